@@ -1,0 +1,53 @@
+/*
+ * The MessagePack-RPC envelope: [0, id, method, params], [1, id, error, result], [2, method,
+ * params], and nothing else.
+ *
+ * It is read all or nothing from one whole value (see skip.h for finding a whole value).  params,
+ * error and result stay the bytes they came in.
+ */
+#ifndef POOLD_PROTOCOL_ENVELOPE_H
+#define POOLD_PROTOCOL_ENVELOPE_H
+
+#include "protocol/base.h"
+
+enum envelope_type {
+	ENVELOPE_REQUEST = 0,
+	ENVELOPE_RESPONSE = 1,
+	ENVELOPE_NOTIFICATION = 2
+};
+
+/* Longest method name, pool and dot included, in bytes. */
+#define METHOD_LEN_MAX 255
+
+struct envelope {
+	enum envelope_type type;
+	uint32_t id;	     /* request, response */
+	struct bytes method; /* request, notification */
+	struct bytes params; /* request, notification: a whole array */
+	struct bytes error;  /* response: a whole value */
+	struct bytes result; /* response: a whole value */
+};
+
+/*
+ * Reads the whole value `data`.  Returns 0; -EPROTO when it is not an envelope; -EBADMSG when it is
+ * a request whose id could be read but whose rest is wrong (wrong number of elements, method not a
+ * string or too long, params not an array): then ret->type and ret->id are set, so that it can be
+ * answered.
+ */
+int envelope_read(const uint8_t *data, size_t len, struct envelope *ret);
+
+/* Bytes that envelope_put_* may need at most beyond the method's own. */
+#define ENVELOPE_HEAD_MAX 16
+
+/*
+ * Write the beginning of an envelope; the caller appends what is left of it.  `out` has room for
+ * ENVELOPE_HEAD_MAX bytes plus the method's.  Each returns the number of bytes written. request:
+ * params follow            notification: params follow result:        the result follows (error is
+ * nil) error:         the error value follows, then one nil byte (0xc0) for the result
+ */
+size_t envelope_put_request(uint8_t *out, uint32_t id, struct bytes method);
+size_t envelope_put_notification(uint8_t *out, struct bytes method);
+size_t envelope_put_result(uint8_t *out, uint32_t id);
+size_t envelope_put_error(uint8_t *out, uint32_t id);
+
+#endif
