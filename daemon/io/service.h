@@ -1,0 +1,63 @@
+/*
+ * The service manager: what it hands over (a socket, a watchdog), and what it is told.
+ *
+ * Nothing here blocks.  Without a service manager every call succeeds and does nothing.
+ */
+#ifndef POOLD_IO_SERVICE_H
+#define POOLD_IO_SERVICE_H
+
+#include "protocol/base.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define SERVICE_LISTEN_MAX 16 /* descriptors taken over; more are closed */
+
+struct service {
+	int notify_fd; /* -1: nobody wants to hear */
+	struct sockaddr_un notify_address;
+	socklen_t notify_address_len;
+	unsigned owed; /* what was said but not taken yet, as a mask; told again with the next words
+			*/
+	usec_t watchdog_usec;		    /* 0: no watchdog */
+	int listen_fds[SERVICE_LISTEN_MAX]; /* -1: given away */
+	char *listen_names[SERVICE_LISTEN_MAX];
+	unsigned listen_count;
+};
+
+/*
+ * Takes over what the environment says (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID,
+ * LISTEN_FDS, LISTEN_FDNAMES) and removes it from there, so that no worker inherits it.  Call once,
+ * before anything is started. Returns 0 or -errno; the environment is clean in either case, and the
+ * service may be used as if there were none.
+ */
+int service_init(struct service *service);
+/* Closes what was not given away. */
+void service_done(struct service *service);
+
+/*
+ * The handed-over socket of that name (FileDescriptorName=), now the caller's; close-on-exec and
+ * non-blocking. Returns a descriptor; -ENOENT when there is none; -EINVAL when it is not a
+ * listening Unix stream socket.
+ */
+int service_listen_fd(struct service *service, const char *name);
+
+/* The longest time between two service_watchdog calls; 0: none are wanted.  Call at half of it. */
+usec_t service_watchdog_usec(const struct service *service);
+
+/*
+ * Each tells the service manager one thing.  They return 0, -EAGAIN (not taken now; ready,
+ * reloading and stopping are told again with the next call of any of these, the others are dropped)
+ * or another -errno.
+ */
+int service_ready(struct service *service);
+/* Start of a reload at `now` (monotonic); service_ready ends it. */
+int service_reloading(struct service *service, usec_t now);
+int service_stopping(struct service *service);
+int service_watchdog(struct service *service);
+/* Asks for so much more time to start or stop, counted from now. */
+int service_extend_timeout(struct service *service, usec_t usec);
+/* One line for `systemctl status`. */
+int service_status(struct service *service, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#endif
