@@ -1,0 +1,71 @@
+#include "protocol/utf8.h"
+
+#include <string.h>
+
+static bool is_continuation(uint8_t byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
+/* Bytes of a character that begins with this byte; 0 when none does. */
+static size_t char_len(uint8_t lead)
+{
+	if (lead < 0x80)
+		return 1;
+	if (lead < 0xc2)
+		return 0;
+	if (lead < 0xe0)
+		return 2;
+	if (lead < 0xf0)
+		return 3;
+	return lead < 0xf5 ? 4 : 0;
+}
+
+/* Bytes of the whole, valid character at `at`; 0 when there is none. */
+static size_t valid_char(const uint8_t *at, size_t left)
+{
+	size_t len = char_len(at[0]);
+
+	if (len <= 1)
+		return len;
+	if (len > left)
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if (!is_continuation(at[i]))
+			return 0;
+
+	bool overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
+	bool surrogate = at[0] == 0xed && at[1] >= 0xa0;
+	bool too_high = at[0] == 0xf4 && at[1] >= 0x90;
+
+	return overlong || surrogate || too_high ? 0 : len;
+}
+
+size_t utf8_valid_prefix(struct bytes text)
+{
+	size_t at = 0;
+
+	while (at < text.len) {
+		size_t len = valid_char(text.data + at, text.len - at);
+
+		if (len == 0)
+			break;
+		at += len;
+	}
+	return at;
+}
+
+struct bytes utf8_cut(struct bytes text, size_t max)
+{
+	if (text.len <= max)
+		return text;
+
+	/* The cut may stand inside a character: back to where that begins, if one does. */
+	size_t start = max;
+
+	while (start > 0 && max - start < 3 && is_continuation(text.data[start]))
+		start--;
+	if (start < max && start + char_len(text.data[start]) > max)
+		max = start;
+	return (struct bytes){text.data, max};
+}
