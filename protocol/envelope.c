@@ -33,7 +33,11 @@ static int read_call(struct reader *reader, struct envelope *envelope)
 
 static int read_answer(struct reader *reader, struct envelope *envelope)
 {
-	if (read_value(reader, &envelope->error) < 0 || reader_at_end(reader))
+	/* Nearly every answer is a result: its nil needs no skipper. */
+	envelope->error = (struct bytes){reader->at, 1};
+	if (read_nil(reader) < 0 && read_value(reader, &envelope->error) < 0)
+		return -EPROTO;
+	if (reader_at_end(reader))
 		return -EPROTO;
 	envelope->result = rest(reader);
 	return 0;

@@ -29,10 +29,14 @@ struct envelope {
 };
 
 /*
- * Reads the whole value `data`.  Returns 0; -EPROTO when it is not an envelope; -EBADMSG when it is
- * a request whose id could be read but whose rest is wrong (wrong number of elements, method not a
- * string or too long, params not an array): then ret->type and ret->id are set, so that it can be
- * answered.
+ * Reads `data`, which is exactly one whole value, as the skipper found it: that is not checked
+ * again, but nothing outside of it is ever touched.  The slices point into it.  Returns 0; -EPROTO
+ * when it is not an envelope; -EBADMSG when it is a request whose id could be read but whose rest
+ * is wrong (wrong number of elements, method not a string or too long, params not an array): then
+ * ret->type and ret->id are set, so that it can be answered.
+ *
+ * To answer a message that is too large to be read whole, give this its beginning: with 0 or
+ * -EBADMSG and the type of a request, ret->id is right, and nothing else is to be used.
  */
 int envelope_read(const uint8_t *data, size_t len, struct envelope *ret);
 
@@ -41,9 +45,12 @@ int envelope_read(const uint8_t *data, size_t len, struct envelope *ret);
 
 /*
  * Write the beginning of an envelope; the caller appends what is left of it.  `out` has room for
- * ENVELOPE_HEAD_MAX bytes plus the method's.  Each returns the number of bytes written. request:
- * params follow            notification: params follow result:        the result follows (error is
- * nil) error:         the error value follows, then one nil byte (0xc0) for the result
+ * ENVELOPE_HEAD_MAX bytes plus the method's, which has at most METHOD_LEN_MAX.  Each returns the
+ * number of bytes written.
+ *
+ *   request, notification   params follow
+ *   result                  the result follows (the error, nil, is written)
+ *   error                   the error value follows, then one nil byte (0xc0) for the result
  */
 size_t envelope_put_request(uint8_t *out, uint32_t id, struct bytes method);
 size_t envelope_put_notification(uint8_t *out, struct bytes method);

@@ -2,87 +2,118 @@
 
 #include <string.h>
 
-/*
- * Markers fall into three groups: 0x00-0x7f and 0xe0-0xff are small integers, whole in one byte;
- * 0x80-0xbf are short maps, arrays and strings with their length inside the marker; the 32 between
- * are looked up here.
- */
-struct row {
-	uint8_t head;	      /* bytes of the marker and its length field; 0: not MessagePack */
-	uint8_t raw;	      /* bytes after the header that no length field counts */
-	uint8_t length_items; /* values for each one of the length field; 0: it counts bytes */
+/* A marker with its length field, and what it says is to come after it. */
+struct header {
+	uint64_t len;	/* bytes of the header itself; 0: not MessagePack */
+	uint64_t raw;	/* bytes without a marker: a text, a number, an ext's type */
+	uint64_t items; /* values */
 };
 
-static const struct row rows[32] = {
-	{1, 0, 0},			  /* c0      nil */
-	{0, 0, 0},			  /* c1      never used */
-	{1, 0, 0}, {1, 0, 0},		  /* c2 c3   false, true */
-	{2, 0, 0}, {3, 0, 0},  {5, 0, 0}, /* c4-c6   bin */
-	{2, 1, 0}, {3, 1, 0},  {5, 1, 0}, /* c7-c9   ext: a type byte before its bytes */
-	{1, 4, 0}, {1, 8, 0},		  /* ca cb   float */
-	{1, 1, 0}, {1, 2, 0},  {1, 4, 0}, /* cc-ce   unsigned integers */
-	{1, 8, 0},			  /* cf */
-	{1, 1, 0}, {1, 2, 0},  {1, 4, 0}, /* d0-d2   signed integers */
-	{1, 8, 0},			  /* d3 */
-	{1, 2, 0}, {1, 3, 0},  {1, 5, 0}, /* d4-d6   ext of 1, 2, 4 bytes */
-	{1, 9, 0}, {1, 17, 0},		  /* d7 d8   ext of 8, 16 bytes */
-	{2, 0, 0}, {3, 0, 0},  {5, 0, 0}, /* d9-db   str */
-	{3, 0, 1}, {5, 0, 1},		  /* dc dd   array */
-	{3, 0, 2}, {5, 0, 2},		  /* de df   map */
-};
-
-/* What a header says is to come after it. */
-struct announced {
-	uint64_t raw;
-	uint64_t items;
-};
-
-static inline bool is_small_int(uint8_t marker)
+static inline struct header scalar(uint64_t raw)
 {
-	return marker < 0x80 || marker >= 0xe0;
+	return (struct header){1, raw, 0};
 }
 
-/* Bytes of the header that begins with this marker, or 0 when nothing does. */
-static inline uint8_t header_len(uint8_t marker)
+/* The length field of `width` bytes, or 0 while it is not there as a whole. */
+static inline uint64_t length_field(const uint8_t *head, uint64_t left, unsigned width)
 {
-	return marker < 0xc0 || marker >= 0xe0 ? 1 : rows[marker - 0xc0].head;
-}
-
-static inline uint32_t length_field(const uint8_t *head, uint8_t head_len)
-{
-	switch (head_len) {
-	case 2:
-		return head[1];
-	case 3:
-		return (uint32_t)head[1] << 8 | head[2];
-	case 5:
-		return (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 |
-		       head[4];
-	default:
+	if (left <= width)
 		return 0;
+	if (width == 1)
+		return head[1];
+	if (width == 2)
+		return (uint64_t)head[1] << 8 | head[2];
+	return (uint64_t)head[1] << 24 | (uint64_t)head[2] << 16 | (uint64_t)head[3] << 8 | head[4];
+}
+
+/* A str or bin; an ext has one byte more, its type. */
+static inline struct header run(const uint8_t *head, uint64_t left, unsigned width, unsigned type)
+{
+	return (struct header){1 + width, length_field(head, left, width) + type, 0};
+}
+
+/* An array has one value for each of its length, a map two. */
+static inline struct header nest(const uint8_t *head, uint64_t left, unsigned width,
+				 unsigned values)
+{
+	return (struct header){1 + width, 0, length_field(head, left, width) * values};
+}
+
+static inline struct header header_read_long(const uint8_t *head, uint64_t left)
+{
+	switch (head[0]) {
+	case 0xc0: /* nil */
+	case 0xc2: /* false */
+	case 0xc3: /* true */
+		return scalar(0);
+	case 0xcc: /* uint8 */
+	case 0xd0: /* int8 */
+		return scalar(1);
+	case 0xcd: /* uint16 */
+	case 0xd1: /* int16 */
+	case 0xd4: /* fixext1 */
+		return scalar(2);
+	case 0xd5: /* fixext2 */
+		return scalar(3);
+	case 0xca: /* float32 */
+	case 0xce: /* uint32 */
+	case 0xd2: /* int32 */
+		return scalar(4);
+	case 0xd6: /* fixext4 */
+		return scalar(5);
+	case 0xcb: /* float64 */
+	case 0xcf: /* uint64 */
+	case 0xd3: /* int64 */
+		return scalar(8);
+	case 0xd7: /* fixext8 */
+		return scalar(9);
+	case 0xd8: /* fixext16 */
+		return scalar(17);
+	case 0xc4: /* bin8 */
+	case 0xd9: /* str8 */
+		return run(head, left, 1, 0);
+	case 0xc5: /* bin16 */
+	case 0xda: /* str16 */
+		return run(head, left, 2, 0);
+	case 0xc6: /* bin32 */
+	case 0xdb: /* str32 */
+		return run(head, left, 4, 0);
+	case 0xc7: /* ext8 */
+		return run(head, left, 1, 1);
+	case 0xc8: /* ext16 */
+		return run(head, left, 2, 1);
+	case 0xc9: /* ext32 */
+		return run(head, left, 4, 1);
+	case 0xdc: /* array16 */
+		return nest(head, left, 2, 1);
+	case 0xdd: /* array32 */
+		return nest(head, left, 4, 1);
+	case 0xde: /* map16 */
+		return nest(head, left, 2, 2);
+	case 0xdf: /* map32 */
+		return nest(head, left, 4, 2);
+	default: /* 0xc1 */
+		return (struct header){0};
 	}
 }
 
-/* Reads a whole header. */
-static inline struct announced header_read(const uint8_t *head)
+/*
+ * Reads the header at `head`, of which `left` bytes (one at least) are there.  Where its length
+ * field is not there as a whole, `raw` and `items` are the least that they can be.
+ */
+static inline struct header header_read(const uint8_t *head, uint64_t left)
 {
 	uint8_t marker = head[0];
 
-	if (is_small_int(marker))
-		return (struct announced){0, 0};
-	if (marker < 0x90)
-		return (struct announced){0, 2 * (marker & 0x0fu)};
-	if (marker < 0xa0)
-		return (struct announced){0, marker & 0x0fu};
-	if (marker < 0xc0)
-		return (struct announced){marker & 0x1fu, 0};
-
-	const struct row *row = &rows[marker - 0xc0];
-	uint64_t length = length_field(head, row->head);
-
-	if (row->length_items > 0)
-		return (struct announced){0, length * row->length_items};
-	return (struct announced){row->raw + length, 0};
+	if (marker < 0x80 || marker >= 0xe0) /* small integer */
+		return scalar(0);
+	if (marker < 0x90) /* fixmap */
+		return (struct header){1, 0, 2 * (marker & 0x0fu)};
+	if (marker < 0xa0) /* fixarray */
+		return (struct header){1, 0, marker & 0x0fu};
+	if (marker < 0xc0) /* fixstr */
+		return scalar(marker & 0x1fu);
+	return header_read_long(head, left);
 }
 
 void skip_init(struct skip *skip, uint64_t limit)
@@ -91,42 +122,42 @@ void skip_init(struct skip *skip, uint64_t limit)
 }
 
 /*
- * Goes from header to header.  `slack` is what the limit leaves beyond the bytes that are certain
- * to come: every value still to come needs one, and each header takes out of the slack what it
- * announces beyond that.  So nothing here can overflow: no sum ever passes the limit.
+ * Goes from header to header, from `*at` on; afterwards `*at` is where the next header will be,
+ * beyond `len` when raw bytes stand before it.
+ *
+ * `*slack` is what the limit leaves beyond the bytes that are certain to come: every value still to
+ * come needs one, and each header takes out of the slack what it announces beyond that.  So nothing
+ * here can overflow: no sum ever passes the limit.
  */
-static enum skip_result walk(struct skip *skip, uint64_t slack, const uint8_t *data, uint64_t len,
+static enum skip_result walk(struct skip *skip, uint64_t *slack, const uint8_t *data, uint64_t len,
 			     uint64_t *at)
 {
 	uint64_t items = skip->items;
+	uint64_t room = *slack;
 	uint64_t next = *at;
 
 	while (items > 0 && next < len) {
 		const uint8_t *head = data + next;
-		uint8_t need = header_len(head[0]);
+		struct header header = header_read(head, len - next);
+		uint64_t extra = header.len - 1 + header.raw + header.items;
 
-		if (need == 0)
+		if (header.len == 0)
 			return SKIP_BAD;
-		if (need > len - next) {
-			if (need - 1u > slack)
-				return SKIP_TOO_LARGE;
-			skip->head_need = need;
+		if (extra > room)
+			return SKIP_TOO_LARGE;
+		if (header.len > len - next) {
+			skip->head_need = (uint8_t)header.len;
 			skip->head_len = (uint8_t)(len - next);
 			memcpy(skip->head, head, skip->head_len);
 			next = len;
 			break;
 		}
-
-		struct announced announced = header_read(head);
-		uint64_t extra = need - 1u + announced.raw + announced.items;
-
-		if (extra > slack)
-			return SKIP_TOO_LARGE;
-		slack -= extra;
-		items += announced.items - 1;
-		next += need + announced.raw;
+		room -= extra;
+		items += header.items - 1;
+		next += header.len + header.raw;
 	}
 	skip->items = items;
+	*slack = room;
 	*at = next;
 	return SKIP_MORE;
 }
@@ -135,42 +166,39 @@ static enum skip_result walk(struct skip *skip, uint64_t slack, const uint8_t *d
 static enum skip_result resume_header(struct skip *skip, uint64_t *slack, const uint8_t *data,
 				      uint64_t len, uint64_t *at)
 {
-	while (skip->head_len < skip->head_need && *at < len)
+	uint64_t need = skip->head_need;
+	uint64_t next = 0;
+
+	while (skip->head_len < need && *at < len)
 		skip->head[skip->head_len++] = data[(*at)++];
-	if (skip->head_len < skip->head_need)
+	if (skip->head_len < need)
 		return SKIP_MORE;
 
-	struct announced announced = header_read(skip->head);
-	uint64_t extra = skip->head_need - 1u + announced.raw + announced.items;
-
-	if (extra > *slack)
-		return SKIP_TOO_LARGE;
-	*slack -= extra;
-	skip->items += announced.items - 1;
-	skip->raw = announced.raw;
 	skip->head_need = 0;
 	skip->head_len = 0;
-	return SKIP_MORE;
+
+	enum skip_result result = walk(skip, slack, skip->head, need, &next);
+
+	skip->raw = result == SKIP_MORE ? next - need : 0;
+	return result;
 }
 
 enum skip_result skip_feed(struct skip *skip, const uint8_t *data, size_t len, size_t *ret_taken)
 {
+	uint64_t certain = skip->taken - skip->head_len + skip->items + skip->raw;
+	uint64_t slack = skip->limit - certain;
 	uint64_t at = 0;
+	enum skip_result result = SKIP_MORE;
 
 	*ret_taken = 0;
 	if (skip->limit == 0)
 		return SKIP_TOO_LARGE;
-
-	uint64_t certain = skip->taken - skip->head_len + skip->items + skip->raw;
-	uint64_t slack = skip->limit - certain;
-	enum skip_result result = SKIP_MORE;
-
 	if (skip->head_need > 0)
 		result = resume_header(skip, &slack, data, len, &at);
 	if (result == SKIP_MORE && skip->head_need == 0) {
 		at += skip->raw;
 		skip->raw = 0;
-		result = walk(skip, slack, data, len, &at);
+		result = walk(skip, &slack, data, len, &at);
 	}
 	if (result != SKIP_MORE)
 		return result;
@@ -194,8 +222,13 @@ uint64_t skip_need(const struct skip *skip)
 size_t skip_value(const uint8_t *data, size_t len, uint64_t limit)
 {
 	struct skip skip;
-	size_t taken;
+	uint64_t slack = limit - 1;
+	uint64_t at = 0;
 
+	if (limit == 0)
+		return 0;
 	skip_init(&skip, limit);
-	return skip_feed(&skip, data, len, &taken) == SKIP_DONE ? taken : 0;
+	if (walk(&skip, &slack, data, len, &at) != SKIP_MORE)
+		return 0;
+	return skip.items == 0 && at <= len ? (size_t)at : 0;
 }

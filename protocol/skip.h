@@ -20,7 +20,7 @@ enum skip_result {
 };
 
 struct skip {
-	uint64_t items;	 /* values still to come, the current one included */
+	uint64_t items;	 /* values whose header is still to come, or is in `head` */
 	uint64_t raw;	 /* bytes of a str, bin, ext or number still to pass over */
 	uint64_t taken;	 /* bytes of the value so far */
 	uint64_t limit;	 /* most bytes the value may have */
@@ -29,12 +29,13 @@ struct skip {
 	uint8_t head_need; /* bytes the header in `head` has when whole; 0 between headers */
 };
 
-/* Starts on a new value of at most `limit` bytes. */
+/* Starts on a new value of at most `limit` bytes.  With a limit of 0 every value is too large. */
 void skip_init(struct skip *skip, uint64_t limit);
 
 /*
- * Reads on.  *ret_taken gets how many of the `len` bytes belong to the value.  After anything but
- * SKIP_MORE, call skip_init before the next value.
+ * Reads on.  *ret_taken gets how many of the `len` bytes belong to the value; it says nothing (0)
+ * with SKIP_BAD and SKIP_TOO_LARGE.  After anything but SKIP_MORE, call skip_init before the next
+ * value.  However the bytes of a value are split, the last result is the same.
  */
 enum skip_result skip_feed(struct skip *skip, const uint8_t *data, size_t len, size_t *ret_taken);
 
