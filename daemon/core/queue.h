@@ -1,0 +1,41 @@
+/*
+ * A pool's queue: three strict priorities, first in first out within each, bounded in requests and
+ * in bytes.
+ *
+ * When it is full, a request of a higher priority pushes out the youngest of the lowest one.
+ */
+#ifndef POOLD_CORE_QUEUE_H
+#define POOLD_CORE_QUEUE_H
+
+#include "daemon/core/request.h"
+
+struct queue {
+	struct list classes[PRIORITY_COUNT_];
+	unsigned len;
+	unsigned len_max;
+	uint64_t bytes;
+	uint64_t bytes_max;
+};
+
+void queue_init(struct queue *queue, unsigned len_max, uint64_t bytes_max);
+
+/* Whether a request of `bytes` fits as things are. */
+bool queue_has_room(const struct queue *queue, uint64_t bytes);
+
+/* The youngest request of a lower priority than `priority`, lowest first: what may be shed for it.
+ * NULL: none. */
+struct request *queue_victim(const struct queue *queue, enum priority priority);
+
+/* At the end of its class.  The caller has made sure there is room. */
+void queue_push(struct queue *queue, struct request *request);
+
+/* Back at the head of its class: for a request that was sent and comes back.  Never refused, as it
+ * was admitted once. */
+void queue_push_front(struct queue *queue, struct request *request);
+
+/* The next to be sent, or NULL. */
+struct request *queue_peek(const struct queue *queue);
+
+void queue_remove(struct queue *queue, struct request *request);
+
+#endif

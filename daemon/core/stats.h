@@ -1,0 +1,34 @@
+/* What a pool counts.  Only the engine adds to it; everybody may read. */
+#ifndef POOLD_CORE_STATS_H
+#define POOLD_CORE_STATS_H
+
+#include "daemon/core/hist.h"
+#include "protocol/errcode.h"
+
+/* COUNTER(name, help): all of them only grow. */
+#define POOL_COUNTERS(COUNTER)                                                                     \
+	COUNTER(requests, "requests that reached the pool")                                        \
+	COUNTER(succeeded, "requests answered with a result")                                      \
+	COUNTER(failed, "requests answered with an error, cancelled ones apart")                   \
+	COUNTER(cancelled, "requests given up by their client")                                    \
+	COUNTER(attempts, "times a request was sent to a worker")                                  \
+	COUNTER(retried, "requests sent again after an attempt that may have run")                 \
+	COUNTER(requeued, "requests sent again because they never ran")                            \
+	COUNTER(moved, "requests taken back from behind a slow one")                               \
+	COUNTER(late_answers, "answers to attempts that were given up already")                    \
+	COUNTER(worker_starts, "workers started")                                                  \
+	COUNTER(worker_start_failures, "starts that did not lead to a ready worker")               \
+	COUNTER(worker_crashes, "workers that ended unasked")                                      \
+	COUNTER(worker_kills, "workers ended by the daemon because of what they did")
+
+struct pool_stats {
+#define COUNTER(name, help) uint64_t name;
+	POOL_COUNTERS(COUNTER)
+#undef COUNTER
+	uint64_t errors[ERR_COUNT_]; /* answers by code */
+	struct hist queue_time;	     /* from arrival to the first attempt */
+	struct hist run_time;	     /* from an attempt's start at the worker to its answer */
+	struct hist total_time;	     /* from arrival to the answer */
+};
+
+#endif

@@ -1,0 +1,157 @@
+#include "daemon/core/worker.h"
+
+static const struct {
+	const char *name;
+	unsigned next;
+	const char *text;
+} states[WORKER_STATE_COUNT_] = {
+#define STATE(name, word, next, text) {(word), (next), (text)},
+	WORKER_STATES(STATE)
+#undef STATE
+};
+
+static const struct {
+	const char *name;
+	const char *text;
+} causes[CAUSE_COUNT_] = {
+#define CAUSE(name, word, text) {(word), (text)},
+	WORKER_CAUSES(CAUSE)
+#undef CAUSE
+};
+
+static const char *const healths[HEALTH_COUNT_] = {"unknown", "healthy", "unhealthy"};
+
+const char *worker_state_name(enum worker_state state)
+{
+	return states[state].name;
+}
+
+const char *worker_state_text(enum worker_state state)
+{
+	return states[state].text;
+}
+
+const char *worker_health_name(enum worker_health health)
+{
+	return healths[health];
+}
+
+const char *worker_cause_name(enum worker_cause cause)
+{
+	return causes[cause].name;
+}
+
+const char *worker_cause_text(enum worker_cause cause)
+{
+	return causes[cause].text;
+}
+
+bool worker_may_move(enum worker_state from, enum worker_state to)
+{
+	return states[from].next & 1u << to;
+}
+
+void worker_init(struct worker *worker, uint32_t index, uint32_t pool, struct attempt *attempts)
+{
+	*worker = (struct worker){.index = index, .pool = pool, .step_at = USEC_INFINITY};
+	list_init(&worker->attempts);
+	list_init(&worker->spare_attempts);
+	heap_entry_init(&worker->timer);
+	for (unsigned i = 0; i < WORKER_ATTEMPTS_MAX; i++) {
+		attempts[i] = (struct attempt){.id = 0};
+		list_push_back(&worker->spare_attempts, &attempts[i].in_worker);
+	}
+}
+
+void worker_reset_life(struct worker *worker, usec_t now)
+{
+	worker->life++;
+	worker->health = HEALTH_UNKNOWN;
+	worker->cause = CAUSE_NONE;
+	worker->next_id = 1;
+	worker->concurrency = 1;
+	worker->ready_once = false;
+	worker->announces = worker->batches = worker->slow = false;
+	worker->pings_missed = worker->given_up = 0;
+	worker->broken_by = ERR_NONE;
+	worker->wanted = false;
+	worker->started = worker->heard = now;
+	worker->ping_sent = 0;
+	worker->step_at = USEC_INFINITY;
+	worker->served = worker->failed = 0;
+}
+
+/* How many at the head of the line a worker may be at work on, as far as the order alone tells. */
+static unsigned reach(const struct worker *worker)
+{
+	return worker->batches ? WORKER_ATTEMPTS_MAX : worker->concurrency;
+}
+
+static void begin_the_head(struct worker *worker, usec_t now)
+{
+	unsigned left = reach(worker);
+	struct list_node *node;
+
+	list_for_each (node, &worker->attempts) {
+		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
+
+		if (left-- == 0)
+			return;
+		if (attempt->begun == 0)
+			attempt->begun = now;
+	}
+}
+
+struct attempt *worker_add_attempt(struct worker *worker, struct request *request, usec_t now)
+{
+	struct list_node *node = list_first(&worker->spare_attempts);
+	struct attempt *attempt;
+
+	assert(node);
+	list_remove(&worker->spare_attempts, node);
+	attempt = list_entry(node, struct attempt, in_worker);
+	attempt->request = request;
+	attempt->id = worker->next_id++;
+	attempt->sent = now;
+	attempt->begun = worker->attempts.len < reach(worker) ? now : 0;
+	attempt->given_up = 0;
+	attempt->announced = false;
+	list_push_back(&worker->attempts, node);
+	return attempt;
+}
+
+struct attempt *worker_find_attempt(const struct worker *worker, uint32_t id)
+{
+	struct list_node *node;
+
+	list_for_each (node, &worker->attempts) {
+		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
+
+		if (attempt->id == id)
+			return attempt;
+	}
+	return NULL;
+}
+
+void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t now)
+{
+	if (attempt->given_up)
+		worker->given_up--;
+	attempt->request = NULL;
+	list_remove(&worker->attempts, &attempt->in_worker);
+	list_push_front(&worker->spare_attempts, &attempt->in_worker);
+	begin_the_head(worker, now);
+}
+
+void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec_t now)
+{
+	assert(attempt->request);
+	attempt->request = NULL;
+	attempt->given_up = now;
+	worker->given_up++;
+}
+
+bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt)
+{
+	return worker->announces ? attempt->announced : attempt->begun != 0;
+}

@@ -1,0 +1,150 @@
+/*
+ * A worker's life in the core: its states, its attempts in flight, and what is due next for it.
+ *
+ * A slot outlives the processes that fill it; `life` counts them, so that news of an earlier
+ * process is known as such.
+ */
+#ifndef POOLD_CORE_WORKER_H
+#define POOLD_CORE_WORKER_H
+
+#include "daemon/core/heap.h"
+#include "daemon/core/list.h"
+#include "daemon/core/request.h"
+
+/* STATE(NAME, "name", states that may follow as a mask, sentence) */
+#define WORKER_STATES(STATE)                                                                       \
+	STATE(TERMINATED, "terminated", 1u << WORKER_INITIALIZING, "no process")                   \
+	STATE(INITIALIZING, "initializing",                                                        \
+	      1u << WORKER_READY | 1u << WORKER_TERMINATING | 1u << WORKER_TERMINATED,             \
+	      "started, has not said that it is ready")                                            \
+	STATE(READY, "ready",                                                                      \
+	      1u << WORKER_BUSY | 1u << WORKER_DEGRADED | 1u << WORKER_TERMINATING |               \
+		      1u << WORKER_TERMINATED,                                                     \
+	      "has nothing to do")                                                                 \
+	STATE(BUSY, "busy",                                                                        \
+	      1u << WORKER_READY | 1u << WORKER_TERMINATING | 1u << WORKER_TERMINATED,             \
+	      "has at least one attempt in flight")                                                \
+	STATE(DEGRADED, "degraded",                                                                \
+	      1u << WORKER_READY | 1u << WORKER_TERMINATING | 1u << WORKER_TERMINATED,             \
+	      "missed a health check; gets no work until it answers one")                          \
+	STATE(TERMINATING, "terminating", 1u << WORKER_TERMINATED, "is being ended")
+
+enum worker_state {
+#define STATE(name, word, next, text) WORKER_##name,
+	WORKER_STATES(STATE)
+#undef STATE
+	WORKER_STATE_COUNT_
+};
+
+enum worker_health {
+	HEALTH_UNKNOWN = 0,
+	HEALTH_HEALTHY,
+	HEALTH_UNHEALTHY,
+	HEALTH_COUNT_
+};
+
+/* CAUSE(NAME, "name", text): why the daemon ended a worker. */
+#define WORKER_CAUSES(CAUSE)                                                                       \
+	CAUSE(NONE, "none", "ended by itself")                                                     \
+	CAUSE(OVERRUN, "overrun", "killed for overrunning the deadline of a request")              \
+	CAUSE(CANCELLED, "cancelled", "killed as it did not give up a cancelled request")          \
+	CAUSE(INIT_TIMEOUT, "init_timeout", "killed as it was not ready in time")                  \
+	CAUSE(HEALTH, "health", "killed as it did not answer its health checks")                   \
+	CAUSE(PROTOCOL, "protocol", "killed for breaking the protocol")                            \
+	CAUSE(CLOSED, "closed", "killed as it closed its channel")                                 \
+	CAUSE(FATAL, "fatal", "replaced as it said that it is broken")                             \
+	CAUSE(IDLE, "idle", "stopped as it was not needed")                                        \
+	CAUSE(STOPPING, "stopping", "stopped with the daemon")
+
+enum worker_cause {
+#define CAUSE(name, word, text) CAUSE_##name,
+	WORKER_CAUSES(CAUSE)
+#undef CAUSE
+	CAUSE_COUNT_
+};
+
+/* Most attempts in flight at one worker, whatever its concurrency and prefetch say. */
+#define WORKER_ATTEMPTS_MAX 64
+
+/* One try of a request at one worker. */
+struct attempt {
+	struct list_node in_worker;
+	struct request *request; /* NULL: given up; its answer, if it comes, is for nobody */
+	uint32_t id;		 /* the message id towards the worker */
+	usec_t sent;
+	usec_t begun;	 /* when it came to the head of the line or was announced as started; 0: not
+			    yet */
+	usec_t given_up; /* when `request` became NULL; 0: it has not */
+	bool announced;	 /* the worker said that it began */
+};
+
+struct worker {
+	enum worker_state state;
+	enum worker_health health;
+	enum worker_cause cause; /* while TERMINATING */
+	uint32_t index;		 /* its slot */
+	uint32_t pool;
+	uint32_t life;
+	uint32_t next_id;
+	unsigned concurrency;
+	bool ready_once; /* this life got ready */
+	bool announces;	 /* says `started` before it begins a request */
+	bool batches;	 /* may begin the next before it has written an answer */
+	bool slow;	 /* the attempt at the head takes unusually long */
+	bool wanted;	 /* the slot is to be filled again when empty */
+	unsigned pings_missed;
+	unsigned given_up; /* attempts in flight that were */
+	enum errcode
+		broken_by; /* what made the channel useless, with CAUSE_PROTOCOL and CAUSE_CLOSED */
+	usec_t since;	   /* when it came into its state */
+	usec_t started;	   /* of this life */
+	usec_t restart_at; /* while TERMINATED and wanted */
+	usec_t ping_sent;  /* 0: none outstanding */
+	uint32_t ping_id;
+	usec_t heard;	 /* last sign of life, for health checks */
+	usec_t step_at;	 /* while TERMINATING: when the next signal is due */
+	int step_signal; /* and which */
+	uint64_t served; /* answers of this life */
+	uint64_t failed;
+	uint64_t restarts;    /* of the slot */
+	struct list attempts; /* in flight, in the order sent */
+	struct list spare_attempts;
+	struct list_node in_state;
+	struct list *room_list; /* the pool's list of BUSY workers with room that it stands in, or
+				   NULL */
+	struct list_node in_room;
+	struct heap_entry timer;
+};
+
+const char *worker_state_name(enum worker_state state);
+const char *worker_state_text(enum worker_state state);
+const char *worker_health_name(enum worker_health health);
+const char *worker_cause_name(enum worker_cause cause);
+const char *worker_cause_text(enum worker_cause cause);
+
+/* Whether the table has an edge from one state to another. */
+bool worker_may_move(enum worker_state from, enum worker_state to);
+
+/* A slot with no process; `attempts` is room for WORKER_ATTEMPTS_MAX of them. */
+void worker_init(struct worker *worker, uint32_t index, uint32_t pool, struct attempt *attempts);
+
+/* Begins a new life: TERMINATED becomes INITIALIZING in the caller's hands (pool_move_worker). */
+void worker_reset_life(struct worker *worker, usec_t now);
+
+/* Puts a request in flight.  There must be a spare attempt.  The first in line counts as begun at
+ * once. */
+struct attempt *worker_add_attempt(struct worker *worker, struct request *request, usec_t now);
+
+/* The attempt of that message id, or NULL. */
+struct attempt *worker_find_attempt(const struct worker *worker, uint32_t id);
+
+/* Takes the attempt out; the next in line counts as begun now. */
+void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t now);
+
+/* Cuts the attempt from its request: whatever the worker still says of it is for nobody. */
+void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec_t now);
+
+/* Whether the request of this attempt may have run: see PROTOCOL.md, "What has run". */
+bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt);
+
+#endif
