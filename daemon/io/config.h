@@ -18,14 +18,14 @@
 #endif
 #define CONFIG_PATH_DEFAULT POOLD_SYSCONFDIR "/poold/poold.conf"
 
-#define CONFIG_POOLS_MAX    64u
-#define CONFIG_NAME_MAX	    32u	  /* bytes in a pool's name */
-#define CONFIG_ARGS_MAX	    256u  /* words in a command */
-#define CONFIG_ENV_MAX	    64u	  /* env.NAME keys of a pool, and names in its env_allow */
-#define CONFIG_LINE_MAX	    8000u /* bytes in a line */
+#define CONFIG_POOLS_MAX    64
+#define CONFIG_NAME_MAX	    32	 /* bytes in a pool's name */
+#define CONFIG_ARGS_MAX	    256	 /* words in a command */
+#define CONFIG_ENV_MAX	    64	 /* env.NAME keys of a pool, and names in its env_allow */
+#define CONFIG_LINE_MAX	    8000 /* bytes in a line */
 #define CONFIG_FILE_MAX	    ((size_t)1024 * 1024)
-#define CONFIG_FILES_MAX    256u /* files in poold.conf.d */
-#define CONFIG_ERRORS_MAX   20u	 /* errors told in full; the rest are counted */
+#define CONFIG_FILES_MAX    256 /* files in poold.conf.d */
+#define CONFIG_ERRORS_MAX   20	/* errors told in full; the rest are counted */
 
 /* Section [daemon]. Strings are never NULL. */
 struct config_daemon {
@@ -55,7 +55,7 @@ struct config_pool {
 	char *command; /* as written */
 	char **argv;   /* the command in words; at least one */
 	size_t argc;
-	struct value_range workers; /* how many; min 1 at least, unless the range says 0 */
+	struct value_range workers; /* how many; from 1 on */
 	usec_t timeout;		    /* of a request that names none */
 	usec_t timeout_max;	    /* the longest a request may name */
 	unsigned queue_max;
