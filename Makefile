@@ -115,8 +115,14 @@ $(O)/libpoold.pc: client/libpoold.pc.in Makefile
 	@mkdir -p $(@D)
 	sed -e 's|@prefix@|$(PREFIX)|;s|@libdir@|$(LIBDIR)|;s|@includedir@|$(INCLUDEDIR)|;s|@version@|$(VERSION)|;s|@msgpack@|$(MSGPACK)|' $< >$@
 
-# Unit tests of core and protocol link those alone: what they need beyond is a fault of the design.
-$(O)/unit/%: $(O)/tests/unit/%.o $(call obj,$(TESTLIB_SRC)) $(O)/libio.a $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
+$(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
+	$(archive)
+# Unit tests of the core link core and protocol alone: what they need beyond is a fault of the design.
+CORE_UNIT   := $(patsubst daemon/core/%.c,$(O)/unit/test_%,$(CORE_SRC)) $(O)/unit/test_shrink
+$(filter $(CORE_UNIT),$(UNIT)): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check)
+$(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libio.a $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
 $(O)/sim/%: $(O)/tests/sim/%.o $(O)/libcore.a $(O)/libproto.a
