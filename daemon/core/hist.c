@@ -59,7 +59,8 @@ uint64_t hist_count_upto(const struct hist *hist, usec_t value)
 
 	if (value >= hist->max)
 		return hist->count;
-	for (unsigned i = 0; i < HIST_BUCKETS && bucket_end(i) <= value; i++)
+	/* The last bucket has no end. */
+	for (unsigned i = 0; i < HIST_BUCKETS - 1 && bucket_end(i) <= value; i++)
 		seen += hist->buckets[i];
 	return seen;
 }
