@@ -1,0 +1,169 @@
+/*
+ * What the programs of the bench share: the clock, a queue of bytes, the length framing, and
+ * failing loudly.
+ *
+ * A program of the bench has no error path: whatever goes wrong ends it with a message, since a
+ * figure from a run with a fault in it is worth nothing.
+ */
+#ifndef POOLD_TESTS_BENCH_H
+#define POOLD_TESTS_BENCH_H
+
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "protocol/base.h"
+
+#define NSEC_PER_SEC UINT64_C(1000000000)
+
+/* Least room that is offered to a read. */
+#define READ_ROOM ((size_t)256 * 1024)
+
+/* The length framing: the payload's length in the machine's byte order, then the payload. */
+#define LENGTH_HEAD sizeof(uint32_t)
+
+/* Nanoseconds on the monotonic clock. */
+static inline uint64_t clock_nsec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Bytes that came and are not dealt with yet: data[begin..end). */
+struct queue {
+	uint8_t *data;
+	size_t begin;
+	size_t end;
+	size_t capacity;
+};
+
+static inline size_t queue_len(const struct queue *queue)
+{
+	return queue->end - queue->begin;
+}
+
+static inline const uint8_t *queue_front(const struct queue *queue)
+{
+	return queue->data + queue->begin;
+}
+
+/* Makes room for `len` bytes behind the last, moving what is there to the front or growing. */
+static inline void queue_reserve(struct queue *queue, size_t len)
+{
+	if (len <= queue->capacity - queue->end)
+		return;
+
+	size_t held = queue_len(queue);
+
+	if (queue->begin > 0) {
+		memmove(queue->data, queue_front(queue), held);
+		queue->begin = 0;
+		queue->end = held;
+	}
+	if (len <= queue->capacity - held)
+		return;
+	while (queue->capacity < held + len)
+		queue->capacity = queue->capacity ? queue->capacity * 2 : READ_ROOM;
+	queue->data = realloc(queue->data, queue->capacity);
+	if (!queue->data)
+		err(1, "memory");
+}
+
+static inline void queue_put(struct queue *queue, const uint8_t *data, size_t len)
+{
+	queue_reserve(queue, len);
+	memcpy(queue->data + queue->end, data, len);
+	queue->end += len;
+}
+
+/* Drops the first `len` bytes. */
+static inline void queue_take(struct queue *queue, size_t len)
+{
+	queue->begin += len;
+	if (queue->begin == queue->end)
+		queue->begin = queue->end = 0;
+}
+
+static inline void queue_free(struct queue *queue)
+{
+	free(queue->data);
+	*queue = (struct queue){0};
+}
+
+/*
+ * One read from `fd` behind what is queued, of at least `wanted` bytes of room.  Returns the bytes
+ * that came, 0 when the peer has closed, or -EAGAIN.
+ */
+static inline ssize_t queue_read(struct queue *queue, int fd, size_t wanted)
+{
+	queue_reserve(queue, wanted);
+
+	ssize_t count = read(fd, queue->data + queue->end, queue->capacity - queue->end);
+
+	if (count > 0)
+		queue->end += (size_t)count;
+	else if (count < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	else if (count < 0 && errno != ECONNRESET)
+		err(1, "read");
+	return count > 0 ? count : 0;
+}
+
+/* The length of the frame that begins at `data`, header included, or 0 while that is not known. */
+static inline size_t length_frame(const uint8_t *data, size_t len)
+{
+	uint32_t payload_len;
+
+	if (len < LENGTH_HEAD)
+		return 0;
+	memcpy(&payload_len, data, LENGTH_HEAD);
+	return LENGTH_HEAD + payload_len;
+}
+
+/* How many of the `len` bytes are whole frames, at most `max_frames` of them. */
+static inline size_t length_whole(const uint8_t *data, size_t len, size_t max_frames)
+{
+	size_t at = 0;
+
+	for (size_t frames = 0; frames < max_frames; frames++) {
+		size_t frame = length_frame(data + at, len - at);
+
+		if (frame == 0 || frame > len - at)
+			break;
+		at += frame;
+	}
+	return at;
+}
+
+static inline struct sockaddr_un unix_address(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		errx(2, "%s: path of the socket is too long", path);
+	strcpy(address.sun_path, path);
+	return address;
+}
+
+/* A number from the command line, or the end of the program. */
+static inline uint64_t parse_number(const char *text)
+{
+	char *end;
+
+	errno = 0;
+
+	unsigned long long value = strtoull(text, &end, 10);
+
+	if (errno || *end || end == text || *text == '-')
+		errx(2, "%s: not a number", text);
+	return value;
+}
+
+#endif

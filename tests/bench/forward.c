@@ -1,0 +1,387 @@
+/*
+ * The limit that poold is measured against: the least that can stand between clients and workers.
+ *
+ *	forward SOCKET LIMIT WORKERS COMMAND [ARGUMENT]...
+ *
+ * It starts WORKERS times COMMAND, each with a socketpair whose number is in POOLD_FD, listens on
+ * SOCKET, and passes length-framed requests on to the worker with the fewest in flight, and each
+ * answer back to its client.  LIMIT is the most requests in flight per worker: `one`, `many` (no
+ * limit), or a number.  It keeps no time, knows no request by name, and survives nothing.
+ */
+#include "tests/bench/bench.h"
+
+#include <stdio.h>
+#include <sys/epoll.h>
+
+/* Output of this size is written at once instead of being copied to the end of the turn. */
+#define DIRECT_MIN  ((size_t)16 * 1024)
+
+#define EVENTS_MAX  256
+#define WORKERS_MAX 64
+
+/* A client or a worker. */
+struct link {
+	int fd; /* -1: closed, and kept only until its last answer has come */
+	bool is_worker;
+	bool is_dirty;	 /* on the list of links with output from this turn */
+	bool is_stalled; /* its socket was full: epoll watches for room */
+	bool is_waiting; /* a client with a whole request that no worker has room for */
+	size_t in_flight;
+	struct queue in;
+	struct queue out;
+	struct link **asked_by; /* a worker's requests in flight: a ring of their clients */
+	size_t asked_capacity;	/* a power of two */
+	size_t asked_first;
+	struct link *next; /* in the list of waiting clients */
+};
+
+static int epoll_fd;
+static size_t limit;
+static struct link workers[WORKERS_MAX];
+static size_t worker_count;
+static struct link listener = {.fd = -1};
+
+static struct link **dirty;
+static size_t dirty_count;
+static size_t dirty_capacity;
+
+static struct link *waiting_first;
+static struct link **waiting_end = &waiting_first;
+
+static void watch(struct link *link, int operation, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = link};
+
+	if (epoll_ctl(epoll_fd, operation, link->fd, &event) < 0)
+		err(1, "epoll_ctl");
+}
+
+static void link_stall(struct link *link, bool is_stalled)
+{
+	if (link->is_stalled == is_stalled)
+		return;
+	link->is_stalled = is_stalled;
+	watch(link, EPOLL_CTL_MOD, is_stalled ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+/* Writes as much as the socket takes.  A client that has gone takes everything. */
+static size_t link_write(struct link *link, const uint8_t *data, size_t len)
+{
+	ssize_t count = send(link->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (count >= 0)
+		return (size_t)count;
+	if (errno == EAGAIN)
+		return 0;
+	if (link->is_worker)
+		err(1, "worker");
+	return len;
+}
+
+static void link_flush(struct link *link)
+{
+	queue_take(&link->out, link_write(link, queue_front(&link->out), queue_len(&link->out)));
+	link_stall(link, queue_len(&link->out) > 0);
+}
+
+static void mark_dirty(struct link *link)
+{
+	if (link->is_dirty)
+		return;
+	if (dirty_count == dirty_capacity) {
+		dirty_capacity = dirty_capacity ? dirty_capacity * 2 : EVENTS_MAX;
+		dirty = realloc(dirty, dirty_capacity * sizeof(struct link *));
+		if (!dirty)
+			err(1, "memory");
+	}
+	dirty[dirty_count++] = link;
+	link->is_dirty = true;
+}
+
+static void link_send(struct link *link, const uint8_t *data, size_t len)
+{
+	if (len >= DIRECT_MIN && queue_len(&link->out) == 0) {
+		size_t written = link_write(link, data, len);
+
+		data += written;
+		len -= written;
+	}
+	if (len == 0)
+		return;
+	queue_put(&link->out, data, len);
+	mark_dirty(link);
+}
+
+static void client_free_if_done(struct link *client)
+{
+	if (client->fd < 0 && client->in_flight == 0 && !client->is_dirty && !client->is_waiting)
+		free(client);
+}
+
+static void client_close(struct link *client)
+{
+	close(client->fd);
+	client->fd = -1;
+	queue_free(&client->in);
+	queue_free(&client->out);
+	client_free_if_done(client);
+}
+
+/* All that this turn has for one peer goes in one write. */
+static void flush_dirty(void)
+{
+	for (size_t i = 0; i < dirty_count; i++) {
+		struct link *link = dirty[i];
+
+		link->is_dirty = false;
+		if (link->fd < 0)
+			client_free_if_done(link);
+		else if (!link->is_stalled)
+			link_flush(link);
+	}
+	dirty_count = 0;
+}
+
+static void asked_push(struct link *worker, struct link *client)
+{
+	if (worker->in_flight == worker->asked_capacity) {
+		size_t capacity = worker->asked_capacity ? worker->asked_capacity * 2 : 64;
+		struct link **ring = calloc(capacity, sizeof(struct link *));
+
+		if (!ring)
+			err(1, "memory");
+		for (size_t i = 0; i < worker->in_flight; i++)
+			ring[i] = worker->asked_by[(worker->asked_first + i) &
+						   (worker->asked_capacity - 1)];
+		free(worker->asked_by);
+		worker->asked_by = ring;
+		worker->asked_capacity = capacity;
+		worker->asked_first = 0;
+	}
+	worker->asked_by[(worker->asked_first + worker->in_flight) & (worker->asked_capacity - 1)] =
+		client;
+	worker->in_flight++;
+	client->in_flight++;
+}
+
+static struct link *asked_pop(struct link *worker)
+{
+	if (worker->in_flight == 0)
+		errx(1, "a worker answered what nobody asked");
+
+	struct link *client = worker->asked_by[worker->asked_first];
+
+	worker->asked_first = (worker->asked_first + 1) & (worker->asked_capacity - 1);
+	worker->in_flight--;
+	client->in_flight--;
+	return client;
+}
+
+static struct link *least_busy(void)
+{
+	struct link *best = &workers[0];
+
+	for (size_t i = 1; i < worker_count; i++)
+		if (workers[i].in_flight < best->in_flight)
+			best = &workers[i];
+	return best;
+}
+
+static void client_wait(struct link *client)
+{
+	if (client->is_waiting)
+		return;
+	client->is_waiting = true;
+	client->next = NULL;
+	*waiting_end = client;
+	waiting_end = &client->next;
+}
+
+/* Gives the client's whole requests to workers, until there is none left or no worker has room. */
+static void dispatch(struct link *client)
+{
+	while (length_whole(queue_front(&client->in), queue_len(&client->in), 1) > 0) {
+		struct link *worker = least_busy();
+
+		if (worker->in_flight >= limit) {
+			client_wait(client);
+			return;
+		}
+
+		size_t room = limit - worker->in_flight;
+		const uint8_t *frames = queue_front(&client->in);
+		size_t len = length_whole(frames, queue_len(&client->in), room);
+
+		for (size_t at = 0; at < len; at += length_frame(frames + at, len - at))
+			asked_push(worker, client);
+		link_send(worker, frames, len);
+		queue_take(&client->in, len);
+	}
+}
+
+static void dispatch_waiting(void)
+{
+	while (waiting_first && least_busy()->in_flight < limit) {
+		struct link *client = waiting_first;
+
+		waiting_first = client->next;
+		if (!waiting_first)
+			waiting_end = &waiting_first;
+		client->is_waiting = false;
+		dispatch(client);
+		client_free_if_done(client);
+	}
+}
+
+static void answer(struct link *client, const uint8_t *frames, size_t len)
+{
+	if (client->fd >= 0)
+		link_send(client, frames, len);
+	else
+		client_free_if_done(client);
+}
+
+/* Passes whole answers back; neighbours for one client go together. */
+static void worker_answered(struct link *worker)
+{
+	const uint8_t *frames = queue_front(&worker->in);
+	size_t len = length_whole(frames, queue_len(&worker->in), SIZE_MAX);
+	struct link *client = NULL;
+	size_t begin = 0;
+
+	for (size_t at = 0; at < len; at += length_frame(frames + at, len - at)) {
+		struct link *next = asked_pop(worker);
+
+		if (client && next != client) {
+			answer(client, frames + begin, at - begin);
+			begin = at;
+		}
+		client = next;
+	}
+	if (client)
+		answer(client, frames + begin, len - begin);
+	queue_take(&worker->in, len);
+	dispatch_waiting();
+}
+
+/* Room for the rest of the frame that has begun to come, so that a large one is read in one go. */
+static size_t room_wanted(const struct queue *in)
+{
+	size_t held = queue_len(in);
+	size_t frame = length_frame(queue_front(in), held);
+
+	return frame > held && frame - held > READ_ROOM ? frame - held : READ_ROOM / 4;
+}
+
+static void link_readable(struct link *link)
+{
+	ssize_t count = queue_read(&link->in, link->fd, room_wanted(&link->in));
+
+	if (count == -EAGAIN)
+		return;
+	if (count == 0 && link->is_worker)
+		errx(1, "a worker ended");
+	if (count == 0)
+		client_close(link);
+	else if (link->is_worker)
+		worker_answered(link);
+	else
+		dispatch(link);
+}
+
+static void client_accept(void)
+{
+	struct link *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		err(1, "memory");
+	client->fd = accept4(listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (client->fd < 0)
+		err(1, "accept4");
+	watch(client, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+static void worker_start(struct link *worker, char **command)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		err(1, "socketpair");
+
+	pid_t pid = fork();
+
+	if (pid < 0)
+		err(1, "fork");
+	if (pid == 0) {
+		int fd = dup(pair[1]); /* the copy is not closed on exec */
+		char number[16];
+
+		snprintf(number, sizeof(number), "%d", fd);
+		setenv("POOLD_FD", number, 1);
+		execvp(command[0], command);
+		err(127, "%s", command[0]);
+	}
+	close(pair[1]);
+	worker->fd = pair[0];
+	worker->is_worker = true;
+	watch(worker, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+static void listen_at(const char *path)
+{
+	struct sockaddr_un address = unix_address(path);
+
+	unlink(path);
+	listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listener.fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(listener.fd, 4096) < 0)
+		err(1, "%s", path);
+	watch(&listener, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+static void handle(const struct epoll_event *event)
+{
+	struct link *link = event->data.ptr;
+
+	if (link == &listener) {
+		client_accept();
+		return;
+	}
+	if (event->events & EPOLLOUT)
+		link_flush(link);
+	if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		link_readable(link);
+}
+
+static size_t parse_limit(const char *text)
+{
+	if (strcmp(text, "one") == 0)
+		return 1;
+	if (strcmp(text, "many") == 0)
+		return SIZE_MAX;
+	return parse_number(text);
+}
+
+int main(int argc, char **argv)
+{
+	struct epoll_event events[EVENTS_MAX];
+
+	if (argc < 5)
+		errx(2, "usage: forward SOCKET one|many|LIMIT WORKERS COMMAND [ARGUMENT]...");
+	limit = parse_limit(argv[2]);
+	worker_count = parse_number(argv[3]);
+	if (limit == 0 || worker_count == 0 || worker_count > WORKERS_MAX)
+		errx(2, "LIMIT is at least 1, WORKERS 1 to %d", WORKERS_MAX);
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; i < worker_count; i++)
+		worker_start(&workers[i], argv + 4);
+	listen_at(argv[1]);
+
+	for (;;) {
+		int count = epoll_wait(epoll_fd, events, EVENTS_MAX, -1);
+
+		for (int i = 0; i < count; i++)
+			handle(&events[i]);
+		flush_dirty();
+	}
+}
