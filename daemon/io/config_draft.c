@@ -7,9 +7,16 @@
 #include <string.h>
 
 #include "daemon/io/config_ini.h"
+#include "protocol/utf8.h"
 
 /* Bytes of a found value that an error repeats. */
 #define FOUND_MAX 200
+
+/* How much of a text that was found is shown. */
+static int shown(const char *text)
+{
+	return (int)utf8_cut((struct bytes){(const uint8_t *)text, strlen(text)}, FOUND_MAX).len;
+}
 
 static struct config_origin here(const struct config_draft *draft, unsigned line)
 {
@@ -100,7 +107,7 @@ static void enter_pool(struct config_draft *draft, unsigned line, const char *na
 		config_fault(&draft->faults, here(draft, line),
 			     "pool name: found \"%.*s\", allowed are 1 to %d of a-z, 0-9, _ and -, "
 			     "a letter first, and not \"poold\"",
-			     FOUND_MAX, name, CONFIG_NAME_MAX);
+			     shown(name), name, CONFIG_NAME_MAX);
 		return;
 	}
 	while (i < config->pool_count && strcmp(config->pools[i].name, name) != 0)
@@ -133,7 +140,7 @@ static void on_section(void *user, unsigned line, const char *name)
 	else
 		config_fault(&draft->faults, here(draft, line),
 			     "section: found [%.*s], allowed are [daemon] and [pool NAME]",
-			     FOUND_MAX, name);
+			     shown(name), name);
 }
 
 /* One fault of a key in the current section. */
@@ -200,7 +207,7 @@ static void on_option(struct config_draft *draft, unsigned line, const char *key
 		return;
 	buf_init(&allowed, CONFIG_LINE_MAX);
 	option_print_allowed(option, &allowed);
-	key_fault(draft, line, key, "found \"%.*s\", allowed is %.*s", FOUND_MAX, value,
+	key_fault(draft, line, key, "found \"%.*s\", allowed is %.*s", shown(value), value,
 		  (int)allowed.len, (const char *)allowed.data);
 	buf_free(&allowed);
 }
@@ -226,7 +233,7 @@ static void on_variable(struct config_draft *draft, unsigned line, const char *k
 		key_fault(draft, line, key,
 			  "found a variable \"%.*s\", allowed are letters, digits and _, no digit "
 			  "first, and not POOLD_ at the beginning",
-			  FOUND_MAX, name);
+			  shown(name), name);
 		return;
 	}
 
@@ -256,7 +263,7 @@ static void on_key(void *user, unsigned line, const char *key, const char *value
 		return;
 	if (draft->keys == KEYS_EARLY)
 		config_fault(&draft->faults, here(draft, line),
-			     "%.*s: found before the first [section]", FOUND_MAX, key);
+			     "%.*s: found before the first [section]", shown(key), key);
 	if (draft->keys != KEYS_TAKEN)
 		return;
 	if (draft->section == SECTION_POOL && strncmp(key, "env.", strlen("env.")) == 0)

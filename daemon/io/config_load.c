@@ -76,6 +76,18 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+static void load_entry(struct config_draft *draft, const char *folder, const char *name)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%s", folder, name) < 0) {
+		draft->error = -ENOMEM;
+		return;
+	}
+	load_file(draft, path);
+	free(path);
+}
+
 static void load_folder(struct config_draft *draft, const char *folder)
 {
 	struct dirent **entries = NULL;
@@ -90,11 +102,8 @@ static void load_folder(struct config_draft *draft, const char *folder)
 		config_fault(&draft->faults, (struct config_origin){folder, 0},
 			     "has %d files, allowed are %d", count, CONFIG_FILES_MAX);
 	for (int i = 0; i < count; i++) {
-		char path[PATH_MAX];
-
-		snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
 		if (count <= CONFIG_FILES_MAX)
-			load_file(draft, path);
+			load_entry(draft, folder, entries[i]->d_name);
 		free(entries[i]);
 	}
 	free(entries);
@@ -104,20 +113,23 @@ int config_load(const char *path, struct config **ret_config, struct buf *errors
 {
 	const char *file = path ? path : CONFIG_PATH_DEFAULT;
 	struct config_draft *draft;
-	char folder[PATH_MAX];
+	char *folder;
 	int r;
 
+	if (asprintf(&folder, "%s.d", file) < 0)
+		return -ENOMEM;
 	r = config_draft_new(&draft);
 	if (r < 0)
-		return r;
+		goto out;
 	draft->faults.out = errors;
 	/* Only a file that somebody asked for must exist. */
 	if (path || access(file, F_OK) == 0 || errno != ENOENT)
 		load_file(draft, file);
-	snprintf(folder, sizeof(folder), "%s.d", file);
 	load_folder(draft, folder);
 	r = config_draft_finish(draft, ret_config);
 	config_draft_free(draft);
+out:
+	free(folder);
 	return r;
 }
 

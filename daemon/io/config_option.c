@@ -361,7 +361,7 @@ uint64_t option_number(const struct option *option, const void *values)
 	case OPTION_RANGE:
 		return ((const struct value_range *)field)->max;
 	default:
-		assert(!"an option that is no number");
+		assert(false && "an option that is no number");
 		return 0;
 	}
 }

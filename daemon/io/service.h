@@ -17,9 +17,8 @@ struct service {
 	int notify_fd; /* -1: nobody wants to hear */
 	struct sockaddr_un notify_address;
 	socklen_t notify_address_len;
-	unsigned owed; /* what was said but not taken yet, as a mask; told again with the next words
-			*/
-	usec_t watchdog_usec;		    /* 0: no watchdog */
+	char owed[64];	      /* the last state that was said and not taken; "": none */
+	usec_t watchdog_usec; /* 0: no watchdog */
 	int listen_fds[SERVICE_LISTEN_MAX]; /* -1: given away */
 	char *listen_names[SERVICE_LISTEN_MAX];
 	unsigned listen_count;
