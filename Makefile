@@ -131,7 +131,7 @@ $(O)/sim/%: $(O)/tests/sim/%.o $(O)/libcore.a $(O)/libproto.a
 $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK))
-$(O)/bench/%: $(O)/tests/bench/%.o $(O)/libpoold.a
+$(O)/bench/%: $(O)/tests/bench/%.o $(O)/libcore.a $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
 $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libio.a $(O)/libcore.a $(O)/libproto.a

@@ -1,5 +1,5 @@
 /*
- * What the programs of the bench share: the clock, a queue of bytes, the length framing, and
+ * What the programs of the bench share: the clock, a backlog of bytes, the length framing, and
  * failing loudly.
  *
  * A program of the bench has no error path: whatever goes wrong ends it with a message, since a
@@ -37,78 +37,78 @@ static inline uint64_t clock_nsec(void)
 }
 
 /* Bytes that came and are not dealt with yet: data[begin..end). */
-struct queue {
+struct backlog {
 	uint8_t *data;
 	size_t begin;
 	size_t end;
 	size_t capacity;
 };
 
-static inline size_t queue_len(const struct queue *queue)
+static inline size_t backlog_len(const struct backlog *backlog)
 {
-	return queue->end - queue->begin;
+	return backlog->end - backlog->begin;
 }
 
-static inline const uint8_t *queue_front(const struct queue *queue)
+static inline const uint8_t *backlog_front(const struct backlog *backlog)
 {
-	return queue->data + queue->begin;
+	return backlog->data + backlog->begin;
 }
 
 /* Makes room for `len` bytes behind the last, moving what is there to the front or growing. */
-static inline void queue_reserve(struct queue *queue, size_t len)
+static inline void backlog_reserve(struct backlog *backlog, size_t len)
 {
-	if (len <= queue->capacity - queue->end)
+	if (len <= backlog->capacity - backlog->end)
 		return;
 
-	size_t held = queue_len(queue);
+	size_t held = backlog_len(backlog);
 
-	if (queue->begin > 0) {
-		memmove(queue->data, queue_front(queue), held);
-		queue->begin = 0;
-		queue->end = held;
+	if (backlog->begin > 0) {
+		memmove(backlog->data, backlog_front(backlog), held);
+		backlog->begin = 0;
+		backlog->end = held;
 	}
-	if (len <= queue->capacity - held)
+	if (len <= backlog->capacity - held)
 		return;
-	while (queue->capacity < held + len)
-		queue->capacity = queue->capacity ? queue->capacity * 2 : READ_ROOM;
-	queue->data = realloc(queue->data, queue->capacity);
-	if (!queue->data)
+	while (backlog->capacity < held + len)
+		backlog->capacity = backlog->capacity ? backlog->capacity * 2 : READ_ROOM;
+	backlog->data = realloc(backlog->data, backlog->capacity);
+	if (!backlog->data)
 		err(1, "memory");
 }
 
-static inline void queue_put(struct queue *queue, const uint8_t *data, size_t len)
+static inline void backlog_put(struct backlog *backlog, const uint8_t *data, size_t len)
 {
-	queue_reserve(queue, len);
-	memcpy(queue->data + queue->end, data, len);
-	queue->end += len;
+	backlog_reserve(backlog, len);
+	memcpy(backlog->data + backlog->end, data, len);
+	backlog->end += len;
 }
 
 /* Drops the first `len` bytes. */
-static inline void queue_take(struct queue *queue, size_t len)
+static inline void backlog_take(struct backlog *backlog, size_t len)
 {
-	queue->begin += len;
-	if (queue->begin == queue->end)
-		queue->begin = queue->end = 0;
+	backlog->begin += len;
+	if (backlog->begin == backlog->end)
+		backlog->begin = backlog->end = 0;
 }
 
-static inline void queue_free(struct queue *queue)
+static inline void backlog_free(struct backlog *backlog)
 {
-	free(queue->data);
-	*queue = (struct queue){0};
+	free(backlog->data);
+	*backlog = (struct backlog){0};
 }
 
 /*
- * One read from `fd` behind what is queued, of at least `wanted` bytes of room.  Returns the bytes
+ * One read from `fd` behind what is held, of at least `wanted` bytes of room.  Returns the bytes
  * that came, 0 when the peer has closed, or -EAGAIN.
  */
-static inline ssize_t queue_read(struct queue *queue, int fd, size_t wanted)
+static inline ssize_t backlog_read(struct backlog *backlog, int fd, size_t wanted)
 {
-	queue_reserve(queue, wanted);
+	backlog_reserve(backlog, wanted);
 
-	ssize_t count = read(fd, queue->data + queue->end, queue->capacity - queue->end);
+	ssize_t count = read(fd, backlog->data + backlog->end, backlog->capacity - backlog->end);
 
 	if (count > 0)
-		queue->end += (size_t)count;
+		backlog->end += (size_t)count;
 	else if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return -EAGAIN;
 	else if (count < 0 && errno != ECONNRESET)

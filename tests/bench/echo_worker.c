@@ -3,6 +3,7 @@
  * what stands in front of it.
  *
  *	echo_worker [--length] [--batch] [--delay-us N] [--trap FILE] [--log FILE]
+ *	            [--born FILE]
  *
  * It speaks the poold dialect on the socket POOLD_FD, or with --length the framing of `forward`.
  * Everything that one read brought is answered in one write, and no byte of an argument is copied
@@ -12,11 +13,13 @@
  *	--delay-us  sleeps so long over each request, and writes each answer by itself
  *	--trap      writes its process id into FILE, if that is there and empty, and hangs
  *	--log       appends the first 8 bytes of each argument (a bin) to FILE, then answers
+ *	--born      appends "PID NANOSECONDS" to FILE as it starts, on the monotonic clock
  */
 #include "tests/bench/bench.h"
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -46,7 +49,7 @@ struct worker {
 	struct options options;
 	int fd;
 	bool is_stopping;
-	struct queue in;
+	struct backlog in;
 	struct iovec runs[RUNS_MAX]; /* answers to be written, inside `in` */
 	int run_count;
 };
@@ -189,7 +192,7 @@ static size_t serve_poold(struct worker *worker)
 {
 	struct reader reader;
 
-	reader_init(&reader, queue_front(&worker->in), queue_len(&worker->in));
+	reader_init(&reader, backlog_front(&worker->in), backlog_len(&worker->in));
 	for (;;) {
 		struct reader message = reader;
 		struct bytes argument;
@@ -202,7 +205,7 @@ static size_t serve_poold(struct worker *worker)
 		} else if (read_value(&reader, &whole) == 0) {
 			read_control(worker, whole);
 		} else {
-			return (size_t)(reader.at - queue_front(&worker->in));
+			return (size_t)(reader.at - backlog_front(&worker->in));
 		}
 	}
 }
@@ -211,7 +214,7 @@ static size_t serve_poold(struct worker *worker)
 static size_t serve_length(struct worker *worker)
 {
 	uint8_t *begin = worker->in.data + worker->in.begin;
-	size_t len = length_whole(begin, queue_len(&worker->in), SIZE_MAX);
+	size_t len = length_whole(begin, backlog_len(&worker->in), SIZE_MAX);
 
 	if (len > 0)
 		answer(worker, begin, len);
@@ -241,12 +244,25 @@ static void send_ready(const struct worker *worker)
 	buf_free(&message);
 }
 
+static void note_birth(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	if (fd < 0 || dprintf(fd, "%d %" PRIu64 "\n", getpid(), clock_nsec()) < 0)
+		err(1, "%s", path);
+	close(fd);
+}
+
 static struct options parse_options(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"length", no_argument, NULL, 'l'},	    {"batch", no_argument, NULL, 'b'},
-		{"delay-us", required_argument, NULL, 'd'}, {"trap", required_argument, NULL, 't'},
-		{"log", required_argument, NULL, 'g'},	    {0},
+		{"length", no_argument, NULL, 'l'},
+		{"batch", no_argument, NULL, 'b'},
+		{"delay-us", required_argument, NULL, 'd'},
+		{"trap", required_argument, NULL, 't'},
+		{"log", required_argument, NULL, 'g'},
+		{"born", required_argument, NULL, 'n'},
+		{0},
 	};
 	struct options options = {.log_fd = -1};
 
@@ -262,6 +278,8 @@ static struct options parse_options(int argc, char **argv)
 		else if (option == 'g')
 			options.log_fd =
 				open(optarg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		else if (option == 'n')
+			note_birth(optarg);
 		else
 			exit(2);
 	}
@@ -278,12 +296,12 @@ int main(int argc, char **argv)
 	worker.fd = (int)parse_number(number);
 	if (!worker.options.length)
 		send_ready(&worker);
-	while (!worker.is_stopping && queue_read(&worker.in, worker.fd, READ_ROOM / 4) > 0) {
+	while (!worker.is_stopping && backlog_read(&worker.in, worker.fd, READ_ROOM / 4) > 0) {
 		size_t served =
 			worker.options.length ? serve_length(&worker) : serve_poold(&worker);
 
 		write_runs(&worker);
-		queue_take(&worker.in, served);
+		backlog_take(&worker.in, served);
 	}
 	return 0;
 }

@@ -27,8 +27,8 @@ struct link {
 	bool is_stalled; /* its socket was full: epoll watches for room */
 	bool is_waiting; /* a client with a whole request that no worker has room for */
 	size_t in_flight;
-	struct queue in;
-	struct queue out;
+	struct backlog in;
+	struct backlog out;
 	struct link **asked_by; /* a worker's requests in flight: a ring of their clients */
 	size_t asked_capacity;	/* a power of two */
 	size_t asked_first;
@@ -80,8 +80,9 @@ static size_t link_write(struct link *link, const uint8_t *data, size_t len)
 
 static void link_flush(struct link *link)
 {
-	queue_take(&link->out, link_write(link, queue_front(&link->out), queue_len(&link->out)));
-	link_stall(link, queue_len(&link->out) > 0);
+	backlog_take(&link->out,
+		     link_write(link, backlog_front(&link->out), backlog_len(&link->out)));
+	link_stall(link, backlog_len(&link->out) > 0);
 }
 
 static void mark_dirty(struct link *link)
@@ -100,7 +101,7 @@ static void mark_dirty(struct link *link)
 
 static void link_send(struct link *link, const uint8_t *data, size_t len)
 {
-	if (len >= DIRECT_MIN && queue_len(&link->out) == 0) {
+	if (len >= DIRECT_MIN && backlog_len(&link->out) == 0) {
 		size_t written = link_write(link, data, len);
 
 		data += written;
@@ -108,7 +109,7 @@ static void link_send(struct link *link, const uint8_t *data, size_t len)
 	}
 	if (len == 0)
 		return;
-	queue_put(&link->out, data, len);
+	backlog_put(&link->out, data, len);
 	mark_dirty(link);
 }
 
@@ -122,8 +123,8 @@ static void client_close(struct link *client)
 {
 	close(client->fd);
 	client->fd = -1;
-	queue_free(&client->in);
-	queue_free(&client->out);
+	backlog_free(&client->in);
+	backlog_free(&client->out);
 	client_free_if_done(client);
 }
 
@@ -200,7 +201,7 @@ static void client_wait(struct link *client)
 /* Gives the client's whole requests to workers, until there is none left or no worker has room. */
 static void dispatch(struct link *client)
 {
-	while (length_whole(queue_front(&client->in), queue_len(&client->in), 1) > 0) {
+	while (length_whole(backlog_front(&client->in), backlog_len(&client->in), 1) > 0) {
 		struct link *worker = least_busy();
 
 		if (worker->in_flight >= limit) {
@@ -209,13 +210,13 @@ static void dispatch(struct link *client)
 		}
 
 		size_t room = limit - worker->in_flight;
-		const uint8_t *frames = queue_front(&client->in);
-		size_t len = length_whole(frames, queue_len(&client->in), room);
+		const uint8_t *frames = backlog_front(&client->in);
+		size_t len = length_whole(frames, backlog_len(&client->in), room);
 
 		for (size_t at = 0; at < len; at += length_frame(frames + at, len - at))
 			asked_push(worker, client);
 		link_send(worker, frames, len);
-		queue_take(&client->in, len);
+		backlog_take(&client->in, len);
 	}
 }
 
@@ -244,8 +245,8 @@ static void answer(struct link *client, const uint8_t *frames, size_t len)
 /* Passes whole answers back; neighbours for one client go together. */
 static void worker_answered(struct link *worker)
 {
-	const uint8_t *frames = queue_front(&worker->in);
-	size_t len = length_whole(frames, queue_len(&worker->in), SIZE_MAX);
+	const uint8_t *frames = backlog_front(&worker->in);
+	size_t len = length_whole(frames, backlog_len(&worker->in), SIZE_MAX);
 	struct link *client = NULL;
 	size_t begin = 0;
 
@@ -260,22 +261,22 @@ static void worker_answered(struct link *worker)
 	}
 	if (client)
 		answer(client, frames + begin, len - begin);
-	queue_take(&worker->in, len);
+	backlog_take(&worker->in, len);
 	dispatch_waiting();
 }
 
 /* Room for the rest of the frame that has begun to come, so that a large one is read in one go. */
-static size_t room_wanted(const struct queue *in)
+static size_t room_wanted(const struct backlog *in)
 {
-	size_t held = queue_len(in);
-	size_t frame = length_frame(queue_front(in), held);
+	size_t held = backlog_len(in);
+	size_t frame = length_frame(backlog_front(in), held);
 
 	return frame > held && frame - held > READ_ROOM ? frame - held : READ_ROOM / 4;
 }
 
 static void link_readable(struct link *link)
 {
-	ssize_t count = queue_read(&link->in, link->fd, room_wanted(&link->in));
+	ssize_t count = backlog_read(&link->in, link->fd, room_wanted(&link->in));
 
 	if (count == -EAGAIN)
 		return;

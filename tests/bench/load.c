@@ -56,7 +56,7 @@ struct options {
 struct connection {
 	int fd;
 	bool is_stalled;
-	struct queue in;
+	struct backlog in;
 	uint8_t *frames;      /* depth frames, next to each other */
 	uint64_t *asked_nsec; /* per slot: when it was asked; 0: it is free */
 	uint32_t *to_send;    /* ring of slots */
@@ -362,19 +362,19 @@ static void flush(struct connection *connection)
 
 static void readable(struct connection *connection)
 {
-	size_t held = queue_len(&connection->in);
+	size_t held = backlog_len(&connection->in);
 	size_t rest = held > 0 && held < frame_len ? frame_len - held : 0;
-	ssize_t count = queue_read(&connection->in, connection->fd,
-				   rest > READ_ROOM / 4 ? rest : READ_ROOM / 4);
+	ssize_t count = backlog_read(&connection->in, connection->fd,
+				     rest > READ_ROOM / 4 ? rest : READ_ROOM / 4);
 	uint64_t now = clock_nsec();
 	struct answer answer;
 
 	if (count == 0)
 		errx(1, "the connection was closed");
 	while ((options.rpc ? read_rpc_answer : read_length_answer)(
-		queue_front(&connection->in), queue_len(&connection->in), &answer)) {
+		backlog_front(&connection->in), backlog_len(&connection->in), &answer)) {
 		count_answer(connection, &answer, now);
-		queue_take(&connection->in, answer.frame_len);
+		backlog_take(&connection->in, answer.frame_len);
 		if (options.rate > 0)
 			connection->free_slots[connection->free_count++] = (uint32_t)answer.slot;
 		else if (!is_ending)

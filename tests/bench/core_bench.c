@@ -1,0 +1,293 @@
+/*
+ * What deciding costs: the engine alone, without a socket or a process, in nanoseconds.
+ *
+ *	core_bench [--json]
+ *
+ * A request is two steps of the engine (asked, answered) with all their effects.
+ */
+#include "tests/bench/bench.h"
+
+#include <stdio.h>
+
+#include "daemon/core/engine.h"
+#include "daemon/core/recovery.h"
+
+#define WORKERS	    4
+#define REQUESTS    1024
+#define PREFETCH    16
+#define ROUNDS	    2000000
+#define DEATHS	    100000
+#define DECISIONS   20000000
+#define SENT_MAX    (REQUESTS * 2)
+#define TIMEOUT	    (30 * USEC_PER_SEC)
+#define NEVER_SOON  (3600 * USEC_PER_SEC)
+#define PAYLOAD_LEN 64
+
+/* An attempt that the engine sent: what its answer has to say. */
+struct sent {
+	uint32_t worker;
+	uint32_t life;
+	uint32_t id;
+};
+
+/* The engine's world: workers that answer in the order they were asked. */
+struct world {
+	struct engine *engine;
+	void *memory;
+	usec_t now;
+	struct sent sent[SENT_MAX];
+	size_t sent_first;
+	size_t sent_count;
+	uint32_t lives[WORKERS];
+	uint64_t answered;
+	uint32_t answered_slots[REQUESTS]; /* to be asked again */
+	size_t answered_count;
+	uint32_t born[WORKERS]; /* workers that are to become ready */
+	size_t born_count;
+};
+
+static void pull(struct world *world)
+{
+	struct effect effect;
+
+	while (engine_next_effect(world->engine, &effect)) {
+		switch (effect.type) {
+		case EFFECT_SEND:
+			world->sent[(world->sent_first + world->sent_count++) % SENT_MAX] =
+				(struct sent){effect.worker, effect.life, effect.send.id};
+			break;
+		case EFFECT_RESULT:
+			world->answered++;
+			world->answered_slots[world->answered_count++] = effect.request;
+			break;
+		case EFFECT_SPAWN:
+			world->lives[effect.worker] = effect.life;
+			world->born[world->born_count++] = effect.worker;
+			break;
+		case EFFECT_ERROR:
+			errx(1, "the engine answered with %s",
+			     errcode_info(effect.error.code)->name);
+		default:
+			break;
+		}
+	}
+}
+
+static void step(struct world *world, struct event *event)
+{
+	event->now = world->now++;
+	engine_step(world->engine, event);
+	pull(world);
+}
+
+static void become_ready(struct world *world)
+{
+	while (world->born_count > 0) {
+		uint32_t worker = world->born[--world->born_count];
+		struct event event = {
+			.type = EVENT_WORKER_READY,
+			.worker = worker,
+			.life = world->lives[worker],
+			.ready = {.concurrency = 1, .batches = true},
+		};
+
+		step(world, &event);
+	}
+}
+
+static void submit(struct world *world, uint32_t request)
+{
+	struct event event = {
+		.type = EVENT_SUBMIT,
+		.request = request,
+		.submit =
+			{
+				.priority = PRIORITY_NORMAL,
+				.idempotent = true,
+				.max_attempts = UINT32_MAX,
+				.bytes = PAYLOAD_LEN,
+				.timeout = TIMEOUT,
+			},
+	};
+
+	step(world, &event);
+}
+
+static void submit_answered(struct world *world)
+{
+	while (world->answered_count > 0)
+		submit(world, world->answered_slots[--world->answered_count]);
+}
+
+/* The oldest attempt that still counts is answered. */
+static void answer_oldest(struct world *world)
+{
+	for (;;) {
+		struct sent sent = world->sent[world->sent_first];
+
+		if (world->sent_count == 0)
+			errx(1, "nothing is at a worker");
+		world->sent_first = (world->sent_first + 1) % SENT_MAX;
+		world->sent_count--;
+		if (world->lives[sent.worker] != sent.life)
+			continue;
+
+		struct event event = {
+			.type = EVENT_WORKER_ANSWERED,
+			.worker = sent.worker,
+			.life = sent.life,
+			.id = sent.id,
+			.answer = {.code = ERR_NONE, .retry_after = USEC_INFINITY},
+		};
+
+		step(world, &event);
+		return;
+	}
+}
+
+static struct world *world_new(void)
+{
+	struct pool_settings pool = {
+		.workers_min = WORKERS,
+		.workers_max = WORKERS,
+		.queue_max = REQUESTS,
+		.queue_bytes_max = UINT32_MAX,
+		.prefetch = PREFETCH,
+		.max_crash_retries = UINT32_MAX,
+		.init_timeout = NEVER_SOON,
+		.ping_interval = NEVER_SOON,
+		.ping_timeout = NEVER_SOON,
+		.idle_timeout = NEVER_SOON,
+		.kill_grace = NEVER_SOON,
+		.cancel_grace = NEVER_SOON,
+		.restart_delay = 1,
+		.restart_delay_max = 1,
+	};
+	struct engine_settings settings = {
+		.requests_max = REQUESTS,
+		.pool_count = 1,
+		.pools = &pool,
+	};
+	struct world *world = calloc(1, sizeof(*world));
+
+	if (!world)
+		err(1, "memory");
+	world->memory = malloc(engine_size(&settings));
+	if (!world->memory)
+		err(1, "memory");
+	world->now = USEC_PER_SEC;
+	world->engine = engine_init(world->memory, &settings, world->now);
+	pull(world);
+	become_ready(world);
+	return world;
+}
+
+static void world_free(struct world *world)
+{
+	free(world->memory);
+	free(world);
+}
+
+/* One request at a time, and every worker free. */
+static double time_alone(void)
+{
+	struct world *world = world_new();
+	uint64_t start = clock_nsec();
+
+	for (int i = 0; i < ROUNDS; i++) {
+		submit(world, 0);
+		answer_oldest(world);
+		world->answered_count = 0;
+	}
+
+	double took = (double)(clock_nsec() - start) / ROUNDS;
+
+	world_free(world);
+	return took;
+}
+
+static struct world *loaded_world(void)
+{
+	struct world *world = world_new();
+
+	for (uint32_t request = 0; request < REQUESTS; request++)
+		submit(world, request);
+	return world;
+}
+
+/* Every worker has all it may have, and the others wait in the queue. */
+static double time_loaded(void)
+{
+	struct world *world = loaded_world();
+	uint64_t start = clock_nsec();
+
+	for (int i = 0; i < ROUNDS; i++) {
+		answer_oldest(world);
+		submit_answered(world);
+	}
+
+	double took = (double)(clock_nsec() - start) / ROUNDS;
+
+	world_free(world);
+	return took;
+}
+
+/* Under that load a worker dies, and the next takes its place. */
+static double time_death(void)
+{
+	struct world *world = loaded_world();
+	uint64_t took = 0;
+
+	for (uint32_t i = 0; i < DEATHS; i++) {
+		struct event event = {
+			.type = EVENT_WORKER_EXITED,
+			.worker = i % WORKERS,
+			.life = world->lives[i % WORKERS],
+			.exit = {.signalled = true},
+		};
+		uint64_t start = clock_nsec();
+
+		step(world, &event);
+		become_ready(world);
+		took += clock_nsec() - start;
+		for (int answers = 0; answers < WORKERS * PREFETCH; answers++) {
+			answer_oldest(world);
+			submit_answered(world);
+		}
+	}
+	world_free(world);
+	return (double)took / DEATHS;
+}
+
+static double time_decision(void)
+{
+	struct request request = {.idempotent = true, .max_attempts = 3};
+	uint64_t start = clock_nsec();
+	volatile uint32_t retried = 0;
+
+	for (uint32_t i = 0; i < DECISIONS; i++) {
+		request.attempts = i & 3;
+		request.crashes = i & 1;
+		retried += recovery_may_retry(&request, ERR_worker_killed, EXECUTED_MAYBE, 1);
+	}
+	return (double)(clock_nsec() - start) / DECISIONS;
+}
+
+int main(int argc, char **argv)
+{
+	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+	double alone = time_alone();
+	double loaded = time_loaded();
+	double death = time_death();
+	double decision = time_decision();
+
+	if (json)
+		printf("{\"alone_ns\": %.1f, \"loaded_ns\": %.1f, \"death_ns\": %.1f, "
+		       "\"decision_ns\": %.2f}\n",
+		       alone, loaded, death, decision);
+	else
+		printf("a request, alone: %.0f ns; with %d queued: %.0f ns; a death with %d in "
+		       "flight: %.0f ns; retry decision: %.1f ns\n",
+		       alone, REQUESTS, loaded, PREFETCH + 1, death, decision);
+	return 0;
+}

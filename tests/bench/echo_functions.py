@@ -1,0 +1,6 @@
+"""What the Python workers of the bench serve."""
+
+
+def echo(payload: bytes) -> bytes:
+    """The payload, as it came."""
+    return payload

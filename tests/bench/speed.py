@@ -1,0 +1,234 @@
+"""The lines about speed: the same load on the forwarder and on the daemon, by turns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Callable
+
+from servers import BenchError, Daemon, Forwarder, Place, Server, Shape
+from table import Row
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long the bench takes: runs of each side, and seconds of a run."""
+
+    runs: int
+    seconds: float
+
+
+@dataclass
+class Pair:
+    """What the two sides did in one turn of A B."""
+
+    forward: dict
+    poold: dict
+
+    def ratio(self, key: str) -> float:
+        """The daemon's figure by the forwarder's."""
+        return self.poold[key] / self.forward[key]
+
+
+def measure(server: Server, shape: Shape, seconds: float) -> dict:
+    """One run, with the CPU that the server spent on each request (microseconds)."""
+    before = server.cpu_seconds()
+    figures = server.load(shape, seconds)
+    figures["cpu_us"] = (server.cpu_seconds() - before) / figures["succeeded"] * 1e6
+    return figures
+
+
+def compare(place: Place, shape: Shape, pace: Pace) -> list[Pair]:
+    """Runs A B A B, both servers standing ready all the time."""
+    with Forwarder(place, shape) as forward, Daemon(place, shape) as poold:
+        return [
+            Pair(
+                measure(forward, shape, pace.seconds),
+                measure(poold, shape, pace.seconds),
+            )
+            for _ in range(pace.runs)
+        ]
+
+
+def middle(pairs: list[Pair], side: str, key: str) -> float:
+    """The median of one side."""
+    return median(getattr(pair, side)[key] for pair in pairs)
+
+
+def ratio_row(
+    line: str,
+    pairs: list[Pair],
+    key: str,
+    goals: tuple[float, float] | None,
+    unit: str,
+    more_is_better: bool = True,
+) -> Row:
+    """A row whose figure is the median ratio of the pairs; the measured column has the spread."""
+    ratios = sorted(pair.ratio(key) for pair in pairs)
+    ours, theirs = (middle(pairs, side, key) for side in ("poold", "forward"))
+    shown = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in (ours, theirs)]
+    at_least, aim = goals or (None, None)
+    return Row(
+        line,
+        f"{shown[0]} to {shown[1]} {unit} ({ratios[0]:.2f}..{ratios[-1]:.2f})",
+        median(ratios),
+        at_least,
+        aim,
+        more_is_better,
+    )
+
+
+def rate_lines(
+    line: str, shape: Shape, goals: tuple[float, float] | None
+) -> Callable[[Place, Pace], list[Row]]:
+    """A line of requests per second."""
+
+    def run(place: Place, pace: Pace) -> list[Row]:
+        pairs = compare(place, shape, pace)
+        return [ratio_row(line, pairs, "rate", goals, "req/s")]
+
+    return run
+
+
+def depth_one(place: Place, pace: Pace) -> list[Row]:
+    """Latency on one core, where it does not depend on who is put where."""
+    pairs = compare(place, Shape(workers=1, pinned=True), pace)
+    line = "depth 1, one core, 64 B: "
+    return [
+        ratio_row(line + "p50", pairs, "p50_us", (1.25, 1.10), "us", more_is_better=False),
+        ratio_row(line + "p99", pairs, "p99_us", (1.5, 1.2), "us", more_is_better=False),
+    ]
+
+
+def sixty_four(place: Place, pace: Pace) -> list[Row]:
+    """64 connections, one request each: rate, and the daemon's CPU time."""
+    rows = []
+    for payload, words in ((64, "64 B"), (1024, "1 KiB")):
+        shape = Shape(connections=64, limit=3, payload=payload)
+        pairs = compare(place, shape, pace)
+        line = f"64 connections, depth 1, {words}, 3 in flight per worker: "
+        rows.append(ratio_row(line + "rate", pairs, "rate", (0.75, 0.88), "req/s"))
+        if payload == 64:
+            rows.append(
+                ratio_row(
+                    "daemon CPU per request, 64 connections",
+                    pairs,
+                    "cpu_us",
+                    (1.5, 1.2),
+                    "us",
+                    more_is_better=False,
+                )
+            )
+    return rows
+
+
+def count_calls(server: Server, shape: Shape, seconds: float) -> float:
+    """System calls that the server makes per request, by the kernel's tracepoint."""
+    perf = shutil.which("perf")
+    if not perf:
+        raise BenchError("system calls are counted by perf, which is not installed")
+    out = server.place.scratch / "perf.txt"
+    event = "raw_syscalls:sys_enter"
+    counter = subprocess.Popen(
+        [perf, "stat", "-x,", "-o", str(out), "-e", event, "-p", str(server.process.pid)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        figures = server.load(shape, seconds)
+    finally:
+        counter.send_signal(signal.SIGINT)
+        _, errors = counter.communicate(timeout=10)
+    counts = [line.split(",")[0] for line in out.read_text().splitlines() if event in line]
+    if not counts or not counts[0].isdigit():
+        raise BenchError(f"perf may not count system calls here: {errors.strip()}")
+    return int(counts[0]) / figures["succeeded"]
+
+
+def calls_per_request(place: Place, pace: Pace) -> list[Row]:
+    """System calls per request of both servers."""
+    rows = []
+    for shape, goals, words in (
+        (Shape(workers=1), (6.0, 6.0), "depth 1"),
+        (Shape(connections=64, limit=3), (3.0, 2.4), "64 connections"),
+    ):
+        with Forwarder(place, shape) as forward:
+            theirs = count_calls(forward, shape, pace.seconds)
+        with Daemon(place, shape) as poold:
+            ours = count_calls(poold, shape, pace.seconds)
+        # What connecting costs is not the request's: a few hundredths.
+        rows.append(
+            Row(
+                f"system calls per request, {words}",
+                f"{ours:.2f} (forwarder {theirs:.2f})",
+                round(ours, 1),
+                *goals,
+                more_is_better=False,
+                unit="",
+            )
+        )
+    return rows
+
+
+def large(place: Place, pace: Pace) -> list[Row]:
+    """16 MiB on one connection: rate, and the memory that a byte in flight takes."""
+    shape = Shape(workers=1, payload=16 * 1024 * 1024)
+    pairs = compare(place, shape, pace)
+    rate = ratio_row("16 MiB, one connection: rate", pairs, "rate", (0.85, 1.5), "req/s")
+    with Daemon(place, shape) as poold:
+        poold.forget_peak()
+        before = poold.memory("VmRSS")
+        poold.load(shape, pace.seconds)
+        taken = poold.memory("VmHWM") - before
+    memory = Row(
+        "16 MiB, one connection: peak memory per payload byte",
+        f"{taken / 2**20:.1f} MiB",
+        taken / shape.payload,
+        3,
+        0.3,
+        more_is_better=False,
+    )
+    return [rate, memory]
+
+
+def python_workers(place: Place, pace: Pace) -> list[Row]:
+    """Workers in Python, against a bare loop in Python behind the forwarder."""
+    one = Shape(workers=1, python=True)
+    many = Shape(connections=64, limit=5, python=True)
+    rows = []
+    for words, shape in (
+        ("depth 1, one core", replace(one, pinned=True)),
+        ("64 connections, prefetch 4", many),
+        ("64 connections, prefetch 4, 64 KiB", replace(many, payload=65536)),
+    ):
+        pairs = compare(place, shape, pace)
+        rows.append(ratio_row(f"Python workers, {words}: rate", pairs, "rate", None, "req/s"))
+    return rows
+
+
+def core(place: Place, _: Pace) -> list[Row]:
+    """What deciding costs, without sockets or processes."""
+    out = subprocess.run(
+        [place.program("core_bench"), "--json"], capture_output=True, check=True, timeout=120
+    ).stdout
+    figures = json.loads(out)
+    return [
+        Row(
+            "retry decision",
+            f"{figures['decision_ns']:.1f} ns",
+            figures["decision_ns"],
+            200,
+            100,
+            more_is_better=False,
+            unit="ns",
+        ),
+        Row(
+            "the engine's part of a request: alone; with 1,024 queued",
+            f"{figures['alone_ns']:.0f} ns; {figures['loaded_ns']:.0f} ns",
+        ),
+    ]
