@@ -1,0 +1,79 @@
+"""Call workers through the poold daemon, and be one.
+
+A program that wants work done::
+
+    with poold.Client() as client:
+        print(client.call("python", "word_count", "to be or not to be"))
+
+A worker: any module with functions, run by the daemon as `python3 -m poold.worker MODULE`; see
+`poold.worker`.  For asyncio there is `poold.aio.AsyncClient`.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from poold.errors import (
+    Cancelled,
+    CommunicationError,
+    DeadlineExceeded,
+    Error,
+    Fatal,
+    HealthCheckError,
+    InitializationError,
+    PoolConnectionError,
+    PoolSystemError,
+    PoolTimeoutError,
+    Rejected,
+    RequestError,
+    ResourceError,
+    Retryable,
+    SessionError,
+    WorkerException,
+)
+
+__version__ = "0.1.0"
+
+# A worker starts without the client's modules and a client without the worker's: each is loaded
+# when it is first named, because a worker's start is what callers wait for after a crash.
+_ELSEWHERE = {
+    "Call": "poold.client",
+    "Client": "poold.client",
+    "Reply": "poold.client",
+    "Context": "poold.worker",
+    "Worker": "poold.worker",
+    "context": "poold.worker",
+}
+
+__all__ = [
+    "Call",
+    "Cancelled",
+    "Client",
+    "CommunicationError",
+    "Context",
+    "DeadlineExceeded",
+    "Error",
+    "Fatal",
+    "HealthCheckError",
+    "InitializationError",
+    "PoolConnectionError",
+    "PoolSystemError",
+    "PoolTimeoutError",
+    "Rejected",
+    "Reply",
+    "RequestError",
+    "ResourceError",
+    "Retryable",
+    "SessionError",
+    "Worker",
+    "WorkerException",
+    "context",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module 'poold' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,225 @@
+"""The client for asyncio: the same calls as `poold.Client`, awaited.
+
+    async with poold.aio.AsyncClient() as client:
+        counts = await asyncio.gather(*(client.call("python", "word_count", t) for t in texts))
+
+A task that is cancelled while it waits for a call cancels the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from typing import Any
+
+from poold import errors, wire
+from poold.client import (
+    GRACE,
+    ID_MAX,
+    MAX_BUFFER_SIZE,
+    Requests,
+    check_size,
+    default_path,
+    hello_params,
+    lost_error,
+    message_max,
+    overdue,
+    pack_request,
+    reply_value,
+    too_large,
+    unreachable,
+)
+
+
+class AsyncClient(Requests):
+    """A connection to the daemon, made when it is first needed and again after it was lost.
+
+    Belongs to one event loop.  Arguments and errors as for `poold.Client`.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        timeout: float | None = None,
+        *,
+        grace: float = GRACE,
+        connect_timeout: float = 10.0,
+        max_buffer_size: int = MAX_BUFFER_SIZE,
+        name: str = "poold-python-asyncio",
+    ) -> None:
+        self.path = path or default_path()
+        self.timeout = timeout
+        self._grace = grace
+        self._connect_timeout = connect_timeout
+        self._max_buffer_size = max_buffer_size
+        self._name = name
+        self._numbers = itertools.count(1)
+        self._connecting = asyncio.Lock()
+        self._connection: _Connection | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Gives up what is in flight (PoolConnectionError) and closes the connection, for good."""
+        self._closed = True
+        if self._connection is not None:
+            self._connection.lose("the client was closed")
+
+    async def call(
+        self,
+        pool: str,
+        method: str,
+        /,
+        *args: Any,
+        timeout: float | None = None,
+        meta: bool = False,
+        idempotent: bool | None = None,
+        priority: str | None = None,
+        max_attempts: int | None = None,
+        trace: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Runs a method on a worker of a pool; see poold.Client.call."""
+        timeout = self.timeout if timeout is None else timeout
+        params = wire.call_params(
+            pool,
+            method,
+            args,
+            kwargs,
+            timeout=timeout,
+            meta=meta,
+            idempotent=idempotent,
+            priority=priority,
+            max_attempts=max_attempts,
+            trace=trace,
+        )
+        return reply_value(await self._ask("poold.call", params, timeout), meta)
+
+    async def request(
+        self, method: str, params: list | tuple = (), timeout: float | None = None
+    ) -> Any:
+        """Asks the daemon itself, or POOL.METHOD with default options; see poold.Client.request."""
+        if timeout is None:
+            daemon = method.startswith("poold.") and method != "poold.call"
+            timeout = self._connect_timeout if daemon else self.timeout
+        return reply_value(await self._ask(method, list(params), timeout), False)
+
+    async def _ask(self, method: str, params: list, timeout: float | None) -> Any:
+        limit = None if timeout is None else timeout + self._grace
+        number = next(self._numbers) & ID_MAX
+        data = pack_request(number, method, params)
+        try:
+            async with asyncio.timeout(limit):
+                connection = await self._connected()
+                return await connection.ask(number, data)
+        except TimeoutError:
+            raise overdue() from None
+
+    async def _connected(self) -> _Connection:
+        async with self._connecting:
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            if self._connection is None or self._connection.lost is not None:
+                self._connection = await self._connect()
+            return self._connection
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        number = next(self._numbers) & ID_MAX
+        hello = pack_request(number, "poold.hello", hello_params(self._name))
+        connection = _Connection(self._max_buffer_size)
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                await loop.create_unix_connection(lambda: connection, self.path)
+                connection.message_max = message_max(await connection.ask(number, hello))
+        except BaseException as error:
+            connection.lose("no greeting")
+            if not isinstance(error, (OSError, errors.Error)):
+                raise
+            raise unreachable(self.path, str(error) or "no greeting in time") from error
+        return connection
+
+
+class _Connection(asyncio.Protocol):
+    """One connection and the futures that wait for its answers."""
+
+    def __init__(self, max_buffer_size: int) -> None:
+        self.lost: str | None = None  # why, once it is
+        self.message_max = math.inf  # bytes that the daemon takes
+        self._decoder = wire.Decoder(max_buffer_size)
+        self._futures: dict[int, asyncio.Future] = {}
+        self._transport: asyncio.Transport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    async def ask(self, number: int, data: bytes) -> Any:
+        """Sends a packed request and waits for its result; tells the daemon when cancelled."""
+        check_size(data, self.message_max)
+        await self._writable.wait()
+        if self.lost is not None:
+            raise lost_error(self.lost, "no")
+        future = asyncio.get_running_loop().create_future()
+        self._futures[number] = future
+        self._transport.write(data)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self.lost is None:
+                note = (wire.NOTIFICATION, "poold.cancel", (number,))
+                self._transport.write(wire.pack(note))
+            raise
+        finally:
+            self._futures.pop(number, None)
+
+    def lose(self, reason: str) -> None:
+        """Ends the connection; every call in flight fails with peer_closed."""
+        if self.lost is None:
+            self.lost = reason
+            if self._transport is not None:
+                self._transport.abort()
+        for future in self._futures.values():
+            if not future.done():
+                future.set_exception(lost_error(self.lost, "maybe"))
+        self._writable.set()
+
+    # --- called by the event loop ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lose(str(error) if error else "the daemon closed the connection")
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self._decoder.feed(data)
+        except wire.Malformed as error:
+            return self.lose(f"the daemon sent {error}")
+        except wire.TooLarge as error:
+            self._settle(error.number, too_large(error), None)
+            return self.lose(f"the daemon sent {error}")
+        for message in messages:
+            if message[0] == wire.RESPONSE:
+                failure = None if message[2] is None else errors.from_wire(message[2])
+                self._settle(message[1], failure, message[3])
+
+    def _settle(self, number: int | None, failure: errors.Error | None, value: Any) -> None:
+        future = self._futures.get(number)
+        if future is None or future.done():
+            return  # given up here when its answer was under way
+        if failure is not None:
+            future.set_exception(failure)
+        else:
+            future.set_result(value)

@@ -1,0 +1,308 @@
+"""Every error that a call can end in, and those that a worker may raise on purpose.
+
+The tree is small: one class for each category of the protocol's error table, and one for each code
+that programs commonly treat apart::
+
+    Error
+        InitializationError         no worker could be started
+        PoolConnectionError         a worker, or the daemon itself, went away
+        CommunicationError          arguments or result could not be said or read
+        PoolTimeoutError            no answer in time
+            DeadlineExceeded
+        ResourceError               queue full, pool unavailable, circuit open, shed: try later
+        HealthCheckError
+        SessionError
+        WorkerException             the worker's own code raised an exception
+        PoolSystemError             the daemon failed, or is stopping
+        RequestError                the request itself is wrong
+            Rejected
+            Cancelled
+
+A class carries "Pool" in its name where Python has a builtin of the plain one.  A worker raises
+`Rejected`, `Retryable` or `Fatal` to say whose fault a failure is.
+"""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """A call that failed.
+
+    Attributes:
+        code (str): the name of the failure, from the protocol's table: "attempt_timeout".
+        category (str): the family of the code: "timeout_error".
+        severity (str): "warning", "minor", "major" or "critical"; for people and alerts.
+        strategy (str): what the daemon does about such a failure: "abandon", "immediate_retry",
+            "backoff_retry", "circuit_break" or "failover".
+        message (str): one sentence for people.
+        retryable (bool): whether the same call may do better later.  The daemon has done its own
+            retries already.
+        retry_after (float | None): seconds to wait before that; None: not known.
+        executed (str): whether the worker's code ran: "no", "maybe" or "yes".
+        pool (str | None), worker (int | None): where the last attempt went.
+        attempt (int): number of attempts made; 0: the request never reached a worker.
+        detail (dict): what else is known, by code: exit status, signal, standard error...
+        attempts (list[dict]): each attempt with pool, worker, code, message, started_ms, run_ms
+            and delay_ms.
+        raw (dict): the error map as it came (empty for an error found by this side).
+    """
+
+    code = "internal"
+
+    def __init__(self, message: str = "", **fields: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = fields.get("code", self.code)
+        self.category, self.severity, self.strategy = CODES.get(self.code, UNKNOWN)
+        self.retryable = False
+        self.retry_after = None
+        self.executed = None
+        self.pool = None
+        self.worker = None
+        self.attempt = 0
+        self.detail = {}
+        self.attempts = []
+        self.raw = {}
+        self.__dict__.update(fields)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class InitializationError(Error):
+    """No worker could be started: spawn_failed, init_failed, init_timeout."""
+
+    code = "init_failed"
+
+
+class PoolConnectionError(Error):
+    """A peer went away: worker_exited, worker_killed, connect_failed, peer_closed.
+
+    connect_failed and peer_closed without a `worker` are about the daemon: it could not be reached,
+    or its connection was lost while the call was in flight.
+    """
+
+    code = "peer_closed"
+
+
+class CommunicationError(Error):
+    """Bytes could not be said or read: encode_error, decode_error, protocol_violation,
+    response_too_large."""
+
+    code = "protocol_violation"
+
+
+class PoolTimeoutError(Error):
+    """No answer in time: attempt_timeout, queue_timeout, deadline_exceeded."""
+
+    code = "attempt_timeout"
+
+
+class DeadlineExceeded(PoolTimeoutError):
+    """The call's whole time ran out: deadline_exceeded, said by the daemon or by this client."""
+
+    code = "deadline_exceeded"
+
+
+class ResourceError(Error):
+    """Something is full or shut; see `retry_after`: queue_full, pool_unavailable, circuit_open,
+    shed, retry_budget_exhausted, memory_limit, process_limit."""
+
+    code = "pool_unavailable"
+
+
+class HealthCheckError(Error):
+    """A worker failed its health check: health_check_failed, health_check_timeout."""
+
+    code = "health_check_failed"
+
+
+class SessionError(Error):
+    """session_not_found, session_expired, session_lost, session_limit."""
+
+    code = "session_not_found"
+
+
+class WorkerException(Error):
+    """The worker's own code raised an exception.
+
+    `message` is the exception's own text.  Besides the attributes of `Error`:
+
+    Attributes:
+        type (str): the exception's class: "ValueError", "json.decoder.JSONDecodeError".
+        traceback (str): as Python prints it, its oldest part cut off beyond 16 KiB; may be empty.
+    """
+
+    code = "exception"
+
+    @property
+    def type(self) -> str:
+        return self.detail.get("type", "")
+
+    @property
+    def traceback(self) -> str:
+        return self.detail.get("traceback", "")
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.type}: {self.message}" if self.type else super().__str__()
+
+
+class PoolSystemError(Error):
+    """The daemon itself: internal, shutting_down."""
+
+    code = "internal"
+
+
+class RequestError(Error):
+    """The request is wrong, and will be as wrong next time: invalid_request, rejected,
+    unknown_pool, unknown_method, payload_too_large, permission_denied, cancelled."""
+
+    code = "invalid_request"
+
+
+class Rejected(RequestError):
+    """The worker says that the caller is wrong.
+
+    A worker raises it with one sentence: `raise poold.Rejected("no such file: ...")`.
+    It is never retried and counts against nobody.
+    """
+
+    code = "rejected"
+
+
+class Cancelled(RequestError):
+    """The caller gave the request up."""
+
+    code = "cancelled"
+
+
+class Retryable(Exception):
+    """Raised by a worker's function: try this request again.
+
+    Args:
+        message: one sentence for people.
+        after: seconds to wait before the retry; None lets the daemon choose.
+    """
+
+    def __init__(self, message: str = "", after: float | None = None) -> None:
+        super().__init__(message, after)
+        self.message = message
+        self.after = after
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Fatal(Exception):
+    """Raised by a worker's function: this worker is broken, answer with this error and replace it."""
+
+
+CATEGORIES: dict[str, type[Error]] = {
+    "initialization_error": InitializationError,
+    "connection_error": PoolConnectionError,
+    "communication_error": CommunicationError,
+    "timeout_error": PoolTimeoutError,
+    "resource_error": ResourceError,
+    "health_check_error": HealthCheckError,
+    "session_error": SessionError,
+    "application_error": WorkerException,
+    "system_error": PoolSystemError,
+    "request_error": RequestError,
+}
+
+SPECIFIC: dict[str, type[Error]] = {
+    each.code: each for each in (DeadlineExceeded, Rejected, Cancelled)
+}
+
+UNKNOWN = ("system_error", "major", "abandon")
+
+# code: (category, severity, strategy), for errors found on this side and for those that come as
+# plain text.  A map from the daemon says all three itself.
+CODES: dict[str, tuple[str, str, str]] = {
+    "spawn_failed": ("initialization_error", "critical", "circuit_break"),
+    "init_failed": ("initialization_error", "critical", "circuit_break"),
+    "init_timeout": ("initialization_error", "critical", "circuit_break"),
+    "worker_exited": ("connection_error", "major", "backoff_retry"),
+    "worker_killed": ("connection_error", "major", "backoff_retry"),
+    "connect_failed": ("connection_error", "major", "backoff_retry"),
+    "peer_closed": ("connection_error", "major", "backoff_retry"),
+    "encode_error": ("communication_error", "major", "abandon"),
+    "decode_error": ("communication_error", "major", "immediate_retry"),
+    "protocol_violation": ("communication_error", "major", "immediate_retry"),
+    "response_too_large": ("communication_error", "major", "immediate_retry"),
+    "attempt_timeout": ("timeout_error", "major", "backoff_retry"),
+    "queue_timeout": ("timeout_error", "major", "abandon"),
+    "deadline_exceeded": ("timeout_error", "major", "abandon"),
+    "queue_full": ("resource_error", "critical", "failover"),
+    "pool_unavailable": ("resource_error", "critical", "failover"),
+    "circuit_open": ("resource_error", "warning", "failover"),
+    "shed": ("resource_error", "warning", "failover"),
+    "retry_budget_exhausted": ("resource_error", "critical", "failover"),
+    "memory_limit": ("resource_error", "critical", "failover"),
+    "process_limit": ("resource_error", "critical", "failover"),
+    "health_check_failed": ("health_check_error", "minor", "backoff_retry"),
+    "health_check_timeout": ("health_check_error", "minor", "backoff_retry"),
+    "session_not_found": ("session_error", "minor", "immediate_retry"),
+    "session_expired": ("session_error", "minor", "immediate_retry"),
+    "session_lost": ("session_error", "minor", "immediate_retry"),
+    "session_limit": ("session_error", "minor", "immediate_retry"),
+    "exception": ("application_error", "major", "failover"),
+    "internal": ("system_error", "critical", "abandon"),
+    "shutting_down": ("system_error", "critical", "abandon"),
+    "invalid_request": ("request_error", "warning", "abandon"),
+    "rejected": ("request_error", "warning", "abandon"),
+    "unknown_pool": ("request_error", "warning", "abandon"),
+    "unknown_method": ("request_error", "warning", "abandon"),
+    "payload_too_large": ("request_error", "warning", "abandon"),
+    "permission_denied": ("request_error", "warning", "abandon"),
+    "cancelled": ("request_error", "warning", "abandon"),
+}
+
+# The public name of each class is poold.NAME: tracebacks and pickles should say that.
+for _each in (Error, Retryable, Fatal, *CATEGORIES.values(), *SPECIFIC.values()):
+    _each.__module__ = "poold"
+
+
+def make(code: str, message: str, **fields: object) -> Error:
+    """The error of that code, of the class that belongs to it; not raised."""
+    category = CODES.get(code, UNKNOWN)[0]
+    kind = SPECIFIC.get(code) or CATEGORIES[category]
+    return kind(message, code=code, **fields)
+
+
+def from_wire(value: object) -> Error:
+    """The error that a response's error element says, whatever its shape: the protocol's map,
+    a stock peer's [number, "CODE: text"], or anything else."""
+    if isinstance(value, dict):
+        return _from_map(value)
+    text = value
+    if isinstance(value, list) and len(value) == 2:
+        text = value[1]
+    code, separator, rest = str(text).partition(": ")
+    if separator and code in CODES:
+        return make(code, rest)
+    return make("internal", str(text))
+
+
+def _from_map(raw: dict) -> Error:
+    code = str(raw.get("code", "internal"))
+    category = raw.get("category", CODES.get(code, UNKNOWN)[0])
+    kind = SPECIFIC.get(code) or CATEGORIES.get(category, Error)
+    detail = raw.get("detail")
+    detail = detail if isinstance(detail, dict) else {}
+    message = raw.get("message", "")
+    if kind is WorkerException:
+        message = detail.get("message", message)
+    error = kind(str(message), code=code, category=category, detail=detail, raw=raw)
+    error.severity = raw.get("severity", error.severity)
+    error.strategy = raw.get("strategy", error.strategy)
+    error.retryable = bool(raw.get("retryable", False))
+    after = raw.get("retry_after_ms")
+    error.retry_after = after / 1000 if isinstance(after, (int, float)) else None
+    error.executed = raw.get("executed")
+    error.pool = raw.get("pool")
+    error.worker = raw.get("worker")
+    error.attempt = raw.get("attempt", 0)
+    attempts = raw.get("attempts")
+    error.attempts = attempts if isinstance(attempts, list) else []
+    return error

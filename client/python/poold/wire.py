@@ -1,0 +1,299 @@
+"""MessagePack-RPC as both sides of this package speak it: packing, and reading a stream.
+
+A message is [0, id, method, params], [1, id, error, result] or [2, method, params].  Texts that are
+not UTF-8 travel as Python's surrogate escapes, so that any bytes come out as they went in.
+"""
+
+from __future__ import annotations
+
+import msgpack
+
+REQUEST = 0
+RESPONSE = 1
+NOTIFICATION = 2
+
+# One read: more would be mapped and unmapped by the allocator each time.
+READ_SIZE = 64 * 1024
+
+# Buffers that one large message has grown beyond this are given back.
+KEEP_SIZE = 1024 * 1024
+
+_LENGTH = {REQUEST: 4, RESPONSE: 4, NOTIFICATION: 3}
+
+
+class Malformed(Exception):
+    """The stream is not MessagePack-RPC: its connection is of no more use."""
+
+
+class TooLarge(Exception):
+    """A message is over the limit.
+
+    Attributes:
+        number (int | None): the id of the response that is too large, where it could be read.
+    """
+
+    def __init__(self, text: str, number: int | None) -> None:
+        super().__init__(text)
+        self.number = number
+
+
+class Undecodable:
+    """Stands in a message for the element that Python cannot hold (a map whose key is a list, a
+    nesting beyond a thousand levels, ...).  Its str() says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def packer() -> msgpack.Packer:
+    """A packer of this protocol's messages; not for use by two threads at once."""
+    return msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
+
+
+def pack(message: object) -> bytes:
+    """One message, packed.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it holds something MessagePack cannot say.
+    """
+    return msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape")
+
+
+def call_params(
+    pool: str,
+    method: str,
+    args: tuple,
+    kwargs: dict,
+    *,
+    timeout: float | None = None,
+    meta: bool = False,
+    idempotent: bool | None = None,
+    priority: str | None = None,
+    max_attempts: int | None = None,
+    trace: str | None = None,
+) -> list:
+    """The params of poold.call.  `timeout` in seconds; what is None is left to the daemon.
+
+    Raises:
+        TypeError: both positional and keyword arguments (a request carries one or the other).
+        ValueError: a timeout that is not above zero.
+    """
+    if args and kwargs:
+        raise TypeError(
+            "a request carries positional or keyword arguments, not both: pass all of them by name"
+        )
+    options: dict[str, object] = {}
+    if timeout is not None:
+        if not timeout > 0:
+            raise ValueError(f"timeout is in seconds and above zero, not {timeout!r}")
+        options["timeout_ms"] = max(1, round(timeout * 1000))
+    if meta:
+        options["meta"] = True
+    for name, value in (
+        ("idempotent", idempotent),
+        ("priority", priority),
+        ("max_attempts", max_attempts),
+        ("trace", trace),
+    ):
+        if value is not None:
+            options[name] = value
+    params = [pool, method, kwargs or list(args)]
+    if options:
+        params.append(options)
+    return params
+
+
+class Decoder:
+    """Messages out of a stream of bytes that may be cut anywhere.
+
+    msgpack's own Unpacker does the work.  It is of no more use after an error, and it has then
+    forgotten where the message began; so the bytes since the last whole message are kept, and a
+    message that it refuses is measured by `_Skipper` and read element by element.  One odd argument
+    thus costs one request, not the connection.
+
+    Args:
+        max_size: bytes that one message may have; 0: as many as the peer sends.
+    """
+
+    def __init__(self, max_size: int = 0) -> None:
+        self._max_size = max_size
+        self._pending = bytearray()  # since the end of the last whole message
+        self._skipper: _Skipper | None = None  # while a refused message is still incomplete
+        self._restart()
+
+    def feed(self, data: bytes) -> list:
+        """Takes the next bytes of the stream, gives every message that is whole by now.
+
+        Raises:
+            Malformed: the bytes are not MessagePack, or a value is not an envelope.
+            TooLarge: a message is over the limit.
+        """
+        messages: list = []
+        while data:
+            data = self._skip(data, messages) if self._skipper else self._unpack(data, messages)
+        return messages
+
+    def _restart(self) -> None:
+        limit = self._max_size + READ_SIZE if self._max_size else 0
+        self._unpacker = _unpacker(limit)
+        self._fed = 0  # bytes that this unpacker was given
+
+    def _unpack(self, data: bytes, messages: list) -> bytes:
+        """The fast way: appends what is whole to `messages`; returns the bytes to go on with."""
+        unpacker = self._unpacker
+        self._fed = fed = self._fed + len(data)
+        end = 0
+        try:
+            unpacker.feed(data)
+            for message in unpacker:
+                if not _is_envelope(message):
+                    raise Malformed(NO_ENVELOPE)
+                messages.append(message)
+                end = unpacker.tell()
+        except Malformed:
+            raise
+        except Exception:
+            self._skipper = _Skipper()
+        if end:
+            self._pending.clear()
+        if end != fed:
+            rest = data[len(data) - (fed - end) :] if end else data
+            if self._skipper:
+                return self._take_back(rest)
+            self._keep(rest)
+        elif fed > KEEP_SIZE:
+            self._restart()
+        return b""
+
+    def _take_back(self, rest: bytes) -> bytes:
+        """Everything since the last whole message, to be gone over by the skipper."""
+        rest = bytes(self._pending) + rest
+        self._pending.clear()
+        return rest
+
+    def _skip(self, data: bytes, messages: list) -> bytes:
+        """The slow way, over one message that the unpacker refused; otherwise as _unpack."""
+        self._keep(data)
+        end = self._skipper.skip(self._pending)
+        if end is None:
+            return b""
+        messages.append(_read_elements(bytes(self._pending[:end])))
+        self._skipper = None
+        self._restart()
+        return self._take_back(b"")[end:]
+
+    def _keep(self, data: bytes) -> None:
+        self._pending += data
+        if self._max_size and len(self._pending) > self._max_size:
+            text = f"a message of more than {self._max_size} bytes"
+            raise TooLarge(text, _read_number(self._pending))
+
+
+NO_ENVELOPE = "a value that is no MessagePack-RPC message"
+
+
+def _unpacker(limit: int) -> msgpack.Unpacker:
+    return msgpack.Unpacker(
+        raw=False, strict_map_key=False, unicode_errors="surrogateescape", max_buffer_size=limit
+    )
+
+
+def _is_envelope(message: object) -> bool:
+    if type(message) is not list or not message or type(message[0]) is not int:
+        return False
+    if _LENGTH.get(message[0]) != len(message):
+        return False
+    return message[0] == NOTIFICATION or type(message[1]) is int
+
+
+def _read_elements(raw: bytes) -> list:
+    """A whole envelope, with Undecodable in place of its first element that cannot be decoded and
+    None for those after it."""
+    unpacker = _unpacker(0)
+    unpacker.feed(raw)
+    message: list = []
+    count = 0
+    try:
+        count = unpacker.read_array_header()
+        while len(message) < min(count, 4):
+            message.append(unpacker.unpack())
+    except Exception as error:
+        message.append(Undecodable(f"{type(error).__name__}: {error}"))
+        message += [None] * (min(count, 4) - len(message))
+    if count > 4 or not _is_envelope(message):
+        raise Malformed(NO_ENVELOPE)
+    return message
+
+
+def _read_number(raw: bytearray) -> int | None:
+    """The id of the response that `raw` begins with, if it does."""
+    unpacker = _unpacker(0)
+    unpacker.feed(raw[:16])
+    try:
+        if unpacker.read_array_header() == 4 and unpacker.unpack() == RESPONSE:
+            return unpacker.unpack()
+    except Exception:
+        pass
+    return None
+
+
+class _Skipper:
+    """Finds the end of one MessagePack value without building it.
+
+    One counter of values still to come, so nesting costs nothing; it goes on where it stopped when
+    more bytes have come.
+    """
+
+    # first byte: bytes of the length that follows, and bytes beyond what that length says
+    _SIZED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
+    _EXT = {0xC7: 1, 0xC8: 2, 0xC9: 4}
+    _COUNTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+    _FIXED = {
+        **dict.fromkeys((0xC0, 0xC2, 0xC3), 0),
+        **{0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8},
+        **{0xCA: 4, 0xCB: 8, 0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17},
+    }
+
+    def __init__(self) -> None:
+        self.offset = 0
+        self._left = 1
+
+    def skip(self, raw: bytearray) -> int | None:
+        """The value's length, or None when it goes on beyond `raw`.
+
+        `raw` is the same bytes as last time, and more.  Raises Malformed for 0xc1.
+        """
+        while self._left:
+            step = self._step(raw, self.offset)
+            if step is None or self.offset + step[0] > len(raw):
+                return None
+            self.offset += step[0]
+            self._left += step[1] - 1
+        return self.offset
+
+    def _step(self, raw: bytearray, at: int) -> tuple[int, int] | None:
+        """(bytes of the item at `at` without its children, number of children)."""
+        if at >= len(raw):
+            return None
+        first = raw[at]
+        if first < 0x80 or first >= 0xE0:
+            return 1, 0
+        if first < 0x90:
+            return 1, 2 * (first & 0x0F)
+        if first < 0xA0:
+            return 1, first & 0x0F
+        if first < 0xC0:
+            return 1 + (first & 0x1F), 0
+        if first in self._FIXED:
+            return 1 + self._FIXED[first], 0
+        if first in self._COUNTED:
+            width, each = self._COUNTED[first]
+            return 1 + width, each * int.from_bytes(raw[at + 1 : at + 1 + width], "big")
+        width = self._SIZED.get(first) or self._EXT.get(first)
+        if width is None:
+            raise Malformed("bytes that are not MessagePack")
+        length = int.from_bytes(raw[at + 1 : at + 1 + width], "big")
+        return 1 + width + length + (first in self._EXT), 0

@@ -1,0 +1,103 @@
+"""The errors that a worker answers, as maps of the protocol: {code, type, message, traceback?,
+retryable?, retry_after_ms?, fatal?}."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from poold.errors import Fatal, Rejected, Retryable
+from poold.wire import Undecodable
+
+# Bytes of UTF-8 that a message and a traceback may each have.
+TEXT_MAX = 16 * 1024
+
+
+def rejected(message: str) -> dict:
+    """The caller is wrong."""
+    return {"code": "rejected", "type": "poold.Rejected", "message": _head(message)}
+
+
+def cancelled() -> dict:
+    """Given up by the caller before it was begun."""
+    return {"code": "cancelled", "type": "poold.Cancelled", "message": "cancelled before it began"}
+
+
+def unknown_method(method: object, names: Iterable[str]) -> dict:
+    """No such function; the message lists near matches, or all there are."""
+    import difflib  # loaded by the first mistake
+
+    names = sorted(names)
+    near = difflib.get_close_matches(str(method), names, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
+    message = f"this worker has no function {method!r}; {hint}"
+    return {"code": "unknown_method", "type": "LookupError", "message": _head(message)}
+
+
+def undecodable(args: Undecodable) -> dict:
+    """Arguments that came whole and that Python cannot hold."""
+    message = f"the arguments cannot be said in Python: {args}"
+    return {"code": "encode_error", "type": "DecodeError", "message": _head(message)}
+
+
+def unencodable(result: object, error: Exception) -> dict:
+    """A result that MessagePack cannot say; `error` is what the packer raised."""
+    message = f"a result of type {type(result).__name__!r} cannot be sent: {error}"
+    return {"code": "exception", "type": "EncodeError", "message": _head(message)}
+
+
+def describe(error: BaseException) -> dict:
+    """What a function raised."""
+    if isinstance(error, Rejected):
+        return rejected(error.message)
+    answer = {
+        "code": "exception",
+        "type": _type_name(type(error)),
+        "message": _head(_say(error)),
+        "traceback": _tail(_trace(error)),
+    }
+    if isinstance(error, Retryable):
+        answer["retryable"] = True
+        if error.after is not None:
+            answer["retry_after_ms"] = max(0, round(error.after * 1000))
+    elif isinstance(error, Fatal):
+        answer["fatal"] = True
+    return answer
+
+
+def _type_name(kind: type) -> str:
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _say(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:
+        return f"(its text cannot be had: {type(second).__name__})"
+
+
+def _trace(error: BaseException) -> str:
+    import traceback  # loaded by the first exception
+
+    try:
+        # The first two frames are the loop's own.
+        frames = error.__traceback__.tb_next.tb_next
+        return "".join(traceback.format_exception(type(error), error, frames))
+    except Exception as second:
+        return f"(no traceback: {type(second).__name__})"
+
+
+def _head(text: str) -> str:
+    """At most TEXT_MAX bytes from the beginning, and surely valid UTF-8."""
+    raw = text.encode("utf-8", "backslashreplace")
+    return text if len(raw) == len(text) <= TEXT_MAX else raw[:TEXT_MAX].decode("utf-8", "ignore")
+
+
+def _tail(text: str) -> str:
+    """As _head, but the end, which says where it happened."""
+    raw = text.encode("utf-8", "backslashreplace")
+    if len(raw) <= TEXT_MAX:
+        return raw.decode("utf-8")
+    mark = b"...\n"
+    return (mark + raw[len(mark) - TEXT_MAX :]).decode("utf-8", "ignore")

@@ -1,0 +1,1 @@
+"""Targets that a worker may be pointed at."""

@@ -1,0 +1,164 @@
+"""What the worker under test serves."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+import time
+from os.path import basename  # imported: not served
+
+import poold
+
+_echoes = 0
+
+
+def echo(value: object = None) -> object:
+    return value
+
+
+def describe(a: int, b: int = 2, *, c: int = 3) -> list:
+    return [a, b, c]
+
+
+def positional(a: int, /, b: int = 2) -> list:
+    return [a, b]
+
+
+def several(*args: object, **kwargs: object) -> list:
+    return [list(args), kwargs]
+
+
+def need_c(*, c: int) -> int:
+    return c
+
+
+def ping(value: int) -> list:
+    return ["own ping", value]
+
+
+@functools.lru_cache
+def cached(value: int) -> int:
+    return value * 2
+
+
+def _private() -> None:
+    raise AssertionError("served though private")
+
+
+def raise_value_error(text: str) -> None:
+    raise ValueError(text)
+
+
+def raise_type_error() -> None:
+    describe()
+
+
+def raise_decode_error() -> None:
+    import json
+
+    json.loads("{")
+
+
+def raise_rejected() -> None:
+    raise poold.Rejected("no such thing")
+
+
+def raise_retryable(after: float | None = None) -> None:
+    raise poold.Retryable("busy", after=after)
+
+
+def raise_fatal() -> None:
+    raise poold.Fatal("broken")
+
+
+def raise_exit() -> None:
+    sys.exit(3)
+
+
+def raise_unprintable() -> None:
+    class Unprintable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    raise Unprintable
+
+
+def raise_surrogate() -> None:
+    raise ValueError("half \ud800 a pair")
+
+
+def recurse(depth: int = 0) -> int:
+    return recurse(depth + 1) + recurse_again(depth)
+
+
+def recurse_again(depth: int) -> int:
+    return recurse(depth)
+
+
+def generate() -> object:
+    yield 1
+
+
+def make_set() -> dict:
+    return {"inner": {1, 2}}
+
+
+def make_huge_number() -> int:
+    return 1 << 80
+
+
+def make_half_pair() -> str:
+    return "\ud800"
+
+
+def context() -> dict:
+    here = poold.context()
+    return {
+        "request": here.request,
+        "attempt": here.attempt,
+        "priority": here.priority,
+        "trace": here.trace,
+        "remaining": here.remaining(),
+    }
+
+
+def say(text: str) -> None:
+    print(text)
+    print(text, file=sys.stderr)
+    print(sys.stdin.read(), end="")
+
+
+def environment() -> list:
+    """Whether POOLD_FD is known here, and the sockets that a child process inherits."""
+    listing = subprocess.run(
+        ["ls", "-l", "/proc/self/fd"], capture_output=True, text=True, close_fds=False, check=True
+    )
+    return ["POOLD_FD" in os.environ, listing.stdout.count("socket:")]
+
+
+def fork_and_return() -> list:
+    """Returns in two processes."""
+    child = os.fork()
+    return ["child" if child == 0 else "parent", child]
+
+
+def wait_for_child(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def block(path: str) -> str:
+    """Returns once something was written to the FIFO, and two milliseconds later."""
+    with open(path, encoding="utf-8") as fifo:
+        text = fifo.read()
+    end = time.monotonic() + 0.002
+    while time.monotonic() < end:
+        pass
+    return text
+
+
+def note(path: str) -> None:
+    """Leaves a trace that it ran."""
+    with open(path, "w", encoding="utf-8"):
+        pass

@@ -1,0 +1,237 @@
+"""A worker process as the daemon would hold it, and a server that says what a test wants."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgpack
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "client" / "python"
+HERE = Path(__file__).resolve().parent
+
+# A test that waits longer than this for an event has found a fault (seconds).
+PATIENCE = 20.0
+
+
+class Peer:
+    """One end of a socket: messages in, messages out."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        channel.settimeout(PATIENCE)
+        self.channel = channel
+        self._unpacker = msgpack.Unpacker(
+            raw=False, strict_map_key=False, unicode_errors="surrogateescape"
+        )
+
+    def read(self) -> list:
+        """The next message; EOFError when there are no more."""
+        while True:
+            for message in self._unpacker:
+                return message
+            data = self.channel.recv(1 << 16)
+            if not data:
+                raise EOFError
+            self._unpacker.feed(data)
+
+    def has_more(self) -> bool:
+        """Whether bytes wait to be read, now."""
+        return bool(select.select([self.channel], [], [], 0)[0])
+
+    def send(self, *messages: object) -> None:
+        self.send_bytes(b"".join(pack(message) for message in messages))
+
+    def send_bytes(self, data: bytes) -> None:
+        self.channel.sendall(data)
+
+    def close(self) -> None:
+        self.channel.close()
+
+
+def pack(message: object) -> bytes:
+    return msgpack.packb(message, unicode_errors="surrogateescape")
+
+
+class WorkerProcess(Peer):
+    """`python3 -m poold.worker` at the other end of a socket pair.
+
+    Args:
+        target: its MODULE[:OBJECT]; modules are looked for beside this file.
+        kind: SOCK_STREAM; SOCK_SEQPACKET lets a test see each write by itself.
+        stderr: where its standard error goes; None: where the test's own goes.
+    """
+
+    def __init__(
+        self, target: str = "served", kind: int = socket.SOCK_STREAM, stderr: int | None = None
+    ) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        super().__init__(ours)
+        self.process = start_python(
+            "-m", "poold.worker", target, channel=theirs, stdout=subprocess.PIPE, stderr=stderr
+        )
+        theirs.close()
+        self.ready: dict = {}
+
+    def __enter__(self) -> WorkerProcess:
+        kind, method, params = self.read()
+        assert (kind, method) == (2, "ready"), (kind, method)
+        self.ready = params[0]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self.process.kill()
+        self.process.communicate()
+
+    def ask(self, number: int, method: str, args: object, **context: object) -> None:
+        self.send(request(number, method, args, **context))
+
+    def answer(self, number: int) -> tuple:
+        """(error, result) of a request whose `started` comes next."""
+        started, response = self.read(), self.read()
+        assert started == [2, "started", [number]], started
+        assert response[:2] == [1, number], response
+        return response[2], response[3]
+
+    def call(self, method: str, *args: object) -> object:
+        self.ask(7, method, list(args))
+        error, result = self.answer(7)
+        assert error is None, error
+        return result
+
+    def fail(self, method: str, args: object) -> dict:
+        self.ask(8, method, args)
+        error, result = self.answer(8)
+        assert result is None, result
+        return error
+
+    def wait(self) -> int:
+        """Its exit status."""
+        return self.process.wait(PATIENCE)
+
+
+def request(number: int, method: str, args: object, **context: object) -> list:
+    return [0, number, method, [args, {"request": 1, "attempt": 1, "deadline_ms": 5000} | context]]
+
+
+def start_python(
+    *arguments: str, channel: socket.socket | None = None, **options: object
+) -> subprocess.Popen:
+    """This interpreter, with the package and the tests on its path."""
+    environment = dict(os.environ, PYTHONPATH=f"{PACKAGE}:{HERE}")
+    environment.pop("POOLD_FD", None)
+    descriptors = []
+    if channel is not None:
+        environment["POOLD_FD"] = str(channel.fileno())
+        descriptors = [channel.fileno()]
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=environment,
+        pass_fds=descriptors,
+        stdin=subprocess.DEVNULL,
+        **options,
+    )
+
+
+HELLO = {
+    "server": "poold",
+    "version": "0",
+    "errors": "map",
+    "features": [],
+    "limits": {"message_max": 16 << 20},
+}
+
+
+class FakeServer:
+    """Listens on a socket of its own; each connection is served by `script(peer)` in a thread.
+
+    `greeted` scripts begin after the client's hello has been answered.  What a script raises, the
+    test's end raises again; EOFError is the client's going.
+    """
+
+    def __init__(self, script: Callable[[Peer], None], greeted: bool = True) -> None:
+        self.hellos: list = []
+        self.connections = 0
+        self.changed = threading.Condition()
+        self._script = script
+        self._greeted = greeted
+        self._failures: list[BaseException] = []
+        self._threads: list[threading.Thread] = []
+        self._peers: list[Peer] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="poold-test-")
+        self.path = os.path.join(self._folder.name, "socket")
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(self.path)
+        self._listener.listen(64)
+        self._run(self._accept)
+
+    def __enter__(self) -> FakeServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for peer in list(self._peers):
+            try:
+                peer.channel.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        for thread in list(self._threads):
+            thread.join(PATIENCE)
+        for peer in self._peers:
+            peer.close()
+        self._folder.cleanup()
+        for failure in self._failures:
+            raise failure
+
+    def _run(self, target: Callable, *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                channel, _ = self._listener.accept()
+            except OSError:
+                return
+            with self.changed:
+                self.connections += 1
+                self.changed.notify_all()
+            peer = Peer(channel)
+            self._peers.append(peer)
+            self._run(self._serve, peer)
+
+    def _serve(self, peer: Peer) -> None:
+        try:
+            if self._greeted:
+                greet(self, peer)
+            self._script(peer)
+        except (EOFError, OSError):
+            pass
+        except BaseException as failure:
+            self._failures.append(failure)
+            peer.channel.shutdown(socket.SHUT_RDWR)
+
+
+def greet(server: FakeServer, peer: Peer) -> None:
+    hello = peer.read()
+    server.hellos.append(hello)
+    assert hello[0] == 0 and hello[2] == "poold.hello", hello
+    peer.send([1, hello[1], None, HELLO])
+
+
+def echo(peer: Peer) -> None:
+    """A script: every call's result is its own params."""
+    while True:
+        message = peer.read()
+        if message[0] == 0:
+            peer.send([1, message[1], None, message[3]])

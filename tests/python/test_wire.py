@@ -1,0 +1,190 @@
+"""Reading a stream of messages, cut anywhere, whole or broken."""
+
+from __future__ import annotations
+
+import unittest
+
+import msgpack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poold import wire
+
+MESSAGES = [
+    [0, 1, "echo", [["hello", None, True, -5, 3.5, b"\x00\xff"], {"request": 1}]],
+    [1, 2, None, {"a": [1, 2, 3], "b": {"c": 2**63}, 7: "seven"}],
+    [2, "cancel", [3]],
+    [1, 0xFFFFFFFF, [0, "text"], None],
+]
+# A map whose key is a list; the skipper has to find its end.
+UNHASHABLE = b"\x94\x01\x09\xc0\x81\x91\x01\xa3end"
+DEEP = b"\x94\x01\x0a\xc0" + b"\x91" * 3000 + b"\xc0"
+
+
+def pack(message: object) -> bytes:
+    return msgpack.packb(message, unicode_errors="surrogateescape")
+
+
+def feed_in_two(data: bytes, cut: int, limit: int = 0) -> list:
+    decoder = wire.Decoder(limit)
+    return decoder.feed(data[:cut]) + decoder.feed(data[cut:])
+
+
+class TestDecoder(unittest.TestCase):
+    def test_every_cut(self) -> None:
+        data = b"".join(map(pack, MESSAGES))
+        for cut in range(len(data) + 1):
+            self.assertEqual(feed_in_two(data, cut), MESSAGES)
+
+    def test_byte_by_byte(self) -> None:
+        decoder = wire.Decoder()
+        found = []
+        for byte in b"".join(map(pack, MESSAGES)):
+            found += decoder.feed(bytes([byte]))
+        self.assertEqual(found, MESSAGES)
+
+    def test_undecodable_elements_at_every_cut(self) -> None:
+        before, after = pack(MESSAGES[0]), pack(MESSAGES[1])
+        for odd, number in ((UNHASHABLE, 9), (DEEP, 10)):
+            data = before + odd + after + odd + odd + after
+            step = 1 if odd is UNHASHABLE else 37
+            for cut in range(0, len(data), step):
+                found = feed_in_two(data, cut)
+                self.assertEqual([found[0], found[2], found[5]], [MESSAGES[0]] + [MESSAGES[1]] * 2)
+                for message in (found[1], found[3], found[4]):
+                    self.assertEqual(message[:3], [1, number, None])
+                    self.assertIsInstance(message[3], wire.Undecodable)
+
+    def test_many_undecodable_in_one_read(self) -> None:
+        found = wire.Decoder().feed(UNHASHABLE * 3000)
+        self.assertEqual(len(found), 3000)
+
+    def test_undecodable_error_element(self) -> None:
+        message = wire.Decoder().feed(b"\x94\x01\x05\x81\x90\x01\xc0")[0]
+        self.assertEqual((message[:2], message[3]), ([1, 5], None))
+        self.assertIn("unhashable", str(message[2]))
+
+    def test_no_messages(self) -> None:
+        for data in (
+            b"\xc1",
+            b"\x94\x00\x01\xa1a\xc1",
+            b"\x94\x01\x01\xc0\x91\xc1",
+            pack("text"),
+            pack([]),
+            pack([0, 1, "a"]),
+            pack([1, 1, None]),
+            pack([2, "a", [], 1]),
+            pack([3, 1, 2, 3]),
+            pack([[0], 1, 2, 3]),
+            pack(["0", 1, 2, 3]),
+            pack([0, "id", "a", []]),
+            pack([1, None, None, 1]),
+            pack({0: 1}),
+            b"\x95\x00\x01\xa1a\x81\x90\x01\xc0",
+            b"\x94\x81\x90\x01\xc0\xc0\xc0",
+            b"\x81\x90\x01",
+        ):
+            for cut in range(len(data)):
+                with self.subTest(data=data, cut=cut), self.assertRaises(wire.Malformed):
+                    feed_in_two(data, cut)
+
+    def test_limit(self) -> None:
+        small = pack([1, 1, None, b"x" * 50])
+        self.assertEqual(len(feed_in_two(small * 40, 70, limit=100)), 40)
+        large = pack([1, 77, None, b"x" * 200])
+        for cut in (60, 150):
+            decoder = wire.Decoder(100)
+            with self.assertRaises(wire.TooLarge) as caught:
+                decoder.feed(large[:cut])
+                decoder.feed(large[cut:-1])
+            self.assertEqual(caught.exception.number, 77)
+        with self.assertRaises(wire.TooLarge) as caught:
+            wire.Decoder(100).feed(pack([2, "event", [b"x" * 200]])[:-1])
+        self.assertIsNone(caught.exception.number)
+
+    def test_a_large_message_leaves_nothing_behind(self) -> None:
+        decoder = wire.Decoder()
+        data = pack([1, 1, None, b"x" * (3 << 20)]) + pack(MESSAGES[2])
+        found = []
+        for begin in range(0, len(data), wire.READ_SIZE):
+            found += decoder.feed(data[begin : begin + wire.READ_SIZE])
+        self.assertEqual((len(found), found[1]), (2, MESSAGES[2]))
+        self.assertEqual(decoder.feed(pack(MESSAGES[0])), [MESSAGES[0]])
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.binary(max_size=60), st.integers(0, 60))
+    def test_any_bytes(self, data: bytes, cut: int) -> None:
+        """Wherever they are cut, the same messages or the same complaint."""
+
+        def outcome(cut: int) -> object:
+            try:
+                return [str(message) for message in feed_in_two(data, cut)]
+            except wire.Malformed:
+                return "malformed"
+
+        # An undecodable message prints as an object: compare what stands before it.
+        def shorten(found: object) -> object:
+            return [each.split(" object at ")[0] for each in found] if found != "malformed" else 0
+
+        self.assertEqual(shorten(outcome(cut)), shorten(outcome(0)))
+
+
+class TestSkipper(unittest.TestCase):
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.recursive(
+            st.none()
+            | st.booleans()
+            | st.integers(-(2**63), 2**64 - 1)
+            | st.floats()
+            | st.binary(max_size=400)
+            | st.text(max_size=70)
+            | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=300)),
+            lambda inner: st.lists(inner, max_size=20)
+            | st.dictionaries(st.integers(-5, 500), inner, max_size=20),
+            max_leaves=30,
+        ),
+        st.data(),
+    )
+    def test_it_finds_the_end(self, value: object, data: st.DataObject) -> None:
+        raw = bytearray(pack(value))
+        cut = data.draw(st.integers(0, len(raw) - 1))
+        skipper = wire._Skipper()
+        self.assertIsNone(skipper.skip(raw[:cut]))
+        self.assertEqual(skipper.skip(raw + b"rest"), len(raw))
+
+    def test_long_forms(self) -> None:
+        for value in (b"x" * 70_000, "x" * 70_000, list(range(70_000)), msgpack.ExtType(5, b"x" * 70_000)):
+            raw = bytearray(pack(value))
+            self.assertEqual(wire._Skipper().skip(raw + b"\x01"), len(raw))
+
+
+class TestCallParams(unittest.TestCase):
+    def test_forms(self) -> None:
+        cases = [
+            (((1, 2), {}), {}, ["p", "m", [1, 2]]),
+            (((), {"a": 1}), {}, ["p", "m", {"a": 1}]),
+            (((), {}), {}, ["p", "m", []]),
+            (((), {}), {"timeout": 1.5}, ["p", "m", [], {"timeout_ms": 1500}]),
+            (((), {}), {"timeout": 1e-9}, ["p", "m", [], {"timeout_ms": 1}]),
+            (((), {}), {"idempotent": False, "meta": False}, ["p", "m", [], {"idempotent": False}]),
+            (
+                ((), {}),
+                {"meta": True, "priority": "critical", "max_attempts": 2, "trace": "t"},
+                ["p", "m", [], {"meta": True, "priority": "critical", "max_attempts": 2, "trace": "t"}],
+            ),
+        ]
+        for (args, kwargs), options, expected in cases:
+            with self.subTest(expected):
+                self.assertEqual(wire.call_params("p", "m", args, kwargs, **options), expected)
+
+    def test_mistakes(self) -> None:
+        with self.assertRaises(TypeError):
+            wire.call_params("p", "m", (1,), {"a": 1})
+        for timeout in (0, -1, float("nan")):
+            with self.assertRaises(ValueError):
+                wire.call_params("p", "m", (), {}, timeout=timeout)
+
+
+if __name__ == "__main__":
+    unittest.main()
