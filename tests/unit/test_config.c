@@ -1,0 +1,718 @@
+#include "daemon/io/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/io/config_option.h"
+#include "tests/lib/unit.h"
+
+#define TEXT_MAX 65536
+
+/* Ends the text with a zero byte, so that it can be compared as a string. */
+static const char *text_of(struct buf *buf)
+{
+	buf_put(buf, "", 1);
+	ck_assert_int_eq(buf_error(buf), 0);
+	return (const char *)buf->data;
+}
+
+static struct bytes bytes_of(const char *text)
+{
+	return (struct bytes){(const uint8_t *)text, strlen(text)};
+}
+
+static struct config *must_parse(const char *text)
+{
+	struct config *config = NULL;
+	struct buf errors;
+
+	buf_init(&errors, TEXT_MAX);
+
+	int r = config_parse_text("t", bytes_of(text), &config, &errors);
+
+	ck_assert_msg(r == 0, "%s", text_of(&errors));
+	ck_assert_uint_eq(errors.len, 0);
+	buf_free(&errors);
+	return config;
+}
+
+/* Both texts are compared whole: the words of an error are part of what the program promises. */
+static void must_fail_len(struct bytes text, const char *expected)
+{
+	struct config *untouched = (struct config *)&errno, *config = untouched;
+	struct buf errors;
+
+	buf_init(&errors, TEXT_MAX);
+	ck_assert_int_eq(config_parse_text("t", text, &config, &errors), -EINVAL);
+	ck_assert_str_eq(text_of(&errors), expected);
+	ck_assert_ptr_eq(config, untouched);
+	buf_free(&errors);
+}
+
+static void must_fail(const char *text, const char *expected)
+{
+	must_fail_len(bytes_of(text), expected);
+}
+
+/* --- the table of options --- */
+
+/* What the contract says: default, least, most, and what lies just outside. */
+static const struct {
+	enum option_section section;
+	const char *key, *initial, *least, *most, *below, *above;
+} limits[] = {
+	{SECTION_DAEMON, "socket", "/run/poold/poold.sock", "/", NULL, "", NULL},
+	{SECTION_DAEMON, "socket_mode", "0660", "0000", "0777", "-1", "1000"},
+	{SECTION_DAEMON, "admin_group", "", "", "abcdefghijklmnopqrstuvwxyz012345", NULL,
+	 "abcdefghijklmnopqrstuvwxyz0123456"},
+	{SECTION_DAEMON, "connections_max", "1024", "2", "65536", "1", "65537"},
+	{SECTION_DAEMON, "control_reserve", "8", "0", "1024", "-1", "1025"},
+	{SECTION_DAEMON, "in_flight_max", "1024", "1", "65536", "0", "65537"},
+	{SECTION_DAEMON, "requests_max", "16384", "1", "1048576", "0", "1048577"},
+	{SECTION_DAEMON, "workers_max", "256", "1", "4096", "0", "4097"},
+	{SECTION_DAEMON, "message_max", "16M", "1K", "1G", "1023", "1073741825"},
+	{SECTION_DAEMON, "response_max", "64M", "1K", "1G", "1023", "1073741825"},
+	{SECTION_DAEMON, "output_pause", "8M", "1K", "4G", "1023", "4294967297"},
+	{SECTION_DAEMON, "output_max", "128M", "1K", "4G", "1023", "4294967297"},
+	{SECTION_DAEMON, "stall_timeout", "1min", "100ms", "1d", "99999us", "86400001ms"},
+	{SECTION_DAEMON, "memory_max", "1G", "1M", "1024G", "1048575", "1025G"},
+	{SECTION_DAEMON, "drain_timeout", "30s", "0", "1d", "-1s", "2d"},
+	{SECTION_DAEMON, "start_timeout", "1min", "100ms", "1d", "99ms", "2d"},
+	{SECTION_DAEMON, "log_level", "info", "error", "debug", "", "trace"},
+	{SECTION_DAEMON, "log_target", "auto", "auto", "stderr", "", "syslog"},
+	{SECTION_POOL, "command", NULL, "x", "x 'y z'", "", "x 'y"},
+	{SECTION_POOL, "workers", "1", "1", "1..4096", "0", "1..4097"},
+	{SECTION_POOL, "timeout", "30s", "1ms", "1d", "999us", "2d"},
+	{SECTION_POOL, "timeout_max", "1h", "1ms", "7d", "999us", "8d"},
+	{SECTION_POOL, "queue_max", "1024", "1", "1048576", "0", "1048577"},
+	{SECTION_POOL, "queue_bytes_max", "64M", "1K", "64G", "1023", "65G"},
+	{SECTION_POOL, "prefetch", "2", "0", "63", "-1", "64"},
+	{SECTION_POOL, "idempotent", "no", "no", "yes", "", "maybe"},
+	{SECTION_POOL, "max_crash_retries", "1", "0", "10", "-1", "11"},
+	{SECTION_POOL, "init_timeout", "30s", "1ms", "1d", "999us", "2d"},
+	{SECTION_POOL, "ping_interval", "30s", "0", "1d", "-1s", "2d"},
+	{SECTION_POOL, "ping_timeout", "5s", "1ms", "1d", "0", "2d"},
+	{SECTION_POOL, "idle_timeout", "1min", "0", "1d", "-1s", "2d"},
+	{SECTION_POOL, "kill_grace", "2s", "0", "1d", "-1s", "2d"},
+	{SECTION_POOL, "cancel_grace", "2s", "0", "1d", "-1s", "2d"},
+	{SECTION_POOL, "restart_delay", "100ms", "1ms", "1d", "0", "2d"},
+	{SECTION_POOL, "restart_delay_max", "30s", "1ms", "1d", "0", "2d"},
+	{SECTION_POOL, "directory", "", "", "/a", "a", "./a"},
+	{SECTION_POOL, "env_allow",
+	 "PATH HOME USER LOGNAME LANG LC_ALL LC_CTYPE TZ TMPDIR PYTHONPATH VIRTUAL_ENV", "", "A _b",
+	 "1A", "A=b"},
+};
+
+union section_values {
+	struct config_daemon daemon;
+	struct config_pool pool;
+};
+
+/* Sets the option alone; NULL is no case.  A value that is taken must print as it was written. */
+static void check_value(const struct option *option, const char *text, int expected)
+{
+	union section_values values = {0};
+	struct buf printed;
+
+	if (!text)
+		return;
+	ck_assert_msg(option_set(option, &values, text) == expected, "%s = %s", option->key, text);
+	if (expected == 0) {
+		buf_init(&printed, TEXT_MAX);
+		option_print(option, &values, &printed);
+		ck_assert_str_eq(text_of(&printed), text);
+		buf_free(&printed);
+	}
+	option_clear(option, &values);
+}
+
+START_TEST(every_option_keeps_its_limits)
+{
+	ck_assert_uint_eq(ARRAY_SIZE(limits), OPTION_ID_COUNT_);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		const struct option *option = option_find(limits[i].section, limits[i].key);
+
+		ck_assert_msg(option != NULL, "%s", limits[i].key);
+		ck_assert_uint_eq(option_id(option), i);
+		check_value(option, limits[i].initial, 0);
+		check_value(option, limits[i].least, 0);
+		check_value(option, limits[i].most, 0);
+		check_value(option, limits[i].below, -EINVAL);
+		check_value(option, limits[i].above, -EINVAL);
+	}
+}
+END_TEST
+
+START_TEST(every_option_has_its_default)
+{
+	struct config *config = must_parse("[pool a]\ncommand = x\n");
+
+	ck_assert_uint_eq(config->pool_count, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		const struct option *option = option_find(limits[i].section, limits[i].key);
+		const void *values = &config->daemon;
+		struct buf printed;
+
+		if (option->section == SECTION_POOL)
+			values = &config->pools[0];
+		if (!limits[i].initial)
+			continue;
+		buf_init(&printed, TEXT_MAX);
+		option_print(option, values, &printed);
+		ck_assert_str_eq(text_of(&printed), limits[i].initial);
+		buf_free(&printed);
+	}
+	config_free(config);
+}
+END_TEST
+
+START_TEST(every_refusal_says_what_is_allowed)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		const struct option *option = option_find(limits[i].section, limits[i].key);
+		const char *bad = limits[i].above ? limits[i].above : limits[i].below;
+		struct buf text, expected, allowed;
+		bool in_pool = option->section == SECTION_POOL;
+		bool is_command = strcmp(option->key, "command") == 0;
+
+		buf_init(&text, TEXT_MAX);
+		buf_init(&expected, TEXT_MAX);
+		buf_init(&allowed, TEXT_MAX);
+		option_print_allowed(option, &allowed);
+		buf_printf(&text, "%s\n%s = %s\n%s", in_pool ? "[pool a]" : "[daemon]", option->key,
+			   bad, in_pool && !is_command ? "command = x\n" : "");
+		buf_printf(&expected, "t:2: [%s] %s: found \"%s\", allowed is %s\n",
+			   in_pool ? "pool a" : "daemon", option->key, bad, text_of(&allowed));
+		must_fail(text_of(&text) /* ends before its zero byte */, text_of(&expected));
+		buf_free(&text);
+		buf_free(&expected);
+		buf_free(&allowed);
+	}
+}
+END_TEST
+
+START_TEST(words_for_what_is_allowed)
+{
+	static const struct {
+		enum option_id id;
+		const char *text;
+	} cases[] = {
+		{OPTION_DAEMON_socket, "a path that begins with /, of at most 107 bytes"},
+		{OPTION_DAEMON_socket_mode, "permission bits in octal, such as 0660"},
+		{OPTION_DAEMON_admin_group, "a name of at most 32 bytes, or nothing"},
+		{OPTION_DAEMON_connections_max, "a number from 2 to 65536"},
+		{OPTION_DAEMON_message_max, "a size such as 64K or 16M, from 1K to 1G"},
+		{OPTION_DAEMON_stall_timeout,
+		 "a duration such as 250ms, 5s or 2min, from 100ms to 1d"},
+		{OPTION_DAEMON_log_level, "error, warning, notice, info or debug"},
+		{OPTION_DAEMON_log_target, "auto, journal or stderr"},
+		{OPTION_POOL_command,
+		 "a program and its arguments, at most 256 words, each quote closed"},
+		{OPTION_POOL_workers, "a number or a range such as 2..8, from 1 to 4096"},
+		{OPTION_POOL_idempotent, "yes or no"},
+		{OPTION_POOL_directory,
+		 "a path that begins with /, of at most 4095 bytes, or nothing"},
+		{OPTION_POOL_env_allow,
+		 "names of environment variables with spaces between, at most 64"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct buf text;
+
+		buf_init(&text, TEXT_MAX);
+		option_print_allowed(option_get(cases[i].id), &text);
+		ck_assert_str_eq(text_of(&text), cases[i].text);
+		buf_free(&text);
+	}
+}
+END_TEST
+
+START_TEST(description_has_every_option)
+{
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX);
+	config_describe(&text);
+
+	const char *description = text_of(&text);
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		const struct option *option = option_find(limits[i].section, limits[i].key);
+		char heading[64];
+
+		snprintf(heading, sizeof(heading), "\n  %s\n      ", limits[i].key);
+		ck_assert_ptr_nonnull(strstr(description, heading));
+		ck_assert_ptr_nonnull(strstr(description, option->help));
+	}
+	ck_assert_ptr_nonnull(strstr(description, "\n  env.VARIABLE\n"));
+	buf_free(&text);
+}
+END_TEST
+
+/* --- what a text becomes --- */
+
+START_TEST(values_reach_their_fields)
+{
+	struct config *config = must_parse("\xef\xbb\xbf[daemon]\r\n"
+					   "socket=/tmp/s\r\n"
+					   "  log_level\t=\tdebug \r\n"
+					   "; a comment\n"
+					   "# another\n"
+					   "\n"
+					   "   [ pool \t py-1 ]  \n"
+					   "command = sh -c 'a ; b # c' =\n"
+					   "workers = 2..8\n"
+					   "idempotent = yes\n"
+					   "env.A = 1 = 2 ; 3\n"
+					   "env.B =\n"
+					   "env_allow = PATH  'X'\n"
+					   "[pool q_2]\n"
+					   "command = x");
+	const struct config_pool *pool = config_find_pool(config, "py-1");
+
+	ck_assert_str_eq(config->daemon.socket, "/tmp/s");
+	ck_assert_int_eq(config->daemon.log_level, LOG_LEVEL_DEBUG);
+	ck_assert_uint_eq(config->pool_count, 2);
+	ck_assert_ptr_eq(pool, &config->pools[0]);
+	ck_assert_uint_eq(pool->argc, 4);
+	ck_assert_str_eq(pool->argv[0], "sh");
+	ck_assert_str_eq(pool->argv[2], "a ; b # c");
+	ck_assert_str_eq(pool->argv[3], "=");
+	ck_assert_ptr_null(pool->argv[4]);
+	ck_assert_uint_eq(pool->workers.min, 2);
+	ck_assert_uint_eq(pool->workers.max, 8);
+	ck_assert(pool->idempotent);
+	ck_assert_str_eq(pool->env[0], "A=1 = 2 ; 3");
+	ck_assert_str_eq(pool->env[1], "B=");
+	ck_assert_ptr_null(pool->env[2]);
+	ck_assert_str_eq(pool->env_allow[1], "X");
+	ck_assert_ptr_null(pool->env_allow[2]);
+	ck_assert_ptr_null(config_find_pool(config, "x"));
+	config_free(config);
+}
+END_TEST
+
+START_TEST(empty_text_is_the_defaults)
+{
+	struct config *config = must_parse("");
+
+	ck_assert_uint_eq(config->pool_count, 0);
+	ck_assert_str_eq(config->daemon.socket, "/run/poold/poold.sock");
+	config_free(config);
+	config_free(NULL);
+}
+END_TEST
+
+START_TEST(dump_reads_back_to_itself)
+{
+	struct config *config = must_parse("[daemon]\nadmin_group = adm\nlog_target = journal\n"
+					   "[pool a]\ncommand = x \"y z\"\nenv.Q = a'b \"\n"
+					   "[pool b]\ncommand = y\nworkers = 3..4\n");
+	struct buf first, second;
+
+	buf_init(&first, TEXT_MAX);
+	buf_init(&second, TEXT_MAX);
+	config_dump(config, &first);
+	config_free(config);
+	config = must_parse(text_of(&first));
+	config_dump(config, &second);
+	ck_assert_str_eq((const char *)first.data, text_of(&second));
+	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\nenv.Q = a'b \"\n"));
+	config_free(config);
+	buf_free(&first);
+	buf_free(&second);
+}
+END_TEST
+
+/* --- faults --- */
+
+#define DAEMON_KEYS                                                                                \
+	"socket, socket_mode, admin_group, connections_max, control_reserve, in_flight_max, "      \
+	"requests_max, workers_max, message_max, response_max, output_pause, output_max, "         \
+	"stall_timeout, memory_max, drain_timeout, start_timeout, log_level, log_target"
+#define POOL_KEYS                                                                                  \
+	"command, workers, timeout, timeout_max, queue_max, queue_bytes_max, prefetch, "           \
+	"idempotent, max_crash_retries, init_timeout, ping_interval, ping_timeout, idle_timeout, " \
+	"kill_grace, cancel_grace, restart_delay, restart_delay_max, directory, env_allow, "       \
+	"env.NAME"
+#define NAME_RULE "allowed are 1 to 32 of a-z, 0-9, _ and -, a letter first, and not \"poold\"\n"
+#define VARIABLE_RULE                                                                              \
+	"allowed are letters, digits and _, no digit first, and not POOLD_ at the beginning\n"
+
+START_TEST(faults)
+{
+	static const struct {
+		const char *text, *expected;
+	} cases[] = {
+		{"junk\n", "t:1: this line is neither a [section] nor a key = value\n"},
+		{"[daemon]\nsocket: /x\n",
+		 "t:2: this line is neither a [section] nor a key = value\n"},
+		{"[daemon]\nsocket: /x=y\n", "t:2: this line has a colon in its key\n"},
+		{"[daemon]\n = x\n", "t:2: this line has no key before its =\n"},
+		{"[daemon\n", "t:1: this line begins a section and doesn't end with ]\n"},
+		{"[\n", "t:1: this line begins a section and doesn't end with ]\n"},
+		{"[daemon] x\n", "t:1: this line begins a section and doesn't end with ]\n"},
+		{"[daemon]\nsocket = /\x01\n", "t:2: this line has a control byte in it\n"},
+		{"[daemon]\nsocket = /\x7f\n", "t:2: this line has a control byte in it\n"},
+		{"[daemon]\nsocket = /\r/x\n", "t:2: this line has a control byte in it\n"},
+		{"[daemon]\nsocket = /\xff\n", "t:2: this line is not UTF-8 text\n"},
+		{"socket = /x\n", "t:1: socket: found before the first [section]\n"},
+		{"[breaker a]\nfailure_threshold = 5\n",
+		 "t:1: section: found [breaker a], allowed are [daemon] and [pool NAME]\n"},
+		{"[]\n", "t:1: section: found [], allowed are [daemon] and [pool NAME]\n"},
+		{"[Daemon]\n",
+		 "t:1: section: found [Daemon], allowed are [daemon] and [pool NAME]\n"},
+		{"[poolx]\n",
+		 "t:1: section: found [poolx], allowed are [daemon] and [pool NAME]\n"},
+		{"[daemon]\n\n[daemon]\nsocket = bad\n",
+		 "t:3: [daemon]: found twice in this file, first in line 1\n"},
+		{"[pool a]\ncommand = x\n[pool a]\n",
+		 "t:3: [pool a]: found twice in this file, first in line 1\n"},
+		{"[pool]\n", "t:1: pool name: found \"\", " NAME_RULE},
+		{"[pool A]\n", "t:1: pool name: found \"A\", " NAME_RULE},
+		{"[pool 1a]\n", "t:1: pool name: found \"1a\", " NAME_RULE},
+		{"[pool a.b]\n", "t:1: pool name: found \"a.b\", " NAME_RULE},
+		{"[pool a b]\n", "t:1: pool name: found \"a b\", " NAME_RULE},
+		{"[pool poold]\n", "t:1: pool name: found \"poold\", " NAME_RULE},
+		{"[pool abcdefghijklmnopqrstuvwxyz0123456]\n",
+		 "t:1: pool name: found \"abcdefghijklmnopqrstuvwxyz0123456\", " NAME_RULE},
+		{"[daemon]\nfoo = 1\n",
+		 "t:2: [daemon] foo: unknown key, allowed are " DAEMON_KEYS "\n"},
+		{"[daemon]\ncommand = x\n",
+		 "t:2: [daemon] command: unknown key, allowed are " DAEMON_KEYS "\n"},
+		{"[pool a]\ncommand = x\nfallback = b\n",
+		 "t:3: [pool a] fallback: unknown key, allowed are " POOL_KEYS "\n"},
+		{"[daemon]\nsocket = /a\nsocket = /b\n",
+		 "t:3: [daemon] socket: found twice, first in line 2\n"},
+		{"[pool a]\ncommand = x\nenv.A = 1\nenv.A = 2\n",
+		 "t:4: [pool a] env.A: found twice, first in line 3\n"},
+		{"[pool a]\n", "t:1: [pool a] command: found none, and it must be given\n"},
+		{"[pool a]\ncommand = ''\n", "t:2: [pool a] command: found \"''\", allowed is a "
+					     "program and its arguments, at most "
+					     "256 words, each quote closed\n"},
+		{"[pool a]\ncommand = x\nenv. = 1\n",
+		 "t:3: [pool a] env.: found a variable \"\", " VARIABLE_RULE},
+		{"[pool a]\ncommand = x\nenv.1A = 1\n",
+		 "t:3: [pool a] env.1A: found a variable \"1A\", " VARIABLE_RULE},
+		{"[pool a]\ncommand = x\nenv.POOLD_FD = 1\n",
+		 "t:3: [pool a] env.POOLD_FD: found a variable \"POOLD_FD\", " VARIABLE_RULE},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		must_fail(cases[i].text, cases[i].expected);
+}
+END_TEST
+
+START_TEST(zero_byte_is_a_fault)
+{
+	static const uint8_t text[] = "[daemon]\nsocket = /a\0b\n";
+
+	must_fail_len((struct bytes){text, sizeof(text) - 1},
+		      "t:2: this line has a control byte in it\n");
+}
+END_TEST
+
+START_TEST(long_lines_are_never_cut)
+{
+	static char text[CONFIG_LINE_MAX + 64];
+	struct config *config;
+	int head = sprintf(text, "[pool a]\ncommand = ");
+	int line = head - (int)strlen("[pool a]\n");
+
+	memset(text + head, 'x', (size_t)(CONFIG_LINE_MAX - line));
+	strcpy(text + head + CONFIG_LINE_MAX - line, "\n# behind it\n");
+	config = must_parse(text);
+	ck_assert_uint_eq(strlen(config->pools[0].argv[0]), CONFIG_LINE_MAX - (size_t)line);
+	config_free(config);
+
+	strcpy(text + head + CONFIG_LINE_MAX - line, "x\nworkers = 2\n");
+	must_fail(text, "t:2: this line is longer than 8000 bytes\n"
+			"t:1: [pool a] command: found none, and it must be given\n");
+}
+END_TEST
+
+START_TEST(found_text_is_cut_between_characters)
+{
+	static char text[4096], expected[4096];
+	char found[1024] = "";
+
+	/* 199 bytes and a character of two: only the first 199 are shown. */
+	memset(found, 'y', 199);
+	strcat(found, "\xc3\xa9zzz");
+	sprintf(text, "[pool a]\ncommand = x\nidempotent = %s\n", found);
+	sprintf(expected, "t:3: [pool a] idempotent: found \"%.199s\", allowed is yes or no\n",
+		found);
+	must_fail(text, expected);
+}
+END_TEST
+
+START_TEST(faults_are_collected_up_to_a_number)
+{
+	struct buf text, expected;
+
+	buf_init(&text, TEXT_MAX);
+	buf_init(&expected, TEXT_MAX);
+	for (unsigned i = 1; i <= CONFIG_ERRORS_MAX + 3; i++) {
+		buf_printf(&text, "junk\n");
+		if (i <= CONFIG_ERRORS_MAX)
+			buf_printf(&expected,
+				   "t:%u: this line is neither a [section] nor a key = value\n", i);
+	}
+	buf_printf(&expected, "and 3 more\n");
+	must_fail(text_of(&text), text_of(&expected));
+	buf_free(&text);
+	buf_free(&expected);
+}
+END_TEST
+
+START_TEST(pools_and_variables_are_bounded)
+{
+	struct buf text;
+	struct config *config;
+
+	buf_init(&text, TEXT_MAX);
+	buf_printf(&text, "[daemon]\n");
+	for (unsigned i = 0; i < CONFIG_POOLS_MAX; i++)
+		buf_printf(&text, "[pool p%u]\ncommand = x\n", i);
+	for (unsigned i = 0; i < CONFIG_ENV_MAX; i++)
+		buf_printf(&text, "env.V%u = x\n", i);
+	config = must_parse(text_of(&text));
+	ck_assert_uint_eq(config->pool_count, CONFIG_POOLS_MAX);
+	config_free(config);
+	text.len--;
+	buf_printf(&text, "env.W = x\n[pool q]\ncommand = x\n");
+	must_fail(text_of(&text),
+		  "t:194: [pool p63] env.W: found more than 64 variables, which are the most "
+		  "allowed\n"
+		  "t:195: [pool q]: found more than 64 pools, which are the most allowed\n");
+	buf_free(&text);
+}
+END_TEST
+
+START_TEST(values_must_fit_together)
+{
+	static const struct {
+		const char *text, *expected;
+	} cases[] = {
+		{"[daemon]\nconnections_max = 8\n",
+		 "t:2: [daemon] control_reserve = 8 (the default) is not below [daemon] "
+		 "connections_max = 8: no client could connect\n"},
+		{"[daemon]\noutput_pause = 129M\n", "t:2: [daemon] output_pause = 129M is above "
+						    "[daemon] output_max = 128M (the default): "
+						    "a slow reader is closed unwarned\n"},
+		{"[daemon]\nmessage_max = 129M\n", "t:2: [daemon] message_max = 129M is above "
+						   "[daemon] output_max = 128M (the default): "
+						   "an echo could not be delivered\n"},
+		{"[daemon]\nresponse_max = 3M\noutput_max = 2M\noutput_pause = 1M\nmessage_max = "
+		 "1M\n",
+		 "t:2: [daemon] response_max = 3M is above [daemon] output_max = 2M: an answer "
+		 "could "
+		 "not be delivered\n"},
+		{"[daemon]\noutput_max = 2G\n", "t:2: [daemon] output_max = 2G is above [daemon] "
+						"memory_max = 1G (the default): one "
+						"connection could use all memory\n"},
+		{"[pool a]\ncommand = x\nworkers = 2..257\n",
+		 "t:3: [pool a] workers = 2..257 is above [daemon] workers_max = 256 (the "
+		 "default): not "
+		 "all could be started\n"},
+		{"[daemon]\nworkers_max = 3\n[pool a]\ncommand = x\nworkers = 2\n[pool b]\n"
+		 "command = x\nworkers = 1..2\n",
+		 "t:2: the workers of all pools are 4 at most, above [daemon] workers_max = 3\n"},
+		{"[pool a]\ncommand = x\ntimeout = 2h\n",
+		 "t:3: [pool a] timeout = 2h is above [pool a] timeout_max = 1h (the default): no "
+		 "request "
+		 "may wait so long\n"},
+		{"[pool a]\ncommand = x\ntimeout_max = 1s\n",
+		 "t:3: [pool a] timeout = 30s (the default) is above [pool a] timeout_max = 1s: no "
+		 "request may wait so long\n"},
+		{"[pool a]\ncommand = x\nqueue_max = 20000\n",
+		 "t:3: [pool a] queue_max = 20000 is above [daemon] requests_max = 16384 (the "
+		 "default): "
+		 "the queue could not fill\n"},
+		{"[pool a]\ncommand = x\nqueue_bytes_max = 2G\n",
+		 "t:3: [pool a] queue_bytes_max = 2G is above [daemon] memory_max = 1G (the "
+		 "default): one "
+		 "queue could use all memory\n"},
+		{"[pool a]\ncommand = x\nrestart_delay = 1min\n",
+		 "t:3: [pool a] restart_delay = 1min is above [pool a] restart_delay_max = 30s "
+		 "(the "
+		 "default): the delay could not be kept\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		must_fail(cases[i].text, cases[i].expected);
+}
+END_TEST
+
+/* --- files --- */
+
+static char folder[64];
+
+static void make_folder(void)
+{
+	strcpy(folder, "/tmp/poold-config-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static void write_file(const char *name, const char *text)
+{
+	FILE *file = fopen(path_of(name), "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* The errors of a load with the folder's name taken out. */
+static int load(const char *name, struct config **ret_config, char *ret_errors)
+{
+	struct buf errors;
+	char *found;
+	int r;
+
+	buf_init(&errors, TEXT_MAX);
+	r = config_load(path_of(name), ret_config, &errors);
+	strcpy(ret_errors, text_of(&errors));
+	buf_free(&errors);
+	while ((found = strstr(ret_errors, folder)) != NULL)
+		memmove(found, found + strlen(folder) + 1, strlen(found + strlen(folder) + 1) + 1);
+	return r;
+}
+
+START_TEST(later_files_win)
+{
+	struct config *config;
+	char errors[TEXT_MAX];
+
+	make_folder();
+	write_file("a.conf", "[daemon]\nsocket = /a\n[pool p]\ncommand = x\nenv.A = 1\n");
+	ck_assert_int_eq(mkdir(path_of("a.conf.d"), 0755), 0);
+	write_file("a.conf.d/20-b.conf", "[pool p]\ncommand = z\nenv.B = 3\n");
+	write_file("a.conf.d/10-a.conf",
+		   "[pool p]\ncommand = y\nenv.A = 2\n[pool q]\ncommand = q\n");
+	write_file("a.conf.d/.hidden.conf", "junk\n");
+	write_file("a.conf.d/a.conf.dpkg-old", "junk\n");
+	ck_assert_int_eq(load("a.conf", &config, errors), 0);
+	ck_assert_uint_eq(config->pool_count, 2);
+	ck_assert_str_eq(config->daemon.socket, "/a");
+	ck_assert_str_eq(config->pools[0].command, "z");
+	ck_assert_str_eq(config->pools[0].argv[0], "z");
+	ck_assert_str_eq(config->pools[0].env[0], "A=2");
+	ck_assert_str_eq(config->pools[0].env[1], "B=3");
+	config_free(config);
+
+	write_file("a.conf.d/30-c.conf", "[pool p]\ntimeout = 2h\n");
+	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
+	ck_assert_str_eq(errors, "a.conf.d/30-c.conf:2: [pool p] timeout = 2h is above [pool p] "
+				 "timeout_max = 1h (the default): no request may wait so long\n");
+	remove_folder();
+}
+END_TEST
+
+START_TEST(files_that_can_not_be_read)
+{
+	struct config *config;
+	char errors[TEXT_MAX];
+	FILE *file;
+
+	make_folder();
+	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
+	ck_assert_str_eq(errors, "a.conf: can't be read: No such file or directory\n");
+
+	ck_assert_int_eq(mkfifo(path_of("a.conf"), 0600), 0);
+	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
+	ck_assert_str_eq(errors, "a.conf: is not a file but a pipe or a socket\n");
+	unlink(path_of("a.conf"));
+
+	ck_assert_int_eq(mkdir(path_of("a.conf"), 0700), 0);
+	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
+	ck_assert_str_eq(errors, "a.conf: can't be read: Is a directory\n");
+	rmdir(path_of("a.conf"));
+
+	write_file("a.conf.d", "");
+	write_file("a.conf", "");
+	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
+	ck_assert_str_eq(errors, "a.conf.d: can't be read: Not a directory\n");
+	unlink(path_of("a.conf.d"));
+
+	file = fopen(path_of("a.conf"), "w");
+	for (size_t i = 0; i < CONFIG_FILE_MAX; i++)
+		putc('\n', file);
+	fflush(file);
+	ck_assert_int_eq(load("a.conf", &config, errors), 0);
+	config_free(config);
+	putc('\n', file);
+	fclose(file);
+	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
+	ck_assert_str_eq(errors, "a.conf: is larger than 1048576 bytes\n");
+	remove_folder();
+}
+END_TEST
+
+START_TEST(a_folder_has_a_limited_number_of_files)
+{
+	struct config *config;
+	char errors[TEXT_MAX], name[64];
+
+	make_folder();
+	write_file("a.conf", "");
+	ck_assert_int_eq(mkdir(path_of("a.conf.d"), 0700), 0);
+	for (unsigned i = 0; i <= CONFIG_FILES_MAX; i++) {
+		if (i == CONFIG_FILES_MAX) {
+			ck_assert_int_eq(load("a.conf", &config, errors), 0);
+			config_free(config);
+		}
+		sprintf(name, "a.conf.d/%u.conf", i);
+		write_file(name, "");
+	}
+	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
+	ck_assert_str_eq(errors, "a.conf.d: has 257 files, allowed are 256\n");
+	remove_folder();
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		every_option_keeps_its_limits,
+		every_option_has_its_default,
+		every_refusal_says_what_is_allowed,
+		words_for_what_is_allowed,
+		description_has_every_option,
+		values_reach_their_fields,
+		empty_text_is_the_defaults,
+		dump_reads_back_to_itself,
+		faults,
+		zero_byte_is_a_fault,
+		long_lines_are_never_cut,
+		found_text_is_cut_between_characters,
+		faults_are_collected_up_to_a_number,
+		pools_and_variables_are_bounded,
+		values_must_fit_together,
+		later_files_win,
+		files_that_can_not_be_read,
+		a_folder_has_a_limited_number_of_files,
+	};
+
+	return unit_main("config", tests, ARRAY_SIZE(tests));
+}
