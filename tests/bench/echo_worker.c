@@ -108,7 +108,7 @@ static bool is_trapped(const char *path)
 }
 
 /* What a test wants to happen over a request. */
-static void run(const struct options *options, struct bytes argument)
+static void perform(const struct options *options, struct bytes argument)
 {
 	struct reader reader;
 	struct bytes payload;
@@ -136,7 +136,7 @@ static void answer_request(struct worker *worker, uint32_t id, struct bytes argu
 	size_t head_len = envelope_put_result(head, id);
 	uint8_t *start = worker->in.data + (argument.data - worker->in.data) - head_len;
 
-	run(&worker->options, argument);
+	perform(&worker->options, argument);
 	memcpy(start, head, head_len);
 	answer(worker, start, head_len + argument.len);
 	if (worker->options.delay_usec > 0)

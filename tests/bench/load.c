@@ -20,35 +20,24 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
-#include "protocol/buf.h"
-#include "protocol/envelope.h"
-#include "protocol/read.h"
-#include "protocol/skip.h"
+#include "tests/bench/frames.h"
 #include "tests/bench/latency.h"
 
 #define EVENTS_MAX   256
 #define PIECES_MAX   64
 #define COMPARE_EACH 64
 
-/* The payload begins with the request's number (8 bytes) and its slot (4 bytes). */
-#define PAYLOAD_MIN 16
-
 /* How long the answers still out at the end are waited for. */
 #define DRAIN_NSEC (10 * NSEC_PER_SEC)
 
 struct options {
 	const char *socket;
-	bool rpc;
+	struct call call;
 	uint32_t connections;
 	uint32_t depth;
-	size_t payload;
 	uint64_t warmup_nsec;
 	uint64_t run_nsec;
-	const char *pool;
-	const char *method;
-	const char *idempotent; /* NULL: not said */
-	uint64_t timeout_msec;	/* 0: not said */
-	double rate;		/* 0: as fast as answers come */
+	double rate; /* 0: as fast as answers come */
 	bool json;
 };
 
@@ -67,13 +56,6 @@ struct connection {
 	uint32_t free_count;
 };
 
-struct answer {
-	size_t frame_len;
-	uint64_t slot;
-	bool is_error;
-	struct bytes payload; /* the error, when it is one */
-};
-
 struct counts {
 	uint64_t sent;
 	uint64_t succeeded;
@@ -84,11 +66,9 @@ struct counts {
 static struct options options = {
 	.connections = 1,
 	.depth = 1,
-	.payload = 64,
+	.call = {.payload = 64, .pool = "echo", .method = "echo"},
 	.warmup_nsec = NSEC_PER_SEC / 5,
 	.run_nsec = 2 * NSEC_PER_SEC,
-	.pool = "echo",
-	.method = "echo",
 };
 static int epoll_fd;
 static struct connection *connections;
@@ -103,77 +83,26 @@ static char first_error[256];
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
-static void put_options(struct buf *frame)
-{
-	uint32_t pairs = (options.idempotent ? 1u : 0u) + (options.timeout_msec ? 1u : 0u);
-
-	if (pairs == 0)
-		return;
-	pack_map(frame, pairs);
-	if (options.idempotent) {
-		pack_str(frame, "idempotent");
-		pack_bool(frame, strcmp(options.idempotent, "yes") == 0);
-	}
-	if (options.timeout_msec) {
-		pack_str(frame, "timeout_ms");
-		pack_uint(frame, options.timeout_msec);
-	}
-}
-
-/* The id is written in full, so that all frames have one length. */
-static void put_rpc_frame(struct buf *frame, uint32_t slot, const uint8_t *payload)
-{
-	uint8_t head[] = {0x94,
-			  0x00,
-			  0xce,
-			  (uint8_t)(slot >> 24),
-			  (uint8_t)(slot >> 16),
-			  (uint8_t)(slot >> 8),
-			  (uint8_t)slot};
-	bool has_options = options.idempotent || options.timeout_msec;
-
-	buf_put(frame, head, sizeof(head));
-	pack_str(frame, "poold.call");
-	pack_array(frame, has_options ? 4 : 3);
-	pack_str(frame, options.pool);
-	pack_str(frame, options.method);
-	pack_bin(frame, payload, options.payload);
-	payload_at = frame->len - options.payload;
-	put_options(frame);
-}
-
-static void put_length_frame(struct buf *frame, const uint8_t *payload)
-{
-	uint32_t len = (uint32_t)options.payload;
-
-	buf_put(frame, &len, sizeof(len));
-	payload_at = frame->len;
-	buf_put(frame, payload, options.payload);
-}
-
 static void fill_payload(uint8_t *payload, uint32_t slot, uint32_t connection)
 {
-	for (size_t i = 0; i < options.payload; i++)
+	for (size_t i = 0; i < options.call.payload; i++)
 		payload[i] = (uint8_t)(i * 7 + i / 256 + slot * 31 + connection);
 	memcpy(payload + 8, &slot, sizeof(slot));
 }
 
 static uint8_t *frames_new(uint32_t connection)
 {
-	uint8_t *payload = malloc(options.payload);
+	uint8_t *payload = malloc(options.call.payload);
 	uint8_t *frames = NULL;
 	struct buf frame;
 
 	if (!payload)
 		err(1, "memory");
-	buf_init(&frame, options.payload + 1024);
+	buf_init(&frame, options.call.payload + 1024);
 	for (uint32_t slot = 0; slot < options.depth; slot++) {
 		fill_payload(payload, slot, connection);
 		buf_reset(&frame);
-		if (options.rpc)
-			put_rpc_frame(&frame, slot, payload);
-		else
-			put_length_frame(&frame, payload);
+		payload_at = put_frame(&frame, &options.call, slot, payload);
 		frame_len = frame.len;
 		if (!frames)
 			frames = malloc(options.depth * frame_len);
@@ -187,59 +116,6 @@ static uint8_t *frames_new(uint32_t connection)
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
-
-static bool read_length_answer(const uint8_t *data, size_t len, struct answer *ret)
-{
-	size_t frame = length_frame(data, len);
-	uint32_t slot;
-
-	if (frame == 0 || frame > len)
-		return false;
-	if (frame < LENGTH_HEAD + PAYLOAD_MIN)
-		errx(1, "an answer of %zu bytes", frame);
-	memcpy(&slot, data + LENGTH_HEAD + 8, sizeof(slot));
-	*ret = (struct answer){
-		.frame_len = frame,
-		.slot = slot,
-		.payload = {data + LENGTH_HEAD, frame - LENGTH_HEAD},
-	};
-	return true;
-}
-
-/* The answer that is hoped for, read in one pass. */
-static bool read_success(const uint8_t *data, size_t len, struct answer *ret)
-{
-	struct reader reader;
-	uint32_t count;
-	uint64_t type;
-
-	reader_init(&reader, data, len);
-	if (read_array(&reader, &count) || count != 4 || read_uint(&reader, &type) ||
-	    type != ENVELOPE_RESPONSE || read_uint(&reader, &ret->slot) || read_nil(&reader) ||
-	    read_bin(&reader, &ret->payload))
-		return false;
-	ret->is_error = false;
-	ret->frame_len = (size_t)(reader.at - data);
-	return true;
-}
-
-static bool read_rpc_answer(const uint8_t *data, size_t len, struct answer *ret)
-{
-	struct envelope envelope;
-
-	if (read_success(data, len, ret))
-		return true;
-	ret->frame_len = skip_value(data, len, UINT32_MAX);
-	if (ret->frame_len == 0)
-		return false;
-	if (envelope_read(data, ret->frame_len, &envelope) < 0 ||
-	    envelope.type != ENVELOPE_RESPONSE)
-		errx(1, "an answer that is no response");
-	ret->slot = envelope.id;
-	ret->is_error = true;
-	ret->payload = envelope.error;
-	return true;
-}
 
 /* [number, text], as a client is answered that has not asked for more. */
 static void note_error(struct bytes error)
@@ -261,10 +137,10 @@ static void check_payload(const struct connection *connection, const struct answ
 {
 	const uint8_t *asked = connection->frames + answer->slot * frame_len + payload_at;
 
-	if (answer->payload.len != options.payload)
-		errx(1, "an answer of %zu bytes to %zu", answer->payload.len, options.payload);
+	if (answer->payload.len != options.call.payload)
+		errx(1, "an answer of %zu bytes to %zu", answer->payload.len, options.call.payload);
 	if (total.succeeded % COMPARE_EACH == 0 &&
-	    memcmp(answer->payload.data, asked, options.payload) != 0)
+	    memcmp(answer->payload.data, asked, options.call.payload) != 0)
 		errx(1, "an answer that differs from what was asked");
 }
 
@@ -371,8 +247,8 @@ static void readable(struct connection *connection)
 
 	if (count == 0)
 		errx(1, "the connection was closed");
-	while ((options.rpc ? read_rpc_answer : read_length_answer)(
-		backlog_front(&connection->in), backlog_len(&connection->in), &answer)) {
+	while (read_answer(&options.call, backlog_front(&connection->in),
+			   backlog_len(&connection->in), &answer)) {
 		count_answer(connection, &answer, now);
 		backlog_take(&connection->in, answer.frame_len);
 		if (options.rate > 0)
@@ -561,7 +437,7 @@ static void set_option(int option)
 		options.socket = optarg;
 		break;
 	case 'f':
-		options.rpc = strcmp(optarg, "rpc") == 0;
+		options.call.rpc = strcmp(optarg, "rpc") == 0;
 		break;
 	case 'c':
 		options.connections = (uint32_t)parse_number(optarg);
@@ -570,7 +446,7 @@ static void set_option(int option)
 		options.depth = (uint32_t)parse_number(optarg);
 		break;
 	case 'p':
-		options.payload = parse_number(optarg);
+		options.call.payload = parse_number(optarg);
 		break;
 	case 't':
 		options.run_nsec = parse_seconds(optarg);
@@ -579,16 +455,16 @@ static void set_option(int option)
 		options.warmup_nsec = parse_seconds(optarg);
 		break;
 	case 'n':
-		options.pool = optarg;
+		options.call.pool = optarg;
 		break;
 	case 'm':
-		options.method = optarg;
+		options.call.method = optarg;
 		break;
 	case 'i':
-		options.idempotent = optarg;
+		options.call.idempotent = optarg;
 		break;
 	case 'o':
-		options.timeout_msec = parse_number(optarg);
+		options.call.timeout_msec = parse_number(optarg);
 		break;
 	case 'r':
 		options.rate = parse_decimal(optarg);
@@ -624,8 +500,8 @@ static void parse_options(int argc, char **argv)
 		set_option(option);
 	if (!options.socket || optind != argc)
 		errx(2, "--socket PATH is needed, and nothing but options");
-	if (options.connections == 0 || options.depth == 0 || options.payload < PAYLOAD_MIN ||
-	    options.payload > UINT32_MAX / 2)
+	if (options.connections == 0 || options.depth == 0 || options.call.payload < PAYLOAD_MIN ||
+	    options.call.payload > UINT32_MAX / 2)
 		errx(2, "connections and depth are at least 1, the payload at least %d bytes",
 		     PAYLOAD_MIN);
 }
