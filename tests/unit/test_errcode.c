@@ -1,0 +1,175 @@
+#include "protocol/errcode.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "tests/lib/unit.h"
+
+/*
+ * The table of errors as the documents give it, written out a second time and in their words, so
+ * that no row of errcode.def can change unseen.
+ */
+static const struct expected {
+	const char *name;
+	const char *category;
+	const char *severity;
+	const char *strategy;
+	unsigned retries;
+	const char *backoff;
+	bool counts_worker;
+	bool counts_breaker;
+	enum errfailover fails_over;
+} table[] = {
+	{"spawn_failed", "initialization_error", "critical", "circuit_break", 3, "exponential", 0,
+	 1, FAILOVER_YES},
+	{"init_failed", "initialization_error", "critical", "circuit_break", 3, "exponential", 0, 1,
+	 FAILOVER_YES},
+	{"init_timeout", "initialization_error", "critical", "circuit_break", 3, "exponential", 0,
+	 1, FAILOVER_YES},
+	{"worker_exited", "connection_error", "major", "backoff_retry", 5, "exponential", 1, 1,
+	 FAILOVER_YES},
+	{"worker_killed", "connection_error", "major", "backoff_retry", 5, "exponential", 1, 1,
+	 FAILOVER_YES},
+	{"connect_failed", "connection_error", "major", "backoff_retry", 5, "exponential", 1, 1,
+	 FAILOVER_YES},
+	{"peer_closed", "connection_error", "major", "backoff_retry", 5, "exponential", 1, 1,
+	 FAILOVER_YES},
+	/* The caller's payload is at fault: it is never retried and counts against nobody. */
+	{"encode_error", "communication_error", "major", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+	{"decode_error", "communication_error", "major", "immediate_retry", 3, "linear", 1, 1,
+	 FAILOVER_YES},
+	{"protocol_violation", "communication_error", "major", "immediate_retry", 3, "linear", 1, 1,
+	 FAILOVER_YES},
+	{"response_too_large", "communication_error", "major", "immediate_retry", 3, "linear", 1, 1,
+	 FAILOVER_YES},
+	{"attempt_timeout", "timeout_error", "major", "backoff_retry", 2, "exponential", 1, 1,
+	 FAILOVER_IDEMPOTENT},
+	{"queue_timeout", "timeout_error", "major", "abandon", 0, "none", 0, 0, FAILOVER_YES},
+	{"deadline_exceeded", "timeout_error", "major", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+	{"queue_full", "resource_error", "critical", "failover", 1, "none", 0, 0, FAILOVER_YES},
+	{"pool_unavailable", "resource_error", "critical", "failover", 1, "none", 0, 0,
+	 FAILOVER_YES},
+	{"circuit_open", "resource_error", "warning", "failover", 1, "none", 0, 0, FAILOVER_YES},
+	{"shed", "resource_error", "warning", "failover", 1, "none", 0, 0, FAILOVER_YES},
+	{"retry_budget_exhausted", "resource_error", "critical", "failover", 1, "none", 0, 0,
+	 FAILOVER_YES},
+	{"memory_limit", "resource_error", "critical", "failover", 1, "none", 0, 0, FAILOVER_YES},
+	{"process_limit", "resource_error", "critical", "failover", 1, "none", 0, 0, FAILOVER_YES},
+	{"health_check_failed", "health_check_error", "minor", "backoff_retry", 3, "linear", 1, 0,
+	 FAILOVER_NO},
+	{"health_check_timeout", "health_check_error", "minor", "backoff_retry", 3, "linear", 1, 0,
+	 FAILOVER_NO},
+	{"session_not_found", "session_error", "minor", "immediate_retry", 2, "none", 0, 0,
+	 FAILOVER_NO},
+	{"session_expired", "session_error", "minor", "immediate_retry", 2, "none", 0, 0,
+	 FAILOVER_NO},
+	{"session_lost", "session_error", "minor", "immediate_retry", 2, "none", 0, 0, FAILOVER_NO},
+	{"session_limit", "session_error", "minor", "immediate_retry", 2, "none", 0, 0,
+	 FAILOVER_NO},
+	{"exception", "application_error", "major", "failover", 1, "none", 0, 0, FAILOVER_ASKED},
+	{"internal", "system_error", "critical", "abandon", 0, "none", 1, 1, FAILOVER_YES},
+	{"shutting_down", "system_error", "critical", "abandon", 0, "none", 1, 1, FAILOVER_YES},
+	{"invalid_request", "request_error", "warning", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+	{"rejected", "request_error", "warning", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+	{"unknown_pool", "request_error", "warning", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+	{"unknown_method", "request_error", "warning", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+	{"payload_too_large", "request_error", "warning", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+	{"permission_denied", "request_error", "warning", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+	{"cancelled", "request_error", "warning", "abandon", 0, "none", 0, 0, FAILOVER_NO},
+};
+
+static_assert(ARRAY_SIZE(table) == ERR_COUNT_ - 1, "a code that this table does not know");
+
+START_TEST(rows_are_as_documented)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const struct expected *expected = &table[i];
+		enum errcode code = errcode_find(expected->name, strlen(expected->name));
+
+		ck_assert_msg(code != ERR_NONE, "%s is missing", expected->name);
+
+		const struct errinfo *info = errcode_info(code);
+
+		ck_assert_str_eq(errcategory_name(info->category), expected->category);
+		ck_assert_str_eq(errseverity_name(info->severity), expected->severity);
+		ck_assert_str_eq(errstrategy_name(info->strategy), expected->strategy);
+		ck_assert_uint_eq(info->retries, expected->retries);
+		ck_assert_str_eq(errbackoff_name(info->backoff), expected->backoff);
+		ck_assert_int_eq(info->counts_worker, expected->counts_worker);
+		ck_assert_int_eq(info->counts_breaker, expected->counts_breaker);
+		ck_assert_int_eq(info->fails_over, expected->fails_over);
+	}
+}
+END_TEST
+
+START_TEST(rows_are_complete)
+{
+	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+		const struct errinfo *info = errcode_info(code);
+		size_t len = strlen(info->text);
+
+		ck_assert_str_eq(errcode_name(code), info->name);
+		ck_assert_int_eq(errcode_find(info->name, strlen(info->name)), code);
+		ck_assert_uint_gt(len, 0);
+		ck_assert_msg(info->text[len - 1] != '.', "%s: a full stop", info->name);
+		ck_assert_int_lt(info->category, ERRCAT_COUNT_);
+		ck_assert_int_lt(info->fails_over, FAILOVER_COUNT_);
+	}
+	ck_assert_str_eq(errcode_name(ERR_NONE), "none");
+}
+END_TEST
+
+START_TEST(no_such_name)
+{
+	static const char *const names[] = {"", "none", "NONE", "interna", "internals", "Internal"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		ck_assert_int_eq(errcode_find(names[i], strlen(names[i])), ERR_NONE);
+	ck_assert_int_eq(errcode_find(NULL, 0), ERR_NONE);
+	ck_assert_int_eq(errcode_find("shedding", 4), ERR_shed);
+}
+END_TEST
+
+START_TEST(every_value_has_a_name)
+{
+	for (enum errcategory i = 0; i < ERRCAT_COUNT_; i++) {
+		const char *name = errcategory_name(i);
+
+		ck_assert_uint_gt(strlen(name), strlen("_error"));
+		ck_assert_str_eq(name + strlen(name) - strlen("_error"), "_error");
+	}
+	for (enum errseverity i = 0; i < SEVERITY_COUNT_; i++)
+		ck_assert_ptr_nonnull(errseverity_name(i));
+	for (enum errstrategy i = 0; i < STRATEGY_COUNT_; i++)
+		ck_assert_ptr_nonnull(errstrategy_name(i));
+	for (enum errbackoff i = 0; i < ERRBACKOFF_COUNT_; i++)
+		ck_assert_ptr_nonnull(errbackoff_name(i));
+	ck_assert_str_eq(executed_name(EXECUTED_NO), "no");
+	ck_assert_str_eq(executed_name(EXECUTED_MAYBE), "maybe");
+	ck_assert_str_eq(executed_name(EXECUTED_YES), "yes");
+}
+END_TEST
+
+static void ask_for(void *code)
+{
+	(void)errcode_info(*(enum errcode *)code);
+}
+
+START_TEST(no_such_row)
+{
+	enum errcode none = ERR_NONE, beyond = ERR_COUNT_;
+
+	ck_assert(unit_aborts(ask_for, &none, true));
+	ck_assert(unit_aborts(ask_for, &beyond, true));
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		rows_are_as_documented, rows_are_complete, no_such_name,
+		every_value_has_a_name, no_such_row,
+	};
+
+	return unit_main("errcode", tests, ARRAY_SIZE(tests));
+}
