@@ -175,7 +175,7 @@ static void take_timer(struct engine *engine)
 		engine_worker_due(engine, container_of(worker, struct worker, timer));
 }
 
-static void take_worker_event(struct engine *engine, const struct event *event)
+static void take_worker_event(struct engine *engine, const struct engine_event *event)
 {
 	struct worker *worker;
 
@@ -236,7 +236,7 @@ static void tell_stopped(struct engine *engine)
 	engine_emit(engine, EFFECT_STOPPED);
 }
 
-void engine_step(struct engine *engine, const struct event *event)
+void engine_step(struct engine *engine, const struct engine_event *event)
 {
 	assert(event->now >= engine->now);
 	assert(engine->effect_first == engine->effect_end);
@@ -308,4 +308,9 @@ bool engine_stopping(const struct engine *engine)
 uint32_t engine_open_requests(const struct engine *engine)
 {
 	return engine->open_requests;
+}
+
+uint32_t engine_slot(const struct engine *engine, const struct request *request)
+{
+	return engine_slot_of(engine, request);
 }

@@ -38,7 +38,7 @@ enum event_type {
 	EVENT_STOP	     /* drain, then end everything; a second one does not wait any longer */
 };
 
-struct event {
+struct engine_event {
 	enum event_type type;
 	usec_t now;	  /* never earlier than that of the event before */
 	uint32_t request; /* SUBMIT, CANCEL */
@@ -134,7 +134,7 @@ size_t engine_size(const struct engine_settings *settings);
 struct engine *engine_init(void *memory, const struct engine_settings *settings, usec_t now);
 
 /* Takes one event.  All effects of the event before must have been pulled. */
-void engine_step(struct engine *engine, const struct event *event);
+void engine_step(struct engine *engine, const struct engine_event *event);
 
 /* The next thing to do; false when there is nothing. */
 bool engine_next_effect(struct engine *engine, struct effect *ret);
@@ -150,6 +150,8 @@ uint32_t engine_worker_count(const struct engine *engine);
 const struct worker *engine_worker(const struct engine *engine, uint32_t worker);
 const struct request *engine_request(const struct engine *engine, uint32_t request);
 bool engine_stopping(const struct engine *engine);
+/* The slot of a request that the engine handed out a pointer to. */
+uint32_t engine_slot(const struct engine *engine, const struct request *request);
 /* Requests that are queued or at workers. */
 uint32_t engine_open_requests(const struct engine *engine);
 

@@ -43,7 +43,7 @@ static inline uint32_t engine_slot_of(const struct engine *engine, const struct 
 
 /* engine_request.c: the requests' side */
 
-void engine_submit(struct engine *engine, const struct event *event);
+void engine_submit(struct engine *engine, const struct engine_event *event);
 void engine_cancel(struct engine *engine, uint32_t slot, bool gone);
 
 /* The request's deadline has come. */
@@ -54,7 +54,7 @@ void engine_dispatch(struct engine *engine, struct pool *pool);
 
 /* Takes the worker's good or bad answer to the attempt over to its request. */
 void engine_take_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
-			const struct event *event);
+			const struct engine_event *event);
 
 /* Its worker is gone: every attempt in flight there is tried again or answered. */
 void engine_settle_attempts(struct engine *engine, struct worker *worker, bool signalled);
@@ -70,12 +70,12 @@ void engine_fail_all(struct engine *engine);
 
 /* engine_worker.c: the workers' side */
 
-void engine_worker_ready(struct engine *engine, struct worker *worker, const struct event *event);
+void engine_worker_ready(struct engine *engine, struct worker *worker, const struct engine_event *event);
 void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t id);
 void engine_worker_answered(struct engine *engine, struct worker *worker,
-			    const struct event *event);
+			    const struct engine_event *event);
 void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code);
-void engine_worker_exited(struct engine *engine, struct worker *worker, const struct event *event);
+void engine_worker_exited(struct engine *engine, struct worker *worker, const struct engine_event *event);
 void engine_spawn_failed(struct engine *engine, struct worker *worker);
 
 /* Something is due for the worker. */

@@ -92,7 +92,7 @@ static bool make_room(struct engine *engine, struct pool *pool, const struct req
 	return true;
 }
 
-static void open_request(struct engine *engine, struct request *request, const struct event *event)
+static void open_request(struct engine *engine, struct request *request, const struct engine_event *event)
 {
 	assert(request->state == REQUEST_FREE || request->state == REQUEST_DONE);
 	*request = (struct request){
@@ -109,7 +109,7 @@ static void open_request(struct engine *engine, struct request *request, const s
 	engine->open_requests++;
 }
 
-void engine_submit(struct engine *engine, const struct event *event)
+void engine_submit(struct engine *engine, const struct engine_event *event)
 {
 	struct request *request = &engine->requests[event->request];
 	struct pool *pool = &engine->pools[event->submit.pool];
@@ -242,7 +242,7 @@ void engine_dispatch(struct engine *engine, struct pool *pool)
 		engine_stop_idle(engine, pool);
 }
 
-static void answer_error(struct engine *engine, struct request *request, const struct event *event)
+static void answer_error(struct engine *engine, struct request *request, const struct engine_event *event)
 {
 	enum errcode code = event->answer.code;
 	struct effect *effect;
@@ -257,7 +257,7 @@ static void answer_error(struct engine *engine, struct request *request, const s
 }
 
 void engine_take_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
-			const struct event *event)
+			const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct request *request = attempt->request;

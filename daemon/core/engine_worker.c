@@ -352,7 +352,7 @@ void engine_worker_due(struct engine *engine, struct worker *worker)
 
 /* --- what workers say --- */
 
-void engine_worker_ready(struct engine *engine, struct worker *worker, const struct event *event)
+void engine_worker_ready(struct engine *engine, struct worker *worker, const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	unsigned concurrency = event->ready.concurrency;
@@ -390,7 +390,7 @@ void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t 
 		attempt->begun = engine->now;
 }
 
-void engine_worker_answered(struct engine *engine, struct worker *worker, const struct event *event)
+void engine_worker_answered(struct engine *engine, struct worker *worker, const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct attempt *attempt;
@@ -473,7 +473,7 @@ static void life_over(struct engine *engine, struct worker *worker)
 	engine_dispatch(engine, pool);
 }
 
-void engine_worker_exited(struct engine *engine, struct worker *worker, const struct event *event)
+void engine_worker_exited(struct engine *engine, struct worker *worker, const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 

@@ -1,0 +1,96 @@
+#include "daemon/io/admin.h"
+
+#include "daemon/io/metrics.h"
+#include "daemon/io/report.h"
+
+#include <unistd.h>
+
+#define PROTOCOL_VERSION 1
+
+static void answer_version(const struct driver *driver, struct buf *out)
+{
+	usec_t uptime = usec_sub(loop_now(driver->loop), driver->started);
+
+	pack_map(out, 5);
+	pack_str(out, "server");
+	pack_str(out, "poold");
+	pack_str(out, "version");
+	pack_str(out, POOLD_VERSION);
+	pack_str(out, "protocol");
+	pack_uint(out, PROTOCOL_VERSION);
+	pack_str(out, "pid");
+	pack_int(out, getpid());
+	pack_str(out, "uptime_ms");
+	pack_uint(out, uptime / USEC_PER_MSEC);
+}
+
+static void answer_metrics(const struct driver *driver, struct buf *out)
+{
+	struct buf text;
+
+	buf_init(&text, out->max);
+	metrics_write(driver, &text);
+	if (buf_error(&text) == 0)
+		pack_str_len(out, (const char *)text.data, text.len);
+	else
+		out->error = buf_error(&text);
+	buf_free(&text);
+}
+
+void admin_answer(const struct driver *driver, enum method method, struct buf *out)
+{
+	switch (method) {
+	case METHOD_version:
+		answer_version(driver, out);
+		break;
+	case METHOD_health:
+		report_health(driver, out);
+		break;
+	case METHOD_status:
+		report_status(driver, out);
+		break;
+	case METHOD_pools:
+		report_pools(driver, out);
+		break;
+	case METHOD_workers:
+		report_workers(driver, out);
+		break;
+	case METHOD_stats:
+		report_stats(driver, out);
+		break;
+	case METHOD_metrics:
+		answer_metrics(driver, out);
+		break;
+	default:
+		pack_nil(out);
+		break;
+	}
+}
+
+void admin_hello(const struct driver *driver, bool errors_map, struct buf *out)
+{
+	static const char *const features[] = {"cancel", "meta", "priority"};
+	const struct config_daemon *limits = &driver->config->daemon;
+
+	pack_map(out, 6);
+	pack_str(out, "server");
+	pack_str(out, "poold");
+	pack_str(out, "version");
+	pack_str(out, POOLD_VERSION);
+	pack_str(out, "protocol");
+	pack_uint(out, PROTOCOL_VERSION);
+	pack_str(out, "errors");
+	pack_str(out, errors_map ? "map" : "stock");
+	pack_str(out, "features");
+	pack_array(out, ARRAY_SIZE(features));
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+		pack_str(out, features[i]);
+	pack_str(out, "limits");
+	pack_map(out, 3);
+	pack_str(out, "message_max");
+	pack_uint(out, limits->message_max);
+	pack_str(out, "in_flight_max");
+	pack_uint(out, limits->in_flight_max);
+	pack_str(out, "response_max");
+	pack_uint(out, limits->response_max);
+}

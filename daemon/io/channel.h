@@ -1,0 +1,84 @@
+/*
+ * A worker as io sees it: its process, the channel to it, and the poold dialect spoken there
+ * (PROTOCOL.md, "The worker dialect").
+ */
+#ifndef POOLD_IO_CHANNEL_H
+#define POOLD_IO_CHANNEL_H
+
+#include "daemon/io/call.h"
+#include "daemon/io/link.h"
+#include "daemon/io/process.h"
+#include "protocol/buf.h"
+#include "protocol/error.h"
+
+struct channel;
+struct config_pool;
+
+/* An answer as it came from the worker; the slices live in `chunk`. */
+struct channel_answer {
+	struct chunk *chunk;
+	bool failed;
+	struct bytes result;	   /* a whole value, when it did not fail */
+	struct worker_error error; /* when it did */
+};
+
+struct channel_handler {
+	void (*on_ready)(struct channel *channel, unsigned concurrency, bool announces,
+			 bool batches);
+	void (*on_began)(struct channel *channel, uint32_t id);
+	void (*on_answer)(struct channel *channel, uint32_t id,
+			  const struct channel_answer *answer);
+	/* The channel is of no use any more: ERR_peer_closed, ERR_decode_error,
+	 * ERR_protocol_violation, ERR_response_too_large. */
+	void (*on_broken)(struct channel *channel, enum errcode code);
+	/* The process is gone, and all it had said was handed over. */
+	void (*on_exit)(struct channel *channel, const struct process_end *end);
+};
+
+struct channel {
+	struct loop *loop;
+	const struct channel_handler *handler;
+	void *owner;
+	uint32_t worker; /* its slot in the engine */
+	uint32_t life;
+	struct process process;
+	struct link *link; /* NULL: closed */
+	struct buf scratch;
+	bool spawn_failed; /* the driver's note: the engine is still to be told */
+	pid_t last_pid;
+	char last_end[96];  /* how its last process ended, in words; "": none did yet */
+	char last_why[160]; /* what was wrong with what it said last, in words; "": nothing */
+};
+
+void channel_init(struct channel *channel, struct loop *loop, uint32_t worker,
+		  const struct channel_handler *handler, void *owner);
+/* Closes the channel and forgets the process. */
+void channel_done(struct channel *channel);
+
+/*
+ * Starts a process and opens a channel to it, for life `life` of the worker.  `mark` is the
+ * daemon's instance mark, `response_max` limits one message of the worker in bytes.  Returns 0 or
+ * -errno.
+ */
+int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
+		  unsigned number, const char *mark, size_t response_max,
+		  const struct rlimit *open_files);
+
+/* What the worker is told.  A closed channel takes all of it in silence. */
+struct channel_request {
+	uint32_t id;
+	uint32_t attempt;
+	uint64_t deadline_ms; /* what is left */
+	const char *priority; /* NULL: normal */
+};
+
+void channel_send(struct channel *channel, const struct call *call,
+		  const struct channel_request *request);
+void channel_cancel(struct channel *channel, uint32_t id);
+void channel_ping(struct channel *channel, uint32_t id);
+void channel_shutdown(struct channel *channel);
+
+/* Nothing it says from now on is heard. */
+void channel_close(struct channel *channel);
+
+#endif

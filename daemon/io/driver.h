@@ -1,0 +1,95 @@
+/*
+ * The driver: turns what happens into events of the engine, and its effects into what is done.  The
+ * one place where core and io meet.
+ */
+#ifndef POOLD_IO_DRIVER_H
+#define POOLD_IO_DRIVER_H
+
+#include "daemon/core/engine.h"
+#include "daemon/io/call.h"
+#include "daemon/io/channel.h"
+#include "daemon/io/config.h"
+#include "daemon/io/guard.h"
+#include "daemon/io/loop.h"
+
+/* COUNTER(name, help): what the daemon counts beyond its pools. */
+#define DAEMON_COUNTERS(COUNTER)                                                                   \
+	COUNTER(connections_accepted, "connections taken")                                         \
+	COUNTER(connections_refused, "connections closed at once as all places were taken")        \
+	COUNTER(connections_stalled, "connections closed as they did not read their answers")      \
+	COUNTER(messages_malformed, "messages that were not what the protocol says")               \
+	COUNTER(duplicate_ids, "connections closed for using a message id twice at a time")        \
+	COUNTER(requests_refused, "requests refused before they reached a pool")
+
+struct daemon_stats {
+#define COUNTER(name, help) uint64_t name;
+	DAEMON_COUNTERS(COUNTER)
+#undef COUNTER
+};
+
+struct driver {
+	struct loop *loop;
+	const struct config *config;
+	struct engine *engine;
+	struct call_table calls;
+	struct channel *channels; /* one for each worker slot of the engine */
+	uint32_t channel_count;
+	const struct guard *guard;
+	struct rlimit open_files; /* what workers get */
+	struct list connections;
+	unsigned control_connections;
+	struct daemon_stats stats;
+	usec_t started;
+	const struct channel_answer *answer; /* of the event in the engine's hands */
+	struct buf scratch;
+	unsigned spawns_failed; /* not yet told to the engine */
+	bool stopped;		/* not yet told to the owner */
+	/* Told when something changed that the service manager may want to know. */
+	void (*on_change)(void *owner);
+	/* Told once after driver_stop, when no request and no worker is left. */
+	void (*on_stopped)(void *owner);
+	/* Told when a connection was closed: there is a place again. */
+	void (*on_place)(void *owner);
+	void *owner;
+};
+
+/* Makes ready to run the pools of `config`, which must outlive the driver.  Returns 0 or -ENOMEM.
+ */
+int driver_init(struct driver *driver, struct loop *loop, const struct config *config,
+		const struct guard *guard, const struct rlimit *open_files);
+void driver_done(struct driver *driver);
+
+/* Starts the workers; the owner's on_... must be set. */
+void driver_start(struct driver *driver);
+
+/* The number of the pool of that name, or -ENOENT. */
+int driver_find_pool(const struct driver *driver, struct bytes name, uint32_t *ret_pool);
+
+/* What a client may say of a call. */
+struct call_options {
+	usec_t timeout; /* 0: the pool's */
+	bool has_idempotent;
+	bool idempotent;
+	enum priority priority;
+	uint32_t max_attempts; /* 0: as the matrix says */
+};
+
+/* Hands an open call over; it will be answered through its connection. */
+void driver_submit(struct driver *driver, struct call *call, const struct call_options *options);
+
+/* Its client gives it up; `gone`: there is nobody to answer any more. */
+void driver_cancel(struct driver *driver, struct call *call, bool gone);
+
+/* Drain and end; again: don't wait. */
+void driver_stop(struct driver *driver);
+
+/* Whether every pool has the workers it starts with. */
+bool driver_is_ready(const struct driver *driver);
+
+/* The pool's name and settings by its number. */
+const struct config_pool *driver_pool_config(const struct driver *driver, uint32_t pool);
+
+/* The number of a worker within its pool, from 1: what people are told. */
+unsigned driver_worker_number(const struct driver *driver, uint32_t worker);
+
+#endif

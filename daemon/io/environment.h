@@ -1,0 +1,18 @@
+/* A worker's environment: the daemon's own variables that the pool allows, the pool's env.NAME, and
+ * what the dialect needs. */
+#ifndef POOLD_IO_ENVIRONMENT_H
+#define POOLD_IO_ENVIRONMENT_H
+
+struct config_pool;
+
+/*
+ * The environment of worker `number` (from 1) of the pool; `mark` is "POOLD_INSTANCE=...".  A list
+ * of "NAME=value" that ends with NULL, to be given back to environment_free; NULL without memory.
+ * A later name never stands behind an earlier same one.
+ */
+char **environment_new(const struct config_pool *pool, unsigned number, const char *mark);
+
+/* Takes NULL. */
+void environment_free(char **environment);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * The guard: a small process beside the daemon that ends what the daemon leaves behind, however it
+ * ends.
+ *
+ * It waits for the daemon's end of a pipe to close, which also kill -9 does, then kills every
+ * process that carries the daemon's instance mark in its environment: workers, and what workers
+ * started and let go.
+ */
+#ifndef POOLD_IO_GUARD_H
+#define POOLD_IO_GUARD_H
+
+#include "protocol/base.h"
+
+#include <sys/types.h>
+
+/* "POOLD_INSTANCE=" and 32 hexadecimal digits, with its end. */
+#define GUARD_MARK_SIZE 48
+
+struct guard {
+	char mark[GUARD_MARK_SIZE]; /* to be put into every worker's environment */
+	pid_t pid;
+	int pipe; /* -1: not running */
+};
+
+/* Draws a new mark and starts the process.  Call it before anything is opened that it should not
+ * hold.  Returns 0 or -errno. */
+int guard_start(struct guard *guard);
+
+/* Lets the guard do its work and waits until it is done: nothing with the mark is left. */
+void guard_finish(struct guard *guard);
+
+#endif

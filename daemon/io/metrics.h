@@ -1,0 +1,11 @@
+/* Every counter, gauge and histogram as Prometheus text. */
+#ifndef POOLD_IO_METRICS_H
+#define POOLD_IO_METRICS_H
+
+#include "daemon/io/driver.h"
+#include "protocol/buf.h"
+
+/* Appends the text as plain bytes. */
+void metrics_write(const struct driver *driver, struct buf *out);
+
+#endif

@@ -1,0 +1,215 @@
+#include "daemon/io/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHILD_STACK ((size_t)128 * 1024)
+
+/* What the child needs between clone and exec; it shares our memory until then. */
+struct birth {
+	const struct process_spec *spec;
+	pid_t parent;
+	int channel;
+	sigset_t mask;
+	int error; /* the child's errno where it failed */
+};
+
+static void reset_signals(const sigset_t *mask)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+
+	for (int signal = 1; signal < NSIG; signal++)
+		sigaction(signal, &action, NULL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+static int prepare(const struct birth *birth)
+{
+	const struct process_spec *spec = birth->spec;
+	int null_fd;
+
+	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	/* The daemon may have died before the line above took effect. */
+	if (getppid() != birth->parent)
+		return -ESRCH;
+	if (spec->directory && *spec->directory && chdir(spec->directory) < 0)
+		return -errno;
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
+		return -errno;
+	if (close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	if (birth->channel == PROCESS_CHANNEL_FD) {
+		if (fcntl(birth->channel, F_SETFD, 0) < 0)
+			return -errno;
+	} else if (dup2(birth->channel, PROCESS_CHANNEL_FD) < 0) {
+		return -errno;
+	}
+	if (setrlimit(RLIMIT_NOFILE, &spec->open_files) < 0)
+		return -errno;
+	reset_signals(&birth->mask);
+	return 0;
+}
+
+/* Runs in the child, in our memory: system calls only. */
+static int child_main(void *argument)
+{
+	struct birth *birth = argument;
+	int r = prepare(birth);
+
+	if (r == 0) {
+		execvpe(birth->spec->argv[0], birth->spec->argv, birth->spec->envp);
+		r = -errno;
+	}
+	birth->error = -r;
+	_exit(127);
+}
+
+/* Returns the pid or -errno. */
+static pid_t clone_child(struct birth *birth, int *ret_pidfd)
+{
+	char *stack = mmap(NULL, CHILD_STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	sigset_t all;
+	int pidfd = -1;
+	pid_t pid;
+
+	if (stack == MAP_FAILED)
+		return -errno;
+	/* No handler of ours may run in the child while it shares our memory. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &birth->mask);
+	pid = clone(child_main, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+		    birth, &pidfd);
+	if (pid < 0)
+		pid = -errno;
+	sigprocmask(SIG_SETMASK, &birth->mask, NULL);
+	munmap(stack, CHILD_STACK);
+	if (pid < 0)
+		return pid;
+	if (birth->error != 0) {
+		waitpid(pid, NULL, 0);
+		close(pidfd);
+		return -birth->error;
+	}
+	*ret_pidfd = pidfd;
+	return pid;
+}
+
+static void reap(struct process *process, struct process_end *ret_end)
+{
+	int status = 0;
+
+	*ret_end = (struct process_end){0};
+	/* The group first: as long as its leader is not reaped, its number can't belong to anybody
+	 * else. */
+	kill(-process->pid, SIGKILL);
+	while (wait4(process->pid, &status, 0, &ret_end->usage) < 0 && errno == EINTR)
+		;
+	ret_end->signalled = WIFSIGNALED(status);
+	ret_end->dumped = WIFSIGNALED(status) && WCOREDUMP(status);
+	ret_end->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void on_exit_event(evutil_socket_t fd, short what, void *argument)
+{
+	struct process *process = argument;
+	struct process_end end;
+
+	(void)fd;
+	(void)what;
+	reap(process, &end);
+	process_forget(process);
+	process->on_exit(process->owner, &end);
+}
+
+int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
+		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
+		  int *ret_channel)
+{
+	struct birth birth = {.spec = spec, .parent = getpid()};
+	int ends[2];
+	int pidfd = -1;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
+		pid = -errno;
+	} else {
+		birth.channel = ends[1];
+		pid = clone_child(&birth, &pidfd);
+	}
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return pid;
+	}
+	*process = (struct process){
+		.loop = loop, .pid = pid, .pidfd = pidfd, .on_exit = on_exit, .owner = owner};
+	event_assign(&process->exit_event, loop->base, pidfd, EV_READ, on_exit_event, process);
+	if (event_add(&process->exit_event, NULL) < 0) {
+		struct process_end end;
+
+		reap(process, &end);
+		close(pidfd);
+		close(ends[0]);
+		process->pid = 0;
+		return -ENOMEM;
+	}
+	*ret_channel = ends[0];
+	return 0;
+}
+
+void process_signal(const struct process *process, int signal)
+{
+	if (process->pid > 0)
+		kill(-process->pid, signal);
+}
+
+void process_forget(struct process *process)
+{
+	if (process->pid == 0)
+		return;
+	event_del(&process->exit_event);
+	close(process->pidfd);
+	process->pidfd = -1;
+	process->pid = 0;
+}
+
+void process_describe_end(const struct process_end *end, char *out, size_t size)
+{
+	if (end->signalled)
+		snprintf(out, size, "signal %d (%s)%s", end->status, strsignal(end->status),
+			 end->dumped ? ", core dumped" : "");
+	else
+		snprintf(out, size, "exit status %d", end->status);
+}
+
+uint64_t process_rss(pid_t pid)
+{
+	char path[64];
+	char text[128];
+	unsigned long resident = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (!fgets(text, sizeof(text), file) || sscanf(text, "%*s %lu", &resident) != 1)
+		resident = 0;
+	fclose(file);
+	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}

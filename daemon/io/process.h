@@ -1,0 +1,64 @@
+/*
+ * Worker processes: start one, notice its end, signal its group.
+ *
+ * Each is the leader of its own session and process group, dies with the daemon's main thread
+ * (PR_SET_PDEATHSIG), has no descriptor of the daemon's but the standard three and its channel, and
+ * carries the daemon's instance mark in its environment.
+ */
+#ifndef POOLD_IO_PROCESS_H
+#define POOLD_IO_PROCESS_H
+
+#include "daemon/io/loop.h"
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* The number under which a worker finds its channel. */
+#define PROCESS_CHANNEL_FD 3
+
+struct process_spec {
+	char *const *argv;	  /* ends with NULL */
+	char *const *envp;	  /* the worker's whole environment, "NAME=value", ends with NULL */
+	const char *directory;	  /* NULL or "": the daemon's own */
+	struct rlimit open_files; /* what the worker gets for RLIMIT_NOFILE */
+};
+
+struct process_end {
+	int status; /* exit status, or the signal if `signalled` */
+	bool signalled;
+	bool dumped;
+	struct rusage usage;
+};
+
+struct process {
+	struct loop *loop;
+	pid_t pid; /* 0: none */
+	int pidfd;
+	struct event exit_event;
+	void (*on_exit)(void *owner, const struct process_end *end);
+	void *owner;
+};
+
+/*
+ * Starts it.  *ret_channel gets the daemon's end of the channel (non-blocking, the caller's).
+ * `on_exit` is called once, when the process is gone, was reaped, and what was left of its group
+ * was killed. Returns 0 or -errno: the command was not found or may not be run, or a limit was met;
+ * then nothing is left behind.
+ */
+int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
+		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
+		  int *ret_channel);
+
+/* Sends a signal to the whole group, if the process is still there. */
+void process_signal(const struct process *process, int signal);
+
+/* Forgets the process without waiting for it (it dies with the daemon). */
+void process_forget(struct process *process);
+
+/* Words for an end: "exit status 1", "signal 9 (Killed)".  `out` has `size` bytes. */
+void process_describe_end(const struct process_end *end, char *out, size_t size);
+
+/* Resident memory of a process in bytes; 0 when it can't be read. */
+uint64_t process_rss(pid_t pid);
+
+#endif

@@ -1,0 +1,21 @@
+/* How things stand, as MessagePack maps (PROTOCOL.md, "Reading the daemon"), each one whole value.
+ */
+#ifndef POOLD_IO_REPORT_H
+#define POOLD_IO_REPORT_H
+
+#include "daemon/io/driver.h"
+#include "protocol/buf.h"
+
+void report_health(const struct driver *driver, struct buf *out);
+void report_status(const struct driver *driver, struct buf *out);
+void report_pools(const struct driver *driver, struct buf *out);
+void report_workers(const struct driver *driver, struct buf *out);
+void report_stats(const struct driver *driver, struct buf *out);
+
+/* The worst health of all pools; ok where there is none. */
+enum pool_health report_overall(const struct driver *driver);
+
+/* One line on what a start still waits for, or "ready". */
+void report_progress(const struct driver *driver, struct buf *out);
+
+#endif

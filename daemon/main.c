@@ -1,0 +1,139 @@
+/* Options and the order of start; everything else is in io/ and core/. */
+#include "daemon/io/config.h"
+#include "daemon/io/daemon.h"
+#include "daemon/io/log.h"
+#include "daemon/io/service.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TEXT_MAX ((size_t)1024 * 1024)
+
+static const char usage[] =
+	"usage: poold [-c FILE] [-t] [-V]\n"
+	"\n"
+	"  -c, --config FILE    read FILE and FILE.d/*.conf instead of " CONFIG_PATH_DEFAULT "\n"
+	"  -t, --test           check the configuration, print it as it is understood, and exit\n"
+	"      --help-config    print every option of the configuration\n"
+	"  -V, --version        print the version\n"
+	"  -h, --help           print this\n"
+	"\n"
+	"Runs in the foreground until SIGTERM (drains) or a second one (stops at once).\n"
+	"Exit status: 0 stopped as asked, 1 failed, 64 wrong usage, 78 wrong configuration.\n";
+
+struct options {
+	const char *config_path;
+	bool test;
+	bool describe;
+	bool version;
+	bool help;
+};
+
+static int parse_options(int argc, char **argv, struct options *ret)
+{
+	static const struct option long_options[] = {
+		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
+		{"help-config", no_argument, NULL, 'd'},  {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:tVh", long_options, NULL)) >= 0) {
+		switch (option) {
+		case 'c':
+			ret->config_path = optarg;
+			break;
+		case 't':
+			ret->test = true;
+			break;
+		case 'd':
+			ret->describe = true;
+			break;
+		case 'V':
+			ret->version = true;
+			break;
+		case 'h':
+			ret->help = true;
+			break;
+		default:
+			return -1;
+		}
+	}
+	return optind == argc ? 0 : -1;
+}
+
+static void print(void (*write)(struct buf *out), FILE *file)
+{
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX);
+	write(&text);
+	fwrite(text.data, 1, text.len, file);
+	buf_free(&text);
+}
+
+static void print_config(const struct config *config)
+{
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX);
+	config_dump(config, &text);
+	fwrite(text.data, 1, text.len, stdout);
+	buf_free(&text);
+}
+
+static int load(const char *path, struct config **ret_config)
+{
+	struct buf errors;
+	int r;
+
+	buf_init(&errors, TEXT_MAX);
+	r = config_load(path, ret_config, &errors);
+	if (errors.len > 0)
+		fwrite(errors.data, 1, errors.len, stderr);
+	buf_free(&errors);
+	return r;
+}
+
+static int run(const struct config *config)
+{
+	struct service service;
+	int status;
+
+	/* First of all, so that nothing that is started inherits what was meant for us. */
+	service_init(&service);
+	log_open(config->daemon.log_target, config->daemon.log_level);
+	status = daemon_run(config, &service);
+	service_done(&service);
+	log_close();
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	struct config *config;
+	int status = DAEMON_EXIT_OK;
+
+	if (parse_options(argc, argv, &options) < 0) {
+		fputs(usage, stderr);
+		return DAEMON_EXIT_USAGE;
+	}
+	if (options.help || options.version) {
+		fputs(options.help ? usage : "poold " POOLD_VERSION "\n", stdout);
+		return DAEMON_EXIT_OK;
+	}
+	if (options.describe) {
+		print(config_describe, stdout);
+		return DAEMON_EXIT_OK;
+	}
+	if (load(options.config_path, &config) < 0)
+		return DAEMON_EXIT_CONFIG;
+	if (options.test)
+		print_config(config);
+	else
+		status = run(config);
+	config_free(config);
+	return status;
+}
