@@ -154,13 +154,15 @@ class TestSkipper(unittest.TestCase):
         self.assertEqual(skipper.skip(raw + b"rest"), len(raw))
 
     def test_long_forms(self) -> None:
-        for value in (b"x" * 70_000, "x" * 70_000, list(range(70_000)), msgpack.ExtType(5, b"x" * 70_000)):
+        text = "x" * 70_000
+        for value in (text, text.encode(), list(text), msgpack.ExtType(5, text.encode())):
             raw = bytearray(pack(value))
             self.assertEqual(wire._Skipper().skip(raw + b"\x01"), len(raw))
 
 
 class TestCallParams(unittest.TestCase):
     def test_forms(self) -> None:
+        every = {"meta": True, "priority": "critical", "max_attempts": 2, "trace": "t"}
         cases = [
             (((1, 2), {}), {}, ["p", "m", [1, 2]]),
             (((), {"a": 1}), {}, ["p", "m", {"a": 1}]),
@@ -168,11 +170,7 @@ class TestCallParams(unittest.TestCase):
             (((), {}), {"timeout": 1.5}, ["p", "m", [], {"timeout_ms": 1500}]),
             (((), {}), {"timeout": 1e-9}, ["p", "m", [], {"timeout_ms": 1}]),
             (((), {}), {"idempotent": False, "meta": False}, ["p", "m", [], {"idempotent": False}]),
-            (
-                ((), {}),
-                {"meta": True, "priority": "critical", "max_attempts": 2, "trace": "t"},
-                ["p", "m", [], {"meta": True, "priority": "critical", "max_attempts": 2, "trace": "t"}],
-            ),
+            (((), {}), every, ["p", "m", [], every]),
         ]
         for (args, kwargs), options, expected in cases:
             with self.subTest(expected):

@@ -1,8 +1,8 @@
 """Text analysis as a worker: statistics, readability, keywords, summaries, comparison.
 
 Run by the daemon as `python3 -m poold.worker examples.text`.  Plain functions over English text,
-with the standard library alone; nothing here knows of the daemon but `poold.Rejected`, which tells a
-caller that the request is wrong.
+with the standard library alone; nothing here knows of the daemon but `poold.Rejected`, which tells
+a caller that the request is wrong.
 
 Every function takes its text as `text`, or as `path`, a file of UTF-8 that the worker may read.
 """
@@ -38,8 +38,8 @@ _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 # A full stop, perhaps with closing quotes, before what may begin a sentence.
 _STOP = re.compile(r"""[.!?]+["'”’)\]]*(?=\s+["'“‘(\[]*[A-Z0-9])""")
 
-# What ends in a full stop and yet ends no sentence: a number or letter that begins it, an initial, an
-# abbreviation.
+# What ends in a full stop and yet ends no sentence: a number or letter that begins it, an initial,
+# an abbreviation.
 _NO_STOP = re.compile(
     r"^\(?(?:[0-9]+(?:\.[0-9]+)*|[ivx]+|[A-Za-z])\)?\.$"
     r"|(?:^|[\s(\"'“])(?:[A-Z]|e\.g|i\.e|cf|vs|[Mm]rs?|[Dd]r|Prof|St|Nos?|Art|Sec|Fig|Vol|pp?"

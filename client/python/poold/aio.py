@@ -14,7 +14,7 @@ import math
 from typing import Any
 
 from poold import errors, wire
-from poold.client import (
+from poold.calls import (
     GRACE,
     ID_MAX,
     MAX_BUFFER_SIZE,

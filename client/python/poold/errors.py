@@ -194,7 +194,8 @@ class Retryable(Exception):
 
 
 class Fatal(Exception):
-    """Raised by a worker's function: this worker is broken, answer with this error and replace it."""
+    """Raised by a worker's function: this worker is broken; it answers with this error, then ends
+    and is replaced."""
 
 
 CATEGORIES: dict[str, type[Error]] = {
