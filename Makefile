@@ -19,12 +19,17 @@ SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
 PYTHONDIR   ?= $(PREFIX)/lib/python3/dist-packages
 WERROR      ?= 1
+# V=1 shows every command
+V           ?= 0
 # SAN: none, asan (address and undefined behaviour), fuzz (clang's libFuzzer with both), cov (coverage)
 SAN         ?= none
 O           ?= build/$(SAN)
 # The first interpreter that can import msgpack: the one on PATH need not be the distribution's.
 PYTHON      := $(or $(POOLD_PYTHON),$(shell for p in python3 /usr/bin/python3; do \
                  $$p -c 'import msgpack' 2>/dev/null && command -v $$p && break; done),python3)
+
+Q           := $(if $(filter 1,$(V)),,@)
+say          = @$(if $(filter 1,$(V)),true,printf '  %-5s %s\n' $(1) $(2))
 
 # --- compiler -------------------------------------------------------------------------------------------------------
 ifeq ($(SAN),fuzz)
@@ -33,6 +38,7 @@ endif
 PACKAGES    := libevent_core libsystemd inih
 MSGPACK     := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 pkg_cflags   = $(shell pkg-config --cflags $(1) 2>/dev/null)
+PKG_CFLAGS  := $(call pkg_cflags,$(PACKAGES) $(MSGPACK) jansson)
 pkg_libs     = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 WARNINGS    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
@@ -72,6 +78,7 @@ FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
 obj          = $(patsubst %.c,$(O)/%.o,$(1))
+SIM         := $(O)/sim/sim
 UNIT        := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 WORKERS     := $(patsubst tests/workers/%.c,$(O)/workers/%,$(WORKER_SRC))
 BENCHES     := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
@@ -87,12 +94,14 @@ tools: $(WORKERS) $(BENCHES)
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call pkg_cflags,$(PACKAGES) $(MSGPACK) jansson) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 define archive
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 endef
 $(O)/libproto.a: $(call obj,$(PROTO_SRC))
 	$(archive)
@@ -104,16 +113,19 @@ $(O)/libpoold.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 	$(archive)
 
 $(O)/poold: $(O)/daemon/main.o $(O)/libio.a $(O)/libcore.a $(O)/libproto.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 $(O)/poolctl: $(call obj,$(CTL_SRC)) $(O)/libpoold.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
 $(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/libpoold.map
-	$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libpoold.map \
+	$(call say,LD,$@)
+	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libpoold.map \
 	  -o $@ $(filter %.o,$^) $(call pkg_libs,$(MSGPACK))
-	ln -sf $(SONAME) $(O)/libpoold.so
+	$(Q)ln -sf $(SONAME) $(O)/libpoold.so
 $(O)/libpoold.pc: client/libpoold.pc.in Makefile
 	@mkdir -p $(@D)
-	sed -e 's|@prefix@|$(PREFIX)|;s|@libdir@|$(LIBDIR)|;s|@includedir@|$(INCLUDEDIR)|;s|@version@|$(VERSION)|;s|@msgpack@|$(MSGPACK)|' $< >$@
+	$(Q)sed -e 's|@prefix@|$(PREFIX)|;s|@libdir@|$(LIBDIR)|;s|@includedir@|$(INCLUDEDIR)|;s|@version@|$(VERSION)|;s|@msgpack@|$(MSGPACK)|' $< >$@
 
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
@@ -121,19 +133,126 @@ $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 CORE_UNIT   := $(patsubst daemon/core/%.c,$(O)/unit/test_%,$(CORE_SRC)) $(O)/unit/test_shrink
 $(filter $(CORE_UNIT),$(UNIT)): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check)
 $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libio.a $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
-$(O)/sim/%: $(O)/tests/sim/%.o $(O)/libcore.a $(O)/libproto.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
+$(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK))
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libcore.a $(O)/libpoold.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
 $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libio.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+
+# --- what a person types --------------------------------------------------------------------------------------------
+.PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench soak lint format format-check clean help
+
+deps:
+	@.ci/deps check
+
+demo:
+	@.ci/deps build
+	@$(MAKE) --no-print-directory all
+	@POOLD_BUILD=$(O) PYTHON=$(PYTHON_NOW) sh client/python/examples/demo.sh
+
+# The packages may only just have been installed: what pkg-config says is read anew.
+PYTHON_NOW   = $$(for p in python3 /usr/bin/python3; do $$p -c 'import msgpack' 2>/dev/null && command -v $$p && break; done)
+check:
+	@.ci/deps check
+	@$(MAKE) --no-print-directory check-run
+
+SEEDS       ?= 10000
+PYTHON_ENV   = PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=client/python POOLD_BUILD=$(O)
+E2E_ENV      = $(PYTHON_ENV):tests/e2e
+UNIT_RUNS    = $(foreach u,$(sort $(UNIT)),check:$(u))
+LINT_RUNS    = $(foreach l,$(sort $(wildcard tests/lint/*.sh)),'exit:O=$(O) sh $(l)')
+SIM_RUNS     = 'lines:$(O)/sim/sim --seeds $(SEEDS)' 'exit:SIM=$(O)/sim/sim sh tests/sim/sabotage.sh'
+PYTHON_RUNS  = 'unittest:$(PYTHON_ENV) $(PYTHON) -m unittest discover -s tests/python'
+E2E_RUNS     = 'unittest:$(PYTHON_ENV):tests/e2e $(PYTHON) -m unittest discover -s tests/e2e'
+
+check-run: all tools $(UNIT) $(SIM)
+	@$(PYTHON) tests/run.py $(UNIT_RUNS) $(LINT_RUNS) $(SIM_RUNS) $(PYTHON_RUNS) $(E2E_RUNS)
+
+# Everything again with address and undefined-behaviour sanitizers; the simulator with fewer seeds, as it is slower there.
+check-asan:
+	@.ci/deps check
+	@POOLD_SLACK=4 ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
+
+check-clang:
+	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit-run
+
+.PHONY: unit-run
+unit-run: $(UNIT) $(SIM)
+	@$(PYTHON) tests/run.py $(UNIT_RUNS) 'lines:$(O)/sim/sim --seeds 500'
+
+check-valgrind: $(UNIT)
+	@CK_FORK=no $(PYTHON) tests/run.py $(foreach u,$(sort $(filter $(CORE_UNIT),$(UNIT))),\
+	  'check:valgrind -q --leak-check=full --error-exitcode=9 $(u)')
+
+FUZZ_SECONDS ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory SAN=fuzz fuzz-run
+.PHONY: fuzz-run
+fuzz-run: $(FUZZERS)
+	@for f in $(FUZZERS); do \
+	  name=$${f##*/fuzz_}; mkdir -p $(O)/corpus/$$name; \
+	  echo "fuzz $$name for $(FUZZ_SECONDS) s"; \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+	    -artifact_prefix=$(O)/ $(O)/corpus/$$name $(wildcard tests/fuzz/corpus)/$$name || exit 1; \
+	done
+
+chaos: all tools
+	@$(E2E_ENV) POOLD_CHAOS=1 $(PYTHON) tests/run.py 'unittest:$(PYTHON) -m unittest discover -s tests/e2e -p "test_l_*.py"'
+
+bench: all tools
+	@$(PYTHON_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
+
+soak: all tools $(SIM)
+	@$(MAKE) --no-print-directory chaos
+	@$(O)/sim/sim --seeds 100000
+
+C_FILES      = $(shell git ls-files '*.c' '*.h' '*.def' 2>/dev/null | grep -v '\.def$$')
+format:
+	clang-format -i $(C_FILES)
+format-check:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+TIDY_SRC     = $(PROTO_SRC) $(CORE_SRC) $(IO_SRC) daemon/main.c $(LIB_SRC) $(CTL_SRC)
+lint: format-check
+	@echo "  clang-tidy"
+	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 8 clang-tidy --quiet 2>/dev/null -- \
+	  -std=c17 $(CPPFLAGS) $(PKG_CFLAGS) || { echo "clang-tidy found something"; exit 1; }
+	@echo "  cppcheck"
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppress=missingIncludeSystem --suppressions-list=.cppcheck -j 2 $(CPPFLAGS) $(TIDY_SRC)
+	@echo "  shell and manual pages"
+	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
+	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make            build poold, poolctl and libpoold below build/none'
+	@echo 'make demo       set up, build, and show the daemon at work'
+	@echo 'make check      unit tests, simulator, Python and end-to-end tests'
+	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
+	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
+	@echo 'make chaos      the load tests with kills, alone'
+	@echo 'make bench      ratios against the bare forwarder'
+	@echo 'make soak       the long runs'
+	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc'
+	@echo 'make install    into PREFIX (/usr/local), below DESTDIR'
+	@echo 'make deps       install the Debian packages that are missing'
