@@ -47,6 +47,11 @@ class TestCounts(unittest.TestCase):
             )
             self.assertTrue(0 < found["distinct_words"] < found["words"])
 
+    def test_text_that_is_not_utf_8(self) -> None:
+        given = b"caf\xe9 au lait\n".decode("utf-8", "surrogateescape")
+        self.assertEqual(text.word_count(given)["bytes"], 13)
+        self.assertGreater(text.entropy(given)["bits_per_character"], 3)
+
     def test_top_words_are_those_of_grep(self) -> None:
         for path in LICENCES:
             words = run("grep", "-oE", "[[:alnum:]]+(['-][[:alnum:]]+)*", path)

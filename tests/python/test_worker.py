@@ -90,6 +90,9 @@ class TestCalls(unittest.TestCase):
                 self.assertEqual(error["code"], "rejected")
                 self.assertIn(expected, error["message"])
                 self.assertIn(f"{method}(", error["message"])
+        error = self.worker.fail("describe", [])
+        expected = "describe(a, b=2, *, c=3): missing a required argument: 'a'"
+        self.assertEqual(error["message"], expected)
 
     def test_type_error_inside_is_an_exception(self) -> None:
         error = self.worker.fail("raise_type_error", [])
@@ -169,10 +172,11 @@ class TestCalls(unittest.TestCase):
         head = b"\x94\x00\x05\xa4echo"
         unhashable = head + b"\x92\x91\x81\x91\x01\x02\x80"
         deep = head + b"\x92" + b"\x91" * 5000 + b"\x01\x80"
-        for data in (unhashable, deep):
+        for data, why in ((unhashable, "unhashable type: 'list'"), (deep, "nested too deeply")):
             self.worker.send_bytes(data + pack(request(6, "echo", ["next"])))
             error, _ = self.worker.answer(5)
-            self.assertEqual((error["code"], error["type"]), ("encode_error", "DecodeError"))
+            self.assertEqual(error["code"], "encode_error")
+            self.assertIn(f"cannot be said in Python: {why}", error["message"])
             self.assertEqual(self.worker.answer(6), (None, "next"))
 
     def test_context(self) -> None:

@@ -24,6 +24,10 @@ README = Path(__file__).resolve().parents[3] / "README.md"
 # Texts that share passages: to compare each with each other takes a worker about a second.
 RELATED = ["GPL-1", "GPL-2", "GPL-3", "LGPL-2", "LGPL-2.1"]
 
+# When a request is killed.  Much earlier its worker may not have begun it, and would be given to
+# another worker even if it must not run twice.
+HALF_WAY_MS = 300
+
 # How long anything awaited here may take, in seconds.
 PATIENCE = 30.0
 
@@ -141,12 +145,13 @@ def fail_safely(client: poold.Client, paths: list[str]) -> None:
 
 
 def kill_runner(client: poold.Client) -> int:
-    """Kills the worker that runs shared_passages, once it does; returns its pid."""
+    """Kills the worker that runs shared_passages, when it is well into it; returns its pid."""
 
     def find_runner() -> dict | None:
         for worker in client.workers():
-            if any(each["method"] == "shared_passages" for each in worker["running"]):
-                return worker
+            for each in worker["running"]:
+                if each["method"] == "shared_passages" and each["run_ms"] > HALF_WAY_MS:
+                    return worker
         return None
 
     worker = await_event("the request runs", find_runner)

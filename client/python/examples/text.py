@@ -76,7 +76,7 @@ def word_count(text: str | None = None, path: str | None = None) -> dict:
         "distinct_words": len(set(words)),
         "sentences": len(_sentences(text)),
         "characters": len(text),
-        "bytes": len(text.encode()),
+        "bytes": len(_bytes(text)),
     }
 
 
@@ -292,7 +292,7 @@ def entropy(text: str | None = None, path: str | None = None) -> dict:
     text = _read(text, path)
     if not text:
         raise poold.Rejected("an empty text has no entropy")
-    raw = text.encode()
+    raw = _bytes(text)
     pairs = _entropy(Counter(pairwise(text)))
     firsts = _entropy(Counter(text[:-1]))
     return {
@@ -326,6 +326,11 @@ def _read(text: str | None, path: str | None) -> str:
             return file.read()
     except (OSError, TypeError, UnicodeDecodeError) as error:
         raise poold.Rejected(f"path: {path!r} cannot be read: {error}") from None
+
+
+def _bytes(text: str) -> bytes:
+    """As the text came: what was not UTF-8 included."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _positive(name: str, value: int) -> int:

@@ -221,7 +221,8 @@ def _read_elements(raw: bytes) -> list:
         while len(message) < min(count, 4):
             message.append(unpacker.unpack())
     except Exception as error:
-        message.append(Undecodable(f"{type(error).__name__}: {error}"))
+        deep = isinstance(error, msgpack.StackError)
+        message.append(Undecodable("nested too deeply" if deep else str(error)))
         message += [None] * (min(count, 4) - len(message))
     if count > 4 or not _is_envelope(message):
         raise Malformed(NO_ENVELOPE)

@@ -1,5 +1,5 @@
-"""The errors that a worker answers, as maps of the protocol: {code, type, message, traceback?,
-retryable?, retry_after_ms?, fatal?}."""
+"""The errors that a worker answers, as maps of the protocol: {code, message, type?, traceback?,
+retryable?, retry_after_ms?, fatal?}; those with a type are exceptions of the user's code."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TEXT_MAX = 16 * 1024
 
 def rejected(message: str) -> dict:
     """The caller is wrong."""
-    return {"code": "rejected", "type": "poold.Rejected", "message": _head(message)}
+    return {"code": "rejected", "message": _head(message)}
 
 
 def cancelled() -> dict:
     """Given up by the caller before it was begun."""
-    return {"code": "cancelled", "type": "poold.Cancelled", "message": "cancelled before it began"}
+    return {"code": "cancelled", "message": "cancelled before it began"}
 
 
 def unknown_method(method: object, names: Iterable[str]) -> dict:
@@ -30,13 +30,13 @@ def unknown_method(method: object, names: Iterable[str]) -> dict:
     near = difflib.get_close_matches(str(method), names, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
     message = f"this worker has no function {method!r}; {hint}"
-    return {"code": "unknown_method", "type": "LookupError", "message": _head(message)}
+    return {"code": "unknown_method", "message": _head(message)}
 
 
 def undecodable(args: Undecodable) -> dict:
     """Arguments that came whole and that Python cannot hold."""
     message = f"the arguments cannot be said in Python: {args}"
-    return {"code": "encode_error", "type": "DecodeError", "message": _head(message)}
+    return {"code": "encode_error", "message": _head(message)}
 
 
 def unencodable(result: object, error: Exception) -> dict:

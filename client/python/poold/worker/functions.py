@@ -33,9 +33,12 @@ class Function:
             import inspect  # as slow to load as all else together, and most workers never need it
 
             try:
-                self._signature = inspect.signature(self.target)
+                signature = inspect.signature(self.target)
             except ValueError:  # a builtin that does not tell
                 return
+            # Annotations would only make the caller's message long.
+            plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+            self._signature = inspect.Signature(plain)
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
