@@ -17,7 +17,8 @@ SYSCONFDIR  ?= /etc
 UNITDIR     ?= /usr/lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
-PYTHONDIR   ?= $(PREFIX)/lib/python3/dist-packages
+# Debian's interpreter looks for what its own packages install without the version, for all else with it.
+PYTHONDIR   ?= $(PREFIX)/lib/python$(if $(filter /usr,$(PREFIX)),3,$(PYTHON_VERSION))/dist-packages
 WERROR      ?= 1
 # V=1 shows every command
 V           ?= 0
@@ -256,3 +257,48 @@ help:
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc'
 	@echo 'make install    into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make deps       install the Debian packages that are missing'
+
+# --- install --------------------------------------------------------------------------------------------------------
+MANDIR         ?= $(PREFIX)/share/man
+DATADIR        ?= $(PREFIX)/share/poold
+PYTHON_VERSION  = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+MAN_PAGES      := $(wildcard docs/man/*.[1-8])
+PY_FILES       := $(patsubst client/python/%,%,$(wildcard client/python/poold/*.py client/python/poold/py.typed client/python/poold/*/*.py))
+EXAMPLE_FILES  := $(patsubst client/python/%,%,$(wildcard client/python/examples/*.py))
+D              := $(DESTDIR)
+man_dir         = $(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/
+render          = sed -e 's|@sbindir@|$(SBINDIR)|g;s|@sysconfdir@|$(SYSCONFDIR)|g;s|@datadir@|$(DATADIR)|g' $(1) | install -Dm644 /dev/stdin $(2)
+
+$(O)/daemon/main.o $(O)/daemon/io/config_load.o: CPPFLAGS += -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"'
+
+.PHONY: install uninstall check-systemd
+install: all
+	install -Dm755 $(O)/poold $(D)$(SBINDIR)/poold
+	install -Dm755 $(O)/poolctl $(D)$(BINDIR)/poolctl
+	install -Dm755 $(O)/$(SONAME) $(D)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(D)$(LIBDIR)/libpoold.so
+	install -Dm644 $(O)/libpoold.a $(D)$(LIBDIR)/libpoold.a
+	install -Dm644 $(O)/libpoold.pc $(D)$(LIBDIR)/pkgconfig/libpoold.pc
+	install -Dm644 client/poold.h $(D)$(INCLUDEDIR)/poold.h
+	$(foreach f,$(PY_FILES),install -Dm644 client/python/$(f) $(D)$(PYTHONDIR)/$(f) &&) true
+	$(foreach f,$(EXAMPLE_FILES),install -Dm644 client/python/$(f) $(D)$(DATADIR)/$(f) &&) true
+	$(foreach f,$(MAN_PAGES),install -Dm644 $(f) $(call man_dir,$(f))$(notdir $(f)) &&) true
+	$(call render,systemd/poold.service.in,$(D)$(UNITDIR)/poold.service)
+	install -Dm644 systemd/poold.socket $(D)$(UNITDIR)/poold.socket
+	install -Dm644 systemd/poold.sysusers $(D)$(SYSUSERSDIR)/poold.conf
+	install -Dm644 systemd/poold.tmpfiles $(D)$(TMPFILESDIR)/poold.conf
+	install -d $(D)$(SYSCONFDIR)/poold/poold.conf.d
+	test -e $(D)$(SYSCONFDIR)/poold/poold.conf || $(call render,systemd/poold.conf.in,$(D)$(SYSCONFDIR)/poold/poold.conf)
+
+# What somebody has configured stays.
+uninstall:
+	rm -f $(D)$(SBINDIR)/poold $(D)$(BINDIR)/poolctl $(D)$(INCLUDEDIR)/poold.h $(D)$(LIBDIR)/pkgconfig/libpoold.pc
+	rm -f $(addprefix $(D)$(LIBDIR)/,$(SONAME) libpoold.so libpoold.a)
+	rm -f $(D)$(UNITDIR)/poold.service $(D)$(UNITDIR)/poold.socket
+	rm -f $(D)$(SYSUSERSDIR)/poold.conf $(D)$(TMPFILESDIR)/poold.conf
+	rm -f $(foreach f,$(MAN_PAGES),$(call man_dir,$(f))$(notdir $(f)))
+	rm -rf $(D)$(PYTHONDIR)/poold $(D)$(DATADIR)
+
+# The units, judged by systemd and then under a real one; the second needs root.
+check-systemd: all
+	@$(PYTHON) tests/run.py --jobs 1 'exit:O=$(O) sh tests/systemd/verify.sh' 'exit:O=$(O) sh tests/systemd/boot.sh'

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 poold=${O:-build/none}/poold
-sample=systemd/poold.conf manual=docs/man/poold.conf.5
+sample=systemd/poold.conf.in manual=docs/man/poold.conf.5
 faults=$(mktemp) work=$(mktemp -d)
 trap 'rm -rf "$faults" "$work"' EXIT
 
@@ -45,7 +45,7 @@ done >"$faults"
 
 # With every default taken literally the sample must mean what the defaults mean.
 sed -E 's/^#(\[|[a-z_]+(\.[A-Z]+)? =)/\1/' "$sample" >"$work/sample.conf"
-printf '[pool python]\ncommand = /usr/bin/python3 -m poold.worker examples.text\nenv.PYTHONPATH = /opt/example\n' \
+printf '[pool python]\ncommand = /usr/bin/python3 -m poold.worker examples.text\nenv.PYTHONPATH = @datadir@\n' \
 	>"$work/plain.conf"
 "$poold" -t -c "$work/sample.conf" >"$work/sample" 2>>"$faults" || :
 "$poold" -t -c "$work/plain.conf" >"$work/plain"
