@@ -338,7 +338,13 @@ static void on_drained(void *owner)
 
 static void on_buried(struct link *link)
 {
-	free(container_of(link, struct connection, link));
+	struct connection *connection = container_of(link, struct connection, link);
+	struct driver *driver = connection->driver;
+
+	list_remove(&driver->connections, &connection->in_connections);
+	driver->control_connections -= connection->control_only;
+	free(connection);
+	driver->on_place(driver->owner);
 }
 
 static const struct link_handler link_handler = {
@@ -381,27 +387,16 @@ static void cancel_calls(struct connection *connection)
 			      true);
 }
 
-static void leave(struct connection *connection)
-{
-	struct driver *driver = connection->driver;
-
-	if (connection->gone)
-		return;
-	connection->gone = true;
-	list_remove(&driver->connections, &connection->in_connections);
-	driver->control_connections -= connection->control_only;
-	cancel_calls(connection);
-	driver->on_place(driver->owner);
-}
-
 void connection_close(struct connection *connection)
 {
-	leave(connection);
+	connection->gone = true;
+	cancel_calls(connection);
 	link_close(&connection->link);
 }
 
 void connection_finish(struct connection *connection)
 {
-	leave(connection);
+	connection->gone = true;
+	cancel_calls(connection);
 	link_close_when_written(&connection->link);
 }

@@ -18,7 +18,7 @@ struct connection {
 	struct list calls;
 	bool control_only; /* came when all other places were taken: it may look, not call */
 	bool errors_map;   /* wants errors as the map of the reference */
-	bool gone;	   /* closed; waits for the turn's end */
+	bool gone; /* hears no more answers; it stays in the list until its link is closed */
 	uint64_t requests;
 };
 

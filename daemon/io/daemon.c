@@ -32,6 +32,7 @@ struct daemon {
 	struct event watchdog;
 	struct event start_timer;
 	struct event linger_timer;
+	struct event guard_event;
 	bool ready_told;
 	bool finishing;
 };
@@ -98,6 +99,32 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 	service_watchdog(daemon->service);
 }
 
+/* --- the guard --- */
+
+static void watch_guard(struct daemon *daemon);
+
+static void on_guard_gone(evutil_socket_t fd, short what, void *argument)
+{
+	struct daemon *daemon = argument;
+	int r;
+
+	(void)fd;
+	(void)what;
+	log_warning("the guard is gone; starting another");
+	r = guard_restart(&daemon->guard);
+	if (r < 0)
+		log_error("the guard could not be started: %s", strerror(-r));
+	else
+		watch_guard(daemon);
+}
+
+static void watch_guard(struct daemon *daemon)
+{
+	event_assign(&daemon->guard_event, daemon->loop.base, daemon->guard.pidfd, EV_READ,
+		     on_guard_gone, daemon);
+	event_add(&daemon->guard_event, NULL);
+}
+
 /* --- the end --- */
 
 static void leave(struct daemon *daemon)
@@ -130,9 +157,9 @@ static void on_stopped(void *owner)
 	struct list_node *node, *after;
 
 	daemon->finishing = true;
-	list_for_each_safe (node, after, &daemon->driver.connections) {
+	listener_close(&daemon->listener);
+	list_for_each_safe (node, after, &daemon->driver.connections)
 		connection_finish(list_entry(node, struct connection, in_connections));
-	}
 	event_add(&daemon->linger_timer, &linger);
 	leave_if_all_is_written(daemon);
 }
@@ -218,6 +245,7 @@ static void unwatch(struct daemon *daemon)
 	event_del(&daemon->watchdog);
 	event_del(&daemon->start_timer);
 	event_del(&daemon->linger_timer);
+	event_del(&daemon->guard_event);
 }
 
 static int open_listener(struct daemon *daemon)
@@ -245,6 +273,7 @@ static int serve(struct daemon *daemon)
 		return r;
 	watch_signals(daemon);
 	set_timers(daemon);
+	watch_guard(daemon);
 	driver_start(&daemon->driver);
 	on_change(daemon);
 	loop_run(&daemon->loop);

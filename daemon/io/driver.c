@@ -265,7 +265,8 @@ static void step(struct driver *driver, struct engine_event *event)
 
 static struct engine_event worker_event(const struct channel *channel, enum event_type type)
 {
-	return (struct engine_event){.type = type, .worker = channel->worker, .life = channel->life};
+	return (struct engine_event){
+		.type = type, .worker = channel->worker, .life = channel->life};
 }
 
 static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)

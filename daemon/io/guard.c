@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,14 +115,12 @@ static _Noreturn void guard_main(int pipe, const char *mark)
 	_exit(0);
 }
 
-int guard_start(struct guard *guard)
+static int start(struct guard *guard)
 {
 	int ends[2];
-	int r = draw_mark(guard->mark);
+	int r;
 
-	guard->pipe = -1;
-	if (r < 0)
-		return r;
+	guard->pipe = guard->pidfd = -1;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	guard->pid = fork();
@@ -131,11 +130,30 @@ int guard_start(struct guard *guard)
 	}
 	r = guard->pid < 0 ? -errno : 0;
 	close(ends[0]);
-	if (r < 0)
+	if (r < 0) {
 		close(ends[1]);
-	else
-		guard->pipe = ends[1];
+		return r;
+	}
+	guard->pipe = ends[1];
+	guard->pidfd = (int)syscall(SYS_pidfd_open, guard->pid, 0);
+	if (guard->pidfd >= 0)
+		return 0;
+	r = -errno;
+	guard_finish(guard);
 	return r;
+}
+
+int guard_start(struct guard *guard)
+{
+	int r = draw_mark(guard->mark);
+
+	return r < 0 ? r : start(guard);
+}
+
+int guard_restart(struct guard *guard)
+{
+	guard_finish(guard);
+	return start(guard);
 }
 
 void guard_finish(struct guard *guard)
@@ -143,7 +161,9 @@ void guard_finish(struct guard *guard)
 	if (guard->pipe < 0)
 		return;
 	close(guard->pipe);
-	guard->pipe = -1;
 	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	if (guard->pidfd >= 0)
+		close(guard->pidfd);
+	guard->pipe = guard->pidfd = -1;
 }

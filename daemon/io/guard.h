@@ -19,12 +19,16 @@
 struct guard {
 	char mark[GUARD_MARK_SIZE]; /* to be put into every worker's environment */
 	pid_t pid;
-	int pipe; /* -1: not running */
+	int pidfd; /* readable when the guard is gone */
+	int pipe;  /* -1: not running */
 };
 
 /* Draws a new mark and starts the process.  Call it before anything is opened that it should not
  * hold.  Returns 0 or -errno. */
 int guard_start(struct guard *guard);
+
+/* Starts another for the same mark after the first is gone.  Returns 0 or -errno. */
+int guard_restart(struct guard *guard);
 
 /* Lets the guard do its work and waits until it is done: nothing with the mark is left. */
 void guard_finish(struct guard *guard);
