@@ -183,6 +183,8 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 	worker = &engine->workers[event->worker];
 	if (event->life != worker->life || worker->state == WORKER_TERMINATED)
 		return;
+	if (worker->deaf && event->type != EVENT_WORKER_EXITED)
+		return;
 	worker->heard = engine->now;
 	switch (event->type) {
 	case EVENT_WORKER_READY:
@@ -206,22 +208,47 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 	}
 }
 
-static void tell_health(struct engine *engine)
+static void tell_health(struct engine *engine, struct pool *pool)
 {
-	for (uint32_t i = 0; i < engine->pool_count; i++) {
-		struct pool *pool = &engine->pools[i];
-		enum pool_health health = pool_judge(pool);
-		struct effect *effect;
+	enum pool_health health = pool_judge(pool);
+	struct effect *effect;
 
-		if (health == pool->health)
-			continue;
-		effect = engine_emit(engine, EFFECT_HEALTH);
-		effect->pool = i;
-		effect->health.was = pool->health;
-		effect->health.is = health;
-		pool->health = health;
-		pool->health_since = engine->now;
+	if (health == pool->health)
+		return;
+	effect = engine_emit(engine, EFFECT_HEALTH);
+	effect->pool = pool->index;
+	effect->health.was = pool->health;
+	effect->health.is = health;
+	pool->health = health;
+	pool->health_since = engine->now;
+}
+
+/* The one pool that an event concerns; the timer and a stop may concern any. */
+static struct pool *concerned(struct engine *engine, const struct engine_event *event)
+{
+	switch (event->type) {
+	case EVENT_SUBMIT:
+		return &engine->pools[event->submit.pool];
+	case EVENT_CANCEL:
+		return &engine->pools[engine->requests[event->request].pool];
+	case EVENT_TIMER:
+	case EVENT_STOP:
+		return NULL;
+	default:
+		return engine_pool_of(engine, &engine->workers[event->worker]);
 	}
+}
+
+static void tell_healths(struct engine *engine, const struct engine_event *event)
+{
+	struct pool *pool = concerned(engine, event);
+
+	if (pool) {
+		tell_health(engine, pool);
+		return;
+	}
+	for (uint32_t i = 0; i < engine->pool_count; i++)
+		tell_health(engine, &engine->pools[i]);
 }
 
 static void tell_stopped(struct engine *engine)
@@ -259,7 +286,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		take_worker_event(engine, event);
 		break;
 	}
-	tell_health(engine);
+	tell_healths(engine, event);
 	tell_stopped(engine);
 }
 
