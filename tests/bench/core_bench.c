@@ -73,7 +73,7 @@ static void pull(struct world *world)
 	}
 }
 
-static void step(struct world *world, struct event *event)
+static void step(struct world *world, struct engine_event *event)
 {
 	event->now = world->now++;
 	engine_step(world->engine, event);
@@ -84,7 +84,7 @@ static void become_ready(struct world *world)
 {
 	while (world->born_count > 0) {
 		uint32_t worker = world->born[--world->born_count];
-		struct event event = {
+		struct engine_event event = {
 			.type = EVENT_WORKER_READY,
 			.worker = worker,
 			.life = world->lives[worker],
@@ -97,7 +97,7 @@ static void become_ready(struct world *world)
 
 static void submit(struct world *world, uint32_t request)
 {
-	struct event event = {
+	struct engine_event event = {
 		.type = EVENT_SUBMIT,
 		.request = request,
 		.submit =
@@ -132,7 +132,7 @@ static void answer_oldest(struct world *world)
 		if (world->lives[sent.worker] != sent.life)
 			continue;
 
-		struct event event = {
+		struct engine_event event = {
 			.type = EVENT_WORKER_ANSWERED,
 			.worker = sent.worker,
 			.life = sent.life,
@@ -239,7 +239,7 @@ static double time_death(void)
 	uint64_t took = 0;
 
 	for (uint32_t i = 0; i < DEATHS; i++) {
-		struct event event = {
+		struct engine_event event = {
 			.type = EVENT_WORKER_EXITED,
 			.worker = i % WORKERS,
 			.life = world->lives[i % WORKERS],

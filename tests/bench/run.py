@@ -36,6 +36,11 @@ LINES: dict[str, Line] = {
         Shape(connections=64, depth=16, limit=0, prefetch=16),
         (0.5, 0.7),
     ),
+    "window": speed.rate_lines(
+        "64 connections, depth 16, both with 17 in flight per worker: rate",
+        Shape(connections=64, depth=16, limit=17),
+        None,
+    ),
     "calls": speed.calls_per_request,
     "64KiB": speed.rate_lines(
         "64 KiB, 8 connections, depth 16, 3 in flight per worker: rate",
