@@ -21,9 +21,10 @@ static int read_id(struct reader *reader, uint32_t *ret)
 	return 0;
 }
 
+/* Some peers send method names as bin: pynvim's session begins with such a notification. */
 static int read_call(struct reader *reader, struct envelope *envelope)
 {
-	if (read_str(reader, &envelope->method) < 0 || envelope->method.len > METHOD_LEN_MAX)
+	if (read_bin(reader, &envelope->method) < 0 || envelope->method.len > METHOD_LEN_MAX)
 		return -EPROTO;
 	if (read_peek(reader) != VALUE_ARRAY)
 		return -EPROTO;

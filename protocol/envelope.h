@@ -32,8 +32,8 @@ struct envelope {
  * Reads `data`, which is exactly one whole value, as the skipper found it: that is not checked
  * again, but nothing outside of it is ever touched.  The slices point into it.  Returns 0; -EPROTO
  * when it is not an envelope; -EBADMSG when it is a request whose id could be read but whose rest
- * is wrong (wrong number of elements, method not a string or too long, params not an array): then
- * ret->type and ret->id are set, so that it can be answered.
+ * is wrong (wrong number of elements, method neither str nor bin, or too long, params not an
+ * array): then ret->type and ret->id are set, so that it can be answered.
  *
  * To answer a message that is too large to be read whole, give this its beginning: with 0 or
  * -EBADMSG and the type of a request, ret->id is right, and nothing else is to be used.

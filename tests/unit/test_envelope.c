@@ -116,7 +116,7 @@ START_TEST(answerable)
 		{"three elements", INPUT(0x93, 0x00, 0x2a, 0xa1, 'm')},
 		{"five elements", INPUT(0x95, 0x00, 0x2a, 0xa1, 'm', 0x90, 0xc0)},
 		{"a method that is a number", INPUT(0x94, 0x00, 0x2a, 0x05, 0x90)},
-		{"a method that is a bin", INPUT(0x94, 0x00, 0x2a, 0xc4, 1, 'm', 0x90)},
+		{"a method that is nil", INPUT(0x94, 0x00, 0x2a, 0xc0, 0x90)},
 		{"params that are a map", INPUT(0x94, 0x00, 0x2a, 0xa1, 'm', 0x80)},
 		{"params that are nil", INPUT(0x94, 0x00, 0x2a, 0xa1, 'm', 0xc0)},
 		{"the beginning of a long one", INPUT(0x94, 0x00, 0x2a, 0xa9, 'm')},
@@ -133,6 +133,20 @@ START_TEST(answerable)
 		ck_assert_uint_eq(envelope.id, 42);
 		ck_assert_uint_eq(envelope.method.len + envelope.params.len, 0);
 	}
+}
+END_TEST
+
+/* As pynvim sends them. */
+START_TEST(binary_method)
+{
+	static const uint8_t asked[] = {0x94, 0, 0x07, 0xc4, 4, 'e', 'c', 'h', 'o', 0x90};
+	static const uint8_t told[] = {0x93, 2, 0xc4, 4, 'e', 'c', 'h', 'o', 0x90};
+	struct envelope envelope;
+
+	ck_assert_int_eq(envelope_read(asked, sizeof(asked), &envelope), 0);
+	ck_assert(bytes_equal(envelope.method, "echo"));
+	ck_assert_int_eq(envelope_read(told, sizeof(told), &envelope), 0);
+	ck_assert(bytes_equal(envelope.method, "echo"));
 }
 END_TEST
 
@@ -284,8 +298,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		request,	notification, response,	      not_an_envelope, answerable,
-		longest_method, heads,	      there_and_back, random_bytes,
+		request,       notification,   response, not_an_envelope, answerable,
+		binary_method, longest_method, heads,	 there_and_back,  random_bytes,
 	};
 
 	return unit_main("envelope", tests, ARRAY_SIZE(tests));
