@@ -1,0 +1,228 @@
+/*
+ * A simulated world around the core, drawn whole from one seed: clients, worker processes with
+ * every fault, the clock.
+ *
+ * The world obeys physics, and nothing else: what is said travels and takes time, in order on each
+ * channel; a process that is killed always ends; its end is told after what it had said before,
+ * unless that is lost with a closed channel.  It knows what really happened (which code really
+ * ran), which the core can only infer; judge.h holds the core's promises against that.
+ */
+#ifndef POOLD_SIM_WORLD_H
+#define POOLD_SIM_WORLD_H
+
+#include "daemon/core/engine.h"
+#include "tests/lib/prop.h"
+#include "tests/sim/agenda.h"
+
+#define POOLS_MAX    3
+#define WORKERS_MAX  15 /* of all pools */
+#define REQUESTS_MAX 48 /* open at a time */
+#define CLIENTS_MAX  6
+#define INBOX_MAX    256
+#define TASKS_MAX    128
+
+/* FAULT(NAME): each has a rate of its own in each world, mostly 0. */
+#define FAULTS(FAULT)                                                                              \
+	FAULT(SPAWN_FAILS)                                                                         \
+	FAULT(DIES_EARLY)                                                                          \
+	FAULT(UNUSABLE)                                                                            \
+	FAULT(NEVER_READY)                                                                         \
+	FAULT(READY_TWICE)                                                                         \
+	FAULT(ODD_READY)                                                                           \
+	FAULT(IDLE_DEATH)                                                                          \
+	FAULT(IGNORES_TERM)                                                                        \
+	FAULT(IGNORES_SHUTDOWN)                                                                    \
+	FAULT(IGNORES_CANCEL)                                                                      \
+	FAULT(IGNORES_PING)                                                                        \
+	FAULT(IGNORES_EOF)                                                                         \
+	FAULT(INATTENTIVE)                                                                         \
+	FAULT(FALSE_BEGAN)                                                                         \
+	FAULT(FAILS)                                                                               \
+	FAULT(FATAL)                                                                               \
+	FAULT(CRASHES)                                                                             \
+	FAULT(CRASHES_AFTER)                                                                       \
+	FAULT(HANGS)                                                                               \
+	FAULT(FORGETS)                                                                             \
+	FAULT(ANSWERS_TWICE)                                                                       \
+	FAULT(WRONG_ID)                                                                            \
+	FAULT(GARBAGE)                                                                             \
+	FAULT(CLOSES)                                                                              \
+	FAULT(SLOW)                                                                                \
+	FAULT(LATE_NEWS)                                                                           \
+	FAULT(SLOW_EXIT)                                                                           \
+	FAULT(CLIENT_CANCELS)                                                                      \
+	FAULT(CLIENT_LEAVES)                                                                       \
+	FAULT(TINY_DEADLINE)                                                                       \
+	FAULT(LEAP)                                                                                \
+	FAULT(EARLY_TIMER)
+
+enum fault {
+#define FAULT(name) FAULT_##name,
+	FAULTS(FAULT)
+#undef FAULT
+	FAULT_COUNT_
+};
+
+enum sabotage {
+	SABOTAGE_NONE = 0,
+	SABOTAGE_DROP,
+	SABOTAGE_DOUBLE,
+	SABOTAGE_LATE
+};
+
+/* One request as the world knows it. */
+struct record {
+	uint32_t slot;
+	uint32_t client;
+	uint32_t pool;
+	enum priority priority;
+	bool idempotent;
+	uint32_t max_attempts;
+	usec_t deadline;
+	bool open;	 /* the engine owes an answer */
+	unsigned runs;	 /* times that a process really began its code */
+	unsigned sends;	 /* EFFECT_SEND */
+	unsigned moves;	 /* times the engine took it back from a worker of its own accord */
+	unsigned deaths; /* processes that ended of themselves while they really ran it */
+	bool misled;	 /* a process that does not keep to the protocol ran it */
+	bool sent;	 /* an attempt is in flight that the engine has not given up: at */
+	uint32_t worker; /* this one */
+	uint32_t life;
+};
+
+enum task_fate {
+	FATE_RESULT = 0,
+	FATE_ERROR,
+	FATE_REFUSE, /* answered without running any of its code */
+	FATE_FORGET,
+	FATE_TWICE,
+	FATE_WRONG_ID,
+	FATE_GARBAGE,
+	FATE_CLOSE,
+	FATE_DIE_AFTER,
+	FATE_NEVER /* it hangs, or dies over it */
+};
+
+/* A request in the hands of a process. */
+struct task {
+	uint32_t id;
+	uint32_t record;
+	bool running;
+	enum task_fate fate;
+};
+
+/* What the engine sent under an id. */
+struct sending {
+	uint32_t record; /* UINT32_MAX: a ping */
+	bool answered;
+	bool given_up;
+};
+
+/* What fills a worker's slot, alive or not, until the engine has heard of its end. */
+struct process {
+	bool exists;
+	bool alive;
+	bool up;	 /* it has said that it is ready, and reads */
+	bool hung;	 /* it does nothing any more; SIGKILL ends it */
+	bool dying;	 /* its end is on the agenda */
+	bool mute;	 /* what it says is not heard any more */
+	bool liar;	 /* it broke the protocol in a way that cannot be seen */
+	bool shut;	 /* it closed its channel itself */
+	bool leaving;	 /* it finishes what it began, then exits */
+	bool told_ready; /* these four: as the engine knows */
+	bool told_broken;
+	bool told_to_shut_down;
+	bool closed;
+	bool killed; /* the engine sent it a signal */
+	uint32_t worker;
+	uint32_t life;
+	uint32_t pool;
+	unsigned concurrency;
+	bool announces;
+	bool batches;
+	bool attentive; /* reads its channel also while it runs something */
+	bool ignores[FAULT_COUNT_];
+	usec_t outward; /* when the last news under way will arrive */
+	usec_t inward;	/* when the last message under way will arrive */
+	struct message inbox[INBOX_MAX];
+	unsigned inbox_first;
+	unsigned inbox_len;
+	struct task tasks[TASKS_MAX];
+	unsigned task_count;
+	unsigned running;
+	unsigned in_flight;	  /* of its sendings, those without an answer */
+	struct sending *sendings; /* by id */
+	uint32_t sending_count;
+	uint32_t sending_max;
+};
+
+struct judge {
+	const char *property; /* what was violated first; NULL: nothing */
+	char text[300];
+	unsigned queue_len[POOLS_MAX]; /* before the event */
+	uint64_t queue_bytes[POOLS_MAX];
+	enum pool_health health[POOLS_MAX]; /* as told */
+	usec_t short_since[POOLS_MAX];	    /* since when a pool lacks workers and nothing is done;
+					       USEC_INFINITY: it does      not */
+	usec_t leap_end;		    /* of the last jump of the clock */
+	usec_t stop_by;			    /* when the engine must have stopped */
+	uint32_t open;
+	bool stopping;
+	bool stopped;
+};
+
+struct world {
+	uint64_t seed;
+	struct prop prop;
+	struct prop mischief; /* of the sabotage: leaves the world as it is without */
+	enum sabotage sabotage;
+	bool trace;
+	usec_t now;
+	unsigned events_max; /* after which the world comes to its end */
+	unsigned events;
+	unsigned stop_at[2];	      /* at which events the daemon is told to stop */
+	unsigned timers;	      /* in a row, with no time between them */
+	unsigned rates[FAULT_COUNT_]; /* permille */
+	struct engine_settings settings;
+	struct pool_settings pools[POOLS_MAX];
+	unsigned concurrency[POOLS_MAX]; /* of the pool's workers */
+	bool announces[POOLS_MAX];
+	bool batches[POOLS_MAX];
+	usec_t typical_run[POOLS_MAX];
+	usec_t pause; /* between two bursts of a client, on average */
+	unsigned burst_max;
+	usec_t timer_slack; /* how late the timer comes */
+	struct engine *engine;
+	void *memory;
+	size_t memory_size;
+	struct agenda agenda;
+	struct process processes[WORKERS_MAX];
+	struct record *records;
+	uint32_t record_count;
+	uint32_t record_max;
+	uint32_t open[REQUESTS_MAX]; /* the record of each slot; UINT32_MAX: the slot is free */
+	struct engine_event event;   /* the one that the engine has just taken */
+	struct judge judge;
+};
+
+/* Runs the world of that seed to its end.  NULL, or the promise that was broken (world->judge.text
+ * says how). */
+const char *world_run(struct world *world, uint64_t seed);
+
+void world_free(struct world *world);
+
+/* --- for the world's own files --- */
+
+/* A number from 0 to about `middle` times 8, small ones as likely as large ones. */
+usec_t world_span(struct world *world, usec_t middle);
+
+/* Whether the fault happens this time. */
+bool world_fault(struct world *world, enum fault fault);
+
+/* How long something said is under way. */
+usec_t world_delay(struct world *world);
+
+/* One line of the trace, if there is one. */
+PRINTF_LIKE(2, 3) void world_trace(const struct world *world, const char *format, ...);
+
+#endif
