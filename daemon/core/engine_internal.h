@@ -70,12 +70,14 @@ void engine_fail_all(struct engine *engine);
 
 /* engine_worker.c: the workers' side */
 
-void engine_worker_ready(struct engine *engine, struct worker *worker, const struct engine_event *event);
+void engine_worker_ready(struct engine *engine, struct worker *worker,
+			 const struct engine_event *event);
 void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t id);
 void engine_worker_answered(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event);
 void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code);
-void engine_worker_exited(struct engine *engine, struct worker *worker, const struct engine_event *event);
+void engine_worker_exited(struct engine *engine, struct worker *worker,
+			  const struct engine_event *event);
 void engine_spawn_failed(struct engine *engine, struct worker *worker);
 
 /* Something is due for the worker. */

@@ -50,10 +50,9 @@ static struct effect *fail(struct engine *engine, struct request *request, enum 
 	return effect;
 }
 
-/* What may have run before this moment: earlier attempts ended with their workers. */
 static enum executed ran_before(const struct request *request)
 {
-	return request->crashes > 0 ? EXECUTED_MAYBE : EXECUTED_NO;
+	return request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 }
 
 /* A refusal by the pool as it stands now says when to come again. */
@@ -64,13 +63,10 @@ static void refuse(struct engine *engine, struct request *request, enum errcode 
 	effect->error.retry_after = pool_retry_after(&engine->pools[request->pool]);
 }
 
-static enum executed ran_by_now(const struct engine *engine, const struct request *request)
+/* While a worker has it, news that it began may be under way, whatever stood before it in line. */
+static enum executed ran_by_now(const struct request *request)
 {
-	const struct worker *worker = &engine->workers[request->worker];
-
-	if (request->state == REQUEST_SENT && worker_may_have_run(worker, request->attempt))
-		return EXECUTED_MAYBE;
-	return ran_before(request);
+	return request->state == REQUEST_SENT ? EXECUTED_MAYBE : ran_before(request);
 }
 
 static bool is_unavailable(const struct pool *pool)
@@ -92,7 +88,8 @@ static bool make_room(struct engine *engine, struct pool *pool, const struct req
 	return true;
 }
 
-static void open_request(struct engine *engine, struct request *request, const struct engine_event *event)
+static void open_request(struct engine *engine, struct request *request,
+			 const struct engine_event *event)
 {
 	assert(request->state == REQUEST_FREE || request->state == REQUEST_DONE);
 	*request = (struct request){
@@ -135,11 +132,14 @@ void engine_submit(struct engine *engine, const struct engine_event *event)
 static void give_up_attempt(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->worker];
-	struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
 
-	effect->worker = worker->index;
-	effect->life = worker->life;
-	effect->send.id = request->attempt->id;
+	if (!worker->deaf) {
+		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
+
+		effect->worker = worker->index;
+		effect->life = worker->life;
+		effect->send.id = request->attempt->id;
+	}
 	worker_give_up_attempt(worker, request->attempt, engine->now);
 	engine_arm_worker(engine, worker);
 }
@@ -152,7 +152,7 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 	assert(slot < engine->requests_max);
 	if (request->state != REQUEST_QUEUED && request->state != REQUEST_SENT)
 		return;
-	executed = ran_by_now(engine, request);
+	executed = ran_by_now(request);
 	if (request->state == REQUEST_SENT)
 		give_up_attempt(engine, request);
 	if (!gone) {
@@ -167,7 +167,7 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 void engine_expire(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->worker];
-	enum executed executed = ran_by_now(engine, request);
+	enum executed executed = ran_by_now(request);
 	struct effect *effect;
 
 	if (request->state == REQUEST_QUEUED) {
@@ -188,6 +188,7 @@ void engine_expire(struct engine *engine, struct request *request)
 	worker->failed++;
 	engine_terminate(engine, worker, CAUSE_OVERRUN);
 	engine_refill(engine, engine_pool_of(engine, worker));
+	engine_dispatch(engine, engine_pool_of(engine, worker));
 }
 
 static void send_request(struct engine *engine, struct request *request, struct worker *worker)
@@ -242,7 +243,16 @@ void engine_dispatch(struct engine *engine, struct pool *pool)
 		engine_stop_idle(engine, pool);
 }
 
-static void answer_error(struct engine *engine, struct request *request, const struct engine_event *event)
+/* What the worker's own error says of it: an exception comes from the code, a refusal before it. */
+static enum executed ran_to_error(const struct request *request, enum errcode code)
+{
+	if (code == ERR_exception || code == ERR_encode_error)
+		return EXECUTED_YES;
+	return ran_before(request);
+}
+
+static void answer_error(struct engine *engine, struct request *request,
+			 const struct engine_event *event)
 {
 	enum errcode code = event->answer.code;
 	struct effect *effect;
@@ -250,7 +260,7 @@ static void answer_error(struct engine *engine, struct request *request, const s
 	/* Nobody asked it to cancel this one: to the client that is a failure like any other. */
 	if (code == ERR_cancelled)
 		code = ERR_exception;
-	effect = fail(engine, request, code, code == ERR_exception ? EXECUTED_YES : EXECUTED_NO);
+	effect = fail(engine, request, code, ran_to_error(request, code));
 	effect->error.from_worker = true;
 	effect->error.retryable = event->answer.retryable;
 	effect->error.retry_after = event->answer.retry_after;
@@ -308,8 +318,10 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request)
 		return;
-	if (ran)
+	if (ran) {
 		request->crashes++;
+		request->may_have_run = true;
+	}
 	if (recovery_may_retry(request, code, ran ? EXECUTED_MAYBE : EXECUTED_NO,
 			       pool->settings.max_crash_retries)) {
 		requeue(engine, request);
@@ -347,6 +359,7 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		if (!request || attempt->begun != 0 || !request->idempotent)
 			continue;
 		give_up_attempt(engine, request);
+		request->may_have_run = true;
 		requeue(engine, request);
 		pool->stats.moved++;
 	}
@@ -368,7 +381,7 @@ void engine_fail_all(struct engine *engine)
 
 		if (request->state != REQUEST_QUEUED && request->state != REQUEST_SENT)
 			continue;
-		executed = ran_by_now(engine, request);
+		executed = ran_by_now(request);
 		if (request->state == REQUEST_SENT)
 			give_up_attempt(engine, request);
 		fail(engine, request, ERR_shutting_down, executed);

@@ -132,7 +132,9 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 		return;
 	pool_move_worker(pool, worker, WORKER_TERMINATING, engine->now);
 	worker->cause = cause;
-	engine_take_back(engine, worker);
+	/* Where the channel broke it may be at work on any of them: they wait for its end. */
+	if (cause != CAUSE_PROTOCOL)
+		engine_take_back(engine, worker);
 	switch (cause) {
 	case CAUSE_IDLE:
 	case CAUSE_STOPPING:
@@ -352,7 +354,8 @@ void engine_worker_due(struct engine *engine, struct worker *worker)
 
 /* --- what workers say --- */
 
-void engine_worker_ready(struct engine *engine, struct worker *worker, const struct engine_event *event)
+void engine_worker_ready(struct engine *engine, struct worker *worker,
+			 const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	unsigned concurrency = event->ready.concurrency;
@@ -390,7 +393,8 @@ void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t 
 		attempt->begun = engine->now;
 }
 
-void engine_worker_answered(struct engine *engine, struct worker *worker, const struct engine_event *event)
+void engine_worker_answered(struct engine *engine, struct worker *worker,
+			    const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct attempt *attempt;
@@ -422,11 +426,12 @@ void engine_worker_broke(struct engine *engine, struct worker *worker, enum errc
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	if (worker->state == WORKER_TERMINATING)
-		return;
+	worker->deaf = true;
 	/* An end of the channel may be the first news of an exit: only what lives on has closed it.
 	 */
 	worker->broken_by = code == ERR_peer_closed ? ERR_NONE : code;
+	if (worker->state == WORKER_TERMINATING)
+		return;
 	if (code != ERR_peer_closed)
 		pool->stats.worker_kills++;
 	worker->health = HEALTH_UNHEALTHY;
@@ -473,7 +478,8 @@ static void life_over(struct engine *engine, struct worker *worker)
 	engine_dispatch(engine, pool);
 }
 
-void engine_worker_exited(struct engine *engine, struct worker *worker, const struct engine_event *event)
+void engine_worker_exited(struct engine *engine, struct worker *worker,
+			  const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 

@@ -44,6 +44,7 @@ struct request {
 	uint32_t max_attempts;
 	uint32_t attempts; /* times it was sent so far */
 	uint32_t crashes;  /* workers that ended while they may have run it */
+	bool may_have_run; /* in an attempt that is over */
 	uint32_t worker; /* the worker of the last attempt (its slot); meaningful once attempts > 0
 			  */
 	uint64_t bytes;	 /* size of the payload, for the queue's limit */

@@ -71,7 +71,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->next_id = 1;
 	worker->concurrency = 1;
 	worker->ready_once = false;
-	worker->announces = worker->batches = worker->slow = false;
+	worker->announces = worker->batches = worker->slow = worker->deaf = false;
 	worker->pings_missed = worker->given_up = 0;
 	worker->broken_by = ERR_NONE;
 	worker->wanted = false;
@@ -153,5 +153,7 @@ void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec
 
 bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt)
 {
+	if (worker->broken_by != ERR_NONE)
+		return true;
 	return worker->announces ? attempt->announced : attempt->begun != 0;
 }

@@ -92,6 +92,7 @@ struct worker {
 	bool batches;	 /* may begin the next before it has written an answer */
 	bool slow;	 /* the attempt at the head takes unusually long */
 	bool wanted;	 /* the slot is to be filled again when empty */
+	bool deaf; /* its channel is of no use: it can't be told anything, and isn't believed */
 	unsigned pings_missed;
 	unsigned given_up; /* attempts in flight that were */
 	enum errcode
@@ -144,7 +145,11 @@ void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t 
 /* Cuts the attempt from its request: whatever the worker still says of it is for nobody. */
 void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec_t now);
 
-/* Whether the request of this attempt may have run: see PROTOCOL.md, "What has run". */
+/*
+ * Whether the request of this attempt may have run, once all that the worker said has been heard:
+ * see PROTOCOL.md, "What has run".  Where that was broken off because of what it said, all may have
+ * run.
+ */
 bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt);
 
 #endif
