@@ -48,9 +48,9 @@ static void lay_out(const struct engine_settings *settings, struct layout *ret)
 	ret->pools = at;
 	at += aligned(settings->pool_count * sizeof(struct pool));
 	ret->request_timers = at;
-	at += aligned(settings->requests_max * sizeof(struct heap_entry *));
+	at += aligned(settings->requests_max * sizeof(struct heap_place));
 	ret->worker_timers = at;
-	at += aligned(workers * sizeof(struct heap_entry *));
+	at += aligned(workers * sizeof(struct heap_place));
 	ret->effects = at;
 	at += aligned(count_effects(settings) * sizeof(struct effect));
 	ret->end = at;

@@ -1,8 +1,10 @@
 #include "daemon/core/heap.h"
 
-void heap_init(struct heap *heap, struct heap_entry **entries, uint32_t capacity)
+#define CHILDREN 4
+
+void heap_init(struct heap *heap, struct heap_place *places, uint32_t capacity)
 {
-	*heap = (struct heap){.entries = entries, .len = 0, .capacity = capacity};
+	*heap = (struct heap){.places = places, .len = 0, .capacity = capacity};
 }
 
 void heap_entry_init(struct heap_entry *entry)
@@ -10,90 +12,89 @@ void heap_entry_init(struct heap_entry *entry)
 	*entry = (struct heap_entry){.at = USEC_INFINITY, .index = HEAP_NONE};
 }
 
-static void put(struct heap *heap, uint32_t index, struct heap_entry *entry)
+static void put(struct heap *heap, uint32_t index, struct heap_place place)
 {
-	heap->entries[index] = entry;
-	entry->index = index;
+	heap->places[index] = place;
+	place.entry->index = index;
 }
 
-static void sift_up(struct heap *heap, struct heap_entry *entry)
+static void sift_up(struct heap *heap, uint32_t i, struct heap_place place)
 {
-	uint32_t i = entry->index;
-
 	while (i > 0) {
-		uint32_t parent = (i - 1) / 2;
+		uint32_t parent = (i - 1) / CHILDREN;
 
-		if (heap->entries[parent]->at <= entry->at)
+		if (heap->places[parent].at <= place.at)
 			break;
-		put(heap, i, heap->entries[parent]);
+		put(heap, i, heap->places[parent]);
 		i = parent;
 	}
-	put(heap, i, entry);
+	put(heap, i, place);
 }
 
-static void sift_down(struct heap *heap, struct heap_entry *entry)
+static void sift_down(struct heap *heap, uint32_t i, struct heap_place place)
 {
-	uint32_t i = entry->index;
-
 	for (;;) {
-		uint32_t child = 2 * i + 1;
+		uint32_t child = CHILDREN * i + 1;
+		uint32_t end = child + CHILDREN < heap->len ? child + CHILDREN : heap->len;
+		uint32_t least = child;
 
 		if (child >= heap->len)
 			break;
-		if (child + 1 < heap->len &&
-		    heap->entries[child + 1]->at < heap->entries[child]->at)
-			child++;
-		if (entry->at <= heap->entries[child]->at)
+		while (++child < end)
+			if (heap->places[child].at < heap->places[least].at)
+				least = child;
+		if (place.at <= heap->places[least].at)
 			break;
-		put(heap, i, heap->entries[child]);
-		i = child;
+		put(heap, i, heap->places[least]);
+		i = least;
 	}
-	put(heap, i, entry);
+	put(heap, i, place);
+}
+
+/* The place is free: `place` goes there, or wherever its time belongs from there. */
+static void settle(struct heap *heap, uint32_t i, struct heap_place place)
+{
+	if (i > 0 && place.at < heap->places[(i - 1) / CHILDREN].at)
+		sift_up(heap, i, place);
+	else
+		sift_down(heap, i, place);
 }
 
 void heap_remove(struct heap *heap, struct heap_entry *entry)
 {
-	uint32_t index = entry->index;
-	struct heap_entry *last;
+	struct heap_place last;
 
-	if (index == HEAP_NONE)
+	if (entry->index == HEAP_NONE)
 		return;
-	last = heap->entries[--heap->len];
+	last = heap->places[--heap->len];
+	if (last.entry != entry)
+		settle(heap, entry->index, last);
 	entry->index = HEAP_NONE;
-	if (last == entry)
-		return;
-	put(heap, index, last);
-	sift_up(heap, last);
-	sift_down(heap, last);
 }
 
 void heap_set(struct heap *heap, struct heap_entry *entry, usec_t at)
 {
+	struct heap_place place = {.at = at, .entry = entry};
+
 	if (at == USEC_INFINITY) {
 		heap_remove(heap, entry);
 		entry->at = at;
-		return;
-	}
-	if (entry->index == HEAP_NONE) {
+	} else if (entry->index == HEAP_NONE) {
 		assert(heap->len < heap->capacity);
 		entry->at = at;
-		put(heap, heap->len++, entry);
-		sift_up(heap, entry);
-		return;
+		sift_up(heap, heap->len++, place);
+	} else if (entry->at != at) {
+		entry->at = at;
+		settle(heap, entry->index, place);
 	}
-	if (entry->at == at)
-		return;
-	entry->at = at;
-	sift_up(heap, entry);
-	sift_down(heap, entry);
 }
 
 struct heap_entry *heap_first(const struct heap *heap)
 {
-	return heap->len == 0 ? NULL : heap->entries[0];
+	return heap->len == 0 ? NULL : heap->places[0].entry;
 }
 
 usec_t heap_next(const struct heap *heap)
 {
-	return heap->len == 0 ? USEC_INFINITY : heap->entries[0]->at;
+	return heap->len == 0 ? USEC_INFINITY : heap->places[0].at;
 }

@@ -8,6 +8,7 @@
 #include "protocol/envelope.h"
 #include "protocol/read.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -256,17 +257,50 @@ void channel_close(struct channel *channel)
 
 /* --- what the worker is told --- */
 
-/* [args, context]: the context follows the arguments. */
-static void pack_context(struct buf *buf, const struct call *call,
-			 const struct channel_request *request)
+/*
+ * The context map as it nearly always is, with room for its numbers: packing it anew for every
+ * request would cost as much as all the rest of sending it.
+ */
+static const uint8_t context_template[] = "\x83"
+					  "\xa7"
+					  "request"
+					  "\xcf"
+					  "\0\0\0\0\0\0\0\0"
+					  "\xa7"
+					  "attempt"
+					  "\xce"
+					  "\0\0\0\0"
+					  "\xab"
+					  "deadline_ms"
+					  "\xce"
+					  "\0\0\0";
+#define CONTEXT_REQUEST	 10
+#define CONTEXT_ATTEMPT	 27
+#define CONTEXT_DEADLINE 44
+
+static void put_context(struct channel *channel, const struct call *call,
+			const struct channel_request *request)
 {
-	pack_map(buf, 3u + (request->priority != NULL) + (call->trace.len > 0));
-	pack_str(buf, "request");
-	pack_uint(buf, call->number);
-	pack_str(buf, "attempt");
-	pack_uint(buf, request->attempt);
-	pack_str(buf, "deadline_ms");
-	pack_uint(buf, request->deadline_ms);
+	uint8_t context[sizeof(context_template)];
+	uint64_t number = htobe64(call->number);
+	uint32_t attempt = htobe32(request->attempt);
+	uint32_t deadline = htobe32(request->deadline_ms);
+
+	memcpy(context, context_template, sizeof(context));
+	context[0] = (uint8_t)(0x83 + (request->priority != NULL) + (call->trace.len > 0));
+	memcpy(context + CONTEXT_REQUEST, &number, sizeof(number));
+	memcpy(context + CONTEXT_ATTEMPT, &attempt, sizeof(attempt));
+	memcpy(context + CONTEXT_DEADLINE, &deadline, sizeof(deadline));
+	link_put(channel->link, context, sizeof(context));
+}
+
+/* What only some requests have. */
+static void put_extras(struct channel *channel, const struct call *call,
+		       const struct channel_request *request)
+{
+	struct buf *buf = &channel->scratch;
+
+	buf_reset(buf);
 	if (request->priority) {
 		pack_str(buf, "priority");
 		pack_str(buf, request->priority);
@@ -275,6 +309,10 @@ static void pack_context(struct buf *buf, const struct call *call,
 		pack_str(buf, "trace");
 		pack_str_len(buf, (const char *)call->trace.data, call->trace.len);
 	}
+	if (buf_error(buf) == 0)
+		link_put(channel->link, buf->data, buf->len);
+	else
+		link_fail(channel->link, LINK_END_NO_MEMORY);
 }
 
 void channel_send(struct channel *channel, const struct call *call,
@@ -282,20 +320,16 @@ void channel_send(struct channel *channel, const struct call *call,
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
 	size_t len;
-	struct buf *buf = &channel->scratch;
 
 	if (!channel->link)
 		return;
 	len = envelope_put_request(head, request->id, call->method);
-	head[len++] = 0x92;
+	head[len++] = 0x92; /* [args, context] */
 	link_put(channel->link, head, len);
 	link_put_shared(channel->link, call->chunk, call->args);
-	buf_reset(buf);
-	pack_context(buf, call, request);
-	if (buf_error(buf) == 0)
-		link_put(channel->link, buf->data, buf->len);
-	else
-		link_fail(channel->link, LINK_END_NO_MEMORY);
+	put_context(channel, call, request);
+	if (request->priority || call->trace.len > 0)
+		put_extras(channel, call, request);
 }
 
 static void tell(struct channel *channel, const char *method, const uint32_t *id)

@@ -68,7 +68,7 @@ int channel_start(struct channel *channel, uint32_t life, const struct config_po
 struct channel_request {
 	uint32_t id;
 	uint32_t attempt;
-	uint64_t deadline_ms; /* what is left */
+	uint32_t deadline_ms; /* what is left */
 	const char *priority; /* NULL: normal */
 };
 

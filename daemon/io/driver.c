@@ -66,11 +66,11 @@ static void do_send(struct driver *driver, const struct effect *effect)
 {
 	const struct call *call = &driver->calls.calls[effect->request];
 	const struct request *request = engine_request(driver->engine, effect->request);
+	usec_t left = usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC;
 	struct channel_request sent = {
 		.id = effect->send.id,
 		.attempt = effect->send.attempt,
-		.deadline_ms =
-			usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC,
+		.deadline_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX,
 	};
 
 	if (request->priority != PRIORITY_NORMAL)

@@ -50,6 +50,17 @@ int link_open(struct link *link, struct loop *loop, int fd, uint64_t message_max
 
 /* --- out --- */
 
+/* A spare one or a new one; NULL without memory. */
+static struct segment *take_segment(struct loop *loop)
+{
+	struct segment *segment = loop->spare_segments;
+
+	if (!segment)
+		return malloc(sizeof(*segment));
+	loop->spare_segments = segment->next;
+	return segment;
+}
+
 static void drop_first_segment(struct link *link)
 {
 	struct segment *segment = link->out_first;
@@ -58,7 +69,8 @@ static void drop_first_segment(struct link *link)
 	if (!link->out_first)
 		link->out_last = NULL;
 	chunk_unref(segment->chunk);
-	free(segment);
+	segment->next = link->loop->spare_segments;
+	link->loop->spare_segments = segment;
 }
 
 static void drop_output(struct link *link)
@@ -88,7 +100,7 @@ void link_fail(struct link *link, enum link_end why)
 
 static void append_segment(struct link *link, struct chunk *chunk, const uint8_t *data, size_t len)
 {
-	struct segment *segment = malloc(sizeof(*segment));
+	struct segment *segment = take_segment(link->loop);
 
 	if (!segment) {
 		link_fail(link, LINK_END_NO_MEMORY);
@@ -541,5 +553,15 @@ void link_bury_all(struct loop *loop)
 		list_remove(&loop->graveyard, node);
 		drop_input(link);
 		link->handler->on_buried(link);
+	}
+}
+
+void link_free_spares(struct loop *loop)
+{
+	while (loop->spare_segments) {
+		struct segment *segment = loop->spare_segments;
+
+		loop->spare_segments = segment->next;
+		free(segment);
 	}
 }

@@ -104,4 +104,7 @@ void link_fail(struct link *link, enum link_end why);
 void link_flush_all(struct loop *loop);
 void link_bury_all(struct loop *loop);
 
+/* Frees what links keep for reuse. */
+void link_free_spares(struct loop *loop);
+
 #endif

@@ -41,6 +41,7 @@ void loop_done(struct loop *loop)
 	if (!loop->base)
 		return;
 	link_bury_all(loop);
+	link_free_spares(loop);
 	chunk_unref(loop->shared);
 	event_del(&loop->timer);
 	event_base_free(loop->base);

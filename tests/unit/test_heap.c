@@ -9,7 +9,7 @@
 
 struct fixture {
 	struct heap heap;
-	struct heap_entry *places[ENTRIES];
+	struct heap_place places[ENTRIES];
 	struct heap_entry entries[ENTRIES];
 };
 
@@ -172,7 +172,7 @@ static const char *compare(const struct fixture *f, const usec_t *model)
 			return "an entry is in when it should be out, or out when it should be in";
 		if (inside && f->entries[i].at != model[i])
 			return "an entry has another time than was set";
-		if (inside && f->heap.entries[f->entries[i].index] != &f->entries[i])
+		if (inside && f->heap.places[f->entries[i].index].entry != &f->entries[i])
 			return "an entry does not know its place";
 	}
 	if (heap_next(&f->heap) != earliest)
