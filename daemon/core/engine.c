@@ -223,32 +223,34 @@ static void tell_health(struct engine *engine, struct pool *pool)
 	pool->health_since = engine->now;
 }
 
+#define ALL_POOLS UINT32_MAX
+
 /* The one pool that an event concerns; the timer and a stop may concern any. */
-static struct pool *concerned(struct engine *engine, const struct engine_event *event)
+static uint32_t concerned_pool(const struct engine *engine, const struct engine_event *event)
 {
 	switch (event->type) {
 	case EVENT_SUBMIT:
-		return &engine->pools[event->submit.pool];
+		return event->submit.pool;
 	case EVENT_CANCEL:
-		return &engine->pools[engine->requests[event->request].pool];
+		return engine->requests[event->request].pool;
 	case EVENT_TIMER:
 	case EVENT_STOP:
-		return NULL;
+		return ALL_POOLS;
 	default:
-		return engine_pool_of(engine, &engine->workers[event->worker]);
+		return engine->workers[event->worker].pool;
 	}
 }
 
 static void tell_healths(struct engine *engine, const struct engine_event *event)
 {
-	struct pool *pool = concerned(engine, event);
+	uint32_t pool = concerned_pool(engine, event);
 
-	if (pool) {
-		tell_health(engine, pool);
+	if (pool != ALL_POOLS) {
+		tell_health(engine, &engine->pools[pool]);
 		return;
 	}
-	for (uint32_t i = 0; i < engine->pool_count; i++)
-		tell_health(engine, &engine->pools[i]);
+	for (pool = 0; pool < engine->pool_count; pool++)
+		tell_health(engine, &engine->pools[pool]);
 }
 
 static void tell_stopped(struct engine *engine)

@@ -1,5 +1,8 @@
 #include "daemon/core/engine_internal.h"
 
+/* A list of facts is as simple as its longest line, whatever a count of its branches says. */
+/* NOLINTBEGIN(readability-function-cognitive-complexity) */
+
 #define HOLD(fact)                                                                                 \
 	do {                                                                                       \
 		if (!(fact))                                                                       \
@@ -118,3 +121,5 @@ const char *engine_check(const struct engine *engine)
 	HOLD(inside == open);
 	return NULL;
 }
+
+/* NOLINTEND(readability-function-cognitive-complexity) */

@@ -164,6 +164,14 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 	engine_emit(engine, EFFECT_DROP)->request = slot;
 }
 
+static void expire_queued(struct engine *engine, struct request *request)
+{
+	enum executed executed = ran_before(request);
+
+	fail(engine, request, executed == EXECUTED_NO ? ERR_queue_timeout : ERR_deadline_exceeded,
+	     executed);
+}
+
 void engine_expire(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->worker];
@@ -171,8 +179,7 @@ void engine_expire(struct engine *engine, struct request *request)
 	struct effect *effect;
 
 	if (request->state == REQUEST_QUEUED) {
-		fail(engine, request,
-		     executed == EXECUTED_NO ? ERR_queue_timeout : ERR_deadline_exceeded, executed);
+		expire_queued(engine, request);
 		return;
 	}
 	if (request->attempt->begun == 0) {
@@ -229,7 +236,7 @@ void engine_dispatch(struct engine *engine, struct pool *pool)
 		struct worker *worker;
 
 		if (request->deadline <= engine->now) {
-			engine_expire(engine, request);
+			expire_queued(engine, request);
 			continue;
 		}
 		worker = pool_pick(pool, request);

@@ -198,7 +198,6 @@ static void miss_ping(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	worker->ping_sent = 0;
 	worker->health = HEALTH_UNHEALTHY;
 	if (++worker->pings_missed >= PINGS_MISSED_MAX) {
 		engine_terminate(engine, worker, CAUSE_HEALTH);
@@ -207,7 +206,8 @@ static void miss_ping(struct engine *engine, struct worker *worker)
 	}
 	if (worker->state == WORKER_READY)
 		pool_move_worker(pool, worker, WORKER_DEGRADED, engine->now);
-	ping(engine, worker);
+	/* The same one still stands: its answer may be late, and must come just once. */
+	worker->ping_sent = engine->now;
 	engine_arm_worker(engine, worker);
 }
 
@@ -256,14 +256,15 @@ static usec_t cancel_due(const struct engine *engine, const struct worker *worke
 	return due;
 }
 
+/* Also while nothing stands behind the head: so that nothing is put there any more. */
 static usec_t slow_due(const struct engine *engine, const struct worker *worker)
 {
+	const struct pool *pool = &engine->pools[worker->pool];
 	struct list_node *node = list_first(&worker->attempts);
 
-	if (worker->slow || worker->attempts.len <= worker->concurrency)
+	if (worker->slow || pool->settings.prefetch == 0)
 		return USEC_INFINITY;
-	return usec_add(list_entry(node, struct attempt, in_worker)->begun,
-			pool_slow_after(&engine->pools[worker->pool]));
+	return usec_add(list_entry(node, struct attempt, in_worker)->begun, pool_slow_after(pool));
 }
 
 static usec_t earlier(usec_t a, usec_t b)
@@ -303,6 +304,9 @@ static void idle_worker_due(struct engine *engine, struct worker *worker)
 {
 	if (idle_due(engine, worker) <= engine->now) {
 		engine_terminate(engine, worker, CAUSE_IDLE);
+	} else if (ping_due(engine, worker) > engine->now) {
+		/* It was a spare one when its timer was set. */
+		engine_arm_worker(engine, worker);
 	} else if (worker->ping_sent > 0) {
 		miss_ping(engine, worker);
 	} else {
@@ -409,7 +413,8 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 		return;
 	}
 	worker->served++;
-	worker->slow = false;
+	if (list_first(&worker->attempts) == &attempt->in_worker)
+		worker->slow = false;
 	worker->health = HEALTH_HEALTHY;
 	pool->fruitless = 0;
 	engine_take_answer(engine, worker, attempt, event);

@@ -68,11 +68,11 @@ struct worker *pool_pick(const struct pool *pool, const struct request *request)
 
 static struct list *room_of(struct pool *pool, const struct worker *worker)
 {
-	if (worker->state != WORKER_BUSY || worker->slow || list_empty(&worker->spare_attempts))
+	if (worker->state != WORKER_BUSY || list_empty(&worker->spare_attempts))
 		return NULL;
 	if (worker->attempts.len < worker->concurrency)
 		return &pool->open;
-	if (worker->attempts.len < worker->concurrency + pool->settings.prefetch)
+	if (!worker->slow && worker->attempts.len < worker->concurrency + pool->settings.prefetch)
 		return &pool->behind;
 	return NULL;
 }
@@ -123,7 +123,7 @@ bool pool_wants_more(const struct pool *pool)
 	unsigned workers = pool_live(pool) + pool->starts_pending;
 	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
 
-	if (pool->stopping || pool->failed_starts >= POOL_FAILED_STARTS ||
+	if ((pool->stopping && workers > 0) || pool->failed_starts >= POOL_FAILED_STARTS ||
 	    workers >= pool->settings.workers_max || pool->queue.len <= coming)
 		return false;
 	return workers == 0 || pool->typical_run == 0 ||

@@ -102,8 +102,10 @@ void pool_learn_run(struct pool *pool, usec_t run);
  * doubling to its maximum. */
 usec_t pool_restart_delay(const struct pool *pool);
 
-/* Whether another worker would help: what is queued would wait 50 ms or more for those that are
- * there. */
+/*
+ * Whether another worker would help: what is queued would wait 50 ms or more for those that are
+ * there. While stopping: only where there is none for what is queued.
+ */
 bool pool_wants_more(const struct pool *pool);
 
 /* When a request refused now may find room: the queue's length times the typical run over the

@@ -18,7 +18,7 @@
 /* A sweep is repeated until it finds nothing, as a process may start another while it dies; at most
  * this often. */
 #define SWEEPS_MAX     500
-#define SWEEP_PAUSE_NS (10 * 1000 * 1000)
+#define SWEEP_PAUSE_NS 10000000L
 
 static int draw_mark(char *mark)
 {
@@ -72,7 +72,7 @@ static unsigned sweep(const char *mark)
 	while ((entry = readdir(proc))) {
 		if (!isdigit((unsigned char)entry->d_name[0]) || !is_marked(entry->d_name, mark))
 			continue;
-		kill((pid_t)atoi(entry->d_name), SIGKILL);
+		kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
 		found++;
 	}
 	closedir(proc);

@@ -184,6 +184,7 @@ static void take_written(struct link *link, size_t len)
 	while (len > 0) {
 		struct segment *first = link->out_first;
 
+		assert(first);
 		if (len < first->len) {
 			first->data += len;
 			first->len -= len;

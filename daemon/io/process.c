@@ -200,16 +200,17 @@ void process_describe_end(const struct process_end *end, char *out, size_t size)
 uint64_t process_rss(pid_t pid)
 {
 	char path[64];
-	char text[128];
-	unsigned long resident = 0;
+	char text[128] = "";
+	char *resident = NULL;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
-	if (!fgets(text, sizeof(text), file) || sscanf(text, "%*s %lu", &resident) != 1)
-		resident = 0;
+	/* The second number, in pages. */
+	if (fgets(text, sizeof(text), file))
+		resident = strchr(text, ' ');
 	fclose(file);
-	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	return resident ? strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
