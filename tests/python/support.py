@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgpack
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "client" / "python"
@@ -20,6 +21,14 @@ HERE = Path(__file__).resolve().parent
 
 # A test that waits longer than this for an event has found a fault (seconds).
 PATIENCE = 20.0
+
+# For property tests: no clock judges them, and nothing is written beside the sources.
+QUICK = settings(
+    max_examples=100,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 class Peer:
@@ -186,6 +195,7 @@ class FakeServer:
                 pass
         for thread in list(self._threads):
             thread.join(PATIENCE)
+            assert not thread.is_alive(), "a script does not end"
         for peer in self._peers:
             peer.close()
         self._folder.cleanup()

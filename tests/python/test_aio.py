@@ -82,6 +82,7 @@ class TestAsyncClient(unittest.IsolatedAsyncioTestCase):
         cancelled = threading.Event()
 
         def script(peer: Peer) -> None:
+            peer.send([1, peer.read()[1], None, "in time"])
             number = peer.read()[1]
             assert peer.read() == [2, "poold.cancel", [number]]
             cancelled.set()
@@ -90,6 +91,7 @@ class TestAsyncClient(unittest.IsolatedAsyncioTestCase):
 
         with FakeServer(script) as server:
             async with AsyncClient(server.path, grace=0.01) as client:
+                self.assertEqual(await client.call("p", "m"), "in time")
                 with self.assertRaises(poold.DeadlineExceeded):
                     await client.call("p", "m", timeout=0.01)
                 self.assertTrue(await asyncio.to_thread(cancelled.wait, PATIENCE))

@@ -62,7 +62,8 @@ def is_call(elements: list) -> bool:
     if len(elements) != 2:
         return False
     method, params = elements
-    if not isinstance(method, str) or len(method.encode()) > METHOD_LEN_MAX:
+    name = method.encode() if isinstance(method, str) else method
+    if not isinstance(name, bytes) or len(name) > METHOD_LEN_MAX:
         return False
     return isinstance(params, list)
 

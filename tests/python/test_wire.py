@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poold import wire
+from support import QUICK
 
 MESSAGES = [
     [0, 1, "echo", [["hello", None, True, -5, 3.5, b"\x00\xff"], {"request": 1}]],
@@ -47,7 +48,7 @@ class TestDecoder(unittest.TestCase):
         before, after = pack(MESSAGES[0]), pack(MESSAGES[1])
         for odd, number in ((UNHASHABLE, 9), (DEEP, 10)):
             data = before + odd + after + odd + odd + after
-            step = 1 if odd is UNHASHABLE else 37
+            step = 1 if odd is UNHASHABLE else 149
             for cut in range(0, len(data), step):
                 found = feed_in_two(data, cut)
                 self.assertEqual([found[0], found[2], found[5]], [MESSAGES[0]] + [MESSAGES[1]] * 2)
@@ -111,7 +112,7 @@ class TestDecoder(unittest.TestCase):
         self.assertEqual((len(found), found[1]), (2, MESSAGES[2]))
         self.assertEqual(decoder.feed(pack(MESSAGES[0])), [MESSAGES[0]])
 
-    @settings(max_examples=300, deadline=None)
+    @settings(QUICK)
     @given(st.binary(max_size=60), st.integers(0, 60))
     def test_any_bytes(self, data: bytes, cut: int) -> None:
         """Wherever they are cut, the same messages or the same complaint."""
@@ -130,7 +131,7 @@ class TestDecoder(unittest.TestCase):
 
 
 class TestSkipper(unittest.TestCase):
-    @settings(max_examples=300, deadline=None)
+    @settings(QUICK)
     @given(
         st.recursive(
             st.none()
@@ -140,9 +141,9 @@ class TestSkipper(unittest.TestCase):
             | st.binary(max_size=400)
             | st.text(max_size=70)
             | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=300)),
-            lambda inner: st.lists(inner, max_size=20)
-            | st.dictionaries(st.integers(-5, 500), inner, max_size=20),
-            max_leaves=30,
+            lambda inner: st.lists(inner, max_size=17)
+            | st.dictionaries(st.integers(-5, 500), inner, max_size=5),
+            max_leaves=20,
         ),
         st.data(),
     )

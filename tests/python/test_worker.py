@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import poold
-from support import PATIENCE, Peer, WorkerProcess, pack, request, start_python
+from support import PATIENCE, QUICK, Peer, WorkerProcess, pack, request, start_python
 
 
 class Fifo:
@@ -220,7 +220,7 @@ class TestCalls(unittest.TestCase):
             self.worker.ask(1, "echo", [value])
             self.assertEqual(self.worker.answer(1), (None, value))
 
-    @settings(max_examples=200, deadline=None)
+    @settings(QUICK)
     @given(
         st.recursive(
             st.none()

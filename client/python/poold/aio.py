@@ -114,9 +114,9 @@ class AsyncClient(Requests):
         limit = None if timeout is None else timeout + self._grace
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
+        connection = await self._connected()
         try:
             async with asyncio.timeout(limit):
-                connection = await self._connected()
                 return await connection.ask(number, data)
         except TimeoutError:
             raise overdue() from None

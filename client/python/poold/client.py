@@ -18,7 +18,6 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-import time
 from typing import Any
 
 from poold import errors, wire
@@ -49,8 +48,8 @@ class Client(Requests):
             and the client waits as long as the daemon does.
         grace: seconds beyond a call's timeout that the client waits for the daemon's answer, before
             it gives up by itself with DeadlineExceeded.
-        connect_timeout: seconds to reach the daemon and be greeted, and for the daemon's own
-            methods (health and so on).
+        connect_timeout: seconds to reach the daemon and be greeted, beside a call's own timeout;
+            and for the daemon's own methods (health and so on).
         max_buffer_size: bytes that one answer may have.
         name: what the daemon is told this client is.
 
@@ -160,15 +159,15 @@ class Client(Requests):
         return self._start(method, list(params), timeout, False).result()
 
     def _start(self, method: str, params: list, timeout: float | None, meta: bool) -> Call:
-        deadline = None if timeout is None else time.monotonic() + timeout + self._grace
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
+        limit = None if timeout is None else timeout + self._grace
         try:
-            return self._connected().send_request(number, data, deadline, meta)
+            return self._connected().send_request(number, data, limit, meta)
         except NeverLeft:
             pass  # an idle connection that the daemon had closed: it restarted, perhaps
         try:
-            return self._connected().send_request(number, data, deadline, meta)
+            return self._connected().send_request(number, data, limit, meta)
         except NeverLeft as reason:
             raise lost_error(str(reason), "no") from None
 
@@ -194,11 +193,11 @@ class Client(Requests):
     def _connect(self) -> Connection:
         channel = open_socket(self.path, self._connect_timeout)
         connection = Connection(channel, self._max_buffer_size)
-        deadline = time.monotonic() + self._connect_timeout
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.hello", hello_params(self._name))
         try:
-            welcome = connection.send_request(number, data, deadline, False).result()
+            call = connection.send_request(number, data, self._connect_timeout, False)
+            welcome = call.result()
         except (errors.Error, NeverLeft) as error:
             connection.lose(str(error))
             raise unreachable(self.path, f"no greeting: {error}") from error

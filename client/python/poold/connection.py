@@ -123,14 +123,15 @@ class Connection:
 
     # --- requests ---
 
-    def send_request(self, number: int, data: bytes, deadline: float | None, meta: bool) -> Call:
-        """Sends a packed request.
+    def send_request(self, number: int, data: bytes, limit: float | None, meta: bool) -> Call:
+        """Sends a packed request, to be answered within `limit` seconds.
 
         Raises:
             NeverLeft: no byte of it was taken; another connection may carry it.
             poold.Error: it cannot be sent.
         """
         check_size(data, self.message_max)
+        deadline = None if limit is None else time.monotonic() + limit
         call = Call(number, self, deadline, meta)
         with self._lock:
             if self.lost is not None:
