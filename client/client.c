@@ -157,7 +157,7 @@ static int open_socket(const struct poold_client *client, int *ret_fd)
 		while (r < 0 && errno == EINTR);
 	}
 	if (r < 0) {
-		r = errno == EAGAIN ? -ETIMEDOUT : -errno;
+		r = -errno;
 		close(fd);
 		return r;
 	}
@@ -179,7 +179,8 @@ int poold_client_connect(struct poold_client *client)
 	}
 	if (r < 0)
 		snprintf(client->message, sizeof(client->message), "cannot connect to %s: %s",
-			 client->address.sun_path, strerror(-r));
+			 client->address.sun_path,
+			 r == -EAGAIN ? "it takes no connections" : strerror(-r));
 	return r;
 }
 

@@ -15,6 +15,8 @@
 
 #include <jansson.h>
 #include <poold.h>
+#include <stdbool.h>
+#include <stdio.h>
 
 /* The one value as JSON, a new reference.  -EPROTO: not one MessagePack value; -ELOOP: nested
  * deeper than 500; -ENOMEM. */
@@ -22,5 +24,8 @@ int json_from_value(struct poold_bytes value, json_t **ret);
 
 /* Writes the JSON as a value.  -EINVAL: an object with a "$" that is none of the above; -ELOOP. */
 int json_to_value(const json_t *json, struct poold_writer *writer);
+
+/* Prints it with a newline; numbers so that they read back the same.  Returns 0 or -1. */
+int json_print(const json_t *json, bool one_line, FILE *out);
 
 #endif

@@ -197,8 +197,8 @@ POOLD_API int poold_client_new(const char *path, const struct poold_client_optio
  * within a callback. */
 POOLD_API void poold_client_free(struct poold_client *client);
 /* Connects, where a connection is wanted before the first request.  0 also when it is connected
- * already; else why the connection was refused (-ENOENT, -ECONNREFUSED, -EACCES, -ETIMEDOUT, ...).
- */
+ * already; else why there is none: -ENOENT, -ECONNREFUSED, -EACCES, -EAGAIN (nobody took it within
+ * connect_timeout_ms), ... */
 POOLD_API int poold_client_connect(struct poold_client *client);
 /* The socket's path, as long as the client lives. */
 POOLD_API const char *poold_client_path(const struct poold_client *client);

@@ -1,0 +1,21 @@
+/* What the daemon says of itself, shown to people.  Every function prints to stdout; what an older
+ * or newer daemon leaves out shows as "-". */
+#ifndef POOLD_CLIENT_POOLCTL_SHOW_H
+#define POOLD_CLIENT_POOLCTL_SHOW_H
+
+#include <jansson.h>
+
+/* The arguments: the result of the daemon's method of that name, and the pool to keep to
+ * (NULL: all; status, stats, metrics and version show all in any case). */
+void show_status(const json_t *status, const char *pool);
+void show_health(const json_t *health, const char *pool);
+void show_pools(const json_t *pools, const char *pool);
+void show_workers(const json_t *workers, const char *pool);
+void show_stats(const json_t *stats, const char *pool);
+void show_metrics(const json_t *metrics, const char *pool);
+void show_version(const json_t *version, const char *pool);
+
+/* The error map of a call that failed, to stderr. */
+void show_error(const json_t *error);
+
+#endif
