@@ -8,7 +8,8 @@
 void reader_init(struct reader *reader, const uint8_t *data, size_t len)
 {
 	reader->at = data;
-	reader->end = data + len;
+	/* Nothing may be added to NULL, not even nothing. */
+	reader->end = len > 0 ? data + len : data;
 }
 
 bool reader_at_end(const struct reader *reader)

@@ -108,7 +108,7 @@ static inline struct header header_read(const uint8_t *head, uint64_t left)
 	if (marker < 0x80 || marker >= 0xe0) /* small integer */
 		return scalar(0);
 	if (marker < 0x90) /* fixmap */
-		return (struct header){1, 0, 2 * (marker & 0x0fu)};
+		return (struct header){1, 0, (uint64_t)2 * (marker & 0x0fu)};
 	if (marker < 0xa0) /* fixarray */
 		return (struct header){1, 0, marker & 0x0fu};
 	if (marker < 0xc0) /* fixstr */

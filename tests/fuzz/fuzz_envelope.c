@@ -19,7 +19,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define MESSAGE_MAX 65536
-#define TEXT_MAX    100
+#define TEXT_MAX    ((size_t)100)
 
 static bool is_inside(struct bytes slice, const uint8_t *data, size_t len)
 {

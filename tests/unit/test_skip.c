@@ -328,7 +328,7 @@ START_TEST(every_cut)
 
 	for (size_t i = 0; i <= len; i++)
 		for (size_t j = i; j <= len; j++) {
-			size_t ends[] = {i, j, len};
+			const size_t ends[] = {i, j, len};
 			struct skip skip;
 			size_t at = 0;
 
