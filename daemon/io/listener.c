@@ -107,8 +107,9 @@ static bool evict_control(struct driver *driver)
 	return false;
 }
 
-/* Returns whether to go on accepting. */
-static bool accept_one(struct listener *listener)
+/* Returns whether to go on accepting.  Only of the first in a turn is it known that somebody waits,
+ * so that a place may be made for it. */
+static bool accept_one(struct listener *listener, bool is_first)
 {
 	struct driver *driver = listener->driver;
 	const struct config_daemon *config = &driver->config->daemon;
@@ -116,9 +117,13 @@ static bool accept_one(struct listener *listener)
 	bool control_only = clients >= config->connections_max - config->control_reserve;
 	int fd;
 
-	if (driver->connections.len >= config->connections_max && !evict_control(driver)) {
-		pause_accepting(listener, "connections_max is reached");
-		return false;
+	if (driver->connections.len >= config->connections_max) {
+		if (!is_first)
+			return false;
+		if (!evict_control(driver)) {
+			pause_accepting(listener, "connections_max is reached");
+			return false;
+		}
 	}
 	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
@@ -136,7 +141,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++)
-		if (!accept_one(argument))
+		if (!accept_one(argument, i == 0))
 			return;
 }
 
