@@ -244,7 +244,9 @@ int channel_start(struct channel *channel, uint32_t life, const struct config_po
 	}
 	channel->life = life;
 	channel->last_pid = channel->process.pid;
-	channel->last_why[0] = '\0';
+	/* What the engine finds wrong: the channel's own faults come with words of their own. */
+	snprintf(channel->last_why, sizeof(channel->last_why),
+		 "it spoke of a request that it does not have, or was ready twice");
 	return 0;
 }
 

@@ -47,7 +47,8 @@ struct channel {
 	bool spawn_failed; /* the driver's note: the engine is still to be told */
 	pid_t last_pid;
 	char last_end[96];  /* how its last process ended, in words; "": none did yet */
-	char last_why[160]; /* what was wrong with what it said last, in words; "": nothing */
+	char last_why[160]; /* what is wrong with what it says, in words, once it breaks the
+			       protocol */
 };
 
 void channel_init(struct channel *channel, struct loop *loop, uint32_t worker,
