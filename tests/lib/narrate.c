@@ -151,6 +151,8 @@ const char *narrate_event(const struct engine_event *event, char *text)
 
 static void add_error(char *text, const struct effect *effect)
 {
+	char words[NARRATE_MAX];
+
 	add(text, "error %u %s, executed %s", effect->request, errcode_name(effect->error.code),
 	    executed_name(effect->error.executed));
 	if (effect->error.retryable)
@@ -162,7 +164,7 @@ static void add_error(char *text, const struct effect *effect)
 	if (effect->error.cause != CAUSE_NONE)
 		add(text, ", cause %s", worker_cause_name(effect->error.cause));
 	if (effect->error.retry_after != USEC_INFINITY)
-		add_span(text, ", retry after", effect->error.retry_after);
+		add(text, ", retry after %s", narrate_span(effect->error.retry_after, words));
 }
 
 static const char *signal_name(int signal)

@@ -11,6 +11,10 @@
  * lateness. */
 #define EXIT_MAX (500 * USEC_PER_MSEC)
 
+/* A request may be sent and taken back at once where the run time that is typical has just become
+ * shorter; but not often. */
+#define HASTY_MAX 3
+
 void judge_blame(struct world *world, const char *property, const char *format, ...)
 {
 	va_list args;
@@ -199,7 +203,7 @@ void judge_run(struct world *world, struct record *record)
 	if (!record->idempotent && record->runs > 1)
 		judge_blame(world, "P3", "request %u is not idempotent and ran twice",
 			    number_of(world, record));
-	else if (record->runs > record->max_attempts + record->moves)
+	else if (record->runs > record->max_attempts + record->moves && !record->misled)
 		judge_blame(world, "P3", "request %u ran %u times, %u attempts are allowed",
 			    number_of(world, record), record->runs, record->max_attempts);
 }
@@ -246,6 +250,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	judge_line(world, process);
 	process->in_flight++;
 	record->sent = true;
+	record->sent_at = world->judge.overdue ? USEC_INFINITY : world->now;
 	record->worker = effect->worker;
 	record->life = effect->life;
 }
@@ -269,8 +274,15 @@ static void judge_cancel(struct world *world, const struct effect *effect)
 	sending->given_up = true;
 	record = &world->records[sending->record];
 	record->sent = false;
-	if (world->event.type != EVENT_CANCEL && record->open)
-		record->moves++;
+	if (world->event.type == EVENT_CANCEL || !record->open)
+		return;
+	record->moves++;
+	if (record->sent_at == world->now &&
+	    engine_worker(world->engine, effect->worker)->state == WORKER_BUSY &&
+	    ++world->judge.hasty > HASTY_MAX)
+		judge_blame(world, "workers",
+			    "request %u is sent to worker %u and taken back at once",
+			    number_of(world, record), effect->worker);
 }
 
 /* --- workers --- */
@@ -300,6 +312,17 @@ static void judge_address(struct world *world, const struct effect *effect)
 	else if (talks && process->closed)
 		judge_blame(world, "workers", "worker %u is talked to through a closed channel",
 			    effect->worker);
+}
+
+/* Nobody is ended for what it did not do. */
+static void judge_verdict(struct world *world, const struct effect *effect)
+{
+	const struct process *process = &world->processes[effect->worker];
+
+	if (effect->kill.cause == CAUSE_PROTOCOL && !process->guilty)
+		judge_blame(world, "workers", "worker %u kept to the protocol", effect->worker);
+	if (effect->kill.cause == CAUSE_INIT_TIMEOUT && process->told_ready && !process->killed)
+		judge_blame(world, "workers", "worker %u was ready", effect->worker);
 }
 
 static void judge_health(struct world *world, const struct effect *effect)
@@ -347,10 +370,13 @@ void judge_effect(struct world *world, const struct effect *effect)
 		judge_cancel(world, effect);
 		break;
 	case EFFECT_PING:
+		judge_address(world, effect);
+		break;
 	case EFFECT_SHUTDOWN:
 	case EFFECT_CLOSE:
 	case EFFECT_SIGNAL:
 		judge_address(world, effect);
+		judge_verdict(world, effect);
 		break;
 	case EFFECT_HEALTH:
 		judge_health(world, effect);
@@ -463,6 +489,7 @@ void judge_before(struct world *world)
 		world->judge.queue_len[i] = queue->len;
 		world->judge.queue_bytes[i] = queue->bytes;
 	}
+	world->judge.overdue = engine_deadline(world->engine) <= world->now;
 	note_event(world);
 }
 
@@ -485,7 +512,7 @@ static void judge_queue(struct world *world, const struct pool *pool)
  * waits. */
 static unsigned workers_wanted(const struct pool *pool)
 {
-	unsigned wanted = pool->settings.workers_min;
+	unsigned wanted = pool->stopping ? 0 : pool->settings.workers_min;
 
 	if (pool->failed_starts >= POOL_FAILED_STARTS && wanted > 1)
 		wanted = 1;
@@ -500,7 +527,7 @@ static void judge_staff(struct world *world, const struct pool *pool)
 
 	for (unsigned i = 0; i < pool->settings.workers_max; i++)
 		there += world->processes[first + i].exists;
-	if (world->judge.stopping || there >= workers_wanted(pool))
+	if (there >= workers_wanted(pool))
 		*since = USEC_INFINITY;
 	else if (*since == USEC_INFINITY)
 		*since = world->now;

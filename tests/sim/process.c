@@ -153,8 +153,10 @@ static void begin(struct world *world, struct process *process, struct task *tas
 	process->running++;
 	if (process->announces)
 		began(world, process, task->id);
-	if (world_fault(world, FAULT_FALSE_BEGAN))
+	if (world_fault(world, FAULT_FALSE_BEGAN)) {
+		process->guilty = true;
 		began(world, process, (uint32_t)prop_below(&world->prop, task->id + 3));
+	}
 	if (world->rates[FAULT_FAILS] > 0 && prop_chance(&world->prop, 5)) {
 		task->fate = FATE_REFUSE;
 		plan_finish(world, process, task->id, 1);
@@ -305,8 +307,10 @@ static void wake(struct world *world, struct process *process)
 		process->concurrency = news.ready.concurrency < 1 ? 1 : news.ready.concurrency;
 	}
 	say(world, process, &news);
-	if (world_fault(world, FAULT_READY_TWICE))
+	if (world_fault(world, FAULT_READY_TWICE)) {
+		process->guilty = true;
 		say(world, process, &news);
+	}
 	if (world_fault(world, FAULT_IDLE_DEATH))
 		plan_death(world, process, world_span(world, 100 * USEC_PER_MSEC), true);
 	go_on(world, process);
@@ -345,6 +349,7 @@ static void finish(struct world *world, struct process *process, uint32_t id)
 		return;
 	fate = task->fate;
 	drop_task(process, task);
+	process->guilty |= fate == FATE_TWICE || fate == FATE_WRONG_ID || fate == FATE_GARBAGE;
 	switch (fate) {
 	case FATE_RESULT:
 		answer(world, process, id, ERR_NONE);

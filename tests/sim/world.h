@@ -86,6 +86,7 @@ struct record {
 	unsigned deaths; /* processes that ended of themselves while they really ran it */
 	bool misled;	 /* a process that does not keep to the protocol ran it */
 	bool sent;	 /* an attempt is in flight that the engine has not given up: at */
+	usec_t sent_at;	 /* USEC_INFINITY: a timer was overdue just then */
 	uint32_t worker; /* this one */
 	uint32_t life;
 };
@@ -128,6 +129,7 @@ struct process {
 	bool mute;	 /* what it says is not heard any more */
 	bool liar;	 /* it broke the protocol in a way that cannot be seen */
 	bool shut;	 /* it closed its channel itself */
+	bool guilty;	 /* it broke the protocol in a way that can be seen */
 	bool leaving;	 /* it finishes what it began, then exits */
 	bool told_ready; /* these four: as the engine knows */
 	bool told_broken;
@@ -167,6 +169,8 @@ struct judge {
 	usec_t leap_end;		    /* of the last jump of the clock */
 	usec_t stop_by;			    /* when the engine must have stopped */
 	uint32_t open;
+	unsigned hasty; /* times that a request was sent and taken back at once */
+	bool overdue;	/* the engine waited for its timer when this event came */
 	bool stopping;
 	bool stopped;
 };

@@ -1,0 +1,371 @@
+#include "tests/lib/transcript.h"
+
+#include <check.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/narrate.h"
+
+#define POOLS_MAX 3
+#define LINE_MAX  (NARRATE_MAX + 40)
+#define TEXT_MAX  ((size_t)1 << 18)
+
+/* One scenario being played; its output is the file as it should have been. */
+struct play {
+	const char *path;
+	unsigned line_number;
+	char title[LINE_MAX];
+	struct engine_settings settings;
+	struct pool_settings pools[POOLS_MAX];
+	void *memory;
+	struct engine *engine;
+	usec_t now;
+	char *out;
+	size_t out_len;
+};
+
+static const struct pool_settings pool_default = {
+	.workers_min = 1,
+	.workers_max = 1,
+	.queue_max = 4,
+	.queue_bytes_max = 1000,
+	.prefetch = 0,
+	.max_crash_retries = 1,
+	.init_timeout = 5 * USEC_PER_SEC,
+	.ping_interval = 30 * USEC_PER_SEC,
+	.ping_timeout = 5 * USEC_PER_SEC,
+	.idle_timeout = 60 * USEC_PER_SEC,
+	.kill_grace = 2 * USEC_PER_SEC,
+	.cancel_grace = 2 * USEC_PER_SEC,
+	.restart_delay = 100 * USEC_PER_MSEC,
+	.restart_delay_max = 30 * USEC_PER_SEC,
+};
+
+PRINTF_LIKE(2, 3) static void say(struct play *play, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(play->out + play->out_len, TEXT_MAX - play->out_len, format, args);
+	va_end(args);
+	ck_assert(len >= 0 && play->out_len + (size_t)len < TEXT_MAX);
+	play->out_len += (size_t)len;
+}
+
+PRINTF_LIKE(2, 3) static _Noreturn void blame(const struct play *play, const char *format, ...)
+{
+	char text[LINE_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	ck_abort_msg("%s:%u (%s): %s", play->path, play->line_number, play->title, text);
+	abort();
+}
+
+/* --- settings --- */
+
+static bool read_uint(const char *text, unsigned *ret)
+{
+	char *end;
+
+	*ret = (unsigned)strtoul(text, &end, 10);
+	return end != text && *end == '\0';
+}
+
+static bool set_span(struct pool_settings *pool, const char *key, const char *value)
+{
+	const struct {
+		const char *key;
+		usec_t *span;
+	} spans[] = {
+		{"init_timeout", &pool->init_timeout},
+		{"ping_interval", &pool->ping_interval},
+		{"ping_timeout", &pool->ping_timeout},
+		{"idle_timeout", &pool->idle_timeout},
+		{"kill_grace", &pool->kill_grace},
+		{"cancel_grace", &pool->cancel_grace},
+		{"restart_delay", &pool->restart_delay},
+		{"restart_delay_max", &pool->restart_delay_max},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(spans); i++)
+		if (strcmp(spans[i].key, key) == 0)
+			return narrate_read_span(value, spans[i].span);
+	return false;
+}
+
+static bool set_pool(struct pool_settings *pool, const char *key, const char *value)
+{
+	unsigned bytes;
+
+	if (strcmp(key, "workers") == 0) {
+		if (sscanf(value, "%u..%u", &pool->workers_min, &pool->workers_max) == 2)
+			return true;
+		pool->workers_max = (unsigned)strtoul(value, NULL, 10);
+		return read_uint(value, &pool->workers_min);
+	}
+	if (strcmp(key, "queue") == 0)
+		return read_uint(value, &pool->queue_max);
+	if (strcmp(key, "prefetch") == 0)
+		return read_uint(value, &pool->prefetch);
+	if (strcmp(key, "crash_retries") == 0)
+		return read_uint(value, &pool->max_crash_retries);
+	if (strcmp(key, "bytes") == 0) {
+		bool good = read_uint(value, &bytes);
+
+		pool->queue_bytes_max = bytes;
+		return good;
+	}
+	return set_span(pool, key, value);
+}
+
+static bool set_engine(struct engine_settings *engine, const char *key, const char *value)
+{
+	if (strcmp(key, "requests") == 0)
+		return read_uint(value, &engine->requests_max);
+	return strcmp(key, "drain") == 0 && narrate_read_span(value, &engine->drain_timeout);
+}
+
+/* `pool key=value ...` or `engine key=value ...` */
+static void read_settings(struct play *play, const char *line)
+{
+	char copy[LINE_MAX], *rest, *word;
+	struct pool_settings *pool = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	word = strtok_r(copy, " ", &rest);
+	if (strcmp(word, "pool") == 0) {
+		ck_assert(play->settings.pool_count < POOLS_MAX);
+		pool = &play->pools[play->settings.pool_count++];
+		*pool = pool_default;
+	} else if (strcmp(word, "engine") != 0) {
+		blame(play, "what is \"%s\"?", line);
+	}
+	while ((word = strtok_r(NULL, " ", &rest))) {
+		char *value = strchr(word, '=');
+
+		if (!value)
+			blame(play, "\"%s\" is no setting", word);
+		*value++ = '\0';
+		if (!(pool ? set_pool(pool, word, value)
+			   : set_engine(&play->settings, word, value)))
+			blame(play, "\"%s=%s\" is no setting", word, value);
+	}
+}
+
+/* --- playing --- */
+
+static void say_event(struct play *play, const char *words)
+{
+	say(play, "[%10" PRIu64 "] %s\n", play->now, words);
+}
+
+static void say_effects(struct play *play)
+{
+	struct effect effect;
+	char text[NARRATE_MAX];
+	const char *wrong;
+
+	while (engine_next_effect(play->engine, &effect))
+		say(play, "                 %s\n", narrate_effect(&effect, text));
+	wrong = engine_check(play->engine);
+	if (wrong)
+		blame(play, "engine_check: %s", wrong);
+}
+
+static void start(struct play *play)
+{
+	free(play->memory);
+	play->memory = malloc(engine_size(&play->settings));
+	ck_assert_ptr_nonnull(play->memory);
+	play->now = 0;
+	play->engine = engine_init(play->memory, &play->settings, 0);
+	say_event(play, "start");
+	say_effects(play);
+}
+
+static void look_at_pool(struct play *play, const struct pool *pool)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} counters[] = {
+#define COUNTER(name, help) {#name, offsetof(struct pool_stats, name)},
+		POOL_COUNTERS(COUNTER)
+#undef COUNTER
+	};
+
+	say(play, "                 pool %u %s: queued %u, running %u;", pool->index,
+	    pool_health_name(pool->health), pool->queue.len, pool->running);
+	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
+		if (pool->states[i].len > 0)
+			say(play, " %s %u", worker_state_name((enum worker_state)i),
+			    pool->states[i].len);
+	say(play, "\n                 counted:");
+	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++) {
+		uint64_t count;
+
+		memcpy(&count, (const char *)&pool->stats + counters[i].offset, sizeof(count));
+		if (count > 0)
+			say(play, " %s %" PRIu64, counters[i].name, count);
+	}
+	say(play, "\n");
+}
+
+static void look(struct play *play)
+{
+	say_event(play, "look");
+	for (uint32_t i = 0; i < engine_pool_count(play->engine); i++)
+		look_at_pool(play, engine_pool(play->engine, i));
+}
+
+static void play_event(struct play *play, const char *words)
+{
+	char text[NARRATE_MAX];
+	struct engine_event event;
+
+	if (!narrate_read_event(words, &event))
+		blame(play, "\"%s\" is no event", words);
+	if (event.type == EVENT_TIMER) {
+		usec_t due = engine_deadline(play->engine);
+
+		if (due == USEC_INFINITY)
+			blame(play, "no timer is due, ever");
+		if (due > play->now)
+			play->now = due;
+	} else if (engine_deadline(play->engine) < play->now) {
+		blame(play, "a timer was due at %" PRIu64, engine_deadline(play->engine));
+	}
+	event.now = play->now;
+	say_event(play, narrate_event(&event, text));
+	engine_step(play->engine, &event);
+	say_effects(play);
+}
+
+static void play_line(struct play *play, const char *line)
+{
+	uint64_t at;
+	int words = 0;
+
+	if (sscanf(line, "[%" SCNu64 "] %n", &at, &words) != 1 || words == 0)
+		blame(play, "\"%s\" is neither event nor effect", line);
+	line += words;
+	if (strcmp(line, "start") == 0) {
+		start(play);
+		return;
+	}
+	if (!play->engine)
+		blame(play, "the first event is not start");
+	if (at > play->now && strcmp(line, "timer") != 0)
+		play->now = at;
+	if (strcmp(line, "look") == 0)
+		look(play);
+	else
+		play_event(play, line);
+}
+
+static void begin_scenario(struct play *play, const char *title)
+{
+	free(play->memory);
+	play->memory = NULL;
+	play->engine = NULL;
+	play->settings = (struct engine_settings){
+		.requests_max = 8, .pools = play->pools, .drain_timeout = 30 * USEC_PER_SEC};
+	snprintf(play->title, sizeof(play->title), "%s", title);
+}
+
+/* Comments, blank lines and settings stay as they are; effects are left out, as the engine says
+ * them anew. */
+static void take_line(struct play *play, const char *line)
+{
+	if (line[0] == ' ')
+		return;
+	if (line[0] == '[') {
+		play_line(play, line);
+		return;
+	}
+	say(play, "%s\n", line);
+	if (strncmp(line, "== ", 3) == 0)
+		begin_scenario(play, line + 3);
+	else if (line[0] != '#' && line[0] != '\0')
+		read_settings(play, line);
+}
+
+/* --- files --- */
+
+static char *read_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *text = calloc(1, TEXT_MAX);
+
+	ck_assert_msg(file != NULL, "cannot open %s", path);
+	ck_assert_ptr_nonnull(text);
+	ck_assert(fread(text, 1, TEXT_MAX - 1, file) < TEXT_MAX - 1);
+	fclose(file);
+	return text;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	ck_assert_msg(file != NULL, "cannot write %s", path);
+	fputs(text, file);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static void play_text(struct play *play, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		char line[LINE_MAX];
+
+		snprintf(line, sizeof(line), "%.*s", (int)len, text);
+		play->line_number++;
+		take_line(play, line);
+		text += len + (text[len] == '\n');
+	}
+}
+
+/* Ends the test at the first line that differs, with what follows it. */
+static void compare(const char *path, const char *written, const char *happened)
+{
+	unsigned line = 1;
+
+	if (strcmp(written, happened) == 0)
+		return;
+	while (*written) {
+		size_t len = strcspn(written, "\n") + 1;
+
+		if (strncmp(written, happened, len) != 0)
+			break;
+		written += len;
+		happened += len;
+		line++;
+	}
+	fprintf(stderr, "%s:%u: written:\n%.400s\n--- happened:\n%.400s\n", path, line, written,
+		happened);
+	ck_abort_msg("%s:%u: what happens is not what is written", path, line);
+}
+
+void transcript_check(const char *path)
+{
+	struct play play = {.path = path, .out = calloc(1, TEXT_MAX)};
+	char *written = read_file(path);
+
+	ck_assert_ptr_nonnull(play.out);
+	play_text(&play, written);
+	if (getenv("POOLD_ACCEPT"))
+		write_file(path, play.out);
+	else
+		compare(path, written, play.out);
+	free(play.memory);
+	free(play.out);
+	free(written);
+}
