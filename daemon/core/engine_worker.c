@@ -418,6 +418,9 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	worker->health = HEALTH_HEALTHY;
 	pool->fruitless = 0;
 	engine_take_answer(engine, worker, attempt, event);
+	/* The next at the head may have run beside it for long. */
+	if (!list_empty(&worker->attempts) && slow_due(engine, worker) <= engine->now)
+		worker->slow = true;
 	if (event->answer.fatal && worker->state != WORKER_TERMINATING) {
 		engine_terminate(engine, worker, CAUSE_FATAL);
 		engine_refill(engine, pool);
