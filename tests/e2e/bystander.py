@@ -1,0 +1,60 @@
+"""A client that wants to be left in peace while a test does harm elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clock import eventually
+from harness import UNRULY, Daemon, DaemonTest, pool
+from raw import Raw
+
+
+class Bystander:
+    """A client with a pool of its own that goes on calling while something bad happens elsewhere.
+
+    Use it as a context: leaving it raises what went wrong, and an error if nothing went on.
+    """
+
+    # Seconds of thought between two calls.
+    PAUSE = 0.002
+
+    def __init__(self, daemon: Daemon, method: str = "well.echo") -> None:
+        self._client = Raw(daemon.path)
+        self._method = method
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._fault: BaseException | None = None
+        self.count = 0
+
+    def _run(self) -> None:
+        try:
+            while not self._leaving.wait(self.PAUSE):
+                assert self._client.call(self._method, self.count) == [self.count]
+                self.count += 1
+        except BaseException as fault:
+            self._fault = fault
+
+    def __enter__(self) -> Bystander:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            eventually(lambda: self.count or self._fault, "the bystander is served")
+        self._leaving.set()
+        self._thread.join()
+        self._client.close()
+        if self._fault is not None:
+            raise AssertionError(f"the bystander was harmed: {self._fault!r}") from self._fault
+
+
+class BystanderTest(DaemonTest):
+    """A daemon with the pool that a test is about, and a bystander with a pool of its own."""
+
+    @contextmanager
+    def beside_bystander(self, *pools: str, **options: object) -> Iterator[Daemon]:
+        daemon = self.start(*pools, pool("well", UNRULY), **options)
+        with Bystander(daemon):
+            yield daemon

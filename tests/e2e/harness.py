@@ -1,0 +1,413 @@
+"""Runs a daemon for one test, and holds it to its promises when the test is over.
+
+A test says which pools it wants and gets a daemon that is ready::
+
+    class Echo(DaemonTest):
+        def test_echo(self) -> None:
+            daemon = self.start(pool("tools", TOOLBOX))
+            self.assertEqual(daemon.connect().call_pool("tools", "echo", ["a"]), "a")
+
+After every test, whatever it did, `Daemon.finish` checks what must always be true:
+
+- nothing is left queued or running, no connection but the asking one, no zombie;
+- the daemon has as many descriptors as when it was ready, and not noticeably more memory;
+- SIGTERM ends it with status 0, in time;
+- no worker, no grandchild and no socket file outlives it;
+- its log holds nothing from warning upwards that the test did not announce, and no sanitizer's
+  report.
+
+Environment: POOLD_BUILD, the folder of the programs under test (build/none); POOLD_SLACK, how much
+slower than usual everything may be (1); POOLD_SEED, replays a test that draws random numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+import procs
+from clock import Deadline, eventually
+from log import Log
+from raw import Raw, try_connect
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BUILD = (ROOT / os.environ.get("POOLD_BUILD", "build/none")).resolve()
+PYTHON_PATH = f"{ROOT / 'client/python'}:{HERE / 'workers'}"
+
+# The variable that marks the daemon under test and every process below it.
+MARK = "E2E_MARK"
+
+# Bytes by which the daemon's resident memory may have grown between readiness and the end of a
+# test: what it buffered is given back, but the allocator keeps a part of it.  A sanitizer keeps
+# freed memory on purpose, so the bound does not hold there.
+GROWTH_MAX = 12 << 20
+SANITIZED = "asan" in BUILD.name
+
+# Seconds from SIGTERM to the end of a daemon that has nothing to do.
+STOP_TIME = 5.0
+
+# What the log says when the first workers are not ready in time.
+START_TIMEOUT = "warning start_timeout is over"
+
+
+def worker(name: str, *arguments: str) -> str:
+    """The command of a program in tests/e2e/workers that speaks the dialect by hand."""
+    return shlex.join([sys.executable, str(HERE / "workers" / f"{name}.py"), *arguments])
+
+
+def program(name: str, *arguments: str) -> str:
+    """The command of a program below the build folder."""
+    return shlex.join([str(BUILD / name), *arguments])
+
+
+# The worker on the project's own SDK, with a function for everything that a test may want done.
+TOOLBOX = shlex.join([sys.executable, "-m", "poold.worker", "toolbox"])
+# The worker in C on raw bytes: see tests/workers/unruly.c.
+UNRULY = program("workers/unruly")
+
+
+def section(head: str, options: dict[str, object]) -> str:
+    """A section of the configuration; True and False are written as yes and no."""
+    words = {True: "yes", False: "no"}
+    lines = [f"{key} = {words[value] if isinstance(value, bool) else value}" for key, value in options.items()]
+    return "\n".join([f"[{head}]", *lines, ""])
+
+
+def pool(name: str, command: str, **options: object) -> str:
+    """A pool's section.  Its workers are replaced at once unless the test wants it otherwise."""
+    quick = {"restart_delay": "1ms", "restart_delay_max": "20ms", "kill_grace": "200ms"}
+    return section(f"pool {name}", {"command": command, **quick, **options})
+
+
+class Notices:
+    """The service manager's side of sd_notify: a datagram socket that hears what the daemon says."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.heard: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+
+    def wait_for(self, notice: str, pidfd: int, seconds: float = 30.0) -> None:
+        """Waits until the daemon behind `pidfd` has said this, "READY=1".
+
+        Raises:
+            AssertionError: it ended, or does not say so in time.
+        """
+        deadline = Deadline(seconds)
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.register(pidfd, select.POLLIN)
+        while notice not in self.heard:
+            ready = [fd for fd, _ in poll.poll(deadline.left_ms())]
+            if self._socket.fileno() in ready:
+                self.heard += self._socket.recv(65536).decode().splitlines()
+            elif ready:
+                raise AssertionError(f"the daemon ended before it said {notice}")
+            else:
+                raise AssertionError(f"the daemon does not say {notice}; it said {self.heard}")
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Daemon:
+    """One poold in a directory of its own.
+
+    Attributes:
+        path: its socket.
+        log: its log.
+        announced: patterns of the loud log lines that this test brings about; append to it.
+        growth_max: bytes by which its memory may grow during the test.
+
+    Args:
+        pools: sections of the configuration, as `pool` makes them.
+        options: keys of the section [daemon].
+    """
+
+    _running: set[int] = set()  # the daemons of this process
+
+    def __init__(self, pools: tuple[str, ...], options: dict[str, object]) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="poold-e2e-"))
+        self.path = str(self.directory / "poold.sock")
+        self.mark = f"{random.SystemRandom().getrandbits(64):016x}"
+        self.announced: list[str] = []
+        self.growth_max = GROWTH_MAX
+        self.notices = Notices(self.directory / "notify")
+        self.config = self.directory / "poold.conf"
+        self.config.write_text(self._configuration(pools, options))
+        self._connections: list[Raw] = []
+        self._descriptors: list[str] = []
+        self._resident = 0
+        self._occupied = 0
+        self._launch()
+
+    def _configuration(self, pools: tuple[str, ...], options: dict[str, object]) -> str:
+        fixed = {"socket": self.path, "log_target": "stderr", "start_timeout": "20s"}
+        marked = [text + f"env.{MARK} = {self.mark}\n" for text in pools]
+        return "\n".join([section("daemon", {**fixed, **options}), *marked])
+
+    def environment(self) -> dict[str, str]:
+        """What the daemon is started with."""
+        return {
+            **os.environ,
+            "NOTIFY_SOCKET": str(self.notices.path),
+            "PYTHONPATH": PYTHON_PATH,
+            MARK: self.mark,
+        }
+
+    def command(self) -> list[str]:
+        return [str(BUILD / "poold"), "-c", str(self.config)]
+
+    def _launch(self) -> None:
+        self.process = subprocess.Popen(
+            self.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self.environment(),
+        )
+        self.pid = self.process.pid
+        Daemon._running.add(self.pid)
+        self.pidfd = os.pidfd_open(self.pid)
+        self.log = Log(self.process.stderr)
+
+    def relaunch(self) -> None:
+        """Starts it again, after it has ended, with the same configuration and directory."""
+        self._check_nothing_left()
+        self._check_log()
+        os.close(self.pidfd)
+        self.notices.heard.clear()
+        self._launch()
+
+    # --- its life --------------------------------------------------------------------------------
+
+    def wait_ready(self) -> None:
+        """Waits for READY=1, and takes down what the daemon then has."""
+        try:
+            self.notices.wait_for("READY=1", self.pidfd)
+        except AssertionError as error:
+            if self.has_ended():
+                self.log.close()
+            raise AssertionError(f"{error}; its log:\n{self.log}") from None
+        self.take_measure()
+
+    def wait_listening(self) -> None:
+        """Waits until it accepts connections, ready or not."""
+        eventually(lambda: self._greet() or self.has_ended(), "the daemon listens")
+        assert not self.has_ended(), f"the daemon has ended; its log:\n{self.log}"
+        self.take_measure()
+
+    def _greet(self) -> bool:
+        connection = try_connect(self.path)
+        if connection is None:
+            return False
+        with connection:
+            return connection.call("poold.version")["server"] == "poold"
+
+    def take_measure(self) -> None:
+        """Takes down descriptors and memory, to be compared with at the end."""
+        self._descriptors = procs.descriptors(self.pid)
+        self._resident = procs.resident_bytes(self.pid)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def wait_ended(self, seconds: float = STOP_TIME) -> int:
+        """The daemon's exit status, -N for signal N.
+
+        Raises:
+            AssertionError: it does not end in time.
+        """
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        if not poll.poll(Deadline(seconds).left_ms()):
+            raise AssertionError(f"the daemon does not end within {seconds} s; its log:\n{self.log}")
+        return self.process.wait()
+
+    # --- talking to it ---------------------------------------------------------------------------
+
+    def connect(self, **options: Any) -> Raw:
+        """A connection that is closed with the test; `options` as for Raw."""
+        connection = Raw(self.path, **options)
+        self._connections.append(connection)
+        return connection
+
+    def ask(self, method: str, *params: object) -> Any:
+        """The result of one request on a connection of its own."""
+        with Raw(self.path) as connection:
+            return connection.call(method, *params)
+
+    def pool(self, name: str) -> dict[str, Any]:
+        """What poold.pools says of one pool."""
+        return next(entry for entry in self.ask("poold.pools") if entry["name"] == name)
+
+    def counters(self, name: str) -> dict[str, Any]:
+        """What a pool has counted."""
+        return self.ask("poold.stats")["pools"][name]
+
+    def workers(self, name: str | None = None) -> list[dict[str, Any]]:
+        """What poold.workers says, of one pool or of all."""
+        workers = self.ask("poold.workers")
+        return [entry for entry in workers if name in (None, entry["pool"])]
+
+    def worker_pids(self, name: str | None = None) -> list[int]:
+        """The processes of a pool's workers that can work."""
+        working = [entry for entry in self.workers(name) if entry["state"] in ("ready", "busy")]
+        return [entry["pid"] for entry in working]
+
+    def wait_workers(self, name: str, count: int, apart_from: tuple[int, ...] = ()) -> list[int]:
+        """Waits until a pool has so many working workers, none of them one of `apart_from`."""
+
+        def found() -> list[int]:
+            pids = self.worker_pids(name)
+            return pids if len(pids) == count and not set(pids) & set(apart_from) else []
+
+        return eventually(found, lambda: f"{count} new workers of {name}: {self.workers(name)}")
+
+    def occupy(self, client: Raw, pool: str = "tools", seconds: float = 30.0) -> int:
+        """Gives a worker of a pool something to do, and waits until it is at work.
+
+        Returns the request's id, which `client` may cancel.
+        """
+        begun = self.directory / f"begun-{self._occupied}"
+        self._occupied += 1
+        number = client.ask_pool(pool, "occupy", [str(begun), seconds])
+        eventually(begun.exists, f"{pool} is at work")
+        return number
+
+    def family(self) -> list[int]:
+        """The daemon and every living process below it."""
+        return procs.marked(MARK, self.mark)
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Checks all that must be true after any test, and leaves nothing behind.
+
+        Raises:
+            AssertionError: says everything that is not true.
+        """
+        faults: list[str] = []
+        try:
+            for connection in self._connections:
+                connection.close()
+            if not self.has_ended():
+                self._attempt(faults, self._check_rest)
+                self._attempt(faults, self._check_stop)
+            self._attempt(faults, self._check_nothing_left)
+            self._attempt(faults, self._check_log)
+        finally:
+            self._clear_away()
+        assert not faults, "\n".join([*faults, "its log:", str(self.log)])
+
+    @staticmethod
+    def _attempt(faults: list[str], check: Any) -> None:
+        try:
+            check()
+        except (AssertionError, OSError) as error:
+            faults.append(f"{check.__name__}: {error}")
+
+    def _check_rest(self) -> None:
+        """The daemon is as it was when it was ready."""
+        with Raw(self.path) as connection:
+            eventually(lambda: self._is_idle(connection), lambda: f"idle: {connection.call('poold.status')}")
+        eventually(
+            lambda: len(procs.descriptors(self.pid)) <= len(self._descriptors),
+            lambda: f"its descriptors: {self._new_descriptors()}",
+        )
+        eventually(lambda: not self._zombies(), lambda: f"no zombie: {self._zombies()}")
+        growth = procs.resident_bytes(self.pid) - self._resident
+        assert SANITIZED or growth <= self.growth_max, f"its memory grew by {growth} bytes"
+
+    @staticmethod
+    def _is_idle(connection: Raw) -> bool:
+        status = connection.call("poold.status")
+        requests = status["requests"]
+        return requests["queued"] == requests["running"] == 0 and status["connections"] == 1
+
+    def _new_descriptors(self) -> str:
+        return f"{procs.descriptors(self.pid)}, at first {self._descriptors}"
+
+    def _zombies(self) -> list[int]:
+        return [pid for pid in procs.children(self.pid) if procs.is_zombie(pid)]
+
+    def _check_stop(self) -> None:
+        self.signal(signal.SIGTERM)
+        status = self.wait_ended()
+        assert status == 0, f"its exit status is {status}"
+
+    def _check_nothing_left(self) -> None:
+        left = procs.wait_gone(self.family(), 2.0)
+        assert not left, f"left running: {[procs.describe(pid) for pid in left]}"
+        if self.process.returncode == 0:
+            assert not os.path.exists(self.path), "its socket file is left"
+
+    def _check_log(self) -> None:
+        assert self.log.close(), "somebody still holds its standard error"
+        lines = self.log.unexpected(self.announced)
+        assert not lines, "log lines that this test did not announce:\n" + "\n".join(lines)
+
+    def _clear_away(self) -> None:
+        """Ends by force what is left, whatever went wrong."""
+        for pid in {self.pid, *self.family()} if not self.has_ended() else self.family():
+            procs.kill(pid)
+        self.process.wait()
+        procs.wait_gone(self.family(), 5.0)
+        Daemon._running.discard(self.pid)
+        procs.reap_adopted(Daemon._running)
+        os.close(self.pidfd)
+        self.notices.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class DaemonTest(unittest.TestCase):
+    """A test with a daemon; see the head of this file."""
+
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        procs.adopt_orphans()
+
+    def launch(self, *pools: str, **options: object) -> Daemon:
+        """A daemon that was just started.  It is finished with the test."""
+        daemon = Daemon(pools, options)
+        self.addCleanup(daemon.finish)
+        return daemon
+
+    def start(self, *pools: str, **options: object) -> Daemon:
+        """A daemon that is ready."""
+        daemon = self.launch(*pools, **options)
+        daemon.wait_ready()
+        return daemon
+
+    def random(self, default_seed: int) -> random.Random:
+        """Random numbers from POOLD_SEED, or from the test's own seed; printed if the test fails."""
+        seed = int(os.environ.get("POOLD_SEED", default_seed))
+        self.addCleanup(self._tell_seed, seed)
+        return random.Random(seed)
+
+    def _tell_seed(self, seed: int) -> None:
+        outcome = self._outcome
+        if outcome is not None and not outcome.success:
+            print(f"\n{self.id()}: POOLD_SEED={seed}", file=sys.stderr)
+
+    def assert_code(self, answer: Any, code: str) -> None:
+        """The answer is this error."""
+        self.assertEqual(answer.code, code, answer)

@@ -1,0 +1,87 @@
+"""The daemon's log as a test sees it: read while the daemon runs, waited for, judged at the end."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable
+from typing import IO
+
+from clock import Deadline
+
+SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:")
+
+# How a line of the daemon's begins: "2026-01-31T12:00:00.000Z warning the words of it pool=python".
+# Workers write to the same pipe; what they say has no such head.
+HEAD = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z (?P<level>error|warning|notice|info|debug) ")
+
+
+class Log:
+    """Collects the lines of a pipe in a thread of its own, so that the writer never finds it full.
+
+    Args:
+        stream: the reading end; closed by `close`.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._changed = threading.Condition()
+        self._lines: list[str] = []
+        self._thread = threading.Thread(target=self._collect, daemon=True)
+        self._thread.start()
+
+    def _collect(self) -> None:
+        for line in self._stream:
+            with self._changed:
+                self._lines.append(line.decode(errors="replace").rstrip("\n"))
+                self._changed.notify_all()
+
+    @property
+    def lines(self) -> list[str]:
+        with self._changed:
+            return list(self._lines)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for(self, pattern: str, seconds: float = 10.0, count: int = 1) -> str:
+        """Waits until so many lines match the pattern; returns the last of them.
+
+        Raises:
+            AssertionError: they do not come in time.
+        """
+        deadline = Deadline(seconds)
+        with self._changed:
+            while True:
+                found = [line for line in self._lines if re.search(pattern, line)]
+                if len(found) >= count:
+                    return found[count - 1]
+                if not self._changed.wait(deadline.left()):
+                    text = "\n".join(self._lines)
+                    raise AssertionError(f"no log line like {pattern!r}:\n{text}")
+
+    def close(self, seconds: float = 10.0) -> bool:
+        """Waits for the end of the pipe: False when somebody still holds it open."""
+        self._thread.join(Deadline(seconds).left())
+        ended = not self._thread.is_alive()
+        if ended:
+            self._stream.close()
+        return ended
+
+    def unexpected(self, announced: Iterable[str]) -> list[str]:
+        """The lines from warning upwards, and those that are not the daemon's, that match none
+        of the announced patterns; every line of a sanitizer's report."""
+        lines = self.lines
+        if any(SANITIZER.search(line) for line in lines):
+            return lines
+        patterns = [re.compile(pattern) for pattern in announced]
+        return [
+            line
+            for line in lines
+            if _is_loud(line) and not any(pattern.search(line) for pattern in patterns)
+        ]
+
+
+def _is_loud(line: str) -> bool:
+    head = HEAD.match(line)
+    return head is None or head["level"] in ("error", "warning")

@@ -1,0 +1,122 @@
+"""poolctl as people and programs use it: what it prints and its exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from clock import SLACK, eventually
+from harness import BUILD, START_TIMEOUT, TOOLBOX, Daemon, DaemonTest, pool, worker
+
+PATIENCE = 30 * SLACK
+
+
+def poolctl(daemon: Daemon, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs poolctl against this daemon."""
+    return subprocess.run(
+        [str(BUILD / "poolctl"), "--socket", daemon.path, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class Poolctl(DaemonTest):
+    """Each command, for people and with --json."""
+
+    def start_tools(self) -> Daemon:
+        return self.start(pool("tools", TOOLBOX, workers=2))
+
+    def succeed(self, daemon: Daemon, *words: str) -> str:
+        done = poolctl(daemon, *words)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        return done.stdout
+
+    def json(self, daemon: Daemon, *words: str) -> Any:
+        return json.loads(self.succeed(daemon, "--json", *words))
+
+    def test_call(self) -> None:
+        daemon = self.start_tools()
+        self.assertEqual(json.loads(self.succeed(daemon, "call", "tools", "add", "[20, 22]")), 42)
+        named = self.succeed(daemon, "call", "tools", "add", '{"left": 1, "right": 2}')
+        self.assertEqual(json.loads(named), 3)
+        value = {"text": "grüße", "list": [1, 2.5, None, True]}
+        found = self.succeed(daemon, "call", "tools", "echo", json.dumps([value]))
+        self.assertEqual(json.loads(found), value)
+        self.assertEqual(json.loads(self.succeed(daemon, "call", "tools", "echo")), None)
+
+    def test_a_call_that_fails(self) -> None:
+        daemon = self.start_tools()
+        done = poolctl(daemon, "call", "tools", "divide", "[1, 0]")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("exception", done.stderr)
+        self.assertIn("division by zero", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_arguments_that_are_no_json(self) -> None:
+        done = poolctl(self.start_tools(), "call", "tools", "echo", "[1,")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertNotEqual(done.stderr, "")
+
+    def test_health_of_a_good_pool(self) -> None:
+        daemon = self.start_tools()
+        self.assertIn("ok", self.succeed(daemon, "health"))
+        self.assertEqual(self.json(daemon, "health")["pools"]["tools"]["status"], "ok")
+
+    def test_health_of_a_pool_that_is_down(self) -> None:
+        daemon = self.launch(pool("late", worker("rude", "never_ready")))
+        daemon.wait_listening()
+        done = poolctl(daemon, "health")
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn("late", done.stdout)
+
+    def test_tables(self) -> None:
+        daemon = self.start_tools()
+        for command in ("status", "pools", "workers"):
+            with self.subTest(command):
+                self.assertIn("tools", self.succeed(daemon, command))
+
+    def test_json_is_what_the_daemon_says(self) -> None:
+        daemon = self.start_tools()
+        self.assertEqual(self.json(daemon, "version")["server"], "poold")
+        self.assertEqual(self.json(daemon, "status")["pools"][0]["name"], "tools")
+        self.assertEqual(self.json(daemon, "pools")[0]["workers"]["ready"], 2)
+        pids = [entry["pid"] for entry in self.json(daemon, "workers")]
+        self.assertEqual(pids, daemon.worker_pids())
+
+    def test_metrics(self) -> None:
+        self.assertIn("\npoold_", self.succeed(self.start_tools(), "metrics"))
+
+    def test_usage(self) -> None:
+        daemon = self.start_tools()
+        for words in ((), ("nonsense",), ("call",), ("call", "tools"), ("status", "extra"), ("--wrong",)):
+            with self.subTest(words=words):
+                done = poolctl(daemon, *words)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertNotEqual(done.stderr, "")
+        self.assertIn("poolctl", self.succeed(daemon, "--help"))
+
+    def test_nobody_listens(self) -> None:
+        daemon = self.start_tools()
+        daemon.path, path = str(daemon.directory / "other.sock"), daemon.path
+        done = poolctl(daemon, "status")
+        daemon.path = path
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("other.sock", done.stderr)
+
+    def test_no_colour_in_a_pipe(self) -> None:
+        daemon = self.start_tools()
+        for command in ("status", "health", "pools", "workers"):
+            self.assertNotIn("\x1b", self.succeed(daemon, command))
+
+    def test_status_says_what_is_wrong(self) -> None:
+        daemon = self.launch(pool("broken", worker("rude", "exit_config")), start_timeout="1s")
+        daemon.announced += ["pool=broken", "^rude: ", START_TIMEOUT]
+        daemon.wait_listening()
+        eventually(lambda: daemon.pool("broken")["status"] == "down", "it is down")
+        done = poolctl(daemon, "status")
+        self.assertIn("broken", done.stdout)
+        self.assertIn("down", done.stdout)

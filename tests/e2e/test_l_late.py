@@ -1,0 +1,81 @@
+"""Ten thousand calls to workers that answer late, twice, and what nobody asked: each caller gets the
+answer to its own question."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+from harness import UNRULY, DaemonTest, pool
+from raw import Answer
+from swarm import Question, Swarm
+
+CALLS = 10_000
+CONNECTIONS = 32
+
+# How often a method is called among a thousand; the rest is `echo`.  A violation may take down what
+# waits behind it at the worker, which is then tried again, three times at most: more of them, and now
+# and then a blameless request would run out of tries.
+MIX = {"late": 5, "twice": 6, "again": 6, "unknown": 6}
+
+# Milliseconds after which a question to `late` is given up.
+SHORT = 30
+
+
+class Outcomes:
+    """What became of the questions, and which of them were not answered as they had to be."""
+
+    def __init__(self) -> None:
+        self.codes: Counter[str] = Counter()
+        self.too_late = 0  # answers of `late` that were passed on after their deadline
+        self.faults: list[str] = []
+
+    def take(self, question: Question, answer: Answer) -> None:
+        self.codes[answer.code or "result"] += 1
+        if answer.error is None:
+            right = answer.result == question.args
+            self.too_late += question.method == "late"
+        else:
+            right = question.method == "late" and answer.code in ("attempt_timeout", "queue_timeout")
+        if not right:
+            self.faults.append(f"{question} was answered {answer}")
+
+
+class LateAnswers(DaemonTest):
+    """The method says what the worker does, so the right outcome of each question is known."""
+
+    def questions(self, draw: random.Random) -> Iterator[Question]:
+        methods = [*MIX, "echo"]
+        weights = [*MIX.values(), 1000 - sum(MIX.values())]
+        for number in range(CALLS):
+            (method,) = draw.choices(methods, weights)
+            options: dict[str, object] = {"timeout_ms": SHORT} if method == "late" else {}
+            yield Question(number, "unruly", method, [number, draw.random()], options)
+
+    def test_each_answer_belongs_to_its_question(self) -> None:
+        daemon = self.start(
+            pool(
+                "unruly",
+                UNRULY,
+                workers=4,
+                idempotent=True,
+                max_crash_retries=10,
+                kill_grace="100ms",
+            )
+        )
+        daemon.announced.append("pool=unruly")
+        outcomes = Outcomes()
+        questions = self.questions(self.random(3))
+        with Swarm(daemon.path, CONNECTIONS, questions, outcomes.take) as swarm:
+            swarm.run(90)
+        self.assertEqual(outcomes.faults, [])
+        self.assertEqual(outcomes.codes.total(), CALLS)
+        # Only a daemon that got no processor for 40 ms can take such an answer for one in time.
+        self.assertLessEqual(outcomes.too_late, CALLS * MIX["late"] // 10_000)
+        counters = daemon.counters("unruly")
+        self.assertEqual(counters["requests"], CALLS)
+        self.assertEqual(counters["succeeded"], outcomes.codes["result"])
+        self.assertEqual(counters["failed"], CALLS - outcomes.codes["result"])
+        self.assertGreater(counters["worker_kills"], CALLS * (MIX["twice"] + MIX["unknown"]) // 2000)
+        self.assertGreater(counters["late_answers"], 0)

@@ -1,0 +1,164 @@
+"""Functions that tests call, served by the project's own SDK: `python3 -m poold.worker toolbox`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import poold
+
+
+def echo(value: object = None) -> object:
+    """Its argument."""
+    return value
+
+
+def echo_all(*values: object) -> list:
+    """All its positional arguments."""
+    return list(values)
+
+
+def add(left: int, right: int = 0) -> int:
+    """Takes positional arguments as well as named ones."""
+    return left + right
+
+
+def pid() -> int:
+    """The process that serves."""
+    return os.getpid()
+
+
+def environment() -> dict[str, str]:
+    """The variables that this worker was given."""
+    return dict(os.environ)
+
+
+def descriptors() -> list[str]:
+    """What each open descriptor of this worker points to."""
+    numbers = os.listdir("/proc/self/fd")
+    return [os.readlink(f"/proc/self/fd/{n}") for n in numbers if os.path.exists(f"/proc/self/fd/{n}")]
+
+
+def attempt() -> dict[str, object]:
+    """What the context says of this request."""
+    context = poold.context()
+    return {
+        "request": context.request,
+        "attempt": context.attempt,
+        "priority": context.priority,
+        "trace": context.trace,
+        "remaining": context.remaining(),
+    }
+
+
+def slow(seconds: float, value: object = None) -> object:
+    """Its second argument, so many seconds later."""
+    time.sleep(seconds)
+    return value
+
+
+def occupy(path: str, seconds: float) -> None:
+    """Says by a file that it has begun, and takes its time."""
+    with open(path, "x", encoding="ascii"):
+        time.sleep(seconds)
+
+
+def hang() -> None:
+    """Never returns, and lets itself be ended."""
+    while True:
+        signal.pause()
+
+
+def busy_hang() -> None:
+    """Never returns, and hears no signal but KILL."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        pass
+
+
+def stop() -> None:
+    """Stops this process as SIGSTOP does."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def big(size: int) -> bytes:
+    """So many bytes."""
+    return b"\x5a" * size
+
+
+def length(data: bytes) -> int:
+    """How many bytes came."""
+    return len(data)
+
+
+def leave(status: int) -> None:
+    """Ends the process with this status."""
+    os._exit(status)
+
+
+def die(number: int) -> None:
+    """Ends the process by this signal."""
+    os.kill(os.getpid(), number)
+
+
+def leave_once(path: str) -> int:
+    """Ends the process the first time, which it notes in a file; then the number of times."""
+    with open(path, "a", encoding="ascii") as notes:
+        notes.write("x")
+    times = os.path.getsize(path)
+    if times == 1:
+        os._exit(3)
+    return times
+
+
+def note(path: str, text: str) -> None:
+    """Appends a line to a file, so that a test sees how often this ran."""
+    with open(path, "a", encoding="utf-8") as notes:
+        notes.write(text + "\n")
+
+
+def divide(dividend: int, divisor: int) -> float:
+    """An ordinary bug: ZeroDivisionError."""
+    return dividend / divisor
+
+
+def fail(kind: str, message: str, after: float | None = None) -> None:
+    """Raises one of the exceptions that say whose fault it is."""
+    if kind == "Retryable":
+        raise poold.Retryable(message, after=after)
+    raise {"Rejected": poold.Rejected, "Fatal": poold.Fatal, "ValueError": ValueError}[kind](message)
+
+
+def unsayable() -> object:
+    """A result that MessagePack cannot say."""
+    return object()
+
+
+def say(text: str) -> None:
+    """Writes a line to standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def spawn_child() -> int:
+    """Starts a process that outlives this request; its number."""
+    return subprocess.Popen(["sleep", "1000"]).pid
+
+
+def spawn_daemon() -> int:
+    """Starts a process in a session of its own, out of its parent's process group; its number."""
+    return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
+
+
+def spawn_and_hang() -> None:
+    """Starts a process and never returns."""
+    spawn_child()
+    hang()
+
+
+def ping(value: object) -> object:
+    """A function like any other, though health checks have the same name."""
+    return ["ping", value]
