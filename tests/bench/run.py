@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -65,7 +66,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=LINES, metavar="LINE", help=", ".join(LINES)
     )
-    parser.add_argument("--build", type=Path, default=TREE / "build" / "none")
+    build = Path(os.environ.get("POOLD_BUILD", TREE / "build" / "none"))
+    parser.add_argument("--build", type=Path, default=build, help=f"where it is built: {build}")
     parser.add_argument("--json", type=Path, help="write the rows to this file too")
     return parser.parse_args()
 
@@ -92,6 +94,7 @@ def main() -> int:
     pace = Pace(3, 0.5) if arguments.quick else Pace(5, 2.0)
     place = Place(arguments.build.resolve())
     start = time.monotonic()
+    load = os.getloadavg()[0]
     raise_descriptor_limit()
     rows: list[Row] = []
     try:
@@ -101,7 +104,7 @@ def main() -> int:
     finally:
         place.remove()
     print(render(rows))
-    print(f"\n{machine()}; {time.monotonic() - start:.0f} s")
+    print(f"\n{machine()}; load average {load:.2f} before; {time.monotonic() - start:.0f} s")
     if arguments.json:
         arguments.json.write_text(json.dumps([row.as_dict() for row in rows], indent=1) + "\n")
     return 1 if any(row.failed for row in rows) else 0

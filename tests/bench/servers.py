@@ -117,9 +117,13 @@ class Server:
                 env=os.environ | {"PYTHONPATH": PYTHONPATH},
                 preexec_fn=pin if pinned else None,
             )
-        self._await_socket()
+        try:
+            self.await_socket()
+        except BaseException:
+            self.stop()
+            raise
 
-    def _await_socket(self) -> None:
+    def await_socket(self) -> None:
         """Waits until it can be connected to."""
         end = time.monotonic() + START_TIMEOUT
         while time.monotonic() < end and self.process.poll() is None:
@@ -128,7 +132,6 @@ class Server:
                 return
             except OSError:
                 time.sleep(0.01)
-        self.stop()
         raise BenchError(f"{self.name} did not start: {self.last_words()}")
 
     def connect(self) -> socket.socket:
@@ -255,7 +258,11 @@ class Daemon(Server):
         super().__init__(
             place, "poold", [str(place.build / "poold"), "-c", str(config)], shape.pinned
         )
-        self.await_ready(shape.workers)
+        try:
+            self.await_ready(shape.workers)
+        except BaseException:
+            self.stop()
+            raise
 
     def await_ready(self, workers: int) -> None:
         """Waits until so many workers can work."""
@@ -266,7 +273,6 @@ class Daemon(Server):
                 if pool["workers"]["ready"] >= workers:
                     return
                 time.sleep(0.002)
-        self.stop()
         raise BenchError(f"poold: no {workers} workers are ready: {self.last_words()}")
 
 
