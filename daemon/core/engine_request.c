@@ -250,12 +250,13 @@ void engine_dispatch(struct engine *engine, struct pool *pool)
 		engine_stop_idle(engine, pool);
 }
 
-/* What the worker's own error says of it: an exception comes from the code, a refusal before it. */
+/* What the worker's own error says of it: an exception comes from the code, a refusal from there or
+ * from before it. */
 static enum executed ran_to_error(const struct request *request, enum errcode code)
 {
 	if (code == ERR_exception || code == ERR_encode_error)
 		return EXECUTED_YES;
-	return ran_before(request);
+	return code == ERR_rejected ? EXECUTED_MAYBE : ran_before(request);
 }
 
 static void answer_error(struct engine *engine, struct request *request,

@@ -1,5 +1,6 @@
 #include "daemon/io/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@
 
 /* The room of one record: a line on standard error must fit into a pipe in one go. */
 #define LINE_MAX_BYTES	   4096
-#define JOURNAL_RECORD_MAX (LOG_TEXT_MAX * (LOG_FIELDS_MAX + 2))
+#define JOURNAL_RECORD_MAX ((size_t)LOG_TEXT_MAX * (LOG_FIELDS_MAX + 2))
 
 static enum log_level log_level = LOG_LEVEL_INFO;
 static struct log_sink log_sink = LOG_SINK_STDERR;
@@ -67,8 +68,9 @@ static void put_line_field(struct record *record, const struct log_field *field)
 	record_put(record, " ");
 	record_put(record, field->name);
 	record_put(record, is_quoted ? "=\"" : "=");
-	for (const char *p = value; *p; p++)
-		record_put(record, (char[]){*p == '"' ? '\'' : *p, '\0'});
+	for (char *quote = strchr(value, '"'); quote; quote = strchr(quote, '"'))
+		*quote = '\'';
+	record_put(record, value);
 	record_put(record, is_quoted ? "\"" : "");
 }
 
@@ -118,7 +120,7 @@ static void make_journal_record(struct record *record, enum log_level level, con
 		if (!fields[i].value)
 			continue;
 		for (const char *p = fields[i].name; *p && len < sizeof(name) - 1; p++)
-			name[len++] = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+			name[len++] = (char)toupper((unsigned char)*p);
 		log_text_escape(
 			(struct bytes){(const uint8_t *)fields[i].value, strlen(fields[i].value)},
 			value, sizeof(value));
