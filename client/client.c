@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/call_params.h"
 #include "client/client_session.h"
 #include "client/reply.h"
 #include "client/value.h"
@@ -365,54 +366,6 @@ static int start(struct poold_client *client, const struct client_start *start, 
 	return r;
 }
 
-static const char *const priority_names[] = {
-	[POOLD_PRIORITY_CRITICAL] = "critical",
-	[POOLD_PRIORITY_NORMAL] = "normal",
-	[POOLD_PRIORITY_SHEDDABLE] = "sheddable",
-};
-
-static uint32_t count_options(const struct poold_call_options *options)
-{
-	return 0u + (options->timeout_ms > 0) + (options->idempotent != POOLD_DEFAULT) +
-	       (options->priority != POOLD_PRIORITY_DEFAULT) + (options->max_attempts > 0) +
-	       options->meta + (options->trace != NULL);
-}
-
-static void pack_options(struct buf *buf, const struct poold_call_options *options)
-{
-	pack_map(buf, count_options(options));
-	if (options->timeout_ms > 0) {
-		pack_str(buf, "timeout_ms");
-		pack_uint(buf, options->timeout_ms);
-	}
-	if (options->idempotent != POOLD_DEFAULT) {
-		pack_str(buf, "idempotent");
-		pack_bool(buf, options->idempotent == POOLD_YES);
-	}
-	if (options->priority != POOLD_PRIORITY_DEFAULT) {
-		pack_str(buf, "priority");
-		pack_str(buf, priority_names[options->priority]);
-	}
-	if (options->max_attempts > 0) {
-		pack_str(buf, "max_attempts");
-		pack_uint(buf, options->max_attempts);
-	}
-	if (options->meta) {
-		pack_str(buf, "meta");
-		pack_bool(buf, true);
-	}
-	if (options->trace) {
-		pack_str(buf, "trace");
-		pack_str(buf, options->trace);
-	}
-}
-
-static bool options_are_valid(const struct poold_call_options *options)
-{
-	return options->timeout_ms <= TIMEOUT_MS_MAX && options->idempotent <= POOLD_NO &&
-	       options->priority < ARRAY_SIZE(priority_names);
-}
-
 int poold_call_start(struct poold_client *client, const char *pool, const char *method,
 		     struct poold_bytes args, const struct poold_call_options *given,
 		     poold_callback callback, void *userdata, uint32_t *ret_id)
@@ -425,16 +378,12 @@ int poold_call_start(struct poold_client *client, const char *pool, const char *
 
 	if (options.timeout_ms == 0)
 		options.timeout_ms = client->timeout / USEC_PER_MSEC;
-	if (!options_are_valid(&options) || !bytes_are_value(value))
+	if (options.timeout_ms > TIMEOUT_MS_MAX || !call_is_valid(&options) ||
+	    !bytes_are_value(value))
 		return -EINVAL;
 	buf_init(&before, SIZE_MAX);
 	buf_init(&after, SIZE_MAX);
-	pack_array(&before, count_options(&options) > 0 ? 4 : 3);
-	pack_str(&before, pool);
-	pack_str(&before, method);
-	if (count_options(&options) > 0)
-		pack_options(&after, &options);
-	r = buf_error(&before) < 0 ? buf_error(&before) : buf_error(&after);
+	r = call_pack(pool, method, &options, &before, &after);
 
 	if (r == 0) {
 		struct bytes parts[] = {{before.data, before.len}, value, {after.data, after.len}};

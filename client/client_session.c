@@ -11,14 +11,8 @@
 
 /* Longest text that is taken from an error, in bytes, all fields together. */
 #define TEXTS_MAX ((size_t)1024 * 1024)
-
-/* A message on its way out. */
-struct frame {
-	TAILQ_ENTRY(frame) link;
-	struct client_request *owner; /* NULL: a notification, or nobody waits for it any more */
-	size_t len;
-	uint8_t data[];
-};
+/* Parts that the params of one request may come in. */
+#define PARTS_MAX 4
 
 struct client_request {
 	TAILQ_ENTRY(client_request) link; /* while finished */
@@ -51,7 +45,7 @@ void client_session_init(struct client_session *session, struct client_session_l
 	};
 	inbox_init(&session->inbox, limits.response_max);
 	buf_init(&session->texts, TEXTS_MAX);
-	TAILQ_INIT(&session->output);
+	outbox_init(&session->outbox);
 	TAILQ_INIT(&session->finished);
 }
 
@@ -118,60 +112,6 @@ static struct client_request *find(const struct client_session *session, uint32_
 	return request && request->id == id ? request : NULL;
 }
 
-/* --- Frames ------------------------------------------------------------------------------------
- */
-
-static struct frame *frame_new(struct bytes head, const struct bytes *parts, size_t part_count)
-{
-	size_t len = head.len;
-
-	for (size_t i = 0; i < part_count; i++)
-		len += parts[i].len;
-
-	struct frame *frame = malloc(sizeof(*frame) + len);
-
-	if (!frame)
-		return NULL;
-	frame->owner = NULL;
-	frame->len = len;
-
-	uint8_t *to = frame->data;
-
-	memcpy(to, head.data, head.len);
-	to += head.len;
-	for (size_t i = 0; i < part_count; i++) {
-		if (parts[i].len > 0)
-			memcpy(to, parts[i].data, parts[i].len);
-		to += parts[i].len;
-	}
-	return frame;
-}
-
-static void frame_free(struct client_session *session, struct frame *frame)
-{
-	TAILQ_REMOVE(&session->output, frame, link);
-	session->output_bytes -= frame->len;
-	if (frame->owner)
-		frame->owner->frame = NULL;
-	free(frame);
-}
-
-static bool has_begun(const struct client_session *session, const struct frame *frame)
-{
-	return frame == TAILQ_FIRST(&session->output) && session->output_written > 0;
-}
-
-/* Nobody wants the message: what has begun must still go out whole. */
-static void frame_drop(struct client_session *session, struct frame *frame)
-{
-	if (has_begun(session, frame)) {
-		frame->owner->frame = NULL;
-		frame->owner = NULL;
-	} else {
-		frame_free(session, frame);
-	}
-}
-
 /* --- The life of a request ---------------------------------------------------------------------
  */
 
@@ -185,7 +125,7 @@ static void request_free_if_done(struct client_request *request)
 static void release(struct client_session *session, struct client_request *request)
 {
 	if (request->frame)
-		frame_drop(session, request->frame);
+		outbox_drop(&session->outbox, request->frame);
 	session->slots[slot_of(request->id)] = NULL;
 	session->free_ids[session->free_count++] = request->id + (1u << SLOT_BITS);
 	request->has_slot = false;
@@ -221,7 +161,7 @@ void client_session_done(struct client_session *session)
 {
 	struct client_request *request;
 
-	session->output_written = 0;
+	outbox_done(&session->outbox);
 	for (size_t slot = 0; slot < session->slot_count; slot++) {
 		if (session->slots[slot])
 			release(session, session->slots[slot]);
@@ -230,8 +170,6 @@ void client_session_done(struct client_session *session)
 		TAILQ_REMOVE(&session->finished, request, link);
 		free(request);
 	}
-	while (!TAILQ_EMPTY(&session->output))
-		frame_free(session, TAILQ_FIRST(&session->output));
 	inbox_free(&session->inbox);
 	buf_free(&session->texts);
 	free(session->slots);
@@ -261,13 +199,24 @@ static bool params_are_list(const struct bytes *parts, size_t part_count)
 	return result == SKIP_DONE;
 }
 
+/* The whole message: its envelope and its params. */
+static struct frame *request_frame(uint32_t id, const struct client_start *start)
+{
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+	struct bytes parts[1 + PARTS_MAX];
+
+	parts[0].data = head;
+	parts[0].len = envelope_put_request(head, id, text_bytes(start->method));
+	memcpy(&parts[1], start->parts, start->part_count * sizeof(parts[0]));
+	return frame_new(parts, 1 + start->part_count);
+}
+
 /* Makes the request and its frame, which stands nowhere yet. */
 static int request_new(struct client_session *session, const struct client_start *start,
-		       struct client_request **ret)
+		       struct client_request **ret, struct frame **ret_frame)
 {
-	struct bytes method = text_bytes(start->method);
-	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
 	struct client_request *request = calloc(1, sizeof(*request));
+	struct frame *frame;
 	int r;
 
 	if (!request)
@@ -281,16 +230,13 @@ static int request_new(struct client_session *session, const struct client_start
 		free(request);
 		return r;
 	}
-
-	size_t len = envelope_put_request(head, request->id, method);
-
-	request->frame = frame_new((struct bytes){head, len}, start->parts, start->part_count);
-	if (!request->frame) {
+	frame = request_frame(request->id, start);
+	if (!frame) {
 		release(session, request);
 		return -ENOMEM;
 	}
-	request->frame->owner = request;
 	*ret = request;
+	*ret_frame = frame;
 	return 0;
 }
 
@@ -301,13 +247,14 @@ static int check_start(const struct client_session *session, const struct client
 
 	for (size_t i = 0; i < start->part_count; i++)
 		len += start->parts[i].len;
+	assert(start->part_count <= PARTS_MAX);
 	if (method_len == 0 || method_len > METHOD_LEN_MAX ||
 	    !params_are_list(start->parts, start->part_count))
 		return -EINVAL;
 	if (len > session->message_max)
 		return -EMSGSIZE;
 	if (in_flight(session) >= session->in_flight_max ||
-	    session->output_bytes + len > session->output_max)
+	    session->outbox.bytes + len > session->output_max)
 		return -EBUSY;
 	return 0;
 }
@@ -316,15 +263,15 @@ int client_session_start(struct client_session *session, const struct client_sta
 			 uint32_t *ret_id)
 {
 	struct client_request *request;
+	struct frame *frame;
 	int r = check_start(session, start);
 
 	if (r < 0)
 		return r;
-	r = request_new(session, start, &request);
+	r = request_new(session, start, &request, &frame);
 	if (r < 0)
 		return r;
-	TAILQ_INSERT_TAIL(&session->output, request->frame, link);
-	session->output_bytes += request->frame->len;
+	outbox_add(&session->outbox, frame, &request->frame);
 	if (request->deadline < session->next_deadline)
 		session->next_deadline = request->deadline;
 	*ret_id = request->id;
@@ -335,27 +282,24 @@ int client_session_start(struct client_session *session, const struct client_sta
 static void send_cancel(struct client_session *session, uint32_t id)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
-	size_t len = envelope_put_notification(head, text_bytes("poold.cancel"));
+	size_t head_len = envelope_put_notification(head, text_bytes("poold.cancel"));
 	struct buf params;
 
 	buf_init(&params, 16);
 	pack_array(&params, 1);
 	pack_uint(&params, id);
 
-	struct bytes part = {params.data, params.len};
-	struct frame *frame =
-		buf_error(&params) < 0 ? NULL : frame_new((struct bytes){head, len}, &part, 1);
+	const struct bytes parts[] = {{head, head_len}, {params.data, params.len}};
+	struct frame *frame = buf_error(&params) < 0 ? NULL : frame_new(parts, ARRAY_SIZE(parts));
 
 	buf_free(&params);
-	if (!frame)
-		return;
-	TAILQ_INSERT_TAIL(&session->output, frame, link);
-	session->output_bytes += frame->len;
+	if (frame)
+		outbox_add(&session->outbox, frame, NULL);
 }
 
 static bool is_untouched(const struct client_session *session, const struct client_request *request)
 {
-	return request->frame && !has_begun(session, request->frame);
+	return request->frame && !outbox_has_begun(&session->outbox, request->frame);
 }
 
 int client_session_cancel(struct client_session *session, uint32_t id)
@@ -441,6 +385,7 @@ static bool is_hello(const struct client_request *request)
 int client_session_begin(struct client_session *session)
 {
 	struct client_request *request;
+	struct frame *frame;
 	struct buf params;
 	int r;
 
@@ -464,13 +409,12 @@ int client_session_begin(struct client_session *session)
 				     .userdata = session};
 
 	if (r == 0)
-		r = request_new(session, &start, &request);
+		r = request_new(session, &start, &request, &frame);
 	buf_free(&params);
 	if (r < 0)
 		return r;
 	session->message_max = UINT64_MAX;
-	TAILQ_INSERT_HEAD(&session->output, request->frame, link);
-	session->output_bytes += request->frame->len;
+	outbox_add_first(&session->outbox, frame, &request->frame);
 	return 0;
 }
 
@@ -493,18 +437,12 @@ static void lose(struct client_session *session, struct client_request *request,
 void client_session_lost(struct client_session *session, int status, const char *message)
 {
 	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_MAYBE, message);
-	struct frame *frame, *next;
 
 	inbox_free(&session->inbox);
-	session->output_written = 0;
+	outbox_restart(&session->outbox);
 	for (size_t slot = 0; slot < session->slot_count; slot++) {
 		if (session->slots[slot])
 			lose(session, session->slots[slot], outcome);
-	}
-	for (frame = TAILQ_FIRST(&session->output); frame; frame = next) {
-		next = TAILQ_NEXT(frame, link);
-		if (!frame->owner)
-			frame_free(session, frame);
 	}
 }
 
@@ -527,36 +465,17 @@ void client_session_refused(struct client_session *session, int status, const ch
 
 bool client_session_has_output(const struct client_session *session)
 {
-	return !TAILQ_EMPTY(&session->output);
+	return !outbox_is_empty(&session->outbox);
 }
 
 size_t client_session_output(const struct client_session *session, struct iovec *slices, size_t max)
 {
-	size_t written = session->output_written;
-	size_t count = 0;
-	struct frame *frame;
-
-	TAILQ_FOREACH(frame, &session->output, link)
-	{
-		if (count == max)
-			break;
-		slices[count++] = (struct iovec){frame->data + written, frame->len - written};
-		written = 0;
-	}
-	return count;
+	return outbox_slices(&session->outbox, slices, max);
 }
 
 void client_session_wrote(struct client_session *session, size_t len)
 {
-	session->output_written += len;
-	for (;;) {
-		struct frame *frame = TAILQ_FIRST(&session->output);
-
-		if (!frame || session->output_written < frame->len)
-			return;
-		session->output_written -= frame->len;
-		frame_free(session, frame);
-	}
+	outbox_wrote(&session->outbox, len);
 }
 
 int client_session_space(struct client_session *session, uint8_t **ret_data, size_t *ret_len)

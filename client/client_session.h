@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "client/inbox.h"
+#include "client/outbox.h"
 #include "client/poold.h"
 #include "protocol/base.h"
 #include "protocol/buf.h"
@@ -22,17 +23,13 @@
 #define SLOT_BITS	16
 #define IN_FLIGHT_LIMIT ((size_t)UINT16_MAX)
 
-struct frame;
 struct client_request;
-TAILQ_HEAD(frame_list, frame);
 TAILQ_HEAD(client_request_list, client_request);
 
 struct client_session {
 	struct inbox inbox;
-	struct frame_list output; /* in order; the first may be partly written */
-	size_t output_written;	  /* bytes of the first frame already written */
-	size_t output_bytes;	  /* of all frames, what is written of the first included */
-	size_t output_max;
+	struct outbox outbox;
+	size_t output_max; /* bytes in the outbox */
 
 	struct client_request **slots; /* by the low bits of the id; NULL: free */
 	uint32_t *free_ids;	       /* a stack: for each free slot the id it has next */
@@ -60,9 +57,10 @@ void client_session_init(struct client_session *session, struct client_session_l
 void client_session_done(struct client_session *session);
 
 /*
- * Starts a request of `method` whose params are the `parts` one after the other.  Everything is
- * copied.  -EINVAL: the name is empty or too long, or the params are not one MessagePack list;
- * -EBUSY: over in_flight_max or output_max; -EMSGSIZE: over the daemon's message_max; -ENOMEM.
+ * Starts a request of `method` whose params are the `parts` (at most four) one after the other.
+ * Everything is copied.  -EINVAL: the name is empty or too long, or the params are not one
+ * MessagePack list; -EBUSY: over in_flight_max or output_max; -EMSGSIZE: over the daemon's
+ * message_max; -ENOMEM.
  */
 struct client_start {
 	const char *method;

@@ -6,85 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/poolctl_base64.h"
+
 #define DEPTH_MAX 500
 
-static const char base64_digits[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/* --- Base64 ------------------------------------------------------------------------------------
+/* --- From MessagePack --------------------------------------------------------------------------
  */
 
-/* A JSON string, or NULL without memory. */
-static json_t *base64_encode(struct poold_bytes bytes)
+/* The bytes as a JSON string of base64; NULL without memory. */
+static json_t *encoded(struct poold_bytes bytes)
 {
-	const uint8_t *data = bytes.data;
-	char *text = malloc(bytes.len / 3 * 4 + 4);
-	size_t len = 0;
-
-	if (!text)
-		return NULL;
-	for (size_t i = 0; i < bytes.len; i += 3) {
-		size_t left = bytes.len - i;
-		uint32_t group = (uint32_t)data[i] << 16;
-
-		if (left > 1)
-			group |= (uint32_t)data[i + 1] << 8;
-		if (left > 2)
-			group |= data[i + 2];
-		text[len++] = base64_digits[group >> 18];
-		text[len++] = base64_digits[group >> 12 & 63];
-		text[len++] = left > 1 ? base64_digits[group >> 6 & 63] : '=';
-		text[len++] = left > 2 ? base64_digits[group & 63] : '=';
-	}
-
-	json_t *json = json_stringn(text, len);
+	size_t len;
+	char *text = base64_encode(bytes.data, bytes.len, &len);
+	json_t *json = text ? json_stringn(text, len) : NULL;
 
 	free(text);
 	return json;
 }
 
-static int base64_digit(char c)
-{
-	const char *at = c == '\0' ? NULL : strchr(base64_digits, c);
-
-	return at ? (int)(at - base64_digits) : -1;
-}
-
-/* The bytes, to be freed by the caller, or NULL: not base64, or no memory. */
-static uint8_t *base64_decode(const json_t *json, size_t *ret_len)
+/* The bytes of a JSON string of base64, to be freed; NULL: it is none, or no memory. */
+static uint8_t *decoded(const json_t *json, size_t *ret_len)
 {
 	const char *text = json_string_value(json);
-	size_t text_len = json_string_length(json);
 
-	if (!text || text_len % 4 != 0)
-		return NULL;
-
-	uint8_t *data = malloc(text_len / 4 * 3 + 1);
-	size_t padding = 0, len = 0;
-	uint32_t group = 0;
-
-	while (padding < 2 && padding < text_len && text[text_len - 1 - padding] == '=')
-		padding++;
-	for (size_t i = 0; data && i < text_len; i++) {
-		int digit = i < text_len - padding ? base64_digit(text[i]) : 0;
-
-		if (digit < 0) {
-			free(data);
-			return NULL;
-		}
-		group = group << 6 | (uint32_t)digit;
-		if (i % 4 == 3) {
-			data[len++] = (uint8_t)(group >> 16);
-			data[len++] = (uint8_t)(group >> 8);
-			data[len++] = (uint8_t)group;
-		}
-	}
-	*ret_len = len - padding;
-	return data;
+	return text ? base64_decode(text, json_string_length(json), ret_len) : NULL;
 }
-
-/* --- From MessagePack --------------------------------------------------------------------------
- */
 
 /* {key: value}, which takes over the value. */
 static json_t *marker(const char *key, json_t *value)
@@ -135,7 +81,7 @@ static json_t *from_str(struct poold_reader *reader)
 	/* NULL as well where the text is not UTF-8. */
 	json_t *json = json_stringn(text.data, text.len);
 
-	return json ? json : marker("$text", base64_encode(text));
+	return json ? json : marker("$text", encoded(text));
 }
 
 static json_t *from_ext(struct poold_reader *reader)
@@ -148,7 +94,7 @@ static json_t *from_ext(struct poold_reader *reader)
 
 	json_t *object = marker("$ext", json_integer(kind));
 
-	if (json_object_set_new(object, "$base64", base64_encode(data)) < 0) {
+	if (json_object_set_new(object, "$base64", encoded(data)) < 0) {
 		json_decref(object);
 		return NULL;
 	}
@@ -270,7 +216,7 @@ static json_t *from_scalar(struct poold_reader *reader)
 		return from_str(reader);
 	case POOLD_BIN:
 		poold_read_bin(reader, &bytes);
-		return marker("$base64", base64_encode(bytes));
+		return marker("$base64", encoded(bytes));
 	case POOLD_EXT:
 		return from_ext(reader);
 	case POOLD_ARRAY:
@@ -376,7 +322,7 @@ static int to_bytes(const json_t *object, struct poold_writer *writer)
 		     json_integer_value(ext) > INT8_MAX)))
 		return -EINVAL;
 
-	uint8_t *data = base64_decode(text ? text : json_object_get(object, "$base64"), &len);
+	uint8_t *data = decoded(text ? text : json_object_get(object, "$base64"), &len);
 
 	if (!data || len > UINT32_MAX)
 		r = -EINVAL;

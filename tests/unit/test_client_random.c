@@ -256,7 +256,7 @@ static void run_world(struct world *world)
 			   "request %u was told %u times", i, world->requests[i].told);
 	prop_check(&world->prop, world->session.free_count == world->session.slot_count,
 		   "a slot is lost");
-	prop_check(&world->prop, world->session.output_bytes == 0, "output is miscounted");
+	prop_check(&world->prop, world->session.outbox.bytes == 0, "output is miscounted");
 	client_session_done(&world->session);
 	buf_free(&world->to_daemon);
 	buf_free(&world->to_client);

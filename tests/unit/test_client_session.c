@@ -619,7 +619,7 @@ START_TEST(output_is_limited)
 	greet(&world);
 	while (try_start(&world, "method", "['0123456789']", USEC_INFINITY, &id) == 0)
 		;
-	ck_assert_uint_le(world.session.output_bytes, 100);
+	ck_assert_uint_le(world.session.outbox.bytes, 100);
 	ck_assert_int_eq(try_start(&world, "method", "['0123456789']", USEC_INFINITY, &id), -EBUSY);
 	written(&world);
 	start(&world, "b");

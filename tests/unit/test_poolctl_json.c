@@ -1,7 +1,8 @@
 #include "client/poolctl_json.h"
 
-/* A program's part, so no library has it. */
-#include "client/poolctl_json.c" // NOLINT(bugprone-suspicious-include)
+/* Parts of a program, so no library has them. */
+#include "client/poolctl_base64.c" // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl_json.c"   // NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"
