@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 char *base64_encode(const uint8_t *data, size_t len, size_t *ret_len)
 {
@@ -20,10 +21,10 @@ char *base64_encode(const uint8_t *data, size_t len, size_t *ret_len)
 			group |= (uint32_t)data[i + 1] << 8;
 		if (left > 2)
 			group |= data[i + 2];
-		text[at++] = digits[group >> 18];
-		text[at++] = digits[group >> 12 & 63];
-		text[at++] = left > 1 ? digits[group >> 6 & 63] : '=';
-		text[at++] = left > 2 ? digits[group & 63] : '=';
+		text[at++] = base64_digits[group >> 18];
+		text[at++] = base64_digits[group >> 12 & 63];
+		text[at++] = left > 1 ? base64_digits[group >> 6 & 63] : '=';
+		text[at++] = left > 2 ? base64_digits[group & 63] : '=';
 	}
 	*ret_len = at;
 	return text;
@@ -31,9 +32,9 @@ char *base64_encode(const uint8_t *data, size_t len, size_t *ret_len)
 
 static int digit_value(char c)
 {
-	const char *at = c == '\0' ? NULL : strchr(digits, c);
+	const char *at = c == '\0' ? NULL : strchr(base64_digits, c);
 
-	return at ? (int)(at - digits) : -1;
+	return at ? (int)(at - base64_digits) : -1;
 }
 
 uint8_t *base64_decode(const char *text, size_t text_len, size_t *ret_len)
