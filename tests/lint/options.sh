@@ -10,7 +10,8 @@ trap 'rm -rf "$faults" "$work"' EXIT
 
 # Each option of config.def as "section key default"; a default of <none> must be given.
 table() {
-	sed -nE 's/^OPTION\(([A-Z]+), ([a-z_]+), [A-Z]+, (NULL|"([^"]*)"), .*/\1 \2 \3/p' daemon/io/config.def |
+	awk '/^OPTION/ { line = "" } { sub(/^ +/, " "); line = line $0 } /"\)$/ { print line }' daemon/io/config.def |
+		sed -nE 's/^OPTION\(([A-Z]+), ([a-z_]+), [A-Z]+, (NULL|"([^"]*)"), .*/\1 \2 \3/p' |
 		sed 's/NULL$/<none>/; s/"//g'
 }
 

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Boots a real systemd over this machine's own root, with poold installed on top, and runs inside.py in it.
+# Boots a real systemd over this machine's own root, with poold installed on top, and runs inside.py
+# in it.
 #
-# The root is an overlay: what happens in there is gone afterwards. No network, and no limits of memory or tasks: those are not
-# enforced in there, so nothing here may test them.
+# The root is an overlay: what happens in there is gone afterwards. There is no network. Limits of memory
+# and tasks are not enforced in there, so nothing here may test them.
 #
 # usage: O=build/none boot.sh [TEST...]
 #   TEST  names of tests in inside.py; without any, all
@@ -15,19 +16,21 @@ skip() {
 	exit 77
 }
 
-# --- the second half: in a mount namespace of its own, which takes the mounts along when it ends ---
+# --- the second half: in a mount namespace of its own, which takes the mounts along at its end ---
 if [ "${BOOT_WORK:-}" ]; then
 	mount -t tmpfs tmpfs "$BOOT_WORK/disk"
 	mkdir "$BOOT_WORK/disk/upper" "$BOOT_WORK/disk/work" "$BOOT_WORK/disk/root"
 	root=$BOOT_WORK/disk/root
-	mount -t overlay overlay -o "lowerdir=/,upperdir=$BOOT_WORK/disk/upper,workdir=$BOOT_WORK/disk/work" "$root"
+	mount -t overlay overlay "$root" \
+		-o "lowerdir=/,upperdir=$BOOT_WORK/disk/upper,workdir=$BOOT_WORK/disk/work"
 	# A machine of its own: another identity, no journal of the host.
 	rm -rf "$root/var/log/journal"
 	: >"$root/etc/machine-id"
 	cp -a "$BOOT_WORK/tree/." "$root/"
 	# shellcheck disable=SC2086  # several words on purpose
-	exec systemd-nspawn --quiet --directory="$root" --boot --private-network --machine="poold-boot-$$" \
-		--bind="$BOOT_WORK/out:/out" --console=pipe --register=no $BOOT_UNIT systemd.unit=poold-boot.target
+	exec systemd-nspawn --quiet --directory="$root" --boot --private-network \
+		--machine="poold-boot-$$" --bind="$BOOT_WORK/out:/out" --console=pipe \
+		--register=no $BOOT_UNIT systemd.unit=poold-boot.target
 fi
 
 # --- the first half ---
@@ -35,7 +38,8 @@ fi
 for program in systemd-nspawn unshare; do
 	command -v $program >/dev/null || skip "$program is not installed"
 done
-grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null || skip "the kernel has no overlay file system"
+grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null ||
+	skip "the kernel has no overlay file system"
 unshare --mount true 2>/dev/null || skip "may not make a mount namespace"
 
 BOOT_WORK=$(mktemp -d) group=poold-boot-$$
@@ -43,13 +47,18 @@ mkdir "$BOOT_WORK/tree" "$BOOT_WORK/disk" "$BOOT_WORK/out"
 # shellcheck disable=SC2317  # the trap calls it
 clean_up() {
 	find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$group" 2>/dev/null |
-		while read -r folder; do find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || :; done
+		while read -r folder; do
+			find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || :
+		done
 	rm -rf "$BOOT_WORK"
 }
 trap clean_up EXIT
 
 make --no-print-directory O="${O:-build/none}" DESTDIR="$BOOT_WORK/tree" PREFIX=/usr \
-	PYTHON=/usr/bin/python3 install >"$BOOT_WORK/out/install" 2>&1 || { cat "$BOOT_WORK/out/install"; exit 1; }
+	PYTHON=/usr/bin/python3 install >"$BOOT_WORK/out/install" 2>&1 || {
+	cat "$BOOT_WORK/out/install"
+	exit 1
+}
 install -Dm644 tests/systemd/inside.py "$BOOT_WORK/tree/opt/poold-boot/inside.py"
 install -d "$BOOT_WORK/tree/etc/systemd/system"
 cat >"$BOOT_WORK/tree/etc/systemd/system/poold-boot.service" <<UNIT
@@ -83,7 +92,8 @@ export BOOT_WORK BOOT_UNIT SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 	for tree in /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
 		[ ! -d "$tree/$group" ] || sh -c 'echo $PPID' >"$tree/$group/cgroup.procs"
 	done
-	exec timeout --kill-after=5 "${BOOT_SECONDS:-240}" unshare --mount --propagation private sh "$0" </dev/null
+	exec timeout --kill-after=5 "${BOOT_SECONDS:-240}" \
+		unshare --mount --propagation private sh "$0" </dev/null
 ) >"$BOOT_WORK/console" 2>&1 || :
 
 if [ ! -e "$BOOT_WORK/out/status" ]; then

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Has systemd judge the units as `make install` leaves them: no unknown key, no missing program or page, and an exposure of
-# 1.7 at most.
+# Has systemd judge the units as `make install` leaves them: no unknown key, no missing program or
+# page, and an exposure of 1.7 at most.
 #
 # usage: O=build/none verify.sh
 set -eu
@@ -13,12 +13,18 @@ tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 
 make --no-print-directory O="${O:-build/none}" DESTDIR="$tree" PREFIX=/usr install >"$tree/log" 2>&1 ||
-	{ cat "$tree/log"; exit 1; }
+	{
+		cat "$tree/log"
+		exit 1
+	}
 unit=$tree/usr/lib/systemd/system/poold.service
 # The program is only here, below the tree.
 sed -i "s|^ExecStart=|&$tree|" "$unit"
 
 # Without --recursive-errors=no an unknown key is a warning and the exit status 0.
 MANPATH=$tree/usr/share/man: systemd-analyze verify --recursive-errors=no "$unit" "${unit%service}socket"
-systemd-analyze security --offline=true --threshold=17 "$unit" >"$tree/log" || { cat "$tree/log"; exit 1; }
+systemd-analyze security --offline=true --threshold=17 "$unit" >"$tree/log" || {
+	cat "$tree/log"
+	exit 1
+}
 grep -o 'Overall exposure level.*: [0-9.]*' "$tree/log"
