@@ -152,7 +152,7 @@ $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libcore.a $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
-$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libio.a $(O)/libcore.a $(O)/libproto.a
+$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(O)/libio.a $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
@@ -261,6 +261,7 @@ help:
 # --- install --------------------------------------------------------------------------------------------------------
 MANDIR         ?= $(PREFIX)/share/man
 DATADIR        ?= $(PREFIX)/share/poold
+COMPLETIONDIR  ?= $(PREFIX)/share/bash-completion/completions
 PYTHON_VERSION  = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 MAN_PAGES      := $(wildcard docs/man/*.[1-8])
 PY_FILES       := $(patsubst client/python/%,%,$(wildcard client/python/poold/*.py client/python/poold/py.typed client/python/poold/*/*.py))
@@ -280,6 +281,7 @@ install: all
 	install -Dm644 $(O)/libpoold.a $(D)$(LIBDIR)/libpoold.a
 	install -Dm644 $(O)/libpoold.pc $(D)$(LIBDIR)/pkgconfig/libpoold.pc
 	install -Dm644 client/poold.h $(D)$(INCLUDEDIR)/poold.h
+	install -Dm644 client/poolctl.bash-completion $(D)$(COMPLETIONDIR)/poolctl
 	$(foreach f,$(PY_FILES),install -Dm644 client/python/$(f) $(D)$(PYTHONDIR)/$(f) &&) true
 	$(foreach f,$(EXAMPLE_FILES),install -Dm644 client/python/$(f) $(D)$(DATADIR)/$(f) &&) true
 	$(foreach f,$(MAN_PAGES),install -Dm644 $(f) $(call man_dir,$(f))$(notdir $(f)) &&) true
@@ -294,6 +296,7 @@ install: all
 uninstall:
 	rm -f $(D)$(SBINDIR)/poold $(D)$(BINDIR)/poolctl $(D)$(INCLUDEDIR)/poold.h $(D)$(LIBDIR)/pkgconfig/libpoold.pc
 	rm -f $(addprefix $(D)$(LIBDIR)/,$(SONAME) libpoold.so libpoold.a)
+	rm -f $(D)$(COMPLETIONDIR)/poolctl
 	rm -f $(D)$(UNITDIR)/poold.service $(D)$(UNITDIR)/poold.socket
 	rm -f $(D)$(SYSUSERSDIR)/poold.conf $(D)$(TMPFILESDIR)/poold.conf
 	rm -f $(foreach f,$(MAN_PAGES),$(call man_dir,$(f))$(notdir $(f)))
