@@ -175,13 +175,13 @@ check:
 	@$(MAKE) --no-print-directory check-run
 
 SEEDS       ?= 10000
-PYTHON_ENV   = PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=client/python POOLD_BUILD=$(O)
+PYTHON_ENV   = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python
 E2E_ENV      = $(PYTHON_ENV):tests/e2e
 UNIT_RUNS    = $(foreach u,$(sort $(UNIT)),check:$(u))
 LINT_RUNS    = $(foreach l,$(sort $(wildcard tests/lint/*.sh)),'exit:O=$(O) sh $(l)')
 SIM_RUNS     = 'lines:$(O)/sim/sim --seeds $(SEEDS)' 'exit:SIM=$(O)/sim/sim sh tests/sim/sabotage.sh'
 PYTHON_RUNS  = 'unittest:$(PYTHON_ENV) $(PYTHON) -m unittest discover -s tests/python'
-E2E_RUNS     = 'unittest:$(PYTHON_ENV):tests/e2e $(PYTHON) -m unittest discover -s tests/e2e'
+E2E_RUNS     = 'unittest:$(E2E_ENV) $(PYTHON) -m unittest discover -s tests/e2e'
 
 check-run: all tools $(UNIT) $(SIM)
 	@$(PYTHON) tests/run.py $(UNIT_RUNS) $(LINT_RUNS) $(SIM_RUNS) $(PYTHON_RUNS) $(E2E_RUNS)

@@ -81,7 +81,7 @@ const char *shrink_find(const struct shrink_property *property, unsigned seeds, 
 	const char *only = getenv("POOLD_SEED");
 
 	assert(len_max <= SHRINK_OPS_MAX);
-	for (unsigned i = 0; i < seeds; i++) {
+	for (unsigned i = 0; i < (only ? 1 : seeds); i++) {
 		uint64_t seed = only ? strtoull(only, NULL, 0) : i;
 		size_t len = generate(seed, len_max, ret_ops);
 
@@ -105,11 +105,13 @@ void shrink_check(const struct shrink_property *property, unsigned seeds, size_t
 		return;
 	fprintf(stderr, "%s: %s\nshrunk to %zu operations (POOLD_SEED=%" PRIu64 "):\n",
 		property->name, wrong, len, seed);
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < len && property->describe; i++) {
 		char text[160];
 
 		property->describe(ops[i], text, sizeof(text));
 		fprintf(stderr, "  %s\n", text);
 	}
+	if (property->explain)
+		property->explain(ops, len);
 	ck_abort_msg("%s: %s (POOLD_SEED=%" PRIu64 ")", property->name, wrong, seed);
 }

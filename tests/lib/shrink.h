@@ -18,8 +18,9 @@ struct shrink_property {
 	/* Runs the operations on fresh state; NULL, or in words what does not hold. */
 	const char *(*holds)(const uint64_t *ops, size_t len);
 
-	/* One operation in words, for the report. */
+	/* One operation in words, for the report; NULL where `explain` tells the whole sequence. */
 	void (*describe)(uint64_t op, char *text, size_t size);
+	void (*explain)(const uint64_t *ops, size_t len);
 };
 
 /*

@@ -134,7 +134,7 @@ static void draw_world(struct world *world, uint64_t seed)
 	world->seed = seed;
 	*prop = prop_seeded(seed);
 	world->mischief = prop_seeded(~seed);
-	world->now = ONE_OF(world, 0, 1, 1000000, 1000000000000);
+	world->now = ONE_OF(world, 1, 1000, 1000000, 1000000000000);
 	draw_rates(world);
 	world->settings = (struct engine_settings){
 		.requests_max = (uint32_t)prop_between(prop, 1, REQUESTS_MAX),

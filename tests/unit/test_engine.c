@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "tests/lib/havoc.h"
 #include "tests/lib/shrink.h"
 #include "tests/lib/transcript.h"
 #include "tests/lib/unit.h"
@@ -44,11 +45,31 @@ START_TEST(the_engine_stops)
 }
 END_TEST
 
+static const char *keeps_its_promises(const uint64_t *ops, size_t len)
+{
+	return havoc_run(ops, len, NULL);
+}
+
+static void explain(const uint64_t *ops, size_t len)
+{
+	havoc_run(ops, len, stderr);
+}
+
+START_TEST(any_events_in_any_order)
+{
+	static const struct shrink_property property = {"engine", keeps_its_promises, NULL,
+							explain};
+
+	shrink_check(&property, 20000, 200);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		workers_start,		requests_go_their_way, failed_attempts_are_tried_again,
-		requests_stand_in_line, workers_are_watched,   the_engine_stops,
+		workers_start,		 requests_go_their_way, failed_attempts_are_tried_again,
+		requests_stand_in_line,	 workers_are_watched,	the_engine_stops,
+		any_events_in_any_order,
 	};
 
 	return unit_main("engine", tests, ARRAY_SIZE(tests));

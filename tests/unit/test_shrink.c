@@ -34,7 +34,7 @@ static const char *aborts_at_eighth(const uint64_t *ops, size_t len)
 
 START_TEST(a_failing_sequence_shrinks_to_what_is_needed)
 {
-	static const struct shrink_property property = {"odd", no_odd_before_eighth, NULL};
+	static const struct shrink_property property = {"odd", no_odd_before_eighth, NULL, NULL};
 	uint64_t ops[SHRINK_OPS_MAX], seed;
 	size_t len;
 
@@ -47,7 +47,7 @@ END_TEST
 
 START_TEST(an_abort_shrinks_too)
 {
-	static const struct shrink_property property = {"abort", aborts_at_eighth, NULL};
+	static const struct shrink_property property = {"abort", aborts_at_eighth, NULL, NULL};
 	uint64_t ops[SHRINK_OPS_MAX], seed;
 	size_t len;
 
@@ -58,7 +58,7 @@ END_TEST
 
 START_TEST(what_holds_is_not_blamed)
 {
-	static const struct shrink_property property = {"always", holds_always, NULL};
+	static const struct shrink_property property = {"always", holds_always, NULL, NULL};
 	uint64_t ops[SHRINK_OPS_MAX], seed;
 	size_t len;
 

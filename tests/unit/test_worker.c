@@ -322,7 +322,8 @@ static const char *agrees_with_model(const uint64_t *ops, size_t len)
 
 START_TEST(random_sequences_agree_with_the_model)
 {
-	static const struct shrink_property property = {"worker", agrees_with_model, describe};
+	static const struct shrink_property property = {"worker", agrees_with_model, describe,
+							NULL};
 
 	shrink_check(&property, 1000, 300);
 }
