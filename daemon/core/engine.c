@@ -139,15 +139,14 @@ bool engine_next_effect(struct engine *engine, struct effect *ret)
 static void begin_stop(struct engine *engine)
 {
 	if (engine->stopping) {
-		engine->drain_until = engine->now;
+		if (!engine->stopped)
+			engine->drain_until = engine->now;
 		return;
 	}
 	engine->stopping = true;
 	engine->drain_until = usec_add(engine->now, engine->drain_timeout);
-	for (uint32_t i = 0; i < engine->pool_count; i++) {
+	for (uint32_t i = 0; i < engine->pool_count; i++)
 		engine->pools[i].stopping = true;
-		engine_stop_idle(engine, &engine->pools[i]);
-	}
 }
 
 /* The drain has lasted long enough: what is left is answered, and every worker ended. */
@@ -253,6 +252,13 @@ static void tell_healths(struct engine *engine, const struct engine_event *event
 		tell_health(engine, &engine->pools[pool]);
 }
 
+/* Whatever ended the last request of a pool, an answer or its client, ends the pool's workers. */
+static void stop_idle(struct engine *engine)
+{
+	for (uint32_t i = 0; i < engine->pool_count; i++)
+		engine_stop_idle(engine, &engine->pools[i]);
+}
+
 static void tell_stopped(struct engine *engine)
 {
 	if (!engine->stopping || engine->stopped || engine->open_requests > 0)
@@ -288,6 +294,8 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		take_worker_event(engine, event);
 		break;
 	}
+	if (engine->stopping)
+		stop_idle(engine);
 	tell_healths(engine, event);
 	tell_stopped(engine);
 }

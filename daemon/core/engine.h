@@ -40,7 +40,7 @@ enum event_type {
 
 struct engine_event {
 	enum event_type type;
-	usec_t now;	  /* never earlier than that of the event before */
+	usec_t now;	  /* above 0, and never earlier than that of the event before */
 	uint32_t request; /* SUBMIT, CANCEL */
 	uint32_t worker;  /* WORKER_*, SPAWN_FAILED */
 	uint32_t life;	  /* WORKER_*, SPAWN_FAILED: news of another life is passed over */

@@ -246,8 +246,6 @@ void engine_dispatch(struct engine *engine, struct pool *pool)
 	}
 	if (pool_wants_more(pool))
 		engine_start_one(engine, pool);
-	if (engine->stopping)
-		engine_stop_idle(engine, pool);
 }
 
 /* What the worker's own error says of it: an exception comes from the code, a refusal from there or
