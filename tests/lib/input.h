@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct input {
 	size_t len;
@@ -18,5 +20,16 @@ struct input {
 			__VA_ARGS__                                                                \
 		}                                                                                  \
 	}
+
+/* A copy in memory of exactly its size, so that a sanitizer sees a byte read beyond it.  To be
+ * freed. */
+static inline uint8_t *input_exact(const uint8_t *data, size_t len)
+{
+	uint8_t *copy = malloc(len);
+
+	if (len > 0 && copy)
+		memcpy(copy, data, len);
+	return copy;
+}
 
 #endif

@@ -19,6 +19,16 @@ struct outcome {
 	uint64_t taken;
 };
 
+static enum skip_result feed_piece(struct skip *skip, const uint8_t *data, size_t len,
+				   size_t *ret_taken)
+{
+	uint8_t *piece = input_exact(data, len);
+	enum skip_result result = skip_feed(skip, piece, len, ret_taken);
+
+	free(piece);
+	return result;
+}
+
 /*
  * Feeds pieces of random length, or of `piece` bytes each where that is not 0.  What is promised of
  * each step is gathered and asserted once: check writes to a pipe for every assertion.
@@ -40,7 +50,7 @@ static struct outcome feed(struct prop *prop, const uint8_t *data, size_t len, u
 
 		if (step > left)
 			step = left;
-		outcome.result = skip_feed(&skip, data + at, step, &taken);
+		outcome.result = feed_piece(&skip, data + at, step, &taken);
 		outcome.taken += taken;
 		kept = kept && taken <= step;
 		kept = kept && (outcome.result != SKIP_MORE || taken == step);
