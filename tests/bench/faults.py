@@ -14,7 +14,16 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
-from servers import TREE, BenchError, Caller, Daemon, Place, Shape, raise_descriptor_limit
+from servers import (
+    TREE,
+    BenchError,
+    Caller,
+    Daemon,
+    Place,
+    Shape,
+    Unavailable,
+    raise_descriptor_limit,
+)
 from speed import Pace
 from table import Row
 
@@ -263,7 +272,7 @@ def unaffected(place: Place, pace: Pace) -> list[Row]:
 def idle(place: Place, pace: Pace) -> list[Row]:
     """What connections cost that ask nothing."""
     if raise_descriptor_limit() < IDLE_CONNECTIONS + 100:
-        raise BenchError("this user may not open so many descriptors (ulimit -Hn)")
+        raise Unavailable("this user may not open so many descriptors (ulimit -Hn)")
     with Daemon(place, Shape(workers=1)) as daemon:
         before = daemon.memory("VmRSS")
         peers = [daemon.connect() for _ in range(IDLE_CONNECTIONS)]

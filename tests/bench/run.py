@@ -18,7 +18,7 @@ from typing import Callable
 
 import faults
 import speed
-from servers import TREE, BenchError, Place, Shape, raise_descriptor_limit
+from servers import TREE, BenchError, Place, Shape, Unavailable, raise_descriptor_limit
 from speed import Pace
 from table import Row, render
 
@@ -76,6 +76,8 @@ def run_line(name: str, line: Line, place: Place, pace: Pace) -> list[Row]:
     """The rows of a line; a row that says why when it could not be measured."""
     try:
         return line(place, pace)
+    except Unavailable as reason:
+        return [Row(name, f"not measured: {reason}"[:120])]
     except (BenchError, OSError, subprocess.SubprocessError) as error:
         return [Row(name, str(error)[:120], failed=True)]
 

@@ -45,6 +45,10 @@ class BenchError(Exception):
     """A measurement could not be made; the text says why."""
 
 
+class Unavailable(Exception):
+    """This machine or this user cannot measure that; the text says why."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """How a server is set up and how it is asked.

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import Callable
 
-from servers import BenchError, Daemon, Forwarder, Place, Server, Shape
+from servers import BenchError, Daemon, Forwarder, Place, Server, Shape, Unavailable
 from table import Row
+
+
+SYSTEM_CALL = "raw_syscalls:sys_enter"
 
 
 @dataclass(frozen=True)
@@ -126,27 +131,49 @@ def sixty_four(place: Place, pace: Pace) -> list[Row]:
     return rows
 
 
-def count_calls(server: Server, shape: Shape, seconds: float) -> float:
-    """System calls that the server makes per request, by the kernel's tracepoint."""
+def start_counting(pid: int, out: Path) -> subprocess.Popen:
+    """Counts the system calls of a process into `out` from now on, until it gets SIGINT."""
     perf = shutil.which("perf")
     if not perf:
-        raise BenchError("system calls are counted by perf, which is not installed")
-    out = server.place.scratch / "perf.txt"
-    event = "raw_syscalls:sys_enter"
+        raise Unavailable("system calls are counted by perf, which is not installed")
+    command_read, command_write = os.pipe()
+    answer_read, answer_write = os.pipe()
+    command = [perf, "stat", "-x,", "-o", str(out), "-e", SYSTEM_CALL, "-p", str(pid)]
+    command += ["--delay", "-1", "--control", f"fd:{command_read},{answer_write}"]
     counter = subprocess.Popen(
-        [perf, "stat", "-x,", "-o", str(out), "-e", event, "-p", str(server.process.pid)],
+        command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        pass_fds=(command_read, answer_write),
     )
+    os.close(command_read)
+    os.close(answer_write)
+    with open(command_write, "w", encoding="ascii") as to, open(answer_read, "rb") as answer:
+        try:
+            to.write("enable\n")
+            to.flush()
+            enabled = answer.read(1) != b""  # else it has ended
+        except BrokenPipeError:
+            enabled = False
+    if not enabled:
+        _, errors = counter.communicate(timeout=10)
+        raise Unavailable(f"perf may not count system calls here: {errors.strip()}")
+    return counter
+
+
+def count_calls(server: Server, shape: Shape, seconds: float) -> float:
+    """System calls that the server makes per request, by the kernel's tracepoint."""
+    out = server.place.scratch / "perf.txt"
+    counter = start_counting(server.process.pid, out)
     try:
         figures = server.load(shape, seconds)
     finally:
         counter.send_signal(signal.SIGINT)
-        _, errors = counter.communicate(timeout=10)
-    counts = [line.split(",")[0] for line in out.read_text().splitlines() if event in line]
+        counter.communicate(timeout=10)
+    counts = [line.split(",")[0] for line in out.read_text().splitlines() if SYSTEM_CALL in line]
     if not counts or not counts[0].isdigit():
-        raise BenchError(f"perf may not count system calls here: {errors.strip()}")
+        raise BenchError("perf counted no system calls")
     return int(counts[0]) / figures["succeeded"]
 
 
