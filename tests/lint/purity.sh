@@ -1,0 +1,78 @@
+#!/bin/sh
+# The core is pure, and each directory sees only what it may.
+#
+# The core calls no system and reads no clock: all that its archive needs from outside is on a short list (what sanitizers and coverage
+# add apart), so a declaration by hand helps no more than an include.  O is the build's folder.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+O=${O:-build/none}
+wrong=0
+
+complain() {
+	echo "purity.sh: $*" >&2
+	wrong=1
+}
+
+# --- what the archive needs ---
+allowed='memcpy|memmove|memset|memcmp|strlen|strcmp|strncmp|__assert_fail|__stack_chk_fail|__[a-z]+_chk'
+instruments='__asan_.*|__ubsan_.*|__sanitizer_.*|__sancov_.*|__gcov_.*|_GLOBAL_OFFSET_TABLE_'
+core_symbols() {
+	nm -g --defined-only "$O/libcore.a" | awk 'NF == 3 { print $3 }'
+	nm -g --defined-only "$O/libproto.a" | awk '/:$/ { taken = $0 ~ /^errcode\.o:/ } NF == 3 && taken { print $3 }'
+}
+
+if [ ! -f "$O/libcore.a" ] || [ ! -f "$O/libproto.a" ]; then
+	complain "there is no $O/libcore.a with its libproto.a: build them first"
+else
+	known=$(mktemp)
+	core_symbols | sort -u >"$known"
+	strange=$(nm -u "$O/libcore.a" | awk '$1 == "U" || $1 == "w" { print $2 }' | sort -u |
+		grep -vxE "$allowed|$instruments" | grep -vxFf "$known" | paste -sd ' ')
+	rm -f "$known"
+	[ -z "$strange" ] || complain "the core needs from outside: $strange"
+fi
+
+# --- what each directory includes ---
+includes() { # PATTERN_OF_WHAT_IS_ALLOWED FILE...
+	may=$1
+	shift
+	for file in "$@"; do
+		[ -f "$file" ] || continue
+		seen=$(sed -n 's/^# *include *\([<"][^>"]*[>"]\).*/\1/p' "$file" | grep -vxE "$may" | paste -sd ' ')
+		[ -z "$seen" ] || complain "$file may not include $seen"
+	done
+}
+
+pure='<(assert|errno|limits|signal|stdbool|stddef|stdint|string)\.h>'
+includes "$pure|\"(daemon/core|protocol)/.*\"" daemon/core/*.[ch]
+includes "<.*>|\"protocol/.*\"" protocol/*.[ch] protocol/*.def
+includes "<.*>|\"(client|protocol)/.*\"|\"poold\.h\"" client/*.[ch]
+includes "<.*>|\"(daemon|protocol)/.*\"" daemon/*.c daemon/io/*.[ch]
+
+# --- the ranks of the core's headers: each includes only lower ones ---
+rank() {
+	case $1 in
+	heap | hist | list) echo 0 ;;
+	request | stats) echo 1 ;;
+	queue | recovery | worker) echo 2 ;;
+	pool) echo 3 ;;
+	engine) echo 4 ;;
+	engine_internal) echo 5 ;;
+	*) echo none ;;
+	esac
+}
+
+for header in daemon/core/*.h; do
+	name=$(basename "$header" .h)
+	mine=$(rank "$name")
+	if [ "$mine" = none ]; then
+		complain "$header has no rank: give it one in tests/lint/purity.sh"
+		continue
+	fi
+	others=$(sed -n 's/^#include "daemon\/core\/\(.*\)\.h"/\1/p' "$header")
+	for other in $others; do
+		[ "$(rank "$other")" -lt "$mine" ] ||
+			complain "$header may not include $other.h, which is not of a lower rank"
+	done
+done
+exit $wrong
