@@ -36,17 +36,14 @@ fi
 includes() { # PATTERN_OF_WHAT_IS_ALLOWED FILE...
 	may=$1
 	shift
-	for file in "$@"; do
-		[ -f "$file" ] || continue
-		seen=$(sed -n 's/^# *include *\([<"][^>"]*[>"]\).*/\1/p' "$file" | grep -vxE "$may" | paste -sd ' ')
-		[ -z "$seen" ] || complain "$file may not include $seen"
-	done
+	seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may not include " $2 }' "$@")
+	[ -z "$seen" ] || complain "$seen"
 }
 
-pure='<(assert|errno|limits|signal|stdbool|stddef|stdint|string)\.h>'
+pure='<(assert|errno|limits|signal|stdbool|stddef|stdint|string)[.]h>'
 includes "$pure|\"(daemon/core|protocol)/.*\"" daemon/core/*.[ch]
 includes "<.*>|\"protocol/.*\"" protocol/*.[ch] protocol/*.def
-includes "<.*>|\"(client|protocol)/.*\"|\"poold\.h\"" client/*.[ch]
+includes "<.*>|\"(client|protocol)/.*\"|\"poold[.]h\"" client/*.[ch]
 includes "<.*>|\"(daemon|protocol)/.*\"" daemon/*.c daemon/io/*.[ch]
 
 # --- the ranks of the core's headers: each includes only lower ones ---

@@ -13,15 +13,16 @@ fail() {
 
 mkdir -p "$copy/tests/lint" "$copy/daemon" "$copy/build"
 cp -r protocol client "$copy/"
-cp -r daemon/core daemon/io "$copy/daemon/"
+cp -r daemon/core daemon/io daemon/main.c "$copy/daemon/"
 cp tests/lint/purity.sh "$copy/tests/lint/"
 cp "$O/libcore.a" "$O/libproto.a" "$copy/build/" || fail "build first"
 cd "$copy" || exit 1
 
 # The file as it is now takes its place in the archive.
 build() {
-	${CC:-cc} -std=c17 -I. -D_GNU_SOURCE -c "$1" -o "$(basename "$1" .c).o" &&
-		ar r build/libcore.a "$(basename "$1" .c).o" || fail "$1 does not compile"
+	object=$(basename "$1" .c).o
+	${CC:-cc} -std=c17 -I. -D_GNU_SOURCE -c "$1" -o "$object" || fail "$1 does not compile"
+	ar r build/libcore.a "$object"
 }
 
 is_found() { # WHAT FILE LINE SAYING: the line is put at the file's end
