@@ -212,7 +212,8 @@ static int on_message(struct worker_session *session, uint64_t position, size_t 
 	}
 }
 
-/* The bytes of the first waiting request, and of all after it, are still needed. */
+/* The bytes of the first waiting request, and of all after it, are still needed.  Those of the one
+ * that runs are held. */
 static void release_read(struct worker_session *session)
 {
 	if (session->first < session->waiting_count) {
@@ -236,8 +237,7 @@ int worker_session_took(struct worker_session *session, size_t len)
 		if (r < 0)
 			return r;
 	}
-	if (!session->is_running)
-		release_read(session);
+	release_read(session);
 	return r;
 }
 
@@ -476,7 +476,6 @@ int worker_session_answer(struct worker_session *session)
 		run(session, &envelope);
 	if (session->has_failed)
 		put_error(session, mark, waiting.id);
-	session->output.base = 0;
 	release_read(session);
 	return buf_error(out);
 }

@@ -286,6 +286,11 @@ START_TEST(the_map_of_an_error_can_be_read)
 	ck_assert_int_eq(poold_map_find(detail, "type", &reader), 0);
 	ck_assert_int_eq(poold_read_str(&reader, &type), 0);
 	ck_assert_uint_eq(type.len, 10);
+	/* The bytes of the integer 65 are those of the text "A" without its head. */
+	ck_assert_int_eq(
+		poold_map_find((struct poold_bytes){"\x82\x41\x01\xa1\x41\x02", 6}, "A", &reader),
+		0);
+	ck_assert_uint_eq(*reader.at, 2);
 	ck_assert_int_eq(poold_map_find(reply.error.map, "nothing", &reader), -ENOENT);
 	ck_assert_int_eq(poold_map_find(type, "type", &reader), -EPROTO);
 	ck_assert_int_eq(poold_map_find(no_args, "type", &reader), -EPROTO);

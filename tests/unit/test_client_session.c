@@ -640,6 +640,12 @@ START_TEST(the_daemon_names_its_limit)
 	ck_assert_int_eq(try_start(&world, "m", "['0123456789012345678901234567890123456789']",
 				   USEC_INFINITY, &id),
 			 -EMSGSIZE);
+	/* The next daemon may have another. */
+	lose(&world);
+	begin(&world);
+	ck_assert_int_eq(try_start(&world, "m", "['0123456789012345678901234567890123456789']",
+				   USEC_INFINITY, &id),
+			 0);
 	world_done(&world);
 }
 END_TEST

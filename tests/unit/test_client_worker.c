@@ -596,18 +596,28 @@ static int is_cancelled(struct poold_attempt *attempt, struct poold_writer *resu
 	return 0;
 }
 
+static int asks(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
+{
+	(void)userdata;
+	poold_write_bool(result, poold_attempt_cancelled(attempt));
+	return 0;
+}
+
 START_TEST(a_handler_can_ask_whether_it_is_cancelled)
 {
 	struct world world;
 
 	world_init(&world, (struct poold_worker_options){.silent = true});
 	ck_assert_int_eq(poold_worker_add(world.worker, "is_cancelled", is_cancelled, NULL), 0);
-	daemon_says(&world, "[0, 1, 'is_cancelled', [[], {}]]" STOP("2") STOP("4"));
+	ck_assert_int_eq(poold_worker_add(world.worker, "asks", asks, NULL), 0);
+	daemon_says(&world, "[0, 1, 'is_cancelled', [[], {}]]" STOP(
+				    "2") "[0, 5, 'asks', [[], {}]]" STOP("4"));
 	ck_assert_int_eq(poold_worker_run(world.worker), -ENOTRECOVERABLE);
 	ck_assert_str_eq(worker_said(&world, SILENT),
 			 "[1, 1, nil, [false, true]]\n"
 			 "[1, 2, {'code': 'cancelled', 'type': 'Cancelled', 'message': 'cancelled "
-			 "before it began'}, nil]\n" STOPPED("4"));
+			 "before it began'}, nil]\n"
+			 "[1, 5, nil, false]\n" STOPPED("4"));
 	world_done(&world);
 }
 END_TEST
