@@ -1,0 +1,384 @@
+#include "daemon/core/pool.h"
+
+#include <string.h>
+
+#include "tests/lib/unit.h"
+
+#define WORKERS	 4
+#define PREFETCH 2
+
+struct fixture {
+	struct pool pool;
+	struct worker workers[WORKERS];
+	struct attempt attempts[WORKERS][WORKER_ATTEMPTS_MAX];
+	struct request requests[8];
+};
+
+static const struct pool_settings settings = {
+	.workers_min = 2,
+	.workers_max = WORKERS,
+	.queue_max = 8,
+	.queue_bytes_max = 1000,
+	.prefetch = PREFETCH,
+	.restart_delay = 100,
+	.restart_delay_max = 1000,
+};
+
+static void set_up(struct fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	for (unsigned i = 0; i < WORKERS; i++)
+		worker_init(&f->workers[i], i, 0, f->attempts[i]);
+	pool_init(&f->pool, 0, &settings, f->workers);
+}
+
+static void make_ready(struct fixture *f, unsigned i, unsigned concurrency)
+{
+	worker_reset_life(&f->workers[i], 1);
+	f->workers[i].concurrency = concurrency;
+	pool_move_worker(&f->pool, &f->workers[i], WORKER_INITIALIZING, 1);
+	pool_move_worker(&f->pool, &f->workers[i], WORKER_READY, 2);
+}
+
+static void give(struct fixture *f, unsigned i, unsigned count)
+{
+	while (count-- > 0)
+		worker_add_attempt(&f->workers[i], &f->requests[count], 3);
+	pool_place_worker(&f->pool, &f->workers[i], 3);
+}
+
+struct move {
+	struct fixture f;
+	enum worker_state to;
+};
+
+static void make_move(void *argument)
+{
+	struct move *move = argument;
+
+	pool_move_worker(&move->f.pool, &move->f.workers[0], move->to, 9);
+}
+
+/* Puts the worker into the state as if it had come there, whatever the table says. */
+static void place(struct fixture *f, enum worker_state state)
+{
+	list_remove(&f->pool.states[WORKER_TERMINATED], &f->workers[0].in_state);
+	f->workers[0].state = state;
+	list_push_front(&f->pool.states[state], &f->workers[0].in_state);
+}
+
+START_TEST(every_pair_of_states_moves_or_asserts)
+{
+	for (unsigned from = 0; from < WORKER_STATE_COUNT_; from++)
+		for (unsigned to = 0; to < WORKER_STATE_COUNT_; to++) {
+			bool may = worker_may_move((enum worker_state)from, (enum worker_state)to);
+			struct move move = {.to = (enum worker_state)to};
+
+			set_up(&move.f);
+			place(&move.f, (enum worker_state)from);
+			ck_assert_int_eq(unit_aborts(make_move, &move, true), !may);
+			if (!may)
+				continue;
+			ck_assert_int_eq(move.f.workers[0].state, to);
+			ck_assert_uint_eq(move.f.workers[0].since, 9);
+			ck_assert_ptr_eq(list_first(&move.f.pool.states[to]),
+					 &move.f.workers[0].in_state);
+			ck_assert_uint_eq(move.f.pool.states[from].len,
+					  from == WORKER_TERMINATED ? WORKERS - 1 : 0);
+		}
+}
+END_TEST
+
+START_TEST(a_new_pool_has_empty_slots)
+{
+	struct fixture f;
+
+	set_up(&f);
+	ck_assert_uint_eq(f.pool.states[WORKER_TERMINATED].len, WORKERS);
+	ck_assert_uint_eq(pool_live(&f.pool), 0);
+	ck_assert_int_eq(f.pool.health, POOL_DOWN);
+	ck_assert_ptr_null(pool_pick(&f.pool, &f.requests[0]));
+}
+END_TEST
+
+START_TEST(the_last_used_free_worker_is_picked)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	make_ready(&f, 1, 1);
+	ck_assert_ptr_eq(pool_pick(&f.pool, &f.requests[0]), &f.workers[1]);
+	give(&f, 1, 1);
+	ck_assert_int_eq(f.workers[1].state, WORKER_BUSY);
+	ck_assert_ptr_eq(pool_pick(&f.pool, &f.requests[0]), &f.workers[0]);
+}
+END_TEST
+
+START_TEST(free_workers_come_before_busy_ones_with_room)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 2);
+	give(&f, 0, 1);
+	ck_assert_ptr_eq(pool_pick(&f.pool, &f.requests[0]), &f.workers[0]);
+	make_ready(&f, 1, 1);
+	ck_assert_ptr_eq(pool_pick(&f.pool, &f.requests[0]), &f.workers[1]);
+}
+END_TEST
+
+START_TEST(who_may_wait_behind_a_busy_worker)
+{
+	static const struct {
+		bool idempotent;
+		usec_t typical_run;
+		bool may;
+	} cases[] = {{true, 0, false},	  {true, 1, true},   {true, 2000, true},
+		     {true, 2001, false}, {false, 1, false}, {false, 0, false}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct request request = {.idempotent = cases[i].idempotent};
+		struct fixture f;
+
+		set_up(&f);
+		make_ready(&f, 0, 1);
+		give(&f, 0, 1);
+		f.pool.typical_run = cases[i].typical_run;
+		ck_assert_ptr_eq(pool_pick(&f.pool, &request), cases[i].may ? &f.workers[0] : NULL);
+	}
+}
+END_TEST
+
+START_TEST(room_ends_with_prefetch)
+{
+	static const struct {
+		unsigned concurrency, attempts;
+		bool slow, open, behind;
+	} cases[] = {
+		{1, 1, false, false, true},    {1, 2, false, false, true},
+		{1, 3, false, false, false},   {2, 1, false, true, false},
+		{2, 2, false, false, true},    {2, 4, false, false, false},
+		{1, 1, true, false, false},    {2, 1, true, true, false},
+		{2, 2, true, false, false},    {64, 63, false, true, false},
+		{64, 64, false, false, false},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct request request = {.state = REQUEST_SENT};
+		struct fixture f;
+
+		set_up(&f);
+		make_ready(&f, 0, cases[i].concurrency);
+		for (unsigned k = 0; k < cases[i].attempts; k++)
+			worker_add_attempt(&f.workers[0], &request, 3);
+		f.workers[0].slow = cases[i].slow;
+		pool_place_worker(&f.pool, &f.workers[0], 3);
+		ck_assert_uint_eq(f.pool.open.len, cases[i].open);
+		ck_assert_uint_eq(f.pool.behind.len, cases[i].behind);
+	}
+}
+END_TEST
+
+START_TEST(a_worker_without_attempts_is_free_again)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 2);
+	give(&f, 0, 1);
+	ck_assert_uint_eq(f.pool.open.len, 1);
+	worker_drop_attempt(
+		&f.workers[0],
+		list_entry(list_first(&f.workers[0].attempts), struct attempt, in_worker), 5);
+	pool_place_worker(&f.pool, &f.workers[0], 5);
+	ck_assert_int_eq(f.workers[0].state, WORKER_READY);
+	ck_assert_uint_eq(f.pool.open.len, 0);
+	give(&f, 0, 1);
+	pool_move_worker(&f.pool, &f.workers[0], WORKER_TERMINATING, 6);
+	ck_assert_uint_eq(f.pool.open.len, 0);
+	ck_assert_uint_eq(pool_live(&f.pool), 0);
+}
+END_TEST
+
+START_TEST(the_typical_run_follows_slowly)
+{
+	struct fixture f;
+
+	set_up(&f);
+	pool_learn_run(&f.pool, 800);
+	ck_assert_uint_eq(f.pool.typical_run, 800);
+	pool_learn_run(&f.pool, 1600);
+	ck_assert_uint_eq(f.pool.typical_run, 900);
+	for (unsigned i = 0; i < 100; i++)
+		pool_learn_run(&f.pool, 0);
+	ck_assert_uint_ge(f.pool.typical_run, 1);
+	ck_assert_uint_lt(f.pool.typical_run, 20);
+}
+END_TEST
+
+START_TEST(slow_is_eight_times_the_typical_run)
+{
+	static const struct {
+		usec_t typical_run, slow;
+	} cases[] = {{0, 10000}, {1000, 10000}, {1250, 10000}, {2000, 16000}, {1000000, 8000000}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fixture f;
+
+		set_up(&f);
+		f.pool.typical_run = cases[i].typical_run;
+		ck_assert_uint_eq(pool_slow_after(&f.pool), cases[i].slow);
+	}
+}
+END_TEST
+
+START_TEST(starts_that_lead_to_nothing_come_later_and_later)
+{
+	static const struct {
+		unsigned fruitless, failed_starts;
+		usec_t delay;
+	} cases[] = {{0, 0, 0},
+		     {1, 1, 0},
+		     {2, 2, 0},
+		     {3, 3, 100},
+		     {4, 4, 200},
+		     {5, 0, 400},
+		     {6, 0, 800},
+		     {7, 0, 1000},
+		     {99, 0, 1000},
+		     {0, 5, 1000},
+		     {0, 4, 0},
+		     {3, 0, 100},
+		     {UINT32_MAX, 0, 1000}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fixture f;
+
+		set_up(&f);
+		f.pool.fruitless = cases[i].fruitless;
+		f.pool.failed_starts = cases[i].failed_starts;
+		ck_assert_uint_eq(pool_restart_delay(&f.pool), cases[i].delay);
+	}
+}
+END_TEST
+
+START_TEST(when_to_come_again)
+{
+	struct fixture f;
+
+	set_up(&f);
+	ck_assert_uint_eq(pool_retry_after(&f.pool), 100 * USEC_PER_MSEC);
+	make_ready(&f, 0, 1);
+	make_ready(&f, 1, 1);
+	ck_assert_uint_eq(pool_retry_after(&f.pool), 100 * USEC_PER_MSEC);
+	f.pool.typical_run = USEC_PER_SEC;
+	for (unsigned i = 0; i < 4; i++)
+		queue_push(&f.pool.queue, &f.requests[i]);
+	ck_assert_uint_eq(pool_retry_after(&f.pool), 2 * USEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(when_another_worker_would_help)
+{
+	static const struct {
+		const char *why;
+		unsigned ready, starting, pending, queued, failed_starts;
+		usec_t typical_run;
+		bool stopping, wants;
+	} cases[] = {
+		{"nothing is queued", 1, 0, 0, 0, 0, 0, false, false},
+		{"nobody is there", 0, 0, 0, 1, 0, 1, false, true},
+		{"nobody is there, one comes for each", 0, 1, 0, 1, 0, 1, false, false},
+		{"nobody is there, a start is pending", 0, 0, 1, 1, 0, 1, false, false},
+		{"the run time is not known", 1, 0, 0, 1, 0, 0, false, true},
+		{"49 ms to wait", 1, 0, 0, 7, 0, 7000, false, false},
+		{"56 ms to wait", 1, 0, 0, 8, 0, 7000, false, true},
+		{"28 ms to wait", 2, 0, 0, 8, 0, 7000, false, false},
+		{"there is no slot", WORKERS, 0, 0, 8, 0, 0, false, false},
+		{"starts fail", 0, 0, 0, 8, 5, 0, false, false},
+		{"stopping, one is there", 1, 0, 0, 8, 0, 0, true, false},
+		{"stopping, nobody is there", 0, 0, 0, 1, 0, 0, true, true},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fixture f;
+		unsigned k;
+
+		set_up(&f);
+		for (k = 0; k < cases[i].ready; k++)
+			make_ready(&f, k, 1);
+		for (; k < cases[i].ready + cases[i].starting; k++)
+			pool_move_worker(&f.pool, &f.workers[k], WORKER_INITIALIZING, 1);
+		for (k = 0; k < cases[i].queued; k++)
+			queue_push(&f.pool.queue, &f.requests[k]);
+		f.pool.starts_pending = cases[i].pending;
+		f.pool.failed_starts = cases[i].failed_starts;
+		f.pool.typical_run = cases[i].typical_run;
+		f.pool.stopping = cases[i].stopping;
+		ck_assert_msg(pool_wants_more(&f.pool) == cases[i].wants, "%s", cases[i].why);
+	}
+}
+END_TEST
+
+START_TEST(health_is_what_troubles_say)
+{
+	struct fixture f;
+
+	set_up(&f);
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_NO_WORKER | TROUBLE_BELOW_MINIMUM);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DOWN);
+	make_ready(&f, 0, 1);
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_BELOW_MINIMUM);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DEGRADED);
+	make_ready(&f, 1, 1);
+	give(&f, 1, 1);
+	ck_assert_uint_eq(pool_troubles(&f.pool), 0);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_OK);
+	make_ready(&f, 2, 1);
+	pool_move_worker(&f.pool, &f.workers[2], WORKER_DEGRADED, 4);
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_UNHEALTHY);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DEGRADED);
+	pool_move_worker(&f.pool, &f.workers[2], WORKER_READY, 5);
+	f.pool.failed_starts = POOL_FAILED_STARTS;
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_START_FAILED);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DEGRADED);
+	f.pool.failed_starts = 0;
+	for (unsigned i = 0; i < settings.queue_max; i++)
+		queue_push(&f.pool.queue, &f.requests[i]);
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_QUEUE_FULL);
+	f.pool.stopping = true;
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_QUEUE_FULL | TROUBLE_STOPPING);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DOWN);
+}
+END_TEST
+
+START_TEST(every_health_has_a_name)
+{
+	ck_assert_str_eq(pool_health_name(POOL_OK), "ok");
+	ck_assert_str_eq(pool_health_name(POOL_DEGRADED), "degraded");
+	ck_assert_str_eq(pool_health_name(POOL_DOWN), "down");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		every_pair_of_states_moves_or_asserts,
+		a_new_pool_has_empty_slots,
+		the_last_used_free_worker_is_picked,
+		free_workers_come_before_busy_ones_with_room,
+		who_may_wait_behind_a_busy_worker,
+		room_ends_with_prefetch,
+		a_worker_without_attempts_is_free_again,
+		the_typical_run_follows_slowly,
+		slow_is_eight_times_the_typical_run,
+		starts_that_lead_to_nothing_come_later_and_later,
+		when_to_come_again,
+		when_another_worker_would_help,
+		health_is_what_troubles_say,
+		every_health_has_a_name,
+	};
+
+	return unit_main("pool", tests, ARRAY_SIZE(tests));
+}
