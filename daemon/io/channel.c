@@ -309,7 +309,7 @@ static void put_extras(struct channel *channel, const struct call *call,
 	}
 	if (call->trace.len > 0) {
 		pack_str(buf, "trace");
-		pack_str_len(buf, (const char *)call->trace.data, call->trace.len);
+		pack_text(buf, call->trace);
 	}
 	if (buf_error(buf) == 0)
 		link_put(channel->link, buf->data, buf->len);

@@ -331,7 +331,7 @@ static void pack_running(const struct driver *driver, struct buf *out, const str
 		pack_map(out, 3);
 		pack_named_uint(out, "request", call->number);
 		pack_str(out, "method");
-		pack_str_len(out, (const char *)call->method.data, call->method.len);
+		pack_text(out, call->method);
 		pack_named_ms(out, "run_ms", usec_sub(now, attempt->sent));
 	}
 }
