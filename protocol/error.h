@@ -2,7 +2,9 @@
  * The error object: what a failed request answers, in both of its shapes, and the smaller one a
  * worker answers.
  *
- * Fields a caller leaves NULL, 0 or USEC_INFINITY (as noted) are left out of the map.
+ * Fields a caller leaves NULL, 0 or USEC_INFINITY (as noted) are left out of the map.  Texts may
+ * hold any bytes, whoever they came from: they are packed by pack_text (buf.h), so that a strict
+ * decoder takes the error whatever a peer wrote into it.
  */
 #ifndef POOLD_PROTOCOL_ERROR_H
 #define POOLD_PROTOCOL_ERROR_H
@@ -74,7 +76,7 @@ struct worker_error {
 void worker_error_read(struct bytes value, struct worker_error *ret);
 
 /* {type, message, traceback} for `detail`, each text cut to at most `text_max` bytes at a UTF-8
- * boundary. */
+ * boundary and made valid UTF-8; empty ones are left out. */
 void worker_error_pack_detail(struct buf *buf, const struct worker_error *error, size_t text_max);
 
 #endif
