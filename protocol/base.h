@@ -39,4 +39,22 @@ static inline usec_t usec_sub(usec_t a, usec_t b)
 	return a > b ? a - b : 0;
 }
 
+/* span * factor, or USEC_INFINITY where that does not fit. */
+static inline usec_t usec_mul(usec_t span, uint64_t factor)
+{
+	return factor > 0 && span > USEC_INFINITY / factor ? USEC_INFINITY : span * factor;
+}
+
+/* The earlier of two points in time, or the shorter of two spans. */
+static inline usec_t usec_min(usec_t a, usec_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The later, or the longer. */
+static inline usec_t usec_max(usec_t a, usec_t b)
+{
+	return a > b ? a : b;
+}
+
 #endif

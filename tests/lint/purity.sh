@@ -49,8 +49,8 @@ includes "<.*>|\"(daemon|protocol)/.*\"" daemon/*.c daemon/io/*.[ch]
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {
 	case $1 in
-	heap | hist | list) echo 0 ;;
-	request | stats) echo 1 ;;
+	heap | hist | list | prng) echo 0 ;;
+	backoff | breaker | budget | request | stats) echo 1 ;;
 	queue | recovery | worker) echo 2 ;;
 	pool) echo 3 ;;
 	engine) echo 4 ;;

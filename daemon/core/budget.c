@@ -1,0 +1,66 @@
+#include "daemon/core/budget.h"
+
+#define MILLI_TOKEN ((uint64_t)1000000) /* in the unit of the balance */
+
+const struct budget_settings budget_defaults = {
+	.max = 20 * BUDGET_RETRY,
+	.per_success = BUDGET_RETRY / 5,
+	.per_second = BUDGET_RETRY,
+	.refill_below = 10 * BUDGET_RETRY,
+};
+
+static uint64_t max_balance(const struct budget *budget)
+{
+	return budget->settings.max * MILLI_TOKEN;
+}
+
+void budget_init(struct budget *budget, const struct budget_settings *settings, usec_t now)
+{
+	*budget = (struct budget){.settings = *settings, .refilled = now};
+	budget->balance = max_balance(budget);
+}
+
+/*
+ * Gives what time has earned since the last call.  A clock that leaps ahead fills it up to the same
+ * limit as waiting would; one that leaps back earns nothing for the leap, and counts on from there.
+ */
+static void refill(struct budget *budget, usec_t now)
+{
+	uint64_t limit = budget->settings.refill_below * MILLI_TOKEN;
+	uint64_t rate = budget->settings.per_second;
+	usec_t elapsed = usec_sub(now, budget->refilled);
+	uint64_t missing;
+
+	budget->refilled = now;
+	if (limit > max_balance(budget))
+		limit = max_balance(budget);
+	if (rate == 0 || budget->balance >= limit)
+		return;
+	missing = limit - budget->balance;
+	budget->balance += elapsed > missing / rate ? missing : elapsed * rate;
+}
+
+bool budget_take(struct budget *budget, usec_t now)
+{
+	refill(budget, now);
+	if (budget->balance < BUDGET_RETRY * MILLI_TOKEN)
+		return false;
+	budget->balance -= BUDGET_RETRY * MILLI_TOKEN;
+	return true;
+}
+
+void budget_success(struct budget *budget, usec_t now)
+{
+	refill(budget, now);
+	budget->balance += budget->settings.per_success * MILLI_TOKEN;
+	if (budget->balance > max_balance(budget))
+		budget->balance = max_balance(budget);
+}
+
+uint32_t budget_remaining(const struct budget *budget, usec_t now)
+{
+	struct budget then = *budget;
+
+	refill(&then, now);
+	return (uint32_t)(then.balance / MILLI_TOKEN);
+}

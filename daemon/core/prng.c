@@ -1,0 +1,31 @@
+#include "daemon/core/prng.h"
+
+void prng_init(struct prng *prng, uint64_t seed)
+{
+	prng->state = seed;
+}
+
+uint64_t prng_next(struct prng *prng)
+{
+	uint64_t z = prng->state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+uint64_t prng_between(struct prng *prng, uint64_t low, uint64_t high)
+{
+	uint64_t count = high - low + 1; /* 0: all of 2^64 */
+	uint64_t leftover, bits;
+
+	assert(low <= high);
+	if (count == 0)
+		return prng_next(prng);
+	/* 2^64 modulo count: so many of the lowest values would make some results likelier. */
+	leftover = (0 - count) % count;
+	do
+		bits = prng_next(prng);
+	while (bits < leftover);
+	return low + bits % count;
+}
