@@ -153,7 +153,6 @@ static void begin_stop(struct engine *engine)
 static void hurry(struct engine *engine)
 {
 	engine->drain_until = USEC_INFINITY;
-	engine->hurrying = true;
 	engine_fail_all(engine);
 	for (uint32_t i = 0; i < engine->worker_count; i++)
 		engine_terminate(engine, &engine->workers[i], CAUSE_STOPPING);

@@ -16,7 +16,6 @@ struct engine {
 	struct heap request_timers;
 	struct heap worker_timers;
 	bool stopping;
-	bool hurrying; /* the drain is over: nothing is waited for */
 	bool stopped;
 	usec_t drain_timeout;
 	usec_t drain_until; /* USEC_INFINITY while not draining */

@@ -92,6 +92,9 @@ static void begin_the_head(struct worker *worker, usec_t now)
 	unsigned left = reach(worker);
 	struct list_node *node;
 
+	/* There all count as begun from the moment they are sent. */
+	if (worker->batches)
+		return;
 	list_for_each (node, &worker->attempts) {
 		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
 

@@ -64,6 +64,7 @@ void chunk_unref(struct chunk *chunk)
 		return;
 	store = chunk->store;
 	store->bytes -= chunk->capacity;
+	store->large_freed |= chunk->capacity > CHUNK_SIZE;
 	if (chunk->capacity != CHUNK_SIZE || store->spare_count >= SPARE_MAX) {
 		free(chunk);
 		return;

@@ -28,6 +28,7 @@ struct segment {
 	size_t len;
 };
 
+static void stop_waiting(struct link *link);
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_writable(evutil_socket_t fd, short what, void *argument);
 
@@ -44,7 +45,7 @@ int link_open(struct link *link, struct loop *loop, int fd, uint64_t message_max
 	};
 	skip_init(&link->skip, message_max);
 	event_assign(&link->read_event, loop->base, fd, EV_READ | EV_PERSIST, on_readable, link);
-	event_assign(&link->write_event, loop->base, fd, EV_WRITE, on_writable, link);
+	event_assign(&link->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
 	return event_add(&link->read_event, NULL) < 0 ? -ENOMEM : 0;
 }
 
@@ -94,7 +95,7 @@ void link_fail(struct link *link, enum link_end why)
 		return;
 	link->failed = true;
 	link->fail_why = why;
-	event_del(&link->write_event);
+	stop_waiting(link);
 	mark_dirty(link);
 }
 
@@ -195,10 +196,13 @@ static void take_written(struct link *link, size_t len)
 	}
 }
 
+/* Returns 0 when all that it offered was taken, -EAGAIN when the peer's buffer is full now, or
+ * -errno. */
 static int write_some(struct link *link)
 {
 	struct iovec pieces[WRITE_PIECES];
 	int count = 0;
+	size_t offered = 0;
 	ssize_t written;
 
 	for (struct segment *segment = link->out_first; segment && count < WRITE_PIECES;
@@ -211,13 +215,14 @@ static int write_some(struct link *link)
 
 		pieces[count].iov_base = data.to;
 		pieces[count++].iov_len = segment->len;
+		offered += segment->len;
 	}
 	written = count == 1 ? write(link->fd, pieces[0].iov_base, pieces[0].iov_len)
 			     : writev(link->fd, pieces, count);
 	if (written < 0)
 		return errno == EINTR ? 0 : -errno;
 	take_written(link, (size_t)written);
-	return 0;
+	return (size_t)written < offered ? -EAGAIN : 0;
 }
 
 static void end(struct link *link, enum link_end why, int error, struct bytes begun)
@@ -255,22 +260,31 @@ static void wait_writable(struct link *link)
 	struct timeval timeout = {.tv_sec = (time_t)(link->stall_timeout / USEC_PER_SEC),
 				  .tv_usec = (suseconds_t)(link->stall_timeout % USEC_PER_SEC)};
 
+	if (link->waiting)
+		return;
+	link->waiting = true;
 	event_add(&link->write_event, link->stall_timeout > 0 ? &timeout : NULL);
+}
+
+static void stop_waiting(struct link *link)
+{
+	if (link->waiting)
+		event_del(&link->write_event);
+	link->waiting = false;
 }
 
 static void flush(struct link *link)
 {
 	int r = 0;
 
-	if (link->failed) {
-		abandon_output(link, link->fail_why, -ENOBUFS);
-		return;
-	}
 	while (link->out_first && r == 0)
 		r = write_some(link);
-	if (r == -EAGAIN)
+	if (r == -EAGAIN) {
 		wait_writable(link);
-	else if (r < 0)
+		return;
+	}
+	stop_waiting(link);
+	if (r < 0)
 		abandon_output(link, LINK_END_ERROR, r);
 	else
 		after_drained(link);
@@ -278,11 +292,15 @@ static void flush(struct link *link)
 
 static void on_writable(evutil_socket_t fd, short what, void *argument)
 {
+	struct link *link = argument;
+
 	(void)fd;
-	if (what & EV_TIMEOUT)
-		abandon_output(argument, LINK_END_STALLED, -ETIMEDOUT);
-	else
-		flush(argument);
+	if (what & EV_TIMEOUT) {
+		stop_waiting(link);
+		abandon_output(link, LINK_END_STALLED, -ETIMEDOUT);
+	} else {
+		flush(link);
+	}
 }
 
 void link_flush_all(struct loop *loop)
@@ -293,7 +311,9 @@ void link_flush_all(struct loop *loop)
 		struct link *link = list_entry(node, struct link, in_dirty);
 
 		list_remove(&loop->dirty, node);
-		if (!link->closed && !event_pending(&link->write_event, EV_WRITE, NULL))
+		if (link->failed)
+			abandon_output(link, link->fail_why, -ENOBUFS);
+		else if (!link->closed && !link->waiting)
 			flush(link);
 	}
 }

@@ -67,7 +67,8 @@ struct link {
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 	bool reading;
-	bool ended; /* on_end was called */
+	bool waiting; /* for the peer to take more */
+	bool ended;   /* on_end was called */
 	bool closed;
 	bool closing; /* close when all is written */
 	bool failed;  /* the output is of no use any more, because of `fail_why` */

@@ -3,6 +3,7 @@
 #include "daemon/io/link.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <time.h>
 
 static void on_timer(evutil_socket_t fd, short what, void *argument)
@@ -13,6 +14,30 @@ static void on_timer(evutil_socket_t fd, short what, void *argument)
 	(void)what;
 	loop->timer_at = USEC_INFINITY;
 	loop->on_timer(loop->owner);
+}
+
+/*
+ * Memory for large payloads is not given back to the system between two requests: to have it mapped
+ * and cleared anew costs more than the copying.  It is given back once they have come to an end.
+ */
+#define KEEP_BYTES (256 * 1024 * 1024)
+#define MMAP_BYTES (32 * 1024 * 1024)
+static const struct timeval tidy_after = {.tv_usec = 200000};
+
+static void on_tidy(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	(void)argument;
+	malloc_trim(0);
+}
+
+static void plan_tidying(struct loop *loop)
+{
+	if (!loop->store.large_freed)
+		return;
+	loop->store.large_freed = false;
+	event_add(&loop->tidy_timer, &tidy_after);
 }
 
 int loop_init(struct loop *loop, size_t memory_max)
@@ -29,6 +54,9 @@ int loop_init(struct loop *loop, size_t memory_max)
 	event_config_free(config);
 	if (!loop->base)
 		return -ENOMEM;
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+	evtimer_assign(&loop->tidy_timer, loop->base, on_tidy, loop);
 	evtimer_assign(&loop->timer, loop->base, on_timer, loop);
 	chunk_store_init(&loop->store, memory_max);
 	list_init(&loop->dirty);
@@ -44,6 +72,7 @@ void loop_done(struct loop *loop)
 	link_free_spares(loop);
 	chunk_unref(loop->shared);
 	event_del(&loop->timer);
+	event_del(&loop->tidy_timer);
 	event_base_free(loop->base);
 	chunk_store_done(&loop->store);
 	loop->base = NULL;
@@ -66,6 +95,7 @@ static void end_turn(struct loop *loop)
 		loop->on_turn(loop->owner);
 	link_flush_all(loop);
 	link_bury_all(loop);
+	plan_tidying(loop);
 	loop->now = 0;
 }
 

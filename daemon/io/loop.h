@@ -17,6 +17,7 @@
 struct loop {
 	struct event_base *base;
 	struct event timer;
+	struct event tidy_timer;
 	usec_t timer_at; /* USEC_INFINITY: not set */
 	usec_t now;	 /* 0: not read in this turn */
 	bool leaving;

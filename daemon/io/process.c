@@ -74,7 +74,7 @@ static int child_main(void *argument)
 		r = -errno;
 	}
 	birth->error = -r;
-	_exit(127);
+	return 127; /* clone makes it the exit status */
 }
 
 /* Returns the pid or -errno. */
