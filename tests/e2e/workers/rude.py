@@ -22,7 +22,7 @@ import msgpack
 READY = [2, "ready", [{"pid": os.getpid(), "version": "0"}]]
 STARTS: dict[str, Callable[[], None]] = {}
 METHODS: dict[str, Callable[[int, object], None]] = {}
-# More bytes than any buffer on the way takes.
+# Bytes of one of many messages.
 FLOOD = 1 << 16
 
 channel = socket.socket(fileno=int(os.environ["POOLD_FD"]))
@@ -50,6 +50,14 @@ def send_bytes(data: bytes) -> None:
         channel.sendall(data)
     except OSError:
         sys.exit(0)
+
+
+def receive() -> bytes:
+    """Bytes from the daemon; none when it has closed the channel."""
+    try:
+        return channel.recv(FLOOD)
+    except ConnectionError:
+        return b""
 
 
 def answer(number: int, result: object) -> None:
@@ -356,7 +364,7 @@ def serve(message: list) -> None:
 def main() -> None:
     STARTS[sys.argv[1] if len(sys.argv) > 1 else "politely"]()
     unpacker = msgpack.Unpacker(raw=False, strict_map_key=False)
-    while data := channel.recv(1 << 16):
+    while data := receive():
         unpacker.feed(data)
         for message in unpacker:
             serve(message)
