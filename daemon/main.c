@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TEXT_MAX ((size_t)1024 * 1024)
 
@@ -92,6 +93,8 @@ static int load(const char *path, struct config **ret_config)
 	r = config_load(path, ret_config, &errors);
 	if (errors.len > 0)
 		fwrite(errors.data, 1, errors.len, stderr);
+	else if (r < 0)
+		fprintf(stderr, "poold: the configuration could not be read: %s\n", strerror(-r));
 	buf_free(&errors);
 	return r;
 }
