@@ -254,6 +254,7 @@ help:
 	@echo 'make chaos      the load tests with kills, alone'
 	@echo 'make bench      ratios against the bare forwarder'
 	@echo 'make soak       the long runs'
+	@echo 'make mutate     faults made by hand in the core: each must be caught'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc'
 	@echo 'make install    into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make deps       install the Debian packages that are missing'
@@ -305,3 +306,9 @@ uninstall:
 # The units, judged by systemd and then under a real one; the second needs root.
 check-systemd: all
 	@$(PYTHON) tests/run.py --jobs 1 'exit:O=$(O) sh tests/systemd/verify.sh' 'exit:O=$(O) sh tests/systemd/boot.sh'
+
+# --- simulator ---
+# Faults made by hand in a copy of the core: each must be caught by its tests.
+.PHONY: mutate
+mutate:
+	@$(PYTHON) tests/sim/mutate.py

@@ -29,6 +29,10 @@ void judge_run(struct world *world, struct record *record);
 /* When everything has come to rest. */
 void judge_end(struct world *world);
 
+/* Whether now is more than a tick after the deadline; a jump of the clock over it excuses what
+ * comes at its end. */
+bool judge_is_late(const struct world *world, usec_t deadline);
+
 /* Notes that a property is violated; the first one counts. */
 PRINTF_LIKE(3, 4)
 void judge_blame(struct world *world, const char *property, const char *format, ...);

@@ -451,7 +451,9 @@ static void go_on(struct world *world)
 	usec_t due = usec_add(engine_deadline(world->engine), world->timer_slack);
 	usec_t next = agenda_next(&world->agenda);
 
-	if (due == USEC_INFINITY && next == USEC_INFINITY) {
+	if (due == USEC_INFINITY && next == USEC_INFINITY && world->judge.stopping) {
+		judge_blame(world, "stop", "nothing is to come any more, but it has not stopped");
+	} else if (due == USEC_INFINITY && next == USEC_INFINITY) {
 		world->events = world->events_max;
 	} else if (due < next || (due == next && prop_chance(&world->prop, 50))) {
 		move_to(world, due);

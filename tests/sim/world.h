@@ -170,7 +170,9 @@ struct judge {
 	usec_t stop_by;			    /* when the engine must have stopped */
 	uint32_t open;
 	unsigned hasty; /* times that a request was sent and taken back at once */
-	bool overdue;	/* the engine waited for its timer when this event came */
+	uint32_t
+		overrun; /* the worker that an error of this event says overran; UINT32_MAX: none */
+	bool overdue;	 /* the engine waited for its timer when this event came */
 	bool stopping;
 	bool stopped;
 };
