@@ -13,8 +13,8 @@ complain() {
 	wrong=1
 }
 
-# --- what the archive needs ---
-allowed='memcpy|memmove|memset|memcmp|strlen|strcmp|strncmp|__assert_fail|__stack_chk_fail|__[a-z]+_chk'
+# --- what the archive needs (bcmp is clang's memcmp where only equality is asked) ---
+allowed='bcmp|memcpy|memmove|memset|memcmp|strlen|strcmp|strncmp|__assert_fail|__stack_chk_fail|__[a-z]+_chk'
 instruments='__asan_.*|__ubsan_.*|__sanitizer_.*|__sancov_.*|__gcov_.*|_GLOBAL_OFFSET_TABLE_'
 core_symbols() {
 	nm -g --defined-only "$O/libcore.a" | awk 'NF == 3 { print $3 }'
