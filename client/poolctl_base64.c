@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The 64 digits, and the sign that fills up the last group. */
 static const char base64_digits[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+#define PADDING 64u
 
 char *base64_encode(const uint8_t *data, size_t len, size_t *ret_len)
 {
@@ -23,8 +25,8 @@ char *base64_encode(const uint8_t *data, size_t len, size_t *ret_len)
 			group |= data[i + 2];
 		text[at++] = base64_digits[group >> 18];
 		text[at++] = base64_digits[group >> 12 & 63];
-		text[at++] = left > 1 ? base64_digits[group >> 6 & 63] : '=';
-		text[at++] = left > 2 ? base64_digits[group & 63] : '=';
+		text[at++] = base64_digits[left > 1 ? group >> 6 & 63 : PADDING];
+		text[at++] = base64_digits[left > 2 ? group & 63 : PADDING];
 	}
 	*ret_len = at;
 	return text;
@@ -32,7 +34,7 @@ char *base64_encode(const uint8_t *data, size_t len, size_t *ret_len)
 
 static int digit_value(char c)
 {
-	const char *at = c == '\0' ? NULL : strchr(base64_digits, c);
+	const char *at = memchr(base64_digits, c, PADDING);
 
 	return at ? (int)(at - base64_digits) : -1;
 }

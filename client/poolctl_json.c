@@ -376,8 +376,7 @@ static bool has_mark(const json_t *object)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
 		if (key[0] == '$')
 			return true;
 	}
@@ -394,8 +393,7 @@ static int to_object(const json_t *object, struct poold_writer *writer, unsigned
 	if (json_object_size(object) > UINT32_MAX)
 		return -EINVAL;
 	poold_write_map(writer, (uint32_t)json_object_size(object));
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
 		poold_write_str(writer, key);
 
 		int r = to_writer(value, writer, depth + 1);
@@ -478,14 +476,12 @@ static size_t digits_needed(const json_t *json)
 	json_t *value;
 	size_t i;
 
-	json_array_foreach(json, i, value)
-	{
+	json_array_foreach (json, i, value) {
 		size_t needed = digits_needed(value);
 
 		most = needed > most ? needed : most;
 	}
-	json_object_foreach((json_t *)(uintptr_t)json, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
 		size_t needed = digits_needed(value);
 
 		most = needed > most ? needed : most;

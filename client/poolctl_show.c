@@ -170,14 +170,12 @@ void show_status(const json_t *status, const char *wanted)
 	show_daemon(status);
 	putchar('\n');
 	table_init(&table, status_columns, COUNT(status_columns));
-	json_array_foreach(pools, i, pool)
-	{
+	json_array_foreach (pools, i, pool) {
 		status_row(&table, pool);
 	}
 	table_print(&table, stdout);
 	table_free(&table);
-	json_array_foreach(pools, i, pool)
-	{
+	json_array_foreach (pools, i, pool) {
 		show_trouble(pool);
 	}
 	show_totals(status);
@@ -191,8 +189,7 @@ static void show_reasons(const json_t *reasons)
 	const json_t *reason;
 	size_t i;
 
-	json_array_foreach(reasons, i, reason)
-	{
+	json_array_foreach (reasons, i, reason) {
 		printf("%s", i == 0 ? ": " : "; ");
 		print_safe(stdout, json_is_string(reason) ? json_string_value(reason) : "-");
 	}
@@ -222,8 +219,7 @@ void show_health(const json_t *health, const char *wanted)
 	print_status(stdout, text_of(health, "status"));
 	printf("%s%s\n", json_is_true(json_object_get(health, "ready")) ? "" : ", not ready",
 	       json_is_true(json_object_get(health, "draining")) ? ", stopping" : "");
-	json_object_foreach(pools, name, pool)
-	{
+	json_object_foreach (pools, name, pool) {
 		printf("  ");
 		show_pool_health(name, pool);
 	}
@@ -315,8 +311,7 @@ static void show_list(const json_t *list, const char *pool_key, const char *want
 	size_t i;
 
 	table_init(&table, columns, column_count);
-	json_array_foreach(list, i, entry)
-	{
+	json_array_foreach (list, i, entry) {
 		if (is_wanted(entry, pool_key, wanted))
 			row(&table, entry);
 	}
@@ -352,8 +347,7 @@ static void show_flat(const char *path, json_t *value)
 		free(dump);
 		return;
 	}
-	json_object_foreach(value, key, inner)
-	{
+	json_object_foreach (value, key, inner) {
 		snprintf(text, sizeof(text), "%s%s%s", path, path[0] ? "." : "", key);
 		show_flat(text, inner);
 	}

@@ -5,15 +5,15 @@
 
 #include <jansson.h>
 
-/* The arguments: the result of the daemon's method of that name, and the pool to keep to
+/* The arguments: the result of the daemon's method of that name, and the pool that is wanted
  * (NULL: all; status, stats, metrics and version show all in any case). */
-void show_status(const json_t *status, const char *pool);
-void show_health(const json_t *health, const char *pool);
-void show_pools(const json_t *pools, const char *pool);
-void show_workers(const json_t *workers, const char *pool);
-void show_stats(const json_t *stats, const char *pool);
-void show_metrics(const json_t *metrics, const char *pool);
-void show_version(const json_t *version, const char *pool);
+void show_status(const json_t *status, const char *wanted);
+void show_health(const json_t *health, const char *wanted);
+void show_pools(const json_t *pools, const char *wanted);
+void show_workers(const json_t *workers, const char *wanted);
+void show_stats(const json_t *stats, const char *wanted);
+void show_metrics(const json_t *metrics, const char *wanted);
+void show_version(const json_t *version, const char *wanted);
 
 /* The error map of a call that failed, to stderr. */
 void show_error(const json_t *error);

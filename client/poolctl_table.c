@@ -1,5 +1,6 @@
 #include "client/poolctl_table.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,7 @@ static void print_cell(const struct table *table, FILE *out, size_t column, cons
 
 void table_print(const struct table *table, FILE *out)
 {
+	assert(table->column_count > 0);
 	for (size_t column = 0; column < table->column_count; column++)
 		print_cell(table, out, column, table->columns[column].title);
 	for (size_t i = 0; i < table->cell_count; i++)
@@ -144,6 +146,7 @@ void table_print(const struct table *table, FILE *out)
 
 const char *duration_text(char text[UNIT_TEXT_MAX], double ms)
 {
+	const unsigned long hour = 60, day = 24 * hour;
 	double seconds = ms / 1000;
 	unsigned long minutes = seconds > 0 && seconds < 1e12 ? (unsigned long)(seconds / 60) : 0;
 
@@ -155,12 +158,12 @@ const char *duration_text(char text[UNIT_TEXT_MAX], double ms)
 		snprintf(text, UNIT_TEXT_MAX, "%.2g s", seconds);
 	else if (minutes < 1)
 		snprintf(text, UNIT_TEXT_MAX, "%.0f s", seconds);
-	else if (minutes < 60)
+	else if (minutes < hour)
 		snprintf(text, UNIT_TEXT_MAX, "%lu min", minutes);
-	else if (minutes < 24 * 60)
-		snprintf(text, UNIT_TEXT_MAX, "%lu h %lu min", minutes / 60, minutes % 60);
+	else if (minutes < day)
+		snprintf(text, UNIT_TEXT_MAX, "%lu h %lu min", minutes / hour, minutes % hour);
 	else
-		snprintf(text, UNIT_TEXT_MAX, "%lu d %lu h", minutes / 60 / 24, minutes / 60 % 24);
+		snprintf(text, UNIT_TEXT_MAX, "%lu d %lu h", minutes / day, minutes % day / hour);
 	return text;
 }
 

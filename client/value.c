@@ -240,7 +240,7 @@ int poold_read_ext(struct poold_reader *reader, int *ret_kind, struct poold_byte
 
 	const uint8_t *data = value.data;
 
-	*ret_kind = (int8_t)data[kind_at];
+	*ret_kind = data[kind_at] < 0x80 ? data[kind_at] : data[kind_at] - 0x100;
 	*ret = (struct poold_bytes){data + kind_at + 1, value.len - kind_at - 1};
 	return 0;
 }

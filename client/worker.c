@@ -12,7 +12,7 @@
 #include "client/worker_session.h"
 
 /* The daemon's default of 16 MiB for a message may be raised; this is what one worker bears. */
-#define MESSAGE_MAX_DEFAULT ((size_t)64 * 1024 * 1024 + 64 * 1024)
+#define MESSAGE_MAX_DEFAULT ((size_t)(64 * 1024 + 64) * 1024)
 /* A batch is written early when it has grown to this. */
 #define BATCH_BYTES_MAX ((size_t)256 * 1024)
 

@@ -77,7 +77,11 @@ int worker_session_add(struct worker_session *session, const char *name, poold_h
 
 	if (!copy)
 		return -ENOMEM;
-	methods[session->method_count++] = (struct worker_method){copy, len, handler, userdata};
+	methods[session->method_count].name = copy;
+	methods[session->method_count].name_len = len;
+	methods[session->method_count].handler = handler;
+	methods[session->method_count].userdata = userdata;
+	session->method_count++;
 	return 0;
 }
 

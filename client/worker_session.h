@@ -48,7 +48,7 @@ struct worker_session {
 void worker_session_init(struct worker_session *session, size_t message_max);
 void worker_session_done(struct worker_session *session);
 /* As poold_worker_add. */
-int worker_session_add(struct worker_session *session, const char *method, poold_handler handler,
+int worker_session_add(struct worker_session *session, const char *name, poold_handler handler,
 		       void *userdata);
 
 /* Puts the `ready` notification out. */
