@@ -225,13 +225,28 @@ static int write_some(struct link *link)
 	return (size_t)written < offered ? -EAGAIN : 0;
 }
 
+static void drop_input(struct link *link)
+{
+	chunk_unref(link->in);
+	link->in = NULL;
+	link->in_len = link->in_scanned = 0;
+	skip_init(&link->skip, link->message_max);
+}
+
+/* The buffer goes first: where memory is short, what is answered now needs it. */
 static void end(struct link *link, enum link_end why, int error, struct bytes begun)
 {
+	uint8_t head[LINK_BEGUN_MAX];
+	size_t len = begun.len < sizeof(head) ? begun.len : sizeof(head);
+
 	if (link->closed || link->ended)
 		return;
 	link->ended = true;
 	link_set_reading(link, false);
-	link->handler->on_end(link->owner, why, error, begun);
+	if (len > 0)
+		memcpy(head, begun.data, len);
+	drop_input(link);
+	link->handler->on_end(link->owner, why, error, (struct bytes){head, len});
 }
 
 static void after_drained(struct link *link)
@@ -319,14 +334,6 @@ void link_flush_all(struct loop *loop)
 }
 
 /* --- in --- */
-
-static void drop_input(struct link *link)
-{
-	chunk_unref(link->in);
-	link->in = NULL;
-	link->in_len = link->in_scanned = 0;
-	skip_init(&link->skip, link->message_max);
-}
 
 /*
  * Hands over every whole message of data[0..len), of which the first `scanned` bytes were looked at

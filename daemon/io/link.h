@@ -26,13 +26,16 @@ enum link_end {
 	LINK_END_STALLED    /* the peer took nothing of its output for too long */
 };
 
+/* Room for an envelope up to its id, however it is written. */
+#define LINK_BEGUN_MAX 32
+
 struct link_handler {
 	/* A whole message.  The link may be closed from here. */
 	void (*on_message)(void *owner, struct chunk *chunk, struct bytes message);
 	/*
 	 * Nothing more will come in, and the handler closes the link, at once or when its last
-	 * answers are out.  `begun`: the bytes of the message that could not be taken, as far as
-	 * they are there (its id may be among them).
+	 * answers are out.  `begun`: the first bytes of the message that could not be taken, at
+	 * most LINK_BEGUN_MAX, as far as they are there (its id may be among them).
 	 */
 	void (*on_end)(void *owner, enum link_end end, int error, struct bytes begun);
 	/* The link is closed and no code of the turn refers to it any more: its memory may be
