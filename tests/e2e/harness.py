@@ -33,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,12 @@ UNRULY = program("workers/unruly")
 
 def section(head: str, options: dict[str, object]) -> str:
     """A section of the configuration; True and False are written as yes and no."""
-    words = {True: "yes", False: "no"}
-    lines = [f"{key} = {words[value] if isinstance(value, bool) else value}" for key, value in options.items()]
-    return "\n".join([f"[{head}]", *lines, ""])
+    lines = [f"[{head}]"]
+    for key, value in options.items():
+        if isinstance(value, bool):
+            value = "yes" if value else "no"
+        lines.append(f"{key} = {value}")
+    return "\n".join([*lines, ""])
 
 
 def pool(name: str, command: str, **options: object) -> str:
@@ -92,7 +96,7 @@ def pool(name: str, command: str, **options: object) -> str:
 
 
 class Notices:
-    """The service manager's side of sd_notify: a datagram socket that hears what the daemon says."""
+    """The service manager's side of sd_notify: a datagram socket that hears the daemon."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -131,6 +135,8 @@ class Daemon:
         log: its log.
         announced: patterns of the loud log lines that this test brings about; append to it.
         growth_max: bytes by which its memory may grow during the test.
+        descriptors: what it had open when it was ready.
+        settle_time: seconds after a test until it has to be idle again.
 
     Args:
         pools: sections of the configuration, as `pool` makes them.
@@ -145,11 +151,12 @@ class Daemon:
         self.mark = f"{random.SystemRandom().getrandbits(64):016x}"
         self.announced: list[str] = []
         self.growth_max = GROWTH_MAX
+        self.settle_time = 10.0
         self.notices = Notices(self.directory / "notify")
         self.config = self.directory / "poold.conf"
         self.config.write_text(self._configuration(pools, options))
         self._connections: list[Raw] = []
-        self._descriptors: list[str] = []
+        self.descriptors: list[str] = []
         self._resident = 0
         self._occupied = 0
         self._launch()
@@ -179,6 +186,7 @@ class Daemon:
             stderr=subprocess.PIPE,
             env=self.environment(),
         )
+        self._end_awaited = False
         self.pid = self.process.pid
         Daemon._running.add(self.pid)
         self.pidfd = os.pidfd_open(self.pid)
@@ -219,7 +227,7 @@ class Daemon:
 
     def take_measure(self) -> None:
         """Takes down descriptors and memory, to be compared with at the end."""
-        self._descriptors = procs.descriptors(self.pid)
+        self.descriptors = procs.descriptors(self.pid)
         self._resident = procs.resident_bytes(self.pid)
 
     def signal(self, number: int) -> None:
@@ -237,7 +245,9 @@ class Daemon:
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         if not poll.poll(Deadline(seconds).left_ms()):
-            raise AssertionError(f"the daemon does not end within {seconds} s; its log:\n{self.log}")
+            text = f"the daemon does not end within {seconds} s; its log:\n{self.log}"
+            raise AssertionError(text)
+        self._end_awaited = True
         return self.process.wait()
 
     # --- talking to it ---------------------------------------------------------------------------
@@ -310,6 +320,7 @@ class Daemon:
             if not self.has_ended():
                 self._attempt(faults, self._check_rest)
                 self._attempt(faults, self._check_stop)
+            self._attempt(faults, self._check_end)
             self._attempt(faults, self._check_nothing_left)
             self._attempt(faults, self._check_log)
         finally:
@@ -326,23 +337,26 @@ class Daemon:
     def _check_rest(self) -> None:
         """The daemon is as it was when it was ready."""
         with Raw(self.path) as connection:
-            eventually(lambda: self._is_idle(connection), lambda: f"idle: {connection.call('poold.status')}")
-        eventually(
-            lambda: len(procs.descriptors(self.pid)) <= len(self._descriptors),
-            lambda: f"its descriptors: {self._new_descriptors()}",
+            self._settle(
+                lambda: self._is_idle(connection),
+                lambda: f"it is idle: {connection.call('poold.status')}",
+            )
+        self._settle(
+            lambda: len(procs.descriptors(self.pid)) <= len(self.descriptors),
+            lambda: f"its descriptors are {procs.descriptors(self.pid)} as {self.descriptors}",
         )
-        eventually(lambda: not self._zombies(), lambda: f"no zombie: {self._zombies()}")
+        self._settle(lambda: not self._zombies(), lambda: f"no zombie: {self._zombies()}")
         growth = procs.resident_bytes(self.pid) - self._resident
         assert SANITIZED or growth <= self.growth_max, f"its memory grew by {growth} bytes"
+
+    def _settle(self, check: Callable[[], object], what: Callable[[], str]) -> None:
+        eventually(check, what, self.settle_time)
 
     @staticmethod
     def _is_idle(connection: Raw) -> bool:
         status = connection.call("poold.status")
         requests = status["requests"]
         return requests["queued"] == requests["running"] == 0 and status["connections"] == 1
-
-    def _new_descriptors(self) -> str:
-        return f"{procs.descriptors(self.pid)}, at first {self._descriptors}"
 
     def _zombies(self) -> list[int]:
         return [pid for pid in procs.children(self.pid) if procs.is_zombie(pid)]
@@ -351,6 +365,9 @@ class Daemon:
         self.signal(signal.SIGTERM)
         status = self.wait_ended()
         assert status == 0, f"its exit status is {status}"
+
+    def _check_end(self) -> None:
+        assert self._end_awaited, f"it ended by itself, with status {self.process.returncode}"
 
     def _check_nothing_left(self) -> None:
         left = procs.wait_gone(self.family(), 2.0)
@@ -365,7 +382,9 @@ class Daemon:
 
     def _clear_away(self) -> None:
         """Ends by force what is left, whatever went wrong."""
-        for pid in {self.pid, *self.family()} if not self.has_ended() else self.family():
+        if not self.has_ended():
+            self.process.kill()
+        for pid in self.family():
             procs.kill(pid)
         self.process.wait()
         procs.wait_gone(self.family(), 5.0)
@@ -398,7 +417,7 @@ class DaemonTest(unittest.TestCase):
         return daemon
 
     def random(self, default_seed: int) -> random.Random:
-        """Random numbers from POOLD_SEED, or from the test's own seed; printed if the test fails."""
+        """Random numbers from POOLD_SEED, or the test's own seed, which is printed if it fails."""
         seed = int(os.environ.get("POOLD_SEED", default_seed))
         self.addCleanup(self._tell_seed, seed)
         return random.Random(seed)

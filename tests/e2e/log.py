@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 from clock import Deadline
@@ -32,9 +33,19 @@ class Log:
 
     def _collect(self) -> None:
         for line in self._stream:
-            with self._changed:
-                self._lines.append(line.decode(errors="replace").rstrip("\n"))
-                self._changed.notify_all()
+            self.add(line.decode(errors="replace").rstrip("\n"))
+
+    def add(self, line: str) -> None:
+        """Takes one line, as if the daemon had written it."""
+        with self._changed:
+            self._lines.append(line)
+            self._changed.notify_all()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is read from the pipe meanwhile, so that it fills."""
+        with self._changed:
+            yield
 
     @property
     def lines(self) -> list[str]:

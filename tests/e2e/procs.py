@@ -68,6 +68,14 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
+def name(pid: int) -> str:
+    """The short name that a process goes by."""
+    try:
+        return (PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def is_zombie(pid: int) -> bool:
     return _stat(pid)[:1] == ["Z"]
 
