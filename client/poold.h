@@ -265,7 +265,8 @@ POOLD_API int poold_request(struct poold_client *client, const char *method,
  * Callbacks run inside poold_dispatch and inside the blocking calls, nowhere else; each request
  * that was started gets exactly one, unless the client is freed first.  The reply is valid until
  * the callback returns.  A callback may start and cancel requests, but neither block on this client
- * nor free it.
+ * nor free it.  Starting a request connects where there is no connection, which waits only while
+ * the daemon takes nobody, and then for connect_timeout_ms at most.
  */
 typedef void (*poold_callback)(void *userdata, const struct poold_reply *reply);
 
