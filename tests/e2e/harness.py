@@ -17,7 +17,8 @@ After every test, whatever it did, `Daemon.finish` checks what must always be tr
   report.
 
 Environment: POOLD_BUILD, the folder of the programs under test (build/none); POOLD_SLACK, how much
-slower than usual everything may be (1); POOLD_SEED, replays a test that draws random numbers.
+slower than usual everything may be (1); POOLD_SEED, replays a test that draws random numbers;
+POOLD_CHAOS=1, ten times the load.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ MARK = "E2E_MARK"
 # freed memory on purpose, so the bound does not hold there.
 GROWTH_MAX = 12 << 20
 SANITIZED = "asan" in BUILD.name
+
+# How much longer the load tests run: POOLD_CHAOS=1 makes ten times as much of them.
+LOAD = 10 if os.environ.get("POOLD_CHAOS") == "1" else 1
 
 # Seconds from SIGTERM to the end of a daemon that has nothing to do.
 STOP_TIME = 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -43,8 +44,9 @@ class Log:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nothing is read from the pipe meanwhile, so that it fills."""
+        """Nothing is read from the pipe meanwhile, and it holds one page only, so that it fills."""
         with self._changed:
+            fcntl.fcntl(self._stream, fcntl.F_SETPIPE_SZ, 4096)
             yield
 
     @property

@@ -1,4 +1,4 @@
-"""Many connections at once in one thread, each asking one thing at a time and checking its answer."""
+"""Many connections at once in one thread, each with one request in flight."""
 
 from __future__ import annotations
 

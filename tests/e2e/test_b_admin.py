@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import procs
@@ -24,16 +25,20 @@ def shape_faults(value: Any, shape: Any, where: str = "") -> list[str]:
         if not isinstance(value, dict) or set(value) != set(shape):
             keys = sorted(value) if isinstance(value, dict) else value
             return [f"{where}: {keys} instead of {sorted(shape)}"]
-        return [fault for key in shape for fault in shape_faults(value[key], shape[key], f"{where}.{key}")]
+        return faults_of((value[key], shape[key], f"{where}.{key}") for key in shape)
     if isinstance(shape, list):
         if not isinstance(value, list):
             return [f"{where}: {value!r} is no list"]
-        return [fault for entry in value for fault in shape_faults(entry, shape[0], f"{where}[]")]
+        return faults_of((entry, shape[0], f"{where}[]") for entry in value)
     if isinstance(shape, (type, tuple)):
         is_bool = isinstance(value, bool) and shape is not bool
         fits = isinstance(value, shape) and not is_bool
         return [] if fits else [f"{where}: {value!r} is no {shape}"]
     return [] if value == shape else [f"{where}: {value!r} is not {shape!r}"]
+
+
+def faults_of(parts: Iterable[tuple[Any, Any, str]]) -> list[str]:
+    return [fault for part in parts for fault in shape_faults(*part)]
 
 
 SPREAD = dict.fromkeys(("mean", "p50", "p99", "p999", "max"), NUMBER)
@@ -199,7 +204,8 @@ class Shapes(DaemonTest):
             self.assertIsNone(entry["last_exit"])
 
     def test_stats(self) -> None:
-        found = self.check_shape("poold.stats", {"daemon": dict, "pools": {"one": dict, "two": dict}})
+        shape = {"daemon": dict, "pools": {"one": dict, "two": dict}}
+        found = self.check_shape("poold.stats", shape)
         for counters in (found["daemon"], *found["pools"].values()):
             self.assertTrue(counters)
             self.assertTrue(all(isinstance(name, str) for name in counters))

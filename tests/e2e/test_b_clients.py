@@ -197,11 +197,9 @@ class ManyKinds(ClientTest):
         for thread in threads:
             thread.start()
         for n in range(5):
-            done = subprocess.run(
-                [str(BUILD / "poolctl"), "--socket", daemon.path, "call", "tools", "echo", f"[{n}]"],
-                check=True,
-                capture_output=True,
-            )
+            command = [str(BUILD / "poolctl"), "--socket", daemon.path]
+            command += ["call", "tools", "echo", f"[{n}]"]
+            done = subprocess.run(command, check=True, capture_output=True)
             self.assertEqual(json.loads(done.stdout), n)
         for thread in threads:
             thread.join()

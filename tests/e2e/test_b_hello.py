@@ -116,7 +116,8 @@ class Refusals(DaemonTest):
 
     def test_options_of_later_days_are_refused_by_name(self) -> None:
         client = self.start(pool("tools", TOOLBOX)).connect(map_errors=True)
-        for option, value in (("session", "s"), ("key", "k"), ("fallback", False), ("stream", True)):
+        later = {"session": "s", "key": "k", "fallback": False, "stream": True}
+        for option, value in later.items():
             with self.subTest(option=option):
                 answer = client.answer_pool("tools", "echo", [], **{option: value})
                 self.assert_code(answer, "invalid_request")
@@ -145,7 +146,8 @@ class Refusals(DaemonTest):
         client = self.start(pool("tools", TOOLBOX)).connect()
         for method in ("health", "status", "metrics", "stats", "pools", "workers", "version"):
             with self.subTest(method=method):
-                self.assertIn(client.answer(f"poold.{method}", 1, {}).code, (None, "invalid_request"))
+                answer = client.answer(f"poold.{method}", 1, {})
+                self.assertIn(answer.code, (None, "invalid_request"))
         client.check_quiet()
 
     def test_a_call_is_a_request(self) -> None:

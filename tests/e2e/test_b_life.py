@@ -12,7 +12,18 @@ from pathlib import Path
 
 import procs
 from clock import SLACK, Timed, eventually
-from harness import BUILD, MARK, START_TIMEOUT, TOOLBOX, UNRULY, Daemon, DaemonTest, pool, section, worker
+from harness import (
+    BUILD,
+    MARK,
+    START_TIMEOUT,
+    TOOLBOX,
+    UNRULY,
+    Daemon,
+    DaemonTest,
+    pool,
+    section,
+    worker,
+)
 from raw import Raw
 
 PATIENCE = 30 * SLACK
@@ -46,7 +57,7 @@ class Options(unittest.TestCase):
         cases = {
             "an unknown key": ("[daemon]\nsockett = /tmp/x\n", ":2:", "sockett"),
             "a wrong number": ("[pool a]\ncommand = true\nworkers = many\n", ":3:", "workers"),
-            "a wrong duration": ("[pool a]\ncommand = true\ntimeout = 5 parsecs\n", ":3:", "timeout"),
+            "a wrong duration": ("[pool a]\ncommand = true\ntimeout = 5 moons\n", ":3:", "timeout"),
             "a pool without a command": ("[pool a]\nworkers = 2\n", "command", "a"),
             "a name that is taken": ("[pool poold]\ncommand = true\n", ":1:", "poold"),
             "a wrong name": ("[pool A B]\ncommand = true\n", ":1:", "A B"),

@@ -1,4 +1,4 @@
-"""Every limit of the configuration: past it comes a clear error, at once, and the daemon serves on."""
+"""Limits of the configuration: past one comes a clear error, at once, and the daemon serves on."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 from clock import SLACK, eventually
-from harness import BUILD, START_TIMEOUT, TOOLBOX, Daemon, DaemonTest, pool, worker
+from harness import BUILD, START_TIMEOUT, TOOLBOX, UNRULY, Daemon, DaemonTest, pool, worker
 
 PATIENCE = 30 * SLACK
 
@@ -51,14 +51,14 @@ class Poolctl(DaemonTest):
     def test_a_call_that_fails(self) -> None:
         daemon = self.start_tools()
         done = poolctl(daemon, "call", "tools", "divide", "[1, 0]")
-        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.returncode, 1, done)
         self.assertIn("exception", done.stderr)
         self.assertIn("division by zero", done.stderr)
         self.assertEqual(done.stdout, "")
 
     def test_arguments_that_are_no_json(self) -> None:
         done = poolctl(self.start_tools(), "call", "tools", "echo", "[1,")
-        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.returncode, 65, done)
         self.assertNotEqual(done.stderr, "")
 
     def test_health_of_a_good_pool(self) -> None:
@@ -72,6 +72,22 @@ class Poolctl(DaemonTest):
         done = poolctl(daemon, "health")
         self.assertEqual(done.returncode, 2, done)
         self.assertIn("late", done.stdout)
+
+    def test_a_call_that_takes_too_long(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="50ms"))
+        daemon.announced.append("pool=tools")
+        done = poolctl(daemon, "call", "--timeout", "200ms", "tools", "hang")
+        self.assertIn(done.returncode, (1, 75), done)
+        self.assertIn("attempt_timeout", done.stderr)
+
+    def test_health_of_one_pool(self) -> None:
+        bad = pool("bad", worker("rude", "never_ready"))
+        daemon = self.launch(pool("good", UNRULY), bad)
+        daemon.wait_listening()
+        eventually(lambda: daemon.pool("good")["status"] == "ok", "the good one is")
+        self.assertEqual(poolctl(daemon, "health", "good").returncode, 0)
+        self.assertEqual(poolctl(daemon, "health", "bad").returncode, 2)
+        self.assertEqual(poolctl(daemon, "health").returncode, 2)
 
     def test_tables(self) -> None:
         daemon = self.start_tools()
@@ -92,20 +108,19 @@ class Poolctl(DaemonTest):
 
     def test_usage(self) -> None:
         daemon = self.start_tools()
-        for words in ((), ("nonsense",), ("call",), ("call", "tools"), ("status", "extra"), ("--wrong",)):
+        wrong = ["", "nonsense", "call", "call tools", "status extra", "--wrong"]
+        for words in wrong:
             with self.subTest(words=words):
-                done = poolctl(daemon, *words)
-                self.assertNotEqual(done.returncode, 0)
+                done = poolctl(daemon, *words.split())
+                self.assertEqual(done.returncode, 64, done)
                 self.assertNotEqual(done.stderr, "")
         self.assertIn("poolctl", self.succeed(daemon, "--help"))
 
     def test_nobody_listens(self) -> None:
         daemon = self.start_tools()
-        daemon.path, path = str(daemon.directory / "other.sock"), daemon.path
-        done = poolctl(daemon, "status")
-        daemon.path = path
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn("other.sock", done.stderr)
+        done = poolctl(daemon, "--socket", "/nonexistent/other.sock", "status")
+        self.assertEqual(done.returncode, 69, done)
+        self.assertIn("/nonexistent/other.sock", done.stderr)
 
     def test_no_colour_in_a_pipe(self) -> None:
         daemon = self.start_tools()

@@ -106,7 +106,8 @@ class Malformed(BystanderTest):
     def test_bytes_that_were_changed(self) -> None:
         """Good messages with a few bytes changed."""
         draw = self.random(20260102)
-        good = pack([0, 1, "poold.call", ["well", "echo", [{"a": [1, "text", b"bytes"]}], {"meta": True}]])
+        args = [{"a": [1, "text", b"bytes"]}]
+        good = pack([0, 1, "poold.call", ["well", "echo", args, {"meta": True}]])
         with self.beside_bystander() as daemon:
             for _ in range(300):
                 data = bytearray(good * draw.randrange(1, 4))
@@ -287,7 +288,8 @@ class NeverReads(BystanderTest):
         options = {**self.OPTIONS, "in_flight_max": 16}
         with self.beside_bystander(pool("rude", worker("rude")), **options) as daemon:
             client = daemon.connect()
-            messages = (pack([0, step, "poold.call", ["rude", "large", 100_000]]) for step in range(1_000_000))
+            params = ["rude", "large", 100_000]
+            messages = (pack([0, step, "poold.call", params]) for step in range(1_000_000))
             with Timed() as timed:
                 taken = self.push(client, messages, 20)
             self.assertLess(taken, 2 << 20)

@@ -108,7 +108,7 @@ class LogPipe(DaemonTest):
         daemon.announced += ["pool=broken", "start_timeout", "lines of this log were lost"]
         client = daemon.connect()
         with daemon.log.held():
-            eventually(lambda: self.starts(client) > 2000, "more lines than a pipe takes")
+            eventually(lambda: self.starts(client) > 300, "more lines than a pipe takes")
             for step in range(20):
                 begin = time.monotonic()
                 self.assertEqual(client.call("raw.echo", step), [step])

@@ -16,12 +16,12 @@ import msgpack
 
 import procs
 from clock import eventually
-from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool, program
+from harness import LOAD, TOOLBOX, UNRULY, Daemon, DaemonTest, pool, program
 from raw import Answer, Raw
 from swarm import Question, Swarm
 
 CONNECTIONS = 64
-KILLS = 200
+KILLS = 200 * LOAD
 WORKERS = 4
 
 
@@ -104,7 +104,7 @@ class WorkersKilled(DaemonTest):
         tally, killer = Tally(), Killer(daemon, KILLS, draw)
         with Swarm(daemon.path, CONNECTIONS, self.questions(killer, draw), tally.take) as swarm:
             killer.start()
-            swarm.run(60)
+            swarm.run(60 * LOAD)
             killer.join()
         self.assertEqual(tally.faults, [])
         self.check_answers(tally)
@@ -129,14 +129,13 @@ class WorkersKilled(DaemonTest):
         """The daemon has counted what its clients have."""
         stats = daemon.ask("poold.stats")["pools"]
         for name, codes in tally.codes.items():
-            found = {key: stats[name][key] for key in ("requests", "succeeded", "failed", "cancelled")}
             wanted = {
                 "requests": codes.total(),
                 "succeeded": codes["result"],
                 "failed": codes["worker_killed"],
                 "cancelled": 0,
             }
-            self.assertEqual(found, wanted, name)
+            self.assertEqual({key: stats[name][key] for key in wanted}, wanted, name)
         crashes = sum(daemon.counters(name)["worker_crashes"] for name in tally.codes)
         self.assertEqual(crashes, KILLS)
 
@@ -195,6 +194,7 @@ class DaemonKilled(DaemonTest):
 
         with Swarm(daemon.path, CONNECTIONS, questions(), tally.take) as swarm:
             lost = swarm.run_until_closed(60)
+        self.assertEqual(daemon.wait_ended(), -signal.SIGKILL)
         self.assertEqual(tally.faults, [])
         self.assertEqual(set(tally.codes["safe"]), {"result"})
         self.assertTrue(0 < lost <= CONNECTIONS, lost)

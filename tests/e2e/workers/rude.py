@@ -70,7 +70,7 @@ def sleep_forever() -> NoReturn:
         signal.pause()
 
 
-# --- while it is called: each gets the request's id and its arguments -------------------------------
+# --- while it is called: each gets the request's id and its arguments -----------------------------
 
 
 @method
@@ -285,7 +285,7 @@ def read_nothing(number: int, args: object) -> None:
     sleep_forever()
 
 
-# --- when it starts -----------------------------------------------------------------------------------
+# --- when it starts -------------------------------------------------------------------------------
 
 
 @start

@@ -38,8 +38,8 @@ def environment() -> dict[str, str]:
 
 def descriptors() -> list[str]:
     """What each open descriptor of this worker points to."""
-    numbers = os.listdir("/proc/self/fd")
-    return [os.readlink(f"/proc/self/fd/{n}") for n in numbers if os.path.exists(f"/proc/self/fd/{n}")]
+    paths = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    return [os.readlink(path) for path in paths if os.path.lexists(path)]
 
 
 def attempt() -> dict[str, object]:
@@ -130,7 +130,8 @@ def fail(kind: str, message: str, after: float | None = None) -> None:
     """Raises one of the exceptions that say whose fault it is."""
     if kind == "Retryable":
         raise poold.Retryable(message, after=after)
-    raise {"Rejected": poold.Rejected, "Fatal": poold.Fatal, "ValueError": ValueError}[kind](message)
+    kinds = {"Rejected": poold.Rejected, "Fatal": poold.Fatal, "ValueError": ValueError}
+    raise kinds[kind](message)
 
 
 def unsayable() -> object:
