@@ -165,8 +165,8 @@ static void enter_open(struct breaker *breaker, bool again, usec_t now)
 
 	if (again)
 		span = usec_mul(breaker->open_span, settings->open_multiplier) / 100;
-	breaker->open_span = usec_min(span, settings->open_timeout_max);
-	span = usec_min(add_jitter(breaker, breaker->open_span), settings->open_timeout_max);
+	breaker->open_span = span;
+	span = usec_min(add_jitter(breaker, span), settings->open_timeout_max);
 	breaker->open_until = usec_add(now, span);
 	breaker->opened++;
 }

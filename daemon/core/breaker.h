@@ -132,7 +132,7 @@ struct breaker {
 	struct breaker_bucket sum; /* of the buckets */
 	uint64_t bucket;	   /* number of the newest, counted from the clock's zero */
 
-	usec_t open_span;  /* of the last opening, without jitter */
+	usec_t open_span;  /* of the last opening, without jitter and maximum */
 	usec_t open_until; /* while OPEN; while OBSERVING: it would be open */
 	bool early;	   /* open_until was moved by an early probe */
 

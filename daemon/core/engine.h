@@ -108,8 +108,9 @@ struct effect {
 			enum errcode code;
 			enum executed executed;
 			bool retryable;
-			bool from_worker; /* the words are the worker's: in the event just given */
-			bool has_worker;  /* `worker` had it */
+			bool from_worker;  /* the words are the worker's: in the event just given */
+			bool has_worker;   /* `worker` had it */
+			bool budget_spent; /* only the pool's spent budget kept it from a retry */
 			enum worker_cause cause; /* why the daemon ended that worker, if it did */
 			usec_t retry_after;	 /* USEC_INFINITY: unknown */
 		} error;

@@ -291,6 +291,7 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 		return;
 	}
 	pool_learn_run(pool, run);
+	budget_success(&pool->budget, engine->now);
 	finish(engine, request);
 	pool->stats.succeeded++;
 	engine_emit(engine, EFFECT_RESULT)->request = engine_slot_of(engine, request);
@@ -320,24 +321,30 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct request *request = attempt->request;
 	bool ran = worker_may_have_run(worker, attempt);
+	struct effect *effect;
+	bool may_retry;
 
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request)
 		return;
-	if (ran) {
-		request->crashes++;
-		request->may_have_run = true;
-	}
-	if (recovery_may_retry(request, code, ran ? EXECUTED_MAYBE : EXECUTED_NO,
-			       pool->settings.max_crash_retries)) {
+	if (!ran) {
 		requeue(engine, request);
-		if (ran)
-			pool->stats.retried++;
-		else
-			pool->stats.requeued++;
+		pool->stats.requeued++;
 		return;
 	}
-	fail(engine, request, code, EXECUTED_MAYBE)->error.cause = worker->cause;
+	request->crashes++;
+	request->may_have_run = true;
+	may_retry =
+		recovery_may_retry(request, code, EXECUTED_MAYBE, pool->settings.max_crash_retries);
+	if (may_retry && budget_take(&pool->budget, engine->now)) {
+		requeue(engine, request);
+		pool->stats.retried++;
+		return;
+	}
+	effect = fail(engine, request, code, EXECUTED_MAYBE);
+	effect->error.cause = worker->cause;
+	effect->error.budget_spent = may_retry;
+	pool->stats.budget_spent += may_retry;
 }
 
 void engine_settle_attempts(struct engine *engine, struct worker *worker, bool signalled)

@@ -16,6 +16,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 		list_init(&pool->states[i]);
 	list_init(&pool->open);
 	list_init(&pool->behind);
+	budget_init(&pool->budget, &budget_defaults, 0);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
 	for (unsigned i = 0; i < settings->workers_max; i++)
 		list_push_back(&pool->states[WORKER_TERMINATED], &workers[i].in_state);

@@ -5,6 +5,7 @@
 #ifndef POOLD_CORE_POOL_H
 #define POOLD_CORE_POOL_H
 
+#include "daemon/core/budget.h"
 #include "daemon/core/queue.h"
 #include "daemon/core/stats.h"
 #include "daemon/core/worker.h"
@@ -58,6 +59,7 @@ struct pool {
 		open; /* BUSY workers that run fewer than they can, the longest untouched first */
 	struct list behind; /* BUSY workers with room for one more only behind what they run */
 	struct queue queue;
+	struct budget budget;	 /* what retries of attempts that may have run are paid from */
 	unsigned running;	 /* requests at workers */
 	usec_t typical_run;	 /* moving average over good answers, weight 1/8; 0: none yet */
 	unsigned fruitless;	 /* lives in a row that ended without one answer */

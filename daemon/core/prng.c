@@ -16,12 +16,12 @@ uint64_t prng_next(struct prng *prng)
 
 uint64_t prng_between(struct prng *prng, uint64_t low, uint64_t high)
 {
-	uint64_t count = high - low + 1; /* 0: all of 2^64 */
-	uint64_t leftover, bits;
+	uint64_t count, leftover, bits;
 
 	assert(low <= high);
-	if (count == 0)
+	if (low == 0 && high == UINT64_MAX)
 		return prng_next(prng);
+	count = high - low + 1;
 	/* 2^64 modulo count: so many of the lowest values would make some results likelier. */
 	leftover = (0 - count) % count;
 	do

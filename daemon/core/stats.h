@@ -13,6 +13,7 @@
 	COUNTER(cancelled, "requests given up by their client")                                    \
 	COUNTER(attempts, "times a request was sent to a worker")                                  \
 	COUNTER(retried, "requests sent again after an attempt that may have run")                 \
+	COUNTER(budget_spent, "requests not sent again as the retry budget was spent")             \
 	COUNTER(requeued, "requests sent again because they never ran")                            \
 	COUNTER(moved, "requests taken back from behind a slow one")                               \
 	COUNTER(late_answers, "answers to attempts that were given up already")                    \

@@ -3,6 +3,7 @@
 #include "daemon/io/connection.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define MESSAGE_SIZE 512
 #define DETAIL_MAX   ((size_t)64 * 1024)
@@ -63,6 +64,13 @@ static void describe(const struct driver *driver, const struct call *call,
 		snprintf(out, size, "%s", errcode_info(effect->error.code)->text);
 		return;
 	}
+}
+
+static void append(char *text, size_t size, const char *more)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, size - len, "%s", more);
 }
 
 /* The worker's own words for its error. */
@@ -134,6 +142,8 @@ void failure_answer(struct driver *driver, const struct call *call, const struct
 		worker_error_pack_detail(&detail, &driver->answer->error, DETAIL_TEXT);
 	} else {
 		describe(driver, call, effect, message, sizeof(message));
+		if (effect->error.budget_spent)
+			append(message, sizeof(message), "; the pool's retry budget is spent");
 		if (errcode_info(error.code)->category == ERRCAT_connection)
 			pack_end(&detail, &driver->channels[request->worker], effect);
 	}
