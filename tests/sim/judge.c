@@ -159,8 +159,7 @@ static void judge_queue(struct world *world, const struct pool *pool)
 	    ((queue->len > queue->len_max && queue->len > judge->queue_len[pool->index]) ||
 	     (queue->bytes > queue->bytes_max && queue->bytes > judge->queue_bytes[pool->index])))
 		judge_blame(world, "P5", "the queue of pool %u is over its limit", pool->index);
-	if (queue->len > 0 &&
-	    (!list_empty(&pool->states[WORKER_READY]) || !list_empty(&pool->open)))
+	if (queue->len > 0 && pool_pick(pool, queue_peek(queue)))
 		judge_blame(world, "P5", "pool %u: requests wait while a worker is free",
 			    pool->index);
 }

@@ -193,7 +193,8 @@ static void judge_send(struct world *world, const struct effect *effect)
 		judge_blame(world, "workers", "worker %u is of another pool", effect->worker);
 	if (record->sent)
 		judge_blame(world, "P3", "request %u is at two workers", number_of(world, record));
-	if (record->deaths > world->pools[record->pool].max_crash_retries + record->moves)
+	if (record->deaths > world->pools[record->pool].max_crash_retries + record->moves &&
+	    !record->misled)
 		judge_blame(world, "P3", "request %u took %u workers down and goes to another",
 			    number_of(world, record), record->deaths);
 	if (effect->send.attempt != ++record->sends)
@@ -208,6 +209,17 @@ static void judge_send(struct world *world, const struct effect *effect)
 	record->sent_at = world->judge.overdue ? USEC_INFINITY : world->now;
 	record->worker = effect->worker;
 	record->life = effect->life;
+}
+
+/* Counted once for each event, which may take a whole line back. */
+static void judge_haste(struct world *world, const struct effect *effect)
+{
+	if (world->judge.hasty_at == world->events)
+		return;
+	world->judge.hasty_at = world->events;
+	if (++world->judge.hasty > HASTY_MAX)
+		judge_blame(world, "workers", "worker %u: requests are sent and taken back at once",
+			    effect->worker);
 }
 
 static void judge_cancel(struct world *world, const struct effect *effect)
@@ -233,11 +245,8 @@ static void judge_cancel(struct world *world, const struct effect *effect)
 		return;
 	record->moves++;
 	if (record->sent_at == world->now &&
-	    engine_worker(world->engine, effect->worker)->state == WORKER_BUSY &&
-	    ++world->judge.hasty > HASTY_MAX)
-		judge_blame(world, "workers",
-			    "request %u is sent to worker %u and taken back at once",
-			    number_of(world, record), effect->worker);
+	    engine_worker(world->engine, effect->worker)->state == WORKER_BUSY)
+		judge_haste(world, effect);
 }
 
 /* --- workers --- */

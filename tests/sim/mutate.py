@@ -71,6 +71,8 @@ FAULTS = [
           "an earlier attempt is forgotten"),
     Fault("engine_request.c", "request->state == REQUEST_SENT ? EXECUTED_MAYBE : ran_before(request)", "ran_before(request)",
           "what a worker has is said not to have run"),
+    Fault("engine_request.c", "\t\texpire_queued(engine, request);\n\t\tengine_dispatch(engine, &engine->pools[request->pool]);\n",
+          "\t\texpire_queued(engine, request);\n", "the rest of the queue waits when its head expires"),
     Fault("engine_worker.c", "worker->step_signal == SIGKILL ? USEC_INFINITY : usec_add(engine->now, grace)",
           "USEC_INFINITY", "TERM is not followed by KILL"),
     Fault("engine_worker.c", "\tengine_refill(engine, pool);\n\tengine_dispatch(engine, pool);\n}\n\nvoid engine_worker_exited",

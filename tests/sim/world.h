@@ -169,7 +169,8 @@ struct judge {
 	usec_t leap_end;		    /* of the last jump of the clock */
 	usec_t stop_by;			    /* when the engine must have stopped */
 	uint32_t open;
-	unsigned hasty; /* times that a request was sent and taken back at once */
+	unsigned hasty_at; /* at which event for the last time */
+	unsigned hasty;	   /* times that a request was sent and taken back at once */
 	uint32_t
 		overrun; /* the worker that an error of this event says overran; UINT32_MAX: none */
 	bool overdue;	 /* the engine waited for its timer when this event came */
