@@ -144,15 +144,10 @@ static void give_up_attempt(struct engine *engine, struct request *request)
 	engine_arm_worker(engine, worker);
 }
 
-void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
+static void cancel(struct engine *engine, struct request *request, bool gone)
 {
-	struct request *request = &engine->requests[slot];
-	enum executed executed;
+	enum executed executed = ran_by_now(request);
 
-	assert(slot < engine->requests_max);
-	if (request->state != REQUEST_QUEUED && request->state != REQUEST_SENT)
-		return;
-	executed = ran_by_now(request);
 	if (request->state == REQUEST_SENT)
 		give_up_attempt(engine, request);
 	if (!gone) {
@@ -161,7 +156,19 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 	}
 	finish(engine, request);
 	engine->pools[request->pool].stats.cancelled++;
-	engine_emit(engine, EFFECT_DROP)->request = slot;
+	engine_emit(engine, EFFECT_DROP)->request = engine_slot_of(engine, request);
+}
+
+void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
+{
+	struct request *request = &engine->requests[slot];
+
+	assert(slot < engine->requests_max);
+	if (request->state != REQUEST_QUEUED && request->state != REQUEST_SENT)
+		return;
+	cancel(engine, request, gone);
+	/* What stood behind it in the queue may have a place where it had none. */
+	engine_dispatch(engine, &engine->pools[request->pool]);
 }
 
 static void expire_queued(struct engine *engine, struct request *request)
@@ -180,6 +187,7 @@ void engine_expire(struct engine *engine, struct request *request)
 
 	if (request->state == REQUEST_QUEUED) {
 		expire_queued(engine, request);
+		engine_dispatch(engine, &engine->pools[request->pool]);
 		return;
 	}
 	if (request->attempt->begun == 0) {
