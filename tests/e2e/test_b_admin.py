@@ -51,6 +51,7 @@ COUNTERS = dict.fromkeys(
         "cancelled",
         "attempts",
         "retried",
+        "budget_spent",
         "requeued",
         "moved",
         "late_answers",
