@@ -24,7 +24,7 @@ void judge_begin(struct world *world)
 {
 	struct judge *judge = &world->judge;
 
-	*judge = (struct judge){.stop_by = USEC_INFINITY};
+	*judge = (struct judge){.stop_by = USEC_INFINITY, .begun = world->now};
 	for (unsigned i = 0; i < POOLS_MAX; i++) {
 		judge->health[i] = POOL_DOWN;
 		judge->short_since[i] = world->now;

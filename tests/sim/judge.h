@@ -1,12 +1,16 @@
 /*
  * The promises of the core, held against what really happened in the world:
  *
- *   P1  every request gets exactly one answer
- *   P2  no answer is later than its deadline and 10 ms, and no time-out is earlier than the
- * deadline P3  what may not run twice does not run twice, and the limits of attempts hold P5 queues
- * keep to their limits, and refuse only when they are full workers: one process in a slot, replaced
- * when dead, addressed only while it is there stop: within its time nothing is left, and that is
- * said once check: engine_check and the engine's own counts
+ * - P1: every request gets exactly one answer
+ * - P2: no answer is later than its deadline and 10 ms, no time-out is earlier than the deadline
+ * - P3: what may not run twice does not run twice, and the limits of attempts hold
+ * - P4: retries stay within the pool's budget
+ * - P5: queues keep to their limits, and refuse only when they are full
+ * - workers: one process in a slot, replaced when dead, addressed only while it is there, ended
+ *   only for what it did
+ * - stop: within its time nothing is left, and that is said once
+ * - health: what is told is what is
+ * - check: engine_check, and a timer that is not due for ever
  */
 #ifndef POOLD_SIM_JUDGE_H
 #define POOLD_SIM_JUDGE_H

@@ -55,6 +55,7 @@ static void close_record(struct world *world, struct record *record)
 static void judge_result(struct world *world, struct record *record)
 {
 	judge_source(world, record);
+	world->judge.results[record->pool]++;
 	if (world->event.type == EVENT_WORKER_ANSWERED && world->event.answer.code != ERR_NONE)
 		judge_blame(world, "P1", "request %u: an error became a result",
 			    number_of(world, record));
@@ -175,6 +176,22 @@ static void judge_line(struct world *world, const struct process *process)
 			    process->worker);
 }
 
+/*
+ * What really ran and is sent again is a retry.  The pool's budget gives 20 to begin with, one a
+ * second and one for five results; what was taken back from a slow worker costs nothing.
+ */
+static void judge_budget(struct world *world, const struct record *record)
+{
+	struct judge *judge = &world->judge;
+	uint32_t pool = record->pool;
+	uint64_t most = 20 + judge->results[pool] / 5 + (world->now - judge->begun) / USEC_PER_SEC;
+
+	if (record->runs == 0 || record->moves > 0 || record->misled)
+		return;
+	if (++judge->retries[pool] > most + 1)
+		judge_blame(world, "P4", "pool %u: %u retries", pool, judge->retries[pool]);
+}
+
 static void judge_send(struct world *world, const struct effect *effect)
 {
 	struct process *process = &world->processes[effect->worker];
@@ -203,6 +220,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	if (effect->send.deadline != record->deadline || record->deadline <= world->now)
 		judge_blame(world, "P2", "request %u is sent with another deadline, or after it",
 			    number_of(world, record));
+	judge_budget(world, record);
 	judge_line(world, process);
 	process->in_flight++;
 	record->sent = true;

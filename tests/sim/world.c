@@ -49,15 +49,17 @@ static uint64_t one_of(struct world *world, const uint64_t *choices, size_t coun
 
 /* --- creation --- */
 
-/* Most worlds have some of the faults, some have all or none. */
+/* Most worlds have some of the faults, some have all or none, in a storm only one thing happens. */
 static void draw_rates(struct world *world)
 {
-	unsigned share = (unsigned)ONE_OF(world, 0, 10, 25, 25, 50, 100);
+	unsigned share = world->storm ? 0 : (unsigned)ONE_OF(world, 0, 10, 25, 25, 50, 100);
 
 	for (unsigned i = 0; i < FAULT_COUNT_; i++)
 		world->rates[i] = prop_chance(&world->prop, share)
 					  ? (unsigned)ONE_OF(world, 5, 30, 100, 300)
 					  : 0;
+	if (world->storm)
+		world->rates[FAULT_CRASHES] = 900;
 }
 
 static void draw_pool(struct world *world, unsigned i)
@@ -70,7 +72,7 @@ static void draw_pool(struct world *world, unsigned i)
 		.queue_max = (unsigned)prop_between(prop, 1, 20),
 		.queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000),
 		.prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16),
-		.max_crash_retries = (unsigned)prop_between(prop, 0, 3),
+		.max_crash_retries = world->storm ? 3 : (unsigned)prop_between(prop, 0, 3),
 		.init_timeout = world_span(world, 100 * USEC_PER_MSEC),
 		.ping_interval = world_span(world, 100 * USEC_PER_MSEC),
 		.ping_timeout = world_span(world, 20 * USEC_PER_MSEC),
@@ -135,6 +137,7 @@ static void draw_world(struct world *world, uint64_t seed)
 	*prop = prop_seeded(seed);
 	world->mischief = prop_seeded(~seed);
 	world->now = ONE_OF(world, 1, 1000, 1000000, 1000000000000);
+	world->storm = prop_below(prop, 20) == 0;
 	draw_rates(world);
 	world->settings = (struct engine_settings){
 		.requests_max = (uint32_t)prop_between(prop, 1, REQUESTS_MAX),
@@ -316,8 +319,8 @@ static void submit(struct world *world, uint32_t client)
 		return;
 	event.submit.pool = (uint32_t)prop_below(prop, world->settings.pool_count);
 	event.submit.priority = (enum priority)prop_below(prop, PRIORITY_COUNT_);
-	event.submit.idempotent = prop_chance(prop, 50);
-	event.submit.max_attempts = (uint32_t)prop_between(prop, 1, 4);
+	event.submit.idempotent = world->storm || prop_chance(prop, 50);
+	event.submit.max_attempts = world->storm ? 4 : (uint32_t)prop_between(prop, 1, 4);
 	event.submit.bytes = prop_below(prop, REQUEST_BYTES_MAX);
 	event.submit.timeout = draw_timeout(world);
 	record = new_record(world);

@@ -164,16 +164,17 @@ struct judge {
 	unsigned queue_len[POOLS_MAX]; /* before the event */
 	uint64_t queue_bytes[POOLS_MAX];
 	enum pool_health health[POOLS_MAX]; /* as told */
-	usec_t short_since[POOLS_MAX];	    /* since when a pool lacks workers and nothing is done;
-					       USEC_INFINITY: it does      not */
-	usec_t leap_end;		    /* of the last jump of the clock */
-	usec_t stop_by;			    /* when the engine must have stopped */
+	usec_t short_since[POOLS_MAX]; /* since when workers lack, with nothing done; or infinity */
+	usec_t leap_end;	       /* of the last jump of the clock */
+	usec_t stop_by;		       /* when the engine must have stopped */
 	uint32_t open;
 	unsigned hasty_at; /* at which event for the last time */
-	unsigned hasty;	   /* times that a request was sent and taken back at once */
-	uint32_t
-		overrun; /* the worker that an error of this event says overran; UINT32_MAX: none */
-	bool overdue;	 /* the engine waited for its timer when this event came */
+	usec_t begun;
+	unsigned results[POOLS_MAX];
+	unsigned retries[POOLS_MAX];
+	unsigned hasty;	  /* times that a request was sent and taken back at once */
+	uint32_t overrun; /* the worker that this event's error blames; UINT32_MAX: none */
+	bool overdue;	  /* the engine waited for its timer when this event came */
 	bool stopping;
 	bool stopped;
 };
@@ -189,6 +190,7 @@ struct world {
 	unsigned events;
 	unsigned stop_at[2];	      /* at which events the daemon is told to stop */
 	unsigned timers;	      /* in a row, with no time between them */
+	bool storm;		      /* whatever is tried takes its worker down */
 	unsigned rates[FAULT_COUNT_]; /* permille */
 	struct engine_settings settings;
 	struct pool_settings pools[POOLS_MAX];
