@@ -381,6 +381,8 @@ START_TEST(a_window_of_another_length_begins_empty)
 	call(&f, 's', 0);
 	f.now += 90 * SEC;
 	ck_assert_uint_eq(breaker_snapshot(&f.breaker, f.now).window.calls, 1);
+	f.now += 10 * SEC;
+	ck_assert_uint_eq(breaker_snapshot(&f.breaker, f.now).window.calls, 0);
 }
 END_TEST
 
