@@ -20,6 +20,9 @@
  * and a few numbers. */
 #define AROUND_MAX 1024
 
+/* Bytes that may wait for a worker which goes on asking without reading. */
+#define UNREAD_MAX ((size_t)1024 * 1024)
+
 void channel_init(struct channel *channel, struct loop *loop, uint32_t worker,
 		  const struct channel_handler *handler, void *owner)
 {
@@ -119,7 +122,7 @@ static void take_response(struct channel *channel, struct chunk *chunk,
 	channel->handler->on_answer(channel, envelope->id, &answer);
 }
 
-/* Workers ask nothing of the daemon; one that does is told so and goes on. */
+/* Workers ask nothing of the daemon; one that does is told so and goes on, unless it floods. */
 static void refuse_request(struct channel *channel, uint32_t id)
 {
 	struct error error = {.code = ERR_unknown_method,
@@ -127,6 +130,10 @@ static void refuse_request(struct channel *channel, uint32_t id)
 	uint8_t head[ENVELOPE_HEAD_MAX];
 	struct buf buf;
 
+	if (channel->link->out_bytes > UNREAD_MAX) {
+		broken(channel, ERR_protocol_violation, "it asks and does not read the answers");
+		return;
+	}
 	buf_init(&buf, AROUND_MAX);
 	buf_put(&buf, head, envelope_put_error(head, id));
 	error_pack_stock(&buf, &error);

@@ -64,8 +64,8 @@ void chunk_unref(struct chunk *chunk)
 		return;
 	store = chunk->store;
 	store->bytes -= chunk->capacity;
-	store->large_freed |= chunk->capacity > CHUNK_SIZE;
 	if (chunk->capacity != CHUNK_SIZE || store->spare_count >= SPARE_MAX) {
+		store->trimmable = true;
 		free(chunk);
 		return;
 	}

@@ -34,9 +34,9 @@ static void on_tidy(evutil_socket_t fd, short what, void *argument)
 
 static void plan_tidying(struct loop *loop)
 {
-	if (!loop->store.large_freed)
+	if (!loop->store.trimmable)
 		return;
-	loop->store.large_freed = false;
+	loop->store.trimmable = false;
 	event_add(&loop->tidy_timer, &tidy_after);
 }
 
