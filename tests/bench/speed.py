@@ -255,6 +255,16 @@ def core(place: Place, _: Pace) -> list[Row]:
             unit="ns",
         ),
         Row(
+            "breaker check",
+            f"{figures['breaker_ns']:.1f} ns; "
+            f"with the outcome {figures['breaker_whole_ns']:.1f} ns",
+            figures["breaker_ns"],
+            20,
+            10,
+            more_is_better=False,
+            unit="ns",
+        ),
+        Row(
             "the engine's part of a request: alone; with 1,024 queued",
             f"{figures['alone_ns']:.0f} ns; {figures['loaded_ns']:.0f} ns",
         ),
