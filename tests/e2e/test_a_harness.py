@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import unittest
 
 import procs
-from harness import MARK, UNRULY, Daemon, DaemonTest, pool
+from harness import MARK, SANITIZED, UNRULY, Daemon, DaemonTest, pool
 from raw import Raw
 
 
@@ -58,6 +59,7 @@ class Finds(DaemonTest):
         daemon.descriptors.pop()
         self.check_found(daemon, "its descriptors are")
 
+    @unittest.skipIf(SANITIZED, "a sanitizer keeps freed memory on purpose")
     def test_memory_that_grows(self) -> None:
         daemon = self.launch_unchecked()
         daemon.growth_max = -(1 << 40)
