@@ -352,7 +352,10 @@ class Daemon:
         self._settle(lambda: not self._zombies(), lambda: f"no zombie: {self._zombies()}")
         if not SANITIZED:
             # What large buffers took is given back a moment after the last of them.
-            eventually(lambda: self._growth() <= self.growth_max, lambda: f"its memory grew by {self._growth()} bytes")
+            self._settle(
+                lambda: self._growth() <= self.growth_max,
+                lambda: f"its memory grew by {self._growth()} bytes",
+            )
 
     def _growth(self) -> int:
         """Bytes by which its resident memory has grown since it was ready."""
@@ -379,7 +382,7 @@ class Daemon:
         assert self._end_awaited, f"it ended by itself, with status {self.process.returncode}"
 
     def _check_nothing_left(self) -> None:
-        left = procs.wait_gone(self.family(), 2.0)
+        left = procs.wait_gone(self.family(), min(2.0, self.settle_time))
         assert not left, f"left running: {[procs.describe(pid) for pid in left]}"
         if self.process.returncode == 0:
             assert not os.path.exists(self.path), "its socket file is left"
