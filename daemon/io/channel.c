@@ -130,7 +130,7 @@ static void refuse_request(struct channel *channel, uint32_t id)
 	uint8_t head[ENVELOPE_HEAD_MAX];
 	struct buf buf;
 
-	if (channel->link->out_bytes > UNREAD_MAX) {
+	if (channel->link->out.bytes > UNREAD_MAX) {
 		broken(channel, ERR_protocol_violation, "it asks and does not read the answers");
 		return;
 	}

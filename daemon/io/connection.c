@@ -26,9 +26,9 @@ static void pause_if_full(struct connection *connection)
 {
 	const struct config_daemon *limits = &connection->driver->config->daemon;
 
-	if (connection->link.out_bytes > limits->output_max) {
+	if (connection->link.out.bytes > limits->output_max) {
 		link_fail(&connection->link, LINK_END_STALLED);
-	} else if (connection->link.out_bytes > limits->output_pause) {
+	} else if (connection->link.out.bytes > limits->output_pause) {
 		link_set_reading(&connection->link, false);
 	}
 }

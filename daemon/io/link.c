@@ -3,12 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
-
-/* Below this many bytes copying costs less than one more piece in the system call that writes it.
- */
-#define COPY_MAX 2048
 
 /* A shared chunk with less room than this is exchanged for a fresh one before it is read into. */
 #define READ_ROOM_MIN 4096
@@ -18,15 +13,7 @@
 #define LARGE_MESSAGE	((size_t)8 * 1024)
 #define LARGE_CHUNK	((size_t)256 * 1024)
 
-#define WRITE_PIECES	64
 #define DRAIN_READS_MAX 1024
-
-struct segment {
-	struct segment *next;
-	struct chunk *chunk;
-	const uint8_t *data;
-	size_t len;
-};
 
 static void stop_waiting(struct link *link);
 static void on_readable(evutil_socket_t fd, short what, void *argument);
@@ -51,38 +38,6 @@ int link_open(struct link *link, struct loop *loop, int fd, uint64_t message_max
 
 /* --- out --- */
 
-/* A spare one or a new one; NULL without memory. */
-static struct segment *take_segment(struct loop *loop)
-{
-	struct segment *segment = loop->spare_segments;
-
-	if (!segment)
-		return malloc(sizeof(*segment));
-	loop->spare_segments = segment->next;
-	return segment;
-}
-
-static void drop_first_segment(struct link *link)
-{
-	struct segment *segment = link->out_first;
-
-	link->out_first = segment->next;
-	if (!link->out_first)
-		link->out_last = NULL;
-	chunk_unref(segment->chunk);
-	segment->next = link->loop->spare_segments;
-	link->loop->spare_segments = segment;
-}
-
-static void drop_output(struct link *link)
-{
-	while (link->out_first)
-		drop_first_segment(link);
-	chunk_unref(link->out_chunk);
-	link->out_chunk = NULL;
-	link->out_bytes = 0;
-}
-
 static void mark_dirty(struct link *link)
 {
 	if (!list_linked(&link->in_dirty))
@@ -99,130 +54,26 @@ void link_fail(struct link *link, enum link_end why)
 	mark_dirty(link);
 }
 
-static void append_segment(struct link *link, struct chunk *chunk, const uint8_t *data, size_t len)
+/* Whether there is anybody to write to. */
+static bool takes_output(struct link *link)
 {
-	struct segment *segment = take_segment(link->loop);
-
-	if (!segment) {
-		link_fail(link, LINK_END_NO_MEMORY);
-		return;
-	}
-	*segment = (struct segment){.chunk = chunk_ref(chunk), .data = data, .len = len};
-	if (link->out_last)
-		link->out_last->next = segment;
-	else
-		link->out_first = segment;
-	link->out_last = segment;
-}
-
-/* Room for one more small piece in the gathering chunk; 0 when there is no memory. */
-static size_t gather_room(struct link *link)
-{
-	if (link->out_chunk && link->out_chunk_len < link->out_chunk->capacity)
-		return link->out_chunk->capacity - link->out_chunk_len;
-	chunk_unref(link->out_chunk);
-	link->out_chunk = chunk_new(&link->loop->store, CHUNK_SIZE);
-	link->out_chunk_len = 0;
-	return link->out_chunk ? link->out_chunk->capacity : 0;
-}
-
-static void gather(struct link *link, const uint8_t *data, size_t len)
-{
-	uint8_t *to = link->out_chunk->data + link->out_chunk_len;
-	struct segment *last = link->out_last;
-
-	memcpy(to, data, len);
-	link->out_chunk_len += len;
-	if (last && last->chunk == link->out_chunk && last->data + last->len == to)
-		last->len += len;
-	else
-		append_segment(link, link->out_chunk, to, len);
-}
-
-static void note_output(struct link *link, size_t len)
-{
-	link->out_bytes += len;
+	if (link->closed || link->failed)
+		return false;
 	mark_dirty(link);
+	return true;
 }
 
 void link_put(struct link *link, const void *data, size_t len)
 {
-	const uint8_t *at = data;
-
-	if (link->closed || link->failed)
-		return;
-	note_output(link, len);
-	while (len > 0) {
-		size_t room = gather_room(link);
-		size_t now = len < room ? len : room;
-
-		if (room == 0) {
-			link_fail(link, LINK_END_NO_MEMORY);
-			return;
-		}
-		gather(link, at, now);
-		at += now;
-		len -= now;
-	}
+	if (takes_output(link) && outbox_put(&link->out, &link->loop->outboxes, data, len) < 0)
+		link_fail(link, LINK_END_NO_MEMORY);
 }
 
 void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes)
 {
-	if (bytes.len <= COPY_MAX) {
-		link_put(link, bytes.data, bytes.len);
-		return;
-	}
-	if (link->closed || link->failed)
-		return;
-	note_output(link, bytes.len);
-	append_segment(link, chunk, bytes.data, bytes.len);
-}
-
-static void take_written(struct link *link, size_t len)
-{
-	link->out_bytes -= len;
-	link->bytes_out += len;
-	while (len > 0) {
-		struct segment *first = link->out_first;
-
-		assert(first);
-		if (len < first->len) {
-			first->data += len;
-			first->len -= len;
-			return;
-		}
-		len -= first->len;
-		drop_first_segment(link);
-	}
-}
-
-/* Returns 0 when all that it offered was taken, -EAGAIN when the peer's buffer is full now, or
- * -errno. */
-static int write_some(struct link *link)
-{
-	struct iovec pieces[WRITE_PIECES];
-	int count = 0;
-	size_t offered = 0;
-	ssize_t written;
-
-	for (struct segment *segment = link->out_first; segment && count < WRITE_PIECES;
-	     segment = segment->next) {
-		/* writev takes what it must not change as if it could. */
-		union {
-			const void *from;
-			void *to;
-		} data = {.from = segment->data};
-
-		pieces[count].iov_base = data.to;
-		pieces[count++].iov_len = segment->len;
-		offered += segment->len;
-	}
-	written = count == 1 ? write(link->fd, pieces[0].iov_base, pieces[0].iov_len)
-			     : writev(link->fd, pieces, count);
-	if (written < 0)
-		return errno == EINTR ? 0 : -errno;
-	take_written(link, (size_t)written);
-	return (size_t)written < offered ? -EAGAIN : 0;
+	if (takes_output(link) &&
+	    outbox_put_shared(&link->out, &link->loop->outboxes, chunk, bytes) < 0)
+		link_fail(link, LINK_END_NO_MEMORY);
 }
 
 static void drop_input(struct link *link)
@@ -251,8 +102,6 @@ static void end(struct link *link, enum link_end why, int error, struct bytes be
 
 static void after_drained(struct link *link)
 {
-	chunk_unref(link->out_chunk);
-	link->out_chunk = NULL;
 	if (link->closing)
 		link_close(link);
 	else if (link->handler->on_drained)
@@ -262,7 +111,7 @@ static void after_drained(struct link *link)
 /* The output is of no use any more: neither to the peer nor to a link that waits to close. */
 static void abandon_output(struct link *link, enum link_end why, int error)
 {
-	drop_output(link);
+	outbox_clear(&link->out, &link->loop->outboxes);
 	if (link->closing)
 		link_close(link);
 	else
@@ -290,10 +139,10 @@ static void stop_waiting(struct link *link)
 
 static void flush(struct link *link)
 {
-	int r = 0;
+	size_t written;
+	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd, &written);
 
-	while (link->out_first && r == 0)
-		r = write_some(link);
+	link->bytes_out += written;
 	if (r == -EAGAIN) {
 		wait_writable(link);
 		return;
@@ -559,7 +408,7 @@ void link_close(struct link *link)
 	link->closed = true;
 	if (list_linked(&link->in_dirty))
 		list_remove(&link->loop->dirty, &link->in_dirty);
-	drop_output(link);
+	outbox_clear(&link->out, &link->loop->outboxes);
 	list_push_back(&link->loop->graveyard, &link->in_graveyard);
 }
 
@@ -567,7 +416,7 @@ void link_close_when_written(struct link *link)
 {
 	link_set_reading(link, false);
 	link->closing = true;
-	if (!link->out_first)
+	if (link->out.bytes == 0)
 		link_close(link);
 }
 
@@ -581,15 +430,5 @@ void link_bury_all(struct loop *loop)
 		list_remove(&loop->graveyard, node);
 		drop_input(link);
 		link->handler->on_buried(link);
-	}
-}
-
-void link_free_spares(struct loop *loop)
-{
-	while (loop->spare_segments) {
-		struct segment *segment = loop->spare_segments;
-
-		loop->spare_segments = segment->next;
-		free(segment);
 	}
 }

@@ -11,10 +11,10 @@
 
 #include "daemon/core/list.h"
 #include "daemon/io/loop.h"
+#include "daemon/io/outbox.h"
 #include "protocol/skip.h"
 
 struct link;
-struct segment;
 
 /* Why a link came to its end. */
 enum link_end {
@@ -60,11 +60,7 @@ struct link {
 	size_t typical; /* size of the last message */
 	struct skip skip;
 	uint64_t message_max;
-	struct segment *out_first;
-	struct segment *out_last;
-	struct chunk *out_chunk; /* where small pieces are gathered */
-	size_t out_chunk_len;
-	size_t out_bytes;
+	struct outbox out;
 	usec_t stall_timeout; /* how long the peer may take nothing of what waits for it; 0: for
 				 ever */
 	uint64_t bytes_in;
@@ -107,8 +103,5 @@ void link_fail(struct link *link, enum link_end why);
 /* At the turn's end: write what was put; free what was closed. */
 void link_flush_all(struct loop *loop);
 void link_bury_all(struct loop *loop);
-
-/* Frees what links keep for reuse. */
-void link_free_spares(struct loop *loop);
 
 #endif

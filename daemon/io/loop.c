@@ -59,6 +59,7 @@ int loop_init(struct loop *loop, size_t memory_max)
 	evtimer_assign(&loop->tidy_timer, loop->base, on_tidy, loop);
 	evtimer_assign(&loop->timer, loop->base, on_timer, loop);
 	chunk_store_init(&loop->store, memory_max);
+	outbox_store_init(&loop->outboxes, &loop->store);
 	list_init(&loop->dirty);
 	list_init(&loop->graveyard);
 	return 0;
@@ -69,7 +70,7 @@ void loop_done(struct loop *loop)
 	if (!loop->base)
 		return;
 	link_bury_all(loop);
-	link_free_spares(loop);
+	outbox_store_done(&loop->outboxes);
 	chunk_unref(loop->shared);
 	event_del(&loop->timer);
 	event_del(&loop->tidy_timer);

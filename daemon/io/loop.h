@@ -9,6 +9,7 @@
 
 #include "daemon/core/list.h"
 #include "daemon/io/chunk.h"
+#include "daemon/io/outbox.h"
 #include "protocol/base.h"
 
 #include <event2/event.h>
@@ -24,9 +25,9 @@ struct loop {
 	struct chunk_store store;
 	struct chunk *shared; /* where links without a message half read read into */
 	size_t shared_used;
-	struct segment *spare_segments; /* links' pieces of output, ready to be used */
-	struct list dirty;		/* links with something to write */
-	struct list graveyard;		/* links to be freed at the end of the turn */
+	struct outbox_store outboxes;
+	struct list dirty;     /* links with something to write */
+	struct list graveyard; /* links to be freed at the end of the turn */
 	void (*on_timer)(void *owner);
 	void (*on_turn)(void *owner); /* at the end of each turn, before anything is written */
 	void *owner;
