@@ -266,37 +266,42 @@ START_TEST(there_is_no_retry_zero)
 }
 END_TEST
 
-/* The naive model: one step after the other, in floating point where whole numbers would not do. */
+/* The naive model: by adding alone, one step after the other. */
 struct range {
-	long double low;
-	long double high;
+	usec_t low;
+	usec_t high;
 };
 
-static long double naive_step(enum backoff_kind kind, long double base, uint32_t n)
+static usec_t plus(usec_t a, usec_t b)
 {
-	long double before = 0, value = base;
+	usec_t sum;
 
-	for (uint32_t i = 1; i < n && base > 0 && value < 1e30L; i++) {
-		long double next = kind == BACKOFF_LINEAR      ? value + base
-				   : kind == BACKOFF_FIBONACCI ? value + before
-							       : 2 * value;
-
-		before = value;
-		value = next;
-	}
-	return value;
+	return __builtin_add_overflow(a, b, &sum) ? USEC_INFINITY : sum;
 }
 
-static long double at_most(long double value, long double limit)
+static usec_t naive_step(enum backoff_kind kind, usec_t base, uint32_t n)
 {
-	return value < limit ? value : limit;
+	usec_t before = 0, value = base;
+
+	for (uint32_t i = 1; i < n && value > 0 && value < USEC_INFINITY; i++) {
+		usec_t more = kind == BACKOFF_LINEAR	  ? base
+			      : kind == BACKOFF_FIBONACCI ? before
+							  : value;
+
+		before = value;
+		value = plus(value, more);
+	}
+	return value;
 }
 
 static struct range naive_range(const struct backoff_settings *settings, uint32_t n,
 				usec_t previous)
 {
-	long double base = settings->base, cap = settings->cap;
-	long double step = at_most(naive_step(settings->kind, base, n), cap);
+	usec_t base = settings->base, cap = settings->cap;
+	usec_t step = usec_min(naive_step(settings->kind, base, n), cap);
+	usec_t seed = usec_max(previous, base);
+	uint32_t last = settings->list_len - 1;
+	usec_t listed = usec_min(settings->list[n - 1 < last ? n - 1 : last], cap);
 
 	switch (settings->kind) {
 	case BACKOFF_LINEAR:
@@ -306,18 +311,12 @@ static struct range naive_range(const struct backoff_settings *settings, uint32_
 	case BACKOFF_FULL_JITTER:
 		return (struct range){0, step};
 	case BACKOFF_EQUAL_JITTER:
-		return (struct range){step / 2 - 1, step};
-	case BACKOFF_DECORRELATED_JITTER: {
-		long double seed = previous > settings->base ? previous : base;
-
-		return (struct range){at_most(base, cap), at_most(3 * seed, cap)};
-	}
-	case BACKOFF_CUSTOM: {
-		uint32_t last = settings->list_len - 1;
-		long double delay = (long double)settings->list[n - 1 < last ? n - 1 : last];
-
-		return (struct range){at_most(delay, cap), at_most(delay, cap)};
-	}
+		return (struct range){step / 2, step};
+	case BACKOFF_DECORRELATED_JITTER:
+		return (struct range){usec_min(base, cap),
+				      usec_min(plus(plus(seed, seed), seed), cap)};
+	case BACKOFF_CUSTOM:
+		return (struct range){listed, listed};
 	case BACKOFF_NONE:
 	case BACKOFF_KIND_COUNT_:
 		break;
@@ -367,7 +366,7 @@ static const char *agrees_with_model(const uint64_t *ops, size_t len)
 
 		if (delay > retry.settings.cap)
 			return "the delay is above the cap";
-		if ((long double)delay < range.low || (long double)delay > range.high)
+		if (delay < range.low || delay > range.high)
 			return "the delay is out of the model's range";
 	}
 	return NULL;
