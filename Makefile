@@ -199,7 +199,7 @@ unit-run: $(UNIT) $(SIM)
 	@$(PYTHON) tests/run.py $(UNIT_RUNS) 'lines:$(O)/sim/sim --seeds 500'
 
 check-valgrind: $(UNIT)
-	@CK_FORK=no $(PYTHON) tests/run.py $(foreach u,$(sort $(filter $(CORE_UNIT),$(UNIT))),\
+	@CK_FORK=no POOLD_ROUNDS=2 $(PYTHON) tests/run.py --jobs 2 $(foreach u,$(sort $(filter-out %_random,$(filter $(CORE_UNIT),$(UNIT)))),\
 	  'check:valgrind -q --leak-check=full --error-exitcode=9 $(u)')
 
 FUZZ_SECONDS ?= 60

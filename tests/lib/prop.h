@@ -65,15 +65,20 @@ struct prop_rounds {
 	unsigned left;
 };
 
-/* So many rounds from a seed of the moment, or one from POOLD_SEED. */
+/* So many rounds from a seed of the moment, or one from POOLD_SEED; POOLD_ROUNDS percent of them
+ * where that is set. */
 static inline struct prop_rounds prop_rounds(unsigned rounds)
 {
 	const char *given = getenv("POOLD_SEED");
+	const char *percent;
 	struct timespec now;
 
 	if (given)
 		return (struct prop_rounds){strtoull(given, NULL, 0), 1};
 	(void)timespec_get(&now, TIME_UTC);
+	percent = getenv("POOLD_ROUNDS");
+	if (percent)
+		rounds = rounds * (unsigned)strtoul(percent, NULL, 10) / 100 + 1;
 	return (struct prop_rounds){(uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
 				    rounds};
 }
