@@ -31,7 +31,6 @@
 struct config_daemon {
 	char *socket;	      /* absolute path */
 	unsigned socket_mode; /* permission bits */
-	char *admin_group;    /* "": nobody besides root and the daemon's own user */
 	unsigned connections_max;
 	unsigned control_reserve; /* of connections_max, kept for control and health */
 	unsigned in_flight_max;	  /* requests of one connection */

@@ -187,12 +187,12 @@ static int set_target(const struct option *option, void *values, const char *tex
 int option_set(const struct option *option, void *values, const char *text)
 {
 	static int (*const setters[])(const struct option *, void *, const char *) = {
-		[OPTION_COUNT] = set_count,	  [OPTION_SIZE] = set_size,
-		[OPTION_DURATION] = set_duration, [OPTION_BOOL] = set_bool,
-		[OPTION_RANGE] = set_range,	  [OPTION_MODE] = set_count,
-		[OPTION_PATH] = set_string,	  [OPTION_NAME] = set_string,
-		[OPTION_COMMAND] = set_command,	  [OPTION_VARIABLES] = set_variables,
-		[OPTION_LEVEL] = set_level,	  [OPTION_TARGET] = set_target,
+		[OPTION_COUNT] = set_count,	    [OPTION_SIZE] = set_size,
+		[OPTION_DURATION] = set_duration,   [OPTION_BOOL] = set_bool,
+		[OPTION_RANGE] = set_range,	    [OPTION_MODE] = set_count,
+		[OPTION_PATH] = set_string,	    [OPTION_COMMAND] = set_command,
+		[OPTION_VARIABLES] = set_variables, [OPTION_LEVEL] = set_level,
+		[OPTION_TARGET] = set_target,
 	};
 	static_assert(ARRAY_SIZE(setters) == OPTION_TYPE_COUNT_, "a setter for each type");
 
@@ -203,8 +203,7 @@ void option_clear(const struct option *option, void *values)
 {
 	char **string = field_of(option, values);
 
-	if (option->type == OPTION_PATH || option->type == OPTION_NAME ||
-	    option->type == OPTION_COMMAND) {
+	if (option->type == OPTION_PATH || option->type == OPTION_COMMAND) {
 		free(*string);
 		*string = NULL;
 	}
@@ -271,7 +270,6 @@ void option_print(const struct option *option, const void *values, struct buf *o
 		print_range(field, out);
 		break;
 	case OPTION_PATH:
-	case OPTION_NAME:
 	case OPTION_COMMAND:
 		buf_printf(out, "%s", *(char *const *)field);
 		break;
@@ -321,9 +319,6 @@ void option_print_allowed(const struct option *option, struct buf *out)
 	case OPTION_PATH:
 		buf_printf(out, "a path that begins with /, of at most %" PRIu64 " bytes%s",
 			   option->max, option->min ? "" : ", or nothing");
-		break;
-	case OPTION_NAME:
-		buf_printf(out, "a name of at most %" PRIu64 " bytes, or nothing", option->max);
 		break;
 	case OPTION_COMMAND:
 		buf_printf(out,

@@ -67,8 +67,6 @@ static const struct {
 } limits[] = {
 	{SECTION_DAEMON, "socket", "/run/poold/poold.sock", "/", NULL, "", NULL},
 	{SECTION_DAEMON, "socket_mode", "0660", "0000", "0777", "-1", "1000"},
-	{SECTION_DAEMON, "admin_group", "", "", "abcdefghijklmnopqrstuvwxyz012345", NULL,
-	 "abcdefghijklmnopqrstuvwxyz0123456"},
 	{SECTION_DAEMON, "connections_max", "1024", "2", "65536", "1", "65537"},
 	{SECTION_DAEMON, "control_reserve", "8", "0", "1024", "-1", "1025"},
 	{SECTION_DAEMON, "in_flight_max", "1024", "1", "65536", "0", "65537"},
@@ -203,7 +201,6 @@ START_TEST(words_for_what_is_allowed)
 	} cases[] = {
 		{OPTION_DAEMON_socket, "a path that begins with /, of at most 107 bytes"},
 		{OPTION_DAEMON_socket_mode, "permission bits in octal, such as 0660"},
-		{OPTION_DAEMON_admin_group, "a name of at most 32 bytes, or nothing"},
 		{OPTION_DAEMON_connections_max, "a number from 2 to 65536"},
 		{OPTION_DAEMON_message_max, "a size such as 64K or 16M, from 1K to 1G"},
 		{OPTION_DAEMON_stall_timeout,
@@ -309,7 +306,7 @@ END_TEST
 
 START_TEST(dump_reads_back_to_itself)
 {
-	struct config *config = must_parse("[daemon]\nadmin_group = adm\nlog_target = journal\n"
+	struct config *config = must_parse("[daemon]\nlog_target = journal\n"
 					   "[pool a]\ncommand = x \"y z\"\nenv.Q = a'b \"\n"
 					   "[pool b]\ncommand = y\nworkers = 3..4\n");
 	struct buf first, second;
@@ -331,7 +328,7 @@ END_TEST
 /* --- faults --- */
 
 #define DAEMON_KEYS                                                                                \
-	"socket, socket_mode, admin_group, connections_max, control_reserve, in_flight_max, "      \
+	"socket, socket_mode, connections_max, control_reserve, in_flight_max, "      \
 	"requests_max, workers_max, message_max, response_max, output_pause, output_max, "         \
 	"stall_timeout, memory_max, drain_timeout, start_timeout, log_level, log_target"
 #define POOL_KEYS                                                                                  \
