@@ -60,7 +60,7 @@ static void must_fail(const char *text, const char *expected)
 
 /* --- the table of options --- */
 
-/* What the contract says: default, least, most, and what lies just outside. */
+/* What the manual page says: default, least, most, and what lies just outside. */
 static const struct {
 	enum option_section section;
 	const char *key, *initial, *least, *most, *below, *above;
