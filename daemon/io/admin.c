@@ -7,17 +7,23 @@
 
 #define PROTOCOL_VERSION 1
 
-static void answer_version(const struct driver *driver, struct buf *out)
+/* Three pairs: who this is. */
+static void pack_identity(struct buf *out)
 {
-	usec_t uptime = usec_sub(loop_now(driver->loop), driver->started);
-
-	pack_map(out, 5);
 	pack_str(out, "server");
 	pack_str(out, "poold");
 	pack_str(out, "version");
 	pack_str(out, POOLD_VERSION);
 	pack_str(out, "protocol");
 	pack_uint(out, PROTOCOL_VERSION);
+}
+
+static void answer_version(const struct driver *driver, struct buf *out)
+{
+	usec_t uptime = usec_sub(loop_now(driver->loop), driver->started);
+
+	pack_map(out, 5);
+	pack_identity(out);
 	pack_str(out, "pid");
 	pack_int(out, getpid());
 	pack_str(out, "uptime_ms");
@@ -73,12 +79,7 @@ void admin_hello(const struct driver *driver, bool errors_map, struct buf *out)
 	const struct config_daemon *limits = &driver->config->daemon;
 
 	pack_map(out, 6);
-	pack_str(out, "server");
-	pack_str(out, "poold");
-	pack_str(out, "version");
-	pack_str(out, POOLD_VERSION);
-	pack_str(out, "protocol");
-	pack_uint(out, PROTOCOL_VERSION);
+	pack_identity(out);
 	pack_str(out, "errors");
 	pack_str(out, errors_map ? "map" : "stock");
 	pack_str(out, "features");
