@@ -328,7 +328,7 @@ END_TEST
 /* --- faults --- */
 
 #define DAEMON_KEYS                                                                                \
-	"socket, socket_mode, connections_max, control_reserve, in_flight_max, "      \
+	"socket, socket_mode, connections_max, control_reserve, in_flight_max, "                   \
 	"requests_max, workers_max, message_max, response_max, output_pause, output_max, "         \
 	"stall_timeout, memory_max, drain_timeout, start_timeout, log_level, log_target"
 #define POOL_KEYS                                                                                  \
