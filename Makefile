@@ -210,8 +210,9 @@ fuzz-run: $(FUZZERS)
 	@for f in $(FUZZERS); do \
 	  name=$${f##*/fuzz_}; mkdir -p $(O)/corpus/$$name; \
 	  echo "fuzz $$name for $(FUZZ_SECONDS) s"; \
-	  $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
-	    -artifact_prefix=$(O)/ $(O)/corpus/$$name $(wildcard tests/fuzz/corpus)/$$name || exit 1; \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -artifact_prefix=$(O)/ $(O)/corpus/$$name \
+	    $(wildcard tests/fuzz/corpus)/$$name >$(O)/fuzz-$$name.log 2>&1 || { tail -n 60 $(O)/fuzz-$$name.log; exit 1; }; \
+	  tail -n 1 $(O)/fuzz-$$name.log; \
 	done
 
 chaos: all tools
