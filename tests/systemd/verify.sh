@@ -21,8 +21,12 @@ unit=$tree/usr/lib/systemd/system/poold.service
 # The program is only here, below the tree.
 sed -i "s|^ExecStart=|&$tree|" "$unit"
 
+# Whether the pages that the units name are there is asked of man, where there is one.
+man=yes
+command -v man >/dev/null || man=no
+
 # Without --recursive-errors=no an unknown key is a warning and the exit status 0.
-MANPATH=$tree/usr/share/man: systemd-analyze verify --recursive-errors=no "$unit" "${unit%service}socket"
+MANPATH=$tree/usr/share/man: systemd-analyze verify --man=$man --recursive-errors=no "$unit" "${unit%service}socket"
 systemd-analyze security --offline=true --threshold=17 "$unit" >"$tree/log" || {
 	cat "$tree/log"
 	exit 1
