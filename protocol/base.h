@@ -19,7 +19,6 @@ typedef uint64_t usec_t;
 	((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 #define PRINTF_LIKE(nth, first) __attribute__((format(printf, nth, first)))
-#define FALLTHROUGH		__attribute__((fallthrough))
 
 /* Bytes that somebody else owns: valid only as long as the function that takes them says. */
 struct bytes {

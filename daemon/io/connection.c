@@ -233,7 +233,6 @@ static void take_request(struct connection *connection, struct chunk *chunk,
 		connection_close(connection);
 		return;
 	}
-	connection->requests++;
 	if (!has_prefix(envelope->method, "poold.")) {
 		take_short_call(connection, chunk, envelope);
 		return;

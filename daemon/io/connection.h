@@ -19,7 +19,6 @@ struct connection {
 	bool control_only; /* came when all other places were taken: it may look, not call */
 	bool errors_map;   /* wants errors as the map of the reference */
 	bool gone; /* hears no more answers; it stays in the list until its link is closed */
-	uint64_t requests;
 };
 
 /* Takes over the accepted, non-blocking `fd`.  Returns 0 or -errno; then `fd` is still the

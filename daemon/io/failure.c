@@ -25,9 +25,8 @@ static void describe(const struct driver *driver, const struct call *call,
 	const struct pool *pool = engine_pool(driver->engine, call->pool);
 	const char *name = driver_pool_config(driver, call->pool)->name;
 	const struct channel *channel = &driver->channels[request->worker];
-	unsigned worker = driver->channel_count > 0 && effect->error.has_worker
-				  ? driver_worker_number(driver, request->worker)
-				  : 0;
+	unsigned worker =
+		effect->error.has_worker ? driver_worker_number(driver, request->worker) : 0;
 	char span[32];
 
 	describe_span(usec_sub(request->deadline, request->submitted), span, sizeof(span));

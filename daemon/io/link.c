@@ -139,10 +139,8 @@ static void stop_waiting(struct link *link)
 
 static void flush(struct link *link)
 {
-	size_t written;
-	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd, &written);
+	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd);
 
-	link->bytes_out += written;
 	if (r == -EAGAIN) {
 		wait_writable(link);
 		return;
@@ -279,7 +277,6 @@ static ssize_t read_own(struct link *link)
 	if (n <= 0)
 		return n;
 	link->in_len += (size_t)n;
-	link->bytes_in += (uint64_t)n;
 	chunk = link->in;
 	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned);
 	if (link->closed || link->ended || link->closing)
@@ -327,7 +324,6 @@ static ssize_t read_shared(struct link *link)
 	/* Taken before any message is handed over: what handlers read themselves must not land
 	 * here. */
 	loop->shared_used += (size_t)n;
-	link->bytes_in += (uint64_t)n;
 	chunk_ref(chunk);
 	done = deliver(link, chunk, data, (size_t)n, 0);
 	if (!link->closed && !link->ended && !link->closing && done < (size_t)n)

@@ -63,8 +63,6 @@ struct link {
 	struct outbox out;
 	usec_t stall_timeout; /* how long the peer may take nothing of what waits for it; 0: for
 				 ever */
-	uint64_t bytes_in;
-	uint64_t bytes_out;
 	bool reading;
 	bool waiting; /* for the peer to take more */
 	bool ended;   /* on_end was called */

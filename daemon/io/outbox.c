@@ -149,8 +149,7 @@ static void take_written(struct outbox *outbox, struct outbox_store *store, size
 
 /* Returns 0 when all that it offered was taken, -EAGAIN when the peer's buffer is full now, or
  * -errno. */
-static int write_some(struct outbox *outbox, struct outbox_store *store, int fd,
-		      size_t *ret_written)
+static int write_some(struct outbox *outbox, struct outbox_store *store, int fd)
 {
 	struct iovec pieces[WRITE_PIECES];
 	int count = 0;
@@ -174,17 +173,15 @@ static int write_some(struct outbox *outbox, struct outbox_store *store, int fd,
 	if (written < 0)
 		return errno == EINTR ? 0 : -errno;
 	take_written(outbox, store, (size_t)written);
-	*ret_written += (size_t)written;
 	return (size_t)written < offered ? -EAGAIN : 0;
 }
 
-int outbox_write(struct outbox *outbox, struct outbox_store *store, int fd, size_t *ret_written)
+int outbox_write(struct outbox *outbox, struct outbox_store *store, int fd)
 {
 	int r = 0;
 
-	*ret_written = 0;
 	while (outbox->first && r == 0)
-		r = write_some(outbox, store, fd, ret_written);
+		r = write_some(outbox, store, fd);
 	if (r == 0)
 		drop_chunk(outbox);
 	return r;

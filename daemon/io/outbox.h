@@ -39,11 +39,9 @@ int outbox_put(struct outbox *outbox, struct outbox_store *store, const void *da
 int outbox_put_shared(struct outbox *outbox, struct outbox_store *store, struct chunk *chunk,
 		      struct bytes bytes);
 
-/*
- * Writes to the non-blocking `fd` until all is written or it takes no more; *ret_written gets how
- * many bytes it took.  Returns 0 (it is empty now), -EAGAIN (some is left) or another -errno.
- */
-int outbox_write(struct outbox *outbox, struct outbox_store *store, int fd, size_t *ret_written);
+/* Writes to the non-blocking `fd` until all is written or it takes no more.  Returns 0 (it is empty
+ * now), -EAGAIN (some is left) or another -errno. */
+int outbox_write(struct outbox *outbox, struct outbox_store *store, int fd);
 
 /* Drops everything. */
 void outbox_clear(struct outbox *outbox, struct outbox_store *store);

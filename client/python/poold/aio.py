@@ -26,6 +26,7 @@ from poold.calls import (
     message_max,
     overdue,
     pack_request,
+    patience,
     reply_value,
     too_large,
     unreachable,
@@ -106,8 +107,7 @@ class AsyncClient(Requests):
     ) -> Any:
         """Asks the daemon itself, or POOL.METHOD with default options; see poold.Client.request."""
         if timeout is None:
-            daemon = method.startswith("poold.") and method != "poold.call"
-            timeout = self._connect_timeout if daemon else self.timeout
+            timeout = patience(method, self.timeout, self._connect_timeout)
         return reply_value(await self._ask(method, list(params), timeout), False)
 
     async def _ask(self, method: str, params: list, timeout: float | None) -> Any:

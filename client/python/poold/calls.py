@@ -37,6 +37,11 @@ def default_path() -> str:
     return os.environ.get(PATH_VARIABLE) or DEFAULT_PATH
 
 
+def patience(method: str, calls: float | None, daemon: float) -> float | None:
+    """Seconds to wait for `method` where the caller names none: the daemon itself answers at once."""
+    return daemon if method.startswith("poold.") and method != "poold.call" else calls
+
+
 def hello_params(name: str) -> list:
     """The params of the poold.hello that begins each connection."""
     return [{"client": name, "version": __version__, "errors": "map"}]

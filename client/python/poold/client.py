@@ -32,6 +32,7 @@ from poold.calls import (
     lost_error,
     message_max,
     pack_request,
+    patience,
     unreachable,
 )
 from poold.connection import Call, Connection, NeverLeft, open_socket
@@ -154,8 +155,7 @@ class Client(Requests):
             poold.Error: see poold.errors.
         """
         if timeout is None:
-            daemon = method.startswith("poold.") and method != "poold.call"
-            timeout = self._connect_timeout if daemon else self.timeout
+            timeout = patience(method, self.timeout, self._connect_timeout)
         return self._start(method, list(params), timeout, False).result()
 
     def _start(self, method: str, params: list, timeout: float | None, meta: bool) -> Call:
