@@ -52,6 +52,13 @@ static const char *const backoff_names[] = {
 	[ERRBACKOFF_EXPONENTIAL] = "exponential",
 };
 
+static const char *const failover_names[] = {
+	[FAILOVER_NO] = "no",
+	[FAILOVER_YES] = "yes",
+	[FAILOVER_IDEMPOTENT] = "idempotent",
+	[FAILOVER_ASKED] = "asked",
+};
+
 static const char *const executed_names[] = {
 	[EXECUTED_NO] = "no",
 	[EXECUTED_MAYBE] = "maybe",
@@ -62,6 +69,7 @@ static_assert(ARRAY_SIZE(category_names) == ERRCAT_COUNT_, "a category has no na
 static_assert(ARRAY_SIZE(severity_names) == SEVERITY_COUNT_, "a severity has no name");
 static_assert(ARRAY_SIZE(strategy_names) == STRATEGY_COUNT_, "a strategy has no name");
 static_assert(ARRAY_SIZE(backoff_names) == ERRBACKOFF_COUNT_, "a backoff has no name");
+static_assert(ARRAY_SIZE(failover_names) == FAILOVER_COUNT_, "a failover has no name");
 static_assert(ARRAY_SIZE(executed_names) == EXECUTED_COUNT_, "an executed has no name");
 
 const struct errinfo *errcode_info(enum errcode code)
@@ -107,8 +115,49 @@ const char *errbackoff_name(enum errbackoff backoff)
 	return backoff_names[backoff];
 }
 
+const char *errfailover_name(enum errfailover failover)
+{
+	assert(failover < FAILOVER_COUNT_);
+	return failover_names[failover];
+}
+
 const char *executed_name(enum executed executed)
 {
 	assert(executed < EXECUTED_COUNT_);
 	return executed_names[executed];
+}
+
+/* The place of the name in the list, or `count`. */
+static unsigned find(const char *const *names, unsigned count, const char *name, size_t len)
+{
+	unsigned i = 0;
+
+	while (i < count && (strlen(names[i]) != len || memcmp(names[i], name, len) != 0))
+		i++;
+	return i;
+}
+
+enum errcategory errcategory_find(const char *name, size_t len)
+{
+	return (enum errcategory)find(category_names, ERRCAT_COUNT_, name, len);
+}
+
+enum errseverity errseverity_find(const char *name, size_t len)
+{
+	return (enum errseverity)find(severity_names, SEVERITY_COUNT_, name, len);
+}
+
+enum errstrategy errstrategy_find(const char *name, size_t len)
+{
+	return (enum errstrategy)find(strategy_names, STRATEGY_COUNT_, name, len);
+}
+
+enum errbackoff errbackoff_find(const char *name, size_t len)
+{
+	return (enum errbackoff)find(backoff_names, ERRBACKOFF_COUNT_, name, len);
+}
+
+enum errfailover errfailover_find(const char *name, size_t len)
+{
+	return (enum errfailover)find(failover_names, FAILOVER_COUNT_, name, len);
 }

@@ -51,7 +51,7 @@ rank() {
 	case $1 in
 	heap | hist | list | prng) echo 0 ;;
 	backoff | breaker | budget | request | stats) echo 1 ;;
-	queue | recovery | worker) echo 2 ;;
+	policy | queue | recovery | worker) echo 2 ;;
 	pool) echo 3 ;;
 	engine) echo 4 ;;
 	engine_internal) echo 5 ;;
