@@ -36,10 +36,10 @@ say          = @$(if $(filter 1,$(V)),true,printf '  %-5s %s\n' $(1) $(2))
 ifeq ($(SAN),fuzz)
 CC          := clang
 endif
-PACKAGES    := libevent_core libsystemd inih
+PACKAGES    := libevent_core libsystemd inih jansson
 MSGPACK     := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 pkg_cflags   = $(shell pkg-config --cflags $(1) 2>/dev/null)
-PKG_CFLAGS  := $(call pkg_cflags,$(PACKAGES) $(MSGPACK) jansson)
+PKG_CFLAGS  := $(call pkg_cflags,$(PACKAGES) $(MSGPACK))
 pkg_libs     = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 WARNINGS    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
@@ -139,7 +139,7 @@ $(filter $(CORE_UNIT),$(UNIT)): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a 
 $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libio.a $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK))
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

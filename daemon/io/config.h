@@ -8,6 +8,7 @@
 #ifndef POOLD_IO_CONFIG_H
 #define POOLD_IO_CONFIG_H
 
+#include "daemon/core/policy.h"
 #include "daemon/io/config_value.h"
 #include "daemon/io/log.h"
 #include "protocol/base.h"
@@ -16,16 +17,20 @@
 #ifndef POOLD_SYSCONFDIR
 #define POOLD_SYSCONFDIR "/etc"
 #endif
-#define CONFIG_PATH_DEFAULT POOLD_SYSCONFDIR "/poold/poold.conf"
+#define CONFIG_PATH_DEFAULT  POOLD_SYSCONFDIR "/poold/poold.conf"
 
-#define CONFIG_POOLS_MAX    64
-#define CONFIG_NAME_MAX	    32	 /* bytes in a pool's name */
-#define CONFIG_ARGS_MAX	    256	 /* words in a command */
-#define CONFIG_ENV_MAX	    64	 /* env.NAME keys of a pool, and names in its env_allow */
-#define CONFIG_LINE_MAX	    8000 /* bytes in a line */
-#define CONFIG_FILE_MAX	    ((size_t)1024 * 1024)
-#define CONFIG_FILES_MAX    256 /* files in poold.conf.d */
-#define CONFIG_ERRORS_MAX   20	/* errors told in full; the rest are counted */
+#define CONFIG_POOLS_MAX     64
+#define CONFIG_NAME_MAX	     32	  /* bytes in a pool's name */
+#define CONFIG_ARGS_MAX	     256  /* words in a command */
+#define CONFIG_ENV_MAX	     64	  /* env.NAME keys of a pool, and names in its env_allow */
+#define CONFIG_FALLBACKS_MAX 8	  /* pools in a chain beside the first */
+#define CONFIG_DELAYS_MAX    32	  /* in the list of a custom backoff */
+#define CONFIG_ANSWERS_MAX   64	  /* of a static pool */
+#define CONFIG_METHOD_MAX    255  /* bytes in a method's name */
+#define CONFIG_LINE_MAX	     8000 /* bytes in a line */
+#define CONFIG_FILE_MAX	     ((size_t)1024 * 1024)
+#define CONFIG_FILES_MAX     256 /* files in poold.conf.d */
+#define CONFIG_ERRORS_MAX    20	 /* errors told in full; the rest are counted */
 
 /* Section [daemon]. Strings are never NULL. */
 struct config_daemon {
@@ -44,19 +49,110 @@ struct config_daemon {
 	size_t memory_max;    /* bytes in all buffers */
 	usec_t drain_timeout;
 	usec_t start_timeout;
+	char *admin_group;	 /* whose members may control the daemon, or "" */
+	unsigned recoveries_max; /* requests that are being recovered at once */
+	unsigned sessions_max;
+	usec_t session_ttl;	  /* since its last use */
+	size_t session_state_max; /* bytes in the state of one */
+	size_t session_bytes_max; /* bytes in the states of all */
+	unsigned keys_max;	  /* idempotency keys */
+	usec_t key_ttl;
+	size_t key_bytes_max; /* bytes in the stored answers of all */
+	unsigned errors_kept;
 	enum log_level log_level;
 	enum log_target log_target;
 };
 
-/* Section [pool NAME]. Strings and lists are never NULL; lists end with a NULL. */
+/* What answers for a pool. */
+enum config_adapter {
+	ADAPTER_PROCESS = 0, /* workers that the daemon starts */
+	ADAPTER_SOCKET,	     /* a server that runs by itself */
+	ADAPTER_STATIC,	     /* the configuration */
+	ADAPTER_COUNT_
+};
+
+/* What is spoken with its workers. */
+enum config_dialect {
+	DIALECT_POOLD = 0,
+	DIALECT_MSGPACK_RPC,
+	DIALECT_COUNT_
+};
+
+/* What a session is worth when its worker is not free. */
+enum config_affinity {
+	AFFINITY_HINT = 0, /* any other serves it */
+	AFFINITY_QUEUE,	   /* it waits for that one */
+	AFFINITY_STRICT,   /* and is lost with that one */
+	AFFINITY_COUNT_
+};
+
+enum config_breaker_mode {
+	BREAKER_MODE_ON = 0,
+	BREAKER_MODE_OBSERVE,
+	BREAKER_MODE_OFF,
+	BREAKER_MODE_COUNT_
+};
+
+/* Section [breaker NAME]; its numbers are those of struct breaker_settings. */
+struct config_breaker {
+	enum config_breaker_mode mode;
+	bool per_method; /* one for each method too */
+	unsigned failure_threshold;
+	unsigned success_threshold;
+	unsigned half_open_requests;
+	unsigned minimum_calls;
+	unsigned failure_rate;
+	unsigned slow_call_rate;
+	usec_t slow_call_duration;
+	usec_t window;
+	usec_t min_outage;
+	usec_t failure_run_ttl;
+	usec_t open_timeout;
+	usec_t open_timeout_max;
+	unsigned open_multiplier;
+	unsigned open_jitter;
+	usec_t probe_timeout;
+	bool early_probe;
+};
+
+/* Section [retry NAME]. */
+struct config_retry {
+	enum backoff_kind backoff;
+	usec_t base;
+	usec_t cap;
+	usec_t *delays; /* of the custom backoff; may be NULL when there are none */
+	size_t delay_count;
+	unsigned budget;	      /* retries */
+	unsigned budget_per_success;  /* percent of a retry */
+	unsigned budget_per_second;   /* retries */
+	unsigned budget_refill_below; /* retries */
+};
+
+/* Keys answer and answer.METHOD of a static pool. */
+struct config_answer {
+	char *method;	  /* NULL: of every method that has none of its own */
+	char *text;	  /* JSON, as written */
+	struct buf value; /* the same as MessagePack */
+};
+
+/*
+ * Section [pool NAME], with [breaker NAME] and [retry NAME].  Strings are never NULL, nor are lists
+ * of them, which end with a NULL.
+ */
 struct config_pool {
 	char *name;
-	char *command; /* as written */
-	char **argv;   /* the command in words; at least one */
+	enum config_adapter adapter;
+	char *command; /* as written; "" where the adapter is not process */
+	char **argv;   /* the command in words; at least one where the adapter is process */
 	size_t argc;
+	char *address; /* see config_address.h; "" where the adapter is not socket */
+	enum config_dialect dialect;
+	struct config_answer *answers; /* at least one where the adapter is static, else none */
+	size_t answer_count;
 	struct value_range workers; /* how many; from 1 on */
 	usec_t timeout;		    /* of a request that names none */
 	usec_t timeout_max;	    /* the longest a request may name */
+	usec_t attempt_timeout;	    /* 0: no other than the request's */
 	unsigned queue_max;
 	size_t queue_bytes_max;
 	unsigned prefetch;
@@ -70,6 +166,15 @@ struct config_pool {
 	usec_t cancel_grace;
 	usec_t restart_delay;
 	usec_t restart_delay_max;
+	enum config_affinity affinity;
+	char **fallback; /* the names of the pools that are tried after this one, in order */
+	uint32_t fallbacks[CONFIG_FALLBACKS_MAX]; /* the same as indexes of config.pools */
+	size_t fallback_count;
+	unsigned fallback_on; /* mask of 1u << enum errcategory, beside what the policy says */
+	usec_t return_dwell;
+	usec_t return_step;
+	struct config_breaker breaker;
+	struct config_retry retry;
 	char *directory;  /* absolute path, or "": the daemon's own */
 	char **env;	  /* "NAME=value" */
 	char **env_allow; /* names of the daemon's own variables that workers inherit */
@@ -79,6 +184,7 @@ struct config {
 	struct config_daemon daemon;
 	struct config_pool *pools; /* in the order of the files */
 	size_t pool_count;
+	struct policy policy; /* with what sections [error NAME] changed */
 };
 
 /*

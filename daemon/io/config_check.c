@@ -10,11 +10,19 @@
 	RULE(DAEMON, message_max, DAEMON, output_max, 0, "an echo could not be delivered")         \
 	RULE(DAEMON, response_max, DAEMON, output_max, 0, "an answer could not be delivered")      \
 	RULE(DAEMON, output_max, DAEMON, memory_max, 0, "one connection could use all memory")     \
+	RULE(DAEMON, session_state_max, DAEMON, session_bytes_max, 0,                              \
+	     "one state could not be kept")                                                        \
+	RULE(DAEMON, session_bytes_max, DAEMON, memory_max, 0, "sessions could use all memory")    \
+	RULE(DAEMON, key_bytes_max, DAEMON, memory_max, 0, "kept answers could use all memory")    \
 	RULE(POOL, workers, DAEMON, workers_max, 0, "not all could be started")                    \
 	RULE(POOL, timeout, POOL, timeout_max, 0, "no request may wait so long")                   \
+	RULE(POOL, attempt_timeout, POOL, timeout_max, 0, "no request lasts so long")              \
 	RULE(POOL, queue_max, DAEMON, requests_max, 0, "the queue could not fill")                 \
 	RULE(POOL, queue_bytes_max, DAEMON, memory_max, 0, "one queue could use all memory")       \
-	RULE(POOL, restart_delay, POOL, restart_delay_max, 0, "the delay could not be kept")
+	RULE(POOL, restart_delay, POOL, restart_delay_max, 0, "the delay could not be kept")       \
+	RULE(BREAKER, open_timeout, BREAKER, open_timeout_max, 0, "the time could not be kept")    \
+	RULE(RETRY, base, RETRY, cap, 0, "every delay would be the cap")                           \
+	RULE(RETRY, delays, RETRY, cap, 0, "the delay could not be kept")
 
 struct rule {
 	enum option_id lesser, greater;
@@ -33,7 +41,7 @@ static const struct rule rules[] = {
 struct side {
 	const struct option *option;
 	const void *values;
-	const char *pool; /* NULL: section [daemon] */
+	const char *name; /* of the pool, or "" */
 	struct config_origin origin;
 };
 
@@ -42,18 +50,15 @@ static struct side side_of(const struct config_draft *draft, enum option_id id, 
 	const struct option *option = option_get(id);
 
 	if (option->section == SECTION_DAEMON)
-		return (struct side){option, &draft->config->daemon, NULL,
-				     draft->daemon.options[id]};
-	return (struct side){option, &draft->config->pools[pool], draft->config->pools[pool].name,
-			     draft->pools[pool].options[id]};
+		return (struct side){option, &draft->config->daemon, "", draft->daemon.options[id]};
+	return (struct side){option, config_section_values(draft->config, option->section, pool),
+			     draft->config->pools[pool].name, draft->pools[pool].options[id]};
 }
 
 static void print_side(const struct side *side, struct buf *out)
 {
-	if (side->pool)
-		buf_printf(out, "[pool %s] %s = ", side->pool, side->option->key);
-	else
-		buf_printf(out, "[daemon] %s = ", side->option->key);
+	buf_printf(out, CONFIG_TITLE " %s = ", CONFIG_TITLE_ARGS(side->option->section, side->name),
+		   side->option->key);
 	option_print(side->option, side->values, out);
 	if (!side->origin.file)
 		buf_printf(out, " (the default)");
@@ -85,6 +90,8 @@ static void check_workers(struct config_draft *draft)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < config->pool_count; i++) {
+		if (config->pools[i].adapter == ADAPTER_STATIC)
+			continue; /* has none */
 		if (config->pools[i].workers.max > config->daemon.workers_max)
 			return; /* told by its rule */
 		sum += config->pools[i].workers.max;
@@ -96,14 +103,53 @@ static void check_workers(struct config_draft *draft)
 			     sum, config->daemon.workers_max);
 }
 
+/* What a pool's file set to no avail. */
+static void check_idle(struct config_draft *draft, size_t i)
+{
+	const struct config_pool *pool = &draft->config->pools[i];
+	const struct config_origin *origins = draft->pools[i].options;
+	bool custom = pool->retry.backoff == BACKOFF_CUSTOM;
+
+	if (pool->breaker.slow_call_rate > 0 && pool->breaker.slow_call_duration == 0)
+		config_fault(&draft->faults, origins[OPTION_BREAKER_slow_call_rate],
+			     "[breaker %s] slow_call_rate = %u does nothing while "
+			     "slow_call_duration = 0: no call is slow",
+			     pool->name, pool->breaker.slow_call_rate);
+	if (custom && pool->retry.delay_count == 0)
+		config_fault(&draft->faults, origins[OPTION_RETRY_backoff],
+			     "[retry %s] backoff = custom needs delays: found none", pool->name);
+	if (!custom && pool->retry.delay_count > 0)
+		config_fault(&draft->faults, origins[OPTION_RETRY_delays],
+			     "[retry %s] delays does nothing while backoff = %s: it is for custom",
+			     pool->name, backoff_kind_name(pool->retry.backoff));
+}
+
+/* Who lowers memory_max alone means these too. */
+static void fit_defaults(struct config_draft *draft)
+{
+	struct config_daemon *daemon = &draft->config->daemon;
+	const struct config_origin *origins = draft->daemon.options;
+
+	if (!origins[OPTION_DAEMON_session_bytes_max].file &&
+	    daemon->session_bytes_max > daemon->memory_max)
+		daemon->session_bytes_max = daemon->memory_max;
+	if (!origins[OPTION_DAEMON_key_bytes_max].file &&
+	    daemon->key_bytes_max > daemon->memory_max)
+		daemon->key_bytes_max = daemon->memory_max;
+}
+
 void config_check(struct config_draft *draft)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-		bool each_pool = option_get(rules[i].lesser)->section == SECTION_POOL;
-		size_t times = each_pool ? draft->config->pool_count : 1;
+	size_t pool_count = draft->config->pool_count;
 
-		for (size_t pool = 0; pool < times; pool++)
+	fit_defaults(draft);
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		bool once = option_get(rules[i].lesser)->section == SECTION_DAEMON;
+
+		for (size_t pool = 0; pool < (once ? 1 : pool_count); pool++)
 			check_rule(draft, &rules[i], pool);
 	}
+	for (size_t pool = 0; pool < pool_count; pool++)
+		check_idle(draft, pool);
 	check_workers(draft);
 }

@@ -1,19 +1,18 @@
 #include "daemon/io/config_draft.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/io/config_ini.h"
+#include "daemon/io/config_list.h"
 #include "protocol/utf8.h"
 
 /* Bytes of a found value that an error repeats. */
 #define FOUND_MAX 200
 
-/* How much of a text that was found is shown. */
-static int shown(const char *text)
+int config_shown(const char *text)
 {
 	return (int)utf8_cut((struct bytes){(const uint8_t *)text, strlen(text)}, FOUND_MAX).len;
 }
@@ -21,15 +20,6 @@ static int shown(const char *text)
 static struct config_origin here(const struct config_draft *draft, unsigned line)
 {
 	return (struct config_origin){draft->file, line};
-}
-
-static bool is_pool_name(const char *name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
-	size_t len = strlen(name);
-
-	return len > 0 && len <= CONFIG_NAME_MAX && *name >= 'a' && *name <= 'z' &&
-	       strspn(name, allowed) == len && strcmp(name, "poold") != 0;
 }
 
 static int set_defaults(enum option_section section, void *values)
@@ -48,19 +38,36 @@ static int set_defaults(enum option_section section, void *values)
 	return 0;
 }
 
+void *config_section_values(struct config *config, enum option_section section, size_t pool)
+{
+	switch (section) {
+	case SECTION_POOL:
+		return &config->pools[pool];
+	case SECTION_BREAKER:
+		return &config->pools[pool].breaker;
+	case SECTION_RETRY:
+		return &config->pools[pool].retry;
+	default:
+		return &config->daemon;
+	}
+}
+
 static int add_pool(struct config *config, const char *name)
 {
-	struct config_pool *pool = &config->pools[config->pool_count];
+	size_t index = config->pool_count;
+	struct config_pool *pool = &config->pools[index];
+	int r = 0;
 
 	*pool = (struct config_pool){0};
 	config->pool_count++; /* from here on config_free sees to it */
 	pool->name = strdup(name);
 	pool->env = calloc(CONFIG_ENV_MAX + 1, sizeof(*pool->env));
-	pool->command = calloc(1, 1);
-	pool->argv = calloc(1, sizeof(*pool->argv));
-	if (!pool->name || !pool->env || !pool->command || !pool->argv)
+	if (!pool->name || !pool->env)
 		return -ENOMEM;
-	return set_defaults(SECTION_POOL, pool);
+	for (enum option_section section = SECTION_POOL; section <= SECTION_RETRY && r == 0;
+	     section++)
+		r = set_defaults(section, config_section_values(config, section, index));
+	return r;
 }
 
 static struct config *config_new(void)
@@ -69,6 +76,7 @@ static struct config *config_new(void)
 
 	if (!config)
 		return NULL;
+	policy_init(&config->policy);
 	config->pools = calloc(CONFIG_POOLS_MAX, sizeof(*config->pools));
 	if (!config->pools || set_defaults(SECTION_DAEMON, &config->daemon) < 0) {
 		config_free(config);
@@ -79,26 +87,27 @@ static struct config *config_new(void)
 
 /* A section may come again in a later file, not in the same. */
 static void enter_section(struct config_draft *draft, unsigned line, enum option_section section,
-			  struct config_pool *pool)
+			  const char *name, struct config_trace *trace)
 {
-	struct config *config = draft->config;
-	struct config_trace *trace = pool ? &draft->pools[pool - config->pools] : &draft->daemon;
+	struct config_origin *head = &trace->heads[section];
 
-	if (trace->head.file == draft->file) {
+	if (head->file == draft->file) {
 		config_fault(&draft->faults, here(draft, line),
-			     "[%s%s]: found twice in this file, first in line %u",
-			     pool ? "pool " : "daemon", pool ? pool->name : "", trace->head.line);
+			     CONFIG_TITLE ": found twice in this file, first in line %u",
+			     CONFIG_TITLE_ARGS(section, name), head->line);
 		return;
 	}
-	trace->head = here(draft, line);
+	*head = here(draft, line);
 	draft->keys = KEYS_TAKEN;
 	draft->section = section;
-	draft->pool = pool ? pool->name : NULL;
-	draft->values = pool ? (void *)pool : &config->daemon;
+	draft->name = name;
+	draft->category = ERRCAT_COUNT_;
 	draft->trace = trace;
 }
 
-static void enter_pool(struct config_draft *draft, unsigned line, const char *name)
+/* [pool NAME], or what belongs to a pool; each may come before the others. */
+static void enter_pool(struct config_draft *draft, unsigned line, enum option_section section,
+		       const char *name)
 {
 	struct config *config = draft->config;
 	size_t i = 0;
@@ -107,152 +116,93 @@ static void enter_pool(struct config_draft *draft, unsigned line, const char *na
 		config_fault(&draft->faults, here(draft, line),
 			     "pool name: found \"%.*s\", allowed are 1 to %d of a-z, 0-9, _ and -, "
 			     "a letter first, and not \"poold\"",
-			     shown(name), name, CONFIG_NAME_MAX);
+			     config_shown(name), name, CONFIG_NAME_MAX);
 		return;
 	}
 	while (i < config->pool_count && strcmp(config->pools[i].name, name) != 0)
 		i++;
 	if (i == CONFIG_POOLS_MAX) {
 		config_fault(&draft->faults, here(draft, line),
-			     "[pool %s]: found more than %d pools, which are the most allowed",
-			     name, CONFIG_POOLS_MAX);
+			     CONFIG_TITLE ": found more than %d pools, which are the most allowed",
+			     CONFIG_TITLE_ARGS(section, name), CONFIG_POOLS_MAX);
 		return;
 	}
 	if (i == config->pool_count && add_pool(config, name) < 0) {
 		draft->error = -ENOMEM;
 		return;
 	}
-	enter_section(draft, line, SECTION_POOL, &config->pools[i]);
+	draft->values = config_section_values(config, section, i);
+	enter_section(draft, line, section, config->pools[i].name, &draft->pools[i]);
 }
 
-static void on_section(void *user, unsigned line, const char *name)
-{
-	static const char pool[] = "pool";
-	struct config_draft *draft = user;
-
-	draft->keys = KEYS_SKIPPED;
-	if (draft->error < 0)
-		return;
-	if (strcmp(name, "daemon") == 0)
-		enter_section(draft, line, SECTION_DAEMON, NULL);
-	else if (strcmp(name, pool) == 0 || strncmp(name, "pool ", strlen("pool ")) == 0)
-		enter_pool(draft, line, name + strlen(pool) + strspn(name + strlen(pool), " \t"));
-	else
-		config_fault(&draft->faults, here(draft, line),
-			     "section: found [%.*s], allowed are [daemon] and [pool NAME]",
-			     shown(name), name);
-}
-
-/* One fault of a key in the current section. */
-static void key_fault(struct config_draft *draft, unsigned line, const char *key,
-		      const char *format, ...) PRINTF_LIKE(4, 5);
-
-static void key_fault(struct config_draft *draft, unsigned line, const char *key,
-		      const char *format, ...)
-{
-	char text[4 * FOUND_MAX];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	config_fault(&draft->faults, here(draft, line), "[%s%s] %.*s: %s",
-		     draft->pool ? "pool " : "daemon", draft->pool ? draft->pool : "", FOUND_MAX,
-		     key, text);
-}
-
-/* Notes where a key was found; false when the same file has it already. */
-static bool note_key(struct config_draft *draft, unsigned line, const char *key,
-		     struct config_origin *origin)
-{
-	if (origin->file == draft->file) {
-		key_fault(draft, line, key, "found twice, first in line %u", origin->line);
-		return false;
-	}
-	*origin = here(draft, line);
-	return true;
-}
-
-static void unknown_key(struct config_draft *draft, unsigned line, const char *key)
+static void unknown_error(struct config_draft *draft, unsigned line, const char *name)
 {
 	struct buf known;
 
 	buf_init(&known, CONFIG_LINE_MAX);
-	for (enum option_id id = 0; id < OPTION_ID_COUNT_; id++)
-		if (option_get(id)->section == draft->section)
-			buf_printf(&known, "%s, ", option_get(id)->key);
-	if (draft->section == SECTION_POOL)
-		buf_printf(&known, "env.NAME, ");
-	key_fault(draft, line, key, "unknown key, allowed are %.*s", (int)known.len - 2,
-		  (const char *)known.data);
+	for (enum errcategory category = 0; category < ERRCAT_COUNT_; category++)
+		buf_printf(&known, "%s%s", category ? ", " : "", errcategory_name(category));
+	buf_printf(&known, ") or a code (");
+	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++)
+		buf_printf(&known, "%s%s", code > ERR_NONE + 1 ? ", " : "", errcode_name(code));
+	config_fault(&draft->faults, here(draft, line),
+		     "error name: found \"%.*s\", allowed are a category (%.*s)",
+		     config_shown(name), name, (int)known.len, (const char *)known.data);
 	buf_free(&known);
 }
 
-static void on_option(struct config_draft *draft, unsigned line, const char *key, const char *value)
+static void enter_error(struct config_draft *draft, unsigned line, const char *name)
 {
-	const struct option *option = option_find(draft->section, key);
-	struct buf allowed;
-	int r;
+	enum errcode code = errcode_find(name, strlen(name));
+	enum errcategory category = errcategory_find(name, strlen(name));
 
-	if (!option) {
-		unknown_key(draft, line, key);
-		return;
+	if (code != ERR_NONE) {
+		draft->values = &draft->config->policy.rows[code];
+		enter_section(draft, line, SECTION_ERROR, errcode_name(code), &draft->codes[code]);
+	} else if (category != ERRCAT_COUNT_) {
+		draft->values = &draft->row;
+		enter_section(draft, line, SECTION_ERROR, errcategory_name(category),
+			      &draft->categories[category]);
+		draft->category = category;
+	} else {
+		unknown_error(draft, line, name);
 	}
-	if (!note_key(draft, line, key, &draft->trace->options[option_id(option)]))
-		return;
-	r = option_set(option, draft->values, value);
-	if (r == -ENOMEM)
-		draft->error = r;
-	if (r != -EINVAL)
-		return;
-	buf_init(&allowed, CONFIG_LINE_MAX);
-	option_print_allowed(option, &allowed);
-	key_fault(draft, line, key, "found \"%.*s\", allowed is %.*s", shown(value), value,
-		  (int)allowed.len, (const char *)allowed.data);
-	buf_free(&allowed);
 }
 
-/* The place of a variable in the pool's list: its own, or the first free one. */
-static size_t find_variable(char *const *env, const char *name)
+/* The section of that word, or SECTION_COUNT_. */
+static enum option_section find_section(const char *word, size_t len)
 {
-	size_t i = 0, len = strlen(name);
+	enum option_section section = 0;
 
-	while (env[i] && !(strncmp(env[i], name, len) == 0 && env[i][len] == '='))
-		i++;
-	return i;
+	while (section < SECTION_COUNT_ && (strlen(option_section_name(section)) != len ||
+					    memcmp(option_section_name(section), word, len) != 0))
+		section++;
+	return section;
 }
 
-static void on_variable(struct config_draft *draft, unsigned line, const char *key,
-			const char *value)
+static void on_section(void *user, unsigned line, const char *name)
 {
-	struct config_pool *pool = draft->values;
-	const char *name = key + strlen("env.");
-	char *variable;
+	struct config_draft *draft = user;
+	size_t len = strcspn(name, " \t");
+	const char *rest = name + len + strspn(name + len, " \t");
+	enum option_section section = find_section(name, len);
 
-	if (!is_variable_name(name) || strncmp(name, "POOLD_", strlen("POOLD_")) == 0) {
-		key_fault(draft, line, key,
-			  "found a variable \"%.*s\", allowed are letters, digits and _, no digit "
-			  "first, and not POOLD_ at the beginning",
-			  shown(name), name);
+	draft->keys = KEYS_SKIPPED;
+	if (draft->error < 0)
 		return;
+	if (section == SECTION_DAEMON && *rest == '\0') {
+		draft->values = &draft->config->daemon;
+		enter_section(draft, line, section, "", &draft->daemon);
+	} else if (section == SECTION_ERROR) {
+		enter_error(draft, line, rest);
+	} else if (section != SECTION_DAEMON && section != SECTION_COUNT_) {
+		enter_pool(draft, line, section, rest);
+	} else {
+		config_fault(&draft->faults, here(draft, line),
+			     "section: found [%.*s], allowed are [daemon], [pool NAME], "
+			     "[breaker NAME], [retry NAME] and [error NAME]",
+			     config_shown(name), name);
 	}
-
-	size_t i = find_variable(pool->env, name);
-
-	if (i == CONFIG_ENV_MAX) {
-		key_fault(draft, line, key,
-			  "found more than %d variables, which are the most allowed",
-			  CONFIG_ENV_MAX);
-		return;
-	}
-	if (!note_key(draft, line, key, &draft->trace->env[i]))
-		return;
-	if (asprintf(&variable, "%s=%s", name, value) < 0) {
-		draft->error = -ENOMEM;
-		return;
-	}
-	free(pool->env[i]);
-	pool->env[i] = variable;
 }
 
 static void on_key(void *user, unsigned line, const char *key, const char *value)
@@ -263,13 +213,10 @@ static void on_key(void *user, unsigned line, const char *key, const char *value
 		return;
 	if (draft->keys == KEYS_EARLY)
 		config_fault(&draft->faults, here(draft, line),
-			     "%.*s: found before the first [section]", shown(key), key);
+			     "%.*s: found before the first [section]", config_shown(key), key);
 	if (draft->keys != KEYS_TAKEN)
 		return;
-	if (draft->section == SECTION_POOL && strncmp(key, "env.", strlen("env.")) == 0)
-		on_variable(draft, line, key, value);
-	else
-		on_option(draft, line, key, value);
+	config_draft_key(draft, line, key, value);
 }
 
 static void on_fault(void *user, unsigned line, const char *fault)
@@ -320,26 +267,18 @@ void config_draft_read(struct config_draft *draft, const char *file, struct byte
 		draft->error = -ENOMEM;
 }
 
-/* What has no default must have been given. */
-static void check_given(struct config_draft *draft)
-{
-	for (size_t i = 0; i < draft->config->pool_count; i++)
-		if (!draft->pools[i].options[OPTION_POOL_command].file)
-			config_fault(&draft->faults, draft->pools[i].head,
-				     "[pool %s] command: found none, and it must be given",
-				     draft->config->pools[i].name);
-}
-
 int config_draft_finish(struct config_draft *draft, struct config **ret_config)
 {
 	int r;
 
 	if (draft->error < 0)
 		return draft->error;
-	check_given(draft);
+	config_check_adapters(draft);
 	/* A value that was refused left its default behind: what follows from that is no news. */
-	if (draft->faults.count == 0)
+	if (draft->faults.count == 0) {
+		config_resolve_chains(draft);
 		config_check(draft);
+	}
 	r = config_faults_end(&draft->faults);
 	if (r < 0)
 		return r;

@@ -6,8 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELD_DAEMON struct config_daemon
-#define FIELD_POOL   struct config_pool
+#include "daemon/core/breaker.h"
+#include "daemon/io/config_address.h"
+#include "daemon/io/config_list.h"
+#include "daemon/io/config_word.h"
+
+#define FIELD_DAEMON  struct config_daemon
+#define FIELD_POOL    struct config_pool
+#define FIELD_BREAKER struct config_breaker
+#define FIELD_RETRY   struct config_retry
+#define FIELD_ERROR   struct policy_row
 
 static const struct option options[] = {
 #define OPTION(section_, key_, type_, initial_, min_, max_, help_)                                 \
@@ -41,12 +49,24 @@ enum option_id option_id(const struct option *option)
 	return (enum option_id)(option - options);
 }
 
-static void *field_of(const struct option *option, void *values)
+const char *option_section_name(enum option_section section)
+{
+	static const char *const names[] = {
+		[SECTION_DAEMON] = "daemon",   [SECTION_POOL] = "pool",
+		[SECTION_BREAKER] = "breaker", [SECTION_RETRY] = "retry",
+		[SECTION_ERROR] = "error",
+	};
+	static_assert(ARRAY_SIZE(names) == SECTION_COUNT_, "a section has no name");
+
+	return names[section];
+}
+
+void *option_field(const struct option *option, void *values)
 {
 	return (char *)values + option->offset;
 }
 
-static const void *field_read(const struct option *option, const void *values)
+const void *option_field_read(const struct option *option, const void *values)
 {
 	return (const char *)values + option->offset;
 }
@@ -64,7 +84,7 @@ static int set_count(const struct option *option, void *values, const char *text
 
 	if (r < 0 || !is_within(option, number))
 		return -EINVAL;
-	*(unsigned *)field_of(option, values) = number;
+	*(unsigned *)option_field(option, values) = number;
 	return 0;
 }
 
@@ -74,7 +94,7 @@ static int set_size(const struct option *option, void *values, const char *text)
 
 	if (value_parse_size(text, &size) < 0 || !is_within(option, size))
 		return -EINVAL;
-	*(size_t *)field_of(option, values) = size;
+	*(size_t *)option_field(option, values) = size;
 	return 0;
 }
 
@@ -84,13 +104,13 @@ static int set_duration(const struct option *option, void *values, const char *t
 
 	if (value_parse_duration(text, &usec) < 0 || !is_within(option, usec))
 		return -EINVAL;
-	*(usec_t *)field_of(option, values) = usec;
+	*(usec_t *)option_field(option, values) = usec;
 	return 0;
 }
 
 static int set_bool(const struct option *option, void *values, const char *text)
 {
-	return value_parse_bool(text, field_of(option, values));
+	return value_parse_bool(text, option_field(option, values));
 }
 
 static int set_range(const struct option *option, void *values, const char *text)
@@ -100,18 +120,42 @@ static int set_range(const struct option *option, void *values, const char *text
 	if (value_parse_range(text, &range) < 0 || !is_within(option, range.min) ||
 	    !is_within(option, range.max))
 		return -EINVAL;
-	*(struct value_range *)field_of(option, values) = range;
+	*(struct value_range *)option_field(option, values) = range;
 	return 0;
+}
+
+static bool is_group_name(const char *name)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+
+	return *name != '-' && name[strspn(name, allowed)] == '\0';
+}
+
+/* Whether a text of the right length, and not empty, is one of its type. */
+static bool is_of_type(enum option_type type, const char *text)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	switch (type) {
+	case OPTION_PATH:
+		return *text == '/';
+	case OPTION_ADDRESS:
+		return config_address_parse(text, &address, &len) == 0;
+	default:
+		return is_group_name(text);
+	}
 }
 
 static int set_string(const struct option *option, void *values, const char *text)
 {
-	char **field = field_of(option, values);
+	char **field = option_field(option, values);
 	char *copy;
 
 	if (!is_within(option, strlen(text)))
 		return -EINVAL;
-	if (option->type == OPTION_PATH && *text && *text != '/')
+	if (*text && !is_of_type(option->type, text))
 		return -EINVAL;
 	copy = strdup(text);
 	if (!copy)
@@ -121,105 +165,50 @@ static int set_string(const struct option *option, void *values, const char *tex
 	return 0;
 }
 
-static int set_command(const struct option *option, void *values, const char *text)
+static int set_word(const struct option *option, void *values, const char *text)
 {
-	struct config_pool *pool = values;
-	char *copy, **words;
-	size_t count;
-	int r;
+	unsigned number;
+	int r = option_find_word(option->type, text, &number);
 
-	r = value_split_words(text, option->max, &words, &count);
-	if (r < 0)
-		return r == -ENOMEM ? r : -EINVAL;
-	if (count < option->min || words[0][0] == '\0') {
-		strv_free(words);
-		return -EINVAL;
-	}
-	copy = strdup(text);
-	if (!copy) {
-		strv_free(words);
-		return -ENOMEM;
-	}
-	option_clear(option, values);
-	pool->command = copy;
-	pool->argv = words;
-	pool->argc = count;
-	return 0;
-}
-
-bool is_variable_name(const char *name)
-{
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
-
-	return *name && !(*name >= '0' && *name <= '9') && name[strspn(name, letters)] == '\0';
-}
-
-static int set_variables(const struct option *option, void *values, const char *text)
-{
-	char ***field = field_of(option, values), **names;
-	size_t count;
-	int r;
-
-	r = value_split_words(text, option->max, &names, &count);
-	if (r < 0)
-		return r == -ENOMEM ? r : -EINVAL;
-	for (size_t i = 0; i < count; i++)
-		if (!is_variable_name(names[i])) {
-			strv_free(names);
-			return -EINVAL;
-		}
-	strv_free(*field);
-	*field = names;
-	return 0;
-}
-
-static int set_level(const struct option *option, void *values, const char *text)
-{
-	return log_level_from_name(text, field_of(option, values));
-}
-
-static int set_target(const struct option *option, void *values, const char *text)
-{
-	return log_target_from_name(text, field_of(option, values));
+	static_assert(sizeof(enum log_level) == sizeof(number), "an enum is no unsigned");
+	if (r == 0)
+		memcpy(option_field(option, values), &number, sizeof(number));
+	return r;
 }
 
 int option_set(const struct option *option, void *values, const char *text)
 {
 	static int (*const setters[])(const struct option *, void *, const char *) = {
-		[OPTION_COUNT] = set_count,	    [OPTION_SIZE] = set_size,
-		[OPTION_DURATION] = set_duration,   [OPTION_BOOL] = set_bool,
-		[OPTION_RANGE] = set_range,	    [OPTION_MODE] = set_count,
-		[OPTION_PATH] = set_string,	    [OPTION_COMMAND] = set_command,
-		[OPTION_VARIABLES] = set_variables, [OPTION_LEVEL] = set_level,
-		[OPTION_TARGET] = set_target,
+		[OPTION_COUNT] = set_count,	  [OPTION_SIZE] = set_size,
+		[OPTION_DURATION] = set_duration, [OPTION_BOOL] = set_bool,
+		[OPTION_RANGE] = set_range,	  [OPTION_MODE] = set_count,
+		[OPTION_PATH] = set_string,	  [OPTION_ADDRESS] = set_string,
+		[OPTION_GROUP] = set_string,
 	};
-	static_assert(ARRAY_SIZE(setters) == OPTION_TYPE_COUNT_, "a setter for each type");
+	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
 
+	if (option_is_list(option->type))
+		return option_set_list(option, values, text);
+	if (option_is_word(option->type))
+		return set_word(option, values, text);
 	return setters[option->type](option, values, text);
+}
+
+static bool is_string(enum option_type type)
+{
+	return type == OPTION_PATH || type == OPTION_ADDRESS || type == OPTION_GROUP;
 }
 
 void option_clear(const struct option *option, void *values)
 {
-	char **string = field_of(option, values);
+	if (is_string(option->type)) {
+		char **string = option_field(option, values);
 
-	if (option->type == OPTION_PATH || option->type == OPTION_COMMAND) {
 		free(*string);
 		*string = NULL;
 	}
-	if (option->type == OPTION_COMMAND) {
-		struct config_pool *pool = values;
-
-		strv_free(pool->argv);
-		pool->argv = NULL;
-		pool->argc = 0;
-	}
-	if (option->type == OPTION_VARIABLES) {
-		char ***list = field_of(option, values);
-
-		strv_free(*list);
-		*list = NULL;
-	}
+	if (option_is_list(option->type))
+		option_clear_list(option, values);
 }
 
 static void print_range(const struct value_range *range, struct buf *out)
@@ -246,9 +235,17 @@ static void print_duration(usec_t usec, struct buf *out)
 	buf_printf(out, "%s", text);
 }
 
+static void print_word(const struct option *option, const void *values, struct buf *out)
+{
+	unsigned number;
+
+	memcpy(&number, option_field_read(option, values), sizeof(number));
+	buf_printf(out, "%s", option_word(option->type, number));
+}
+
 void option_print(const struct option *option, const void *values, struct buf *out)
 {
-	const void *field = field_read(option, values);
+	const void *field = option_field_read(option, values);
 
 	switch (option->type) {
 	case OPTION_COUNT:
@@ -270,20 +267,15 @@ void option_print(const struct option *option, const void *values, struct buf *o
 		print_range(field, out);
 		break;
 	case OPTION_PATH:
-	case OPTION_COMMAND:
+	case OPTION_ADDRESS:
+	case OPTION_GROUP:
 		buf_printf(out, "%s", *(char *const *)field);
 		break;
-	case OPTION_VARIABLES:
-		for (char *const *name = *(char **const *)field; *name; name++)
-			buf_printf(out, "%s%s", *name, name[1] ? " " : "");
-		break;
-	case OPTION_LEVEL:
-		buf_printf(out, "%s", log_level_name(*(const enum log_level *)field));
-		break;
-	case OPTION_TARGET:
-		buf_printf(out, "%s", log_target_name(*(const enum log_target *)field));
-		break;
-	case OPTION_TYPE_COUNT_:
+	default:
+		if (option_is_list(option->type))
+			option_print_list(option, values, out);
+		else
+			print_word(option, values, out);
 		break;
 	}
 }
@@ -320,31 +312,31 @@ void option_print_allowed(const struct option *option, struct buf *out)
 		buf_printf(out, "a path that begins with /, of at most %" PRIu64 " bytes%s",
 			   option->max, option->min ? "" : ", or nothing");
 		break;
-	case OPTION_COMMAND:
+	case OPTION_ADDRESS:
 		buf_printf(out,
-			   "a program and its arguments, at most %" PRIu64
-			   " words, each quote closed",
+			   "a path that begins with /, of at most %" PRIu64
+			   " bytes, or tcp:IP:PORT with the IP in numbers, such as "
+			   "tcp:127.0.0.1:4000 or tcp:[::1]:4000",
 			   option->max);
 		break;
-	case OPTION_VARIABLES:
+	case OPTION_GROUP:
 		buf_printf(out,
-			   "names of environment variables with spaces between, at most %" PRIu64,
+			   "a group's name of at most %" PRIu64
+			   " letters, digits, _ . or -, or nothing",
 			   option->max);
 		break;
-	case OPTION_LEVEL:
-		buf_printf(out, "error, warning, notice, info or debug");
-		break;
-	case OPTION_TARGET:
-		buf_printf(out, "auto, journal or stderr");
-		break;
-	case OPTION_TYPE_COUNT_:
+	default:
+		if (option_is_list(option->type))
+			option_print_list_allowed(option, out);
+		else
+			option_print_words(option->type, out);
 		break;
 	}
 }
 
 uint64_t option_number(const struct option *option, const void *values)
 {
-	const void *field = field_read(option, values);
+	const void *field = option_field_read(option, values);
 
 	switch (option->type) {
 	case OPTION_COUNT:
@@ -355,6 +347,8 @@ uint64_t option_number(const struct option *option, const void *values)
 		return *(const usec_t *)field;
 	case OPTION_RANGE:
 		return ((const struct value_range *)field)->max;
+	case OPTION_DURATIONS:
+		return option_longest_delay(option, values);
 	default:
 		assert(false && "an option that is no number");
 		return 0;

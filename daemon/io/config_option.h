@@ -7,6 +7,9 @@
 enum option_section {
 	SECTION_DAEMON = 0, /* values are in a struct config_daemon */
 	SECTION_POOL,	    /* in a struct config_pool */
+	SECTION_BREAKER,    /* in its struct config_breaker */
+	SECTION_RETRY,	    /* in its struct config_retry */
+	SECTION_ERROR,	    /* in a struct policy_row */
 	SECTION_COUNT_
 };
 
@@ -18,10 +21,26 @@ enum option_type {
 	OPTION_RANGE,
 	OPTION_MODE,
 	OPTION_PATH,
-	OPTION_COMMAND,
+	OPTION_ADDRESS,
+	OPTION_GROUP,
+
+	OPTION_COMMAND, /* from here on lists: config_list.h */
 	OPTION_VARIABLES,
-	OPTION_LEVEL,
+	OPTION_POOLS,
+	OPTION_CATEGORIES,
+	OPTION_DURATIONS,
+
+	OPTION_LEVEL, /* from here on one word of several: config_word.h */
 	OPTION_TARGET,
+	OPTION_ADAPTER,
+	OPTION_DIALECT,
+	OPTION_AFFINITY,
+	OPTION_BREAKER_MODE,
+	OPTION_CURVE,
+	OPTION_SEVERITY,
+	OPTION_STRATEGY,
+	OPTION_BACKOFF,
+	OPTION_FAILOVER,
 	OPTION_TYPE_COUNT_
 };
 
@@ -35,7 +54,7 @@ enum option_id {
 
 struct option {
 	const char *key;
-	const char *initial; /* the default as text; NULL: must be given */
+	const char *initial; /* the default as text; NULL: each error's own */
 	const char *help;
 	uint64_t min, max;
 	size_t offset; /* of the value in its section's struct */
@@ -47,6 +66,13 @@ const struct option *option_get(enum option_id id);
 /* The option of that name, or NULL. */
 const struct option *option_find(enum option_section section, const char *key);
 enum option_id option_id(const struct option *option);
+
+/* "daemon", "pool" and so on: the section's name in a file, without what it is a section of. */
+const char *option_section_name(enum option_section section);
+
+/* Where the option's value is in the struct of its section. */
+void *option_field(const struct option *option, void *values);
+const void *option_field_read(const struct option *option, const void *values);
 
 /*
  * Sets the option's value in `values`, the struct of its section, freeing the one before.  Returns
@@ -60,10 +86,7 @@ void option_print(const struct option *option, const void *values, struct buf *o
 /* Writes what the option may be: "a number from 1 to 10". */
 void option_print_allowed(const struct option *option, struct buf *out);
 
-/* The value of a COUNT, SIZE or DURATION; the most of a RANGE. */
+/* The value of a COUNT, SIZE or DURATION; the most of a RANGE or of DURATIONS. */
 uint64_t option_number(const struct option *option, const void *values);
-
-/* Is it a name that an environment variable may have? */
-bool is_variable_name(const char *name);
 
 #endif

@@ -244,6 +244,31 @@ int value_split_words(const char *text, size_t max, char ***ret_words, size_t *r
 	return 0;
 }
 
+int value_split_list(const char *text, size_t max, char ***ret_items, size_t *ret_count)
+{
+	static const char between[] = " \t,";
+	char **items = calloc(max + 1, sizeof(*items));
+	size_t count = 0;
+	int r = items ? 0 : -ENOMEM;
+
+	for (text += strspn(text, between); *text && r == 0; text += strspn(text, between)) {
+		size_t len = strcspn(text, between);
+
+		if (count == max)
+			r = -E2BIG;
+		else if (!(items[count++] = strndup(text, len)))
+			r = -ENOMEM;
+		text += len;
+	}
+	if (r < 0) {
+		strv_free(items);
+		return r;
+	}
+	*ret_items = items;
+	*ret_count = count;
+	return 0;
+}
+
 void strv_free(char **list)
 {
 	for (char **p = list; p && *p; p++)

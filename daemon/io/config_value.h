@@ -42,6 +42,10 @@ void value_format_size(size_t size, char text[static VALUE_TEXT_MAX]);
  */
 int value_split_words(const char *text, size_t max, char ***ret_words, size_t *ret_count);
 
+/* Splits a list whose items have blanks or commas between them, and none within.  As above, but
+ * never -EINVAL. */
+int value_split_list(const char *text, size_t max, char ***ret_items, size_t *ret_count);
+
 /* Frees a list of strings that ends with a NULL, and the strings.  Takes NULL. */
 void strv_free(char **list);
 
