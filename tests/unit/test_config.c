@@ -8,55 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/io/config_option.h"
-#include "tests/lib/unit.h"
-
-#define TEXT_MAX 65536
-
-/* Ends the text with a zero byte, so that it can be compared as a string. */
-static const char *text_of(struct buf *buf)
-{
-	buf_put(buf, "", 1);
-	ck_assert_int_eq(buf_error(buf), 0);
-	return (const char *)buf->data;
-}
-
-static struct bytes bytes_of(const char *text)
-{
-	return (struct bytes){(const uint8_t *)text, strlen(text)};
-}
-
-static struct config *must_parse(const char *text)
-{
-	struct config *config = NULL;
-	struct buf errors;
-
-	buf_init(&errors, TEXT_MAX);
-
-	int r = config_parse_text("t", bytes_of(text), &config, &errors);
-
-	ck_assert_msg(r == 0, "%s", text_of(&errors));
-	ck_assert_uint_eq(errors.len, 0);
-	buf_free(&errors);
-	return config;
-}
-
-/* Both texts are compared whole: the words of an error are part of what the program promises. */
-static void must_fail_len(struct bytes text, const char *expected)
-{
-	struct config *untouched = (struct config *)&errno, *config = untouched;
-	struct buf errors;
-
-	buf_init(&errors, TEXT_MAX);
-	ck_assert_int_eq(config_parse_text("t", text, &config, &errors), -EINVAL);
-	ck_assert_str_eq(text_of(&errors), expected);
-	ck_assert_ptr_eq(config, untouched);
-	buf_free(&errors);
-}
-
-static void must_fail(const char *text, const char *expected)
-{
-	must_fail_len(bytes_of(text), expected);
-}
+#include "tests/unit/test_config.h"
 
 /* --- the table of options --- */
 
@@ -80,12 +32,26 @@ static const struct {
 	{SECTION_DAEMON, "memory_max", "1G", "1M", "1024G", "1048575", "1025G"},
 	{SECTION_DAEMON, "drain_timeout", "30s", "0", "1d", "-1s", "2d"},
 	{SECTION_DAEMON, "start_timeout", "1min", "100ms", "1d", "99ms", "2d"},
+	{SECTION_DAEMON, "admin_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a", "a b"},
+	{SECTION_DAEMON, "recoveries_max", "1024", "1", "1048576", "0", "1048577"},
+	{SECTION_DAEMON, "sessions_max", "4096", "1", "1048576", "0", "1048577"},
+	{SECTION_DAEMON, "session_ttl", "5min", "1ms", "7d", "999us", "8d"},
+	{SECTION_DAEMON, "session_state_max", "64K", "0", "1G", "-1", "1073741825"},
+	{SECTION_DAEMON, "session_bytes_max", "64M", "0", "64G", "-1", "65G"},
+	{SECTION_DAEMON, "keys_max", "4096", "1", "1048576", "0", "1048577"},
+	{SECTION_DAEMON, "key_ttl", "5min", "1ms", "7d", "999us", "8d"},
+	{SECTION_DAEMON, "key_bytes_max", "64M", "0", "64G", "-1", "65G"},
+	{SECTION_DAEMON, "errors_kept", "256", "1", "65536", "0", "65537"},
 	{SECTION_DAEMON, "log_level", "info", "error", "debug", "", "trace"},
 	{SECTION_DAEMON, "log_target", "auto", "auto", "stderr", "", "syslog"},
-	{SECTION_POOL, "command", NULL, "x", "x 'y z'", "", "x 'y"},
+	{SECTION_POOL, "adapter", "process", "socket", "static", "", "Process"},
+	{SECTION_POOL, "command", "", "x", "x 'y z'", "''", "x 'y"},
+	{SECTION_POOL, "address", "", "/a", "tcp:[::1]:65535", "a", "tcp:localhost:80"},
+	{SECTION_POOL, "dialect", "poold", "poold", "msgpack-rpc", "", "msgpack"},
 	{SECTION_POOL, "workers", "1", "1", "1..4096", "0", "1..4097"},
 	{SECTION_POOL, "timeout", "30s", "1ms", "1d", "999us", "2d"},
 	{SECTION_POOL, "timeout_max", "1h", "1ms", "7d", "999us", "8d"},
+	{SECTION_POOL, "attempt_timeout", "0", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "queue_max", "1024", "1", "1048576", "0", "1048577"},
 	{SECTION_POOL, "queue_bytes_max", "64M", "1K", "64G", "1023", "65G"},
 	{SECTION_POOL, "prefetch", "2", "0", "63", "-1", "64"},
@@ -99,15 +65,59 @@ static const struct {
 	{SECTION_POOL, "cancel_grace", "2s", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "restart_delay", "100ms", "1ms", "1d", "0", "2d"},
 	{SECTION_POOL, "restart_delay_max", "30s", "1ms", "1d", "0", "2d"},
+	{SECTION_POOL, "fallback", "", "a", "a b c d e f g h", "A", "a b c d e f g h i"},
+	{SECTION_POOL, "fallback_on", "", "application_error",
+	 "initialization_error connection_error communication_error timeout_error resource_error "
+	 "health_check_error session_error application_error system_error request_error",
+	 "exception", "application"},
+	{SECTION_POOL, "affinity", "hint", "queue", "strict", "", "sticky"},
+	{SECTION_POOL, "return_dwell", "10s", "0", "1d", "-1s", "2d"},
+	{SECTION_POOL, "return_step", "5s", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "directory", "", "", "/a", "a", "./a"},
 	{SECTION_POOL, "env_allow",
 	 "PATH HOME USER LOGNAME LANG LC_ALL LC_CTYPE TZ TMPDIR PYTHONPATH VIRTUAL_ENV", "", "A _b",
 	 "1A", "A=b"},
+	{SECTION_BREAKER, "mode", "on", "observe", "off", "", "yes"},
+	{SECTION_BREAKER, "per_method", "no", "no", "yes", "", "1"},
+	{SECTION_BREAKER, "failure_threshold", "5", "1", "1000000", "0", "1000001"},
+	{SECTION_BREAKER, "success_threshold", "3", "1", "1000000", "0", "1000001"},
+	{SECTION_BREAKER, "half_open_requests", "3", "1", "16", "0", "17"},
+	{SECTION_BREAKER, "minimum_calls", "20", "1", "1000000", "0", "1000001"},
+	{SECTION_BREAKER, "failure_rate", "50", "0", "100", "-1", "101"},
+	{SECTION_BREAKER, "slow_call_rate", "0", "0", "100", "-1", "50%"},
+	{SECTION_BREAKER, "slow_call_duration", "0", "0", "1d", "-1s", "2d"},
+	{SECTION_BREAKER, "window", "10s", "10ms", "1d", "9999us", "2d"},
+	{SECTION_BREAKER, "min_outage", "1s", "0", "1d", "-1s", "2d"},
+	{SECTION_BREAKER, "failure_run_ttl", "1min", "1ms", "1d", "0", "2d"},
+	{SECTION_BREAKER, "open_timeout", "1min", "1ms", "1d", "0", "2d"},
+	{SECTION_BREAKER, "open_timeout_max", "10min", "1ms", "1d", "0", "2d"},
+	{SECTION_BREAKER, "open_multiplier", "100", "100", "1000", "99", "1001"},
+	{SECTION_BREAKER, "open_jitter", "0", "0", "100", "-1", "101"},
+	{SECTION_BREAKER, "probe_timeout", "30s", "1ms", "1d", "0", "2d"},
+	{SECTION_BREAKER, "early_probe", "yes", "no", "yes", "", "true"},
+	{SECTION_RETRY, "backoff", "full_jitter", "none", "custom", "", "jitter"},
+	{SECTION_RETRY, "base", "100ms", "0", "1d", "-1s", "2d"},
+	{SECTION_RETRY, "cap", "30s", "0", "1d", "-1s", "2d"},
+	{SECTION_RETRY, "delays", "", "0", "1ms 2s 3min", "1", "1s 2"},
+	{SECTION_RETRY, "budget", "20", "0", "100000", "-1", "100001"},
+	{SECTION_RETRY, "budget_per_success", "20", "0", "1000", "-1", "1001"},
+	{SECTION_RETRY, "budget_per_second", "1", "0", "100000", "-1", "100001"},
+	{SECTION_RETRY, "budget_refill_below", "10", "0", "100000", "-1", "100001"},
+	{SECTION_ERROR, "severity", NULL, "warning", "critical", "", "fatal"},
+	{SECTION_ERROR, "strategy", NULL, "abandon", "failover", "", "retry"},
+	{SECTION_ERROR, "retries", NULL, "0", "100", "-1", "101"},
+	{SECTION_ERROR, "backoff", NULL, "none", "exponential", "", "full_jitter"},
+	{SECTION_ERROR, "counts_worker", NULL, "no", "yes", "", "1"},
+	{SECTION_ERROR, "counts_breaker", NULL, "no", "yes", "", "1"},
+	{SECTION_ERROR, "fails_over", NULL, "no", "asked", "", "maybe"},
 };
 
 union section_values {
 	struct config_daemon daemon;
 	struct config_pool pool;
+	struct config_breaker breaker;
+	struct config_retry retry;
+	struct policy_row row;
 };
 
 /* Sets the option alone; NULL is no case.  A value that is taken must print as it was written. */
@@ -152,15 +162,18 @@ START_TEST(every_option_has_its_default)
 	ck_assert_uint_eq(config->pool_count, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		const struct option *option = option_find(limits[i].section, limits[i].key);
-		const void *values = &config->daemon;
+		const void *const values[] = {
+			[SECTION_DAEMON] = &config->daemon,
+			[SECTION_POOL] = &config->pools[0],
+			[SECTION_BREAKER] = &config->pools[0].breaker,
+			[SECTION_RETRY] = &config->pools[0].retry,
+		};
 		struct buf printed;
 
-		if (option->section == SECTION_POOL)
-			values = &config->pools[0];
-		if (!limits[i].initial)
+		if (!limits[i].initial || strcmp(option->key, "command") == 0)
 			continue;
 		buf_init(&printed, TEXT_MAX);
-		option_print(option, values, &printed);
+		option_print(option, values[option->section], &printed);
 		ck_assert_str_eq(text_of(&printed), limits[i].initial);
 		buf_free(&printed);
 	}
@@ -170,21 +183,27 @@ END_TEST
 
 START_TEST(every_refusal_says_what_is_allowed)
 {
+	static const char *const titles[] = {
+		[SECTION_DAEMON] = "daemon",	 [SECTION_POOL] = "pool a",
+		[SECTION_BREAKER] = "breaker a", [SECTION_RETRY] = "retry a",
+		[SECTION_ERROR] = "error shed",
+	};
+
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		const struct option *option = option_find(limits[i].section, limits[i].key);
 		const char *bad = limits[i].above ? limits[i].above : limits[i].below;
+		const char *title = titles[option->section];
 		struct buf text, expected, allowed;
-		bool in_pool = option->section == SECTION_POOL;
-		bool is_command = strcmp(option->key, "command") == 0;
 
 		buf_init(&text, TEXT_MAX);
 		buf_init(&expected, TEXT_MAX);
 		buf_init(&allowed, TEXT_MAX);
 		option_print_allowed(option, &allowed);
-		buf_printf(&text, "%s\n%s = %s\n%s", in_pool ? "[pool a]" : "[daemon]", option->key,
-			   bad, in_pool && !is_command ? "command = x\n" : "");
-		buf_printf(&expected, "t:2: [%s] %s: found \"%s\", allowed is %s\n",
-			   in_pool ? "pool a" : "daemon", option->key, bad, text_of(&allowed));
+		buf_printf(&text, "[%s]\n%s = %s\n", title, option->key, bad);
+		if (option->section == SECTION_BREAKER || option->section == SECTION_RETRY)
+			buf_printf(&text, "[pool a]\n");
+		buf_printf(&expected, "t:2: [%s] %s: found \"%s\", allowed is %s\n", title,
+			   option->key, bad, text_of(&allowed));
 		must_fail(text_of(&text) /* ends before its zero byte */, text_of(&expected));
 		buf_free(&text);
 		buf_free(&expected);
@@ -215,6 +234,30 @@ START_TEST(words_for_what_is_allowed)
 		 "a path that begins with /, of at most 4095 bytes, or nothing"},
 		{OPTION_POOL_env_allow,
 		 "names of environment variables with spaces between, at most 64"},
+		{OPTION_DAEMON_admin_group,
+		 "a group's name of at most 32 letters, digits, _ . or -, or nothing"},
+		{OPTION_POOL_adapter, "process, socket or static"},
+		{OPTION_POOL_address,
+		 "a path that begins with /, of at most 107 bytes, or tcp:IP:PORT with the IP in "
+		 "numbers, such as tcp:127.0.0.1:4000 or tcp:[::1]:4000"},
+		{OPTION_POOL_dialect, "poold or msgpack-rpc"},
+		{OPTION_POOL_fallback, "names of pools with commas or spaces between, at most 8"},
+		{OPTION_POOL_fallback_on,
+		 "of these, with commas or spaces between: initialization_error connection_error "
+		 "communication_error timeout_error resource_error health_check_error "
+		 "session_error application_error system_error request_error"},
+		{OPTION_POOL_affinity, "hint, queue or strict"},
+		{OPTION_BREAKER_mode, "on, observe or off"},
+		{OPTION_RETRY_backoff,
+		 "none, linear, exponential, fibonacci, full_jitter, equal_jitter, "
+		 "decorrelated_jitter or custom"},
+		{OPTION_RETRY_delays, "durations such as 250ms, 5s or 2min with commas or spaces "
+				      "between, at most 32"},
+		{OPTION_ERROR_severity, "warning, minor, major or critical"},
+		{OPTION_ERROR_strategy, "abandon, immediate_retry, backoff_retry, circuit_break or "
+					"failover"},
+		{OPTION_ERROR_backoff, "none, linear or exponential"},
+		{OPTION_ERROR_fails_over, "no, yes, idempotent or asked"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -246,6 +289,10 @@ START_TEST(description_has_every_option)
 		ck_assert_ptr_nonnull(strstr(description, option->help));
 	}
 	ck_assert_ptr_nonnull(strstr(description, "\n  env.VARIABLE\n"));
+	ck_assert_ptr_nonnull(strstr(description, "\n  answer.METHOD\n"));
+	ck_assert_ptr_nonnull(strstr(description, "\n[breaker NAME], "));
+	ck_assert_ptr_nonnull(strstr(description, "\n[retry NAME], "));
+	ck_assert_ptr_nonnull(strstr(description, "\n[error NAME], "));
 	buf_free(&text);
 }
 END_TEST
@@ -308,7 +355,13 @@ START_TEST(dump_reads_back_to_itself)
 {
 	struct config *config = must_parse("[daemon]\nlog_target = journal\n"
 					   "[pool a]\ncommand = x \"y z\"\nenv.Q = a'b \"\n"
-					   "[pool b]\ncommand = y\nworkers = 3..4\n");
+					   "fallback = c,b\nfallback_on=application_error\n"
+					   "[retry a]\nbackoff = custom\ndelays = 1s,2s\n"
+					   "[breaker b]\nmode = off\n"
+					   "[pool b]\nadapter = socket\naddress = /s\n"
+					   "[pool c]\nadapter = static\nanswer = {\"x\" : 1.50}\n"
+					   "answer.m = [ ]\n"
+					   "[error timeout_error]\nretries = 9\n");
 	struct buf first, second;
 
 	buf_init(&first, TEXT_MAX);
@@ -319,6 +372,10 @@ START_TEST(dump_reads_back_to_itself)
 	config_dump(config, &second);
 	ck_assert_str_eq((const char *)first.data, text_of(&second));
 	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\nenv.Q = a'b \"\n"));
+	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\nanswer = {\"x\" : 1.50}\n"));
+	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\nanswer.m = [ ]\n"));
+	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\n[error queue_timeout]\n"));
+	ck_assert_ptr_null(strstr((const char *)first.data, "\n[error exception]\n"));
 	config_free(config);
 	buf_free(&first);
 	buf_free(&second);
@@ -330,12 +387,37 @@ END_TEST
 #define DAEMON_KEYS                                                                                \
 	"socket, socket_mode, connections_max, control_reserve, in_flight_max, "                   \
 	"requests_max, workers_max, message_max, response_max, output_pause, output_max, "         \
-	"stall_timeout, memory_max, drain_timeout, start_timeout, log_level, log_target"
+	"stall_timeout, memory_max, drain_timeout, start_timeout, admin_group, recoveries_max, "   \
+	"sessions_max, session_ttl, session_state_max, session_bytes_max, keys_max, key_ttl, "     \
+	"key_bytes_max, errors_kept, log_level, log_target"
 #define POOL_KEYS                                                                                  \
-	"command, workers, timeout, timeout_max, queue_max, queue_bytes_max, prefetch, "           \
-	"idempotent, max_crash_retries, init_timeout, ping_interval, ping_timeout, idle_timeout, " \
-	"kill_grace, cancel_grace, restart_delay, restart_delay_max, directory, env_allow, "       \
-	"env.NAME"
+	"adapter, command, address, dialect, workers, timeout, timeout_max, attempt_timeout, "     \
+	"queue_max, queue_bytes_max, prefetch, idempotent, max_crash_retries, init_timeout, "      \
+	"ping_interval, ping_timeout, idle_timeout, kill_grace, cancel_grace, restart_delay, "     \
+	"restart_delay_max, fallback, fallback_on, affinity, return_dwell, return_step, "          \
+	"directory, env_allow, answer, answer.METHOD, env.NAME"
+#define BREAKER_KEYS                                                                               \
+	"mode, per_method, failure_threshold, success_threshold, half_open_requests, "             \
+	"minimum_calls, failure_rate, slow_call_rate, slow_call_duration, window, min_outage, "    \
+	"failure_run_ttl, open_timeout, open_timeout_max, open_multiplier, open_jitter, "          \
+	"probe_timeout, early_probe"
+#define RETRY_KEYS                                                                                 \
+	"backoff, base, cap, delays, budget, budget_per_success, budget_per_second, "              \
+	"budget_refill_below"
+#define ERROR_KEYS "severity, strategy, retries, backoff, counts_worker, counts_breaker, fails_over"
+#define SECTION_RULE                                                                               \
+	"allowed are [daemon], [pool NAME], [breaker NAME], [retry NAME] and [error NAME]\n"
+#define ERROR_RULE                                                                                 \
+	"allowed are a category (initialization_error, connection_error, communication_error, "    \
+	"timeout_error, resource_error, health_check_error, session_error, application_error, "    \
+	"system_error, request_error) or a code (spawn_failed, init_failed, init_timeout, "        \
+	"worker_exited, worker_killed, connect_failed, peer_closed, encode_error, decode_error, "  \
+	"protocol_violation, response_too_large, attempt_timeout, queue_timeout, "                 \
+	"deadline_exceeded, queue_full, pool_unavailable, circuit_open, shed, "                    \
+	"retry_budget_exhausted, memory_limit, process_limit, health_check_failed, "               \
+	"health_check_timeout, session_not_found, session_expired, session_lost, session_limit, "  \
+	"exception, internal, shutting_down, invalid_request, rejected, unknown_pool, "            \
+	"unknown_method, payload_too_large, permission_denied, cancelled)\n"
 #define NAME_RULE "allowed are 1 to 32 of a-z, 0-9, _ and -, a letter first, and not \"poold\"\n"
 #define VARIABLE_RULE                                                                              \
 	"allowed are letters, digits and _, no digit first, and not POOLD_ at the beginning\n"
@@ -359,16 +441,26 @@ START_TEST(faults)
 		{"[daemon]\nsocket = /\xff\n", "t:2: this line is not UTF-8 text\n"},
 		{"socket = /x\n", "t:1: socket: found before the first [section]\n"},
 		{"[breaker a]\nfailure_threshold = 5\n",
-		 "t:1: section: found [breaker a], allowed are [daemon] and [pool NAME]\n"},
-		{"[]\n", "t:1: section: found [], allowed are [daemon] and [pool NAME]\n"},
-		{"[Daemon]\n",
-		 "t:1: section: found [Daemon], allowed are [daemon] and [pool NAME]\n"},
-		{"[poolx]\n",
-		 "t:1: section: found [poolx], allowed are [daemon] and [pool NAME]\n"},
+		 "t:1: [breaker a]: found no section [pool a], and there must be one\n"},
+		{"[retry a]\n[breaker a]\n",
+		 "t:2: [breaker a]: found no section [pool a], and there must be one\n"
+		 "t:1: [retry a]: found no section [pool a], and there must be one\n"},
+		{"[breaker A]\n", "t:1: pool name: found \"A\", " NAME_RULE},
+		{"[retry]\n", "t:1: pool name: found \"\", " NAME_RULE},
+		{"[error]\n", "t:1: error name: found \"\", " ERROR_RULE},
+		{"[error timeout]\n", "t:1: error name: found \"timeout\", " ERROR_RULE},
+		{"[]\n", "t:1: section: found [], " SECTION_RULE},
+		{"[Daemon]\n", "t:1: section: found [Daemon], " SECTION_RULE},
+		{"[daemon x]\n", "t:1: section: found [daemon x], " SECTION_RULE},
+		{"[poolx]\n", "t:1: section: found [poolx], " SECTION_RULE},
 		{"[daemon]\n\n[daemon]\nsocket = bad\n",
 		 "t:3: [daemon]: found twice in this file, first in line 1\n"},
 		{"[pool a]\ncommand = x\n[pool a]\n",
 		 "t:3: [pool a]: found twice in this file, first in line 1\n"},
+		{"[breaker a]\n[pool a]\ncommand = x\n[breaker a]\n",
+		 "t:4: [breaker a]: found twice in this file, first in line 1\n"},
+		{"[error shed]\n[error shed]\n",
+		 "t:2: [error shed]: found twice in this file, first in line 1\n"},
 		{"[pool]\n", "t:1: pool name: found \"\", " NAME_RULE},
 		{"[pool A]\n", "t:1: pool name: found \"A\", " NAME_RULE},
 		{"[pool 1a]\n", "t:1: pool name: found \"1a\", " NAME_RULE},
@@ -381,13 +473,20 @@ START_TEST(faults)
 		 "t:2: [daemon] foo: unknown key, allowed are " DAEMON_KEYS "\n"},
 		{"[daemon]\ncommand = x\n",
 		 "t:2: [daemon] command: unknown key, allowed are " DAEMON_KEYS "\n"},
-		{"[pool a]\ncommand = x\nfallback = b\n",
-		 "t:3: [pool a] fallback: unknown key, allowed are " POOL_KEYS "\n"},
+		{"[breaker a]\nbase = 1s\n[pool a]\ncommand = x\n",
+		 "t:2: [breaker a] base: unknown key, allowed are " BREAKER_KEYS "\n"},
+		{"[retry a]\nmode = on\n[pool a]\ncommand = x\n",
+		 "t:2: [retry a] mode: unknown key, allowed are " RETRY_KEYS "\n"},
+		{"[error timeout_error]\ntimeout = 1s\n",
+		 "t:2: [error timeout_error] timeout: unknown key, allowed are " ERROR_KEYS "\n"},
+		{"[pool a]\ncommand = x\nspares = b\n",
+		 "t:3: [pool a] spares: unknown key, allowed are " POOL_KEYS "\n"},
 		{"[daemon]\nsocket = /a\nsocket = /b\n",
 		 "t:3: [daemon] socket: found twice, first in line 2\n"},
 		{"[pool a]\ncommand = x\nenv.A = 1\nenv.A = 2\n",
 		 "t:4: [pool a] env.A: found twice, first in line 3\n"},
-		{"[pool a]\n", "t:1: [pool a] command: found none, and it must be given\n"},
+		{"[pool a]\n", "t:1: [pool a] command: found none, and it must be given where "
+			       "adapter = process\n"},
 		{"[pool a]\ncommand = ''\n", "t:2: [pool a] command: found \"''\", allowed is a "
 					     "program and its arguments, at most "
 					     "256 words, each quote closed\n"},
@@ -428,7 +527,8 @@ START_TEST(long_lines_are_never_cut)
 
 	strcpy(text + head + CONFIG_LINE_MAX - line, "x\nworkers = 2\n");
 	must_fail(text, "t:2: this line is longer than 8000 bytes\n"
-			"t:1: [pool a] command: found none, and it must be given\n");
+			"t:1: [pool a] command: found none, and it must be given where adapter = "
+			"process\n");
 }
 END_TEST
 
@@ -512,6 +612,36 @@ START_TEST(values_must_fit_together)
 		{"[daemon]\noutput_max = 2G\n", "t:2: [daemon] output_max = 2G is above [daemon] "
 						"memory_max = 1G (the default): one "
 						"connection could use all memory\n"},
+		{"[daemon]\nsession_state_max = 65M\n",
+		 "t:2: [daemon] session_state_max = 65M is above [daemon] session_bytes_max = 64M "
+		 "(the default): one state could not be kept\n"},
+		{"[daemon]\nsession_bytes_max = 2G\n",
+		 "t:2: [daemon] session_bytes_max = 2G is above [daemon] memory_max = 1G (the "
+		 "default): sessions could use all memory\n"},
+		{"[daemon]\nkey_bytes_max = 2G\n",
+		 "t:2: [daemon] key_bytes_max = 2G is above [daemon] memory_max = 1G (the "
+		 "default): kept answers could use all memory\n"},
+		{"[pool a]\ncommand = x\nattempt_timeout = 2h\n",
+		 "t:3: [pool a] attempt_timeout = 2h is above [pool a] timeout_max = 1h (the "
+		 "default): no request lasts so long\n"},
+		{"[pool a]\ncommand = x\n[breaker a]\nopen_timeout = 1h\n",
+		 "t:4: [breaker a] open_timeout = 1h is above [breaker a] open_timeout_max = 10min "
+		 "(the default): the time could not be kept\n"},
+		{"[pool a]\ncommand = x\n[breaker a]\nslow_call_rate = 10\n",
+		 "t:4: [breaker a] slow_call_rate = 10 does nothing while slow_call_duration = 0: "
+		 "no call is slow\n"},
+		{"[pool a]\ncommand = x\n[retry a]\nbase = 1min\n",
+		 "t:4: [retry a] base = 1min is above [retry a] cap = 30s (the default): every "
+		 "delay would be the cap\n"},
+		{"[pool a]\ncommand = x\n[retry a]\nbackoff = custom\ndelays = 1s 31s 2s\n",
+		 "t:5: [retry a] delays = 1s 31s 2s is above [retry a] cap = 30s (the default): "
+		 "the "
+		 "delay could not be kept\n"},
+		{"[pool a]\ncommand = x\n[retry a]\nbackoff = custom\n",
+		 "t:4: [retry a] backoff = custom needs delays: found none\n"},
+		{"[pool a]\ncommand = x\n[retry a]\ndelays = 1s\n",
+		 "t:4: [retry a] delays does nothing while backoff = full_jitter: it is for "
+		 "custom\n"},
 		{"[pool a]\ncommand = x\nworkers = 2..257\n",
 		 "t:3: [pool a] workers = 2..257 is above [daemon] workers_max = 256 (the "
 		 "default): not "
