@@ -258,10 +258,44 @@ START_TEST(words)
 }
 END_TEST
 
+START_TEST(lists)
+{
+	static const struct {
+		const char *text;
+		size_t max;
+		int r;
+		size_t count;
+		const char *last;
+	} cases[] = {
+		{"", 2, 0, 0, NULL},
+		{" ,\t, ", 2, 0, 0, NULL},
+		{"a", 2, 0, 1, "a"},
+		{"a,b", 2, 0, 2, "b"},
+		{" a ,, \t'b\\ ", 2, 0, 2, "'b\\"},
+		{"a b c", 2, -E2BIG, 0, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char **items = NULL;
+		size_t count = 0;
+
+		ck_assert_msg(value_split_list(cases[i].text, cases[i].max, &items, &count) ==
+				      cases[i].r,
+			      "%s", cases[i].text);
+		ck_assert_uint_eq(count, cases[i].count);
+		if (cases[i].last)
+			ck_assert_str_eq(items[count - 1], cases[i].last);
+		if (items)
+			ck_assert_ptr_null(items[count]);
+		strv_free(items);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		durations, sizes, numbers, booleans, ranges, modes, formats_read_back, words,
+		durations, sizes, numbers, booleans, ranges, modes, formats_read_back, words, lists,
 	};
 
 	return unit_main("config_value", tests, ARRAY_SIZE(tests));
