@@ -137,8 +137,7 @@ void config_describe(struct buf *out)
 		[SECTION_POOL] = "[pool NAME]",
 		[SECTION_BREAKER] = "[breaker NAME], for the pool of that name",
 		[SECTION_RETRY] = "[retry NAME], for the pool of that name",
-		[SECTION_ERROR] = "[error NAME], for a code such as attempt_timeout or a category "
-				  "such as timeout_error",
+		[SECTION_ERROR] = "[error NAME], for the error or category of that name",
 	};
 	static_assert(ARRAY_SIZE(titles) == SECTION_COUNT_, "a section has no title");
 

@@ -12,9 +12,11 @@ static int parse_path(const char *text, struct sockaddr_storage *ret_address, so
 {
 	struct sockaddr_un unix_address = {.sun_family = AF_UNIX};
 
-	if (strlen(text) >= sizeof(unix_address.sun_path))
+	size_t len = strlen(text);
+
+	if (len >= sizeof(unix_address.sun_path))
 		return -EINVAL;
-	strcpy(unix_address.sun_path, text);
+	memcpy(unix_address.sun_path, text, len);
 	*ret_address = (struct sockaddr_storage){0};
 	memcpy(ret_address, &unix_address, sizeof(unix_address));
 	*ret_len = sizeof(unix_address);
