@@ -32,7 +32,7 @@
 #define CONFIG_FILES_MAX     256 /* files in poold.conf.d */
 #define CONFIG_ERRORS_MAX    20	 /* errors told in full; the rest are counted */
 
-/* Section [daemon]. Strings are never NULL. */
+/* Section [daemon].  Strings are never NULL. */
 struct config_daemon {
 	char *socket;	      /* absolute path */
 	unsigned socket_mode; /* permission bits */
@@ -182,7 +182,7 @@ struct config_pool {
 
 struct config {
 	struct config_daemon daemon;
-	struct config_pool *pools; /* in the order of the files */
+	struct config_pool *pools; /* in the order in which the files first speak of them */
 	size_t pool_count;
 	struct policy policy; /* with what sections [error NAME] changed */
 };

@@ -40,9 +40,18 @@ START_TEST(defaults_are_those_of_the_core)
 	ck_assert_mem_eq(&budget, &budget_defaults, sizeof(budget));
 
 	policy_init(&policy);
-	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++)
-		ck_assert_mem_eq(policy_row(&config->policy, code), policy_row(&policy, code),
-				 offsetof(struct policy_row, counts_worker));
+	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+		const struct policy_row *row = policy_row(&config->policy, code);
+		const struct policy_row *expected = policy_row(&policy, code);
+
+		ck_assert_int_eq(row->severity, expected->severity);
+		ck_assert_int_eq(row->strategy, expected->strategy);
+		ck_assert_uint_eq(row->retries, expected->retries);
+		ck_assert_int_eq(row->backoff, expected->backoff);
+		ck_assert(row->counts_worker == expected->counts_worker);
+		ck_assert(row->counts_breaker == expected->counts_breaker);
+		ck_assert_int_eq(row->fails_over, expected->fails_over);
+	}
 	config_free(config);
 }
 END_TEST
