@@ -65,12 +65,16 @@ def raise_rejected() -> None:
     raise poold.Rejected("no such thing")
 
 
-def raise_retryable(after: float | None = None) -> None:
-    raise poold.Retryable("busy", after=after)
+def raise_retryable(after: float | None = None, severity: str | None = None) -> None:
+    raise poold.Retryable("busy", after=after, severity=severity)
 
 
-def raise_fatal() -> None:
-    raise poold.Fatal("broken")
+def raise_severe_rejected(severity: str) -> None:
+    raise poold.Rejected("no such thing", severity=severity)
+
+
+def raise_fatal(severity: str | None = None) -> None:
+    raise poold.Fatal("broken", severity=severity)
 
 
 def raise_exit() -> None:
@@ -97,8 +101,46 @@ def recurse_again(depth: int) -> int:
     return recurse(depth)
 
 
-def generate() -> object:
+def generate(*values: object) -> object:
+    yield from values
+    return "the end"
+
+
+def generate_set() -> object:
     yield 1
+    yield {2}
+
+
+def generate_and_raise(how_many: int) -> object:
+    yield from range(how_many)
+    raise ValueError("in mid-stream")
+
+
+def generate_after(path: str, trace: str) -> object:
+    """One value at once, and others for ever when something was written to the FIFO.  Leaves a
+    trace of its own end."""
+    try:
+        yield "first"
+        block(path)
+        while True:
+            yield "more"
+    finally:
+        note(trace)
+
+
+def generate_stubbornly(path: str) -> object:
+    try:
+        yield "first"
+        block(path)
+        yield "second"
+    finally:
+        raise RuntimeError("would not end")
+
+
+def generate_state() -> object:
+    poold.context().set_state(b"before")
+    yield poold.context().session
+    poold.context().set_state(b"after")
 
 
 def make_set() -> dict:
@@ -120,8 +162,61 @@ def context() -> dict:
         "attempt": here.attempt,
         "priority": here.priority,
         "trace": here.trace,
+        "session": here.session,
+        "state": here.state,
+        "stream": here.stream,
         "remaining": here.remaining(),
     }
+
+
+def set_states(*states: object) -> object:
+    here = poold.context()
+    for state in states:
+        here.set_state(state)
+    return here.state
+
+
+def set_state_and_raise(state: bytes) -> None:
+    poold.context().set_state(state)
+    raise ValueError("after all")
+
+
+def set_bytearray() -> None:
+    data = bytearray(b"now")
+    poold.context().set_state(data)
+    data[:] = b"then"
+
+
+_kept: list[poold.Context] = []
+
+
+def keep_context() -> None:
+    _kept.append(poold.context())
+
+
+def use_kept_context() -> str:
+    try:
+        _kept.pop().set_state(b"late")
+    except LookupError as error:
+        return str(error)
+    return "taken"
+
+
+_ended: list[list] = []
+
+
+def on_session_end(session: str, reason: str) -> None:
+    if session == "bad":
+        raise ValueError("what could not be dropped")
+    if session == "worse":
+        sys.exit(4)
+    if session.startswith("/"):
+        note(session)
+    _ended.append([session, reason])
+
+
+def ended() -> list:
+    return _ended
 
 
 def say(text: str) -> None:

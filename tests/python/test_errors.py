@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import unittest
@@ -65,6 +66,25 @@ class TestFromWire(unittest.TestCase):
         self.assertEqual((error.detail, error.raw), ({"signal": 9}, raw))
         self.assertEqual(str(error), "worker_killed: the worker was killed")
 
+    def test_every_field_of_the_map(self) -> None:
+        vectors = json.loads((ROOT / "protocol" / "vectors" / "client.json").read_text())
+        raw = next(
+            each["message"][2]
+            for each in vectors["cases"]
+            if each["name"] == "error_map_every_field"
+        )
+        raw |= {"queue_depth": 7, "circuit": "half_open"}
+        error = errors.from_wire(raw)
+        self.assertIs(type(error), poold.SessionError)
+        # Times stand in the map alone.
+        for field in raw.keys() - {"retry_after_ms", "elapsed_ms", "queue_ms", "run_ms"}:
+            with self.subTest(field):
+                self.assertEqual(getattr(error, field), raw[field])
+        self.assertEqual(error.raw, raw)
+        bare = errors.from_wire({"code": "internal"})
+        for field in ("request", "adapter", "pid", "method", "session", "circuit", "queue_depth"):
+            self.assertIsNone(getattr(bare, field))
+
     def test_class_of_each_code(self) -> None:
         for code, (category, severity, strategy) in errors.CODES.items():
             expected = errors.SPECIFIC.get(code, errors.CATEGORIES[category])
@@ -116,6 +136,28 @@ class TestObjects(unittest.TestCase):
     def test_raised_on_purpose(self) -> None:
         self.assertEqual(poold.Rejected("no").code, "rejected")
         self.assertEqual(poold.Retryable("busy").after, None)
+
+    def test_severity_of_those_raised_on_purpose(self) -> None:
+        for kind in (poold.Retryable, poold.Fatal, poold.Rejected):
+            for word in ("warning", "minor", "major", "critical"):
+                error = kind("why", severity=word)
+                self.assertEqual((error.severity, str(error)[-3:]), (word, "why"))
+                self.assertEqual(pickle.loads(pickle.dumps(error)).severity, word)
+            for word in ("odd", "Major", "", 1):
+                with self.assertRaisesRegex(ValueError, "warning, minor, major or critical"):
+                    kind("why", severity=word)
+        self.assertIsNone(poold.Retryable("why").severity)
+        self.assertIsNone(poold.Fatal("why").severity)
+        self.assertEqual(poold.Rejected("why").severity, "warning")
+        # What a daemon of a later version says is taken as it is.
+        self.assertEqual(errors.from_wire({"code": "rejected", "severity": "new"}).severity, "new")
+
+    def test_subclasses_that_do_not_begin_as_theirs(self) -> None:
+        class Busy(poold.Retryable):
+            def __init__(self) -> None:
+                pass
+
+        self.assertEqual((Busy().after, Busy().severity), (None, None))
 
     def test_unknown_name_of_the_package(self) -> None:
         with self.assertRaises(AttributeError):

@@ -155,9 +155,19 @@ class TestCalls(unittest.TestCase):
         self.assertEqual(error["retry_after_ms"], 1500)
         self.assertEqual((error["type"], error["message"]), ("poold.Retryable", "busy"))
 
+    def test_severity(self) -> None:
+        self.assertNotIn("severity", self.worker.fail("raise_retryable", []))
+        for word in ("warning", "minor", "major", "critical"):
+            error = self.worker.fail("raise_retryable", {"severity": word})
+            self.assertEqual((error["type"], error["severity"]), ("poold.Retryable", word))
+        error = self.worker.fail("raise_retryable", {"severity": "odd"})
+        self.assertEqual(error["type"], "ValueError")
+        self.assertNotIn("severity", self.worker.fail("raise_rejected", []))
+        error = self.worker.fail("raise_severe_rejected", ["major"])
+        self.assertEqual((error["code"], error["severity"]), ("rejected", "major"))
+
     def test_results_that_cannot_be_sent(self) -> None:
         for method, kind in (
-            ("generate", "generator"),
             ("make_set", "set"),
             ("make_huge_number", "int"),
             ("make_half_pair", "str"),
@@ -187,7 +197,11 @@ class TestCalls(unittest.TestCase):
         left = seen.pop("remaining")
         self.assertTrue(0 < left <= 5.0, left)
         known = {"request": 9, "attempt": 2, "priority": "critical", "trace": "00-a"}
-        self.assertEqual(seen, known)
+        self.assertEqual(seen, known | {"session": None, "state": None, "stream": False})
+        self.worker.ask(1, "context", [], session="s", state=b"\x00\xff", stream=True)
+        _, seen = self.worker.answer(1)
+        known = {"session": "s", "state": b"\x00\xff", "stream": True}
+        self.assertEqual(seen, seen | known)
         self.worker.ask(1, "context", [], deadline_ms=None)
         self.assertEqual(self.worker.answer(1)[1]["remaining"], math.inf)
 
@@ -238,6 +252,206 @@ class TestCalls(unittest.TestCase):
     )
     def test_values_come_back_as_they_went(self, value: object) -> None:
         self.assertEqual(self.worker.call("echo", value), value)
+
+
+class TestStreams(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.worker = cls.enterClassContext(WorkerProcess())
+
+    def test_values_are_a_list_where_no_stream_is_asked_for(self) -> None:
+        for values in ([], [1], ["a", None, [b"c"]]):
+            self.assertEqual(self.worker.call("generate", *values), values)
+        self.assertEqual(self.worker.call("generate", *range(100_000)), list(range(100_000)))
+
+    def test_chunks_and_the_value_returned(self) -> None:
+        for values in ([], [1], ["a", None, [b"c"], os.urandom(1 << 20), "e"]):
+            self.worker.ask(1, "generate", values, stream=True)
+            self.assertEqual(self.worker.read(), [2, "started", [1]])
+            for value in values:
+                self.assertEqual(self.worker.read(), [2, "chunk", [1, value]])
+            self.assertEqual(self.worker.read(), [1, 1, None, "the end"])
+
+    def test_a_plain_result_of_a_stream(self) -> None:
+        self.worker.ask(1, "echo", [[1, 2]], stream=True)
+        self.assertEqual(self.worker.answer(1), (None, [1, 2]))
+
+    def test_exception_in_mid_stream(self) -> None:
+        self.worker.ask(1, "generate_and_raise", [2], stream=True)
+        found = [self.worker.read() for _ in range(4)]
+        chunks = [[2, "chunk", [1, 0]], [2, "chunk", [1, 1]]]
+        self.assertEqual(found[:3], [[2, "started", [1]], *chunks])
+        error = found[3][2]
+        self.assertEqual((error["type"], error["message"]), ("ValueError", "in mid-stream"))
+        # The first frame is the generator's own.
+        self.assertIn("in generate_and_raise", error["traceback"].splitlines()[1])
+        self.assertEqual(self.worker.fail("generate_and_raise", [2])["type"], "ValueError")
+
+    def test_values_that_cannot_be_sent(self) -> None:
+        self.worker.ask(1, "generate_set", [], stream=True)
+        found = [self.worker.read() for _ in range(3)]
+        self.assertEqual(found[:2], [[2, "started", [1]], [2, "chunk", [1, 1]]])
+        for error in (found[2][2], self.worker.fail("generate_set", [])):
+            self.assertEqual((error["code"], error["type"]), ("exception", "EncodeError"))
+        self.assertIn("a chunk of type 'set' cannot be sent", found[2][2]["message"])
+        self.assertEqual(self.worker.call("echo", 1), 1)
+
+    def test_each_chunk_leaves_at_once(self) -> None:
+        with Fifo() as fifo:
+            self.worker.ask(1, "generate_stubbornly", [fifo.path], stream=True)
+            self.assertEqual(self.worker.read(), [2, "started", [1]])
+            self.assertEqual(self.worker.read(), [2, "chunk", [1, "first"]])  # it waits by now
+            fifo.release()
+            self.assertEqual(self.worker.read(), [2, "chunk", [1, "second"]])
+            self.assertEqual(self.worker.read()[2]["message"], "would not end")
+
+    def test_cancel_in_mid_stream(self) -> None:
+        for stream in (True, None):
+            with self.subTest(stream=stream), Fifo() as fifo:
+                arguments = [fifo.path, fifo.trace]
+                # The other request is in hand already: cancelling one must leave the other.
+                self.worker.send(
+                    request(1, "generate_after", arguments, stream=stream),
+                    request(2, "echo", ["next"]),
+                )
+                self.assertEqual(self.worker.read(), [2, "started", [1]])
+                if stream:
+                    self.assertEqual(self.worker.read(), [2, "chunk", [1, "first"]])
+                self.worker.send([2, "cancel", [1]], [0, 3, "ping", []])
+                fifo.release()
+                self.assertEqual(self.worker.read(), [1, 3, None, "pong"])
+                response = self.worker.read()
+                self.assertEqual(response[:2], [1, 1])
+                self.assertEqual(response[2]["code"], "cancelled")
+                self.assertEqual(self.worker.answer(2), (None, "next"))
+                self.assertTrue(os.path.exists(fifo.trace))
+
+    def test_a_generator_that_resists(self) -> None:
+        with WorkerProcess(stderr=subprocess.PIPE) as worker, Fifo() as fifo:
+            worker.ask(1, "generate_stubbornly", [fifo.path], stream=True)
+            self.assertEqual([worker.read(), worker.read()][1], [2, "chunk", [1, "first"]])
+            worker.send([2, "cancel", [1]])
+            fifo.release()
+            self.assertEqual(worker.read()[2]["code"], "cancelled")
+            self.assertEqual(worker.call("echo", 1), 1)
+            self.assertIn(b"would not end", os.read(worker.process.stderr.fileno(), 10_000))
+
+    def test_shutdown_in_mid_stream_lets_it_end(self) -> None:
+        with WorkerProcess() as worker, Fifo() as fifo:
+            worker.send(
+                request(1, "generate_stubbornly", [fifo.path], stream=True),
+                request(2, "note", [fifo.trace]),
+            )
+            self.assertEqual([worker.read(), worker.read()][1], [2, "chunk", [1, "first"]])
+            worker.send([2, "shutdown", []])
+            fifo.release()
+            self.assertEqual(worker.read(), [2, "chunk", [1, "second"]])
+            self.assertEqual(worker.read()[2]["message"], "would not end")
+            self.assertEqual(worker.wait(), 0)
+            self.assertFalse(os.path.exists(fifo.trace))
+
+
+class TestSessions(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.worker = cls.enterClassContext(WorkerProcess(stderr=subprocess.PIPE))
+
+    def setUp(self) -> None:
+        self.worker.call("ended").clear()
+
+    def test_state(self) -> None:
+        for states, last in (([b"a"], b"a"), ([b"a", None], None), ([None, b"", b"\xff"], b"\xff")):
+            self.worker.ask(1, "set_states", states, session="s", state=b"old")
+            self.assertEqual(self.worker.read(), [2, "started", [1]])
+            self.assertEqual(self.worker.read(), [2, "state", [1, last]])
+            self.assertEqual(self.worker.read(), [1, 1, None, b"old"])
+
+    def test_no_state_set_and_none_said(self) -> None:
+        self.worker.ask(1, "set_states", [], session="s")
+        self.assertEqual(self.worker.answer(1), (None, None))
+
+    def test_a_large_state_and_a_copy(self) -> None:
+        state = os.urandom(200_000)
+        self.worker.ask(1, "set_states", [state], session="s")
+        self.worker.ask(2, "set_bytearray", [], session="s")
+        found = [self.worker.read() for _ in range(6)]
+        self.assertEqual(found[1:3], [[2, "state", [1, state]], [1, 1, None, None]])
+        self.assertEqual(found[4], [2, "state", [2, b"now"]])
+
+    def test_a_failed_request_hands_nothing_back(self) -> None:
+        self.worker.ask(1, "set_state_and_raise", [b"a"], session="s")
+        error, _ = self.worker.answer(1)
+        self.assertEqual(error["message"], "after all")
+
+    def test_state_of_a_stream(self) -> None:
+        self.worker.ask(1, "generate_state", [], session="s", stream=True)
+        found = [self.worker.read() for _ in range(4)]
+        self.assertEqual(found[1:3], [[2, "chunk", [1, "s"]], [2, "state", [1, b"after"]]])
+        self.assertEqual(found[3], [1, 1, None, None])
+
+    def test_mistakes(self) -> None:
+        for arguments, context, kind in (
+            ([b"a"], {}, "LookupError"),
+            ([None], {}, "LookupError"),
+            (["text"], {"session": "s"}, "TypeError"),
+            ([[1]], {"session": "s"}, "TypeError"),
+        ):
+            with self.subTest(arguments):
+                self.worker.ask(1, "set_states", arguments, **context)
+                self.assertEqual(self.worker.answer(1)[0]["type"], kind)
+
+    def test_a_context_kept_too_long(self) -> None:
+        self.worker.ask(1, "keep_context", [], session="s")
+        self.assertEqual(self.worker.answer(1), (None, None))
+        self.worker.ask(2, "use_kept_context", [], session="s")
+        error, text = self.worker.answer(2)
+        self.assertIsNone(error)
+        self.assertIn("the request is over", text)
+
+    def test_ends_are_told_in_order(self) -> None:
+        with WorkerProcess() as worker:
+            worker.send(
+                [2, "session_end", ["a", "closed"]],
+                request(1, "ended", []),
+                [2, "session_end", ["b", "moved"]],
+                request(2, "ended", []),
+            )
+            self.assertEqual(worker.answer(1), (None, [["a", "closed"]]))
+            self.assertEqual(worker.answer(2), (None, [["a", "closed"], ["b", "moved"]]))
+
+    def test_an_end_is_no_request(self) -> None:
+        self.assertEqual(self.worker.fail("on_session_end", ["a", "b"])["code"], "unknown_method")
+        self.worker.send([2, "session_end", []], [2, "session_end", ["a"]], [2, "session_end", 5])
+        self.worker.send([2, "session_end", ["x", "closed"]], [2, "cancel", ["session_end"]])
+        self.assertIn(["x", "closed"], self.worker.call("ended"))
+
+    def test_failures_in_it_harm_nothing(self) -> None:
+        for session, text in (("bad", b"what could not be dropped"), ("worse", b"SystemExit: 4")):
+            self.worker.send([2, "session_end", [session, "expired"]])
+            self.assertEqual(self.worker.call("echo", 1), 1)
+            seen = os.read(self.worker.process.stderr.fileno(), 10_000)
+            self.assertIn(f"on_session_end for session {session!r} failed".encode(), seen)
+            self.assertIn(text, seen)
+
+    def test_a_shutdown_waits_for_it(self) -> None:
+        with WorkerProcess() as worker, Fifo() as fifo:
+            worker.send(
+                request(1, "block", [fifo.path]),
+                [2, "session_end", [fifo.trace, "moved"]],
+                request(2, "echo", []),
+            )
+            self.assertEqual(worker.read(), [2, "started", [1]])
+            worker.send([2, "shutdown", []])
+            fifo.release()
+            self.assertEqual(worker.read(), [1, 1, None, "done"])
+            self.assertEqual(worker.wait(), 0)
+            self.assertRaises(EOFError, worker.read)
+            self.assertTrue(os.path.exists(fifo.trace))
+
+    def test_without_a_handler(self) -> None:
+        with WorkerProcess("odd.objects") as worker:
+            worker.send([2, "session_end", ["a", "closed"]])
+            self.assertEqual(worker.call("listed"), "listed")
 
 
 class TestOrder(unittest.TestCase):
@@ -304,9 +518,15 @@ class TestEnds(unittest.TestCase):
             error, _ = worker.answer(1)
             self.assertIs(error["fatal"], True)
             self.assertEqual((error["type"], error["message"]), ("poold.Fatal", "broken"))
+            self.assertNotIn("severity", error)
             self.assertEqual(worker.wait(), 1)
             self.assertRaises(EOFError, worker.read)
             self.assertFalse(os.path.exists(fifo.trace))
+
+    def test_fatal_says_how_bad(self) -> None:
+        with WorkerProcess() as worker:
+            error = worker.fail("raise_fatal", ["critical"])
+            self.assertEqual((error["fatal"], error["severity"]), (True, "critical"))
 
     def test_end_of_the_daemon_when_idle(self) -> None:
         with WorkerProcess() as worker:
@@ -386,6 +606,17 @@ class TestTargets(unittest.TestCase):
     def test_instance_and_class(self) -> None:
         for target in ("odd.objects:service", "odd.objects:Service"):
             self.check(target, {"increase": ([5], 5)}, ("_hidden", "count", "__init__"))
+
+    def test_each_kind_is_told_of_the_ends_of_sessions(self) -> None:
+        for target, method in (
+            ("odd.objects:worker", "ends"),
+            ("odd.objects:service", "increase"),
+            ("odd.objects:Service", "increase"),
+        ):
+            with self.subTest(target), WorkerProcess(target) as worker:
+                worker.send([2, "session_end", ["a", "evicted"]])
+                self.assertEqual(worker.call(method), 101)
+                self.assertEqual(worker.fail("on_session_end", [])["code"], "unknown_method")
 
     def test_program_of_its_own(self) -> None:
         ours, theirs = socket.socketpair()

@@ -15,6 +15,7 @@ import importlib
 
 from poold.errors import (
     Cancelled,
+    CircuitOpen,
     CommunicationError,
     DeadlineExceeded,
     Error,
@@ -48,6 +49,7 @@ _ELSEWHERE = {
 __all__ = [
     "Call",
     "Cancelled",
+    "CircuitOpen",
     "Client",
     "CommunicationError",
     "Context",

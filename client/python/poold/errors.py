@@ -9,7 +9,8 @@ that programs commonly treat apart::
         CommunicationError          arguments or result could not be said or read
         PoolTimeoutError            no answer in time
             DeadlineExceeded
-        ResourceError               queue full, pool unavailable, circuit open, shed: try later
+        ResourceError               queue full, pool unavailable, shed: try later
+            CircuitOpen
         HealthCheckError
         SessionError
         WorkerException             the worker's own code raised an exception
@@ -39,7 +40,14 @@ class Error(Exception):
             retries already.
         retry_after (float | None): seconds to wait before that; None: not known.
         executed (str): whether the worker's code ran: "no", "maybe" or "yes".
-        pool (str | None), worker (int | None): where the last attempt went.
+        request (int | None): the daemon's own number of the request, as in its log.
+        pool (str | None), adapter (str | None), worker (int | None), pid (int | None): where the
+            last attempt went.
+        method (str | None): what was asked for.
+        session (str | None): the request's session.
+        circuit (str | None): state of the circuit breaker that watches the call: "closed", "open",
+            "half_open", "forced_open", "disabled" or "observing".
+        queue_depth (int | None): how many requests waited in the pool then.
         attempt (int): number of attempts made; 0: the request never reached a worker.
         detail (dict): what else is known, by code: exit status, signal, standard error...
         attempts (list[dict]): each attempt with pool, worker, code, message, started_ms, run_ms
@@ -57,8 +65,15 @@ class Error(Exception):
         self.retryable = False
         self.retry_after = None
         self.executed = None
+        self.request = None
         self.pool = None
+        self.adapter = None
         self.worker = None
+        self.pid = None
+        self.method = None
+        self.session = None
+        self.circuit = None
+        self.queue_depth = None
         self.attempt = 0
         self.detail = {}
         self.attempts = []
@@ -109,6 +124,12 @@ class ResourceError(Error):
     shed, retry_budget_exhausted, memory_limit, process_limit."""
 
     code = "pool_unavailable"
+
+
+class CircuitOpen(ResourceError):
+    """The pool failed so often that nothing is sent to it for now; `retry_after` says how long."""
+
+    code = "circuit_open"
 
 
 class HealthCheckError(Error):
@@ -163,11 +184,15 @@ class RequestError(Error):
 class Rejected(RequestError):
     """The worker says that the caller is wrong.
 
-    A worker raises it with one sentence: `raise poold.Rejected("no such file: ...")`.
-    It is never retried and counts against nobody.
+    A worker raises it with one sentence: `raise poold.Rejected("no such file: ...")`, and with
+    `severity=` if it is more than a warning.  It is never retried and counts against nobody.
     """
 
     code = "rejected"
+
+    def __init__(self, message: str = "", **fields: object) -> None:
+        _check_severity(fields.get("severity"))
+        super().__init__(message, **fields)
 
 
 class Cancelled(RequestError):
@@ -182,12 +207,20 @@ class Retryable(Exception):
     Args:
         message: one sentence for people.
         after: seconds to wait before the retry; None lets the daemon choose.
+        severity: "warning", "minor", "major" or "critical"; None lets the daemon choose.
     """
 
-    def __init__(self, message: str = "", after: float | None = None) -> None:
+    after: float | None = None
+    severity: str | None = None
+
+    def __init__(
+        self, message: str = "", after: float | None = None, *, severity: str | None = None
+    ) -> None:
+        _check_severity(severity)
         super().__init__(message, after)
         self.message = message
         self.after = after
+        self.severity = severity
 
     def __str__(self) -> str:
         return self.message
@@ -195,7 +228,27 @@ class Retryable(Exception):
 
 class Fatal(Exception):
     """Raised by a worker's function: this worker is broken; it answers with this error, then ends
-    and is replaced."""
+    and is replaced.
+
+    Args:
+        message: one sentence for people.
+        severity: "warning", "minor", "major" or "critical"; None lets the daemon choose.
+    """
+
+    severity: str | None = None
+
+    def __init__(self, message: str = "", *, severity: str | None = None) -> None:
+        _check_severity(severity)
+        super().__init__(message)
+        self.severity = severity
+
+
+SEVERITIES = ("warning", "minor", "major", "critical")
+
+
+def _check_severity(word: object) -> None:
+    if word is not None and word not in SEVERITIES:
+        raise ValueError(f"severity is {', '.join(SEVERITIES[:-1])} or critical, not {word!r}")
 
 
 CATEGORIES: dict[str, type[Error]] = {
@@ -212,7 +265,7 @@ CATEGORIES: dict[str, type[Error]] = {
 }
 
 SPECIFIC: dict[str, type[Error]] = {
-    each.code: each for each in (DeadlineExceeded, Rejected, Cancelled)
+    each.code: each for each in (DeadlineExceeded, CircuitOpen, Rejected, Cancelled)
 }
 
 UNKNOWN = ("system_error", "major", "abandon")
@@ -271,6 +324,21 @@ def make(code: str, message: str, **fields: object) -> Error:
     return kind(message, code=code, **fields)
 
 
+# Attributes of Error that are the map's field of the same name, or None.
+_PLAIN = (
+    "executed",
+    "request",
+    "pool",
+    "adapter",
+    "worker",
+    "pid",
+    "method",
+    "session",
+    "circuit",
+    "queue_depth",
+)
+
+
 def from_wire(value: object) -> Error:
     """The error that a response's error element says, whatever its shape: the protocol's map,
     a stock peer's [number, "CODE: text"], or anything else."""
@@ -300,9 +368,8 @@ def _from_map(raw: dict) -> Error:
     error.retryable = bool(raw.get("retryable", False))
     after = raw.get("retry_after_ms")
     error.retry_after = after / 1000 if isinstance(after, (int, float)) else None
-    error.executed = raw.get("executed")
-    error.pool = raw.get("pool")
-    error.worker = raw.get("worker")
+    for name in _PLAIN:
+        setattr(error, name, raw.get(name))
     error.attempt = raw.get("attempt", 0)
     attempts = raw.get("attempts")
     error.attempts = attempts if isinstance(attempts, list) else []

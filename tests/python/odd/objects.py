@@ -26,6 +26,9 @@ class Service:
         self.count += by
         return self.count
 
+    def on_session_end(self, session: str, reason: str) -> None:
+        self.count += 100
+
     def _hidden(self) -> None:
         raise AssertionError("served though private")
 
@@ -38,6 +41,19 @@ worker = poold.Worker()
 @worker.function
 def decorated(value: int) -> int:
     return value + 1
+
+
+_ends = [1]
+
+
+@worker.on_session_end
+def drop(session: str, reason: str) -> None:
+    _ends.append(100)
+
+
+@worker.function
+def ends() -> int:
+    return sum(_ends)
 
 
 @worker.function(name="renamed")

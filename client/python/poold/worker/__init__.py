@@ -16,6 +16,14 @@ reaches the caller as `poold.WorkerException`, except: `poold.Rejected` (the cal
 `poold.Retryable` (try again), `poold.Fatal` (this worker is broken: it answers, then ends, and is
 replaced).  `poold.context()` tells about the request being served.
 
+A generator function serves streams: where the caller asked for one, each value is sent as soon as
+it is yielded and the return value is the result; else the list of values is the result.
+
+Requests of one session belong together.  A worker may keep what it likes for a session in its own
+memory, and hand a copy to the daemon (`poold.context().set_state`): the daemon gives it to whoever
+serves the session next.  A module's function `on_session_end(session, reason)`, or the one
+decorated with `worker.on_session_end`, is told when that memory can go.
+
 Requests are served one after the other in the main thread.  The protocol has a socket of its own,
 so print() and reading standard input harm nothing.
 """
@@ -30,9 +38,11 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
+from types import GeneratorType
 
 from poold import wire
-from poold.worker.functions import Function, collect
+from poold.worker.functions import Function, collect, find_session_end
 from poold.worker.failures import (
     cancelled,
     describe,
@@ -44,7 +54,7 @@ from poold.worker.failures import (
 SOCKET_VARIABLE = "POOLD_FD"
 
 # After a request that ran longer than this (seconds), the socket is looked at before the next one
-# in hand is begun: it may have been cancelled meanwhile.
+# in hand is begun: it may have been cancelled meanwhile.  So it is while a list is collected.
 LOOK_AFTER = 0.001
 
 # An answer up to this size (bytes) is copied together with what follows it into one write.
@@ -63,15 +73,33 @@ class Context:
         attempt (int): 1 for the first try.
         priority (str | None): "critical", "normal" or "sheddable".
         trace (str | None): the caller's trace id.
+        session (str | None): the session that the request belongs to.
+        state (bytes | None): the session's state as it was last committed: what the last request
+            that succeeded has set, here or in another worker.
+        stream (bool): whether the caller takes the values of a generator one by one.
     """
 
-    __slots__ = ("request", "attempt", "priority", "trace", "_deadline")
+    __slots__ = (
+        "request",
+        "attempt",
+        "priority",
+        "trace",
+        "session",
+        "state",
+        "stream",
+        "_deadline",
+        "_handed",
+    )
 
-    def __init__(self, fields: dict, received: float) -> None:
+    def __init__(self, fields: dict, received: float, handed: list) -> None:
         self.request = fields.get("request", 0)
         self.attempt = fields.get("attempt", 1)
         self.priority = fields.get("priority")
         self.trace = fields.get("trace")
+        self.session = fields.get("session")
+        self.state = fields.get("state")
+        self.stream = fields.get("stream") is True
+        self._handed = handed
         left = fields.get("deadline_ms")
         self._deadline = float("inf") if left is None else received + left / 1000
 
@@ -83,6 +111,27 @@ class Context:
         another has a little less than this says.
         """
         return max(0.0, self._deadline - time.monotonic())
+
+    def set_state(self, data: bytes | None) -> None:
+        """Hands the session's state to the daemon, together with the result; the last one set
+        counts.  If the request fails after all, the state stays what it was.
+
+        Args:
+            data: bytes in any format that the functions agree upon; None clears the state.
+
+        Raises:
+            LookupError: the request has no session, or is over.
+            TypeError: no bytes.
+        """
+        if _current is None or _current[2] is not self._handed:
+            raise LookupError("the request is over: its state was handed back with the result")
+        if self.session is None:
+            raise LookupError("the request has no session: the caller names one (session=...)")
+        if data is not None:
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise TypeError(f"a state is bytes or None, not {type(data).__name__}")
+            data = bytes(data)
+        self._handed[:] = [data]
 
 
 def context() -> Context:
@@ -96,7 +145,8 @@ def context() -> Context:
     return Context(*_current)
 
 
-_current: tuple[dict, float] | None = None
+# The context's fields, when it came, and the state that is handed back, in a list if there is one.
+_current: tuple[dict, float, list] | None = None
 
 
 class Worker:
@@ -109,6 +159,7 @@ class Worker:
 
     def __init__(self, functions: object = None) -> None:
         self.functions: dict[str, Function] = {}
+        self._session_end: Callable[[str, str], object] | None = None
         if functions is not None:
             self.add(functions)
 
@@ -118,9 +169,12 @@ class Worker:
         A module gives its public functions: those listed in `__all__`, or else those defined in it
         whose names do not begin with an underscore.  A mapping gives what it holds under its keys;
         a list or tuple gives functions under their own names; any other object gives its public
-        methods, a class those of an instance made without arguments.
+        methods, a class those of an instance made without arguments.  What a module or object has
+        under the name on_session_end is not served: see Worker.on_session_end.
         """
-        self.functions.update(collect(functions))
+        source = functions() if isinstance(functions, type) else functions
+        self.functions.update(collect(source))
+        self._session_end = find_session_end(source) or self._session_end
 
     def function(self, target: object = None, *, name: str | None = None) -> object:
         """Decorator: serve this function, under its own name or under `name`."""
@@ -128,6 +182,17 @@ class Worker:
             return lambda function: self.function(function, name=name)
         self.functions[name or target.__name__] = Function(target)
         return target
+
+    def on_session_end(self, function: Callable[[str, str], object]) -> object:
+        """Decorator: call this with (session, reason) when the daemon says that whatever is kept
+        here for a session is to be dropped.
+
+        The reason is "closed", "expired", "evicted" (there were too many) or "moved" (it goes on in
+        another worker).  It runs in the main thread, between requests and in order with them.  What
+        it raises is printed on standard error.
+        """
+        self._session_end = function
+        return function
 
     def serve(self, functions: object = None) -> None:
         """Serves until the daemon asks this worker to stop, then returns.
@@ -142,7 +207,7 @@ class Worker:
             self.add(functions)
         if not self.functions:
             raise SetupError("no public function to serve")
-        _Server(self.functions, open_channel()).run()
+        _Server(self.functions, self._session_end, open_channel()).run()
 
 
 def ignore_interrupts() -> None:
@@ -176,12 +241,19 @@ def open_channel() -> socket.socket:
 class _Server:
     """One worker's conversation with the daemon."""
 
-    def __init__(self, functions: dict[str, Function], channel: socket.socket) -> None:
+    def __init__(
+        self,
+        functions: dict[str, Function],
+        session_end: Callable[[str, str], object] | None,
+        channel: socket.socket,
+    ) -> None:
         self._functions = functions
+        self._session_end = session_end
         self._channel = channel
         self._decoder = wire.Decoder()
         self._packer = wire.packer()
-        self._requests: deque[list] = deque()  # in hand and not begun
+        self._requests: deque[list] = deque()  # in hand and not begun; also ends of sessions
+        self._draining: int | None = None  # the request whose generator runs, until cancelled
         self._output = bytearray()  # to be written with whatever is written next
         self._received = 0.0  # when bytes last came
         self._stopping = False
@@ -204,9 +276,13 @@ class _Server:
         requests = self._requests
         while True:
             if self._stopping:
-                requests.clear()  # never begun: the daemon gives them to others
+                self._drop_requests()
             if requests:
-                self._serve(requests.popleft())
+                message = requests.popleft()
+                if message[0] == wire.REQUEST:
+                    self._serve(message)
+                else:
+                    self._end_session(*message[2][:2])
                 if requests and time.monotonic() - self._received > LOOK_AFTER:
                     self._receive(socket.MSG_DONTWAIT)
                 continue
@@ -214,6 +290,12 @@ class _Server:
             if self._stopping:
                 return
             self._receive()
+
+    def _drop_requests(self) -> None:
+        """What was never begun: the daemon gives it to others."""
+        ends = [each for each in self._requests if each[0] != wire.REQUEST]
+        self._requests.clear()
+        self._requests.extend(ends)
 
     def _watch(self) -> None:
         """Waits beside the main thread for the daemon to go away."""
@@ -252,7 +334,7 @@ class _Server:
             if message[0] == wire.REQUEST:
                 self._take_request(message)
             elif message[0] == wire.NOTIFICATION:
-                self._take_notification(message[1], message[2])
+                self._take_notification(message)
 
     def _take_request(self, message: list) -> None:
         # A function called ping is another thing: its params are [args, context].
@@ -261,15 +343,32 @@ class _Server:
         else:
             self._requests.append(message)
 
-    def _take_notification(self, method: object, params: object) -> None:
+    def _take_notification(self, message: list) -> None:
+        _, method, params = message
         if method == "shutdown":
             self._stopping = True
         elif method == "cancel" and isinstance(params, list) and params:
-            for request in self._requests:
-                if request[1] == params[0]:
-                    self._requests.remove(request)
-                    self._fail(request[1], cancelled())
-                    return
+            self._cancel(params[0])
+        elif method == "session_end" and self._session_end is not None:
+            if isinstance(params, list) and len(params) >= 2:
+                self._requests.append(message)
+
+    def _cancel(self, number: object) -> None:
+        if number == self._draining:
+            self._draining = None
+            return
+        for request in self._requests:
+            if request[0] == wire.REQUEST and request[1] == number:
+                self._requests.remove(request)
+                self._fail(number, cancelled("before it began"))
+                return
+
+    def _end_session(self, session: str, reason: str) -> None:
+        self._flush()
+        try:
+            self._session_end(session, reason)
+        except BaseException as error:
+            _complain(f"on_session_end for session {session!r} failed", error)
 
     def _serve(self, request: list) -> None:
         """Serves one request; its answer is left in `_output`, or written if it is large."""
@@ -284,26 +383,72 @@ class _Server:
             return self._fail(number, unknown_method(method, self._functions))
         if type(args) is wire.Undecodable:
             return self._fail(number, undecodable(args))
-        _current = (fields, self._received)
+        handed: list = []
+        _current = (fields, self._received, handed)
         try:
             result = _call(function, args)
+            if type(result) is GeneratorType:
+                result = self._drain(number, result, fields.get("stream") is True)
+        except _Stopped as stop:
+            return self._fail(number, stop.error)
         except BaseException as error:
             return self._fail(number, describe(error))
         finally:
             _current = None
-        self._answer(number, result)
+        self._answer(number, result, handed)
 
-    def _answer(self, number: int, result: object) -> None:
+    def _drain(self, number: int, values: GeneratorType, streaming: bool) -> object:
+        """The result of a generator: its values as a list, or what it returns after they have been
+        sent one by one."""
+        collected: list = []
+        looked = time.monotonic()
+        self._draining = number
+        try:
+            while True:
+                value = next(values)
+                if streaming or time.monotonic() - looked > LOOK_AFTER:
+                    self._receive(socket.MSG_DONTWAIT)
+                    self._flush()
+                    looked = time.monotonic()
+                    if self._draining is None:
+                        raise _Stopped(cancelled("while it ran"))
+                if streaming:
+                    self._send_chunk(number, value)
+                else:
+                    collected.append(value)
+        except StopIteration as end:
+            return end.value if streaming else collected
+        except _Stopped:
+            _close(values)
+            raise
+        finally:
+            self._draining = None
+
+    def _send_chunk(self, number: int, value: object) -> None:
+        try:
+            chunk = self._packer.pack((wire.NOTIFICATION, "chunk", (number, value)))
+        except Exception as error:
+            raise _Stopped(unencodable("chunk", value, error)) from None
+        self._put(chunk)
+        self._flush()
+
+    def _answer(self, number: int, result: object, handed: list) -> None:
         try:
             answer = self._packer.pack((wire.RESPONSE, number, None, result))
         except Exception as error:
-            return self._fail(number, unencodable(result, error))
-        if len(answer) <= JOIN_SIZE:
-            self._output += answer
+            return self._fail(number, unencodable("result", result, error))
+        if handed:
+            self._put(self._packer.pack((wire.NOTIFICATION, "state", (number, handed[0]))))
+        self._put(answer)
+
+    def _put(self, data: bytes) -> None:
+        """Leaves a message in `_output`, or writes it if it is large."""
+        if len(data) <= JOIN_SIZE:
+            self._output += data
             return
         self._flush()
-        self._channel.sendall(answer)
-        if len(answer) > wire.KEEP_SIZE:
+        self._channel.sendall(data)
+        if len(data) > wire.KEEP_SIZE:
             self._packer = wire.packer()
 
     def _fail(self, number: int, error: dict) -> None:
@@ -312,6 +457,31 @@ class _Server:
             self._flush()
             self._finished = True
             sys.exit(1)
+
+
+class _Stopped(Exception):
+    """Ends a generator's request with an error that is none of its own."""
+
+    def __init__(self, error: dict) -> None:
+        self.error = error
+
+
+def _close(values: GeneratorType) -> None:
+    try:
+        values.close()
+    except BaseException as error:
+        _complain("a generator that was stopped failed", error)
+
+
+def _complain(what: str, error: BaseException) -> None:
+    """Prints an exception that no caller is told of."""
+    import traceback  # loaded by the first exception
+
+    try:
+        text = "".join(traceback.format_exception(error))
+        sys.stderr.write(f"poold.worker: {what}:\n{text}")
+    except Exception:
+        pass  # nowhere to say it
 
 
 def _split(params: object) -> tuple[object, dict]:

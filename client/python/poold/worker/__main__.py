@@ -6,6 +6,8 @@ Serves the public functions of a module to the poold daemon that started this pr
   OBJECT   serve this attribute of it instead: a poold.Worker, a mapping of names to functions, an
            object with public methods, or a class, of which an instance is made
 
+A function or method called on_session_end is not served: it is told when a session ends.
+
 Exit status: 0 asked to stop, or the daemon went away; 1 importing MODULE failed, or a function
 raised poold.Fatal; 76 the daemon broke the protocol; 78 wrong usage: no such module or object,
 nothing to serve, or not started by poold.

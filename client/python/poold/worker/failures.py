@@ -1,11 +1,11 @@
 """The errors that a worker answers, as maps of the protocol: {code, message, type?, traceback?,
-retryable?, retry_after_ms?, fatal?}; those with a type are exceptions of the user's code."""
+retryable?, retry_after_ms?, fatal?, severity?}; those with a type are exceptions of the user's code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from poold.errors import Fatal, Rejected, Retryable
+from poold.errors import SEVERITIES, Fatal, Rejected, Retryable
 from poold.wire import Undecodable
 
 # Bytes of UTF-8 that a message and a traceback may each have.
@@ -17,9 +17,9 @@ def rejected(message: str) -> dict:
     return {"code": "rejected", "message": _head(message)}
 
 
-def cancelled() -> dict:
-    """Given up by the caller before it was begun."""
-    return {"code": "cancelled", "message": "cancelled before it began"}
+def cancelled(when: str) -> dict:
+    """Given up by the caller, before it was begun or in mid-stream."""
+    return {"code": "cancelled", "message": f"cancelled {when}"}
 
 
 def unknown_method(method: object, names: Iterable[str]) -> dict:
@@ -39,16 +39,20 @@ def undecodable(args: Undecodable) -> dict:
     return {"code": "encode_error", "message": _head(message)}
 
 
-def unencodable(result: object, error: Exception) -> dict:
-    """A result that MessagePack cannot say; `error` is what the packer raised."""
-    message = f"a result of type {type(result).__name__!r} cannot be sent: {error}"
+def unencodable(what: str, value: object, error: Exception) -> dict:
+    """A result or a chunk that MessagePack cannot say; `error` is what the packer raised."""
+    message = f"a {what} of type {type(value).__name__!r} cannot be sent: {error}"
     return {"code": "exception", "type": "EncodeError", "message": _head(message)}
 
 
 def describe(error: BaseException) -> dict:
     """What a function raised."""
     if isinstance(error, Rejected):
-        return rejected(error.message)
+        answer = rejected(error.message)
+        # What the daemon says of its own accord need not be said.
+        if error.severity in SEVERITIES and error.severity != "warning":
+            answer["severity"] = error.severity
+        return answer
     answer = {
         "code": "exception",
         "type": _type_name(type(error)),
@@ -61,6 +65,8 @@ def describe(error: BaseException) -> dict:
             answer["retry_after_ms"] = max(0, round(error.after * 1000))
     elif isinstance(error, Fatal):
         answer["fatal"] = True
+    if isinstance(error, (Retryable, Fatal)) and error.severity is not None:
+        answer["severity"] = error.severity
     return answer
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from poold.errors import Rejected
+
+# A function of this name is told of the ends of sessions, and is not served.
+SESSION_END = "on_session_end"
 
 
 class Function:
@@ -84,9 +87,15 @@ def collect(source: object) -> dict[str, Function]:
         return {name: Function(target) for name, target in _of_module(source)}
     if isinstance(source, types.FunctionType):
         return {source.__name__: Function(source)}
-    if isinstance(source, type):
-        source = source()
     return {name: Function(target) for name, target in _of_object(source)}
+
+
+def find_session_end(source: object) -> Callable[[str, str], object] | None:
+    """What a module or object has under the name on_session_end."""
+    if isinstance(source, (Mapping, list, tuple, types.FunctionType)):
+        return None
+    found = getattr(source, SESSION_END, None)
+    return found if callable(found) else None
 
 
 def _of_module(module: types.ModuleType) -> list[tuple[str, object]]:
@@ -94,7 +103,7 @@ def _of_module(module: types.ModuleType) -> list[tuple[str, object]]:
     found = []
     for name in vars(module) if listed is None else listed:
         target = getattr(module, name)
-        if not callable(target) or isinstance(target, type):
+        if not callable(target) or isinstance(target, type) or name == SESSION_END:
             continue
         own = getattr(target, "__module__", None) == module.__name__
         if listed is not None or (own and not name.startswith("_")):
@@ -103,6 +112,6 @@ def _of_module(module: types.ModuleType) -> list[tuple[str, object]]:
 
 
 def _of_object(source: object) -> list[tuple[str, object]]:
-    names = [name for name in dir(source) if not name.startswith("_")]
+    names = [name for name in dir(source) if not name.startswith("_") and name != SESSION_END]
     found = [(name, getattr(source, name)) for name in names]
     return [(name, target) for name, target in found if callable(target)]
