@@ -2,6 +2,8 @@
 
     async with poold.aio.AsyncClient() as client:
         counts = await asyncio.gather(*(client.call("python", "word_count", t) for t in texts))
+        async for chunk in client.stream("python", "tell", "a story"):
+            print(chunk)
 
 A task that is cancelled while it waits for a call cancels the call.
 """
@@ -11,10 +13,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import weakref
 from typing import Any
 
 from poold import errors, wire
+from poold.aiostreams import AsyncEvents, AsyncStream, InParts
 from poold.calls import (
+    EVENTS,
     GRACE,
     ID_MAX,
     MAX_BUFFER_SIZE,
@@ -26,11 +31,16 @@ from poold.calls import (
     message_max,
     overdue,
     pack_request,
+    part_of,
     patience,
     reply_value,
+    split_options,
+    subscribe_params,
     too_large,
     unreachable,
 )
+
+__all__ = ["AsyncClient", "AsyncEvents", "AsyncStream"]
 
 
 class AsyncClient(Requests):
@@ -58,6 +68,7 @@ class AsyncClient(Requests):
         self._numbers = itertools.count(1)
         self._connecting = asyncio.Lock()
         self._connection: _Connection | None = None
+        self._subscriptions: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._closed = False
 
     async def __aenter__(self) -> AsyncClient:
@@ -71,6 +82,8 @@ class AsyncClient(Requests):
         self._closed = True
         if self._connection is not None:
             self._connection.lose("the client was closed")
+        for connection in list(self._subscriptions):
+            connection.lose("the client was closed")
 
     async def call(
         self,
@@ -84,6 +97,11 @@ class AsyncClient(Requests):
         priority: str | None = None,
         max_attempts: int | None = None,
         trace: str | None = None,
+        session: str | None = None,
+        session_create: bool | None = None,
+        key: str | None = None,
+        fallback: bool | None = None,
+        restartable: bool | None = None,
         **kwargs: Any,
     ) -> Any:
         """Runs a method on a worker of a pool; see poold.Client.call."""
@@ -99,8 +117,37 @@ class AsyncClient(Requests):
             priority=priority,
             max_attempts=max_attempts,
             trace=trace,
+            session=session,
+            session_create=session_create,
+            key=key,
+            fallback=fallback,
+            restartable=restartable,
         )
         return reply_value(await self._ask("poold.call", params, timeout), meta)
+
+    def stream(self, pool: str, method: str, /, *args: Any, **named: Any) -> AsyncStream:
+        """An asynchronous iterator over a call's chunks as they come; see poold.Client.stream.
+
+        The request is sent when the first chunk is waited for, or by `async with`.
+        """
+        options, kwargs = split_options(named)
+        timeout = options.pop("timeout", None)
+        timeout = self.timeout if timeout is None else timeout
+        params = wire.call_params(
+            pool, method, args, kwargs, timeout=timeout, stream=True, **options
+        )
+        number = next(self._numbers) & ID_MAX
+        data = pack_request(number, "poold.call", params)
+        limit = None if timeout is None else timeout + self._grace
+        return AsyncStream(self, number, data, limit, options.get("meta", False))
+
+    def subscribe(self, *kinds: str) -> AsyncEvents:
+        """An asynchronous iterator over what happens in the daemon, on a connection of its own; see
+        poold.Client.subscribe.
+
+        It begins when the first event is waited for, or by `async with`.
+        """
+        return AsyncEvents(self, kinds)
 
     async def request(
         self, method: str, params: list | tuple = (), timeout: float | None = None
@@ -129,6 +176,24 @@ class AsyncClient(Requests):
                 self._connection = await self._connect()
             return self._connection
 
+    async def _subscribe(self, kinds: tuple[str, ...]) -> tuple[_Connection, InParts, list[str]]:
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        connection = await self._connect()
+        self._subscriptions.add(connection)
+        events = connection.expect(EVENTS)
+        number = next(self._numbers) & ID_MAX
+        data = pack_request(number, "poold.subscribe", subscribe_params(kinds))
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                answer = await connection.ask(number, data)
+        except BaseException as error:
+            connection.lose("no subscription")
+            if isinstance(error, TimeoutError):
+                raise overdue() from None
+            raise
+        return connection, events, answer["kinds"]
+
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
         number = next(self._numbers) & ID_MAX
@@ -153,29 +218,51 @@ class _Connection(asyncio.Protocol):
         self.lost: str | None = None  # why, once it is
         self.message_max = math.inf  # bytes that the daemon takes
         self._decoder = wire.Decoder(max_buffer_size)
-        self._futures: dict[int, asyncio.Future] = {}
+        self._futures: dict[int | str, asyncio.Future] = {}
+        self._parts: dict[int | str, InParts] = {}
         self._transport: asyncio.Transport | None = None
         self._writable = asyncio.Event()
         self._writable.set()
 
     async def ask(self, number: int, data: bytes) -> Any:
         """Sends a packed request and waits for its result; tells the daemon when cancelled."""
-        check_size(data, self.message_max)
-        await self._writable.wait()
-        if self.lost is not None:
-            raise lost_error(self.lost, "no")
+        await self._prepare(data)
         future = asyncio.get_running_loop().create_future()
         self._futures[number] = future
         self._transport.write(data)
         try:
             return await future
         except asyncio.CancelledError:
-            if self.lost is None:
-                note = (wire.NOTIFICATION, "poold.cancel", (number,))
-                self._transport.write(wire.pack(note))
+            self.cancel(number)
             raise
         finally:
             self._futures.pop(number, None)
+
+    async def send_in_parts(self, number: int, data: bytes) -> InParts:
+        """Sends a packed request whose answer comes in parts."""
+        await self._prepare(data)
+        parts = self.expect(number)
+        self._transport.write(data)
+        return parts
+
+    async def _prepare(self, data: bytes) -> None:
+        check_size(data, self.message_max)
+        await self._writable.wait()
+        if self.lost is not None:
+            raise lost_error(self.lost, "no")
+
+    def expect(self, key: int | str) -> InParts:
+        """What will hold the parts of an answer, or the events; `cancel` or the answer ends it."""
+        parts = self._parts[key] = InParts()
+        self._futures[key] = parts.answer
+        return parts
+
+    def cancel(self, number: int) -> None:
+        """Gives a request up; tells the daemon, unless it has answered."""
+        self._parts.pop(number, None)
+        if self._futures.pop(number, None) is not None and self.lost is None:
+            note = (wire.NOTIFICATION, "poold.cancel", (number,))
+            self._transport.write(wire.pack(note))
 
     def lose(self, reason: str) -> None:
         """Ends the connection; every call in flight fails with peer_closed."""
@@ -214,11 +301,17 @@ class _Connection(asyncio.Protocol):
             if message[0] == wire.RESPONSE:
                 failure = None if message[2] is None else errors.from_wire(message[2])
                 self._settle(message[1], failure, message[3])
+            elif message[0] == wire.NOTIFICATION:
+                number, value = part_of(message)
+                if number in self._parts:
+                    self._parts[number].put(value)
 
     def _settle(self, number: int | None, failure: errors.Error | None, value: Any) -> None:
         future = self._futures.get(number)
         if future is None or future.done():
             return  # given up here when its answer was under way
+        if self._parts.pop(number, None) is not None:
+            del self._futures[number]
         if failure is not None:
             future.set_exception(failure)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
 from typing import Any, NamedTuple
 
 from poold import __version__, errors, wire
@@ -19,17 +20,92 @@ GRACE = 1.0
 
 ID_MAX = 0xFFFFFFFF
 
+# Stands for the id in what is no part of a single call's answer: poold.event.
+EVENTS = "events"
+
 
 class Reply(NamedTuple):
     """What a call with meta=True gives.
 
     Attributes:
         result: the worker's result.
-        meta: {"served_by", "attempts", "degraded", "queue_ms", "run_ms", "worker"}.
+        meta: how it came about:
+            "served_by" (str): the pool that answered,
+            "attempts" (int): attempts that it took,
+            "degraded" (bool): whether a pool of the fallback chain answered,
+            "queue_ms", "run_ms" (float): until it was first sent, and since it was last sent,
+            "worker" (int): the worker's number in its pool; 0 for a pool without workers,
+            "state_lost" (bool; only for a request with a session): whether a worker went away with
+            something of the session that it had not handed back,
+            "stored" (bool; only for a request with a key): whether this is the answer that an
+            earlier request with the key had.
     """
 
     result: Any
     meta: dict
+
+
+class _Restart:
+    """The type of RESTART."""
+
+    def __repr__(self) -> str:
+        return "poold.RESTART"
+
+
+# Among the chunks of a stream that may begin again: it does so here, and what came before is void.
+RESTART = _Restart()
+
+
+class Inbox:
+    """Chunks or events that have come and were not taken yet."""
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        self.values: deque = deque()
+
+    def put(self, value: object) -> None:
+        if value is RESTART:
+            self.values.clear()
+        self.values.append(value)
+
+    def take(self) -> Any:
+        """The next one.
+
+        Raises:
+            CommunicationError: Python cannot hold it (decode_error).
+        """
+        value = self.values.popleft()
+        if isinstance(value, wire.Undecodable):
+            raise _unsayable("chunk", value, "maybe")
+        return value
+
+
+def part_of(message: list) -> tuple[object, object]:
+    """What a notification brings: the id of the call whose chunk it is, or EVENTS, and the value;
+    (None, None) when it is none of these."""
+    _, method, params = message
+    if isinstance(params, list) and params:
+        number = params[0]
+        if method == "poold.event":
+            return EVENTS, number
+        if type(number) is int:
+            if method == wire.CHUNK and len(params) > 1:
+                return number, params[1]
+            if method == "poold.restart":
+                return number, RESTART
+    return None, None
+
+
+def split_options(named: dict) -> tuple[dict, dict]:
+    """The options of a call, and its method's own keyword arguments."""
+    options = {name: value for name, value in named.items() if name in wire.OPTIONS}
+    return options, {name: value for name, value in named.items() if name not in options}
+
+
+def subscribe_params(kinds: tuple[str, ...]) -> list:
+    """The params of poold.subscribe: none means all kinds."""
+    return [list(kinds)] if kinds else []
 
 
 def default_path() -> str:
@@ -54,11 +130,15 @@ def reply_value(value: object, meta: bool) -> object:
         CommunicationError: Python cannot hold it (decode_error).
     """
     if isinstance(value, wire.Undecodable):
-        message = f"the result cannot be said in Python: {value}"
-        raise errors.make("decode_error", message, executed="yes")
+        raise _unsayable("result", value, "yes")
     if meta and isinstance(value, dict):
         return Reply(value.get("result"), value.get("meta", {}))
     return value
+
+
+def _unsayable(what: str, value: wire.Undecodable, executed: str) -> errors.Error:
+    message = f"the {what} cannot be said in Python: {value}"
+    return errors.make("decode_error", message, executed=executed)
 
 
 def pack_request(number: int, method: str, params: list) -> bytes:
@@ -78,6 +158,16 @@ def overdue() -> errors.Error:
     """The error of a call whose answer did not come, grace included."""
     message = "no answer by the deadline, not even the daemon's own"
     return errors.make("deadline_exceeded", message, executed="maybe", retryable=True)
+
+
+def closed_error() -> errors.Error:
+    """The error of a stream that was given up here."""
+    return errors.make("cancelled", "the stream was closed before its end", executed="maybe")
+
+
+def unfinished() -> LookupError:
+    """The error of asking for the result of a stream that is still to be read."""
+    return LookupError("the result comes at the end of the stream")
 
 
 def lost_error(reason: str, executed: str) -> errors.Error:
@@ -144,6 +234,55 @@ class Requests:
         """Every worker with its state and history."""
         return self.request("poold.workers")
 
+    def breakers(self) -> list[dict]:
+        """Every circuit breaker with its state, why, and since when."""
+        return self.request("poold.breakers")
+
+    def recoveries(self) -> dict:
+        """What is being tried again, and how that went so far: {active, counters, mean_ms, p99_ms,
+        by_category, by_strategy}."""
+        return self.request("poold.recoveries")
+
+    def errors(self, limit: int | None = None) -> list[dict]:
+        """The latest errors, newest first: error maps with "at_ms" (since 1970) and "kind"
+        ("request" or "incident").  At most `limit` of them."""
+        return self.request("poold.errors", [] if limit is None else [limit])
+
+    def sessions(self, limit: int | None = None) -> dict:
+        """{count, max, tombstones, sessions}; at most `limit` sessions are told of."""
+        return self.request("poold.sessions", [] if limit is None else [limit])
+
+    def session_close(self, session: str) -> bool:
+        """Ends a session; its state is dropped and the worker that held it is told."""
+        return self.request("poold.session_close", [session])
+
+    # For root, the daemon's own user and the members of its admin_group; others get a RequestError
+    # (permission_denied).
+
+    def breaker_reset(self, pool: str, method: str | None = None) -> dict:
+        """Closes a pool's circuit breaker, or that of one method, and lets it watch again."""
+        return self.request("poold.breaker_reset", _breaker_params(pool, method))
+
+    def breaker_open(self, pool: str, method: str | None = None) -> dict:
+        """Opens it until it is reset."""
+        return self.request("poold.breaker_open", _breaker_params(pool, method))
+
+    def breaker_disable(self, pool: str, method: str | None = None) -> dict:
+        """Switches it off until it is reset: everything passes, nothing is counted."""
+        return self.request("poold.breaker_disable", _breaker_params(pool, method))
+
+    def breaker_observe(self, pool: str, method: str | None = None) -> dict:
+        """Lets it count and say when it would open, while everything passes."""
+        return self.request("poold.breaker_observe", _breaker_params(pool, method))
+
+    def recovery_cancel(self, id: int) -> bool:
+        """Ends a recovery: its request is answered with the error it had."""
+        return self.request("poold.recovery_cancel", [id])
+
     def version(self) -> dict:
         """{server, version, protocol, pid, uptime_ms}."""
         return self.request("poold.version")
+
+
+def _breaker_params(pool: str, method: str | None) -> list:
+    return [pool] if method is None else [pool, method]

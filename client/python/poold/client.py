@@ -8,6 +8,8 @@ flight on it together.  It starts no thread: of those that wait for an answer on
         count = client.call("python", "word_count", text)
         first, second = client.start("python", "slow", 1), client.start("python", "slow", 2)
         print(first.result(), second.result())
+        for chunk in client.stream("python", "tell", "a story"):
+            print(chunk)
 
 The daemon retries; the client never does.  Only a request of which no byte could be handed over is
 sent on a new connection.
@@ -18,6 +20,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import weakref
 from typing import Any
 
 from poold import errors, wire
@@ -33,11 +36,14 @@ from poold.calls import (
     message_max,
     pack_request,
     patience,
+    split_options,
+    subscribe_params,
     unreachable,
 )
-from poold.connection import Call, Connection, NeverLeft, open_socket
+from poold.connection import Call, Connection, InParts, NeverLeft, open_socket
+from poold.streams import Events, Stream
 
-__all__ = ["Call", "Client", "Reply"]
+__all__ = ["Call", "Client", "Events", "Reply", "Stream"]
 
 
 class Client(Requests):
@@ -76,6 +82,7 @@ class Client(Requests):
         self._name = name
         self._numbers = itertools.count(1)
         self._connection: Connection | None = None
+        self._subscriptions: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._closed = False
@@ -92,6 +99,8 @@ class Client(Requests):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.lose("the client was closed")
+        for connection in list(self._subscriptions):
+            connection.lose("the client was closed")
 
     def call(self, pool: str, method: str, /, *args: Any, **named: Any) -> Any:
         """Runs a method on a worker of a pool and waits for its result.
@@ -106,6 +115,14 @@ class Client(Requests):
             priority (str): "critical", "normal" or "sheddable".
             max_attempts (int): 1 forbids retries.
             trace (str): passed on to the worker and the journal, at most 256 bytes.
+            session (str): the session that the request belongs to, of 1 to 128 bytes: its requests
+                run one after the other, where the pool can at the same worker, and the state that
+                they leave is kept by the daemon.
+            session_create (bool): False: the session has to be there already (session_not_found).
+            key (str): 1 to 128 bytes that name this request: of those with the same key one runs to
+                success, and the others get its answer.
+            fallback (bool): False forbids the pool's fallback chain.
+            restartable (bool): a stream may begin again when it fails half-way; see `stream`.
 
         Raises:
             poold.Error: see poold.errors.
@@ -125,6 +142,11 @@ class Client(Requests):
         priority: str | None = None,
         max_attempts: int | None = None,
         trace: str | None = None,
+        session: str | None = None,
+        session_create: bool | None = None,
+        key: str | None = None,
+        fallback: bool | None = None,
+        restartable: bool | None = None,
         **kwargs: Any,
     ) -> Call:
         """As `call`, but returns at once, with a handle for the result."""
@@ -140,8 +162,65 @@ class Client(Requests):
             priority=priority,
             max_attempts=max_attempts,
             trace=trace,
+            session=session,
+            session_create=session_create,
+            key=key,
+            fallback=fallback,
+            restartable=restartable,
         )
         return self._start("poold.call", params, timeout, meta)
+
+    def stream(self, pool: str, method: str, /, *args: Any, **named: Any) -> Stream:
+        """As `call`, for a method that yields: an iterator over its chunks as they come.
+
+            stream = client.stream("python", "tell", "a story", timeout=60)
+            for chunk in stream:
+                print(chunk)
+            print(stream.result)
+
+        What fails in mid-stream is raised by the iterator, after the chunks that came before.
+
+        Args:
+            args, named: as for `call`; `timeout` is for the whole stream.  With restartable=True
+                the daemon may run the request again after chunks have come; the iterator then gives
+                poold.RESTART: all before it is void, and the stream begins again.
+        """
+        options, kwargs = split_options(named)
+        timeout = options.pop("timeout", None)
+        timeout = self.timeout if timeout is None else timeout
+        params = wire.call_params(
+            pool, method, args, kwargs, timeout=timeout, stream=True, **options
+        )
+        call = self._start("poold.call", params, timeout, options.get("meta", False), InParts)
+        return Stream(call, call._connection)
+
+    def subscribe(self, *kinds: str) -> Events:
+        """What happens in the daemon from now on, on a connection of its own: an iterator over maps.
+
+        Args:
+            kinds: "breaker", "failover", "recovery", "health", "worker", "session", "error"; none:
+                all of them.
+
+        Raises:
+            poold.Error: there is no such kind, or the daemon cannot be reached; while iterating:
+                the connection was lost, and with it perhaps some events.
+        """
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        connection = self._connect()
+        self._subscriptions.add(connection)
+        call = connection.expect_events()
+        number = next(self._numbers) & ID_MAX
+        data = pack_request(number, "poold.subscribe", subscribe_params(kinds))
+        try:
+            asked = connection.send_request(number, data, self._connect_timeout, False)
+            answer = asked.result()
+        except BaseException as error:
+            connection.lose("no subscription")
+            if isinstance(error, NeverLeft):
+                raise lost_error(str(error), "no") from None
+            raise
+        return Events(call, connection, answer["kinds"])
 
     def request(self, method: str, params: list | tuple = (), timeout: float | None = None) -> Any:
         """Asks the daemon itself, or POOL.METHOD with default options.
@@ -158,16 +237,23 @@ class Client(Requests):
             timeout = patience(method, self.timeout, self._connect_timeout)
         return self._start(method, list(params), timeout, False).result()
 
-    def _start(self, method: str, params: list, timeout: float | None, meta: bool) -> Call:
+    def _start(
+        self,
+        method: str,
+        params: list,
+        timeout: float | None,
+        meta: bool,
+        kind: type[Call] = Call,
+    ) -> Call:
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
         limit = None if timeout is None else timeout + self._grace
         try:
-            return self._connected().send_request(number, data, limit, meta)
+            return self._connected().send_request(number, data, limit, meta, kind)
         except NeverLeft:
             pass  # an idle connection that the daemon had closed: it restarted, perhaps
         try:
-            return self._connected().send_request(number, data, limit, meta)
+            return self._connected().send_request(number, data, limit, meta, kind)
         except NeverLeft as reason:
             raise lost_error(str(reason), "no") from None
 

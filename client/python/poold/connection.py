@@ -9,14 +9,19 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from typing import Any
 
 from poold import errors, wire
 from poold.calls import (
+    EVENTS,
     GRACE,
+    Inbox,
     check_size,
+    closed_error,
     lost_error,
     overdue,
+    part_of,
     reply_value,
     too_large,
     unreachable,
@@ -74,7 +79,7 @@ class Call:
         if not self._connection.wait(self, _earlier(until, self._deadline)):
             if self._deadline is None or time.monotonic() < self._deadline:
                 raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")
-            self._connection.give_up(self)
+            self._connection.give_up(self, overdue())
         if self._error is not None:
             raise self._own_error()
         return reply_value(self._value, self._meta)
@@ -83,6 +88,10 @@ class Call:
         if isinstance(self._error, errors.Error):
             return self._error
         return errors.from_wire(self._error)
+
+    def _has_news(self) -> bool:
+        """Whether there is something for who waits."""
+        return self._answered
 
     def done(self) -> bool:
         """Whether `result` would answer at once."""
@@ -95,6 +104,43 @@ class Call:
             return False
         self._connection.send_cancel(self)
         return True
+
+
+class InParts(Call):
+    """The connection's side of a stream or a subscription: what came of it is in `inbox`."""
+
+    __slots__ = ("inbox",)
+
+    def __init__(self, *fields: Any) -> None:
+        super().__init__(*fields)
+        self.inbox = Inbox()
+
+    def _has_news(self) -> bool:
+        return self._answered or bool(self.inbox.values)
+
+    def next_part(self) -> Any:
+        """Waits for the next part; StopIteration: the answer is here.
+
+        Raises:
+            poold.Error: it failed.
+        """
+        while True:
+            # In this order: nothing comes after the answer, but something may come before it now.
+            answered = self._answered
+            if self.inbox.values:
+                break
+            if answered and self._error is not None:
+                raise self._own_error()
+            if answered:
+                raise StopIteration
+            if not self._connection.wait(self, self._deadline):
+                self._connection.give_up(self, overdue())
+        try:
+            return self.inbox.take()
+        except errors.Error as error:
+            self.inbox.values.clear()
+            self._connection.give_up(self, error)
+            raise
 
 
 class NeverLeft(Exception):
@@ -116,23 +162,27 @@ class Connection:
         self._pid = os.getpid()
         self._decoder = wire.Decoder(max_buffer_size)
         self._write_lock = threading.Lock()  # one message after the other
+        self._dropped: deque[Call] = deque()  # given up by nobody in particular
         self._lock = threading.Lock()  # guards all that follows
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int | str, Call] = {}
         self._reading = False
         self._waiting: dict[threading.Condition, Call] = {}
 
     # --- requests ---
 
-    def send_request(self, number: int, data: bytes, limit: float | None, meta: bool) -> Call:
+    def send_request(
+        self, number: int, data: bytes, limit: float | None, meta: bool, kind: type[Call] = Call
+    ) -> Call:
         """Sends a packed request, to be answered within `limit` seconds.
 
         Raises:
             NeverLeft: no byte of it was taken; another connection may carry it.
             poold.Error: it cannot be sent.
         """
+        self._give_up_dropped()
         check_size(data, self.message_max)
         deadline = None if limit is None else time.monotonic() + limit
-        call = Call(number, self, deadline, meta)
+        call = kind(number, self, deadline, meta)
         with self._lock:
             if self.lost is not None:
                 raise NeverLeft(self.lost)
@@ -145,6 +195,13 @@ class Connection:
             raise
         return call
 
+    def expect_events(self) -> InParts:
+        """What will hold the events; it ends with the connection."""
+        call = InParts(EVENTS, self, None, False)
+        with self._lock:
+            self._calls[EVENTS] = call
+        return call
+
     def send_cancel(self, call: Call) -> None:
         """Tells the daemon, if it is still there."""
         self._check_process()
@@ -154,27 +211,48 @@ class Connection:
         except (errors.Error, NeverLeft):
             pass  # a lost connection cancels all that it asked
 
-    def give_up(self, call: Call) -> None:
-        """Ends a call whose deadline has passed; a late answer will be dropped."""
+    def give_up(self, call: Call, error: errors.Error) -> None:
+        """Ends a call here, with this error; what still comes of it will be dropped."""
         with self._lock:
             self._calls.pop(call.number, None)
             if call._answered:
                 return
-            _finish(call, overdue(), None)
+            _finish(call, error, None)
+            self._wake()
         self.send_cancel(call)
+
+    def drop(self, call: Call) -> None:
+        """Gives up a call that nobody can ask for any more.
+
+        The garbage collector runs this, perhaps while this very thread is in here with a lock: then
+        it is left to the next request.
+        """
+        if not call._answered and self.is_ours():
+            self._dropped.append(call)
+            if not self._lock.locked() and not self._write_lock.locked():
+                self._give_up_dropped()
+
+    def _give_up_dropped(self) -> None:
+        while self._dropped:
+            try:
+                call = self._dropped.popleft()
+            except IndexError:
+                return  # another thread was quicker
+            self.give_up(call, closed_error())
 
     # --- waiting ---
 
     def wait(self, call: Call, until: float | None) -> bool:
-        """Waits until the call is answered or lost; False: not by `until` (monotonic seconds)."""
-        if call._answered:
+        """Waits until the call is answered or lost, or a part of it has come; False: not by `until`
+        (monotonic seconds)."""
+        if call._has_news():
             return True
         self._check_process()
         with self._lock:
             if not self._become_reader(call, until):
-                return call._answered
+                return call._has_news()
         try:
-            while not call._answered:
+            while not call._has_news():
                 if not self._read(until):
                     return False
             return True
@@ -183,10 +261,10 @@ class Connection:
 
     def _become_reader(self, call: Call, until: float | None) -> bool:
         """With the lock held: waits while another thread reads.  False: there is nothing left to
-        read for, the call was answered or its time is up."""
+        read for, something has come for the call or its time is up."""
         turn = None
         try:
-            while not call._answered:
+            while not call._has_news():
                 if not self._reading:
                     self._reading = True
                     return True
@@ -243,15 +321,20 @@ class Connection:
     def _hand_out(self, messages: list) -> None:
         with self._lock:
             for message in messages:
-                # Of an unknown id: given up here when its answer was under way.  Notifications
-                # belong to features that this client does not ask for.
+                # Of an unknown id: given up here when its answer was under way.
                 if message[0] == wire.RESPONSE and message[1] in self._calls:
                     _finish(self._calls.pop(message[1]), message[2], message[3])
-            self._wake_answered()
+                elif message[0] == wire.NOTIFICATION:
+                    number, value = part_of(message)
+                    call = self._calls.get(number)
+                    if isinstance(call, InParts):
+                        call.inbox.put(value)
+            self._wake()
 
-    def _wake_answered(self) -> None:
+    def _wake(self) -> None:
+        """With the lock held: wakes those for whom something has come."""
         for turn, call in self._waiting.items():
-            if call._answered:
+            if call._has_news():
                 turn.notify()
 
     # --- writing ---
@@ -305,7 +388,7 @@ class Connection:
 
     def lose(self, reason: str) -> None:
         """Ends the connection; every call in flight fails with peer_closed."""
-        if self._pid != os.getpid():
+        if not self.is_ours():
             return self.abandon()
         with self._lock:
             if self.lost is None:
@@ -314,7 +397,7 @@ class Connection:
             self._calls.clear()
             for call in calls:
                 _finish(call, lost_error(self.lost, "maybe"), None)
-            self._wake_answered()
+            self._wake()
             try:
                 # Not close: who reads or writes just now sees the end by this, and closes.
                 self._channel.shutdown(socket.SHUT_RDWR)
@@ -339,8 +422,12 @@ class Connection:
                 _finish(call, too_large(error), None)
         self.lose(f"the daemon sent {error}")
 
+    def is_ours(self) -> bool:
+        """False in a forked child, to which the connection does not belong."""
+        return self._pid == os.getpid()
+
     def _check_process(self) -> None:
-        if self._pid != os.getpid():
+        if not self.is_ours():
             raise lost_error("made before a fork, the call is the parent's", "maybe")
 
 

@@ -12,6 +12,24 @@ REQUEST = 0
 RESPONSE = 1
 NOTIFICATION = 2
 
+# The notification that is part of an answer: [id, value].
+CHUNK = "poold.chunk"
+
+# What a caller may say of a call, beside its arguments.
+OPTIONS = (
+    "timeout",
+    "meta",
+    "idempotent",
+    "priority",
+    "max_attempts",
+    "trace",
+    "session",
+    "session_create",
+    "key",
+    "fallback",
+    "restartable",
+)
+
 # One read: more would be mapped and unmapped by the allocator each time.
 READ_SIZE = 64 * 1024
 
@@ -29,7 +47,8 @@ class TooLarge(Exception):
     """A message is over the limit.
 
     Attributes:
-        number (int | None): the id of the response that is too large, where it could be read.
+        number (int | None): the id of the response or chunk that is too large, where it could be
+            read.
     """
 
     def __init__(self, text: str, number: int | None) -> None:
@@ -70,12 +89,10 @@ def call_params(
     *,
     timeout: float | None = None,
     meta: bool = False,
-    idempotent: bool | None = None,
-    priority: str | None = None,
-    max_attempts: int | None = None,
-    trace: str | None = None,
+    **others: object,
 ) -> list:
-    """The params of poold.call.  `timeout` in seconds; what is None is left to the daemon.
+    """The params of poold.call.  `timeout` in seconds; what is None is left to the daemon; `others`
+    are sent under their own names.
 
     Raises:
         TypeError: both positional and keyword arguments (a request carries one or the other).
@@ -92,12 +109,7 @@ def call_params(
         options["timeout_ms"] = max(1, round(timeout * 1000))
     if meta:
         options["meta"] = True
-    for name, value in (
-        ("idempotent", idempotent),
-        ("priority", priority),
-        ("max_attempts", max_attempts),
-        ("trace", trace),
-    ):
+    for name, value in others.items():
         if value is not None:
             options[name] = value
     params = [pool, method, kwargs or list(args)]
@@ -211,7 +223,7 @@ def _is_envelope(message: object) -> bool:
 
 def _read_elements(raw: bytes) -> list:
     """A whole envelope, with Undecodable in place of its first element that cannot be decoded and
-    None for those after it."""
+    None for those after it.  Of a chunk it is the value alone that cannot, as a rule."""
     unpacker = _unpacker(0)
     unpacker.feed(raw)
     message: list = []
@@ -226,16 +238,26 @@ def _read_elements(raw: bytes) -> list:
         message += [None] * (min(count, 4) - len(message))
     if count > 4 or not _is_envelope(message):
         raise Malformed(NO_ENVELOPE)
+    if message[:2] == [NOTIFICATION, CHUNK] and isinstance(message[2], Undecodable):
+        number = _read_number(raw)
+        if number is not None:
+            message[2] = [number, message[2]]
     return message
 
 
-def _read_number(raw: bytearray) -> int | None:
-    """The id of the response that `raw` begins with, if it does."""
+def _read_number(raw: bytes | bytearray) -> int | None:
+    """The id of the response or chunk that `raw` begins with, if it does."""
     unpacker = _unpacker(0)
-    unpacker.feed(raw[:16])
+    unpacker.feed(raw[:32])
     try:
-        if unpacker.read_array_header() == 4 and unpacker.unpack() == RESPONSE:
+        count = unpacker.read_array_header()
+        kind = unpacker.unpack()
+        if (count, kind) == (4, RESPONSE):
             return unpacker.unpack()
+        if (count, kind, unpacker.unpack()) == (3, NOTIFICATION, CHUNK):
+            if unpacker.read_array_header() == 2:
+                number = unpacker.unpack()
+                return number if type(number) is int else None
     except Exception:
         pass
     return None

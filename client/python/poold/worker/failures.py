@@ -1,5 +1,6 @@
 """The errors that a worker answers, as maps of the protocol: {code, message, type?, traceback?,
-retryable?, retry_after_ms?, fatal?, severity?}; those with a type are exceptions of the user's code."""
+retryable?, retry_after_ms?, fatal?, severity?}; those with a type are exceptions of the user's
+code."""
 
 from __future__ import annotations
 

@@ -1,0 +1,204 @@
+"""Answers in parts, and events, for the asyncio client."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from poold import errors
+from poold.calls import Inbox, closed_error, overdue, reply_value, unfinished
+
+
+class _Parts:
+    """What streams and subscriptions have in common."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._connection: Any = None  # once it has begun
+        self._parts: InParts | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    async def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _give_up(self) -> None:
+        raise NotImplementedError
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __aenter__(self) -> Any:
+        await self._begin_once()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Gives up what has not come yet; there will be no more."""
+        self._closed = True
+        if self._parts is not None:
+            self._parts.inbox.values.clear()
+            self._parts.fail(closed_error())
+            self._give_up()
+
+    async def _begin_once(self) -> None:
+        if self._parts is None:
+            self._loop = asyncio.get_running_loop()
+            await self._begin()
+
+    async def _next(self, deadline: float | None) -> Any:
+        """The next part, by `deadline` (the loop's time); StopAsyncIteration at the end."""
+        if self._closed:
+            raise StopAsyncIteration
+        inbox = self._parts.inbox
+        try:
+            if not inbox.values:
+                async with asyncio.timeout_at(deadline):
+                    await self._parts.wait()
+            if inbox.values:
+                return inbox.take()
+        except TimeoutError:
+            self._fail(overdue())
+        except asyncio.CancelledError:
+            self._fail(closed_error())
+            raise
+        except errors.Error as error:
+            self._fail(error)
+            raise
+        try:
+            self._parts.answer.result()
+        except errors.Error:
+            if self._closed:
+                raise StopAsyncIteration from None
+            raise
+        raise StopAsyncIteration
+
+    def _fail(self, error: errors.Error) -> None:
+        self._parts.inbox.values.clear()
+        self._parts.fail(error)
+        self._give_up()
+
+    def __del__(self) -> None:
+        if self._parts is not None and not self._parts.answer.done():
+            try:
+                # The garbage collector may be at work in another thread.
+                self._loop.call_soon_threadsafe(self._give_up_later())
+            except RuntimeError:
+                pass  # the loop is closed, and the connection with it
+
+    def _give_up_later(self) -> Any:
+        raise NotImplementedError
+
+
+class AsyncStream(_Parts):
+    """An answer that comes in parts: an asynchronous iterator over its chunks; AsyncClient.stream
+    makes it.  Otherwise as poold.Stream.
+
+    A stream that is closed, or that nobody refers to any more, before its end cancels its request;
+    so does a task that is cancelled while it waits for a chunk.
+    """
+
+    def __init__(
+        self, client: Any, number: int, data: bytes, limit: float | None, meta: bool
+    ) -> None:
+        super().__init__(client)
+        self._number = number
+        self._data = data
+        self._limit = limit
+        self._deadline: float | None = None
+        self._meta = meta
+
+    @property
+    def result(self) -> Any:
+        """What the call returned; to be had after the last chunk.
+
+        Raises:
+            LookupError: there may be more chunks.
+            poold.Error: the call failed; Cancelled if the stream was closed before its end.
+        """
+        parts = self._parts
+        if parts is None or not parts.answer.done() or parts.inbox.values:
+            raise unfinished()
+        return reply_value(parts.answer.result(), self._meta)
+
+    async def __anext__(self) -> Any:
+        if not self._closed:
+            await self._begin_once()
+        return await self._next(self._deadline)
+
+    async def _begin(self) -> None:
+        connection = await self._client._connected()
+        if self._limit is not None:
+            self._deadline = self._loop.time() + self._limit
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                self._parts = await connection.send_in_parts(self._number, self._data)
+        except TimeoutError:
+            raise overdue() from None
+        self._connection = connection
+
+    def _give_up(self) -> None:
+        self._connection.cancel(self._number)
+
+    def _give_up_later(self) -> Any:
+        connection, number = self._connection, self._number
+        return lambda: connection.cancel(number)
+
+
+class AsyncEvents(_Parts):
+    """What happens in the daemon: an asynchronous iterator over maps; AsyncClient.subscribe makes
+    it.  Otherwise as poold.Events.
+
+    Attributes:
+        kinds (list[str]): the kinds of events that come, once it has begun.
+    """
+
+    def __init__(self, client: Any, kinds: tuple[str, ...]) -> None:
+        super().__init__(client)
+        self.kinds = list(kinds)
+
+    async def __anext__(self) -> dict:
+        if not self._closed:
+            await self._begin_once()
+        return await self._next(None)
+
+    async def _begin(self) -> None:
+        found = await self._client._subscribe(tuple(self.kinds))
+        self._connection, self._parts, self.kinds = found
+
+    def _give_up(self) -> None:
+        self._connection.lose("the subscription was closed")
+
+    def _give_up_later(self) -> Any:
+        connection = self._connection
+        return lambda: connection.lose("the subscription was closed")
+
+
+class InParts:
+    """The connection's side of a stream or a subscription."""
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.answer: asyncio.Future = asyncio.get_running_loop().create_future()
+        self.answer.add_done_callback(self._answered)
+        self._news = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Until there is something in the inbox, or the answer."""
+        while not self.inbox.values and not self.answer.done():
+            self._news.clear()
+            await self._news.wait()
+
+    def put(self, value: object) -> None:
+        self.inbox.put(value)
+        self._news.set()
+
+    def fail(self, error: errors.Error) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def _answered(self, answer: asyncio.Future) -> None:
+        answer.exception()  # taken: it is nobody's fault that nobody asks
+        self._news.set()
