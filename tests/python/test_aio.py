@@ -28,7 +28,12 @@ class TestAsyncClient(unittest.IsolatedAsyncioTestCase):
                 options = {"timeout_ms": 1500, "priority": "sheddable"}
                 found = await client.call("p", "m", timeout=1.5, priority="sheddable")
                 self.assertEqual(found, ["p", "m", [], options])
+                options = {"session": "s", "session_create": False, "key": "k", "fallback": False}
+                options |= {"restartable": True}
+                found = await client.call("p", "m", 1, **options)
+                self.assertEqual(found, ["p", "m", [1], options])
                 self.assertEqual(await client.request("p.m", [1]), [1])
+                self.assertEqual(await client.breaker_open("p", "m"), ["p", "m"])
                 self.assertEqual(await client.health(), [])
             self.assertEqual(server.hellos[0][3][0]["client"], "a test")
             self.assertEqual(server.connections, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 import socket
@@ -12,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import poold
+from poold import wire
+from poold.aio import AsyncClient
 from support import HELLO, PATIENCE, FakeServer, Peer, echo, pack
 
 
@@ -38,6 +41,10 @@ class TestRequests(unittest.TestCase):
                 client.call("p", "m", timeout=2, idempotent=True, max_attempts=1),
                 ["p", "m", [], {"timeout_ms": 2000, "idempotent": True, "max_attempts": 1}],
             )
+            options = {"session": "s", "session_create": False, "key": "k", "fallback": False}
+            self.assertEqual(client.call("p", "m", **options), ["p", "m", [], options])
+            options = {"restartable": True, "session_create": True}
+            self.assertEqual(client.call("p", "m", a=1, **options), ["p", "m", {"a": 1}, options])
             self.assertEqual(client.request("p.m", [1]), [1])
             with self.assertRaises(TypeError):
                 client.call("p", "m", 1, a=1)
@@ -63,6 +70,24 @@ class TestRequests(unittest.TestCase):
         with FakeServer(script) as server, poold.Client(server.path) as client:
             for name in ("health", "status", "stats", "metrics", "pools", "workers", "version"):
                 self.assertEqual(getattr(client, name)(), [f"poold.{name}", []])
+            for name in ("breakers", "recoveries", "errors", "sessions"):
+                self.assertEqual(getattr(client, name)(), [f"poold.{name}", []])
+            for name in ("errors", "sessions"):
+                self.assertEqual(getattr(client, name)(5), [f"poold.{name}", [5]])
+                self.assertEqual(getattr(client, name)(limit=0), [f"poold.{name}", [0]])
+            self.assertEqual(client.session_close("s"), ["poold.session_close", ["s"]])
+            self.assertEqual(client.recovery_cancel(7), ["poold.recovery_cancel", [7]])
+            for name in ("breaker_reset", "breaker_open", "breaker_disable", "breaker_observe"):
+                self.assertEqual(getattr(client, name)("p"), [f"poold.{name}", ["p"]])
+                self.assertEqual(getattr(client, name)("p", "m"), [f"poold.{name}", ["p", "m"]])
+
+    def test_every_option_has_its_place(self) -> None:
+        for method in (poold.Client.start, AsyncClient.call):
+            parameters = inspect.signature(method).parameters.values()
+            found = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+            self.assertEqual(found, list(wire.OPTIONS))
+        for name in wire.OPTIONS:
+            self.assertRegex(poold.Client.call.__doc__, rf"\n +{name} \(\w+\): ")
 
     def test_meta(self) -> None:
         def script(peer: Peer) -> None:

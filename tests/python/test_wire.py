@@ -60,6 +60,19 @@ class TestDecoder(unittest.TestCase):
         found = wire.Decoder().feed(UNHASHABLE * 3000)
         self.assertEqual(len(found), 3000)
 
+    def test_undecodable_chunk(self) -> None:
+        odd = b"\x93\x02\xabpoold.chunk\x92\xcd\x01\x00\x81\x91\x01\xa3end"
+        other = b"\x93\x02\xa5other\x92\x05\x81\x91\x01\xa3end"
+        nameless = b"\x93\x02\xabpoold.chunk\x92\x81\x90\x01\x02"
+        before, after = pack(MESSAGES[0]), pack([2, "poold.chunk", [256, "fine"]])
+        for cut in range(len(before + odd + after)):
+            found = feed_in_two(before + odd + after, cut)
+            self.assertEqual([found[0], found[2]], [MESSAGES[0], [2, "poold.chunk", [256, "fine"]]])
+            self.assertEqual(found[1][:2] + found[1][2][:1], [2, "poold.chunk", 256])
+            self.assertIsInstance(found[1][2][1], wire.Undecodable)
+        for data in (other, nameless):
+            self.assertIsInstance(wire.Decoder().feed(data)[0][2], wire.Undecodable)
+
     def test_undecodable_error_element(self) -> None:
         message = wire.Decoder().feed(b"\x94\x01\x05\x81\x90\x01\xc0")[0]
         self.assertEqual((message[:2], message[3]), ([1, 5], None))
@@ -102,6 +115,10 @@ class TestDecoder(unittest.TestCase):
         with self.assertRaises(wire.TooLarge) as caught:
             wire.Decoder(100).feed(pack([2, "event", [b"x" * 200]])[:-1])
         self.assertIsNone(caught.exception.number)
+        for number, found in ((7, 7), (0xFFFFFFFF, 0xFFFFFFFF), ("x", None)):
+            with self.assertRaises(wire.TooLarge) as caught:
+                wire.Decoder(100).feed(pack([2, "poold.chunk", [number, b"x" * 200]])[:-1])
+            self.assertEqual(caught.exception.number, found)
 
     def test_a_large_message_leaves_nothing_behind(self) -> None:
         decoder = wire.Decoder()
@@ -172,6 +189,8 @@ class TestCallParams(unittest.TestCase):
             (((), {}), {"timeout": 1e-9}, ["p", "m", [], {"timeout_ms": 1}]),
             (((), {}), {"idempotent": False, "meta": False}, ["p", "m", [], {"idempotent": False}]),
             (((), {}), every, ["p", "m", [], every]),
+            (((), {}), {"session": "s", "key": None}, ["p", "m", [], {"session": "s"}]),
+            (((), {}), {"fallback": False}, ["p", "m", [], {"fallback": False}]),
         ]
         for (args, kwargs), options, expected in cases:
             with self.subTest(expected):

@@ -334,7 +334,9 @@ class TestStreams(unittest.TestCase):
             fifo.release()
             self.assertEqual(worker.read()[2]["code"], "cancelled")
             self.assertEqual(worker.call("echo", 1), 1)
-            self.assertIn(b"would not end", os.read(worker.process.stderr.fileno(), 10_000))
+            seen = os.read(worker.process.stderr.fileno(), 10_000)
+            self.assertIn(b"a generator that was stopped failed", seen)
+            self.assertIn(b"would not end", seen)
 
     def test_shutdown_in_mid_stream_lets_it_end(self) -> None:
         with WorkerProcess() as worker, Fifo() as fifo:
@@ -669,6 +671,17 @@ class TestTargets(unittest.TestCase):
             status, text = self.run_to_the_end("served", channel=file)
         self.assertEqual(status, 78)
         self.assertIn("names no socket", text)
+
+    def test_a_start_loads_little(self) -> None:
+        """Each of these costs a good part of a worker's start."""
+        slow = {"asyncio", "contextlib", "dataclasses", "inspect", "json", "logging", "re"}
+        slow |= {"subprocess", "tempfile", "threading", "traceback", "typing", "weakref"}
+        program = "import sys; before = {*sys.modules}; import poold.worker.__main__\n"
+        program += "print(*{*sys.modules} - before)"
+        process = start_python("-c", program, stdout=subprocess.PIPE, text=True)
+        text, _ = process.communicate(timeout=PATIENCE)
+        self.assertIn("poold.worker.functions", text.split())
+        self.assertEqual(slow & set(text.split()), set())
 
     def test_help(self) -> None:
         process = start_python("-m", "poold.worker", "--help", stdout=subprocess.PIPE, text=True)

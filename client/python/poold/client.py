@@ -195,7 +195,7 @@ class Client(Requests):
         return Stream(call, call._connection)
 
     def subscribe(self, *kinds: str) -> Events:
-        """What happens in the daemon from now on, on a connection of its own: an iterator over maps.
+        """What happens in the daemon from now on: an iterator over maps, with its own connection.
 
         Args:
             kinds: "breaker", "failover", "recovery", "health", "worker", "session", "error"; none:
