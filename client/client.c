@@ -397,7 +397,9 @@ int poold_call_start(struct poold_client *client, const char *pool, const char *
 						 .deadline =
 							 call_deadline(client, options.timeout_ms),
 						 .callback = callback,
-						 .userdata = userdata},
+						 .userdata = userdata,
+						 .stream = {options.on_chunk, options.on_restart,
+							    options.stream_userdata}},
 			  ret_id);
 	}
 	buf_free(&before);
@@ -429,6 +431,13 @@ int poold_request_start(struct poold_client *client, const char *method, struct 
 int poold_cancel(struct poold_client *client, uint32_t id)
 {
 	return client_session_cancel(&client->session, id);
+}
+
+void poold_set_event_callback(struct poold_client *client, poold_event_callback callback,
+			      void *userdata)
+{
+	client->session.on_event = callback;
+	client->session.event_userdata = userdata;
 }
 
 /* --- Waiting -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/notice.h"
 #include "client/reply.h"
 #include "client/value.h"
 #include "protocol/envelope.h"
@@ -25,6 +26,7 @@ struct client_request {
 	usec_t deadline;
 	poold_callback callback;
 	void *userdata;
+	struct client_stream stream;
 	struct poold_reply outcome; /* once finished */
 };
 
@@ -225,6 +227,7 @@ static int request_new(struct client_session *session, const struct client_start
 	request->deadline = start->deadline;
 	request->callback = start->callback;
 	request->userdata = start->userdata;
+	request->stream = start->stream;
 
 	r = take_slot(session, request);
 	if (r < 0) {
@@ -507,6 +510,38 @@ static void on_response(struct client_session *session, const struct envelope *e
 	callback(userdata, &reply);
 }
 
+/* A part of an answer that is still to come, where somebody waits for it. */
+static void on_stream(const struct client_session *session, const struct notice *notice)
+{
+	const struct client_request *request = find(session, notice->id);
+
+	if (!request || request->frame || request->is_abandoned)
+		return;
+	if (notice->kind == NOTICE_CHUNK && request->stream.on_chunk)
+		request->stream.on_chunk(request->stream.userdata, bytes_to_public(notice->value));
+	else if (notice->kind == NOTICE_RESTART && request->stream.on_restart)
+		request->stream.on_restart(request->stream.userdata);
+}
+
+static void on_notification(const struct client_session *session, const struct envelope *envelope)
+{
+	struct notice notice = notice_read(envelope);
+
+	switch (notice.kind) {
+	case NOTICE_CHUNK:
+	case NOTICE_RESTART:
+		on_stream(session, &notice);
+		break;
+	case NOTICE_EVENT:
+		if (session->on_event)
+			session->on_event(session->event_userdata, bytes_to_public(notice.value));
+		break;
+	case NOTICE_UNKNOWN:
+	default:
+		break;
+	}
+}
+
 int client_session_took(struct client_session *session, size_t len)
 {
 	uint64_t position;
@@ -520,9 +555,10 @@ int client_session_took(struct client_session *session, size_t len)
 		if (envelope_read(inbox_at(&session->inbox, position), value_len, &envelope) < 0 ||
 		    envelope.type == ENVELOPE_REQUEST)
 			return -EPROTO;
-		/* Notifications are for features that this library does not use. */
 		if (envelope.type == ENVELOPE_RESPONSE)
 			on_response(session, &envelope);
+		else
+			on_notification(session, &envelope);
 		inbox_release(&session->inbox, position + value_len);
 	}
 	return r == -EMSGSIZE ? -EOVERFLOW : r;

@@ -5,7 +5,8 @@
  * A request is `waiting` until its last byte was taken by the driver's write, then `sent`.  Who
  * gives a sent request up (its deadline passed) leaves it behind as `abandoned`: its id stays in
  * use until the daemon has answered, so that no id is ever in flight twice.  What ends without an
- * answer is `finished`, and its callback comes with client_session_deliver.
+ * answer is `finished`, and its callback comes with client_session_deliver.  Only a sent request
+ * has chunks.
  */
 #ifndef POOLD_CLIENT_SESSION_H
 #define POOLD_CLIENT_SESSION_H
@@ -42,6 +43,9 @@ struct client_session {
 	uint64_t message_max; /* what the daemon said it takes; UINT64_MAX: not said */
 	struct buf texts;     /* of the error now being told */
 	const char *name;
+
+	poold_event_callback on_event; /* NULL: nobody listens */
+	void *event_userdata;
 };
 
 struct client_session_limits {
@@ -62,6 +66,11 @@ void client_session_done(struct client_session *session);
  * MessagePack list; -EBUSY: over in_flight_max or output_max; -EMSGSIZE: over the daemon's
  * message_max; -ENOMEM.
  */
+struct client_stream {
+	poold_chunk_callback on_chunk;	   /* NULL: there is no stream */
+	poold_restart_callback on_restart; /* NULL: it does not begin again */
+	void *userdata;
+};
 struct client_start {
 	const char *method;
 	const struct bytes *parts;
@@ -69,6 +78,7 @@ struct client_start {
 	usec_t deadline; /* USEC_INFINITY: none */
 	poold_callback callback;
 	void *userdata;
+	struct client_stream stream;
 };
 int client_session_start(struct client_session *session, const struct client_start *start,
 			 uint32_t *ret_id);
@@ -94,8 +104,8 @@ bool client_session_has_output(const struct client_session *session);
 
 /* Room for what is read next.  -ENOMEM. */
 int client_session_space(struct client_session *session, uint8_t **ret_data, size_t *ret_len);
-/* `len` bytes came into that room: runs the callbacks of what they answer.  -EPROTO: not our
- * protocol; -EOVERFLOW: over response_max.  The connection is of no use then. */
+/* `len` bytes came into that room: runs the callbacks of what they answer or tell.  -EPROTO: not
+ * our protocol; -EOVERFLOW: over response_max.  The connection is of no use then. */
 int client_session_took(struct client_session *session, size_t len);
 
 /* When client_session_tick has something to do, at the earliest. */

@@ -154,6 +154,13 @@ struct poold_error {
 	bool retryable;		/* the same request may do better later */
 	int64_t retry_after_ms; /* how much later; -1: not known */
 	enum poold_executed executed;
+	const char *session;	     /* the request's; "" when not said */
+	const char *circuit;	     /* "closed", "open", ...: the state of the circuit breaker that
+					was asked; "" when not said */
+	int64_t queue_depth;	     /* requests that waited in the pool; -1: not said */
+	struct poold_bytes attempts; /* a MessagePack list with a map for each attempt {pool,
+					worker, code, message, started_ms, run_ms, delay_ms}, a part
+					of `map`; none when not said */
 	struct poold_bytes map; /* the daemon's whole error map, MessagePack; none for an error of
 				   the client's own side */
 };
@@ -216,6 +223,11 @@ enum poold_priority {
 	POOLD_PRIORITY_SHEDDABLE
 };
 
+/* One chunk of a streamed answer: one MessagePack value, valid until the callback returns. */
+typedef void (*poold_chunk_callback)(void *userdata, struct poold_bytes value);
+/* The answer begins again: all its chunks so far are void. */
+typedef void (*poold_restart_callback)(void *userdata);
+
 /* All zero: the defaults. */
 struct poold_call_options {
 	uint64_t timeout_ms;	      /* 0: the client's, or else the pool's */
@@ -224,6 +236,23 @@ struct poold_call_options {
 	unsigned max_attempts; /* 0: as configured */
 	bool meta;	       /* the result becomes a map {result, meta} */
 	const char *trace;     /* W3C traceparent, at most 256 bytes; NULL: none */
+
+	const char *session; /* what the request belongs to, 1 to 128 bytes; NULL: nothing */
+	enum poold_choice session_create; /* no: a session that the daemon does not know is
+					     `session_not_found`; else it begins */
+	const char *key; /* 1 to 128 bytes: of all requests with this key one succeeds, and the
+			    others get its answer; NULL: none */
+	enum poold_choice fallback; /* no: never answered by a pool of the chain behind this one */
+
+	/*
+	 * A streamed answer: its chunks come in order, each as soon as it is there, and all before
+	 * the reply.  No chunk comes after the reply, whatever that is.  These callbacks may do
+	 * what a poold_callback may.
+	 */
+	poold_chunk_callback on_chunk;	   /* NULL: the worker sends no chunks */
+	poold_restart_callback on_restart; /* NULL: once a chunk was sent, the call is not tried
+					      again; with it, it may be.  Only with on_chunk */
+	void *stream_userdata;		   /* of both */
 };
 
 /*
@@ -235,7 +264,8 @@ struct poold_call_options {
  * with poold_reply_free.  Returns 0, or
  *   -EREMOTEIO  the daemon answered with an error
  *   -ETIMEDOUT  no answer in time; the request was cancelled
- *   -EINVAL     args is not one MessagePack value, or a name is empty or too long
+ *   -EINVAL     args is not one MessagePack value, a name is empty or too long, or an option is
+ *               none
  *   -EMSGSIZE   the request is over the daemon's limit
  *   -EBUSY      over in_flight_max or output_max
  *   -EDEADLK    called from within a callback
@@ -295,6 +325,19 @@ POOLD_API int poold_timeout_ms(const struct poold_client *client);
  * then, and the next one connects again.  -EDEADLK: called from within a callback.
  */
 POOLD_API int poold_dispatch(struct poold_client *client, short revents);
+
+/*
+ * The daemon's events: a breaker opens, a worker ends, a request fails.  `event` is one MessagePack
+ * map, valid until the callback returns; the daemon's reference lists the kinds and their keys.
+ *
+ * A connection gets none before it has asked for some, with a request of "poold.subscribe" whose
+ * params are [] or [[kind, ...]]; after a lost connection (poold_dispatch says so) the program asks
+ * again.  Events come wherever other callbacks do, and this one may do what they may.  NULL: events
+ * are passed over.
+ */
+typedef void (*poold_event_callback)(void *userdata, struct poold_bytes event);
+POOLD_API void poold_set_event_callback(struct poold_client *client, poold_event_callback callback,
+					void *userdata);
 
 /* --- Worker ---------------------------------------------------------------------------------- */
 

@@ -15,8 +15,12 @@ struct fields {
 	struct bytes severity;
 	struct bytes message;
 	struct bytes executed;
+	struct bytes session;
+	struct bytes circuit;
+	struct bytes attempts; /* a whole list */
 	bool retryable;
-	uint64_t retry_after_ms; /* UINT64_MAX: not said */
+	uint64_t retry_after_ms; /* UINT64_MAX: not said, as below */
+	uint64_t queue_depth;
 };
 
 struct poold_reply reply_result(struct bytes result)
@@ -65,7 +69,10 @@ struct poold_reply reply_local_error(int status, enum poold_executed executed, c
 					      .retryable = info->category != ERRCAT_request &&
 							   code != ERR_response_too_large,
 					      .retry_after_ms = -1,
-					      .executed = executed}};
+					      .executed = executed,
+					      .session = "",
+					      .circuit = "",
+					      .queue_depth = -1}};
 }
 
 /* Keeps one pair of an error map, if it is one of ours. */
@@ -85,6 +92,14 @@ static void take_field(struct bytes key, struct reader *value, struct fields *fi
 		read_bool(value, &fields->retryable);
 	else if (bytes_equal(key, "retry_after_ms"))
 		read_uint(value, &fields->retry_after_ms);
+	else if (bytes_equal(key, "session"))
+		read_str(value, &fields->session);
+	else if (bytes_equal(key, "circuit"))
+		read_str(value, &fields->circuit);
+	else if (bytes_equal(key, "queue_depth"))
+		read_uint(value, &fields->queue_depth);
+	else if (bytes_equal(key, "attempts") && read_peek(value) == VALUE_ARRAY)
+		read_value(value, &fields->attempts);
 }
 
 static void read_error_map(struct reader *reader, struct fields *fields)
@@ -184,9 +199,15 @@ static size_t put_text(struct buf *texts, struct bytes text)
 	return at;
 }
 
+/* -1 where it was not said, or is beyond all reason. */
+static int64_t number_or_none(uint64_t number)
+{
+	return number > INT64_MAX ? -1 : (int64_t)number;
+}
+
 struct poold_reply reply_remote_error(struct bytes value, struct buf *texts)
 {
-	struct fields fields = {.retry_after_ms = UINT64_MAX};
+	struct fields fields = {.retry_after_ms = UINT64_MAX, .queue_depth = UINT64_MAX};
 
 	read_fields(value, &fields);
 	complete(&fields);
@@ -196,6 +217,8 @@ struct poold_reply reply_remote_error(struct bytes value, struct buf *texts)
 	size_t category = put_text(texts, fields.category);
 	size_t severity = put_text(texts, fields.severity);
 	size_t message = put_text(texts, fields.message);
+	size_t session = put_text(texts, fields.session);
+	size_t circuit = put_text(texts, fields.circuit);
 
 	if (buf_error(texts) < 0)
 		return reply_local_error(-ENOMEM, executed_from(fields.executed),
@@ -214,10 +237,12 @@ struct poold_reply reply_remote_error(struct bytes value, struct buf *texts)
 			  .severity = data + severity,
 			  .message = data + message,
 			  .retryable = fields.retryable,
-			  .retry_after_ms = fields.retry_after_ms > INT64_MAX
-						    ? -1
-						    : (int64_t)fields.retry_after_ms,
+			  .retry_after_ms = number_or_none(fields.retry_after_ms),
 			  .executed = executed_from(fields.executed),
+			  .session = data + session,
+			  .circuit = data + circuit,
+			  .queue_depth = number_or_none(fields.queue_depth),
+			  .attempts = bytes_to_public(fields.attempts),
 			  .map = is_map ? bytes_to_public(value) : (struct poold_bytes){0}}};
 }
 
@@ -236,6 +261,13 @@ static size_t text_size(const char *text)
 	return strlen(text) + 1;
 }
 
+static size_t error_size(const struct poold_error *error)
+{
+	return text_size(error->code) + text_size(error->category) + text_size(error->severity) +
+	       text_size(error->message) + text_size(error->session) + text_size(error->circuit) +
+	       error->map.len;
+}
+
 static void copy_error(const struct poold_error *from, uint8_t *to, struct poold_error *ret)
 {
 	*ret = *from;
@@ -243,18 +275,23 @@ static void copy_error(const struct poold_error *from, uint8_t *to, struct poold
 	ret->category = put(&to, from->category, text_size(from->category));
 	ret->severity = put(&to, from->severity, text_size(from->severity));
 	ret->message = put(&to, from->message, text_size(from->message));
-	if (from->map.len > 0)
-		ret->map.data = put(&to, from->map.data, from->map.len);
+	ret->session = put(&to, from->session, text_size(from->session));
+	ret->circuit = put(&to, from->circuit, text_size(from->circuit));
+	if (from->map.len == 0)
+		return;
+	ret->map.data = put(&to, from->map.data, from->map.len);
+	/* The attempts are a part of the map. */
+	if (from->attempts.len > 0)
+		ret->attempts.data =
+			(const uint8_t *)ret->map.data +
+			((const uint8_t *)from->attempts.data - (const uint8_t *)from->map.data);
 }
 
 void reply_copy(const struct poold_reply *from, struct poold_reply *ret)
 {
 	const struct poold_error *error = &from->error;
 	bool is_error = error->code != NULL;
-	size_t size = is_error ? text_size(error->code) + text_size(error->category) +
-					 text_size(error->severity) + text_size(error->message) +
-					 error->map.len
-			       : from->result.len;
+	size_t size = is_error ? error_size(error) : from->result.len;
 	uint8_t *memory = malloc(size);
 
 	if (!memory) {

@@ -3,6 +3,7 @@
  *
  *  - each request has exactly one callback in the end, whatever came
  *  - a reply holds a result, which is a whole value, or an error, never both
+ *  - a chunk is a whole value and comes before its reply; so is an event, and it is a map
  */
 #include <assert.h>
 #include <errno.h>
@@ -32,7 +33,33 @@ static void on_reply(void *userdata, const struct poold_reply *reply)
 		assert(reply->error.code && reply->error.category && reply->error.severity);
 		assert(reply->error.message && reply->result.len == 0);
 		assert(strlen(reply->error.message) <= RESPONSE_MAX + 100);
+		assert(reply->error.session && reply->error.circuit);
+		assert(reply->error.queue_depth >= -1);
 	}
+}
+
+static void on_chunk(void *userdata, struct poold_bytes value)
+{
+	const unsigned *count = userdata;
+
+	assert(*count == 0);
+	assert(bytes_are_value(bytes_from_public(value)));
+}
+
+static void on_restart(void *userdata)
+{
+	const unsigned *count = userdata;
+
+	assert(*count == 0);
+}
+
+static void on_event(void *userdata, struct poold_bytes event)
+{
+	struct poold_reader reader = poold_reader_init(event);
+
+	(void)userdata;
+	assert(poold_peek(&reader) == POOLD_MAP);
+	assert(bytes_are_value(bytes_from_public(event)));
 }
 
 static void write_all(struct client_session *session)
@@ -75,8 +102,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	memset(told, 0, sizeof(told));
 	client_session_init(&session, (struct client_session_limits){RESPONSE_MAX, 4096, REQUESTS},
 			    "fuzz");
+	session.on_event = on_event;
 	for (size_t i = 0; i < REQUESTS; i++) {
-		struct client_start start = {"m", &part, 1, 1000, on_reply, &told[i]};
+		struct client_start start = {.method = "m",
+					     .parts = &part,
+					     .part_count = 1,
+					     .deadline = 1000,
+					     .callback = on_reply,
+					     .userdata = &told[i],
+					     .stream = {on_chunk, on_restart, &told[i]}};
 
 		if (client_session_start(&session, &start, &id) < 0)
 			abort();

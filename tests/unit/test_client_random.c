@@ -3,6 +3,7 @@
  * partial writes and reads, deadlines, lost and refused connections.  Whatever happens,
  *
  *   - every request gets exactly one callback, and a result is its own;
+ *   - chunks come in order and before the callback, all of them before a result;
  *   - the daemon never sees a request whole twice, nor an id twice at the same time;
  *   - who is told `executed no` can rely on it.
  */
@@ -25,6 +26,8 @@ struct request {
 	uint32_t id;
 	unsigned told; /* callbacks */
 	unsigned seen; /* times the daemon read it whole */
+	unsigned chunks_sent;
+	unsigned chunks_told;
 };
 
 /* What the daemon has read and not answered. */
@@ -53,6 +56,26 @@ static unsigned number_of(const struct world *world, const struct request *reque
 
 static struct world *current;
 
+/* A chunk is [number of the request, number of the chunk]. */
+static void on_chunk(void *userdata, struct poold_bytes value)
+{
+	struct request *request = userdata;
+	struct world *world = current;
+	struct poold_reader reader = poold_reader_init(value);
+	uint32_t count;
+	uint64_t number = 0, nth = 0;
+
+	poold_read_array(&reader, &count);
+	poold_read_uint(&reader, &number);
+	poold_read_uint(&reader, &nth);
+	prop_check(&world->prop,
+		   request->told == 0 && number == number_of(world, request) &&
+			   nth == request->chunks_told,
+		   "request %u got chunk %" PRIu64 " of %" PRIu64, number_of(world, request), nth,
+		   number);
+	request->chunks_told++;
+}
+
 static void on_reply(void *userdata, const struct poold_reply *reply)
 {
 	struct request *request = userdata;
@@ -68,6 +91,8 @@ static void on_reply(void *userdata, const struct poold_reply *reply)
 		prop_check(&world->prop, request->seen == 1 && value == number_of(world, request),
 			   "request %u got the result of %" PRIu64, number_of(world, request),
 			   value);
+		prop_check(&world->prop, request->chunks_told == request->chunks_sent,
+			   "request %u lost a chunk", number_of(world, request));
 	} else if (reply->error.executed == POOLD_EXECUTED_NO) {
 		prop_check(&world->prop, request->seen == 0, "request %u was seen after all",
 			   number_of(world, request));
@@ -86,9 +111,14 @@ static void start_one(struct world *world)
 	pack_uint(&params, world->count);
 
 	struct bytes part = {params.data, params.len};
-	int r = client_session_start(
-		&world->session, &(struct client_start){"m", &part, 1, deadline, on_reply, request},
-		&request->id);
+	struct client_start start = {.method = "m",
+				     .parts = &part,
+				     .part_count = 1,
+				     .deadline = deadline,
+				     .callback = on_reply,
+				     .userdata = request,
+				     .stream = {on_chunk, NULL, request}};
+	int r = client_session_start(&world->session, &start, &request->id);
 
 	if (r == 0)
 		world->count++;
@@ -154,6 +184,20 @@ static void write_some(struct world *world)
 	daemon_reads(world);
 }
 
+static void send_chunk(struct world *world, struct open_request open)
+{
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+	const struct bytes method = {(const uint8_t *)"poold.chunk", strlen("poold.chunk")};
+	struct buf *out = &world->to_client;
+
+	buf_put(out, head, envelope_put_notification(head, method));
+	pack_array(out, 2);
+	pack_uint(out, open.id);
+	pack_array(out, 2);
+	pack_uint(out, open.number);
+	pack_uint(out, world->requests[open.number].chunks_sent++);
+}
+
 static void answer_one(struct world *world)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX];
@@ -164,6 +208,10 @@ static void answer_one(struct world *world)
 	size_t chosen = (size_t)prop_below(&world->prop, world->open_count);
 	struct open_request open = world->open[chosen];
 
+	if (open.number < REQUESTS_MAX && prop_chance(&world->prop, 40)) {
+		send_chunk(world, open);
+		return;
+	}
 	world->open[chosen] = world->open[--world->open_count];
 	if (prop_chance(&world->prop, 70)) {
 		buf_put(out, head, envelope_put_result(head, open.id));

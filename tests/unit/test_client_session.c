@@ -695,8 +695,12 @@ START_TEST(a_callback_may_start_and_cancel)
 	world_init(&world);
 	greet(&world);
 	ck_assert_int_eq(client_session_start(&world.session,
-					      &(struct client_start){"m", &part, 1, USEC_INFINITY,
-								     start_another, &world},
+					      &(struct client_start){.method = "m",
+								     .parts = &part,
+								     .part_count = 1,
+								     .deadline = USEC_INFINITY,
+								     .callback = start_another,
+								     .userdata = &world},
 					      &id),
 			 0);
 	start(&world, "b");
