@@ -351,6 +351,10 @@ struct poold_attempt {
 	uint64_t request;	    /* the daemon's number of the request; the same in every try */
 	uint64_t deadline_ms;	    /* time left when the daemon sent it; 0: not said */
 	unsigned number;	    /* 1 for the first try */
+	struct poold_bytes session; /* the session's name, UTF-8; none: it belongs to no session */
+	struct poold_bytes state; /* of the session, as poold_attempt_set_state gave it last; none:
+				     there is none */
+	bool stream;		  /* the caller takes chunks */
 };
 
 /*
@@ -375,9 +379,45 @@ POOLD_API int poold_fail(struct poold_attempt *attempt, enum poold_failure failu
 /* The same as POOLD_RETRYABLE, not before `after_ms` from now. */
 POOLD_API int poold_retry_later(struct poold_attempt *attempt, uint64_t after_ms, const char *type,
 				const char *format, ...) POOLD_PRINTF(4, 5);
+
+enum poold_severity {
+	POOLD_SEVERITY_DEFAULT = 0, /* as the daemon's table has it */
+	POOLD_SEVERITY_WARNING,
+	POOLD_SEVERITY_MINOR,
+	POOLD_SEVERITY_MAJOR,
+	POOLD_SEVERITY_CRITICAL
+};
+
+/* How grave it is if this attempt fails, for people and alerts.  To be called before poold_fail. */
+POOLD_API void poold_attempt_set_severity(struct poold_attempt *attempt,
+					  enum poold_severity severity);
+
+/*
+ * Sends one MessagePack value to the caller ahead of the result, at once; where the daemon takes
+ * nothing more, this waits.  `value` is copied, and may lie in the handler's `result`.  -EINVAL:
+ * not one MessagePack value; -EOPNOTSUPP: the caller takes no chunks; -ECONNRESET: the daemon is
+ * gone; -ENOMEM, -ENOBUFS (over 4 GiB); or what the socket gave.
+ */
+POOLD_API int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_bytes value);
+/*
+ * Hands the session's state over to the daemon: any bytes, which are copied; no bytes clear it.
+ * Whichever worker serves the session next gets them.  They count only when the attempt succeeds,
+ * and of several calls the last one counts.  -EINVAL: the attempt belongs to no session; -ENOMEM,
+ * -ENOBUFS.
+ */
+POOLD_API int poold_attempt_set_state(struct poold_attempt *attempt, struct poold_bytes state);
+
 /* Whether nobody waits for this attempt any more: it was cancelled, or the daemon is gone.  A long
  * handler asks now and then (one system call), and fails in whatever way it likes. */
 POOLD_API bool poold_attempt_cancelled(struct poold_attempt *attempt);
+
+/*
+ * A session has ended for this worker, which drops what it keeps for it.  `reason` is a text:
+ * "closed", "expired", "evicted", or "moved" (it goes on elsewhere).  Both are valid until the
+ * callback returns.  It runs between two attempts, never within a handler.
+ */
+typedef void (*poold_session_end_callback)(void *userdata, struct poold_bytes session,
+					   struct poold_bytes reason);
 
 /* All zero: the defaults. */
 struct poold_worker_options {
@@ -389,6 +429,8 @@ struct poold_worker_options {
 			`batch` implies it */
 	size_t message_max;  /* bytes of one message from the daemon; 64 MiB and a little more */
 	const char *version; /* of the worker's own program, for poolctl workers; "" */
+	poold_session_end_callback on_session_end; /* NULL: nobody needs to know */
+	void *session_userdata;			   /* of on_session_end */
 };
 
 /* `options` may be NULL; `version` is copied.  -ENOTCONN: the program was not started by poold;

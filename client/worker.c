@@ -66,6 +66,8 @@ int poold_worker_new(const struct poold_worker_options *given, struct poold_work
 	}
 	worker_session_init(&worker->session,
 			    options.message_max ? options.message_max : MESSAGE_MAX_DEFAULT);
+	worker->session.on_session_end = options.on_session_end;
+	worker->session.session_userdata = options.session_userdata;
 	worker->fd = options.fd;
 	worker->batch = options.batch;
 	worker->silent = options.silent || options.batch;
@@ -105,11 +107,9 @@ static void wait_for(const struct poold_worker *worker, short events)
 	poll(&ready, 1, -1);
 }
 
-/* Writes all answers.  Where the socket is full this waits: the daemon decides for how long. */
-static int flush(struct poold_worker *worker)
+/* Writes it all.  Where the socket is full this waits: the daemon decides for how long. */
+static int send_all(struct poold_worker *worker, struct bytes out)
 {
-	struct bytes out = worker_session_output(&worker->session);
-
 	while (out.len > 0 && !worker->is_gone) {
 		ssize_t len = send(worker->fd, out.data, out.len, MSG_NOSIGNAL);
 
@@ -124,8 +124,17 @@ static int flush(struct poold_worker *worker)
 			return -errno;
 		}
 	}
-	worker_session_wrote(&worker->session);
 	return 0;
+}
+
+/* Writes all answers. */
+static int flush(struct poold_worker *worker)
+{
+	int r = send_all(worker, worker_session_output(&worker->session));
+
+	if (r == 0)
+		worker_session_wrote(&worker->session);
+	return r;
 }
 
 /* Takes in what one read brings; `flags` say whether to wait for it. */
@@ -158,6 +167,25 @@ bool poold_attempt_cancelled(struct poold_attempt *attempt)
 	if (worker->error == 0 && !worker->is_gone && worker_session_has_room(&worker->session))
 		worker->error = take_in(worker, MSG_DONTWAIT);
 	return worker->error < 0 || worker->is_gone || worker->session.is_cancelled;
+}
+
+int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_bytes value)
+{
+	struct poold_worker *worker = container_of(attempt, struct poold_worker, session.attempt);
+	struct worker_session *session = &worker->session;
+	int r = worker_session_chunk(session, value);
+
+	if (r < 0)
+		return r;
+	r = send_all(worker, worker_session_settled(session));
+	if (r == 0) {
+		worker_session_wrote_settled(session);
+		r = send_all(worker, (struct bytes){session->chunk.data, session->chunk.len});
+	}
+	/* Half a message may be out: nothing good can follow. */
+	if (r < 0)
+		worker->error = r;
+	return r == 0 && worker->is_gone ? -ECONNRESET : r;
 }
 
 /* One request: every answer before it is written when it begins. */

@@ -1,28 +1,19 @@
 #include "client/worker_session.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/envelope.h"
-#include "protocol/errcode.h"
+#include "client/worker_attempt.h"
 #include "protocol/read.h"
 
 /* What may wait before no more is read.  The daemon's prefetch limits it first. */
-#define WAITING_MAX	1024
-#define FAILURE_MAX	((size_t)64 * 1024)
-#define MESSAGE_LEN_MAX ((size_t)4 * 1024)
+#define WAITING_MAX 1024
+#define FAILURE_MAX ((size_t)64 * 1024)
+/* A length field of MessagePack holds 32 bits. */
+#define MESSAGE_MAX UINT32_MAX
 /* What an idle worker keeps for its answers. */
 #define OUTPUT_KEEP_MAX ((size_t)1024 * 1024)
-
-struct worker_method {
-	char *name;
-	size_t name_len;
-	poold_handler handler;
-	void *userdata;
-};
 
 void worker_session_init(struct worker_session *session, size_t message_max)
 {
@@ -30,6 +21,8 @@ void worker_session_init(struct worker_session *session, size_t message_max)
 	inbox_init(&session->inbox, message_max);
 	writer_init(&session->output);
 	buf_init(&session->failure, FAILURE_MAX);
+	buf_init(&session->state, MESSAGE_MAX);
+	buf_init(&session->chunk, MESSAGE_MAX);
 }
 
 void worker_session_done(struct worker_session *session)
@@ -41,6 +34,8 @@ void worker_session_done(struct worker_session *session)
 	inbox_free(&session->inbox);
 	buf_free(&session->output.buf);
 	buf_free(&session->failure);
+	buf_free(&session->state);
+	buf_free(&session->chunk);
 }
 
 /* The method of that name, or NULL.  A worker has few, so a walk is the fastest way. */
@@ -88,20 +83,20 @@ int worker_session_add(struct worker_session *session, const char *name, poold_h
 /* --- What the worker says of its own accord ----------------------------------------------------
  */
 
-static void put_notification(struct worker_session *session, const char *method)
+static void put_notification(struct buf *out, const char *method, uint32_t param_count)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
 	struct bytes name = {(const uint8_t *)method, strlen(method)};
 
-	buf_put(&session->output.buf, head, envelope_put_notification(head, name));
+	buf_put(out, head, envelope_put_notification(head, name));
+	pack_array(out, param_count);
 }
 
 void worker_session_ready(struct worker_session *session, const struct worker_ready *ready)
 {
 	struct buf *out = &session->output.buf;
 
-	put_notification(session, "ready");
-	pack_array(out, 1);
+	put_notification(out, "ready", 1);
 	pack_map(out, 5);
 	pack_str(out, "pid");
 	pack_int(out, ready->pid);
@@ -146,11 +141,49 @@ void worker_session_announce(struct worker_session *session)
 	const struct waiting *waiting = first_waiting(session);
 	struct envelope envelope = read_waiting(session, waiting);
 
-	if (waiting->is_cancelled || is_ping(&envelope))
+	if (waiting->is_cancelled || waiting->is_session_end || is_ping(&envelope))
 		return;
-	put_notification(session, "started");
-	pack_array(&session->output.buf, 1);
+	put_notification(&session->output.buf, "started", 1);
 	pack_uint(&session->output.buf, waiting->id);
+}
+
+int worker_session_chunk(struct worker_session *session, struct poold_bytes value)
+{
+	struct buf *chunk = &session->chunk;
+
+	if (!session->attempt.stream)
+		return -EOPNOTSUPP;
+	if (!bytes_are_value(bytes_from_public(value)))
+		return -EINVAL;
+	if (chunk->capacity > OUTPUT_KEEP_MAX)
+		buf_free(chunk);
+	buf_reset(chunk);
+	put_notification(chunk, "chunk", 2);
+	pack_uint(chunk, session->running_id);
+	pack_raw(chunk, bytes_from_public(value));
+	return buf_error(chunk);
+}
+
+int worker_session_set_state(struct worker_session *session, struct poold_bytes state)
+{
+	struct buf *message = &session->state;
+
+	if (session->attempt.session.len == 0)
+		return -EINVAL;
+	buf_reset(message);
+	put_notification(message, "state", 2);
+	pack_uint(message, session->running_id);
+	if (state.len > 0)
+		pack_bin(message, state.data, state.len);
+	else
+		pack_nil(message);
+
+	int r = buf_error(message);
+
+	/* Half a message must not go out. */
+	if (r < 0)
+		buf_reset(message);
+	return r;
 }
 
 /* --- What comes in -----------------------------------------------------------------------------
@@ -174,7 +207,10 @@ static int enqueue(struct worker_session *session, const struct envelope *envelo
 		session->waiting_capacity = capacity;
 	}
 	session->waiting[session->waiting_count++] =
-		(struct waiting){.position = position, .len = len, .id = envelope->id};
+		(struct waiting){.position = position,
+				 .len = len,
+				 .id = envelope->id,
+				 .is_session_end = envelope->type == ENVELOPE_NOTIFICATION};
 	return 0;
 }
 
@@ -190,7 +226,7 @@ static void on_cancel(struct worker_session *session, struct bytes params)
 	if (session->is_running && session->running_id == id)
 		session->is_cancelled = true;
 	for (size_t i = session->first; i < session->waiting_count; i++) {
-		if (session->waiting[i].id == id)
+		if (session->waiting[i].id == id && !session->waiting[i].is_session_end)
 			session->waiting[i].is_cancelled = true;
 	}
 }
@@ -209,6 +245,8 @@ static int on_message(struct worker_session *session, uint64_t position, size_t 
 			on_cancel(session, envelope.params);
 		else if (bytes_equal(envelope.method, "shutdown"))
 			session->wants_end = true;
+		else if (bytes_equal(envelope.method, "session_end") && session->on_session_end)
+			return enqueue(session, &envelope, position, len);
 		return 0;
 	case ENVELOPE_RESPONSE:
 	default:
@@ -256,194 +294,8 @@ bool worker_session_has_request(const struct worker_session *session)
 	return session->first < session->waiting_count;
 }
 
-/* --- Failing -----------------------------------------------------------------------------------
+/* --- Answering -------------------------------------------------------------------------------
  */
-
-/* Packs the error map.  A text that is cut in the middle of a character ends in '?'. */
-static void pack_failure(struct buf *out, enum errcode code, enum poold_failure failure,
-			 uint64_t after_ms, const char *type, const char *message)
-{
-	bool is_retryable = failure == POOLD_RETRYABLE;
-	bool is_fatal = failure == POOLD_FATAL;
-
-	buf_reset(out);
-	pack_map(out, 3u + is_retryable + (after_ms > 0) + is_fatal);
-	pack_str(out, "code");
-	pack_str(out, errcode_name(code));
-	pack_str(out, "type");
-	pack_text(out, (struct bytes){(const uint8_t *)type, strnlen(type, MESSAGE_LEN_MAX)});
-	pack_str(out, "message");
-	pack_text(out, (struct bytes){(const uint8_t *)message, strlen(message)});
-	if (is_retryable) {
-		pack_str(out, "retryable");
-		pack_bool(out, true);
-	}
-	if (after_ms > 0) {
-		pack_str(out, "retry_after_ms");
-		pack_uint(out, after_ms);
-	}
-	if (is_fatal) {
-		pack_str(out, "fatal");
-		pack_bool(out, true);
-	}
-}
-
-static void fail(struct worker_session *session, enum errcode code, const char *type,
-		 const char *message)
-{
-	pack_failure(&session->failure, code, POOLD_EXCEPTION, 0, type, message);
-	session->has_failed = true;
-}
-
-static struct worker_session *session_of(struct poold_attempt *attempt)
-{
-	return container_of(attempt, struct worker_session, attempt);
-}
-
-static int fail_formatted(struct poold_attempt *attempt, enum poold_failure failure,
-			  uint64_t after_ms, const char *type, const char *format, va_list args)
-	__attribute__((format(printf, 5, 0)));
-
-static int fail_formatted(struct poold_attempt *attempt, enum poold_failure failure,
-			  uint64_t after_ms, const char *type, const char *format, va_list args)
-{
-	struct worker_session *session = session_of(attempt);
-	enum errcode code = failure == POOLD_REJECTED ? ERR_rejected : ERR_exception;
-	char message[MESSAGE_LEN_MAX];
-
-	vsnprintf(message, sizeof(message), format, args);
-	pack_failure(&session->failure, code, failure, after_ms, type, message);
-	session->has_failed = true;
-	session->is_broken = failure == POOLD_FATAL;
-	return -1;
-}
-
-int poold_fail(struct poold_attempt *attempt, enum poold_failure failure, const char *type,
-	       const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	int r = fail_formatted(attempt, failure, 0, type, format, args);
-	va_end(args);
-	return r;
-}
-
-int poold_retry_later(struct poold_attempt *attempt, uint64_t after_ms, const char *type,
-		      const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	int r = fail_formatted(attempt, POOLD_RETRYABLE, after_ms, type, format, args);
-	va_end(args);
-	return r;
-}
-
-/* --- Running -----------------------------------------------------------------------------------
- */
-
-static void read_context(struct poold_attempt *attempt, struct bytes context)
-{
-	struct reader reader;
-	uint32_t pairs = 0;
-	uint64_t number = 0;
-
-	attempt->context = bytes_to_public(context);
-	reader_init(&reader, context.data, context.len);
-	read_map(&reader, &pairs);
-	for (uint32_t i = 0; i < pairs; i++) {
-		struct bytes key, ignored;
-
-		if (read_str(&reader, &key) < 0)
-			return;
-		if (bytes_equal(key, "request") && read_uint(&reader, &attempt->request) == 0)
-			continue;
-		if (bytes_equal(key, "attempt") && read_uint(&reader, &number) == 0) {
-			attempt->number = (unsigned)number;
-			continue;
-		}
-		if (bytes_equal(key, "deadline_ms") &&
-		    read_uint(&reader, &attempt->deadline_ms) == 0)
-			continue;
-		if (read_value(&reader, &ignored) < 0)
-			return;
-	}
-}
-
-/* Splits the params [args, context]. */
-static int read_params(struct bytes params, struct poold_attempt *attempt)
-{
-	struct reader reader;
-	struct bytes args, context;
-	uint32_t count;
-
-	reader_init(&reader, params.data, params.len);
-	if (read_array(&reader, &count) < 0 || count < 2 || read_value(&reader, &args) < 0 ||
-	    read_value(&reader, &context) < 0)
-		return -EPROTO;
-	attempt->args = bytes_to_public(args);
-	read_context(attempt, context);
-	return 0;
-}
-
-/* Runs the handler; its result goes where the output ends. */
-static void run_handler(struct worker_session *session, const struct worker_method *method,
-			uint32_t id)
-{
-	session->running_id = id;
-	session->is_running = true;
-	session->is_cancelled = false;
-	session->output.base = session->output.buf.len;
-	inbox_hold(&session->inbox);
-
-	int r = method->handler(&session->attempt, &session->output, method->userdata);
-
-	inbox_unhold(&session->inbox);
-	session->is_running = false;
-	if (r == 0)
-		session->has_failed = session->is_broken = false;
-	else if (!session->has_failed)
-		fail(session, ERR_exception, "HandlerFailed",
-		     "the handler failed and did not say why");
-}
-
-/* Whether the handler left one value or nothing, which becomes nil. */
-static void check_result(struct worker_session *session)
-{
-	struct buf *out = &session->output.buf;
-	size_t base = session->output.base;
-
-	if (buf_error(out) == 0 && out->len == base)
-		pack_nil(out);
-	if (buf_error(out) < 0)
-		fail(session, ERR_encode_error, "ResultTooLarge",
-		     "no memory for the handler's result");
-	else if (!bytes_are_value((struct bytes){out->data + base, out->len - base}))
-		fail(session, ERR_encode_error, "InvalidResult",
-		     "the handler's result is not one MessagePack value");
-}
-
-static void run(struct worker_session *session, const struct envelope *envelope)
-{
-	const struct worker_method *method = find_method(session, envelope->method);
-
-	session->attempt = (struct poold_attempt){.number = 1};
-	if (!method) {
-		fail(session, ERR_unknown_method, "UnknownMethod",
-		     "the worker has no method of that name");
-		return;
-	}
-	session->attempt.method = method->name;
-	if (read_params(envelope->params, &session->attempt) < 0) {
-		fail(session, ERR_exception, "ProtocolError",
-		     "the request's params are not [args, context]");
-		return;
-	}
-	run_handler(session, method, envelope->id);
-	if (!session->has_failed)
-		check_result(session);
-}
 
 /* Replaces whatever was written since `mark` by the error. */
 static void put_error(struct worker_session *session, size_t mark, uint32_t id)
@@ -460,37 +312,109 @@ static void put_error(struct worker_session *session, size_t mark, uint32_t id)
 	pack_nil(out);
 }
 
-int worker_session_answer(struct worker_session *session)
+/* The state goes out before the answer that makes it count. */
+static void put_state(struct worker_session *session, size_t mark)
 {
-	const struct waiting *first = first_waiting(session);
-	const struct waiting waiting = *first;
-	struct envelope envelope = read_waiting(session, first);
+	struct buf *out = &session->output.buf;
+	size_t answer_len = out->len - mark;
+	size_t len = session->state.len;
+
+	if (len == 0)
+		return;
+	buf_put(out, session->state.data, len);
+	if (buf_error(out) < 0) {
+		attempt_fail(session, ERR_encode_error, "StateTooLarge",
+			     "no memory for the session's state");
+		return;
+	}
+	memmove(out->data + mark + len, out->data + mark, answer_len);
+	memcpy(out->data + mark, session->state.data, len);
+}
+
+static void answer_request(struct worker_session *session, const struct waiting *waiting,
+			   const struct envelope *envelope)
+{
 	struct buf *out = &session->output.buf;
 	size_t mark = out->len;
 	uint8_t head[ENVELOPE_HEAD_MAX];
 
-	session->first++;
 	session->has_failed = false;
-	buf_put(out, head, envelope_put_result(head, waiting.id));
-	if (waiting.is_cancelled)
-		fail(session, ERR_cancelled, "Cancelled", "cancelled before it began");
-	else if (is_ping(&envelope))
+	session->severity = POOLD_SEVERITY_DEFAULT;
+	session->settled = mark;
+	buf_reset(&session->state);
+	buf_put(out, head, envelope_put_result(head, waiting->id));
+	if (waiting->is_cancelled)
+		attempt_fail(session, ERR_cancelled, "Cancelled", "cancelled before it began");
+	else if (is_ping(envelope))
 		pack_str(out, "pong");
 	else
-		run(session, &envelope);
+		attempt_run(session, find_method(session, envelope->method), envelope);
+	if (!session->has_failed)
+		put_state(session, mark);
 	if (session->has_failed)
-		put_error(session, mark, waiting.id);
+		put_error(session, mark, waiting->id);
+	if (session->state.capacity > OUTPUT_KEEP_MAX)
+		buf_free(&session->state);
+}
+
+static void tell_session_end(const struct worker_session *session, struct bytes params)
+{
+	struct reader reader;
+	struct bytes name, reason = {0};
+	uint32_t count;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || read_str(&reader, &name) < 0)
+		return;
+	read_str(&reader, &reason);
+	session->on_session_end(session->session_userdata, bytes_to_public(name),
+				bytes_to_public(reason));
+}
+
+int worker_session_answer(struct worker_session *session)
+{
+	const struct waiting waiting = *first_waiting(session);
+	struct envelope envelope = read_waiting(session, &waiting);
+
+	session->first++;
+	if (waiting.is_session_end)
+		tell_session_end(session, envelope.params);
+	else
+		answer_request(session, &waiting, &envelope);
 	release_read(session);
-	return buf_error(out);
+	return buf_error(&session->output.buf);
+}
+
+/* --- What goes out -----------------------------------------------------------------------------
+ */
+
+static struct bytes unwritten(const struct worker_session *session, size_t end)
+{
+	const struct buf *out = &session->output.buf;
+
+	if (end == session->written)
+		return (struct bytes){0};
+	return (struct bytes){out->data + session->written, end - session->written};
 }
 
 struct bytes worker_session_output(const struct worker_session *session)
 {
-	return (struct bytes){session->output.buf.data, session->output.buf.len};
+	return unwritten(session, session->output.buf.len);
+}
+
+struct bytes worker_session_settled(const struct worker_session *session)
+{
+	return unwritten(session, session->settled);
+}
+
+void worker_session_wrote_settled(struct worker_session *session)
+{
+	session->written = session->settled;
 }
 
 void worker_session_wrote(struct worker_session *session)
 {
+	session->written = 0;
 	if (session->output.buf.capacity > OUTPUT_KEEP_MAX)
 		buf_free(&session->output.buf);
 	else

@@ -3,6 +3,7 @@
  *
  *  - what it writes is whole messages, and each is an envelope
  *  - it answers each request it took, once, in order
+ *  - states and chunks, too, are whole messages
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -16,19 +17,42 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define MESSAGE_MAX 4096
 
-/* Gives the arguments back; fails, or reads more, where they say so. */
+static void send_chunk(struct worker_session *session, struct poold_bytes value)
+{
+	int r = worker_session_chunk(session, value);
+
+	assert(session->attempt.stream == (r == 0));
+	if (r == 0)
+		assert(skip_value(session->chunk.data, session->chunk.len, session->chunk.len) ==
+		       session->chunk.len);
+	worker_session_wrote_settled(session);
+}
+
+static void on_session_end(void *userdata, struct poold_bytes session, struct poold_bytes reason)
+{
+	(void)userdata;
+	assert(session.len <= MESSAGE_MAX && reason.len <= MESSAGE_MAX);
+}
+
+/* Gives the arguments back; fails, streams or hands a state over, where they say so. */
 static int handle(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
 {
 	const uint8_t *args = attempt->args.data;
 
 	(void)userdata;
 	assert(attempt->args.len > 0);
+	if (args[0] == 0x04)
+		send_chunk(container_of(attempt, struct worker_session, attempt), attempt->args);
+	if (args[0] == 0x05 && attempt->session.len > 0)
+		assert(poold_attempt_set_state(attempt, attempt->state) == 0);
+	if (args[0] == 0x06)
+		poold_attempt_set_severity(attempt, POOLD_SEVERITY_MINOR);
 	poold_write_raw(result, attempt->args);
 	if (args[0] == 0x01)
 		return poold_fail(attempt, POOLD_RETRYABLE, "Bad", "%.*s", 100, attempt->method);
 	if (args[0] == 0x02)
 		poold_write_nil(result);
-	return args[0] == 0x03;
+	return args[0] == 0x03 || args[0] == 0x06;
 }
 
 /* Each whole message of the output; how many answers are among them. */
@@ -54,10 +78,12 @@ static size_t count_answers(const struct worker_session *session)
 static void answer_all(struct worker_session *session)
 {
 	while (worker_session_has_request(session)) {
+		bool is_request = !session->waiting[session->first].is_session_end;
+
 		worker_session_announce(session);
 		if (worker_session_answer(session) < 0)
 			abort();
-		assert(count_answers(session) == 1);
+		assert(count_answers(session) == is_request);
 		worker_session_wrote(session);
 	}
 }
@@ -89,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct worker_session session;
 
 	worker_session_init(&session, MESSAGE_MAX);
+	session.on_session_end = on_session_end;
 	if (worker_session_add(&session, "m", handle, NULL) < 0 ||
 	    worker_session_add(&session, "ping", handle, NULL) < 0)
 		abort();
