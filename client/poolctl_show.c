@@ -1,76 +1,12 @@
 #include "client/poolctl_show.h"
 
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <poold.h>
 
-#include "client/poolctl_table.h"
-
-#define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
-
-/* --- What may be missing -----------------------------------------------------------------------
- */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "-";
-}
-
-static double number_of(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
-
-/* A whole number as text; "-" when there is none. */
-static const char *count_text(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	if (json_is_number(value))
-		snprintf(text, UNIT_TEXT_MAX, "%.0f", json_number_value(value));
-	else
-		snprintf(text, UNIT_TEXT_MAX, "-");
-	return text;
-}
-
-static const char *ms_text(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
-{
-	if (!json_is_number(json_object_get(object, key)))
-		return "-";
-	return duration_text(text, number_of(object, key));
-}
-
-static void count_cell(struct table *table, const json_t *object, const char *key)
-{
-	char text[UNIT_TEXT_MAX];
-
-	table_cell(table, "%s", count_text(text, object, key));
-}
-
-static void ms_cell(struct table *table, const json_t *object, const char *key)
-{
-	char text[UNIT_TEXT_MAX];
-
-	table_cell(table, "%s", ms_text(text, object, key));
-}
-
-/* The same where 0 means that nothing was measured yet. */
-static void time_cell(struct table *table, const json_t *object, const char *key)
-{
-	if (number_of(object, key) > 0)
-		ms_cell(table, object, key);
-	else
-		table_cell(table, "-");
-}
-
-static bool is_wanted(const json_t *object, const char *key, const char *pool)
-{
-	return !pool || strcmp(text_of(object, key), pool) == 0;
-}
+#include "client/poolctl_fields.h"
 
 /* --- status ------------------------------------------------------------------------------------
  */
@@ -301,24 +237,6 @@ static void worker_row(struct table *table, const json_t *worker)
 	table_cell(table, "%s", text_of(worker, "last_exit"));
 }
 
-/* A table with one row for each map of the list. */
-static void show_list(const json_t *list, const char *pool_key, const char *wanted,
-		      const struct column *columns, size_t column_count,
-		      void (*row)(struct table *, const json_t *))
-{
-	struct table table;
-	const json_t *entry;
-	size_t i;
-
-	table_init(&table, columns, column_count);
-	json_array_foreach (list, i, entry) {
-		if (is_wanted(entry, pool_key, wanted))
-			row(&table, entry);
-	}
-	table_print(&table, stdout);
-	table_free(&table);
-}
-
 void show_pools(const json_t *pools, const char *wanted)
 {
 	show_list(pools, "name", wanted, pool_columns, COUNT(pool_columns), pool_row);
@@ -375,56 +293,4 @@ void show_version(const json_t *version, const char *wanted)
 	print_safe(stdout, text_of(version, "version"));
 	printf(" (process %s, up %s)\n", count_text(pid, version, "pid"),
 	       ms_text(uptime, version, "uptime_ms"));
-}
-
-/* --- Errors ------------------------------------------------------------------------------------
- */
-
-static void show_traceback(const char *traceback)
-{
-	for (const char *line = traceback; *line != '\0';) {
-		size_t len = strcspn(line, "\n");
-		char text[1024];
-
-		snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text)),
-			 line);
-		fputs("  ", stderr);
-		print_safe(stderr, text);
-		putc('\n', stderr);
-		line += len + (line[len] == '\n');
-	}
-}
-
-/* What became of a request that the daemon took. */
-static void show_attempts(const json_t *error)
-{
-	char count[UNIT_TEXT_MAX], after[UNIT_TEXT_MAX];
-
-	fputs("  executed: ", stderr);
-	print_safe(stderr, text_of(error, "executed"));
-	fprintf(stderr, ", another try may help: %s",
-		json_is_true(json_object_get(error, "retryable")) ? "yes" : "no");
-	if (json_is_number(json_object_get(error, "retry_after_ms")))
-		fprintf(stderr, " (after %s)", ms_text(after, error, "retry_after_ms"));
-	if (json_is_number(json_object_get(error, "worker")))
-		fprintf(stderr, ", worker: %s", count_text(count, error, "worker"));
-	if (json_is_number(json_object_get(error, "attempt")))
-		fprintf(stderr, ", attempts: %s", count_text(count, error, "attempt"));
-	putc('\n', stderr);
-}
-
-void show_error(const json_t *error)
-{
-	const json_t *detail = json_object_get(error, "detail");
-	const char *traceback = json_string_value(json_object_get(detail, "traceback"));
-
-	fputs("poolctl: ", stderr);
-	print_safe(stderr, text_of(error, "code"));
-	fputs(": ", stderr);
-	print_safe(stderr, text_of(error, "message"));
-	putc('\n', stderr);
-	if (json_is_number(json_object_get(error, "request")))
-		show_attempts(error);
-	if (traceback)
-		show_traceback(traceback);
 }

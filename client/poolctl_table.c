@@ -68,9 +68,11 @@ static const struct {
 	const char *text;
 	const char *colour;
 } statuses[] = {
-	{"ok", "\033[32m"},	    {"degraded", "\033[33m"},  {"down", "\033[31m"},
-	{"healthy", "\033[32m"},    {"unhealthy", "\033[31m"}, {"ready", "\033[32m"},
-	{"terminated", "\033[31m"},
+	{"ok", "\033[32m"},	     {"healthy", "\033[32m"},	 {"ready", "\033[32m"},
+	{"closed", "\033[32m"},	     {"degraded", "\033[33m"},	 {"half_open", "\033[33m"},
+	{"disabled", "\033[33m"},    {"observing", "\033[33m"},	 {"down", "\033[31m"},
+	{"unhealthy", "\033[31m"},   {"terminated", "\033[31m"}, {"open", "\033[31m"},
+	{"forced_open", "\033[31m"}, {"critical", "\033[31m"},	 {"state lost", "\033[31m"},
 };
 
 static const char *colour_of(const char *text)

@@ -1,0 +1,62 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "client/poolctl_fields.h"
+#include "client/poolctl_show.h"
+
+static void show_traceback(const char *traceback)
+{
+	for (const char *line = traceback; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+		char text[1024];
+
+		snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text)),
+			 line);
+		fputs("  ", stderr);
+		print_safe(stderr, text);
+		putc('\n', stderr);
+		line += len + (line[len] == '\n');
+	}
+}
+
+/* What became of a request that the daemon took. */
+static void show_attempts(const json_t *error)
+{
+	char count[UNIT_TEXT_MAX], after[UNIT_TEXT_MAX];
+
+	fputs("  executed: ", stderr);
+	print_safe(stderr, text_of(error, "executed"));
+	fprintf(stderr, ", another try may help: %s",
+		json_is_true(json_object_get(error, "retryable")) ? "yes" : "no");
+	if (json_is_number(json_object_get(error, "retry_after_ms")))
+		fprintf(stderr, " (after %s)", ms_text(after, error, "retry_after_ms"));
+	if (json_is_number(json_object_get(error, "worker")))
+		fprintf(stderr, ", worker: %s", count_text(count, error, "worker"));
+	if (json_is_number(json_object_get(error, "attempt")))
+		fprintf(stderr, ", attempts: %s", count_text(count, error, "attempt"));
+	if (json_is_string(json_object_get(error, "session"))) {
+		fputs(", session: ", stderr);
+		print_safe(stderr, text_of(error, "session"));
+	}
+	if (json_is_string(json_object_get(error, "circuit"))) {
+		fputs(", circuit: ", stderr);
+		print_safe(stderr, text_of(error, "circuit"));
+	}
+	putc('\n', stderr);
+}
+
+void show_error(const json_t *error)
+{
+	const json_t *detail = json_object_get(error, "detail");
+	const char *traceback = json_string_value(json_object_get(detail, "traceback"));
+
+	fputs("poolctl: ", stderr);
+	print_safe(stderr, text_of(error, "code"));
+	fputs(": ", stderr);
+	print_safe(stderr, text_of(error, "message"));
+	putc('\n', stderr);
+	if (json_is_number(json_object_get(error, "request")))
+		show_attempts(error);
+	if (traceback)
+		show_traceback(traceback);
+}
