@@ -226,7 +226,7 @@ static void on_cancel(struct worker_session *session, struct bytes params)
 	if (session->is_running && session->running_id == id)
 		session->is_cancelled = true;
 	for (size_t i = session->first; i < session->waiting_count; i++) {
-		if (session->waiting[i].id == id && !session->waiting[i].is_session_end)
+		if (session->waiting[i].id == id)
 			session->waiting[i].is_cancelled = true;
 	}
 }

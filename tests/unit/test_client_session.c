@@ -341,6 +341,44 @@ START_TEST(an_answer_before_its_request_is_ignored)
 }
 END_TEST
 
+static void log_chunk(void *userdata, struct poold_bytes value)
+{
+	struct asker *asker = userdata;
+
+	buf_printf(&asker->world->log, "%s: chunk %s", asker->name,
+		   wire_text(value.data, value.len));
+}
+
+/* Nor can there be chunks of what has not left whole. */
+START_TEST(a_chunk_before_its_request_is_ignored)
+{
+	struct world world;
+	struct bytes part = {(const uint8_t *)"\x90", 1};
+	struct client_start spec = {
+		.method = "m",
+		.parts = &part,
+		.part_count = 1,
+		.deadline = USEC_INFINITY,
+		.callback = log_reply,
+		.userdata = asker(&world, "a"),
+		.stream = {.on_chunk = log_chunk, .userdata = asker(&world, "a")}};
+	uint8_t data[64];
+	uint32_t id;
+
+	world_init(&world);
+	greet(&world);
+	ck_assert_int_eq(client_session_start(&world.session, &spec, &id), 0);
+	ck_assert_int_eq(answer(&world, "[2, 'poold.chunk', [65536, 1]]"), 0);
+	take_output(&world, data, 3);
+	ck_assert_int_eq(answer(&world, "[2, 'poold.chunk', [65536, 2]]"), 0);
+	ck_assert_str_eq(told(&world), "");
+	take_output(&world, data, sizeof(data));
+	ck_assert_int_eq(answer(&world, "[2, 'poold.chunk', [65536, 3]]"), 0);
+	ck_assert_str_eq(told(&world), "a: chunk 3\n");
+	world_done(&world);
+}
+END_TEST
+
 /* A daemon may refuse a message it has not read to its end, as one that is too large. */
 START_TEST(an_answer_may_come_while_its_request_leaves)
 {
@@ -722,6 +760,7 @@ int main(void)
 		answers_may_be_cut_anywhere,
 		answers_may_come_byte_by_byte,
 		an_answer_before_its_request_is_ignored,
+		a_chunk_before_its_request_is_ignored,
 		an_answer_may_come_while_its_request_leaves,
 		bytes_that_are_no_answer,
 		the_largest_answer_fits,

@@ -329,24 +329,6 @@ START_TEST(nothing_comes_after_the_reply)
 }
 END_TEST
 
-START_TEST(nothing_comes_before_the_request_has_left)
-{
-	struct world world;
-	struct poold_call_options options;
-
-	world_init(&world);
-	options = streamed(&world);
-	daemon_says(&world, "[1, 0, nil, {}]");
-	dispatch(&world);
-	ck_assert_uint_eq(start(&world, &options), 65536);
-	poold_cancel(world.client, 65536);
-	daemon_says(&world, "[2, 'poold.chunk', [65536, 'a']]");
-	dispatch(&world);
-	ck_assert_str_eq(told(&world), "failed cancelled\n");
-	world_done(&world);
-}
-END_TEST
-
 START_TEST(a_stream_that_was_given_up_is_silent)
 {
 	struct world world;
@@ -551,7 +533,6 @@ int main(void)
 		a_stream_may_be_cut_anywhere,
 		chunks_find_their_request,
 		nothing_comes_after_the_reply,
-		nothing_comes_before_the_request_has_left,
 		a_stream_that_was_given_up_is_silent,
 		a_stream_ends_with_its_connection,
 		a_stream_need_not_hear_restarts,
