@@ -147,3 +147,8 @@ size_t envelope_put_error(uint8_t *out, uint32_t id)
 	out[1] = ENVELOPE_RESPONSE;
 	return 2 + put_uint(out + 2, id);
 }
+
+size_t envelope_put_id(uint8_t *out, uint32_t id)
+{
+	return put_uint(out, id);
+}

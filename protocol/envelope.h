@@ -57,4 +57,7 @@ size_t envelope_put_notification(uint8_t *out, struct bytes method);
 size_t envelope_put_result(uint8_t *out, uint32_t id);
 size_t envelope_put_error(uint8_t *out, uint32_t id);
 
+/* An id by itself, at most 5 bytes: for params that begin with one. */
+size_t envelope_put_id(uint8_t *out, uint32_t id);
+
 #endif

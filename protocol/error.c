@@ -109,7 +109,7 @@ static void put_error_fields(struct fields *fields, const struct error *error)
 	field_string(fields, "code", info->name);
 	field_string(fields, "category", errcategory_name(info->category));
 	field_string(fields, "severity", errseverity_name(error->severity));
-	field_string(fields, "strategy", errstrategy_name(info->strategy));
+	field_string(fields, "strategy", errstrategy_name(error->strategy));
 	field_string(fields, "message", message_of(error));
 	field_bool(fields, "retryable", error->retryable);
 	field_delay(fields, "retry_after_ms", error->retry_after);
@@ -126,20 +126,101 @@ static void put_error_fields(struct fields *fields, const struct error *error)
 	field_span(fields, "queue_ms", error->queued);
 	field_span(fields, "run_ms", error->run);
 	field_string(fields, "circuit", error->circuit);
+	if (error->request > 0 && field(fields, "queue_depth"))
+		pack_uint(fields->buf, error->queue_depth);
 	field_attempts(fields, error);
 	if (error->detail.len > 0 && field(fields, "detail"))
 		pack_raw(fields->buf, error->detail);
 }
 
-void error_pack_map(struct buf *buf, const struct error *error)
+struct error error_make(enum errcode code)
+{
+	return (struct error){
+		.code = code,
+		.severity = errcode_info(code)->severity,
+		.strategy = errcode_info(code)->strategy,
+		.retry_after = USEC_INFINITY,
+		.elapsed = USEC_INFINITY,
+		.queued = USEC_INFINITY,
+		.run = USEC_INFINITY,
+	};
+}
+
+uint32_t error_count_fields(const struct error *error)
 {
 	struct fields counted = {0};
-	struct fields written = {.buf = buf};
 
 	put_error_fields(&counted, error);
-	pack_map(buf, counted.count);
+	return counted.count;
+}
+
+void error_pack_fields(struct buf *buf, const struct error *error)
+{
+	struct fields written = {.buf = buf};
+
 	put_error_fields(&written, error);
 }
+
+void error_pack_map(struct buf *buf, const struct error *error)
+{
+	pack_map(buf, error_count_fields(error));
+	error_pack_fields(buf, error);
+}
+
+/* --- for logs --- */
+
+static void say_text(struct buf *buf, const char *name, struct bytes text)
+{
+	buf_printf(buf, " %s=", name);
+	if (text.len > 0)
+		buf_put_text(buf, text);
+	else
+		buf_printf(buf, "N/A");
+}
+
+static void say_string(struct buf *buf, const char *name, const char *text)
+{
+	say_text(buf, name, text ? text_bytes(text) : (struct bytes){0});
+}
+
+static void say_number(struct buf *buf, const char *name, uint64_t number)
+{
+	if (number > 0)
+		buf_printf(buf, " %s=%llu", name, (unsigned long long)number);
+	else
+		buf_printf(buf, " %s=N/A", name);
+}
+
+static void say_span(struct buf *buf, const char *name, usec_t span)
+{
+	if (span != USEC_INFINITY)
+		buf_printf(buf, " %s=%.3f", name, (double)span / (double)USEC_PER_MSEC);
+	else
+		buf_printf(buf, " %s=N/A", name);
+}
+
+void error_format(struct buf *buf, const struct error *error)
+{
+	buf_printf(buf, "code=%s category=%s severity=%s strategy=%s executed=%s",
+		   errcode_name(error->code), errcategory_name(errcode_info(error->code)->category),
+		   errseverity_name(error->severity), errstrategy_name(error->strategy),
+		   executed_name(error->executed));
+	say_number(buf, "request", error->request);
+	say_string(buf, "pool", error->pool);
+	say_number(buf, "worker", error->worker);
+	say_number(buf, "pid", error->pid > 0 ? (uint64_t)error->pid : 0);
+	say_text(buf, "session", error->session);
+	say_text(buf, "method", error->method);
+	buf_printf(buf, " attempt=%u", error->attempt > 0 ? error->attempt : 1);
+	say_span(buf, "elapsed_ms", error->elapsed);
+	say_span(buf, "queue_ms", error->queued);
+	say_span(buf, "run_ms", error->run);
+	say_string(buf, "circuit", error->circuit);
+	buf_printf(buf, ": ");
+	buf_put_text(buf, text_bytes(message_of(error)));
+}
+
+/* --- what workers say --- */
 
 void error_pack_stock(struct buf *buf, const struct error *error)
 {
@@ -175,6 +256,15 @@ static usec_t msec_to_usec(uint64_t msec)
 	return msec < USEC_INFINITY / USEC_PER_MSEC ? msec * USEC_PER_MSEC : USEC_INFINITY - 1;
 }
 
+static void take_severity(struct worker_error *error, struct bytes name)
+{
+	enum errseverity severity = errseverity_find((const char *)name.data, name.len);
+
+	error->graded = severity != SEVERITY_COUNT_;
+	if (error->graded)
+		error->severity = severity;
+}
+
 /* Takes one pair of a worker's error.  A value of another type than the key's counts as not said.
  */
 static void worker_error_take(struct worker_error *error, struct bytes key, struct bytes value)
@@ -193,7 +283,9 @@ static void worker_error_take(struct worker_error *error, struct bytes key, stru
 	else if (bytes_equal(key, "traceback"))
 		(void)read_str(&reader, &error->traceback);
 	else if (bytes_equal(key, "retryable"))
-		(void)read_bool(&reader, &error->retryable);
+		error->said = read_bool(&reader, &error->retryable) == 0;
+	else if (bytes_equal(key, "severity") && read_str(&reader, &name) == 0)
+		take_severity(error, name);
 	else if (bytes_equal(key, "fatal"))
 		(void)read_bool(&reader, &error->fatal);
 	else if (bytes_equal(key, "retry_after_ms") && read_uint(&reader, &msec) == 0)

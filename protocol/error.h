@@ -27,6 +27,7 @@ struct error_attempt {
 struct error {
 	enum errcode code;
 	enum errseverity severity;
+	enum errstrategy strategy;
 	const char *message; /* for people; NULL: the table's text */
 	bool retryable;	     /* whether the same request may do better later */
 	usec_t retry_after;  /* USEC_INFINITY: not known, left out */
@@ -44,16 +45,31 @@ struct error {
 	usec_t queued;
 	usec_t run;
 	const char *circuit;
+	unsigned queue_depth; /* requests that waited in the pool; only with a `request` */
 	const struct error_attempt *attempts;
 	size_t attempt_count;
 	struct bytes detail; /* a whole MessagePack map, or empty */
 };
+
+/* An error of that code with its row's severity and strategy, and everything else left out. */
+struct error error_make(enum errcode code);
 
 /* The map of the reference (PROTOCOL.md, "The error map"). */
 void error_pack_map(struct buf *buf, const struct error *error);
 
 /* [0, "CODE: text"], the shape that every stock client shows. */
 void error_pack_stock(struct buf *buf, const struct error *error);
+
+/* The same as pairs for a map that the caller begins and adds to: how many there are, and their
+ * bytes. */
+uint32_t error_count_fields(const struct error *error);
+void error_pack_fields(struct buf *buf, const struct error *error);
+
+/*
+ * One line for a log: every field of the context by its name, so that lines can be searched and
+ * compared; N/A for what is not known, and attempt 1 where none was counted.
+ */
+void error_format(struct buf *buf, const struct error *error);
 
 /* What a worker of the poold dialect says of a request that failed (PROTOCOL.md, "Worker errors").
  */
@@ -63,7 +79,10 @@ struct worker_error {
 	struct bytes type; /* "ValueError"; may be empty */
 	struct bytes message;
 	struct bytes traceback;
-	bool retryable;	    /* the worker says that another try may do better */
+	bool said; /* the worker says whether another try may do better: */
+	bool retryable;
+	bool graded; /* the worker says how grave it is: */
+	enum errseverity severity;
 	bool fatal;	    /* the worker is broken and wants to be replaced */
 	usec_t retry_after; /* USEC_INFINITY: not said */
 };

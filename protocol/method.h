@@ -15,6 +15,7 @@ enum method {
 enum method_kind {
 	METHOD_KIND_CALL = 0,
 	METHOD_KIND_READ,
+	METHOD_KIND_CONTROL,
 	METHOD_KIND_NOTE
 };
 

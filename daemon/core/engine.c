@@ -2,118 +2,7 @@
 
 #include <string.h>
 
-/* The engine and its tables stand one after the other in the caller's memory, each aligned for
- * anything. */
-#define ALIGNMENT _Alignof(max_align_t)
-
-static size_t aligned(size_t size)
-{
-	return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
-static uint32_t count_workers(const struct engine_settings *settings)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < settings->pool_count; i++)
-		count += settings->pools[i].workers_max;
-	return count;
-}
-
-/*
- * One event touches each request at most three times (cancel at a worker, answer, or send anew),
- * each worker at most four (close, two signals, start) and each pool once.
- */
-static uint32_t count_effects(const struct engine_settings *settings)
-{
-	return 3 * settings->requests_max + (4 + WORKER_ATTEMPTS_MAX) * count_workers(settings) +
-	       settings->pool_count + 16;
-}
-
-struct layout {
-	size_t requests, workers, attempts, pools, request_timers, worker_timers, effects, end;
-};
-
-static void lay_out(const struct engine_settings *settings, struct layout *ret)
-{
-	size_t workers = count_workers(settings);
-	size_t at = aligned(sizeof(struct engine));
-
-	ret->requests = at;
-	at += aligned(settings->requests_max * sizeof(struct request));
-	ret->workers = at;
-	at += aligned(workers * sizeof(struct worker));
-	ret->attempts = at;
-	at += aligned(workers * WORKER_ATTEMPTS_MAX * sizeof(struct attempt));
-	ret->pools = at;
-	at += aligned(settings->pool_count * sizeof(struct pool));
-	ret->request_timers = at;
-	at += aligned(settings->requests_max * sizeof(struct heap_place));
-	ret->worker_timers = at;
-	at += aligned(workers * sizeof(struct heap_place));
-	ret->effects = at;
-	at += aligned(count_effects(settings) * sizeof(struct effect));
-	ret->end = at;
-}
-
-size_t engine_size(const struct engine_settings *settings)
-{
-	struct layout layout;
-
-	lay_out(settings, &layout);
-	return layout.end;
-}
-
-static void init_pools(struct engine *engine, const struct engine_settings *settings,
-		       struct attempt *attempts)
-{
-	struct worker *worker = engine->workers;
-
-	for (uint32_t i = 0; i < settings->pool_count; i++) {
-		struct worker *first = worker;
-
-		for (unsigned n = 0; n < settings->pools[i].workers_max; n++, worker++) {
-			uint32_t slot = (uint32_t)(worker - engine->workers);
-
-			worker_init(worker, slot, i, attempts + (size_t)slot * WORKER_ATTEMPTS_MAX);
-		}
-		pool_init(&engine->pools[i], i, &settings->pools[i], first);
-		engine->pools[i].health_since = engine->now;
-	}
-}
-
-struct engine *engine_init(void *memory, const struct engine_settings *settings, usec_t now)
-{
-	struct engine *engine = memory;
-	char *base = memory;
-	struct layout at;
-
-	lay_out(settings, &at);
-	*engine = (struct engine){
-		.now = now,
-		.requests = (void *)(base + at.requests),
-		.workers = (void *)(base + at.workers),
-		.pools = (void *)(base + at.pools),
-		.requests_max = settings->requests_max,
-		.worker_count = count_workers(settings),
-		.pool_count = settings->pool_count,
-		.drain_timeout = settings->drain_timeout,
-		.drain_until = USEC_INFINITY,
-		.effects = (void *)(base + at.effects),
-		.effect_max = count_effects(settings),
-	};
-	heap_init(&engine->request_timers, (void *)(base + at.request_timers),
-		  settings->requests_max);
-	heap_init(&engine->worker_timers, (void *)(base + at.worker_timers), engine->worker_count);
-	for (uint32_t i = 0; i < engine->requests_max; i++) {
-		engine->requests[i] = (struct request){.state = REQUEST_FREE};
-		heap_entry_init(&engine->requests[i].timer);
-	}
-	init_pools(engine, settings, (void *)(base + at.attempts));
-	for (uint32_t i = 0; i < engine->pool_count; i++)
-		engine_refill(engine, &engine->pools[i]);
-	return engine;
-}
+/* --- effects --- */
 
 struct effect *engine_emit(struct engine *engine, enum effect_type type)
 {
@@ -123,6 +12,7 @@ struct effect *engine_emit(struct engine *engine, enum effect_type type)
 	effect = &engine->effects[engine->effect_end++];
 	memset(effect, 0, sizeof(*effect));
 	effect->type = type;
+	effect->worker = NO_SLOT;
 	return effect;
 }
 
@@ -158,19 +48,31 @@ static void hurry(struct engine *engine)
 		engine_terminate(engine, &engine->workers[i], CAUSE_STOPPING);
 }
 
+static bool is_due(const struct engine *engine, const struct heap *heap)
+{
+	return heap_next(heap) <= engine->now;
+}
+
 /* One thing that is due at a time: so the effects of one event stay few, and the caller comes again
  * while more is due. */
 static void take_timer(struct engine *engine)
 {
-	struct heap_entry *request = heap_first(&engine->request_timers);
-	struct heap_entry *worker = heap_first(&engine->worker_timers);
-
 	if (engine->drain_until <= engine->now)
 		hurry(engine);
-	else if (request && request->at <= engine->now)
-		engine_expire(engine, container_of(request, struct request, timer));
-	else if (worker && worker->at <= engine->now)
-		engine_worker_due(engine, container_of(worker, struct worker, timer));
+	else if (is_due(engine, &engine->request_timers))
+		engine_request_due(engine, container_of(heap_first(&engine->request_timers),
+							struct request, timer));
+	else if (is_due(engine, &engine->worker_timers))
+		engine_worker_due(engine, container_of(heap_first(&engine->worker_timers),
+						       struct worker, timer));
+	else if (is_due(engine, &engine->circuit_timers))
+		engine_circuit_due(engine, container_of(heap_first(&engine->circuit_timers),
+							struct circuit, timer));
+	else if (is_due(engine, &engine->chain_timers))
+		engine_chain_due(engine, container_of(heap_first(&engine->chain_timers),
+						      struct pool, chain_timer));
+	else
+		engine_names_due(engine);
 }
 
 static void take_worker_event(struct engine *engine, const struct engine_event *event)
@@ -183,13 +85,17 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 		return;
 	if (worker->deaf && event->type != EVENT_WORKER_EXITED)
 		return;
-	worker->heard = engine->now;
+	if (event->type != EVENT_PRESSURE)
+		worker->heard = engine->now;
 	switch (event->type) {
 	case EVENT_WORKER_READY:
 		engine_worker_ready(engine, worker, event);
 		break;
 	case EVENT_WORKER_BEGAN:
 		engine_worker_began(engine, worker, event->id);
+		break;
+	case EVENT_WORKER_CHUNK:
+		engine_worker_chunk(engine, worker, event->id);
 		break;
 	case EVENT_WORKER_ANSWERED:
 		engine_worker_answered(engine, worker, event);
@@ -200,8 +106,11 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 	case EVENT_WORKER_EXITED:
 		engine_worker_exited(engine, worker, event);
 		break;
+	case EVENT_PRESSURE:
+		engine_pressure(engine, worker);
+		break;
 	default:
-		engine_spawn_failed(engine, worker);
+		engine_spawn_failed(engine, worker, event->code);
 		break;
 	}
 }
@@ -223,14 +132,21 @@ static void tell_health(struct engine *engine, struct pool *pool)
 
 #define ALL_POOLS UINT32_MAX
 
-/* The one pool that an event concerns; the timer and a stop may concern any. */
+/* The one pool that an event concerns, where there are no chains; the timer and a stop may concern
+ * any. */
 static uint32_t concerned_pool(const struct engine *engine, const struct engine_event *event)
 {
+	if (engine->has_chains)
+		return ALL_POOLS;
 	switch (event->type) {
 	case EVENT_SUBMIT:
 		return event->submit.pool;
+	case EVENT_BREAKER:
+		return event->by_hand.pool;
 	case EVENT_CANCEL:
 		return engine->requests[event->request].pool;
+	case EVENT_RECOVERY_CANCEL:
+	case EVENT_SESSION_CLOSE:
 	case EVENT_TIMER:
 	case EVENT_STOP:
 		return ALL_POOLS;
@@ -254,8 +170,32 @@ static void tell_healths(struct engine *engine, const struct engine_event *event
 /* Whatever ended the last request of a pool, an answer or its client, ends the pool's workers. */
 static void stop_idle(struct engine *engine)
 {
+	/* A request may yet come down a chain to any of them, or to its turn in a session. */
+	bool wanted =
+		engine->open_requests > 0 &&
+		(engine->has_chains || engine->sessions.busy.len > 0 || engine->keys.led.len > 0);
+
+	if (wanted)
+		return;
 	for (uint32_t i = 0; i < engine->pool_count; i++)
 		engine_stop_idle(engine, &engine->pools[i]);
+}
+
+/* What the event has put off, and the queues that it moved, until nothing is left to do. */
+static void settle(struct engine *engine)
+{
+	struct list_node *node;
+
+	for (;;) {
+		if ((node = list_first(&engine->deferred))) {
+			engine_resume(engine, list_entry(node, struct request, in_queue));
+		} else if ((node = list_first(&engine->stirred))) {
+			list_remove(&engine->stirred, node);
+			engine_dispatch(engine, list_entry(node, struct pool, in_stirred));
+		} else {
+			return;
+		}
+	}
 }
 
 static void tell_stopped(struct engine *engine)
@@ -286,6 +226,15 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	case EVENT_TIMER:
 		take_timer(engine);
 		break;
+	case EVENT_BREAKER:
+		engine_breaker_by_hand(engine, event);
+		break;
+	case EVENT_RECOVERY_CANCEL:
+		engine_recovery_cancel(engine, event->recovery);
+		break;
+	case EVENT_SESSION_CLOSE:
+		engine_session_close(engine, event->session);
+		break;
 	case EVENT_STOP:
 		begin_stop(engine);
 		break;
@@ -293,20 +242,30 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		take_worker_event(engine, event);
 		break;
 	}
+	settle(engine);
 	if (engine->stopping)
 		stop_idle(engine);
+	if (engine->levels_moved)
+		engine_update_levels(engine);
 	tell_healths(engine, event);
 	tell_stopped(engine);
 }
 
 usec_t engine_deadline(const struct engine *engine)
 {
-	usec_t request = heap_next(&engine->request_timers);
-	usec_t worker = heap_next(&engine->worker_timers);
-	usec_t next = request < worker ? request : worker;
+	usec_t next =
+		usec_min(heap_next(&engine->request_timers), heap_next(&engine->worker_timers));
 
-	return engine->drain_until < next ? engine->drain_until : next;
+	if (engine->stopped)
+		return USEC_INFINITY;
+	next = usec_min(next, heap_next(&engine->circuit_timers));
+	next = usec_min(next, heap_next(&engine->chain_timers));
+	next = usec_min(next, sessions_deadline(&engine->sessions));
+	next = usec_min(next, keys_deadline(&engine->keys));
+	return usec_min(next, engine->drain_until);
 }
+
+/* --- for reading --- */
 
 uint32_t engine_pool_count(const struct engine *engine)
 {
@@ -349,4 +308,43 @@ uint32_t engine_open_requests(const struct engine *engine)
 uint32_t engine_slot(const struct engine *engine, const struct request *request)
 {
 	return engine_slot_of(engine, request);
+}
+
+const struct session *engine_session(const struct engine *engine, uint32_t session)
+{
+	assert(session < sessions_slots(&engine->sessions.settings));
+	return &engine->sessions.slots[session];
+}
+
+const struct sessions *engine_sessions(const struct engine *engine)
+{
+	return &engine->sessions;
+}
+
+const struct keys *engine_keys(const struct engine *engine)
+{
+	return &engine->keys;
+}
+
+const struct recoveries *engine_recoveries(const struct engine *engine)
+{
+	return &engine->recoveries;
+}
+
+const struct policy *engine_policy(const struct engine *engine)
+{
+	return &engine->policy;
+}
+
+uint32_t engine_session_slot(const struct engine *engine, const struct session *session)
+{
+	return (uint32_t)(session - engine->sessions.slots);
+}
+
+uint32_t engine_chain_pool(const struct engine *engine, uint32_t pool, unsigned level)
+{
+	const struct pool_settings *settings = &engine->pools[pool].settings;
+
+	assert(level <= settings->fallback_count);
+	return level == 0 ? pool : settings->fallbacks[level - 1];
 }

@@ -4,16 +4,22 @@
  * Events go in with the time they happened at; effects come out and are carried out by the caller,
  * in order and before the next event; one deadline says when EVENT_TIMER is due.  The engine reads
  * no clock, calls no system, allocates nothing after engine_init, and never sees a payload:
- * requests and workers are numbers (slots) shared with the caller.
+ * requests, workers, sessions and keys are numbers (slots) shared with the caller.
  *
  * Ownership of a request's slot: the caller picks a free one (below requests_max) for EVENT_SUBMIT;
  * it belongs to the engine until an effect says EFFECT_RESULT, EFFECT_ERROR or EFFECT_DROP for it,
  * exactly once; then it is the caller's again.
+ *
+ * Bytes that the caller keeps for the engine: a session's state, by the session's slot, from an
+ * EFFECT_RESULT that commits it until the EFFECT_SESSION that ends it; a key's answer, by the key's
+ * slot, from an EFFECT_RESULT that keeps it until EFFECT_FORGET.
  */
 #ifndef POOLD_CORE_ENGINE_H
 #define POOLD_CORE_ENGINE_H
 
+#include "daemon/core/key.h"
 #include "daemon/core/pool.h"
+#include "daemon/core/recovery.h"
 
 struct engine;
 
@@ -21,38 +27,61 @@ struct engine_settings {
 	uint32_t requests_max;
 	uint32_t pool_count;
 	const struct pool_settings *pools; /* pool_count of them; copied */
-	usec_t drain_timeout;		   /* how long a stop waits for what was admitted */
+	const struct policy *policy;	   /* copied; NULL: the table of errcode.def */
+	uint32_t recoveries_max;
+	struct session_settings sessions;
+	struct key_settings keys;
+	usec_t drain_timeout; /* how long a stop waits for what was admitted */
+	uint64_t seed;
 };
+
+/* Fills in what a daemon has without being told: recoveries, sessions, keys; all else 0. */
+void engine_default_settings(struct engine_settings *ret);
 
 enum event_type {
 	EVENT_SUBMIT = 0, /* a client asks: `submit` */
 	EVENT_CANCEL, /* its client gives `request` up; `gone`: it is not there to hear an answer */
 	EVENT_WORKER_READY,    /* the worker can work: `ready` */
 	EVENT_WORKER_BEGAN,    /* the worker said that it begins attempt `id` */
+	EVENT_WORKER_CHUNK,    /* the worker said a part of the answer to attempt `id` */
 	EVENT_WORKER_ANSWERED, /* the worker answered attempt `id`: `answer` */
 	EVENT_WORKER_BROKE,  /* its channel is of no use any more: `code` says how; the process may
 				still live */
 	EVENT_WORKER_EXITED, /* its process is gone: `exit` */
-	EVENT_SPAWN_FAILED,  /* EFFECT_SPAWN could not be carried out */
-	EVENT_TIMER,	     /* the deadline has come */
-	EVENT_STOP	     /* drain, then end everything; a second one does not wait any longer */
+	EVENT_SPAWN_FAILED,  /* EFFECT_SPAWN could not be carried out: `code` says why */
+	EVENT_PRESSURE,	     /* memory is short, and the worker is the heaviest idle one */
+	EVENT_BREAKER,	     /* somebody changes a breaker by hand: `by_hand` */
+	EVENT_RECOVERY_CANCEL, /* somebody ends a recovery by hand: `recovery` */
+	EVENT_SESSION_CLOSE,   /* somebody closes a session: `session` */
+	EVENT_TIMER,	       /* the deadline has come */
+	EVENT_STOP /* drain, then end everything; a second one does not wait any longer */
 };
 
 struct engine_event {
 	enum event_type type;
 	usec_t now;	  /* above 0, and never earlier than that of the event before */
 	uint32_t request; /* SUBMIT, CANCEL */
-	uint32_t worker;  /* WORKER_*, SPAWN_FAILED */
-	uint32_t life;	  /* WORKER_*, SPAWN_FAILED: news of another life is passed over */
-	uint32_t id;	  /* WORKER_BEGAN, WORKER_ANSWERED */
+	uint32_t worker;  /* WORKER_*, SPAWN_FAILED, PRESSURE */
+	uint32_t life;	  /* the same: news of another life is passed over */
+	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _ANSWERED */
 	union {
 		struct {
 			uint32_t pool;
 			enum priority priority;
 			bool idempotent;
+			bool stays;	       /* no other pool of the chain may answer */
+			bool stream;	       /* parts of the answer may come before it */
+			bool restartable;      /* and may begin anew */
+			bool session_exists;   /* don't open a session for it */
 			uint32_t max_attempts; /* at least 1 */
+			uint32_t skip; /* levels of the chain that don't know the method, as a mask
+					*/
 			uint64_t bytes;
 			usec_t timeout;
+			struct bytes method;  /* for a breaker of its own; this and `key` stay
+						 the caller's as long as the request is open */
+			struct bytes key;     /* empty: none; at most NAME_LEN_MAX bytes */
+			struct bytes session; /* the same */
 		} submit;
 		bool gone;
 		struct {
@@ -62,16 +91,33 @@ struct engine_event {
 		} ready;
 		struct {
 			enum errcode code; /* ERR_NONE: a result */
+			uint64_t bytes;	   /* of the result */
+			bool has_state;	   /* it handed the session's state back: */
+			uint64_t state;	   /* so many bytes; 0: there is none any more */
+			bool said;	   /* whether it is retryable: */
 			bool retryable;
-			bool fatal;	    /* the worker says that it is broken */
+			bool fatal;  /* the worker says that it is broken */
+			bool graded; /* how grave it is: */
+			enum errseverity severity;
 			usec_t retry_after; /* USEC_INFINITY: not said */
 		} answer;
 		enum errcode code; /* WORKER_BROKE: peer_closed, decode_error, protocol_violation,
-				      response_too_large */
+				      response_too_large.  SPAWN_FAILED: spawn_failed,
+				      connect_failed, process_limit, memory_limit */
 		struct {
-			bool signalled; /* ended by a signal that the daemon did not send */
-			bool unusable;	/* exit status 78: starting it again is of no use */
+			bool signalled;	 /* ended by a signal that the daemon did not send */
+			bool unusable;	 /* exit status 78: starting it again is of no use */
+			bool connection; /* no process, but a connection that has ended */
 		} exit;
+		struct {
+			uint32_t pool;
+			enum breaker_state state; /* one of BREAKER_BY_HAND */
+			struct bytes method;	  /* empty: the pool's own */
+			uint32_t uid;
+			int32_t pid;
+		} by_hand;
+		uint64_t recovery;
+		struct bytes session;
 	};
 };
 
@@ -79,41 +125,69 @@ enum effect_type {
 	EFFECT_SEND = 0, /* send `request` to `worker` as message `id`; `attempt` counts from 1 */
 	EFFECT_CANCEL,	 /* tell `worker` to give up message `id` */
 	EFFECT_PING,	 /* send a health check as message `id` */
-	EFFECT_RESULT,	 /* answer `request` with the result that EVENT_WORKER_ANSWERED brought just
-			    now */
-	EFFECT_ERROR,	 /* answer `request` with `error` (of the worker's own making if
-			    error.from_worker) */
+	EFFECT_CHUNK,	 /* hand the part that EVENT_WORKER_CHUNK brought just now to the client of
+			    `request` */
+	EFFECT_RESTART,	 /* tell the client of `request` that the parts so far are void */
+	EFFECT_RESULT,	 /* answer `request`: `result` says with what */
+	EFFECT_RETRY,	 /* an attempt of `request` failed by `failure` and the request goes on in
+			    `pool` at the soonest after `failed.delay` */
+	EFFECT_ERROR,	 /* answer `request` with `failed.failure` */
 	EFFECT_DROP,	 /* `request` is over, nobody waits for an answer */
+	EFFECT_FORGET,	 /* the answer kept for `key` is not needed any more */
 	EFFECT_SPAWN,	 /* start a process for `worker`, life `life`, of `pool` */
 	EFFECT_SHUTDOWN, /* ask `worker` to finish and exit */
 	EFFECT_CLOSE,	 /* close the channel of `worker`: nothing it says from now on counts */
 	EFFECT_SIGNAL,	 /* send `signal` to the process group of `worker`, because of `cause` */
 	EFFECT_HEALTH,	 /* `pool` went from health `was` to health `is` */
-	EFFECT_STOPPED	 /* after EVENT_STOP: no request and no worker is left */
+	EFFECT_BREAKER,	 /* a breaker of `pool` changed: `breaker` */
+	EFFECT_LEVEL,	 /* requests to `pool` start at another level of its chain: `level` */
+	EFFECT_RECOVERY, /* a recovery began or ended: `recovery` */
+	EFFECT_SESSION,	 /* of `session`: `reason` */
+	EFFECT_INCIDENT, /* something failed that is no request's: `incident`, of `worker` unless it
+			    is NO_WORKER */
+	EFFECT_DONE, /* the verdict on EVENT_BREAKER, _RECOVERY_CANCEL or _SESSION_CLOSE: `code` */
+	EFFECT_STOPPED /* after EVENT_STOP: no request and no worker is left */
 };
+
+enum result_source {
+	RESULT_WORKER = 0, /* the result that EVENT_WORKER_ANSWERED brought just now */
+	RESULT_STATIC,	   /* the canned one of `pool` */
+	RESULT_KEPT	   /* the one kept for the key */
+};
+
+#define NO_SLOT UINT32_MAX
 
 struct effect {
 	enum effect_type type;
 	uint32_t pool;
 	uint32_t request;
-	uint32_t worker;
+	uint32_t worker; /* NO_SLOT: none */
 	uint32_t life;
 	union {
 		struct {
 			uint32_t id;
 			uint32_t attempt;
 			usec_t deadline;
+			uint32_t session; /* NO_SLOT: none */
+			bool stream;
 		} send; /* SEND; CANCEL and PING use id alone */
 		struct {
-			enum errcode code;
-			enum executed executed;
-			bool retryable;
-			bool from_worker;  /* the words are the worker's: in the event just given */
-			bool has_worker;   /* `worker` had it */
-			bool budget_spent; /* only the pool's spent budget kept it from a retry */
-			enum worker_cause cause; /* why the daemon ended that worker, if it did */
-			usec_t retry_after;	 /* USEC_INFINITY: unknown */
-		} error;
+			enum result_source source;
+			unsigned level; /* of the chain; above 0 the answer is a degraded one */
+			uint32_t
+				key; /* KEPT: whose answer; else: keep the answer for it; NO_SLOT */
+			uint32_t session; /* its state is the one just handed back; NO_SLOT */
+			bool state_lost;  /* to be told: what a worker kept for its session is gone
+					   */
+		} result;
+		struct {
+			struct failure failure;
+			enum errseverity severity;
+			enum errstrategy strategy;
+			bool has_worker; /* `worker` had it */
+			usec_t delay;	 /* RETRY */
+			uint32_t from;	 /* RETRY: the pool where it failed */
+		} failed;		 /* ERROR, RETRY */
 		struct {
 			int signal;
 			enum worker_cause cause;
@@ -122,6 +196,31 @@ struct effect {
 			enum pool_health was;
 			enum pool_health is;
 		} health;
+		struct {
+			struct breaker_change change;
+			uint32_t circuit; /* its number in the pool */
+		} breaker;
+		struct {
+			unsigned from;
+			unsigned to;
+			enum errcode reason; /* why it left; ERR_NONE on the way back */
+		} level;
+		struct {
+			uint64_t id;
+			enum errcode cause;
+			enum errstrategy strategy;
+			bool began;
+			enum recovery_result result; /* when it has not just begun */
+			usec_t duration;
+		} recovery;
+		struct {
+			uint32_t session;
+			bool began; /* the session was opened just now */
+			enum session_reason reason;
+		} session; /* `worker` (unless NO_SLOT) is to be told of all reasons but LOST */
+		enum errcode incident;
+		enum errcode code; /* DONE; ERR_NONE: it was done */
+		uint32_t key;	   /* FORGET */
 	};
 };
 
@@ -144,17 +243,25 @@ bool engine_next_effect(struct engine *engine, struct effect *ret);
 usec_t engine_deadline(const struct engine *engine);
 
 /* For reading: pools by their number, workers by their slot (worker slots count through all pools),
- * requests by their slot. */
+ * requests, sessions by their slot. */
 uint32_t engine_pool_count(const struct engine *engine);
 const struct pool *engine_pool(const struct engine *engine, uint32_t pool);
 uint32_t engine_worker_count(const struct engine *engine);
 const struct worker *engine_worker(const struct engine *engine, uint32_t worker);
 const struct request *engine_request(const struct engine *engine, uint32_t request);
+const struct session *engine_session(const struct engine *engine, uint32_t session);
+const struct sessions *engine_sessions(const struct engine *engine);
+const struct keys *engine_keys(const struct engine *engine);
+const struct recoveries *engine_recoveries(const struct engine *engine);
+const struct policy *engine_policy(const struct engine *engine);
 bool engine_stopping(const struct engine *engine);
-/* The slot of a request that the engine handed out a pointer to. */
+/* The slot of a request or session that the engine handed out a pointer to. */
 uint32_t engine_slot(const struct engine *engine, const struct request *request);
-/* Requests that are queued or at workers. */
+uint32_t engine_session_slot(const struct engine *engine, const struct session *session);
+/* Requests that are not answered yet. */
 uint32_t engine_open_requests(const struct engine *engine);
+/* The pool at that level of the chain that `pool` heads; level 0 is the pool itself. */
+uint32_t engine_chain_pool(const struct engine *engine, uint32_t pool, unsigned level);
 
 /* Holds every internal invariant against the state; NULL, or what is wrong in words.  For tests: it
  * walks everything. */

@@ -9,26 +9,42 @@
 			return #fact;                                                              \
 	} while (0)
 
+static const char *check_line(const struct pool *pool, const struct list *line, bool parked,
+			      unsigned priority, uint64_t *ret_bytes)
+{
+	struct list_node *node;
+
+	list_for_each (node, line) {
+		struct request *request = list_entry(node, struct request, in_queue);
+
+		HOLD(request->state == REQUEST_QUEUED);
+		HOLD(parked || request->priority == priority);
+		HOLD(request->pool == pool->index);
+		HOLD(request->line == line);
+		*ret_bytes += request->bytes;
+	}
+	return NULL;
+}
+
 static const char *check_queue(const struct pool *pool)
 {
 	const struct queue *queue = &pool->queue;
+	const char *wrong = NULL;
 	uint64_t bytes = 0;
-	unsigned len = 0;
+	unsigned len = 0, parked = 0;
 
-	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
-		struct list_node *node;
-
-		list_for_each (node, &queue->classes[i]) {
-			struct request *request = list_entry(node, struct request, in_queue);
-
-			HOLD(request->state == REQUEST_QUEUED);
-			HOLD(request->priority == i);
-			HOLD(request->pool == pool->index);
-			bytes += request->bytes;
-			len++;
-		}
+	for (unsigned i = 0; !wrong && i < PRIORITY_COUNT_; i++) {
+		wrong = check_line(pool, &queue->classes[i], false, i, &bytes);
+		len += queue->classes[i].len;
 	}
-	HOLD(queue->len == len);
+	for (unsigned i = 0; !wrong && i < pool->settings.workers_max; i++) {
+		wrong = check_line(pool, &pool->workers[i].parked, true, 0, &bytes);
+		parked += pool->workers[i].parked.len;
+	}
+	if (wrong)
+		return wrong;
+	HOLD(queue->len == len + parked);
+	HOLD(queue->parked == parked);
 	HOLD(queue->bytes == bytes);
 	return NULL;
 }
@@ -80,11 +96,19 @@ static const char *check_worker(const struct engine *engine, const struct worker
 static const char *check_pool(const struct engine *engine, const struct pool *pool)
 {
 	const char *wrong = check_queue(pool);
-	unsigned running = 0, pending = 0, slots = 0;
+	unsigned running = 0, pending = 0, slots = 0, ejected = 0;
 
 	for (unsigned i = 0; !wrong && i < pool->settings.workers_max; i++) {
-		wrong = check_worker(engine, &pool->workers[i], &running);
-		pending += pool->workers[i].wanted;
+		const struct worker *worker = &pool->workers[i];
+
+		wrong = check_worker(engine, worker, &running);
+		pending += worker->wanted;
+		ejected += worker->eject_until > 0;
+		HOLD(worker->eject_until > 0 ? worker->state == WORKER_DEGRADED : true);
+		/* Who could run it would have been given it. */
+		HOLD(!list_empty(&worker->parked)
+			     ? worker->state == WORKER_BUSY || worker->state == WORKER_DEGRADED
+			     : true);
 	}
 	if (wrong)
 		return wrong;
@@ -93,33 +117,162 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 	HOLD(slots == pool->settings.workers_max);
 	HOLD(pool->running == running);
 	HOLD(pool->starts_pending == pending);
-	HOLD(pool->queue.len > 0 ? list_empty(&pool->states[WORKER_READY]) : true);
+	HOLD(pool->ejected == ejected);
+	HOLD(!list_linked(&pool->in_stirred));
+	HOLD(queue_peek(&pool->queue) ? list_empty(&pool->states[WORKER_READY]) : true);
+	return NULL;
+}
+
+/* Leases of the breaker's present generation are held by open requests, and by nobody else. */
+static const char *check_circuit(const struct engine *engine, const struct circuit *circuit)
+{
+	unsigned probes = 0, queued = 0;
+
+	for (uint32_t i = 0; i < engine->requests_max; i++) {
+		const struct request *request = &engine->requests[i];
+
+		if (request->circuit != circuit || request->state == REQUEST_FREE ||
+		    request->state == REQUEST_DONE)
+			continue;
+		queued += request->state == REQUEST_QUEUED;
+		probes += request->has_permit && request->permit.probe > 0 &&
+			  request->permit.generation == circuit->breaker.generation;
+	}
+	HOLD(circuit->queued == queued);
+	HOLD(circuit->breaker.probes == probes);
+	HOLD(probes <= circuit->breaker.settings.half_open_requests);
+	HOLD(circuit->timer.at == breaker_deadline(&circuit->breaker) ||
+	     (circuit->timer.index == HEAP_NONE &&
+	      breaker_deadline(&circuit->breaker) == USEC_INFINITY));
+	return NULL;
+}
+
+static const char *check_session(const struct sessions *sessions, const struct session *session)
+{
+	struct list_node *node;
+
+	HOLD(session->state_bytes <= sessions->settings.state_max);
+	HOLD(session->turn || list_empty(&session->waiting));
+	HOLD(session->state == SESSION_OPEN || !session->turn);
+	if (session->turn)
+		HOLD(session->turn->session == session);
+	list_for_each (node, &session->waiting) {
+		struct request *request = list_entry(node, struct request, in_queue);
+
+		HOLD(request->state == REQUEST_WAITING && request->session == session);
+	}
+	return NULL;
+}
+
+static const char *check_sessions(const struct sessions *sessions)
+{
+	const char *wrong = NULL;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; !wrong && i < sessions_slots(&sessions->settings); i++) {
+		bytes += sessions->slots[i].state == SESSION_OPEN ? sessions->slots[i].state_bytes
+								  : 0;
+		wrong = check_session(sessions, &sessions->slots[i]);
+	}
+	if (wrong)
+		return wrong;
+	HOLD(sessions->bytes == bytes && bytes <= sessions->settings.bytes_max);
+	HOLD(sessions->idle.len + sessions->busy.len <= sessions->settings.max);
+	HOLD(sessions->ended.len <= sessions->settings.max);
+	return NULL;
+}
+
+static const char *check_keys(const struct keys *keys)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < keys->settings.max; i++) {
+		const struct key *key = &keys->slots[i];
+
+		HOLD((key->state == KEY_LED) == (key->leader != NULL));
+		HOLD(key->state == KEY_LED || list_empty(&key->waiting));
+		if (key->leader)
+			HOLD(key->leader->key == key);
+		bytes += key->bytes;
+	}
+	HOLD(keys->bytes == bytes && bytes <= keys->settings.bytes_max);
+	return NULL;
+}
+
+static const char *check_recoveries(const struct recoveries *recoveries)
+{
+	const struct recovery_counts *all = &recoveries->all;
+	struct list_node *node;
+
+	list_for_each (node, &recoveries->active) {
+		struct recovery *recovery = list_entry(node, struct recovery, in_list);
+
+		HOLD(recovery->request->recovery == recovery);
+	}
+	HOLD(recoveries->active.len + recoveries->spare.len == recoveries->max);
+	HOLD(all->initiated ==
+	     all->succeeded + all->failed + all->cancelled + recoveries->active.len);
+	return NULL;
+}
+
+struct tally {
+	uint32_t open;
+	uint32_t waiting;
+	uint32_t delayed;
+};
+
+static const char *check_request(const struct request *request, struct tally *tally)
+{
+	bool open = request->state != REQUEST_FREE && request->state != REQUEST_DONE;
+
+	HOLD(open == (request->timer.index != HEAP_NONE));
+	HOLD((request->state == REQUEST_QUEUED || request->state == REQUEST_WAITING) ==
+	     list_linked(&request->in_queue));
+	HOLD((request->state == REQUEST_SENT) == (request->attempt != NULL));
+	HOLD(request->has_permit ? request->state == REQUEST_SENT : true);
+	HOLD(!request->deferred);
+	HOLD(open || !request->recovery);
+	tally->open += open;
+	tally->waiting += request->state == REQUEST_WAITING;
+	tally->delayed += request->state == REQUEST_DELAYED;
+	return NULL;
+}
+
+static const char *check_requests(const struct engine *engine, uint32_t inside, uint32_t delayed)
+{
+	struct tally tally = {0};
+	const char *wrong = NULL;
+
+	for (uint32_t i = 0; !wrong && i < engine->requests_max; i++)
+		wrong = check_request(&engine->requests[i], &tally);
+	if (wrong)
+		return wrong;
+	HOLD(engine->open_requests == tally.open);
+	HOLD(inside + tally.waiting + tally.delayed == tally.open);
+	HOLD(delayed == tally.delayed);
+	HOLD(list_empty(&engine->deferred) && list_empty(&engine->stirred));
 	return NULL;
 }
 
 const char *engine_check(const struct engine *engine)
 {
-	uint32_t open = 0, inside = 0;
+	uint32_t inside = 0, delayed = 0;
+	const char *wrong = check_sessions(&engine->sessions);
 
-	for (uint32_t i = 0; i < engine->pool_count; i++) {
-		const char *wrong = check_pool(engine, &engine->pools[i]);
+	for (uint32_t i = 0; !wrong && i < engine->pool_count; i++) {
+		const struct pool *pool = &engine->pools[i];
 
-		if (wrong)
-			return wrong;
-		inside += engine->pools[i].queue.len + engine->pools[i].running;
+		wrong = check_pool(engine, pool);
+		for (unsigned n = 0; !wrong && n < pool->circuit_count; n++)
+			wrong = check_circuit(engine, &pool->circuits[n]);
+		inside += pool->queue.len + pool->running;
+		delayed += pool->delayed;
 	}
-	for (uint32_t i = 0; i < engine->requests_max; i++) {
-		const struct request *request = &engine->requests[i];
-		bool is_open = request->state == REQUEST_QUEUED || request->state == REQUEST_SENT;
-
-		HOLD(is_open == (request->timer.index != HEAP_NONE));
-		HOLD((request->state == REQUEST_QUEUED) == list_linked(&request->in_queue));
-		HOLD((request->state == REQUEST_SENT) == (request->attempt != NULL));
-		open += is_open;
-	}
-	HOLD(engine->open_requests == open);
-	HOLD(inside == open);
-	return NULL;
+	if (!wrong)
+		wrong = check_keys(&engine->keys);
+	if (!wrong)
+		wrong = check_recoveries(&engine->recoveries);
+	return wrong ? wrong : check_requests(engine, inside, delayed);
 }
 
 /* NOLINTEND(readability-function-cognitive-complexity) */

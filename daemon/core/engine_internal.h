@@ -15,6 +15,17 @@ struct engine {
 	uint32_t open_requests;
 	struct heap request_timers;
 	struct heap worker_timers;
+	struct heap circuit_timers;
+	struct heap chain_timers;
+	struct policy policy;
+	struct prng prng;
+	struct sessions sessions;
+	struct keys keys;
+	struct recoveries recoveries;
+	struct list deferred; /* requests that go on at the end of the event */
+	struct list stirred;  /* pools whose queues are looked at then */
+	bool has_chains;
+	bool levels_moved; /* something changed that the levels of chains depend on */
 	bool stopping;
 	bool stopped;
 	usec_t drain_timeout;
@@ -25,9 +36,9 @@ struct engine {
 	uint32_t effect_max;
 };
 
-/* engine.c */
+/* --- engine.c --- */
 
-/* Room for one more effect, zeroed but for its type. */
+/* Room for one more effect, zeroed but for its type; it names no worker. */
 struct effect *engine_emit(struct engine *engine, enum effect_type type);
 
 static inline struct pool *engine_pool_of(struct engine *engine, const struct worker *worker)
@@ -40,50 +51,191 @@ static inline uint32_t engine_slot_of(const struct engine *engine, const struct 
 	return (uint32_t)(request - engine->requests);
 }
 
-/* engine_request.c: the requests' side */
+static inline void engine_stir(struct engine *engine, struct pool *pool)
+{
+	if (!list_linked(&pool->in_stirred))
+		list_push_back(&engine->stirred, &pool->in_stirred);
+}
+
+/* --- engine_request.c: a request comes, goes, is answered --- */
 
 void engine_submit(struct engine *engine, const struct engine_event *event);
 void engine_cancel(struct engine *engine, uint32_t slot, bool gone);
 
-/* The request's deadline has come. */
-void engine_expire(struct engine *engine, struct request *request);
+/* Something is due for the request: its deadline, its retry, the end of its attempt's time. */
+void engine_request_due(struct engine *engine, struct request *request);
+
+/* Sets the request's timer to what is next for it; after every change of its state. */
+void engine_arm_request(struct engine *engine, struct request *request);
+
+/* Takes the request from wherever it stands to DELAYED: out of the queue, or loose from its
+ * attempt, which the worker is told to give up. */
+void engine_detach(struct engine *engine, struct request *request);
+
+/* Answers a DELAYED or WAITING request.  The effect may be added to. */
+void engine_answer_result(struct engine *engine, struct request *request, enum result_source source,
+			  const struct engine_event *event);
+void engine_answer_error(struct engine *engine, struct request *request,
+			 const struct failure *failure);
+
+/* The request, new or waiting until now, is about to be placed: it is DELAYED, from now on. */
+void engine_begin(struct engine *engine, struct request *request);
+
+enum errseverity engine_severity(const struct engine *engine, const struct request *request,
+				 const struct failure *failure);
+
+/* Fills in what EFFECT_ERROR and EFFECT_RETRY say of a failure. */
+void engine_fill_failure(const struct engine *engine, const struct request *request,
+			 const struct failure *failure, struct effect *effect);
+
+/* A failure of the daemon's own that is no attempt's. */
+struct failure engine_failure(const struct request *request, enum errcode code);
+
+/* Whether the request's code may have run by now, as far as anybody can know. */
+enum executed engine_ran(const struct request *request);
+
+/* Answers everything that is open anywhere with shutting_down. */
+void engine_fail_all(struct engine *engine);
+
+/* --- engine_attempt.c: queue, worker, answer --- */
+
+/* Puts a DELAYED request into its pool's queue, at the end of its class or at the head. */
+void engine_enqueue(struct engine *engine, struct request *request, bool front);
 
 /* Sends as much of the pool's queue as finds a worker; starts workers if that would help. */
 void engine_dispatch(struct engine *engine, struct pool *pool);
+
+/* Gives up the request's attempt; the worker is told unless it can't listen. */
+void engine_give_up_attempt(struct engine *engine, struct request *request);
 
 /* Takes the worker's good or bad answer to the attempt over to its request. */
 void engine_take_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
 			const struct engine_event *event);
 
+/* A part of the answer to the attempt. */
+void engine_take_chunk(struct engine *engine, struct attempt *attempt);
+
+/* An attempt of the request failed by this code: its breaker is told. */
+void engine_count_attempt(struct engine *engine, struct request *request, enum errcode code,
+			  bool fatal);
+
 /* Its worker is gone: every attempt in flight there is tried again or answered. */
-void engine_settle_attempts(struct engine *engine, struct worker *worker, bool signalled);
+void engine_settle_attempts(struct engine *engine, struct worker *worker,
+			    const struct engine_event *event);
 
 /* Takes back what stands in the worker's line, has not begun and may run twice. */
 void engine_take_back(struct engine *engine, struct worker *worker);
 
-/* Answers everything that is queued in the pool with this code. */
-void engine_fail_queue(struct engine *engine, struct pool *pool, enum errcode code);
+/* The first, or all, of those that wait for this very worker stand in the queue again. */
+void engine_unpark(struct engine *engine, struct worker *worker, bool all);
 
-/* Answers everything that is open anywhere with shutting_down. */
-void engine_fail_all(struct engine *engine);
+/* --- engine_recover.c: from a failure to a retry, another pool, or the answer --- */
 
-/* engine_worker.c: the workers' side */
+/* A DELAYED request failed or was refused. */
+void engine_failed(struct engine *engine, struct request *request, const struct failure *failure);
+
+/* Its recovery's time limit is over, or somebody ended it by hand: the original error is the
+ * answer. The request is not SENT. */
+void engine_end_recovery(struct engine *engine, struct request *request,
+			 enum recovery_result result);
+
+/*
+ * The request, DELAYED or WAITING and in no list, goes on at the end of the event: it is placed
+ * anew, or fails by `refused` unless that is ERR_NONE.  So that what one request does never goes on
+ * within what another does.
+ */
+void engine_defer(struct engine *engine, struct request *request, enum errcode refused);
+void engine_resume(struct engine *engine, struct request *request);
+
+/* Finds a DELAYED request that has just come a place in its pool or further down the chain, or
+ * answers it. */
+void engine_place(struct engine *engine, struct request *request);
+
+/* Everything that is queued in the pool and asks this circuit (NULL: any) fails by this code. */
+void engine_fail_queue(struct engine *engine, struct pool *pool, const struct circuit *circuit,
+		       enum errcode code);
+
+/* The request is over: so is its recovery. */
+void engine_close_recovery(struct engine *engine, struct request *request,
+			   enum recovery_result result);
+
+void engine_recovery_cancel(struct engine *engine, uint64_t id);
+
+/* --- engine_breaker.c --- */
+
+/* The circuit that requests for that method ask in the pool; NULL: none. */
+struct circuit *engine_circuit(struct engine *engine, struct pool *pool, struct bytes method);
+
+/* Whether the breaker lets the request through; then it has a permit. */
+bool engine_admit(struct engine *engine, struct request *request);
+
+enum outcome {
+	OUTCOME_SUCCESS = 0,
+	OUTCOME_FAILURE,
+	OUTCOME_NEUTRAL
+};
+
+/* Gives the request's permit back, if it has one. */
+void engine_outcome(struct engine *engine, struct request *request, enum outcome outcome);
+
+void engine_circuit_due(struct engine *engine, struct circuit *circuit);
+void engine_breaker_by_hand(struct engine *engine, const struct engine_event *event);
+
+/* A worker that started since a breaker opened has answered a health check. */
+void engine_early_probe(struct engine *engine, const struct worker *worker);
+
+/* Whether a worker of the pool is to be asked at once if it lives, as a breaker waits for that. */
+bool engine_wants_probe(const struct pool *pool);
+
+/* --- engine_chain.c: levels of chains --- */
+
+/* Works the levels of all chains out anew, and tells those that changed. */
+void engine_update_levels(struct engine *engine);
+void engine_chain_due(struct engine *engine, struct pool *pool);
+
+/* --- engine_session.c: sessions and keys --- */
+
+/* Finds the request its session and its key.  True: it is DELAYED and to be placed.  False: it has
+ * been answered, or waits. */
+bool engine_enter(struct engine *engine, struct request *request, const struct engine_event *event);
+
+/* The request's turn has come: now its key.  As engine_enter. */
+bool engine_take_turn(struct engine *engine, struct request *request);
+
+/* The request is over: the next of its session, and those that wait with its key, go on.  `failure`
+ * NULL: it succeeded. */
+void engine_leave(struct engine *engine, struct request *request, const struct failure *failure);
+
+/* Its client is gone or does not want it any more: the first that waits with the same key takes
+ * over its running attempt.  False: none does. */
+bool engine_hand_over(struct engine *engine, struct request *request);
+
+/* The life of the worker is over, or was told to end. */
+void engine_unbind_sessions(struct engine *engine, const struct worker *worker);
+
+/* Whether a state of so many bytes can be the session's; makes room if need be. */
+bool engine_fits_state(struct engine *engine, struct session *session, uint64_t bytes);
+
+/* A request of the session succeeded at that worker, as the event says. */
+void engine_bind(struct engine *engine, struct session *session, const struct worker *worker,
+		 const struct engine_event *event);
+
+void engine_session_close(struct engine *engine, struct bytes name);
+void engine_names_due(struct engine *engine);
+
+/* --- engine_worker.c: the workers' side --- */
 
 void engine_worker_ready(struct engine *engine, struct worker *worker,
 			 const struct engine_event *event);
 void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t id);
+void engine_worker_chunk(struct engine *engine, struct worker *worker, uint32_t id);
 void engine_worker_answered(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event);
 void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code);
 void engine_worker_exited(struct engine *engine, struct worker *worker,
 			  const struct engine_event *event);
-void engine_spawn_failed(struct engine *engine, struct worker *worker);
-
-/* Something is due for the worker. */
-void engine_worker_due(struct engine *engine, struct worker *worker);
-
-/* Sets the worker's timer to what is next for it; after every change of its state or attempts. */
-void engine_arm_worker(struct engine *engine, struct worker *worker);
+void engine_spawn_failed(struct engine *engine, struct worker *worker, enum errcode code);
+void engine_pressure(struct engine *engine, struct worker *worker);
 
 /* Begins to end the worker; `cause` says how gently. */
 void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause);
@@ -93,8 +245,40 @@ void engine_refill(struct engine *engine, struct pool *pool);
 
 /* Starts one worker more than there are, if a slot is free. */
 void engine_start_one(struct engine *engine, struct pool *pool);
+void engine_restart_due(struct engine *engine, struct worker *worker);
+
+/* The next signal to a worker that is being ended. */
+void engine_step_due(struct engine *engine, struct worker *worker);
 
 /* While stopping: ends the workers of the pool that nothing waits for. */
 void engine_stop_idle(struct engine *engine, struct pool *pool);
+
+/* Something failed that is no request's. */
+void engine_incident(struct engine *engine, const struct pool *pool, const struct worker *worker,
+		     enum errcode code);
+
+/* --- engine_health.c: what is due for workers, pings, ejection --- */
+
+/* Something is due for the worker. */
+void engine_worker_due(struct engine *engine, struct worker *worker);
+
+/* Sets the worker's timer to what is next for it; after every change of its state or attempts. */
+void engine_arm_worker(struct engine *engine, struct worker *worker);
+
+void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode code);
+void engine_ping(struct engine *engine, struct worker *worker);
+
+/* The attempt at the head of the worker's line has taken long. */
+bool engine_is_slow(const struct engine *engine, const struct worker *worker);
+
+/* An attempt at the worker ended, counted as a failure of it or as a success. */
+void engine_count_worker(struct engine *engine, struct worker *worker, bool failed);
+
+/* Its line may have room now: ejects it if it wears out and is idle, else lets who waits for it
+ * come forward. */
+void engine_weigh_worker(struct engine *engine, struct worker *worker);
+
+/* Calls the ejected back if the pool can't do without them. */
+void engine_call_back_needed(struct engine *engine, struct pool *pool);
 
 #endif

@@ -7,9 +7,7 @@
 #define CLOSE_GRACE (100 * USEC_PER_MSEC)
 
 /* A life that lasted this long was worth its start even if nobody asked it anything. */
-#define FRUITFUL_LIFE	 (10 * USEC_PER_SEC)
-
-#define PINGS_MISSED_MAX 3
+#define FRUITFUL_LIFE (10 * USEC_PER_SEC)
 
 static struct effect *emit_for(struct engine *engine, struct worker *worker, enum effect_type type)
 {
@@ -81,7 +79,7 @@ void engine_refill(struct engine *engine, struct pool *pool)
 		engine_start_one(engine, pool);
 }
 
-static void restart_due(struct engine *engine, struct worker *worker)
+void engine_restart_due(struct engine *engine, struct worker *worker)
 {
 	worker->wanted = false;
 	engine_pool_of(engine, worker)->starts_pending--;
@@ -90,7 +88,7 @@ static void restart_due(struct engine *engine, struct worker *worker)
 
 /* --- ending --- */
 
-static void send_step(struct engine *engine, struct worker *worker)
+void engine_step_due(struct engine *engine, struct worker *worker)
 {
 	usec_t grace = engine_pool_of(engine, worker)->settings.kill_grace;
 
@@ -104,7 +102,7 @@ static void send_step(struct engine *engine, struct worker *worker)
 static void end_by(struct engine *engine, struct worker *worker, int signal)
 {
 	worker->step_signal = signal;
-	send_step(engine, worker);
+	engine_step_due(engine, worker);
 }
 
 /* The next signal follows only if it is still there after `grace`. */
@@ -113,6 +111,19 @@ static void end_after(struct engine *engine, struct worker *worker, usec_t grace
 	worker->step_signal = signal;
 	worker->step_at = usec_add(engine->now, grace);
 	engine_arm_worker(engine, worker);
+}
+
+/* It gets no work any more: whoever waits for it looks elsewhere. */
+static void leave_work(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	pool->ejected -= worker->eject_until > 0;
+	worker->eject_until = 0;
+	pool_move_worker(pool, worker, WORKER_TERMINATING, engine->now);
+	engine_unpark(engine, worker, true);
+	engine_call_back_needed(engine, pool);
+	engine->levels_moved = true;
 }
 
 void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause)
@@ -130,7 +141,7 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 	}
 	if (worker->state == WORKER_TERMINATING)
 		return;
-	pool_move_worker(pool, worker, WORKER_TERMINATING, engine->now);
+	leave_work(engine, worker);
 	worker->cause = cause;
 	/* Where the channel broke it may be at work on any of them: they wait for its end. */
 	if (cause != CAUSE_PROTOCOL)
@@ -138,6 +149,8 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 	switch (cause) {
 	case CAUSE_IDLE:
 	case CAUSE_STOPPING:
+	case CAUSE_EJECTED:
+	case CAUSE_MEMORY:
 		if (idle) {
 			emit_kill(engine, worker, EFFECT_SHUTDOWN, 0);
 			end_after(engine, worker, pool->settings.kill_grace, SIGTERM);
@@ -170,192 +183,6 @@ void engine_stop_idle(struct engine *engine, struct pool *pool)
 			engine_terminate(engine, &pool->workers[i], CAUSE_STOPPING);
 }
 
-/* --- health and time --- */
-
-static void ping(struct engine *engine, struct worker *worker)
-{
-	struct effect *effect = emit_for(engine, worker, EFFECT_PING);
-
-	worker->ping_id = worker->next_id++;
-	worker->ping_sent = engine->now;
-	effect->send.id = worker->ping_id;
-}
-
-static void take_pong(struct engine *engine, struct worker *worker)
-{
-	struct pool *pool = engine_pool_of(engine, worker);
-
-	worker->ping_sent = 0;
-	worker->pings_missed = 0;
-	worker->health = HEALTH_HEALTHY;
-	if (worker->state == WORKER_DEGRADED)
-		pool_move_worker(pool, worker, WORKER_READY, engine->now);
-	engine_arm_worker(engine, worker);
-	engine_dispatch(engine, pool);
-}
-
-static void miss_ping(struct engine *engine, struct worker *worker)
-{
-	struct pool *pool = engine_pool_of(engine, worker);
-
-	worker->health = HEALTH_UNHEALTHY;
-	if (++worker->pings_missed >= PINGS_MISSED_MAX) {
-		engine_terminate(engine, worker, CAUSE_HEALTH);
-		engine_refill(engine, pool);
-		return;
-	}
-	if (worker->state == WORKER_READY)
-		pool_move_worker(pool, worker, WORKER_DEGRADED, engine->now);
-	/* The same one still stands: its answer may be late, and must come just once. */
-	worker->ping_sent = engine->now;
-	engine_arm_worker(engine, worker);
-}
-
-static bool is_spare(const struct engine *engine, const struct worker *worker)
-{
-	const struct pool *pool = &engine->pools[worker->pool];
-
-	return pool_live(pool) > pool->settings.workers_min;
-}
-
-static usec_t idle_due(const struct engine *engine, const struct worker *worker)
-{
-	const struct pool_settings *settings = &engine->pools[worker->pool].settings;
-
-	if (worker->state != WORKER_READY || !is_spare(engine, worker))
-		return USEC_INFINITY;
-	return usec_add(worker->since, settings->idle_timeout);
-}
-
-static usec_t ping_due(const struct engine *engine, const struct worker *worker)
-{
-	const struct pool_settings *settings = &engine->pools[worker->pool].settings;
-
-	if (worker->ping_sent > 0)
-		return usec_add(worker->ping_sent, settings->ping_timeout);
-	return usec_add(worker->heard, settings->ping_interval);
-}
-
-/* When a worker must have given up what it was told to cancel: counted from when it came to it. */
-static usec_t cancel_due(const struct engine *engine, const struct worker *worker)
-{
-	usec_t grace = engine->pools[worker->pool].settings.cancel_grace;
-	usec_t due = USEC_INFINITY;
-	struct list_node *node;
-
-	if (worker->given_up == 0)
-		return due;
-	list_for_each (node, &worker->attempts) {
-		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
-		usec_t from =
-			attempt->given_up > attempt->begun ? attempt->given_up : attempt->begun;
-
-		if (attempt->given_up > 0 && attempt->begun > 0 && usec_add(from, grace) < due)
-			due = usec_add(from, grace);
-	}
-	return due;
-}
-
-/* Also while nothing stands behind the head: so that nothing is put there any more. */
-static usec_t slow_due(const struct engine *engine, const struct worker *worker)
-{
-	const struct pool *pool = &engine->pools[worker->pool];
-	struct list_node *node = list_first(&worker->attempts);
-
-	if (worker->slow || pool->settings.prefetch == 0)
-		return USEC_INFINITY;
-	return usec_add(list_entry(node, struct attempt, in_worker)->begun, pool_slow_after(pool));
-}
-
-static usec_t earlier(usec_t a, usec_t b)
-{
-	return a < b ? a : b;
-}
-
-void engine_arm_worker(struct engine *engine, struct worker *worker)
-{
-	usec_t due = USEC_INFINITY;
-
-	switch (worker->state) {
-	case WORKER_TERMINATED:
-		due = worker->wanted ? worker->restart_at : USEC_INFINITY;
-		break;
-	case WORKER_INITIALIZING:
-		due = usec_add(worker->started,
-			       engine_pool_of(engine, worker)->settings.init_timeout);
-		break;
-	case WORKER_READY:
-	case WORKER_DEGRADED:
-		due = earlier(idle_due(engine, worker), ping_due(engine, worker));
-		break;
-	case WORKER_BUSY:
-		due = earlier(cancel_due(engine, worker), slow_due(engine, worker));
-		break;
-	case WORKER_TERMINATING:
-		due = worker->step_at;
-		break;
-	case WORKER_STATE_COUNT_:
-		break;
-	}
-	heap_set(&engine->worker_timers, &worker->timer, due);
-}
-
-static void idle_worker_due(struct engine *engine, struct worker *worker)
-{
-	if (idle_due(engine, worker) <= engine->now) {
-		engine_terminate(engine, worker, CAUSE_IDLE);
-	} else if (ping_due(engine, worker) > engine->now) {
-		/* It was a spare one when its timer was set. */
-		engine_arm_worker(engine, worker);
-	} else if (worker->ping_sent > 0) {
-		miss_ping(engine, worker);
-	} else {
-		ping(engine, worker);
-		engine_arm_worker(engine, worker);
-	}
-}
-
-static void busy_worker_due(struct engine *engine, struct worker *worker)
-{
-	struct pool *pool = engine_pool_of(engine, worker);
-
-	if (cancel_due(engine, worker) <= engine->now) {
-		engine_terminate(engine, worker, CAUSE_CANCELLED);
-		engine_refill(engine, pool);
-	} else {
-		worker->slow = true;
-		engine_take_back(engine, worker);
-		pool_place_worker(pool, worker, engine->now);
-		engine_arm_worker(engine, worker);
-	}
-	engine_dispatch(engine, pool);
-}
-
-void engine_worker_due(struct engine *engine, struct worker *worker)
-{
-	switch (worker->state) {
-	case WORKER_TERMINATED:
-		restart_due(engine, worker);
-		break;
-	case WORKER_INITIALIZING:
-		engine_terminate(engine, worker, CAUSE_INIT_TIMEOUT);
-		engine_refill(engine, engine_pool_of(engine, worker));
-		break;
-	case WORKER_READY:
-	case WORKER_DEGRADED:
-		idle_worker_due(engine, worker);
-		break;
-	case WORKER_BUSY:
-		busy_worker_due(engine, worker);
-		break;
-	case WORKER_TERMINATING:
-		send_step(engine, worker);
-		break;
-	case WORKER_STATE_COUNT_:
-		break;
-	}
-}
-
 /* --- what workers say --- */
 
 void engine_worker_ready(struct engine *engine, struct worker *worker,
@@ -379,9 +206,12 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	worker->ready_once = true;
 	pool->failed_starts = 0;
 	pool_move_worker(pool, worker, WORKER_READY, engine->now);
+	if (engine_wants_probe(pool))
+		engine_ping(engine, worker);
 	engine_arm_worker(engine, worker);
 	engine_refill(engine, pool);
-	engine_dispatch(engine, pool);
+	engine_stir(engine, pool);
+	engine->levels_moved = true;
 }
 
 void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t id)
@@ -397,6 +227,17 @@ void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t 
 		attempt->begun = engine->now;
 }
 
+void engine_worker_chunk(struct engine *engine, struct worker *worker, uint32_t id)
+{
+	struct attempt *attempt = worker_find_attempt(worker, id);
+
+	/* Only who was asked for parts may send them. */
+	if (!attempt || (attempt->request && !attempt->request->stream))
+		engine_worker_broke(engine, worker, ERR_protocol_violation);
+	else
+		engine_take_chunk(engine, attempt);
+}
+
 void engine_worker_answered(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event)
 {
@@ -404,7 +245,7 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	struct attempt *attempt;
 
 	if (worker->ping_sent > 0 && event->id == worker->ping_id) {
-		take_pong(engine, worker);
+		engine_take_pong(engine, worker, event->answer.code);
 		return;
 	}
 	attempt = worker_find_attempt(worker, event->id);
@@ -419,15 +260,16 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	pool->fruitless = 0;
 	engine_take_answer(engine, worker, attempt, event);
 	/* The next at the head may have run beside it for long. */
-	if (!list_empty(&worker->attempts) && slow_due(engine, worker) <= engine->now)
+	if (engine_is_slow(engine, worker))
 		worker->slow = true;
 	if (event->answer.fatal && worker->state != WORKER_TERMINATING) {
 		engine_terminate(engine, worker, CAUSE_FATAL);
 		engine_refill(engine, pool);
 	}
 	pool_place_worker(pool, worker, engine->now);
+	engine_weigh_worker(engine, worker);
 	engine_arm_worker(engine, worker);
-	engine_dispatch(engine, pool);
+	engine_stir(engine, pool);
 }
 
 void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code)
@@ -445,18 +287,33 @@ void engine_worker_broke(struct engine *engine, struct worker *worker, enum errc
 	worker->health = HEALTH_UNHEALTHY;
 	engine_terminate(engine, worker, code == ERR_peer_closed ? CAUSE_CLOSED : CAUSE_PROTOCOL);
 	engine_refill(engine, pool);
-	engine_dispatch(engine, pool);
+	engine_stir(engine, pool);
 }
 
 /* --- what becomes of processes --- */
 
+void engine_incident(struct engine *engine, const struct pool *pool, const struct worker *worker,
+		     enum errcode code)
+{
+	struct effect *effect = engine_emit(engine, EFFECT_INCIDENT);
+
+	effect->pool = pool->index;
+	effect->incident = code;
+	if (worker) {
+		effect->worker = worker->index;
+		effect->life = worker->life;
+	}
+}
+
 static bool was_asked_to_end(const struct worker *worker)
 {
-	return worker->cause == CAUSE_STOPPING || worker->cause == CAUSE_IDLE;
+	return worker->cause == CAUSE_STOPPING || worker->cause == CAUSE_IDLE ||
+	       worker->cause == CAUSE_MEMORY;
 }
 
 /* Keeps count of lives that led to nothing, which delay the next starts. */
-static void weigh_life(struct engine *engine, struct worker *worker, bool unusable)
+static void weigh_life(struct engine *engine, struct worker *worker, enum errcode code,
+		       bool unusable)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
@@ -465,6 +322,7 @@ static void weigh_life(struct engine *engine, struct worker *worker, bool unusab
 	if (!worker->ready_once) {
 		pool->stats.worker_start_failures++;
 		pool->failed_starts++;
+		engine_incident(engine, pool, worker, code);
 	}
 	if (unusable)
 		pool->failed_starts = POOL_FAILED_STARTS;
@@ -478,12 +336,20 @@ static void life_over(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
+	pool->ejected -= worker->eject_until > 0;
+	worker->eject_until = 0;
 	pool_move_worker(pool, worker, WORKER_TERMINATED, engine->now);
+	engine_unbind_sessions(engine, worker);
+	engine_unpark(engine, worker, true);
+	engine_call_back_needed(engine, pool);
 	engine_arm_worker(engine, worker);
-	if (pool->failed_starts >= POOL_FAILED_STARTS && (pool_troubles(pool) & TROUBLE_NO_WORKER))
-		engine_fail_queue(engine, pool, ERR_pool_unavailable);
+	if (pool_is_unavailable(pool))
+		engine_fail_queue(engine, pool, NULL,
+				  pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed
+									: ERR_pool_unavailable);
 	engine_refill(engine, pool);
-	engine_dispatch(engine, pool);
+	engine_stir(engine, pool);
+	engine->levels_moved = true;
 }
 
 void engine_worker_exited(struct engine *engine, struct worker *worker,
@@ -500,13 +366,27 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 	}
 	if (worker->cause == CAUSE_NONE)
 		pool->stats.worker_crashes++;
-	engine_settle_attempts(engine, worker, event->exit.signalled);
-	weigh_life(engine, worker, event->exit.unusable);
+	engine_settle_attempts(engine, worker, event);
+	weigh_life(engine, worker,
+		   worker->cause == CAUSE_INIT_TIMEOUT ? ERR_init_timeout : ERR_init_failed,
+		   event->exit.unusable);
 	life_over(engine, worker);
 }
 
-void engine_spawn_failed(struct engine *engine, struct worker *worker)
+void engine_spawn_failed(struct engine *engine, struct worker *worker, enum errcode code)
 {
-	weigh_life(engine, worker, false);
+	weigh_life(engine, worker, code, false);
 	life_over(engine, worker);
+}
+
+void engine_pressure(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	/* Never the last one: its pool would stand still to save memory. */
+	if (worker->state != WORKER_READY ||
+	    pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len < 2)
+		return;
+	engine_terminate(engine, worker, CAUSE_MEMORY);
+	engine_refill(engine, pool);
 }

@@ -1,5 +1,7 @@
 #include "daemon/core/pool.h"
 
+#include <string.h>
+
 /* Above this typical run a request that waits at the worker instead of in the queue saves under 2 %
  * of its time. */
 #define PREFETCH_RUN_MAX (2 * USEC_PER_MSEC)
@@ -8,19 +10,78 @@
 #define GROW_WAIT	 (50 * USEC_PER_MSEC)
 #define RETRY_AFTER_MIN	 (100 * USEC_PER_MSEC)
 
-void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
-	       struct worker *workers)
+void pool_default_settings(struct pool_settings *ret)
 {
-	*pool = (struct pool){.settings = *settings, .index = index, .workers = workers};
+	*ret = (struct pool_settings){
+		.breaker = breaker_defaults,
+		.breaker_begins = BREAKER_CLOSED,
+		.backoff = backoff_defaults,
+		.budget = budget_defaults,
+		.failover = {.dwell = 10 * USEC_PER_SEC, .step = 5 * USEC_PER_SEC},
+		.affinity = SESSION_HINT,
+	};
+}
+
+void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
+	       struct worker *workers, struct circuit *circuits, uint64_t seed, usec_t now)
+{
+	*pool = (struct pool){.settings = *settings,
+			      .index = index,
+			      .workers = workers,
+			      .circuits = circuits,
+			      .circuit_max =
+				      settings->breaker_per_method ? 1 + CIRCUIT_METHODS_MAX : 1};
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
 		list_init(&pool->states[i]);
 	list_init(&pool->open);
 	list_init(&pool->behind);
-	budget_init(&pool->budget, &budget_defaults, 0);
+	budget_init(&pool->budget, &settings->budget, now);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
 	for (unsigned i = 0; i < settings->workers_max; i++)
 		list_push_back(&pool->states[WORKER_TERMINATED], &workers[i].in_state);
-	pool->health = POOL_DOWN;
+	failover_init(&pool->failover, &settings->failover, now);
+	heap_entry_init(&pool->chain_timer);
+	pool_add_circuit(pool, (struct bytes){0}, seed, now);
+	pool->health = settings->adapter == POOL_STATIC ? POOL_OK : POOL_DOWN;
+	pool->health_since = now;
+}
+
+static void begin_breaker(struct breaker *breaker, enum breaker_state state, usec_t now)
+{
+	if (state == BREAKER_OBSERVING)
+		breaker_observe(breaker, now);
+	else if (state == BREAKER_DISABLED)
+		breaker_disable(breaker, now);
+}
+
+struct circuit *pool_add_circuit(struct pool *pool, struct bytes method, uint64_t seed, usec_t now)
+{
+	struct circuit *circuit;
+
+	if (pool->circuit_count == pool->circuit_max)
+		return NULL;
+	circuit = &pool->circuits[pool->circuit_count++];
+	*circuit = (struct circuit){.pool = pool->index};
+	circuit->method.len = (uint8_t)method.len;
+	if (method.len > 0)
+		memcpy(circuit->method.text, method.data, method.len);
+	breaker_init(&circuit->breaker, &pool->settings.breaker, seed, now);
+	begin_breaker(&circuit->breaker, pool->settings.breaker_begins, now);
+	heap_entry_init(&circuit->timer);
+	return circuit;
+}
+
+struct circuit *pool_find_circuit(const struct pool *pool, struct bytes method)
+{
+	if (method.len == 0)
+		return &pool->circuits[0];
+	for (unsigned i = 1; i < pool->circuit_count; i++) {
+		struct bytes name = name_text(&pool->circuits[i].method);
+
+		if (name.len == method.len && memcmp(name.data, method.data, name.len) == 0)
+			return &pool->circuits[i];
+	}
+	return NULL;
 }
 
 /* Puts the worker into a list of those with room, or (NULL) into none. */
@@ -55,21 +116,110 @@ static bool may_wait_at_worker(const struct pool *pool, const struct request *re
 	       pool->typical_run <= PREFETCH_RUN_MAX;
 }
 
+/* The worker whose life the request's session is bound to, if that lives and is of this pool. */
+static struct worker *binding(const struct pool *pool, const struct request *request)
+{
+	const struct session *session = request->session;
+	struct worker *worker;
+
+	if (!session || !session->bound || session->pool != pool->index)
+		return NULL;
+	worker = &pool->workers[session->worker - pool->workers[0].index];
+	if (worker->life != session->life || worker->state == WORKER_TERMINATED ||
+	    worker->state == WORKER_TERMINATING)
+		return NULL;
+	return worker;
+}
+
+struct worker *pool_bound_worker(const struct pool *pool, const struct request *request)
+{
+	struct worker *worker = binding(pool, request);
+
+	if (!worker || pool->settings.affinity == SESSION_HINT)
+		return NULL;
+	/* Ejected or silent: only who insists on it waits until it is well again. */
+	if (worker->state == WORKER_DEGRADED && pool->settings.affinity == SESSION_QUEUE)
+		return NULL;
+	return worker;
+}
+
+bool pool_has_lost_session(const struct pool *pool, const struct request *request)
+{
+	const struct session *session = request->session;
+
+	return session && pool->settings.affinity == SESSION_STRICT && session->was_bound &&
+	       session->pool == pool->index && !binding(pool, request);
+}
+
+static bool has_room(const struct worker *worker, const struct list *list)
+{
+	return worker->room_list == list;
+}
+
+/* A ready one that it has not failed at, if there is one: so few are walked past as it has failed
+ * at. */
+static struct worker *pick_ready(const struct pool *pool, const struct request *request)
+{
+	const struct list *ready = &pool->states[WORKER_READY];
+	struct list_node *node;
+
+	if (request->retries == 0)
+		return list_empty(ready) ? NULL
+					 : list_entry(list_first(ready), struct worker, in_state);
+	list_for_each (node, ready) {
+		struct worker *worker = list_entry(node, struct worker, in_state);
+
+		if (!request_has_tried(request, worker->index, worker->life))
+			return worker;
+	}
+	node = list_first(ready);
+	return node ? list_entry(node, struct worker, in_state) : NULL;
+}
+
 struct worker *pool_pick(const struct pool *pool, const struct request *request)
 {
-	struct list_node *node = list_first(&pool->states[WORKER_READY]);
+	struct worker *bound = binding(pool, request);
+	struct worker *worker;
+	struct list_node *node;
 
-	if (node)
-		return list_entry(node, struct worker, in_state);
+	if (bound && (bound->state == WORKER_READY || has_room(bound, &pool->open)))
+		return bound;
+	if (pool_bound_worker(pool, request))
+		return NULL;
+	worker = pick_ready(pool, request);
+	if (worker)
+		return worker;
 	node = list_first(&pool->open);
 	if (!node && may_wait_at_worker(pool, request))
 		node = list_first(&pool->behind);
 	return node ? list_entry(node, struct worker, in_room) : NULL;
 }
 
+static unsigned working(const struct pool *pool)
+{
+	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
+}
+
+bool pool_may_eject(const struct pool *pool)
+{
+	return 2 * (pool->ejected + 1) <= pool_live(pool);
+}
+
+bool pool_needs_ejected(const struct pool *pool)
+{
+	return pool->ejected > 0 && 2 * working(pool) < working(pool) + pool->ejected;
+}
+
+bool pool_is_unavailable(const struct pool *pool)
+{
+	return pool->settings.adapter != POOL_STATIC && pool->failed_starts >= POOL_FAILED_STARTS &&
+	       working(pool) == 0;
+}
+
 static struct list *room_of(struct pool *pool, const struct worker *worker)
 {
-	if (worker->state != WORKER_BUSY || list_empty(&worker->spare_attempts))
+	if (worker->state != WORKER_BUSY || list_empty(&worker->spare_attempts) ||
+	    worker->wears_out)
 		return NULL;
 	if (worker->attempts.len < worker->concurrency)
 		return &pool->open;
@@ -124,11 +274,13 @@ bool pool_wants_more(const struct pool *pool)
 	unsigned workers = pool_live(pool) + pool->starts_pending;
 	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
 
+	unsigned waiting = pool->queue.len - pool->queue.parked;
+
 	if ((pool->stopping && workers > 0) || pool->failed_starts >= POOL_FAILED_STARTS ||
-	    workers >= pool->settings.workers_max || pool->queue.len <= coming)
+	    workers >= pool->settings.workers_max || waiting <= coming)
 		return false;
 	return workers == 0 || pool->typical_run == 0 ||
-	       pool->typical_run * pool->queue.len / workers >= GROW_WAIT;
+	       pool->typical_run * waiting / workers >= GROW_WAIT;
 }
 
 usec_t pool_retry_after(const struct pool *pool)
@@ -143,14 +295,26 @@ usec_t pool_retry_after(const struct pool *pool)
 	return wait > RETRY_AFTER_MIN ? wait : RETRY_AFTER_MIN;
 }
 
+static unsigned circuit_troubles(const struct pool *pool)
+{
+	const struct circuit *circuit = &pool->circuits[0];
+
+	if (circuit_is_closed(circuit))
+		return 0;
+	return circuit->breaker.state == BREAKER_HALF_OPEN ? TROUBLE_PROBING : TROUBLE_CIRCUIT_OPEN;
+}
+
 unsigned pool_troubles(const struct pool *pool)
 {
-	unsigned working = pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
-	unsigned troubles = 0;
+	unsigned troubles = circuit_troubles(pool);
 
-	if (working == 0)
+	if (pool->stopping)
+		troubles |= TROUBLE_STOPPING;
+	if (pool->settings.adapter == POOL_STATIC)
+		return troubles;
+	if (working(pool) == 0)
 		troubles |= TROUBLE_NO_WORKER;
-	if (working < pool->settings.workers_min)
+	if (working(pool) < pool->settings.workers_min)
 		troubles |= TROUBLE_BELOW_MINIMUM;
 	if (pool->failed_starts >= POOL_FAILED_STARTS)
 		troubles |= TROUBLE_START_FAILED;
@@ -158,8 +322,8 @@ unsigned pool_troubles(const struct pool *pool)
 		troubles |= TROUBLE_QUEUE_FULL;
 	if (pool->states[WORKER_DEGRADED].len > 0)
 		troubles |= TROUBLE_UNHEALTHY;
-	if (pool->stopping)
-		troubles |= TROUBLE_STOPPING;
+	if (pool->heads_chain && pool->failover.state != FAILOVER_HOME)
+		troubles |= TROUBLE_FALLBACK;
 	return troubles;
 }
 
@@ -167,8 +331,10 @@ enum pool_health pool_judge(const struct pool *pool)
 {
 	unsigned troubles = pool_troubles(pool);
 
-	if (troubles & (TROUBLE_NO_WORKER | TROUBLE_STOPPING))
+	if (troubles & TROUBLE_STOPPING)
 		return POOL_DOWN;
+	if (troubles & (TROUBLE_NO_WORKER | TROUBLE_CIRCUIT_OPEN))
+		return pool->covered ? POOL_DEGRADED : POOL_DOWN;
 	return troubles == 0 ? POOL_OK : POOL_DEGRADED;
 }
 

@@ -5,18 +5,32 @@
 #ifndef POOLD_CORE_POOL_H
 #define POOLD_CORE_POOL_H
 
+#include "daemon/core/backoff.h"
 #include "daemon/core/budget.h"
+#include "daemon/core/circuit.h"
+#include "daemon/core/failover.h"
 #include "daemon/core/queue.h"
+#include "daemon/core/session.h"
 #include "daemon/core/stats.h"
 #include "daemon/core/worker.h"
 
+/* What a pool sends an attempt to. */
+enum pool_adapter {
+	POOL_PROCESS = 0, /* its own workers */
+	POOL_SOCKET,	  /* connections to a server that somebody else runs */
+	POOL_STATIC	  /* nothing: its answers stand in the configuration */
+};
+
 struct pool_settings {
-	unsigned workers_min;
+	enum pool_adapter adapter;
+	unsigned workers_min; /* a static pool has none */
 	unsigned workers_max;
 	unsigned queue_max; /* requests */
 	uint64_t queue_bytes_max;
 	unsigned prefetch; /* requests that may wait at a worker behind the ones it runs */
 	unsigned max_crash_retries;
+	usec_t attempt_timeout; /* of one attempt; 0: as long as the request has */
+	bool any_pong; /* whatever answers a health check is a sign of life, an error too */
 	usec_t init_timeout;
 	usec_t ping_interval;
 	usec_t ping_timeout;
@@ -26,7 +40,22 @@ struct pool_settings {
 	usec_t restart_delay; /* before the third start in a row that led to nothing; doubles from
 				 there */
 	usec_t restart_delay_max;
+
+	struct breaker_settings breaker;
+	enum breaker_state breaker_begins; /* CLOSED, OBSERVING or DISABLED */
+	bool breaker_per_method;
+	struct backoff_settings backoff; /* its list stays the caller's as long as the engine is */
+	struct budget_settings budget;
+
+	uint32_t fallbacks[FAILOVER_LEVELS_MAX - 1]; /* pools, in their order */
+	unsigned fallback_count;
+	unsigned fallback_on; /* 1u << enum errcategory: beside what the matrix says */
+	struct failover_settings failover;
+	enum session_affinity affinity;
 };
+
+/* What a pool has without being told: breaker, budget, backoff, failover, affinity; all else 0. */
+void pool_default_settings(struct pool_settings *ret);
 
 /* Failed starts in a row after which a pool is failed: its requests are refused, one worker at a
  * time is tried. */
@@ -39,8 +68,11 @@ enum pool_trouble {
 	TROUBLE_BELOW_MINIMUM = 1u << 1, /* fewer workers than workers_min are at work */
 	TROUBLE_START_FAILED = 1u << 2,	 /* POOL_FAILED_STARTS starts in a row failed */
 	TROUBLE_QUEUE_FULL = 1u << 3,
-	TROUBLE_UNHEALTHY = 1u << 4, /* a worker misses its health checks */
-	TROUBLE_STOPPING = 1u << 5
+	TROUBLE_UNHEALTHY = 1u << 4, /* a worker misses its health checks or fails too often */
+	TROUBLE_STOPPING = 1u << 5,
+	TROUBLE_CIRCUIT_OPEN = 1u << 6, /* its breaker lets nothing through */
+	TROUBLE_PROBING = 1u << 7,	/* its breaker lets a few probes through */
+	TROUBLE_FALLBACK = 1u << 8	/* its requests go to a fallback, some at least */
 };
 
 enum pool_health {
@@ -59,20 +91,32 @@ struct pool {
 		open; /* BUSY workers that run fewer than they can, the longest untouched first */
 	struct list behind; /* BUSY workers with room for one more only behind what they run */
 	struct queue queue;
-	struct budget budget;	 /* what retries of attempts that may have run are paid from */
+	struct budget budget;	  /* what retries of attempts that may have run are paid from */
+	struct circuit *circuits; /* the pool's own, then those of methods */
+	unsigned circuit_count;
+	unsigned circuit_max;
+	struct failover failover; /* of the chain that this pool heads */
+	bool covered;		  /* a fallback serves what the pool can't */
+	bool heads_chain;
+	struct heap_entry chain_timer;
+	unsigned ejected;	 /* DEGRADED workers that are so for their failures */
+	unsigned delayed;	 /* requests between two attempts here */
 	unsigned running;	 /* requests at workers */
 	usec_t typical_run;	 /* moving average over good answers, weight 1/8; 0: none yet */
 	unsigned fruitless;	 /* lives in a row that ended without one answer */
 	unsigned failed_starts;	 /* starts in a row that did not get ready */
 	unsigned starts_pending; /* empty slots that wait for their restart delay */
+	usec_t budget_told;	 /* when it was last told that the budget is spent */
+	struct list_node in_stirred;
 	bool stopping;
 	enum pool_health health; /* as last told, with its time */
 	usec_t health_since;
 	struct pool_stats stats;
 };
 
+/* `circuits`: room for one, or with breaker_per_method for 1 + CIRCUIT_METHODS_MAX of them. */
 void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
-	       struct worker *workers);
+	       struct worker *workers, struct circuit *circuits, uint64_t seed, usec_t now);
 
 /* Changes a worker's state: the edge must be in the table; the worker moves to that state's list.
  */
@@ -83,12 +127,35 @@ void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_stat
 unsigned pool_live(const struct pool *pool);
 
 /*
- * The worker for this request, or NULL when it has to wait.  A free worker first, the last used of
- * them, as its caches are warm.  Behind a busy one only if the request is idempotent (so it can be
- * taken back when that one hangs) and the pool's requests are short (else a place in its line gains
- * nothing).
+ * The worker for this request, or NULL when it has to wait.  The one that its session is bound to
+ * if it has room, as the pool's affinity says.  A free worker first, one it has not failed at, the
+ * last used of them, as its caches are warm.  Behind a busy one only if the request is idempotent
+ * (so it can be taken back when that one hangs) and the pool's requests are short (else a place in
+ * its line gains nothing).
  */
 struct worker *pool_pick(const struct pool *pool, const struct request *request);
+
+/* The worker that the request must wait for as its session is bound to it and the pool's affinity
+ * wants that one; NULL: it waits for any. */
+struct worker *pool_bound_worker(const struct pool *pool, const struct request *request);
+
+/* Whether its session is bound to a life of this pool that is over, and strictly. */
+bool pool_has_lost_session(const struct pool *pool, const struct request *request);
+
+/* Whether one more worker may be ejected: never more than half of those that live. */
+bool pool_may_eject(const struct pool *pool);
+
+/* Whether so few are at work, because of the ejected ones, that those are needed after all. */
+bool pool_needs_ejected(const struct pool *pool);
+
+/* The circuit of that method, or of the pool itself (no method); NULL: the method has none. */
+struct circuit *pool_find_circuit(const struct pool *pool, struct bytes method);
+
+/* A new circuit for that method, which has none; NULL when all are given away. */
+struct circuit *pool_add_circuit(struct pool *pool, struct bytes method, uint64_t seed, usec_t now);
+
+/* Whether no worker can be had: starts fail, and none is at work. */
+bool pool_is_unavailable(const struct pool *pool);
 
 /* Where a worker stands after its attempts changed: READY or BUSY, open or not. */
 void pool_place_worker(struct pool *pool, struct worker *worker, usec_t now);

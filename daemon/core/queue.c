@@ -24,23 +24,46 @@ struct request *queue_victim(const struct queue *queue, enum priority priority)
 	return NULL;
 }
 
-static void count_in(struct queue *queue, const struct request *request)
+static void enter(struct queue *queue, struct request *request, struct list *line)
 {
+	request->line = line;
 	queue->len++;
 	queue->bytes += request->bytes;
 }
 
 void queue_push(struct queue *queue, struct request *request)
 {
+	struct list *line = &queue->classes[request->priority];
+
 	assert(queue_has_room(queue, request->bytes));
-	list_push_back(&queue->classes[request->priority], &request->in_queue);
-	count_in(queue, request);
+	list_push_back(line, &request->in_queue);
+	enter(queue, request, line);
 }
 
 void queue_push_front(struct queue *queue, struct request *request)
 {
-	list_push_front(&queue->classes[request->priority], &request->in_queue);
-	count_in(queue, request);
+	struct list *line = &queue->classes[request->priority];
+
+	list_push_front(line, &request->in_queue);
+	enter(queue, request, line);
+}
+
+void queue_park(struct queue *queue, struct request *request, struct list *parked)
+{
+	list_remove(request->line, &request->in_queue);
+	list_push_back(parked, &request->in_queue);
+	request->line = parked;
+	queue->parked++;
+}
+
+void queue_unpark(struct queue *queue, struct request *request)
+{
+	struct list *line = &queue->classes[request->priority];
+
+	list_remove(request->line, &request->in_queue);
+	list_push_front(line, &request->in_queue);
+	request->line = line;
+	queue->parked--;
 }
 
 struct request *queue_peek(const struct queue *queue)
@@ -56,7 +79,9 @@ struct request *queue_peek(const struct queue *queue)
 
 void queue_remove(struct queue *queue, struct request *request)
 {
-	list_remove(&queue->classes[request->priority], &request->in_queue);
+	queue->parked -= request->line != &queue->classes[request->priority];
+	list_remove(request->line, &request->in_queue);
+	request->line = NULL;
 	queue->len--;
 	queue->bytes -= request->bytes;
 }

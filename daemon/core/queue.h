@@ -2,7 +2,9 @@
  * A pool's queue: three strict priorities, first in first out within each, bounded in requests and
  * in bytes.
  *
- * When it is full, a request of a higher priority pushes out the youngest of the lowest one.
+ * When it is full, a request of a higher priority pushes out the youngest of the lowest one.  A
+ * request that waits for one certain worker stands apart in that worker's list, where it holds up
+ * nobody; it counts in the queue all the same.
  */
 #ifndef POOLD_CORE_QUEUE_H
 #define POOLD_CORE_QUEUE_H
@@ -11,6 +13,7 @@
 
 struct queue {
 	struct list classes[PRIORITY_COUNT_];
+	unsigned parked; /* of `len`, in lists of workers */
 	unsigned len;
 	unsigned len_max;
 	uint64_t bytes;
@@ -33,7 +36,12 @@ void queue_push(struct queue *queue, struct request *request);
  * was admitted once. */
 void queue_push_front(struct queue *queue, struct request *request);
 
-/* The next to be sent, or NULL. */
+/* Moves the request, which is queued, to the end of a worker's list; or back to the head of its
+ * class. */
+void queue_park(struct queue *queue, struct request *request, struct list *parked);
+void queue_unpark(struct queue *queue, struct request *request);
+
+/* The next to be sent, or NULL: those that are parked apart. */
 struct request *queue_peek(const struct queue *queue);
 
 void queue_remove(struct queue *queue, struct request *request);

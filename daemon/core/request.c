@@ -31,8 +31,28 @@ enum priority priority_find(const char *name, size_t len)
 	return PRIORITY_COUNT_;
 }
 
+bool request_may_move(enum request_state from, enum request_state to)
+{
+	return states[from].next & 1u << to;
+}
+
 void request_move(struct request *request, enum request_state state)
 {
-	assert(states[request->state].next & 1u << state);
+	assert(request_may_move(request->state, state));
 	request->state = state;
+}
+
+bool request_has_tried(const struct request *request, uint32_t worker, uint32_t life)
+{
+	for (unsigned i = 0; i < REQUEST_TRIED_MAX; i++)
+		if (request->tried[i].life == life && request->tried[i].worker == worker)
+			return true;
+	return false;
+}
+
+void request_note_tried(struct request *request, uint32_t worker, uint32_t life)
+{
+	request->tried[request->tried_next].worker = worker;
+	request->tried[request->tried_next].life = life;
+	request->tried_next = (request->tried_next + 1) % REQUEST_TRIED_MAX;
 }

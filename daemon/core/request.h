@@ -1,6 +1,6 @@
 /*
- * A request's life in the core: queued, sent to a worker (behind another one or as the one that
- * runs), answered.
+ * A request's life in the core: it waits for its turn, is queued, sent to a worker (behind another
+ * one or as the one that runs), delayed before it is tried again, answered.
  *
  * The payload never comes here; `io` and the core know a request by one number, its slot in a table
  * of the same size on both sides.
@@ -8,16 +8,23 @@
 #ifndef POOLD_CORE_REQUEST_H
 #define POOLD_CORE_REQUEST_H
 
+#include "daemon/core/breaker.h"
+#include "daemon/core/cause.h"
 #include "daemon/core/heap.h"
 #include "daemon/core/list.h"
 #include "protocol/errcode.h"
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
 #define REQUEST_STATES(STATE)                                                                      \
-	STATE(FREE, "free", 1u << REQUEST_QUEUED | 1u << REQUEST_DONE,                             \
+	STATE(FREE, "free", 1u << REQUEST_WAITING | 1u << REQUEST_DELAYED | 1u << REQUEST_DONE,    \
 	      "the slot holds no request")                                                         \
-	STATE(QUEUED, "queued", 1u << REQUEST_SENT | 1u << REQUEST_DONE, "waits for a worker")     \
-	STATE(SENT, "sent", 1u << REQUEST_QUEUED | 1u << REQUEST_DONE, "is at a worker")           \
+	STATE(WAITING, "waiting", 1u << REQUEST_DELAYED | 1u << REQUEST_SENT | 1u << REQUEST_DONE, \
+	      "waits for another one of its session, or with its key")                             \
+	STATE(QUEUED, "queued", 1u << REQUEST_SENT | 1u << REQUEST_DELAYED | 1u << REQUEST_DONE,   \
+	      "waits for a worker")                                                                \
+	STATE(SENT, "sent", 1u << REQUEST_DELAYED | 1u << REQUEST_DONE, "is at a worker")          \
+	STATE(DELAYED, "delayed", 1u << REQUEST_QUEUED | 1u << REQUEST_DONE,                       \
+	      "is between two attempts, or about to be placed")                                    \
 	STATE(DONE, "done", 1u << REQUEST_FREE, "is answered; the slot's owner may use it again")
 
 enum request_state {
@@ -35,26 +42,77 @@ enum priority {
 };
 
 struct attempt;
+struct circuit;
+struct key;
+struct recovery;
+struct session;
+
+/* What went wrong, once and for all: classified where it happened, never again. */
+struct failure {
+	enum errcode code; /* ERR_NONE: nothing has */
+	enum executed executed;
+	bool attempted;	  /* an attempt failed; else the request was refused a place */
+	bool from_worker; /* in the worker's words */
+	bool said;	  /* these two and the severity: the worker said so */
+	bool retryable;
+	bool graded;
+	bool told;	   /* by an EFFECT_RETRY before */
+	bool budget_spent; /* only the spent budget kept it from a retry */
+	enum errseverity severity;
+	enum worker_cause cause; /* why the daemon ended the worker, if it did */
+	usec_t retry_after;	 /* USEC_INFINITY: unknown */
+};
+
+/* Workers that a request remembers to have failed at. */
+#define REQUEST_TRIED_MAX 4
 
 struct request {
 	enum request_state state;
 	enum priority priority;
 	bool idempotent;
-	uint32_t pool;
+	bool stays; /* its client wants no other pool than this */
+	bool stream;
+	bool restartable;
+	bool streamed;	      /* a part of the answer is with the client */
+	bool may_have_run;    /* in an attempt that is over */
+	bool counted;	      /* as a failure at the breaker of the pool where it is */
+	bool has_permit;      /* of its circuit's breaker */
+	bool deferred;	      /* goes on at the end of the event: */
+	enum errcode refused; /* fails by this, or is placed */
+	uint32_t home;	      /* the pool it was sent to: the head of the chain */
+	uint32_t pool;	      /* where it is */
+	uint32_t pool_skip;   /* levels of the chain that can't serve it, as a mask */
+	unsigned level;	      /* of the chain, 0: home */
 	uint32_t max_attempts;
 	uint32_t attempts; /* times it was sent so far */
+	uint32_t retries;  /* of these, since it is in this pool, for what failed */
 	uint32_t crashes;  /* workers that ended while they may have run it */
-	bool may_have_run; /* in an attempt that is over */
-	uint32_t worker; /* the worker of the last attempt (its slot); meaningful once attempts > 0
-			  */
-	uint64_t bytes;	 /* size of the payload, for the queue's limit */
+	uint32_t worker;   /* of the last attempt (its slot); meaningful once attempts > 0 */
+	uint64_t bytes;	   /* size of the payload, for the queue's limit */
 	usec_t submitted;
 	usec_t deadline;
-	usec_t first_sent;	 /* end of the first wait in the queue; 0: never sent */
-	usec_t sent;		 /* when the last attempt was sent; 0: never */
-	struct attempt *attempt; /* while SENT */
-	struct list_node in_queue;
+	usec_t due;		   /* while DELAYED: when it is tried again */
+	usec_t delay;		   /* before the last retry */
+	usec_t first_sent;	   /* end of the first wait in the queue; 0: never sent */
+	usec_t sent;		   /* when the last attempt was sent; 0: never */
+	usec_t attempt_due;	   /* while SENT: when the attempt has lasted too long */
+	struct failure last;	   /* of the last attempt that failed */
+	struct attempt *attempt;   /* while SENT */
+	struct list *line;	   /* while QUEUED: where in_queue stands */
+	struct list_node in_queue; /* also while WAITING, in the session's or key's list */
 	struct heap_entry timer;
+	struct circuit *circuit; /* of the pool where it is; NULL: it has none */
+	struct breaker_permit permit;
+	struct bytes method;   /* these two: the caller's, as long as the request is open */
+	struct bytes key_name; /* empty: it has no key, or has found it */
+	struct session *session;
+	struct key *key;
+	struct recovery *recovery; /* that runs, or NULL */
+	struct {
+		uint32_t worker;
+		uint32_t life;
+	} tried[REQUEST_TRIED_MAX]; /* in this pool; life 0: none */
+	unsigned tried_next;
 };
 
 const char *request_state_name(enum request_state state);
@@ -63,7 +121,15 @@ const char *priority_name(enum priority priority);
 /* The priority of that name, or PRIORITY_COUNT_. */
 enum priority priority_find(const char *name, size_t len);
 
+/* Whether the table has an edge from one state to another. */
+bool request_may_move(enum request_state from, enum request_state to);
+
 /* Changes the state; the edge must be in the table. */
 void request_move(struct request *request, enum request_state state);
+
+/* Whether it failed at this life of this worker before. */
+bool request_has_tried(const struct request *request, uint32_t worker, uint32_t life);
+/* It did now. */
+void request_note_tried(struct request *request, uint32_t worker, uint32_t life);
 
 #endif

@@ -12,7 +12,9 @@
 	COUNTER(failed, "requests answered with an error, cancelled ones apart")                   \
 	COUNTER(cancelled, "requests given up by their client")                                    \
 	COUNTER(attempts, "times a request was sent to a worker")                                  \
-	COUNTER(retried, "requests sent again after an attempt that may have run")                 \
+	COUNTER(degraded, "requests answered for another pool, of whose chain this is a fallback") \
+	COUNTER(retried, "failed attempts that were followed by another in the same pool")         \
+	COUNTER(failed_over, "requests that went on from here to a fallback")                      \
 	COUNTER(budget_spent, "requests not sent again as the retry budget was spent")             \
 	COUNTER(requeued, "requests sent again because they never ran")                            \
 	COUNTER(moved, "requests taken back from behind a slow one")                               \
@@ -20,6 +22,7 @@
 	COUNTER(worker_starts, "workers started")                                                  \
 	COUNTER(worker_start_failures, "starts that did not lead to a ready worker")               \
 	COUNTER(worker_crashes, "workers that ended unasked")                                      \
+	COUNTER(ejections, "times a worker got no more work for a while as it failed too often")   \
 	COUNTER(worker_kills, "workers ended by the daemon because of what they did")
 
 struct pool_stats {

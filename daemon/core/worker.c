@@ -56,6 +56,7 @@ void worker_init(struct worker *worker, uint32_t index, uint32_t pool, struct at
 	*worker = (struct worker){.index = index, .pool = pool, .step_at = USEC_INFINITY};
 	list_init(&worker->attempts);
 	list_init(&worker->spare_attempts);
+	list_init(&worker->parked);
 	heap_entry_init(&worker->timer);
 	for (unsigned i = 0; i < WORKER_ATTEMPTS_MAX; i++) {
 		attempts[i] = (struct attempt){.id = 0};
@@ -79,6 +80,9 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->ping_sent = 0;
 	worker->step_at = USEC_INFINITY;
 	worker->served = worker->failed = 0;
+	worker->failures = worker->ejections = 0;
+	worker->ejected[0] = worker->ejected[1] = worker->eject_until = 0;
+	worker->on_trial = worker->wears_out = false;
 }
 
 /* How many at the head of the line a worker may be at work on, as far as the order alone tells. */

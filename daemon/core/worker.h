@@ -7,6 +7,7 @@
 #ifndef POOLD_CORE_WORKER_H
 #define POOLD_CORE_WORKER_H
 
+#include "daemon/core/cause.h"
 #include "daemon/core/heap.h"
 #include "daemon/core/list.h"
 #include "daemon/core/request.h"
@@ -26,7 +27,7 @@
 	      "has at least one attempt in flight")                                                \
 	STATE(DEGRADED, "degraded",                                                                \
 	      1u << WORKER_READY | 1u << WORKER_TERMINATING | 1u << WORKER_TERMINATED,             \
-	      "missed a health check; gets no work until it answers one")                          \
+	      "missed a health check or failed too often; gets no work for now")                   \
 	STATE(TERMINATING, "terminating", 1u << WORKER_TERMINATED, "is being ended")
 
 enum worker_state {
@@ -41,26 +42,6 @@ enum worker_health {
 	HEALTH_HEALTHY,
 	HEALTH_UNHEALTHY,
 	HEALTH_COUNT_
-};
-
-/* CAUSE(NAME, "name", text): why the daemon ended a worker. */
-#define WORKER_CAUSES(CAUSE)                                                                       \
-	CAUSE(NONE, "none", "ended by itself")                                                     \
-	CAUSE(OVERRUN, "overrun", "killed for overrunning the deadline of a request")              \
-	CAUSE(CANCELLED, "cancelled", "killed as it did not give up a cancelled request")          \
-	CAUSE(INIT_TIMEOUT, "init_timeout", "killed as it was not ready in time")                  \
-	CAUSE(HEALTH, "health", "killed as it did not answer its health checks")                   \
-	CAUSE(PROTOCOL, "protocol", "killed for breaking the protocol")                            \
-	CAUSE(CLOSED, "closed", "killed as it closed its channel")                                 \
-	CAUSE(FATAL, "fatal", "replaced as it said that it is broken")                             \
-	CAUSE(IDLE, "idle", "stopped as it was not needed")                                        \
-	CAUSE(STOPPING, "stopping", "stopped with the daemon")
-
-enum worker_cause {
-#define CAUSE(name, word, text) CAUSE_##name,
-	WORKER_CAUSES(CAUSE)
-#undef CAUSE
-	CAUSE_COUNT_
 };
 
 /* Most attempts in flight at one worker, whatever its concurrency and prefetch say. */
@@ -107,7 +88,14 @@ struct worker {
 	int step_signal; /* and which */
 	uint64_t served; /* answers of this life */
 	uint64_t failed;
-	uint64_t restarts;    /* of the slot */
+	unsigned failures;  /* counted ones in a row */
+	unsigned ejections; /* of this life */
+	usec_t ejected[2];  /* when the last but one and the last were; 0: none */
+	usec_t eject_until; /* while DEGRADED for its failures; 0: it is not */
+	bool wears_out;	    /* it failed so often that it is ejected when its line is empty */
+	bool on_trial;	    /* back from that: one more failure, and it is ejected again */
+	struct list parked; /* requests that wait for this very worker: part of the pool's queue */
+	uint64_t restarts;  /* of the slot */
 	struct list attempts; /* in flight, in the order sent */
 	struct list spare_attempts;
 	struct list_node in_state;
@@ -120,8 +108,6 @@ struct worker {
 const char *worker_state_name(enum worker_state state);
 const char *worker_state_text(enum worker_state state);
 const char *worker_health_name(enum worker_health health);
-const char *worker_cause_name(enum worker_cause cause);
-const char *worker_cause_text(enum worker_cause cause);
 
 /* Whether the table has an edge from one state to another. */
 bool worker_may_move(enum worker_state from, enum worker_state to);

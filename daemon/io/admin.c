@@ -1,8 +1,11 @@
 #include "daemon/io/admin.h"
 
+#include "daemon/io/control.h"
 #include "daemon/io/metrics.h"
 #include "daemon/io/report.h"
+#include "daemon/io/report_recovery.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #define PROTOCOL_VERSION 1
@@ -43,8 +46,28 @@ static void answer_metrics(const struct driver *driver, struct buf *out)
 	buf_free(&text);
 }
 
-void admin_answer(const struct driver *driver, enum method method, struct buf *out)
+/* Methods that take a number of things to tell of. */
+static enum errcode answer_some(const struct driver *driver, enum method method,
+				struct bytes params, struct buf *out, char *why)
 {
+	unsigned max;
+
+	if (control_read_max(params, REPORT_MAX, &max) < 0) {
+		snprintf(why, CONTROL_WHY_SIZE, "[] or [max] is wanted");
+		return ERR_invalid_request;
+	}
+	if (method == METHOD_errors)
+		errorlog_pack(&driver->errors, max, out);
+	else
+		report_sessions(driver, max, out);
+	return ERR_NONE;
+}
+
+enum errcode admin_answer(struct connection *connection, enum method method, struct bytes params,
+			  struct buf *out, char *why)
+{
+	const struct driver *driver = connection->driver;
+
 	switch (method) {
 	case METHOD_version:
 		answer_version(driver, out);
@@ -67,15 +90,25 @@ void admin_answer(const struct driver *driver, enum method method, struct buf *o
 	case METHOD_metrics:
 		answer_metrics(driver, out);
 		break;
-	default:
-		pack_nil(out);
+	case METHOD_breakers:
+		report_breakers(driver, out);
 		break;
+	case METHOD_recoveries:
+		report_recoveries(driver, out);
+		break;
+	case METHOD_errors:
+	case METHOD_sessions:
+		return answer_some(driver, method, params, out, why);
+	default:
+		return control_answer(connection, method, params, out, why);
 	}
+	return ERR_NONE;
 }
 
 void admin_hello(const struct driver *driver, bool errors_map, struct buf *out)
 {
-	static const char *const features[] = {"cancel", "meta", "priority"};
+	static const char *const features[] = {"cancel", "meta",     "priority", "session",
+					       "key",	 "fallback", "stream",	 "events"};
 	const struct config_daemon *limits = &driver->config->daemon;
 
 	pack_map(out, 6);

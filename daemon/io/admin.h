@@ -3,12 +3,17 @@
 #ifndef POOLD_IO_ADMIN_H
 #define POOLD_IO_ADMIN_H
 
+#include "daemon/io/connection.h"
 #include "daemon/io/driver.h"
 #include "protocol/buf.h"
 #include "protocol/method.h"
 
-/* Packs the answer to a READ method other than hello: one whole value. */
-void admin_answer(const struct driver *driver, enum method method, struct buf *out);
+/*
+ * Packs the answer to a method of kind READ (other than hello) or CONTROL: one whole value. Returns
+ * ERR_NONE, or what is wrong and a sentence of at most CONTROL_WHY_SIZE bytes in `why`.
+ */
+enum errcode admin_answer(struct connection *connection, enum method method, struct bytes params,
+			  struct buf *out, char *why);
 
 /* Packs the answer to hello. */
 void admin_hello(const struct driver *driver, bool errors_map, struct buf *out);

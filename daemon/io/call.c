@@ -1,5 +1,7 @@
 #include "daemon/io/call.h"
 
+#include "daemon/io/vault.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -30,6 +32,10 @@ int call_table_init(struct call_table *table, uint32_t capacity)
 
 void call_table_done(struct call_table *table)
 {
+	for (uint32_t i = 0; table->calls && i < table->capacity; i++) {
+		call_drop_state(&table->calls[i]);
+		trail_free(table->calls[i].trail);
+	}
 	free(table->calls);
 	free(table->buckets);
 	*table = (struct call_table){0};
@@ -73,6 +79,13 @@ struct call *call_find(const struct call_table *table, const struct connection *
 	return call;
 }
 
+void call_drop_state(struct call *call)
+{
+	bytes_free(&call->state);
+	call->has_state = false;
+	call->state_len = 0;
+}
+
 void call_close(struct call_table *table, struct call *call)
 {
 	struct call **at = bucket_of(table, call->connection, call->msgid);
@@ -80,6 +93,9 @@ void call_close(struct call_table *table, struct call *call)
 	while (*at != call)
 		at = &(*at)->next_same;
 	*at = call->next_same;
+	call_drop_state(call);
+	trail_free(call->trail);
+	call->trail = NULL;
 	chunk_unref(call->chunk);
 	call->chunk = NULL;
 	call->connection = NULL;

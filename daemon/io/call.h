@@ -9,6 +9,7 @@
 
 #include "daemon/core/list.h"
 #include "daemon/io/chunk.h"
+#include "daemon/io/trail.h"
 
 struct connection;
 
@@ -23,6 +24,12 @@ struct call {
 	struct bytes method;
 	struct bytes args;
 	struct bytes trace;
+	struct bytes session;
+	struct bytes key;
+	bool has_state; /* the attempt that runs has handed its session's state back: */
+	size_t state_len;
+	struct bytes state;  /* a copy (vault.h); empty where it is too large to be kept */
+	struct trail *trail; /* NULL: no attempt has failed yet */
 	struct list_node in_connection;
 	struct call *next_same; /* of the same hash; or the next free one */
 };
@@ -46,6 +53,9 @@ struct call *call_open(struct call_table *table, struct connection *connection, 
 /* The open call of that connection and message id, or NULL. */
 struct call *call_find(const struct call_table *table, const struct connection *connection,
 		       uint32_t msgid);
+
+/* Forgets what the attempt that is over handed back. */
+void call_drop_state(struct call *call);
 
 /* Gives the slot and the bytes back. */
 void call_close(struct call_table *table, struct call *call);

@@ -1,7 +1,9 @@
 #include "daemon/io/connection.h"
 
 #include "daemon/io/admin.h"
+#include "daemon/io/control.h"
 #include "daemon/io/driver.h"
+#include "daemon/io/peer.h"
 #include "daemon/io/request_parse.h"
 #include "protocol/envelope.h"
 #include "protocol/method.h"
@@ -12,8 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ERROR_MAX ((size_t)128 * 1024)
+
+/* What is told to come again later, without anything being known, is told to wait so long. */
+#define REFUSED_FOR (100 * USEC_PER_MSEC)
 
 static struct connection *of_link(void *owner)
 {
@@ -71,32 +77,51 @@ void connection_answer_error(struct connection *connection, uint32_t msgid,
 	pause_if_full(connection);
 }
 
-/* Answers a request that never became a call. */
-static void refuse(struct connection *connection, uint32_t msgid, enum errcode code,
-		   const char *format, ...) PRINTF_LIKE(4, 5);
-
-static void refuse(struct connection *connection, uint32_t msgid, enum errcode code,
-		   const char *format, ...)
+void connection_refuse(struct connection *connection, uint32_t msgid, enum errcode code,
+		       const char *format, ...)
 {
 	char message[512];
-	struct error error = {
-		.code = code,
-		.severity = errcode_info(code)->severity,
-		.message = message,
-		.retryable = errcode_info(code)->category == ERRCAT_resource,
-		.retry_after = errcode_info(code)->category == ERRCAT_resource ? 100 * USEC_PER_MSEC
-									       : USEC_INFINITY,
-		.elapsed = USEC_INFINITY,
-		.queued = USEC_INFINITY,
-		.run = USEC_INFINITY,
-	};
+	struct error error = error_make(code);
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
+	error.message = message;
+	error.retryable = errcode_info(code)->category == ERRCAT_resource;
+	if (error.retryable)
+		error.retry_after = REFUSED_FOR;
 	connection->driver->stats.requests_refused++;
 	connection_answer_error(connection, msgid, &error);
+}
+
+void connection_notify(struct connection *connection, const char *method, struct bytes params)
+{
+	struct bytes name = {(const uint8_t *)method, strlen(method)};
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+
+	if (connection->gone)
+		return;
+	link_put(&connection->link, head, envelope_put_notification(head, name));
+	link_put(&connection->link, params.data, params.len);
+	pause_if_full(connection);
+}
+
+void connection_part(struct connection *connection, uint32_t msgid, struct chunk *chunk,
+		     struct bytes value)
+{
+	static const struct bytes name = {(const uint8_t *)"poold.chunk", 11};
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 6];
+	size_t len;
+
+	if (connection->gone)
+		return;
+	len = envelope_put_notification(head, name);
+	head[len++] = 0x92; /* [msgid, value] */
+	len += envelope_put_id(head + len, msgid);
+	link_put(&connection->link, head, len);
+	link_put_shared(&connection->link, chunk, value);
+	pause_if_full(connection);
 }
 
 /* --- requests --- */
@@ -108,21 +133,22 @@ static struct call *open_call(struct connection *connection, uint32_t msgid)
 	struct call *call;
 
 	if (connection->control_only) {
-		refuse(connection, msgid, ERR_queue_full,
-		       "all connections are taken; this one is kept for control and health");
+		connection_refuse(
+			connection, msgid, ERR_queue_full,
+			"all connections are taken; this one is kept for control and health");
 		return NULL;
 	}
 	if (connection->calls.len >= in_flight_max) {
-		refuse(connection, msgid, ERR_queue_full,
-		       "this connection has %u requests in flight, the most it may have",
-		       in_flight_max);
+		connection_refuse(connection, msgid, ERR_queue_full,
+				  "this connection has %u requests in flight, the most it may have",
+				  in_flight_max);
 		return NULL;
 	}
 	call = call_open(&driver->calls, connection, msgid);
 	if (!call) {
-		refuse(connection, msgid, ERR_queue_full,
-		       "the daemon has %u requests in hand, the most it may have",
-		       driver->calls.capacity);
+		connection_refuse(connection, msgid, ERR_queue_full,
+				  "the daemon has %u requests in hand, the most it may have",
+				  driver->calls.capacity);
 		return NULL;
 	}
 	list_push_back(&connection->calls, &call->in_connection);
@@ -137,9 +163,15 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 	struct call *call;
 
 	if (driver_find_pool(driver, parsed->pool, &pool) < 0) {
-		refuse(connection, msgid, ERR_unknown_pool, "there is no pool %.*s",
-		       (int)(parsed->pool.len < 64 ? parsed->pool.len : 64),
-		       (const char *)parsed->pool.data);
+		connection_refuse(connection, msgid, ERR_unknown_pool, "there is no pool %.*s",
+				  (int)(parsed->pool.len < 64 ? parsed->pool.len : 64),
+				  (const char *)parsed->pool.data);
+		return;
+	}
+	if (driver_pool_config(driver, pool)->adapter == ADAPTER_STATIC &&
+	    !driver_has_answer(driver, pool, parsed->method)) {
+		connection_refuse(connection, msgid, ERR_unknown_method,
+				  "the pool has no answer for this method");
 		return;
 	}
 	call = open_call(connection, msgid);
@@ -150,6 +182,8 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 	call->method = parsed->method;
 	call->args = parsed->args;
 	call->trace = parsed->trace;
+	call->session = parsed->session;
+	call->key = parsed->key;
 	call->with_meta = parsed->with_meta;
 	driver_submit(driver, call, &parsed->options);
 }
@@ -161,7 +195,7 @@ static void take_call(struct connection *connection, struct chunk *chunk,
 	struct parsed_call parsed;
 
 	if (request_parse_call(envelope->params, &parsed, why) < 0)
-		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
+		connection_refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
 	else
 		start_call(connection, chunk, envelope->id, &parsed);
 }
@@ -173,10 +207,10 @@ static void take_short_call(struct connection *connection, struct chunk *chunk,
 	struct parsed_call parsed;
 
 	if (request_parse_short(envelope->method, envelope->params, &parsed) < 0)
-		refuse(connection, envelope->id, ERR_unknown_method,
-		       "there is no method %.*s: pools are called as POOL.METHOD",
-		       (int)(envelope->method.len < 64 ? envelope->method.len : 64),
-		       (const char *)envelope->method.data);
+		connection_refuse(connection, envelope->id, ERR_unknown_method,
+				  "there is no method %.*s: pools are called as POOL.METHOD",
+				  (int)(envelope->method.len < 64 ? envelope->method.len : 64),
+				  (const char *)envelope->method.data);
 	else
 		start_call(connection, chunk, envelope->id, &parsed);
 }
@@ -187,7 +221,7 @@ static void take_hello(struct connection *connection, const struct envelope *env
 	struct buf *out = &connection->driver->scratch;
 
 	if (request_parse_hello(envelope->params, &connection->errors_map, why) < 0) {
-		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
+		connection_refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
 		return;
 	}
 	buf_init(out, ERROR_MAX);
@@ -201,16 +235,19 @@ static void take_hello(struct connection *connection, const struct envelope *env
 static void take_admin(struct connection *connection, enum method method,
 		       const struct envelope *envelope)
 {
-	struct driver *driver = connection->driver;
+	char why[CONTROL_WHY_SIZE] = "the answer does not fit";
+	enum errcode code;
 	struct buf out;
 
-	buf_init(&out, driver->config->daemon.output_max);
-	admin_answer(driver, method, &out);
-	if (buf_error(&out) == 0)
+	buf_init(&out, connection->driver->config->daemon.output_max);
+	code = admin_answer(connection, method, envelope->params, &out, why);
+	if (code == ERR_NONE && buf_error(&out) < 0)
+		code = ERR_memory_limit;
+	if (code == ERR_NONE)
 		connection_answer(connection, envelope->id, NULL,
 				  (struct bytes){out.data, out.len});
 	else
-		refuse(connection, envelope->id, ERR_memory_limit, "the answer does not fit");
+		connection_refuse(connection, envelope->id, code, "%s", why);
 	buf_free(&out);
 }
 
@@ -242,12 +279,13 @@ static void take_request(struct connection *connection, struct chunk *chunk,
 		take_call(connection, chunk, envelope);
 	else if (method == METHOD_hello)
 		take_hello(connection, envelope);
-	else if (method != METHOD_NONE && method_info(method)->kind == METHOD_KIND_READ)
+	else if (method != METHOD_NONE && method_info(method)->kind != METHOD_KIND_NOTE)
 		take_admin(connection, method, envelope);
 	else
-		refuse(connection, envelope->id, ERR_unknown_method, "there is no method %.*s",
-		       (int)(envelope->method.len < 64 ? envelope->method.len : 64),
-		       (const char *)envelope->method.data);
+		connection_refuse(connection, envelope->id, ERR_unknown_method,
+				  "there is no method %.*s",
+				  (int)(envelope->method.len < 64 ? envelope->method.len : 64),
+				  (const char *)envelope->method.data);
 }
 
 static void take_cancel(struct connection *connection, struct bytes params)
@@ -271,8 +309,8 @@ static void take_malformed(struct connection *connection, const struct envelope 
 {
 	connection->driver->stats.messages_malformed++;
 	if (has_id)
-		refuse(connection, envelope->id, ERR_invalid_request,
-		       "the message is not a MessagePack-RPC request");
+		connection_refuse(connection, envelope->id, ERR_invalid_request,
+				  "the message is not a MessagePack-RPC request");
 	connection_finish(connection);
 }
 
@@ -326,7 +364,7 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	if (code != ERR_memory_limit)
 		driver->stats.messages_malformed++;
 	if (request_begun_id(begun, &msgid) == 0 && !call_find(&driver->calls, connection, msgid))
-		refuse(connection, msgid, code, "%s", errcode_info(code)->text);
+		connection_refuse(connection, msgid, code, "%s", errcode_info(code)->text);
 	connection_finish(connection);
 }
 
@@ -340,6 +378,7 @@ static void on_buried(struct link *link)
 	struct connection *connection = container_of(link, struct connection, link);
 	struct driver *driver = connection->driver;
 
+	events_unsubscribe(&driver->events, connection);
 	list_remove(&driver->connections, &connection->in_connections);
 	driver->control_connections -= connection->control_only;
 	free(connection);
@@ -356,12 +395,16 @@ static const struct link_handler link_handler = {
 int connection_open(struct driver *driver, int fd, bool control_only)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
+	struct peer peer = peer_of(fd, driver->has_admin_group, driver->admin_gid);
 	int r;
 
 	if (!connection)
 		return -ENOMEM;
 	connection->driver = driver;
 	connection->control_only = control_only;
+	connection->uid = peer.uid;
+	connection->pid = peer.pid;
+	connection->may_control = peer.uid == 0 || peer.uid == geteuid() || peer.in_group;
 	list_init(&connection->calls);
 	r = link_open(&connection->link, driver->loop, fd, driver->config->daemon.message_max,
 		      &link_handler, connection);

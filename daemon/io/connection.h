@@ -18,6 +18,12 @@ struct connection {
 	struct list calls;
 	bool control_only; /* came when all other places were taken: it may look, not call */
 	bool errors_map;   /* wants errors as the map of the reference */
+	bool may_control;  /* root, the daemon's own user, or of admin_group */
+	uint32_t uid;	   /* these two: of the peer */
+	int32_t pid;
+	struct list_node in_subscribers;
+	unsigned event_kinds;
+	uint64_t events_lost;
 	bool gone; /* hears no more answers; it stays in the list until its link is closed */
 };
 
@@ -37,5 +43,16 @@ void connection_answer_error(struct connection *connection, uint32_t msgid,
 /* `value` is a whole MessagePack value; `chunk` holds it, or is NULL and it is copied. */
 void connection_answer(struct connection *connection, uint32_t msgid, struct chunk *chunk,
 		       struct bytes value);
+
+/* Tell it something: `params` is a whole array, and is copied. */
+void connection_notify(struct connection *connection, const char *method, struct bytes params);
+
+/* A part of the answer to a request: a whole value in `chunk`. */
+void connection_part(struct connection *connection, uint32_t msgid, struct chunk *chunk,
+		     struct bytes value);
+
+/* Refuses a request that never became a call. */
+void connection_refuse(struct connection *connection, uint32_t msgid, enum errcode code,
+		       const char *format, ...) PRINTF_LIKE(4, 5);
 
 #endif

@@ -1,15 +1,14 @@
 #include "daemon/io/driver.h"
 
-#include "daemon/io/connection.h"
-#include "daemon/io/failure.h"
-#include "daemon/io/log.h"
+#include "daemon/io/dialect.h"
+#include "daemon/io/effects.h"
+#include "daemon/io/settings.h"
 #include "protocol/read.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Exit status of a command that can't work as it is configured (sysexits: EX_CONFIG). */
 #define EXIT_UNUSABLE 78
@@ -45,213 +44,51 @@ bool driver_is_ready(const struct driver *driver)
 	return true;
 }
 
-/* --- effects --- */
-
-static void log_worker(const struct driver *driver, enum log_level level, uint32_t worker,
-		       const char *what, const char *detail)
-{
-	const struct channel *channel = &driver->channels[worker];
-	const struct worker *state = engine_worker(driver->engine, worker);
-	const char *pool = driver_pool_config(driver, state->pool)->name;
-	char number[16], pid[16];
-	struct log_field fields[] = {{"pool", pool}, {"worker", number}, {"pid", pid}};
-
-	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, worker));
-	snprintf(pid, sizeof(pid), "%d", (int)channel->last_pid);
-	log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s%s%s", what, *detail ? ": " : "",
-		  detail);
-}
-
-static void do_send(struct driver *driver, const struct effect *effect)
-{
-	const struct call *call = &driver->calls.calls[effect->request];
-	const struct request *request = engine_request(driver->engine, effect->request);
-	usec_t left = usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC;
-	struct channel_request sent = {
-		.id = effect->send.id,
-		.attempt = effect->send.attempt,
-		.deadline_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX,
-	};
-
-	if (request->priority != PRIORITY_NORMAL)
-		sent.priority = priority_name(request->priority);
-	channel_send(&driver->channels[effect->worker], call, &sent);
-}
-
-/* {result, meta: {...}} in the place of the result. */
-static void answer_with_meta(struct driver *driver, const struct call *call)
-{
-	const struct request *request = engine_request(driver->engine, call->slot);
-	struct buf *buf = &driver->scratch;
-
-	buf_init(buf, driver->answer->result.len + 512);
-	pack_map(buf, 2);
-	pack_str(buf, "result");
-	pack_raw(buf, driver->answer->result);
-	pack_str(buf, "meta");
-	pack_map(buf, 6);
-	pack_str(buf, "served_by");
-	pack_str(buf, driver_pool_config(driver, call->pool)->name);
-	pack_str(buf, "attempts");
-	pack_uint(buf, request->attempts);
-	pack_str(buf, "degraded");
-	pack_bool(buf, false);
-	pack_str(buf, "queue_ms");
-	pack_double(buf, (double)usec_sub(request->first_sent, request->submitted) / 1e3);
-	pack_str(buf, "run_ms");
-	pack_double(buf, (double)usec_sub(loop_now(driver->loop), request->sent) / 1e3);
-	pack_str(buf, "worker");
-	pack_uint(buf, driver_worker_number(driver, request->worker));
-	if (buf_error(buf) == 0) {
-		connection_answer(call->connection, call->msgid, NULL,
-				  (struct bytes){buf->data, buf->len});
-	} else {
-		struct error error = {.code = ERR_memory_limit, .executed = EXECUTED_YES};
-
-		connection_answer_error(call->connection, call->msgid, &error);
-	}
-	buf_free(buf);
-}
-
-static void close_call(struct driver *driver, struct call *call)
-{
-	list_remove(&call->connection->calls, &call->in_connection);
-	call_close(&driver->calls, call);
-}
-
-static void do_result(struct driver *driver, const struct effect *effect)
-{
-	struct call *call = &driver->calls.calls[effect->request];
-
-	if (call->with_meta)
-		answer_with_meta(driver, call);
-	else
-		connection_answer(call->connection, call->msgid, driver->answer->chunk,
-				  driver->answer->result);
-	close_call(driver, call);
-}
-
-static void do_error(struct driver *driver, const struct effect *effect)
-{
-	struct call *call = &driver->calls.calls[effect->request];
-
-	failure_answer(driver, call, effect);
-	close_call(driver, call);
-}
+/* --- stepping --- */
 
 static void step(struct driver *driver, struct engine_event *event);
-
-static void do_spawn(struct driver *driver, const struct effect *effect)
-{
-	struct channel *channel = &driver->channels[effect->worker];
-	int r = channel_start(channel, effect->life, driver_pool_config(driver, effect->pool),
-			      driver_worker_number(driver, effect->worker), driver->guard->mark,
-			      driver->config->daemon.response_max, &driver->open_files);
-
-	if (r == 0) {
-		log_worker(driver, LOG_LEVEL_INFO, effect->worker, "worker started", "");
-		return;
-	}
-	snprintf(channel->last_end, sizeof(channel->last_end), "could not be started: %s",
-		 strerror(-r));
-	log_worker(driver, LOG_LEVEL_ERROR, effect->worker, "worker", channel->last_end);
-	/* Told to the engine once the effects of this event are all carried out. */
-	channel->life = effect->life;
-	channel->spawn_failed = true;
-	driver->spawns_failed++;
-}
-
-static void do_signal(struct driver *driver, const struct effect *effect)
-{
-	struct channel *channel = &driver->channels[effect->worker];
-	bool routine = effect->kill.cause == CAUSE_IDLE || effect->kill.cause == CAUSE_STOPPING;
-
-	process_signal(&channel->process, effect->kill.signal);
-	log_worker(driver, routine ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, effect->worker,
-		   effect->kill.signal == SIGKILL ? "worker gets SIGKILL" : "worker gets SIGTERM",
-		   worker_cause_text(effect->kill.cause));
-}
-
-static void do_health(struct driver *driver, const struct effect *effect)
-{
-	const char *name = driver_pool_config(driver, effect->pool)->name;
-	struct log_field fields[] = {{"pool", name}};
-	bool worse = effect->health.is > effect->health.was;
-
-	log_event(worse && !engine_stopping(driver->engine) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
-		  NULL, fields, ARRAY_SIZE(fields), "pool is %s, was %s",
-		  pool_health_name(effect->health.is), pool_health_name(effect->health.was));
-	driver->on_change(driver->owner);
-}
-
-static void carry_out(struct driver *driver, const struct effect *effect)
-{
-	switch (effect->type) {
-	case EFFECT_SEND:
-		do_send(driver, effect);
-		break;
-	case EFFECT_CANCEL:
-		channel_cancel(&driver->channels[effect->worker], effect->send.id);
-		break;
-	case EFFECT_PING:
-		channel_ping(&driver->channels[effect->worker], effect->send.id);
-		break;
-	case EFFECT_RESULT:
-		do_result(driver, effect);
-		break;
-	case EFFECT_ERROR:
-		do_error(driver, effect);
-		break;
-	case EFFECT_DROP:
-		close_call(driver, &driver->calls.calls[effect->request]);
-		break;
-	case EFFECT_SPAWN:
-		do_spawn(driver, effect);
-		break;
-	case EFFECT_SHUTDOWN:
-		channel_shutdown(&driver->channels[effect->worker]);
-		break;
-	case EFFECT_CLOSE:
-		channel_close(&driver->channels[effect->worker]);
-		break;
-	case EFFECT_SIGNAL:
-		do_signal(driver, effect);
-		break;
-	case EFFECT_HEALTH:
-		do_health(driver, effect);
-		break;
-	case EFFECT_STOPPED:
-		driver->stopped = true;
-		break;
-	}
-}
 
 static void carry_out_all(struct driver *driver)
 {
 	struct effect effect;
 
 	while (engine_next_effect(driver->engine, &effect))
-		carry_out(driver, &effect);
+		effects_carry_out(driver, &effect);
 	/* What on_turn has to do can't wait for the next event. */
-	if (driver->spawns_failed > 0 || driver->stopped)
+	if (driver->untold > 0 || driver->stopped)
 		loop_set_timer(driver->loop, loop_now(driver->loop));
 	else
 		loop_set_timer(driver->loop, engine_deadline(driver->engine));
 }
 
-static void tell_failed_spawns(struct driver *driver)
+void driver_note(struct driver *driver, struct channel *channel)
 {
-	for (uint32_t i = 0; i < driver->channel_count && driver->spawns_failed > 0; i++) {
-		struct channel *channel = &driver->channels[i];
-		struct engine_event event = {
-			.type = EVENT_SPAWN_FAILED, .worker = i, .life = channel->life};
+	(void)channel;
+	driver->untold++;
+}
 
-		if (!channel->spawn_failed)
-			continue;
-		channel->spawn_failed = false;
-		driver->spawns_failed--;
-		step(driver, &event);
+static void tell_note(struct driver *driver, struct channel *channel)
+{
+	struct engine_event event = {.worker = channel->worker, .life = channel->life};
+
+	if (channel->spawn_failed) {
+		event.type = EVENT_SPAWN_FAILED;
+		event.code = channel->spawn_code;
+	} else {
+		event.type = EVENT_WORKER_EXITED;
+		event.exit.connection = true;
 	}
+	channel->spawn_failed = channel->hung_up = false;
+	driver->untold--;
+	step(driver, &event);
+}
+
+/* What was found out while effects were carried out. */
+static void tell_notes(struct driver *driver)
+{
+	for (uint32_t i = 0; i < driver->channel_count && driver->untold > 0; i++)
+		if (driver->channels[i].spawn_failed || driver->channels[i].hung_up)
+			tell_note(driver, &driver->channels[i]);
 }
 
 static void step(struct driver *driver, struct engine_event *event)
@@ -277,7 +114,7 @@ static void on_ready(struct channel *channel, unsigned concurrency, bool announc
 	event.ready.concurrency = concurrency;
 	event.ready.announces = announces;
 	event.ready.batches = batches;
-	log_worker(driver, LOG_LEVEL_INFO, channel->worker, "worker ready", "");
+	effects_tell_worker(driver, LOG_LEVEL_INFO, channel->worker, "ready", "");
 	step(driver, &event);
 	driver->on_change(driver->owner);
 }
@@ -290,21 +127,87 @@ static void on_began(struct channel *channel, uint32_t id)
 	step(channel->owner, &event);
 }
 
+/* The slot of the request that the worker has under this id, or NO_SLOT: it was given up, or was
+ * never there. */
+static uint32_t slot_of(const struct channel *channel, uint32_t id, bool *ret_known)
+{
+	const struct driver *driver = channel->owner;
+	const struct worker *worker = engine_worker(driver->engine, channel->worker);
+	const struct attempt *attempt =
+		worker->life == channel->life ? worker_find_attempt(worker, id) : NULL;
+
+	*ret_known = attempt != NULL;
+	return attempt && attempt->request ? engine_slot(driver->engine, attempt->request)
+					   : NO_SLOT;
+}
+
+static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, struct bytes value)
+{
+	struct driver *driver = channel->owner;
+	struct engine_event event = worker_event(channel, EVENT_WORKER_CHUNK);
+	const struct channel_part part = {chunk, value};
+
+	event.id = id;
+	driver->part = &part;
+	step(driver, &event);
+	driver->part = NULL;
+}
+
+static void on_state(struct channel *channel, uint32_t id, struct bytes state)
+{
+	struct driver *driver = channel->owner;
+	bool known;
+	uint32_t slot = slot_of(channel, id, &known);
+	struct call *call = slot != NO_SLOT ? &driver->calls.calls[slot] : NULL;
+
+	if (!known) {
+		channel_broken(channel, ERR_protocol_violation,
+			       "it handed back the state of a request that it does not have");
+		return;
+	}
+	if (!call || call->session.len == 0)
+		return;
+	call_drop_state(call);
+	call->has_state = true;
+	call->state_len = state.len;
+	if (state.len <= driver->config->daemon.session_state_max)
+		call->state = bytes_copy(state);
+}
+
+static void fill_answer(struct engine_event *event, const struct channel_answer *answer,
+			const struct call *call)
+{
+	event->answer.bytes = answer->failed ? 0 : answer->result.len;
+	event->answer.retry_after = USEC_INFINITY;
+	if (call) {
+		event->answer.has_state = call->has_state;
+		event->answer.state = call->state_len;
+	}
+	if (!answer->failed)
+		return;
+	event->answer.code = answer->error.code;
+	event->answer.said = answer->error.said;
+	event->answer.retryable = answer->error.retryable;
+	event->answer.fatal = answer->error.fatal;
+	event->answer.graded = answer->error.graded;
+	event->answer.severity = answer->error.severity;
+	event->answer.retry_after = answer->error.retry_after;
+}
+
 static void on_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
 {
 	struct driver *driver = channel->owner;
 	struct engine_event event = worker_event(channel, EVENT_WORKER_ANSWERED);
+	bool known;
+	uint32_t slot = slot_of(channel, id, &known);
 
 	event.id = id;
-	if (answer->failed) {
-		event.answer.code = answer->error.code;
-		event.answer.retryable = answer->error.retryable;
-		event.answer.fatal = answer->error.fatal;
-		event.answer.retry_after = answer->error.retry_after;
-	}
+	fill_answer(&event, answer, slot != NO_SLOT ? &driver->calls.calls[slot] : NULL);
 	driver->answer = answer;
+	driver->answered = slot;
 	step(driver, &event);
 	driver->answer = NULL;
+	driver->answered = NO_SLOT;
 }
 
 static void on_broken(struct channel *channel, enum errcode code)
@@ -313,10 +216,15 @@ static void on_broken(struct channel *channel, enum errcode code)
 	struct engine_event event = worker_event(channel, EVENT_WORKER_BROKE);
 
 	if (code != ERR_peer_closed)
-		log_worker(driver, LOG_LEVEL_ERROR, channel->worker, "worker broke the protocol",
-			   channel->last_why);
+		effects_tell_worker(driver, LOG_LEVEL_ERROR, channel->worker, "broke the protocol",
+				    channel->last_why);
 	event.code = code;
 	step(driver, &event);
+}
+
+static bool is_expected(const struct worker *worker)
+{
+	return worker->cause == CAUSE_IDLE || worker->cause == CAUSE_STOPPING;
 }
 
 static void on_exit_of_worker(struct channel *channel, const struct process_end *end)
@@ -324,24 +232,56 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	struct driver *driver = channel->owner;
 	const struct worker *worker = engine_worker(driver->engine, channel->worker);
 	struct engine_event event = worker_event(channel, EVENT_WORKER_EXITED);
-	bool expected = worker->cause == CAUSE_IDLE || worker->cause == CAUSE_STOPPING;
 
-	event.exit.signalled = end->signalled && (end->status == SIGKILL || end->status == SIGTERM);
-	event.exit.unusable = !end->signalled && end->status == EXIT_UNUSABLE;
-	log_worker(driver, expected ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, channel->worker,
-		   "worker ended", channel->last_end);
+	if (end) {
+		event.exit.signalled =
+			end->signalled && (end->status == SIGKILL || end->status == SIGTERM);
+		event.exit.unusable = !end->signalled && end->status == EXIT_UNUSABLE;
+	} else {
+		event.exit.connection = true;
+	}
+	effects_tell_worker(driver, is_expected(worker) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+			    channel->worker, "ended", channel->last_end);
 	step(driver, &event);
+}
+
+static void on_unreachable(struct channel *channel, int error)
+{
+	struct engine_event event = worker_event(channel, EVENT_SPAWN_FAILED);
+
+	(void)error;
+	event.code = ERR_connect_failed;
+	step(channel->owner, &event);
 }
 
 static const struct channel_handler channel_handler = {
 	.on_ready = on_ready,
 	.on_began = on_began,
+	.on_part = on_part,
+	.on_state = on_state,
 	.on_answer = on_answer,
 	.on_broken = on_broken,
 	.on_exit = on_exit_of_worker,
+	.on_unreachable = on_unreachable,
 };
 
 /* --- the clients' side --- */
+
+/* The levels of the pool's chain that have no answer for the method. */
+static uint32_t levels_without(const struct driver *driver, const struct call *call)
+{
+	const struct config_pool *pool = driver_pool_config(driver, call->pool);
+	uint32_t skip = 0;
+
+	for (size_t i = 0; i < pool->fallback_count; i++) {
+		uint32_t fallback = pool->fallbacks[i];
+
+		if (driver_pool_config(driver, fallback)->adapter == ADAPTER_STATIC &&
+		    !driver_has_answer(driver, fallback, call->method))
+			skip |= 1u << (i + 1);
+	}
+	return skip;
+}
 
 void driver_submit(struct driver *driver, struct call *call, const struct call_options *options)
 {
@@ -355,6 +295,14 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 	event.submit.max_attempts = options->max_attempts > 0 ? options->max_attempts : UINT32_MAX;
 	event.submit.bytes = call->args.len;
 	event.submit.timeout = timeout < pool->timeout_max ? timeout : pool->timeout_max;
+	event.submit.stays = options->stays;
+	event.submit.stream = options->stream;
+	event.submit.restartable = options->restartable;
+	event.submit.session_exists = options->session_exists;
+	event.submit.session = call->session;
+	event.submit.key = call->key;
+	event.submit.method = call->method;
+	event.submit.skip = levels_without(driver, call);
 	step(driver, &event);
 }
 
@@ -370,6 +318,86 @@ void driver_stop(struct driver *driver)
 	struct engine_event event = {.type = EVENT_STOP};
 
 	step(driver, &event);
+}
+
+/* --- by hand --- */
+
+static enum errcode verdict_on(struct driver *driver, struct engine_event *event)
+{
+	step(driver, event);
+	return driver->verdict;
+}
+
+enum errcode driver_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
+				enum breaker_state state, uint32_t uid, int32_t pid)
+{
+	struct engine_event event = {.type = EVENT_BREAKER};
+
+	event.by_hand.pool = pool;
+	event.by_hand.method = method;
+	event.by_hand.state = state;
+	event.by_hand.uid = uid;
+	event.by_hand.pid = pid;
+	return verdict_on(driver, &event);
+}
+
+enum errcode driver_cancel_recovery(struct driver *driver, uint64_t id)
+{
+	struct engine_event event = {.type = EVENT_RECOVERY_CANCEL, .recovery = id};
+
+	return verdict_on(driver, &event);
+}
+
+enum errcode driver_close_session(struct driver *driver, struct bytes name)
+{
+	struct engine_event event = {.type = EVENT_SESSION_CLOSE, .session = name};
+
+	return verdict_on(driver, &event);
+}
+
+/* --- memory --- */
+
+/* The idle worker with the most resident memory; NO_SLOT: none is idle. */
+static uint32_t heaviest_idle(const struct driver *driver)
+{
+	uint32_t heaviest = NO_SLOT;
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < driver->channel_count; i++) {
+		pid_t pid = driver->channels[i].process.pid;
+		uint64_t bytes;
+
+		if (pid == 0 || engine_worker(driver->engine, i)->state != WORKER_READY)
+			continue;
+		bytes = process_rss(pid);
+		if (bytes > most) {
+			most = bytes;
+			heaviest = i;
+		}
+	}
+	return heaviest;
+}
+
+/* Memory was refused: the heaviest idle worker is replaced, which gives back what it has grown by.
+ * Once a second at most. */
+static void relieve_memory(struct driver *driver)
+{
+	usec_t now = loop_now(driver->loop);
+	uint32_t worker;
+
+	if (usec_sub(now, driver->relieved) < USEC_PER_SEC)
+		return;
+	driver->relieved = now;
+	driver->memory_short = false;
+	driver->refused_seen = driver->loop->store.refused;
+	worker = heaviest_idle(driver);
+	if (worker != NO_SLOT) {
+		struct engine_event event = {.type = EVENT_PRESSURE,
+					     .worker = worker,
+					     .life = driver->channels[worker].life};
+
+		step(driver, &event);
+	}
 }
 
 /* --- time and life --- */
@@ -391,55 +419,68 @@ static void on_turn(void *owner)
 {
 	struct driver *driver = owner;
 
-	if (driver->spawns_failed > 0)
-		tell_failed_spawns(driver);
+	if (driver->untold > 0)
+		tell_notes(driver);
+	if (driver->memory_short || driver->refused_seen != driver->loop->store.refused)
+		relieve_memory(driver);
 	if (driver->stopped) {
 		driver->stopped = false;
 		driver->on_stopped(driver->owner);
 	}
 }
 
-static struct pool_settings settings_of(const struct config_pool *pool)
-{
-	return (struct pool_settings){
-		.workers_min = pool->workers.min,
-		.workers_max = pool->workers.max,
-		.queue_max = pool->queue_max,
-		.queue_bytes_max = pool->queue_bytes_max,
-		.prefetch = pool->prefetch,
-		.max_crash_retries = pool->max_crash_retries,
-		.init_timeout = pool->init_timeout,
-		.ping_interval = pool->ping_interval > 0 ? pool->ping_interval : USEC_INFINITY,
-		.ping_timeout = pool->ping_timeout,
-		.idle_timeout = pool->idle_timeout,
-		.kill_grace = pool->kill_grace,
-		.cancel_grace = pool->cancel_grace,
-		.restart_delay = pool->restart_delay,
-		.restart_delay_max = pool->restart_delay_max,
-	};
-}
-
 static int make_engine(struct driver *driver)
 {
 	const struct config *config = driver->config;
-	struct engine_settings settings = {
-		.requests_max = config->daemon.requests_max,
-		.pool_count = (uint32_t)config->pool_count,
-		.drain_timeout = config->daemon.drain_timeout,
-	};
+	struct engine_settings settings = settings_engine(config);
 	struct pool_settings *pools = calloc(config->pool_count + 1, sizeof(*pools));
 	void *memory;
 
 	if (!pools)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->pool_count; i++)
-		pools[i] = settings_of(&config->pools[i]);
+		settings_pool(&config->pools[i], &pools[i]);
 	settings.pools = pools;
 	memory = malloc(engine_size(&settings));
 	if (memory)
 		driver->engine = engine_init(memory, &settings, driver->started);
 	free(pools);
 	return memory ? 0 : -ENOMEM;
+}
+
+static int make_tables(struct driver *driver)
+{
+	const struct config_daemon *daemon = &driver->config->daemon;
+	const struct sessions *sessions;
+
+	if (call_table_init(&driver->calls, daemon->requests_max) < 0 || make_engine(driver) < 0)
+		return -ENOMEM;
+	sessions = engine_sessions(driver->engine);
+	if (vault_init(&driver->states, sessions_slots(&sessions->settings)) < 0 ||
+	    vault_init(&driver->kept, daemon->keys_max) < 0 ||
+	    errorlog_init(&driver->errors, daemon->errors_kept) < 0)
+		return -ENOMEM;
+	driver->channel_count = engine_worker_count(driver->engine);
+	driver->channels = calloc(driver->channel_count + 1, sizeof(*driver->channels));
+	if (!driver->channels)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < driver->channel_count; i++)
+		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
+			     &channel_handler, driver);
+	return 0;
+}
+
+/* A group that does not exist gives nobody control; that it does not is said once. */
+static void find_admin_group(struct driver *driver)
+{
+	const char *name = driver->config->daemon.admin_group;
+	struct group *group = *name ? getgrnam(name) : NULL;
+
+	driver->has_admin_group = group != NULL;
+	if (group)
+		driver->admin_gid = group->gr_gid;
+	else if (*name)
+		log_warning("admin_group = %s: there is no such group", name);
 }
 
 int driver_init(struct driver *driver, struct loop *loop, const struct config *config,
@@ -449,21 +490,17 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .config = config,
 				  .guard = guard,
 				  .open_files = *open_files,
+				  .answered = NO_SLOT,
+				  .error_lines.per_second = 20,
+				  .refusal_lines.per_second = 1,
 				  .started = loop_now(loop)};
 	list_init(&driver->connections);
-	if (call_table_init(&driver->calls, config->daemon.requests_max) < 0 ||
-	    make_engine(driver) < 0) {
+	events_init(&driver->events);
+	find_admin_group(driver);
+	if (make_tables(driver) < 0) {
 		driver_done(driver);
 		return -ENOMEM;
 	}
-	driver->channel_count = engine_worker_count(driver->engine);
-	driver->channels = calloc(driver->channel_count + 1, sizeof(*driver->channels));
-	if (!driver->channels) {
-		driver_done(driver);
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < driver->channel_count; i++)
-		channel_init(&driver->channels[i], loop, i, &channel_handler, driver);
 	loop->on_timer = on_timer;
 	loop->on_turn = on_turn;
 	loop->owner = driver;
@@ -484,4 +521,8 @@ void driver_done(struct driver *driver)
 	free(driver->engine);
 	driver->engine = NULL;
 	call_table_done(&driver->calls);
+	vault_done(&driver->states);
+	vault_done(&driver->kept);
+	errorlog_done(&driver->errors);
+	events_done(&driver->events);
 }

@@ -1,6 +1,6 @@
 /*
- * The driver: turns what happens into events of the engine, and its effects into what is done.  The
- * one place where core and io meet.
+ * The driver: turns what happens into events of the engine, and has its effects carried out
+ * (effects.h). The one place where core and io meet.
  */
 #ifndef POOLD_IO_DRIVER_H
 #define POOLD_IO_DRIVER_H
@@ -9,8 +9,12 @@
 #include "daemon/io/call.h"
 #include "daemon/io/channel.h"
 #include "daemon/io/config.h"
+#include "daemon/io/errorlog.h"
+#include "daemon/io/events.h"
 #include "daemon/io/guard.h"
+#include "daemon/io/log.h"
 #include "daemon/io/loop.h"
+#include "daemon/io/vault.h"
 
 /* COUNTER(name, help): what the daemon counts beyond its pools. */
 #define DAEMON_COUNTERS(COUNTER)                                                                   \
@@ -20,6 +24,12 @@
 	COUNTER(messages_malformed, "messages that were not what the protocol says")               \
 	COUNTER(duplicate_ids, "connections closed for using a message id twice at a time")        \
 	COUNTER(requests_refused, "requests refused before they reached a pool")
+
+/* A part of an answer: a whole value in `chunk`. */
+struct channel_part {
+	struct chunk *chunk;
+	struct bytes value;
+};
 
 struct daemon_stats {
 #define COUNTER(name, help) uint64_t name;
@@ -40,10 +50,25 @@ struct driver {
 	unsigned control_connections;
 	struct daemon_stats stats;
 	usec_t started;
-	const struct channel_answer *answer; /* of the event in the engine's hands */
+	const struct channel_answer
+		*answer;		 /* of the event in the engine's hands: to the request in */
+	uint32_t answered;		 /* this slot, or NO_SLOT */
+	const struct channel_part *part; /* the same: a part of an answer */
+	enum errcode verdict;		 /* on the last event that somebody caused by hand */
+	struct vault states;		 /* of sessions */
+	struct vault kept;		 /* answers of keys */
+	struct errorlog errors;
+	struct events events;
+	struct log_limit error_lines;
+	struct log_limit refusal_lines;
+	uint64_t refused_seen; /* of the chunk store, when memory was last looked at */
+	usec_t relieved;       /* when that was done something about */
+	bool memory_short;     /* a process could not be started for want of it */
+	bool has_admin_group;
+	gid_t admin_gid;
 	struct buf scratch;
-	unsigned spawns_failed; /* not yet told to the engine */
-	bool stopped;		/* not yet told to the owner */
+	unsigned untold; /* channels with notes for the engine */
+	bool stopped;	 /* not yet told to the owner */
 	/* Told when something changed that the service manager may want to know. */
 	void (*on_change)(void *owner);
 	/* Told once after driver_stop, when no request and no worker is left. */
@@ -72,6 +97,10 @@ struct call_options {
 	bool idempotent;
 	enum priority priority;
 	uint32_t max_attempts; /* 0: as the matrix says */
+	bool stays;	       /* no other pool of the chain may answer */
+	bool stream;
+	bool restartable;
+	bool session_exists; /* its session is not to be opened for it */
 };
 
 /* Hands an open call over; it will be answered through its connection. */
@@ -80,8 +109,20 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 /* Its client gives it up; `gone`: there is nobody to answer any more. */
 void driver_cancel(struct driver *driver, struct call *call, bool gone);
 
+/* Somebody changes a breaker by hand; `method` empty: the pool's own.  ERR_NONE or why not. */
+enum errcode driver_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
+				enum breaker_state state, uint32_t uid, int32_t pid);
+enum errcode driver_cancel_recovery(struct driver *driver, uint64_t id);
+enum errcode driver_close_session(struct driver *driver, struct bytes name);
+
+/* Whether a static pool has an answer for the method. */
+bool driver_has_answer(const struct driver *driver, uint32_t pool, struct bytes method);
+
 /* Drain and end; again: don't wait. */
 void driver_stop(struct driver *driver);
+
+/* For effects.c: the engine is to be told of the channel at the end of the turn. */
+void driver_note(struct driver *driver, struct channel *channel);
 
 /* Whether every pool has the workers it starts with. */
 bool driver_is_ready(const struct driver *driver);

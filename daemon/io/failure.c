@@ -1,6 +1,8 @@
 #include "daemon/io/failure.h"
 
 #include "daemon/io/connection.h"
+#include "daemon/io/pack_named.h"
+#include "daemon/io/tell.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,53 +20,6 @@ static void describe_span(usec_t span, char *out, size_t size)
 		snprintf(out, size, "%.3g ms", (double)span / 1e3);
 }
 
-static void describe(const struct driver *driver, const struct call *call,
-		     const struct effect *effect, char *out, size_t size)
-{
-	const struct request *request = engine_request(driver->engine, call->slot);
-	const struct pool *pool = engine_pool(driver->engine, call->pool);
-	const char *name = driver_pool_config(driver, call->pool)->name;
-	const struct channel *channel = &driver->channels[request->worker];
-	unsigned worker =
-		effect->error.has_worker ? driver_worker_number(driver, request->worker) : 0;
-	char span[32];
-
-	describe_span(usec_sub(request->deadline, request->submitted), span, sizeof(span));
-	switch (effect->error.code) {
-	case ERR_attempt_timeout:
-		snprintf(out, size, "no answer from worker %u in %s", worker, span);
-		return;
-	case ERR_queue_timeout:
-		snprintf(out, size, "no worker of pool %s was free in %s", name, span);
-		return;
-	case ERR_worker_exited:
-		snprintf(out, size, "worker %u ended while it had the request: %s", worker,
-			 channel->last_end);
-		return;
-	case ERR_worker_killed:
-		snprintf(out, size, "worker %u was %s: %s", worker,
-			 effect->error.cause == CAUSE_NONE ? "killed from outside"
-							   : worker_cause_text(effect->error.cause),
-			 channel->last_end);
-		return;
-	case ERR_decode_error:
-	case ERR_protocol_violation:
-	case ERR_response_too_large:
-		snprintf(out, size, "worker %u: %s", worker, channel->last_why);
-		return;
-	case ERR_queue_full:
-		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes", name,
-			 pool->queue.len, (unsigned long long)pool->queue.bytes);
-		return;
-	case ERR_pool_unavailable:
-		snprintf(out, size, "no worker of pool %s can be started", name);
-		return;
-	default:
-		snprintf(out, size, "%s", errcode_info(effect->error.code)->text);
-		return;
-	}
-}
-
 static void append(char *text, size_t size, const char *more)
 {
 	size_t len = strlen(text);
@@ -72,82 +27,343 @@ static void append(char *text, size_t size, const char *more)
 	snprintf(text + len, size - len, "%s", more);
 }
 
-/* The worker's own words for its error. */
-static void quote_worker(const struct driver *driver, char *out, size_t size)
+/* Everything that words are made from. */
+struct facts {
+	const struct driver *driver;
+	const struct call *call; /* NULL: an incident */
+	const struct effect *effect;
+	const struct request *request;
+	const struct channel *channel; /* of the worker that had it, or NULL */
+	unsigned worker;
+	const char *pool;
+};
+
+static void describe_death(const struct facts *facts, char *out, size_t size)
 {
-	const struct worker_error *said = &driver->answer->error;
+	enum worker_cause cause = facts->effect->failed.failure.cause;
+
+	if (facts->effect->failed.failure.code == ERR_worker_exited)
+		snprintf(out, size, "worker %u ended while it had the request: %s", facts->worker,
+			 facts->channel->last_end);
+	else
+		snprintf(out, size, "worker %u was %s: %s", facts->worker,
+			 cause == CAUSE_NONE ? "killed from outside" : worker_cause_text(cause),
+			 facts->channel->last_end);
+}
+
+static void describe_time(const struct facts *facts, char *out, size_t size)
+{
+	const struct request *request = facts->request;
+	bool attempted = facts->effect->failed.failure.code == ERR_attempt_timeout;
+	usec_t now = loop_now(facts->driver->loop);
+	char span[32];
+
+	describe_span(attempted && now < request->deadline
+			      ? usec_sub(now, request->sent)
+			      : usec_sub(request->deadline, request->submitted),
+		      span, sizeof(span));
+	if (attempted)
+		snprintf(out, size, "no answer from worker %u in %s", facts->worker, span);
+	else
+		snprintf(out, size, "no worker of pool %s was free in %s", facts->pool, span);
+}
+
+static void describe(const struct facts *facts, char *out, size_t size)
+{
+	enum errcode code = facts->effect->failed.failure.code;
+	const struct pool *pool = engine_pool(facts->driver->engine, facts->request->pool);
+
+	switch (code) {
+	case ERR_attempt_timeout:
+	case ERR_queue_timeout:
+		describe_time(facts, out, size);
+		return;
+	case ERR_worker_exited:
+	case ERR_worker_killed:
+		describe_death(facts, out, size);
+		return;
+	case ERR_decode_error:
+	case ERR_protocol_violation:
+	case ERR_response_too_large:
+		snprintf(out, size, "worker %u: %s", facts->worker, facts->channel->last_why);
+		return;
+	case ERR_peer_closed:
+		snprintf(out, size, "worker %u of pool %s: %s", facts->worker, facts->pool,
+			 facts->channel->last_end);
+		return;
+	case ERR_queue_full:
+		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
+			 facts->pool, pool->queue.len, (unsigned long long)pool->queue.bytes);
+		return;
+	case ERR_pool_unavailable:
+		snprintf(out, size, "no worker of pool %s can be started", facts->pool);
+		return;
+	case ERR_connect_failed:
+		snprintf(out, size, "the server of pool %s can't be reached", facts->pool);
+		return;
+	case ERR_circuit_open:
+		snprintf(out, size, "the circuit breaker of pool %s is %s", facts->pool,
+			 breaker_state_name(facts->request->circuit->breaker.state));
+		return;
+	default:
+		snprintf(out, size, "%s", errcode_info(code)->text);
+		return;
+	}
+}
+
+/* The worker's own words for its error. */
+static void quote_worker(const struct worker_error *said, char *out, size_t size)
+{
+	int type = (int)(said->type.len < 100 ? said->type.len : 100);
+	int message = (int)(said->message.len < size ? said->message.len : size);
 
 	if (said->type.len > 0)
-		snprintf(out, size, "%.*s: %.*s",
-			 (int)(said->type.len < 100 ? said->type.len : 100),
-			 (const char *)said->type.data,
-			 (int)(said->message.len < size ? said->message.len : size),
+		snprintf(out, size, "%.*s: %.*s", type, (const char *)said->type.data, message,
 			 (const char *)said->message.data);
 	else
-		snprintf(out, size, "%.*s",
-			 (int)(said->message.len < size ? said->message.len : size),
-			 (const char *)said->message.data);
+		snprintf(out, size, "%.*s", message, (const char *)said->message.data);
 }
 
 /* How the worker came to its end, for those failures that come from it. */
-static void pack_end(struct buf *detail, const struct channel *channel, const struct effect *effect)
+static void pack_end(struct buf *detail, const struct facts *facts)
 {
 	pack_map(detail, 2);
-	pack_str(detail, "end");
-	pack_str(detail, channel->last_end);
-	pack_str(detail, "cause");
-	pack_str(detail, worker_cause_name(effect->error.cause));
+	pack_named_str(detail, "end", facts->channel->last_end);
+	pack_named_str(detail, "cause", worker_cause_name(facts->effect->failed.failure.cause));
 }
 
-static void fill_worker(const struct driver *driver, const struct request *request,
-			struct error *error)
-{
-	usec_t now = loop_now(driver->loop);
+/* --- the error --- */
 
-	error->worker = driver_worker_number(driver, request->worker);
-	error->pid = (int)driver->channels[request->worker].last_pid;
-	error->attempt = request->attempts;
-	error->queued = usec_sub(request->first_sent, request->submitted);
-	error->run = usec_sub(now, request->sent);
-}
-
-void failure_answer(struct driver *driver, const struct call *call, const struct effect *effect)
+static struct facts facts_of(const struct driver *driver, const struct call *call,
+			     const struct effect *effect)
 {
-	const struct request *request = engine_request(driver->engine, call->slot);
-	usec_t elapsed = usec_sub(loop_now(driver->loop), request->submitted);
-	char message[MESSAGE_SIZE];
-	struct buf detail;
-	struct error error = {
-		.code = effect->error.code,
-		.severity = errcode_info(effect->error.code)->severity,
-		.message = message,
-		.retryable = effect->error.retryable,
-		.retry_after = effect->error.retry_after,
-		.executed = effect->error.executed,
-		.request = call->number,
-		.pool = driver_pool_config(driver, call->pool)->name,
-		.adapter = "process",
-		.method = call->method,
-		.elapsed = elapsed,
-		.queued = elapsed,
-		.run = USEC_INFINITY,
+	struct facts facts = {
+		.driver = driver,
+		.call = call,
+		.effect = effect,
+		.request = engine_request(driver->engine, call->slot),
+		.pool = driver_pool_config(driver, effect->failed.from)->name,
 	};
 
-	buf_init(&detail, DETAIL_MAX);
-	if (effect->error.has_worker)
-		fill_worker(driver, request, &error);
-	if (effect->error.from_worker && driver->answer) {
-		quote_worker(driver, message, sizeof(message));
-		worker_error_pack_detail(&detail, &driver->answer->error, DETAIL_TEXT);
-	} else {
-		describe(driver, call, effect, message, sizeof(message));
-		if (effect->error.budget_spent)
-			append(message, sizeof(message), "; the pool's retry budget is spent");
-		if (errcode_info(error.code)->category == ERRCAT_connection)
-			pack_end(&detail, &driver->channels[request->worker], effect);
+	if (effect->failed.has_worker) {
+		facts.channel = &driver->channels[effect->worker];
+		facts.worker = driver_worker_number(driver, effect->worker);
 	}
-	if (buf_error(&detail) == 0)
-		error.detail = (struct bytes){detail.data, detail.len};
+	return facts;
+}
+
+static void fill_worker(const struct facts *facts, struct error *error)
+{
+	const struct request *request = facts->request;
+
+	error->worker = facts->worker;
+	error->pid = (int)facts->channel->last_pid;
+	error->attempt = request->attempts;
+	error->queued = usec_sub(request->first_sent, request->submitted);
+	error->run = usec_sub(loop_now(facts->driver->loop), request->sent);
+}
+
+static const char *adapter_name(const struct config_pool *pool)
+{
+	static const char *const names[ADAPTER_COUNT_] = {"process", "socket", "static"};
+
+	return names[pool->adapter];
+}
+
+static struct error error_of(const struct facts *facts)
+{
+	const struct driver *driver = facts->driver;
+	const struct effect *effect = facts->effect;
+	const struct request *request = facts->request;
+	const struct pool *pool = engine_pool(driver->engine, effect->failed.from);
+	usec_t elapsed = usec_sub(loop_now(driver->loop), request->submitted);
+	struct error error = error_make(effect->failed.failure.code);
+
+	error.severity = effect->failed.severity;
+	error.strategy = effect->failed.strategy;
+	error.retryable = effect->failed.failure.retryable;
+	error.retry_after = effect->failed.failure.retry_after;
+	error.executed = effect->failed.failure.executed;
+	error.request = facts->call->number;
+	error.pool = facts->pool;
+	error.adapter = adapter_name(driver_pool_config(driver, effect->failed.from));
+	error.method = facts->call->method;
+	error.session = facts->call->session;
+	error.elapsed = error.queued = elapsed;
+	error.queue_depth = pool->queue.len;
+	if (pool->settings.adapter != POOL_STATIC)
+		error.circuit = breaker_state_name(
+			(request->circuit ? request->circuit : pool->circuits)->breaker.state);
+	if (facts->channel)
+		fill_worker(facts, &error);
+	return error;
+}
+
+/* The words of a failure that has just happened. */
+static void word(const struct facts *facts, struct error *error, char *message, struct buf *detail)
+{
+	const struct driver *driver = facts->driver;
+	const struct failure *failure = &facts->effect->failed.failure;
+
+	if (failure->from_worker && driver->answer && driver->answered == facts->call->slot) {
+		quote_worker(&driver->answer->error, message, MESSAGE_SIZE);
+		worker_error_pack_detail(detail, &driver->answer->error, DETAIL_TEXT);
+	} else {
+		describe(facts, message, MESSAGE_SIZE);
+		if (facts->channel && errcode_info(failure->code)->category == ERRCAT_connection)
+			pack_end(detail, facts);
+	}
+	if (failure->budget_spent)
+		append(message, MESSAGE_SIZE, "; the pool's retry budget is spent");
+	error->message = message;
+	if (buf_error(detail) == 0)
+		error->detail = (struct bytes){detail->data, detail->len};
+}
+
+/* The words of one that was told before. */
+static void recall(const struct trail *trail, struct error *error)
+{
+	const struct error_attempt *last;
+
+	if (!trail || trail->count == 0)
+		return;
+	last = &trail->attempts[trail->count - 1];
+	error->message = last->message;
+	error->pool = last->pool;
+	error->worker = last->worker;
+	error->run = last->run;
+	error->detail = trail->detail;
+}
+
+/* --- telling --- */
+
+/* What a caller or its own code did wrong is the caller's to read, not the operator's to mend. */
+static enum log_level level_of(const struct error *error)
+{
+	enum errcategory category = errcode_info(error->code)->category;
+
+	if (category == ERRCAT_request || category == ERRCAT_application)
+		return LOG_LEVEL_INFO;
+	switch (error->severity) {
+	case SEVERITY_CRITICAL:
+		return LOG_LEVEL_ERROR;
+	case SEVERITY_MAJOR:
+		return LOG_LEVEL_WARNING;
+	case SEVERITY_MINOR:
+		return LOG_LEVEL_NOTICE;
+	case SEVERITY_WARNING:
+	case SEVERITY_COUNT_:
+		break;
+	}
+	return LOG_LEVEL_INFO;
+}
+
+static void log_line(const struct error *error, const char *what, unsigned held)
+{
+	struct log_field fields[] = {
+		{"code", errcode_name(error->code)},
+		{"category", errcategory_name(errcode_info(error->code)->category)},
+		{"severity", errseverity_name(error->severity)},
+		{"pool", error->pool},
+	};
+	struct buf line;
+
+	buf_init(&line, LOG_TEXT_MAX);
+	error_format(&line, error);
+	if (held > 0)
+		buf_printf(&line, " (%u more of these not logged)", held);
+	if (buf_error(&line) == 0)
+		log_event(level_of(error), NULL, fields, ARRAY_SIZE(fields), "%s: %.*s", what,
+			  (int)line.len, (const char *)line.data);
+	buf_free(&line);
+}
+
+/* Whether it is one that a whole pool gives out by the thousand. */
+static bool is_refusal(enum errcode code)
+{
+	return errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed;
+}
+
+static void tell(struct driver *driver, const struct error *error, const char *what, bool incident)
+{
+	struct log_limit *limit = is_refusal(error->code) && !incident ? &driver->refusal_lines
+								       : &driver->error_lines;
+	unsigned held;
+
+	if (!log_limit_pass(limit, loop_now(driver->loop), &held))
+		return;
+	log_line(error, what, held);
+	errorlog_add(&driver->errors, error, incident, loop_wall_ms());
+	tell_error(driver, error);
+}
+
+void failure_answer(struct driver *driver, struct call *call, const struct effect *effect)
+{
+	struct facts facts = facts_of(driver, call, effect);
+	struct error error = error_of(&facts);
+	char message[MESSAGE_SIZE];
+	struct buf detail;
+
+	buf_init(&detail, DETAIL_MAX);
+	if (effect->failed.failure.told) {
+		recall(call->trail, &error);
+	} else {
+		word(&facts, &error, message, &detail);
+		if (effect->failed.failure.attempted && call->trail)
+			trail_add(&call->trail, &error,
+				  usec_sub(facts.request->sent, facts.request->submitted));
+	}
+	if (call->trail) {
+		error.attempts = call->trail->attempts;
+		error.attempt_count = call->trail->count;
+	}
 	connection_answer_error(call->connection, call->msgid, &error);
+	tell(driver, &error, "request failed", false);
 	buf_free(&detail);
+}
+
+void failure_note(struct driver *driver, struct call *call, const struct effect *effect)
+{
+	struct facts facts = facts_of(driver, call, effect);
+	struct error error = error_of(&facts);
+	char message[MESSAGE_SIZE];
+	struct buf detail;
+
+	buf_init(&detail, DETAIL_MAX);
+	word(&facts, &error, message, &detail);
+	trail_add(&call->trail, &error, usec_sub(facts.request->sent, facts.request->submitted));
+	if (call->trail)
+		call->trail->delay = effect->failed.delay;
+	if (log_is_enabled(LOG_LEVEL_DEBUG))
+		log_line(&error,
+			 effect->pool == effect->failed.from ? "attempt failed, tried again"
+							     : "attempt failed, failed over",
+			 0);
+	buf_free(&detail);
+}
+
+void failure_incident(struct driver *driver, const struct effect *effect)
+{
+	const struct pool *pool = engine_pool(driver->engine, effect->pool);
+	const struct config_pool *config = driver_pool_config(driver, effect->pool);
+	struct error error = error_make(effect->incident);
+	char message[MESSAGE_SIZE];
+
+	error.pool = config->name;
+	error.adapter = adapter_name(config);
+	snprintf(message, sizeof(message), "%s", errcode_info(effect->incident)->text);
+	if (effect->worker != NO_SLOT) {
+		const struct channel *channel = &driver->channels[effect->worker];
+
+		error.worker = driver_worker_number(driver, effect->worker);
+		error.pid = (int)channel->last_pid;
+		if (errcode_info(effect->incident)->category != ERRCAT_health_check) {
+			append(message, sizeof(message), ": ");
+			append(message, sizeof(message), channel->last_end);
+		}
+	}
+	if (pool->settings.adapter != POOL_STATIC)
+		error.circuit = breaker_state_name(pool->circuits[0].breaker.state);
+	error.message = message;
+	tell(driver, &error, "incident", true);
 }

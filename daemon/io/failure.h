@@ -1,13 +1,17 @@
-/* A failed call in words: what the engine says of it, with the names and numbers that only io
- * knows. */
+/* Failures in words: in the answer to the client, in the trail of a request that goes on, in the
+ * log, in poold.errors. */
 #ifndef POOLD_IO_FAILURE_H
 #define POOLD_IO_FAILURE_H
 
-#include "daemon/core/engine.h"
 #include "daemon/io/driver.h"
-#include "protocol/error.h"
 
-/* Answers `call` with the error of this effect (EFFECT_ERROR). */
-void failure_answer(struct driver *driver, const struct call *call, const struct effect *effect);
+/* Answers the call with what EFFECT_ERROR says. */
+void failure_answer(struct driver *driver, struct call *call, const struct effect *effect);
+
+/* Notes what EFFECT_RETRY says: the request goes on. */
+void failure_note(struct driver *driver, struct call *call, const struct effect *effect);
+
+/* Tells of EFFECT_INCIDENT. */
+void failure_incident(struct driver *driver, const struct effect *effect);
 
 #endif

@@ -90,6 +90,14 @@ usec_t loop_now(struct loop *loop)
 	return loop->now;
 }
 
+uint64_t loop_wall_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
 static void end_turn(struct loop *loop)
 {
 	if (loop->on_turn)

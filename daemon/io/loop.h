@@ -40,6 +40,9 @@ void loop_done(struct loop *loop);
 /* The monotonic time of this turn. */
 usec_t loop_now(struct loop *loop);
 
+/* The time on the wall: milliseconds since 1970.  For people; nothing is decided by it. */
+uint64_t loop_wall_ms(void);
+
 /* Runs until loop_leave. */
 void loop_run(struct loop *loop);
 

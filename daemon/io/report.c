@@ -1,5 +1,7 @@
 #include "daemon/io/report.h"
 
+#include "daemon/io/pack_named.h"
+
 #include <unistd.h>
 
 static const struct {
@@ -14,8 +16,14 @@ static const struct {
 	 "see poolctl workers for which are missing and how they ended"},
 	{TROUBLE_QUEUE_FULL, "its queue is full; requests are refused",
 	 "raise workers, or have its clients ask less"},
-	{TROUBLE_UNHEALTHY, "a worker misses its health checks",
-	 "see poolctl workers; it will be replaced if it stays silent"},
+	{TROUBLE_UNHEALTHY, "a worker misses its health checks or fails too often",
+	 "see poolctl workers; it will be replaced if that goes on"},
+	{TROUBLE_CIRCUIT_OPEN, "its circuit breaker lets nothing through",
+	 "see poolctl errors for why it opened; it tries again by itself"},
+	{TROUBLE_PROBING, "its circuit breaker lets only a few probes through",
+	 "wait: it closes when they succeed"},
+	{TROUBLE_FALLBACK, "requests are served by a fallback, some at least",
+	 "see poolctl events and breakers; they return by themselves"},
 	{TROUBLE_STOPPING, "the daemon is stopping", "wait for its end, or start it again"},
 };
 
@@ -29,24 +37,6 @@ static void pack_texts(struct buf *out, unsigned mask, bool advice)
 	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
 		if (mask & troubles[i].bit)
 			pack_str(out, advice ? troubles[i].advice : troubles[i].text);
-}
-
-static void pack_named_uint(struct buf *out, const char *name, uint64_t value)
-{
-	pack_str(out, name);
-	pack_uint(out, value);
-}
-
-static void pack_named_str(struct buf *out, const char *name, const char *text)
-{
-	pack_str(out, name);
-	pack_str(out, text);
-}
-
-static void pack_named_ms(struct buf *out, const char *name, usec_t value)
-{
-	pack_str(out, name);
-	pack_double(out, (double)value / 1e3);
 }
 
 static const char *pool_name(const struct driver *driver, uint32_t pool)
@@ -272,6 +262,8 @@ static void pack_pool_limits(struct buf *out, const struct config_pool *config)
 	pack_bool(out, config->idempotent);
 }
 
+static const char *const adapter_names[ADAPTER_COUNT_] = {"process", "socket", "static"};
+
 static void pack_pool(const struct driver *driver, struct buf *out, uint32_t index)
 {
 	const struct pool *pool = engine_pool(driver->engine, index);
@@ -279,9 +271,11 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 
 	pack_map(out, 12);
 	pack_named_str(out, "name", config->name);
-	pack_named_str(out, "adapter", "process");
-	pack_named_str(out, "dialect", "poold");
-	pack_named_str(out, "command", config->command);
+	pack_named_str(out, "adapter", adapter_names[config->adapter]);
+	pack_named_str(out, "dialect",
+		       config->dialect == DIALECT_MSGPACK_RPC ? "msgpack-rpc" : "poold");
+	pack_named_str(out, "command",
+		       config->adapter == ADAPTER_SOCKET ? config->address : config->command);
 	pack_named_str(out, "status", pool_health_name(pool_judge(pool)));
 	pack_str(out, "reasons");
 	pack_texts(out, pool_troubles(pool), false);

@@ -2,6 +2,7 @@
 
 #include "protocol/envelope.h"
 #include "protocol/read.h"
+#include "protocol/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -87,13 +88,72 @@ static int parse_trace(struct reader *reader, struct parsed_call *ret, char *why
 	return 0;
 }
 
+/* Names are told to workers and people, so they must be text. */
+static int parse_name(struct reader *reader, struct bytes *ret, const char *name, char *why)
+{
+	if (read_str(reader, ret) < 0 || ret->len == 0 || ret->len > NAME_LEN_MAX ||
+	    utf8_valid_prefix(*ret) != ret->len)
+		return wrong(why, "option %s: a string of 1 to %d bytes is wanted", name,
+			     NAME_LEN_MAX);
+	return 0;
+}
+
+static int parse_session(struct reader *reader, struct parsed_call *ret, char *why)
+{
+	return parse_name(reader, &ret->session, "session", why);
+}
+
+static int parse_key(struct reader *reader, struct parsed_call *ret, char *why)
+{
+	return parse_name(reader, &ret->key, "key", why);
+}
+
+static int parse_session_create(struct reader *reader, struct parsed_call *ret, char *why)
+{
+	bool create = true;
+
+	if (parse_bool(reader, &create, "session_create", why) < 0)
+		return -EINVAL;
+	ret->options.session_exists = !create;
+	return 0;
+}
+
+static int parse_fallback(struct reader *reader, struct parsed_call *ret, char *why)
+{
+	bool allowed = true;
+
+	if (parse_bool(reader, &allowed, "fallback", why) < 0)
+		return -EINVAL;
+	ret->options.stays = !allowed;
+	return 0;
+}
+
+static int parse_stream(struct reader *reader, struct parsed_call *ret, char *why)
+{
+	return parse_bool(reader, &ret->options.stream, "stream", why);
+}
+
+static int parse_restartable(struct reader *reader, struct parsed_call *ret, char *why)
+{
+	return parse_bool(reader, &ret->options.restartable, "restartable", why);
+}
+
 static const struct {
 	const char *name;
 	int (*parse)(struct reader *reader, struct parsed_call *ret, char *why);
 } options[] = {
-	{"timeout_ms", parse_timeout},	  {"meta", parse_meta},
-	{"idempotent", parse_idempotent}, {"max_attempts", parse_max_attempts},
-	{"priority", parse_priority},	  {"trace", parse_trace},
+	{"timeout_ms", parse_timeout},
+	{"meta", parse_meta},
+	{"idempotent", parse_idempotent},
+	{"max_attempts", parse_max_attempts},
+	{"priority", parse_priority},
+	{"trace", parse_trace},
+	{"session", parse_session},
+	{"session_create", parse_session_create},
+	{"key", parse_key},
+	{"fallback", parse_fallback},
+	{"stream", parse_stream},
+	{"restartable", parse_restartable},
 };
 
 static int parse_option(struct reader *reader, struct parsed_call *ret, char *why)

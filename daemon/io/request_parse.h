@@ -16,6 +16,8 @@ struct parsed_call {
 	struct bytes method;
 	struct bytes args; /* a whole value */
 	struct bytes trace;
+	struct bytes session; /* these two: empty when not given */
+	struct bytes key;
 	bool with_meta;
 	struct call_options options;
 };

@@ -67,7 +67,7 @@ static void pull(struct world *world)
 			break;
 		case EFFECT_ERROR:
 			errx(1, "the engine answered with %s",
-			     errcode_info(effect.error.code)->name);
+			     errcode_info(effect.failed.failure.code)->name);
 		default:
 			break;
 		}
@@ -146,33 +146,33 @@ static void answer_oldest(struct world *world)
 	}
 }
 
+static void set_pool(struct pool_settings *pool)
+{
+	pool_default_settings(pool);
+	pool->workers_min = pool->workers_max = WORKERS;
+	pool->queue_max = REQUESTS;
+	pool->queue_bytes_max = UINT32_MAX;
+	pool->prefetch = PREFETCH;
+	pool->max_crash_retries = UINT32_MAX;
+	pool->backoff.kind = BACKOFF_NONE;
+	pool->init_timeout = pool->ping_interval = pool->ping_timeout = NEVER_SOON;
+	pool->idle_timeout = pool->kill_grace = pool->cancel_grace = NEVER_SOON;
+	pool->restart_delay = pool->restart_delay_max = 1;
+}
+
 static struct world *world_new(void)
 {
-	struct pool_settings pool = {
-		.workers_min = WORKERS,
-		.workers_max = WORKERS,
-		.queue_max = REQUESTS,
-		.queue_bytes_max = UINT32_MAX,
-		.prefetch = PREFETCH,
-		.max_crash_retries = UINT32_MAX,
-		.init_timeout = NEVER_SOON,
-		.ping_interval = NEVER_SOON,
-		.ping_timeout = NEVER_SOON,
-		.idle_timeout = NEVER_SOON,
-		.kill_grace = NEVER_SOON,
-		.cancel_grace = NEVER_SOON,
-		.restart_delay = 1,
-		.restart_delay_max = 1,
-	};
-	struct engine_settings settings = {
-		.requests_max = REQUESTS,
-		.pool_count = 1,
-		.pools = &pool,
-	};
+	struct engine_settings settings;
+	struct pool_settings pool;
 	struct world *world = calloc(1, sizeof(*world));
 
 	if (!world)
 		err(1, "memory");
+	set_pool(&pool);
+	engine_default_settings(&settings);
+	settings.requests_max = REQUESTS;
+	settings.pool_count = 1;
+	settings.pools = &pool;
 	world->memory = malloc(engine_size(&settings));
 	if (!world->memory)
 		err(1, "memory");
@@ -261,16 +261,35 @@ static double time_death(void)
 	return (double)took / DEATHS;
 }
 
+/* All of it: the delay with its jitter, the verdict, and the budget. */
 static double time_decision(void)
 {
-	struct request request = {.idempotent = true, .max_attempts = 3};
-	uint64_t start = clock_nsec();
+	struct recovery_case facts = {
+		.code = ERR_worker_killed,
+		.may_run_again = true,
+		.max_attempts = 3,
+		.max_crash_retries = 1,
+		.now = 1,
+		.until = USEC_INFINITY,
+	};
+	struct policy policy;
+	struct budget budget;
+	struct prng prng;
 	uint32_t retried = 0;
+	uint64_t start;
 
+	policy_init(&policy);
+	budget_init(&budget, &budget_defaults, 0);
+	prng_init(&prng, 1);
+	facts.policy = &policy;
+	start = clock_nsec();
 	for (uint32_t i = 0; i < DECISIONS; i++) {
-		request.attempts = i & 3;
-		request.crashes = i & 1;
-		retried += recovery_may_retry(&request, ERR_worker_killed, EXECUTED_MAYBE, 1);
+		facts.attempts = i & 3;
+		facts.crashes = i & 1;
+		facts.delay =
+			policy_delay(&policy, facts.code, &backoff_defaults, 1 + (i & 3), 0, &prng);
+		retried += recovery_judge(&facts) == RECOVERY_RETRY && budget_take(&budget, i);
+		budget_success(&budget, i);
 	}
 	if (retried == 0 || retried == DECISIONS)
 		errx(1, "the decision is always the same");

@@ -69,13 +69,41 @@ static const char *const event_names[] = {
 	[EVENT_CANCEL] = "cancel",
 	[EVENT_WORKER_READY] = "ready",
 	[EVENT_WORKER_BEGAN] = "began",
+	[EVENT_WORKER_CHUNK] = "chunk",
 	[EVENT_WORKER_ANSWERED] = "answered",
 	[EVENT_WORKER_BROKE] = "broke",
 	[EVENT_WORKER_EXITED] = "exited",
 	[EVENT_SPAWN_FAILED] = "spawn_failed",
+	[EVENT_PRESSURE] = "pressure",
+	[EVENT_BREAKER] = "breaker",
+	[EVENT_RECOVERY_CANCEL] = "recovery_cancel",
+	[EVENT_SESSION_CLOSE] = "session_close",
 	[EVENT_TIMER] = "timer",
 	[EVENT_STOP] = "stop",
 };
+
+static void add_name(char *text, const char *name, struct bytes bytes)
+{
+	if (bytes.len > 0)
+		add(text, " %s %.*s", name, (int)bytes.len, (const char *)bytes.data);
+}
+
+static void add_submit_options(char *text, const struct engine_event *event)
+{
+	if (event->submit.stays)
+		add(text, " stays");
+	if (event->submit.stream)
+		add(text, " stream");
+	if (event->submit.restartable)
+		add(text, " restartable");
+	if (event->submit.session_exists)
+		add(text, " exists");
+	if (event->submit.skip != 0)
+		add(text, " skip %u", event->submit.skip);
+	add_name(text, "method", event->submit.method);
+	add_name(text, "session", event->submit.session);
+	add_name(text, "key", event->submit.key);
+}
 
 static void add_submit(char *text, const struct engine_event *event)
 {
@@ -92,6 +120,7 @@ static void add_submit(char *text, const struct engine_event *event)
 		add(text, " bytes %" PRIu64, event->submit.bytes);
 	if (event->submit.timeout != TIMEOUT_DEFAULT)
 		add_span(text, "timeout", event->submit.timeout);
+	add_submit_options(text, event);
 }
 
 static void add_answer(char *text, const struct engine_event *event)
@@ -99,8 +128,14 @@ static void add_answer(char *text, const struct engine_event *event)
 	add(text, " as %u", event->id);
 	if (event->answer.code != ERR_NONE)
 		add(text, " %s", errcode_name(event->answer.code));
-	if (event->answer.retryable)
-		add(text, " retryable");
+	if (event->answer.said)
+		add(text, event->answer.retryable ? " retryable" : " final");
+	if (event->answer.graded)
+		add(text, " %s", errseverity_name(event->answer.severity));
+	if (event->answer.has_state)
+		add(text, " state %" PRIu64, event->answer.state);
+	if (event->answer.bytes != 0)
+		add(text, " bytes %" PRIu64, event->answer.bytes);
 	if (event->answer.fatal)
 		add(text, " fatal");
 	if (event->answer.retry_after != USEC_INFINITY)
@@ -127,6 +162,16 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	case EVENT_CANCEL:
 		add(text, " %u%s", event->request, event->gone ? " gone" : "");
 		return text;
+	case EVENT_BREAKER:
+		add(text, " %u %s", event->by_hand.pool, breaker_state_name(event->by_hand.state));
+		add_name(text, "method", event->by_hand.method);
+		return text;
+	case EVENT_RECOVERY_CANCEL:
+		add(text, " %" PRIu64, event->recovery);
+		return text;
+	case EVENT_SESSION_CLOSE:
+		add_name(text, "of", event->session);
+		return text;
 	case EVENT_TIMER:
 	case EVENT_STOP:
 		return text;
@@ -135,36 +180,103 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	}
 	if (event->type == EVENT_WORKER_READY)
 		add_ready(text, event);
-	else if (event->type == EVENT_WORKER_BEGAN)
+	else if (event->type == EVENT_WORKER_BEGAN || event->type == EVENT_WORKER_CHUNK)
 		add(text, " as %u", event->id);
+	else if (event->type == EVENT_SPAWN_FAILED && event->code != ERR_spawn_failed)
+		add(text, " %s", errcode_name(event->code));
 	else if (event->type == EVENT_WORKER_ANSWERED)
 		add_answer(text, event);
 	else if (event->type == EVENT_WORKER_BROKE)
 		add(text, " %s", errcode_name(event->code));
 	else if (event->type == EVENT_WORKER_EXITED)
-		add(text, "%s%s", event->exit.signalled ? " signalled" : "",
-		    event->exit.unusable ? " unusable" : "");
+		add(text, "%s%s%s", event->exit.signalled ? " signalled" : "",
+		    event->exit.unusable ? " unusable" : "",
+		    event->exit.connection ? " connection" : "");
 	return text;
 }
 
 /* --- effects --- */
 
-static void add_error(char *text, const struct effect *effect)
+static void add_failure(char *text, const struct effect *effect)
+{
+	const struct failure *failure = &effect->failed.failure;
+	char words[NARRATE_MAX];
+
+	add(text, " %s, executed %s", errcode_name(failure->code),
+	    executed_name(failure->executed));
+	if (failure->retryable)
+		add(text, ", retryable");
+	if (failure->from_worker)
+		add(text, ", in the worker's words");
+	if (effect->failed.has_worker)
+		add(text, ", worker %u", effect->worker);
+	if (failure->cause != CAUSE_NONE)
+		add(text, ", cause %s", worker_cause_name(failure->cause));
+	if (failure->budget_spent)
+		add(text, ", budget spent");
+	if (effect->failed.severity != errcode_info(failure->code)->severity)
+		add(text, ", %s", errseverity_name(effect->failed.severity));
+	if (failure->retry_after != USEC_INFINITY)
+		add(text, ", retry after %s", narrate_span(failure->retry_after, words));
+}
+
+static void add_retry(char *text, const struct effect *effect)
 {
 	char words[NARRATE_MAX];
 
-	add(text, "error %u %s, executed %s", effect->request, errcode_name(effect->error.code),
-	    executed_name(effect->error.executed));
-	if (effect->error.retryable)
-		add(text, ", retryable");
-	if (effect->error.from_worker)
-		add(text, ", in the worker's words");
-	if (effect->error.has_worker)
-		add(text, ", worker %u", effect->worker);
-	if (effect->error.cause != CAUSE_NONE)
-		add(text, ", cause %s", worker_cause_name(effect->error.cause));
-	if (effect->error.retry_after != USEC_INFINITY)
-		add(text, ", retry after %s", narrate_span(effect->error.retry_after, words));
+	add(text, "retry %u", effect->request);
+	if (effect->pool != effect->failed.from)
+		add(text, " in pool %u", effect->pool);
+	else
+		add(text, " in %s", narrate_span(effect->failed.delay, words));
+	add(text, " after");
+	add_failure(text, effect);
+}
+
+static void add_result(char *text, const struct effect *effect)
+{
+	add(text, "result %u", effect->request);
+	if (effect->result.source == RESULT_STATIC)
+		add(text, ", the canned one of pool %u", effect->pool);
+	else if (effect->result.source == RESULT_KEPT)
+		add(text, ", the one kept for key %u", effect->result.key);
+	else if (effect->result.key != NO_SLOT)
+		add(text, ", kept for key %u", effect->result.key);
+	if (effect->result.level > 0)
+		add(text, ", level %u", effect->result.level);
+	if (effect->result.session != NO_SLOT)
+		add(text, ", state of session %u", effect->result.session);
+	if (effect->result.state_lost)
+		add(text, ", state lost");
+}
+
+static void add_recovery(char *text, const struct effect *effect)
+{
+	char words[NARRATE_MAX];
+
+	add(text, "recovery %" PRIu64 " of %u ", effect->recovery.id, effect->request);
+	if (effect->recovery.began)
+		add(text, "began: %s, %s", errcode_name(effect->recovery.cause),
+		    errstrategy_name(effect->recovery.strategy));
+	else
+		add(text, "%s after %s", recovery_result_name(effect->recovery.result),
+		    narrate_span(effect->recovery.duration, words));
+}
+
+static void add_session(char *text, const struct effect *effect)
+{
+	add(text, "session %u %s", effect->session.session,
+	    effect->session.began ? "opened" : session_reason_name(effect->session.reason));
+	if (effect->worker != NO_SLOT)
+		add(text, ", at %u.%u", effect->worker, effect->life);
+}
+
+static void add_breaker(char *text, const struct effect *effect)
+{
+	add(text, "breaker %u.%u %s, was %s: %s", effect->pool, effect->breaker.circuit,
+	    breaker_state_name(effect->breaker.change.to),
+	    breaker_state_name(effect->breaker.change.from),
+	    breaker_reason_name(effect->breaker.change.reason));
 }
 
 static const char *signal_name(int signal)
@@ -189,10 +301,46 @@ const char *narrate_effect(const struct effect *effect, char *text)
 		add(text, "ping %u.%u as %u", worker, life, effect->send.id);
 		break;
 	case EFFECT_RESULT:
-		add(text, "result %u", effect->request);
+		add_result(text, effect);
+		break;
+	case EFFECT_RETRY:
+		add_retry(text, effect);
 		break;
 	case EFFECT_ERROR:
-		add_error(text, effect);
+		add(text, "error %u", effect->request);
+		add_failure(text, effect);
+		break;
+	case EFFECT_CHUNK:
+		add(text, "chunk %u", effect->request);
+		break;
+	case EFFECT_RESTART:
+		add(text, "restart %u", effect->request);
+		break;
+	case EFFECT_FORGET:
+		add(text, "forget key %u", effect->key);
+		break;
+	case EFFECT_BREAKER:
+		add_breaker(text, effect);
+		break;
+	case EFFECT_LEVEL:
+		add(text, "level of pool %u %u, was %u", effect->pool, effect->level.to,
+		    effect->level.from);
+		if (effect->level.reason != ERR_NONE)
+			add(text, ": %s", errcode_name(effect->level.reason));
+		break;
+	case EFFECT_RECOVERY:
+		add_recovery(text, effect);
+		break;
+	case EFFECT_SESSION:
+		add_session(text, effect);
+		break;
+	case EFFECT_INCIDENT:
+		add(text, "incident in pool %u: %s", effect->pool, errcode_name(effect->incident));
+		if (effect->worker != NO_SLOT)
+			add(text, ", worker %u.%u", effect->worker, effect->life);
+		break;
+	case EFFECT_DONE:
+		add(text, "done: %s", errcode_name(effect->code));
 		break;
 	case EFFECT_DROP:
 		add(text, "drop %u", effect->request);
@@ -226,6 +374,8 @@ const char *narrate_effect(const struct effect *effect, char *text)
 
 struct words {
 	char *rest;
+	const char *line; /* what `rest` is a copy of, and its beginning: */
+	const char *copy;
 };
 
 static const char *next_word(struct words *words)
@@ -268,6 +418,36 @@ static bool read_worker(struct words *words, struct engine_event *event)
 	return word && sscanf(word, "%" SCNu32 ".%" SCNu32, &event->worker, &event->life) == 2;
 }
 
+/* A name: its bytes lie in the line itself, which outlives the event. */
+static bool read_name(struct words *words, struct bytes *ret)
+{
+	const char *word = next_word(words);
+
+	if (!word)
+		return false;
+	*ret = (struct bytes){(const uint8_t *)words->line + (word - words->copy), strlen(word)};
+	return true;
+}
+
+static bool read_submit_option(struct words *words, const char *word, struct engine_event *event)
+{
+	if (strcmp(word, "stays") == 0)
+		return event->submit.stays = true;
+	if (strcmp(word, "stream") == 0)
+		return event->submit.stream = true;
+	if (strcmp(word, "restartable") == 0)
+		return event->submit.restartable = true;
+	if (strcmp(word, "exists") == 0)
+		return event->submit.session_exists = true;
+	if (strcmp(word, "skip") == 0)
+		return read_u32(words, &event->submit.skip);
+	if (strcmp(word, "method") == 0)
+		return read_name(words, &event->submit.method);
+	if (strcmp(word, "session") == 0)
+		return read_name(words, &event->submit.session);
+	return strcmp(word, "key") == 0 && read_name(words, &event->submit.key);
+}
+
 static bool read_submit(struct words *words, struct engine_event *event)
 {
 	const char *word;
@@ -293,7 +473,7 @@ static bool read_submit(struct words *words, struct engine_event *event)
 		else if (strcmp(word, "timeout") == 0)
 			good = read_span(words, &event->submit.timeout);
 		else
-			good = false;
+			good = read_submit_option(words, word, event);
 	}
 	return good;
 }
@@ -327,22 +507,44 @@ static bool read_id(struct words *words, struct engine_event *event)
 	return word && strcmp(word, "as") == 0 && read_u32(words, &event->id);
 }
 
+static bool read_code(const char *word, enum errcode *ret)
+{
+	return (*ret = errcode_find(word, strlen(word))) != ERR_NONE;
+}
+
+static bool read_answer_word(struct words *words, const char *word, struct engine_event *event)
+{
+	enum errseverity severity = errseverity_find(word, strlen(word));
+
+	if (severity != SEVERITY_COUNT_) {
+		event->answer.severity = severity;
+		return event->answer.graded = true;
+	}
+	if (strcmp(word, "retryable") == 0)
+		return event->answer.said = event->answer.retryable = true;
+	if (strcmp(word, "final") == 0)
+		return event->answer.said = true;
+	if (strcmp(word, "fatal") == 0)
+		return event->answer.fatal = true;
+	if (strcmp(word, "bytes") == 0)
+		return read_number(words, &event->answer.bytes);
+	if (strcmp(word, "state") == 0) {
+		event->answer.has_state = true;
+		return read_number(words, &event->answer.state);
+	}
+	if (strcmp(word, "retry_after") == 0)
+		return read_span(words, &event->answer.retry_after);
+	return read_code(word, &event->answer.code);
+}
+
 static bool read_answer(struct words *words, struct engine_event *event)
 {
 	const char *word;
 	bool good = read_id(words, event);
 
 	event->answer.retry_after = USEC_INFINITY;
-	while (good && (word = next_word(words))) {
-		if (strcmp(word, "retryable") == 0)
-			event->answer.retryable = true;
-		else if (strcmp(word, "fatal") == 0)
-			event->answer.fatal = true;
-		else if (strcmp(word, "retry_after") == 0)
-			good = read_span(words, &event->answer.retry_after);
-		else
-			good = (event->answer.code = errcode_find(word, strlen(word))) != ERR_NONE;
-	}
+	while (good && (word = next_word(words)))
+		good = read_answer_word(words, word, event);
 	return good;
 }
 
@@ -367,6 +569,8 @@ static bool read_exit(struct words *words, struct engine_event *event)
 			event->exit.signalled = true;
 		else if (strcmp(word, "unusable") == 0)
 			event->exit.unusable = true;
+		else if (strcmp(word, "connection") == 0)
+			event->exit.connection = true;
 		else
 			good = false;
 	}
@@ -384,6 +588,46 @@ static bool read_cancel(struct words *words, struct engine_event *event)
 	return !word || event->gone;
 }
 
+static bool read_spawn_failed(struct words *words, struct engine_event *event)
+{
+	const char *word;
+
+	event->code = ERR_spawn_failed;
+	if (!read_worker(words, event))
+		return false;
+	word = next_word(words);
+	return !word || read_code(word, &event->code);
+}
+
+static bool read_by_hand(struct words *words, struct engine_event *event)
+{
+	const char *word;
+	unsigned state = 0;
+
+	if (!read_u32(words, &event->by_hand.pool) || !(word = next_word(words)))
+		return false;
+	while (state < BREAKER_STATE_COUNT_ &&
+	       strcmp(breaker_state_name((enum breaker_state)state), word) != 0)
+		state++;
+	event->by_hand.state = (enum breaker_state)state;
+	word = next_word(words);
+	if (word && (strcmp(word, "method") != 0 || !read_name(words, &event->by_hand.method)))
+		return false;
+	return state < BREAKER_STATE_COUNT_;
+}
+
+static bool read_recovery(struct words *words, struct engine_event *event)
+{
+	return read_number(words, &event->recovery);
+}
+
+static bool read_session(struct words *words, struct engine_event *event)
+{
+	const char *word = next_word(words);
+
+	return word && strcmp(word, "of") == 0 && read_name(words, &event->session);
+}
+
 static bool read_nothing(struct words *words, struct engine_event *event)
 {
 	(void)words;
@@ -394,17 +638,29 @@ static bool read_nothing(struct words *words, struct engine_event *event)
 bool narrate_read_event(const char *line, struct engine_event *ret)
 {
 	static bool (*const readers[])(struct words *, struct engine_event *) = {
-		[EVENT_SUBMIT] = read_submit,	       [EVENT_CANCEL] = read_cancel,
-		[EVENT_WORKER_READY] = read_ready,     [EVENT_WORKER_BEGAN] = read_id,
-		[EVENT_WORKER_ANSWERED] = read_answer, [EVENT_WORKER_BROKE] = read_broke,
-		[EVENT_WORKER_EXITED] = read_exit,     [EVENT_SPAWN_FAILED] = read_worker,
-		[EVENT_TIMER] = read_nothing,	       [EVENT_STOP] = read_nothing,
+		[EVENT_SUBMIT] = read_submit,
+		[EVENT_CANCEL] = read_cancel,
+		[EVENT_WORKER_READY] = read_ready,
+		[EVENT_WORKER_BEGAN] = read_id,
+		[EVENT_WORKER_CHUNK] = read_id,
+		[EVENT_WORKER_ANSWERED] = read_answer,
+		[EVENT_WORKER_BROKE] = read_broke,
+		[EVENT_WORKER_EXITED] = read_exit,
+		[EVENT_SPAWN_FAILED] = read_spawn_failed,
+		[EVENT_PRESSURE] = read_worker,
+		[EVENT_BREAKER] = read_by_hand,
+		[EVENT_RECOVERY_CANCEL] = read_recovery,
+		[EVENT_SESSION_CLOSE] = read_session,
+		[EVENT_TIMER] = read_nothing,
+		[EVENT_STOP] = read_nothing,
 	};
 	char copy[NARRATE_MAX];
 	struct words words;
 	const char *name;
 
 	snprintf(copy, sizeof(copy), "%s", line);
+	words.line = line;
+	words.copy = copy;
 	name = strtok_r(copy, " ", &words.rest);
 	for (unsigned i = 0; name && i < ARRAY_SIZE(event_names); i++) {
 		if (strcmp(name, event_names[i]) != 0)

@@ -20,7 +20,8 @@ const char *narrate_effect(const struct effect *effect, char *text);
 
 /*
  * The event that such a line says, all but its time; what is not said has a default (pool 0, normal
- * priority, 3 attempts, 1 byte, timeout 1s, concurrency 1).  False when the line makes no sense.
+ * priority, 3 attempts, 1 byte, timeout 1s, concurrency 1).  Names in it are slices of the line.
+ * False when the line makes no sense.
  */
 bool narrate_read_event(const char *line, struct engine_event *ret);
 

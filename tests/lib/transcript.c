@@ -9,7 +9,8 @@
 
 #include "tests/lib/narrate.h"
 
-#define POOLS_MAX 3
+#define POOLS_MAX 4
+#define NAMES_MAX 4096
 #define LINE_MAX  (NARRATE_MAX + 40)
 #define TEXT_MAX  ((size_t)1 << 18)
 
@@ -25,24 +26,28 @@ struct play {
 	usec_t now;
 	char *out;
 	size_t out_len;
+	uint8_t names[NAMES_MAX]; /* those that open requests refer to */
+	size_t names_len;
 };
 
-static const struct pool_settings pool_default = {
-	.workers_min = 1,
-	.workers_max = 1,
-	.queue_max = 4,
-	.queue_bytes_max = 1000,
-	.prefetch = 0,
-	.max_crash_retries = 1,
-	.init_timeout = 5 * USEC_PER_SEC,
-	.ping_interval = 30 * USEC_PER_SEC,
-	.ping_timeout = 5 * USEC_PER_SEC,
-	.idle_timeout = 60 * USEC_PER_SEC,
-	.kill_grace = 2 * USEC_PER_SEC,
-	.cancel_grace = 2 * USEC_PER_SEC,
-	.restart_delay = 100 * USEC_PER_MSEC,
-	.restart_delay_max = 30 * USEC_PER_SEC,
-};
+/* Retries wait for nothing unless a scenario says so. */
+static void set_pool_defaults(struct pool_settings *pool)
+{
+	pool_default_settings(pool);
+	pool->workers_min = pool->workers_max = 1;
+	pool->queue_max = 4;
+	pool->queue_bytes_max = 1000;
+	pool->max_crash_retries = 1;
+	pool->init_timeout = 5 * USEC_PER_SEC;
+	pool->ping_interval = 30 * USEC_PER_SEC;
+	pool->ping_timeout = 5 * USEC_PER_SEC;
+	pool->idle_timeout = 60 * USEC_PER_SEC;
+	pool->kill_grace = 2 * USEC_PER_SEC;
+	pool->cancel_grace = 2 * USEC_PER_SEC;
+	pool->restart_delay = 100 * USEC_PER_MSEC;
+	pool->restart_delay_max = 30 * USEC_PER_SEC;
+	pool->backoff.kind = BACKOFF_NONE;
+}
 
 PRINTF_LIKE(2, 3) static void say(struct play *play, const char *format, ...)
 {
@@ -92,12 +97,76 @@ static bool set_span(struct pool_settings *pool, const char *key, const char *va
 		{"cancel_grace", &pool->cancel_grace},
 		{"restart_delay", &pool->restart_delay},
 		{"restart_delay_max", &pool->restart_delay_max},
+		{"attempt_timeout", &pool->attempt_timeout},
+		{"open_timeout", &pool->breaker.open_timeout},
+		{"probe_timeout", &pool->breaker.probe_timeout},
+		{"base", &pool->backoff.base},
+		{"cap", &pool->backoff.cap},
+		{"dwell", &pool->failover.dwell},
+		{"step", &pool->failover.step},
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(spans); i++)
 		if (strcmp(spans[i].key, key) == 0)
 			return narrate_read_span(value, spans[i].span);
 	return false;
+}
+
+static bool set_number(struct pool_settings *pool, const char *key, const char *value)
+{
+	const struct {
+		const char *key;
+		unsigned *number;
+	} numbers[] = {
+		{"queue", &pool->queue_max},
+		{"prefetch", &pool->prefetch},
+		{"crash_retries", &pool->max_crash_retries},
+		{"failures", &pool->breaker.failure_threshold},
+		{"successes", &pool->breaker.success_threshold},
+		{"probes", &pool->breaker.half_open_requests},
+		{"budget", &pool->budget.max},
+		{"fallback_on", &pool->fallback_on},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (strcmp(numbers[i].key, key) == 0)
+			return read_uint(value, numbers[i].number);
+	return false;
+}
+
+static bool set_adapter(struct pool_settings *pool, const char *value)
+{
+	if (strcmp(value, "socket") == 0)
+		pool->adapter = POOL_SOCKET;
+	else if (strcmp(value, "static") == 0)
+		pool->adapter = POOL_STATIC;
+	else
+		return false;
+	if (pool->adapter == POOL_STATIC)
+		pool->workers_min = pool->workers_max = 0;
+	return true;
+}
+
+static bool set_affinity(struct pool_settings *pool, const char *value)
+{
+	unsigned i = 0;
+
+	while (i < SESSION_AFFINITY_COUNT_ &&
+	       strcmp(session_affinity_name((enum session_affinity)i), value) != 0)
+		i++;
+	pool->affinity = (enum session_affinity)i;
+	return i < SESSION_AFFINITY_COUNT_;
+}
+
+/* 1,2: the pools of those numbers, in this order. */
+static bool set_fallback(struct pool_settings *pool, const char *value)
+{
+	for (; *value; value += strcspn(value, ","), value += *value == ',') {
+		if (pool->fallback_count == FAILOVER_LEVELS_MAX - 1)
+			return false;
+		pool->fallbacks[pool->fallback_count++] = (uint32_t)strtoul(value, NULL, 10);
+	}
+	return true;
 }
 
 static bool set_pool(struct pool_settings *pool, const char *key, const char *value)
@@ -110,26 +179,67 @@ static bool set_pool(struct pool_settings *pool, const char *key, const char *va
 		pool->workers_max = (unsigned)strtoul(value, NULL, 10);
 		return read_uint(value, &pool->workers_min);
 	}
-	if (strcmp(key, "queue") == 0)
-		return read_uint(value, &pool->queue_max);
-	if (strcmp(key, "prefetch") == 0)
-		return read_uint(value, &pool->prefetch);
-	if (strcmp(key, "crash_retries") == 0)
-		return read_uint(value, &pool->max_crash_retries);
 	if (strcmp(key, "bytes") == 0) {
 		bool good = read_uint(value, &bytes);
 
 		pool->queue_bytes_max = bytes;
 		return good;
 	}
-	return set_span(pool, key, value);
+	if (strcmp(key, "adapter") == 0)
+		return set_adapter(pool, value);
+	if (strcmp(key, "affinity") == 0)
+		return set_affinity(pool, value);
+	if (strcmp(key, "fallback") == 0)
+		return set_fallback(pool, value);
+	if (strcmp(key, "per_method") == 0)
+		return pool->breaker_per_method = strcmp(value, "yes") == 0;
+	if (strcmp(key, "backoff") == 0) {
+		pool->backoff.kind = backoff_kind_find(value, strlen(value));
+		return pool->backoff.kind != BACKOFF_KIND_COUNT_;
+	}
+	return set_number(pool, key, value) || set_span(pool, key, value);
 }
 
 static bool set_engine(struct engine_settings *engine, const char *key, const char *value)
 {
-	if (strcmp(key, "requests") == 0)
-		return read_uint(value, &engine->requests_max);
-	return strcmp(key, "drain") == 0 && narrate_read_span(value, &engine->drain_timeout);
+	const struct {
+		const char *key;
+		uint32_t *number;
+	} numbers[] = {
+		{"requests", &engine->requests_max},
+		{"recoveries", &engine->recoveries_max},
+		{"sessions", &engine->sessions.max},
+		{"keys", &engine->keys.max},
+	};
+	const struct {
+		const char *key;
+		usec_t *span;
+	} spans[] = {
+		{"drain", &engine->drain_timeout},
+		{"session_ttl", &engine->sessions.ttl},
+		{"key_ttl", &engine->keys.ttl},
+	};
+	const struct {
+		const char *key;
+		uint64_t *bytes;
+	} sizes[] = {
+		{"state_max", &engine->sessions.state_max},
+		{"session_bytes", &engine->sessions.bytes_max},
+		{"key_bytes", &engine->keys.bytes_max},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (strcmp(numbers[i].key, key) == 0)
+			return read_uint(value, numbers[i].number);
+	for (unsigned i = 0; i < ARRAY_SIZE(spans); i++)
+		if (strcmp(spans[i].key, key) == 0)
+			return narrate_read_span(value, spans[i].span);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+		if (strcmp(sizes[i].key, key) == 0) {
+			*sizes[i].bytes = strtoull(value, NULL, 10);
+			return true;
+		}
+	return false;
 }
 
 /* `pool key=value ...` or `engine key=value ...` */
@@ -143,7 +253,7 @@ static void read_settings(struct play *play, const char *line)
 	if (strcmp(word, "pool") == 0) {
 		ck_assert(play->settings.pool_count < POOLS_MAX);
 		pool = &play->pools[play->settings.pool_count++];
-		*pool = pool_default;
+		set_pool_defaults(pool);
 	} else if (strcmp(word, "engine") != 0) {
 		blame(play, "what is \"%s\"?", line);
 	}
@@ -185,6 +295,7 @@ static void start(struct play *play)
 	play->memory = malloc(engine_size(&play->settings));
 	ck_assert_ptr_nonnull(play->memory);
 	play->now = 0;
+	memset(play->memory, 0xa5, engine_size(&play->settings));
 	play->engine = engine_init(play->memory, &play->settings, 0);
 	say_event(play, "start");
 	say_effects(play);
@@ -225,6 +336,17 @@ static void look(struct play *play)
 		look_at_pool(play, engine_pool(play->engine, i));
 }
 
+/* The engine keeps such a name as long as its request is open, the line goes at once. */
+static void keep_name(struct play *play, struct bytes *name)
+{
+	ck_assert(play->names_len + name->len <= NAMES_MAX);
+	if (name->len == 0)
+		return;
+	memcpy(play->names + play->names_len, name->data, name->len);
+	name->data = play->names + play->names_len;
+	play->names_len += name->len;
+}
+
 static void play_event(struct play *play, const char *words)
 {
 	char text[NARRATE_MAX];
@@ -244,6 +366,10 @@ static void play_event(struct play *play, const char *words)
 	}
 	event.now = play->now;
 	say_event(play, narrate_event(&event, text));
+	if (event.type == EVENT_SUBMIT) {
+		keep_name(play, &event.submit.method);
+		keep_name(play, &event.submit.key);
+	}
 	engine_step(play->engine, &event);
 	say_effects(play);
 }
@@ -275,8 +401,11 @@ static void begin_scenario(struct play *play, const char *title)
 	free(play->memory);
 	play->memory = NULL;
 	play->engine = NULL;
-	play->settings = (struct engine_settings){
-		.requests_max = 8, .pools = play->pools, .drain_timeout = 30 * USEC_PER_SEC};
+	engine_default_settings(&play->settings);
+	play->settings.requests_max = 8;
+	play->settings.pools = play->pools;
+	play->settings.drain_timeout = 30 * USEC_PER_SEC;
+	play->names_len = 0;
 	snprintf(play->title, sizeof(play->title), "%s", title);
 }
 

@@ -1,0 +1,375 @@
+#include "daemon/core/engine_internal.h"
+
+/* --- into the queue and to a worker --- */
+
+void engine_enqueue(struct engine *engine, struct request *request, bool front)
+{
+	struct pool *pool = &engine->pools[request->pool];
+
+	request_move(request, REQUEST_QUEUED);
+	pool->delayed--;
+	if (front)
+		queue_push_front(&pool->queue, request);
+	else
+		queue_push(&pool->queue, request);
+	if (request->circuit)
+		request->circuit->queued++;
+	engine_arm_request(engine, request);
+	engine_stir(engine, pool);
+}
+
+static usec_t attempt_due(const struct engine *engine, const struct pool *pool)
+{
+	if (pool->settings.attempt_timeout == 0)
+		return USEC_INFINITY;
+	return usec_add(engine->now, pool->settings.attempt_timeout);
+}
+
+static void count_sending(struct engine *engine, struct pool *pool, struct request *request)
+{
+	request->attempts++;
+	request->sent = engine->now;
+	request->attempt_due = attempt_due(engine, pool);
+	if (request->attempts == 1) {
+		request->first_sent = engine->now;
+		hist_add(&pool->stats.queue_time, usec_sub(engine->now, request->submitted));
+	}
+	pool->running++;
+	pool->stats.attempts++;
+}
+
+static void emit_send(struct engine *engine, const struct pool *pool, const struct request *request,
+		      const struct worker *worker)
+{
+	struct effect *effect = engine_emit(engine, EFFECT_SEND);
+
+	effect->pool = pool->index;
+	effect->request = engine_slot_of(engine, request);
+	effect->worker = worker->index;
+	effect->life = worker->life;
+	effect->send.id = request->attempt->id;
+	effect->send.attempt = request->attempts;
+	effect->send.deadline = usec_min(request->deadline, request->attempt_due);
+	effect->send.stream = request->stream;
+	effect->send.session =
+		request->session ? engine_session_slot(engine, request->session) : NO_SLOT;
+}
+
+static void send_request(struct engine *engine, struct request *request, struct worker *worker)
+{
+	struct pool *pool = &engine->pools[request->pool];
+
+	queue_remove(&pool->queue, request);
+	if (request->circuit)
+		request->circuit->queued--;
+	request_move(request, REQUEST_SENT);
+	request->attempt = worker_add_attempt(worker, request, engine->now);
+	request->worker = worker->index;
+	count_sending(engine, pool, request);
+	engine_arm_request(engine, request);
+	pool_place_worker(pool, worker, engine->now);
+	engine_arm_worker(engine, worker);
+	if (request->streamed) {
+		request->streamed = false;
+		engine_emit(engine, EFFECT_RESTART)->request = engine_slot_of(engine, request);
+	}
+	emit_send(engine, pool, request, worker);
+}
+
+/* Refused at the head of the queue. */
+static void refuse(struct engine *engine, struct request *request, enum errcode code)
+{
+	struct failure failure = engine_failure(request, code);
+
+	engine_detach(engine, request);
+	engine_failed(engine, request, &failure);
+}
+
+/* Whether the head of the queue has gone one way or another; false: it waits for a worker. */
+static bool dispatch_one(struct engine *engine, struct pool *pool, struct request *request)
+{
+	struct worker *worker;
+
+	if (request->deadline <= engine->now) {
+		refuse(engine, request,
+		       request->may_have_run ? ERR_deadline_exceeded : ERR_queue_timeout);
+		return true;
+	}
+	if (pool_has_lost_session(pool, request)) {
+		refuse(engine, request, ERR_session_lost);
+		return true;
+	}
+	worker = pool_pick(pool, request);
+	if (!worker) {
+		worker = pool_bound_worker(pool, request);
+		if (worker)
+			queue_park(&pool->queue, request, &worker->parked);
+		return worker != NULL;
+	}
+	if (engine_admit(engine, request))
+		send_request(engine, request, worker);
+	else
+		refuse(engine, request, ERR_circuit_open);
+	return true;
+}
+
+void engine_dispatch(struct engine *engine, struct pool *pool)
+{
+	struct request *request;
+
+	while ((request = queue_peek(&pool->queue)))
+		if (!dispatch_one(engine, pool, request))
+			break;
+	if (pool_wants_more(pool))
+		engine_start_one(engine, pool);
+}
+
+/* --- parked requests --- */
+
+void engine_unpark(struct engine *engine, struct worker *worker, bool all)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	struct list_node *node;
+
+	if (list_empty(&worker->parked))
+		return;
+	/* From the last on, as each goes to the head of its class. */
+	while ((node = all ? list_last(&worker->parked) : list_first(&worker->parked))) {
+		queue_unpark(&pool->queue, list_entry(node, struct request, in_queue));
+		if (!all)
+			break;
+	}
+	engine_stir(engine, pool);
+}
+
+/* --- back from a worker --- */
+
+void engine_give_up_attempt(struct engine *engine, struct request *request)
+{
+	struct worker *worker = &engine->workers[request->worker];
+
+	if (!worker->deaf) {
+		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
+
+		effect->worker = worker->index;
+		effect->life = worker->life;
+		effect->send.id = request->attempt->id;
+	}
+	worker_give_up_attempt(worker, request->attempt, engine->now);
+	engine_arm_worker(engine, worker);
+}
+
+/* Its attempt is over: it is between two of them. */
+static void release(struct engine *engine, struct request *request)
+{
+	struct pool *pool = &engine->pools[request->pool];
+
+	pool->running--;
+	pool->delayed++;
+	request->attempt = NULL;
+	request->due = engine->now;
+	request_move(request, REQUEST_DELAYED);
+}
+
+void engine_count_attempt(struct engine *engine, struct request *request, enum errcode code,
+			  bool fatal)
+{
+	bool counts = policy_row(&engine->policy, code)->counts_breaker || fatal;
+
+	/* One failure a request: the first, so that an outage is seen before the retries are over.
+	 */
+	engine_outcome(engine, request,
+		       counts && !request->counted ? OUTCOME_FAILURE : OUTCOME_NEUTRAL);
+	request->counted |= counts;
+}
+
+/* What the worker's own error says of it: an exception comes from the code, a refusal from there or
+ * from before it. */
+static enum executed ran_to_error(const struct request *request, enum errcode code)
+{
+	if (code == ERR_exception || code == ERR_encode_error)
+		return EXECUTED_YES;
+	return code == ERR_rejected || request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
+}
+
+static void take_error(struct engine *engine, struct worker *worker, struct request *request,
+		       const struct engine_event *event)
+{
+	enum errcode code = event->answer.code;
+	struct failure failure;
+
+	/* Nobody asked it to cancel this one: to the client that is a failure like any other. */
+	if (code == ERR_cancelled)
+		code = ERR_exception;
+	failure = (struct failure){
+		.code = code,
+		.executed = ran_to_error(request, code),
+		.attempted = true,
+		.from_worker = true,
+		.said = event->answer.said,
+		.retryable = event->answer.retryable,
+		.graded = event->answer.graded,
+		.severity = event->answer.severity,
+		.retry_after = event->answer.retry_after,
+	};
+	request->may_have_run |= failure.executed != EXECUTED_NO;
+	worker->failed++;
+	engine_count_worker(engine, worker, policy_row(&engine->policy, code)->counts_worker);
+	engine_count_attempt(engine, request, code, event->answer.fatal);
+	engine_failed(engine, request, &failure);
+}
+
+/* It ran well, but what it handed back for its session can't be kept. */
+static void refuse_state(struct engine *engine, struct request *request)
+{
+	struct failure failure = {.code = ERR_session_limit,
+				  .executed = EXECUTED_YES,
+				  .attempted = true,
+				  .retry_after = USEC_INFINITY};
+
+	engine_outcome(engine, request, OUTCOME_SUCCESS);
+	request->may_have_run = true;
+	engine_answer_error(engine, request, &failure);
+}
+
+static void take_result(struct engine *engine, struct worker *worker, struct request *request,
+			const struct engine_event *event, usec_t run)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	pool_learn_run(pool, run);
+	budget_success(&pool->budget, engine->now);
+	engine_count_worker(engine, worker, false);
+	if (request->session && event->answer.has_state &&
+	    !engine_fits_state(engine, request->session, event->answer.state)) {
+		refuse_state(engine, request);
+		return;
+	}
+	if (request->session)
+		engine_bind(engine, request->session, worker, event);
+	engine_outcome(engine, request, OUTCOME_SUCCESS);
+	engine_answer_result(engine, request, RESULT_WORKER, event);
+}
+
+void engine_take_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
+			const struct engine_event *event)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	struct request *request = attempt->request;
+	usec_t run = usec_sub(engine->now, attempt->begun ? attempt->begun : attempt->sent);
+
+	worker_drop_attempt(worker, attempt, engine->now);
+	if (!request) {
+		pool->stats.late_answers++;
+		return;
+	}
+	hist_add(&pool->stats.run_time, run);
+	release(engine, request);
+	if (event->answer.code == ERR_NONE)
+		take_result(engine, worker, request, event, run);
+	else
+		take_error(engine, worker, request, event);
+}
+
+void engine_take_chunk(struct engine *engine, struct attempt *attempt)
+{
+	struct request *request = attempt->request;
+	struct effect *effect;
+
+	if (!request)
+		return;
+	request->streamed = true;
+	effect = engine_emit(engine, EFFECT_CHUNK);
+	effect->request = engine_slot_of(engine, request);
+	effect->pool = request->pool;
+}
+
+/* --- the worker is gone --- */
+
+/* Why the attempts at a worker that is gone failed. */
+static enum errcode death_code(const struct worker *worker, const struct engine_event *event)
+{
+	if (worker->broken_by != ERR_NONE)
+		return worker->broken_by;
+	if (event->exit.connection)
+		return ERR_peer_closed;
+	return worker->cause != CAUSE_NONE || event->exit.signalled ? ERR_worker_killed
+								    : ERR_worker_exited;
+}
+
+/* It never ran, so it goes back; but where it alone was at hand when the worker died, once more
+ * than one that did run: reading it may be what killed the worker. */
+static bool goes_back(struct pool *pool, struct request *request, bool suspect)
+{
+	if (suspect)
+		request->crashes++;
+	if (request->crashes > 0 && request->crashes - 1 > pool->settings.max_crash_retries)
+		return false;
+	pool->stats.requeued++;
+	return true;
+}
+
+static void settle(struct engine *engine, struct worker *worker, struct attempt *attempt,
+		   enum errcode code, bool suspect)
+{
+	struct request *request = attempt->request;
+	bool ran = worker_may_have_run(worker, attempt);
+	struct failure failure = {.code = code,
+				  .executed = EXECUTED_MAYBE,
+				  .attempted = true,
+				  .cause = worker->cause,
+				  .retry_after = USEC_INFINITY};
+
+	worker_drop_attempt(worker, attempt, engine->now);
+	if (!request)
+		return;
+	release(engine, request);
+	if (!ran && goes_back(engine_pool_of(engine, worker), request, suspect)) {
+		engine_outcome(engine, request, OUTCOME_NEUTRAL);
+		engine_enqueue(engine, request, true);
+		return;
+	}
+	if (ran) {
+		request->crashes++;
+		request->may_have_run = true;
+	} else {
+		failure.executed = request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
+	}
+	engine_count_attempt(engine, request, code, false);
+	engine_failed(engine, request, &failure);
+}
+
+void engine_settle_attempts(struct engine *engine, struct worker *worker,
+			    const struct engine_event *event)
+{
+	enum errcode code = death_code(worker, event);
+	bool alone = worker->attempts.len == 1 && worker->cause == CAUSE_NONE;
+	struct list_node *node;
+
+	/* From the last to the first, as each goes to the head of the queue, and so that none moves
+	 * up in line meanwhile. */
+	while ((node = list_last(&worker->attempts)))
+		settle(engine, worker, list_entry(node, struct attempt, in_worker), code, alone);
+}
+
+void engine_take_back(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	struct list_node *node, *before;
+
+	for (node = list_last(&worker->attempts); node && node != &worker->attempts.head;
+	     node = before) {
+		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
+		struct request *request = attempt->request;
+
+		before = node->prev;
+		if (!request || attempt->begun != 0 || !request->idempotent)
+			continue;
+		engine_give_up_attempt(engine, request);
+		request->may_have_run = true;
+		engine_outcome(engine, request, OUTCOME_NEUTRAL);
+		release(engine, request);
+		engine_enqueue(engine, request, true);
+		pool->stats.moved++;
+	}
+}

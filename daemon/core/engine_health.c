@@ -1,0 +1,309 @@
+#include "daemon/core/engine_internal.h"
+
+#define PINGS_MISSED_MAX 3
+
+/* Ejection: failures in a row, the quarantine that grows with each, its maximum, and the time
+ * within which a third one replaces the worker. */
+#define EJECT_AFTER    5
+#define EJECT_FOR      USEC_PER_SEC
+#define EJECT_FOR_MAX  (60 * USEC_PER_SEC)
+#define EJECTED_WITHIN (60 * USEC_PER_SEC)
+
+/* --- health checks --- */
+
+void engine_ping(struct engine *engine, struct worker *worker)
+{
+	struct effect *effect = engine_emit(engine, EFFECT_PING);
+
+	effect->pool = worker->pool;
+	effect->worker = worker->index;
+	effect->life = worker->life;
+	worker->ping_id = worker->next_id++;
+	worker->ping_sent = engine->now;
+	effect->send.id = worker->ping_id;
+}
+
+static void miss_ping(struct engine *engine, struct worker *worker, enum errcode code)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	worker->health = HEALTH_UNHEALTHY;
+	engine_incident(engine, pool, worker, code);
+	if (++worker->pings_missed >= PINGS_MISSED_MAX) {
+		engine_terminate(engine, worker, CAUSE_HEALTH);
+		engine_refill(engine, pool);
+		return;
+	}
+	if (worker->state == WORKER_READY)
+		pool_move_worker(pool, worker, WORKER_DEGRADED, engine->now);
+	engine->levels_moved = true;
+}
+
+/* Well enough to work, unless its failures keep it away. */
+static void recover(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	if (worker->state == WORKER_DEGRADED && worker->eject_until == 0)
+		pool_move_worker(pool, worker, WORKER_READY, engine->now);
+	engine->levels_moved = true;
+	engine_weigh_worker(engine, worker);
+}
+
+void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode code)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	worker->ping_sent = 0;
+	if (code != ERR_NONE && !pool->settings.any_pong) {
+		miss_ping(engine, worker, ERR_health_check_failed);
+		engine_arm_worker(engine, worker);
+		return;
+	}
+	worker->pings_missed = 0;
+	worker->health = HEALTH_HEALTHY;
+	recover(engine, worker);
+	engine_early_probe(engine, worker);
+	engine_arm_worker(engine, worker);
+	engine_stir(engine, pool);
+}
+
+/* --- ejection --- */
+
+void engine_count_worker(struct engine *engine, struct worker *worker, bool failed)
+{
+	(void)engine;
+	if (!failed) {
+		worker->failures = 0;
+		worker->on_trial = false;
+		return;
+	}
+	worker->failures++;
+	if (worker->failures >= EJECT_AFTER || worker->on_trial)
+		worker->wears_out = true;
+}
+
+/* Back to work, on trial. */
+static void call_back(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	worker->eject_until = 0;
+	worker->on_trial = true;
+	pool->ejected--;
+	if (worker->pings_missed == 0)
+		pool_move_worker(pool, worker, WORKER_READY, engine->now);
+	engine_arm_worker(engine, worker);
+	engine_weigh_worker(engine, worker);
+}
+
+static void call_back_all(struct engine *engine, struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->settings.workers_max && pool->ejected > 0; i++)
+		if (pool->workers[i].eject_until > 0)
+			call_back(engine, &pool->workers[i]);
+}
+
+static bool is_third_of_late(const struct worker *worker, usec_t now)
+{
+	return worker->ejected[0] > 0 && usec_sub(now, worker->ejected[0]) < EJECTED_WITHIN;
+}
+
+static void eject(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	usec_t span;
+
+	worker->wears_out = worker->on_trial = false;
+	worker->failures = 0;
+	if (is_third_of_late(worker, engine->now)) {
+		engine_terminate(engine, worker, CAUSE_EJECTED);
+		engine_refill(engine, pool);
+		return;
+	}
+	if (!pool_may_eject(pool))
+		return;
+	span = usec_min(usec_mul(EJECT_FOR, ++worker->ejections), EJECT_FOR_MAX);
+	worker->ejected[0] = worker->ejected[1];
+	worker->ejected[1] = engine->now;
+	worker->eject_until = usec_add(engine->now, span);
+	worker->health = HEALTH_UNHEALTHY;
+	pool->ejected++;
+	pool->stats.ejections++;
+	pool_move_worker(pool, worker, WORKER_DEGRADED, engine->now);
+	engine_unpark(engine, worker, true);
+	engine_arm_worker(engine, worker);
+	engine->levels_moved = true;
+}
+
+void engine_weigh_worker(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	if (worker->wears_out && worker->state == WORKER_READY)
+		eject(engine, worker);
+	if ((worker->state == WORKER_READY || worker->room_list == &pool->open) &&
+	    !list_empty(&worker->parked))
+		engine_unpark(engine, worker, false);
+}
+
+void engine_call_back_needed(struct engine *engine, struct pool *pool)
+{
+	if (pool_needs_ejected(pool))
+		call_back_all(engine, pool);
+}
+
+/* --- what is due --- */
+
+static bool is_spare(const struct engine *engine, const struct worker *worker)
+{
+	const struct pool *pool = &engine->pools[worker->pool];
+
+	return pool_live(pool) > pool->settings.workers_min;
+}
+
+static usec_t idle_due(const struct engine *engine, const struct worker *worker)
+{
+	const struct pool_settings *settings = &engine->pools[worker->pool].settings;
+
+	if (worker->state != WORKER_READY || !is_spare(engine, worker))
+		return USEC_INFINITY;
+	return usec_add(worker->since, settings->idle_timeout);
+}
+
+static usec_t ping_due(const struct engine *engine, const struct worker *worker)
+{
+	const struct pool_settings *settings = &engine->pools[worker->pool].settings;
+
+	if (worker->ping_sent > 0)
+		return usec_add(worker->ping_sent, settings->ping_timeout);
+	return usec_add(worker->heard, settings->ping_interval);
+}
+
+/* When a worker must have given up what it was told to cancel: counted from when it came to it. */
+static usec_t cancel_due(const struct engine *engine, const struct worker *worker)
+{
+	usec_t grace = engine->pools[worker->pool].settings.cancel_grace;
+	usec_t due = USEC_INFINITY;
+	struct list_node *node;
+
+	if (worker->given_up == 0)
+		return due;
+	list_for_each (node, &worker->attempts) {
+		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
+		usec_t from =
+			attempt->given_up > attempt->begun ? attempt->given_up : attempt->begun;
+
+		if (attempt->given_up > 0 && attempt->begun > 0 && usec_add(from, grace) < due)
+			due = usec_add(from, grace);
+	}
+	return due;
+}
+
+/* Also while nothing stands behind the head: so that nothing is put there any more. */
+static usec_t slow_due(const struct engine *engine, const struct worker *worker)
+{
+	const struct pool *pool = &engine->pools[worker->pool];
+	struct list_node *node = list_first(&worker->attempts);
+
+	if (worker->slow || pool->settings.prefetch == 0)
+		return USEC_INFINITY;
+	return usec_add(list_entry(node, struct attempt, in_worker)->begun, pool_slow_after(pool));
+}
+
+void engine_arm_worker(struct engine *engine, struct worker *worker)
+{
+	usec_t due = USEC_INFINITY;
+
+	switch (worker->state) {
+	case WORKER_TERMINATED:
+		due = worker->wanted ? worker->restart_at : USEC_INFINITY;
+		break;
+	case WORKER_INITIALIZING:
+		due = usec_add(worker->started,
+			       engine_pool_of(engine, worker)->settings.init_timeout);
+		break;
+	case WORKER_READY:
+	case WORKER_DEGRADED:
+		due = usec_min(idle_due(engine, worker), ping_due(engine, worker));
+		if (worker->eject_until > 0)
+			due = usec_min(due, worker->eject_until);
+		break;
+	case WORKER_BUSY:
+		due = usec_min(cancel_due(engine, worker), slow_due(engine, worker));
+		break;
+	case WORKER_TERMINATING:
+		due = worker->step_at;
+		break;
+	case WORKER_STATE_COUNT_:
+		break;
+	}
+	heap_set(&engine->worker_timers, &worker->timer, due);
+}
+
+static void idle_worker_due(struct engine *engine, struct worker *worker)
+{
+	if (worker->eject_until > 0 && worker->eject_until <= engine->now) {
+		call_back(engine, worker);
+		engine_stir(engine, engine_pool_of(engine, worker));
+	} else if (idle_due(engine, worker) <= engine->now) {
+		engine_terminate(engine, worker, CAUSE_IDLE);
+	} else if (ping_due(engine, worker) > engine->now) {
+		/* It was a spare one when its timer was set. */
+		engine_arm_worker(engine, worker);
+	} else if (worker->ping_sent > 0) {
+		/* The same one still stands: its answer may be late, and must come just once. */
+		worker->ping_sent = engine->now;
+		miss_ping(engine, worker, ERR_health_check_timeout);
+		engine_arm_worker(engine, worker);
+	} else {
+		engine_ping(engine, worker);
+		engine_arm_worker(engine, worker);
+	}
+}
+
+static void busy_worker_due(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	if (cancel_due(engine, worker) <= engine->now) {
+		engine_terminate(engine, worker, CAUSE_CANCELLED);
+		engine_refill(engine, pool);
+	} else {
+		worker->slow = true;
+		engine_take_back(engine, worker);
+		pool_place_worker(pool, worker, engine->now);
+		engine_arm_worker(engine, worker);
+	}
+	engine_stir(engine, pool);
+}
+
+bool engine_is_slow(const struct engine *engine, const struct worker *worker)
+{
+	return !list_empty(&worker->attempts) && slow_due(engine, worker) <= engine->now;
+}
+
+void engine_worker_due(struct engine *engine, struct worker *worker)
+{
+	switch (worker->state) {
+	case WORKER_TERMINATED:
+		engine_restart_due(engine, worker);
+		break;
+	case WORKER_INITIALIZING:
+		engine_terminate(engine, worker, CAUSE_INIT_TIMEOUT);
+		engine_refill(engine, engine_pool_of(engine, worker));
+		break;
+	case WORKER_READY:
+	case WORKER_DEGRADED:
+		idle_worker_due(engine, worker);
+		break;
+	case WORKER_BUSY:
+		busy_worker_due(engine, worker);
+		break;
+	case WORKER_TERMINATING:
+		engine_step_due(engine, worker);
+		break;
+	case WORKER_STATE_COUNT_:
+		break;
+	}
+}

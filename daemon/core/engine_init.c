@@ -1,0 +1,185 @@
+#include "daemon/core/engine_internal.h"
+
+/* The engine and its tables stand one after the other in the caller's memory, each aligned for
+ * anything. */
+#define ALIGNMENT _Alignof(max_align_t)
+
+static size_t aligned(size_t size)
+{
+	return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static uint32_t count_workers(const struct engine_settings *settings)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < settings->pool_count; i++)
+		count += settings->pools[i].workers_max;
+	return count;
+}
+
+static uint32_t count_circuits(const struct engine_settings *settings)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < settings->pool_count; i++)
+		count += settings->pools[i].breaker_per_method ? 1 + CIRCUIT_METHODS_MAX : 1;
+	return count;
+}
+
+/*
+ * One event touches each request at most eight times (cancel at a worker, retry, restart, send anew
+ * or answer; its recovery's end, its session, its key), each worker at most eight (close, two
+ * signals, start, incidents), each breaker once, and each pool three times.
+ */
+static uint32_t count_effects(const struct engine_settings *settings)
+{
+	return 8 * settings->requests_max + 8 * count_workers(settings) + count_circuits(settings) +
+	       3 * settings->pool_count + 16;
+}
+
+void engine_default_settings(struct engine_settings *ret)
+{
+	*ret = (struct engine_settings){
+		.recoveries_max = 1024,
+		.sessions = {.max = 4096,
+			     .ttl = 300 * USEC_PER_SEC,
+			     .state_max = 64 * 1024,
+			     .bytes_max = (uint64_t)64 << 20},
+		.keys = {.max = 4096, .ttl = 300 * USEC_PER_SEC, .bytes_max = (uint64_t)64 << 20},
+	};
+}
+
+/* --- memory --- */
+
+struct layout {
+	size_t requests, workers, attempts, pools, circuits, recoveries, sessions, session_names,
+		keys, key_names, request_timers, worker_timers, circuit_timers, chain_timers,
+		effects, end;
+};
+
+static size_t put(size_t *at, size_t count, size_t size)
+{
+	size_t here = *at;
+
+	*at += aligned(count * size);
+	return here;
+}
+
+static void lay_out(const struct engine_settings *settings, struct layout *ret)
+{
+	size_t workers = count_workers(settings);
+	size_t circuits = count_circuits(settings);
+	size_t sessions = sessions_slots(&settings->sessions);
+	size_t at = aligned(sizeof(struct engine));
+
+	ret->requests = put(&at, settings->requests_max, sizeof(struct request));
+	ret->workers = put(&at, workers, sizeof(struct worker));
+	ret->attempts = put(&at, workers * WORKER_ATTEMPTS_MAX, sizeof(struct attempt));
+	ret->pools = put(&at, settings->pool_count, sizeof(struct pool));
+	ret->circuits = put(&at, circuits, sizeof(struct circuit));
+	ret->recoveries = put(&at, settings->recoveries_max, sizeof(struct recovery));
+	ret->sessions = put(&at, sessions, sizeof(struct session));
+	ret->session_names = put(&at, names_buckets((uint32_t)sessions), sizeof(struct name *));
+	ret->keys = put(&at, settings->keys.max, sizeof(struct key));
+	ret->key_names = put(&at, names_buckets(settings->keys.max), sizeof(struct name *));
+	ret->request_timers = put(&at, settings->requests_max, sizeof(struct heap_place));
+	ret->worker_timers = put(&at, workers, sizeof(struct heap_place));
+	ret->circuit_timers = put(&at, circuits, sizeof(struct heap_place));
+	ret->chain_timers = put(&at, settings->pool_count, sizeof(struct heap_place));
+	ret->effects = put(&at, count_effects(settings), sizeof(struct effect));
+	ret->end = at;
+}
+
+size_t engine_size(const struct engine_settings *settings)
+{
+	struct layout layout;
+
+	lay_out(settings, &layout);
+	return layout.end;
+}
+
+static void init_pool(struct engine *engine, uint32_t index, const struct pool_settings *settings,
+		      struct worker *workers, struct circuit *circuits, struct attempt *attempts)
+{
+	for (unsigned n = 0; n < settings->workers_max; n++) {
+		uint32_t slot = (uint32_t)(&workers[n] - engine->workers);
+
+		worker_init(&workers[n], slot, index,
+			    attempts + (size_t)slot * WORKER_ATTEMPTS_MAX);
+	}
+	pool_init(&engine->pools[index], index, settings, workers, circuits,
+		  prng_next(&engine->prng), engine->now);
+	engine->has_chains |= settings->fallback_count > 0;
+}
+
+static void init_pools(struct engine *engine, const struct engine_settings *settings,
+		       struct circuit *circuits, struct attempt *attempts)
+{
+	struct worker *workers = engine->workers;
+
+	for (uint32_t i = 0; i < settings->pool_count; i++) {
+		init_pool(engine, i, &settings->pools[i], workers, circuits, attempts);
+		workers += settings->pools[i].workers_max;
+		circuits += engine->pools[i].circuit_max;
+		engine->pools[i].heads_chain = settings->pools[i].fallback_count > 0;
+	}
+}
+
+static void init_tables(struct engine *engine, const struct engine_settings *settings, char *base,
+			const struct layout *at)
+{
+	sessions_init(&engine->sessions, &settings->sessions, (void *)(base + at->sessions),
+		      (void *)(base + at->session_names),
+		      names_buckets(sessions_slots(&settings->sessions)), prng_next(&engine->prng));
+	keys_init(&engine->keys, &settings->keys, (void *)(base + at->keys),
+		  (void *)(base + at->key_names), names_buckets(settings->keys.max),
+		  prng_next(&engine->prng));
+	recoveries_init(&engine->recoveries, (void *)(base + at->recoveries),
+			settings->recoveries_max);
+	heap_init(&engine->request_timers, (void *)(base + at->request_timers),
+		  settings->requests_max);
+	heap_init(&engine->worker_timers, (void *)(base + at->worker_timers), engine->worker_count);
+	heap_init(&engine->circuit_timers, (void *)(base + at->circuit_timers),
+		  count_circuits(settings));
+	heap_init(&engine->chain_timers, (void *)(base + at->chain_timers), engine->pool_count);
+	for (uint32_t i = 0; i < engine->requests_max; i++) {
+		engine->requests[i] = (struct request){.state = REQUEST_FREE};
+		heap_entry_init(&engine->requests[i].timer);
+	}
+}
+
+struct engine *engine_init(void *memory, const struct engine_settings *settings, usec_t now)
+{
+	struct engine *engine = memory;
+	char *base = memory;
+	struct layout at;
+
+	lay_out(settings, &at);
+	*engine = (struct engine){
+		.now = now,
+		.requests = (void *)(base + at.requests),
+		.workers = (void *)(base + at.workers),
+		.pools = (void *)(base + at.pools),
+		.requests_max = settings->requests_max,
+		.worker_count = count_workers(settings),
+		.pool_count = settings->pool_count,
+		.drain_timeout = settings->drain_timeout,
+		.drain_until = USEC_INFINITY,
+		.effects = (void *)(base + at.effects),
+		.effect_max = count_effects(settings),
+	};
+	list_init(&engine->deferred);
+	list_init(&engine->stirred);
+	prng_init(&engine->prng, settings->seed);
+	if (settings->policy)
+		engine->policy = *settings->policy;
+	else
+		policy_init(&engine->policy);
+	init_tables(engine, settings, base, &at);
+	init_pools(engine, settings, (void *)(base + at.circuits), (void *)(base + at.attempts));
+	for (uint32_t i = 0; i < engine->pool_count; i++)
+		engine_refill(engine, &engine->pools[i]);
+	engine_update_levels(engine);
+	return engine;
+}

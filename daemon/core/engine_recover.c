@@ -1,0 +1,428 @@
+#include "daemon/core/engine_internal.h"
+
+/* An attempt failed in the pool `from`, and the request goes on where it is now. */
+static struct effect *emit_retry(struct engine *engine, const struct request *request,
+				 const struct failure *failure, uint32_t from)
+{
+	struct effect *effect = engine_emit(engine, EFFECT_RETRY);
+
+	engine_fill_failure(engine, request, failure, effect);
+	effect->pool = request->pool;
+	effect->failed.from = from;
+	return effect;
+}
+
+/* --- places --- */
+
+/* Why the pool would not take the request as things are; ERR_NONE: it would. */
+static enum errcode unfit(const struct engine *engine, const struct request *request)
+{
+	const struct pool *pool = &engine->pools[request->pool];
+
+	if (request->circuit && !circuit_is_willing(request->circuit, engine->now))
+		return ERR_circuit_open;
+	if (pool_is_unavailable(pool))
+		return pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed
+							     : ERR_pool_unavailable;
+	return ERR_NONE;
+}
+
+/* A refusal by the pool as it stands now says when to come again. */
+static struct failure refusal(const struct engine *engine, const struct request *request,
+			      enum errcode code)
+{
+	struct failure failure = engine_failure(request, code);
+
+	if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed)
+		failure.retry_after = pool_retry_after(&engine->pools[request->pool]);
+	if (code == ERR_circuit_open)
+		failure.retry_after = breaker_time_left(&request->circuit->breaker, engine->now);
+	return failure;
+}
+
+/* Finds room in the queue, if need be at the cost of a request of lower priority. */
+static bool make_room(struct engine *engine, struct pool *pool, const struct request *request)
+{
+	while (!queue_has_room(&pool->queue, request->bytes)) {
+		struct request *victim = queue_victim(&pool->queue, request->priority);
+
+		if (!victim)
+			return false;
+		engine_detach(engine, victim);
+		engine_defer(engine, victim, ERR_shed);
+	}
+	return true;
+}
+
+/* Puts the request into the pool where it is, or says why not. */
+static enum errcode take_place(struct engine *engine, struct request *request)
+{
+	struct pool *pool = &engine->pools[request->pool];
+	enum errcode code = unfit(engine, request);
+
+	if (code != ERR_NONE)
+		return code;
+	if (pool->settings.adapter == POOL_STATIC) {
+		engine_answer_result(engine, request, RESULT_STATIC, NULL);
+		return ERR_NONE;
+	}
+	if (!make_room(engine, pool, request))
+		return ERR_queue_full;
+	engine_enqueue(engine, request, false);
+	return ERR_NONE;
+}
+
+/* Moves the request to that level of its chain, where it begins anew. */
+static void move_to_level(struct engine *engine, struct request *request, unsigned level)
+{
+	struct pool *pool;
+
+	engine->pools[request->pool].delayed--;
+	request->level = level;
+	request->pool = engine_chain_pool(engine, request->home, level);
+	pool = &engine->pools[request->pool];
+	pool->delayed++;
+	request->circuit = engine_circuit(engine, pool, request->method);
+	request->retries = 0;
+	request->delay = 0;
+	request->counted = false;
+	for (unsigned i = 0; i < REQUEST_TRIED_MAX; i++)
+		request->tried[i].life = 0;
+}
+
+static bool is_static(const struct engine *engine, uint32_t pool)
+{
+	return engine->pools[pool].settings.adapter == POOL_STATIC;
+}
+
+/* Whether the chain may go on to that level: it knows the method, and running the request there is
+ * safe, or nothing runs there. */
+static bool may_try_level(const struct engine *engine, const struct request *request,
+			  unsigned level)
+{
+	uint32_t pool = engine_chain_pool(engine, request->home, level);
+
+	if (request->pool_skip & 1u << level)
+		return false;
+	if (is_static(engine, pool))
+		return !request->streamed;
+	return (!request->may_have_run || request->idempotent) &&
+	       (!request->streamed || request->restartable) &&
+	       request->attempts < request->max_attempts && request->deadline > engine->now;
+}
+
+static unsigned last_level(const struct engine *engine, const struct request *request)
+{
+	return request->stays ? 0 : engine->pools[request->home].settings.fallback_count;
+}
+
+/* Tries the levels from `level` on, and says whether one took it.  With a `failure`, its attempt's,
+ * it is told where the request goes on. */
+static bool descend(struct engine *engine, struct request *request, unsigned level,
+		    const struct failure *failure)
+{
+	uint32_t from = request->pool;
+
+	for (; level <= last_level(engine, request); level++) {
+		if (!may_try_level(engine, request, level))
+			continue;
+		move_to_level(engine, request, level);
+		if (unfit(engine, request) != ERR_NONE)
+			continue;
+		if (failure)
+			emit_retry(engine, request, failure, from);
+		failure = NULL;
+		if (take_place(engine, request) == ERR_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the request starts at its own pool: not while that has its traffic elsewhere, but for its
+ * share and for probes. */
+static bool starts_at_home(struct engine *engine, const struct request *request)
+{
+	struct pool *pool = &engine->pools[request->home];
+
+	if (!pool->heads_chain || request->stays || pool->failover.state == FAILOVER_HOME)
+		return true;
+	if (request->circuit && request->circuit->breaker.state == BREAKER_HALF_OPEN)
+		return true;
+	return failover_takes(&pool->failover, engine->now);
+}
+
+void engine_place(struct engine *engine, struct request *request)
+{
+	bool home = starts_at_home(engine, request);
+	enum errcode code = home ? take_place(engine, request) : ERR_NONE;
+	struct failure failure;
+
+	if (home && code == ERR_NONE)
+		return;
+	if (home)
+		failure = refusal(engine, request, code);
+	if (descend(engine, request, 1, NULL))
+		return;
+	/* Nobody else would: then the pool itself, returning or not. */
+	move_to_level(engine, request, 0);
+	if (!home) {
+		code = take_place(engine, request);
+		if (code == ERR_NONE)
+			return;
+		failure = refusal(engine, request, code);
+	}
+	engine_answer_error(engine, request, &failure);
+}
+
+/* --- failures --- */
+
+static void emit_recovery(struct engine *engine, const struct request *request, bool began,
+			  enum recovery_result result)
+{
+	const struct recovery *recovery = request->recovery;
+	struct effect *effect = engine_emit(engine, EFFECT_RECOVERY);
+
+	effect->pool = request->pool;
+	effect->request = engine_slot_of(engine, request);
+	effect->recovery.id = recovery->id;
+	effect->recovery.cause = recovery->cause;
+	effect->recovery.strategy = recovery->strategy;
+	effect->recovery.began = began;
+	effect->recovery.result = result;
+	effect->recovery.duration = usec_sub(engine->now, recovery->started);
+}
+
+void engine_close_recovery(struct engine *engine, struct request *request,
+			   enum recovery_result result)
+{
+	if (!request->recovery)
+		return;
+	emit_recovery(engine, request, false, result);
+	recoveries_end(&engine->recoveries, request->recovery, result, engine->now);
+	request->recovery = NULL;
+}
+
+/* Opens the request's recovery, or goes on with it. */
+static void go_on_recovery(struct engine *engine, struct request *request,
+			   const struct failure *failure)
+{
+	if (!request->recovery) {
+		request->recovery = recoveries_begin(
+			&engine->recoveries, request, &engine->policy, failure->code,
+			engine_severity(engine, request, failure), engine->now);
+		emit_recovery(engine, request, true, RECOVERY_SUCCEEDED);
+	}
+	request->recovery->attempts++;
+}
+
+static usec_t until(const struct request *request)
+{
+	return request->recovery ? usec_min(request->deadline, request->recovery->until)
+				 : request->deadline;
+}
+
+static struct recovery_case facts_of(struct engine *engine, struct request *request,
+				     const struct failure *failure)
+{
+	const struct pool *pool = &engine->pools[request->pool];
+	struct recovery_case facts = {
+		.policy = &engine->policy,
+		.code = failure->code,
+		.may_run_again = request->idempotent || !request->may_have_run,
+		.said = failure->said,
+		.retryable = failure->retryable,
+		.began_stream = request->streamed,
+		.restartable = request->restartable,
+		.retries = request->retries,
+		.attempts = request->attempts,
+		.max_attempts = request->max_attempts,
+		.crashes = request->crashes,
+		.max_crash_retries = pool->settings.max_crash_retries,
+		.typical_run = pool->typical_run,
+		.now = engine->now,
+		.until = until(request),
+	};
+
+	/* The worker's word for how long wins over the curve. */
+	facts.delay =
+		failure->from_worker && failure->retry_after != USEC_INFINITY
+			? failure->retry_after
+			: policy_delay(&engine->policy, failure->code, &pool->settings.backoff,
+				       request->retries + 1, request->delay, &engine->prng);
+	return facts;
+}
+
+/* Whether a breaker that was asked now would let the retry through, with nothing taken yet. */
+static bool is_willing(const struct engine *engine, const struct request *request)
+{
+	return !request->circuit || circuit_is_willing(request->circuit, engine->now);
+}
+
+/* Pays for the retry: what surely never ran costs nothing. */
+static bool pays(struct engine *engine, struct request *request, struct failure *failure)
+{
+	struct pool *pool = &engine->pools[request->pool];
+
+	if (!request->may_have_run || budget_take(&pool->budget, engine->now))
+		return true;
+	failure->budget_spent = true;
+	if (pool->stats.budget_spent++ == 0 ||
+	    usec_sub(engine->now, pool->budget_told) >= USEC_PER_SEC) {
+		pool->budget_told = engine->now;
+		engine_incident(engine, pool, NULL, ERR_retry_budget_exhausted);
+	}
+	return false;
+}
+
+/* Tries again in the same pool, if everything allows it. */
+static bool retry(struct engine *engine, struct request *request, struct failure *failure)
+{
+	struct recovery_case facts = facts_of(engine, request, failure);
+
+	if (recovery_judge(&facts) != RECOVERY_RETRY || !is_willing(engine, request) ||
+	    !pays(engine, request, failure))
+		return false;
+	go_on_recovery(engine, request, failure);
+	request->retries++;
+	request->delay = facts.delay;
+	request->due = usec_add(engine->now, facts.delay);
+	request_note_tried(request, request->worker, engine->workers[request->worker].life);
+	engine->pools[request->pool].stats.retried++;
+	emit_retry(engine, request, failure, request->pool)->failed.delay = facts.delay;
+	if (facts.delay == 0)
+		engine_enqueue(engine, request, true);
+	else
+		engine_arm_request(engine, request);
+	return true;
+}
+
+/* Whether the row, or the pool's own word, lets such a failure go down the chain. */
+static bool goes_down(const struct engine *engine, const struct request *request,
+		      const struct failure *failure)
+{
+	const struct policy_row *row = policy_row(&engine->policy, failure->code);
+	unsigned asked = engine->pools[request->home].settings.fallback_on;
+	bool named = asked & 1u << errcode_info(failure->code)->category;
+
+	switch (row->fails_over) {
+	case FAILOVER_YES:
+		return true;
+	case FAILOVER_IDEMPOTENT:
+		return request->idempotent || named;
+	case FAILOVER_ASKED:
+		return named;
+	case FAILOVER_NO:
+	case FAILOVER_COUNT_:
+		break;
+	}
+	return false;
+}
+
+/* Goes on further down the chain, if anything there takes it. */
+static bool fail_over(struct engine *engine, struct request *request, const struct failure *failure)
+{
+	struct pool *from = &engine->pools[request->pool];
+	unsigned level = request->level;
+
+	if (level >= last_level(engine, request) || !goes_down(engine, request, failure))
+		return false;
+	if (!descend(engine, request, level + 1, failure->attempted ? failure : NULL)) {
+		move_to_level(engine, request, level);
+		return false;
+	}
+	from->stats.failed_over++;
+	return true;
+}
+
+void engine_failed(struct engine *engine, struct request *request, const struct failure *failure)
+{
+	struct failure told = *failure;
+	bool can_recover = request->recovery || !list_empty(&engine->recoveries.spare);
+
+	if (failure->attempted)
+		request->last = told;
+	engine->recoveries.refused += failure->attempted && !can_recover;
+	if (can_recover && failure->attempted && retry(engine, request, &told))
+		return;
+	if ((can_recover || !failure->attempted) && fail_over(engine, request, &told))
+		return;
+	/* What kept a retry from its place is not what went wrong. */
+	if (!failure->attempted && request->last.code != ERR_NONE &&
+	    failure->code != ERR_deadline_exceeded) {
+		told = request->last;
+		told.told = true;
+	}
+	engine_answer_error(engine, request, &told);
+}
+
+void engine_end_recovery(struct engine *engine, struct request *request,
+			 enum recovery_result result)
+{
+	struct failure told = request->last;
+
+	told.told = true;
+	engine_detach(engine, request);
+	told.executed = told.executed == EXECUTED_YES ? EXECUTED_YES : engine_ran(request);
+	engine_close_recovery(engine, request, result);
+	engine_answer_error(engine, request, &told);
+}
+
+void engine_recovery_cancel(struct engine *engine, uint64_t id)
+{
+	struct recovery *recovery = recoveries_find(&engine->recoveries, id);
+
+	if (recovery)
+		engine_end_recovery(engine, recovery->request, RECOVERY_CANCELLED);
+	engine_emit(engine, EFFECT_DONE)->code = recovery ? ERR_NONE : ERR_invalid_request;
+}
+
+/* --- put off to the end of the event --- */
+
+void engine_defer(struct engine *engine, struct request *request, enum errcode refused)
+{
+	request->deferred = true;
+	request->refused = refused;
+	list_push_back(&engine->deferred, &request->in_queue);
+}
+
+void engine_resume(struct engine *engine, struct request *request)
+{
+	enum errcode code = request->refused;
+	struct failure failure;
+
+	list_remove(&engine->deferred, &request->in_queue);
+	request->deferred = false;
+	if (code == ERR_NONE) {
+		if (engine_take_turn(engine, request))
+			engine_place(engine, request);
+		return;
+	}
+	if (request->state == REQUEST_WAITING)
+		engine_begin(engine, request);
+	failure = refusal(engine, request, code);
+	engine_failed(engine, request, &failure);
+}
+
+static void fail_line(struct engine *engine, struct list *line, const struct circuit *circuit,
+		      enum errcode code)
+{
+	struct list_node *node, *after;
+
+	list_for_each_safe (node, after, line) {
+		struct request *request = list_entry(node, struct request, in_queue);
+
+		if (circuit && request->circuit != circuit)
+			continue;
+		engine_detach(engine, request);
+		engine_defer(engine, request, code);
+	}
+}
+
+void engine_fail_queue(struct engine *engine, struct pool *pool, const struct circuit *circuit,
+		       enum errcode code)
+{
+	for (unsigned i = 0; i < PRIORITY_COUNT_; i++)
+		fail_line(engine, &pool->queue.classes[i], circuit, code);
+	for (unsigned i = 0; i < pool->settings.workers_max; i++)
+		fail_line(engine, &pool->workers[i].parked, circuit, code);
+}

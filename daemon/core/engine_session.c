@@ -1,0 +1,353 @@
+#include "daemon/core/engine_internal.h"
+
+/* --- sessions --- */
+
+static struct effect *emit_session(struct engine *engine, const struct session *session,
+				   enum session_reason reason)
+{
+	struct effect *effect = engine_emit(engine, EFFECT_SESSION);
+
+	effect->session.session = engine_session_slot(engine, session);
+	effect->session.reason = reason;
+	if (session->bound) {
+		effect->pool = session->pool;
+		effect->worker = session->worker;
+		effect->life = session->life;
+	}
+	return effect;
+}
+
+static void end_session(struct engine *engine, struct session *session, enum session_reason reason)
+{
+	emit_session(engine, session, reason);
+	sessions_end(&engine->sessions, session, reason, engine->now);
+}
+
+static enum errcode open_session(struct engine *engine, struct bytes name, struct session **ret)
+{
+	struct session *victim;
+
+	if (!sessions_make_room(&engine->sessions, &victim))
+		return ERR_session_limit;
+	if (victim)
+		end_session(engine, victim, SESSION_EVICTED);
+	*ret = sessions_open(&engine->sessions, name, engine->now);
+	emit_session(engine, *ret, SESSION_CLOSED)->session.began = true;
+	return ERR_NONE;
+}
+
+/* Whether no session of that name is or was there of late: the errors of one that was are the same
+ * whether it was looked at in time or not. */
+static bool is_unheard_of(struct engine *engine, struct bytes name, enum errcode code)
+{
+	return code == ERR_session_not_found && !names_find(&engine->sessions.names, 0, name);
+}
+
+static enum errcode find_session(struct engine *engine, const struct engine_event *event,
+				 struct session **ret)
+{
+	struct bytes name = event->submit.session;
+	enum errcode code = sessions_find(&engine->sessions, name, engine->now, ret);
+
+	if (is_unheard_of(engine, name, code) && !event->submit.session_exists)
+		return open_session(engine, name, ret);
+	return code;
+}
+
+void engine_session_close(struct engine *engine, struct bytes name)
+{
+	struct session *session = NULL;
+	enum errcode code = sessions_find(&engine->sessions, name, engine->now, &session);
+
+	if (code == ERR_NONE) {
+		struct list_node *node;
+
+		while ((node = list_first(&session->waiting))) {
+			list_remove(&session->waiting, node);
+			engine_defer(engine, list_entry(node, struct request, in_queue),
+				     ERR_session_not_found);
+		}
+		if (session->turn)
+			session->closing = true;
+		else
+			end_session(engine, session, SESSION_CLOSED);
+	}
+	engine_emit(engine, EFFECT_DONE)->code = code;
+}
+
+void engine_unbind_sessions(struct engine *engine, const struct worker *worker)
+{
+	struct sessions *sessions = &engine->sessions;
+	struct list *lists[] = {&sessions->idle, &sessions->busy};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		struct list_node *node;
+
+		list_for_each (node, lists[i]) {
+			struct session *session = list_entry(node, struct session, in_list);
+
+			if (!session_is_at(session, worker->index, worker->life))
+				continue;
+			session_unbind(session);
+			if (session->state_lost)
+				emit_session(engine, session, SESSION_LOST);
+		}
+	}
+}
+
+bool engine_fits_state(struct engine *engine, struct session *session, uint64_t bytes)
+{
+	struct sessions *sessions = &engine->sessions;
+	struct list_node *node;
+
+	if (bytes > sessions->settings.state_max)
+		return false;
+	while (!sessions_fits(sessions, session, bytes)) {
+		node = list_first(&sessions->idle);
+		if (!node)
+			return false;
+		end_session(engine, list_entry(node, struct session, in_list), SESSION_EVICTED);
+	}
+	return true;
+}
+
+void engine_bind(struct engine *engine, struct session *session, const struct worker *worker,
+		 const struct engine_event *event)
+{
+	if (session->bound && !session_is_at(session, worker->index, worker->life))
+		emit_session(engine, session, SESSION_MOVED);
+	session_bind(session, worker->pool, worker->index, worker->life, event->answer.has_state);
+	if (event->answer.has_state)
+		sessions_set_state(&engine->sessions, session, event->answer.state);
+}
+
+/* --- keys --- */
+
+static void answer(struct engine *engine, struct request *request, enum errcode code,
+		   enum executed executed)
+{
+	struct failure failure = engine_failure(request, code);
+
+	failure.executed = executed;
+	if (code == ERR_memory_limit && executed == EXECUTED_NO)
+		failure.retry_after = usec_sub(keys_deadline(&engine->keys), engine->now);
+	engine_begin(engine, request);
+	engine_answer_error(engine, request, &failure);
+}
+
+/* The key has had its success: the request gets the answer, if that was kept. */
+static void answer_again(struct engine *engine, struct request *request, const struct key *key)
+{
+	if (key->state == KEY_SPENT) {
+		request->key = NULL;
+		answer(engine, request, ERR_memory_limit, EXECUTED_YES);
+		return;
+	}
+	engine_begin(engine, request);
+	engine_answer_result(engine, request, RESULT_KEPT, NULL);
+}
+
+static void wait(struct engine *engine, struct request *request)
+{
+	if (request->state != REQUEST_WAITING)
+		request_move(request, REQUEST_WAITING);
+	engine_arm_request(engine, request);
+}
+
+static void drop_key(struct engine *engine, struct key *key)
+{
+	if (key->state == KEY_KEPT)
+		engine_emit(engine, EFFECT_FORGET)->key = (uint32_t)(key - engine->keys.slots);
+	keys_drop(&engine->keys, key);
+}
+
+/* The key's room for a new leader: what is over makes way. */
+static struct key *lead(struct engine *engine, struct request *request)
+{
+	struct key *over;
+
+	while ((over = keys_expired(&engine->keys, engine->now)))
+		drop_key(engine, over);
+	return keys_lead(&engine->keys, request->home, request->key_name, request);
+}
+
+/* True: it leads, or has no key. */
+static bool take_key(struct engine *engine, struct request *request)
+{
+	struct key *key = request->key;
+
+	if (request->key_name.len == 0 || (key && key->leader == request))
+		return true;
+	if (!key)
+		key = keys_find(&engine->keys, request->home, request->key_name, engine->now);
+	if (!key) {
+		request->key = lead(engine, request);
+		if (!request->key)
+			answer(engine, request, ERR_memory_limit, EXECUTED_NO);
+		return request->key != NULL;
+	}
+	request->key = key;
+	if (key->state != KEY_LED) {
+		answer_again(engine, request, key);
+		return false;
+	}
+	wait(engine, request);
+	key_wait(key, request);
+	return false;
+}
+
+bool engine_take_turn(struct engine *engine, struct request *request)
+{
+	if (!take_key(engine, request))
+		return false;
+	engine_begin(engine, request);
+	return true;
+}
+
+bool engine_enter(struct engine *engine, struct request *request, const struct engine_event *event)
+{
+	struct session *session = NULL;
+	struct key *key = NULL;
+	enum errcode code;
+
+	if (request->key_name.len > 0)
+		key = keys_find(&engine->keys, request->home, request->key_name, engine->now);
+	if (key && key->state != KEY_LED) {
+		request->key = key;
+		answer_again(engine, request, key);
+		return false;
+	}
+	if (event->submit.session.len > 0) {
+		code = find_session(engine, event, &session);
+		if (code != ERR_NONE) {
+			answer(engine, request, code, EXECUTED_NO);
+			return false;
+		}
+		request->session = session;
+		if (!session_enter(&engine->sessions, session, request, engine->now)) {
+			wait(engine, request);
+			return false;
+		}
+	}
+	return engine_take_turn(engine, request);
+}
+
+/* --- the end of a request --- */
+
+static void leave_session(struct engine *engine, struct request *request)
+{
+	struct session *session = request->session;
+	struct request *next = session_leave(&engine->sessions, session, request, engine->now);
+
+	request->session = NULL;
+	if (next)
+		engine_defer(engine, next, ERR_NONE);
+	if (session->closing && !session->turn) {
+		session->closing = false;
+		end_session(engine, session, SESSION_CLOSED);
+	}
+}
+
+/* Whether one that waits with the key may run now that the leader has failed: not if the leader may
+ * have succeeded unheard, and twice would be too often. */
+static bool may_lead(const struct request *request, const struct failure *failure)
+{
+	return failure->executed != EXECUTED_MAYBE || request->idempotent;
+}
+
+/* The leader failed: another leads, or all that wait fail by what it failed by. */
+static void pass_on(struct engine *engine, struct key *key, const struct failure *failure)
+{
+	struct request *next;
+
+	while ((next = key_promote(key))) {
+		if (may_lead(next, failure)) {
+			engine_defer(engine, next, ERR_NONE);
+			return;
+		}
+		next->key = NULL;
+		next->may_have_run = true;
+		engine_defer(engine, next, failure->code);
+	}
+	drop_key(engine, key);
+}
+
+static void leave_key(struct engine *engine, struct request *request, const struct failure *failure)
+{
+	struct key *key = request->key;
+	struct request *next;
+
+	request->key = NULL;
+	if (key->state != KEY_LED) {
+		while ((next = key_promote(key)))
+			engine_defer(engine, next, ERR_NONE);
+		key->leader = NULL;
+	} else if (key->leader == request) {
+		/* A canned answer is no success of its own: what failed before it counts. */
+		pass_on(engine, key, failure ? failure : &request->last);
+	} else {
+		key_leave(key, request);
+	}
+}
+
+void engine_leave(struct engine *engine, struct request *request, const struct failure *failure)
+{
+	if (request->key)
+		leave_key(engine, request, failure);
+	if (request->session)
+		leave_session(engine, request);
+}
+
+bool engine_hand_over(struct engine *engine, struct request *request)
+{
+	struct key *key = request->key;
+	struct request *heir;
+
+	if (request->state != REQUEST_SENT || !key || key->leader != request || request->session ||
+	    request->stream)
+		return false;
+	heir = list_empty(&key->waiting)
+		       ? NULL
+		       : list_entry(list_first(&key->waiting), struct request, in_queue);
+	if (!heir || heir->session || heir->stream || heir->level > 0)
+		return false;
+	key_promote(key);
+	request->attempt->request = heir;
+	heir->pool = request->pool;
+	heir->level = request->level;
+	heir->circuit = request->circuit;
+	heir->permit = request->permit;
+	heir->has_permit = request->has_permit;
+	heir->counted = request->counted;
+	heir->worker = request->worker;
+	heir->attempts = request->attempts;
+	heir->retries = request->retries;
+	heir->crashes = request->crashes;
+	heir->may_have_run = request->may_have_run;
+	heir->first_sent = request->first_sent;
+	heir->sent = request->sent;
+	heir->attempt_due = request->attempt_due;
+	heir->attempt = request->attempt;
+	request_move(heir, REQUEST_SENT);
+	engine_arm_request(engine, heir);
+	request->has_permit = false;
+	request->attempt = NULL;
+	request->key = NULL;
+	request_move(request, REQUEST_DELAYED);
+	engine->pools[request->pool].delayed++;
+	return true;
+}
+
+/* --- time --- */
+
+void engine_names_due(struct engine *engine)
+{
+	struct session *session = sessions_expired(&engine->sessions, engine->now);
+	struct key *key = keys_expired(&engine->keys, engine->now);
+
+	if (session)
+		end_session(engine, session, SESSION_EXPIRED);
+	sessions_sweep(&engine->sessions, engine->now);
+	if (key)
+		drop_key(engine, key);
+}

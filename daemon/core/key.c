@@ -1,0 +1,148 @@
+#include "daemon/core/key.h"
+
+static const unsigned next_states[KEY_STATE_COUNT_] = {
+#define STATE(name, word, next, text) next,
+	KEY_STATES(STATE)
+#undef STATE
+};
+
+bool key_may_move(enum key_state from, enum key_state to)
+{
+	return next_states[from] & 1u << to;
+}
+
+static struct list *list_of(struct keys *keys, enum key_state state)
+{
+	switch (state) {
+	case KEY_LED:
+		return &keys->led;
+	case KEY_KEPT:
+	case KEY_SPENT:
+		return &keys->over;
+	case KEY_FREE:
+	case KEY_STATE_COUNT_:
+		break;
+	}
+	return &keys->spare;
+}
+
+static void move(struct keys *keys, struct key *key, enum key_state state)
+{
+	assert(key_may_move(key->state, state));
+	list_remove(list_of(keys, key->state), &key->in_list);
+	key->state = state;
+	list_push_back(list_of(keys, state), &key->in_list);
+}
+
+void keys_init(struct keys *keys, const struct key_settings *settings, struct key *slots,
+	       struct name **buckets, uint32_t bucket_count, uint64_t seed)
+{
+	*keys = (struct keys){.settings = *settings, .slots = slots};
+	names_init(&keys->names, buckets, bucket_count, seed);
+	list_init(&keys->spare);
+	list_init(&keys->led);
+	list_init(&keys->over);
+	for (uint32_t i = 0; i < settings->max; i++) {
+		slots[i] = (struct key){.state = KEY_FREE};
+		list_init(&slots[i].waiting);
+		list_push_back(&keys->spare, &slots[i].in_list);
+	}
+}
+
+static usec_t over_at(const struct keys *keys, const struct key *key)
+{
+	return usec_add(key->succeeded, keys->settings.ttl);
+}
+
+struct key *keys_find(const struct keys *keys, uint32_t pool, struct bytes text, usec_t now)
+{
+	struct name *name = names_find(&keys->names, pool, text);
+	struct key *key = name ? container_of(name, struct key, name) : NULL;
+
+	if (key && key->state != KEY_LED && over_at(keys, key) <= now)
+		return NULL;
+	return key;
+}
+
+struct key *keys_lead(struct keys *keys, uint32_t pool, struct bytes text, struct request *leader)
+{
+	struct list_node *node = list_first(&keys->spare);
+	struct key *key = node ? list_entry(node, struct key, in_list) : NULL;
+
+	if (!key)
+		return NULL;
+	assert(!names_find(&keys->names, pool, text));
+	names_add(&keys->names, &key->name, pool, text);
+	key->leader = leader;
+	key->bytes = 0;
+	move(keys, key, KEY_LED);
+	return key;
+}
+
+void key_wait(struct key *key, struct request *request)
+{
+	assert(key->state == KEY_LED);
+	list_push_back(&key->waiting, &request->in_queue);
+}
+
+void key_leave(struct key *key, struct request *request)
+{
+	list_remove(&key->waiting, &request->in_queue);
+}
+
+struct request *key_promote(struct key *key)
+{
+	struct list_node *node = list_first(&key->waiting);
+
+	if (!node)
+		return NULL;
+	list_remove(&key->waiting, node);
+	key->leader = list_entry(node, struct request, in_queue);
+	return key->leader;
+}
+
+bool keys_succeed(struct keys *keys, struct key *key, uint64_t bytes, usec_t now)
+{
+	bool fits = bytes <= keys->settings.bytes_max &&
+		    keys->bytes <= keys->settings.bytes_max - bytes;
+
+	key->leader = NULL;
+	key->succeeded = now;
+	if (fits) {
+		key->bytes = bytes;
+		keys->bytes += bytes;
+	}
+	move(keys, key, fits ? KEY_KEPT : KEY_SPENT);
+	return fits;
+}
+
+void keys_drop(struct keys *keys, struct key *key)
+{
+	assert(list_empty(&key->waiting));
+	keys->bytes -= key->bytes;
+	key->bytes = 0;
+	key->leader = NULL;
+	names_remove(&keys->names, &key->name);
+	move(keys, key, KEY_FREE);
+}
+
+static struct key *oldest(const struct keys *keys)
+{
+	struct list_node *node = list_first(&keys->over);
+
+	return node ? list_entry(node, struct key, in_list) : NULL;
+}
+
+struct key *keys_expired(const struct keys *keys, usec_t now)
+{
+	struct key *key = oldest(keys);
+
+	return key && over_at(keys, key) <= now ? key : NULL;
+}
+
+usec_t keys_deadline(const struct keys *keys)
+{
+	struct key *key = oldest(keys);
+
+	return key ? over_at(keys, key) : USEC_INFINITY;
+}

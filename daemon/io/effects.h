@@ -1,0 +1,14 @@
+/* Carrying out what the engine says: answers to clients, messages and signals to workers, events
+ * for those who subscribed, lines in the log. */
+#ifndef POOLD_IO_EFFECTS_H
+#define POOLD_IO_EFFECTS_H
+
+#include "daemon/io/driver.h"
+
+void effects_carry_out(struct driver *driver, const struct effect *effect);
+
+/* A line about a worker, and the same as an event: `what` is "started", "ready" or "ended". */
+void effects_tell_worker(struct driver *driver, enum log_level level, uint32_t worker,
+			 const char *what, const char *text);
+
+#endif

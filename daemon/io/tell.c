@@ -1,0 +1,167 @@
+#include "daemon/io/tell.h"
+
+#include <string.h>
+
+#include "daemon/io/pack_named.h"
+
+static const char *pool_name(const struct driver *driver, uint32_t pool)
+{
+	return driver_pool_config(driver, pool)->name;
+}
+
+void tell_worker(struct driver *driver, uint32_t worker, const char *what, const char *text)
+{
+	const struct worker *state = engine_worker(driver->engine, worker);
+	int pid = (int)driver->channels[worker].last_pid;
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_worker, 5);
+
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool_name(driver, state->pool));
+	pack_named_uint(out, "worker", driver_worker_number(driver, worker));
+	pack_named_uint(out, "pid", pid > 0 ? (uint64_t)pid : 0);
+	pack_named_str(out, "what", what);
+	pack_named_str(out, "text", text);
+	events_send(driver);
+}
+
+void tell_health(struct driver *driver, const struct effect *effect)
+{
+	const char *pool = pool_name(driver, effect->pool);
+	const char *is = pool_health_name(effect->health.is);
+	const char *was = pool_health_name(effect->health.was);
+	bool worse = effect->health.is > effect->health.was;
+	struct log_field fields[] = {{"pool", pool}};
+	struct buf *out;
+
+	log_event(worse && !engine_stopping(driver->engine) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+		  NULL, fields, ARRAY_SIZE(fields), "pool is %s, was %s", is, was);
+	out = events_begin(&driver->events, EVENT_KIND_health, 3);
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool);
+	pack_named_str(out, "from", was);
+	pack_named_str(out, "to", is);
+	events_send(driver);
+}
+
+void tell_pack_hand(const struct driver *driver, struct buf *out, const struct circuit_hand *hand)
+{
+	if (hand->at == 0) {
+		pack_nil(out);
+		return;
+	}
+	pack_map(out, 3);
+	pack_named_uint(out, "uid", hand->uid);
+	pack_named_uint(out, "pid", (uint64_t)(hand->pid > 0 ? hand->pid : 0));
+	pack_named_whole_ms(out, "ago_ms", usec_sub(loop_now(driver->loop), hand->at));
+}
+
+void tell_breaker(struct driver *driver, const struct effect *effect)
+{
+	const struct breaker_change *change = &effect->breaker.change;
+	const struct circuit *circuit =
+		&engine_pool(driver->engine, effect->pool)->circuits[effect->breaker.circuit];
+	struct bytes method = name_text(&circuit->method);
+	const char *pool = pool_name(driver, effect->pool);
+	const char *from = breaker_state_name(change->from), *to = breaker_state_name(change->to);
+	bool opens = change->to == BREAKER_OPEN || change->from == BREAKER_OBSERVING;
+	struct log_field fields[] = {{"pool", pool}, {"circuit", to}};
+	struct buf *out;
+
+	log_event(opens ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
+		  "breaker%s%.*s is %s, was %s: %s", method.len > 0 ? " of method " : "",
+		  (int)method.len, (const char *)method.data, to, from,
+		  breaker_reason_text(change->reason));
+	out = events_begin(&driver->events, EVENT_KIND_breaker, 6);
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool);
+	pack_named_text(out, "method", method);
+	pack_named_str(out, "from", from);
+	pack_named_str(out, "to", to);
+	pack_named_str(out, "reason", breaker_reason_name(change->reason));
+	pack_str(out, "by");
+	tell_pack_hand(driver, out, &circuit->hand);
+	events_send(driver);
+}
+
+void tell_level(struct driver *driver, const struct effect *effect)
+{
+	const char *pool = pool_name(driver, effect->pool);
+	const char *from = pool_name(
+		driver, engine_chain_pool(driver->engine, effect->pool, effect->level.from));
+	const char *to = pool_name(
+		driver, engine_chain_pool(driver->engine, effect->pool, effect->level.to));
+	bool down = effect->level.to > effect->level.from;
+	const char *reason =
+		down ? errcode_name(effect->level.reason) : "the pool before it serves again";
+	struct log_field fields[] = {{"pool", pool}};
+	struct buf *out;
+
+	log_event(down ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
+		  "requests start at %s (level %u), before at %s (level %u): %s", to,
+		  effect->level.to, from, effect->level.from, reason);
+	out = events_begin(&driver->events, EVENT_KIND_failover, 6);
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool);
+	pack_named_str(out, "from", from);
+	pack_named_str(out, "to", to);
+	pack_named_uint(out, "from_level", effect->level.from);
+	pack_named_uint(out, "to_level", effect->level.to);
+	pack_named_str(out, "reason", down ? reason : "returned");
+	events_send(driver);
+}
+
+void tell_recovery(struct driver *driver, const struct effect *effect)
+{
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_recovery, 7);
+
+	if (!out)
+		return;
+	pack_named_uint(out, "id", effect->recovery.id);
+	pack_named_uint(out, "request", driver->calls.calls[effect->request].number);
+	pack_named_str(out, "pool", pool_name(driver, effect->pool));
+	pack_named_str(out, "cause", errcode_name(effect->recovery.cause));
+	pack_named_str(out, "strategy", errstrategy_name(effect->recovery.strategy));
+	pack_named_str(out, "result",
+		       effect->recovery.began ? "started"
+					      : recovery_result_name(effect->recovery.result));
+	pack_named_ms(out, "duration_ms", effect->recovery.duration);
+	events_send(driver);
+}
+
+void tell_session(struct driver *driver, const struct effect *effect)
+{
+	const struct session *session = engine_session(driver->engine, effect->session.session);
+	enum session_reason reason = effect->session.reason;
+	const char *what = "ended";
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_session, 3);
+
+	if (!out)
+		return;
+	if (effect->session.began)
+		what = "created";
+	else if (reason == SESSION_MOVED)
+		what = "moved";
+	else if (reason == SESSION_LOST)
+		what = "lost";
+	pack_named_text(out, "session", name_text(&session->name));
+	pack_named_str(out, "what", what);
+	pack_named_str(out, "reason", effect->session.began ? "used" : session_reason_name(reason));
+	events_send(driver);
+}
+
+void tell_error(struct driver *driver, const struct error *error)
+{
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_error, 3);
+
+	if (!out)
+		return;
+	pack_named_str(out, "code", errcode_name(error->code));
+	pack_named_str(out, "pool", error->pool);
+	pack_str(out, "message");
+	pack_text(out, (struct bytes){(const uint8_t *)error->message, strlen(error->message)});
+	events_send(driver);
+}
