@@ -126,18 +126,19 @@ void engine_dispatch(struct engine *engine, struct pool *pool)
 
 /* --- parked requests --- */
 
-void engine_unpark(struct engine *engine, struct worker *worker, bool all)
+void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
-	struct list_node *node;
+	struct list_node *node = list_first(&worker->parked), *before;
 
-	if (list_empty(&worker->parked))
+	if (!node || count == 0)
 		return;
-	/* From the last on, as each goes to the head of its class. */
-	while ((node = all ? list_last(&worker->parked) : list_first(&worker->parked))) {
+	while (--count > 0 && node->next != &worker->parked.head)
+		node = node->next;
+	/* From the last of them on, as each goes to the head of its class. */
+	for (; node != &worker->parked.head; node = before) {
+		before = node->prev;
 		queue_unpark(&pool->queue, list_entry(node, struct request, in_queue));
-		if (!all)
-			break;
 	}
 	engine_stir(engine, pool);
 }
@@ -214,7 +215,8 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	};
 	request->may_have_run |= failure.executed != EXECUTED_NO;
 	worker->failed++;
-	engine_count_worker(engine, worker, policy_row(&engine->policy, code)->counts_worker);
+	if (policy_row(&engine->policy, code)->counts_worker)
+		engine_count_worker(worker, true);
 	engine_count_attempt(engine, request, code, event->answer.fatal);
 	engine_failed(engine, request, &failure);
 }
@@ -239,7 +241,7 @@ static void take_result(struct engine *engine, struct worker *worker, struct req
 
 	pool_learn_run(pool, run);
 	budget_success(&pool->budget, engine->now);
-	engine_count_worker(engine, worker, false);
+	engine_count_worker(worker, false);
 	if (request->session && event->answer.has_state &&
 	    !engine_fits_state(engine, request->session, event->answer.state)) {
 		refuse_state(engine, request);

@@ -1,5 +1,7 @@
 #include "daemon/core/engine_internal.h"
 
+#include <limits.h>
+
 #define PINGS_MISSED_MAX 3
 
 /* Ejection: failures in a row, the quarantine that grows with each, its maximum, and the time
@@ -70,9 +72,8 @@ void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode
 
 /* --- ejection --- */
 
-void engine_count_worker(struct engine *engine, struct worker *worker, bool failed)
+void engine_count_worker(struct worker *worker, bool failed)
 {
-	(void)engine;
 	if (!failed) {
 		worker->failures = 0;
 		worker->on_trial = false;
@@ -131,7 +132,7 @@ static void eject(struct engine *engine, struct worker *worker)
 	pool->ejected++;
 	pool->stats.ejections++;
 	pool_move_worker(pool, worker, WORKER_DEGRADED, engine->now);
-	engine_unpark(engine, worker, true);
+	engine_unpark(engine, worker, UINT_MAX);
 	engine_arm_worker(engine, worker);
 	engine->levels_moved = true;
 }
@@ -142,9 +143,8 @@ void engine_weigh_worker(struct engine *engine, struct worker *worker)
 
 	if (worker->wears_out && worker->state == WORKER_READY)
 		eject(engine, worker);
-	if ((worker->state == WORKER_READY || worker->room_list == &pool->open) &&
-	    !list_empty(&worker->parked))
-		engine_unpark(engine, worker, false);
+	if (worker->state == WORKER_READY || worker->room_list == &pool->open)
+		engine_unpark(engine, worker, worker->concurrency - worker->attempts.len);
 }
 
 void engine_call_back_needed(struct engine *engine, struct pool *pool)

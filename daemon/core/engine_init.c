@@ -44,7 +44,7 @@ void engine_default_settings(struct engine_settings *ret)
 		.recoveries_max = 1024,
 		.sessions = {.max = 4096,
 			     .ttl = 300 * USEC_PER_SEC,
-			     .state_max = 64 * 1024,
+			     .state_max = (uint64_t)64 << 10,
 			     .bytes_max = (uint64_t)64 << 20},
 		.keys = {.max = 4096, .ttl = 300 * USEC_PER_SEC, .bytes_max = (uint64_t)64 << 20},
 	};

@@ -126,8 +126,8 @@ void engine_settle_attempts(struct engine *engine, struct worker *worker,
 /* Takes back what stands in the worker's line, has not begun and may run twice. */
 void engine_take_back(struct engine *engine, struct worker *worker);
 
-/* The first, or all, of those that wait for this very worker stand in the queue again. */
-void engine_unpark(struct engine *engine, struct worker *worker, bool all);
+/* So many of those that wait for this very worker, the first ones, stand in the queue again. */
+void engine_unpark(struct engine *engine, struct worker *worker, unsigned count);
 
 /* --- engine_recover.c: from a failure to a retry, another pool, or the answer --- */
 
@@ -272,7 +272,7 @@ void engine_ping(struct engine *engine, struct worker *worker);
 bool engine_is_slow(const struct engine *engine, const struct worker *worker);
 
 /* An attempt at the worker ended, counted as a failure of it or as a success. */
-void engine_count_worker(struct engine *engine, struct worker *worker, bool failed);
+void engine_count_worker(struct worker *worker, bool failed);
 
 /* Its line may have room now: ejects it if it wears out and is idle, else lets who waits for it
  * come forward. */

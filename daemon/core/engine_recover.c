@@ -107,6 +107,7 @@ static bool may_try_level(const struct engine *engine, const struct request *req
 	if (is_static(engine, pool))
 		return !request->streamed;
 	return (!request->may_have_run || request->idempotent) &&
+	       request->crashes <= engine->pools[request->home].settings.max_crash_retries &&
 	       (!request->streamed || request->restartable) &&
 	       request->attempts < request->max_attempts && request->deadline > engine->now;
 }
@@ -215,10 +216,17 @@ static void go_on_recovery(struct engine *engine, struct request *request,
 	request->recovery->attempts++;
 }
 
-static usec_t until(const struct request *request)
+/* The end of the time that there is for a retry to begin: the deadline's, or the limit of the
+ * recovery that runs or would now begin. */
+static usec_t until(const struct engine *engine, const struct request *request,
+		    const struct failure *failure)
 {
-	return request->recovery ? usec_min(request->deadline, request->recovery->until)
-				 : request->deadline;
+	usec_t limit;
+
+	if (request->recovery)
+		return usec_min(request->deadline, request->recovery->until);
+	limit = recovery_limit(engine_severity(engine, request, failure), request->priority);
+	return usec_min(request->deadline, usec_add(engine->now, limit));
 }
 
 static struct recovery_case facts_of(struct engine *engine, struct request *request,
@@ -240,7 +248,7 @@ static struct recovery_case facts_of(struct engine *engine, struct request *requ
 		.max_crash_retries = pool->settings.max_crash_retries,
 		.typical_run = pool->typical_run,
 		.now = engine->now,
-		.until = until(request),
+		.until = until(engine, request, failure),
 	};
 
 	/* The worker's word for how long wins over the curve. */

@@ -166,6 +166,7 @@ void engine_detach(struct engine *engine, struct request *request)
 	switch (request->state) {
 	case REQUEST_SENT:
 		engine_give_up_attempt(engine, request);
+		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		request->attempt = NULL;
 		pool->running--;
 		break;
@@ -210,6 +211,8 @@ static void expire_attempt(struct engine *engine, struct request *request)
 		engine_failure(request, began ? ERR_attempt_timeout : ERR_queue_timeout);
 
 	failure.attempted = began;
+	if (began)
+		engine_count_attempt(engine, request, failure.code, false);
 	engine_detach(engine, request);
 	if (!began) {
 		engine_failed(engine, request, &failure);

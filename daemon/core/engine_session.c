@@ -63,9 +63,11 @@ void engine_session_close(struct engine *engine, struct bytes name)
 		struct list_node *node;
 
 		while ((node = list_first(&session->waiting))) {
+			struct request *request = list_entry(node, struct request, in_queue);
+
 			list_remove(&session->waiting, node);
-			engine_defer(engine, list_entry(node, struct request, in_queue),
-				     ERR_session_not_found);
+			request->session = NULL;
+			engine_defer(engine, request, ERR_session_not_found);
 		}
 		if (session->turn)
 			session->closing = true;

@@ -1,5 +1,6 @@
 #include "daemon/core/engine_internal.h"
 
+#include <limits.h>
 #include <signal.h>
 
 /* A worker that closed its channel is given this long to end by itself, so that its own exit status
@@ -121,7 +122,7 @@ static void leave_work(struct engine *engine, struct worker *worker)
 	pool->ejected -= worker->eject_until > 0;
 	worker->eject_until = 0;
 	pool_move_worker(pool, worker, WORKER_TERMINATING, engine->now);
-	engine_unpark(engine, worker, true);
+	engine_unpark(engine, worker, UINT_MAX);
 	engine_call_back_needed(engine, pool);
 	engine->levels_moved = true;
 }
@@ -340,7 +341,7 @@ static void life_over(struct engine *engine, struct worker *worker)
 	worker->eject_until = 0;
 	pool_move_worker(pool, worker, WORKER_TERMINATED, engine->now);
 	engine_unbind_sessions(engine, worker);
-	engine_unpark(engine, worker, true);
+	engine_unpark(engine, worker, UINT_MAX);
 	engine_call_back_needed(engine, pool);
 	engine_arm_worker(engine, worker);
 	if (pool_is_unavailable(pool))

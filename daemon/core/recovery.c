@@ -2,12 +2,6 @@
 
 /* --- the decision --- */
 
-bool recovery_is_safe(const struct recovery_case *facts)
-{
-	return facts->may_run_again && facts->crashes <= facts->max_crash_retries &&
-	       (!facts->began_stream || facts->restartable);
-}
-
 /* What the row and the worker's own word say, before anything of the request is looked at. */
 static bool is_tried_again(const struct recovery_case *facts)
 {

@@ -57,9 +57,6 @@ enum recovery_verdict {
 /* Budget and breaker are asked after it: they are the pool's, and asking the budget spends it. */
 enum recovery_verdict recovery_judge(const struct recovery_case *facts);
 
-/* Whether it may be run elsewhere after all: judged for a retry and for failing over alike. */
-bool recovery_is_safe(const struct recovery_case *facts);
-
 /* --- the book --- */
 
 enum recovery_result {
