@@ -8,4 +8,8 @@
 /* Appends the text as plain bytes. */
 void metrics_write(const struct driver *driver, struct buf *out);
 
+/* The lines before the values of a metric: poold_NAMESUFFIX, its help and its type. */
+void metrics_head(struct buf *out, const char *name, const char *suffix, const char *type,
+		  const char *help);
+
 #endif
