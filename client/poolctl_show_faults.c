@@ -94,15 +94,27 @@ static const struct column counter_columns[] = {
 	{"FAILED", true}, {"CANCELLED", true},
 };
 
-/* A row for each category, or strategy. */
+static bool has_begun(const json_t *counts)
+{
+	return json_integer_value(json_object_get(counts, "initiated")) > 0;
+}
+
+/* A row for each category, or strategy, that any recovery had. */
 static void show_counters(json_t *counters)
 {
 	struct table table;
 	const char *name;
+	bool any = false;
 	json_t *row;
 
+	json_object_foreach (counters, name, row)
+		any |= has_begun(row);
+	if (!any)
+		return;
 	table_init(&table, counter_columns, COUNT(counter_columns));
 	json_object_foreach (counters, name, row) {
+		if (!has_begun(row))
+			continue;
 		table_cell(&table, "%s", name);
 		count_cell(&table, row, "initiated");
 		count_cell(&table, row, "succeeded");
@@ -133,10 +145,8 @@ void show_recoveries(const json_t *recoveries, const char *wanted)
 	const json_t *active = json_object_get(recoveries, "active");
 
 	show_recovery_totals(recoveries);
-	if (json_object_size(json_object_get(recoveries, "by_category")) > 0)
-		show_counters(json_object_get(recoveries, "by_category"));
-	if (json_object_size(json_object_get(recoveries, "by_strategy")) > 0)
-		show_counters(json_object_get(recoveries, "by_strategy"));
+	show_counters(json_object_get(recoveries, "by_category"));
+	show_counters(json_object_get(recoveries, "by_strategy"));
 	if (json_array_size(active) == 0)
 		return;
 	putchar('\n');
