@@ -55,16 +55,10 @@ static void carry_out_all(struct driver *driver)
 	while (engine_next_effect(driver->engine, &effect))
 		effects_carry_out(driver, &effect);
 	/* What on_turn has to do can't wait for the next event. */
-	if (driver->untold > 0 || driver->stopped)
+	if (driver->has_notes || driver->stopped)
 		loop_set_timer(driver->loop, loop_now(driver->loop));
 	else
 		loop_set_timer(driver->loop, engine_deadline(driver->engine));
-}
-
-void driver_note(struct driver *driver, struct channel *channel)
-{
-	(void)channel;
-	driver->untold++;
 }
 
 static void tell_note(struct driver *driver, struct channel *channel)
@@ -79,14 +73,14 @@ static void tell_note(struct driver *driver, struct channel *channel)
 		event.exit.connection = true;
 	}
 	channel->spawn_failed = channel->hung_up = false;
-	driver->untold--;
 	step(driver, &event);
 }
 
 /* What was found out while effects were carried out. */
 static void tell_notes(struct driver *driver)
 {
-	for (uint32_t i = 0; i < driver->channel_count && driver->untold > 0; i++)
+	driver->has_notes = false;
+	for (uint32_t i = 0; i < driver->channel_count; i++)
 		if (driver->channels[i].spawn_failed || driver->channels[i].hung_up)
 			tell_note(driver, &driver->channels[i]);
 }
@@ -419,7 +413,7 @@ static void on_turn(void *owner)
 {
 	struct driver *driver = owner;
 
-	if (driver->untold > 0)
+	if (driver->has_notes)
 		tell_notes(driver);
 	if (driver->memory_short || driver->refused_seen != driver->loop->store.refused)
 		relieve_memory(driver);

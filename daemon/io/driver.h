@@ -67,7 +67,7 @@ struct driver {
 	bool has_admin_group;
 	gid_t admin_gid;
 	struct buf scratch;
-	unsigned untold; /* channels with notes for the engine */
+	bool has_notes; /* channels have notes for the engine */
 	bool stopped;	 /* not yet told to the owner */
 	/* Told when something changed that the service manager may want to know. */
 	void (*on_change)(void *owner);
@@ -120,9 +120,6 @@ bool driver_has_answer(const struct driver *driver, uint32_t pool, struct bytes 
 
 /* Drain and end; again: don't wait. */
 void driver_stop(struct driver *driver);
-
-/* For effects.c: the engine is to be told of the channel at the end of the turn. */
-void driver_note(struct driver *driver, struct channel *channel);
 
 /* Whether every pool has the workers it starts with. */
 bool driver_is_ready(const struct driver *driver);

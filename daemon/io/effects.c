@@ -80,7 +80,7 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 	channel->spawn_failed = true;
 	channel->spawn_code = start_code(channel->connected, r);
 	driver->memory_short |= channel->spawn_code != ERR_spawn_failed && !channel->connected;
-	driver_note(driver, channel);
+	driver->has_notes = true;
 }
 
 static bool is_routine(enum worker_cause cause)
@@ -99,7 +99,7 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 		snprintf(channel->last_end, sizeof(channel->last_end), "hung up");
 		channel_hang_up(channel);
 		channel->hung_up = true;
-		driver_note(driver, channel);
+		driver->has_notes = true;
 	} else {
 		process_signal(&channel->process, effect->kill.signal);
 	}
