@@ -2,6 +2,7 @@
 
 #include "daemon/io/dialect.h"
 #include "daemon/io/effects.h"
+#include "daemon/io/pressure.h"
 #include "daemon/io/settings.h"
 #include "protocol/read.h"
 
@@ -351,27 +352,6 @@ enum errcode driver_close_session(struct driver *driver, struct bytes name)
 
 /* --- memory --- */
 
-/* The idle worker with the most resident memory; NO_SLOT: none is idle. */
-static uint32_t heaviest_idle(const struct driver *driver)
-{
-	uint32_t heaviest = NO_SLOT;
-	uint64_t most = 0;
-
-	for (uint32_t i = 0; i < driver->channel_count; i++) {
-		pid_t pid = driver->channels[i].process.pid;
-		uint64_t bytes;
-
-		if (pid == 0 || engine_worker(driver->engine, i)->state != WORKER_READY)
-			continue;
-		bytes = process_rss(pid);
-		if (bytes > most) {
-			most = bytes;
-			heaviest = i;
-		}
-	}
-	return heaviest;
-}
-
 /* Memory was refused: the heaviest idle worker is replaced, which gives back what it has grown by.
  * Once a second at most. */
 static void relieve_memory(struct driver *driver)
@@ -384,7 +364,7 @@ static void relieve_memory(struct driver *driver)
 	driver->relieved = now;
 	driver->memory_short = false;
 	driver->refused_seen = driver->loop->store.refused;
-	worker = heaviest_idle(driver);
+	worker = pressure_heaviest_idle(driver);
 	if (worker != NO_SLOT) {
 		struct engine_event event = {.type = EVENT_PRESSURE,
 					     .worker = worker,

@@ -68,7 +68,7 @@ struct driver {
 	gid_t admin_gid;
 	struct buf scratch;
 	bool has_notes; /* channels have notes for the engine */
-	bool stopped;	 /* not yet told to the owner */
+	bool stopped;	/* not yet told to the owner */
 	/* Told when something changed that the service manager may want to know. */
 	void (*on_change)(void *owner);
 	/* Told once after driver_stop, when no request and no worker is left. */
