@@ -258,14 +258,55 @@ static enum log_level level_of(const struct error *error)
 	return LOG_LEVEL_INFO;
 }
 
-static void log_line(const struct error *error, const char *what, unsigned held)
+#define NUMBER_SIZE 24
+
+/* A number for a field; NULL, so that the field is left out, when it is 0. */
+static const char *number_text(uint64_t number, char text[NUMBER_SIZE])
 {
-	struct log_field fields[] = {
+	if (number == 0)
+		return NULL;
+	snprintf(text, NUMBER_SIZE, "%llu", (unsigned long long)number);
+	return text;
+}
+
+static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
+{
+	if (name.len == 0)
+		return NULL;
+	snprintf(text, NAME_LEN_MAX + 1, "%.*s",
+		 (int)(name.len < NAME_LEN_MAX ? name.len : NAME_LEN_MAX), (const char *)name.data);
+	return text;
+}
+
+/* To the journal with each field by its name; on standard error the line says them all. */
+static void log_fields(const struct error *error, const char *what, struct bytes line)
+{
+	char request[NUMBER_SIZE], worker[NUMBER_SIZE], pid[NUMBER_SIZE], attempt[NUMBER_SIZE];
+	char elapsed[NUMBER_SIZE], session[NAME_LEN_MAX + 1], method[NAME_LEN_MAX + 1];
+	usec_t elapsed_ms = error->elapsed == USEC_INFINITY ? 0 : error->elapsed / USEC_PER_MSEC;
+	const struct log_field fields[] = {
 		{"code", errcode_name(error->code)},
 		{"category", errcategory_name(errcode_info(error->code)->category)},
 		{"severity", errseverity_name(error->severity)},
+		{"strategy", errstrategy_name(error->strategy)},
+		{"executed", executed_name(error->executed)},
 		{"pool", error->pool},
+		{"request", number_text(error->request, request)},
+		{"worker", number_text(error->worker, worker)},
+		{"pid", number_text(error->pid > 0 ? (uint64_t)error->pid : 0, pid)},
+		{"session", name_value(error->session, session)},
+		{"method", name_value(error->method, method)},
+		{"attempt", number_text(error->attempt, attempt)},
+		{"elapsed_ms", number_text(elapsed_ms, elapsed)},
+		{"circuit", error->circuit},
 	};
+
+	log_event(level_of(error), NULL, fields, log_has_fields() ? ARRAY_SIZE(fields) : 0,
+		  "%s: %.*s", what, (int)line.len, (const char *)line.data);
+}
+
+static void log_line(const struct error *error, const char *what, unsigned held)
+{
 	struct buf line;
 
 	buf_init(&line, LOG_TEXT_MAX);
@@ -273,8 +314,7 @@ static void log_line(const struct error *error, const char *what, unsigned held)
 	if (held > 0)
 		buf_printf(&line, " (%u more of these not logged)", held);
 	if (buf_error(&line) == 0)
-		log_event(level_of(error), NULL, fields, ARRAY_SIZE(fields), "%s: %.*s", what,
-			  (int)line.len, (const char *)line.data);
+		log_fields(error, what, (struct bytes){line.data, line.len});
 	buf_free(&line);
 }
 

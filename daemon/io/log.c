@@ -180,6 +180,11 @@ void log_event(enum log_level level, const char *message_id, const struct log_fi
 	errno = saved_errno;
 }
 
+bool log_has_fields(void)
+{
+	return log_sink.is_journal;
+}
+
 int log_open(enum log_target target, enum log_level level)
 {
 	struct log_sink sink;

@@ -47,6 +47,9 @@ int log_open(enum log_target target, enum log_level level);
 void log_close(void);
 /* Changes the level alone. */
 void log_set_level(enum log_level level);
+/* Are fields kept apart from the message, as in the journal?  On standard error they follow it, so
+ * that a message which says them already goes without. */
+bool log_has_fields(void);
 /* Would a line of that level be written?  Spares the making of costly arguments. */
 bool log_is_enabled(enum log_level level);
 
