@@ -156,7 +156,10 @@ static usec_t due_at(const struct request *request)
 
 void engine_arm_request(struct engine *engine, struct request *request)
 {
-	heap_set(&engine->request_timers, &request->timer, due_at(request));
+	usec_t due = due_at(request);
+
+	if (request->timer.index == HEAP_NONE || request->timer.at != due)
+		heap_set(&engine->request_timers, &request->timer, due);
 }
 
 void engine_detach(struct engine *engine, struct request *request)

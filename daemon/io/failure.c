@@ -170,6 +170,12 @@ static const char *adapter_name(const struct config_pool *pool)
 	return names[pool->adapter];
 }
 
+/* The breaker that let it through, if it is still where it failed; else that pool's own. */
+static const struct circuit *circuit_of(const struct request *request, const struct pool *pool)
+{
+	return request->pool == pool->index && request->circuit ? request->circuit : pool->circuits;
+}
+
 static struct error error_of(const struct facts *facts)
 {
 	const struct driver *driver = facts->driver;
@@ -192,8 +198,7 @@ static struct error error_of(const struct facts *facts)
 	error.elapsed = error.queued = elapsed;
 	error.queue_depth = pool->queue.len;
 	if (pool->settings.adapter != POOL_STATIC)
-		error.circuit = breaker_state_name(
-			(request->circuit ? request->circuit : pool->circuits)->breaker.state);
+		error.circuit = breaker_state_name(circuit_of(request, pool)->breaker.state);
 	if (facts->channel)
 		fill_worker(facts, &error);
 	return error;
@@ -225,12 +230,14 @@ static void recall(const struct trail *trail, struct error *error)
 {
 	const struct error_attempt *last;
 
+	error->message = errcode_info(error->code)->text;
 	if (!trail || trail->count == 0)
 		return;
 	last = &trail->attempts[trail->count - 1];
 	error->message = last->message;
 	error->pool = last->pool;
 	error->worker = last->worker;
+	error->pid = 0; /* of a process that may have had successors since */
 	error->run = last->run;
 	error->detail = trail->detail;
 }
