@@ -65,7 +65,10 @@ struct channel {
 	enum errcode spawn_code;
 	bool hung_up;
 	pid_t last_pid;
-	char last_end[96];  /* how its last process ended, in words; "": none did yet */
+	char last_end[96];	 /* how its last process ended, in words; "": none did yet */
+	struct process_end last; /* the same, for programs; these three are the owner's to set */
+	usec_t last_uptime;
+	uint64_t last_served;
 	char last_why[160]; /* what is wrong with what it says, in words, once it breaks the
 			       protocol */
 };

@@ -228,6 +228,9 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	const struct worker *worker = engine_worker(driver->engine, channel->worker);
 	struct engine_event event = worker_event(channel, EVENT_WORKER_EXITED);
 
+	channel->last = end ? *end : (struct process_end){0};
+	channel->last_uptime = usec_sub(loop_now(driver->loop), worker->started);
+	channel->last_served = worker->served;
 	if (end) {
 		event.exit.signalled =
 			end->signalled && (end->status == SIGKILL || end->status == SIGTERM);

@@ -124,12 +124,30 @@ static void quote_worker(const struct worker_error *said, char *out, size_t size
 		snprintf(out, size, "%.*s", message, (const char *)said->message.data);
 }
 
+static usec_t cpu_time(const struct rusage *usage)
+{
+	return (usec_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * USEC_PER_SEC +
+	       (usec_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+}
+
 /* How the worker came to its end, for those failures that come from it. */
 static void pack_end(struct buf *detail, const struct facts *facts)
 {
-	pack_map(detail, 2);
-	pack_named_str(detail, "end", facts->channel->last_end);
+	const struct channel *channel = facts->channel;
+	const struct process_end *end = &channel->last;
+	bool process = !channel->connected;
+
+	pack_map(detail, process ? 8 : 4);
+	pack_named_str(detail, "end", channel->last_end);
 	pack_named_str(detail, "cause", worker_cause_name(facts->effect->failed.failure.cause));
+	pack_named_whole_ms(detail, "uptime_ms", channel->last_uptime);
+	pack_named_uint(detail, "served", channel->last_served);
+	if (!process)
+		return;
+	pack_named_uint(detail, end->signalled ? "signal" : "status", (uint64_t)end->status);
+	pack_named_bool(detail, "core_dumped", end->dumped);
+	pack_named_ms(detail, "cpu_ms", cpu_time(&end->usage));
+	pack_named_uint(detail, "rss_max_bytes", (uint64_t)end->usage.ru_maxrss * 1024);
 }
 
 /* --- the error --- */
