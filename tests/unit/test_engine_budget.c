@@ -23,21 +23,22 @@ struct world {
 
 static void open_world(struct world *world)
 {
-	struct pool_settings pool = {
-		.workers_min = 1,
-		.workers_max = 1,
-		.queue_max = REQUESTS,
-		.queue_bytes_max = UINT64_MAX,
-		.max_crash_retries = 1,
-		.init_timeout = USEC_INFINITY,
-		.ping_interval = USEC_INFINITY,
-		.idle_timeout = USEC_INFINITY,
-		.kill_grace = USEC_PER_SEC,
-		.cancel_grace = USEC_PER_SEC,
-	};
-	struct engine_settings settings = {
-		.requests_max = REQUESTS, .pool_count = 1, .pools = &pool};
+	struct pool_settings pool;
+	struct engine_settings settings;
 
+	pool_default_settings(&pool);
+	pool.workers_min = pool.workers_max = 1;
+	pool.queue_max = REQUESTS;
+	pool.queue_bytes_max = UINT64_MAX;
+	pool.max_crash_retries = 1;
+	pool.init_timeout = pool.ping_interval = pool.idle_timeout = USEC_INFINITY;
+	pool.kill_grace = pool.cancel_grace = USEC_PER_SEC;
+	pool.backoff.kind = BACKOFF_NONE;
+	pool.breaker_begins = BREAKER_DISABLED; /* what is left is the budget's doing */
+	engine_default_settings(&settings);
+	settings.requests_max = REQUESTS;
+	settings.pool_count = 1;
+	settings.pools = &pool;
 	*world = (struct world){.memory = malloc(engine_size(&settings)), .now = USEC_PER_SEC};
 	ck_assert_ptr_nonnull(world->memory);
 	world->engine = engine_init(world->memory, &settings, world->now);
@@ -55,7 +56,7 @@ static void carry_out(struct world *world, const struct effect *effect)
 		break;
 	case EFFECT_ERROR:
 		world->errors++;
-		world->spent += effect->error.budget_spent;
+		world->spent += effect->failed.failure.budget_spent;
 		break;
 	case EFFECT_SPAWN:
 		world->life = effect->life;

@@ -8,28 +8,34 @@
 #define PREFETCH 2
 
 struct fixture {
+	struct pool_settings settings;
 	struct pool pool;
 	struct worker workers[WORKERS];
+	struct circuit circuits[1 + CIRCUIT_METHODS_MAX];
 	struct attempt attempts[WORKERS][WORKER_ATTEMPTS_MAX];
 	struct request requests[8];
 };
 
-static const struct pool_settings settings = {
-	.workers_min = 2,
-	.workers_max = WORKERS,
-	.queue_max = 8,
-	.queue_bytes_max = 1000,
-	.prefetch = PREFETCH,
-	.restart_delay = 100,
-	.restart_delay_max = 1000,
-};
+/* With the settings that stand in the fixture. */
+static void set_up_again(struct fixture *f)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		worker_init(&f->workers[i], i, 0, f->attempts[i]);
+	pool_init(&f->pool, 0, &f->settings, f->workers, f->circuits, 1, 1);
+}
 
 static void set_up(struct fixture *f)
 {
 	memset(f, 0, sizeof(*f));
-	for (unsigned i = 0; i < WORKERS; i++)
-		worker_init(&f->workers[i], i, 0, f->attempts[i]);
-	pool_init(&f->pool, 0, &settings, f->workers);
+	pool_default_settings(&f->settings);
+	f->settings.workers_min = 2;
+	f->settings.workers_max = WORKERS;
+	f->settings.queue_max = 8;
+	f->settings.queue_bytes_max = 1000;
+	f->settings.prefetch = PREFETCH;
+	f->settings.restart_delay = 100;
+	f->settings.restart_delay_max = 1000;
+	set_up_again(f);
 }
 
 static void make_ready(struct fixture *f, unsigned i, unsigned concurrency)
@@ -344,7 +350,7 @@ START_TEST(health_is_what_troubles_say)
 	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_START_FAILED);
 	ck_assert_int_eq(pool_judge(&f.pool), POOL_DEGRADED);
 	f.pool.failed_starts = 0;
-	for (unsigned i = 0; i < settings.queue_max; i++)
+	for (unsigned i = 0; i < f.settings.queue_max; i++)
 		queue_push(&f.pool.queue, &f.requests[i]);
 	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_QUEUE_FULL);
 	f.pool.stopping = true;

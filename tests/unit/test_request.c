@@ -6,9 +6,13 @@
 
 /* Written out here once more, so that a slip in the table shows. */
 static const bool allowed[REQUEST_STATE_COUNT_][REQUEST_STATE_COUNT_] = {
-	[REQUEST_FREE] = {[REQUEST_QUEUED] = true, [REQUEST_DONE] = true},
-	[REQUEST_QUEUED] = {[REQUEST_SENT] = true, [REQUEST_DONE] = true},
-	[REQUEST_SENT] = {[REQUEST_QUEUED] = true, [REQUEST_DONE] = true},
+	[REQUEST_FREE] =
+		{[REQUEST_WAITING] = true, [REQUEST_DELAYED] = true, [REQUEST_DONE] = true},
+	[REQUEST_WAITING] =
+		{[REQUEST_DELAYED] = true, [REQUEST_SENT] = true, [REQUEST_DONE] = true},
+	[REQUEST_QUEUED] = {[REQUEST_SENT] = true, [REQUEST_DELAYED] = true, [REQUEST_DONE] = true},
+	[REQUEST_SENT] = {[REQUEST_DELAYED] = true, [REQUEST_DONE] = true},
+	[REQUEST_DELAYED] = {[REQUEST_QUEUED] = true, [REQUEST_DONE] = true},
 	[REQUEST_DONE] = {[REQUEST_FREE] = true},
 };
 
@@ -69,12 +73,31 @@ START_TEST(priorities_are_found_by_name)
 }
 END_TEST
 
+/* A request remembers the last few workers that it failed at, by their lives. */
+START_TEST(the_last_workers_it_failed_at_are_remembered)
+{
+	struct request request = {.state = REQUEST_SENT};
+
+	ck_assert(!request_has_tried(&request, 0, 1));
+	for (uint32_t worker = 0; worker <= REQUEST_TRIED_MAX; worker++) {
+		request_note_tried(&request, worker, 7);
+		ck_assert(request_has_tried(&request, worker, 7));
+		ck_assert(!request_has_tried(&request, worker, 8));
+		ck_assert(!request_has_tried(&request, worker, 6));
+	}
+	ck_assert_msg(!request_has_tried(&request, 0, 7), "the oldest makes way");
+	for (uint32_t worker = 1; worker <= REQUEST_TRIED_MAX; worker++)
+		ck_assert(request_has_tried(&request, worker, 7));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		every_pair_moves_or_asserts,
 		every_state_has_a_name,
 		priorities_are_found_by_name,
+		the_last_workers_it_failed_at_are_remembered,
 	};
 
 	return unit_main("request", tests, ARRAY_SIZE(tests));
