@@ -359,6 +359,287 @@ START_TEST(health_is_what_troubles_say)
 }
 END_TEST
 
+/* --- who it was with, and whom it belongs to --- */
+
+START_TEST(a_worker_it_failed_at_is_the_last_choice)
+{
+	struct request request = {.retries = 1};
+	struct fixture f;
+
+	set_up(&f);
+	for (unsigned i = 0; i < 3; i++)
+		make_ready(&f, i, 1);
+	request_note_tried(&request, 2, f.workers[2].life);
+	ck_assert_ptr_eq(pool_pick(&f.pool, &request), &f.workers[1]);
+	request_note_tried(&request, 1, f.workers[1].life);
+	ck_assert_ptr_eq(pool_pick(&f.pool, &request), &f.workers[0]);
+	request_note_tried(&request, 0, f.workers[0].life);
+	ck_assert_msg(pool_pick(&f.pool, &request) == &f.workers[2], "where there is no other");
+	request.tried[0].life++;
+	ck_assert_msg(pool_pick(&f.pool, &request) == &f.workers[2], "it is another life now");
+}
+END_TEST
+
+/* Where the worker of a session's request stands, and what each affinity makes of it. */
+static const struct {
+	const char *why;
+	enum worker_state state; /* BUSY: without room */
+	bool same_life, same_pool;
+	struct {
+		bool picks_it, picks_other, waits, lost;
+	} by[SESSION_AFFINITY_COUNT_]; /* hint, queue, strict */
+} affinities[] = {
+	{"it is free",
+	 WORKER_READY,
+	 true,
+	 true,
+	 {{.picks_it = true},
+	  {.picks_it = true, .waits = true},
+	  {.picks_it = true, .waits = true}}},
+	{"it is busy",
+	 WORKER_BUSY,
+	 true,
+	 true,
+	 {{.picks_other = true}, {.waits = true}, {.waits = true}}},
+	{"it is not well",
+	 WORKER_DEGRADED,
+	 true,
+	 true,
+	 {{.picks_other = true}, {.picks_other = true}, {.waits = true}}},
+	{"it is being ended",
+	 WORKER_TERMINATING,
+	 true,
+	 true,
+	 {{.picks_other = true}, {.picks_other = true}, {.picks_other = true, .lost = true}}},
+	{"it is gone",
+	 WORKER_TERMINATED,
+	 true,
+	 true,
+	 {{.picks_other = true}, {.picks_other = true}, {.picks_other = true, .lost = true}}},
+	{"another process has its slot",
+	 WORKER_BUSY,
+	 false,
+	 true,
+	 {{.picks_other = true}, {.picks_other = true}, {.picks_other = true, .lost = true}}},
+	{"it is of another pool",
+	 WORKER_BUSY,
+	 true,
+	 false,
+	 {{.picks_other = true}, {.picks_other = true}, {.picks_other = true}}},
+};
+
+START_TEST(a_session_finds_its_worker_as_the_affinity_says)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(affinities); i++)
+		for (unsigned affinity = 0; affinity < SESSION_AFFINITY_COUNT_; affinity++) {
+			struct session session = {.state = SESSION_OPEN};
+			struct request request = {.session = &session};
+			struct worker *bound, *picked;
+			struct fixture f;
+
+			set_up(&f);
+			f.pool.settings.affinity = (enum session_affinity)affinity;
+			make_ready(&f, 0, 1);
+			bound = &f.workers[0];
+			session_bind(&session, affinities[i].same_pool ? 0 : 1, 0, bound->life,
+				     false);
+			bound->life += !affinities[i].same_life;
+			if (affinities[i].state == WORKER_BUSY)
+				give(&f, 0, 1);
+			else if (affinities[i].state != WORKER_READY)
+				pool_move_worker(&f.pool, bound, affinities[i].state, 3);
+			make_ready(&f, 1, 1);
+			picked = pool_pick(&f.pool, &request);
+			ck_assert_msg((picked == bound) == affinities[i].by[affinity].picks_it &&
+					      (picked == &f.workers[1]) ==
+						      affinities[i].by[affinity].picks_other,
+				      "%s, %s: worker", affinities[i].why,
+				      session_affinity_name((enum session_affinity)affinity));
+			ck_assert_msg((pool_bound_worker(&f.pool, &request) == bound) ==
+					      affinities[i].by[affinity].waits,
+				      "%s, %s: waits", affinities[i].why,
+				      session_affinity_name((enum session_affinity)affinity));
+			ck_assert_msg(pool_has_lost_session(&f.pool, &request) ==
+					      affinities[i].by[affinity].lost,
+				      "%s, %s: lost", affinities[i].why,
+				      session_affinity_name((enum session_affinity)affinity));
+		}
+}
+END_TEST
+
+START_TEST(a_session_of_nobody_goes_anywhere)
+{
+	struct session session = {.state = SESSION_OPEN};
+	struct request request = {.session = &session};
+	struct fixture f;
+
+	set_up(&f);
+	f.pool.settings.affinity = SESSION_STRICT;
+	make_ready(&f, 0, 1);
+	ck_assert_ptr_eq(pool_pick(&f.pool, &request), &f.workers[0]);
+	ck_assert_ptr_null(pool_bound_worker(&f.pool, &request));
+	ck_assert(!pool_has_lost_session(&f.pool, &request));
+}
+END_TEST
+
+/* --- ejection --- */
+
+START_TEST(at_most_half_of_those_that_live_are_ejected)
+{
+	for (unsigned live = 0; live <= WORKERS; live++)
+		for (unsigned ejected = 0; ejected <= live; ejected++) {
+			struct fixture f;
+
+			set_up(&f);
+			for (unsigned i = 0; i < live; i++)
+				make_ready(&f, i, 1);
+			for (unsigned i = 0; i < ejected; i++)
+				pool_move_worker(&f.pool, &f.workers[i], WORKER_DEGRADED, 3);
+			f.pool.ejected = ejected;
+			ck_assert_int_eq(pool_may_eject(&f.pool), ejected + 1 <= live / 2);
+			ck_assert_int_eq(pool_needs_ejected(&f.pool), ejected > live - ejected);
+		}
+}
+END_TEST
+
+START_TEST(who_wears_out_has_no_room)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 2);
+	f.workers[0].wears_out = true;
+	give(&f, 0, 1);
+	ck_assert_uint_eq(f.pool.open.len, 0);
+	ck_assert_ptr_null(pool_pick(&f.pool, &f.requests[2]));
+}
+END_TEST
+
+/* --- circuits --- */
+
+static struct bytes text(const char *word)
+{
+	return (struct bytes){(const uint8_t *)word, strlen(word)};
+}
+
+START_TEST(methods_get_circuits_until_all_are_given_away)
+{
+	struct circuit *circuit;
+	struct fixture f;
+	char word[] = "m0";
+
+	set_up(&f);
+	ck_assert_ptr_eq(pool_find_circuit(&f.pool, text("")), &f.circuits[0]);
+	ck_assert_msg(!pool_add_circuit(&f.pool, text("a"), 1, 1), "only the pool has one");
+	f.settings.breaker_per_method = true;
+	set_up_again(&f);
+	for (unsigned i = 0; i < CIRCUIT_METHODS_MAX; i++) {
+		word[1] = (char)('0' + i);
+		ck_assert_ptr_null(pool_find_circuit(&f.pool, text(word)));
+		circuit = pool_add_circuit(&f.pool, text(word), 1, 1);
+		ck_assert_ptr_eq(pool_find_circuit(&f.pool, text(word)), circuit);
+		ck_assert_ptr_ne(circuit, &f.circuits[0]);
+	}
+	ck_assert_ptr_null(pool_add_circuit(&f.pool, text("one more"), 1, 1));
+	ck_assert_ptr_null(pool_find_circuit(&f.pool, text("m")));
+	ck_assert_ptr_eq(pool_find_circuit(&f.pool, text("")), &f.circuits[0]);
+}
+END_TEST
+
+START_TEST(circuits_begin_as_the_pool_says)
+{
+	static const enum breaker_state begins[] = {BREAKER_CLOSED, BREAKER_OBSERVING,
+						    BREAKER_DISABLED};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(begins); i++) {
+		struct fixture f;
+
+		set_up(&f);
+		f.settings.breaker_begins = begins[i];
+		f.settings.breaker_per_method = true;
+		set_up_again(&f);
+		pool_add_circuit(&f.pool, text("a"), 1, 1);
+		ck_assert_int_eq(f.circuits[0].breaker.state, begins[i]);
+		ck_assert_int_eq(f.circuits[1].breaker.state, begins[i]);
+	}
+}
+END_TEST
+
+static void put_circuit(struct fixture *f, enum breaker_state state)
+{
+	f->circuits[0].breaker.state = state;
+}
+
+START_TEST(health_knows_the_breaker_and_the_chain)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	make_ready(&f, 1, 1);
+	put_circuit(&f, BREAKER_OPEN);
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_CIRCUIT_OPEN);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DOWN);
+	f.pool.covered = true;
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DEGRADED);
+	put_circuit(&f, BREAKER_FORCED_OPEN);
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_CIRCUIT_OPEN);
+	put_circuit(&f, BREAKER_HALF_OPEN);
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_PROBING);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DEGRADED);
+	put_circuit(&f, BREAKER_OBSERVING);
+	ck_assert_uint_eq(pool_troubles(&f.pool), 0);
+	f.pool.heads_chain = true;
+	failover_set_able(&f.pool.failover, false, 9);
+	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_FALLBACK);
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DEGRADED);
+}
+END_TEST
+
+START_TEST(a_static_pool_is_well_without_workers)
+{
+	struct fixture f;
+
+	set_up(&f);
+	f.settings.adapter = POOL_STATIC;
+	f.settings.workers_min = f.settings.workers_max = 0;
+	set_up_again(&f);
+	ck_assert_int_eq(f.pool.health, POOL_OK);
+	ck_assert_uint_eq(pool_troubles(&f.pool), 0);
+	ck_assert(!pool_is_unavailable(&f.pool));
+	f.pool.stopping = true;
+	ck_assert_int_eq(pool_judge(&f.pool), POOL_DOWN);
+}
+END_TEST
+
+START_TEST(a_pool_is_unavailable_when_starts_fail_and_nobody_works)
+{
+	struct fixture f;
+
+	set_up(&f);
+	ck_assert(!pool_is_unavailable(&f.pool));
+	f.pool.failed_starts = POOL_FAILED_STARTS;
+	ck_assert(pool_is_unavailable(&f.pool));
+	make_ready(&f, 0, 1);
+	ck_assert(!pool_is_unavailable(&f.pool));
+	pool_move_worker(&f.pool, &f.workers[0], WORKER_DEGRADED, 3);
+	ck_assert(pool_is_unavailable(&f.pool));
+}
+END_TEST
+
+START_TEST(parked_requests_call_for_no_worker)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	queue_push(&f.pool.queue, &f.requests[0]);
+	ck_assert(pool_wants_more(&f.pool));
+	queue_park(&f.pool.queue, &f.requests[0], &f.workers[0].parked);
+	ck_assert(!pool_wants_more(&f.pool));
+}
+END_TEST
+
 START_TEST(every_health_has_a_name)
 {
 	ck_assert_str_eq(pool_health_name(POOL_OK), "ok");
@@ -383,6 +664,17 @@ int main(void)
 		when_to_come_again,
 		when_another_worker_would_help,
 		health_is_what_troubles_say,
+		a_worker_it_failed_at_is_the_last_choice,
+		a_session_finds_its_worker_as_the_affinity_says,
+		a_session_of_nobody_goes_anywhere,
+		at_most_half_of_those_that_live_are_ejected,
+		who_wears_out_has_no_room,
+		methods_get_circuits_until_all_are_given_away,
+		circuits_begin_as_the_pool_says,
+		health_knows_the_breaker_and_the_chain,
+		a_static_pool_is_well_without_workers,
+		a_pool_is_unavailable_when_starts_fail_and_nobody_works,
+		parked_requests_call_for_no_worker,
 		every_health_has_a_name,
 	};
 
