@@ -367,6 +367,9 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 	}
 	if (worker->cause == CAUSE_NONE)
 		pool->stats.worker_crashes++;
+	/* What failed with it is judged by the workers that are left. */
+	if (worker->state != WORKER_TERMINATING)
+		leave_work(engine, worker);
 	engine_settle_attempts(engine, worker, event);
 	weigh_life(engine, worker,
 		   worker->cause == CAUSE_INIT_TIMEOUT ? ERR_init_timeout : ERR_init_failed,
