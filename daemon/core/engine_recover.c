@@ -32,11 +32,16 @@ static struct failure refusal(const struct engine *engine, const struct request 
 			      enum errcode code)
 {
 	struct failure failure = engine_failure(request, code);
+	usec_t left;
 
 	if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed)
 		failure.retry_after = pool_retry_after(&engine->pools[request->pool]);
-	if (code == ERR_circuit_open)
-		failure.retry_after = breaker_time_left(&request->circuit->breaker, engine->now);
+	if (code != ERR_circuit_open)
+		return failure;
+	/* None is left where others in the queue will be the probes. */
+	left = breaker_time_left(&request->circuit->breaker, engine->now);
+	if (left > 0)
+		failure.retry_after = left;
 	return failure;
 }
 
