@@ -177,7 +177,7 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 
 void engine_stop_idle(struct engine *engine, struct pool *pool)
 {
-	if (pool->queue.len > 0)
+	if (pool->queue.len > 0 || pool->delayed > 0)
 		return;
 	for (unsigned i = 0; i < pool->settings.workers_max; i++)
 		if (pool->workers[i].state != WORKER_BUSY)
