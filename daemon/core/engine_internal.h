@@ -135,7 +135,7 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 void engine_failed(struct engine *engine, struct request *request, const struct failure *failure);
 
 /* Its recovery's time limit is over, or somebody ended it by hand: the original error is the
- * answer. The request is not SENT. */
+ * answer. */
 void engine_end_recovery(struct engine *engine, struct request *request,
 			 enum recovery_result result);
 

@@ -374,8 +374,8 @@ void engine_end_recovery(struct engine *engine, struct request *request,
 	struct failure told = request->last;
 
 	told.told = true;
-	engine_detach(engine, request);
 	told.executed = told.executed == EXECUTED_YES ? EXECUTED_YES : engine_ran(request);
+	engine_detach(engine, request);
 	engine_close_recovery(engine, request, result);
 	engine_answer_error(engine, request, &told);
 }
