@@ -168,8 +168,10 @@ void engine_place(struct engine *engine, struct request *request)
 		return;
 	if (home)
 		failure = refusal(engine, request, code);
-	if (descend(engine, request, 1, NULL))
+	if (descend(engine, request, 1, NULL)) {
+		engine->pools[request->home].stats.failed_over++;
 		return;
+	}
 	/* Nobody else would: then the pool itself, returning or not. */
 	move_to_level(engine, request, 0);
 	if (!home) {
