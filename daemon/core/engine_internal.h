@@ -81,12 +81,13 @@ void engine_answer_error(struct engine *engine, struct request *request,
 /* The request, new or waiting until now, is about to be placed: it is DELAYED, from now on. */
 void engine_begin(struct engine *engine, struct request *request);
 
+/* How grave a failure in the pool `from` is. */
 enum errseverity engine_severity(const struct engine *engine, const struct request *request,
-				 const struct failure *failure);
+				 const struct failure *failure, uint32_t from);
 
-/* Fills in what EFFECT_ERROR and EFFECT_RETRY say of a failure. */
+/* Fills in what EFFECT_ERROR and EFFECT_RETRY say of a failure in the pool `from`. */
 void engine_fill_failure(const struct engine *engine, const struct request *request,
-			 const struct failure *failure, struct effect *effect);
+			 const struct failure *failure, uint32_t from, struct effect *effect);
 
 /* A failure of the daemon's own that is no attempt's. */
 struct failure engine_failure(const struct request *request, enum errcode code);

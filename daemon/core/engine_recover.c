@@ -6,9 +6,8 @@ static struct effect *emit_retry(struct engine *engine, const struct request *re
 {
 	struct effect *effect = engine_emit(engine, EFFECT_RETRY);
 
-	engine_fill_failure(engine, request, failure, effect);
+	engine_fill_failure(engine, request, failure, from, effect);
 	effect->pool = request->pool;
-	effect->failed.from = from;
 	return effect;
 }
 
@@ -218,7 +217,7 @@ static void go_on_recovery(struct engine *engine, struct request *request,
 	if (!request->recovery) {
 		request->recovery = recoveries_begin(
 			&engine->recoveries, request, &engine->policy, failure->code,
-			engine_severity(engine, request, failure), engine->now);
+			engine_severity(engine, request, failure, request->pool), engine->now);
 		emit_recovery(engine, request, true, RECOVERY_SUCCEEDED);
 	}
 	request->recovery->attempts++;

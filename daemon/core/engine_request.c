@@ -67,9 +67,9 @@ static bool is_retryable(const struct failure *failure)
 }
 
 enum errseverity engine_severity(const struct engine *engine, const struct request *request,
-				 const struct failure *failure)
+				 const struct failure *failure, uint32_t from)
 {
-	const struct pool *pool = &engine->pools[request->pool];
+	const struct pool *pool = &engine->pools[from];
 	struct policy_context context = {
 		.attempts = request->attempts,
 		.all_workers = failure->attempted && !failure->from_worker &&
@@ -83,17 +83,17 @@ enum errseverity engine_severity(const struct engine *engine, const struct reque
 }
 
 void engine_fill_failure(const struct engine *engine, const struct request *request,
-			 const struct failure *failure, struct effect *effect)
+			 const struct failure *failure, uint32_t from, struct effect *effect)
 {
 	effect->request = engine_slot_of(engine, request);
 	if (request->attempts > 0)
 		effect->worker = request->worker;
 	effect->failed.failure = *failure;
 	effect->failed.failure.retryable = is_retryable(failure);
-	effect->failed.severity = engine_severity(engine, request, failure);
+	effect->failed.severity = engine_severity(engine, request, failure, from);
 	effect->failed.strategy = policy_row(&engine->policy, failure->code)->strategy;
 	effect->failed.has_worker = request->attempts > 0;
-	effect->failed.from = request->pool;
+	effect->failed.from = from;
 }
 
 void engine_answer_error(struct engine *engine, struct request *request,
@@ -112,7 +112,7 @@ void engine_answer_error(struct engine *engine, struct request *request,
 	stats->errors[failure->code]++;
 	effect = engine_emit(engine, EFFECT_ERROR);
 	effect->pool = request->pool;
-	engine_fill_failure(engine, request, failure, effect);
+	engine_fill_failure(engine, request, failure, request->pool, effect);
 	engine_leave(engine, request, failure);
 }
 
