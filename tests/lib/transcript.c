@@ -61,6 +61,16 @@ PRINTF_LIKE(2, 3) static void say(struct play *play, const char *format, ...)
 	play->out_len += (size_t)len;
 }
 
+/* Of an error in a scenario: what happened before it. */
+static void show_tail(const struct play *play)
+{
+	const char *scenario = strstr(play->out, play->title);
+	size_t len = scenario ? strlen(scenario) : 0;
+
+	if (scenario)
+		fprintf(stderr, "%s", scenario + (len > 1000 ? len - 1000 : 0));
+}
+
 PRINTF_LIKE(2, 3) static _Noreturn void blame(const struct play *play, const char *format, ...)
 {
 	char text[LINE_MAX];
@@ -69,6 +79,7 @@ PRINTF_LIKE(2, 3) static _Noreturn void blame(const struct play *play, const cha
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	show_tail(play);
 	ck_abort_msg("%s:%u (%s): %s", play->path, play->line_number, play->title, text);
 	abort();
 }

@@ -45,6 +45,48 @@ START_TEST(the_engine_stops)
 }
 END_TEST
 
+START_TEST(breakers_open_and_close)
+{
+	transcript_check(GOLDEN "breaker.txt");
+}
+END_TEST
+
+START_TEST(requests_recover)
+{
+	transcript_check(GOLDEN "recovery.txt");
+}
+END_TEST
+
+START_TEST(pools_fail_over)
+{
+	transcript_check(GOLDEN "failover.txt");
+}
+END_TEST
+
+START_TEST(sessions_hold_together)
+{
+	transcript_check(GOLDEN "session.txt");
+}
+END_TEST
+
+START_TEST(keys_run_once)
+{
+	transcript_check(GOLDEN "key.txt");
+}
+END_TEST
+
+START_TEST(answers_come_in_parts)
+{
+	transcript_check(GOLDEN "stream.txt");
+}
+END_TEST
+
+START_TEST(bad_workers_are_ejected)
+{
+	transcript_check(GOLDEN "eject.txt");
+}
+END_TEST
+
 static const char *keeps_its_promises(const uint64_t *ops, size_t len)
 {
 	return havoc_run(ops, len, NULL);
@@ -67,9 +109,11 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		workers_start,		 requests_go_their_way, failed_attempts_are_tried_again,
-		requests_stand_in_line,	 workers_are_watched,	the_engine_stops,
-		any_events_in_any_order,
+		workers_start,		 requests_go_their_way,	  failed_attempts_are_tried_again,
+		requests_stand_in_line,	 workers_are_watched,	  the_engine_stops,
+		breakers_open_and_close, requests_recover,	  pools_fail_over,
+		sessions_hold_together,	 keys_run_once,		  answers_come_in_parts,
+		bad_workers_are_ejected, any_events_in_any_order,
 	};
 
 	return unit_main("engine", tests, ARRAY_SIZE(tests));
