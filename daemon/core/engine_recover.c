@@ -11,6 +11,48 @@ static struct effect *emit_retry(struct engine *engine, const struct request *re
 	return effect;
 }
 
+/* --- its recovery --- */
+
+static struct effect *emit_recovery(struct engine *engine, const struct request *request,
+				    bool began, enum recovery_result result)
+{
+	const struct recovery *recovery = request->recovery;
+	struct effect *effect = engine_emit(engine, EFFECT_RECOVERY);
+
+	effect->pool = request->pool;
+	effect->request = engine_slot_of(engine, request);
+	effect->recovery.id = recovery->id;
+	effect->recovery.cause = recovery->cause;
+	effect->recovery.strategy = recovery->strategy;
+	effect->recovery.began = began;
+	effect->recovery.result = result;
+	effect->recovery.duration = usec_sub(engine->now, recovery->started);
+	return effect;
+}
+
+void engine_close_recovery(struct engine *engine, struct request *request,
+			   enum recovery_result result)
+{
+	if (!request->recovery)
+		return;
+	emit_recovery(engine, request, false, result);
+	recoveries_end(&engine->recoveries, request->recovery, result, engine->now);
+	request->recovery = NULL;
+}
+
+/* Opens the request's recovery, or goes on with it, as it failed in the pool `from`. */
+static void go_on_recovery(struct engine *engine, struct request *request,
+			   const struct failure *failure, uint32_t from)
+{
+	if (!request->recovery) {
+		request->recovery = recoveries_begin(
+			&engine->recoveries, request, &engine->policy, failure->code,
+			engine_severity(engine, request, failure, from), engine->now);
+		emit_recovery(engine, request, true, RECOVERY_SUCCEEDED)->pool = from;
+	}
+	request->recovery->attempts++;
+}
+
 /* --- places --- */
 
 /* Why the pool would not take the request as things are; ERR_NONE: it would. */
@@ -135,8 +177,10 @@ static bool descend(struct engine *engine, struct request *request, unsigned lev
 		move_to_level(engine, request, level);
 		if (unfit(engine, request) != ERR_NONE)
 			continue;
-		if (failure)
+		if (failure) {
+			go_on_recovery(engine, request, failure, from);
 			emit_retry(engine, request, failure, from);
+		}
 		failure = NULL;
 		if (take_place(engine, request) == ERR_NONE)
 			return true;
@@ -184,45 +228,6 @@ void engine_place(struct engine *engine, struct request *request)
 
 /* --- failures --- */
 
-static void emit_recovery(struct engine *engine, const struct request *request, bool began,
-			  enum recovery_result result)
-{
-	const struct recovery *recovery = request->recovery;
-	struct effect *effect = engine_emit(engine, EFFECT_RECOVERY);
-
-	effect->pool = request->pool;
-	effect->request = engine_slot_of(engine, request);
-	effect->recovery.id = recovery->id;
-	effect->recovery.cause = recovery->cause;
-	effect->recovery.strategy = recovery->strategy;
-	effect->recovery.began = began;
-	effect->recovery.result = result;
-	effect->recovery.duration = usec_sub(engine->now, recovery->started);
-}
-
-void engine_close_recovery(struct engine *engine, struct request *request,
-			   enum recovery_result result)
-{
-	if (!request->recovery)
-		return;
-	emit_recovery(engine, request, false, result);
-	recoveries_end(&engine->recoveries, request->recovery, result, engine->now);
-	request->recovery = NULL;
-}
-
-/* Opens the request's recovery, or goes on with it. */
-static void go_on_recovery(struct engine *engine, struct request *request,
-			   const struct failure *failure)
-{
-	if (!request->recovery) {
-		request->recovery = recoveries_begin(
-			&engine->recoveries, request, &engine->policy, failure->code,
-			engine_severity(engine, request, failure, request->pool), engine->now);
-		emit_recovery(engine, request, true, RECOVERY_SUCCEEDED);
-	}
-	request->recovery->attempts++;
-}
-
 /* The end of the time that there is for a retry to begin: the deadline's, or the limit of the
  * recovery that runs or would now begin. */
 static usec_t until(const struct engine *engine, const struct request *request,
@@ -232,7 +237,8 @@ static usec_t until(const struct engine *engine, const struct request *request,
 
 	if (request->recovery)
 		return usec_min(request->deadline, request->recovery->until);
-	limit = recovery_limit(engine_severity(engine, request, failure), request->priority);
+	limit = recovery_limit(engine_severity(engine, request, failure, request->pool),
+			       request->priority);
 	return usec_min(request->deadline, usec_add(engine->now, limit));
 }
 
@@ -297,7 +303,7 @@ static bool retry(struct engine *engine, struct request *request, struct failure
 	if (recovery_judge(&facts) != RECOVERY_RETRY || !is_willing(engine, request) ||
 	    !pays(engine, request, failure))
 		return false;
-	go_on_recovery(engine, request, failure);
+	go_on_recovery(engine, request, failure, request->pool);
 	request->retries++;
 	request->delay = facts.delay;
 	request->due = usec_add(engine->now, facts.delay);
