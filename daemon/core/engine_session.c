@@ -129,10 +129,11 @@ static void answer(struct engine *engine, struct request *request, enum errcode 
 		   enum executed executed)
 {
 	struct failure failure = engine_failure(request, code);
+	usec_t until = keys_deadline(&engine->keys);
 
 	failure.executed = executed;
-	if (code == ERR_memory_limit && executed == EXECUTED_NO)
-		failure.retry_after = usec_sub(keys_deadline(&engine->keys), engine->now);
+	if (code == ERR_memory_limit && executed == EXECUTED_NO && until != USEC_INFINITY)
+		failure.retry_after = usec_sub(until, engine->now);
 	engine_begin(engine, request);
 	engine_answer_error(engine, request, &failure);
 }
