@@ -278,6 +278,10 @@ void engine_take_chunk(struct engine *engine, struct attempt *attempt)
 	struct request *request = attempt->request;
 	struct effect *effect;
 
+	/* Whoever says a part of an answer has begun, whether it said so or not. */
+	attempt->announced = true;
+	if (attempt->begun == 0)
+		attempt->begun = engine->now;
 	if (!request)
 		return;
 	request->streamed = true;
