@@ -20,6 +20,7 @@ struct play {
 	unsigned line_number;
 	char title[LINE_MAX];
 	struct engine_settings settings;
+	struct policy policy;
 	struct pool_settings pools[POOLS_MAX];
 	void *memory;
 	struct engine *engine;
@@ -211,8 +212,18 @@ static bool set_pool(struct pool_settings *pool, const char *key, const char *va
 	return set_number(pool, key, value) || set_span(pool, key, value);
 }
 
-static bool set_engine(struct engine_settings *engine, const char *key, const char *value)
+/* Failures of that code count at the worker and at the breaker. */
+static bool set_count(struct policy *policy, const char *value)
 {
+	enum errcode code = errcode_find(value, strlen(value));
+
+	policy->rows[code].counts_worker = policy->rows[code].counts_breaker = true;
+	return code != ERR_NONE;
+}
+
+static bool set_engine(struct play *play, const char *key, const char *value)
+{
+	struct engine_settings *engine = &play->settings;
 	const struct {
 		const char *key;
 		uint32_t *number;
@@ -239,6 +250,8 @@ static bool set_engine(struct engine_settings *engine, const char *key, const ch
 		{"key_bytes", &engine->keys.bytes_max},
 	};
 
+	if (strcmp(key, "count") == 0)
+		return set_count(&play->policy, value);
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (strcmp(numbers[i].key, key) == 0)
 			return read_uint(value, numbers[i].number);
@@ -274,8 +287,7 @@ static void read_settings(struct play *play, const char *line)
 		if (!value)
 			blame(play, "\"%s\" is no setting", word);
 		*value++ = '\0';
-		if (!(pool ? set_pool(pool, word, value)
-			   : set_engine(&play->settings, word, value)))
+		if (!(pool ? set_pool(pool, word, value) : set_engine(play, word, value)))
 			blame(play, "\"%s=%s\" is no setting", word, value);
 	}
 }
@@ -415,6 +427,8 @@ static void begin_scenario(struct play *play, const char *title)
 	engine_default_settings(&play->settings);
 	play->settings.requests_max = 8;
 	play->settings.pools = play->pools;
+	policy_init(&play->policy);
+	play->settings.policy = &play->policy;
 	play->settings.drain_timeout = 30 * USEC_PER_SEC;
 	play->names_len = 0;
 	snprintf(play->title, sizeof(play->title), "%s", title);
