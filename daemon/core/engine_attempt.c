@@ -108,7 +108,7 @@ static bool dispatch_one(struct engine *engine, struct pool *pool, struct reques
 	}
 	if (engine_admit(engine, request))
 		send_request(engine, request, worker);
-	else
+	else if (!request->deferred) /* it has not gone with the queue of a breaker that opened */
 		refuse(engine, request, ERR_circuit_open);
 	return true;
 }
