@@ -68,6 +68,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	count_sending(engine, pool, request);
 	engine_arm_request(engine, request);
 	pool_place_worker(pool, worker, engine->now);
+	engine_weigh_worker(engine, worker);
 	engine_arm_worker(engine, worker);
 	if (request->streamed) {
 		request->streamed = false;
@@ -79,9 +80,12 @@ static void send_request(struct engine *engine, struct request *request, struct 
 /* Refused at the head of the queue. */
 static void refuse(struct engine *engine, struct request *request, enum errcode code)
 {
+	struct worker *bound = pool_bound_worker(&engine->pools[request->pool], request);
 	struct failure failure = engine_failure(request, code);
 
 	engine_detach(engine, request);
+	if (bound)
+		engine_weigh_worker(engine, bound);
 	engine_failed(engine, request, &failure);
 }
 
