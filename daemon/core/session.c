@@ -197,6 +197,9 @@ void session_bind(struct session *session, uint32_t pool, uint32_t worker, uint3
 {
 	bool same = session_is_at(session, worker, life);
 
+	/* What it kept, and never handed back, is where this session is no more. */
+	if (!same)
+		session_unbind(session);
 	session->handed = handed || (same && session->handed);
 	session->bound = session->was_bound = true;
 	session->pool = pool;
