@@ -32,14 +32,14 @@ static void emit_change(struct engine *engine, const struct circuit *circuit,
 }
 
 /* A worker that started in the moment the breaker opened may have been the first to be asked. */
-static void probe_workers(struct engine *engine, struct pool *pool)
+static void probe_workers(struct engine *engine, struct pool *pool, usec_t since)
 {
 	struct list_node *node;
 
 	list_for_each (node, &pool->states[WORKER_READY]) {
 		struct worker *worker = list_entry(node, struct worker, in_state);
 
-		if (worker->ping_sent == 0 && worker->started >= pool->circuits[0].breaker.since) {
+		if (worker->ping_sent == 0 && worker->started >= since) {
 			engine_ping(engine, worker);
 			engine_arm_worker(engine, worker);
 		}
@@ -63,7 +63,7 @@ static void take_change(struct engine *engine, struct circuit *circuit,
 	if (change.to == BREAKER_OPEN || change.to == BREAKER_FORCED_OPEN)
 		engine_fail_queue(engine, pool, circuit, ERR_circuit_open);
 	if (change.to == BREAKER_OPEN)
-		probe_workers(engine, pool);
+		probe_workers(engine, pool, circuit->breaker.since);
 	engine_stir(engine, pool);
 }
 
