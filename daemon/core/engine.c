@@ -132,11 +132,11 @@ static void tell_health(struct engine *engine, struct pool *pool)
 
 #define ALL_POOLS UINT32_MAX
 
-/* The one pool that an event concerns, where there are no chains; the timer and a stop may concern
- * any. */
+/* The one pool that an event concerns, where there are no chains, and no session that may go on in
+ * another one; the timer and a stop may concern any. */
 static uint32_t concerned_pool(const struct engine *engine, const struct engine_event *event)
 {
-	if (engine->has_chains)
+	if (engine->has_chains || engine->sessions.busy.len > 0)
 		return ALL_POOLS;
 	switch (event->type) {
 	case EVENT_SUBMIT:
