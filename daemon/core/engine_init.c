@@ -30,12 +30,13 @@ static uint32_t count_circuits(const struct engine_settings *settings)
 /*
  * One event touches each request at most eight times (cancel at a worker, retry, restart, send anew
  * or answer; its recovery's end, its session, its key), each worker at most eight (close, two
- * signals, start, incidents), each breaker once, and each pool three times.
+ * signals, start, incidents), each breaker once, each pool three times, each session twice (it
+ * loses its worker, it ends), and each key once.
  */
 static uint32_t count_effects(const struct engine_settings *settings)
 {
 	return 8 * settings->requests_max + 8 * count_workers(settings) + count_circuits(settings) +
-	       3 * settings->pool_count + 16;
+	       3 * settings->pool_count + 2 * settings->sessions.max + settings->keys.max + 16;
 }
 
 void engine_default_settings(struct engine_settings *ret)
