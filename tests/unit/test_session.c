@@ -253,7 +253,10 @@ START_TEST(what_was_never_handed_back_is_lost_with_its_worker)
 		{"handed back at first", true, false, true, false},
 		{"handed back at last", false, true, true, false},
 		{"another worker has it now, and has not", true, false, false, true},
-		{"another worker has it now, and has", false, true, false, false},
+		{"neither has", false, false, false, true},
+		{"another worker has it now, and has, but the first had not", false, true, false,
+		 true},
+		{"each has handed it back", true, true, false, false},
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -493,6 +496,7 @@ static const char *serve(struct fixture *f, struct model *model, unsigned word, 
 		return NULL;
 	sessions_find(&f->sessions, text(model_words[word]), model->now, &session);
 	session_bind(session, 0, worker, 1, handed);
+	record->lost |= record->bound && record->worker != worker && !record->handed;
 	record->handed = handed || (record->bound && record->worker == worker && record->handed);
 	record->bound = true;
 	record->worker = worker;
