@@ -258,9 +258,13 @@ static bool may_lead(const struct request *request, const struct failure *failur
 	return failure->executed != EXECUTED_MAYBE || request->idempotent;
 }
 
-/* The leader failed: another leads, or all that wait fail by what it failed by. */
-static void pass_on(struct engine *engine, struct key *key, const struct failure *failure)
+/* The leader failed: another leads, or all that wait fail by what it failed by; what its own client
+ * gave up failed by its last attempt, if it had one. */
+static void pass_on(struct engine *engine, struct key *key, const struct request *leader,
+		    const struct failure *failure)
 {
+	bool given_up = failure->code == ERR_cancelled && leader->last.code != ERR_NONE;
+	enum errcode code = given_up ? leader->last.code : failure->code;
 	struct request *next;
 
 	while ((next = key_promote(key))) {
@@ -270,7 +274,7 @@ static void pass_on(struct engine *engine, struct key *key, const struct failure
 		}
 		next->key = NULL;
 		next->may_have_run = true;
-		engine_defer(engine, next, failure->code);
+		engine_defer(engine, next, code);
 	}
 	drop_key(engine, key);
 }
@@ -287,7 +291,7 @@ static void leave_key(struct engine *engine, struct request *request, const stru
 		key->leader = NULL;
 	} else if (key->leader == request) {
 		/* A canned answer is no success of its own: what failed before it counts. */
-		pass_on(engine, key, failure ? failure : &request->last);
+		pass_on(engine, key, request, failure ? failure : &request->last);
 	} else {
 		key_leave(key, request);
 	}
