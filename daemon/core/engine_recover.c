@@ -153,7 +153,6 @@ static bool may_try_level(const struct engine *engine, const struct request *req
 	if (is_static(engine, pool))
 		return !request->streamed;
 	return (!request->may_have_run || request->idempotent) &&
-	       request->crashes <= engine->pools[request->home].settings.max_crash_retries &&
 	       (!request->streamed || request->restartable) &&
 	       request->crashes <= engine->pools[pool].settings.max_crash_retries &&
 	       request->attempts < request->max_attempts && request->deadline > engine->now;

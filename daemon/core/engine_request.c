@@ -217,7 +217,6 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	if (began)
 		engine_count_attempt(engine, request, failure.code, false);
 	engine_detach(engine, request);
-	engine_count_attempt(engine, request, failure.code, false);
 	if (!began) {
 		engine_failed(engine, request, &failure);
 		return;

@@ -305,24 +305,7 @@ START_TEST(every_number_of_crashes_has_its_limit)
 			facts.max_crash_retries = limit;
 			ck_assert_int_eq(recovery_judge(&facts) == RECOVERY_RETRY,
 					 crashes <= limit);
-			ck_assert_int_eq(recovery_is_safe(&facts), crashes <= limit);
 		}
-}
-END_TEST
-
-START_TEST(what_is_safe)
-{
-	for (unsigned bits = 0; bits < 16; bits++) {
-		struct recovery_case facts = {.may_run_again = bits & 1,
-					      .crashes = bits & 2 ? 2 : 1,
-					      .max_crash_retries = 1,
-					      .began_stream = bits & 4,
-					      .restartable = bits & 8};
-		bool stream_is_safe = !(bits & 4) || bits & 8;
-
-		ck_assert_int_eq(recovery_is_safe(&facts),
-				 bits & 1 && !(bits & 2) && stream_is_safe);
-	}
 }
 END_TEST
 
@@ -504,7 +487,6 @@ int main(void)
 		the_workers_word_wins,
 		an_exceptions_row_may_say_retry,
 		every_number_of_crashes_has_its_limit,
-		what_is_safe,
 		time_limits_go_by_severity_and_priority,
 		a_recovery_knows_how_it_began,
 		a_limit_beyond_all_time_is_no_wrap,
