@@ -49,12 +49,13 @@ includes "<.*>|\"(daemon|protocol)/.*\"" daemon/*.c daemon/io/*.[ch]
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {
 	case $1 in
-	heap | hist | list | prng) echo 0 ;;
-	backoff | breaker | budget | request | stats) echo 1 ;;
-	policy | queue | recovery | worker) echo 2 ;;
-	pool) echo 3 ;;
-	engine) echo 4 ;;
-	engine_internal) echo 5 ;;
+	cause | failover | heap | hist | list | names | prng) echo 0 ;;
+	backoff | breaker | budget | stats) echo 1 ;;
+	circuit | request) echo 2 ;;
+	key | policy | queue | session | worker) echo 3 ;;
+	pool | recovery) echo 4 ;;
+	engine) echo 5 ;;
+	engine_internal) echo 6 ;;
 	*) echo none ;;
 	esac
 }
