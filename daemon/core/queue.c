@@ -13,13 +13,18 @@ bool queue_has_room(const struct queue *queue, uint64_t bytes)
 	       queue->bytes <= queue->bytes_max - bytes;
 }
 
+static struct request *entry(struct list_node *node)
+{
+	return node ? list_entry(node, struct request, in_queue) : NULL;
+}
+
 struct request *queue_victim(const struct queue *queue, enum priority priority)
 {
 	for (unsigned i = PRIORITY_COUNT_ - 1; i > priority; i--) {
-		struct list_node *node = list_last(&queue->classes[i]);
+		struct request *first = entry(list_first(&queue->classes[i]));
 
-		if (node)
-			return list_entry(node, struct request, in_queue);
+		if (first)
+			return first->retries > 0 ? first : entry(list_last(&queue->classes[i]));
 	}
 	return NULL;
 }
@@ -69,10 +74,10 @@ void queue_unpark(struct queue *queue, struct request *request)
 struct request *queue_peek(const struct queue *queue)
 {
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
-		struct list_node *node = list_first(&queue->classes[i]);
+		struct request *first = entry(list_first(&queue->classes[i]));
 
-		if (node)
-			return list_entry(node, struct request, in_queue);
+		if (first)
+			return first;
 	}
 	return NULL;
 }

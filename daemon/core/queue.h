@@ -2,9 +2,9 @@
  * A pool's queue: three strict priorities, first in first out within each, bounded in requests and
  * in bytes.
  *
- * When it is full, a request of a higher priority pushes out the youngest of the lowest one.  A
- * request that waits for one certain worker stands apart in that worker's list, where it holds up
- * nobody; it counts in the queue all the same.
+ * When it is full, a request of a higher priority pushes out one of the lowest: a retry, as it has
+ * had its chance, else the youngest.  A request that waits for one certain worker stands apart in
+ * that worker's list, where it holds up nobody; it counts in the queue all the same.
  */
 #ifndef POOLD_CORE_QUEUE_H
 #define POOLD_CORE_QUEUE_H
@@ -25,8 +25,8 @@ void queue_init(struct queue *queue, unsigned len_max, uint64_t bytes_max);
 /* Whether a request of `bytes` fits as things are. */
 bool queue_has_room(const struct queue *queue, uint64_t bytes);
 
-/* The youngest request of a lower priority than `priority`, lowest first: what may be shed for it.
- * NULL: none. */
+/* What may be shed for a request of `priority`: of the lowest priority below it that waits, the
+ * retry that stands first, else the youngest.  NULL: none. */
 struct request *queue_victim(const struct queue *queue, enum priority priority);
 
 /* At the end of its class.  The caller has made sure there is room. */

@@ -87,6 +87,22 @@ START_TEST(the_victim_is_the_youngest_of_the_lowest)
 }
 END_TEST
 
+/* Retries stand at the head of their class, and go first under overload. */
+START_TEST(a_retry_is_shed_before_the_youngest)
+{
+	struct request retry = request_of(PRIORITY_SHEDDABLE, 1), young = retry;
+	struct queue queue;
+
+	queue_init(&queue, LEN_MAX, BYTES_MAX);
+	retry.retries = 1;
+	queue_push(&queue, &young);
+	queue_push_front(&queue, &retry);
+	ck_assert_ptr_eq(queue_victim(&queue, PRIORITY_NORMAL), &retry);
+	queue_remove(&queue, &retry);
+	ck_assert_ptr_eq(queue_victim(&queue, PRIORITY_NORMAL), &young);
+}
+END_TEST
+
 START_TEST(room_is_counted_in_requests_and_bytes)
 {
 	struct request big = request_of(PRIORITY_NORMAL, BYTES_MAX - 1);
@@ -451,6 +467,7 @@ int main(void)
 		first_in_is_first_out,
 		priorities_are_strict,
 		the_victim_is_the_youngest_of_the_lowest,
+		a_retry_is_shed_before_the_youngest,
 		room_is_counted_in_requests_and_bytes,
 		what_comes_back_is_never_refused,
 		who_waits_for_one_worker_holds_up_nobody,
