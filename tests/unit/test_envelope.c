@@ -221,6 +221,31 @@ START_TEST(heads)
 }
 END_TEST
 
+/* An id by itself, for params that begin with one: as msgpack-c writes it, in 5 bytes at most. */
+START_TEST(bare_id)
+{
+	static const struct {
+		uint32_t id;
+		size_t len;
+	} cases[] = {{0, 1},   {1, 1},	   {127, 1},   {128, 2},       {255, 2},
+		     {256, 3}, {65535, 3}, {65536, 5}, {UINT32_MAX, 5}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint8_t out[ENVELOPE_HEAD_MAX];
+		msgpack_sbuffer expected;
+		msgpack_packer pk;
+
+		msgpack_sbuffer_init(&expected);
+		msgpack_packer_init(&pk, &expected, msgpack_sbuffer_write);
+		msgpack_pack_uint32(&pk, cases[i].id);
+		ck_assert_uint_eq(envelope_put_id(out, cases[i].id), cases[i].len);
+		ck_assert_uint_eq(expected.size, cases[i].len);
+		ck_assert_mem_eq(out, expected.data, expected.size);
+		msgpack_sbuffer_destroy(&expected);
+	}
+}
+END_TEST
+
 static void append_value(struct prop *prop, msgpack_sbuffer *message)
 {
 	msgpack_packer pk;
@@ -300,8 +325,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		request,       notification,   response, not_an_envelope, answerable,
-		binary_method, longest_method, heads,	 there_and_back,  random_bytes,
+		request,    notification,   response,	    not_an_envelope,
+		answerable, binary_method,  longest_method, heads,
+		bare_id,    there_and_back, random_bytes,
 	};
 
 	return unit_main("envelope", tests, ARRAY_SIZE(tests));

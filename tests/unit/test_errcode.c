@@ -150,6 +150,81 @@ START_TEST(every_value_has_a_name)
 }
 END_TEST
 
+/* The names that a configuration may use, and no others: each leads back to its value. */
+#define CHECK_KIND(name_of, find, count)                                                           \
+	do {                                                                                       \
+		for (unsigned i = 0; i < (count); i++) {                                           \
+			const char *name = name_of(i);                                             \
+                                                                                                   \
+			ck_assert_uint_eq(find(name, strlen(name)), i);                            \
+			ck_assert_uint_eq(find(name, strlen(name) - 1), (count));                  \
+			for (unsigned j = 0; j < i; j++)                                           \
+				ck_assert_str_ne(name, name_of(j));                                \
+		}                                                                                  \
+		ck_assert_uint_eq(find("", 0), (count));                                           \
+		ck_assert_uint_eq(find(NULL, 0), (count));                                         \
+		ck_assert_uint_eq(find("nothing of the kind", 19), (count));                       \
+	} while (0)
+
+START_TEST(every_name_is_found)
+{
+	CHECK_KIND(errcategory_name, errcategory_find, ERRCAT_COUNT_);
+	CHECK_KIND(errseverity_name, errseverity_find, SEVERITY_COUNT_);
+	CHECK_KIND(errstrategy_name, errstrategy_find, STRATEGY_COUNT_);
+	CHECK_KIND(errbackoff_name, errbackoff_find, ERRBACKOFF_COUNT_);
+	CHECK_KIND(errfailover_name, errfailover_find, FAILOVER_COUNT_);
+}
+END_TEST
+
+START_TEST(names_are_those_of_the_configuration)
+{
+	ck_assert_str_eq(errfailover_name(FAILOVER_NO), "no");
+	ck_assert_str_eq(errfailover_name(FAILOVER_YES), "yes");
+	ck_assert_str_eq(errfailover_name(FAILOVER_IDEMPOTENT), "idempotent");
+	ck_assert_str_eq(errfailover_name(FAILOVER_ASKED), "asked");
+	ck_assert_uint_eq(errcategory_find("timeout_error", 13), ERRCAT_timeout);
+	ck_assert_uint_eq(errcategory_find("timeout", 7), ERRCAT_COUNT_);
+	ck_assert_uint_eq(errcategory_find("timeout_error, more", 13), ERRCAT_timeout);
+	ck_assert_uint_eq(errseverity_find("Major", 5), SEVERITY_COUNT_);
+	ck_assert_uint_eq(errstrategy_find("circuit_break", 13), STRATEGY_CIRCUIT_BREAK);
+}
+END_TEST
+
+/* Rows that contradict themselves: what is not tried again has no delay, and a delay is for
+ * retries. */
+START_TEST(rows_make_sense)
+{
+	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+		const struct errinfo *info = errcode_info(code);
+
+		if (info->strategy == STRATEGY_ABANDON)
+			ck_assert_msg(info->retries == 0, "%s is abandoned and retried",
+				      info->name);
+		else
+			ck_assert_msg(info->retries > 0, "%s is never retried", info->name);
+		if (info->backoff != ERRBACKOFF_NONE)
+			ck_assert_msg(info->retries > 0, "%s waits for nothing", info->name);
+		if (info->category == ERRCAT_request)
+			ck_assert_msg(!info->counts_worker && !info->counts_breaker &&
+					      info->fails_over == FAILOVER_NO,
+				      "%s is the caller's fault", info->name);
+	}
+}
+END_TEST
+
+static void ask_for_name(void *failover)
+{
+	(void)errfailover_name(*(enum errfailover *)failover);
+}
+
+START_TEST(no_such_failover)
+{
+	enum errfailover beyond = FAILOVER_COUNT_;
+
+	ck_assert(unit_aborts(ask_for_name, &beyond, true));
+}
+END_TEST
+
 static void ask_for(void *code)
 {
 	(void)errcode_info(*(enum errcode *)code);
@@ -167,8 +242,15 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		rows_are_as_documented, rows_are_complete, no_such_name,
-		every_value_has_a_name, no_such_row,
+		rows_are_as_documented,
+		rows_are_complete,
+		rows_make_sense,
+		no_such_name,
+		every_value_has_a_name,
+		every_name_is_found,
+		names_are_those_of_the_configuration,
+		no_such_row,
+		no_such_failover,
 	};
 
 	return unit_main("errcode", tests, ARRAY_SIZE(tests));

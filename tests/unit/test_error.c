@@ -35,22 +35,29 @@ static void check_value(struct buf *buf, const char *expected)
 	buf_reset(buf);
 }
 
-/* As little as an error can say. */
-static struct error least(enum errcode code)
+/* What a row says, and nothing else: neither a delay nor a time. */
+START_TEST(made_from_the_row)
 {
-	return (struct error){
-		.code = code,
-		.severity = errcode_info(code)->severity,
-		.retry_after = USEC_INFINITY,
-		.elapsed = USEC_INFINITY,
-		.queued = USEC_INFINITY,
-		.run = USEC_INFINITY,
-	};
+	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+		struct error error = error_make(code);
+
+		ck_assert_int_eq(error.code, code);
+		ck_assert_int_eq(error.severity, errcode_info(code)->severity);
+		ck_assert_int_eq(error.strategy, errcode_info(code)->strategy);
+		ck_assert_int_eq(error.executed, EXECUTED_NO);
+		ck_assert(!error.retryable && !error.message && !error.pool && !error.circuit);
+		ck_assert_uint_eq(error.retry_after, USEC_INFINITY);
+		ck_assert_uint_eq(error.elapsed, USEC_INFINITY);
+		ck_assert_uint_eq(error.queued, USEC_INFINITY);
+		ck_assert_uint_eq(error.run, USEC_INFINITY);
+		ck_assert_uint_eq(error_count_fields(&error), 7);
+	}
 }
+END_TEST
 
 START_TEST(least_map)
 {
-	struct error error = least(ERR_unknown_pool);
+	struct error error = error_make(ERR_unknown_pool);
 	struct buf buf;
 
 	buf_init(&buf, 4096);
@@ -73,6 +80,7 @@ START_TEST(fullest_map)
 	struct error error = {
 		.code = ERR_attempt_timeout,
 		.severity = SEVERITY_CRITICAL,
+		.strategy = STRATEGY_FAILOVER,
 		.message = "no answer from worker 4 in 2.5 ms",
 		.retryable = true,
 		.retry_after = 1001,
@@ -88,7 +96,8 @@ START_TEST(fullest_map)
 		.elapsed = 124000,
 		.queued = 1500,
 		.run = 0,
-		.circuit = "closed",
+		.circuit = "half_open",
+		.queue_depth = 17,
 		.attempts = attempts,
 		.attempt_count = ARRAY_SIZE(attempts),
 		.detail = {detail, sizeof(detail)},
@@ -99,13 +108,13 @@ START_TEST(fullest_map)
 	error_pack_map(&buf, &error);
 	check_value(&buf,
 		    "{\"code\"=>\"attempt_timeout\", \"category\"=>\"timeout_error\", "
-		    "\"severity\"=>\"critical\", \"strategy\"=>\"backoff_retry\", "
+		    "\"severity\"=>\"critical\", \"strategy\"=>\"failover\", "
 		    "\"message\"=>\"no answer from worker 4 in 2.5 ms\", \"retryable\"=>true, "
 		    "\"retry_after_ms\"=>2, \"executed\"=>\"maybe\", \"request\"=>1099511627776, "
 		    "\"pool\"=>\"python\", \"adapter\"=>\"process\", \"worker\"=>4, \"pid\"=>4711, "
 		    "\"session\"=>\"s7\", \"method\"=>\"word_count\", \"attempt\"=>2, "
 		    "\"elapsed_ms\"=>124.000000, \"queue_ms\"=>1.500000, \"run_ms\"=>0.000000, "
-		    "\"circuit\"=>\"closed\", \"attempts\"=>["
+		    "\"circuit\"=>\"half_open\", \"queue_depth\"=>17, \"attempts\"=>["
 		    "{\"pool\"=>\"python\", \"worker\"=>3, \"code\"=>\"worker_exited\", "
 		    "\"message\"=>\"it ended\", \"started_ms\"=>1.500000, \"run_ms\"=>20.000000, "
 		    "\"delay_ms\"=>0.000000}, "
@@ -113,6 +122,106 @@ START_TEST(fullest_map)
 		    "\"started_ms\"=>121.500000, \"run_ms\"=>2.500000, \"delay_ms\"=>100.000000}], "
 		    "\"detail\"=>{\"signal\"=>9}}");
 	buf_free(&buf);
+}
+END_TEST
+
+/* How many wait in the pool is told with every request, also when none does, and of nothing else.
+ */
+START_TEST(depth_of_the_queue)
+{
+	struct error error = error_make(ERR_queue_timeout);
+	uint32_t without;
+
+	error.queue_depth = 3;
+	without = error_count_fields(&error);
+	error.request = 1;
+	ck_assert_uint_eq(error_count_fields(&error), without + 2);
+	error.queue_depth = 0;
+	ck_assert_uint_eq(error_count_fields(&error), without + 2);
+}
+END_TEST
+
+/* The same pairs in a map that has others before them, as poold.errors tells them. */
+START_TEST(fields_for_a_larger_map)
+{
+	struct error error = error_make(ERR_health_check_failed);
+	struct buf buf;
+
+	error.pool = "python";
+	error.worker = 2;
+	buf_init(&buf, 4096);
+	pack_map(&buf, error_count_fields(&error) + 1);
+	pack_str(&buf, "at_ms");
+	pack_uint(&buf, 5);
+	error_pack_fields(&buf, &error);
+	check_value(&buf, "{\"at_ms\"=>5, \"code\"=>\"health_check_failed\", "
+			  "\"category\"=>\"health_check_error\", \"severity\"=>\"minor\", "
+			  "\"strategy\"=>\"backoff_retry\", "
+			  "\"message\"=>\"the worker failed a health check\", "
+			  "\"retryable\"=>false, \"executed\"=>\"no\", "
+			  "\"pool\"=>\"python\", \"worker\"=>2}");
+	buf_free(&buf);
+}
+END_TEST
+
+static void check_line(const struct error *error, const char *expected)
+{
+	struct buf buf;
+
+	buf_init(&buf, 4096);
+	error_format(&buf, error);
+	ck_assert_int_eq(buf_error(&buf), 0);
+	ck_assert_msg(buf.len == strlen(expected) && memcmp(buf.data, expected, buf.len) == 0,
+		      "%.*s", (int)buf.len, (const char *)buf.data);
+	buf_free(&buf);
+}
+
+/* The line for the log has every field, whether it is known or not, so that a search finds it. */
+START_TEST(line_without_context)
+{
+	struct error error = error_make(ERR_shutting_down);
+
+	check_line(&error, "code=shutting_down category=system_error severity=critical "
+			   "strategy=abandon executed=no request=N/A pool=N/A worker=N/A pid=N/A "
+			   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
+			   "run_ms=N/A circuit=N/A: the daemon is stopping");
+	error.pid = -1;
+	error.message = "stopping";
+	error.executed = EXECUTED_YES;
+	check_line(&error, "code=shutting_down category=system_error severity=critical "
+			   "strategy=abandon executed=yes request=N/A pool=N/A worker=N/A pid=N/A "
+			   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
+			   "run_ms=N/A circuit=N/A: stopping");
+}
+END_TEST
+
+START_TEST(line_with_everything)
+{
+	struct error error = {
+		.code = ERR_worker_killed,
+		.severity = SEVERITY_CRITICAL,
+		.strategy = STRATEGY_BACKOFF_RETRY,
+		.message = "worker 4 was killed",
+		.executed = EXECUTED_MAYBE,
+		.request = 812,
+		.pool = "python",
+		.worker = 4,
+		.pid = 4711,
+		.session = text("cart \xff\n7"),
+		.method = text("word_count"),
+		.attempt = 3,
+		.retry_after = USEC_INFINITY,
+		.elapsed = 124000,
+		.queued = 1500,
+		.run = 0,
+		.circuit = "open",
+	};
+
+	check_line(&error, "code=worker_killed category=connection_error severity=critical "
+			   "strategy=backoff_retry executed=maybe request=812 pool=python worker=4 "
+			   "pid=4711 session=cart ?\n7 method=word_count attempt=3 "
+			   "elapsed_ms=124.000 queue_ms=1.500 run_ms=0.000 circuit=open: "
+			   "worker 4 was killed");
 }
 END_TEST
 
@@ -128,7 +237,7 @@ START_TEST(delays)
 
 	buf_init(&buf, 4096);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct error error = least(ERR_shed);
+		struct error error = error_make(ERR_shed);
 		struct reader reader;
 		uint32_t pairs;
 		struct bytes key, value;
@@ -154,7 +263,7 @@ END_TEST
 
 START_TEST(stock)
 {
-	struct error error = least(ERR_attempt_timeout);
+	struct error error = error_make(ERR_attempt_timeout);
 	struct buf buf;
 
 	buf_init(&buf, 4096);
@@ -230,7 +339,7 @@ START_TEST(wrong_text_does_not_spoil_the_map)
 		char message[40], session[40], method[40], type[40], traceback[400];
 		struct error_attempt attempt = {.pool = "python", .code = ERR_exception};
 		struct worker_error worker = {.message = random_text(&prop, message, 40)};
-		struct error error = least(ERR_exception);
+		struct error error = error_make(ERR_exception);
 		struct buf detail, buf;
 
 		worker.type = random_text(&prop, type, sizeof(type));
@@ -268,7 +377,7 @@ END_TEST
 
 START_TEST(worker_says_all)
 {
-	struct bytes value = VALUE("\210"
+	struct bytes value = VALUE("\211"
 				   "\244code\250rejected"
 				   "\244type\252ValueError"
 				   "\247message\247too big"
@@ -276,6 +385,7 @@ START_TEST(worker_says_all)
 				   "\251retryable\303"
 				   "\256retry_after_ms\315\001\364"
 				   "\245fatal\303"
+				   "\250severity\245minor"
 				   "\245other\222\001\201\244code\241x");
 	struct worker_error error;
 
@@ -284,9 +394,52 @@ START_TEST(worker_says_all)
 	ck_assert(bytes_equal(error.type, "ValueError"));
 	ck_assert(bytes_equal(error.message, "too big"));
 	ck_assert(bytes_equal(error.traceback, "line"));
-	ck_assert(error.retryable);
+	ck_assert(error.said && error.retryable);
 	ck_assert(error.fatal);
+	ck_assert(error.graded);
+	ck_assert_int_eq(error.severity, SEVERITY_MINOR);
 	ck_assert_uint_eq(error.retry_after, 500 * USEC_PER_MSEC);
+}
+END_TEST
+
+/* "Do not try again" is said, which is not the same as saying nothing. */
+START_TEST(worker_says_no)
+{
+	struct bytes no = VALUE("\201\251retryable\302");
+	struct bytes neither = VALUE("\201\251retryable\300");
+	struct worker_error error;
+
+	worker_error_read(no, &error);
+	ck_assert(error.said && !error.retryable);
+	worker_error_read(neither, &error);
+	ck_assert(!error.said && !error.retryable);
+}
+END_TEST
+
+START_TEST(worker_grades)
+{
+	static const struct {
+		struct bytes value;
+		bool graded;
+		enum errseverity severity;
+	} cases[] = {
+		{VALUE("\201\250severity\247warning"), true, SEVERITY_WARNING},
+		{VALUE("\201\250severity\245minor"), true, SEVERITY_MINOR},
+		{VALUE("\201\250severity\245major"), true, SEVERITY_MAJOR},
+		{VALUE("\201\250severity\250critical"), true, SEVERITY_CRITICAL},
+		{VALUE("\201\250severity\245Minor"), false, SEVERITY_WARNING},
+		{VALUE("\201\250severity\244mino"), false, SEVERITY_WARNING},
+		{VALUE("\201\250severity\001"), false, SEVERITY_WARNING},
+		{VALUE("\200"), false, SEVERITY_WARNING},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct worker_error error;
+
+		worker_error_read(cases[i].value, &error);
+		ck_assert_int_eq(error.graded, cases[i].graded);
+		ck_assert_int_eq(error.severity, cases[i].severity);
+	}
 }
 END_TEST
 
@@ -342,7 +495,7 @@ START_TEST(worker_says_less)
 		ck_assert_msg(bytes_equal(error.message, cases[i].message), "%s: another message",
 			      cases[i].what);
 		ck_assert_uint_eq(error.type.len + error.traceback.len, 0);
-		ck_assert(!error.retryable && !error.fatal);
+		ck_assert(!error.said && !error.retryable && !error.fatal && !error.graded);
 		ck_assert_uint_eq(error.retry_after, USEC_INFINITY);
 	}
 }
@@ -393,8 +546,9 @@ END_TEST
 /* Reading any value ends, stays inside of it, and gives what can be packed again. */
 START_TEST(any_value_is_read)
 {
-	static const char *const keys[] = {"code",	"type",		  "message", "traceback",
-					   "retryable", "retry_after_ms", "fatal",   "other"};
+	static const char *const keys[] = {"code",	"type",	     "message",
+					   "traceback", "retryable", "retry_after_ms",
+					   "fatal",	"severity",  "other"};
 	struct prop_rounds rounds = prop_rounds(3000);
 	struct prop prop;
 
@@ -442,7 +596,7 @@ END_TEST
 /* However small the buffer is, the packers end and the buffer says that it failed. */
 START_TEST(no_room)
 {
-	struct error error = least(ERR_internal);
+	struct error error = error_make(ERR_internal);
 	struct buf whole;
 
 	buf_init(&whole, 4096);
@@ -463,12 +617,19 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
+		made_from_the_row,
 		least_map,
 		fullest_map,
+		depth_of_the_queue,
+		fields_for_a_larger_map,
+		line_without_context,
+		line_with_everything,
 		delays,
 		stock,
 		wrong_text_does_not_spoil_the_map,
 		worker_says_all,
+		worker_says_no,
+		worker_grades,
 		worker_says_less,
 		longest_delay,
 		detail,

@@ -26,21 +26,63 @@ START_TEST(every_row)
 }
 END_TEST
 
+/* Who may do what: what changes something is for administrators, and nothing else is. */
 START_TEST(kinds)
 {
-	ck_assert_int_eq(method_info(METHOD_call)->kind, METHOD_KIND_CALL);
-	ck_assert_int_eq(method_info(METHOD_health)->kind, METHOD_KIND_READ);
-	ck_assert_int_eq(method_info(METHOD_cancel)->kind, METHOD_KIND_NOTE);
+	static const struct {
+		enum method method;
+		enum method_kind kind;
+	} table[] = {
+		{METHOD_call, METHOD_KIND_CALL},
+		{METHOD_hello, METHOD_KIND_READ},
+		{METHOD_health, METHOD_KIND_READ},
+		{METHOD_status, METHOD_KIND_READ},
+		{METHOD_metrics, METHOD_KIND_READ},
+		{METHOD_stats, METHOD_KIND_READ},
+		{METHOD_pools, METHOD_KIND_READ},
+		{METHOD_workers, METHOD_KIND_READ},
+		{METHOD_breakers, METHOD_KIND_READ},
+		{METHOD_recoveries, METHOD_KIND_READ},
+		{METHOD_errors, METHOD_KIND_READ},
+		{METHOD_sessions, METHOD_KIND_READ},
+		{METHOD_session_close, METHOD_KIND_READ},
+		{METHOD_subscribe, METHOD_KIND_READ},
+		{METHOD_breaker_reset, METHOD_KIND_CONTROL},
+		{METHOD_breaker_open, METHOD_KIND_CONTROL},
+		{METHOD_breaker_disable, METHOD_KIND_CONTROL},
+		{METHOD_breaker_observe, METHOD_KIND_CONTROL},
+		{METHOD_recovery_cancel, METHOD_KIND_CONTROL},
+		{METHOD_version, METHOD_KIND_READ},
+		{METHOD_cancel, METHOD_KIND_NOTE},
+	};
+
+	static_assert(ARRAY_SIZE(table) == METHOD_COUNT_ - 1, "a method without its kind here");
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		ck_assert_msg(method_info(table[i].method)->kind == table[i].kind, "%s",
+			      method_info(table[i].method)->name);
 }
 END_TEST
 
 START_TEST(no_such_method)
 {
 	static const char *const names[] = {
-		"",	      "poold",	     "poold.",	    "call",
-		"poold.cal",  "poold.calls", "Poold.call",  "poold.none",
-		"poold.CALL", "pool.call",   "poold..call", "poold.call.",
-		"poold call", "xpoold.call", "poold.NONE",
+		"",
+		"poold",
+		"poold.",
+		"call",
+		"poold.cal",
+		"poold.calls",
+		"Poold.call",
+		"poold.none",
+		"poold.CALL",
+		"pool.call",
+		"poold..call",
+		"poold.call.",
+		"poold call",
+		"xpoold.call",
+		"poold.NONE",
+		"poold.breaker",
+		"poold.breaker_close",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

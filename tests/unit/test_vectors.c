@@ -127,6 +127,22 @@ static void check_slice(const char *name, struct bytes slice, const json_t *valu
 	buf_free(&expected);
 }
 
+/* Params that begin with an id, as the daemon writes those of a chunk. */
+static void check_params_with_id(const char *name, const struct envelope *envelope,
+				 const json_t *params)
+{
+	uint8_t head[1 + ENVELOPE_HEAD_MAX];
+	size_t len;
+
+	if (!json_is_integer(json_array_get(params, 0)))
+		return;
+	head[0] = (uint8_t)(0x90 + json_array_size(params));
+	len = 1 +
+	      envelope_put_id(head + 1, (uint32_t)json_integer_value(json_array_get(params, 0)));
+	ck_assert_msg(len <= envelope->params.len && memcmp(head, envelope->params.data, len) == 0,
+		      "%s: another id in the params", name);
+}
+
 /* Writes the envelope with the functions that the daemon uses. */
 static void put_envelope(struct buf *buf, const struct envelope *envelope)
 {
@@ -172,6 +188,8 @@ static void check_envelope(const char *name, const struct buf *bytes, const json
 		ck_assert(bytes_equal(envelope.method,
 				      json_string_value(json_array_get(message, at))));
 		check_slice(name, envelope.params, json_array_get(message, at + 1));
+		if (envelope.type == ENVELOPE_NOTIFICATION)
+			check_params_with_id(name, &envelope, json_array_get(message, at + 1));
 	}
 
 	buf_init(&again, MESSAGE_MAX);
@@ -245,11 +263,16 @@ static enum errcode code_of(const json_t *map)
 
 static enum errseverity severity_of(const json_t *map)
 {
-	enum errseverity severity = SEVERITY_WARNING;
+	struct bytes name = text_of(map, "severity");
 
-	while (strcmp(errseverity_name(severity), string_of(map, "severity")) != 0)
-		severity++;
-	return severity;
+	return errseverity_find((const char *)name.data, name.len);
+}
+
+static enum errstrategy strategy_of(const json_t *map)
+{
+	struct bytes name = text_of(map, "strategy");
+
+	return errstrategy_find((const char *)name.data, name.len);
 }
 
 static enum executed executed_of(const json_t *map)
@@ -298,6 +321,7 @@ static void check_error_map(const char *name, const json_t *map, struct bytes gi
 	struct error error = {
 		.code = code_of(map),
 		.severity = severity_of(map),
+		.strategy = strategy_of(map),
 		.message = string_of(map, "message"),
 		.retryable = json_is_true(json_object_get(map, "retryable")),
 		.retry_after = span_of(map, "retry_after_ms"),
@@ -314,10 +338,14 @@ static void check_error_map(const char *name, const json_t *map, struct bytes gi
 		.queued = span_of(map, "queue_ms"),
 		.run = span_of(map, "run_ms"),
 		.circuit = json_string_value(json_object_get(map, "circuit")),
+		.queue_depth = (unsigned)number_of(map, "queue_depth"),
 		.attempts = attempts,
 		.attempt_count = attempts_of(map, attempts, ARRAY_SIZE(attempts)),
 	};
 
+	ck_assert_msg(error.code != ERR_NONE && error.severity != SEVERITY_COUNT_ &&
+			      error.strategy != STRATEGY_COUNT_,
+		      "%s: a word that there is not", name);
 	buf_init(&detail_bytes, MESSAGE_MAX);
 	if (detail)
 		pack_json(&detail_bytes, detail);
@@ -409,7 +437,11 @@ static void check_worker_error(const char *name, const json_t *said, struct byte
 		return;
 	ck_assert_msg(same_text(error.type, text_of(said, "type")), "%s: another type", name);
 	ck_assert(same_text(error.traceback, text_of(said, "traceback")));
+	ck_assert_int_eq(error.said, json_object_get(said, "retryable") != NULL);
 	ck_assert_int_eq(error.retryable, json_is_true(json_object_get(said, "retryable")));
+	ck_assert_int_eq(error.graded, json_object_get(said, "severity") != NULL);
+	if (error.graded)
+		ck_assert_int_eq(error.severity, severity_of(said));
 	ck_assert_int_eq(error.fatal, json_is_true(json_object_get(said, "fatal")));
 	ck_assert_uint_eq(error.retry_after, span_of(said, "retry_after_ms"));
 }
