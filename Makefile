@@ -158,7 +158,7 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(O)/libio.a $(O)/libpoold.a $(O
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 
 # --- what a person types --------------------------------------------------------------------------------------------
-.PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench soak lint format format-check clean help
+.PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench soak lint format format-check docs clean help
 
 deps:
 	@.ci/deps check
@@ -243,6 +243,10 @@ lint: format-check
 	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
 
+# The parts of the documents that the code says.
+docs: $(O)/poold
+	@O=$(O) sh tests/lint/errors.sh --write
+
 clean:
 	rm -rf build
 
@@ -257,6 +261,7 @@ help:
 	@echo 'make soak       the long runs'
 	@echo 'make mutate     faults made by hand in the core: each must be caught'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc'
+	@echo 'make docs       write the tables in docs/ that come from the code'
 	@echo 'make install    into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make deps       install the Debian packages that are missing'
 

@@ -2,6 +2,7 @@
 #include "daemon/io/config.h"
 #include "daemon/io/daemon.h"
 #include "daemon/io/log.h"
+#include "daemon/io/matrix.h"
 #include "daemon/io/service.h"
 
 #include <getopt.h>
@@ -17,6 +18,7 @@ static const char usage[] =
 	"  -c, --config FILE    read FILE and FILE.d/*.conf instead of " CONFIG_PATH_DEFAULT "\n"
 	"  -t, --test           check the configuration, print it as it is understood, and exit\n"
 	"      --help-config    print every option of the configuration\n"
+	"      --help-errors    print what is done about each error, as a table in Markdown\n"
 	"  -V, --version        print the version\n"
 	"  -h, --help           print this\n"
 	"\n"
@@ -26,7 +28,7 @@ static const char usage[] =
 struct options {
 	const char *config_path;
 	bool test;
-	bool describe;
+	void (*describe)(struct buf *out); /* print that, and nothing else */
 	bool version;
 	bool help;
 };
@@ -34,9 +36,13 @@ struct options {
 static int parse_options(int argc, char **argv, struct options *ret)
 {
 	static const struct option long_options[] = {
-		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
-		{"help-config", no_argument, NULL, 'd'},  {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'},
+		{"test", no_argument, NULL, 't'},
+		{"help-config", no_argument, NULL, 'd'},
+		{"help-errors", no_argument, NULL, 'e'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -49,7 +55,10 @@ static int parse_options(int argc, char **argv, struct options *ret)
 			ret->test = true;
 			break;
 		case 'd':
-			ret->describe = true;
+			ret->describe = config_describe;
+			break;
+		case 'e':
+			ret->describe = matrix_describe;
 			break;
 		case 'V':
 			ret->version = true;
@@ -128,7 +137,7 @@ int main(int argc, char **argv)
 		return DAEMON_EXIT_OK;
 	}
 	if (options.describe) {
-		print(config_describe, stdout);
+		print(options.describe, stdout);
 		return DAEMON_EXIT_OK;
 	}
 	if (load(options.config_path, &config) < 0)
