@@ -18,12 +18,13 @@ MESSAGE_MAX = 16 * 1024 * 1024
 METHOD_LEN_MAX = 255
 
 
+def binary(value: dict) -> object:
+    """{"$bin": hex} turned into bytes, for json.loads."""
+    return bytes.fromhex(value["$bin"]) if value.keys() == {"$bin"} else value
+
+
 def load(name: str) -> list[dict]:
-    """The cases of one file, with {"$bin": hex} turned into bytes."""
-
-    def binary(value: dict) -> object:
-        return bytes.fromhex(value["$bin"]) if value.keys() == {"$bin"} else value
-
+    """The cases of one file."""
     text = (PROTOCOL / "vectors" / f"{name}.json").read_text(encoding="utf-8")
     return json.loads(text, object_hook=binary)["cases"]
 
@@ -178,7 +179,8 @@ class TestReference(unittest.TestCase):
         self.assertGreater(len(blocks), 20)
         for name, text in blocks:
             with self.subTest(name):
-                self.assertTrue(same(json.loads(text), self.vectors[name]["message"]))
+                message = json.loads(text, object_hook=binary)
+                self.assertTrue(same(message, self.vectors[name]["message"]))
 
     def test_no_other_block_of_bytes(self) -> None:
         for kind in ("hex", "json"):
@@ -207,7 +209,7 @@ class TestReference(unittest.TestCase):
         codes = table("errcode")
         self.assertGreater(len(codes), 30)
         rows = re.findall(
-            r"^\| `(\w+)`(?: †)? \| `(\w+)` \| (\w+) \| `(\w+)` \| (.*) \|$",
+            r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| `(\w+)` \| (.*) \|$",
             self.text,
             re.MULTILINE,
         )
@@ -215,6 +217,36 @@ class TestReference(unittest.TestCase):
             (row[0], f"{row[1]}_error", row[2].lower(), row[3].lower(), row[-1]) for row in codes
         ]
         self.assertEqual(rows, expected)
+
+    def rows_under(self, heading: str) -> list[str]:
+        """The names that the rows of the tables below that heading begin with."""
+        section = re.split(rf"^#+ {re.escape(heading)}$", self.text, flags=re.MULTILINE)[1]
+        section = re.split(r"^#", section, maxsplit=1, flags=re.MULTILINE)[0]
+        return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+    def test_every_field_of_an_error_has_its_row(self) -> None:
+        error = self.vectors["client/error_map_every_field"]["message"][2]
+        self.assertEqual(self.rows_under("3.2 The error map"), list(error))
+
+    def test_every_option_of_a_call_has_its_row_and_stands_in_the_example(self) -> None:
+        source = (ROOT / "daemon/io/request_parse.c").read_text(encoding="utf-8")
+        options = re.findall(r'^\t\{"(\w+)", parse_\w+\},$', source, re.MULTILINE)
+        self.assertGreater(len(options), 10)
+        example = self.vectors["client/call_options"]["message"][3][3]
+        self.assertEqual(set(example), set(options))
+        self.assertLessEqual(set(options), set(self.rows_under("2.2 poold.call")))
+
+    def test_every_event_has_its_row_and_an_example(self) -> None:
+        header = (ROOT / "daemon/io/events.h").read_text(encoding="utf-8")
+        kinds = re.findall(r"^\tEVENT\((\w+)\)", header, re.MULTILINE)
+        self.assertGreater(len(kinds), 5)
+        self.assertEqual(self.rows_under("2.11 Events"), kinds)
+        for kind in kinds:
+            self.assertEqual(self.vectors[f"client/event_{kind}"]["message"][2][0]["kind"], kind)
+
+    def test_every_key_of_a_context_has_its_row(self) -> None:
+        context = self.vectors["worker/request"]["message"][3][1]
+        self.assertEqual(set(self.rows_under("4.3 Requests")), set(context))
 
     def test_links_lead_somewhere(self) -> None:
         headings = re.findall(r"^#+ (.*)$", self.text, re.MULTILINE)
