@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 import json
+import shlex
+import socket
+import sys
+import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import msgpack
 
-from harness import TOOLBOX, DaemonTest, pool
-from raw import RESPONSE, unpack
+from harness import ROOT, TOOLBOX, Daemon, DaemonTest, pool, section
+from raw import RESPONSE, Raw, unpack
 
 VECTORS = Path(__file__).resolve().parents[2] / "protocol" / "vectors"
 
 
+def binary(value: dict) -> object:
+    return bytes.fromhex(value["$bin"]) if value.keys() == {"$bin"} else value
+
+
 def load(name: str) -> list[dict]:
-    return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))["cases"]
+    text = (VECTORS / f"{name}.json").read_text(encoding="utf-8")
+    return json.loads(text, object_hook=binary)["cases"]
+
+
+def differences(found: Any, expected: Any, place: str = "") -> list[str]:
+    """Where two values are not of one shape: other types, or maps with other keys or another order.
+
+    What may be nil in one of them may have any type in the other; of arrays the first elements
+    stand for all, and an empty one fits every other.
+    """
+    if found is None or expected is None:
+        return []
+    if type(found) is not type(expected):
+        return [f"{place}: {found!r} is not of the type of {expected!r}"]
+    if isinstance(found, dict):
+        if list(found) != list(expected):
+            return [f"{place}: the keys are {list(found)}, and not {list(expected)}"]
+        pairs = ((found[key], expected[key], f"{place}.{key}") for key in found)
+        return [line for pair in pairs for line in differences(*pair)]
+    if isinstance(found, list) and found and expected:
+        return differences(found[0], expected[0], f"{place}[]")
+    return []
 
 
 def messages(data: bytes) -> list:
@@ -71,3 +102,195 @@ class Answers(DaemonTest):
                 expected = vectors[f"{name}_result"]["message"]
                 self.assertEqual(found[:3], expected[:3])
                 self.assertEqual(list(found[3]), list(expected[3]))
+
+
+# What the worker of `Shapes` serves, beside what its own module needs.
+FUNCTIONS = """
+import os, poold
+
+def add_item(item):
+    context = poold.context()
+    items = (context.state or b"").decode().split() + [item]
+    context.set_state(" ".join(items).encode())
+    return items
+
+def lines(path):
+    yield {"line": 1, "text": "to be"}
+    if not os.path.exists(path):
+        open(path, "w").close()
+        os._exit(3)
+    yield {"line": 2, "text": "or not to be"}
+    return {"lines": 2}
+
+def leave():
+    os._exit(3)
+
+def wait():
+    raise poold.Retryable("come again", after=20)
+
+def place_order(number):
+    return "placed"
+"""
+
+# A worker that answers each request with the message itself, as it came.
+MIRROR = """
+import os, socket, msgpack
+channel = socket.socket(fileno=int(os.environ["POOLD_FD"]))
+channel.sendall(msgpack.packb([2, "ready", []]))
+unpacker = msgpack.Unpacker(raw=False)
+while data := channel.recv(65536):
+    unpacker.feed(data)
+    for message in unpacker:
+        if message[0] == 0 and message[2] == "give_state":
+            channel.sendall(msgpack.packb([2, "state", [message[1], b"kept"]]))
+        if message[0] == 0:
+            channel.sendall(msgpack.packb([1, message[1], None, message]))
+"""
+
+
+class Shapes(DaemonTest):
+    """Whatever the reference shows of a message, the daemon's own has the same keys and types."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.place = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="poold-vectors-")))
+        (self.place / "served.py").write_text(FUNCTIONS)
+        (self.place / "mirror.py").write_text(MIRROR)
+        self.vectors = {case["name"]: case["message"] for case in load("client")}
+        self.heard: list = []
+        self.of_workers = {case["name"]: case["message"] for case in load("worker")}
+
+    def served(self, *more: str, **options: object) -> Daemon:
+        command = f"{sys.executable} -m poold.worker served"
+        text = pool("python", command, idempotent=True, workers=2, **options)
+        return self.start(text + f"env.PYTHONPATH = {ROOT / 'client/python'}:{self.place}\n", *more)
+
+    def check_shape(self, found: Any, name: str) -> None:
+        """The daemon's message, or its result or error, against the vector of that name."""
+        expected = self.vectors[name]
+        if not isinstance(found, list) or found[:1] not in ([1], [2]):
+            expected = next(part for part in expected[2:] if part is not None)
+        self.assertEqual(differences(found, expected, name), [])
+
+    def event(self, client: Raw, kind: str) -> list:
+        """The next event of that kind; those of others are kept for later."""
+        while not (found := [message for message in self.heard if message[2][0]["kind"] == kind]):
+            self.heard.append(unpack(client.read_message()))
+        self.heard.remove(found[0])
+        return found[0]
+
+    def test_sessions_and_keys(self) -> None:
+        client = self.served().connect(map_errors=True)
+        options = {"session": "cart-17", "meta": True}
+        answer = client.answer("poold.call", "python", "add_item", ["tea"], options)
+        self.check_shape(answer.result, "meta_result_session")
+        self.assertEqual(answer.result["result"], ["tea"])
+        self.check_shape(client.call("poold.sessions", 10), "sessions_result")
+        self.assertIs(client.call("poold.session_close", "cart-17"), True)
+        answer = client.answer("poold.call", "python", "add_item", ["tea"], options)
+        self.assertEqual(answer.code, "session_not_found")
+        self.check_shape(answer.error, "error_map_session_expired")
+        options = {"key": "order-4711", "meta": True}
+        for stored in (False, True):
+            answer = client.answer("poold.call", "python", "place_order", [4711], options)
+            self.check_shape(answer.result, "meta_result_key")
+            self.assertIs(answer.result["meta"]["stored"], stored)
+
+    def test_streams(self) -> None:
+        daemon = self.served()
+        client = daemon.connect(map_errors=True)
+        daemon.announced += ["worker ended", "pool is degraded"]
+        params = ["python", "lines", [str(self.place / "flag")], {"stream": True, "restartable": True}]
+        client.send(msgpack.packb([0, 14, "poold.call", params]))
+        part, again, end = (self.vectors[name] for name in ("chunk", "restart", "stream_result"))
+        messages = [unpack(client.read_message()) for _ in range(5)]
+        self.assertEqual(messages[:3], [part, again, part])
+        self.assertEqual(messages[4], end)
+
+    def test_errors_recoveries_and_events(self) -> None:
+        daemon = self.served(section("pool mock", {"adapter": "static", "answer": 0}), fallback="mock")
+        daemon.announced += ["worker ended", "pool is", "request failed", "breaker is", "requests start"]
+        listener, client = daemon.connect(map_errors=True), daemon.connect(map_errors=True)
+        found = listener.call("poold.subscribe", ["breaker", "failover", "recovery"])
+        self.check_shape(found, "subscribe_result")
+        kinds = [name[6:] for name in self.vectors if name.startswith("event_") and name.count("_") == 1]
+        self.assertEqual(listener.call("poold.subscribe")["kinds"], kinds)
+        answer = client.answer("poold.call", "python", "leave", [], {"fallback": False})
+        self.check_shape(answer.error, "error_map_worker_exited")
+        self.assertEqual(len(answer.error["attempts"]), 2)
+        self.check_shape(client.call("poold.errors", 1), "errors_result")
+        del self.vectors["event_error"][2][0]["lost"]  # it is in one of the examples, for all
+        for kind in ("recovery", "worker", "error"):
+            self.check_shape(self.event(listener, kind), f"event_{kind}")
+        client.call("poold.call", "python", "add_item", ["tea"], {"session": "cart-17"})
+        self.check_shape(self.event(listener, "session"), "event_session")
+        self.check_breakers(client, listener)
+        self.check_recoveries(client)
+
+    def check_breakers(self, client: Raw, listener: Raw) -> None:
+        self.check_shape(client.call("poold.breaker_open", "python"), "breaker_reset_result")
+        self.check_shape(self.event(listener, "breaker"), "event_breaker_by_hand")
+        self.check_shape(self.event(listener, "failover"), "event_failover")
+        self.check_shape(self.event(listener, "health"), "event_health")
+        self.check_shape(client.call("poold.breakers"), "breakers_result")
+        answer = client.answer("poold.call", "python", "leave", [], {"meta": True})
+        self.check_shape(answer.result, "meta_result_degraded")
+        self.assertIs(answer.result["meta"]["degraded"], True)
+        answer = client.answer("poold.call", "python", "leave", [], {"fallback": False})
+        self.assertEqual(answer.code, "circuit_open")
+        expected = dict(self.vectors["error_map_circuit_open"][2])
+        del expected["retry_after_ms"]  # nobody knows how long somebody holds it open
+        self.assertEqual(differences(answer.error, expected), [])
+        for method in ("breaker_disable", "breaker_observe", "breaker_reset"):
+            client.call(f"poold.{method}", "python", None)
+
+    def check_recoveries(self, client: Raw) -> None:
+        options = {"timeout_ms": 29000, "fallback": False}
+        client.send(msgpack.packb([0, 900, "poold.call", ["python", "wait", [], options]]))
+        while not (found := client.call("poold.recoveries"))["active"]:
+            pass
+        self.check_shape(found, "recoveries_result")
+        self.assertEqual(found["active"][0]["state"], "delayed")
+        client.send(msgpack.packb([0, 901, "poold.recovery_cancel", [found["active"][0]["id"]]]))
+        messages = [unpack(client.read_message()) for _ in range(2)]
+        answers = {message[1]: message for message in messages}
+        self.assertEqual(answers[901][3], self.vectors["recovery_cancel_result"][3])
+        self.assertEqual(answers[900][2]["code"], "exception")
+
+    def test_what_a_worker_gets(self) -> None:
+        command = shlex.join([sys.executable, str(self.place / "mirror.py")])
+        client = self.start(pool("mirror", command)).connect(map_errors=True)
+        options = {"session": "cart-17", "stream": True, "priority": "critical", "trace": "00-4bf9"}
+        client.call("poold.call", "mirror", "give_state", None, {"session": "cart-17"})
+        found = client.call("poold.call", "mirror", "word_count", ["to be"], options)
+        self.assertEqual(differences(found, self.of_workers["request"]), [])
+        self.assertEqual(found[3][1]["state"], b"kept")
+        found = client.call("poold.call", "mirror", "word_count", None)
+        self.assertEqual(differences(found[3][1], self.of_workers["request_least"][3][1]), [])
+
+    def test_what_a_stock_server_gets(self) -> None:
+        server = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        server.bind(str(self.place / "server"))
+        server.listen()
+        thread = threading.Thread(target=mirror_for_one, args=(server,))
+        thread.start()
+        self.addCleanup(thread.join)
+        options = {"adapter": "socket", "address": self.place / "server"}
+        client = self.start(section("pool server", options)).connect(map_errors=True)
+        args = {"plain_request": ["to be or not to be"], "plain_request_nil": None,
+                "plain_request_value": bytes.fromhex("00010203fcfdfeff")}
+        for name, value in args.items():
+            expected = self.of_workers[name]
+            found = client.call("poold.call", "server", expected[2], value)
+            self.assertEqual([found[0], *found[2:]], [expected[0], *expected[2:]])
+
+
+def mirror_for_one(server: socket.socket) -> None:
+    """Answers each request of the first connection with the message itself."""
+    connection, _ = server.accept()
+    with connection:
+        unpacker = msgpack.Unpacker(raw=False)
+        while data := connection.recv(65536):
+            unpacker.feed(data)
+            for message in unpacker:
+                connection.sendall(msgpack.packb([RESPONSE, message[1], None, message]))
