@@ -1,4 +1,4 @@
-/* How things stand, as MessagePack maps (PROTOCOL.md, "Reading the daemon"), each one whole value.
+/* How things stand, as MessagePack maps (PROTOCOL.md, "Methods that tell"), each one whole value.
  */
 #ifndef POOLD_IO_REPORT_H
 #define POOLD_IO_REPORT_H
