@@ -43,26 +43,25 @@ static usec_t take_span(uint64_t *word)
 	return spans[take(word, ARRAY_SIZE(spans))];
 }
 
-static struct pool_settings take_pool(uint64_t *word)
+static void take_pool(struct pool_settings *pool, uint64_t *word)
 {
 	unsigned max = 1 + take(word, WORKERS_MAX / POOLS);
 
-	return (struct pool_settings){
-		.workers_min = take(word, max + 1),
-		.workers_max = max,
-		.queue_max = 1 + take(word, 4),
-		.queue_bytes_max = 20,
-		.prefetch = take(word, 3) * 2,
-		.max_crash_retries = take(word, 3),
-		.init_timeout = 20000,
-		.ping_interval = 30000,
-		.ping_timeout = 5000,
-		.idle_timeout = 40000,
-		.kill_grace = 10000,
-		.cancel_grace = 10000,
-		.restart_delay = 1000,
-		.restart_delay_max = 1000 + take_span(word),
-	};
+	pool_default_settings(pool);
+	pool->workers_min = take(word, max + 1);
+	pool->workers_max = max;
+	pool->queue_max = 1 + take(word, 4);
+	pool->queue_bytes_max = 20;
+	pool->prefetch = take(word, 3) * 2;
+	pool->max_crash_retries = take(word, 3);
+	pool->init_timeout = 20000;
+	pool->ping_interval = 30000;
+	pool->ping_timeout = 5000;
+	pool->idle_timeout = 40000;
+	pool->kill_grace = 10000;
+	pool->cancel_grace = 10000;
+	pool->restart_delay = 1000;
+	pool->restart_delay_max = 1000 + take_span(word);
 }
 
 /* --- what the effects say --- */
@@ -108,7 +107,19 @@ static void take_effect(struct havoc *havoc, const struct effect *effect)
 		hold(havoc, havoc->stopping, "stopped unasked");
 		havoc->stopped = true;
 		break;
+	case EFFECT_CHUNK:
+	case EFFECT_RESTART:
+	case EFFECT_RETRY:
+		hold(havoc, havoc->owned[effect->request], "of a request that is answered");
+		break;
+	case EFFECT_FORGET:
 	case EFFECT_HEALTH:
+	case EFFECT_BREAKER:
+	case EFFECT_LEVEL:
+	case EFFECT_RECOVERY:
+	case EFFECT_SESSION:
+	case EFFECT_INCIDENT:
+	case EFFECT_DONE:
 		break;
 	default:
 		hold(havoc, is_there(havoc, effect), "an effect for a worker that is not there");
@@ -295,11 +306,17 @@ static void end(struct havoc *havoc)
 
 static bool begin(struct havoc *havoc, uint64_t word)
 {
-	struct engine_settings settings = {
-		.requests_max = REQUESTS, .pool_count = POOLS, .pools = havoc->pools};
+	struct engine_settings settings;
 
+	engine_default_settings(&settings);
+	settings.requests_max = REQUESTS;
+	settings.pool_count = POOLS;
+	settings.pools = havoc->pools;
+	settings.recoveries_max = 3;
+	settings.sessions = (struct session_settings){2, 50000, 20, 30};
+	settings.keys = (struct key_settings){2, 50000, 20};
 	for (unsigned i = 0; i < POOLS; i++)
-		havoc->pools[i] = take_pool(&word);
+		take_pool(&havoc->pools[i], &word);
 	settings.drain_timeout = take_span(&word);
 	havoc->memory = malloc(engine_size(&settings));
 	if (!havoc->memory)

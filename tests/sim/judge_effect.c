@@ -92,13 +92,15 @@ static bool is_due(const struct world *world, const struct record *record, enum 
 	case ERR_pool_unavailable:
 		return engine_pool(world->engine, record->pool)->failed_starts >=
 		       POOL_FAILED_STARTS;
+	case ERR_circuit_open:
+		return true;
 	case ERR_worker_exited:
 	case ERR_worker_killed:
 	case ERR_peer_closed:
 	case ERR_decode_error:
 	case ERR_protocol_violation:
 	case ERR_response_too_large:
-		return record->sends > 0 && event->type == EVENT_WORKER_EXITED;
+		return record->sends > 0;
 	default:
 		return false;
 	}
@@ -106,25 +108,25 @@ static bool is_due(const struct world *world, const struct record *record, enum 
 
 static void judge_error(struct world *world, struct record *record, const struct effect *effect)
 {
-	enum errcode code = effect->error.code;
+	enum errcode code = effect->failed.failure.code;
 	uint32_t number = number_of(world, record);
 
-	if (effect->error.from_worker)
+	if (effect->failed.failure.from_worker)
 		judge_source(world, record);
 	else if (!is_due(world, record, code))
 		judge_blame(world, "P1", "request %u: %s is not due", number, errcode_name(code));
-	if (effect->error.executed == EXECUTED_NO && record->runs > 0 && !record->misled)
+	if (effect->failed.failure.executed == EXECUTED_NO && record->runs > 0 && !record->misled)
 		judge_blame(world, "P3", "request %u: \"executed no\" after %u runs (%s)", number,
 			    record->runs, errcode_name(code));
-	if (effect->error.executed == EXECUTED_YES && record->runs == 0)
+	if (effect->failed.failure.executed == EXECUTED_YES && record->runs == 0)
 		judge_blame(world, "P3", "request %u: \"executed yes\", but it never ran", number);
 	if (code == ERR_attempt_timeout)
 		world->judge.overrun = effect->worker;
-	if (effect->error.has_worker != (record->sends > 0))
+	if (effect->failed.has_worker != (record->sends > 0))
 		judge_blame(world, "P1", "request %u: sent %u times, the error says otherwise",
 			    number, record->sends);
 	if ((code == ERR_queue_full || code == ERR_shed) &&
-	    effect->error.retry_after == USEC_INFINITY)
+	    effect->failed.failure.retry_after == USEC_INFINITY)
 		judge_blame(world, "P5", "request %u: %s says not when to come again", number,
 			    errcode_name(code));
 }
@@ -365,6 +367,8 @@ void judge_effect(struct world *world, const struct effect *effect)
 		break;
 	case EFFECT_STOPPED:
 		judge_stopped(world);
+		break;
+	default:
 		break;
 	}
 }

@@ -466,7 +466,7 @@ static void spawn(struct world *world, const struct effect *effect)
 	process->attentive = process->concurrency > 1 || process->batches ||
 			     !process->ignores[FAULT_INATTENTIVE];
 	if (process->ignores[FAULT_SPAWN_FAILS]) {
-		struct engine_event news = {.type = EVENT_SPAWN_FAILED};
+		struct engine_event news = {.type = EVENT_SPAWN_FAILED, .code = ERR_spawn_failed};
 
 		process->alive = false;
 		tell(world, process, &news);

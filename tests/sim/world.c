@@ -67,20 +67,19 @@ static void draw_pool(struct world *world, unsigned i)
 	struct pool_settings *pool = &world->pools[i];
 	struct prop *prop = &world->prop;
 
-	*pool = (struct pool_settings){
-		.workers_max = (unsigned)prop_between(prop, 1, WORKERS_MAX / POOLS_MAX),
-		.queue_max = (unsigned)prop_between(prop, 1, 20),
-		.queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000),
-		.prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16),
-		.max_crash_retries = world->storm ? 3 : (unsigned)prop_between(prop, 0, 3),
-		.init_timeout = world_span(world, 100 * USEC_PER_MSEC),
-		.ping_interval = world_span(world, 100 * USEC_PER_MSEC),
-		.ping_timeout = world_span(world, 20 * USEC_PER_MSEC),
-		.idle_timeout = world_span(world, 100 * USEC_PER_MSEC),
-		.kill_grace = world_span(world, 20 * USEC_PER_MSEC),
-		.cancel_grace = world_span(world, 20 * USEC_PER_MSEC),
-		.restart_delay = world_span(world, 10 * USEC_PER_MSEC),
-	};
+	pool_default_settings(pool);
+	pool->workers_max = (unsigned)prop_between(prop, 1, WORKERS_MAX / POOLS_MAX);
+	pool->queue_max = (unsigned)prop_between(prop, 1, 20);
+	pool->queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000);
+	pool->prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16);
+	pool->max_crash_retries = world->storm ? 3 : (unsigned)prop_between(prop, 0, 3);
+	pool->init_timeout = world_span(world, 100 * USEC_PER_MSEC);
+	pool->ping_interval = world_span(world, 100 * USEC_PER_MSEC);
+	pool->ping_timeout = world_span(world, 20 * USEC_PER_MSEC);
+	pool->idle_timeout = world_span(world, 100 * USEC_PER_MSEC);
+	pool->kill_grace = world_span(world, 20 * USEC_PER_MSEC);
+	pool->cancel_grace = world_span(world, 20 * USEC_PER_MSEC);
+	pool->restart_delay = world_span(world, 10 * USEC_PER_MSEC);
 	pool->workers_min = (unsigned)prop_between(prop, prop_chance(prop, 90), pool->workers_max);
 	pool->restart_delay_max = pool->restart_delay + world_span(world, 100 * USEC_PER_MSEC);
 	world->concurrency[i] = (unsigned)ONE_OF(world, 1, 1, 1, 1, 2, 4, 16);
@@ -139,12 +138,14 @@ static void draw_world(struct world *world, uint64_t seed)
 	world->now = ONE_OF(world, 1, 1000, 1000000, 1000000000000);
 	world->storm = prop_below(prop, 20) == 0;
 	draw_rates(world);
-	world->settings = (struct engine_settings){
-		.requests_max = (uint32_t)prop_between(prop, 1, REQUESTS_MAX),
-		.pool_count = (uint32_t)prop_between(prop, 1, POOLS_MAX),
-		.pools = world->pools,
-		.drain_timeout = ONE_OF(world, 0, 10000, 200000, 2000000),
-	};
+	engine_default_settings(&world->settings);
+	world->settings.requests_max = (uint32_t)prop_between(prop, 1, REQUESTS_MAX);
+	world->settings.pool_count = (uint32_t)prop_between(prop, 1, POOLS_MAX);
+	world->settings.pools = world->pools;
+	world->settings.drain_timeout = ONE_OF(world, 0, 10000, 200000, 2000000);
+	world->settings.sessions.max = 8;
+	world->settings.keys.max = 8;
+	world->settings.recoveries_max = REQUESTS_MAX;
 	for (unsigned i = 0; i < world->settings.pool_count; i++)
 		draw_pool(world, i);
 	world->pause = ONE_OF(world, 200, 2000, 20000, 200000);
@@ -185,11 +186,15 @@ static void carry_out(struct world *world, const struct effect *effect)
 		record = world->open[effect->request];
 		process_take_effect(world, effect, record);
 		break;
-	case EFFECT_HEALTH:
-	case EFFECT_STOPPED:
+	case EFFECT_SPAWN:
+	case EFFECT_CANCEL:
+	case EFFECT_PING:
+	case EFFECT_SHUTDOWN:
+	case EFFECT_CLOSE:
+	case EFFECT_SIGNAL:
+		process_take_effect(world, effect, record);
 		break;
 	default:
-		process_take_effect(world, effect, record);
 		break;
 	}
 }
