@@ -135,6 +135,10 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 /* A DELAYED request failed or was refused. */
 void engine_failed(struct engine *engine, struct request *request, const struct failure *failure);
 
+/* The delay before its retry is over: it stands in the queue again, unless its pool has become one
+ * that takes nothing. */
+void engine_try_again(struct engine *engine, struct request *request);
+
 /* Its recovery's time limit is over, or somebody ended it by hand: the original error is the
  * answer. */
 void engine_end_recovery(struct engine *engine, struct request *request,

@@ -375,6 +375,19 @@ void engine_failed(struct engine *engine, struct request *request, const struct 
 	engine_answer_error(engine, request, &told);
 }
 
+void engine_try_again(struct engine *engine, struct request *request)
+{
+	enum errcode code = unfit(engine, request);
+	struct failure failure;
+
+	if (code == ERR_NONE) {
+		engine_enqueue(engine, request, true);
+		return;
+	}
+	failure = refusal(engine, request, code);
+	engine_failed(engine, request, &failure);
+}
+
 void engine_end_recovery(struct engine *engine, struct request *request,
 			 enum recovery_result result)
 {

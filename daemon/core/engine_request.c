@@ -255,7 +255,7 @@ void engine_request_due(struct engine *engine, struct request *request)
 	} else if (request->recovery && request->recovery->until <= engine->now) {
 		engine_end_recovery(engine, request, RECOVERY_EXPIRED);
 	} else {
-		engine_enqueue(engine, request, true);
+		engine_try_again(engine, request);
 	}
 	/* What stood behind it in the queue may have a place where it had none. */
 	engine_stir(engine, pool);
