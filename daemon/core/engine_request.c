@@ -218,9 +218,11 @@ static void expire_attempt(struct engine *engine, struct request *request)
 		engine_count_attempt(engine, request, failure.code, false);
 	engine_detach(engine, request);
 	if (!began) {
+		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		engine_failed(engine, request, &failure);
 		return;
 	}
+	engine_count_attempt(engine, request, failure.code, false);
 	failure.cause = CAUSE_OVERRUN;
 	request->may_have_run = true;
 	worker->failed++;
