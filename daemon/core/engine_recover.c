@@ -430,9 +430,13 @@ void engine_resume(struct engine *engine, struct request *request)
 			engine_place(engine, request);
 		return;
 	}
-	if (request->state == REQUEST_WAITING)
-		engine_begin(engine, request);
 	failure = refusal(engine, request, code);
+	if (request->state == REQUEST_WAITING) {
+		/* It hears what became of what it waited for: that is not to be had elsewhere. */
+		engine_begin(engine, request);
+		engine_answer_error(engine, request, &failure);
+		return;
+	}
 	engine_failed(engine, request, &failure);
 }
 
