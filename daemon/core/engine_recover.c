@@ -142,7 +142,7 @@ static bool is_static(const struct engine *engine, uint32_t pool)
 }
 
 /* Whether the chain may go on to that level: it knows the method, and running the request there is
- * safe, or nothing runs there. */
+ * safe, also for its workers, or nothing runs there. */
 static bool may_try_level(const struct engine *engine, const struct request *request,
 			  unsigned level)
 {
