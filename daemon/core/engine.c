@@ -132,11 +132,11 @@ static void tell_health(struct engine *engine, struct pool *pool)
 
 #define ALL_POOLS UINT32_MAX
 
-/* The one pool that an event concerns, where there are no chains, and no session that may go on in
- * another one; the timer and a stop may concern any. */
+/* The one pool that an event concerns, where there are no chains; the timer and a stop may concern
+ * any, and so does what lets the next of a session go on. */
 static uint32_t concerned_pool(const struct engine *engine, const struct engine_event *event)
 {
-	if (engine->has_chains || engine->sessions.busy.len > 0)
+	if (engine->has_chains || engine->reaches_out)
 		return ALL_POOLS;
 	switch (event->type) {
 	case EVENT_SUBMIT:
@@ -188,6 +188,7 @@ static void settle(struct engine *engine)
 
 	for (;;) {
 		if ((node = list_first(&engine->deferred))) {
+			engine->reaches_out = true;
 			engine_resume(engine, list_entry(node, struct request, in_queue));
 		} else if ((node = list_first(&engine->stirred))) {
 			list_remove(&engine->stirred, node);
@@ -216,6 +217,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	assert(engine->effect_first == engine->effect_end);
 	engine->now = event->now;
 	engine->effect_first = engine->effect_end = 0;
+	engine->reaches_out = false;
 	switch (event->type) {
 	case EVENT_SUBMIT:
 		engine_submit(engine, event);

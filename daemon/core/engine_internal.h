@@ -25,6 +25,7 @@ struct engine {
 	struct list deferred; /* requests that go on at the end of the event */
 	struct list stirred;  /* pools whose queues are looked at then */
 	bool has_chains;
+	bool reaches_out;  /* this event has moved a request on that another pool may have */
 	bool levels_moved; /* something changed that the levels of chains depend on */
 	bool stopping;
 	bool stopped;
