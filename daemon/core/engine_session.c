@@ -125,15 +125,22 @@ void engine_bind(struct engine *engine, struct session *session, const struct wo
 
 /* --- keys --- */
 
+/* Until the table of keys has room, as far as that is known: all may be worked on. */
+static usec_t time_to_room(const struct engine *engine)
+{
+	usec_t next = keys_deadline(&engine->keys);
+
+	return next == USEC_INFINITY ? next : usec_sub(next, engine->now);
+}
+
 static void answer(struct engine *engine, struct request *request, enum errcode code,
 		   enum executed executed)
 {
 	struct failure failure = engine_failure(request, code);
-	usec_t until = keys_deadline(&engine->keys);
 
 	failure.executed = executed;
-	if (code == ERR_memory_limit && executed == EXECUTED_NO && until != USEC_INFINITY)
-		failure.retry_after = usec_sub(until, engine->now);
+	if (code == ERR_memory_limit && executed == EXECUTED_NO)
+		failure.retry_after = time_to_room(engine);
 	engine_begin(engine, request);
 	engine_answer_error(engine, request, &failure);
 }
