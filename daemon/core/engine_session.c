@@ -259,10 +259,13 @@ static void leave_session(struct engine *engine, struct request *request)
 }
 
 /* Whether one that waits with the key may run now that the leader has failed: not if the leader may
- * have succeeded unheard, and twice would be too often. */
+ * have succeeded all the same, and twice would be too often.  That it ran without success only the
+ * worker can say. */
 static bool may_lead(const struct request *request, const struct failure *failure)
 {
-	return failure->executed != EXECUTED_MAYBE || request->idempotent;
+	bool ran_in_vain = failure->executed == EXECUTED_YES && failure->from_worker;
+
+	return failure->executed == EXECUTED_NO || ran_in_vain || request->idempotent;
 }
 
 /* The leader failed: another leads, or all that wait fail by what it failed by; what its own client
