@@ -340,7 +340,6 @@ static void life_over(struct engine *engine, struct worker *worker)
 	pool->ejected -= worker->eject_until > 0;
 	worker->eject_until = 0;
 	pool_move_worker(pool, worker, WORKER_TERMINATED, engine->now);
-	engine_unbind_sessions(engine, worker);
 	engine_unpark(engine, worker, UINT_MAX);
 	engine_call_back_needed(engine, pool);
 	engine_arm_worker(engine, worker);
@@ -370,6 +369,7 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 	/* What failed with it is judged by the workers that are left. */
 	if (worker->state != WORKER_TERMINATING)
 		leave_work(engine, worker);
+	engine_unbind_sessions(engine, worker);
 	engine_settle_attempts(engine, worker, event);
 	weigh_life(engine, worker,
 		   worker->cause == CAUSE_INIT_TIMEOUT ? ERR_init_timeout : ERR_init_failed,
