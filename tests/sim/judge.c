@@ -28,7 +28,11 @@ void judge_begin(struct world *world)
 	for (unsigned i = 0; i < POOLS_MAX; i++) {
 		judge->health[i] = POOL_DOWN;
 		judge->short_since[i] = world->now;
+		if (world->pools[i].adapter == POOL_STATIC)
+			judge->health[i] = POOL_OK;
 	}
+	judge_names_begin(world);
+	judge_rooms_begin(world);
 }
 
 static usec_t later(usec_t a, usec_t b)
@@ -66,7 +70,7 @@ static void note_exit(struct world *world, const struct engine_event *event)
 	for (uint32_t i = 0; i < process->sending_count; i++) {
 		struct sending *sending = &process->sendings[i];
 
-		if (sending->record != UINT32_MAX && !sending->answered && !sending->given_up)
+		if (sending->record != NOBODY && !sending->answered && !sending->given_up)
 			world->records[sending->record].sent = false;
 	}
 }
@@ -82,7 +86,7 @@ static void note_break(struct world *world, const struct engine_event *event)
 	for (uint32_t i = 0; i < process->sending_count; i++) {
 		const struct sending *sending = &process->sendings[i];
 
-		if (sending->record == UINT32_MAX || sending->answered || sending->given_up ||
+		if (sending->record == NOBODY || sending->answered || sending->given_up ||
 		    !world->records[sending->record].idempotent)
 			continue;
 		world->records[sending->record].sent = false;
@@ -99,9 +103,9 @@ static void note_answer(struct world *world, const struct engine_event *event)
 	    event->id >= process->sending_count)
 		return;
 	sending = &process->sendings[event->id];
-	if (sending->record != UINT32_MAX && !sending->given_up && !sending->answered)
+	if (sending->record != NOBODY && !sending->given_up && !sending->answered)
 		world->records[sending->record].sent = false;
-	process->in_flight -= sending->record != UINT32_MAX && !sending->answered;
+	process->in_flight -= sending->record != NOBODY && !sending->answered;
 	sending->answered = true;
 }
 
@@ -146,7 +150,11 @@ void judge_before(struct world *world)
 		world->judge.queue_bytes[i] = queue->bytes;
 	}
 	world->judge.overdue = engine_deadline(world->engine) <= world->now;
-	world->judge.overrun = UINT32_MAX;
+	world->judge.overrun = NOBODY;
+	world->judge.done = 0;
+	world->judge.done_known = true;
+	judge_names_before(world);
+	judge_rooms_before(world);
 	note_event(world);
 }
 
@@ -159,7 +167,7 @@ static void judge_queue(struct world *world, const struct pool *pool)
 	    ((queue->len > queue->len_max && queue->len > judge->queue_len[pool->index]) ||
 	     (queue->bytes > queue->bytes_max && queue->bytes > judge->queue_bytes[pool->index])))
 		judge_blame(world, "P5", "the queue of pool %u is over its limit", pool->index);
-	if (queue->len > 0 && pool_pick(pool, queue_peek(queue)))
+	if (queue_peek(queue) && pool_pick(pool, queue_peek(queue)))
 		judge_blame(world, "P5", "pool %u: requests wait while a worker is free",
 			    pool->index);
 }
@@ -204,11 +212,82 @@ static void judge_ending(struct world *world, const struct pool *pool)
 	}
 }
 
+/* What is done by hand has one verdict, all else has none. */
+static void judge_verdict_told(struct world *world)
+{
+	enum event_type type = world->event.type;
+	bool asked = type == EVENT_BREAKER || type == EVENT_RECOVERY_CANCEL ||
+		     type == EVENT_SESSION_CLOSE;
+
+	if (world->judge.done != asked)
+		judge_blame(world, "P1", "%u verdicts", world->judge.done);
+}
+
+/*
+ * A request that was given up may have left its running attempt to another one with the same key:
+ * who that is only the engine knows, but it must be one that waited for it.
+ */
+static void note_heir(struct world *world, struct process *process, struct sending *sending)
+{
+	struct record *dead = &world->records[sending->record];
+	struct record *heir = NULL;
+
+	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
+		const struct request *request = engine_request(world->engine, i);
+
+		if (world->open[i] != NOBODY && request->state == REQUEST_SENT &&
+		    !world->records[world->open[i]].sent && request->worker == process->worker &&
+		    &process->sendings[request->attempt->id] == sending)
+			heir = &world->records[world->open[i]];
+	}
+	if (!heir || heir->key == NO_NAME || heir->key != dead->key || heir->pool != dead->pool) {
+		judge_blame(world, "P3", "request %u is over, and its attempt is left alone",
+			    sending->record);
+		return;
+	}
+	world_trace(world, "  request %u goes on as request %u", sending->record,
+		    judge_number(world, heir));
+	sending->record = dead->heir = judge_number(world, heir);
+	heir->before = heir->runs = dead->runs;
+	heir->sends = dead->sends;
+	heir->moves = dead->moves;
+	heir->deaths = dead->deaths;
+	heir->misled = dead->misled;
+	heir->sent = true;
+	heir->sent_at = dead->sent_at;
+	heir->worker = dead->worker;
+	heir->life = dead->life;
+	heir->at = heir->heir_in = dead->at;
+	heir->level = dead->level;
+	heir->retries = dead->retries;
+	heir->failed_in = dead->failed_in;
+	heir->circuit = dead->circuit;
+	heir->generation = dead->generation;
+	dead->sent = false;
+}
+
+static void note_heirs(struct world *world)
+{
+	struct record *record = world->gone == NOBODY ? NULL : &world->records[world->gone];
+	struct process *process;
+
+	if (!record || !record->sent)
+		return;
+	process = &world->processes[record->worker];
+	for (uint32_t i = 0; i < process->sending_count; i++) {
+		struct sending *sending = &process->sendings[i];
+
+		if (sending->record == world->gone && !sending->given_up && !sending->answered)
+			note_heir(world, process, sending);
+	}
+}
+
 void judge_after(struct world *world)
 {
 	struct judge *judge = &world->judge;
 	const char *wrong = engine_check(world->engine);
 
+	note_heirs(world);
 	if (wrong)
 		judge_blame(world, "check", "%s", wrong);
 	if (engine_open_requests(world->engine) != judge->open)
@@ -218,18 +297,22 @@ void judge_after(struct world *world)
 		const struct pool *pool = engine_pool(world->engine, i);
 
 		judge_queue(world, pool);
-		judge_staff(world, pool);
+		if (pool->settings.adapter != POOL_STATIC)
+			judge_staff(world, pool);
 		judge_ending(world, pool);
 		if (pool_judge(pool) != judge->health[i])
 			judge_blame(world, "health", "pool %u is %s, but %s was told", i,
 				    pool_health_name(pool_judge(pool)),
 				    pool_health_name(judge->health[i]));
 	}
-	if (judge->overrun != UINT32_MAX &&
+	judge_verdict_told(world);
+	judge_names_after(world);
+	judge_rooms_after(world);
+	if (judge->overrun != NOBODY &&
 	    engine_worker(world->engine, judge->overrun)->state != WORKER_TERMINATING)
 		judge_blame(world, "workers", "worker %u overran and is left alone",
 			    judge->overrun);
-	if (world->event.type == EVENT_CANCEL && world->open[world->event.request] != UINT32_MAX)
+	if (world->event.type == EVENT_CANCEL && world->open[world->event.request] != NOBODY)
 		judge_blame(world, "P1", "request in slot %u was cancelled and not answered",
 			    world->event.request);
 	if (!judge->stopped && judge->stopping && judge_is_late(world, judge->stop_by))

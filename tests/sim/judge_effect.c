@@ -6,16 +6,14 @@
  * shorter; but not often. */
 #define HASTY_MAX 3
 
+/* No breaker, key or pool of any world takes longer than that. */
+#define RETRY_AFTER_MAX (3600 * USEC_PER_SEC)
+
 /* --- answers --- */
 
-static uint32_t number_of(const struct world *world, const struct record *record)
+struct record *judge_record(struct world *world, uint32_t slot)
 {
-	return (uint32_t)(record - world->records);
-}
-
-static struct record *record_of(struct world *world, uint32_t slot)
-{
-	if (slot >= world->settings.requests_max || world->open[slot] == UINT32_MAX)
+	if (slot >= world->settings.requests_max || world->open[slot] == NOBODY)
 		return NULL;
 	return &world->records[world->open[slot]];
 }
@@ -25,9 +23,9 @@ static void judge_source(struct world *world, const struct record *record)
 {
 	const struct engine_event *event = &world->event;
 	const struct process *process = &world->processes[event->worker];
-	uint32_t number = number_of(world, record);
+	uint32_t number = judge_number(world, record);
 
-	if (event->type != EVENT_WORKER_ANSWERED)
+	if (event->type != EVENT_WORKER_ANSWERED && event->type != EVENT_WORKER_CHUNK)
 		judge_blame(world, "P1", "request %u has an answer that nobody gave", number);
 	else if (!process->exists || process->life != event->life)
 		judge_blame(world, "P1", "request %u has the answer of a life that is over",
@@ -41,129 +39,267 @@ static void judge_source(struct world *world, const struct record *record)
 		judge_blame(world, "P1", "request %u has an answer that was given up", number);
 }
 
+/* Who can't hear is not told to give up what is over. */
+static void give_up_silently(struct world *world, struct record *record)
+{
+	struct process *process = &world->processes[record->worker];
+
+	if (!record->sent || !(process->closed || process->told_broken ||
+			       engine_worker(world->engine, record->worker)->deaf))
+		return;
+	for (uint32_t i = 0; i < process->sending_count; i++)
+		if (process->sendings[i].record == judge_number(world, record))
+			process->sendings[i].given_up = true;
+	record->sent = false;
+}
+
 static void close_record(struct world *world, struct record *record)
 {
 	if (!record->open)
-		judge_blame(world, "P1", "request %u has two answers", number_of(world, record));
+		judge_blame(world, "P1", "request %u has two answers", judge_number(world, record));
 	if (judge_is_late(world, record->deadline))
 		judge_blame(world, "P2", "request %u: answered %" PRIu64 " us after its deadline",
-			    number_of(world, record), world->now - record->deadline);
+			    judge_number(world, record), world->now - record->deadline);
 	record->open = false;
 	world->judge.open--;
 }
 
-static void judge_result(struct world *world, struct record *record)
+/* The canned answer is one of the request's own chain, and no part of another is with its client.
+ */
+static void judge_static(struct world *world, const struct record *record,
+			 const struct effect *effect)
 {
-	judge_source(world, record);
-	world->judge.results[record->pool]++;
-	if (world->event.type == EVENT_WORKER_ANSWERED && world->event.answer.code != ERR_NONE)
-		judge_blame(world, "P1", "request %u: an error became a result",
-			    number_of(world, record));
+	if (world->pools[effect->pool].adapter != POOL_STATIC)
+		judge_blame(world, "chain", "pool %u has no canned answers", effect->pool);
+	if (record->sent)
+		judge_blame(world, "P3", "request %u is at a worker and has a canned answer",
+			    judge_number(world, record));
+	if (record->chunked)
+		judge_blame(world, "stream", "request %u: a canned answer after parts of another",
+			    judge_number(world, record));
+}
+
+static void judge_result(struct world *world, struct record *record, const struct effect *effect)
+{
+	unsigned level = judge_level(world, record, effect->pool);
+
+	switch (effect->result.source) {
+	case RESULT_WORKER:
+		judge_source(world, record);
+		world->judge.results[effect->pool]++;
+		judge_breaker_success(world, record);
+		if (effect->pool != record->at)
+			judge_blame(world, "chain", "request %u was sent to pool %u",
+				    judge_number(world, record), record->at);
+		if (world->event.type == EVENT_WORKER_ANSWERED &&
+		    world->event.answer.code != ERR_NONE)
+			judge_blame(world, "P1", "request %u: an error became a result",
+				    judge_number(world, record));
+		break;
+	case RESULT_STATIC:
+		judge_static(world, record, effect);
+		break;
+	case RESULT_KEPT:
+		break;
+	}
+	if (effect->result.source != RESULT_KEPT &&
+	    (level == UINT32_MAX || effect->result.level != level))
+		judge_blame(world, "chain", "request %u has an answer of level %u from pool %u",
+			    judge_number(world, record), effect->result.level, effect->pool);
+	judge_session_result(world, record, effect);
+	judge_key_result(world, record, effect);
+}
+
+static bool is_queue_full(const struct world *world, const struct record *record, uint32_t pool)
+{
+	const struct judge *judge = &world->judge;
+	const struct queue *queue = &engine_pool(world->engine, pool)->queue;
+	uint64_t bytes = engine_request(world->engine, record->slot)->bytes;
+
+	/* What comes from elsewhere may have found it full in the midst of the event. */
+	if (world->subject != judge_number(world, record))
+		return true;
+	return judge->queue_len[pool] >= queue->len_max ||
+	       judge->queue_bytes[pool] + bytes > queue->bytes_max || !queue_has_room(queue, bytes);
+}
+
+/* Whether no attempt of it can be had from the pool. */
+static bool can_not_start(const struct world *world, uint32_t pool, enum errcode code)
+{
+	enum errcode due = world->pools[pool].adapter == POOL_SOCKET ? ERR_connect_failed
+								     : ERR_pool_unavailable;
+
+	return code == due && engine_pool(world->engine, pool)->failed_starts >= POOL_FAILED_STARTS;
+}
+
+/* Its attempt has lasted as long as its pool allows. */
+static bool is_overrun(const struct world *world, const struct record *record)
+{
+	usec_t timeout = world->pools[record->at].attempt_timeout;
+
+	return world->now >= record->deadline ||
+	       (timeout > 0 && world->now >= usec_add(record->first_at, timeout));
 }
 
 /* Whether the error may be said at this moment, by its code. */
-static bool is_due(const struct world *world, const struct record *record, enum errcode code)
+static bool is_due(struct world *world, const struct record *record, const struct effect *effect)
 {
 	const struct engine_event *event = &world->event;
-	const struct judge *judge = &world->judge;
-	const struct pool_settings *pool = &world->pools[record->pool];
-	bool submitting = event->type == EVENT_SUBMIT;
-	const struct record *submitted =
-		submitting ? &world->records[world->record_count - 1] : NULL;
+	enum errcode code = effect->failed.failure.code;
 
+	/* What it had already failed by, when nothing came of trying again. */
+	if (effect->failed.failure.attempted && code == record->last)
+		return true;
 	switch (code) {
 	case ERR_queue_timeout:
-	case ERR_attempt_timeout:
 	case ERR_deadline_exceeded:
 		return world->now >= record->deadline;
+	case ERR_attempt_timeout:
+		return is_overrun(world, record);
 	case ERR_cancelled:
 		return event->type == EVENT_CANCEL && !event->gone &&
 		       event->request == record->slot;
 	case ERR_shutting_down:
-		return judge->stopping;
+		return world->judge.stopping;
 	case ERR_queue_full:
-		return submitted == record &&
-		       (judge->queue_len[record->pool] >= pool->queue_max ||
-			judge->queue_bytes[record->pool] + event->submit.bytes >
-				pool->queue_bytes_max);
+		return is_queue_full(world, record, effect->pool);
 	case ERR_shed:
-		return submitted && submitted->pool == record->pool &&
-		       submitted->priority < record->priority;
-	case ERR_pool_unavailable:
-		return engine_pool(world->engine, record->pool)->failed_starts >=
-		       POOL_FAILED_STARTS;
+		return record->priority != PRIORITY_CRITICAL;
 	case ERR_circuit_open:
-		return true;
+		return judge_is_closed_to(world, record, effect->pool);
+	case ERR_pool_unavailable:
+	case ERR_connect_failed:
+		return can_not_start(world, effect->pool, code);
+	case ERR_session_not_found:
+	case ERR_session_expired:
+	case ERR_session_lost:
+	case ERR_session_limit:
+		return judge_is_session_error(world, record, code, effect->pool);
+	case ERR_memory_limit:
+		return judge_is_key_error(world, record, effect->failed.failure.executed);
 	case ERR_worker_exited:
 	case ERR_worker_killed:
 	case ERR_peer_closed:
 	case ERR_decode_error:
 	case ERR_protocol_violation:
 	case ERR_response_too_large:
-		return record->sends > 0;
+		return record->sends > 0 && event->type == EVENT_WORKER_EXITED;
 	default:
 		return false;
 	}
 }
 
+/* What the worker said of its error is what the client hears. */
+static void judge_words(struct world *world, const struct record *record,
+			const struct effect *effect)
+{
+	const struct failure *failure = &effect->failed.failure;
+	const struct engine_event *event = &world->event;
+
+	if (failure->graded && effect->failed.severity != failure->severity)
+		judge_blame(world, "retry", "request %u: the worker's word for the severity",
+			    judge_number(world, record));
+	if (!failure->from_worker || record->last == failure->code)
+		return;
+	judge_source(world, record);
+	if (event->type == EVENT_WORKER_ANSWERED &&
+	    (failure->said != event->answer.said || failure->graded != event->answer.graded ||
+	     failure->retry_after != event->answer.retry_after))
+		judge_blame(world, "retry", "request %u: other words than the worker's",
+			    judge_number(world, record));
+}
+
+/* One that is session_limit ran well all the same: its breaker counts a success. */
+static void note_good_run(struct world *world, const struct record *record, enum errcode code)
+{
+	if (code != ERR_session_limit || world->event.type != EVENT_WORKER_ANSWERED)
+		return;
+	judge_breaker_success(world, record);
+	world->judge.results[record->at]++;
+}
+
+static void judge_executed(struct world *world, const struct record *record,
+			   const struct failure *failure)
+{
+	uint32_t number = judge_number(world, record);
+
+	if (failure->executed == EXECUTED_NO && record->runs > 0 && !record->misled)
+		judge_blame(world, "P3", "request %u: \"executed no\" after %u runs (%s)", number,
+			    record->runs, errcode_name(failure->code));
+	if (failure->executed == EXECUTED_YES && record->runs == 0 && record->key == NO_NAME)
+		judge_blame(world, "P3", "request %u: \"executed yes\", but it never ran", number);
+}
+
 static void judge_error(struct world *world, struct record *record, const struct effect *effect)
 {
-	enum errcode code = effect->failed.failure.code;
-	uint32_t number = number_of(world, record);
+	const struct failure *failure = &effect->failed.failure;
+	enum errcode code = failure->code;
+	uint32_t number = judge_number(world, record);
 
-	if (effect->failed.failure.from_worker)
-		judge_source(world, record);
-	else if (!is_due(world, record, code))
+	judge_words(world, record, effect);
+	if (!failure->from_worker && !judge_is_passed_on(world, record) &&
+	    !is_due(world, record, effect))
 		judge_blame(world, "P1", "request %u: %s is not due", number, errcode_name(code));
-	if (effect->failed.failure.executed == EXECUTED_NO && record->runs > 0 && !record->misled)
-		judge_blame(world, "P3", "request %u: \"executed no\" after %u runs (%s)", number,
-			    record->runs, errcode_name(code));
-	if (effect->failed.failure.executed == EXECUTED_YES && record->runs == 0)
-		judge_blame(world, "P3", "request %u: \"executed yes\", but it never ran", number);
-	if (code == ERR_attempt_timeout)
+	judge_executed(world, record, failure);
+	if (code == ERR_attempt_timeout && record->overran == world->events)
 		world->judge.overrun = effect->worker;
 	if (effect->failed.has_worker != (record->sends > 0))
 		judge_blame(world, "P1", "request %u: sent %u times, the error says otherwise",
 			    number, record->sends);
-	if ((code == ERR_queue_full || code == ERR_shed) &&
-	    effect->failed.failure.retry_after == USEC_INFINITY)
+	if ((code == ERR_queue_full || code == ERR_shed) && failure->retry_after == USEC_INFINITY)
 		judge_blame(world, "P5", "request %u: %s says not when to come again", number,
 			    errcode_name(code));
+	if (failure->retry_after != USEC_INFINITY && failure->retry_after > RETRY_AFTER_MAX)
+		judge_blame(world, "P5", "request %u: is to come again at the end of all time",
+			    number);
+	note_good_run(world, record, code);
+	judge_breaker_failure(world, record, failure, effect->pool);
+	judge_key_leave(world, record);
 }
 
 static void judge_answer(struct world *world, const struct effect *effect)
 {
-	struct record *record = record_of(world, effect->request);
+	struct record *record = judge_record(world, effect->request);
 
 	if (!record) {
 		judge_blame(world, "P1", "an answer for slot %u, which holds no request",
 			    effect->request);
 		return;
 	}
+	give_up_silently(world, record);
 	close_record(world, record);
+	judge_recovery_answer(world, record, effect);
+	judge_session_leave(world, record);
+	if (effect->type == EFFECT_DROP ||
+	    (effect->type == EFFECT_RESULT && effect->result.source == RESULT_STATIC))
+		judge_key_leave(world, record);
 	if (effect->type == EFFECT_RESULT)
-		judge_result(world, record);
+		judge_result(world, record, effect);
 	else if (effect->type == EFFECT_ERROR)
 		judge_error(world, record, effect);
 	else if (world->event.type != EVENT_CANCEL || !world->event.gone ||
 		 world->event.request != effect->request)
 		judge_blame(world, "P1", "request %u was dropped, but its client is there",
-			    number_of(world, record));
+			    judge_number(world, record));
 }
 
 /* --- attempts --- */
 
-void judge_run(struct world *world, struct record *record)
+void judge_run(struct world *world, uint32_t number)
 {
+	const struct record *sent = &world->records[number];
+	struct record *record = world_heir(world, number);
+
 	record->runs++;
-	world_trace(world, "  request %u runs (in slot %u)", number_of(world, record),
-		    record->slot);
-	if (!record->idempotent && record->runs > 1)
-		judge_blame(world, "P3", "request %u is not idempotent and ran twice",
-			    number_of(world, record));
-	else if (record->runs > record->max_attempts + record->moves && !record->misled)
-		judge_blame(world, "P3", "request %u ran %u times, %u attempts are allowed",
-			    number_of(world, record), record->runs, record->max_attempts);
+	number = judge_number(world, record);
+	world_trace(world, "  request %u runs (in slot %u)", number, record->slot);
+	if (!sent->idempotent && record->runs > 1)
+		judge_blame(world, "P3", "request %u is not idempotent and ran twice", number);
+	else if (record->runs > record->max_attempts + record->before + record->moves &&
+		 !record->misled)
+		judge_blame(world, "P3", "request %u ran %u times, %u attempts are allowed", number,
+			    record->runs, record->max_attempts);
+	judge_key_run(world, record, sent->idempotent || record->misled);
 }
 
 static void judge_line(struct world *world, const struct process *process)
@@ -179,25 +315,74 @@ static void judge_line(struct world *world, const struct process *process)
 }
 
 /*
- * What really ran and is sent again is a retry.  The pool's budget gives 20 to begin with, one a
- * second and one for five results; what was taken back from a slow worker costs nothing.
+ * What really ran and is sent again to the same pool is a retry.  The pool's budget gives what it
+ * is set to: something to begin with, and a part of one for each result and each second; what was
+ * taken back from a slow worker costs nothing.
  */
-static void judge_budget(struct world *world, const struct record *record)
+static void judge_budget(struct world *world, const struct record *record, uint32_t pool)
 {
+	const struct budget_settings *budget = &world->pools[pool].budget;
 	struct judge *judge = &world->judge;
-	uint32_t pool = record->pool;
-	uint64_t most = 20 + judge->results[pool] / 5 + (world->now - judge->begun) / USEC_PER_SEC;
+	uint64_t most = budget->max + (uint64_t)judge->results[pool] * budget->per_success +
+			(world->now - judge->begun) * budget->per_second / USEC_PER_SEC;
 
-	if (record->runs == 0 || record->moves > 0 || record->misled)
+	if (record->runs == 0 || record->at != pool || record->moves > 0 || record->misled)
 		return;
-	if (++judge->retries[pool] > most + 1)
+	if (++judge->retries[pool] > most / BUDGET_RETRY + 1)
 		judge_blame(world, "P4", "pool %u: %u retries", pool, judge->retries[pool]);
+}
+
+/* The parts that its client has must have been said to be void. */
+static void judge_stream_send(struct world *world, const struct record *record,
+			      const struct effect *effect)
+{
+	if (effect->send.stream != record->stream)
+		judge_blame(world, "stream", "request %u: a stream or not?",
+			    judge_number(world, record));
+	if (record->chunked)
+		judge_blame(world, "stream", "request %u is sent again after parts of its answer",
+			    judge_number(world, record));
+}
+
+static void judge_place(struct world *world, struct record *record, const struct effect *effect)
+{
+	unsigned level = judge_level(world, record, effect->pool);
+
+	if (level == UINT32_MAX)
+		judge_blame(world, "chain", "request %u goes to pool %u, not of its chain",
+			    judge_number(world, record), effect->pool);
+	if (record->sends > 1 && level < record->level)
+		judge_blame(world, "chain", "request %u goes back up to pool %u",
+			    judge_number(world, record), effect->pool);
+	if (effect->pool != record->at)
+		record->retries = 0;
+	record->at = effect->pool;
+	record->level = level;
+}
+
+static void judge_time(struct world *world, const struct record *record,
+		       const struct effect *effect)
+{
+	usec_t timeout = world->pools[effect->pool].attempt_timeout;
+	usec_t deadline = record->deadline;
+
+	if (timeout > 0)
+		deadline = usec_min(deadline, usec_add(world->now, timeout));
+	if (effect->send.deadline != deadline || record->deadline <= world->now)
+		judge_blame(world, "P2", "request %u is sent with another deadline, or after it",
+			    judge_number(world, record));
+	if (world->now < record->not_before)
+		judge_blame(world, "retry", "request %u is sent before its delay is over",
+			    judge_number(world, record));
+	if (record->recovery > 0 && judge_is_late(world, record->recovery_until))
+		judge_blame(world, "recovery", "request %u is sent after its recovery's end",
+			    judge_number(world, record));
 }
 
 static void judge_send(struct world *world, const struct effect *effect)
 {
 	struct process *process = &world->processes[effect->worker];
-	struct record *record = record_of(world, effect->request);
+	struct record *record = judge_record(world, effect->request);
 
 	if (!record || !record->open) {
 		judge_blame(world, "P1", "slot %u is sent, but nothing waits there",
@@ -208,25 +393,30 @@ static void judge_send(struct world *world, const struct effect *effect)
 	    process->killed)
 		judge_blame(world, "workers", "worker %u gets work, but is not ready",
 			    effect->worker);
-	if (process->pool != record->pool || effect->pool != record->pool)
+	if (process->pool != effect->pool)
 		judge_blame(world, "workers", "worker %u is of another pool", effect->worker);
 	if (record->sent)
-		judge_blame(world, "P3", "request %u is at two workers", number_of(world, record));
-	if (record->deaths > world->pools[record->pool].max_crash_retries + record->moves &&
+		judge_blame(world, "P3", "request %u is at two workers",
+			    judge_number(world, record));
+	if (record->deaths > world->pools[effect->pool].max_crash_retries + record->moves &&
 	    !record->misled)
 		judge_blame(world, "P3", "request %u took %u workers down and goes to another",
-			    number_of(world, record), record->deaths);
+			    judge_number(world, record), record->deaths);
 	if (effect->send.attempt != ++record->sends)
 		judge_blame(world, "P5", "request %u: attempt %u is the %uth",
-			    number_of(world, record), effect->send.attempt, record->sends);
-	if (effect->send.deadline != record->deadline || record->deadline <= world->now)
-		judge_blame(world, "P2", "request %u is sent with another deadline, or after it",
-			    number_of(world, record));
-	judge_budget(world, record);
+			    judge_number(world, record), effect->send.attempt, record->sends);
+	judge_budget(world, record, effect->pool);
+	judge_time(world, record, effect);
+	judge_place(world, record, effect);
+	judge_stream_send(world, record, effect);
+	judge_breaker_send(world, record, effect->pool);
+	judge_session_send(world, record, effect);
+	judge_key_send(world, record);
 	judge_line(world, process);
 	process->in_flight++;
 	record->sent = true;
 	record->sent_at = world->judge.overdue ? USEC_INFINITY : world->now;
+	record->first_at = world->now;
 	record->worker = effect->worker;
 	record->life = effect->life;
 }
@@ -249,7 +439,7 @@ static void judge_cancel(struct world *world, const struct effect *effect)
 	struct record *record;
 
 	if (effect->send.id >= process->sending_count ||
-	    process->sendings[effect->send.id].record == UINT32_MAX) {
+	    process->sendings[effect->send.id].record == NOBODY) {
 		judge_blame(world, "workers", "worker %u is to give up what it never got",
 			    effect->worker);
 		return;
@@ -261,12 +451,155 @@ static void judge_cancel(struct world *world, const struct effect *effect)
 	sending->given_up = true;
 	record = &world->records[sending->record];
 	record->sent = false;
-	if (world->event.type == EVENT_CANCEL || !record->open)
+	if (world->event.type == EVENT_CANCEL || world->event.type == EVENT_RECOVERY_CANCEL ||
+	    !record->open)
 		return;
+	/* Until a failure is told: then it was no move. */
+	record->taken_back = world->events;
 	record->moves++;
+	if (is_overrun(world, record))
+		record->overran = world->events;
 	if (record->sent_at == world->now &&
 	    engine_worker(world->engine, effect->worker)->state == WORKER_BUSY)
 		judge_haste(world, effect);
+}
+
+/* --- retries --- */
+
+/* How often such a failure may be tried again in a pool. */
+static unsigned ceiling(const struct world *world, const struct failure *failure)
+{
+	unsigned retries = world->policy.rows[failure->code].retries;
+
+	return failure->said && retries == 0 ? 1 : retries;
+}
+
+static void judge_delay(struct world *world, const struct record *record,
+			const struct effect *effect)
+{
+	const struct failure *failure = &effect->failed.failure;
+	const struct policy_row *row = &world->policy.rows[failure->code];
+	usec_t cap = world->pools[record->at].backoff.cap;
+	usec_t delay = effect->failed.delay;
+
+	if (row->strategy == STRATEGY_IMMEDIATE_RETRY && row->backoff == ERRBACKOFF_LINEAR)
+		cap = 200 * USEC_PER_MSEC;
+	if (failure->from_worker && failure->retry_after != USEC_INFINITY) {
+		if (delay != failure->retry_after)
+			judge_blame(world, "retry", "request %u: another delay than was asked for",
+				    judge_number(world, record));
+	} else if (delay > cap) {
+		judge_blame(world, "retry", "request %u: a delay of %" PRIu64 " us, over the cap",
+			    judge_number(world, record), delay);
+	}
+	if (usec_add(world->now, delay) >= record->deadline)
+		judge_blame(world, "retry", "request %u: a retry that outlives the deadline",
+			    judge_number(world, record));
+}
+
+/* It ended over the request, but too late for that to be known in time. */
+static void forgive_death(const struct world *world, struct record *record, enum errcode code)
+{
+	const struct process *process = &world->processes[record->worker];
+
+	if (code == ERR_attempt_timeout && !process->alive && process->life == record->life &&
+	    record->deaths > 0)
+		record->deaths--;
+}
+
+/* The request goes on where it was. */
+static void judge_again(struct world *world, struct record *record, const struct effect *effect)
+{
+	const struct failure *failure = &effect->failed.failure;
+
+	judge_delay(world, record, effect);
+	if (++record->retries > ceiling(world, failure))
+		judge_blame(world, "retry", "request %u: %s is tried again too often",
+			    judge_number(world, record), errcode_name(failure->code));
+	if (failure->said && !failure->retryable)
+		judge_blame(world, "retry", "request %u: the worker said that it is final",
+			    judge_number(world, record));
+	if (record->recovery == 0)
+		judge_blame(world, "recovery", "request %u is tried again without one",
+			    judge_number(world, record));
+	if (record->recovery_until == USEC_INFINITY)
+		record->recovery_until =
+			usec_add(record->recovery_began,
+				 recovery_limit(effect->failed.severity, record->priority));
+}
+
+static void judge_retry(struct world *world, const struct effect *effect)
+{
+	const struct failure *failure = &effect->failed.failure;
+	struct record *record = judge_record(world, effect->request);
+	unsigned level;
+
+	if (!record || !record->open) {
+		judge_blame(world, "P1", "slot %u is tried again, but nothing waits there",
+			    effect->request);
+		return;
+	}
+	give_up_silently(world, record);
+	level = judge_level(world, record, effect->pool);
+	if (record->taken_back == world->events) {
+		record->taken_back = 0;
+		record->moves--;
+	}
+	judge_words(world, record, effect);
+	judge_executed(world, record, failure);
+	if (!failure->attempted || record->sends == 0 || record->sent ||
+	    effect->failed.from != record->at)
+		judge_blame(world, "retry", "request %u: no attempt of it failed",
+			    judge_number(world, record));
+	judge_breaker_failure(world, record, failure, record->at);
+	forgive_death(world, record, failure->code);
+	record->not_before = usec_add(world->now, effect->failed.delay);
+	record->last = failure->code;
+	if (effect->pool == record->at)
+		judge_again(world, record, effect);
+	else if (level == UINT32_MAX || level <= record->level)
+		judge_blame(world, "chain", "request %u can't go on in pool %u",
+			    judge_number(world, record), effect->pool);
+}
+
+/* --- parts of answers --- */
+
+static void judge_chunk(struct world *world, const struct effect *effect)
+{
+	struct record *record = judge_record(world, effect->request);
+
+	if (!record || !record->open || !record->stream || !record->sent) {
+		judge_blame(world, "stream", "slot %u gets a part of an answer, but wants none",
+			    effect->request);
+		return;
+	}
+	if (world->event.type != EVENT_WORKER_CHUNK)
+		judge_blame(world, "stream", "request %u: nobody said a part of its answer",
+			    judge_number(world, record));
+	else
+		judge_source(world, record);
+	record->chunked = true;
+}
+
+static void judge_restart(struct world *world, const struct effect *effect)
+{
+	struct record *record = judge_record(world, effect->request);
+
+	if (!record || !record->open || !record->chunked || !record->restartable)
+		judge_blame(world, "stream", "slot %u may not begin anew", effect->request);
+	else
+		record->chunked = false;
+}
+
+static void judge_done(struct world *world, const struct effect *effect)
+{
+	struct judge *judge = &world->judge;
+
+	judge->done++;
+	if (judge->done_known && effect->code != judge->done_code)
+		judge_blame(world, "P1", "the verdict is %s, not %s", errcode_name(effect->code),
+			    errcode_name(judge->done_code));
+	judge->done_code = effect->code;
 }
 
 /* --- workers --- */
@@ -307,6 +640,9 @@ static void judge_verdict(struct world *world, const struct effect *effect)
 		judge_blame(world, "workers", "worker %u kept to the protocol", effect->worker);
 	if (effect->kill.cause == CAUSE_INIT_TIMEOUT && process->told_ready && !process->killed)
 		judge_blame(world, "workers", "worker %u was ready", effect->worker);
+	if (effect->type == EFFECT_SHUTDOWN && effect->kill.cause == CAUSE_MEMORY &&
+	    (world->event.type != EVENT_PRESSURE || world->event.worker != effect->worker))
+		judge_blame(world, "workers", "worker %u is not the heaviest", effect->worker);
 }
 
 static void judge_health(struct world *world, const struct effect *effect)
@@ -368,7 +704,34 @@ void judge_effect(struct world *world, const struct effect *effect)
 	case EFFECT_STOPPED:
 		judge_stopped(world);
 		break;
-	default:
+	case EFFECT_CHUNK:
+		judge_chunk(world, effect);
+		break;
+	case EFFECT_RESTART:
+		judge_restart(world, effect);
+		break;
+	case EFFECT_RETRY:
+		judge_retry(world, effect);
+		break;
+	case EFFECT_FORGET:
+		judge_forget(world, effect);
+		break;
+	case EFFECT_BREAKER:
+		judge_breaker(world, effect);
+		break;
+	case EFFECT_LEVEL:
+		judge_level_change(world, effect);
+		break;
+	case EFFECT_RECOVERY:
+		judge_recovery(world, effect);
+		break;
+	case EFFECT_SESSION:
+		judge_session(world, effect);
+		break;
+	case EFFECT_DONE:
+		judge_done(world, effect);
+		break;
+	case EFFECT_INCIDENT:
 		break;
 	}
 }

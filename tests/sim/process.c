@@ -35,18 +35,48 @@ static void say(struct world *world, struct process *process, const struct engin
 		tell(world, process, news);
 }
 
+/* A state is now and then too large for its limits. */
+static void hand_back(struct world *world, struct engine_event *news)
+{
+	uint64_t max = world->settings.sessions.state_max;
+
+	news->answer.has_state = true;
+	news->answer.state = prop_below(&world->prop, max + 1);
+	if (world_fault(world, FAULT_LARGE_STATE))
+		news->answer.state = max + 1;
+}
+
+static void add_words(struct world *world, struct engine_event *news)
+{
+	struct prop *prop = &world->prop;
+
+	news->answer.said = prop_chance(prop, 50);
+	news->answer.retryable = prop_chance(prop, 60);
+	news->answer.fatal = world_fault(world, FAULT_FATAL);
+	news->answer.graded = prop_chance(prop, 20);
+	news->answer.severity = (enum errseverity)prop_below(prop, (uint64_t)SEVERITY_COUNT_);
+	if (prop_chance(prop, 20))
+		news->answer.retry_after = world_span(world, USEC_PER_MSEC);
+}
+
 static void answer(struct world *world, struct process *process, uint32_t id, enum errcode code)
 {
 	struct engine_event news = {.type = EVENT_WORKER_ANSWERED, .id = id};
 
 	news.answer.code = code;
+	news.answer.bytes = prop_below(&world->prop, 200);
 	news.answer.retry_after = USEC_INFINITY;
-	if (code != ERR_NONE) {
-		news.answer.retryable = prop_chance(&world->prop, 30);
-		news.answer.fatal = world_fault(world, FAULT_FATAL);
-		if (prop_chance(&world->prop, 20))
-			news.answer.retry_after = world_span(world, USEC_PER_MSEC);
-	}
+	if (world->named > 0 && prop_chance(&world->prop, 60))
+		hand_back(world, &news);
+	if (code != ERR_NONE)
+		add_words(world, &news);
+	say(world, process, &news);
+}
+
+static void say_part(struct world *world, struct process *process, uint32_t id)
+{
+	struct engine_event news = {.type = EVENT_WORKER_CHUNK, .id = id};
+
 	say(world, process, &news);
 }
 
@@ -85,7 +115,7 @@ static void die(struct world *world, struct process *process, const struct deed 
 	world_trace(world, "  worker %u.%u ends", process->worker, process->life);
 	process->alive = process->up = false;
 	for (unsigned i = 0; i < process->task_count; i++) {
-		struct record *record = &world->records[process->tasks[i].record];
+		struct record *record = world_heir(world, process->tasks[i].record);
 
 		if (process->tasks[i].running && !process->killed && deed->death.own &&
 		    record->sent && record->worker == process->worker &&
@@ -94,8 +124,9 @@ static void die(struct world *world, struct process *process, const struct deed 
 	}
 	if (prop_chance(&world->prop, 50))
 		break_channel(world, process, ERR_peer_closed);
-	news.exit.signalled = deed->death.signalled;
-	news.exit.unusable = deed->death.unusable;
+	news.exit.connection = world->pools[process->pool].adapter == POOL_SOCKET;
+	news.exit.signalled = deed->death.signalled && !news.exit.connection;
+	news.exit.unusable = deed->death.unusable && !news.exit.connection;
 	tell(world, process, &news);
 }
 
@@ -145,6 +176,39 @@ static void plan_finish(struct world *world, struct process *process, uint32_t i
 	plan(world, process, &deed);
 }
 
+/* Parts of the answer on the way; or some that nobody asked for. */
+static void plan_parts(struct world *world, struct process *process, const struct task *task,
+		       usec_t run)
+{
+	bool stream = world->records[task->record].stream;
+	unsigned count = stream ? (unsigned)prop_below(&world->prop, 4) : 0;
+
+	if (!stream && world_fault(world, FAULT_RUDE_PART)) {
+		process->guilty = true;
+		count = 1;
+	}
+	while (count-- > 0) {
+		struct deed deed = {.kind = DEED_PART,
+				    .at = world->now + prop_below(&world->prop, run + 1)};
+
+		deed.message.id = task->id;
+		plan(world, process, &deed);
+	}
+}
+
+/* What becomes of it while nothing in its pool goes well. */
+static void go_wrong(struct world *world, struct process *process, struct task *task, usec_t run)
+{
+	unsigned lot = (unsigned)prop_below(&world->prop, 10);
+
+	task->fate = lot < 5 ? FATE_ERROR : FATE_NEVER;
+	process->hung |= lot == 9;
+	if (lot < 5)
+		plan_finish(world, process, task->id, run);
+	else if (lot < 9)
+		plan_death(world, process, prop_below(&world->prop, run + 1), true);
+}
+
 static void begin(struct world *world, struct process *process, struct task *task)
 {
 	usec_t run = draw_run(world, process);
@@ -162,9 +226,12 @@ static void begin(struct world *world, struct process *process, struct task *tas
 		plan_finish(world, process, task->id, 1);
 		return;
 	}
-	world->records[task->record].misled |= process->liar;
-	judge_run(world, &world->records[task->record]);
-	if (world_fault(world, FAULT_HANGS)) {
+	world_heir(world, task->record)->misled |= process->liar;
+	judge_run(world, task->record);
+	plan_parts(world, process, task, run);
+	if (world->outage == process->pool) {
+		go_wrong(world, process, task, run);
+	} else if (world_fault(world, FAULT_HANGS)) {
 		process->hung = true;
 		task->fate = FATE_NEVER;
 	} else if (world_fault(world, FAULT_CRASHES)) {
@@ -233,7 +300,8 @@ static void take_message(struct world *world, struct process *process, struct me
 		break;
 	case MESSAGE_PING:
 		if (!process->ignores[FAULT_IGNORES_PING])
-			answer(world, process, message.id, ERR_NONE);
+			answer(world, process, message.id,
+			       world_fault(world, FAULT_BAD_PONG) ? ERR_exception : ERR_NONE);
 		break;
 	case MESSAGE_SHUTDOWN:
 		process->leaving = process->leaving || !process->ignores[FAULT_IGNORES_SHUTDOWN];
@@ -348,6 +416,8 @@ static void finish(struct world *world, struct process *process, uint32_t id)
 	if (!task || !task->running || process->hung)
 		return;
 	fate = task->fate;
+	if (fate != FATE_ERROR && fate != FATE_REFUSE)
+		judge_completed(world, task->record);
 	drop_task(process, task);
 	process->guilty |= fate == FATE_TWICE || fate == FATE_WRONG_ID || fate == FATE_GARBAGE;
 	switch (fate) {
@@ -390,6 +460,14 @@ static void finish(struct world *world, struct process *process, uint32_t id)
 	go_on(world, process);
 }
 
+static void take_part(struct world *world, struct process *process, uint32_t id)
+{
+	const struct task *task = find_task(process, id);
+
+	if (task && task->running && !process->hung)
+		say_part(world, process, id);
+}
+
 static void take_signal(struct world *world, struct process *process, int signal)
 {
 	usec_t delay = world_delay(world);
@@ -414,6 +492,9 @@ void process_take_deed(struct world *world, const struct deed *deed)
 		break;
 	case DEED_DELIVER:
 		receive(world, process, deed->message);
+		break;
+	case DEED_PART:
+		take_part(world, process, deed->message.id);
 		break;
 	case DEED_FINISH:
 		finish(world, process, deed->message.id);
@@ -440,6 +521,15 @@ bool process_is_heard(struct world *world, const struct engine_event *news)
 
 /* --- what the daemon does to it --- */
 
+static enum errcode why_not(struct world *world, const struct process *process)
+{
+	static const enum errcode codes[] = {ERR_spawn_failed, ERR_process_limit, ERR_memory_limit};
+
+	if (world->pools[process->pool].adapter == POOL_SOCKET)
+		return ERR_connect_failed;
+	return codes[prop_below(&world->prop, ARRAY_SIZE(codes))];
+}
+
 static void spawn(struct world *world, const struct effect *effect)
 {
 	struct process *process = &world->processes[effect->worker];
@@ -465,9 +555,11 @@ static void spawn(struct world *world, const struct effect *effect)
 		process->ignores[i] = world_fault(world, (enum fault)i);
 	process->attentive = process->concurrency > 1 || process->batches ||
 			     !process->ignores[FAULT_INATTENTIVE];
-	if (process->ignores[FAULT_SPAWN_FAILS]) {
-		struct engine_event news = {.type = EVENT_SPAWN_FAILED, .code = ERR_spawn_failed};
+	if (process->ignores[FAULT_SPAWN_FAILS] ||
+	    (world->outage == process->pool && prop_chance(&world->prop, 50))) {
+		struct engine_event news = {.type = EVENT_SPAWN_FAILED};
 
+		news.code = why_not(world, process);
 		process->alive = false;
 		tell(world, process, &news);
 		return;

@@ -31,10 +31,8 @@ struct options {
 };
 
 static const char *const sabotages[] = {
-	[SABOTAGE_NONE] = "none",
-	[SABOTAGE_DROP] = "drop",
-	[SABOTAGE_DOUBLE] = "double",
-	[SABOTAGE_LATE] = "late",
+	[SABOTAGE_NONE] = "none", [SABOTAGE_DROP] = "drop",   [SABOTAGE_DOUBLE] = "double",
+	[SABOTAGE_LATE] = "late", [SABOTAGE_STALE] = "stale",
 };
 
 /* For the report when an assertion of the core ends the program. */
@@ -56,7 +54,7 @@ static void on_crash(int number)
 static int usage(FILE *to)
 {
 	fprintf(to, "usage: sim [--seeds N] [--from S] [--seed ONE] [--events E]"
-		    " [--sabotage drop|double|late] [-v]\n");
+		    " [--sabotage drop|double|late|stale] [-v]\n");
 	return to == stdout ? 0 : EXIT_USAGE;
 }
 
@@ -146,6 +144,7 @@ int main(int argc, char **argv)
 	if (!world)
 		return EXIT_FAILURE;
 	current = world;
+	setlinebuf(stdout);
 	signal(SIGABRT, on_crash);
 	signal(SIGSEGV, on_crash);
 	failed = run_all(world, &options, argv[0]);

@@ -11,6 +11,7 @@
 #include "tests/sim/process.h"
 
 #define REQUEST_BYTES_MAX 300
+#define STATE_MAX	  100
 
 /* --- chance --- */
 
@@ -28,7 +29,21 @@ static bool permille(struct prop *prop, unsigned rate)
 
 bool world_fault(struct world *world, enum fault fault)
 {
-	return permille(&world->prop, world->rates[fault]);
+	return !world->calm && permille(&world->prop, world->rates[fault]);
+}
+
+struct record *world_heir(struct world *world, uint32_t record)
+{
+	while (world->records[record].heir != NOBODY)
+		record = world->records[record].heir;
+	return &world->records[record];
+}
+
+struct bytes world_session_name(uint32_t session)
+{
+	static const char *const names[SESSIONS] = {"s0", "s1", "s2", "s3", "s4", "s5"};
+
+	return (struct bytes){(const uint8_t *)names[session], 2};
 }
 
 usec_t world_delay(struct world *world)
@@ -62,17 +77,91 @@ static void draw_rates(struct world *world)
 		world->rates[FAULT_CRASHES] = 900;
 }
 
-static void draw_pool(struct world *world, unsigned i)
+static void draw_breaker(struct world *world, struct pool_settings *pool)
 {
-	struct pool_settings *pool = &world->pools[i];
 	struct prop *prop = &world->prop;
+	struct breaker_settings *breaker = &pool->breaker;
 
-	pool_default_settings(pool);
-	pool->workers_max = (unsigned)prop_between(prop, 1, WORKERS_MAX / POOLS_MAX);
-	pool->queue_max = (unsigned)prop_between(prop, 1, 20);
-	pool->queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000);
-	pool->prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16);
-	pool->max_crash_retries = world->storm ? 3 : (unsigned)prop_between(prop, 0, 3);
+	pool->breaker_per_method = prop_chance(prop, 25);
+	if (prop_chance(prop, 25))
+		pool->breaker_begins = prop_chance(prop, 60) ? BREAKER_DISABLED : BREAKER_OBSERVING;
+	if (world->storm)
+		pool->breaker_begins = BREAKER_DISABLED;
+	if (prop_chance(prop, 20))
+		return;
+	*breaker = (struct breaker_settings){
+		.failure_threshold = (unsigned)prop_between(prop, 1, 6),
+		.success_threshold = (unsigned)prop_between(prop, 1, 4),
+		.half_open_requests = (unsigned)prop_between(prop, 1, 3),
+		.minimum_calls = (unsigned)ONE_OF(world, 1, 5, 20),
+		.failure_rate = (unsigned)ONE_OF(world, 0, 50, 50, 100),
+		.slow_call_rate = (unsigned)ONE_OF(world, 0, 0, 0, 50),
+		.slow_call_duration = world_span(world, USEC_PER_MSEC),
+		.window = 10 + world_span(world, 200 * USEC_PER_MSEC),
+		.min_outage = world_span(world, 10 * USEC_PER_MSEC),
+		.failure_run_ttl = world_span(world, USEC_PER_SEC),
+		.open_timeout = 1 + world_span(world, 20 * USEC_PER_MSEC),
+		.open_multiplier = (unsigned)ONE_OF(world, 100, 100, 200),
+		.open_jitter = (unsigned)ONE_OF(world, 0, 0, 50),
+		.probe_timeout = 1 + world_span(world, 50 * USEC_PER_MSEC),
+		.early_probe = prop_chance(prop, 50),
+	};
+	breaker->open_timeout_max = breaker->open_timeout + world_span(world, 20 * USEC_PER_MSEC);
+	/* Long enough for an early probe to come first. */
+	if (breaker->early_probe && prop_chance(prop, 50))
+		breaker->open_timeout = breaker->open_timeout_max = 5 * USEC_PER_SEC;
+}
+
+static void draw_retries(struct world *world, struct pool_settings *pool)
+{
+	struct prop *prop = &world->prop;
+	usec_t middle = ONE_OF(world, 200, 2000, 2000, 20000, 1000000);
+
+	pool->backoff = (struct backoff_settings){
+		.kind = (enum backoff_kind)prop_below(prop, BACKOFF_KIND_COUNT_),
+		.base = world_span(world, middle),
+		.cap = world_span(world, 4 * middle),
+		.list = world->delays,
+		.list_len = (unsigned)prop_below(prop, ARRAY_SIZE(world->delays) + 1),
+	};
+	if (world->storm || prop_chance(prop, 40))
+		return;
+	pool->budget = (struct budget_settings){
+		.max = (uint32_t)ONE_OF(world, 0, 1000, 2500, 20000),
+		.per_success = (uint32_t)ONE_OF(world, 0, 200, 1000),
+		.per_second = (uint32_t)ONE_OF(world, 0, 1000, 50000),
+		.refill_below = (uint32_t)ONE_OF(world, 0, 1000, 10000, 50000),
+	};
+}
+
+/* Some of the other pools, in any order. */
+static void draw_chain(struct world *world, unsigned head)
+{
+	struct pool_settings *pool = &world->pools[head];
+	unsigned count = (unsigned)prop_below(&world->prop, 4);
+	unsigned at = (unsigned)prop_below(&world->prop, POOLS_MAX);
+
+	for (unsigned i = 0; i < world->settings.pool_count && pool->fallback_count < count; i++) {
+		unsigned next = (at + i) % world->settings.pool_count;
+
+		if (next != head)
+			pool->fallbacks[pool->fallback_count++] = next;
+	}
+	if (pool->fallback_count > 1 && prop_chance(&world->prop, 50)) {
+		uint32_t first = pool->fallbacks[0];
+
+		pool->fallbacks[0] = pool->fallbacks[1];
+		pool->fallbacks[1] = first;
+	}
+	pool->failover.dwell = world_span(world, 20 * USEC_PER_MSEC);
+	pool->failover.step = world_span(world, 5 * USEC_PER_MSEC);
+	if (prop_chance(&world->prop, 50))
+		pool->fallback_on = (unsigned)ONE_OF(world, 1u << ERRCAT_application,
+						     1u << ERRCAT_timeout, 0xffff);
+}
+
+static void draw_times(struct world *world, struct pool_settings *pool)
+{
 	pool->init_timeout = world_span(world, 100 * USEC_PER_MSEC);
 	pool->ping_interval = world_span(world, 100 * USEC_PER_MSEC);
 	pool->ping_timeout = world_span(world, 20 * USEC_PER_MSEC);
@@ -80,12 +169,87 @@ static void draw_pool(struct world *world, unsigned i)
 	pool->kill_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->cancel_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->restart_delay = world_span(world, 10 * USEC_PER_MSEC);
-	pool->workers_min = (unsigned)prop_between(prop, prop_chance(prop, 90), pool->workers_max);
 	pool->restart_delay_max = pool->restart_delay + world_span(world, 100 * USEC_PER_MSEC);
+	if (prop_chance(&world->prop, 25))
+		pool->attempt_timeout = 1 + world_span(world, 20 * USEC_PER_MSEC);
+}
+
+static void draw_workers(struct world *world, unsigned i)
+{
+	struct pool_settings *pool = &world->pools[i];
+	struct prop *prop = &world->prop;
+
+	pool->workers_max = (unsigned)prop_between(prop, 1, WORKERS_MAX / POOLS_MAX);
+	pool->workers_min = (unsigned)prop_between(prop, prop_chance(prop, 90), pool->workers_max);
 	world->concurrency[i] = (unsigned)ONE_OF(world, 1, 1, 1, 1, 2, 4, 16);
 	world->announces[i] = prop_chance(prop, 40);
 	world->batches[i] = prop_chance(prop, 15);
 	world->typical_run[i] = ONE_OF(world, 50, 500, 5000, 50000);
+}
+
+static void draw_pool(struct world *world, unsigned i)
+{
+	struct pool_settings *pool = &world->pools[i];
+	struct prop *prop = &world->prop;
+	unsigned lot = (unsigned)prop_below(prop, 100);
+
+	pool_default_settings(pool);
+	pool->adapter = lot < 15 ? POOL_STATIC : lot < 35 ? POOL_SOCKET : POOL_PROCESS;
+	pool->queue_max = (unsigned)prop_between(prop, 1, 20);
+	pool->queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000);
+	pool->prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16);
+	pool->max_crash_retries = world->storm ? 3 : (unsigned)prop_between(prop, 0, 3);
+	pool->any_pong = prop_chance(prop, 20);
+	pool->affinity = (enum session_affinity)prop_below(prop, SESSION_AFFINITY_COUNT_);
+	draw_times(world, pool);
+	draw_breaker(world, pool);
+	draw_retries(world, pool);
+	if (pool->adapter != POOL_STATIC)
+		draw_workers(world, i);
+	if (!world->storm && prop_chance(prop, 60))
+		draw_chain(world, i);
+}
+
+/* Mostly the table; in some worlds an operator has changed it. */
+static void draw_policy(struct world *world)
+{
+	policy_init(&world->policy);
+	if (!prop_chance(&world->prop, 20))
+		return;
+	for (unsigned i = 0; i < 10; i++) {
+		struct policy_row *row =
+			&world->policy.rows[prop_between(&world->prop, 1, ERR_COUNT_ - 1)];
+
+		row->severity =
+			(enum errseverity)prop_below(&world->prop, (uint64_t)SEVERITY_COUNT_);
+		row->strategy =
+			(enum errstrategy)prop_below(&world->prop, (uint64_t)STRATEGY_COUNT_);
+		row->retries = (unsigned)prop_below(&world->prop, 5);
+		row->backoff =
+			(enum errbackoff)prop_below(&world->prop, (uint64_t)ERRBACKOFF_COUNT_);
+		row->counts_worker = prop_chance(&world->prop, 50);
+		row->counts_breaker = prop_chance(&world->prop, 50);
+		row->fails_over =
+			(enum errfailover)prop_below(&world->prop, (uint64_t)FAILOVER_COUNT_);
+	}
+}
+
+static void draw_names(struct world *world)
+{
+	struct prop *prop = &world->prop;
+
+	world->named = world->storm ? 0 : (unsigned)ONE_OF(world, 0, 10, 40, 80);
+	world->settings.sessions = (struct session_settings){
+		.max = (uint32_t)prop_between(prop, 1, SESSIONS),
+		.ttl = 1 + world_span(world, ONE_OF(world, 2000, 50000, 1000000)),
+		.state_max = STATE_MAX,
+		.bytes_max = ONE_OF(world, STATE_MAX, 2 * STATE_MAX, 10 * STATE_MAX),
+	};
+	world->settings.keys = (struct key_settings){
+		.max = (uint32_t)prop_between(prop, 1, NAMES_MAX),
+		.ttl = 1 + world_span(world, ONE_OF(world, 2000, 50000, 1000000)),
+		.bytes_max = ONE_OF(world, 50, 300, 10000),
+	};
 }
 
 static void plan_arrival(struct world *world, uint32_t client)
@@ -94,6 +258,13 @@ static void plan_arrival(struct world *world, uint32_t client)
 			    .at = world->now + world_span(world, world->pause)};
 
 	deed.client = client;
+	agenda_add(&world->agenda, &deed);
+}
+
+static void plan_next(struct world *world, enum deed_kind kind, usec_t middle)
+{
+	struct deed deed = {.kind = kind, .at = world->now + 1 + world_span(world, middle)};
+
 	agenda_add(&world->agenda, &deed);
 }
 
@@ -124,6 +295,9 @@ static void forget(struct world *world)
 	for (unsigned i = 0; i < REQUESTS_MAX; i++)
 		world->open[i] = UINT32_MAX;
 	world->record_count = 0;
+	world->calm = false;
+	world->outage = NOBODY;
+	world->subject = NOBODY;
 	world->events = world->timers = 0;
 	world->event = (struct engine_event){.type = EVENT_TIMER};
 }
@@ -143,9 +317,13 @@ static void draw_world(struct world *world, uint64_t seed)
 	world->settings.pool_count = (uint32_t)prop_between(prop, 1, POOLS_MAX);
 	world->settings.pools = world->pools;
 	world->settings.drain_timeout = ONE_OF(world, 0, 10000, 200000, 2000000);
-	world->settings.sessions.max = 8;
-	world->settings.keys.max = 8;
-	world->settings.recoveries_max = REQUESTS_MAX;
+	world->settings.policy = &world->policy;
+	world->settings.recoveries_max =
+		(uint32_t)ONE_OF(world, 1, 3, REQUESTS_MAX, REQUESTS_MAX, REQUESTS_MAX);
+	draw_policy(world);
+	draw_names(world);
+	for (unsigned i = 0; i < ARRAY_SIZE(world->delays); i++)
+		world->delays[i] = world_span(world, 2000);
 	for (unsigned i = 0; i < world->settings.pool_count; i++)
 		draw_pool(world, i);
 	world->pause = ONE_OF(world, 200, 2000, 20000, 200000);
@@ -155,6 +333,12 @@ static void draw_world(struct world *world, uint64_t seed)
 	world->stop_at[1] = world->stop_at[0] + (unsigned)ONE_OF(world, 1, 10, 100, 1000000);
 	for (uint32_t client = 0; client < 1 + prop_below(prop, CLIENTS_MAX); client++)
 		plan_arrival(world, client);
+	world->meddles = !world->storm && prop_chance(prop, 40);
+	world->changes = !world->storm && prop_chance(prop, 40);
+	if (world->meddles)
+		plan_next(world, DEED_MEDDLE, 4 * world->pause);
+	if (world->changes)
+		plan_next(world, DEED_PHASE, 10 * world->pause);
 }
 
 /* --- the engine's side --- */
@@ -179,8 +363,11 @@ static void carry_out(struct world *world, const struct effect *effect)
 	case EFFECT_RESULT:
 	case EFFECT_ERROR:
 	case EFFECT_DROP:
-		if (effect->request < REQUESTS_MAX)
+		if (effect->request < REQUESTS_MAX) {
 			world->open[effect->request] = UINT32_MAX;
+			/* Its names are not to be looked at any more. */
+			memset(world->names[effect->request], 0xa5, sizeof(world->names[0]));
+		}
 		break;
 	case EFFECT_SEND:
 		record = world->open[effect->request];
@@ -203,6 +390,9 @@ static void carry_out(struct world *world, const struct effect *effect)
  * client. */
 static bool is_sabotaged(struct world *world, const struct effect *effect)
 {
+	if (world->sabotage == SABOTAGE_STALE)
+		return effect->type == EFFECT_RESULT && effect->result.session != NO_SLOT &&
+		       permille(&world->mischief, 20);
 	return world->sabotage != SABOTAGE_NONE &&
 	       (effect->type == EFFECT_RESULT || effect->type == EFFECT_ERROR) &&
 	       permille(&world->mischief, 1);
@@ -227,6 +417,14 @@ static void take_effect(struct world *world, const struct effect *effect)
 	if (is_sabotaged(world, effect)) {
 		if (world->sabotage == SABOTAGE_DROP)
 			return;
+		if (world->sabotage == SABOTAGE_STALE) {
+			uint64_t version = world->judge.versions[effect->result.session];
+
+			judge_effect(world, effect);
+			carry_out(world, effect);
+			world->judge.versions[effect->result.session] = version;
+			return;
+		}
 		if (world->sabotage == SABOTAGE_LATE)
 			answer_late(world, effect);
 		else
@@ -254,6 +452,8 @@ static void step(struct world *world, const struct engine_event *event)
 		return;
 	world->event = *event;
 	world->event.now = world->now;
+	world->subject = event->type == EVENT_SUBMIT ? world->record_count - 1 : NOBODY;
+	world->gone = event->type == EVENT_CANCEL ? world->open[event->request] : NOBODY;
 	world->events++;
 	if (world->trace)
 		world_trace(world, "[%10" PRIu64 "] %s", world->now, narrate_event(event, text));
@@ -314,31 +514,77 @@ static usec_t draw_timeout(struct world *world)
 	return 1 + world_span(world, middles[prop_below(&world->prop, ARRAY_SIZE(middles))]);
 }
 
+static struct bytes name_in(uint8_t *memory, char kind, uint32_t number)
+{
+	if (number == NO_NAME)
+		return (struct bytes){0};
+	memory[0] = (uint8_t)kind;
+	memory[1] = (uint8_t)('0' + number);
+	return (struct bytes){memory, 2};
+}
+
+static uint32_t draw_name(struct world *world, unsigned percent, unsigned count)
+{
+	return prop_chance(&world->prop, percent) ? (uint32_t)prop_below(&world->prop, count)
+						  : NO_NAME;
+}
+
+static void draw_options(struct world *world, struct record *record)
+{
+	struct prop *prop = &world->prop;
+
+	record->priority = (enum priority)prop_below(prop, PRIORITY_COUNT_);
+	record->idempotent = world->storm || prop_chance(prop, 50);
+	record->stays = prop_chance(prop, 15);
+	record->stream = !world->storm && prop_chance(prop, 15);
+	record->restartable = prop_chance(prop, 50);
+	record->max_attempts = world->storm ? 4 : (uint32_t)prop_between(prop, 1, 6);
+	record->skip = prop_chance(prop, 15) ? (uint32_t)prop_below(prop, 16) & ~1u : 0;
+	record->method = draw_name(world, 70, METHODS);
+	record->session = draw_name(world, world->named, SESSIONS);
+	record->key = draw_name(world, world->named / 2, KEYS);
+}
+
+static void fill_in(struct world *world, const struct record *record, struct engine_event *event)
+{
+	event->submit.pool = record->pool;
+	event->submit.priority = record->priority;
+	event->submit.idempotent = record->idempotent;
+	event->submit.stays = record->stays;
+	event->submit.stream = record->stream;
+	event->submit.restartable = record->restartable;
+	event->submit.max_attempts = record->max_attempts;
+	event->submit.skip = record->skip;
+	event->submit.method = name_in(world->names[record->slot][0], 'm', record->method);
+	event->submit.key = name_in(world->names[record->slot][1], 'k', record->key);
+	if (record->session != NO_NAME)
+		event->submit.session = world_session_name(record->session);
+}
+
 static void submit(struct world *world, uint32_t client)
 {
 	struct engine_event event = {.type = EVENT_SUBMIT};
-	struct prop *prop = &world->prop;
 	struct record *record;
 
 	if (!find_slot(world, &event.request))
 		return;
-	event.submit.pool = (uint32_t)prop_below(prop, world->settings.pool_count);
-	event.submit.priority = (enum priority)prop_below(prop, PRIORITY_COUNT_);
-	event.submit.idempotent = world->storm || prop_chance(prop, 50);
-	event.submit.max_attempts = world->storm ? 4 : (uint32_t)prop_between(prop, 1, 4);
-	event.submit.bytes = prop_below(prop, REQUEST_BYTES_MAX);
-	event.submit.timeout = draw_timeout(world);
 	record = new_record(world);
 	*record = (struct record){
 		.slot = event.request,
 		.client = client,
-		.pool = event.submit.pool,
-		.priority = event.submit.priority,
-		.idempotent = event.submit.idempotent,
-		.max_attempts = event.submit.max_attempts,
-		.deadline = world->now + event.submit.timeout,
+		.pool = (uint32_t)prop_below(&world->prop, world->settings.pool_count),
+		.submitted = world->now,
+		.heir = NOBODY,
+		.heir_in = NOBODY,
 		.open = true,
 	};
+	record->at = record->pool;
+	draw_options(world, record);
+	fill_in(world, record, &event);
+	event.submit.session_exists = prop_chance(&world->prop, 10);
+	event.submit.bytes = prop_below(&world->prop, REQUEST_BYTES_MAX);
+	event.submit.timeout = draw_timeout(world);
+	record->deadline = world->now + event.submit.timeout;
 	world->open[event.request] = world->record_count - 1;
 	world->judge.open++;
 	if (world_fault(world, FAULT_CLIENT_CANCELS))
@@ -376,6 +622,79 @@ static void leave(struct world *world)
 		if (record != UINT32_MAX && world->records[record].client == client)
 			cancel(world, record, true);
 	}
+}
+
+/* --- what people do --- */
+
+static void change_breaker(struct world *world)
+{
+	static const enum breaker_state states[] = {BREAKER_CLOSED, BREAKER_FORCED_OPEN,
+						    BREAKER_DISABLED, BREAKER_OBSERVING};
+	struct engine_event event = {.type = EVENT_BREAKER};
+	uint8_t name[2];
+
+	event.by_hand.pool = (uint32_t)prop_below(&world->prop, world->settings.pool_count);
+	event.by_hand.state = states[prop_below(&world->prop, ARRAY_SIZE(states))];
+	event.by_hand.method = name_in(name, 'm', draw_name(world, 40, METHODS));
+	step(world, &event);
+}
+
+static void cancel_recovery(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_RECOVERY_CANCEL};
+	uint32_t from = (uint32_t)prop_below(&world->prop, REQUESTS_MAX);
+
+	event.recovery = prop_below(&world->prop, world->judge.last_recovery + 2);
+	for (uint32_t i = 0; i < REQUESTS_MAX && prop_chance(&world->prop, 99); i++) {
+		uint32_t record = world->open[(from + i) % REQUESTS_MAX];
+
+		if (record != NOBODY && world->records[record].recovery > 0)
+			event.recovery = world->records[record].recovery;
+	}
+	step(world, &event);
+}
+
+static void close_session(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_SESSION_CLOSE};
+
+	event.session = world_session_name((uint32_t)prop_below(&world->prop, SESSIONS));
+	step(world, &event);
+}
+
+static void press(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_PRESSURE};
+
+	if (engine_worker_count(world->engine) == 0)
+		return;
+	event.worker = (uint32_t)prop_below(&world->prop, engine_worker_count(world->engine));
+	event.life = world->processes[event.worker].life;
+	if (event.life > 0)
+		step(world, &event);
+}
+
+static void meddle(struct world *world)
+{
+	static void (*const acts[])(struct world *) = {change_breaker, cancel_recovery,
+						       cancel_recovery, close_session, press};
+
+	acts[prop_below(&world->prop, ARRAY_SIZE(acts))](world);
+	if (!is_closing(world))
+		plan_next(world, DEED_MEDDLE, 4 * world->pause);
+}
+
+/* Faults come and go, and sometimes all of a pool fails. */
+static void change_phase(struct world *world)
+{
+	world->calm = prop_chance(&world->prop, 50);
+	world->outage = prop_chance(&world->prop, 40)
+				? (uint32_t)prop_below(&world->prop, world->settings.pool_count)
+				: NOBODY;
+	world_trace(world, "  %s, outage of pool %d", world->calm ? "calm" : "faults",
+		    (int)world->outage);
+	if (!is_closing(world))
+		plan_next(world, DEED_PHASE, 10 * world->pause);
 }
 
 /* --- time --- */
@@ -423,6 +742,12 @@ static void take_deed(struct world *world)
 		break;
 	case DEED_CANCEL:
 		cancel(world, deed.record, false);
+		break;
+	case DEED_MEDDLE:
+		meddle(world);
+		break;
+	case DEED_PHASE:
+		change_phase(world);
 		break;
 	case DEED_NEWS:
 		if (process_is_heard(world, &deed.news))

@@ -14,10 +14,15 @@
 #include "tests/lib/prop.h"
 #include "tests/sim/agenda.h"
 
-#define POOLS_MAX    3
-#define WORKERS_MAX  15 /* of all pools */
+#define POOLS_MAX    5
+#define WORKERS_MAX  20 /* of all pools */
 #define REQUESTS_MAX 48 /* open at a time */
 #define CLIENTS_MAX  6
+#define METHODS	     3
+#define SESSIONS     6 /* names of them; few, so that they collide */
+#define KEYS	     3
+#define NAMES_MAX    9 /* sessions open at once, and keys */
+#define CIRCUITS_MAX (1 + METHODS)
 #define INBOX_MAX    256
 #define TASKS_MAX    128
 
@@ -35,6 +40,7 @@
 	FAULT(IGNORES_CANCEL)                                                                      \
 	FAULT(IGNORES_PING)                                                                        \
 	FAULT(IGNORES_EOF)                                                                         \
+	FAULT(BAD_PONG)                                                                            \
 	FAULT(INATTENTIVE)                                                                         \
 	FAULT(FALSE_BEGAN)                                                                         \
 	FAULT(FAILS)                                                                               \
@@ -47,6 +53,8 @@
 	FAULT(WRONG_ID)                                                                            \
 	FAULT(GARBAGE)                                                                             \
 	FAULT(CLOSES)                                                                              \
+	FAULT(RUDE_PART)                                                                           \
+	FAULT(LARGE_STATE)                                                                         \
 	FAULT(SLOW)                                                                                \
 	FAULT(LATE_NEWS)                                                                           \
 	FAULT(SLOW_EXIT)                                                                           \
@@ -67,28 +75,60 @@ enum sabotage {
 	SABOTAGE_NONE = 0,
 	SABOTAGE_DROP,
 	SABOTAGE_DOUBLE,
-	SABOTAGE_LATE
+	SABOTAGE_LATE,
+	SABOTAGE_STALE
 };
+
+#define NOBODY	UINT32_MAX
+#define NO_NAME UINT32_MAX
 
 /* One request as the world knows it. */
 struct record {
 	uint32_t slot;
 	uint32_t client;
-	uint32_t pool;
+	uint32_t pool; /* that it was sent to: the head of the chain */
 	enum priority priority;
 	bool idempotent;
+	bool stays;
+	bool stream;
+	bool restartable;
 	uint32_t max_attempts;
+	uint32_t skip;
+	uint32_t method; /* these three: NO_NAME */
+	uint32_t session;
+	uint32_t key;
+	usec_t submitted;
 	usec_t deadline;
-	bool open;	 /* the engine owes an answer */
-	unsigned runs;	 /* times that a process really began its code */
-	unsigned sends;	 /* EFFECT_SEND */
-	unsigned moves;	 /* times the engine took it back from a worker of its own accord */
-	unsigned deaths; /* processes that ended of themselves while they really ran it */
-	bool misled;	 /* a process that does not keep to the protocol ran it */
-	bool sent;	 /* an attempt is in flight that the engine has not given up: at */
-	usec_t sent_at;	 /* USEC_INFINITY: a timer was overdue just then */
-	uint32_t worker; /* this one */
+	bool open;	  /* the engine owes an answer */
+	bool entered;	  /* its session has taken it in */
+	uint32_t heir;	  /* the request that its attempt was handed over to, or NOBODY */
+	uint32_t heir_in; /* the pool where it took an attempt over, or NOBODY */
+	unsigned before;  /* runs that it took over */
+	unsigned runs;	  /* times that a process really began its code */
+	unsigned sends;	  /* EFFECT_SEND */
+	unsigned moves;	  /* times the engine took it back from a worker of its own accord */
+	unsigned deaths;  /* processes that ended of themselves while they really ran it */
+	bool misled;	  /* a process that does not keep to the protocol ran it */
+	bool sent;	  /* an attempt is in flight that the engine has not given up: at */
+	usec_t sent_at;	  /* USEC_INFINITY: a timer was overdue just then */
+	uint32_t worker;  /* this one */
 	uint32_t life;
+	uint32_t at;	       /* the pool where it was told to be last */
+	unsigned level;	       /* that pool's */
+	unsigned retries;      /* told of that pool */
+	usec_t first_at;       /* when it was sent there */
+	unsigned overran;      /* at which event its attempt had lasted too long */
+	usec_t not_before;     /* when the delay that was told is over */
+	enum errcode last;     /* that a retry was told of */
+	bool chunked;	       /* parts are with the client */
+	unsigned taken_back;   /* at which event */
+	unsigned failed_in;    /* pools, as a mask, where a failed attempt of it was told */
+	uint32_t circuit;      /* of the pool where it is sent */
+	unsigned generation;   /* of that circuit when it was sent */
+	uint64_t recovery;     /* that was told to run; 0: none */
+	usec_t recovery_began; /* these two: of that */
+	usec_t recovery_until;
+	unsigned recovered; /* how it ended: 1 well, 2 not; 0: it has not */
 };
 
 enum task_fate {
@@ -158,6 +198,59 @@ struct process {
 	uint32_t sending_max;
 };
 
+/* A breaker as it was told to be. */
+struct told_breaker {
+	enum breaker_state state;
+	usec_t since;
+	unsigned generation;
+	unsigned successes; /* of this generation */
+	unsigned failures;  /* that were told, since the last success of this generation */
+};
+
+/* What really happened to the session of a name. */
+struct told_session {
+	bool open;
+	bool closing;
+	bool ended;
+	uint32_t slot;
+	usec_t used;
+	usec_t over; /* when it ended */
+	enum session_reason reason;
+	unsigned order;	  /* of its end */
+	uint64_t version; /* of the state that was committed last; 0: none */
+	uint64_t bytes;
+	bool bound; /* to this life: */
+	bool was_bound;
+	bool handed;
+	bool lost;	   /* to be told with the next answer */
+	bool untold;	   /* by EFFECT_SESSION */
+	unsigned moved_at; /* at which event that was told */
+	uint32_t pool;
+	uint32_t worker;
+	uint32_t life;
+};
+
+/* What really happened to a key in the scope of a pool. */
+struct told_key {
+	usec_t succeeded; /* 0: it has not */
+	bool kept;
+	uint32_t slot;
+	uint64_t bytes;
+	uint32_t completed; /* the last request of it whose code really ran to a good end, counted
+			       from 1; whoever came later knows nothing of it */
+	uint32_t completed_before; /* how many requests there were then */
+	unsigned failed_at;	   /* at which event a leader failed last */
+};
+
+/* The chain of a pool, as what was told makes it. */
+struct told_chain {
+	unsigned level;
+	bool able;
+	bool home;
+	usec_t able_since;
+	usec_t left;
+};
+
 struct judge {
 	const char *property; /* what was violated first; NULL: nothing */
 	char text[300];
@@ -174,7 +267,26 @@ struct judge {
 	unsigned retries[POOLS_MAX];
 	unsigned hasty;	  /* times that a request was sent and taken back at once */
 	uint32_t overrun; /* the worker that this event's error blames; UINT32_MAX: none */
-	bool overdue;	  /* the engine waited for its timer when this event came */
+	struct told_breaker breakers[POOLS_MAX][CIRCUITS_MAX];
+	struct told_chain chains[POOLS_MAX];
+	struct told_session sessions[SESSIONS];
+	uint32_t session_names[2 * NAMES_MAX + 1]; /* by slot; NO_NAME */
+	uint64_t versions[2 * NAMES_MAX + 1];	   /* of the state that the caller keeps there */
+	unsigned ends;
+	struct told_key keys[POOLS_MAX][KEYS];
+	uint32_t key_names[NAMES_MAX]; /* by slot: which answer the caller keeps; NO_NAME */
+	enum errcode expected;	       /* what the session of a new request must be answered */
+	bool known;	    /* that is known: its tombstone is surely there, if it left one */
+	bool may_open;	    /* it may be opened */
+	enum errcode heard; /* what it is answered */
+	bool repeats;	    /* a new request comes with a key that has its answer */
+	bool repeated;	    /* and gets it */
+	uint64_t last_recovery;
+	unsigned recoveries;
+	unsigned done;		/* EFFECT_DONE of this event */
+	enum errcode done_code; /* that it must say */
+	bool done_known;
+	bool overdue; /* the engine waited for its timer when this event came */
 	bool stopping;
 	bool stopped;
 };
@@ -192,8 +304,15 @@ struct world {
 	unsigned timers;	      /* in a row, with no time between them */
 	bool storm;		      /* whatever is tried takes its worker down */
 	unsigned rates[FAULT_COUNT_]; /* permille */
+	bool meddles;		      /* somebody does things by hand */
+	bool changes;		      /* faults come and go */
+	bool calm;		      /* they are gone for now */
+	uint32_t outage;	      /* the pool where all fails, or NOBODY */
+	unsigned named;		      /* percent of the requests that have a session, a key */
 	struct engine_settings settings;
+	struct policy policy;
 	struct pool_settings pools[POOLS_MAX];
+	usec_t delays[3];		 /* of those whose backoff is a list */
 	unsigned concurrency[POOLS_MAX]; /* of the pool's workers */
 	bool announces[POOLS_MAX];
 	bool batches[POOLS_MAX];
@@ -210,7 +329,10 @@ struct world {
 	uint32_t record_count;
 	uint32_t record_max;
 	uint32_t open[REQUESTS_MAX]; /* the record of each slot; UINT32_MAX: the slot is free */
-	struct engine_event event;   /* the one that the engine has just taken */
+	uint8_t names[REQUESTS_MAX][2][2]; /* method and key of each, while it is open */
+	struct engine_event event;	   /* the one that the engine has just taken */
+	uint32_t subject;		   /* the request that it brings, or NOBODY */
+	uint32_t gone;			   /* the request that it gives up, or NOBODY */
 	struct judge judge;
 };
 
@@ -221,6 +343,12 @@ const char *world_run(struct world *world, uint64_t seed);
 void world_free(struct world *world);
 
 /* --- for the world's own files --- */
+
+/* The record that stands for this one now: its heir, if its attempt was handed over. */
+struct record *world_heir(struct world *world, uint32_t record);
+
+/* The name of that number. */
+struct bytes world_session_name(uint32_t session);
 
 /* A number from 0 to about `middle` times 8, small ones as likely as large ones. */
 usec_t world_span(struct world *world, usec_t middle);
