@@ -323,7 +323,8 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 		   enum errcode code, bool suspect)
 {
 	struct request *request = attempt->request;
-	bool ran = worker_may_have_run(worker, attempt);
+	/* Whose answer came in part has begun, in whatever order its worker works. */
+	bool ran = worker_may_have_run(worker, attempt) || (request && request->streamed);
 	struct failure failure = {.code = code,
 				  .executed = EXECUTED_MAYBE,
 				  .attempted = true,
