@@ -96,6 +96,7 @@ static void call_back(struct engine *engine, struct worker *worker)
 		pool_move_worker(pool, worker, WORKER_READY, engine->now);
 	engine_arm_worker(engine, worker);
 	engine_weigh_worker(engine, worker);
+	engine_stir(engine, pool);
 }
 
 static void call_back_all(struct engine *engine, struct pool *pool)
@@ -245,7 +246,6 @@ static void idle_worker_due(struct engine *engine, struct worker *worker)
 {
 	if (worker->eject_until > 0 && worker->eject_until <= engine->now) {
 		call_back(engine, worker);
-		engine_stir(engine, engine_pool_of(engine, worker));
 	} else if (idle_due(engine, worker) <= engine->now) {
 		engine_terminate(engine, worker, CAUSE_IDLE);
 	} else if (ping_due(engine, worker) > engine->now) {
