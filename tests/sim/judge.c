@@ -240,6 +240,9 @@ static void note_heir(struct world *world, struct process *process, struct sendi
 		    &process->sendings[request->attempt->id] == sending)
 			heir = &world->records[world->open[i]];
 	}
+	sending->given_up = !heir && judge_is_deaf(world, process);
+	if (sending->given_up)
+		return;
 	if (!heir || heir->key == NO_NAME || heir->key != dead->key || heir->pool != dead->pool) {
 		judge_blame(world, "P3", "request %u is over, and its attempt is left alone",
 			    sending->record);

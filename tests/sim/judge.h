@@ -60,6 +60,13 @@ static inline uint32_t judge_number(const struct world *world, const struct reco
 /* The request in that slot, or NULL. */
 struct record *judge_record(struct world *world, uint32_t slot);
 
+/* The engine can't tell it anything any more. */
+static inline bool judge_is_deaf(const struct world *world, const struct process *process)
+{
+	return process->closed || process->told_broken ||
+	       engine_worker(world->engine, process->worker)->deaf;
+}
+
 /* Sessions and keys. */
 void judge_names_begin(struct world *world);
 void judge_names_before(struct world *world);

@@ -6,8 +6,8 @@
  * shorter; but not often. */
 #define HASTY_MAX 3
 
-/* No breaker, key or pool of any world takes longer than that. */
-#define RETRY_AFTER_MAX (3600 * USEC_PER_SEC)
+/* Nothing in any world takes longer than that, with the clock's jumps. */
+#define RETRY_AFTER_MAX (1000000 * USEC_PER_SEC)
 
 /* --- answers --- */
 
@@ -44,8 +44,7 @@ static void give_up_silently(struct world *world, struct record *record)
 {
 	struct process *process = &world->processes[record->worker];
 
-	if (!record->sent || !(process->closed || process->told_broken ||
-			       engine_worker(world->engine, record->worker)->deaf))
+	if (!record->sent || !judge_is_deaf(world, process))
 		return;
 	for (uint32_t i = 0; i < process->sending_count; i++)
 		if (process->sendings[i].record == judge_number(world, record))
@@ -210,9 +209,10 @@ static void judge_words(struct world *world, const struct record *record,
 }
 
 /* One that is session_limit ran well all the same: its breaker counts a success. */
-static void note_good_run(struct world *world, const struct record *record, enum errcode code)
+static void note_good_run(struct world *world, const struct record *record, enum errcode code,
+			  bool attempted)
 {
-	if (code != ERR_session_limit || world->event.type != EVENT_WORKER_ANSWERED)
+	if (code != ERR_session_limit || !attempted || world->event.type != EVENT_WORKER_ANSWERED)
 		return;
 	judge_breaker_success(world, record);
 	world->judge.results[record->at]++;
@@ -241,7 +241,7 @@ static void judge_error(struct world *world, struct record *record, const struct
 	    !is_due(world, record, effect))
 		judge_blame(world, "P1", "request %u: %s is not due", number, errcode_name(code));
 	judge_executed(world, record, failure);
-	if (code == ERR_attempt_timeout && record->overran == world->events)
+	if (code == ERR_attempt_timeout && record->overran == world->events && record->last != code)
 		world->judge.overrun = effect->worker;
 	if (effect->failed.has_worker != (record->sends > 0))
 		judge_blame(world, "P1", "request %u: sent %u times, the error says otherwise",
@@ -252,7 +252,7 @@ static void judge_error(struct world *world, struct record *record, const struct
 	if (failure->retry_after != USEC_INFINITY && failure->retry_after > RETRY_AFTER_MAX)
 		judge_blame(world, "P5", "request %u: is to come again at the end of all time",
 			    number);
-	note_good_run(world, record, code);
+	note_good_run(world, record, code, failure->attempted);
 	judge_breaker_failure(world, record, failure, effect->pool);
 	judge_key_leave(world, record);
 }
@@ -266,7 +266,9 @@ static void judge_answer(struct world *world, const struct effect *effect)
 			    effect->request);
 		return;
 	}
-	give_up_silently(world, record);
+	/* Given up by its client it may yet have an heir. */
+	if (world->gone != judge_number(world, record))
+		give_up_silently(world, record);
 	close_record(world, record);
 	judge_recovery_answer(world, record, effect);
 	judge_session_leave(world, record);

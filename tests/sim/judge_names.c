@@ -547,8 +547,8 @@ void judge_key_run(struct world *world, const struct record *record, bool idempo
 	const struct told_key *key = key_of(world, record);
 	uint32_t number = judge_number(world, record);
 
-	if (!key || record->session != NO_NAME || idempotent || key->completed == 0 ||
-	    key->completed - 1 == number)
+	if (!key || !record->open || record->session != NO_NAME || idempotent ||
+	    key->completed == 0 || key->completed - 1 == number)
 		return;
 	if (number < key->completed_before)
 		judge_blame(world, "P3", "request %u runs, but %u with the same key ran well",
@@ -560,7 +560,7 @@ void judge_completed(struct world *world, uint32_t number)
 	struct record *record = world_heir(world, number);
 	struct told_key *key = key_of(world, record);
 
-	if (!key || record->misled)
+	if (!key || record->misled || !record->open)
 		return;
 	key->completed = judge_number(world, record) + 1;
 	key->completed_before = world->record_count;
