@@ -234,7 +234,7 @@ static void refuse_state(struct engine *engine, struct request *request)
 				  .retry_after = USEC_INFINITY};
 
 	engine_outcome(engine, request, OUTCOME_SUCCESS);
-	request->may_have_run = true;
+	request->may_have_run = request->unheard = true;
 	engine_answer_error(engine, request, &failure);
 }
 
@@ -342,7 +342,7 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 	}
 	if (ran) {
 		request->crashes++;
-		request->may_have_run = true;
+		request->may_have_run = request->unheard = true;
 	} else {
 		failure.executed = request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 	}
@@ -377,7 +377,7 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		if (!request || attempt->begun != 0 || !request->idempotent)
 			continue;
 		engine_give_up_attempt(engine, request);
-		request->may_have_run = true;
+		request->may_have_run = request->unheard = true;
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		release(engine, request);
 		engine_enqueue(engine, request, true);

@@ -224,7 +224,7 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	}
 	engine_count_attempt(engine, request, failure.code, false);
 	failure.cause = CAUSE_OVERRUN;
-	request->may_have_run = true;
+	request->may_have_run = request->unheard = true;
 	worker->failed++;
 	engine_terminate(engine, worker, CAUSE_OVERRUN);
 	engine_refill(engine, engine_pool_of(engine, worker));

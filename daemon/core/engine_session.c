@@ -260,10 +260,12 @@ static void leave_session(struct engine *engine, struct request *request)
 
 /* Whether one that waits with the key may run now that the leader has failed: not if the leader may
  * have succeeded all the same, and twice would be too often.  That it ran without success only the
- * worker can say. */
-static bool may_lead(const struct request *request, const struct failure *failure)
+ * worker can say, and only of its own attempt. */
+static bool may_lead(const struct request *request, const struct request *leader,
+		     const struct failure *failure)
 {
-	bool ran_in_vain = failure->executed == EXECUTED_YES && failure->from_worker;
+	bool ran_in_vain =
+		failure->executed == EXECUTED_YES && failure->from_worker && !leader->unheard;
 
 	return failure->executed == EXECUTED_NO || ran_in_vain || request->idempotent;
 }
@@ -278,7 +280,7 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 	struct request *next;
 
 	while ((next = key_promote(key))) {
-		if (may_lead(next, failure)) {
+		if (may_lead(next, leader, failure)) {
 			engine_defer(engine, next, ERR_NONE);
 			return;
 		}
@@ -341,6 +343,7 @@ bool engine_hand_over(struct engine *engine, struct request *request)
 	heir->retries = request->retries;
 	heir->crashes = request->crashes;
 	heir->may_have_run = request->may_have_run;
+	heir->unheard = request->unheard;
 	heir->first_sent = request->first_sent;
 	heir->sent = request->sent;
 	heir->attempt_due = request->attempt_due;

@@ -75,6 +75,7 @@ struct request {
 	bool restartable;
 	bool streamed;	      /* a part of the answer is with the client */
 	bool may_have_run;    /* in an attempt that is over */
+	bool unheard;	      /* it may even have run to a good end there */
 	bool counted;	      /* as a failure at the breaker of the pool where it is */
 	bool has_permit;      /* of its circuit's breaker */
 	bool deferred;	      /* goes on at the end of the event: */
