@@ -77,43 +77,52 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	emit_send(engine, pool, request, worker);
 }
 
-/* Refused at the head of the queue. */
-static void refuse(struct engine *engine, struct request *request, enum errcode code)
+/* Refused at the head of the queue.  If it had its worker to itself, the next that waits for that
+ * one comes forward. */
+static void refuse(struct engine *engine, struct request *request, struct worker *worker,
+		   enum errcode code)
 {
 	struct worker *bound = pool_bound_worker(&engine->pools[request->pool], request);
 	struct failure failure = engine_failure(request, code);
 
-	engine_detach(engine, request);
-	if (bound)
-		engine_weigh_worker(engine, bound);
-	engine_failed(engine, request, &failure);
+	/* A breaker that has opened only now has put it off, with all that stood here. */
+	if (!request->deferred) {
+		engine_detach(engine, request);
+		engine_failed(engine, request, &failure);
+	}
+	if (worker)
+		engine_weigh_worker(engine, worker);
+}
+
+static enum errcode timeout_of(const struct request *request)
+{
+	return request->may_have_run ? ERR_deadline_exceeded : ERR_queue_timeout;
 }
 
 /* Whether the head of the queue has gone one way or another; false: it waits for a worker. */
 static bool dispatch_one(struct engine *engine, struct pool *pool, struct request *request)
 {
+	struct worker *bound = pool_bound_worker(pool, request);
 	struct worker *worker;
 
 	if (request->deadline <= engine->now) {
-		refuse(engine, request,
-		       request->may_have_run ? ERR_deadline_exceeded : ERR_queue_timeout);
+		refuse(engine, request, bound, timeout_of(request));
 		return true;
 	}
 	if (pool_has_lost_session(pool, request)) {
-		refuse(engine, request, ERR_session_lost);
+		refuse(engine, request, NULL, ERR_session_lost);
 		return true;
 	}
 	worker = pool_pick(pool, request);
 	if (!worker) {
-		worker = pool_bound_worker(pool, request);
-		if (worker)
-			queue_park(&pool->queue, request, &worker->parked);
-		return worker != NULL;
+		if (bound)
+			queue_park(&pool->queue, request, &bound->parked);
+		return bound != NULL;
 	}
 	if (engine_admit(engine, request))
 		send_request(engine, request, worker);
-	else if (!request->deferred) /* it has not gone with the queue of a breaker that opened */
-		refuse(engine, request, ERR_circuit_open);
+	else
+		refuse(engine, request, worker, ERR_circuit_open);
 	return true;
 }
 
