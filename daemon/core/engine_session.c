@@ -317,6 +317,12 @@ void engine_leave(struct engine *engine, struct request *request, const struct f
 		leave_session(engine, request);
 }
 
+/* Whether the request's client wants to be served from that level of the chain. */
+static bool may_be_at(const struct request *request, unsigned level)
+{
+	return level == 0 || (!request->stays && !(request->pool_skip & 1u << level));
+}
+
 bool engine_hand_over(struct engine *engine, struct request *request)
 {
 	struct key *key = request->key;
@@ -328,7 +334,7 @@ bool engine_hand_over(struct engine *engine, struct request *request)
 	heir = list_empty(&key->waiting)
 		       ? NULL
 		       : list_entry(list_first(&key->waiting), struct request, in_queue);
-	if (!heir || heir->session || heir->stream || heir->level > 0)
+	if (!heir || heir->session || heir->stream || !may_be_at(heir, request->level))
 		return false;
 	key_promote(key);
 	request->attempt->request = heir;
