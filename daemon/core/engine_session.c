@@ -258,20 +258,11 @@ static void leave_session(struct engine *engine, struct request *request)
 	}
 }
 
-/* Whether one that waits with the key may run now that the leader has failed: not if the leader may
- * have succeeded all the same, and twice would be too often.  That it ran without success only the
- * worker can say, and only of its own attempt. */
-static bool may_lead(const struct request *request, const struct request *leader,
-		     const struct failure *failure)
-{
-	bool ran_in_vain =
-		failure->executed == EXECUTED_YES && failure->from_worker && !leader->unheard;
-
-	return failure->executed == EXECUTED_NO || ran_in_vain || request->idempotent;
-}
-
-/* The leader failed: another leads, or all that wait fail by what it failed by; what its own client
- * gave up failed by its last attempt, if it had one. */
+/*
+ * The leader failed: another leads, or all that wait fail by what it failed by.  Not one that must
+ * not run twice, where a leader before may have succeeded all the same: only the worker's own error
+ * tells that it did not, and only of its own attempt.
+ */
 static void pass_on(struct engine *engine, struct key *key, const struct request *leader,
 		    const struct failure *failure)
 {
@@ -279,8 +270,9 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 	enum errcode code = given_up ? leader->last.code : failure->code;
 	struct request *next;
 
+	key->unheard |= leader->unheard || failure->executed == EXECUTED_MAYBE;
 	while ((next = key_promote(key))) {
-		if (may_lead(next, leader, failure)) {
+		if (!key->unheard || next->idempotent) {
 			engine_defer(engine, next, ERR_NONE);
 			return;
 		}

@@ -74,6 +74,7 @@ struct key *keys_lead(struct keys *keys, uint32_t pool, struct bytes text, struc
 	assert(!names_find(&keys->names, pool, text));
 	names_add(&keys->names, &key->name, pool, text);
 	key->leader = leader;
+	key->unheard = false;
 	key->bytes = 0;
 	move(keys, key, KEY_LED);
 	return key;

@@ -39,6 +39,7 @@ struct key {
 	struct name name; /* its scope is the pool */
 	enum key_state state;
 	struct request *leader;
+	bool unheard;	     /* while LED: a leader before this one may have succeeded */
 	struct list waiting; /* requests */
 	uint64_t bytes;
 	usec_t succeeded;
