@@ -59,6 +59,16 @@ static usec_t stop_limit(const struct world *world)
 	return 3 * grace + EXIT_MAX;
 }
 
+/* Unless the request has been sent elsewhere since, as its worker's channel broke. */
+static void note_end_of_attempt(struct world *world, const struct process *process,
+				const struct sending *sending)
+{
+	struct record *record = sending->record == NOBODY ? NULL : &world->records[sending->record];
+
+	if (record && record->worker == process->worker && record->life == process->life)
+		record->sent = false;
+}
+
 static void note_exit(struct world *world, const struct engine_event *event)
 {
 	struct process *process = &world->processes[event->worker];
@@ -70,8 +80,8 @@ static void note_exit(struct world *world, const struct engine_event *event)
 	for (uint32_t i = 0; i < process->sending_count; i++) {
 		struct sending *sending = &process->sendings[i];
 
-		if (sending->record != NOBODY && !sending->answered && !sending->given_up)
-			world->records[sending->record].sent = false;
+		if (!sending->answered && !sending->given_up)
+			note_end_of_attempt(world, process, sending);
 	}
 }
 
@@ -103,8 +113,8 @@ static void note_answer(struct world *world, const struct engine_event *event)
 	    event->id >= process->sending_count)
 		return;
 	sending = &process->sendings[event->id];
-	if (sending->record != NOBODY && !sending->given_up && !sending->answered)
-		world->records[sending->record].sent = false;
+	if (!sending->given_up && !sending->answered)
+		note_end_of_attempt(world, process, sending);
 	process->in_flight -= sending->record != NOBODY && !sending->answered;
 	sending->answered = true;
 }

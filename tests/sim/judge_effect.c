@@ -226,7 +226,8 @@ static void judge_executed(struct world *world, const struct record *record,
 	if (failure->executed == EXECUTED_NO && record->runs > 0 && !record->misled)
 		judge_blame(world, "P3", "request %u: \"executed no\" after %u runs (%s)", number,
 			    record->runs, errcode_name(failure->code));
-	if (failure->executed == EXECUTED_YES && record->runs == 0 && record->key == NO_NAME)
+	if (failure->executed == EXECUTED_YES && record->runs == 0 && record->key == NO_NAME &&
+	    !world->processes[world->event.worker].liar)
 		judge_blame(world, "P3", "request %u: \"executed yes\", but it never ran", number);
 }
 
@@ -321,15 +322,17 @@ static void judge_line(struct world *world, const struct process *process)
  * is set to: something to begin with, and a part of one for each result and each second; what was
  * taken back from a slow worker costs nothing.
  */
-static void judge_budget(struct world *world, const struct record *record, uint32_t pool)
+static void judge_budget(struct world *world, struct record *record, uint32_t pool)
 {
 	const struct budget_settings *budget = &world->pools[pool].budget;
 	struct judge *judge = &world->judge;
 	uint64_t most = budget->max + (uint64_t)judge->results[pool] * budget->per_success +
 			(world->now - judge->begun) * budget->per_second / USEC_PER_SEC;
 
-	if (record->runs == 0 || record->at != pool || record->moves > 0 || record->misled)
+	if (record->runs == record->paid || record->at != pool || record->moves > 0 ||
+	    record->misled)
 		return;
+	record->paid = record->runs;
 	if (++judge->retries[pool] > most / BUDGET_RETRY + 1)
 		judge_blame(world, "P4", "pool %u: %u retries", pool, judge->retries[pool]);
 }

@@ -105,6 +105,7 @@ struct record {
 	uint32_t heir_in; /* the pool where it took an attempt over, or NOBODY */
 	unsigned before;  /* runs that it took over */
 	unsigned runs;	  /* times that a process really began its code */
+	unsigned paid;	  /* of these runs, those after which it was sent again */
 	unsigned sends;	  /* EFFECT_SEND */
 	unsigned moves;	  /* times the engine took it back from a worker of its own accord */
 	unsigned deaths;  /* processes that ended of themselves while they really ran it */
