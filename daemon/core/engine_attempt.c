@@ -77,21 +77,17 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	emit_send(engine, pool, request, worker);
 }
 
-/* Refused at the head of the queue.  If it had its worker to itself, the next that waits for that
- * one comes forward. */
-static void refuse(struct engine *engine, struct request *request, struct worker *worker,
-		   enum errcode code)
+/* Refused at the head of the queue. */
+static void refuse(struct engine *engine, struct request *request, enum errcode code)
 {
 	struct worker *bound = pool_bound_worker(&engine->pools[request->pool], request);
 	struct failure failure = engine_failure(request, code);
 
 	/* A breaker that has opened only now has put it off, with all that stood here. */
-	if (!request->deferred) {
-		engine_detach(engine, request);
-		engine_failed(engine, request, &failure);
-	}
-	if (worker)
-		engine_weigh_worker(engine, worker);
+	if (request->deferred)
+		return;
+	engine_detach(engine, request);
+	engine_failed(engine, request, &failure);
 }
 
 static enum errcode timeout_of(const struct request *request)
@@ -102,37 +98,64 @@ static enum errcode timeout_of(const struct request *request)
 /* Whether the head of the queue has gone one way or another; false: it waits for a worker. */
 static bool dispatch_one(struct engine *engine, struct pool *pool, struct request *request)
 {
-	struct worker *bound = pool_bound_worker(pool, request);
 	struct worker *worker;
 
 	if (request->deadline <= engine->now) {
-		refuse(engine, request, bound, timeout_of(request));
+		refuse(engine, request, timeout_of(request));
 		return true;
 	}
 	if (pool_has_lost_session(pool, request)) {
-		refuse(engine, request, NULL, ERR_session_lost);
+		refuse(engine, request, ERR_session_lost);
 		return true;
 	}
 	worker = pool_pick(pool, request);
 	if (!worker) {
-		if (bound)
-			queue_park(&pool->queue, request, &bound->parked);
-		return bound != NULL;
+		worker = pool_bound_worker(pool, request);
+		if (worker)
+			queue_park(&pool->queue, request, &worker->parked);
+		return worker != NULL;
 	}
 	if (engine_admit(engine, request))
 		send_request(engine, request, worker);
 	else
-		refuse(engine, request, worker, ERR_circuit_open);
+		refuse(engine, request, ERR_circuit_open);
 	return true;
 }
 
-void engine_dispatch(struct engine *engine, struct pool *pool)
+/* One that waits for a worker with room comes forward: whoever did before it has gone another way,
+ * refused or shed. */
+static bool call_forward(struct engine *engine, struct pool *pool)
+{
+	const struct list *ready = &pool->states[WORKER_READY];
+	struct list_node *node;
+
+	if (pool->queue.parked == 0)
+		return false;
+	list_for_each (node, ready) {
+		struct worker *worker = list_entry(node, struct worker, in_state);
+
+		if (!list_empty(&worker->parked)) {
+			engine_unpark(engine, worker, false);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void send_queue(struct engine *engine, struct pool *pool)
 {
 	struct request *request;
 
 	while ((request = queue_peek(&pool->queue)))
 		if (!dispatch_one(engine, pool, request))
-			break;
+			return;
+}
+
+void engine_dispatch(struct engine *engine, struct pool *pool)
+{
+	do
+		send_queue(engine, pool);
+	while (call_forward(engine, pool));
 	if (pool_wants_more(pool))
 		engine_start_one(engine, pool);
 }
