@@ -371,6 +371,9 @@ void engine_failed(struct engine *engine, struct request *request, const struct 
 	    failure->code != ERR_deadline_exceeded) {
 		told = request->last;
 		told.told = true;
+		/* But a worker may have had it since. */
+		if (told.executed == EXECUTED_NO)
+			told.executed = failure->executed;
 	}
 	engine_answer_error(engine, request, &told);
 }

@@ -217,6 +217,7 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	if (began)
 		engine_count_attempt(engine, request, failure.code, false);
 	engine_detach(engine, request);
+	request->may_have_run = request->unheard = true;
 	if (!began) {
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		engine_failed(engine, request, &failure);
@@ -224,7 +225,6 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	}
 	engine_count_attempt(engine, request, failure.code, false);
 	failure.cause = CAUSE_OVERRUN;
-	request->may_have_run = request->unheard = true;
 	worker->failed++;
 	engine_terminate(engine, worker, CAUSE_OVERRUN);
 	engine_refill(engine, engine_pool_of(engine, worker));
