@@ -270,6 +270,9 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 	enum errcode code = given_up ? leader->last.code : failure->code;
 	struct request *next;
 
+	/* A leader that has a canned answer may have left an attempt without ever having failed. */
+	if (code == ERR_NONE)
+		code = ERR_attempt_timeout;
 	key->unheard |= leader->unheard || failure->executed == EXECUTED_MAYBE;
 	while ((next = key_promote(key))) {
 		if (!key->unheard || next->idempotent) {
