@@ -284,9 +284,11 @@ static void note_heirs(struct world *world)
 	struct record *record = world->gone == NOBODY ? NULL : &world->records[world->gone];
 	struct process *process;
 
-	if (!record || !record->sent)
+	if (!record)
 		return;
 	process = &world->processes[record->worker];
+	if (!process->exists || process->life != record->life)
+		return;
 	for (uint32_t i = 0; i < process->sending_count; i++) {
 		struct sending *sending = &process->sendings[i];
 
