@@ -329,8 +329,10 @@ static void judge_budget(struct world *world, struct record *record, uint32_t po
 	uint64_t most = budget->max + (uint64_t)judge->results[pool] * budget->per_success +
 			(world->now - judge->begun) * budget->per_second / USEC_PER_SEC;
 
-	if (record->runs == record->paid || record->at != pool || record->moves > 0 ||
-	    record->misled)
+	/* Another pool's retries are another pool's. */
+	if (record->at != pool)
+		record->paid = record->runs;
+	if (record->runs == record->paid || record->moves > 0 || record->misled)
 		return;
 	record->paid = record->runs;
 	if (++judge->retries[pool] > most / BUDGET_RETRY + 1)
