@@ -6,8 +6,8 @@
 #include "tests/lib/narrate.h"
 
 #define REQUESTS    6
-#define POOLS	    2
-#define WORKERS_MAX 6
+#define POOLS	    3
+#define WORKERS_MAX 6 /* of the first two pools; the third one has none */
 /* Steps that the end may take: every worker's start, signals and exit. */
 #define END_STEPS 200
 
@@ -43,9 +43,53 @@ static usec_t take_span(uint64_t *word)
 	return spans[take(word, ARRAY_SIZE(spans))];
 }
 
-static void take_pool(struct pool_settings *pool, uint64_t *word)
+/* More bits than the word has, from the same ones. */
+static uint64_t more_of(uint64_t word, unsigned turn)
 {
-	unsigned max = 1 + take(word, WORKERS_MAX / POOLS);
+	word = (word + turn + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	return (word ^ word >> 29) * UINT64_C(0xbf58476d1ce4e5b9) >> 3;
+}
+
+static struct bytes take_name(uint64_t *word, unsigned none)
+{
+	static const uint8_t names[][1] = {{'a'}, {'b'}, {'c'}};
+	unsigned number = take(word, ARRAY_SIZE(names) + none);
+
+	if (number >= ARRAY_SIZE(names))
+		return (struct bytes){0};
+	return (struct bytes){names[number], 1};
+}
+
+/* What decides about breakers, retries, chains and sessions. */
+static void take_rules(struct pool_settings *pool, unsigned index, uint64_t word)
+{
+	static const enum breaker_state begins[] = {BREAKER_CLOSED, BREAKER_CLOSED,
+						    BREAKER_OBSERVING, BREAKER_DISABLED};
+
+	pool->breaker.failure_threshold = 1 + take(&word, 3);
+	pool->breaker.success_threshold = 1 + take(&word, 2);
+	pool->breaker.half_open_requests = 1 + take(&word, 2);
+	pool->breaker.open_timeout = pool->breaker.open_timeout_max = 1 + take_span(&word);
+	pool->breaker.probe_timeout = 1 + take_span(&word);
+	pool->breaker_begins = begins[take(&word, ARRAY_SIZE(begins))];
+	pool->breaker_per_method = take(&word, 3) == 0;
+	pool->affinity = (enum session_affinity)take(&word, SESSION_AFFINITY_COUNT_);
+	word = more_of(word, index);
+	pool->backoff.kind = (enum backoff_kind)take(&word, BACKOFF_CUSTOM);
+	pool->backoff.base = take_span(&word);
+	pool->budget.max = take(&word, 4) * BUDGET_RETRY;
+	pool->attempt_timeout = take(&word, 2) * take_span(&word);
+	pool->failover.dwell = take_span(&word);
+	pool->failover.step = take_span(&word);
+	pool->fallback_on = take(&word, 2) << ERRCAT_application;
+	pool->fallback_count = take(&word, POOLS);
+	for (unsigned i = 0; i < pool->fallback_count; i++)
+		pool->fallbacks[i] = (index + i + 1) % POOLS;
+}
+
+static void take_pool(struct pool_settings *pool, unsigned index, uint64_t *word)
+{
+	unsigned max = 1 + take(word, WORKERS_MAX / 2);
 
 	pool_default_settings(pool);
 	pool->workers_min = take(word, max + 1);
@@ -62,6 +106,11 @@ static void take_pool(struct pool_settings *pool, uint64_t *word)
 	pool->cancel_grace = 10000;
 	pool->restart_delay = 1000;
 	pool->restart_delay_max = 1000 + take_span(word);
+	take_rules(pool, index, more_of(*word, index));
+	if (index < POOLS - 1)
+		return;
+	pool->adapter = POOL_STATIC;
+	pool->workers_min = pool->workers_max = 0;
 }
 
 /* --- what the effects say --- */
@@ -83,9 +132,17 @@ static bool is_there(const struct havoc *havoc, const struct effect *effect)
 	return havoc->exists[effect->worker] && havoc->life[effect->worker] == effect->life;
 }
 
+/* What is submitted after the end is refused, and what is done by hand still happens. */
+static bool is_of_no_process(const struct effect *effect)
+{
+	return effect->type == EFFECT_ERROR || effect->type == EFFECT_DONE ||
+	       effect->type == EFFECT_BREAKER || effect->type == EFFECT_HEALTH ||
+	       effect->type == EFFECT_LEVEL || effect->type == EFFECT_SESSION;
+}
+
 static void take_effect(struct havoc *havoc, const struct effect *effect)
 {
-	hold(havoc, !havoc->stopped || effect->type == EFFECT_ERROR, "an effect after the end");
+	hold(havoc, !havoc->stopped || is_of_no_process(effect), "an effect after the end");
 	switch (effect->type) {
 	case EFFECT_RESULT:
 	case EFFECT_ERROR:
@@ -158,6 +215,8 @@ static void step(struct havoc *havoc, struct engine_event *event)
 
 static void submit(struct havoc *havoc, struct engine_event *event, uint64_t word)
 {
+	uint64_t more = more_of(word, 0);
+
 	event->request = take(&word, REQUESTS);
 	if (havoc->owned[event->request])
 		return;
@@ -167,6 +226,14 @@ static void submit(struct havoc *havoc, struct engine_event *event, uint64_t wor
 	event->submit.max_attempts = 1 + take(&word, 3);
 	event->submit.bytes = take(&word, 25);
 	event->submit.timeout = take_span(&word);
+	event->submit.stays = take(&more, 8) == 0;
+	event->submit.stream = take(&more, 4) == 0;
+	event->submit.restartable = take(&more, 2);
+	event->submit.session_exists = take(&more, 8) == 0;
+	event->submit.skip = take(&more, 16) & 6;
+	event->submit.method = take_name(&more, 2);
+	event->submit.key = take_name(&more, 4);
+	event->submit.session = take_name(&more, 4);
 	havoc->owned[event->request] = true;
 	step(havoc, event);
 }
@@ -181,12 +248,54 @@ static bool is_possible(const struct havoc *havoc, const struct engine_event *ev
 	return true;
 }
 
+static void take_answer(struct engine_event *event, uint64_t *word)
+{
+	static const enum errcode failed[] = {ERR_NONE,	     ERR_NONE,	      ERR_NONE,
+					      ERR_exception, ERR_rejected,    ERR_unknown_method,
+					      ERR_cancelled, ERR_encode_error};
+	uint64_t more = more_of(*word, 1);
+
+	event->answer.code = failed[take(word, ARRAY_SIZE(failed))];
+	event->answer.fatal = take(word, 8) == 0;
+	event->answer.retry_after = take(&more, 4) == 0 ? take_span(&more) : USEC_INFINITY;
+	event->answer.bytes = take(&more, 25);
+	event->answer.has_state = take(&more, 2);
+	event->answer.state = take(&more, 25);
+	event->answer.said = take(&more, 2);
+	event->answer.retryable = take(&more, 2);
+	event->answer.graded = take(&more, 4) == 0;
+	event->answer.severity = (enum errseverity)take(&more, SEVERITY_COUNT_);
+}
+
+static enum errcode take_spawn_failure(uint64_t *word)
+{
+	static const enum errcode codes[] = {ERR_spawn_failed, ERR_connect_failed,
+					     ERR_process_limit, ERR_memory_limit};
+
+	return codes[take(word, ARRAY_SIZE(codes))];
+}
+
+static void by_hand(struct havoc *havoc, struct engine_event *event, uint64_t word)
+{
+	static const enum breaker_state states[] = {BREAKER_CLOSED, BREAKER_FORCED_OPEN,
+						    BREAKER_DISABLED, BREAKER_OBSERVING};
+
+	if (event->type == EVENT_BREAKER) {
+		event->by_hand.pool = take(&word, POOLS);
+		event->by_hand.state = states[take(&word, ARRAY_SIZE(states))];
+		event->by_hand.method = take_name(&word, 2);
+	} else if (event->type == EVENT_RECOVERY_CANCEL) {
+		event->recovery = take(&word, 32);
+	} else {
+		event->session = take_name(&word, 0);
+	}
+	step(havoc, event);
+}
+
 static void news(struct havoc *havoc, struct engine_event *event, uint64_t word)
 {
 	static const enum errcode broken[] = {ERR_peer_closed, ERR_decode_error,
 					      ERR_protocol_violation, ERR_response_too_large};
-	static const enum errcode failed[] = {ERR_NONE, ERR_NONE, ERR_exception, ERR_rejected,
-					      ERR_cancelled};
 
 	event->worker = take(&word, engine_worker_count(havoc->engine));
 	event->life = havoc->life[event->worker] - (take(&word, 16) == 0);
@@ -196,14 +305,15 @@ static void news(struct havoc *havoc, struct engine_event *event, uint64_t word)
 		event->ready.announces = take(&word, 2);
 		event->ready.batches = take(&word, 5) == 0;
 	} else if (event->type == EVENT_WORKER_ANSWERED) {
-		event->answer.code = failed[take(&word, ARRAY_SIZE(failed))];
-		event->answer.fatal = take(&word, 8) == 0;
-		event->answer.retry_after = USEC_INFINITY;
+		take_answer(event, &word);
+	} else if (event->type == EVENT_SPAWN_FAILED) {
+		event->code = take_spawn_failure(&word);
 	} else if (event->type == EVENT_WORKER_BROKE) {
 		event->code = broken[take(&word, ARRAY_SIZE(broken))];
 	} else if (event->type == EVENT_WORKER_EXITED) {
 		event->exit.signalled = take(&word, 2);
 		event->exit.unusable = take(&word, 4) == 0;
+		event->exit.connection = take(&word, 4) == 0;
 	}
 	if (!is_possible(havoc, event))
 		return;
@@ -224,7 +334,8 @@ static enum event_type take_type(uint64_t *word)
 		EVENT_WORKER_ANSWERED, EVENT_WORKER_ANSWERED, EVENT_WORKER_BROKE,
 		EVENT_WORKER_EXITED,   EVENT_WORKER_EXITED,   EVENT_SPAWN_FAILED,
 		EVENT_TIMER,	       EVENT_TIMER,	      EVENT_TIMER,
-		EVENT_TIMER,
+		EVENT_TIMER,	       EVENT_WORKER_CHUNK,    EVENT_PRESSURE,
+		EVENT_BREAKER,	       EVENT_RECOVERY_CANCEL, EVENT_SESSION_CLOSE,
 	};
 	unsigned index = take(word, 100);
 
@@ -262,6 +373,11 @@ static void take_word(struct havoc *havoc, uint64_t word)
 		break;
 	case EVENT_TIMER:
 		step(havoc, &event);
+		break;
+	case EVENT_BREAKER:
+	case EVENT_RECOVERY_CANCEL:
+	case EVENT_SESSION_CLOSE:
+		by_hand(havoc, &event, word);
 		break;
 	default:
 		news(havoc, &event, word);
@@ -316,7 +432,7 @@ static bool begin(struct havoc *havoc, uint64_t word)
 	settings.sessions = (struct session_settings){2, 50000, 20, 30};
 	settings.keys = (struct key_settings){2, 50000, 20};
 	for (unsigned i = 0; i < POOLS; i++)
-		take_pool(&havoc->pools[i], &word);
+		take_pool(&havoc->pools[i], i, &word);
 	settings.drain_timeout = take_span(&word);
 	havoc->memory = malloc(engine_size(&settings));
 	if (!havoc->memory)
