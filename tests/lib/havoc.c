@@ -137,7 +137,8 @@ static bool is_of_no_process(const struct effect *effect)
 {
 	return effect->type == EFFECT_ERROR || effect->type == EFFECT_DONE ||
 	       effect->type == EFFECT_BREAKER || effect->type == EFFECT_HEALTH ||
-	       effect->type == EFFECT_LEVEL || effect->type == EFFECT_SESSION;
+	       effect->type == EFFECT_LEVEL || effect->type == EFFECT_SESSION ||
+	       effect->type == EFFECT_FORGET;
 }
 
 static void take_effect(struct havoc *havoc, const struct effect *effect)

@@ -1,6 +1,7 @@
 #include "tests/sim/judge.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* A request may be sent and taken back at once where the run time that is typical has just become
  * shorter; but not often. */
@@ -188,6 +189,25 @@ static bool is_due(struct world *world, const struct record *record, const struc
 	}
 }
 
+/* Whether all workers of a pool are affected only the engine knows: critical it may always be then.
+ */
+static bool is_as_grave(const struct world *world, const struct record *record,
+			const struct effect *effect)
+{
+	const struct failure *failure = &effect->failed.failure;
+	enum errseverity severity = world->policy.rows[failure->code].severity;
+
+	if (failure->graded)
+		return effect->failed.severity == failure->severity;
+	if (record->sends > 3 && severity < SEVERITY_CRITICAL)
+		severity++;
+	else if (record->priority == PRIORITY_CRITICAL && severity == SEVERITY_MINOR)
+		severity = SEVERITY_MAJOR;
+	return effect->failed.severity == severity ||
+	       (effect->failed.severity == SEVERITY_CRITICAL && failure->attempted &&
+		!failure->from_worker);
+}
+
 /* What the worker said of its error is what the client hears. */
 static void judge_words(struct world *world, const struct record *record,
 			const struct effect *effect)
@@ -195,9 +215,9 @@ static void judge_words(struct world *world, const struct record *record,
 	const struct failure *failure = &effect->failed.failure;
 	const struct engine_event *event = &world->event;
 
-	if (failure->graded && effect->failed.severity != failure->severity)
-		judge_blame(world, "retry", "request %u: the worker's word for the severity",
-			    judge_number(world, record));
+	if (!is_as_grave(world, record, effect))
+		judge_blame(world, "retry", "request %u: %s is not %s", judge_number(world, record),
+			    errcode_name(failure->code), errseverity_name(effect->failed.severity));
 	if (!failure->from_worker || record->last == failure->code)
 		return;
 	judge_source(world, record);
@@ -367,6 +387,42 @@ static void judge_place(struct world *world, struct record *record, const struct
 	record->level = level;
 }
 
+static bool has_failed_at(const struct record *record, uint32_t worker, uint32_t life)
+{
+	for (unsigned i = 0; i < REQUEST_TRIED_MAX; i++)
+		if (record->failed[i].worker == worker && record->failed[i].life == life)
+			return true;
+	return false;
+}
+
+static void note_failed_at(struct record *record)
+{
+	unsigned next = record->failed_next++ % REQUEST_TRIED_MAX;
+
+	record->failed[next].worker = record->worker;
+	record->failed[next].life = record->life;
+}
+
+/* A worker that it failed at is the last choice. */
+static void judge_choice(struct world *world, const struct record *record,
+			 const struct effect *effect)
+{
+	const struct pool *pool = engine_pool(world->engine, effect->pool);
+
+	if (record->session != NO_NAME || record->retries == 0 || record->at != effect->pool ||
+	    !has_failed_at(record, effect->worker, effect->life))
+		return;
+	for (unsigned i = 0; i < pool->settings.workers_max; i++) {
+		const struct worker *worker = &pool->workers[i];
+
+		if (worker->state == WORKER_READY && worker->since < world->now &&
+		    !has_failed_at(record, worker->index, worker->life))
+			judge_blame(world, "retry",
+				    "request %u goes back to worker %u, though worker %u is ready",
+				    judge_number(world, record), effect->worker, worker->index);
+	}
+}
+
 static void judge_time(struct world *world, const struct record *record,
 		       const struct effect *effect)
 {
@@ -414,6 +470,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 			    judge_number(world, record), effect->send.attempt, record->sends);
 	judge_budget(world, record, effect->pool);
 	judge_time(world, record, effect);
+	judge_choice(world, record, effect);
 	judge_place(world, record, effect);
 	judge_stream_send(world, record, effect);
 	judge_breaker_send(world, record, effect->pool);
@@ -563,6 +620,10 @@ static void judge_retry(struct world *world, const struct effect *effect)
 	record->not_before = usec_add(world->now, effect->failed.delay);
 	record->last = failure->code;
 	if (effect->pool == record->at)
+		note_failed_at(record);
+	else
+		memset(record->failed, 0, sizeof(record->failed));
+	if (effect->pool == record->at)
 		judge_again(world, record, effect);
 	else if (level == UINT32_MAX || level <= record->level)
 		judge_blame(world, "chain", "request %u can't go on in pool %u",
@@ -641,6 +702,7 @@ static void judge_address(struct world *world, const struct effect *effect)
 /* Nobody is ended for what it did not do. */
 static void judge_verdict(struct world *world, const struct effect *effect)
 {
+	const struct pool *pool = engine_pool(world->engine, effect->pool);
 	const struct process *process = &world->processes[effect->worker];
 
 	if (effect->kill.cause == CAUSE_PROTOCOL && !process->guilty)
@@ -650,6 +712,9 @@ static void judge_verdict(struct world *world, const struct effect *effect)
 	if (effect->type == EFFECT_SHUTDOWN && effect->kill.cause == CAUSE_MEMORY &&
 	    (world->event.type != EVENT_PRESSURE || world->event.worker != effect->worker))
 		judge_blame(world, "workers", "worker %u is not the heaviest", effect->worker);
+	if (effect->type == EFFECT_SHUTDOWN && effect->kill.cause == CAUSE_MEMORY &&
+	    pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len == 0)
+		judge_blame(world, "workers", "worker %u is the last one", effect->worker);
 }
 
 static void judge_health(struct world *world, const struct effect *effect)

@@ -168,6 +168,29 @@ static void judge_runs(struct world *world)
 	}
 }
 
+/* Nobody waits at a breaker that was just opened by hand. */
+static void judge_forced_open(struct world *world)
+{
+	const struct engine_event *event = &world->event;
+
+	if (event->type != EVENT_BREAKER || event->by_hand.state != BREAKER_FORCED_OPEN ||
+	    world->judge.done_code != ERR_NONE)
+		return;
+	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+		const struct request *request;
+		uint32_t pool = event->by_hand.pool;
+
+		if (world->open[i] == NOBODY)
+			continue;
+		request = engine_request(world->engine, i);
+		if (request->state == REQUEST_QUEUED && request->pool == pool &&
+		    breaker_of(world, &world->records[world->open[i]], pool)->state ==
+			    BREAKER_FORCED_OPEN)
+			judge_blame(world, "breaker", "request %u waits at an open breaker",
+				    world->open[i]);
+	}
+}
+
 /* --- chains --- */
 
 /* The level of the pool in the chain that the request goes down; UINT_MAX: it is none of it. */
@@ -321,8 +344,9 @@ static void judge_recoveries(struct world *world)
 		if (world->open[i] == NOBODY)
 			continue;
 		record = &world->records[world->open[i]];
-		if (record->open && !record->sent && record->recovery > 0 &&
-		    judge_is_late(world, record->recovery_until))
+		/* Whose worker can't be heard any more is at work until that one's end. */
+		if (engine_request(world->engine, i)->state != REQUEST_SENT &&
+		    record->recovery > 0 && judge_is_late(world, record->recovery_until))
 			judge_blame(world, "recovery", "request %u: its recovery has no end",
 				    world->open[i]);
 	}
@@ -381,6 +405,7 @@ void judge_rooms_after(struct world *world)
 		judge_blame(world, "recovery", "recovery %" PRIu64 " was cancelled and goes on",
 			    world->event.recovery);
 	judge_runs(world);
+	judge_forced_open(world);
 	judge_chains(world);
 	judge_recoveries(world);
 }

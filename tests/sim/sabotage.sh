@@ -1,6 +1,6 @@
 #!/bin/sh
-# The simulator can fail: with one answer in a thousand lost, doubled or late it ends with 1 and names the promise; what it prints to
-# replay a seed shows the same failure; and a seed alone runs as it does among others.
+# The simulator can fail: with one answer in a thousand lost, doubled or late, or the state of a session lost on its way, it ends with 1
+# and names the promise; what it prints to replay a seed shows the same failure; and a seed alone runs as it does among others.
 set -u
 sim=${SIM:-build/none/sim/sim}
 out=$(mktemp)
@@ -25,6 +25,7 @@ expect() { # SABOTAGE PROMISE
 expect drop P1
 expect double P1
 expect late P2
+expect stale session
 
 "$sim" --from 5 --seeds 3 -v | grep -v passed >"$out"
 for seed in 5 6 7; do

@@ -114,11 +114,16 @@ struct record {
 	usec_t sent_at;	  /* USEC_INFINITY: a timer was overdue just then */
 	uint32_t worker;  /* this one */
 	uint32_t life;
-	uint32_t at;	       /* the pool where it was told to be last */
-	unsigned level;	       /* that pool's */
-	unsigned retries;      /* told of that pool */
-	usec_t first_at;       /* when it was sent there */
-	unsigned overran;      /* at which event its attempt had lasted too long */
+	uint32_t at;	  /* the pool where it was told to be last */
+	unsigned level;	  /* that pool's */
+	unsigned retries; /* told of that pool */
+	usec_t first_at;  /* when it was sent there */
+	unsigned overran; /* at which event its attempt had lasted too long */
+	struct {
+		uint32_t worker;
+		uint32_t life;
+	} failed[REQUEST_TRIED_MAX]; /* where it failed of late in this pool */
+	unsigned failed_next;
 	usec_t not_before;     /* when the delay that was told is over */
 	enum errcode last;     /* that a retry was told of */
 	bool chunked;	       /* parts are with the client */
