@@ -80,7 +80,6 @@ static void send_request(struct engine *engine, struct request *request, struct 
 /* Refused at the head of the queue. */
 static void refuse(struct engine *engine, struct request *request, enum errcode code)
 {
-	struct worker *bound = pool_bound_worker(&engine->pools[request->pool], request);
 	struct failure failure = engine_failure(request, code);
 
 	/* A breaker that has opened only now has put it off, with all that stood here. */
@@ -135,7 +134,7 @@ static bool call_forward(struct engine *engine, struct pool *pool)
 		struct worker *worker = list_entry(node, struct worker, in_state);
 
 		if (!list_empty(&worker->parked)) {
-			engine_unpark(engine, worker, false);
+			engine_unpark(engine, worker, 1);
 			return true;
 		}
 	}

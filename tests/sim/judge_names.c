@@ -292,6 +292,17 @@ static void note_success(struct world *world, struct told_session *session,
 	world->judge.versions[effect->result.session] = session->version;
 }
 
+/* The session goes on elsewhere, and what its worker kept without ever handing it back does not. */
+static bool leaves_state(const struct world *world, const struct told_session *session,
+			 const struct effect *effect)
+{
+	const struct engine_event *event = &world->event;
+	bool same = session->worker == event->worker && session->life == event->life;
+
+	return effect->result.source == RESULT_WORKER && session->bound && !same &&
+	       !session->handed;
+}
+
 void judge_session_result(struct world *world, const struct record *record,
 			  const struct effect *effect)
 {
@@ -308,7 +319,7 @@ void judge_session_result(struct world *world, const struct record *record,
 		return;
 	}
 	session = &world->judge.sessions[record->session];
-	if (effect->result.state_lost != session->lost)
+	if (effect->result.state_lost != (session->lost || leaves_state(world, session, effect)))
 		judge_blame(world, "session", "request %u: a lost state is told wrongly",
 			    judge_number(world, record));
 	session->lost = false;
