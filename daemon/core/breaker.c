@@ -365,6 +365,11 @@ enum breaker_verdict breaker_admit(struct breaker *breaker, usec_t now,
 	return BREAKER_ADMIT_NO;
 }
 
+void breaker_reject(struct breaker *breaker)
+{
+	breaker->rejected++;
+}
+
 /* Whether the permit is of this generation; then its lease is free again. */
 static bool take_back(struct breaker *breaker, struct breaker_permit permit)
 {

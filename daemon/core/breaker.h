@@ -199,6 +199,10 @@ enum breaker_verdict breaker_admit(struct breaker *breaker, usec_t now,
 				   struct breaker_permit *ret_permit,
 				   struct breaker_change *ret_change);
 
+/* A call was turned away without being asked for, as it was plain that it would not be admitted: it
+ * counts as rejected. */
+void breaker_reject(struct breaker *breaker);
+
 /*
  * The outcome of an admitted call: good, bad, or of no weight (cancelled, its client gone, shed,
  * the caller's fault).  `duration` is for the slow-call rule, which counts good and bad ones; a

@@ -90,7 +90,7 @@ static struct failure refusal(const struct engine *engine, const struct request 
 static bool make_room(struct engine *engine, struct pool *pool, const struct request *request)
 {
 	while (!queue_has_room(&pool->queue, request->bytes)) {
-		struct request *victim = queue_victim(&pool->queue, request->priority);
+		struct request *victim = pool_victim(pool, request->priority);
 
 		if (!victim)
 			return false;
@@ -106,6 +106,8 @@ static enum errcode take_place(struct engine *engine, struct request *request)
 	struct pool *pool = &engine->pools[request->pool];
 	enum errcode code = unfit(engine, request);
 
+	if (code == ERR_circuit_open)
+		breaker_reject(&request->circuit->breaker);
 	if (code != ERR_NONE)
 		return code;
 	if (pool->settings.adapter == POOL_STATIC) {
@@ -163,10 +165,28 @@ static unsigned last_level(const struct engine *engine, const struct request *re
 	return request->stays ? 0 : engine->pools[request->home].settings.fallback_count;
 }
 
+/* Pays for another attempt from the budget of the pool where the last one failed: what surely never
+ * ran costs nothing. */
+static bool pays(struct engine *engine, const struct request *request, struct failure *failure,
+		 uint32_t from)
+{
+	struct pool *pool = &engine->pools[from];
+
+	if (!request->may_have_run || budget_take(&pool->budget, engine->now))
+		return true;
+	failure->budget_spent = true;
+	if (pool->stats.budget_spent++ == 0 ||
+	    usec_sub(engine->now, pool->budget_told) >= USEC_PER_SEC) {
+		pool->budget_told = engine->now;
+		engine_incident(engine, pool, NULL, ERR_retry_budget_exhausted);
+	}
+	return false;
+}
+
 /* Tries the levels from `level` on, and says whether one took it.  With a `failure`, its attempt's,
  * it is told where the request goes on. */
 static bool descend(struct engine *engine, struct request *request, unsigned level,
-		    const struct failure *failure)
+		    struct failure *failure)
 {
 	uint32_t from = request->pool;
 
@@ -177,6 +197,10 @@ static bool descend(struct engine *engine, struct request *request, unsigned lev
 		if (unfit(engine, request) != ERR_NONE)
 			continue;
 		if (failure) {
+			/* Nothing runs at a canned answer, so it is free. */
+			if (!is_static(engine, request->pool) &&
+			    !pays(engine, request, failure, from))
+				continue;
 			go_on_recovery(engine, request, failure, from);
 			emit_retry(engine, request, failure, from);
 		}
@@ -278,29 +302,13 @@ static bool is_willing(const struct engine *engine, const struct request *reques
 	return !request->circuit || circuit_is_willing(request->circuit, engine->now);
 }
 
-/* Pays for the retry: what surely never ran costs nothing. */
-static bool pays(struct engine *engine, struct request *request, struct failure *failure)
-{
-	struct pool *pool = &engine->pools[request->pool];
-
-	if (!request->may_have_run || budget_take(&pool->budget, engine->now))
-		return true;
-	failure->budget_spent = true;
-	if (pool->stats.budget_spent++ == 0 ||
-	    usec_sub(engine->now, pool->budget_told) >= USEC_PER_SEC) {
-		pool->budget_told = engine->now;
-		engine_incident(engine, pool, NULL, ERR_retry_budget_exhausted);
-	}
-	return false;
-}
-
 /* Tries again in the same pool, if everything allows it. */
 static bool retry(struct engine *engine, struct request *request, struct failure *failure)
 {
 	struct recovery_case facts = facts_of(engine, request, failure);
 
 	if (recovery_judge(&facts) != RECOVERY_RETRY || !is_willing(engine, request) ||
-	    !pays(engine, request, failure))
+	    !pays(engine, request, failure, request->pool))
 		return false;
 	go_on_recovery(engine, request, failure, request->pool);
 	request->retries++;
@@ -339,7 +347,7 @@ static bool goes_down(const struct engine *engine, const struct request *request
 }
 
 /* Goes on further down the chain, if anything there takes it. */
-static bool fail_over(struct engine *engine, struct request *request, const struct failure *failure)
+static bool fail_over(struct engine *engine, struct request *request, struct failure *failure)
 {
 	struct pool *from = &engine->pools[request->pool];
 	unsigned level = request->level;

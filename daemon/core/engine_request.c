@@ -55,15 +55,36 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 	engine_leave(engine, request, NULL);
 }
 
-/* Whether the same request may do better later, as far as the code alone tells. */
-static bool is_retryable(const struct failure *failure)
+/*
+ * Whether the same request may do better later: as the worker says, or as far as the code tells.
+ * What ran to its end and failed by its result would fail again; a session that is gone stays so.
+ */
+static bool is_retryable(const struct engine *engine, const struct failure *failure)
 {
 	enum errcode code = failure->code;
 
 	if (failure->from_worker)
 		return failure->retryable;
-	return errcode_info(code)->strategy != STRATEGY_ABANDON || code == ERR_queue_timeout ||
-	       code == ERR_shutting_down;
+	if (failure->executed == EXECUTED_YES)
+		return false;
+	switch (errcode_info(code)->category) {
+	case ERRCAT_session:
+		return code == ERR_session_limit;
+	case ERRCAT_request:
+		return false;
+	case ERRCAT_initialization:
+	case ERRCAT_connection:
+	case ERRCAT_communication:
+	case ERRCAT_timeout:
+	case ERRCAT_resource:
+	case ERRCAT_health_check:
+	case ERRCAT_application:
+	case ERRCAT_system:
+	case ERRCAT_COUNT_:
+		break;
+	}
+	return policy_row(&engine->policy, code)->strategy != STRATEGY_ABANDON ||
+	       code == ERR_queue_timeout || code == ERR_shutting_down;
 }
 
 enum errseverity engine_severity(const struct engine *engine, const struct request *request,
@@ -89,7 +110,7 @@ void engine_fill_failure(const struct engine *engine, const struct request *requ
 	if (request->attempts > 0)
 		effect->worker = request->worker;
 	effect->failed.failure = *failure;
-	effect->failed.failure.retryable = is_retryable(failure);
+	effect->failed.failure.retryable = is_retryable(engine, failure);
 	effect->failed.severity = engine_severity(engine, request, failure, from);
 	effect->failed.strategy = policy_row(&engine->policy, failure->code)->strategy;
 	effect->failed.has_worker = request->attempts > 0;

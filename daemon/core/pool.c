@@ -200,6 +200,20 @@ static unsigned working(const struct pool *pool)
 	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
 }
 
+struct request *pool_victim(const struct pool *pool, enum priority priority)
+{
+	struct request *victim = queue_victim(&pool->queue, priority);
+
+	for (unsigned i = 0; pool->queue.parked > 0 && i < pool->settings.workers_max; i++) {
+		struct list_node *node = list_last(&pool->workers[i].parked);
+		struct request *parked = node ? list_entry(node, struct request, in_queue) : NULL;
+
+		if (parked && parked->priority > (victim ? victim->priority : priority))
+			victim = parked;
+	}
+	return victim;
+}
+
 bool pool_may_eject(const struct pool *pool)
 {
 	return 2 * (pool->ejected + 1) <= pool_live(pool);
@@ -220,6 +234,9 @@ static struct list *room_of(struct pool *pool, const struct worker *worker)
 {
 	if (worker->state != WORKER_BUSY || list_empty(&worker->spare_attempts) ||
 	    worker->wears_out)
+		return NULL;
+	/* One that is on trial gets one request at a time. */
+	if (worker->on_trial)
 		return NULL;
 	if (worker->attempts.len < worker->concurrency)
 		return &pool->open;

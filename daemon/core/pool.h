@@ -142,6 +142,10 @@ struct worker *pool_bound_worker(const struct pool *pool, const struct request *
 /* Whether its session is bound to a life of this pool that is over, and strictly. */
 bool pool_has_lost_session(const struct pool *pool, const struct request *request);
 
+/* What may be shed for a request of `priority`: queue_victim, or a request of a still lower
+ * priority that is the last to wait for a certain worker.  NULL: none. */
+struct request *pool_victim(const struct pool *pool, enum priority priority);
+
 /* Whether one more worker may be ejected: never more than half of those that live. */
 bool pool_may_eject(const struct pool *pool);
 

@@ -2,6 +2,7 @@
 
 #include "daemon/io/config_answer.h"
 #include "daemon/io/connection.h"
+#include "daemon/io/failure.h"
 #include "daemon/io/pack_named.h"
 #include "protocol/envelope.h"
 
@@ -13,9 +14,10 @@ struct source {
 	struct bytes value;
 };
 
-static void refuse(struct call *call, enum errcode code, const char *message)
+static void refuse(const struct driver *driver, struct call *call, enum errcode code,
+		   const char *message)
 {
-	struct error error = error_make(code);
+	struct error error = failure_error(driver, code);
 
 	error.executed = EXECUTED_YES;
 	error.message = message;
@@ -99,7 +101,7 @@ static void answer_with_meta(struct driver *driver, struct call *call, const str
 		connection_answer(call->connection, call->msgid, NULL,
 				  (struct bytes){buf->data, buf->len});
 	else
-		refuse(call, ERR_memory_limit, "there was no memory for the answer's meta");
+		refuse(driver, call, ERR_memory_limit, "there was no memory for the answer's meta");
 	buf_free(buf);
 }
 
@@ -120,11 +122,12 @@ void answer_result(struct driver *driver, struct call *call, const struct effect
 
 	if (effect->result.session != NO_SLOT &&
 	    !commit_state(driver, call, effect->result.session)) {
-		refuse(call, ERR_memory_limit, "there was no memory for the session's state");
+		refuse(driver, call, ERR_memory_limit,
+		       "there was no memory for the session's state");
 		return;
 	}
 	if (effect->result.source == RESULT_KEPT && source.value.len == 0) {
-		refuse(call, ERR_memory_limit, "there was no memory to keep the answer");
+		refuse(driver, call, ERR_memory_limit, "there was no memory to keep the answer");
 		return;
 	}
 	if (effect->result.source == RESULT_WORKER && effect->result.key != NO_SLOT)

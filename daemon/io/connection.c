@@ -3,6 +3,7 @@
 #include "daemon/io/admin.h"
 #include "daemon/io/control.h"
 #include "daemon/io/driver.h"
+#include "daemon/io/failure.h"
 #include "daemon/io/peer.h"
 #include "daemon/io/request_parse.h"
 #include "protocol/envelope.h"
@@ -81,7 +82,7 @@ void connection_refuse(struct connection *connection, uint32_t msgid, enum errco
 		       const char *format, ...)
 {
 	char message[512];
-	struct error error = error_make(code);
+	struct error error = failure_error(connection->driver, code);
 	va_list arguments;
 
 	va_start(arguments, format);

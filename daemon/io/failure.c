@@ -260,6 +260,16 @@ static void recall(const struct trail *trail, struct error *error)
 	error->detail = trail->detail;
 }
 
+struct error failure_error(const struct driver *driver, enum errcode code)
+{
+	const struct policy_row *row = policy_row(&driver->config->policy, code);
+	struct error error = error_make(code);
+
+	error.severity = row->severity;
+	error.strategy = row->strategy;
+	return error;
+}
+
 /* --- telling --- */
 
 /* What a caller or its own code did wrong is the caller's to read, not the operator's to mend. */
@@ -411,12 +421,14 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 {
 	const struct pool *pool = engine_pool(driver->engine, effect->pool);
 	const struct config_pool *config = driver_pool_config(driver, effect->pool);
-	struct error error = error_make(effect->incident);
+	struct error error = failure_error(driver, effect->incident);
 	char message[MESSAGE_SIZE];
 
 	error.pool = config->name;
 	error.adapter = adapter_name(config);
-	snprintf(message, sizeof(message), "%s", errcode_info(effect->incident)->text);
+	snprintf(message, sizeof(message), "%s",
+		 effect->incident == ERR_connect_failed ? "the pool's server"
+							: errcode_info(effect->incident)->text);
 	if (effect->worker != NO_SLOT) {
 		const struct channel *channel = &driver->channels[effect->worker];
 

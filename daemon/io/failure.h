@@ -5,6 +5,10 @@
 
 #include "daemon/io/driver.h"
 
+/* An error of that code that is no request's attempt: with the severity and strategy of its row as
+ * it is configured. */
+struct error failure_error(const struct driver *driver, enum errcode code);
+
 /* Answers the call with what EFFECT_ERROR says. */
 void failure_answer(struct driver *driver, struct call *call, const struct effect *effect);
 

@@ -10,7 +10,7 @@ static const struct {
 	const char *advice;
 } troubles[] = {
 	{TROUBLE_START_FAILED, "its workers fail to start; one is tried now and then",
-	 "read the log of the last start, and run the pool's command by hand"},
+	 "see poolctl errors for why; run the pool's command, or reach its server, by hand"},
 	{TROUBLE_NO_WORKER, "no worker is ready", "see poolctl workers for what they wait for"},
 	{TROUBLE_BELOW_MINIMUM, "fewer workers than its minimum are at work",
 	 "see poolctl workers for which are missing and how they ended"},

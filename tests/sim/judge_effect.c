@@ -583,13 +583,6 @@ static void judge_again(struct world *world, struct record *record, const struct
 	if (failure->said && !failure->retryable)
 		judge_blame(world, "retry", "request %u: the worker said that it is final",
 			    judge_number(world, record));
-	if (record->recovery == 0)
-		judge_blame(world, "recovery", "request %u is tried again without one",
-			    judge_number(world, record));
-	if (record->recovery_until == USEC_INFINITY)
-		record->recovery_until =
-			usec_add(record->recovery_began,
-				 recovery_limit(effect->failed.severity, record->priority));
 }
 
 static void judge_retry(struct world *world, const struct effect *effect)
@@ -619,6 +612,13 @@ static void judge_retry(struct world *world, const struct effect *effect)
 	forgive_death(world, record, failure->code);
 	record->not_before = usec_add(world->now, effect->failed.delay);
 	record->last = failure->code;
+	if (record->recovery == 0)
+		judge_blame(world, "recovery", "request %u goes on without one",
+			    judge_number(world, record));
+	if (record->recovery_until == USEC_INFINITY)
+		record->recovery_until =
+			usec_add(record->recovery_began,
+				 recovery_limit(effect->failed.severity, record->priority));
 	if (effect->pool == record->at)
 		note_failed_at(record);
 	else
