@@ -75,6 +75,10 @@ static void draw_rates(struct world *world)
 					  : 0;
 	if (world->storm)
 		world->rates[FAULT_CRASHES] = 900;
+	if (!world->patient)
+		return;
+	world->rates[FAULT_CRASHES] = 300;
+	world->rates[FAULT_NEVER_READY] = 500;
 }
 
 static void draw_breaker(struct world *world, struct pool_settings *pool)
@@ -162,7 +166,8 @@ static void draw_chain(struct world *world, unsigned head)
 
 static void draw_times(struct world *world, struct pool_settings *pool)
 {
-	pool->init_timeout = world_span(world, 100 * USEC_PER_MSEC);
+	pool->init_timeout =
+		world_span(world, world->patient ? 20 * USEC_PER_SEC : 100 * USEC_PER_MSEC);
 	pool->ping_interval = world_span(world, 100 * USEC_PER_MSEC);
 	pool->ping_timeout = world_span(world, 20 * USEC_PER_MSEC);
 	pool->idle_timeout = world_span(world, 100 * USEC_PER_MSEC);
@@ -214,11 +219,12 @@ static void draw_pool(struct world *world, unsigned i)
 static void draw_policy(struct world *world)
 {
 	policy_init(&world->policy);
-	if (!prop_chance(&world->prop, 20))
+	if (!prop_chance(&world->prop, 25))
 		return;
 	for (unsigned i = 0; i < 10; i++) {
-		struct policy_row *row =
-			&world->policy.rows[prop_between(&world->prop, 1, ERR_COUNT_ - 1)];
+		uint64_t code =
+			i == 0 ? ERR_exception : prop_between(&world->prop, 1, ERR_COUNT_ - 1);
+		struct policy_row *row = &world->policy.rows[code];
 
 		row->severity =
 			(enum errseverity)prop_below(&world->prop, (uint64_t)SEVERITY_COUNT_);
@@ -238,10 +244,10 @@ static void draw_names(struct world *world)
 {
 	struct prop *prop = &world->prop;
 
-	world->named = world->storm ? 0 : (unsigned)ONE_OF(world, 0, 10, 40, 80);
+	world->named = world->storm ? 0 : (unsigned)ONE_OF(world, 0, 20, 50, 90);
 	world->settings.sessions = (struct session_settings){
 		.max = (uint32_t)prop_between(prop, 1, SESSIONS),
-		.ttl = 1 + world_span(world, ONE_OF(world, 2000, 50000, 1000000)),
+		.ttl = 1 + world_span(world, ONE_OF(world, 5000, 200000, 2000000)),
 		.state_max = STATE_MAX,
 		.bytes_max = ONE_OF(world, STATE_MAX, 2 * STATE_MAX, 10 * STATE_MAX),
 	};
@@ -311,6 +317,7 @@ static void draw_world(struct world *world, uint64_t seed)
 	world->mischief = prop_seeded(~seed);
 	world->now = ONE_OF(world, 1, 1000, 1000000, 1000000000000);
 	world->storm = prop_below(prop, 20) == 0;
+	world->patient = !world->storm && prop_below(prop, 15) == 0;
 	draw_rates(world);
 	engine_default_settings(&world->settings);
 	world->settings.requests_max = (uint32_t)prop_between(prop, 1, REQUESTS_MAX);
@@ -509,6 +516,8 @@ static usec_t draw_timeout(struct world *world)
 {
 	static const uint64_t middles[] = {2000, 20000, 200000, 5000000};
 
+	if (world->patient)
+		return 60 * USEC_PER_SEC + world_span(world, 30 * USEC_PER_SEC);
 	if (world_fault(world, FAULT_TINY_DEADLINE))
 		return prop_between(&world->prop, 1, 500);
 	return 1 + world_span(world, middles[prop_below(&world->prop, ARRAY_SIZE(middles))]);
