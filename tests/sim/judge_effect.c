@@ -10,6 +10,9 @@
 /* Nothing in any world takes longer than that, with the clock's jumps. */
 #define RETRY_AFTER_MAX (1000000 * USEC_PER_SEC)
 
+/* The latest that a timer comes. */
+#define TIMER_SLACK_MAX 5000
+
 /* --- answers --- */
 
 struct record *judge_record(struct world *world, uint32_t slot)
@@ -325,6 +328,22 @@ void judge_run(struct world *world, uint32_t number)
 	judge_key_run(world, record, sent->idempotent || record->misled);
 }
 
+/* Nobody is put behind a request that has taken far longer than such requests do. */
+static void judge_queueing(struct world *world, const struct effect *effect)
+{
+	const struct pool *pool = engine_pool(world->engine, effect->pool);
+	const struct worker *worker = engine_worker(world->engine, effect->worker);
+	struct list_node *node = list_first(&worker->attempts);
+	usec_t begun = node ? list_entry(node, struct attempt, in_worker)->begun : 0;
+
+	if (begun == 0 || world->judge.overdue || worker->attempts.len <= worker->concurrency ||
+	    world->judge.leap_end > begun)
+		return;
+	if (world->now > begun + 2 * pool_slow_after(pool) + TIMER_SLACK_MAX)
+		judge_blame(world, "workers", "worker %u is slow and gets more to do",
+			    effect->worker);
+}
+
 static void judge_line(struct world *world, const struct process *process)
 {
 	unsigned room = world->pools[process->pool].prefetch;
@@ -477,6 +496,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	judge_session_send(world, record, effect);
 	judge_key_send(world, record);
 	judge_line(world, process);
+	judge_queueing(world, effect);
 	process->in_flight++;
 	record->sent = true;
 	record->sent_at = world->judge.overdue ? USEC_INFINITY : world->now;

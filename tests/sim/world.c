@@ -89,7 +89,7 @@ static void draw_breaker(struct world *world, struct pool_settings *pool)
 	pool->breaker_per_method = prop_chance(prop, 25);
 	if (prop_chance(prop, 25))
 		pool->breaker_begins = prop_chance(prop, 60) ? BREAKER_DISABLED : BREAKER_OBSERVING;
-	if (world->storm)
+	if (world->storm || world->plain)
 		pool->breaker_begins = BREAKER_DISABLED;
 	if (prop_chance(prop, 20))
 		return;
@@ -175,7 +175,7 @@ static void draw_times(struct world *world, struct pool_settings *pool)
 	pool->cancel_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->restart_delay = world_span(world, 10 * USEC_PER_MSEC);
 	pool->restart_delay_max = pool->restart_delay + world_span(world, 100 * USEC_PER_MSEC);
-	if (prop_chance(&world->prop, 25))
+	if (!world->plain && prop_chance(&world->prop, 25))
 		pool->attempt_timeout = 1 + world_span(world, 20 * USEC_PER_MSEC);
 }
 
@@ -199,7 +199,8 @@ static void draw_pool(struct world *world, unsigned i)
 	unsigned lot = (unsigned)prop_below(prop, 100);
 
 	pool_default_settings(pool);
-	pool->adapter = lot < 15 ? POOL_STATIC : lot < 35 ? POOL_SOCKET : POOL_PROCESS;
+	if (!world->plain)
+		pool->adapter = lot < 15 ? POOL_STATIC : lot < 35 ? POOL_SOCKET : POOL_PROCESS;
 	pool->queue_max = (unsigned)prop_between(prop, 1, 20);
 	pool->queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000);
 	pool->prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16);
@@ -211,7 +212,7 @@ static void draw_pool(struct world *world, unsigned i)
 	draw_retries(world, pool);
 	if (pool->adapter != POOL_STATIC)
 		draw_workers(world, i);
-	if (!world->storm && prop_chance(prop, 60))
+	if (!world->storm && !world->plain && prop_chance(prop, 60))
 		draw_chain(world, i);
 }
 
@@ -244,7 +245,7 @@ static void draw_names(struct world *world)
 {
 	struct prop *prop = &world->prop;
 
-	world->named = world->storm ? 0 : (unsigned)ONE_OF(world, 0, 20, 50, 90);
+	world->named = world->storm || world->plain ? 0 : (unsigned)ONE_OF(world, 0, 20, 50, 90);
 	world->settings.sessions = (struct session_settings){
 		.max = (uint32_t)prop_between(prop, 1, SESSIONS),
 		.ttl = 1 + world_span(world, ONE_OF(world, 5000, 200000, 2000000)),
@@ -317,7 +318,8 @@ static void draw_world(struct world *world, uint64_t seed)
 	world->mischief = prop_seeded(~seed);
 	world->now = ONE_OF(world, 1, 1000, 1000000, 1000000000000);
 	world->storm = prop_below(prop, 20) == 0;
-	world->patient = !world->storm && prop_below(prop, 15) == 0;
+	world->patient = !world->storm && prop_below(prop, 10) == 0;
+	world->plain = prop_below(prop, 4) == 0;
 	draw_rates(world);
 	engine_default_settings(&world->settings);
 	world->settings.requests_max = (uint32_t)prop_between(prop, 1, REQUESTS_MAX);
@@ -333,7 +335,7 @@ static void draw_world(struct world *world, uint64_t seed)
 		world->delays[i] = world_span(world, 2000);
 	for (unsigned i = 0; i < world->settings.pool_count; i++)
 		draw_pool(world, i);
-	world->pause = ONE_OF(world, 200, 2000, 20000, 200000);
+	world->pause = world->patient ? 2 * USEC_PER_SEC : ONE_OF(world, 200, 2000, 20000, 200000);
 	world->burst_max = (unsigned)ONE_OF(world, 1, 2, 5, 20);
 	world->timer_slack = ONE_OF(world, 0, 0, 1, 1000, 5000);
 	world->stop_at[0] = (unsigned)prop_below(prop, 2 * (uint64_t)world->events_max);
@@ -545,7 +547,7 @@ static void draw_options(struct world *world, struct record *record)
 	record->priority = (enum priority)prop_below(prop, PRIORITY_COUNT_);
 	record->idempotent = world->storm || prop_chance(prop, 50);
 	record->stays = prop_chance(prop, 15);
-	record->stream = !world->storm && prop_chance(prop, 15);
+	record->stream = !world->storm && !world->plain && prop_chance(prop, 15);
 	record->restartable = prop_chance(prop, 50);
 	record->max_attempts = world->storm ? 4 : (uint32_t)prop_between(prop, 1, 6);
 	record->skip = prop_chance(prop, 15) ? (uint32_t)prop_below(prop, 16) & ~1u : 0;

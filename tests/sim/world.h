@@ -310,6 +310,7 @@ struct world {
 	unsigned timers;	      /* in a row, with no time between them */
 	bool storm;		      /* whatever is tried takes its worker down */
 	unsigned rates[FAULT_COUNT_]; /* permille */
+	bool plain;		      /* only requests, processes and retries */
 	bool patient;		      /* workers take long to come, and who asks waits for them */
 	bool meddles;		      /* somebody does things by hand */
 	bool changes;		      /* faults come and go */
