@@ -103,6 +103,10 @@ static bool dispatch_one(struct engine *engine, struct pool *pool, struct reques
 		refuse(engine, request, timeout_of(request));
 		return true;
 	}
+	if (request->recovery && request->recovery->until <= engine->now) {
+		engine_end_recovery(engine, request, RECOVERY_EXPIRED);
+		return true;
+	}
 	if (pool_has_lost_session(pool, request)) {
 		refuse(engine, request, ERR_session_lost);
 		return true;
