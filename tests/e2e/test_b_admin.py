@@ -55,6 +55,9 @@ COUNTERS = dict.fromkeys(
         "requeued",
         "moved",
         "late_answers",
+        "degraded",
+        "failed_over",
+        "ejections",
         "worker_starts",
         "worker_start_failures",
         "worker_crashes",
@@ -152,6 +155,72 @@ WORKERS = [
     }
 ]
 
+BREAKERS = [
+    {
+        "pool": str,
+        "method": (str, type(None)),
+        "state": "closed",
+        "reason": str,
+        "since_ms": int,
+        "run": 0,
+        "calls": int,
+        "failures": 0,
+        "slow": 0,
+        "failure_percent": float,
+        "open_left_ms": None,
+        "probes": 0,
+        "opened": 0,
+        "would_open": 0,
+        "rejected": 0,
+        "late": 0,
+        "by": None,
+    }
+]
+
+RECOVERED = dict.fromkeys(("initiated", "succeeded", "failed", "cancelled"), int)
+CATEGORIES = (
+    "initialization_error",
+    "connection_error",
+    "communication_error",
+    "timeout_error",
+    "resource_error",
+    "health_check_error",
+    "session_error",
+    "application_error",
+    "system_error",
+    "request_error",
+)
+STRATEGIES = ("abandon", "immediate_retry", "backoff_retry", "circuit_break", "failover")
+
+RECOVERIES = {
+    "active": [],
+    "counters": {**RECOVERED, "refused": int, "active": int, "max": 1024},
+    "mean_ms": float,
+    "p99_ms": float,
+    "by_category": dict.fromkeys(CATEGORIES, RECOVERED),
+    "by_strategy": dict.fromkeys(STRATEGIES, RECOVERED),
+}
+
+SESSIONS = {
+    "count": 1,
+    "max": 4096,
+    "tombstones": 0,
+    "sessions": [
+        {
+            "session": "s",
+            "pool": "one",
+            "worker": int,
+            "age_ms": int,
+            "idle_ms": int,
+            "expires_ms": int,
+            "requests": 1,
+            "waiting": 0,
+            "state_bytes": 0,
+            "state_lost": False,
+        }
+    ],
+}
+
 
 class Shapes(DaemonTest):
     """Exactly the keys and types that are promised."""
@@ -159,7 +228,7 @@ class Shapes(DaemonTest):
     def check_shape(self, method: str, shape: Any) -> Any:
         daemon = self.start(pool("one", TOOLBOX, workers=2), pool("two", UNRULY))
         client = daemon.connect()
-        client.call("one.echo", 1)
+        client.call_pool("one", "echo", [1], session="s")
         found = client.call(method)
         self.assertEqual(shape_faults(found, shape), [])
         return found
@@ -203,6 +272,25 @@ class Shapes(DaemonTest):
             self.assertTrue(procs.is_alive(entry["pid"]))
             self.assertGreater(entry["rss_bytes"], 100_000)
             self.assertIsNone(entry["last_exit"])
+
+    def test_breakers(self) -> None:
+        found = self.check_shape("poold.breakers", BREAKERS)
+        self.assertEqual([(entry["pool"], entry["method"]) for entry in found],
+                         [("one", None), ("two", None)])
+        self.assertEqual([entry["calls"] for entry in found], [1, 0])
+
+    def test_recoveries(self) -> None:
+        found = self.check_shape("poold.recoveries", RECOVERIES)
+        self.assertEqual(found["counters"]["initiated"], 0)
+
+    def test_sessions(self) -> None:
+        found = self.check_shape("poold.sessions", SESSIONS)
+        (session,) = found["sessions"]
+        self.assertLessEqual(session["expires_ms"], 300_000)
+        self.assertGreater(session["expires_ms"], 299_000 - session["age_ms"])
+
+    def test_errors(self) -> None:
+        self.assertEqual(self.check_shape("poold.errors", []), [])
 
     def test_stats(self) -> None:
         shape = {"daemon": dict, "pools": {"one": dict, "two": dict}}

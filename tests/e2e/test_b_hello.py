@@ -5,6 +5,8 @@ from __future__ import annotations
 from harness import TOOLBOX, DaemonTest, pool
 from raw import pack
 
+FEATURES = ["cancel", "meta", "priority", "session", "key", "fallback", "stream", "events"]
+
 
 class Hello(DaemonTest):
     """poold.hello"""
@@ -20,7 +22,7 @@ class Hello(DaemonTest):
         self.assertEqual((found["server"], found["protocol"]), ("poold", 1))
         self.assertEqual(found["errors"], "stock")
         self.assertEqual(found["version"], daemon.ask("poold.version")["version"])
-        self.assertTrue(all(isinstance(feature, str) for feature in found["features"]))
+        self.assertEqual(found["features"], FEATURES)
         self.assertEqual(
             found["limits"],
             {"message_max": 1 << 20, "response_max": 2 << 20, "in_flight_max": 7},
@@ -105,6 +107,12 @@ class Refusals(DaemonTest):
             "priority": ("urgent", 1, "", None),
             "max_attempts": (0, -1, 1.5, "1"),
             "trace": (5, "x" * 257),
+            "session": ("", 5, b"s", None, "x" * 129, "\udcff"),
+            "session_create": (1, "yes", None),
+            "key": ("", 5, b"k", None, "x" * 129, "\udcff"),
+            "fallback": (0, "no", None),
+            "stream": (1, "yes", None),
+            "restartable": (1, "yes", None),
             "no_such_option": (1,),
         }
         for option, values in wrong.items():
@@ -114,14 +122,22 @@ class Refusals(DaemonTest):
                     self.assert_code(answer, "invalid_request")
                     self.assertIn(option, answer.error["message"])
 
-    def test_options_of_later_days_are_refused_by_name(self) -> None:
+    def test_options_that_change_nothing_here_are_taken(self) -> None:
+        """The longest names, and what a pool without a chain or a stream has no use for."""
         client = self.start(pool("tools", TOOLBOX)).connect(map_errors=True)
-        later = {"session": "s", "key": "k", "fallback": False, "stream": True}
-        for option, value in later.items():
-            with self.subTest(option=option):
-                answer = client.answer_pool("tools", "echo", [], **{option: value})
-                self.assert_code(answer, "invalid_request")
-                self.assertIn(option, answer.error["message"])
+        fine = {
+            "session": ("s", "x" * 128),
+            "session_create": (True,),
+            "key": ("k", "y" * 128),
+            "fallback": (True, False),
+            "stream": (True, False),
+            "restartable": (True, False),
+        }
+        for option, values in fine.items():
+            for value in values:
+                with self.subTest(option=option, value=value):
+                    found = client.call_pool("tools", "echo", ["x"], **{option: value})
+                    self.assertEqual(found, "x")
 
     def test_option_keys_must_be_text(self) -> None:
         client = self.start(pool("tools", TOOLBOX)).connect(map_errors=True)

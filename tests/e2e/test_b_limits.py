@@ -11,9 +11,8 @@ from raw import Closed, Raw, pack
 # Seconds within which a refusal has to come: at once, but for the scheduler.
 AT_ONCE = 0.05 * SLACK
 
-
-# What a full queue does to the health of its pool is told.
-FULL = "warning pool is degraded, was ok pool=tools"
+# What a full queue does to the health of its pool is told, and whom it kept out.
+FULL = "warning pool is degraded, was ok pool=tools|request failed: code=queue_full"
 
 
 class Queue(DaemonTest):
