@@ -83,6 +83,10 @@ TOOLBOX = shlex.join([sys.executable, "-m", "poold.worker", "toolbox"])
 UNRULY = program("workers/unruly")
 
 
+# Workers are replaced at once unless a test wants it otherwise.
+QUICK = {"restart_delay": "1ms", "restart_delay_max": "20ms", "kill_grace": "200ms"}
+
+
 def section(head: str, options: dict[str, object]) -> str:
     """A section of the configuration; True and False are written as yes and no."""
     lines = [f"[{head}]"]
@@ -94,9 +98,33 @@ def section(head: str, options: dict[str, object]) -> str:
 
 
 def pool(name: str, command: str, **options: object) -> str:
-    """A pool's section.  Its workers are replaced at once unless the test wants it otherwise."""
-    quick = {"restart_delay": "1ms", "restart_delay_max": "20ms", "kill_grace": "200ms"}
-    return section(f"pool {name}", {"command": command, **quick, **options})
+    """The section of a pool that has workers of its own."""
+    return section(f"pool {name}", {"command": command, **QUICK, **options})
+
+
+def socket_pool(name: str, address: str, **options: object) -> str:
+    """A pool that asks a server at this address."""
+    return section(f"pool {name}", {"adapter": "socket", "address": address, **QUICK, **options})
+
+
+def static_pool(name: str, **answers: object) -> str:
+    """A pool that answers what it is told to: `answer`, or `answer.METHOD` (JSON)."""
+    return section(f"pool {name}", {"adapter": "static", **answers})
+
+
+def breaker(name: str, **options: object) -> str:
+    """The section about a pool's circuit breaker."""
+    return section(f"breaker {name}", options)
+
+
+def retry(name: str, **options: object) -> str:
+    """The section about a pool's retries."""
+    return section(f"retry {name}", options)
+
+
+def error_row(name: str, **options: object) -> str:
+    """The section about an error's row of the matrix: a code or a category."""
+    return section(f"error {name}", options)
 
 
 class Notices:
@@ -143,7 +171,7 @@ class Daemon:
         settle_time: seconds after a test until it has to be idle again.
 
     Args:
-        pools: sections of the configuration, as `pool` makes them.
+        pools: sections of the configuration, as `pool`, `breaker` and the like make them.
         options: keys of the section [daemon].
     """
 
@@ -167,7 +195,8 @@ class Daemon:
 
     def _configuration(self, pools: tuple[str, ...], options: dict[str, object]) -> str:
         fixed = {"socket": self.path, "log_target": "stderr", "start_timeout": "20s"}
-        marked = [text + f"env.{MARK} = {self.mark}\n" for text in pools]
+        mark = f"env.{MARK} = {self.mark}\n"
+        marked = [text + mark * ("\ncommand = " in text) for text in pools]
         return "\n".join([section("daemon", {**fixed, **options}), *marked])
 
     def environment(self) -> dict[str, str]:

@@ -11,15 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import poold
 from poold.aio import AsyncClient
 
+from clients import ClientTest
 from clock import Timed, eventually
-from harness import BUILD, TOOLBOX, Daemon, DaemonTest, pool, program
-
-
-class ClientTest(DaemonTest):
-    """A daemon and a client of it."""
-
-    def connect_client(self, daemon: Daemon) -> poold.Client:
-        return self.enterContext(poold.Client(daemon.path))
+from harness import BUILD, TOOLBOX, Daemon, pool, program
 
 
 class Blocking(ClientTest):

@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from typing import Any
 
-from clock import SLACK, eventually
-from harness import BUILD, START_TIMEOUT, TOOLBOX, UNRULY, Daemon, DaemonTest, pool, worker
-
-PATIENCE = 30 * SLACK
+from clients import PoolctlTest, poolctl
+from clock import eventually
+from harness import START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, worker
 
 
-def poolctl(daemon: Daemon, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs poolctl against this daemon."""
-    return subprocess.run(
-        [str(BUILD / "poolctl"), "--socket", daemon.path, *words],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-class Poolctl(DaemonTest):
+class Poolctl(PoolctlTest):
     """Each command, for people and with --json."""
 
     def start_tools(self) -> Daemon:
         return self.start(pool("tools", TOOLBOX, workers=2))
-
-    def succeed(self, daemon: Daemon, *words: str) -> str:
-        done = poolctl(daemon, *words)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
-        return done.stdout
-
-    def json(self, daemon: Daemon, *words: str) -> Any:
-        return json.loads(self.succeed(daemon, "--json", *words))
 
     def test_call(self) -> None:
         daemon = self.start_tools()

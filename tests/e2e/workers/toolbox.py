@@ -126,12 +126,36 @@ def divide(dividend: int, divisor: int) -> float:
     return dividend / divisor
 
 
-def fail(kind: str, message: str, after: float | None = None) -> None:
+def fail(
+    kind: str, message: str, after: float | None = None, severity: str | None = None
+) -> None:
     """Raises one of the exceptions that say whose fault it is."""
     if kind == "Retryable":
-        raise poold.Retryable(message, after=after)
-    kinds = {"Rejected": poold.Rejected, "Fatal": poold.Fatal, "ValueError": ValueError}
-    raise kinds[kind](message)
+        raise poold.Retryable(message, after=after, severity=severity)
+    if kind == "ValueError":
+        raise ValueError(message)
+    kinds = {"Rejected": poold.Rejected, "Fatal": poold.Fatal}
+    raise kinds[kind](message, severity=severity)
+
+
+def trial(path: str, failures: int, how: str, after: float | None = None) -> list[float]:
+    """Fails so many times, by "exit", "kill", "hang" or an exception of `fail`; then says when each
+    run began, by the clock that all processes share.  The file takes them down."""
+    note(path, str(time.monotonic()))
+    with open(path, encoding="ascii") as notes:
+        times = [float(line) for line in notes]
+    if len(times) > failures:
+        return times
+    ends = {"exit": lambda: os._exit(3), "kill": lambda: die(signal.SIGKILL), "hang": hang}
+    ends.get(how, lambda: fail(how, "on trial", after))()
+    raise AssertionError(f"survived {how}")
+
+
+def unless(path: str, value: object = None) -> object:
+    """Its second argument; but while that file is there, it ends the process instead."""
+    if os.path.exists(path):
+        die(signal.SIGKILL)
+    return value
 
 
 def unsayable() -> object:
