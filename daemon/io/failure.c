@@ -68,11 +68,30 @@ static void describe_time(const struct facts *facts, char *out, size_t size)
 		snprintf(out, size, "no worker of pool %s was free in %s", facts->pool, span);
 }
 
+/* Whether it is the fault of a worker that had the request. */
+static bool is_of_worker(enum errcode code)
+{
+	switch (errcode_info(code)->category) {
+	case ERRCAT_connection:
+		return code != ERR_connect_failed;
+	case ERRCAT_communication:
+		return code != ERR_encode_error;
+	default:
+		return code == ERR_attempt_timeout;
+	}
+}
+
 static void describe(const struct facts *facts, char *out, size_t size)
 {
 	enum errcode code = facts->effect->failed.failure.code;
 	const struct pool *pool = engine_pool(facts->driver->engine, facts->request->pool);
 
+	if (!facts->channel && is_of_worker(code)) {
+		/* It waited for another with its key. */
+		snprintf(out, size, "the request that ran with the same key failed: %s",
+			 errcode_info(code)->text);
+		return;
+	}
 	switch (code) {
 	case ERR_attempt_timeout:
 	case ERR_queue_timeout:
