@@ -138,12 +138,17 @@ def fail(
     raise kinds[kind](message, severity=severity)
 
 
-def trial(path: str, failures: int, how: str, after: float | None = None) -> list[float]:
+def trial(
+    path: str, failures: int, how: str, after: float | None = None, gate: str | None = None
+) -> list[float]:
     """Fails so many times, by "exit", "kill", "hang" or an exception of `fail`; then says when each
-    run began, by the clock that all processes share.  The file takes them down."""
+    run began, by the clock that all processes share.  The file `path` takes them down; with a
+    `gate` each waits until that file is there."""
     note(path, str(time.monotonic()))
     with open(path, encoding="ascii") as notes:
         times = [float(line) for line in notes]
+    while gate and not os.path.exists(gate):
+        time.sleep(0.001)
     if len(times) > failures:
         return times
     ends = {"exit": lambda: os._exit(3), "kill": lambda: die(signal.SIGKILL), "hang": hang}
