@@ -156,7 +156,7 @@ const struct command commands[] = {
 	 .help = "ACTION is one of\n"
 		 "  reset    close it and forget what it has seen; it goes on by its rules\n"
 		 "  open     keep it open until it is reset: nothing reaches the pool\n"
-		 "  disable  let everything through and count nothing until it is reset\n"
+		 "  disable  let everything through until it is reset\n"
 		 "  observe  let everything through and count what it would have refused\n"
 		 "\n"
 		 "For root, the daemon's own user, and the members of its admin_group.\n",

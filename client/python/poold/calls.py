@@ -268,7 +268,7 @@ class Requests:
         return self.request("poold.breaker_open", _breaker_params(pool, method))
 
     def breaker_disable(self, pool: str, method: str | None = None) -> dict:
-        """Switches it off until it is reset: everything passes, nothing is counted."""
+        """Switches it off until it is reset: everything passes, whatever it counts."""
         return self.request("poold.breaker_disable", _breaker_params(pool, method))
 
     def breaker_observe(self, pool: str, method: str | None = None) -> dict:
