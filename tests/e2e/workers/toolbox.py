@@ -156,11 +156,22 @@ def trial(
     raise AssertionError(f"survived {how}")
 
 
-def unless(path: str, value: object = None) -> object:
-    """Its second argument; but while that file is there, it ends the process instead."""
-    if os.path.exists(path):
+def serve(directory: str, number: int) -> str:
+    """Takes the number down among those that ran in this pool, and gives the pool's name; but while
+    `directory` has a file broken-POOL, it ends the process instead."""
+    pool = os.environ["POOLD_POOL"]
+    if os.path.exists(f"{directory}/broken-{pool}"):
         die(signal.SIGKILL)
-    return value
+    note(f"{directory}/ran-{pool}", str(number))
+    return pool
+
+
+def serve_session(directory: str, number: int) -> int:
+    """The same, and adds one to the session's counter, which is its state, and gives that."""
+    counter = int(poold.context().state or b"0") + 1
+    serve(directory, number)
+    poold.context().set_state(b"%d" % counter)
+    return counter
 
 
 def unsayable() -> object:
