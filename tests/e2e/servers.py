@@ -1,0 +1,56 @@
+"""A MessagePack-RPC server that a test starts, kills and starts again: workers/server.py."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+
+from harness import HERE
+
+
+def free_tcp_address() -> str:
+    """An address on this machine that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"tcp:127.0.0.1:{listener.getsockname()[1]}"
+
+
+class Server:
+    """The server at one address, through all its lives.
+
+    Args:
+        address: the path of a Unix socket, or tcp:IP:PORT.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def start(self) -> None:
+        """Starts it, and waits until it listens."""
+        command = [sys.executable, str(HERE / "workers" / "server.py"), self.address]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self._process.stdout.readline() == b"listening\n", "the server does not start"
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kills it, if it lives, and waits for its end."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
+            self._process = None
