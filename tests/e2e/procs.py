@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
-from clock import Deadline
+from clock import Deadline, eventually
 
 PROC = Path("/proc")
 PR_SET_CHILD_SUBREAPER = 36
@@ -155,6 +155,12 @@ def kill(pid: int, number: int = signal.SIGKILL) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def stop(pid: int) -> None:
+    """Stops a process, and waits until it stands still."""
+    kill(pid, signal.SIGSTOP)
+    eventually(lambda: _stat(pid)[:1] in (["T"], []), f"{pid} stands still")
 
 
 def describe(pid: int) -> str:
