@@ -68,8 +68,9 @@ class Listener:
         except poold.Error:
             pass  # the daemon has ended
 
-    def wait_for(self, seconds: float = 10.0, **wanted: object) -> dict[str, Any]:
-        """Waits until an event with these fields has come; returns the first.
+    def wait_for(self, seconds: float = 10.0, since: int = 0, **wanted: object) -> dict[str, Any]:
+        """Waits until an event with these fields has come, not among the first `since`; returns the
+        first such.
 
         Raises:
             AssertionError: it does not come in time.
@@ -77,7 +78,7 @@ class Listener:
         deadline = Deadline(seconds)
         with self._changed:
             while True:
-                for event in self.heard:
+                for event in self.heard[since:]:
                     if wanted.items() <= event.items():
                         return event
                 if not self._changed.wait(deadline.left()):

@@ -156,12 +156,18 @@ def trial(
     raise AssertionError(f"survived {how}")
 
 
-def serve(directory: str, number: int) -> str:
-    """Takes the number down among those that ran in this pool, and gives the pool's name; but while
-    `directory` has a file broken-POOL, it ends the process instead."""
+def survive(directory: str) -> str:
+    """The name of this pool; but while `directory` has a file broken-POOL, it ends the process
+    instead."""
     pool = os.environ["POOLD_POOL"]
     if os.path.exists(f"{directory}/broken-{pool}"):
         die(signal.SIGKILL)
+    return pool
+
+
+def serve(directory: str, number: int) -> str:
+    """The same, and takes the number down among those that ran in this pool."""
+    pool = survive(directory)
     note(f"{directory}/ran-{pool}", str(number))
     return pool
 
