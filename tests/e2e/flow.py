@@ -30,8 +30,10 @@ class Outcome:
 
 
 class Flow:
-    """Sends the same request at a rate, from entering to leaving.  Leaving waits for the last answer
-    and raises what went wrong: an answer to nothing that was asked, a second one, or one missing.
+    """Sends the same request at a rate, from entering to leaving.
+
+    Leaving waits for the last answer, and raises what went wrong: an answer to nothing that was
+    asked, a second one, or one that is missing.
 
     Args:
         path: the daemon's socket.

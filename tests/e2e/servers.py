@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import sys
@@ -44,7 +43,7 @@ class Server:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self._process.stdout.readline() == b"listening\n", "the server does not start"
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
     def kill(self) -> None:

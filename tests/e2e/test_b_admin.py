@@ -9,7 +9,7 @@ from typing import Any
 
 import procs
 from clock import eventually
-from harness import TOOLBOX, UNRULY, DaemonTest, pool, worker
+from harness import TOOLBOX, UNRULY, DaemonTest, pool
 from raw import Raw
 
 NUMBER = (int, float)

@@ -1,4 +1,4 @@
-"""Pools whose worker is a server that somebody else runs: it is reached, left, and reached again."""
+"""Pools whose worker is a server that somebody else runs: it is reached, left, reached again."""
 
 from __future__ import annotations
 
