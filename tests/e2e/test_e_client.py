@@ -59,7 +59,10 @@ class Malformed(BystanderTest):
         with self.beside_bystander() as daemon:
             for name, data in self.CASES.items():
                 with self.subTest(name), Raw(daemon.path) as client:
-                    client.send(data)
+                    try:
+                        client.send(data)
+                    except BrokenPipeError:
+                        pass  # closed over its first bytes
                     self.assertEqual(client.read_to_end(5), b"")
             counted = daemon.ask("poold.stats")["daemon"]["messages_malformed"]
             self.assertEqual(counted, len(self.CASES))
