@@ -16,7 +16,7 @@ from poold.aio import AsyncClient
 import procs
 from clients import PoolctlTest, poolctl
 from clock import LATE, Timed, eventually
-from harness import BUILD, Daemon, pool, program, retry
+from harness import BUILD, Daemon, pool, program, retry, worker
 from raw import NOTIFICATION, RESPONSE, Raw, unpack
 
 TELLER = shlex.join([sys.executable, "-m", "poold.worker", "teller"])
@@ -300,6 +300,20 @@ class Broken(StreamTest):
         with self.assertRaises(poold.PoolConnectionError):
             list(stream)
         self.assertEqual(len(notes.read_text()), 1)
+
+    def test_parts_that_nobody_asked_for(self) -> None:
+        daemon = self.start(pool("rude", worker("rude")))
+        daemon.announced.append("pool=rude")
+        client = self.connect_client(daemon)
+        stream = client.stream("rude", "chunk")
+        self.assertEqual((list(stream), stream.result), (["part"], "whole"))
+        self.failure("protocol_violation", client, "rude", "chunk")
+        self.failure("protocol_violation", client, "rude", "foreign_chunk")
+        (before,) = daemon.wait_workers("rude", 1)
+        stream = client.stream("rude", "late_chunk")
+        self.assertEqual((list(stream), stream.result), ([], "whole"))
+        daemon.wait_workers("rude", 1, apart_from=(before,))
+        self.assertEqual(client.call("rude", "echo", [1]), [[1]])
 
     def test_a_worker_that_is_killed_from_outside(self) -> None:
         daemon, client = self.start_tellers(workers=2)

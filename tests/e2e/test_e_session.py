@@ -12,7 +12,7 @@ import poold
 import procs
 from clients import ClientTest, PoolctlTest, poolctl
 from clock import LATE, Timed, eventually
-from harness import Daemon, pool, retry
+from harness import Daemon, pool, retry, worker
 
 KEEPER = shlex.join([sys.executable, "-m", "poold.worker", "keeper"])
 
@@ -98,6 +98,35 @@ class State(SessionTest):
         path = str(daemon.directory / "died")
         reply = client.call("keep", "count_but_die_once", path, session="s", meta=True)
         self.assertEqual((reply.result, reply.meta["attempts"]), (2, 2))
+
+    def test_what_the_dead_have_handed_back_does_not_count(self) -> None:
+        """Not even when the retry hands back nothing."""
+        daemon = self.start(
+            pool("rude", worker("rude"), workers=2, idempotent=True), retry("rude", backoff="none")
+        )
+        daemon.announced.append("pool=rude")
+        client = self.connect_client(daemon)
+        self.assertEqual(client.call("rude", "two_states", session="s"), "well")
+        self.assertEqual(client.call("rude", "session_state", session="s"), b"second")
+        reply = client.call("rude", "state_then_death", session="s", meta=True)
+        self.assertEqual((reply.result, reply.meta["attempts"]), ("well", 2))
+        self.assertEqual(client.call("rude", "session_state", session="s"), b"second")
+
+    def test_a_worker_that_hands_back_the_state_of_another_request(self) -> None:
+        daemon = self.start(pool("rude", worker("rude")))
+        daemon.announced.append("pool=rude")
+        client = self.connect_client(daemon)
+        client.call("rude", "two_states", session="s")
+        error = self.failure("protocol_violation", client, "rude", "foreign_state", session="s")
+        self.assertIn("state of a request that it does not have", error.message)
+        self.assertEqual(client.call("rude", "session_state", session="s"), b"second")
+
+    def test_without_a_session_none_is_kept(self) -> None:
+        daemon = self.start(pool("rude", worker("rude")))
+        client = self.connect_client(daemon)
+        self.assertEqual(client.call("rude", "two_states"), "well")
+        self.assertIsNone(client.call("rude", "session_state"))
+        self.assertEqual(client.sessions()["count"], 0)
 
     def test_it_can_be_cleared(self) -> None:
         _, client = self.start_keepers()

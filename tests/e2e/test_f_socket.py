@@ -47,6 +47,9 @@ class Socket:
         self.assertEqual(client.call("remote", "echo"), [])
         self.assertEqual(client.call("remote", "echo", word="x"), [{"word": "x"}])
         self.assertEqual(client.request("remote.echo", [1]), [1])
+        for args, params in ((None, []), (5, [5]), ([[]], [[]]), ({}, [{}])):
+            found = client.request("poold.call", ["remote", "echo", args])
+            self.assertEqual(found, params)
         reply = client.call("remote", "pid", meta=True)
         self.assertEqual(reply.result, self.server.pid)
         self.assertEqual((reply.meta["served_by"], reply.meta["worker"]), ("remote", 1))

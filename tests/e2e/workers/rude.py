@@ -24,6 +24,8 @@ STARTS: dict[str, Callable[[], None]] = {}
 METHODS: dict[str, Callable[[int, object], None]] = {}
 # Bytes of one of many messages.
 FLOOD = 1 << 16
+# What the daemon says of the request that is served.
+context: dict[str, object] = {}
 
 channel = socket.socket(fileno=int(os.environ["POOLD_FD"]))
 
@@ -285,6 +287,60 @@ def read_nothing(number: int, args: object) -> None:
     sleep_forever()
 
 
+# --- sessions and streams -------------------------------------------------------------------------
+
+
+@method
+def session_state(number: int, args: object) -> None:
+    """The state of the session as it came."""
+    answer(number, context.get("state"))
+
+
+@method
+def state_then_death(number: int, args: object) -> None:
+    """Hands back a state and dies, the first time; then it answers without another word of one."""
+    if context["attempt"] == 1:
+        send([2, "state", [number, b"of the dead"]])
+        os._exit(4)
+    answer(number, "well")
+
+
+@method
+def two_states(number: int, args: object) -> None:
+    """Hands back a state, then another one."""
+    send([2, "state", [number, b"first"]])
+    send([2, "state", [number, b"second"]])
+    answer(number, "well")
+
+
+@method
+def foreign_state(number: int, args: object) -> None:
+    """Hands back the state of a request that it does not have."""
+    send([2, "state", [number + 1000, b"stolen"]])
+    sleep_forever()
+
+
+@method
+def foreign_chunk(number: int, args: object) -> None:
+    """A part of an answer to nothing that was asked."""
+    send([2, "chunk", [number + 1000, "part"]])
+    sleep_forever()
+
+
+@method
+def chunk(number: int, args: object) -> None:
+    """A part of an answer, wanted or not, then the answer."""
+    send([2, "chunk", [number, "part"]])
+    answer(number, "whole")
+
+
+@method
+def late_chunk(number: int, args: object) -> None:
+    """The answer, then a part of it."""
+    answer(number, "whole")
+    send([2, "chunk", [number, "part"]])
+
+
 # --- when it starts -------------------------------------------------------------------------------
 
 
@@ -356,6 +412,8 @@ def serve(message: list) -> None:
     if message[0] == 0 and message[2] == "ping" and message[3] == []:
         answer(message[1], "pong")
     elif message[0] == 0:
+        context.clear()
+        context.update(message[3][1])
         METHODS[message[2]](message[1], message[3][0])
     elif message[0] == 2 and message[1] == "shutdown":
         sys.exit(0)
