@@ -172,6 +172,8 @@ static bool pays(struct engine *engine, const struct request *request, struct fa
 {
 	struct pool *pool = &engine->pools[from];
 
+	if (failure->budget_spent)
+		return false;
 	if (!request->may_have_run || budget_take(&pool->budget, engine->now))
 		return true;
 	failure->budget_spent = true;
@@ -203,6 +205,7 @@ static bool descend(struct engine *engine, struct request *request, unsigned lev
 				continue;
 			go_on_recovery(engine, request, failure, from);
 			emit_retry(engine, request, failure, from);
+			failure->told = true;
 		}
 		failure = NULL;
 		if (take_place(engine, request) == ERR_NONE)
