@@ -109,7 +109,7 @@ static void note_answer(struct world *world, const struct engine_event *event)
 	struct process *process = &world->processes[event->worker];
 	struct sending *sending;
 
-	if (!process->exists || process->life != event->life || process->closed ||
+	if (!process->exists || process->life != event->life || judge_is_deaf(world, process) ||
 	    event->id >= process->sending_count)
 		return;
 	sending = &process->sendings[event->id];

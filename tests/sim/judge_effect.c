@@ -456,7 +456,7 @@ static void judge_time(struct world *world, const struct record *record,
 	if (world->now < record->not_before)
 		judge_blame(world, "retry", "request %u is sent before its delay is over",
 			    judge_number(world, record));
-	if (record->recovery > 0 && judge_is_late(world, record->recovery_until))
+	if (record->recovery > 0 && world->now >= record->recovery_until)
 		judge_blame(world, "recovery", "request %u is sent after its recovery's end",
 			    judge_number(world, record));
 }

@@ -172,20 +172,20 @@ static void judge_runs(struct world *world)
 static void judge_forced_open(struct world *world)
 {
 	const struct engine_event *event = &world->event;
+	const struct pool *pool;
 
 	if (event->type != EVENT_BREAKER || event->by_hand.state != BREAKER_FORCED_OPEN ||
 	    world->judge.done_code != ERR_NONE)
 		return;
+	pool = engine_pool(world->engine, event->by_hand.pool);
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
 		const struct request *request;
-		uint32_t pool = event->by_hand.pool;
 
 		if (world->open[i] == NOBODY)
 			continue;
 		request = engine_request(world->engine, i);
-		if (request->state == REQUEST_QUEUED && request->pool == pool &&
-		    breaker_of(world, &world->records[world->open[i]], pool)->state ==
-			    BREAKER_FORCED_OPEN)
+		if (request->state == REQUEST_QUEUED && request->pool == pool->index &&
+		    request->circuit == pool_find_circuit(pool, event->by_hand.method))
 			judge_blame(world, "breaker", "request %u waits at an open breaker",
 				    world->open[i]);
 	}
@@ -346,7 +346,8 @@ static void judge_recoveries(struct world *world)
 		record = &world->records[world->open[i]];
 		/* Whose worker can't be heard any more is at work until that one's end. */
 		if (engine_request(world->engine, i)->state != REQUEST_SENT &&
-		    record->recovery > 0 && judge_is_late(world, record->recovery_until))
+		    engine_deadline(world->engine) > world->now && record->recovery > 0 &&
+		    judge_is_late(world, record->recovery_until))
 			judge_blame(world, "recovery", "request %u: its recovery has no end",
 				    world->open[i]);
 	}

@@ -204,7 +204,7 @@ static void draw_pool(struct world *world, unsigned i)
 	pool->queue_max = (unsigned)prop_between(prop, 1, 20);
 	pool->queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000);
 	pool->prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16);
-	pool->max_crash_retries = world->storm ? 3 : (unsigned)prop_between(prop, 0, 3);
+	pool->max_crash_retries = world->storm ? 3 : (unsigned)ONE_OF(world, 0, 0, 1, 3);
 	pool->any_pong = prop_chance(prop, 20);
 	pool->affinity = (enum session_affinity)prop_below(prop, SESSION_AFFINITY_COUNT_);
 	draw_times(world, pool);
@@ -335,6 +335,7 @@ static void draw_world(struct world *world, uint64_t seed)
 		world->delays[i] = world_span(world, 2000);
 	for (unsigned i = 0; i < world->settings.pool_count; i++)
 		draw_pool(world, i);
+	world->popular = (unsigned)ONE_OF(world, 0, 80);
 	world->pause = world->patient ? 2 * USEC_PER_SEC : ONE_OF(world, 200, 2000, 20000, 200000);
 	world->burst_max = (unsigned)ONE_OF(world, 1, 2, 5, 20);
 	world->timer_slack = ONE_OF(world, 0, 0, 1, 1000, 5000);
@@ -583,7 +584,9 @@ static void submit(struct world *world, uint32_t client)
 	*record = (struct record){
 		.slot = event.request,
 		.client = client,
-		.pool = (uint32_t)prop_below(&world->prop, world->settings.pool_count),
+		.pool = prop_chance(&world->prop, world->popular)
+				? 0
+				: (uint32_t)prop_below(&world->prop, world->settings.pool_count),
 		.submitted = world->now,
 		.heir = NOBODY,
 		.heir_in = NOBODY,

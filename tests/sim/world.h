@@ -325,7 +325,8 @@ struct world {
 	bool announces[POOLS_MAX];
 	bool batches[POOLS_MAX];
 	usec_t typical_run[POOLS_MAX];
-	usec_t pause; /* between two bursts of a client, on average */
+	unsigned popular; /* percent of the requests that go to the first pool */
+	usec_t pause;	  /* between two bursts of a client, on average */
 	unsigned burst_max;
 	usec_t timer_slack; /* how late the timer comes */
 	struct engine *engine;
