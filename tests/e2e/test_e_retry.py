@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import poold
@@ -403,6 +405,31 @@ class Recoveries(RetryTest, PoolctlTest):
         self.succeed(daemon, "recovery", "cancel", str(entry["id"]))
         with self.assertRaises(poold.PoolConnectionError):
             call.result()
+
+    def test_it_ends_when_its_time_is_over(self) -> None:
+        """A grave error of an urgent request is recovered from for 2.5 s: no worker comes in that
+        time, as the next one does not get ready."""
+        slow = Path(self.enterContext(TemporaryDirectory())) / "slow"
+        command = shlex.join(["sh", "-c", f"test -e {slow} && exec sleep 60; exec {TOOLBOX}"])
+        daemon = self.start(
+            pool("tools", command, idempotent=True),
+            retry("tools", backoff="none"),
+            error_row("connection_error", severity="critical"),
+        )
+        daemon.announced.append("pool=tools")
+        heard = self.listen(daemon, "recovery")
+        slow.touch()
+        with self.connect_client(daemon) as client, Timed() as timed:
+            call = client.start("tools", "leave", 3, timeout=60, priority="critical")
+            heard.wait_for(result="started")
+            (entry,) = daemon.ask("poold.recoveries")["active"]
+            self.assertEqual((entry["state"], entry["severity"]), ("queued", "critical"))
+            self.assertLessEqual(entry["left_ms"], 2500)
+            with self.assertRaises(poold.PoolConnectionError) as raised:
+                call.result()
+        self.assertTrue(2.5 <= timed.seconds < 2.5 + 0.01 + LATE, timed.seconds)
+        self.assertEqual((raised.exception.code, raised.exception.attempt), ("worker_exited", 1))
+        heard.wait_for(result="expired", id=entry["id"])
 
     def test_no_more_at_once_than_allowed(self) -> None:
         daemon = self.start(
