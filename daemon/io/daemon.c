@@ -17,7 +17,10 @@
 #define SOCKET_NAME "poold.socket"
 
 /* How long the last answers may take to leave after everything else is done. */
-#define LINGER	   (2 * USEC_PER_SEC)
+#define LINGER (2 * USEC_PER_SEC)
+
+/* When what the service manager had no room for is told again. */
+#define OWED_PAUSE (50 * USEC_PER_MSEC)
 
 #define STATUS_MAX 4096
 
@@ -32,6 +35,7 @@ struct daemon {
 	struct event watchdog;
 	struct event start_timer;
 	struct event linger_timer;
+	struct event owed_timer;
 	struct event guard_event;
 	bool ready_told;
 	bool finishing;
@@ -58,11 +62,32 @@ static void tell_status(struct daemon *daemon)
 	buf_free(&text);
 }
 
+/* Nothing else may come to be told for long, and a start or stop would be waited for in vain. */
+static void await_owed(struct daemon *daemon)
+{
+	struct timeval pause = to_timeval(OWED_PAUSE);
+
+	if (service_owes(daemon->service))
+		event_add(&daemon->owed_timer, &pause);
+}
+
+static void on_owed(evutil_socket_t fd, short what, void *argument)
+{
+	struct daemon *daemon = argument;
+
+	(void)fd;
+	(void)what;
+	if (service_tell_owed(daemon->service) == 0 && !engine_stopping(daemon->driver.engine))
+		tell_status(daemon);
+	await_owed(daemon);
+}
+
 static void tell_ready(struct daemon *daemon)
 {
 	daemon->ready_told = true;
 	event_del(&daemon->start_timer);
 	service_ready(daemon->service);
+	await_owed(daemon);
 	log_notice("ready: listening on %s", daemon->config->daemon.socket);
 }
 
@@ -185,6 +210,7 @@ static void on_stop_signal(evutil_socket_t number, short what, void *argument)
 		       engine_open_requests(daemon->driver.engine));
 	service_extend_timeout(daemon->service,
 			       daemon->config->daemon.drain_timeout + LINGER + 10 * USEC_PER_SEC);
+	await_owed(daemon);
 	driver_stop(&daemon->driver);
 }
 
@@ -233,6 +259,7 @@ static void set_timers(struct daemon *daemon)
 	event_assign(&daemon->watchdog, base, -1, EV_PERSIST, on_watchdog, daemon);
 	evtimer_assign(&daemon->start_timer, base, on_start_timeout, daemon);
 	evtimer_assign(&daemon->linger_timer, base, on_linger_over, daemon);
+	evtimer_assign(&daemon->owed_timer, base, on_owed, daemon);
 	event_add(&daemon->start_timer, &start);
 	if (service_watchdog_usec(daemon->service) > 0)
 		event_add(&daemon->watchdog, &beat);
@@ -245,6 +272,7 @@ static void unwatch(struct daemon *daemon)
 	event_del(&daemon->watchdog);
 	event_del(&daemon->start_timer);
 	event_del(&daemon->linger_timer);
+	event_del(&daemon->owed_timer);
 	event_del(&daemon->guard_event);
 }
 

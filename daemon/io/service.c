@@ -156,12 +156,17 @@ static int notify(struct service *service, const char *text)
 	return errno == EWOULDBLOCK || errno == ENOBUFS ? -EAGAIN : -errno;
 }
 
+bool service_owes(const struct service *service)
+{
+	return service->owed[0] != '\0';
+}
+
 /* Tells the state that wasn't taken before, if there is one. */
-static int tell_owed(struct service *service)
+int service_tell_owed(struct service *service)
 {
 	int r;
 
-	if (service->owed[0] == '\0')
+	if (!service_owes(service))
 		return 0;
 	r = notify(service, service->owed);
 	/* Only a full queue is worth another try. */
@@ -180,12 +185,12 @@ static int tell_state(struct service *service, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(service->owed, sizeof(service->owed), format, args);
 	va_end(args);
-	return tell_owed(service);
+	return service_tell_owed(service);
 }
 
 static int tell(struct service *service, const char *text)
 {
-	int r = tell_owed(service);
+	int r = service_tell_owed(service);
 
 	return r < 0 ? r : notify(service, text);
 }

@@ -53,6 +53,9 @@ int service_ready(struct service *service);
 /* Start of a reload at `now` (monotonic); service_ready ends it. */
 int service_reloading(struct service *service, usec_t now);
 int service_stopping(struct service *service);
+/* Whether one of these three is still to be told; and tells it. */
+bool service_owes(const struct service *service);
+int service_tell_owed(struct service *service);
 int service_watchdog(struct service *service);
 /* Asks for so much more time to start or stop, counted from now. */
 int service_extend_timeout(struct service *service, usec_t usec);

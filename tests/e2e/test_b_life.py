@@ -142,6 +142,14 @@ class Start(DaemonTest):
         self.assertNotEqual(daemon.wait_ended(), 0)
         self.assertIn("/nonexistent/folder", str(daemon.log))
 
+    def test_readiness_is_told_to_a_service_manager_that_listens_late(self) -> None:
+        """Each worker that gets ready is told too, until there is no room for more."""
+        daemon = self.launch(pool("raw", UNRULY, workers=16))
+        daemon.log.wait_for("notice ready: listening")
+        daemon.notices.wait_for("READY=1", daemon.pidfd, seconds=5)
+        daemon.notices.wait_for("STATUS=ok: ready", daemon.pidfd, seconds=5)
+        daemon.take_measure()
+
 
 @unittest.skipUnless(shutil.which("systemd-socket-activate"), "systemd is not installed")
 class Activation(DaemonTest):
