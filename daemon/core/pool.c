@@ -10,6 +10,17 @@
 #define GROW_WAIT	 (50 * USEC_PER_MSEC)
 #define RETRY_AFTER_MIN	 (100 * USEC_PER_MSEC)
 
+static const char *const adapters[POOL_ADAPTER_COUNT_] = {
+#define ADAPTER(name, word, text) word,
+	POOL_ADAPTERS(ADAPTER)
+#undef ADAPTER
+};
+
+const char *pool_adapter_name(enum pool_adapter adapter)
+{
+	return adapters[adapter];
+}
+
 void pool_default_settings(struct pool_settings *ret)
 {
 	*ret = (struct pool_settings){

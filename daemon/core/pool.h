@@ -14,12 +14,20 @@
 #include "daemon/core/stats.h"
 #include "daemon/core/worker.h"
 
-/* What a pool sends an attempt to. */
+/* ADAPTER(NAME, "name", text): what a pool sends an attempt to. */
+#define POOL_ADAPTERS(ADAPTER)                                                                     \
+	ADAPTER(PROCESS, "process", "its own workers")                                             \
+	ADAPTER(SOCKET, "socket", "connections to a server that somebody else runs")               \
+	ADAPTER(STATIC, "static", "nothing: its answers stand in the configuration")
+
 enum pool_adapter {
-	POOL_PROCESS = 0, /* its own workers */
-	POOL_SOCKET,	  /* connections to a server that somebody else runs */
-	POOL_STATIC	  /* nothing: its answers stand in the configuration */
+#define ADAPTER(name, word, text) POOL_##name,
+	POOL_ADAPTERS(ADAPTER)
+#undef ADAPTER
+	POOL_ADAPTER_COUNT_
 };
+
+const char *pool_adapter_name(enum pool_adapter adapter);
 
 struct pool_settings {
 	enum pool_adapter adapter;

@@ -213,7 +213,7 @@ int channel_start(struct channel *channel, uint32_t life, const struct config_po
 
 	channel->dialect =
 		pool->dialect == DIALECT_MSGPACK_RPC ? &dialect_msgpack_rpc : &dialect_poold;
-	channel->connected = pool->adapter == ADAPTER_SOCKET;
+	channel->connected = pool->adapter == POOL_SOCKET;
 	channel->response_max = response_max;
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,

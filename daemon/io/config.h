@@ -9,6 +9,7 @@
 #define POOLD_IO_CONFIG_H
 
 #include "daemon/core/policy.h"
+#include "daemon/core/pool.h"
 #include "daemon/io/config_value.h"
 #include "daemon/io/log.h"
 #include "protocol/base.h"
@@ -63,27 +64,11 @@ struct config_daemon {
 	enum log_target log_target;
 };
 
-/* What answers for a pool. */
-enum config_adapter {
-	ADAPTER_PROCESS = 0, /* workers that the daemon starts */
-	ADAPTER_SOCKET,	     /* a server that runs by itself */
-	ADAPTER_STATIC,	     /* the configuration */
-	ADAPTER_COUNT_
-};
-
 /* What is spoken with its workers. */
 enum config_dialect {
 	DIALECT_POOLD = 0,
 	DIALECT_MSGPACK_RPC,
 	DIALECT_COUNT_
-};
-
-/* What a session is worth when its worker is not free. */
-enum config_affinity {
-	AFFINITY_HINT = 0, /* any other serves it */
-	AFFINITY_QUEUE,	   /* it waits for that one */
-	AFFINITY_STRICT,   /* and is lost with that one */
-	AFFINITY_COUNT_
 };
 
 enum config_breaker_mode {
@@ -141,7 +126,7 @@ struct config_answer {
  */
 struct config_pool {
 	char *name;
-	enum config_adapter adapter;
+	enum pool_adapter adapter;
 	char *command; /* as written; "" where the adapter is not process */
 	char **argv;   /* the command in words; at least one where the adapter is process */
 	size_t argc;
@@ -166,7 +151,7 @@ struct config_pool {
 	usec_t cancel_grace;
 	usec_t restart_delay;
 	usec_t restart_delay_max;
-	enum config_affinity affinity;
+	enum session_affinity affinity;
 	char **fallback; /* the names of the pools that are tried after this one, in order */
 	uint32_t fallbacks[CONFIG_FALLBACKS_MAX]; /* the same as indexes of config.pools */
 	size_t fallback_count;

@@ -20,12 +20,12 @@ static const char *const source_keys[] = {
 };
 
 static const enum source sources[] = {
-	[ADAPTER_PROCESS] = SOURCE_COMMAND,
-	[ADAPTER_SOCKET] = SOURCE_ADDRESS,
-	[ADAPTER_STATIC] = SOURCE_ANSWER,
+	[POOL_PROCESS] = SOURCE_COMMAND,
+	[POOL_SOCKET] = SOURCE_ADDRESS,
+	[POOL_STATIC] = SOURCE_ANSWER,
 };
 
-static_assert(ARRAY_SIZE(sources) == ADAPTER_COUNT_, "an adapter has no source");
+static_assert(ARRAY_SIZE(sources) == POOL_ADAPTER_COUNT_, "an adapter has no source");
 
 /* What the pool has of it, and where from; NULL: nothing. */
 static const char *find_source(const struct config_draft *draft, size_t i, enum source source,
@@ -78,9 +78,9 @@ static void choose_dialect(struct config_draft *draft, size_t i)
 	struct config_pool *pool = &draft->config->pools[i];
 	struct config_origin origin = draft->pools[i].options[OPTION_POOL_dialect];
 
-	if (pool->adapter == ADAPTER_SOCKET && !origin.file)
+	if (pool->adapter == POOL_SOCKET && !origin.file)
 		pool->dialect = DIALECT_MSGPACK_RPC;
-	if (pool->adapter != ADAPTER_SOCKET && pool->dialect == DIALECT_MSGPACK_RPC)
+	if (pool->adapter != POOL_SOCKET && pool->dialect == DIALECT_MSGPACK_RPC)
 		config_fault(&draft->faults, origin,
 			     "[pool %s] dialect: found \"msgpack-rpc\", which is for socket pools; "
 			     "allowed is poold where adapter = %s",

@@ -90,7 +90,7 @@ static void check_workers(struct config_draft *draft)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < config->pool_count; i++) {
-		if (config->pools[i].adapter == ADAPTER_STATIC)
+		if (config->pools[i].adapter == POOL_STATIC)
 			continue; /* has none */
 		if (config->pools[i].workers.max > config->daemon.workers_max)
 			return; /* told by its rule */

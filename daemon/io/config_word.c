@@ -6,19 +6,9 @@
 /* Above every number of every type. */
 #define NUMBERS_MAX 16
 
-static const char *const adapters[] = {
-	[ADAPTER_PROCESS] = "process",
-	[ADAPTER_SOCKET] = "socket",
-	[ADAPTER_STATIC] = "static",
-};
 static const char *const dialects[] = {
 	[DIALECT_POOLD] = "poold",
 	[DIALECT_MSGPACK_RPC] = "msgpack-rpc",
-};
-static const char *const affinities[] = {
-	[AFFINITY_HINT] = "hint",
-	[AFFINITY_QUEUE] = "queue",
-	[AFFINITY_STRICT] = "strict",
 };
 static const char *const breaker_modes[] = {
 	[BREAKER_MODE_ON] = "on",
@@ -26,9 +16,7 @@ static const char *const breaker_modes[] = {
 	[BREAKER_MODE_OFF] = "off",
 };
 
-static_assert(ARRAY_SIZE(adapters) == ADAPTER_COUNT_, "an adapter has no word");
 static_assert(ARRAY_SIZE(dialects) == DIALECT_COUNT_, "a dialect has no word");
-static_assert(ARRAY_SIZE(affinities) == AFFINITY_COUNT_, "an affinity has no word");
 static_assert(ARRAY_SIZE(breaker_modes) == BREAKER_MODE_COUNT_, "a mode has no word");
 static_assert(LOG_LEVEL_DEBUG < NUMBERS_MAX && BACKOFF_KIND_COUNT_ <= NUMBERS_MAX,
 	      "more numbers than are looked at");
@@ -46,11 +34,11 @@ const char *option_word(enum option_type type, unsigned number)
 	case OPTION_TARGET:
 		return log_target_name((enum log_target)number);
 	case OPTION_ADAPTER:
-		return number < ADAPTER_COUNT_ ? adapters[number] : NULL;
+		return number < POOL_ADAPTER_COUNT_ ? pool_adapter_name(number) : NULL;
 	case OPTION_DIALECT:
 		return number < DIALECT_COUNT_ ? dialects[number] : NULL;
 	case OPTION_AFFINITY:
-		return number < AFFINITY_COUNT_ ? affinities[number] : NULL;
+		return number < SESSION_AFFINITY_COUNT_ ? session_affinity_name(number) : NULL;
 	case OPTION_BREAKER_MODE:
 		return number < BREAKER_MODE_COUNT_ ? breaker_modes[number] : NULL;
 	case OPTION_CURVE:

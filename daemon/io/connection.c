@@ -169,7 +169,7 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 				  (const char *)parsed->pool.data);
 		return;
 	}
-	if (driver_pool_config(driver, pool)->adapter == ADAPTER_STATIC &&
+	if (driver_pool_config(driver, pool)->adapter == POOL_STATIC &&
 	    !driver_has_answer(driver, pool, parsed->method)) {
 		connection_refuse(connection, msgid, ERR_unknown_method,
 				  "the pool has no answer for this method");

@@ -274,7 +274,7 @@ static uint32_t levels_without(const struct driver *driver, const struct call *c
 	for (size_t i = 0; i < pool->fallback_count; i++) {
 		uint32_t fallback = pool->fallbacks[i];
 
-		if (driver_pool_config(driver, fallback)->adapter == ADAPTER_STATIC &&
+		if (driver_pool_config(driver, fallback)->adapter == POOL_STATIC &&
 		    !driver_has_answer(driver, fallback, call->method))
 			skip |= 1u << (i + 1);
 	}

@@ -200,13 +200,6 @@ static void fill_worker(const struct facts *facts, struct error *error)
 	error->run = usec_sub(loop_now(facts->driver->loop), request->sent);
 }
 
-static const char *adapter_name(const struct config_pool *pool)
-{
-	static const char *const names[ADAPTER_COUNT_] = {"process", "socket", "static"};
-
-	return names[pool->adapter];
-}
-
 /* The breaker that let it through, if it is still where it failed; else that pool's own. */
 static const struct circuit *circuit_of(const struct request *request, const struct pool *pool)
 {
@@ -229,7 +222,7 @@ static struct error error_of(const struct facts *facts)
 	error.executed = effect->failed.failure.executed;
 	error.request = facts->call->number;
 	error.pool = facts->pool;
-	error.adapter = adapter_name(driver_pool_config(driver, effect->failed.from));
+	error.adapter = pool_adapter_name(pool->settings.adapter);
 	error.method = facts->call->method;
 	error.session = facts->call->session;
 	error.elapsed = error.queued = elapsed;
@@ -444,7 +437,7 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 	char message[MESSAGE_SIZE];
 
 	error.pool = config->name;
-	error.adapter = adapter_name(config);
+	error.adapter = pool_adapter_name(config->adapter);
 	snprintf(message, sizeof(message), "%s",
 		 effect->incident == ERR_connect_failed ? "the pool's server"
 							: errcode_info(effect->incident)->text);

@@ -262,8 +262,6 @@ static void pack_pool_limits(struct buf *out, const struct config_pool *config)
 	pack_bool(out, config->idempotent);
 }
 
-static const char *const adapter_names[ADAPTER_COUNT_] = {"process", "socket", "static"};
-
 static void pack_pool(const struct driver *driver, struct buf *out, uint32_t index)
 {
 	const struct pool *pool = engine_pool(driver->engine, index);
@@ -271,11 +269,11 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 
 	pack_map(out, 12);
 	pack_named_str(out, "name", config->name);
-	pack_named_str(out, "adapter", adapter_names[config->adapter]);
+	pack_named_str(out, "adapter", pool_adapter_name(config->adapter));
 	pack_named_str(out, "dialect",
 		       config->dialect == DIALECT_MSGPACK_RPC ? "msgpack-rpc" : "poold");
 	pack_named_str(out, "command",
-		       config->adapter == ADAPTER_SOCKET ? config->address : config->command);
+		       config->adapter == POOL_SOCKET ? config->address : config->command);
 	pack_named_str(out, "status", pool_health_name(pool_judge(pool)));
 	pack_str(out, "reasons");
 	pack_texts(out, pool_troubles(pool), false);

@@ -18,34 +18,6 @@ static enum breaker_state first_state(const struct config_pool *pool)
 	return BREAKER_CLOSED;
 }
 
-static enum session_affinity affinity_of(const struct config_pool *pool)
-{
-	switch (pool->affinity) {
-	case AFFINITY_QUEUE:
-		return SESSION_QUEUE;
-	case AFFINITY_STRICT:
-		return SESSION_STRICT;
-	case AFFINITY_HINT:
-	case AFFINITY_COUNT_:
-		break;
-	}
-	return SESSION_HINT;
-}
-
-static enum pool_adapter adapter_of(const struct config_pool *pool)
-{
-	switch (pool->adapter) {
-	case ADAPTER_SOCKET:
-		return POOL_SOCKET;
-	case ADAPTER_STATIC:
-		return POOL_STATIC;
-	case ADAPTER_PROCESS:
-	case ADAPTER_COUNT_:
-		break;
-	}
-	return POOL_PROCESS;
-}
-
 static void recovery_settings_of(const struct config_pool *pool, struct pool_settings *ret)
 {
 	config_breaker_settings(pool, &ret->breaker);
@@ -58,15 +30,15 @@ static void recovery_settings_of(const struct config_pool *pool, struct pool_set
 		ret->fallbacks[i] = pool->fallbacks[i];
 	ret->fallback_on = pool->fallback_on;
 	ret->failover = (struct failover_settings){pool->return_dwell, pool->return_step};
-	ret->affinity = affinity_of(pool);
+	ret->affinity = pool->affinity;
 }
 
 void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 {
-	bool is_static = pool->adapter == ADAPTER_STATIC;
+	bool is_static = pool->adapter == POOL_STATIC;
 
 	*ret = (struct pool_settings){
-		.adapter = adapter_of(pool),
+		.adapter = pool->adapter,
 		.workers_min = is_static ? 0 : pool->workers.min,
 		.workers_max = is_static ? 0 : pool->workers.max,
 		.queue_max = pool->queue_max,

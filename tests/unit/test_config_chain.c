@@ -58,15 +58,15 @@ START_TEST(a_dialect_follows_the_adapter_unless_given)
 					   "dialect = poold\n"
 					   "[pool d]\nadapter = static\nanswer = 1\n");
 
-	ck_assert_int_eq(config->pools[0].adapter, ADAPTER_PROCESS);
+	ck_assert_int_eq(config->pools[0].adapter, POOL_PROCESS);
 	ck_assert_int_eq(config->pools[0].dialect, DIALECT_POOLD);
-	ck_assert_int_eq(config->pools[1].adapter, ADAPTER_SOCKET);
+	ck_assert_int_eq(config->pools[1].adapter, POOL_SOCKET);
 	ck_assert_int_eq(config->pools[1].dialect, DIALECT_MSGPACK_RPC);
 	ck_assert_str_eq(config->pools[1].address, "/s");
 	ck_assert_uint_eq(config->pools[1].argc, 0);
 	ck_assert_ptr_null(config->pools[1].argv[0]);
 	ck_assert_int_eq(config->pools[2].dialect, DIALECT_POOLD);
-	ck_assert_int_eq(config->pools[3].adapter, ADAPTER_STATIC);
+	ck_assert_int_eq(config->pools[3].adapter, POOL_STATIC);
 	ck_assert_int_eq(config->pools[3].dialect, DIALECT_POOLD);
 	config_free(config);
 }
@@ -321,7 +321,7 @@ START_TEST(chains_are_resolved_in_any_order)
 	ck_assert_uint_eq(a->fallback_on, 1u << ERRCAT_application | 1u << ERRCAT_session);
 	ck_assert_uint_eq(b->fallback_count, 1);
 	ck_assert_ptr_eq(&config->pools[b->fallbacks[0]], a);
-	ck_assert_int_eq(b->affinity, AFFINITY_STRICT);
+	ck_assert_int_eq(b->affinity, SESSION_STRICT);
 	ck_assert_uint_eq(c->fallback_count, 0);
 	ck_assert_uint_eq(c->fallback_on, 0);
 	ck_assert_int_eq(c->breaker.mode, BREAKER_MODE_OFF);

@@ -98,7 +98,7 @@ START_TEST(a_later_file_can_change_an_adapter)
 	write_file("a.conf.d/2.conf", "[pool p]\nanswer = 2\nanswer.m = 3\n"
 				      "[breaker p]\nopen_timeout = 5s\n");
 	ck_assert_int_eq(load("a.conf", &config, errors), 0);
-	ck_assert_int_eq(config->pools[0].adapter, ADAPTER_STATIC);
+	ck_assert_int_eq(config->pools[0].adapter, POOL_STATIC);
 	ck_assert_str_eq(config->pools[0].command, "");
 	ck_assert_uint_eq(config->pools[0].answer_count, 2);
 	ck_assert_str_eq(config->pools[0].answers[0].text, "2");
