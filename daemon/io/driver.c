@@ -437,6 +437,12 @@ static int make_tables(struct driver *driver)
 	    vault_init(&driver->kept, daemon->keys_max) < 0 ||
 	    errorlog_init(&driver->errors, daemon->errors_kept) < 0)
 		return -ENOMEM;
+	driver->refusal_lines =
+		calloc(driver->config->pool_count + 1, sizeof(*driver->refusal_lines));
+	if (!driver->refusal_lines)
+		return -ENOMEM;
+	for (size_t i = 0; i < driver->config->pool_count; i++)
+		driver->refusal_lines[i].per_second = 1;
 	driver->channel_count = engine_worker_count(driver->engine);
 	driver->channels = calloc(driver->channel_count + 1, sizeof(*driver->channels));
 	if (!driver->channels)
@@ -469,7 +475,6 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .open_files = *open_files,
 				  .answered = NO_SLOT,
 				  .error_lines.per_second = 20,
-				  .refusal_lines.per_second = 1,
 				  .started = loop_now(loop)};
 	list_init(&driver->connections);
 	events_init(&driver->events);
@@ -501,5 +506,7 @@ void driver_done(struct driver *driver)
 	vault_done(&driver->states);
 	vault_done(&driver->kept);
 	errorlog_done(&driver->errors);
+	free(driver->refusal_lines);
+	driver->refusal_lines = NULL;
 	events_done(&driver->events);
 }

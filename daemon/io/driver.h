@@ -60,10 +60,11 @@ struct driver {
 	struct errorlog errors;
 	struct events events;
 	struct log_limit error_lines;
-	struct log_limit refusal_lines;
-	uint64_t refused_seen; /* of the chunk store, when memory was last looked at */
-	usec_t relieved;       /* when that was done something about */
-	bool memory_short;     /* a process could not be started for want of it */
+	struct log_limit
+		*refusal_lines; /* of each pool, which refuses by the thousand if it does */
+	uint64_t refused_seen;	/* of the chunk store, when memory was last looked at */
+	usec_t relieved;	/* when that was done something about */
+	bool memory_short;	/* a process could not be started for want of it */
 	bool has_admin_group;
 	gid_t admin_gid;
 	struct buf scratch;

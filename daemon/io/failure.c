@@ -291,6 +291,9 @@ static enum log_level level_of(const struct error *error)
 
 	if (category == ERRCAT_request || category == ERRCAT_application)
 		return LOG_LEVEL_INFO;
+	/* That the daemon stops is said once already. */
+	if (error->code == ERR_shutting_down)
+		return LOG_LEVEL_INFO;
 	switch (error->severity) {
 	case SEVERITY_CRITICAL:
 		return LOG_LEVEL_ERROR;
@@ -371,10 +374,12 @@ static bool is_refusal(enum errcode code)
 	return errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed;
 }
 
-static void tell(struct driver *driver, const struct error *error, const char *what, bool incident)
+static void tell(struct driver *driver, uint32_t pool, const struct error *error, const char *what,
+		 bool incident)
 {
-	struct log_limit *limit = is_refusal(error->code) && !incident ? &driver->refusal_lines
-								       : &driver->error_lines;
+	struct log_limit *limit = is_refusal(error->code) && !incident
+					  ? &driver->refusal_lines[pool]
+					  : &driver->error_lines;
 	unsigned held;
 
 	if (!log_limit_pass(limit, loop_now(driver->loop), &held))
@@ -405,7 +410,7 @@ void failure_answer(struct driver *driver, struct call *call, const struct effec
 		error.attempt_count = call->trail->count;
 	}
 	connection_answer_error(call->connection, call->msgid, &error);
-	tell(driver, &error, "request failed", false);
+	tell(driver, effect->failed.from, &error, "request failed", false);
 	buf_free(&detail);
 }
 
@@ -454,5 +459,5 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 	if (pool->settings.adapter != POOL_STATIC)
 		error.circuit = breaker_state_name(pool->circuits[0].breaker.state);
 	error.message = message;
-	tell(driver, &error, "incident", true);
+	tell(driver, effect->pool, &error, "incident", true);
 }

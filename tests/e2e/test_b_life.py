@@ -188,7 +188,6 @@ class Stop(DaemonTest):
 
     def test_requests_in_flight_are_answered(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX, prefetch=0))
-        daemon.announced.append("request failed: code=shutting_down")
         client = daemon.connect()
         busy = daemon.occupy(client, seconds=0.4)
         waiting = client.ask("tools.echo", "waited")
