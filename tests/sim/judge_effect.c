@@ -10,9 +10,6 @@
 /* Nothing in any world takes longer than that, with the clock's jumps. */
 #define RETRY_AFTER_MAX (1000000 * USEC_PER_SEC)
 
-/* The latest that a timer comes. */
-#define TIMER_SLACK_MAX 5000
-
 /* --- answers --- */
 
 struct record *judge_record(struct world *world, uint32_t slot)
@@ -254,6 +251,34 @@ static void judge_executed(struct world *world, const struct record *record,
 		judge_blame(world, "P3", "request %u: \"executed yes\", but it never ran", number);
 }
 
+/* Whether the worker's word that it should be tried again, its first, has nothing against it. */
+static bool may_be_tried_again(struct world *world, const struct record *record,
+			       const struct failure *failure)
+{
+	const struct pool_settings *pool = &world->pools[record->at];
+	usec_t run = engine_pool(world->engine, record->at)->typical_run;
+	usec_t delay =
+		failure->retry_after == USEC_INFINITY ? pool->backoff.cap : failure->retry_after;
+
+	return failure->said && failure->retryable && record->idempotent && !record->chunked &&
+	       record->retries == 0 && record->deaths == 0 && record->moves == 0 &&
+	       record->sends < record->max_attempts && delay < USEC_PER_SEC &&
+	       usec_add(world->now + USEC_PER_SEC, run) < record->deadline && run < USEC_PER_SEC &&
+	       !judge_is_closed_to(world, record, record->at) &&
+	       pool->budget.max >= 20 * BUDGET_RETRY && world->judge.retries[record->at] < 5 &&
+	       world->judge.recoveries < world->settings.recoveries_max;
+}
+
+static void judge_abandoning(struct world *world, const struct record *record,
+			     const struct failure *failure)
+{
+	if (failure->from_worker && record->last == ERR_NONE &&
+	    world->event.type == EVENT_WORKER_ANSWERED && record->heir_in == NOBODY &&
+	    may_be_tried_again(world, record, failure))
+		judge_blame(world, "retry", "request %u is not tried again as the worker asked",
+			    judge_number(world, record));
+}
+
 static void judge_error(struct world *world, struct record *record, const struct effect *effect)
 {
 	const struct failure *failure = &effect->failed.failure;
@@ -261,6 +286,7 @@ static void judge_error(struct world *world, struct record *record, const struct
 	uint32_t number = judge_number(world, record);
 
 	judge_words(world, record, effect);
+	judge_abandoning(world, record, failure);
 	if (!failure->from_worker && !judge_is_passed_on(world, record) &&
 	    !is_due(world, record, effect))
 		judge_blame(world, "P1", "request %u: %s is not due", number, errcode_name(code));
@@ -328,18 +354,12 @@ void judge_run(struct world *world, uint32_t number)
 	judge_key_run(world, record, sent->idempotent || record->misled);
 }
 
-/* Nobody is put behind a request that has taken far longer than such requests do. */
+/* Nobody is put behind a request that takes far longer than such requests do. */
 static void judge_queueing(struct world *world, const struct effect *effect)
 {
-	const struct pool *pool = engine_pool(world->engine, effect->pool);
 	const struct worker *worker = engine_worker(world->engine, effect->worker);
-	struct list_node *node = list_first(&worker->attempts);
-	usec_t begun = node ? list_entry(node, struct attempt, in_worker)->begun : 0;
 
-	if (begun == 0 || world->judge.overdue || worker->attempts.len <= worker->concurrency ||
-	    world->judge.leap_end > begun)
-		return;
-	if (world->now > begun + 2 * pool_slow_after(pool) + TIMER_SLACK_MAX)
+	if (worker->slow && worker->attempts.len > worker->concurrency)
 		judge_blame(world, "workers", "worker %u is slow and gets more to do",
 			    effect->worker);
 }

@@ -175,7 +175,7 @@ static void draw_times(struct world *world, struct pool_settings *pool)
 	pool->cancel_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->restart_delay = world_span(world, 10 * USEC_PER_MSEC);
 	pool->restart_delay_max = pool->restart_delay + world_span(world, 100 * USEC_PER_MSEC);
-	if (!world->plain && prop_chance(&world->prop, 25))
+	if (!world->plain && prop_chance(&world->prop, 40))
 		pool->attempt_timeout = 1 + world_span(world, 20 * USEC_PER_MSEC);
 }
 
@@ -546,7 +546,7 @@ static void draw_options(struct world *world, struct record *record)
 	struct prop *prop = &world->prop;
 
 	record->priority = (enum priority)prop_below(prop, PRIORITY_COUNT_);
-	record->idempotent = world->storm || prop_chance(prop, 50);
+	record->idempotent = world->storm || prop_chance(prop, 60);
 	record->stays = prop_chance(prop, 15);
 	record->stream = !world->storm && !world->plain && prop_chance(prop, 15);
 	record->restartable = prop_chance(prop, 50);
