@@ -160,7 +160,8 @@ struct task {
 
 /* What the engine sent under an id. */
 struct sending {
-	uint32_t record; /* UINT32_MAX: a ping */
+	uint32_t record;   /* UINT32_MAX: a ping */
+	usec_t slow_after; /* what was slow in its pool then */
 	bool answered;
 	bool given_up;
 };
