@@ -603,8 +603,6 @@ static void deliver_id(struct world *world, struct process *process, enum messag
 
 	if (kind != MESSAGE_CANCEL)
 		note_sending(process, effect->send.id, record);
-	process->sendings[effect->send.id].slow_after =
-		pool_slow_after(engine_pool(world->engine, effect->pool));
 	deliver(world, process, message);
 }
 

@@ -160,8 +160,7 @@ struct task {
 
 /* What the engine sent under an id. */
 struct sending {
-	uint32_t record;   /* UINT32_MAX: a ping */
-	usec_t slow_after; /* what was slow in its pool then */
+	uint32_t record; /* UINT32_MAX: a ping */
 	bool answered;
 	bool given_up;
 };
