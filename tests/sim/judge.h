@@ -83,7 +83,7 @@ void judge_key_send(struct world *world, const struct record *record);
 void judge_key_run(struct world *world, const struct record *record, bool idempotent);
 void judge_key_result(struct world *world, const struct record *record,
 		      const struct effect *effect);
-void judge_key_leave(struct world *world, const struct record *record);
+void judge_key_leave(struct world *world, const struct record *record, enum executed executed);
 void judge_forget(struct world *world, const struct effect *effect);
 bool judge_is_key_error(struct world *world, const struct record *record, enum executed executed);
 /* Another request with its key failed in this event. */

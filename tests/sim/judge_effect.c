@@ -304,7 +304,7 @@ static void judge_error(struct world *world, struct record *record, const struct
 			    number);
 	note_good_run(world, record, code, failure->attempted);
 	judge_breaker_failure(world, record, failure, effect->pool);
-	judge_key_leave(world, record);
+	judge_key_leave(world, record, failure->executed);
 }
 
 static void judge_answer(struct world *world, const struct effect *effect)
@@ -324,7 +324,7 @@ static void judge_answer(struct world *world, const struct effect *effect)
 	judge_session_leave(world, record);
 	if (effect->type == EFFECT_DROP ||
 	    (effect->type == EFFECT_RESULT && effect->result.source == RESULT_STATIC))
-		judge_key_leave(world, record);
+		judge_key_leave(world, record, EXECUTED_NO);
 	if (effect->type == EFFECT_RESULT)
 		judge_result(world, record, effect);
 	else if (effect->type == EFFECT_ERROR)

@@ -537,6 +537,10 @@ void judge_key_send(struct world *world, const struct record *record)
 	if (is_alive(world, key))
 		judge_blame(world, "P3", "request %u: k%u has succeeded and is sent again",
 			    judge_number(world, record), record->key);
+	if (!record->idempotent && record->session == NO_NAME &&
+	    judge_number(world, record) < key->doubtful)
+		judge_blame(world, "P3", "request %u: k%u may have succeeded and is sent again",
+			    judge_number(world, record), record->key);
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
 		uint32_t number = world->open[i];
 		const struct record *other;
@@ -626,12 +630,16 @@ bool judge_is_key_error(struct world *world, const struct record *record, enum e
 	return executed == EXECUTED_NO && are_keys_full(world, record);
 }
 
-void judge_key_leave(struct world *world, const struct record *record)
+void judge_key_leave(struct world *world, const struct record *record, enum executed executed)
 {
 	struct told_key *key = key_of(world, record);
 
-	if (key)
-		key->failed_at = world->events;
+	if (!key)
+		return;
+	key->failed_at = world->events;
+	/* Whoever waited then must not run, unless it may run twice. */
+	if (executed == EXECUTED_MAYBE)
+		key->doubtful = world->record_count;
 }
 
 bool judge_is_passed_on(struct world *world, const struct record *record)
