@@ -75,6 +75,11 @@ def cold_start(command: list[str], env: dict[str, str]) -> float:
     return took
 
 
+# One death after the other at the same few requests would open the breaker and spend the budget, which is
+# not what is measured; and a retry shall wait for nothing.
+TIRELESS = "[breaker echo]\nmode = off\n[retry echo]\nbackoff = none\nbudget = 1000\n"
+
+
 def kill_and_ask(daemon: Daemon, caller: Caller) -> tuple[float, float]:
     """Kills the only worker.  Returns when that was, and when the next request was answered."""
     (pid,) = worker_pids(daemon)
@@ -89,7 +94,7 @@ def respawn_c(place: Place, times: int) -> list[Row]:
     born = place.scratch / "born"
     command = [place.program("echo_worker"), "--batch"]
     begun, served = [], []
-    with Daemon(place, Shape(workers=1), f"--batch --born {born}") as daemon:
+    with Daemon(place, Shape(workers=1), f"--batch --born {born}", pool=TIRELESS) as daemon:
         with Caller(daemon) as caller:
             caller.echo(b"x" * 64)
             for _ in range(times):
@@ -124,7 +129,7 @@ def respawn_python(place: Place, times: int) -> Row:
     """The Python worker: when its successor answers."""
     command = [sys.executable, "-m", "poold.worker", "echo_functions"]
     path = f"{TREE / 'client' / 'python'}:{TREE / 'tests' / 'bench'}"
-    with Daemon(place, Shape(workers=1, python=True)) as daemon, Caller(daemon) as caller:
+    with Daemon(place, Shape(workers=1, python=True), pool=TIRELESS) as daemon, Caller(daemon) as caller:
         caller.echo(b"x" * 64)
         spans = [kill_and_ask(daemon, caller) for _ in range(times)]
     served = median(answered - killed for killed, answered in spans)
@@ -160,7 +165,7 @@ def free_sibling(place: Place, pace: Pace) -> list[Row]:
     """A worker dies in the middle of an idempotent request, and another one is free."""
     trap = place.scratch / "trap"
     took = []
-    with Daemon(place, Shape(workers=2), f"--batch --trap {trap}") as daemon:
+    with Daemon(place, Shape(workers=2), f"--batch --trap {trap}", pool=TIRELESS) as daemon:
         with Caller(daemon) as caller:
             for _ in range(pace.runs * 3):
                 daemon.await_ready(2)

@@ -247,7 +247,7 @@ class Daemon(Server):
 
     def __init__(self, place: Place, shape: Shape, worker: str = "", pool: str = "") -> None:
         """`worker`: arguments of the C worker, or a whole command that begins with a slash.
-        `pool`: further lines of the pool's section."""
+        `pool`: further lines of the pool's section, and sections beside it."""
         if shape.python:
             worker = f"{sys.executable} -m poold.worker echo_functions"
         elif not worker.startswith("/"):
