@@ -9,7 +9,7 @@ static void finish(struct engine *engine, struct request *request)
 	struct pool *pool = &engine->pools[request->pool];
 
 	assert(request->state == REQUEST_DELAYED || request->state == REQUEST_WAITING);
-	engine_outcome(engine, request, OUTCOME_NEUTRAL);
+	assert(!request->has_permit);
 	if (request->state == REQUEST_DELAYED)
 		pool->delayed--;
 	if (request->deferred) {
@@ -240,11 +240,9 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	engine_detach(engine, request);
 	request->may_have_run = request->unheard = true;
 	if (!began) {
-		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		engine_failed(engine, request, &failure);
 		return;
 	}
-	engine_count_attempt(engine, request, failure.code, false);
 	failure.cause = CAUSE_OVERRUN;
 	worker->failed++;
 	engine_terminate(engine, worker, CAUSE_OVERRUN);
