@@ -261,6 +261,7 @@ static void note_heir(struct world *world, struct process *process, struct sendi
 	world_trace(world, "  request %u goes on as request %u", sending->record,
 		    judge_number(world, heir));
 	sending->record = dead->heir = judge_number(world, heir);
+	judge_key_inherit(world, heir);
 	heir->before = heir->runs = dead->runs;
 	heir->sends = dead->sends;
 	heir->moves = dead->moves;

@@ -84,6 +84,8 @@ void judge_key_run(struct world *world, const struct record *record, bool idempo
 void judge_key_result(struct world *world, const struct record *record,
 		      const struct effect *effect);
 void judge_key_leave(struct world *world, const struct record *record, enum executed executed);
+/* What failed in this event left its attempt to that one, which hears how it ends: no doubt yet. */
+void judge_key_inherit(struct world *world, const struct record *heir);
 void judge_forget(struct world *world, const struct effect *effect);
 bool judge_is_key_error(struct world *world, const struct record *record, enum executed executed);
 /* Another request with its key failed in this event. */

@@ -638,8 +638,20 @@ void judge_key_leave(struct world *world, const struct record *record, enum exec
 		return;
 	key->failed_at = world->events;
 	/* Whoever waited then must not run, unless it may run twice. */
-	if (executed == EXECUTED_MAYBE)
-		key->doubtful = world->record_count;
+	if (executed != EXECUTED_MAYBE)
+		return;
+	if (key->doubted_at != world->events)
+		key->doubtful_before = key->doubtful;
+	key->doubted_at = world->events;
+	key->doubtful = world->record_count;
+}
+
+void judge_key_inherit(struct world *world, const struct record *heir)
+{
+	struct told_key *key = key_of(world, heir);
+
+	if (key->doubted_at == world->events)
+		key->doubtful = key->doubtful_before;
 }
 
 bool judge_is_passed_on(struct world *world, const struct record *record)

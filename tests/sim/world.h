@@ -245,8 +245,10 @@ struct told_key {
 	uint32_t completed; /* the last request of it whose code really ran to a good end, counted
 			       from 1; whoever came later knows nothing of it */
 	uint32_t completed_before; /* how many requests there were then */
-	uint32_t doubtful;  /* how many requests there were when one failed that may have run */
-	unsigned failed_at; /* at which event a leader failed last */
+	uint32_t doubtful; /* how many requests there were when one failed that may have run */
+	uint32_t doubtful_before; /* what that was before the event of the last such failure */
+	unsigned doubted_at;	  /* that event */
+	unsigned failed_at;	  /* at which event a leader failed last */
 };
 
 /* The chain of a pool, as what was told makes it. */
