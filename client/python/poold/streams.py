@@ -45,7 +45,7 @@ class Stream(_Parts):
 
     Chunks that come while something else of the same client is waited for are kept until they are
     taken.  Where the stream may begin again (restartable=True), poold.RESTART among them says that
-    all chunks before it are void.
+    all chunks before it are void; those not taken by then are dropped.
 
     A stream that is closed, or that nobody refers to any more, before its end cancels its request.
     For one thread at a time, but any thread may close it.
