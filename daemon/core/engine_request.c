@@ -206,9 +206,7 @@ void engine_detach(struct engine *engine, struct request *request)
 	case REQUEST_STATE_COUNT_:
 		return;
 	}
-	request_move(request, REQUEST_DELAYED);
-	request->due = engine->now;
-	pool->delayed++;
+	engine_begin(engine, request);
 }
 
 /* Its deadline has come, and no worker has it. */

@@ -115,13 +115,13 @@ static void end_after(struct engine *engine, struct worker *worker, usec_t grace
 }
 
 /* It gets no work any more: whoever waits for it looks elsewhere. */
-static void leave_work(struct engine *engine, struct worker *worker)
+static void leave_work(struct engine *engine, struct worker *worker, enum worker_state to)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	pool->ejected -= worker->eject_until > 0;
 	worker->eject_until = 0;
-	pool_move_worker(pool, worker, WORKER_TERMINATING, engine->now);
+	pool_move_worker(pool, worker, to, engine->now);
 	engine_unpark(engine, worker, UINT_MAX);
 	engine_call_back_needed(engine, pool);
 	engine->levels_moved = true;
@@ -142,7 +142,7 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 	}
 	if (worker->state == WORKER_TERMINATING)
 		return;
-	leave_work(engine, worker);
+	leave_work(engine, worker, WORKER_TERMINATING);
 	worker->cause = cause;
 	/* Where the channel broke it may be at work on any of them: they wait for its end. */
 	if (cause != CAUSE_PROTOCOL)
@@ -337,11 +337,7 @@ static void life_over(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	pool->ejected -= worker->eject_until > 0;
-	worker->eject_until = 0;
-	pool_move_worker(pool, worker, WORKER_TERMINATED, engine->now);
-	engine_unpark(engine, worker, UINT_MAX);
-	engine_call_back_needed(engine, pool);
+	leave_work(engine, worker, WORKER_TERMINATED);
 	engine_arm_worker(engine, worker);
 	if (pool_is_unavailable(pool))
 		engine_fail_queue(engine, pool, NULL,
@@ -349,7 +345,6 @@ static void life_over(struct engine *engine, struct worker *worker)
 									: ERR_pool_unavailable);
 	engine_refill(engine, pool);
 	engine_stir(engine, pool);
-	engine->levels_moved = true;
 }
 
 void engine_worker_exited(struct engine *engine, struct worker *worker,
@@ -368,7 +363,7 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 		pool->stats.worker_crashes++;
 	/* What failed with it is judged by the workers that are left. */
 	if (worker->state != WORKER_TERMINATING)
-		leave_work(engine, worker);
+		leave_work(engine, worker, WORKER_TERMINATING);
 	engine_unbind_sessions(engine, worker);
 	engine_settle_attempts(engine, worker, event);
 	weigh_life(engine, worker,

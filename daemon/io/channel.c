@@ -45,8 +45,8 @@ void channel_broken(struct channel *channel, enum errcode code, const char *why)
 	channel->handler->on_broken(channel, code);
 }
 
-void channel_take_response(struct channel *channel, struct chunk *chunk,
-			   const struct envelope *envelope)
+static void take_response(struct channel *channel, struct chunk *chunk,
+			  const struct envelope *envelope)
 {
 	struct channel_answer answer = {.chunk = chunk, .result = envelope->result};
 
@@ -56,7 +56,8 @@ void channel_take_response(struct channel *channel, struct chunk *chunk,
 	channel->handler->on_answer(channel, envelope->id, &answer);
 }
 
-void channel_refuse_request(struct channel *channel, uint32_t id)
+/* The worker has nothing to ask: it is told so, and goes on unless it floods. */
+static void refuse_request(struct channel *channel, uint32_t id)
 {
 	struct error error = error_make(ERR_unknown_method);
 	uint8_t head[ENVELOPE_HEAD_MAX];
@@ -80,8 +81,17 @@ void channel_refuse_request(struct channel *channel, uint32_t id)
 static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	struct channel *channel = owner;
+	struct envelope envelope;
 
-	channel->dialect->on_message(channel, chunk, message);
+	if (envelope_read(message.data, message.len, &envelope) < 0)
+		channel_broken(channel, ERR_protocol_violation,
+			       "its message is not MessagePack-RPC");
+	else if (envelope.type == ENVELOPE_RESPONSE)
+		take_response(channel, chunk, &envelope);
+	else if (envelope.type == ENVELOPE_REQUEST)
+		refuse_request(channel, envelope.id);
+	else
+		channel->dialect->on_notification(channel, chunk, &envelope);
 }
 
 /* A server that has hung up is gone: there is no process whose end would tell it. */

@@ -1,7 +1,8 @@
 /*
  * A dialect: how a worker speaks, and is spoken to.  Each is one file behind this table; the
- * channel brings it whole messages, and it turns them into calls of the channel's handler, and what
- * the worker is told into bytes.
+ * channel takes the messages of MessagePack-RPC, which all dialects share, and brings it the
+ * notifications; it turns them into calls of the channel's handler, and what the worker is told
+ * into bytes.
  */
 #ifndef POOLD_IO_DIALECT_H
 #define POOLD_IO_DIALECT_H
@@ -13,8 +14,9 @@ struct dialect {
 	const char *name;
 	/* The channel is open: the worker may be ready without saying so. */
 	void (*on_open)(struct channel *channel);
-	/* A whole message from the worker.  The channel may be closed from here. */
-	void (*on_message)(struct channel *channel, struct chunk *chunk, struct bytes message);
+	/* A notification from the worker.  The channel may be closed from here. */
+	void (*on_notification)(struct channel *channel, struct chunk *chunk,
+				const struct envelope *envelope);
 	/* What the worker is told, on an open channel.  What the dialect can't say is not said. */
 	void (*send)(struct channel *channel, const struct call *call,
 		     const struct channel_request *request);
@@ -29,12 +31,6 @@ extern const struct dialect dialect_msgpack_rpc;
 
 /* For dialects: the worker broke the protocol, `why` in words. */
 void channel_broken(struct channel *channel, enum errcode code, const char *why);
-/* A response of MessagePack-RPC. */
-void channel_take_response(struct channel *channel, struct chunk *chunk,
-			   const struct envelope *envelope);
-/* A request from the worker, who has nothing to ask: it is told so, and goes on unless it floods.
- */
-void channel_refuse_request(struct channel *channel, uint32_t id);
 /* A health check as a request without params. */
 void channel_put_ping(struct channel *channel, uint32_t id);
 

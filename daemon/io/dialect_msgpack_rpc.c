@@ -10,17 +10,12 @@ static void on_open(struct channel *channel)
 	channel->handler->on_ready(channel, 1, false, false);
 }
 
-static void on_message(struct channel *channel, struct chunk *chunk, struct bytes message)
+static void on_notification(struct channel *channel, struct chunk *chunk,
+			    const struct envelope *envelope)
 {
-	struct envelope envelope;
-
-	if (envelope_read(message.data, message.len, &envelope) < 0)
-		channel_broken(channel, ERR_protocol_violation,
-			       "its message is not MessagePack-RPC");
-	else if (envelope.type == ENVELOPE_RESPONSE)
-		channel_take_response(channel, chunk, &envelope);
-	else if (envelope.type == ENVELOPE_REQUEST)
-		channel_refuse_request(channel, envelope.id);
+	(void)channel;
+	(void)chunk;
+	(void)envelope;
 }
 
 /* params are an array here: no arguments are an empty one, and what is none is the only element. */
@@ -64,7 +59,7 @@ static void end_session(struct channel *channel, struct bytes session, const cha
 const struct dialect dialect_msgpack_rpc = {
 	.name = "msgpack-rpc",
 	.on_open = on_open,
-	.on_message = on_message,
+	.on_notification = on_notification,
 	.send = send_request,
 	.cancel = cancel,
 	.ping = channel_put_ping,

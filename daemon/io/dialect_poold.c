@@ -128,8 +128,8 @@ static void take_state(struct channel *channel, struct bytes params)
 		channel->handler->on_state(channel, id, state);
 }
 
-static void take_notification(struct channel *channel, struct chunk *chunk,
-			      const struct envelope *envelope)
+static void on_notification(struct channel *channel, struct chunk *chunk,
+			    const struct envelope *envelope)
 {
 	if (bytes_equal(envelope->method, "started"))
 		take_started(channel, envelope->params);
@@ -139,21 +139,6 @@ static void take_notification(struct channel *channel, struct chunk *chunk,
 		take_state(channel, envelope->params);
 	else if (bytes_equal(envelope->method, "ready"))
 		take_ready(channel, envelope->params);
-}
-
-static void on_message(struct channel *channel, struct chunk *chunk, struct bytes message)
-{
-	struct envelope envelope;
-
-	if (envelope_read(message.data, message.len, &envelope) < 0)
-		channel_broken(channel, ERR_protocol_violation,
-			       "its message is not MessagePack-RPC");
-	else if (envelope.type == ENVELOPE_RESPONSE)
-		channel_take_response(channel, chunk, &envelope);
-	else if (envelope.type == ENVELOPE_REQUEST)
-		channel_refuse_request(channel, envelope.id);
-	else
-		take_notification(channel, chunk, &envelope);
 }
 
 /* It says itself when it is ready. */
@@ -298,7 +283,7 @@ static void end_session(struct channel *channel, struct bytes session, const cha
 const struct dialect dialect_poold = {
 	.name = "poold",
 	.on_open = on_open,
-	.on_message = on_message,
+	.on_notification = on_notification,
 	.send = send_request,
 	.cancel = cancel,
 	.ping = channel_put_ping,
