@@ -50,6 +50,30 @@ static int health_exit_status(const json_t *health, const char *pool)
 	return status && strcmp(status, "degraded") == 0 ? EXIT_FAILED : EXIT_DOWN;
 }
 
+static int doctor_exit_status(const json_t *findings, const char *pool)
+{
+	const json_t *finding;
+	bool is_known = !pool;
+	int status = 0;
+	size_t i;
+
+	json_array_foreach (findings, i, finding) {
+		const char *of = json_string_value(json_object_get(finding, "pool"));
+		const char *found = json_string_value(json_object_get(finding, "status"));
+
+		if (pool && (!of || strcmp(of, pool) != 0))
+			continue;
+		is_known = true;
+		if (found && strcmp(found, "fault") == 0)
+			status = EXIT_DOWN;
+		else if (status == 0 && found && strcmp(found, "warning") == 0)
+			status = EXIT_FAILED;
+	}
+	if (!is_known)
+		fprintf(stderr, "poolctl: there is no pool %s that has workers\n", pool);
+	return is_known ? status : EX_USAGE;
+}
+
 /* --- The table ---------------------------------------------------------------------------------
  */
 
@@ -78,6 +102,19 @@ const struct command commands[] = {
 	 .method = "poold.health",
 	 .show = show_health,
 	 .exit_status = health_exit_status},
+	{.name = "doctor",
+	 .arguments = "[POOL]",
+	 .summary = "what stops a pool from working, each thing looked at",
+	 .help = "Command and directory there and allowed, workers starting and ready, breaker, "
+		 "queue, limits;\n"
+		 "for each that is not right, what to do.  Exits 0 when all is well, 1 with a "
+		 "warning, 2 with a\n"
+		 "fault.\n",
+	 .arg_max = 1,
+	 .run = run_report,
+	 .method = "poold.doctor",
+	 .show = show_doctor,
+	 .exit_status = doctor_exit_status},
 	{.name = "call",
 	 .arguments = "POOL METHOD [JSON]",
 	 .summary = "run a method and print its result",

@@ -16,6 +16,7 @@ void show_metrics(const json_t *metrics, const char *wanted);
 void show_version(const json_t *version, const char *wanted);
 void show_breakers(const json_t *breakers, const char *wanted);
 void show_recoveries(const json_t *recoveries, const char *wanted);
+void show_doctor(const json_t *findings, const char *wanted);
 void show_errors(const json_t *errors, const char *wanted);
 void show_sessions(const json_t *sessions, const char *wanted);
 /* What became of one breaker that was changed, and of something that can only be done. */

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "client/poolctl_fields.h"
 #include "client/poolctl_show.h"
@@ -178,6 +179,50 @@ static void error_row(struct table *table, const json_t *error)
 void show_errors(const json_t *errors, const char *wanted)
 {
 	show_list(errors, "pool", wanted, error_columns, COUNT(error_columns), error_row);
+}
+
+/* --- doctor ------------------------------------------------------------------------------------
+ */
+
+static const struct column finding_columns[] = {
+	{"POOL", false}, {"CHECK", false}, {"STATUS", false}, {"FOUND", false}};
+
+static void finding_row(struct table *table, const json_t *finding)
+{
+	text_cell(table, finding, "pool");
+	text_cell(table, finding, "check");
+	text_cell(table, finding, "status");
+	text_cell(table, finding, "text");
+}
+
+static void show_advice(const json_t *findings, const char *wanted)
+{
+	const json_t *finding;
+	bool any = false;
+	size_t i;
+
+	json_array_foreach (findings, i, finding) {
+		const char *advice = json_string_value(json_object_get(finding, "advice"));
+		const char *pool = json_string_value(json_object_get(finding, "pool"));
+
+		if (!advice || (wanted && (!pool || strcmp(pool, wanted) != 0)))
+			continue;
+		putchar('\n');
+		print_safe(stdout, pool ? pool : "the daemon");
+		printf(", ");
+		print_safe(stdout, text_of(finding, "check"));
+		printf(": ");
+		print_safe(stdout, advice);
+		any = true;
+	}
+	if (any)
+		putchar('\n');
+}
+
+void show_doctor(const json_t *findings, const char *wanted)
+{
+	show_list(findings, "pool", wanted, finding_columns, COUNT(finding_columns), finding_row);
+	show_advice(findings, wanted);
 }
 
 /* --- sessions ----------------------------------------------------------------------------------

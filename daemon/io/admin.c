@@ -1,6 +1,7 @@
 #include "daemon/io/admin.h"
 
 #include "daemon/io/control.h"
+#include "daemon/io/doctor.h"
 #include "daemon/io/metrics.h"
 #include "daemon/io/report.h"
 #include "daemon/io/report_recovery.h"
@@ -95,6 +96,9 @@ enum errcode admin_answer(struct connection *connection, enum method method, str
 		break;
 	case METHOD_recoveries:
 		report_recoveries(driver, out);
+		break;
+	case METHOD_doctor:
+		doctor_report(driver, out);
 		break;
 	case METHOD_errors:
 	case METHOD_sessions:

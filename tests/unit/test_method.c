@@ -43,6 +43,7 @@ START_TEST(kinds)
 		{METHOD_workers, METHOD_KIND_READ},
 		{METHOD_breakers, METHOD_KIND_READ},
 		{METHOD_recoveries, METHOD_KIND_READ},
+		{METHOD_doctor, METHOD_KIND_READ},
 		{METHOD_errors, METHOD_KIND_READ},
 		{METHOD_sessions, METHOD_KIND_READ},
 		{METHOD_session_close, METHOD_KIND_READ},

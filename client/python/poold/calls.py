@@ -214,6 +214,11 @@ class Requests:
         """Whether each pool works, and why not: {status, ready, draining, pools}."""
         return self.request("poold.health")
 
+    def doctor(self) -> list[dict]:
+        """What stops pools from working: findings with pool, check, status ("ok", "warning",
+        "fault"), text and advice."""
+        return self.request("poold.doctor")
+
     def status(self) -> dict:
         """What a person wants to know first."""
         return self.request("poold.status")

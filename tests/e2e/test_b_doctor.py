@@ -1,0 +1,76 @@
+"""poolctl doctor: what stops a pool from working is found, and said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clients import PoolctlTest, poolctl
+from clock import eventually
+from harness import START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, socket_pool
+
+
+class Doctor(PoolctlTest):
+    def findings(self, daemon: Daemon, name: str) -> dict[str, dict[str, Any]]:
+        """What is found of one pool, by what was looked at."""
+        found = daemon.ask("poold.doctor")
+        return {finding["check"]: finding for finding in found if finding["pool"] == name}
+
+    def ill(self, *pools: str) -> Daemon:
+        """A daemon whose pools don't work."""
+        daemon = self.launch(*pools, start_timeout="100ms")
+        daemon.announced += [START_TIMEOUT, "worker", "pool"]
+        daemon.wait_listening()
+        return daemon
+
+    def test_all_is_well(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, directory="/tmp"))
+        found = self.findings(daemon, "tools")
+        self.assertEqual(list(found), ["command", "directory", "start"])
+        self.assertEqual({finding["status"] for finding in found.values()}, {"ok"})
+        self.assertEqual({finding["advice"] for finding in found.values()}, {None})
+        lines = self.succeed(daemon, "doctor", "tools").splitlines()
+        self.assertEqual(len(lines), 4, lines)
+        self.assertIn("1 of 1 workers are ready", lines[3])
+
+    def test_a_command_that_is_not_there(self) -> None:
+        daemon = self.ill(pool("typo", "pyton3 -m x"), pool("file", "/etc/passwd"))
+        for name in ("typo", "file"):
+            found = self.findings(daemon, name)
+            self.assertEqual(found["command"]["status"], "fault", found)
+            self.assertEqual(found["start"]["status"], "fault", found)
+            self.assertIn("could not be started", found["start"]["text"])
+        done = poolctl(daemon, "doctor", "typo")
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn("pyton3 is not a program that the daemon may run", done.stdout)
+        self.assertIn("typo, command: install it, or name it by its full path", done.stdout)
+        self.assertNotIn("passwd", done.stdout)
+
+    def test_a_directory_that_is_not_there(self) -> None:
+        daemon = self.ill(pool("tools", TOOLBOX, directory="/nowhere"))
+        found = self.findings(daemon, "tools")
+        self.assertEqual(found["command"]["status"], "ok")
+        self.assertEqual(found["directory"]["text"], "/nowhere: No such file or directory")
+        self.assertEqual(found["directory"]["status"], "fault")
+
+    def test_a_program_that_ends(self) -> None:
+        daemon = self.ill(pool("tools", "/bin/false"))
+        def found() -> bool:
+            start = self.findings(daemon, "tools")["start"]
+            return start["status"] == "fault" and "exit status 1" in start["text"]
+
+        eventually(found, lambda: str(self.findings(daemon, "tools")))
+
+    def test_a_server_that_is_not_there(self) -> None:
+        daemon = self.ill(socket_pool("far", "/nowhere.sock"))
+        start = self.findings(daemon, "far")["start"]
+        self.assertIn("not reached", start["text"])
+        self.assertIn("address", start["advice"])
+
+    def test_a_breaker_that_is_open(self) -> None:
+        daemon = self.start(pool("tools", UNRULY))
+        daemon.announced += ["pool", "breaker"]
+        daemon.ask("poold.breaker_open", "tools")
+        found = self.findings(daemon, "tools")
+        self.assertEqual(found["breaker"]["status"], "fault")
+        done = poolctl(daemon, "doctor", "nothing")
+        self.assertEqual(done.returncode, 64, done)
