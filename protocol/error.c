@@ -351,6 +351,8 @@ static void put_detail_fields(struct fields *fields, const struct worker_error *
 	field_text(fields, "type", utf8_cut(error->type, text_max));
 	field_text(fields, "message", utf8_cut(error->message, text_max));
 	field_text(fields, "traceback", utf8_cut(error->traceback, text_max));
+	if (error->data.len > 0 && error->data.len <= text_max && field(fields, "data"))
+		pack_raw(fields->buf, error->data);
 }
 
 void worker_error_pack_detail(struct buf *buf, const struct worker_error *error, size_t text_max)

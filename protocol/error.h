@@ -79,7 +79,8 @@ struct worker_error {
 	struct bytes type; /* "ValueError"; may be empty */
 	struct bytes message;
 	struct bytes traceback;
-	bool said; /* the worker says whether another try may do better: */
+	struct bytes data; /* whatever else it says: a whole value, or empty */
+	bool said;	   /* the worker says whether another try may do better: */
 	bool retryable;
 	bool graded; /* the worker says how grave it is: */
 	enum errseverity severity;
@@ -94,8 +95,8 @@ struct worker_error {
  */
 void worker_error_read(struct bytes value, struct worker_error *ret);
 
-/* {type, message, traceback} for `detail`, each text cut to at most `text_max` bytes at a UTF-8
- * boundary and made valid UTF-8; empty ones are left out. */
+/* {type, message, traceback, data} for `detail`, each text cut to at most `text_max` bytes at a
+ * UTF-8 boundary and made valid UTF-8; empty ones are left out, and so is data above `text_max`. */
 void worker_error_pack_detail(struct buf *buf, const struct worker_error *error, size_t text_max);
 
 #endif

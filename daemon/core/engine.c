@@ -100,6 +100,9 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 	case EVENT_WORKER_ANSWERED:
 		engine_worker_answered(engine, worker, event);
 		break;
+	case EVENT_SEND_FAILED:
+		engine_send_failed(engine, worker, event->id, event->code);
+		break;
 	case EVENT_WORKER_BROKE:
 		engine_worker_broke(engine, worker, event->code);
 		break;

@@ -45,6 +45,8 @@ enum event_type {
 	EVENT_WORKER_BEGAN,    /* the worker said that it begins attempt `id` */
 	EVENT_WORKER_CHUNK,    /* the worker said a part of the answer to attempt `id` */
 	EVENT_WORKER_ANSWERED, /* the worker answered attempt `id`: `answer` */
+	EVENT_SEND_FAILED,   /* EFFECT_SEND of attempt `id` could not be carried out, the worker has
+				heard nothing of it: `code` says why */
 	EVENT_WORKER_BROKE,  /* its channel is of no use any more: `code` says how; the process may
 				still live */
 	EVENT_WORKER_EXITED, /* its process is gone: `exit` */
@@ -61,9 +63,9 @@ struct engine_event {
 	enum event_type type;
 	usec_t now;	  /* above 0, and never earlier than that of the event before */
 	uint32_t request; /* SUBMIT, CANCEL */
-	uint32_t worker;  /* WORKER_*, SPAWN_FAILED, PRESSURE */
+	uint32_t worker;  /* WORKER_*, SEND_FAILED, SPAWN_FAILED, PRESSURE */
 	uint32_t life;	  /* the same: news of another life is passed over */
-	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _ANSWERED */
+	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _ANSWERED, SEND_FAILED */
 	union {
 		struct {
 			uint32_t pool;
@@ -102,8 +104,9 @@ struct engine_event {
 			usec_t retry_after; /* USEC_INFINITY: not said */
 		} answer;
 		enum errcode code; /* WORKER_BROKE: peer_closed, decode_error, protocol_violation,
-				      response_too_large.  SPAWN_FAILED: spawn_failed,
-				      connect_failed, process_limit, memory_limit */
+				      response_too_large.  SEND_FAILED: encode_error.
+				      SPAWN_FAILED: spawn_failed, connect_failed,
+				      process_limit, memory_limit */
 		struct {
 			bool signalled;	 /* ended by a signal that the daemon did not send */
 			bool unusable;	 /* exit status 78: starting it again is of no use */

@@ -312,6 +312,21 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 		take_error(engine, worker, request, event);
 }
 
+void engine_take_unsent(struct engine *engine, struct worker *worker, struct attempt *attempt,
+			enum errcode code)
+{
+	struct request *request = attempt->request;
+	struct failure failure = {.code = code, .attempted = true, .retry_after = USEC_INFINITY};
+
+	worker_drop_attempt(worker, attempt, engine->now);
+	if (!request)
+		return;
+	release(engine, request);
+	failure.executed = request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
+	engine_count_attempt(engine, request, code, false);
+	engine_failed(engine, request, &failure);
+}
+
 void engine_take_chunk(struct engine *engine, struct attempt *attempt)
 {
 	struct request *request = attempt->request;

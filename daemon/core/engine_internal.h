@@ -114,6 +114,10 @@ void engine_give_up_attempt(struct engine *engine, struct request *request);
 void engine_take_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
 			const struct engine_event *event);
 
+/* The worker never heard of the attempt: it could not be said. */
+void engine_take_unsent(struct engine *engine, struct worker *worker, struct attempt *attempt,
+			enum errcode code);
+
 /* A part of the answer to the attempt. */
 void engine_take_chunk(struct engine *engine, struct attempt *attempt);
 
@@ -237,6 +241,8 @@ void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t 
 void engine_worker_chunk(struct engine *engine, struct worker *worker, uint32_t id);
 void engine_worker_answered(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event);
+void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t id,
+			enum errcode code);
 void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code);
 void engine_worker_exited(struct engine *engine, struct worker *worker,
 			  const struct engine_event *event);

@@ -273,6 +273,21 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	engine_stir(engine, pool);
 }
 
+void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t id,
+			enum errcode code)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	struct attempt *attempt = worker_find_attempt(worker, id);
+
+	if (!attempt)
+		return;
+	engine_take_unsent(engine, worker, attempt, code);
+	pool_place_worker(pool, worker, engine->now);
+	engine_weigh_worker(engine, worker);
+	engine_arm_worker(engine, worker);
+	engine_stir(engine, pool);
+}
+
 void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code)
 {
 	struct pool *pool = engine_pool_of(engine, worker);

@@ -26,7 +26,9 @@ struct call {
 	struct bytes trace;
 	struct bytes session;
 	struct bytes key;
-	bool has_state; /* the attempt that runs has handed its session's state back: */
+	const char *unsaid; /* why the last attempt could not be said in its worker's dialect; NULL:
+			       it was */
+	bool has_state;	    /* the attempt that runs has handed its session's state back: */
 	size_t state_len;
 	struct bytes state;  /* a copy (vault.h); empty where it is too large to be kept */
 	struct trail *trail; /* NULL: no attempt has failed yet */

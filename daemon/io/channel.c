@@ -4,7 +4,6 @@
 #include "daemon/io/dialect.h"
 #include "daemon/io/environment.h"
 #include "protocol/buf.h"
-#include "protocol/envelope.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,9 +15,6 @@
 /* The bytes of a message around the arguments and a session's state never exceed this: a method's
  * name, a trace and a few numbers. */
 #define AROUND_MAX ((size_t)1024)
-
-/* Bytes that may wait for a worker which goes on asking without reading. */
-#define UNREAD_MAX ((size_t)1024 * 1024)
 
 void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, size_t state_max,
 		  const struct channel_handler *handler, void *owner)
@@ -45,53 +41,11 @@ void channel_broken(struct channel *channel, enum errcode code, const char *why)
 	channel->handler->on_broken(channel, code);
 }
 
-static void take_response(struct channel *channel, struct chunk *chunk,
-			  const struct envelope *envelope)
-{
-	struct channel_answer answer = {.chunk = chunk, .result = envelope->result};
-
-	answer.failed = envelope->error.data[0] != 0xc0;
-	if (answer.failed)
-		worker_error_read(envelope->error, &answer.error);
-	channel->handler->on_answer(channel, envelope->id, &answer);
-}
-
-/* The worker has nothing to ask: it is told so, and goes on unless it floods. */
-static void refuse_request(struct channel *channel, uint32_t id)
-{
-	struct error error = error_make(ERR_unknown_method);
-	uint8_t head[ENVELOPE_HEAD_MAX];
-	struct buf buf;
-
-	if (channel->link->out.bytes > UNREAD_MAX) {
-		channel_broken(channel, ERR_protocol_violation,
-			       "it asks and does not read the answers");
-		return;
-	}
-	error.message = "the daemon takes no requests from workers";
-	buf_init(&buf, AROUND_MAX);
-	buf_put(&buf, head, envelope_put_error(head, id));
-	error_pack_stock(&buf, &error);
-	pack_nil(&buf);
-	if (buf_error(&buf) == 0)
-		link_put(channel->link, buf.data, buf.len);
-	buf_free(&buf);
-}
-
 static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	struct channel *channel = owner;
-	struct envelope envelope;
 
-	if (envelope_read(message.data, message.len, &envelope) < 0)
-		channel_broken(channel, ERR_protocol_violation,
-			       "its message is not MessagePack-RPC");
-	else if (envelope.type == ENVELOPE_RESPONSE)
-		take_response(channel, chunk, &envelope);
-	else if (envelope.type == ENVELOPE_REQUEST)
-		refuse_request(channel, envelope.id);
-	else
-		channel->dialect->on_notification(channel, chunk, &envelope);
+	channel->dialect->on_message(channel, chunk, message);
 }
 
 /* A server that has hung up is gone: there is no process whose end would tell it. */
@@ -116,7 +70,7 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 
 	(void)begun;
 	switch (end) {
-	case LINK_END_MALFORMED:
+	case LINK_END_MALFORMED: /* only MessagePack can be that before it is read */
 		channel_broken(channel, ERR_decode_error, "its bytes are not MessagePack");
 		break;
 	case LINK_END_TOO_LARGE:
@@ -157,19 +111,44 @@ static void on_exit_of_process(void *owner, const struct process_end *end)
 	channel->handler->on_exit(channel, end);
 }
 
-static int open_link(struct channel *channel, int fd, size_t response_max)
+static void choose_pool(struct channel *channel, const struct config_pool *pool,
+			size_t response_max)
+{
+	channel->pool = pool;
+	channel->dialect = dialect_get(pool->dialect);
+	channel->connected = pool->adapter == POOL_SOCKET;
+	channel->response_max = response_max;
+	channel->ready = channel->opened = false;
+	channel->unsaid_count = 0;
+}
+
+static int open_link(struct channel *channel, int fd)
 {
 	struct link *link = malloc(sizeof(*link));
 	int r;
 
 	if (!link)
 		return -ENOMEM;
-	r = link_open(link, channel->loop, fd, response_max, &link_handler, channel);
+	r = link_open(link, channel->loop, fd, channel->dialect->framing, channel->response_max,
+		      &link_handler, channel);
 	if (r < 0)
 		free(link);
 	else
 		channel->link = link;
 	return r;
+}
+
+int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
+		  size_t response_max)
+{
+	choose_pool(channel, pool, response_max);
+	return open_link(channel, fd);
+}
+
+void channel_open(struct channel *channel)
+{
+	if (channel->link)
+		channel->dialect->on_open(channel);
 }
 
 static int start_process(struct channel *channel, const struct config_pool *pool, unsigned number,
@@ -179,6 +158,7 @@ static int start_process(struct channel *channel, const struct config_pool *pool
 	struct process_spec spec = {.argv = pool->argv,
 				    .envp = envp,
 				    .directory = pool->directory,
+				    .channel_on_stdio = pool->dialect != DIALECT_POOLD,
 				    .open_files = *open_files};
 	int fd = -1;
 	int r;
@@ -190,7 +170,7 @@ static int start_process(struct channel *channel, const struct config_pool *pool
 	environment_free(envp);
 	if (r < 0)
 		return r;
-	r = open_link(channel, fd, channel->response_max);
+	r = open_link(channel, fd);
 	if (r < 0) {
 		close(fd);
 		process_signal(&channel->process, SIGKILL);
@@ -204,9 +184,9 @@ static void on_connected(void *owner, int fd, int error)
 	struct channel *channel = owner;
 
 	if (error == 0)
-		error = open_link(channel, fd, channel->response_max);
+		error = open_link(channel, fd);
 	if (error == 0) {
-		channel->dialect->on_open(channel);
+		channel_open(channel);
 		return;
 	}
 	if (fd >= 0)
@@ -221,10 +201,7 @@ int channel_start(struct channel *channel, uint32_t life, const struct config_po
 {
 	int r;
 
-	channel->dialect =
-		pool->dialect == DIALECT_MSGPACK_RPC ? &dialect_msgpack_rpc : &dialect_poold;
-	channel->connected = pool->adapter == POOL_SOCKET;
-	channel->response_max = response_max;
+	choose_pool(channel, pool, response_max);
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,
 				     channel);
@@ -255,22 +232,21 @@ void channel_close(struct channel *channel)
 
 /* --- what the worker is told --- */
 
-void channel_send(struct channel *channel, const struct call *call,
-		  const struct channel_request *request)
+const char *channel_send(struct channel *channel, const struct call *call,
+			 const struct channel_request *request)
 {
-	if (channel->link)
-		channel->dialect->send(channel, call, request);
+	return channel->link ? channel->dialect->send(channel, call, request) : NULL;
 }
 
 void channel_cancel(struct channel *channel, uint32_t id)
 {
-	if (channel->link)
+	if (channel->link && channel->dialect->cancel)
 		channel->dialect->cancel(channel, id);
 }
 
 void channel_end_session(struct channel *channel, struct bytes session, const char *reason)
 {
-	if (channel->link)
+	if (channel->link && channel->dialect->end_session)
 		channel->dialect->end_session(channel, session, reason);
 }
 
@@ -285,14 +261,4 @@ void channel_ping(struct channel *channel, uint32_t id)
 {
 	if (channel->link)
 		channel->dialect->ping(channel, id);
-}
-
-void channel_put_ping(struct channel *channel, uint32_t id)
-{
-	static const uint8_t no_params = 0x90;
-	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
-
-	link_put(channel->link, head,
-		 envelope_put_request(head, id, (struct bytes){(const uint8_t *)"ping", 4}));
-	link_put(channel->link, &no_params, 1);
 }

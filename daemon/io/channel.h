@@ -1,11 +1,12 @@
 /*
  * A worker as io sees it: its process, or the connection to a server that stands for one; the
- * channel to it; and what is spoken there, the poold dialect (PROTOCOL.md, "Workers") or plain
- * MessagePack-RPC.
+ * channel to it; and what is spoken there, in one of the dialects (PROTOCOL.md, "Workers" and
+ * "Dialects").
  */
 #ifndef POOLD_IO_CHANNEL_H
 #define POOLD_IO_CHANNEL_H
 
+#include "daemon/core/worker.h"
 #include "daemon/io/call.h"
 #include "daemon/io/endpoint.h"
 #include "daemon/io/link.h"
@@ -16,9 +17,9 @@
 struct channel;
 struct config_pool;
 struct dialect;
-struct envelope;
 
-/* An answer as it came from the worker; the slices live in `chunk`. */
+/* An answer as it came from the worker.  Its slices last as long as the call that brings it; those
+ * in `chunk` as long as that, which is NULL where the answer had to be translated. */
 struct channel_answer {
 	struct chunk *chunk;
 	bool failed;
@@ -55,12 +56,17 @@ struct channel {
 	uint32_t life;
 	struct process process;
 	struct endpoint endpoint;
+	const struct config_pool *pool; /* outlives this life of the worker */
 	const struct dialect *dialect;
 	bool connected; /* a connection to a server stands for the process */
+	bool ready;	/* the dialect's note: this life was told to be ready */
 	size_t response_max;
 	struct link *link; /* NULL: closed */
 	struct buf scratch;
-	/* The driver's notes of what the engine is still to be told: */
+	/* The driver's notes of what is still to be done, or told to the engine: */
+	bool opened; /* channel_open is to be called */
+	unsigned unsaid_count;
+	uint32_t unsaid[WORKER_ATTEMPTS_MAX]; /* ids of requests that can't be said */
 	bool spawn_failed;
 	enum errcode spawn_code;
 	bool hung_up;
@@ -80,13 +86,22 @@ void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, s
 void channel_done(struct channel *channel);
 
 /*
- * Starts a process and opens a channel to it, for life `life` of the worker.  `mark` is the
- * daemon's instance mark, `response_max` limits one message of the worker in bytes.  Returns 0 or
- * -errno.
+ * Starts a process, or begins to connect, for life `life` of the worker.  `mark` is the daemon's
+ * instance mark, `response_max` limits one message of the worker in bytes.  Returns 0 or -errno.
+ * The pool must stay as it is for as long as this life.  For a process channel_open must follow,
+ * not from within this call's event.
  */
 int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
 		  unsigned number, const char *mark, size_t response_max,
 		  const struct rlimit *open_files);
+
+/* Speaks with who is at the other end of `fd`, a connected stream, as with a worker of the pool.
+ * Returns 0, and the descriptor is the channel's; or -errno. */
+int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
+		  size_t response_max);
+
+/* The dialect's first words, and its first news where it has some to tell at once. */
+void channel_open(struct channel *channel);
 
 /* What the worker is told.  A closed channel takes all of it in silence. */
 struct channel_request {
@@ -98,8 +113,10 @@ struct channel_request {
 	bool stream;
 };
 
-void channel_send(struct channel *channel, const struct call *call,
-		  const struct channel_request *request);
+/* Returns NULL, or why the arguments can't be said in the worker's dialect, in words that last;
+ * then the worker has heard nothing. */
+const char *channel_send(struct channel *channel, const struct call *call,
+			 const struct channel_request *request);
 void channel_cancel(struct channel *channel, uint32_t id);
 /* The session goes on without this worker, or not at all. */
 void channel_end_session(struct channel *channel, struct bytes session, const char *reason);

@@ -68,6 +68,9 @@ struct config_daemon {
 enum config_dialect {
 	DIALECT_POOLD = 0,
 	DIALECT_MSGPACK_RPC,
+	DIALECT_PACKET4_JSON,
+	DIALECT_PACKET4_MSGPACK,
+	DIALECT_JSONRPC,
 	DIALECT_COUNT_
 };
 
@@ -132,6 +135,12 @@ struct config_pool {
 	size_t argc;
 	char *address; /* see config_address.h; "" where the adapter is not socket */
 	enum config_dialect dialect;
+	char *ready_call;	  /* the method whose answer makes a worker ready, or "" */
+	char *ready_params;	  /* its arguments in JSON; "": none */
+	char *ready_then;	  /* the notification that follows, or "" */
+	char *ready_notification; /* the worker's own that makes it ready, or "" */
+	char *ping_call;	  /* the health check; "": any answer to a call of "ping" will do */
+	char *cancel_notification;     /* that tells a worker to give a request up, or "" */
 	struct config_answer *answers; /* at least one where the adapter is static, else none */
 	size_t answer_count;
 	struct value_range workers; /* how many; from 1 on */

@@ -1,79 +1,17 @@
 #include "daemon/io/config_answer.h"
 
 #include <errno.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void pack_json(struct buf *out, const json_t *json);
-
-static void pack_object(struct buf *out, const json_t *json)
+int config_answer_parse(const char *text, struct buf *ret_value, char fault[static JSON_FAULT_MAX])
 {
-	/* jansson's iterators are not const; nothing is changed through them. */
-	json_t *object = json_incref((json_t *)(uintptr_t)json);
-	const char *key;
-	json_t *value;
-
-	pack_map(out, (uint32_t)json_object_size(object));
-	json_object_foreach (object, key, value) {
-		pack_str(out, key);
-		pack_json(out, value);
-	}
-	json_decref(object);
-}
-
-/* As deep as jansson reads, which has a limit of its own (2048). */
-static void pack_json(struct buf *out, const json_t *json)
-{
-	switch (json_typeof(json)) {
-	case JSON_OBJECT:
-		pack_object(out, json);
-		break;
-	case JSON_ARRAY:
-		pack_array(out, (uint32_t)json_array_size(json));
-		for (size_t i = 0; i < json_array_size(json); i++)
-			pack_json(out, json_array_get(json, i));
-		break;
-	case JSON_STRING:
-		pack_str_len(out, json_string_value(json), json_string_length(json));
-		break;
-	case JSON_INTEGER:
-		pack_int(out, json_integer_value(json));
-		break;
-	case JSON_REAL:
-		pack_double(out, json_real_value(json));
-		break;
-	case JSON_TRUE:
-	case JSON_FALSE:
-		pack_bool(out, json_is_true(json));
-		break;
-	case JSON_NULL:
-		pack_nil(out);
-		break;
-	}
-}
-
-int config_answer_parse(const char *text, struct buf *ret_value,
-			char fault[static ANSWER_FAULT_MAX])
-{
-	json_error_t error;
-	json_t *json =
-		json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	struct buf value;
 	int r;
 
-	if (!json) {
-		if (json_error_code(&error) == json_error_out_of_memory)
-			return -ENOMEM;
-		snprintf(fault, ANSWER_FAULT_MAX, "%s, at byte %d", error.text, error.position);
-		return -EINVAL;
-	}
 	/* No JSON value takes more than nine times its text: 0 and a real of three bytes, 1e1. */
 	buf_init(&value, CONFIG_FILE_MAX);
-	pack_json(&value, json);
-	json_decref(json);
-	r = buf_error(&value);
+	r = json_to_value((struct bytes){(const uint8_t *)text, strlen(text)}, &value, fault);
 	if (r < 0) {
 		buf_free(&value);
 		return r;
@@ -136,7 +74,7 @@ static int put_answer(struct config_pool *pool, const struct config_answer *answ
 }
 
 int config_answer_set(struct config_pool *pool, const char *method, const char *text,
-		      char fault[static ANSWER_FAULT_MAX])
+		      char fault[static JSON_FAULT_MAX])
 {
 	struct config_answer answer = {0};
 	int r;

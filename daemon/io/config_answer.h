@@ -3,17 +3,14 @@
 #define POOLD_IO_CONFIG_ANSWER_H
 
 #include "daemon/io/config.h"
-
-/* Room for what is wrong with a text, with its end. */
-#define ANSWER_FAULT_MAX 256
+#include "daemon/io/json.h"
 
 /*
  * One JSON value (an object's keys in their order, none twice; numbers as they are written: 1 is an
  * integer, 1.0 is not) as MessagePack.  Returns 0, and the caller frees *ret_value; -EINVAL, and
  * `fault` says what is wrong where; -ENOMEM.
  */
-int config_answer_parse(const char *text, struct buf *ret_value,
-			char fault[static ANSWER_FAULT_MAX]);
+int config_answer_parse(const char *text, struct buf *ret_value, char fault[static JSON_FAULT_MAX]);
 
 /*
  * The pool's answer for the method (NULL: for all that have none of their own) is `text`; takes the
@@ -21,7 +18,7 @@ int config_answer_parse(const char *text, struct buf *ret_value,
  * CONFIG_ANSWERS_MAX others; -ENOMEM.
  */
 int config_answer_set(struct config_pool *pool, const char *method, const char *text,
-		      char fault[static ANSWER_FAULT_MAX]);
+		      char fault[static JSON_FAULT_MAX]);
 
 /* The pool's answer of that very method (NULL: the one for all others), or NULL. */
 const struct config_answer *config_answer_find(const struct config_pool *pool, const char *method);

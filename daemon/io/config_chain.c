@@ -72,21 +72,6 @@ static void check_source(struct config_draft *draft, size_t i, enum source sourc
 			     pool->name, source_keys[source], config_shown(found), found, adapter);
 }
 
-/* A server at a socket that speaks poold's own dialect is the rarer kind. */
-static void choose_dialect(struct config_draft *draft, size_t i)
-{
-	struct config_pool *pool = &draft->config->pools[i];
-	struct config_origin origin = draft->pools[i].options[OPTION_POOL_dialect];
-
-	if (pool->adapter == POOL_SOCKET && !origin.file)
-		pool->dialect = DIALECT_MSGPACK_RPC;
-	if (pool->adapter != POOL_SOCKET && pool->dialect == DIALECT_MSGPACK_RPC)
-		config_fault(&draft->faults, origin,
-			     "[pool %s] dialect: found \"msgpack-rpc\", which is for socket pools; "
-			     "allowed is poold where adapter = %s",
-			     pool->name, option_word(OPTION_ADAPTER, pool->adapter));
-}
-
 /* A pool that only its breaker or its retries speak of is none. */
 static void check_owner(struct config_draft *draft, size_t i)
 {
@@ -112,7 +97,7 @@ void config_check_adapters(struct config_draft *draft)
 			continue;
 		for (enum source source = 0; source < SOURCE_COUNT_; source++)
 			check_source(draft, i, source);
-		choose_dialect(draft, i);
+		config_choose_dialect(draft, i);
 	}
 }
 

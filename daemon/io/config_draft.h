@@ -62,6 +62,9 @@ void config_draft_key(struct config_draft *draft, unsigned line, const char *key
 
 /* Tells what a pool lacks and what it has too much, as its adapter asks (config_chain.c). */
 void config_check_adapters(struct config_draft *draft);
+/* Fills in what the pool's dialect has by itself, and tells what it has no use for
+ * (config_dialect.c). */
+void config_choose_dialect(struct config_draft *draft, size_t i);
 /* Finds the pools that fallback names. */
 void config_resolve_chains(struct config_draft *draft);
 

@@ -174,7 +174,7 @@ static void on_answer(struct config_draft *draft, unsigned line, const char *key
 	const char *method = method_of(key);
 	const struct config_answer *before = config_answer_find(pool, method);
 	size_t i = before ? (size_t)(before - pool->answers) : pool->answer_count;
-	char fault[ANSWER_FAULT_MAX];
+	char fault[JSON_FAULT_MAX];
 	int r;
 
 	if (method && (*method == '\0' || strlen(method) > CONFIG_METHOD_MAX)) {

@@ -8,6 +8,7 @@
 
 #include "daemon/core/breaker.h"
 #include "daemon/io/config_address.h"
+#include "daemon/io/config_answer.h"
 #include "daemon/io/config_list.h"
 #include "daemon/io/config_word.h"
 
@@ -132,6 +133,26 @@ static bool is_group_name(const char *name)
 	return *name != '-' && name[strspn(name, allowed)] == '\0';
 }
 
+/* That it is UTF-8 was seen when its line was read. */
+static bool is_method_name(const char *name)
+{
+	for (; *name; name++)
+		if ((uint8_t)*name <= ' ')
+			return false;
+	return true;
+}
+
+static bool is_json(const char *text)
+{
+	char fault[JSON_FAULT_MAX];
+	struct buf value;
+	bool is = config_answer_parse(text, &value, fault) == 0;
+
+	if (is)
+		buf_free(&value);
+	return is;
+}
+
 /* Whether a text of the right length, and not empty, is one of its type. */
 static bool is_of_type(enum option_type type, const char *text)
 {
@@ -143,6 +164,10 @@ static bool is_of_type(enum option_type type, const char *text)
 		return *text == '/';
 	case OPTION_ADDRESS:
 		return config_address_parse(text, &address, &len) == 0;
+	case OPTION_METHOD:
+		return is_method_name(text);
+	case OPTION_JSON:
+		return is_json(text);
 	default:
 		return is_group_name(text);
 	}
@@ -183,7 +208,8 @@ int option_set(const struct option *option, void *values, const char *text)
 		[OPTION_DURATION] = set_duration, [OPTION_BOOL] = set_bool,
 		[OPTION_RANGE] = set_range,	  [OPTION_MODE] = set_count,
 		[OPTION_PATH] = set_string,	  [OPTION_ADDRESS] = set_string,
-		[OPTION_GROUP] = set_string,
+		[OPTION_GROUP] = set_string,	  [OPTION_METHOD] = set_string,
+		[OPTION_JSON] = set_string,
 	};
 	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
 
@@ -196,7 +222,7 @@ int option_set(const struct option *option, void *values, const char *text)
 
 static bool is_string(enum option_type type)
 {
-	return type == OPTION_PATH || type == OPTION_ADDRESS || type == OPTION_GROUP;
+	return type >= OPTION_PATH && type <= OPTION_JSON;
 }
 
 void option_clear(const struct option *option, void *values)
@@ -269,6 +295,8 @@ void option_print(const struct option *option, const void *values, struct buf *o
 	case OPTION_PATH:
 	case OPTION_ADDRESS:
 	case OPTION_GROUP:
+	case OPTION_METHOD:
+	case OPTION_JSON:
 		buf_printf(out, "%s", *(char *const *)field);
 		break;
 	default:
@@ -324,6 +352,13 @@ void option_print_allowed(const struct option *option, struct buf *out)
 			   "a group's name of at most %" PRIu64
 			   " letters, digits, _ . or -, or nothing",
 			   option->max);
+		break;
+	case OPTION_METHOD:
+		buf_printf(out, "a method's name of at most %" PRIu64 " bytes, or nothing",
+			   option->max);
+		break;
+	case OPTION_JSON:
+		buf_printf(out, "one JSON value, or nothing");
 		break;
 	default:
 		if (option_is_list(option->type))

@@ -23,6 +23,8 @@ enum option_type {
 	OPTION_PATH,
 	OPTION_ADDRESS,
 	OPTION_GROUP,
+	OPTION_METHOD,
+	OPTION_JSON,
 
 	OPTION_COMMAND, /* from here on lists: config_list.h */
 	OPTION_VARIABLES,

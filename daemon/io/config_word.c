@@ -9,6 +9,9 @@
 static const char *const dialects[] = {
 	[DIALECT_POOLD] = "poold",
 	[DIALECT_MSGPACK_RPC] = "msgpack-rpc",
+	[DIALECT_PACKET4_JSON] = "packet4-json",
+	[DIALECT_PACKET4_MSGPACK] = "packet4-msgpack",
+	[DIALECT_JSONRPC] = "jsonrpc",
 };
 static const char *const breaker_modes[] = {
 	[BREAKER_MODE_ON] = "on",

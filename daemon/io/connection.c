@@ -407,8 +407,8 @@ int connection_open(struct driver *driver, int fd, bool control_only)
 	connection->pid = peer.pid;
 	connection->may_control = peer.uid == 0 || peer.uid == geteuid() || peer.in_group;
 	list_init(&connection->calls);
-	r = link_open(&connection->link, driver->loop, fd, driver->config->daemon.message_max,
-		      &link_handler, connection);
+	r = link_open(&connection->link, driver->loop, fd, FRAMING_MSGPACK,
+		      driver->config->daemon.message_max, &link_handler, connection);
 	if (r < 0) {
 		free(connection);
 		return r;

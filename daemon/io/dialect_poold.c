@@ -1,4 +1,4 @@
-#include "daemon/io/dialect.h"
+#include "daemon/io/dialect_rpc.h"
 
 #include "daemon/core/worker.h"
 
@@ -128,6 +128,11 @@ static void take_state(struct channel *channel, struct bytes params)
 		channel->handler->on_state(channel, id, state);
 }
 
+static void on_response(struct channel *channel, uint32_t id, const struct channel_answer *answer)
+{
+	channel->handler->on_answer(channel, id, answer);
+}
+
 static void on_notification(struct channel *channel, struct chunk *chunk,
 			    const struct envelope *envelope)
 {
@@ -139,6 +144,14 @@ static void on_notification(struct channel *channel, struct chunk *chunk,
 		take_state(channel, envelope->params);
 	else if (bytes_equal(envelope->method, "ready"))
 		take_ready(channel, envelope->params);
+}
+
+static void on_message(struct channel *channel, struct chunk *chunk, struct bytes message)
+{
+	static const struct rpc_handler handler = {.on_response = on_response,
+						   .on_notification = on_notification};
+
+	rpc_take_message(channel, chunk, message, &handler);
 }
 
 /* It says itself when it is ready. */
@@ -225,8 +238,8 @@ static void put_extras(struct channel *channel, const struct call *call,
 		link_fail(channel->link, LINK_END_NO_MEMORY);
 }
 
-static void send_request(struct channel *channel, const struct call *call,
-			 const struct channel_request *request)
+static const char *send_request(struct channel *channel, const struct call *call,
+				const struct channel_request *request)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
 	unsigned extras = count_extras(call, request);
@@ -239,6 +252,18 @@ static void send_request(struct channel *channel, const struct call *call,
 	put_context(channel, call, request, extras);
 	if (extras > 0)
 		put_extras(channel, call, request);
+	return NULL;
+}
+
+/* Without params, which a request of a user's function called `ping` always has. */
+static void ping(struct channel *channel, uint32_t id)
+{
+	static const uint8_t no_params = 0x90;
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+
+	link_put(channel->link, head,
+		 envelope_put_request(head, id, (struct bytes){(const uint8_t *)"ping", 4}));
+	link_put(channel->link, &no_params, 1);
 }
 
 /* A notification whose params are in the scratch buffer. */
@@ -281,12 +306,12 @@ static void end_session(struct channel *channel, struct bytes session, const cha
 }
 
 const struct dialect dialect_poold = {
-	.name = "poold",
+	.framing = FRAMING_MSGPACK,
 	.on_open = on_open,
-	.on_notification = on_notification,
+	.on_message = on_message,
 	.send = send_request,
 	.cancel = cancel,
-	.ping = channel_put_ping,
+	.ping = ping,
 	.shutdown = shut_down,
 	.end_session = end_session,
 };

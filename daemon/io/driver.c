@@ -62,12 +62,17 @@ static void carry_out_all(struct driver *driver)
 		loop_set_timer(driver->loop, engine_deadline(driver->engine));
 }
 
+static struct engine_event worker_event(const struct channel *channel, enum event_type type)
+{
+	return (struct engine_event){
+		.type = type, .worker = channel->worker, .life = channel->life};
+}
+
 static void tell_note(struct driver *driver, struct channel *channel)
 {
-	struct engine_event event = {.worker = channel->worker, .life = channel->life};
+	struct engine_event event = worker_event(channel, EVENT_SPAWN_FAILED);
 
 	if (channel->spawn_failed) {
-		event.type = EVENT_SPAWN_FAILED;
 		event.code = channel->spawn_code;
 	} else {
 		event.type = EVENT_WORKER_EXITED;
@@ -77,13 +82,35 @@ static void tell_note(struct driver *driver, struct channel *channel)
 	step(driver, &event);
 }
 
+/* Requests that never reached the worker, as its dialect has no way to say them. */
+static void tell_unsaid(struct driver *driver, struct channel *channel)
+{
+	while (channel->unsaid_count > 0) {
+		struct engine_event event = worker_event(channel, EVENT_SEND_FAILED);
+
+		event.id = channel->unsaid[--channel->unsaid_count];
+		event.code = ERR_encode_error;
+		step(driver, &event);
+	}
+}
+
+static void attend(struct driver *driver, struct channel *channel)
+{
+	if (channel->opened) {
+		channel->opened = false;
+		channel_open(channel);
+	}
+	tell_unsaid(driver, channel);
+	if (channel->spawn_failed || channel->hung_up)
+		tell_note(driver, channel);
+}
+
 /* What was found out while effects were carried out. */
 static void tell_notes(struct driver *driver)
 {
 	driver->has_notes = false;
 	for (uint32_t i = 0; i < driver->channel_count; i++)
-		if (driver->channels[i].spawn_failed || driver->channels[i].hung_up)
-			tell_note(driver, &driver->channels[i]);
+		attend(driver, &driver->channels[i]);
 }
 
 static void step(struct driver *driver, struct engine_event *event)
@@ -94,12 +121,6 @@ static void step(struct driver *driver, struct engine_event *event)
 }
 
 /* --- events from workers --- */
-
-static struct engine_event worker_event(const struct channel *channel, enum event_type type)
-{
-	return (struct engine_event){
-		.type = type, .worker = channel->worker, .life = channel->life};
-}
 
 static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
 {

@@ -36,6 +36,7 @@ void effects_tell_worker(struct driver *driver, enum log_level level, uint32_t w
 static void do_send(struct driver *driver, const struct effect *effect)
 {
 	struct call *call = call_of(driver, effect);
+	struct channel *channel = &driver->channels[effect->worker];
 	const struct request *request = engine_request(driver->engine, effect->request);
 	usec_t left = usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC;
 	struct channel_request sent = {
@@ -50,7 +51,12 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	if (effect->send.session != NO_SLOT)
 		sent.state = vault_get(&driver->states, effect->send.session);
 	call_drop_state(call);
-	channel_send(&driver->channels[effect->worker], call, &sent);
+	call->unsaid = channel_send(channel, call, &sent);
+	if (call->unsaid) {
+		assert(channel->unsaid_count < WORKER_ATTEMPTS_MAX);
+		channel->unsaid[channel->unsaid_count++] = sent.id;
+		driver->has_notes = true;
+	}
 }
 
 /* Which failure of a start it was, for people and for what follows. */
@@ -71,6 +77,8 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 			      driver->config->daemon.response_max, &driver->open_files);
 
 	if (r == 0) {
+		channel->opened = !channel->connected;
+		driver->has_notes = true;
 		effects_tell_worker(driver, LOG_LEVEL_INFO, effect->worker, "started", "");
 		return;
 	}

@@ -1,6 +1,7 @@
 #include "daemon/io/environment.h"
 
 #include "daemon/io/config.h"
+#include "daemon/io/config_word.h"
 #include "daemon/io/process.h"
 
 #include <stdarg.h>
@@ -76,8 +77,9 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 	for (char *const *text = pool->env; *text; text++)
 		put_format(&list, "%s", *text);
 	put_format(&list, "%s", mark);
-	put_format(&list, "POOLD_DIALECT=poold");
-	put_format(&list, "POOLD_FD=%d", PROCESS_CHANNEL_FD);
+	put_format(&list, "POOLD_DIALECT=%s", option_word(OPTION_DIALECT, pool->dialect));
+	if (pool->dialect == DIALECT_POOLD)
+		put_format(&list, "POOLD_FD=%d", PROCESS_CHANNEL_FD);
 	put_format(&list, "POOLD_POOL=%s", pool->name);
 	put_format(&list, "POOLD_WORKER=%u", number);
 	if (list.failed) {

@@ -1,5 +1,6 @@
 #include "daemon/io/failure.h"
 
+#include "daemon/io/config_word.h"
 #include "daemon/io/connection.h"
 #include "daemon/io/pack_named.h"
 #include "daemon/io/tell.h"
@@ -110,6 +111,13 @@ static void describe(const struct facts *facts, char *out, size_t size)
 		snprintf(out, size, "worker %u of pool %s: %s", facts->worker, facts->pool,
 			 facts->channel->last_end);
 		return;
+	case ERR_encode_error:
+		if (!facts->channel || !facts->call->unsaid)
+			break;
+		snprintf(out, size, "the arguments cannot be said in %s: %s",
+			 option_word(OPTION_DIALECT, facts->channel->pool->dialect),
+			 facts->call->unsaid);
+		return;
 	case ERR_queue_full:
 		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
 			 facts->pool, pool->queue.len, (unsigned long long)pool->queue.bytes);
@@ -125,9 +133,9 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 breaker_state_name(facts->request->circuit->breaker.state));
 		return;
 	default:
-		snprintf(out, size, "%s", errcode_info(code)->text);
-		return;
+		break;
 	}
+	snprintf(out, size, "%s", errcode_info(code)->text);
 }
 
 /* The worker's own words for its error. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A shared chunk with less room than this is exchanged for a fresh one before it is read into. */
@@ -19,18 +20,17 @@ static void stop_waiting(struct link *link);
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_writable(evutil_socket_t fd, short what, void *argument);
 
-int link_open(struct link *link, struct loop *loop, int fd, uint64_t message_max,
-	      const struct link_handler *handler, void *owner)
+int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind framing,
+	      uint64_t message_max, const struct link_handler *handler, void *owner)
 {
 	*link = (struct link){
 		.loop = loop,
 		.handler = handler,
 		.owner = owner,
 		.fd = fd,
-		.message_max = message_max,
 		.reading = true,
 	};
-	skip_init(&link->skip, message_max);
+	framing_init(&link->framing, framing, message_max);
 	event_assign(&link->read_event, loop->base, fd, EV_READ | EV_PERSIST, on_readable, link);
 	event_assign(&link->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
 	return event_add(&link->read_event, NULL) < 0 ? -ENOMEM : 0;
@@ -57,7 +57,7 @@ void link_fail(struct link *link, enum link_end why)
 /* Whether there is anybody to write to. */
 static bool takes_output(struct link *link)
 {
-	if (link->closed || link->failed)
+	if (link->closed || link->failed || link->finished)
 		return false;
 	mark_dirty(link);
 	return true;
@@ -81,7 +81,7 @@ static void drop_input(struct link *link)
 	chunk_unref(link->in);
 	link->in = NULL;
 	link->in_len = link->in_scanned = 0;
-	skip_init(&link->skip, link->message_max);
+	framing_restart(&link->framing);
 }
 
 /* The buffer goes first: where memory is short, what is answered now needs it. */
@@ -102,6 +102,9 @@ static void end(struct link *link, enum link_end why, int error, struct bytes be
 
 static void after_drained(struct link *link)
 {
+	/* On anything but a socket there is no end to tell; the peer then reads on. */
+	if (link->finished)
+		(void)shutdown(link->fd, SHUT_WR);
 	if (link->closing)
 		link_close(link);
 	else if (link->handler->on_drained)
@@ -194,7 +197,7 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 	while (scanned < len) {
 		size_t taken = 0;
 		enum skip_result result =
-			skip_feed(&link->skip, data + scanned, len - scanned, &taken);
+			framing_feed(&link->framing, data + scanned, len - scanned, &taken);
 
 		scanned += taken;
 		if (result == SKIP_MORE)
@@ -205,9 +208,11 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 			return len;
 		}
 		link->typical = scanned - start;
-		skip_init(&link->skip, link->message_max);
-		link->handler->on_message(link->owner, chunk,
-					  (struct bytes){data + start, scanned - start});
+		framing_restart(&link->framing);
+		link->handler->on_message(
+			link->owner, chunk,
+			framing_message(&link->framing,
+					(struct bytes){data + start, scanned - start}));
 		if (link->closed || link->ended || link->closing)
 			return len;
 		start = scanned;
@@ -233,7 +238,7 @@ static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need
 /* Keeps the message half read in a chunk of its own, at the beginning. */
 static bool keep_rest(struct link *link, const uint8_t *rest, size_t len)
 {
-	size_t capacity = wanted_capacity(link, len, skip_need(&link->skip));
+	size_t capacity = wanted_capacity(link, len, framing_need(&link->framing));
 	struct chunk *chunk = chunk_new(&link->loop->store, capacity);
 
 	if (!chunk) {
@@ -254,7 +259,7 @@ static bool make_in_room(struct link *link)
 	if (link->in_len < link->in->capacity)
 		return true;
 	grown = chunk_grow(link->in,
-			   wanted_capacity(link, link->in_len, skip_need(&link->skip) + 1));
+			   wanted_capacity(link, link->in_len, framing_need(&link->framing) + 1));
 	if (!grown) {
 		end(link, LINK_END_NO_MEMORY, -ENOMEM,
 		    (struct bytes){link->in->data, link->in_len});
@@ -414,6 +419,12 @@ void link_close_when_written(struct link *link)
 	link->closing = true;
 	if (link->out.bytes == 0)
 		link_close(link);
+}
+
+void link_finish_output(struct link *link)
+{
+	if (takes_output(link))
+		link->finished = true;
 }
 
 void link_bury_all(struct loop *loop)

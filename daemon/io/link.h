@@ -1,8 +1,8 @@
 /*
- * A link: one stream of MessagePack messages, in and out, to a client or to a worker.
+ * A link: one stream of messages, in and out, to a client or to a worker.
  *
- * In: bytes are read once per readiness, cut into whole messages by the skipper, and handed over
- * where they lie; who wants to keep them takes a reference of the chunk.  A link between two
+ * In: bytes are read once per readiness, cut into whole messages (framing.h), and handed over where
+ * they lie; who wants to keep them takes a reference of the chunk.  A link between two
  * messages owns no buffer. Out: what is put is written at the end of the loop's turn, all of it in
  * one system call; large pieces go out from the chunk they came in.
  */
@@ -10,9 +10,9 @@
 #define POOLD_IO_LINK_H
 
 #include "daemon/core/list.h"
+#include "daemon/io/framing.h"
 #include "daemon/io/loop.h"
 #include "daemon/io/outbox.h"
-#include "protocol/skip.h"
 
 struct link;
 
@@ -30,7 +30,7 @@ enum link_end {
 #define LINK_BEGUN_MAX 32
 
 struct link_handler {
-	/* A whole message.  The link may be closed from here. */
+	/* A whole message, without what frames it.  The link may be closed from here. */
 	void (*on_message)(void *owner, struct chunk *chunk, struct bytes message);
 	/*
 	 * Nothing more will come in, and the handler closes the link, at once or when its last
@@ -58,8 +58,7 @@ struct link {
 	size_t in_len;
 	size_t in_scanned;
 	size_t typical; /* size of the last message */
-	struct skip skip;
-	uint64_t message_max;
+	struct framing framing;
 	struct outbox out;
 	usec_t stall_timeout; /* how long the peer may take nothing of what waits for it; 0: for
 				 ever */
@@ -67,21 +66,26 @@ struct link {
 	bool waiting; /* for the peer to take more */
 	bool ended;   /* on_end was called */
 	bool closed;
-	bool closing; /* close when all is written */
-	bool failed;  /* the output is of no use any more, because of `fail_why` */
+	bool closing;  /* close when all is written */
+	bool finished; /* nothing more is put, and the peer is told when all is written */
+	bool failed;   /* the output is of no use any more, because of `fail_why` */
 	enum link_end fail_why;
 };
 
 /* Takes over the connected, non-blocking `fd` and begins to read.  Returns 0 or -errno; then `fd`
  * is still the caller's. */
-int link_open(struct link *link, struct loop *loop, int fd, uint64_t message_max,
-	      const struct link_handler *handler, void *owner);
+int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind framing,
+	      uint64_t message_max, const struct link_handler *handler, void *owner);
 
 /* Closes now.  The handler is not called again; the memory of `link` must stay until on_buried. */
 void link_close(struct link *link);
 
 /* Stops reading, and closes once all output is written. */
 void link_close_when_written(struct link *link);
+
+/* Ends the output once all of it is written: the peer reads an end of file, and may still answer.
+ * What is put from now on is dropped. */
+void link_finish_output(struct link *link);
 
 /* Read or don't read (a paused link notices neither messages nor the end). */
 void link_set_reading(struct link *link, bool reading);

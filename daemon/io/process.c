@@ -34,10 +34,30 @@ static void reset_signals(const sigset_t *mask)
 	sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
+static int place_on_stdio(int channel)
+{
+	if (close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ||
+	    dup2(channel, STDIN_FILENO) < 0 || dup2(channel, STDOUT_FILENO) < 0)
+		return -errno;
+	return 0;
+}
+
+static int place_beside(int channel)
+{
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
+	    close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	if (channel == PROCESS_CHANNEL_FD)
+		return fcntl(channel, F_SETFD, 0) < 0 ? -errno : 0;
+	return dup2(channel, PROCESS_CHANNEL_FD) < 0 ? -errno : 0;
+}
+
 static int prepare(const struct birth *birth)
 {
 	const struct process_spec *spec = birth->spec;
-	int null_fd;
+	int r;
 
 	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -errno;
@@ -46,17 +66,9 @@ static int prepare(const struct birth *birth)
 		return -ESRCH;
 	if (spec->directory && *spec->directory && chdir(spec->directory) < 0)
 		return -errno;
-	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
-		return -errno;
-	if (close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-		return -errno;
-	if (birth->channel == PROCESS_CHANNEL_FD) {
-		if (fcntl(birth->channel, F_SETFD, 0) < 0)
-			return -errno;
-	} else if (dup2(birth->channel, PROCESS_CHANNEL_FD) < 0) {
-		return -errno;
-	}
+	r = spec->channel_on_stdio ? place_on_stdio(birth->channel) : place_beside(birth->channel);
+	if (r < 0)
+		return r;
 	if (setrlimit(RLIMIT_NOFILE, &spec->open_files) < 0)
 		return -errno;
 	reset_signals(&birth->mask);

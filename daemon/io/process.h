@@ -13,13 +13,15 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* The number under which a worker finds its channel. */
+/* The number under which a worker finds its channel, unless that is its standard input and output.
+ */
 #define PROCESS_CHANNEL_FD 3
 
 struct process_spec {
 	char *const *argv;	  /* ends with NULL */
 	char *const *envp;	  /* the worker's whole environment, "NAME=value", ends with NULL */
 	const char *directory;	  /* NULL or "": the daemon's own */
+	bool channel_on_stdio;	  /* the channel is its standard input and output */
 	struct rlimit open_files; /* what the worker gets for RLIMIT_NOFILE */
 };
 

@@ -1,5 +1,6 @@
 #include "daemon/io/report.h"
 
+#include "daemon/io/config_word.h"
 #include "daemon/io/pack_named.h"
 
 #include <unistd.h>
@@ -270,8 +271,7 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 	pack_map(out, 12);
 	pack_named_str(out, "name", config->name);
 	pack_named_str(out, "adapter", pool_adapter_name(config->adapter));
-	pack_named_str(out, "dialect",
-		       config->dialect == DIALECT_MSGPACK_RPC ? "msgpack-rpc" : "poold");
+	pack_named_str(out, "dialect", option_word(OPTION_DIALECT, config->dialect));
 	pack_named_str(out, "command",
 		       config->adapter == POOL_SOCKET ? config->address : config->command);
 	pack_named_str(out, "status", pool_health_name(pool_judge(pool)));

@@ -1,4 +1,4 @@
-"""A MessagePack-RPC server that a test starts, kills and starts again: workers/server.py."""
+"""A server that a test starts, kills and starts again: one of workers/*.py that take an address."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ class Server:
 
     Args:
         address: the path of a Unix socket, or tcp:IP:PORT.
+        program: which of workers/*.py, and its arguments before the address.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *program: str) -> None:
         self.address = address
+        self._program = program or ("server",)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
@@ -39,7 +41,8 @@ class Server:
 
     def start(self) -> None:
         """Starts it, and waits until it listens."""
-        command = [sys.executable, str(HERE / "workers" / "server.py"), self.address]
+        name, *arguments = self._program
+        command = [sys.executable, str(HERE / "workers" / f"{name}.py"), *arguments, self.address]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self._process.stdout.readline() == b"listening\n", "the server does not start"
 

@@ -307,6 +307,8 @@ static void news(struct havoc *havoc, struct engine_event *event, uint64_t word)
 		event->ready.batches = take(&word, 5) == 0;
 	} else if (event->type == EVENT_WORKER_ANSWERED) {
 		take_answer(event, &word);
+	} else if (event->type == EVENT_SEND_FAILED) {
+		event->code = ERR_encode_error;
 	} else if (event->type == EVENT_SPAWN_FAILED) {
 		event->code = take_spawn_failure(&word);
 	} else if (event->type == EVENT_WORKER_BROKE) {
@@ -332,7 +334,7 @@ static enum event_type take_type(uint64_t *word)
 		EVENT_WORKER_READY,    EVENT_WORKER_READY,    EVENT_WORKER_READY,
 		EVENT_WORKER_READY,    EVENT_WORKER_BEGAN,    EVENT_WORKER_ANSWERED,
 		EVENT_WORKER_ANSWERED, EVENT_WORKER_ANSWERED, EVENT_WORKER_ANSWERED,
-		EVENT_WORKER_ANSWERED, EVENT_WORKER_ANSWERED, EVENT_WORKER_BROKE,
+		EVENT_WORKER_ANSWERED, EVENT_SEND_FAILED,     EVENT_WORKER_BROKE,
 		EVENT_WORKER_EXITED,   EVENT_WORKER_EXITED,   EVENT_SPAWN_FAILED,
 		EVENT_TIMER,	       EVENT_TIMER,	      EVENT_TIMER,
 		EVENT_TIMER,	       EVENT_WORKER_CHUNK,    EVENT_PRESSURE,

@@ -71,6 +71,7 @@ static const char *const event_names[] = {
 	[EVENT_WORKER_BEGAN] = "began",
 	[EVENT_WORKER_CHUNK] = "chunk",
 	[EVENT_WORKER_ANSWERED] = "answered",
+	[EVENT_SEND_FAILED] = "send_failed",
 	[EVENT_WORKER_BROKE] = "broke",
 	[EVENT_WORKER_EXITED] = "exited",
 	[EVENT_SPAWN_FAILED] = "spawn_failed",
@@ -180,7 +181,8 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	}
 	if (event->type == EVENT_WORKER_READY)
 		add_ready(text, event);
-	else if (event->type == EVENT_WORKER_BEGAN || event->type == EVENT_WORKER_CHUNK)
+	else if (event->type == EVENT_WORKER_BEGAN || event->type == EVENT_WORKER_CHUNK ||
+		 event->type == EVENT_SEND_FAILED)
 		add(text, " as %u", event->id);
 	else if (event->type == EVENT_SPAWN_FAILED && event->code != ERR_spawn_failed)
 		add(text, " %s", errcode_name(event->code));
@@ -628,6 +630,12 @@ static bool read_session(struct words *words, struct engine_event *event)
 	return word && strcmp(word, "of") == 0 && read_name(words, &event->session);
 }
 
+static bool read_send_failed(struct words *words, struct engine_event *event)
+{
+	event->code = ERR_encode_error;
+	return read_id(words, event);
+}
+
 static bool read_nothing(struct words *words, struct engine_event *event)
 {
 	(void)words;
@@ -644,6 +652,7 @@ bool narrate_read_event(const char *line, struct engine_event *ret)
 		[EVENT_WORKER_BEGAN] = read_id,
 		[EVENT_WORKER_CHUNK] = read_id,
 		[EVENT_WORKER_ANSWERED] = read_answer,
+		[EVENT_SEND_FAILED] = read_send_failed,
 		[EVENT_WORKER_BROKE] = read_broke,
 		[EVENT_WORKER_EXITED] = read_exit,
 		[EVENT_SPAWN_FAILED] = read_spawn_failed,

@@ -44,6 +44,12 @@ static const struct {
 	{SECTION_POOL, "command", "", "x", "x 'y z'", "''", "x 'y"},
 	{SECTION_POOL, "address", "", "/a", "tcp:[::1]:65535", "a", "tcp:localhost:80"},
 	{SECTION_POOL, "dialect", "poold", "poold", "msgpack-rpc", "", "msgpack"},
+	{SECTION_POOL, "ready_call", "", "a", "initialize", "a b", "a\tb"},
+	{SECTION_POOL, "ready_params", "", "{}", "[1, {\"a\": null}]", "{", "1 2"},
+	{SECTION_POOL, "ready_then", "", "a", "notifications/initialized", "a b", "a\tb"},
+	{SECTION_POOL, "ready_notification", "", "a", "ready", "a b", "a\tb"},
+	{SECTION_POOL, "ping_call", "", "a", "nvim_get_mode", "a b", "a\tb"},
+	{SECTION_POOL, "cancel_notification", "", "a", "notifications/cancelled", "a b", "a\tb"},
 	{SECTION_POOL, "workers", "1", "1", "1..4096", "0", "1..4097"},
 	{SECTION_POOL, "timeout", "30s", "1ms", "1d", "999us", "2d"},
 	{SECTION_POOL, "timeout_max", "1h", "1ms", "7d", "999us", "8d"},
@@ -236,7 +242,10 @@ START_TEST(words_for_what_is_allowed)
 		{OPTION_POOL_address,
 		 "a path that begins with /, of at most 107 bytes, or tcp:IP:PORT with the IP in "
 		 "numbers, such as tcp:127.0.0.1:4000 or tcp:[::1]:4000"},
-		{OPTION_POOL_dialect, "poold or msgpack-rpc"},
+		{OPTION_POOL_dialect,
+		 "poold, msgpack-rpc, packet4-json, packet4-msgpack or jsonrpc"},
+		{OPTION_POOL_ready_call, "a method's name of at most 255 bytes, or nothing"},
+		{OPTION_POOL_ready_params, "one JSON value, or nothing"},
 		{OPTION_POOL_fallback, "names of pools with commas or spaces between, at most 8"},
 		{OPTION_POOL_fallback_on,
 		 "of these, with commas or spaces between: initialization_error connection_error "
@@ -387,7 +396,9 @@ END_TEST
 	"sessions_max, session_ttl, session_state_max, session_bytes_max, keys_max, key_ttl, "     \
 	"key_bytes_max, errors_kept, log_level, log_target"
 #define POOL_KEYS                                                                                  \
-	"adapter, command, address, dialect, workers, timeout, timeout_max, attempt_timeout, "     \
+	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
+	"ready_notification, ping_call, cancel_notification, "                                     \
+	"workers, timeout, timeout_max, attempt_timeout, "                                         \
 	"queue_max, queue_bytes_max, prefetch, idempotent, max_crash_retries, init_timeout, "      \
 	"ping_interval, ping_timeout, idle_timeout, kill_grace, cancel_grace, restart_delay, "     \
 	"restart_delay_max, fallback, fallback_on, affinity, return_dwell, return_step, "          \

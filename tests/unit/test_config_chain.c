@@ -34,12 +34,8 @@ START_TEST(an_adapter_has_what_it_needs_and_nothing_else)
 		{"[pool a]\nadapter = static\nanswer = 1\ncommand = x\naddress = /s\n",
 		 "t:4: [pool a] command: found \"x\", allowed is none " STATIC
 		 "t:5: [pool a] address: found \"/s\", allowed is none " STATIC},
-		{"[pool a]\ncommand = x\ndialect = msgpack-rpc\n",
-		 "t:3: [pool a] dialect: found \"msgpack-rpc\", which is for socket pools; "
-		 "allowed is poold " PROCESS},
 		{"[pool a]\nadapter = static\nanswer = 1\ndialect = msgpack-rpc\n",
-		 "t:4: [pool a] dialect: found \"msgpack-rpc\", which is for socket pools; "
-		 "allowed is poold " STATIC},
+		 "t:4: [pool a] dialect: found \"msgpack-rpc\", allowed is none " STATIC},
 		/* What follows from a refused value is not told. */
 		{"[pool a]\nadapter = sokcet\naddress = /s\n",
 		 "t:2: [pool a] adapter: found \"sokcet\", allowed is process, socket or static\n"},
@@ -69,6 +65,103 @@ START_TEST(a_dialect_follows_the_adapter_unless_given)
 	ck_assert_int_eq(config->pools[3].adapter, POOL_STATIC);
 	ck_assert_int_eq(config->pools[3].dialect, DIALECT_POOLD);
 	config_free(config);
+}
+END_TEST
+
+START_TEST(dialects_have_options_of_their_own)
+{
+	static const struct {
+		const char *dialect, *key, *value, *fault; /* NULL: it is allowed */
+	} cases[] = {
+		{"poold", "ready_call", "x", "where dialect = poold"},
+		{"poold", "ready_params", "1", "where dialect = poold"},
+		{"poold", "ready_then", "x", "where dialect = poold"},
+		{"poold", "ready_notification", "x", "where dialect = poold"},
+		{"poold", "ping_call", "x", "where dialect = poold"},
+		{"poold", "cancel_notification", "x", "where dialect = poold"},
+		{"poold", "prefetch", "5", NULL},
+		{"msgpack-rpc", "ready_call", "x", NULL},
+		{"msgpack-rpc", "ready_params", "1", "without ready_call"},
+		{"msgpack-rpc", "ready_then", "x", "where dialect = msgpack-rpc"},
+		{"msgpack-rpc", "ready_notification", "x", NULL},
+		{"msgpack-rpc", "ready_notification", "x\nready_call = y", "beside ready_call"},
+		{"msgpack-rpc", "ready_params", "1\nready_call = y", NULL},
+		{"msgpack-rpc", "ping_call", "x", NULL},
+		{"msgpack-rpc", "cancel_notification", "x", "where dialect = msgpack-rpc"},
+		{"msgpack-rpc", "prefetch", "5", NULL},
+		{"packet4-json", "ready_call", "", NULL},
+		{"packet4-json", "ready_call", "hello", NULL},
+		{"packet4-json", "ready_params", "{}", NULL},
+		{"packet4-json", "ready_notification", "x", "where dialect = packet4-json"},
+		{"packet4-msgpack", "ping_call", "x", NULL},
+		{"packet4-msgpack", "prefetch", "0", NULL},
+		{"packet4-msgpack", "prefetch", "1", "where dialect = packet4-msgpack"},
+		{"packet4-json", "cancel_notification", "x", "where dialect = packet4-json"},
+		{"jsonrpc", "ready_call", "x", NULL},
+		{"jsonrpc", "ready_then", "x", "without ready_call"},
+		{"jsonrpc", "ready_then", "x\nready_call = y\nready_params = {}", NULL},
+		{"jsonrpc", "ready_notification", "x", NULL},
+		{"jsonrpc", "cancel_notification", "x", NULL},
+		{"jsonrpc", "prefetch", "5", NULL},
+	};
+	char text[400], fault[400];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *value = cases[i].value;
+		bool of_prefetch = strcmp(cases[i].key, "prefetch") == 0;
+
+		snprintf(text, sizeof(text), "[pool a]\ncommand = x\ndialect = %s\n%s = %s\n",
+			 cases[i].dialect, cases[i].key, value);
+		if (!cases[i].fault) {
+			config_free(must_parse(text));
+			continue;
+		}
+		snprintf(fault, sizeof(fault),
+			 "t:4: [pool a] %s: found \"%.*s\", allowed is %s %s\n", cases[i].key,
+			 (int)strcspn(value, "\n"), value, of_prefetch ? "0" : "none",
+			 cases[i].fault);
+		must_fail(text, fault);
+	}
+	must_fail("[pool a]\nadapter = static\nanswer = 1\nping_call = x\n",
+		  "t:4: [pool a] ping_call: found \"x\", allowed is none " STATIC);
+}
+END_TEST
+
+/* What a dialect has by itself, and what a file says instead; a text with all of it is read back.
+ */
+START_TEST(a_dialect_fills_in_what_is_not_said)
+{
+	static const struct {
+		const char *text, *ready_call, *ping_call;
+		unsigned prefetch;
+	} cases[] = {
+		{"dialect = poold\n", "", "", 2},
+		{"dialect = msgpack-rpc\n", "", "", 2},
+		{"dialect = packet4-json\n", "ping", "ping", 0},
+		{"dialect = packet4-msgpack\nping_call = well\nready_call =\n", "", "well", 0},
+		{"dialect = jsonrpc\n", "", "", 0},
+		{"dialect = jsonrpc\nprefetch = 3\n", "", "", 3},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[200];
+		struct config *config;
+		struct buf dump;
+
+		snprintf(text, sizeof(text), "[pool a]\ncommand = x\n%s", cases[i].text);
+		config = must_parse(text);
+		for (unsigned round = 0; round < 2; round++) {
+			ck_assert_str_eq(config->pools[0].ready_call, cases[i].ready_call);
+			ck_assert_str_eq(config->pools[0].ping_call, cases[i].ping_call);
+			ck_assert_uint_eq(config->pools[0].prefetch, cases[i].prefetch);
+			buf_init(&dump, TEXT_MAX);
+			config_dump(config, &dump);
+			config_free(config);
+			config = must_parse(text_of(&dump));
+			buf_free(&dump);
+		}
+		config_free(config);
+	}
 }
 END_TEST
 
@@ -183,7 +276,7 @@ START_TEST(json_becomes_messagepack)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char fault[ANSWER_FAULT_MAX];
+		char fault[JSON_FAULT_MAX];
 		struct buf value;
 
 		ck_assert_msg(config_answer_parse(cases[i].json, &value, fault) == 0, "%s",
@@ -203,7 +296,7 @@ START_TEST(what_is_no_json)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char fault[ANSWER_FAULT_MAX] = "";
+		char fault[JSON_FAULT_MAX] = "";
 		struct buf value;
 
 		ck_assert_msg(config_answer_parse(cases[i], &value, fault) == -EINVAL, "%s",
@@ -220,7 +313,7 @@ END_TEST
 START_TEST(an_answer_is_bounded_by_its_line)
 {
 	static char text[CONFIG_LINE_MAX + 1];
-	char fault[ANSWER_FAULT_MAX];
+	char fault[JSON_FAULT_MAX];
 	struct buf value;
 
 	memset(text, '[', CONFIG_LINE_MAX / 2);
@@ -357,6 +450,8 @@ int main(void)
 	const TTest *const tests[] = {
 		an_adapter_has_what_it_needs_and_nothing_else,
 		a_dialect_follows_the_adapter_unless_given,
+		dialects_have_options_of_their_own,
+		a_dialect_fills_in_what_is_not_said,
 		static_pools_take_none_of_the_workers,
 		addresses,
 		addresses_have_their_parts,
