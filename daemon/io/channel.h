@@ -8,6 +8,7 @@
 
 #include "daemon/io/call.h"
 #include "daemon/io/endpoint.h"
+#include "daemon/io/forkserver.h"
 #include "daemon/io/link.h"
 #include "daemon/io/process.h"
 #include "protocol/buf.h"
@@ -43,8 +44,11 @@ struct channel_handler {
 	/* The process is gone, and all it had said was handed over.  `end` NULL: it was a
 	 * connection. */
 	void (*on_exit)(struct channel *channel, const struct process_end *end);
-	/* There is no connection to the server: `error` is the system's. */
+	/* There is no connection to the server, or the fork server could not start a process:
+	 * `error` is the system's. */
 	void (*on_unreachable)(struct channel *channel, int error);
+	/* The fork server has started its process. */
+	void (*on_born)(struct channel *channel);
 };
 
 struct channel {
@@ -54,6 +58,8 @@ struct channel {
 	uint32_t worker; /* its slot in the engine */
 	uint32_t life;
 	struct process process;
+	struct birth birth;	       /* where a fork server starts the process */
+	struct forkserver *forkserver; /* NULL: none does */
 	struct endpoint endpoint;
 	const struct dialect *dialect;
 	bool connected; /* a connection to a server stands for the process */
@@ -64,6 +70,7 @@ struct channel {
 	bool spawn_failed;
 	enum errcode spawn_code;
 	bool hung_up;
+	bool unborn; /* it was ended before there was a process */
 	pid_t last_pid;
 	char last_end[96];	 /* how its last process ended, in words; "": none did yet */
 	struct process_end last; /* the same, for programs; these three are the owner's to set */
@@ -81,12 +88,20 @@ void channel_done(struct channel *channel);
 
 /*
  * Starts a process and opens a channel to it, for life `life` of the worker.  `mark` is the
- * daemon's instance mark, `response_max` limits one message of the worker in bytes.  Returns 0 or
- * -errno.
+ * daemon's instance mark, `response_max` limits one message of the worker in bytes.  `forkserver`
+ * (NULL: none) starts the process instead, later: on_born, on_exit or on_unreachable tells.
+ * Returns 0 or -errno.
  */
 int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
 		  unsigned number, const char *mark, size_t response_max,
-		  const struct rlimit *open_files);
+		  const struct rlimit *open_files, struct forkserver *forkserver);
+
+/*
+ * Sends a signal to its process group.  Where there is no process yet, it is either not started at
+ * all, and `unborn` is set, or gets the signal as soon as it is; `overdue`: because starting it
+ * takes too long.
+ */
+void channel_signal(struct channel *channel, int signal, bool overdue);
 
 /* What the worker is told.  A closed channel takes all of it in silence. */
 struct channel_request {

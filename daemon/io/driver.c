@@ -71,9 +71,9 @@ static void tell_note(struct driver *driver, struct channel *channel)
 		event.code = channel->spawn_code;
 	} else {
 		event.type = EVENT_WORKER_EXITED;
-		event.exit.connection = true;
+		event.exit.connection = channel->hung_up;
 	}
-	channel->spawn_failed = channel->hung_up = false;
+	channel->spawn_failed = channel->hung_up = channel->unborn = false;
 	step(driver, &event);
 }
 
@@ -82,7 +82,8 @@ static void tell_notes(struct driver *driver)
 {
 	driver->has_notes = false;
 	for (uint32_t i = 0; i < driver->channel_count; i++)
-		if (driver->channels[i].spawn_failed || driver->channels[i].hung_up)
+		if (driver->channels[i].spawn_failed || driver->channels[i].hung_up ||
+		    driver->channels[i].unborn)
 			tell_note(driver, &driver->channels[i]);
 }
 
@@ -247,9 +248,13 @@ static void on_unreachable(struct channel *channel, int error)
 {
 	struct engine_event event = worker_event(channel, EVENT_SPAWN_FAILED);
 
-	(void)error;
-	event.code = ERR_connect_failed;
+	event.code = effects_start_code(channel->connected, error);
 	step(channel->owner, &event);
+}
+
+static void on_born(struct channel *channel)
+{
+	effects_tell_worker(channel->owner, LOG_LEVEL_INFO, channel->worker, "started", "");
 }
 
 static const struct channel_handler channel_handler = {
@@ -261,6 +266,7 @@ static const struct channel_handler channel_handler = {
 	.on_broken = on_broken,
 	.on_exit = on_exit_of_worker,
 	.on_unreachable = on_unreachable,
+	.on_born = on_born,
 };
 
 /* --- the clients' side --- */
@@ -450,6 +456,12 @@ static int make_tables(struct driver *driver)
 	for (uint32_t i = 0; i < driver->channel_count; i++)
 		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
 			     &channel_handler, driver);
+	driver->forkservers = calloc(driver->config->pool_count + 1, sizeof(*driver->forkservers));
+	if (!driver->forkservers)
+		return -ENOMEM;
+	for (size_t i = 0; i < driver->config->pool_count; i++)
+		forkserver_init(&driver->forkservers[i], driver->loop, &driver->config->pools[i],
+				driver->guard->mark, &driver->open_files);
 	return 0;
 }
 
@@ -494,8 +506,24 @@ void driver_start(struct driver *driver)
 	carry_out_all(driver);
 }
 
+bool driver_awaits(const struct driver *driver, pid_t pid)
+{
+	for (size_t i = 0; i < driver->config->pool_count; i++)
+		if (driver->forkservers[i].process.pid == pid ||
+		    forkserver_is_forking(&driver->forkservers[i]))
+			return true;
+	for (uint32_t i = 0; i < driver->channel_count; i++)
+		if (driver->channels[i].process.pid == pid)
+			return true;
+	return false;
+}
+
 void driver_done(struct driver *driver)
 {
+	for (size_t i = 0; driver->forkservers && i < driver->config->pool_count; i++)
+		forkserver_done(&driver->forkservers[i]);
+	free(driver->forkservers);
+	driver->forkservers = NULL;
 	for (uint32_t i = 0; driver->channels && i < driver->channel_count; i++)
 		channel_done(&driver->channels[i]);
 	free(driver->channels);

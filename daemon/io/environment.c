@@ -1,7 +1,6 @@
 #include "daemon/io/environment.h"
 
 #include "daemon/io/config.h"
-#include "daemon/io/process.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,14 +76,27 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 		put_format(&list, "%s", *text);
 	put_format(&list, "%s", mark);
 	put_format(&list, "POOLD_DIALECT=poold");
-	put_format(&list, "POOLD_FD=%d", PROCESS_CHANNEL_FD);
 	put_format(&list, "POOLD_POOL=%s", pool->name);
-	put_format(&list, "POOLD_WORKER=%u", number);
+	if (number > 0) {
+		put_format(&list, "POOLD_FD=%d", PROCESS_CHANNEL_FD);
+		put_format(&list, "POOLD_WORKER=%u", number);
+	} else {
+		put_format(&list, "POOLD_PREFORK_FD=%d", PROCESS_CHANNEL_FD);
+	}
 	if (list.failed) {
 		environment_free(list.texts);
 		return NULL;
 	}
 	return list.texts;
+}
+
+struct process_spec environment_spec(const struct config_pool *pool, char **environment,
+				     const struct rlimit *open_files)
+{
+	return (struct process_spec){.argv = pool->argv,
+				     .envp = environment,
+				     .directory = pool->directory,
+				     .open_files = *open_files};
 }
 
 void environment_free(char **environment)

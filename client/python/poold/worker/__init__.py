@@ -52,6 +52,7 @@ from poold.worker.failures import (
 )
 
 SOCKET_VARIABLE = "POOLD_FD"
+PREFORK_VARIABLE = "POOLD_PREFORK_FD"
 
 # After a request that ran longer than this (seconds), the socket is looked at before the next one
 # in hand is begun: it may have been cancelled meanwhile.  So it is while a list is collected.
@@ -221,21 +222,34 @@ def ignore_interrupts() -> None:
 def open_channel() -> socket.socket:
     """The socket to the daemon, kept from every child of this process.
 
+    Where the daemon wants a fork server, this process becomes one, and the workers that it forks
+    return from here.
+
     Raises:
         SetupError: POOLD_FD is not set or names no socket.
     """
-    text = os.environ.pop(SOCKET_VARIABLE, None)
-    if text is None:
-        raise SetupError(f"{SOCKET_VARIABLE} is not set: a worker is started by poold")
-    try:
-        number = int(text)
-        os.set_inheritable(number, False)
-        channel = socket.socket(fileno=number)
-    except (ValueError, OverflowError, OSError) as error:
-        raise SetupError(f"{SOCKET_VARIABLE}={text} names no socket: {error}") from None
+    if PREFORK_VARIABLE in os.environ:
+        from poold.worker.prefork import next_worker
+
+        ignore_interrupts()
+        channel = next_worker(_inherited_socket(PREFORK_VARIABLE))
+    else:
+        channel = _inherited_socket(SOCKET_VARIABLE)
     # A forked child that goes on in Python must not speak or listen here.
     os.register_at_fork(after_in_child=channel.close)
     return channel
+
+
+def _inherited_socket(variable: str) -> socket.socket:
+    text = os.environ.pop(variable, None)
+    if text is None:
+        raise SetupError(f"{variable} is not set: a worker is started by poold")
+    try:
+        number = int(text)
+        os.set_inheritable(number, False)
+        return socket.socket(fileno=number)
+    except (ValueError, OverflowError, OSError) as error:
+        raise SetupError(f"{variable}={text} names no socket: {error}") from None
 
 
 class _Server:
