@@ -300,6 +300,7 @@ int channel_start(struct channel *channel, uint32_t life, const struct config_po
 	channel->forkserver = forkserver;
 	channel->life = life;
 	channel->last_pid = 0;
+	channel->stack_signal = 0;
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,
 				     channel);

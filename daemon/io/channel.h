@@ -31,6 +31,8 @@ struct channel_handler {
 	void (*on_ready)(struct channel *channel, unsigned concurrency, bool announces,
 			 bool batches);
 	void (*on_began)(struct channel *channel, uint32_t id);
+	/* It says that it lives. */
+	void (*on_alive)(struct channel *channel);
 	/* A part of the answer to a request: a whole value in `chunk`. */
 	void (*on_part)(struct channel *channel, uint32_t id, struct chunk *chunk,
 			struct bytes value);
@@ -66,6 +68,8 @@ struct channel {
 	size_t response_max;
 	struct link *link; /* NULL: closed */
 	struct buf scratch;
+	int stack_signal; /* makes the process write its stacks to standard error; 0: it has said of
+			     none, and most signals would end it */
 	/* The driver's notes of what the engine is still to be told: */
 	bool spawn_failed;
 	enum errcode spawn_code;

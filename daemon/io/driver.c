@@ -123,6 +123,13 @@ static void on_began(struct channel *channel, uint32_t id)
 	step(channel->owner, &event);
 }
 
+static void on_alive(struct channel *channel)
+{
+	struct engine_event event = worker_event(channel, EVENT_WORKER_ALIVE);
+
+	step(channel->owner, &event);
+}
+
 /* The slot of the request that the worker has under this id, or NO_SLOT: it was given up, or was
  * never there. */
 static uint32_t slot_of(const struct channel *channel, uint32_t id, bool *ret_known)
@@ -260,6 +267,7 @@ static void on_born(struct channel *channel)
 static const struct channel_handler channel_handler = {
 	.on_ready = on_ready,
 	.on_began = on_began,
+	.on_alive = on_alive,
 	.on_part = on_part,
 	.on_state = on_state,
 	.on_answer = on_answer,
