@@ -18,8 +18,6 @@ import traceback  # noqa: F401  for the workers: they may want it one day, and h
 
 from poold import wire
 
-SOCKET_VARIABLE = "POOLD_PREFORK_FD"
-
 # One message of the daemon's comes with a channel, and with standard output and error if they are
 # not the server's own.
 DESCRIPTORS_MAX = 3
@@ -48,7 +46,6 @@ def next_worker(control: socket.socket) -> socket.socket:
             break
         for descriptor in descriptors:
             os.close(descriptor)
-    control.close()
     _wait_at(gate)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != daemon:
         os._exit(os.EX_OSERR)  # the daemon has ended meanwhile, and nothing else would tell
