@@ -22,12 +22,23 @@
  * when it is wanted, at the pace of the pool's restarts. */
 #define WORTH_REPLACING USEC_PER_SEC
 
+/* One that has closed its socket may take so long to exit. */
+static const struct timeval close_grace = {.tv_sec = 1};
+
+static void on_grace_over(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	forkserver_kill(argument);
+}
+
 void forkserver_init(struct forkserver *server, struct loop *loop, const struct config_pool *pool,
 		     const char *mark, const struct rlimit *open_files)
 {
 	*server = (struct forkserver){
 		.loop = loop, .pool = pool, .mark = mark, .open_files = *open_files};
 	list_init(&server->births);
+	evtimer_assign(&server->grace, loop->base, on_grace_over, server);
 }
 
 static void tell(const struct forkserver *server, enum log_level level, pid_t pid, const char *what,
@@ -254,7 +265,8 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 	forkserver_kill(server);
 }
 
-/* Without its socket it is of no use; its end is what is told. */
+/* Without its socket it is of no use.  Mostly it is about to exit, and its status says more than a
+ * signal of ours would. */
 static void on_link_end(void *owner, enum link_end end, int error, struct bytes begun)
 {
 	struct forkserver *server = owner;
@@ -263,7 +275,7 @@ static void on_link_end(void *owner, enum link_end end, int error, struct bytes 
 	(void)error;
 	(void)begun;
 	close_link(server);
-	forkserver_kill(server);
+	event_add(&server->grace, &close_grace);
 }
 
 static void on_buried(struct link *link)
@@ -292,6 +304,7 @@ static void on_exit_of_server(void *owner, const struct process_end *end)
 	tell(server, server->renewing ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, server->last_pid,
 	     "ended", text);
 	close_link(server);
+	event_del(&server->grace);
 	server->ready = 0;
 	server->renewing = false;
 	fail_births(server, failed, 0, end);
@@ -370,6 +383,7 @@ void forkserver_done(struct forkserver *server)
 	while (!list_empty(&server->births))
 		take_out(server, first_birth(server));
 	close_link(server);
+	event_del(&server->grace);
 	process_signal(&server->process, SIGKILL);
 	process_forget(&server->process);
 }

@@ -40,7 +40,8 @@ struct forkserver {
 	struct rlimit open_files;
 	struct process process;
 	pid_t last_pid;
-	struct link *link; /* NULL: closed */
+	struct link *link;  /* NULL: closed */
+	struct event grace; /* for one that has closed its socket, to exit by itself */
 	usec_t started;
 	usec_t ready;	    /* when it said so; 0: it has not */
 	struct list births; /* in the order in which they are done */
