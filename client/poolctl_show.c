@@ -198,10 +198,10 @@ static void pool_row(struct table *table, const json_t *pool)
 }
 
 static const struct column worker_columns[] = {
-	{"POOL", false},  {"WORKER", true},	{"PROCESS", true},  {"STATE", false},
-	{"SINCE", true},  {"HEALTH", false},	{"UP", true},	    {"IN FLIGHT", true},
-	{"SERVED", true}, {"FAILED", true},	{"RESTARTS", true}, {"MEMORY", true},
-	{"NOW", false},	  {"LAST EXIT", false},
+	{"POOL", false},     {"WORKER", true},	{"PROCESS", true},    {"STATE", false},
+	{"SINCE", true},     {"HEALTH", false}, {"UP", true},	      {"HEARD", true},
+	{"IN FLIGHT", true}, {"SERVED", true},	{"FAILED", true},     {"RESTARTS", true},
+	{"MEMORY", true},    {"NOW", false},	{"LAST EXIT", false},
 };
 
 /* The method that has run longest, and for how long. */
@@ -228,6 +228,7 @@ static void worker_row(struct table *table, const json_t *worker)
 	ms_cell(table, worker, "since_ms");
 	table_cell(table, "%s", text_of(worker, "health"));
 	ms_cell(table, worker, "uptime_ms");
+	ms_cell(table, worker, "heard_ms");
 	count_cell(table, worker, "in_flight");
 	count_cell(table, worker, "served");
 	count_cell(table, worker, "failed");

@@ -94,6 +94,8 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 	case EVENT_WORKER_BEGAN:
 		engine_worker_began(engine, worker, event->id);
 		break;
+	case EVENT_WORKER_ALIVE:
+		break; /* it was heard */
 	case EVENT_WORKER_CHUNK:
 		engine_worker_chunk(engine, worker, event->id);
 		break;

@@ -43,6 +43,7 @@ enum event_type {
 	EVENT_CANCEL, /* its client gives `request` up; `gone`: it is not there to hear an answer */
 	EVENT_WORKER_READY,    /* the worker can work: `ready` */
 	EVENT_WORKER_BEGAN,    /* the worker said that it begins attempt `id` */
+	EVENT_WORKER_ALIVE,    /* the worker says that it lives, and nothing else */
 	EVENT_WORKER_CHUNK,    /* the worker said a part of the answer to attempt `id` */
 	EVENT_WORKER_ANSWERED, /* the worker answered attempt `id`: `answer` */
 	EVENT_SEND_FAILED,   /* EFFECT_SEND of attempt `id` could not be carried out, the worker has

@@ -155,11 +155,7 @@ static int start_process(struct channel *channel, const struct config_pool *pool
 			 const char *mark, const struct rlimit *open_files)
 {
 	char **envp = environment_new(pool, number, mark);
-	struct process_spec spec = {.argv = pool->argv,
-				    .envp = envp,
-				    .directory = pool->directory,
-				    .channel_on_stdio = pool->dialect != DIALECT_POOLD,
-				    .open_files = *open_files};
+	struct process_spec spec = environment_spec(pool, envp, open_files);
 	int fd = -1;
 	int r;
 
@@ -177,6 +173,81 @@ static int start_process(struct channel *channel, const struct config_pool *pool
 		process_forget(&channel->process);
 	}
 	return r;
+}
+
+/* --- its process, forked --- */
+
+static void on_born(void *owner, pid_t pid)
+{
+	struct channel *channel = owner;
+	int r = process_adopt(&channel->process, channel->loop, pid, on_exit_of_process, channel);
+
+	if (r < 0) {
+		channel->birth.on_unborn(channel, r, NULL);
+		return;
+	}
+	channel->last_pid = pid;
+	if (channel->birth.signal != 0)
+		process_signal(&channel->process, channel->birth.signal);
+	channel->handler->on_born(channel);
+}
+
+static void on_unborn(void *owner, int error, const struct process_end *end)
+{
+	struct channel *channel = owner;
+	char text[64];
+
+	channel_close(channel);
+	if (end)
+		process_describe_end(end, text, sizeof(text));
+	snprintf(channel->last_end, sizeof(channel->last_end), "%s: %s",
+		 end ? "its fork server ended" : "could not be forked",
+		 end ? text : strerror(-error));
+	if (end)
+		channel->handler->on_exit(channel, end);
+	else
+		channel->handler->on_unreachable(channel, error);
+}
+
+static int start_birth(struct channel *channel, unsigned number)
+{
+	int ends[2];
+	int r = process_make_channel(ends);
+
+	if (r < 0)
+		return r;
+	r = open_link(channel, ends[0]);
+	if (r < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return r;
+	}
+	channel->birth = (struct birth){.number = number,
+					.channel = ends[1],
+					.on_born = on_born,
+					.on_unborn = on_unborn,
+					.owner = channel};
+	r = forkserver_fork(channel->forkserver, &channel->birth);
+	if (r < 0)
+		channel_close(channel);
+	return r;
+}
+
+void channel_signal(struct channel *channel, int signal, bool overdue)
+{
+	if (!birth_is_waiting(&channel->birth)) {
+		process_signal(&channel->process, signal);
+	} else if (overdue) {
+		forkserver_kill(channel->forkserver);
+	} else if (forkserver_cancel(channel->forkserver, &channel->birth)) {
+		channel_close(channel);
+		snprintf(channel->last_end, sizeof(channel->last_end), "it was not started yet");
+		channel->unborn = true;
+	} else {
+		channel->birth.signal = signal;
+		if (signal == SIGKILL)
+			forkserver_kill(channel->forkserver);
+	}
 }
 
 static void on_connected(void *owner, int fd, int error)
@@ -197,20 +268,26 @@ static void on_connected(void *owner, int fd, int error)
 
 int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
 		  unsigned number, const char *mark, size_t response_max,
-		  const struct rlimit *open_files)
+		  const struct rlimit *open_files, struct forkserver *forkserver)
 {
 	int r;
 
 	choose_pool(channel, pool, response_max);
+	channel->forkserver = forkserver;
+	channel->life = life;
+	channel->last_pid = 0;
+	channel->stack_signal = 0;
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,
 				     channel);
+	else if (forkserver)
+		r = start_birth(channel, number);
 	else
 		r = start_process(channel, pool, number, mark, open_files);
 	if (r < 0)
 		return r;
-	channel->life = life;
-	channel->last_pid = channel->process.pid;
+	if (channel->process.pid > 0)
+		channel->last_pid = channel->process.pid;
 	/* What the engine finds wrong: the channel's own faults come with words of their own. */
 	snprintf(channel->last_why, sizeof(channel->last_why),
 		 "it spoke of a request that it does not have, or was ready twice");

@@ -9,6 +9,7 @@
 #include "daemon/core/worker.h"
 #include "daemon/io/call.h"
 #include "daemon/io/endpoint.h"
+#include "daemon/io/forkserver.h"
 #include "daemon/io/link.h"
 #include "daemon/io/process.h"
 #include "protocol/buf.h"
@@ -31,6 +32,8 @@ struct channel_handler {
 	void (*on_ready)(struct channel *channel, unsigned concurrency, bool announces,
 			 bool batches);
 	void (*on_began)(struct channel *channel, uint32_t id);
+	/* It says that it lives. */
+	void (*on_alive)(struct channel *channel);
 	/* A part of the answer to a request: a whole value in `chunk`. */
 	void (*on_part)(struct channel *channel, uint32_t id, struct chunk *chunk,
 			struct bytes value);
@@ -44,8 +47,11 @@ struct channel_handler {
 	/* The process is gone, and all it had said was handed over.  `end` NULL: it was a
 	 * connection. */
 	void (*on_exit)(struct channel *channel, const struct process_end *end);
-	/* There is no connection to the server: `error` is the system's. */
+	/* There is no connection to the server, or the fork server could not start a process:
+	 * `error` is the system's. */
 	void (*on_unreachable)(struct channel *channel, int error);
+	/* The fork server has started its process. */
+	void (*on_born)(struct channel *channel);
 };
 
 struct channel {
@@ -55,6 +61,8 @@ struct channel {
 	uint32_t worker; /* its slot in the engine */
 	uint32_t life;
 	struct process process;
+	struct birth birth;	       /* where a fork server starts the process */
+	struct forkserver *forkserver; /* NULL: none does */
 	struct endpoint endpoint;
 	const struct config_pool *pool; /* outlives this life of the worker */
 	const struct dialect *dialect;
@@ -63,6 +71,8 @@ struct channel {
 	size_t response_max;
 	struct link *link; /* NULL: closed */
 	struct buf scratch;
+	int stack_signal; /* makes the process write its stacks to standard error; 0: it has said of
+			     none, and most signals would end it */
 	/* The driver's notes of what is still to be done, or told to the engine: */
 	bool opened; /* channel_open is to be called */
 	unsigned unsaid_count;
@@ -70,6 +80,7 @@ struct channel {
 	bool spawn_failed;
 	enum errcode spawn_code;
 	bool hung_up;
+	bool unborn; /* it was ended before there was a process */
 	pid_t last_pid;
 	char last_end[96];	 /* how its last process ended, in words; "": none did yet */
 	struct process_end last; /* the same, for programs; these three are the owner's to set */
@@ -87,13 +98,21 @@ void channel_done(struct channel *channel);
 
 /*
  * Starts a process, or begins to connect, for life `life` of the worker.  `mark` is the daemon's
- * instance mark, `response_max` limits one message of the worker in bytes.  Returns 0 or -errno.
- * The pool must stay as it is for as long as this life.  For a process channel_open must follow,
- * not from within this call's event.
+ * instance mark, `response_max` limits one message of the worker in bytes.  `forkserver` (NULL:
+ * none) starts the process instead, later: on_born, on_exit or on_unreachable tells.  Returns 0 or
+ * -errno.  The pool must stay as it is for as long as this life.  For a process channel_open must
+ * follow, not from within this call's event.
  */
 int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
 		  unsigned number, const char *mark, size_t response_max,
-		  const struct rlimit *open_files);
+		  const struct rlimit *open_files, struct forkserver *forkserver);
+
+/*
+ * Sends a signal to its process group.  Where there is no process yet, it is either not started at
+ * all, and `unborn` is set, or gets the signal as soon as it is; `overdue`: because starting it
+ * takes too long.
+ */
+void channel_signal(struct channel *channel, int signal, bool overdue);
 
 /* Speaks with who is at the other end of `fd`, a connected stream, as with a worker of the pool.
  * Returns 0, and the descriptor is the channel's; or -errno. */

@@ -150,6 +150,7 @@ struct config_pool {
 	unsigned queue_max;
 	size_t queue_bytes_max;
 	unsigned prefetch;
+	bool prefork; /* only where the adapter is process and the dialect poold */
 	bool idempotent;
 	unsigned max_crash_retries;
 	usec_t init_timeout;

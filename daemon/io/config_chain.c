@@ -72,6 +72,21 @@ static void check_source(struct config_draft *draft, size_t i, enum source sourc
 			     pool->name, source_keys[source], config_shown(found), found, adapter);
 }
 
+/* Only the SDK's workers know how to be forked. */
+static void check_prefork(struct config_draft *draft, size_t i)
+{
+	const struct config_pool *pool = &draft->config->pools[i];
+	bool can = pool->adapter == POOL_PROCESS && pool->dialect == DIALECT_POOLD;
+
+	if (pool->prefork && !can)
+		config_fault(&draft->faults, draft->pools[i].options[OPTION_POOL_prefork],
+			     "[pool %s] prefork: found yes, which is for workers of the daemon's "
+			     "own that speak poold; allowed is no where adapter = %s and "
+			     "dialect = %s",
+			     pool->name, option_word(OPTION_ADAPTER, pool->adapter),
+			     option_word(OPTION_DIALECT, pool->dialect));
+}
+
 /* A pool that only its breaker or its retries speak of is none. */
 static void check_owner(struct config_draft *draft, size_t i)
 {
@@ -98,6 +113,7 @@ void config_check_adapters(struct config_draft *draft)
 		for (enum source source = 0; source < SOURCE_COUNT_; source++)
 			check_source(draft, i, source);
 		config_choose_dialect(draft, i);
+		check_prefork(draft, i);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "daemon/io/guard.h"
 #include "daemon/io/listener.h"
 #include "daemon/io/log.h"
+#include "daemon/io/orphans.h"
 #include "daemon/io/report.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ struct daemon {
 	struct loop loop;
 	struct driver driver;
 	struct listener listener;
+	struct orphans orphans;
 	struct event signals[3];
 	struct event watchdog;
 	struct event start_timer;
@@ -148,6 +150,13 @@ static void watch_guard(struct daemon *daemon)
 	event_assign(&daemon->guard_event, daemon->loop.base, daemon->guard.pidfd, EV_READ,
 		     on_guard_gone, daemon);
 	event_add(&daemon->guard_event, NULL);
+}
+
+static bool is_awaited(void *owner, pid_t pid)
+{
+	struct daemon *daemon = owner;
+
+	return pid == daemon->guard.pid || driver_awaits(&daemon->driver, pid);
 }
 
 /* --- the end --- */
@@ -274,6 +283,7 @@ static void unwatch(struct daemon *daemon)
 	event_del(&daemon->linger_timer);
 	event_del(&daemon->owed_timer);
 	event_del(&daemon->guard_event);
+	orphans_unwatch(&daemon->orphans);
 }
 
 static int open_listener(struct daemon *daemon)
@@ -299,6 +309,10 @@ static int serve(struct daemon *daemon)
 
 	if (r < 0)
 		return r;
+	r = orphans_watch(&daemon->orphans, &daemon->loop, is_awaited, daemon);
+	if (r < 0)
+		log_warning("processes that workers leave behind can't be reaped: %s",
+			    strerror(-r));
 	watch_signals(daemon);
 	set_timers(daemon);
 	watch_guard(daemon);

@@ -8,13 +8,44 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 /* --- what the worker says --- */
 
+/* What a worker says of itself in `ready`. */
+struct readiness {
+	unsigned concurrency;
+	bool announces;
+	bool batches;
+	int stack_signal;
+};
+
+static int read_concurrency(struct reader *reader, unsigned *ret)
+{
+	uint64_t number;
+	int r = read_uint(reader, &number);
+
+	if (r == 0)
+		*ret = number > WORKER_ATTEMPTS_MAX ? WORKER_ATTEMPTS_MAX : (unsigned)number;
+	return r;
+}
+
+/* A number that is no signal, or one that nobody can take, is as good as none. */
+static int read_stack_signal(struct reader *reader, int *ret)
+{
+	uint64_t number;
+	int r = read_uint(reader, &number);
+
+	if (r == 0)
+		*ret = number > (uint64_t)SIGRTMAX || number == SIGKILL || number == SIGSTOP
+			       ? 0
+			       : (int)number;
+	return r;
+}
+
 /* Reads the map of `ready`; unknown keys are passed over. */
-static int read_ready(struct bytes params, unsigned *ret_concurrency, bool *ret_announces,
-		      bool *ret_batches)
+static int read_ready(struct bytes params, struct readiness *ret)
 {
 	struct reader reader;
 	uint32_t count, pairs;
@@ -28,24 +59,20 @@ static int read_ready(struct bytes params, unsigned *ret_concurrency, bool *ret_
 		return -EPROTO;
 	while (pairs-- > 0) {
 		struct bytes key, value;
-		uint64_t concurrency;
-		int r = 0;
+		int r;
 
 		if (read_str(&reader, &key) < 0)
 			return -EPROTO;
-		if (bytes_equal(key, "concurrency")) {
-			r = read_uint(&reader, &concurrency);
-			if (r == 0)
-				*ret_concurrency = concurrency > WORKER_ATTEMPTS_MAX
-							   ? WORKER_ATTEMPTS_MAX
-							   : (unsigned)concurrency;
-		} else if (bytes_equal(key, "started")) {
-			r = read_bool(&reader, ret_announces);
-		} else if (bytes_equal(key, "batch")) {
-			r = read_bool(&reader, ret_batches);
-		} else {
+		if (bytes_equal(key, "concurrency"))
+			r = read_concurrency(&reader, &ret->concurrency);
+		else if (bytes_equal(key, "started"))
+			r = read_bool(&reader, &ret->announces);
+		else if (bytes_equal(key, "batch"))
+			r = read_bool(&reader, &ret->batches);
+		else if (bytes_equal(key, "stack"))
+			r = read_stack_signal(&reader, &ret->stack_signal);
+		else
 			r = read_value(&reader, &value);
-		}
 		if (r < 0)
 			return -EPROTO;
 	}
@@ -54,14 +81,30 @@ static int read_ready(struct bytes params, unsigned *ret_concurrency, bool *ret_
 
 static void take_ready(struct channel *channel, struct bytes params)
 {
-	unsigned concurrency = 1;
-	bool announces = false, batches = false;
+	struct readiness ready = {.concurrency = 1};
 
-	if (read_ready(params, &concurrency, &announces, &batches) < 0)
+	if (read_ready(params, &ready) < 0) {
 		channel_broken(channel, ERR_protocol_violation,
 			       "its ready notification is not valid");
+		return;
+	}
+	channel->stack_signal = ready.stack_signal;
+	channel->handler->on_ready(channel, ready.concurrency, ready.announces, ready.batches);
+}
+
+/* How long its longest call has run by now is known here as well. */
+static void take_alive(struct channel *channel, struct bytes params)
+{
+	struct reader reader;
+	uint32_t count;
+	uint64_t running_ms;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count < 1 || read_uint(&reader, &running_ms) < 0)
+		channel_broken(channel, ERR_protocol_violation,
+			       "its alive notification is not valid");
 	else
-		channel->handler->on_ready(channel, concurrency, announces, batches);
+		channel->handler->on_alive(channel);
 }
 
 static void take_started(struct channel *channel, struct bytes params)
@@ -142,6 +185,8 @@ static void on_notification(struct channel *channel, struct chunk *chunk,
 		take_part(channel, chunk, envelope->params);
 	else if (bytes_equal(envelope->method, "state"))
 		take_state(channel, envelope->params);
+	else if (bytes_equal(envelope->method, "alive"))
+		take_alive(channel, envelope->params);
 	else if (bytes_equal(envelope->method, "ready"))
 		take_ready(channel, envelope->params);
 }

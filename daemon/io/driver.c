@@ -76,9 +76,9 @@ static void tell_note(struct driver *driver, struct channel *channel)
 		event.code = channel->spawn_code;
 	} else {
 		event.type = EVENT_WORKER_EXITED;
-		event.exit.connection = true;
+		event.exit.connection = channel->hung_up;
 	}
-	channel->spawn_failed = channel->hung_up = false;
+	channel->spawn_failed = channel->hung_up = channel->unborn = false;
 	step(driver, &event);
 }
 
@@ -101,7 +101,7 @@ static void attend(struct driver *driver, struct channel *channel)
 		channel_open(channel);
 	}
 	tell_unsaid(driver, channel);
-	if (channel->spawn_failed || channel->hung_up)
+	if (channel->spawn_failed || channel->hung_up || channel->unborn)
 		tell_note(driver, channel);
 }
 
@@ -140,6 +140,13 @@ static void on_began(struct channel *channel, uint32_t id)
 	struct engine_event event = worker_event(channel, EVENT_WORKER_BEGAN);
 
 	event.id = id;
+	step(channel->owner, &event);
+}
+
+static void on_alive(struct channel *channel)
+{
+	struct engine_event event = worker_event(channel, EVENT_WORKER_ALIVE);
+
 	step(channel->owner, &event);
 }
 
@@ -268,20 +275,26 @@ static void on_unreachable(struct channel *channel, int error)
 {
 	struct engine_event event = worker_event(channel, EVENT_SPAWN_FAILED);
 
-	(void)error;
-	event.code = ERR_connect_failed;
+	event.code = effects_start_code(channel->connected, error);
 	step(channel->owner, &event);
+}
+
+static void on_born(struct channel *channel)
+{
+	effects_tell_worker(channel->owner, LOG_LEVEL_INFO, channel->worker, "started", "");
 }
 
 static const struct channel_handler channel_handler = {
 	.on_ready = on_ready,
 	.on_began = on_began,
+	.on_alive = on_alive,
 	.on_part = on_part,
 	.on_state = on_state,
 	.on_answer = on_answer,
 	.on_broken = on_broken,
 	.on_exit = on_exit_of_worker,
 	.on_unreachable = on_unreachable,
+	.on_born = on_born,
 };
 
 /* --- the clients' side --- */
@@ -471,6 +484,12 @@ static int make_tables(struct driver *driver)
 	for (uint32_t i = 0; i < driver->channel_count; i++)
 		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
 			     &channel_handler, driver);
+	driver->forkservers = calloc(driver->config->pool_count + 1, sizeof(*driver->forkservers));
+	if (!driver->forkservers)
+		return -ENOMEM;
+	for (size_t i = 0; i < driver->config->pool_count; i++)
+		forkserver_init(&driver->forkservers[i], driver->loop, &driver->config->pools[i],
+				driver->guard->mark, &driver->open_files);
 	return 0;
 }
 
@@ -515,8 +534,24 @@ void driver_start(struct driver *driver)
 	carry_out_all(driver);
 }
 
+bool driver_awaits(const struct driver *driver, pid_t pid)
+{
+	for (size_t i = 0; i < driver->config->pool_count; i++)
+		if (driver->forkservers[i].process.pid == pid ||
+		    forkserver_is_forking(&driver->forkservers[i]))
+			return true;
+	for (uint32_t i = 0; i < driver->channel_count; i++)
+		if (driver->channels[i].process.pid == pid)
+			return true;
+	return false;
+}
+
 void driver_done(struct driver *driver)
 {
+	for (size_t i = 0; driver->forkservers && i < driver->config->pool_count; i++)
+		forkserver_done(&driver->forkservers[i]);
+	free(driver->forkservers);
+	driver->forkservers = NULL;
 	for (uint32_t i = 0; driver->channels && i < driver->channel_count; i++)
 		channel_done(&driver->channels[i]);
 	free(driver->channels);

@@ -11,6 +11,7 @@
 #include "daemon/io/config.h"
 #include "daemon/io/errorlog.h"
 #include "daemon/io/events.h"
+#include "daemon/io/forkserver.h"
 #include "daemon/io/guard.h"
 #include "daemon/io/log.h"
 #include "daemon/io/loop.h"
@@ -44,6 +45,7 @@ struct driver {
 	struct call_table calls;
 	struct channel *channels; /* one for each worker slot of the engine */
 	uint32_t channel_count;
+	struct forkserver *forkservers; /* one for each pool; of use where `prefork` is on */
 	const struct guard *guard;
 	struct rlimit open_files; /* what workers get */
 	struct list connections;
@@ -121,6 +123,9 @@ bool driver_has_answer(const struct driver *driver, uint32_t pool, struct bytes 
 
 /* Drain and end; again: don't wait. */
 void driver_stop(struct driver *driver);
+
+/* Whether a child of the daemon that has ended is one that is waited for elsewhere, or may be. */
+bool driver_awaits(const struct driver *driver, pid_t pid);
 
 /* Whether every pool has the workers it starts with. */
 bool driver_is_ready(const struct driver *driver);

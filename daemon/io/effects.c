@@ -59,8 +59,7 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	}
 }
 
-/* Which failure of a start it was, for people and for what follows. */
-static enum errcode start_code(bool connects, int error)
+enum errcode effects_start_code(bool connects, int error)
 {
 	if (connects)
 		return ERR_connect_failed;
@@ -72,21 +71,25 @@ static enum errcode start_code(bool connects, int error)
 static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
-	int r = channel_start(channel, effect->life, driver_pool_config(driver, effect->pool),
+	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
+	int r = channel_start(channel, effect->life, pool,
 			      driver_worker_number(driver, effect->worker), driver->guard->mark,
-			      driver->config->daemon.response_max, &driver->open_files);
+			      driver->config->daemon.response_max, &driver->open_files,
+			      pool->prefork ? &driver->forkservers[effect->pool] : NULL);
 
 	if (r == 0) {
 		channel->opened = !channel->connected;
 		driver->has_notes = true;
-		effects_tell_worker(driver, LOG_LEVEL_INFO, effect->worker, "started", "");
+		/* One that is forked is told of when it is there. */
+		if (!channel->forkserver)
+			effects_tell_worker(driver, LOG_LEVEL_INFO, effect->worker, "started", "");
 		return;
 	}
 	snprintf(channel->last_end, sizeof(channel->last_end), "%s: %s",
 		 channel->connected ? "not reached" : "could not be started", strerror(-r));
 	channel->life = effect->life;
 	channel->spawn_failed = true;
-	channel->spawn_code = start_code(channel->connected, r);
+	channel->spawn_code = effects_start_code(channel->connected, r);
 	driver->memory_short |= channel->spawn_code != ERR_spawn_failed && !channel->connected;
 	driver->has_notes = true;
 }
@@ -109,7 +112,8 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 		channel->hung_up = true;
 		driver->has_notes = true;
 	} else {
-		process_signal(&channel->process, effect->kill.signal);
+		channel_signal(channel, effect->kill.signal, cause == CAUSE_INIT_TIMEOUT);
+		driver->has_notes |= channel->unborn;
 	}
 	effects_tell_worker(driver, is_routine(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 			    effect->worker,

@@ -2,7 +2,6 @@
 
 #include "daemon/io/config.h"
 #include "daemon/io/config_word.h"
-#include "daemon/io/process.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,15 +77,27 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 		put_format(&list, "%s", *text);
 	put_format(&list, "%s", mark);
 	put_format(&list, "POOLD_DIALECT=%s", option_word(OPTION_DIALECT, pool->dialect));
-	if (pool->dialect == DIALECT_POOLD)
-		put_format(&list, "POOLD_FD=%d", PROCESS_CHANNEL_FD);
 	put_format(&list, "POOLD_POOL=%s", pool->name);
-	put_format(&list, "POOLD_WORKER=%u", number);
+	if (pool->dialect == DIALECT_POOLD)
+		put_format(&list, "%s=%d", number > 0 ? "POOLD_FD" : "POOLD_PREFORK_FD",
+			   PROCESS_CHANNEL_FD);
+	if (number > 0)
+		put_format(&list, "POOLD_WORKER=%u", number);
 	if (list.failed) {
 		environment_free(list.texts);
 		return NULL;
 	}
 	return list.texts;
+}
+
+struct process_spec environment_spec(const struct config_pool *pool, char **environment,
+				     const struct rlimit *open_files)
+{
+	return (struct process_spec){.argv = pool->argv,
+				     .envp = environment,
+				     .directory = pool->directory,
+				     .channel_on_stdio = pool->dialect != DIALECT_POOLD,
+				     .open_files = *open_files};
 }
 
 void environment_free(char **environment)

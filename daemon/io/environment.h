@@ -3,14 +3,21 @@
 #ifndef POOLD_IO_ENVIRONMENT_H
 #define POOLD_IO_ENVIRONMENT_H
 
+#include "daemon/io/process.h"
+
 struct config_pool;
 
 /*
- * The environment of worker `number` (from 1) of the pool; `mark` is "POOLD_INSTANCE=...".  A list
- * of "NAME=value" that ends with NULL, to be given back to environment_free; NULL without memory.
- * A later name never stands behind an earlier same one.
+ * The environment of worker `number` (from 1) of the pool, or of its fork server (number 0); `mark`
+ * is "POOLD_INSTANCE=...".  A list of "NAME=value" that ends with NULL, to be given back to
+ * environment_free; NULL without memory. A later name never stands behind an earlier same one.
  */
 char **environment_new(const struct config_pool *pool, unsigned number, const char *mark);
+
+/* How a process of the pool is started in that environment; made of pointers to what it is given.
+ */
+struct process_spec environment_spec(const struct config_pool *pool, char **environment,
+				     const struct rlimit *open_files);
 
 /* Takes NULL. */
 void environment_free(char **environment);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -150,6 +151,30 @@ static void on_exit_event(evutil_socket_t fd, short what, void *argument)
 	process->on_exit(process->owner, &end);
 }
 
+int process_make_channel(int ends[2])
+{
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
+		return 0;
+	r = -errno;
+	close(ends[0]);
+	close(ends[1]);
+	return r;
+}
+
+/* Takes over `pidfd`, unless it fails. */
+static int watch(struct process *process, struct loop *loop, pid_t pid, int pidfd,
+		 void (*on_exit)(void *owner, const struct process_end *end), void *owner)
+{
+	*process = (struct process){
+		.loop = loop, .pid = pid, .pidfd = pidfd, .on_exit = on_exit, .owner = owner};
+	event_assign(&process->exit_event, loop->base, pidfd, EV_READ, on_exit_event, process);
+	return event_add(&process->exit_event, NULL) < 0 ? -ENOMEM : 0;
+}
+
 int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel)
@@ -157,25 +182,18 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 	struct birth birth = {.spec = spec, .parent = getpid()};
 	int ends[2];
 	int pidfd = -1;
-	pid_t pid;
+	pid_t pid = process_make_channel(ends);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return -errno;
-	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
-		pid = -errno;
-	} else {
-		birth.channel = ends[1];
-		pid = clone_child(&birth, &pidfd);
-	}
+	if (pid < 0)
+		return pid;
+	birth.channel = ends[1];
+	pid = clone_child(&birth, &pidfd);
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
 		return pid;
 	}
-	*process = (struct process){
-		.loop = loop, .pid = pid, .pidfd = pidfd, .on_exit = on_exit, .owner = owner};
-	event_assign(&process->exit_event, loop->base, pidfd, EV_READ, on_exit_event, process);
-	if (event_add(&process->exit_event, NULL) < 0) {
+	if (watch(process, loop, pid, pidfd, on_exit, owner) < 0) {
 		struct process_end end;
 
 		reap(process, &end);
@@ -186,6 +204,29 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 	}
 	*ret_channel = ends[0];
 	return 0;
+}
+
+int process_adopt(struct process *process, struct loop *loop, pid_t pid,
+		  void (*on_exit)(void *owner, const struct process_end *end), void *owner)
+{
+	siginfo_t info;
+	int pidfd, r;
+
+	/* As long as nobody reaps it, the number can't belong to anybody else. */
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return -errno;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	r = watch(process, loop, pid, pidfd, on_exit, owner);
+	if (r < 0) {
+		struct process_end end;
+
+		reap(process, &end);
+		close(pidfd);
+		process->pid = 0;
+	}
+	return r;
 }
 
 void process_signal(const struct process *process, int signal)

@@ -51,6 +51,18 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel);
 
+/*
+ * Makes a child that another process has started for us ours: a fork server's, which the system
+ * gave to us when its parent ended.  It is the leader of a session of its own already.  Returns 0
+ * or -errno (-ECHILD: it is no child of ours); then nothing is watched.
+ */
+int process_adopt(struct process *process, struct loop *loop, pid_t pid,
+		  void (*on_exit)(void *owner, const struct process_end *end), void *owner);
+
+/* A channel: ends[0] is for this side and does not block, ends[1] for the worker.  Returns 0 or
+ * -errno. */
+int process_make_channel(int ends[2]);
+
 /* Sends a signal to the whole group, if the process is still there. */
 void process_signal(const struct process *process, int signal);
 

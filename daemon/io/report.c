@@ -335,7 +335,7 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	usec_t now = loop_now(driver->loop);
 	bool lives = worker->state != WORKER_TERMINATED;
 
-	pack_map(out, 14);
+	pack_map(out, 15);
 	pack_named_str(out, "pool", pool_name(driver, worker->pool));
 	pack_named_uint(out, "worker", driver_worker_number(driver, index));
 	pack_str(out, "pid");
@@ -345,6 +345,7 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_named_uint(out, "since_ms", usec_sub(now, worker->since) / USEC_PER_MSEC);
 	pack_named_uint(out, "uptime_ms",
 			lives ? usec_sub(now, worker->started) / USEC_PER_MSEC : 0);
+	pack_named_uint(out, "heard_ms", lives ? usec_sub(now, worker->heard) / USEC_PER_MSEC : 0);
 	pack_named_uint(out, "in_flight", worker->attempts.len);
 	pack_named_uint(out, "served", worker->served);
 	pack_named_uint(out, "failed", worker->failed);

@@ -145,6 +145,7 @@ WORKERS = [
         "health": str,
         "since_ms": NUMBER,
         "uptime_ms": NUMBER,
+        "heard_ms": NUMBER,
         "in_flight": int,
         "served": int,
         "failed": int,

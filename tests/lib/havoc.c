@@ -339,6 +339,7 @@ static enum event_type take_type(uint64_t *word)
 		EVENT_TIMER,	       EVENT_TIMER,	      EVENT_TIMER,
 		EVENT_TIMER,	       EVENT_WORKER_CHUNK,    EVENT_PRESSURE,
 		EVENT_BREAKER,	       EVENT_RECOVERY_CANCEL, EVENT_SESSION_CLOSE,
+		EVENT_WORKER_ALIVE,
 	};
 	unsigned index = take(word, 100);
 

@@ -88,9 +88,13 @@ class WorkerProcess(Peer):
         )
         theirs.close()
         self.ready: dict = {}
+        self.steps: list[str] = []
 
     def __enter__(self) -> WorkerProcess:
         kind, method, params = self.read()
+        while (kind, method) == (2, "step"):
+            self.steps += params
+            kind, method, params = self.read()
         assert (kind, method) == (2, "ready"), (kind, method)
         self.ready = params[0]
         return self

@@ -44,7 +44,11 @@ class TestCalls(unittest.TestCase):
 
     def test_ready_says_who_it_is(self) -> None:
         facts = {"pid": self.worker.process.pid, "version": poold.__version__}
-        self.assertEqual(self.worker.ready, facts | {"concurrency": 1, "started": True})
+        facts |= {"concurrency": 1, "started": True, "stack": signal.SIGUSR2}
+        self.assertEqual(self.worker.ready, facts)
+
+    def test_steps_are_told(self) -> None:
+        self.assertEqual(self.worker.steps, ["python", "import served"])
 
     def test_arguments(self) -> None:
         cases = [
@@ -550,10 +554,10 @@ class TestEnds(unittest.TestCase):
             fifo.release()
             self.assertEqual(worker.read(), [1, 1, None, "done"])
 
-    def test_terminate(self) -> None:
+    def test_terminate_when_idle(self) -> None:
         with WorkerProcess() as worker:
             worker.process.terminate()
-            self.assertEqual(worker.wait(), -signal.SIGTERM)
+            self.assertEqual(worker.wait(), 0)
 
     def test_garbage_ends_it(self) -> None:
         for data in (b"\xc1", pack([0, 1, "echo"]), pack("text"), pack([3, 1]), pack([])):

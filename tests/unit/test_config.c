@@ -57,6 +57,7 @@ static const struct {
 	{SECTION_POOL, "queue_max", "1024", "1", "1048576", "0", "1048577"},
 	{SECTION_POOL, "queue_bytes_max", "64M", "1K", "64G", "1023", "65G"},
 	{SECTION_POOL, "prefetch", "2", "0", "63", "-1", "64"},
+	{SECTION_POOL, "prefork", "no", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "idempotent", "no", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "max_crash_retries", "1", "0", "10", "-1", "11"},
 	{SECTION_POOL, "init_timeout", "30s", "1ms", "1d", "999us", "2d"},
@@ -399,7 +400,8 @@ END_TEST
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, "                                     \
 	"workers, timeout, timeout_max, attempt_timeout, "                                         \
-	"queue_max, queue_bytes_max, prefetch, idempotent, max_crash_retries, init_timeout, "      \
+	"queue_max, queue_bytes_max, prefetch, prefork, idempotent, max_crash_retries, "           \
+	"init_timeout, "                                                                           \
 	"ping_interval, ping_timeout, idle_timeout, kill_grace, cancel_grace, restart_delay, "     \
 	"restart_delay_max, fallback, fallback_on, affinity, return_dwell, return_step, "          \
 	"directory, env_allow, answer, answer.METHOD, env.NAME"

@@ -246,6 +246,18 @@ START_TEST(addresses_have_their_parts)
 }
 END_TEST
 
+START_TEST(only_workers_of_the_sdk_are_forked)
+{
+	must_fail("[pool a]\nadapter = socket\naddress = /s\nprefork = yes\n",
+		  "t:4: [pool a] prefork: found yes, which is for workers of the daemon's own that "
+		  "speak poold; allowed is no where adapter = socket and dialect = msgpack-rpc\n");
+	must_fail("[pool a]\nadapter = static\nanswer = 1\nprefork = yes\n",
+		  "t:4: [pool a] prefork: found yes, which is for workers of the daemon's own that "
+		  "speak poold; allowed is no where adapter = static and dialect = poold\n");
+	config_free(must_parse("[pool a]\ncommand = x\nprefork = yes\n"));
+}
+END_TEST
+
 /* --- answers --- */
 
 START_TEST(json_becomes_messagepack)
@@ -455,6 +467,7 @@ int main(void)
 		static_pools_take_none_of_the_workers,
 		addresses,
 		addresses_have_their_parts,
+		only_workers_of_the_sdk_are_forked,
 		json_becomes_messagepack,
 		what_is_no_json,
 		an_answer_is_bounded_by_its_line,

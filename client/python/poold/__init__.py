@@ -30,6 +30,7 @@ from poold.errors import (
     ResourceError,
     Retryable,
     SessionError,
+    Unusable,
     WorkerException,
 )
 
@@ -47,6 +48,7 @@ _ELSEWHERE = {
     "Context": "poold.worker",
     "Worker": "poold.worker",
     "context": "poold.worker",
+    "session_class": "poold.worker",
 }
 
 __all__ = [
@@ -73,9 +75,11 @@ __all__ = [
     "Retryable",
     "SessionError",
     "Stream",
+    "Unusable",
     "Worker",
     "WorkerException",
     "context",
+    "session_class",
 ]
 
 

@@ -243,6 +243,11 @@ class Fatal(Exception):
         self.severity = severity
 
 
+class Unusable(Exception):
+    """Raised while a worker starts, by its module or by on_start: it can't work as it is
+    configured, and starting it again is of no use.  The daemon stops trying."""
+
+
 SEVERITIES = ("warning", "minor", "major", "critical")
 
 

@@ -1,4 +1,5 @@
-"""python3 -m poold.worker MODULE[:OBJECT]
+"""python3 -m poold.worker [--concurrency N] MODULE[:OBJECT]
+python3 -m poold.worker --check MODULE[:OBJECT]
 
 Serves the public functions of a module to the poold daemon that started this process.
 
@@ -6,11 +7,19 @@ Serves the public functions of a module to the poold daemon that started this pr
   OBJECT   serve this attribute of it instead: a poold.Worker, a mapping of names to functions, an
            object with public methods, or a class, of which an instance is made
 
-A function or method called on_session_end is not served: it is told when a session ends.
+  --concurrency N   requests that are served at once, where functions are asynchronous
+  --check           import MODULE, say what would be served, and end
 
-Exit status: 0 asked to stop, or the daemon went away; 1 importing MODULE failed, or a function
-raised poold.Fatal; 76 the daemon broke the protocol; 78 wrong usage: no such module or object,
-nothing to serve, or not started by poold.
+Functions or methods called on_start, on_shutdown and on_session_end are not served: they are called
+before the worker is ready, when it stops, and when a session ends.
+
+What the module writes with `logging` goes to standard error, one line a record, with the number of
+the request; unless it has set up a handler of its own.
+
+Exit status: 0 asked to stop, or the daemon went away; 1 importing MODULE or on_start failed, or a
+function raised poold.Fatal; 76 the daemon broke the protocol; 78 it is of no use to start this
+again: wrong usage, no such module or object, nothing to serve, not started by poold, or
+poold.Unusable was raised.
 """
 
 from __future__ import annotations
@@ -19,7 +28,32 @@ import importlib
 import os
 import sys
 
+from poold.errors import Unusable
 from poold.worker import SetupError, Worker, ignore_interrupts
+from poold.worker.channel import tell_step
+
+USAGE = "usage: python3 -m poold.worker [--check] [--concurrency N] MODULE[:OBJECT]"
+
+
+class Options:
+    """The command line, taken apart."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        """Raises SetupError where it is wrong."""
+        self.check = False
+        self.concurrency: int | None = None
+        rest = list(arguments)
+        while rest and rest[0].startswith("--"):
+            option = rest.pop(0)
+            if option == "--check":
+                self.check = True
+            elif option == "--concurrency" and rest and rest[0].isdecimal():
+                self.concurrency = int(rest.pop(0))
+            else:
+                raise SetupError(USAGE)
+        if len(rest) != 1 or not rest[0][0:1].isidentifier():
+            raise SetupError(USAGE)
+        (self.target,) = rest
 
 
 def load(target: str) -> object:
@@ -44,34 +78,53 @@ def load(target: str) -> object:
     return found
 
 
+def make_worker(options: Options) -> Worker:
+    """Raises what `load` raises."""
+    found = load(options.target)
+    worker = found if isinstance(found, Worker) else Worker(found)
+    if options.concurrency is not None:
+        worker.concurrency = options.concurrency
+    # A module that does not log does without; asyncio does.
+    if "logging" in sys.modules or worker.is_async():
+        from poold.worker import logs
+
+        logs.install()
+    return worker
+
+
+def run(options: Options) -> None:
+    if not options.check:
+        ignore_interrupts()
+        tell_step("python")
+        tell_step(f"import {options.target.partition(':')[0]}")
+    worker = make_worker(options)
+    try:
+        if not options.check:
+            worker.serve()
+            return
+        from poold.worker.check import describe
+
+        print(f"{options.target} serves:", *describe(worker), sep="\n  ")
+    except SetupError as error:
+        raise SetupError(f"{options.target}: {error}") from None
+
+
 def main(arguments: list[str]) -> int:
     """Runs a worker; returns its exit status."""
     if arguments in (["-h"], ["--help"]):
         print(__doc__)
         return os.EX_OK
-    if len(arguments) != 1 or not arguments[0][0:1].isidentifier():
-        return _refuse("usage: python3 -m poold.worker MODULE[:OBJECT]")
-    ignore_interrupts()
     try:
-        found = load(arguments[0])
-        worker = found if isinstance(found, Worker) else Worker(found)
-    except SetupError as error:
-        return _refuse(str(error))
+        run(Options(arguments))
+    except (SetupError, Unusable) as error:
+        print(f"poold.worker: {error}", file=sys.stderr)
+        return os.EX_CONFIG
     except Exception:
         import traceback  # slow to load, and a good start has no use for it
 
         traceback.print_exc()
         return 1
-    try:
-        worker.serve()
-    except SetupError as error:
-        return _refuse(f"{arguments[0]}: {error}")
     return os.EX_OK
-
-
-def _refuse(message: str) -> int:
-    print(f"poold.worker: {message}", file=sys.stderr)
-    return os.EX_CONFIG
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ code."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
+from types import TracebackType
 
 from poold.errors import SEVERITIES, Fatal, Rejected, Retryable
 from poold.wire import Undecodable
@@ -84,12 +87,32 @@ def _say(error: BaseException) -> str:
         return f"(its text cannot be had: {type(second).__name__})"
 
 
+def complain(what: str, error: BaseException) -> None:
+    """Prints an exception that no caller is told of."""
+    import traceback  # loaded by the first exception
+
+    try:
+        text = "".join(traceback.format_exception(error))
+        sys.stderr.write(f"poold.worker: {what}:\n{text}")
+    except Exception:
+        pass  # nowhere to say it
+
+
+_OURS = os.path.dirname(__file__) + os.sep
+
+
+def _beyond_ours(frames: TracebackType | None) -> TracebackType | None:
+    """Without the frames at the beginning that are this package's own."""
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
+        frames = frames.tb_next
+    return frames
+
+
 def _trace(error: BaseException) -> str:
     import traceback  # loaded by the first exception
 
     try:
-        # The first two frames are the loop's own.
-        frames = error.__traceback__.tb_next.tb_next
+        frames = _beyond_ours(error.__traceback__)
         return "".join(traceback.format_exception(type(error), error, frames))
     except Exception as second:
         return f"(no traceback: {type(second).__name__})"

@@ -1,4 +1,4 @@
-"""What a worker serves: finding functions, and checking arguments before a call."""
+"""What a worker serves: finding functions and hooks, and checking arguments before a call."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import types
 from collections.abc import Callable, Mapping
 
 from poold.errors import Rejected
+from poold.worker.sessions import SessionClass, is_session_class
 
-# A function of this name is told of the ends of sessions, and is not served.
-SESSION_END = "on_session_end"
+# Functions of these names are called when that happens, and are not served.
+HOOKS = ("on_start", "on_shutdown", "on_session_end")
+
+# inspect.CO_VARARGS, and CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR.
+_VARARGS = 0x04
+_ASYNC = 0x80 | 0x100 | 0x200
 
 
 class Function:
@@ -19,34 +24,97 @@ class Function:
         target: what to call.
         least, most: a call with so many positional arguments and no others surely fits.
         needed, known: so does one by name alone that has all of `needed`, and none but `known`.
+        is_async: it must be called in an event loop.
+
+    Args:
+        target: what to call.
+        model: whose parameters it takes, if not its own.
     """
 
-    __slots__ = ("target", "least", "most", "needed", "known", "_signature")
+    __slots__ = ("target", "least", "most", "needed", "known", "is_async", "_model", "_signature")
 
-    def __init__(self, target: object) -> None:
+    def __init__(self, target: object, model: object = None) -> None:
         if not callable(target):
             raise TypeError(f"{target!r} cannot be called")
         self.target = target
+        self._model = model or target
         self._signature = None
-        self.least, self.most, self.needed, self.known = _shape(target)
+        self.least, self.most, self.needed, self.known = _shape(self._model)
+        self.is_async = is_async(self._model)
+
+    def signature(self) -> object:
+        """Its inspect.Signature, without annotations, which would only make a message long.
+
+        Raises:
+            ValueError: a builtin that does not tell.
+        """
+        import inspect  # as slow to load as all else together, and most workers never need it
+
+        if self._signature is None:
+            signature = inspect.signature(self._model)
+            plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+            self._signature = inspect.Signature(plain)
+        return self._signature
 
     def check(self, args: list, kwargs: dict) -> None:
         """Raises Rejected, with Python's own words for it, unless the call fits."""
-        if self._signature is None:
-            import inspect  # as slow to load as all else together, and most workers never need it
-
-            try:
-                signature = inspect.signature(self.target)
-            except ValueError:  # a builtin that does not tell
-                return
-            # Annotations would only make the caller's message long.
-            plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
-            self._signature = inspect.Signature(plain)
         try:
-            self._signature.bind(*args, **kwargs)
+            signature = self.signature()
+        except ValueError:
+            return
+        try:
+            signature.bind(*args, **kwargs)
         except TypeError as error:
-            name = getattr(self.target, "__name__", "function")
-            raise Rejected(f"{name}{self._signature}: {error}") from None
+            name = getattr(self._model, "__name__", "function")
+            raise Rejected(f"{name}{signature}: {error}") from None
+
+
+class Hooks:
+    """What is called when something other than a request comes: functions, or None.
+
+    Attributes:
+        start: before the worker says that it is ready; what it raises is a failed start.
+        shutdown: when it has been asked to stop and nothing runs any more.
+        session_end: with (session, reason).
+        session_classes: keep instances for sessions, to be dropped then.
+    """
+
+    def __init__(self) -> None:
+        self.start: Callable[[], object] | None = None
+        self.shutdown: Callable[[], object] | None = None
+        self.session_end: Callable[[str, str], object] | None = None
+        self.session_classes: list[SessionClass] = []
+
+    def take_from(self, source: object) -> None:
+        """What a module or object has under the names of HOOKS."""
+        if isinstance(source, (Mapping, list, tuple, types.FunctionType)):
+            return
+        for name in HOOKS:
+            found = getattr(source, name, None)
+            if callable(found):
+                setattr(self, name.removeprefix("on_"), found)
+
+    def hears_session_ends(self) -> bool:
+        return self.session_end is not None or bool(self.session_classes)
+
+    def end_session(self, session: str, reason: str) -> object:
+        """Returns what the hook does."""
+        for each in self.session_classes:
+            each.drop(session)
+        return None if self.session_end is None else self.session_end(session, reason)
+
+    def are_async(self) -> bool:
+        return any(map(is_async, (self.start, self.shutdown, self.session_end)))
+
+
+def is_async(target: object) -> bool:
+    """Whether calling it gives something that wants an event loop."""
+    function = getattr(target, "__func__", target)
+    code = getattr(function, "__code__", None)
+    if code is None:  # an object that is called, or a functools.partial
+        inner = getattr(target, "func", None) or getattr(type(target), "__call__", None)
+        code = getattr(inner, "__code__", None)
+    return code is not None and bool(code.co_flags & _ASYNC)
 
 
 _Shape = tuple[float, float, frozenset[str], frozenset[str]]
@@ -66,36 +134,58 @@ def _shape(target: object) -> _Shape:
     bound = int(isinstance(target, types.MethodType))
     named = code.co_varnames[bound : code.co_argcount]
     least = max(0, len(named) - len(function.__defaults__ or ()))
-    takes_any = code.co_flags & 0x04  # inspect.CO_VARARGS
+    takes_any = code.co_flags & _VARARGS
     most = float("inf") if takes_any else len(named)
     first_known = max(0, code.co_posonlyargcount - bound)
     kwonly = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     return least, most, frozenset(named[:least]), frozenset(named[first_known:] + kwonly)
 
 
-def collect(source: object) -> dict[str, Function]:
-    """The functions of a module, mapping, list or object: see Worker.add.
+def collect(source: object) -> tuple[dict[str, Function], list[SessionClass]]:
+    """What a module, mapping, list or object serves, and the session classes among it: see
+    Worker.add.
 
     Raises:
         TypeError: a mapping or list holds something that cannot be called.
     """
     if isinstance(source, Mapping):
-        return {name: Function(target) for name, target in source.items()}
-    if isinstance(source, (list, tuple)):
-        return {target.__name__: Function(target) for target in source}
-    if isinstance(source, types.ModuleType):
-        return {name: Function(target) for name, target in _of_module(source)}
-    if isinstance(source, types.FunctionType):
-        return {source.__name__: Function(source)}
-    return {name: Function(target) for name, target in _of_object(source)}
+        found = list(source.items())
+    elif isinstance(source, (list, tuple)):
+        found = [(target.__name__, target) for target in source]
+    elif isinstance(source, types.ModuleType):
+        found = _of_module(source)
+    elif isinstance(source, types.FunctionType) or is_session_class(source):
+        found = [(source.__name__, source)]
+    else:
+        found = _of_object(source)
+    functions: dict[str, Function] = {}
+    classes = []
+    for name, target in found:
+        if is_session_class(target):
+            classes.append(SessionClass(target))
+            functions.update(_of_session_class(classes[-1]))
+        else:
+            functions[name] = Function(target)
+    return functions, classes
 
 
-def find_session_end(source: object) -> Callable[[str, str], object] | None:
-    """What a module or object has under the name on_session_end."""
-    if isinstance(source, (Mapping, list, tuple, types.FunctionType)):
-        return None
-    found = getattr(source, SESSION_END, None)
-    return found if callable(found) else None
+def _of_session_class(kept: SessionClass) -> dict[str, Function]:
+    """The public methods of a class, each called on the instance of the request's session."""
+    functions = {}
+    for name in dir(kept.cls):
+        raw = getattr(kept.cls, name)
+        if name.startswith("_") or name in kept.RESERVED or not callable(raw):
+            continue
+        if isinstance(raw, types.FunctionType) and not _is_static(kept.cls, name):
+            model = types.MethodType(raw, kept)
+            functions[name] = Function(kept.method(raw, is_async(raw)), model)
+        else:
+            functions[name] = Function(raw)
+    return functions
+
+
+def _is_static(cls: type, name: str) -> bool:
+    return any(isinstance(vars(each).get(name), staticmethod) for each in cls.__mro__)
 
 
 def _of_module(module: types.ModuleType) -> list[tuple[str, object]]:
@@ -103,7 +193,9 @@ def _of_module(module: types.ModuleType) -> list[tuple[str, object]]:
     found = []
     for name in vars(module) if listed is None else listed:
         target = getattr(module, name)
-        if not callable(target) or isinstance(target, type) or name == SESSION_END:
+        if not callable(target) or name in HOOKS:
+            continue
+        if isinstance(target, type) and not is_session_class(target):
             continue
         own = getattr(target, "__module__", None) == module.__name__
         if listed is not None or (own and not name.startswith("_")):
@@ -112,6 +204,6 @@ def _of_module(module: types.ModuleType) -> list[tuple[str, object]]:
 
 
 def _of_object(source: object) -> list[tuple[str, object]]:
-    names = [name for name in dir(source) if not name.startswith("_") and name != SESSION_END]
+    names = [name for name in dir(source) if not name.startswith("_") and name not in HOOKS]
     found = [(name, getattr(source, name)) for name in names]
     return [(name, target) for name, target in found if callable(target)]

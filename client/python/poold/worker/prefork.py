@@ -1,0 +1,148 @@
+"""The fork server: a process that has loaded a worker's code, and becomes that worker as often as
+the daemon asks, within milliseconds.
+
+The daemon starts it with the pool's usual command and POOLD_PREFORK_FD in the environment.  All goes
+as in any worker up to where the channel would be opened; there this process waits for requests to
+fork, each with a worker's channel, and only the children go on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback  # noqa: F401  for the workers: they may want it one day, and have it for nothing
+
+from poold import wire
+
+# One message of the daemon's comes with a channel, and with standard output and error if they are
+# not the server's own.
+DESCRIPTORS_MAX = 3
+
+_PR_SET_PDEATHSIG = 1
+
+
+def next_worker(control: socket.socket) -> socket.socket:
+    """Serves the daemon's requests to fork.  Returns in the workers alone, each with its channel.
+
+    Raises:
+        SystemExit: the daemon does not need this server any more.
+    """
+    _warn_of_threads()
+    # What is garbage by now is not to be collected in every worker; and what is not stays out of
+    # the collector's reach, as looking at it would unshare its memory.
+    gc.collect()
+    gc.freeze()
+    daemon = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    control.sendall(wire.pack([wire.NOTIFICATION, "ready", [{"pid": os.getpid()}]]))
+    while True:
+        number, additions, descriptors = _receive(control)
+        gate = _fork(control, number)
+        if gate is not None:
+            break
+        for descriptor in descriptors:
+            os.close(descriptor)
+    _wait_at(gate)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != daemon:
+        os._exit(os.EX_OSERR)  # the daemon has ended meanwhile, and nothing else would tell
+    os.environ.update(additions)
+    for target, descriptor in enumerate(descriptors[1:], start=1):
+        os.dup2(descriptor, target)
+        os.close(descriptor)
+    _reseed()
+    return socket.socket(fileno=descriptors[0])
+
+
+def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:
+    """The next request: its id, what is to be added to the environment, and descriptors.
+
+    Each is one write of the daemon's, and no read goes beyond its descriptors.
+    """
+    decoder = wire.Decoder()
+    messages: list = []
+    found: list[int] = []
+    while not messages:
+        data, descriptors, _, _ = socket.recv_fds(
+            control, wire.READ_SIZE, DESCRIPTORS_MAX, socket.MSG_CMSG_CLOEXEC
+        )
+        if not data:
+            sys.exit(os.EX_OK)
+        found += descriptors
+        messages = decoder.feed(data)
+    (message,) = messages
+    if message[0] != wire.REQUEST or message[2] != "fork" or not found:
+        sys.stderr.write("poold.worker: the daemon sent no request to fork\n")
+        sys.exit(os.EX_PROTOCOL)
+    return message[1], message[3][0], found
+
+
+def _fork(control: socket.socket, number: int) -> int | None:
+    """Forks, and answers the daemon.  In the worker, returns the pipe to wait at; here None.
+
+    The worker's parent ends at once, so that the daemon becomes its parent.
+    """
+    news, tell = os.pipe()
+    gate, hold = os.pipe()
+    try:
+        between = os.fork()
+    except OSError as error:
+        between, failure = 0, error.errno or 1
+    else:
+        failure = 0
+        if between == 0:
+            _fork_again(tell)
+            for descriptor in (news, hold):
+                os.close(descriptor)
+            return gate
+    os.close(tell)
+    os.close(gate)
+    text = os.read(news, 32)  # nothing, if there was no second fork
+    os.close(news)
+    if between:
+        _, status = os.waitpid(between, 0)
+        failure = os.waitstatus_to_exitcode(status)
+    answer = (None, int(text)) if text else (failure if failure > 0 else 1, None)
+    control.sendall(wire.pack([wire.RESPONSE, number, *answer]))
+    os.close(hold)
+    return None
+
+
+def _fork_again(tell: int) -> None:
+    """In the process between: returns in the worker, the leader of a session of its own by now."""
+    try:
+        worker = os.fork()
+    except OSError as error:
+        os._exit(error.errno or 1)
+    if worker != 0:
+        os._exit(0)
+    os.setsid()
+    os.write(tell, str(os.getpid()).encode())
+    os.close(tell)
+
+
+def _wait_at(gate: int) -> None:
+    """Until the daemon is this process's parent, and was told."""
+    os.read(gate, 1)
+    os.close(gate)
+
+
+def _reseed() -> None:
+    """Python's own generator is seeded anew by os.fork; this one is not."""
+    random = sys.modules.get("numpy.random")
+    if random is not None:
+        random.seed()
+
+
+def _warn_of_threads() -> None:
+    # A library's native threads are no better off than Python's.
+    count = len(os.listdir("/proc/self/task"))
+    if count > 1:
+        sys.stderr.write(
+            f"poold.worker: importing started {count - 1} threads, which the forked workers do not"
+            " have; start them in on_start\n"
+        )
+

@@ -1,0 +1,406 @@
+"""One worker's conversation with the daemon: plain functions, one after the other."""
+
+from __future__ import annotations
+
+import _thread  # `threading` would cost a millisecond of every start
+import faulthandler
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from types import GeneratorType
+
+from poold import wire
+from poold.worker import current
+from poold.worker.channel import SetupError, ignore_interrupts, tell_step
+from poold.worker.failures import (
+    cancelled,
+    complain,
+    describe,
+    undecodable,
+    unencodable,
+    unknown_method,
+)
+from poold.worker.functions import Function, Hooks
+
+# After a request that ran longer than this (seconds), the socket is looked at before the next one
+# in hand is begun: it may have been cancelled meanwhile.  So it is while a list is collected.
+LOOK_AFTER = 0.001
+
+# While a request runs for longer than this (seconds), the daemon hears as often that this worker
+# lives.
+BEAT = 1.0
+
+# An answer up to this size (bytes) is copied together with what follows it into one write.
+JOIN_SIZE = 64 * 1024
+
+# At this signal the stacks of all threads are written to standard error.
+STACK_SIGNAL = signal.SIGUSR2
+
+
+class Stopped(Exception):
+    """Ends a generator's request with an error that is none of its own."""
+
+    def __init__(self, error: dict) -> None:
+        self.error = error
+
+
+class Terminated(BaseException):
+    """SIGTERM has come while nothing ran, or while something ran that nobody waits for."""
+
+
+class Server:
+    """Serves one request after the other, in the main thread.
+
+    Everything here runs in that thread but `_watch`, which must not touch what this class changes.
+    """
+
+    def __init__(
+        self, functions: dict[str, Function], hooks: Hooks, channel: socket.socket
+    ) -> None:
+        self._functions = functions
+        self._hooks = hooks
+        self._channel = channel
+        self._writing = _thread.allocate_lock()  # `_watch` writes as well
+        self._decoder = wire.Decoder()
+        self._packer = wire.packer()
+        self._requests: deque[list] = deque()  # in hand and not begun; also ends of sessions
+        self._current: current.Current | None = None
+        self._number: int | None = None  # of the request that is served
+        self._unwanted = False  # it was cancelled
+        self._interruptible = False  # its code runs, not this class's
+        self._began = 0.0  # when what has run longest did; 0: nothing runs
+        self._idle = False  # waiting for the daemon
+        self._output = bytearray()  # to be written with whatever is written next
+        self._received = 0.0  # when bytes last came
+        self._stopping = False
+        self._finished = False
+        self._status = 0
+
+    concurrency = 1
+
+    def run(self) -> None:
+        """Serves until asked to stop.
+
+        Raises:
+            SystemExit: a function raised poold.Fatal.
+            Exception: what on_start raised.
+        """
+        self._prepare()
+        current.find_with(lambda: self._current)
+        if self._hooks.start is not None:
+            tell_step("on_start")
+            self._hooks.start()
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        self._announce()
+        try:
+            self._loop()
+        except Terminated:
+            pass
+        except OSError:
+            os._exit(0)  # the daemon is gone: nobody waits for an answer
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is on its way
+        self._finished = True
+        if self._hooks.shutdown is not None:
+            try:
+                self._hooks.shutdown()
+            except BaseException as error:
+                complain("on_shutdown failed", error)
+        if self._status:
+            sys.exit(self._status)
+
+    def _prepare(self) -> None:
+        ignore_interrupts()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(line_buffering=True)
+        _thread.start_new_thread(self._watch, ())
+
+    def _announce(self) -> None:
+        from poold import __version__
+
+        facts = {
+            "pid": os.getpid(),
+            "version": __version__,
+            "concurrency": self.concurrency,
+            "started": True,
+        }
+        # A handler of the worker's own is not to be replaced.
+        if signal.getsignal(STACK_SIGNAL) == signal.SIG_DFL:
+            faulthandler.register(STACK_SIGNAL, file=2, all_threads=True)
+            facts["stack"] = int(STACK_SIGNAL)
+        self._output += self._packer.pack((wire.NOTIFICATION, "ready", (facts,)))
+
+    # --- beside the main thread -------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Waits for the daemon to go away, and tells it every now and then that this worker lives
+        though it is busy."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLRDHUP)
+        while not poll.poll(BEAT * 1000):
+            began = self._began
+            ran = time.monotonic() - began
+            if began and ran > BEAT:
+                self._beat(ran)
+            if self._stopping and began:
+                self._nudge()
+        if not self._finished:
+            os._exit(0)
+
+    def _nudge(self) -> None:
+        """What was worth finishing when SIGTERM came may be late by now."""
+        _thread.interrupt_main(signal.SIGTERM)
+
+    def _beat(self, ran: float) -> None:
+        message = wire.pack([wire.NOTIFICATION, "alive", [int(ran * 1000)]])
+        if not self._writing.acquire(blocking=False):
+            return  # whoever writes is heard of
+        try:
+            # So short a message goes whole or not at all.
+            self._channel.send(message, socket.MSG_DONTWAIT)
+        except OSError:
+            pass
+        finally:
+            self._writing.release()
+
+    # --- signals ----------------------------------------------------------------------------------
+
+    def _on_terminate(self, *_: object) -> None:
+        """What runs is finished, unless nobody waits for it."""
+        self._stopping = True
+        if self._idle or (self._interruptible and self._is_unwanted()):
+            self._idle = self._interruptible = False
+            raise Terminated
+
+    def _is_unwanted(self) -> bool:
+        """Only while a function's own code runs: this reads what has come in meanwhile."""
+        self._receive(socket.MSG_DONTWAIT)
+        fields, received, _ = self._current
+        return self._unwanted or time.monotonic() > current.deadline_of(fields, received)
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        requests = self._requests
+        while requests or not self._stopping:
+            if self._stopping:
+                self._drop_requests()
+            if requests:
+                message = requests.popleft()
+                if message[0] == wire.REQUEST:
+                    self._serve(message)
+                else:
+                    self._end_session(*message[2][:2])
+                if requests and time.monotonic() - self._received > LOOK_AFTER:
+                    self._receive(socket.MSG_DONTWAIT)
+                continue
+            self._flush()
+            self._idle = True
+            if not self._stopping:
+                self._receive()
+            self._idle = False
+        self._flush()
+
+    def _drop_requests(self) -> None:
+        """What was never begun: the daemon gives it to others."""
+        ends = [each for each in self._requests if each[0] != wire.REQUEST]
+        self._requests.clear()
+        self._requests.extend(ends)
+
+    def _flush(self) -> None:
+        if self._output:
+            with self._writing:
+                self._channel.sendall(self._output)
+            self._output.clear()
+
+    def _receive(self, flags: int = 0) -> None:
+        """Reads once and deals with all that came; requests wait in `_requests`."""
+        try:
+            data = self._channel.recv(wire.READ_SIZE, flags)
+        except BlockingIOError:
+            return
+        if not data:
+            os._exit(0)
+        self._received = time.monotonic()
+        try:
+            messages = self._decoder.feed(data)
+        except wire.Malformed as error:
+            sys.stderr.write(f"poold.worker: the daemon sent {error}\n")
+            os._exit(os.EX_PROTOCOL)
+        for message in messages:
+            if message[0] == wire.REQUEST:
+                self._take_request(message)
+            elif message[0] == wire.NOTIFICATION:
+                self._take_notification(message)
+
+    def _take_request(self, message: list) -> None:
+        # A function called ping is another thing: its params are [args, context].
+        if message[2] == "ping" and message[3] == []:
+            self._output += self._packer.pack((wire.RESPONSE, message[1], None, "pong"))
+        else:
+            self._requests.append(message)
+
+    def _take_notification(self, message: list) -> None:
+        _, method, params = message
+        if method == "shutdown":
+            self._stopping = True
+        elif method == "cancel" and isinstance(params, list) and params:
+            self._cancel(params[0])
+        elif method == "session_end" and self._hooks.hears_session_ends():
+            if isinstance(params, list) and len(params) >= 2:
+                self._requests.append(message)
+
+    def _cancel(self, number: object) -> None:
+        if number == self._number:
+            self._unwanted = True
+            return
+        for request in self._requests:
+            if request[0] == wire.REQUEST and request[1] == number:
+                self._requests.remove(request)
+                self._fail(number, cancelled("before it began"))
+                return
+
+    def _end_session(self, session: str, reason: str) -> None:
+        self._flush()
+        try:
+            self._hooks.end_session(session, reason)
+        except BaseException as error:
+            complain(f"on_session_end for session {session!r} failed", error)
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def _serve(self, request: list) -> None:
+        """Serves one request; its answer is left in `_output`, or written if it is large."""
+        _, number, method, params = request
+        # `started` leaves together with the answer before it, and before the function begins.
+        self._output += self._packer.pack((wire.NOTIFICATION, "started", (number,)))
+        self._flush()
+        args, fields = split(params)
+        function = self._functions.get(method) if type(method) is str else None
+        if function is None:
+            return self._fail(number, unknown_method(method, self._functions))
+        if type(args) is wire.Undecodable:
+            return self._fail(number, undecodable(args))
+        handed: list = []
+        self._current = (fields, self._received, handed)
+        self._unwanted = False
+        try:
+            try:
+                self._began = time.monotonic()
+                self._number = number
+                self._interruptible = True
+                result = call(function, args)
+                if type(result) is GeneratorType:
+                    self._interruptible = False
+                    result = self._drain(number, result, fields.get("stream") is True)
+            finally:
+                self._interruptible = False
+                self._number = None
+                self._began = 0.0
+                self._current = None
+        except Stopped as stop:
+            return self._fail(number, stop.error)
+        except Terminated:
+            return self._fail(number, cancelled("while it ran"))
+        except BaseException as error:
+            return self._fail(number, describe(error))
+        self._answer(number, result, handed)
+
+    def _drain(self, number: int, values: GeneratorType, streaming: bool) -> object:
+        """The result of a generator: its values as a list, or what it returns after they have been
+        sent one by one."""
+        collected: list = []
+        looked = time.monotonic()
+        try:
+            while True:
+                self._interruptible = True
+                value = next(values)
+                self._interruptible = False
+                if streaming or time.monotonic() - looked > LOOK_AFTER:
+                    self._receive(socket.MSG_DONTWAIT)
+                    self._flush()
+                    looked = time.monotonic()
+                    if self._unwanted:
+                        raise Stopped(cancelled("while it ran"))
+                if streaming:
+                    self._send_chunk(number, value)
+                else:
+                    collected.append(value)
+        except StopIteration as end:
+            return end.value if streaming else collected
+        except Stopped:
+            _close(values)
+            raise
+
+    def _send_chunk(self, number: int, value: object) -> None:
+        try:
+            chunk = self._packer.pack((wire.NOTIFICATION, "chunk", (number, value)))
+        except Exception as error:
+            raise Stopped(unencodable("chunk", value, error)) from None
+        self._put(chunk)
+        self._flush()
+
+    def _answer(self, number: int, result: object, handed: list) -> None:
+        try:
+            answer = self._packer.pack((wire.RESPONSE, number, None, result))
+        except Exception as error:
+            return self._fail(number, unencodable("result", result, error))
+        if handed:
+            self._put(self._packer.pack((wire.NOTIFICATION, "state", (number, handed[0]))))
+        self._put(answer)
+
+    def _put(self, data: bytes) -> None:
+        """Leaves a message in `_output`, or writes it if it is large."""
+        if len(data) <= JOIN_SIZE:
+            self._output += data
+            return
+        self._flush()
+        with self._writing:
+            self._channel.sendall(data)
+        if len(data) > wire.KEEP_SIZE:
+            self._packer = wire.packer()
+
+    def _fail(self, number: int, error: dict) -> None:
+        self._output += self._packer.pack((wire.RESPONSE, number, error, None))
+        if error.get("fatal"):
+            self._stopping = True
+            self._status = 1
+
+
+def _close(values: GeneratorType) -> None:
+    try:
+        values.close()
+    except BaseException as error:
+        complain("a generator that was stopped failed", error)
+
+
+def split(params: object) -> tuple[object, dict]:
+    """[args, context] taken apart; either may be missing."""
+    if not isinstance(params, list):
+        return params, {}
+    args = params[0] if params else None
+    fields = params[1] if len(params) > 1 else None
+    return args, fields if isinstance(fields, dict) else {}
+
+
+def call(function: Function, args: object) -> object:
+    """Calls with the protocol's `args`: an array holds positional arguments, a map with string keys
+    keyword arguments, nil none; anything else is the one argument."""
+    if args is None:
+        args = []
+    elif type(args) is dict and all(type(key) is str for key in args):
+        if not function.needed <= args.keys() <= function.known:
+            function.check([], args)
+        return function.target(**args)
+    elif type(args) is not list:
+        args = [args]
+    if not function.least <= len(args) <= function.most:
+        function.check(args, {})
+    return function.target(*args)
+
+
+__all__ = ["Server", "SetupError", "call", "split"]

@@ -1,0 +1,389 @@
+#include "daemon/io/forkserver.h"
+
+#include "daemon/io/config.h"
+#include "daemon/io/environment.h"
+#include "daemon/io/log.h"
+#include "protocol/envelope.h"
+#include "protocol/read.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Bytes in a message, either way: a few numbers and names. */
+#define MESSAGE_MAX ((size_t)4096)
+
+/* One that was ready for so long is replaced when it ends, wanted or not; one that ends earlier is
+ * when it is wanted, at the pace of the pool's restarts. */
+#define WORTH_REPLACING USEC_PER_SEC
+
+/* One that has closed its socket may take so long to exit. */
+static const struct timeval close_grace = {.tv_sec = 1};
+
+static void on_grace_over(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	forkserver_kill(argument);
+}
+
+void forkserver_init(struct forkserver *server, struct loop *loop, const struct config_pool *pool,
+		     const char *mark, const struct rlimit *open_files)
+{
+	*server = (struct forkserver){
+		.loop = loop, .pool = pool, .mark = mark, .open_files = *open_files};
+	list_init(&server->births);
+	evtimer_assign(&server->grace, loop->base, on_grace_over, server);
+}
+
+static void tell(const struct forkserver *server, enum log_level level, pid_t pid, const char *what,
+		 const char *text)
+{
+	char number[16];
+	struct log_field fields[] = {{"pool", server->pool->name}, {"pid", number}};
+
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	log_event(level, NULL, fields, ARRAY_SIZE(fields), "fork server %s%s%s", what,
+		  *text ? ": " : "", text);
+}
+
+/* --- births --- */
+
+static void close_channel(struct birth *birth)
+{
+	if (birth->channel >= 0)
+		close(birth->channel);
+	birth->channel = -1;
+}
+
+static struct birth *first_birth(const struct forkserver *server)
+{
+	return list_entry(list_first(&server->births), struct birth, in_server);
+}
+
+static void take_out(struct forkserver *server, struct birth *birth)
+{
+	if (server->asking && birth == first_birth(server))
+		server->asking = false;
+	list_remove(&server->births, &birth->in_server);
+	close_channel(birth);
+}
+
+/* Only those that wait now: a failed start may lead to the next at once. */
+static void fail_births(struct forkserver *server, unsigned count, int error,
+			const struct process_end *end)
+{
+	while (count-- > 0 && !list_empty(&server->births)) {
+		struct birth *birth = first_birth(server);
+
+		take_out(server, birth);
+		birth->on_unborn(birth->owner, error, end);
+	}
+}
+
+bool birth_is_waiting(const struct birth *birth)
+{
+	return list_linked(&birth->in_server);
+}
+
+bool forkserver_cancel(struct forkserver *server, struct birth *birth)
+{
+	if (server->asking && birth == first_birth(server))
+		return false;
+	take_out(server, birth);
+	return true;
+}
+
+bool forkserver_is_forking(const struct forkserver *server)
+{
+	return server->asking;
+}
+
+/* --- asking --- */
+
+/* [0, id, "fork", [{"POOLD_WORKER": number}]] */
+static void pack_request(const struct forkserver *server, const struct birth *birth,
+			 struct buf *out)
+{
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", birth->number);
+	buf_put(out, head,
+		envelope_put_request(head, server->last_id,
+				     (struct bytes){(const uint8_t *)"fork", 4}));
+	pack_array(out, 1);
+	pack_map(out, 1);
+	pack_str(out, "POOLD_WORKER");
+	pack_str(out, number);
+}
+
+static int send_with(int fd, const struct buf *message, int passed)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {.space = {0}};
+	struct iovec part = {.iov_base = message->data, .iov_len = message->len};
+	struct msghdr sent = {.msg_iov = &part,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
+			      .msg_controllen = sizeof(control.space)};
+	ssize_t n;
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &passed, sizeof(int));
+	n = sendmsg(fd, &sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == message->len ? 0 : -EMSGSIZE;
+}
+
+static int ask(struct forkserver *server, struct birth *birth)
+{
+	struct buf message;
+	int r;
+
+	server->last_id++;
+	buf_init(&message, MESSAGE_MAX);
+	pack_request(server, birth, &message);
+	r = buf_error(&message);
+	if (r == 0)
+		r = send_with(server->link->fd, &message, birth->channel);
+	buf_free(&message);
+	if (r == 0)
+		close_channel(birth);
+	return r;
+}
+
+/* One at a time, so that it is known which one the server was at when it ends. */
+static void ask_next(struct forkserver *server)
+{
+	while (server->ready > 0 && server->link && !server->asking && !server->renewing &&
+	       !list_empty(&server->births)) {
+		int r = ask(server, first_birth(server));
+
+		server->asking = r == 0;
+		if (r == -EPIPE || r == -ECONNRESET)
+			return; /* its end is about to be told */
+		if (r < 0)
+			fail_births(server, 1, r, NULL);
+	}
+}
+
+/* --- what it says --- */
+
+static void close_link(struct forkserver *server)
+{
+	if (server->link)
+		link_close(server->link);
+	server->link = NULL;
+}
+
+void forkserver_kill(struct forkserver *server)
+{
+	process_signal(&server->process, SIGKILL);
+}
+
+static void take_ready(struct forkserver *server)
+{
+	char text[64];
+
+	if (server->ready > 0)
+		return;
+	server->ready = loop_now(server->loop);
+	snprintf(text, sizeof(text), "after %llu ms",
+		 (unsigned long long)(usec_sub(server->ready, server->started) / USEC_PER_MSEC));
+	tell(server, LOG_LEVEL_INFO, server->process.pid, "ready", text);
+	ask_next(server);
+}
+
+/* A pid, or the system's error. */
+static int read_answer(const struct envelope *envelope, pid_t *ret_pid, int *ret_error)
+{
+	struct reader reader;
+	uint64_t number;
+
+	*ret_error = 0;
+	reader_init(&reader, envelope->error.data, envelope->error.len);
+	if (read_peek(&reader) != VALUE_NIL) {
+		if (read_uint(&reader, &number) < 0 || number == 0 || number > 4095)
+			return -EPROTO;
+		*ret_error = -(int)number;
+		return 0;
+	}
+	reader_init(&reader, envelope->result.data, envelope->result.len);
+	if (read_uint(&reader, &number) < 0 || number < 2 || number > INT_MAX)
+		return -EPROTO;
+	*ret_pid = (pid_t)number;
+	return 0;
+}
+
+static int take_answer(struct forkserver *server, const struct envelope *envelope)
+{
+	struct birth *birth;
+	pid_t pid = 0;
+	int error;
+
+	if (!server->asking || envelope->id != server->last_id ||
+	    read_answer(envelope, &pid, &error) < 0)
+		return -EPROTO;
+	birth = first_birth(server);
+	take_out(server, birth);
+	if (error == 0)
+		birth->on_born(birth->owner, pid);
+	else
+		birth->on_unborn(birth->owner, error, NULL);
+	if (server->renewing)
+		forkserver_kill(server);
+	ask_next(server);
+	return 0;
+}
+
+static void on_message(void *owner, struct chunk *chunk, struct bytes message)
+{
+	struct forkserver *server = owner;
+	struct envelope envelope;
+	int r = envelope_read(message.data, message.len, &envelope);
+
+	(void)chunk;
+	if (r == 0 && envelope.type == ENVELOPE_NOTIFICATION)
+		/* Others are for those who know them. */
+		r = bytes_equal(envelope.method, "ready") ? (take_ready(server), 0) : 0;
+	else if (r == 0)
+		r = envelope.type == ENVELOPE_RESPONSE ? take_answer(server, &envelope) : -EPROTO;
+	if (r == 0)
+		return;
+	tell(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", "");
+	forkserver_kill(server);
+}
+
+/* Without its socket it is of no use.  Mostly it is about to exit, and its status says more than a
+ * signal of ours would. */
+static void on_link_end(void *owner, enum link_end end, int error, struct bytes begun)
+{
+	struct forkserver *server = owner;
+
+	(void)end;
+	(void)error;
+	(void)begun;
+	close_link(server);
+	event_add(&server->grace, &close_grace);
+}
+
+static void on_buried(struct link *link)
+{
+	free(link);
+}
+
+static const struct link_handler link_handler = {
+	.on_message = on_message, .on_end = on_link_end, .on_buried = on_buried};
+
+/* --- its process --- */
+
+static int start(struct forkserver *server);
+
+static void on_exit_of_server(void *owner, const struct process_end *end)
+{
+	struct forkserver *server = owner;
+	usec_t lasted = server->ready > 0 ? usec_sub(loop_now(server->loop), server->ready) : 0;
+	bool at_one = server->ready > 0 || server->renewing;
+	unsigned failed = at_one ? server->asking : server->births.len;
+	bool again = server->renewing || lasted >= WORTH_REPLACING;
+	char text[96];
+	int r = 0;
+
+	process_describe_end(end, text, sizeof(text));
+	tell(server, server->renewing ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, server->last_pid,
+	     "ended", text);
+	close_link(server);
+	event_del(&server->grace);
+	server->ready = 0;
+	server->renewing = false;
+	fail_births(server, failed, 0, end);
+	if (server->process.pid == 0 && (again || !list_empty(&server->births)))
+		r = start(server);
+	if (r < 0)
+		fail_births(server, server->births.len, r, NULL);
+}
+
+static int open_link(struct forkserver *server, int fd)
+{
+	struct link *link = malloc(sizeof(*link));
+	int r;
+
+	if (!link)
+		return -ENOMEM;
+	r = link_open(link, server->loop, fd, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler, server);
+	if (r < 0)
+		free(link);
+	else
+		server->link = link;
+	return r;
+}
+
+static int start(struct forkserver *server)
+{
+	char **envp = environment_new(server->pool, 0, server->mark);
+	struct process_spec spec = environment_spec(server->pool, envp, &server->open_files);
+	int fd = -1;
+	int r;
+
+	if (!envp)
+		return -ENOMEM;
+	server->started = loop_now(server->loop);
+	r = process_spawn(&server->process, server->loop, &spec, on_exit_of_server, server, &fd);
+	environment_free(envp);
+	if (r < 0)
+		return r;
+	r = open_link(server, fd);
+	if (r < 0) {
+		close(fd);
+		process_signal(&server->process, SIGKILL);
+		process_forget(&server->process);
+		return r;
+	}
+	server->last_pid = server->process.pid;
+	tell(server, LOG_LEVEL_INFO, server->last_pid, "started", "");
+	return 0;
+}
+
+int forkserver_fork(struct forkserver *server, struct birth *birth)
+{
+	int r = server->process.pid == 0 ? start(server) : 0;
+
+	if (r < 0) {
+		close_channel(birth);
+		return r;
+	}
+	birth->signal = 0;
+	list_push_back(&server->births, &birth->in_server);
+	ask_next(server);
+	return 0;
+}
+
+void forkserver_renew(struct forkserver *server)
+{
+	if (server->process.pid == 0)
+		return;
+	server->renewing = true;
+	if (!server->asking)
+		forkserver_kill(server);
+}
+
+void forkserver_done(struct forkserver *server)
+{
+	while (!list_empty(&server->births))
+		take_out(server, first_birth(server));
+	close_link(server);
+	event_del(&server->grace);
+	process_signal(&server->process, SIGKILL);
+	process_forget(&server->process);
+}

@@ -1,0 +1,77 @@
+/*
+ * The fork server of a pool with `prefork = yes`: a process that has loaded what the pool's workers
+ * are to run, and forks a worker whenever it is asked to, within milliseconds (PROTOCOL.md, "The
+ * fork server").
+ *
+ * It is started with the first worker that is wanted.  A worker that it forks ends up as a child of
+ * the daemon's own (process_adopt) and needs the server no more.  The server's end is a failed
+ * start of those workers alone that it was to fork: all of them where it never got ready, so that
+ * code that can't be loaded does not go unnoticed; else only the one it was at, and another server
+ * takes its place.
+ */
+#ifndef POOLD_IO_FORKSERVER_H
+#define POOLD_IO_FORKSERVER_H
+
+#include "daemon/core/list.h"
+#include "daemon/io/link.h"
+#include "daemon/io/process.h"
+
+struct birth;
+struct config_pool;
+
+/* A worker to be forked. */
+struct birth {
+	struct list_node in_server; /* linked: waiting */
+	unsigned number;	    /* the worker's, in its pool */
+	int channel;		    /* the worker's end; this module's from forkserver_fork on */
+	int signal;		    /* to be sent as soon as there is a process; 0: none */
+	/* Called once, unless the birth is cancelled.  The process is there... */
+	void (*on_born)(void *owner, pid_t pid);
+	/* ... or there will be none: the system refused it (`error`), or the server has ended
+	 * (`end` not NULL). */
+	void (*on_unborn)(void *owner, int error, const struct process_end *end);
+	void *owner;
+};
+
+struct forkserver {
+	struct loop *loop;
+	const struct config_pool *pool;
+	const char *mark;
+	struct rlimit open_files;
+	struct process process;
+	pid_t last_pid;
+	struct link *link;  /* NULL: closed */
+	struct event grace; /* for one that has closed its socket, to exit by itself */
+	usec_t started;
+	usec_t ready;	    /* when it said so; 0: it has not */
+	struct list births; /* in the order in which they are done */
+	bool asking;	    /* the first of them is being forked */
+	bool renewing;	    /* it ends because it was told to */
+	uint32_t last_id;
+};
+
+/* Starts nothing yet.  `pool` and `mark` must outlive it. */
+void forkserver_init(struct forkserver *server, struct loop *loop, const struct config_pool *pool,
+		     const char *mark, const struct rlimit *open_files);
+/* Ends the server and forgets what waits for it: nobody is called any more. */
+void forkserver_done(struct forkserver *server);
+
+/* Has a worker forked; `birth` is the caller's and must stay until one of its functions is called,
+ * or it is cancelled.  Returns 0, or -errno when no server could be started. */
+int forkserver_fork(struct forkserver *server, struct birth *birth);
+
+/* Whether the worker waits to be forked. */
+bool birth_is_waiting(const struct birth *birth);
+/* Takes it back.  False: too late, it is being forked. */
+bool forkserver_cancel(struct forkserver *server, struct birth *birth);
+
+/* A child of ours may be a worker whose number we have not been told yet. */
+bool forkserver_is_forking(const struct forkserver *server);
+
+/* It takes too long: ends it, which fails what waits for it. */
+void forkserver_kill(struct forkserver *server);
+
+/* Has the code loaded anew: workers that are forked from now on run it as it is on disk now. */
+void forkserver_renew(struct forkserver *server);
+
+#endif
