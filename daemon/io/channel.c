@@ -3,6 +3,7 @@
 #include "daemon/io/config.h"
 #include "daemon/io/dialect.h"
 #include "daemon/io/environment.h"
+#include "daemon/io/vault.h"
 #include "protocol/buf.h"
 #include "protocol/envelope.h"
 
@@ -20,12 +21,15 @@
 /* Bytes that may wait for a worker which goes on asking without reading. */
 #define UNREAD_MAX ((size_t)1024 * 1024)
 
+static const struct output_handler output_handler;
+
 void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, size_t state_max,
 		  const struct channel_handler *handler, void *owner)
 {
 	*channel = (struct channel){
 		.loop = loop, .worker = worker, .handler = handler, .owner = owner};
 	buf_init(&channel->scratch, AROUND_MAX + state_max);
+	output_init(&channel->output, loop, &output_handler, channel);
 	endpoint_init(&channel->endpoint);
 }
 
@@ -34,6 +38,8 @@ void channel_done(struct channel *channel)
 	channel_close(channel);
 	endpoint_cancel(&channel->endpoint);
 	process_forget(&channel->process);
+	output_close(&channel->output);
+	bytes_free(&channel->last_stderr);
 	buf_free(&channel->scratch);
 }
 
@@ -50,6 +56,7 @@ static void take_response(struct channel *channel, struct chunk *chunk,
 {
 	struct channel_answer answer = {.chunk = chunk, .result = envelope->result};
 
+	output_catch_up(&channel->output);
 	answer.failed = envelope->error.data[0] != 0xc0;
 	if (answer.failed)
 		worker_error_read(envelope->error, &answer.error);
@@ -144,7 +151,46 @@ static void on_buried(struct link *link)
 static const struct link_handler link_handler = {
 	.on_message = on_message, .on_end = on_end, .on_buried = on_buried};
 
+/* --- what it writes beside that --- */
+
+static void on_first_output(void *owner)
+{
+	(void)owner;
+}
+
+static void on_output_line(void *owner, enum output_stream stream, struct bytes line, unsigned part)
+{
+	struct channel *channel = owner;
+
+	channel->handler->on_output(channel, stream, line, part);
+}
+
+static void on_output_dropped(void *owner, uint64_t count)
+{
+	struct channel *channel = owner;
+
+	channel->handler->on_output_dropped(channel, count);
+}
+
+static const struct output_handler output_handler = {
+	.on_first = on_first_output, .on_line = on_output_line, .on_dropped = on_output_dropped};
+
 /* --- its process --- */
+
+/* Escapes make four bytes of one. */
+#define LAST_WORDS_MAX ((size_t)OUTPUT_TAIL_MAX * 4)
+
+static void keep_last_words(struct channel *channel)
+{
+	struct buf words;
+
+	buf_init(&words, LAST_WORDS_MAX);
+	output_tail(&channel->output, &words);
+	bytes_free(&channel->last_stderr);
+	if (buf_error(&words) == 0)
+		channel->last_stderr = bytes_copy((struct bytes){words.data, words.len});
+	buf_free(&words);
+}
 
 static void on_exit_of_process(void *owner, const struct process_end *end)
 {
@@ -154,6 +200,8 @@ static void on_exit_of_process(void *owner, const struct process_end *end)
 	if (channel->link)
 		link_drain(channel->link);
 	channel_close(channel);
+	output_finish(&channel->output);
+	keep_last_words(channel);
 	channel->handler->on_exit(channel, end);
 }
 
@@ -172,6 +220,49 @@ static int open_link(struct channel *channel, int fd, size_t response_max)
 	return r;
 }
 
+/* What the worker's standard files are to be; the ends of pipes in `ends` are to be closed when it
+ * has them. */
+static int open_output(struct channel *channel, const struct config_pool *pool,
+		       struct process_spec *spec, int ends[OUTPUT_STREAM_COUNT_])
+{
+	static const int others[] = {
+		[OUTPUT_INHERIT] = PROCESS_INHERITED, [OUTPUT_DISCARD] = PROCESS_NULL};
+	const struct output_limits limits = {.line_max = pool->output_line_max,
+					     .rate = pool->output_rate,
+					     .burst = pool->output_burst};
+	bool is_logged = pool->output == OUTPUT_LOG;
+	unsigned streams = is_logged ? 1u << OUTPUT_STDOUT | 1u << OUTPUT_STDERR : 0;
+	int r = output_open(&channel->output, &limits, streams, ends);
+
+	spec->standard[0] = PROCESS_NULL;
+	spec->standard[1] = is_logged ? ends[OUTPUT_STDOUT] : others[pool->output];
+	spec->standard[2] = is_logged ? ends[OUTPUT_STDERR] : others[pool->output];
+	return r;
+}
+
+static void close_ends(const int ends[OUTPUT_STREAM_COUNT_])
+{
+	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+}
+
+static int spawn(struct channel *channel, const struct config_pool *pool, struct process_spec *spec,
+		 int *ret_fd)
+{
+	int ends[OUTPUT_STREAM_COUNT_];
+	int r = open_output(channel, pool, spec, ends);
+
+	if (r < 0)
+		return r;
+	r = process_spawn(&channel->process, channel->loop, spec, on_exit_of_process, channel,
+			  ret_fd);
+	close_ends(ends);
+	if (r < 0)
+		output_close(&channel->output);
+	return r;
+}
+
 static int start_process(struct channel *channel, const struct config_pool *pool, unsigned number,
 			 const char *mark, const struct rlimit *open_files)
 {
@@ -185,8 +276,7 @@ static int start_process(struct channel *channel, const struct config_pool *pool
 
 	if (!envp)
 		return -ENOMEM;
-	r = process_spawn(&channel->process, channel->loop, &spec, on_exit_of_process, channel,
-			  &fd);
+	r = spawn(channel, pool, &spec, &fd);
 	environment_free(envp);
 	if (r < 0)
 		return r;
@@ -195,6 +285,7 @@ static int start_process(struct channel *channel, const struct config_pool *pool
 		close(fd);
 		process_signal(&channel->process, SIGKILL);
 		process_forget(&channel->process);
+		output_close(&channel->output);
 	}
 	return r;
 }

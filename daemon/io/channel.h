@@ -9,6 +9,7 @@
 #include "daemon/io/call.h"
 #include "daemon/io/endpoint.h"
 #include "daemon/io/link.h"
+#include "daemon/io/output.h"
 #include "daemon/io/process.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
@@ -43,6 +44,11 @@ struct channel_handler {
 	/* The process is gone, and all it had said was handed over.  `end` NULL: it was a
 	 * connection. */
 	void (*on_exit)(struct channel *channel, const struct process_end *end);
+	/* It wrote a line to its standard output or error: see output.h. */
+	void (*on_output)(struct channel *channel, enum output_stream stream, struct bytes line,
+			  unsigned part);
+	/* So many lines were over the pool's output_rate. */
+	void (*on_output_dropped)(struct channel *channel, uint64_t count);
 	/* There is no connection to the server: `error` is the system's. */
 	void (*on_unreachable)(struct channel *channel, int error);
 };
@@ -54,6 +60,7 @@ struct channel {
 	uint32_t worker; /* its slot in the engine */
 	uint32_t life;
 	struct process process;
+	struct output output;
 	struct endpoint endpoint;
 	const struct dialect *dialect;
 	bool connected; /* a connection to a server stands for the process */
@@ -69,8 +76,9 @@ struct channel {
 	struct process_end last; /* the same, for programs; these three are the owner's to set */
 	usec_t last_uptime;
 	uint64_t last_served;
-	char last_why[160]; /* what is wrong with what it says, in words, once it breaks the
-			       protocol */
+	struct bytes last_stderr; /* the last it said there, made safe; a copy (vault.h) */
+	char last_why[160];	  /* what is wrong with what it says, in words, once it breaks the
+				     protocol */
 };
 
 /* `state_max`: bytes in the state of a session. */

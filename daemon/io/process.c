@@ -34,10 +34,25 @@ static void reset_signals(const sigset_t *mask)
 	sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
+static int set_standard_files(const int standard[3])
+{
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null_fd < 0)
+		return -errno;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int from = standard[fd] == PROCESS_NULL ? null_fd : standard[fd];
+
+		if (from != PROCESS_INHERITED && dup2(from, fd) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 static int prepare(const struct birth *birth)
 {
 	const struct process_spec *spec = birth->spec;
-	int null_fd;
+	int r;
 
 	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -errno;
@@ -46,9 +61,9 @@ static int prepare(const struct birth *birth)
 		return -ESRCH;
 	if (spec->directory && *spec->directory && chdir(spec->directory) < 0)
 		return -errno;
-	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
-		return -errno;
+	r = set_standard_files(spec->standard);
+	if (r < 0)
+		return r;
 	if (close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return -errno;
 	if (birth->channel == PROCESS_CHANNEL_FD) {
