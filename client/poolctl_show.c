@@ -161,7 +161,7 @@ void show_health(const json_t *health, const char *wanted)
 	}
 }
 
-/* --- pools, workers ----------------------------------------------------------------------------
+/* --- pools -------------------------------------------------------------------------------------
  */
 
 static const struct column pool_columns[] = {
@@ -197,55 +197,9 @@ static void pool_row(struct table *table, const json_t *pool)
 	table_cell(table, "%s", text_of(pool, "command"));
 }
 
-static const struct column worker_columns[] = {
-	{"POOL", false},     {"WORKER", true},	{"PROCESS", true},    {"STATE", false},
-	{"SINCE", true},     {"HEALTH", false}, {"UP", true},	      {"HEARD", true},
-	{"IN FLIGHT", true}, {"SERVED", true},	{"FAILED", true},     {"RESTARTS", true},
-	{"MEMORY", true},    {"NOW", false},	{"LAST EXIT", false},
-};
-
-/* The method that has run longest, and for how long. */
-static void running_cell(struct table *table, const json_t *worker)
-{
-	const json_t *first = json_array_get(json_object_get(worker, "running"), 0);
-	char text[UNIT_TEXT_MAX];
-
-	if (first)
-		table_cell(table, "%s %s", text_of(first, "method"),
-			   ms_text(text, first, "run_ms"));
-	else
-		table_cell(table, "-");
-}
-
-static void worker_row(struct table *table, const json_t *worker)
-{
-	char text[UNIT_TEXT_MAX];
-
-	table_cell(table, "%s", text_of(worker, "pool"));
-	count_cell(table, worker, "worker");
-	count_cell(table, worker, "pid");
-	table_cell(table, "%s", text_of(worker, "state"));
-	ms_cell(table, worker, "since_ms");
-	table_cell(table, "%s", text_of(worker, "health"));
-	ms_cell(table, worker, "uptime_ms");
-	ms_cell(table, worker, "heard_ms");
-	count_cell(table, worker, "in_flight");
-	count_cell(table, worker, "served");
-	count_cell(table, worker, "failed");
-	count_cell(table, worker, "restarts");
-	table_cell(table, "%s", size_text(text, number_of(worker, "rss_bytes")));
-	running_cell(table, worker);
-	table_cell(table, "%s", text_of(worker, "last_exit"));
-}
-
 void show_pools(const json_t *pools, const char *wanted)
 {
 	show_list(pools, "name", wanted, pool_columns, COUNT(pool_columns), pool_row);
-}
-
-void show_workers(const json_t *workers, const char *wanted)
-{
-	show_list(workers, "pool", wanted, worker_columns, COUNT(worker_columns), worker_row);
 }
 
 /* --- stats, metrics, version -------------------------------------------------------------------

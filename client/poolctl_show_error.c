@@ -1,23 +1,7 @@
 #include <stdio.h>
-#include <string.h>
 
 #include "client/poolctl_fields.h"
 #include "client/poolctl_show.h"
-
-static void show_traceback(const char *traceback)
-{
-	for (const char *line = traceback; *line != '\0';) {
-		size_t len = strcspn(line, "\n");
-		char text[1024];
-
-		snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text)),
-			 line);
-		fputs("  ", stderr);
-		print_safe(stderr, text);
-		putc('\n', stderr);
-		line += len + (line[len] == '\n');
-	}
-}
 
 /* What became of a request that the daemon took. */
 static void show_attempts(const json_t *error)
@@ -49,6 +33,7 @@ void show_error(const json_t *error)
 {
 	const json_t *detail = json_object_get(error, "detail");
 	const char *traceback = json_string_value(json_object_get(detail, "traceback"));
+	const char *last_words = json_string_value(json_object_get(detail, "stderr"));
 
 	fputs("poolctl: ", stderr);
 	print_safe(stderr, text_of(error, "code"));
@@ -58,5 +43,9 @@ void show_error(const json_t *error)
 	if (json_is_number(json_object_get(error, "request")))
 		show_attempts(error);
 	if (traceback)
-		show_traceback(traceback);
+		print_lines(stderr, traceback);
+	if (last_words) {
+		fputs("  the worker said last:\n", stderr);
+		print_lines(stderr, last_words);
+	}
 }

@@ -55,6 +55,21 @@ void print_safe(FILE *out, const char *text)
 	}
 }
 
+void print_lines(FILE *out, const char *text)
+{
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n");
+		char line[1024];
+
+		snprintf(line, sizeof(line), "%.*s", (int)(len < sizeof(line) ? len : sizeof(line)),
+			 text);
+		fputs("  ", out);
+		print_safe(out, line);
+		putc('\n', out);
+		text += len + (text[len] == '\n');
+	}
+}
+
 bool wants_colour(FILE *out)
 {
 	const char *refused = getenv("NO_COLOR");

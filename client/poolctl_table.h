@@ -36,6 +36,9 @@ void print_status(FILE *out, const char *text);
 /* Prints text from outside: control characters, which could command a terminal, become '?'. */
 void print_safe(FILE *out, const char *text);
 
+/* The same line by line, each indented. */
+void print_lines(FILE *out, const char *text);
+
 /* "850 ms", "12 s", "3 min", "2 h 5 min", "3 d 4 h"; returns `text`. */
 #define UNIT_TEXT_MAX 32
 const char *duration_text(char text[UNIT_TEXT_MAX], double ms);

@@ -2,7 +2,7 @@
 
 #include "daemon/io/config.h"
 #include "daemon/io/dialect.h"
-#include "daemon/io/environment.h"
+#include "daemon/io/vault.h"
 #include "protocol/buf.h"
 
 #include <errno.h>
@@ -16,12 +16,15 @@
  * name, a trace and a few numbers. */
 #define AROUND_MAX ((size_t)1024)
 
+static const struct output_handler output_handler;
+
 void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, size_t state_max,
 		  const struct channel_handler *handler, void *owner)
 {
 	*channel = (struct channel){
 		.loop = loop, .worker = worker, .handler = handler, .owner = owner};
 	buf_init(&channel->scratch, AROUND_MAX + state_max);
+	output_init(&channel->output, loop, &output_handler, channel);
 	endpoint_init(&channel->endpoint);
 }
 
@@ -30,6 +33,8 @@ void channel_done(struct channel *channel)
 	channel_close(channel);
 	endpoint_cancel(&channel->endpoint);
 	process_forget(&channel->process);
+	output_close(&channel->output);
+	bytes_free(&channel->last_stderr);
 	buf_free(&channel->scratch);
 }
 
@@ -45,6 +50,8 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	struct channel *channel = owner;
 
+	/* What it wrote before it answered belongs to the request that it answers. */
+	output_catch_up(&channel->output);
 	channel->dialect->on_message(channel, chunk, message);
 }
 
@@ -98,7 +105,46 @@ static void on_buried(struct link *link)
 static const struct link_handler link_handler = {
 	.on_message = on_message, .on_end = on_end, .on_buried = on_buried};
 
+/* --- what it writes beside that --- */
+
+static void on_first_output(void *owner)
+{
+	(void)owner;
+}
+
+static void on_output_line(void *owner, enum output_stream stream, struct bytes line, unsigned part)
+{
+	struct channel *channel = owner;
+
+	channel->handler->on_output(channel, stream, line, part);
+}
+
+static void on_output_dropped(void *owner, uint64_t count)
+{
+	struct channel *channel = owner;
+
+	channel->handler->on_output_dropped(channel, count);
+}
+
+static const struct output_handler output_handler = {
+	.on_first = on_first_output, .on_line = on_output_line, .on_dropped = on_output_dropped};
+
 /* --- its process --- */
+
+/* Escapes make four bytes of one. */
+#define LAST_WORDS_MAX ((size_t)OUTPUT_TAIL_MAX * 4)
+
+static void keep_last_words(struct channel *channel, const struct output *output)
+{
+	struct buf words;
+
+	buf_init(&words, LAST_WORDS_MAX);
+	output_tail(output, &words);
+	bytes_free(&channel->last_stderr);
+	if (buf_error(&words) == 0)
+		channel->last_stderr = bytes_copy((struct bytes){words.data, words.len});
+	buf_free(&words);
+}
 
 static void on_exit_of_process(void *owner, const struct process_end *end)
 {
@@ -108,6 +154,8 @@ static void on_exit_of_process(void *owner, const struct process_end *end)
 	if (channel->link)
 		link_drain(channel->link);
 	channel_close(channel);
+	output_finish(&channel->output);
+	keep_last_words(channel, &channel->output);
 	channel->handler->on_exit(channel, end);
 }
 
@@ -151,19 +199,12 @@ void channel_open(struct channel *channel)
 		channel->dialect->on_open(channel);
 }
 
-static int start_process(struct channel *channel, const struct config_pool *pool, unsigned number,
-			 const char *mark, const struct rlimit *open_files)
+static int start_own(struct channel *channel, const struct start *start, unsigned number)
 {
-	char **envp = environment_new(pool, number, mark);
-	struct process_spec spec = environment_spec(pool, envp, open_files);
 	int fd = -1;
-	int r;
+	int r = start_process(start, number, &channel->process, &channel->output,
+			      on_exit_of_process, channel, &fd);
 
-	if (!envp)
-		return -ENOMEM;
-	r = process_spawn(&channel->process, channel->loop, &spec, on_exit_of_process, channel,
-			  &fd);
-	environment_free(envp);
 	if (r < 0)
 		return r;
 	r = open_link(channel, fd);
@@ -171,6 +212,7 @@ static int start_process(struct channel *channel, const struct config_pool *pool
 		close(fd);
 		process_signal(&channel->process, SIGKILL);
 		process_forget(&channel->process);
+		output_close(&channel->output);
 	}
 	return r;
 }
@@ -198,8 +240,11 @@ static void on_unborn(void *owner, int error, const struct process_end *end)
 	char text[64];
 
 	channel_close(channel);
-	if (end)
+	output_close(&channel->output);
+	if (end) {
 		process_describe_end(end, text, sizeof(text));
+		keep_last_words(channel, &channel->forkserver->output);
+	}
 	snprintf(channel->last_end, sizeof(channel->last_end), "%s: %s",
 		 end ? "its fork server ended" : "could not be forked",
 		 end ? text : strerror(-error));
@@ -209,27 +254,38 @@ static void on_unborn(void *owner, int error, const struct process_end *end)
 		channel->handler->on_unreachable(channel, error);
 }
 
-static int start_birth(struct channel *channel, unsigned number)
+/* The descriptors that the worker to be forked is given: its channel, and what it writes to. */
+static int open_birth(struct channel *channel)
 {
+	struct birth *birth = &channel->birth;
 	int ends[2];
 	int r = process_make_channel(ends);
 
 	if (r < 0)
 		return r;
+	birth->files[0] = ends[1];
 	r = open_link(channel, ends[0]);
 	if (r < 0) {
 		close(ends[0]);
-		close(ends[1]);
 		return r;
 	}
-	channel->birth = (struct birth){.number = number,
-					.channel = ends[1],
-					.on_born = on_born,
-					.on_unborn = on_unborn,
-					.owner = channel};
-	r = forkserver_fork(channel->forkserver, &channel->birth);
+	return start_output(channel->pool, &channel->output, birth->files + 1);
+}
+
+static int start_birth(struct channel *channel, unsigned number)
+{
+	int r;
+
+	birth_init(&channel->birth, number, on_born, on_unborn, channel);
+	r = open_birth(channel);
 	if (r < 0)
-		channel_close(channel);
+		birth_close(&channel->birth);
+	else
+		r = forkserver_fork(channel->forkserver, &channel->birth);
+	if (r == 0)
+		return 0;
+	channel_close(channel);
+	output_close(&channel->output);
 	return r;
 }
 
@@ -241,6 +297,7 @@ void channel_signal(struct channel *channel, int signal, bool overdue)
 		forkserver_kill(channel->forkserver);
 	} else if (forkserver_cancel(channel->forkserver, &channel->birth)) {
 		channel_close(channel);
+		output_close(&channel->output);
 		snprintf(channel->last_end, sizeof(channel->last_end), "it was not started yet");
 		channel->unborn = true;
 	} else {
@@ -266,24 +323,23 @@ static void on_connected(void *owner, int fd, int error)
 	channel->handler->on_unreachable(channel, error);
 }
 
-int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
-		  unsigned number, const char *mark, size_t response_max,
-		  const struct rlimit *open_files, struct forkserver *forkserver)
+int channel_start(struct channel *channel, uint32_t life, const struct start *start,
+		  unsigned number, size_t response_max, struct forkserver *forkserver)
 {
 	int r;
 
-	choose_pool(channel, pool, response_max);
+	choose_pool(channel, start->pool, response_max);
 	channel->forkserver = forkserver;
 	channel->life = life;
 	channel->last_pid = 0;
 	channel->stack_signal = 0;
 	if (channel->connected)
-		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,
-				     channel);
+		r = endpoint_connect(&channel->endpoint, channel->loop, start->pool->address,
+				     on_connected, channel);
 	else if (forkserver)
 		r = start_birth(channel, number);
 	else
-		r = start_process(channel, pool, number, mark, open_files);
+		r = start_own(channel, start, number);
 	if (r < 0)
 		return r;
 	if (channel->process.pid > 0)

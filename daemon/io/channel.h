@@ -11,6 +11,7 @@
 #include "daemon/io/endpoint.h"
 #include "daemon/io/forkserver.h"
 #include "daemon/io/link.h"
+#include "daemon/io/output.h"
 #include "daemon/io/process.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
@@ -47,6 +48,11 @@ struct channel_handler {
 	/* The process is gone, and all it had said was handed over.  `end` NULL: it was a
 	 * connection. */
 	void (*on_exit)(struct channel *channel, const struct process_end *end);
+	/* It wrote a line to its standard output or error: see output.h. */
+	void (*on_output)(struct channel *channel, enum output_stream stream, struct bytes line,
+			  unsigned part);
+	/* So many lines were over the pool's output_rate. */
+	void (*on_output_dropped)(struct channel *channel, uint64_t count);
 	/* There is no connection to the server, or the fork server could not start a process:
 	 * `error` is the system's. */
 	void (*on_unreachable)(struct channel *channel, int error);
@@ -61,6 +67,7 @@ struct channel {
 	uint32_t worker; /* its slot in the engine */
 	uint32_t life;
 	struct process process;
+	struct output output;
 	struct birth birth;	       /* where a fork server starts the process */
 	struct forkserver *forkserver; /* NULL: none does */
 	struct endpoint endpoint;
@@ -86,8 +93,9 @@ struct channel {
 	struct process_end last; /* the same, for programs; these three are the owner's to set */
 	usec_t last_uptime;
 	uint64_t last_served;
-	char last_why[160]; /* what is wrong with what it says, in words, once it breaks the
-			       protocol */
+	struct bytes last_stderr; /* the last it said there, made safe; a copy (vault.h) */
+	char last_why[160];	  /* what is wrong with what it says, in words, once it breaks the
+				     protocol */
 };
 
 /* `state_max`: bytes in the state of a session. */
@@ -97,15 +105,14 @@ void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, s
 void channel_done(struct channel *channel);
 
 /*
- * Starts a process, or begins to connect, for life `life` of the worker.  `mark` is the daemon's
- * instance mark, `response_max` limits one message of the worker in bytes.  `forkserver` (NULL:
- * none) starts the process instead, later: on_born, on_exit or on_unreachable tells.  Returns 0 or
- * -errno.  The pool must stay as it is for as long as this life.  For a process channel_open must
- * follow, not from within this call's event.
+ * Starts a process, or begins to connect, for life `life` of the worker, the pool's `number` (from
+ * 1).  `response_max` limits one message of the worker in bytes.  `forkserver` (NULL: none) starts
+ * the process instead, later: on_born, on_exit or on_unreachable tells.  Returns 0 or -errno.  The
+ * pool must stay as it is for as long as this life.  For a process channel_open must follow, not
+ * from within this call's event.
  */
-int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
-		  unsigned number, const char *mark, size_t response_max,
-		  const struct rlimit *open_files, struct forkserver *forkserver);
+int channel_start(struct channel *channel, uint32_t life, const struct start *start,
+		  unsigned number, size_t response_max, struct forkserver *forkserver);
 
 /*
  * Sends a signal to its process group.  Where there is no process yet, it is either not started at

@@ -74,6 +74,14 @@ enum config_dialect {
 	DIALECT_COUNT_
 };
 
+/* What becomes of what its workers write to standard output and standard error. */
+enum config_output {
+	OUTPUT_LOG = 0,
+	OUTPUT_INHERIT,
+	OUTPUT_DISCARD,
+	OUTPUT_COUNT_
+};
+
 enum config_breaker_mode {
 	BREAKER_MODE_ON = 0,
 	BREAKER_MODE_OBSERVE,
@@ -173,6 +181,10 @@ struct config_pool {
 	char *directory;  /* absolute path, or "": the daemon's own */
 	char **env;	  /* "NAME=value" */
 	char **env_allow; /* names of the daemon's own variables that workers inherit */
+	enum config_output output;
+	size_t output_line_max; /* bytes */
+	unsigned output_rate;	/* lines a second of each worker; 0: no limit */
+	unsigned output_burst;	/* lines beyond it */
 };
 
 struct config {

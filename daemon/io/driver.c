@@ -4,6 +4,7 @@
 #include "daemon/io/effects.h"
 #include "daemon/io/pressure.h"
 #include "daemon/io/settings.h"
+#include "daemon/io/tell.h"
 #include "protocol/read.h"
 
 #include <errno.h>
@@ -268,7 +269,26 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	}
 	effects_tell_worker(driver, is_expected(worker) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 			    channel->worker, "ended", channel->last_end);
+	if (!is_expected(worker))
+		tell_last_words(driver, channel->worker);
 	step(driver, &event);
+}
+
+static void on_output(struct channel *channel, enum output_stream stream, struct bytes line,
+		      unsigned part)
+{
+	struct driver *driver = channel->owner;
+
+	driver->stats.output_lines++;
+	tell_output(driver, channel->worker, stream, line, part);
+}
+
+static void on_output_dropped(struct channel *channel, uint64_t count)
+{
+	struct driver *driver = channel->owner;
+
+	driver->stats.output_dropped += count;
+	tell_output_dropped(driver, channel->worker, count);
 }
 
 static void on_unreachable(struct channel *channel, int error)
@@ -293,6 +313,8 @@ static const struct channel_handler channel_handler = {
 	.on_answer = on_answer,
 	.on_broken = on_broken,
 	.on_exit = on_exit_of_worker,
+	.on_output = on_output,
+	.on_output_dropped = on_output_dropped,
 	.on_unreachable = on_unreachable,
 	.on_born = on_born,
 };
@@ -488,8 +510,11 @@ static int make_tables(struct driver *driver)
 	if (!driver->forkservers)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
-		forkserver_init(&driver->forkservers[i], driver->loop, &driver->config->pools[i],
-				driver->guard->mark, &driver->open_files);
+		forkserver_init(&driver->forkservers[i],
+				&(struct start){.loop = driver->loop,
+						.pool = &driver->config->pools[i],
+						.mark = driver->guard->mark,
+						.open_files = &driver->open_files});
 	return 0;
 }
 

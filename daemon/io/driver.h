@@ -24,7 +24,9 @@
 	COUNTER(connections_stalled, "connections closed as they did not read their answers")      \
 	COUNTER(messages_malformed, "messages that were not what the protocol says")               \
 	COUNTER(duplicate_ids, "connections closed for using a message id twice at a time")        \
-	COUNTER(requests_refused, "requests refused before they reached a pool")
+	COUNTER(requests_refused, "requests refused before they reached a pool")                   \
+	COUNTER(output_lines, "lines that workers wrote to standard output and error, logged")     \
+	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")
 
 /* A part of an answer: a whole value in `chunk`. */
 struct channel_part {

@@ -72,9 +72,13 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
 	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
-	int r = channel_start(channel, effect->life, pool,
-			      driver_worker_number(driver, effect->worker), driver->guard->mark,
-			      driver->config->daemon.response_max, &driver->open_files,
+	const struct start start = {.loop = driver->loop,
+				    .pool = pool,
+				    .mark = driver->guard->mark,
+				    .open_files = &driver->open_files};
+	int r = channel_start(channel, effect->life, &start,
+			      driver_worker_number(driver, effect->worker),
+			      driver->config->daemon.response_max,
 			      pool->prefork ? &driver->forkservers[effect->pool] : NULL);
 
 	if (r == 0) {

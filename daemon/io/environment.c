@@ -2,6 +2,7 @@
 
 #include "daemon/io/config.h"
 #include "daemon/io/config_word.h"
+#include "daemon/io/process.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,16 +89,6 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 		return NULL;
 	}
 	return list.texts;
-}
-
-struct process_spec environment_spec(const struct config_pool *pool, char **environment,
-				     const struct rlimit *open_files)
-{
-	return (struct process_spec){.argv = pool->argv,
-				     .envp = environment,
-				     .directory = pool->directory,
-				     .channel_on_stdio = pool->dialect != DIALECT_POOLD,
-				     .open_files = *open_files};
 }
 
 void environment_free(char **environment)

@@ -3,8 +3,6 @@
 #ifndef POOLD_IO_ENVIRONMENT_H
 #define POOLD_IO_ENVIRONMENT_H
 
-#include "daemon/io/process.h"
-
 struct config_pool;
 
 /*
@@ -13,11 +11,6 @@ struct config_pool;
  * environment_free; NULL without memory. A later name never stands behind an earlier same one.
  */
 char **environment_new(const struct config_pool *pool, unsigned number, const char *mark);
-
-/* How a process of the pool is started in that environment; made of pointers to what it is given.
- */
-struct process_spec environment_spec(const struct config_pool *pool, char **environment,
-				     const struct rlimit *open_files);
 
 /* Takes NULL. */
 void environment_free(char **environment);

@@ -4,6 +4,7 @@
 #include "daemon/io/connection.h"
 #include "daemon/io/pack_named.h"
 #include "daemon/io/tell.h"
+#include "protocol/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -163,8 +164,9 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	const struct channel *channel = facts->channel;
 	const struct process_end *end = &channel->last;
 	bool process = !channel->connected;
+	bool spoke = process && channel->last_stderr.len > 0;
 
-	pack_map(detail, process ? 8 : 4);
+	pack_map(detail, (process ? 8u : 4u) + (spoke ? 1 : 0));
 	pack_named_str(detail, "end", channel->last_end);
 	pack_named_str(detail, "cause", worker_cause_name(facts->effect->failed.failure.cause));
 	pack_named_whole_ms(detail, "uptime_ms", channel->last_uptime);
@@ -175,6 +177,8 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	pack_named_bool(detail, "core_dumped", end->dumped);
 	pack_named_ms(detail, "cpu_ms", cpu_time(&end->usage));
 	pack_named_uint(detail, "rss_max_bytes", (uint64_t)end->usage.ru_maxrss * 1024);
+	if (spoke)
+		pack_named_text(detail, "stderr", channel->last_stderr);
 }
 
 /* --- the error --- */
@@ -442,6 +446,23 @@ void failure_note(struct driver *driver, struct call *call, const struct effect 
 	buf_free(&detail);
 }
 
+/* What a worker that could not start said last tells most often why. */
+static void append_last_line(char *text, size_t size, const struct channel *channel)
+{
+	struct bytes said = channel->last_stderr;
+	const uint8_t *end = memrchr(said.data ? (const char *)said.data : "", '\n', said.len);
+	char line[MESSAGE_SIZE / 2];
+
+	if (said.len == 0)
+		return;
+	if (end)
+		said = (struct bytes){end + 1, (size_t)(said.data + said.len - end) - 1};
+	said = utf8_cut(said, sizeof(line) - 1);
+	snprintf(line, sizeof(line), "%.*s", (int)said.len, (const char *)said.data);
+	append(text, size, ": ");
+	append(text, size, line);
+}
+
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
 	const struct pool *pool = engine_pool(driver->engine, effect->pool);
@@ -462,6 +483,7 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 		if (errcode_info(effect->incident)->category != ERRCAT_health_check) {
 			append(message, sizeof(message), ": ");
 			append(message, sizeof(message), channel->last_end);
+			append_last_line(message, sizeof(message), channel);
 		}
 	}
 	if (pool->settings.adapter != POOL_STATIC)

@@ -1,8 +1,8 @@
 #include "daemon/io/forkserver.h"
 
 #include "daemon/io/config.h"
-#include "daemon/io/environment.h"
 #include "daemon/io/log.h"
+#include "daemon/io/log_text.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
 
@@ -32,33 +32,76 @@ static void on_grace_over(evutil_socket_t fd, short what, void *argument)
 	forkserver_kill(argument);
 }
 
-void forkserver_init(struct forkserver *server, struct loop *loop, const struct config_pool *pool,
-		     const char *mark, const struct rlimit *open_files)
-{
-	*server = (struct forkserver){
-		.loop = loop, .pool = pool, .mark = mark, .open_files = *open_files};
-	list_init(&server->births);
-	evtimer_assign(&server->grace, loop->base, on_grace_over, server);
-}
-
 static void tell(const struct forkserver *server, enum log_level level, pid_t pid, const char *what,
 		 const char *text)
 {
 	char number[16];
-	struct log_field fields[] = {{"pool", server->pool->name}, {"pid", number}};
+	struct log_field fields[] = {{"pool", server->start.pool->name}, {"pid", number}};
 
 	snprintf(number, sizeof(number), "%d", (int)pid);
 	log_event(level, NULL, fields, ARRAY_SIZE(fields), "fork server %s%s%s", what,
 		  *text ? ": " : "", text);
 }
 
+/* --- what it writes --- */
+
+static void on_first_output(void *owner)
+{
+	(void)owner;
+}
+
+static void on_output_line(void *owner, enum output_stream stream, struct bytes line, unsigned part)
+{
+	const struct forkserver *server = owner;
+	char text[LOG_TEXT_MAX + 1];
+
+	(void)part;
+	log_text_escape(line, text, sizeof(text));
+	tell(server, stream == OUTPUT_STDERR ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO, server->last_pid,
+	     "wrote", text);
+}
+
+static void on_output_dropped(void *owner, uint64_t count)
+{
+	const struct forkserver *server = owner;
+	char text[64];
+
+	snprintf(text, sizeof(text), "%llu lines over output_rate were not logged",
+		 (unsigned long long)count);
+	tell(server, LOG_LEVEL_WARNING, server->last_pid, "writes too much", text);
+}
+
+static const struct output_handler output_handler = {
+	.on_first = on_first_output, .on_line = on_output_line, .on_dropped = on_output_dropped};
+
+void forkserver_init(struct forkserver *server, const struct start *start)
+{
+	*server = (struct forkserver){.start = *start};
+	list_init(&server->births);
+	evtimer_assign(&server->grace, start->loop->base, on_grace_over, server);
+	output_init(&server->output, start->loop, &output_handler, server);
+}
+
 /* --- births --- */
 
-static void close_channel(struct birth *birth)
+void birth_init(struct birth *birth, unsigned number, void (*on_born)(void *owner, pid_t pid),
+		void (*on_unborn)(void *owner, int error, const struct process_end *end),
+		void *owner)
 {
-	if (birth->channel >= 0)
-		close(birth->channel);
-	birth->channel = -1;
+	*birth = (struct birth){.number = number,
+				.files = {-1, -1, -1},
+				.on_born = on_born,
+				.on_unborn = on_unborn,
+				.owner = owner};
+}
+
+void birth_close(struct birth *birth)
+{
+	for (unsigned i = 0; i < BIRTH_FILES; i++) {
+		if (birth->files[i] >= 0)
+			close(birth->files[i]);
+		birth->files[i] = -1;
+	}
 }
 
 static struct birth *first_birth(const struct forkserver *server)
@@ -71,7 +114,7 @@ static void take_out(struct forkserver *server, struct birth *birth)
 	if (server->asking && birth == first_birth(server))
 		server->asking = false;
 	list_remove(&server->births, &birth->in_server);
-	close_channel(birth);
+	birth_close(birth);
 }
 
 /* Only those that wait now: a failed start may lead to the next at once. */
@@ -123,23 +166,25 @@ static void pack_request(const struct forkserver *server, const struct birth *bi
 	pack_str(out, number);
 }
 
-static int send_with(int fd, const struct buf *message, int passed)
+static int send_with(int fd, const struct buf *message, const int files[BIRTH_FILES])
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(sizeof(int) * BIRTH_FILES)];
 	} control = {.space = {0}};
+	/* The channel, and the standard files or none of them. */
+	size_t size = sizeof(int) * (files[1] >= 0 ? BIRTH_FILES : 1);
 	struct iovec part = {.iov_base = message->data, .iov_len = message->len};
 	struct msghdr sent = {.msg_iov = &part,
 			      .msg_iovlen = 1,
 			      .msg_control = control.space,
-			      .msg_controllen = sizeof(control.space)};
+			      .msg_controllen = CMSG_SPACE(size)};
 	ssize_t n;
 
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &passed, sizeof(int));
+	control.header.cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(&control.header), files, size);
 	n = sendmsg(fd, &sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return -errno;
@@ -156,10 +201,10 @@ static int ask(struct forkserver *server, struct birth *birth)
 	pack_request(server, birth, &message);
 	r = buf_error(&message);
 	if (r == 0)
-		r = send_with(server->link->fd, &message, birth->channel);
+		r = send_with(server->link->fd, &message, birth->files);
 	buf_free(&message);
 	if (r == 0)
-		close_channel(birth);
+		birth_close(birth);
 	return r;
 }
 
@@ -198,7 +243,7 @@ static void take_ready(struct forkserver *server)
 
 	if (server->ready > 0)
 		return;
-	server->ready = loop_now(server->loop);
+	server->ready = loop_now(server->start.loop);
 	snprintf(text, sizeof(text), "after %llu ms",
 		 (unsigned long long)(usec_sub(server->ready, server->started) / USEC_PER_MSEC));
 	tell(server, LOG_LEVEL_INFO, server->process.pid, "ready", text);
@@ -293,13 +338,15 @@ static int start(struct forkserver *server);
 static void on_exit_of_server(void *owner, const struct process_end *end)
 {
 	struct forkserver *server = owner;
-	usec_t lasted = server->ready > 0 ? usec_sub(loop_now(server->loop), server->ready) : 0;
+	usec_t lasted =
+		server->ready > 0 ? usec_sub(loop_now(server->start.loop), server->ready) : 0;
 	bool at_one = server->ready > 0 || server->renewing;
 	unsigned failed = at_one ? server->asking : server->births.len;
 	bool again = server->renewing || lasted >= WORTH_REPLACING;
 	char text[96];
 	int r = 0;
 
+	output_finish(&server->output);
 	process_describe_end(end, text, sizeof(text));
 	tell(server, server->renewing ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, server->last_pid,
 	     "ended", text);
@@ -321,7 +368,8 @@ static int open_link(struct forkserver *server, int fd)
 
 	if (!link)
 		return -ENOMEM;
-	r = link_open(link, server->loop, fd, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler, server);
+	r = link_open(link, server->start.loop, fd, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler,
+		      server);
 	if (r < 0)
 		free(link);
 	else
@@ -331,16 +379,12 @@ static int open_link(struct forkserver *server, int fd)
 
 static int start(struct forkserver *server)
 {
-	char **envp = environment_new(server->pool, 0, server->mark);
-	struct process_spec spec = environment_spec(server->pool, envp, &server->open_files);
 	int fd = -1;
 	int r;
 
-	if (!envp)
-		return -ENOMEM;
-	server->started = loop_now(server->loop);
-	r = process_spawn(&server->process, server->loop, &spec, on_exit_of_server, server, &fd);
-	environment_free(envp);
+	server->started = loop_now(server->start.loop);
+	r = start_process(&server->start, 0, &server->process, &server->output, on_exit_of_server,
+			  server, &fd);
 	if (r < 0)
 		return r;
 	r = open_link(server, fd);
@@ -348,6 +392,7 @@ static int start(struct forkserver *server)
 		close(fd);
 		process_signal(&server->process, SIGKILL);
 		process_forget(&server->process);
+		output_close(&server->output);
 		return r;
 	}
 	server->last_pid = server->process.pid;
@@ -360,7 +405,7 @@ int forkserver_fork(struct forkserver *server, struct birth *birth)
 	int r = server->process.pid == 0 ? start(server) : 0;
 
 	if (r < 0) {
-		close_channel(birth);
+		birth_close(birth);
 		return r;
 	}
 	birth->signal = 0;
@@ -386,4 +431,5 @@ void forkserver_done(struct forkserver *server)
 	event_del(&server->grace);
 	process_signal(&server->process, SIGKILL);
 	process_forget(&server->process);
+	output_close(&server->output);
 }

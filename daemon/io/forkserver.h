@@ -14,17 +14,18 @@
 
 #include "daemon/core/list.h"
 #include "daemon/io/link.h"
-#include "daemon/io/process.h"
+#include "daemon/io/start.h"
 
-struct birth;
-struct config_pool;
+#define BIRTH_FILES 3
 
 /* A worker to be forked. */
 struct birth {
 	struct list_node in_server; /* linked: waiting */
 	unsigned number;	    /* the worker's, in its pool */
-	int channel;		    /* the worker's end; this module's from forkserver_fork on */
-	int signal;		    /* to be sent as soon as there is a process; 0: none */
+	/* The worker's channel, standard output and standard error, -1 for a standard file that is
+	 * to be the server's; this module's from forkserver_fork on. */
+	int files[BIRTH_FILES];
+	int signal; /* to be sent as soon as there is a process; 0: none */
 	/* Called once, unless the birth is cancelled.  The process is there... */
 	void (*on_born)(void *owner, pid_t pid);
 	/* ... or there will be none: the system refused it (`error`), or the server has ended
@@ -34,11 +35,9 @@ struct birth {
 };
 
 struct forkserver {
-	struct loop *loop;
-	const struct config_pool *pool;
-	const char *mark;
-	struct rlimit open_files;
+	struct start start;
 	struct process process;
+	struct output output;
 	pid_t last_pid;
 	struct link *link;  /* NULL: closed */
 	struct event grace; /* for one that has closed its socket, to exit by itself */
@@ -50,9 +49,15 @@ struct forkserver {
 	uint32_t last_id;
 };
 
-/* Starts nothing yet.  `pool` and `mark` must outlive it. */
-void forkserver_init(struct forkserver *server, struct loop *loop, const struct config_pool *pool,
-		     const char *mark, const struct rlimit *open_files);
+/* One that waits for nothing yet, with no files. */
+void birth_init(struct birth *birth, unsigned number, void (*on_born)(void *owner, pid_t pid),
+		void (*on_unborn)(void *owner, int error, const struct process_end *end),
+		void *owner);
+/* Closes its files. */
+void birth_close(struct birth *birth);
+
+/* Starts nothing yet.  What `start` points to must outlive it. */
+void forkserver_init(struct forkserver *server, const struct start *start);
 /* Ends the server and forgets what waits for it: nobody is called any more. */
 void forkserver_done(struct forkserver *server);
 

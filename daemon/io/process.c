@@ -35,21 +35,30 @@ static void reset_signals(const sigset_t *mask)
 	sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
-static int place_on_stdio(int channel)
+static int set_standard_files(const int standard[3], int channel)
 {
-	if (close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ||
-	    dup2(channel, STDIN_FILENO) < 0 || dup2(channel, STDOUT_FILENO) < 0)
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null_fd < 0)
 		return -errno;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int from = standard[fd] == PROCESS_NULL	     ? null_fd
+			   : standard[fd] == PROCESS_CHANNEL ? channel
+							     : standard[fd];
+
+		if (from != PROCESS_INHERITED && dup2(from, fd) < 0)
+			return -errno;
+	}
 	return 0;
 }
 
-static int place_beside(int channel)
+/* The channel has a number of its own, where it is none of the standard files. */
+static int place_channel(const struct process_spec *spec, int channel)
 {
-	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
-	    close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+	if (close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return -errno;
+	if (spec->standard[STDIN_FILENO] == PROCESS_CHANNEL)
+		return 0;
 	if (channel == PROCESS_CHANNEL_FD)
 		return fcntl(channel, F_SETFD, 0) < 0 ? -errno : 0;
 	return dup2(channel, PROCESS_CHANNEL_FD) < 0 ? -errno : 0;
@@ -67,7 +76,9 @@ static int prepare(const struct birth *birth)
 		return -ESRCH;
 	if (spec->directory && *spec->directory && chdir(spec->directory) < 0)
 		return -errno;
-	r = spec->channel_on_stdio ? place_on_stdio(birth->channel) : place_beside(birth->channel);
+	r = set_standard_files(spec->standard, birth->channel);
+	if (r == 0)
+		r = place_channel(spec, birth->channel);
 	if (r < 0)
 		return r;
 	if (setrlimit(RLIMIT_NOFILE, &spec->open_files) < 0)

@@ -17,12 +17,18 @@
  */
 #define PROCESS_CHANNEL_FD 3
 
+/* What a worker may get as one of its standard files instead of a descriptor. */
+#define PROCESS_NULL	  -1 /* /dev/null */
+#define PROCESS_INHERITED -2 /* the daemon's own */
+#define PROCESS_CHANNEL	  -3 /* its channel, which then has no other number */
+
 struct process_spec {
 	char *const *argv;	  /* ends with NULL */
 	char *const *envp;	  /* the worker's whole environment, "NAME=value", ends with NULL */
 	const char *directory;	  /* NULL or "": the daemon's own */
-	bool channel_on_stdio;	  /* the channel is its standard input and output */
 	struct rlimit open_files; /* what the worker gets for RLIMIT_NOFILE */
+	int standard[3]; /* what it gets as standard input, output and error: a descriptor of the
+			    caller's above 2, or one of the above */
 };
 
 struct process_end {

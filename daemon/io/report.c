@@ -335,7 +335,7 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	usec_t now = loop_now(driver->loop);
 	bool lives = worker->state != WORKER_TERMINATED;
 
-	pack_map(out, 15);
+	pack_map(out, 17);
 	pack_named_str(out, "pool", pool_name(driver, worker->pool));
 	pack_named_uint(out, "worker", driver_worker_number(driver, index));
 	pack_str(out, "pid");
@@ -355,6 +355,8 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 		pack_str(out, channel->last_end);
 	else
 		pack_nil(out);
+	pack_named_text(out, "last_stderr", channel->last_stderr);
+	pack_named_uint(out, "output_dropped", channel->output.dropped);
 	pack_named_uint(out, "rss_bytes",
 			channel->process.pid > 0 ? process_rss(channel->process.pid) : 0);
 	pack_running(driver, out, worker);

@@ -1,7 +1,11 @@
 #include "daemon/io/tell.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "daemon/io/effects.h"
+#include "daemon/io/log_text.h"
 #include "daemon/io/pack_named.h"
 
 static const char *pool_name(const struct driver *driver, uint32_t pool)
@@ -23,6 +27,90 @@ void tell_worker(struct driver *driver, uint32_t worker, const char *what, const
 	pack_named_str(out, "what", what);
 	pack_named_str(out, "text", text);
 	events_send(driver);
+}
+
+#define NUMBER_SIZE 24
+
+/* Fields by which a line of output is found. */
+struct output_fields {
+	char worker[NUMBER_SIZE], pid[NUMBER_SIZE], request[NUMBER_SIZE], part[NUMBER_SIZE];
+};
+
+/* The request that a worker serves, where there is no doubt; 0: there is none, or several. */
+static uint64_t only_request(const struct driver *driver, const struct worker *worker)
+{
+	const struct attempt *attempt;
+
+	if (worker->attempts.len != 1)
+		return 0;
+	attempt = list_entry(list_first(&worker->attempts), struct attempt, in_worker);
+	return attempt->request
+		       ? driver->calls.calls[engine_slot(driver->engine, attempt->request)].number
+		       : 0;
+}
+
+static const char *number_field(uint64_t number, char text[NUMBER_SIZE])
+{
+	if (number == 0)
+		return NULL;
+	snprintf(text, NUMBER_SIZE, "%" PRIu64, number);
+	return text;
+}
+
+void tell_output(struct driver *driver, uint32_t worker, enum output_stream stream,
+		 struct bytes line, unsigned part)
+{
+	enum log_level level = stream == OUTPUT_STDERR ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO;
+	const struct worker *state = engine_worker(driver->engine, worker);
+	const char *pool = pool_name(driver, state->pool);
+	char text[LOG_TEXT_MAX + 1];
+	struct output_fields texts;
+	const struct log_field fields[] = {
+		{"pool", pool},
+		{"worker", number_field(driver_worker_number(driver, worker), texts.worker)},
+		{"pid", number_field((uint64_t)driver->channels[worker].last_pid, texts.pid)},
+		{"stream", stream == OUTPUT_STDERR ? "stderr" : "stdout"},
+		{"request", number_field(only_request(driver, state), texts.request)},
+		{"part", number_field(part, texts.part)},
+	};
+
+	if (!log_is_enabled(level))
+		return;
+	log_text_escape(line, text, sizeof(text));
+	/* In the journal the fields are not seen beside the line. */
+	if (log_has_fields())
+		log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s/%s: %s", pool, texts.worker,
+			  text);
+	else
+		log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s", text);
+}
+
+void tell_last_words(struct driver *driver, uint32_t worker)
+{
+	const struct worker *state = engine_worker(driver->engine, worker);
+	struct bytes said = driver->channels[worker].last_stderr;
+	char number[NUMBER_SIZE], text[LOG_TEXT_MAX / 2];
+	const struct log_field fields[] = {
+		{"pool", pool_name(driver, state->pool)},
+		{"worker", number_field(driver_worker_number(driver, worker), number)},
+		{"stderr", text},
+	};
+
+	if (!log_has_fields() || said.len == 0)
+		return;
+	/* A field ends at LOG_TEXT_MAX, and the end is what tells most. */
+	if (said.len >= sizeof(text))
+		said = (struct bytes){said.data + said.len - sizeof(text) + 1, sizeof(text) - 1};
+	snprintf(text, sizeof(text), "%.*s", (int)said.len, (const char *)said.data);
+	log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields), "worker said last: %s", text);
+}
+
+void tell_output_dropped(struct driver *driver, uint32_t worker, uint64_t count)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%" PRIu64 " lines over output_rate were not logged", count);
+	effects_tell_worker(driver, LOG_LEVEL_WARNING, worker, "writes too much", text);
 }
 
 void tell_health(struct driver *driver, const struct effect *effect)

@@ -151,6 +151,8 @@ WORKERS = [
         "failed": int,
         "restarts": int,
         "last_exit": (str, type(None)),
+        "last_stderr": (str, type(None)),
+        "output_dropped": int,
         "rss_bytes": int,
         "running": [{"request": int, "method": str, "run_ms": NUMBER}],
     }

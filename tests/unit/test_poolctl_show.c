@@ -3,6 +3,7 @@
 #include "client/poolctl_fields.c"	// NOLINT(bugprone-suspicious-include)
 #include "client/poolctl_show_event.c"	// NOLINT(bugprone-suspicious-include)
 #include "client/poolctl_show_faults.c" // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl_show_worker.c" // NOLINT(bugprone-suspicious-include)
 #include "client/poolctl_table.c"	// NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/unit.h"
@@ -121,6 +122,25 @@ START_TEST(errors_are_a_table)
 }
 END_TEST
 
+START_TEST(workers_are_a_table_and_last_words)
+{
+	ck_assert_str_eq(
+		shown(show_workers,
+		      "[{\"pool\": \"p\", \"worker\": 1, \"state\": \"ready\", \"last_exit\": "
+		      "\"signal 9\", \"last_stderr\": \"1\\n2\\n3\\n4\\n5\\nsix\\u001b\"},"
+		      " {\"pool\": \"q\", \"worker\": 1, \"last_stderr\": \"not wanted\"}]",
+		      "p"),
+		"POOL  WORKER  PROCESS  STATE  SINCE  HEALTH  UP  IN FLIGHT  SERVED  FAILED  "
+		"RESTARTS  MEMORY  NOW  LAST EXIT\n"
+		"p          1        -  ready      -  -        -          -       -       -        "
+		" "
+		"-     0 B  -    signal 9\n"
+		"\n"
+		"p worker 1 ended by signal 9 and said last:\n"
+		"  2\n  3\n  4\n  5\n  six?\n");
+}
+END_TEST
+
 START_TEST(sessions_are_counted_and_listed)
 {
 	ck_assert_str_eq(shown(show_sessions,
@@ -197,7 +217,7 @@ int main(void)
 	const TTest *const tests[] = {
 		breakers_are_a_table, recoveries_have_totals_first,
 		errors_are_a_table,   sessions_are_counted_and_listed,
-		events_are_sentences,
+		events_are_sentences, workers_are_a_table_and_last_words,
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -1,0 +1,39 @@
+/*
+ * How a process of a pool is started, a worker or the pool's fork server: its command, environment
+ * and directory, and where its standard files lead.
+ */
+#ifndef POOLD_IO_START_H
+#define POOLD_IO_START_H
+
+#include "daemon/io/output.h"
+#include "daemon/io/process.h"
+
+struct config_pool;
+
+/* What does not change from one start to the next. */
+struct start {
+	struct loop *loop;
+	const struct config_pool *pool;
+	const char *mark; /* the daemon's instance mark, "POOLD_INSTANCE=..." */
+	const struct rlimit *open_files;
+};
+
+/*
+ * Starts worker `number` (from 1) of the pool, or its fork server (0); what it writes beside its
+ * channel goes through `output`.  As process_spawn, which it comes down to.
+ */
+int start_process(const struct start *start, unsigned number, struct process *process,
+		  struct output *output,
+		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
+		  int *ret_channel);
+
+/*
+ * Opens `output` for a process whose standard files are given to it by somebody else.  `ends` gets
+ * the process's ends of its pipes, the caller's to close (start_close_ends), -1 where it is to have
+ * what that somebody has.  Returns 0 or -errno.
+ */
+int start_output(const struct config_pool *pool, struct output *output,
+		 int ends[OUTPUT_STREAM_COUNT_]);
+void start_close_ends(const int ends[OUTPUT_STREAM_COUNT_]);
+
+#endif
