@@ -45,6 +45,8 @@ static const struct {
 	{SECTION_POOL, "address", "", "/a", "tcp:[::1]:65535", "a", "tcp:localhost:80"},
 	{SECTION_POOL, "dialect", "poold", "poold", "msgpack-rpc", "", "msgpack"},
 	{SECTION_POOL, "workers", "1", "1", "1..4096", "0", "1..4097"},
+	{SECTION_POOL, "spares", "0", "0", "64", "-1", "65"},
+	{SECTION_POOL, "start_parallel", "8", "1", "4096", "0", "4097"},
 	{SECTION_POOL, "timeout", "30s", "1ms", "1d", "999us", "2d"},
 	{SECTION_POOL, "timeout_max", "1h", "1ms", "7d", "999us", "8d"},
 	{SECTION_POOL, "attempt_timeout", "0", "0", "1d", "-1s", "2d"},
@@ -61,6 +63,10 @@ static const struct {
 	{SECTION_POOL, "cancel_grace", "2s", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "restart_delay", "100ms", "1ms", "1d", "0", "2d"},
 	{SECTION_POOL, "restart_delay_max", "30s", "1ms", "1d", "0", "2d"},
+	{SECTION_POOL, "max_requests", "0", "0", "1000000000", "-1", "1000000001"},
+	{SECTION_POOL, "max_lifetime", "0", "0", "365d", "-1s", "366d"},
+	{SECTION_POOL, "max_memory", "0", "0", "1024G", "-1", "1025G"},
+	{SECTION_POOL, "slow_after", "0", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "fallback", "", "a", "a b c d e f g h", "A", "a b c d e f g h i"},
 	{SECTION_POOL, "fallback_on", "", "application_error",
 	 "initialization_error connection_error communication_error timeout_error resource_error "
@@ -387,11 +393,12 @@ END_TEST
 	"sessions_max, session_ttl, session_state_max, session_bytes_max, keys_max, key_ttl, "     \
 	"key_bytes_max, errors_kept, log_level, log_target"
 #define POOL_KEYS                                                                                  \
-	"adapter, command, address, dialect, workers, timeout, timeout_max, attempt_timeout, "     \
-	"queue_max, queue_bytes_max, prefetch, idempotent, max_crash_retries, init_timeout, "      \
-	"ping_interval, ping_timeout, idle_timeout, kill_grace, cancel_grace, restart_delay, "     \
-	"restart_delay_max, fallback, fallback_on, affinity, return_dwell, return_step, "          \
-	"directory, env_allow, answer, answer.METHOD, env.NAME"
+	"adapter, command, address, dialect, workers, spares, start_parallel, timeout, "           \
+	"timeout_max, attempt_timeout, queue_max, queue_bytes_max, prefetch, idempotent, "         \
+	"max_crash_retries, init_timeout, ping_interval, ping_timeout, idle_timeout, "             \
+	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
+	"max_lifetime, max_memory, slow_after, fallback, fallback_on, affinity, return_dwell, "    \
+	"return_step, directory, env_allow, answer, answer.METHOD, env.NAME"
 #define BREAKER_KEYS                                                                               \
 	"mode, per_method, failure_threshold, success_threshold, half_open_requests, "             \
 	"minimum_calls, failure_rate, slow_call_rate, slow_call_duration, window, min_outage, "    \
@@ -475,8 +482,8 @@ START_TEST(faults)
 		 "t:2: [retry a] mode: unknown key, allowed are " RETRY_KEYS "\n"},
 		{"[error timeout_error]\ntimeout = 1s\n",
 		 "t:2: [error timeout_error] timeout: unknown key, allowed are " ERROR_KEYS "\n"},
-		{"[pool a]\ncommand = x\nspares = b\n",
-		 "t:3: [pool a] spares: unknown key, allowed are " POOL_KEYS "\n"},
+		{"[pool a]\ncommand = x\nspare = b\n",
+		 "t:3: [pool a] spare: unknown key, allowed are " POOL_KEYS "\n"},
 		{"[daemon]\nsocket = /a\nsocket = /b\n",
 		 "t:3: [daemon] socket: found twice, first in line 2\n"},
 		{"[pool a]\ncommand = x\nenv.A = 1\nenv.A = 2\n",
