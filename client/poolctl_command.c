@@ -35,6 +35,42 @@ static bool write_numbers(struct poold_writer *writer, char **args, int arg_coun
 	return true;
 }
 
+/* POOL MIN[..MAX] */
+static bool write_size(struct poold_writer *writer, char **args, int arg_count)
+{
+	unsigned long min, max;
+	char *end;
+
+	(void)arg_count;
+	if (args[1][0] < '0' || args[1][0] > '9')
+		return false;
+	min = max = strtoul(args[1], &end, 10);
+	if (end[0] == '.' && end[1] == '.' && end[2] >= '0' && end[2] <= '9')
+		max = strtoul(end + 2, &end, 10);
+	if (*end != '\0')
+		return false;
+	poold_write_array(writer, 3);
+	poold_write_str(writer, args[0]);
+	poold_write_uint(writer, min);
+	poold_write_uint(writer, max);
+	return true;
+}
+
+/* POOL WORKER [SIGNAL] */
+static bool write_victim(struct poold_writer *writer, char **args, int arg_count)
+{
+	uint64_t worker;
+
+	if (!read_number(args[1], &worker))
+		return false;
+	poold_write_array(writer, (uint32_t)arg_count);
+	poold_write_str(writer, args[0]);
+	poold_write_uint(writer, worker);
+	if (arg_count == 3)
+		poold_write_str(writer, args[2]);
+	return true;
+}
+
 static int health_exit_status(const json_t *health, const char *pool)
 {
 	const json_t *judged =
@@ -204,6 +240,76 @@ const struct command commands[] = {
 	 .actions = breaker_actions,
 	 .params = write_texts,
 	 .show = show_breaker},
+	{.name = "restart",
+	 .arguments = "POOL",
+	 .summary = "replace the workers of a pool, one after the other",
+	 .help = "Each new worker gets ready before an old one goes, which first finishes what it "
+		 "runs.  The\n"
+		 "first new one that does not start ends it, and the workers left stay.  Returns "
+		 "at "
+		 "once;\n"
+		 "poolctl pools and poolctl events worker show how it goes.\n"
+		 "\n"
+		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .arg_min = 1,
+	 .arg_max = 1,
+	 .run = run_report,
+	 .method = "poold.restart_workers",
+	 .params = write_texts,
+	 .show = show_restart},
+	{.name = "resize",
+	 .arguments = "POOL MIN[..MAX]",
+	 .summary = "give a pool more or fewer workers until the daemon ends",
+	 .help = "MAX is at most twice what the pool was started with.  Workers too many finish "
+		 "what "
+		 "they run.\n"
+		 "\n"
+		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .arg_min = 2,
+	 .arg_max = 2,
+	 .run = run_report,
+	 .method = "poold.resize",
+	 .params = write_size,
+	 .show = show_resize},
+	{.name = "kill",
+	 .arguments = "POOL WORKER [SIGNAL]",
+	 .summary = "end a worker; another one takes its place",
+	 .help = "WORKER is its number in poolctl workers.  SIGNAL is TERM (the default), KILL, "
+		 "INT, "
+		 "QUIT or\n"
+		 "ABRT; KILL follows when it is still there after kill_grace.  Its requests are "
+		 "treated as\n"
+		 "after a crash.\n"
+		 "\n"
+		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .arg_min = 2,
+	 .arg_max = 3,
+	 .run = run_report,
+	 .method = "poold.kill_worker",
+	 .params = write_victim,
+	 .show = show_kill},
+	{.name = "drain",
+	 .arguments = "POOL",
+	 .summary = "take a pool out of service: it finishes what it has",
+	 .help = "New requests go to its fallback, or are refused with pool_unavailable.\n"
+		 "\n"
+		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .arg_min = 1,
+	 .arg_max = 1,
+	 .run = run_report,
+	 .method = "poold.drain",
+	 .params = write_texts,
+	 .show = show_drained},
+	{.name = "resume",
+	 .arguments = "POOL",
+	 .summary = "put a pool back into service",
+	 .help = "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .arg_min = 1,
+	 .arg_max = 1,
+	 .run = run_report,
+	 .method = "poold.resume",
+	 .params = write_texts,
+	 .show = show_drained},
 	{.name = "recoveries",
 	 .arguments = "",
 	 .summary = "requests being retried or moved, and how that went so far",

@@ -168,8 +168,20 @@ static const struct column pool_columns[] = {
 	{"POOL", false},   {"STATUS", false},  {"WORKERS", true},  {"QUEUED", true},
 	{"RUNNING", true}, {"TIMEOUT", true},  {"REQUESTS", true}, {"FAILED", true},
 	{"RETRIED", true}, {"CRASHES", true},  {"P50", true},	   {"P99", true},
-	{"P99.9", true},   {"COMMAND", false},
+	{"P99.9", true},   {"RESTART", false}, {"COMMAND", false},
 };
+
+/* How far the rolling restart is. */
+static void roll_cell(struct table *table, const json_t *roll)
+{
+	double total = number_of(roll, "total");
+	double done = total - number_of(roll, "left");
+
+	if (!json_is_object(roll))
+		table_cell(table, "-");
+	else
+		table_cell(table, "%s %.0f of %.0f", text_of(roll, "state"), done, total);
+}
 
 static void pool_row(struct table *table, const json_t *pool)
 {
@@ -194,6 +206,7 @@ static void pool_row(struct table *table, const json_t *pool)
 	time_cell(table, total, "p50");
 	time_cell(table, total, "p99");
 	time_cell(table, total, "p999");
+	roll_cell(table, json_object_get(pool, "roll"));
 	table_cell(table, "%s", text_of(pool, "command"));
 }
 

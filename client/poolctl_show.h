@@ -22,6 +22,11 @@ void show_sessions(const json_t *sessions, const char *wanted);
 /* What became of one breaker that was changed, and of something that can only be done. */
 void show_breaker(const json_t *breaker, const char *wanted);
 void show_done(const json_t *result, const char *wanted);
+/* What was begun or done with the workers of a pool. */
+void show_restart(const json_t *result, const char *wanted);
+void show_resize(const json_t *result, const char *wanted);
+void show_kill(const json_t *result, const char *wanted);
+void show_drained(const json_t *result, const char *wanted);
 
 /* One line of one event; one more where events were lost before it. */
 void show_event(const json_t *event);

@@ -18,7 +18,7 @@ static const struct {
 	{"recovery", "$id of request $request[ in $pool] $result: $cause, $strategy[, "
 		     "$duration_ms ms]"},
 	{"health", "$pool: $from -> $to"},
-	{"worker", "$pool worker $worker[ (process $pid)] $what[: $text]"},
+	{"worker", "$pool[ worker $worker][ (process $pid)] $what[: $text]"},
 	{"session", "$session $what[, $reason]"},
 	{"error", "$code[ in $pool]: $message"},
 };

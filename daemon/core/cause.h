@@ -2,6 +2,8 @@
 #ifndef POOLD_CORE_CAUSE_H
 #define POOLD_CORE_CAUSE_H
 
+#include <stdbool.h>
+
 /* CAUSE(NAME, "name", text): why the daemon ended a worker. */
 #define WORKER_CAUSES(CAUSE)                                                                       \
 	CAUSE(NONE, "none", "ended by itself")                                                     \
@@ -14,6 +16,12 @@
 	CAUSE(FATAL, "fatal", "replaced as it said that it is broken")                             \
 	CAUSE(EJECTED, "ejected", "replaced as it failed again and again")                         \
 	CAUSE(MEMORY, "memory", "replaced as the heaviest idle worker when memory was short")      \
+	CAUSE(SERVED, "max_requests", "replaced after max_requests answers")                       \
+	CAUSE(AGED, "max_lifetime", "replaced after max_lifetime")                                 \
+	CAUSE(GROWN, "max_memory", "replaced as it used more than max_memory")                     \
+	CAUSE(ROLLED, "restart", "replaced by a rolling restart")                                  \
+	CAUSE(SURPLUS, "resize", "stopped as there were more than the pool may have")              \
+	CAUSE(BY_HAND, "by_hand", "killed by hand")                                                \
 	CAUSE(IDLE, "idle", "stopped as it was not needed")                                        \
 	CAUSE(STOPPING, "stopping", "stopped with the daemon")
 
@@ -26,5 +34,11 @@ enum worker_cause {
 
 const char *worker_cause_name(enum worker_cause cause);
 const char *worker_cause_text(enum worker_cause cause);
+
+/* Whether such an end says nothing of the worker: it was not wanted any more. */
+bool worker_cause_is_wish(enum worker_cause cause);
+
+/* Whether such an end is prepared by a replacement, which starts before. */
+bool worker_cause_is_replacement(enum worker_cause cause);
 
 #endif

@@ -35,8 +35,10 @@ static void begin_stop(struct engine *engine)
 	}
 	engine->stopping = true;
 	engine->drain_until = usec_add(engine->now, engine->drain_timeout);
-	for (uint32_t i = 0; i < engine->pool_count; i++)
+	for (uint32_t i = 0; i < engine->pool_count; i++) {
 		engine->pools[i].stopping = true;
+		engine_stop_replacing(engine, &engine->pools[i], ERR_shutting_down);
+	}
 }
 
 /* The drain has lasted long enough: what is left is answered, and every worker ended. */
@@ -75,6 +77,14 @@ static void take_timer(struct engine *engine)
 		engine_names_due(engine);
 }
 
+static void take_memory(struct engine *engine, struct worker *worker, uint64_t bytes)
+{
+	uint64_t most = engine->pools[worker->pool].settings.max_memory;
+
+	if (most > 0 && bytes > most)
+		engine_mark(engine, worker, CAUSE_GROWN);
+}
+
 static void take_worker_event(struct engine *engine, const struct engine_event *event)
 {
 	struct worker *worker;
@@ -85,7 +95,7 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 		return;
 	if (worker->deaf && event->type != EVENT_WORKER_EXITED)
 		return;
-	if (event->type != EVENT_PRESSURE)
+	if (event->type != EVENT_PRESSURE && event->type != EVENT_WORKER_MEMORY)
 		worker->heard = engine->now;
 	switch (event->type) {
 	case EVENT_WORKER_READY:
@@ -113,6 +123,9 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 		break;
 	case EVENT_PRESSURE:
 		engine_pressure(engine, worker);
+		break;
+	case EVENT_WORKER_MEMORY:
+		take_memory(engine, worker, event->memory);
 		break;
 	default:
 		engine_spawn_failed(engine, worker, event->code);
@@ -148,6 +161,11 @@ static uint32_t concerned_pool(const struct engine *engine, const struct engine_
 		return event->submit.pool;
 	case EVENT_BREAKER:
 		return event->by_hand.pool;
+	case EVENT_RESTART:
+	case EVENT_RESIZE:
+	case EVENT_DRAIN:
+	case EVENT_RESUME:
+		return event->pool;
 	case EVENT_CANCEL:
 		return engine->requests[event->request].pool;
 	case EVENT_RECOVERY_CANCEL:
@@ -216,6 +234,12 @@ static void tell_stopped(struct engine *engine)
 	engine_emit(engine, EFFECT_STOPPED);
 }
 
+static struct pool *pool_named(struct engine *engine, const struct engine_event *event)
+{
+	assert(event->pool < engine->pool_count);
+	return &engine->pools[event->pool];
+}
+
 void engine_step(struct engine *engine, const struct engine_event *event)
 {
 	assert(event->now >= engine->now);
@@ -245,13 +269,30 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	case EVENT_STOP:
 		begin_stop(engine);
 		break;
+	case EVENT_RESTART:
+		engine_restart(engine, pool_named(engine, event));
+		break;
+	case EVENT_RESIZE:
+		engine_resize(engine, pool_named(engine, event), event->size.min, event->size.max);
+		break;
+	case EVENT_DRAIN:
+	case EVENT_RESUME:
+		engine_set_drained(engine, pool_named(engine, event), event->type == EVENT_DRAIN);
+		break;
+	case EVENT_KILL:
+		assert(event->worker < engine->worker_count);
+		engine_kill(engine, &engine->workers[event->worker], event->life, event->signal);
+		break;
 	default:
 		take_worker_event(engine, event);
 		break;
 	}
 	settle(engine);
-	if (engine->stopping)
+	if (engine->stopping) {
 		stop_idle(engine);
+		/* Who was ejected may have been called back as another one left. */
+		settle(engine);
+	}
 	if (engine->levels_moved)
 		engine_update_levels(engine);
 	tell_healths(engine, event);

@@ -53,9 +53,15 @@ enum event_type {
 	EVENT_WORKER_EXITED, /* its process is gone: `exit` */
 	EVENT_SPAWN_FAILED,  /* EFFECT_SPAWN could not be carried out: `code` says why */
 	EVENT_PRESSURE,	     /* memory is short, and the worker is the heaviest idle one */
+	EVENT_WORKER_MEMORY, /* the worker uses `memory` bytes */
 	EVENT_BREAKER,	     /* somebody changes a breaker by hand: `by_hand` */
 	EVENT_RECOVERY_CANCEL, /* somebody ends a recovery by hand: `recovery` */
 	EVENT_SESSION_CLOSE,   /* somebody closes a session: `session` */
+	EVENT_RESTART,	       /* somebody wants the workers of `pool` replaced, one by one */
+	EVENT_RESIZE,	       /* somebody gives `pool` other limits: `size` */
+	EVENT_DRAIN,	       /* somebody takes `pool` out of service: it takes nothing new */
+	EVENT_RESUME,	       /* and puts it back */
+	EVENT_KILL,	       /* somebody ends the worker by hand, with `signal` first */
 	EVENT_TIMER,	       /* the deadline has come */
 	EVENT_STOP /* drain, then end everything; a second one does not wait any longer */
 };
@@ -64,7 +70,8 @@ struct engine_event {
 	enum event_type type;
 	usec_t now;	  /* above 0, and never earlier than that of the event before */
 	uint32_t request; /* SUBMIT, CANCEL */
-	uint32_t worker;  /* WORKER_*, SEND_FAILED, SPAWN_FAILED, PRESSURE */
+	uint32_t pool;	  /* RESTART, RESIZE, DRAIN, RESUME */
+	uint32_t worker;  /* WORKER_*, SEND_FAILED, SPAWN_FAILED, PRESSURE, KILL */
 	uint32_t life;	  /* the same: news of another life is passed over */
 	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _ANSWERED, SEND_FAILED */
 	union {
@@ -122,6 +129,12 @@ struct engine_event {
 		} by_hand;
 		uint64_t recovery;
 		struct bytes session;
+		struct {
+			unsigned min;
+			unsigned max;
+		} size;
+		int signal;
+		uint64_t memory;
 	};
 };
 
@@ -147,9 +160,12 @@ enum effect_type {
 	EFFECT_LEVEL,	 /* requests to `pool` start at another level of its chain: `level` */
 	EFFECT_RECOVERY, /* a recovery began or ended: `recovery` */
 	EFFECT_SESSION,	 /* of `session`: `reason` */
+	EFFECT_SLOW,	 /* an attempt of `request` has been running at `worker` for `ran` */
+	EFFECT_ROLL,	 /* the rolling restart of `pool` began, went on or ended: `roll` */
 	EFFECT_INCIDENT, /* something failed that is no request's: `incident`, of `worker` unless it
 			    is NO_WORKER */
-	EFFECT_DONE, /* the verdict on EVENT_BREAKER, _RECOVERY_CANCEL or _SESSION_CLOSE: `code` */
+	EFFECT_DONE,   /* the verdict on EVENT_BREAKER, _RECOVERY_CANCEL, _SESSION_CLOSE, _RESTART,
+			  _RESIZE, _DRAIN, _RESUME or _KILL: `code` */
 	EFFECT_STOPPED /* after EVENT_STOP: no request and no worker is left */
 };
 
@@ -223,6 +239,8 @@ struct effect {
 			enum session_reason reason;
 		} session; /* `worker` (unless NO_SLOT) is to be told of all reasons but LOST */
 		enum errcode incident;
+		usec_t ran;	   /* SLOW */
+		struct roll roll;  /* ROLL */
 		enum errcode code; /* DONE; ERR_NONE: it was done */
 		uint32_t key;	   /* FORGET */
 	};

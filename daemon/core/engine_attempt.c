@@ -161,6 +161,9 @@ void engine_dispatch(struct engine *engine, struct pool *pool)
 	while (call_forward(engine, pool));
 	if (pool_wants_more(pool))
 		engine_start_one(engine, pool);
+	/* Those at work are more now, and its spares are beyond them. */
+	if (pool->settings.spares > 0)
+		engine_refill(engine, pool);
 }
 
 /* --- parked requests --- */

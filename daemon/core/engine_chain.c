@@ -4,12 +4,15 @@
  * has workers or can get some. */
 static bool is_able(const struct pool *pool)
 {
-	return pool->settings.adapter == POOL_STATIC ||
-	       (circuit_is_closed(&pool->circuits[0]) && !pool_is_unavailable(pool));
+	return pool->drained == 0 &&
+	       (pool->settings.adapter == POOL_STATIC ||
+		(circuit_is_closed(&pool->circuits[0]) && !pool_is_unavailable(pool)));
 }
 
 static enum errcode why_left(const struct pool *pool)
 {
+	if (pool->drained > 0)
+		return ERR_pool_unavailable;
 	if (!circuit_is_closed(&pool->circuits[0]))
 		return ERR_circuit_open;
 	return pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed : ERR_pool_unavailable;

@@ -37,7 +37,7 @@ static const char *check_queue(const struct pool *pool)
 		wrong = check_line(pool, &queue->classes[i], false, i, &bytes);
 		len += queue->classes[i].len;
 	}
-	for (unsigned i = 0; !wrong && i < pool->settings.workers_max; i++) {
+	for (unsigned i = 0; !wrong && i < pool->slots; i++) {
 		wrong = check_line(pool, &pool->workers[i].parked, true, 0, &bytes);
 		parked += pool->workers[i].parked.len;
 	}
@@ -85,7 +85,17 @@ static const char *check_worker(const struct engine *engine, const struct worker
 	HOLD(worker->wanted ? worker->state == WORKER_TERMINATED : true);
 	HOLD((worker->room_list != NULL) == list_linked(&worker->in_room));
 	HOLD(worker->room_list ? worker->state == WORKER_BUSY : true);
-	HOLD(worker->state == WORKER_BUSY ? !idle : true);
+	HOLD(worker->state == WORKER_BUSY || worker->state == WORKER_DRAINING ? !idle : true);
+	HOLD((worker->state == WORKER_DRAINING) == (worker->leaving != CAUSE_NONE) ||
+	     worker->state == WORKER_TERMINATING || worker->state == WORKER_TERMINATED);
+	HOLD(worker->due_for != CAUSE_NONE
+		     ? worker->state == WORKER_READY || worker->state == WORKER_BUSY ||
+			       worker->state == WORKER_DEGRADED ||
+			       worker->state == WORKER_INITIALIZING
+		     : true);
+	HOLD(worker->replaced
+		     ? worker->state == WORKER_DRAINING || worker->state == WORKER_TERMINATING
+		     : true);
 	HOLD(worker->state == WORKER_READY || worker->state == WORKER_INITIALIZING ||
 			     worker->state == WORKER_TERMINATED
 		     ? idle
@@ -93,12 +103,40 @@ static const char *check_worker(const struct engine *engine, const struct worker
 	return check_attempts(engine, worker, ret_running);
 }
 
+/* How many are to be replaced, come for that, and go. */
+static const char *check_staff(const struct pool *pool)
+{
+	unsigned marked = 0, coming = 0, leaving = 0, rolling = 0;
+	unsigned starting = pool->states[WORKER_INITIALIZING].len;
+
+	for (unsigned i = 0; i < pool->slots; i++) {
+		const struct worker *worker = &pool->workers[i];
+
+		marked += worker->due_for != CAUSE_NONE;
+		coming += worker->replacement;
+		leaving += worker->replaced;
+		rolling += worker->rolling;
+		HOLD(worker->replacement ? worker->wanted || worker->state == WORKER_INITIALIZING
+					 : true);
+	}
+	HOLD(pool->marked == marked);
+	HOLD(pool->replacements == coming);
+	HOLD(pool->leaving == leaving);
+	HOLD(pool->roll.state == ROLL_RUNNING ? pool->roll.left == rolling && rolling > 0
+					      : rolling == 0);
+	HOLD(pool->settings.start_parallel == 0 || starting <= pool->settings.start_parallel);
+	HOLD(pool->settings.workers_max == 0 ||
+	     pool_live(pool) + pool->starts_pending <= pool_ceiling(pool) + pool->replacements);
+	HOLD(pool->stopping ? pool->marked + pool->replacements == 0 : true);
+	return NULL;
+}
+
 static const char *check_pool(const struct engine *engine, const struct pool *pool)
 {
 	const char *wrong = check_queue(pool);
 	unsigned running = 0, pending = 0, slots = 0, ejected = 0;
 
-	for (unsigned i = 0; !wrong && i < pool->settings.workers_max; i++) {
+	for (unsigned i = 0; !wrong && i < pool->slots; i++) {
 		const struct worker *worker = &pool->workers[i];
 
 		wrong = check_worker(engine, worker, &running);
@@ -110,11 +148,13 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 			     ? worker->state == WORKER_BUSY || worker->state == WORKER_DEGRADED
 			     : true);
 	}
+	if (!wrong)
+		wrong = check_staff(pool);
 	if (wrong)
 		return wrong;
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
 		slots += pool->states[i].len;
-	HOLD(slots == pool->settings.workers_max);
+	HOLD(slots == pool->slots);
 	HOLD(pool->running == running);
 	HOLD(pool->starts_pending == pending);
 	HOLD(pool->ejected == ejected);

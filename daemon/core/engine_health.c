@@ -101,7 +101,7 @@ static void call_back(struct engine *engine, struct worker *worker)
 
 static void call_back_all(struct engine *engine, struct pool *pool)
 {
-	for (unsigned i = 0; i < pool->settings.workers_max && pool->ejected > 0; i++)
+	for (unsigned i = 0; i < pool->slots && pool->ejected > 0; i++)
 		if (pool->workers[i].eject_until > 0)
 			call_back(engine, &pool->workers[i]);
 }
@@ -160,7 +160,7 @@ static bool is_spare(const struct engine *engine, const struct worker *worker)
 {
 	const struct pool *pool = &engine->pools[worker->pool];
 
-	return pool_live(pool) > pool->settings.workers_min;
+	return pool_live(pool) - pool->states[WORKER_INITIALIZING].len > pool_wanted(pool);
 }
 
 static usec_t idle_due(const struct engine *engine, const struct worker *worker)
@@ -212,6 +212,62 @@ static usec_t slow_due(const struct engine *engine, const struct worker *worker)
 	return usec_add(list_entry(node, struct attempt, in_worker)->begun, pool_slow_after(pool));
 }
 
+/* When it has lived long enough, if it is not to be replaced anyhow. */
+static usec_t life_due(const struct engine *engine, const struct worker *worker)
+{
+	if (worker->due_for != CAUSE_NONE || engine->stopping)
+		return USEC_INFINITY;
+	return worker->retire_at;
+}
+
+/* The next attempt whose length is to be told of; NULL: none. */
+static struct attempt *next_slow(const struct engine *engine, const struct worker *worker)
+{
+	const struct pool *pool = &engine->pools[worker->pool];
+	struct attempt *next = NULL;
+	struct list_node *node;
+
+	if (pool->settings.slow_after == 0)
+		return NULL;
+	list_for_each (node, &worker->attempts) {
+		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
+
+		if (attempt->request && attempt->begun > 0 && !attempt->slow_told &&
+		    (!next || attempt->begun < next->begun))
+			next = attempt;
+	}
+	return next;
+}
+
+static usec_t telling_due(const struct engine *engine, const struct worker *worker)
+{
+	const struct attempt *attempt = next_slow(engine, worker);
+
+	if (!attempt)
+		return USEC_INFINITY;
+	return usec_add(attempt->begun, engine->pools[worker->pool].settings.slow_after);
+}
+
+static void tell_slow(struct engine *engine, struct worker *worker)
+{
+	struct attempt *attempt = next_slow(engine, worker);
+	struct effect *effect = engine_emit_for(engine, worker, EFFECT_SLOW);
+
+	attempt->slow_told = true;
+	effect->request = engine_slot_of(engine, attempt->request);
+	effect->ran = usec_sub(engine->now, attempt->begun);
+	engine_arm_worker(engine, worker);
+}
+
+/* What was to be given up is waited for no longer than that; who leaves for it is not asked again.
+ */
+static usec_t patience_due(const struct engine *engine, const struct worker *worker)
+{
+	if (worker->state == WORKER_DRAINING && !worker_cause_is_wish(worker->leaving))
+		return USEC_INFINITY;
+	return cancel_due(engine, worker);
+}
+
 void engine_arm_worker(struct engine *engine, struct worker *worker)
 {
 	usec_t due = USEC_INFINITY;
@@ -229,9 +285,15 @@ void engine_arm_worker(struct engine *engine, struct worker *worker)
 		due = usec_min(idle_due(engine, worker), ping_due(engine, worker));
 		if (worker->eject_until > 0)
 			due = usec_min(due, worker->eject_until);
+		due = usec_min(due, life_due(engine, worker));
 		break;
 	case WORKER_BUSY:
 		due = usec_min(cancel_due(engine, worker), slow_due(engine, worker));
+		due = usec_min(due, telling_due(engine, worker));
+		due = usec_min(due, life_due(engine, worker));
+		break;
+	case WORKER_DRAINING:
+		due = usec_min(patience_due(engine, worker), telling_due(engine, worker));
 		break;
 	case WORKER_TERMINATING:
 		due = worker->step_at;
@@ -266,10 +328,12 @@ static void busy_worker_due(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	if (cancel_due(engine, worker) <= engine->now) {
-		engine_terminate(engine, worker, CAUSE_CANCELLED);
-		engine_refill(engine, pool);
-	} else {
+	if (patience_due(engine, worker) <= engine->now) {
+		engine_end_stubborn(engine, worker);
+	} else if (telling_due(engine, worker) <= engine->now) {
+		tell_slow(engine, worker);
+		return;
+	} else if (worker->state == WORKER_BUSY) {
 		worker->slow = true;
 		engine_take_back(engine, worker);
 		pool_place_worker(pool, worker, engine->now);
@@ -285,6 +349,13 @@ bool engine_is_slow(const struct engine *engine, const struct worker *worker)
 
 void engine_worker_due(struct engine *engine, struct worker *worker)
 {
+	bool works = worker->state == WORKER_READY || worker->state == WORKER_BUSY ||
+		     worker->state == WORKER_DEGRADED;
+
+	if (works && life_due(engine, worker) <= engine->now) {
+		engine_mark(engine, worker, CAUSE_AGED);
+		return;
+	}
 	switch (worker->state) {
 	case WORKER_TERMINATED:
 		engine_restart_due(engine, worker);
@@ -298,6 +369,7 @@ void engine_worker_due(struct engine *engine, struct worker *worker)
 		idle_worker_due(engine, worker);
 		break;
 	case WORKER_BUSY:
+	case WORKER_DRAINING:
 		busy_worker_due(engine, worker);
 		break;
 	case WORKER_TERMINATING:

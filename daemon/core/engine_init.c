@@ -14,7 +14,7 @@ static uint32_t count_workers(const struct engine_settings *settings)
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < settings->pool_count; i++)
-		count += settings->pools[i].workers_max;
+		count += pool_slots(&settings->pools[i]);
 	return count;
 }
 
@@ -30,13 +30,13 @@ static uint32_t count_circuits(const struct engine_settings *settings)
 /*
  * One event touches each request at most eight times (cancel at a worker, retry, restart, send anew
  * or answer; its recovery's end, its session, its key), each worker at most eight (close, two
- * signals, start, incidents), each breaker once, each pool three times, each session twice (it
+ * signals, start, incidents), each breaker once, each pool five times, each session twice (it
  * loses its worker, it ends), and each key once.
  */
 static uint32_t count_effects(const struct engine_settings *settings)
 {
 	return 8 * settings->requests_max + 8 * count_workers(settings) + count_circuits(settings) +
-	       3 * settings->pool_count + 2 * settings->sessions.max + settings->keys.max + 16;
+	       5 * settings->pool_count + 2 * settings->sessions.max + settings->keys.max + 16;
 }
 
 void engine_default_settings(struct engine_settings *ret)
@@ -103,7 +103,7 @@ size_t engine_size(const struct engine_settings *settings)
 static void init_pool(struct engine *engine, uint32_t index, const struct pool_settings *settings,
 		      struct worker *workers, struct circuit *circuits, struct attempt *attempts)
 {
-	for (unsigned n = 0; n < settings->workers_max; n++) {
+	for (unsigned n = 0; n < pool_slots(settings); n++) {
 		uint32_t slot = (uint32_t)(&workers[n] - engine->workers);
 
 		worker_init(&workers[n], slot, index,
@@ -121,7 +121,7 @@ static void init_pools(struct engine *engine, const struct engine_settings *sett
 
 	for (uint32_t i = 0; i < settings->pool_count; i++) {
 		init_pool(engine, i, &settings->pools[i], workers, circuits, attempts);
-		workers += settings->pools[i].workers_max;
+		workers += pool_slots(&settings->pools[i]);
 		circuits += engine->pools[i].circuit_max;
 		engine->pools[i].heads_chain = settings->pools[i].fallback_count > 0;
 	}

@@ -252,12 +252,22 @@ void engine_pressure(struct engine *engine, struct worker *worker);
 /* Begins to end the worker; `cause` says how gently. */
 void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause);
 
-/* Starts as many workers as the pool lacks, each after the pool's restart delay. */
-void engine_refill(struct engine *engine, struct pool *pool);
+/* Ends it by that signal first, at once; one that is being ended already gets it too. */
+void engine_end_by_hand(struct engine *engine, struct worker *worker, int signal);
 
-/* Starts one worker more than there are, if a slot is free. */
-void engine_start_one(struct engine *engine, struct pool *pool);
-void engine_restart_due(struct engine *engine, struct worker *worker);
+/* It gets no work any more: whoever waits for it looks elsewhere. */
+void engine_leave_work(struct engine *engine, struct worker *worker, enum worker_state to);
+
+/* Ends the worker for `cause` when the requests that it has begun are through; at once if there are
+ * none.  What it has not begun goes elsewhere. */
+void engine_drain(struct engine *engine, struct worker *worker, enum worker_cause cause);
+
+/* Requests of a worker that drains have come to an end: ends it if there is nothing to wait for. */
+void engine_weigh_draining(struct engine *engine, struct worker *worker);
+
+/* It did not give up what it was to, an attempt that overran among it or not: it is ended, but not
+ * before the others that it serves at the same time are through. */
+void engine_end_stubborn(struct engine *engine, struct worker *worker);
 
 /* The next signal to a worker that is being ended. */
 void engine_step_due(struct engine *engine, struct worker *worker);
@@ -265,9 +275,50 @@ void engine_step_due(struct engine *engine, struct worker *worker);
 /* While stopping: ends the workers of the pool that nothing waits for. */
 void engine_stop_idle(struct engine *engine, struct pool *pool);
 
+/* Makes an effect that concerns the worker. */
+struct effect *engine_emit_for(struct engine *engine, const struct worker *worker,
+			       enum effect_type type);
+
 /* Something failed that is no request's. */
 void engine_incident(struct engine *engine, const struct pool *pool, const struct worker *worker,
 		     enum errcode code);
+
+/* --- engine_staff.c: how many workers a pool has, and which of them go --- */
+
+/* Starts as many workers as the pool lacks, each after the pool's restart delay, and replacements
+ * for those that are to be replaced. */
+void engine_refill(struct engine *engine, struct pool *pool);
+
+/* Starts one worker more than there are, if it may be. */
+void engine_start_one(struct engine *engine, struct pool *pool);
+void engine_restart_due(struct engine *engine, struct worker *worker);
+
+/* The empty slot is not filled again after all. */
+void engine_unwant(struct engine *engine, struct worker *worker);
+
+/* The worker is to be replaced. */
+void engine_mark(struct engine *engine, struct worker *worker, enum worker_cause cause);
+
+/* The worker has got ready: whom it replaces leaves. */
+void engine_take_over(struct engine *engine, struct worker *worker);
+
+/* The worker gets no work any more: nobody replaces it, and it is no replacement. */
+void engine_forget_marks(struct engine *engine, struct worker *worker);
+
+/* A start has failed: a rolling restart ends with its first replacement that does. */
+void engine_start_failed(struct engine *engine, struct worker *worker, enum errcode code);
+
+/* The worker's life is over. */
+void engine_note_gone(struct engine *engine, struct worker *worker);
+
+/* Nothing is replaced any more. */
+void engine_stop_replacing(struct engine *engine, struct pool *pool, enum errcode reason);
+
+/* What people do; each has a verdict. */
+void engine_restart(struct engine *engine, struct pool *pool);
+void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsigned max);
+void engine_set_drained(struct engine *engine, struct pool *pool, bool drained);
+void engine_kill(struct engine *engine, struct worker *worker, uint32_t life, int signal);
 
 /* --- engine_health.c: what is due for workers, pings, ejection --- */
 

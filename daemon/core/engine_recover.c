@@ -55,11 +55,21 @@ static void go_on_recovery(struct engine *engine, struct request *request,
 
 /* --- places --- */
 
+/* Whether the pool is out of service for it: what was sent there before that is brought to its end.
+ */
+static bool is_shut_out(const struct pool *pool, const struct request *request)
+{
+	return pool->drained > 0 &&
+	       (request->home != pool->index || request->submitted >= pool->drained);
+}
+
 /* Why the pool would not take the request as things are; ERR_NONE: it would. */
 static enum errcode unfit(const struct engine *engine, const struct request *request)
 {
 	const struct pool *pool = &engine->pools[request->pool];
 
+	if (is_shut_out(pool, request))
+		return ERR_pool_unavailable;
 	if (request->circuit && !circuit_is_willing(request->circuit, engine->now))
 		return ERR_circuit_open;
 	if (pool_is_unavailable(pool))
@@ -474,6 +484,6 @@ void engine_fail_queue(struct engine *engine, struct pool *pool, const struct ci
 {
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++)
 		fail_line(engine, &pool->queue.classes[i], circuit, code);
-	for (unsigned i = 0; i < pool->settings.workers_max; i++)
+	for (unsigned i = 0; i < pool->slots; i++)
 		fail_line(engine, &pool->workers[i].parked, circuit, code);
 }

@@ -193,6 +193,7 @@ void engine_detach(struct engine *engine, struct request *request)
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		request->attempt = NULL;
 		pool->running--;
+		engine_weigh_draining(engine, &engine->workers[request->worker]);
 		break;
 	case REQUEST_QUEUED:
 		queue_remove(&pool->queue, request);
@@ -224,11 +225,20 @@ static void expire_waiting(struct engine *engine, struct request *request)
 		engine_failed(engine, request, &failure);
 }
 
+/* Whether a worker with an attempt that overran has time to give that up, as it serves others
+ * beside it. */
+static bool is_spared(const struct worker *worker)
+{
+	return worker->concurrency > 1 && !worker->deaf && worker_is_needed(worker, true) &&
+	       worker->state != WORKER_TERMINATING;
+}
+
 /* The attempt has had its time; the worker is not to blame if it stands behind another one. */
 static void expire_attempt(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->worker];
-	bool began = request->attempt->begun > 0;
+	struct attempt *attempt = request->attempt;
+	bool began = attempt->begun > 0;
 	struct failure failure =
 		engine_failure(request, began ? ERR_attempt_timeout : ERR_queue_timeout);
 
@@ -241,10 +251,16 @@ static void expire_attempt(struct engine *engine, struct request *request)
 		engine_failed(engine, request, &failure);
 		return;
 	}
-	failure.cause = CAUSE_OVERRUN;
 	worker->failed++;
-	engine_terminate(engine, worker, CAUSE_OVERRUN);
-	engine_refill(engine, engine_pool_of(engine, worker));
+	attempt->overran = true;
+	if (is_spared(worker)) {
+		if (policy_row(&engine->policy, failure.code)->counts_worker)
+			engine_count_worker(worker, true);
+	} else {
+		failure.cause = CAUSE_OVERRUN;
+		engine_terminate(engine, worker, CAUSE_OVERRUN);
+		engine_refill(engine, engine_pool_of(engine, worker));
+	}
 	engine_failed(engine, request, &failure);
 }
 

@@ -10,7 +10,8 @@
 /* A life that lasted this long was worth its start even if nobody asked it anything. */
 #define FRUITFUL_LIFE (10 * USEC_PER_SEC)
 
-static struct effect *emit_for(struct engine *engine, struct worker *worker, enum effect_type type)
+struct effect *engine_emit_for(struct engine *engine, const struct worker *worker,
+			       enum effect_type type)
 {
 	struct effect *effect = engine_emit(engine, type);
 
@@ -23,68 +24,10 @@ static struct effect *emit_for(struct engine *engine, struct worker *worker, enu
 static void emit_kill(struct engine *engine, struct worker *worker, enum effect_type type,
 		      int signal)
 {
-	struct effect *effect = emit_for(engine, worker, type);
+	struct effect *effect = engine_emit_for(engine, worker, type);
 
 	effect->kill.signal = signal;
 	effect->kill.cause = worker->cause;
-}
-
-/* --- starting --- */
-
-static void spawn(struct engine *engine, struct worker *worker)
-{
-	struct pool *pool = engine_pool_of(engine, worker);
-
-	if (worker->life > 0)
-		worker->restarts++;
-	worker_reset_life(worker, engine->now);
-	pool_move_worker(pool, worker, WORKER_INITIALIZING, engine->now);
-	pool->stats.worker_starts++;
-	engine_arm_worker(engine, worker);
-	emit_for(engine, worker, EFFECT_SPAWN);
-}
-
-void engine_start_one(struct engine *engine, struct pool *pool)
-{
-	usec_t delay = pool_restart_delay(pool);
-	struct list_node *node;
-
-	list_for_each (node, &pool->states[WORKER_TERMINATED]) {
-		struct worker *worker = list_entry(node, struct worker, in_state);
-
-		if (worker->wanted)
-			continue;
-		if (delay == 0) {
-			spawn(engine, worker);
-			return;
-		}
-		worker->wanted = true;
-		worker->restart_at = engine->now + delay;
-		pool->starts_pending++;
-		engine_arm_worker(engine, worker);
-		return;
-	}
-}
-
-void engine_refill(struct engine *engine, struct pool *pool)
-{
-	unsigned wanted = pool->settings.workers_min;
-	unsigned free_slots;
-
-	if (pool->stopping)
-		return;
-	if (pool->failed_starts >= POOL_FAILED_STARTS && wanted > 1)
-		wanted = 1;
-	free_slots = pool->states[WORKER_TERMINATED].len - pool->starts_pending;
-	for (; free_slots > 0 && pool_live(pool) + pool->starts_pending < wanted; free_slots--)
-		engine_start_one(engine, pool);
-}
-
-void engine_restart_due(struct engine *engine, struct worker *worker)
-{
-	worker->wanted = false;
-	engine_pool_of(engine, worker)->starts_pending--;
-	spawn(engine, worker);
 }
 
 /* --- ending --- */
@@ -114,11 +57,11 @@ static void end_after(struct engine *engine, struct worker *worker, usec_t grace
 	engine_arm_worker(engine, worker);
 }
 
-/* It gets no work any more: whoever waits for it looks elsewhere. */
-static void leave_work(struct engine *engine, struct worker *worker, enum worker_state to)
+void engine_leave_work(struct engine *engine, struct worker *worker, enum worker_state to)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
+	engine_forget_marks(engine, worker);
 	pool->ejected -= worker->eject_until > 0;
 	worker->eject_until = 0;
 	pool_move_worker(pool, worker, to, engine->now);
@@ -127,22 +70,28 @@ static void leave_work(struct engine *engine, struct worker *worker, enum worker
 	engine->levels_moved = true;
 }
 
-void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause)
+/* What it is called when a worker that is not ready has to be ended. */
+static enum errcode start_failure(enum worker_cause cause)
+{
+	return cause == CAUSE_INIT_TIMEOUT ? ERR_init_timeout : ERR_init_failed;
+}
+
+static void terminate(struct engine *engine, struct worker *worker, enum worker_cause cause,
+		      int signal)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	bool idle = list_empty(&worker->attempts) && worker->state != WORKER_INITIALIZING;
 
 	if (worker->state == WORKER_TERMINATED) {
-		if (worker->wanted && cause == CAUSE_STOPPING) {
-			worker->wanted = false;
-			pool->starts_pending--;
-			engine_arm_worker(engine, worker);
-		}
+		if (worker->wanted && cause == CAUSE_STOPPING)
+			engine_unwant(engine, worker);
 		return;
 	}
 	if (worker->state == WORKER_TERMINATING)
 		return;
-	leave_work(engine, worker, WORKER_TERMINATING);
+	if (worker->state == WORKER_INITIALIZING && !worker_cause_is_wish(cause))
+		engine_start_failed(engine, worker, start_failure(cause));
+	engine_leave_work(engine, worker, WORKER_TERMINATING);
 	worker->cause = cause;
 	/* Where the channel broke it may be at work on any of them: they wait for its end. */
 	if (cause != CAUSE_PROTOCOL)
@@ -152,6 +101,11 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 	case CAUSE_STOPPING:
 	case CAUSE_EJECTED:
 	case CAUSE_MEMORY:
+	case CAUSE_SERVED:
+	case CAUSE_AGED:
+	case CAUSE_GROWN:
+	case CAUSE_ROLLED:
+	case CAUSE_SURPLUS:
 		if (idle) {
 			emit_kill(engine, worker, EFFECT_SHUTDOWN, 0);
 			end_after(engine, worker, pool->settings.kill_grace, SIGTERM);
@@ -170,17 +124,84 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 	default:
 		worker->health = HEALTH_UNHEALTHY;
 		pool->stats.worker_kills++;
-		end_by(engine, worker, SIGTERM);
+		end_by(engine, worker, signal);
 		return;
 	}
+}
+
+void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause)
+{
+	terminate(engine, worker, cause, SIGTERM);
+}
+
+void engine_end_by_hand(struct engine *engine, struct worker *worker, int signal)
+{
+	if (worker->state == WORKER_TERMINATING)
+		end_by(engine, worker, signal);
+	else
+		terminate(engine, worker, CAUSE_BY_HAND, signal);
+}
+
+/* --- draining --- */
+
+void engine_weigh_draining(struct engine *engine, struct worker *worker)
+{
+	if (worker->state != WORKER_DRAINING)
+		return;
+	/* What it was to give up is waited for only if it did nothing wrong. */
+	if (list_empty(&worker->attempts) ||
+	    (!worker_cause_is_wish(worker->leaving) && !worker_is_needed(worker, false)))
+		engine_terminate(engine, worker, worker->leaving);
+	else
+		engine_arm_worker(engine, worker);
+}
+
+void engine_drain(struct engine *engine, struct worker *worker, enum worker_cause cause)
+{
+	if (worker->state != WORKER_BUSY) {
+		engine_terminate(engine, worker, cause);
+		return;
+	}
+	worker->leaving = cause;
+	engine_leave_work(engine, worker, WORKER_DRAINING);
+	engine_take_back(engine, worker);
+	engine_weigh_draining(engine, worker);
+	engine_stir(engine, engine_pool_of(engine, worker));
+}
+
+static bool has_overrun(const struct worker *worker)
+{
+	struct list_node *node;
+
+	list_for_each (node, &worker->attempts)
+		if (list_entry(node, struct attempt, in_worker)->overran)
+			return true;
+	return false;
+}
+
+void engine_end_stubborn(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	enum worker_cause cause = has_overrun(worker) ? CAUSE_OVERRUN : CAUSE_CANCELLED;
+
+	if (worker->concurrency == 1 || !worker_is_needed(worker, true)) {
+		engine_terminate(engine, worker, cause);
+	} else if (worker->state == WORKER_DRAINING) {
+		worker->leaving = cause;
+		engine_arm_worker(engine, worker);
+	} else {
+		engine_drain(engine, worker, cause);
+	}
+	engine_refill(engine, pool);
 }
 
 void engine_stop_idle(struct engine *engine, struct pool *pool)
 {
 	if (pool->queue.len > 0 || pool->delayed > 0)
 		return;
-	for (unsigned i = 0; i < pool->settings.workers_max; i++)
-		if (pool->workers[i].state != WORKER_BUSY)
+	for (unsigned i = 0; i < pool->slots; i++)
+		if (pool->workers[i].state != WORKER_BUSY &&
+		    pool->workers[i].state != WORKER_DRAINING)
 			engine_terminate(engine, &pool->workers[i], CAUSE_STOPPING);
 }
 
@@ -210,6 +231,7 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	if (engine_wants_probe(pool))
 		engine_ping(engine, worker);
 	engine_arm_worker(engine, worker);
+	engine_take_over(engine, worker);
 	engine_refill(engine, pool);
 	engine_stir(engine, pool);
 	engine->levels_moved = true;
@@ -268,7 +290,10 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 		engine_refill(engine, pool);
 	}
 	pool_place_worker(pool, worker, engine->now);
+	if (pool->settings.max_requests > 0 && worker->served >= pool->settings.max_requests)
+		engine_mark(engine, worker, CAUSE_SERVED);
 	engine_weigh_worker(engine, worker);
+	engine_weigh_draining(engine, worker);
 	engine_arm_worker(engine, worker);
 	engine_stir(engine, pool);
 }
@@ -321,19 +346,13 @@ void engine_incident(struct engine *engine, const struct pool *pool, const struc
 	}
 }
 
-static bool was_asked_to_end(const struct worker *worker)
-{
-	return worker->cause == CAUSE_STOPPING || worker->cause == CAUSE_IDLE ||
-	       worker->cause == CAUSE_MEMORY;
-}
-
 /* Keeps count of lives that led to nothing, which delay the next starts. */
 static void weigh_life(struct engine *engine, struct worker *worker, enum errcode code,
 		       bool unusable)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	if (was_asked_to_end(worker))
+	if (worker_cause_is_wish(worker->cause))
 		return;
 	if (!worker->ready_once) {
 		pool->stats.worker_start_failures++;
@@ -352,7 +371,8 @@ static void life_over(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	leave_work(engine, worker, WORKER_TERMINATED);
+	engine_leave_work(engine, worker, WORKER_TERMINATED);
+	engine_note_gone(engine, worker);
 	engine_arm_worker(engine, worker);
 	if (pool_is_unavailable(pool))
 		engine_fail_queue(engine, pool, NULL,
@@ -376,19 +396,20 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 	}
 	if (worker->cause == CAUSE_NONE)
 		pool->stats.worker_crashes++;
+	if (worker->state == WORKER_INITIALIZING)
+		engine_start_failed(engine, worker, ERR_init_failed);
 	/* What failed with it is judged by the workers that are left. */
 	if (worker->state != WORKER_TERMINATING)
-		leave_work(engine, worker, WORKER_TERMINATING);
+		engine_leave_work(engine, worker, WORKER_TERMINATING);
 	engine_unbind_sessions(engine, worker);
 	engine_settle_attempts(engine, worker, event);
-	weigh_life(engine, worker,
-		   worker->cause == CAUSE_INIT_TIMEOUT ? ERR_init_timeout : ERR_init_failed,
-		   event->exit.unusable);
+	weigh_life(engine, worker, start_failure(worker->cause), event->exit.unusable);
 	life_over(engine, worker);
 }
 
 void engine_spawn_failed(struct engine *engine, struct worker *worker, enum errcode code)
 {
+	engine_start_failed(engine, worker, code);
 	weigh_life(engine, worker, code, false);
 	life_over(engine, worker);
 }

@@ -16,6 +16,17 @@ static const char *const adapters[POOL_ADAPTER_COUNT_] = {
 #undef ADAPTER
 };
 
+const char *roll_state_name(enum roll_state state)
+{
+	static const char *const names[ROLL_STATE_COUNT_] = {
+#define ROLL(name, word, text) word,
+		ROLL_STATES(ROLL)
+#undef ROLL
+	};
+
+	return names[state];
+}
+
 const char *pool_adapter_name(enum pool_adapter adapter)
 {
 	return adapters[adapter];
@@ -33,12 +44,27 @@ void pool_default_settings(struct pool_settings *ret)
 	};
 }
 
+/* Replacements under way at once, in a pool of so many workers. */
+static unsigned out_max(unsigned workers)
+{
+	return workers < 20 ? 1 : workers / 10;
+}
+
+unsigned pool_slots(const struct pool_settings *settings)
+{
+	unsigned most = 2 * settings->workers_max + settings->spares;
+
+	return settings->workers_max == 0 ? 0 : most + out_max(most);
+}
+
 void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
 	       struct worker *workers, struct circuit *circuits, uint64_t seed, usec_t now)
 {
 	*pool = (struct pool){.settings = *settings,
 			      .index = index,
 			      .workers = workers,
+			      .slots = pool_slots(settings),
+			      .workers_bound = 2 * settings->workers_max,
 			      .circuits = circuits,
 			      .circuit_max =
 				      settings->breaker_per_method ? 1 + CIRCUIT_METHODS_MAX : 1};
@@ -48,7 +74,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 	list_init(&pool->behind);
 	budget_init(&pool->budget, &settings->budget, now);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
-	for (unsigned i = 0; i < settings->workers_max; i++)
+	for (unsigned i = 0; i < pool->slots; i++)
 		list_push_back(&pool->states[WORKER_TERMINATED], &workers[i].in_state);
 	failover_init(&pool->failover, &settings->failover, now);
 	heap_entry_init(&pool->chain_timer);
@@ -121,6 +147,39 @@ unsigned pool_live(const struct pool *pool)
 	       pool->states[WORKER_BUSY].len + pool->states[WORKER_DEGRADED].len;
 }
 
+unsigned pool_ceiling(const struct pool *pool)
+{
+	return pool->settings.workers_max + pool->settings.spares;
+}
+
+unsigned pool_wanted(const struct pool *pool)
+{
+	unsigned busy = pool->states[WORKER_BUSY].len;
+	unsigned least = pool->settings.workers_min;
+	unsigned wanted = (busy > least ? busy : least) + pool->settings.spares;
+
+	return wanted < pool_ceiling(pool) ? wanted : pool_ceiling(pool);
+}
+
+unsigned pool_out_max(const struct pool *pool)
+{
+	return out_max(pool_live(pool) - pool->states[WORKER_INITIALIZING].len);
+}
+
+bool pool_may_start(const struct pool *pool, bool replacement)
+{
+	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
+	unsigned there =
+		pool_live(pool) + pool->states[WORKER_TERMINATING].len + pool->starts_pending;
+	unsigned most = pool_ceiling(pool) + (replacement ? pool_out_max(pool) : 0);
+	unsigned at_once = pool->settings.start_parallel;
+
+	if (pool->failed_starts >= POOL_FAILED_STARTS)
+		at_once = 1;
+	return pool->states[WORKER_TERMINATED].len > pool->starts_pending && there < most &&
+	       (at_once == 0 || coming < at_once);
+}
+
 static bool may_wait_at_worker(const struct pool *pool, const struct request *request)
 {
 	return request->idempotent && pool->typical_run > 0 &&
@@ -137,7 +196,7 @@ static struct worker *binding(const struct pool *pool, const struct request *req
 		return NULL;
 	worker = &pool->workers[session->worker - pool->workers[0].index];
 	if (worker->life != session->life || worker->state == WORKER_TERMINATED ||
-	    worker->state == WORKER_TERMINATING)
+	    worker->state == WORKER_TERMINATING || worker->state == WORKER_DRAINING)
 		return NULL;
 	return worker;
 }
@@ -215,7 +274,7 @@ struct request *pool_victim(const struct pool *pool, enum priority priority)
 {
 	struct request *victim = queue_victim(&pool->queue, priority);
 
-	for (unsigned i = 0; pool->queue.parked > 0 && i < pool->settings.workers_max; i++) {
+	for (unsigned i = 0; pool->queue.parked > 0 && i < pool->slots; i++) {
 		struct list_node *node = list_last(&pool->workers[i].parked);
 		struct request *parked = node ? list_entry(node, struct request, in_queue) : NULL;
 
@@ -305,7 +364,7 @@ bool pool_wants_more(const struct pool *pool)
 	unsigned waiting = pool->queue.len - pool->queue.parked;
 
 	if ((pool->stopping && workers > 0) || pool->failed_starts >= POOL_FAILED_STARTS ||
-	    workers >= pool->settings.workers_max || waiting <= coming)
+	    !pool_may_start(pool, false) || waiting <= coming)
 		return false;
 	return workers == 0 || pool->typical_run == 0 ||
 	       pool->typical_run * waiting / workers >= GROW_WAIT;
@@ -338,6 +397,8 @@ unsigned pool_troubles(const struct pool *pool)
 
 	if (pool->stopping)
 		troubles |= TROUBLE_STOPPING;
+	if (pool->drained > 0)
+		troubles |= TROUBLE_DRAINED;
 	if (pool->settings.adapter == POOL_STATIC)
 		return troubles;
 	if (working(pool) == 0)
@@ -361,7 +422,7 @@ enum pool_health pool_judge(const struct pool *pool)
 
 	if (troubles & TROUBLE_STOPPING)
 		return POOL_DOWN;
-	if (troubles & (TROUBLE_NO_WORKER | TROUBLE_CIRCUIT_OPEN))
+	if (troubles & (TROUBLE_NO_WORKER | TROUBLE_CIRCUIT_OPEN | TROUBLE_DRAINED))
 		return pool->covered ? POOL_DEGRADED : POOL_DOWN;
 	return troubles == 0 ? POOL_OK : POOL_DEGRADED;
 }

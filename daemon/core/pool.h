@@ -33,7 +33,9 @@ struct pool_settings {
 	enum pool_adapter adapter;
 	unsigned workers_min; /* a static pool has none */
 	unsigned workers_max;
-	unsigned queue_max; /* requests */
+	unsigned spares;	 /* workers kept ready beyond those at work */
+	unsigned start_parallel; /* workers that start at once; 0: any number */
+	unsigned queue_max;	 /* requests */
 	uint64_t queue_bytes_max;
 	unsigned prefetch; /* requests that may wait at a worker behind the ones it runs */
 	unsigned max_crash_retries;
@@ -48,6 +50,10 @@ struct pool_settings {
 	usec_t restart_delay; /* before the third start in a row that led to nothing; doubles from
 				 there */
 	usec_t restart_delay_max;
+	uint64_t max_requests; /* these three: after which a worker is replaced; 0: never */
+	usec_t max_lifetime;
+	uint64_t max_memory;
+	usec_t slow_after; /* an attempt that runs for longer is told of; 0: none is */
 
 	struct breaker_settings breaker;
 	enum breaker_state breaker_begins; /* CLOSED, OBSERVING or DISABLED */
@@ -61,6 +67,12 @@ struct pool_settings {
 	struct failover_settings failover;
 	enum session_affinity affinity;
 };
+
+/*
+ * The slots that such a pool needs: for twice its workers_max, so that it can be resized while it
+ * runs, for its spares, and for replacements that start before the old ones leave.
+ */
+unsigned pool_slots(const struct pool_settings *settings);
 
 /* What a pool has without being told: breaker, budget, backoff, failover, affinity; all else 0. */
 void pool_default_settings(struct pool_settings *ret);
@@ -80,7 +92,8 @@ enum pool_trouble {
 	TROUBLE_STOPPING = 1u << 5,
 	TROUBLE_CIRCUIT_OPEN = 1u << 6, /* its breaker lets nothing through */
 	TROUBLE_PROBING = 1u << 7,	/* its breaker lets a few probes through */
-	TROUBLE_FALLBACK = 1u << 8	/* its requests go to a fallback, some at least */
+	TROUBLE_FALLBACK = 1u << 8,	/* its requests go to a fallback, some at least */
+	TROUBLE_DRAINED = 1u << 9	/* somebody took it out of service */
 };
 
 enum pool_health {
@@ -90,10 +103,37 @@ enum pool_health {
 	POOL_HEALTH_COUNT_
 };
 
+/* ROLL(NAME, "name", sentence): how the rolling restart of a pool goes. */
+#define ROLL_STATES(ROLL)                                                                          \
+	ROLL(NONE, "none", "there was none")                                                       \
+	ROLL(RUNNING, "running", "workers are replaced one after the other")                       \
+	ROLL(DONE, "done", "all that were there when it began are replaced")                       \
+	ROLL(STOPPED, "stopped", "a replacement did not start: the workers left are kept")
+
+enum roll_state {
+#define ROLL(name, word, text) ROLL_##name,
+	ROLL_STATES(ROLL)
+#undef ROLL
+	ROLL_STATE_COUNT_
+};
+
+const char *roll_state_name(enum roll_state state);
+
+/* The last rolling restart of a pool. */
+struct roll {
+	enum roll_state state;
+	unsigned total;	     /* workers that were there when it began */
+	unsigned left;	     /* of these, those that have not ended, or had not when it stopped */
+	enum errcode reason; /* why it stopped */
+	usec_t since;	     /* when it came into its state */
+};
+
 struct pool {
 	struct pool_settings settings;
 	uint32_t index;
-	struct worker *workers; /* workers_max slots */
+	struct worker *workers;
+	unsigned slots;		/* so many: more than workers_max, see pool_slots */
+	unsigned workers_bound; /* what workers_max can become */
 	struct list states[WORKER_STATE_COUNT_];
 	struct list
 		open; /* BUSY workers that run fewer than they can, the longest untouched first */
@@ -114,7 +154,12 @@ struct pool {
 	unsigned fruitless;	 /* lives in a row that ended without one answer */
 	unsigned failed_starts;	 /* starts in a row that did not get ready */
 	unsigned starts_pending; /* empty slots that wait for their restart delay */
-	usec_t budget_told;	 /* when it was last told that the budget is spent */
+	unsigned marked;	 /* workers that are to be replaced */
+	unsigned replacements;	 /* that are to start, or have not got ready */
+	unsigned leaving;	 /* workers that were replaced and have not ended */
+	struct roll roll;
+	usec_t drained;	    /* since when it takes nothing new; 0: it does */
+	usec_t budget_told; /* when it was last told that the budget is spent */
 	struct list_node in_stirred;
 	bool stopping;
 	enum pool_health health; /* as last told, with its time */
@@ -131,7 +176,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_state state,
 		      usec_t now);
 
-/* Processes that are there or being started, those being ended apart. */
+/* Processes that are there or being started, those that leave or are being ended apart. */
 unsigned pool_live(const struct pool *pool);
 
 /*
@@ -149,6 +194,24 @@ struct worker *pool_bound_worker(const struct pool *pool, const struct request *
 
 /* Whether its session is bound to a life of this pool that is over, and strictly. */
 bool pool_has_lost_session(const struct pool *pool, const struct request *request);
+
+/* The most workers at once, replacements apart. */
+unsigned pool_ceiling(const struct pool *pool);
+
+/*
+ * How many workers the pool keeps: workers_min or those at work, whichever is more, and its spares
+ * beyond them; never more than its ceiling.
+ */
+unsigned pool_wanted(const struct pool *pool);
+
+/* How many workers may be replaced at once: one in ten, and one at least. */
+unsigned pool_out_max(const struct pool *pool);
+
+/*
+ * Whether one more worker may be started now: a slot is free, there are not too many, and not too
+ * many of them are starting; one at a time while starts fail.
+ */
+bool pool_may_start(const struct pool *pool, bool replacement);
 
 /* What may be shed for a request of `priority`: queue_victim, or a request of a still lower
  * priority that is the last to wait for a certain worker.  NULL: none. */

@@ -46,6 +46,19 @@ const char *worker_cause_text(enum worker_cause cause)
 	return causes[cause].text;
 }
 
+bool worker_cause_is_replacement(enum worker_cause cause)
+{
+	return cause == CAUSE_SERVED || cause == CAUSE_AGED || cause == CAUSE_GROWN ||
+	       cause == CAUSE_ROLLED;
+}
+
+bool worker_cause_is_wish(enum worker_cause cause)
+{
+	return worker_cause_is_replacement(cause) || cause == CAUSE_STOPPING ||
+	       cause == CAUSE_IDLE || cause == CAUSE_MEMORY || cause == CAUSE_SURPLUS ||
+	       cause == CAUSE_BY_HAND;
+}
+
 bool worker_may_move(enum worker_state from, enum worker_state to)
 {
 	return states[from].next & 1u << to;
@@ -53,7 +66,8 @@ bool worker_may_move(enum worker_state from, enum worker_state to)
 
 void worker_init(struct worker *worker, uint32_t index, uint32_t pool, struct attempt *attempts)
 {
-	*worker = (struct worker){.index = index, .pool = pool, .step_at = USEC_INFINITY};
+	*worker = (struct worker){
+		.index = index, .pool = pool, .step_at = USEC_INFINITY, .retire_at = USEC_INFINITY};
 	list_init(&worker->attempts);
 	list_init(&worker->spare_attempts);
 	list_init(&worker->parked);
@@ -68,14 +82,15 @@ void worker_reset_life(struct worker *worker, usec_t now)
 {
 	worker->life++;
 	worker->health = HEALTH_UNKNOWN;
-	worker->cause = CAUSE_NONE;
+	worker->cause = worker->leaving = CAUSE_NONE;
 	worker->next_id = 1;
 	worker->concurrency = 1;
 	worker->ready_once = false;
 	worker->announces = worker->batches = worker->slow = worker->deaf = false;
 	worker->pings_missed = worker->given_up = 0;
 	worker->broken_by = ERR_NONE;
-	worker->wanted = false;
+	worker->wanted = worker->replaced = worker->rolling = false;
+	worker->retire_at = USEC_INFINITY;
 	worker->started = worker->heard = now;
 	worker->ping_sent = 0;
 	worker->step_at = USEC_INFINITY;
@@ -122,7 +137,7 @@ struct attempt *worker_add_attempt(struct worker *worker, struct request *reques
 	attempt->sent = now;
 	attempt->begun = worker->attempts.len < reach(worker) ? now : 0;
 	attempt->given_up = 0;
-	attempt->announced = false;
+	attempt->announced = attempt->overran = attempt->slow_told = false;
 	list_push_back(&worker->attempts, node);
 	return attempt;
 }
@@ -156,6 +171,19 @@ void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec
 	attempt->request = NULL;
 	attempt->given_up = now;
 	worker->given_up++;
+}
+
+bool worker_is_needed(const struct worker *worker, bool begun)
+{
+	struct list_node *node;
+
+	list_for_each (node, &worker->attempts) {
+		const struct attempt *attempt = list_entry(node, struct attempt, in_worker);
+
+		if (attempt->request && (!begun || attempt->begun > 0))
+			return true;
+	}
+	return false;
 }
 
 bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt)

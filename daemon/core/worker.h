@@ -23,11 +23,14 @@
 		      1u << WORKER_TERMINATED,                                                     \
 	      "has nothing to do")                                                                 \
 	STATE(BUSY, "busy",                                                                        \
-	      1u << WORKER_READY | 1u << WORKER_TERMINATING | 1u << WORKER_TERMINATED,             \
+	      1u << WORKER_READY | 1u << WORKER_DRAINING | 1u << WORKER_TERMINATING |              \
+		      1u << WORKER_TERMINATED,                                                     \
 	      "has at least one attempt in flight")                                                \
 	STATE(DEGRADED, "degraded",                                                                \
 	      1u << WORKER_READY | 1u << WORKER_TERMINATING | 1u << WORKER_TERMINATED,             \
 	      "missed a health check or failed too often; gets no work for now")                   \
+	STATE(DRAINING, "draining", 1u << WORKER_TERMINATING | 1u << WORKER_TERMINATED,            \
+	      "gets no more work, and is ended when what it runs is done")                         \
 	STATE(TERMINATING, "terminating", 1u << WORKER_TERMINATED, "is being ended")
 
 enum worker_state {
@@ -57,22 +60,29 @@ struct attempt {
 			    yet */
 	usec_t given_up; /* when `request` became NULL; 0: it has not */
 	bool announced;	 /* the worker said that it began */
+	bool overran;	 /* it was given up for that */
+	bool slow_told;	 /* EFFECT_SLOW was emitted for it */
 };
 
 struct worker {
 	enum worker_state state;
 	enum worker_health health;
-	enum worker_cause cause; /* while TERMINATING */
-	uint32_t index;		 /* its slot */
+	enum worker_cause cause;   /* while TERMINATING */
+	enum worker_cause due_for; /* it is to be replaced for this; NONE: it is not */
+	enum worker_cause leaving; /* while DRAINING: what it is ended for then */
+	uint32_t index;		   /* its slot */
 	uint32_t pool;
 	uint32_t life;
 	uint32_t next_id;
 	unsigned concurrency;
-	bool ready_once; /* this life got ready */
-	bool announces;	 /* says `started` before it begins a request */
-	bool batches;	 /* may begin the next before it has written an answer */
-	bool slow;	 /* the attempt at the head takes unusually long */
-	bool wanted;	 /* the slot is to be filled again when empty */
+	bool ready_once;  /* this life got ready */
+	bool announces;	  /* says `started` before it begins a request */
+	bool batches;	  /* may begin the next before it has written an answer */
+	bool slow;	  /* the attempt at the head takes unusually long */
+	bool wanted;	  /* the slot is to be filled again when empty */
+	bool replacement; /* this life was started so that another may leave */
+	bool replaced;	  /* it leaves, as its replacement has come */
+	bool rolling;	  /* the rolling restart waits for its end */
 	bool deaf; /* its channel is of no use: it can't be told anything, and isn't believed */
 	unsigned pings_missed;
 	unsigned given_up; /* attempts in flight that were */
@@ -80,6 +90,7 @@ struct worker {
 		broken_by; /* what made the channel useless, with CAUSE_PROTOCOL and CAUSE_CLOSED */
 	usec_t since;	   /* when it came into its state */
 	usec_t started;	   /* of this life */
+	usec_t retire_at;  /* when that has lasted long enough; USEC_INFINITY: never */
 	usec_t restart_at; /* while TERMINATED and wanted */
 	usec_t ping_sent;  /* 0: none outstanding */
 	uint32_t ping_id;
@@ -130,6 +141,10 @@ void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t 
 
 /* Cuts the attempt from its request: whatever the worker still says of it is for nobody. */
 void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec_t now);
+
+/* Whether a request still waits for what the worker has in flight; `begun`: one that it has begun.
+ */
+bool worker_is_needed(const struct worker *worker, bool begun);
 
 /*
  * Whether the request of this attempt may have run, once all that the worker said has been heard:

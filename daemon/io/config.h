@@ -152,6 +152,8 @@ struct config_pool {
 	struct config_answer *answers; /* at least one where the adapter is static, else none */
 	size_t answer_count;
 	struct value_range workers; /* how many; from 1 on */
+	unsigned spares;	    /* ready beyond those at work */
+	unsigned start_parallel;    /* that start at once */
 	usec_t timeout;		    /* of a request that names none */
 	usec_t timeout_max;	    /* the longest a request may name */
 	usec_t attempt_timeout;	    /* 0: no other than the request's */
@@ -169,6 +171,10 @@ struct config_pool {
 	usec_t cancel_grace;
 	usec_t restart_delay;
 	usec_t restart_delay_max;
+	unsigned max_requests; /* these three: 0: never */
+	usec_t max_lifetime;
+	size_t max_memory;
+	usec_t slow_after; /* 0: no request is */
 	enum session_affinity affinity;
 	char **fallback; /* the names of the pools that are tried after this one, in order */
 	uint32_t fallbacks[CONFIG_FALLBACKS_MAX]; /* the same as indexes of config.pools */

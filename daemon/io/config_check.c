@@ -94,7 +94,7 @@ static void check_workers(struct config_draft *draft)
 			continue; /* has none */
 		if (config->pools[i].workers.max > config->daemon.workers_max)
 			return; /* told by its rule */
-		sum += config->pools[i].workers.max;
+		sum += config->pools[i].workers.max + config->pools[i].spares;
 	}
 	if (sum > config->daemon.workers_max)
 		config_fault(&draft->faults, draft->daemon.options[OPTION_DAEMON_workers_max],

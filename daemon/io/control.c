@@ -1,5 +1,6 @@
 #include "daemon/io/control.h"
 
+#include "daemon/io/control_staff.h"
 #include "daemon/io/driver.h"
 #include "daemon/io/pack_named.h"
 #include "protocol/read.h"
@@ -197,6 +198,12 @@ enum errcode control_answer(struct connection *connection, enum method method, s
 		return close_session(connection, params, out, why);
 	case METHOD_subscribe:
 		return subscribe(connection, params, out, why);
+	case METHOD_restart_workers:
+	case METHOD_resize:
+	case METHOD_kill_worker:
+	case METHOD_drain:
+	case METHOD_resume:
+		return control_staff(connection->driver, method, params, out, why);
 	default:
 		return set_breaker(connection, method, params, out, why);
 	}

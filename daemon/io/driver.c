@@ -15,6 +15,9 @@
 /* Exit status of a command that can't work as it is configured (sysexits: EX_CONFIG). */
 #define EXIT_UNUSABLE 78
 
+/* Workers whose memory is read in one turn; the others have theirs a second later. */
+#define WEIGHED_MAX 32
+
 const struct config_pool *driver_pool_config(const struct driver *driver, uint32_t pool)
 {
 	return &driver->config->pools[pool];
@@ -50,6 +53,13 @@ bool driver_is_ready(const struct driver *driver)
 
 static void step(struct driver *driver, struct engine_event *event);
 
+static usec_t next_deadline(const struct driver *driver)
+{
+	usec_t next = engine_deadline(driver->engine);
+
+	return engine_stopping(driver->engine) ? next : usec_min(next, driver->weigh_at);
+}
+
 static void carry_out_all(struct driver *driver)
 {
 	struct effect effect;
@@ -60,7 +70,7 @@ static void carry_out_all(struct driver *driver)
 	if (driver->has_notes || driver->stopped)
 		loop_set_timer(driver->loop, loop_now(driver->loop));
 	else
-		loop_set_timer(driver->loop, engine_deadline(driver->engine));
+		loop_set_timer(driver->loop, next_deadline(driver));
 }
 
 static struct engine_event worker_event(const struct channel *channel, enum event_type type)
@@ -246,11 +256,6 @@ static void on_broken(struct channel *channel, enum errcode code)
 	step(driver, &event);
 }
 
-static bool is_expected(const struct worker *worker)
-{
-	return worker->cause == CAUSE_IDLE || worker->cause == CAUSE_STOPPING;
-}
-
 static void on_exit_of_worker(struct channel *channel, const struct process_end *end)
 {
 	struct driver *driver = channel->owner;
@@ -267,9 +272,10 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	} else {
 		event.exit.connection = true;
 	}
-	effects_tell_worker(driver, is_expected(worker) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-			    channel->worker, "ended", channel->last_end);
-	if (!is_expected(worker))
+	effects_tell_worker(
+		driver, worker_cause_is_wish(worker->cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		channel->worker, "ended", channel->last_end);
+	if (!worker_cause_is_wish(worker->cause))
 		tell_last_words(driver, channel->worker);
 	step(driver, &event);
 }
@@ -409,6 +415,41 @@ enum errcode driver_close_session(struct driver *driver, struct bytes name)
 	return verdict_on(driver, &event);
 }
 
+enum errcode driver_restart(struct driver *driver, uint32_t pool)
+{
+	struct engine_event event = {.type = EVENT_RESTART, .pool = pool};
+
+	/* The new workers are to run what is on disk now. */
+	if (driver_pool_config(driver, pool)->prefork)
+		forkserver_renew(&driver->forkservers[pool]);
+	return verdict_on(driver, &event);
+}
+
+enum errcode driver_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max)
+{
+	struct engine_event event = {.type = EVENT_RESIZE, .pool = pool};
+
+	event.size.min = min;
+	event.size.max = max;
+	return verdict_on(driver, &event);
+}
+
+enum errcode driver_set_drained(struct driver *driver, uint32_t pool, bool drained)
+{
+	struct engine_event event = {.type = drained ? EVENT_DRAIN : EVENT_RESUME, .pool = pool};
+
+	return verdict_on(driver, &event);
+}
+
+enum errcode driver_kill(struct driver *driver, uint32_t worker, int signal)
+{
+	struct engine_event event = {.type = EVENT_KILL, .worker = worker};
+
+	event.life = engine_worker(driver->engine, worker)->life;
+	event.signal = signal;
+	return verdict_on(driver, &event);
+}
+
 /* --- memory --- */
 
 /* Memory was refused: the heaviest idle worker is replaced, which gives back what it has grown by.
@@ -433,6 +474,22 @@ static void relieve_memory(struct driver *driver)
 	}
 }
 
+/* How much the workers use whose pools limit that: some of them each second. */
+static void weigh_workers(struct driver *driver)
+{
+	driver->weigh_at = usec_add(loop_now(driver->loop), USEC_PER_SEC);
+	for (unsigned i = 0; i < WEIGHED_MAX; i++) {
+		struct engine_event event = {.type = EVENT_WORKER_MEMORY};
+
+		event.worker = pressure_next_limited(driver, &driver->weigh_from);
+		if (event.worker == NO_SLOT)
+			return;
+		event.life = driver->channels[event.worker].life;
+		event.memory = process_rss(driver->channels[event.worker].process.pid);
+		step(driver, &event);
+	}
+}
+
 /* --- time and life --- */
 
 static void on_timer(void *owner)
@@ -445,7 +502,9 @@ static void on_timer(void *owner)
 
 		step(driver, &event);
 	}
-	loop_set_timer(driver->loop, engine_deadline(driver->engine));
+	if (driver->weigh_at <= now && !engine_stopping(driver->engine))
+		weigh_workers(driver);
+	loop_set_timer(driver->loop, next_deadline(driver));
 }
 
 static void on_turn(void *owner)
@@ -471,8 +530,11 @@ static int make_engine(struct driver *driver)
 
 	if (!pools)
 		return -ENOMEM;
-	for (size_t i = 0; i < config->pool_count; i++)
+	for (size_t i = 0; i < config->pool_count; i++) {
 		settings_pool(&config->pools[i], &pools[i]);
+		if (pools[i].max_memory > 0)
+			driver->weigh_at = usec_add(driver->started, USEC_PER_SEC);
+	}
 	settings.pools = pools;
 	memory = malloc(engine_size(&settings));
 	if (memory)
@@ -539,6 +601,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .guard = guard,
 				  .open_files = *open_files,
 				  .answered = NO_SLOT,
+				  .weigh_at = USEC_INFINITY,
 				  .error_lines.per_second = 20,
 				  .started = loop_now(loop)};
 	list_init(&driver->connections);

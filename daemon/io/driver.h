@@ -72,8 +72,10 @@ struct driver {
 	bool has_admin_group;
 	gid_t admin_gid;
 	struct buf scratch;
-	bool has_notes; /* channels have notes for the engine */
-	bool stopped;	/* not yet told to the owner */
+	usec_t weigh_at;     /* when the next workers are weighed; USEC_INFINITY: none are */
+	uint32_t weigh_from; /* the slot that is next then */
+	bool has_notes;	     /* channels have notes for the engine */
+	bool stopped;	     /* not yet told to the owner */
 	/* Told when something changed that the service manager may want to know. */
 	void (*on_change)(void *owner);
 	/* Told once after driver_stop, when no request and no worker is left. */
@@ -118,6 +120,11 @@ void driver_cancel(struct driver *driver, struct call *call, bool gone);
 enum errcode driver_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
 				enum breaker_state state, uint32_t uid, int32_t pid);
 enum errcode driver_cancel_recovery(struct driver *driver, uint64_t id);
+/* Somebody changes a pool's workers by hand, as engine.h says of each.  ERR_NONE or why not. */
+enum errcode driver_restart(struct driver *driver, uint32_t pool);
+enum errcode driver_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max);
+enum errcode driver_set_drained(struct driver *driver, uint32_t pool, bool drained);
+enum errcode driver_kill(struct driver *driver, uint32_t worker, int signal);
 enum errcode driver_close_session(struct driver *driver, struct bytes name);
 
 /* Whether a static pool has an answer for the method. */

@@ -8,6 +8,7 @@
 #include "daemon/io/answer.h"
 #include "daemon/io/connection.h"
 #include "daemon/io/failure.h"
+#include "daemon/io/slow.h"
 #include "daemon/io/tell.h"
 
 static struct call *call_of(struct driver *driver, const struct effect *effect)
@@ -98,11 +99,6 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 	driver->has_notes = true;
 }
 
-static bool is_routine(enum worker_cause cause)
-{
-	return cause == CAUSE_IDLE || cause == CAUSE_STOPPING;
-}
-
 static void do_signal(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
@@ -119,11 +115,13 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 		channel_signal(channel, effect->kill.signal, cause == CAUSE_INIT_TIMEOUT);
 		driver->has_notes |= channel->unborn;
 	}
-	effects_tell_worker(driver, is_routine(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+	effects_tell_worker(driver,
+			    worker_cause_is_wish(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 			    effect->worker,
 			    channel->connected		     ? "is left"
 			    : effect->kill.signal == SIGKILL ? "gets SIGKILL"
-							     : "gets SIGTERM",
+			    : effect->kill.signal == SIGTERM ? "gets SIGTERM"
+							     : "gets a signal",
 			    worker_cause_text(cause));
 }
 
@@ -232,6 +230,12 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 		break;
 	case EFFECT_SESSION:
 		do_session(driver, effect);
+		break;
+	case EFFECT_SLOW:
+		slow_tell(driver, effect);
+		break;
+	case EFFECT_ROLL:
+		tell_roll(driver, effect);
 		break;
 	case EFFECT_INCIDENT:
 		failure_incident(driver, effect);

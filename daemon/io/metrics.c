@@ -2,6 +2,7 @@
 
 #include "daemon/io/log.h"
 #include "daemon/io/metrics_recovery.h"
+#include "daemon/io/report.h"
 
 /* Upper bounds of the histograms in µs, each the end of a bucket of hist.h or close above one. */
 static const usec_t bounds[] = {127,	255,	 511,	  1023,	    2047,    4095,
@@ -75,7 +76,8 @@ static void write_pool_gauges(const struct driver *driver, struct buf *out)
 		for (unsigned state = 0; state < WORKER_STATE_COUNT_; state++)
 			buf_printf(out, "poold_workers{pool=\"%s\",state=\"%s\"} %u\n",
 				   name_of(driver, i), worker_state_name((enum worker_state)state),
-				   engine_pool(driver->engine, i)->states[state].len);
+				   report_count(engine_pool(driver->engine, i),
+						(enum worker_state)state));
 	metrics_head(out, "health", "", "gauge", "1 for the health that the pool has");
 	for (uint32_t i = 0; i < count; i++)
 		for (unsigned health = 0; health < POOL_HEALTH_COUNT_; health++)

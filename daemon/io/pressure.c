@@ -19,3 +19,18 @@ uint32_t pressure_heaviest_idle(const struct driver *driver)
 	}
 	return heaviest;
 }
+
+uint32_t pressure_next_limited(const struct driver *driver, uint32_t *from)
+{
+	while (*from < driver->channel_count) {
+		uint32_t i = (*from)++;
+		const struct worker *worker = engine_worker(driver->engine, i);
+
+		if (driver->channels[i].process.pid > 0 &&
+		    (worker->state == WORKER_READY || worker->state == WORKER_BUSY) &&
+		    engine_pool(driver->engine, worker->pool)->settings.max_memory > 0)
+			return i;
+	}
+	*from = 0;
+	return NO_SLOT;
+}

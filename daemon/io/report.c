@@ -1,6 +1,7 @@
 #include "daemon/io/report.h"
 
 #include "daemon/io/config_word.h"
+#include "daemon/io/control_staff.h"
 #include "daemon/io/pack_named.h"
 
 #include <unistd.h>
@@ -25,6 +26,8 @@ static const struct {
 	 "wait: it closes when they succeed"},
 	{TROUBLE_FALLBACK, "requests are served by a fallback, some at least",
 	 "see poolctl events and breakers; they return by themselves"},
+	{TROUBLE_DRAINED, "it was taken out of service by hand",
+	 "poolctl resume puts it back, when whoever did it is done"},
 	{TROUBLE_STOPPING, "the daemon is stopping", "wait for its end, or start it again"},
 };
 
@@ -103,21 +106,23 @@ void report_health(const struct driver *driver, struct buf *out)
 
 static void pack_worker_counts(struct buf *out, const struct pool *pool)
 {
+	unsigned ending = pool->states[WORKER_DRAINING].len + pool->states[WORKER_TERMINATING].len;
+
 	pack_map(out, 7);
 	pack_named_uint(out, "min", pool->settings.workers_min);
 	pack_named_uint(out, "max", pool->settings.workers_max);
 	pack_named_uint(out, "ready", pool->states[WORKER_READY].len);
 	pack_named_uint(out, "busy", pool->states[WORKER_BUSY].len);
 	pack_named_uint(out, "starting", pool->states[WORKER_INITIALIZING].len);
-	pack_named_uint(out, "stopping", pool->states[WORKER_TERMINATING].len);
-	pack_named_uint(out, "total", pool_live(pool) + pool->states[WORKER_TERMINATING].len);
+	pack_named_uint(out, "stopping", ending);
+	pack_named_uint(out, "total", pool_live(pool) + ending);
 }
 
 static uint64_t restarts(const struct pool *pool)
 {
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < pool->settings.workers_max; i++)
+	for (unsigned i = 0; i < pool->slots; i++)
 		sum += pool->workers[i].restarts;
 	return sum;
 }
@@ -242,14 +247,36 @@ static void pack_pool_counters(struct buf *out, const struct pool_stats *stats)
 #undef COUNTER
 }
 
+/* A slot that never held a process is nothing to show, nor is one whose worker was not wanted any
+ * more. */
+static bool is_shown(const struct worker *worker)
+{
+	bool done = worker->state == WORKER_TERMINATED && !worker->wanted &&
+		    (worker_cause_is_replacement(worker->cause) || worker->cause == CAUSE_SURPLUS);
+
+	return worker->life > 0 && !done;
+}
+
+unsigned report_count(const struct pool *pool, enum worker_state state)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < pool->slots; i++)
+		count += pool->workers[i].state == state && is_shown(&pool->workers[i]);
+	return count;
+}
+
 static void pack_pool_workers(struct buf *out, const struct pool *pool)
 {
 	pack_str(out, "workers");
-	pack_map(out, WORKER_STATE_COUNT_ + 2);
+	pack_map(out, WORKER_STATE_COUNT_ + 4);
 	pack_named_uint(out, "min", pool->settings.workers_min);
 	pack_named_uint(out, "max", pool->settings.workers_max);
+	pack_named_uint(out, "bound", pool->workers_bound);
+	pack_named_uint(out, "spares", pool->settings.spares);
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
-		pack_named_uint(out, worker_state_name((enum worker_state)i), pool->states[i].len);
+		pack_named_uint(out, worker_state_name((enum worker_state)i),
+				report_count(pool, (enum worker_state)i));
 }
 
 static void pack_pool_limits(struct buf *out, const struct config_pool *config)
@@ -268,7 +295,7 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 	const struct pool *pool = engine_pool(driver->engine, index);
 	const struct config_pool *config = driver_pool_config(driver, index);
 
-	pack_map(out, 12);
+	pack_map(out, 14);
 	pack_named_str(out, "name", config->name);
 	pack_named_str(out, "adapter", pool_adapter_name(config->adapter));
 	pack_named_str(out, "dialect", option_word(OPTION_DIALECT, config->dialect));
@@ -285,6 +312,10 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 	pack_named_uint(out, "bytes", pool->queue.bytes);
 	pack_named_uint(out, "bytes_max", pool->queue.bytes_max);
 	pack_named_uint(out, "running", pool->running);
+	pack_str(out, "drained");
+	pack_bool(out, pool->drained > 0);
+	pack_str(out, "roll");
+	control_pack_roll(driver, out, &pool->roll);
 	pack_pool_limits(out, config);
 	pack_str(out, "counters");
 	pack_map(out, pool_counter_count);
@@ -360,12 +391,6 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_named_uint(out, "rss_bytes",
 			channel->process.pid > 0 ? process_rss(channel->process.pid) : 0);
 	pack_running(driver, out, worker);
-}
-
-/* A slot that never held a process is nothing to show. */
-static bool is_shown(const struct worker *worker)
-{
-	return worker->life > 0;
 }
 
 void report_workers(const struct driver *driver, struct buf *out)

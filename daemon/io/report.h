@@ -18,4 +18,7 @@ enum pool_health report_overall(const struct driver *driver);
 /* One line on what a start still waits for, or "ready". */
 void report_progress(const struct driver *driver, struct buf *out);
 
+/* How many workers are in that state, slots apart that have none to show. */
+unsigned report_count(const struct pool *pool, enum worker_state state);
+
 #endif

@@ -41,6 +41,8 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.adapter = pool->adapter,
 		.workers_min = is_static ? 0 : pool->workers.min,
 		.workers_max = is_static ? 0 : pool->workers.max,
+		.spares = is_static ? 0 : pool->spares,
+		.start_parallel = pool->start_parallel,
 		.queue_max = pool->queue_max,
 		.queue_bytes_max = pool->queue_bytes_max,
 		.prefetch = pool->prefetch,
@@ -50,11 +52,15 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.init_timeout = pool->init_timeout,
 		.ping_interval = pool->ping_interval > 0 ? pool->ping_interval : USEC_INFINITY,
 		.ping_timeout = pool->ping_timeout,
-		.idle_timeout = pool->idle_timeout,
+		.idle_timeout = pool->idle_timeout > 0 ? pool->idle_timeout : USEC_INFINITY,
 		.kill_grace = pool->kill_grace,
 		.cancel_grace = pool->cancel_grace,
 		.restart_delay = pool->restart_delay,
 		.restart_delay_max = pool->restart_delay_max,
+		.max_requests = pool->max_requests,
+		.max_lifetime = pool->max_lifetime,
+		.max_memory = pool->max_memory,
+		.slow_after = pool->slow_after,
 	};
 
 	recovery_settings_of(pool, ret);

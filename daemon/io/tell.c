@@ -202,6 +202,46 @@ void tell_level(struct driver *driver, const struct effect *effect)
 	events_send(driver);
 }
 
+/* What there is to say of it, in words. */
+static void describe_roll(const struct roll *roll, char *text, size_t size)
+{
+	unsigned done = roll->total - roll->left;
+
+	switch (roll->state) {
+	case ROLL_STOPPED:
+		snprintf(text, size, "stopped after %u of %u workers, the others are kept: %s",
+			 done, roll->total, errcode_name(roll->reason));
+		break;
+	case ROLL_DONE:
+		snprintf(text, size, "done, %u workers", roll->total);
+		break;
+	case ROLL_NONE:
+	case ROLL_RUNNING:
+	case ROLL_STATE_COUNT_:
+		snprintf(text, size, "%u of %u workers replaced", done, roll->total);
+		break;
+	}
+}
+
+void tell_roll(struct driver *driver, const struct effect *effect)
+{
+	const char *pool = pool_name(driver, effect->pool);
+	struct log_field fields[] = {{"pool", pool}};
+	char text[128];
+	struct buf *out;
+
+	describe_roll(&effect->roll, text, sizeof(text));
+	log_event(effect->roll.state == ROLL_STOPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL,
+		  fields, ARRAY_SIZE(fields), "rolling restart: %s", text);
+	out = events_begin(&driver->events, EVENT_KIND_worker, 3);
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool);
+	pack_named_str(out, "what", "rolling restart");
+	pack_named_str(out, "text", text);
+	events_send(driver);
+}
+
 void tell_recovery(struct driver *driver, const struct effect *effect)
 {
 	struct buf *out = events_begin(&driver->events, EVENT_KIND_recovery, 7);

@@ -16,6 +16,7 @@ void tell_last_words(struct driver *driver, uint32_t worker);
 void tell_health(struct driver *driver, const struct effect *effect);
 void tell_breaker(struct driver *driver, const struct effect *effect);
 void tell_level(struct driver *driver, const struct effect *effect);
+void tell_roll(struct driver *driver, const struct effect *effect);
 void tell_recovery(struct driver *driver, const struct effect *effect);
 void tell_session(struct driver *driver, const struct effect *effect);
 void tell_error(struct driver *driver, const struct error *error);

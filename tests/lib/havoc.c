@@ -1,13 +1,15 @@
 #include "tests/lib/havoc.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "tests/lib/narrate.h"
 
 #define REQUESTS    6
 #define POOLS	    3
-#define WORKERS_MAX 6 /* of the first two pools; the third one has none */
+#define WORKERS_MAX 6  /* of the first two pools; the third one has none */
+#define SLOTS_MAX   20 /* for them, their spares and replacements */
 /* Steps that the end may take: every worker's start, signals and exit. */
 #define END_STEPS 200
 
@@ -19,8 +21,8 @@ struct havoc {
 	FILE *trace;
 	const char *wrong;
 	bool owned[REQUESTS]; /* by the engine */
-	bool exists[WORKERS_MAX];
-	uint32_t life[WORKERS_MAX];
+	bool exists[SLOTS_MAX];
+	uint32_t life[SLOTS_MAX];
 	bool stopping;
 	bool stopped;
 };
@@ -87,6 +89,17 @@ static void take_rules(struct pool_settings *pool, unsigned index, uint64_t word
 		pool->fallbacks[i] = (index + i + 1) % POOLS;
 }
 
+/* How workers are started, replaced and told of. */
+static void take_staff(struct pool_settings *pool, uint64_t word)
+{
+	pool->spares = take(&word, 3) == 0 ? take(&word, 3) : 0;
+	pool->start_parallel = take(&word, 3);
+	pool->max_requests = take(&word, 3) == 0 ? 1 + take(&word, 4) : 0;
+	pool->max_lifetime = take(&word, 3) == 0 ? 1 + take_span(&word) : 0;
+	pool->max_memory = take(&word, 3) * 10;
+	pool->slow_after = take(&word, 3) == 0 ? 1 + take_span(&word) : 0;
+}
+
 static void take_pool(struct pool_settings *pool, unsigned index, uint64_t *word)
 {
 	unsigned max = 1 + take(word, WORKERS_MAX / 2);
@@ -106,6 +119,7 @@ static void take_pool(struct pool_settings *pool, unsigned index, uint64_t *word
 	pool->cancel_grace = 10000;
 	pool->restart_delay = 1000;
 	pool->restart_delay_max = 1000 + take_span(word);
+	take_staff(pool, more_of(*word, index + 7));
 	take_rules(pool, index, more_of(*word, index));
 	if (index < POOLS - 1)
 		return;
@@ -138,7 +152,7 @@ static bool is_of_no_process(const struct effect *effect)
 	return effect->type == EFFECT_ERROR || effect->type == EFFECT_DONE ||
 	       effect->type == EFFECT_BREAKER || effect->type == EFFECT_HEALTH ||
 	       effect->type == EFFECT_LEVEL || effect->type == EFFECT_SESSION ||
-	       effect->type == EFFECT_FORGET;
+	       effect->type == EFFECT_FORGET || effect->type == EFFECT_ROLL;
 }
 
 static void take_effect(struct havoc *havoc, const struct effect *effect)
@@ -177,6 +191,7 @@ static void take_effect(struct havoc *havoc, const struct effect *effect)
 	case EFFECT_RECOVERY:
 	case EFFECT_SESSION:
 	case EFFECT_INCIDENT:
+	case EFFECT_ROLL:
 	case EFFECT_DONE:
 		break;
 	default:
@@ -285,6 +300,17 @@ static void by_hand(struct havoc *havoc, struct engine_event *event, uint64_t wo
 		event->by_hand.pool = take(&word, POOLS);
 		event->by_hand.state = states[take(&word, ARRAY_SIZE(states))];
 		event->by_hand.method = take_name(&word, 2);
+	} else if (event->type == EVENT_RESIZE) {
+		event->pool = take(&word, POOLS);
+		event->size.min = take(&word, 5);
+		event->size.max = take(&word, 9);
+	} else if (event->type == EVENT_RESTART || event->type == EVENT_DRAIN ||
+		   event->type == EVENT_RESUME) {
+		event->pool = take(&word, POOLS);
+	} else if (event->type == EVENT_KILL) {
+		event->worker = take(&word, engine_worker_count(havoc->engine));
+		event->life = havoc->life[event->worker] - (take(&word, 16) == 0);
+		event->signal = take(&word, 2) ? SIGKILL : SIGTERM;
 	} else if (event->type == EVENT_RECOVERY_CANCEL) {
 		event->recovery = take(&word, 32);
 	} else {
@@ -317,6 +343,8 @@ static void news(struct havoc *havoc, struct engine_event *event, uint64_t word)
 		event->exit.signalled = take(&word, 2);
 		event->exit.unusable = take(&word, 4) == 0;
 		event->exit.connection = take(&word, 4) == 0;
+	} else if (event->type == EVENT_WORKER_MEMORY) {
+		event->memory = take(&word, 30);
 	}
 	if (!is_possible(havoc, event))
 		return;
@@ -329,17 +357,47 @@ static void news(struct havoc *havoc, struct engine_event *event, uint64_t word)
 static enum event_type take_type(uint64_t *word)
 {
 	static const enum event_type types[] = {
-		EVENT_SUBMIT,	       EVENT_SUBMIT,	      EVENT_SUBMIT,
-		EVENT_SUBMIT,	       EVENT_SUBMIT,	      EVENT_CANCEL,
-		EVENT_WORKER_READY,    EVENT_WORKER_READY,    EVENT_WORKER_READY,
-		EVENT_WORKER_READY,    EVENT_WORKER_BEGAN,    EVENT_WORKER_ANSWERED,
-		EVENT_WORKER_ANSWERED, EVENT_WORKER_ANSWERED, EVENT_WORKER_ANSWERED,
-		EVENT_WORKER_ANSWERED, EVENT_SEND_FAILED,     EVENT_WORKER_BROKE,
-		EVENT_WORKER_EXITED,   EVENT_WORKER_EXITED,   EVENT_SPAWN_FAILED,
-		EVENT_TIMER,	       EVENT_TIMER,	      EVENT_TIMER,
-		EVENT_TIMER,	       EVENT_WORKER_CHUNK,    EVENT_PRESSURE,
-		EVENT_BREAKER,	       EVENT_RECOVERY_CANCEL, EVENT_SESSION_CLOSE,
+		EVENT_SUBMIT,
+		EVENT_SUBMIT,
+		EVENT_SUBMIT,
+		EVENT_SUBMIT,
+		EVENT_SUBMIT,
+		EVENT_CANCEL,
+		EVENT_WORKER_READY,
+		EVENT_WORKER_READY,
+		EVENT_WORKER_READY,
+		EVENT_WORKER_READY,
+		EVENT_WORKER_BEGAN,
+		EVENT_WORKER_ANSWERED,
+		EVENT_WORKER_ANSWERED,
+		EVENT_WORKER_ANSWERED,
+		EVENT_WORKER_ANSWERED,
+		EVENT_WORKER_ANSWERED,
+		EVENT_WORKER_ANSWERED,
+		EVENT_WORKER_BROKE,
+		EVENT_WORKER_EXITED,
+		EVENT_WORKER_EXITED,
+		EVENT_SPAWN_FAILED,
+		EVENT_TIMER,
+		EVENT_TIMER,
+		EVENT_TIMER,
+		EVENT_TIMER,
+		EVENT_WORKER_CHUNK,
+		EVENT_PRESSURE,
+		EVENT_BREAKER,
+		EVENT_RECOVERY_CANCEL,
+		EVENT_SESSION_CLOSE,
+		EVENT_RESTART,
+		EVENT_RESTART,
+		EVENT_RESIZE,
+		EVENT_DRAIN,
+		EVENT_RESUME,
+		EVENT_RESUME,
+		EVENT_KILL,
+		EVENT_WORKER_MEMORY,
+		EVENT_SEND_FAILED,
 		EVENT_WORKER_ALIVE,
+		EVENT_WORKER_READY,
 	};
 	unsigned index = take(word, 100);
 
@@ -381,6 +439,11 @@ static void take_word(struct havoc *havoc, uint64_t word)
 	case EVENT_BREAKER:
 	case EVENT_RECOVERY_CANCEL:
 	case EVENT_SESSION_CLOSE:
+	case EVENT_RESTART:
+	case EVENT_RESIZE:
+	case EVENT_DRAIN:
+	case EVENT_RESUME:
+	case EVENT_KILL:
 		by_hand(havoc, &event, word);
 		break;
 	default:

@@ -80,9 +80,20 @@ static const char *const event_names[] = {
 	[EVENT_BREAKER] = "breaker",
 	[EVENT_RECOVERY_CANCEL] = "recovery_cancel",
 	[EVENT_SESSION_CLOSE] = "session_close",
+	[EVENT_WORKER_MEMORY] = "memory",
+	[EVENT_RESTART] = "roll",
+	[EVENT_RESIZE] = "resize",
+	[EVENT_DRAIN] = "drain",
+	[EVENT_RESUME] = "resume",
+	[EVENT_KILL] = "kill",
 	[EVENT_TIMER] = "timer",
 	[EVENT_STOP] = "stop",
 };
+
+static const char *signal_name(int signal)
+{
+	return signal == SIGKILL ? "KILL" : signal == SIGTERM ? "TERM" : "?";
+}
 
 static void add_name(char *text, const char *name, struct bytes bytes)
 {
@@ -174,6 +185,14 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	case EVENT_SESSION_CLOSE:
 		add_name(text, "of", event->session);
 		return text;
+	case EVENT_RESIZE:
+		add(text, " %u %u..%u", event->pool, event->size.min, event->size.max);
+		return text;
+	case EVENT_RESTART:
+	case EVENT_DRAIN:
+	case EVENT_RESUME:
+		add(text, " %u", event->pool);
+		return text;
 	case EVENT_TIMER:
 	case EVENT_STOP:
 		return text;
@@ -185,6 +204,10 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	else if (event->type == EVENT_WORKER_BEGAN || event->type == EVENT_WORKER_CHUNK ||
 		 event->type == EVENT_SEND_FAILED)
 		add(text, " as %u", event->id);
+	else if (event->type == EVENT_WORKER_MEMORY)
+		add(text, " %" PRIu64, event->memory);
+	else if (event->type == EVENT_KILL)
+		add(text, " %s", signal_name(event->signal));
 	else if (event->type == EVENT_SPAWN_FAILED && event->code != ERR_spawn_failed)
 		add(text, " %s", errcode_name(event->code));
 	else if (event->type == EVENT_WORKER_ANSWERED)
@@ -282,14 +305,10 @@ static void add_breaker(char *text, const struct effect *effect)
 	    breaker_reason_name(effect->breaker.change.reason));
 }
 
-static const char *signal_name(int signal)
-{
-	return signal == SIGKILL ? "KILL" : signal == SIGTERM ? "TERM" : "?";
-}
-
 const char *narrate_effect(const struct effect *effect, char *text)
 {
 	uint32_t worker = effect->worker, life = effect->life;
+	char words[NARRATE_MAX];
 
 	text[0] = '\0';
 	switch (effect->type) {
@@ -341,6 +360,16 @@ const char *narrate_effect(const struct effect *effect, char *text)
 		add(text, "incident in pool %u: %s", effect->pool, errcode_name(effect->incident));
 		if (effect->worker != NO_SLOT)
 			add(text, ", worker %u.%u", effect->worker, effect->life);
+		break;
+	case EFFECT_SLOW:
+		add(text, "slow %u at %u.%u, %s", effect->request, worker, life,
+		    narrate_span(effect->ran, words));
+		break;
+	case EFFECT_ROLL:
+		add(text, "roll of pool %u %s, %u of %u left", effect->pool,
+		    roll_state_name(effect->roll.state), effect->roll.left, effect->roll.total);
+		if (effect->roll.reason != ERR_NONE)
+			add(text, ": %s", errcode_name(effect->roll.reason));
 		break;
 	case EFFECT_DONE:
 		add(text, "done: %s", errcode_name(effect->code));
@@ -619,6 +648,35 @@ static bool read_by_hand(struct words *words, struct engine_event *event)
 	return state < BREAKER_STATE_COUNT_;
 }
 
+static bool read_pool(struct words *words, struct engine_event *event)
+{
+	return read_u32(words, &event->pool);
+}
+
+static bool read_resize(struct words *words, struct engine_event *event)
+{
+	const char *word;
+
+	if (!read_u32(words, &event->pool) || !(word = next_word(words)))
+		return false;
+	return sscanf(word, "%u..%u", &event->size.min, &event->size.max) == 2;
+}
+
+static bool read_kill(struct words *words, struct engine_event *event)
+{
+	const char *word;
+
+	if (!read_worker(words, event) || !(word = next_word(words)))
+		return false;
+	event->signal = strcmp(word, "KILL") == 0 ? SIGKILL : SIGTERM;
+	return true;
+}
+
+static bool read_memory(struct words *words, struct engine_event *event)
+{
+	return read_worker(words, event) && read_number(words, &event->memory);
+}
+
 static bool read_recovery(struct words *words, struct engine_event *event)
 {
 	return read_number(words, &event->recovery);
@@ -662,6 +720,12 @@ bool narrate_read_event(const char *line, struct engine_event *ret)
 		[EVENT_BREAKER] = read_by_hand,
 		[EVENT_RECOVERY_CANCEL] = read_recovery,
 		[EVENT_SESSION_CLOSE] = read_session,
+		[EVENT_WORKER_MEMORY] = read_memory,
+		[EVENT_RESTART] = read_pool,
+		[EVENT_RESIZE] = read_resize,
+		[EVENT_DRAIN] = read_pool,
+		[EVENT_RESUME] = read_pool,
+		[EVENT_KILL] = read_kill,
 		[EVENT_TIMER] = read_nothing,
 		[EVENT_STOP] = read_nothing,
 	};

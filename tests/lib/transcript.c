@@ -110,6 +110,8 @@ static bool set_span(struct pool_settings *pool, const char *key, const char *va
 		{"restart_delay", &pool->restart_delay},
 		{"restart_delay_max", &pool->restart_delay_max},
 		{"attempt_timeout", &pool->attempt_timeout},
+		{"max_lifetime", &pool->max_lifetime},
+		{"slow_after", &pool->slow_after},
 		{"open_timeout", &pool->breaker.open_timeout},
 		{"probe_timeout", &pool->breaker.probe_timeout},
 		{"base", &pool->backoff.base},
@@ -132,6 +134,8 @@ static bool set_number(struct pool_settings *pool, const char *key, const char *
 	} numbers[] = {
 		{"queue", &pool->queue_max},
 		{"prefetch", &pool->prefetch},
+		{"spares", &pool->spares},
+		{"start_parallel", &pool->start_parallel},
 		{"crash_retries", &pool->max_crash_retries},
 		{"failures", &pool->breaker.failure_threshold},
 		{"successes", &pool->breaker.success_threshold},
@@ -197,6 +201,10 @@ static bool set_pool(struct pool_settings *pool, const char *key, const char *va
 		pool->queue_bytes_max = bytes;
 		return good;
 	}
+	if (strcmp(key, "max_requests") == 0 && read_uint(value, &bytes))
+		return (pool->max_requests = bytes) > 0;
+	if (strcmp(key, "max_memory") == 0 && read_uint(value, &bytes))
+		return (pool->max_memory = bytes) > 0;
 	if (strcmp(key, "adapter") == 0)
 		return set_adapter(pool, value);
 	if (strcmp(key, "affinity") == 0)
@@ -324,6 +332,16 @@ static void start(struct play *play)
 	say_effects(play);
 }
 
+/* Slots in that state that ever held a process. */
+static unsigned used(const struct pool *pool, enum worker_state state)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < pool->slots; i++)
+		count += pool->workers[i].state == state && pool->workers[i].life > 0;
+	return count;
+}
+
 static void look_at_pool(struct play *play, const struct pool *pool)
 {
 	static const struct {
@@ -338,9 +356,9 @@ static void look_at_pool(struct play *play, const struct pool *pool)
 	say(play, "                 pool %u %s: queued %u, running %u;", pool->index,
 	    pool_health_name(pool->health), pool->queue.len, pool->running);
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
-		if (pool->states[i].len > 0)
+		if (used(pool, (enum worker_state)i) > 0)
 			say(play, " %s %u", worker_state_name((enum worker_state)i),
-			    pool->states[i].len);
+			    used(pool, (enum worker_state)i));
 	say(play, "\n                 counted:");
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++) {
 		uint64_t count;

@@ -199,7 +199,7 @@ static void judge_staff(struct world *world, const struct pool *pool)
 	uint32_t first = pool->workers[0].index;
 	unsigned there = 0;
 
-	for (unsigned i = 0; i < pool->settings.workers_max; i++)
+	for (unsigned i = 0; i < pool->slots; i++)
 		there += world->processes[first + i].exists;
 	if (there >= workers_wanted(pool))
 		*since = USEC_INFINITY;
@@ -212,7 +212,7 @@ static void judge_staff(struct world *world, const struct pool *pool)
 
 static void judge_ending(struct world *world, const struct pool *pool)
 {
-	for (unsigned i = 0; i < pool->settings.workers_max; i++) {
+	for (unsigned i = 0; i < pool->slots; i++) {
 		const struct worker *worker = &pool->workers[i];
 
 		if (worker->state == WORKER_TERMINATING &&
@@ -298,6 +298,13 @@ static void note_heirs(struct world *world)
 	}
 }
 
+/* Only who serves others at the same time has a moment to give up what overran. */
+static bool is_left_alone(const struct worker *worker)
+{
+	return worker->state != WORKER_TERMINATING &&
+	       (worker->concurrency == 1 || !worker_is_needed(worker, false));
+}
+
 void judge_after(struct world *world)
 {
 	struct judge *judge = &world->judge;
@@ -324,8 +331,7 @@ void judge_after(struct world *world)
 	judge_verdict_told(world);
 	judge_names_after(world);
 	judge_rooms_after(world);
-	if (judge->overrun != NOBODY &&
-	    engine_worker(world->engine, judge->overrun)->state != WORKER_TERMINATING)
+	if (judge->overrun != NOBODY && is_left_alone(engine_worker(world->engine, judge->overrun)))
 		judge_blame(world, "workers", "worker %u overran and is left alone",
 			    judge->overrun);
 	if (world->event.type == EVENT_CANCEL && world->open[world->event.request] != NOBODY)

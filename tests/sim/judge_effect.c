@@ -451,7 +451,7 @@ static void judge_choice(struct world *world, const struct record *record,
 	if (record->session != NO_NAME || record->retries == 0 || record->at != effect->pool ||
 	    !has_failed_at(record, effect->worker, effect->life))
 		return;
-	for (unsigned i = 0; i < pool->settings.workers_max; i++) {
+	for (unsigned i = 0; i < pool->slots; i++) {
 		const struct worker *worker = &pool->workers[i];
 
 		if (worker->state == WORKER_READY && worker->since < world->now &&
@@ -844,6 +844,8 @@ void judge_effect(struct world *world, const struct effect *effect)
 		judge_done(world, effect);
 		break;
 	case EFFECT_INCIDENT:
+	case EFFECT_SLOW:
+	case EFFECT_ROLL:
 		break;
 	}
 }

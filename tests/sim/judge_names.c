@@ -359,7 +359,8 @@ static bool is_lost(const struct world *world, const struct record *record, uint
 
 	return world->pools[pool].affinity == SESSION_STRICT && session->was_bound &&
 	       session->pool == pool &&
-	       (!session->bound || state == WORKER_TERMINATING || state == WORKER_TERMINATED);
+	       (!session->bound || state == WORKER_DRAINING || state == WORKER_TERMINATING ||
+		state == WORKER_TERMINATED);
 }
 
 bool judge_is_session_error(struct world *world, const struct record *record, enum errcode code,

@@ -293,7 +293,7 @@ static void reserve(struct world *world)
 static void forget(struct world *world)
 {
 	agenda_clear(&world->agenda);
-	for (unsigned i = 0; i < WORKERS_MAX; i++) {
+	for (unsigned i = 0; i < SLOTS_MAX; i++) {
 		struct process *process = &world->processes[i];
 
 		*process = (struct process){.sendings = process->sendings,
@@ -850,7 +850,7 @@ const char *world_run(struct world *world, uint64_t seed)
 void world_free(struct world *world)
 {
 	agenda_free(&world->agenda);
-	for (unsigned i = 0; i < WORKERS_MAX; i++)
+	for (unsigned i = 0; i < SLOTS_MAX; i++)
 		free(world->processes[i].sendings);
 	free(world->records);
 	free(world->memory);

@@ -15,7 +15,8 @@
 #include "tests/sim/agenda.h"
 
 #define POOLS_MAX    5
-#define WORKERS_MAX  20 /* of all pools */
+#define WORKERS_MAX  20 /* of all pools, as they are configured */
+#define SLOTS_MAX    60 /* of all pools */
 #define REQUESTS_MAX 48 /* open at a time */
 #define CLIENTS_MAX  6
 #define METHODS	     3
@@ -336,7 +337,7 @@ struct world {
 	void *memory;
 	size_t memory_size;
 	struct agenda agenda;
-	struct process processes[WORKERS_MAX];
+	struct process processes[SLOTS_MAX];
 	struct record *records;
 	uint32_t record_count;
 	uint32_t record_max;

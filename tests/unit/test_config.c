@@ -51,6 +51,8 @@ static const struct {
 	{SECTION_POOL, "ping_call", "", "a", "nvim_get_mode", "a b", "a\tb"},
 	{SECTION_POOL, "cancel_notification", "", "a", "notifications/cancelled", "a b", "a\tb"},
 	{SECTION_POOL, "workers", "1", "1", "1..4096", "0", "1..4097"},
+	{SECTION_POOL, "spares", "0", "0", "64", "-1", "65"},
+	{SECTION_POOL, "start_parallel", "8", "1", "4096", "0", "4097"},
 	{SECTION_POOL, "timeout", "30s", "1ms", "1d", "999us", "2d"},
 	{SECTION_POOL, "timeout_max", "1h", "1ms", "7d", "999us", "8d"},
 	{SECTION_POOL, "attempt_timeout", "0", "0", "1d", "-1s", "2d"},
@@ -68,6 +70,10 @@ static const struct {
 	{SECTION_POOL, "cancel_grace", "2s", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "restart_delay", "100ms", "1ms", "1d", "0", "2d"},
 	{SECTION_POOL, "restart_delay_max", "30s", "1ms", "1d", "0", "2d"},
+	{SECTION_POOL, "max_requests", "0", "0", "1000000000", "-1", "1000000001"},
+	{SECTION_POOL, "max_lifetime", "0", "0", "365d", "-1s", "366d"},
+	{SECTION_POOL, "max_memory", "0", "0", "1024G", "-1", "1025G"},
+	{SECTION_POOL, "slow_after", "0", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "fallback", "", "a", "a b c d e f g h", "A", "a b c d e f g h i"},
 	{SECTION_POOL, "fallback_on", "", "application_error",
 	 "initialization_error connection_error communication_error timeout_error resource_error "
@@ -80,6 +86,10 @@ static const struct {
 	{SECTION_POOL, "env_allow",
 	 "PATH HOME USER LOGNAME LANG LC_ALL LC_CTYPE TZ TMPDIR PYTHONPATH VIRTUAL_ENV", "", "A _b",
 	 "1A", "A=b"},
+	{SECTION_POOL, "output", "log", "log", "discard", "", "journal"},
+	{SECTION_POOL, "output_line_max", "1920", "64", "1920", "63", "1921"},
+	{SECTION_POOL, "output_rate", "100", "0", "1000000", "-1", "1000001"},
+	{SECTION_POOL, "output_burst", "1000", "0", "1000000", "-1", "1000001"},
 	{SECTION_BREAKER, "mode", "on", "observe", "off", "", "yes"},
 	{SECTION_BREAKER, "per_method", "no", "no", "yes", "", "1"},
 	{SECTION_BREAKER, "failure_threshold", "5", "1", "1000000", "0", "1000001"},
@@ -399,12 +409,13 @@ END_TEST
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, "                                     \
-	"workers, timeout, timeout_max, attempt_timeout, "                                         \
+	"workers, spares, start_parallel, timeout, timeout_max, attempt_timeout, "                 \
 	"queue_max, queue_bytes_max, prefetch, prefork, idempotent, max_crash_retries, "           \
-	"init_timeout, "                                                                           \
-	"ping_interval, ping_timeout, idle_timeout, kill_grace, cancel_grace, restart_delay, "     \
-	"restart_delay_max, fallback, fallback_on, affinity, return_dwell, return_step, "          \
-	"directory, env_allow, answer, answer.METHOD, env.NAME"
+	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
+	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
+	"max_lifetime, max_memory, slow_after, fallback, fallback_on, affinity, return_dwell, "    \
+	"return_step, directory, env_allow, output, output_line_max, output_rate, output_burst, "  \
+	"answer, answer.METHOD, env.NAME"
 #define BREAKER_KEYS                                                                               \
 	"mode, per_method, failure_threshold, success_threshold, half_open_requests, "             \
 	"minimum_calls, failure_rate, slow_call_rate, slow_call_duration, window, min_outage, "    \
@@ -488,8 +499,8 @@ START_TEST(faults)
 		 "t:2: [retry a] mode: unknown key, allowed are " RETRY_KEYS "\n"},
 		{"[error timeout_error]\ntimeout = 1s\n",
 		 "t:2: [error timeout_error] timeout: unknown key, allowed are " ERROR_KEYS "\n"},
-		{"[pool a]\ncommand = x\nspares = b\n",
-		 "t:3: [pool a] spares: unknown key, allowed are " POOL_KEYS "\n"},
+		{"[pool a]\ncommand = x\nspare = b\n",
+		 "t:3: [pool a] spare: unknown key, allowed are " POOL_KEYS "\n"},
 		{"[daemon]\nsocket = /a\nsocket = /b\n",
 		 "t:3: [daemon] socket: found twice, first in line 2\n"},
 		{"[pool a]\ncommand = x\nenv.A = 1\nenv.A = 2\n",

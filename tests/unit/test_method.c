@@ -53,6 +53,11 @@ START_TEST(kinds)
 		{METHOD_breaker_disable, METHOD_KIND_CONTROL},
 		{METHOD_breaker_observe, METHOD_KIND_CONTROL},
 		{METHOD_recovery_cancel, METHOD_KIND_CONTROL},
+		{METHOD_restart_workers, METHOD_KIND_CONTROL},
+		{METHOD_resize, METHOD_KIND_CONTROL},
+		{METHOD_kill_worker, METHOD_KIND_CONTROL},
+		{METHOD_drain, METHOD_KIND_CONTROL},
+		{METHOD_resume, METHOD_KIND_CONTROL},
 		{METHOD_version, METHOD_KIND_READ},
 		{METHOD_cancel, METHOD_KIND_NOTE},
 	};

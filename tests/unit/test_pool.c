@@ -5,21 +5,22 @@
 #include "tests/lib/unit.h"
 
 #define WORKERS	 4
+#define SLOTS	 (2 * WORKERS + 1)
 #define PREFETCH 2
 
 struct fixture {
 	struct pool_settings settings;
 	struct pool pool;
-	struct worker workers[WORKERS];
+	struct worker workers[SLOTS];
 	struct circuit circuits[1 + CIRCUIT_METHODS_MAX];
-	struct attempt attempts[WORKERS][WORKER_ATTEMPTS_MAX];
+	struct attempt attempts[SLOTS][WORKER_ATTEMPTS_MAX];
 	struct request requests[8];
 };
 
 /* With the settings that stand in the fixture. */
 static void set_up_again(struct fixture *f)
 {
-	for (unsigned i = 0; i < WORKERS; i++)
+	for (unsigned i = 0; i < SLOTS; i++)
 		worker_init(&f->workers[i], i, 0, f->attempts[i]);
 	pool_init(&f->pool, 0, &f->settings, f->workers, f->circuits, 1, 1);
 }
@@ -90,7 +91,7 @@ START_TEST(every_pair_of_states_moves_or_asserts)
 			ck_assert_ptr_eq(list_first(&move.f.pool.states[to]),
 					 &move.f.workers[0].in_state);
 			ck_assert_uint_eq(move.f.pool.states[from].len,
-					  from == WORKER_TERMINATED ? WORKERS - 1 : 0);
+					  from == WORKER_TERMINATED ? SLOTS - 1 : 0);
 		}
 }
 END_TEST
@@ -100,7 +101,7 @@ START_TEST(a_new_pool_has_empty_slots)
 	struct fixture f;
 
 	set_up(&f);
-	ck_assert_uint_eq(f.pool.states[WORKER_TERMINATED].len, WORKERS);
+	ck_assert_uint_eq(f.pool.states[WORKER_TERMINATED].len, SLOTS);
 	ck_assert_uint_eq(pool_live(&f.pool), 0);
 	ck_assert_int_eq(f.pool.health, POOL_DOWN);
 	ck_assert_ptr_null(pool_pick(&f.pool, &f.requests[0]));

@@ -130,9 +130,11 @@ START_TEST(workers_are_a_table_and_last_words)
 		      "\"signal 9\", \"last_stderr\": \"1\\n2\\n3\\n4\\n5\\nsix\\u001b\"},"
 		      " {\"pool\": \"q\", \"worker\": 1, \"last_stderr\": \"not wanted\"}]",
 		      "p"),
-		"POOL  WORKER  PROCESS  STATE  SINCE  HEALTH  UP  IN FLIGHT  SERVED  FAILED  "
+		"POOL  WORKER  PROCESS  STATE  SINCE  HEALTH  UP  HEARD  IN FLIGHT  SERVED  FAILED "
+		" "
 		"RESTARTS  MEMORY  NOW  LAST EXIT\n"
-		"p          1        -  ready      -  -        -          -       -       -        "
+		"p          1        -  ready      -  -        -      -          -       -       - "
+		"       "
 		" "
 		"-     0 B  -    signal 9\n"
 		"\n"
