@@ -288,6 +288,19 @@ const struct command commands[] = {
 	 .method = "poold.kill_worker",
 	 .params = write_victim,
 	 .show = show_kill},
+	{.name = "stack",
+	 .arguments = "POOL WORKER",
+	 .summary = "where a worker is in its code, right now",
+	 .help = "WORKER is its number in poolctl workers.  The worker writes the stacks of its "
+		 "threads, also\n"
+		 "while it is busy in C; a Python worker names each file, line and function.  It "
+		 "goes on as if\n"
+		 "nothing had been.\n"
+		 "\n"
+		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .arg_min = 2,
+	 .arg_max = 2,
+	 .run = run_stack},
 	{.name = "drain",
 	 .arguments = "POOL",
 	 .summary = "take a pool out of service: it finishes what it has",

@@ -15,6 +15,8 @@ int run_call(const struct command *command, const struct options *options,
 	     struct poold_client *client, char **args, int arg_count);
 int run_events(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count);
+int run_stack(const struct command *command, const struct options *options,
+	      struct poold_client *client, char **args, int arg_count);
 
 /* Prints the value, a result or one of many, and returns the exit status. */
 int print_result(const struct command *command, const struct options *options,

@@ -19,6 +19,7 @@
 struct channel;
 struct config_pool;
 struct dialect;
+struct stack;
 
 /* An answer as it came from the worker.  Its slices last as long as the call that brings it; those
  * in `chunk` as long as that, which is NULL where the answer had to be translated. */
@@ -78,6 +79,7 @@ struct channel {
 	size_t response_max;
 	struct link *link; /* NULL: closed */
 	struct buf scratch;
+	struct stack *stack; /* what it writes is taken as its stacks; NULL: it was not asked */
 	int stack_signal; /* makes the process write its stacks to standard error; 0: it has said of
 			     none, and most signals would end it */
 	/* The driver's notes of what is still to be done, or told to the engine: */

@@ -200,6 +200,7 @@ enum errcode control_answer(struct connection *connection, enum method method, s
 		return subscribe(connection, params, out, why);
 	case METHOD_restart_workers:
 	case METHOD_resize:
+	case METHOD_stack:
 	case METHOD_kill_worker:
 	case METHOD_drain:
 	case METHOD_resume:

@@ -1,6 +1,7 @@
 #include "daemon/io/control_staff.h"
 
 #include "daemon/io/pack_named.h"
+#include "daemon/io/stack.h"
 #include "protocol/read.h"
 
 #include <errno.h>
@@ -97,6 +98,22 @@ static enum errcode resize(struct driver *driver, uint32_t index, struct reader 
 	return ERR_NONE;
 }
 
+static const char *usage(enum method method)
+{
+	switch (method) {
+	case METHOD_resize:
+		return "[pool, min, max] is wanted";
+	case METHOD_stack:
+		return "[pool, worker] is wanted";
+	case METHOD_kill_worker:
+		return "[pool, worker] or [pool, worker, signal] is wanted";
+	default:
+		return "[pool] is wanted";
+	}
+}
+
+static const char no_such_worker[] = "the pool has no such worker";
+
 static const struct {
 	const char *name;
 	int number;
@@ -136,7 +153,7 @@ static enum errcode kill_worker(struct driver *driver, uint32_t index, struct re
 			     "[pool, worker] or [pool, worker, signal] is wanted; signal is TERM, "
 			     "KILL, INT, QUIT or ABRT");
 	if (number < 1 || number > pool->slots)
-		return wrong(why, ERR_invalid_request, "the pool has no such worker");
+		return wrong(why, ERR_invalid_request, no_such_worker);
 	slot = pool->workers[number - 1].index;
 	if (driver_kill(driver, slot, signals[signal].number) != ERR_NONE)
 		return wrong(why, ERR_invalid_request, "there is no process of that number");
@@ -149,28 +166,48 @@ static enum errcode kill_worker(struct driver *driver, uint32_t index, struct re
 	return ERR_NONE;
 }
 
+static enum errcode ask_stack(struct driver *driver, uint32_t index, struct reader *reader,
+			      struct buf *out, char *why)
+{
+	const struct pool *pool = engine_pool(driver->engine, index);
+	uint64_t number;
+	uint32_t slot;
+	int r;
+
+	if (read_uint(reader, &number) < 0)
+		return wrong(why, ERR_invalid_request, "%s", usage(METHOD_stack));
+	if (number < 1 || number > pool->slots)
+		return wrong(why, ERR_invalid_request, no_such_worker);
+	slot = pool->workers[number - 1].index;
+	r = stack_ask(driver, slot);
+	if (r == -EOPNOTSUPP)
+		return wrong(why, ERR_invalid_request,
+			     "the worker can't: it has named no signal for that when it got "
+			     "ready, or output is not log");
+	if (r < 0)
+		return wrong(why, r == -ENOMEM ? ERR_memory_limit : ERR_invalid_request,
+			     r == -ENOMEM ? "there is no memory for that"
+					  : "there is no process of that number");
+	pack_map(out, 3);
+	pack_named_str(out, "pool", driver_pool_config(driver, index)->name);
+	pack_named_uint(out, "worker", number);
+	pack_str(out, "pid");
+	pack_int(out, driver->channels[slot].last_pid);
+	return ERR_NONE;
+}
+
 /* How many params a method has, the pool's name among them. */
 static bool has_params(enum method method, uint32_t count)
 {
 	switch (method) {
 	case METHOD_resize:
 		return count == 3;
+	case METHOD_stack:
+		return count == 2;
 	case METHOD_kill_worker:
 		return count == 2 || count == 3;
 	default:
 		return count == 1;
-	}
-}
-
-static const char *usage(enum method method)
-{
-	switch (method) {
-	case METHOD_resize:
-		return "[pool, min, max] is wanted";
-	case METHOD_kill_worker:
-		return "[pool, worker] or [pool, worker, signal] is wanted";
-	default:
-		return "[pool] is wanted";
 	}
 }
 
@@ -192,6 +229,8 @@ enum errcode control_staff(struct driver *driver, enum method method, struct byt
 		return restart(driver, pool, out, why);
 	case METHOD_resize:
 		return resize(driver, pool, &reader, out, why);
+	case METHOD_stack:
+		return ask_stack(driver, pool, &reader, out, why);
 	case METHOD_kill_worker:
 		return kill_worker(driver, pool, &reader, count == 3, out, why);
 	default:

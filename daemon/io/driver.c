@@ -4,6 +4,7 @@
 #include "daemon/io/effects.h"
 #include "daemon/io/pressure.h"
 #include "daemon/io/settings.h"
+#include "daemon/io/stack.h"
 #include "daemon/io/tell.h"
 #include "protocol/read.h"
 
@@ -275,6 +276,7 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	effects_tell_worker(
 		driver, worker_cause_is_wish(worker->cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 		channel->worker, "ended", channel->last_end);
+	stack_end(channel);
 	if (!worker_cause_is_wish(worker->cause))
 		tell_last_words(driver, channel->worker);
 	step(driver, &event);
@@ -286,6 +288,8 @@ static void on_output(struct channel *channel, enum output_stream stream, struct
 	struct driver *driver = channel->owner;
 
 	driver->stats.output_lines++;
+	if (stream == OUTPUT_STDERR)
+		stack_take(channel, line);
 	tell_output(driver, channel->worker, stream, line, part);
 }
 
@@ -640,8 +644,10 @@ void driver_done(struct driver *driver)
 		forkserver_done(&driver->forkservers[i]);
 	free(driver->forkservers);
 	driver->forkservers = NULL;
-	for (uint32_t i = 0; driver->channels && i < driver->channel_count; i++)
+	for (uint32_t i = 0; driver->channels && i < driver->channel_count; i++) {
+		stack_drop(&driver->channels[i]);
 		channel_done(&driver->channels[i]);
+	}
 	free(driver->channels);
 	driver->channels = NULL;
 	free(driver->engine);

@@ -246,6 +246,12 @@ void process_signal(const struct process *process, int signal)
 		kill(-process->pid, signal);
 }
 
+void process_signal_one(const struct process *process, int signal)
+{
+	if (process->pid > 0)
+		syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0);
+}
+
 void process_forget(struct process *process)
 {
 	if (process->pid == 0)

@@ -72,6 +72,9 @@ int process_make_channel(int ends[2]);
 /* Sends a signal to the whole group, if the process is still there. */
 void process_signal(const struct process *process, int signal);
 
+/* Sends a signal to the process alone. */
+void process_signal_one(const struct process *process, int signal);
+
 /* Forgets the process without waiting for it (it dies with the daemon). */
 void process_forget(struct process *process);
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "daemon/io/stack.h"
 #include "daemon/io/tell.h"
 
 void slow_tell(struct driver *driver, const struct effect *effect)
@@ -25,4 +26,6 @@ void slow_tell(struct driver *driver, const struct effect *effect)
 		 (const char *)call->method.data, (double)effect->ran / USEC_PER_SEC);
 	log_event(LOG_LEVEL_WARNING, NULL, fields, ARRAY_SIZE(fields), "worker is slow: %s", text);
 	tell_worker(driver, effect->worker, "is slow", text);
+	/* Where it can say what it is at, that follows. */
+	stack_ask(driver, effect->worker);
 }

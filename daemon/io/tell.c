@@ -57,10 +57,24 @@ static const char *number_field(uint64_t number, char text[NUMBER_SIZE])
 	return text;
 }
 
+/* A line may begin with its level, as "<4>": see sd-daemon(3). */
+static enum log_level take_level(enum output_stream stream, struct bytes *line)
+{
+	const uint8_t *text = line->data;
+	enum log_level level;
+
+	if (line->len < 3 || text[0] != '<' || text[1] < '0' || text[1] > '7' || text[2] != '>')
+		return stream == OUTPUT_STDERR ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO;
+	level = (enum log_level)(text[1] - '0');
+	*line = (struct bytes){text + 3, line->len - 3};
+	/* What is worse than an error would be the daemon's own. */
+	return level < LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR : level;
+}
+
 void tell_output(struct driver *driver, uint32_t worker, enum output_stream stream,
 		 struct bytes line, unsigned part)
 {
-	enum log_level level = stream == OUTPUT_STDERR ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO;
+	enum log_level level = take_level(stream, &line);
 	const struct worker *state = engine_worker(driver->engine, worker);
 	const char *pool = pool_name(driver, state->pool);
 	char text[LOG_TEXT_MAX + 1];

@@ -28,6 +28,23 @@ class Lines(DaemonTest):
         daemon.log.wait_for(r"Z info on standard output " + fields % "stdout")
         daemon.log.wait_for(r"Z notice on standard error " + fields % "stderr")
 
+    def test_a_line_may_begin_with_its_level(self) -> None:
+        daemon = self.start(pool("noisy", UNQUIET), log_level="debug")
+        daemon.announced.append("pool=noisy")
+        client = daemon.connect()
+        client.call_pool("noisy", "write", [2, b"<0>grave\n<4>dubious\n<7>fine\n<8>odd\n<4\n"])
+        client.call_pool("noisy", "write", [1, b"<5>a notice\n"])
+        for line in ("error grave", "warning dubious", "debug fine", "notice <8>odd", "notice <4",
+                     "notice a notice"):
+            daemon.log.wait_for(rf"Z {line} pool=noisy")
+
+    def test_what_is_logged_has_level_and_request(self) -> None:
+        daemon = self.start(pool("noisy", UNQUIET))
+        daemon.announced.append("pool=noisy")
+        daemon.connect().call_pool("noisy", "log", ["WARNING", "stock is low"])
+        daemon.log.wait_for(r"Z warning unquiet: stock is low pool=noisy worker=1 request=(\d+) "
+                            r"pool=noisy worker=1 pid=\d+ stream=stderr request=\1$")
+
     def test_an_idle_worker_serves_no_request(self) -> None:
         command = shlex.join(["sh", "-c", f"echo begun; exec {UNQUIET}"])
         daemon = self.start(pool("noisy", command))

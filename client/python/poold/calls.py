@@ -284,6 +284,31 @@ class Requests:
         """Ends a recovery: its request is answered with the error it had."""
         return self.request("poold.recovery_cancel", [id])
 
+    def restart_workers(self, pool: str) -> dict:
+        """Replaces the pool's workers one after the other: {pool, roll}; the roll goes on after."""
+        return self.request("poold.restart_workers", [pool])
+
+    def resize(self, pool: str, least: int, most: int) -> dict:
+        """Changes how many workers the pool has, until the daemon is started anew."""
+        return self.request("poold.resize", [pool, least, most])
+
+    def kill_worker(self, pool: str, worker: int, signal: str = "TERM") -> dict:
+        """Ends a worker; another takes its place.  The signal is TERM, KILL, INT, QUIT or ABRT."""
+        return self.request("poold.kill_worker", [pool, worker, signal])
+
+    def stack(self, pool: str, worker: int) -> dict:
+        """Has a worker write the stacks of its threads; they come as an event of kind "worker"
+        whose "what" is "stack"."""
+        return self.request("poold.stack", [pool, worker])
+
+    def drain(self, pool: str) -> dict:
+        """Takes the pool out of service: it finishes what it has."""
+        return self.request("poold.drain", [pool])
+
+    def resume(self, pool: str) -> dict:
+        """Puts a drained pool back."""
+        return self.request("poold.resume", [pool])
+
     def version(self) -> dict:
         """{server, version, protocol, pid, uptime_ms}."""
         return self.request("poold.version")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
+import logging
 import os
+import re
 import resource
 import signal
 import socket
@@ -23,6 +26,31 @@ def write(stream: int, data: bytes) -> int:
     while view:
         view = view[os.write(stream, view) :]
     return len(data)
+
+
+def log(level: str, text: str) -> None:
+    """Says so with `logging`."""
+    logging.getLogger(__name__).log(getattr(logging, level), text)
+
+
+def nap(seconds: float) -> None:
+    """Says that it has begun, and takes its time."""
+    write(1, b"begun\n")
+    time.sleep(seconds)
+
+
+def spin_in_c() -> None:
+    """Says so, and is in C for ever, where no other thread of Python runs."""
+    write(1, b"begun\n")
+    re.match(r"(a*)*b", "a" * 64)
+
+
+def deaf_to_stacks(seconds: float) -> None:
+    """Takes its time, and shows no stack."""
+    faulthandler.unregister(signal.SIGUSR2)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    write(1, b"begun\n")
+    time.sleep(seconds)
 
 
 def flood(stream: int, count: int) -> float:
