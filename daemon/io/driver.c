@@ -16,8 +16,10 @@
 /* Exit status of a command that can't work as it is configured (sysexits: EX_CONFIG). */
 #define EXIT_UNUSABLE 78
 
-/* Workers whose memory is read in one turn; the others have theirs a second later. */
-#define WEIGHED_MAX 32
+/* How often the memory of workers is read whose pools limit it, and that of how many at a time:
+ * reading one takes some ten microseconds. */
+#define WEIGH_INTERVAL (100 * USEC_PER_MSEC)
+#define WEIGHED_MAX    32
 
 const struct config_pool *driver_pool_config(const struct driver *driver, uint32_t pool)
 {
@@ -478,10 +480,10 @@ static void relieve_memory(struct driver *driver)
 	}
 }
 
-/* How much the workers use whose pools limit that: some of them each second. */
+/* How much the workers use whose pools limit that: some of them at a time. */
 static void weigh_workers(struct driver *driver)
 {
-	driver->weigh_at = usec_add(loop_now(driver->loop), USEC_PER_SEC);
+	driver->weigh_at = usec_add(loop_now(driver->loop), WEIGH_INTERVAL);
 	for (unsigned i = 0; i < WEIGHED_MAX; i++) {
 		struct engine_event event = {.type = EVENT_WORKER_MEMORY};
 
@@ -537,7 +539,7 @@ static int make_engine(struct driver *driver)
 	for (size_t i = 0; i < config->pool_count; i++) {
 		settings_pool(&config->pools[i], &pools[i]);
 		if (pools[i].max_memory > 0)
-			driver->weigh_at = usec_add(driver->started, USEC_PER_SEC);
+			driver->weigh_at = usec_add(driver->started, WEIGH_INTERVAL);
 	}
 	settings.pools = pools;
 	memory = malloc(engine_size(&settings));

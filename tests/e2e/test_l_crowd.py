@@ -8,7 +8,7 @@ from typing import Any
 from clients import ClientTest
 from clock import SLACK, eventually
 from flow import Flow, quantile
-from harness import LOAD, Daemon, pool, program
+from harness import LOAD, Daemon, breaker, pool, program
 from raw import Raw
 
 ECHO = program("workers/echo")
@@ -42,6 +42,7 @@ class CrowdTest(ClientTest):
         daemon = self.launch(
             pool("steady", ECHO, workers=2),
             pool("slow", ECHO, workers=2),
+            breaker("slow", mode="off"),
             pool("crowd", ECHO, workers=CROWD),
             start_timeout="60s",
             workers_max=2 * CROWD + 100,

@@ -27,7 +27,7 @@ class Leak(ClientTest):
 
     def test_a_leaking_worker_is_recycled_at_its_limit(self) -> None:
         daemon = self.start(
-            pool("tools", TOOLBOX, workers=2, max_memory=f"{self.LIMIT}M", memory_interval="20ms")
+            pool("tools", TOOLBOX, workers=2, max_memory=f"{self.LIMIT}M", idempotent=False)
         )
         client = self.connect_client(daemon)
         served = [client.call("tools", "leak", 1) for _ in range(self.REQUESTS)]

@@ -90,6 +90,16 @@ def big(size: int) -> bytes:
     return b"\x5a" * size
 
 
+_leaked: list[bytes] = []
+
+
+def leak(mebibytes: int) -> int:
+    """Keeps so much more memory, after 10 ms; how much it keeps by now."""
+    time.sleep(0.01)
+    _leaked.extend(os.urandom(1 << 20) for _ in range(mebibytes))
+    return len(_leaked)
+
+
 def length(data: bytes) -> int:
     """How many bytes came."""
     return len(data)
