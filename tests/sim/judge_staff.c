@@ -187,6 +187,25 @@ static void judge_reason(struct world *world, const struct worker *worker, enum 
 			    worker->index);
 }
 
+/* Who goes of no fault of its own finishes what it runs; so does who shares a worker with what is
+ * not given up. */
+static void judge_mercy(struct world *world, const struct worker *worker)
+{
+	const struct told_slot *before = &world->judge.before[worker->index];
+	bool wish = worker_cause_is_replacement(worker->cause) || worker->cause == CAUSE_SURPLUS;
+	bool stubborn = worker->cause == CAUSE_OVERRUN || worker->cause == CAUSE_CANCELLED;
+
+	if (worker->state != WORKER_TERMINATING || before->state == WORKER_TERMINATING ||
+	    before->life != worker->life)
+		return;
+	if (wish && !list_empty(&worker->attempts))
+		judge_blame(world, "workers", "worker %u leaves before it is through",
+			    worker->index);
+	if (stubborn && worker->concurrency > 1 && worker_is_needed(worker, true))
+		judge_blame(world, "workers", "worker %u is ended, and others with it",
+			    worker->index);
+}
+
 /* Who leaves to be replaced does so when a replacement has got ready, and alone. */
 static void judge_leaving(struct world *world, const struct pool *pool)
 {
@@ -199,6 +218,7 @@ static void judge_leaving(struct world *world, const struct pool *pool)
 		enum worker_cause cause =
 			worker->state == WORKER_DRAINING ? worker->leaving : worker->cause;
 
+		judge_mercy(world, worker);
 		if (!has_left(worker, &world->judge.before[worker->index]) ||
 		    !worker_cause_is_replacement(cause))
 			continue;
@@ -347,15 +367,32 @@ void judge_slow(struct world *world, const struct effect *effect)
 
 /* --- all of it --- */
 
+/* Replacements that come, and those that go as theirs have come. */
+static unsigned count_out(const struct pool *pool)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < pool->slots; i++) {
+		const struct worker *worker = &pool->workers[i];
+
+		count += worker->replacement;
+		count += worker->state == WORKER_DRAINING &&
+			 worker_cause_is_replacement(worker->leaving);
+		count += worker->state == WORKER_TERMINATING &&
+			 worker_cause_is_replacement(worker->cause);
+	}
+	return count;
+}
+
 static void judge_size(struct world *world, const struct pool *pool)
 {
 	const struct told_staff *staff = &world->judge.staff[pool->index];
 
 	if (pool->settings.workers_min != staff->min || pool->settings.workers_max != staff->max)
 		judge_blame(world, "workers", "pool %u has another size than was set", pool->index);
-	if (pool->leaving + pool->replacements > 1)
+	if (count_out(pool) > 1)
 		judge_blame(world, "workers", "pool %u: %u replacements at once", pool->index,
-			    pool->leaving + pool->replacements);
+			    count_out(pool));
 	if (count_staff(world, pool) > staff->max + pool->settings.spares + 1)
 		judge_blame(world, "workers", "pool %u has too many workers", pool->index);
 }

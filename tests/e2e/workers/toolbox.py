@@ -11,6 +11,9 @@ import time
 import poold
 
 
+_kept: list[bytes] = []
+
+
 def echo(value: object = None) -> object:
     """Its argument."""
     return value
@@ -88,6 +91,12 @@ def stop() -> None:
 def big(size: int) -> bytes:
     """So many bytes."""
     return b"\x5a" * size
+
+
+def grow(size: int) -> int:
+    """Keeps so much more memory from now on; returns the process."""
+    _kept.append(b"x" * size)
+    return os.getpid()
 
 
 def length(data: bytes) -> int:
