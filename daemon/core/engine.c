@@ -37,7 +37,7 @@ static void begin_stop(struct engine *engine)
 	engine->drain_until = usec_add(engine->now, engine->drain_timeout);
 	for (uint32_t i = 0; i < engine->pool_count; i++) {
 		engine->pools[i].stopping = true;
-		engine_stop_replacing(engine, &engine->pools[i], ERR_shutting_down);
+		engine_stop_starting(engine, &engine->pools[i]);
 	}
 }
 

@@ -103,6 +103,18 @@ static const char *check_worker(const struct engine *engine, const struct worker
 	return check_attempts(engine, worker, ret_running);
 }
 
+/* Whoever is missing and may start is on the way, and so is who replaces another. */
+static const char *check_starts(const struct pool *pool)
+{
+	unsigned there = pool_live(pool) + pool->starts_pending;
+
+	HOLD(there >= pool_wanted(pool) || !pool_may_start(pool, false));
+	HOLD(pool->marked <= pool->replacements ||
+	     pool->replacements + pool->leaving >= pool_out_max(pool) ||
+	     !pool_may_start(pool, true));
+	return NULL;
+}
+
 /* How many are to be replaced, come for that, and go. */
 static const char *check_staff(const struct pool *pool)
 {
@@ -128,7 +140,7 @@ static const char *check_staff(const struct pool *pool)
 	HOLD(pool->settings.workers_max == 0 ||
 	     pool_live(pool) + pool->starts_pending <= pool_ceiling(pool) + pool->replacements);
 	HOLD(pool->stopping ? pool->marked + pool->replacements == 0 : true);
-	return NULL;
+	return pool->stopping ? NULL : check_starts(pool);
 }
 
 static const char *check_pool(const struct engine *engine, const struct pool *pool)

@@ -311,8 +311,8 @@ void engine_start_failed(struct engine *engine, struct worker *worker, enum errc
 /* The worker's life is over. */
 void engine_note_gone(struct engine *engine, struct worker *worker);
 
-/* Nothing is replaced any more. */
-void engine_stop_replacing(struct engine *engine, struct pool *pool, enum errcode reason);
+/* The daemon stops: nothing is replaced, and nothing starts again but for what is queued. */
+void engine_stop_starting(struct engine *engine, struct pool *pool);
 
 /* What people do; each has a verdict. */
 void engine_restart(struct engine *engine, struct pool *pool);

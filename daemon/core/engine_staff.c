@@ -264,8 +264,22 @@ static void drop_replacements(struct engine *engine, struct pool *pool)
 		if (worker->wanted)
 			engine_unwant(engine, worker);
 		else
-			engine_terminate(engine, worker, CAUSE_SURPLUS);
+			engine_terminate(engine, worker, CAUSE_IDLE);
 	}
+}
+
+/* The restart does not take it, but what else there is against it holds. */
+static void keep(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	uint64_t most = pool->settings.max_requests;
+
+	unmark(pool, worker);
+	if (most > 0 && worker->served >= most && worker->state != WORKER_INITIALIZING) {
+		worker->due_for = CAUSE_SERVED;
+		pool->marked++;
+	}
+	engine_arm_worker(engine, worker);
 }
 
 static void stop_roll(struct engine *engine, struct pool *pool, enum errcode reason)
@@ -274,7 +288,7 @@ static void stop_roll(struct engine *engine, struct pool *pool, enum errcode rea
 		return;
 	for (unsigned i = 0; i < pool->slots; i++)
 		if (pool->workers[i].due_for == CAUSE_ROLLED)
-			unmark(pool, &pool->workers[i]);
+			keep(engine, &pool->workers[i]);
 	end_roll(engine, pool, ROLL_STOPPED, reason);
 	drop_replacements(engine, pool);
 }
@@ -290,12 +304,23 @@ void engine_start_failed(struct engine *engine, struct worker *worker, enum errc
 	stop_roll(engine, pool, code);
 }
 
-void engine_stop_replacing(struct engine *engine, struct pool *pool, enum errcode reason)
+void engine_stop_starting(struct engine *engine, struct pool *pool)
 {
-	stop_roll(engine, pool, reason);
-	for (unsigned i = 0; i < pool->slots; i++)
-		unmark(pool, &pool->workers[i]);
+	/* Where nothing but that start would serve what is queued it is waited for. */
+	bool needs_one = pool->queue.len > 0 && pool_live(pool) == 0;
+
+	stop_roll(engine, pool, ERR_shutting_down);
+	for (unsigned i = 0; i < pool->slots; i++) {
+		struct worker *worker = &pool->workers[i];
+
+		unmark(pool, worker);
+		if (worker->wanted && needs_one && !worker->replacement)
+			needs_one = false;
+		else if (worker->wanted)
+			engine_unwant(engine, worker);
+	}
 	drop_replacements(engine, pool);
+	engine_stir(engine, pool);
 }
 
 /* --- by hand --- */

@@ -114,10 +114,13 @@ POOLS = [
             (
                 "min",
                 "max",
+                "bound",
+                "spares",
                 "initializing",
                 "ready",
                 "busy",
                 "degraded",
+                "draining",
                 "terminating",
                 "terminated",
             ),
@@ -125,6 +128,8 @@ POOLS = [
         ),
         "queue": {"length": int, "max": int, "bytes": int, "bytes_max": int},
         "running": int,
+        "drained": bool,
+        "roll": None,
         "limits": {
             "timeout_ms": NUMBER,
             "timeout_max_ms": NUMBER,

@@ -30,7 +30,7 @@ class Leak(ClientTest):
             pool("tools", TOOLBOX, workers=2, max_memory=f"{self.LIMIT}M", idempotent=False)
         )
         client = self.connect_client(daemon)
-        served = [client.call("tools", "leak", 1) for _ in range(self.REQUESTS)]
+        served = [client.call("tools", "leak", MIB) for _ in range(self.REQUESTS)]
         counters = daemon.counters("tools")
         self.assertEqual(counters["succeeded"], self.REQUESTS)
         self.assertEqual(counters["attempts"], self.REQUESTS)

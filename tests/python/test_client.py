@@ -77,6 +77,10 @@ class TestRequests(unittest.TestCase):
                 self.assertEqual(getattr(client, name)(limit=0), [f"poold.{name}", [0]])
             self.assertEqual(client.session_close("s"), ["poold.session_close", ["s"]])
             self.assertEqual(client.recovery_cancel(7), ["poold.recovery_cancel", [7]])
+            for name in ("restart_workers", "drain", "resume"):
+                self.assertEqual(getattr(client, name)("p"), [f"poold.{name}", ["p"]])
+            self.assertEqual(client.resize("p", 1, 3), ["poold.resize", ["p", 1, 3]])
+            self.assertEqual(client.kill_worker("p", 2), ["poold.kill_worker", ["p", 2, "TERM"]])
             for name in ("breaker_reset", "breaker_open", "breaker_disable", "breaker_observe"):
                 self.assertEqual(getattr(client, name)("p"), [f"poold.{name}", ["p"]])
                 self.assertEqual(getattr(client, name)("p", "m"), [f"poold.{name}", ["p", "m"]])

@@ -33,6 +33,7 @@ void judge_begin(struct world *world)
 	}
 	judge_names_begin(world);
 	judge_rooms_begin(world);
+	judge_staff_begin(world);
 }
 
 static usec_t later(usec_t a, usec_t b)
@@ -140,6 +141,9 @@ static void note_event(struct world *world)
 		note_exit(world, event);
 		break;
 	case EVENT_STOP:
+		/* What was to start does not; what is queued may need another one. */
+		for (unsigned i = 0; i < POOLS_MAX; i++)
+			world->judge.short_since[i] = USEC_INFINITY;
 		if (!world->judge.stopping)
 			limit += world->settings.drain_timeout;
 		if (world->now + limit < world->judge.stop_by)
@@ -165,6 +169,7 @@ void judge_before(struct world *world)
 	world->judge.done_known = true;
 	judge_names_before(world);
 	judge_rooms_before(world);
+	judge_staff_before(world);
 	note_event(world);
 }
 
@@ -193,6 +198,14 @@ static unsigned workers_wanted(const struct pool *pool)
 	return wanted == 0 && pool->queue.len > 0 ? 1 : wanted;
 }
 
+/* The others follow when these are through: that none is forgotten engine_check holds. */
+static bool are_many_starting(const struct pool *pool)
+{
+	unsigned at_once = pool->settings.start_parallel;
+
+	return at_once > 0 && pool->states[WORKER_INITIALIZING].len >= at_once;
+}
+
 static void judge_staff(struct world *world, const struct pool *pool)
 {
 	usec_t *since = &world->judge.short_since[pool->index];
@@ -201,7 +214,7 @@ static void judge_staff(struct world *world, const struct pool *pool)
 
 	for (unsigned i = 0; i < pool->slots; i++)
 		there += world->processes[first + i].exists;
-	if (there >= workers_wanted(pool))
+	if (there >= workers_wanted(pool) || are_many_starting(pool))
 		*since = USEC_INFINITY;
 	else if (*since == USEC_INFINITY)
 		*since = world->now;
@@ -227,7 +240,8 @@ static void judge_verdict_told(struct world *world)
 {
 	enum event_type type = world->event.type;
 	bool asked = type == EVENT_BREAKER || type == EVENT_RECOVERY_CANCEL ||
-		     type == EVENT_SESSION_CLOSE;
+		     type == EVENT_SESSION_CLOSE || type == EVENT_RESTART || type == EVENT_RESIZE ||
+		     type == EVENT_DRAIN || type == EVENT_RESUME || type == EVENT_KILL;
 
 	if (world->judge.done != asked)
 		judge_blame(world, "P1", "%u verdicts", world->judge.done);
@@ -331,6 +345,7 @@ void judge_after(struct world *world)
 	judge_verdict_told(world);
 	judge_names_after(world);
 	judge_rooms_after(world);
+	judge_staff_after(world);
 	if (judge->overrun != NOBODY && is_left_alone(engine_worker(world->engine, judge->overrun)))
 		judge_blame(world, "workers", "worker %u overran and is left alone",
 			    judge->overrun);

@@ -15,7 +15,9 @@
  * - retry: no sooner than was told, no more often than the code allows
  * - breaker, chain, recovery: each change follows from the one before, and holds
  * - workers: one process in a slot, replaced when dead, addressed only while it is there, ended
- *   only for what it did
+ *   only for what it did; never too many; who is replaced goes when the other one has come; a
+ *   restart ends with the first that does not start; what people ask is done, or refused for a
+ *   reason
  * - stop: within its time nothing is left, and that is said once
  * - health: what is told is what is
  * - check: engine_check, and a timer that is not due for ever
@@ -90,6 +92,18 @@ void judge_forget(struct world *world, const struct effect *effect);
 bool judge_is_key_error(struct world *world, const struct record *record, enum executed executed);
 /* Another request with its key failed in this event. */
 bool judge_is_passed_on(struct world *world, const struct record *record);
+
+/* How many workers there are, which go and why. */
+void judge_staff_begin(struct world *world);
+void judge_staff_before(struct world *world);
+void judge_staff_after(struct world *world);
+void judge_start(struct world *world, const struct effect *effect);
+void judge_roll_told(struct world *world, const struct effect *effect);
+void judge_slow(struct world *world, const struct effect *effect);
+/* Somebody took the pool out of service. */
+bool judge_is_drained(const struct world *world, uint32_t pool);
+/* The request is sent or answered there. */
+void judge_service(struct world *world, const struct record *record, uint32_t pool);
 
 /* Breakers, chains, recoveries. */
 void judge_rooms_begin(struct world *world);

@@ -69,6 +69,7 @@ static void close_record(struct world *world, struct record *record)
 static void judge_static(struct world *world, const struct record *record,
 			 const struct effect *effect)
 {
+	judge_service(world, record, effect->pool);
 	if (world->pools[effect->pool].adapter != POOL_STATIC)
 		judge_blame(world, "chain", "pool %u has no canned answers", effect->pool);
 	if (record->sent)
@@ -129,6 +130,8 @@ static bool can_not_start(const struct world *world, uint32_t pool, enum errcode
 	enum errcode due = world->pools[pool].adapter == POOL_SOCKET ? ERR_connect_failed
 								     : ERR_pool_unavailable;
 
+	if (code == ERR_pool_unavailable && judge_is_drained(world, pool))
+		return true;
 	return code == due && engine_pool(world->engine, pool)->failed_starts >= POOL_FAILED_STARTS;
 }
 
@@ -511,6 +514,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	judge_time(world, record, effect);
 	judge_choice(world, record, effect);
 	judge_place(world, record, effect);
+	judge_service(world, record, effect->pool);
 	judge_stream_send(world, record, effect);
 	judge_breaker_send(world, record, effect->pool);
 	judge_session_send(world, record, effect);
@@ -723,6 +727,7 @@ static void judge_spawn(struct world *world, const struct effect *effect)
 			    effect->life);
 	if (world->judge.stopped)
 		judge_blame(world, "stop", "a process is started after the end");
+	judge_start(world, effect);
 	world->judge.short_since[effect->pool] = USEC_INFINITY;
 }
 
@@ -844,8 +849,12 @@ void judge_effect(struct world *world, const struct effect *effect)
 		judge_done(world, effect);
 		break;
 	case EFFECT_INCIDENT:
+		break;
 	case EFFECT_SLOW:
+		judge_slow(world, effect);
+		break;
 	case EFFECT_ROLL:
+		judge_roll_told(world, effect);
 		break;
 	}
 }

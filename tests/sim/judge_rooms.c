@@ -208,6 +208,8 @@ unsigned judge_level(const struct world *world, const struct record *record, uin
 
 static bool is_able(struct world *world, uint32_t pool)
 {
+	if (judge_is_drained(world, pool))
+		return false;
 	return world->pools[pool].adapter == POOL_STATIC ||
 	       (lets_all_through(world->judge.breakers[pool][0].state) &&
 		!pool_is_unavailable(engine_pool(world->engine, pool)));

@@ -1,6 +1,7 @@
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 #include "tests/sim/judge.h"
 #include "tests/sim/process.h"
 
+#define MEMORY_MAX	  1000
+#define SPARES_MAX	  2
 #define REQUEST_BYTES_MAX 300
 #define STATE_MAX	  100
 
@@ -186,6 +189,17 @@ static void draw_workers(struct world *world, unsigned i)
 
 	pool->workers_max = (unsigned)prop_between(prop, 1, WORKERS_MAX / POOLS_MAX);
 	pool->workers_min = (unsigned)prop_between(prop, prop_chance(prop, 90), pool->workers_max);
+	if (prop_chance(prop, 25))
+		pool->spares = (unsigned)prop_between(prop, 1, SPARES_MAX);
+	pool->start_parallel = (unsigned)ONE_OF(world, 0, 0, 1, 2, 8);
+	if (prop_chance(prop, 25))
+		pool->max_requests = ONE_OF(world, 1, 3, 20);
+	if (prop_chance(prop, 20))
+		pool->max_lifetime = 1 + world_span(world, 200 * USEC_PER_MSEC);
+	if (prop_chance(prop, 20))
+		pool->max_memory = MEMORY_MAX;
+	if (prop_chance(prop, 25))
+		pool->slow_after = 1 + world_span(world, 2 * USEC_PER_MSEC);
 	world->concurrency[i] = (unsigned)ONE_OF(world, 1, 1, 1, 1, 2, 4, 16);
 	world->announces[i] = prop_chance(prop, 40);
 	world->batches[i] = prop_chance(prop, 15);
@@ -676,6 +690,72 @@ static void close_session(struct world *world)
 	step(world, &event);
 }
 
+static uint32_t some_pool(struct world *world)
+{
+	return (uint32_t)prop_below(&world->prop, world->settings.pool_count);
+}
+
+static void restart_pool(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_RESTART, .pool = some_pool(world)};
+
+	step(world, &event);
+}
+
+static void resize_pool(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_RESIZE, .pool = some_pool(world)};
+	unsigned most = 2 * world->pools[event.pool].workers_max + 1;
+
+	event.size.max = (unsigned)prop_between(&world->prop, 1, most);
+	event.size.min = (unsigned)prop_below(&world->prop, event.size.max + 1);
+	if (prop_chance(&world->prop, 10))
+		event.size.max = (unsigned)prop_below(&world->prop, 2 * (uint64_t)most + 2);
+	step(world, &event);
+}
+
+static void drain_pool(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_DRAIN, .pool = some_pool(world)};
+
+	step(world, &event);
+}
+
+/* All of them: so that none is out of service for long. */
+static void resume_pools(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_RESUME};
+
+	for (; event.pool < world->settings.pool_count; event.pool++)
+		step(world, &event);
+}
+
+static void kill_worker(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_KILL};
+
+	if (engine_worker_count(world->engine) == 0)
+		return;
+	event.worker = (uint32_t)prop_below(&world->prop, engine_worker_count(world->engine));
+	event.life = world->processes[event.worker].life - prop_chance(&world->prop, 5);
+	event.signal = prop_chance(&world->prop, 50) ? SIGTERM : SIGKILL;
+	step(world, &event);
+}
+
+static void weigh(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_WORKER_MEMORY};
+
+	for (uint32_t i = 0; i < engine_worker_count(world->engine); i++) {
+		if (!world->processes[i].alive || prop_chance(&world->prop, 50))
+			continue;
+		event.worker = i;
+		event.life = world->processes[i].life;
+		event.memory = prop_below(&world->prop, 2 * MEMORY_MAX);
+		step(world, &event);
+	}
+}
+
 static void press(struct world *world)
 {
 	struct engine_event event = {.type = EVENT_PRESSURE};
@@ -690,8 +770,10 @@ static void press(struct world *world)
 
 static void meddle(struct world *world)
 {
-	static void (*const acts[])(struct world *) = {change_breaker, cancel_recovery,
-						       cancel_recovery, close_session, press};
+	static void (*const acts[])(struct world *) = {
+		change_breaker, cancel_recovery, cancel_recovery, close_session, press,
+		restart_pool,	restart_pool,	 resize_pool,	  drain_pool,	 resume_pools,
+		resume_pools,	kill_worker,	 weigh,		  weigh};
 
 	acts[prop_below(&world->prop, ARRAY_SIZE(acts))](world);
 	if (!is_closing(world))

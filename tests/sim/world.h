@@ -164,6 +164,7 @@ struct sending {
 	uint32_t record; /* UINT32_MAX: a ping */
 	bool answered;
 	bool given_up;
+	bool slow; /* that was told */
 };
 
 /* What fills a worker's slot, alive or not, until the engine has heard of its end. */
@@ -182,7 +183,8 @@ struct process {
 	bool told_broken;
 	bool told_to_shut_down;
 	bool closed;
-	bool killed; /* the engine sent it a signal */
+	bool killed;	 /* the engine sent it a signal */
+	uint64_t memory; /* as was told last */
 	uint32_t worker;
 	uint32_t life;
 	uint32_t pool;
@@ -261,6 +263,22 @@ struct told_chain {
 	usec_t left;
 };
 
+/* A pool's workers as people want them, and how they were before the event. */
+struct told_staff {
+	unsigned min;
+	unsigned max;
+	usec_t drained; /* since when it is out of service; 0: it is not */
+	unsigned working;
+	bool rolling;
+};
+
+/* A slot before the event. */
+struct told_slot {
+	enum worker_state state;
+	uint32_t life;
+	bool replacement; /* that life was started for another to leave */
+};
+
 struct judge {
 	const char *property; /* what was violated first; NULL: nothing */
 	char text[300];
@@ -296,7 +314,10 @@ struct judge {
 	unsigned done;		/* EFFECT_DONE of this event */
 	enum errcode done_code; /* that it must say */
 	bool done_known;
-	bool overdue; /* the engine waited for its timer when this event came */
+	struct told_staff staff[POOLS_MAX];
+	struct told_slot before[SLOTS_MAX];
+	uint32_t rolled[SLOTS_MAX]; /* the life there when the last restart began; 0: none */
+	bool overdue;		    /* the engine waited for its timer when this event came */
 	bool stopping;
 	bool stopped;
 };

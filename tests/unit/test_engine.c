@@ -45,6 +45,18 @@ START_TEST(the_engine_stops)
 }
 END_TEST
 
+START_TEST(workers_are_replaced)
+{
+	transcript_check(GOLDEN "roll.txt");
+}
+END_TEST
+
+START_TEST(workers_come_and_go)
+{
+	transcript_check(GOLDEN "staff.txt");
+}
+END_TEST
+
 START_TEST(breakers_open_and_close)
 {
 	transcript_check(GOLDEN "breaker.txt");
@@ -109,11 +121,12 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		workers_start,		 requests_go_their_way,	  failed_attempts_are_tried_again,
-		requests_stand_in_line,	 workers_are_watched,	  the_engine_stops,
-		breakers_open_and_close, requests_recover,	  pools_fail_over,
-		sessions_hold_together,	 keys_run_once,		  answers_come_in_parts,
-		bad_workers_are_ejected, any_events_in_any_order,
+		workers_start,		 requests_go_their_way, failed_attempts_are_tried_again,
+		requests_stand_in_line,	 workers_are_watched,	the_engine_stops,
+		workers_are_replaced,	 workers_come_and_go,	breakers_open_and_close,
+		requests_recover,	 pools_fail_over,	sessions_hold_together,
+		keys_run_once,		 answers_come_in_parts, bad_workers_are_ejected,
+		any_events_in_any_order,
 	};
 
 	return unit_main("engine", tests, ARRAY_SIZE(tests));

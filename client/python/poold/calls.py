@@ -280,6 +280,26 @@ class Requests:
         """Lets it count and say when it would open, while everything passes."""
         return self.request("poold.breaker_observe", _breaker_params(pool, method))
 
+    def restart_workers(self, pool: str) -> dict:
+        """Begins to replace the pool's workers one after the other; `pools` says how that goes."""
+        return self.request("poold.restart_workers", [pool])
+
+    def resize(self, pool: str, min: int, max: int) -> dict:
+        """Gives the pool so many workers until the daemon ends."""
+        return self.request("poold.resize", [pool, min, max])
+
+    def kill_worker(self, pool: str, worker: int, signal: str = "TERM") -> dict:
+        """Ends the worker of that number; another one takes its place."""
+        return self.request("poold.kill_worker", [pool, worker, signal])
+
+    def drain(self, pool: str) -> dict:
+        """Takes the pool out of service: it finishes what it has and takes nothing new."""
+        return self.request("poold.drain", [pool])
+
+    def resume(self, pool: str) -> dict:
+        """Puts it back into service."""
+        return self.request("poold.resume", [pool])
+
     def recovery_cancel(self, id: int) -> bool:
         """Ends a recovery: its request is answered with the error it had."""
         return self.request("poold.recovery_cancel", [id])
