@@ -23,14 +23,17 @@ const struct dialect *dialect_get(enum config_dialect dialect)
 	return dialects[dialect];
 }
 
-/* Calls a method of the worker for the daemon's own sake.  Returns what `send` does. */
-static const char *ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
+/* Calls a method of the worker for the daemon's own sake. */
+static void ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
 {
 	const struct call call = {.method = {(const uint8_t *)method, strlen(method)},
 				  .args = args};
 	const struct channel_request request = {.id = id};
+	const char *why = channel->dialect->send(channel, &call, &request);
 
-	return channel->dialect->send(channel, &call, &request);
+	/* What the configuration asks for can't be said: such a worker is of no use. */
+	if (why)
+		channel_broken(channel, ERR_protocol_violation, why);
 }
 
 static const uint8_t nil = 0xc0;
@@ -48,7 +51,6 @@ static void ask_whether_ready(struct channel *channel)
 	const struct config_pool *pool = channel->pool;
 	char fault[JSON_FAULT_MAX] = "";
 	struct bytes args = {&nil, 1};
-	const char *why = "there is no memory";
 	struct buf params;
 	int r = 0;
 
@@ -60,9 +62,10 @@ static void ask_whether_ready(struct channel *channel)
 		args = (struct bytes){params.data, params.len};
 	}
 	if (r == 0)
-		why = ask(channel, GREETING_ID, pool->ready_call, args);
-	if (why)
-		channel_broken(channel, ERR_protocol_violation, why);
+		ask(channel, GREETING_ID, pool->ready_call, args);
+	else
+		channel_broken(channel, ERR_protocol_violation,
+			       "there was no memory for ready_params");
 	buf_free(&params);
 }
 
@@ -113,8 +116,7 @@ void dialect_ping(struct channel *channel, uint32_t id)
 {
 	const char *method = channel->pool->ping_call;
 
-	/* Without arguments there is nothing that can't be said. */
-	(void)ask(channel, id, *method ? method : "ping", (struct bytes){&nil, 1});
+	ask(channel, id, *method ? method : "ping", (struct bytes){&nil, 1});
 }
 
 void dialect_end_input(struct channel *channel)
