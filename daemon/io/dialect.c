@@ -23,17 +23,14 @@ const struct dialect *dialect_get(enum config_dialect dialect)
 	return dialects[dialect];
 }
 
-/* Calls a method of the worker for the daemon's own sake. */
-static void ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
+/* Calls a method of the worker for the daemon's own sake.  False: its dialect has no way to. */
+static bool ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
 {
 	const struct call call = {.method = {(const uint8_t *)method, strlen(method)},
 				  .args = args};
 	const struct channel_request request = {.id = id};
-	const char *why = channel->dialect->send(channel, &call, &request);
 
-	/* What the configuration asks for can't be said: such a worker is of no use. */
-	if (why)
-		channel_broken(channel, ERR_protocol_violation, why);
+	return channel->dialect->send(channel, &call, &request) == NULL;
 }
 
 static const uint8_t nil = 0xc0;
@@ -61,11 +58,8 @@ static void ask_whether_ready(struct channel *channel)
 				  &params, fault);
 		args = (struct bytes){params.data, params.len};
 	}
-	if (r == 0)
-		ask(channel, GREETING_ID, pool->ready_call, args);
-	else
-		channel_broken(channel, ERR_protocol_violation,
-			       "there was no memory for ready_params");
+	if (r < 0 || !ask(channel, GREETING_ID, pool->ready_call, args))
+		channel_broken(channel, ERR_protocol_violation, "ready_params can't be said to it");
 	buf_free(&params);
 }
 
@@ -116,7 +110,8 @@ void dialect_ping(struct channel *channel, uint32_t id)
 {
 	const char *method = channel->pool->ping_call;
 
-	ask(channel, id, *method ? method : "ping", (struct bytes){&nil, 1});
+	/* A name from the configuration can be said, and nil can. */
+	(void)ask(channel, id, *method ? method : "ping", (struct bytes){&nil, 1});
 }
 
 void dialect_end_input(struct channel *channel)
