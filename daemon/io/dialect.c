@@ -23,14 +23,14 @@ const struct dialect *dialect_get(enum config_dialect dialect)
 	return dialects[dialect];
 }
 
-/* Calls a method of the worker for the daemon's own sake.  Returns what `send` does. */
-static const char *ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
+/* Calls a method of the worker for the daemon's own sake.  False: its dialect has no way to. */
+static bool ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
 {
 	const struct call call = {.method = {(const uint8_t *)method, strlen(method)},
 				  .args = args};
 	const struct channel_request request = {.id = id};
 
-	return channel->dialect->send(channel, &call, &request);
+	return channel->dialect->send(channel, &call, &request) == NULL;
 }
 
 static const uint8_t nil = 0xc0;
@@ -48,7 +48,6 @@ static void ask_whether_ready(struct channel *channel)
 	const struct config_pool *pool = channel->pool;
 	char fault[JSON_FAULT_MAX] = "";
 	struct bytes args = {&nil, 1};
-	const char *why = "there is no memory";
 	struct buf params;
 	int r = 0;
 
@@ -59,10 +58,8 @@ static void ask_whether_ready(struct channel *channel)
 				  &params, fault);
 		args = (struct bytes){params.data, params.len};
 	}
-	if (r == 0)
-		why = ask(channel, GREETING_ID, pool->ready_call, args);
-	if (why)
-		channel_broken(channel, ERR_protocol_violation, why);
+	if (r < 0 || !ask(channel, GREETING_ID, pool->ready_call, args))
+		channel_broken(channel, ERR_protocol_violation, "ready_params can't be said to it");
 	buf_free(&params);
 }
 
@@ -113,7 +110,7 @@ void dialect_ping(struct channel *channel, uint32_t id)
 {
 	const char *method = channel->pool->ping_call;
 
-	/* Without arguments there is nothing that can't be said. */
+	/* A name from the configuration can be said, and nil can. */
 	(void)ask(channel, id, *method ? method : "ping", (struct bytes){&nil, 1});
 }
 

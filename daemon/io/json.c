@@ -21,7 +21,6 @@ static size_t weight_of(uint8_t byte)
 	case ',':
 		return 1;
 	case '[':
-		return 3;
 	case ':':
 		return 3;
 	case '{':
@@ -96,6 +95,7 @@ static void put_base64(struct bytes data, struct buf *out)
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char four[4];
+	size_t rest = data.len % 3;
 
 	put_char(out, '"');
 	for (size_t i = 0; i < data.len; i += 3) {
@@ -108,10 +108,12 @@ static void put_base64(struct bytes data, struct buf *out)
 			bits |= data.data[i + 2];
 		four[0] = digits[bits >> 18];
 		four[1] = digits[bits >> 12 & 63];
-		four[2] = left > 1 ? digits[bits >> 6 & 63] : '=';
-		four[3] = left > 2 ? digits[bits & 63] : '=';
-		buf_put(out, four, sizeof(four));
+		four[2] = digits[bits >> 6 & 63];
+		four[3] = digits[bits & 63];
+		buf_put(out, four, left > 2 ? 4 : left + 1);
 	}
+	if (rest > 0)
+		buf_put(out, "==", 3 - rest);
 	put_char(out, '"');
 }
 

@@ -120,7 +120,7 @@ class TestMessages(unittest.TestCase):
                 self.assertTrue(same(found, [case["message"] for case in cases]))
 
     def test_names_are_unique(self) -> None:
-        for name in ("client", "worker", "malformed"):
+        for name in ("client", "worker", "malformed", "dialect"):
             names = [case["name"] for case in load(name)]
             self.assertEqual(len(names), len(set(names)))
 
@@ -145,6 +145,86 @@ class TestMalformed(unittest.TestCase):
                     self.assertEqual(unpacker.unpack(), case["answer"]["id"])
 
 
+class Frames:
+    """A reader and a writer of the dialects that are not MessagePack-RPC."""
+
+    def __init__(self, dialect: str) -> None:
+        self.is_line = dialect == "jsonrpc"
+        self.is_json = dialect != "packet4-msgpack"
+
+    def write(self, message: object) -> bytes:
+        if self.is_json:
+            body = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+        else:
+            body = msgpack.packb(message)
+        return body + b"\n" if self.is_line else len(body).to_bytes(4, "big") + body
+
+    def cut(self, data: bytes, limit: int) -> bytes | str:
+        """The first message, or why there is none."""
+        if self.is_line:
+            body, newline, _ = data.partition(b"\n")
+            is_whole, length = newline != b"", len(body)
+        else:
+            length = int.from_bytes(data[:4], "big") if len(data) >= 4 else 0
+            body = data[4 : 4 + length]
+            is_whole = len(data) >= 4 + length
+        if length > limit:
+            return "too_large"
+        return body if is_whole else "wait"
+
+    def read(self, body: bytes) -> object:
+        """Raises ValueError where it is not one value of the encoding."""
+        if self.is_json:
+            return json.loads(
+                body, object_pairs_hook=without_twins, parse_int=of_64_bits, parse_constant=no_number
+            )
+        return msgpack.unpackb(body)
+
+
+def without_twins(pairs: list[tuple[str, object]]) -> dict:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key comes twice")
+    return dict(pairs)
+
+
+def of_64_bits(digits: str) -> int:
+    number = int(digits)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError("too big")
+    return number
+
+
+def no_number(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+class TestDialects(unittest.TestCase):
+    def test_messages(self) -> None:
+        for case in load("dialect"):
+            if "message" not in case:
+                continue
+            with self.subTest(case["name"]):
+                data, frames = bytes.fromhex(case["hex"]), Frames(case["dialect"])
+                body = frames.cut(data, MESSAGE_MAX)
+                self.assertIsInstance(body, bytes)
+                self.assertTrue(same(frames.read(body), case["message"]))
+                self.assertEqual(frames.write(case["message"]), data)
+
+    def test_verdicts(self) -> None:
+        for case in load("dialect"):
+            if "verdict" not in case:
+                continue
+            with self.subTest(case["name"]):
+                data, frames = bytes.fromhex(case["hex"]), Frames(case["dialect"])
+                found = frames.cut(data, case.get("limit", 64 << 20))
+                if isinstance(found, str):
+                    self.assertEqual(found, case["verdict"])
+                    continue
+                self.assertEqual(case["verdict"], "unreadable")
+                with self.assertRaises(ValueError):
+                    frames.read(found)
+
+
 def table(name: str) -> list[tuple[str, ...]]:
     """The rows of protocol/NAME.def, each the tuple of its arguments."""
     text = (PROTOCOL / f"{name}.def").read_text(encoding="utf-8")
@@ -159,7 +239,7 @@ class TestReference(unittest.TestCase):
         self.text = (PROTOCOL / "PROTOCOL.md").read_text(encoding="utf-8")
         self.vectors = {
             f"{name}/{case['name']}": case
-            for name in ("client", "worker", "malformed")
+            for name in ("client", "worker", "malformed", "dialect")
             for case in load(name)
         }
 

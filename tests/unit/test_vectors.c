@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/io/framing.h"
+#include "daemon/io/json.h"
 #include "protocol/envelope.h"
 #include "protocol/error.h"
 #include "protocol/read.h"
@@ -528,11 +530,107 @@ START_TEST(malformed_messages)
 }
 END_TEST
 
+/* --- dialects --- */
+
+#define RESPONSE_MAX ((uint64_t)64 << 20)
+
+/* The message of a frame as MessagePack in `out`; else why it can't be had, in the words of the
+ * file. */
+static const char *read_frame(const char *dialect, struct bytes data, uint64_t limit,
+			      struct buf *out)
+{
+	bool is_line = strcmp(dialect, "jsonrpc") == 0;
+	char fault[JSON_FAULT_MAX];
+	struct framing framing;
+	struct bytes message;
+	size_t taken;
+
+	framing_init(&framing, is_line ? FRAMING_LINE : FRAMING_PACKET4, limit);
+	switch (framing_feed(&framing, data.data, data.len, &taken)) {
+	case SKIP_MORE:
+		return "wait";
+	case SKIP_TOO_LARGE:
+		return "too_large";
+	default:
+		break;
+	}
+	ck_assert_uint_eq(taken, data.len);
+	message = framing_message(&framing, data);
+	if (strcmp(dialect, "packet4-msgpack") != 0)
+		return json_to_value(message, out, fault) < 0 ? "unreadable" : NULL;
+	if (message.len == 0 || skip_value(message.data, message.len, message.len) != message.len)
+		return "unreadable";
+	pack_raw(out, message);
+	return NULL;
+}
+
+/* The frame of a message, as the daemon writes it. */
+static void put_frame(struct buf *out, const char *dialect, struct bytes message)
+{
+	bool is_line = strcmp(dialect, "jsonrpc") == 0;
+	uint8_t head[FRAMING_HEAD] = {0};
+	size_t begin;
+
+	buf_put(out, head, is_line ? 0 : sizeof(head));
+	begin = out->len;
+	if (strcmp(dialect, "packet4-msgpack") == 0)
+		pack_raw(out, message);
+	else
+		ck_assert_ptr_null(json_from_value(message, out));
+	if (is_line)
+		buf_put(out, "\n", 1);
+	else
+		framing_put_head(out->data, (uint32_t)(out->len - begin));
+}
+
+static void check_dialect(const json_t *vector)
+{
+	const char *name = string_of(vector, "name"), *dialect = string_of(vector, "dialect");
+	const json_t *message = json_object_get(vector, "message");
+	const json_t *limit = json_object_get(vector, "limit");
+	struct buf bytes, expected, read, written;
+	const char *why;
+
+	buf_init(&bytes, MESSAGE_MAX);
+	buf_init(&expected, MESSAGE_MAX);
+	buf_init(&read, MESSAGE_MAX);
+	buf_init(&written, MESSAGE_MAX);
+	put_hex(&bytes, string_of(vector, "hex"));
+	why = read_frame(dialect, (struct bytes){bytes.data, bytes.len},
+			 limit ? (uint64_t)json_integer_value(limit) : RESPONSE_MAX, &read);
+	if (message) {
+		ck_assert_msg(!why, "%s: %s", name, why);
+		pack_json(&expected, message);
+		check_same(name, &read, &expected);
+		put_frame(&written, dialect, (struct bytes){expected.data, expected.len});
+		check_same(name, &written, &bytes);
+	} else {
+		ck_assert_msg(why && strcmp(why, string_of(vector, "verdict")) == 0, "%s: %s", name,
+			      why ? why : "can be read");
+	}
+	buf_free(&bytes);
+	buf_free(&expected);
+	buf_free(&read);
+	buf_free(&written);
+}
+
+START_TEST(dialects)
+{
+	json_t *file = load("dialect.json");
+	json_t *cases = json_object_get(file, "cases");
+
+	ck_assert_uint_ge(json_array_size(cases), 30);
+	for (size_t i = 0; i < json_array_size(cases); i++)
+		check_dialect(json_array_get(cases, i));
+	json_decref(file);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		client_messages,   worker_messages,    errors_to_clients,
-		errors_of_workers, malformed_messages,
+		errors_of_workers, malformed_messages, dialects,
 	};
 
 	return unit_main("vectors", tests, ARRAY_SIZE(tests));

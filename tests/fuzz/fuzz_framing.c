@@ -1,0 +1,86 @@
+/*
+ * Packets and lines on any bytes.  The first byte chooses which, the second the limit, the third
+ * how they are split.
+ *
+ *  - the frames are those of a scanner that sees everything at once
+ *  - no message is longer than the limit, and what is announced beyond is refused at once
+ *  - nothing outside of a piece is read
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "daemon/io/framing.h"
+#include "tests/lib/input.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* The frame at `data`: its end in *ret_end where it is whole. */
+static enum skip_result find(enum framing_kind kind, const uint8_t *data, size_t len, size_t limit,
+			     size_t *ret_end)
+{
+	const uint8_t *newline = len > 0 ? memchr(data, '\n', len) : NULL;
+	uint64_t length;
+
+	if (kind == FRAMING_LINE) {
+		if ((newline ? (size_t)(newline - data) : len) > limit)
+			return SKIP_TOO_LARGE;
+		*ret_end = newline ? (size_t)(newline - data) + 1 : len;
+		return newline ? SKIP_DONE : SKIP_MORE;
+	}
+	if (len < FRAMING_HEAD)
+		return SKIP_MORE;
+	length = (uint64_t)data[0] << 24 | (uint64_t)data[1] << 16 | (uint64_t)data[2] << 8 |
+		 data[3];
+	if (length > limit)
+		return SKIP_TOO_LARGE;
+	*ret_end = FRAMING_HEAD + (size_t)length;
+	return *ret_end <= len ? SKIP_DONE : SKIP_MORE;
+}
+
+/* Feeds a frame in pieces; returns what came of it and how much was taken. */
+static enum skip_result feed(struct framing *framing, const uint8_t *data, size_t len,
+			     size_t longest, size_t *ret_taken)
+{
+	enum skip_result result = SKIP_MORE;
+
+	*ret_taken = 0;
+	while (result == SKIP_MORE && *ret_taken < len) {
+		size_t left = len - *ret_taken, piece = left < longest ? left : longest, taken = 0;
+		uint8_t *copy = input_exact(data + *ret_taken, piece);
+
+		assert(framing_need(framing) > 0);
+		result = framing_feed(framing, copy, piece, &taken);
+		assert(taken <= piece && (result != SKIP_MORE || taken == piece));
+		*ret_taken += taken;
+		free(copy);
+	}
+	return result;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct framing framing;
+	enum framing_kind kind;
+	size_t limit, longest, at = 3;
+
+	if (len < 3)
+		return 0;
+	kind = data[0] % 2 ? FRAMING_LINE : FRAMING_PACKET4;
+	limit = data[1];
+	longest = (size_t)data[2] + 1;
+	framing_init(&framing, kind, limit);
+	while (at < len) {
+		size_t end = 0, taken;
+		enum skip_result expected = find(kind, data + at, len - at, limit, &end);
+		enum skip_result result = feed(&framing, data + at, len - at, longest, &taken);
+
+		assert(result == expected);
+		if (result != SKIP_DONE)
+			break;
+		assert(taken == end);
+		assert(framing_message(&framing, (struct bytes){data + at, taken}).len <= limit);
+		framing_restart(&framing);
+		at += taken;
+	}
+	return 0;
+}

@@ -1,0 +1,195 @@
+#include "tests/lib/speak.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "protocol/skip.h"
+#include "tests/lib/wire.h"
+
+#define TOLD_MAX ((size_t)16 << 20)
+
+static void must(bool good)
+{
+	if (!good)
+		abort();
+}
+
+/* --- the driver's side --- */
+
+/* The record, on which nothing more comes once the channel was broken. */
+static struct buf *record_of(struct channel *channel)
+{
+	struct speak *speak = channel->owner;
+
+	must(!speak->broken);
+	return &speak->told;
+}
+
+static void put_value(struct buf *record, struct bytes value)
+{
+	must(skip_value(value.data, value.len, value.len) == value.len && value.len > 0);
+	wire_render(record, value.data, value.len);
+}
+
+static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
+{
+	struct speak *speak = channel->owner;
+
+	buf_printf(record_of(channel), "ready %u%s%s\n", concurrency, announces ? " announces" : "",
+		   batches ? " batches" : "");
+	speak->ready_count++;
+}
+
+static void on_began(struct channel *channel, uint32_t id)
+{
+	buf_printf(record_of(channel), "began %u\n", id);
+}
+
+static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, struct bytes value)
+{
+	struct buf *record = record_of(channel);
+
+	(void)chunk;
+	buf_printf(record, "part %u ", id);
+	put_value(record, value);
+}
+
+static void on_state(struct channel *channel, uint32_t id, struct bytes state)
+{
+	buf_printf(record_of(channel), "state %u of %zu\n", id, state.len);
+}
+
+static void on_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
+{
+	struct buf *record = record_of(channel);
+
+	if (answer->failed) {
+		buf_printf(record, "failed %u %s ", id, errcode_name(answer->error.code));
+		buf_put(record, answer->error.type.data, answer->error.type.len);
+		buf_put(record, "|", 1);
+		buf_put(record, answer->error.message.data, answer->error.message.len);
+		buf_put(record, "\n", 1);
+		return;
+	}
+	buf_printf(record, "result %u ", id);
+	put_value(record, answer->result);
+}
+
+static void on_broken(struct channel *channel, enum errcode code)
+{
+	struct speak *speak = channel->owner;
+
+	buf_printf(record_of(channel), "broken %s: %s\n", errcode_name(code), channel->last_why);
+	speak->broken = true;
+	channel_close(channel);
+}
+
+static const struct channel_handler handler = {
+	.on_ready = on_ready,
+	.on_began = on_began,
+	.on_part = on_part,
+	.on_state = on_state,
+	.on_answer = on_answer,
+	.on_broken = on_broken,
+};
+
+/* --- the test's side --- */
+
+void speak_open(struct speak *speak, const char *options, size_t response_max)
+{
+	char text[2048];
+	struct buf errors;
+	int ends[2];
+	int len = snprintf(text, sizeof(text), "[pool p]\ncommand = x\n%s", options);
+
+	must(len > 0 && (size_t)len < sizeof(text));
+	*speak = (struct speak){0};
+	buf_init(&errors, sizeof(text));
+	must(config_parse_text("t", (struct bytes){(const uint8_t *)text, (size_t)len},
+			       &speak->config, &errors) == 0);
+	buf_free(&errors);
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+	must(loop_init(&speak->loop, (size_t)1 << 30) == 0);
+	buf_init(&speak->told, TOLD_MAX);
+	buf_init(&speak->heard, TOLD_MAX);
+	speak->peer = ends[0];
+	channel_init(&speak->channel, &speak->loop, 0, 65536, &handler, speak);
+	must(channel_adopt(&speak->channel, ends[1], &speak->config->pools[0], response_max) == 0);
+	channel_open(&speak->channel);
+}
+
+void speak_close(struct speak *speak)
+{
+	channel_done(&speak->channel);
+	link_bury_all(&speak->loop);
+	loop_done(&speak->loop);
+	close(speak->peer);
+	buf_free(&speak->told);
+	buf_free(&speak->heard);
+	config_free(speak->config);
+}
+
+/* Writes what the daemon has to say, and reads it. */
+static void hear(struct speak *speak)
+{
+	uint8_t bytes[16384];
+	ssize_t n;
+
+	link_flush_all(&speak->loop);
+	while ((n = read(speak->peer, bytes, sizeof(bytes))) > 0)
+		buf_put(&speak->heard, bytes, (size_t)n);
+	link_bury_all(&speak->loop);
+}
+
+void speak_say(struct speak *speak, struct bytes bytes)
+{
+	while (bytes.len > 0 && speak->channel.link) {
+		ssize_t n = write(speak->peer, bytes.data, bytes.len);
+
+		must(n > 0);
+		bytes.data += n;
+		bytes.len -= (size_t)n;
+		link_drain(speak->channel.link);
+		hear(speak);
+	}
+}
+
+const char *speak_send(struct speak *speak, uint32_t id, const char *method, const char *args)
+{
+	struct buf value;
+	const struct channel_request request = {.id = id, .attempt = 1};
+	struct call call = {.method = {(const uint8_t *)method, strlen(method)}};
+	const char *why;
+
+	/* Small enough to be copied: there is no chunk to refer to. */
+	buf_init(&value, 2048);
+	wire_put(&value, args);
+	must(buf_error(&value) == 0);
+	call.args = (struct bytes){value.data, value.len};
+	why = channel_send(&speak->channel, &call, &request);
+	buf_free(&value);
+	return why;
+}
+
+struct bytes speak_listen(struct speak *speak)
+{
+	struct bytes heard;
+
+	hear(speak);
+	heard = (struct bytes){speak->heard.data, speak->heard.len};
+	buf_reset(&speak->heard);
+	return heard;
+}
+
+const char *speak_told(struct speak *speak)
+{
+	buf_put(&speak->told, "", 1);
+	must(buf_error(&speak->told) == 0);
+	buf_reset(&speak->told);
+	return (const char *)speak->told.data;
+}

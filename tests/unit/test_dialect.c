@@ -1,0 +1,449 @@
+/* The dialects, byte for byte: what a worker is told, and what is made of what it says. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "daemon/io/dialect.h"
+#include "protocol/read.h"
+#include "tests/lib/speak.h"
+#include "tests/lib/unit.h"
+#include "tests/lib/wire.h"
+
+#define LIMIT 4096
+
+/* What the worker hears, with a length of four bytes as <LENGTH>, and MessagePack as wire.h says
+ * it. */
+static const char *heard(struct speak *speak, bool packets, bool msgpack)
+{
+	static char text[8192];
+	struct bytes bytes = speak_listen(speak);
+	struct buf out;
+
+	buf_init(&out, sizeof(text) - 1);
+	while (bytes.len > 0) {
+		size_t len = bytes.len;
+
+		if (packets) {
+			ck_assert_uint_ge(bytes.len, 4);
+			len = (size_t)bytes.data[0] << 24 | (size_t)bytes.data[1] << 16 |
+			      (size_t)bytes.data[2] << 8 | bytes.data[3];
+			bytes.data += 4;
+			bytes.len -= 4;
+			ck_assert_uint_ge(bytes.len, len);
+			buf_printf(&out, "<%zu>", len);
+		}
+		if (msgpack)
+			wire_render(&out, bytes.data, len);
+		else
+			buf_put(&out, bytes.data, len);
+		bytes.data += len;
+		bytes.len -= len;
+	}
+	snprintf(text, sizeof(text), "%.*s", (int)out.len, (const char *)out.data);
+	buf_free(&out);
+	return text;
+}
+
+static void say(struct speak *speak, const char *text)
+{
+	speak_say(speak, (struct bytes){(const uint8_t *)text, strlen(text)});
+}
+
+static void say_packet(struct speak *speak, const void *data, size_t len)
+{
+	uint8_t packet[LIMIT];
+
+	framing_put_head(packet, (uint32_t)len);
+	memcpy(packet + FRAMING_HEAD, data, len);
+	/* In two pieces, which may end anywhere. */
+	speak_say(speak, (struct bytes){packet, 3});
+	speak_say(speak, (struct bytes){packet + 3, len + 1});
+}
+
+static void say_json(struct speak *speak, const char *text)
+{
+	say_packet(speak, text, strlen(text));
+}
+
+static void say_msgpack(struct speak *speak, const char *text)
+{
+	struct buf value;
+
+	buf_init(&value, LIMIT);
+	wire_put(&value, text);
+	say_packet(speak, value.data, value.len);
+	buf_free(&value);
+}
+
+/* A worker that is ready, and has been asked one thing. */
+static void open_asked(struct speak *speak, const char *options, const char *ready)
+{
+	speak_open(speak, options, LIMIT);
+	if (ready && *ready == '{')
+		say_json(speak, ready);
+	else if (ready)
+		say_msgpack(speak, ready + 1);
+	ck_assert_ptr_nonnull(strstr(speak_told(speak), "ready 1"));
+	ck_assert_ptr_null(speak_send(speak, 1, "m", "[1]"));
+	(void)speak_listen(speak);
+}
+
+/* --- packet4 --- */
+
+#define PACKET_JSON "dialect = packet4-json\n"
+#define PONG	    "{\"id\": 0, \"success\": true, \"result\": \"pong\"}"
+
+START_TEST(packets_of_json)
+{
+	struct speak speak;
+
+	speak_open(&speak, PACKET_JSON, LIMIT);
+	ck_assert_str_eq(heard(&speak, true, false),
+			 "<35>{\"id\":0,\"command\":\"ping\",\"args\":{}}");
+	ck_assert_str_eq(speak_told(&speak), "");
+	say_json(&speak, PONG);
+	ck_assert_str_eq(speak_told(&speak), "ready 1\n");
+	ck_assert_ptr_null(speak_send(&speak, 7, "add", "{'a': 1, 'b': 2.0}"));
+	ck_assert_str_eq(heard(&speak, true, false),
+			 "<47>{\"id\":7,\"command\":\"add\",\"args\":{\"a\":1,\"b\":2.0}}");
+	say_json(&speak, "{\"success\": true, \"result\": 3.5, \"id\": 7, \"more\": [1]}");
+	ck_assert_str_eq(speak_told(&speak), "result 7 3.5\n");
+	channel_ping(&speak.channel, 8);
+	ck_assert_str_eq(heard(&speak, true, false),
+			 "<35>{\"id\":8,\"command\":\"ping\",\"args\":{}}");
+	ck_assert_str_eq(speak_send(&speak, 9, "x", "{1: 2}"), "a map's key that is not a text");
+	ck_assert_str_eq(speak_send(&speak, 9, "\xff", "[]"), "a text that is not UTF-8");
+	ck_assert_uint_eq(speak_listen(&speak).len, 0);
+	channel_cancel(&speak.channel, 7);
+	channel_end_session(&speak.channel, (struct bytes){(const uint8_t *)"s", 1}, "closed");
+	ck_assert_uint_eq(speak_listen(&speak).len, 0);
+	speak_close(&speak);
+}
+END_TEST
+
+START_TEST(packets_of_msgpack)
+{
+	struct speak speak;
+
+	speak_open(&speak, "dialect = packet4-msgpack\nready_call = hello\nready_params = [1]\n",
+		   LIMIT);
+	ck_assert_str_eq(heard(&speak, true, true),
+			 "<26>{'id': 0, 'command': 'hello', 'args': [1]}\n");
+	say_msgpack(&speak, "{'id': 0, 'success': true}");
+	ck_assert_str_eq(speak_told(&speak), "ready 1\n");
+	ck_assert_ptr_null(speak_send(&speak, 70000, "m", "nil"));
+	ck_assert_str_eq(heard(&speak, true, true),
+			 "<25>{'id': 70000, 'command': 'm', 'args': {}}\n");
+	say_msgpack(&speak,
+		    "{'id': 70000, 'success': false, 'error': {'type': 'T', 'message': 'M'}}");
+	ck_assert_str_eq(speak_told(&speak), "failed 70000 exception T|M\n");
+	speak_close(&speak);
+}
+END_TEST
+
+START_TEST(answers_in_packets)
+{
+	static const char *const cases[][2] = {
+		{"{\"id\":1,\"success\":true,\"result\":[null]}", "result 1 [nil]\n"},
+		{"{\"id\":1,\"success\":true}", "result 1 nil\n"},
+		{"{\"id\":1,\"success\":true,\"result\":{\"error\":\"E\"}}",
+		 "failed 1 exception |E\n"},
+		{"{\"id\":1,\"success\":true,\"result\":{\"error\":\"E\",\"x\":1}}",
+		 "result 1 {'error': 'E', 'x': 1}\n"},
+		{"{\"id\":1,\"success\":false,\"error\":\"E\"}", "failed 1 exception |E\n"},
+		{"{\"id\":1,\"success\":false,\"error\":[2,\"E\"]}", "failed 1 exception |E\n"},
+		{"{\"id\":1,\"success\":false,\"result\":1}", "failed 1 exception |\n"},
+		{"{\"id\":1,\"success\":false,\"error\":{\"code\":\"rejected\",\"message\":\"E\"}}",
+		 "failed 1 rejected |E\n"},
+		{"{\"success\":true,\"result\":1}",
+		 "broken protocol_violation: its answer has no id\n"},
+		{"{\"id\":null,\"success\":true}",
+		 "broken protocol_violation: its answer has no id\n"},
+		{"{\"id\":\"1\",\"success\":true}",
+		 "broken protocol_violation: its message is not an answer\n"},
+		{"{\"id\":-1,\"success\":true}",
+		 "broken protocol_violation: its message is not an answer\n"},
+		{"{\"id\":4294967296,\"success\":true}",
+		 "broken protocol_violation: its message is not an answer\n"},
+		{"{\"id\":1.0,\"success\":true}",
+		 "broken protocol_violation: its message is not an answer\n"},
+		{"{\"id\":1,\"success\":1}",
+		 "broken protocol_violation: its message is not an answer\n"},
+		{"{\"id\":1,\"result\":1}",
+		 "broken protocol_violation: its answer does not say whether it succeeded\n"},
+		{"[]", "broken protocol_violation: its message is not a map\n"},
+		{"5", "broken protocol_violation: its message is not a map\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct speak speak;
+
+		open_asked(&speak, PACKET_JSON, PONG);
+		say_json(&speak, cases[i][0]);
+		ck_assert_str_eq(speak_told(&speak), cases[i][1]);
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+START_TEST(packets_that_cannot_be_read)
+{
+	static const struct {
+		const char *options, *ready, *bytes;
+		size_t len;
+		const char *told;
+	} cases[] = {
+		{PACKET_JSON, PONG, "\0\0\0\0", 4, "broken decode_error: its message is not JSON"},
+		{PACKET_JSON, PONG, "\0\0\0\x01{", 5,
+		 "broken decode_error: its message is not JSON"},
+		{PACKET_JSON, PONG, "\0\0\x10\x01", 4,
+		 "broken response_too_large: its message is over response_max"},
+		{PACKET_JSON, PONG, "Hell", 4,
+		 "broken response_too_large: its message is over response_max"},
+		{"dialect = packet4-msgpack\n", "={'id': 0, 'success': true}", "\0\0\0\0", 4,
+		 "broken decode_error: its message is not one MessagePack value"},
+		{"dialect = packet4-msgpack\n", "={'id': 0, 'success': true}", "\0\0\0\x01\xc1", 5,
+		 "broken decode_error: its message is not one MessagePack value"},
+		{"dialect = packet4-msgpack\n", "={'id': 0, 'success': true}", "\0\0\0\x02\x01\x02",
+		 6, "broken decode_error: its message is not one MessagePack value"},
+		{"dialect = packet4-msgpack\n", "={'id': 0, 'success': true}", "\0\0\0\x01\x92", 5,
+		 "broken decode_error: its message is not one MessagePack value"},
+		{"dialect = packet4-msgpack\n", "={'id': 0, 'success': true}",
+		 "\0\0\0\x0b\x82\xa2id\x01\xa2id\x02\xc0", 15, "broken "},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct speak speak;
+		const char *told;
+
+		open_asked(&speak, cases[i].options, cases[i].ready);
+		speak_say(&speak, (struct bytes){(const uint8_t *)cases[i].bytes, cases[i].len});
+		told = speak_told(&speak);
+		ck_assert_msg(strncmp(told, cases[i].told, strlen(cases[i].told)) == 0, "%s", told);
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+START_TEST(a_handshake_that_fails)
+{
+	struct speak speak;
+
+	speak_open(&speak, PACKET_JSON, LIMIT);
+	say_json(&speak, "{\"id\":0,\"success\":false,\"error\":\"not today\"}");
+	ck_assert_str_eq(speak_told(&speak),
+			 "broken protocol_violation: it answered ping with an error: not today\n");
+	speak_close(&speak);
+
+	/* Only the first answer of that id is one. */
+	speak_open(&speak, PACKET_JSON, LIMIT);
+	say_json(&speak, PONG);
+	say_json(&speak, PONG);
+	ck_assert_str_eq(speak_told(&speak), "ready 1\nresult 0 'pong'\n");
+	speak_close(&speak);
+}
+END_TEST
+
+/* --- jsonrpc --- */
+
+#define JSONRPC "dialect = jsonrpc\n"
+#define TOOLS                                                                                      \
+	JSONRPC "ready_call = initialize\nready_params = {\"v\": 1.0}\n"                           \
+		"ready_then = notifications/initialized\n"                                         \
+		"cancel_notification = notifications/cancelled\n"
+
+START_TEST(lines_of_json_rpc)
+{
+	struct speak speak;
+
+	speak_open(&speak, TOOLS, LIMIT);
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
+			 "\"params\":{\"v\":1.0}}\n");
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"method\":\"news\"}\n");
+	ck_assert_str_eq(speak_told(&speak), "");
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":0,");
+	say(&speak, "\"result\":{}}\r\n\n");
+	ck_assert_str_eq(speak_told(&speak), "ready 1 batches\n");
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+	ck_assert_ptr_null(speak_send(&speak, 1, "a/b", "{'x': 'a\nb'}"));
+	ck_assert_ptr_null(speak_send(&speak, 2, "m", "nil"));
+	ck_assert_ptr_null(speak_send(&speak, 3, "m", "5"));
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a/b\","
+			 "\"params\":{\"x\":\"a\\u000ab\"}}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"m\"}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"m\",\"params\":[5]}\n");
+	say(&speak,
+	    "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":null}\n"
+	    "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"M\"},\"jsonrpc\":\"2.0\"}\n"
+	    "{\"jsonrpc\":\"2.0\",\"id\":3,\"error\":{\"code\":-32601,\"message\":\"N\"}}\n");
+	ck_assert_str_eq(speak_told(&speak), "result 2 nil\nfailed 1 exception -32000|M\n"
+					     "failed 3 unknown_method -32601|N\n");
+	channel_cancel(&speak.channel, 3);
+	channel_ping(&speak.channel, 4);
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
+			 "\"params\":{\"requestId\":3}}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"ping\"}\n");
+	speak_close(&speak);
+}
+END_TEST
+
+START_TEST(requests_of_a_json_rpc_worker)
+{
+	static const char *const ids[] = {"5", "\"a\\\"b\"", "null", "1.5"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		struct speak speak;
+		char text[200];
+
+		speak_open(&speak, JSONRPC, LIMIT);
+		ck_assert_str_eq(speak_told(&speak), "ready 1 batches\n");
+		snprintf(text, sizeof(text),
+			 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"sampling\",\"params\":{}}\n",
+			 ids[i]);
+		say(&speak, text);
+		snprintf(text, sizeof(text),
+			 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":-32601,\"message\":"
+			 "\"the daemon takes no requests from workers\"}}\n",
+			 ids[i]);
+		ck_assert_str_eq(heard(&speak, false, false), text);
+		ck_assert_str_eq(speak_told(&speak), "");
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+START_TEST(lines_that_break_json_rpc)
+{
+	static const char *const cases[][2] = {
+		{"x\n", "decode_error"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":1}\n", "decode_error"},
+		{"[]\n", "protocol_violation: it sent a batch"},
+		{"5\n", "protocol_violation: its message is not JSON-RPC 2.0"},
+		{"{}\n", "protocol_violation: its message is not JSON-RPC 2.0"},
+		{"{\"jsonrpc\":\"2.0\"}\n", "protocol_violation: its answer has no id"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":1}\n",
+		 "protocol_violation: its answer has no id"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":1,\"message\":\"\"}}\n",
+		 "protocol_violation: its answer has no id"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1}\n",
+		 "protocol_violation: its answer must have a result or an error"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":null,\"result\":1}\n",
+		 "protocol_violation: its answer must have a result or an error"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":5}\n",
+		 "protocol_violation: its error is not one of JSON-RPC"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"message\":\"x\"}}\n",
+		 "protocol_violation: its error is not one of JSON-RPC"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct speak speak;
+		const char *told;
+
+		open_asked(&speak, JSONRPC, NULL);
+		say(&speak, cases[i][0]);
+		told = speak_told(&speak);
+		ck_assert_msg(strncmp(told, "broken ", 7) == 0 &&
+				      strncmp(told + 7, cases[i][1], strlen(cases[i][1])) == 0,
+			      "%s: %s", cases[i][0], told);
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+/* Whoever asks without end and reads none of the answers has broken the protocol. */
+START_TEST(a_flood_of_requests_ends)
+{
+	static const char request[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\"}\n";
+	static char many[(sizeof(request) - 1) * 1500];
+	struct speak speak;
+	unsigned rounds = 0;
+
+	for (size_t i = 0; i < sizeof(many); i += sizeof(request) - 1)
+		memcpy(many + i, request, sizeof(request) - 1);
+	speak_open(&speak, JSONRPC, LIMIT);
+	(void)speak_told(&speak);
+	/* Straight to the dialect: what it answers is not written before the turn's end. */
+	while (speak.channel.link && rounds++ < 100)
+		for (size_t i = 0; i < 1500 && speak.channel.link; i++)
+			speak.channel.dialect->on_message(
+				&speak.channel, NULL,
+				(struct bytes){(const uint8_t *)many, sizeof(request) - 2});
+	ck_assert_str_eq(speak_told(&speak),
+			 "broken protocol_violation: it asks and does not read the answers\n");
+	speak_close(&speak);
+}
+END_TEST
+
+/* --- MessagePack-RPC --- */
+
+START_TEST(stock_messagepack_rpc)
+{
+	static const uint8_t requests[] = {0x94, 0, 0x05, 0xa1, 'm', 0x90};
+	static const uint8_t ready[] = {0x93, 2, 0xa5, 'h', 'e', 'l', 'l', 'o', 0x90};
+	static const uint8_t answer[] = {0x94, 1, 0x01, 0xc0, 0xd4, 0x05, 'x'};
+	struct speak speak;
+
+	speak_open(&speak, "dialect = msgpack-rpc\nready_notification = hello\n", LIMIT);
+	ck_assert_str_eq(speak_told(&speak), "");
+	speak_say(&speak, (struct bytes){requests, sizeof(requests)});
+	ck_assert_str_eq(heard(&speak, false, true),
+			 "[1, 5, [0, 'unknown_method: the daemon takes no requests from workers'], "
+			 "nil]\n");
+	speak_say(&speak, (struct bytes){ready, sizeof(ready)});
+	speak_say(&speak, (struct bytes){ready, sizeof(ready)});
+	ck_assert_str_eq(speak_told(&speak), "ready 1\n");
+	ck_assert_ptr_null(speak_send(&speak, 1, "m", "nil"));
+	ck_assert_ptr_null(speak_send(&speak, 2, "m", "{'a': 1}"));
+	channel_ping(&speak.channel, 3);
+	ck_assert_str_eq(heard(&speak, false, true), "[0, 1, 'm', []]\n[0, 2, 'm', [{'a': 1}]]\n"
+						     "[0, 3, 'ping', []]\n");
+	speak_say(&speak, (struct bytes){answer, sizeof(answer)});
+	ck_assert_ptr_nonnull(strstr(speak_told(&speak), "result 1 "));
+	speak_close(&speak);
+}
+END_TEST
+
+/* --- the end --- */
+
+START_TEST(the_end_of_the_input_comes_behind_what_was_said)
+{
+	struct speak speak;
+	uint8_t byte;
+
+	open_asked(&speak, JSONRPC, NULL);
+	ck_assert_ptr_null(speak_send(&speak, 2, "last", "nil"));
+	channel_shutdown(&speak.channel);
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"last\"}\n");
+	ck_assert_int_eq(recv(speak.peer, &byte, 1, MSG_DONTWAIT), 0);
+	/* It may still answer, and hears nothing more. */
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":1}\n");
+	ck_assert_str_eq(speak_told(&speak), "result 2 1\n");
+	ck_assert_ptr_null(speak_send(&speak, 3, "more", "nil"));
+	ck_assert_uint_eq(speak_listen(&speak).len, 0);
+	speak_close(&speak);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		packets_of_json,
+		packets_of_msgpack,
+		answers_in_packets,
+		packets_that_cannot_be_read,
+		a_handshake_that_fails,
+		lines_of_json_rpc,
+		requests_of_a_json_rpc_worker,
+		lines_that_break_json_rpc,
+		a_flood_of_requests_ends,
+		stock_messagepack_rpc,
+		the_end_of_the_input_comes_behind_what_was_said,
+	};
+
+	return unit_main("dialect", tests, ARRAY_SIZE(tests));
+}
