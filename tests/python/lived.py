@@ -54,6 +54,7 @@ def block(path: str) -> str:
 
 def sleep_for_ever() -> None:
     try:
+        _trace("running")
         while True:
             time.sleep(0.01)
     finally:
@@ -62,6 +63,7 @@ def sleep_for_ever() -> None:
 
 def values_for_ever() -> object:
     try:
+        _trace("running")
         while True:
             yield 1
             time.sleep(0.001)

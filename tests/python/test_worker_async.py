@@ -273,7 +273,7 @@ class TestSurroundings(unittest.TestCase):
             worker.ask(1, "block", [30])
             worker.read()
             self.assertEqual(worker.ready["stack"], signal.SIGUSR2)
-            self.assertIn(b"run_until_complete", worker.stack("block"))
+            self.assertIn(b"aserved.py", worker.stack("block"))
 
 
 if __name__ == "__main__":

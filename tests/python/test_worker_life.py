@@ -31,6 +31,13 @@ class LifeTest(unittest.TestCase):
         with open(self.trace, encoding="utf-8") as file:
             return file.read().split()
 
+    def wait_running(self) -> None:
+        """Until a function that runs for ever does."""
+        deadline = time.monotonic() + PATIENCE
+        while "running" not in self.traces():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.002)
+
     def release(self) -> None:
         with open(self.fifo, "w", encoding="utf-8") as fifo:
             fifo.write("done")
@@ -107,6 +114,7 @@ class TestEnd(LifeTest):
         for method in ("sleep_for_ever", "values_for_ever"):
             with self.subTest(method), self.start() as worker:
                 self.ask_started(worker, method, deadline_ms=1, stream=False)
+                self.wait_running()
                 time.sleep(0.01)  # the deadline, not an event
                 worker.process.terminate()
                 error = worker.read()[2]
@@ -115,10 +123,12 @@ class TestEnd(LifeTest):
                 self.assertEqual(worker.wait(), 0)
                 self.assertIn("unwound" if method == "sleep_for_ever" else "closed",
                               self.traces())
+                os.unlink(self.trace)
 
     def test_what_becomes_late_is_broken_off_then(self) -> None:
         with self.start() as worker:
             self.ask_started(worker, "sleep_for_ever", deadline_ms=300)
+            self.wait_running()
             worker.process.terminate()
             while (message := worker.read())[0] != 1:
                 self.assertEqual(message[1], "alive")
@@ -128,6 +138,7 @@ class TestEnd(LifeTest):
     def test_what_was_cancelled_is_broken_off(self) -> None:
         with self.start() as worker:
             self.ask_started(worker, "sleep_for_ever")
+            self.wait_running()
             worker.send([2, "cancel", [1]])
             worker.process.terminate()
             self.assertEqual(worker.read()[2]["code"], "cancelled")
