@@ -30,7 +30,8 @@ class Asynchronous(DaemonTest):
         client = daemon.connect(map_errors=True)
         long = client.ask("modern.nap", 30)
         other = client.ask("modern.nap", 0.3)
-        eventually(lambda: daemon.pool("modern")["running"] == 2, "both run")
+        asking = daemon.connect()
+        eventually(lambda: asking.call("modern.running") == 2, "both run")
         client.notify("poold.cancel", long)
         answers = {answer.id: answer for answer in (client.read(), client.read())}
         self.assert_code(answers[long], "cancelled")

@@ -29,6 +29,10 @@ async def nap(seconds: float) -> int:
     return _most
 
 
+async def running() -> int:
+    return _running
+
+
 async def cancelled() -> int:
     return _cancelled
 
