@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,15 +77,29 @@ class WorkerProcess(Peer):
         target: its MODULE[:OBJECT]; modules are looked for beside this file.
         kind: SOCK_STREAM; SOCK_SEQPACKET lets a test see each write by itself.
         stderr: where its standard error goes; None: where the test's own goes.
+        options: what stands before the target.
+        environment: what is added to this process's own.
     """
 
     def __init__(
-        self, target: str = "served", kind: int = socket.SOCK_STREAM, stderr: int | None = None
+        self,
+        target: str = "served",
+        kind: int = socket.SOCK_STREAM,
+        stderr: int | None = None,
+        options: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         super().__init__(ours)
         self.process = start_python(
-            "-m", "poold.worker", target, channel=theirs, stdout=subprocess.PIPE, stderr=stderr
+            "-m",
+            "poold.worker",
+            *options,
+            target,
+            channel=theirs,
+            environment=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
         )
         theirs.close()
         self.ready: dict = {}
@@ -126,6 +141,17 @@ class WorkerProcess(Peer):
         assert result is None, result
         return error
 
+    def stack(self, function: str) -> bytes:
+        """What it writes at its stack signal, once this function is on the stack."""
+        deadline = time.monotonic() + PATIENCE
+        text = b""
+        while f"in {function}".encode() not in text:
+            assert time.monotonic() < deadline, text
+            self.process.send_signal(self.ready["stack"])
+            if select.select([self.process.stderr], [], [], 0.2)[0]:
+                text += os.read(self.process.stderr.fileno(), 10_000)
+        return text
+
     def wait(self) -> int:
         """Its exit status."""
         return self.process.wait(PATIENCE)
@@ -136,18 +162,23 @@ def request(number: int, method: str, args: object, **context: object) -> list:
 
 
 def start_python(
-    *arguments: str, channel: socket.socket | None = None, **options: object
+    *arguments: str,
+    channel: socket.socket | None = None,
+    variable: str = "POOLD_FD",
+    environment: dict[str, str] | None = None,
+    **options: object,
 ) -> subprocess.Popen:
-    """This interpreter, with the package and the tests on its path."""
-    environment = dict(os.environ, PYTHONPATH=f"{PACKAGE}:{HERE}")
-    environment.pop("POOLD_FD", None)
+    """This interpreter, with the package and the tests on its path; `variable` names the channel to
+    it."""
+    variables = {**os.environ, "PYTHONPATH": f"{PACKAGE}:{HERE}", **(environment or {})}
+    variables.pop("POOLD_FD", None)
     descriptors = []
     if channel is not None:
-        environment["POOLD_FD"] = str(channel.fileno())
+        variables[variable] = str(channel.fileno())
         descriptors = [channel.fileno()]
     return subprocess.Popen(
         [sys.executable, *arguments],
-        env=environment,
+        env=variables,
         pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
         **options,

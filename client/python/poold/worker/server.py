@@ -293,6 +293,8 @@ class Server:
                 self._began = time.monotonic()
                 self._number = number
                 self._interruptible = True
+                if self._stopping and self._is_unwanted():
+                    raise Terminated  # the signal came a moment too early
                 result = call(function, args)
                 if type(result) is GeneratorType:
                     self._interruptible = False

@@ -1,0 +1,3 @@
+import poold
+
+raise poold.Unusable("it needs a newer kernel")
