@@ -3,6 +3,7 @@
 #include "daemon/io/config.h"
 #include "daemon/io/dialect.h"
 #include "daemon/io/environment.h"
+#include "daemon/io/mark.h"
 #include "daemon/io/vault.h"
 #include "protocol/buf.h"
 #include "protocol/envelope.h"
@@ -264,18 +265,20 @@ static int spawn(struct channel *channel, const struct config_pool *pool, struct
 }
 
 static int start_process(struct channel *channel, const struct config_pool *pool, unsigned number,
-			 const char *mark, const struct rlimit *open_files)
+			 const char *instance, const struct rlimit *open_files)
 {
-	char **envp = environment_new(pool, number, mark);
-	struct process_spec spec = {.argv = pool->argv,
-				    .envp = envp,
-				    .directory = pool->directory,
-				    .open_files = *open_files};
+	char life[MARK_LIFE_SIZE];
+	char **envp;
+	struct process_spec spec = {
+		.argv = pool->argv, .directory = pool->directory, .open_files = *open_files};
 	int fd = -1;
 	int r;
 
+	mark_life(instance, channel->worker, channel->life, life);
+	envp = environment_new(pool, number, instance, life);
 	if (!envp)
 		return -ENOMEM;
+	spec.envp = envp;
 	r = spawn(channel, pool, &spec, &fd);
 	environment_free(envp);
 	if (r < 0)
@@ -307,7 +310,7 @@ static void on_connected(void *owner, int fd, int error)
 }
 
 int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
-		  unsigned number, const char *mark, size_t response_max,
+		  unsigned number, const char *instance, size_t response_max,
 		  const struct rlimit *open_files)
 {
 	int r;
@@ -316,14 +319,14 @@ int channel_start(struct channel *channel, uint32_t life, const struct config_po
 		pool->dialect == DIALECT_MSGPACK_RPC ? &dialect_msgpack_rpc : &dialect_poold;
 	channel->connected = pool->adapter == POOL_SOCKET;
 	channel->response_max = response_max;
+	channel->life = life;
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,
 				     channel);
 	else
-		r = start_process(channel, pool, number, mark, open_files);
+		r = start_process(channel, pool, number, instance, open_files);
 	if (r < 0)
 		return r;
-	channel->life = life;
 	channel->last_pid = channel->process.pid;
 	/* What the engine finds wrong: the channel's own faults come with words of their own. */
 	snprintf(channel->last_why, sizeof(channel->last_why),

@@ -88,12 +88,12 @@ void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, s
 void channel_done(struct channel *channel);
 
 /*
- * Starts a process and opens a channel to it, for life `life` of the worker.  `mark` is the
- * daemon's instance mark, `response_max` limits one message of the worker in bytes.  Returns 0 or
+ * Starts a process and opens a channel to it, for life `life` of the worker.  `instance` is the
+ * daemon's name (mark.h), `response_max` limits one message of the worker in bytes.  Returns 0 or
  * -errno.
  */
 int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
-		  unsigned number, const char *mark, size_t response_max,
+		  unsigned number, const char *instance, size_t response_max,
 		  const struct rlimit *open_files);
 
 /* What the worker is told.  A closed channel takes all of it in silence. */

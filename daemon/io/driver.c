@@ -475,6 +475,25 @@ static int make_tables(struct driver *driver)
 	return 0;
 }
 
+static bool is_living(void *owner, uint32_t worker, uint32_t life)
+{
+	const struct driver *driver = owner;
+
+	return worker < driver->channel_count && driver->channels[worker].life == life &&
+	       driver->channels[worker].process.pid > 0;
+}
+
+static int adopt_family(struct driver *driver)
+{
+	int r = family_init(&driver->family, driver->loop, driver->guard->instance, is_living,
+			    driver);
+
+	if (r < 0)
+		return r;
+	driver->loop->family = &driver->family;
+	return family_know(&driver->family, driver->guard->pid);
+}
+
 /* A group that does not exist gives nobody control; that it does not is said once. */
 static void find_admin_group(struct driver *driver)
 {
@@ -498,12 +517,17 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .answered = NO_SLOT,
 				  .error_lines.per_second = 20,
 				  .started = loop_now(loop)};
+	int r;
+
 	list_init(&driver->connections);
 	events_init(&driver->events);
 	find_admin_group(driver);
-	if (make_tables(driver) < 0) {
+	r = make_tables(driver);
+	if (r == 0)
+		r = adopt_family(driver);
+	if (r < 0) {
 		driver_done(driver);
-		return -ENOMEM;
+		return r;
 	}
 	loop->on_timer = on_timer;
 	loop->on_turn = on_turn;
@@ -520,6 +544,8 @@ void driver_done(struct driver *driver)
 {
 	for (uint32_t i = 0; driver->channels && i < driver->channel_count; i++)
 		channel_done(&driver->channels[i]);
+	driver->loop->family = NULL;
+	family_done(&driver->family);
 	free(driver->channels);
 	driver->channels = NULL;
 	free(driver->engine);

@@ -11,6 +11,7 @@
 #include "daemon/io/config.h"
 #include "daemon/io/errorlog.h"
 #include "daemon/io/events.h"
+#include "daemon/io/family.h"
 #include "daemon/io/guard.h"
 #include "daemon/io/log.h"
 #include "daemon/io/loop.h"
@@ -47,6 +48,7 @@ struct driver {
 	struct channel *channels; /* one for each worker slot of the engine */
 	uint32_t channel_count;
 	const struct guard *guard;
+	struct family family;	  /* processes that workers leave behind */
 	struct rlimit open_files; /* what workers get */
 	struct list connections;
 	unsigned control_connections;
@@ -81,7 +83,7 @@ struct driver {
 	void *owner;
 };
 
-/* Makes ready to run the pools of `config`, which must outlive the driver.  Returns 0 or -ENOMEM.
+/* Makes ready to run the pools of `config`, which must outlive the driver.  Returns 0 or -errno.
  */
 int driver_init(struct driver *driver, struct loop *loop, const struct config *config,
 		const struct guard *guard, const struct rlimit *open_files);

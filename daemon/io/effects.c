@@ -67,7 +67,7 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
 	int r = channel_start(channel, effect->life, driver_pool_config(driver, effect->pool),
-			      driver_worker_number(driver, effect->worker), driver->guard->mark,
+			      driver_worker_number(driver, effect->worker), driver->guard->instance,
 			      driver->config->daemon.response_max, &driver->open_files);
 
 	if (r == 0) {
@@ -76,7 +76,6 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 	}
 	snprintf(channel->last_end, sizeof(channel->last_end), "%s: %s",
 		 channel->connected ? "not reached" : "could not be started", strerror(-r));
-	channel->life = effect->life;
 	channel->spawn_failed = true;
 	channel->spawn_code = start_code(channel->connected, r);
 	driver->memory_short |= channel->spawn_code != ERR_spawn_failed && !channel->connected;

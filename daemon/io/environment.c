@@ -1,6 +1,7 @@
 #include "daemon/io/environment.h"
 
 #include "daemon/io/config.h"
+#include "daemon/io/mark.h"
 #include "daemon/io/process.h"
 
 #include <stdarg.h>
@@ -9,7 +10,7 @@
 #include <string.h>
 
 /* Names that are always set by the daemon. */
-#define OWN_NAMES 5
+#define OWN_NAMES 6
 
 struct list_of_texts {
 	char **texts;
@@ -60,7 +61,8 @@ static void put_format(struct list_of_texts *list, const char *format, ...)
 	put(list, text);
 }
 
-char **environment_new(const struct config_pool *pool, unsigned number, const char *mark)
+char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
+		       const char *life)
 {
 	size_t room = count_texts(pool->env_allow) + count_texts(pool->env) + OWN_NAMES + 1;
 	struct list_of_texts list = {.texts = calloc(room, sizeof(char *))};
@@ -75,7 +77,8 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 	}
 	for (char *const *text = pool->env; *text; text++)
 		put_format(&list, "%s", *text);
-	put_format(&list, "%s", mark);
+	put_format(&list, MARK_INSTANCE "=%s", instance);
+	put_format(&list, MARK_LIFE "=%s", life);
 	put_format(&list, "POOLD_DIALECT=poold");
 	put_format(&list, "POOLD_FD=%d", PROCESS_CHANNEL_FD);
 	put_format(&list, "POOLD_POOL=%s", pool->name);

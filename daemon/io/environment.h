@@ -6,11 +6,13 @@
 struct config_pool;
 
 /*
- * The environment of worker `number` (from 1) of the pool; `mark` is "POOLD_INSTANCE=...".  A list
- * of "NAME=value" that ends with NULL, to be given back to environment_free; NULL without memory.
- * A later name never stands behind an earlier same one.
+ * The environment of worker `number` (from 1) of the pool, with its marks (mark.h): `instance` is
+ * the daemon's name, `life` that of this life of the worker.  A list of "NAME=value" that ends with
+ * NULL, to be given back to environment_free; NULL without memory. A later name never stands behind
+ * an earlier same one.
  */
-char **environment_new(const struct config_pool *pool, unsigned number, const char *mark);
+char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
+		       const char *life);
 
 /* Takes NULL. */
 void environment_free(char **environment);

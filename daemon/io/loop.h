@@ -28,6 +28,7 @@ struct loop {
 	struct outbox_store outboxes;
 	struct list dirty;     /* links with something to write */
 	struct list graveyard; /* links to be freed at the end of the turn */
+	struct family *family; /* of the daemon's children; NULL: nobody looks after them */
 	void (*on_timer)(void *owner);
 	void (*on_turn)(void *owner); /* at the end of each turn, before anything is written */
 	void *owner;

@@ -1,5 +1,7 @@
 #include "daemon/io/process.h"
 
+#include "daemon/io/family.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sanitizer/asan_interface.h>
@@ -151,6 +153,9 @@ static void on_exit_event(evutil_socket_t fd, short what, void *argument)
 	reap(process, &end);
 	process_forget(process);
 	process->on_exit(process->owner, &end);
+	/* Now that its life is over for everybody: what it left behind. */
+	if (process->loop->family)
+		family_sweep(process->loop->family);
 }
 
 int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
@@ -178,13 +183,13 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 	*process = (struct process){
 		.loop = loop, .pid = pid, .pidfd = pidfd, .on_exit = on_exit, .owner = owner};
 	event_assign(&process->exit_event, loop->base, pidfd, EV_READ, on_exit_event, process);
-	if (event_add(&process->exit_event, NULL) < 0) {
+	if ((loop->family && family_know(loop->family, pid) < 0) ||
+	    event_add(&process->exit_event, NULL) < 0) {
 		struct process_end end;
 
 		reap(process, &end);
-		close(pidfd);
+		process_forget(process);
 		close(ends[0]);
-		process->pid = 0;
 		return -ENOMEM;
 	}
 	*ret_channel = ends[0];
@@ -202,6 +207,8 @@ void process_forget(struct process *process)
 	if (process->pid == 0)
 		return;
 	event_del(&process->exit_event);
+	if (process->loop->family)
+		family_forget(process->loop->family, process->pid);
 	close(process->pidfd);
 	process->pidfd = -1;
 	process->pid = 0;

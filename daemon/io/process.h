@@ -58,7 +58,8 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 /* Sends a signal to the whole group, if the process is still there. */
 void process_signal(const struct process *process, int signal);
 
-/* Forgets the process without waiting for it (it dies with the daemon). */
+/* Forgets the process without waiting for it: it is then one of those that nobody knows (family.h),
+ * and dies with the daemon at the latest. */
 void process_forget(struct process *process);
 
 /* Words for an end: "exit status 1", "signal 9 (Killed)".  `out` has `size` bytes. */
