@@ -264,22 +264,66 @@ static int spawn(struct channel *channel, const struct config_pool *pool, struct
 	return r;
 }
 
-static int start_process(struct channel *channel, const struct config_pool *pool, unsigned number,
-			 const char *instance, const struct rlimit *open_files)
+static void add_limit(struct process_spec *spec, const char *name, int resource, uint64_t value)
 {
+	rlim_t most = value == VALUE_LIMIT_NONE ? RLIM_INFINITY : value;
+	struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+
+	if (value == VALUE_LIMIT_UNSET)
+		return;
+	/* A second between the signal that may be caught and the one that may not. */
+	if (resource == RLIMIT_CPU && most != RLIM_INFINITY)
+		limit.rlim_max++;
+	spec->limits[spec->limit_count++] = (struct process_limit){name, resource, limit};
+}
+
+/* The limits of the pool; of open files what the daemon was given, if it says nothing. */
+static void add_limits(struct process_spec *spec, const struct channel_birth *birth)
+{
+	const struct config_pool *pool = birth->pool;
+
+	add_limit(spec, "limit_memory", RLIMIT_AS, pool->limit_memory);
+	add_limit(spec, "limit_cpu", RLIMIT_CPU, pool->limit_cpu);
+	add_limit(spec, "limit_core", RLIMIT_CORE, pool->limit_core);
+	add_limit(spec, "limit_processes", RLIMIT_NPROC, pool->limit_processes);
+	add_limit(spec, "limit_file_size", RLIMIT_FSIZE, pool->limit_file_size);
+	if (pool->limit_files == VALUE_LIMIT_UNSET)
+		spec->limits[spec->limit_count++] = (struct process_limit){
+			"the limit of open files", RLIMIT_NOFILE, *birth->open_files};
+	add_limit(spec, "limit_files", RLIMIT_NOFILE, pool->limit_files);
+}
+
+static struct process_spec spec_of(const struct channel_birth *birth)
+{
+	const struct config_pool *pool = birth->pool;
+	struct process_spec spec = {
+		.argv = pool->argv,
+		.directory = pool->directory,
+		.identity = birth->identity,
+		.user = pool->user,
+		.group = pool->group,
+		.nice = pool->nice,
+		.umask = pool->umask == VALUE_LIMIT_UNSET ? -1 : (int)pool->umask,
+	};
+
+	add_limits(&spec, birth);
+	return spec;
+}
+
+static int start_process(struct channel *channel, const struct channel_birth *birth)
+{
+	struct process_spec spec = spec_of(birth);
 	char life[MARK_LIFE_SIZE];
 	char **envp;
-	struct process_spec spec = {
-		.argv = pool->argv, .directory = pool->directory, .open_files = *open_files};
 	int fd = -1;
 	int r;
 
-	mark_life(instance, channel->worker, channel->life, life);
-	envp = environment_new(pool, number, instance, life);
+	mark_life(birth->instance, channel->worker, birth->life, life);
+	envp = environment_new(birth->pool, birth->number, birth->instance, life, birth->identity);
 	if (!envp)
 		return -ENOMEM;
 	spec.envp = envp;
-	r = spawn(channel, pool, &spec, &fd);
+	r = spawn(channel, birth->pool, &spec, &fd);
 	environment_free(envp);
 	if (r < 0)
 		return r;
@@ -309,24 +353,38 @@ static void on_connected(void *owner, int fd, int error)
 	channel->handler->on_unreachable(channel, error);
 }
 
-int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
-		  unsigned number, const char *instance, size_t response_max,
-		  const struct rlimit *open_files)
+static void describe_failed_start(struct channel *channel, int error)
 {
+	const char *fault = channel->process.fault;
+
+	if (channel->connected)
+		snprintf(channel->last_end, sizeof(channel->last_end), "not reached: %s",
+			 strerror(-error));
+	else
+		snprintf(channel->last_end, sizeof(channel->last_end), "could not be started: %s",
+			 *fault ? fault : strerror(-error));
+}
+
+int channel_start(struct channel *channel, const struct channel_birth *birth)
+{
+	const struct config_pool *pool = birth->pool;
 	int r;
 
 	channel->dialect =
 		pool->dialect == DIALECT_MSGPACK_RPC ? &dialect_msgpack_rpc : &dialect_poold;
 	channel->connected = pool->adapter == POOL_SOCKET;
-	channel->response_max = response_max;
-	channel->life = life;
+	channel->response_max = birth->response_max;
+	channel->life = birth->life;
+	channel->process.fault[0] = '\0';
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,
 				     channel);
 	else
-		r = start_process(channel, pool, number, instance, open_files);
-	if (r < 0)
+		r = start_process(channel, birth);
+	if (r < 0) {
+		describe_failed_start(channel, r);
 		return r;
+	}
 	channel->last_pid = channel->process.pid;
 	/* What the engine finds wrong: the channel's own faults come with words of their own. */
 	snprintf(channel->last_why, sizeof(channel->last_why),

@@ -18,6 +18,7 @@ struct channel;
 struct config_pool;
 struct dialect;
 struct envelope;
+struct identity;
 
 /* An answer as it came from the worker; the slices live in `chunk`. */
 struct channel_answer {
@@ -72,7 +73,8 @@ struct channel {
 	enum errcode spawn_code;
 	bool hung_up;
 	pid_t last_pid;
-	char last_end[96];	 /* how its last process ended, in words; "": none did yet */
+	char last_end[PROCESS_FAULT_MAX +
+		      32];	 /* how its last process ended, in words; "": none did yet */
 	struct process_end last; /* the same, for programs; these three are the owner's to set */
 	usec_t last_uptime;
 	uint64_t last_served;
@@ -87,14 +89,20 @@ void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, s
 /* Closes the channel and forgets the process. */
 void channel_done(struct channel *channel);
 
-/*
- * Starts a process and opens a channel to it, for life `life` of the worker.  `instance` is the
- * daemon's name (mark.h), `response_max` limits one message of the worker in bytes.  Returns 0 or
- * -errno.
- */
-int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
-		  unsigned number, const char *instance, size_t response_max,
-		  const struct rlimit *open_files);
+/* What a worker is started with, beside what its pool's configuration says. */
+struct channel_birth {
+	uint32_t life; /* of the worker */
+	const struct config_pool *pool;
+	unsigned number;      /* of the worker in its pool, from 1 */
+	const char *instance; /* the daemon's name (mark.h) */
+	size_t response_max;  /* bytes of one message of the worker */
+	const struct rlimit *open_files;
+	const struct identity *identity;
+};
+
+/* Starts a process and opens a channel to it, or connects to the pool's server.  Returns 0 or
+ * -errno; `last_end` then says in words why not. */
+int channel_start(struct channel *channel, const struct channel_birth *birth);
 
 /* What the worker is told.  A closed channel takes all of it in silence. */
 struct channel_request {

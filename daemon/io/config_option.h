@@ -23,6 +23,10 @@ enum option_type {
 	OPTION_PATH,
 	OPTION_ADDRESS,
 	OPTION_GROUP,
+	OPTION_USER,
+	OPTION_NICE,
+	OPTION_UMASK,
+	OPTION_LIMIT,
 
 	OPTION_COMMAND, /* from here on lists: config_list.h */
 	OPTION_VARIABLES,

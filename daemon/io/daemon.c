@@ -3,6 +3,7 @@
 #include "daemon/io/connection.h"
 #include "daemon/io/driver.h"
 #include "daemon/io/guard.h"
+#include "daemon/io/identity.h"
 #include "daemon/io/listener.h"
 #include "daemon/io/log.h"
 #include "daemon/io/report.h"
@@ -344,6 +345,9 @@ int daemon_run(const struct config *config, struct service *service)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	r = identity_check(config);
+	if (r < 0)
+		return r == -ENOMEM ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
 	r = guard_start(&daemon.guard);
 	if (r < 0) {
 		log_error("the guard could not be started: %s", strerror(-r));

@@ -475,6 +475,20 @@ static int make_tables(struct driver *driver)
 	return 0;
 }
 
+static int find_identities(struct driver *driver)
+{
+	const struct config *config = driver->config;
+	char why[128];
+	int r = 0;
+
+	driver->identities = calloc(config->pool_count + 1, sizeof(*driver->identities));
+	if (!driver->identities)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < config->pool_count; i++)
+		r = identity_find(&config->pools[i], &driver->identities[i], why, sizeof(why));
+	return r;
+}
+
 static bool is_living(void *owner, uint32_t worker, uint32_t life)
 {
 	const struct driver *driver = owner;
@@ -524,6 +538,8 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	find_admin_group(driver);
 	r = make_tables(driver);
 	if (r == 0)
+		r = find_identities(driver);
+	if (r == 0)
 		r = adopt_family(driver);
 	if (r < 0) {
 		driver_done(driver);
@@ -548,6 +564,10 @@ void driver_done(struct driver *driver)
 	family_done(&driver->family);
 	free(driver->channels);
 	driver->channels = NULL;
+	for (size_t i = 0; driver->identities && i < driver->config->pool_count; i++)
+		identity_done(&driver->identities[i]);
+	free(driver->identities);
+	driver->identities = NULL;
 	free(driver->engine);
 	driver->engine = NULL;
 	call_table_done(&driver->calls);

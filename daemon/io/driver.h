@@ -13,6 +13,7 @@
 #include "daemon/io/events.h"
 #include "daemon/io/family.h"
 #include "daemon/io/guard.h"
+#include "daemon/io/identity.h"
 #include "daemon/io/log.h"
 #include "daemon/io/loop.h"
 #include "daemon/io/vault.h"
@@ -48,8 +49,9 @@ struct driver {
 	struct channel *channels; /* one for each worker slot of the engine */
 	uint32_t channel_count;
 	const struct guard *guard;
-	struct family family;	  /* processes that workers leave behind */
-	struct rlimit open_files; /* what workers get */
+	struct family family;	     /* processes that workers leave behind */
+	struct rlimit open_files;    /* what workers get */
+	struct identity *identities; /* whom those of each pool run as */
 	struct list connections;
 	unsigned control_connections;
 	struct daemon_stats stats;

@@ -66,16 +66,21 @@ static enum errcode start_code(bool connects, int error)
 static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
-	int r = channel_start(channel, effect->life, driver_pool_config(driver, effect->pool),
-			      driver_worker_number(driver, effect->worker), driver->guard->instance,
-			      driver->config->daemon.response_max, &driver->open_files);
+	const struct channel_birth birth = {
+		.life = effect->life,
+		.pool = driver_pool_config(driver, effect->pool),
+		.number = driver_worker_number(driver, effect->worker),
+		.instance = driver->guard->instance,
+		.response_max = driver->config->daemon.response_max,
+		.open_files = &driver->open_files,
+		.identity = &driver->identities[effect->pool],
+	};
+	int r = channel_start(channel, &birth);
 
 	if (r == 0) {
 		effects_tell_worker(driver, LOG_LEVEL_INFO, effect->worker, "started", "");
 		return;
 	}
-	snprintf(channel->last_end, sizeof(channel->last_end), "%s: %s",
-		 channel->connected ? "not reached" : "could not be started", strerror(-r));
 	channel->spawn_failed = true;
 	channel->spawn_code = start_code(channel->connected, r);
 	driver->memory_short |= channel->spawn_code != ERR_spawn_failed && !channel->connected;

@@ -1,6 +1,7 @@
 #include "daemon/io/environment.h"
 
 #include "daemon/io/config.h"
+#include "daemon/io/identity.h"
 #include "daemon/io/mark.h"
 #include "daemon/io/process.h"
 
@@ -10,7 +11,7 @@
 #include <string.h>
 
 /* Names that are always set by the daemon. */
-#define OWN_NAMES 6
+#define OWN_NAMES 10
 
 struct list_of_texts {
 	char **texts;
@@ -62,7 +63,7 @@ static void put_format(struct list_of_texts *list, const char *format, ...)
 }
 
 char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
-		       const char *life)
+		       const char *life, const struct identity *identity)
 {
 	size_t room = count_texts(pool->env_allow) + count_texts(pool->env) + OWN_NAMES + 1;
 	struct list_of_texts list = {.texts = calloc(room, sizeof(char *))};
@@ -74,6 +75,12 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 
 		if (value)
 			put_format(&list, "%s=%s", *name, value);
+	}
+	if (identity->has_user) {
+		put_format(&list, "HOME=%s", identity->home);
+		put_format(&list, "SHELL=%s", identity->shell);
+		put_format(&list, "USER=%s", pool->user);
+		put_format(&list, "LOGNAME=%s", pool->user);
 	}
 	for (char *const *text = pool->env; *text; text++)
 		put_format(&list, "%s", *text);

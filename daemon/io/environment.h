@@ -4,15 +4,16 @@
 #define POOLD_IO_ENVIRONMENT_H
 
 struct config_pool;
+struct identity;
 
 /*
  * The environment of worker `number` (from 1) of the pool, with its marks (mark.h): `instance` is
- * the daemon's name, `life` that of this life of the worker.  A list of "NAME=value" that ends with
- * NULL, to be given back to environment_free; NULL without memory. A later name never stands behind
- * an earlier same one.
+ * the daemon's name, `life` that of this life of the worker, `identity` whom it runs as.  A list of
+ * "NAME=value" that ends with NULL, to be given back to environment_free; NULL without memory. A
+ * later name never stands behind an earlier same one.
  */
 char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
-		       const char *life);
+		       const char *life, const struct identity *identity);
 
 /* Takes NULL. */
 void environment_free(char **environment);

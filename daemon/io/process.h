@@ -20,11 +20,28 @@
 #define PROCESS_NULL	  -1 /* /dev/null */
 #define PROCESS_INHERITED -2 /* the daemon's own */
 
+struct identity;
+
+/* A limit of setrlimit(2), and the name of the option that it comes from. */
+struct process_limit {
+	const char *name;
+	int resource;
+	struct rlimit limit;
+};
+
+#define PROCESS_LIMITS_MAX 8
+
 struct process_spec {
-	char *const *argv;	  /* ends with NULL */
-	char *const *envp;	  /* the worker's whole environment, "NAME=value", ends with NULL */
-	const char *directory;	  /* NULL or "": the daemon's own */
-	struct rlimit open_files; /* what the worker gets for RLIMIT_NOFILE */
+	char *const *argv;     /* ends with NULL */
+	char *const *envp;     /* the worker's whole environment, "NAME=value", ends with NULL */
+	const char *directory; /* NULL or "": the daemon's own */
+	const struct identity *identity; /* NULL: the daemon's own */
+	const char *user;		 /* its names as they were given, for errors */
+	const char *group;
+	int nice;  /* 0: the daemon's */
+	int umask; /* below 0: the daemon's */
+	struct process_limit limits[PROCESS_LIMITS_MAX];
+	size_t limit_count;
 	int standard[3]; /* what it gets as standard input, output and error: a descriptor of the
 			    caller's above 2, or one of the above */
 };
@@ -36,6 +53,8 @@ struct process_end {
 	struct rusage usage;
 };
 
+#define PROCESS_FAULT_MAX 256
+
 struct process {
 	struct loop *loop;
 	pid_t pid; /* 0: none */
@@ -43,13 +62,15 @@ struct process {
 	struct event exit_event;
 	void (*on_exit)(void *owner, const struct process_end *end);
 	void *owner;
+	char fault[PROCESS_FAULT_MAX]; /* when it could not be started: at what, and why, in words:
+					  "user nobody: Operation not permitted" */
 };
 
 /*
  * Starts it.  *ret_channel gets the daemon's end of the channel (non-blocking, the caller's).
  * `on_exit` is called once, when the process is gone, was reaped, and what was left of its group
  * was killed. Returns 0 or -errno: the command was not found or may not be run, or a limit was met;
- * then nothing is left behind.
+ * then nothing is left behind, and `fault` says more.
  */
 int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,

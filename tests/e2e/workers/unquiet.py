@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -42,6 +44,47 @@ def kill(number: int) -> None:
     write(2, b"about to be killed\n")
     os.kill(os.getpid(), number)
     time.sleep(60)
+
+
+# --- what it may -----------------------------------------------------------------------------------
+
+LIMITS = ("AS", "CPU", "CORE", "NOFILE", "NPROC", "FSIZE")
+
+
+def who() -> dict[str, object]:
+    """Whom it runs as, and within which limits."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return {
+        "uid": os.getresuid(),
+        "gid": os.getresgid(),
+        "groups": os.getgroups(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "umask": mask,
+        "home": os.environ.get("HOME"),
+        "user": os.environ.get("USER"),
+        "limits": {
+            name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in LIMITS
+        },
+    }
+
+
+def hoard(size: int) -> int:
+    """Takes so many bytes of memory."""
+    return len(bytearray(size))
+
+
+def burn() -> None:
+    """Uses the processor without an end."""
+    while True:
+        pass
+
+
+def death_signal() -> int:
+    """The signal that it gets when the daemon dies."""
+    number = ctypes.c_int()
+    ctypes.CDLL(None).prctl(2, ctypes.byref(number))  # PR_GET_PDEATHSIG
+    return number.value
 
 
 # --- what it leaves behind -------------------------------------------------------------------------
