@@ -154,9 +154,16 @@ static const struct link_handler link_handler = {
 
 /* --- what it writes beside that --- */
 
+static void add_step(struct channel *channel, const char *name, usec_t now)
+{
+	steps_add(&channel->steps, (struct bytes){(const uint8_t *)name, strlen(name)}, now);
+}
+
 static void on_first_output(void *owner)
 {
-	(void)owner;
+	struct channel *channel = owner;
+
+	add_step(channel, "output", loop_now(channel->loop));
 }
 
 static void on_output_line(void *owner, enum output_stream stream, struct bytes line, unsigned part)
@@ -323,7 +330,9 @@ static int start_process(struct channel *channel, const struct channel_birth *bi
 	if (!envp)
 		return -ENOMEM;
 	spec.envp = envp;
+	steps_begin(&channel->steps, "fork", loop_clock());
 	r = spawn(channel, birth->pool, &spec, &fd);
+	add_step(channel, "exec", loop_clock());
 	environment_free(envp);
 	if (r < 0)
 		return r;
@@ -344,6 +353,7 @@ static void on_connected(void *owner, int fd, int error)
 	if (error == 0)
 		error = open_link(channel, fd, channel->response_max);
 	if (error == 0) {
+		add_step(channel, "connected", loop_now(channel->loop));
 		channel->dialect->on_open(channel);
 		return;
 	}
@@ -376,6 +386,7 @@ int channel_start(struct channel *channel, const struct channel_birth *birth)
 	channel->response_max = birth->response_max;
 	channel->life = birth->life;
 	channel->process.fault[0] = '\0';
+	steps_begin(&channel->steps, "connect", loop_now(channel->loop));
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,
 				     channel);

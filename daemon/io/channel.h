@@ -11,6 +11,7 @@
 #include "daemon/io/link.h"
 #include "daemon/io/output.h"
 #include "daemon/io/process.h"
+#include "daemon/io/steps.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
 
@@ -45,6 +46,8 @@ struct channel_handler {
 	/* The process is gone, and all it had said was handed over.  `end` NULL: it was a
 	 * connection. */
 	void (*on_exit)(struct channel *channel, const struct process_end *end);
+	/* A step of its start begins, which the worker named: any bytes. */
+	void (*on_step)(struct channel *channel, struct bytes name);
 	/* It wrote a line to its standard output or error: see output.h. */
 	void (*on_output)(struct channel *channel, enum output_stream stream, struct bytes line,
 			  unsigned part);
@@ -62,6 +65,7 @@ struct channel {
 	uint32_t life;
 	struct process process;
 	struct output output;
+	struct steps steps; /* of its start; their end is the owner's to set */
 	struct endpoint endpoint;
 	const struct dialect *dialect;
 	bool connected; /* a connection to a server stands for the process */

@@ -110,6 +110,7 @@ static void on_ready(struct channel *channel, unsigned concurrency, bool announc
 	event.ready.concurrency = concurrency;
 	event.ready.announces = announces;
 	event.ready.batches = batches;
+	steps_end(&channel->steps, loop_now(driver->loop));
 	effects_tell_worker(driver, LOG_LEVEL_INFO, channel->worker, "ready", "");
 	step(driver, &event);
 	driver->on_change(driver->owner);
@@ -229,6 +230,7 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	const struct worker *worker = engine_worker(driver->engine, channel->worker);
 	struct engine_event event = worker_event(channel, EVENT_WORKER_EXITED);
 
+	steps_end(&channel->steps, loop_now(driver->loop));
 	channel->last = end ? *end : (struct process_end){0};
 	channel->last_uptime = usec_sub(loop_now(driver->loop), worker->started);
 	channel->last_served = worker->served;
@@ -244,6 +246,13 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	if (!is_expected(worker))
 		tell_last_words(driver, channel->worker);
 	step(driver, &event);
+}
+
+static void on_step(struct channel *channel, struct bytes name)
+{
+	struct driver *driver = channel->owner;
+
+	steps_add(&channel->steps, name, loop_now(driver->loop));
 }
 
 static void on_output(struct channel *channel, enum output_stream stream, struct bytes line,
@@ -280,6 +289,7 @@ static const struct channel_handler channel_handler = {
 	.on_answer = on_answer,
 	.on_broken = on_broken,
 	.on_exit = on_exit_of_worker,
+	.on_step = on_step,
 	.on_output = on_output,
 	.on_output_dropped = on_output_dropped,
 	.on_unreachable = on_unreachable,

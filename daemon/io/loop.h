@@ -41,6 +41,9 @@ void loop_done(struct loop *loop);
 /* The monotonic time of this turn. */
 usec_t loop_now(struct loop *loop);
 
+/* The monotonic time of this moment: for what takes long within a turn. */
+usec_t loop_clock(void);
+
 /* The time on the wall: milliseconds since 1970.  For people; nothing is decided by it. */
 uint64_t loop_wall_ms(void);
 
