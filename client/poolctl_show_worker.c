@@ -14,13 +14,28 @@ static const struct column worker_columns[] = {
 	{"MEMORY", true},    {"NOW", false},	{"LAST EXIT", false},
 };
 
-/* The method that has run longest, and for how long. */
+/* The step of its start that a worker is in, and for how long; NULL: it has started. */
+static const json_t *current_step(const json_t *worker)
+{
+	const json_t *steps = json_object_get(worker, "steps");
+
+	if (strcmp(text_of(worker, "state"), "initializing") != 0 || json_array_size(steps) == 0)
+		return NULL;
+	return json_array_get(steps, json_array_size(steps) - 1);
+}
+
+/* The method that has run longest, or the step that it is in, and for how long. */
 static void running_cell(struct table *table, const json_t *worker)
 {
 	const json_t *first = json_array_get(json_object_get(worker, "running"), 0);
+	const json_t *step = current_step(worker);
+	const char *name = json_string_value(json_array_get(step, 0));
 	char text[UNIT_TEXT_MAX];
 
-	if (first)
+	if (name)
+		table_cell(table, "%s %s", name,
+			   duration_text(text, json_number_value(json_array_get(step, 1))));
+	else if (first)
 		table_cell(table, "%s %s", text_of(first, "method"),
 			   ms_text(text, first, "run_ms"));
 	else

@@ -2,6 +2,7 @@
 
 #include "daemon/io/config.h"
 #include "daemon/io/dialect.h"
+#include "daemon/io/mark.h"
 #include "daemon/io/vault.h"
 #include "protocol/buf.h"
 
@@ -107,9 +108,16 @@ static const struct link_handler link_handler = {
 
 /* --- what it writes beside that --- */
 
+static void add_step(struct channel *channel, const char *name, usec_t now)
+{
+	steps_add(&channel->steps, (struct bytes){(const uint8_t *)name, strlen(name)}, now);
+}
+
 static void on_first_output(void *owner)
 {
-	(void)owner;
+	struct channel *channel = owner;
+
+	add_step(channel, "output", loop_now(channel->loop));
 }
 
 static void on_output_line(void *owner, enum output_stream stream, struct bytes line, unsigned part)
@@ -201,10 +209,15 @@ void channel_open(struct channel *channel)
 
 static int start_own(struct channel *channel, const struct start *start, unsigned number)
 {
+	char life[MARK_LIFE_SIZE];
 	int fd = -1;
-	int r = start_process(start, number, &channel->process, &channel->output,
-			      on_exit_of_process, channel, &fd);
+	int r;
 
+	mark_life(start->instance, channel->worker, channel->life, life);
+	r = start_process(start, number, life, &channel->process, &channel->output,
+			  on_exit_of_process, channel, &fd);
+	if (r == 0)
+		add_step(channel, "exec", loop_clock());
 	if (r < 0)
 		return r;
 	r = open_link(channel, fd);
@@ -229,6 +242,7 @@ static void on_born(void *owner, pid_t pid)
 		return;
 	}
 	channel->last_pid = pid;
+	add_step(channel, "forked", loop_now(channel->loop));
 	if (channel->birth.signal != 0)
 		process_signal(&channel->process, channel->birth.signal);
 	channel->handler->on_born(channel);
@@ -272,11 +286,12 @@ static int open_birth(struct channel *channel)
 	return start_output(channel->pool, &channel->output, birth->files + 1);
 }
 
-static int start_birth(struct channel *channel, unsigned number)
+static int start_birth(struct channel *channel, const char *instance, unsigned number)
 {
 	int r;
 
 	birth_init(&channel->birth, number, on_born, on_unborn, channel);
+	mark_life(instance, channel->worker, channel->life, channel->birth.life);
 	r = open_birth(channel);
 	if (r < 0)
 		birth_close(&channel->birth);
@@ -314,6 +329,7 @@ static void on_connected(void *owner, int fd, int error)
 	if (error == 0)
 		error = open_link(channel, fd);
 	if (error == 0) {
+		add_step(channel, "connected", loop_now(channel->loop));
 		channel_open(channel);
 		return;
 	}
@@ -321,6 +337,18 @@ static void on_connected(void *owner, int fd, int error)
 		close(fd);
 	snprintf(channel->last_end, sizeof(channel->last_end), "not reached: %s", strerror(-error));
 	channel->handler->on_unreachable(channel, error);
+}
+
+static void describe_failed_start(struct channel *channel, int error)
+{
+	const char *fault = channel->process.fault;
+
+	if (channel->connected)
+		snprintf(channel->last_end, sizeof(channel->last_end), "not reached: %s",
+			 strerror(-error));
+	else
+		snprintf(channel->last_end, sizeof(channel->last_end), "could not be started: %s",
+			 *fault ? fault : strerror(-error));
 }
 
 int channel_start(struct channel *channel, uint32_t life, const struct start *start,
@@ -333,15 +361,23 @@ int channel_start(struct channel *channel, uint32_t life, const struct start *st
 	channel->life = life;
 	channel->last_pid = 0;
 	channel->stack_signal = 0;
+	channel->process.fault[0] = '\0';
+	steps_begin(&channel->steps,
+		    channel->connected ? "connect"
+		    : forkserver       ? "fork server"
+				       : "fork",
+		    loop_clock());
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, start->pool->address,
 				     on_connected, channel);
 	else if (forkserver)
-		r = start_birth(channel, number);
+		r = start_birth(channel, start->instance, number);
 	else
 		r = start_own(channel, start, number);
-	if (r < 0)
+	if (r < 0) {
+		describe_failed_start(channel, r);
 		return r;
+	}
 	if (channel->process.pid > 0)
 		channel->last_pid = channel->process.pid;
 	/* What the engine finds wrong: the channel's own faults come with words of their own. */

@@ -13,6 +13,7 @@
 #include "daemon/io/link.h"
 #include "daemon/io/output.h"
 #include "daemon/io/process.h"
+#include "daemon/io/steps.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
 
@@ -49,6 +50,8 @@ struct channel_handler {
 	/* The process is gone, and all it had said was handed over.  `end` NULL: it was a
 	 * connection. */
 	void (*on_exit)(struct channel *channel, const struct process_end *end);
+	/* A step of its start begins, which the worker named: any bytes. */
+	void (*on_step)(struct channel *channel, struct bytes name);
 	/* It wrote a line to its standard output or error: see output.h. */
 	void (*on_output)(struct channel *channel, enum output_stream stream, struct bytes line,
 			  unsigned part);
@@ -71,6 +74,7 @@ struct channel {
 	struct output output;
 	struct birth birth;	       /* where a fork server starts the process */
 	struct forkserver *forkserver; /* NULL: none does */
+	struct steps steps;	       /* of its start; their end is the owner's to set */
 	struct endpoint endpoint;
 	const struct config_pool *pool; /* outlives this life of the worker */
 	const struct dialect *dialect;
@@ -91,7 +95,8 @@ struct channel {
 	bool hung_up;
 	bool unborn; /* it was ended before there was a process */
 	pid_t last_pid;
-	char last_end[96];	 /* how its last process ended, in words; "": none did yet */
+	char last_end[PROCESS_FAULT_MAX +
+		      32];	 /* how its last process ended, in words; "": none did yet */
 	struct process_end last; /* the same, for programs; these three are the owner's to set */
 	usec_t last_uptime;
 	uint64_t last_served;
@@ -109,9 +114,9 @@ void channel_done(struct channel *channel);
 /*
  * Starts a process, or begins to connect, for life `life` of the worker, the pool's `number` (from
  * 1).  `response_max` limits one message of the worker in bytes.  `forkserver` (NULL: none) starts
- * the process instead, later: on_born, on_exit or on_unreachable tells.  Returns 0 or -errno.  The
- * pool must stay as it is for as long as this life.  For a process channel_open must follow, not
- * from within this call's event.
+ * the process instead, later: on_born, on_exit or on_unreachable tells.  Returns 0 or -errno;
+ * `last_end` then says in words why not.  The pool must stay as it is for as long as this life. For
+ * a process channel_open must follow, not from within this call's event.
  */
 int channel_start(struct channel *channel, uint32_t life, const struct start *start,
 		  unsigned number, size_t response_max, struct forkserver *forkserver);

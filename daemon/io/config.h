@@ -187,6 +187,16 @@ struct config_pool {
 	char *directory;  /* absolute path, or "": the daemon's own */
 	char **env;	  /* "NAME=value" */
 	char **env_allow; /* names of the daemon's own variables that workers inherit */
+	char *user;	  /* name, or "": the daemon's own */
+	char *group;	  /* the same */
+	int nice;	  /* 0: as the daemon */
+	uint64_t umask;	  /* this and the limits: VALUE_LIMIT_UNSET, as the daemon */
+	uint64_t limit_memory;
+	uint64_t limit_cpu; /* seconds */
+	uint64_t limit_core;
+	uint64_t limit_files;
+	uint64_t limit_processes;
+	uint64_t limit_file_size;
 	enum config_output output;
 	size_t output_line_max; /* bytes */
 	unsigned output_rate;	/* lines a second of each worker; 0: no limit */

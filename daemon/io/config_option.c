@@ -201,6 +201,31 @@ static int set_word(const struct option *option, void *values, const char *text)
 	return r;
 }
 
+static int set_nice(const struct option *option, void *values, const char *text)
+{
+	return value_parse_nice(text, option_field(option, values)) < 0 ? -EINVAL : 0;
+}
+
+static int set_umask(const struct option *option, void *values, const char *text)
+{
+	uint64_t *field = option_field(option, values);
+	unsigned mask;
+
+	if (*text == '\0') {
+		*field = VALUE_LIMIT_UNSET;
+		return 0;
+	}
+	if (value_parse_mode(text, &mask) < 0)
+		return -EINVAL;
+	*field = mask;
+	return 0;
+}
+
+static int set_limit(const struct option *option, void *values, const char *text)
+{
+	return value_parse_limit(text, option_field(option, values)) < 0 ? -EINVAL : 0;
+}
+
 int option_set(const struct option *option, void *values, const char *text)
 {
 	static int (*const setters[])(const struct option *, void *, const char *) = {
@@ -208,8 +233,10 @@ int option_set(const struct option *option, void *values, const char *text)
 		[OPTION_DURATION] = set_duration, [OPTION_BOOL] = set_bool,
 		[OPTION_RANGE] = set_range,	  [OPTION_MODE] = set_count,
 		[OPTION_PATH] = set_string,	  [OPTION_ADDRESS] = set_string,
-		[OPTION_GROUP] = set_string,	  [OPTION_METHOD] = set_string,
-		[OPTION_JSON] = set_string,
+		[OPTION_GROUP] = set_string,	  [OPTION_USER] = set_string,
+		[OPTION_METHOD] = set_string,	  [OPTION_JSON] = set_string,
+		[OPTION_NICE] = set_nice,	  [OPTION_UMASK] = set_umask,
+		[OPTION_LIMIT] = set_limit,
 	};
 	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
 
@@ -261,6 +288,20 @@ static void print_duration(usec_t usec, struct buf *out)
 	buf_printf(out, "%s", text);
 }
 
+static void print_limit(uint64_t limit, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_limit(limit, text);
+	buf_printf(out, "%s", text);
+}
+
+static void print_umask(uint64_t mask, struct buf *out)
+{
+	if (mask != VALUE_LIMIT_UNSET)
+		buf_printf(out, "%04o", (unsigned)mask);
+}
+
 static void print_word(const struct option *option, const void *values, struct buf *out)
 {
 	unsigned number;
@@ -295,9 +336,19 @@ void option_print(const struct option *option, const void *values, struct buf *o
 	case OPTION_PATH:
 	case OPTION_ADDRESS:
 	case OPTION_GROUP:
+	case OPTION_USER:
 	case OPTION_METHOD:
 	case OPTION_JSON:
 		buf_printf(out, "%s", *(char *const *)field);
+		break;
+	case OPTION_NICE:
+		buf_printf(out, "%d", *(const int *)field);
+		break;
+	case OPTION_UMASK:
+		print_umask(*(const uint64_t *)field, out);
+		break;
+	case OPTION_LIMIT:
+		print_limit(*(const uint64_t *)field, out);
 		break;
 	default:
 		if (option_is_list(option->type))
@@ -348,10 +399,20 @@ void option_print_allowed(const struct option *option, struct buf *out)
 			   option->max);
 		break;
 	case OPTION_GROUP:
+	case OPTION_USER:
 		buf_printf(out,
-			   "a group's name of at most %" PRIu64
+			   "a %s's name of at most %" PRIu64
 			   " letters, digits, _ . or -, or nothing",
-			   option->max);
+			   option->type == OPTION_USER ? "user" : "group", option->max);
+		break;
+	case OPTION_NICE:
+		buf_printf(out, "a number from -20 to 19");
+		break;
+	case OPTION_UMASK:
+		buf_printf(out, "permission bits in octal, such as 0027, or nothing");
+		break;
+	case OPTION_LIMIT:
+		buf_printf(out, "a number or a size such as 64 or 16M, none, or nothing");
 		break;
 	case OPTION_METHOD:
 		buf_printf(out, "a method's name of at most %" PRIu64 " bytes, or nothing",

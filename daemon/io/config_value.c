@@ -147,6 +147,38 @@ int value_parse_range(const char *text, struct value_range *ret_range)
 	return 0;
 }
 
+int value_parse_nice(const char *text, int *ret_nice)
+{
+	bool is_negative = *text == '-';
+	unsigned number;
+	int r = value_parse_unsigned(text + is_negative, &number);
+
+	if (r < 0)
+		return r;
+	if (number > (is_negative ? 20 : 19))
+		return -ERANGE;
+	*ret_nice = is_negative ? -(int)number : (int)number;
+	return 0;
+}
+
+int value_parse_limit(const char *text, uint64_t *ret_limit)
+{
+	size_t size;
+	int r;
+
+	if (*text == '\0' || strcmp(text, "none") == 0) {
+		*ret_limit = *text == '\0' ? VALUE_LIMIT_UNSET : VALUE_LIMIT_NONE;
+		return 0;
+	}
+	r = value_parse_size(text, &size);
+	if (r < 0)
+		return r;
+	if (size >= VALUE_LIMIT_UNSET)
+		return -ERANGE;
+	*ret_limit = size;
+	return 0;
+}
+
 int value_parse_mode(const char *text, unsigned *ret_mode)
 {
 	unsigned mode = 0;
@@ -182,6 +214,16 @@ void value_format_duration(usec_t usec, char text[static VALUE_TEXT_MAX])
 void value_format_size(size_t size, char text[static VALUE_TEXT_MAX])
 {
 	format_with_unit(size, size_units, ARRAY_SIZE(size_units), text);
+}
+
+void value_format_limit(uint64_t limit, char text[static VALUE_TEXT_MAX])
+{
+	if (limit == VALUE_LIMIT_UNSET)
+		*text = '\0';
+	else if (limit == VALUE_LIMIT_NONE)
+		strcpy(text, "none");
+	else
+		value_format_size((size_t)limit, text);
 }
 
 static bool is_blank(char c)

@@ -29,9 +29,17 @@ int value_parse_range(const char *text, struct value_range *ret_range);
 /* Permission bits in octal, up to 0777. */
 int value_parse_mode(const char *text, unsigned *ret_mode);
 
+/* How far a process stands back for others: -20 to 19. */
+int value_parse_nice(const char *text, int *ret_nice);
+/* A number or size, "none" for VALUE_LIMIT_NONE, or nothing for VALUE_LIMIT_UNSET. */
+#define VALUE_LIMIT_NONE  UINT64_MAX
+#define VALUE_LIMIT_UNSET (UINT64_MAX - 1)
+int value_parse_limit(const char *text, uint64_t *ret_limit);
+
 /* The shortest text that the parser reads back to the same value. */
 void value_format_duration(usec_t usec, char text[static VALUE_TEXT_MAX]);
 void value_format_size(size_t size, char text[static VALUE_TEXT_MAX]);
+void value_format_limit(uint64_t limit, char text[static VALUE_TEXT_MAX]);
 
 /*
  * Splits a command into words as a shell does, without running one: blanks separate, '...' keeps

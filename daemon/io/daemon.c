@@ -3,9 +3,9 @@
 #include "daemon/io/connection.h"
 #include "daemon/io/driver.h"
 #include "daemon/io/guard.h"
+#include "daemon/io/identity.h"
 #include "daemon/io/listener.h"
 #include "daemon/io/log.h"
-#include "daemon/io/orphans.h"
 #include "daemon/io/report.h"
 
 #include <errno.h>
@@ -32,7 +32,6 @@ struct daemon {
 	struct loop loop;
 	struct driver driver;
 	struct listener listener;
-	struct orphans orphans;
 	struct event signals[3];
 	struct event watchdog;
 	struct event start_timer;
@@ -138,7 +137,10 @@ static void on_guard_gone(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	log_warning("the guard is gone; starting another");
+	family_forget(&daemon->driver.family, daemon->guard.pid);
 	r = guard_restart(&daemon->guard);
+	if (r == 0)
+		r = family_know(&daemon->driver.family, daemon->guard.pid);
 	if (r < 0)
 		log_error("the guard could not be started: %s", strerror(-r));
 	else
@@ -150,13 +152,6 @@ static void watch_guard(struct daemon *daemon)
 	event_assign(&daemon->guard_event, daemon->loop.base, daemon->guard.pidfd, EV_READ,
 		     on_guard_gone, daemon);
 	event_add(&daemon->guard_event, NULL);
-}
-
-static bool is_awaited(void *owner, pid_t pid)
-{
-	struct daemon *daemon = owner;
-
-	return pid == daemon->guard.pid || driver_awaits(&daemon->driver, pid);
 }
 
 /* --- the end --- */
@@ -283,7 +278,6 @@ static void unwatch(struct daemon *daemon)
 	event_del(&daemon->linger_timer);
 	event_del(&daemon->owed_timer);
 	event_del(&daemon->guard_event);
-	orphans_unwatch(&daemon->orphans);
 }
 
 static int open_listener(struct daemon *daemon)
@@ -309,10 +303,6 @@ static int serve(struct daemon *daemon)
 
 	if (r < 0)
 		return r;
-	r = orphans_watch(&daemon->orphans, &daemon->loop, is_awaited, daemon);
-	if (r < 0)
-		log_warning("processes that workers leave behind can't be reaped: %s",
-			    strerror(-r));
 	watch_signals(daemon);
 	set_timers(daemon);
 	watch_guard(daemon);
@@ -355,6 +345,9 @@ int daemon_run(const struct config *config, struct service *service)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	r = identity_check(config);
+	if (r < 0)
+		return r == -ENOMEM ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
 	r = guard_start(&daemon.guard);
 	if (r < 0) {
 		log_error("the guard could not be started: %s", strerror(-r));

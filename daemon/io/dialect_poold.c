@@ -171,6 +171,21 @@ static void take_state(struct channel *channel, struct bytes params)
 		channel->handler->on_state(channel, id, state);
 }
 
+/* Before it is ready it may say what it does. */
+static void take_step(struct channel *channel, struct bytes params)
+{
+	struct reader reader;
+	struct bytes name;
+	uint32_t count;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count < 1 || read_str(&reader, &name) < 0)
+		channel_broken(channel, ERR_protocol_violation,
+			       "its step notification is not valid");
+	else
+		channel->handler->on_step(channel, name);
+}
+
 static void on_response(struct channel *channel, uint32_t id, const struct channel_answer *answer)
 {
 	channel->handler->on_answer(channel, id, answer);
@@ -189,6 +204,8 @@ static void on_notification(struct channel *channel, struct chunk *chunk,
 		take_alive(channel, envelope->params);
 	else if (bytes_equal(envelope->method, "ready"))
 		take_ready(channel, envelope->params);
+	else if (bytes_equal(envelope->method, "step"))
+		take_step(channel, envelope->params);
 }
 
 static void on_message(struct channel *channel, struct chunk *chunk, struct bytes message)

@@ -144,6 +144,7 @@ static void on_ready(struct channel *channel, unsigned concurrency, bool announc
 	event.ready.concurrency = concurrency;
 	event.ready.announces = announces;
 	event.ready.batches = batches;
+	steps_end(&channel->steps, loop_now(driver->loop));
 	effects_tell_worker(driver, LOG_LEVEL_INFO, channel->worker, "ready", "");
 	step(driver, &event);
 	driver->on_change(driver->owner);
@@ -265,6 +266,7 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	const struct worker *worker = engine_worker(driver->engine, channel->worker);
 	struct engine_event event = worker_event(channel, EVENT_WORKER_EXITED);
 
+	steps_end(&channel->steps, loop_now(driver->loop));
 	channel->last = end ? *end : (struct process_end){0};
 	channel->last_uptime = usec_sub(loop_now(driver->loop), worker->started);
 	channel->last_served = worker->served;
@@ -282,6 +284,13 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	if (!worker_cause_is_wish(worker->cause))
 		tell_last_words(driver, channel->worker);
 	step(driver, &event);
+}
+
+static void on_step(struct channel *channel, struct bytes name)
+{
+	struct driver *driver = channel->owner;
+
+	steps_add(&channel->steps, name, loop_now(driver->loop));
 }
 
 static void on_output(struct channel *channel, enum output_stream stream, struct bytes line,
@@ -325,6 +334,7 @@ static const struct channel_handler channel_handler = {
 	.on_answer = on_answer,
 	.on_broken = on_broken,
 	.on_exit = on_exit_of_worker,
+	.on_step = on_step,
 	.on_output = on_output,
 	.on_output_dropped = on_output_dropped,
 	.on_unreachable = on_unreachable,
@@ -549,6 +559,21 @@ static int make_engine(struct driver *driver)
 	return memory ? 0 : -ENOMEM;
 }
 
+struct start driver_start_of(const struct driver *driver, uint32_t pool)
+{
+	return (struct start){.loop = driver->loop,
+			      .pool = driver_pool_config(driver, pool),
+			      .instance = driver->guard->instance,
+			      .open_files = &driver->open_files,
+			      .identity = &driver->identities[pool]};
+}
+
+/* Marks of fork servers name slots behind those of the workers. */
+static uint32_t forkserver_slot(const struct driver *driver, uint32_t pool)
+{
+	return driver->channel_count + pool;
+}
+
 static int make_tables(struct driver *driver)
 {
 	const struct config_daemon *daemon = &driver->config->daemon;
@@ -577,13 +602,49 @@ static int make_tables(struct driver *driver)
 	driver->forkservers = calloc(driver->config->pool_count + 1, sizeof(*driver->forkservers));
 	if (!driver->forkservers)
 		return -ENOMEM;
-	for (size_t i = 0; i < driver->config->pool_count; i++)
-		forkserver_init(&driver->forkservers[i],
-				&(struct start){.loop = driver->loop,
-						.pool = &driver->config->pools[i],
-						.mark = driver->guard->mark,
-						.open_files = &driver->open_files});
+	for (uint32_t i = 0; i < driver->config->pool_count; i++) {
+		const struct start start = driver_start_of(driver, i);
+
+		forkserver_init(&driver->forkservers[i], &start, forkserver_slot(driver, i));
+	}
 	return 0;
+}
+
+static int find_identities(struct driver *driver)
+{
+	const struct config *config = driver->config;
+	char why[128];
+	int r = 0;
+
+	driver->identities = calloc(config->pool_count + 1, sizeof(*driver->identities));
+	if (!driver->identities)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < config->pool_count; i++)
+		r = identity_find(&config->pools[i], &driver->identities[i], why, sizeof(why));
+	return r;
+}
+
+static bool is_living(void *owner, uint32_t worker, uint32_t life)
+{
+	const struct driver *driver = owner;
+
+	/* With its server's mark: a worker that is being forked, and is not known yet; else what a
+	 * forked one has left behind. */
+	if (worker >= driver->channel_count)
+		return worker - driver->channel_count < driver->config->pool_count &&
+		       forkserver_is_forking(&driver->forkservers[worker - driver->channel_count]);
+	return driver->channels[worker].life == life && driver->channels[worker].process.pid > 0;
+}
+
+static int adopt_family(struct driver *driver)
+{
+	int r = family_init(&driver->family, driver->loop, driver->guard->instance, is_living,
+			    driver);
+
+	if (r < 0)
+		return r;
+	driver->loop->family = &driver->family;
+	return family_know(&driver->family, driver->guard->pid);
 }
 
 /* A group that does not exist gives nobody control; that it does not is said once. */
@@ -610,12 +671,19 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .weigh_at = USEC_INFINITY,
 				  .error_lines.per_second = 20,
 				  .started = loop_now(loop)};
+	int r;
+
 	list_init(&driver->connections);
 	events_init(&driver->events);
 	find_admin_group(driver);
-	if (make_tables(driver) < 0) {
+	r = find_identities(driver);
+	if (r == 0)
+		r = make_tables(driver);
+	if (r == 0)
+		r = adopt_family(driver);
+	if (r < 0) {
 		driver_done(driver);
-		return -ENOMEM;
+		return r;
 	}
 	loop->on_timer = on_timer;
 	loop->on_turn = on_turn;
@@ -628,18 +696,6 @@ void driver_start(struct driver *driver)
 	carry_out_all(driver);
 }
 
-bool driver_awaits(const struct driver *driver, pid_t pid)
-{
-	for (size_t i = 0; i < driver->config->pool_count; i++)
-		if (driver->forkservers[i].process.pid == pid ||
-		    forkserver_is_forking(&driver->forkservers[i]))
-			return true;
-	for (uint32_t i = 0; i < driver->channel_count; i++)
-		if (driver->channels[i].process.pid == pid)
-			return true;
-	return false;
-}
-
 void driver_done(struct driver *driver)
 {
 	for (size_t i = 0; driver->forkservers && i < driver->config->pool_count; i++)
@@ -650,8 +706,14 @@ void driver_done(struct driver *driver)
 		stack_drop(&driver->channels[i]);
 		channel_done(&driver->channels[i]);
 	}
+	driver->loop->family = NULL;
+	family_done(&driver->family);
 	free(driver->channels);
 	driver->channels = NULL;
+	for (size_t i = 0; driver->identities && i < driver->config->pool_count; i++)
+		identity_done(&driver->identities[i]);
+	free(driver->identities);
+	driver->identities = NULL;
 	free(driver->engine);
 	driver->engine = NULL;
 	call_table_done(&driver->calls);

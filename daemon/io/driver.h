@@ -11,8 +11,10 @@
 #include "daemon/io/config.h"
 #include "daemon/io/errorlog.h"
 #include "daemon/io/events.h"
+#include "daemon/io/family.h"
 #include "daemon/io/forkserver.h"
 #include "daemon/io/guard.h"
+#include "daemon/io/identity.h"
 #include "daemon/io/log.h"
 #include "daemon/io/loop.h"
 #include "daemon/io/vault.h"
@@ -49,7 +51,9 @@ struct driver {
 	uint32_t channel_count;
 	struct forkserver *forkservers; /* one for each pool; of use where `prefork` is on */
 	const struct guard *guard;
-	struct rlimit open_files; /* what workers get */
+	struct family family;	     /* processes that workers leave behind */
+	struct rlimit open_files;    /* what workers get */
+	struct identity *identities; /* whom those of each pool run as */
 	struct list connections;
 	unsigned control_connections;
 	struct daemon_stats stats;
@@ -85,7 +89,7 @@ struct driver {
 	void *owner;
 };
 
-/* Makes ready to run the pools of `config`, which must outlive the driver.  Returns 0 or -ENOMEM.
+/* Makes ready to run the pools of `config`, which must outlive the driver.  Returns 0 or -errno.
  */
 int driver_init(struct driver *driver, struct loop *loop, const struct config *config,
 		const struct guard *guard, const struct rlimit *open_files);
@@ -133,14 +137,14 @@ bool driver_has_answer(const struct driver *driver, uint32_t pool, struct bytes 
 /* Drain and end; again: don't wait. */
 void driver_stop(struct driver *driver);
 
-/* Whether a child of the daemon that has ended is one that is waited for elsewhere, or may be. */
-bool driver_awaits(const struct driver *driver, pid_t pid);
-
 /* Whether every pool has the workers it starts with. */
 bool driver_is_ready(const struct driver *driver);
 
 /* The pool's name and settings by its number. */
 const struct config_pool *driver_pool_config(const struct driver *driver, uint32_t pool);
+
+/* How a process of the pool is started. */
+struct start driver_start_of(const struct driver *driver, uint32_t pool);
 
 /* The number of a worker within its pool, from 1: what people are told. */
 unsigned driver_worker_number(const struct driver *driver, uint32_t worker);

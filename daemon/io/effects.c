@@ -73,10 +73,7 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
 	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
-	const struct start start = {.loop = driver->loop,
-				    .pool = pool,
-				    .mark = driver->guard->mark,
-				    .open_files = &driver->open_files};
+	const struct start start = driver_start_of(driver, effect->pool);
 	int r = channel_start(channel, effect->life, &start,
 			      driver_worker_number(driver, effect->worker),
 			      driver->config->daemon.response_max,
@@ -90,9 +87,6 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 			effects_tell_worker(driver, LOG_LEVEL_INFO, effect->worker, "started", "");
 		return;
 	}
-	snprintf(channel->last_end, sizeof(channel->last_end), "%s: %s",
-		 channel->connected ? "not reached" : "could not be started", strerror(-r));
-	channel->life = effect->life;
 	channel->spawn_failed = true;
 	channel->spawn_code = effects_start_code(channel->connected, r);
 	driver->memory_short |= channel->spawn_code != ERR_spawn_failed && !channel->connected;

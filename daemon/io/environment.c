@@ -2,6 +2,8 @@
 
 #include "daemon/io/config.h"
 #include "daemon/io/config_word.h"
+#include "daemon/io/identity.h"
+#include "daemon/io/mark.h"
 #include "daemon/io/process.h"
 
 #include <stdarg.h>
@@ -10,7 +12,7 @@
 #include <string.h>
 
 /* Names that are always set by the daemon. */
-#define OWN_NAMES 5
+#define OWN_NAMES 10
 
 struct list_of_texts {
 	char **texts;
@@ -61,7 +63,8 @@ static void put_format(struct list_of_texts *list, const char *format, ...)
 	put(list, text);
 }
 
-char **environment_new(const struct config_pool *pool, unsigned number, const char *mark)
+char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
+		       const char *life, const struct identity *identity)
 {
 	size_t room = count_texts(pool->env_allow) + count_texts(pool->env) + OWN_NAMES + 1;
 	struct list_of_texts list = {.texts = calloc(room, sizeof(char *))};
@@ -74,9 +77,16 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 		if (value)
 			put_format(&list, "%s=%s", *name, value);
 	}
+	if (identity->has_user) {
+		put_format(&list, "HOME=%s", identity->home);
+		put_format(&list, "SHELL=%s", identity->shell);
+		put_format(&list, "USER=%s", pool->user);
+		put_format(&list, "LOGNAME=%s", pool->user);
+	}
 	for (char *const *text = pool->env; *text; text++)
 		put_format(&list, "%s", *text);
-	put_format(&list, "%s", mark);
+	put_format(&list, MARK_INSTANCE "=%s", instance);
+	put_format(&list, MARK_LIFE "=%s", life);
 	put_format(&list, "POOLD_DIALECT=%s", option_word(OPTION_DIALECT, pool->dialect));
 	put_format(&list, "POOLD_POOL=%s", pool->name);
 	if (pool->dialect == DIALECT_POOLD)

@@ -4,13 +4,16 @@
 #define POOLD_IO_ENVIRONMENT_H
 
 struct config_pool;
+struct identity;
 
 /*
- * The environment of worker `number` (from 1) of the pool, or of its fork server (number 0); `mark`
- * is "POOLD_INSTANCE=...".  A list of "NAME=value" that ends with NULL, to be given back to
+ * The environment of worker `number` (from 1) of the pool, or of its fork server (number 0), with
+ * its marks (mark.h): `instance` is the daemon's name, `life` that of this life of the process,
+ * `identity` whom it runs as.  A list of "NAME=value" that ends with NULL, to be given back to
  * environment_free; NULL without memory. A later name never stands behind an earlier same one.
  */
-char **environment_new(const struct config_pool *pool, unsigned number, const char *mark);
+char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
+		       const char *life, const struct identity *identity);
 
 /* Takes NULL. */
 void environment_free(char **environment);

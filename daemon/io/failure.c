@@ -463,6 +463,17 @@ static void append_last_line(char *text, size_t size, const struct channel *chan
 	append(text, size, line);
 }
 
+static void append_step(char *text, size_t size, const struct channel *channel)
+{
+	char step[64];
+
+	steps_describe(&channel->steps, loop_now(channel->loop), step, sizeof(step));
+	if (!*step)
+		return;
+	append(text, size, ", in step ");
+	append(text, size, step);
+}
+
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
 	const struct pool *pool = engine_pool(driver->engine, effect->pool);
@@ -483,6 +494,8 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 		if (errcode_info(effect->incident)->category != ERRCAT_health_check) {
 			append(message, sizeof(message), ": ");
 			append(message, sizeof(message), channel->last_end);
+			if (effect->incident == ERR_init_timeout)
+				append_step(message, sizeof(message), channel);
 			append_last_line(message, sizeof(message), channel);
 		}
 	}

@@ -74,9 +74,10 @@ static void on_output_dropped(void *owner, uint64_t count)
 static const struct output_handler output_handler = {
 	.on_first = on_first_output, .on_line = on_output_line, .on_dropped = on_output_dropped};
 
-void forkserver_init(struct forkserver *server, const struct start *start)
+void forkserver_init(struct forkserver *server, const struct start *start, uint32_t slot)
 {
 	*server = (struct forkserver){.start = *start};
+	mark_life(start->instance, slot, 0, server->life);
 	list_init(&server->births);
 	evtimer_assign(&server->grace, start->loop->base, on_grace_over, server);
 	output_init(&server->output, start->loop, &output_handler, server);
@@ -149,7 +150,7 @@ bool forkserver_is_forking(const struct forkserver *server)
 
 /* --- asking --- */
 
-/* [0, id, "fork", [{"POOLD_WORKER": number}]] */
+/* [0, id, "fork", [{"POOLD_WORKER": number, "POOLD_LIFE": mark}]] */
 static void pack_request(const struct forkserver *server, const struct birth *birth,
 			 struct buf *out)
 {
@@ -161,9 +162,11 @@ static void pack_request(const struct forkserver *server, const struct birth *bi
 		envelope_put_request(head, server->last_id,
 				     (struct bytes){(const uint8_t *)"fork", 4}));
 	pack_array(out, 1);
-	pack_map(out, 1);
+	pack_map(out, 2);
 	pack_str(out, "POOLD_WORKER");
 	pack_str(out, number);
+	pack_str(out, MARK_LIFE);
+	pack_str(out, birth->life);
 }
 
 static int send_with(int fd, const struct buf *message, const int files[BIRTH_FILES])
@@ -383,8 +386,8 @@ static int start(struct forkserver *server)
 	int r;
 
 	server->started = loop_now(server->start.loop);
-	r = start_process(&server->start, 0, &server->process, &server->output, on_exit_of_server,
-			  server, &fd);
+	r = start_process(&server->start, 0, server->life, &server->process, &server->output,
+			  on_exit_of_server, server, &fd);
 	if (r < 0)
 		return r;
 	r = open_link(server, fd);

@@ -14,6 +14,7 @@
 
 #include "daemon/core/list.h"
 #include "daemon/io/link.h"
+#include "daemon/io/mark.h"
 #include "daemon/io/start.h"
 
 #define BIRTH_FILES 3
@@ -22,6 +23,7 @@
 struct birth {
 	struct list_node in_server; /* linked: waiting */
 	unsigned number;	    /* the worker's, in its pool */
+	char life[MARK_LIFE_SIZE];  /* its mark */
 	/* The worker's channel, standard output and standard error, -1 for a standard file that is
 	 * to be the server's; this module's from forkserver_fork on. */
 	int files[BIRTH_FILES];
@@ -36,6 +38,7 @@ struct birth {
 
 struct forkserver {
 	struct start start;
+	char life[MARK_LIFE_SIZE]; /* its own mark */
 	struct process process;
 	struct output output;
 	pid_t last_pid;
@@ -56,8 +59,9 @@ void birth_init(struct birth *birth, unsigned number, void (*on_born)(void *owne
 /* Closes its files. */
 void birth_close(struct birth *birth);
 
-/* Starts nothing yet.  What `start` points to must outlive it. */
-void forkserver_init(struct forkserver *server, const struct start *start);
+/* Starts nothing yet.  What `start` points to must outlive it; `slot` is the worker in its mark, as
+ * it is none itself. */
+void forkserver_init(struct forkserver *server, const struct start *start, uint32_t slot);
 /* Ends the server and forgets what waits for it: nobody is called any more. */
 void forkserver_done(struct forkserver *server);
 

@@ -1,15 +1,12 @@
 #include "daemon/io/guard.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,48 +17,16 @@
 #define SWEEPS_MAX     500
 #define SWEEP_PAUSE_NS 10000000L
 
-static int draw_mark(char *mark)
+static bool is_marked(pid_t pid, const char *instance)
 {
-	uint8_t random[16];
-	int len = sprintf(mark, "POOLD_INSTANCE=");
+	char found[MARK_INSTANCE_SIZE + 1];
 
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return -EIO;
-	for (size_t i = 0; i < sizeof(random); i++)
-		len += sprintf(mark + len, "%02x", random[i]);
-	return 0;
-}
-
-/* Whether the environment in `file` has `mark` as one of its zero-terminated strings. */
-static bool holds_mark(FILE *file, const char *mark)
-{
-	char *line = NULL;
-	size_t size = 0;
-	bool found = false;
-
-	while (!found && getdelim(&line, &size, '\0', file) > 0)
-		found = strcmp(line, mark) == 0;
-	free(line);
-	return found;
-}
-
-static bool is_marked(const char *pid, const char *mark)
-{
-	char path[64];
-	FILE *file;
-	bool found;
-
-	snprintf(path, sizeof(path), "/proc/%.16s/environ", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	found = holds_mark(file, mark);
-	fclose(file);
-	return found;
+	return mark_read(pid, MARK_INSTANCE, found, sizeof(found)) == 1 &&
+	       strcmp(found, instance) == 0;
 }
 
 /* Kills what carries the mark.  Returns how many there were. */
-static unsigned sweep(const char *mark)
+static unsigned sweep(const char *instance)
 {
 	DIR *proc = opendir("/proc");
 	unsigned found = 0;
@@ -70,9 +35,11 @@ static unsigned sweep(const char *mark)
 	if (!proc)
 		return 0;
 	while ((entry = readdir(proc))) {
-		if (!isdigit((unsigned char)entry->d_name[0]) || !is_marked(entry->d_name, mark))
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (pid <= 0 || !is_marked(pid, instance))
 			continue;
-		kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
+		kill(pid, SIGKILL);
 		found++;
 	}
 	closedir(proc);
@@ -96,7 +63,7 @@ static void leave_standard_files(void)
 		dup2(null_fd, fd);
 }
 
-static _Noreturn void guard_main(int pipe, const char *mark)
+static _Noreturn void guard_main(int pipe, const char *instance)
 {
 	struct timespec pause = {.tv_nsec = SWEEP_PAUSE_NS};
 	char byte;
@@ -110,7 +77,7 @@ static _Noreturn void guard_main(int pipe, const char *mark)
 	close_range((unsigned)pipe + 1, ~0u, 0);
 	while (read(pipe, &byte, 1) < 0 && errno == EINTR)
 		;
-	for (unsigned i = 0; i < SWEEPS_MAX && sweep(mark) > 0; i++)
+	for (unsigned i = 0; i < SWEEPS_MAX && sweep(instance) > 0; i++)
 		nanosleep(&pause, NULL);
 	_exit(0);
 }
@@ -126,7 +93,7 @@ static int start(struct guard *guard)
 	guard->pid = fork();
 	if (guard->pid == 0) {
 		close(ends[1]);
-		guard_main(ends[0], guard->mark);
+		guard_main(ends[0], guard->instance);
 	}
 	r = guard->pid < 0 ? -errno : 0;
 	close(ends[0]);
@@ -145,7 +112,7 @@ static int start(struct guard *guard)
 
 int guard_start(struct guard *guard)
 {
-	int r = draw_mark(guard->mark);
+	int r = mark_draw(guard->instance);
 
 	return r < 0 ? r : start(guard);
 }

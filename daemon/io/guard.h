@@ -9,15 +9,13 @@
 #ifndef POOLD_IO_GUARD_H
 #define POOLD_IO_GUARD_H
 
-#include "protocol/base.h"
+#include "daemon/io/mark.h"
 
 #include <sys/types.h>
 
-/* "POOLD_INSTANCE=" and 32 hexadecimal digits, with its end. */
-#define GUARD_MARK_SIZE 48
-
 struct guard {
-	char mark[GUARD_MARK_SIZE]; /* to be put into every worker's environment */
+	char instance[MARK_INSTANCE_SIZE]; /* the value of MARK_INSTANCE in every worker's
+					      environment */
 	pid_t pid;
 	int pidfd; /* readable when the guard is gone */
 	int pipe;  /* -1: not running */

@@ -79,14 +79,18 @@ void loop_done(struct loop *loop)
 	loop->base = NULL;
 }
 
+usec_t loop_clock(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (usec_t)time.tv_sec * USEC_PER_SEC + (usec_t)time.tv_nsec / 1000;
+}
+
 usec_t loop_now(struct loop *loop)
 {
-	if (loop->now == 0) {
-		struct timespec time;
-
-		clock_gettime(CLOCK_MONOTONIC, &time);
-		loop->now = (usec_t)time.tv_sec * USEC_PER_SEC + (usec_t)time.tv_nsec / 1000;
-	}
+	if (loop->now == 0)
+		loop->now = loop_clock();
 	return loop->now;
 }
 

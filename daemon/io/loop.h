@@ -28,6 +28,7 @@ struct loop {
 	struct outbox_store outboxes;
 	struct list dirty;     /* links with something to write */
 	struct list graveyard; /* links to be freed at the end of the turn */
+	struct family *family; /* of the daemon's children; NULL: nobody looks after them */
 	void (*on_timer)(void *owner);
 	void (*on_turn)(void *owner); /* at the end of each turn, before anything is written */
 	void *owner;
@@ -39,6 +40,9 @@ void loop_done(struct loop *loop);
 
 /* The monotonic time of this turn. */
 usec_t loop_now(struct loop *loop);
+
+/* The monotonic time of this moment: for what takes long within a turn. */
+usec_t loop_clock(void);
 
 /* The time on the wall: milliseconds since 1970.  For people; nothing is decided by it. */
 uint64_t loop_wall_ms(void);

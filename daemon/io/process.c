@@ -1,5 +1,8 @@
 #include "daemon/io/process.h"
 
+#include "daemon/io/family.h"
+#include "daemon/io/identity.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sanitizer/asan_interface.h>
@@ -10,7 +13,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,8 +28,15 @@ struct birth {
 	pid_t parent;
 	int channel;
 	sigset_t mask;
-	int error; /* the child's errno where it failed */
+	int error;	  /* the child's errno where it failed */
+	const char *step; /* and what it was about */
 };
+
+/* Steps that are told with what the configuration says. */
+static const char STEP_USER[] = "user";
+static const char STEP_GROUP[] = "group";
+static const char STEP_DIRECTORY[] = "directory";
+static const char STEP_COMMAND[] = "command";
 
 static void reset_signals(const sigset_t *mask)
 {
@@ -64,26 +76,85 @@ static int place_channel(const struct process_spec *spec, int channel)
 	return dup2(channel, PROCESS_CHANNEL_FD) < 0 ? -errno : 0;
 }
 
-static int prepare(const struct birth *birth)
+static int set_limits(struct birth *birth)
+{
+	const struct process_spec *spec = birth->spec;
+
+	for (size_t i = 0; i < spec->limit_count; i++) {
+		birth->step = spec->limits[i].name;
+		if (setrlimit((__rlimit_resource_t)spec->limits[i].resource,
+			      &spec->limits[i].limit) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The library's functions would change the daemon's threads too: the kernel's own change this
+ * process alone. */
+static int set_identity(struct birth *birth)
+{
+	const struct identity *identity = birth->spec->identity;
+
+	if (!identity)
+		return 0;
+	birth->step = STEP_GROUP;
+	if (identity->has_group &&
+	    (syscall(SYS_setgroups, identity->group_count, identity->groups) < 0 ||
+	     syscall(SYS_setresgid, identity->gid, identity->gid, identity->gid) < 0))
+		return -errno;
+	birth->step = STEP_USER;
+	if (identity->has_user &&
+	    syscall(SYS_setresuid, identity->uid, identity->uid, identity->uid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* What a worker may use, and whom it runs as: the latter last, as it costs the right to more. */
+static int set_rights(struct birth *birth)
 {
 	const struct process_spec *spec = birth->spec;
 	int r;
 
-	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	birth->step = "nice";
+	if (spec->nice != 0 && setpriority(PRIO_PROCESS, 0, spec->nice) < 0)
+		return -errno;
+	if (spec->umask >= 0)
+		umask((mode_t)spec->umask);
+	r = set_limits(birth);
+	return r < 0 ? r : set_identity(birth);
+}
+
+static int prepare(struct birth *birth)
+{
+	const struct process_spec *spec = birth->spec;
+	int r;
+
+	birth->step = "its session";
+	if (setsid() < 0)
+		return -errno;
+	birth->step = "its standard files";
+	r = set_standard_files(spec->standard, birth->channel);
+	if (r < 0)
+		return r;
+	birth->step = "its channel";
+	r = place_channel(spec, birth->channel);
+	if (r < 0)
+		return r;
+	r = set_rights(birth);
+	if (r < 0)
+		return r;
+	/* Who changes its user loses this, so it comes after. */
+	birth->step = "its end with the daemon's";
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -errno;
 	/* The daemon may have died before the line above took effect. */
 	if (getppid() != birth->parent)
 		return -ESRCH;
+	birth->step = STEP_DIRECTORY;
 	if (spec->directory && *spec->directory && chdir(spec->directory) < 0)
 		return -errno;
-	r = set_standard_files(spec->standard, birth->channel);
-	if (r == 0)
-		r = place_channel(spec, birth->channel);
-	if (r < 0)
-		return r;
-	if (setrlimit(RLIMIT_NOFILE, &spec->open_files) < 0)
-		return -errno;
 	reset_signals(&birth->mask);
+	birth->step = STEP_COMMAND;
 	return 0;
 }
 
@@ -106,6 +177,7 @@ static pid_t clone_child(struct birth *birth, int *ret_pidfd)
 {
 	char *stack = mmap(NULL, CHILD_STACK, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	int dumpable = prctl(PR_GET_DUMPABLE);
 	sigset_t all;
 	int pidfd = -1;
 	pid_t pid;
@@ -124,6 +196,10 @@ static pid_t clone_child(struct birth *birth, int *ret_pidfd)
 	 * when the next child gets the same memory. */
 	ASAN_UNPOISON_MEMORY_REGION(stack, CHILD_STACK);
 	munmap(stack, CHILD_STACK);
+	/* A child that became another user while it shared our memory took from it the right to be
+	 * dumped and looked at. */
+	if (dumpable == 1)
+		prctl(PR_SET_DUMPABLE, 1);
 	if (pid < 0)
 		return pid;
 	if (birth->error != 0) {
@@ -160,6 +236,26 @@ static void on_exit_event(evutil_socket_t fd, short what, void *argument)
 	reap(process, &end);
 	process_forget(process);
 	process->on_exit(process->owner, &end);
+	/* Now that its life is over for everybody: what it left behind. */
+	if (process->loop->family)
+		family_sweep(process->loop->family);
+}
+
+static void describe_fault(const struct birth *birth, int error, char out[PROCESS_FAULT_MAX])
+{
+	const struct process_spec *spec = birth->spec;
+	const char *value = "";
+
+	if (birth->step == STEP_USER)
+		value = spec->user;
+	else if (birth->step == STEP_GROUP)
+		value = *spec->group ? spec->group : spec->user;
+	else if (birth->step == STEP_DIRECTORY)
+		value = spec->directory;
+	else if (birth->step == STEP_COMMAND)
+		value = spec->argv[0];
+	snprintf(out, PROCESS_FAULT_MAX, "%s%s%.150s%s%s", birth->step ? birth->step : "",
+		 *value ? " " : "", value, birth->step ? ": " : "", strerror(-error));
 }
 
 int process_make_channel(int ends[2])
@@ -183,6 +279,8 @@ static int watch(struct process *process, struct loop *loop, pid_t pid, int pidf
 	*process = (struct process){
 		.loop = loop, .pid = pid, .pidfd = pidfd, .on_exit = on_exit, .owner = owner};
 	event_assign(&process->exit_event, loop->base, pidfd, EV_READ, on_exit_event, process);
+	if (loop->family && family_know(loop->family, pid) < 0)
+		return -ENOMEM;
 	return event_add(&process->exit_event, NULL) < 0 ? -ENOMEM : 0;
 }
 
@@ -195,22 +293,24 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 	int pidfd = -1;
 	pid_t pid = process_make_channel(ends);
 
-	if (pid < 0)
+	if (pid < 0) {
+		describe_fault(&birth, pid, process->fault);
 		return pid;
+	}
 	birth.channel = ends[1];
 	pid = clone_child(&birth, &pidfd);
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
+		describe_fault(&birth, pid, process->fault);
 		return pid;
 	}
 	if (watch(process, loop, pid, pidfd, on_exit, owner) < 0) {
 		struct process_end end;
 
 		reap(process, &end);
-		close(pidfd);
+		process_forget(process);
 		close(ends[0]);
-		process->pid = 0;
 		return -ENOMEM;
 	}
 	*ret_channel = ends[0];
@@ -257,6 +357,8 @@ void process_forget(struct process *process)
 	if (process->pid == 0)
 		return;
 	event_del(&process->exit_event);
+	if (process->loop->family)
+		family_forget(process->loop->family, process->pid);
 	close(process->pidfd);
 	process->pidfd = -1;
 	process->pid = 0;

@@ -22,11 +22,28 @@
 #define PROCESS_INHERITED -2 /* the daemon's own */
 #define PROCESS_CHANNEL	  -3 /* its channel, which then has no other number */
 
+struct identity;
+
+/* A limit of setrlimit(2), and the name of the option that it comes from. */
+struct process_limit {
+	const char *name;
+	int resource;
+	struct rlimit limit;
+};
+
+#define PROCESS_LIMITS_MAX 8
+
 struct process_spec {
-	char *const *argv;	  /* ends with NULL */
-	char *const *envp;	  /* the worker's whole environment, "NAME=value", ends with NULL */
-	const char *directory;	  /* NULL or "": the daemon's own */
-	struct rlimit open_files; /* what the worker gets for RLIMIT_NOFILE */
+	char *const *argv;     /* ends with NULL */
+	char *const *envp;     /* the worker's whole environment, "NAME=value", ends with NULL */
+	const char *directory; /* NULL or "": the daemon's own */
+	const struct identity *identity; /* NULL: the daemon's own */
+	const char *user;		 /* its names as they were given, for errors */
+	const char *group;
+	int nice;  /* 0: the daemon's */
+	int umask; /* below 0: the daemon's */
+	struct process_limit limits[PROCESS_LIMITS_MAX];
+	size_t limit_count;
 	int standard[3]; /* what it gets as standard input, output and error: a descriptor of the
 			    caller's above 2, or one of the above */
 };
@@ -38,6 +55,8 @@ struct process_end {
 	struct rusage usage;
 };
 
+#define PROCESS_FAULT_MAX 256
+
 struct process {
 	struct loop *loop;
 	pid_t pid; /* 0: none */
@@ -45,13 +64,15 @@ struct process {
 	struct event exit_event;
 	void (*on_exit)(void *owner, const struct process_end *end);
 	void *owner;
+	char fault[PROCESS_FAULT_MAX]; /* when it could not be started: at what, and why, in words:
+					  "user nobody: Operation not permitted" */
 };
 
 /*
  * Starts it.  *ret_channel gets the daemon's end of the channel (non-blocking, the caller's).
  * `on_exit` is called once, when the process is gone, was reaped, and what was left of its group
  * was killed. Returns 0 or -errno: the command was not found or may not be run, or a limit was met;
- * then nothing is left behind.
+ * then nothing is left behind, and `fault` says more.
  */
 int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
@@ -75,7 +96,8 @@ void process_signal(const struct process *process, int signal);
 /* Sends a signal to the process alone. */
 void process_signal_one(const struct process *process, int signal);
 
-/* Forgets the process without waiting for it (it dies with the daemon). */
+/* Forgets the process without waiting for it: it is then one of those that nobody knows (family.h),
+ * and dies with the daemon at the latest. */
 void process_forget(struct process *process);
 
 /* Words for an end: "exit status 1", "signal 9 (Killed)".  `out` has `size` bytes. */

@@ -366,7 +366,7 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	usec_t now = loop_now(driver->loop);
 	bool lives = worker->state != WORKER_TERMINATED;
 
-	pack_map(out, 17);
+	pack_map(out, 18);
 	pack_named_str(out, "pool", pool_name(driver, worker->pool));
 	pack_named_uint(out, "worker", driver_worker_number(driver, index));
 	pack_str(out, "pid");
@@ -390,6 +390,8 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_named_uint(out, "output_dropped", channel->output.dropped);
 	pack_named_uint(out, "rss_bytes",
 			channel->process.pid > 0 ? process_rss(channel->process.pid) : 0);
+	pack_str(out, "steps");
+	steps_pack(&channel->steps, out, now);
 	pack_running(driver, out, worker);
 }
 

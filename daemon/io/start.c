@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/io/config.h"
+#include "daemon/io/config_value.h"
 #include "daemon/io/environment.h"
 
 /* The streams of such a process that are lines for the log. */
@@ -46,22 +47,66 @@ static void choose_standard_files(const struct config_pool *pool,
 	spec->standard[STDERR_FILENO] = ends[OUTPUT_STDERR] >= 0 ? ends[OUTPUT_STDERR] : other;
 }
 
-int start_process(const struct start *start, unsigned number, struct process *process,
-		  struct output *output,
+static void add_limit(struct process_spec *spec, const char *name, int resource, uint64_t value)
+{
+	rlim_t most = value == VALUE_LIMIT_NONE ? RLIM_INFINITY : value;
+	struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+
+	if (value == VALUE_LIMIT_UNSET)
+		return;
+	/* A second between the signal that may be caught and the one that may not. */
+	if (resource == RLIMIT_CPU && most != RLIM_INFINITY)
+		limit.rlim_max++;
+	spec->limits[spec->limit_count++] = (struct process_limit){name, resource, limit};
+}
+
+/* The limits of the pool; of open files what the daemon was given, if it says nothing. */
+static void add_limits(struct process_spec *spec, const struct start *start)
+{
+	const struct config_pool *pool = start->pool;
+
+	add_limit(spec, "limit_memory", RLIMIT_AS, pool->limit_memory);
+	add_limit(spec, "limit_cpu", RLIMIT_CPU, pool->limit_cpu);
+	add_limit(spec, "limit_core", RLIMIT_CORE, pool->limit_core);
+	add_limit(spec, "limit_processes", RLIMIT_NPROC, pool->limit_processes);
+	add_limit(spec, "limit_file_size", RLIMIT_FSIZE, pool->limit_file_size);
+	if (pool->limit_files == VALUE_LIMIT_UNSET)
+		spec->limits[spec->limit_count++] = (struct process_limit){
+			"the limit of open files", RLIMIT_NOFILE, *start->open_files};
+	add_limit(spec, "limit_files", RLIMIT_NOFILE, pool->limit_files);
+}
+
+static struct process_spec spec_of(const struct start *start)
+{
+	const struct config_pool *pool = start->pool;
+	struct process_spec spec = {
+		.argv = pool->argv,
+		.directory = pool->directory,
+		.identity = start->identity,
+		.user = pool->user,
+		.group = pool->group,
+		.nice = pool->nice,
+		.umask = pool->umask == VALUE_LIMIT_UNSET ? -1 : (int)pool->umask,
+	};
+
+	add_limits(&spec, start);
+	return spec;
+}
+
+int start_process(const struct start *start, unsigned number, const char *life,
+		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel)
 {
 	const struct config_pool *pool = start->pool;
-	char **envp = environment_new(pool, number, start->mark);
-	struct process_spec spec = {.argv = pool->argv,
-				    .envp = envp,
-				    .directory = pool->directory,
-				    .open_files = *start->open_files};
+	char **envp = environment_new(pool, number, start->instance, life, start->identity);
+	struct process_spec spec = spec_of(start);
 	int ends[OUTPUT_STREAM_COUNT_];
 	int r;
 
 	if (!envp)
 		return -ENOMEM;
+	spec.envp = envp;
 	r = start_output(pool, output, ends);
 	if (r == 0) {
 		choose_standard_files(pool, ends, &spec);

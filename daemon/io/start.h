@@ -1,6 +1,6 @@
 /*
- * How a process of a pool is started, a worker or the pool's fork server: its command, environment
- * and directory, and where its standard files lead.
+ * How a process of a pool is started, a worker or the pool's fork server: its command, environment,
+ * rights and limits, and where its standard files lead.
  */
 #ifndef POOLD_IO_START_H
 #define POOLD_IO_START_H
@@ -9,21 +9,24 @@
 #include "daemon/io/process.h"
 
 struct config_pool;
+struct identity;
 
-/* What does not change from one start to the next. */
+/* What does not change from one start of a pool's processes to the next. */
 struct start {
 	struct loop *loop;
 	const struct config_pool *pool;
-	const char *mark; /* the daemon's instance mark, "POOLD_INSTANCE=..." */
+	const char *instance; /* the daemon's name (mark.h) */
 	const struct rlimit *open_files;
+	const struct identity *identity;
 };
 
 /*
- * Starts worker `number` (from 1) of the pool, or its fork server (0); what it writes beside its
- * channel goes through `output`.  As process_spawn, which it comes down to.
+ * Starts worker `number` (from 1) of the pool, or its fork server (0), marked as `life` (mark.h);
+ * what it writes beside its channel goes through `output`.  As process_spawn, which it comes down
+ * to.
  */
-int start_process(const struct start *start, unsigned number, struct process *process,
-		  struct output *output,
+int start_process(const struct start *start, unsigned number, const char *life,
+		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel);
 

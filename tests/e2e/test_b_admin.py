@@ -159,6 +159,7 @@ WORKERS = [
         "last_stderr": (str, type(None)),
         "output_dropped": int,
         "rss_bytes": int,
+        "steps": [[(str, float, int)]],
         "running": [{"request": int, "method": str, "run_ms": NUMBER}],
     }
 ]

@@ -86,10 +86,20 @@ static const struct {
 	{SECTION_POOL, "env_allow",
 	 "PATH HOME USER LOGNAME LANG LC_ALL LC_CTYPE TZ TMPDIR PYTHONPATH VIRTUAL_ENV", "", "A _b",
 	 "1A", "A=b"},
-	{SECTION_POOL, "output", "log", "log", "discard", "", "journal"},
+	{SECTION_POOL, "user", "", "a", "www-data", "-a", "a b"},
+	{SECTION_POOL, "group", "", "a", "www-data", "-a", "a b"},
+	{SECTION_POOL, "nice", "0", "-20", "19", "-21", "20"},
+	{SECTION_POOL, "umask", "", "0000", "0777", "8", "1000"},
+	{SECTION_POOL, "limit_memory", "", "0", "none", "-1", "1T"},
+	{SECTION_POOL, "limit_cpu", "", "0", "3600", "-1", "1s"},
+	{SECTION_POOL, "limit_core", "", "0", "16M", "-1", "None"},
+	{SECTION_POOL, "limit_files", "", "0", "64K", "-1", "x"},
+	{SECTION_POOL, "limit_processes", "", "0", "1", "-1", "1.5"},
+	{SECTION_POOL, "limit_file_size", "", "0", "1G", "-1", "99999999999999999999"},
+	{SECTION_POOL, "output", "log", "inherit", "discard", "", "journal"},
 	{SECTION_POOL, "output_line_max", "1920", "64", "1920", "63", "1921"},
 	{SECTION_POOL, "output_rate", "100", "0", "1000000", "-1", "1000001"},
-	{SECTION_POOL, "output_burst", "1000", "0", "1000000", "-1", "1000001"},
+	{SECTION_POOL, "output_burst", "200", "0", "1000000", "-1", "1000001"},
 	{SECTION_BREAKER, "mode", "on", "observe", "off", "", "yes"},
 	{SECTION_BREAKER, "per_method", "no", "no", "yes", "", "1"},
 	{SECTION_BREAKER, "failure_threshold", "5", "1", "1000000", "0", "1000001"},
@@ -263,6 +273,12 @@ START_TEST(words_for_what_is_allowed)
 		 "communication_error timeout_error resource_error health_check_error "
 		 "session_error application_error system_error request_error"},
 		{OPTION_POOL_affinity, "hint, queue or strict"},
+		{OPTION_POOL_user,
+		 "a user's name of at most 32 letters, digits, _ . or -, or nothing"},
+		{OPTION_POOL_nice, "a number from -20 to 19"},
+		{OPTION_POOL_umask, "permission bits in octal, such as 0027, or nothing"},
+		{OPTION_POOL_limit_core, "a number or a size such as 64 or 16M, none, or nothing"},
+		{OPTION_POOL_output, "log, inherit or discard"},
 		{OPTION_BREAKER_mode, "on, observe or off"},
 		{OPTION_RETRY_backoff,
 		 "none, linear, exponential, fibonacci, full_jitter, equal_jitter, "
@@ -414,7 +430,10 @@ END_TEST
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
 	"max_lifetime, max_memory, slow_after, fallback, fallback_on, affinity, return_dwell, "    \
-	"return_step, directory, env_allow, output, output_line_max, output_rate, output_burst, "  \
+	"return_step, directory, env_allow, user, group, nice, umask, limit_memory, limit_cpu, "   \
+	"limit_core, "                                                                             \
+	"limit_files, limit_processes, limit_file_size, output, output_line_max, output_rate, "    \
+	"output_burst, "                                                                           \
 	"answer, answer.METHOD, env.NAME"
 #define BREAKER_KEYS                                                                               \
 	"mode, per_method, failure_threshold, success_threshold, half_open_requests, "             \

@@ -128,15 +128,22 @@ START_TEST(workers_are_a_table_and_last_words)
 		shown(show_workers,
 		      "[{\"pool\": \"p\", \"worker\": 1, \"state\": \"ready\", \"last_exit\": "
 		      "\"signal 9\", \"last_stderr\": \"1\\n2\\n3\\n4\\n5\\nsix\\u001b\"},"
+		      " {\"pool\": \"p\", \"worker\": 2, \"state\": \"initializing\", \"steps\": "
+		      "[[\"fork\", 1.5], [\"exec\", 12000.0]]},"
 		      " {\"pool\": \"q\", \"worker\": 1, \"last_stderr\": \"not wanted\"}]",
 		      "p"),
-		"POOL  WORKER  PROCESS  STATE  SINCE  HEALTH  UP  HEARD  IN FLIGHT  SERVED  FAILED "
+		"POOL  WORKER  PROCESS  STATE         SINCE  HEALTH  UP  HEARD  IN FLIGHT  SERVED  "
+		"FAILED "
 		" "
-		"RESTARTS  MEMORY  NOW  LAST EXIT\n"
-		"p          1        -  ready      -  -        -      -          -       -       - "
-		"       "
+		"RESTARTS  MEMORY  NOW        LAST EXIT\n"
+		"p          1        -  ready             -  -        -      -          -       -  "
+		"     - "
 		" "
-		"-     0 B  -    signal 9\n"
+		"       -     0 B  -          signal 9\n"
+		"p          2        -  initializing      -  -        -      -          -       -  "
+		"     - "
+		" "
+		"       -     0 B  exec 12 s  -\n"
 		"\n"
 		"p worker 1 ended by signal 9 and said last:\n"
 		"  2\n  3\n  4\n  5\n  six?\n");

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import logging
 import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 
 def echo(value: object = None) -> object:
@@ -73,3 +72,140 @@ def kill(number: int) -> None:
     write(2, b"about to be killed\n")
     os.kill(os.getpid(), number)
     time.sleep(60)
+
+
+# --- what it may -----------------------------------------------------------------------------------
+
+LIMITS = ("AS", "CPU", "CORE", "NOFILE", "NPROC", "FSIZE")
+
+
+def who() -> dict[str, object]:
+    """Whom it runs as, and within which limits."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return {
+        "uid": os.getresuid(),
+        "gid": os.getresgid(),
+        "groups": os.getgroups(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "umask": mask,
+        "home": os.environ.get("HOME"),
+        "user": os.environ.get("USER"),
+        "limits": {
+            name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in LIMITS
+        },
+    }
+
+
+def hoard(size: int) -> int:
+    """Takes so many bytes of memory."""
+    return len(bytearray(size))
+
+
+def burn() -> None:
+    """Uses the processor without an end."""
+    while True:
+        pass
+
+
+def death_signal() -> int:
+    """The signal that it gets when the daemon dies."""
+    number = ctypes.c_int()
+    ctypes.CDLL(None).prctl(2, ctypes.byref(number))  # PR_GET_PDEATHSIG
+    return number.value
+
+
+# --- what it leaves behind -------------------------------------------------------------------------
+
+
+def mark() -> str:
+    """What this life of the worker is called."""
+    return os.environ["POOLD_LIFE"]
+
+
+def _sleep(*, session: bool = False, environment: dict[str, str] | None = None) -> int:
+    """Starts a process that would outlive everybody; its number."""
+    return subprocess.Popen(
+        ["sleep", "1000"], start_new_session=session, env=environment, stdout=subprocess.DEVNULL
+    ).pid
+
+
+def children(count: int) -> list[int]:
+    """Starts so many in its own process group."""
+    return [_sleep() for _ in range(count)]
+
+
+def deaf_children(count: int) -> list[int]:
+    """The same, and they ignore SIGTERM."""
+    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        return children(count)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def sessions(count: int) -> list[int]:
+    """Starts so many in sessions of their own."""
+    return [_sleep(session=True) for _ in range(count)]
+
+
+def daemonize(unmarked: bool = False) -> int:
+    """Starts a process as daemons do: forked twice, in a session of its own; its number.
+
+    Args:
+        unmarked: its environment is empty.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(writer, b"%d" % os.getpid())
+            os.closerange(0, 20)
+            os.execve("/bin/sleep", ["sleep", "1000"], {} if unmarked else dict(os.environ))
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    number = int(os.read(reader, 20))
+    os.close(reader)
+    return number
+
+
+def breed() -> int:
+    """Starts a process that goes on starting daemons, each of which does the same once."""
+    script = "setsid sleep 1000 & setsid sh -c 'setsid sleep 1000 & exec sleep 1000' & wait"
+    return subprocess.Popen(["setsid", "sh", "-c", script], stdout=subprocess.DEVNULL).pid
+
+
+def close_channel() -> None:
+    """Closes every descriptor beyond the standard ones, and lives on."""
+    os.closerange(3, 50)
+    time.sleep(1000)
+
+
+def stop() -> None:
+    """Stops itself, as by SIGSTOP."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def become() -> None:
+    """Becomes another program, which is no worker."""
+    os.execv("/bin/sleep", ["sleep", "1000"])
+
+
+def ignore_and_hang() -> None:
+    """Ignores SIGTERM, and does not answer."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        time.sleep(1000)
+
+
+def short_lived_daemon() -> int:
+    """A daemon that ends by itself at once: nobody but poold can reap it."""
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            os._exit(7)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return child
