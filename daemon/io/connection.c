@@ -48,10 +48,7 @@ void connection_answer(struct connection *connection, uint32_t msgid, struct chu
 	if (connection->gone)
 		return;
 	link_put(&connection->link, head, envelope_put_result(head, msgid));
-	if (chunk)
-		link_put_shared(&connection->link, chunk, value);
-	else
-		link_put(&connection->link, value.data, value.len);
+	link_put_shared(&connection->link, chunk, value);
 	pause_if_full(connection);
 }
 

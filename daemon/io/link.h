@@ -94,7 +94,7 @@ void link_set_reading(struct link *link, bool reading);
 void link_drain(struct link *link);
 
 /* Append to the output.  The bytes are copied; link_put_shared keeps a reference of the chunk
- * instead where that is cheaper. */
+ * instead where there is one and that is cheaper. */
 void link_put(struct link *link, const void *data, size_t len);
 void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes);
 

@@ -125,7 +125,7 @@ int outbox_put(struct outbox *outbox, struct outbox_store *store, const void *da
 int outbox_put_shared(struct outbox *outbox, struct outbox_store *store, struct chunk *chunk,
 		      struct bytes bytes)
 {
-	if (bytes.len <= COPY_MAX)
+	if (!chunk || bytes.len <= COPY_MAX)
 		return outbox_put(outbox, store, bytes.data, bytes.len);
 	return append(outbox, store, chunk, bytes.data, bytes.len);
 }

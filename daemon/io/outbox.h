@@ -32,8 +32,8 @@ struct outbox {
 
 /*
  * Append.  outbox_put copies; outbox_put_shared keeps a reference of the chunk instead where that
- * is cheaper.  Return 0 or -ENOMEM, and then the outbox holds a broken message and is only good for
- * outbox_clear.
+ * is cheaper, and where there is one.  Return 0 or -ENOMEM, and then the outbox holds a broken
+ * message and is only good for outbox_clear.
  */
 int outbox_put(struct outbox *outbox, struct outbox_store *store, const void *data, size_t len);
 int outbox_put_shared(struct outbox *outbox, struct outbox_store *store, struct chunk *chunk,

@@ -102,7 +102,7 @@ static const struct channel_handler handler = {
 
 void speak_open(struct speak *speak, const char *options, size_t response_max)
 {
-	char text[2048];
+	static char text[16384];
 	struct buf errors;
 	int ends[2];
 	int len = snprintf(text, sizeof(text), "[pool p]\ncommand = x\n%s", options);
@@ -166,8 +166,8 @@ const char *speak_send(struct speak *speak, uint32_t id, const char *method, con
 	struct call call = {.method = {(const uint8_t *)method, strlen(method)}};
 	const char *why;
 
-	/* Small enough to be copied: there is no chunk to refer to. */
-	buf_init(&value, 2048);
+	/* There is no chunk to refer to: it is copied. */
+	buf_init(&value, TOLD_MAX);
 	wire_put(&value, args);
 	must(buf_error(&value) == 0);
 	call.args = (struct bytes){value.data, value.len};

@@ -134,6 +134,7 @@ static void note_event(struct world *world)
 		note_break(world, event);
 		break;
 	case EVENT_WORKER_ANSWERED:
+	case EVENT_SEND_FAILED:
 		note_answer(world, event);
 		break;
 	case EVENT_WORKER_EXITED:

@@ -187,6 +187,8 @@ static bool is_due(struct world *world, const struct record *record, const struc
 	case ERR_protocol_violation:
 	case ERR_response_too_large:
 		return record->sends > 0 && event->type == EVENT_WORKER_EXITED;
+	case ERR_encode_error:
+		return record->sends > 0 && event->type == EVENT_SEND_FAILED;
 	default:
 		return false;
 	}

@@ -606,6 +606,21 @@ static void deliver_id(struct world *world, struct process *process, enum messag
 	deliver(world, process, message);
 }
 
+/* What the worker's dialect has no way to say never leaves the daemon, which learns of it soon. */
+static void send_request(struct world *world, struct process *process, const struct effect *effect,
+			 uint32_t record)
+{
+	struct engine_event news = {
+		.type = EVENT_SEND_FAILED, .id = effect->send.id, .code = ERR_encode_error};
+
+	if (!world_fault(world, FAULT_UNSAYABLE)) {
+		deliver_id(world, process, MESSAGE_REQUEST, effect, record);
+		return;
+	}
+	note_sending(process, effect->send.id, record);
+	tell(world, process, &news);
+}
+
 static void signal_process(struct world *world, struct process *process, int signal)
 {
 	struct deed deed = {.kind = DEED_SIGNAL, .at = world->now + world_delay(world)};
@@ -624,7 +639,7 @@ void process_take_effect(struct world *world, const struct effect *effect, uint3
 		spawn(world, effect);
 		break;
 	case EFFECT_SEND:
-		deliver_id(world, process, MESSAGE_REQUEST, effect, record);
+		send_request(world, process, effect, record);
 		break;
 	case EFFECT_CANCEL:
 		deliver_id(world, process, MESSAGE_CANCEL, effect, record);

@@ -12,7 +12,7 @@ fail() {
 }
 
 expect() { # SABOTAGE PROMISE
-	"$sim" --seeds 300 --sabotage "$1" >"$out"
+	"$sim" --seeds 1500 --sabotage "$1" >"$out"
 	[ $? -eq 1 ] || fail "--sabotage $1 was not noticed"
 	grep -q "^seed [0-9]*: $2: " "$out" || fail "--sabotage $1 broke another promise than $2"
 	said=$(grep -m 1 '^seed ' "$out")

@@ -59,6 +59,7 @@
 	FAULT(SLOW)                                                                                \
 	FAULT(LATE_NEWS)                                                                           \
 	FAULT(SLOW_EXIT)                                                                           \
+	FAULT(UNSAYABLE)                                                                           \
 	FAULT(CLIENT_CANCELS)                                                                      \
 	FAULT(CLIENT_LEAVES)                                                                       \
 	FAULT(TINY_DEADLINE)                                                                       \

@@ -244,6 +244,30 @@ START_TEST(a_handshake_that_fails)
 }
 END_TEST
 
+/* Arguments that lie in no chunk, and are longer than what would be copied anyway. */
+START_TEST(a_long_handshake)
+{
+	static const char *const dialects[] = {"msgpack-rpc", "packet4-msgpack", "packet4-json",
+					       "jsonrpc"};
+	char options[8000], text[7001];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(dialects); i++) {
+		struct speak speak;
+		struct bytes bytes;
+
+		snprintf(options, sizeof(options),
+			 "dialect = %s\nready_call = hello\nready_params = [\"%s\"]\n", dialects[i],
+			 text);
+		speak_open(&speak, options, LIMIT);
+		bytes = speak_listen(&speak);
+		ck_assert_ptr_nonnull(memmem(bytes.data, bytes.len, text, sizeof(text) - 1));
+		speak_close(&speak);
+	}
+}
+END_TEST
+
 /* --- jsonrpc --- */
 
 #define JSONRPC "dialect = jsonrpc\n"
@@ -432,17 +456,12 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		packets_of_json,
-		packets_of_msgpack,
-		answers_in_packets,
-		packets_that_cannot_be_read,
-		a_handshake_that_fails,
-		lines_of_json_rpc,
-		requests_of_a_json_rpc_worker,
-		lines_that_break_json_rpc,
-		a_flood_of_requests_ends,
-		stock_messagepack_rpc,
-		the_end_of_the_input_comes_behind_what_was_said,
+		packets_of_json,	   packets_of_msgpack,
+		answers_in_packets,	   packets_that_cannot_be_read,
+		a_handshake_that_fails,	   a_long_handshake,
+		lines_of_json_rpc,	   requests_of_a_json_rpc_worker,
+		lines_that_break_json_rpc, a_flood_of_requests_ends,
+		stock_messagepack_rpc,	   the_end_of_the_input_comes_behind_what_was_said,
 	};
 
 	return unit_main("dialect", tests, ARRAY_SIZE(tests));

@@ -233,4 +233,7 @@ addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-
 if addresses:
     listen(addresses[0])
 else:
-    serve(Peer(sys.stdin.buffer, sys.stdout.buffer))
+    try:
+        serve(Peer(sys.stdin.buffer, sys.stdout.buffer))
+    except OSError:
+        os._exit(1)  # nobody is there any more; no words about it

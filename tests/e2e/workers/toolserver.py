@@ -156,7 +156,10 @@ def serve_connection(connection: socket.socket) -> None:
 
 def main() -> None:
     if len(sys.argv) == 1:
-        Server(sys.stdin, sys.stdout).serve()
+        try:
+            Server(sys.stdin, sys.stdout).serve()
+        except OSError:
+            os._exit(1)  # nobody is there any more; no words about it
         return
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(sys.argv[1])
