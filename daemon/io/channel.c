@@ -289,7 +289,7 @@ static void on_connected(void *owner, int fd, int error)
 
 int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
 		  unsigned number, const char *mark, size_t response_max,
-		  const struct rlimit *open_files, struct forkserver *forkserver)
+		  const struct rlimit *open_files)
 {
 	int r;
 
@@ -297,14 +297,13 @@ int channel_start(struct channel *channel, uint32_t life, const struct config_po
 		pool->dialect == DIALECT_MSGPACK_RPC ? &dialect_msgpack_rpc : &dialect_poold;
 	channel->connected = pool->adapter == POOL_SOCKET;
 	channel->response_max = response_max;
-	channel->forkserver = forkserver;
 	channel->life = life;
 	channel->last_pid = 0;
 	channel->stack_signal = 0;
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, pool->address, on_connected,
 				     channel);
-	else if (forkserver)
+	else if (channel->forkserver)
 		r = start_birth(channel, number);
 	else
 		r = start_process(channel, pool, number, mark, open_files);

@@ -61,7 +61,7 @@ struct channel {
 	uint32_t life;
 	struct process process;
 	struct birth birth;	       /* where a fork server starts the process */
-	struct forkserver *forkserver; /* NULL: none does */
+	struct forkserver *forkserver; /* the owner's to set; NULL: none does */
 	struct endpoint endpoint;
 	const struct dialect *dialect;
 	bool connected; /* a connection to a server stands for the process */
@@ -92,13 +92,12 @@ void channel_done(struct channel *channel);
 
 /*
  * Starts a process and opens a channel to it, for life `life` of the worker.  `mark` is the
- * daemon's instance mark, `response_max` limits one message of the worker in bytes.  `forkserver`
- * (NULL: none) starts the process instead, later: on_born, on_exit or on_unreachable tells.
- * Returns 0 or -errno.
+ * daemon's instance mark, `response_max` limits one message of the worker in bytes.  A fork server
+ * starts the process later: on_born, on_exit or on_unreachable tells.  Returns 0 or -errno.
  */
 int channel_start(struct channel *channel, uint32_t life, const struct config_pool *pool,
 		  unsigned number, const char *mark, size_t response_max,
-		  const struct rlimit *open_files, struct forkserver *forkserver);
+		  const struct rlimit *open_files);
 
 /*
  * Sends a signal to its process group.  Where there is no process yet, it is either not started at

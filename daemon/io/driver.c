@@ -439,6 +439,23 @@ static int make_engine(struct driver *driver)
 	return memory ? 0 : -ENOMEM;
 }
 
+static int make_forkservers(struct driver *driver)
+{
+	driver->forkservers = calloc(driver->config->pool_count + 1, sizeof(*driver->forkservers));
+	if (!driver->forkservers)
+		return -ENOMEM;
+	for (size_t i = 0; i < driver->config->pool_count; i++)
+		forkserver_init(&driver->forkservers[i], driver->loop, &driver->config->pools[i],
+				driver->guard->mark, &driver->open_files);
+	for (uint32_t i = 0; i < driver->channel_count; i++) {
+		uint32_t pool = engine_worker(driver->engine, i)->pool;
+
+		if (driver->config->pools[pool].prefork)
+			driver->channels[i].forkserver = &driver->forkservers[pool];
+	}
+	return 0;
+}
+
 static int make_tables(struct driver *driver)
 {
 	const struct config_daemon *daemon = &driver->config->daemon;
@@ -464,13 +481,7 @@ static int make_tables(struct driver *driver)
 	for (uint32_t i = 0; i < driver->channel_count; i++)
 		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
 			     &channel_handler, driver);
-	driver->forkservers = calloc(driver->config->pool_count + 1, sizeof(*driver->forkservers));
-	if (!driver->forkservers)
-		return -ENOMEM;
-	for (size_t i = 0; i < driver->config->pool_count; i++)
-		forkserver_init(&driver->forkservers[i], driver->loop, &driver->config->pools[i],
-				driver->guard->mark, &driver->open_files);
-	return 0;
+	return make_forkservers(driver);
 }
 
 /* A group that does not exist gives nobody control; that it does not is said once. */

@@ -65,11 +65,9 @@ enum errcode effects_start_code(bool connects, int error)
 static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
-	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
-	int r = channel_start(channel, effect->life, pool,
+	int r = channel_start(channel, effect->life, driver_pool_config(driver, effect->pool),
 			      driver_worker_number(driver, effect->worker), driver->guard->mark,
-			      driver->config->daemon.response_max, &driver->open_files,
-			      pool->prefork ? &driver->forkservers[effect->pool] : NULL);
+			      driver->config->daemon.response_max, &driver->open_files);
 
 	if (r == 0) {
 		/* One that is forked is told of when it is there. */
