@@ -247,22 +247,33 @@ static int take_answer(struct forkserver *server, const struct envelope *envelop
 	return 0;
 }
 
+static void end_rude(struct forkserver *server)
+{
+	tell(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", "");
+	forkserver_kill(server);
+}
+
+static int take_message(struct forkserver *server, const struct envelope *envelope)
+{
+	if (envelope->type == ENVELOPE_RESPONSE)
+		return take_answer(server, envelope);
+	if (envelope->type != ENVELOPE_NOTIFICATION)
+		return -EPROTO;
+	/* The others are for people who watch it start. */
+	if (bytes_equal(envelope->method, "ready"))
+		take_ready(server);
+	return 0;
+}
+
 static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	struct forkserver *server = owner;
 	struct envelope envelope;
-	int r = envelope_read(message.data, message.len, &envelope);
 
 	(void)chunk;
-	if (r == 0 && envelope.type == ENVELOPE_NOTIFICATION)
-		/* Others are for those who know them. */
-		r = bytes_equal(envelope.method, "ready") ? (take_ready(server), 0) : 0;
-	else if (r == 0)
-		r = envelope.type == ENVELOPE_RESPONSE ? take_answer(server, &envelope) : -EPROTO;
-	if (r == 0)
-		return;
-	tell(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", "");
-	forkserver_kill(server);
+	if (envelope_read(message.data, message.len, &envelope) < 0 ||
+	    take_message(server, &envelope) < 0)
+		end_rude(server);
 }
 
 /* Without its socket it is of no use.  Mostly it is about to exit, and its status says more than a
@@ -271,11 +282,13 @@ static void on_link_end(void *owner, enum link_end end, int error, struct bytes 
 {
 	struct forkserver *server = owner;
 
-	(void)end;
 	(void)error;
 	(void)begun;
 	close_link(server);
-	event_add(&server->grace, &close_grace);
+	if (end == LINK_END_OF_FILE || end == LINK_END_ERROR)
+		event_add(&server->grace, &close_grace);
+	else
+		end_rude(server);
 }
 
 static void on_buried(struct link *link)

@@ -146,6 +146,17 @@ class TestForkServer(unittest.TestCase):
         os.kill(pid, signal.SIGKILL)
         self.reap(pid)
 
+    def test_what_the_module_prints_is_printed_once(self) -> None:
+        server = self.serve("odd.chatty")
+        for _ in range(2):
+            channel, pid = self.fork(server)
+            self.until_ready(channel)
+            channel.send([2, "shutdown", []])
+            self.assertEqual(self.reap(pid), 0)
+        server.close()
+        output, _ = server.process.communicate(timeout=PATIENCE)
+        self.assertEqual(output, b"imported\n")
+
     def test_what_is_no_request(self) -> None:
         for message in ([0, 1, "fork", [{}]], [2, "fork", []], [0, 1, "other", [{}]]):
             with self.subTest(message), Server("served") as server:

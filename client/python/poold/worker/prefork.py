@@ -9,6 +9,7 @@ fork, each with a worker's channel, and only the children go on.
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import os
 import signal
@@ -32,6 +33,9 @@ def next_worker(control: socket.socket) -> socket.socket:
         SystemExit: the daemon does not need this server any more.
     """
     _warn_of_threads()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()  # or each worker would print it again
     # What is garbage by now is not to be collected in every worker; and what is not stays out of
     # the collector's reach, as looking at it would unshare its memory.
     gc.collect()
@@ -87,27 +91,27 @@ def _fork(control: socket.socket, number: int) -> int | None:
     """
     news, tell = os.pipe()
     gate, hold = os.pipe()
+    answer: tuple[int | None, int | None]
     try:
         between = os.fork()
     except OSError as error:
-        between, failure = 0, error.errno or 1
+        answer = (error.errno or errno.EAGAIN, None)
     else:
-        failure = 0
         if between == 0:
             _fork_again(tell)
-            for descriptor in (news, hold):
-                os.close(descriptor)
+            os.close(news)
+            os.close(hold)
             return gate
-    os.close(tell)
-    os.close(gate)
-    text = os.read(news, 32)  # nothing, if there was no second fork
-    os.close(news)
-    if between:
+        os.close(tell)
+        tell = -1
+        text = os.read(news, 32)  # nothing, if there was no second fork
         _, status = os.waitpid(between, 0)
         failure = os.waitstatus_to_exitcode(status)
-    answer = (None, int(text)) if text else (failure if failure > 0 else 1, None)
+        answer = (None, int(text)) if text else (failure if failure > 0 else errno.EAGAIN, None)
     control.sendall(wire.pack([wire.RESPONSE, number, *answer]))
-    os.close(hold)
+    for descriptor in (news, tell, gate, hold):
+        if descriptor >= 0:
+            os.close(descriptor)
     return None
 
 
@@ -116,7 +120,7 @@ def _fork_again(tell: int) -> None:
     try:
         worker = os.fork()
     except OSError as error:
-        os._exit(error.errno or 1)
+        os._exit(error.errno or errno.EAGAIN)
     if worker != 0:
         os._exit(0)
     os.setsid()
