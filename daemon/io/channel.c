@@ -243,11 +243,11 @@ static int start_birth(struct channel *channel, unsigned number)
 		close(ends[1]);
 		return r;
 	}
-	channel->birth = (struct birth){.number = number,
-					.channel = ends[1],
+	channel->birth = (struct birth){.files = {ends[1], -1, -1},
 					.on_born = on_born,
 					.on_unborn = on_unborn,
 					.owner = channel};
+	snprintf(channel->birth.additions[0], BIRTH_ADDITION_MAX, "POOLD_WORKER=%u", number);
 	r = forkserver_fork(channel->forkserver, &channel->birth);
 	if (r < 0)
 		channel_close(channel);

@@ -82,6 +82,7 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 		put_format(&list, "POOLD_WORKER=%u", number);
 	} else {
 		put_format(&list, "POOLD_PREFORK_FD=%d", PROCESS_CHANNEL_FD);
+		put_format(&list, "POOLD_WORKER=0000000000"); /* room for each worker's */
 	}
 	if (list.failed) {
 		environment_free(list.texts);

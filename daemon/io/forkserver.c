@@ -54,11 +54,13 @@ static void tell(const struct forkserver *server, enum log_level level, pid_t pi
 
 /* --- births --- */
 
-static void close_channel(struct birth *birth)
+static void close_files(struct birth *birth)
 {
-	if (birth->channel >= 0)
-		close(birth->channel);
-	birth->channel = -1;
+	for (size_t i = 0; i < BIRTH_FILES; i++) {
+		if (birth->files[i] >= 0)
+			close(birth->files[i]);
+		birth->files[i] = -1;
+	}
 }
 
 static struct birth *first_birth(const struct forkserver *server)
@@ -71,7 +73,7 @@ static void take_out(struct forkserver *server, struct birth *birth)
 	if (server->asking && birth == first_birth(server))
 		server->asking = false;
 	list_remove(&server->births, &birth->in_server);
-	close_channel(birth);
+	close_files(birth);
 }
 
 /* Only those that wait now: a failed start may lead to the next at once. */
@@ -106,40 +108,56 @@ bool forkserver_is_forking(const struct forkserver *server)
 
 /* --- asking --- */
 
-/* [0, id, "fork", [{"POOLD_WORKER": number}]] */
+static void pack_additions(const struct birth *birth, struct buf *out)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < BIRTH_ADDITIONS; i++)
+		count += strchr(birth->additions[i], '=') != NULL;
+	pack_map(out, count);
+	for (size_t i = 0; i < BIRTH_ADDITIONS; i++) {
+		const char *text = birth->additions[i];
+		const char *equals = strchr(text, '=');
+
+		if (!equals)
+			continue;
+		pack_str_len(out, text, (size_t)(equals - text));
+		pack_str(out, equals + 1);
+	}
+}
+
+/* [0, id, "fork", [{"POOLD_WORKER": "1"}]] */
 static void pack_request(const struct forkserver *server, const struct birth *birth,
 			 struct buf *out)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
-	char number[16];
 
-	snprintf(number, sizeof(number), "%u", birth->number);
 	buf_put(out, head,
 		envelope_put_request(head, server->last_id,
 				     (struct bytes){(const uint8_t *)"fork", 4}));
 	pack_array(out, 1);
-	pack_map(out, 1);
-	pack_str(out, "POOLD_WORKER");
-	pack_str(out, number);
+	pack_additions(birth, out);
 }
 
-static int send_with(int fd, const struct buf *message, int passed)
+/* The channel alone, or all three. */
+static int send_with(int fd, const struct buf *message, const int files[BIRTH_FILES])
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(BIRTH_FILES * sizeof(int))];
 	} control = {.space = {0}};
+	size_t size = (files[1] >= 0 && files[2] >= 0 ? BIRTH_FILES : 1) * sizeof(int);
 	struct iovec part = {.iov_base = message->data, .iov_len = message->len};
 	struct msghdr sent = {.msg_iov = &part,
 			      .msg_iovlen = 1,
 			      .msg_control = control.space,
-			      .msg_controllen = sizeof(control.space)};
+			      .msg_controllen = CMSG_SPACE(size)};
 	ssize_t n;
 
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &passed, sizeof(int));
+	control.header.cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(&control.header), files, size);
 	n = sendmsg(fd, &sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return -errno;
@@ -156,10 +174,10 @@ static int ask(struct forkserver *server, struct birth *birth)
 	pack_request(server, birth, &message);
 	r = buf_error(&message);
 	if (r == 0)
-		r = send_with(server->link->fd, &message, birth->channel);
+		r = send_with(server->link->fd, &message, birth->files);
 	buf_free(&message);
 	if (r == 0)
-		close_channel(birth);
+		close_files(birth);
 	return r;
 }
 
@@ -373,7 +391,7 @@ int forkserver_fork(struct forkserver *server, struct birth *birth)
 	int r = server->process.pid == 0 ? start(server) : 0;
 
 	if (r < 0) {
-		close_channel(birth);
+		close_files(birth);
 		return r;
 	}
 	birth->signal = 0;

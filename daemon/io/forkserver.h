@@ -19,12 +19,23 @@
 struct birth;
 struct config_pool;
 
+/* What a worker's environment has beyond the server's. */
+#define BIRTH_ADDITIONS	   2
+#define BIRTH_ADDITION_MAX 128
+
+/* Its channel; its standard output and error. */
+#define BIRTH_FILES 3
+
 /* A worker to be forked. */
 struct birth {
 	struct list_node in_server; /* linked: waiting */
-	unsigned number;	    /* the worker's, in its pool */
-	int channel;		    /* the worker's end; this module's from forkserver_fork on */
-	int signal;		    /* to be sent as soon as there is a process; 0: none */
+	/* "NAME=value"; "": none.  Where the server's own environment has a value of that name that
+	 * is at least as long, it is seen from outside as well (/proc/PID/environ). */
+	char additions[BIRTH_ADDITIONS][BIRTH_ADDITION_MAX];
+	/* The worker's ends, this module's from forkserver_fork on; -1 for both that are not the
+	 * channel: the server's own. */
+	int files[BIRTH_FILES];
+	int signal; /* to be sent as soon as there is a process; 0: none */
 	/* Called once, unless the birth is cancelled.  The process is there... */
 	void (*on_born)(void *owner, pid_t pid);
 	/* ... or there will be none: the system refused it (`error`), or the server has ended

@@ -64,6 +64,8 @@ class Served(DaemonTest):
         daemon = self.start(prefork_pool(workers=2))
         marks = {procs.variable(pid, "POOLD_INSTANCE") for pid in daemon.worker_pids()}
         self.assertEqual(len(marks), 1)
+        numbers = [procs.variable(pid, "POOLD_WORKER") for pid in daemon.worker_pids()]
+        self.assertCountEqual(numbers, ["1", "2"])
         self.assertIsNotNone(marks.pop())
 
     def test_limits_and_directory_are_the_pools(self) -> None:

@@ -56,6 +56,10 @@ while True:
     data, passed, _, _ = socket.recv_fds(control, 4096, 3)
     if not data:
         sys.exit(0)
+    if mode == "show":
+        os.write(passed[1], data[9:])
+        os.write(passed[2], b"here")
+        mode = "refuse"
     for descriptor in passed:
         os.close(descriptor)
     if mode == "die":

@@ -92,19 +92,23 @@ static void close_world(struct world *world)
 	config_free(world->config);
 }
 
-static void order(struct world *world, size_t i)
+static void hold(struct world *world, size_t i)
 {
 	struct order *order = &world->orders[i];
 	int ends[2];
 
 	ck_assert_int_eq(process_make_channel(ends), 0);
 	*order = (struct order){.world = world, .other_end = ends[0]};
-	order->birth = (struct birth){.number = (unsigned)i + 1,
-				      .channel = ends[1],
+	order->birth = (struct birth){.files = {ends[1], -1, -1},
 				      .on_born = on_born,
 				      .on_unborn = on_unborn,
 				      .owner = order};
-	ck_assert_int_eq(forkserver_fork(&world->server, &order->birth), 0);
+}
+
+static void order(struct world *world, size_t i)
+{
+	hold(world, i);
+	ck_assert_int_eq(forkserver_fork(&world->server, &world->orders[i].birth), 0);
 }
 
 static void run_until_told(struct world *world, unsigned count)
@@ -150,6 +154,41 @@ START_TEST(what_the_system_refuses)
 		ck_assert_int_eq(world.orders[i].end.status, 0);
 	}
 	ck_assert_int_gt(world.server.process.pid, 0);
+	close_world(&world);
+}
+END_TEST
+
+/* The server answers with what it was given. */
+START_TEST(files_and_additions_are_handed_over)
+{
+	struct world world;
+	char text[64] = "";
+	int out[2], err[2];
+	struct order *first = &world.orders[0];
+
+	open_world(&world, "show");
+	ck_assert_int_eq(pipe(out), 0);
+	ck_assert_int_eq(pipe(err), 0);
+	hold(&world, 0);
+	snprintf(first->birth.additions[0], BIRTH_ADDITION_MAX, "A=1=2");
+	snprintf(first->birth.additions[1], BIRTH_ADDITION_MAX, "B=");
+	first->birth.files[1] = out[1];
+	first->birth.files[2] = err[1];
+	ck_assert_int_eq(forkserver_fork(&world.server, &first->birth), 0);
+	run_until_told(&world, 1);
+	ck_assert_int_eq(first->error, -EAGAIN);
+	ck_assert_int_eq(read(err[0], text, sizeof(text)), 4);
+	ck_assert_str_eq(text, "here");
+	ck_assert_int_eq(read(out[0], text, sizeof(text)), 10);
+	ck_assert_mem_eq(text,
+			 "\x82\xa1"
+			 "A\xa3"
+			 "1=2\xa1"
+			 "B\xa0",
+			 10);
+	ck_assert_int_eq(read(out[0], text, sizeof(text)), 0); /* nobody else has it */
+	close(out[0]);
+	close(err[0]);
 	close_world(&world);
 }
 END_TEST
@@ -375,7 +414,7 @@ END_TEST
 START_TEST(a_command_that_is_not_there)
 {
 	struct world world;
-	struct birth birth = {.channel = -1};
+	struct birth birth = {.files = {-1, -1, -1}};
 
 	open_world(&world, "fork");
 	config_free(world.config);
@@ -392,6 +431,7 @@ int main(void)
 	const TTest *const tests[] = {
 		births_are_done_in_order,
 		what_the_system_refuses,
+		files_and_additions_are_handed_over,
 		one_that_never_gets_ready,
 		one_that_dies_at_its_work,
 		what_it_must_not_say,
