@@ -288,10 +288,16 @@ static int open_birth(struct channel *channel)
 
 static int start_birth(struct channel *channel, const char *instance, unsigned number)
 {
+	char life[MARK_LIFE_SIZE];
 	int r;
 
-	birth_init(&channel->birth, number, on_born, on_unborn, channel);
-	mark_life(instance, channel->worker, channel->life, channel->birth.life);
+	mark_life(instance, channel->worker, channel->life, life);
+	channel->birth = (struct birth){.files = {-1, -1, -1},
+					.on_born = on_born,
+					.on_unborn = on_unborn,
+					.owner = channel};
+	snprintf(channel->birth.additions[0], BIRTH_ADDITION_MAX, "POOLD_WORKER=%u", number);
+	snprintf(channel->birth.additions[1], BIRTH_ADDITION_MAX, MARK_LIFE "=%s", life);
 	r = open_birth(channel);
 	if (r < 0)
 		birth_close(&channel->birth);
@@ -352,25 +358,24 @@ static void describe_failed_start(struct channel *channel, int error)
 }
 
 int channel_start(struct channel *channel, uint32_t life, const struct start *start,
-		  unsigned number, size_t response_max, struct forkserver *forkserver)
+		  unsigned number, size_t response_max)
 {
 	int r;
 
 	choose_pool(channel, start->pool, response_max);
-	channel->forkserver = forkserver;
 	channel->life = life;
 	channel->last_pid = 0;
 	channel->stack_signal = 0;
 	channel->process.fault[0] = '\0';
 	steps_begin(&channel->steps,
-		    channel->connected ? "connect"
-		    : forkserver       ? "fork server"
-				       : "fork",
+		    channel->connected	  ? "connect"
+		    : channel->forkserver ? "fork server"
+					  : "fork",
 		    loop_clock());
 	if (channel->connected)
 		r = endpoint_connect(&channel->endpoint, channel->loop, start->pool->address,
 				     on_connected, channel);
-	else if (forkserver)
+	else if (channel->forkserver)
 		r = start_birth(channel, start->instance, number);
 	else
 		r = start_own(channel, start, number);

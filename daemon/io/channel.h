@@ -73,7 +73,7 @@ struct channel {
 	struct process process;
 	struct output output;
 	struct birth birth;	       /* where a fork server starts the process */
-	struct forkserver *forkserver; /* NULL: none does */
+	struct forkserver *forkserver; /* the owner's to set; NULL: none does */
 	struct steps steps;	       /* of its start; their end is the owner's to set */
 	struct endpoint endpoint;
 	const struct config_pool *pool; /* outlives this life of the worker */
@@ -113,13 +113,13 @@ void channel_done(struct channel *channel);
 
 /*
  * Starts a process, or begins to connect, for life `life` of the worker, the pool's `number` (from
- * 1).  `response_max` limits one message of the worker in bytes.  `forkserver` (NULL: none) starts
- * the process instead, later: on_born, on_exit or on_unreachable tells.  Returns 0 or -errno;
- * `last_end` then says in words why not.  The pool must stay as it is for as long as this life. For
- * a process channel_open must follow, not from within this call's event.
+ * 1).  `response_max` limits one message of the worker in bytes.  A fork server starts the process
+ * later: on_born, on_exit or on_unreachable tells.  Returns 0 or -errno; `last_end` then says in
+ * words why not.  The pool must stay as it is for as long as this life.  For a process channel_open
+ * must follow, not from within this call's event.
  */
 int channel_start(struct channel *channel, uint32_t life, const struct start *start,
-		  unsigned number, size_t response_max, struct forkserver *forkserver);
+		  unsigned number, size_t response_max);
 
 /*
  * Sends a signal to its process group.  Where there is no process yet, it is either not started at

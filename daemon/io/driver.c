@@ -568,10 +568,24 @@ struct start driver_start_of(const struct driver *driver, uint32_t pool)
 			      .identity = &driver->identities[pool]};
 }
 
-/* Marks of fork servers name slots behind those of the workers. */
-static uint32_t forkserver_slot(const struct driver *driver, uint32_t pool)
+static int make_forkservers(struct driver *driver)
 {
-	return driver->channel_count + pool;
+	driver->forkservers = calloc(driver->config->pool_count + 1, sizeof(*driver->forkservers));
+	if (!driver->forkservers)
+		return -ENOMEM;
+	/* Their marks name slots behind those of the workers. */
+	for (uint32_t i = 0; i < driver->config->pool_count; i++) {
+		const struct start start = driver_start_of(driver, i);
+
+		forkserver_init(&driver->forkservers[i], &start, driver->channel_count + i);
+	}
+	for (uint32_t i = 0; i < driver->channel_count; i++) {
+		uint32_t pool = engine_worker(driver->engine, i)->pool;
+
+		if (driver->config->pools[pool].prefork)
+			driver->channels[i].forkserver = &driver->forkservers[pool];
+	}
+	return 0;
 }
 
 static int make_tables(struct driver *driver)
@@ -599,15 +613,7 @@ static int make_tables(struct driver *driver)
 	for (uint32_t i = 0; i < driver->channel_count; i++)
 		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
 			     &channel_handler, driver);
-	driver->forkservers = calloc(driver->config->pool_count + 1, sizeof(*driver->forkservers));
-	if (!driver->forkservers)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < driver->config->pool_count; i++) {
-		const struct start start = driver_start_of(driver, i);
-
-		forkserver_init(&driver->forkservers[i], &start, forkserver_slot(driver, i));
-	}
-	return 0;
+	return make_forkservers(driver);
 }
 
 static int find_identities(struct driver *driver)
@@ -627,13 +633,15 @@ static int find_identities(struct driver *driver)
 static bool is_living(void *owner, uint32_t worker, uint32_t life)
 {
 	const struct driver *driver = owner;
+	const struct channel *channel;
 
-	/* With its server's mark: a worker that is being forked, and is not known yet; else what a
-	 * forked one has left behind. */
+	/* With its server's mark it has just been forked, and has none of its own yet. */
 	if (worker >= driver->channel_count)
 		return worker - driver->channel_count < driver->config->pool_count &&
 		       forkserver_is_forking(&driver->forkservers[worker - driver->channel_count]);
-	return driver->channels[worker].life == life && driver->channels[worker].process.pid > 0;
+	channel = &driver->channels[worker];
+	return channel->life == life &&
+	       (channel->process.pid > 0 || birth_is_waiting(&channel->birth));
 }
 
 static int adopt_family(struct driver *driver)

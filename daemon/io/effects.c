@@ -72,12 +72,10 @@ enum errcode effects_start_code(bool connects, int error)
 static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
-	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
 	const struct start start = driver_start_of(driver, effect->pool);
 	int r = channel_start(channel, effect->life, &start,
 			      driver_worker_number(driver, effect->worker),
-			      driver->config->daemon.response_max,
-			      pool->prefork ? &driver->forkservers[effect->pool] : NULL);
+			      driver->config->daemon.response_max);
 
 	if (r == 0) {
 		channel->opened = !channel->connected;

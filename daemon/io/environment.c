@@ -94,6 +94,8 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 			   PROCESS_CHANNEL_FD);
 	if (number > 0)
 		put_format(&list, "POOLD_WORKER=%u", number);
+	else
+		put_format(&list, "POOLD_WORKER=0000000000"); /* room for each worker's */
 	if (list.failed) {
 		environment_free(list.texts);
 		return NULL;

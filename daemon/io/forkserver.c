@@ -77,7 +77,8 @@ static const struct output_handler output_handler = {
 void forkserver_init(struct forkserver *server, const struct start *start, uint32_t slot)
 {
 	*server = (struct forkserver){.start = *start};
-	mark_life(start->instance, slot, 0, server->life);
+	/* At least as long as any worker's, which is written over it. */
+	mark_life(start->instance, slot, UINT32_MAX, server->life);
 	list_init(&server->births);
 	evtimer_assign(&server->grace, start->loop->base, on_grace_over, server);
 	output_init(&server->output, start->loop, &output_handler, server);
@@ -85,20 +86,9 @@ void forkserver_init(struct forkserver *server, const struct start *start, uint3
 
 /* --- births --- */
 
-void birth_init(struct birth *birth, unsigned number, void (*on_born)(void *owner, pid_t pid),
-		void (*on_unborn)(void *owner, int error, const struct process_end *end),
-		void *owner)
-{
-	*birth = (struct birth){.number = number,
-				.files = {-1, -1, -1},
-				.on_born = on_born,
-				.on_unborn = on_unborn,
-				.owner = owner};
-}
-
 void birth_close(struct birth *birth)
 {
-	for (unsigned i = 0; i < BIRTH_FILES; i++) {
+	for (size_t i = 0; i < BIRTH_FILES; i++) {
 		if (birth->files[i] >= 0)
 			close(birth->files[i]);
 		birth->files[i] = -1;
@@ -150,33 +140,45 @@ bool forkserver_is_forking(const struct forkserver *server)
 
 /* --- asking --- */
 
-/* [0, id, "fork", [{"POOLD_WORKER": number, "POOLD_LIFE": mark}]] */
+static void pack_additions(const struct birth *birth, struct buf *out)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < BIRTH_ADDITIONS; i++)
+		count += strchr(birth->additions[i], '=') != NULL;
+	pack_map(out, count);
+	for (size_t i = 0; i < BIRTH_ADDITIONS; i++) {
+		const char *text = birth->additions[i];
+		const char *equals = strchr(text, '=');
+
+		if (!equals)
+			continue;
+		pack_str_len(out, text, (size_t)(equals - text));
+		pack_str(out, equals + 1);
+	}
+}
+
+/* [0, id, "fork", [{"POOLD_WORKER": "1", ...}]] */
 static void pack_request(const struct forkserver *server, const struct birth *birth,
 			 struct buf *out)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
-	char number[16];
 
-	snprintf(number, sizeof(number), "%u", birth->number);
 	buf_put(out, head,
 		envelope_put_request(head, server->last_id,
 				     (struct bytes){(const uint8_t *)"fork", 4}));
 	pack_array(out, 1);
-	pack_map(out, 2);
-	pack_str(out, "POOLD_WORKER");
-	pack_str(out, number);
-	pack_str(out, MARK_LIFE);
-	pack_str(out, birth->life);
+	pack_additions(birth, out);
 }
 
+/* The channel alone, or all three. */
 static int send_with(int fd, const struct buf *message, const int files[BIRTH_FILES])
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int) * BIRTH_FILES)];
+		char space[CMSG_SPACE(BIRTH_FILES * sizeof(int))];
 	} control = {.space = {0}};
-	/* The channel, and the standard files or none of them. */
-	size_t size = sizeof(int) * (files[1] >= 0 ? BIRTH_FILES : 1);
+	size_t size = (files[1] >= 0 && files[2] >= 0 ? BIRTH_FILES : 1) * sizeof(int);
 	struct iovec part = {.iov_base = message->data, .iov_len = message->len};
 	struct msghdr sent = {.msg_iov = &part,
 			      .msg_iovlen = 1,
@@ -295,22 +297,33 @@ static int take_answer(struct forkserver *server, const struct envelope *envelop
 	return 0;
 }
 
+static void end_rude(struct forkserver *server)
+{
+	tell(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", "");
+	forkserver_kill(server);
+}
+
+static int take_message(struct forkserver *server, const struct envelope *envelope)
+{
+	if (envelope->type == ENVELOPE_RESPONSE)
+		return take_answer(server, envelope);
+	if (envelope->type != ENVELOPE_NOTIFICATION)
+		return -EPROTO;
+	/* The others are for people who watch it start. */
+	if (bytes_equal(envelope->method, "ready"))
+		take_ready(server);
+	return 0;
+}
+
 static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	struct forkserver *server = owner;
 	struct envelope envelope;
-	int r = envelope_read(message.data, message.len, &envelope);
 
 	(void)chunk;
-	if (r == 0 && envelope.type == ENVELOPE_NOTIFICATION)
-		/* Others are for those who know them. */
-		r = bytes_equal(envelope.method, "ready") ? (take_ready(server), 0) : 0;
-	else if (r == 0)
-		r = envelope.type == ENVELOPE_RESPONSE ? take_answer(server, &envelope) : -EPROTO;
-	if (r == 0)
-		return;
-	tell(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", "");
-	forkserver_kill(server);
+	if (envelope_read(message.data, message.len, &envelope) < 0 ||
+	    take_message(server, &envelope) < 0)
+		end_rude(server);
 }
 
 /* Without its socket it is of no use.  Mostly it is about to exit, and its status says more than a
@@ -319,11 +332,13 @@ static void on_link_end(void *owner, enum link_end end, int error, struct bytes 
 {
 	struct forkserver *server = owner;
 
-	(void)end;
 	(void)error;
 	(void)begun;
 	close_link(server);
-	event_add(&server->grace, &close_grace);
+	if (end == LINK_END_OF_FILE || end == LINK_END_ERROR)
+		event_add(&server->grace, &close_grace);
+	else
+		end_rude(server);
 }
 
 static void on_buried(struct link *link)

@@ -17,15 +17,21 @@
 #include "daemon/io/mark.h"
 #include "daemon/io/start.h"
 
+/* What a worker's environment has beyond the server's. */
+#define BIRTH_ADDITIONS	   2
+#define BIRTH_ADDITION_MAX 128
+
+/* Its channel; its standard output and error. */
 #define BIRTH_FILES 3
 
 /* A worker to be forked. */
 struct birth {
 	struct list_node in_server; /* linked: waiting */
-	unsigned number;	    /* the worker's, in its pool */
-	char life[MARK_LIFE_SIZE];  /* its mark */
-	/* The worker's channel, standard output and standard error, -1 for a standard file that is
-	 * to be the server's; this module's from forkserver_fork on. */
+	/* "NAME=value"; "": none.  Where the server's own environment has a value of that name that
+	 * is at least as long, it is seen from outside as well (/proc/PID/environ). */
+	char additions[BIRTH_ADDITIONS][BIRTH_ADDITION_MAX];
+	/* The worker's ends, this module's from forkserver_fork on; -1 for both that are not the
+	 * channel: the server's own. */
 	int files[BIRTH_FILES];
 	int signal; /* to be sent as soon as there is a process; 0: none */
 	/* Called once, unless the birth is cancelled.  The process is there... */
@@ -52,10 +58,6 @@ struct forkserver {
 	uint32_t last_id;
 };
 
-/* One that waits for nothing yet, with no files. */
-void birth_init(struct birth *birth, unsigned number, void (*on_born)(void *owner, pid_t pid),
-		void (*on_unborn)(void *owner, int error, const struct process_end *end),
-		void *owner);
 /* Closes its files. */
 void birth_close(struct birth *birth);
 

@@ -14,6 +14,7 @@ from clock import SLACK, Timed, eventually
 from harness import START_TIMEOUT, Daemon, DaemonTest, pool
 
 HEAVY = shlex.join([sys.executable, "-m", "poold.worker", "heavy"])
+UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 
 
 def prefork_pool(**options: object) -> str:
@@ -64,6 +65,8 @@ class Served(DaemonTest):
         daemon = self.start(prefork_pool(workers=2))
         marks = {procs.variable(pid, "POOLD_INSTANCE") for pid in daemon.worker_pids()}
         self.assertEqual(len(marks), 1)
+        numbers = [procs.variable(pid, "POOLD_WORKER") for pid in daemon.worker_pids()]
+        self.assertCountEqual(numbers, ["1", "2"])
         self.assertIsNotNone(marks.pop())
 
     def test_limits_and_directory_are_the_pools(self) -> None:
@@ -108,6 +111,26 @@ class Served(DaemonTest):
         daemon = self.start(prefork_pool())
         orphan = daemon.connect().call("heavy.leave_orphan")
         eventually(lambda: not os.path.exists(f"/proc/{orphan}"), "it is gone, and no zombie")
+
+
+    def test_what_one_leaves_behind_ends_with_it(self) -> None:
+        """A daemon that it has forked, in a session of its own, without another program."""
+        daemon = self.start(pool("noisy", UNQUIET, workers=2, prefork=True))
+        daemon.announced.append("pool=noisy")
+        clients = [daemon.connect(), daemon.connect()]
+        left: dict[int, int] = {}  # of each worker, what it left behind
+        while len(left) < 2:
+            asked = [client.ask_pool("noisy", "linger") for client in clients]
+            for client, number in zip(clients, asked):
+                pid, orphan = client.read_of(number).result
+                if pid in left:
+                    procs.kill(orphan)
+                left.setdefault(pid, orphan)
+        (victim, gone), (other, stays) = left.items()
+        procs.kill(victim)
+        eventually(lambda: not procs.is_alive(gone), "it is gone")
+        self.assertTrue(procs.is_alive(stays))
+        self.assertIn(other, daemon.worker_pids())
 
 
 class Fast(DaemonTest):

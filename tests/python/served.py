@@ -233,6 +233,10 @@ def environment() -> list:
     return ["POOLD_FD" in os.environ, listing.stdout.count("socket:")]
 
 
+def variables(*names: str) -> list:
+    return [os.environ.get(name) for name in names]
+
+
 def fork_and_return() -> list:
     """Returns in two processes."""
     child = os.fork()

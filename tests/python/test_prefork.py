@@ -92,6 +92,24 @@ class TestForkServer(unittest.TestCase):
         channel.send([2, "shutdown", []])
         self.assertEqual(self.reap(pid), 0)
 
+    def test_its_environment_is_seen_from_outside(self) -> None:
+        server = self.serve(POOLD_WORKER="0000000000", A="short", B="")
+        channel, pid = self.fork(server, POOLD_WORKER="7", A="too long for it", C="new")
+        with open(f"/proc/{pid}/environ", encoding="ascii") as file:
+            seen = file.read().split("\0")
+        self.assertIn("POOLD_WORKER=7", seen)
+        self.assertIn("A=short", seen)
+        with open(f"/proc/{server.process.pid}/environ", encoding="ascii") as file:
+            before = file.read().split("\0")
+        self.assertEqual([text for text in seen if text and not text.startswith("POOLD_W")],
+                         [text for text in before if text and not text.startswith("POOLD_W")])
+        self.until_ready(channel)
+        channel.send(request(1, "variables", ["POOLD_WORKER", "A", "B", "C"]))
+        channel.read()
+        self.assertEqual(channel.read()[3], ["7", "too long for it", "", "new"])
+        channel.send([2, "shutdown", []])
+        self.assertEqual(self.reap(pid), 0)
+
     def test_many_workers_are_each_their_own(self) -> None:
         server = self.serve()
         workers = [self.fork(server) for _ in range(5)]
@@ -145,6 +163,17 @@ class TestForkServer(unittest.TestCase):
         _, pid = self.fork(server)
         os.kill(pid, signal.SIGKILL)
         self.reap(pid)
+
+    def test_what_the_module_prints_is_printed_once(self) -> None:
+        server = self.serve("odd.chatty")
+        for _ in range(2):
+            channel, pid = self.fork(server)
+            self.until_ready(channel)
+            channel.send([2, "shutdown", []])
+            self.assertEqual(self.reap(pid), 0)
+        server.close()
+        output, _ = server.process.communicate(timeout=PATIENCE)
+        self.assertEqual(output, b"imported\n")
 
     def test_what_is_no_request(self) -> None:
         for message in ([0, 1, "fork", [{}]], [2, "fork", []], [0, 1, "other", [{}]]):

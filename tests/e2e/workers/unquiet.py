@@ -171,6 +171,24 @@ def daemonize(unmarked: bool = False) -> int:
     return number
 
 
+def linger() -> tuple[int, int]:
+    """The same without another program: its own number, and that of the daemon."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(writer, b"%d" % os.getpid())
+            os.closerange(0, 20)
+            time.sleep(1000)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    number = int(os.read(reader, 20))
+    os.close(reader)
+    return os.getpid(), number
+
+
 def breed() -> int:
     """Starts a process that goes on starting daemons, each of which does the same once."""
     script = "setsid sleep 1000 & setsid sh -c 'setsid sleep 1000 & exec sleep 1000' & wait"

@@ -9,12 +9,14 @@ fork, each with a worker's channel, and only the children go on.
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import os
 import signal
 import socket
 import sys
 import traceback  # noqa: F401  for the workers: they may want it one day, and have it for nothing
+from collections.abc import Callable
 
 from poold import wire
 
@@ -32,16 +34,20 @@ def next_worker(control: socket.socket) -> socket.socket:
         SystemExit: the daemon does not need this server any more.
     """
     _warn_of_threads()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()  # or each worker would print it again
     # What is garbage by now is not to be collected in every worker; and what is not stays out of
     # the collector's reach, as looking at it would unshare its memory.
     gc.collect()
     gc.freeze()
     daemon = os.getppid()
+    block = _Environment()
     libc = ctypes.CDLL(None, use_errno=True)
     control.sendall(wire.pack([wire.NOTIFICATION, "ready", [{"pid": os.getpid()}]]))
     while True:
         number, additions, descriptors = _receive(control)
-        gate = _fork(control, number)
+        gate = _fork(control, number, lambda: block.add(additions))
         if gate is not None:
             break
         for descriptor in descriptors:
@@ -49,7 +55,6 @@ def next_worker(control: socket.socket) -> socket.socket:
     _wait_at(gate)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != daemon:
         os._exit(os.EX_OSERR)  # the daemon has ended meanwhile, and nothing else would tell
-    os.environ.update(additions)
     for target, descriptor in enumerate(descriptors[1:], start=1):
         os.dup2(descriptor, target)
         os.close(descriptor)
@@ -80,46 +85,74 @@ def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:
     return message[1], message[3][0], found
 
 
-def _fork(control: socket.socket, number: int) -> int | None:
+class _Environment:
+    """This process's environment, as it sees it and as others do: /proc/PID/environ shows the memory
+    where it lay when the process was started.  There the daemon has left room."""
+
+    def __init__(self) -> None:
+        with open("/proc/self/environ", "rb") as file:
+            self._initial = b"\0" + file.read()
+        with open("/proc/self/stat", encoding="ascii") as file:
+            # Behind the name, which may hold anything, field 3 comes first, and field 50 is meant.
+            self._address = int(file.read().rpartition(") ")[2].split()[47]) - 1
+
+    def add(self, additions: dict[str, str]) -> None:
+        os.environ.update(additions)
+        for name, value in additions.items():
+            self._overwrite(f"\0{name}=".encode(), value.encode())
+
+    def _overwrite(self, name: bytes, value: bytes) -> None:
+        begin = self._initial.find(name)
+        if begin < 0:
+            return
+        begin += len(name)
+        room = self._initial.index(b"\0", begin) - begin
+        if self._address > 0 and len(value) <= room:
+            ctypes.memmove(self._address + begin, value.ljust(room, b"\0"), room)
+
+
+def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> int | None:
     """Forks, and answers the daemon.  In the worker, returns the pipe to wait at; here None.
 
-    The worker's parent ends at once, so that the daemon becomes its parent.
+    The worker's parent ends at once, so that the daemon becomes its parent.  Before the daemon
+    hears of it, the worker calls `prepare`.
     """
     news, tell = os.pipe()
     gate, hold = os.pipe()
+    answer: tuple[int | None, int | None]
     try:
         between = os.fork()
     except OSError as error:
-        between, failure = 0, error.errno or 1
+        answer = (error.errno or errno.EAGAIN, None)
     else:
-        failure = 0
         if between == 0:
-            _fork_again(tell)
-            for descriptor in (news, hold):
-                os.close(descriptor)
+            _fork_again(tell, prepare)
+            os.close(news)
+            os.close(hold)
             return gate
-    os.close(tell)
-    os.close(gate)
-    text = os.read(news, 32)  # nothing, if there was no second fork
-    os.close(news)
-    if between:
+        os.close(tell)
+        tell = -1
+        text = os.read(news, 32)  # nothing, if there was no second fork
         _, status = os.waitpid(between, 0)
         failure = os.waitstatus_to_exitcode(status)
-    answer = (None, int(text)) if text else (failure if failure > 0 else 1, None)
+        answer = (None, int(text)) if text else (failure if failure > 0 else errno.EAGAIN, None)
     control.sendall(wire.pack([wire.RESPONSE, number, *answer]))
-    os.close(hold)
+    for descriptor in (news, tell, gate, hold):
+        if descriptor >= 0:
+            os.close(descriptor)
     return None
 
 
-def _fork_again(tell: int) -> None:
+def _fork_again(tell: int, prepare: Callable[[], None]) -> None:
     """In the process between: returns in the worker, the leader of a session of its own by now."""
     try:
         worker = os.fork()
     except OSError as error:
-        os._exit(error.errno or 1)
+        os._exit(error.errno or errno.EAGAIN)
     if worker != 0:
         os._exit(0)
     os.setsid()
+    prepare()
     os.write(tell, str(os.getpid()).encode())
     os.close(tell)
 

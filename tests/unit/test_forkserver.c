@@ -1,0 +1,455 @@
+#include "daemon/io/forkserver.h"
+#include "daemon/io/identity.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/test_config.h"
+
+#define BIRTHS_MAX 3
+#define MEMORY	   ((size_t)64 * 1024 * 1024)
+
+/* One birth, and what became of it. */
+struct order {
+	struct world *world;
+	struct birth birth;
+	int other_end; /* of its channel */
+	pid_t pid;
+	int error;
+	struct process_end end;
+	unsigned told;
+};
+
+struct world {
+	struct loop loop;
+	struct config *config;
+	struct rlimit files;
+	struct identity identity; /* the test's own */
+	struct forkserver server;
+	struct order orders[BIRTHS_MAX];
+	unsigned awaited; /* of them are told when the loop ends */
+};
+
+static void tell(struct order *order)
+{
+	order->told++;
+	if (--order->world->awaited == 0)
+		loop_leave(&order->world->loop);
+}
+
+static void on_born(void *owner, pid_t pid)
+{
+	struct order *order = owner;
+
+	order->pid = pid;
+	tell(order);
+}
+
+static void on_unborn(void *owner, int error, const struct process_end *end)
+{
+	struct order *order = owner;
+
+	order->error = error;
+	if (end)
+		order->end = *end;
+	tell(order);
+}
+
+static void open_world(struct world *world, const char *mode)
+{
+	struct start start = {.loop = &world->loop,
+			      .instance = "t",
+			      .open_files = &world->files,
+			      .identity = &world->identity};
+	char text[256];
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	*world = (struct world){0};
+	snprintf(text, sizeof(text),
+		 "[pool a]\ncommand = /usr/bin/python3 -SEI tests/unit/forkserver.py %s\n"
+		 "prefork = yes\n",
+		 mode);
+	world->config = must_parse(text);
+	ck_assert_int_eq(loop_init(&world->loop, MEMORY), 0);
+	getrlimit(RLIMIT_NOFILE, &world->files);
+	start.pool = &world->config->pools[0];
+	forkserver_init(&world->server, &start, 0);
+}
+
+static void close_world(struct world *world)
+{
+	for (size_t i = 0; i < BIRTHS_MAX; i++) {
+		struct order *order = &world->orders[i];
+
+		if (order->world)
+			close(order->other_end);
+		if (order->pid > 1 && waitpid(order->pid, NULL, WNOHANG) == 0) {
+			kill(order->pid, SIGKILL);
+			waitpid(order->pid, NULL, 0);
+		}
+	}
+	forkserver_done(&world->server);
+	loop_done(&world->loop);
+	config_free(world->config);
+}
+
+static void hold(struct world *world, size_t i)
+{
+	struct order *order = &world->orders[i];
+	int ends[2];
+
+	ck_assert_int_eq(process_make_channel(ends), 0);
+	*order = (struct order){.world = world, .other_end = ends[0]};
+	order->birth = (struct birth){.files = {ends[1], -1, -1},
+				      .on_born = on_born,
+				      .on_unborn = on_unborn,
+				      .owner = order};
+}
+
+static void order(struct world *world, size_t i)
+{
+	hold(world, i);
+	ck_assert_int_eq(forkserver_fork(&world->server, &world->orders[i].birth), 0);
+}
+
+static void run_until_told(struct world *world, unsigned count)
+{
+	world->loop.leaving = false;
+	world->awaited = count;
+	loop_run(&world->loop);
+}
+
+START_TEST(births_are_done_in_order)
+{
+	struct world world;
+
+	open_world(&world, "fork");
+	for (size_t i = 0; i < BIRTHS_MAX; i++)
+		order(&world, i);
+	run_until_told(&world, BIRTHS_MAX);
+	for (size_t i = 0; i < BIRTHS_MAX; i++) {
+		siginfo_t info;
+
+		ck_assert_uint_eq(world.orders[i].told, 1);
+		ck_assert_int_gt(world.orders[i].pid, 1);
+		ck_assert(!birth_is_waiting(&world.orders[i].birth));
+		ck_assert_int_eq(waitid(P_PID, (id_t)world.orders[i].pid, &info,
+					WEXITED | WNOHANG | WNOWAIT),
+				 0);
+		ck_assert_int_eq(getsid(world.orders[i].pid), world.orders[i].pid);
+	}
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(what_the_system_refuses)
+{
+	struct world world;
+
+	open_world(&world, "refuse");
+	order(&world, 0);
+	order(&world, 1);
+	run_until_told(&world, 2);
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_int_eq(world.orders[i].error, -EAGAIN);
+		ck_assert_int_eq(world.orders[i].end.status, 0);
+	}
+	ck_assert_int_gt(world.server.process.pid, 0);
+	close_world(&world);
+}
+END_TEST
+
+/* The server answers with what it was given. */
+START_TEST(files_and_additions_are_handed_over)
+{
+	struct world world;
+	char text[64] = "";
+	int out[2], err[2];
+	struct order *first = &world.orders[0];
+
+	open_world(&world, "show");
+	ck_assert_int_eq(pipe(out), 0);
+	ck_assert_int_eq(pipe(err), 0);
+	hold(&world, 0);
+	snprintf(first->birth.additions[0], BIRTH_ADDITION_MAX, "A=1=2");
+	snprintf(first->birth.additions[1], BIRTH_ADDITION_MAX, "B=");
+	first->birth.files[1] = out[1];
+	first->birth.files[2] = err[1];
+	ck_assert_int_eq(forkserver_fork(&world.server, &first->birth), 0);
+	run_until_told(&world, 1);
+	ck_assert_int_eq(first->error, -EAGAIN);
+	ck_assert_int_eq(read(err[0], text, sizeof(text)), 4);
+	ck_assert_str_eq(text, "here");
+	ck_assert_int_eq(read(out[0], text, sizeof(text)), 10);
+	ck_assert_mem_eq(text,
+			 "\x82\xa1"
+			 "A\xa3"
+			 "1=2\xa1"
+			 "B\xa0",
+			 10);
+	ck_assert_int_eq(read(out[0], text, sizeof(text)), 0); /* nobody else has it */
+	close(out[0]);
+	close(err[0]);
+	close_world(&world);
+}
+END_TEST
+
+/* Everybody who waits hears how it ended. */
+START_TEST(one_that_never_gets_ready)
+{
+	struct world world;
+
+	open_world(&world, "unready");
+	order(&world, 0);
+	order(&world, 1);
+	run_until_told(&world, 2);
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_int_eq(world.orders[i].end.status, 3);
+		ck_assert(!world.orders[i].end.signalled);
+	}
+	ck_assert_int_eq(world.server.process.pid, 0);
+	close_world(&world);
+}
+END_TEST
+
+/* Only the one that it was at; each of the others has its own. */
+START_TEST(one_that_dies_at_its_work)
+{
+	struct world world;
+
+	open_world(&world, "die");
+	for (size_t i = 0; i < BIRTHS_MAX; i++)
+		order(&world, i);
+	run_until_told(&world, 1);
+	ck_assert_uint_eq(world.orders[0].told, 1);
+	ck_assert_int_eq(world.orders[0].end.status, 4);
+	ck_assert_uint_eq(world.orders[1].told, 0);
+	run_until_told(&world, 2);
+	ck_assert_uint_eq(world.orders[2].told, 1);
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(what_it_must_not_say)
+{
+	static const char *const modes[] = {"garbage", "text", "request", "other_id", "half"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct world world;
+
+		open_world(&world, modes[i]);
+		order(&world, 0);
+		if (strcmp(modes[i], "half") == 0) {
+			/* It may yet go on: whoever waits for it says when it is enough. */
+			world.awaited = 1;
+			while (!forkserver_is_forking(&world.server))
+				event_base_loop(world.loop.base, EVLOOP_ONCE);
+			forkserver_kill(&world.server);
+		}
+		run_until_told(&world, 1);
+		ck_assert_msg(world.orders[0].end.signalled && world.orders[0].pid == 0, "%s",
+			      modes[i]);
+		close_world(&world);
+	}
+}
+END_TEST
+
+START_TEST(ready_twice_is_ready_once)
+{
+	struct world world;
+
+	open_world(&world, "twice");
+	order(&world, 0);
+	run_until_told(&world, 1);
+	ck_assert_int_gt(world.orders[0].pid, 1);
+	close_world(&world);
+}
+END_TEST
+
+static void on_exit_unexpected(void *owner, const struct process_end *end)
+{
+	(void)owner;
+	(void)end;
+	ck_abort_msg("it was adopted");
+}
+
+START_TEST(a_stranger_is_not_adopted)
+{
+	struct world world;
+	struct process process = {0};
+
+	open_world(&world, "stranger");
+	order(&world, 0);
+	run_until_told(&world, 1);
+	ck_assert_int_eq(world.orders[0].pid, 2);
+	ck_assert_int_eq(process_adopt(&process, &world.loop, 2, on_exit_unexpected, NULL),
+			 -ECHILD);
+	ck_assert_int_eq(process.pid, 0);
+	world.orders[0].pid = 0;
+	close_world(&world);
+}
+END_TEST
+
+static void on_exit_of_adopted(void *owner, const struct process_end *end)
+{
+	struct world *world = owner;
+
+	ck_assert(end->signalled);
+	ck_assert_int_eq(end->status, SIGTERM);
+	loop_leave(&world->loop);
+}
+
+/* Also one that has ended before it was adopted. */
+START_TEST(an_adopted_one_is_watched_and_reaped)
+{
+	struct world world;
+	struct process process;
+
+	open_world(&world, "fork");
+	for (unsigned late = 0; late < 2; late++) {
+		siginfo_t info;
+		pid_t pid;
+
+		order(&world, 0);
+		run_until_told(&world, 1);
+		pid = world.orders[0].pid;
+		close(world.orders[0].other_end);
+		if (late) {
+			kill(pid, SIGTERM);
+			waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+		}
+		ck_assert_int_eq(
+			process_adopt(&process, &world.loop, pid, on_exit_of_adopted, &world), 0);
+		process_signal(&process, SIGTERM);
+		world.loop.leaving = false;
+		loop_run(&world.loop);
+		ck_assert_int_eq(process.pid, 0);
+		ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), -1);
+		world.orders[0] = (struct order){0};
+	}
+	close_world(&world);
+}
+END_TEST
+
+/* What is not begun can be taken back, what is cannot. */
+START_TEST(births_are_cancelled)
+{
+	struct world world;
+
+	open_world(&world, "mute");
+	order(&world, 0);
+	order(&world, 1);
+	while (!forkserver_is_forking(&world.server))
+		event_base_loop(world.loop.base, EVLOOP_ONCE);
+	ck_assert(!forkserver_cancel(&world.server, &world.orders[0].birth));
+	ck_assert(forkserver_cancel(&world.server, &world.orders[1].birth));
+	ck_assert(!birth_is_waiting(&world.orders[1].birth));
+	forkserver_kill(&world.server);
+	run_until_told(&world, 1);
+	ck_assert_uint_eq(world.orders[0].told, 1);
+	ck_assert_int_eq(world.orders[0].end.status, SIGKILL);
+	ck_assert_uint_eq(world.orders[1].told, 0);
+	close_world(&world);
+}
+END_TEST
+
+/* It exits by itself or is made to. */
+START_TEST(one_that_hangs_up)
+{
+	struct world world;
+
+	open_world(&world, "hang_up");
+	order(&world, 0);
+	run_until_told(&world, 1);
+	ck_assert_int_eq(world.orders[0].end.status, SIGKILL);
+	close_world(&world);
+}
+END_TEST
+
+/* Those who wait do not hear of it. */
+START_TEST(renewed)
+{
+	struct world world;
+	pid_t before;
+
+	open_world(&world, "fork");
+	forkserver_renew(&world.server);
+	ck_assert_int_eq(world.server.process.pid, 0);
+	order(&world, 0);
+	run_until_told(&world, 1);
+	before = world.server.process.pid;
+	forkserver_renew(&world.server);
+	order(&world, 1);
+	run_until_told(&world, 1);
+	ck_assert_int_gt(world.orders[1].pid, 1);
+	ck_assert_int_ne(world.server.process.pid, before);
+	forkserver_renew(&world.server);
+	order(&world, 2);
+	forkserver_renew(&world.server);
+	run_until_told(&world, 1);
+	ck_assert_int_gt(world.orders[2].pid, 1);
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(renewed_while_it_forks)
+{
+	struct world world;
+	pid_t before;
+
+	open_world(&world, "fork");
+	order(&world, 0);
+	order(&world, 1);
+	while (!forkserver_is_forking(&world.server))
+		event_base_loop(world.loop.base, EVLOOP_ONCE);
+	before = world.server.process.pid;
+	forkserver_renew(&world.server);
+	run_until_told(&world, 2);
+	ck_assert_int_gt(world.orders[0].pid, 1);
+	ck_assert_int_gt(world.orders[1].pid, 1);
+	ck_assert_int_ne(world.server.process.pid, before);
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(a_command_that_is_not_there)
+{
+	struct world world;
+	struct birth birth = {.files = {-1, -1, -1}};
+
+	open_world(&world, "fork");
+	config_free(world.config);
+	world.config = must_parse("[pool a]\ncommand = /nonexistent\nprefork = yes\n");
+	world.server.start.pool = &world.config->pools[0];
+	ck_assert_int_eq(forkserver_fork(&world.server, &birth), -ENOENT);
+	ck_assert(!birth_is_waiting(&birth));
+	close_world(&world);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		births_are_done_in_order,
+		what_the_system_refuses,
+		files_and_additions_are_handed_over,
+		one_that_never_gets_ready,
+		one_that_dies_at_its_work,
+		what_it_must_not_say,
+		ready_twice_is_ready_once,
+		a_stranger_is_not_adopted,
+		an_adopted_one_is_watched_and_reaped,
+		births_are_cancelled,
+		one_that_hangs_up,
+		renewed,
+		renewed_while_it_forks,
+		a_command_that_is_not_there,
+	};
+
+	return unit_main("forkserver", tests, ARRAY_SIZE(tests));
+}
