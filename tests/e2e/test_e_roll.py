@@ -172,6 +172,7 @@ class Recycling(StaffTest):
         daemon = self.start(pool("tools", TOOLBOX, workers=2, max_lifetime="500ms"))
         before = tuple(daemon.worker_pids("tools"))
         daemon.wait_workers("tools", 2, apart_from=before)
+        daemon.log.wait_for("is shut down: replaced after max_lifetime")
         self.assertEqual(daemon.counters("tools")["worker_crashes"], 0)
 
     def test_max_memory(self) -> None:
@@ -206,8 +207,20 @@ class ByHand(StaffTest):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("max must be from 1 to 4", done.stderr)
         self.assertEqual(daemon.pool("tools")["workers"]["max"], 2)
+        done = poolctl(daemon, "resize", "tools", "0..2")
+        self.assertIn("min from 1 to max", done.stderr)
         self.assertEqual(poolctl(daemon, "resize", "tools", "two").returncode, 64)
         self.assertNotEqual(poolctl(daemon, "resize", "other", "1").returncode, 0)
+
+    def test_resize_beyond_what_the_daemon_may_have(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=2), workers_max=3)
+        daemon.announced.append("pool is degraded")
+        done = poolctl(daemon, "resize", "tools", "4")
+        self.assertIn("above [daemon] workers_max = 3", done.stderr)
+        self.control(daemon, "resize", "tools", "3")
+        daemon.wait_workers("tools", 3)
+        self.control(daemon, "resize", "tools", "2")
+        daemon.wait_workers("tools", 2)
 
     def test_kill(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX, workers=2))
