@@ -11,7 +11,7 @@ from typing import Any
 import procs
 from clients import ClientTest, poolctl
 from clock import Timed, eventually
-from harness import TOOLBOX, Daemon, pool, static_pool
+from harness import TOOLBOX, Daemon, pool, static_pool, worker
 from raw import Answer
 from swarm import Question, Swarm
 
@@ -269,6 +269,40 @@ class ByHand(StaffTest):
         client = self.connect_client(daemon)
         client.drain("tools")
         self.assertEqual(client.call("tools", "echo", 1), "mock")
+
+
+class Overrun(StaffTest):
+    """A request that overruns at a worker that serves others at the same time"""
+
+    def begin(self, method: str) -> tuple[Daemon, Any, int, int]:
+        """One request of that method that overruns, and one beside it that takes longer."""
+        daemon = self.start(
+            pool("tools", worker("juggler"), workers=1, prefetch=0, cancel_grace="200ms")
+        )
+        client = daemon.connect(map_errors=True)
+        overruns = client.ask_pool("tools", method, [], timeout_ms=300)
+        beside = client.ask_pool("tools", "after", [1.5, "well"])
+        self.assert_code(client.read_of(overruns), "attempt_timeout")
+        return daemon, client, beside, daemon.worker_pids("tools")[0]
+
+    def test_given_up_in_time_it_costs_the_other_nothing(self) -> None:
+        daemon, client, beside, process = self.begin("yielding")
+        daemon.announced.append("attempt_timeout")
+        self.assertEqual(client.read_of(beside).result, "well")
+        self.assertEqual(daemon.worker_pids("tools"), [process])
+        self.assertEqual(daemon.counters("tools")["worker_kills"], 0)
+
+    def test_else_the_worker_drains_and_is_killed_when_the_other_is_through(self) -> None:
+        daemon, client, beside, process = self.begin("stubborn")
+        daemon.announced += ["attempt_timeout", "gets SIGTERM", "worker ended", "pool is"]
+        eventually(lambda: daemon.pool("tools")["workers"]["draining"] == 1, "it drains")
+        other = daemon.connect()
+        self.assertEqual(other.call_pool("tools", "after", [0.01, "new"]), "new")
+        self.assertEqual(client.read_of(beside).result, "well")
+        daemon.wait_workers("tools", 1, apart_from=(process,))
+        daemon.log.wait_for("gets SIGTERM: killed for overrunning")
+        self.assertEqual(procs.wait_gone([process], 5.0), [])
+        self.assertEqual(daemon.counters("tools")["failed"], 1)
 
 
 class Spares(StaffTest):
