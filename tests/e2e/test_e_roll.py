@@ -98,6 +98,7 @@ class RollingRestart(StaffTest):
         counters = daemon.counters("tools")
         self.assertEqual((counters["failed"], counters["worker_crashes"]), (0, 0))
         self.assertEqual(counters["succeeded"], load.answered)
+        self.assertEqual(counters["worker_replacements"], workers)
         self.assertEqual(procs.wait_gone(list(before), 5.0), [])
         self.assertEqual(len(daemon.workers("tools")), workers)
 
