@@ -145,10 +145,12 @@ static struct worker *next_marked(const struct pool *pool)
 /* Its replacement has come. */
 static void replace(struct engine *engine, struct worker *worker)
 {
+	struct pool *pool = engine_pool_of(engine, worker);
 	enum worker_cause cause = worker->due_for;
 
 	worker->replaced = true;
-	engine_pool_of(engine, worker)->leaving++;
+	pool->leaving++;
+	pool->stats.worker_replacements++;
 	engine_drain(engine, worker, cause);
 }
 

@@ -158,6 +158,10 @@ unsigned pool_wanted(const struct pool *pool)
 	unsigned least = pool->settings.workers_min;
 	unsigned wanted = (busy > least ? busy : least) + pool->settings.spares;
 
+	/* While starts fail requests are refused: without one that is tried nobody would see that
+	 * they don't any more. */
+	if (wanted == 0 && pool->failed_starts >= POOL_FAILED_STARTS)
+		return 1;
 	return wanted < pool_ceiling(pool) ? wanted : pool_ceiling(pool);
 }
 
@@ -366,8 +370,7 @@ bool pool_wants_more(const struct pool *pool)
 
 	unsigned waiting = pool->queue.len - pool->queue.parked;
 
-	if ((pool->stopping && workers > 0) || pool->failed_starts >= POOL_FAILED_STARTS ||
-	    !pool_may_start(pool, false) || waiting <= coming)
+	if ((pool->stopping && workers > 0) || !pool_may_start(pool, false) || waiting <= coming)
 		return false;
 	return workers == 0 || pool->typical_run == 0 ||
 	       pool->typical_run * waiting / workers >= GROW_WAIT;

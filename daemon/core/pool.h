@@ -200,7 +200,7 @@ unsigned pool_ceiling(const struct pool *pool);
 
 /*
  * How many workers the pool keeps: workers_min or those at work, whichever is more, and its spares
- * beyond them; never more than its ceiling.
+ * beyond them; never more than its ceiling; one at least while starts fail.
  */
 unsigned pool_wanted(const struct pool *pool);
 

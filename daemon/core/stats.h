@@ -22,6 +22,7 @@
 	COUNTER(worker_starts, "workers started")                                                  \
 	COUNTER(worker_start_failures, "starts that did not lead to a ready worker")               \
 	COUNTER(worker_crashes, "workers that ended unasked")                                      \
+	COUNTER(worker_replacements, "workers that left as another one had come for them")         \
 	COUNTER(ejections, "times a worker got no more work for a while as it failed too often")   \
 	COUNTER(worker_kills, "workers ended by the daemon because of what they did")
 

@@ -5,6 +5,7 @@
 #include "protocol/read.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,6 +75,17 @@ static enum errcode set_drained(struct driver *driver, uint32_t pool, bool drain
 	return code;
 }
 
+/* The workers of all pools together if that one had so many at most. */
+static uint64_t workers_with(const struct driver *driver, uint32_t index, uint64_t max)
+{
+	uint64_t sum = max + engine_pool(driver->engine, index)->settings.spares;
+
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
+		if (i != index)
+			sum += pool_ceiling(engine_pool(driver->engine, i));
+	return sum;
+}
+
 static enum errcode resize(struct driver *driver, uint32_t index, struct reader *reader,
 			   struct buf *out, char *why)
 {
@@ -83,11 +95,16 @@ static enum errcode resize(struct driver *driver, uint32_t index, struct reader 
 
 	if (read_uint(reader, &min) < 0 || read_uint(reader, &max) < 0)
 		return wrong(why, ERR_invalid_request, "[pool, min, max] is wanted");
-	if (pool->workers_bound > 0 && (max < 1 || max > pool->workers_bound || min > max))
+	if (pool->workers_bound > 0 && (min < 1 || max > pool->workers_bound || min > max))
 		return wrong(why, ERR_invalid_request,
 			     "max must be from 1 to %u, twice what the pool was started with, and "
-			     "min not above it",
+			     "min from 1 to max",
 			     pool->workers_bound);
+	if (workers_with(driver, index, max) > driver->config->daemon.workers_max)
+		return wrong(why, ERR_invalid_request,
+			     "the workers of all pools would be %" PRIu64
+			     " at most, above [daemon] workers_max = %u",
+			     workers_with(driver, index, max), driver->config->daemon.workers_max);
 	code = driver_resize(driver, index, (unsigned)min, (unsigned)max);
 	if (code != ERR_NONE)
 		return refused(driver, index, code, why);

@@ -91,6 +91,15 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 	driver->has_notes = true;
 }
 
+static void do_shutdown(struct driver *driver, const struct effect *effect)
+{
+	channel_shutdown(&driver->channels[effect->worker]);
+	/* Of those that stop with the daemon all is said. */
+	if (effect->kill.cause != CAUSE_STOPPING)
+		effects_tell_worker(driver, LOG_LEVEL_INFO, effect->worker, "is shut down",
+				    worker_cause_text(effect->kill.cause));
+}
+
 static void do_signal(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
@@ -199,7 +208,7 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 		do_spawn(driver, effect);
 		break;
 	case EFFECT_SHUTDOWN:
-		channel_shutdown(channel);
+		do_shutdown(driver, effect);
 		break;
 	case EFFECT_CLOSE:
 		channel_close(channel);

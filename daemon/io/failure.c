@@ -124,7 +124,10 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 facts->pool, pool->queue.len, (unsigned long long)pool->queue.bytes);
 		return;
 	case ERR_pool_unavailable:
-		snprintf(out, size, "no worker of pool %s can be started", facts->pool);
+		snprintf(out, size,
+			 pool->drained > 0 ? "pool %s was taken out of service"
+					   : "no worker of pool %s can be started",
+			 facts->pool);
 		return;
 	case ERR_connect_failed:
 		snprintf(out, size, "the server of pool %s can't be reached", facts->pool);

@@ -62,6 +62,7 @@ COUNTERS = dict.fromkeys(
         "worker_start_failures",
         "worker_crashes",
         "worker_kills",
+        "worker_replacements",
     ),
     int,
 )

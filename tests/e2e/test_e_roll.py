@@ -11,7 +11,7 @@ from typing import Any
 import procs
 from clients import ClientTest, poolctl
 from clock import Timed, eventually
-from harness import TOOLBOX, Daemon, pool, static_pool
+from harness import TOOLBOX, Daemon, pool, static_pool, worker
 from raw import Answer
 from swarm import Question, Swarm
 
@@ -98,6 +98,7 @@ class RollingRestart(StaffTest):
         counters = daemon.counters("tools")
         self.assertEqual((counters["failed"], counters["worker_crashes"]), (0, 0))
         self.assertEqual(counters["succeeded"], load.answered)
+        self.assertEqual(counters["worker_replacements"], workers)
         self.assertEqual(procs.wait_gone(list(before), 5.0), [])
         self.assertEqual(len(daemon.workers("tools")), workers)
 
@@ -172,6 +173,7 @@ class Recycling(StaffTest):
         daemon = self.start(pool("tools", TOOLBOX, workers=2, max_lifetime="500ms"))
         before = tuple(daemon.worker_pids("tools"))
         daemon.wait_workers("tools", 2, apart_from=before)
+        daemon.log.wait_for("is shut down: replaced after max_lifetime")
         self.assertEqual(daemon.counters("tools")["worker_crashes"], 0)
 
     def test_max_memory(self) -> None:
@@ -206,8 +208,20 @@ class ByHand(StaffTest):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("max must be from 1 to 4", done.stderr)
         self.assertEqual(daemon.pool("tools")["workers"]["max"], 2)
+        done = poolctl(daemon, "resize", "tools", "0..2")
+        self.assertIn("min from 1 to max", done.stderr)
         self.assertEqual(poolctl(daemon, "resize", "tools", "two").returncode, 64)
         self.assertNotEqual(poolctl(daemon, "resize", "other", "1").returncode, 0)
+
+    def test_resize_beyond_what_the_daemon_may_have(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=2), workers_max=3)
+        daemon.announced.append("pool is degraded")
+        done = poolctl(daemon, "resize", "tools", "4")
+        self.assertIn("above [daemon] workers_max = 3", done.stderr)
+        self.control(daemon, "resize", "tools", "3")
+        daemon.wait_workers("tools", 3)
+        self.control(daemon, "resize", "tools", "2")
+        daemon.wait_workers("tools", 2)
 
     def test_kill(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX, workers=2))
@@ -256,6 +270,40 @@ class ByHand(StaffTest):
         client = self.connect_client(daemon)
         client.drain("tools")
         self.assertEqual(client.call("tools", "echo", 1), "mock")
+
+
+class Overrun(StaffTest):
+    """A request that overruns at a worker that serves others at the same time"""
+
+    def begin(self, method: str) -> tuple[Daemon, Any, int, int]:
+        """One request of that method that overruns, and one beside it that takes longer."""
+        daemon = self.start(
+            pool("tools", worker("juggler"), workers=1, prefetch=0, cancel_grace="200ms")
+        )
+        client = daemon.connect(map_errors=True)
+        overruns = client.ask_pool("tools", method, [], timeout_ms=300)
+        beside = client.ask_pool("tools", "after", [1.5, "well"])
+        self.assert_code(client.read_of(overruns), "attempt_timeout")
+        return daemon, client, beside, daemon.worker_pids("tools")[0]
+
+    def test_given_up_in_time_it_costs_the_other_nothing(self) -> None:
+        daemon, client, beside, process = self.begin("yielding")
+        daemon.announced.append("attempt_timeout")
+        self.assertEqual(client.read_of(beside).result, "well")
+        self.assertEqual(daemon.worker_pids("tools"), [process])
+        self.assertEqual(daemon.counters("tools")["worker_kills"], 0)
+
+    def test_else_the_worker_drains_and_is_killed_when_the_other_is_through(self) -> None:
+        daemon, client, beside, process = self.begin("stubborn")
+        daemon.announced += ["attempt_timeout", "gets SIGTERM", "worker ended", "pool is"]
+        eventually(lambda: daemon.pool("tools")["workers"]["draining"] == 1, "it drains")
+        other = daemon.connect()
+        self.assertEqual(other.call_pool("tools", "after", [0.01, "new"]), "new")
+        self.assertEqual(client.read_of(beside).result, "well")
+        daemon.wait_workers("tools", 1, apart_from=(process,))
+        daemon.log.wait_for("gets SIGTERM: killed for overrunning")
+        self.assertEqual(procs.wait_gone([process], 5.0), [])
+        self.assertEqual(daemon.counters("tools")["failed"], 1)
 
 
 class Spares(StaffTest):

@@ -226,7 +226,7 @@ FAULTS = [
           "a restart goes on after a replacement that did not start"),
     Fault("engine_staff.c", "\t       pool->replacements + pool->leaving < pool_out_max(pool) &&\n", "",
           "workers are replaced all at once"),
-    Fault("engine_staff.c", "\tworker->replaced = true;\n\tengine_pool_of(engine, worker)->leaving++;\n", "",
+    Fault("engine_staff.c", "\tworker->replaced = true;\n\tpool->leaving++;\n", "",
           "the next is replaced while the one before still leaves"),
     Fault("engine_staff.c", "\t\told = next_marked(pool);\n", "\t\told = NULL;\n",
           "nobody leaves when a replacement has come"),

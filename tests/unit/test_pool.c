@@ -303,7 +303,9 @@ START_TEST(when_another_worker_would_help)
 		{"56 ms to wait", 1, 0, 0, 8, 0, 7000, false, true},
 		{"28 ms to wait", 2, 0, 0, 8, 0, 7000, false, false},
 		{"there is no slot", WORKERS, 0, 0, 8, 0, 0, false, false},
-		{"starts fail", 0, 0, 0, 8, 5, 0, false, false},
+		{"starts fail", 0, 0, 0, 8, 5, 0, false, true},
+		{"starts fail, and one is being tried", 1, 1, 0, 8, 5, 0, false, false},
+		{"starts fail, and one is about to be", 1, 0, 1, 8, 5, 0, false, false},
 		{"stopping, one is there", 1, 0, 0, 8, 0, 0, true, false},
 		{"stopping, nobody is there", 0, 0, 0, 1, 0, 0, true, true},
 	};
