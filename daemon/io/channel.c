@@ -27,8 +27,11 @@ static const struct output_handler output_handler;
 void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, size_t state_max,
 		  const struct channel_handler *handler, void *owner)
 {
-	*channel = (struct channel){
-		.loop = loop, .worker = worker, .handler = handler, .owner = owner};
+	*channel = (struct channel){.loop = loop,
+				    .worker = worker,
+				    .handler = handler,
+				    .owner = owner,
+				    .cgroup.procs = -1};
 	buf_init(&channel->scratch, AROUND_MAX + state_max);
 	output_init(&channel->output, loop, &output_handler, channel);
 	endpoint_init(&channel->endpoint);
@@ -40,6 +43,8 @@ void channel_done(struct channel *channel)
 	endpoint_cancel(&channel->endpoint);
 	process_forget(&channel->process);
 	output_close(&channel->output);
+	if (channel->cgroups)
+		cgroup_end(channel->cgroups, &channel->cgroup);
 	bytes_free(&channel->last_stderr);
 	buf_free(&channel->scratch);
 }
@@ -200,11 +205,25 @@ static void keep_last_words(struct channel *channel)
 	buf_free(&words);
 }
 
+/* All that it started ends with it. */
+static void end_cgroup(struct channel *channel)
+{
+	int r = cgroup_out_of_memory(channel->cgroups, &channel->cgroup);
+
+	channel->knows_memory = r >= 0;
+	channel->last_out_of_memory = r > 0;
+	cgroup_end(channel->cgroups, &channel->cgroup);
+}
+
 static void on_exit_of_process(void *owner, const struct process_end *end)
 {
 	struct channel *channel = owner;
 
+	end_cgroup(channel);
 	process_describe_end(end, channel->last_end, sizeof(channel->last_end));
+	if (channel->last_out_of_memory)
+		snprintf(channel->last_end + strlen(channel->last_end),
+			 sizeof(channel->last_end) - strlen(channel->last_end), ", out of memory");
 	if (channel->link)
 		link_drain(channel->link);
 	channel_close(channel);
@@ -263,11 +282,31 @@ static int spawn(struct channel *channel, const struct config_pool *pool, struct
 
 	if (r < 0)
 		return r;
+	spec->cgroup = channel->cgroup.procs;
 	r = process_spawn(&channel->process, channel->loop, spec, on_exit_of_process, channel,
 			  ret_fd);
 	close_ends(ends);
 	if (r < 0)
 		output_close(&channel->output);
+	return r;
+}
+
+/* The same in a control group, where there are any. */
+static int spawn_in_cgroup(struct channel *channel, const struct channel_birth *birth,
+			   struct process_spec *spec, int *ret_fd)
+{
+	int r = cgroup_make(channel->cgroups, birth->pool, channel->worker, birth->life,
+			    &channel->cgroup);
+
+	if (r < 0) {
+		snprintf(channel->process.fault, sizeof(channel->process.fault),
+			 "its control group: %s", strerror(-r));
+		return r;
+	}
+	r = spawn(channel, birth->pool, spec, ret_fd);
+	cgroup_shut(&channel->cgroup);
+	if (r < 0)
+		cgroup_end(channel->cgroups, &channel->cgroup);
 	return r;
 }
 
@@ -331,7 +370,7 @@ static int start_process(struct channel *channel, const struct channel_birth *bi
 		return -ENOMEM;
 	spec.envp = envp;
 	steps_begin(&channel->steps, "fork", loop_clock());
-	r = spawn(channel, birth->pool, &spec, &fd);
+	r = spawn_in_cgroup(channel, birth, &spec, &fd);
 	add_step(channel, "exec", loop_clock());
 	environment_free(envp);
 	if (r < 0)
@@ -342,6 +381,7 @@ static int start_process(struct channel *channel, const struct channel_birth *bi
 		process_signal(&channel->process, SIGKILL);
 		process_forget(&channel->process);
 		output_close(&channel->output);
+		cgroup_end(channel->cgroups, &channel->cgroup);
 	}
 	return r;
 }
@@ -385,6 +425,7 @@ int channel_start(struct channel *channel, const struct channel_birth *birth)
 	channel->connected = pool->adapter == POOL_SOCKET;
 	channel->response_max = birth->response_max;
 	channel->life = birth->life;
+	channel->cgroups = birth->cgroups;
 	channel->process.fault[0] = '\0';
 	steps_begin(&channel->steps, "connect", loop_now(channel->loop));
 	if (channel->connected)

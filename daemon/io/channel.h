@@ -7,6 +7,7 @@
 #define POOLD_IO_CHANNEL_H
 
 #include "daemon/io/call.h"
+#include "daemon/io/cgroup.h"
 #include "daemon/io/endpoint.h"
 #include "daemon/io/link.h"
 #include "daemon/io/output.h"
@@ -64,6 +65,8 @@ struct channel {
 	uint32_t worker; /* its slot in the engine */
 	uint32_t life;
 	struct process process;
+	struct cgroups *cgroups;
+	struct cgroup cgroup;
 	struct output output;
 	struct steps steps; /* of its start; their end is the owner's to set */
 	struct endpoint endpoint;
@@ -82,6 +85,8 @@ struct channel {
 	struct process_end last; /* the same, for programs; these three are the owner's to set */
 	usec_t last_uptime;
 	uint64_t last_served;
+	bool knows_memory;	  /* whether it was killed for want of memory: */
+	bool last_out_of_memory;  /* it was */
 	struct bytes last_stderr; /* the last it said there, made safe; a copy (vault.h) */
 	char last_why[160];	  /* what is wrong with what it says, in words, once it breaks the
 				     protocol */
@@ -102,6 +107,7 @@ struct channel_birth {
 	size_t response_max;  /* bytes of one message of the worker */
 	const struct rlimit *open_files;
 	const struct identity *identity;
+	struct cgroups *cgroups;
 };
 
 /* Starts a process and opens a channel to it, or connects to the pool's server.  Returns 0 or

@@ -7,6 +7,7 @@
 
 #include "daemon/core/engine.h"
 #include "daemon/io/call.h"
+#include "daemon/io/cgroup.h"
 #include "daemon/io/channel.h"
 #include "daemon/io/config.h"
 #include "daemon/io/errorlog.h"
@@ -49,6 +50,7 @@ struct driver {
 	struct channel *channels; /* one for each worker slot of the engine */
 	uint32_t channel_count;
 	const struct guard *guard;
+	struct cgroups cgroups;
 	struct family family;	     /* processes that workers leave behind */
 	struct rlimit open_files;    /* what workers get */
 	struct identity *identities; /* whom those of each pool run as */

@@ -74,6 +74,7 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 		.response_max = driver->config->daemon.response_max,
 		.open_files = &driver->open_files,
 		.identity = &driver->identities[effect->pool],
+		.cgroups = &driver->cgroups,
 	};
 	int r = channel_start(channel, &birth);
 

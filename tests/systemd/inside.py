@@ -244,6 +244,33 @@ class ServiceTest(unittest.TestCase):
             run("systemctl", "stop", "poold.service")
             self.assertEqual(call.result(), "slept")
 
+    def test_each_worker_has_a_control_group(self) -> None:
+        daemon = self.start()
+        base = Path("/sys/fs/cgroup") / shown("ControlGroup").lstrip("/")
+        self.assertIn(str(daemon), (base / "daemon/cgroup.procs").read_text().split())
+        with poold.Client(SOCKET) as client:
+            self.assertEqual(len(list(base.glob("worker-*"))), 2)
+            grandchild = client.call("chores", "grandchild")
+            (group,) = [group for group in base.glob("worker-*")
+                        if str(grandchild) in (group / "cgroup.procs").read_text().split()]
+            (victim,) = [pid for pid in self.workers(client)
+                         if str(pid) in (group / "cgroup.procs").read_text().split()]
+            os.kill(victim, signal.SIGKILL)
+            self.journal.wait_text("worker ready")
+            self.assertFalse(is_alive(grandchild))
+            self.assertFalse(group.exists())
+            self.assertEqual(len(list(base.glob("worker-*"))), 2)
+
+    def test_output_is_in_the_journal(self) -> None:
+        self.start()
+        with poold.Client(SOCKET) as client:
+            client.call("chores", "nap", 0)
+        entry = self.journal.wait_text("begun")
+        self.assertRegex(entry["MESSAGE"], r"^chores/[12]: begun$")
+        self.assertEqual((entry["POOLD_POOL"], entry["POOLD_STREAM"]), ("chores", "stderr"))
+        self.assertEqual(entry["PRIORITY"], "5")
+        self.assertIn("POOLD_REQUEST", entry)
+
     def test_killed_daemon_comes_back_without_its_old_workers(self) -> None:
         daemon = self.start()
         with poold.Client(SOCKET) as client:
