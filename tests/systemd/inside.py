@@ -261,6 +261,30 @@ class ServiceTest(unittest.TestCase):
             self.assertFalse(group.exists())
             self.assertEqual(len(list(base.glob("worker-*"))), 2)
 
+    def test_workers_run_as_another_user(self) -> None:
+        """The drop-in of docs/WORKERS.md is enough for it."""
+        self.drop_in("[Service]\nUser=root\n"
+                     "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_PTRACE\n"
+                     "SystemCallFilter=@setuid\n")
+        CONFIG.write_text(CONFIGURATION + "user = games\n", encoding="utf-8")
+        self.start()
+        games = pwd.getpwnam("games")
+        with poold.Client(SOCKET) as client:
+            self.assertEqual(client.call("chores", "identity"),
+                             [games.pw_uid, games.pw_gid, [games.pw_gid]])
+            grandchild = client.call("chores", "grandchild")
+            for victim in self.workers(client):
+                os.kill(victim, signal.SIGKILL)
+            self.journal.wait_text("worker ready")
+            self.assertEqual(client.call("chores", "identity")[0], games.pw_uid)
+            self.assertFalse(is_alive(grandchild))
+
+    def test_a_user_without_the_right_to_it_is_refused(self) -> None:
+        CONFIG.write_text(CONFIGURATION + "user = games\n", encoding="utf-8")
+        run("systemctl", "start", "poold.service", status=1)
+        self.assertEqual(shown("ExecMainStatus"), "78")
+        self.journal.wait_text("[pool chores] user = games: the daemon may not")
+
     def test_output_is_in_the_journal(self) -> None:
         self.start()
         with poold.Client(SOCKET) as client:
