@@ -22,8 +22,11 @@ static const struct output_handler output_handler;
 void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, size_t state_max,
 		  const struct channel_handler *handler, void *owner)
 {
-	*channel = (struct channel){
-		.loop = loop, .worker = worker, .handler = handler, .owner = owner};
+	*channel = (struct channel){.loop = loop,
+				    .worker = worker,
+				    .handler = handler,
+				    .owner = owner,
+				    .cgroup.procs = -1};
 	buf_init(&channel->scratch, AROUND_MAX + state_max);
 	output_init(&channel->output, loop, &output_handler, channel);
 	endpoint_init(&channel->endpoint);
@@ -35,6 +38,8 @@ void channel_done(struct channel *channel)
 	endpoint_cancel(&channel->endpoint);
 	process_forget(&channel->process);
 	output_close(&channel->output);
+	if (channel->cgroups)
+		cgroup_end(channel->cgroups, &channel->cgroup);
 	bytes_free(&channel->last_stderr);
 	buf_free(&channel->scratch);
 }
@@ -154,11 +159,25 @@ static void keep_last_words(struct channel *channel, const struct output *output
 	buf_free(&words);
 }
 
+/* All that it started ends with it. */
+static void end_cgroup(struct channel *channel)
+{
+	int r = cgroup_out_of_memory(channel->cgroups, &channel->cgroup);
+
+	channel->knows_memory = r >= 0;
+	channel->last_out_of_memory = r > 0;
+	cgroup_end(channel->cgroups, &channel->cgroup);
+}
+
 static void on_exit_of_process(void *owner, const struct process_end *end)
 {
 	struct channel *channel = owner;
 
+	end_cgroup(channel);
 	process_describe_end(end, channel->last_end, sizeof(channel->last_end));
+	if (channel->last_out_of_memory)
+		snprintf(channel->last_end + strlen(channel->last_end),
+			 sizeof(channel->last_end) - strlen(channel->last_end), ", out of memory");
 	if (channel->link)
 		link_drain(channel->link);
 	channel_close(channel);
@@ -207,17 +226,35 @@ void channel_open(struct channel *channel)
 		channel->dialect->on_open(channel);
 }
 
+/* Where there are any. */
+static int open_cgroup(struct channel *channel)
+{
+	int r = cgroup_make(channel->cgroups, channel->pool, channel->worker, channel->life,
+			    &channel->cgroup);
+
+	if (r < 0)
+		snprintf(channel->process.fault, sizeof(channel->process.fault),
+			 "its control group: %s", strerror(-r));
+	return r;
+}
+
 static int start_own(struct channel *channel, const struct start *start, unsigned number)
 {
 	char life[MARK_LIFE_SIZE];
 	int fd = -1;
 	int r;
 
+	r = open_cgroup(channel);
+	if (r < 0)
+		return r;
 	mark_life(start->instance, channel->worker, channel->life, life);
-	r = start_process(start, number, life, &channel->process, &channel->output,
-			  on_exit_of_process, channel, &fd);
+	r = start_process(start, number, life, channel->cgroup.procs, &channel->process,
+			  &channel->output, on_exit_of_process, channel, &fd);
+	cgroup_shut(&channel->cgroup);
 	if (r == 0)
 		add_step(channel, "exec", loop_clock());
+	else
+		cgroup_end(channel->cgroups, &channel->cgroup);
 	if (r < 0)
 		return r;
 	r = open_link(channel, fd);
@@ -226,11 +263,20 @@ static int start_own(struct channel *channel, const struct start *start, unsigne
 		process_signal(&channel->process, SIGKILL);
 		process_forget(&channel->process);
 		output_close(&channel->output);
+		cgroup_end(channel->cgroups, &channel->cgroup);
 	}
 	return r;
 }
 
 /* --- its process, forked --- */
+
+/* A fork server does not know of groups: the daemon puts its child there. */
+static void enter_cgroup(struct channel *channel)
+{
+	if (open_cgroup(channel) == 0 && channel->cgroup.procs >= 0)
+		dprintf(channel->cgroup.procs, "%d", (int)channel->process.pid);
+	cgroup_shut(&channel->cgroup);
+}
 
 static void on_born(void *owner, pid_t pid)
 {
@@ -243,6 +289,7 @@ static void on_born(void *owner, pid_t pid)
 	}
 	channel->last_pid = pid;
 	add_step(channel, "forked", loop_now(channel->loop));
+	enter_cgroup(channel);
 	if (channel->birth.signal != 0)
 		process_signal(&channel->process, channel->birth.signal);
 	channel->handler->on_born(channel);

@@ -8,6 +8,7 @@
 
 #include "daemon/core/worker.h"
 #include "daemon/io/call.h"
+#include "daemon/io/cgroup.h"
 #include "daemon/io/endpoint.h"
 #include "daemon/io/forkserver.h"
 #include "daemon/io/link.h"
@@ -71,6 +72,8 @@ struct channel {
 	uint32_t worker; /* its slot in the engine */
 	uint32_t life;
 	struct process process;
+	struct cgroups *cgroups; /* the owner's to set */
+	struct cgroup cgroup;
 	struct output output;
 	struct birth birth;	       /* where a fork server starts the process */
 	struct forkserver *forkserver; /* the owner's to set; NULL: none does */
@@ -100,6 +103,8 @@ struct channel {
 	struct process_end last; /* the same, for programs; these three are the owner's to set */
 	usec_t last_uptime;
 	uint64_t last_served;
+	bool knows_memory;	  /* whether it was killed for want of memory: */
+	bool last_out_of_memory;  /* it was */
 	struct bytes last_stderr; /* the last it said there, made safe; a copy (vault.h) */
 	char last_why[160];	  /* what is wrong with what it says, in words, once it breaks the
 				     protocol */

@@ -33,6 +33,14 @@
 #define CONFIG_FILES_MAX     256 /* files in poold.conf.d */
 #define CONFIG_ERRORS_MAX    20	 /* errors told in full; the rest are counted */
 
+/* Whether workers get control groups. */
+enum config_cgroups {
+	CGROUPS_AUTO = 0,
+	CGROUPS_YES,
+	CGROUPS_NO,
+	CGROUPS_COUNT_
+};
+
 /* Section [daemon].  Strings are never NULL. */
 struct config_daemon {
 	char *socket;	      /* absolute path */
@@ -60,6 +68,7 @@ struct config_daemon {
 	usec_t key_ttl;
 	size_t key_bytes_max; /* bytes in the stored answers of all */
 	unsigned errors_kept;
+	enum config_cgroups cgroups;
 	enum log_level log_level;
 	enum log_target log_target;
 };
@@ -197,6 +206,8 @@ struct config_pool {
 	uint64_t limit_files;
 	uint64_t limit_processes;
 	uint64_t limit_file_size;
+	uint64_t memory_max; /* of its control group */
+	unsigned cpu_weight; /* of the same; 0: not set */
 	enum config_output output;
 	size_t output_line_max; /* bytes */
 	unsigned output_rate;	/* lines a second of each worker; 0: no limit */

@@ -18,6 +18,11 @@ static const char *const outputs[] = {
 	[OUTPUT_INHERIT] = "inherit",
 	[OUTPUT_DISCARD] = "discard",
 };
+static const char *const cgroups[] = {
+	[CGROUPS_AUTO] = "auto",
+	[CGROUPS_YES] = "yes",
+	[CGROUPS_NO] = "no",
+};
 static const char *const breaker_modes[] = {
 	[BREAKER_MODE_ON] = "on",
 	[BREAKER_MODE_OBSERVE] = "observe",
@@ -26,6 +31,7 @@ static const char *const breaker_modes[] = {
 
 static_assert(ARRAY_SIZE(dialects) == DIALECT_COUNT_, "a dialect has no word");
 static_assert(ARRAY_SIZE(outputs) == OUTPUT_COUNT_, "an output has no word");
+static_assert(ARRAY_SIZE(cgroups) == CGROUPS_COUNT_, "a choice has no word");
 static_assert(ARRAY_SIZE(breaker_modes) == BREAKER_MODE_COUNT_, "a mode has no word");
 static_assert(LOG_LEVEL_DEBUG < NUMBERS_MAX && BACKOFF_KIND_COUNT_ <= NUMBERS_MAX,
 	      "more numbers than are looked at");
@@ -48,6 +54,8 @@ const char *option_word(enum option_type type, unsigned number)
 		return number < DIALECT_COUNT_ ? dialects[number] : NULL;
 	case OPTION_OUTPUT:
 		return number < OUTPUT_COUNT_ ? outputs[number] : NULL;
+	case OPTION_CGROUPS:
+		return number < CGROUPS_COUNT_ ? cgroups[number] : NULL;
 	case OPTION_AFFINITY:
 		return number < SESSION_AFFINITY_COUNT_ ? session_affinity_name(number) : NULL;
 	case OPTION_BREAKER_MODE:

@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Exit status of a command that can't work as it is configured (sysexits: EX_CONFIG). */
 #define EXIT_UNUSABLE 78
@@ -610,9 +611,11 @@ static int make_tables(struct driver *driver)
 	driver->channels = calloc(driver->channel_count + 1, sizeof(*driver->channels));
 	if (!driver->channels)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < driver->channel_count; i++)
+	for (uint32_t i = 0; i < driver->channel_count; i++) {
 		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
 			     &channel_handler, driver);
+		driver->channels[i].cgroups = &driver->cgroups;
+	}
 	return make_forkservers(driver);
 }
 
@@ -628,6 +631,40 @@ static int find_identities(struct driver *driver)
 	for (size_t i = 0; r == 0 && i < config->pool_count; i++)
 		r = identity_find(&config->pools[i], &driver->identities[i], why, sizeof(why));
 	return r;
+}
+
+/* What a pool asks for and can't have is said, once. */
+static void warn_of_idle_limits(const struct driver *driver, const char *why)
+{
+	for (size_t i = 0; i < driver->config->pool_count; i++) {
+		const struct config_pool *pool = &driver->config->pools[i];
+
+		if (pool->memory_max != VALUE_LIMIT_UNSET && !driver->cgroups.has_memory)
+			log_warning("[pool %s] memory_max does nothing: %s", pool->name, why);
+		if (pool->cpu_weight > 0 && !driver->cgroups.has_cpu)
+			log_warning("[pool %s] cpu_weight does nothing: %s", pool->name, why);
+	}
+}
+
+/* A group of its own for each worker, where the daemon may make them. */
+static void open_cgroups(struct driver *driver)
+{
+	enum config_cgroups wanted = driver->config->daemon.cgroups;
+	char base[PATH_MAX];
+	int r = -EPERM;
+
+	cgroups_init(&driver->cgroups, driver->loop);
+	if (wanted != CGROUPS_NO)
+		r = cgroups_find(wanted == CGROUPS_AUTO, base);
+	if (r == 0)
+		r = cgroups_open(&driver->cgroups, base);
+	if (r < 0 && wanted == CGROUPS_YES)
+		log_warning("workers get no control groups: %s", strerror(-r));
+	if (r == 0)
+		log_info("workers get control groups below %s", base);
+	warn_of_idle_limits(driver,
+			    r < 0 ? "workers have no control groups (see Delegate= in the unit)"
+				  : "the control groups lack the controller for it");
 }
 
 static bool is_living(void *owner, uint32_t worker, uint32_t life)
@@ -693,6 +730,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 		driver_done(driver);
 		return r;
 	}
+	open_cgroups(driver);
 	loop->on_timer = on_timer;
 	loop->on_turn = on_turn;
 	loop->owner = driver;
@@ -714,6 +752,7 @@ void driver_done(struct driver *driver)
 		stack_drop(&driver->channels[i]);
 		channel_done(&driver->channels[i]);
 	}
+	cgroups_close(&driver->cgroups);
 	driver->loop->family = NULL;
 	family_done(&driver->family);
 	free(driver->channels);

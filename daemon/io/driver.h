@@ -7,6 +7,7 @@
 
 #include "daemon/core/engine.h"
 #include "daemon/io/call.h"
+#include "daemon/io/cgroup.h"
 #include "daemon/io/channel.h"
 #include "daemon/io/config.h"
 #include "daemon/io/errorlog.h"
@@ -51,6 +52,7 @@ struct driver {
 	uint32_t channel_count;
 	struct forkserver *forkservers; /* one for each pool; of use where `prefork` is on */
 	const struct guard *guard;
+	struct cgroups cgroups;
 	struct family family;	     /* processes that workers leave behind */
 	struct rlimit open_files;    /* what workers get */
 	struct identity *identities; /* whom those of each pool run as */

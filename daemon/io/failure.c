@@ -168,8 +168,9 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	const struct process_end *end = &channel->last;
 	bool process = !channel->connected;
 	bool spoke = process && channel->last_stderr.len > 0;
+	bool knows_memory = process && channel->knows_memory;
 
-	pack_map(detail, (process ? 8u : 4u) + (spoke ? 1 : 0));
+	pack_map(detail, (process ? 8u : 4u) + (spoke ? 1 : 0) + (knows_memory ? 1 : 0));
 	pack_named_str(detail, "end", channel->last_end);
 	pack_named_str(detail, "cause", worker_cause_name(facts->effect->failed.failure.cause));
 	pack_named_whole_ms(detail, "uptime_ms", channel->last_uptime);
@@ -180,6 +181,8 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	pack_named_bool(detail, "core_dumped", end->dumped);
 	pack_named_ms(detail, "cpu_ms", cpu_time(&end->usage));
 	pack_named_uint(detail, "rss_max_bytes", (uint64_t)end->usage.ru_maxrss * 1024);
+	if (knows_memory)
+		pack_named_bool(detail, "out_of_memory", channel->last_out_of_memory);
 	if (spoke)
 		pack_named_text(detail, "stderr", channel->last_stderr);
 }

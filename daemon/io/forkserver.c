@@ -401,7 +401,7 @@ static int start(struct forkserver *server)
 	int r;
 
 	server->started = loop_now(server->start.loop);
-	r = start_process(&server->start, 0, server->life, &server->process, &server->output,
+	r = start_process(&server->start, 0, server->life, -1, &server->process, &server->output,
 			  on_exit_of_server, server, &fd);
 	if (r < 0)
 		return r;

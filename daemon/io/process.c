@@ -132,6 +132,9 @@ static int prepare(struct birth *birth)
 	birth->step = "its session";
 	if (setsid() < 0)
 		return -errno;
+	birth->step = "its control group";
+	if (spec->cgroup >= 0 && write(spec->cgroup, "0", 1) < 0)
+		return -errno;
 	birth->step = "its standard files";
 	r = set_standard_files(spec->standard, birth->channel);
 	if (r < 0)

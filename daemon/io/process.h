@@ -37,6 +37,7 @@ struct process_spec {
 	char *const *argv;     /* ends with NULL */
 	char *const *envp;     /* the worker's whole environment, "NAME=value", ends with NULL */
 	const char *directory; /* NULL or "": the daemon's own */
+	int cgroup;	       /* its control group's cgroup.procs; below 0: the daemon's own */
 	const struct identity *identity; /* NULL: the daemon's own */
 	const char *user;		 /* its names as they were given, for errors */
 	const char *group;

@@ -366,7 +366,7 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	usec_t now = loop_now(driver->loop);
 	bool lives = worker->state != WORKER_TERMINATED;
 
-	pack_map(out, 18);
+	pack_map(out, 19);
 	pack_named_str(out, "pool", pool_name(driver, worker->pool));
 	pack_named_uint(out, "worker", driver_worker_number(driver, index));
 	pack_str(out, "pid");
@@ -384,6 +384,11 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_str(out, "last_exit");
 	if (channel->last_end[0])
 		pack_str(out, channel->last_end);
+	else
+		pack_nil(out);
+	pack_str(out, "last_out_of_memory");
+	if (channel->knows_memory)
+		pack_bool(out, channel->last_out_of_memory);
 	else
 		pack_nil(out);
 	pack_named_text(out, "last_stderr", channel->last_stderr);

@@ -93,7 +93,7 @@ static struct process_spec spec_of(const struct start *start)
 	return spec;
 }
 
-int start_process(const struct start *start, unsigned number, const char *life,
+int start_process(const struct start *start, unsigned number, const char *life, int cgroup,
 		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel)
@@ -107,6 +107,7 @@ int start_process(const struct start *start, unsigned number, const char *life,
 	if (!envp)
 		return -ENOMEM;
 	spec.envp = envp;
+	spec.cgroup = cgroup;
 	r = start_output(pool, output, ends);
 	if (r == 0) {
 		choose_standard_files(pool, ends, &spec);

@@ -21,11 +21,12 @@ struct start {
 };
 
 /*
- * Starts worker `number` (from 1) of the pool, or its fork server (0), marked as `life` (mark.h);
- * what it writes beside its channel goes through `output`.  As process_spawn, which it comes down
+ * Starts worker `number` (from 1) of the pool, or its fork server (0), marked as `life` (mark.h),
+ * in the control group `cgroup` (process.h); what it writes beside its channel goes through
+ * `output`.  As process_spawn, which it comes down
  * to.
  */
-int start_process(const struct start *start, unsigned number, const char *life,
+int start_process(const struct start *start, unsigned number, const char *life, int cgroup,
 		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel);

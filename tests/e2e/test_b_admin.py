@@ -157,6 +157,7 @@ WORKERS = [
         "failed": int,
         "restarts": int,
         "last_exit": (str, type(None)),
+        "last_out_of_memory": (bool, type(None)),
         "last_stderr": (str, type(None)),
         "output_dropped": int,
         "rss_bytes": int,

@@ -125,7 +125,7 @@ class Stuck(OrphanTest):
         self.hang("stop", "attempt_timeout")
 
     def test_closes_its_channel_and_lives(self) -> None:
-        self.hang("close_channel", "peer_closed", "attempt_timeout")
+        self.hang("close_channel", "peer_closed", "attempt_timeout", "worker_exited")
 
     def test_becomes_another_program(self) -> None:
         self.hang("become", "peer_closed", "attempt_timeout")

@@ -244,6 +244,57 @@ class ServiceTest(unittest.TestCase):
             run("systemctl", "stop", "poold.service")
             self.assertEqual(call.result(), "slept")
 
+    def test_each_worker_has_a_control_group(self) -> None:
+        daemon = self.start()
+        base = Path("/sys/fs/cgroup") / shown("ControlGroup").lstrip("/")
+        self.assertIn(str(daemon), (base / "daemon/cgroup.procs").read_text().split())
+        with poold.Client(SOCKET) as client:
+            self.assertEqual(len(list(base.glob("worker-*"))), 2)
+            grandchild = client.call("chores", "grandchild")
+            (group,) = [group for group in base.glob("worker-*")
+                        if str(grandchild) in (group / "cgroup.procs").read_text().split()]
+            (victim,) = [pid for pid in self.workers(client)
+                         if str(pid) in (group / "cgroup.procs").read_text().split()]
+            os.kill(victim, signal.SIGKILL)
+            self.journal.wait_text("worker ready")
+            self.assertFalse(is_alive(grandchild))
+            self.assertFalse(group.exists())
+            self.assertEqual(len(list(base.glob("worker-*"))), 2)
+
+    def test_workers_run_as_another_user(self) -> None:
+        """The drop-in of docs/WORKERS.md is enough for it."""
+        self.drop_in("[Service]\nUser=root\n"
+                     "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_PTRACE\n"
+                     "SystemCallFilter=@setuid\n")
+        CONFIG.write_text(CONFIGURATION + "user = games\n", encoding="utf-8")
+        self.start()
+        games = pwd.getpwnam("games")
+        with poold.Client(SOCKET) as client:
+            self.assertEqual(client.call("chores", "identity"),
+                             [games.pw_uid, games.pw_gid, [games.pw_gid]])
+            grandchild = client.call("chores", "grandchild")
+            for victim in self.workers(client):
+                os.kill(victim, signal.SIGKILL)
+            self.journal.wait_text("worker ready")
+            self.assertEqual(client.call("chores", "identity")[0], games.pw_uid)
+            self.assertFalse(is_alive(grandchild))
+
+    def test_a_user_without_the_right_to_it_is_refused(self) -> None:
+        CONFIG.write_text(CONFIGURATION + "user = games\n", encoding="utf-8")
+        run("systemctl", "start", "poold.service", status=1)
+        self.assertEqual(shown("ExecMainStatus"), "78")
+        self.journal.wait_text("[pool chores] user = games: the daemon may not")
+
+    def test_output_is_in_the_journal(self) -> None:
+        self.start()
+        with poold.Client(SOCKET) as client:
+            client.call("chores", "nap", 0)
+        entry = self.journal.wait_text("begun")
+        self.assertRegex(entry["MESSAGE"], r"^chores/[12]: begun$")
+        self.assertEqual((entry["POOLD_POOL"], entry["POOLD_STREAM"]), ("chores", "stderr"))
+        self.assertEqual(entry["PRIORITY"], "5")
+        self.assertIn("POOLD_REQUEST", entry)
+
     def test_killed_daemon_comes_back_without_its_old_workers(self) -> None:
         daemon = self.start()
         with poold.Client(SOCKET) as client:

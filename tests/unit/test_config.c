@@ -38,6 +38,7 @@ static const struct {
 	{SECTION_DAEMON, "key_ttl", "5min", "1ms", "7d", "999us", "8d"},
 	{SECTION_DAEMON, "key_bytes_max", "64M", "0", "64G", "-1", "65G"},
 	{SECTION_DAEMON, "errors_kept", "256", "1", "65536", "0", "65537"},
+	{SECTION_DAEMON, "cgroups", "auto", "yes", "no", "", "on"},
 	{SECTION_DAEMON, "log_level", "info", "error", "debug", "", "trace"},
 	{SECTION_DAEMON, "log_target", "auto", "auto", "stderr", "", "syslog"},
 	{SECTION_POOL, "adapter", "process", "socket", "static", "", "Process"},
@@ -96,6 +97,8 @@ static const struct {
 	{SECTION_POOL, "limit_files", "", "0", "64K", "-1", "x"},
 	{SECTION_POOL, "limit_processes", "", "0", "1", "-1", "1.5"},
 	{SECTION_POOL, "limit_file_size", "", "0", "1G", "-1", "99999999999999999999"},
+	{SECTION_POOL, "memory_max", "", "0", "none", "-1", "1T"},
+	{SECTION_POOL, "cpu_weight", "0", "0", "10000", "-1", "10001"},
 	{SECTION_POOL, "output", "log", "inherit", "discard", "", "journal"},
 	{SECTION_POOL, "output_line_max", "1920", "64", "1920", "63", "1921"},
 	{SECTION_POOL, "output_rate", "100", "0", "1000000", "-1", "1000001"},
@@ -421,7 +424,7 @@ END_TEST
 	"requests_max, workers_max, message_max, response_max, output_pause, output_max, "         \
 	"stall_timeout, memory_max, drain_timeout, start_timeout, admin_group, recoveries_max, "   \
 	"sessions_max, session_ttl, session_state_max, session_bytes_max, keys_max, key_ttl, "     \
-	"key_bytes_max, errors_kept, log_level, log_target"
+	"key_bytes_max, errors_kept, cgroups, log_level, log_target"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, "                                     \
@@ -432,7 +435,8 @@ END_TEST
 	"max_lifetime, max_memory, slow_after, fallback, fallback_on, affinity, return_dwell, "    \
 	"return_step, directory, env_allow, user, group, nice, umask, limit_memory, limit_cpu, "   \
 	"limit_core, "                                                                             \
-	"limit_files, limit_processes, limit_file_size, output, output_line_max, output_rate, "    \
+	"limit_files, limit_processes, limit_file_size, memory_max, cpu_weight, output, "          \
+	"output_line_max, output_rate, "                                                           \
 	"output_burst, "                                                                           \
 	"answer, answer.METHOD, env.NAME"
 #define BREAKER_KEYS                                                                               \
