@@ -66,12 +66,19 @@ static bool has_pid(const pid_t *pids, size_t count, pid_t pid)
 static int list_by_kernel(struct pids *list)
 {
 	FILE *file = fopen("/proc/thread-self/children", "re");
-	int r = 0, pid;
+	char *word = NULL;
+	size_t size = 0;
+	int r = 0;
 
 	if (!file)
 		return -errno;
-	while (r == 0 && list->count < LISTED_MAX && fscanf(file, "%d", &pid) == 1)
-		r = add_pid(list, pid);
+	while (r == 0 && list->count < LISTED_MAX && getdelim(&word, &size, ' ', file) > 0) {
+		pid_t pid = (pid_t)strtol(word, NULL, 10);
+
+		if (pid > 0)
+			r = add_pid(list, pid);
+	}
+	free(word);
 	fclose(file);
 	return r;
 }
@@ -80,7 +87,6 @@ static pid_t parent_of(const char *pid)
 {
 	char path[64], text[512];
 	const char *behind_name = NULL;
-	int parent = 0;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
@@ -90,9 +96,9 @@ static pid_t parent_of(const char *pid)
 	if (fgets(text, sizeof(text), file))
 		behind_name = strrchr(text, ')');
 	fclose(file);
-	if (!behind_name || sscanf(behind_name, ") %*c %d", &parent) != 1)
-		return 0;
-	return parent;
+	/* ") S 4711 ..." */
+	return behind_name && strlen(behind_name) > 4 ? (pid_t)strtol(behind_name + 4, NULL, 10)
+						      : 0;
 }
 
 /* The same from everything that runs: slow, and always there. */

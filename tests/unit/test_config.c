@@ -415,7 +415,8 @@ END_TEST
 	"ping_interval, ping_timeout, idle_timeout, kill_grace, cancel_grace, restart_delay, "     \
 	"restart_delay_max, fallback, fallback_on, affinity, return_dwell, return_step, "          \
 	"directory, env_allow, user, group, nice, umask, limit_memory, limit_cpu, limit_core, "    \
-	"limit_files, limit_processes, limit_file_size, memory_max, cpu_weight, output, output_line_max, output_rate, "    \
+	"limit_files, limit_processes, limit_file_size, memory_max, cpu_weight, output, "          \
+	"output_line_max, output_rate, "                                                           \
 	"output_burst, answer, answer.METHOD, env.NAME"
 #define BREAKER_KEYS                                                                               \
 	"mode, per_method, failure_threshold, success_threshold, half_open_requests, "             \
