@@ -184,7 +184,7 @@ static void treat(struct family *family, pid_t pid)
 {
 	enum verdict verdict = judge(family, pid);
 
-	if (verdict == VERDICT_LEAVE)
+	if (verdict == VERDICT_LEAVE || has_pid(family->elders, family->elder_count, pid))
 		return;
 	family->found = true;
 	if (verdict == VERDICT_KILL || is_confirmed(family, pid))
@@ -289,6 +289,16 @@ void family_forget(struct family *family, pid_t pid)
 		(family->known_count - place) * sizeof(*family->known));
 }
 
+static void note_elders(struct family *family)
+{
+	struct pids elders = list_orphans(family);
+
+	if (elders.count > 0)
+		qsort(elders.pids, elders.count, sizeof(*elders.pids), compare_pids);
+	family->elders = elders.pids;
+	family->elder_count = elders.count;
+}
+
 int family_init(struct family *family, struct loop *loop, const char *instance,
 		bool (*is_living)(void *owner, uint32_t worker, uint32_t life), void *owner)
 {
@@ -296,6 +306,7 @@ int family_init(struct family *family, struct loop *loop, const char *instance,
 		.loop = loop, .instance = instance, .is_living = is_living, .owner = owner};
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -errno;
+	note_elders(family);
 	evsignal_assign(&family->child_event, loop->base, SIGCHLD, on_child, family);
 	evtimer_assign(&family->sweep_timer, loop->base, on_sweep_timer, family);
 	return event_add(&family->child_event, NULL) < 0 ? -ENOMEM : 0;
@@ -309,5 +320,6 @@ void family_done(struct family *family)
 	event_del(&family->sweep_timer);
 	free(family->known);
 	free(family->suspects);
+	free(family->elders);
 	*family = (struct family){0};
 }

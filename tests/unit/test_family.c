@@ -93,6 +93,21 @@ START_TEST(a_sweep_takes_the_dead_lives_and_no_others)
 }
 END_TEST
 
+START_TEST(who_was_there_before_is_left_alone)
+{
+	pid_t elder = start(0);
+	struct fixture *fixture = begin();
+
+	sweep(fixture);
+	ck_assert(is_there(elder));
+	/* And reaped when it ends. */
+	kill(elder, SIGKILL);
+	while (is_there(elder))
+		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+	end(fixture);
+}
+END_TEST
+
 START_TEST(more_than_one_step_takes_are_all_found)
 {
 	struct fixture *fixture = begin();
@@ -177,6 +192,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_sweep_takes_the_dead_lives_and_no_others,
+		who_was_there_before_is_left_alone,
 		more_than_one_step_takes_are_all_found,
 		who_ends_by_himself_is_reaped,
 		the_known_are_kept_in_order,
