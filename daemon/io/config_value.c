@@ -221,7 +221,7 @@ void value_format_limit(uint64_t limit, char text[static VALUE_TEXT_MAX])
 	if (limit == VALUE_LIMIT_UNSET)
 		*text = '\0';
 	else if (limit == VALUE_LIMIT_NONE)
-		strcpy(text, "none");
+		memcpy(text, "none", sizeof("none"));
 	else
 		value_format_size((size_t)limit, text);
 }

@@ -41,6 +41,24 @@ bool option_is_word(enum option_type type)
 	return type >= OPTION_LEVEL && type < OPTION_TYPE_COUNT_;
 }
 
+/* Words that only the configuration has. */
+static const char *own_word(enum option_type type, unsigned number)
+{
+	switch (type) {
+	case OPTION_DIALECT:
+		return number < DIALECT_COUNT_ ? dialects[number] : NULL;
+	case OPTION_OUTPUT:
+		return number < OUTPUT_COUNT_ ? outputs[number] : NULL;
+	case OPTION_CGROUPS:
+		return number < CGROUPS_COUNT_ ? cgroups[number] : NULL;
+	case OPTION_BREAKER_MODE:
+		return number < BREAKER_MODE_COUNT_ ? breaker_modes[number] : NULL;
+	default:
+		assert(false && "an option that is no word");
+		return NULL;
+	}
+}
+
 const char *option_word(enum option_type type, unsigned number)
 {
 	switch (type) {
@@ -50,16 +68,8 @@ const char *option_word(enum option_type type, unsigned number)
 		return log_target_name((enum log_target)number);
 	case OPTION_ADAPTER:
 		return number < POOL_ADAPTER_COUNT_ ? pool_adapter_name(number) : NULL;
-	case OPTION_DIALECT:
-		return number < DIALECT_COUNT_ ? dialects[number] : NULL;
-	case OPTION_OUTPUT:
-		return number < OUTPUT_COUNT_ ? outputs[number] : NULL;
-	case OPTION_CGROUPS:
-		return number < CGROUPS_COUNT_ ? cgroups[number] : NULL;
 	case OPTION_AFFINITY:
 		return number < SESSION_AFFINITY_COUNT_ ? session_affinity_name(number) : NULL;
-	case OPTION_BREAKER_MODE:
-		return number < BREAKER_MODE_COUNT_ ? breaker_modes[number] : NULL;
 	case OPTION_CURVE:
 		return number < BACKOFF_KIND_COUNT_ ? backoff_kind_name(number) : NULL;
 	case OPTION_SEVERITY:
@@ -71,8 +81,7 @@ const char *option_word(enum option_type type, unsigned number)
 	case OPTION_FAILOVER:
 		return number < FAILOVER_COUNT_ ? errfailover_name(number) : NULL;
 	default:
-		assert(false && "an option that is no word");
-		return NULL;
+		return own_word(type, number);
 	}
 }
 

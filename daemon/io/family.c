@@ -66,12 +66,19 @@ static bool has_pid(const pid_t *pids, size_t count, pid_t pid)
 static int list_by_kernel(struct pids *list)
 {
 	FILE *file = fopen("/proc/thread-self/children", "re");
-	int r = 0, pid;
+	char *word = NULL;
+	size_t size = 0;
+	int r = 0;
 
 	if (!file)
 		return -errno;
-	while (r == 0 && list->count < LISTED_MAX && fscanf(file, "%d", &pid) == 1)
-		r = add_pid(list, pid);
+	while (r == 0 && list->count < LISTED_MAX && getdelim(&word, &size, ' ', file) > 0) {
+		pid_t pid = (pid_t)strtol(word, NULL, 10);
+
+		if (pid > 0)
+			r = add_pid(list, pid);
+	}
+	free(word);
 	fclose(file);
 	return r;
 }
@@ -80,7 +87,6 @@ static pid_t parent_of(const char *pid)
 {
 	char path[64], text[512];
 	const char *behind_name = NULL;
-	int parent = 0;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
@@ -90,9 +96,9 @@ static pid_t parent_of(const char *pid)
 	if (fgets(text, sizeof(text), file))
 		behind_name = strrchr(text, ')');
 	fclose(file);
-	if (!behind_name || sscanf(behind_name, ") %*c %d", &parent) != 1)
-		return 0;
-	return parent;
+	/* ") S 4711 ..." */
+	return behind_name && strlen(behind_name) > 4 ? (pid_t)strtol(behind_name + 4, NULL, 10)
+						      : 0;
 }
 
 /* The same from everything that runs: slow, and always there. */
@@ -178,7 +184,7 @@ static void treat(struct family *family, pid_t pid)
 {
 	enum verdict verdict = judge(family, pid);
 
-	if (verdict == VERDICT_LEAVE)
+	if (verdict == VERDICT_LEAVE || has_pid(family->elders, family->elder_count, pid))
 		return;
 	family->found = true;
 	if (verdict == VERDICT_KILL || is_confirmed(family, pid))
@@ -283,6 +289,16 @@ void family_forget(struct family *family, pid_t pid)
 		(family->known_count - place) * sizeof(*family->known));
 }
 
+static void note_elders(struct family *family)
+{
+	struct pids elders = list_orphans(family);
+
+	if (elders.count > 0)
+		qsort(elders.pids, elders.count, sizeof(*elders.pids), compare_pids);
+	family->elders = elders.pids;
+	family->elder_count = elders.count;
+}
+
 int family_init(struct family *family, struct loop *loop, const char *instance,
 		bool (*is_living)(void *owner, uint32_t worker, uint32_t life), void *owner)
 {
@@ -290,6 +306,7 @@ int family_init(struct family *family, struct loop *loop, const char *instance,
 		.loop = loop, .instance = instance, .is_living = is_living, .owner = owner};
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -errno;
+	note_elders(family);
 	evsignal_assign(&family->child_event, loop->base, SIGCHLD, on_child, family);
 	evtimer_assign(&family->sweep_timer, loop->base, on_sweep_timer, family);
 	return event_add(&family->child_event, NULL) < 0 ? -ENOMEM : 0;
@@ -303,5 +320,6 @@ void family_done(struct family *family)
 	event_del(&family->sweep_timer);
 	free(family->known);
 	free(family->suspects);
+	free(family->elders);
 	*family = (struct family){0};
 }

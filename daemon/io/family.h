@@ -5,7 +5,7 @@
  * session or group it went to.  Such a one is reaped when it ends; and when a worker has ended,
  * those that carry its mark (mark.h) are killed, and those that carry none, until none is left:
  * what they started comes to the daemon in its turn.  What belongs to a worker that lives is left
- * alone.
+ * alone, and so are children that the daemon had before, from whoever became it.
  *
  * A child that somebody waits for himself must be known here from its birth until it was reaped.
  */
@@ -26,6 +26,8 @@ struct family {
 	pid_t *known; /* in order */
 	size_t known_count;
 	size_t known_room;
+	pid_t *elders; /* children that were there before, in order */
+	size_t elder_count;
 	pid_t *suspects; /* found without a mark once in this sweep, in order */
 	size_t suspect_count;
 	size_t suspect_room;

@@ -29,17 +29,21 @@ int mark_parse_life(const char *instance, const char *name, uint32_t *ret_worker
 		    uint32_t *ret_life)
 {
 	size_t len = strlen(instance);
-	char again[MARK_LIFE_SIZE];
-	uint32_t worker, life;
+	char again[MARK_LIFE_SIZE], *rest;
+	unsigned long worker, life;
 
-	if (strncmp(name, instance, len) != 0 ||
-	    sscanf(name + len, "/%" SCNu32 "/%" SCNu32, &worker, &life) != 2)
+	if (strncmp(name, instance, len) != 0 || name[len] != '/')
 		return -EINVAL;
-	mark_life(instance, worker, life, again);
+	worker = strtoul(name + len + 1, &rest, 10);
+	if (*rest != '/')
+		return -EINVAL;
+	life = strtoul(rest + 1, NULL, 10);
+	/* All that the numbers may have been read from but they themselves. */
+	mark_life(instance, (uint32_t)worker, (uint32_t)life, again);
 	if (strcmp(name, again) != 0)
 		return -EINVAL;
-	*ret_worker = worker;
-	*ret_life = life;
+	*ret_worker = (uint32_t)worker;
+	*ret_life = (uint32_t)life;
 	return 0;
 }
 

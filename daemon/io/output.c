@@ -351,7 +351,7 @@ void output_tail(const struct output *output, struct buf *out)
 {
 	size_t len =
 		output->tail_len < OUTPUT_TAIL_MAX ? (size_t)output->tail_len : OUTPUT_TAIL_MAX;
-	uint8_t bytes[OUTPUT_TAIL_MAX];
+	uint8_t bytes[OUTPUT_TAIL_MAX] = {0};
 	size_t begin = 0;
 
 	for (size_t i = 0; i < len; i++)
