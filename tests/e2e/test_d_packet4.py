@@ -183,6 +183,25 @@ class Packet4:
         daemon.wait_workers("bridge", 1, apart_from=(before,))
         self.assertEqual(client.call("bridge", "echo", n=1), {"n": 1})
 
+    def test_an_answer_to_what_was_given_up_meets_nobody(self) -> None:
+        """It is in time, so its worker goes on, and the next request gets its own."""
+        daemon, client = self.start_bridge(cancel_grace="20s")
+        before = daemon.worker_pids("bridge")
+        for n in range(5):
+            call = client.start("bridge", "sleep", seconds=0.1)
+            eventually(lambda: daemon.pool("bridge")["workers"]["busy"] == 1, "it is at work")
+            call.cancel()
+            self.assertEqual(client.call("bridge", "echo", n=n), {"n": n})
+        self.assertEqual(daemon.worker_pids("bridge"), before)
+        self.assertEqual(daemon.counters("bridge")["late_answers"], 5)
+
+    def test_the_daemon_is_killed(self) -> None:
+        """Nobody is left, though this one would not stop for the end of its input."""
+        daemon, client = self.start_bridge()
+        self.assertEqual(client.call("bridge", "stay"), "staying")
+        daemon.signal(signal.SIGKILL)
+        self.assertEqual(daemon.wait_ended(), -signal.SIGKILL)
+
     def test_idempotent_requests_outlive_it(self) -> None:
         daemon, client = self.start_bridge(
             retry("bridge", budget=100, base="1ms"), idempotent=True, workers=2
