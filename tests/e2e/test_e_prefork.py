@@ -6,12 +6,13 @@ import os
 import shlex
 import signal
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import procs
 from clock import SLACK, Timed, eventually
-from harness import START_TIMEOUT, Daemon, DaemonTest, pool
+from harness import LOAD, START_TIMEOUT, Daemon, DaemonTest, pool, retry
 
 HEAVY = shlex.join([sys.executable, "-m", "poold.worker", "heavy"])
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
@@ -27,9 +28,15 @@ def slow_to_import(seconds: float) -> dict[str, object]:
 
 def server_of(daemon: Daemon) -> int:
     """The process of the only fork server."""
-    (pid,) = [pid for pid in daemon.family() if procs.variable(pid, "POOLD_PREFORK_FD")
-              and pid not in daemon.worker_pids()]
+    (pid,) = servers_of(daemon)
     return pid
+
+
+def servers_of(daemon: Daemon) -> list[int]:
+    """Every fork server: who has the number that is no worker's."""
+    return [
+        pid for pid in daemon.family() if procs.variable(pid, "POOLD_WORKER") == "0" * 10
+    ]
 
 
 def private_bytes(pid: int) -> int:
@@ -280,6 +287,46 @@ class Ends(DaemonTest):
         daemon.signal(signal.SIGKILL)
         self.assertEqual(daemon.wait_ended(), -signal.SIGKILL)
         self.assertEqual(procs.wait_gone(family, 2.0), [])
+
+
+class Storm(DaemonTest):
+    """All of it at once."""
+
+    def test_workers_and_servers_are_killed_under_load(self) -> None:
+        """Every idempotent request is answered, and all is well in the end."""
+        random = self.random(11)
+        daemon = self.start(
+            prefork_pool(workers=3, idempotent=True, max_crash_retries=10),
+            retry("heavy", base="1ms", cap="5ms", budget=10000, budget_per_second=10000),
+        )
+        daemon.announced.append("pool=heavy")
+        client = daemon.connect(map_errors=True)
+        codes = []
+        for step in range(60 * LOAD):
+            for number in range(10):
+                client.ask("heavy.echo", number)
+            victims = daemon.worker_pids() or [0]
+            if step % 3 == 0:
+                victims += servers_of(daemon)
+            victim = random.choice(victims)
+            if victim:
+                procs.kill(victim)
+            codes += [client.read().code for _ in range(10)]
+        self.assertEqual(set(codes), {None})
+        daemon.wait_workers("heavy", 3)
+        self.assertEqual(len(servers_of(daemon)), 1)
+
+    def test_the_daemon_is_killed_at_any_moment(self) -> None:
+        random = self.random(12)
+        for _ in range(12 * LOAD):
+            daemon = self.launch(prefork_pool(workers=4))
+            daemon.log.wait_for("fork server started")
+            moment = time.monotonic() + random.uniform(0.0, 0.1)
+            while time.monotonic() < moment:
+                pass
+            daemon.signal(signal.SIGKILL)
+            self.assertEqual(daemon.wait_ended(), -signal.SIGKILL)
+            self.assertEqual(procs.wait_gone(daemon.family(), 2.0), [])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from support import PATIENCE, Peer, pack, request, start_python
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
-from procs import adopt_orphans, is_alive, wait_gone  # noqa: E402
+from procs import adopt_orphans, is_alive, stop, wait_gone  # noqa: E402
 
 
 class Server(Peer):
@@ -186,6 +186,29 @@ class TestForkServer(unittest.TestCase):
         _, answer = server.fork(3)
         self.assertEqual(answer, [1, 3, 11, None])
         self.assertIsNone(server.process.poll())
+
+    def test_a_worker_dies_with_its_parent(self) -> None:
+        """Whoever adopts it is the daemon to it; here a process between."""
+        reader, writer = os.pipe()
+        daemon = os.fork()
+        if daemon == 0:
+            try:
+                adopt_orphans()
+                with Server("served") as server:
+                    channel, answer = server.fork()
+                    self.until_ready(channel)
+                    os.write(writer, str(answer[3]).encode())
+                    os.kill(os.getpid(), signal.SIGSTOP)
+            finally:
+                os._exit(1)
+        os.close(writer)
+        pid = int(os.read(reader, 20))
+        os.close(reader)
+        self.assertTrue(is_alive(pid))
+        stop(pid)  # what it does itself at the end of its channel is not meant
+        os.kill(daemon, signal.SIGKILL)
+        os.waitpid(daemon, 0)
+        self.assertEqual(self.reap(pid), -signal.SIGKILL)
 
     def test_threads_of_the_module_are_told_of(self) -> None:
         server = self.serve("odd.threaded")

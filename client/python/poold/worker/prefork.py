@@ -8,7 +8,6 @@ fork, each with a worker's channel, and only the children go on.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import gc
 import os
@@ -43,7 +42,7 @@ def next_worker(control: socket.socket) -> socket.socket:
     gc.freeze()
     daemon = os.getppid()
     block = _Environment()
-    libc = ctypes.CDLL(None, use_errno=True)
+    die_with_parent = _load_death_signal()
     control.sendall(wire.pack([wire.NOTIFICATION, "ready", [{"pid": os.getpid()}]]))
     while True:
         number, additions, descriptors = _receive(control)
@@ -53,8 +52,9 @@ def next_worker(control: socket.socket) -> socket.socket:
         for descriptor in descriptors:
             os.close(descriptor)
     _wait_at(gate)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != daemon:
-        os._exit(os.EX_OSERR)  # the daemon has ended meanwhile, and nothing else would tell
+    die_with_parent()
+    if os.getppid() != daemon:
+        os._exit(os.EX_OSERR)  # it has ended already
     for target, descriptor in enumerate(descriptors[1:], start=1):
         os.dup2(descriptor, target)
         os.close(descriptor)
@@ -108,7 +108,9 @@ class _Environment:
         begin += len(name)
         room = self._initial.index(b"\0", begin) - begin
         if self._address > 0 and len(value) <= room:
-            ctypes.memmove(self._address + begin, value.ljust(room, b"\0"), room)
+            with open("/proc/self/mem", "r+b", buffering=0) as memory:
+                memory.seek(self._address + begin)
+                memory.write(value.ljust(room, b"\0"))
 
 
 def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> int | None:
@@ -155,6 +157,18 @@ def _fork_again(tell: int, prepare: Callable[[], None]) -> None:
     prepare()
     os.write(tell, str(os.getpid()).encode())
     os.close(tell)
+
+
+def _load_death_signal() -> Callable[[], object]:
+    """What has the kernel kill a process when its parent ends, loaded once for all workers."""
+    try:
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+    except (ImportError, MemoryError, OSError):
+        # As where no memory may be made executable.  The end of the channel ends a worker as well.
+        return lambda: None
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _wait_at(gate: int) -> None:
