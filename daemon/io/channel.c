@@ -240,16 +240,19 @@ static int open_cgroup(struct channel *channel)
 
 static int start_own(struct channel *channel, const struct start *start, unsigned number)
 {
-	char life[MARK_LIFE_SIZE];
+	struct start_life life = {.number = number};
+	char mark[MARK_LIFE_SIZE];
 	int fd = -1;
 	int r;
 
 	r = open_cgroup(channel);
 	if (r < 0)
 		return r;
-	mark_life(start->instance, channel->worker, channel->life, life);
-	r = start_process(start, number, life, channel->cgroup.procs, &channel->process,
-			  &channel->output, on_exit_of_process, channel, &fd);
+	mark_life(start->instance, channel->worker, channel->life, mark);
+	life.mark = mark;
+	life.cgroup = channel->cgroup.procs;
+	r = start_process(start, &life, &channel->process, &channel->output, on_exit_of_process,
+			  channel, &fd);
 	cgroup_shut(&channel->cgroup);
 	if (r == 0)
 		add_step(channel, "exec", loop_clock());

@@ -147,11 +147,11 @@ struct config_answer {
 struct config_pool {
 	char *name;
 	enum pool_adapter adapter;
+	enum config_dialect dialect;
 	char *command; /* as written; "" where the adapter is not process */
 	char **argv;   /* the command in words; at least one where the adapter is process */
 	size_t argc;
-	char *address; /* see config_address.h; "" where the adapter is not socket */
-	enum config_dialect dialect;
+	char *address;		  /* see config_address.h; "" where the adapter is not socket */
 	char *ready_call;	  /* the method whose answer makes a worker ready, or "" */
 	char *ready_params;	  /* its arguments in JSON; "": none */
 	char *ready_then;	  /* the notification that follows, or "" */
@@ -166,8 +166,8 @@ struct config_pool {
 	usec_t timeout;		    /* of a request that names none */
 	usec_t timeout_max;	    /* the longest a request may name */
 	usec_t attempt_timeout;	    /* 0: no other than the request's */
-	unsigned queue_max;
 	size_t queue_bytes_max;
+	unsigned queue_max;
 	unsigned prefetch;
 	bool prefork; /* only where the adapter is process and the dialect poold */
 	bool idempotent;
@@ -180,12 +180,12 @@ struct config_pool {
 	usec_t cancel_grace;
 	usec_t restart_delay;
 	usec_t restart_delay_max;
-	unsigned max_requests; /* these three: 0: never */
-	usec_t max_lifetime;
+	usec_t max_lifetime; /* these three: 0: never */
 	size_t max_memory;
-	usec_t slow_after; /* 0: no request is */
+	unsigned max_requests;
 	enum session_affinity affinity;
-	char **fallback; /* the names of the pools that are tried after this one, in order */
+	usec_t slow_after; /* 0: no request is */
+	char **fallback;   /* the names of the pools that are tried after this one, in order */
 	uint32_t fallbacks[CONFIG_FALLBACKS_MAX]; /* the same as indexes of config.pools */
 	size_t fallback_count;
 	unsigned fallback_on; /* mask of 1u << enum errcategory, beside what the policy says */
@@ -198,7 +198,6 @@ struct config_pool {
 	char **env_allow; /* names of the daemon's own variables that workers inherit */
 	char *user;	  /* name, or "": the daemon's own */
 	char *group;	  /* the same */
-	int nice;	  /* 0: as the daemon */
 	uint64_t umask;	  /* this and the limits: VALUE_LIMIT_UNSET, as the daemon */
 	uint64_t limit_memory;
 	uint64_t limit_cpu; /* seconds */
@@ -208,6 +207,7 @@ struct config_pool {
 	uint64_t limit_file_size;
 	uint64_t memory_max; /* of its control group */
 	unsigned cpu_weight; /* of the same; 0: not set */
+	int nice;	     /* 0: as the daemon */
 	enum config_output output;
 	size_t output_line_max; /* bytes */
 	unsigned output_rate;	/* lines a second of each worker; 0: no limit */

@@ -145,19 +145,24 @@ static void check_program(struct findings *findings, const struct config_pool *p
 		     strchr(path, '/') ? "" : ", nor is it in its PATH");
 }
 
-static void check_directory(struct findings *findings, const struct config_pool *pool)
+/* Returns 0 or what is wrong with it. */
+static int directory_fault(const char *path)
 {
 	struct stat status;
-	int error = 0;
+
+	if (stat(path, &status) < 0)
+		return errno;
+	if (!S_ISDIR(status.st_mode))
+		return ENOTDIR;
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
+}
+
+static void check_directory(struct findings *findings, const struct config_pool *pool)
+{
+	int error = *pool->directory ? directory_fault(pool->directory) : 0;
 
 	if (!*pool->directory)
 		return;
-	if (stat(pool->directory, &status) < 0)
-		error = errno;
-	else if (!S_ISDIR(status.st_mode))
-		error = ENOTDIR;
-	else if (faccessat(AT_FDCWD, pool->directory, X_OK, AT_EACCESS) < 0)
-		error = errno;
 	find(findings, "directory", error ? VERDICT_FAULT : VERDICT_OK,
 	     "create it, or correct directory", "%s%s%s", pool->directory, error ? ": " : "",
 	     error ? strerror(error) : "");

@@ -397,11 +397,12 @@ static int open_link(struct forkserver *server, int fd)
 
 static int start(struct forkserver *server)
 {
+	const struct start_life life = {.mark = server->life, .cgroup = -1};
 	int fd = -1;
 	int r;
 
 	server->started = loop_now(server->start.loop);
-	r = start_process(&server->start, 0, server->life, -1, &server->process, &server->output,
+	r = start_process(&server->start, &life, &server->process, &server->output,
 			  on_exit_of_server, server, &fd);
 	if (r < 0)
 		return r;

@@ -93,13 +93,14 @@ static struct process_spec spec_of(const struct start *start)
 	return spec;
 }
 
-int start_process(const struct start *start, unsigned number, const char *life, int cgroup,
-		  struct process *process, struct output *output,
+int start_process(const struct start *start, const struct start_life *life, struct process *process,
+		  struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel)
 {
 	const struct config_pool *pool = start->pool;
-	char **envp = environment_new(pool, number, start->instance, life, start->identity);
+	char **envp =
+		environment_new(pool, life->number, start->instance, life->mark, start->identity);
 	struct process_spec spec = spec_of(start);
 	int ends[OUTPUT_STREAM_COUNT_];
 	int r;
@@ -107,7 +108,7 @@ int start_process(const struct start *start, unsigned number, const char *life, 
 	if (!envp)
 		return -ENOMEM;
 	spec.envp = envp;
-	spec.cgroup = cgroup;
+	spec.cgroup = life->cgroup;
 	r = start_output(pool, output, ends);
 	if (r == 0) {
 		choose_standard_files(pool, ends, &spec);

@@ -20,14 +20,19 @@ struct start {
 	const struct identity *identity;
 };
 
+/* What does. */
+struct start_life {
+	unsigned number;  /* of the worker in its pool, from 1; 0: the pool's fork server */
+	const char *mark; /* the name of this life (mark.h) */
+	int cgroup;	  /* for the process to enter (process.h), or -1 */
+};
+
 /*
- * Starts worker `number` (from 1) of the pool, or its fork server (0), marked as `life` (mark.h),
- * in the control group `cgroup` (process.h); what it writes beside its channel goes through
- * `output`.  As process_spawn, which it comes down
- * to.
+ * Starts a process of the pool; what it writes beside its channel goes through `output`.  As
+ * process_spawn, which it comes down to.
  */
-int start_process(const struct start *start, unsigned number, const char *life, int cgroup,
-		  struct process *process, struct output *output,
+int start_process(const struct start *start, const struct start_life *life, struct process *process,
+		  struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel);
 
