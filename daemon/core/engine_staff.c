@@ -303,6 +303,8 @@ void engine_start_failed(struct engine *engine, struct worker *worker, enum errc
 		return;
 	pool->replacements -= is_coming(worker);
 	worker->replacement = false;
+	/* The pool has its workers: whether it can get others shows when it needs some. */
+	worker->excused = pool->roll.state == ROLL_RUNNING;
 	stop_roll(engine, pool, code);
 }
 

@@ -356,10 +356,10 @@ static void weigh_life(struct engine *engine, struct worker *worker, enum errcod
 		return;
 	if (!worker->ready_once) {
 		pool->stats.worker_start_failures++;
-		pool->failed_starts++;
+		pool->failed_starts += !worker->excused;
 		engine_incident(engine, pool, worker, code);
 	}
-	if (unusable)
+	if (unusable && !worker->excused)
 		pool->failed_starts = POOL_FAILED_STARTS;
 	if (worker->served == 0 && usec_sub(engine->now, worker->started) < FRUITFUL_LIFE)
 		pool->fruitless++;

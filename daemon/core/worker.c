@@ -89,7 +89,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->announces = worker->batches = worker->slow = worker->deaf = false;
 	worker->pings_missed = worker->given_up = 0;
 	worker->broken_by = ERR_NONE;
-	worker->wanted = worker->replaced = worker->rolling = false;
+	worker->wanted = worker->replaced = worker->rolling = worker->excused = false;
 	worker->retire_at = USEC_INFINITY;
 	worker->started = worker->heard = now;
 	worker->ping_sent = 0;

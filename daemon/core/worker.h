@@ -83,6 +83,7 @@ struct worker {
 	bool replacement; /* this life was started so that another may leave */
 	bool replaced;	  /* it leaves, as its replacement has come */
 	bool rolling;	  /* the rolling restart waits for its end */
+	bool excused;	  /* it did not start, and a rolling restart has ended with that */
 	bool deaf; /* its channel is of no use: it can't be told anything, and isn't believed */
 	unsigned pings_missed;
 	unsigned given_up; /* attempts in flight that were */

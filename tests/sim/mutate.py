@@ -242,6 +242,8 @@ FAULTS = [
           "what is to start does so after the stop"),
     Fault("engine_staff.c", "\tengine_end_by_hand(engine, worker, signal);\n", "",
           "who is killed by hand gets no signal"),
+    Fault("engine_worker.c", "if (unusable && !worker->excused)", "if (unusable)",
+          "a restart that stopped makes its pool fail"),
     Fault("engine_worker.c", "\tif (worker->state != WORKER_BUSY) {\n\t\tengine_terminate(engine, worker, cause);", "\tif (engine) {\n\t\tengine_terminate(engine, worker, cause);",
           "who leaves is not let finish what it runs"),
     Fault("engine_worker.c", "\tengine_take_back(engine, worker);\n\tengine_weigh_draining", "\tengine_weigh_draining",
