@@ -73,8 +73,8 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 		.instance = driver->guard->instance,
 		.response_max = driver->config->daemon.response_max,
 		.open_files = &driver->open_files,
-		.identity = &driver->identities[effect->pool],
-		.cgroups = &driver->cgroups,
+		.identity = &driver->confine.identities[effect->pool],
+		.cgroups = &driver->confine.cgroups,
 	};
 	int r = channel_start(channel, &birth);
 
