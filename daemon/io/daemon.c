@@ -137,10 +137,10 @@ static void on_guard_gone(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	log_warning("the guard is gone; starting another");
-	family_forget(&daemon->driver.family, daemon->guard.pid);
+	family_forget(&daemon->driver.confine.family, daemon->guard.pid);
 	r = guard_restart(&daemon->guard);
 	if (r == 0)
-		r = family_know(&daemon->driver.family, daemon->guard.pid);
+		r = family_know(&daemon->driver.confine.family, daemon->guard.pid);
 	if (r < 0)
 		log_error("the guard could not be started: %s", strerror(-r));
 	else

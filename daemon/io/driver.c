@@ -12,7 +12,6 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Exit status of a command that can't work as it is configured (sysexits: EX_CONFIG). */
 #define EXIT_UNUSABLE 78
@@ -566,7 +565,7 @@ struct start driver_start_of(const struct driver *driver, uint32_t pool)
 			      .pool = driver_pool_config(driver, pool),
 			      .instance = driver->guard->instance,
 			      .open_files = &driver->open_files,
-			      .identity = &driver->identities[pool]};
+			      .identity = &driver->confine.identities[pool]};
 }
 
 static int make_forkservers(struct driver *driver)
@@ -614,57 +613,9 @@ static int make_tables(struct driver *driver)
 	for (uint32_t i = 0; i < driver->channel_count; i++) {
 		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
 			     &channel_handler, driver);
-		driver->channels[i].cgroups = &driver->cgroups;
+		driver->channels[i].cgroups = &driver->confine.cgroups;
 	}
 	return make_forkservers(driver);
-}
-
-static int find_identities(struct driver *driver)
-{
-	const struct config *config = driver->config;
-	char why[128];
-	int r = 0;
-
-	driver->identities = calloc(config->pool_count + 1, sizeof(*driver->identities));
-	if (!driver->identities)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < config->pool_count; i++)
-		r = identity_find(&config->pools[i], &driver->identities[i], why, sizeof(why));
-	return r;
-}
-
-/* What a pool asks for and can't have is said, once. */
-static void warn_of_idle_limits(const struct driver *driver, const char *why)
-{
-	for (size_t i = 0; i < driver->config->pool_count; i++) {
-		const struct config_pool *pool = &driver->config->pools[i];
-
-		if (pool->memory_max != VALUE_LIMIT_UNSET && !driver->cgroups.has_memory)
-			log_warning("[pool %s] memory_max does nothing: %s", pool->name, why);
-		if (pool->cpu_weight > 0 && !driver->cgroups.has_cpu)
-			log_warning("[pool %s] cpu_weight does nothing: %s", pool->name, why);
-	}
-}
-
-/* A group of its own for each worker, where the daemon may make them. */
-static void open_cgroups(struct driver *driver)
-{
-	enum config_cgroups wanted = driver->config->daemon.cgroups;
-	char base[PATH_MAX];
-	int r = -EPERM;
-
-	cgroups_init(&driver->cgroups, driver->loop);
-	if (wanted != CGROUPS_NO)
-		r = cgroups_find(wanted == CGROUPS_AUTO, base);
-	if (r == 0)
-		r = cgroups_open(&driver->cgroups, base);
-	if (r < 0 && wanted == CGROUPS_YES)
-		log_warning("workers get no control groups: %s", strerror(-r));
-	if (r == 0)
-		log_info("workers get control groups below %s", base);
-	warn_of_idle_limits(driver,
-			    r < 0 ? "workers have no control groups (see Delegate= in the unit)"
-				  : "the control groups lack the controller for it");
 }
 
 static bool is_living(void *owner, uint32_t worker, uint32_t life)
@@ -679,17 +630,6 @@ static bool is_living(void *owner, uint32_t worker, uint32_t life)
 	channel = &driver->channels[worker];
 	return channel->life == life &&
 	       (channel->process.pid > 0 || birth_is_waiting(&channel->birth));
-}
-
-static int adopt_family(struct driver *driver)
-{
-	int r = family_init(&driver->family, driver->loop, driver->guard->instance, is_living,
-			    driver);
-
-	if (r < 0)
-		return r;
-	driver->loop->family = &driver->family;
-	return family_know(&driver->family, driver->guard->pid);
 }
 
 /* A group that does not exist gives nobody control; that it does not is said once. */
@@ -721,16 +661,13 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	list_init(&driver->connections);
 	events_init(&driver->events);
 	find_admin_group(driver);
-	r = find_identities(driver);
+	r = confine_init(&driver->confine, loop, config, guard, is_living, driver);
 	if (r == 0)
 		r = make_tables(driver);
-	if (r == 0)
-		r = adopt_family(driver);
 	if (r < 0) {
 		driver_done(driver);
 		return r;
 	}
-	open_cgroups(driver);
 	loop->on_timer = on_timer;
 	loop->on_turn = on_turn;
 	loop->owner = driver;
@@ -752,15 +689,9 @@ void driver_done(struct driver *driver)
 		stack_drop(&driver->channels[i]);
 		channel_done(&driver->channels[i]);
 	}
-	cgroups_close(&driver->cgroups);
-	driver->loop->family = NULL;
-	family_done(&driver->family);
+	confine_done(&driver->confine);
 	free(driver->channels);
 	driver->channels = NULL;
-	for (size_t i = 0; driver->identities && i < driver->config->pool_count; i++)
-		identity_done(&driver->identities[i]);
-	free(driver->identities);
-	driver->identities = NULL;
 	free(driver->engine);
 	driver->engine = NULL;
 	call_table_done(&driver->calls);

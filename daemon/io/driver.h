@@ -7,15 +7,13 @@
 
 #include "daemon/core/engine.h"
 #include "daemon/io/call.h"
-#include "daemon/io/cgroup.h"
 #include "daemon/io/channel.h"
 #include "daemon/io/config.h"
+#include "daemon/io/confine.h"
 #include "daemon/io/errorlog.h"
 #include "daemon/io/events.h"
-#include "daemon/io/family.h"
 #include "daemon/io/forkserver.h"
 #include "daemon/io/guard.h"
-#include "daemon/io/identity.h"
 #include "daemon/io/log.h"
 #include "daemon/io/loop.h"
 #include "daemon/io/vault.h"
@@ -52,10 +50,8 @@ struct driver {
 	uint32_t channel_count;
 	struct forkserver *forkservers; /* one for each pool; of use where `prefork` is on */
 	const struct guard *guard;
-	struct cgroups cgroups;
-	struct family family;	     /* processes that workers leave behind */
-	struct rlimit open_files;    /* what workers get */
-	struct identity *identities; /* whom those of each pool run as */
+	struct confine confine;	  /* what holds workers in */
+	struct rlimit open_files; /* what workers get */
 	struct list connections;
 	unsigned control_connections;
 	struct daemon_stats stats;
