@@ -11,7 +11,7 @@ import poold
 import procs
 from clients import ClientTest
 from clock import eventually
-from harness import START_TIMEOUT, Daemon, pool, retry, worker
+from harness import START_TIMEOUT, Daemon, pool, worker
 
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
@@ -175,23 +175,6 @@ class ToolServer(ClientTest):
             self.assertEqual((error.executed, error.raw["detail"]["status"]), ("maybe", status))
             daemon.wait_workers("words", 1)
         self.assertEqual(client.call("words", "echo", 1), [1])
-
-    def test_what_lies_before_it_may_have_run(self) -> None:
-        """Nothing is known of the order in which it takes its requests."""
-        daemon, client = self.start_tools(retry("words", budget=0), idempotent=True, prefetch=2)
-        daemon.announced.append("pool=words")
-        (pid,) = daemon.worker_pids("words")
-        self.assertEqual(client.call("words", "echo", "short"), ["short"])
-        calls = [client.start("words", "sleep", 60, max_attempts=1) for _ in range(3)]
-        eventually(
-            lambda: daemon.ask("poold.status")["requests"]["running"] == 3, "it has all of them"
-        )
-        procs.kill(pid)
-        for call in calls:
-            with self.assertRaises(poold.Error) as raised:
-                call.result()
-            self.assertEqual(raised.exception.code, "worker_killed")
-            self.assertEqual(raised.exception.executed, "maybe")
 
     # --- cancel ---
 
