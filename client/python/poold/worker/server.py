@@ -34,6 +34,9 @@ LOOK_AFTER = 0.001
 # lives.
 BEAT = 1.0
 
+# A deadline counts from when a request was read, which was a moment after it was sent (seconds).
+CLOCK_SLACK = 0.05
+
 # An answer up to this size (bytes) is copied together with what follows it into one write.
 JOIN_SIZE = 64 * 1024
 
@@ -180,7 +183,8 @@ class Server:
         """Only while a function's own code runs: this reads what has come in meanwhile."""
         self._receive(socket.MSG_DONTWAIT)
         fields, received, _ = self._current
-        return self._unwanted or time.monotonic() > current.deadline_of(fields, received)
+        deadline = current.deadline_of(fields, received)
+        return self._unwanted or time.monotonic() > deadline - CLOCK_SLACK
 
     # --- the loop ---------------------------------------------------------------------------------
 
