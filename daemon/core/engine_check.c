@@ -137,7 +137,7 @@ static const char *check_staff(const struct pool *pool)
 	HOLD(pool->roll.state == ROLL_RUNNING ? pool->roll.left == rolling && rolling > 0
 					      : rolling == 0);
 	HOLD(pool->settings.start_parallel == 0 || starting <= pool->settings.start_parallel);
-	HOLD(pool->settings.workers_max == 0 ||
+	HOLD(pool->settings.workers_max == 0 || !pool_may_end(pool) ||
 	     pool_live(pool) + pool->starts_pending <= pool_ceiling(pool) + pool->replacements);
 	HOLD(pool->stopping ? pool->marked + pool->replacements == 0 : true);
 	return pool->stopping ? NULL : check_starts(pool);

@@ -4,6 +4,9 @@
 
 #define PINGS_MISSED_MAX 3
 
+/* When it is looked again at one that has been idle for long, while as many end as may at once. */
+#define IDLE_TURN (10 * USEC_PER_MSEC)
+
 /* Ejection: failures in a row, the quarantine that grows with each, its maximum, and the time
  * within which a third one replaces the worker. */
 #define EJECT_AFTER    5
@@ -167,9 +170,14 @@ static usec_t idle_due(const struct engine *engine, const struct worker *worker)
 {
 	const struct pool_settings *settings = &engine->pools[worker->pool].settings;
 
+	usec_t due;
+
 	if (worker->state != WORKER_READY || !is_spare(engine, worker))
 		return USEC_INFINITY;
-	return usec_add(worker->since, settings->idle_timeout);
+	due = usec_add(worker->since, settings->idle_timeout);
+	if (pool_may_end(&engine->pools[worker->pool]))
+		return due;
+	return usec_max(due, usec_add(engine->now, IDLE_TURN));
 }
 
 static usec_t ping_due(const struct engine *engine, const struct worker *worker)

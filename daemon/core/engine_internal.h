@@ -299,6 +299,10 @@ void engine_unwant(struct engine *engine, struct worker *worker);
 /* The worker is to be replaced. */
 void engine_mark(struct engine *engine, struct worker *worker, enum worker_cause cause);
 
+/* Lets those go that are more than the pool may have, some now and the others when these are gone.
+ */
+void engine_trim(struct engine *engine, struct pool *pool);
+
 /* The worker has got ready: whom it replaces leaves. */
 void engine_take_over(struct engine *engine, struct worker *worker);
 

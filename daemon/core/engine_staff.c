@@ -188,16 +188,17 @@ static struct worker *next_pending(const struct pool *pool)
 	return NULL;
 }
 
-/* Lets those go that are more than the pool may have. */
-static void trim(struct engine *engine, struct pool *pool)
+void engine_trim(struct engine *engine, struct pool *pool)
 {
 	while (pool_live(pool) + pool->starts_pending > pool_ceiling(pool) + pool->replacements) {
 		struct worker *worker = next_pending(pool);
 
 		if (worker)
 			engine_unwant(engine, worker);
-		else
+		else if (pool_may_end(pool))
 			engine_drain(engine, next_surplus(pool), CAUSE_SURPLUS);
+		else
+			return;
 	}
 }
 
@@ -216,7 +217,7 @@ void engine_take_over(struct engine *engine, struct worker *worker)
 		if (old)
 			replace(engine, old);
 	}
-	trim(engine, pool);
+	engine_trim(engine, pool);
 }
 
 /* --- the rolling restart --- */
@@ -403,7 +404,7 @@ void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsig
 		return;
 	pool->settings.workers_min = min;
 	pool->settings.workers_max = max;
-	trim(engine, pool);
+	engine_trim(engine, pool);
 	engine_refill(engine, pool);
 	/* Those that are more than it keeps may have become so just now. */
 	for (unsigned i = 0; i < pool->slots; i++)

@@ -309,6 +309,7 @@ void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t i
 	engine_take_unsent(engine, worker, attempt, code);
 	pool_place_worker(pool, worker, engine->now);
 	engine_weigh_worker(engine, worker);
+	engine_weigh_draining(engine, worker);
 	engine_arm_worker(engine, worker);
 	engine_stir(engine, pool);
 }
@@ -374,6 +375,7 @@ static void life_over(struct engine *engine, struct worker *worker)
 	engine_leave_work(engine, worker, WORKER_TERMINATED);
 	engine_note_gone(engine, worker);
 	engine_arm_worker(engine, worker);
+	engine_trim(engine, pool);
 	if (pool_is_unavailable(pool))
 		engine_fail_queue(engine, pool, NULL,
 				  pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed

@@ -187,6 +187,13 @@ bool pool_may_start(const struct pool *pool, bool replacement)
 	       there < pool_ceiling(pool) + more && (at_once == 0 || coming < at_once);
 }
 
+bool pool_may_end(const struct pool *pool)
+{
+	unsigned at_once = pool->settings.start_parallel;
+
+	return at_once == 0 || pool->states[WORKER_TERMINATING].len < at_once;
+}
+
 static bool may_wait_at_worker(const struct pool *pool, const struct request *request)
 {
 	return request->idempotent && pool->typical_run > 0 &&

@@ -207,6 +207,10 @@ unsigned pool_wanted(const struct pool *pool);
 /* How many workers may be replaced at once: one in ten, and one at least. */
 unsigned pool_out_max(const struct pool *pool);
 
+/* Whether one more that is not needed any more may be ended now: as many end at once as start at
+ * once, since hundreds of processes that exit together leave the processor to nobody else. */
+bool pool_may_end(const struct pool *pool);
+
 /*
  * Whether one more worker may be started now: a slot is free, there are not too many, and not too
  * many of them are starting; one at a time while starts fail.

@@ -130,7 +130,7 @@ static struct pids list_orphans(const struct family *family)
 		pid_t pid = list.pids[i];
 
 		if (!has_pid(family->known, family->known_count, pid) &&
-		    waitpid(pid, NULL, WNOHANG) == 0)
+		    (family->holds > 0 || waitpid(pid, NULL, WNOHANG) == 0))
 			list.pids[kept++] = pid;
 	}
 	list.count = kept;
@@ -238,6 +238,14 @@ static void on_child(evutil_socket_t number, short what, void *argument)
 	(void)number;
 	(void)what;
 	free(orphans.pids);
+}
+
+void family_hold(struct family *family, bool begins)
+{
+	if (begins)
+		family->holds++;
+	else if (--family->holds == 0)
+		on_child(SIGCHLD, 0, family);
 }
 
 void family_sweep(struct family *family)

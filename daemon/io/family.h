@@ -34,7 +34,8 @@ struct family {
 	size_t next;	      /* where it goes on, when there were too many for one step */
 	bool found;	      /* something to kill, since it was at the first of them */
 	unsigned sweeps_left; /* 0: none is under way */
-	uint64_t killed;      /* so far */
+	unsigned holds;
+	uint64_t killed; /* so far */
 };
 
 /*
@@ -49,6 +50,11 @@ void family_done(struct family *family);
  * Returns 0 or -ENOMEM. */
 int family_know(struct family *family, pid_t pid);
 void family_forget(struct family *family, pid_t pid);
+
+/* Somebody else starts processes for us, which become our children before we know their numbers:
+ * until as many holds have ended as were begun, none that is not known is reaped.  (That they are
+ * not killed either their mark sees to.) */
+void family_hold(struct family *family, bool begins);
 
 /* A worker has ended: kills what it left behind, now and until it is gone. */
 void family_sweep(struct family *family);

@@ -1,6 +1,7 @@
 #include "daemon/io/forkserver.h"
 
 #include "daemon/io/config.h"
+#include "daemon/io/family.h"
 #include "daemon/io/log.h"
 #include "daemon/io/log_text.h"
 #include "protocol/envelope.h"
@@ -100,10 +101,20 @@ static struct birth *first_birth(const struct forkserver *server)
 	return list_entry(list_first(&server->births), struct birth, in_server);
 }
 
+/* While a process may be there whose number we have not been told yet. */
+static void set_asking(struct forkserver *server, bool asking)
+{
+	if (server->asking == asking)
+		return;
+	server->asking = asking;
+	if (server->start.loop->family)
+		family_hold(server->start.loop->family, asking);
+}
+
 static void take_out(struct forkserver *server, struct birth *birth)
 {
 	if (server->asking && birth == first_birth(server))
-		server->asking = false;
+		set_asking(server, false);
 	list_remove(&server->births, &birth->in_server);
 	birth_close(birth);
 }
@@ -220,7 +231,7 @@ static void ask_next(struct forkserver *server)
 	       !list_empty(&server->births)) {
 		int r = ask(server, first_birth(server));
 
-		server->asking = r == 0;
+		set_asking(server, r == 0);
 		if (r == -EPIPE || r == -ECONNRESET)
 			return; /* its end is about to be told */
 		if (r < 0)
@@ -286,11 +297,15 @@ static int take_answer(struct forkserver *server, const struct envelope *envelop
 	    read_answer(envelope, &pid, &error) < 0)
 		return -EPROTO;
 	birth = first_birth(server);
+	/* The hold lasts until the number is known where it belongs. */
+	server->asking = false;
 	take_out(server, birth);
 	if (error == 0)
 		birth->on_born(birth->owner, pid);
 	else
 		birth->on_unborn(birth->owner, error, NULL);
+	if (server->start.loop->family)
+		family_hold(server->start.loop->family, false);
 	if (server->renewing)
 		forkserver_kill(server);
 	ask_next(server);

@@ -384,6 +384,16 @@ static unsigned count_out(const struct pool *pool)
 	return count;
 }
 
+/* As many are being ended as may be at once, so that others wait for their turn. */
+static bool is_ending(const struct pool *pool)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < pool->slots; i++)
+		count += pool->workers[i].state == WORKER_TERMINATING;
+	return pool->settings.start_parallel > 0 && count >= pool->settings.start_parallel;
+}
+
 static void judge_size(struct world *world, const struct pool *pool)
 {
 	const struct told_staff *staff = &world->judge.staff[pool->index];
@@ -393,7 +403,7 @@ static void judge_size(struct world *world, const struct pool *pool)
 	if (count_out(pool) > 1)
 		judge_blame(world, "workers", "pool %u: %u replacements at once", pool->index,
 			    count_out(pool));
-	if (count_staff(world, pool) > staff->max + pool->settings.spares + 1)
+	if (!is_ending(pool) && count_staff(world, pool) > staff->max + pool->settings.spares + 1)
 		judge_blame(world, "workers", "pool %u has too many workers", pool->index);
 }
 
