@@ -8,7 +8,7 @@ import sys
 
 import procs
 from clock import eventually
-from harness import Daemon, DaemonTest, pool
+from harness import Daemon, DaemonTest, pool, worker
 
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 
@@ -125,7 +125,15 @@ class Stuck(OrphanTest):
         self.hang("stop", "attempt_timeout")
 
     def test_closes_its_channel_and_lives(self) -> None:
-        self.hang("close_channel", "peer_closed", "attempt_timeout", "worker_exited")
+        """Lives on as far as it knows: one on the SDK would exit by itself."""
+        command = worker("stepper", "ready", "close")
+        daemon = self.launch(pool("wild", command, restart_delay="10s", restart_delay_max="10s"))
+        daemon.announced.append("pool=wild|start_timeout|pool is")
+        daemon.wait_listening()
+        daemon.log.wait_for("worker gets SIGKILL: killed as it closed its channel")
+        daemon.log.wait_for("worker ended: signal 9")
+        theirs = lambda: [p for p in daemon.family() if procs.variable(p, "POOLD_LIFE")]
+        eventually(lambda: len(theirs()) <= 1, "at most the next one is there")
 
     def test_becomes_another_program(self) -> None:
         self.hang("become", "peer_closed", "attempt_timeout")

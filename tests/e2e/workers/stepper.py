@@ -1,4 +1,4 @@
-"""A worker that starts in steps, each an argument: `say TEXT`, `step NAME`, `raw HEX`, `ready`."""
+"""A worker that starts in steps, each an argument: `say TEXT`, `step NAME`, `raw HEX`, `ready`, `close`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def main(arguments: list[str]) -> None:
             os.write(CHANNEL, b"\x93\x02\xa4step\x91" + bytes([0xA0 | len(name)]) + name)
         elif verb == "raw":
             os.write(CHANNEL, bytes.fromhex(rest))
+        elif verb == "close":
+            os.close(CHANNEL)
         else:
             os.write(CHANNEL, b"\x93\x02\xa5ready\x90")
     time.sleep(1000)

@@ -195,12 +195,6 @@ def breed() -> int:
     return subprocess.Popen(["setsid", "sh", "-c", script], stdout=subprocess.DEVNULL).pid
 
 
-def close_channel() -> None:
-    """Closes every descriptor beyond the standard ones, and lives on."""
-    os.closerange(3, 50)
-    time.sleep(1000)
-
-
 def stop() -> None:
     """Stops itself, as by SIGSTOP."""
     os.kill(os.getpid(), signal.SIGSTOP)
