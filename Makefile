@@ -115,7 +115,7 @@ $(O)/libpoold.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 
 $(O)/poold: $(O)/daemon/main.o $(O)/libio.a $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(filter-out jansson,$(PACKAGES)) $(MSGPACK))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 $(O)/poolctl: $(call obj,$(CTL_SRC)) $(O)/libpoold.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)

@@ -41,30 +41,11 @@ static size_t valid_char(const uint8_t *at, size_t left)
 	return overlong || surrogate || too_high ? 0 : len;
 }
 
-/* How many bytes from `at` on are ASCII, in whole words. */
-static size_t ascii_words(const uint8_t *at, size_t left)
-{
-	static const uint64_t high = 0x8080808080808080u;
-	size_t len = 0;
-	uint64_t word;
-
-	for (; left - len >= sizeof(word); len += sizeof(word)) {
-		memcpy(&word, at + len, sizeof(word));
-		if (word & high)
-			break;
-	}
-	return len;
-}
-
 size_t utf8_valid_prefix(struct bytes text)
 {
 	size_t at = 0;
 
 	while (at < text.len) {
-		at += ascii_words(text.data + at, text.len - at);
-		if (at == text.len)
-			break;
-
 		size_t len = valid_char(text.data + at, text.len - at);
 
 		if (len == 0)

@@ -1,6 +1,8 @@
 #include "daemon/io/json.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,11 +48,13 @@ size_t json_weight(struct bytes text)
 	return weight;
 }
 
-bool json_is_too_heavy(struct bytes text)
+/* Whether it must be weighed at all is a matter of its length. */
+static bool is_too_heavy(struct bytes text)
 {
-	/* Whether it must be weighed at all is a matter of its length. */
 	return text.len > JSON_WEIGHT_MAX / 8 && json_weight(text) > JSON_WEIGHT_MAX;
 }
+
+/* --- to JSON --- */
 
 static const char *put_value(struct reader *reader, struct buf *out, unsigned depth);
 
@@ -124,20 +128,17 @@ static const char *put_float(double number, struct buf *out)
 	do
 		snprintf(text, sizeof(text), "%.*g", precision, number);
 	while (strtod(text, NULL) != number && ++precision <= 17);
-	buf_put(out, text, strlen(text));
-	if (!strpbrk(text, ".e"))
-		buf_put(out, ".0", 2);
+	buf_printf(out, "%s%s", text, strpbrk(text, ".e") ? "" : ".0");
 	return NULL;
 }
 
 static const char *put_integer(struct reader *reader, struct buf *out)
 {
 	int64_t number;
-	char text[24];
 
 	if (read_int(reader, &number) < 0)
 		return "an integer above 9223372036854775807";
-	buf_put(out, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, number));
+	buf_printf(out, "%" PRId64, number);
 	return NULL;
 }
 
@@ -281,7 +282,78 @@ const char *json_from_value(struct bytes value, struct buf *out)
 		return why;
 	if (buf_error(out) < 0)
 		return "more than there is room for";
-	return json_is_too_heavy((struct bytes){out->data + begin, out->len - begin})
-		       ? "too many values"
-		       : NULL;
+	return is_too_heavy((struct bytes){out->data + begin, out->len - begin}) ? "too many values"
+										 : NULL;
+}
+
+/* --- to MessagePack --- */
+
+static void pack_json(struct buf *out, const json_t *json);
+
+static void pack_object(struct buf *out, const json_t *json)
+{
+	/* jansson's iterators are not const; nothing is changed through them. */
+	json_t *object = json_incref((json_t *)(uintptr_t)json);
+	const char *key;
+	json_t *value;
+
+	pack_map(out, (uint32_t)json_object_size(object));
+	json_object_foreach (object, key, value) {
+		pack_str(out, key);
+		pack_json(out, value);
+	}
+	json_decref(object);
+}
+
+/* As deep as jansson reads, which has a limit of its own (2048). */
+static void pack_json(struct buf *out, const json_t *json)
+{
+	switch (json_typeof(json)) {
+	case JSON_OBJECT:
+		pack_object(out, json);
+		break;
+	case JSON_ARRAY:
+		pack_array(out, (uint32_t)json_array_size(json));
+		for (size_t i = 0; i < json_array_size(json); i++)
+			pack_json(out, json_array_get(json, i));
+		break;
+	case JSON_STRING:
+		pack_str_len(out, json_string_value(json), json_string_length(json));
+		break;
+	case JSON_INTEGER:
+		pack_int(out, json_integer_value(json));
+		break;
+	case JSON_REAL:
+		pack_double(out, json_real_value(json));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		pack_bool(out, json_is_true(json));
+		break;
+	case JSON_NULL:
+		pack_nil(out);
+		break;
+	}
+}
+
+int json_to_value(struct bytes text, struct buf *out, char fault[static JSON_FAULT_MAX])
+{
+	json_error_t error;
+	json_t *json;
+
+	if (is_too_heavy(text)) {
+		snprintf(fault, JSON_FAULT_MAX, "too many values");
+		return -EINVAL;
+	}
+	json = json_loadb((const char *)text.data, text.len,
+			  JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	if (!json) {
+		if (json_error_code(&error) == json_error_out_of_memory)
+			return -ENOMEM;
+		snprintf(fault, JSON_FAULT_MAX, "%s, at byte %d", error.text, error.position);
+		return -EINVAL;
+	}
+	pack_json(out, json);
+	json_decref(json);
+	return buf_error(out);
 }

@@ -9,9 +9,8 @@
 
 #include "protocol/buf.h"
 
-/* How deep arrays and maps may stand in each other, on the way to JSON and on the way back. */
-#define JSON_DEPTH_MAX	    512
-#define JSON_READ_DEPTH_MAX 1024
+/* How deep arrays and maps may stand in each other on the way to JSON. */
+#define JSON_DEPTH_MAX 512
 
 /* What a JSON text may weigh (json_weight). */
 #define JSON_WEIGHT_MAX ((size_t)2 * 1024 * 1024)
@@ -20,12 +19,11 @@
 #define JSON_FAULT_MAX 256
 
 /*
- * How much work and memory reading the text takes: one for each item of an array, more for members,
- * arrays and objects.  A text above JSON_WEIGHT_MAX is not read, so that the daemon does not stand
- * still for it.
+ * How much memory reading the text takes, in pieces of some 32 bytes: one for each item of an
+ * array, more for members and objects.  Reading is refused above JSON_WEIGHT_MAX, as `[{},{},{}...`
+ * would take a hundred times its own size.
  */
 size_t json_weight(struct bytes text);
-bool json_is_too_heavy(struct bytes text);
 
 /*
  * Appends one MessagePack value as JSON on one line.  Returns NULL, or in a few words what can't be
