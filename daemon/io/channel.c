@@ -360,6 +360,12 @@ static int start_birth(struct channel *channel, const char *instance, unsigned n
 	return r;
 }
 
+void channel_unstart(struct channel *channel)
+{
+	snprintf(channel->last_end, sizeof(channel->last_end), "it was not started yet");
+	channel->unborn = true;
+}
+
 void channel_signal(struct channel *channel, int signal, bool overdue)
 {
 	if (!birth_is_waiting(&channel->birth)) {
@@ -369,8 +375,7 @@ void channel_signal(struct channel *channel, int signal, bool overdue)
 	} else if (forkserver_cancel(channel->forkserver, &channel->birth)) {
 		channel_close(channel);
 		output_close(&channel->output);
-		snprintf(channel->last_end, sizeof(channel->last_end), "it was not started yet");
-		channel->unborn = true;
+		channel_unstart(channel);
 	} else {
 		channel->birth.signal = signal;
 		if (signal == SIGKILL)
@@ -407,13 +412,12 @@ static void describe_failed_start(struct channel *channel, int error)
 			 *fault ? fault : strerror(-error));
 }
 
-int channel_start(struct channel *channel, uint32_t life, const struct start *start,
-		  unsigned number, size_t response_max)
+int channel_start(struct channel *channel, const struct start *start, unsigned number,
+		  size_t response_max)
 {
 	int r;
 
 	choose_pool(channel, start->pool, response_max);
-	channel->life = life;
 	channel->last_pid = 0;
 	channel->stack_signal = 0;
 	channel->process.fault[0] = '\0';

@@ -70,7 +70,8 @@ struct channel {
 	const struct channel_handler *handler;
 	void *owner;
 	uint32_t worker; /* its slot in the engine */
-	uint32_t life;
+	uint32_t life;	 /* of the worker; the owner's to set before a start */
+	struct list_node in_starts;
 	struct process process;
 	struct cgroups *cgroups; /* the owner's to set */
 	struct cgroup cgroup;
@@ -117,14 +118,17 @@ void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, s
 void channel_done(struct channel *channel);
 
 /*
- * Starts a process, or begins to connect, for life `life` of the worker, the pool's `number` (from
- * 1).  `response_max` limits one message of the worker in bytes.  A fork server starts the process
- * later: on_born, on_exit or on_unreachable tells.  Returns 0 or -errno; `last_end` then says in
- * words why not.  The pool must stay as it is for as long as this life.  For a process channel_open
- * must follow, not from within this call's event.
+ * Starts a process, or begins to connect, for the life of the worker that is set, the pool's
+ * `number` (from 1).  `response_max` limits one message of the worker in bytes.  A fork server
+ * starts the process later: on_born, on_exit or on_unreachable tells.  Returns 0 or -errno;
+ * `last_end` then says in words why not.  The pool must stay as it is for as long as this life. For
+ * a process channel_open must follow, not from within this call's event.
  */
-int channel_start(struct channel *channel, uint32_t life, const struct start *start,
-		  unsigned number, size_t response_max);
+int channel_start(struct channel *channel, const struct start *start, unsigned number,
+		  size_t response_max);
+
+/* It is not to be started after all: notes that it is `unborn`. */
+void channel_unstart(struct channel *channel);
 
 /*
  * Sends a signal to its process group.  Where there is no process yet, it is either not started at

@@ -58,7 +58,7 @@ static void step(struct driver *driver, struct engine_event *event);
 
 static usec_t next_deadline(const struct driver *driver)
 {
-	usec_t next = engine_deadline(driver->engine);
+	usec_t next = usec_min(engine_deadline(driver->engine), starts_deadline(&driver->starts));
 
 	return engine_stopping(driver->engine) ? next : usec_min(next, driver->weigh_at);
 }
@@ -527,6 +527,7 @@ static void on_turn(void *owner)
 {
 	struct driver *driver = owner;
 
+	starts_turn(driver);
 	if (driver->has_notes)
 		tell_notes(driver);
 	if (driver->memory_short || driver->refused_seen != driver->loop->store.refused)
@@ -660,6 +661,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 
 	list_init(&driver->connections);
 	events_init(&driver->events);
+	starts_init(&driver->starts);
 	find_admin_group(driver);
 	r = confine_init(&driver->confine, loop, config, guard, is_living, driver);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "daemon/io/guard.h"
 #include "daemon/io/log.h"
 #include "daemon/io/loop.h"
+#include "daemon/io/starts.h"
 #include "daemon/io/vault.h"
 
 /* COUNTER(name, help): what the daemon counts beyond its pools. */
@@ -50,6 +51,7 @@ struct driver {
 	uint32_t channel_count;
 	struct forkserver *forkservers; /* one for each pool; of use where `prefork` is on */
 	const struct guard *guard;
+	struct starts starts;	  /* workers that wait for their process */
 	struct confine confine;	  /* what holds workers in */
 	struct rlimit open_files; /* what workers get */
 	struct list connections;

@@ -69,12 +69,11 @@ enum errcode effects_start_code(bool connects, int error)
 	return error == -ENOMEM ? ERR_memory_limit : ERR_spawn_failed;
 }
 
-static void do_spawn(struct driver *driver, const struct effect *effect)
+void effects_start(struct driver *driver, struct channel *channel)
 {
-	struct channel *channel = &driver->channels[effect->worker];
-	const struct start start = driver_start_of(driver, effect->pool);
-	int r = channel_start(channel, effect->life, &start,
-			      driver_worker_number(driver, effect->worker),
+	uint32_t pool = engine_worker(driver->engine, channel->worker)->pool;
+	const struct start start = driver_start_of(driver, pool);
+	int r = channel_start(channel, &start, driver_worker_number(driver, channel->worker),
 			      driver->config->daemon.response_max);
 
 	if (r == 0) {
@@ -82,7 +81,7 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 		driver->has_notes = true;
 		/* One that is forked is told of when it is there. */
 		if (!channel->forkserver)
-			effects_tell_worker(driver, LOG_LEVEL_INFO, effect->worker, "started", "");
+			effects_tell_worker(driver, LOG_LEVEL_INFO, channel->worker, "started", "");
 		return;
 	}
 	channel->spawn_failed = true;
@@ -100,12 +99,28 @@ static void do_shutdown(struct driver *driver, const struct effect *effect)
 				    worker_cause_text(effect->kill.cause));
 }
 
+/* Only what takes time waits for its turn: a process. */
+static void do_spawn(struct driver *driver, const struct effect *effect)
+{
+	struct channel *channel = &driver->channels[effect->worker];
+	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
+
+	channel->life = effect->life;
+	if (pool->adapter == POOL_PROCESS && !pool->prefork)
+		starts_add(&driver->starts, channel);
+	else
+		effects_start(driver, channel);
+}
+
 static void do_signal(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
 	enum worker_cause cause = effect->kill.cause;
 
-	if (channel->connected) {
+	if (starts_drop(&driver->starts, channel)) {
+		channel_unstart(channel);
+		driver->has_notes = true;
+	} else if (channel->connected) {
 		/* Nothing of ours to signal: the connection ends, and that is told when this
 		 * event's effects are all carried out. */
 		snprintf(channel->last_end, sizeof(channel->last_end), "hung up");

@@ -11,6 +11,9 @@ void effects_carry_out(struct driver *driver, const struct effect *effect);
 void effects_tell_worker(struct driver *driver, enum log_level level, uint32_t worker,
 			 const char *what, const char *text);
 
+/* Starts the worker's process, or connects to its server. */
+void effects_start(struct driver *driver, struct channel *channel);
+
 /* Which failure of a start an error of the system is, for people and for what follows;
  * `connects`: of a connection to a server. */
 enum errcode effects_start_code(bool connects, int error);

@@ -47,7 +47,7 @@ class CrowdTest(ClientTest):
             start_timeout="60s",
             workers_max=2 * CROWD + 100,
         )
-        daemon.announced.append("pool=slow")
+        daemon.announced += ["pool=slow", "start_timeout is over", "pool=crowd"]
         daemon.wait_listening()
         overruns = Overruns(daemon)
         with Raw(daemon.path) as control:
