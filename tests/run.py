@@ -19,6 +19,10 @@ from dataclasses import dataclass
 
 TIMEOUT_SECONDS = 1200
 
+# Of the output of a program that failed: so many lines from its end, and before them those that name what failed.
+LINES_MAX = 200
+HEAD = re.compile(r"(FAIL|ERROR): |\w*(Error|Exception): ")
+
 
 @dataclass
 class Tally:
@@ -93,7 +97,10 @@ def report(name: str, tally: Tally) -> None:
     print(f"{mark:4} {name}: {tally.passed} passed, {tally.failed} failed{skipped}"
           f" ({tally.seconds:.1f} s)", flush=True)
     if tally.failed:
-        print("".join(f"     | {line}\n" for line in tally.output.splitlines()[-200:]), flush=True)
+        lines = tally.output.splitlines()
+        # A test's own report may be long: what failed stands above its end.
+        heads = [line for line in lines[:-LINES_MAX] if HEAD.match(line)]
+        print("".join(f"     | {line}\n" for line in heads + lines[-LINES_MAX:]), flush=True)
 
 
 def main() -> int:
