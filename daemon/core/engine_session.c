@@ -331,6 +331,9 @@ bool engine_hand_over(struct engine *engine, struct request *request)
 		       : list_entry(list_first(&key->waiting), struct request, in_queue);
 	if (!heir || heir->session || heir->stream || !may_be_at(heir, request->level))
 		return false;
+	/* Should it turn out that this attempt never ran, the heir could not be sent again. */
+	if (key->unheard && !heir->idempotent)
+		return false;
 	key_promote(key);
 	request->attempt->request = heir;
 	heir->pool = request->pool;

@@ -175,17 +175,20 @@ static struct worker *next_surplus(const struct pool *pool)
 	return NULL;
 }
 
+/* The start that would come last. */
 static struct worker *next_pending(const struct pool *pool)
 {
+	struct worker *last = NULL;
 	struct list_node *node;
 
 	list_for_each (node, &pool->states[WORKER_TERMINATED]) {
 		struct worker *worker = list_entry(node, struct worker, in_state);
 
-		if (worker->wanted && !worker->replacement)
-			return worker;
+		if (worker->wanted && !worker->replacement &&
+		    (!last || worker->restart_at > last->restart_at))
+			last = worker;
 	}
-	return NULL;
+	return last;
 }
 
 void engine_trim(struct engine *engine, struct pool *pool)

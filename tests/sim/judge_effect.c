@@ -265,6 +265,14 @@ static bool may_be_tried_again(struct world *world, const struct record *record,
 	usec_t delay =
 		failure->retry_after == USEC_INFINITY ? pool->backoff.cap : failure->retry_after;
 
+	/* Who was alone at hand when a worker died may be what it died of: the engine counts that.
+	 */
+	if (engine_request(world->engine, record->slot)->crashes > 0)
+		return false;
+	/* It also counts what may have run where the world knows that it did not. */
+	if (engine_pool(world->engine, record->at)->budget.balance <
+	    (uint64_t)BUDGET_RETRY * USEC_PER_SEC)
+		return false;
 	return failure->said && failure->retryable && record->idempotent && !record->chunked &&
 	       record->retries == 0 && record->deaths == 0 && record->moves == 0 &&
 	       record->sends < record->max_attempts && delay < USEC_PER_SEC &&

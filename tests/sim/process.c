@@ -117,9 +117,10 @@ static void die(struct world *world, struct process *process, const struct deed 
 	for (unsigned i = 0; i < process->task_count; i++) {
 		struct record *record = world_heir(world, process->tasks[i].record);
 
+		/* What it was to give up may run beside what the same request came with again. */
 		if (process->tasks[i].running && !process->killed && deed->death.own &&
-		    record->sent && record->worker == process->worker &&
-		    record->life == process->life)
+		    !process->sendings[process->tasks[i].id].given_up && record->sent &&
+		    record->worker == process->worker && record->life == process->life)
 			record->deaths++;
 	}
 	if (prop_chance(&world->prop, 50))
