@@ -151,6 +151,53 @@ def respawn(place: Place, pace: Pace) -> list[Row]:
     return [*respawn_c(place, times), respawn_python(place, times)]
 
 
+SLOW_IMPORT = 2.0  # seconds: see slow_functions.py
+
+
+def full_again(daemon: Daemon, workers: int) -> float:
+    """Kills a worker.  Returns the seconds until so many others can work."""
+    with Caller(daemon) as caller:
+        victim = caller.call("poold.workers", [])[0]["pid"]
+        killed = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        while time.monotonic() < killed + EVENT_TIMEOUT:
+            states = caller.call("poold.workers", [])
+            ready = [each for each in states if each["state"] == "ready" and each["pid"] != victim]
+            if len(ready) >= workers:
+                return time.monotonic() - killed
+    raise BenchError(f"no {workers} workers are ready after a kill")
+
+
+def capacity(place: Place, pace: Pace) -> list[Row]:
+    """From a worker's death to full capacity, where the workers take two seconds to import."""
+    command = f"{sys.executable} -m poold.worker slow_functions"
+    rows = []
+    for title, option, more, least in (
+        ("cold", "", 0, None),
+        ("a spare", "spares = 1\n", 1, 10),
+        ("prefork", "prefork = yes\n", 0, 100),
+    ):
+        # Lives without an answer would delay the next start.
+        pool = f"{option}restart_delay = 1ms\nrestart_delay_max = 1ms\n{TIRELESS}"
+        with Daemon(place, Shape(workers=4), command, pool) as daemon:
+            spans = []
+            for _ in range(pace.runs):
+                daemon.await_ready(4 + more)
+                spans.append(full_again(daemon, 4) * 1000)
+        rows.append(
+            Row(
+                f"crash to full capacity, import of {SLOW_IMPORT:.0f} s, {title}",
+                f"median {median(spans):.1f} ms, worst {max(spans):.1f} ms",
+                median(spans),
+                least,
+                None,
+                more_is_better=False,
+                unit="ms",
+            )
+        )
+    return rows
+
+
 def await_trapped(trap: Path) -> int:
     """The process id of the worker that went into the trap."""
     end = time.monotonic() + EVENT_TIMEOUT

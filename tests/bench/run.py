@@ -51,6 +51,7 @@ LINES: dict[str, Line] = {
     "16MiB": speed.large,
     "python": speed.python_workers,
     "respawn": faults.respawn,
+    "capacity": faults.capacity,
     "sibling": faults.free_sibling,
     "losses": faults.losses,
     "unaffected": faults.unaffected,
