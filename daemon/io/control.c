@@ -2,6 +2,7 @@
 
 #include "daemon/io/control_staff.h"
 #include "daemon/io/driver.h"
+#include "daemon/io/hand.h"
 #include "daemon/io/pack_named.h"
 #include "protocol/read.h"
 
@@ -74,8 +75,8 @@ static enum errcode set_breaker(struct connection *connection, enum method metho
 		return wrong(why, ERR_invalid_request, "[pool] or [pool, method] is wanted");
 	if (driver_find_pool(driver, name, &pool) < 0)
 		return wrong(why, ERR_unknown_pool, "there is no such pool");
-	if (driver_set_breaker(driver, pool, of_method, state_of(method), connection->uid,
-			       connection->pid) != ERR_NONE)
+	if (hand_set_breaker(driver, pool, of_method, state_of(method), connection->uid,
+			     connection->pid) != ERR_NONE)
 		return wrong(why, ERR_invalid_request,
 			     "the pool has no such breaker: see poold.breakers");
 	pack_map(out, 3);
@@ -97,7 +98,7 @@ static enum errcode cancel_recovery(struct connection *connection, struct bytes 
 	reader_init(&reader, params.data, params.len);
 	if (read_array(&reader, &count) < 0 || count != 1 || read_uint(&reader, &id) < 0)
 		return wrong(why, ERR_invalid_request, "[id] is wanted");
-	if (driver_cancel_recovery(connection->driver, id) != ERR_NONE)
+	if (hand_cancel_recovery(connection->driver, id) != ERR_NONE)
 		return wrong(why, ERR_invalid_request, "there is no recovery of that id");
 	pack_bool(out, true);
 	return ERR_NONE;
@@ -115,7 +116,7 @@ static enum errcode close_session(struct connection *connection, struct bytes pa
 	if (read_array(&reader, &count) < 0 || count != 1 || read_str(&reader, &name) < 0 ||
 	    name.len == 0 || name.len > NAME_LEN_MAX)
 		return wrong(why, ERR_invalid_request, "[session] is wanted");
-	code = driver_close_session(connection->driver, name);
+	code = hand_close_session(connection->driver, name);
 	if (code != ERR_NONE)
 		return wrong(why, code, errcode_info(code)->text);
 	pack_bool(out, true);

@@ -1,5 +1,6 @@
 #include "daemon/io/control_staff.h"
 
+#include "daemon/io/hand.h"
 #include "daemon/io/pack_named.h"
 #include "daemon/io/stack.h"
 #include "protocol/read.h"
@@ -53,7 +54,7 @@ void control_pack_roll(const struct driver *driver, struct buf *out, const struc
 
 static enum errcode restart(struct driver *driver, uint32_t pool, struct buf *out, char *why)
 {
-	enum errcode code = driver_restart(driver, pool);
+	enum errcode code = hand_restart(driver, pool);
 
 	if (code != ERR_NONE)
 		return refused(driver, pool, code, why);
@@ -66,7 +67,7 @@ static enum errcode restart(struct driver *driver, uint32_t pool, struct buf *ou
 
 static enum errcode set_drained(struct driver *driver, uint32_t pool, bool drained, struct buf *out)
 {
-	enum errcode code = driver_set_drained(driver, pool, drained);
+	enum errcode code = hand_set_drained(driver, pool, drained);
 
 	pack_map(out, 2);
 	pack_named_str(out, "pool", driver_pool_config(driver, pool)->name);
@@ -105,7 +106,7 @@ static enum errcode resize(struct driver *driver, uint32_t index, struct reader 
 			     "the workers of all pools would be %" PRIu64
 			     " at most, above [daemon] workers_max = %u",
 			     workers_with(driver, index, max), driver->config->daemon.workers_max);
-	code = driver_resize(driver, index, (unsigned)min, (unsigned)max);
+	code = hand_resize(driver, index, (unsigned)min, (unsigned)max);
 	if (code != ERR_NONE)
 		return refused(driver, index, code, why);
 	pack_map(out, 3);
@@ -172,7 +173,7 @@ static enum errcode kill_worker(struct driver *driver, uint32_t index, struct re
 	if (number < 1 || number > pool->slots)
 		return wrong(why, ERR_invalid_request, no_such_worker);
 	slot = pool->workers[number - 1].index;
-	if (driver_kill(driver, slot, signals[signal].number) != ERR_NONE)
+	if (hand_kill(driver, slot, signals[signal].number) != ERR_NONE)
 		return wrong(why, ERR_invalid_request, "there is no process of that number");
 	pack_map(out, 4);
 	pack_named_str(out, "pool", driver_pool_config(driver, index)->name);

@@ -1,25 +1,15 @@
 #include "daemon/io/driver.h"
 
-#include "daemon/io/dialect.h"
 #include "daemon/io/effects.h"
+#include "daemon/io/news.h"
 #include "daemon/io/pressure.h"
 #include "daemon/io/settings.h"
 #include "daemon/io/stack.h"
-#include "daemon/io/tell.h"
 #include "protocol/read.h"
 
 #include <errno.h>
 #include <grp.h>
-#include <signal.h>
 #include <stdlib.h>
-
-/* Exit status of a command that can't work as it is configured (sysexits: EX_CONFIG). */
-#define EXIT_UNUSABLE 78
-
-/* How often the memory of workers is read whose pools limit it, and that of how many at a time:
- * reading one takes some ten microseconds. */
-#define WEIGH_INTERVAL (100 * USEC_PER_MSEC)
-#define WEIGHED_MAX    32
 
 const struct config_pool *driver_pool_config(const struct driver *driver, uint32_t pool)
 {
@@ -54,8 +44,6 @@ bool driver_is_ready(const struct driver *driver)
 
 /* --- stepping --- */
 
-static void step(struct driver *driver, struct engine_event *event);
-
 static usec_t next_deadline(const struct driver *driver)
 {
 	usec_t next = usec_min(engine_deadline(driver->engine), starts_deadline(&driver->starts));
@@ -76,15 +64,9 @@ static void carry_out_all(struct driver *driver)
 		loop_set_timer(driver->loop, next_deadline(driver));
 }
 
-static struct engine_event worker_event(const struct channel *channel, enum event_type type)
-{
-	return (struct engine_event){
-		.type = type, .worker = channel->worker, .life = channel->life};
-}
-
 static void tell_note(struct driver *driver, struct channel *channel)
 {
-	struct engine_event event = worker_event(channel, EVENT_SPAWN_FAILED);
+	struct engine_event event = news_event(channel, EVENT_SPAWN_FAILED);
 
 	if (channel->spawn_failed) {
 		event.code = channel->spawn_code;
@@ -93,18 +75,18 @@ static void tell_note(struct driver *driver, struct channel *channel)
 		event.exit.connection = channel->hung_up;
 	}
 	channel->spawn_failed = channel->hung_up = channel->unborn = false;
-	step(driver, &event);
+	driver_step(driver, &event);
 }
 
 /* Requests that never reached the worker, as its dialect has no way to say them. */
 static void tell_unsaid(struct driver *driver, struct channel *channel)
 {
 	while (channel->unsaid_count > 0) {
-		struct engine_event event = worker_event(channel, EVENT_SEND_FAILED);
+		struct engine_event event = news_event(channel, EVENT_SEND_FAILED);
 
 		event.id = channel->unsaid[--channel->unsaid_count];
 		event.code = ERR_encode_error;
-		step(driver, &event);
+		driver_step(driver, &event);
 	}
 }
 
@@ -127,219 +109,12 @@ static void tell_notes(struct driver *driver)
 		attend(driver, &driver->channels[i]);
 }
 
-static void step(struct driver *driver, struct engine_event *event)
+void driver_step(struct driver *driver, struct engine_event *event)
 {
 	event->now = loop_now(driver->loop);
 	engine_step(driver->engine, event);
 	carry_out_all(driver);
 }
-
-/* --- events from workers --- */
-
-static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
-{
-	struct driver *driver = channel->owner;
-	struct engine_event event = worker_event(channel, EVENT_WORKER_READY);
-
-	event.ready.concurrency = concurrency;
-	event.ready.announces = announces;
-	event.ready.batches = batches;
-	steps_end(&channel->steps, loop_now(driver->loop));
-	effects_tell_worker(driver, LOG_LEVEL_INFO, channel->worker, "ready", "");
-	step(driver, &event);
-	driver->on_change(driver->owner);
-}
-
-static void on_began(struct channel *channel, uint32_t id)
-{
-	struct engine_event event = worker_event(channel, EVENT_WORKER_BEGAN);
-
-	event.id = id;
-	step(channel->owner, &event);
-}
-
-static void on_alive(struct channel *channel)
-{
-	struct engine_event event = worker_event(channel, EVENT_WORKER_ALIVE);
-
-	step(channel->owner, &event);
-}
-
-/* The slot of the request that the worker has under this id, or NO_SLOT: it was given up, or was
- * never there. */
-static uint32_t slot_of(const struct channel *channel, uint32_t id, bool *ret_known)
-{
-	const struct driver *driver = channel->owner;
-	const struct worker *worker = engine_worker(driver->engine, channel->worker);
-	const struct attempt *attempt =
-		worker->life == channel->life ? worker_find_attempt(worker, id) : NULL;
-
-	*ret_known = attempt != NULL;
-	return attempt && attempt->request ? engine_slot(driver->engine, attempt->request)
-					   : NO_SLOT;
-}
-
-static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, struct bytes value)
-{
-	struct driver *driver = channel->owner;
-	struct engine_event event = worker_event(channel, EVENT_WORKER_CHUNK);
-	const struct channel_part part = {chunk, value};
-
-	event.id = id;
-	driver->part = &part;
-	step(driver, &event);
-	driver->part = NULL;
-}
-
-static void on_state(struct channel *channel, uint32_t id, struct bytes state)
-{
-	struct driver *driver = channel->owner;
-	bool known;
-	uint32_t slot = slot_of(channel, id, &known);
-	struct call *call = slot != NO_SLOT ? &driver->calls.calls[slot] : NULL;
-
-	if (!known) {
-		channel_broken(channel, ERR_protocol_violation,
-			       "it handed back the state of a request that it does not have");
-		return;
-	}
-	if (!call || call->session.len == 0)
-		return;
-	call_drop_state(call);
-	call->has_state = true;
-	call->state_len = state.len;
-	if (state.len <= driver->config->daemon.session_state_max)
-		call->state = bytes_copy(state);
-}
-
-static void fill_answer(struct engine_event *event, const struct channel_answer *answer,
-			const struct call *call)
-{
-	event->answer.bytes = answer->failed ? 0 : answer->result.len;
-	event->answer.retry_after = USEC_INFINITY;
-	if (call) {
-		event->answer.has_state = call->has_state;
-		event->answer.state = call->state_len;
-	}
-	if (!answer->failed)
-		return;
-	event->answer.code = answer->error.code;
-	event->answer.said = answer->error.said;
-	event->answer.retryable = answer->error.retryable;
-	event->answer.fatal = answer->error.fatal;
-	event->answer.graded = answer->error.graded;
-	event->answer.severity = answer->error.severity;
-	event->answer.retry_after = answer->error.retry_after;
-}
-
-static void on_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
-{
-	struct driver *driver = channel->owner;
-	struct engine_event event = worker_event(channel, EVENT_WORKER_ANSWERED);
-	bool known;
-	uint32_t slot = slot_of(channel, id, &known);
-
-	event.id = id;
-	fill_answer(&event, answer, slot != NO_SLOT ? &driver->calls.calls[slot] : NULL);
-	driver->answer = answer;
-	driver->answered = slot;
-	step(driver, &event);
-	driver->answer = NULL;
-	driver->answered = NO_SLOT;
-}
-
-static void on_broken(struct channel *channel, enum errcode code)
-{
-	struct driver *driver = channel->owner;
-	struct engine_event event = worker_event(channel, EVENT_WORKER_BROKE);
-
-	if (code != ERR_peer_closed)
-		effects_tell_worker(driver, LOG_LEVEL_ERROR, channel->worker, "broke the protocol",
-				    channel->last_why);
-	event.code = code;
-	step(driver, &event);
-}
-
-static void on_exit_of_worker(struct channel *channel, const struct process_end *end)
-{
-	struct driver *driver = channel->owner;
-	const struct worker *worker = engine_worker(driver->engine, channel->worker);
-	struct engine_event event = worker_event(channel, EVENT_WORKER_EXITED);
-
-	steps_end(&channel->steps, loop_now(driver->loop));
-	channel->last = end ? *end : (struct process_end){0};
-	channel->last_uptime = usec_sub(loop_now(driver->loop), worker->started);
-	channel->last_served = worker->served;
-	if (end) {
-		event.exit.signalled =
-			end->signalled && (end->status == SIGKILL || end->status == SIGTERM);
-		event.exit.unusable = !end->signalled && end->status == EXIT_UNUSABLE;
-	} else {
-		event.exit.connection = true;
-	}
-	effects_tell_worker(
-		driver, worker_cause_is_wish(worker->cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-		channel->worker, "ended", channel->last_end);
-	stack_end(channel);
-	if (!worker_cause_is_wish(worker->cause))
-		tell_last_words(driver, channel->worker);
-	step(driver, &event);
-}
-
-static void on_step(struct channel *channel, struct bytes name)
-{
-	struct driver *driver = channel->owner;
-
-	steps_add(&channel->steps, name, loop_now(driver->loop));
-}
-
-static void on_output(struct channel *channel, enum output_stream stream, struct bytes line,
-		      unsigned part)
-{
-	struct driver *driver = channel->owner;
-
-	driver->stats.output_lines++;
-	if (stream == OUTPUT_STDERR)
-		stack_take(channel, line);
-	tell_output(driver, channel->worker, stream, line, part);
-}
-
-static void on_output_dropped(struct channel *channel, uint64_t count)
-{
-	struct driver *driver = channel->owner;
-
-	driver->stats.output_dropped += count;
-	tell_output_dropped(driver, channel->worker, count);
-}
-
-static void on_unreachable(struct channel *channel, int error)
-{
-	struct engine_event event = worker_event(channel, EVENT_SPAWN_FAILED);
-
-	event.code = effects_start_code(channel->connected, error);
-	step(channel->owner, &event);
-}
-
-static void on_born(struct channel *channel)
-{
-	effects_tell_worker(channel->owner, LOG_LEVEL_INFO, channel->worker, "started", "");
-}
-
-static const struct channel_handler channel_handler = {
-	.on_ready = on_ready,
-	.on_began = on_began,
-	.on_alive = on_alive,
-	.on_part = on_part,
-	.on_state = on_state,
-	.on_answer = on_answer,
-	.on_broken = on_broken,
-	.on_exit = on_exit_of_worker,
-	.on_step = on_step,
-	.on_output = on_output,
-	.on_output_dropped = on_output_dropped,
-	.on_unreachable = on_unreachable,
-	.on_born = on_born,
-};
 
 /* --- the clients' side --- */
 
@@ -379,131 +154,21 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 	event.submit.key = call->key;
 	event.submit.method = call->method;
 	event.submit.skip = levels_without(driver, call);
-	step(driver, &event);
+	driver_step(driver, &event);
 }
 
 void driver_cancel(struct driver *driver, struct call *call, bool gone)
 {
 	struct engine_event event = {.type = EVENT_CANCEL, .request = call->slot, .gone = gone};
 
-	step(driver, &event);
+	driver_step(driver, &event);
 }
 
 void driver_stop(struct driver *driver)
 {
 	struct engine_event event = {.type = EVENT_STOP};
 
-	step(driver, &event);
-}
-
-/* --- by hand --- */
-
-static enum errcode verdict_on(struct driver *driver, struct engine_event *event)
-{
-	step(driver, event);
-	return driver->verdict;
-}
-
-enum errcode driver_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
-				enum breaker_state state, uint32_t uid, int32_t pid)
-{
-	struct engine_event event = {.type = EVENT_BREAKER};
-
-	event.by_hand.pool = pool;
-	event.by_hand.method = method;
-	event.by_hand.state = state;
-	event.by_hand.uid = uid;
-	event.by_hand.pid = pid;
-	return verdict_on(driver, &event);
-}
-
-enum errcode driver_cancel_recovery(struct driver *driver, uint64_t id)
-{
-	struct engine_event event = {.type = EVENT_RECOVERY_CANCEL, .recovery = id};
-
-	return verdict_on(driver, &event);
-}
-
-enum errcode driver_close_session(struct driver *driver, struct bytes name)
-{
-	struct engine_event event = {.type = EVENT_SESSION_CLOSE, .session = name};
-
-	return verdict_on(driver, &event);
-}
-
-enum errcode driver_restart(struct driver *driver, uint32_t pool)
-{
-	struct engine_event event = {.type = EVENT_RESTART, .pool = pool};
-
-	/* The new workers are to run what is on disk now. */
-	if (driver_pool_config(driver, pool)->prefork)
-		forkserver_renew(&driver->forkservers[pool]);
-	return verdict_on(driver, &event);
-}
-
-enum errcode driver_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max)
-{
-	struct engine_event event = {.type = EVENT_RESIZE, .pool = pool};
-
-	event.size.min = min;
-	event.size.max = max;
-	return verdict_on(driver, &event);
-}
-
-enum errcode driver_set_drained(struct driver *driver, uint32_t pool, bool drained)
-{
-	struct engine_event event = {.type = drained ? EVENT_DRAIN : EVENT_RESUME, .pool = pool};
-
-	return verdict_on(driver, &event);
-}
-
-enum errcode driver_kill(struct driver *driver, uint32_t worker, int signal)
-{
-	struct engine_event event = {.type = EVENT_KILL, .worker = worker};
-
-	event.life = engine_worker(driver->engine, worker)->life;
-	event.signal = signal;
-	return verdict_on(driver, &event);
-}
-
-/* --- memory --- */
-
-/* Memory was refused: the heaviest idle worker is replaced, which gives back what it has grown by.
- * Once a second at most. */
-static void relieve_memory(struct driver *driver)
-{
-	usec_t now = loop_now(driver->loop);
-	uint32_t worker;
-
-	if (usec_sub(now, driver->relieved) < USEC_PER_SEC)
-		return;
-	driver->relieved = now;
-	driver->memory_short = false;
-	driver->refused_seen = driver->loop->store.refused;
-	worker = pressure_heaviest_idle(driver);
-	if (worker != NO_SLOT) {
-		struct engine_event event = {.type = EVENT_PRESSURE,
-					     .worker = worker,
-					     .life = driver->channels[worker].life};
-
-		step(driver, &event);
-	}
-}
-
-/* How much the workers use whose pools limit that: some of them at a time. */
-static void weigh_workers(struct driver *driver)
-{
-	driver->weigh_at = usec_add(loop_now(driver->loop), WEIGH_INTERVAL);
-	for (unsigned i = 0; i < WEIGHED_MAX; i++) {
-		struct engine_event event = {.type = EVENT_WORKER_MEMORY};
-
-		event.worker = pressure_next_limited(driver, &driver->weigh_from);
-		if (event.worker == NO_SLOT)
-			return;
-		event.life = driver->channels[event.worker].life;
-		event.memory = process_rss(driver->channels[event.worker].process.pid);
-		step(driver, &event);
-	}
+	driver_step(driver, &event);
 }
 
 /* --- time and life --- */
@@ -516,10 +181,10 @@ static void on_timer(void *owner)
 	while (engine_deadline(driver->engine) <= now) {
 		struct engine_event event = {.type = EVENT_TIMER};
 
-		step(driver, &event);
+		driver_step(driver, &event);
 	}
 	if (driver->weigh_at <= now && !engine_stopping(driver->engine))
-		weigh_workers(driver);
+		pressure_weigh(driver);
 	loop_set_timer(driver->loop, next_deadline(driver));
 }
 
@@ -531,7 +196,7 @@ static void on_turn(void *owner)
 	if (driver->has_notes)
 		tell_notes(driver);
 	if (driver->memory_short || driver->refused_seen != driver->loop->store.refused)
-		relieve_memory(driver);
+		pressure_relieve(driver);
 	if (driver->stopped) {
 		driver->stopped = false;
 		driver->on_stopped(driver->owner);
@@ -550,7 +215,7 @@ static int make_engine(struct driver *driver)
 	for (size_t i = 0; i < config->pool_count; i++) {
 		settings_pool(&config->pools[i], &pools[i]);
 		if (pools[i].max_memory > 0)
-			driver->weigh_at = usec_add(driver->started, WEIGH_INTERVAL);
+			driver->weigh_at = usec_add(driver->started, PRESSURE_INTERVAL);
 	}
 	settings.pools = pools;
 	memory = malloc(engine_size(&settings));
@@ -613,7 +278,7 @@ static int make_tables(struct driver *driver)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < driver->channel_count; i++) {
 		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
-			     &channel_handler, driver);
+			     &news_handler, driver);
 		driver->channels[i].cgroups = &driver->confine.cgroups;
 	}
 	return make_forkservers(driver);

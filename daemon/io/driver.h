@@ -114,22 +114,14 @@ struct call_options {
 	bool session_exists; /* its session is not to be opened for it */
 };
 
+/* Hands an event to the engine, with the time of this turn, and has its effects carried out. */
+void driver_step(struct driver *driver, struct engine_event *event);
+
 /* Hands an open call over; it will be answered through its connection. */
 void driver_submit(struct driver *driver, struct call *call, const struct call_options *options);
 
 /* Its client gives it up; `gone`: there is nobody to answer any more. */
 void driver_cancel(struct driver *driver, struct call *call, bool gone);
-
-/* Somebody changes a breaker by hand; `method` empty: the pool's own.  ERR_NONE or why not. */
-enum errcode driver_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
-				enum breaker_state state, uint32_t uid, int32_t pid);
-enum errcode driver_cancel_recovery(struct driver *driver, uint64_t id);
-/* Somebody changes a pool's workers by hand, as engine.h says of each.  ERR_NONE or why not. */
-enum errcode driver_restart(struct driver *driver, uint32_t pool);
-enum errcode driver_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max);
-enum errcode driver_set_drained(struct driver *driver, uint32_t pool, bool drained);
-enum errcode driver_kill(struct driver *driver, uint32_t worker, int signal);
-enum errcode driver_close_session(struct driver *driver, struct bytes name);
 
 /* Whether a static pool has an answer for the method. */
 bool driver_has_answer(const struct driver *driver, uint32_t pool, struct bytes method);

@@ -1,6 +1,10 @@
 #include "daemon/io/pressure.h"
 
-uint32_t pressure_heaviest_idle(const struct driver *driver)
+/* That of how many workers is read at a time: reading one takes some ten microseconds. */
+#define WEIGHED_MAX 32
+
+/* The idle worker with the most resident memory; NO_SLOT: none is idle.  Reads /proc for each. */
+static uint32_t heaviest_idle(const struct driver *driver)
 {
 	uint32_t heaviest = NO_SLOT;
 	uint64_t most = 0;
@@ -20,7 +24,11 @@ uint32_t pressure_heaviest_idle(const struct driver *driver)
 	return heaviest;
 }
 
-uint32_t pressure_next_limited(const struct driver *driver, uint32_t *from)
+/*
+ * The next worker at work, from the slot *from on, whose pool limits its memory; *from is moved
+ * behind it.  NO_SLOT: there is none up to the last slot, and *from is the first one again.
+ */
+static uint32_t next_limited(const struct driver *driver, uint32_t *from)
 {
 	while (*from < driver->channel_count) {
 		uint32_t i = (*from)++;
@@ -33,4 +41,39 @@ uint32_t pressure_next_limited(const struct driver *driver, uint32_t *from)
 	}
 	*from = 0;
 	return NO_SLOT;
+}
+
+void pressure_relieve(struct driver *driver)
+{
+	usec_t now = loop_now(driver->loop);
+	uint32_t worker;
+
+	if (usec_sub(now, driver->relieved) < USEC_PER_SEC)
+		return;
+	driver->relieved = now;
+	driver->memory_short = false;
+	driver->refused_seen = driver->loop->store.refused;
+	worker = heaviest_idle(driver);
+	if (worker != NO_SLOT) {
+		struct engine_event event = {.type = EVENT_PRESSURE,
+					     .worker = worker,
+					     .life = driver->channels[worker].life};
+
+		driver_step(driver, &event);
+	}
+}
+
+void pressure_weigh(struct driver *driver)
+{
+	driver->weigh_at = usec_add(loop_now(driver->loop), PRESSURE_INTERVAL);
+	for (unsigned i = 0; i < WEIGHED_MAX; i++) {
+		struct engine_event event = {.type = EVENT_WORKER_MEMORY};
+
+		event.worker = next_limited(driver, &driver->weigh_from);
+		if (event.worker == NO_SLOT)
+			return;
+		event.life = driver->channels[event.worker].life;
+		event.memory = process_rss(driver->channels[event.worker].process.pid);
+		driver_step(driver, &event);
+	}
 }

@@ -1,16 +1,19 @@
-/* When memory is short: who could give some back. */
+/* What workers use of memory: who goes when it is short, and who has grown over his pool's limit.
+ */
 #ifndef POOLD_IO_PRESSURE_H
 #define POOLD_IO_PRESSURE_H
 
 #include "daemon/io/driver.h"
 
-/* The idle worker with the most resident memory; NO_SLOT: none is idle.  Reads /proc for each. */
-uint32_t pressure_heaviest_idle(const struct driver *driver);
+/* How often the memory of workers is read whose pools limit it. */
+#define PRESSURE_INTERVAL (100 * USEC_PER_MSEC)
 
-/*
- * The next worker at work, from the slot *from on, whose pool limits its memory; *from is moved
- * behind it.  NO_SLOT: there is none up to the last slot, and *from is the first one again.
- */
-uint32_t pressure_next_limited(const struct driver *driver, uint32_t *from);
+/* Memory was refused: the heaviest idle worker is replaced, which gives back what it has grown by.
+ * Once a second at most. */
+void pressure_relieve(struct driver *driver);
+
+/* Tells the engine how much some of those workers use whose pools limit that, and sets when it is
+ * time for the next of them. */
+void pressure_weigh(struct driver *driver);
 
 #endif
