@@ -140,6 +140,24 @@ class Served(DaemonTest):
         self.assertIn(other, daemon.worker_pids())
 
 
+class Renewed(DaemonTest):
+    """A rolling restart."""
+
+    def test_a_restart_loads_what_is_on_disk_now(self) -> None:
+        place = Path(self.enterContext(TemporaryDirectory()))
+        module = place / "changing.py"
+        module.write_text("def version():\n    return 1\n", encoding="ascii")
+        command = shlex.join([sys.executable, "-B", "-m", "poold.worker", "changing"])
+        daemon = self.start(pool("p", command, workers=2, prefork=True, directory=str(place)))
+        client, before = daemon.connect(), tuple(daemon.worker_pids())
+        self.assertEqual(client.call_pool("p", "version"), 1)
+        module.write_text("def version():\n    return 2\n", encoding="ascii")
+        daemon.ask("poold.restart_workers", "p")
+        daemon.wait_workers("p", 2, apart_from=before)
+        eventually(lambda: daemon.pool("p")["roll"]["state"] == "done", "the restart is done")
+        self.assertEqual(client.call_pool("p", "version"), 2)
+
+
 class Fast(DaemonTest):
     """What it is for."""
 
