@@ -246,10 +246,15 @@ class Daemon:
         self.take_measure()
 
     def wait_listening(self) -> None:
-        """Waits until it accepts connections, ready or not."""
+        """Waits until it accepts connections, ready or not, and has tried to start its workers."""
         eventually(lambda: self._greet() or self.has_ended(), "the daemon listens")
         assert not self.has_ended(), f"the daemon has ended; its log:\n{self.log}"
+        eventually(self._has_begun, "its workers are started")
         self.take_measure()
+
+    def _has_begun(self) -> bool:
+        """Whether no worker waits for its turn to be started for the first time."""
+        return all(each["steps"] or each["state"] != "initializing" for each in self.workers())
 
     def _greet(self) -> bool:
         connection = try_connect(self.path)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
+import shutil
 import signal
 import sys
 import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import procs
-from harness import DaemonTest, pool
+from harness import HERE, ROOT, DaemonTest, pool
 
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 IS_ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")
+
+NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
 class Isolation(DaemonTest):
@@ -74,10 +79,17 @@ class Isolation(DaemonTest):
 
 @unittest.skipUnless(IS_ROOT, "only root becomes another user")
 class Identity(DaemonTest):
-    """A worker that runs as somebody else."""
+    """A worker that runs as somebody else, who may not be able to read where this file lies."""
+
+    def setUp(self) -> None:
+        place = Path(self.enterContext(TemporaryDirectory(prefix="poold-public-")))
+        place.chmod(0o755)
+        shutil.copytree(ROOT / "client/python/poold", place / "poold", ignore=NO_CACHES)
+        shutil.copy(HERE / "workers/unquiet.py", place)
+        self.public = {"directory": str(place), "env.PYTHONPATH": str(place)}
 
     def test_a_user(self) -> None:
-        daemon = self.start(pool("boxed", UNQUIET, user="nobody"))
+        daemon = self.start(pool("boxed", UNQUIET, user="nobody", **self.public))
         client = daemon.connect(map_errors=True)
         found = client.call_pool("boxed", "who")
         self.assertEqual(found["uid"], [NOBODY.pw_uid] * 3)
@@ -86,14 +98,14 @@ class Identity(DaemonTest):
         self.assertEqual((found["home"], found["user"]), (NOBODY.pw_dir, "nobody"))
 
     def test_it_still_dies_with_the_daemon(self) -> None:
-        daemon = self.start(pool("boxed", UNQUIET, user="nobody"))
+        daemon = self.start(pool("boxed", UNQUIET, user="nobody", **self.public))
         client = daemon.connect()
         self.assertEqual(client.call_pool("boxed", "death_signal"), signal.SIGKILL)
         # The daemon itself can still be looked at.
         self.assertNotEqual(procs.descriptors(daemon.pid), [])
 
     def test_what_it_leaves_behind_goes_too(self) -> None:
-        daemon = self.start(pool("boxed", UNQUIET, user="nobody"))
+        daemon = self.start(pool("boxed", UNQUIET, user="nobody", **self.public))
         daemon.announced.append("pool=boxed")
         client = daemon.connect(map_errors=True)
         left = [client.call_pool("boxed", "daemonize"), *client.call_pool("boxed", "sessions", [3])]
@@ -101,13 +113,13 @@ class Identity(DaemonTest):
         self.assertEqual(procs.wait_gone(left, 5.0), [])
 
     def test_a_group_alone(self) -> None:
-        daemon = self.start(pool("boxed", UNQUIET, group="daemon"))
+        daemon = self.start(pool("boxed", UNQUIET, group="daemon", **self.public))
         found = daemon.connect().call_pool("boxed", "who")
         self.assertEqual(found["uid"], [0] * 3)
         self.assertEqual((found["gid"], found["groups"]), ([1] * 3, [1]))
 
     def test_a_group_of_its_own_choice(self) -> None:
-        daemon = self.start(pool("boxed", UNQUIET, user="nobody", group="daemon"))
+        daemon = self.start(pool("boxed", UNQUIET, user="nobody", group="daemon", **self.public))
         found = daemon.connect().call_pool("boxed", "who")
         self.assertEqual((found["uid"], found["gid"]), ([NOBODY.pw_uid] * 3, [1] * 3))
 
