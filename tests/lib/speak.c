@@ -89,6 +89,20 @@ static void on_broken(struct channel *channel, enum errcode code)
 	channel_close(channel);
 }
 
+static void on_alive(struct channel *channel)
+{
+	buf_printf(record_of(channel), "alive\n");
+}
+
+static void on_step(struct channel *channel, struct bytes name)
+{
+	struct buf *record = record_of(channel);
+
+	buf_printf(record, "step ");
+	buf_put(record, name.data, name.len);
+	buf_printf(record, "\n");
+}
+
 static const struct channel_handler handler = {
 	.on_ready = on_ready,
 	.on_began = on_began,
@@ -96,6 +110,8 @@ static const struct channel_handler handler = {
 	.on_state = on_state,
 	.on_answer = on_answer,
 	.on_broken = on_broken,
+	.on_alive = on_alive,
+	.on_step = on_step,
 };
 
 /* --- the test's side --- */

@@ -38,6 +38,7 @@ struct bytes speak_listen(struct speak *speak);
  *	ready CONCURRENCY [batches]
  *	result ID VALUE          failed ID CODE TYPE|MESSAGE
  *	broken CODE: WHY
+ *	alive                    step NAME
  */
 const char *speak_told(struct speak *speak);
 
