@@ -12,10 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A sweep is repeated until it finds nothing, as a process may start another while it dies; at most
- * this often. */
+/* A sweep is repeated until so many in a row find nothing, at most this often: a process may start
+ * another while it dies, and one that begins another program shows no environment for a moment.
+ * Fewer will do where the daemon has ended by itself, and nothing is found at all. */
 #define SWEEPS_MAX     500
 #define SWEEP_PAUSE_NS 10000000L
+#define EMPTY_SWEEPS   20
+#define EMPTY_AT_ONCE  2
+
+/* What the daemon writes before it ends by itself. */
+#define FAREWELL 'f'
 
 static bool is_marked(pid_t pid, const char *instance)
 {
@@ -66,7 +72,8 @@ static void leave_standard_files(void)
 static _Noreturn void guard_main(int pipe, const char *instance)
 {
 	struct timespec pause = {.tv_nsec = SWEEP_PAUSE_NS};
-	char byte;
+	unsigned empty = 0, enough = EMPTY_SWEEPS;
+	char byte = 0;
 
 	ignore_signals();
 	prctl(PR_SET_NAME, "poold-guard");
@@ -77,8 +84,17 @@ static _Noreturn void guard_main(int pipe, const char *instance)
 	close_range((unsigned)pipe + 1, ~0u, 0);
 	while (read(pipe, &byte, 1) < 0 && errno == EINTR)
 		;
-	for (unsigned i = 0; i < SWEEPS_MAX && sweep(instance) > 0; i++)
-		nanosleep(&pause, NULL);
+	if (byte == FAREWELL)
+		enough = EMPTY_AT_ONCE;
+	for (unsigned i = 0; i < SWEEPS_MAX && empty < enough; i++) {
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		empty++;
+		if (sweep(instance) > 0) {
+			empty = 0;
+			enough = EMPTY_SWEEPS;
+		}
+	}
 	_exit(0);
 }
 
@@ -125,8 +141,12 @@ int guard_restart(struct guard *guard)
 
 void guard_finish(struct guard *guard)
 {
+	static const char farewell = FAREWELL;
+
 	if (guard->pipe < 0)
 		return;
+	/* Where nobody reads it any more, there is nobody to wait for either. */
+	(void)!write(guard->pipe, &farewell, 1);
 	close(guard->pipe);
 	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
 		;
