@@ -353,7 +353,8 @@ def run(command: list[str], tree: Path, timeout: float = 300) -> subprocess.Comp
 def make_copy(tree: Path) -> None:
     """Puts what the core's tests are made of into the directory."""
     for part in ("protocol", "daemon/core", "tests/lib", "tests/unit", "tests/sim"):
-        shutil.copytree(ROOT / part, tree / part)
+        # What speaks with a channel needs io.
+        shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("speak.*"))
     shutil.copy(ROOT / "Makefile", tree)
 
 
