@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 
 def echo(value: object = None) -> object:
@@ -149,12 +150,8 @@ def sessions(count: int) -> list[int]:
     return [_sleep(session=True) for _ in range(count)]
 
 
-def daemonize(unmarked: bool = False) -> int:
-    """Starts a process as daemons do: forked twice, in a session of its own; its number.
-
-    Args:
-        unmarked: its environment is empty.
-    """
+def _daemon(run: Callable[[], object]) -> int:
+    """Starts a process as daemons do: forked twice, in a session of its own; its number."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -162,7 +159,7 @@ def daemonize(unmarked: bool = False) -> int:
         if os.fork() == 0:
             os.write(writer, b"%d" % os.getpid())
             os.closerange(0, 20)
-            os.execve("/bin/sleep", ["sleep", "1000"], {} if unmarked else dict(os.environ))
+            run()
         os._exit(0)
     os.waitpid(child, 0)
     os.close(writer)
@@ -171,22 +168,19 @@ def daemonize(unmarked: bool = False) -> int:
     return number
 
 
+def daemonize(unmarked: bool = False) -> int:
+    """A daemon that runs another program; its number.
+
+    Args:
+        unmarked: its environment is empty.
+    """
+    environment = {} if unmarked else dict(os.environ)
+    return _daemon(lambda: os.execve("/bin/sleep", ["sleep", "1000"], environment))
+
+
 def linger() -> tuple[int, int]:
-    """The same without another program: its own number, and that of the daemon."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        if os.fork() == 0:
-            os.write(writer, b"%d" % os.getpid())
-            os.closerange(0, 20)
-            time.sleep(1000)
-        os._exit(0)
-    os.waitpid(child, 0)
-    os.close(writer)
-    number = int(os.read(reader, 20))
-    os.close(reader)
-    return os.getpid(), number
+    """A daemon that runs none: the worker's own number, and the daemon's."""
+    return os.getpid(), _daemon(lambda: time.sleep(1000))
 
 
 def breed() -> int:
