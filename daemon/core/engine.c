@@ -379,11 +379,6 @@ const struct recoveries *engine_recoveries(const struct engine *engine)
 	return &engine->recoveries;
 }
 
-const struct policy *engine_policy(const struct engine *engine)
-{
-	return &engine->policy;
-}
-
 uint32_t engine_session_slot(const struct engine *engine, const struct session *session)
 {
 	return (uint32_t)(session - engine->sessions.slots);

@@ -275,7 +275,6 @@ const struct session *engine_session(const struct engine *engine, uint32_t sessi
 const struct sessions *engine_sessions(const struct engine *engine);
 const struct keys *engine_keys(const struct engine *engine);
 const struct recoveries *engine_recoveries(const struct engine *engine);
-const struct policy *engine_policy(const struct engine *engine);
 bool engine_stopping(const struct engine *engine);
 /* The slot of a request or session that the engine handed out a pointer to. */
 uint32_t engine_slot(const struct engine *engine, const struct request *request);

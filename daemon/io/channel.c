@@ -199,18 +199,8 @@ static void choose_pool(struct channel *channel, const struct config_pool *pool,
 
 static int open_link(struct channel *channel, int fd)
 {
-	struct link *link = malloc(sizeof(*link));
-	int r;
-
-	if (!link)
-		return -ENOMEM;
-	r = link_open(link, channel->loop, fd, channel->dialect->framing, channel->response_max,
-		      &link_handler, channel);
-	if (r < 0)
-		free(link);
-	else
-		channel->link = link;
-	return r;
+	return link_new(channel->loop, fd, channel->dialect->framing, channel->response_max,
+			&link_handler, channel, &channel->link);
 }
 
 int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
@@ -254,12 +244,11 @@ static int start_own(struct channel *channel, const struct start *start, unsigne
 	r = start_process(start, &life, &channel->process, &channel->output, on_exit_of_process,
 			  channel, &fd);
 	cgroup_shut(&channel->cgroup);
-	if (r == 0)
-		add_step(channel, "exec", loop_clock());
-	else
+	if (r < 0) {
 		cgroup_end(channel->cgroups, &channel->cgroup);
-	if (r < 0)
 		return r;
+	}
+	add_step(channel, "exec", loop_clock());
 	r = open_link(channel, fd);
 	if (r < 0) {
 		close(fd);

@@ -396,18 +396,8 @@ static void on_exit_of_server(void *owner, const struct process_end *end)
 
 static int open_link(struct forkserver *server, int fd)
 {
-	struct link *link = malloc(sizeof(*link));
-	int r;
-
-	if (!link)
-		return -ENOMEM;
-	r = link_open(link, server->start.loop, fd, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler,
-		      server);
-	if (r < 0)
-		free(link);
-	else
-		server->link = link;
-	return r;
+	return link_new(server->start.loop, fd, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler, server,
+			&server->link);
 }
 
 static int start(struct forkserver *server)

@@ -36,6 +36,22 @@ int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind fr
 	return event_add(&link->read_event, NULL) < 0 ? -ENOMEM : 0;
 }
 
+int link_new(struct loop *loop, int fd, enum framing_kind framing, uint64_t message_max,
+	     const struct link_handler *handler, void *owner, struct link **ret)
+{
+	struct link *link = malloc(sizeof(*link));
+	int r;
+
+	if (!link)
+		return -ENOMEM;
+	r = link_open(link, loop, fd, framing, message_max, handler, owner);
+	if (r < 0)
+		free(link);
+	else
+		*ret = link;
+	return r;
+}
+
 /* --- out --- */
 
 static void mark_dirty(struct link *link)

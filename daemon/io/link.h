@@ -77,6 +77,11 @@ struct link {
 int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind framing,
 	      uint64_t message_max, const struct link_handler *handler, void *owner);
 
+/* The same in memory of its own, which the handler's on_buried is to free.  *ret is left alone
+ * where it fails. */
+int link_new(struct loop *loop, int fd, enum framing_kind framing, uint64_t message_max,
+	     const struct link_handler *handler, void *owner, struct link **ret);
+
 /* Closes now.  The handler is not called again; the memory of `link` must stay until on_buried. */
 void link_close(struct link *link);
 

@@ -27,7 +27,7 @@ int start_output(const struct config_pool *pool, struct output *output,
 	return output_open(output, &limits, logged_streams(pool), ends);
 }
 
-void start_close_ends(const int ends[OUTPUT_STREAM_COUNT_])
+static void close_ends(const int ends[OUTPUT_STREAM_COUNT_])
 {
 	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++)
 		if (ends[i] >= 0)
@@ -113,7 +113,7 @@ int start_process(const struct start *start, const struct start_life *life, stru
 	if (r == 0) {
 		choose_standard_files(pool, ends, &spec);
 		r = process_spawn(process, start->loop, &spec, on_exit, owner, ret_channel);
-		start_close_ends(ends);
+		close_ends(ends);
 		if (r < 0)
 			output_close(output);
 	}

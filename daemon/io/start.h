@@ -38,11 +38,10 @@ int start_process(const struct start *start, const struct start_life *life, stru
 
 /*
  * Opens `output` for a process whose standard files are given to it by somebody else.  `ends` gets
- * the process's ends of its pipes, the caller's to close (start_close_ends), -1 where it is to have
+ * the process's ends of its pipes, the caller's to close, -1 where it is to have
  * what that somebody has.  Returns 0 or -errno.
  */
 int start_output(const struct config_pool *pool, struct output *output,
 		 int ends[OUTPUT_STREAM_COUNT_]);
-void start_close_ends(const int ends[OUTPUT_STREAM_COUNT_]);
 
 #endif
