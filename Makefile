@@ -46,7 +46,7 @@ WARNINGS    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion 
                -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 \
                -Wdouble-promotion -Wimplicit-fallthrough -Wredundant-decls $(if $(filter 1,$(WERROR)),-Werror)
 HARDENING   := -fstack-protector-strong -fstack-clash-protection -fcf-protection
-CPPFLAGS    += -I. -Iclient -D_GNU_SOURCE -DPOOLD_VERSION='"$(VERSION)"'
+CPPFLAGS    += -I. -Iclient/lib -D_GNU_SOURCE -DPOOLD_VERSION='"$(VERSION)"'
 CFLAGS      ?= -O2 -g
 ALL_CFLAGS   = -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) -fPIC -fno-common -fvisibility=hidden $(SAN_FLAGS)
 ALL_LDFLAGS  = $(LDFLAGS) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SAN_FLAGS)
@@ -68,9 +68,11 @@ endif
 # --- what is built --------------------------------------------------------------------------------------------------
 PROTO_SRC   := $(wildcard protocol/*.c)
 CORE_SRC    := $(wildcard daemon/core/*.c)
-IO_SRC      := $(wildcard daemon/io/*.c)
-LIB_SRC     := $(filter-out client/poolctl%.c,$(wildcard client/*.c))
-CTL_SRC     := $(wildcard client/poolctl*.c)
+# The folders of daemon/io from the highest rank to the lowest: each sees only those behind it (docs/ARCHITECTURE.md).
+IO_FOLDERS  := service frontend admin observe driver worker config base
+IO_SRC      := $(foreach f,$(IO_FOLDERS),$(wildcard daemon/io/$(f)/*.c))
+LIB_SRC     := $(wildcard client/lib/*.c)
+CTL_SRC     := $(wildcard client/poolctl/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 SIM_SRC     := $(wildcard tests/sim/*.c)
 WORKER_SRC  := $(wildcard tests/workers/*.c)
@@ -108,23 +110,25 @@ $(O)/libproto.a: $(call obj,$(PROTO_SRC))
 	$(archive)
 $(O)/libcore.a: $(call obj,$(CORE_SRC))
 	$(archive)
-$(O)/libio.a: $(call obj,$(IO_SRC))
+IO_LIBS     := $(patsubst %,$(O)/libio_%.a,$(IO_FOLDERS))
+.SECONDEXPANSION:
+$(IO_LIBS): $(O)/libio_%.a: $$(call obj,$$(wildcard daemon/io/$$*/*.c))
 	$(archive)
 $(O)/libpoold.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 	$(archive)
 
-$(O)/poold: $(O)/daemon/main.o $(O)/libio.a $(O)/libcore.a $(O)/libproto.a
+$(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 $(O)/poolctl: $(call obj,$(CTL_SRC)) $(O)/libpoold.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
-$(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/libpoold.map
+$(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/lib/libpoold.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libpoold.map \
+	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/lib/libpoold.map \
 	  -o $@ $(filter %.o,$^) $(call pkg_libs,$(MSGPACK))
 	$(Q)ln -sf $(SONAME) $(O)/libpoold.so
-$(O)/libpoold.pc: client/libpoold.pc.in Makefile
+$(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@prefix@|$(PREFIX)|;s|@libdir@|$(LIBDIR)|;s|@includedir@|$(INCLUDEDIR)|;s|@version@|$(VERSION)|;s|@msgpack@|$(MSGPACK)|' $< >$@
 
@@ -136,7 +140,7 @@ $(filter $(CORE_UNIT),$(UNIT)): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a 
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check)
-$(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libio.a $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
+$(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK))
@@ -152,7 +156,7 @@ $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libcore.a $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
-$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(O)/libio.a $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
+$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
@@ -232,13 +236,13 @@ format-check:
 	@clang-format --dry-run -Werror $(C_FILES)
 
 TIDY_SRC     = $(PROTO_SRC) $(CORE_SRC) $(IO_SRC) daemon/main.c $(LIB_SRC) $(CTL_SRC)
-TIDY_FLAGS   = -std=c17 -I. -Iclient -D_GNU_SOURCE -DPOOLD_VERSION='"'"'"0"'"'"' $(PKG_CFLAGS)
+TIDY_FLAGS   = -std=c17 -I. -Iclient/lib -D_GNU_SOURCE -DPOOLD_VERSION='"'"'"0"'"'"' $(PKG_CFLAGS)
 lint: format-check
 	@echo "  clang-tidy"
 	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) 2>/dev/null' tidy
 	@echo "  cppcheck"
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	  --suppress=missingIncludeSystem --suppressions-list=.cppcheck -j 2 -I. -Iclient -D_GNU_SOURCE $(TIDY_SRC)
+	  --suppress=missingIncludeSystem --suppressions-list=.cppcheck -j 2 -I. -Iclient/lib -D_GNU_SOURCE $(TIDY_SRC)
 	@echo "  shell and manual pages"
 	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
@@ -277,7 +281,7 @@ D              := $(DESTDIR)
 man_dir         = $(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/
 render          = sed -e 's|@sbindir@|$(SBINDIR)|g;s|@sysconfdir@|$(SYSCONFDIR)|g;s|@datadir@|$(DATADIR)|g' $(1) | install -Dm644 /dev/stdin $(2)
 
-$(O)/daemon/main.o $(O)/daemon/io/config_load.o: CPPFLAGS += -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"'
+$(O)/daemon/main.o $(O)/daemon/io/config/config_load.o: CPPFLAGS += -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"'
 
 .PHONY: install uninstall check-systemd
 install: all
@@ -287,8 +291,8 @@ install: all
 	ln -sf $(SONAME) $(D)$(LIBDIR)/libpoold.so
 	install -Dm644 $(O)/libpoold.a $(D)$(LIBDIR)/libpoold.a
 	install -Dm644 $(O)/libpoold.pc $(D)$(LIBDIR)/pkgconfig/libpoold.pc
-	install -Dm644 client/poold.h $(D)$(INCLUDEDIR)/poold.h
-	install -Dm644 client/poolctl.bash-completion $(D)$(COMPLETIONDIR)/poolctl
+	install -Dm644 client/lib/poold.h $(D)$(INCLUDEDIR)/poold.h
+	install -Dm644 client/poolctl/poolctl.bash-completion $(D)$(COMPLETIONDIR)/poolctl
 	$(foreach f,$(PY_FILES),install -Dm644 client/python/$(f) $(D)$(PYTHONDIR)/$(f) &&) true
 	$(foreach f,$(EXAMPLE_FILES),install -Dm644 client/python/$(f) $(D)$(DATADIR)/$(f) &&) true
 	$(foreach f,$(MAN_PAGES),install -Dm644 $(f) $(call man_dir,$(f))$(notdir $(f)) &&) true

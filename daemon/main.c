@@ -1,9 +1,9 @@
 /* Options and the order of start; everything else is in io/ and core/. */
-#include "daemon/io/config.h"
-#include "daemon/io/daemon.h"
-#include "daemon/io/log.h"
-#include "daemon/io/matrix.h"
-#include "daemon/io/service.h"
+#include "daemon/io/base/log.h"
+#include "daemon/io/config/config.h"
+#include "daemon/io/config/matrix.h"
+#include "daemon/io/service/daemon.h"
+#include "daemon/io/service/systemd.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -110,14 +110,14 @@ static int load(const char *path, struct config **ret_config)
 
 static int run(const struct config *config)
 {
-	struct service service;
+	struct systemd systemd;
 	int status;
 
 	/* First of all, so that nothing that is started inherits what was meant for us. */
-	service_init(&service);
+	systemd_init(&systemd);
 	log_open(config->daemon.log_target, config->daemon.log_level);
-	status = daemon_run(config, &service);
-	service_done(&service);
+	status = daemon_run(config, &systemd);
+	systemd_done(&systemd);
 	log_close();
 	return status;
 }

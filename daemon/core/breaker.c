@@ -193,22 +193,22 @@ static struct breaker_change move(struct breaker *breaker, enum breaker_state st
 
 struct breaker_change breaker_reset(struct breaker *breaker, usec_t now)
 {
-	return move(breaker, BREAKER_CLOSED, BREAKER_BECAUSE_BY_HAND, now);
+	return move(breaker, BREAKER_CLOSED, BREAKER_BECAUSE_MANUAL, now);
 }
 
 struct breaker_change breaker_force_open(struct breaker *breaker, usec_t now)
 {
-	return move(breaker, BREAKER_FORCED_OPEN, BREAKER_BECAUSE_BY_HAND, now);
+	return move(breaker, BREAKER_FORCED_OPEN, BREAKER_BECAUSE_MANUAL, now);
 }
 
 struct breaker_change breaker_disable(struct breaker *breaker, usec_t now)
 {
-	return move(breaker, BREAKER_DISABLED, BREAKER_BECAUSE_BY_HAND, now);
+	return move(breaker, BREAKER_DISABLED, BREAKER_BECAUSE_MANUAL, now);
 }
 
 struct breaker_change breaker_observe(struct breaker *breaker, usec_t now)
 {
-	return move(breaker, BREAKER_OBSERVING, BREAKER_BECAUSE_BY_HAND, now);
+	return move(breaker, BREAKER_OBSERVING, BREAKER_BECAUSE_MANUAL, now);
 }
 
 /* --- its beginning and its settings --- */

@@ -26,22 +26,22 @@
 #define BREAKER_BUCKETS 10
 
 /* What a person may bring about in any state. */
-#define BREAKER_BY_HAND                                                                            \
+#define BREAKER_MANUAL                                                                             \
 	(1u << BREAKER_CLOSED | 1u << BREAKER_FORCED_OPEN | 1u << BREAKER_DISABLED |               \
 	 1u << BREAKER_OBSERVING)
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
 #define BREAKER_STATES(STATE)                                                                      \
-	STATE(CLOSED, "closed", BREAKER_BY_HAND | 1u << BREAKER_OPEN,                              \
+	STATE(CLOSED, "closed", BREAKER_MANUAL | 1u << BREAKER_OPEN,                               \
 	      "every call is admitted and counted")                                                \
-	STATE(OPEN, "open", BREAKER_BY_HAND | 1u << BREAKER_HALF_OPEN,                             \
+	STATE(OPEN, "open", BREAKER_MANUAL | 1u << BREAKER_HALF_OPEN,                              \
 	      "no call is admitted until the open time is over")                                   \
-	STATE(HALF_OPEN, "half_open", BREAKER_BY_HAND | 1u << BREAKER_CLOSED | 1u << BREAKER_OPEN, \
+	STATE(HALF_OPEN, "half_open", BREAKER_MANUAL | 1u << BREAKER_CLOSED | 1u << BREAKER_OPEN,  \
 	      "a few calls are admitted as probes")                                                \
-	STATE(FORCED_OPEN, "forced_open", BREAKER_BY_HAND,                                         \
+	STATE(FORCED_OPEN, "forced_open", BREAKER_MANUAL,                                          \
 	      "no call is admitted until somebody says otherwise")                                 \
-	STATE(DISABLED, "disabled", BREAKER_BY_HAND, "every call is admitted")                     \
-	STATE(OBSERVING, "observing", BREAKER_BY_HAND,                                             \
+	STATE(DISABLED, "disabled", BREAKER_MANUAL, "every call is admitted")                      \
+	STATE(OBSERVING, "observing", BREAKER_MANUAL,                                              \
 	      "every call is admitted; it only says when it would have opened")
 
 enum breaker_state {
@@ -62,7 +62,7 @@ enum breaker_state {
 	REASON(PROBE_FAILED, "probe_failed", "a probe failed or was slow")                         \
 	REASON(PROBE_EXPIRED, "probe_expired", "a probe had no outcome in time")                   \
 	REASON(PROBES_SUCCEEDED, "probes_succeeded", "enough probes succeeded")                    \
-	REASON(BY_HAND, "by_hand", "somebody asked for it")
+	REASON(MANUAL, "by_hand", "somebody asked for it")
 
 enum breaker_reason {
 #define REASON(name, word, text) BREAKER_BECAUSE_##name,

@@ -21,7 +21,7 @@
 	CAUSE(GROWN, "max_memory", "replaced as it used more than max_memory")                     \
 	CAUSE(ROLLED, "restart", "replaced by a rolling restart")                                  \
 	CAUSE(SURPLUS, "resize", "stopped as there were more than the pool may have")              \
-	CAUSE(BY_HAND, "by_hand", "killed by hand")                                                \
+	CAUSE(OPERATOR, "by_hand", "killed by hand")                                               \
 	CAUSE(IDLE, "idle", "stopped as it was not needed")                                        \
 	CAUSE(STOPPING, "stopping", "stopped with the daemon")
 
@@ -36,7 +36,7 @@ const char *worker_cause_name(enum worker_cause cause);
 const char *worker_cause_text(enum worker_cause cause);
 
 /* Whether such an end says nothing of the worker: it was not wanted any more. */
-bool worker_cause_is_wish(enum worker_cause cause);
+bool worker_cause_is_planned(enum worker_cause cause);
 
 /* Whether such an end is prepared by a replacement, which starts before. */
 bool worker_cause_is_replacement(enum worker_cause cause);

@@ -14,7 +14,7 @@
 #define CIRCUIT_METHODS_MAX 31
 
 /* Who did something by hand. */
-struct circuit_hand {
+struct circuit_operator {
 	uint32_t uid;
 	int32_t pid;
 	usec_t at; /* 0: nobody did */
@@ -25,8 +25,9 @@ struct circuit {
 	struct name method; /* its scope is the pool; of length 0: the pool's own */
 	uint32_t pool;
 	enum breaker_reason reason; /* of the last change */
-	struct circuit_hand hand;   /* of the last change by hand, since the last one without */
-	unsigned queued;	    /* requests in the queue that will ask it */
+	struct circuit_operator
+	operator;	 /* of the last change by hand, since the last one without */
+	unsigned queued; /* requests in the queue that will ask it */
 	struct heap_entry timer;
 };
 

@@ -42,7 +42,7 @@ static void begin_stop(struct engine *engine)
 }
 
 /* The drain has lasted long enough: what is left is answered, and every worker ended. */
-static void hurry(struct engine *engine)
+static void force_stop(struct engine *engine)
 {
 	engine->drain_until = USEC_INFINITY;
 	engine_fail_all(engine);
@@ -60,7 +60,7 @@ static bool is_due(const struct engine *engine, const struct heap *heap)
 static void take_timer(struct engine *engine)
 {
 	if (engine->drain_until <= engine->now)
-		hurry(engine);
+		force_stop(engine);
 	else if (is_due(engine, &engine->request_timers))
 		engine_request_due(engine, container_of(heap_first(&engine->request_timers),
 							struct request, timer));
@@ -82,7 +82,7 @@ static void take_memory(struct engine *engine, struct worker *worker, uint64_t b
 	uint64_t most = engine->pools[worker->pool].settings.max_memory;
 
 	if (most > 0 && bytes > most)
-		engine_mark(engine, worker, CAUSE_GROWN);
+		engine_schedule_replacement(engine, worker, CAUSE_GROWN);
 }
 
 static void take_worker_event(struct engine *engine, const struct engine_event *event)
@@ -93,7 +93,7 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 	worker = &engine->workers[event->worker];
 	if (event->life != worker->life || worker->state == WORKER_TERMINATED)
 		return;
-	if (worker->deaf && event->type != EVENT_WORKER_EXITED)
+	if (worker->channel_broken && event->type != EVENT_WORKER_EXITED)
 		return;
 	if (event->type != EVENT_PRESSURE && event->type != EVENT_WORKER_MEMORY)
 		worker->heard = engine->now;
@@ -133,7 +133,7 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 	}
 }
 
-static void tell_health(struct engine *engine, struct pool *pool)
+static void notify_health(struct engine *engine, struct pool *pool)
 {
 	enum pool_health health = pool_judge(pool);
 	struct effect *effect;
@@ -160,7 +160,7 @@ static uint32_t concerned_pool(const struct engine *engine, const struct engine_
 	case EVENT_SUBMIT:
 		return event->submit.pool;
 	case EVENT_BREAKER:
-		return event->by_hand.pool;
+		return event->manual.pool;
 	case EVENT_RESTART:
 	case EVENT_RESIZE:
 	case EVENT_DRAIN:
@@ -178,16 +178,16 @@ static uint32_t concerned_pool(const struct engine *engine, const struct engine_
 	}
 }
 
-static void tell_healths(struct engine *engine, const struct engine_event *event)
+static void notify_healths(struct engine *engine, const struct engine_event *event)
 {
 	uint32_t pool = concerned_pool(engine, event);
 
 	if (pool != ALL_POOLS) {
-		tell_health(engine, &engine->pools[pool]);
+		notify_health(engine, &engine->pools[pool]);
 		return;
 	}
 	for (pool = 0; pool < engine->pool_count; pool++)
-		tell_health(engine, &engine->pools[pool]);
+		notify_health(engine, &engine->pools[pool]);
 }
 
 /* Whatever ended the last request of a pool, an answer or its client, ends the pool's workers. */
@@ -195,8 +195,8 @@ static void stop_idle(struct engine *engine)
 {
 	/* A request may yet come down a chain to any of them, or to its turn in a session. */
 	bool wanted =
-		engine->open_requests > 0 &&
-		(engine->has_chains || engine->sessions.busy.len > 0 || engine->keys.led.len > 0);
+		engine->open_requests > 0 && (engine->has_chains || engine->sessions.busy.len > 0 ||
+					      engine->keys.in_progress.len > 0);
 
 	if (wanted)
 		return;
@@ -213,16 +213,16 @@ static void settle(struct engine *engine)
 		if ((node = list_first(&engine->deferred))) {
 			engine->reaches_out = true;
 			engine_resume(engine, list_entry(node, struct request, in_queue));
-		} else if ((node = list_first(&engine->stirred))) {
-			list_remove(&engine->stirred, node);
-			engine_dispatch(engine, list_entry(node, struct pool, in_stirred));
+		} else if ((node = list_first(&engine->dirty_pools))) {
+			list_remove(&engine->dirty_pools, node);
+			engine_dispatch(engine, list_entry(node, struct pool, in_dirty_pools));
 		} else {
 			return;
 		}
 	}
 }
 
-static void tell_stopped(struct engine *engine)
+static void notify_stopped(struct engine *engine)
 {
 	if (!engine->stopping || engine->stopped || engine->open_requests > 0)
 		return;
@@ -258,7 +258,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		take_timer(engine);
 		break;
 	case EVENT_BREAKER:
-		engine_breaker_by_hand(engine, event);
+		engine_breaker_manual(engine, event);
 		break;
 	case EVENT_RECOVERY_CANCEL:
 		engine_recovery_cancel(engine, event->recovery);
@@ -295,8 +295,8 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	}
 	if (engine->levels_moved)
 		engine_update_levels(engine);
-	tell_healths(engine, event);
-	tell_stopped(engine);
+	notify_healths(engine, event);
+	notify_stopped(engine);
 }
 
 usec_t engine_deadline(const struct engine *engine)

@@ -79,7 +79,7 @@ struct engine_event {
 			uint32_t pool;
 			enum priority priority;
 			bool idempotent;
-			bool stays;	       /* no other pool of the chain may answer */
+			bool no_fallback;      /* no other pool of the chain may answer */
 			bool stream;	       /* parts of the answer may come before it */
 			bool restartable;      /* and may begin anew */
 			bool session_exists;   /* don't open a session for it */
@@ -122,11 +122,11 @@ struct engine_event {
 		} exit;
 		struct {
 			uint32_t pool;
-			enum breaker_state state; /* one of BREAKER_BY_HAND */
+			enum breaker_state state; /* one of BREAKER_MANUAL */
 			struct bytes method;	  /* empty: the pool's own */
 			uint32_t uid;
 			int32_t pid;
-		} by_hand;
+		} manual;
 		uint64_t recovery;
 		struct bytes session;
 		struct {
@@ -172,7 +172,7 @@ enum effect_type {
 enum result_source {
 	RESULT_WORKER = 0, /* the result that EVENT_WORKER_ANSWERED brought just now */
 	RESULT_STATIC,	   /* the canned one of `pool` */
-	RESULT_KEPT	   /* the one kept for the key */
+	RESULT_STORED	   /* the one kept for the key */
 };
 
 #define NO_SLOT UINT32_MAX

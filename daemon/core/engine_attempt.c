@@ -15,7 +15,7 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 	if (request->circuit)
 		request->circuit->queued++;
 	engine_arm_request(engine, request);
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 static usec_t attempt_due(const struct engine *engine, const struct pool *pool)
@@ -68,7 +68,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	count_sending(engine, pool, request);
 	engine_arm_request(engine, request);
 	pool_place_worker(pool, worker, engine->now);
-	engine_weigh_worker(engine, worker);
+	engine_update_room(engine, worker);
 	engine_arm_worker(engine, worker);
 	if (request->streamed) {
 		request->streamed = false;
@@ -182,7 +182,7 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 		before = node->prev;
 		queue_unpark(&pool->queue, list_entry(node, struct request, in_queue));
 	}
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 /* --- back from a worker --- */
@@ -191,7 +191,7 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->worker];
 
-	if (!worker->deaf) {
+	if (!worker->channel_broken) {
 		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
 
 		effect->worker = worker->index;
@@ -272,7 +272,7 @@ static void refuse_state(struct engine *engine, struct request *request)
 				  .retry_after = USEC_INFINITY};
 
 	engine_outcome(engine, request, OUTCOME_SUCCESS);
-	request->may_have_run = request->unheard = true;
+	request->may_have_run = request->outcome_unknown = true;
 	engine_answer_error(engine, request, &failure);
 }
 
@@ -395,7 +395,7 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 	}
 	if (ran) {
 		request->crashes++;
-		request->may_have_run = request->unheard = true;
+		request->may_have_run = request->outcome_unknown = true;
 	} else {
 		failure.executed = request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 	}
@@ -430,7 +430,7 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		if (!request || attempt->begun != 0 || !request->idempotent)
 			continue;
 		engine_give_up_attempt(engine, request);
-		request->may_have_run = request->unheard = true;
+		request->may_have_run = request->outcome_unknown = true;
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		release(engine, request);
 		engine_enqueue(engine, request, true);

@@ -56,15 +56,15 @@ static void take_change(struct engine *engine, struct circuit *circuit,
 	if (change.reason == BREAKER_BECAUSE_NONE)
 		return;
 	circuit->reason = change.reason;
-	if (change.reason != BREAKER_BECAUSE_BY_HAND)
-		circuit->hand = (struct circuit_hand){0};
+	if (change.reason != BREAKER_BECAUSE_MANUAL)
+		circuit->operator=(struct circuit_operator){0};
 	engine->levels_moved = true;
 	emit_change(engine, circuit, change);
 	if (change.to == BREAKER_OPEN || change.to == BREAKER_FORCED_OPEN)
 		engine_fail_queue(engine, pool, circuit, ERR_circuit_open);
 	if (change.to == BREAKER_OPEN)
 		probe_workers(engine, pool, circuit->breaker.since);
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 /* --- requests --- */
@@ -134,8 +134,8 @@ void engine_early_probe(struct engine *engine, const struct worker *worker)
 	}
 }
 
-static struct breaker_change change_by_hand(struct breaker *breaker, enum breaker_state state,
-					    usec_t now)
+static struct breaker_change change_manually(struct breaker *breaker, enum breaker_state state,
+					     usec_t now)
 {
 	switch (state) {
 	case BREAKER_FORCED_OPEN:
@@ -153,19 +153,19 @@ static struct breaker_change change_by_hand(struct breaker *breaker, enum breake
 	return breaker_reset(breaker, now);
 }
 
-void engine_breaker_by_hand(struct engine *engine, const struct engine_event *event)
+void engine_breaker_manual(struct engine *engine, const struct engine_event *event)
 {
-	struct pool *pool = &engine->pools[event->by_hand.pool];
+	struct pool *pool = &engine->pools[event->manual.pool];
 	struct circuit *circuit = NULL;
 
-	assert(event->by_hand.pool < engine->pool_count);
-	if (pool->settings.adapter != POOL_STATIC && event->by_hand.method.len <= NAME_LEN_MAX)
-		circuit = pool_find_circuit(pool, event->by_hand.method);
+	assert(event->manual.pool < engine->pool_count);
+	if (pool->settings.adapter != POOL_STATIC && event->manual.method.len <= NAME_LEN_MAX)
+		circuit = pool_find_circuit(pool, event->manual.method);
 	if (circuit) {
-		circuit->hand = (struct circuit_hand){
-			.uid = event->by_hand.uid, .pid = event->by_hand.pid, .at = engine->now};
+		circuit->operator=(struct circuit_operator){
+			.uid = event->manual.uid, .pid = event->manual.pid, .at = engine->now};
 		take_change(engine, circuit,
-			    change_by_hand(&circuit->breaker, event->by_hand.state, engine->now));
+			    change_manually(&circuit->breaker, event->manual.state, engine->now));
 	}
 	engine_emit(engine, EFFECT_DONE)->code = circuit ? ERR_NONE : ERR_invalid_request;
 }

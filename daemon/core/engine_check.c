@@ -109,29 +109,29 @@ static const char *check_starts(const struct pool *pool)
 	unsigned there = pool_live(pool) + pool->starts_pending;
 
 	HOLD(there >= pool_wanted(pool) || !pool_may_start(pool, false));
-	HOLD(pool->marked <= pool->replacements ||
+	HOLD(pool->to_replace <= pool->replacements ||
 	     pool->replacements + pool->leaving >= pool_out_max(pool) ||
 	     !pool_may_start(pool, true));
 	return NULL;
 }
 
 /* How many are to be replaced, come for that, and go. */
-static const char *check_staff(const struct pool *pool)
+static const char *check_scaling(const struct pool *pool)
 {
-	unsigned marked = 0, coming = 0, leaving = 0, rolling = 0;
+	unsigned to_replace = 0, coming = 0, leaving = 0, rolling = 0;
 	unsigned starting = pool->states[WORKER_INITIALIZING].len;
 
 	for (unsigned i = 0; i < pool->slots; i++) {
 		const struct worker *worker = &pool->workers[i];
 
-		marked += worker->due_for != CAUSE_NONE;
+		to_replace += worker->due_for != CAUSE_NONE;
 		coming += worker->replacement;
 		leaving += worker->replaced;
 		rolling += worker->rolling;
 		HOLD(worker->replacement ? worker->wanted || worker->state == WORKER_INITIALIZING
 					 : true);
 	}
-	HOLD(pool->marked == marked);
+	HOLD(pool->to_replace == to_replace);
 	HOLD(pool->replacements == coming);
 	HOLD(pool->leaving == leaving);
 	HOLD(pool->roll.state == ROLL_RUNNING ? pool->roll.left == rolling && rolling > 0
@@ -139,7 +139,7 @@ static const char *check_staff(const struct pool *pool)
 	HOLD(pool->settings.start_parallel == 0 || starting <= pool->settings.start_parallel);
 	HOLD(pool->settings.workers_max == 0 || !pool_may_end(pool) ||
 	     pool_live(pool) + pool->starts_pending <= pool_ceiling(pool) + pool->replacements);
-	HOLD(pool->stopping ? pool->marked + pool->replacements == 0 : true);
+	HOLD(pool->stopping ? pool->to_replace + pool->replacements == 0 : true);
 	return pool->stopping ? NULL : check_starts(pool);
 }
 
@@ -161,7 +161,7 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 			     : true);
 	}
 	if (!wrong)
-		wrong = check_staff(pool);
+		wrong = check_scaling(pool);
 	if (wrong)
 		return wrong;
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
@@ -170,7 +170,7 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 	HOLD(pool->running == running);
 	HOLD(pool->starts_pending == pending);
 	HOLD(pool->ejected == ejected);
-	HOLD(!list_linked(&pool->in_stirred));
+	HOLD(!list_linked(&pool->in_dirty_pools));
 	HOLD(queue_peek(&pool->queue) ? list_empty(&pool->states[WORKER_READY]) : true);
 	return NULL;
 }
@@ -241,8 +241,8 @@ static const char *check_keys(const struct keys *keys)
 	for (uint32_t i = 0; i < keys->settings.max; i++) {
 		const struct key *key = &keys->slots[i];
 
-		HOLD((key->state == KEY_LED) == (key->leader != NULL));
-		HOLD(key->state == KEY_LED || list_empty(&key->waiting));
+		HOLD((key->state == KEY_IN_PROGRESS) == (key->leader != NULL));
+		HOLD(key->state == KEY_IN_PROGRESS || list_empty(&key->waiting));
 		if (key->leader)
 			HOLD(key->leader->key == key);
 		bytes += key->bytes;
@@ -302,7 +302,7 @@ static const char *check_requests(const struct engine *engine, uint32_t inside, 
 	HOLD(engine->open_requests == tally.open);
 	HOLD(inside + tally.waiting + tally.delayed == tally.open);
 	HOLD(delayed == tally.delayed);
-	HOLD(list_empty(&engine->deferred) && list_empty(&engine->stirred));
+	HOLD(list_empty(&engine->deferred) && list_empty(&engine->dirty_pools));
 	return NULL;
 }
 

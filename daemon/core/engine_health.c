@@ -52,7 +52,7 @@ static void recover(struct engine *engine, struct worker *worker)
 	if (worker->state == WORKER_DEGRADED && worker->eject_until == 0)
 		pool_move_worker(pool, worker, WORKER_READY, engine->now);
 	engine->levels_moved = true;
-	engine_weigh_worker(engine, worker);
+	engine_update_room(engine, worker);
 }
 
 void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode code)
@@ -70,7 +70,7 @@ void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode
 	recover(engine, worker);
 	engine_early_probe(engine, worker);
 	engine_arm_worker(engine, worker);
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 /* --- ejection --- */
@@ -79,12 +79,12 @@ void engine_count_worker(struct worker *worker, bool failed)
 {
 	if (!failed) {
 		worker->failures = 0;
-		worker->on_trial = false;
+		worker->on_probation = false;
 		return;
 	}
 	worker->failures++;
-	if (worker->failures >= EJECT_AFTER || worker->on_trial)
-		worker->wears_out = true;
+	if (worker->failures >= EJECT_AFTER || worker->on_probation)
+		worker->eject_pending = true;
 }
 
 /* Back to work, on trial. */
@@ -93,13 +93,13 @@ static void call_back(struct engine *engine, struct worker *worker)
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	worker->eject_until = 0;
-	worker->on_trial = true;
+	worker->on_probation = true;
 	pool->ejected--;
 	if (worker->pings_missed == 0)
 		pool_move_worker(pool, worker, WORKER_READY, engine->now);
 	engine_arm_worker(engine, worker);
-	engine_weigh_worker(engine, worker);
-	engine_stir(engine, pool);
+	engine_update_room(engine, worker);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 static void call_back_all(struct engine *engine, struct pool *pool)
@@ -119,7 +119,7 @@ static void eject(struct engine *engine, struct worker *worker)
 	struct pool *pool = engine_pool_of(engine, worker);
 	usec_t span;
 
-	worker->wears_out = worker->on_trial = false;
+	worker->eject_pending = worker->on_probation = false;
 	worker->failures = 0;
 	if (is_third_of_late(worker, engine->now)) {
 		engine_terminate(engine, worker, CAUSE_EJECTED);
@@ -141,11 +141,11 @@ static void eject(struct engine *engine, struct worker *worker)
 	engine->levels_moved = true;
 }
 
-void engine_weigh_worker(struct engine *engine, struct worker *worker)
+void engine_update_room(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	if (worker->wears_out && worker->state == WORKER_READY)
+	if (worker->eject_pending && worker->state == WORKER_READY)
 		eject(engine, worker);
 	if (worker->state == WORKER_READY || worker->room_list == &pool->open)
 		engine_unpark(engine, worker, worker->concurrency - worker->attempts.len);
@@ -240,14 +240,14 @@ static struct attempt *next_slow(const struct engine *engine, const struct worke
 	list_for_each (node, &worker->attempts) {
 		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
 
-		if (attempt->request && attempt->begun > 0 && !attempt->slow_told &&
+		if (attempt->request && attempt->begun > 0 && !attempt->slow_reported &&
 		    (!next || attempt->begun < next->begun))
 			next = attempt;
 	}
 	return next;
 }
 
-static usec_t telling_due(const struct engine *engine, const struct worker *worker)
+static usec_t slow_report_due(const struct engine *engine, const struct worker *worker)
 {
 	const struct attempt *attempt = next_slow(engine, worker);
 
@@ -256,12 +256,12 @@ static usec_t telling_due(const struct engine *engine, const struct worker *work
 	return usec_add(attempt->begun, engine->pools[worker->pool].settings.slow_after);
 }
 
-static void tell_slow(struct engine *engine, struct worker *worker)
+static void notify_slow(struct engine *engine, struct worker *worker)
 {
 	struct attempt *attempt = next_slow(engine, worker);
 	struct effect *effect = engine_emit_for(engine, worker, EFFECT_SLOW);
 
-	attempt->slow_told = true;
+	attempt->slow_reported = true;
 	effect->request = engine_slot_of(engine, attempt->request);
 	effect->ran = usec_sub(engine->now, attempt->begun);
 	engine_arm_worker(engine, worker);
@@ -271,7 +271,7 @@ static void tell_slow(struct engine *engine, struct worker *worker)
  */
 static usec_t patience_due(const struct engine *engine, const struct worker *worker)
 {
-	if (worker->state == WORKER_DRAINING && !worker_cause_is_wish(worker->leaving))
+	if (worker->state == WORKER_DRAINING && !worker_cause_is_planned(worker->leaving))
 		return USEC_INFINITY;
 	return cancel_due(engine, worker);
 }
@@ -297,11 +297,11 @@ void engine_arm_worker(struct engine *engine, struct worker *worker)
 		break;
 	case WORKER_BUSY:
 		due = usec_min(cancel_due(engine, worker), slow_due(engine, worker));
-		due = usec_min(due, telling_due(engine, worker));
+		due = usec_min(due, slow_report_due(engine, worker));
 		due = usec_min(due, life_due(engine, worker));
 		break;
 	case WORKER_DRAINING:
-		due = usec_min(patience_due(engine, worker), telling_due(engine, worker));
+		due = usec_min(patience_due(engine, worker), slow_report_due(engine, worker));
 		break;
 	case WORKER_TERMINATING:
 		due = worker->step_at;
@@ -338,8 +338,8 @@ static void busy_worker_due(struct engine *engine, struct worker *worker)
 
 	if (patience_due(engine, worker) <= engine->now) {
 		engine_end_stubborn(engine, worker);
-	} else if (telling_due(engine, worker) <= engine->now) {
-		tell_slow(engine, worker);
+	} else if (slow_report_due(engine, worker) <= engine->now) {
+		notify_slow(engine, worker);
 		return;
 	} else if (worker->state == WORKER_BUSY) {
 		worker->slow = true;
@@ -347,7 +347,7 @@ static void busy_worker_due(struct engine *engine, struct worker *worker)
 		pool_place_worker(pool, worker, engine->now);
 		engine_arm_worker(engine, worker);
 	}
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 bool engine_is_slow(const struct engine *engine, const struct worker *worker)
@@ -361,7 +361,7 @@ void engine_worker_due(struct engine *engine, struct worker *worker)
 		     worker->state == WORKER_DEGRADED;
 
 	if (works && life_due(engine, worker) <= engine->now) {
-		engine_mark(engine, worker, CAUSE_AGED);
+		engine_schedule_replacement(engine, worker, CAUSE_AGED);
 		return;
 	}
 	switch (worker->state) {

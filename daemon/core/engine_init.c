@@ -171,7 +171,7 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 		.effect_max = count_effects(settings),
 	};
 	list_init(&engine->deferred);
-	list_init(&engine->stirred);
+	list_init(&engine->dirty_pools);
 	prng_init(&engine->prng, settings->seed);
 	if (settings->policy)
 		engine->policy = *settings->policy;

@@ -22,8 +22,8 @@ struct engine {
 	struct sessions sessions;
 	struct keys keys;
 	struct recoveries recoveries;
-	struct list deferred; /* requests that go on at the end of the event */
-	struct list stirred;  /* pools whose queues are looked at then */
+	struct list deferred;	 /* requests that go on at the end of the event */
+	struct list dirty_pools; /* pools whose queues are looked at then */
 	bool has_chains;
 	bool reaches_out;  /* this event has moved a request on that another pool may have */
 	bool levels_moved; /* something changed that the levels of chains depend on */
@@ -52,10 +52,10 @@ static inline uint32_t engine_slot_of(const struct engine *engine, const struct 
 	return (uint32_t)(request - engine->requests);
 }
 
-static inline void engine_stir(struct engine *engine, struct pool *pool)
+static inline void engine_mark_pool_dirty(struct engine *engine, struct pool *pool)
 {
-	if (!list_linked(&pool->in_stirred))
-		list_push_back(&engine->stirred, &pool->in_stirred);
+	if (!list_linked(&pool->in_dirty_pools))
+		list_push_back(&engine->dirty_pools, &pool->in_dirty_pools);
 }
 
 /* --- engine_request.c: a request comes, goes, is answered --- */
@@ -189,7 +189,7 @@ enum outcome {
 void engine_outcome(struct engine *engine, struct request *request, enum outcome outcome);
 
 void engine_circuit_due(struct engine *engine, struct circuit *circuit);
-void engine_breaker_by_hand(struct engine *engine, const struct engine_event *event);
+void engine_breaker_manual(struct engine *engine, const struct engine_event *event);
 
 /* A worker that started since a breaker opened has answered a health check. */
 void engine_early_probe(struct engine *engine, const struct worker *worker);
@@ -218,7 +218,7 @@ void engine_leave(struct engine *engine, struct request *request, const struct f
 
 /* Its client is gone or does not want it any more: the first that waits with the same key takes
  * over its running attempt.  False: none does. */
-bool engine_hand_over(struct engine *engine, struct request *request);
+bool engine_transfer_attempt(struct engine *engine, struct request *request);
 
 /* The life of the worker is over, or was told to end. */
 void engine_unbind_sessions(struct engine *engine, const struct worker *worker);
@@ -253,7 +253,7 @@ void engine_pressure(struct engine *engine, struct worker *worker);
 void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause);
 
 /* Ends it by that signal first, at once; one that is being ended already gets it too. */
-void engine_end_by_hand(struct engine *engine, struct worker *worker, int signal);
+void engine_end_manual(struct engine *engine, struct worker *worker, int signal);
 
 /* It gets no work any more: whoever waits for it looks elsewhere. */
 void engine_leave_work(struct engine *engine, struct worker *worker, enum worker_state to);
@@ -263,7 +263,7 @@ void engine_leave_work(struct engine *engine, struct worker *worker, enum worker
 void engine_drain(struct engine *engine, struct worker *worker, enum worker_cause cause);
 
 /* Requests of a worker that drains have come to an end: ends it if there is nothing to wait for. */
-void engine_weigh_draining(struct engine *engine, struct worker *worker);
+void engine_finish_drain(struct engine *engine, struct worker *worker);
 
 /* It did not give up what it was to, an attempt that overran among it or not: it is ended, but not
  * before the others that it serves at the same time are through. */
@@ -283,7 +283,7 @@ struct effect *engine_emit_for(struct engine *engine, const struct worker *worke
 void engine_incident(struct engine *engine, const struct pool *pool, const struct worker *worker,
 		     enum errcode code);
 
-/* --- engine_staff.c: how many workers a pool has, and which of them go --- */
+/* --- engine_scaling.c: how many workers a pool has, and which of them go --- */
 
 /* Starts as many workers as the pool lacks, each after the pool's restart delay, and replacements
  * for those that are to be replaced. */
@@ -297,7 +297,8 @@ void engine_restart_due(struct engine *engine, struct worker *worker);
 void engine_unwant(struct engine *engine, struct worker *worker);
 
 /* The worker is to be replaced. */
-void engine_mark(struct engine *engine, struct worker *worker, enum worker_cause cause);
+void engine_schedule_replacement(struct engine *engine, struct worker *worker,
+				 enum worker_cause cause);
 
 /* Lets those go that are more than the pool may have, some now and the others when these are gone.
  */
@@ -307,7 +308,7 @@ void engine_trim(struct engine *engine, struct pool *pool);
 void engine_take_over(struct engine *engine, struct worker *worker);
 
 /* The worker gets no work any more: nobody replaces it, and it is no replacement. */
-void engine_forget_marks(struct engine *engine, struct worker *worker);
+void engine_cancel_replacement(struct engine *engine, struct worker *worker);
 
 /* A start has failed: a rolling restart ends with its first replacement that does. */
 void engine_start_failed(struct engine *engine, struct worker *worker, enum errcode code);
@@ -343,7 +344,7 @@ void engine_count_worker(struct worker *worker, bool failed);
 
 /* Its line may have room now: ejects it if it wears out and is idle, else lets who waits for it
  * come forward. */
-void engine_weigh_worker(struct engine *engine, struct worker *worker);
+void engine_update_room(struct engine *engine, struct worker *worker);
 
 /* Calls the ejected back if the pool can't do without them. */
 void engine_call_back_needed(struct engine *engine, struct pool *pool);

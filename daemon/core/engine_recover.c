@@ -172,7 +172,7 @@ static bool may_try_level(const struct engine *engine, const struct request *req
 
 static unsigned last_level(const struct engine *engine, const struct request *request)
 {
-	return request->stays ? 0 : engine->pools[request->home].settings.fallback_count;
+	return request->no_fallback ? 0 : engine->pools[request->home].settings.fallback_count;
 }
 
 /* Pays for another attempt from the budget of the pool where the last one failed: what surely never
@@ -188,8 +188,8 @@ static bool pays(struct engine *engine, const struct request *request, struct fa
 		return true;
 	failure->budget_spent = true;
 	if (pool->stats.budget_spent++ == 0 ||
-	    usec_sub(engine->now, pool->budget_told) >= USEC_PER_SEC) {
-		pool->budget_told = engine->now;
+	    usec_sub(engine->now, pool->budget_reported) >= USEC_PER_SEC) {
+		pool->budget_reported = engine->now;
 		engine_incident(engine, pool, NULL, ERR_retry_budget_exhausted);
 	}
 	return false;
@@ -215,7 +215,7 @@ static bool descend(struct engine *engine, struct request *request, unsigned lev
 				continue;
 			go_on_recovery(engine, request, failure, from);
 			emit_retry(engine, request, failure, from);
-			failure->told = true;
+			failure->reported = true;
 		}
 		failure = NULL;
 		if (take_place(engine, request) == ERR_NONE)
@@ -230,7 +230,7 @@ static bool starts_at_home(struct engine *engine, const struct request *request)
 {
 	struct pool *pool = &engine->pools[request->home];
 
-	if (!pool->heads_chain || request->stays || pool->failover.state == FAILOVER_HOME)
+	if (!pool->heads_chain || request->no_fallback || pool->failover.state == FAILOVER_HOME)
 		return true;
 	if (request->circuit && request->circuit->breaker.state == BREAKER_HALF_OPEN)
 		return true;
@@ -377,26 +377,26 @@ static bool fail_over(struct engine *engine, struct request *request, struct fai
 
 void engine_failed(struct engine *engine, struct request *request, const struct failure *failure)
 {
-	struct failure told = *failure;
+	struct failure reported = *failure;
 	bool can_recover = request->recovery || !list_empty(&engine->recoveries.spare);
 
 	if (failure->attempted)
-		request->last = told;
+		request->last = reported;
 	engine->recoveries.refused += failure->attempted && !can_recover;
-	if (can_recover && failure->attempted && retry(engine, request, &told))
+	if (can_recover && failure->attempted && retry(engine, request, &reported))
 		return;
-	if ((can_recover || !failure->attempted) && fail_over(engine, request, &told))
+	if ((can_recover || !failure->attempted) && fail_over(engine, request, &reported))
 		return;
 	/* What kept a retry from its place is not what went wrong. */
 	if (!failure->attempted && request->last.code != ERR_NONE &&
 	    failure->code != ERR_deadline_exceeded) {
-		told = request->last;
-		told.told = true;
+		reported = request->last;
+		reported.reported = true;
 		/* But a worker may have had it since. */
-		if (told.executed == EXECUTED_NO)
-			told.executed = failure->executed;
+		if (reported.executed == EXECUTED_NO)
+			reported.executed = failure->executed;
 	}
-	engine_answer_error(engine, request, &told);
+	engine_answer_error(engine, request, &reported);
 }
 
 void engine_try_again(struct engine *engine, struct request *request)
@@ -415,13 +415,13 @@ void engine_try_again(struct engine *engine, struct request *request)
 void engine_end_recovery(struct engine *engine, struct request *request,
 			 enum recovery_result result)
 {
-	struct failure told = request->last;
+	struct failure reported = request->last;
 
-	told.told = true;
-	told.executed = told.executed == EXECUTED_YES ? EXECUTED_YES : engine_ran(request);
+	reported.reported = true;
+	reported.executed = reported.executed == EXECUTED_YES ? EXECUTED_YES : engine_ran(request);
 	engine_detach(engine, request);
 	engine_close_recovery(engine, request, result);
-	engine_answer_error(engine, request, &told);
+	engine_answer_error(engine, request, &reported);
 }
 
 void engine_recovery_cancel(struct engine *engine, uint64_t id)

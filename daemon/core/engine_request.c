@@ -38,9 +38,9 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 	effect->result.source = source;
 	effect->result.level = request->level;
 	effect->result.key = effect->result.session = NO_SLOT;
-	if (source == RESULT_KEPT)
+	if (source == RESULT_STORED)
 		effect->result.key = (uint32_t)(request->key - engine->keys.slots);
-	if (request->session && source != RESULT_KEPT) {
+	if (request->session && source != RESULT_STORED) {
 		effect->result.state_lost = request->session->state_lost;
 		request->session->state_lost = false;
 	}
@@ -193,7 +193,7 @@ void engine_detach(struct engine *engine, struct request *request)
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		request->attempt = NULL;
 		pool->running--;
-		engine_weigh_draining(engine, &engine->workers[request->worker]);
+		engine_finish_drain(engine, &engine->workers[request->worker]);
 		break;
 	case REQUEST_QUEUED:
 		queue_remove(&pool->queue, request);
@@ -229,8 +229,8 @@ static void expire_waiting(struct engine *engine, struct request *request)
  * beside it. */
 static bool is_spared(const struct worker *worker)
 {
-	return worker->concurrency > 1 && !worker->deaf && worker_is_needed(worker, true) &&
-	       worker->state != WORKER_TERMINATING;
+	return worker->concurrency > 1 && !worker->channel_broken &&
+	       worker_is_needed(worker, true) && worker->state != WORKER_TERMINATING;
 }
 
 /* The attempt has had its time; the worker is not to blame if it stands behind another one. */
@@ -246,7 +246,7 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	if (began)
 		engine_count_attempt(engine, request, failure.code, false);
 	engine_detach(engine, request);
-	request->may_have_run = request->unheard = true;
+	request->may_have_run = request->outcome_unknown = true;
 	if (!began) {
 		engine_failed(engine, request, &failure);
 		return;
@@ -293,7 +293,7 @@ void engine_request_due(struct engine *engine, struct request *request)
 		engine_try_again(engine, request);
 	}
 	/* What stood behind it in the queue may have a place where it had none. */
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 /* --- coming and going --- */
@@ -306,7 +306,7 @@ static void open_request(struct engine *engine, struct request *request,
 		.state = REQUEST_FREE,
 		.priority = event->submit.priority,
 		.idempotent = event->submit.idempotent,
-		.stays = event->submit.stays,
+		.no_fallback = event->submit.no_fallback,
 		.stream = event->submit.stream,
 		.restartable = event->submit.restartable,
 		.home = event->submit.pool,
@@ -364,7 +364,7 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 	if (!is_open(request))
 		return;
 	failure = engine_failure(request, ERR_cancelled);
-	if (!engine_hand_over(engine, request))
+	if (!engine_transfer_attempt(engine, request))
 		engine_detach(engine, request);
 	if (!gone) {
 		engine_answer_error(engine, request, &failure);
@@ -375,7 +375,7 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 		engine_emit(engine, EFFECT_DROP)->request = slot;
 		engine_leave(engine, request, &failure);
 	}
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 void engine_fail_all(struct engine *engine)

@@ -38,7 +38,7 @@ static enum errcode open_session(struct engine *engine, struct bytes name, struc
 
 /* Whether no session of that name is or was there of late: the errors of one that was are the same
  * whether it was looked at in time or not. */
-static bool is_unheard_of(struct engine *engine, struct bytes name, enum errcode code)
+static bool is_outcome_unknown(struct engine *engine, struct bytes name, enum errcode code)
 {
 	return code == ERR_session_not_found && !names_find(&engine->sessions.names, 0, name);
 }
@@ -49,7 +49,7 @@ static enum errcode find_session(struct engine *engine, const struct engine_even
 	struct bytes name = event->submit.session;
 	enum errcode code = sessions_find(&engine->sessions, name, engine->now, ret);
 
-	if (is_unheard_of(engine, name, code) && !event->submit.session_exists)
+	if (is_outcome_unknown(engine, name, code) && !event->submit.session_exists)
 		return open_session(engine, name, ret);
 	return code;
 }
@@ -148,13 +148,13 @@ static void answer(struct engine *engine, struct request *request, enum errcode 
 /* The key has had its success: the request gets the answer, if that was kept. */
 static void answer_again(struct engine *engine, struct request *request, const struct key *key)
 {
-	if (key->state == KEY_SPENT) {
+	if (key->state == KEY_RESULT_LOST) {
 		request->key = NULL;
 		answer(engine, request, ERR_memory_limit, EXECUTED_YES);
 		return;
 	}
 	engine_begin(engine, request);
-	engine_answer_result(engine, request, RESULT_KEPT, NULL);
+	engine_answer_result(engine, request, RESULT_STORED, NULL);
 }
 
 static void wait(struct engine *engine, struct request *request)
@@ -166,7 +166,7 @@ static void wait(struct engine *engine, struct request *request)
 
 static void drop_key(struct engine *engine, struct key *key)
 {
-	if (key->state == KEY_KEPT)
+	if (key->state == KEY_STORED)
 		engine_emit(engine, EFFECT_FORGET)->key = (uint32_t)(key - engine->keys.slots);
 	keys_drop(&engine->keys, key);
 }
@@ -174,10 +174,10 @@ static void drop_key(struct engine *engine, struct key *key)
 /* The key's room for a new leader: what is over makes way. */
 static struct key *lead(struct engine *engine, struct request *request)
 {
-	struct key *over;
+	struct key *completed;
 
-	while ((over = keys_expired(&engine->keys, engine->now)))
-		drop_key(engine, over);
+	while ((completed = keys_expired(&engine->keys, engine->now)))
+		drop_key(engine, completed);
 	return keys_lead(&engine->keys, request->home, request->key_name, request);
 }
 
@@ -197,7 +197,7 @@ static bool take_key(struct engine *engine, struct request *request)
 		return request->key != NULL;
 	}
 	request->key = key;
-	if (key->state != KEY_LED) {
+	if (key->state != KEY_IN_PROGRESS) {
 		answer_again(engine, request, key);
 		return false;
 	}
@@ -222,7 +222,7 @@ bool engine_enter(struct engine *engine, struct request *request, const struct e
 
 	if (request->key_name.len > 0)
 		key = keys_find(&engine->keys, request->home, request->key_name, engine->now);
-	if (key && key->state != KEY_LED) {
+	if (key && key->state != KEY_IN_PROGRESS) {
 		request->key = key;
 		answer_again(engine, request, key);
 		return false;
@@ -273,9 +273,9 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 	/* A leader that has a canned answer may have left an attempt without ever having failed. */
 	if (code == ERR_NONE)
 		code = ERR_attempt_timeout;
-	key->unheard |= leader->unheard || failure->executed == EXECUTED_MAYBE;
+	key->outcome_unknown |= leader->outcome_unknown || failure->executed == EXECUTED_MAYBE;
 	while ((next = key_promote(key))) {
-		if (!key->unheard || next->idempotent) {
+		if (!key->outcome_unknown || next->idempotent) {
 			engine_defer(engine, next, ERR_NONE);
 			return;
 		}
@@ -292,7 +292,7 @@ static void leave_key(struct engine *engine, struct request *request, const stru
 	struct request *next;
 
 	request->key = NULL;
-	if (key->state != KEY_LED) {
+	if (key->state != KEY_IN_PROGRESS) {
 		while ((next = key_promote(key)))
 			engine_defer(engine, next, ERR_NONE);
 		key->leader = NULL;
@@ -315,10 +315,10 @@ void engine_leave(struct engine *engine, struct request *request, const struct f
 /* Whether the request's client wants to be served from that level of the chain. */
 static bool may_be_at(const struct request *request, unsigned level)
 {
-	return level == 0 || (!request->stays && !(request->pool_skip & 1u << level));
+	return level == 0 || (!request->no_fallback && !(request->pool_skip & 1u << level));
 }
 
-bool engine_hand_over(struct engine *engine, struct request *request)
+bool engine_transfer_attempt(struct engine *engine, struct request *request)
 {
 	struct key *key = request->key;
 	struct request *heir;
@@ -332,7 +332,7 @@ bool engine_hand_over(struct engine *engine, struct request *request)
 	if (!heir || heir->session || heir->stream || !may_be_at(heir, request->level))
 		return false;
 	/* Should it turn out that this attempt never ran, the heir could not be sent again. */
-	if (key->unheard && !heir->idempotent)
+	if (key->outcome_unknown && !heir->idempotent)
 		return false;
 	key_promote(key);
 	request->attempt->request = heir;
@@ -347,7 +347,7 @@ bool engine_hand_over(struct engine *engine, struct request *request)
 	heir->retries = request->retries;
 	heir->crashes = request->crashes;
 	heir->may_have_run = request->may_have_run;
-	heir->unheard = request->unheard;
+	heir->outcome_unknown = request->outcome_unknown;
 	heir->first_sent = request->first_sent;
 	heir->sent = request->sent;
 	heir->attempt_due = request->attempt_due;

@@ -61,7 +61,7 @@ void engine_leave_work(struct engine *engine, struct worker *worker, enum worker
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	engine_forget_marks(engine, worker);
+	engine_cancel_replacement(engine, worker);
 	pool->ejected -= worker->eject_until > 0;
 	worker->eject_until = 0;
 	pool_move_worker(pool, worker, to, engine->now);
@@ -89,7 +89,7 @@ static void terminate(struct engine *engine, struct worker *worker, enum worker_
 	}
 	if (worker->state == WORKER_TERMINATING)
 		return;
-	if (worker->state == WORKER_INITIALIZING && !worker_cause_is_wish(cause))
+	if (worker->state == WORKER_INITIALIZING && !worker_cause_is_planned(cause))
 		engine_start_failed(engine, worker, start_failure(cause));
 	engine_leave_work(engine, worker, WORKER_TERMINATING);
 	worker->cause = cause;
@@ -134,23 +134,23 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 	terminate(engine, worker, cause, SIGTERM);
 }
 
-void engine_end_by_hand(struct engine *engine, struct worker *worker, int signal)
+void engine_end_manual(struct engine *engine, struct worker *worker, int signal)
 {
 	if (worker->state == WORKER_TERMINATING)
 		end_by(engine, worker, signal);
 	else
-		terminate(engine, worker, CAUSE_BY_HAND, signal);
+		terminate(engine, worker, CAUSE_OPERATOR, signal);
 }
 
 /* --- draining --- */
 
-void engine_weigh_draining(struct engine *engine, struct worker *worker)
+void engine_finish_drain(struct engine *engine, struct worker *worker)
 {
 	if (worker->state != WORKER_DRAINING)
 		return;
 	/* What it was to give up is waited for only if it did nothing wrong. */
 	if (list_empty(&worker->attempts) ||
-	    (!worker_cause_is_wish(worker->leaving) && !worker_is_needed(worker, false)))
+	    (!worker_cause_is_planned(worker->leaving) && !worker_is_needed(worker, false)))
 		engine_terminate(engine, worker, worker->leaving);
 	else
 		engine_arm_worker(engine, worker);
@@ -165,8 +165,8 @@ void engine_drain(struct engine *engine, struct worker *worker, enum worker_caus
 	worker->leaving = cause;
 	engine_leave_work(engine, worker, WORKER_DRAINING);
 	engine_take_back(engine, worker);
-	engine_weigh_draining(engine, worker);
-	engine_stir(engine, engine_pool_of(engine, worker));
+	engine_finish_drain(engine, worker);
+	engine_mark_pool_dirty(engine, engine_pool_of(engine, worker));
 }
 
 static bool has_overrun(const struct worker *worker)
@@ -233,7 +233,7 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	engine_arm_worker(engine, worker);
 	engine_take_over(engine, worker);
 	engine_refill(engine, pool);
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 	engine->levels_moved = true;
 }
 
@@ -291,11 +291,11 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	}
 	pool_place_worker(pool, worker, engine->now);
 	if (pool->settings.max_requests > 0 && worker->served >= pool->settings.max_requests)
-		engine_mark(engine, worker, CAUSE_SERVED);
-	engine_weigh_worker(engine, worker);
-	engine_weigh_draining(engine, worker);
+		engine_schedule_replacement(engine, worker, CAUSE_SERVED);
+	engine_update_room(engine, worker);
+	engine_finish_drain(engine, worker);
 	engine_arm_worker(engine, worker);
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t id,
@@ -308,17 +308,17 @@ void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t i
 		return;
 	engine_take_unsent(engine, worker, attempt, code);
 	pool_place_worker(pool, worker, engine->now);
-	engine_weigh_worker(engine, worker);
-	engine_weigh_draining(engine, worker);
+	engine_update_room(engine, worker);
+	engine_finish_drain(engine, worker);
 	engine_arm_worker(engine, worker);
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	worker->deaf = true;
+	worker->channel_broken = true;
 	/* An end of the channel may be the first news of an exit: only what lives on has closed it.
 	 */
 	worker->broken_by = code == ERR_peer_closed ? ERR_NONE : code;
@@ -329,7 +329,7 @@ void engine_worker_broke(struct engine *engine, struct worker *worker, enum errc
 	worker->health = HEALTH_UNHEALTHY;
 	engine_terminate(engine, worker, code == ERR_peer_closed ? CAUSE_CLOSED : CAUSE_PROTOCOL);
 	engine_refill(engine, pool);
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 /* --- what becomes of processes --- */
@@ -348,12 +348,12 @@ void engine_incident(struct engine *engine, const struct pool *pool, const struc
 }
 
 /* Keeps count of lives that led to nothing, which delay the next starts. */
-static void weigh_life(struct engine *engine, struct worker *worker, enum errcode code,
-		       bool unusable)
+static void account_life(struct engine *engine, struct worker *worker, enum errcode code,
+			 bool unusable)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	if (worker_cause_is_wish(worker->cause))
+	if (worker_cause_is_planned(worker->cause))
 		return;
 	if (!worker->ready_once) {
 		pool->stats.worker_start_failures++;
@@ -381,7 +381,7 @@ static void life_over(struct engine *engine, struct worker *worker)
 				  pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed
 									: ERR_pool_unavailable);
 	engine_refill(engine, pool);
-	engine_stir(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
 }
 
 void engine_worker_exited(struct engine *engine, struct worker *worker,
@@ -405,14 +405,14 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 		engine_leave_work(engine, worker, WORKER_TERMINATING);
 	engine_unbind_sessions(engine, worker);
 	engine_settle_attempts(engine, worker, event);
-	weigh_life(engine, worker, start_failure(worker->cause), event->exit.unusable);
+	account_life(engine, worker, start_failure(worker->cause), event->exit.unusable);
 	life_over(engine, worker);
 }
 
 void engine_spawn_failed(struct engine *engine, struct worker *worker, enum errcode code)
 {
 	engine_start_failed(engine, worker, code);
-	weigh_life(engine, worker, code, false);
+	account_life(engine, worker, code, false);
 	life_over(engine, worker);
 }
 

@@ -14,11 +14,11 @@ bool key_may_move(enum key_state from, enum key_state to)
 static struct list *list_of(struct keys *keys, enum key_state state)
 {
 	switch (state) {
-	case KEY_LED:
-		return &keys->led;
-	case KEY_KEPT:
-	case KEY_SPENT:
-		return &keys->over;
+	case KEY_IN_PROGRESS:
+		return &keys->in_progress;
+	case KEY_STORED:
+	case KEY_RESULT_LOST:
+		return &keys->completed;
 	case KEY_FREE:
 	case KEY_STATE_COUNT_:
 		break;
@@ -40,8 +40,8 @@ void keys_init(struct keys *keys, const struct key_settings *settings, struct ke
 	*keys = (struct keys){.settings = *settings, .slots = slots};
 	names_init(&keys->names, buckets, bucket_count, seed);
 	list_init(&keys->spare);
-	list_init(&keys->led);
-	list_init(&keys->over);
+	list_init(&keys->in_progress);
+	list_init(&keys->completed);
 	for (uint32_t i = 0; i < settings->max; i++) {
 		slots[i] = (struct key){.state = KEY_FREE};
 		list_init(&slots[i].waiting);
@@ -59,7 +59,7 @@ struct key *keys_find(const struct keys *keys, uint32_t pool, struct bytes text,
 	struct name *name = names_find(&keys->names, pool, text);
 	struct key *key = name ? container_of(name, struct key, name) : NULL;
 
-	if (key && key->state != KEY_LED && over_at(keys, key) <= now)
+	if (key && key->state != KEY_IN_PROGRESS && over_at(keys, key) <= now)
 		return NULL;
 	return key;
 }
@@ -74,15 +74,15 @@ struct key *keys_lead(struct keys *keys, uint32_t pool, struct bytes text, struc
 	assert(!names_find(&keys->names, pool, text));
 	names_add(&keys->names, &key->name, pool, text);
 	key->leader = leader;
-	key->unheard = false;
+	key->outcome_unknown = false;
 	key->bytes = 0;
-	move(keys, key, KEY_LED);
+	move(keys, key, KEY_IN_PROGRESS);
 	return key;
 }
 
 void key_wait(struct key *key, struct request *request)
 {
-	assert(key->state == KEY_LED);
+	assert(key->state == KEY_IN_PROGRESS);
 	list_push_back(&key->waiting, &request->in_queue);
 }
 
@@ -113,7 +113,7 @@ bool keys_succeed(struct keys *keys, struct key *key, uint64_t bytes, usec_t now
 		key->bytes = bytes;
 		keys->bytes += bytes;
 	}
-	move(keys, key, fits ? KEY_KEPT : KEY_SPENT);
+	move(keys, key, fits ? KEY_STORED : KEY_RESULT_LOST);
 	return fits;
 }
 
@@ -129,7 +129,7 @@ void keys_drop(struct keys *keys, struct key *key)
 
 static struct key *oldest(const struct keys *keys)
 {
-	struct list_node *node = list_first(&keys->over);
+	struct list_node *node = list_first(&keys->completed);
 
 	return node ? list_entry(node, struct key, in_list) : NULL;
 }

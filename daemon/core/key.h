@@ -16,11 +16,12 @@
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
 #define KEY_STATES(STATE)                                                                          \
-	STATE(FREE, "free", 1u << KEY_LED, "the slot holds no key")                                \
-	STATE(LED, "led", 1u << KEY_FREE | 1u << KEY_KEPT | 1u << KEY_SPENT,                       \
+	STATE(FREE, "free", 1u << KEY_IN_PROGRESS, "the slot holds no key")                        \
+	STATE(IN_PROGRESS, "led", 1u << KEY_FREE | 1u << KEY_STORED | 1u << KEY_RESULT_LOST,       \
 	      "a request of it is worked on")                                                      \
-	STATE(KEPT, "kept", 1u << KEY_FREE, "it succeeded, and its answer is kept")                \
-	STATE(SPENT, "spent", 1u << KEY_FREE, "it succeeded, and its answer could not be kept")
+	STATE(STORED, "kept", 1u << KEY_FREE, "it succeeded, and its answer is kept")              \
+	STATE(RESULT_LOST, "spent", 1u << KEY_FREE,                                                \
+	      "it succeeded, and its answer could not be kept")
 
 enum key_state {
 #define STATE(name, word, next, text) KEY_##name,
@@ -39,8 +40,8 @@ struct key {
 	struct name name; /* its scope is the pool */
 	enum key_state state;
 	struct request *leader;
-	bool unheard;	     /* while LED: a leader before this one may have succeeded */
-	struct list waiting; /* requests */
+	bool outcome_unknown; /* while LED: a leader before this one may have succeeded */
+	struct list waiting;  /* requests */
 	uint64_t bytes;
 	usec_t succeeded;
 	struct list_node in_list;
@@ -51,8 +52,8 @@ struct keys {
 	struct key *slots; /* settings.max of them */
 	struct names names;
 	struct list spare;
-	struct list led;
-	struct list over; /* kept and spent, the oldest success first */
+	struct list in_progress;
+	struct list completed; /* kept and spent, the oldest success first */
 	uint64_t bytes;
 };
 

@@ -317,10 +317,10 @@ bool pool_is_unavailable(const struct pool *pool)
 static struct list *room_of(struct pool *pool, const struct worker *worker)
 {
 	if (worker->state != WORKER_BUSY || list_empty(&worker->spare_attempts) ||
-	    worker->wears_out)
+	    worker->eject_pending)
 		return NULL;
 	/* One that is on trial gets one request at a time. */
-	if (worker->on_trial)
+	if (worker->on_probation)
 		return NULL;
 	if (worker->attempts.len < worker->concurrency)
 		return &pool->open;

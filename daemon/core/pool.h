@@ -154,13 +154,13 @@ struct pool {
 	unsigned fruitless;	 /* lives in a row that ended without one answer */
 	unsigned failed_starts;	 /* starts in a row that did not get ready */
 	unsigned starts_pending; /* empty slots that wait for their restart delay */
-	unsigned marked;	 /* workers that are to be replaced */
+	unsigned to_replace;	 /* workers that are to be replaced */
 	unsigned replacements;	 /* that are to start, or have not got ready */
 	unsigned leaving;	 /* workers that were replaced and have not ended */
 	struct roll roll;
-	usec_t drained;	    /* since when it takes nothing new; 0: it does */
-	usec_t budget_told; /* when it was last told that the budget is spent */
-	struct list_node in_stirred;
+	usec_t drained;		/* since when it takes nothing new; 0: it does */
+	usec_t budget_reported; /* when it was last told that the budget is spent */
+	struct list_node in_dirty_pools;
 	bool stopping;
 	enum pool_health health; /* as last told, with its time */
 	usec_t health_since;

@@ -56,7 +56,7 @@ struct failure {
 	bool said;	  /* these two and the severity: the worker said so */
 	bool retryable;
 	bool graded;
-	bool told;	   /* by an EFFECT_RETRY before */
+	bool reported;	   /* by an EFFECT_RETRY before */
 	bool budget_spent; /* only the spent budget kept it from a retry */
 	enum errseverity severity;
 	enum worker_cause cause; /* why the daemon ended the worker, if it did */
@@ -70,12 +70,12 @@ struct request {
 	enum request_state state;
 	enum priority priority;
 	bool idempotent;
-	bool stays; /* its client wants no other pool than this */
+	bool no_fallback; /* its client wants no other pool than this */
 	bool stream;
 	bool restartable;
 	bool streamed;	      /* a part of the answer is with the client */
 	bool may_have_run;    /* in an attempt that is over */
-	bool unheard;	      /* it may even have run to a good end there */
+	bool outcome_unknown; /* it may even have run to a good end there */
 	bool counted;	      /* as a failure at the breaker of the pool where it is */
 	bool has_permit;      /* of its circuit's breaker */
 	bool deferred;	      /* goes on at the end of the event: */

@@ -83,7 +83,7 @@ static bool is_idle(const struct session *session)
 	return session->turn == NULL;
 }
 
-static void bury(struct sessions *sessions, struct session *session)
+static void free_closed(struct sessions *sessions, struct session *session)
 {
 	names_remove(&sessions->names, &session->name);
 	move(session, SESSION_FREE, &sessions->ended, &sessions->spare);
@@ -99,7 +99,7 @@ enum errcode sessions_find(struct sessions *sessions, struct bytes text, usec_t 
 		return ERR_session_not_found;
 	if (session->state == SESSION_ENDED) {
 		if (over_at(sessions, session) <= now) {
-			bury(sessions, session);
+			free_closed(sessions, session);
 			return ERR_session_not_found;
 		}
 		return session->reason == SESSION_CLOSED ? ERR_session_not_found
@@ -127,7 +127,7 @@ struct session *sessions_open(struct sessions *sessions, struct bytes text, usec
 	struct session *session;
 
 	if (list_empty(&sessions->spare))
-		bury(sessions, first(&sessions->ended));
+		free_closed(sessions, first(&sessions->ended));
 	session = first(&sessions->spare);
 	assert(session);
 	names_add(&sessions->names, &session->name, 0, text);
@@ -153,7 +153,7 @@ void sessions_end(struct sessions *sessions, struct session *session, enum sessi
 	session->used = reason == SESSION_EXPIRED ? over_at(sessions, session) : now;
 	move(session, SESSION_ENDED, &sessions->idle, &sessions->ended);
 	if (sessions->ended.len > sessions->settings.max)
-		bury(sessions, first(&sessions->ended));
+		free_closed(sessions, first(&sessions->ended));
 }
 
 bool session_enter(struct sessions *sessions, struct session *session, struct request *request,
@@ -243,7 +243,7 @@ void sessions_sweep(struct sessions *sessions, usec_t now)
 	struct session *session;
 
 	while ((session = first(&sessions->ended)) && over_at(sessions, session) <= now)
-		bury(sessions, session);
+		free_closed(sessions, session);
 }
 
 usec_t sessions_deadline(const struct sessions *sessions)

@@ -52,11 +52,11 @@ bool worker_cause_is_replacement(enum worker_cause cause)
 	       cause == CAUSE_ROLLED;
 }
 
-bool worker_cause_is_wish(enum worker_cause cause)
+bool worker_cause_is_planned(enum worker_cause cause)
 {
 	return worker_cause_is_replacement(cause) || cause == CAUSE_STOPPING ||
 	       cause == CAUSE_IDLE || cause == CAUSE_MEMORY || cause == CAUSE_SURPLUS ||
-	       cause == CAUSE_BY_HAND;
+	       cause == CAUSE_OPERATOR;
 }
 
 bool worker_may_move(enum worker_state from, enum worker_state to)
@@ -86,7 +86,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->next_id = 1;
 	worker->concurrency = 1;
 	worker->ready_once = false;
-	worker->announces = worker->batches = worker->slow = worker->deaf = false;
+	worker->announces = worker->batches = worker->slow = worker->channel_broken = false;
 	worker->pings_missed = worker->given_up = 0;
 	worker->broken_by = ERR_NONE;
 	worker->wanted = worker->replaced = worker->rolling = worker->excused = false;
@@ -97,7 +97,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->served = worker->failed = 0;
 	worker->failures = worker->ejections = 0;
 	worker->ejected[0] = worker->ejected[1] = worker->eject_until = 0;
-	worker->on_trial = worker->wears_out = false;
+	worker->on_probation = worker->eject_pending = false;
 }
 
 /* How many at the head of the line a worker may be at work on, as far as the order alone tells. */
@@ -137,7 +137,7 @@ struct attempt *worker_add_attempt(struct worker *worker, struct request *reques
 	attempt->sent = now;
 	attempt->begun = worker->attempts.len < reach(worker) ? now : 0;
 	attempt->given_up = 0;
-	attempt->announced = attempt->overran = attempt->slow_told = false;
+	attempt->announced = attempt->overran = attempt->slow_reported = false;
 	list_push_back(&worker->attempts, node);
 	return attempt;
 }

@@ -61,7 +61,7 @@ struct attempt {
 	usec_t given_up; /* when `request` became NULL; 0: it has not */
 	bool announced;	 /* the worker said that it began */
 	bool overran;	 /* it was given up for that */
-	bool slow_told;	 /* EFFECT_SLOW was emitted for it */
+	bool slow_reported; /* EFFECT_SLOW was emitted for it */
 };
 
 struct worker {
@@ -84,7 +84,7 @@ struct worker {
 	bool replaced;	  /* it leaves, as its replacement has come */
 	bool rolling;	  /* the rolling restart waits for its end */
 	bool excused;	  /* it did not start, and a rolling restart has ended with that */
-	bool deaf; /* its channel is of no use: it can't be told anything, and isn't believed */
+	bool channel_broken; /* its channel is of no use: it can't be told anything, and isn't believed */
 	unsigned pings_missed;
 	unsigned given_up; /* attempts in flight that were */
 	enum errcode
@@ -104,8 +104,8 @@ struct worker {
 	unsigned ejections; /* of this life */
 	usec_t ejected[2];  /* when the last but one and the last were; 0: none */
 	usec_t eject_until; /* while DEGRADED for its failures; 0: it is not */
-	bool wears_out;	    /* it failed so often that it is ejected when its line is empty */
-	bool on_trial;	    /* back from that: one more failure, and it is ejected again */
+	bool eject_pending; /* it failed so often that it is ejected when its line is empty */
+	bool on_probation;  /* back from that: one more failure, and it is ejected again */
 	struct list parked; /* requests that wait for this very worker: part of the pool's queue */
 	uint64_t restarts;  /* of the slot */
 	struct list attempts; /* in flight, in the order sent */

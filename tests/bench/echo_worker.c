@@ -244,7 +244,7 @@ static void send_ready(const struct worker *worker)
 	buf_free(&message);
 }
 
-static void note_birth(const char *path)
+static void note_forked(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
@@ -279,7 +279,7 @@ static struct options parse_options(int argc, char **argv)
 			options.log_fd =
 				open(optarg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		else if (option == 'n')
-			note_birth(optarg);
+			note_forked(optarg);
 		else
 			exit(2);
 	}

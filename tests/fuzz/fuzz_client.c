@@ -10,15 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/client_session.h"
-#include "client/value.h"
+#include "client/lib/client_session.h"
+#include "client/lib/value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define REQUESTS     4
 #define RESPONSE_MAX 4096
 
-static unsigned told[REQUESTS];
+static unsigned reported[REQUESTS];
 
 static void on_reply(void *userdata, const struct poold_reply *reply)
 {
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct client_session session;
 	uint32_t id;
 
-	memset(told, 0, sizeof(told));
+	memset(reported, 0, sizeof(reported));
 	client_session_init(&session, (struct client_session_limits){RESPONSE_MAX, 4096, REQUESTS},
 			    "fuzz");
 	session.on_event = on_event;
@@ -109,8 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 					     .part_count = 1,
 					     .deadline = 1000,
 					     .callback = on_reply,
-					     .userdata = &told[i],
-					     .stream = {on_chunk, on_restart, &told[i]}};
+					     .userdata = &reported[i],
+					     .stream = {on_chunk, on_restart, &reported[i]}};
 
 		if (client_session_start(&session, &start, &id) < 0)
 			abort();
@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	client_session_refused(&session, -ENOENT, "refused");
 	client_session_deliver(&session);
 	for (size_t i = 0; i < REQUESTS; i++)
-		assert(told[i] == 1);
+		assert(reported[i] == 1);
 	client_session_done(&session);
 	return 0;
 }

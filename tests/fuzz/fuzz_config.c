@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/io/config.h"
+#include "daemon/io/config/config.h"
 
 #define TEXT_MAX ((size_t)1 << 24)
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/io/dialect.h"
+#include "daemon/io/worker/dialect.h"
 #include "tests/lib/speak.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "daemon/io/framing.h"
+#include "daemon/io/base/framing.h"
 #include "tests/lib/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

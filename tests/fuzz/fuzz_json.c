@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/io/json.h"
+#include "daemon/io/base/json.h"
 #include "protocol/skip.h"
 #include "protocol/utf8.h"
 #include "tests/lib/input.h"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/worker_session.h"
+#include "client/lib/worker_session.h"
 #include "protocol/envelope.h"
 #include "protocol/skip.h"
 

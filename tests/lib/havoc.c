@@ -90,7 +90,7 @@ static void take_rules(struct pool_settings *pool, unsigned index, uint64_t word
 }
 
 /* How workers are started, replaced and told of. */
-static void take_staff(struct pool_settings *pool, uint64_t word)
+static void take_scaling(struct pool_settings *pool, uint64_t word)
 {
 	pool->spares = take(&word, 3) == 0 ? take(&word, 3) : 0;
 	pool->start_parallel = take(&word, 3);
@@ -119,7 +119,7 @@ static void take_pool(struct pool_settings *pool, unsigned index, uint64_t *word
 	pool->cancel_grace = 10000;
 	pool->restart_delay = 1000;
 	pool->restart_delay_max = 1000 + take_span(word);
-	take_staff(pool, more_of(*word, index + 7));
+	take_scaling(pool, more_of(*word, index + 7));
 	take_rules(pool, index, more_of(*word, index));
 	if (index < POOLS - 1)
 		return;
@@ -242,7 +242,7 @@ static void submit(struct havoc *havoc, struct engine_event *event, uint64_t wor
 	event->submit.max_attempts = 1 + take(&word, 3);
 	event->submit.bytes = take(&word, 25);
 	event->submit.timeout = take_span(&word);
-	event->submit.stays = take(&more, 8) == 0;
+	event->submit.no_fallback = take(&more, 8) == 0;
 	event->submit.stream = take(&more, 4) == 0;
 	event->submit.restartable = take(&more, 2);
 	event->submit.session_exists = take(&more, 8) == 0;
@@ -260,7 +260,8 @@ static bool is_possible(const struct havoc *havoc, const struct engine_event *ev
 	const struct worker *worker = engine_worker(havoc->engine, event->worker);
 
 	if (event->type == EVENT_SPAWN_FAILED)
-		return !worker->ready_once && worker->broken_by == ERR_NONE && !worker->deaf;
+		return !worker->ready_once && worker->broken_by == ERR_NONE &&
+		       !worker->channel_broken;
 	return true;
 }
 
@@ -291,15 +292,15 @@ static enum errcode take_spawn_failure(uint64_t *word)
 	return codes[take(word, ARRAY_SIZE(codes))];
 }
 
-static void by_hand(struct havoc *havoc, struct engine_event *event, uint64_t word)
+static void manual(struct havoc *havoc, struct engine_event *event, uint64_t word)
 {
 	static const enum breaker_state states[] = {BREAKER_CLOSED, BREAKER_FORCED_OPEN,
 						    BREAKER_DISABLED, BREAKER_OBSERVING};
 
 	if (event->type == EVENT_BREAKER) {
-		event->by_hand.pool = take(&word, POOLS);
-		event->by_hand.state = states[take(&word, ARRAY_SIZE(states))];
-		event->by_hand.method = take_name(&word, 2);
+		event->manual.pool = take(&word, POOLS);
+		event->manual.state = states[take(&word, ARRAY_SIZE(states))];
+		event->manual.method = take_name(&word, 2);
 	} else if (event->type == EVENT_RESIZE) {
 		event->pool = take(&word, POOLS);
 		event->size.min = take(&word, 5);
@@ -444,7 +445,7 @@ static void take_word(struct havoc *havoc, uint64_t word)
 	case EVENT_DRAIN:
 	case EVENT_RESUME:
 	case EVENT_KILL:
-		by_hand(havoc, &event, word);
+		manual(havoc, &event, word);
 		break;
 	default:
 		news(havoc, &event, word);

@@ -103,7 +103,7 @@ static void add_name(char *text, const char *name, struct bytes bytes)
 
 static void add_submit_options(char *text, const struct engine_event *event)
 {
-	if (event->submit.stays)
+	if (event->submit.no_fallback)
 		add(text, " stays");
 	if (event->submit.stream)
 		add(text, " stream");
@@ -176,8 +176,8 @@ const char *narrate_event(const struct engine_event *event, char *text)
 		add(text, " %u%s", event->request, event->gone ? " gone" : "");
 		return text;
 	case EVENT_BREAKER:
-		add(text, " %u %s", event->by_hand.pool, breaker_state_name(event->by_hand.state));
-		add_name(text, "method", event->by_hand.method);
+		add(text, " %u %s", event->manual.pool, breaker_state_name(event->manual.state));
+		add_name(text, "method", event->manual.method);
 		return text;
 	case EVENT_RECOVERY_CANCEL:
 		add(text, " %" PRIu64, event->recovery);
@@ -264,7 +264,7 @@ static void add_result(char *text, const struct effect *effect)
 	add(text, "result %u", effect->request);
 	if (effect->result.source == RESULT_STATIC)
 		add(text, ", the canned one of pool %u", effect->pool);
-	else if (effect->result.source == RESULT_KEPT)
+	else if (effect->result.source == RESULT_STORED)
 		add(text, ", the one kept for key %u", effect->result.key);
 	else if (effect->result.key != NO_SLOT)
 		add(text, ", kept for key %u", effect->result.key);
@@ -464,7 +464,7 @@ static bool read_name(struct words *words, struct bytes *ret)
 static bool read_submit_option(struct words *words, const char *word, struct engine_event *event)
 {
 	if (strcmp(word, "stays") == 0)
-		return event->submit.stays = true;
+		return event->submit.no_fallback = true;
 	if (strcmp(word, "stream") == 0)
 		return event->submit.stream = true;
 	if (strcmp(word, "restartable") == 0)
@@ -631,19 +631,19 @@ static bool read_spawn_failed(struct words *words, struct engine_event *event)
 	return !word || read_code(word, &event->code);
 }
 
-static bool read_by_hand(struct words *words, struct engine_event *event)
+static bool read_manual(struct words *words, struct engine_event *event)
 {
 	const char *word;
 	unsigned state = 0;
 
-	if (!read_u32(words, &event->by_hand.pool) || !(word = next_word(words)))
+	if (!read_u32(words, &event->manual.pool) || !(word = next_word(words)))
 		return false;
 	while (state < BREAKER_STATE_COUNT_ &&
 	       strcmp(breaker_state_name((enum breaker_state)state), word) != 0)
 		state++;
-	event->by_hand.state = (enum breaker_state)state;
+	event->manual.state = (enum breaker_state)state;
 	word = next_word(words);
-	if (word && (strcmp(word, "method") != 0 || !read_name(words, &event->by_hand.method)))
+	if (word && (strcmp(word, "method") != 0 || !read_name(words, &event->manual.method)))
 		return false;
 	return state < BREAKER_STATE_COUNT_;
 }
@@ -717,7 +717,7 @@ bool narrate_read_event(const char *line, struct engine_event *ret)
 		[EVENT_WORKER_EXITED] = read_exit,
 		[EVENT_SPAWN_FAILED] = read_spawn_failed,
 		[EVENT_PRESSURE] = read_worker,
-		[EVENT_BREAKER] = read_by_hand,
+		[EVENT_BREAKER] = read_manual,
 		[EVENT_RECOVERY_CANCEL] = read_recovery,
 		[EVENT_SESSION_CLOSE] = read_session,
 		[EVENT_WORKER_MEMORY] = read_memory,

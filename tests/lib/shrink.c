@@ -8,28 +8,28 @@
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"
 
-struct trial {
+struct probation {
 	const struct shrink_property *property;
 	const uint64_t *ops;
 	size_t len;
 	const char *wrong;
 };
 
-static void run_trial(void *argument)
+static void run_probation(void *argument)
 {
-	struct trial *trial = argument;
+	struct probation *probation = argument;
 
-	trial->wrong = trial->property->holds(trial->ops, trial->len);
+	probation->wrong = probation->property->holds(probation->ops, probation->len);
 }
 
 /* An assertion that fails in the code under test can be shrunk like any other property. */
 static const char *judge(const struct shrink_property *property, const uint64_t *ops, size_t len,
 			 bool quiet)
 {
-	struct trial trial = {.property = property, .ops = ops, .len = len};
+	struct probation probation = {.property = property, .ops = ops, .len = len};
 
-	return unit_aborts(run_trial, &trial, quiet) ? "an assertion failed (see above)"
-						     : trial.wrong;
+	return unit_aborts(run_probation, &probation, quiet) ? "an assertion failed (see above)"
+							     : probation.wrong;
 }
 
 static size_t generate(uint64_t seed, size_t len_max, uint64_t *ops)

@@ -11,7 +11,7 @@
 #include "protocol/skip.h"
 #include "tests/lib/wire.h"
 
-#define TOLD_MAX ((size_t)16 << 20)
+#define REPORTED_MAX ((size_t)16 << 20)
 
 static void must(bool good)
 {
@@ -27,7 +27,7 @@ static struct buf *record_of(struct channel *channel)
 	struct speak *speak = channel->owner;
 
 	must(!speak->broken);
-	return &speak->told;
+	return &speak->reported;
 }
 
 static void put_value(struct buf *record, struct bytes value)
@@ -131,8 +131,8 @@ void speak_open(struct speak *speak, const char *options, size_t response_max)
 	buf_free(&errors);
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
 	must(loop_init(&speak->loop, (size_t)1 << 30) == 0);
-	buf_init(&speak->told, TOLD_MAX);
-	buf_init(&speak->heard, TOLD_MAX);
+	buf_init(&speak->reported, REPORTED_MAX);
+	buf_init(&speak->heard, REPORTED_MAX);
 	speak->peer = ends[0];
 	channel_init(&speak->channel, &speak->loop, 0, 65536, &handler, speak);
 	must(channel_adopt(&speak->channel, ends[1], &speak->config->pools[0], response_max) == 0);
@@ -142,10 +142,10 @@ void speak_open(struct speak *speak, const char *options, size_t response_max)
 void speak_close(struct speak *speak)
 {
 	channel_done(&speak->channel);
-	link_bury_all(&speak->loop);
+	link_free_closed(&speak->loop);
 	loop_done(&speak->loop);
 	close(speak->peer);
-	buf_free(&speak->told);
+	buf_free(&speak->reported);
 	buf_free(&speak->heard);
 	config_free(speak->config);
 }
@@ -159,7 +159,7 @@ static void hear(struct speak *speak)
 	link_flush_all(&speak->loop);
 	while ((n = read(speak->peer, bytes, sizeof(bytes))) > 0)
 		buf_put(&speak->heard, bytes, (size_t)n);
-	link_bury_all(&speak->loop);
+	link_free_closed(&speak->loop);
 }
 
 void speak_say(struct speak *speak, struct bytes bytes)
@@ -183,7 +183,7 @@ const char *speak_send(struct speak *speak, uint32_t id, const char *method, con
 	const char *why;
 
 	/* There is no chunk to refer to: it is copied. */
-	buf_init(&value, TOLD_MAX);
+	buf_init(&value, REPORTED_MAX);
 	wire_put(&value, args);
 	must(buf_error(&value) == 0);
 	call.args = (struct bytes){value.data, value.len};
@@ -202,10 +202,10 @@ struct bytes speak_listen(struct speak *speak)
 	return heard;
 }
 
-const char *speak_told(struct speak *speak)
+const char *speak_reported(struct speak *speak)
 {
-	buf_put(&speak->told, "", 1);
-	must(buf_error(&speak->told) == 0);
-	buf_reset(&speak->told);
-	return (const char *)speak->told.data;
+	buf_put(&speak->reported, "", 1);
+	must(buf_error(&speak->reported) == 0);
+	buf_reset(&speak->reported);
+	return (const char *)speak->reported.data;
 }

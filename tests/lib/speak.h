@@ -5,16 +5,16 @@
 #ifndef POOLD_TESTS_SPEAK_H
 #define POOLD_TESTS_SPEAK_H
 
-#include "daemon/io/channel.h"
-#include "daemon/io/config.h"
+#include "daemon/io/config/config.h"
+#include "daemon/io/worker/channel.h"
 
 struct speak {
 	struct loop loop;
 	struct config *config;
 	struct channel channel;
 	int peer;
-	struct buf told;  /* one line for each thing that the driver was told */
-	struct buf heard; /* what the worker was told since it last listened */
+	struct buf reported; /* one line for each thing that the driver was told */
+	struct buf heard;    /* what the worker was told since it last listened */
 	unsigned ready_count;
 	bool broken; /* nothing may be told after that: an assertion */
 };
@@ -40,6 +40,6 @@ struct bytes speak_listen(struct speak *speak);
  *	broken CODE: WHY
  *	alive                    step NAME
  */
-const char *speak_told(struct speak *speak);
+const char *speak_reported(struct speak *speak);
 
 #endif

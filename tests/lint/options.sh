@@ -10,7 +10,7 @@ trap 'rm -rf "$faults" "$work"' EXIT
 
 # Each option of config.def as "section key default"; a default of <none> is another for each error.
 table() {
-	awk '/^OPTION/ { line = "" } { sub(/^ +/, " "); line = line $0 } /"\)$/ { print line }' daemon/io/config.def |
+	awk '/^OPTION/ { line = "" } { sub(/^ +/, " "); line = line $0 } /"\)$/ { print line }' daemon/io/config/config.def |
 		sed -nE 's/^OPTION\(([A-Z]+), ([a-z_]+), [A-Z_]+, (NULL|"([^"]*)"), .*/\1 \2 \3/p' |
 		sed 's/NULL$/<none>/; s/"//g'
 }
@@ -34,7 +34,7 @@ help() {
 }
 
 # A chapter of the manual page and a place in the sample for each of its sections, and no others.
-sed -nE 's/^OPTION\(([A-Z]+), .*/\1/p' daemon/io/config.def | uniq >"$work/sections"
+sed -nE 's/^OPTION\(([A-Z]+), .*/\1/p' daemon/io/config/config.def | uniq >"$work/sections"
 sed -nE 's/^\.Sh ([A-Z]+) SECTIONS?$/\1/p' "$manual" | diff "$work/sections" - >>"$faults" || :
 
 table | while read -r chapter key default; do

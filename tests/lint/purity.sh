@@ -43,8 +43,8 @@ includes() { # PATTERN_OF_WHAT_IS_ALLOWED FILE...
 pure='<(assert|errno|limits|signal|stdbool|stddef|stdint|string)[.]h>'
 includes "$pure|\"(daemon/core|protocol)/.*\"" daemon/core/*.[ch]
 includes "<.*>|\"protocol/.*\"" protocol/*.[ch] protocol/*.def
-includes "<.*>|\"(client|protocol)/.*\"|\"poold[.]h\"" client/*.[ch]
-includes "<.*>|\"(daemon|protocol)/.*\"" daemon/*.c daemon/io/*.[ch]
+includes "<.*>|\"(client|protocol)/.*\"|\"poold[.]h\"" client/*/*.[ch]
+includes "<.*>|\"(daemon|protocol)/.*\"" daemon/*.c daemon/io/*/*.[ch]
 
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {

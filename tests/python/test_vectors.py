@@ -309,7 +309,7 @@ class TestReference(unittest.TestCase):
         self.assertEqual(self.rows_under("3.2 The error map"), list(error))
 
     def test_every_option_of_a_call_has_its_row_and_stands_in_the_example(self) -> None:
-        source = (ROOT / "daemon/io/request_parse.c").read_text(encoding="utf-8")
+        source = (ROOT / "daemon/io/frontend/request_parse.c").read_text(encoding="utf-8")
         options = re.findall(r'^\t\{"(\w+)", parse_\w+\},$', source, re.MULTILINE)
         self.assertGreater(len(options), 10)
         example = self.vectors["client/call_options"]["message"][3][3]
@@ -317,7 +317,7 @@ class TestReference(unittest.TestCase):
         self.assertLessEqual(set(options), set(self.rows_under("2.2 poold.call")))
 
     def test_every_event_has_its_row_and_an_example(self) -> None:
-        header = (ROOT / "daemon/io/events.h").read_text(encoding="utf-8")
+        header = (ROOT / "daemon/io/driver/events.h").read_text(encoding="utf-8")
         kinds = re.findall(r"^\tEVENT\((\w+)\)", header, re.MULTILINE)
         self.assertGreater(len(kinds), 5)
         self.assertEqual(self.rows_under("2.11 Events"), kinds)

@@ -6,17 +6,17 @@
 #include "daemon/core/engine.h"
 
 enum deed_kind {
-	DEED_ARRIVAL = 0, /* `client` sends a burst of requests */
-	DEED_CANCEL,	  /* a client gives up request `record` */
-	DEED_MEDDLE,	  /* somebody does something by hand */
-	DEED_PHASE,	  /* faults come or go */
-	DEED_WAKE,	  /* a process is up and looks around */
-	DEED_DELIVER,	  /* `message` reaches a process */
-	DEED_PART,	  /* a process says a part of the answer to its task `message.id` */
-	DEED_FINISH,	  /* a process is through with its task `message.id` */
-	DEED_SIGNAL,	  /* `signal` reaches a process */
-	DEED_DIE,	  /* a process ends */
-	DEED_NEWS	  /* `news` reaches the daemon */
+	DEED_ARRIVAL = 0,  /* `client` sends a burst of requests */
+	DEED_CANCEL,	   /* a client gives up request `record` */
+	DEED_MEDDLE,	   /* somebody does something by hand */
+	DEED_PHASE,	   /* faults come or go */
+	DEED_WAKE,	   /* a process is up and looks around */
+	DEED_DELIVER,	   /* `message` reaches a process */
+	DEED_PART,	   /* a process says a part of the answer to its task `message.id` */
+	DEED_FINISH,	   /* a process is through with its task `message.id` */
+	DEED_SIGNAL,	   /* `signal` reaches a process */
+	DEED_DIE,	   /* a process ends */
+	DEED_WORKER_EVENTS /* `news` reaches the daemon */
 };
 
 enum message_kind {

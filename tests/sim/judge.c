@@ -33,7 +33,7 @@ void judge_begin(struct world *world)
 	}
 	judge_names_begin(world);
 	judge_rooms_begin(world);
-	judge_staff_begin(world);
+	judge_scaling_begin(world);
 }
 
 static usec_t later(usec_t a, usec_t b)
@@ -93,7 +93,7 @@ static void note_break(struct world *world, const struct engine_event *event)
 
 	if (!process->exists || process->life != event->life)
 		return;
-	process->told_broken = true;
+	process->reported_broken = true;
 	for (uint32_t i = 0; i < process->sending_count; i++) {
 		const struct sending *sending = &process->sendings[i];
 
@@ -110,7 +110,7 @@ static void note_answer(struct world *world, const struct engine_event *event)
 	struct process *process = &world->processes[event->worker];
 	struct sending *sending;
 
-	if (!process->exists || process->life != event->life || judge_is_deaf(world, process) ||
+	if (!process->exists || process->life != event->life || judge_is_broken(world, process) ||
 	    event->id >= process->sending_count)
 		return;
 	sending = &process->sendings[event->id];
@@ -128,7 +128,7 @@ static void note_event(struct world *world)
 
 	switch (event->type) {
 	case EVENT_WORKER_READY:
-		process->told_ready |= process->life == event->life;
+		process->reported_ready |= process->life == event->life;
 		break;
 	case EVENT_WORKER_BROKE:
 		note_break(world, event);
@@ -170,7 +170,7 @@ void judge_before(struct world *world)
 	world->judge.done_known = true;
 	judge_names_before(world);
 	judge_rooms_before(world);
-	judge_staff_before(world);
+	judge_scaling_before(world);
 	note_event(world);
 }
 
@@ -207,7 +207,7 @@ static bool are_many_starting(const struct pool *pool)
 	return at_once > 0 && pool->states[WORKER_INITIALIZING].len >= at_once;
 }
 
-static void judge_staff(struct world *world, const struct pool *pool)
+static void judge_scaling(struct world *world, const struct pool *pool)
 {
 	usec_t *since = &world->judge.short_since[pool->index];
 	uint32_t first = pool->workers[0].index;
@@ -237,7 +237,7 @@ static void judge_ending(struct world *world, const struct pool *pool)
 }
 
 /* What is done by hand has one verdict, all else has none. */
-static void judge_verdict_told(struct world *world)
+static void judge_verdict_reported(struct world *world)
 {
 	enum event_type type = world->event.type;
 	bool asked = type == EVENT_BREAKER || type == EVENT_RECOVERY_CANCEL ||
@@ -265,7 +265,7 @@ static void note_heir(struct world *world, struct process *process, struct sendi
 		    &process->sendings[request->attempt->id] == sending)
 			heir = &world->records[world->open[i]];
 	}
-	sending->given_up = !heir && judge_is_deaf(world, process);
+	sending->given_up = !heir && judge_is_broken(world, process);
 	if (sending->given_up)
 		return;
 	if (!heir || heir->key == NO_NAME || heir->key != dead->key || heir->pool != dead->pool) {
@@ -336,17 +336,17 @@ void judge_after(struct world *world)
 
 		judge_queue(world, pool);
 		if (pool->settings.adapter != POOL_STATIC)
-			judge_staff(world, pool);
+			judge_scaling(world, pool);
 		judge_ending(world, pool);
 		if (pool_judge(pool) != judge->health[i])
 			judge_blame(world, "health", "pool %u is %s, but %s was told", i,
 				    pool_health_name(pool_judge(pool)),
 				    pool_health_name(judge->health[i]));
 	}
-	judge_verdict_told(world);
+	judge_verdict_reported(world);
 	judge_names_after(world);
 	judge_rooms_after(world);
-	judge_staff_after(world);
+	judge_scaling_after(world);
 	if (judge->overrun != NOBODY && is_left_alone(engine_worker(world->engine, judge->overrun)))
 		judge_blame(world, "workers", "worker %u overran and is left alone",
 			    judge->overrun);

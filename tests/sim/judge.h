@@ -63,10 +63,10 @@ static inline uint32_t judge_number(const struct world *world, const struct reco
 struct record *judge_record(struct world *world, uint32_t slot);
 
 /* The engine can't tell it anything any more. */
-static inline bool judge_is_deaf(const struct world *world, const struct process *process)
+static inline bool judge_is_broken(const struct world *world, const struct process *process)
 {
-	return process->closed || process->told_broken ||
-	       engine_worker(world->engine, process->worker)->deaf;
+	return process->closed || process->reported_broken ||
+	       engine_worker(world->engine, process->worker)->channel_broken;
 }
 
 /* Sessions and keys. */
@@ -94,11 +94,11 @@ bool judge_is_key_error(struct world *world, const struct record *record, enum e
 bool judge_is_passed_on(struct world *world, const struct record *record);
 
 /* How many workers there are, which go and why. */
-void judge_staff_begin(struct world *world);
-void judge_staff_before(struct world *world);
-void judge_staff_after(struct world *world);
+void judge_scaling_begin(struct world *world);
+void judge_scaling_before(struct world *world);
+void judge_scaling_after(struct world *world);
 void judge_start(struct world *world, const struct effect *effect);
-void judge_roll_told(struct world *world, const struct effect *effect);
+void judge_roll_reported(struct world *world, const struct effect *effect);
 void judge_slow(struct world *world, const struct effect *effect);
 /* Somebody took the pool out of service. */
 bool judge_is_drained(const struct world *world, uint32_t pool);

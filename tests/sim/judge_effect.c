@@ -45,7 +45,7 @@ static void give_up_silently(struct world *world, struct record *record)
 {
 	struct process *process = &world->processes[record->worker];
 
-	if (!record->sent || !judge_is_deaf(world, process))
+	if (!record->sent || !judge_is_broken(world, process))
 		return;
 	for (uint32_t i = 0; i < process->sending_count; i++)
 		if (process->sendings[i].record == judge_number(world, record))
@@ -100,10 +100,10 @@ static void judge_result(struct world *world, struct record *record, const struc
 	case RESULT_STATIC:
 		judge_static(world, record, effect);
 		break;
-	case RESULT_KEPT:
+	case RESULT_STORED:
 		break;
 	}
-	if (effect->result.source != RESULT_KEPT &&
+	if (effect->result.source != RESULT_STORED &&
 	    (level == UINT32_MAX || effect->result.level != level))
 		judge_blame(world, "chain", "request %u has an answer of level %u from pool %u",
 			    judge_number(world, record), effect->result.level, effect->pool);
@@ -504,8 +504,8 @@ static void judge_send(struct world *world, const struct effect *effect)
 			    effect->request);
 		return;
 	}
-	if (!process->told_ready || process->told_to_shut_down || process->told_broken ||
-	    process->killed)
+	if (!process->reported_ready || process->reported_to_shut_down ||
+	    process->reported_broken || process->killed)
 		judge_blame(world, "workers", "worker %u gets work, but is not ready",
 			    effect->worker);
 	if (process->pool != effect->pool)
@@ -762,7 +762,7 @@ static void judge_verdict(struct world *world, const struct effect *effect)
 
 	if (effect->kill.cause == CAUSE_PROTOCOL && !process->guilty)
 		judge_blame(world, "workers", "worker %u kept to the protocol", effect->worker);
-	if (effect->kill.cause == CAUSE_INIT_TIMEOUT && process->told_ready && !process->killed)
+	if (effect->kill.cause == CAUSE_INIT_TIMEOUT && process->reported_ready && !process->killed)
 		judge_blame(world, "workers", "worker %u was ready", effect->worker);
 	if (effect->type == EFFECT_SHUTDOWN && effect->kill.cause == CAUSE_MEMORY &&
 	    (world->event.type != EVENT_PRESSURE || world->event.worker != effect->worker))
@@ -774,13 +774,13 @@ static void judge_verdict(struct world *world, const struct effect *effect)
 
 static void judge_health(struct world *world, const struct effect *effect)
 {
-	enum pool_health *told = &world->judge.health[effect->pool];
+	enum pool_health *reported = &world->judge.health[effect->pool];
 
-	if (effect->health.was != *told || effect->health.is == *told)
+	if (effect->health.was != *reported || effect->health.is == *reported)
 		judge_blame(world, "health", "pool %u: was %s, is %s, but %s was told before",
 			    effect->pool, pool_health_name(effect->health.was),
-			    pool_health_name(effect->health.is), pool_health_name(*told));
-	*told = effect->health.is;
+			    pool_health_name(effect->health.is), pool_health_name(*reported));
+	*reported = effect->health.is;
 }
 
 static void judge_stopped(struct world *world)
@@ -864,7 +864,7 @@ void judge_effect(struct world *world, const struct effect *effect)
 		judge_slow(world, effect);
 		break;
 	case EFFECT_ROLL:
-		judge_roll_told(world, effect);
+		judge_roll_reported(world, effect);
 		break;
 	}
 }

@@ -46,7 +46,7 @@ static bool is_over(const struct world *world, usec_t used)
 static bool know_session(const struct world *world, uint32_t name, enum errcode *ret,
 			 bool *ret_fresh)
 {
-	const struct told_session *session = &world->judge.sessions[name];
+	const struct reported_session *session = &world->judge.sessions[name];
 
 	*ret_fresh = false;
 	*ret = ERR_NONE;
@@ -96,13 +96,13 @@ static void note_end_of_life(struct world *world)
 	const struct engine_event *event = &world->event;
 
 	for (unsigned i = 0; i < SESSIONS; i++) {
-		struct told_session *session = &world->judge.sessions[i];
+		struct reported_session *session = &world->judge.sessions[i];
 
 		if (!session->open || !session->bound || session->worker != event->worker ||
 		    session->life != event->life)
 			continue;
 		session->bound = false;
-		session->untold = !session->handed;
+		session->unreported = !session->handed;
 		session->lost |= !session->handed;
 	}
 }
@@ -111,7 +111,7 @@ static void judge_opening(struct world *world, const struct effect *effect)
 {
 	struct judge *judge = &world->judge;
 	uint32_t slot = effect->session.session;
-	struct told_session *session;
+	struct reported_session *session;
 
 	if (world->event.type != EVENT_SUBMIT ||
 	    world->records[world->subject].session == NO_NAME || !judge->may_open) {
@@ -123,17 +123,17 @@ static void judge_opening(struct world *world, const struct effect *effect)
 	judge->session_names[slot] = world->records[world->subject].session;
 	judge->versions[slot] = 0;
 	session = &judge->sessions[judge->session_names[slot]];
-	*session = (struct told_session){.open = true, .slot = slot, .used = world->now};
+	*session = (struct reported_session){.open = true, .slot = slot, .used = world->now};
 }
 
 /* Only the one that was idle for the longest makes room, and only where there is none. */
 static void judge_eviction(struct world *world, uint32_t name)
 {
-	const struct told_session *victim = &world->judge.sessions[name];
+	const struct reported_session *victim = &world->judge.sessions[name];
 	unsigned open = 0;
 
 	for (unsigned i = 0; i < SESSIONS; i++) {
-		const struct told_session *session = &world->judge.sessions[i];
+		const struct reported_session *session = &world->judge.sessions[i];
 
 		open += session->open;
 		if (session->open && users(world, i) == 0 && session->used < victim->used)
@@ -148,7 +148,7 @@ static void judge_eviction(struct world *world, uint32_t name)
 static void judge_ending(struct world *world, uint32_t name, const struct effect *effect)
 {
 	struct judge *judge = &world->judge;
-	struct told_session *session = &judge->sessions[name];
+	struct reported_session *session = &judge->sessions[name];
 	enum session_reason reason = effect->session.reason;
 	bool asked = session->closing || (world->event.type == EVENT_SESSION_CLOSE &&
 					  number_in(world->event.session) == name);
@@ -177,7 +177,7 @@ void judge_session(struct world *world, const struct effect *effect)
 {
 	uint32_t name = world->judge.session_names[effect->session.session];
 	enum session_reason reason = effect->session.reason;
-	struct told_session *session;
+	struct reported_session *session;
 
 	if (effect->session.began) {
 		judge_opening(world, effect);
@@ -194,9 +194,9 @@ void judge_session(struct world *world, const struct effect *effect)
 		judge_blame(world, "session", "s%u was not at worker %u.%u", name, effect->worker,
 			    effect->life);
 	if (reason == SESSION_LOST) {
-		if (!session->untold)
+		if (!session->unreported)
 			judge_blame(world, "session", "s%u is not lost", name);
-		session->untold = false;
+		session->unreported = false;
 	} else if (reason == SESSION_MOVED) {
 		if (effect->worker == NO_SLOT || world->event.type != EVENT_WORKER_ANSWERED)
 			judge_blame(world, "session", "s%u has not moved", name);
@@ -223,7 +223,7 @@ static void judge_order(struct world *world, const struct record *record)
 static void judge_affinity(struct world *world, const struct record *record,
 			   const struct effect *effect)
 {
-	const struct told_session *session = &world->judge.sessions[record->session];
+	const struct reported_session *session = &world->judge.sessions[record->session];
 	enum session_affinity affinity = world->pools[effect->pool].affinity;
 	bool same = session->bound && session->worker == effect->worker &&
 		    session->life == effect->life;
@@ -245,7 +245,7 @@ void judge_session_send(struct world *world, const struct record *record,
 			const struct effect *effect)
 {
 	struct judge *judge = &world->judge;
-	const struct told_session *session;
+	const struct reported_session *session;
 
 	if (record->session == NO_NAME) {
 		if (effect->send.session != NO_SLOT)
@@ -265,7 +265,7 @@ void judge_session_send(struct world *world, const struct record *record,
 }
 
 /* The worker's result is the session's: it is bound to that life, and has the state. */
-static void note_success(struct world *world, struct told_session *session,
+static void note_success(struct world *world, struct reported_session *session,
 			 const struct effect *effect)
 {
 	const struct engine_event *event = &world->event;
@@ -293,7 +293,7 @@ static void note_success(struct world *world, struct told_session *session,
 }
 
 /* The session goes on elsewhere, and what its worker kept without ever handing it back does not. */
-static bool leaves_state(const struct world *world, const struct told_session *session,
+static bool leaves_state(const struct world *world, const struct reported_session *session,
 			 const struct effect *effect)
 {
 	const struct engine_event *event = &world->event;
@@ -306,8 +306,8 @@ static bool leaves_state(const struct world *world, const struct told_session *s
 void judge_session_result(struct world *world, const struct record *record,
 			  const struct effect *effect)
 {
-	struct told_session *session;
-	bool kept = effect->result.source == RESULT_KEPT;
+	struct reported_session *session;
+	bool kept = effect->result.source == RESULT_STORED;
 
 	if (effect->result.source != RESULT_WORKER && effect->result.session != NO_SLOT)
 		judge_blame(world, "session", "request %u: nobody handed a state back",
@@ -354,7 +354,7 @@ static bool are_all_busy(const struct world *world)
 
 static bool is_lost(const struct world *world, const struct record *record, uint32_t pool)
 {
-	const struct told_session *session = &world->judge.sessions[record->session];
+	const struct reported_session *session = &world->judge.sessions[record->session];
 	enum worker_state state = engine_worker(world->engine, session->worker)->state;
 
 	return world->pools[pool].affinity == SESSION_STRICT && session->was_bound &&
@@ -413,7 +413,7 @@ static void judge_entry(struct world *world)
 static void judge_closing(struct world *world)
 {
 	uint32_t name = number_in(world->event.session);
-	struct told_session *session = &world->judge.sessions[name];
+	struct reported_session *session = &world->judge.sessions[name];
 
 	if (world->judge.done_code == ERR_NONE && session->open)
 		session->closing = true;
@@ -426,11 +426,11 @@ static void judge_sessions(struct world *world)
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < SESSIONS; i++) {
-		const struct told_session *session = &world->judge.sessions[i];
+		const struct reported_session *session = &world->judge.sessions[i];
 
 		open += session->open;
 		bytes += session->bytes;
-		if (session->untold)
+		if (session->unreported)
 			judge_blame(world, "session", "s%u is lost untold", i);
 		if (!session->open)
 			continue;
@@ -451,12 +451,12 @@ static void judge_sessions(struct world *world)
 
 /* --- keys --- */
 
-static struct told_key *key_of(struct world *world, const struct record *record)
+static struct reported_key *key_of(struct world *world, const struct record *record)
 {
 	return record->key == NO_NAME ? NULL : &world->judge.keys[record->pool][record->key];
 }
 
-static bool is_alive(const struct world *world, const struct told_key *key)
+static bool is_alive(const struct world *world, const struct reported_key *key)
 {
 	return key->succeeded > 0 &&
 	       world->now < usec_add(key->succeeded, key_settings(world)->ttl);
@@ -483,7 +483,7 @@ static uint64_t kept_bytes(const struct world *world)
 static void judge_key_success(struct world *world, const struct record *record,
 			      const struct effect *effect)
 {
-	struct told_key *key = key_of(world, record);
+	struct reported_key *key = key_of(world, record);
 	uint64_t bytes = world->event.answer.bytes;
 	uint32_t slot = effect->result.key;
 
@@ -511,10 +511,10 @@ static void judge_key_success(struct world *world, const struct record *record,
 
 void judge_key_result(struct world *world, const struct record *record, const struct effect *effect)
 {
-	const struct told_key *key = key_of(world, record);
+	const struct reported_key *key = key_of(world, record);
 	uint32_t slot = effect->result.key;
 
-	if (effect->result.source == RESULT_KEPT) {
+	if (effect->result.source == RESULT_STORED) {
 		if (!key || slot >= NAMES_MAX || world->judge.key_names[slot] != scoped(record) ||
 		    !is_alive(world, key))
 			judge_blame(world, "key",
@@ -531,7 +531,7 @@ void judge_key_result(struct world *world, const struct record *record, const st
 
 void judge_key_send(struct world *world, const struct record *record)
 {
-	const struct told_key *key = key_of(world, record);
+	const struct reported_key *key = key_of(world, record);
 
 	if (!key)
 		return;
@@ -560,7 +560,7 @@ void judge_key_send(struct world *world, const struct record *record)
  * (What waited for its turn in a session then is as if it came later.) */
 void judge_key_run(struct world *world, const struct record *record, bool idempotent)
 {
-	const struct told_key *key = key_of(world, record);
+	const struct reported_key *key = key_of(world, record);
 	uint32_t number = judge_number(world, record);
 
 	if (!key || !record->open || record->session != NO_NAME || idempotent ||
@@ -574,7 +574,7 @@ void judge_key_run(struct world *world, const struct record *record, bool idempo
 void judge_completed(struct world *world, uint32_t number)
 {
 	struct record *record = world_heir(world, number);
-	struct told_key *key = key_of(world, record);
+	struct reported_key *key = key_of(world, record);
 
 	if (!key || record->misled || !record->open)
 		return;
@@ -585,7 +585,7 @@ void judge_completed(struct world *world, uint32_t number)
 void judge_forget(struct world *world, const struct effect *effect)
 {
 	uint32_t name = world->judge.key_names[effect->key];
-	struct told_key *key;
+	struct reported_key *key;
 
 	if (name == NO_NAME) {
 		judge_blame(world, "key", "key %u is forgotten, but nothing is kept", effect->key);
@@ -621,7 +621,7 @@ static bool are_keys_full(struct world *world, const struct record *record)
 
 bool judge_is_key_error(struct world *world, const struct record *record, enum executed executed)
 {
-	const struct told_key *key = key_of(world, record);
+	const struct reported_key *key = key_of(world, record);
 
 	if (!key)
 		return false;
@@ -633,7 +633,7 @@ bool judge_is_key_error(struct world *world, const struct record *record, enum e
 
 void judge_key_leave(struct world *world, const struct record *record, enum executed executed)
 {
-	struct told_key *key = key_of(world, record);
+	struct reported_key *key = key_of(world, record);
 
 	if (!key)
 		return;
@@ -649,7 +649,7 @@ void judge_key_leave(struct world *world, const struct record *record, enum exec
 
 void judge_key_inherit(struct world *world, const struct record *heir)
 {
-	struct told_key *key = key_of(world, heir);
+	struct reported_key *key = key_of(world, heir);
 
 	if (key->doubted_at == world->events)
 		key->doubtful = key->doubtful_before;
@@ -657,7 +657,7 @@ void judge_key_inherit(struct world *world, const struct record *heir)
 
 bool judge_is_passed_on(struct world *world, const struct record *record)
 {
-	const struct told_key *key = key_of(world, record);
+	const struct reported_key *key = key_of(world, record);
 
 	return key && key->failed_at == world->events && record->sends == 0;
 }
@@ -670,7 +670,7 @@ static void judge_keys(struct world *world)
 			    world->subject, world->records[world->subject].key);
 	for (unsigned i = 0; i < NAMES_MAX && !world->judge.stopped; i++) {
 		uint32_t name = world->judge.key_names[i];
-		const struct told_key *key;
+		const struct reported_key *key;
 
 		if (name == NO_NAME)
 			continue;
@@ -698,7 +698,7 @@ void judge_names_before(struct world *world)
 	judge->repeated = false;
 	switch (world->event.type) {
 	case EVENT_SUBMIT: {
-		const struct told_key *key = key_of(world, &world->records[world->subject]);
+		const struct reported_key *key = key_of(world, &world->records[world->subject]);
 
 		judge->repeats = key && is_alive(world, key);
 		expect_session(world);

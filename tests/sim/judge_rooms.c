@@ -27,14 +27,14 @@ static bool lets_all_through(enum breaker_state state)
 	return state == BREAKER_CLOSED || state == BREAKER_DISABLED || state == BREAKER_OBSERVING;
 }
 
-static struct told_breaker *breaker_of(struct world *world, const struct record *record,
-				       uint32_t pool)
+static struct reported_breaker *breaker_of(struct world *world, const struct record *record,
+					   uint32_t pool)
 {
 	return &world->judge.breakers[pool][judge_circuit(world, record, pool)];
 }
 
 static void judge_half_open(struct world *world, const struct breaker_settings *settings,
-			    const struct told_breaker *breaker, enum breaker_reason reason)
+			    const struct reported_breaker *breaker, enum breaker_reason reason)
 {
 	usec_t open = usec_min(settings->open_timeout, settings->open_timeout_max);
 	usec_t since = world->now - breaker->since;
@@ -52,14 +52,14 @@ static void judge_reason(struct world *world, const struct effect *effect)
 {
 	const struct breaker_settings *settings = &world->pools[effect->pool].breaker;
 	const struct breaker_change *change = &effect->breaker.change;
-	const struct told_breaker *breaker =
+	const struct reported_breaker *breaker =
 		&world->judge.breakers[effect->pool][effect->breaker.circuit];
-	bool by_hand =
-		world->event.type == EVENT_BREAKER && world->event.by_hand.pool == effect->pool;
+	bool manual =
+		world->event.type == EVENT_BREAKER && world->event.manual.pool == effect->pool;
 
-	if ((change->reason == BREAKER_BECAUSE_BY_HAND) != by_hand)
+	if ((change->reason == BREAKER_BECAUSE_MANUAL) != manual)
 		judge_blame(world, "breaker", "changed by whose hand?");
-	if (by_hand && change->to != world->event.by_hand.state)
+	if (manual && change->to != world->event.manual.state)
 		judge_blame(world, "breaker", "changed to another state than was asked for");
 	if (change->to == BREAKER_HALF_OPEN)
 		judge_half_open(world, settings, breaker, change->reason);
@@ -74,7 +74,7 @@ static void judge_reason(struct world *world, const struct effect *effect)
 void judge_breaker(struct world *world, const struct effect *effect)
 {
 	const struct breaker_change *change = &effect->breaker.change;
-	struct told_breaker *breaker =
+	struct reported_breaker *breaker =
 		&world->judge.breakers[effect->pool][effect->breaker.circuit];
 	bool again = change->from == BREAKER_OBSERVING && change->to == BREAKER_OBSERVING;
 
@@ -85,7 +85,7 @@ void judge_breaker(struct world *world, const struct effect *effect)
 			    breaker_state_name(breaker->state));
 	judge_reason(world, effect);
 	breaker->failures += change->reason == BREAKER_BECAUSE_PROBE_EXPIRED;
-	if (again && change->reason != BREAKER_BECAUSE_BY_HAND)
+	if (again && change->reason != BREAKER_BECAUSE_MANUAL)
 		return;
 	breaker->state = change->to;
 	breaker->since = world->now;
@@ -98,7 +98,7 @@ void judge_breaker(struct world *world, const struct effect *effect)
 /* The request is sent: its breaker must let it, as one of its probes if it is half-open. */
 void judge_breaker_send(struct world *world, struct record *record, uint32_t pool)
 {
-	const struct told_breaker *breaker = breaker_of(world, record, pool);
+	const struct reported_breaker *breaker = breaker_of(world, record, pool);
 	unsigned probes = 0;
 
 	record->circuit = judge_circuit(world, record, pool);
@@ -125,7 +125,7 @@ void judge_breaker_send(struct world *world, struct record *record, uint32_t poo
 
 void judge_breaker_success(struct world *world, const struct record *record)
 {
-	struct told_breaker *breaker = &world->judge.breakers[record->at][record->circuit];
+	struct reported_breaker *breaker = &world->judge.breakers[record->at][record->circuit];
 
 	if (record->generation != breaker->generation)
 		return;
@@ -156,7 +156,7 @@ static void judge_runs(struct world *world)
 		const struct pool *pool = engine_pool(world->engine, i);
 
 		for (uint32_t n = 0; n < pool->circuit_count; n++) {
-			const struct told_breaker *breaker = &world->judge.breakers[i][n];
+			const struct reported_breaker *breaker = &world->judge.breakers[i][n];
 
 			if (pool->circuits[n].breaker.state != breaker->state)
 				judge_blame(world, "breaker", "pool %u: a change was not told", i);
@@ -174,10 +174,10 @@ static void judge_forced_open(struct world *world)
 	const struct engine_event *event = &world->event;
 	const struct pool *pool;
 
-	if (event->type != EVENT_BREAKER || event->by_hand.state != BREAKER_FORCED_OPEN ||
+	if (event->type != EVENT_BREAKER || event->manual.state != BREAKER_FORCED_OPEN ||
 	    world->judge.done_code != ERR_NONE)
 		return;
-	pool = engine_pool(world->engine, event->by_hand.pool);
+	pool = engine_pool(world->engine, event->manual.pool);
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
 		const struct request *request;
 
@@ -185,7 +185,7 @@ static void judge_forced_open(struct world *world)
 			continue;
 		request = engine_request(world->engine, i);
 		if (request->state == REQUEST_QUEUED && request->pool == pool->index &&
-		    request->circuit == pool_find_circuit(pool, event->by_hand.method))
+		    request->circuit == pool_find_circuit(pool, event->manual.method))
 			judge_blame(world, "breaker", "request %u waits at an open breaker",
 				    world->open[i]);
 	}
@@ -200,7 +200,7 @@ unsigned judge_level(const struct world *world, const struct record *record, uin
 
 	if (pool == record->pool)
 		return 0;
-	for (unsigned i = 0; i < home->fallback_count && !record->stays; i++)
+	for (unsigned i = 0; i < home->fallback_count && !record->no_fallback; i++)
 		if (home->fallbacks[i] == pool && !(record->skip & 1u << (i + 1)))
 			return i + 1;
 	return UINT32_MAX;
@@ -217,7 +217,7 @@ static bool is_able(struct world *world, uint32_t pool)
 
 static usec_t returns_at(const struct world *world, uint32_t pool)
 {
-	const struct told_chain *chain = &world->judge.chains[pool];
+	const struct reported_chain *chain = &world->judge.chains[pool];
 
 	return usec_max(usec_add(chain->left, world->pools[pool].failover.dwell),
 			chain->able_since);
@@ -226,7 +226,7 @@ static usec_t returns_at(const struct world *world, uint32_t pool)
 /* It comes back by itself, and not before all its steps. */
 static void judge_return(struct world *world, uint32_t pool)
 {
-	struct told_chain *chain = &world->judge.chains[pool];
+	struct reported_chain *chain = &world->judge.chains[pool];
 	usec_t steps = 3 * world->pools[pool].failover.step;
 
 	if (!chain->able || world->now < usec_add(returns_at(world, pool), steps))
@@ -235,7 +235,7 @@ static void judge_return(struct world *world, uint32_t pool)
 
 void judge_level_change(struct world *world, const struct effect *effect)
 {
-	struct told_chain *chain = &world->judge.chains[effect->pool];
+	struct reported_chain *chain = &world->judge.chains[effect->pool];
 	unsigned count = world->pools[effect->pool].fallback_count;
 
 	if (effect->level.from != chain->level || effect->level.to == chain->level ||
@@ -252,7 +252,7 @@ void judge_level_change(struct world *world, const struct effect *effect)
 static void judge_chains(struct world *world)
 {
 	for (uint32_t i = 0; i < world->settings.pool_count; i++) {
-		struct told_chain *chain = &world->judge.chains[i];
+		struct reported_chain *chain = &world->judge.chains[i];
 		bool able = is_able(world, i);
 		bool home = engine_pool(world->engine, i)->failover.state == FAILOVER_HOME;
 
@@ -362,7 +362,7 @@ void judge_rooms_begin(struct world *world)
 	struct judge *judge = &world->judge;
 
 	for (unsigned i = 0; i < POOLS_MAX; i++) {
-		judge->chains[i] = (struct told_chain){.able = true, .home = true};
+		judge->chains[i] = (struct reported_chain){.able = true, .home = true};
 		for (unsigned n = 0; n < CIRCUITS_MAX; n++)
 			judge->breakers[i][n].state = world->pools[i].breaker_begins;
 	}
@@ -373,12 +373,12 @@ static bool has_circuit(const struct world *world)
 	const struct engine_event *event = &world->event;
 	struct record asked = {.method = NO_NAME, .heir_in = NOBODY};
 
-	if (world->pools[event->by_hand.pool].adapter == POOL_STATIC)
+	if (world->pools[event->manual.pool].adapter == POOL_STATIC)
 		return false;
-	if (event->by_hand.method.len == 0)
+	if (event->manual.method.len == 0)
 		return true;
-	asked.method = (uint32_t)(event->by_hand.method.data[1] - '0');
-	return judge_circuit(world, &asked, event->by_hand.pool) > 0;
+	asked.method = (uint32_t)(event->manual.method.data[1] - '0');
+	return judge_circuit(world, &asked, event->manual.pool) > 0;
 }
 
 static bool is_recovery(const struct world *world, uint64_t id)

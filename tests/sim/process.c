@@ -16,9 +16,9 @@ static void plan(struct world *world, const struct process *process, struct deed
 }
 
 /* Sends news to the daemon; on a channel nothing overtakes. */
-static void tell(struct world *world, struct process *process, const struct engine_event *news)
+static void notify(struct world *world, struct process *process, const struct engine_event *news)
 {
-	struct deed deed = {.kind = DEED_NEWS, .news = *news};
+	struct deed deed = {.kind = DEED_WORKER_EVENTS, .news = *news};
 	usec_t at = world->now + world_delay(world);
 
 	if (at > process->outward)
@@ -32,7 +32,7 @@ static void tell(struct world *world, struct process *process, const struct engi
 static void say(struct world *world, struct process *process, const struct engine_event *news)
 {
 	if (!process->mute)
-		tell(world, process, news);
+		notify(world, process, news);
 }
 
 /* A state is now and then too large for its limits. */
@@ -128,7 +128,7 @@ static void die(struct world *world, struct process *process, const struct deed 
 	news.exit.connection = world->pools[process->pool].adapter == POOL_SOCKET;
 	news.exit.signalled = deed->death.signalled && !news.exit.connection;
 	news.exit.unusable = deed->death.unusable && !news.exit.connection;
-	tell(world, process, &news);
+	notify(world, process, &news);
 }
 
 /* --- tasks --- */
@@ -398,7 +398,7 @@ static void die_after_answer(struct world *world, struct process *process, uint3
 {
 	struct deed deed = {.kind = DEED_DIE, .at = world->now};
 
-	if (!world_fault(world, FAULT_LATE_NEWS)) {
+	if (!world_fault(world, FAULT_LATE_EVENTS)) {
 		answer(world, process, id, ERR_NONE);
 		plan_death(world, process, 0, true);
 		return;
@@ -517,7 +517,7 @@ bool process_is_heard(struct world *world, const struct engine_event *news)
 
 	if (news->life != process->life || !process->closed || news->type == EVENT_WORKER_EXITED)
 		return true;
-	return world_fault(world, FAULT_LATE_NEWS);
+	return world_fault(world, FAULT_LATE_EVENTS);
 }
 
 /* --- what the daemon does to it --- */
@@ -562,7 +562,7 @@ static void spawn(struct world *world, const struct effect *effect)
 
 		news.code = why_not(world, process);
 		process->alive = false;
-		tell(world, process, &news);
+		notify(world, process, &news);
 		return;
 	}
 	deed.at = world->now + world_span(world, 20 * USEC_PER_MSEC);
@@ -619,7 +619,7 @@ static void send_request(struct world *world, struct process *process, const str
 		return;
 	}
 	note_sending(process, effect->send.id, record);
-	tell(world, process, &news);
+	notify(world, process, &news);
 }
 
 static void signal_process(struct world *world, struct process *process, int signal)
@@ -649,7 +649,7 @@ void process_take_effect(struct world *world, const struct effect *effect, uint3
 		deliver_id(world, process, MESSAGE_PING, effect, UINT32_MAX);
 		break;
 	case EFFECT_SHUTDOWN:
-		process->told_to_shut_down = true;
+		process->reported_to_shut_down = true;
 		deliver(world, process, (struct message){.kind = MESSAGE_SHUTDOWN});
 		break;
 	case EFFECT_CLOSE:

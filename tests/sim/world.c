@@ -561,7 +561,7 @@ static void draw_options(struct world *world, struct record *record)
 
 	record->priority = (enum priority)prop_below(prop, PRIORITY_COUNT_);
 	record->idempotent = world->storm || prop_chance(prop, 60);
-	record->stays = prop_chance(prop, 15);
+	record->no_fallback = prop_chance(prop, 15);
 	record->stream = !world->storm && !world->plain && prop_chance(prop, 15);
 	record->restartable = prop_chance(prop, 50);
 	record->max_attempts = world->storm ? 4 : (uint32_t)prop_between(prop, 1, 6);
@@ -576,7 +576,7 @@ static void fill_in(struct world *world, const struct record *record, struct eng
 	event->submit.pool = record->pool;
 	event->submit.priority = record->priority;
 	event->submit.idempotent = record->idempotent;
-	event->submit.stays = record->stays;
+	event->submit.no_fallback = record->no_fallback;
 	event->submit.stream = record->stream;
 	event->submit.restartable = record->restartable;
 	event->submit.max_attempts = record->max_attempts;
@@ -661,9 +661,9 @@ static void change_breaker(struct world *world)
 	struct engine_event event = {.type = EVENT_BREAKER};
 	uint8_t name[2];
 
-	event.by_hand.pool = (uint32_t)prop_below(&world->prop, world->settings.pool_count);
-	event.by_hand.state = states[prop_below(&world->prop, ARRAY_SIZE(states))];
-	event.by_hand.method = name_in(name, 'm', draw_name(world, 40, METHODS));
+	event.manual.pool = (uint32_t)prop_below(&world->prop, world->settings.pool_count);
+	event.manual.state = states[prop_below(&world->prop, ARRAY_SIZE(states))];
+	event.manual.method = name_in(name, 'm', draw_name(world, 40, METHODS));
 	step(world, &event);
 }
 
@@ -742,7 +742,7 @@ static void kill_worker(struct world *world)
 	step(world, &event);
 }
 
-static void weigh(struct world *world)
+static void account(struct world *world)
 {
 	struct engine_event event = {.type = EVENT_WORKER_MEMORY};
 
@@ -773,7 +773,7 @@ static void meddle(struct world *world)
 	static void (*const acts[])(struct world *) = {
 		change_breaker, cancel_recovery, cancel_recovery, close_session, press,
 		restart_pool,	restart_pool,	 resize_pool,	  drain_pool,	 resume_pools,
-		resume_pools,	kill_worker,	 weigh,		  weigh};
+		resume_pools,	kill_worker,	 account,	  account};
 
 	acts[prop_below(&world->prop, ARRAY_SIZE(acts))](world);
 	if (!is_closing(world))
@@ -845,7 +845,7 @@ static void take_deed(struct world *world)
 	case DEED_PHASE:
 		change_phase(world);
 		break;
-	case DEED_NEWS:
+	case DEED_WORKER_EVENTS:
 		if (process_is_heard(world, &deed.news))
 			step(world, &deed.news);
 		break;

@@ -57,7 +57,7 @@
 	FAULT(RUDE_PART)                                                                           \
 	FAULT(LARGE_STATE)                                                                         \
 	FAULT(SLOW)                                                                                \
-	FAULT(LATE_NEWS)                                                                           \
+	FAULT(LATE_EVENTS)                                                                         \
 	FAULT(SLOW_EXIT)                                                                           \
 	FAULT(UNSAYABLE)                                                                           \
 	FAULT(CLIENT_CANCELS)                                                                      \
@@ -91,7 +91,7 @@ struct record {
 	uint32_t pool; /* that it was sent to: the head of the chain */
 	enum priority priority;
 	bool idempotent;
-	bool stays;
+	bool no_fallback;
 	bool stream;
 	bool restartable;
 	uint32_t max_attempts;
@@ -172,17 +172,17 @@ struct sending {
 struct process {
 	bool exists;
 	bool alive;
-	bool up;	 /* it has said that it is ready, and reads */
-	bool hung;	 /* it does nothing any more; SIGKILL ends it */
-	bool dying;	 /* its end is on the agenda */
-	bool mute;	 /* what it says is not heard any more */
-	bool liar;	 /* it broke the protocol in a way that cannot be seen */
-	bool shut;	 /* it closed its channel itself */
-	bool guilty;	 /* it broke the protocol in a way that can be seen */
-	bool leaving;	 /* it finishes what it began, then exits */
-	bool told_ready; /* these four: as the engine knows */
-	bool told_broken;
-	bool told_to_shut_down;
+	bool up;	     /* it has said that it is ready, and reads */
+	bool hung;	     /* it does nothing any more; SIGKILL ends it */
+	bool dying;	     /* its end is on the agenda */
+	bool mute;	     /* what it says is not heard any more */
+	bool liar;	     /* it broke the protocol in a way that cannot be seen */
+	bool shut;	     /* it closed its channel itself */
+	bool guilty;	     /* it broke the protocol in a way that can be seen */
+	bool leaving;	     /* it finishes what it began, then exits */
+	bool reported_ready; /* these four: as the engine knows */
+	bool reported_broken;
+	bool reported_to_shut_down;
 	bool closed;
 	bool killed;	 /* the engine sent it a signal */
 	uint64_t memory; /* as was told last */
@@ -209,7 +209,7 @@ struct process {
 };
 
 /* A breaker as it was told to be. */
-struct told_breaker {
+struct reported_breaker {
 	enum breaker_state state;
 	usec_t since;
 	unsigned generation;
@@ -218,7 +218,7 @@ struct told_breaker {
 };
 
 /* What really happened to the session of a name. */
-struct told_session {
+struct reported_session {
 	bool open;
 	bool closing;
 	bool ended;
@@ -233,7 +233,7 @@ struct told_session {
 	bool was_bound;
 	bool handed;
 	bool lost;	   /* to be told with the next answer */
-	bool untold;	   /* by EFFECT_SESSION */
+	bool unreported;   /* by EFFECT_SESSION */
 	unsigned moved_at; /* at which event that was told */
 	uint32_t pool;
 	uint32_t worker;
@@ -241,7 +241,7 @@ struct told_session {
 };
 
 /* What really happened to a key in the scope of a pool. */
-struct told_key {
+struct reported_key {
 	usec_t succeeded; /* 0: it has not */
 	bool kept;
 	uint32_t slot;
@@ -256,7 +256,7 @@ struct told_key {
 };
 
 /* The chain of a pool, as what was told makes it. */
-struct told_chain {
+struct reported_chain {
 	unsigned level;
 	bool able;
 	bool home;
@@ -265,7 +265,7 @@ struct told_chain {
 };
 
 /* A pool's workers as people want them, and how they were before the event. */
-struct told_staff {
+struct reported_scaling {
 	unsigned min;
 	unsigned max;
 	usec_t drained; /* since when it is out of service; 0: it is not */
@@ -274,7 +274,7 @@ struct told_staff {
 };
 
 /* A slot before the event. */
-struct told_slot {
+struct reported_slot {
 	enum worker_state state;
 	uint32_t life;
 	bool replacement; /* that life was started for another to leave */
@@ -296,13 +296,13 @@ struct judge {
 	unsigned retries[POOLS_MAX];
 	unsigned hasty;	  /* times that a request was sent and taken back at once */
 	uint32_t overrun; /* the worker that this event's error blames; UINT32_MAX: none */
-	struct told_breaker breakers[POOLS_MAX][CIRCUITS_MAX];
-	struct told_chain chains[POOLS_MAX];
-	struct told_session sessions[SESSIONS];
+	struct reported_breaker breakers[POOLS_MAX][CIRCUITS_MAX];
+	struct reported_chain chains[POOLS_MAX];
+	struct reported_session sessions[SESSIONS];
 	uint32_t session_names[2 * NAMES_MAX + 1]; /* by slot; NO_NAME */
 	uint64_t versions[2 * NAMES_MAX + 1];	   /* of the state that the caller keeps there */
 	unsigned ends;
-	struct told_key keys[POOLS_MAX][KEYS];
+	struct reported_key keys[POOLS_MAX][KEYS];
 	uint32_t key_names[NAMES_MAX]; /* by slot: which answer the caller keeps; NO_NAME */
 	enum errcode expected;	       /* what the session of a new request must be answered */
 	bool known;	    /* that is known: its tombstone is surely there, if it left one */
@@ -315,8 +315,8 @@ struct judge {
 	unsigned done;		/* EFFECT_DONE of this event */
 	enum errcode done_code; /* that it must say */
 	bool done_known;
-	struct told_staff staff[POOLS_MAX];
-	struct told_slot before[SLOTS_MAX];
+	struct reported_scaling staff[POOLS_MAX];
+	struct reported_slot before[SLOTS_MAX];
 	uint32_t rolled[SLOTS_MAX]; /* the life there when the last restart began; 0: none */
 	bool overdue;		    /* the engine waited for its timer when this event came */
 	bool stopping;

@@ -209,12 +209,12 @@ END_TEST
 
 /* --- by hand --- */
 
-typedef struct breaker_change by_hand(struct breaker *breaker, usec_t now);
+typedef struct breaker_change manual(struct breaker *breaker, usec_t now);
 
-static by_hand *const hands[] = {breaker_reset, breaker_force_open, breaker_disable,
-				 breaker_observe};
-static const enum breaker_state hand_states[] = {BREAKER_CLOSED, BREAKER_FORCED_OPEN,
-						 BREAKER_DISABLED, BREAKER_OBSERVING};
+static manual *const operators[] = {breaker_reset, breaker_force_open, breaker_disable,
+				    breaker_observe};
+static const enum breaker_state operator_states[] = {BREAKER_CLOSED, BREAKER_FORCED_OPEN,
+						     BREAKER_DISABLED, BREAKER_OBSERVING};
 
 static void bring_to(struct fixture *f, enum breaker_state state)
 {
@@ -223,16 +223,16 @@ static void bring_to(struct fixture *f, enum breaker_state state)
 		trip(f);
 	else if (state == BREAKER_HALF_OPEN)
 		half_open(f);
-	for (unsigned i = 1; i < ARRAY_SIZE(hands); i++)
-		if (hand_states[i] == state)
-			hands[i](&f->breaker, f->now);
+	for (unsigned i = 1; i < ARRAY_SIZE(operators); i++)
+		if (operator_states[i] == state)
+			operators[i](&f->breaker, f->now);
 	assert_state(f, state);
 }
 
 START_TEST(a_hand_can_do_everything_from_everywhere)
 {
 	for (unsigned from = 0; from < BREAKER_STATE_COUNT_; from++)
-		for (unsigned i = 0; i < ARRAY_SIZE(hands); i++) {
+		for (unsigned i = 0; i < ARRAY_SIZE(operators); i++) {
 			struct breaker_permit permit = {0};
 			struct breaker_snapshot snapshot;
 			uint32_t generation;
@@ -242,8 +242,8 @@ START_TEST(a_hand_can_do_everything_from_everywhere)
 			generation = f.breaker.generation;
 			ask(&f, &permit);
 			f.now += SEC;
-			assert_change(hands[i](&f.breaker, f.now), BREAKER_BECAUSE_BY_HAND,
-				      (enum breaker_state)from, hand_states[i]);
+			assert_change(operators[i](&f.breaker, f.now), BREAKER_BECAUSE_MANUAL,
+				      (enum breaker_state)from, operator_states[i]);
 			snapshot = breaker_snapshot(&f.breaker, f.now);
 			ck_assert_uint_eq(snapshot.since, f.now);
 			ck_assert_uint_gt(snapshot.generation, generation);

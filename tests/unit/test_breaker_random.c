@@ -21,13 +21,13 @@ enum op_kind {
 	OP_CALL, /* both at once */
 	OP_TICK,
 	OP_EARLY,
-	OP_HAND,
+	OP_OPERATOR,
 	OP_COUNT_
 };
 
 static const char *const outcome_names[] = {"success", "failure", "neutral"};
-static const enum breaker_state by_hand[] = {BREAKER_CLOSED, BREAKER_FORCED_OPEN, BREAKER_DISABLED,
-					     BREAKER_OBSERVING};
+static const enum breaker_state manual[] = {BREAKER_CLOSED, BREAKER_FORCED_OPEN, BREAKER_DISABLED,
+					    BREAKER_OBSERVING};
 
 static enum op_kind kind_of(uint64_t op)
 {
@@ -38,7 +38,7 @@ static enum op_kind kind_of(uint64_t op)
 		OP_CALL,  OP_CALL, OP_CALL, OP_TICK, OP_EARLY, OP_EARLY};
 
 	/* A hand is rare, or nothing else would get anywhere. */
-	return op >> 56 < 4 ? OP_HAND : kinds[(op & 0xff) % ARRAY_SIZE(kinds)];
+	return op >> 56 < 4 ? OP_OPERATOR : kinds[(op & 0xff) % ARRAY_SIZE(kinds)];
 }
 
 static usec_t span_of(uint64_t op)
@@ -130,10 +130,10 @@ static void describe(uint64_t op, char *text, size_t size)
 	case OP_EARLY:
 		snprintf(text, size, "early probe, worker %u", which_of(op) % 3);
 		break;
-	case OP_HAND:
+	case OP_OPERATOR:
 	case OP_COUNT_:
 		snprintf(text, size, "by hand: %s",
-			 breaker_state_name(by_hand[which_of(op) % ARRAY_SIZE(by_hand)]));
+			 breaker_state_name(manual[which_of(op) % ARRAY_SIZE(manual)]));
 		break;
 	}
 }
@@ -216,13 +216,13 @@ static const char *early_probe(struct pair *pair, unsigned worker)
 			   model_early_probe(&pair->model, started));
 }
 
-static const char *act_by_hand(struct pair *pair, unsigned which)
+static const char *act_manually(struct pair *pair, unsigned which)
 {
-	static struct breaker_change (*const hands[])(struct breaker *, usec_t) = {
+	static struct breaker_change (*const operators[])(struct breaker *, usec_t) = {
 		breaker_reset, breaker_force_open, breaker_disable, breaker_observe};
 
-	return same_change(hands[which](&pair->breaker, pair->model.now),
-			   model_move(&pair->model, by_hand[which], BREAKER_BECAUSE_BY_HAND));
+	return same_change(operators[which](&pair->breaker, pair->model.now),
+			   model_move(&pair->model, manual[which], BREAKER_BECAUSE_MANUAL));
 }
 
 static const char *apply(struct pair *pair, uint64_t op)
@@ -250,11 +250,11 @@ static const char *apply(struct pair *pair, uint64_t op)
 				   model_tick(&pair->model));
 	case OP_EARLY:
 		return early_probe(pair, which_of(op) % 3);
-	case OP_HAND:
+	case OP_OPERATOR:
 	case OP_COUNT_:
 		break;
 	}
-	return act_by_hand(pair, which_of(op) % ARRAY_SIZE(by_hand));
+	return act_manually(pair, which_of(op) % ARRAY_SIZE(manual));
 }
 
 /* What jitter adds is for the breaker alone to know: it is held against its limits, and taken over.

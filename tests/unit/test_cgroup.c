@@ -1,4 +1,4 @@
-#include "daemon/io/cgroup.h"
+#include "daemon/io/worker/cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "client/poold.h"
+#include "client/lib/poold.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -119,7 +119,7 @@ static void log_reply(void *userdata, const struct poold_reply *reply)
 		buf_printf(&world->log, "%s", wire_text(reply->result.data, reply->result.len));
 }
 
-static const char *told(struct world *world)
+static const char *reported(struct world *world)
 {
 	static char text[4096];
 
@@ -517,9 +517,9 @@ START_TEST(answers_come_in_any_order)
 	ck_assert_str_eq(daemon_heard(&world), "[0, 1, 'poold.call', ['p', 'a', nil]]\n"
 					       "[0, 2, 'poold.call', ['p', 'b', nil]]\n");
 	daemon_says(&world, "[1, 0, nil, {}] [1, 2, nil, 'b'] [1, 1, nil, 'a']");
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	ck_assert_int_eq(poold_dispatch(world.client, POLLIN), 0);
-	ck_assert_str_eq(told(&world), "'b'\n'a'\n");
+	ck_assert_str_eq(reported(&world), "'b'\n'a'\n");
 	world_done(&world);
 }
 END_TEST
@@ -540,7 +540,8 @@ START_TEST(a_cancel_is_sent)
 	ck_assert_int_eq(poold_cancel(world.client, 99), -ENOENT);
 	ck_assert_int_eq(poold_timeout_ms(world.client), 0);
 	poold_dispatch(world.client, 0);
-	ck_assert_str_eq(told(&world), "cancelled: the request was cancelled before it was sent\n");
+	ck_assert_str_eq(reported(&world),
+			 "cancelled: the request was cancelled before it was sent\n");
 	ck_assert_str_eq(daemon_heard(&world), "[0, 1, 'poold.call', ['p', 'a', nil]]\n"
 					       "[2, 'poold.cancel', [1]]\n");
 	world_done(&world);
@@ -558,13 +559,13 @@ START_TEST(what_never_left_is_sent_again)
 	daemon_closes(&world);
 	start(&world, "stayed");
 	ck_assert_int_eq(poold_dispatch(world.client, 0), -ECONNRESET);
-	ck_assert_str_eq(told(&world), "peer_closed: the connection to the daemon ended\n");
+	ck_assert_str_eq(reported(&world), "peer_closed: the connection to the daemon ended\n");
 	daemon_accepts(&world);
 	ck_assert_int_eq(poold_dispatch(world.client, 0), 0);
 	ck_assert_str_eq(daemon_heard(&world), "[0, 2, 'poold.call', ['p', 'stayed', nil]]\n");
 	daemon_says(&world, "[1, 2, nil, 'done']");
 	ck_assert_int_eq(poold_dispatch(world.client, POLLIN), 0);
-	ck_assert_str_eq(told(&world), "'done'\n");
+	ck_assert_str_eq(reported(&world), "'done'\n");
 	world_done(&world);
 }
 END_TEST
@@ -579,7 +580,7 @@ START_TEST(what_never_left_and_can_not_be_sent)
 	start(&world, "stayed");
 	close(world.listener);
 	ck_assert_int_eq(poold_dispatch(world.client, 0), -ECONNRESET);
-	ck_assert_ptr_nonnull(strstr(told(&world), "connect_failed: cannot connect to "));
+	ck_assert_ptr_nonnull(strstr(reported(&world), "connect_failed: cannot connect to "));
 	ck_assert_int_eq(poold_timeout_ms(world.client), -1);
 	world.listener = -1;
 	world_done(&world);
@@ -606,7 +607,7 @@ START_TEST(the_last_words_are_heard)
 	daemon_says(&world, "[1, 1, {'code': 'payload_too_large', 'message': 'no'}, nil]");
 	daemon_closes(&world);
 	ck_assert_int_eq(poold_dispatch(world.client, 0), -ECONNRESET);
-	ck_assert_str_eq(told(&world), "payload_too_large: no\n");
+	ck_assert_str_eq(reported(&world), "payload_too_large: no\n");
 	ck_assert_int_eq(poold_fd(world.client), -1);
 	world_done(&world);
 }

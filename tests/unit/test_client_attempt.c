@@ -1,4 +1,4 @@
-#include "client/poold.h"
+#include "client/lib/poold.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/worker_session.h"
+#include "client/lib/worker_session.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
 

@@ -7,7 +7,7 @@
  *   - the daemon never sees a request whole twice, nor an id twice at the same time;
  *   - who is told `executed no` can rely on it.
  */
-#include "client/client_session.h"
+#include "client/lib/client_session.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,10 +24,10 @@
 
 struct request {
 	uint32_t id;
-	unsigned told; /* callbacks */
-	unsigned seen; /* times the daemon read it whole */
+	unsigned reported; /* callbacks */
+	unsigned seen;	   /* times the daemon read it whole */
 	unsigned chunks_sent;
-	unsigned chunks_told;
+	unsigned chunks_reported;
 };
 
 /* What the daemon has read and not answered. */
@@ -69,11 +69,11 @@ static void on_chunk(void *userdata, struct poold_bytes value)
 	poold_read_uint(&reader, &number);
 	poold_read_uint(&reader, &nth);
 	prop_check(&world->prop,
-		   request->told == 0 && number == number_of(world, request) &&
-			   nth == request->chunks_told,
+		   request->reported == 0 && number == number_of(world, request) &&
+			   nth == request->chunks_reported,
 		   "request %u got chunk %" PRIu64 " of %" PRIu64, number_of(world, request), nth,
 		   number);
-	request->chunks_told++;
+	request->chunks_reported++;
 }
 
 static void on_reply(void *userdata, const struct poold_reply *reply)
@@ -83,15 +83,15 @@ static void on_reply(void *userdata, const struct poold_reply *reply)
 	struct poold_reader reader = poold_reader_init(reply->result);
 	uint64_t value = 0;
 
-	request->told++;
-	prop_check(&world->prop, request->told == 1, "request %u told twice",
+	request->reported++;
+	prop_check(&world->prop, request->reported == 1, "request %u told twice",
 		   number_of(world, request));
 	if (reply->status == 0) {
 		poold_read_uint(&reader, &value);
 		prop_check(&world->prop, request->seen == 1 && value == number_of(world, request),
 			   "request %u got the result of %" PRIu64, number_of(world, request),
 			   value);
-		prop_check(&world->prop, request->chunks_told == request->chunks_sent,
+		prop_check(&world->prop, request->chunks_reported == request->chunks_sent,
 			   "request %u lost a chunk", number_of(world, request));
 	} else if (reply->error.executed == POOLD_EXECUTED_NO) {
 		prop_check(&world->prop, request->seen == 0, "request %u was seen after all",
@@ -300,8 +300,8 @@ static void run_world(struct world *world)
 	client_session_refused(&world->session, -ENOENT, "the end");
 	client_session_deliver(&world->session);
 	for (unsigned i = 0; i < world->count; i++)
-		prop_check(&world->prop, world->requests[i].told == 1,
-			   "request %u was told %u times", i, world->requests[i].told);
+		prop_check(&world->prop, world->requests[i].reported == 1,
+			   "request %u was told %u times", i, world->requests[i].reported);
 	prop_check(&world->prop, world->session.free_count == world->session.slot_count,
 		   "a slot is lost");
 	prop_check(&world->prop, world->session.outbox.bytes == 0, "output is miscounted");

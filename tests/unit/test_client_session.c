@@ -1,4 +1,4 @@
-#include "client/client_session.h"
+#include "client/lib/client_session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ static void world_done(struct world *world)
 }
 
 /* What was told since the last time, one line an answer. */
-static const char *told(struct world *world)
+static const char *reported(struct world *world)
 {
 	static char text[64 * 1024];
 
@@ -258,7 +258,7 @@ START_TEST(what_is_no_request_is_refused)
 	ck_assert_int_eq(try_start(&world, long_name, "[]", USEC_INFINITY, &id), -EINVAL);
 	ck_assert_int_eq(try_start(&world, "", "[]", USEC_INFINITY, &id), -EINVAL);
 	ck_assert(!client_session_has_output(&world.session));
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	world_done(&world);
 }
 END_TEST
@@ -295,7 +295,7 @@ START_TEST(answers_may_be_cut_anywhere)
 		written(&world);
 		ck_assert_int_eq(feed(&world, bytes.data, cut), 0);
 		ck_assert_int_eq(feed(&world, bytes.data + cut, bytes.len - cut), 0);
-		ck_assert_str_eq(told(&world), expected);
+		ck_assert_str_eq(reported(&world), expected);
 		world_done(&world);
 	}
 	buf_free(&bytes);
@@ -319,7 +319,7 @@ START_TEST(answers_may_come_byte_by_byte)
 	written(&world);
 	for (size_t i = 0; i < bytes.len; i++)
 		ck_assert_int_eq(feed(&world, bytes.data + i, 1), 0);
-	ck_assert_str_eq(told(&world), expected);
+	ck_assert_str_eq(reported(&world), expected);
 	buf_free(&bytes);
 	world_done(&world);
 }
@@ -333,10 +333,10 @@ START_TEST(an_answer_before_its_request_is_ignored)
 	greet(&world);
 	ck_assert_uint_eq(start(&world, "a"), 65536);
 	ck_assert_int_eq(answer(&world, "[1, 65536, nil, 1]"), 0);
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	ck_assert_str_eq(written(&world), "[0, 65536, 'a', []]\n");
 	ck_assert_int_eq(answer(&world, "[1, 65536, nil, 2]"), 0);
-	ck_assert_str_eq(told(&world), "a: 2\n");
+	ck_assert_str_eq(reported(&world), "a: 2\n");
 	world_done(&world);
 }
 END_TEST
@@ -371,10 +371,10 @@ START_TEST(a_chunk_before_its_request_is_ignored)
 	ck_assert_int_eq(answer(&world, "[2, 'poold.chunk', [65536, 1]]"), 0);
 	take_output(&world, data, 3);
 	ck_assert_int_eq(answer(&world, "[2, 'poold.chunk', [65536, 2]]"), 0);
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	take_output(&world, data, sizeof(data));
 	ck_assert_int_eq(answer(&world, "[2, 'poold.chunk', [65536, 3]]"), 0);
-	ck_assert_str_eq(told(&world), "a: chunk 3\n");
+	ck_assert_str_eq(reported(&world), "a: chunk 3\n");
 	world_done(&world);
 }
 END_TEST
@@ -391,7 +391,7 @@ START_TEST(an_answer_may_come_while_its_request_leaves)
 	start(&world, "b");
 	ck_assert_uint_eq(take_output(&world, data, 3), 3);
 	ck_assert_int_eq(answer(&world, "[1, 65536, {'code': 'payload_too_large'}, nil]"), 0);
-	ck_assert_str_eq(told(&world), "a: payload_too_large, executed maybe\n");
+	ck_assert_str_eq(reported(&world), "a: payload_too_large, executed maybe\n");
 	size_t rest = take_output(&world, data + 3, sizeof(data) - 3);
 	ck_assert_str_eq(wire_text(data, 3 + rest), "[0, 65536, 'a', []]\n[0, 1, 'b', []]\n");
 	world_done(&world);
@@ -425,7 +425,7 @@ START_TEST(bytes_that_are_no_answer)
 		written(&world);
 		ck_assert_int_eq(feed(&world, (const uint8_t *)cases[i].bytes, cases[i].len),
 				 cases[i].expected);
-		ck_assert_str_eq(told(&world), "");
+		ck_assert_str_eq(reported(&world), "");
 		world_done(&world);
 	}
 }
@@ -463,14 +463,14 @@ START_TEST(a_lost_connection_ends_what_was_sent)
 	written(&world);
 	start(&world, "b");
 	lose(&world);
-	ck_assert_str_eq(told(&world), "a: peer_closed, executed maybe\n");
+	ck_assert_str_eq(reported(&world), "a: peer_closed, executed maybe\n");
 	begin(&world);
 	ck_assert_str_eq(written(&world),
 			 "[0, 131072, 'poold.hello', [{'client': 'test', 'version': "
 			 "'" POOLD_VERSION "', 'errors': 'map'}]]\n"
 			 "[0, 1, 'b', []]\n");
 	ck_assert_int_eq(answer(&world, "[1, 1, nil, true]"), 0);
-	ck_assert_str_eq(told(&world), "b: true\n");
+	ck_assert_str_eq(reported(&world), "b: true\n");
 	world_done(&world);
 }
 END_TEST
@@ -491,14 +491,14 @@ START_TEST(a_half_sent_request_moves_whole)
 		ck_assert_int_eq(client_session_cancel(&world.session, id), 0);
 		written(&world);
 		lose(&world);
-		told(&world);
+		reported(&world);
 		start(&world, "b");
 		ck_assert_uint_eq(take_output(&world, data, sent), sent);
 		lose(&world);
-		ck_assert_str_eq(told(&world), "");
+		ck_assert_str_eq(reported(&world), "");
 		ck_assert_str_eq(strstr(written(&world), "'b'"), "'b', []]\n");
 		lose(&world);
-		ck_assert_str_eq(told(&world), "b: peer_closed, executed maybe\n");
+		ck_assert_str_eq(reported(&world), "b: peer_closed, executed maybe\n");
 	}
 	world_done(&world);
 }
@@ -514,10 +514,10 @@ START_TEST(a_request_moves_once)
 	start(&world, "a");
 	take_output(&world, data, sizeof(data));
 	lose(&world);
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	begin(&world);
 	lose(&world);
-	ck_assert_str_eq(told(&world), "a: peer_closed, executed no\n");
+	ck_assert_str_eq(reported(&world), "a: peer_closed, executed no\n");
 	ck_assert(!client_session_has_output(&world.session));
 	world_done(&world);
 }
@@ -535,7 +535,7 @@ START_TEST(a_refused_connection_ends_what_waits)
 	client_session_refused(&world.session, -ECONNREFUSED, "refused");
 	ck_assert_uint_eq(client_session_deadline(&world.session), 0);
 	client_session_deliver(&world.session);
-	ck_assert_str_eq(told(&world),
+	ck_assert_str_eq(reported(&world),
 			 "a: connect_failed, executed no\nb: connect_failed, executed no\n");
 	ck_assert(!client_session_has_output(&world.session));
 	world_done(&world);
@@ -559,9 +559,9 @@ START_TEST(cancel_before_and_after_sending)
 	ck_assert_int_eq(client_session_cancel(&world.session, unsent), -ENOENT);
 	ck_assert_int_eq(client_session_cancel(&world.session, sent), 0);
 	ck_assert_int_eq(client_session_cancel(&world.session, half), 0);
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	client_session_deliver(&world.session);
-	ck_assert_str_eq(told(&world), "unsent: cancelled, executed no\n");
+	ck_assert_str_eq(reported(&world), "unsent: cancelled, executed no\n");
 
 	const char *text = written(&world);
 
@@ -571,7 +571,7 @@ START_TEST(cancel_before_and_after_sending)
 				"[1, 65536, {'code': 'cancelled', 'executed': 'maybe'}, nil]"
 				"[1, 1, nil, 'too late']"),
 			 0);
-	ck_assert_str_eq(told(&world), "sent: cancelled, executed maybe\nhalf: 'too late'\n");
+	ck_assert_str_eq(reported(&world), "sent: cancelled, executed maybe\nhalf: 'too late'\n");
 	ck_assert_int_eq(client_session_cancel(&world.session, sent), -ENOENT);
 	ck_assert_int_eq(client_session_cancel(&world.session, 77), -ENOENT);
 	world_done(&world);
@@ -593,11 +593,11 @@ START_TEST(deadlines)
 
 	client_session_tick(&world.session, 99);
 	client_session_deliver(&world.session);
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	client_session_tick(&world.session, 200);
 	client_session_deliver(&world.session);
-	ck_assert_str_eq(told(&world), "soon: deadline_exceeded, executed maybe\n"
-				       "unsent: deadline_exceeded, executed no\n");
+	ck_assert_str_eq(reported(&world), "soon: deadline_exceeded, executed maybe\n"
+					   "unsent: deadline_exceeded, executed no\n");
 	ck_assert_str_eq(written(&world), "[2, 'poold.cancel', [1]]\n");
 	ck_assert_uint_eq(client_session_deadline(&world.session), 300);
 	ck_assert_int_eq(client_session_cancel(&world.session, soon), -ENOENT);
@@ -606,7 +606,7 @@ START_TEST(deadlines)
 	ck_assert_uint_ne(start(&world, "next") & 0xffff, soon);
 	written(&world);
 	ck_assert_int_eq(answer(&world, "[1, 1, nil, 'too late'][1, 65536, nil, 'in time']"), 0);
-	ck_assert_str_eq(told(&world), "late: 'in time'\n");
+	ck_assert_str_eq(reported(&world), "late: 'in time'\n");
 	ck_assert_uint_eq(late, 65536);
 	ck_assert_uint_eq(start(&world, "again") & 0xffff, 0);
 	ck_assert_uint_eq(start(&world, "again") & 0xffff, soon);
@@ -624,7 +624,7 @@ START_TEST(what_was_given_up_is_lost_in_silence)
 	written(&world);
 	client_session_tick(&world.session, 100);
 	lose(&world);
-	ck_assert_str_eq(told(&world), "a: deadline_exceeded, executed maybe\n");
+	ck_assert_str_eq(reported(&world), "a: deadline_exceeded, executed maybe\n");
 	ck_assert(!client_session_has_output(&world.session));
 	world_done(&world);
 }
@@ -708,7 +708,7 @@ START_TEST(any_answer_to_hello_will_do)
 		ck_assert_int_eq(answer(&world, answers_to_hello[i]), 0);
 		ck_assert_uint_eq(world.session.message_max, UINT64_MAX);
 		start(&world, "a");
-		ck_assert_str_eq(told(&world), "");
+		ck_assert_str_eq(reported(&world), "");
 		world_done(&world);
 	}
 }
@@ -744,9 +744,9 @@ START_TEST(a_callback_may_start_and_cancel)
 	start(&world, "b");
 	written(&world);
 	ck_assert_int_eq(answer(&world, "[1, 65536, nil, 1][1, 1, nil, 'b']"), 0);
-	ck_assert_str_eq(told(&world), "b: 'b'\n");
+	ck_assert_str_eq(reported(&world), "b: 'b'\n");
 	client_session_deliver(&world.session);
-	ck_assert_str_eq(told(&world), "cancelled: cancelled, executed no\n");
+	ck_assert_str_eq(reported(&world), "cancelled: cancelled, executed no\n");
 	world_done(&world);
 }
 END_TEST

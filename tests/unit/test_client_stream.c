@@ -1,4 +1,4 @@
-#include "client/poold.h"
+#include "client/lib/poold.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -122,7 +122,7 @@ static void log_reply(void *userdata, const struct poold_reply *reply)
 }
 
 /* What was logged since the last time. */
-static const char *told(struct world *world)
+static const char *reported(struct world *world)
 {
 	static char text[4096];
 
@@ -249,7 +249,7 @@ START_TEST(a_blocking_call_gets_its_chunks)
 	daemon_says(&world, "[1, 0, nil, {}] [2, 'poold.chunk', [1, 'one']]"
 			    "[2, 'poold.chunk', [1, {'two': [2]}]] [1, 1, nil, 2]");
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, &options, &reply), 0);
-	ck_assert_str_eq(told(&world), "chunk 'one'\nchunk {'two': [2]}\n");
+	ck_assert_str_eq(reported(&world), "chunk 'one'\nchunk {'two': [2]}\n");
 	ck_assert_str_eq(wire_text(reply.result.data, reply.result.len), "2\n");
 	poold_reply_free(&reply);
 	world_done(&world);
@@ -274,8 +274,8 @@ START_TEST(a_stream_may_be_cut_anywhere)
 		dispatch(&world);
 		daemon_says_bytes(&world, bytes.data + cut, bytes.len - cut);
 		dispatch(&world);
-		ck_assert_str_eq(told(&world), "chunk 'a'\nchunk nil\nrestart\nchunk 'b'\n"
-					       "result 'end'\n");
+		ck_assert_str_eq(reported(&world), "chunk 'a'\nchunk nil\nrestart\nchunk 'b'\n"
+						   "result 'end'\n");
 		world_done(&world);
 	}
 	buf_free(&bytes);
@@ -299,8 +299,8 @@ START_TEST(chunks_find_their_request)
 			    "[2, 'poold.chunk', [2, 'unasked']] [2, 'poold.restart', [2]]"
 			    "[2, 'poold.restart', [65536]]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "chunk 'mine'\n");
-	ck_assert_str_eq(told(&other), "chunk 'other'\nrestart\n");
+	ck_assert_str_eq(reported(&world), "chunk 'mine'\n");
+	ck_assert_str_eq(reported(&other), "chunk 'other'\nrestart\n");
 	buf_free(&other.log);
 	world_done(&world);
 }
@@ -315,7 +315,7 @@ START_TEST(nothing_comes_after_the_reply)
 	daemon_says(&world, "[2, 'poold.chunk', [1, 'a']] [1, 1, {'code': 'worker_exited'}, nil]"
 			    "[2, 'poold.chunk', [1, 'late']] [2, 'poold.restart', [1]]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "chunk 'a'\nfailed worker_exited\n");
+	ck_assert_str_eq(reported(&world), "chunk 'a'\nfailed worker_exited\n");
 
 	/* Nor to who has the place now. */
 	struct poold_call_options options = streamed(&world);
@@ -324,7 +324,7 @@ START_TEST(nothing_comes_after_the_reply)
 	dispatch(&world);
 	daemon_says(&world, "[2, 'poold.chunk', [1, 'late']] [2, 'poold.chunk', [65537, 'new']]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "chunk 'new'\n");
+	ck_assert_str_eq(reported(&world), "chunk 'new'\n");
 	world_done(&world);
 }
 END_TEST
@@ -350,7 +350,7 @@ START_TEST(a_stream_that_was_given_up_is_silent)
 	poold_reply_free(&reply);
 	daemon_says(&world, "[2, 'poold.chunk', [1, 'late']] [2, 'poold.restart', [1]]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	world_done(&world);
 }
 END_TEST
@@ -365,7 +365,7 @@ START_TEST(a_stream_ends_with_its_connection)
 	shutdown(world.daemon_fd, SHUT_WR);
 	dispatch(&world);
 	ck_assert_int_eq(poold_dispatch(world.client, POLLIN), -ECONNRESET);
-	ck_assert_str_eq(told(&world), "chunk 'a'\nfailed peer_closed\n");
+	ck_assert_str_eq(reported(&world), "chunk 'a'\nfailed peer_closed\n");
 	world_done(&world);
 }
 END_TEST
@@ -381,7 +381,7 @@ START_TEST(a_stream_need_not_hear_restarts)
 			  1);
 	daemon_says(&world, "[1, 0, nil, {}] [2, 'poold.restart', [1]] [2, 'poold.chunk', [1, 5]]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "chunk 5\n");
+	ck_assert_str_eq(reported(&world), "chunk 5\n");
 	world_done(&world);
 }
 END_TEST
@@ -410,7 +410,7 @@ START_TEST(a_chunk_may_start_and_cancel)
 	daemon_says(&world, "[1, 0, nil, {}] [2, 'poold.chunk', [1, 5]]"
 			    "[1, 1, {'code': 'cancelled'}, nil]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "failed cancelled\n");
+	ck_assert_str_eq(reported(&world), "failed cancelled\n");
 	dispatch(&world);
 	ck_assert_ptr_nonnull(strstr(daemon_heard(&world), "[2, 'poold.cancel', [1]]\n"));
 	world_done(&world);
@@ -434,15 +434,15 @@ START_TEST(events_are_heard)
 			 0);
 	poold_reply_free(&reply);
 	ck_assert_str_eq(daemon_heard(&world), "[0, 1, 'poold.subscribe', [['worker']]]\n");
-	ck_assert_str_eq(told(&world), "event {'kind': 'worker', 'seq': 1}\n");
+	ck_assert_str_eq(reported(&world), "event {'kind': 'worker', 'seq': 1}\n");
 	daemon_says(&world, "[2, 'poold.event', [{'seq': 2}]]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "event {'seq': 2}\n");
+	ck_assert_str_eq(reported(&world), "event {'seq': 2}\n");
 
 	poold_set_event_callback(world.client, NULL, NULL);
 	daemon_says(&world, "[2, 'poold.event', [{'seq': 3}]]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "");
+	ck_assert_str_eq(reported(&world), "");
 	world_done(&world);
 }
 END_TEST
@@ -473,13 +473,13 @@ START_TEST(what_is_no_notice_is_passed_over)
 	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
 		daemon_says(&world, said[i]);
 		dispatch(&world);
-		ck_assert_str_eq(told(&world), "");
+		ck_assert_str_eq(reported(&world), "");
 	}
 	/* More than there is today is no harm. */
 	daemon_says(&world, "[2, 'poold.chunk', [1, 'x', 'more']] [2, 'poold.restart', [1, 2]]"
 			    "[2, 'poold.event', [{}, 1]]");
 	dispatch(&world);
-	ck_assert_str_eq(told(&world), "chunk 'x'\nrestart\nevent {}\n");
+	ck_assert_str_eq(reported(&world), "chunk 'x'\nrestart\nevent {}\n");
 	world_done(&world);
 }
 END_TEST

@@ -1,4 +1,4 @@
-#include "client/poold.h"
+#include "client/lib/poold.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/worker_session.h"
+#include "client/lib/worker_session.h"
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
@@ -105,11 +105,11 @@ static int fails(struct poold_attempt *attempt, struct poold_writer *result, voi
 
 static void add_all(struct worker_session *session)
 {
-	static char told[] = "userdata";
+	static char reported[] = "userdata";
 
 	ck_assert_int_eq(worker_session_add(session, "echo", echo, NULL), 0);
 	ck_assert_int_eq(worker_session_add(session, "ping", echo, NULL), 0);
-	ck_assert_int_eq(worker_session_add(session, "inspect", inspect, told), 0);
+	ck_assert_int_eq(worker_session_add(session, "inspect", inspect, reported), 0);
 	ck_assert_int_eq(worker_session_add(session, "nothing", nothing, NULL), 0);
 	ck_assert_int_eq(worker_session_add(session, "two_values", two_values, NULL), 0);
 	ck_assert_int_eq(worker_session_add(session, "half_a_value", half_a_value, NULL), 0);

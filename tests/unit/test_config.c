@@ -1,9 +1,9 @@
-#include "daemon/io/config.h"
+#include "daemon/io/config/config.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/io/config_option.h"
+#include "daemon/io/config/config_option.h"
 #include "tests/unit/test_config.h"
 
 /* --- the table of options --- */

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/io/config.h"
+#include "daemon/io/config/config.h"
 #include "tests/lib/unit.h"
 
 #define TEXT_MAX 65536

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <sys/un.h>
 
-#include "daemon/io/config_address.h"
-#include "daemon/io/config_answer.h"
+#include "daemon/io/config/config_address.h"
+#include "daemon/io/config/config_answer.h"
 #include "tests/unit/test_config.h"
 
 /* --- adapters --- */
@@ -177,7 +177,7 @@ START_TEST(addresses)
 {
 	static const struct {
 		const char *text;
-		int r, family;
+		int r, orphans;
 	} cases[] = {
 		{"/run/x.sock", 0, AF_UNIX},
 		{"tcp:127.0.0.1:4000", 0, AF_INET},
@@ -208,7 +208,7 @@ START_TEST(addresses)
 
 		ck_assert_msg(config_address_parse(cases[i].text, &address, &len) == cases[i].r,
 			      "%s", cases[i].text);
-		ck_assert_int_eq(address.ss_family, cases[i].r == 0 ? cases[i].family : 77);
+		ck_assert_int_eq(address.ss_family, cases[i].r == 0 ? cases[i].orphans : 77);
 	}
 }
 END_TEST

@@ -1,4 +1,4 @@
-#include "daemon/io/config_policy.h"
+#include "daemon/io/config/config_policy.h"
 
 #include "tests/unit/test_config.h"
 

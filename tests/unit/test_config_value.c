@@ -1,4 +1,4 @@
-#include "daemon/io/config_value.h"
+#include "daemon/io/config/config_value.h"
 
 #include <errno.h>
 #include <limits.h>

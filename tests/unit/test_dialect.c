@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "daemon/io/dialect.h"
+#include "daemon/io/worker/dialect.h"
 #include "protocol/read.h"
 #include "tests/lib/speak.h"
 #include "tests/lib/unit.h"
@@ -83,7 +83,7 @@ static void open_asked(struct speak *speak, const char *options, const char *rea
 		say_json(speak, ready);
 	else if (ready)
 		say_msgpack(speak, ready + 1);
-	ck_assert_ptr_nonnull(strstr(speak_told(speak), "ready 1"));
+	ck_assert_ptr_nonnull(strstr(speak_reported(speak), "ready 1"));
 	ck_assert_ptr_null(speak_send(speak, 1, "m", "[1]"));
 	(void)speak_listen(speak);
 }
@@ -100,14 +100,14 @@ START_TEST(packets_of_json)
 	speak_open(&speak, PACKET_JSON, LIMIT);
 	ck_assert_str_eq(heard(&speak, true, false),
 			 "<35>{\"id\":0,\"command\":\"ping\",\"args\":{}}");
-	ck_assert_str_eq(speak_told(&speak), "");
+	ck_assert_str_eq(speak_reported(&speak), "");
 	say_json(&speak, PONG);
-	ck_assert_str_eq(speak_told(&speak), "ready 1\n");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1\n");
 	ck_assert_ptr_null(speak_send(&speak, 7, "add", "{'a': 1, 'b': 2.0}"));
 	ck_assert_str_eq(heard(&speak, true, false),
 			 "<47>{\"id\":7,\"command\":\"add\",\"args\":{\"a\":1,\"b\":2.0}}");
 	say_json(&speak, "{\"success\": true, \"result\": 3.5, \"id\": 7, \"more\": [1]}");
-	ck_assert_str_eq(speak_told(&speak), "result 7 3.5\n");
+	ck_assert_str_eq(speak_reported(&speak), "result 7 3.5\n");
 	channel_ping(&speak.channel, 8);
 	ck_assert_str_eq(heard(&speak, true, false),
 			 "<35>{\"id\":8,\"command\":\"ping\",\"args\":{}}");
@@ -130,13 +130,13 @@ START_TEST(packets_of_msgpack)
 	ck_assert_str_eq(heard(&speak, true, true),
 			 "<26>{'id': 0, 'command': 'hello', 'args': [1]}\n");
 	say_msgpack(&speak, "{'id': 0, 'success': true}");
-	ck_assert_str_eq(speak_told(&speak), "ready 1\n");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1\n");
 	ck_assert_ptr_null(speak_send(&speak, 70000, "m", "nil"));
 	ck_assert_str_eq(heard(&speak, true, true),
 			 "<25>{'id': 70000, 'command': 'm', 'args': {}}\n");
 	say_msgpack(&speak,
 		    "{'id': 70000, 'success': false, 'error': {'type': 'T', 'message': 'M'}}");
-	ck_assert_str_eq(speak_told(&speak), "failed 70000 exception T|M\n");
+	ck_assert_str_eq(speak_reported(&speak), "failed 70000 exception T|M\n");
 	speak_close(&speak);
 }
 END_TEST
@@ -180,7 +180,7 @@ START_TEST(answers_in_packets)
 
 		open_asked(&speak, PACKET_JSON, PONG);
 		say_json(&speak, cases[i][0]);
-		ck_assert_str_eq(speak_told(&speak), cases[i][1]);
+		ck_assert_str_eq(speak_reported(&speak), cases[i][1]);
 		speak_close(&speak);
 	}
 }
@@ -191,7 +191,7 @@ START_TEST(packets_that_cannot_be_read)
 	static const struct {
 		const char *options, *ready, *bytes;
 		size_t len;
-		const char *told;
+		const char *reported;
 	} cases[] = {
 		{PACKET_JSON, PONG, "\0\0\0\0", 4, "broken decode_error: its message is not JSON"},
 		{PACKET_JSON, PONG, "\0\0\0\x01{", 5,
@@ -214,12 +214,13 @@ START_TEST(packets_that_cannot_be_read)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct speak speak;
-		const char *told;
+		const char *reported;
 
 		open_asked(&speak, cases[i].options, cases[i].ready);
 		speak_say(&speak, (struct bytes){(const uint8_t *)cases[i].bytes, cases[i].len});
-		told = speak_told(&speak);
-		ck_assert_msg(strncmp(told, cases[i].told, strlen(cases[i].told)) == 0, "%s", told);
+		reported = speak_reported(&speak);
+		ck_assert_msg(strncmp(reported, cases[i].reported, strlen(cases[i].reported)) == 0,
+			      "%s", reported);
 		speak_close(&speak);
 	}
 }
@@ -231,7 +232,7 @@ START_TEST(a_handshake_that_fails)
 
 	speak_open(&speak, PACKET_JSON, LIMIT);
 	say_json(&speak, "{\"id\":0,\"success\":false,\"error\":\"not today\"}");
-	ck_assert_str_eq(speak_told(&speak),
+	ck_assert_str_eq(speak_reported(&speak),
 			 "broken protocol_violation: it answered ping with an error: not today\n");
 	speak_close(&speak);
 
@@ -239,7 +240,7 @@ START_TEST(a_handshake_that_fails)
 	speak_open(&speak, PACKET_JSON, LIMIT);
 	say_json(&speak, PONG);
 	say_json(&speak, PONG);
-	ck_assert_str_eq(speak_told(&speak), "ready 1\nresult 0 'pong'\n");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1\nresult 0 'pong'\n");
 	speak_close(&speak);
 }
 END_TEST
@@ -285,10 +286,10 @@ START_TEST(lines_of_json_rpc)
 			 "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
 			 "\"params\":{\"v\":1.0}}\n");
 	say(&speak, "{\"jsonrpc\":\"2.0\",\"method\":\"news\"}\n");
-	ck_assert_str_eq(speak_told(&speak), "");
+	ck_assert_str_eq(speak_reported(&speak), "");
 	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":0,");
 	say(&speak, "\"result\":{}}\r\n\n");
-	ck_assert_str_eq(speak_told(&speak), "ready 1 batches\n");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1 batches\n");
 	ck_assert_str_eq(heard(&speak, false, false),
 			 "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
 	ck_assert_ptr_null(speak_send(&speak, 1, "a/b", "{'x': 'a\nb'}"));
@@ -303,8 +304,8 @@ START_TEST(lines_of_json_rpc)
 	    "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":null}\n"
 	    "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"M\"},\"jsonrpc\":\"2.0\"}\n"
 	    "{\"jsonrpc\":\"2.0\",\"id\":3,\"error\":{\"code\":-32601,\"message\":\"N\"}}\n");
-	ck_assert_str_eq(speak_told(&speak), "result 2 nil\nfailed 1 exception -32000|M\n"
-					     "failed 3 unknown_method -32601|N\n");
+	ck_assert_str_eq(speak_reported(&speak), "result 2 nil\nfailed 1 exception -32000|M\n"
+						 "failed 3 unknown_method -32601|N\n");
 	channel_cancel(&speak.channel, 3);
 	channel_ping(&speak.channel, 4);
 	ck_assert_str_eq(heard(&speak, false, false),
@@ -324,7 +325,7 @@ START_TEST(requests_of_a_json_rpc_worker)
 		char text[200];
 
 		speak_open(&speak, JSONRPC, LIMIT);
-		ck_assert_str_eq(speak_told(&speak), "ready 1 batches\n");
+		ck_assert_str_eq(speak_reported(&speak), "ready 1 batches\n");
 		snprintf(text, sizeof(text),
 			 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"sampling\",\"params\":{}}\n",
 			 ids[i]);
@@ -334,7 +335,7 @@ START_TEST(requests_of_a_json_rpc_worker)
 			 "\"the daemon takes no requests from workers\"}}\n",
 			 ids[i]);
 		ck_assert_str_eq(heard(&speak, false, false), text);
-		ck_assert_str_eq(speak_told(&speak), "");
+		ck_assert_str_eq(speak_reported(&speak), "");
 		speak_close(&speak);
 	}
 }
@@ -365,14 +366,14 @@ START_TEST(lines_that_break_json_rpc)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct speak speak;
-		const char *told;
+		const char *reported;
 
 		open_asked(&speak, JSONRPC, NULL);
 		say(&speak, cases[i][0]);
-		told = speak_told(&speak);
-		ck_assert_msg(strncmp(told, "broken ", 7) == 0 &&
-				      strncmp(told + 7, cases[i][1], strlen(cases[i][1])) == 0,
-			      "%s: %s", cases[i][0], told);
+		reported = speak_reported(&speak);
+		ck_assert_msg(strncmp(reported, "broken ", 7) == 0 &&
+				      strncmp(reported + 7, cases[i][1], strlen(cases[i][1])) == 0,
+			      "%s: %s", cases[i][0], reported);
 		speak_close(&speak);
 	}
 }
@@ -389,14 +390,14 @@ START_TEST(a_flood_of_requests_ends)
 	for (size_t i = 0; i < sizeof(many); i += sizeof(request) - 1)
 		memcpy(many + i, request, sizeof(request) - 1);
 	speak_open(&speak, JSONRPC, LIMIT);
-	(void)speak_told(&speak);
+	(void)speak_reported(&speak);
 	/* Straight to the dialect: what it answers is not written before the turn's end. */
 	while (speak.channel.link && rounds++ < 100)
 		for (size_t i = 0; i < 1500 && speak.channel.link; i++)
 			speak.channel.dialect->on_message(
 				&speak.channel, NULL,
 				(struct bytes){(const uint8_t *)many, sizeof(request) - 2});
-	ck_assert_str_eq(speak_told(&speak),
+	ck_assert_str_eq(speak_reported(&speak),
 			 "broken protocol_violation: it asks and does not read the answers\n");
 	speak_close(&speak);
 }
@@ -412,21 +413,21 @@ START_TEST(stock_messagepack_rpc)
 	struct speak speak;
 
 	speak_open(&speak, "dialect = msgpack-rpc\nready_notification = hello\n", LIMIT);
-	ck_assert_str_eq(speak_told(&speak), "");
+	ck_assert_str_eq(speak_reported(&speak), "");
 	speak_say(&speak, (struct bytes){requests, sizeof(requests)});
 	ck_assert_str_eq(heard(&speak, false, true),
 			 "[1, 5, [0, 'unknown_method: the daemon takes no requests from workers'], "
 			 "nil]\n");
 	speak_say(&speak, (struct bytes){ready, sizeof(ready)});
 	speak_say(&speak, (struct bytes){ready, sizeof(ready)});
-	ck_assert_str_eq(speak_told(&speak), "ready 1\n");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1\n");
 	ck_assert_ptr_null(speak_send(&speak, 1, "m", "nil"));
 	ck_assert_ptr_null(speak_send(&speak, 2, "m", "{'a': 1}"));
 	channel_ping(&speak.channel, 3);
 	ck_assert_str_eq(heard(&speak, false, true), "[0, 1, 'm', []]\n[0, 2, 'm', [{'a': 1}]]\n"
 						     "[0, 3, 'ping', []]\n");
 	speak_say(&speak, (struct bytes){answer, sizeof(answer)});
-	ck_assert_ptr_nonnull(strstr(speak_told(&speak), "result 1 "));
+	ck_assert_ptr_nonnull(strstr(speak_reported(&speak), "result 1 "));
 	speak_close(&speak);
 }
 END_TEST
@@ -446,7 +447,7 @@ START_TEST(the_end_of_the_input_comes_behind_what_was_said)
 	ck_assert_int_eq(recv(speak.peer, &byte, 1, MSG_DONTWAIT), 0);
 	/* It may still answer, and hears nothing more. */
 	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":1}\n");
-	ck_assert_str_eq(speak_told(&speak), "result 2 1\n");
+	ck_assert_str_eq(speak_reported(&speak), "result 2 1\n");
 	ck_assert_ptr_null(speak_send(&speak, 3, "more", "nil"));
 	ck_assert_uint_eq(speak_listen(&speak).len, 0);
 	speak_close(&speak);

@@ -140,12 +140,12 @@ END_TEST
 START_TEST(binary_method)
 {
 	static const uint8_t asked[] = {0x94, 0, 0x07, 0xc4, 4, 'e', 'c', 'h', 'o', 0x90};
-	static const uint8_t told[] = {0x93, 2, 0xc4, 4, 'e', 'c', 'h', 'o', 0x90};
+	static const uint8_t reported[] = {0x93, 2, 0xc4, 4, 'e', 'c', 'h', 'o', 0x90};
 	struct envelope envelope;
 
 	ck_assert_int_eq(envelope_read(asked, sizeof(asked), &envelope), 0);
 	ck_assert(bytes_equal(envelope.method, "echo"));
-	ck_assert_int_eq(envelope_read(told, sizeof(told), &envelope), 0);
+	ck_assert_int_eq(envelope_read(reported, sizeof(reported), &envelope), 0);
 	ck_assert(bytes_equal(envelope.method, "echo"));
 }
 END_TEST

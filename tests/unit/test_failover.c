@@ -164,7 +164,7 @@ START_TEST(who_fails_on_the_way_back_begins_again)
 END_TEST
 
 /* What is due happens before the news. */
-START_TEST(news_on_the_stroke_of_a_step)
+START_TEST(events_on_the_stroke_of_a_step)
 {
 	struct failover f;
 
@@ -315,7 +315,7 @@ int main(void)
 		a_share_is_spread_evenly,
 		the_dwell_counts_from_leaving_and_not_from_being_able_again,
 		who_fails_on_the_way_back_begins_again,
-		news_on_the_stroke_of_a_step,
+		events_on_the_stroke_of_a_step,
 		random_sequences_agree_with_the_model,
 	};
 

@@ -1,5 +1,5 @@
-#include "daemon/io/forkserver.h"
-#include "daemon/io/identity.h"
+#include "daemon/io/worker/forkserver.h"
+#include "daemon/io/worker/identity.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -11,18 +11,18 @@
 
 #include "tests/unit/test_config.h"
 
-#define BIRTHS_MAX 3
-#define MEMORY	   ((size_t)64 * 1024 * 1024)
+#define FORK_REQUESTS_MAX 3
+#define MEMORY		  ((size_t)64 * 1024 * 1024)
 
 /* One birth, and what became of it. */
 struct order {
 	struct world *world;
-	struct birth birth;
+	struct fork_request fork_request;
 	int other_end; /* of its channel */
 	pid_t pid;
 	int error;
 	struct process_end end;
-	unsigned told;
+	unsigned reported;
 };
 
 struct world {
@@ -31,33 +31,33 @@ struct world {
 	struct rlimit files;
 	struct identity identity; /* the test's own */
 	struct forkserver server;
-	struct order orders[BIRTHS_MAX];
+	struct order orders[FORK_REQUESTS_MAX];
 	unsigned awaited; /* of them are told when the loop ends */
 };
 
-static void tell(struct order *order)
+static void notify(struct order *order)
 {
-	order->told++;
+	order->reported++;
 	if (--order->world->awaited == 0)
 		loop_leave(&order->world->loop);
 }
 
-static void on_born(void *owner, pid_t pid)
+static void on_forked(void *owner, pid_t pid)
 {
 	struct order *order = owner;
 
 	order->pid = pid;
-	tell(order);
+	notify(order);
 }
 
-static void on_unborn(void *owner, int error, const struct process_end *end)
+static void on_not_forked(void *owner, int error, const struct process_end *end)
 {
 	struct order *order = owner;
 
 	order->error = error;
 	if (end)
 		order->end = *end;
-	tell(order);
+	notify(order);
 }
 
 static void open_world(struct world *world, const char *mode)
@@ -83,7 +83,7 @@ static void open_world(struct world *world, const char *mode)
 
 static void close_world(struct world *world)
 {
-	for (size_t i = 0; i < BIRTHS_MAX; i++) {
+	for (size_t i = 0; i < FORK_REQUESTS_MAX; i++) {
 		struct order *order = &world->orders[i];
 
 		if (order->world)
@@ -105,39 +105,39 @@ static void hold(struct world *world, size_t i)
 
 	ck_assert_int_eq(process_make_channel(ends), 0);
 	*order = (struct order){.world = world, .other_end = ends[0]};
-	order->birth = (struct birth){.files = {ends[1], -1, -1},
-				      .on_born = on_born,
-				      .on_unborn = on_unborn,
-				      .owner = order};
+	order->fork_request = (struct fork_request){.files = {ends[1], -1, -1},
+						    .on_forked = on_forked,
+						    .on_not_forked = on_not_forked,
+						    .owner = order};
 }
 
 static void order(struct world *world, size_t i)
 {
 	hold(world, i);
-	ck_assert_int_eq(forkserver_fork(&world->server, &world->orders[i].birth), 0);
+	ck_assert_int_eq(forkserver_fork(&world->server, &world->orders[i].fork_request), 0);
 }
 
-static void run_until_told(struct world *world, unsigned count)
+static void run_until_reported(struct world *world, unsigned count)
 {
 	world->loop.leaving = false;
 	world->awaited = count;
 	loop_run(&world->loop);
 }
 
-START_TEST(births_are_done_in_order)
+START_TEST(fork_requests_are_done_in_order)
 {
 	struct world world;
 
 	open_world(&world, "fork");
-	for (size_t i = 0; i < BIRTHS_MAX; i++)
+	for (size_t i = 0; i < FORK_REQUESTS_MAX; i++)
 		order(&world, i);
-	run_until_told(&world, BIRTHS_MAX);
-	for (size_t i = 0; i < BIRTHS_MAX; i++) {
+	run_until_reported(&world, FORK_REQUESTS_MAX);
+	for (size_t i = 0; i < FORK_REQUESTS_MAX; i++) {
 		siginfo_t info;
 
-		ck_assert_uint_eq(world.orders[i].told, 1);
+		ck_assert_uint_eq(world.orders[i].reported, 1);
 		ck_assert_int_gt(world.orders[i].pid, 1);
-		ck_assert(!birth_is_waiting(&world.orders[i].birth));
+		ck_assert(!fork_request_is_waiting(&world.orders[i].fork_request));
 		ck_assert_int_eq(waitid(P_PID, (id_t)world.orders[i].pid, &info,
 					WEXITED | WNOHANG | WNOWAIT),
 				 0);
@@ -154,7 +154,7 @@ START_TEST(what_the_system_refuses)
 	open_world(&world, "refuse");
 	order(&world, 0);
 	order(&world, 1);
-	run_until_told(&world, 2);
+	run_until_reported(&world, 2);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_int_eq(world.orders[i].error, -EAGAIN);
 		ck_assert_int_eq(world.orders[i].end.status, 0);
@@ -176,12 +176,12 @@ START_TEST(files_and_additions_are_handed_over)
 	ck_assert_int_eq(pipe(out), 0);
 	ck_assert_int_eq(pipe(err), 0);
 	hold(&world, 0);
-	snprintf(first->birth.additions[0], BIRTH_ADDITION_MAX, "A=1=2");
-	snprintf(first->birth.additions[1], BIRTH_ADDITION_MAX, "B=");
-	first->birth.files[1] = out[1];
-	first->birth.files[2] = err[1];
-	ck_assert_int_eq(forkserver_fork(&world.server, &first->birth), 0);
-	run_until_told(&world, 1);
+	snprintf(first->fork_request.additions[0], FORK_REQUEST_ADDITION_MAX, "A=1=2");
+	snprintf(first->fork_request.additions[1], FORK_REQUEST_ADDITION_MAX, "B=");
+	first->fork_request.files[1] = out[1];
+	first->fork_request.files[2] = err[1];
+	ck_assert_int_eq(forkserver_fork(&world.server, &first->fork_request), 0);
+	run_until_reported(&world, 1);
 	ck_assert_int_eq(first->error, -EAGAIN);
 	ck_assert_int_eq(read(err[0], text, sizeof(text)), 4);
 	ck_assert_str_eq(text, "here");
@@ -207,7 +207,7 @@ START_TEST(one_that_never_gets_ready)
 	open_world(&world, "unready");
 	order(&world, 0);
 	order(&world, 1);
-	run_until_told(&world, 2);
+	run_until_reported(&world, 2);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_int_eq(world.orders[i].end.status, 3);
 		ck_assert(!world.orders[i].end.signalled);
@@ -223,14 +223,14 @@ START_TEST(one_that_dies_at_its_work)
 	struct world world;
 
 	open_world(&world, "die");
-	for (size_t i = 0; i < BIRTHS_MAX; i++)
+	for (size_t i = 0; i < FORK_REQUESTS_MAX; i++)
 		order(&world, i);
-	run_until_told(&world, 1);
-	ck_assert_uint_eq(world.orders[0].told, 1);
+	run_until_reported(&world, 1);
+	ck_assert_uint_eq(world.orders[0].reported, 1);
 	ck_assert_int_eq(world.orders[0].end.status, 4);
-	ck_assert_uint_eq(world.orders[1].told, 0);
-	run_until_told(&world, 2);
-	ck_assert_uint_eq(world.orders[2].told, 1);
+	ck_assert_uint_eq(world.orders[1].reported, 0);
+	run_until_reported(&world, 2);
+	ck_assert_uint_eq(world.orders[2].reported, 1);
 	close_world(&world);
 }
 END_TEST
@@ -251,7 +251,7 @@ START_TEST(what_it_must_not_say)
 				event_base_loop(world.loop.base, EVLOOP_ONCE);
 			forkserver_kill(&world.server);
 		}
-		run_until_told(&world, 1);
+		run_until_reported(&world, 1);
 		ck_assert_msg(world.orders[0].end.signalled && world.orders[0].pid == 0, "%s",
 			      modes[i]);
 		close_world(&world);
@@ -265,7 +265,7 @@ START_TEST(ready_twice_is_ready_once)
 
 	open_world(&world, "twice");
 	order(&world, 0);
-	run_until_told(&world, 1);
+	run_until_reported(&world, 1);
 	ck_assert_int_gt(world.orders[0].pid, 1);
 	close_world(&world);
 }
@@ -285,7 +285,7 @@ START_TEST(a_stranger_is_not_adopted)
 
 	open_world(&world, "stranger");
 	order(&world, 0);
-	run_until_told(&world, 1);
+	run_until_reported(&world, 1);
 	ck_assert_int_eq(world.orders[0].pid, 2);
 	ck_assert_int_eq(process_adopt(&process, &world.loop, 2, on_exit_unexpected, NULL),
 			 -ECHILD);
@@ -316,7 +316,7 @@ START_TEST(an_adopted_one_is_watched_and_reaped)
 		pid_t pid;
 
 		order(&world, 0);
-		run_until_told(&world, 1);
+		run_until_reported(&world, 1);
 		pid = world.orders[0].pid;
 		close(world.orders[0].other_end);
 		if (late) {
@@ -337,7 +337,7 @@ START_TEST(an_adopted_one_is_watched_and_reaped)
 END_TEST
 
 /* What is not begun can be taken back, what is cannot. */
-START_TEST(births_are_cancelled)
+START_TEST(fork_requests_are_cancelled)
 {
 	struct world world;
 
@@ -346,14 +346,14 @@ START_TEST(births_are_cancelled)
 	order(&world, 1);
 	while (!forkserver_is_forking(&world.server))
 		event_base_loop(world.loop.base, EVLOOP_ONCE);
-	ck_assert(!forkserver_cancel(&world.server, &world.orders[0].birth));
-	ck_assert(forkserver_cancel(&world.server, &world.orders[1].birth));
-	ck_assert(!birth_is_waiting(&world.orders[1].birth));
+	ck_assert(!forkserver_cancel(&world.server, &world.orders[0].fork_request));
+	ck_assert(forkserver_cancel(&world.server, &world.orders[1].fork_request));
+	ck_assert(!fork_request_is_waiting(&world.orders[1].fork_request));
 	forkserver_kill(&world.server);
-	run_until_told(&world, 1);
-	ck_assert_uint_eq(world.orders[0].told, 1);
+	run_until_reported(&world, 1);
+	ck_assert_uint_eq(world.orders[0].reported, 1);
 	ck_assert_int_eq(world.orders[0].end.status, SIGKILL);
-	ck_assert_uint_eq(world.orders[1].told, 0);
+	ck_assert_uint_eq(world.orders[1].reported, 0);
 	close_world(&world);
 }
 END_TEST
@@ -365,7 +365,7 @@ START_TEST(one_that_hangs_up)
 
 	open_world(&world, "hang_up");
 	order(&world, 0);
-	run_until_told(&world, 1);
+	run_until_reported(&world, 1);
 	ck_assert_int_eq(world.orders[0].end.status, SIGKILL);
 	close_world(&world);
 }
@@ -381,17 +381,17 @@ START_TEST(renewed)
 	forkserver_renew(&world.server);
 	ck_assert_int_eq(world.server.process.pid, 0);
 	order(&world, 0);
-	run_until_told(&world, 1);
+	run_until_reported(&world, 1);
 	before = world.server.process.pid;
 	forkserver_renew(&world.server);
 	order(&world, 1);
-	run_until_told(&world, 1);
+	run_until_reported(&world, 1);
 	ck_assert_int_gt(world.orders[1].pid, 1);
 	ck_assert_int_ne(world.server.process.pid, before);
 	forkserver_renew(&world.server);
 	order(&world, 2);
 	forkserver_renew(&world.server);
-	run_until_told(&world, 1);
+	run_until_reported(&world, 1);
 	ck_assert_int_gt(world.orders[2].pid, 1);
 	close_world(&world);
 }
@@ -409,7 +409,7 @@ START_TEST(renewed_while_it_forks)
 		event_base_loop(world.loop.base, EVLOOP_ONCE);
 	before = world.server.process.pid;
 	forkserver_renew(&world.server);
-	run_until_told(&world, 2);
+	run_until_reported(&world, 2);
 	ck_assert_int_gt(world.orders[0].pid, 1);
 	ck_assert_int_gt(world.orders[1].pid, 1);
 	ck_assert_int_ne(world.server.process.pid, before);
@@ -420,14 +420,14 @@ END_TEST
 START_TEST(a_command_that_is_not_there)
 {
 	struct world world;
-	struct birth birth = {.files = {-1, -1, -1}};
+	struct fork_request fork_request = {.files = {-1, -1, -1}};
 
 	open_world(&world, "fork");
 	config_free(world.config);
 	world.config = must_parse("[pool a]\ncommand = /nonexistent\nprefork = yes\n");
 	world.server.start.pool = &world.config->pools[0];
-	ck_assert_int_eq(forkserver_fork(&world.server, &birth), -ENOENT);
-	ck_assert(!birth_is_waiting(&birth));
+	ck_assert_int_eq(forkserver_fork(&world.server, &fork_request), -ENOENT);
+	ck_assert(!fork_request_is_waiting(&fork_request));
 	close_world(&world);
 }
 END_TEST
@@ -435,7 +435,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		births_are_done_in_order,
+		fork_requests_are_done_in_order,
 		what_the_system_refuses,
 		files_and_additions_are_handed_over,
 		one_that_never_gets_ready,
@@ -444,7 +444,7 @@ int main(void)
 		ready_twice_is_ready_once,
 		a_stranger_is_not_adopted,
 		an_adopted_one_is_watched_and_reaped,
-		births_are_cancelled,
+		fork_requests_are_cancelled,
 		one_that_hangs_up,
 		renewed,
 		renewed_while_it_forks,

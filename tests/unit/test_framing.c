@@ -1,4 +1,4 @@
-#include "daemon/io/framing.h"
+#include "daemon/io/base/framing.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "daemon/io/json.h"
+#include "daemon/io/base/json.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -15,10 +15,10 @@
 
 /* Written out here once more, so that a slip in the table shows. */
 static const bool allowed[KEY_STATE_COUNT_][KEY_STATE_COUNT_] = {
-	[KEY_FREE] = {[KEY_LED] = true},
-	[KEY_LED] = {[KEY_FREE] = true, [KEY_KEPT] = true, [KEY_SPENT] = true},
-	[KEY_KEPT] = {[KEY_FREE] = true},
-	[KEY_SPENT] = {[KEY_FREE] = true},
+	[KEY_FREE] = {[KEY_IN_PROGRESS] = true},
+	[KEY_IN_PROGRESS] = {[KEY_FREE] = true, [KEY_STORED] = true, [KEY_RESULT_LOST] = true},
+	[KEY_STORED] = {[KEY_FREE] = true},
+	[KEY_RESULT_LOST] = {[KEY_FREE] = true},
 };
 
 struct fixture {
@@ -69,7 +69,7 @@ START_TEST(the_first_of_a_key_leads)
 	set_up(&f);
 	ck_assert_ptr_null(find(&f, "a", START));
 	key = lead(&f, "a", 0);
-	ck_assert_int_eq(key->state, KEY_LED);
+	ck_assert_int_eq(key->state, KEY_IN_PROGRESS);
 	ck_assert_ptr_eq(key->leader, &f.requests[0]);
 	ck_assert_ptr_eq(find(&f, "a", START), key);
 	ck_assert_ptr_eq(find(&f, "a", START + 1000 * SEC), key); /* as long as it takes */
@@ -97,7 +97,7 @@ START_TEST(a_kept_answer_lives_from_its_success_on)
 	set_up(&f);
 	key = lead(&f, "a", 0);
 	ck_assert(keys_succeed(&f.keys, key, 40, START));
-	ck_assert_int_eq(key->state, KEY_KEPT);
+	ck_assert_int_eq(key->state, KEY_STORED);
 	ck_assert_ptr_null(key->leader);
 	ck_assert_uint_eq(f.keys.bytes, 40);
 	ck_assert_uint_eq(keys_deadline(&f.keys), START + TTL);
@@ -129,7 +129,7 @@ START_TEST(an_answer_without_room_leaves_its_key_spent)
 		ck_assert(keys_succeed(&f.keys, lead(&f, "a", 0), cases[i].first, START));
 		key = lead(&f, "b", 1);
 		ck_assert_int_eq(keys_succeed(&f.keys, key, cases[i].second, START), cases[i].kept);
-		ck_assert_int_eq(key->state, cases[i].kept ? KEY_KEPT : KEY_SPENT);
+		ck_assert_int_eq(key->state, cases[i].kept ? KEY_STORED : KEY_RESULT_LOST);
 		ck_assert_uint_eq(f.keys.bytes,
 				  cases[i].first + (cases[i].kept ? cases[i].second : 0));
 		ck_assert_ptr_eq(find(&f, "b", START + TTL - 1), key);
@@ -226,7 +226,7 @@ static uint64_t model_bytes(const struct model *model)
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < WORDS; i++)
-		bytes += model->records[i].state == KEY_KEPT ? model->records[i].bytes : 0;
+		bytes += model->records[i].state == KEY_STORED ? model->records[i].bytes : 0;
 	return bytes;
 }
 
@@ -235,7 +235,8 @@ static usec_t model_deadline(const struct model *model)
 	usec_t next = USEC_INFINITY;
 
 	for (unsigned i = 0; i < WORDS; i++)
-		if (model->records[i].state == KEY_KEPT || model->records[i].state == KEY_SPENT)
+		if (model->records[i].state == KEY_STORED ||
+		    model->records[i].state == KEY_RESULT_LOST)
 			next = usec_min(next, model->records[i].succeeded + TTL);
 	return next;
 }
@@ -255,9 +256,9 @@ static const char *come(struct fixture *f, struct model *model, unsigned word, u
 
 	if ((key ? key->state : KEY_FREE) != record->state)
 		return "a key is found in another state than in the model";
-	if (model->used[slot] || record->state == KEY_KEPT || record->state == KEY_SPENT)
+	if (model->used[slot] || record->state == KEY_STORED || record->state == KEY_RESULT_LOST)
 		return NULL;
-	if (record->state == KEY_LED) {
+	if (record->state == KEY_IN_PROGRESS) {
 		key_wait(key, &f->requests[slot]);
 	} else {
 		key = lead(f, model_words[word], slot);
@@ -265,7 +266,7 @@ static const char *come(struct fixture *f, struct model *model, unsigned word, u
 			return "a new key is refused, or taken, against the model";
 		if (!key)
 			return NULL;
-		record->state = KEY_LED;
+		record->state = KEY_IN_PROGRESS;
 	}
 	record->line[record->line_len++] = slot;
 	model->used[slot] = true;
@@ -278,7 +279,7 @@ static const char *succeed(struct fixture *f, struct model *model, unsigned word
 	bool fits = model_bytes(model) + bytes <= BYTES_MAX;
 	struct key *key = find(f, model_words[word], model->now);
 
-	if (record->state != KEY_LED)
+	if (record->state != KEY_IN_PROGRESS)
 		return NULL;
 	if (keys_succeed(&f->keys, key, bytes, model->now) != fits)
 		return "an answer is kept, or not, against the model";
@@ -286,7 +287,7 @@ static const char *succeed(struct fixture *f, struct model *model, unsigned word
 	while (key_promote(key))
 		model_leave(model, record, 0);
 	key->leader = NULL;
-	record->state = fits ? KEY_KEPT : KEY_SPENT;
+	record->state = fits ? KEY_STORED : KEY_RESULT_LOST;
 	record->succeeded = model->now;
 	record->bytes = bytes;
 	return NULL;
@@ -298,7 +299,7 @@ static const char *lead_fails(struct fixture *f, struct model *model, unsigned w
 	struct key *key = find(f, model_words[word], model->now);
 	struct request *next;
 
-	if (record->state != KEY_LED)
+	if (record->state != KEY_IN_PROGRESS)
 		return NULL;
 	model_leave(model, record, 0);
 	next = key_promote(key);
@@ -330,9 +331,9 @@ static const char *pass_time(struct fixture *f, struct model *model, usec_t span
 	model->now += span;
 	for (unsigned i = 0; i < WORDS; i++) {
 		struct record *record = &model->records[i];
-		bool over = record->state == KEY_KEPT || record->state == KEY_SPENT;
+		bool completed = record->state == KEY_STORED || record->state == KEY_RESULT_LOST;
 
-		if (over && record->succeeded + TTL <= model->now)
+		if (completed && record->succeeded + TTL <= model->now)
 			record->state = KEY_FREE;
 	}
 	while ((key = keys_expired(&f->keys, model->now)))

@@ -1,4 +1,4 @@
-#include "daemon/io/log.h"
+#include "daemon/io/base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/io/log_sink.h"
-#include "daemon/io/log_text.h"
+#include "daemon/io/base/log_sink.h"
+#include "daemon/io/base/log_text.h"
 #include "tests/lib/unit.h"
 
 /* --- text made safe --- */

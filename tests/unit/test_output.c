@@ -1,4 +1,4 @@
-#include "daemon/io/output.h"
+#include "daemon/io/worker/output.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,8 +18,8 @@ struct fixture {
 	unsigned firsts;
 	char *lines[LINES_MAX]; /* "stream part text" */
 	size_t count;
-	uint64_t told;
-	unsigned tellings;
+	uint64_t reported;
+	unsigned notifications;
 };
 
 static void on_first(void *owner)
@@ -42,8 +42,8 @@ static void on_dropped(void *owner, uint64_t count)
 {
 	struct fixture *fixture = owner;
 
-	fixture->told += count;
-	fixture->tellings++;
+	fixture->reported += count;
+	fixture->notifications++;
 }
 
 static const struct output_handler handler = {
@@ -243,16 +243,16 @@ START_TEST(lines_over_the_rate_are_counted)
 	turn(fixture);
 	ck_assert_uint_eq(fixture->count, 5);
 	ck_assert_uint_eq(fixture->output.dropped, 15);
-	ck_assert_uint_eq(fixture->told, 0);
-	while (fixture->tellings == 0)
+	ck_assert_uint_eq(fixture->reported, 0);
+	while (fixture->notifications == 0)
 		wait_turn(fixture);
-	ck_assert_uint_eq(fixture->told, 15);
+	ck_assert_uint_eq(fixture->reported, 15);
 	/* A second has passed, and with it the credit for two more. */
 	say(fixture, OUTPUT_STDOUT, "1\n2\n3\n4\n");
 	turn(fixture);
 	ck_assert_uint_ge(fixture->count, 7);
 	output_finish(&fixture->output);
-	ck_assert_uint_eq(fixture->told + fixture->count, 24);
+	ck_assert_uint_eq(fixture->reported + fixture->count, 24);
 	end(fixture);
 }
 END_TEST

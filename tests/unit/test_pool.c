@@ -505,13 +505,13 @@ START_TEST(at_most_half_of_those_that_live_are_ejected)
 }
 END_TEST
 
-START_TEST(who_wears_out_has_no_room)
+START_TEST(who_is_to_be_ejected_has_no_room)
 {
 	struct fixture f;
 
 	set_up(&f);
 	make_ready(&f, 0, 2);
-	f.workers[0].wears_out = true;
+	f.workers[0].eject_pending = true;
 	give(&f, 0, 1);
 	ck_assert_uint_eq(f.pool.open.len, 0);
 	ck_assert_ptr_null(pool_pick(&f.pool, &f.requests[2]));
@@ -671,7 +671,7 @@ int main(void)
 		a_session_finds_its_worker_as_the_affinity_says,
 		a_session_of_nobody_goes_anywhere,
 		at_most_half_of_those_that_live_are_ejected,
-		who_wears_out_has_no_room,
+		who_is_to_be_ejected_has_no_room,
 		methods_get_circuits_until_all_are_given_away,
 		circuits_begin_as_the_pool_says,
 		health_knows_the_breaker_and_the_chain,

@@ -1,8 +1,8 @@
-#include "client/poolctl_json.h"
+#include "client/poolctl/json.h"
 
 /* Parts of a program, so no library has them. */
-#include "client/poolctl_base64.c" // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl_json.c"   // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/base64.c" // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/json.c"   // NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"

@@ -1,10 +1,10 @@
 /* The tables and lines that people read, from what the daemon says as JSON. */
 /* Parts of a program, so no library has them. */
-#include "client/poolctl_fields.c"	// NOLINT(bugprone-suspicious-include)
-#include "client/poolctl_show_event.c"	// NOLINT(bugprone-suspicious-include)
-#include "client/poolctl_show_faults.c" // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl_show_worker.c" // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl_table.c"	// NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/fields.c"	// NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_event.c"	// NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_faults.c" // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_worker.c" // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/table.c"	// NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/unit.h"
 

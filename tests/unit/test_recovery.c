@@ -222,7 +222,7 @@ END_TEST
 
 /* With all of them at hand the first in the table's order is told; each, taken away, shows the
  * next. */
-START_TEST(reasons_are_told_in_their_order)
+START_TEST(reasons_are_reported_in_their_order)
 {
 	struct recovery_case facts = {.policy = &policy,
 				      .code = ERR_worker_exited,
@@ -483,7 +483,7 @@ int main(void)
 		every_ceiling_of_the_table_is_reached_and_not_passed,
 		a_changed_row_has_another_ceiling,
 		every_verdict_has_its_reasons,
-		reasons_are_told_in_their_order,
+		reasons_are_reported_in_their_order,
 		the_workers_word_wins,
 		an_exceptions_row_may_say_retry,
 		every_number_of_crashes_has_its_limit,

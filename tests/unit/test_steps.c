@@ -1,4 +1,4 @@
-#include "daemon/io/steps.h"
+#include "daemon/io/worker/steps.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/io/framing.h"
-#include "daemon/io/json.h"
+#include "daemon/io/base/framing.h"
+#include "daemon/io/base/json.h"
 #include "protocol/envelope.h"
 #include "protocol/error.h"
 #include "protocol/read.h"

@@ -1,0 +1,565 @@
+#include "client/lib/client_session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/notice.h"
+#include "client/lib/reply.h"
+#include "client/lib/value.h"
+#include "protocol/envelope.h"
+#include "protocol/read.h"
+
+/* Longest text that is taken from an error, in bytes, all fields together. */
+#define TEXTS_MAX ((size_t)1024 * 1024)
+/* Parts that the params of one request may come in. */
+#define PARTS_MAX 4
+
+struct client_request {
+	TAILQ_ENTRY(client_request) link; /* while finished */
+	uint32_t id;
+	bool has_slot;
+	bool is_finished;
+	bool is_abandoned;
+	bool has_moved;	     /* it outlived a lost connection already */
+	struct frame *frame; /* NULL: it was sent */
+	usec_t deadline;
+	poold_callback callback;
+	void *userdata;
+	struct client_stream stream;
+	struct poold_reply outcome; /* once finished */
+};
+
+static struct bytes text_bytes(const char *text)
+{
+	return (struct bytes){(const uint8_t *)text, strlen(text)};
+}
+
+void client_session_init(struct client_session *session, struct client_session_limits limits,
+			 const char *name)
+{
+	*session = (struct client_session){
+		.output_max = limits.output_max,
+		.in_flight_max = limits.in_flight_max,
+		.next_deadline = USEC_INFINITY,
+		.message_max = UINT64_MAX,
+		.name = name,
+	};
+	inbox_init(&session->inbox, limits.response_max);
+	buf_init(&session->texts, TEXTS_MAX);
+	outbox_init(&session->outbox);
+	TAILQ_INIT(&session->finished);
+}
+
+/* --- Slots and ids -----------------------------------------------------------------------------
+ */
+
+static size_t slot_of(uint32_t id)
+{
+	return id & ((1u << SLOT_BITS) - 1);
+}
+
+static int grow_slots(struct client_session *session)
+{
+	size_t count = session->slot_count > 0 ? 2 * session->slot_count : 16;
+
+	/* One more than requests may be in flight, for hello. */
+	if (count > session->in_flight_max + 1)
+		count = session->in_flight_max + 1;
+
+	struct client_request **slots =
+		realloc(session->slots, count * sizeof(struct client_request *));
+	if (!slots)
+		return -ENOMEM;
+	session->slots = slots;
+
+	uint32_t *free_ids = realloc(session->free_ids, count * sizeof(*free_ids));
+	if (!free_ids)
+		return -ENOMEM;
+	session->free_ids = free_ids;
+
+	for (size_t slot = count; slot-- > session->slot_count;) {
+		slots[slot] = NULL;
+		free_ids[session->free_count++] = (uint32_t)slot;
+	}
+	session->slot_count = count;
+	return 0;
+}
+
+static size_t in_flight(const struct client_session *session)
+{
+	return session->slot_count - session->free_count;
+}
+
+static int take_slot(struct client_session *session, struct client_request *request)
+{
+	if (session->free_count == 0) {
+		int r = grow_slots(session);
+
+		if (r < 0)
+			return r;
+	}
+	request->id = session->free_ids[--session->free_count];
+	request->has_slot = true;
+	session->slots[slot_of(request->id)] = request;
+	return 0;
+}
+
+/* The request of that id, or NULL: an id of an earlier use of the slot finds none. */
+static struct client_request *find(const struct client_session *session, uint32_t id)
+{
+	size_t slot = slot_of(id);
+	struct client_request *request = slot < session->slot_count ? session->slots[slot] : NULL;
+
+	return request && request->id == id ? request : NULL;
+}
+
+/* --- The life of a request ---------------------------------------------------------------------
+ */
+
+static void request_free_if_done(struct client_request *request)
+{
+	if (!request->has_slot && !request->is_finished)
+		free(request);
+}
+
+/* The id is free again: nothing will answer it. */
+static void release(struct client_session *session, struct client_request *request)
+{
+	if (request->frame)
+		outbox_drop(&session->outbox, request->frame);
+	session->slots[slot_of(request->id)] = NULL;
+	session->free_ids[session->free_count++] = request->id + (1u << SLOT_BITS);
+	request->has_slot = false;
+	request_free_if_done(request);
+}
+
+static void finish(struct client_session *session, struct client_request *request,
+		   struct poold_reply outcome)
+{
+	request->outcome = outcome;
+	request->is_finished = true;
+	request->deadline = USEC_INFINITY;
+	TAILQ_INSERT_TAIL(&session->finished, request, link);
+}
+
+void client_session_deliver(struct client_session *session)
+{
+	struct client_request *request;
+
+	while ((request = TAILQ_FIRST(&session->finished))) {
+		/* The analyzer loses track of a list's head.  NOLINTNEXTLINE(*-unix.Malloc) */
+		poold_callback callback = request->callback;
+		void *userdata = request->userdata;
+		struct poold_reply outcome = request->outcome;
+
+		TAILQ_REMOVE(&session->finished, request, link);
+		request->is_finished = false;
+		request_free_if_done(request);
+		callback(userdata, &outcome);
+	}
+}
+
+void client_session_done(struct client_session *session)
+{
+	struct client_request *request;
+
+	outbox_done(&session->outbox);
+	for (size_t slot = 0; slot < session->slot_count; slot++) {
+		if (session->slots[slot])
+			release(session, session->slots[slot]);
+	}
+	while ((request = TAILQ_FIRST(&session->finished))) {
+		TAILQ_REMOVE(&session->finished, request, link);
+		free(request);
+	}
+	inbox_free(&session->inbox);
+	buf_free(&session->texts);
+	free(session->slots);
+	free(session->free_ids);
+}
+
+static bool params_are_list(const struct bytes *parts, size_t part_count)
+{
+	struct skip skip;
+	struct reader reader;
+	enum skip_result result = SKIP_MORE;
+	size_t taken;
+
+	reader_init(&reader, parts[0].data, parts[0].len);
+	if (read_peek(&reader) != VALUE_ARRAY)
+		return false;
+	skip_init(&skip, UINT64_MAX);
+	for (size_t i = 0; i < part_count; i++) {
+		if (parts[i].len == 0)
+			continue;
+		if (result != SKIP_MORE)
+			return false;
+		result = skip_feed(&skip, parts[i].data, parts[i].len, &taken);
+		if (result == SKIP_DONE && taken < parts[i].len)
+			return false;
+	}
+	return result == SKIP_DONE;
+}
+
+/* The whole message: its envelope and its params. */
+static struct frame *request_frame(uint32_t id, const struct client_start *start)
+{
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+	struct bytes parts[1 + PARTS_MAX];
+
+	parts[0].data = head;
+	parts[0].len = envelope_put_request(head, id, text_bytes(start->method));
+	memcpy(&parts[1], start->parts, start->part_count * sizeof(parts[0]));
+	return frame_new(parts, 1 + start->part_count);
+}
+
+/* Makes the request and its frame, which stands nowhere yet. */
+static int request_new(struct client_session *session, const struct client_start *start,
+		       struct client_request **ret, struct frame **ret_frame)
+{
+	struct client_request *request = calloc(1, sizeof(*request));
+	struct frame *frame;
+	int r;
+
+	if (!request)
+		return -ENOMEM;
+	request->deadline = start->deadline;
+	request->callback = start->callback;
+	request->userdata = start->userdata;
+	request->stream = start->stream;
+
+	r = take_slot(session, request);
+	if (r < 0) {
+		free(request);
+		return r;
+	}
+	frame = request_frame(request->id, start);
+	if (!frame) {
+		release(session, request);
+		return -ENOMEM;
+	}
+	*ret = request;
+	*ret_frame = frame;
+	return 0;
+}
+
+static int check_start(const struct client_session *session, const struct client_start *start)
+{
+	size_t method_len = strlen(start->method);
+	size_t len = ENVELOPE_HEAD_MAX + method_len;
+
+	for (size_t i = 0; i < start->part_count; i++)
+		len += start->parts[i].len;
+	assert(start->part_count <= PARTS_MAX);
+	if (method_len == 0 || method_len > METHOD_LEN_MAX ||
+	    !params_are_list(start->parts, start->part_count))
+		return -EINVAL;
+	if (len > session->message_max)
+		return -EMSGSIZE;
+	if (in_flight(session) >= session->in_flight_max ||
+	    session->outbox.bytes + len > session->output_max)
+		return -EBUSY;
+	return 0;
+}
+
+int client_session_start(struct client_session *session, const struct client_start *start,
+			 uint32_t *ret_id)
+{
+	struct client_request *request;
+	struct frame *frame;
+	int r = check_start(session, start);
+
+	if (r < 0)
+		return r;
+	r = request_new(session, start, &request, &frame);
+	if (r < 0)
+		return r;
+	outbox_add(&session->outbox, frame, &request->frame);
+	if (request->deadline < session->next_deadline)
+		session->next_deadline = request->deadline;
+	*ret_id = request->id;
+	return 0;
+}
+
+/* Asks the daemon to cancel.  Without memory it is not asked: its own deadline ends the request. */
+static void send_cancel(struct client_session *session, uint32_t id)
+{
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+	size_t head_len = envelope_put_notification(head, text_bytes("poold.cancel"));
+	struct buf params;
+
+	buf_init(&params, 16);
+	pack_array(&params, 1);
+	pack_uint(&params, id);
+
+	const struct bytes parts[] = {{head, head_len}, {params.data, params.len}};
+	struct frame *frame = buf_error(&params) < 0 ? NULL : frame_new(parts, ARRAY_SIZE(parts));
+
+	buf_free(&params);
+	if (frame)
+		outbox_add(&session->outbox, frame, NULL);
+}
+
+static bool is_untouched(const struct client_session *session, const struct client_request *request)
+{
+	return request->frame && !outbox_has_begun(&session->outbox, request->frame);
+}
+
+int client_session_cancel(struct client_session *session, uint32_t id)
+{
+	struct client_request *request = find(session, id);
+
+	if (!request || request->is_abandoned)
+		return -ENOENT;
+	if (is_untouched(session, request)) {
+		finish(session, request,
+		       reply_local_error(-ECANCELED, POOLD_EXECUTED_NO,
+					 "the request was cancelled before it was sent"));
+		release(session, request);
+	} else {
+		send_cancel(session, id);
+	}
+	return 0;
+}
+
+usec_t client_session_deadline(const struct client_session *session)
+{
+	return TAILQ_EMPTY(&session->finished) ? session->next_deadline : 0;
+}
+
+static void give_up(struct client_session *session, struct client_request *request)
+{
+	if (is_untouched(session, request)) {
+		finish(session, request,
+		       reply_local_error(-ETIMEDOUT, POOLD_EXECUTED_NO,
+					 "the deadline passed before the request could be sent"));
+		release(session, request);
+		return;
+	}
+	send_cancel(session, request->id);
+	request->is_abandoned = true;
+	finish(session, request,
+	       reply_local_error(-ETIMEDOUT, POOLD_EXECUTED_MAYBE,
+				 "the daemon did not answer in time"));
+}
+
+void client_session_tick(struct client_session *session, usec_t now)
+{
+	usec_t earliest = USEC_INFINITY;
+
+	if (now < session->next_deadline)
+		return;
+	for (size_t slot = 0; slot < session->slot_count; slot++) {
+		struct client_request *request = session->slots[slot];
+
+		if (!request)
+			continue;
+		if (request->deadline <= now)
+			give_up(session, request);
+		else if (request->deadline < earliest)
+			earliest = request->deadline;
+	}
+	session->next_deadline = earliest;
+}
+
+/* --- Connections -------------------------------------------------------------------------------
+ */
+
+/* Learns the daemon's limit of a message; a server that knows no hello just has none. */
+static void on_hello(void *userdata, const struct poold_reply *reply)
+{
+	struct client_session *session = userdata;
+	struct poold_reader limits, value;
+	struct poold_bytes map;
+	uint64_t message_max;
+
+	if (reply->status < 0 || poold_map_find(reply->result, "limits", &limits) < 0 ||
+	    poold_read_value(&limits, &map) < 0 || poold_map_find(map, "message_max", &value) < 0 ||
+	    poold_read_uint(&value, &message_max) < 0)
+		return;
+	session->message_max = message_max;
+}
+
+static bool is_hello(const struct client_request *request)
+{
+	return request->callback == on_hello;
+}
+
+int client_session_begin(struct client_session *session)
+{
+	struct client_request *request;
+	struct frame *frame;
+	struct buf params;
+	int r;
+
+	buf_init(&params, 1024);
+	pack_array(&params, 1);
+	pack_map(&params, 3);
+	pack_str(&params, "client");
+	pack_str(&params, session->name);
+	pack_str(&params, "version");
+	pack_str(&params, poold_version());
+	pack_str(&params, "errors");
+	pack_str(&params, "map");
+
+	struct bytes part = {params.data, params.len};
+	struct client_start start = {.method = "poold.hello",
+				     .parts = &part,
+				     .part_count = 1,
+				     .deadline = USEC_INFINITY,
+				     .callback = on_hello,
+				     .userdata = session};
+
+	r = buf_error(&params);
+	r = r < 0 ? r : request_new(session, &start, &request, &frame);
+	buf_free(&params);
+	if (r < 0)
+		return r;
+	session->message_max = UINT64_MAX;
+	outbox_add_first(&session->outbox, frame, &request->frame);
+	return 0;
+}
+
+/* What becomes of one request when its connection ends. */
+static void lose(struct client_session *session, struct client_request *request,
+		 struct poold_reply outcome)
+{
+	if (!request->frame && !is_hello(request) && !request->is_abandoned) {
+		finish(session, request, outcome);
+	} else if (request->frame && request->has_moved && !request->is_abandoned) {
+		outcome.error.executed = POOLD_EXECUTED_NO;
+		finish(session, request, outcome);
+	} else if (request->frame && !is_hello(request) && !request->is_abandoned) {
+		request->has_moved = true;
+		return;
+	}
+	release(session, request);
+}
+
+void client_session_lost(struct client_session *session, int status, const char *message)
+{
+	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_MAYBE, message);
+
+	inbox_free(&session->inbox);
+	outbox_restart(&session->outbox);
+	for (size_t slot = 0; slot < session->slot_count; slot++) {
+		if (session->slots[slot])
+			lose(session, session->slots[slot], outcome);
+	}
+}
+
+void client_session_refused(struct client_session *session, int status, const char *message)
+{
+	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_NO, message);
+
+	for (size_t slot = 0; slot < session->slot_count; slot++) {
+		struct client_request *request = session->slots[slot];
+
+		if (!request)
+			continue;
+		finish(session, request, outcome);
+		release(session, request);
+	}
+}
+
+/* --- Bytes out and in --------------------------------------------------------------------------
+ */
+
+bool client_session_has_output(const struct client_session *session)
+{
+	return !outbox_is_empty(&session->outbox);
+}
+
+size_t client_session_output(const struct client_session *session, struct iovec *slices, size_t max)
+{
+	return outbox_slices(&session->outbox, slices, max);
+}
+
+void client_session_wrote(struct client_session *session, size_t len)
+{
+	outbox_wrote(&session->outbox, len);
+}
+
+int client_session_space(struct client_session *session, uint8_t **ret_data, size_t *ret_len)
+{
+	return inbox_space(&session->inbox, ret_data, ret_len);
+}
+
+static void on_response(struct client_session *session, const struct envelope *envelope)
+{
+	struct client_request *request = find(session, envelope->id);
+
+	/* Nothing can have been answered of which not a byte was sent. */
+	if (!request || is_untouched(session, request))
+		return;
+
+	poold_callback callback = request->is_abandoned ? NULL : request->callback;
+	void *userdata = request->userdata;
+	struct reader error;
+
+	release(session, request);
+	if (!callback)
+		return;
+	reader_init(&error, envelope->error.data, envelope->error.len);
+
+	bool is_result = read_peek(&error) == VALUE_NIL;
+	struct poold_reply reply = is_result ? reply_result(envelope->result)
+					     : reply_remote_error(envelope->error, &session->texts);
+
+	callback(userdata, &reply);
+}
+
+/* A part of an answer that is still to come, where somebody waits for it. */
+static void on_stream(const struct client_session *session, const struct notice *notice)
+{
+	const struct client_request *request = find(session, notice->id);
+
+	if (!request || request->frame || request->is_abandoned)
+		return;
+	if (notice->kind == NOTICE_CHUNK && request->stream.on_chunk)
+		request->stream.on_chunk(request->stream.userdata, bytes_to_public(notice->value));
+	else if (notice->kind == NOTICE_RESTART && request->stream.on_restart)
+		request->stream.on_restart(request->stream.userdata);
+}
+
+static void on_notification(const struct client_session *session, const struct envelope *envelope)
+{
+	struct notice notice = notice_read(envelope);
+
+	switch (notice.kind) {
+	case NOTICE_CHUNK:
+	case NOTICE_RESTART:
+		on_stream(session, &notice);
+		break;
+	case NOTICE_EVENT:
+		if (session->on_event)
+			session->on_event(session->event_userdata, bytes_to_public(notice.value));
+		break;
+	case NOTICE_UNKNOWN:
+	default:
+		break;
+	}
+}
+
+int client_session_took(struct client_session *session, size_t len)
+{
+	uint64_t position;
+	size_t value_len;
+	int r;
+
+	inbox_took(&session->inbox, len);
+	while ((r = inbox_next(&session->inbox, &position, &value_len)) > 0) {
+		struct envelope envelope;
+
+		if (envelope_read(inbox_at(&session->inbox, position), value_len, &envelope) < 0 ||
+		    envelope.type == ENVELOPE_REQUEST)
+			return -EPROTO;
+		if (envelope.type == ENVELOPE_RESPONSE)
+			on_response(session, &envelope);
+		else
+			on_notification(session, &envelope);
+		inbox_release(&session->inbox, position + value_len);
+	}
+	return r == -EMSGSIZE ? -EOVERFLOW : r;
+}

@@ -1,0 +1,135 @@
+#include "client/lib/outbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct frame {
+	TAILQ_ENTRY(frame) link;
+	struct frame **holder;
+	size_t len;
+	uint8_t data[];
+};
+
+void outbox_init(struct outbox *outbox)
+{
+	*outbox = (struct outbox){0};
+	TAILQ_INIT(&outbox->frames);
+}
+
+static void frame_free(struct outbox *outbox, struct frame *frame)
+{
+	TAILQ_REMOVE(&outbox->frames, frame, link);
+	outbox->bytes -= frame->len;
+	if (frame->holder)
+		*frame->holder = NULL;
+	free(frame);
+}
+
+void outbox_done(struct outbox *outbox)
+{
+	/* The analyzer loses track of a list's head, here and below. */
+	while (!TAILQ_EMPTY(&outbox->frames)) // NOLINTNEXTLINE(*-unix.Malloc)
+		frame_free(outbox, TAILQ_FIRST(&outbox->frames));
+}
+
+struct frame *frame_new(const struct bytes *parts, size_t part_count)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < part_count; i++)
+		len += parts[i].len;
+
+	struct frame *frame = malloc(sizeof(*frame) + len);
+
+	if (!frame)
+		return NULL;
+	frame->holder = NULL;
+	frame->len = 0;
+	for (size_t i = 0; i < part_count; i++) {
+		if (parts[i].len > 0)
+			memcpy(frame->data + frame->len, parts[i].data, parts[i].len);
+		frame->len += parts[i].len;
+	}
+	return frame;
+}
+
+static void take_over(struct outbox *outbox, struct frame *frame, struct frame **holder)
+{
+	outbox->bytes += frame->len;
+	frame->holder = holder;
+	if (holder)
+		*holder = frame;
+}
+
+void outbox_add(struct outbox *outbox, struct frame *frame, struct frame **holder)
+{
+	TAILQ_INSERT_TAIL(&outbox->frames, frame, link);
+	take_over(outbox, frame, holder);
+}
+
+void outbox_add_first(struct outbox *outbox, struct frame *frame, struct frame **holder)
+{
+	assert(outbox->written == 0);
+	TAILQ_INSERT_HEAD(&outbox->frames, frame, link);
+	take_over(outbox, frame, holder);
+}
+
+bool outbox_has_begun(const struct outbox *outbox, const struct frame *frame)
+{
+	return frame == TAILQ_FIRST(&outbox->frames) && outbox->written > 0;
+}
+
+void outbox_drop(struct outbox *outbox, struct frame *frame)
+{
+	if (!outbox_has_begun(outbox, frame)) {
+		frame_free(outbox, frame);
+	} else if (frame->holder) {
+		*frame->holder = NULL;
+		frame->holder = NULL;
+	}
+}
+
+void outbox_restart(struct outbox *outbox)
+{
+	struct frame *frame, *next;
+
+	outbox->written = 0;
+	for (frame = TAILQ_FIRST(&outbox->frames); frame; frame = next) {
+		next = TAILQ_NEXT(frame, link);
+		if (!frame->holder)
+			frame_free(outbox, frame);
+	}
+}
+
+bool outbox_is_empty(const struct outbox *outbox)
+{
+	return TAILQ_EMPTY(&outbox->frames);
+}
+
+size_t outbox_slices(const struct outbox *outbox, struct iovec *slices, size_t max)
+{
+	size_t written = outbox->written;
+	size_t count = 0;
+	struct frame *frame;
+
+	for (frame = TAILQ_FIRST(&outbox->frames); frame && count < max;
+	     frame = TAILQ_NEXT(frame, link)) {
+		slices[count].iov_base = frame->data + written;
+		slices[count].iov_len = frame->len - written;
+		written = 0;
+		count++;
+	}
+	return count;
+}
+
+void outbox_wrote(struct outbox *outbox, size_t len)
+{
+	struct frame *frame;
+
+	outbox->written += len;
+	// NOLINTNEXTLINE(*-unix.Malloc)
+	while ((frame = TAILQ_FIRST(&outbox->frames)) && outbox->written >= frame->len) {
+		outbox->written -= frame->len;
+		frame_free(outbox, frame);
+	}
+}

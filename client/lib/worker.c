@@ -1,0 +1,260 @@
+#include "client/lib/poold.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/lib/worker_session.h"
+
+/* The daemon's default of 16 MiB for a message may be raised; this is what one worker bears. */
+#define MESSAGE_MAX_DEFAULT ((size_t)(64 * 1024 + 64) * 1024)
+/* A batch is written early when it has grown to this. */
+#define BATCH_BYTES_MAX ((size_t)256 * 1024)
+
+struct poold_worker {
+	struct worker_session session;
+	int fd;
+	bool batch;
+	bool silent;
+	bool is_gone; /* the daemon closed the socket */
+	bool has_run;
+	int error; /* what a read within a handler gave */
+	char *version;
+};
+
+/* The descriptor that $POOLD_FD names. */
+static int inherited_fd(int *ret_fd)
+{
+	const char *text = getenv("POOLD_FD");
+	char *end;
+
+	if (!text || text[0] == '\0')
+		return -ENOTCONN;
+	errno = 0;
+
+	long fd = strtol(text, &end, 10);
+
+	if (errno != 0 || *end != '\0' || fd < 0 || fd > INT_MAX)
+		return -EINVAL;
+	*ret_fd = (int)fd;
+	return 0;
+}
+
+int poold_worker_new(const struct poold_worker_options *given, struct poold_worker **ret_worker)
+{
+	struct poold_worker_options options = given ? *given : (struct poold_worker_options){0};
+	int r = options.fd > 0 ? 0 : inherited_fd(&options.fd);
+
+	if (r < 0)
+		return r;
+	/* What the worker starts itself must not hold the daemon's socket open. */
+	if (fcntl(options.fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -ENOTCONN;
+
+	struct poold_worker *worker = calloc(1, sizeof(*worker));
+	char *version = strdup(options.version ? options.version : "");
+
+	if (!worker || !version) {
+		free(worker);
+		free(version);
+		return -ENOMEM;
+	}
+	worker_session_init(&worker->session,
+			    options.message_max ? options.message_max : MESSAGE_MAX_DEFAULT);
+	worker->session.on_session_end = options.on_session_end;
+	worker->session.session_userdata = options.session_userdata;
+	worker->fd = options.fd;
+	worker->batch = options.batch;
+	worker->silent = options.silent || options.batch;
+	worker->version = version;
+	*ret_worker = worker;
+	return 0;
+}
+
+void poold_worker_free(struct poold_worker *worker)
+{
+	if (!worker)
+		return;
+	assert(!worker->session.is_running);
+	worker_session_done(&worker->session);
+	close(worker->fd);
+	free(worker->version);
+	free(worker);
+}
+
+int poold_worker_add(struct poold_worker *worker, const char *method, poold_handler handler,
+		     void *userdata)
+{
+	if (worker->has_run)
+		return -EINVAL;
+	return worker_session_add(&worker->session, method, handler, userdata);
+}
+
+static bool means_gone(int error)
+{
+	return error == ECONNRESET || error == EPIPE;
+}
+
+static void wait_for(const struct poold_worker *worker, short events)
+{
+	struct pollfd ready = {.fd = worker->fd, .events = events};
+
+	poll(&ready, 1, -1);
+}
+
+/* Writes it all.  Where the socket is full this waits: the daemon decides for how long. */
+static int send_all(struct poold_worker *worker, struct bytes out)
+{
+	while (out.len > 0 && !worker->is_gone) {
+		ssize_t len = send(worker->fd, out.data, out.len, MSG_NOSIGNAL);
+
+		if (len >= 0) {
+			out.data += len;
+			out.len -= (size_t)len;
+		} else if (errno == EAGAIN) {
+			wait_for(worker, POLLOUT);
+		} else if (means_gone(errno)) {
+			worker->is_gone = true;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* Writes all answers. */
+static int flush(struct poold_worker *worker)
+{
+	int r = send_all(worker, worker_session_output(&worker->session));
+
+	if (r == 0)
+		worker_session_wrote(&worker->session);
+	return r;
+}
+
+/* Takes in what one read brings; `flags` say whether to wait for it. */
+static int take_in(struct poold_worker *worker, int flags)
+{
+	uint8_t *data;
+	size_t room;
+	int r = worker_session_space(&worker->session, &data, &room);
+
+	if (r < 0)
+		return r;
+
+	ssize_t len = recv(worker->fd, data, room, flags);
+
+	if (len > 0)
+		return worker_session_took(&worker->session, (size_t)len);
+	if (len == 0 || means_gone(errno))
+		worker->is_gone = true;
+	else if (errno == EAGAIN && (flags & MSG_DONTWAIT) == 0)
+		wait_for(worker, POLLIN);
+	else if (errno != EAGAIN && errno != EINTR)
+		return -errno;
+	return 0;
+}
+
+bool poold_attempt_cancelled(struct poold_attempt *attempt)
+{
+	struct poold_worker *worker = container_of(attempt, struct poold_worker, session.attempt);
+
+	if (worker->error == 0 && !worker->is_gone && worker_session_has_room(&worker->session))
+		worker->error = take_in(worker, MSG_DONTWAIT);
+	return worker->error < 0 || worker->is_gone || worker->session.is_cancelled;
+}
+
+int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_bytes value)
+{
+	struct poold_worker *worker = container_of(attempt, struct poold_worker, session.attempt);
+	struct worker_session *session = &worker->session;
+	int r = worker_session_chunk(session, value);
+
+	if (r < 0)
+		return r;
+	r = send_all(worker, worker_session_settled(session));
+	if (r == 0) {
+		worker_session_wrote_settled(session);
+		r = send_all(worker, (struct bytes){session->chunk.data, session->chunk.len});
+	}
+	/* Half a message may be out: nothing good can follow. */
+	if (r < 0)
+		worker->error = r;
+	return r == 0 && worker->is_gone ? -ECONNRESET : r;
+}
+
+/* One request: every answer before it is written when it begins. */
+static int answer_next(struct poold_worker *worker)
+{
+	int r;
+
+	if (!worker->silent)
+		worker_session_announce(&worker->session);
+	r = flush(worker);
+	return r < 0 || worker->is_gone ? r : worker_session_answer(&worker->session);
+}
+
+/* All that has come. */
+static int answer_batch(struct poold_worker *worker)
+{
+	int r = 0;
+
+	while (r == 0 && !worker->session.is_broken &&
+	       worker_session_has_request(&worker->session)) {
+		r = worker_session_answer(&worker->session);
+		if (r == 0 && worker_session_output(&worker->session).len > BATCH_BYTES_MAX)
+			r = flush(worker);
+	}
+	return r < 0 ? r : flush(worker);
+}
+
+/* Waits for the daemon only when there is nothing to do; else looks whether it has sent a cancel
+ * before the next request begins. */
+static int read_more(struct poold_worker *worker)
+{
+	int r;
+
+	if (worker->error < 0)
+		return worker->error;
+	if (worker_session_has_request(&worker->session))
+		return worker_session_has_room(&worker->session) ? take_in(worker, MSG_DONTWAIT)
+								 : 0;
+	r = flush(worker);
+	return r < 0 || worker->is_gone ? r : take_in(worker, 0);
+}
+
+/* A batch was begun with the read that brought it; one by one, a request begins with its turn. */
+static int answer(struct poold_worker *worker)
+{
+	if (!worker_session_has_request(&worker->session))
+		return 0;
+	if (worker->batch)
+		return answer_batch(worker);
+	return worker->session.wants_end ? 0 : answer_next(worker);
+}
+
+int poold_worker_run(struct poold_worker *worker)
+{
+	struct worker_session *session = &worker->session;
+	int r;
+
+	worker->has_run = true;
+	worker_session_ready(session, &(struct worker_ready){.pid = getpid(),
+							     .version = worker->version,
+							     .started = !worker->silent,
+							     .batch = worker->batch});
+	r = flush(worker);
+	while (r == 0 && !worker->is_gone && !session->is_broken && !session->wants_end) {
+		r = read_more(worker);
+		if (r == 0 && !worker->is_gone)
+			r = answer(worker);
+	}
+	if (r == 0)
+		r = flush(worker);
+	return r == 0 && session->is_broken ? -ENOTRECOVERABLE : r;
+}

@@ -1,0 +1,127 @@
+#include "client/lib/worker_attempt.h"
+
+#include <errno.h>
+
+#include "protocol/read.h"
+
+/* Keeps one pair of the context, if it is one of ours. */
+static void take_field(struct bytes key, struct reader *value, struct poold_attempt *attempt)
+{
+	struct bytes bytes;
+	uint64_t number;
+
+	if (bytes_equal(key, "request")) {
+		read_uint(value, &attempt->request);
+	} else if (bytes_equal(key, "attempt")) {
+		if (read_uint(value, &number) == 0)
+			attempt->number = (unsigned)number;
+	} else if (bytes_equal(key, "deadline_ms")) {
+		read_uint(value, &attempt->deadline_ms);
+	} else if (bytes_equal(key, "session")) {
+		if (read_str(value, &bytes) == 0)
+			attempt->session = bytes_to_public(bytes);
+	} else if (bytes_equal(key, "state")) {
+		if (read_bin(value, &bytes) == 0)
+			attempt->state = bytes_to_public(bytes);
+	} else if (bytes_equal(key, "stream")) {
+		read_bool(value, &attempt->stream);
+	}
+}
+
+static void read_context(struct poold_attempt *attempt, struct bytes context)
+{
+	struct reader reader;
+	uint32_t pairs = 0;
+
+	attempt->context = bytes_to_public(context);
+	reader_init(&reader, context.data, context.len);
+	read_map(&reader, &pairs);
+	for (uint32_t i = 0; i < pairs; i++) {
+		struct bytes key, value;
+		struct reader inner;
+
+		if (read_str(&reader, &key) < 0 || read_value(&reader, &value) < 0)
+			return;
+		reader_init(&inner, value.data, value.len);
+		take_field(key, &inner, attempt);
+	}
+}
+
+/* Splits the params [args, context]. */
+static int read_params(struct bytes params, struct poold_attempt *attempt)
+{
+	struct reader reader;
+	struct bytes args, context;
+	uint32_t count;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count < 2 || read_value(&reader, &args) < 0 ||
+	    read_value(&reader, &context) < 0)
+		return -EPROTO;
+	attempt->args = bytes_to_public(args);
+	read_context(attempt, context);
+	return 0;
+}
+
+/* Runs the handler; its result goes where the output ends. */
+static void run_handler(struct worker_session *session, const struct worker_method *method,
+			uint32_t id)
+{
+	session->running_id = id;
+	session->is_running = true;
+	session->is_cancelled = false;
+	session->output.base = session->output.buf.len;
+	inbox_hold(&session->inbox);
+
+	int r = method->handler(&session->attempt, &session->output, method->userdata);
+
+	inbox_unhold(&session->inbox);
+	session->is_running = false;
+	if (r == 0)
+		session->has_failed = session->is_broken = false;
+	else if (!session->has_failed)
+		attempt_fail(session, ERR_exception, "HandlerFailed",
+			     "the handler failed and did not say why");
+}
+
+/* Whether the handler left one value or nothing, which becomes nil. */
+static void check_result(struct worker_session *session)
+{
+	struct buf *out = &session->output.buf;
+	size_t base = session->output.base;
+
+	if (buf_error(out) == 0 && out->len == base)
+		pack_nil(out);
+	if (buf_error(out) < 0)
+		attempt_fail(session, ERR_encode_error, "ResultTooLarge",
+			     "no memory for the handler's result");
+	else if (!bytes_are_value((struct bytes){out->data + base, out->len - base}))
+		attempt_fail(session, ERR_encode_error, "InvalidResult",
+			     "the handler's result is not one MessagePack value");
+}
+
+void attempt_run(struct worker_session *session, const struct worker_method *method,
+		 const struct envelope *envelope)
+{
+	session->attempt = (struct poold_attempt){.number = 1};
+	if (!method) {
+		attempt_fail(session, ERR_unknown_method, "UnknownMethod",
+			     "the worker has no method of that name");
+		return;
+	}
+	session->attempt.method = method->name;
+	if (read_params(envelope->params, &session->attempt) < 0) {
+		attempt_fail(session, ERR_exception, "ProtocolError",
+			     "the request's params are not [args, context]");
+		return;
+	}
+	run_handler(session, method, envelope->id);
+	if (!session->has_failed)
+		check_result(session);
+}
+
+int poold_attempt_set_state(struct poold_attempt *attempt, struct poold_bytes state)
+{
+	return worker_session_set_state(container_of(attempt, struct worker_session, attempt),
+					state);
+}

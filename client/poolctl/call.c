@@ -1,0 +1,91 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "client/poolctl/json.h"
+#include "client/poolctl/run.h"
+
+#define JSON_IN_FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES)
+
+/* The arguments of a call, written to a new writer. */
+static int read_args(const char *text, struct poold_writer *writer)
+{
+	json_error_t error;
+	json_t *json = strcmp(text, "-") == 0 ? json_loadf(stdin, JSON_IN_FLAGS, &error)
+					      : json_loads(text, JSON_IN_FLAGS, &error);
+	int r;
+
+	if (!json) {
+		fprintf(stderr, "poolctl: the arguments are not JSON: %s (line %d, column %d)\n",
+			error.text, error.line, error.column);
+		return -EINVAL;
+	}
+	r = json_to_value(json, writer);
+	if (r == 0)
+		r = poold_writer_error(writer);
+	if (r < 0)
+		fprintf(stderr, "poolctl: the arguments cannot be sent: %s\n",
+			r == -EINVAL
+				? "an object has a \"$\" key that means nothing; see poolctl call "
+				  "--help"
+				: strerror(-r));
+	json_decref(json);
+	return r;
+}
+
+/* A chunk, on a line of its own as soon as it is there. */
+static void on_chunk(void *userdata, struct poold_bytes value)
+{
+	int *failed = userdata;
+	json_t *json;
+	int r = json_from_value(value, &json);
+
+	if (r < 0) {
+		fprintf(stderr, "poolctl: a chunk cannot be shown: %s\n", strerror(-r));
+		*failed = EX_PROTOCOL;
+		return;
+	}
+	json_print(json, true, stdout);
+	fflush(stdout);
+	json_decref(json);
+}
+
+static int call(const struct command *command, const struct options *options,
+		struct poold_client *client, char **args, struct poold_bytes value)
+{
+	struct poold_call_options call = options->call;
+	struct poold_reply reply;
+	int failed = 0;
+
+	if (options->stream) {
+		call.on_chunk = on_chunk;
+		call.stream_userdata = &failed;
+	}
+
+	int r = poold_call(client, args[0], args[1], value, &call, &reply);
+
+	if (r < 0)
+		r = report_failure(options, client, &reply);
+	else
+		r = print_result(command, options, reply.result, NULL);
+	poold_reply_free(&reply);
+	return r != 0 ? r : failed;
+}
+
+int run_call(const struct command *command, const struct options *options,
+	     struct poold_client *client, char **args, int arg_count)
+{
+	struct poold_writer *writer = poold_writer_new();
+	struct poold_bytes value = {0};
+	int r = writer ? 0 : -ENOMEM;
+
+	if (r == 0 && arg_count == 3) {
+		r = read_args(args[2], writer);
+		if (r == 0)
+			value = poold_writer_bytes(writer);
+	}
+	r = r < 0 ? exit_status_of(r) : call(command, options, client, args, value);
+	poold_writer_free(writer);
+	return r;
+}

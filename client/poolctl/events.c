@@ -1,0 +1,108 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "client/poolctl/json.h"
+#include "client/poolctl/run.h"
+#include "client/poolctl/show.h"
+
+/* Who follows the events, and how far. */
+struct follower {
+	const struct options *options;
+	uint64_t shown;
+	bool is_over;
+	int status; /* the exit status, once it is over */
+};
+
+static void stop(struct follower *follower, int status)
+{
+	follower->is_over = true;
+	follower->status = status;
+}
+
+static void on_event(void *userdata, struct poold_bytes event)
+{
+	struct follower *follower = userdata;
+	const struct options *options = follower->options;
+	json_t *json;
+
+	if (follower->is_over)
+		return;
+	if (json_from_value(event, &json) < 0) {
+		fprintf(stderr, "poolctl: an event cannot be shown\n");
+		stop(follower, EX_PROTOCOL);
+		return;
+	}
+	if (options->json)
+		json_print(json, true, stdout);
+	else
+		show_event(json);
+	json_decref(json);
+	/* What cannot be written ends it; run() then says so. */
+	if (fflush(stdout) != 0 || ++follower->shown == options->count)
+		stop(follower, 0);
+}
+
+static int follow(struct follower *follower, struct poold_client *client)
+{
+	while (!follower->is_over) {
+		struct pollfd ready = {.fd = poold_fd(client), .events = poold_events(client)};
+
+		poll(&ready, 1, poold_timeout_ms(client));
+
+		int r = poold_dispatch(client, ready.revents);
+
+		if (r < 0 && !follower->is_over)
+			return r;
+	}
+	return 0;
+}
+
+static int report_end(const struct options *options, const struct poold_client *client, int status)
+{
+	struct poold_reply reply = {
+		.status = status,
+		.error = {.code = "peer_closed",
+			  .category = "connection_error",
+			  .message = "the connection to the daemon ended; there are no more events",
+			  .retryable = true}};
+
+	return report_failure(options, client, &reply);
+}
+
+static void write_kinds(struct poold_writer *writer, char **kinds, int count)
+{
+	poold_write_array(writer, count > 0);
+	if (count > 0)
+		poold_write_array(writer, (uint32_t)count);
+	for (int i = 0; i < count; i++)
+		poold_write_str(writer, kinds[i]);
+}
+
+int run_events(const struct command *command, const struct options *options,
+	       struct poold_client *client, char **args, int arg_count)
+{
+	struct poold_writer *writer = poold_writer_new();
+	struct follower follower = {.options = options};
+	struct poold_reply reply;
+	int r;
+
+	(void)command;
+	if (!writer)
+		return EX_OSERR;
+	write_kinds(writer, args, arg_count);
+	poold_set_event_callback(client, on_event, &follower);
+	r = poold_request(client, "poold.subscribe", poold_writer_bytes(writer), options->wait_ms,
+			  &reply);
+	poold_writer_free(writer);
+	if (r < 0) {
+		r = report_failure(options, client, &reply);
+	} else {
+		r = follow(&follower, client);
+		r = r < 0 ? report_end(options, client, r) : follower.status;
+	}
+	poold_reply_free(&reply);
+	return r;
+}

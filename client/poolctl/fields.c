@@ -1,0 +1,103 @@
+#include "client/poolctl/fields.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "-";
+}
+
+double number_of(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+const char *count_text(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (json_is_number(value))
+		snprintf(text, UNIT_TEXT_MAX, "%.0f", json_number_value(value));
+	else
+		snprintf(text, UNIT_TEXT_MAX, "-");
+	return text;
+}
+
+const char *ms_text(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
+{
+	if (!json_is_number(json_object_get(object, key)))
+		return "-";
+	return duration_text(text, number_of(object, key));
+}
+
+const char *clock_text(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	json_int_t ms = json_integer_value(value);
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm local;
+	size_t len;
+
+	if (!json_is_integer(value) || !localtime_r(&seconds, &local))
+		return "-";
+	len = strftime(text, UNIT_TEXT_MAX, "%Y-%m-%d %H:%M:%S", &local);
+	if (len == 0)
+		return "-";
+	snprintf(text + len, UNIT_TEXT_MAX - len, ".%03d", (int)(ms % 1000));
+	return text;
+}
+
+void text_cell(struct table *table, const json_t *object, const char *key)
+{
+	const char *text = text_of(object, key);
+
+	table_cell(table, "%s", text[0] != '\0' ? text : "-");
+}
+
+void count_cell(struct table *table, const json_t *object, const char *key)
+{
+	char text[UNIT_TEXT_MAX];
+
+	table_cell(table, "%s", count_text(text, object, key));
+}
+
+void ms_cell(struct table *table, const json_t *object, const char *key)
+{
+	char text[UNIT_TEXT_MAX];
+
+	table_cell(table, "%s", ms_text(text, object, key));
+}
+
+void time_cell(struct table *table, const json_t *object, const char *key)
+{
+	if (number_of(object, key) > 0)
+		ms_cell(table, object, key);
+	else
+		table_cell(table, "-");
+}
+
+static bool is_wanted(const json_t *object, const char *key, const char *pool)
+{
+	return !pool || strcmp(text_of(object, key), pool) == 0;
+}
+
+void show_list(const json_t *list, const char *pool_key, const char *wanted,
+	       const struct column *columns, size_t column_count,
+	       void (*row)(struct table *, const json_t *))
+{
+	struct table table;
+	const json_t *entry;
+	size_t i;
+
+	table_init(&table, columns, column_count);
+	json_array_foreach (list, i, entry) {
+		if (is_wanted(entry, pool_key, wanted))
+			row(&table, entry);
+	}
+	table_print(&table, stdout);
+	table_free(&table);
+}

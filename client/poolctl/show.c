@@ -1,0 +1,264 @@
+#include "client/poolctl/show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <poold.h>
+
+#include "client/poolctl/fields.h"
+
+/* --- status ------------------------------------------------------------------------------------
+ */
+
+static const struct column status_columns[] = {
+	{"POOL", false}, {"STATUS", false},  {"SINCE", true},	{"WORKERS", true},
+	{"BUSY", true},	 {"QUEUED", true},   {"RUNNING", true}, {"P50", true},
+	{"P99", true},	 {"REQUESTS", true}, {"FAILED", true},	{"RESTARTS", true},
+};
+
+static void status_row(struct table *table, const json_t *pool)
+{
+	const json_t *workers = json_object_get(pool, "workers");
+	char min[UNIT_TEXT_MAX];
+	double working = number_of(workers, "ready") + number_of(workers, "busy");
+
+	table_cell(table, "%s", text_of(pool, "name"));
+	table_cell(table, "%s", text_of(pool, "status"));
+	ms_cell(table, pool, "since_ms");
+	if (json_is_object(workers))
+		table_cell(table, "%.0f of %s", working, count_text(min, workers, "min"));
+	else
+		table_cell(table, "-");
+	count_cell(table, workers, "busy");
+	count_cell(table, pool, "queued");
+	count_cell(table, pool, "running");
+	time_cell(table, pool, "p50_ms");
+	time_cell(table, pool, "p99_ms");
+	count_cell(table, pool, "total");
+	count_cell(table, pool, "failed");
+	count_cell(table, pool, "restarts");
+}
+
+/* Each reason with what to do about it, which the daemon gives in the same order. */
+static void show_trouble(const json_t *pool)
+{
+	const json_t *reasons = json_object_get(pool, "reasons");
+	const json_t *advice = json_object_get(pool, "advice");
+	char since[UNIT_TEXT_MAX];
+
+	if (json_array_size(reasons) == 0 && strcmp(text_of(pool, "status"), "ok") == 0)
+		return;
+	putchar('\n');
+	print_safe(stdout, text_of(pool, "name"));
+	printf(" is ");
+	print_status(stdout, text_of(pool, "status"));
+	printf(" since %s:\n", ms_text(since, pool, "since_ms"));
+	for (size_t i = 0; i < json_array_size(reasons); i++) {
+		const char *reason = json_string_value(json_array_get(reasons, i));
+		const char *what = json_string_value(json_array_get(advice, i));
+
+		printf("  - ");
+		print_safe(stdout, reason ? reason : "-");
+		printf("%s", what ? "\n    do: " : "");
+		print_safe(stdout, what ? what : "");
+		putchar('\n');
+	}
+}
+
+static void show_daemon(const json_t *status)
+{
+	char pid[UNIT_TEXT_MAX], uptime[UNIT_TEXT_MAX];
+
+	printf("poold ");
+	print_safe(stdout, text_of(status, "version"));
+	printf(" is ");
+	print_status(stdout, text_of(status, "status"));
+	printf("%s (process %s, up %s)\n",
+	       json_is_true(json_object_get(status, "draining")) ? " and stopping" : "",
+	       count_text(pid, status, "pid"), ms_text(uptime, status, "uptime_ms"));
+}
+
+static void show_totals(const json_t *status)
+{
+	const json_t *requests = json_object_get(status, "requests");
+	const json_t *memory = json_object_get(status, "memory");
+	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX], c[UNIT_TEXT_MAX], d[UNIT_TEXT_MAX];
+
+	printf("\nrequests     %s running, %s queued; of %s so far %s failed",
+	       count_text(a, requests, "running"), count_text(b, requests, "queued"),
+	       count_text(c, requests, "total"), count_text(d, requests, "failed"));
+	printf(", %s cancelled\n", count_text(a, requests, "cancelled"));
+	printf("connections  %s of %s\n", count_text(a, status, "connections"),
+	       count_text(b, status, "connections_max"));
+	printf("buffers      %s of %s\n", size_text(a, number_of(memory, "buffers")),
+	       size_text(b, number_of(memory, "max")));
+}
+
+void show_status(const json_t *status, const char *wanted)
+{
+	(void)wanted;
+	const json_t *pools = json_object_get(status, "pools");
+	struct table table;
+	const json_t *pool;
+	size_t i;
+
+	show_daemon(status);
+	putchar('\n');
+	table_init(&table, status_columns, COUNT(status_columns));
+	json_array_foreach (pools, i, pool) {
+		status_row(&table, pool);
+	}
+	table_print(&table, stdout);
+	table_free(&table);
+	json_array_foreach (pools, i, pool) {
+		show_trouble(pool);
+	}
+	show_totals(status);
+}
+
+/* --- health ------------------------------------------------------------------------------------
+ */
+
+static void show_reasons(const json_t *reasons)
+{
+	const json_t *reason;
+	size_t i;
+
+	json_array_foreach (reasons, i, reason) {
+		printf("%s", i == 0 ? ": " : "; ");
+		print_safe(stdout, json_is_string(reason) ? json_string_value(reason) : "-");
+	}
+}
+
+static void show_pool_health(const char *name, const json_t *pool)
+{
+	print_safe(stdout, name);
+	printf(" is ");
+	print_status(stdout, text_of(pool, "status"));
+	show_reasons(json_object_get(pool, "reasons"));
+	putchar('\n');
+}
+
+void show_health(const json_t *health, const char *wanted)
+{
+	json_t *pools = json_object_get(health, "pools");
+	const char *name;
+	json_t *pool;
+
+	if (wanted) {
+		pool = json_object_get(pools, wanted);
+		if (pool)
+			show_pool_health(wanted, pool);
+		return;
+	}
+	print_status(stdout, text_of(health, "status"));
+	printf("%s%s\n", json_is_true(json_object_get(health, "ready")) ? "" : ", not ready",
+	       json_is_true(json_object_get(health, "draining")) ? ", stopping" : "");
+	json_object_foreach (pools, name, pool) {
+		printf("  ");
+		show_pool_health(name, pool);
+	}
+}
+
+/* --- pools -------------------------------------------------------------------------------------
+ */
+
+static const struct column pool_columns[] = {
+	{"POOL", false},   {"STATUS", false},  {"WORKERS", true},  {"QUEUED", true},
+	{"RUNNING", true}, {"TIMEOUT", true},  {"REQUESTS", true}, {"FAILED", true},
+	{"RETRIED", true}, {"CRASHES", true},  {"P50", true},	   {"P99", true},
+	{"P99.9", true},   {"RESTART", false}, {"COMMAND", false},
+};
+
+/* How far the rolling restart is. */
+static void roll_cell(struct table *table, const json_t *roll)
+{
+	double total = number_of(roll, "total");
+	double done = total - number_of(roll, "left");
+
+	if (!json_is_object(roll))
+		table_cell(table, "-");
+	else
+		table_cell(table, "%s %.0f of %.0f", text_of(roll, "state"), done, total);
+}
+
+static void pool_row(struct table *table, const json_t *pool)
+{
+	const json_t *workers = json_object_get(pool, "workers");
+	const json_t *queue = json_object_get(pool, "queue");
+	const json_t *counters = json_object_get(pool, "counters");
+	const json_t *total = json_object_get(json_object_get(pool, "latency_ms"), "total");
+	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX];
+
+	table_cell(table, "%s", text_of(pool, "name"));
+	table_cell(table, "%s", text_of(pool, "status"));
+	table_cell(table, "%.0f of %s..%s",
+		   number_of(workers, "ready") + number_of(workers, "busy"),
+		   count_text(a, workers, "min"), count_text(b, workers, "max"));
+	table_cell(table, "%s of %s", count_text(a, queue, "length"), count_text(b, queue, "max"));
+	count_cell(table, pool, "running");
+	ms_cell(table, json_object_get(pool, "limits"), "timeout_ms");
+	count_cell(table, counters, "requests");
+	count_cell(table, counters, "failed");
+	count_cell(table, counters, "retried");
+	count_cell(table, counters, "worker_crashes");
+	time_cell(table, total, "p50");
+	time_cell(table, total, "p99");
+	time_cell(table, total, "p999");
+	roll_cell(table, json_object_get(pool, "roll"));
+	table_cell(table, "%s", text_of(pool, "command"));
+}
+
+void show_pools(const json_t *pools, const char *wanted)
+{
+	show_list(pools, "name", wanted, pool_columns, COUNT(pool_columns), pool_row);
+}
+
+/* --- stats, metrics, version -------------------------------------------------------------------
+ */
+
+/* One line for each number, with the way to it before it: "pools.python.requests 12". */
+static void show_flat(const char *path, json_t *value)
+{
+	const char *key;
+	json_t *inner;
+	char text[CELL_MAX];
+
+	if (!json_is_object(value)) {
+		char *dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+
+		print_safe(stdout, path);
+		printf(" %s\n", dump ? dump : "-");
+		free(dump);
+		return;
+	}
+	json_object_foreach (value, key, inner) {
+		snprintf(text, sizeof(text), "%s%s%s", path, path[0] ? "." : "", key);
+		show_flat(text, inner);
+	}
+}
+
+void show_stats(const json_t *stats, const char *wanted)
+{
+	(void)wanted;
+	show_flat("daemon", json_object_get(stats, "daemon"));
+	show_flat("pools", json_object_get(stats, "pools"));
+}
+
+void show_metrics(const json_t *metrics, const char *wanted)
+{
+	(void)wanted;
+	fputs(json_is_string(metrics) ? json_string_value(metrics) : "", stdout);
+}
+
+void show_version(const json_t *version, const char *wanted)
+{
+	char pid[UNIT_TEXT_MAX], uptime[UNIT_TEXT_MAX];
+
+	(void)wanted;
+	printf("poolctl %s\npoold ", poold_version());
+	print_safe(stdout, text_of(version, "version"));
+	printf(" (process %s, up %s)\n", count_text(pid, version, "pid"),
+	       ms_text(uptime, version, "uptime_ms"));
+}

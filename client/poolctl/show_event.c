@@ -1,0 +1,106 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/poolctl/fields.h"
+#include "client/poolctl/show.h"
+
+/*
+ * How each kind of event reads.  $name stands for what the event has under that name; what stands
+ * in brackets is left out when the event lacks the names in it.
+ */
+static const struct {
+	const char *kind;
+	const char *sentence;
+} sentences[] = {
+	{"breaker", "$pool[.$method]: $from -> $to[, $reason]"},
+	{"failover", "$pool: $from -> $to, level $from_level -> $to_level[, $reason]"},
+	{"recovery", "$id of request $request[ in $pool] $result: $cause, $strategy[, "
+		     "$duration_ms ms]"},
+	{"health", "$pool: $from -> $to"},
+	{"worker", "$pool[ worker $worker][ (process $pid)] $what[: $text]"},
+	{"session", "$session $what[, $reason]"},
+	{"error", "$code[ in $pool]: $message"},
+};
+
+static const char *sentence_of(const char *kind)
+{
+	for (size_t i = 0; i < COUNT(sentences); i++) {
+		if (strcmp(kind, sentences[i].kind) == 0)
+			return sentences[i].sentence;
+	}
+	return NULL;
+}
+
+/* The name that begins at the text, which is moved behind it. */
+static const json_t *take_name(const char **text, const json_t *event)
+{
+	size_t len = strspn(*text, "abcdefghijklmnopqrstuvwxyz_");
+	char name[32];
+
+	snprintf(name, sizeof(name), "%.*s", (int)len, *text);
+	*text += len;
+	return json_object_get(event, name);
+}
+
+static void print_value(const json_t *value)
+{
+	if (json_is_string(value))
+		print_safe(stdout, json_string_value(value));
+	else if (json_is_number(value))
+		printf("%.6g", json_number_value(value));
+	else
+		putchar('-');
+}
+
+/* Whether the event has all that the bracket which begins here wants. */
+static bool has_all(const char *text, const json_t *event)
+{
+	while (*text != ']') {
+		if (*text++ != '$')
+			continue;
+
+		const json_t *value = take_name(&text, event);
+
+		if (!value || json_is_null(value) ||
+		    (json_is_string(value) && json_string_length(value) == 0))
+			return false;
+	}
+	return true;
+}
+
+static void print_sentence(const char *text, const json_t *event)
+{
+	while (*text != '\0') {
+		char letter = *text++;
+
+		if (letter == '$')
+			print_value(take_name(&text, event));
+		else if (letter == '[' && !has_all(text, event))
+			text = strchr(text, ']') + 1;
+		else if (letter != '[' && letter != ']')
+			putchar(letter);
+	}
+}
+
+void show_event(const json_t *event)
+{
+	const char *kind = text_of(event, "kind");
+	const char *sentence = sentence_of(kind);
+	char time[UNIT_TEXT_MAX], lost[UNIT_TEXT_MAX];
+
+	if (number_of(event, "lost") > 0)
+		printf("(%s events before this one were lost)\n", count_text(lost, event, "lost"));
+	printf("%s  ", clock_text(time, event, "at_ms"));
+	print_safe(stdout, kind);
+	printf("%*s", strlen(kind) < 10 ? (int)(10 - strlen(kind)) : 1, "");
+	if (sentence) {
+		print_sentence(sentence, event);
+	} else {
+		char *dump = json_dumps(event, JSON_COMPACT);
+
+		print_safe(stdout, dump ? dump : "-");
+		free(dump);
+	}
+	putchar('\n');
+}

@@ -1,0 +1,441 @@
+#include "daemon/core/engine_internal.h"
+
+/* --- starting --- */
+
+static void spawn(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	usec_t lifetime = pool->settings.max_lifetime;
+
+	if (worker->life > 0)
+		worker->restarts++;
+	worker_reset_life(worker, engine->now);
+	/* Those that were started together are not to end together. */
+	if (lifetime > 0)
+		worker->retire_at = usec_add(
+			engine->now, lifetime - prng_between(&engine->prng, 0, lifetime / 10));
+	pool_move_worker(pool, worker, WORKER_INITIALIZING, engine->now);
+	pool->stats.worker_starts++;
+	engine_arm_worker(engine, worker);
+	engine_emit_for(engine, worker, EFFECT_SPAWN);
+}
+
+static struct worker *free_slot(const struct pool *pool)
+{
+	struct list_node *node;
+
+	list_for_each (node, &pool->states[WORKER_TERMINATED]) {
+		struct worker *worker = list_entry(node, struct worker, in_state);
+
+		if (!worker->wanted)
+			return worker;
+	}
+	return NULL;
+}
+
+/* There must be a free slot. */
+static void start(struct engine *engine, struct pool *pool, bool replacement)
+{
+	usec_t delay = pool_restart_delay(pool);
+	struct worker *worker = free_slot(pool);
+
+	assert(worker);
+	worker->replacement = replacement;
+	pool->replacements += replacement;
+	if (delay == 0) {
+		spawn(engine, worker);
+		return;
+	}
+	worker->wanted = true;
+	worker->restart_at = usec_add(engine->now, delay);
+	pool->starts_pending++;
+	engine_arm_worker(engine, worker);
+}
+
+void engine_start_one(struct engine *engine, struct pool *pool)
+{
+	if (pool_may_start(pool, false))
+		start(engine, pool, false);
+}
+
+void engine_restart_due(struct engine *engine, struct worker *worker)
+{
+	worker->wanted = false;
+	engine_pool_of(engine, worker)->starts_pending--;
+	spawn(engine, worker);
+}
+
+void engine_unwant(struct engine *engine, struct worker *worker)
+{
+	engine_cancel_replacement(engine, worker);
+	worker->wanted = false;
+	engine_pool_of(engine, worker)->starts_pending--;
+	engine_arm_worker(engine, worker);
+}
+
+void engine_refill(struct engine *engine, struct pool *pool)
+{
+	if (pool->stopping)
+		return;
+	while (pool_live(pool) + pool->starts_pending < pool_wanted(pool) &&
+	       pool_may_start(pool, false))
+		start(engine, pool, false);
+	while (pool->to_replace > pool->replacements &&
+	       pool->replacements + pool->leaving < pool_out_max(pool) &&
+	       pool_may_start(pool, true))
+		start(engine, pool, true);
+}
+
+/* --- replacing --- */
+
+void engine_schedule_replacement(struct engine *engine, struct worker *worker,
+				 enum worker_cause cause)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	bool works = worker->state == WORKER_READY || worker->state == WORKER_BUSY ||
+		     worker->state == WORKER_DEGRADED;
+
+	if (!works || worker->due_for != CAUSE_NONE || pool->stopping)
+		return;
+	worker->due_for = cause;
+	pool->to_replace++;
+	engine_arm_worker(engine, worker);
+	engine_refill(engine, pool);
+}
+
+static void cancel_scheduled(struct pool *pool, struct worker *worker)
+{
+	pool->to_replace -= worker->due_for != CAUSE_NONE;
+	worker->due_for = CAUSE_NONE;
+}
+
+static bool is_coming(const struct worker *worker)
+{
+	return worker->replacement && (worker->wanted || worker->state == WORKER_INITIALIZING);
+}
+
+void engine_cancel_replacement(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	cancel_scheduled(pool, worker);
+	pool->replacements -= is_coming(worker);
+	worker->replacement = false;
+}
+
+/* Which of the two goes first: who does nothing, else who has been there for longer. */
+static bool goes_before(const struct worker *worker, const struct worker *other)
+{
+	bool busy = worker->state == WORKER_BUSY;
+
+	if (!other || busy != (other->state == WORKER_BUSY))
+		return !other || !busy;
+	return worker->started < other->started;
+}
+
+static struct worker *next_to_replace(const struct pool *pool)
+{
+	struct worker *next = NULL;
+
+	for (unsigned i = 0; i < pool->slots; i++)
+		if (pool->workers[i].due_for != CAUSE_NONE && goes_before(&pool->workers[i], next))
+			next = &pool->workers[i];
+	return next;
+}
+
+/* Its replacement has come. */
+static void replace(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	enum worker_cause cause = worker->due_for;
+
+	worker->replaced = true;
+	pool->leaving++;
+	pool->stats.worker_replacements++;
+	engine_drain(engine, worker, cause);
+}
+
+/* Who is least missed. */
+static struct worker *next_surplus(const struct pool *pool)
+{
+	static const enum worker_state order[] = {WORKER_INITIALIZING, WORKER_DEGRADED,
+						  WORKER_READY, WORKER_BUSY};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+		struct list_node *node;
+
+		/* The last of them has stood there for the longest. */
+		for (node = list_last(&pool->states[order[i]]);
+		     node && node != &pool->states[order[i]].head; node = node->prev) {
+			struct worker *worker = list_entry(node, struct worker, in_state);
+
+			if (!is_coming(worker))
+				return worker;
+		}
+	}
+	return NULL;
+}
+
+/* The start that would come last. */
+static struct worker *next_pending(const struct pool *pool)
+{
+	struct worker *last = NULL;
+	struct list_node *node;
+
+	list_for_each (node, &pool->states[WORKER_TERMINATED]) {
+		struct worker *worker = list_entry(node, struct worker, in_state);
+
+		if (worker->wanted && !worker->replacement &&
+		    (!last || worker->restart_at > last->restart_at))
+			last = worker;
+	}
+	return last;
+}
+
+void engine_trim(struct engine *engine, struct pool *pool)
+{
+	while (pool_live(pool) + pool->starts_pending > pool_ceiling(pool) + pool->replacements) {
+		struct worker *worker = next_pending(pool);
+
+		if (worker)
+			engine_unwant(engine, worker);
+		else if (pool_may_end(pool))
+			engine_drain(engine, next_surplus(pool), CAUSE_SURPLUS);
+		else
+			return;
+	}
+}
+
+void engine_take_over(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	struct worker *old;
+
+	if (!worker->replacement)
+		return;
+	worker->replacement = false;
+	pool->replacements--;
+	/* If others have died meanwhile it takes the place of one of them. */
+	if (pool_live(pool) + pool->starts_pending > pool_wanted(pool) + pool->replacements) {
+		old = next_to_replace(pool);
+		if (old)
+			replace(engine, old);
+	}
+	engine_trim(engine, pool);
+}
+
+/* --- the rolling restart --- */
+
+static void notify_roll(struct engine *engine, const struct pool *pool)
+{
+	struct effect *effect = engine_emit(engine, EFFECT_ROLL);
+
+	effect->pool = pool->index;
+	effect->roll = pool->roll;
+}
+
+static void end_roll(struct engine *engine, struct pool *pool, enum roll_state state,
+		     enum errcode reason)
+{
+	pool->roll.state = state;
+	pool->roll.reason = reason;
+	pool->roll.since = engine->now;
+	for (unsigned i = 0; i < pool->slots; i++)
+		pool->workers[i].rolling = false;
+	notify_roll(engine, pool);
+}
+
+void engine_note_gone(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	pool->leaving -= worker->replaced;
+	worker->replaced = false;
+	if (!worker->rolling)
+		return;
+	worker->rolling = false;
+	if (--pool->roll.left == 0)
+		end_roll(engine, pool, ROLL_DONE, ERR_NONE);
+	else
+		notify_roll(engine, pool);
+}
+
+/* Replacements that nobody is left for are not wanted. */
+static void drop_replacements(struct engine *engine, struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->slots && pool->replacements > pool->to_replace; i++) {
+		struct worker *worker = &pool->workers[i];
+
+		if (!is_coming(worker))
+			continue;
+		if (worker->wanted)
+			engine_unwant(engine, worker);
+		else
+			engine_terminate(engine, worker, CAUSE_IDLE);
+	}
+}
+
+/* The restart does not take it, but what else there is against it holds. */
+static void keep(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	uint64_t most = pool->settings.max_requests;
+
+	cancel_scheduled(pool, worker);
+	if (most > 0 && worker->served >= most && worker->state != WORKER_INITIALIZING) {
+		worker->due_for = CAUSE_SERVED;
+		pool->to_replace++;
+	}
+	engine_arm_worker(engine, worker);
+}
+
+static void stop_roll(struct engine *engine, struct pool *pool, enum errcode reason)
+{
+	if (pool->roll.state != ROLL_RUNNING)
+		return;
+	for (unsigned i = 0; i < pool->slots; i++)
+		if (pool->workers[i].due_for == CAUSE_ROLLED)
+			keep(engine, &pool->workers[i]);
+	end_roll(engine, pool, ROLL_STOPPED, reason);
+	drop_replacements(engine, pool);
+}
+
+void engine_start_failed(struct engine *engine, struct worker *worker, enum errcode code)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	if (!worker->replacement)
+		return;
+	pool->replacements -= is_coming(worker);
+	worker->replacement = false;
+	/* The pool has its workers: whether it can get others shows when it needs some. */
+	worker->excused = pool->roll.state == ROLL_RUNNING;
+	stop_roll(engine, pool, code);
+}
+
+void engine_stop_starting(struct engine *engine, struct pool *pool)
+{
+	/* Where nothing but that start would serve what is queued it is waited for. */
+	bool needs_one = pool->queue.len > 0 && pool_live(pool) == 0;
+
+	stop_roll(engine, pool, ERR_shutting_down);
+	for (unsigned i = 0; i < pool->slots; i++) {
+		struct worker *worker = &pool->workers[i];
+
+		cancel_scheduled(pool, worker);
+		if (worker->wanted && needs_one && !worker->replacement)
+			needs_one = false;
+		else if (worker->wanted)
+			engine_unwant(engine, worker);
+	}
+	drop_replacements(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
+}
+
+/* --- by hand --- */
+
+static void notify_verdict(struct engine *engine, enum errcode code)
+{
+	engine_emit(engine, EFFECT_DONE)->code = code;
+}
+
+static bool has_workers(const struct pool *pool)
+{
+	return pool->settings.adapter != POOL_STATIC;
+}
+
+static enum errcode refuse_operator(const struct engine *engine, const struct pool *pool)
+{
+	if (!has_workers(pool))
+		return ERR_invalid_request;
+	return engine->stopping ? ERR_shutting_down : ERR_NONE;
+}
+
+static void roll_worker(struct pool *pool, struct worker *worker)
+{
+	bool lives = worker->state != WORKER_TERMINATED && worker->state != WORKER_TERMINATING &&
+		     worker->state != WORKER_DRAINING;
+
+	if (lives) {
+		pool->to_replace += worker->due_for == CAUSE_NONE;
+		worker->due_for = CAUSE_ROLLED;
+		worker->rolling = true;
+	}
+	pool->roll.left += worker->rolling;
+}
+
+void engine_restart(struct engine *engine, struct pool *pool)
+{
+	enum errcode code = refuse_operator(engine, pool);
+
+	notify_verdict(engine, code);
+	if (code != ERR_NONE)
+		return;
+	pool->roll = (struct roll){.state = ROLL_RUNNING, .since = engine->now};
+	for (unsigned i = 0; i < pool->slots; i++) {
+		struct worker *worker = &pool->workers[i];
+
+		roll_worker(pool, worker);
+		/* Whoever restarts a pool that does not start wants to know now. */
+		if (worker->wanted)
+			worker->restart_at = engine->now;
+		engine_arm_worker(engine, worker);
+	}
+	pool->roll.total = pool->roll.left;
+	if (pool->roll.left == 0)
+		end_roll(engine, pool, ROLL_DONE, ERR_NONE);
+	else
+		notify_roll(engine, pool);
+	engine_refill(engine, pool);
+}
+
+static enum errcode refuse_size(const struct engine *engine, const struct pool *pool, unsigned min,
+				unsigned max)
+{
+	enum errcode code = refuse_operator(engine, pool);
+
+	if (code == ERR_NONE && (max == 0 || min > max || max > pool->workers_bound))
+		code = ERR_invalid_request;
+	return code;
+}
+
+void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsigned max)
+{
+	enum errcode code = refuse_size(engine, pool, min, max);
+
+	notify_verdict(engine, code);
+	if (code != ERR_NONE)
+		return;
+	pool->settings.workers_min = min;
+	pool->settings.workers_max = max;
+	engine_trim(engine, pool);
+	engine_refill(engine, pool);
+	/* Those that are more than it keeps may have become so just now. */
+	for (unsigned i = 0; i < pool->slots; i++)
+		if (pool->workers[i].state == WORKER_READY)
+			engine_arm_worker(engine, &pool->workers[i]);
+	engine_mark_pool_dirty(engine, pool);
+}
+
+void engine_set_drained(struct engine *engine, struct pool *pool, bool drained)
+{
+	if (drained && pool->drained == 0)
+		pool->drained = engine->now;
+	else if (!drained)
+		pool->drained = 0;
+	engine->levels_moved = true;
+	notify_verdict(engine, ERR_NONE);
+}
+
+void engine_kill(struct engine *engine, struct worker *worker, uint32_t life, int signal)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+	bool lives = worker->life == life && worker->state != WORKER_TERMINATED;
+
+	notify_verdict(engine, lives ? ERR_NONE : ERR_invalid_request);
+	if (!lives)
+		return;
+	engine_end_manual(engine, worker, signal);
+	engine_refill(engine, pool);
+	engine_mark_pool_dirty(engine, pool);
+}

@@ -1,0 +1,134 @@
+#include "daemon/io/admin/admin.h"
+
+#include "daemon/io/admin/control.h"
+#include "daemon/io/admin/doctor.h"
+#include "daemon/io/admin/report.h"
+#include "daemon/io/admin/report_recovery.h"
+#include "daemon/io/observe/metrics.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define PROTOCOL_VERSION 1
+
+/* Three pairs: who this is. */
+static void pack_identity(struct buf *out)
+{
+	pack_str(out, "server");
+	pack_str(out, "poold");
+	pack_str(out, "version");
+	pack_str(out, POOLD_VERSION);
+	pack_str(out, "protocol");
+	pack_uint(out, PROTOCOL_VERSION);
+}
+
+static void answer_version(const struct driver *driver, struct buf *out)
+{
+	usec_t uptime = usec_sub(loop_now(driver->loop), driver->started);
+
+	pack_map(out, 5);
+	pack_identity(out);
+	pack_str(out, "pid");
+	pack_int(out, getpid());
+	pack_str(out, "uptime_ms");
+	pack_uint(out, uptime / USEC_PER_MSEC);
+}
+
+static void answer_metrics(const struct driver *driver, struct buf *out)
+{
+	struct buf text;
+
+	buf_init(&text, out->max);
+	metrics_write(driver, &text);
+	if (buf_error(&text) == 0)
+		pack_str_len(out, (const char *)text.data, text.len);
+	else
+		out->error = buf_error(&text);
+	buf_free(&text);
+}
+
+/* Methods that take a number of things to tell of. */
+static enum errcode answer_some(const struct driver *driver, enum method method,
+				struct bytes params, struct buf *out, char *why)
+{
+	unsigned max;
+
+	if (control_read_max(params, REPORT_MAX, &max) < 0) {
+		snprintf(why, CONTROL_WHY_SIZE, "[] or [max] is wanted");
+		return ERR_invalid_request;
+	}
+	if (method == METHOD_errors)
+		error_log_pack(&driver->errors, max, out);
+	else
+		report_sessions(driver, max, out);
+	return ERR_NONE;
+}
+
+enum errcode admin_answer(struct connection *connection, enum method method, struct bytes params,
+			  struct buf *out, char *why)
+{
+	const struct driver *driver = connection->driver;
+
+	switch (method) {
+	case METHOD_version:
+		answer_version(driver, out);
+		break;
+	case METHOD_health:
+		report_health(driver, out);
+		break;
+	case METHOD_status:
+		report_status(driver, out);
+		break;
+	case METHOD_pools:
+		report_pools(driver, out);
+		break;
+	case METHOD_workers:
+		report_workers(driver, out);
+		break;
+	case METHOD_stats:
+		report_stats(driver, out);
+		break;
+	case METHOD_metrics:
+		answer_metrics(driver, out);
+		break;
+	case METHOD_breakers:
+		report_breakers(driver, out);
+		break;
+	case METHOD_recoveries:
+		report_recoveries(driver, out);
+		break;
+	case METHOD_doctor:
+		doctor_report(driver, out);
+		break;
+	case METHOD_errors:
+	case METHOD_sessions:
+		return answer_some(driver, method, params, out, why);
+	default:
+		return control_answer(connection, method, params, out, why);
+	}
+	return ERR_NONE;
+}
+
+void admin_hello(const struct driver *driver, bool errors_map, struct buf *out)
+{
+	static const char *const features[] = {"cancel", "meta",     "priority", "session",
+					       "key",	 "fallback", "stream",	 "events"};
+	const struct config_daemon *limits = &driver->config->daemon;
+
+	pack_map(out, 6);
+	pack_identity(out);
+	pack_str(out, "errors");
+	pack_str(out, errors_map ? "map" : "stock");
+	pack_str(out, "features");
+	pack_array(out, ARRAY_SIZE(features));
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+		pack_str(out, features[i]);
+	pack_str(out, "limits");
+	pack_map(out, 3);
+	pack_str(out, "message_max");
+	pack_uint(out, limits->message_max);
+	pack_str(out, "in_flight_max");
+	pack_uint(out, limits->in_flight_max);
+	pack_str(out, "response_max");
+	pack_uint(out, limits->response_max);
+}

@@ -1,0 +1,212 @@
+#include "daemon/io/admin/control.h"
+
+#include "daemon/io/admin/control_workers.h"
+#include "daemon/io/base/pack_named.h"
+#include "daemon/io/driver/driver.h"
+#include "daemon/io/driver/operator.h"
+#include "protocol/read.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static enum errcode wrong(char *why, enum errcode code, const char *text)
+{
+	snprintf(why, CONTROL_WHY_SIZE, "%s", text);
+	return code;
+}
+
+int control_read_max(struct bytes params, unsigned initial, unsigned *ret_max)
+{
+	struct reader reader;
+	uint32_t count;
+	uint64_t max;
+
+	*ret_max = initial;
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count > 1)
+		return -EINVAL;
+	if (count == 0)
+		return 0;
+	if (read_uint(&reader, &max) < 0)
+		return -EINVAL;
+	*ret_max = max < initial ? (unsigned)max : initial;
+	return 0;
+}
+
+/* --- breakers --- */
+
+static enum breaker_state state_of(enum method method)
+{
+	switch (method) {
+	case METHOD_breaker_open:
+		return BREAKER_FORCED_OPEN;
+	case METHOD_breaker_disable:
+		return BREAKER_DISABLED;
+	case METHOD_breaker_observe:
+		return BREAKER_OBSERVING;
+	default:
+		return BREAKER_CLOSED;
+	}
+}
+
+static int read_breaker(struct bytes params, struct bytes *ret_pool, struct bytes *ret_method)
+{
+	struct reader reader;
+	uint32_t count;
+
+	*ret_method = (struct bytes){0};
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count < 1 || count > 2 ||
+	    read_str(&reader, ret_pool) < 0)
+		return -EINVAL;
+	if (count == 1 || read_nil(&reader) == 0)
+		return 0;
+	return read_str(&reader, ret_method);
+}
+
+static enum errcode set_breaker(struct connection *connection, enum method method,
+				struct bytes params, struct buf *out, char *why)
+{
+	struct driver *driver = connection->driver;
+	struct bytes name, of_method;
+	uint32_t pool;
+
+	if (read_breaker(params, &name, &of_method) < 0)
+		return wrong(why, ERR_invalid_request, "[pool] or [pool, method] is wanted");
+	if (driver_find_pool(driver, name, &pool) < 0)
+		return wrong(why, ERR_unknown_pool, "there is no such pool");
+	if (operator_set_breaker(driver, pool, of_method, state_of(method), connection->uid,
+				 connection->pid) != ERR_NONE)
+		return wrong(why, ERR_invalid_request,
+			     "the pool has no such breaker: see poold.breakers");
+	pack_map(out, 3);
+	pack_named_str(out, "pool", driver_pool_config(driver, pool)->name);
+	pack_named_text(out, "method", of_method);
+	pack_named_str(out, "state", breaker_state_name(state_of(method)));
+	return ERR_NONE;
+}
+
+/* --- recoveries and sessions --- */
+
+static enum errcode cancel_recovery(struct connection *connection, struct bytes params,
+				    struct buf *out, char *why)
+{
+	struct reader reader;
+	uint32_t count;
+	uint64_t id;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count != 1 || read_uint(&reader, &id) < 0)
+		return wrong(why, ERR_invalid_request, "[id] is wanted");
+	if (operator_cancel_recovery(connection->driver, id) != ERR_NONE)
+		return wrong(why, ERR_invalid_request, "there is no recovery of that id");
+	pack_bool(out, true);
+	return ERR_NONE;
+}
+
+static enum errcode close_session(struct connection *connection, struct bytes params,
+				  struct buf *out, char *why)
+{
+	struct reader reader;
+	uint32_t count;
+	struct bytes name;
+	enum errcode code;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count != 1 || read_str(&reader, &name) < 0 ||
+	    name.len == 0 || name.len > NAME_LEN_MAX)
+		return wrong(why, ERR_invalid_request, "[session] is wanted");
+	code = operator_close_session(connection->driver, name);
+	if (code != ERR_NONE)
+		return wrong(why, code, errcode_info(code)->text);
+	pack_bool(out, true);
+	return ERR_NONE;
+}
+
+/* --- events --- */
+
+static int read_kind(struct reader *reader, unsigned *kinds)
+{
+	struct bytes name;
+
+	if (read_str(reader, &name) < 0)
+		return -EINVAL;
+	for (unsigned i = 0; i < EVENT_KIND_COUNT_; i++) {
+		if (bytes_equal(name, event_kind_name((enum event_kind)i))) {
+			*kinds |= 1u << i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* [], [nil] or [[kind, ...]]; none: all. */
+static int read_kinds(struct bytes params, unsigned *ret_kinds)
+{
+	struct reader reader;
+	uint32_t count;
+
+	*ret_kinds = (1u << EVENT_KIND_COUNT_) - 1;
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count > 1)
+		return -EINVAL;
+	if (count == 0 || read_nil(&reader) == 0)
+		return 0;
+	if (read_array(&reader, &count) < 0)
+		return -EINVAL;
+	if (count == 0)
+		return 0;
+	*ret_kinds = 0;
+	while (count-- > 0)
+		if (read_kind(&reader, ret_kinds) < 0)
+			return -EINVAL;
+	return 0;
+}
+
+static enum errcode subscribe(struct connection *connection, struct bytes params, struct buf *out,
+			      char *why)
+{
+	unsigned kinds;
+	uint32_t count = 0;
+
+	if (read_kinds(params, &kinds) < 0)
+		return wrong(why, ERR_invalid_request,
+			     "a list of kinds is wanted: breaker failover recovery health worker "
+			     "session error");
+	events_subscribe(&connection->driver->events, connection, kinds);
+	for (unsigned i = 0; i < EVENT_KIND_COUNT_; i++)
+		count += (kinds & 1u << i) != 0;
+	pack_map(out, 1);
+	pack_str(out, "kinds");
+	pack_array(out, count);
+	for (unsigned i = 0; i < EVENT_KIND_COUNT_; i++)
+		if (kinds & 1u << i)
+			pack_str(out, event_kind_name((enum event_kind)i));
+	return ERR_NONE;
+}
+
+enum errcode control_answer(struct connection *connection, enum method method, struct bytes params,
+			    struct buf *out, char why[CONTROL_WHY_SIZE])
+{
+	if (method_info(method)->kind == METHOD_KIND_CONTROL && !connection->may_control)
+		return wrong(why, ERR_permission_denied,
+			     "only root, the daemon's own user and members of admin_group may "
+			     "do that");
+	switch (method) {
+	case METHOD_recovery_cancel:
+		return cancel_recovery(connection, params, out, why);
+	case METHOD_session_close:
+		return close_session(connection, params, out, why);
+	case METHOD_subscribe:
+		return subscribe(connection, params, out, why);
+	case METHOD_restart_workers:
+	case METHOD_resize:
+	case METHOD_stack:
+	case METHOD_kill_worker:
+	case METHOD_drain:
+	case METHOD_resume:
+		return control_workers(connection->driver, method, params, out, why);
+	default:
+		return set_breaker(connection, method, params, out, why);
+	}
+}

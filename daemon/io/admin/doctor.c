@@ -1,0 +1,268 @@
+#include "daemon/io/admin/doctor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/io/base/pack_named.h"
+
+#define TEXT_MAX 512
+
+/* Descriptors of the daemon beside those of connections and workers. */
+#define OWN_FILES 32
+
+/* Descriptors that one worker costs it. */
+#define WORKER_FILES 4
+
+enum verdict {
+	VERDICT_OK = 0,
+	VERDICT_WARNING,
+	VERDICT_FAULT
+};
+
+/* Findings are packed as they are made, and counted: their number stands before them. */
+struct findings {
+	struct buf buf;
+	uint32_t count;
+	const char *pool; /* NULL: of the daemon itself */
+};
+
+static void find(struct findings *findings, const char *check, enum verdict verdict,
+		 const char *advice, const char *format, ...) PRINTF_LIKE(5, 6);
+
+static void find(struct findings *findings, const char *check, enum verdict verdict,
+		 const char *advice, const char *format, ...)
+{
+	static const char *const verdicts[] = {"ok", "warning", "fault"};
+	struct buf *out = &findings->buf;
+	char text[TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	pack_map(out, 5);
+	pack_str(out, "pool");
+	if (findings->pool)
+		pack_str(out, findings->pool);
+	else
+		pack_nil(out);
+	pack_named_str(out, "check", check);
+	pack_named_str(out, "status", verdicts[verdict]);
+	pack_named_str(out, "text", text);
+	pack_str(out, "advice");
+	if (verdict == VERDICT_OK)
+		pack_nil(out);
+	else
+		pack_str(out, advice);
+	findings->count++;
+}
+
+/* --- the daemon --- */
+
+static void check_files(struct findings *findings, const struct driver *driver)
+{
+	uint64_t wanted = driver->config->daemon.connections_max + OWN_FILES +
+			  (uint64_t)driver->channel_count * WORKER_FILES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	find(findings, "open files", limit.rlim_cur < wanted ? VERDICT_WARNING : VERDICT_OK,
+	     "raise LimitNOFILE= of the service, or lower connections_max",
+	     "%llu are allowed, up to %llu may be needed", (unsigned long long)limit.rlim_cur,
+	     (unsigned long long)wanted);
+}
+
+static void check_control(struct findings *findings, const struct driver *driver)
+{
+	const char *group = driver->config->daemon.admin_group;
+
+	if (*group)
+		find(findings, "admin group",
+		     driver->has_admin_group ? VERDICT_OK : VERDICT_WARNING,
+		     "create the group, or correct admin_group",
+		     driver->has_admin_group ? "members of %s may control the daemon"
+					     : "there is no group %s",
+		     group);
+}
+
+/* --- what a pool's workers are made of --- */
+
+static bool may_run(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
+/* The program as it will be run, looked for as execvp(3) does; false: there is none.  What stands
+ * in `out` then is where it was looked for last. */
+static bool find_program(const struct config_pool *pool, char out[PATH_MAX])
+{
+	const char *name = pool->argv[0];
+	const char *path = getenv("PATH");
+
+	if (strchr(name, '/')) {
+		bool from_directory = name[0] != '/' && *pool->directory;
+
+		snprintf(out, PATH_MAX, "%s%s%s", from_directory ? pool->directory : "",
+			 from_directory ? "/" : "", name);
+		return may_run(out);
+	}
+	if (!path)
+		path = "/bin:/usr/bin";
+	while (*path) {
+		size_t len = strcspn(path, ":");
+
+		snprintf(out, PATH_MAX, "%.*s/%s", (int)len, path, name);
+		if (may_run(out))
+			return true;
+		path += len + (path[len] == ':');
+	}
+	snprintf(out, PATH_MAX, "%s", name);
+	return false;
+}
+
+static void check_program(struct findings *findings, const struct config_pool *pool)
+{
+	char path[PATH_MAX];
+
+	if (find_program(pool, path))
+		find(findings, "command", VERDICT_OK, "", "%s can be run", path);
+	else
+		find(findings, "command", VERDICT_FAULT,
+		     "install it, or name it by its full path in command",
+		     "%s is not a program that the daemon may run%s", path,
+		     strchr(path, '/') ? "" : ", nor is it in its PATH");
+}
+
+/* Returns 0 or what is wrong with it. */
+static int directory_fault(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return errno;
+	if (!S_ISDIR(status.st_mode))
+		return ENOTDIR;
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
+}
+
+static void check_directory(struct findings *findings, const struct config_pool *pool)
+{
+	int error = *pool->directory ? directory_fault(pool->directory) : 0;
+
+	if (!*pool->directory)
+		return;
+	find(findings, "directory", error ? VERDICT_FAULT : VERDICT_OK,
+	     "create it, or correct directory", "%s%s%s", pool->directory, error ? ": " : "",
+	     error ? strerror(error) : "");
+}
+
+/* --- how its workers fare --- */
+
+static unsigned at_work(const struct pool *pool)
+{
+	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
+}
+
+/* How the last worker ended that did not get ready, or the last at all; "": none did. */
+static const char *last_end(const struct driver *driver, const struct pool *pool)
+{
+	const char *end = "";
+	usec_t latest = 0;
+
+	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
+		const struct worker *worker = engine_worker(driver->engine, i);
+
+		if (worker->pool != pool->index || !driver->channels[i].last_end[0] ||
+		    worker->since < latest)
+			continue;
+		latest = worker->since;
+		end = driver->channels[i].last_end;
+	}
+	return end;
+}
+
+static void check_starts(struct findings *findings, const struct driver *driver,
+			 const struct pool *pool)
+{
+	bool is_process = pool->settings.adapter == POOL_PROCESS;
+	const char *end = last_end(driver, pool);
+
+	if (pool->failed_starts > 0)
+		find(findings, "start", VERDICT_FAULT,
+		     is_process ? "run its command by hand; see poolctl errors and the journal"
+				: "see whether the server runs, and whether address is right",
+		     "%u starts in a row failed%s%s", pool->failed_starts,
+		     *end ? ", the last: " : "", end);
+	else if (at_work(pool) < pool->settings.workers_min)
+		find(findings, "start", VERDICT_WARNING,
+		     "see poolctl workers for what they wait for",
+		     "%u of %u workers are ready, %u are starting", at_work(pool),
+		     pool->settings.workers_min, pool->states[WORKER_INITIALIZING].len);
+	else
+		find(findings, "start", VERDICT_OK, "", "%u of %u workers are ready", at_work(pool),
+		     pool->settings.workers_min);
+}
+
+/* Starts that fail and a lack of workers are told above. */
+static void check_health(struct findings *findings, const struct pool *pool)
+{
+	unsigned troubles = pool_troubles(pool);
+
+	if (troubles & TROUBLE_CIRCUIT_OPEN)
+		find(findings, "breaker", VERDICT_FAULT,
+		     "see poolctl errors for why it opened; poolctl breaker reset closes it",
+		     "it is open and lets nothing through");
+	if (troubles & TROUBLE_UNHEALTHY)
+		find(findings, "health", VERDICT_WARNING,
+		     "see poolctl workers; they are replaced if that goes on",
+		     "%u workers miss their health checks or fail too often",
+		     pool->states[WORKER_DEGRADED].len);
+	if (troubles & TROUBLE_QUEUE_FULL)
+		find(findings, "queue", VERDICT_WARNING,
+		     "raise workers, or have its clients ask less", "it is full with %u requests",
+		     pool->queue.len);
+}
+
+static void examine_pool(struct findings *findings, const struct driver *driver, uint32_t index)
+{
+	const struct config_pool *config = driver_pool_config(driver, index);
+	const struct pool *pool = engine_pool(driver->engine, index);
+
+	findings->pool = config->name;
+	if (config->adapter == POOL_PROCESS) {
+		check_program(findings, config);
+		check_directory(findings, config);
+	}
+	if (config->adapter != POOL_STATIC)
+		check_starts(findings, driver, pool);
+	check_health(findings, pool);
+}
+
+void doctor_report(const struct driver *driver, struct buf *out)
+{
+	struct findings findings = {.count = 0};
+
+	buf_init(&findings.buf, out->max);
+	check_files(&findings, driver);
+	check_control(&findings, driver);
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
+		examine_pool(&findings, driver, i);
+	pack_array(out, findings.count);
+	if (buf_error(&findings.buf) == 0)
+		buf_put(out, findings.buf.data, findings.buf.len);
+	else
+		out->error = buf_error(&findings.buf);
+	buf_free(&findings.buf);
+}

@@ -1,0 +1,93 @@
+#include "daemon/io/base/chunk.h"
+
+#include <stdlib.h>
+
+/* 4 MiB of spare blocks: more is given back to the system. */
+#define SPARE_MAX 256
+
+void chunk_store_init(struct chunk_store *store, size_t bytes_max)
+{
+	*store = (struct chunk_store){.bytes_max = bytes_max};
+}
+
+void chunk_store_done(struct chunk_store *store)
+{
+	assert(store->bytes == 0);
+	while (store->spare) {
+		struct chunk *chunk = store->spare;
+
+		store->spare = chunk->next;
+		free(chunk);
+	}
+}
+
+static bool has_room(struct chunk_store *store, size_t bytes)
+{
+	return bytes <= store->bytes_max && store->bytes <= store->bytes_max - bytes;
+}
+
+struct chunk *chunk_new(struct chunk_store *store, size_t capacity)
+{
+	struct chunk *chunk = NULL;
+
+	if (capacity < CHUNK_SIZE)
+		capacity = CHUNK_SIZE;
+	if (has_room(store, capacity)) {
+		if (capacity == CHUNK_SIZE && store->spare) {
+			chunk = store->spare;
+			store->spare = chunk->next;
+			store->spare_count--;
+		} else {
+			chunk = malloc(sizeof(*chunk) + capacity);
+		}
+	}
+	if (!chunk) {
+		store->refused++;
+		return NULL;
+	}
+	*chunk = (struct chunk){.store = store, .capacity = capacity, .references = 1};
+	store->bytes += capacity;
+	return chunk;
+}
+
+struct chunk *chunk_ref(struct chunk *chunk)
+{
+	chunk->references++;
+	return chunk;
+}
+
+void chunk_unref(struct chunk *chunk)
+{
+	struct chunk_store *store;
+
+	if (!chunk || --chunk->references > 0)
+		return;
+	store = chunk->store;
+	store->bytes -= chunk->capacity;
+	if (chunk->capacity != CHUNK_SIZE || store->spare_count >= SPARE_MAX) {
+		store->trimmable = true;
+		free(chunk);
+		return;
+	}
+	chunk->next = store->spare;
+	store->spare = chunk;
+	store->spare_count++;
+}
+
+struct chunk *chunk_grow(struct chunk *chunk, size_t capacity)
+{
+	struct chunk_store *store = chunk->store;
+	size_t more = capacity - chunk->capacity;
+	struct chunk *grown = NULL;
+
+	assert(chunk->references == 1 && capacity >= chunk->capacity);
+	if (has_room(store, more))
+		grown = realloc(chunk, sizeof(*chunk) + capacity);
+	if (!grown) {
+		store->refused++;
+		return NULL;
+	}
+	grown->capacity = capacity;
+	store->bytes += more;
+	return grown;
+}

@@ -1,0 +1,457 @@
+#include "daemon/io/base/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A shared chunk with less room than this is exchanged for a fresh one before it is read into. */
+#define READ_ROOM_MIN 4096
+
+/* Links whose messages are larger than this read straight into memory of their own, so that no part
+ * is copied. */
+#define LARGE_MESSAGE	((size_t)8 * 1024)
+#define LARGE_CHUNK	((size_t)256 * 1024)
+
+#define DRAIN_READS_MAX 1024
+
+static void stop_waiting(struct link *link);
+static void on_readable(evutil_socket_t fd, short what, void *argument);
+static void on_writable(evutil_socket_t fd, short what, void *argument);
+
+int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind framing,
+	      uint64_t message_max, const struct link_handler *handler, void *owner)
+{
+	*link = (struct link){
+		.loop = loop,
+		.handler = handler,
+		.owner = owner,
+		.fd = fd,
+		.reading = true,
+	};
+	framing_init(&link->framing, framing, message_max);
+	event_assign(&link->read_event, loop->base, fd, EV_READ | EV_PERSIST, on_readable, link);
+	event_assign(&link->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
+	return event_add(&link->read_event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+int link_new(struct loop *loop, int fd, enum framing_kind framing, uint64_t message_max,
+	     const struct link_handler *handler, void *owner, struct link **ret)
+{
+	struct link *link = malloc(sizeof(*link));
+	int r;
+
+	if (!link)
+		return -ENOMEM;
+	r = link_open(link, loop, fd, framing, message_max, handler, owner);
+	if (r < 0)
+		free(link);
+	else
+		*ret = link;
+	return r;
+}
+
+/* --- out --- */
+
+static void mark_dirty(struct link *link)
+{
+	if (!list_linked(&link->in_dirty))
+		list_push_back(&link->loop->dirty, &link->in_dirty);
+}
+
+void link_fail(struct link *link, enum link_end why)
+{
+	if (link->closed || link->failed)
+		return;
+	link->failed = true;
+	link->fail_why = why;
+	stop_waiting(link);
+	mark_dirty(link);
+}
+
+/* Whether there is anybody to write to. */
+static bool takes_output(struct link *link)
+{
+	if (link->closed || link->failed || link->finished)
+		return false;
+	mark_dirty(link);
+	return true;
+}
+
+void link_put(struct link *link, const void *data, size_t len)
+{
+	if (takes_output(link) && outbox_put(&link->out, &link->loop->outboxes, data, len) < 0)
+		link_fail(link, LINK_END_NO_MEMORY);
+}
+
+void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes)
+{
+	if (takes_output(link) &&
+	    outbox_put_shared(&link->out, &link->loop->outboxes, chunk, bytes) < 0)
+		link_fail(link, LINK_END_NO_MEMORY);
+}
+
+static void drop_input(struct link *link)
+{
+	chunk_unref(link->in);
+	link->in = NULL;
+	link->in_len = link->in_scanned = 0;
+	framing_restart(&link->framing);
+}
+
+/* The buffer goes first: where memory is short, what is answered now needs it. */
+static void end(struct link *link, enum link_end why, int error, struct bytes begun)
+{
+	uint8_t head[LINK_BEGUN_MAX];
+	size_t len = begun.len < sizeof(head) ? begun.len : sizeof(head);
+
+	if (link->closed || link->ended)
+		return;
+	link->ended = true;
+	link_set_reading(link, false);
+	if (len > 0)
+		memcpy(head, begun.data, len);
+	drop_input(link);
+	link->handler->on_end(link->owner, why, error, (struct bytes){head, len});
+}
+
+static void after_drained(struct link *link)
+{
+	/* On anything but a socket there is no end to tell; the peer then reads on. */
+	if (link->finished)
+		(void)shutdown(link->fd, SHUT_WR);
+	if (link->closing)
+		link_close(link);
+	else if (link->handler->on_drained)
+		link->handler->on_drained(link->owner);
+}
+
+/* The output is of no use any more: neither to the peer nor to a link that waits to close. */
+static void abandon_output(struct link *link, enum link_end why, int error)
+{
+	outbox_clear(&link->out, &link->loop->outboxes);
+	if (link->closing)
+		link_close(link);
+	else
+		end(link, why, error, (struct bytes){0});
+}
+
+/* The time-out starts anew whenever the peer has taken something. */
+static void wait_writable(struct link *link)
+{
+	struct timeval timeout = {.tv_sec = (time_t)(link->stall_timeout / USEC_PER_SEC),
+				  .tv_usec = (suseconds_t)(link->stall_timeout % USEC_PER_SEC)};
+
+	if (link->waiting)
+		return;
+	link->waiting = true;
+	event_add(&link->write_event, link->stall_timeout > 0 ? &timeout : NULL);
+}
+
+static void stop_waiting(struct link *link)
+{
+	if (link->waiting)
+		event_del(&link->write_event);
+	link->waiting = false;
+}
+
+static void flush(struct link *link)
+{
+	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd);
+
+	if (r == -EAGAIN) {
+		wait_writable(link);
+		return;
+	}
+	stop_waiting(link);
+	if (r < 0)
+		abandon_output(link, LINK_END_ERROR, r);
+	else
+		after_drained(link);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *argument)
+{
+	struct link *link = argument;
+
+	(void)fd;
+	if (what & EV_TIMEOUT) {
+		stop_waiting(link);
+		abandon_output(link, LINK_END_STALLED, -ETIMEDOUT);
+	} else {
+		flush(link);
+	}
+}
+
+void link_flush_all(struct loop *loop)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&loop->dirty))) {
+		struct link *link = list_entry(node, struct link, in_dirty);
+
+		list_remove(&loop->dirty, node);
+		if (link->failed)
+			abandon_output(link, link->fail_why, -ENOBUFS);
+		else if (!link->closed && !link->waiting)
+			flush(link);
+	}
+}
+
+/* --- in --- */
+
+/*
+ * Hands over every whole message of data[0..len), of which the first `scanned` bytes were looked at
+ * before.  Returns how many bytes belong to messages handed over; the rest is a message half there.
+ */
+static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *data, size_t len,
+		      size_t scanned)
+{
+	size_t start = 0;
+
+	while (scanned < len) {
+		size_t taken = 0;
+		enum skip_result result =
+			framing_feed(&link->framing, data + scanned, len - scanned, &taken);
+
+		scanned += taken;
+		if (result == SKIP_MORE)
+			break;
+		if (result != SKIP_DONE) {
+			end(link, result == SKIP_BAD ? LINK_END_MALFORMED : LINK_END_TOO_LARGE, 0,
+			    (struct bytes){data + start, len - start});
+			return len;
+		}
+		link->typical = scanned - start;
+		framing_restart(&link->framing);
+		link->handler->on_message(
+			link->owner, chunk,
+			framing_message(&link->framing,
+					(struct bytes){data + start, scanned - start}));
+		if (link->closed || link->ended || link->closing)
+			return len;
+		start = scanned;
+	}
+	link->in_scanned = scanned - start;
+	return start;
+}
+
+/* How large a chunk for a message of which `len` bytes are there and `need` more must come at
+ * least. */
+static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need)
+{
+	uint64_t whole = len + need;
+
+	if (link->typical > LARGE_MESSAGE && whole < LARGE_CHUNK)
+		return LARGE_CHUNK;
+	/* What is announced is not reserved before a part of it has come. */
+	if (whole > LARGE_CHUNK && whole > 2 * (uint64_t)len)
+		return 2 * len > LARGE_CHUNK ? 2 * len : LARGE_CHUNK;
+	return (size_t)whole;
+}
+
+/* Keeps the message half read in a chunk of its own, at the beginning. */
+static bool keep_rest(struct link *link, const uint8_t *rest, size_t len)
+{
+	size_t capacity = wanted_capacity(link, len, framing_need(&link->framing));
+	struct chunk *chunk = chunk_new(&link->loop->store, capacity);
+
+	if (!chunk) {
+		end(link, LINK_END_NO_MEMORY, -ENOMEM, (struct bytes){rest, len});
+		return false;
+	}
+	memcpy(chunk->data, rest, len);
+	chunk_unref(link->in);
+	link->in = chunk;
+	link->in_len = len;
+	return true;
+}
+
+static bool make_in_room(struct link *link)
+{
+	struct chunk *grown;
+
+	if (link->in_len < link->in->capacity)
+		return true;
+	grown = chunk_grow(link->in,
+			   wanted_capacity(link, link->in_len, framing_need(&link->framing) + 1));
+	if (!grown) {
+		end(link, LINK_END_NO_MEMORY, -ENOMEM,
+		    (struct bytes){link->in->data, link->in_len});
+		return false;
+	}
+	link->in = grown;
+	return true;
+}
+
+/* Reads into the chunk that holds a message half read.  Returns what read(2) did. */
+static ssize_t read_own(struct link *link)
+{
+	struct chunk *chunk;
+	size_t done;
+	ssize_t n;
+
+	if (!make_in_room(link))
+		return 0;
+	n = read(link->fd, link->in->data + link->in_len, link->in->capacity - link->in_len);
+	if (n <= 0)
+		return n;
+	link->in_len += (size_t)n;
+	chunk = link->in;
+	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned);
+	if (link->closed || link->ended || link->closing)
+		return n;
+	if (done == link->in_len)
+		drop_input(link);
+	else if (done > 0)
+		keep_rest(link, chunk->data + done, link->in_len - done);
+	return n;
+}
+
+static bool find_shared_room(struct loop *loop)
+{
+	if (loop->shared && loop->shared->capacity - loop->shared_used >= READ_ROOM_MIN)
+		return true;
+	/* Nobody else refers to it: it can be used again from its beginning. */
+	if (loop->shared && loop->shared->references == 1) {
+		loop->shared_used = 0;
+		return true;
+	}
+	chunk_unref(loop->shared);
+	loop->shared = chunk_new(&loop->store, CHUNK_SIZE);
+	loop->shared_used = 0;
+	return loop->shared != NULL;
+}
+
+/* Reads into the loop's chunk; a message half there moves to a chunk of the link's own. */
+static ssize_t read_shared(struct link *link)
+{
+	struct loop *loop = link->loop;
+	struct chunk *chunk;
+	uint8_t *data;
+	size_t done;
+	ssize_t n;
+
+	if (!find_shared_room(loop)) {
+		end(link, LINK_END_NO_MEMORY, -ENOMEM, (struct bytes){0});
+		return 0;
+	}
+	chunk = loop->shared;
+	data = chunk->data + loop->shared_used;
+	n = read(link->fd, data, chunk->capacity - loop->shared_used);
+	if (n <= 0)
+		return n;
+	/* Taken before any message is handed over: what handlers read themselves must not land
+	 * here. */
+	loop->shared_used += (size_t)n;
+	chunk_ref(chunk);
+	done = deliver(link, chunk, data, (size_t)n, 0);
+	if (!link->closed && !link->ended && !link->closing && done < (size_t)n)
+		keep_rest(link, data + done, (size_t)n - done);
+	chunk_unref(chunk);
+	if (loop->shared == chunk && chunk->references == 1)
+		loop->shared_used = 0;
+	return n;
+}
+
+/* Links with large messages start on a chunk of their own. */
+static bool start_own(struct link *link)
+{
+	if (link->typical <= LARGE_MESSAGE)
+		return false;
+	link->in = chunk_new(&link->loop->store, LARGE_CHUNK);
+	link->in_len = link->in_scanned = 0;
+	return link->in != NULL;
+}
+
+/* Returns whether there may be more to read. */
+static bool read_some(struct link *link)
+{
+	ssize_t n;
+
+	if (link->in || start_own(link))
+		n = read_own(link);
+	else
+		n = read_shared(link);
+	if (link->closed || link->ended || link->closing)
+		return false;
+	if (n > 0)
+		return true;
+	if (link->in && link->in_len == 0)
+		drop_input(link);
+	if (n == 0)
+		end(link, LINK_END_OF_FILE, 0, (struct bytes){0});
+	else if (errno != EAGAIN && errno != EINTR)
+		end(link, LINK_END_ERROR, -errno, (struct bytes){0});
+	return false;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	read_some(argument);
+}
+
+void link_drain(struct link *link)
+{
+	for (unsigned i = 0; i < DRAIN_READS_MAX; i++)
+		if (link->closed || link->ended || !read_some(link))
+			return;
+}
+
+void link_set_reading(struct link *link, bool reading)
+{
+	if (link->reading == reading || link->closed || (reading && link->ended))
+		return;
+	link->reading = reading;
+	if (reading)
+		event_add(&link->read_event, NULL);
+	else
+		event_del(&link->read_event);
+}
+
+/* --- the end --- */
+
+void link_close(struct link *link)
+{
+	if (link->closed)
+		return;
+	event_del(&link->read_event);
+	event_del(&link->write_event);
+	close(link->fd);
+	link->fd = -1;
+	link->closed = true;
+	if (list_linked(&link->in_dirty))
+		list_remove(&link->loop->dirty, &link->in_dirty);
+	outbox_clear(&link->out, &link->loop->outboxes);
+	list_push_back(&link->loop->closed, &link->in_closed);
+}
+
+void link_close_when_written(struct link *link)
+{
+	link_set_reading(link, false);
+	link->closing = true;
+	if (link->out.bytes == 0)
+		link_close(link);
+}
+
+void link_finish_output(struct link *link)
+{
+	if (takes_output(link))
+		link->finished = true;
+}
+
+void link_free_closed(struct loop *loop)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&loop->closed))) {
+		struct link *link = list_entry(node, struct link, in_closed);
+
+		list_remove(&loop->closed, node);
+		drop_input(link);
+		link->handler->on_free(link);
+	}
+}

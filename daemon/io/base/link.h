@@ -1,0 +1,114 @@
+/*
+ * A link: one stream of messages, in and out, to a client or to a worker.
+ *
+ * In: bytes are read once per readiness, cut into whole messages (framing.h), and handed over where
+ * they lie; who wants to keep them takes a reference of the chunk.  A link between two
+ * messages owns no buffer. Out: what is put is written at the end of the loop's turn, all of it in
+ * one system call; large pieces go out from the chunk they came in.
+ */
+#ifndef POOLD_IO_BASE_LINK_H
+#define POOLD_IO_BASE_LINK_H
+
+#include "daemon/core/list.h"
+#include "daemon/io/base/framing.h"
+#include "daemon/io/base/loop.h"
+#include "daemon/io/base/outbox.h"
+
+struct link;
+
+/* Why a link came to its end. */
+enum link_end {
+	LINK_END_OF_FILE = 0,
+	LINK_END_ERROR,	    /* the system's error is given */
+	LINK_END_MALFORMED, /* not MessagePack */
+	LINK_END_TOO_LARGE, /* a message over the limit */
+	LINK_END_NO_MEMORY, /* a buffer was refused */
+	LINK_END_STALLED    /* the peer took nothing of its output for too long */
+};
+
+/* Room for an envelope up to its id, however it is written. */
+#define LINK_BEGUN_MAX 32
+
+struct link_handler {
+	/* A whole message, without what frames it.  The link may be closed from here. */
+	void (*on_message)(void *owner, struct chunk *chunk, struct bytes message);
+	/*
+	 * Nothing more will come in, and the handler closes the link, at once or when its last
+	 * answers are out.  `begun`: the first bytes of the message that could not be taken, at
+	 * most LINK_BEGUN_MAX, as far as they are there (its id may be among them).
+	 */
+	void (*on_end)(void *owner, enum link_end end, int error, struct bytes begun);
+	/* The link is closed and no code of the turn refers to it any more: its memory may be
+	 * freed. */
+	void (*on_free)(struct link *link);
+	/* All output is written (NULL: not interesting). */
+	void (*on_drained)(void *owner);
+};
+
+struct link {
+	struct loop *loop;
+	const struct link_handler *handler;
+	void *owner;
+	int fd;
+	struct event read_event;
+	struct event write_event;
+	struct list_node in_dirty;
+	struct list_node in_closed;
+	struct chunk *in; /* a message half read, at its beginning; NULL: none */
+	size_t in_len;
+	size_t in_scanned;
+	size_t typical; /* size of the last message */
+	struct framing framing;
+	struct outbox out;
+	usec_t stall_timeout; /* how long the peer may take nothing of what waits for it; 0: for
+				 ever */
+	bool reading;
+	bool waiting; /* for the peer to take more */
+	bool ended;   /* on_end was called */
+	bool closed;
+	bool closing;  /* close when all is written */
+	bool finished; /* nothing more is put, and the peer is told when all is written */
+	bool failed;   /* the output is of no use any more, because of `fail_why` */
+	enum link_end fail_why;
+};
+
+/* Takes over the connected, non-blocking `fd` and begins to read.  Returns 0 or -errno; then `fd`
+ * is still the caller's. */
+int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind framing,
+	      uint64_t message_max, const struct link_handler *handler, void *owner);
+
+/* The same in memory of its own, which the handler's on_free is to free.  *ret is left alone
+ * where it fails. */
+int link_new(struct loop *loop, int fd, enum framing_kind framing, uint64_t message_max,
+	     const struct link_handler *handler, void *owner, struct link **ret);
+
+/* Closes now.  The handler is not called again; the memory of `link` must stay until on_free. */
+void link_close(struct link *link);
+
+/* Stops reading, and closes once all output is written. */
+void link_close_when_written(struct link *link);
+
+/* Ends the output once all of it is written: the peer reads an end of file, and may still answer.
+ * What is put from now on is dropped. */
+void link_finish_output(struct link *link);
+
+/* Read or don't read (a paused link notices neither messages nor the end). */
+void link_set_reading(struct link *link, bool reading);
+
+/* Reads what is there until there is no more, as for a peer that is gone. */
+void link_drain(struct link *link);
+
+/* Append to the output.  The bytes are copied; link_put_shared keeps a reference of the chunk
+ * instead where there is one and that is cheaper. */
+void link_put(struct link *link, const void *data, size_t len);
+void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes);
+
+/* Drops the output and ends the link at the end of the turn: for where calling the handler at once
+ * would be too early. */
+void link_fail(struct link *link, enum link_end why);
+
+/* At the turn's end: write what was put; free what was closed. */
+void link_flush_all(struct loop *loop);
+void link_free_closed(struct loop *loop);
+
+#endif

@@ -1,0 +1,143 @@
+#include "daemon/io/base/loop.h"
+
+#include "daemon/io/base/link.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <time.h>
+
+static void on_timer(evutil_socket_t fd, short what, void *argument)
+{
+	struct loop *loop = argument;
+
+	(void)fd;
+	(void)what;
+	loop->timer_at = USEC_INFINITY;
+	loop->on_timer(loop->owner);
+}
+
+/*
+ * Memory for large payloads is not given back to the system between two requests: to have it mapped
+ * and cleared anew costs more than the copying.  It is given back once they have come to an end.
+ */
+#define KEEP_BYTES (256 * 1024 * 1024)
+#define MMAP_BYTES (32 * 1024 * 1024)
+static const struct timeval tidy_after = {.tv_usec = 200000};
+
+static void on_tidy(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	(void)argument;
+	malloc_trim(0);
+}
+
+static void plan_tidying(struct loop *loop)
+{
+	if (!loop->store.trimmable)
+		return;
+	loop->store.trimmable = false;
+	event_add(&loop->tidy_timer, &tidy_after);
+}
+
+int loop_init(struct loop *loop, size_t memory_max)
+{
+	struct event_config *config = event_config_new();
+
+	*loop = (struct loop){.timer_at = USEC_INFINITY};
+	if (!config)
+		return -ENOMEM;
+	/* One thread: no locks.  The timer must follow the monotonic clock, which libevent uses by
+	 * itself. */
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	loop->base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (!loop->base)
+		return -ENOMEM;
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+	evtimer_assign(&loop->tidy_timer, loop->base, on_tidy, loop);
+	evtimer_assign(&loop->timer, loop->base, on_timer, loop);
+	chunk_store_init(&loop->store, memory_max);
+	outbox_store_init(&loop->outboxes, &loop->store);
+	list_init(&loop->dirty);
+	list_init(&loop->closed);
+	return 0;
+}
+
+void loop_done(struct loop *loop)
+{
+	if (!loop->base)
+		return;
+	link_free_closed(loop);
+	outbox_store_done(&loop->outboxes);
+	chunk_unref(loop->shared);
+	event_del(&loop->timer);
+	event_del(&loop->tidy_timer);
+	event_base_free(loop->base);
+	chunk_store_done(&loop->store);
+	loop->base = NULL;
+}
+
+usec_t loop_clock(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (usec_t)time.tv_sec * USEC_PER_SEC + (usec_t)time.tv_nsec / 1000;
+}
+
+usec_t loop_now(struct loop *loop)
+{
+	if (loop->now == 0)
+		loop->now = loop_clock();
+	return loop->now;
+}
+
+uint64_t loop_wall_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static void end_turn(struct loop *loop)
+{
+	if (loop->on_turn)
+		loop->on_turn(loop->owner);
+	link_flush_all(loop);
+	link_free_closed(loop);
+	plan_tidying(loop);
+	loop->now = 0;
+}
+
+void loop_run(struct loop *loop)
+{
+	end_turn(loop);
+	while (!loop->leaving) {
+		event_base_loop(loop->base, EVLOOP_ONCE);
+		end_turn(loop);
+	}
+}
+
+void loop_leave(struct loop *loop)
+{
+	loop->leaving = true;
+}
+
+void loop_set_timer(struct loop *loop, usec_t at)
+{
+	struct timeval delay;
+	usec_t left;
+
+	/* A timer that comes too early costs one turn now and then; moving it for every request
+	 * costs more. */
+	if (at >= loop->timer_at)
+		return;
+	loop->timer_at = at;
+	left = usec_sub(at, loop_now(loop));
+	delay.tv_sec = (time_t)(left / USEC_PER_SEC);
+	delay.tv_usec = (suseconds_t)(left % USEC_PER_SEC);
+	event_add(&loop->timer, &delay);
+}

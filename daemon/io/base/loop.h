@@ -1,0 +1,59 @@
+/*
+ * The event loop: libevent, one reading of the clock per turn, one timer, and what is done at the
+ * end of each turn.
+ *
+ * All that a turn writes to one peer leaves in one system call at its end (see link.h).
+ */
+#ifndef POOLD_IO_BASE_LOOP_H
+#define POOLD_IO_BASE_LOOP_H
+
+#include "daemon/core/list.h"
+#include "daemon/io/base/chunk.h"
+#include "daemon/io/base/outbox.h"
+#include "protocol/base.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+struct loop {
+	struct event_base *base;
+	struct event timer;
+	struct event tidy_timer;
+	usec_t timer_at; /* USEC_INFINITY: not set */
+	usec_t now;	 /* 0: not read in this turn */
+	bool leaving;
+	struct chunk_store store;
+	struct chunk *shared; /* where links without a message half read read into */
+	size_t shared_used;
+	struct outbox_store outboxes;
+	struct list dirty;	 /* links with something to write */
+	struct list closed;	 /* links to be freed at the end of the turn */
+	struct orphans *orphans; /* of the daemon's children; NULL: nobody looks after them */
+	void (*on_timer)(void *owner);
+	void (*on_turn)(void *owner); /* at the end of each turn, before anything is written */
+	void *owner;
+};
+
+/* Returns 0 or -ENOMEM.  `memory_max` limits all buffers together, in bytes. */
+int loop_init(struct loop *loop, size_t memory_max);
+void loop_done(struct loop *loop);
+
+/* The monotonic time of this turn. */
+usec_t loop_now(struct loop *loop);
+
+/* The monotonic time of this moment: for what takes long within a turn. */
+usec_t loop_clock(void);
+
+/* The time on the wall: milliseconds since 1970.  For people; nothing is decided by it. */
+uint64_t loop_wall_ms(void);
+
+/* Runs until loop_leave. */
+void loop_run(struct loop *loop);
+
+/* Makes loop_run return at the end of this turn. */
+void loop_leave(struct loop *loop);
+
+/* Calls on_timer not before `at`; USEC_INFINITY: never.  It may be called early: ask the clock. */
+void loop_set_timer(struct loop *loop, usec_t at);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * What waits to be written to one peer: small pieces gathered side by side, large ones referred to
+ * in the chunk they came in.
+ *
+ * An empty outbox owns nothing.
+ */
+#ifndef POOLD_IO_BASE_OUTBOX_H
+#define POOLD_IO_BASE_OUTBOX_H
+
+#include "daemon/io/base/chunk.h"
+
+struct segment;
+
+/* Where outboxes take memory from; the pieces are kept for reuse. */
+struct outbox_store {
+	struct chunk_store *chunks;
+	struct segment *spare;
+};
+
+void outbox_store_init(struct outbox_store *store, struct chunk_store *chunks);
+/* Frees what is kept for reuse. */
+void outbox_store_done(struct outbox_store *store);
+
+/* All zero: empty. */
+struct outbox {
+	struct segment *first;
+	struct segment *last;
+	struct chunk *chunk; /* where small pieces are gathered */
+	size_t chunk_len;
+	size_t bytes; /* that wait */
+};
+
+/*
+ * Append.  outbox_put copies; outbox_put_shared keeps a reference of the chunk instead where that
+ * is cheaper, and where there is one.  Return 0 or -ENOMEM, and then the outbox holds a broken
+ * message and is only good for outbox_clear.
+ */
+int outbox_put(struct outbox *outbox, struct outbox_store *store, const void *data, size_t len);
+int outbox_put_shared(struct outbox *outbox, struct outbox_store *store, struct chunk *chunk,
+		      struct bytes bytes);
+
+/* Writes to the non-blocking `fd` until all is written or it takes no more.  Returns 0 (it is empty
+ * now), -EAGAIN (some is left) or another -errno. */
+int outbox_write(struct outbox *outbox, struct outbox_store *store, int fd);
+
+/* Drops everything. */
+void outbox_clear(struct outbox *outbox, struct outbox_store *store);
+
+#endif

@@ -1,0 +1,155 @@
+#include "daemon/io/config/config_draft.h"
+
+#include <inttypes.h>
+
+/* RULE(section, lesser, section, greater, by how much it must be greater at least, what would come
+ * of it) */
+#define RULES(RULE)                                                                                \
+	RULE(DAEMON, control_reserve, DAEMON, connections_max, 1, "no client could connect")       \
+	RULE(DAEMON, output_pause, DAEMON, output_max, 0, "a slow reader is closed unwarned")      \
+	RULE(DAEMON, message_max, DAEMON, output_max, 0, "an echo could not be delivered")         \
+	RULE(DAEMON, response_max, DAEMON, output_max, 0, "an answer could not be delivered")      \
+	RULE(DAEMON, output_max, DAEMON, memory_max, 0, "one connection could use all memory")     \
+	RULE(DAEMON, session_state_max, DAEMON, session_bytes_max, 0,                              \
+	     "one state could not be kept")                                                        \
+	RULE(DAEMON, session_bytes_max, DAEMON, memory_max, 0, "sessions could use all memory")    \
+	RULE(DAEMON, key_bytes_max, DAEMON, memory_max, 0, "kept answers could use all memory")    \
+	RULE(POOL, workers, DAEMON, workers_max, 0, "not all could be started")                    \
+	RULE(POOL, timeout, POOL, timeout_max, 0, "no request may wait so long")                   \
+	RULE(POOL, attempt_timeout, POOL, timeout_max, 0, "no request lasts so long")              \
+	RULE(POOL, queue_max, DAEMON, requests_max, 0, "the queue could not fill")                 \
+	RULE(POOL, queue_bytes_max, DAEMON, memory_max, 0, "one queue could use all memory")       \
+	RULE(POOL, restart_delay, POOL, restart_delay_max, 0, "the delay could not be kept")       \
+	RULE(BREAKER, open_timeout, BREAKER, open_timeout_max, 0, "the time could not be kept")    \
+	RULE(RETRY, base, RETRY, cap, 0, "every delay would be the cap")                           \
+	RULE(RETRY, delays, RETRY, cap, 0, "the delay could not be kept")
+
+struct rule {
+	enum option_id lesser, greater;
+	uint64_t least;
+	const char *outcome;
+};
+
+static const struct rule rules[] = {
+#define RULE(section_a, a, section_b, b, least, outcome)                                           \
+	{OPTION_##section_a##_##a, OPTION_##section_b##_##b, least, outcome},
+	RULES(RULE)
+#undef RULE
+};
+
+/* One side of a rule: an option in one section of the draft. */
+struct side {
+	const struct option *option;
+	const void *values;
+	const char *name; /* of the pool, or "" */
+	struct config_origin origin;
+};
+
+static struct side side_of(const struct config_draft *draft, enum option_id id, size_t pool)
+{
+	const struct option *option = option_get(id);
+
+	if (option->section == SECTION_DAEMON)
+		return (struct side){option, &draft->config->daemon, "", draft->daemon.options[id]};
+	return (struct side){option, config_section_values(draft->config, option->section, pool),
+			     draft->config->pools[pool].name, draft->pools[pool].options[id]};
+}
+
+static void print_side(const struct side *side, struct buf *out)
+{
+	buf_printf(out, CONFIG_TITLE " %s = ", CONFIG_TITLE_ARGS(side->option->section, side->name),
+		   side->option->key);
+	option_print(side->option, side->values, out);
+	if (!side->origin.file)
+		buf_printf(out, " (the default)");
+}
+
+static void check_rule(struct config_draft *draft, const struct rule *rule, size_t pool)
+{
+	struct side lesser = side_of(draft, rule->lesser, pool);
+	struct side greater = side_of(draft, rule->greater, pool);
+	struct buf text;
+
+	if (usec_add(option_number(lesser.option, lesser.values), rule->least) <=
+	    option_number(greater.option, greater.values))
+		return;
+	buf_init(&text, CONFIG_LINE_MAX);
+	print_side(&lesser, &text);
+	buf_printf(&text, " is %s ", rule->least ? "not below" : "above");
+	print_side(&greater, &text);
+	buf_printf(&text, ": %s", rule->outcome);
+	config_fault(&draft->faults, lesser.origin.file ? lesser.origin : greater.origin, "%.*s",
+		     (int)text.len, (const char *)text.data);
+	buf_free(&text);
+}
+
+/* Each pool alone may be within workers_max, and all together above it. */
+static void check_workers(struct config_draft *draft)
+{
+	const struct config *config = draft->config;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < config->pool_count; i++) {
+		if (config->pools[i].adapter == POOL_STATIC)
+			continue; /* has none */
+		if (config->pools[i].workers.max > config->daemon.workers_max)
+			return; /* told by its rule */
+		sum += config->pools[i].workers.max + config->pools[i].spares;
+	}
+	if (sum > config->daemon.workers_max)
+		config_fault(&draft->faults, draft->daemon.options[OPTION_DAEMON_workers_max],
+			     "the workers of all pools are %" PRIu64
+			     " at most, above [daemon] workers_max = %u",
+			     sum, config->daemon.workers_max);
+}
+
+/* What a pool's file set to no avail. */
+static void check_idle(struct config_draft *draft, size_t i)
+{
+	const struct config_pool *pool = &draft->config->pools[i];
+	const struct config_origin *origins = draft->pools[i].options;
+	bool custom = pool->retry.backoff == BACKOFF_CUSTOM;
+
+	if (pool->breaker.slow_call_rate > 0 && pool->breaker.slow_call_duration == 0)
+		config_fault(&draft->faults, origins[OPTION_BREAKER_slow_call_rate],
+			     "[breaker %s] slow_call_rate = %u does nothing while "
+			     "slow_call_duration = 0: no call is slow",
+			     pool->name, pool->breaker.slow_call_rate);
+	if (custom && pool->retry.delay_count == 0)
+		config_fault(&draft->faults, origins[OPTION_RETRY_backoff],
+			     "[retry %s] backoff = custom needs delays: found none", pool->name);
+	if (!custom && pool->retry.delay_count > 0)
+		config_fault(&draft->faults, origins[OPTION_RETRY_delays],
+			     "[retry %s] delays does nothing while backoff = %s: it is for custom",
+			     pool->name, backoff_kind_name(pool->retry.backoff));
+}
+
+/* Who lowers memory_max alone means these too. */
+static void fit_defaults(struct config_draft *draft)
+{
+	struct config_daemon *daemon = &draft->config->daemon;
+	const struct config_origin *origins = draft->daemon.options;
+
+	if (!origins[OPTION_DAEMON_session_bytes_max].file &&
+	    daemon->session_bytes_max > daemon->memory_max)
+		daemon->session_bytes_max = daemon->memory_max;
+	if (!origins[OPTION_DAEMON_key_bytes_max].file &&
+	    daemon->key_bytes_max > daemon->memory_max)
+		daemon->key_bytes_max = daemon->memory_max;
+}
+
+void config_check(struct config_draft *draft)
+{
+	size_t pool_count = draft->config->pool_count;
+
+	fit_defaults(draft);
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		bool once = option_get(rules[i].lesser)->section == SECTION_DAEMON;
+
+		for (size_t pool = 0; pool < (once ? 1 : pool_count); pool++)
+			check_rule(draft, &rules[i], pool);
+	}
+	for (size_t pool = 0; pool < pool_count; pool++)
+		check_idle(draft, pool);
+	check_workers(draft);
+}

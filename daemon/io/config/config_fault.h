@@ -1,0 +1,26 @@
+/* What is wrong with a configuration, as lines of text for people. */
+#ifndef POOLD_IO_CONFIG_CONFIG_FAULT_H
+#define POOLD_IO_CONFIG_CONFIG_FAULT_H
+
+#include "protocol/base.h"
+#include "protocol/buf.h"
+
+/* A place in a file.  Line 0: the file as a whole, or a default where `file` is NULL. */
+struct config_origin {
+	const char *file;
+	unsigned line;
+};
+
+struct config_faults {
+	struct buf *out; /* gets the lines */
+	unsigned count;	 /* those told in full and those only counted */
+};
+
+/* Adds the line "FILE:LINE: text". */
+void config_fault(struct config_faults *faults, struct config_origin origin, const char *format,
+		  ...) PRINTF_LIKE(3, 4);
+
+/* Tells how many were not told in full.  Returns 0 if there were none at all, else -EINVAL. */
+int config_faults_end(struct config_faults *faults);
+
+#endif

@@ -1,0 +1,25 @@
+/* INI text in sections and keys, with the line of each.  Splitting and comments are inih's. */
+#ifndef POOLD_IO_CONFIG_CONFIG_INI_H
+#define POOLD_IO_CONFIG_CONFIG_INI_H
+
+#include "protocol/base.h"
+
+/* Called in the order of the text; strings are valid during the call. */
+struct ini_events {
+	/* [NAME], without space around the name. */
+	void (*on_section)(void *user, unsigned line, const char *name);
+	/* KEY = VALUE, without space around either; both are UTF-8 without control bytes. */
+	void (*on_key)(void *user, unsigned line, const char *key, const char *value);
+	/* A line that is neither; it is left out. */
+	void (*on_fault)(void *user, unsigned line, const char *fault);
+	void *user;
+};
+
+/*
+ * A line is empty, a comment (its first byte besides space is # or ;), a section or a key.  It
+ * doesn't go on in the next line, a comment doesn't begin behind a value, and space at its ends
+ * means nothing.  Returns 0 or -ENOMEM.
+ */
+int config_ini_parse(struct bytes text, const struct ini_events *events);
+
+#endif

@@ -1,0 +1,205 @@
+/* The keys of a section: what each sets, and what is wrong with it. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/io/config/config_answer.h"
+#include "daemon/io/config/config_draft.h"
+#include "daemon/io/config/config_list.h"
+
+/* Room for one fault without its key. */
+#define FAULT_MAX 900
+
+static struct config_origin here(const struct config_draft *draft, unsigned line)
+{
+	return (struct config_origin){draft->file, line};
+}
+
+/* One fault of a key in the current section. */
+static void key_fault(struct config_draft *draft, unsigned line, const char *key,
+		      const char *format, ...) PRINTF_LIKE(4, 5);
+
+static void key_fault(struct config_draft *draft, unsigned line, const char *key,
+		      const char *format, ...)
+{
+	char text[FAULT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	draft->trace->refused = true;
+	config_fault(&draft->faults, here(draft, line), CONFIG_TITLE " %.*s: %s",
+		     CONFIG_TITLE_ARGS(draft->section, draft->name), config_shown(key), key, text);
+}
+
+/* Notes where a key was found; false when the same file has it already. */
+static bool note_key(struct config_draft *draft, unsigned line, const char *key,
+		     struct config_origin *origin)
+{
+	if (origin->file == draft->file) {
+		key_fault(draft, line, key, "found twice, first in line %u", origin->line);
+		return false;
+	}
+	*origin = here(draft, line);
+	return true;
+}
+
+static void unknown_key(struct config_draft *draft, unsigned line, const char *key)
+{
+	struct buf known;
+
+	buf_init(&known, CONFIG_LINE_MAX);
+	for (enum option_id id = 0; id < OPTION_ID_COUNT_; id++)
+		if (option_get(id)->section == draft->section)
+			buf_printf(&known, "%s, ", option_get(id)->key);
+	if (draft->section == SECTION_POOL)
+		buf_printf(&known, "answer, answer.METHOD, env.NAME, ");
+	key_fault(draft, line, key, "unknown key, allowed are %.*s", (int)known.len - 2,
+		  (const char *)known.data);
+	buf_free(&known);
+}
+
+/*
+ * A category's value goes to each of its codes that has none of its own, found so far; one that is
+ * found later takes its place.  So a code's own section wins, whatever comes first.
+ */
+static int set_value(struct config_draft *draft, const struct option *option, const char *value)
+{
+	int r = option_set(option, draft->values, value);
+
+	if (draft->category == ERRCAT_COUNT_)
+		return r;
+	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_ && r == 0; code++)
+		if (errcode_info(code)->category == draft->category &&
+		    !draft->codes[code].options[option_id(option)].file)
+			r = option_set(option, &draft->config->policy.rows[code], value);
+	return r;
+}
+
+static void on_option(struct config_draft *draft, unsigned line, const char *key, const char *value)
+{
+	const struct option *option = option_find(draft->section, key);
+	struct buf allowed;
+	int r;
+
+	if (!option) {
+		unknown_key(draft, line, key);
+		return;
+	}
+	if (!note_key(draft, line, key, &draft->trace->options[option_id(option)]))
+		return;
+	r = set_value(draft, option, value);
+	if (r == -ENOMEM)
+		draft->error = r;
+	if (r != -EINVAL)
+		return;
+	buf_init(&allowed, CONFIG_LINE_MAX);
+	option_print_allowed(option, &allowed);
+	key_fault(draft, line, key, "found \"%.*s\", allowed is %.*s", config_shown(value), value,
+		  (int)allowed.len, (const char *)allowed.data);
+	buf_free(&allowed);
+}
+
+/* The place of a variable in the pool's list: its own, or the first free one. */
+static size_t find_variable(char *const *env, const char *name)
+{
+	size_t i = 0, len = strlen(name);
+
+	while (env[i] && !(strncmp(env[i], name, len) == 0 && env[i][len] == '='))
+		i++;
+	return i;
+}
+
+static void on_variable(struct config_draft *draft, unsigned line, const char *key,
+			const char *value)
+{
+	struct config_pool *pool = draft->values;
+	const char *name = key + strlen("env.");
+	char *variable;
+
+	if (!is_variable_name(name) || strncmp(name, "POOLD_", strlen("POOLD_")) == 0) {
+		key_fault(draft, line, key,
+			  "found a variable \"%.*s\", allowed are letters, digits and _, no digit "
+			  "first, and not POOLD_ at the beginning",
+			  config_shown(name), name);
+		return;
+	}
+
+	size_t i = find_variable(pool->env, name);
+
+	if (i == CONFIG_ENV_MAX) {
+		key_fault(draft, line, key,
+			  "found more than %d variables, which are the most allowed",
+			  CONFIG_ENV_MAX);
+		return;
+	}
+	if (!note_key(draft, line, key, &draft->trace->env[i]))
+		return;
+	if (asprintf(&variable, "%s=%s", name, value) < 0) {
+		draft->error = -ENOMEM;
+		return;
+	}
+	free(pool->env[i]);
+	pool->env[i] = variable;
+}
+
+/* The method that the key names; NULL: key answer itself. */
+static const char *method_of(const char *key)
+{
+	const char *dot = strchr(key, '.');
+
+	return dot ? dot + 1 : NULL;
+}
+
+static void answer_fault(struct config_draft *draft, unsigned line, const char *key, int r,
+			 const char *value, const char *fault)
+{
+	if (r == -ENOMEM)
+		draft->error = r;
+	else if (r == -E2BIG)
+		key_fault(draft, line, key,
+			  "found more than %d answers, which are the most allowed",
+			  CONFIG_ANSWERS_MAX);
+	else if (r < 0)
+		key_fault(draft, line, key, "found \"%.*s\", allowed is one JSON value (%s)",
+			  config_shown(value), value, fault);
+}
+
+static void on_answer(struct config_draft *draft, unsigned line, const char *key, const char *value)
+{
+	struct config_pool *pool = draft->values;
+	const char *method = method_of(key);
+	const struct config_answer *before = config_answer_find(pool, method);
+	size_t i = before ? (size_t)(before - pool->answers) : pool->answer_count;
+	char fault[JSON_FAULT_MAX];
+	int r;
+
+	if (method && (*method == '\0' || strlen(method) > CONFIG_METHOD_MAX)) {
+		key_fault(draft, line, key, "found a method of %zu bytes, allowed are 1 to %d",
+			  strlen(method), CONFIG_METHOD_MAX);
+		return;
+	}
+	if (before && !note_key(draft, line, key, &draft->trace->answers[i]))
+		return;
+	r = config_answer_set(pool, method, value, fault);
+	if (r == 0)
+		draft->trace->answers[i] = here(draft, line);
+	answer_fault(draft, line, key, r, value, fault);
+}
+
+void config_draft_key(struct config_draft *draft, unsigned line, const char *key, const char *value)
+{
+	static const char env[] = "env.", answer[] = "answer";
+	bool in_pool = draft->section == SECTION_POOL;
+
+	if (in_pool && strncmp(key, env, strlen(env)) == 0)
+		on_variable(draft, line, key, value);
+	else if (in_pool && strncmp(key, answer, strlen(answer)) == 0 &&
+		 (key[strlen(answer)] == '\0' || key[strlen(answer)] == '.'))
+		on_answer(draft, line, key, value);
+	else
+		on_option(draft, line, key, value);
+}

@@ -1,0 +1,452 @@
+#include "daemon/io/config/config_option.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/breaker.h"
+#include "daemon/io/config/config_address.h"
+#include "daemon/io/config/config_answer.h"
+#include "daemon/io/config/config_list.h"
+#include "daemon/io/config/config_word.h"
+
+#define FIELD_DAEMON  struct config_daemon
+#define FIELD_POOL    struct config_pool
+#define FIELD_BREAKER struct config_breaker
+#define FIELD_RETRY   struct config_retry
+#define FIELD_ERROR   struct policy_row
+
+static const struct option options[] = {
+#define OPTION(section_, key_, type_, initial_, min_, max_, help_)                                 \
+	[OPTION_##section_##_##key_] = {.key = #key_,                                              \
+					.initial = initial_,                                       \
+					.help = help_,                                             \
+					.min = min_,                                               \
+					.max = max_,                                               \
+					.offset = offsetof(FIELD_##section_, key_),                \
+					.section = SECTION_##section_,                             \
+					.type = OPTION_##type_},
+#include "daemon/io/config/config.def"
+#undef OPTION
+};
+
+const struct option *option_get(enum option_id id)
+{
+	return &options[id];
+}
+
+const struct option *option_find(enum option_section section, const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i].section == section && strcmp(options[i].key, key) == 0)
+			return &options[i];
+	return NULL;
+}
+
+enum option_id option_id(const struct option *option)
+{
+	return (enum option_id)(option - options);
+}
+
+const char *option_section_name(enum option_section section)
+{
+	static const char *const names[] = {
+		[SECTION_DAEMON] = "daemon",   [SECTION_POOL] = "pool",
+		[SECTION_BREAKER] = "breaker", [SECTION_RETRY] = "retry",
+		[SECTION_ERROR] = "error",
+	};
+	static_assert(ARRAY_SIZE(names) == SECTION_COUNT_, "a section has no name");
+
+	return names[section];
+}
+
+void *option_field(const struct option *option, void *values)
+{
+	return (char *)values + option->offset;
+}
+
+const void *option_field_read(const struct option *option, const void *values)
+{
+	return (const char *)values + option->offset;
+}
+
+static bool is_within(const struct option *option, uint64_t number)
+{
+	return number >= option->min && number <= option->max;
+}
+
+static int set_count(const struct option *option, void *values, const char *text)
+{
+	unsigned number;
+	int r = option->type == OPTION_MODE ? value_parse_mode(text, &number)
+					    : value_parse_unsigned(text, &number);
+
+	if (r < 0 || !is_within(option, number))
+		return -EINVAL;
+	*(unsigned *)option_field(option, values) = number;
+	return 0;
+}
+
+static int set_size(const struct option *option, void *values, const char *text)
+{
+	size_t size;
+
+	if (value_parse_size(text, &size) < 0 || !is_within(option, size))
+		return -EINVAL;
+	*(size_t *)option_field(option, values) = size;
+	return 0;
+}
+
+static int set_duration(const struct option *option, void *values, const char *text)
+{
+	usec_t usec;
+
+	if (value_parse_duration(text, &usec) < 0 || !is_within(option, usec))
+		return -EINVAL;
+	*(usec_t *)option_field(option, values) = usec;
+	return 0;
+}
+
+static int set_bool(const struct option *option, void *values, const char *text)
+{
+	return value_parse_bool(text, option_field(option, values));
+}
+
+static int set_range(const struct option *option, void *values, const char *text)
+{
+	struct value_range range;
+
+	if (value_parse_range(text, &range) < 0 || !is_within(option, range.min) ||
+	    !is_within(option, range.max))
+		return -EINVAL;
+	*(struct value_range *)option_field(option, values) = range;
+	return 0;
+}
+
+static bool is_group_name(const char *name)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+
+	return *name != '-' && name[strspn(name, allowed)] == '\0';
+}
+
+/* That it is UTF-8 was seen when its line was read. */
+static bool is_method_name(const char *name)
+{
+	for (; *name; name++)
+		if ((uint8_t)*name <= ' ')
+			return false;
+	return true;
+}
+
+static bool is_json(const char *text)
+{
+	char fault[JSON_FAULT_MAX];
+	struct buf value;
+	bool is = config_answer_parse(text, &value, fault) == 0;
+
+	if (is)
+		buf_free(&value);
+	return is;
+}
+
+/* Whether a text of the right length, and not empty, is one of its type. */
+static bool is_of_type(enum option_type type, const char *text)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	switch (type) {
+	case OPTION_PATH:
+		return *text == '/';
+	case OPTION_ADDRESS:
+		return config_address_parse(text, &address, &len) == 0;
+	case OPTION_METHOD:
+		return is_method_name(text);
+	case OPTION_JSON:
+		return is_json(text);
+	default:
+		return is_group_name(text);
+	}
+}
+
+static int set_string(const struct option *option, void *values, const char *text)
+{
+	char **field = option_field(option, values);
+	char *copy;
+
+	if (!is_within(option, strlen(text)))
+		return -EINVAL;
+	if (*text && !is_of_type(option->type, text))
+		return -EINVAL;
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int set_word(const struct option *option, void *values, const char *text)
+{
+	unsigned number;
+	int r = option_find_word(option->type, text, &number);
+
+	static_assert(sizeof(enum log_level) == sizeof(number), "an enum is no unsigned");
+	if (r == 0)
+		memcpy(option_field(option, values), &number, sizeof(number));
+	return r;
+}
+
+static int set_nice(const struct option *option, void *values, const char *text)
+{
+	return value_parse_nice(text, option_field(option, values)) < 0 ? -EINVAL : 0;
+}
+
+static int set_umask(const struct option *option, void *values, const char *text)
+{
+	uint64_t *field = option_field(option, values);
+	unsigned mask;
+
+	if (*text == '\0') {
+		*field = VALUE_LIMIT_UNSET;
+		return 0;
+	}
+	if (value_parse_mode(text, &mask) < 0)
+		return -EINVAL;
+	*field = mask;
+	return 0;
+}
+
+static int set_limit(const struct option *option, void *values, const char *text)
+{
+	return value_parse_limit(text, option_field(option, values)) < 0 ? -EINVAL : 0;
+}
+
+int option_set(const struct option *option, void *values, const char *text)
+{
+	static int (*const setters[])(const struct option *, void *, const char *) = {
+		[OPTION_COUNT] = set_count,	  [OPTION_SIZE] = set_size,
+		[OPTION_DURATION] = set_duration, [OPTION_BOOL] = set_bool,
+		[OPTION_RANGE] = set_range,	  [OPTION_MODE] = set_count,
+		[OPTION_PATH] = set_string,	  [OPTION_ADDRESS] = set_string,
+		[OPTION_GROUP] = set_string,	  [OPTION_USER] = set_string,
+		[OPTION_METHOD] = set_string,	  [OPTION_JSON] = set_string,
+		[OPTION_NICE] = set_nice,	  [OPTION_UMASK] = set_umask,
+		[OPTION_LIMIT] = set_limit,
+	};
+	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
+
+	if (option_is_list(option->type))
+		return option_set_list(option, values, text);
+	if (option_is_word(option->type))
+		return set_word(option, values, text);
+	return setters[option->type](option, values, text);
+}
+
+static bool is_string(enum option_type type)
+{
+	return type >= OPTION_PATH && type <= OPTION_JSON;
+}
+
+void option_clear(const struct option *option, void *values)
+{
+	if (is_string(option->type)) {
+		char **string = option_field(option, values);
+
+		free(*string);
+		*string = NULL;
+	}
+	if (option_is_list(option->type))
+		option_clear_list(option, values);
+}
+
+static void print_range(const struct value_range *range, struct buf *out)
+{
+	if (range->min == range->max)
+		buf_printf(out, "%u", range->min);
+	else
+		buf_printf(out, "%u..%u", range->min, range->max);
+}
+
+static void print_size(uint64_t size, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_size(size, text);
+	buf_printf(out, "%s", text);
+}
+
+static void print_duration(usec_t usec, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_duration(usec, text);
+	buf_printf(out, "%s", text);
+}
+
+static void print_limit(uint64_t limit, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_limit(limit, text);
+	buf_printf(out, "%s", text);
+}
+
+static void print_umask(uint64_t mask, struct buf *out)
+{
+	if (mask != VALUE_LIMIT_UNSET)
+		buf_printf(out, "%04o", (unsigned)mask);
+}
+
+static void print_word(const struct option *option, const void *values, struct buf *out)
+{
+	unsigned number;
+
+	memcpy(&number, option_field_read(option, values), sizeof(number));
+	buf_printf(out, "%s", option_word(option->type, number));
+}
+
+void option_print(const struct option *option, const void *values, struct buf *out)
+{
+	const void *field = option_field_read(option, values);
+
+	switch (option->type) {
+	case OPTION_COUNT:
+		buf_printf(out, "%u", *(const unsigned *)field);
+		break;
+	case OPTION_MODE:
+		buf_printf(out, "%04o", *(const unsigned *)field);
+		break;
+	case OPTION_SIZE:
+		print_size(*(const size_t *)field, out);
+		break;
+	case OPTION_DURATION:
+		print_duration(*(const usec_t *)field, out);
+		break;
+	case OPTION_BOOL:
+		buf_printf(out, "%s", *(const bool *)field ? "yes" : "no");
+		break;
+	case OPTION_RANGE:
+		print_range(field, out);
+		break;
+	case OPTION_PATH:
+	case OPTION_ADDRESS:
+	case OPTION_GROUP:
+	case OPTION_USER:
+	case OPTION_METHOD:
+	case OPTION_JSON:
+		buf_printf(out, "%s", *(char *const *)field);
+		break;
+	case OPTION_NICE:
+		buf_printf(out, "%d", *(const int *)field);
+		break;
+	case OPTION_UMASK:
+		print_umask(*(const uint64_t *)field, out);
+		break;
+	case OPTION_LIMIT:
+		print_limit(*(const uint64_t *)field, out);
+		break;
+	default:
+		if (option_is_list(option->type))
+			option_print_list(option, values, out);
+		else
+			print_word(option, values, out);
+		break;
+	}
+}
+
+void option_print_allowed(const struct option *option, struct buf *out)
+{
+	switch (option->type) {
+	case OPTION_COUNT:
+		buf_printf(out, "a number from %" PRIu64 " to %" PRIu64, option->min, option->max);
+		break;
+	case OPTION_MODE:
+		buf_printf(out, "permission bits in octal, such as 0660");
+		break;
+	case OPTION_SIZE:
+		buf_printf(out, "a size such as 64K or 16M, from ");
+		print_size(option->min, out);
+		buf_printf(out, " to ");
+		print_size(option->max, out);
+		break;
+	case OPTION_DURATION:
+		buf_printf(out, "a duration such as 250ms, 5s or 2min, from ");
+		print_duration(option->min, out);
+		buf_printf(out, " to ");
+		print_duration(option->max, out);
+		break;
+	case OPTION_BOOL:
+		buf_printf(out, "yes or no");
+		break;
+	case OPTION_RANGE:
+		buf_printf(out, "a number or a range such as 2..8, from %" PRIu64 " to %" PRIu64,
+			   option->min, option->max);
+		break;
+	case OPTION_PATH:
+		buf_printf(out, "a path that begins with /, of at most %" PRIu64 " bytes%s",
+			   option->max, option->min ? "" : ", or nothing");
+		break;
+	case OPTION_ADDRESS:
+		buf_printf(out,
+			   "a path that begins with /, of at most %" PRIu64
+			   " bytes, or tcp:IP:PORT with the IP in numbers, such as "
+			   "tcp:127.0.0.1:4000 or tcp:[::1]:4000",
+			   option->max);
+		break;
+	case OPTION_GROUP:
+	case OPTION_USER:
+		buf_printf(out,
+			   "a %s's name of at most %" PRIu64
+			   " letters, digits, _ . or -, or nothing",
+			   option->type == OPTION_USER ? "user" : "group", option->max);
+		break;
+	case OPTION_NICE:
+		buf_printf(out, "a number from -20 to 19");
+		break;
+	case OPTION_UMASK:
+		buf_printf(out, "permission bits in octal, such as 0027, or nothing");
+		break;
+	case OPTION_LIMIT:
+		buf_printf(out, "a number or a size such as 64 or 16M, none, or nothing");
+		break;
+	case OPTION_METHOD:
+		buf_printf(out, "a method's name of at most %" PRIu64 " bytes, or nothing",
+			   option->max);
+		break;
+	case OPTION_JSON:
+		buf_printf(out, "one JSON value, or nothing");
+		break;
+	default:
+		if (option_is_list(option->type))
+			option_print_list_allowed(option, out);
+		else
+			option_print_words(option->type, out);
+		break;
+	}
+}
+
+uint64_t option_number(const struct option *option, const void *values)
+{
+	const void *field = option_field_read(option, values);
+
+	switch (option->type) {
+	case OPTION_COUNT:
+		return *(const unsigned *)field;
+	case OPTION_SIZE:
+		return *(const size_t *)field;
+	case OPTION_DURATION:
+		return *(const usec_t *)field;
+	case OPTION_RANGE:
+		return ((const struct value_range *)field)->max;
+	case OPTION_DURATIONS:
+		return option_longest_delay(option, values);
+	default:
+		assert(false && "an option that is no number");
+		return 0;
+	}
+}

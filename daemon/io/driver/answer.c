@@ -1,0 +1,157 @@
+#include "daemon/io/driver/answer.h"
+
+#include "daemon/io/base/pack_named.h"
+#include "daemon/io/config/config_answer.h"
+#include "daemon/io/driver/failure.h"
+#include "daemon/io/frontend/connection.h"
+#include "protocol/envelope.h"
+
+#include <string.h>
+
+/* The bytes of a result, and the chunk that holds them or NULL. */
+struct source {
+	struct chunk *chunk;
+	struct bytes value;
+};
+
+static void refuse(const struct driver *driver, struct call *call, enum errcode code,
+		   const char *message)
+{
+	struct error error = failure_error(driver, code);
+
+	error.executed = EXECUTED_YES;
+	error.message = message;
+	error.request = call->number;
+	error.method = call->method;
+	connection_answer_error(call->connection, call->msgid, &error);
+}
+
+static const struct config_answer *canned(const struct driver *driver, uint32_t pool,
+					  struct bytes method)
+{
+	const struct config_pool *config = driver_pool_config(driver, pool);
+	const struct config_answer *answer = NULL;
+	char name[METHOD_LEN_MAX + 1];
+
+	if (method.len <= METHOD_LEN_MAX) {
+		memcpy(name, method.data, method.len);
+		name[method.len] = '\0';
+		answer = strlen(name) == method.len ? config_answer_find(config, name) : NULL;
+	}
+	return answer ? answer : config_answer_find(config, NULL);
+}
+
+bool driver_has_answer(const struct driver *driver, uint32_t pool, struct bytes method)
+{
+	return canned(driver, pool, method) != NULL;
+}
+
+static struct source source_of(const struct driver *driver, const struct call *call,
+			       const struct effect *effect)
+{
+	const struct config_answer *answer;
+
+	switch (effect->result.source) {
+	case RESULT_WORKER:
+		return (struct source){driver->answer->chunk, driver->answer->result};
+	case RESULT_STORED:
+		return (struct source){.value = slot_store_get(&driver->kept, effect->result.key)};
+	case RESULT_STATIC:
+		break;
+	}
+	/* The request does not come to a static pool that has no answer for its method. */
+	answer = canned(driver, effect->pool, call->method);
+	return (struct source){.value = {answer->value.data, answer->value.len}};
+}
+
+static void pack_meta(const struct driver *driver, const struct call *call,
+		      const struct effect *effect, struct buf *buf)
+{
+	const struct request *request = engine_request(driver->engine, call->slot);
+	bool worked = effect->worker != NO_SLOT;
+
+	pack_map(buf, 6u + (call->session.len > 0) + (call->key.len > 0));
+	pack_named_str(buf, "served_by", driver_pool_config(driver, effect->pool)->name);
+	pack_named_uint(buf, "attempts", request->attempts);
+	pack_named_bool(buf, "degraded", effect->result.level > 0);
+	pack_named_ms(buf, "queue_ms",
+		      usec_sub(request->attempts > 0 ? request->first_sent : loop_now(driver->loop),
+			       request->submitted));
+	pack_named_ms(buf, "run_ms", worked ? usec_sub(loop_now(driver->loop), request->sent) : 0);
+	pack_named_uint(buf, "worker", worked ? driver_worker_number(driver, effect->worker) : 0);
+	if (call->session.len > 0)
+		pack_named_bool(buf, "state_lost", effect->result.state_lost);
+	if (call->key.len > 0)
+		pack_named_bool(buf, "stored", effect->result.source == RESULT_STORED);
+}
+
+/* {result, meta: {...}} in the place of the result. */
+static void answer_with_meta(struct driver *driver, struct call *call, const struct effect *effect,
+			     struct bytes result)
+{
+	struct buf *buf = &driver->scratch;
+
+	buf_init(buf, result.len + 512);
+	pack_map(buf, 2);
+	pack_str(buf, "result");
+	pack_raw(buf, result);
+	pack_str(buf, "meta");
+	pack_meta(driver, call, effect, buf);
+	if (buf_error(buf) == 0)
+		connection_answer(call->connection, call->msgid, NULL,
+				  (struct bytes){buf->data, buf->len});
+	else
+		refuse(driver, call, ERR_memory_limit, "there was no memory for the answer's meta");
+	buf_free(buf);
+}
+
+/* The state that the attempt handed back is the session's from now on.  False: no memory for it. */
+static bool commit_state(struct driver *driver, struct call *call, uint32_t session)
+{
+	bool lost = call->state_len > 0 && call->state.len == 0;
+
+	slot_store_take(&driver->states, session, call->state);
+	call->state = (struct bytes){0};
+	call_drop_state(call);
+	return !lost;
+}
+
+void answer_result(struct driver *driver, struct call *call, const struct effect *effect)
+{
+	struct source source = source_of(driver, call, effect);
+
+	if (effect->result.session != NO_SLOT &&
+	    !commit_state(driver, call, effect->result.session)) {
+		refuse(driver, call, ERR_memory_limit,
+		       "there was no memory for the session's state");
+		return;
+	}
+	if (effect->result.source == RESULT_STORED && source.value.len == 0) {
+		refuse(driver, call, ERR_memory_limit, "there was no memory to keep the answer");
+		return;
+	}
+	if (effect->result.source == RESULT_WORKER && effect->result.key != NO_SLOT)
+		(void)slot_store_put(&driver->kept, effect->result.key, source.value);
+	if (call->with_meta)
+		answer_with_meta(driver, call, effect, source.value);
+	else
+		connection_answer(call->connection, call->msgid, source.chunk, source.value);
+}
+
+void answer_part(struct driver *driver, const struct call *call)
+{
+	connection_part(call->connection, call->msgid, driver->part->chunk, driver->part->value);
+}
+
+void answer_restart(const struct call *call)
+{
+	struct buf buf;
+
+	buf_init(&buf, 8);
+	pack_array(&buf, 1);
+	pack_uint(&buf, call->msgid);
+	if (buf_error(&buf) == 0)
+		connection_notify(call->connection, "poold.restart",
+				  (struct bytes){buf.data, buf.len});
+	buf_free(&buf);
+}

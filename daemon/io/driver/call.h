@@ -1,0 +1,65 @@
+/*
+ * The calls in hand: for each request of the core what only io knows, the client that asked and the
+ * bytes it sent.
+ *
+ * A call and its request share one slot number.  All memory is reserved at start.
+ */
+#ifndef POOLD_IO_DRIVER_CALL_H
+#define POOLD_IO_DRIVER_CALL_H
+
+#include "daemon/core/list.h"
+#include "daemon/io/base/chunk.h"
+#include "daemon/io/driver/attempt_history.h"
+
+struct connection;
+
+struct call {
+	struct connection *connection;
+	uint32_t slot;
+	uint32_t msgid;	 /* the client's */
+	uint64_t number; /* the daemon's, never used twice */
+	uint32_t pool;
+	bool with_meta;
+	struct chunk *chunk; /* keeps the slices below alive */
+	struct bytes method;
+	struct bytes args;
+	struct bytes trace;
+	struct bytes session;
+	struct bytes key;
+	const char *unsaid; /* why the last attempt could not be said in its worker's dialect; NULL:
+			       it was */
+	bool has_state;	    /* the attempt that runs has handed its session's state back: */
+	size_t state_len;
+	struct bytes state; /* a copy (vault.h); empty where it is too large to be kept */
+	struct attempt_history *attempt_history; /* NULL: no attempt has failed yet */
+	struct list_node in_connection;
+	struct call *next_same; /* of the same hash; or the next free one */
+};
+
+struct call_table {
+	struct call *calls;
+	struct call **buckets;
+	struct call *free;
+	uint32_t capacity;
+	uint32_t bucket_mask;
+	uint64_t next_number;
+};
+
+/* Returns 0 or -ENOMEM. */
+int call_table_init(struct call_table *table, uint32_t capacity);
+void call_table_done(struct call_table *table);
+
+/* A call of that connection, with its number; NULL when all are taken. */
+struct call *call_open(struct call_table *table, struct connection *connection, uint32_t msgid);
+
+/* The open call of that connection and message id, or NULL. */
+struct call *call_find(const struct call_table *table, const struct connection *connection,
+		       uint32_t msgid);
+
+/* Forgets what the attempt that is over handed back. */
+void call_drop_state(struct call *call);
+
+/* Gives the slot and the bytes back. */
+void call_close(struct call_table *table, struct call *call);
+
+#endif

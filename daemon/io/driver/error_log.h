@@ -1,0 +1,28 @@
+/*
+ * Recent errors with all that is known of them, for poold.errors: those that requests were answered
+ * with, and incidents that are no request's.  A ring of maps, packed once.
+ */
+#ifndef POOLD_IO_DRIVER_ERROR_LOG_H
+#define POOLD_IO_DRIVER_ERROR_LOG_H
+
+#include "protocol/error.h"
+
+struct error_log {
+	struct bytes *entries; /* copies (vault.h), from the oldest on round the ring */
+	unsigned max;
+	unsigned count;
+	unsigned next; /* where the next one goes */
+};
+
+/* Returns 0 or -ENOMEM. */
+int error_log_init(struct error_log *error_log, unsigned max);
+void error_log_done(struct error_log *error_log);
+
+/* `at_ms`: milliseconds since 1970. */
+void error_log_add(struct error_log *error_log, const struct error *error, bool incident,
+		   uint64_t at_ms);
+
+/* An array of the last `max` of them, the newest first. */
+void error_log_pack(const struct error_log *error_log, unsigned max, struct buf *out);
+
+#endif

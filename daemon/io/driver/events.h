@@ -1,0 +1,58 @@
+/*
+ * Events: what happens, told to those connections that have subscribed.
+ *
+ * Nobody waits for a subscriber: while too much lies unread for it, events are dropped and counted,
+ * and it is told how many with the next one that it gets.
+ */
+#ifndef POOLD_IO_DRIVER_EVENTS_H
+#define POOLD_IO_DRIVER_EVENTS_H
+
+#include "daemon/core/list.h"
+#include "protocol/buf.h"
+
+struct connection;
+struct driver;
+
+/* EVENT(NAME): the kinds, as PROTOCOL.md has them. */
+#define EVENT_KINDS(EVENT)                                                                         \
+	EVENT(breaker)                                                                             \
+	EVENT(failover)                                                                            \
+	EVENT(recovery)                                                                            \
+	EVENT(health)                                                                              \
+	EVENT(worker)                                                                              \
+	EVENT(session)                                                                             \
+	EVENT(error)
+
+enum event_kind {
+#define EVENT(name) EVENT_KIND_##name,
+	EVENT_KINDS(EVENT)
+#undef EVENT
+	EVENT_KIND_COUNT_
+};
+
+struct events {
+	struct list subscribers; /* connections, by in_subscribers */
+	uint64_t sequence;
+	unsigned wanted; /* kinds that anybody wants, as a mask of 1u << kind */
+	struct buf body; /* of the event that is being made */
+	enum event_kind kind;
+	uint32_t pairs;
+};
+
+void events_init(struct events *events);
+void events_done(struct events *events);
+
+const char *event_kind_name(enum event_kind kind);
+
+/* The connection hears of these kinds (a mask) from now on, and of no others. */
+void events_subscribe(struct events *events, struct connection *connection, unsigned kinds);
+void events_unsubscribe(struct events *events, struct connection *connection);
+
+/*
+ * Makes an event of that many pairs beside those that all have.  Returns where the pairs are to be
+ * packed, and events_send follows; NULL: nobody wants it.
+ */
+struct buf *events_begin(struct events *events, enum event_kind kind, uint32_t pairs);
+void events_send(struct driver *driver);
+
+#endif

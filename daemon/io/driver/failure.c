@@ -1,0 +1,515 @@
+#include "daemon/io/driver/failure.h"
+
+#include "daemon/io/base/pack_named.h"
+#include "daemon/io/config/config_word.h"
+#include "daemon/io/driver/notify.h"
+#include "daemon/io/frontend/connection.h"
+#include "protocol/utf8.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MESSAGE_SIZE 512
+#define DETAIL_MAX   ((size_t)64 * 1024)
+#define DETAIL_TEXT  ((size_t)16 * 1024)
+
+/* "30 s", "1.5 s", "250 ms": as people say it. */
+static void describe_span(usec_t span, char *out, size_t size)
+{
+	if (span >= USEC_PER_SEC)
+		snprintf(out, size, "%.3g s", (double)span / 1e6);
+	else
+		snprintf(out, size, "%.3g ms", (double)span / 1e3);
+}
+
+static void append(char *text, size_t size, const char *more)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, size - len, "%s", more);
+}
+
+/* Everything that words are made from. */
+struct facts {
+	const struct driver *driver;
+	const struct call *call; /* NULL: an incident */
+	const struct effect *effect;
+	const struct request *request;
+	const struct channel *channel; /* of the worker that had it, or NULL */
+	unsigned worker;
+	const char *pool;
+};
+
+static void describe_death(const struct facts *facts, char *out, size_t size)
+{
+	enum worker_cause cause = facts->effect->failed.failure.cause;
+
+	if (facts->effect->failed.failure.code == ERR_worker_exited)
+		snprintf(out, size, "worker %u ended while it had the request: %s", facts->worker,
+			 facts->channel->last_end);
+	else
+		snprintf(out, size, "worker %u was %s: %s", facts->worker,
+			 cause == CAUSE_NONE ? "killed from outside" : worker_cause_text(cause),
+			 facts->channel->last_end);
+}
+
+static void describe_time(const struct facts *facts, char *out, size_t size)
+{
+	const struct request *request = facts->request;
+	bool attempted = facts->effect->failed.failure.code == ERR_attempt_timeout;
+	usec_t now = loop_now(facts->driver->loop);
+	char span[32];
+
+	describe_span(attempted && now < request->deadline
+			      ? usec_sub(now, request->sent)
+			      : usec_sub(request->deadline, request->submitted),
+		      span, sizeof(span));
+	if (attempted)
+		snprintf(out, size, "no answer from worker %u in %s", facts->worker, span);
+	else
+		snprintf(out, size, "no worker of pool %s was free in %s", facts->pool, span);
+}
+
+/* Whether it is the fault of a worker that had the request. */
+static bool is_of_worker(enum errcode code)
+{
+	switch (errcode_info(code)->category) {
+	case ERRCAT_connection:
+		return code != ERR_connect_failed;
+	case ERRCAT_communication:
+		return code != ERR_encode_error;
+	default:
+		return code == ERR_attempt_timeout;
+	}
+}
+
+static void describe(const struct facts *facts, char *out, size_t size)
+{
+	enum errcode code = facts->effect->failed.failure.code;
+	const struct pool *pool = engine_pool(facts->driver->engine, facts->request->pool);
+
+	if (!facts->channel && is_of_worker(code)) {
+		/* It waited for another with its key. */
+		snprintf(out, size, "the request that ran with the same key failed: %s",
+			 errcode_info(code)->text);
+		return;
+	}
+	switch (code) {
+	case ERR_attempt_timeout:
+	case ERR_queue_timeout:
+		describe_time(facts, out, size);
+		return;
+	case ERR_worker_exited:
+	case ERR_worker_killed:
+		describe_death(facts, out, size);
+		return;
+	case ERR_decode_error:
+	case ERR_protocol_violation:
+	case ERR_response_too_large:
+		snprintf(out, size, "worker %u: %s", facts->worker, facts->channel->last_why);
+		return;
+	case ERR_peer_closed:
+		snprintf(out, size, "worker %u of pool %s: %s", facts->worker, facts->pool,
+			 facts->channel->last_end);
+		return;
+	case ERR_encode_error:
+		if (!facts->channel || !facts->call->unsaid)
+			break;
+		snprintf(out, size, "the arguments cannot be said in %s: %s",
+			 option_word(OPTION_DIALECT, facts->channel->pool->dialect),
+			 facts->call->unsaid);
+		return;
+	case ERR_queue_full:
+		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
+			 facts->pool, pool->queue.len, (unsigned long long)pool->queue.bytes);
+		return;
+	case ERR_pool_unavailable:
+		snprintf(out, size,
+			 pool->drained > 0 ? "pool %s was taken out of service"
+					   : "no worker of pool %s can be started",
+			 facts->pool);
+		return;
+	case ERR_connect_failed:
+		snprintf(out, size, "the server of pool %s can't be reached", facts->pool);
+		return;
+	case ERR_circuit_open:
+		snprintf(out, size, "the circuit breaker of pool %s is %s", facts->pool,
+			 breaker_state_name(facts->request->circuit->breaker.state));
+		return;
+	default:
+		break;
+	}
+	snprintf(out, size, "%s", errcode_info(code)->text);
+}
+
+/* The worker's own words for its error. */
+static void quote_worker(const struct worker_error *said, char *out, size_t size)
+{
+	int type = (int)(said->type.len < 100 ? said->type.len : 100);
+	int message = (int)(said->message.len < size ? said->message.len : size);
+
+	if (said->type.len > 0)
+		snprintf(out, size, "%.*s: %.*s", type, (const char *)said->type.data, message,
+			 (const char *)said->message.data);
+	else
+		snprintf(out, size, "%.*s", message, (const char *)said->message.data);
+}
+
+static usec_t cpu_time(const struct rusage *usage)
+{
+	return (usec_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * USEC_PER_SEC +
+	       (usec_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+}
+
+/* How the worker came to its end, for those failures that come from it. */
+static void pack_end(struct buf *detail, const struct facts *facts)
+{
+	const struct channel *channel = facts->channel;
+	const struct process_end *end = &channel->last;
+	bool process = !channel->connected;
+	bool spoke = process && channel->last_stderr.len > 0;
+	bool knows_memory = process && channel->knows_memory;
+
+	pack_map(detail, (process ? 8u : 4u) + (spoke ? 1 : 0) + (knows_memory ? 1 : 0));
+	pack_named_str(detail, "end", channel->last_end);
+	pack_named_str(detail, "cause", worker_cause_name(facts->effect->failed.failure.cause));
+	pack_named_whole_ms(detail, "uptime_ms", channel->last_uptime);
+	pack_named_uint(detail, "served", channel->last_served);
+	if (!process)
+		return;
+	pack_named_uint(detail, end->signalled ? "signal" : "status", (uint64_t)end->status);
+	pack_named_bool(detail, "core_dumped", end->dumped);
+	pack_named_ms(detail, "cpu_ms", cpu_time(&end->usage));
+	pack_named_uint(detail, "rss_max_bytes", (uint64_t)end->usage.ru_maxrss * 1024);
+	if (knows_memory)
+		pack_named_bool(detail, "out_of_memory", channel->last_out_of_memory);
+	if (spoke)
+		pack_named_text(detail, "stderr", channel->last_stderr);
+}
+
+/* --- the error --- */
+
+static struct facts facts_of(const struct driver *driver, const struct call *call,
+			     const struct effect *effect)
+{
+	struct facts facts = {
+		.driver = driver,
+		.call = call,
+		.effect = effect,
+		.request = engine_request(driver->engine, call->slot),
+		.pool = driver_pool_config(driver, effect->failed.from)->name,
+	};
+
+	if (effect->failed.has_worker) {
+		facts.channel = &driver->channels[effect->worker];
+		facts.worker = driver_worker_number(driver, effect->worker);
+	}
+	return facts;
+}
+
+static void fill_worker(const struct facts *facts, struct error *error)
+{
+	const struct request *request = facts->request;
+
+	error->worker = facts->worker;
+	error->pid = (int)facts->channel->last_pid;
+	error->attempt = request->attempts;
+	error->queued = usec_sub(request->first_sent, request->submitted);
+	error->run = usec_sub(loop_now(facts->driver->loop), request->sent);
+}
+
+/* The breaker that let it through, if it is still where it failed; else that pool's own. */
+static const struct circuit *circuit_of(const struct request *request, const struct pool *pool)
+{
+	return request->pool == pool->index && request->circuit ? request->circuit : pool->circuits;
+}
+
+static struct error error_of(const struct facts *facts)
+{
+	const struct driver *driver = facts->driver;
+	const struct effect *effect = facts->effect;
+	const struct request *request = facts->request;
+	const struct pool *pool = engine_pool(driver->engine, effect->failed.from);
+	usec_t elapsed = usec_sub(loop_now(driver->loop), request->submitted);
+	struct error error = error_make(effect->failed.failure.code);
+
+	error.severity = effect->failed.severity;
+	error.strategy = effect->failed.strategy;
+	error.retryable = effect->failed.failure.retryable;
+	error.retry_after = effect->failed.failure.retry_after;
+	error.executed = effect->failed.failure.executed;
+	error.request = facts->call->number;
+	error.pool = facts->pool;
+	error.adapter = pool_adapter_name(pool->settings.adapter);
+	error.method = facts->call->method;
+	error.session = facts->call->session;
+	error.elapsed = error.queued = elapsed;
+	error.queue_depth = pool->queue.len;
+	if (pool->settings.adapter != POOL_STATIC)
+		error.circuit = breaker_state_name(circuit_of(request, pool)->breaker.state);
+	if (facts->channel)
+		fill_worker(facts, &error);
+	return error;
+}
+
+/* The words of a failure that has just happened. */
+static void format_message(const struct facts *facts, struct error *error, char *message,
+			   struct buf *detail)
+{
+	const struct driver *driver = facts->driver;
+	const struct failure *failure = &facts->effect->failed.failure;
+
+	if (failure->from_worker && driver->answer && driver->answered == facts->call->slot) {
+		quote_worker(&driver->answer->error, message, MESSAGE_SIZE);
+		worker_error_pack_detail(detail, &driver->answer->error, DETAIL_TEXT);
+	} else {
+		describe(facts, message, MESSAGE_SIZE);
+		if (facts->channel && errcode_info(failure->code)->category == ERRCAT_connection)
+			pack_end(detail, facts);
+	}
+	if (failure->budget_spent)
+		append(message, MESSAGE_SIZE, "; the pool's retry budget is spent");
+	error->message = message;
+	if (buf_error(detail) == 0)
+		error->detail = (struct bytes){detail->data, detail->len};
+}
+
+/* The words of one that was told before. */
+static void restore_message(const struct attempt_history *attempt_history, struct error *error)
+{
+	const struct error_attempt *last;
+
+	error->message = errcode_info(error->code)->text;
+	if (!attempt_history || attempt_history->count == 0)
+		return;
+	last = &attempt_history->attempts[attempt_history->count - 1];
+	error->message = last->message;
+	error->pool = last->pool;
+	error->worker = last->worker;
+	error->pid = 0; /* of a process that may have had successors since */
+	error->run = last->run;
+	error->detail = attempt_history->detail;
+}
+
+struct error failure_error(const struct driver *driver, enum errcode code)
+{
+	const struct policy_row *row = policy_row(&driver->config->policy, code);
+	struct error error = error_make(code);
+
+	error.severity = row->severity;
+	error.strategy = row->strategy;
+	return error;
+}
+
+/* --- telling --- */
+
+/* What a caller or its own code did wrong is the caller's to read, not the operator's to mend. */
+static enum log_level level_of(const struct error *error)
+{
+	enum errcategory category = errcode_info(error->code)->category;
+
+	if (category == ERRCAT_request || category == ERRCAT_application)
+		return LOG_LEVEL_INFO;
+	/* That the daemon stops is said once already. */
+	if (error->code == ERR_shutting_down)
+		return LOG_LEVEL_INFO;
+	switch (error->severity) {
+	case SEVERITY_CRITICAL:
+		return LOG_LEVEL_ERROR;
+	case SEVERITY_MAJOR:
+		return LOG_LEVEL_WARNING;
+	case SEVERITY_MINOR:
+		return LOG_LEVEL_NOTICE;
+	case SEVERITY_WARNING:
+	case SEVERITY_COUNT_:
+		break;
+	}
+	return LOG_LEVEL_INFO;
+}
+
+#define NUMBER_SIZE 24
+
+/* A number for a field; NULL, so that the field is left out, when it is 0. */
+static const char *number_text(uint64_t number, char text[NUMBER_SIZE])
+{
+	if (number == 0)
+		return NULL;
+	snprintf(text, NUMBER_SIZE, "%llu", (unsigned long long)number);
+	return text;
+}
+
+static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
+{
+	if (name.len == 0)
+		return NULL;
+	snprintf(text, NAME_LEN_MAX + 1, "%.*s",
+		 (int)(name.len < NAME_LEN_MAX ? name.len : NAME_LEN_MAX), (const char *)name.data);
+	return text;
+}
+
+/* To the journal with each field by its name; on standard error the line says them all. */
+static void log_fields(const struct error *error, const char *what, struct bytes line)
+{
+	char request[NUMBER_SIZE], worker[NUMBER_SIZE], pid[NUMBER_SIZE], attempt[NUMBER_SIZE];
+	char elapsed[NUMBER_SIZE], session[NAME_LEN_MAX + 1], method[NAME_LEN_MAX + 1];
+	usec_t elapsed_ms = error->elapsed == USEC_INFINITY ? 0 : error->elapsed / USEC_PER_MSEC;
+	const struct log_field fields[] = {
+		{"code", errcode_name(error->code)},
+		{"category", errcategory_name(errcode_info(error->code)->category)},
+		{"severity", errseverity_name(error->severity)},
+		{"strategy", errstrategy_name(error->strategy)},
+		{"executed", executed_name(error->executed)},
+		{"pool", error->pool},
+		{"request", number_text(error->request, request)},
+		{"worker", number_text(error->worker, worker)},
+		{"pid", number_text(error->pid > 0 ? (uint64_t)error->pid : 0, pid)},
+		{"session", name_value(error->session, session)},
+		{"method", name_value(error->method, method)},
+		{"attempt", number_text(error->attempt, attempt)},
+		{"elapsed_ms", number_text(elapsed_ms, elapsed)},
+		{"circuit", error->circuit},
+	};
+
+	log_event(level_of(error), NULL, fields, log_has_fields() ? ARRAY_SIZE(fields) : 0,
+		  "%s: %.*s", what, (int)line.len, (const char *)line.data);
+}
+
+static void log_line(const struct error *error, const char *what, unsigned held)
+{
+	struct buf line;
+
+	buf_init(&line, LOG_TEXT_MAX);
+	error_format(&line, error);
+	if (held > 0)
+		buf_printf(&line, " (%u more of these not logged)", held);
+	if (buf_error(&line) == 0)
+		log_fields(error, what, (struct bytes){line.data, line.len});
+	buf_free(&line);
+}
+
+/* Whether it is one that a whole pool gives out by the thousand. */
+static bool is_refusal(enum errcode code)
+{
+	return errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed;
+}
+
+static void notify(struct driver *driver, uint32_t pool, const struct error *error,
+		   const char *what, bool incident)
+{
+	struct log_limit *limit = is_refusal(error->code) && !incident
+					  ? &driver->refusal_lines[pool]
+					  : &driver->error_lines;
+	unsigned held;
+
+	if (!log_limit_pass(limit, loop_now(driver->loop), &held))
+		return;
+	log_line(error, what, held);
+	error_log_add(&driver->errors, error, incident, loop_wall_ms());
+	notify_error(driver, error);
+}
+
+void failure_answer(struct driver *driver, struct call *call, const struct effect *effect)
+{
+	struct facts facts = facts_of(driver, call, effect);
+	struct error error = error_of(&facts);
+	char message[MESSAGE_SIZE];
+	struct buf detail;
+
+	buf_init(&detail, DETAIL_MAX);
+	if (effect->failed.failure.reported) {
+		restore_message(call->attempt_history, &error);
+	} else {
+		format_message(&facts, &error, message, &detail);
+		if (effect->failed.failure.attempted && call->attempt_history)
+			attempt_history_add(
+				&call->attempt_history, &error,
+				usec_sub(facts.request->sent, facts.request->submitted));
+	}
+	if (call->attempt_history) {
+		error.attempts = call->attempt_history->attempts;
+		error.attempt_count = call->attempt_history->count;
+	}
+	connection_answer_error(call->connection, call->msgid, &error);
+	notify(driver, effect->failed.from, &error, "request failed", false);
+	buf_free(&detail);
+}
+
+void failure_note(struct driver *driver, struct call *call, const struct effect *effect)
+{
+	struct facts facts = facts_of(driver, call, effect);
+	struct error error = error_of(&facts);
+	char message[MESSAGE_SIZE];
+	struct buf detail;
+
+	buf_init(&detail, DETAIL_MAX);
+	format_message(&facts, &error, message, &detail);
+	attempt_history_add(&call->attempt_history, &error,
+			    usec_sub(facts.request->sent, facts.request->submitted));
+	if (call->attempt_history)
+		call->attempt_history->delay = effect->failed.delay;
+	if (log_is_enabled(LOG_LEVEL_DEBUG))
+		log_line(&error,
+			 effect->pool == effect->failed.from ? "attempt failed, tried again"
+							     : "attempt failed, failed over",
+			 0);
+	buf_free(&detail);
+}
+
+/* What a worker that could not start said last tells most often why. */
+static void append_last_line(char *text, size_t size, const struct channel *channel)
+{
+	struct bytes said = channel->last_stderr;
+	const uint8_t *end = memrchr(said.data ? (const char *)said.data : "", '\n', said.len);
+	char line[MESSAGE_SIZE / 2];
+
+	if (said.len == 0)
+		return;
+	if (end)
+		said = (struct bytes){end + 1, (size_t)(said.data + said.len - end) - 1};
+	said = utf8_cut(said, sizeof(line) - 1);
+	snprintf(line, sizeof(line), "%.*s", (int)said.len, (const char *)said.data);
+	append(text, size, ": ");
+	append(text, size, line);
+}
+
+static void append_step(char *text, size_t size, const struct channel *channel)
+{
+	char step[64];
+
+	steps_describe(&channel->steps, loop_now(channel->loop), step, sizeof(step));
+	if (!*step)
+		return;
+	append(text, size, ", in step ");
+	append(text, size, step);
+}
+
+void failure_incident(struct driver *driver, const struct effect *effect)
+{
+	const struct pool *pool = engine_pool(driver->engine, effect->pool);
+	const struct config_pool *config = driver_pool_config(driver, effect->pool);
+	struct error error = failure_error(driver, effect->incident);
+	char message[MESSAGE_SIZE];
+
+	error.pool = config->name;
+	error.adapter = pool_adapter_name(config->adapter);
+	snprintf(message, sizeof(message), "%s",
+		 effect->incident == ERR_connect_failed ? "the pool's server"
+							: errcode_info(effect->incident)->text);
+	if (effect->worker != NO_SLOT) {
+		const struct channel *channel = &driver->channels[effect->worker];
+
+		error.worker = driver_worker_number(driver, effect->worker);
+		error.pid = (int)channel->last_pid;
+		if (errcode_info(effect->incident)->category != ERRCAT_health_check) {
+			append(message, sizeof(message), ": ");
+			append(message, sizeof(message), channel->last_end);
+			if (effect->incident == ERR_init_timeout)
+				append_step(message, sizeof(message), channel);
+			append_last_line(message, sizeof(message), channel);
+		}
+	}
+	if (pool->settings.adapter != POOL_STATIC)
+		error.circuit = breaker_state_name(pool->circuits[0].breaker.state);
+	error.message = message;
+	notify(driver, effect->pool, &error, "incident", true);
+}

@@ -1,0 +1,310 @@
+#include "daemon/io/driver/notify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/io/base/log_text.h"
+#include "daemon/io/base/pack_named.h"
+#include "daemon/io/driver/effects.h"
+
+static const char *pool_name(const struct driver *driver, uint32_t pool)
+{
+	return driver_pool_config(driver, pool)->name;
+}
+
+void notify_worker(struct driver *driver, uint32_t worker, const char *what, const char *text)
+{
+	const struct worker *state = engine_worker(driver->engine, worker);
+	int pid = (int)driver->channels[worker].last_pid;
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_worker, 5);
+
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool_name(driver, state->pool));
+	pack_named_uint(out, "worker", driver_worker_number(driver, worker));
+	pack_named_uint(out, "pid", pid > 0 ? (uint64_t)pid : 0);
+	pack_named_str(out, "what", what);
+	pack_named_str(out, "text", text);
+	events_send(driver);
+}
+
+#define NUMBER_SIZE 24
+
+/* Fields by which a line of output is found. */
+struct output_fields {
+	char worker[NUMBER_SIZE], pid[NUMBER_SIZE], request[NUMBER_SIZE], part[NUMBER_SIZE];
+};
+
+/* The request that a worker serves, where there is no doubt; 0: there is none, or several. */
+static uint64_t only_request(const struct driver *driver, const struct worker *worker)
+{
+	const struct attempt *attempt;
+
+	if (worker->attempts.len != 1)
+		return 0;
+	attempt = list_entry(list_first(&worker->attempts), struct attempt, in_worker);
+	return attempt->request
+		       ? driver->calls.calls[engine_slot(driver->engine, attempt->request)].number
+		       : 0;
+}
+
+static const char *number_field(uint64_t number, char text[NUMBER_SIZE])
+{
+	if (number == 0)
+		return NULL;
+	snprintf(text, NUMBER_SIZE, "%" PRIu64, number);
+	return text;
+}
+
+/* A line may begin with its level, as "<4>": see sd-daemon(3). */
+static enum log_level take_level(enum output_stream stream, struct bytes *line)
+{
+	const uint8_t *text = line->data;
+	enum log_level level;
+
+	if (line->len < 3 || text[0] != '<' || text[1] < '0' || text[1] > '7' || text[2] != '>')
+		return stream == OUTPUT_STDERR ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO;
+	level = (enum log_level)(text[1] - '0');
+	*line = (struct bytes){text + 3, line->len - 3};
+	/* What is worse than an error would be the daemon's own. */
+	return level < LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR : level;
+}
+
+void notify_output(struct driver *driver, uint32_t worker, enum output_stream stream,
+		   struct bytes line, unsigned part)
+{
+	enum log_level level = take_level(stream, &line);
+	const struct worker *state = engine_worker(driver->engine, worker);
+	const char *pool = pool_name(driver, state->pool);
+	char text[LOG_TEXT_MAX + 1];
+	struct output_fields texts;
+	const struct log_field fields[] = {
+		{"pool", pool},
+		{"worker", number_field(driver_worker_number(driver, worker), texts.worker)},
+		{"pid", number_field((uint64_t)driver->channels[worker].last_pid, texts.pid)},
+		{"stream", stream == OUTPUT_STDERR ? "stderr" : "stdout"},
+		{"request", number_field(only_request(driver, state), texts.request)},
+		{"part", number_field(part, texts.part)},
+	};
+
+	if (!log_is_enabled(level))
+		return;
+	log_text_escape(line, text, sizeof(text));
+	/* In the journal the fields are not seen beside the line. */
+	if (log_has_fields())
+		log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s/%s: %s", pool, texts.worker,
+			  text);
+	else
+		log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s", text);
+}
+
+void notify_last_words(struct driver *driver, uint32_t worker)
+{
+	const struct worker *state = engine_worker(driver->engine, worker);
+	struct bytes said = driver->channels[worker].last_stderr;
+	char number[NUMBER_SIZE], text[LOG_TEXT_MAX / 2];
+	const struct log_field fields[] = {
+		{"pool", pool_name(driver, state->pool)},
+		{"worker", number_field(driver_worker_number(driver, worker), number)},
+		{"stderr", text},
+	};
+
+	if (!log_has_fields() || said.len == 0)
+		return;
+	/* A field ends at LOG_TEXT_MAX, and the end is what tells most. */
+	if (said.len >= sizeof(text))
+		said = (struct bytes){said.data + said.len - sizeof(text) + 1, sizeof(text) - 1};
+	snprintf(text, sizeof(text), "%.*s", (int)said.len, (const char *)said.data);
+	log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields), "worker said last: %s", text);
+}
+
+void notify_output_dropped(struct driver *driver, uint32_t worker, uint64_t count)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%" PRIu64 " lines over output_rate were not logged", count);
+	effects_notify_worker(driver, LOG_LEVEL_WARNING, worker, "writes too much", text);
+}
+
+void notify_health(struct driver *driver, const struct effect *effect)
+{
+	const char *pool = pool_name(driver, effect->pool);
+	const char *is = pool_health_name(effect->health.is);
+	const char *was = pool_health_name(effect->health.was);
+	bool worse = effect->health.is > effect->health.was;
+	struct log_field fields[] = {{"pool", pool}};
+	struct buf *out;
+
+	log_event(worse && !engine_stopping(driver->engine) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+		  NULL, fields, ARRAY_SIZE(fields), "pool is %s, was %s", is, was);
+	out = events_begin(&driver->events, EVENT_KIND_health, 3);
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool);
+	pack_named_str(out, "from", was);
+	pack_named_str(out, "to", is);
+	events_send(driver);
+}
+
+void notify_pack_operator(const struct driver *driver, struct buf *out,
+			  const struct circuit_operator *operator)
+{
+	if (operator->at == 0) {
+		pack_nil(out);
+		return;
+	}
+	pack_map(out, 3);
+	pack_named_uint(out, "uid", operator->uid);
+	pack_named_uint(out, "pid", (uint64_t)(operator->pid > 0 ? operator->pid : 0));
+	pack_named_whole_ms(out, "ago_ms", usec_sub(loop_now(driver->loop), operator->at));
+}
+
+void notify_breaker(struct driver *driver, const struct effect *effect)
+{
+	const struct breaker_change *change = &effect->breaker.change;
+	const struct circuit *circuit =
+		&engine_pool(driver->engine, effect->pool)->circuits[effect->breaker.circuit];
+	struct bytes method = name_text(&circuit->method);
+	const char *pool = pool_name(driver, effect->pool);
+	const char *from = breaker_state_name(change->from), *to = breaker_state_name(change->to);
+	bool opens = change->to == BREAKER_OPEN || change->from == BREAKER_OBSERVING;
+	struct log_field fields[] = {{"pool", pool}, {"circuit", to}};
+	struct buf *out;
+
+	log_event(opens ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
+		  "breaker%s%.*s is %s, was %s: %s", method.len > 0 ? " of method " : "",
+		  (int)method.len, (const char *)method.data, to, from,
+		  breaker_reason_text(change->reason));
+	out = events_begin(&driver->events, EVENT_KIND_breaker, 6);
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool);
+	pack_named_text(out, "method", method);
+	pack_named_str(out, "from", from);
+	pack_named_str(out, "to", to);
+	pack_named_str(out, "reason", breaker_reason_name(change->reason));
+	pack_str(out, "by");
+	notify_pack_operator(driver, out, &circuit->operator);
+	events_send(driver);
+}
+
+void notify_level(struct driver *driver, const struct effect *effect)
+{
+	const char *pool = pool_name(driver, effect->pool);
+	const char *from = pool_name(
+		driver, engine_chain_pool(driver->engine, effect->pool, effect->level.from));
+	const char *to = pool_name(
+		driver, engine_chain_pool(driver->engine, effect->pool, effect->level.to));
+	bool down = effect->level.to > effect->level.from;
+	const char *reason =
+		down ? errcode_name(effect->level.reason) : "the pool before it serves again";
+	struct log_field fields[] = {{"pool", pool}};
+	struct buf *out;
+
+	log_event(down ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
+		  "requests start at %s (level %u), before at %s (level %u): %s", to,
+		  effect->level.to, from, effect->level.from, reason);
+	out = events_begin(&driver->events, EVENT_KIND_failover, 6);
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool);
+	pack_named_str(out, "from", from);
+	pack_named_str(out, "to", to);
+	pack_named_uint(out, "from_level", effect->level.from);
+	pack_named_uint(out, "to_level", effect->level.to);
+	pack_named_str(out, "reason", down ? reason : "returned");
+	events_send(driver);
+}
+
+/* What there is to say of it, in words. */
+static void describe_roll(const struct roll *roll, char *text, size_t size)
+{
+	unsigned done = roll->total - roll->left;
+
+	switch (roll->state) {
+	case ROLL_STOPPED:
+		snprintf(text, size, "stopped after %u of %u workers, the others are kept: %s",
+			 done, roll->total, errcode_name(roll->reason));
+		break;
+	case ROLL_DONE:
+		snprintf(text, size, "done, %u workers", roll->total);
+		break;
+	case ROLL_NONE:
+	case ROLL_RUNNING:
+	case ROLL_STATE_COUNT_:
+		snprintf(text, size, "%u of %u workers replaced", done, roll->total);
+		break;
+	}
+}
+
+void notify_roll(struct driver *driver, const struct effect *effect)
+{
+	const char *pool = pool_name(driver, effect->pool);
+	struct log_field fields[] = {{"pool", pool}};
+	char text[128];
+	struct buf *out;
+
+	describe_roll(&effect->roll, text, sizeof(text));
+	log_event(effect->roll.state == ROLL_STOPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL,
+		  fields, ARRAY_SIZE(fields), "rolling restart: %s", text);
+	out = events_begin(&driver->events, EVENT_KIND_worker, 3);
+	if (!out)
+		return;
+	pack_named_str(out, "pool", pool);
+	pack_named_str(out, "what", "rolling restart");
+	pack_named_str(out, "text", text);
+	events_send(driver);
+}
+
+void notify_recovery(struct driver *driver, const struct effect *effect)
+{
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_recovery, 7);
+
+	if (!out)
+		return;
+	pack_named_uint(out, "id", effect->recovery.id);
+	pack_named_uint(out, "request", driver->calls.calls[effect->request].number);
+	pack_named_str(out, "pool", pool_name(driver, effect->pool));
+	pack_named_str(out, "cause", errcode_name(effect->recovery.cause));
+	pack_named_str(out, "strategy", errstrategy_name(effect->recovery.strategy));
+	pack_named_str(out, "result",
+		       effect->recovery.began ? "started"
+					      : recovery_result_name(effect->recovery.result));
+	pack_named_ms(out, "duration_ms", effect->recovery.duration);
+	events_send(driver);
+}
+
+void notify_session(struct driver *driver, const struct effect *effect)
+{
+	const struct session *session = engine_session(driver->engine, effect->session.session);
+	enum session_reason reason = effect->session.reason;
+	const char *what = "ended";
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_session, 3);
+
+	if (!out)
+		return;
+	if (effect->session.began)
+		what = "created";
+	else if (reason == SESSION_MOVED)
+		what = "moved";
+	else if (reason == SESSION_LOST)
+		what = "lost";
+	pack_named_text(out, "session", name_text(&session->name));
+	pack_named_str(out, "what", what);
+	pack_named_str(out, "reason", effect->session.began ? "used" : session_reason_name(reason));
+	events_send(driver);
+}
+
+void notify_error(struct driver *driver, const struct error *error)
+{
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_error, 3);
+
+	if (!out)
+		return;
+	pack_named_str(out, "code", errcode_name(error->code));
+	pack_named_str(out, "pool", error->pool);
+	pack_str(out, "message");
+	pack_text(out, (struct bytes){(const uint8_t *)error->message, strlen(error->message)});
+	events_send(driver);
+}

@@ -1,0 +1,69 @@
+#include "daemon/io/driver/operator.h"
+
+static enum errcode verdict_on(struct driver *driver, struct engine_event *event)
+{
+	driver_step(driver, event);
+	return driver->verdict;
+}
+
+enum errcode operator_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
+				  enum breaker_state state, uint32_t uid, int32_t pid)
+{
+	struct engine_event event = {.type = EVENT_BREAKER};
+
+	event.manual.pool = pool;
+	event.manual.method = method;
+	event.manual.state = state;
+	event.manual.uid = uid;
+	event.manual.pid = pid;
+	return verdict_on(driver, &event);
+}
+
+enum errcode operator_cancel_recovery(struct driver *driver, uint64_t id)
+{
+	struct engine_event event = {.type = EVENT_RECOVERY_CANCEL, .recovery = id};
+
+	return verdict_on(driver, &event);
+}
+
+enum errcode operator_close_session(struct driver *driver, struct bytes name)
+{
+	struct engine_event event = {.type = EVENT_SESSION_CLOSE, .session = name};
+
+	return verdict_on(driver, &event);
+}
+
+enum errcode operator_restart(struct driver *driver, uint32_t pool)
+{
+	struct engine_event event = {.type = EVENT_RESTART, .pool = pool};
+
+	/* The new workers are to run what is on disk now. */
+	if (driver_pool_config(driver, pool)->prefork)
+		forkserver_renew(&driver->forkservers[pool]);
+	return verdict_on(driver, &event);
+}
+
+enum errcode operator_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max)
+{
+	struct engine_event event = {.type = EVENT_RESIZE, .pool = pool};
+
+	event.size.min = min;
+	event.size.max = max;
+	return verdict_on(driver, &event);
+}
+
+enum errcode operator_set_drained(struct driver *driver, uint32_t pool, bool drained)
+{
+	struct engine_event event = {.type = drained ? EVENT_DRAIN : EVENT_RESUME, .pool = pool};
+
+	return verdict_on(driver, &event);
+}
+
+enum errcode operator_kill(struct driver *driver, uint32_t worker, int signal)
+{
+	struct engine_event event = {.type = EVENT_KILL, .worker = worker};
+
+	event.life = engine_worker(driver->engine, worker)->life;
+	event.signal = signal;
+	return verdict_on(driver, &event);
+}

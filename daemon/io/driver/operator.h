@@ -1,0 +1,18 @@
+/* What somebody changes by hand: each returns ERR_NONE, or why the engine says no. */
+#ifndef POOLD_IO_DRIVER_OPERATOR_H
+#define POOLD_IO_DRIVER_OPERATOR_H
+
+#include "daemon/io/driver/driver.h"
+
+/* A breaker; `method` empty: the pool's own. */
+enum errcode operator_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
+				  enum breaker_state state, uint32_t uid, int32_t pid);
+enum errcode operator_cancel_recovery(struct driver *driver, uint64_t id);
+/* A pool's workers, as engine.h says of each. */
+enum errcode operator_restart(struct driver *driver, uint32_t pool);
+enum errcode operator_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max);
+enum errcode operator_set_drained(struct driver *driver, uint32_t pool, bool drained);
+enum errcode operator_kill(struct driver *driver, uint32_t worker, int signal);
+enum errcode operator_close_session(struct driver *driver, struct bytes name);
+
+#endif

@@ -1,0 +1,31 @@
+#include "daemon/io/driver/slow_request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daemon/io/driver/notify.h"
+#include "daemon/io/driver/stack.h"
+
+void slow_request_report(struct driver *driver, const struct effect *effect)
+{
+	const struct call *call = &driver->calls.calls[effect->request];
+	const struct channel *channel = &driver->channels[effect->worker];
+	char number[16], pid[16], request[24], text[256];
+	struct log_field fields[] = {
+		{"pool", driver_pool_config(driver, effect->pool)->name},
+		{"worker", number},
+		{"pid", pid},
+		{"request", request},
+	};
+
+	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, effect->worker));
+	snprintf(pid, sizeof(pid), "%d", (int)channel->last_pid);
+	snprintf(request, sizeof(request), "%" PRIu64, call->number);
+	snprintf(text, sizeof(text), "request %s, method %.*s, for %.1f s", request,
+		 (int)(call->method.len < 100 ? call->method.len : 100),
+		 (const char *)call->method.data, (double)effect->ran / USEC_PER_SEC);
+	log_event(LOG_LEVEL_WARNING, NULL, fields, ARRAY_SIZE(fields), "worker is slow: %s", text);
+	notify_worker(driver, effect->worker, "is slow", text);
+	/* Where it can say what it is at, that follows. */
+	stack_ask(driver, effect->worker);
+}

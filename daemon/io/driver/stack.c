@@ -1,0 +1,92 @@
+#include "daemon/io/driver/stack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/io/base/log_text.h"
+#include "daemon/io/driver/notify.h"
+
+/* Bytes of stacks that are told; the log has all lines. */
+#define STACK_MAX ((size_t)32 * 1024)
+
+/* They have come when no line follows for so long; and if none comes at all, it is given up. */
+static const struct timeval quiet = {.tv_usec = 100000};
+static const struct timeval patience = {.tv_sec = 2};
+
+struct stack {
+	struct driver *driver;
+	struct channel *channel;
+	struct event due;
+	struct buf text;
+};
+
+void stack_drop(struct channel *channel)
+{
+	struct stack *stack = channel->stack;
+
+	if (!stack)
+		return;
+	channel->stack = NULL;
+	event_del(&stack->due);
+	buf_free(&stack->text);
+	free(stack);
+}
+
+void stack_end(struct channel *channel)
+{
+	struct stack *stack = channel->stack;
+	static const char none[] = "it wrote nothing";
+
+	if (!stack)
+		return;
+	buf_put(&stack->text, "", 1);
+	notify_worker(stack->driver, channel->worker, "stack",
+		      stack->text.len > 1 ? (const char *)stack->text.data : none);
+	stack_drop(channel);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *argument)
+{
+	struct stack *stack = argument;
+
+	(void)fd;
+	(void)what;
+	stack_end(stack->channel);
+}
+
+int stack_ask(struct driver *driver, uint32_t worker)
+{
+	struct channel *channel = &driver->channels[worker];
+	struct stack *stack;
+
+	if (channel->process.pid <= 0)
+		return -ESRCH;
+	if (channel->stack_signal == 0 || channel->output.sources[OUTPUT_STDERR].fd < 0)
+		return -EOPNOTSUPP;
+	if (channel->stack)
+		return 0;
+	stack = malloc(sizeof(*stack));
+	if (!stack)
+		return -ENOMEM;
+	*stack = (struct stack){.driver = driver, .channel = channel};
+	buf_init(&stack->text, STACK_MAX);
+	evtimer_assign(&stack->due, driver->loop->base, on_due, stack);
+	event_add(&stack->due, &patience);
+	channel->stack = stack;
+	process_signal_one(&channel->process, channel->stack_signal);
+	return 0;
+}
+
+void stack_take(struct channel *channel, struct bytes line)
+{
+	struct stack *stack = channel->stack;
+	char text[LOG_TEXT_MAX + 1];
+
+	if (!stack)
+		return;
+	log_text_escape(line, text, sizeof(text));
+	/* Whole lines, and room for the zero behind them. */
+	if (stack->text.len + sizeof(text) + 2 < STACK_MAX)
+		buf_printf(&stack->text, "%s%s", stack->text.len > 0 ? "\n" : "", text);
+	event_add(&stack->due, &quiet);
+}

@@ -1,0 +1,38 @@
+/* The parameters of a client's request: every length and type checked, nothing copied. */
+#ifndef POOLD_IO_FRONTEND_REQUEST_PARSE_H
+#define POOLD_IO_FRONTEND_REQUEST_PARSE_H
+
+#include "daemon/io/driver/driver.h"
+#include "protocol/base.h"
+
+/* Room for a sentence that says what is wrong. */
+#define REQUEST_WHY_SIZE 256
+
+#define TRACE_LEN_MAX	 256
+
+/* Slices of the parameters. */
+struct parsed_call {
+	struct bytes pool;
+	struct bytes method;
+	struct bytes args; /* a whole value */
+	struct bytes trace;
+	struct bytes session; /* these two: empty when not given */
+	struct bytes key;
+	bool with_meta;
+	struct call_options options;
+};
+
+/* [pool, method, args, options?].  Returns 0, or -EINVAL and a sentence in `why`. */
+int request_parse_call(struct bytes params, struct parsed_call *ret, char why[REQUEST_WHY_SIZE]);
+
+/* POOL.METHOD with its params as arguments.  Returns 0, or -EINVAL when the name has no such form.
+ */
+int request_parse_short(struct bytes name, struct bytes params, struct parsed_call *ret);
+
+/* [{client, version, errors}].  Returns 0, or -EINVAL and a sentence in `why`. */
+int request_parse_hello(struct bytes params, bool *ret_errors_map, char why[REQUEST_WHY_SIZE]);
+
+/* The id of a request of which only the beginning is there.  Returns 0 or -EPROTO. */
+int request_begun_id(struct bytes begun, uint32_t *ret_id);
+
+#endif

@@ -1,0 +1,157 @@
+#include "daemon/io/observe/metrics.h"
+
+#include "daemon/io/admin/report.h"
+#include "daemon/io/base/log.h"
+#include "daemon/io/observe/metrics_recovery.h"
+
+/* Upper bounds of the histograms in µs, each the end of a bucket of hist.h or close above one. */
+static const usec_t bounds[] = {127,	255,	 511,	  1023,	    2047,    4095,
+				8191,	16383,	 32767,	  65535,    131071,  262143,
+				524287, 1048575, 4194303, 16777215, 67108863};
+
+void metrics_head(struct buf *out, const char *name, const char *suffix, const char *type,
+		  const char *help)
+{
+	buf_printf(out, "# HELP poold_%s%s %s\n# TYPE poold_%s%s %s\n", name, suffix, help, name,
+		   suffix, type);
+}
+
+static const char *name_of(const struct driver *driver, uint32_t pool)
+{
+	return driver_pool_config(driver, pool)->name;
+}
+
+static void write_pool_counters(const struct driver *driver, struct buf *out)
+{
+	uint32_t count = engine_pool_count(driver->engine);
+
+#define COUNTER(name, help)                                                                        \
+	metrics_head(out, #name, "_total", "counter", help);                                       \
+	for (uint32_t i = 0; i < count; i++)                                                       \
+		buf_printf(out, "poold_%s_total{pool=\"%s\"} %llu\n", #name, name_of(driver, i),   \
+			   (unsigned long long)engine_pool(driver->engine, i)->stats.name);
+	POOL_COUNTERS(COUNTER)
+#undef COUNTER
+}
+
+static void write_errors(const struct driver *driver, struct buf *out)
+{
+	metrics_head(out, "errors", "_total", "counter",
+		     "requests answered with an error, by its code");
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
+		const struct pool_stats *stats = &engine_pool(driver->engine, i)->stats;
+
+		for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+			const struct errinfo *info = errcode_info((enum errcode)code);
+
+			if (stats->errors[code] > 0)
+				buf_printf(out,
+					   "poold_errors_total{pool=\"%s\",code=\"%s\","
+					   "category=\"%s\"} %llu\n",
+					   name_of(driver, i), info->name,
+					   errcategory_name(info->category),
+					   (unsigned long long)stats->errors[code]);
+		}
+	}
+}
+
+static void write_pool_gauges(const struct driver *driver, struct buf *out)
+{
+	uint32_t count = engine_pool_count(driver->engine);
+
+	metrics_head(out, "queued", "", "gauge", "requests that wait for a worker");
+	for (uint32_t i = 0; i < count; i++)
+		buf_printf(out, "poold_queued{pool=\"%s\"} %u\n", name_of(driver, i),
+			   engine_pool(driver->engine, i)->queue.len);
+	metrics_head(out, "queued_bytes", "", "gauge", "bytes of the requests that wait");
+	for (uint32_t i = 0; i < count; i++)
+		buf_printf(out, "poold_queued_bytes{pool=\"%s\"} %llu\n", name_of(driver, i),
+			   (unsigned long long)engine_pool(driver->engine, i)->queue.bytes);
+	metrics_head(out, "running", "", "gauge", "requests at workers");
+	for (uint32_t i = 0; i < count; i++)
+		buf_printf(out, "poold_running{pool=\"%s\"} %u\n", name_of(driver, i),
+			   engine_pool(driver->engine, i)->running);
+	metrics_head(out, "workers", "", "gauge", "workers by state");
+	for (uint32_t i = 0; i < count; i++)
+		for (unsigned state = 0; state < WORKER_STATE_COUNT_; state++)
+			buf_printf(out, "poold_workers{pool=\"%s\",state=\"%s\"} %u\n",
+				   name_of(driver, i), worker_state_name((enum worker_state)state),
+				   report_count(engine_pool(driver->engine, i),
+						(enum worker_state)state));
+	metrics_head(out, "health", "", "gauge", "1 for the health that the pool has");
+	for (uint32_t i = 0; i < count; i++)
+		for (unsigned health = 0; health < POOL_HEALTH_COUNT_; health++)
+			buf_printf(out, "poold_health{pool=\"%s\",status=\"%s\"} %d\n",
+				   name_of(driver, i), pool_health_name((enum pool_health)health),
+				   pool_judge(engine_pool(driver->engine, i)) == health);
+}
+
+static void write_hist(struct buf *out, const char *name, const char *pool, const struct hist *hist)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bounds); i++)
+		buf_printf(out, "poold_%s_seconds_bucket{pool=\"%s\",le=\"%.6f\"} %llu\n", name,
+			   pool, (double)bounds[i] / 1e6,
+			   (unsigned long long)hist_count_upto(hist, bounds[i]));
+	buf_printf(out, "poold_%s_seconds_bucket{pool=\"%s\",le=\"+Inf\"} %llu\n", name, pool,
+		   (unsigned long long)hist->count);
+	buf_printf(out, "poold_%s_seconds_sum{pool=\"%s\"} %.6f\n", name, pool,
+		   (double)hist->sum / 1e6);
+	buf_printf(out, "poold_%s_seconds_count{pool=\"%s\"} %llu\n", name, pool,
+		   (unsigned long long)hist->count);
+}
+
+static void write_hists(const struct driver *driver, struct buf *out)
+{
+	uint32_t count = engine_pool_count(driver->engine);
+
+	metrics_head(out, "queue", "_seconds", "histogram",
+		     "from a request's arrival to its first attempt");
+	for (uint32_t i = 0; i < count; i++)
+		write_hist(out, "queue", name_of(driver, i),
+			   &engine_pool(driver->engine, i)->stats.queue_time);
+	metrics_head(out, "run", "_seconds", "histogram",
+		     "from the start of an attempt to its answer");
+	for (uint32_t i = 0; i < count; i++)
+		write_hist(out, "run", name_of(driver, i),
+			   &engine_pool(driver->engine, i)->stats.run_time);
+	metrics_head(out, "request", "_seconds", "histogram",
+		     "from a request's arrival to its answer");
+	for (uint32_t i = 0; i < count; i++)
+		write_hist(out, "request", name_of(driver, i),
+			   &engine_pool(driver->engine, i)->stats.total_time);
+}
+
+static void write_daemon(const struct driver *driver, struct buf *out)
+{
+#define COUNTER(name, help)                                                                        \
+	metrics_head(out, #name, "_total", "counter", help);                                       \
+	buf_printf(out, "poold_%s_total %llu\n", #name, (unsigned long long)driver->stats.name);
+	DAEMON_COUNTERS(COUNTER)
+#undef COUNTER
+	metrics_head(out, "log_lines_dropped", "_total", "counter",
+		     "log lines that nobody took in time");
+	buf_printf(out, "poold_log_lines_dropped_total %llu\n", (unsigned long long)log_dropped());
+	metrics_head(out, "buffers_refused", "_total", "counter",
+		     "times the memory limit refused a buffer");
+	buf_printf(out, "poold_buffers_refused_total %llu\n",
+		   (unsigned long long)driver->loop->store.refused);
+	metrics_head(out, "connections", "", "gauge", "open connections");
+	buf_printf(out, "poold_connections %u\n", driver->connections.len);
+	metrics_head(out, "buffer_bytes", "", "gauge", "bytes of buffers in use");
+	buf_printf(out, "poold_buffer_bytes %zu\n", driver->loop->store.bytes);
+	metrics_head(out, "uptime_seconds", "", "gauge", "time since the daemon's start");
+	buf_printf(out, "poold_uptime_seconds %.3f\n",
+		   (double)usec_sub(loop_now(driver->loop), driver->started) / 1e6);
+	metrics_head(out, "info", "", "gauge", "always 1; the version is in the label");
+	buf_printf(out, "poold_info{version=\"%s\"} 1\n", POOLD_VERSION);
+}
+
+void metrics_write(const struct driver *driver, struct buf *out)
+{
+	write_daemon(driver, out);
+	write_pool_counters(driver, out);
+	write_errors(driver, out);
+	write_pool_gauges(driver, out);
+	write_hists(driver, out);
+	metrics_write_recovery(driver, out);
+}

@@ -1,0 +1,18 @@
+/* The daemon as a whole: its parts in the order they start and stop, signals, and what the service
+ * manager hears. */
+#ifndef POOLD_IO_SERVICE_DAEMON_H
+#define POOLD_IO_SERVICE_DAEMON_H
+
+#include "daemon/io/config/config.h"
+#include "daemon/io/service/systemd.h"
+
+/* Exit statuses, as sysexits.h has them where it has them. */
+#define DAEMON_EXIT_OK	   0
+#define DAEMON_EXIT_FAILED 1
+#define DAEMON_EXIT_USAGE  64
+#define DAEMON_EXIT_CONFIG 78
+
+/* Runs until a signal ends it.  Returns an exit status. */
+int daemon_run(const struct config *config, struct systemd *systemd);
+
+#endif

@@ -1,0 +1,157 @@
+#include "daemon/io/worker/dialect.h"
+
+#include "daemon/io/base/json.h"
+#include "protocol/read.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const char dialect_refusal[] = "the daemon takes no requests from workers";
+
+const struct dialect *dialect_get(enum config_dialect dialect)
+{
+	static const struct dialect *const dialects[] = {
+		[DIALECT_POOLD] = &dialect_poold,
+		[DIALECT_MSGPACK_RPC] = &dialect_msgpack_rpc,
+		[DIALECT_PACKET4_JSON] = &dialect_packet4_json,
+		[DIALECT_PACKET4_MSGPACK] = &dialect_packet4_msgpack,
+		[DIALECT_JSONRPC] = &dialect_jsonrpc,
+	};
+	static_assert(ARRAY_SIZE(dialects) == DIALECT_COUNT_, "a dialect has no file");
+
+	return dialects[dialect];
+}
+
+/* Calls a method of the worker for the daemon's own sake.  False: its dialect has no way to. */
+static bool ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
+{
+	const struct call call = {.method = {(const uint8_t *)method, strlen(method)},
+				  .args = args};
+	const struct channel_request request = {.id = id};
+
+	return channel->dialect->send(channel, &call, &request) == NULL;
+}
+
+static const uint8_t nil = 0xc0;
+
+/* --- becoming ready --- */
+
+static void notify_ready(struct channel *channel)
+{
+	channel->ready = true;
+	channel->handler->on_ready(channel, 1, false, channel->dialect->batches);
+}
+
+static void ask_whether_ready(struct channel *channel)
+{
+	const struct config_pool *pool = channel->pool;
+	char fault[JSON_FAULT_MAX] = "";
+	struct bytes args = {&nil, 1};
+	struct buf params;
+	int r = 0;
+
+	buf_init(&params, CONFIG_FILE_MAX);
+	if (*pool->ready_params) {
+		r = json_to_value((struct bytes){(const uint8_t *)pool->ready_params,
+						 strlen(pool->ready_params)},
+				  &params, fault);
+		args = (struct bytes){params.data, params.len};
+	}
+	if (r < 0 || !ask(channel, GREETING_ID, pool->ready_call, args))
+		channel_broken(channel, ERR_protocol_violation, "ready_params can't be said to it");
+	buf_free(&params);
+}
+
+void dialect_greet(struct channel *channel)
+{
+	if (*channel->pool->ready_call)
+		ask_whether_ready(channel);
+	else if (!*channel->pool->ready_notification)
+		notify_ready(channel);
+}
+
+void dialect_take_notification(struct channel *channel, struct bytes method)
+{
+	const char *awaited = channel->pool->ready_notification;
+
+	if (!channel->ready && *awaited && bytes_equal(method, awaited))
+		notify_ready(channel);
+}
+
+static void take_greeting(struct channel *channel, const struct channel_answer *answer)
+{
+	const struct config_pool *pool = channel->pool;
+	int len = (int)(answer->error.message.len < 100 ? answer->error.message.len : 100);
+	char why[200];
+
+	if (!answer->failed) {
+		if (*pool->ready_then)
+			channel->dialect->notify(channel, pool->ready_then);
+		notify_ready(channel);
+		return;
+	}
+	snprintf(why, sizeof(why), "it answered %.60s with an error: %.*s", pool->ready_call, len,
+		 len > 0 ? (const char *)answer->error.message.data : "");
+	channel_broken(channel, ERR_protocol_violation, why);
+}
+
+void dialect_take_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
+{
+	if (id == GREETING_ID && !channel->ready && *channel->pool->ready_call)
+		take_greeting(channel, answer);
+	else
+		channel->handler->on_answer(channel, id, answer);
+}
+
+/* --- the rest of its life --- */
+
+void dialect_ping(struct channel *channel, uint32_t id)
+{
+	const char *method = channel->pool->ping_call;
+
+	/* A name from the configuration can be said, and nil can. */
+	(void)ask(channel, id, *method ? method : "ping", (struct bytes){&nil, 1});
+}
+
+void dialect_end_input(struct channel *channel)
+{
+	link_finish_output(channel->link);
+}
+
+bool dialect_read_json(struct channel *channel, struct bytes message, struct buf *out)
+{
+	char fault[JSON_FAULT_MAX] = "", why[JSON_FAULT_MAX + 40];
+	int r = json_to_value(message, out, fault);
+
+	if (r == -EINVAL) {
+		snprintf(why, sizeof(why), "its message is not JSON: %s", fault);
+		channel_broken(channel, ERR_decode_error, why);
+	} else if (r < 0) {
+		channel_broken(channel, ERR_response_too_large,
+			       r == -ENOBUFS ? "its message is over response_max"
+					     : "there was no memory for its message");
+	}
+	return r == 0;
+}
+
+bool dialect_may_refuse(struct channel *channel)
+{
+	if (channel->link->out.bytes <= UNREAD_MAX)
+		return true;
+	channel_broken(channel, ERR_protocol_violation, "it asks and does not read the answers");
+	return false;
+}
+
+uint8_t dialect_array_head(struct bytes args, bool *ret_empty)
+{
+	struct reader reader;
+	enum value_type type;
+
+	reader_init(&reader, args.data, args.len);
+	type = read_peek(&reader);
+	*ret_empty = type == VALUE_NIL;
+	if (type == VALUE_NIL)
+		return 0x90;
+	return type == VALUE_ARRAY ? 0 : 0x91;
+}

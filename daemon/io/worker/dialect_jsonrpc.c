@@ -1,0 +1,267 @@
+/* JSON-RPC 2.0, one object a line: what tool servers and language servers speak. */
+#include "daemon/io/worker/dialect.h"
+
+#include "daemon/io/base/json.h"
+#include "protocol/read.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* JSON-RPC's own number for a method that there is not. */
+#define METHOD_NOT_FOUND (-32601)
+
+/* The bytes of a message without arguments never exceed this, whatever a method is called. */
+#define SMALL_MAX ((size_t)8 * 1024)
+
+struct rpc_message {
+	bool is_2_0;
+	struct bytes id; /* these are empty where there is none */
+	struct bytes method;
+	struct bytes result;
+	struct bytes error;
+};
+
+/* --- what the worker says --- */
+
+static int read_member(struct reader *reader, struct rpc_message *message)
+{
+	struct bytes key, text;
+
+	if (read_str(reader, &key) < 0)
+		return -EPROTO;
+	if (bytes_equal(key, "jsonrpc")) {
+		message->is_2_0 = read_str(reader, &text) == 0 && bytes_equal(text, "2.0");
+		return message->is_2_0 ? 0 : -EPROTO;
+	}
+	if (bytes_equal(key, "method"))
+		return read_str(reader, &message->method) < 0 || message->method.len == 0 ? -EPROTO
+											  : 0;
+	if (bytes_equal(key, "id"))
+		return read_value(reader, &message->id);
+	if (bytes_equal(key, "result"))
+		return read_value(reader, &message->result);
+	if (bytes_equal(key, "error"))
+		return read_value(reader, &message->error);
+	return read_value(reader, &text);
+}
+
+/* Returns NULL, or what is wrong with it. */
+static const char *read_message(struct bytes value, struct rpc_message *ret)
+{
+	struct reader reader;
+	uint32_t count;
+
+	*ret = (struct rpc_message){0};
+	reader_init(&reader, value.data, value.len);
+	if (read_peek(&reader) == VALUE_ARRAY)
+		return "it sent a batch, which the daemon did not ask for";
+	if (read_map(&reader, &count) < 0)
+		return "its message is not JSON-RPC 2.0";
+	while (count-- > 0)
+		if (read_member(&reader, ret) < 0)
+			return "its message is not JSON-RPC 2.0";
+	return ret->is_2_0 ? NULL : "its message is not JSON-RPC 2.0";
+}
+
+/* {code, message, data}; `number` is room for the code as a text. */
+static int read_error(struct bytes value, struct worker_error *ret, char number[static 24])
+{
+	struct reader reader;
+	struct bytes key, other;
+	bool has_code = false;
+	int64_t code = 0;
+	uint32_t count;
+
+	*ret = (struct worker_error){.code = ERR_exception, .retry_after = USEC_INFINITY};
+	reader_init(&reader, value.data, value.len);
+	if (read_map(&reader, &count) < 0)
+		return -EPROTO;
+	while (count-- > 0) {
+		int r;
+
+		if (read_str(&reader, &key) < 0)
+			return -EPROTO;
+		if (bytes_equal(key, "code")) {
+			r = read_int(&reader, &code);
+			has_code = true;
+		} else if (bytes_equal(key, "message")) {
+			r = read_str(&reader, &ret->message);
+		} else {
+			r = read_value(&reader, bytes_equal(key, "data") ? &ret->data : &other);
+		}
+		if (r < 0)
+			return -EPROTO;
+	}
+	if (code == METHOD_NOT_FOUND)
+		ret->code = ERR_unknown_method;
+	ret->type.data = (const uint8_t *)number;
+	ret->type.len = (size_t)snprintf(number, 24, "%" PRId64, code);
+	return has_code ? 0 : -EPROTO;
+}
+
+static void take_response(struct channel *channel, const struct rpc_message *message)
+{
+	struct channel_answer answer = {.result = message->result};
+	struct reader reader;
+	char number[24];
+	uint64_t id;
+
+	reader_init(&reader, message->id.data, message->id.len);
+	answer.failed = message->error.len > 0;
+	if (message->id.len == 0 || read_uint(&reader, &id) < 0 || id > UINT32_MAX)
+		channel_broken(channel, ERR_protocol_violation,
+			       "its answer has no id, or one of its own");
+	else if (answer.failed == (message->result.len > 0))
+		channel_broken(channel, ERR_protocol_violation,
+			       "its answer must have a result or an error");
+	else if (answer.failed && read_error(message->error, &answer.error, number) < 0)
+		channel_broken(channel, ERR_protocol_violation, "its error is not one of JSON-RPC");
+	else
+		dialect_take_answer(channel, (uint32_t)id, &answer);
+}
+
+static void put_line(struct channel *channel, struct buf *buf)
+{
+	buf_put(buf, "\n", 1);
+	if (buf_error(buf) == 0)
+		link_put(channel->link, buf->data, buf->len);
+	else
+		link_fail(channel->link, LINK_END_NO_MEMORY);
+}
+
+/* The worker has nothing to ask: it is told so, and goes on unless it floods. */
+static void refuse_request(struct channel *channel, struct bytes id)
+{
+	struct buf buf;
+
+	if (!dialect_may_refuse(channel))
+		return;
+	buf_init(&buf, SMALL_MAX);
+	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":");
+	if (json_from_value(id, &buf)) {
+		channel_broken(channel, ERR_protocol_violation, "its request has a huge id");
+	} else {
+		buf_printf(&buf, ",\"error\":{\"code\":%d,\"message\":\"%s\"}}", METHOD_NOT_FOUND,
+			   dialect_refusal);
+		put_line(channel, &buf);
+	}
+	buf_free(&buf);
+}
+
+static void take_message(struct channel *channel, struct bytes value)
+{
+	struct rpc_message message;
+	const char *why = read_message(value, &message);
+
+	if (why)
+		channel_broken(channel, ERR_protocol_violation, why);
+	else if (message.method.len == 0)
+		take_response(channel, &message);
+	else if (message.id.len > 0)
+		refuse_request(channel, message.id);
+	else
+		dialect_take_notification(channel, message.method);
+}
+
+static bool is_blank(struct bytes line)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r')
+			return false;
+	return true;
+}
+
+static void on_message(struct channel *channel, struct chunk *chunk, struct bytes line)
+{
+	struct buf value;
+
+	(void)chunk;
+	if (is_blank(line))
+		return;
+	buf_init(&value, channel->response_max);
+	if (dialect_read_json(channel, line, &value))
+		take_message(channel, (struct bytes){value.data, value.len});
+	buf_free(&value);
+}
+
+/* --- what the worker is told --- */
+
+/* An array or a map as it is, nothing for nil, and anything else as the only element. */
+static const char *put_params(struct buf *buf, struct bytes args)
+{
+	struct reader reader;
+	enum value_type type;
+	const char *why;
+	bool alone;
+
+	reader_init(&reader, args.data, args.len);
+	type = read_peek(&reader);
+	if (type == VALUE_NIL)
+		return NULL;
+	alone = type != VALUE_ARRAY && type != VALUE_MAP;
+	buf_printf(buf, ",\"params\":%s", alone ? "[" : "");
+	why = json_from_value(args, buf);
+	buf_printf(buf, "%s", alone ? "]" : "");
+	return why;
+}
+
+static const char *send_request(struct channel *channel, const struct call *call,
+				const struct channel_request *request)
+{
+	const char *why;
+	struct buf buf;
+
+	buf_init(&buf, UINT32_MAX);
+	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":", request->id);
+	why = json_from_text(call->method, &buf);
+	if (!why)
+		why = put_params(&buf, call->args);
+	buf_printf(&buf, "}");
+	if (!why)
+		put_line(channel, &buf);
+	buf_free(&buf);
+	return why;
+}
+
+/* A notification with these params, which are JSON; "": none. */
+static void put_notification(struct channel *channel, const char *method, const char *params)
+{
+	struct buf buf;
+
+	buf_init(&buf, SMALL_MAX);
+	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"method\":");
+	/* A name from the configuration is UTF-8. */
+	(void)json_from_text((struct bytes){(const uint8_t *)method, strlen(method)}, &buf);
+	buf_printf(&buf, "%s%s}", *params ? ",\"params\":" : "", params);
+	put_line(channel, &buf);
+	buf_free(&buf);
+}
+
+static void notify(struct channel *channel, const char *method)
+{
+	put_notification(channel, method, "");
+}
+
+static void cancel(struct channel *channel, uint32_t id)
+{
+	char params[64];
+
+	if (!*channel->pool->cancel_notification)
+		return;
+	snprintf(params, sizeof(params), "{\"requestId\":%u}", id);
+	put_notification(channel, channel->pool->cancel_notification, params);
+}
+
+const struct dialect dialect_jsonrpc = {
+	.framing = FRAMING_LINE,
+	.batches = true,
+	.on_open = dialect_greet,
+	.on_message = on_message,
+	.send = send_request,
+	.ping = dialect_ping,
+	.shutdown = dialect_end_input,
+	.cancel = cancel,
+	.notify = notify,
+};

@@ -1,0 +1,113 @@
+#include "daemon/io/worker/environment.h"
+
+#include "daemon/io/config/config.h"
+#include "daemon/io/config/config_word.h"
+#include "daemon/io/worker/identity.h"
+#include "daemon/io/worker/process.h"
+#include "daemon/io/worker/process_tag.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Names that are always set by the daemon. */
+#define OWN_NAMES 10
+
+struct list_of_texts {
+	char **texts;
+	size_t count;
+	bool failed;
+};
+
+static size_t count_texts(char *const *texts)
+{
+	size_t count = 0;
+
+	while (texts[count])
+		count++;
+	return count;
+}
+
+/* Puts "NAME=value" in, in the place of an earlier one of that name. */
+static void put(struct list_of_texts *list, char *text)
+{
+	size_t name_len;
+
+	if (!text) {
+		list->failed = true;
+		return;
+	}
+	name_len = strcspn(text, "=") + 1;
+	for (size_t i = 0; i < list->count; i++) {
+		if (strncmp(list->texts[i], text, name_len) == 0) {
+			free(list->texts[i]);
+			list->texts[i] = text;
+			return;
+		}
+	}
+	list->texts[list->count++] = text;
+}
+
+static void put_format(struct list_of_texts *list, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void put_format(struct list_of_texts *list, const char *format, ...)
+{
+	char *text = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	put(list, text);
+}
+
+char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
+		       const char *life, const struct identity *identity)
+{
+	size_t room = count_texts(pool->env_allow) + count_texts(pool->env) + OWN_NAMES + 1;
+	struct list_of_texts list = {.texts = calloc(room, sizeof(char *))};
+
+	if (!list.texts)
+		return NULL;
+	for (char *const *name = pool->env_allow; *name; name++) {
+		const char *value = getenv(*name);
+
+		if (value)
+			put_format(&list, "%s=%s", *name, value);
+	}
+	if (identity->has_user) {
+		put_format(&list, "HOME=%s", identity->home);
+		put_format(&list, "SHELL=%s", identity->shell);
+		put_format(&list, "USER=%s", pool->user);
+		put_format(&list, "LOGNAME=%s", pool->user);
+	}
+	for (char *const *text = pool->env; *text; text++)
+		put_format(&list, "%s", *text);
+	put_format(&list, PROCESS_TAG_INSTANCE "=%s", instance);
+	put_format(&list, PROCESS_TAG_LIFE "=%s", life);
+	put_format(&list, "POOLD_DIALECT=%s", option_word(OPTION_DIALECT, pool->dialect));
+	put_format(&list, "POOLD_POOL=%s", pool->name);
+	if (pool->dialect == DIALECT_POOLD)
+		put_format(&list, "%s=%d", number > 0 ? "POOLD_FD" : "POOLD_PREFORK_FD",
+			   PROCESS_CHANNEL_FD);
+	if (number > 0)
+		put_format(&list, "POOLD_WORKER=%u", number);
+	else
+		put_format(&list, "POOLD_WORKER=0000000000"); /* room for each worker's */
+	if (list.failed) {
+		environment_free(list.texts);
+		return NULL;
+	}
+	return list.texts;
+}
+
+void environment_free(char **environment)
+{
+	if (!environment)
+		return;
+	for (size_t i = 0; environment[i]; i++)
+		free(environment[i]);
+	free(environment);
+}

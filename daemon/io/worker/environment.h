@@ -1,0 +1,21 @@
+/* A worker's environment: the daemon's own variables that the pool allows, the pool's env.NAME, and
+ * what the dialect needs. */
+#ifndef POOLD_IO_WORKER_ENVIRONMENT_H
+#define POOLD_IO_WORKER_ENVIRONMENT_H
+
+struct config_pool;
+struct identity;
+
+/*
+ * The environment of worker `number` (from 1) of the pool, or of its fork server (number 0), with
+ * its marks (mark.h): `instance` is the daemon's name, `life` that of this life of the process,
+ * `identity` whom it runs as.  A list of "NAME=value" that ends with NULL, to be given back to
+ * environment_free; NULL without memory. A later name never stands behind an earlier same one.
+ */
+char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
+		       const char *life, const struct identity *identity);
+
+/* Takes NULL. */
+void environment_free(char **environment);
+
+#endif

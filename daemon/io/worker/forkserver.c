@@ -1,0 +1,459 @@
+#include "daemon/io/worker/forkserver.h"
+
+#include "daemon/io/base/log.h"
+#include "daemon/io/base/log_text.h"
+#include "daemon/io/config/config.h"
+#include "daemon/io/worker/orphans.h"
+#include "protocol/envelope.h"
+#include "protocol/read.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Bytes in a message, either way: a few numbers and names. */
+#define MESSAGE_MAX ((size_t)4096)
+
+/* One that was ready for so long is replaced when it ends, wanted or not; one that ends earlier is
+ * when it is wanted, at the pace of the pool's restarts. */
+#define WORTH_REPLACING USEC_PER_SEC
+
+/* One that has closed its socket may take so long to exit. */
+static const struct timeval close_grace = {.tv_sec = 1};
+
+static void on_grace_over(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	forkserver_kill(argument);
+}
+
+static void notify(const struct forkserver *server, enum log_level level, pid_t pid,
+		   const char *what, const char *text)
+{
+	char number[16];
+	struct log_field fields[] = {{"pool", server->start.pool->name}, {"pid", number}};
+
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	log_event(level, NULL, fields, ARRAY_SIZE(fields), "fork server %s%s%s", what,
+		  *text ? ": " : "", text);
+}
+
+/* --- what it writes --- */
+
+static void on_first_output(void *owner)
+{
+	(void)owner;
+}
+
+static void on_output_line(void *owner, enum output_stream stream, struct bytes line, unsigned part)
+{
+	const struct forkserver *server = owner;
+	char text[LOG_TEXT_MAX + 1];
+
+	(void)part;
+	log_text_escape(line, text, sizeof(text));
+	notify(server, stream == OUTPUT_STDERR ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO,
+	       server->last_pid, "wrote", text);
+}
+
+static void on_output_dropped(void *owner, uint64_t count)
+{
+	const struct forkserver *server = owner;
+	char text[64];
+
+	snprintf(text, sizeof(text), "%llu lines over output_rate were not logged",
+		 (unsigned long long)count);
+	notify(server, LOG_LEVEL_WARNING, server->last_pid, "writes too much", text);
+}
+
+static const struct output_handler output_handler = {
+	.on_first = on_first_output, .on_line = on_output_line, .on_dropped = on_output_dropped};
+
+void forkserver_init(struct forkserver *server, const struct start *start, uint32_t slot)
+{
+	*server = (struct forkserver){.start = *start};
+	/* At least as long as any worker's, which is written over it. */
+	process_tag_life(start->instance, slot, UINT32_MAX, server->life);
+	list_init(&server->fork_requests);
+	evtimer_assign(&server->grace, start->loop->base, on_grace_over, server);
+	output_init(&server->output, start->loop, &output_handler, server);
+}
+
+/* --- births --- */
+
+void fork_request_close(struct fork_request *fork_request)
+{
+	for (size_t i = 0; i < FORK_REQUEST_FILES; i++) {
+		if (fork_request->files[i] >= 0)
+			close(fork_request->files[i]);
+		fork_request->files[i] = -1;
+	}
+}
+
+static struct fork_request *first_request(const struct forkserver *server)
+{
+	return list_entry(list_first(&server->fork_requests), struct fork_request, in_server);
+}
+
+/* While a process may be there whose number we have not been told yet. */
+static void set_asking(struct forkserver *server, bool asking)
+{
+	if (server->asking == asking)
+		return;
+	server->asking = asking;
+	if (server->start.loop->orphans)
+		orphans_pause(server->start.loop->orphans, asking);
+}
+
+static void take_out(struct forkserver *server, struct fork_request *fork_request)
+{
+	if (server->asking && fork_request == first_request(server))
+		set_asking(server, false);
+	list_remove(&server->fork_requests, &fork_request->in_server);
+	fork_request_close(fork_request);
+}
+
+/* Only those that wait now: a failed start may lead to the next at once. */
+static void fail_requests(struct forkserver *server, unsigned count, int error,
+			  const struct process_end *end)
+{
+	while (count-- > 0 && !list_empty(&server->fork_requests)) {
+		struct fork_request *fork_request = first_request(server);
+
+		take_out(server, fork_request);
+		fork_request->on_not_forked(fork_request->owner, error, end);
+	}
+}
+
+bool fork_request_is_waiting(const struct fork_request *fork_request)
+{
+	return list_linked(&fork_request->in_server);
+}
+
+bool forkserver_cancel(struct forkserver *server, struct fork_request *fork_request)
+{
+	if (server->asking && fork_request == first_request(server))
+		return false;
+	take_out(server, fork_request);
+	return true;
+}
+
+bool forkserver_is_forking(const struct forkserver *server)
+{
+	return server->asking;
+}
+
+/* --- asking --- */
+
+static void pack_additions(const struct fork_request *fork_request, struct buf *out)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < FORK_REQUEST_ADDITIONS; i++)
+		count += strchr(fork_request->additions[i], '=') != NULL;
+	pack_map(out, count);
+	for (size_t i = 0; i < FORK_REQUEST_ADDITIONS; i++) {
+		const char *text = fork_request->additions[i];
+		const char *equals = strchr(text, '=');
+
+		if (!equals)
+			continue;
+		pack_str_len(out, text, (size_t)(equals - text));
+		pack_str(out, equals + 1);
+	}
+}
+
+/* [0, id, "fork", [{"POOLD_WORKER": "1", ...}]] */
+static void pack_request(const struct forkserver *server, const struct fork_request *fork_request,
+			 struct buf *out)
+{
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+
+	buf_put(out, head,
+		envelope_put_request(head, server->last_id,
+				     (struct bytes){(const uint8_t *)"fork", 4}));
+	pack_array(out, 1);
+	pack_additions(fork_request, out);
+}
+
+/* The channel alone, or all three. */
+static int send_with(int fd, const struct buf *message, const int files[FORK_REQUEST_FILES])
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(FORK_REQUEST_FILES * sizeof(int))];
+	} control = {.space = {0}};
+	size_t size = (files[1] >= 0 && files[2] >= 0 ? FORK_REQUEST_FILES : 1) * sizeof(int);
+	struct iovec part = {.iov_base = message->data, .iov_len = message->len};
+	struct msghdr sent = {.msg_iov = &part,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
+			      .msg_controllen = CMSG_SPACE(size)};
+	ssize_t n;
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(&control.header), files, size);
+	n = sendmsg(fd, &sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == message->len ? 0 : -EMSGSIZE;
+}
+
+static int ask(struct forkserver *server, struct fork_request *fork_request)
+{
+	struct buf message;
+	int r;
+
+	server->last_id++;
+	buf_init(&message, MESSAGE_MAX);
+	pack_request(server, fork_request, &message);
+	r = buf_error(&message);
+	if (r == 0)
+		r = send_with(server->link->fd, &message, fork_request->files);
+	buf_free(&message);
+	if (r == 0)
+		fork_request_close(fork_request);
+	return r;
+}
+
+/* One at a time, so that it is known which one the server was at when it ends. */
+static void ask_next(struct forkserver *server)
+{
+	while (server->ready > 0 && server->link && !server->asking && !server->renewing &&
+	       !list_empty(&server->fork_requests)) {
+		int r = ask(server, first_request(server));
+
+		set_asking(server, r == 0);
+		if (r == -EPIPE || r == -ECONNRESET)
+			return; /* its end is about to be told */
+		if (r < 0)
+			fail_requests(server, 1, r, NULL);
+	}
+}
+
+/* --- what it says --- */
+
+static void close_link(struct forkserver *server)
+{
+	if (server->link)
+		link_close(server->link);
+	server->link = NULL;
+}
+
+void forkserver_kill(struct forkserver *server)
+{
+	process_signal(&server->process, SIGKILL);
+}
+
+static void take_ready(struct forkserver *server)
+{
+	char text[64];
+
+	if (server->ready > 0)
+		return;
+	server->ready = loop_now(server->start.loop);
+	snprintf(text, sizeof(text), "after %llu ms",
+		 (unsigned long long)(usec_sub(server->ready, server->started) / USEC_PER_MSEC));
+	notify(server, LOG_LEVEL_INFO, server->process.pid, "ready", text);
+	ask_next(server);
+}
+
+/* A pid, or the system's error. */
+static int read_answer(const struct envelope *envelope, pid_t *ret_pid, int *ret_error)
+{
+	struct reader reader;
+	uint64_t number;
+
+	*ret_error = 0;
+	reader_init(&reader, envelope->error.data, envelope->error.len);
+	if (read_peek(&reader) != VALUE_NIL) {
+		if (read_uint(&reader, &number) < 0 || number == 0 || number > 4095)
+			return -EPROTO;
+		*ret_error = -(int)number;
+		return 0;
+	}
+	reader_init(&reader, envelope->result.data, envelope->result.len);
+	if (read_uint(&reader, &number) < 0 || number < 2 || number > INT_MAX)
+		return -EPROTO;
+	*ret_pid = (pid_t)number;
+	return 0;
+}
+
+static int take_answer(struct forkserver *server, const struct envelope *envelope)
+{
+	struct fork_request *fork_request;
+	pid_t pid = 0;
+	int error;
+
+	if (!server->asking || envelope->id != server->last_id ||
+	    read_answer(envelope, &pid, &error) < 0)
+		return -EPROTO;
+	fork_request = first_request(server);
+	/* The hold lasts until the number is known where it belongs. */
+	server->asking = false;
+	take_out(server, fork_request);
+	if (error == 0)
+		fork_request->on_forked(fork_request->owner, pid);
+	else
+		fork_request->on_not_forked(fork_request->owner, error, NULL);
+	if (server->start.loop->orphans)
+		orphans_pause(server->start.loop->orphans, false);
+	if (server->renewing)
+		forkserver_kill(server);
+	ask_next(server);
+	return 0;
+}
+
+static void end_rude(struct forkserver *server)
+{
+	notify(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", "");
+	forkserver_kill(server);
+}
+
+static int take_message(struct forkserver *server, const struct envelope *envelope)
+{
+	if (envelope->type == ENVELOPE_RESPONSE)
+		return take_answer(server, envelope);
+	if (envelope->type != ENVELOPE_NOTIFICATION)
+		return -EPROTO;
+	/* The others are for people who watch it start. */
+	if (bytes_equal(envelope->method, "ready"))
+		take_ready(server);
+	return 0;
+}
+
+static void on_message(void *owner, struct chunk *chunk, struct bytes message)
+{
+	struct forkserver *server = owner;
+	struct envelope envelope;
+
+	(void)chunk;
+	if (envelope_read(message.data, message.len, &envelope) < 0 ||
+	    take_message(server, &envelope) < 0)
+		end_rude(server);
+}
+
+/* Without its socket it is of no use.  Mostly it is about to exit, and its status says more than a
+ * signal of ours would. */
+static void on_link_end(void *owner, enum link_end end, int error, struct bytes begun)
+{
+	struct forkserver *server = owner;
+
+	(void)error;
+	(void)begun;
+	close_link(server);
+	if (end == LINK_END_OF_FILE || end == LINK_END_ERROR)
+		event_add(&server->grace, &close_grace);
+	else
+		end_rude(server);
+}
+
+static void on_free(struct link *link)
+{
+	free(link);
+}
+
+static const struct link_handler link_handler = {
+	.on_message = on_message, .on_end = on_link_end, .on_free = on_free};
+
+/* --- its process --- */
+
+static int start(struct forkserver *server);
+
+static void on_exit_of_server(void *owner, const struct process_end *end)
+{
+	struct forkserver *server = owner;
+	usec_t lasted =
+		server->ready > 0 ? usec_sub(loop_now(server->start.loop), server->ready) : 0;
+	bool at_one = server->ready > 0 || server->renewing;
+	unsigned failed = at_one ? server->asking : server->fork_requests.len;
+	bool again = server->renewing || lasted >= WORTH_REPLACING;
+	char text[96];
+	int r = 0;
+
+	output_finish(&server->output);
+	process_describe_end(end, text, sizeof(text));
+	notify(server, server->renewing ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, server->last_pid,
+	       "ended", text);
+	close_link(server);
+	event_del(&server->grace);
+	server->ready = 0;
+	server->renewing = false;
+	fail_requests(server, failed, 0, end);
+	if (server->process.pid == 0 && (again || !list_empty(&server->fork_requests)))
+		r = start(server);
+	if (r < 0)
+		fail_requests(server, server->fork_requests.len, r, NULL);
+}
+
+static int open_link(struct forkserver *server, int fd)
+{
+	return link_new(server->start.loop, fd, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler, server,
+			&server->link);
+}
+
+static int start(struct forkserver *server)
+{
+	const struct spawn_context life = {.mark = server->life, .cgroup = -1};
+	int fd = -1;
+	int r;
+
+	server->started = loop_now(server->start.loop);
+	r = start_process(&server->start, &life, &server->process, &server->output,
+			  on_exit_of_server, server, &fd);
+	if (r < 0)
+		return r;
+	r = open_link(server, fd);
+	if (r < 0) {
+		close(fd);
+		process_signal(&server->process, SIGKILL);
+		process_forget(&server->process);
+		output_close(&server->output);
+		return r;
+	}
+	server->last_pid = server->process.pid;
+	notify(server, LOG_LEVEL_INFO, server->last_pid, "started", "");
+	return 0;
+}
+
+int forkserver_fork(struct forkserver *server, struct fork_request *fork_request)
+{
+	int r = server->process.pid == 0 ? start(server) : 0;
+
+	if (r < 0) {
+		fork_request_close(fork_request);
+		return r;
+	}
+	fork_request->signal = 0;
+	list_push_back(&server->fork_requests, &fork_request->in_server);
+	ask_next(server);
+	return 0;
+}
+
+void forkserver_renew(struct forkserver *server)
+{
+	if (server->process.pid == 0)
+		return;
+	server->renewing = true;
+	if (!server->asking)
+		forkserver_kill(server);
+}
+
+void forkserver_done(struct forkserver *server)
+{
+	while (!list_empty(&server->fork_requests))
+		take_out(server, first_request(server));
+	close_link(server);
+	event_del(&server->grace);
+	process_signal(&server->process, SIGKILL);
+	process_forget(&server->process);
+	output_close(&server->output);
+}

@@ -1,0 +1,34 @@
+/*
+ * Whom a pool's workers run as: found by name before any is started, as a lookup may take its time
+ * and can't be done between clone and exec.
+ */
+#ifndef POOLD_IO_WORKER_IDENTITY_H
+#define POOLD_IO_WORKER_IDENTITY_H
+
+#include "daemon/io/config/config.h"
+
+#include <sys/types.h>
+
+struct identity {
+	bool has_user;
+	bool has_group; /* and groups; with a user always */
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;
+	size_t group_count;
+	char *home; /* with a user, for its environment; else NULL */
+	char *shell;
+};
+
+/*
+ * Finds the pool's user and group, and whether the daemon may become them.  Returns 0; -EINVAL
+ * (there is no such), -EPERM (it may not) or -ENOMEM, with the reason in words in `why`.  The
+ * caller gives *ret to identity_done.
+ */
+int identity_find(const struct config_pool *pool, struct identity *ret, char *why, size_t size);
+void identity_done(struct identity *identity);
+
+/* Logs what is wrong with any pool's.  Returns 0 or the first error. */
+int identity_check(const struct config *config);
+
+#endif

@@ -1,0 +1,333 @@
+#include "daemon/io/worker/orphans.h"
+
+#include "daemon/io/base/log.h"
+#include "daemon/io/worker/process_tag.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A sweep is repeated until there is nothing left to kill, at most so often: a process that is
+ * being killed may have started another, and dies when the kernel gets to it. */
+#define SWEEPS_MAX 500
+static const struct timeval sweep_pause = {.tv_usec = 10000};
+
+/* Environments that are looked at in one step. */
+#define JUDGED_MAX 128
+
+/* Children that are listed at once; more are found when these are gone. */
+#define LISTED_MAX 65536
+
+/* Numbers of processes, growing. */
+struct pids {
+	pid_t *pids;
+	size_t count;
+	size_t room;
+};
+
+static int add_pid(struct pids *list, pid_t pid)
+{
+	if (list->count == list->room) {
+		size_t room = list->room > 0 ? list->room * 2 : 64;
+		pid_t *pids = reallocarray(list->pids, room, sizeof(*pids));
+
+		if (!pids)
+			return -ENOMEM;
+		list->pids = pids;
+		list->room = room;
+	}
+	list->pids[list->count++] = pid;
+	return 0;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+static bool has_pid(const pid_t *pids, size_t count, pid_t pid)
+{
+	return count > 0 && bsearch(&pid, pids, count, sizeof(*pids), compare_pids);
+}
+
+/* --- who they are --- */
+
+/* The kernel's own list of this thread's children, where it is built to give it. */
+static int list_by_kernel(struct pids *list)
+{
+	FILE *file = fopen("/proc/thread-self/children", "re");
+	char *word = NULL;
+	size_t size = 0;
+	int r = 0;
+
+	if (!file)
+		return -errno;
+	while (r == 0 && list->count < LISTED_MAX && getdelim(&word, &size, ' ', file) > 0) {
+		pid_t pid = (pid_t)strtol(word, NULL, 10);
+
+		if (pid > 0)
+			r = add_pid(list, pid);
+	}
+	free(word);
+	fclose(file);
+	return r;
+}
+
+static pid_t parent_of(const char *pid)
+{
+	char path[64], text[512];
+	const char *behind_name = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fgets(text, sizeof(text), file))
+		behind_name = strrchr(text, ')');
+	fclose(file);
+	/* ") S 4711 ..." */
+	return behind_name && strlen(behind_name) > 4 ? (pid_t)strtol(behind_name + 4, NULL, 10)
+						      : 0;
+}
+
+/* The same from everything that runs: slow, and always there. */
+static int list_by_search(struct pids *list)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	pid_t self = getpid();
+	int r = 0;
+
+	if (!proc)
+		return -errno;
+	while (r == 0 && list->count < LISTED_MAX && (entry = readdir(proc)))
+		if (isdigit((unsigned char)entry->d_name[0]) && parent_of(entry->d_name) == self)
+			r = add_pid(list, (pid_t)strtol(entry->d_name, NULL, 10));
+	closedir(proc);
+	return r;
+}
+
+/* The children that nobody waits for and that have not ended; those that have are reaped. */
+static struct pids list_orphans(const struct orphans *orphans)
+{
+	struct pids list = {0};
+	size_t kept = 0;
+
+	if (list_by_kernel(&list) == -ENOENT)
+		list_by_search(&list);
+	for (size_t i = 0; i < list.count; i++) {
+		pid_t pid = list.pids[i];
+
+		if (!has_pid(orphans->tracked, orphans->tracked_count, pid) &&
+		    (orphans->pauses > 0 || waitpid(pid, NULL, WNOHANG) == 0))
+			list.pids[kept++] = pid;
+	}
+	list.count = kept;
+	return list;
+}
+
+/* --- what becomes of them --- */
+
+enum verdict {
+	VERDICT_LEAVE = 0,
+	VERDICT_KILL,
+	VERDICT_UNTAGGED
+};
+
+static enum verdict judge(const struct orphans *orphans, pid_t pid)
+{
+	char name[PROCESS_TAG_LIFE_SIZE + 1];
+	uint32_t worker, life;
+
+	if (process_tag_read(pid, PROCESS_TAG_LIFE, name, sizeof(name)) != 1 ||
+	    process_tag_parse_life(orphans->instance, name, &worker, &life) < 0)
+		return VERDICT_UNTAGGED;
+	return orphans->is_living(orphans->owner, worker, life) ? VERDICT_LEAVE : VERDICT_KILL;
+}
+
+static void end_orphan(struct orphans *orphans, pid_t pid)
+{
+	if (kill(pid, SIGKILL) == 0)
+		orphans->killed++;
+}
+
+/* A process that begins another program has no environment for a moment: without a mark is who is
+ * so twice. */
+static bool is_confirmed(struct orphans *orphans, pid_t pid)
+{
+	struct pids suspects = {orphans->suspects, orphans->suspect_count, orphans->suspect_room};
+	int r;
+
+	if (has_pid(suspects.pids, suspects.count, pid))
+		return true;
+	r = add_pid(&suspects, pid);
+	if (r == 0)
+		qsort(suspects.pids, suspects.count, sizeof(*suspects.pids), compare_pids);
+	orphans->suspects = suspects.pids;
+	orphans->suspect_count = suspects.count;
+	orphans->suspect_room = suspects.room;
+	return r < 0;
+}
+
+static void treat(struct orphans *orphans, pid_t pid)
+{
+	enum verdict verdict = judge(orphans, pid);
+
+	if (verdict == VERDICT_LEAVE || has_pid(orphans->inherited, orphans->inherited_count, pid))
+		return;
+	orphans->found = true;
+	if (verdict == VERDICT_KILL || is_confirmed(orphans, pid))
+		end_orphan(orphans, pid);
+}
+
+/* One step over the orphans; returns whether there is more to do. */
+static bool sweep_step(struct orphans *orphans)
+{
+	struct pids found = list_orphans(orphans);
+	size_t begin = orphans->next < found.count ? orphans->next : 0;
+	size_t end = found.count - begin > JUDGED_MAX ? begin + JUDGED_MAX : found.count;
+	bool more;
+
+	for (size_t i = begin; i < end; i++)
+		treat(orphans, found.pids[i]);
+	more = end < found.count || orphans->found;
+	orphans->next = end < found.count ? end : 0;
+	if (orphans->next == 0)
+		orphans->found = false;
+	free(found.pids);
+	return more;
+}
+
+static void advance(struct orphans *orphans)
+{
+	bool more = sweep_step(orphans);
+
+	orphans->sweeps_left--;
+	if (more && orphans->sweeps_left > 0) {
+		event_add(&orphans->sweep_timer, &sweep_pause);
+		return;
+	}
+	if (more)
+		log_warning("what a worker left behind does not end, though it was killed");
+	orphans->sweeps_left = 0;
+	orphans->suspect_count = 0;
+}
+
+static void on_sweep_timer(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	advance(argument);
+}
+
+static void on_child(evutil_socket_t number, short what, void *argument)
+{
+	struct pids orphans = list_orphans(argument);
+
+	(void)number;
+	(void)what;
+	free(orphans.pids);
+}
+
+void orphans_pause(struct orphans *orphans, bool begins)
+{
+	if (begins)
+		orphans->pauses++;
+	else if (--orphans->pauses == 0)
+		on_child(SIGCHLD, 0, orphans);
+}
+
+void orphans_sweep(struct orphans *orphans)
+{
+	bool begins = orphans->sweeps_left == 0;
+
+	orphans->sweeps_left = SWEEPS_MAX;
+	if (begins)
+		advance(orphans);
+}
+
+/* --- who is known --- */
+
+static size_t place_of(const struct orphans *orphans, pid_t pid)
+{
+	size_t place = orphans->tracked_count;
+
+	/* Numbers mostly grow, so the end is near. */
+	while (place > 0 && orphans->tracked[place - 1] >= pid)
+		place--;
+	return place;
+}
+
+int orphans_track(struct orphans *orphans, pid_t pid)
+{
+	struct pids tracked = {orphans->tracked, orphans->tracked_count, orphans->tracked_room};
+	size_t place = place_of(orphans, pid);
+	int r = add_pid(&tracked, pid);
+
+	if (r < 0)
+		return r;
+	memmove(tracked.pids + place + 1, tracked.pids + place,
+		(tracked.count - 1 - place) * sizeof(*tracked.pids));
+	tracked.pids[place] = pid;
+	orphans->tracked = tracked.pids;
+	orphans->tracked_count = tracked.count;
+	orphans->tracked_room = tracked.room;
+	return 0;
+}
+
+void orphans_untrack(struct orphans *orphans, pid_t pid)
+{
+	size_t place = place_of(orphans, pid);
+
+	if (place == orphans->tracked_count || orphans->tracked[place] != pid)
+		return;
+	orphans->tracked_count--;
+	memmove(orphans->tracked + place, orphans->tracked + place + 1,
+		(orphans->tracked_count - place) * sizeof(*orphans->tracked));
+}
+
+static void note_inherited(struct orphans *orphans)
+{
+	struct pids inherited = list_orphans(orphans);
+
+	if (inherited.count > 0)
+		qsort(inherited.pids, inherited.count, sizeof(*inherited.pids), compare_pids);
+	orphans->inherited = inherited.pids;
+	orphans->inherited_count = inherited.count;
+}
+
+int orphans_init(struct orphans *orphans, struct loop *loop, const char *instance,
+		 bool (*is_living)(void *owner, uint32_t worker, uint32_t life), void *owner)
+{
+	*orphans = (struct orphans){
+		.loop = loop, .instance = instance, .is_living = is_living, .owner = owner};
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return -errno;
+	note_inherited(orphans);
+	evsignal_assign(&orphans->child_event, loop->base, SIGCHLD, on_child, orphans);
+	evtimer_assign(&orphans->sweep_timer, loop->base, on_sweep_timer, orphans);
+	return event_add(&orphans->child_event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+void orphans_done(struct orphans *orphans)
+{
+	if (!orphans->loop)
+		return;
+	event_del(&orphans->child_event);
+	event_del(&orphans->sweep_timer);
+	free(orphans->tracked);
+	free(orphans->suspects);
+	free(orphans->inherited);
+	*orphans = (struct orphans){0};
+}

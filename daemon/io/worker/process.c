@@ -1,0 +1,398 @@
+#include "daemon/io/worker/process.h"
+
+#include "daemon/io/worker/identity.h"
+#include "daemon/io/worker/orphans.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sanitizer/asan_interface.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHILD_STACK ((size_t)128 * 1024)
+
+/* What the child needs between clone and exec; it shares our memory until then. */
+struct spawn_child {
+	const struct process_spec *spec;
+	pid_t parent;
+	int channel;
+	sigset_t mask;
+	int error;	  /* the child's errno where it failed */
+	const char *step; /* and what it was about */
+};
+
+/* Steps that are told with what the configuration says. */
+static const char STEP_USER[] = "user";
+static const char STEP_GROUP[] = "group";
+static const char STEP_DIRECTORY[] = "directory";
+static const char STEP_COMMAND[] = "command";
+
+static void reset_signals(const sigset_t *mask)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+
+	for (int signal = 1; signal < NSIG; signal++)
+		sigaction(signal, &action, NULL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+static int set_standard_files(const int standard[3], int channel)
+{
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null_fd < 0)
+		return -errno;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int from = standard[fd] == PROCESS_NULL	     ? null_fd
+			   : standard[fd] == PROCESS_CHANNEL ? channel
+							     : standard[fd];
+
+		if (from != PROCESS_INHERITED && dup2(from, fd) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The channel has a number of its own, where it is none of the standard files. */
+static int place_channel(const struct process_spec *spec, int channel)
+{
+	if (close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	if (spec->standard[STDIN_FILENO] == PROCESS_CHANNEL)
+		return 0;
+	if (channel == PROCESS_CHANNEL_FD)
+		return fcntl(channel, F_SETFD, 0) < 0 ? -errno : 0;
+	return dup2(channel, PROCESS_CHANNEL_FD) < 0 ? -errno : 0;
+}
+
+static int set_limits(struct spawn_child *spawn_child)
+{
+	const struct process_spec *spec = spawn_child->spec;
+
+	for (size_t i = 0; i < spec->limit_count; i++) {
+		spawn_child->step = spec->limits[i].name;
+		if (setrlimit((__rlimit_resource_t)spec->limits[i].resource,
+			      &spec->limits[i].limit) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The library's functions would change the daemon's threads too: the kernel's own change this
+ * process alone. */
+static int set_identity(struct spawn_child *spawn_child)
+{
+	const struct identity *identity = spawn_child->spec->identity;
+
+	if (!identity)
+		return 0;
+	spawn_child->step = STEP_GROUP;
+	if (identity->has_group &&
+	    (syscall(SYS_setgroups, identity->group_count, identity->groups) < 0 ||
+	     syscall(SYS_setresgid, identity->gid, identity->gid, identity->gid) < 0))
+		return -errno;
+	spawn_child->step = STEP_USER;
+	if (identity->has_user &&
+	    syscall(SYS_setresuid, identity->uid, identity->uid, identity->uid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* What a worker may use, and whom it runs as: the latter last, as it costs the right to more. */
+static int set_rights(struct spawn_child *spawn_child)
+{
+	const struct process_spec *spec = spawn_child->spec;
+	int r;
+
+	spawn_child->step = "nice";
+	if (spec->nice != 0 && setpriority(PRIO_PROCESS, 0, spec->nice) < 0)
+		return -errno;
+	if (spec->umask >= 0)
+		umask((mode_t)spec->umask);
+	r = set_limits(spawn_child);
+	return r < 0 ? r : set_identity(spawn_child);
+}
+
+static int prepare(struct spawn_child *spawn_child)
+{
+	const struct process_spec *spec = spawn_child->spec;
+	int r;
+
+	spawn_child->step = "its session";
+	if (setsid() < 0)
+		return -errno;
+	spawn_child->step = "its control group";
+	if (spec->cgroup >= 0 && write(spec->cgroup, "0", 1) < 0)
+		return -errno;
+	spawn_child->step = "its standard files";
+	r = set_standard_files(spec->standard, spawn_child->channel);
+	if (r < 0)
+		return r;
+	spawn_child->step = "its channel";
+	r = place_channel(spec, spawn_child->channel);
+	if (r < 0)
+		return r;
+	r = set_rights(spawn_child);
+	if (r < 0)
+		return r;
+	/* Who changes its user loses this, so it comes after. */
+	spawn_child->step = "its end with the daemon's";
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	/* The daemon may have died before the line above took effect. */
+	if (getppid() != spawn_child->parent)
+		return -ESRCH;
+	spawn_child->step = STEP_DIRECTORY;
+	if (spec->directory && *spec->directory && chdir(spec->directory) < 0)
+		return -errno;
+	reset_signals(&spawn_child->mask);
+	spawn_child->step = STEP_COMMAND;
+	return 0;
+}
+
+/* Runs in the child, in our memory: system calls only. */
+static int child_main(void *argument)
+{
+	struct spawn_child *spawn_child = argument;
+	int r = prepare(spawn_child);
+
+	if (r == 0) {
+		execvpe(spawn_child->spec->argv[0], spawn_child->spec->argv,
+			spawn_child->spec->envp);
+		r = -errno;
+	}
+	spawn_child->error = -r;
+	return 127; /* clone makes it the exit status */
+}
+
+/* Returns the pid or -errno. */
+static pid_t clone_child(struct spawn_child *spawn_child, int *ret_pidfd)
+{
+	char *stack = mmap(NULL, CHILD_STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	int dumpable = prctl(PR_GET_DUMPABLE);
+	sigset_t all;
+	int pidfd = -1;
+	pid_t pid;
+
+	if (stack == MAP_FAILED)
+		return -errno;
+	/* No handler of ours may run in the child while it shares our memory. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &spawn_child->mask);
+	pid = clone(child_main, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+		    spawn_child, &pidfd);
+	if (pid < 0)
+		pid = -errno;
+	sigprocmask(SIG_SETMASK, &spawn_child->mask, NULL);
+	/* The child's functions never returned: to the sanitizer their frames would lie there still
+	 * when the next child gets the same memory. */
+	ASAN_UNPOISON_MEMORY_REGION(stack, CHILD_STACK);
+	munmap(stack, CHILD_STACK);
+	/* A child that became another user while it shared our memory took from it the right to be
+	 * dumped and looked at. */
+	if (dumpable == 1)
+		prctl(PR_SET_DUMPABLE, 1);
+	if (pid < 0)
+		return pid;
+	if (spawn_child->error != 0) {
+		waitpid(pid, NULL, 0);
+		close(pidfd);
+		return -spawn_child->error;
+	}
+	*ret_pidfd = pidfd;
+	return pid;
+}
+
+static void reap(struct process *process, struct process_end *ret_end)
+{
+	int status = 0;
+
+	*ret_end = (struct process_end){0};
+	/* The group first: as long as its leader is not reaped, its number can't belong to anybody
+	 * else. */
+	kill(-process->pid, SIGKILL);
+	while (wait4(process->pid, &status, 0, &ret_end->usage) < 0 && errno == EINTR)
+		;
+	ret_end->signalled = WIFSIGNALED(status);
+	ret_end->dumped = WIFSIGNALED(status) && WCOREDUMP(status);
+	ret_end->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void on_exit_event(evutil_socket_t fd, short what, void *argument)
+{
+	struct process *process = argument;
+	struct process_end end;
+
+	(void)fd;
+	(void)what;
+	reap(process, &end);
+	process_forget(process);
+	process->on_exit(process->owner, &end);
+	/* Now that its life is over for everybody: what it left behind. */
+	if (process->loop->orphans)
+		orphans_sweep(process->loop->orphans);
+}
+
+static void describe_fault(const struct spawn_child *spawn_child, int error,
+			   char out[PROCESS_FAULT_MAX])
+{
+	const struct process_spec *spec = spawn_child->spec;
+	const char *value = "";
+
+	if (spawn_child->step == STEP_USER)
+		value = spec->user;
+	else if (spawn_child->step == STEP_GROUP)
+		value = *spec->group ? spec->group : spec->user;
+	else if (spawn_child->step == STEP_DIRECTORY)
+		value = spec->directory;
+	else if (spawn_child->step == STEP_COMMAND)
+		value = spec->argv[0];
+	snprintf(out, PROCESS_FAULT_MAX, "%s%s%.150s%s%s",
+		 spawn_child->step ? spawn_child->step : "", *value ? " " : "", value,
+		 spawn_child->step ? ": " : "", strerror(-error));
+}
+
+int process_make_channel(int ends[2])
+{
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
+		return 0;
+	r = -errno;
+	close(ends[0]);
+	close(ends[1]);
+	return r;
+}
+
+/* Takes over `pidfd`, unless it fails. */
+static int watch(struct process *process, struct loop *loop, pid_t pid, int pidfd,
+		 void (*on_exit)(void *owner, const struct process_end *end), void *owner)
+{
+	*process = (struct process){
+		.loop = loop, .pid = pid, .pidfd = pidfd, .on_exit = on_exit, .owner = owner};
+	event_assign(&process->exit_event, loop->base, pidfd, EV_READ, on_exit_event, process);
+	if (loop->orphans && orphans_track(loop->orphans, pid) < 0)
+		return -ENOMEM;
+	return event_add(&process->exit_event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
+		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
+		  int *ret_channel)
+{
+	struct spawn_child spawn_child = {.spec = spec, .parent = getpid()};
+	int ends[2];
+	int pidfd = -1;
+	pid_t pid = process_make_channel(ends);
+
+	if (pid < 0) {
+		describe_fault(&spawn_child, pid, process->fault);
+		return pid;
+	}
+	spawn_child.channel = ends[1];
+	pid = clone_child(&spawn_child, &pidfd);
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		describe_fault(&spawn_child, pid, process->fault);
+		return pid;
+	}
+	if (watch(process, loop, pid, pidfd, on_exit, owner) < 0) {
+		struct process_end end;
+
+		reap(process, &end);
+		process_forget(process);
+		close(ends[0]);
+		return -ENOMEM;
+	}
+	*ret_channel = ends[0];
+	return 0;
+}
+
+int process_adopt(struct process *process, struct loop *loop, pid_t pid,
+		  void (*on_exit)(void *owner, const struct process_end *end), void *owner)
+{
+	siginfo_t info;
+	int pidfd, r;
+
+	/* As long as nobody reaps it, the number can't belong to anybody else. */
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return -errno;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	r = watch(process, loop, pid, pidfd, on_exit, owner);
+	if (r < 0) {
+		struct process_end end;
+
+		reap(process, &end);
+		close(pidfd);
+		process->pid = 0;
+	}
+	return r;
+}
+
+void process_signal(const struct process *process, int signal)
+{
+	if (process->pid > 0)
+		kill(-process->pid, signal);
+}
+
+void process_signal_one(const struct process *process, int signal)
+{
+	if (process->pid > 0)
+		syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0);
+}
+
+void process_forget(struct process *process)
+{
+	if (process->pid == 0)
+		return;
+	event_del(&process->exit_event);
+	if (process->loop->orphans)
+		orphans_untrack(process->loop->orphans, process->pid);
+	close(process->pidfd);
+	process->pidfd = -1;
+	process->pid = 0;
+}
+
+void process_describe_end(const struct process_end *end, char *out, size_t size)
+{
+	if (end->signalled)
+		snprintf(out, size, "signal %d (%s)%s", end->status, strsignal(end->status),
+			 end->dumped ? ", core dumped" : "");
+	else
+		snprintf(out, size, "exit status %d", end->status);
+}
+
+uint64_t process_rss(pid_t pid)
+{
+	char path[64];
+	char text[128] = "";
+	char *resident = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	/* The second number, in pages. */
+	if (fgets(text, sizeof(text), file))
+		resident = strchr(text, ' ');
+	fclose(file);
+	return resident ? strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}

@@ -1,0 +1,39 @@
+/*
+ * Marks: variables in a process's environment that say whose it is, for its whole life and for all
+ * that it starts.
+ *
+ * POOLD_INSTANCE names the daemon, POOLD_LIFE one life of one worker of it.
+ */
+#ifndef POOLD_IO_WORKER_PROCESS_TAG_H
+#define POOLD_IO_WORKER_PROCESS_TAG_H
+
+#include "protocol/base.h"
+
+#include <sys/types.h>
+
+#define PROCESS_TAG_INSTANCE "POOLD_INSTANCE"
+#define PROCESS_TAG_LIFE     "POOLD_LIFE"
+
+/* Bytes of a daemon's name (32 hexadecimal digits), of a life's, and their ends. */
+#define PROCESS_TAG_INSTANCE_SIZE 33
+#define PROCESS_TAG_LIFE_SIZE	  64
+
+/* Draws a name for this daemon.  Returns 0 or -EIO. */
+int process_tag_draw(char instance[static PROCESS_TAG_INSTANCE_SIZE]);
+
+/* The name of life `life` of the worker in slot `worker`. */
+void process_tag_life(const char *instance, uint32_t worker, uint32_t life,
+		      char name[static PROCESS_TAG_LIFE_SIZE]);
+
+/* Takes such a name apart.  Returns 0, or -EINVAL: it is none of this instance's. */
+int process_tag_parse_life(const char *instance, const char *name, uint32_t *ret_worker,
+			   uint32_t *ret_life);
+
+/*
+ * Reads a variable of the environment that a process was started with, cut at `size` bytes.
+ * Returns 1; 0 when it has none of that name, as a process has while it begins another program; or
+ * -errno: it is gone, or may not be looked at.
+ */
+int process_tag_read(pid_t pid, const char *variable, char *value, size_t size);
+
+#endif

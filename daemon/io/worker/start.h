@@ -1,0 +1,47 @@
+/*
+ * How a process of a pool is started, a worker or the pool's fork server: its command, environment,
+ * rights and limits, and where its standard files lead.
+ */
+#ifndef POOLD_IO_WORKER_START_H
+#define POOLD_IO_WORKER_START_H
+
+#include "daemon/io/worker/output.h"
+#include "daemon/io/worker/process.h"
+
+struct config_pool;
+struct identity;
+
+/* What does not change from one start of a pool's processes to the next. */
+struct start {
+	struct loop *loop;
+	const struct config_pool *pool;
+	const char *instance; /* the daemon's name (mark.h) */
+	const struct rlimit *open_files;
+	const struct identity *identity;
+};
+
+/* What does. */
+struct spawn_context {
+	unsigned number;  /* of the worker in its pool, from 1; 0: the pool's fork server */
+	const char *mark; /* the name of this life (mark.h) */
+	int cgroup;	  /* for the process to enter (process.h), or -1 */
+};
+
+/*
+ * Starts a process of the pool; what it writes beside its channel goes through `output`.  As
+ * process_spawn, which it comes down to.
+ */
+int start_process(const struct start *start, const struct spawn_context *life,
+		  struct process *process, struct output *output,
+		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
+		  int *ret_channel);
+
+/*
+ * Opens `output` for a process whose standard files are given to it by somebody else.  `ends` gets
+ * the process's ends of its pipes, the caller's to close, -1 where it is to have
+ * what that somebody has.  Returns 0 or -errno.
+ */
+int start_output(const struct config_pool *pool, struct output *output,
+		 int ends[OUTPUT_STREAM_COUNT_]);
+
+#endif
