@@ -95,6 +95,7 @@ static void take_worker_event(struct engine *engine, const struct engine_event *
 		return;
 	if (worker->channel_broken && event->type != EVENT_WORKER_EXITED)
 		return;
+	engine_touch(engine, worker);
 	if (event->type != EVENT_PRESSURE && event->type != EVENT_WORKER_MEMORY)
 		worker->heard = engine->now;
 	switch (event->type) {
@@ -295,6 +296,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	}
 	if (engine->levels_moved)
 		engine_update_levels(engine);
+	engine_arm_touched(engine);
 	notify_healths(engine, event);
 	notify_stopped(engine);
 }

@@ -70,7 +70,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	engine_arm_request(engine, request);
 	pool_place_worker(pool, worker, engine->now);
 	engine_update_room(engine, worker);
-	engine_arm_worker(engine, worker);
+	engine_touch(engine, worker);
 	if (request->streamed) {
 		request->streamed = false;
 		engine_emit(engine, EFFECT_RESTART)->request = engine_slot_of(engine, request);
@@ -200,7 +200,7 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 		effect->send.id = request->attempt->id;
 	}
 	worker_give_up_attempt(worker, request->attempt, engine->now);
-	engine_arm_worker(engine, worker);
+	engine_touch(engine, worker);
 }
 
 /* Its attempt is over: it is between two of them. */

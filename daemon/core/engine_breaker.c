@@ -39,10 +39,8 @@ static void probe_workers(struct engine *engine, struct pool *pool, usec_t since
 	list_for_each (node, &pool->states[WORKER_READY]) {
 		struct worker *worker = list_entry(node, struct worker, in_state);
 
-		if (worker->ping_sent == 0 && worker->started >= since) {
+		if (worker->ping_sent == 0 && worker->started >= since)
 			engine_ping(engine, worker);
-			engine_arm_worker(engine, worker);
-		}
 	}
 }
 

@@ -26,6 +26,7 @@ void engine_ping(struct engine *engine, struct worker *worker)
 	worker->ping_id = worker->next_id++;
 	worker->ping_sent = engine->now;
 	effect->send.id = worker->ping_id;
+	engine_touch(engine, worker);
 }
 
 static void miss_ping(struct engine *engine, struct worker *worker, enum errcode code)
@@ -40,17 +41,15 @@ static void miss_ping(struct engine *engine, struct worker *worker, enum errcode
 		return;
 	}
 	if (worker->state == WORKER_READY)
-		pool_move_worker(pool, worker, WORKER_DEGRADED, engine->now);
+		engine_move_worker(engine, worker, WORKER_DEGRADED);
 	engine->levels_moved = true;
 }
 
 /* Well enough to work, unless its failures keep it away. */
 static void recover(struct engine *engine, struct worker *worker)
 {
-	struct pool *pool = engine_pool_of(engine, worker);
-
 	if (worker->state == WORKER_DEGRADED && worker->eject_until == 0)
-		pool_move_worker(pool, worker, WORKER_READY, engine->now);
+		engine_move_worker(engine, worker, WORKER_READY);
 	engine->levels_moved = true;
 	engine_update_room(engine, worker);
 }
@@ -62,14 +61,12 @@ void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode
 	worker->ping_sent = 0;
 	if (code != ERR_NONE && !pool->settings.any_pong) {
 		miss_ping(engine, worker, ERR_health_check_failed);
-		engine_arm_worker(engine, worker);
 		return;
 	}
 	worker->pings_missed = 0;
 	worker->health = HEALTH_HEALTHY;
 	recover(engine, worker);
 	engine_early_probe(engine, worker);
-	engine_arm_worker(engine, worker);
 	engine_mark_pool_dirty(engine, pool);
 }
 
@@ -96,8 +93,8 @@ static void call_back(struct engine *engine, struct worker *worker)
 	worker->on_probation = true;
 	pool->ejected--;
 	if (worker->pings_missed == 0)
-		pool_move_worker(pool, worker, WORKER_READY, engine->now);
-	engine_arm_worker(engine, worker);
+		engine_move_worker(engine, worker, WORKER_READY);
+	engine_touch(engine, worker);
 	engine_update_room(engine, worker);
 	engine_mark_pool_dirty(engine, pool);
 }
@@ -135,9 +132,8 @@ static void eject(struct engine *engine, struct worker *worker)
 	worker->health = HEALTH_UNHEALTHY;
 	pool->ejected++;
 	pool->stats.ejections++;
-	pool_move_worker(pool, worker, WORKER_DEGRADED, engine->now);
+	engine_move_worker(engine, worker, WORKER_DEGRADED);
 	engine_unpark(engine, worker, UINT_MAX);
-	engine_arm_worker(engine, worker);
 	engine->levels_moved = true;
 }
 
@@ -264,7 +260,6 @@ static void notify_slow(struct engine *engine, struct worker *worker)
 	attempt->slow_reported = true;
 	effect->request = engine_slot_of(engine, attempt->request);
 	effect->ran = usec_sub(engine->now, attempt->begun);
-	engine_arm_worker(engine, worker);
 }
 
 /* What was to be given up is waited for no longer than that; who leaves for it is not asked again.
@@ -276,7 +271,8 @@ static usec_t patience_due(const struct engine *engine, const struct worker *wor
 	return cancel_due(engine, worker);
 }
 
-void engine_arm_worker(struct engine *engine, struct worker *worker)
+/* When something is due for the worker next. */
+static usec_t next_due(const struct engine *engine, const struct worker *worker)
 {
 	usec_t due = USEC_INFINITY;
 
@@ -285,8 +281,7 @@ void engine_arm_worker(struct engine *engine, struct worker *worker)
 		due = worker->wanted ? worker->restart_at : USEC_INFINITY;
 		break;
 	case WORKER_INITIALIZING:
-		due = usec_add(worker->started,
-			       engine_pool_of(engine, worker)->settings.init_timeout);
+		due = usec_add(worker->started, engine->pools[worker->pool].settings.init_timeout);
 		break;
 	case WORKER_READY:
 	case WORKER_DEGRADED:
@@ -309,7 +304,19 @@ void engine_arm_worker(struct engine *engine, struct worker *worker)
 	case WORKER_STATE_COUNT_:
 		break;
 	}
-	heap_set(&engine->worker_timers, &worker->timer, due);
+	return due;
+}
+
+void engine_arm_touched(struct engine *engine)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&engine->touched))) {
+		struct worker *worker = list_entry(node, struct worker, in_touched);
+
+		list_remove(&engine->touched, node);
+		heap_set(&engine->worker_timers, &worker->timer, next_due(engine, worker));
+	}
 }
 
 static void idle_worker_due(struct engine *engine, struct worker *worker)
@@ -319,16 +326,13 @@ static void idle_worker_due(struct engine *engine, struct worker *worker)
 	} else if (idle_due(engine, worker) <= engine->now) {
 		engine_terminate(engine, worker, CAUSE_IDLE);
 	} else if (ping_due(engine, worker) > engine->now) {
-		/* It was a spare one when its timer was set. */
-		engine_arm_worker(engine, worker);
+		return; /* It was a spare one when its timer was set. */
 	} else if (worker->ping_sent > 0) {
 		/* The same one still stands: its answer may be late, and must come just once. */
 		worker->ping_sent = engine->now;
 		miss_ping(engine, worker, ERR_health_check_timeout);
-		engine_arm_worker(engine, worker);
 	} else {
 		engine_ping(engine, worker);
-		engine_arm_worker(engine, worker);
 	}
 }
 
@@ -345,7 +349,6 @@ static void busy_worker_due(struct engine *engine, struct worker *worker)
 		worker->slow = true;
 		engine_take_back(engine, worker);
 		pool_place_worker(pool, worker, engine->now);
-		engine_arm_worker(engine, worker);
 	}
 	engine_mark_pool_dirty(engine, pool);
 }
@@ -360,6 +363,7 @@ void engine_worker_due(struct engine *engine, struct worker *worker)
 	bool works = worker->state == WORKER_READY || worker->state == WORKER_BUSY ||
 		     worker->state == WORKER_DEGRADED;
 
+	engine_touch(engine, worker);
 	if (works && life_due(engine, worker) <= engine->now) {
 		engine_schedule_replacement(engine, worker, CAUSE_AGED);
 		return;

@@ -172,6 +172,7 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 	};
 	list_init(&engine->deferred);
 	list_init(&engine->dirty_pools);
+	list_init(&engine->touched);
 	prng_init(&engine->prng, settings->seed);
 	if (settings->policy)
 		engine->policy = *settings->policy;
@@ -182,5 +183,6 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 	for (uint32_t i = 0; i < engine->pool_count; i++)
 		engine_refill(engine, &engine->pools[i]);
 	engine_update_levels(engine);
+	engine_arm_touched(engine);
 	return engine;
 }

@@ -24,6 +24,7 @@ struct engine {
 	struct recoveries recoveries;
 	struct list deferred;	 /* requests that go on at the end of the event */
 	struct list dirty_pools; /* pools whose queues are looked at then */
+	struct list touched;	 /* workers whose timers are set then */
 	bool has_chains;
 	bool reaches_out;  /* this event has moved a request on that another pool may have */
 	bool levels_moved; /* something changed that the levels of chains depend on */
@@ -56,6 +57,24 @@ static inline void engine_mark_pool_dirty(struct engine *engine, struct pool *po
 {
 	if (!list_linked(&pool->in_dirty_pools))
 		list_push_back(&engine->dirty_pools, &pool->in_dirty_pools);
+}
+
+/*
+ * Something that the worker's timer depends on has changed: it is set anew at the end of the event.
+ * Every worker is touched that an event names, whose timer is due, whose state changes
+ * (engine_move_worker), or that gets, loses or gives up an attempt.
+ */
+static inline void engine_touch(struct engine *engine, struct worker *worker)
+{
+	if (!list_linked(&worker->in_touched))
+		list_push_back(&engine->touched, &worker->in_touched);
+}
+
+static inline void engine_move_worker(struct engine *engine, struct worker *worker,
+				      enum worker_state state)
+{
+	pool_move_worker(engine_pool_of(engine, worker), worker, state, engine->now);
+	engine_touch(engine, worker);
 }
 
 /* --- engine_request.c: a request comes, goes, is answered --- */
@@ -330,8 +349,8 @@ void engine_kill(struct engine *engine, struct worker *worker, uint32_t life, in
 /* Something is due for the worker. */
 void engine_worker_due(struct engine *engine, struct worker *worker);
 
-/* Sets the worker's timer to what is next for it; after every change of its state or attempts. */
-void engine_arm_worker(struct engine *engine, struct worker *worker);
+/* Sets the timers of the workers that this event has touched to what is next for each. */
+void engine_arm_touched(struct engine *engine);
 
 void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode code);
 void engine_ping(struct engine *engine, struct worker *worker);

@@ -14,9 +14,8 @@ static void spawn(struct engine *engine, struct worker *worker)
 	if (lifetime > 0)
 		worker->retire_at = usec_add(
 			engine->now, lifetime - prng_between(&engine->prng, 0, lifetime / 10));
-	pool_move_worker(pool, worker, WORKER_INITIALIZING, engine->now);
+	engine_move_worker(engine, worker, WORKER_INITIALIZING);
 	pool->stats.worker_starts++;
-	engine_arm_worker(engine, worker);
 	engine_emit_for(engine, worker, EFFECT_SPAWN);
 }
 
@@ -49,7 +48,7 @@ static void start(struct engine *engine, struct pool *pool, bool replacement)
 	worker->wanted = true;
 	worker->restart_at = usec_add(engine->now, delay);
 	pool->starts_pending++;
-	engine_arm_worker(engine, worker);
+	engine_touch(engine, worker);
 }
 
 void engine_start_one(struct engine *engine, struct pool *pool)
@@ -70,7 +69,7 @@ void engine_unwant(struct engine *engine, struct worker *worker)
 	engine_cancel_replacement(engine, worker);
 	worker->wanted = false;
 	engine_pool_of(engine, worker)->starts_pending--;
-	engine_arm_worker(engine, worker);
+	engine_touch(engine, worker);
 }
 
 void engine_refill(struct engine *engine, struct pool *pool)
@@ -88,6 +87,17 @@ void engine_refill(struct engine *engine, struct pool *pool)
 
 /* --- replacing --- */
 
+/* It is to be replaced for that; CAUSE_NONE: it is not. */
+static void set_due_for(struct engine *engine, struct worker *worker, enum worker_cause cause)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	pool->to_replace -= worker->due_for != CAUSE_NONE;
+	pool->to_replace += cause != CAUSE_NONE;
+	worker->due_for = cause;
+	engine_touch(engine, worker);
+}
+
 void engine_schedule_replacement(struct engine *engine, struct worker *worker,
 				 enum worker_cause cause)
 {
@@ -97,16 +107,8 @@ void engine_schedule_replacement(struct engine *engine, struct worker *worker,
 
 	if (!works || worker->due_for != CAUSE_NONE || pool->stopping)
 		return;
-	worker->due_for = cause;
-	pool->to_replace++;
-	engine_arm_worker(engine, worker);
+	set_due_for(engine, worker, cause);
 	engine_refill(engine, pool);
-}
-
-static void cancel_scheduled(struct pool *pool, struct worker *worker)
-{
-	pool->to_replace -= worker->due_for != CAUSE_NONE;
-	worker->due_for = CAUSE_NONE;
 }
 
 static bool is_coming(const struct worker *worker)
@@ -116,10 +118,8 @@ static bool is_coming(const struct worker *worker)
 
 void engine_cancel_replacement(struct engine *engine, struct worker *worker)
 {
-	struct pool *pool = engine_pool_of(engine, worker);
-
-	cancel_scheduled(pool, worker);
-	pool->replacements -= is_coming(worker);
+	set_due_for(engine, worker, CAUSE_NONE);
+	engine_pool_of(engine, worker)->replacements -= is_coming(worker);
 	worker->replacement = false;
 }
 
@@ -278,15 +278,11 @@ static void drop_replacements(struct engine *engine, struct pool *pool)
 /* The restart does not take it, but what else there is against it holds. */
 static void keep(struct engine *engine, struct worker *worker)
 {
-	struct pool *pool = engine_pool_of(engine, worker);
-	uint64_t most = pool->settings.max_requests;
+	uint64_t most = engine_pool_of(engine, worker)->settings.max_requests;
+	bool has_served_most =
+		most > 0 && worker->served >= most && worker->state != WORKER_INITIALIZING;
 
-	cancel_scheduled(pool, worker);
-	if (most > 0 && worker->served >= most && worker->state != WORKER_INITIALIZING) {
-		worker->due_for = CAUSE_SERVED;
-		pool->to_replace++;
-	}
-	engine_arm_worker(engine, worker);
+	set_due_for(engine, worker, has_served_most ? CAUSE_SERVED : CAUSE_NONE);
 }
 
 static void stop_roll(struct engine *engine, struct pool *pool, enum errcode reason)
@@ -322,7 +318,7 @@ void engine_stop_starting(struct engine *engine, struct pool *pool)
 	for (unsigned i = 0; i < pool->slots; i++) {
 		struct worker *worker = &pool->workers[i];
 
-		cancel_scheduled(pool, worker);
+		set_due_for(engine, worker, CAUSE_NONE);
 		if (worker->wanted && needs_one && !worker->replacement)
 			needs_one = false;
 		else if (worker->wanted)
@@ -351,17 +347,21 @@ static enum errcode refuse_operator(const struct engine *engine, const struct po
 	return engine->stopping ? ERR_shutting_down : ERR_NONE;
 }
 
-static void roll_worker(struct pool *pool, struct worker *worker)
+static void roll_worker(struct engine *engine, struct worker *worker)
 {
 	bool lives = worker->state != WORKER_TERMINATED && worker->state != WORKER_TERMINATING &&
 		     worker->state != WORKER_DRAINING;
 
 	if (lives) {
-		pool->to_replace += worker->due_for == CAUSE_NONE;
-		worker->due_for = CAUSE_ROLLED;
+		set_due_for(engine, worker, CAUSE_ROLLED);
 		worker->rolling = true;
 	}
-	pool->roll.left += worker->rolling;
+	engine_pool_of(engine, worker)->roll.left += worker->rolling;
+	/* Whoever restarts a pool that does not start wants to know now. */
+	if (worker->wanted) {
+		worker->restart_at = engine->now;
+		engine_touch(engine, worker);
+	}
 }
 
 void engine_restart(struct engine *engine, struct pool *pool)
@@ -372,15 +372,8 @@ void engine_restart(struct engine *engine, struct pool *pool)
 	if (code != ERR_NONE)
 		return;
 	pool->roll = (struct roll){.state = ROLL_RUNNING, .since = engine->now};
-	for (unsigned i = 0; i < pool->slots; i++) {
-		struct worker *worker = &pool->workers[i];
-
-		roll_worker(pool, worker);
-		/* Whoever restarts a pool that does not start wants to know now. */
-		if (worker->wanted)
-			worker->restart_at = engine->now;
-		engine_arm_worker(engine, worker);
-	}
+	for (unsigned i = 0; i < pool->slots; i++)
+		roll_worker(engine, &pool->workers[i]);
 	pool->roll.total = pool->roll.left;
 	if (pool->roll.left == 0)
 		end_roll(engine, pool, ROLL_DONE, ERR_NONE);
@@ -413,7 +406,7 @@ void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsig
 	/* Those that are more than it keeps may have become so just now. */
 	for (unsigned i = 0; i < pool->slots; i++)
 		if (pool->workers[i].state == WORKER_READY)
-			engine_arm_worker(engine, &pool->workers[i]);
+			engine_touch(engine, &pool->workers[i]);
 	engine_mark_pool_dirty(engine, pool);
 }
 

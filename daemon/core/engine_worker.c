@@ -40,7 +40,7 @@ void engine_step_due(struct engine *engine, struct worker *worker)
 	worker->step_at =
 		worker->step_signal == SIGKILL ? USEC_INFINITY : usec_add(engine->now, grace);
 	worker->step_signal = SIGKILL;
-	engine_arm_worker(engine, worker);
+	engine_touch(engine, worker);
 }
 
 static void end_by(struct engine *engine, struct worker *worker, int signal)
@@ -54,7 +54,7 @@ static void end_after(struct engine *engine, struct worker *worker, usec_t grace
 {
 	worker->step_signal = signal;
 	worker->step_at = usec_add(engine->now, grace);
-	engine_arm_worker(engine, worker);
+	engine_touch(engine, worker);
 }
 
 void engine_leave_work(struct engine *engine, struct worker *worker, enum worker_state to)
@@ -64,7 +64,7 @@ void engine_leave_work(struct engine *engine, struct worker *worker, enum worker
 	engine_cancel_replacement(engine, worker);
 	pool->ejected -= worker->eject_until > 0;
 	worker->eject_until = 0;
-	pool_move_worker(pool, worker, to, engine->now);
+	engine_move_worker(engine, worker, to);
 	engine_unpark(engine, worker, UINT_MAX);
 	engine_call_back_needed(engine, pool);
 	engine->levels_moved = true;
@@ -152,8 +152,6 @@ void engine_finish_drain(struct engine *engine, struct worker *worker)
 	if (list_empty(&worker->attempts) ||
 	    (!worker_cause_is_planned(worker->leaving) && !worker_is_needed(worker, false)))
 		engine_terminate(engine, worker, worker->leaving);
-	else
-		engine_arm_worker(engine, worker);
 }
 
 void engine_drain(struct engine *engine, struct worker *worker, enum worker_cause cause)
@@ -188,7 +186,6 @@ void engine_end_stubborn(struct engine *engine, struct worker *worker)
 		engine_terminate(engine, worker, cause);
 	} else if (worker->state == WORKER_DRAINING) {
 		worker->leaving = cause;
-		engine_arm_worker(engine, worker);
 	} else {
 		engine_drain(engine, worker, cause);
 	}
@@ -227,10 +224,9 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	worker->health = HEALTH_HEALTHY;
 	worker->ready_once = true;
 	pool->failed_starts = 0;
-	pool_move_worker(pool, worker, WORKER_READY, engine->now);
+	engine_move_worker(engine, worker, WORKER_READY);
 	if (engine_wants_probe(pool))
 		engine_ping(engine, worker);
-	engine_arm_worker(engine, worker);
 	engine_take_over(engine, worker);
 	engine_refill(engine, pool);
 	engine_mark_pool_dirty(engine, pool);
@@ -294,7 +290,6 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 		engine_schedule_replacement(engine, worker, CAUSE_SERVED);
 	engine_update_room(engine, worker);
 	engine_finish_drain(engine, worker);
-	engine_arm_worker(engine, worker);
 	engine_mark_pool_dirty(engine, pool);
 }
 
@@ -310,7 +305,6 @@ void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t i
 	pool_place_worker(pool, worker, engine->now);
 	engine_update_room(engine, worker);
 	engine_finish_drain(engine, worker);
-	engine_arm_worker(engine, worker);
 	engine_mark_pool_dirty(engine, pool);
 }
 
@@ -374,7 +368,6 @@ static void life_over(struct engine *engine, struct worker *worker)
 
 	engine_leave_work(engine, worker, WORKER_TERMINATED);
 	engine_note_gone(engine, worker);
-	engine_arm_worker(engine, worker);
 	engine_trim(engine, pool);
 	if (pool_is_unavailable(pool))
 		engine_fail_queue(engine, pool, NULL,

@@ -114,6 +114,7 @@ struct worker {
 	struct list *room_list; /* the pool's list of BUSY workers with room that it stands in, or
 				   NULL */
 	struct list_node in_room;
+	struct list_node in_touched; /* until the end of the event */
 	struct heap_entry timer;
 };
 

@@ -230,7 +230,7 @@ FAULTS = [
           "the next is replaced while the one before still leaves"),
     Fault("engine_scaling.c", "\t\told = next_to_replace(pool);\n", "\t\told = NULL;\n",
           "nobody leaves when a replacement has come"),
-    Fault("engine_scaling.c", "\t\tworker->due_for = CAUSE_SERVED;\n\t\tpool->to_replace++;\n\t}\n", "\t}\n",
+    Fault("engine_scaling.c", "has_served_most ? CAUSE_SERVED : CAUSE_NONE", "CAUSE_NONE",
           "a restart that stopped keeps whom max_requests would replace"),
     Fault("engine_scaling.c", "lifetime - prng_between(", "lifetime + prng_between(",
           "a worker lives for longer than max_lifetime"),
