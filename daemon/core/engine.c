@@ -168,7 +168,7 @@ static uint32_t concerned_pool(const struct engine *engine, const struct engine_
 	case EVENT_RESUME:
 		return event->pool;
 	case EVENT_CANCEL:
-		return engine->requests[event->request].pool;
+		return engine->requests[event->request].run.pool;
 	case EVENT_RECOVERY_CANCEL:
 	case EVENT_SESSION_CLOSE:
 	case EVENT_TIMER:

@@ -4,7 +4,7 @@
 
 void engine_enqueue(struct engine *engine, struct request *request, bool front)
 {
-	struct pool *pool = &engine->pools[request->pool];
+	struct pool *pool = &engine->pools[request->run.pool];
 
 	request_move(request, REQUEST_QUEUED);
 	pool->delayed--;
@@ -12,8 +12,8 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 		queue_push_front(&pool->queue, request);
 	else
 		queue_push(&pool->queue, request);
-	if (request->circuit)
-		request->circuit->queued++;
+	if (request->run.circuit)
+		request->run.circuit->queued++;
 	engine_arm_request(engine, request);
 	engine_mark_pool_dirty(engine, pool);
 }
@@ -27,11 +27,11 @@ static usec_t attempt_due(const struct engine *engine, const struct pool *pool)
 
 static void count_sending(struct engine *engine, struct pool *pool, struct request *request)
 {
-	request->attempts++;
-	request->sent = engine->now;
-	request->attempt_due = attempt_due(engine, pool);
-	if (request->attempts == 1) {
-		request->first_sent = engine->now;
+	request->run.attempts++;
+	request->run.sent = engine->now;
+	request->run.attempt_due = attempt_due(engine, pool);
+	if (request->run.attempts == 1) {
+		request->run.first_sent = engine->now;
 		hist_add(&pool->stats.queue_time, usec_sub(engine->now, request->submitted));
 	}
 	pool->running++;
@@ -47,9 +47,9 @@ static void emit_send(struct engine *engine, const struct pool *pool, const stru
 	effect->request = engine_slot_of(engine, request);
 	effect->worker = worker->index;
 	effect->life = worker->life;
-	effect->send.id = request->attempt->id;
-	effect->send.attempt = request->attempts;
-	effect->send.deadline = usec_min(request->deadline, request->attempt_due);
+	effect->send.id = request->run.attempt->id;
+	effect->send.attempt = request->run.attempts;
+	effect->send.deadline = usec_min(request->deadline, request->run.attempt_due);
 	effect->send.priority = request->priority;
 	effect->send.stream = request->stream;
 	effect->send.session =
@@ -58,14 +58,14 @@ static void emit_send(struct engine *engine, const struct pool *pool, const stru
 
 static void send_request(struct engine *engine, struct request *request, struct worker *worker)
 {
-	struct pool *pool = &engine->pools[request->pool];
+	struct pool *pool = &engine->pools[request->run.pool];
 
 	queue_remove(&pool->queue, request);
-	if (request->circuit)
-		request->circuit->queued--;
+	if (request->run.circuit)
+		request->run.circuit->queued--;
 	request_move(request, REQUEST_SENT);
-	request->attempt = worker_add_attempt(worker, request, engine->now);
-	request->worker = worker->index;
+	request->run.attempt = worker_add_attempt(worker, request, engine->now);
+	request->run.worker = worker->index;
 	count_sending(engine, pool, request);
 	engine_arm_request(engine, request);
 	pool_place_worker(pool, worker, engine->now);
@@ -92,7 +92,7 @@ static void refuse(struct engine *engine, struct request *request, enum errcode 
 
 static enum errcode timeout_of(const struct request *request)
 {
-	return request->may_have_run ? ERR_deadline_exceeded : ERR_queue_timeout;
+	return request->run.may_have_run ? ERR_deadline_exceeded : ERR_queue_timeout;
 }
 
 /* Whether the head of the queue has gone one way or another; false: it waits for a worker. */
@@ -190,27 +190,27 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 
 void engine_give_up_attempt(struct engine *engine, struct request *request)
 {
-	struct worker *worker = &engine->workers[request->worker];
+	struct worker *worker = &engine->workers[request->run.worker];
 
 	if (!worker->channel_broken) {
 		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
 
 		effect->worker = worker->index;
 		effect->life = worker->life;
-		effect->send.id = request->attempt->id;
+		effect->send.id = request->run.attempt->id;
 	}
-	worker_give_up_attempt(worker, request->attempt, engine->now);
+	worker_give_up_attempt(worker, request->run.attempt, engine->now);
 	engine_touch(engine, worker);
 }
 
 /* Its attempt is over: it is between two of them. */
 static void release(struct engine *engine, struct request *request)
 {
-	struct pool *pool = &engine->pools[request->pool];
+	struct pool *pool = &engine->pools[request->run.pool];
 
 	pool->running--;
 	pool->delayed++;
-	request->attempt = NULL;
+	request->run.attempt = NULL;
 	request->due = engine->now;
 	request_move(request, REQUEST_DELAYED);
 }
@@ -223,8 +223,8 @@ void engine_count_attempt(struct engine *engine, struct request *request, enum e
 	/* One failure a request: the first, so that an outage is seen before the retries are over.
 	 */
 	engine_outcome(engine, request,
-		       counts && !request->counted ? OUTCOME_FAILURE : OUTCOME_NEUTRAL);
-	request->counted |= counts;
+		       counts && !request->run.counted ? OUTCOME_FAILURE : OUTCOME_NEUTRAL);
+	request->run.counted |= counts;
 }
 
 /* What the worker's own error says of it: an exception comes from the code, a refusal from there or
@@ -233,7 +233,7 @@ static enum executed ran_to_error(const struct request *request, enum errcode co
 {
 	if (code == ERR_exception || code == ERR_encode_error)
 		return EXECUTED_YES;
-	return code == ERR_rejected || request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
+	return code == ERR_rejected || request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 }
 
 static void take_error(struct engine *engine, struct worker *worker, struct request *request,
@@ -256,7 +256,7 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 		.severity = event->answer.severity,
 		.retry_after = event->answer.retry_after,
 	};
-	request->may_have_run |= failure.executed != EXECUTED_NO;
+	request->run.may_have_run |= failure.executed != EXECUTED_NO;
 	worker->failed++;
 	if (policy_row(&engine->policy, code)->counts_worker)
 		engine_count_worker(worker, true);
@@ -273,7 +273,7 @@ static void refuse_state(struct engine *engine, struct request *request)
 				  .retry_after = USEC_INFINITY};
 
 	engine_outcome(engine, request, OUTCOME_SUCCESS);
-	request->may_have_run = request->outcome_unknown = true;
+	request->run.may_have_run = request->run.outcome_unknown = true;
 	engine_answer_error(engine, request, &failure);
 }
 
@@ -326,7 +326,7 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 	if (!request)
 		return;
 	release(engine, request);
-	failure.executed = request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
+	failure.executed = request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 	engine_count_attempt(engine, request, code, false);
 	engine_failed(engine, request, &failure);
 }
@@ -345,7 +345,7 @@ void engine_take_chunk(struct engine *engine, struct attempt *attempt)
 	request->streamed = true;
 	effect = engine_emit(engine, EFFECT_CHUNK);
 	effect->request = engine_slot_of(engine, request);
-	effect->pool = request->pool;
+	effect->pool = request->run.pool;
 }
 
 /* --- the worker is gone --- */
@@ -366,8 +366,8 @@ static enum errcode death_code(const struct worker *worker, const struct engine_
 static bool goes_back(struct pool *pool, struct request *request, bool suspect)
 {
 	if (suspect)
-		request->crashes++;
-	if (request->crashes > 0 && request->crashes - 1 > pool->settings.max_crash_retries)
+		request->run.crashes++;
+	if (request->run.crashes > 0 && request->run.crashes - 1 > pool->settings.max_crash_retries)
 		return false;
 	pool->stats.requeued++;
 	return true;
@@ -395,10 +395,10 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 		return;
 	}
 	if (ran) {
-		request->crashes++;
-		request->may_have_run = request->outcome_unknown = true;
+		request->run.crashes++;
+		request->run.may_have_run = request->run.outcome_unknown = true;
 	} else {
-		failure.executed = request->may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
+		failure.executed = request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 	}
 	engine_count_attempt(engine, request, code, false);
 	engine_failed(engine, request, &failure);
@@ -431,7 +431,7 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		if (!request || attempt->begun != 0 || !request->idempotent)
 			continue;
 		engine_give_up_attempt(engine, request);
-		request->may_have_run = request->outcome_unknown = true;
+		request->run.may_have_run = request->run.outcome_unknown = true;
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		release(engine, request);
 		engine_enqueue(engine, request, true);

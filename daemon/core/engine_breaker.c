@@ -69,35 +69,37 @@ static void take_change(struct engine *engine, struct circuit *circuit,
 
 bool engine_admit(struct engine *engine, struct request *request)
 {
-	struct circuit *circuit = request->circuit;
+	struct circuit *circuit = request->run.circuit;
 	struct breaker_change change;
 	enum breaker_verdict verdict;
 
 	if (!circuit)
 		return true;
-	assert(!request->has_permit);
-	verdict = breaker_admit(&circuit->breaker, engine->now, &request->permit, &change);
+	assert(!request->run.has_permit);
+	verdict = breaker_admit(&circuit->breaker, engine->now, &request->run.permit, &change);
 	if (verdict == BREAKER_ADMIT_PROBE || change.reason != BREAKER_BECAUSE_NONE)
 		take_change(engine, circuit, change);
-	request->has_permit = verdict != BREAKER_ADMIT_NO;
-	return request->has_permit;
+	request->run.has_permit = verdict != BREAKER_ADMIT_NO;
+	return request->run.has_permit;
 }
 
 void engine_outcome(struct engine *engine, struct request *request, enum outcome outcome)
 {
-	struct circuit *circuit = request->circuit;
-	usec_t duration = usec_sub(engine->now, request->sent);
+	struct circuit *circuit = request->run.circuit;
+	usec_t duration = usec_sub(engine->now, request->run.sent);
 	struct breaker_change change;
 
-	if (!request->has_permit)
+	if (!request->run.has_permit)
 		return;
-	request->has_permit = false;
+	request->run.has_permit = false;
 	if (outcome == OUTCOME_SUCCESS)
-		change = breaker_success(&circuit->breaker, request->permit, engine->now, duration);
+		change = breaker_success(&circuit->breaker, request->run.permit, engine->now,
+					 duration);
 	else if (outcome == OUTCOME_FAILURE)
-		change = breaker_failure(&circuit->breaker, request->permit, engine->now, duration);
+		change = breaker_failure(&circuit->breaker, request->run.permit, engine->now,
+					 duration);
 	else
-		change = breaker_neutral(&circuit->breaker, request->permit, engine->now);
+		change = breaker_neutral(&circuit->breaker, request->run.permit, engine->now);
 	if (circuit->breaker.state == BREAKER_CLOSED && change.reason == BREAKER_BECAUSE_NONE)
 		return;
 	take_change(engine, circuit, change);

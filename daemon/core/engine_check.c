@@ -19,7 +19,7 @@ static const char *check_line(const struct pool *pool, const struct list *line, 
 
 		HOLD(request->state == REQUEST_QUEUED);
 		HOLD(parked || request->priority == priority);
-		HOLD(request->pool == pool->index);
+		HOLD(request->run.pool == pool->index);
 		HOLD(request->line == line);
 		*ret_bytes += request->bytes;
 	}
@@ -65,8 +65,8 @@ static const char *check_attempts(const struct engine *engine, const struct work
 		}
 		HOLD(attempt->request != NULL);
 		HOLD(attempt->request->state == REQUEST_SENT);
-		HOLD(attempt->request->attempt == attempt);
-		HOLD(attempt->request->worker == worker->index);
+		HOLD(attempt->request->run.attempt == attempt);
+		HOLD(attempt->request->run.worker == worker->index);
 		(*ret_running)++;
 	}
 	HOLD(worker->given_up == given_up);
@@ -183,12 +183,12 @@ static const char *check_circuit(const struct engine *engine, const struct circu
 	for (uint32_t i = 0; i < engine->requests_max; i++) {
 		const struct request *request = &engine->requests[i];
 
-		if (request->circuit != circuit || request->state == REQUEST_FREE ||
+		if (request->run.circuit != circuit || request->state == REQUEST_FREE ||
 		    request->state == REQUEST_DONE)
 			continue;
 		queued += request->state == REQUEST_QUEUED;
-		probes += request->has_permit && request->permit.probe > 0 &&
-			  request->permit.generation == circuit->breaker.generation;
+		probes += request->run.has_permit && request->run.permit.probe > 0 &&
+			  request->run.permit.generation == circuit->breaker.generation;
 	}
 	HOLD(circuit->queued == queued);
 	HOLD(circuit->breaker.probes == probes);
@@ -280,8 +280,8 @@ static const char *check_request(const struct request *request, struct tally *ta
 	HOLD(open == (request->timer.index != HEAP_NONE));
 	HOLD((request->state == REQUEST_QUEUED || request->state == REQUEST_WAITING) ==
 	     list_linked(&request->in_queue));
-	HOLD((request->state == REQUEST_SENT) == (request->attempt != NULL));
-	HOLD(request->has_permit ? request->state == REQUEST_SENT : true);
+	HOLD((request->state == REQUEST_SENT) == (request->run.attempt != NULL));
+	HOLD(request->run.has_permit ? request->state == REQUEST_SENT : true);
 	HOLD(!request->deferred);
 	HOLD(open || !request->recovery);
 	tally->open += open;

@@ -7,7 +7,7 @@ static struct effect *emit_retry(struct engine *engine, const struct request *re
 	struct effect *effect = engine_emit(engine, EFFECT_RETRY);
 
 	engine_fill_failure(engine, request, failure, from, effect);
-	effect->pool = request->pool;
+	effect->pool = request->run.pool;
 	return effect;
 }
 
@@ -19,7 +19,7 @@ static struct effect *emit_recovery(struct engine *engine, const struct request 
 	const struct recovery *recovery = request->recovery;
 	struct effect *effect = engine_emit(engine, EFFECT_RECOVERY);
 
-	effect->pool = request->pool;
+	effect->pool = request->run.pool;
 	effect->request = engine_slot_of(engine, request);
 	effect->recovery.id = recovery->id;
 	effect->recovery.cause = recovery->cause;
@@ -66,11 +66,11 @@ static bool is_shut_out(const struct pool *pool, const struct request *request)
 /* Why the pool would not take the request as things are; ERR_NONE: it would. */
 static enum errcode unfit(const struct engine *engine, const struct request *request)
 {
-	const struct pool *pool = &engine->pools[request->pool];
+	const struct pool *pool = &engine->pools[request->run.pool];
 
 	if (is_shut_out(pool, request))
 		return ERR_pool_unavailable;
-	if (request->circuit && !circuit_is_willing(request->circuit, engine->now))
+	if (request->run.circuit && !circuit_is_willing(request->run.circuit, engine->now))
 		return ERR_circuit_open;
 	if (pool_is_unavailable(pool))
 		return pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed
@@ -86,11 +86,11 @@ static struct failure refusal(const struct engine *engine, const struct request 
 	usec_t left;
 
 	if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed)
-		failure.retry_after = pool_retry_after(&engine->pools[request->pool]);
+		failure.retry_after = pool_retry_after(&engine->pools[request->run.pool]);
 	if (code != ERR_circuit_open)
 		return failure;
 	/* None is left where others in the queue will be the probes. */
-	left = breaker_time_left(&request->circuit->breaker, engine->now);
+	left = breaker_time_left(&request->run.circuit->breaker, engine->now);
 	if (left > 0)
 		failure.retry_after = left;
 	return failure;
@@ -113,11 +113,11 @@ static bool make_room(struct engine *engine, struct pool *pool, const struct req
 /* Puts the request into the pool where it is, or says why not. */
 static enum errcode take_place(struct engine *engine, struct request *request)
 {
-	struct pool *pool = &engine->pools[request->pool];
+	struct pool *pool = &engine->pools[request->run.pool];
 	enum errcode code = unfit(engine, request);
 
 	if (code == ERR_circuit_open)
-		breaker_reject(&request->circuit->breaker);
+		breaker_reject(&request->run.circuit->breaker);
 	if (code != ERR_NONE)
 		return code;
 	if (pool->settings.adapter == POOL_STATIC) {
@@ -135,15 +135,15 @@ static void move_to_level(struct engine *engine, struct request *request, unsign
 {
 	struct pool *pool;
 
-	engine->pools[request->pool].delayed--;
-	request->level = level;
-	request->pool = engine_chain_pool(engine, request->home, level);
-	pool = &engine->pools[request->pool];
+	engine->pools[request->run.pool].delayed--;
+	request->run.level = level;
+	request->run.pool = engine_chain_pool(engine, request->home, level);
+	pool = &engine->pools[request->run.pool];
 	pool->delayed++;
-	request->circuit = engine_circuit(engine, pool, request->method);
-	request->retries = 0;
+	request->run.circuit = engine_circuit(engine, pool, request->method);
+	request->run.retries = 0;
 	request->delay = 0;
-	request->counted = false;
+	request->run.counted = false;
 	for (unsigned i = 0; i < REQUEST_TRIED_MAX; i++)
 		request->tried[i].life = 0;
 }
@@ -164,10 +164,10 @@ static bool may_try_level(const struct engine *engine, const struct request *req
 		return false;
 	if (is_static(engine, pool))
 		return !request->streamed;
-	return (!request->may_have_run || request->idempotent) &&
+	return (!request->run.may_have_run || request->idempotent) &&
 	       (!request->streamed || request->restartable) &&
-	       request->crashes <= engine->pools[pool].settings.max_crash_retries &&
-	       request->attempts < request->max_attempts && request->deadline > engine->now;
+	       request->run.crashes <= engine->pools[pool].settings.max_crash_retries &&
+	       request->run.attempts < request->max_attempts && request->deadline > engine->now;
 }
 
 static unsigned last_level(const struct engine *engine, const struct request *request)
@@ -184,7 +184,7 @@ static bool pays(struct engine *engine, const struct request *request, struct fa
 
 	if (failure->budget_spent)
 		return false;
-	if (!request->may_have_run || budget_take(&pool->budget, engine->now))
+	if (!request->run.may_have_run || budget_take(&pool->budget, engine->now))
 		return true;
 	failure->budget_spent = true;
 	if (pool->stats.budget_spent++ == 0 ||
@@ -200,7 +200,7 @@ static bool pays(struct engine *engine, const struct request *request, struct fa
 static bool descend(struct engine *engine, struct request *request, unsigned level,
 		    struct failure *failure)
 {
-	uint32_t from = request->pool;
+	uint32_t from = request->run.pool;
 
 	for (; level <= last_level(engine, request); level++) {
 		if (!may_try_level(engine, request, level))
@@ -210,7 +210,7 @@ static bool descend(struct engine *engine, struct request *request, unsigned lev
 			continue;
 		if (failure) {
 			/* Nothing runs at a canned answer, so it is free. */
-			if (!is_static(engine, request->pool) &&
+			if (!is_static(engine, request->run.pool) &&
 			    !pays(engine, request, failure, from))
 				continue;
 			go_on_recovery(engine, request, failure, from);
@@ -232,7 +232,7 @@ static bool starts_at_home(struct engine *engine, const struct request *request)
 
 	if (!pool->heads_chain || request->no_fallback || pool->failover.state == FAILOVER_HOME)
 		return true;
-	if (request->circuit && request->circuit->breaker.state == BREAKER_HALF_OPEN)
+	if (request->run.circuit && request->run.circuit->breaker.state == BREAKER_HALF_OPEN)
 		return true;
 	return failover_takes(&pool->failover, engine->now);
 }
@@ -273,7 +273,7 @@ static usec_t until(const struct engine *engine, const struct request *request,
 
 	if (request->recovery)
 		return usec_min(request->deadline, request->recovery->until);
-	limit = recovery_limit(engine_severity(engine, request, failure, request->pool),
+	limit = recovery_limit(engine_severity(engine, request, failure, request->run.pool),
 			       request->priority);
 	return usec_min(request->deadline, usec_add(engine->now, limit));
 }
@@ -281,19 +281,19 @@ static usec_t until(const struct engine *engine, const struct request *request,
 static struct recovery_case facts_of(struct engine *engine, struct request *request,
 				     const struct failure *failure)
 {
-	const struct pool *pool = &engine->pools[request->pool];
+	const struct pool *pool = &engine->pools[request->run.pool];
 	struct recovery_case facts = {
 		.policy = &engine->policy,
 		.code = failure->code,
-		.may_run_again = request->idempotent || !request->may_have_run,
+		.may_run_again = request->idempotent || !request->run.may_have_run,
 		.said = failure->said,
 		.retryable = failure->retryable,
 		.began_stream = request->streamed,
 		.restartable = request->restartable,
-		.retries = request->retries,
-		.attempts = request->attempts,
+		.retries = request->run.retries,
+		.attempts = request->run.attempts,
 		.max_attempts = request->max_attempts,
-		.crashes = request->crashes,
+		.crashes = request->run.crashes,
 		.max_crash_retries = pool->settings.max_crash_retries,
 		.typical_run = pool->typical_run,
 		.now = engine->now,
@@ -305,14 +305,14 @@ static struct recovery_case facts_of(struct engine *engine, struct request *requ
 		failure->from_worker && failure->retry_after != USEC_INFINITY
 			? failure->retry_after
 			: policy_delay(&engine->policy, failure->code, &pool->settings.backoff,
-				       request->retries + 1, request->delay, &engine->prng);
+				       request->run.retries + 1, request->delay, &engine->prng);
 	return facts;
 }
 
 /* Whether a breaker that was asked now would let the retry through, with nothing taken yet. */
 static bool is_willing(const struct engine *engine, const struct request *request)
 {
-	return !request->circuit || circuit_is_willing(request->circuit, engine->now);
+	return !request->run.circuit || circuit_is_willing(request->run.circuit, engine->now);
 }
 
 /* Tries again in the same pool, if everything allows it. */
@@ -321,15 +321,15 @@ static bool retry(struct engine *engine, struct request *request, struct failure
 	struct recovery_case facts = facts_of(engine, request, failure);
 
 	if (recovery_judge(&facts) != RECOVERY_RETRY || !is_willing(engine, request) ||
-	    !pays(engine, request, failure, request->pool))
+	    !pays(engine, request, failure, request->run.pool))
 		return false;
-	go_on_recovery(engine, request, failure, request->pool);
-	request->retries++;
+	go_on_recovery(engine, request, failure, request->run.pool);
+	request->run.retries++;
 	request->delay = facts.delay;
 	request->due = usec_add(engine->now, facts.delay);
-	request_note_tried(request, request->worker, engine->workers[request->worker].life);
-	engine->pools[request->pool].stats.retried++;
-	emit_retry(engine, request, failure, request->pool)->failed.delay = facts.delay;
+	request_note_tried(request, request->run.worker, engine->workers[request->run.worker].life);
+	engine->pools[request->run.pool].stats.retried++;
+	emit_retry(engine, request, failure, request->run.pool)->failed.delay = facts.delay;
 	if (facts.delay == 0)
 		engine_enqueue(engine, request, true);
 	else
@@ -362,8 +362,8 @@ static bool goes_down(const struct engine *engine, const struct request *request
 /* Goes on further down the chain, if anything there takes it. */
 static bool fail_over(struct engine *engine, struct request *request, struct failure *failure)
 {
-	struct pool *from = &engine->pools[request->pool];
-	unsigned level = request->level;
+	struct pool *from = &engine->pools[request->run.pool];
+	unsigned level = request->run.level;
 
 	if (level >= last_level(engine, request) || !goes_down(engine, request, failure))
 		return false;
@@ -472,7 +472,7 @@ static void fail_line(struct engine *engine, struct list *line, const struct cir
 	list_for_each_safe (node, after, line) {
 		struct request *request = list_entry(node, struct request, in_queue);
 
-		if (circuit && request->circuit != circuit)
+		if (circuit && request->run.circuit != circuit)
 			continue;
 		engine_detach(engine, request);
 		engine_defer(engine, request, code);

@@ -6,10 +6,10 @@
  */
 static void finish(struct engine *engine, struct request *request)
 {
-	struct pool *pool = &engine->pools[request->pool];
+	struct pool *pool = &engine->pools[request->run.pool];
 
 	assert(request->state == REQUEST_DELAYED || request->state == REQUEST_WAITING);
-	assert(!request->has_permit);
+	assert(!request->run.has_permit);
 	if (request->state == REQUEST_DELAYED)
 		pool->delayed--;
 	if (request->deferred) {
@@ -29,14 +29,14 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 
 	finish(engine, request);
 	engine_close_recovery(engine, request, RECOVERY_SUCCEEDED);
-	engine->pools[request->pool].stats.succeeded++;
-	if (request->level > 0)
-		engine->pools[request->pool].stats.degraded++;
+	engine->pools[request->run.pool].stats.succeeded++;
+	if (request->run.level > 0)
+		engine->pools[request->run.pool].stats.degraded++;
 	effect = engine_emit(engine, EFFECT_RESULT);
-	effect->pool = request->pool;
+	effect->pool = request->run.pool;
 	effect->request = engine_slot_of(engine, request);
 	effect->result.source = source;
-	effect->result.level = request->level;
+	effect->result.level = request->run.level;
 	effect->result.key = effect->result.session = NO_SLOT;
 	if (source == RESULT_STORED)
 		effect->result.key = (uint32_t)(request->key - engine->keys.slots);
@@ -45,7 +45,7 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 		request->session->state_lost = false;
 	}
 	if (source == RESULT_WORKER) {
-		effect->worker = request->worker;
+		effect->worker = request->run.worker;
 		if (request->session && event->answer.has_state)
 			effect->result.session = engine_session_slot(engine, request->session);
 		if (request->key &&
@@ -92,7 +92,7 @@ enum errseverity engine_severity(const struct engine *engine, const struct reque
 {
 	const struct pool *pool = &engine->pools[from];
 	struct policy_context context = {
-		.attempts = request->attempts,
+		.attempts = request->run.attempts,
 		.all_workers = failure->attempted && !failure->from_worker &&
 			       (pool_troubles(pool) & TROUBLE_NO_WORKER) != 0,
 		.priority = request->priority,
@@ -107,20 +107,20 @@ void engine_fill_failure(const struct engine *engine, const struct request *requ
 			 const struct failure *failure, uint32_t from, struct effect *effect)
 {
 	effect->request = engine_slot_of(engine, request);
-	if (request->attempts > 0)
-		effect->worker = request->worker;
+	if (request->run.attempts > 0)
+		effect->worker = request->run.worker;
 	effect->failed.failure = *failure;
 	effect->failed.failure.retryable = is_retryable(engine, failure);
 	effect->failed.severity = engine_severity(engine, request, failure, from);
 	effect->failed.strategy = policy_row(&engine->policy, failure->code)->strategy;
-	effect->failed.has_worker = request->attempts > 0;
+	effect->failed.has_worker = request->run.attempts > 0;
 	effect->failed.from = from;
 }
 
 void engine_answer_error(struct engine *engine, struct request *request,
 			 const struct failure *failure)
 {
-	struct pool_stats *stats = &engine->pools[request->pool].stats;
+	struct pool_stats *stats = &engine->pools[request->run.pool].stats;
 	bool cancelled = failure->code == ERR_cancelled;
 	struct effect *effect;
 
@@ -132,15 +132,15 @@ void engine_answer_error(struct engine *engine, struct request *request,
 		stats->failed++;
 	stats->errors[failure->code]++;
 	effect = engine_emit(engine, EFFECT_ERROR);
-	effect->pool = request->pool;
-	engine_fill_failure(engine, request, failure, request->pool, effect);
+	effect->pool = request->run.pool;
+	engine_fill_failure(engine, request, failure, request->run.pool, effect);
 	engine_leave(engine, request, failure);
 }
 
 enum executed engine_ran(const struct request *request)
 {
 	/* While a worker has it, news that it began may be under way, whatever stands before it. */
-	if (request->state == REQUEST_SENT || request->may_have_run)
+	if (request->state == REQUEST_SENT || request->run.may_have_run)
 		return EXECUTED_MAYBE;
 	return EXECUTED_NO;
 }
@@ -166,7 +166,7 @@ static usec_t due_at(const struct request *request)
 	case REQUEST_DELAYED:
 		return usec_min(limit, request->due);
 	case REQUEST_SENT:
-		return usec_min(request->deadline, request->attempt_due);
+		return usec_min(request->deadline, request->run.attempt_due);
 	case REQUEST_FREE:
 	case REQUEST_DONE:
 	case REQUEST_STATE_COUNT_:
@@ -185,20 +185,20 @@ void engine_arm_request(struct engine *engine, struct request *request)
 
 void engine_detach(struct engine *engine, struct request *request)
 {
-	struct pool *pool = &engine->pools[request->pool];
+	struct pool *pool = &engine->pools[request->run.pool];
 
 	switch (request->state) {
 	case REQUEST_SENT:
 		engine_give_up_attempt(engine, request);
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
-		request->attempt = NULL;
+		request->run.attempt = NULL;
 		pool->running--;
-		engine_finish_drain(engine, &engine->workers[request->worker]);
+		engine_finish_drain(engine, &engine->workers[request->run.worker]);
 		break;
 	case REQUEST_QUEUED:
 		queue_remove(&pool->queue, request);
-		if (request->circuit)
-			request->circuit->queued--;
+		if (request->run.circuit)
+			request->run.circuit->queued--;
 		break;
 	case REQUEST_FREE:
 	case REQUEST_WAITING:
@@ -236,8 +236,8 @@ static bool is_spared(const struct worker *worker)
 /* The attempt has had its time; the worker is not to blame if it stands behind another one. */
 static void expire_attempt(struct engine *engine, struct request *request)
 {
-	struct worker *worker = &engine->workers[request->worker];
-	struct attempt *attempt = request->attempt;
+	struct worker *worker = &engine->workers[request->run.worker];
+	struct attempt *attempt = request->run.attempt;
 	bool began = attempt->begun > 0;
 	struct failure failure =
 		engine_failure(request, began ? ERR_attempt_timeout : ERR_queue_timeout);
@@ -246,7 +246,7 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	if (began)
 		engine_count_attempt(engine, request, failure.code, false);
 	engine_detach(engine, request);
-	request->may_have_run = request->outcome_unknown = true;
+	request->run.may_have_run = request->run.outcome_unknown = true;
 	if (!began) {
 		engine_failed(engine, request, &failure);
 		return;
@@ -267,18 +267,18 @@ static void expire_attempt(struct engine *engine, struct request *request)
 /* The time of an attempt runs from when it begins, which may be later than when it was sent. */
 static bool has_time(struct engine *engine, struct request *request)
 {
-	usec_t timeout = engine->pools[request->pool].settings.attempt_timeout;
-	usec_t begun = request->attempt->begun;
+	usec_t timeout = engine->pools[request->run.pool].settings.attempt_timeout;
+	usec_t begun = request->run.attempt->begun;
 
 	if (request->deadline <= engine->now)
 		return false;
-	request->attempt_due = usec_add(begun > 0 ? begun : engine->now, timeout);
-	return request->attempt_due > engine->now;
+	request->run.attempt_due = usec_add(begun > 0 ? begun : engine->now, timeout);
+	return request->run.attempt_due > engine->now;
 }
 
 void engine_request_due(struct engine *engine, struct request *request)
 {
-	struct pool *pool = &engine->pools[request->pool];
+	struct pool *pool = &engine->pools[request->run.pool];
 
 	if (request->state == REQUEST_SENT) {
 		if (has_time(engine, request))
@@ -310,7 +310,7 @@ static void open_request(struct engine *engine, struct request *request,
 		.stream = event->submit.stream,
 		.restartable = event->submit.restartable,
 		.home = event->submit.pool,
-		.pool = event->submit.pool,
+		.run.pool = event->submit.pool,
 		.pool_skip = event->submit.skip,
 		.max_attempts = event->submit.max_attempts,
 		.bytes = event->submit.bytes,
@@ -321,14 +321,14 @@ static void open_request(struct engine *engine, struct request *request,
 	};
 	heap_entry_init(&request->timer);
 	engine->open_requests++;
-	engine->pools[request->pool].stats.requests++;
+	engine->pools[request->run.pool].stats.requests++;
 }
 
 void engine_begin(struct engine *engine, struct request *request)
 {
 	request_move(request, REQUEST_DELAYED);
 	request->due = engine->now;
-	engine->pools[request->pool].delayed++;
+	engine->pools[request->run.pool].delayed++;
 }
 
 void engine_submit(struct engine *engine, const struct engine_event *event)
@@ -338,8 +338,8 @@ void engine_submit(struct engine *engine, const struct engine_event *event)
 
 	assert(event->request < engine->requests_max && event->submit.pool < engine->pool_count);
 	open_request(engine, request, event);
-	request->circuit =
-		engine_circuit(engine, &engine->pools[request->pool], event->submit.method);
+	request->run.circuit =
+		engine_circuit(engine, &engine->pools[request->run.pool], event->submit.method);
 	if (engine->stopping) {
 		failure = engine_failure(request, ERR_shutting_down);
 		engine_begin(engine, request);
@@ -357,7 +357,7 @@ static bool is_open(const struct request *request)
 void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 {
 	struct request *request = &engine->requests[slot];
-	struct pool *pool = &engine->pools[request->pool];
+	struct pool *pool = &engine->pools[request->run.pool];
 	struct failure failure;
 
 	assert(slot < engine->requests_max);

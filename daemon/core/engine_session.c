@@ -273,14 +273,14 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 	/* A leader that has a canned answer may have left an attempt without ever having failed. */
 	if (code == ERR_NONE)
 		code = ERR_attempt_timeout;
-	key->outcome_unknown |= leader->outcome_unknown || failure->executed == EXECUTED_MAYBE;
+	key->outcome_unknown |= leader->run.outcome_unknown || failure->executed == EXECUTED_MAYBE;
 	while ((next = key_promote(key))) {
 		if (!key->outcome_unknown || next->idempotent) {
 			engine_defer(engine, next, ERR_NONE);
 			return;
 		}
 		next->key = NULL;
-		next->may_have_run = true;
+		next->run.may_have_run = true;
 		engine_defer(engine, next, code);
 	}
 	drop_key(engine, key);
@@ -329,36 +329,21 @@ bool engine_transfer_attempt(struct engine *engine, struct request *request)
 	heir = list_empty(&key->waiting)
 		       ? NULL
 		       : list_entry(list_first(&key->waiting), struct request, in_queue);
-	if (!heir || heir->session || heir->stream || !may_be_at(heir, request->level))
+	if (!heir || heir->session || heir->stream || !may_be_at(heir, request->run.level))
 		return false;
 	/* Should it turn out that this attempt never ran, the heir could not be sent again. */
 	if (key->outcome_unknown && !heir->idempotent)
 		return false;
 	key_promote(key);
-	request->attempt->request = heir;
-	heir->pool = request->pool;
-	heir->level = request->level;
-	heir->circuit = request->circuit;
-	heir->permit = request->permit;
-	heir->has_permit = request->has_permit;
-	heir->counted = request->counted;
-	heir->worker = request->worker;
-	heir->attempts = request->attempts;
-	heir->retries = request->retries;
-	heir->crashes = request->crashes;
-	heir->may_have_run = request->may_have_run;
-	heir->outcome_unknown = request->outcome_unknown;
-	heir->first_sent = request->first_sent;
-	heir->sent = request->sent;
-	heir->attempt_due = request->attempt_due;
-	heir->attempt = request->attempt;
+	request->run.attempt->request = heir;
+	heir->run = request->run;
 	request_move(heir, REQUEST_SENT);
 	engine_arm_request(engine, heir);
-	request->has_permit = false;
-	request->attempt = NULL;
+	request->run.has_permit = false;
+	request->run.attempt = NULL;
 	request->key = NULL;
 	request_move(request, REQUEST_DELAYED);
-	engine->pools[request->pool].delayed++;
+	engine->pools[request->run.pool].delayed++;
 	return true;
 }
 

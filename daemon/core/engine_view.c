@@ -198,15 +198,16 @@ void engine_view_request(const struct engine *engine, uint32_t index, struct req
 
 	assert(index < engine->requests_max);
 	*ret = (struct request_view){
-		.pool = request->pool,
+		.pool = request->run.pool,
 		.state = request->state,
-		.attempts = request->attempts,
+		.attempts = request->run.attempts,
 		.submitted = request->submitted,
 		.deadline = request->deadline,
-		.first_sent = request->first_sent,
-		.sent = request->sent,
-		.has_circuit = request->circuit != NULL,
-		.breaker = request->circuit ? request->circuit->breaker.state : BREAKER_CLOSED,
+		.first_sent = request->run.first_sent,
+		.sent = request->run.sent,
+		.has_circuit = request->run.circuit != NULL,
+		.breaker =
+			request->run.circuit ? request->run.circuit->breaker.state : BREAKER_CLOSED,
 	};
 }
 
@@ -255,7 +256,7 @@ void engine_view_recovery(const struct engine *engine, uint32_t index, struct re
 	*ret = (struct recovery_view){
 		.id = recovery->id,
 		.request = engine_slot_of(engine, recovery->request),
-		.pool = recovery->request->pool,
+		.pool = recovery->request->run.pool,
 		.state = recovery->request->state,
 		.cause = recovery->cause,
 		.category = recovery->category,

@@ -247,7 +247,7 @@ static struct worker *pick_ready(const struct pool *pool, const struct request *
 	const struct list *ready = &pool->states[WORKER_READY];
 	struct list_node *node;
 
-	if (request->retries == 0)
+	if (request->run.retries == 0)
 		return list_empty(ready) ? NULL
 					 : list_entry(list_first(ready), struct worker, in_state);
 	list_for_each (node, ready) {

@@ -24,7 +24,8 @@ struct request *queue_victim(const struct queue *queue, enum priority priority)
 		struct request *first = entry(list_first(&queue->classes[i]));
 
 		if (first)
-			return first->retries > 0 ? first : entry(list_last(&queue->classes[i]));
+			return first->run.retries > 0 ? first
+						      : entry(list_last(&queue->classes[i]));
 	}
 	return NULL;
 }

@@ -66,6 +66,27 @@ struct failure {
 /* Workers that a request remembers to have failed at. */
 #define REQUEST_TRIED_MAX 4
 
+/* How far a request has come with workers.  A request that inherits the running attempt of another
+ * one gets all of this from it. */
+struct request_run {
+	uint32_t pool;		 /* where it is */
+	unsigned level;		 /* of the chain, 0: home */
+	struct circuit *circuit; /* of that pool; NULL: it has none */
+	struct breaker_permit permit;
+	bool has_permit;	 /* of its circuit's breaker */
+	bool counted;		 /* as a failure at the breaker of that pool */
+	bool may_have_run;	 /* in an attempt that is over */
+	bool outcome_unknown;	 /* it may even have run to a good end there */
+	uint32_t attempts;	 /* times it was sent so far */
+	uint32_t retries;	 /* of these, since it is in this pool, for what failed */
+	uint32_t crashes;	 /* workers that ended while they may have run it */
+	uint32_t worker;	 /* of the last attempt (its slot); meaningful once attempts > 0 */
+	usec_t first_sent;	 /* end of the first wait in the queue; 0: never sent */
+	usec_t sent;		 /* when the last attempt was sent; 0: never */
+	usec_t attempt_due;	 /* while SENT: when the attempt has lasted too long */
+	struct attempt *attempt; /* while SENT */
+};
+
 struct request {
 	enum request_state state;
 	enum priority priority;
@@ -74,36 +95,21 @@ struct request {
 	bool stream;
 	bool restartable;
 	bool streamed;	      /* a part of the answer is with the client */
-	bool may_have_run;    /* in an attempt that is over */
-	bool outcome_unknown; /* it may even have run to a good end there */
-	bool counted;	      /* as a failure at the breaker of the pool where it is */
-	bool has_permit;      /* of its circuit's breaker */
 	bool deferred;	      /* goes on at the end of the event: */
 	enum errcode refused; /* fails by this, or is placed */
 	uint32_t home;	      /* the pool it was sent to: the head of the chain */
-	uint32_t pool;	      /* where it is */
 	uint32_t pool_skip;   /* levels of the chain that can't serve it, as a mask */
-	unsigned level;	      /* of the chain, 0: home */
 	uint32_t max_attempts;
-	uint32_t attempts; /* times it was sent so far */
-	uint32_t retries;  /* of these, since it is in this pool, for what failed */
-	uint32_t crashes;  /* workers that ended while they may have run it */
-	uint32_t worker;   /* of the last attempt (its slot); meaningful once attempts > 0 */
-	uint64_t bytes;	   /* size of the payload, for the queue's limit */
+	uint64_t bytes; /* size of the payload, for the queue's limit */
 	usec_t submitted;
 	usec_t deadline;
-	usec_t due;		   /* while DELAYED: when it is tried again */
-	usec_t delay;		   /* before the last retry */
-	usec_t first_sent;	   /* end of the first wait in the queue; 0: never sent */
-	usec_t sent;		   /* when the last attempt was sent; 0: never */
-	usec_t attempt_due;	   /* while SENT: when the attempt has lasted too long */
+	usec_t due;   /* while DELAYED: when it is tried again */
+	usec_t delay; /* before the last retry */
+	struct request_run run;
 	struct failure last;	   /* of the last attempt that failed */
-	struct attempt *attempt;   /* while SENT */
 	struct list *line;	   /* while QUEUED: where in_queue stands */
 	struct list_node in_queue; /* also while WAITING, in the session's or key's list */
 	struct heap_entry timer;
-	struct circuit *circuit; /* of the pool where it is; NULL: it has none */
-	struct breaker_permit permit;
 	struct bytes method;   /* these two: the caller's, as long as the request is open */
 	struct bytes key_name; /* empty: it has no key, or has found it */
 	struct session *session;

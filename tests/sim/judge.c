@@ -261,8 +261,9 @@ static void note_heir(struct world *world, struct process *process, struct sendi
 		const struct request *request = engine_request(world->engine, i);
 
 		if (world->open[i] != NOBODY && request->state == REQUEST_SENT &&
-		    !world->records[world->open[i]].sent && request->worker == process->worker &&
-		    &process->sendings[request->attempt->id] == sending)
+		    !world->records[world->open[i]].sent &&
+		    request->run.worker == process->worker &&
+		    &process->sendings[request->run.attempt->id] == sending)
 			heir = &world->records[world->open[i]];
 	}
 	sending->given_up = !heir && judge_is_broken(world, process);

@@ -267,7 +267,7 @@ static bool may_be_tried_again(struct world *world, const struct record *record,
 
 	/* Who was alone at hand when a worker died may be what it died of: the engine counts that.
 	 */
-	if (engine_request(world->engine, record->slot)->crashes > 0)
+	if (engine_request(world->engine, record->slot)->run.crashes > 0)
 		return false;
 	/* It also counts what may have run where the world knows that it did not. */
 	if (engine_pool(world->engine, record->at)->budget.balance <

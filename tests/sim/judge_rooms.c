@@ -184,8 +184,8 @@ static void judge_forced_open(struct world *world)
 		if (world->open[i] == NOBODY)
 			continue;
 		request = engine_request(world->engine, i);
-		if (request->state == REQUEST_QUEUED && request->pool == pool->index &&
-		    request->circuit == pool_find_circuit(pool, event->manual.method))
+		if (request->state == REQUEST_QUEUED && request->run.pool == pool->index &&
+		    request->run.circuit == pool_find_circuit(pool, event->manual.method))
 			judge_blame(world, "breaker", "request %u waits at an open breaker",
 				    world->open[i]);
 	}

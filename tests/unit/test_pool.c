@@ -366,7 +366,7 @@ END_TEST
 
 START_TEST(a_worker_it_failed_at_is_the_last_choice)
 {
-	struct request request = {.retries = 1};
+	struct request request = {.run.retries = 1};
 	struct fixture f;
 
 	set_up(&f);

@@ -94,7 +94,7 @@ START_TEST(a_retry_is_shed_before_the_youngest)
 	struct queue queue;
 
 	queue_init(&queue, LEN_MAX, BYTES_MAX);
-	retry.retries = 1;
+	retry.run.retries = 1;
 	queue_push(&queue, &young);
 	queue_push_front(&queue, &retry);
 	ck_assert_ptr_eq(queue_victim(&queue, PRIORITY_NORMAL), &retry);

@@ -94,7 +94,7 @@ static void pack_recovery(const struct driver *driver, struct buf *out,
 	pack_map(out, 12);
 	pack_named_uint(out, "id", recovery->id);
 	pack_named_uint(out, "request", call->number);
-	pack_named_str(out, "pool", pool_name(driver, request->pool));
+	pack_named_str(out, "pool", pool_name(driver, request->run.pool));
 	pack_named_text(out, "method", call->method);
 	pack_named_str(out, "cause", errcode_name(recovery->cause));
 	pack_named_str(out, "category", errcategory_name(recovery->category));

@@ -72,12 +72,14 @@ static void pack_meta(const struct driver *driver, const struct call *call,
 
 	pack_map(buf, 6u + (call->session.len > 0) + (call->key.len > 0));
 	pack_named_str(buf, "served_by", driver_pool_config(driver, effect->pool)->name);
-	pack_named_uint(buf, "attempts", request->attempts);
+	pack_named_uint(buf, "attempts", request->run.attempts);
 	pack_named_bool(buf, "degraded", effect->result.level > 0);
 	pack_named_ms(buf, "queue_ms",
-		      usec_sub(request->attempts > 0 ? request->first_sent : loop_now(driver->loop),
+		      usec_sub(request->run.attempts > 0 ? request->run.first_sent
+							 : loop_now(driver->loop),
 			       request->submitted));
-	pack_named_ms(buf, "run_ms", worked ? usec_sub(loop_now(driver->loop), request->sent) : 0);
+	pack_named_ms(buf, "run_ms",
+		      worked ? usec_sub(loop_now(driver->loop), request->run.sent) : 0);
 	pack_named_uint(buf, "worker", worked ? driver_worker_number(driver, effect->worker) : 0);
 	if (call->session.len > 0)
 		pack_named_bool(buf, "state_lost", effect->result.state_lost);

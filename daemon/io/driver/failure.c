@@ -61,7 +61,7 @@ static void describe_time(const struct facts *facts, char *out, size_t size)
 	char span[32];
 
 	describe_span(attempted && now < request->deadline
-			      ? usec_sub(now, request->sent)
+			      ? usec_sub(now, request->run.sent)
 			      : usec_sub(request->deadline, request->submitted),
 		      span, sizeof(span));
 	if (attempted)
@@ -86,7 +86,7 @@ static bool is_of_worker(enum errcode code)
 static void describe(const struct facts *facts, char *out, size_t size)
 {
 	enum errcode code = facts->effect->failed.failure.code;
-	const struct pool *pool = engine_pool(facts->driver->engine, facts->request->pool);
+	const struct pool *pool = engine_pool(facts->driver->engine, facts->request->run.pool);
 
 	if (!facts->channel && is_of_worker(code)) {
 		/* It waited for another with its key. */
@@ -134,7 +134,7 @@ static void describe(const struct facts *facts, char *out, size_t size)
 		return;
 	case ERR_circuit_open:
 		snprintf(out, size, "the circuit breaker of pool %s is %s", facts->pool,
-			 breaker_state_name(facts->request->circuit->breaker.state));
+			 breaker_state_name(facts->request->run.circuit->breaker.state));
 		return;
 	default:
 		break;
@@ -213,15 +213,16 @@ static void fill_worker(const struct facts *facts, struct error *error)
 
 	error->worker = facts->worker;
 	error->pid = (int)facts->channel->last_pid;
-	error->attempt = request->attempts;
-	error->queued = usec_sub(request->first_sent, request->submitted);
-	error->run = usec_sub(loop_now(facts->driver->loop), request->sent);
+	error->attempt = request->run.attempts;
+	error->queued = usec_sub(request->run.first_sent, request->submitted);
+	error->run = usec_sub(loop_now(facts->driver->loop), request->run.sent);
 }
 
 /* The breaker that let it through, if it is still where it failed; else that pool's own. */
 static const struct circuit *circuit_of(const struct request *request, const struct pool *pool)
 {
-	return request->pool == pool->index && request->circuit ? request->circuit : pool->circuits;
+	return request->run.pool == pool->index && request->run.circuit ? request->run.circuit
+									: pool->circuits;
 }
 
 static struct error error_of(const struct facts *facts)
@@ -423,7 +424,7 @@ void failure_answer(struct driver *driver, struct call *call, const struct effec
 		if (effect->failed.failure.attempted && call->attempt_history)
 			attempt_history_add(
 				&call->attempt_history, &error,
-				usec_sub(facts.request->sent, facts.request->submitted));
+				usec_sub(facts.request->run.sent, facts.request->submitted));
 	}
 	if (call->attempt_history) {
 		error.attempts = call->attempt_history->attempts;
@@ -444,7 +445,7 @@ void failure_note(struct driver *driver, struct call *call, const struct effect 
 	buf_init(&detail, DETAIL_MAX);
 	format_message(&facts, &error, message, &detail);
 	attempt_history_add(&call->attempt_history, &error,
-			    usec_sub(facts.request->sent, facts.request->submitted));
+			    usec_sub(facts.request->run.sent, facts.request->submitted));
 	if (call->attempt_history)
 		call->attempt_history->delay = effect->failed.delay;
 	if (log_is_enabled(LOG_LEVEL_DEBUG))
