@@ -2,7 +2,7 @@
 #ifndef POOLD_IO_CONFIG_SETTINGS_H
 #define POOLD_IO_CONFIG_SETTINGS_H
 
-#include "daemon/core/engine.h"
+#include "daemon/core/settings.h"
 #include "daemon/io/config/config.h"
 
 /* A pool's; what it points at stays the configuration's. */
