@@ -145,8 +145,7 @@ struct config_answer {
  * of them, which end with a NULL.
  */
 struct config_pool {
-	const struct config
-		*config; /* whose pool it is: who keeps a pool keeps that (config_ref) */
+	const struct config *config; /* it is a part of; whoever keeps a pool refs that */
 	char *name;
 	enum pool_adapter adapter;
 	enum config_dialect dialect;
