@@ -265,8 +265,7 @@ void config_draft_read(struct config_draft *draft, const char *file, struct byte
 	}
 	draft->files[draft->file_count++] = draft->file;
 	draft->keys = KEYS_EARLY;
-	if (config_ini_parse(text, &events) < 0)
-		draft->error = -ENOMEM;
+	config_ini_parse(text, &events);
 }
 
 int config_draft_finish(struct config_draft *draft, const struct config **ret_config)
