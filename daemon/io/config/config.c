@@ -1,11 +1,11 @@
 #include "daemon/io/config/config.h"
 
+#include "daemon/io/config/config_answer.h"
+#include "daemon/io/config/config_option.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "daemon/io/config/config_answer.h"
-#include "daemon/io/config/config_option.h"
 
 const struct config_pool *config_find_pool(const struct config *config, const char *name)
 {

@@ -1,6 +1,7 @@
-#include "daemon/io/config/config_draft.h"
+#include "daemon/io/config/config_check.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* RULE(section, lesser, section, greater, by how much it must be greater at least, what would come
  * of it) */
@@ -51,7 +52,7 @@ static struct side side_of(const struct config_draft *draft, enum option_id id, 
 
 	if (option->section == SECTION_DAEMON)
 		return (struct side){option, &draft->config->daemon, "", draft->daemon.options[id]};
-	return (struct side){option, config_section_values(draft->config, option->section, pool),
+	return (struct side){option, config_draft_values(draft, option->section, pool),
 			     draft->config->pools[pool].name, draft->pools[pool].options[id]};
 }
 
@@ -138,10 +139,48 @@ static void fit_defaults(struct config_draft *draft)
 		daemon->key_bytes_max = daemon->memory_max;
 }
 
+/* What is wrong with the nth name in the pool's list, or NULL. */
+static const char *resolve(struct config *config, struct config_pool *pool, size_t nth)
+{
+	const struct config_pool *found = config_find_pool(config, pool->fallback[nth]);
+
+	if (!found)
+		return "which is no pool";
+	if (found == pool)
+		return "the pool itself";
+	for (size_t i = 0; i < nth; i++)
+		if (strcmp(pool->fallback[i], pool->fallback[nth]) == 0)
+			return "which it names twice";
+	pool->fallbacks[nth] = (uint32_t)(found - config->pools);
+	pool->fallback_count = nth + 1;
+	return NULL;
+}
+
+static void resolve_fallbacks(struct config_draft *draft)
+{
+	for (size_t i = 0; i < draft->config->pool_count; i++) {
+		struct config_pool *pool = &draft->config->pools[i];
+
+		for (size_t nth = 0; pool->fallback[nth]; nth++) {
+			const char *fault = resolve(draft->config, pool, nth);
+
+			if (!fault)
+				continue;
+			config_fault(
+				&draft->faults, draft->pools[i].options[OPTION_POOL_fallback],
+				"[pool %s] fallback: found \"%s\", %s; allowed are other pools, "
+				"each once",
+				pool->name, pool->fallback[nth], fault);
+			break;
+		}
+	}
+}
+
 void config_check(struct config_draft *draft)
 {
 	size_t pool_count = draft->config->pool_count;
 
+	resolve_fallbacks(draft);
 	fit_defaults(draft);
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		bool once = option_get(rules[i].lesser)->section == SECTION_DAEMON;

@@ -1,10 +1,8 @@
-/* What a pool's dialect has by itself, and which options go with it. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "daemon/io/config/config_dialect.h"
 
-#include "daemon/io/config/config_draft.h"
 #include "daemon/io/config/config_word.h"
+
+#include <errno.h>
 
 #define OF(dialect)  (1u << (dialect))
 #define OF_PACKETS   (OF(DIALECT_PACKET4_JSON) | OF(DIALECT_PACKET4_MSGPACK))
@@ -43,7 +41,7 @@ static void check_use(struct config_draft *draft, size_t i, size_t use)
 	if (pool->adapter == POOL_STATIC || !(uses[use].dialects & OF(pool->dialect))) {
 		config_fault(&draft->faults, origin,
 			     "[pool %s] %s: found \"%.*s\", allowed is none where %s = %s",
-			     pool->name, key, config_shown(found), found,
+			     pool->name, key, config_shown_len(found), found,
 			     pool->adapter == POOL_STATIC ? "adapter" : "dialect",
 			     pool->adapter == POOL_STATIC
 				     ? option_word(OPTION_ADAPTER, pool->adapter)
@@ -56,7 +54,7 @@ static void check_use(struct config_draft *draft, size_t i, size_t use)
 	if (with_other != uses[use].needs)
 		config_fault(&draft->faults, origin,
 			     "[pool %s] %s: found \"%.*s\", allowed is none %s %s", pool->name, key,
-			     config_shown(found), found, with_other ? "beside" : "without",
+			     config_shown_len(found), found, with_other ? "beside" : "without",
 			     option_get(uses[use].other)->key);
 }
 
@@ -81,7 +79,7 @@ static void fill_in(struct config_draft *draft, size_t i)
 		set_default(draft, i, OPTION_POOL_prefetch, "0");
 }
 
-void config_choose_dialect(struct config_draft *draft, size_t i)
+void config_check_dialect(struct config_draft *draft, size_t i)
 {
 	struct config_pool *pool = &draft->config->pools[i];
 	const struct config_origin *origins = draft->pools[i].options;

@@ -7,10 +7,10 @@
  */
 #include "daemon/io/config/config_ini.h"
 
-#include <string.h>
-
 #include "daemon/io/config/config.h"
 #include "protocol/utf8.h"
+
+#include <string.h>
 
 #define TEXT_OF_(number) #number
 #define TEXT_OF(number)	 TEXT_OF_(number)

@@ -1,4 +1,7 @@
-#include "daemon/io/config/config_draft.h"
+#include "daemon/io/config/config.h"
+#include "daemon/io/config/config_adapter.h"
+#include "daemon/io/config/config_check.h"
+#include "daemon/io/config/config_read.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -52,7 +55,7 @@ static void load_file(struct config_draft *draft, const char *path)
 	}
 	len = read_whole(path, data, CONFIG_FILE_MAX);
 	if (len >= 0)
-		config_draft_read(draft, path, (struct bytes){data, (size_t)len});
+		config_read(draft, path, (struct bytes){data, (size_t)len});
 	else if (len == -EFBIG)
 		config_fault(&draft->faults, origin, "is larger than %zu bytes", CONFIG_FILE_MAX);
 	else if (len == -ESPIPE)
@@ -109,6 +112,27 @@ static void load_folder(struct config_draft *draft, const char *folder)
 	free(entries);
 }
 
+/* Checks the whole and hands the configuration out. */
+static int finish(struct config_draft *draft, const struct config **ret_config)
+{
+	int r;
+
+	if (draft->error < 0)
+		return draft->error;
+	config_check_adapters(draft);
+	/* A refused value left its default behind: what follows from that is not reported. */
+	if (draft->faults.count == 0)
+		config_check(draft);
+	if (draft->error < 0)
+		return draft->error;
+	r = config_faults_end(&draft->faults);
+	if (r < 0)
+		return r;
+	*ret_config = draft->config;
+	draft->config = NULL;
+	return 0;
+}
+
 int config_load(const char *path, const struct config **ret_config, struct buf *errors)
 {
 	const char *file = path ? path : CONFIG_PATH_DEFAULT;
@@ -126,7 +150,7 @@ int config_load(const char *path, const struct config **ret_config, struct buf *
 	if (path || access(file, F_OK) == 0 || errno != ENOENT)
 		load_file(draft, file);
 	load_folder(draft, folder);
-	r = config_draft_finish(draft, ret_config);
+	r = finish(draft, ret_config);
 	config_draft_free(draft);
 out:
 	free(folder);
@@ -143,8 +167,8 @@ int config_parse_text(const char *file, struct bytes text, const struct config *
 	if (r < 0)
 		return r;
 	draft->faults.out = errors;
-	config_draft_read(draft, file, text);
-	r = config_draft_finish(draft, ret_config);
+	config_read(draft, file, text);
+	r = finish(draft, ret_config);
 	config_draft_free(draft);
 	return r;
 }
