@@ -12,10 +12,11 @@
 
 #define TEXT_MAX ((size_t)1024 * 1024)
 
+/* For printf, with the path of the configuration. */
 static const char usage[] =
 	"usage: poold [-c FILE] [-t] [-V]\n"
 	"\n"
-	"  -c, --config FILE    read FILE and FILE.d/*.conf instead of " CONFIG_PATH_DEFAULT "\n"
+	"  -c, --config FILE    read FILE and FILE.d/*.conf instead of %s\n"
 	"  -t, --test           check the configuration, print it as it is understood, and exit\n"
 	"      --help-config    print every option of the configuration\n"
 	"      --help-errors    print what is done about each error, as a table in Markdown\n"
@@ -129,11 +130,15 @@ int main(int argc, char **argv)
 	int status = DAEMON_EXIT_OK;
 
 	if (parse_options(argc, argv, &options) < 0) {
-		fputs(usage, stderr);
+		fprintf(stderr, usage, config_path_default());
 		return DAEMON_EXIT_USAGE;
 	}
-	if (options.help || options.version) {
-		fputs(options.help ? usage : "poold " POOLD_VERSION "\n", stdout);
+	if (options.help) {
+		printf(usage, config_path_default());
+		return DAEMON_EXIT_OK;
+	}
+	if (options.version) {
+		puts("poold " POOLD_VERSION);
 		return DAEMON_EXIT_OK;
 	}
 	if (options.describe) {

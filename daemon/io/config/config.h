@@ -15,11 +15,6 @@
 #include "protocol/base.h"
 #include "protocol/buf.h"
 
-#ifndef POOLD_SYSCONFDIR
-#define POOLD_SYSCONFDIR "/etc"
-#endif
-#define CONFIG_PATH_DEFAULT  POOLD_SYSCONFDIR "/poold/poold.conf"
-
 #define CONFIG_POOLS_MAX     64
 #define CONFIG_NAME_MAX	     32	  /* bytes in a pool's name */
 #define CONFIG_ARGS_MAX	     256  /* words in a command */
@@ -230,19 +225,21 @@ struct config {
 
 /*
  * Reads `path` and then, in the order of their names, the files PATH.d/(name).conf; a later value
- * of a key wins over one from an earlier file.  `path` NULL: CONFIG_PATH_DEFAULT, and where that
- * does not exist (nor its folder) the built-in defaults.  The caller owns one reference to
- * *ret_config.
+ * of a key replaces one from an earlier file.  `path` NULL: config_path_default(), and where neither
+ * that nor its folder exists the built-in defaults.  The caller owns one reference to *ret_config.
  *
  * Returns 0; -EINVAL when anything is wrong, and then `errors` has a line of text for each fault
- * ("FILE:LINE: key: what was found, what is allowed"), CONFIG_ERRORS_MAX at most and then their
- * number; -ENOMEM.
+ * ("FILE:LINE: key: what was found, what is allowed"), CONFIG_ERRORS_MAX at most and then the number
+ * of the others; -ENOMEM.
  */
 int config_load(const char *path, const struct config **ret_config, struct buf *errors);
 
-/* The same from memory; `file` is the name told in errors. */
+/* The same from memory; `file` is the name that errors give. */
 int config_parse_text(const char *file, struct bytes text, const struct config **ret_config,
 		      struct buf *errors);
+
+/* The file that is read where no other is asked for. */
+const char *config_path_default(void);
 
 /* Takes one more reference, which config_unref gives back.  Returns `config`. */
 const struct config *config_ref(const struct config *config);

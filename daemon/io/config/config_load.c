@@ -12,6 +12,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The Makefile says where the installation's files are. */
+#ifndef POOLD_SYSCONFDIR
+#define POOLD_SYSCONFDIR "/etc"
+#endif
+
+const char *config_path_default(void)
+{
+	return POOLD_SYSCONFDIR "/poold/poold.conf";
+}
+
 /* Reads a whole file of at most `max` bytes.  Returns its length or -errno; -EFBIG when it is
  * larger. */
 static ssize_t read_whole(const char *path, uint8_t *data, size_t max)
@@ -135,7 +145,7 @@ static int finish(struct config_draft *draft, const struct config **ret_config)
 
 int config_load(const char *path, const struct config **ret_config, struct buf *errors)
 {
-	const char *file = path ? path : CONFIG_PATH_DEFAULT;
+	const char *file = path ? path : config_path_default();
 	struct config_draft *draft;
 	char *folder;
 	int r;

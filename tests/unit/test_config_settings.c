@@ -1,43 +1,48 @@
-#include "daemon/io/config/config_policy.h"
+#include "daemon/io/config/settings.h"
 
 #include "tests/unit/test_config.h"
 
-/* The table's defaults and the core's own are the same numbers. */
-START_TEST(defaults_are_those_of_the_core)
+/* Checks that the options that say nothing give the core these numbers. */
+START_TEST(defaults_reach_the_core)
 {
 	const struct config *config = must_parse("[pool a]\ncommand = x\n");
-	const struct config_pool *pool = &config->pools[0];
-	struct breaker_settings breaker;
-	struct backoff_settings backoff;
-	struct budget_settings budget;
+	struct pool_settings settings;
+	const struct breaker_settings *breaker = &settings.breaker;
 	struct policy policy;
 
-	config_breaker_settings(pool, &breaker);
-	ck_assert_uint_eq(breaker.failure_threshold, breaker_defaults.failure_threshold);
-	ck_assert_uint_eq(breaker.success_threshold, breaker_defaults.success_threshold);
-	ck_assert_uint_eq(breaker.half_open_requests, breaker_defaults.half_open_requests);
-	ck_assert_uint_eq(breaker.minimum_calls, breaker_defaults.minimum_calls);
-	ck_assert_uint_eq(breaker.failure_rate, breaker_defaults.failure_rate);
-	ck_assert_uint_eq(breaker.slow_call_rate, breaker_defaults.slow_call_rate);
-	ck_assert_uint_eq(breaker.slow_call_duration, breaker_defaults.slow_call_duration);
-	ck_assert_uint_eq(breaker.window, breaker_defaults.window);
-	ck_assert_uint_eq(breaker.min_outage, breaker_defaults.min_outage);
-	ck_assert_uint_eq(breaker.failure_run_ttl, breaker_defaults.failure_run_ttl);
-	ck_assert_uint_eq(breaker.open_timeout, breaker_defaults.open_timeout);
-	ck_assert_uint_eq(breaker.open_timeout_max, breaker_defaults.open_timeout_max);
-	ck_assert_uint_eq(breaker.open_multiplier, breaker_defaults.open_multiplier);
-	ck_assert_uint_eq(breaker.open_jitter, breaker_defaults.open_jitter);
-	ck_assert_uint_eq(breaker.probe_timeout, breaker_defaults.probe_timeout);
-	ck_assert(breaker.early_probe == breaker_defaults.early_probe);
+	settings_pool(&config->pools[0], &settings);
+	ck_assert_int_eq(settings.breaker_begins, BREAKER_CLOSED);
+	ck_assert(!settings.breaker_per_method);
+	ck_assert_uint_eq(breaker->failure_threshold, 5);
+	ck_assert_uint_eq(breaker->success_threshold, 3);
+	ck_assert_uint_eq(breaker->half_open_requests, 3);
+	ck_assert_uint_eq(breaker->minimum_calls, 20);
+	ck_assert_uint_eq(breaker->failure_rate, 50);
+	ck_assert_uint_eq(breaker->slow_call_rate, 0);
+	ck_assert_uint_eq(breaker->slow_call_duration, 0);
+	ck_assert_uint_eq(breaker->window, 10 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->min_outage, USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->failure_run_ttl, 60 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->open_timeout, 60 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->open_timeout_max, 600 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->open_multiplier, 100);
+	ck_assert_uint_eq(breaker->open_jitter, 0);
+	ck_assert_uint_eq(breaker->probe_timeout, 30 * USEC_PER_SEC);
+	ck_assert(breaker->early_probe);
 
-	config_backoff_settings(pool, &backoff);
-	ck_assert_int_eq(backoff.kind, backoff_defaults.kind);
-	ck_assert_uint_eq(backoff.base, backoff_defaults.base);
-	ck_assert_uint_eq(backoff.cap, backoff_defaults.cap);
-	ck_assert_uint_eq(backoff.list_len, 0);
+	ck_assert_int_eq(settings.backoff.kind, BACKOFF_FULL_JITTER);
+	ck_assert_uint_eq(settings.backoff.base, 100 * USEC_PER_MSEC);
+	ck_assert_uint_eq(settings.backoff.cap, 30 * USEC_PER_SEC);
+	ck_assert_uint_eq(settings.backoff.list_len, 0);
 
-	config_budget_settings(pool, &budget);
-	ck_assert_mem_eq(&budget, &budget_defaults, sizeof(budget));
+	ck_assert_uint_eq(settings.budget.max, 20 * BUDGET_RETRY);
+	ck_assert_uint_eq(settings.budget.per_success, BUDGET_RETRY / 5);
+	ck_assert_uint_eq(settings.budget.per_second, BUDGET_RETRY);
+	ck_assert_uint_eq(settings.budget.refill_below, 10 * BUDGET_RETRY);
+
+	ck_assert_uint_eq(settings.failover.dwell, 10 * USEC_PER_SEC);
+	ck_assert_uint_eq(settings.failover.step, 5 * USEC_PER_SEC);
+	ck_assert_int_eq(settings.affinity, SESSION_HINT);
 
 	policy_init(&policy);
 	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
@@ -65,27 +70,28 @@ START_TEST(each_breaker_key_reaches_the_core)
 		"window = 13s\nmin_outage = 14s\nfailure_run_ttl = 15s\nopen_timeout = 16s\n"
 		"open_timeout_max = 17s\nopen_multiplier = 180\nopen_jitter = 19\n"
 		"probe_timeout = 20s\nearly_probe = no\n[pool a]\ncommand = x\n");
-	struct breaker_settings breaker;
+	struct pool_settings settings;
+	const struct breaker_settings *breaker = &settings.breaker;
 
-	config_breaker_settings(&config->pools[0], &breaker);
-	ck_assert_int_eq(config->pools[0].breaker.mode, BREAKER_MODE_OBSERVE);
-	ck_assert(config->pools[0].breaker.per_method);
-	ck_assert_uint_eq(breaker.failure_threshold, 6);
-	ck_assert_uint_eq(breaker.success_threshold, 7);
-	ck_assert_uint_eq(breaker.half_open_requests, 8);
-	ck_assert_uint_eq(breaker.minimum_calls, 9);
-	ck_assert_uint_eq(breaker.failure_rate, 10);
-	ck_assert_uint_eq(breaker.slow_call_rate, 11);
-	ck_assert_uint_eq(breaker.slow_call_duration, 12 * USEC_PER_SEC);
-	ck_assert_uint_eq(breaker.window, 13 * USEC_PER_SEC);
-	ck_assert_uint_eq(breaker.min_outage, 14 * USEC_PER_SEC);
-	ck_assert_uint_eq(breaker.failure_run_ttl, 15 * USEC_PER_SEC);
-	ck_assert_uint_eq(breaker.open_timeout, 16 * USEC_PER_SEC);
-	ck_assert_uint_eq(breaker.open_timeout_max, 17 * USEC_PER_SEC);
-	ck_assert_uint_eq(breaker.open_multiplier, 180);
-	ck_assert_uint_eq(breaker.open_jitter, 19);
-	ck_assert_uint_eq(breaker.probe_timeout, 20 * USEC_PER_SEC);
-	ck_assert(!breaker.early_probe);
+	settings_pool(&config->pools[0], &settings);
+	ck_assert_int_eq(settings.breaker_begins, BREAKER_OBSERVING);
+	ck_assert(settings.breaker_per_method);
+	ck_assert_uint_eq(breaker->failure_threshold, 6);
+	ck_assert_uint_eq(breaker->success_threshold, 7);
+	ck_assert_uint_eq(breaker->half_open_requests, 8);
+	ck_assert_uint_eq(breaker->minimum_calls, 9);
+	ck_assert_uint_eq(breaker->failure_rate, 10);
+	ck_assert_uint_eq(breaker->slow_call_rate, 11);
+	ck_assert_uint_eq(breaker->slow_call_duration, 12 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->window, 13 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->min_outage, 14 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->failure_run_ttl, 15 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->open_timeout, 16 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->open_timeout_max, 17 * USEC_PER_SEC);
+	ck_assert_uint_eq(breaker->open_multiplier, 180);
+	ck_assert_uint_eq(breaker->open_jitter, 19);
+	ck_assert_uint_eq(breaker->probe_timeout, 20 * USEC_PER_SEC);
+	ck_assert(!breaker->early_probe);
 	config_unref(config);
 }
 END_TEST
@@ -96,24 +102,24 @@ START_TEST(each_retry_key_reaches_the_core)
 		"[pool a]\ncommand = x\n[retry a]\nbackoff = custom\nbase = 1s\ncap = 20s\n"
 		"delays = 0, 5s 20s\nbudget = 7\nbudget_per_success = 15\n"
 		"budget_per_second = 3\nbudget_refill_below = 4\n");
-	struct backoff_settings backoff;
-	struct budget_settings budget;
+	struct pool_settings settings;
+	const struct backoff_settings *backoff = &settings.backoff;
+	const struct budget_settings *budget = &settings.budget;
 
-	config_backoff_settings(&config->pools[0], &backoff);
-	ck_assert_int_eq(backoff.kind, BACKOFF_CUSTOM);
-	ck_assert_uint_eq(backoff.base, USEC_PER_SEC);
-	ck_assert_uint_eq(backoff.cap, 20 * USEC_PER_SEC);
-	ck_assert_uint_eq(backoff.list_len, 3);
-	ck_assert_ptr_eq(backoff.list, config->pools[0].retry.delays);
-	ck_assert_uint_eq(backoff.list[0], 0);
-	ck_assert_uint_eq(backoff.list[1], 5 * USEC_PER_SEC);
-	ck_assert_uint_eq(backoff.list[2], 20 * USEC_PER_SEC);
+	settings_pool(&config->pools[0], &settings);
+	ck_assert_int_eq(backoff->kind, BACKOFF_CUSTOM);
+	ck_assert_uint_eq(backoff->base, USEC_PER_SEC);
+	ck_assert_uint_eq(backoff->cap, 20 * USEC_PER_SEC);
+	ck_assert_uint_eq(backoff->list_len, 3);
+	ck_assert_ptr_eq(backoff->list, config->pools[0].retry.delays);
+	ck_assert_uint_eq(backoff->list[0], 0);
+	ck_assert_uint_eq(backoff->list[1], 5 * USEC_PER_SEC);
+	ck_assert_uint_eq(backoff->list[2], 20 * USEC_PER_SEC);
 
-	config_budget_settings(&config->pools[0], &budget);
-	ck_assert_uint_eq(budget.max, 7 * BUDGET_RETRY);
-	ck_assert_uint_eq(budget.per_success, 150);
-	ck_assert_uint_eq(budget.per_second, 3 * BUDGET_RETRY);
-	ck_assert_uint_eq(budget.refill_below, 4 * BUDGET_RETRY);
+	ck_assert_uint_eq(budget->max, 7 * BUDGET_RETRY);
+	ck_assert_uint_eq(budget->per_success, 150);
+	ck_assert_uint_eq(budget->per_second, 3 * BUDGET_RETRY);
+	ck_assert_uint_eq(budget->refill_below, 4 * BUDGET_RETRY);
 	config_unref(config);
 }
 END_TEST
@@ -185,7 +191,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		defaults_are_those_of_the_core,
+		defaults_reach_the_core,
 		each_breaker_key_reaches_the_core,
 		each_retry_key_reaches_the_core,
 		a_row_is_changed_key_by_key,
@@ -193,5 +199,5 @@ int main(void)
 		defaults_fit_the_memory,
 	};
 
-	return unit_main("config_policy", tests, ARRAY_SIZE(tests));
+	return unit_main("config_settings", tests, ARRAY_SIZE(tests));
 }
