@@ -78,8 +78,9 @@ START_TEST(later_files_win)
 
 	write_file("a.conf.d/30-c.conf", "[pool p]\ntimeout = 2h\n");
 	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
-	ck_assert_str_eq(errors, "a.conf.d/30-c.conf:2: [pool p] timeout = 2h is above [pool p] "
-				 "timeout_max = 1h (the default): no request may wait so long\n");
+	ck_assert_str_eq(errors,
+			 "a.conf.d/30-c.conf:2: [pool p] timeout = 2h must not be above [pool p] "
+			 "timeout_max = 1h (the default): no request may take that long\n");
 	remove_folder();
 }
 END_TEST
@@ -111,8 +112,8 @@ START_TEST(a_later_file_can_change_an_adapter)
 
 	write_file("a.conf.d/3.conf", "\n[pool p]\ncommand = y\n");
 	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
-	ck_assert_str_eq(errors, "a.conf.d/3.conf:3: [pool p] command: found \"y\", allowed is "
-				 "none where adapter = static\n");
+	ck_assert_str_eq(errors, "a.conf.d/3.conf:3: [pool p] command: found \"y\", but the key is "
+				 "not allowed where adapter = static\n");
 	remove_folder();
 }
 END_TEST
@@ -129,7 +130,7 @@ START_TEST(files_that_can_not_be_read)
 
 	ck_assert_int_eq(mkfifo(path_of("a.conf"), 0600), 0);
 	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
-	ck_assert_str_eq(errors, "a.conf: is not a file but a pipe or a socket\n");
+	ck_assert_str_eq(errors, "a.conf: is a pipe or a socket, not a file\n");
 	unlink(path_of("a.conf"));
 
 	ck_assert_int_eq(mkdir(path_of("a.conf"), 0700), 0);
@@ -174,7 +175,7 @@ START_TEST(a_folder_has_a_limited_number_of_files)
 		write_file(name, "");
 	}
 	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
-	ck_assert_str_eq(errors, "a.conf.d: has 257 files, allowed are 256\n");
+	ck_assert_str_eq(errors, "a.conf.d: has 257 files, allowed are 256 at most\n");
 	remove_folder();
 }
 END_TEST

@@ -63,11 +63,12 @@ static void check_source(struct config_draft *draft, size_t i, enum source sourc
 
 	if (needed && !found)
 		config_fault(&draft->faults, draft->pools[i].sections[SECTION_POOL],
-			     "[pool %s] %s: found none, and it must be given where adapter = %s",
-			     pool->name, source_keys[source], adapter);
+			     "[pool %s] %s: not set, but required where adapter = %s", pool->name,
+			     source_keys[source], adapter);
 	if (!needed && found)
 		config_fault(&draft->faults, origin,
-			     "[pool %s] %s: found \"%.*s\", allowed is none where adapter = %s",
+			     "[pool %s] %s: found \"%.*s\", but the key is not allowed where "
+			     "adapter = %s",
 			     pool->name, source_keys[source], config_shown_len(found), found,
 			     adapter);
 }
@@ -80,8 +81,7 @@ static void check_prefork(struct config_draft *draft, size_t i)
 
 	if (pool->prefork && !can)
 		config_fault(&draft->faults, draft->pools[i].options[OPTION_POOL_prefork],
-			     "[pool %s] prefork: found yes, which is for workers of the daemon's "
-			     "own that speak poold; allowed is no where adapter = %s and "
+			     "[pool %s] prefork: found yes, allowed is no where adapter = %s and "
 			     "dialect = %s",
 			     pool->name, option_word(OPTION_ADAPTER, pool->adapter),
 			     option_word(OPTION_DIALECT, pool->dialect));
@@ -97,7 +97,7 @@ static void check_owner(struct config_draft *draft, size_t i)
 		if (draft->pools[i].sections[parts[j]].file)
 			config_fault(&draft->faults, draft->pools[i].sections[parts[j]],
 				     CONFIG_TITLE
-				     ": found no section [pool %s], and there must be one",
+				     ": a section [pool %s] is required, but there is none",
 				     CONFIG_TITLE_ARGS(parts[j], name), name);
 }
 

@@ -39,13 +39,13 @@ static void check_use(struct config_draft *draft, size_t i, size_t use)
 	if (!*found)
 		return;
 	if (pool->adapter == POOL_STATIC || !(uses[use].dialects & OF(pool->dialect))) {
-		config_fault(&draft->faults, origin,
-			     "[pool %s] %s: found \"%.*s\", allowed is none where %s = %s",
-			     pool->name, key, config_shown_len(found), found,
-			     pool->adapter == POOL_STATIC ? "adapter" : "dialect",
-			     pool->adapter == POOL_STATIC
-				     ? option_word(OPTION_ADAPTER, pool->adapter)
-				     : option_word(OPTION_DIALECT, pool->dialect));
+		config_fault(
+			&draft->faults, origin,
+			"[pool %s] %s: found \"%.*s\", but the key is not allowed where %s = %s",
+			pool->name, key, config_shown_len(found), found,
+			pool->adapter == POOL_STATIC ? "adapter" : "dialect",
+			pool->adapter == POOL_STATIC ? option_word(OPTION_ADAPTER, pool->adapter)
+						     : option_word(OPTION_DIALECT, pool->dialect));
 		return;
 	}
 	if (uses[use].other == OPTION_ID_COUNT_)
@@ -53,8 +53,9 @@ static void check_use(struct config_draft *draft, size_t i, size_t use)
 	with_other = *text_of(pool, uses[use].other) != '\0';
 	if (with_other != uses[use].needs)
 		config_fault(&draft->faults, origin,
-			     "[pool %s] %s: found \"%.*s\", allowed is none %s %s", pool->name, key,
-			     config_shown_len(found), found, with_other ? "beside" : "without",
+			     "[pool %s] %s: found \"%.*s\", but the key is not allowed %s %s",
+			     pool->name, key, config_shown_len(found), found,
+			     with_other ? "together with" : "without",
 			     option_get(uses[use].other)->key);
 }
 
@@ -89,7 +90,8 @@ void config_check_dialect(struct config_draft *draft, size_t i)
 		pool->dialect = DIALECT_MSGPACK_RPC;
 	if (pool->adapter == POOL_STATIC && pool->dialect != DIALECT_POOLD)
 		config_fault(&draft->faults, origins[OPTION_POOL_dialect],
-			     "[pool %s] dialect: found \"%s\", allowed is none where adapter = %s",
+			     "[pool %s] dialect: found \"%s\", but the key is not allowed where "
+			     "adapter = %s",
 			     pool->name, option_word(OPTION_DIALECT, pool->dialect),
 			     option_word(OPTION_ADAPTER, pool->adapter));
 	else if (pool->adapter != POOL_STATIC)

@@ -45,6 +45,6 @@ void config_fault(struct config_faults *faults, struct config_origin origin, con
 int config_faults_end(struct config_faults *faults)
 {
 	if (faults->count > CONFIG_ERRORS_MAX)
-		buf_printf(faults->out, "and %u more\n", faults->count - CONFIG_ERRORS_MAX);
+		buf_printf(faults->out, "and %u more errors\n", faults->count - CONFIG_ERRORS_MAX);
 	return faults->count > 0 ? -EINVAL : 0;
 }

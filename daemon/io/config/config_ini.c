@@ -64,7 +64,7 @@ static const char *read_section(struct bytes line, unsigned number, const struct
 	char name[CONFIG_LINE_MAX + 1];
 
 	if (line.data[line.len - 1] != ']')
-		return "begins a section and doesn't end with ]";
+		return "begins with [ and doesn't end with ]";
 	copy_trimmed((struct bytes){line.data + 1, line.len - 2}, name);
 	events->on_section(events->user, number, name);
 	return NULL;
@@ -80,7 +80,7 @@ static const char *read_key(struct bytes line, unsigned number, const struct ini
 	if (!equals)
 		return "is neither a [section] nor a key = value";
 	if (memchr(line.data, ':', key_len))
-		return "has a colon in its key";
+		return "has a colon in its key, which ends at the =";
 	if (key_len == 0)
 		return "has no key before its =";
 	copy_trimmed((struct bytes){line.data, key_len}, key);
@@ -95,7 +95,7 @@ static const char *read_line(struct bytes line, unsigned number, const struct in
 	if (line.len > CONFIG_LINE_MAX)
 		return "is longer than " TEXT_OF(CONFIG_LINE_MAX) " bytes";
 	if (has_control_byte(line))
-		return "has a control byte in it";
+		return "has a control character in it";
 	if (utf8_valid_prefix(line) < line.len)
 		return "is not UTF-8 text";
 	line = trim(line);

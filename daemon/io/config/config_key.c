@@ -118,8 +118,8 @@ static void on_variable(struct config_draft *draft, unsigned line, const char *k
 
 	if (!is_variable_name(name) || strncmp(name, "POOLD_", strlen("POOLD_")) == 0) {
 		key_fault(draft, line, key,
-			  "found a variable \"%.*s\", allowed are letters, digits and _, no digit "
-			  "first, and not POOLD_ at the beginning",
+			  "found the variable name \"%.*s\", allowed are letters, digits and _, "
+			  "beginning with neither a digit nor POOLD_",
 			  config_shown_len(name), name);
 		return;
 	}
@@ -127,9 +127,8 @@ static void on_variable(struct config_draft *draft, unsigned line, const char *k
 	size_t i = find_variable(pool->env, name);
 
 	if (i == CONFIG_ENV_MAX) {
-		key_fault(draft, line, key,
-			  "found more than %d variables, which are the most allowed",
-			  CONFIG_ENV_MAX);
+		key_fault(draft, line, key, "found more than %d variables, allowed are %d at most",
+			  CONFIG_ENV_MAX, CONFIG_ENV_MAX);
 		return;
 	}
 	if (!note_key(draft, line, key, &draft->origins->env[i]))
@@ -156,9 +155,8 @@ static void answer_fault(struct config_draft *draft, unsigned line, const char *
 	if (r == -ENOMEM)
 		draft->error = r;
 	else if (r == -E2BIG)
-		key_fault(draft, line, key,
-			  "found more than %d answers, which are the most allowed",
-			  CONFIG_ANSWERS_MAX);
+		key_fault(draft, line, key, "found more than %d answers, allowed are %d at most",
+			  CONFIG_ANSWERS_MAX, CONFIG_ANSWERS_MAX);
 	else if (r < 0)
 		key_fault(draft, line, key, "found \"%.*s\", allowed is one JSON value (%s)",
 			  config_shown_len(value), value, fault);
@@ -174,7 +172,7 @@ static void on_answer(struct config_draft *draft, unsigned line, const char *key
 	int r;
 
 	if (method && (*method == '\0' || strlen(method) > CONFIG_METHOD_MAX)) {
-		key_fault(draft, line, key, "found a method of %zu bytes, allowed are 1 to %d",
+		key_fault(draft, line, key, "found a method name of %zu bytes, allowed are 1 to %d",
 			  strlen(method), CONFIG_METHOD_MAX);
 		return;
 	}

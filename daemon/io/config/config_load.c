@@ -69,7 +69,7 @@ static void load_file(struct config_draft *draft, const char *path)
 	else if (len == -EFBIG)
 		config_fault(&draft->faults, origin, "is larger than %zu bytes", CONFIG_FILE_MAX);
 	else if (len == -ESPIPE)
-		config_fault(&draft->faults, origin, "is not a file but a pipe or a socket");
+		config_fault(&draft->faults, origin, "is a pipe or a socket, not a file");
 	else
 		config_fault(&draft->faults, origin, "can't be read: %s", strerror((int)-len));
 	free(data);
@@ -113,7 +113,7 @@ static void load_folder(struct config_draft *draft, const char *folder)
 			     strerror(errno));
 	else if (count > CONFIG_FILES_MAX)
 		config_fault(&draft->faults, (struct config_origin){folder, 0},
-			     "has %d files, allowed are %d", count, CONFIG_FILES_MAX);
+			     "has %d files, allowed are %d at most", count, CONFIG_FILES_MAX);
 	for (int i = 0; i < count; i++) {
 		if (count <= CONFIG_FILES_MAX)
 			load_entry(draft, folder, entries[i]->d_name);

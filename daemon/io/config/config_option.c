@@ -327,12 +327,12 @@ void option_print_allowed(const struct option *option, struct buf *out)
 			   option->min, option->max);
 		break;
 	case OPTION_PATH:
-		buf_printf(out, "a path that begins with /, of at most %" PRIu64 " bytes%s",
-			   option->max, option->min ? "" : ", or nothing");
+		buf_printf(out, "an absolute path of at most %" PRIu64 " bytes%s", option->max,
+			   option->min ? "" : ", or empty");
 		break;
 	case OPTION_ADDRESS:
 		buf_printf(out,
-			   "a path that begins with /, of at most %" PRIu64
+			   "an absolute path of at most %" PRIu64
 			   " bytes, or tcp:IP:PORT with the IP in numbers, such as "
 			   "tcp:127.0.0.1:4000 or tcp:[::1]:4000",
 			   option->max);
@@ -340,25 +340,24 @@ void option_print_allowed(const struct option *option, struct buf *out)
 	case OPTION_GROUP:
 	case OPTION_USER:
 		buf_printf(out,
-			   "a %s's name of at most %" PRIu64
-			   " letters, digits, _ . or -, or nothing",
+			   "a %s name of at most %" PRIu64 " letters, digits, _, . and -, or empty",
 			   option->type == OPTION_USER ? "user" : "group", option->max);
 		break;
 	case OPTION_NICE:
 		buf_printf(out, "a number from -20 to 19");
 		break;
 	case OPTION_UMASK:
-		buf_printf(out, "permission bits in octal, such as 0027, or nothing");
+		buf_printf(out, "permission bits in octal, such as 0027, or empty");
 		break;
 	case OPTION_LIMIT:
-		buf_printf(out, "a number or a size such as 64 or 16M, none, or nothing");
+		buf_printf(out, "a number or a size such as 64 or 16M, none, or empty");
 		break;
 	case OPTION_METHOD:
-		buf_printf(out, "a method's name of at most %" PRIu64 " bytes, or nothing",
+		buf_printf(out, "a method name of at most %" PRIu64 " bytes, or empty",
 			   option->max);
 		break;
 	case OPTION_JSON:
-		buf_printf(out, "one JSON value, or nothing");
+		buf_printf(out, "one JSON value, or empty");
 		break;
 	default:
 		if (option_is_list(option->type))

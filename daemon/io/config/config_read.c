@@ -35,18 +35,19 @@ static void enter_pool(struct config_draft *draft, unsigned line, enum option_se
 	size_t i = 0;
 
 	if (!is_pool_name(name)) {
-		config_fault(&draft->faults, config_draft_origin(draft, line),
-			     "pool name: found \"%.*s\", allowed are 1 to %d of a-z, 0-9, _ and -, "
-			     "a letter first, and not \"poold\"",
-			     config_shown_len(name), name, CONFIG_NAME_MAX);
+		config_fault(
+			&draft->faults, config_draft_origin(draft, line),
+			"pool name: found \"%.*s\", allowed are 1 to %d of the characters a-z, "
+			"0-9, _ and -, beginning with a letter, but not \"poold\"",
+			config_shown_len(name), name, CONFIG_NAME_MAX);
 		return;
 	}
 	while (i < config->pool_count && strcmp(config->pools[i].name, name) != 0)
 		i++;
 	if (i == CONFIG_POOLS_MAX) {
 		config_fault(&draft->faults, config_draft_origin(draft, line),
-			     CONFIG_TITLE ": found more than %d pools, which are the most allowed",
-			     CONFIG_TITLE_ARGS(section, name), CONFIG_POOLS_MAX);
+			     CONFIG_TITLE ": found more than %d pools, allowed are %d at most",
+			     CONFIG_TITLE_ARGS(section, name), CONFIG_POOLS_MAX, CONFIG_POOLS_MAX);
 		return;
 	}
 	if (i == config->pool_count && config_draft_add_pool(draft, name) < 0) {
@@ -135,7 +136,8 @@ static void on_key(void *user, unsigned line, const char *key, const char *value
 		return;
 	if (draft->keys == KEYS_BEFORE_SECTION)
 		config_fault(&draft->faults, config_draft_origin(draft, line),
-			     "%.*s: found before the first [section]", config_shown_len(key), key);
+			     "%.*s: found before the first [section], but a key must be in one",
+			     config_shown_len(key), key);
 	if (draft->keys != KEYS_READ)
 		return;
 	config_read_key(draft, line, key, value);
