@@ -36,7 +36,7 @@ say          = @$(if $(filter 1,$(V)),true,printf '  %-5s %s\n' $(1) $(2))
 ifeq ($(SAN),fuzz)
 CC          := clang
 endif
-PACKAGES    := libevent_core libsystemd inih jansson
+PACKAGES    := libevent_core libsystemd jansson
 MSGPACK     := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 pkg_cflags   = $(shell pkg-config --cflags $(1) 2>/dev/null)
 PKG_CFLAGS  := $(call pkg_cflags,$(PACKAGES) $(MSGPACK))

@@ -12,10 +12,11 @@
 
 #define TEXT_MAX ((size_t)1024 * 1024)
 
+/* For printf, with the path of the configuration. */
 static const char usage[] =
 	"usage: poold [-c FILE] [-t] [-V]\n"
 	"\n"
-	"  -c, --config FILE    read FILE and FILE.d/*.conf instead of " CONFIG_PATH_DEFAULT "\n"
+	"  -c, --config FILE    read FILE and FILE.d/*.conf instead of %s\n"
 	"  -t, --test           check the configuration, print it as it is understood, and exit\n"
 	"      --help-config    print every option of the configuration\n"
 	"      --help-errors    print what is done about each error, as a table in Markdown\n"
@@ -93,7 +94,7 @@ static void print_config(const struct config *config)
 	buf_free(&text);
 }
 
-static int load(const char *path, struct config **ret_config)
+static int load(const char *path, const struct config **ret_config)
 {
 	struct buf errors;
 	int r;
@@ -125,15 +126,19 @@ static int run(const struct config *config)
 int main(int argc, char **argv)
 {
 	struct options options = {0};
-	struct config *config;
+	const struct config *config;
 	int status = DAEMON_EXIT_OK;
 
 	if (parse_options(argc, argv, &options) < 0) {
-		fputs(usage, stderr);
+		fprintf(stderr, usage, config_path_default());
 		return DAEMON_EXIT_USAGE;
 	}
-	if (options.help || options.version) {
-		fputs(options.help ? usage : "poold " POOLD_VERSION "\n", stdout);
+	if (options.help) {
+		printf(usage, config_path_default());
+		return DAEMON_EXIT_OK;
+	}
+	if (options.version) {
+		puts("poold " POOLD_VERSION);
 		return DAEMON_EXIT_OK;
 	}
 	if (options.describe) {
@@ -146,6 +151,6 @@ int main(int argc, char **argv)
 		print_config(config);
 	else
 		status = run(config);
-	config_free(config);
+	config_unref(config);
 	return status;
 }

@@ -17,23 +17,10 @@
 #ifndef POOLD_CORE_ENGINE_H
 #define POOLD_CORE_ENGINE_H
 
-#include "daemon/core/key.h"
-#include "daemon/core/pool.h"
 #include "daemon/core/recovery.h"
+#include "daemon/core/settings.h"
 
 struct engine;
-
-struct engine_settings {
-	uint32_t requests_max;
-	uint32_t pool_count;
-	const struct pool_settings *pools; /* pool_count of them; copied */
-	const struct policy *policy;	   /* copied; NULL: the table of errcode.def */
-	uint32_t recoveries_max;
-	struct session_settings sessions;
-	struct key_settings keys;
-	usec_t drain_timeout; /* how long a stop waits for what was admitted */
-	uint64_t seed;
-};
 
 /* Fills in what a daemon has without being told: recoveries, sessions, keys; all else 0. */
 void engine_default_settings(struct engine_settings *ret);

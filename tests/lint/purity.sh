@@ -54,8 +54,9 @@ rank() {
 	circuit | request) echo 2 ;;
 	key | policy | queue | session | worker) echo 3 ;;
 	pool | recovery) echo 4 ;;
-	engine) echo 5 ;;
-	engine_internal | engine_view) echo 6 ;;
+	settings) echo 5 ;;
+	engine) echo 6 ;;
+	engine_internal | engine_view) echo 7 ;;
 	*) echo none ;;
 	esac
 }

@@ -183,7 +183,7 @@ END_TEST
 
 START_TEST(every_option_has_its_default)
 {
-	struct config *config = must_parse("[pool a]\ncommand = x\n");
+	const struct config *config = must_parse("[pool a]\ncommand = x\n");
 
 	ck_assert_uint_eq(config->pool_count, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -203,7 +203,7 @@ START_TEST(every_option_has_its_default)
 		ck_assert_str_eq(text_of(&printed), limits[i].initial);
 		buf_free(&printed);
 	}
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
@@ -244,7 +244,7 @@ START_TEST(words_for_what_is_allowed)
 		enum option_id id;
 		const char *text;
 	} cases[] = {
-		{OPTION_DAEMON_socket, "a path that begins with /, of at most 107 bytes"},
+		{OPTION_DAEMON_socket, "an absolute path of at most 107 bytes"},
 		{OPTION_DAEMON_socket_mode, "permission bits in octal, such as 0660"},
 		{OPTION_DAEMON_connections_max, "a number from 2 to 65536"},
 		{OPTION_DAEMON_message_max, "a size such as 64K or 16M, from 1K to 1G"},
@@ -253,44 +253,42 @@ START_TEST(words_for_what_is_allowed)
 		{OPTION_DAEMON_log_level, "error, warning, notice, info or debug"},
 		{OPTION_DAEMON_log_target, "auto, journal or stderr"},
 		{OPTION_POOL_command,
-		 "a program and its arguments, at most 256 words, each quote closed"},
+		 "a program and its arguments, at most 256 words, with each quote closed"},
 		{OPTION_POOL_workers, "a number or a range such as 2..8, from 1 to 4096"},
 		{OPTION_POOL_idempotent, "yes or no"},
-		{OPTION_POOL_directory,
-		 "a path that begins with /, of at most 4095 bytes, or nothing"},
+		{OPTION_POOL_directory, "an absolute path of at most 4095 bytes, or empty"},
 		{OPTION_POOL_env_allow,
-		 "names of environment variables with spaces between, at most 64"},
+		 "names of environment variables, separated by spaces, at most 64"},
 		{OPTION_DAEMON_admin_group,
-		 "a group's name of at most 32 letters, digits, _ . or -, or nothing"},
+		 "a group name of at most 32 letters, digits, _, . and -, or empty"},
 		{OPTION_POOL_adapter, "process, socket or static"},
 		{OPTION_POOL_address,
-		 "a path that begins with /, of at most 107 bytes, or tcp:IP:PORT with the IP in "
-		 "numbers, such as tcp:127.0.0.1:4000 or tcp:[::1]:4000"},
+		 "an absolute path of at most 107 bytes, or tcp:IP:PORT with the IP in numbers, "
+		 "such as tcp:127.0.0.1:4000 or tcp:[::1]:4000"},
 		{OPTION_POOL_dialect,
 		 "poold, msgpack-rpc, packet4-json, packet4-msgpack or jsonrpc"},
-		{OPTION_POOL_ready_call, "a method's name of at most 255 bytes, or nothing"},
-		{OPTION_POOL_ready_params, "one JSON value, or nothing"},
-		{OPTION_POOL_fallback, "names of pools with commas or spaces between, at most 8"},
+		{OPTION_POOL_ready_call, "a method name of at most 255 bytes, or empty"},
+		{OPTION_POOL_ready_params, "one JSON value, or empty"},
+		{OPTION_POOL_fallback, "names of pools, separated by commas or spaces, at most 8"},
 		{OPTION_POOL_fallback_on,
-		 "of these, with commas or spaces between: initialization_error connection_error "
-		 "communication_error timeout_error resource_error health_check_error "
-		 "session_error application_error system_error request_error"},
+		 "any of these, separated by commas or spaces: initialization_error "
+		 "connection_error communication_error timeout_error resource_error "
+		 "health_check_error session_error application_error system_error request_error"},
 		{OPTION_POOL_affinity, "hint, queue or strict"},
 		{OPTION_POOL_user,
-		 "a user's name of at most 32 letters, digits, _ . or -, or nothing"},
+		 "a user name of at most 32 letters, digits, _, . and -, or empty"},
 		{OPTION_POOL_nice, "a number from -20 to 19"},
-		{OPTION_POOL_umask, "permission bits in octal, such as 0027, or nothing"},
-		{OPTION_POOL_limit_core, "a number or a size such as 64 or 16M, none, or nothing"},
+		{OPTION_POOL_umask, "permission bits in octal, such as 0027, or empty"},
+		{OPTION_POOL_limit_core, "a number or a size such as 64 or 16M, none, or empty"},
 		{OPTION_POOL_output, "log, inherit or discard"},
 		{OPTION_BREAKER_mode, "on, observe or off"},
-		{OPTION_RETRY_backoff,
-		 "none, linear, exponential, fibonacci, full_jitter, equal_jitter, "
-		 "decorrelated_jitter or custom"},
-		{OPTION_RETRY_delays, "durations such as 250ms, 5s or 2min with commas or spaces "
-				      "between, at most 32"},
+		{OPTION_RETRY_backoff, "none, linear, exponential, fibonacci, full_jitter, "
+				       "equal_jitter, decorrelated_jitter or custom"},
+		{OPTION_RETRY_delays,
+		 "durations such as 250ms, 5s or 2min, separated by commas or spaces, at most 32"},
 		{OPTION_ERROR_severity, "warning, minor, major or critical"},
-		{OPTION_ERROR_strategy, "abandon, immediate_retry, backoff_retry, circuit_break or "
-					"failover"},
+		{OPTION_ERROR_strategy,
+		 "abandon, immediate_retry, backoff_retry, circuit_break or failover"},
 		{OPTION_ERROR_backoff, "none, linear or exponential"},
 		{OPTION_ERROR_fails_over, "no, yes, idempotent or asked"},
 	};
@@ -336,21 +334,21 @@ END_TEST
 
 START_TEST(values_reach_their_fields)
 {
-	struct config *config = must_parse("\xef\xbb\xbf[daemon]\r\n"
-					   "socket=/tmp/s\r\n"
-					   "  log_level\t=\tdebug \r\n"
-					   "; a comment\n"
-					   "# another\n"
-					   "\n"
-					   "   [ pool \t py-1 ]  \n"
-					   "command = sh -c 'a ; b # c' =\n"
-					   "workers = 2..8\n"
-					   "idempotent = yes\n"
-					   "env.A = 1 = 2 ; 3\n"
-					   "env.B =\n"
-					   "env_allow = PATH  'X'\n"
-					   "[pool q_2]\n"
-					   "command = x");
+	const struct config *config = must_parse("\xef\xbb\xbf[daemon]\r\n"
+						 "socket=/tmp/s\r\n"
+						 "  log_level\t=\tdebug \r\n"
+						 "; a comment\n"
+						 "# another\n"
+						 "\n"
+						 "   [ pool \t py-1 ]  \n"
+						 "command = sh -c 'a ; b # c' =\n"
+						 "workers = 2..8\n"
+						 "idempotent = yes\n"
+						 "env.A = 1 = 2 ; 3\n"
+						 "env.B =\n"
+						 "env_allow = PATH  'X'\n"
+						 "[pool q_2]\n"
+						 "command = x");
 	const struct config_pool *pool = config_find_pool(config, "py-1");
 
 	ck_assert_str_eq(config->daemon.socket, "/tmp/s");
@@ -371,38 +369,39 @@ START_TEST(values_reach_their_fields)
 	ck_assert_str_eq(pool->env_allow[1], "X");
 	ck_assert_ptr_null(pool->env_allow[2]);
 	ck_assert_ptr_null(config_find_pool(config, "x"));
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
 START_TEST(empty_text_is_the_defaults)
 {
-	struct config *config = must_parse("");
+	const struct config *config = must_parse("");
 
 	ck_assert_uint_eq(config->pool_count, 0);
 	ck_assert_str_eq(config->daemon.socket, "/run/poold/poold.sock");
-	config_free(config);
-	config_free(NULL);
+	config_unref(config);
+	config_unref(NULL);
 }
 END_TEST
 
 START_TEST(dump_reads_back_to_itself)
 {
-	struct config *config = must_parse("[daemon]\nlog_target = journal\n"
-					   "[pool a]\ncommand = x \"y z\"\nenv.Q = a'b \"\n"
-					   "fallback = c,b\nfallback_on=application_error\n"
-					   "[retry a]\nbackoff = custom\ndelays = 1s,2s\n"
-					   "[breaker b]\nmode = off\n"
-					   "[pool b]\nadapter = socket\naddress = /s\n"
-					   "[pool c]\nadapter = static\nanswer = {\"x\" : 1.50}\n"
-					   "answer.m = [ ]\n"
-					   "[error timeout_error]\nretries = 9\n");
+	const struct config *config =
+		must_parse("[daemon]\nlog_target = journal\n"
+			   "[pool a]\ncommand = x \"y z\"\nenv.Q = a'b \"\n"
+			   "fallback = c,b\nfallback_on=application_error\n"
+			   "[retry a]\nbackoff = custom\ndelays = 1s,2s\n"
+			   "[breaker b]\nmode = off\n"
+			   "[pool b]\nadapter = socket\naddress = /s\n"
+			   "[pool c]\nadapter = static\nanswer = {\"x\" : 1.50}\n"
+			   "answer.m = [ ]\n"
+			   "[error timeout_error]\nretries = 9\n");
 	struct buf first, second;
 
 	buf_init(&first, TEXT_MAX);
 	buf_init(&second, TEXT_MAX);
 	config_dump(config, &first);
-	config_free(config);
+	config_unref(config);
 	config = must_parse(text_of(&first));
 	config_dump(config, &second);
 	ck_assert_str_eq((const char *)first.data, text_of(&second));
@@ -411,9 +410,29 @@ START_TEST(dump_reads_back_to_itself)
 	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\nanswer.m = [ ]\n"));
 	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\n[error queue_timeout]\n"));
 	ck_assert_ptr_null(strstr((const char *)first.data, "\n[error exception]\n"));
-	config_free(config);
+	config_unref(config);
 	buf_free(&first);
 	buf_free(&second);
+}
+END_TEST
+
+/* A pool that is kept keeps its whole configuration, while others are loaded and dropped.  That the
+ * last reference frees everything is what the address sanitizer sees. */
+START_TEST(a_configuration_lives_as_long_as_its_last_reference)
+{
+	const struct config *first = must_parse("[pool a]\ncommand = x one\n");
+	const struct config_pool *kept = &first->pools[0];
+	const struct config *second;
+
+	ck_assert_ptr_eq(kept->config, first);
+	ck_assert_ptr_eq(config_ref(kept->config), first);
+	config_unref(first);
+	second = must_parse("[pool a]\ncommand = x two\n");
+	ck_assert_str_eq(kept->argv[1], "one");
+	ck_assert_str_eq(second->pools[0].argv[1], "two");
+	config_unref(second);
+	ck_assert_str_eq(kept->command, "x one");
+	config_unref(kept->config);
 }
 END_TEST
 
@@ -461,9 +480,11 @@ END_TEST
 	"health_check_timeout, session_not_found, session_expired, session_lost, session_limit, "  \
 	"exception, internal, shutting_down, invalid_request, rejected, unknown_pool, "            \
 	"unknown_method, payload_too_large, permission_denied, cancelled)\n"
-#define NAME_RULE "allowed are 1 to 32 of a-z, 0-9, _ and -, a letter first, and not \"poold\"\n"
+#define NAME_RULE                                                                                  \
+	"allowed are 1 to 32 of the characters a-z, 0-9, _ and -, beginning with a letter, but "   \
+	"not \"poold\"\n"
 #define VARIABLE_RULE                                                                              \
-	"allowed are letters, digits and _, no digit first, and not POOLD_ at the beginning\n"
+	"allowed are letters, digits and _, beginning with neither a digit nor POOLD_\n"
 
 START_TEST(faults)
 {
@@ -473,21 +494,23 @@ START_TEST(faults)
 		{"junk\n", "t:1: this line is neither a [section] nor a key = value\n"},
 		{"[daemon]\nsocket: /x\n",
 		 "t:2: this line is neither a [section] nor a key = value\n"},
-		{"[daemon]\nsocket: /x=y\n", "t:2: this line has a colon in its key\n"},
+		{"[daemon]\nsocket: /x=y\n",
+		 "t:2: this line has a colon in its key, which ends at the =\n"},
 		{"[daemon]\n = x\n", "t:2: this line has no key before its =\n"},
-		{"[daemon\n", "t:1: this line begins a section and doesn't end with ]\n"},
-		{"[\n", "t:1: this line begins a section and doesn't end with ]\n"},
-		{"[daemon] x\n", "t:1: this line begins a section and doesn't end with ]\n"},
-		{"[daemon]\nsocket = /\x01\n", "t:2: this line has a control byte in it\n"},
-		{"[daemon]\nsocket = /\x7f\n", "t:2: this line has a control byte in it\n"},
-		{"[daemon]\nsocket = /\r/x\n", "t:2: this line has a control byte in it\n"},
+		{"[daemon\n", "t:1: this line begins with [ and doesn't end with ]\n"},
+		{"[\n", "t:1: this line begins with [ and doesn't end with ]\n"},
+		{"[daemon] x\n", "t:1: this line begins with [ and doesn't end with ]\n"},
+		{"[daemon]\nsocket = /\x01\n", "t:2: this line has a control character in it\n"},
+		{"[daemon]\nsocket = /\x7f\n", "t:2: this line has a control character in it\n"},
+		{"[daemon]\nsocket = /\r/x\n", "t:2: this line has a control character in it\n"},
 		{"[daemon]\nsocket = /\xff\n", "t:2: this line is not UTF-8 text\n"},
-		{"socket = /x\n", "t:1: socket: found before the first [section]\n"},
+		{"socket = /x\n",
+		 "t:1: socket: found before the first [section], but a key must be in one\n"},
 		{"[breaker a]\nfailure_threshold = 5\n",
-		 "t:1: [breaker a]: found no section [pool a], and there must be one\n"},
+		 "t:1: [breaker a]: a section [pool a] is required, but there is none\n"},
 		{"[retry a]\n[breaker a]\n",
-		 "t:2: [breaker a]: found no section [pool a], and there must be one\n"
-		 "t:1: [retry a]: found no section [pool a], and there must be one\n"},
+		 "t:2: [breaker a]: a section [pool a] is required, but there is none\n"
+		 "t:1: [retry a]: a section [pool a] is required, but there is none\n"},
 		{"[breaker A]\n", "t:1: pool name: found \"A\", " NAME_RULE},
 		{"[retry]\n", "t:1: pool name: found \"\", " NAME_RULE},
 		{"[error]\n", "t:1: error name: found \"\", " ERROR_RULE},
@@ -528,17 +551,18 @@ START_TEST(faults)
 		 "t:3: [daemon] socket: found twice, first in line 2\n"},
 		{"[pool a]\ncommand = x\nenv.A = 1\nenv.A = 2\n",
 		 "t:4: [pool a] env.A: found twice, first in line 3\n"},
-		{"[pool a]\n", "t:1: [pool a] command: found none, and it must be given where "
-			       "adapter = process\n"},
-		{"[pool a]\ncommand = ''\n", "t:2: [pool a] command: found \"''\", allowed is a "
-					     "program and its arguments, at most "
-					     "256 words, each quote closed\n"},
+		{"[pool a]\n",
+		 "t:1: [pool a] command: not set, but required where adapter = process\n"},
+		{"[pool a]\ncommand = ''\n",
+		 "t:2: [pool a] command: found \"''\", allowed is a program and its arguments, at "
+		 "most 256 words, with each quote closed\n"},
 		{"[pool a]\ncommand = x\nenv. = 1\n",
-		 "t:3: [pool a] env.: found a variable \"\", " VARIABLE_RULE},
+		 "t:3: [pool a] env.: found the variable name \"\", " VARIABLE_RULE},
 		{"[pool a]\ncommand = x\nenv.1A = 1\n",
-		 "t:3: [pool a] env.1A: found a variable \"1A\", " VARIABLE_RULE},
+		 "t:3: [pool a] env.1A: found the variable name \"1A\", " VARIABLE_RULE},
 		{"[pool a]\ncommand = x\nenv.POOLD_FD = 1\n",
-		 "t:3: [pool a] env.POOLD_FD: found a variable \"POOLD_FD\", " VARIABLE_RULE},
+		 "t:3: [pool a] env.POOLD_FD: found the variable name "
+		 "\"POOLD_FD\", " VARIABLE_RULE},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -551,14 +575,14 @@ START_TEST(zero_byte_is_a_fault)
 	static const uint8_t text[] = "[daemon]\nsocket = /a\0b\n";
 
 	must_fail_len((struct bytes){text, sizeof(text) - 1},
-		      "t:2: this line has a control byte in it\n");
+		      "t:2: this line has a control character in it\n");
 }
 END_TEST
 
 START_TEST(long_lines_are_never_cut)
 {
 	static char text[CONFIG_LINE_MAX + 64];
-	struct config *config;
+	const struct config *config;
 	int head = sprintf(text, "[pool a]\ncommand = ");
 	int line = head - (int)strlen("[pool a]\n");
 
@@ -566,11 +590,11 @@ START_TEST(long_lines_are_never_cut)
 	strcpy(text + head + CONFIG_LINE_MAX - line, "\n# behind it\n");
 	config = must_parse(text);
 	ck_assert_uint_eq(strlen(config->pools[0].argv[0]), CONFIG_LINE_MAX - (size_t)line);
-	config_free(config);
+	config_unref(config);
 
 	strcpy(text + head + CONFIG_LINE_MAX - line, "x\nworkers = 2\n");
 	must_fail(text, "t:2: this line is longer than 8000 bytes\n"
-			"t:1: [pool a] command: found none, and it must be given where adapter = "
+			"t:1: [pool a] command: not set, but required where adapter = "
 			"process\n");
 }
 END_TEST
@@ -602,7 +626,7 @@ START_TEST(faults_are_collected_up_to_a_number)
 			buf_printf(&expected,
 				   "t:%u: this line is neither a [section] nor a key = value\n", i);
 	}
-	buf_printf(&expected, "and 3 more\n");
+	buf_printf(&expected, "and 3 more errors\n");
 	must_fail(text_of(&text), text_of(&expected));
 	buf_free(&text);
 	buf_free(&expected);
@@ -612,7 +636,7 @@ END_TEST
 START_TEST(pools_and_variables_are_bounded)
 {
 	struct buf text;
-	struct config *config;
+	const struct config *config;
 
 	buf_init(&text, TEXT_MAX);
 	buf_printf(&text, "[daemon]\n");
@@ -622,13 +646,12 @@ START_TEST(pools_and_variables_are_bounded)
 		buf_printf(&text, "env.V%u = x\n", i);
 	config = must_parse(text_of(&text));
 	ck_assert_uint_eq(config->pool_count, CONFIG_POOLS_MAX);
-	config_free(config);
+	config_unref(config);
 	text.len--;
 	buf_printf(&text, "env.W = x\n[pool q]\ncommand = x\n");
 	must_fail(text_of(&text),
-		  "t:194: [pool p63] env.W: found more than 64 variables, which are the most "
-		  "allowed\n"
-		  "t:195: [pool q]: found more than 64 pools, which are the most allowed\n");
+		  "t:194: [pool p63] env.W: found more than 64 variables, allowed are 64 at most\n"
+		  "t:195: [pool q]: found more than 64 pools, allowed are 64 at most\n");
 	buf_free(&text);
 }
 END_TEST
@@ -639,78 +662,75 @@ START_TEST(values_must_fit_together)
 		const char *text, *expected;
 	} cases[] = {
 		{"[daemon]\nconnections_max = 8\n",
-		 "t:2: [daemon] control_reserve = 8 (the default) is not below [daemon] "
-		 "connections_max = 8: no client could connect\n"},
-		{"[daemon]\noutput_pause = 129M\n", "t:2: [daemon] output_pause = 129M is above "
-						    "[daemon] output_max = 128M (the default): "
-						    "a slow reader is closed unwarned\n"},
-		{"[daemon]\nmessage_max = 129M\n", "t:2: [daemon] message_max = 129M is above "
-						   "[daemon] output_max = 128M (the default): "
-						   "an echo could not be delivered\n"},
+		 "t:2: [daemon] control_reserve = 8 (the default) must be below [daemon] "
+		 "connections_max = 8: otherwise no client could connect\n"},
+		{"[daemon]\noutput_pause = 129M\n",
+		 "t:2: [daemon] output_pause = 129M must not be above [daemon] output_max = 128M "
+		 "(the default): a slow client would be disconnected before the daemon stops "
+		 "reading from it\n"},
+		{"[daemon]\nmessage_max = 129M\n",
+		 "t:2: [daemon] message_max = 129M must not be above [daemon] output_max = 128M "
+		 "(the default): an answer as large as its request could not be sent\n"},
 		{"[daemon]\nresponse_max = 3M\noutput_max = 2M\noutput_pause = 1M\nmessage_max = "
 		 "1M\n",
-		 "t:2: [daemon] response_max = 3M is above [daemon] output_max = 2M: an answer "
-		 "could "
-		 "not be delivered\n"},
-		{"[daemon]\noutput_max = 2G\n", "t:2: [daemon] output_max = 2G is above [daemon] "
-						"memory_max = 1G (the default): one "
-						"connection could use all memory\n"},
+		 "t:2: [daemon] response_max = 3M must not be above [daemon] output_max = 2M: the "
+		 "largest answer could not be sent\n"},
+		{"[daemon]\noutput_max = 2G\n",
+		 "t:2: [daemon] output_max = 2G must not be above [daemon] "
+		 "memory_max = 1G (the default): one connection could use all memory\n"},
 		{"[daemon]\nsession_state_max = 65M\n",
-		 "t:2: [daemon] session_state_max = 65M is above [daemon] session_bytes_max = 64M "
-		 "(the default): one state could not be kept\n"},
+		 "t:2: [daemon] session_state_max = 65M must not be above [daemon] "
+		 "session_bytes_max = 64M "
+		 "(the default): the largest state could not be kept\n"},
 		{"[daemon]\nsession_bytes_max = 2G\n",
-		 "t:2: [daemon] session_bytes_max = 2G is above [daemon] memory_max = 1G (the "
-		 "default): sessions could use all memory\n"},
+		 "t:2: [daemon] session_bytes_max = 2G must not be above [daemon] memory_max = 1G "
+		 "(the default): the sessions could use all memory\n"},
 		{"[daemon]\nkey_bytes_max = 2G\n",
-		 "t:2: [daemon] key_bytes_max = 2G is above [daemon] memory_max = 1G (the "
-		 "default): kept answers could use all memory\n"},
+		 "t:2: [daemon] key_bytes_max = 2G must not be above [daemon] memory_max = 1G (the "
+		 "default): the kept answers could use all memory\n"},
 		{"[pool a]\ncommand = x\nattempt_timeout = 2h\n",
-		 "t:3: [pool a] attempt_timeout = 2h is above [pool a] timeout_max = 1h (the "
-		 "default): no request lasts so long\n"},
+		 "t:3: [pool a] attempt_timeout = 2h must not be above [pool a] timeout_max = 1h "
+		 "(the default): no request may take that long\n"},
 		{"[pool a]\ncommand = x\n[breaker a]\nopen_timeout = 1h\n",
-		 "t:4: [breaker a] open_timeout = 1h is above [breaker a] open_timeout_max = 10min "
-		 "(the default): the time could not be kept\n"},
+		 "t:4: [breaker a] open_timeout = 1h must not be above [breaker a] "
+		 "open_timeout_max = 10min (the default): the first time would exceed the "
+		 "longest\n"},
 		{"[pool a]\ncommand = x\n[breaker a]\nslow_call_rate = 10\n",
-		 "t:4: [breaker a] slow_call_rate = 10 does nothing while slow_call_duration = 0: "
+		 "t:4: [breaker a] slow_call_rate = 10 has no effect while slow_call_duration = 0: "
 		 "no call is slow\n"},
 		{"[pool a]\ncommand = x\n[retry a]\nbase = 1min\n",
-		 "t:4: [retry a] base = 1min is above [retry a] cap = 30s (the default): every "
-		 "delay would be the cap\n"},
+		 "t:4: [retry a] base = 1min must not be above [retry a] cap = 30s (the default): "
+		 "every delay would be the cap\n"},
 		{"[pool a]\ncommand = x\n[retry a]\nbackoff = custom\ndelays = 1s 31s 2s\n",
-		 "t:5: [retry a] delays = 1s 31s 2s is above [retry a] cap = 30s (the default): "
-		 "the "
-		 "delay could not be kept\n"},
+		 "t:5: [retry a] delays = 1s 31s 2s must not be above [retry a] cap = 30s (the "
+		 "default): a delay would exceed the longest\n"},
 		{"[pool a]\ncommand = x\n[retry a]\nbackoff = custom\n",
-		 "t:4: [retry a] backoff = custom needs delays: found none\n"},
+		 "t:4: [retry a] backoff = custom requires the key delays, which is not set\n"},
 		{"[pool a]\ncommand = x\n[retry a]\ndelays = 1s\n",
-		 "t:4: [retry a] delays does nothing while backoff = full_jitter: it is for "
-		 "custom\n"},
+		 "t:4: [retry a] delays has no effect while backoff = full_jitter, only with "
+		 "backoff = custom\n"},
 		{"[pool a]\ncommand = x\nworkers = 2..257\n",
-		 "t:3: [pool a] workers = 2..257 is above [daemon] workers_max = 256 (the "
-		 "default): not "
-		 "all could be started\n"},
+		 "t:3: [pool a] workers = 2..257 must not be above [daemon] workers_max = 256 (the "
+		 "default): not all of them could be started\n"},
 		{"[daemon]\nworkers_max = 3\n[pool a]\ncommand = x\nworkers = 2\n[pool b]\n"
 		 "command = x\nworkers = 1..2\n",
-		 "t:2: the workers of all pools are 4 at most, above [daemon] workers_max = 3\n"},
+		 "t:2: [daemon] workers_max = 3 must not be below 4, the sum of the largest "
+		 "workers and the spares of all pools\n"},
 		{"[pool a]\ncommand = x\ntimeout = 2h\n",
-		 "t:3: [pool a] timeout = 2h is above [pool a] timeout_max = 1h (the default): no "
-		 "request "
-		 "may wait so long\n"},
+		 "t:3: [pool a] timeout = 2h must not be above [pool a] timeout_max = 1h (the "
+		 "default): no request may take that long\n"},
 		{"[pool a]\ncommand = x\ntimeout_max = 1s\n",
-		 "t:3: [pool a] timeout = 30s (the default) is above [pool a] timeout_max = 1s: no "
-		 "request may wait so long\n"},
+		 "t:3: [pool a] timeout = 30s (the default) must not be above [pool a] timeout_max "
+		 "= 1s: no request may take that long\n"},
 		{"[pool a]\ncommand = x\nqueue_max = 20000\n",
-		 "t:3: [pool a] queue_max = 20000 is above [daemon] requests_max = 16384 (the "
-		 "default): "
-		 "the queue could not fill\n"},
+		 "t:3: [pool a] queue_max = 20000 must not be above [daemon] requests_max = 16384 "
+		 "(the default): the queue could not fill\n"},
 		{"[pool a]\ncommand = x\nqueue_bytes_max = 2G\n",
-		 "t:3: [pool a] queue_bytes_max = 2G is above [daemon] memory_max = 1G (the "
-		 "default): one "
-		 "queue could use all memory\n"},
+		 "t:3: [pool a] queue_bytes_max = 2G must not be above [daemon] memory_max = 1G "
+		 "(the default): one queue could use all memory\n"},
 		{"[pool a]\ncommand = x\nrestart_delay = 1min\n",
-		 "t:3: [pool a] restart_delay = 1min is above [pool a] restart_delay_max = 30s "
-		 "(the "
-		 "default): the delay could not be kept\n"},
+		 "t:3: [pool a] restart_delay = 1min must not be above [pool a] restart_delay_max "
+		 "= 30s (the default): the first delay would exceed the longest\n"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -729,6 +749,7 @@ int main(void)
 		values_reach_their_fields,
 		empty_text_is_the_defaults,
 		dump_reads_back_to_itself,
+		a_configuration_lives_as_long_as_its_last_reference,
 		faults,
 		zero_byte_is_a_fault,
 		long_lines_are_never_cut,

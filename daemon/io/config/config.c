@@ -1,11 +1,11 @@
 #include "daemon/io/config/config.h"
 
+#include "daemon/io/config/config_answer.h"
+#include "daemon/io/config/config_option.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "daemon/io/config/config_answer.h"
-#include "daemon/io/config/config_option.h"
 
 const struct config_pool *config_find_pool(const struct config *config, const char *name)
 {
@@ -22,10 +22,8 @@ static void section_clear(enum option_section section, void *values)
 			option_clear(option_get(id), values);
 }
 
-void config_free(struct config *config)
+static void free_config(struct config *config)
 {
-	if (!config)
-		return;
 	section_clear(SECTION_DAEMON, &config->daemon);
 	for (size_t i = 0; i < config->pool_count; i++) {
 		section_clear(SECTION_POOL, &config->pools[i]);
@@ -37,6 +35,23 @@ void config_free(struct config *config)
 	}
 	free(config->pools);
 	free(config);
+}
+
+const struct config *config_ref(const struct config *config)
+{
+	assert(config->references > 0);
+	config->self->references++;
+	return config;
+}
+
+void config_unref(const struct config *config)
+{
+	if (!config)
+		return;
+	assert(config->references > 0);
+	config->self->references--;
+	if (config->references == 0)
+		free_config(config->self);
 }
 
 static void dump_section(enum option_section section, const void *values, struct buf *out)
@@ -109,9 +124,9 @@ static void describe_option(const struct option *option, struct buf *out)
 	buf_printf(out, "\n  %s\n      %s\n      ", option->key, option->help);
 	option_print_allowed(option, out);
 	if (!option->initial)
-		buf_printf(out, "; default: each error's own\n");
+		buf_printf(out, "; default: that of the error\n");
 	else if (option->initial[0] == '\0')
-		buf_printf(out, "; default: nothing\n");
+		buf_printf(out, "; default: empty\n");
 	else
 		buf_printf(out, "; default: %s\n", option->initial);
 }
@@ -119,15 +134,17 @@ static void describe_option(const struct option *option, struct buf *out)
 /* The keys of a pool that are not in the table. */
 static void describe_rest(struct buf *out)
 {
-	buf_printf(
-		out,
-		"\n  answer\n      What a static pool answers to every method that has no answer "
-		"of its own.\n      a JSON value; default: nothing\n"
-		"\n  answer.METHOD\n      What it answers to that method.\n"
-		"      a JSON value; at most %d answers in all\n"
-		"\n  env.VARIABLE\n      A variable in the environment of the workers.\n"
-		"      any text; at most %d of them\n",
-		CONFIG_ANSWERS_MAX, CONFIG_ENV_MAX);
+	buf_printf(out,
+		   "\n  answer\n"
+		   "      Answer of a static pool to each method that has no answer.METHOD.\n"
+		   "      one JSON value; default: empty\n"
+		   "\n  answer.METHOD\n"
+		   "      Answer of a static pool to that method.\n"
+		   "      one JSON value; at most %d answers in all\n"
+		   "\n  env.VARIABLE\n"
+		   "      Value of that variable in the environment of the workers.\n"
+		   "      any text; at most %d variables\n",
+		   CONFIG_ANSWERS_MAX, CONFIG_ENV_MAX);
 }
 
 void config_describe(struct buf *out)

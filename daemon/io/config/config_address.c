@@ -1,12 +1,12 @@
 #include "daemon/io/config/config_address.h"
 
+#include "daemon/io/config/config_value.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
-
-#include "daemon/io/config/config_value.h"
 
 static int parse_path(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_len)
 {

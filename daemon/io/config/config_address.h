@@ -2,9 +2,9 @@
 #ifndef POOLD_IO_CONFIG_CONFIG_ADDRESS_H
 #define POOLD_IO_CONFIG_CONFIG_ADDRESS_H
 
-#include <sys/socket.h>
-
 #include "protocol/base.h"
+
+#include <sys/socket.h>
 
 /*
  * An absolute path (of a Unix socket, at most 107 bytes) or tcp:IP:PORT, the IP in numbers and, if

@@ -1,38 +1,48 @@
-#include "daemon/io/config/config_draft.h"
+#include "daemon/io/config/config_check.h"
 
 #include <inttypes.h>
+#include <string.h>
 
-/* RULE(section, lesser, section, greater, by how much it must be greater at least, what would come
- * of it) */
+/*
+ * RULE(section, lesser, section, greater, by how much at least, reason): the one value must not be
+ * above the other, or must be that much below it; otherwise the reason holds.
+ */
 #define RULES(RULE)                                                                                \
-	RULE(DAEMON, control_reserve, DAEMON, connections_max, 1, "no client could connect")       \
-	RULE(DAEMON, output_pause, DAEMON, output_max, 0, "a slow reader is closed unwarned")      \
-	RULE(DAEMON, message_max, DAEMON, output_max, 0, "an echo could not be delivered")         \
-	RULE(DAEMON, response_max, DAEMON, output_max, 0, "an answer could not be delivered")      \
+	RULE(DAEMON, control_reserve, DAEMON, connections_max, 1,                                  \
+	     "otherwise no client could connect")                                                  \
+	RULE(DAEMON, output_pause, DAEMON, output_max, 0,                                          \
+	     "a slow client would be disconnected before the daemon stops reading from it")        \
+	RULE(DAEMON, message_max, DAEMON, output_max, 0,                                           \
+	     "an answer as large as its request could not be sent")                                \
+	RULE(DAEMON, response_max, DAEMON, output_max, 0, "the largest answer could not be sent")  \
 	RULE(DAEMON, output_max, DAEMON, memory_max, 0, "one connection could use all memory")     \
 	RULE(DAEMON, session_state_max, DAEMON, session_bytes_max, 0,                              \
-	     "one state could not be kept")                                                        \
-	RULE(DAEMON, session_bytes_max, DAEMON, memory_max, 0, "sessions could use all memory")    \
-	RULE(DAEMON, key_bytes_max, DAEMON, memory_max, 0, "kept answers could use all memory")    \
-	RULE(POOL, workers, DAEMON, workers_max, 0, "not all could be started")                    \
-	RULE(POOL, timeout, POOL, timeout_max, 0, "no request may wait so long")                   \
-	RULE(POOL, attempt_timeout, POOL, timeout_max, 0, "no request lasts so long")              \
+	     "the largest state could not be kept")                                                \
+	RULE(DAEMON, session_bytes_max, DAEMON, memory_max, 0,                                     \
+	     "the sessions could use all memory")                                                  \
+	RULE(DAEMON, key_bytes_max, DAEMON, memory_max, 0,                                         \
+	     "the kept answers could use all memory")                                              \
+	RULE(POOL, workers, DAEMON, workers_max, 0, "not all of them could be started")            \
+	RULE(POOL, timeout, POOL, timeout_max, 0, "no request may take that long")                 \
+	RULE(POOL, attempt_timeout, POOL, timeout_max, 0, "no request may take that long")         \
 	RULE(POOL, queue_max, DAEMON, requests_max, 0, "the queue could not fill")                 \
 	RULE(POOL, queue_bytes_max, DAEMON, memory_max, 0, "one queue could use all memory")       \
-	RULE(POOL, restart_delay, POOL, restart_delay_max, 0, "the delay could not be kept")       \
-	RULE(BREAKER, open_timeout, BREAKER, open_timeout_max, 0, "the time could not be kept")    \
+	RULE(POOL, restart_delay, POOL, restart_delay_max, 0,                                      \
+	     "the first delay would exceed the longest")                                           \
+	RULE(BREAKER, open_timeout, BREAKER, open_timeout_max, 0,                                  \
+	     "the first time would exceed the longest")                                            \
 	RULE(RETRY, base, RETRY, cap, 0, "every delay would be the cap")                           \
-	RULE(RETRY, delays, RETRY, cap, 0, "the delay could not be kept")
+	RULE(RETRY, delays, RETRY, cap, 0, "a delay would exceed the longest")
 
 struct rule {
 	enum option_id lesser, greater;
 	uint64_t least;
-	const char *outcome;
+	const char *reason;
 };
 
 static const struct rule rules[] = {
-#define RULE(section_a, a, section_b, b, least, outcome)                                           \
-	{OPTION_##section_a##_##a, OPTION_##section_b##_##b, least, outcome},
+#define RULE(section_a, a, section_b, b, least, reason)                                            \
+	{OPTION_##section_a##_##a, OPTION_##section_b##_##b, least, reason},
 	RULES(RULE)
 #undef RULE
 };
@@ -51,7 +61,7 @@ static struct side side_of(const struct config_draft *draft, enum option_id id, 
 
 	if (option->section == SECTION_DAEMON)
 		return (struct side){option, &draft->config->daemon, "", draft->daemon.options[id]};
-	return (struct side){option, config_section_values(draft->config, option->section, pool),
+	return (struct side){option, config_draft_values(draft, option->section, pool),
 			     draft->config->pools[pool].name, draft->pools[pool].options[id]};
 }
 
@@ -75,9 +85,9 @@ static void check_rule(struct config_draft *draft, const struct rule *rule, size
 		return;
 	buf_init(&text, CONFIG_LINE_MAX);
 	print_side(&lesser, &text);
-	buf_printf(&text, " is %s ", rule->least ? "not below" : "above");
+	buf_printf(&text, " must %s ", rule->least ? "be below" : "not be above");
 	print_side(&greater, &text);
-	buf_printf(&text, ": %s", rule->outcome);
+	buf_printf(&text, ": %s", rule->reason);
 	config_fault(&draft->faults, lesser.origin.file ? lesser.origin : greater.origin, "%.*s",
 		     (int)text.len, (const char *)text.data);
 	buf_free(&text);
@@ -98,9 +108,9 @@ static void check_workers(struct config_draft *draft)
 	}
 	if (sum > config->daemon.workers_max)
 		config_fault(&draft->faults, draft->daemon.options[OPTION_DAEMON_workers_max],
-			     "the workers of all pools are %" PRIu64
-			     " at most, above [daemon] workers_max = %u",
-			     sum, config->daemon.workers_max);
+			     "[daemon] workers_max = %u must not be below %" PRIu64
+			     ", the sum of the largest workers and the spares of all pools",
+			     config->daemon.workers_max, sum);
 }
 
 /* What a pool's file set to no avail. */
@@ -112,15 +122,18 @@ static void check_idle(struct config_draft *draft, size_t i)
 
 	if (pool->breaker.slow_call_rate > 0 && pool->breaker.slow_call_duration == 0)
 		config_fault(&draft->faults, origins[OPTION_BREAKER_slow_call_rate],
-			     "[breaker %s] slow_call_rate = %u does nothing while "
+			     "[breaker %s] slow_call_rate = %u has no effect while "
 			     "slow_call_duration = 0: no call is slow",
 			     pool->name, pool->breaker.slow_call_rate);
 	if (custom && pool->retry.delay_count == 0)
-		config_fault(&draft->faults, origins[OPTION_RETRY_backoff],
-			     "[retry %s] backoff = custom needs delays: found none", pool->name);
+		config_fault(
+			&draft->faults, origins[OPTION_RETRY_backoff],
+			"[retry %s] backoff = custom requires the key delays, which is not set",
+			pool->name);
 	if (!custom && pool->retry.delay_count > 0)
 		config_fault(&draft->faults, origins[OPTION_RETRY_delays],
-			     "[retry %s] delays does nothing while backoff = %s: it is for custom",
+			     "[retry %s] delays has no effect while backoff = %s, only with "
+			     "backoff = custom",
 			     pool->name, backoff_kind_name(pool->retry.backoff));
 }
 
@@ -138,10 +151,48 @@ static void fit_defaults(struct config_draft *draft)
 		daemon->key_bytes_max = daemon->memory_max;
 }
 
+/* What is wrong with the nth name in the pool's list, or NULL. */
+static const char *resolve(struct config *config, struct config_pool *pool, size_t nth)
+{
+	const struct config_pool *found = config_find_pool(config, pool->fallback[nth]);
+
+	if (!found)
+		return "which is not a pool";
+	if (found == pool)
+		return "which is the pool itself";
+	for (size_t i = 0; i < nth; i++)
+		if (strcmp(pool->fallback[i], pool->fallback[nth]) == 0)
+			return "which is named twice";
+	pool->fallbacks[nth] = (uint32_t)(found - config->pools);
+	pool->fallback_count = nth + 1;
+	return NULL;
+}
+
+static void resolve_fallbacks(struct config_draft *draft)
+{
+	for (size_t i = 0; i < draft->config->pool_count; i++) {
+		struct config_pool *pool = &draft->config->pools[i];
+
+		for (size_t nth = 0; pool->fallback[nth]; nth++) {
+			const char *fault = resolve(draft->config, pool, nth);
+
+			if (!fault)
+				continue;
+			config_fault(
+				&draft->faults, draft->pools[i].options[OPTION_POOL_fallback],
+				"[pool %s] fallback: found \"%s\", %s; allowed are other pools, "
+				"each once",
+				pool->name, pool->fallback[nth], fault);
+			break;
+		}
+	}
+}
+
 void config_check(struct config_draft *draft)
 {
 	size_t pool_count = draft->config->pool_count;
 
+	resolve_fallbacks(draft);
 	fit_defaults(draft);
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		bool once = option_get(rules[i].lesser)->section == SECTION_DAEMON;

@@ -1,10 +1,8 @@
-/* What a pool's dialect has by itself, and which options go with it. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "daemon/io/config/config_dialect.h"
 
-#include "daemon/io/config/config_draft.h"
 #include "daemon/io/config/config_word.h"
+
+#include <errno.h>
 
 #define OF(dialect)  (1u << (dialect))
 #define OF_PACKETS   (OF(DIALECT_PACKET4_JSON) | OF(DIALECT_PACKET4_MSGPACK))
@@ -41,13 +39,13 @@ static void check_use(struct config_draft *draft, size_t i, size_t use)
 	if (!*found)
 		return;
 	if (pool->adapter == POOL_STATIC || !(uses[use].dialects & OF(pool->dialect))) {
-		config_fault(&draft->faults, origin,
-			     "[pool %s] %s: found \"%.*s\", allowed is none where %s = %s",
-			     pool->name, key, config_shown(found), found,
-			     pool->adapter == POOL_STATIC ? "adapter" : "dialect",
-			     pool->adapter == POOL_STATIC
-				     ? option_word(OPTION_ADAPTER, pool->adapter)
-				     : option_word(OPTION_DIALECT, pool->dialect));
+		config_fault(
+			&draft->faults, origin,
+			"[pool %s] %s: found \"%.*s\", but the key is not allowed where %s = %s",
+			pool->name, key, config_shown_len(found), found,
+			pool->adapter == POOL_STATIC ? "adapter" : "dialect",
+			pool->adapter == POOL_STATIC ? option_word(OPTION_ADAPTER, pool->adapter)
+						     : option_word(OPTION_DIALECT, pool->dialect));
 		return;
 	}
 	if (uses[use].other == OPTION_ID_COUNT_)
@@ -55,8 +53,9 @@ static void check_use(struct config_draft *draft, size_t i, size_t use)
 	with_other = *text_of(pool, uses[use].other) != '\0';
 	if (with_other != uses[use].needs)
 		config_fault(&draft->faults, origin,
-			     "[pool %s] %s: found \"%.*s\", allowed is none %s %s", pool->name, key,
-			     config_shown(found), found, with_other ? "beside" : "without",
+			     "[pool %s] %s: found \"%.*s\", but the key is not allowed %s %s",
+			     pool->name, key, config_shown_len(found), found,
+			     with_other ? "together with" : "without",
 			     option_get(uses[use].other)->key);
 }
 
@@ -81,7 +80,7 @@ static void fill_in(struct config_draft *draft, size_t i)
 		set_default(draft, i, OPTION_POOL_prefetch, "0");
 }
 
-void config_choose_dialect(struct config_draft *draft, size_t i)
+void config_check_dialect(struct config_draft *draft, size_t i)
 {
 	struct config_pool *pool = &draft->config->pools[i];
 	const struct config_origin *origins = draft->pools[i].options;
@@ -91,7 +90,8 @@ void config_choose_dialect(struct config_draft *draft, size_t i)
 		pool->dialect = DIALECT_MSGPACK_RPC;
 	if (pool->adapter == POOL_STATIC && pool->dialect != DIALECT_POOLD)
 		config_fault(&draft->faults, origins[OPTION_POOL_dialect],
-			     "[pool %s] dialect: found \"%s\", allowed is none where adapter = %s",
+			     "[pool %s] dialect: found \"%s\", but the key is not allowed where "
+			     "adapter = %s",
 			     pool->name, option_word(OPTION_DIALECT, pool->dialect),
 			     option_word(OPTION_ADAPTER, pool->adapter));
 	else if (pool->adapter != POOL_STATIC)

@@ -1,16 +1,24 @@
 #include "daemon/io/config/config_fault.h"
 
+#include "daemon/io/config/config.h"
+#include "protocol/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/io/config/config.h"
-#include "protocol/utf8.h"
-
 /* Enough for the longest path and a sentence; what a file holds is cut to less by its own author.
  */
 #define FAULT_TEXT_MAX 1000
+
+/* Bytes of a found text that a fault repeats. */
+#define SHOWN_MAX 200
+
+int config_shown_len(const char *text)
+{
+	return (int)utf8_cut((struct bytes){(const uint8_t *)text, strlen(text)}, SHOWN_MAX).len;
+}
 
 void config_fault(struct config_faults *faults, struct config_origin origin, const char *format,
 		  ...)
@@ -37,6 +45,6 @@ void config_fault(struct config_faults *faults, struct config_origin origin, con
 int config_faults_end(struct config_faults *faults)
 {
 	if (faults->count > CONFIG_ERRORS_MAX)
-		buf_printf(faults->out, "and %u more\n", faults->count - CONFIG_ERRORS_MAX);
+		buf_printf(faults->out, "and %u more errors\n", faults->count - CONFIG_ERRORS_MAX);
 	return faults->count > 0 ? -EINVAL : 0;
 }

@@ -1,4 +1,4 @@
-/* What is wrong with a configuration, as lines of text for people. */
+/* The faults of a configuration, as lines of text for people. */
 #ifndef POOLD_IO_CONFIG_CONFIG_FAULT_H
 #define POOLD_IO_CONFIG_CONFIG_FAULT_H
 
@@ -12,15 +12,18 @@ struct config_origin {
 };
 
 struct config_faults {
-	struct buf *out; /* gets the lines */
-	unsigned count;	 /* those told in full and those only counted */
+	struct buf *out; /* gets a line for each of the first CONFIG_ERRORS_MAX faults */
+	unsigned count;	 /* of all faults, those without a line too */
 };
+
+/* How many bytes of a text that was found a fault repeats: a long one is cut between characters. */
+int config_shown_len(const char *text);
 
 /* Adds the line "FILE:LINE: text". */
 void config_fault(struct config_faults *faults, struct config_origin origin, const char *format,
 		  ...) PRINTF_LIKE(3, 4);
 
-/* Tells how many were not told in full.  Returns 0 if there were none at all, else -EINVAL. */
+/* Adds how many faults have no line.  Returns 0 if there were none at all, else -EINVAL. */
 int config_faults_end(struct config_faults *faults);
 
 #endif

@@ -1,22 +1,19 @@
+/*
+ * Our own reader of INI text, where a library would be the obvious way.  inih was used until only
+ * the split of "key = value" was left to it: it cuts the names of sections, reports no section that
+ * has no keys, takes a colon for an equals sign, reports one faulty line at most, and passes control
+ * bytes and text that is not UTF-8 through.  So each line was read and checked here first and then
+ * handed to it, one by one, for a split that is ten lines of C.
+ */
 #include "daemon/io/config/config_ini.h"
-
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <ini.h>
 
 #include "daemon/io/config/config.h"
 #include "protocol/utf8.h"
 
+#include <string.h>
+
 #define TEXT_OF_(number) #number
 #define TEXT_OF(number)	 TEXT_OF_(number)
-
-struct reader {
-	struct bytes rest; /* what was not read yet */
-	unsigned line;
-	const struct ini_events *events;
-};
 
 static bool is_blank(uint8_t c)
 {
@@ -53,104 +50,74 @@ static bool has_control_byte(struct bytes text)
 	return false;
 }
 
-/* What is wrong with a key line, or NULL.  inih would take a colon for the equals sign. */
-static const char *check_key_line(struct bytes line)
+/* Copies a part of a line without the space around it, and ends it with a zero byte. */
+static void copy_trimmed(struct bytes part, char out[static CONFIG_LINE_MAX + 1])
 {
-	const uint8_t *equals = memchr(line.data, '=', line.len);
+	struct bytes text = trim(part);
 
-	if (!equals)
-		return "is neither a [section] nor a key = value";
-	if (memchr(line.data, ':', (size_t)(equals - line.data)))
-		return "has a colon in its key";
-	if (equals == line.data)
-		return "has no key before its =";
-	return NULL;
+	memcpy(out, text.data, text.len);
+	out[text.len] = '\0';
 }
 
-/* inih cuts the names of sections and doesn't tell of one without keys: so they are read here. */
-static const char *read_section(struct reader *reader, struct bytes line)
+static const char *read_section(struct bytes line, unsigned number, const struct ini_events *events)
 {
 	char name[CONFIG_LINE_MAX + 1];
 
 	if (line.data[line.len - 1] != ']')
-		return "begins a section and doesn't end with ]";
-
-	struct bytes inner = trim((struct bytes){line.data + 1, line.len - 2});
-
-	memcpy(name, inner.data, inner.len);
-	name[inner.len] = '\0';
-	reader->events->on_section(reader->events->user, reader->line, name);
+		return "begins with [ and doesn't end with ]";
+	copy_trimmed((struct bytes){line.data + 1, line.len - 2}, name);
+	events->on_section(events->user, number, name);
 	return NULL;
 }
 
-/* What is wrong with a line, or NULL.  *ret_key says whether inih shall see it. */
-static const char *read_line(struct reader *reader, struct bytes line, bool *ret_key)
+/* A colon in the key is refused: most likely it was meant as the separator. */
+static const char *read_key(struct bytes line, unsigned number, const struct ini_events *events)
 {
-	const char *fault = NULL;
+	const uint8_t *equals = memchr(line.data, '=', line.len);
+	char key[CONFIG_LINE_MAX + 1], value[CONFIG_LINE_MAX + 1];
+	size_t key_len = equals ? (size_t)(equals - line.data) : 0;
 
-	*ret_key = false;
+	if (!equals)
+		return "is neither a [section] nor a key = value";
+	if (memchr(line.data, ':', key_len))
+		return "has a colon in its key, which ends at the =";
+	if (key_len == 0)
+		return "has no key before its =";
+	copy_trimmed((struct bytes){line.data, key_len}, key);
+	copy_trimmed((struct bytes){equals + 1, line.len - key_len - 1}, value);
+	events->on_key(events->user, number, key, value);
+	return NULL;
+}
+
+/* Reports what one line holds.  Returns what is wrong with it, or NULL. */
+static const char *read_line(struct bytes line, unsigned number, const struct ini_events *events)
+{
 	if (line.len > CONFIG_LINE_MAX)
 		return "is longer than " TEXT_OF(CONFIG_LINE_MAX) " bytes";
 	if (has_control_byte(line))
-		return "has a control byte in it";
+		return "has a control character in it";
 	if (utf8_valid_prefix(line) < line.len)
 		return "is not UTF-8 text";
 	line = trim(line);
 	if (line.len == 0 || line.data[0] == '#' || line.data[0] == ';')
 		return NULL;
 	if (line.data[0] == '[')
-		return read_section(reader, line);
-	fault = check_key_line(line);
-	*ret_key = !fault;
-	return fault;
+		return read_section(line, number, events);
+	return read_key(line, number, events);
 }
 
-/* inih's source of lines: gives it those that hold a key, and an empty one for every other. */
-static char *give_line(char *out, int size, void *user)
-{
-	struct reader *reader = user;
-	struct bytes line;
-	bool is_key;
-
-	if (reader->rest.len == 0)
-		return NULL;
-	line = take_line(&reader->rest);
-	reader->line++;
-
-	const char *fault = read_line(reader, line, &is_key);
-
-	if (fault)
-		reader->events->on_fault(reader->events->user, reader->line, fault);
-	line = is_key ? trim(line) : (struct bytes){line.data, 0};
-	assert(line.len < (size_t)size);
-	memcpy(out, line.data, line.len);
-	out[line.len] = '\0';
-	return out;
-}
-
-static int take_key(void *user, const char *section, const char *key, const char *value)
-{
-	struct reader *reader = user;
-
-	(void)section;
-	reader->events->on_key(reader->events->user, reader->line, key, value);
-	return 1;
-}
-
-int config_ini_parse(struct bytes text, const struct ini_events *events)
+void config_ini_parse(struct bytes text, const struct ini_events *events)
 {
 	static const uint8_t byte_order_mark[] = {0xef, 0xbb, 0xbf};
-	struct reader reader = {.rest = text, .events = events};
+	struct bytes rest = text;
 
 	if (text.len >= sizeof(byte_order_mark) &&
 	    memcmp(text.data, byte_order_mark, sizeof(byte_order_mark)) == 0)
-		reader.rest = (struct bytes){text.data + 3, text.len - 3};
+		rest = (struct bytes){text.data + 3, text.len - 3};
+	for (unsigned number = 1; rest.len > 0; number++) {
+		const char *fault = read_line(take_line(&rest), number, events);
 
-	/* Its own limits are 200 bytes, and a semicolon ends a value: commands need more. */
-	ini_use_stack = false;
-	ini_allow_realloc = false;
-	ini_max_line = ini_initial_alloc = CONFIG_LINE_MAX + 3;
-	ini_allow_inline_comments = false;
-	ini_allow_multiline = false;
-	return ini_parse_stream(give_line, &reader, take_key, &reader) == -2 ? -ENOMEM : 0;
+		if (fault)
+			events->on_fault(events->user, number, fault);
+	}
 }

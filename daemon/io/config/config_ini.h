@@ -1,4 +1,4 @@
-/* INI text in sections and keys, with the line of each.  Splitting and comments are inih's. */
+/* INI text, split into sections and keys with the number of each line. */
 #ifndef POOLD_IO_CONFIG_CONFIG_INI_H
 #define POOLD_IO_CONFIG_CONFIG_INI_H
 
@@ -18,8 +18,8 @@ struct ini_events {
 /*
  * A line is empty, a comment (its first byte besides space is # or ;), a section or a key.  It
  * doesn't go on in the next line, a comment doesn't begin behind a value, and space at its ends
- * means nothing.  Returns 0 or -ENOMEM.
+ * means nothing.  A byte order mark before the first line means nothing either.
  */
-int config_ini_parse(struct bytes text, const struct ini_events *events);
+void config_ini_parse(struct bytes text, const struct ini_events *events);
 
 #endif

@@ -1,21 +1,16 @@
-/* The keys of a section: what each sets, and what is wrong with it. */
+#include "daemon/io/config/config_key.h"
+
+#include "daemon/io/config/config_answer.h"
+#include "daemon/io/config/config_list.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/io/config/config_answer.h"
-#include "daemon/io/config/config_draft.h"
-#include "daemon/io/config/config_list.h"
-
 /* Room for one fault without its key. */
 #define FAULT_MAX 900
-
-static struct config_origin here(const struct config_draft *draft, unsigned line)
-{
-	return (struct config_origin){draft->file, line};
-}
 
 /* One fault of a key in the current section. */
 static void key_fault(struct config_draft *draft, unsigned line, const char *key,
@@ -30,9 +25,10 @@ static void key_fault(struct config_draft *draft, unsigned line, const char *key
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	draft->trace->refused = true;
-	config_fault(&draft->faults, here(draft, line), CONFIG_TITLE " %.*s: %s",
-		     CONFIG_TITLE_ARGS(draft->section, draft->name), config_shown(key), key, text);
+	draft->origins->has_bad_key = true;
+	config_fault(&draft->faults, config_draft_origin(draft, line), CONFIG_TITLE " %.*s: %s",
+		     CONFIG_TITLE_ARGS(draft->section, draft->name), config_shown_len(key), key,
+		     text);
 }
 
 /* Notes where a key was found; false when the same file has it already. */
@@ -43,7 +39,7 @@ static bool note_key(struct config_draft *draft, unsigned line, const char *key,
 		key_fault(draft, line, key, "found twice, first in line %u", origin->line);
 		return false;
 	}
-	*origin = here(draft, line);
+	*origin = config_draft_origin(draft, line);
 	return true;
 }
 
@@ -89,7 +85,7 @@ static void on_option(struct config_draft *draft, unsigned line, const char *key
 		unknown_key(draft, line, key);
 		return;
 	}
-	if (!note_key(draft, line, key, &draft->trace->options[option_id(option)]))
+	if (!note_key(draft, line, key, &draft->origins->options[option_id(option)]))
 		return;
 	r = set_value(draft, option, value);
 	if (r == -ENOMEM)
@@ -98,8 +94,8 @@ static void on_option(struct config_draft *draft, unsigned line, const char *key
 		return;
 	buf_init(&allowed, CONFIG_LINE_MAX);
 	option_print_allowed(option, &allowed);
-	key_fault(draft, line, key, "found \"%.*s\", allowed is %.*s", config_shown(value), value,
-		  (int)allowed.len, (const char *)allowed.data);
+	key_fault(draft, line, key, "found \"%.*s\", allowed is %.*s", config_shown_len(value),
+		  value, (int)allowed.len, (const char *)allowed.data);
 	buf_free(&allowed);
 }
 
@@ -122,21 +118,20 @@ static void on_variable(struct config_draft *draft, unsigned line, const char *k
 
 	if (!is_variable_name(name) || strncmp(name, "POOLD_", strlen("POOLD_")) == 0) {
 		key_fault(draft, line, key,
-			  "found a variable \"%.*s\", allowed are letters, digits and _, no digit "
-			  "first, and not POOLD_ at the beginning",
-			  config_shown(name), name);
+			  "found the variable name \"%.*s\", allowed are letters, digits and _, "
+			  "beginning with neither a digit nor POOLD_",
+			  config_shown_len(name), name);
 		return;
 	}
 
 	size_t i = find_variable(pool->env, name);
 
 	if (i == CONFIG_ENV_MAX) {
-		key_fault(draft, line, key,
-			  "found more than %d variables, which are the most allowed",
-			  CONFIG_ENV_MAX);
+		key_fault(draft, line, key, "found more than %d variables, allowed are %d at most",
+			  CONFIG_ENV_MAX, CONFIG_ENV_MAX);
 		return;
 	}
-	if (!note_key(draft, line, key, &draft->trace->env[i]))
+	if (!note_key(draft, line, key, &draft->origins->env[i]))
 		return;
 	if (asprintf(&variable, "%s=%s", name, value) < 0) {
 		draft->error = -ENOMEM;
@@ -160,12 +155,11 @@ static void answer_fault(struct config_draft *draft, unsigned line, const char *
 	if (r == -ENOMEM)
 		draft->error = r;
 	else if (r == -E2BIG)
-		key_fault(draft, line, key,
-			  "found more than %d answers, which are the most allowed",
-			  CONFIG_ANSWERS_MAX);
+		key_fault(draft, line, key, "found more than %d answers, allowed are %d at most",
+			  CONFIG_ANSWERS_MAX, CONFIG_ANSWERS_MAX);
 	else if (r < 0)
 		key_fault(draft, line, key, "found \"%.*s\", allowed is one JSON value (%s)",
-			  config_shown(value), value, fault);
+			  config_shown_len(value), value, fault);
 }
 
 static void on_answer(struct config_draft *draft, unsigned line, const char *key, const char *value)
@@ -178,19 +172,19 @@ static void on_answer(struct config_draft *draft, unsigned line, const char *key
 	int r;
 
 	if (method && (*method == '\0' || strlen(method) > CONFIG_METHOD_MAX)) {
-		key_fault(draft, line, key, "found a method of %zu bytes, allowed are 1 to %d",
+		key_fault(draft, line, key, "found a method name of %zu bytes, allowed are 1 to %d",
 			  strlen(method), CONFIG_METHOD_MAX);
 		return;
 	}
-	if (before && !note_key(draft, line, key, &draft->trace->answers[i]))
+	if (before && !note_key(draft, line, key, &draft->origins->answers[i]))
 		return;
 	r = config_answer_set(pool, method, value, fault);
 	if (r == 0)
-		draft->trace->answers[i] = here(draft, line);
+		draft->origins->answers[i] = config_draft_origin(draft, line);
 	answer_fault(draft, line, key, r, value, fault);
 }
 
-void config_draft_key(struct config_draft *draft, unsigned line, const char *key, const char *value)
+void config_read_key(struct config_draft *draft, unsigned line, const char *key, const char *value)
 {
 	static const char env[] = "env.", answer[] = "answer";
 	bool in_pool = draft->section == SECTION_POOL;

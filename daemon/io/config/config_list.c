@@ -202,25 +202,25 @@ void option_print_list_allowed(const struct option *option, struct buf *out)
 	case OPTION_COMMAND:
 		buf_printf(out,
 			   "a program and its arguments, at most %" PRIu64
-			   " words, each quote closed",
+			   " words, with each quote closed",
 			   option->max);
 		break;
 	case OPTION_VARIABLES:
 		buf_printf(out,
-			   "names of environment variables with spaces between, at most %" PRIu64,
+			   "names of environment variables, separated by spaces, at most %" PRIu64,
 			   option->max);
 		break;
 	case OPTION_POOLS:
-		buf_printf(out, "names of pools with commas or spaces between, at most %" PRIu64,
+		buf_printf(out, "names of pools, separated by commas or spaces, at most %" PRIu64,
 			   option->max);
 		break;
 	case OPTION_CATEGORIES:
-		buf_printf(out, "of these, with commas or spaces between: ");
+		buf_printf(out, "any of these, separated by commas or spaces: ");
 		print_categories(~0u, out);
 		break;
 	default:
 		buf_printf(out,
-			   "durations such as 250ms, 5s or 2min with commas or spaces between, at "
+			   "durations such as 250ms, 5s or 2min, separated by commas or spaces, at "
 			   "most %" PRIu64,
 			   option->max);
 		break;

@@ -2,7 +2,7 @@
 #ifndef POOLD_IO_CONFIG_CONFIG_LIST_H
 #define POOLD_IO_CONFIG_CONFIG_LIST_H
 
-#include "daemon/io/config/config_option.h"
+#include "daemon/io/config/config_table.h"
 
 /* Whether the type is of this kind; only those are passed to the functions below, which do what
  * those of config_option.h do that call them. */

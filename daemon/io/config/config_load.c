@@ -1,4 +1,7 @@
-#include "daemon/io/config/config_draft.h"
+#include "daemon/io/config/config.h"
+#include "daemon/io/config/config_adapter.h"
+#include "daemon/io/config/config_check.h"
+#include "daemon/io/config/config_read.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,6 +11,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* The Makefile says where the installation's files are. */
+#ifndef POOLD_SYSCONFDIR
+#define POOLD_SYSCONFDIR "/etc"
+#endif
+
+const char *config_path_default(void)
+{
+	return POOLD_SYSCONFDIR "/poold/poold.conf";
+}
 
 /* Reads a whole file of at most `max` bytes.  Returns its length or -errno; -EFBIG when it is
  * larger. */
@@ -52,11 +65,11 @@ static void load_file(struct config_draft *draft, const char *path)
 	}
 	len = read_whole(path, data, CONFIG_FILE_MAX);
 	if (len >= 0)
-		config_draft_read(draft, path, (struct bytes){data, (size_t)len});
+		config_read(draft, path, (struct bytes){data, (size_t)len});
 	else if (len == -EFBIG)
 		config_fault(&draft->faults, origin, "is larger than %zu bytes", CONFIG_FILE_MAX);
 	else if (len == -ESPIPE)
-		config_fault(&draft->faults, origin, "is not a file but a pipe or a socket");
+		config_fault(&draft->faults, origin, "is a pipe or a socket, not a file");
 	else
 		config_fault(&draft->faults, origin, "can't be read: %s", strerror((int)-len));
 	free(data);
@@ -100,7 +113,7 @@ static void load_folder(struct config_draft *draft, const char *folder)
 			     strerror(errno));
 	else if (count > CONFIG_FILES_MAX)
 		config_fault(&draft->faults, (struct config_origin){folder, 0},
-			     "has %d files, allowed are %d", count, CONFIG_FILES_MAX);
+			     "has %d files, allowed are %d at most", count, CONFIG_FILES_MAX);
 	for (int i = 0; i < count; i++) {
 		if (count <= CONFIG_FILES_MAX)
 			load_entry(draft, folder, entries[i]->d_name);
@@ -109,9 +122,30 @@ static void load_folder(struct config_draft *draft, const char *folder)
 	free(entries);
 }
 
-int config_load(const char *path, struct config **ret_config, struct buf *errors)
+/* Checks the whole and hands the configuration out. */
+static int finish(struct config_draft *draft, const struct config **ret_config)
 {
-	const char *file = path ? path : CONFIG_PATH_DEFAULT;
+	int r;
+
+	if (draft->error < 0)
+		return draft->error;
+	config_check_adapters(draft);
+	/* A refused value left its default behind: what follows from that is not reported. */
+	if (draft->faults.count == 0)
+		config_check(draft);
+	if (draft->error < 0)
+		return draft->error;
+	r = config_faults_end(&draft->faults);
+	if (r < 0)
+		return r;
+	*ret_config = draft->config;
+	draft->config = NULL;
+	return 0;
+}
+
+int config_load(const char *path, const struct config **ret_config, struct buf *errors)
+{
+	const char *file = path ? path : config_path_default();
 	struct config_draft *draft;
 	char *folder;
 	int r;
@@ -126,14 +160,14 @@ int config_load(const char *path, struct config **ret_config, struct buf *errors
 	if (path || access(file, F_OK) == 0 || errno != ENOENT)
 		load_file(draft, file);
 	load_folder(draft, folder);
-	r = config_draft_finish(draft, ret_config);
+	r = finish(draft, ret_config);
 	config_draft_free(draft);
 out:
 	free(folder);
 	return r;
 }
 
-int config_parse_text(const char *file, struct bytes text, struct config **ret_config,
+int config_parse_text(const char *file, struct bytes text, const struct config **ret_config,
 		      struct buf *errors)
 {
 	struct config_draft *draft;
@@ -143,8 +177,8 @@ int config_parse_text(const char *file, struct bytes text, struct config **ret_c
 	if (r < 0)
 		return r;
 	draft->faults.out = errors;
-	config_draft_read(draft, file, text);
-	r = config_draft_finish(draft, ret_config);
+	config_read(draft, file, text);
+	r = finish(draft, ret_config);
 	config_draft_free(draft);
 	return r;
 }

@@ -1,76 +1,15 @@
 #include "daemon/io/config/config_option.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "daemon/core/breaker.h"
 #include "daemon/io/config/config_address.h"
 #include "daemon/io/config/config_answer.h"
 #include "daemon/io/config/config_list.h"
 #include "daemon/io/config/config_word.h"
 
-#define FIELD_DAEMON  struct config_daemon
-#define FIELD_POOL    struct config_pool
-#define FIELD_BREAKER struct config_breaker
-#define FIELD_RETRY   struct config_retry
-#define FIELD_ERROR   struct policy_row
-
-static const struct option options[] = {
-#define OPTION(section_, key_, type_, initial_, min_, max_, help_)                                 \
-	[OPTION_##section_##_##key_] = {.key = #key_,                                              \
-					.initial = initial_,                                       \
-					.help = help_,                                             \
-					.min = min_,                                               \
-					.max = max_,                                               \
-					.offset = offsetof(FIELD_##section_, key_),                \
-					.section = SECTION_##section_,                             \
-					.type = OPTION_##type_},
-#include "daemon/io/config/config.def"
-#undef OPTION
-};
-
-const struct option *option_get(enum option_id id)
-{
-	return &options[id];
-}
-
-const struct option *option_find(enum option_section section, const char *key)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		if (options[i].section == section && strcmp(options[i].key, key) == 0)
-			return &options[i];
-	return NULL;
-}
-
-enum option_id option_id(const struct option *option)
-{
-	return (enum option_id)(option - options);
-}
-
-const char *option_section_name(enum option_section section)
-{
-	static const char *const names[] = {
-		[SECTION_DAEMON] = "daemon",   [SECTION_POOL] = "pool",
-		[SECTION_BREAKER] = "breaker", [SECTION_RETRY] = "retry",
-		[SECTION_ERROR] = "error",
-	};
-	static_assert(ARRAY_SIZE(names) == SECTION_COUNT_, "a section has no name");
-
-	return names[section];
-}
-
-void *option_field(const struct option *option, void *values)
-{
-	return (char *)values + option->offset;
-}
-
-const void *option_field_read(const struct option *option, const void *values)
-{
-	return (const char *)values + option->offset;
-}
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static bool is_within(const struct option *option, uint64_t number)
 {
@@ -388,12 +327,12 @@ void option_print_allowed(const struct option *option, struct buf *out)
 			   option->min, option->max);
 		break;
 	case OPTION_PATH:
-		buf_printf(out, "a path that begins with /, of at most %" PRIu64 " bytes%s",
-			   option->max, option->min ? "" : ", or nothing");
+		buf_printf(out, "an absolute path of at most %" PRIu64 " bytes%s", option->max,
+			   option->min ? "" : ", or empty");
 		break;
 	case OPTION_ADDRESS:
 		buf_printf(out,
-			   "a path that begins with /, of at most %" PRIu64
+			   "an absolute path of at most %" PRIu64
 			   " bytes, or tcp:IP:PORT with the IP in numbers, such as "
 			   "tcp:127.0.0.1:4000 or tcp:[::1]:4000",
 			   option->max);
@@ -401,25 +340,24 @@ void option_print_allowed(const struct option *option, struct buf *out)
 	case OPTION_GROUP:
 	case OPTION_USER:
 		buf_printf(out,
-			   "a %s's name of at most %" PRIu64
-			   " letters, digits, _ . or -, or nothing",
+			   "a %s name of at most %" PRIu64 " letters, digits, _, . and -, or empty",
 			   option->type == OPTION_USER ? "user" : "group", option->max);
 		break;
 	case OPTION_NICE:
 		buf_printf(out, "a number from -20 to 19");
 		break;
 	case OPTION_UMASK:
-		buf_printf(out, "permission bits in octal, such as 0027, or nothing");
+		buf_printf(out, "permission bits in octal, such as 0027, or empty");
 		break;
 	case OPTION_LIMIT:
-		buf_printf(out, "a number or a size such as 64 or 16M, none, or nothing");
+		buf_printf(out, "a number or a size such as 64 or 16M, none, or empty");
 		break;
 	case OPTION_METHOD:
-		buf_printf(out, "a method's name of at most %" PRIu64 " bytes, or nothing",
+		buf_printf(out, "a method name of at most %" PRIu64 " bytes, or empty",
 			   option->max);
 		break;
 	case OPTION_JSON:
-		buf_printf(out, "one JSON value, or nothing");
+		buf_printf(out, "one JSON value, or empty");
 		break;
 	default:
 		if (option_is_list(option->type))

@@ -2,7 +2,7 @@
 #ifndef POOLD_IO_CONFIG_CONFIG_WORD_H
 #define POOLD_IO_CONFIG_CONFIG_WORD_H
 
-#include "daemon/io/config/config_option.h"
+#include "daemon/io/config/config_table.h"
 
 /* Whether the type is of this kind; only those are passed to the functions below. */
 bool option_is_word(enum option_type type);

@@ -1,7 +1,5 @@
 #include "daemon/io/config/settings.h"
 
-#include "daemon/io/config/config_policy.h"
-
 #include <sys/random.h>
 
 static enum breaker_state first_state(const struct config_pool *pool)
@@ -18,19 +16,53 @@ static enum breaker_state first_state(const struct config_pool *pool)
 	return BREAKER_CLOSED;
 }
 
-static void recovery_settings_of(const struct config_pool *pool, struct pool_settings *ret)
+static void set_breaker(const struct config_pool *pool, struct breaker_settings *ret)
 {
-	config_breaker_settings(pool, &ret->breaker);
-	config_backoff_settings(pool, &ret->backoff);
-	config_budget_settings(pool, &ret->budget);
-	ret->breaker_begins = first_state(pool);
-	ret->breaker_per_method = pool->breaker.per_method;
-	ret->fallback_count = (unsigned)pool->fallback_count;
-	for (size_t i = 0; i < pool->fallback_count; i++)
-		ret->fallbacks[i] = pool->fallbacks[i];
-	ret->fallback_on = pool->fallback_on;
-	ret->failover = (struct failover_settings){pool->return_dwell, pool->return_step};
-	ret->affinity = pool->affinity;
+	const struct config_breaker *breaker = &pool->breaker;
+
+	*ret = (struct breaker_settings){
+		.failure_threshold = breaker->failure_threshold,
+		.success_threshold = breaker->success_threshold,
+		.half_open_requests = breaker->half_open_requests,
+		.minimum_calls = breaker->minimum_calls,
+		.failure_rate = breaker->failure_rate,
+		.slow_call_rate = breaker->slow_call_rate,
+		.slow_call_duration = breaker->slow_call_duration,
+		.window = breaker->window,
+		.min_outage = breaker->min_outage,
+		.failure_run_ttl = breaker->failure_run_ttl,
+		.open_timeout = breaker->open_timeout,
+		.open_timeout_max = breaker->open_timeout_max,
+		.open_multiplier = breaker->open_multiplier,
+		.open_jitter = breaker->open_jitter,
+		.probe_timeout = breaker->probe_timeout,
+		.early_probe = breaker->early_probe,
+	};
+}
+
+static void set_backoff(const struct config_pool *pool, struct backoff_settings *ret)
+{
+	const struct config_retry *retry = &pool->retry;
+
+	*ret = (struct backoff_settings){
+		.kind = retry->backoff,
+		.base = retry->base,
+		.cap = retry->cap,
+		.list = retry->delays,
+		.list_len = (unsigned)retry->delay_count,
+	};
+}
+
+static void set_budget(const struct config_pool *pool, struct budget_settings *ret)
+{
+	const struct config_retry *retry = &pool->retry;
+
+	*ret = (struct budget_settings){
+		.max = retry->budget * BUDGET_RETRY,
+		.per_success = retry->budget_per_success * BUDGET_RETRY / 100,
+		.per_second = retry->budget_per_second * BUDGET_RETRY,
+		.refill_below = retry->budget_refill_below * BUDGET_RETRY,
+	};
 }
 
 void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
@@ -61,9 +93,18 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.max_lifetime = pool->max_lifetime,
 		.max_memory = pool->max_memory,
 		.slow_after = pool->slow_after,
+		.breaker_begins = first_state(pool),
+		.breaker_per_method = pool->breaker.per_method,
+		.fallback_count = (unsigned)pool->fallback_count,
+		.fallback_on = pool->fallback_on,
+		.failover = {.dwell = pool->return_dwell, .step = pool->return_step},
+		.affinity = pool->affinity,
 	};
-
-	recovery_settings_of(pool, ret);
+	set_breaker(pool, &ret->breaker);
+	set_backoff(pool, &ret->backoff);
+	set_budget(pool, &ret->budget);
+	for (size_t i = 0; i < pool->fallback_count; i++)
+		ret->fallbacks[i] = pool->fallbacks[i];
 }
 
 struct engine_settings settings_engine(const struct config *config)
@@ -71,8 +112,7 @@ struct engine_settings settings_engine(const struct config *config)
 	const struct config_daemon *daemon = &config->daemon;
 	uint64_t seed = 0;
 
-	/* Without randomness from the system the daemon works as well, with jitter that is known.
-	 */
+	/* When the system has no randomness yet, all that is lost is that the jitter can be foretold. */
 	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
 	return (struct engine_settings){
 		.requests_max = daemon->requests_max,

@@ -1,7 +1,6 @@
-/* What a pool needs as a whole: what its adapter asks for, and the pools that stand in for it. */
-#include <string.h>
+#include "daemon/io/config/config_adapter.h"
 
-#include "daemon/io/config/config_draft.h"
+#include "daemon/io/config/config_dialect.h"
 #include "daemon/io/config/config_word.h"
 
 /* What tells each adapter where its answers come from: it needs the one, and may not have others.
@@ -32,20 +31,20 @@ static const char *find_source(const struct config_draft *draft, size_t i, enum 
 			       struct config_origin *ret_origin)
 {
 	const struct config_pool *pool = &draft->config->pools[i];
-	const struct config_trace *trace = &draft->pools[i];
+	const struct config_origins *origins = &draft->pools[i];
 	const char *text = NULL;
 
 	switch (source) {
 	case SOURCE_COMMAND:
-		*ret_origin = trace->options[OPTION_POOL_command];
+		*ret_origin = origins->options[OPTION_POOL_command];
 		text = pool->argc > 0 ? pool->command : NULL;
 		break;
 	case SOURCE_ADDRESS:
-		*ret_origin = trace->options[OPTION_POOL_address];
+		*ret_origin = origins->options[OPTION_POOL_address];
 		text = *pool->address ? pool->address : NULL;
 		break;
 	case SOURCE_ANSWER:
-		*ret_origin = trace->answers[0];
+		*ret_origin = origins->answers[0];
 		text = pool->answer_count > 0 ? pool->answers[0].text : NULL;
 		break;
 	case SOURCE_COUNT_:
@@ -63,13 +62,15 @@ static void check_source(struct config_draft *draft, size_t i, enum source sourc
 	const char *found = find_source(draft, i, source, &origin);
 
 	if (needed && !found)
-		config_fault(&draft->faults, draft->pools[i].heads[SECTION_POOL],
-			     "[pool %s] %s: found none, and it must be given where adapter = %s",
-			     pool->name, source_keys[source], adapter);
+		config_fault(&draft->faults, draft->pools[i].sections[SECTION_POOL],
+			     "[pool %s] %s: not set, but required where adapter = %s", pool->name,
+			     source_keys[source], adapter);
 	if (!needed && found)
 		config_fault(&draft->faults, origin,
-			     "[pool %s] %s: found \"%.*s\", allowed is none where adapter = %s",
-			     pool->name, source_keys[source], config_shown(found), found, adapter);
+			     "[pool %s] %s: found \"%.*s\", but the key is not allowed where "
+			     "adapter = %s",
+			     pool->name, source_keys[source], config_shown_len(found), found,
+			     adapter);
 }
 
 /* Only the SDK's workers know how to be forked. */
@@ -80,8 +81,7 @@ static void check_prefork(struct config_draft *draft, size_t i)
 
 	if (pool->prefork && !can)
 		config_fault(&draft->faults, draft->pools[i].options[OPTION_POOL_prefork],
-			     "[pool %s] prefork: found yes, which is for workers of the daemon's "
-			     "own that speak poold; allowed is no where adapter = %s and "
+			     "[pool %s] prefork: found yes, allowed is no where adapter = %s and "
 			     "dialect = %s",
 			     pool->name, option_word(OPTION_ADAPTER, pool->adapter),
 			     option_word(OPTION_DIALECT, pool->dialect));
@@ -94,62 +94,25 @@ static void check_owner(struct config_draft *draft, size_t i)
 	const char *name = draft->config->pools[i].name;
 
 	for (size_t j = 0; j < ARRAY_SIZE(parts); j++)
-		if (draft->pools[i].heads[parts[j]].file)
-			config_fault(&draft->faults, draft->pools[i].heads[parts[j]],
+		if (draft->pools[i].sections[parts[j]].file)
+			config_fault(&draft->faults, draft->pools[i].sections[parts[j]],
 				     CONFIG_TITLE
-				     ": found no section [pool %s], and there must be one",
+				     ": a section [pool %s] is required, but there is none",
 				     CONFIG_TITLE_ARGS(parts[j], name), name);
 }
 
 void config_check_adapters(struct config_draft *draft)
 {
 	for (size_t i = 0; i < draft->config->pool_count; i++) {
-		if (!draft->pools[i].heads[SECTION_POOL].file) {
+		if (!draft->pools[i].sections[SECTION_POOL].file) {
 			check_owner(draft, i);
 			continue;
 		}
-		if (draft->pools[i].refused)
+		if (draft->pools[i].has_bad_key)
 			continue;
 		for (enum source source = 0; source < SOURCE_COUNT_; source++)
 			check_source(draft, i, source);
-		config_choose_dialect(draft, i);
+		config_check_dialect(draft, i);
 		check_prefork(draft, i);
-	}
-}
-
-/* What is wrong with the nth name in the pool's list, or NULL. */
-static const char *resolve(struct config *config, struct config_pool *pool, size_t nth)
-{
-	const struct config_pool *found = config_find_pool(config, pool->fallback[nth]);
-
-	if (!found)
-		return "which is no pool";
-	if (found == pool)
-		return "the pool itself";
-	for (size_t i = 0; i < nth; i++)
-		if (strcmp(pool->fallback[i], pool->fallback[nth]) == 0)
-			return "which it names twice";
-	pool->fallbacks[nth] = (uint32_t)(found - config->pools);
-	pool->fallback_count = nth + 1;
-	return NULL;
-}
-
-void config_resolve_chains(struct config_draft *draft)
-{
-	for (size_t i = 0; i < draft->config->pool_count; i++) {
-		struct config_pool *pool = &draft->config->pools[i];
-
-		for (size_t nth = 0; pool->fallback[nth]; nth++) {
-			const char *fault = resolve(draft->config, pool, nth);
-
-			if (!fault)
-				continue;
-			config_fault(
-				&draft->faults, draft->pools[i].options[OPTION_POOL_fallback],
-				"[pool %s] fallback: found \"%s\", %s; allowed are other pools, "
-				"each once",
-				pool->name, pool->fallback[nth], fault);
-			break;
-		}
 	}
 }

@@ -1,0 +1,166 @@
+#include "daemon/io/config/config_read.h"
+
+#include "daemon/io/config/config_ini.h"
+#include "daemon/io/config/config_key.h"
+#include "daemon/io/config/config_list.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A section may come again in a later file, not in the same. */
+static void enter_section(struct config_draft *draft, unsigned line, enum option_section section,
+			  const char *name, struct config_origins *origins)
+{
+	struct config_origin *head = &origins->sections[section];
+
+	if (head->file == draft->file) {
+		config_fault(&draft->faults, config_draft_origin(draft, line),
+			     CONFIG_TITLE ": found twice in this file, first in line %u",
+			     CONFIG_TITLE_ARGS(section, name), head->line);
+		return;
+	}
+	*head = config_draft_origin(draft, line);
+	draft->keys = KEYS_READ;
+	draft->section = section;
+	draft->name = name;
+	draft->category = ERRCAT_COUNT_;
+	draft->origins = origins;
+}
+
+/* [pool NAME], or what belongs to a pool; each may come before the others. */
+static void enter_pool(struct config_draft *draft, unsigned line, enum option_section section,
+		       const char *name)
+{
+	struct config *config = draft->config;
+	size_t i = 0;
+
+	if (!is_pool_name(name)) {
+		config_fault(
+			&draft->faults, config_draft_origin(draft, line),
+			"pool name: found \"%.*s\", allowed are 1 to %d of the characters a-z, "
+			"0-9, _ and -, beginning with a letter, but not \"poold\"",
+			config_shown_len(name), name, CONFIG_NAME_MAX);
+		return;
+	}
+	while (i < config->pool_count && strcmp(config->pools[i].name, name) != 0)
+		i++;
+	if (i == CONFIG_POOLS_MAX) {
+		config_fault(&draft->faults, config_draft_origin(draft, line),
+			     CONFIG_TITLE ": found more than %d pools, allowed are %d at most",
+			     CONFIG_TITLE_ARGS(section, name), CONFIG_POOLS_MAX, CONFIG_POOLS_MAX);
+		return;
+	}
+	if (i == config->pool_count && config_draft_add_pool(draft, name) < 0) {
+		draft->error = -ENOMEM;
+		return;
+	}
+	draft->values = config_draft_values(draft, section, i);
+	enter_section(draft, line, section, config->pools[i].name, &draft->pools[i]);
+}
+
+static void unknown_error(struct config_draft *draft, unsigned line, const char *name)
+{
+	struct buf known;
+
+	buf_init(&known, CONFIG_LINE_MAX);
+	for (enum errcategory category = 0; category < ERRCAT_COUNT_; category++)
+		buf_printf(&known, "%s%s", category ? ", " : "", errcategory_name(category));
+	buf_printf(&known, ") or a code (");
+	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++)
+		buf_printf(&known, "%s%s", code > ERR_NONE + 1 ? ", " : "", errcode_name(code));
+	config_fault(&draft->faults, config_draft_origin(draft, line),
+		     "error name: found \"%.*s\", allowed are a category (%.*s)",
+		     config_shown_len(name), name, (int)known.len, (const char *)known.data);
+	buf_free(&known);
+}
+
+static void enter_error(struct config_draft *draft, unsigned line, const char *name)
+{
+	enum errcode code = errcode_find(name, strlen(name));
+	enum errcategory category = errcategory_find(name, strlen(name));
+
+	if (code != ERR_NONE) {
+		draft->values = &draft->config->policy.rows[code];
+		enter_section(draft, line, SECTION_ERROR, errcode_name(code), &draft->codes[code]);
+	} else if (category != ERRCAT_COUNT_) {
+		draft->values = &draft->row;
+		enter_section(draft, line, SECTION_ERROR, errcategory_name(category),
+			      &draft->categories[category]);
+		draft->category = category;
+	} else {
+		unknown_error(draft, line, name);
+	}
+}
+
+/* The section of that word, or SECTION_COUNT_. */
+static enum option_section find_section(const char *word, size_t len)
+{
+	enum option_section section = 0;
+
+	while (section < SECTION_COUNT_ && (strlen(option_section_name(section)) != len ||
+					    memcmp(option_section_name(section), word, len) != 0))
+		section++;
+	return section;
+}
+
+static void on_section(void *user, unsigned line, const char *name)
+{
+	struct config_draft *draft = user;
+	size_t len = strcspn(name, " \t");
+	const char *rest = name + len + strspn(name + len, " \t");
+	enum option_section section = find_section(name, len);
+
+	draft->keys = KEYS_SKIPPED;
+	if (draft->error < 0)
+		return;
+	if (section == SECTION_DAEMON && *rest == '\0') {
+		draft->values = &draft->config->daemon;
+		enter_section(draft, line, section, "", &draft->daemon);
+	} else if (section == SECTION_ERROR) {
+		enter_error(draft, line, rest);
+	} else if (section != SECTION_DAEMON && section != SECTION_COUNT_) {
+		enter_pool(draft, line, section, rest);
+	} else {
+		config_fault(&draft->faults, config_draft_origin(draft, line),
+			     "section: found [%.*s], allowed are [daemon], [pool NAME], "
+			     "[breaker NAME], [retry NAME] and [error NAME]",
+			     config_shown_len(name), name);
+	}
+}
+
+static void on_key(void *user, unsigned line, const char *key, const char *value)
+{
+	struct config_draft *draft = user;
+
+	if (draft->error < 0)
+		return;
+	if (draft->keys == KEYS_BEFORE_SECTION)
+		config_fault(&draft->faults, config_draft_origin(draft, line),
+			     "%.*s: found before the first [section], but a key must be in one",
+			     config_shown_len(key), key);
+	if (draft->keys != KEYS_READ)
+		return;
+	config_read_key(draft, line, key, value);
+}
+
+static void on_fault(void *user, unsigned line, const char *fault)
+{
+	struct config_draft *draft = user;
+
+	config_fault(&draft->faults, config_draft_origin(draft, line), "this line %s", fault);
+}
+
+void config_read(struct config_draft *draft, const char *file, struct bytes text)
+{
+	const struct ini_events events = {on_section, on_key, on_fault, draft};
+
+	assert(draft->file_count < ARRAY_SIZE(draft->files));
+	draft->file = strdup(file);
+	if (!draft->file) {
+		draft->error = -ENOMEM;
+		return;
+	}
+	draft->files[draft->file_count++] = draft->file;
+	draft->keys = KEYS_BEFORE_SECTION;
+	config_ini_parse(text, &events);
+}

@@ -1,0 +1,88 @@
+/*
+ * The table of config.def: what each option is called, where its value is, what it may be.  What
+ * is done with a value is in config_option.h.
+ */
+#ifndef POOLD_IO_CONFIG_CONFIG_TABLE_H
+#define POOLD_IO_CONFIG_CONFIG_TABLE_H
+
+#include "daemon/io/config/config.h"
+
+enum option_section {
+	SECTION_DAEMON = 0, /* values are in a struct config_daemon */
+	SECTION_POOL,	    /* in a struct config_pool */
+	SECTION_BREAKER,    /* in its struct config_breaker */
+	SECTION_RETRY,	    /* in its struct config_retry */
+	SECTION_ERROR,	    /* in a struct policy_row */
+	SECTION_COUNT_
+};
+
+enum option_type {
+	OPTION_COUNT = 0,
+	OPTION_SIZE,
+	OPTION_DURATION,
+	OPTION_BOOL,
+	OPTION_RANGE,
+	OPTION_MODE,
+	OPTION_PATH,
+	OPTION_ADDRESS,
+	OPTION_GROUP,
+	OPTION_USER,
+	OPTION_METHOD,
+	OPTION_JSON,
+	OPTION_NICE,
+	OPTION_UMASK,
+	OPTION_LIMIT,
+
+	OPTION_COMMAND, /* from here on lists: config_list.h */
+	OPTION_VARIABLES,
+	OPTION_POOLS,
+	OPTION_CATEGORIES,
+	OPTION_DURATIONS,
+
+	OPTION_LEVEL, /* from here on one word of several: config_word.h */
+	OPTION_TARGET,
+	OPTION_ADAPTER,
+	OPTION_DIALECT,
+	OPTION_OUTPUT,
+	OPTION_CGROUPS,
+	OPTION_AFFINITY,
+	OPTION_BREAKER_MODE,
+	OPTION_CURVE,
+	OPTION_SEVERITY,
+	OPTION_STRATEGY,
+	OPTION_BACKOFF,
+	OPTION_FAILOVER,
+	OPTION_TYPE_COUNT_
+};
+
+/* Each option's place in the table: OPTION_DAEMON_socket ... */
+enum option_id {
+#define OPTION(section, key, type, initial, min, max, help) OPTION_##section##_##key,
+#include "daemon/io/config/config.def"
+#undef OPTION
+	OPTION_ID_COUNT_
+};
+
+struct option {
+	const char *key;
+	const char *initial; /* the default as text; NULL: each error's own */
+	const char *help;
+	uint64_t min, max;
+	size_t offset; /* of the value in its section's struct */
+	enum option_section section;
+	enum option_type type;
+};
+
+const struct option *option_get(enum option_id id);
+/* The option of that name, or NULL. */
+const struct option *option_find(enum option_section section, const char *key);
+enum option_id option_id(const struct option *option);
+
+/* "daemon", "pool" and so on: the section's name in a file, without what it is a section of. */
+const char *option_section_name(enum option_section section);
+
+/* Where the option's value is in the struct of its section. */
+void *option_field(const struct option *option, void *values);
+const void *option_field_read(const struct option *option, const void *values);
+
+#endif
