@@ -402,7 +402,7 @@ static int open_link(struct forkserver *server, int fd)
 
 static int start(struct forkserver *server)
 {
-	const struct spawn_context life = {.mark = server->life, .cgroup = -1};
+	const struct spawn_context life = {.tag = server->life, .cgroup = -1};
 	int fd = -1;
 	int r;
 
@@ -413,10 +413,7 @@ static int start(struct forkserver *server)
 		return r;
 	r = open_link(server, fd);
 	if (r < 0) {
-		close(fd);
-		process_signal(&server->process, SIGKILL);
-		process_forget(&server->process);
-		output_close(&server->output);
+		start_abandon(&server->process, &server->output, fd);
 		return r;
 	}
 	server->last_pid = server->process.pid;
