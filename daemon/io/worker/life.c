@@ -15,6 +15,18 @@
 static const struct output_handler output_handler;
 static void on_closed(struct channel *channel, const char *why);
 
+/* The life holds a reference to the configuration of its pool. */
+static void choose_pool(struct life *life, const struct config_pool *pool)
+{
+	const struct config_pool *earlier = life->pool;
+
+	if (pool)
+		config_ref(pool->config);
+	if (earlier)
+		config_unref(earlier->config);
+	life->pool = pool;
+}
+
 void life_init(struct life *life, struct loop *loop, uint32_t worker, size_t state_max,
 	       const struct life_handler *handler, const struct channel_handler *on_channel,
 	       void *owner)
@@ -39,6 +51,7 @@ void life_done(struct life *life)
 	if (life->cgroups)
 		cgroup_end(life->cgroups, &life->cgroup);
 	bytes_free(&life->last_stderr);
+	choose_pool(life, NULL);
 }
 
 static void add_step(struct life *life, const char *name, usec_t now)
@@ -323,7 +336,7 @@ static const char *first_step(const struct life *life)
 
 static void begin(struct life *life, const struct start *start)
 {
-	life->pool = start->pool;
+	choose_pool(life, start->pool);
 	life->connected = start->pool->adapter == POOL_SOCKET;
 	life->opened = false;
 	life->unsaid_count = 0;

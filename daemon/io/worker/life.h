@@ -44,8 +44,9 @@ struct life {
 	void *owner;
 	uint32_t worker; /* its slot in the engine */
 	uint32_t number; /* which life of the worker it is; the owner sets it before a start */
-	const struct config_pool *pool;
-	bool connected; /* a connection to a server stands for the process */
+	const struct config_pool *pool; /* of the last start, with a reference to its configuration;
+					   NULL: there was none */
+	bool connected;			/* a connection to a server stands for the process */
 	struct channel channel;
 	struct process process;
 	struct cgroups *cgroups; /* the owner sets it */
