@@ -1,12 +1,12 @@
 #include "client/poolctl/json.h"
 
+#include "protocol/base64.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "client/poolctl/base64.h"
 
 #define DEPTH_MAX 500
 
@@ -16,10 +16,12 @@
 /* The bytes as a JSON string of base64; NULL without memory. */
 static json_t *encoded(struct poold_bytes bytes)
 {
-	size_t len;
-	char *text = base64_encode(bytes.data, bytes.len, &len);
-	json_t *json = text ? json_stringn(text, len) : NULL;
+	char *text = malloc(BASE64_LEN(bytes.len) + 1);
+	json_t *json = NULL;
 
+	if (text)
+		json = json_stringn(text,
+				    base64_encode((struct bytes){bytes.data, bytes.len}, text));
 	free(text);
 	return json;
 }
@@ -27,9 +29,14 @@ static json_t *encoded(struct poold_bytes bytes)
 /* The bytes of a JSON string of base64, to be freed; NULL: it is none, or no memory. */
 static uint8_t *decoded(const json_t *json, size_t *ret_len)
 {
-	const char *text = json_string_value(json);
+	struct bytes text = {(const uint8_t *)json_string_value(json), json_string_length(json)};
+	uint8_t *data = text.data ? malloc(BASE64_BYTES_MAX(text.len) + 1) : NULL;
 
-	return text ? base64_decode(text, json_string_length(json), ret_len) : NULL;
+	if (data && base64_decode(text, data, ret_len) < 0) {
+		free(data);
+		data = NULL;
+	}
+	return data;
 }
 
 /* {key: value}, which takes over the value. */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/io/worker/dialects.h"
 #include "protocol/skip.h"
 #include "tests/lib/wire.h"
 
@@ -119,6 +120,7 @@ static const struct channel_handler handler = {
 void speak_open(struct speak *speak, const char *options, size_t response_max)
 {
 	static char text[16384];
+	const struct config_pool *pool;
 	struct buf errors;
 	int ends[2];
 	int len = snprintf(text, sizeof(text), "[pool p]\ncommand = x\n%s", options);
@@ -129,13 +131,15 @@ void speak_open(struct speak *speak, const char *options, size_t response_max)
 	must(config_parse_text("t", (struct bytes){(const uint8_t *)text, (size_t)len},
 			       &speak->config, &errors) == 0);
 	buf_free(&errors);
+	pool = &speak->config->pools[0];
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
 	must(loop_init(&speak->loop, (size_t)1 << 30) == 0);
 	buf_init(&speak->reported, REPORTED_MAX);
 	buf_init(&speak->heard, REPORTED_MAX);
 	speak->peer = ends[0];
-	channel_init(&speak->channel, &speak->loop, 0, 65536, &handler, speak);
-	must(channel_adopt(&speak->channel, ends[1], &speak->config->pools[0], response_max) == 0);
+	channel_init(&speak->channel, &speak->loop, 65536, &handler, speak);
+	must(channel_adopt(&speak->channel, ends[1], pool, dialect_get(pool->dialect),
+			   response_max) == 0);
 	channel_open(&speak->channel);
 }
 
@@ -178,16 +182,19 @@ void speak_say(struct speak *speak, struct bytes bytes)
 const char *speak_send(struct speak *speak, uint32_t id, const char *method, const char *args)
 {
 	struct buf value;
-	const struct channel_request request = {.id = id, .attempt = 1};
-	struct call call = {.method = {(const uint8_t *)method, strlen(method)}};
+	struct channel_request request = {
+		.id = id,
+		.attempt = 1,
+		.method = {(const uint8_t *)method, strlen(method)},
+	};
 	const char *why;
 
 	/* There is no chunk to refer to: it is copied. */
 	buf_init(&value, REPORTED_MAX);
 	wire_put(&value, args);
 	must(buf_error(&value) == 0);
-	call.args = (struct bytes){value.data, value.len};
-	why = channel_send(&speak->channel, &call, &request);
+	request.args = (struct bytes){value.data, value.len};
+	why = channel_send(&speak->channel, &request);
 	buf_free(&value);
 	return why;
 }

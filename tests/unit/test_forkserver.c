@@ -27,7 +27,6 @@ struct order {
 
 struct world {
 	struct loop loop;
-	const struct config *config;
 	struct rlimit files;
 	struct identity identity; /* the test's own */
 	struct forkserver server;
@@ -60,25 +59,33 @@ static void on_not_forked(void *owner, int error, const struct process_end *end)
 	notify(order);
 }
 
-static void open_world(struct world *world, const char *mode)
+/* A fork server of pool `a` of this configuration, which nobody else keeps. */
+static void open_configured(struct world *world, const char *text)
 {
 	struct start start = {.loop = &world->loop,
 			      .instance = "t",
 			      .open_files = &world->files,
 			      .identity = &world->identity};
-	char text[256];
+	const struct config *config = must_parse(text);
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	*world = (struct world){0};
+	ck_assert_int_eq(loop_init(&world->loop, MEMORY), 0);
+	getrlimit(RLIMIT_NOFILE, &world->files);
+	start.pool = &config->pools[0];
+	forkserver_init(&world->server, &start, 0);
+	config_unref(config);
+}
+
+static void open_world(struct world *world, const char *mode)
+{
+	char text[256];
+
 	snprintf(text, sizeof(text),
 		 "[pool a]\ncommand = /usr/bin/python3 -SEI tests/unit/forkserver.py %s\n"
 		 "prefork = yes\n",
 		 mode);
-	world->config = must_parse(text);
-	ck_assert_int_eq(loop_init(&world->loop, MEMORY), 0);
-	getrlimit(RLIMIT_NOFILE, &world->files);
-	start.pool = &world->config->pools[0];
-	forkserver_init(&world->server, &start, 0);
+	open_configured(world, text);
 }
 
 static void close_world(struct world *world)
@@ -95,7 +102,6 @@ static void close_world(struct world *world)
 	}
 	forkserver_done(&world->server);
 	loop_done(&world->loop);
-	config_unref(world->config);
 }
 
 static void hold(struct world *world, size_t i)
@@ -422,10 +428,7 @@ START_TEST(a_command_that_is_not_there)
 	struct world world;
 	struct fork_request fork_request = {.files = {-1, -1, -1}};
 
-	open_world(&world, "fork");
-	config_unref(world.config);
-	world.config = must_parse("[pool a]\ncommand = /nonexistent\nprefork = yes\n");
-	world.server.start.pool = &world.config->pools[0];
+	open_configured(&world, "[pool a]\ncommand = /nonexistent\nprefork = yes\n");
 	ck_assert_int_eq(forkserver_fork(&world.server, &fork_request), -ENOENT);
 	ck_assert(!fork_request_is_waiting(&fork_request));
 	close_world(&world);

@@ -1,8 +1,7 @@
 #include "client/poolctl/json.h"
 
-/* Parts of a program, so no library has them. */
-#include "client/poolctl/base64.c" // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/json.c"   // NOLINT(bugprone-suspicious-include)
+/* A part of a program, so no library has it. */
+#include "client/poolctl/json.c" // NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"

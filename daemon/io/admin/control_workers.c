@@ -179,7 +179,7 @@ static enum errcode kill_worker(struct driver *driver, uint32_t index, struct re
 	pack_named_str(out, "pool", driver_pool_config(driver, index)->name);
 	pack_named_uint(out, "worker", number);
 	pack_str(out, "pid");
-	pack_int(out, driver->channels[slot].last_pid);
+	pack_int(out, driver->lives[slot].last_pid);
 	pack_named_str(out, "signal", signals[signal].name);
 	return ERR_NONE;
 }
@@ -210,7 +210,7 @@ static enum errcode ask_stack(struct driver *driver, uint32_t index, struct read
 	pack_named_str(out, "pool", driver_pool_config(driver, index)->name);
 	pack_named_uint(out, "worker", number);
 	pack_str(out, "pid");
-	pack_int(out, driver->channels[slot].last_pid);
+	pack_int(out, driver->lives[slot].last_pid);
 	return ERR_NONE;
 }
 

@@ -70,7 +70,7 @@ static void find(struct findings *findings, const char *check, enum verdict verd
 static void check_files(struct findings *findings, const struct driver *driver)
 {
 	uint64_t wanted = driver->config->daemon.connections_max + OWN_FILES +
-			  (uint64_t)driver->channel_count * WORKER_FILES;
+			  (uint64_t)driver->life_count * WORKER_FILES;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -184,11 +184,11 @@ static const char *last_end(const struct driver *driver, const struct pool *pool
 	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
 		const struct worker *worker = engine_worker(driver->engine, i);
 
-		if (worker->pool != pool->index || !driver->channels[i].last_end[0] ||
+		if (worker->pool != pool->index || !driver->lives[i].last_end[0] ||
 		    worker->since < latest)
 			continue;
 		latest = worker->since;
-		end = driver->channels[i].last_end;
+		end = driver->lives[i].last_end;
 	}
 	return end;
 }

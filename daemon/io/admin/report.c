@@ -362,7 +362,7 @@ static void pack_running(const struct driver *driver, struct buf *out, const str
 static void pack_worker(const struct driver *driver, struct buf *out, uint32_t index)
 {
 	const struct worker *worker = engine_worker(driver->engine, index);
-	const struct channel *channel = &driver->channels[index];
+	const struct life *life = &driver->lives[index];
 	usec_t now = loop_now(driver->loop);
 	bool lives = worker->state != WORKER_TERMINATED;
 
@@ -370,7 +370,7 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_named_str(out, "pool", pool_name(driver, worker->pool));
 	pack_named_uint(out, "worker", driver_worker_number(driver, index));
 	pack_str(out, "pid");
-	pack_int(out, channel->process.pid);
+	pack_int(out, life->process.pid);
 	pack_named_str(out, "state", worker_state_name(worker->state));
 	pack_named_str(out, "health", worker_health_name(worker->health));
 	pack_named_uint(out, "since_ms", usec_sub(now, worker->since) / USEC_PER_MSEC);
@@ -382,21 +382,21 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_named_uint(out, "failed", worker->failed);
 	pack_named_uint(out, "restarts", worker->restarts);
 	pack_str(out, "last_exit");
-	if (channel->last_end[0])
-		pack_str(out, channel->last_end);
+	if (life->last_end[0])
+		pack_str(out, life->last_end);
 	else
 		pack_nil(out);
 	pack_str(out, "last_out_of_memory");
-	if (channel->knows_memory)
-		pack_bool(out, channel->last_out_of_memory);
+	if (life->knows_memory)
+		pack_bool(out, life->last_out_of_memory);
 	else
 		pack_nil(out);
-	pack_named_text(out, "last_stderr", channel->last_stderr);
-	pack_named_uint(out, "output_dropped", channel->output.dropped);
+	pack_named_text(out, "last_stderr", life->last_stderr);
+	pack_named_uint(out, "output_dropped", life->output.dropped);
 	pack_named_uint(out, "rss_bytes",
-			channel->process.pid > 0 ? process_rss(channel->process.pid) : 0);
+			life->process.pid > 0 ? process_rss(life->process.pid) : 0);
 	pack_str(out, "steps");
-	steps_pack(&channel->steps, out, now);
+	steps_pack(&life->steps, out, now);
 	pack_running(driver, out, worker);
 }
 

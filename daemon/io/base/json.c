@@ -1,5 +1,9 @@
 #include "daemon/io/base/json.h"
 
+#include "protocol/base64.h"
+#include "protocol/read.h"
+#include "protocol/utf8.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -7,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "protocol/read.h"
-#include "protocol/utf8.h"
 
 /* Keys of a map that are compared without asking for memory. */
 #define KEYS_AT_HAND 32
@@ -90,30 +91,21 @@ const char *json_from_text(struct bytes text, struct buf *out)
 	return NULL;
 }
 
+/* Bytes that are encoded at a time: whole groups of three. */
+#define BASE64_PIECE ((size_t)768)
+
 static void put_base64(struct bytes data, struct buf *out)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char four[4];
-	size_t rest = data.len % 3;
+	char text[BASE64_LEN(BASE64_PIECE)];
 
 	put_char(out, '"');
-	for (size_t i = 0; i < data.len; i += 3) {
-		size_t left = data.len - i;
-		uint32_t bits = (uint32_t)data.data[i] << 16;
+	while (data.len > 0) {
+		struct bytes piece = {data.data, data.len < BASE64_PIECE ? data.len : BASE64_PIECE};
 
-		if (left > 1)
-			bits |= (uint32_t)data.data[i + 1] << 8;
-		if (left > 2)
-			bits |= data.data[i + 2];
-		four[0] = digits[bits >> 18];
-		four[1] = digits[bits >> 12 & 63];
-		four[2] = digits[bits >> 6 & 63];
-		four[3] = digits[bits & 63];
-		buf_put(out, four, left > 2 ? 4 : left + 1);
+		buf_put(out, text, base64_encode(piece, text));
+		data.data += piece.len;
+		data.len -= piece.len;
 	}
-	if (rest > 0)
-		buf_put(out, "==", 3 - rest);
 	put_char(out, '"');
 }
 

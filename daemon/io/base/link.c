@@ -389,9 +389,32 @@ static bool read_some(struct link *link)
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
+	struct link *link = argument;
+
 	(void)fd;
 	(void)what;
-	read_some(argument);
+	if (!link->reads_last)
+		read_some(link);
+	else if (!list_linked(&link->in_deferred))
+		list_push_back(&link->loop->deferred, &link->in_deferred);
+}
+
+void link_read_last(struct link *link)
+{
+	link->reads_last = true;
+}
+
+void link_read_deferred(struct loop *loop)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&loop->deferred))) {
+		struct link *link = list_entry(node, struct link, in_deferred);
+
+		list_remove(&loop->deferred, node);
+		if (link->reading)
+			read_some(link);
+	}
 }
 
 void link_drain(struct link *link)
@@ -425,6 +448,8 @@ void link_close(struct link *link)
 	link->closed = true;
 	if (list_linked(&link->in_dirty))
 		list_remove(&link->loop->dirty, &link->in_dirty);
+	if (list_linked(&link->in_deferred))
+		list_remove(&link->loop->deferred, &link->in_deferred);
 	outbox_clear(&link->out, &link->loop->outboxes);
 	list_push_back(&link->loop->closed, &link->in_closed);
 }

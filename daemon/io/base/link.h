@@ -53,6 +53,7 @@ struct link {
 	struct event read_event;
 	struct event write_event;
 	struct list_node in_dirty;
+	struct list_node in_deferred;
 	struct list_node in_closed;
 	struct chunk *in; /* a message half read, at its beginning; NULL: none */
 	size_t in_len;
@@ -63,8 +64,9 @@ struct link {
 	usec_t stall_timeout; /* how long the peer may take nothing of what waits for it; 0: for
 				 ever */
 	bool reading;
-	bool waiting; /* for the peer to take more */
-	bool ended;   /* on_end was called */
+	bool reads_last; /* see link_read_last */
+	bool waiting;	 /* for the peer to take more */
+	bool ended;	 /* on_end was called */
 	bool closed;
 	bool closing;  /* close when all is written */
 	bool finished; /* nothing more is put, and the peer is told when all is written */
@@ -95,6 +97,10 @@ void link_finish_output(struct link *link);
 /* Read or don't read (a paused link notices neither messages nor the end). */
 void link_set_reading(struct link *link, bool reading);
 
+/* From now on the link is read at the end of a turn, when all else that became readable in that turn
+ * has been read.  What the peer wrote elsewhere before its message is then known before it. */
+void link_read_last(struct link *link);
+
 /* Reads what is there until there is no more, as for a peer that is gone. */
 void link_drain(struct link *link);
 
@@ -107,7 +113,8 @@ void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes)
  * would be too early. */
 void link_fail(struct link *link, enum link_end why);
 
-/* At the turn's end: write what was put; free what was closed. */
+/* At the turn's end: read the links that are read last; write what was put; free what was closed. */
+void link_read_deferred(struct loop *loop);
 void link_flush_all(struct loop *loop);
 void link_free_closed(struct loop *loop);
 

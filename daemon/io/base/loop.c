@@ -12,8 +12,7 @@ static void on_timer(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	loop->timer_at = USEC_INFINITY;
-	loop->on_timer(loop->owner);
+	loop->timer_due = true;
 }
 
 /*
@@ -60,6 +59,7 @@ int loop_init(struct loop *loop, size_t memory_max)
 	evtimer_assign(&loop->timer, loop->base, on_timer, loop);
 	chunk_store_init(&loop->store, memory_max);
 	outbox_store_init(&loop->outboxes, &loop->store);
+	list_init(&loop->deferred);
 	list_init(&loop->dirty);
 	list_init(&loop->closed);
 	return 0;
@@ -102,8 +102,19 @@ uint64_t loop_wall_ms(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+static void run_timer(struct loop *loop)
+{
+	if (!loop->timer_due)
+		return;
+	loop->timer_due = false;
+	loop->timer_at = USEC_INFINITY;
+	loop->on_timer(loop->owner);
+}
+
 static void end_turn(struct loop *loop)
 {
+	link_read_deferred(loop);
+	run_timer(loop);
 	if (loop->on_turn)
 		loop->on_turn(loop->owner);
 	link_flush_all(loop);

@@ -20,17 +20,19 @@ struct loop {
 	struct event timer;
 	struct event tidy_timer;
 	usec_t timer_at; /* USEC_INFINITY: not set */
+	bool timer_due;	 /* on_timer is to be called at the end of this turn */
 	usec_t now;	 /* 0: not read in this turn */
 	bool leaving;
 	struct chunk_store store;
 	struct chunk *shared; /* where links without a message half read read into */
 	size_t shared_used;
 	struct outbox_store outboxes;
-	struct list dirty;	 /* links with something to write */
-	struct list closed;	 /* links to be freed at the end of the turn */
-	struct orphans *orphans; /* of the daemon's children; NULL: nobody looks after them */
-	void (*on_timer)(void *owner);
-	void (*on_turn)(void *owner); /* at the end of each turn, before anything is written */
+	struct list deferred;	       /* links to be read at the end of the turn */
+	struct list dirty;	       /* links with something to write */
+	struct list closed;	       /* links to be freed at the end of the turn */
+	struct orphans *orphans;       /* of the daemon's children; NULL: nobody looks after them */
+	void (*on_timer)(void *owner); /* when all that the turn saw has been read */
+	void (*on_turn)(void *owner);  /* at the end of each turn, before anything is written */
 	void *owner;
 };
 

@@ -64,49 +64,49 @@ static void carry_out_all(struct driver *driver)
 		loop_set_timer(driver->loop, next_deadline(driver));
 }
 
-static void notify_note(struct driver *driver, struct channel *channel)
+static void notify_note(struct driver *driver, struct life *life)
 {
-	struct engine_event event = worker_events_make(channel, EVENT_SPAWN_FAILED);
+	struct engine_event event = worker_events_make(life, EVENT_SPAWN_FAILED);
 
-	if (channel->spawn_failed) {
-		event.code = channel->spawn_code;
+	if (life->spawn_failed) {
+		event.code = life->spawn_code;
 	} else {
 		event.type = EVENT_WORKER_EXITED;
-		event.exit.connection = channel->hung_up;
+		event.exit.connection = life->hung_up;
 	}
-	channel->spawn_failed = channel->hung_up = channel->cancelled_before_start = false;
+	life->spawn_failed = life->hung_up = life->cancelled_before_start = false;
 	driver_step(driver, &event);
 }
 
 /* Requests that never reached the worker, as its dialect has no way to say them. */
-static void notify_unsaid(struct driver *driver, struct channel *channel)
+static void notify_unsaid(struct driver *driver, struct life *life)
 {
-	while (channel->unsaid_count > 0) {
-		struct engine_event event = worker_events_make(channel, EVENT_SEND_FAILED);
+	while (life->unsaid_count > 0) {
+		struct engine_event event = worker_events_make(life, EVENT_SEND_FAILED);
 
-		event.id = channel->unsaid[--channel->unsaid_count];
+		event.id = life->unsaid[--life->unsaid_count];
 		event.code = ERR_encode_error;
 		driver_step(driver, &event);
 	}
 }
 
-static void handle_deferred(struct driver *driver, struct channel *channel)
+static void handle_deferred(struct driver *driver, struct life *life)
 {
-	if (channel->opened) {
-		channel->opened = false;
-		channel_open(channel);
+	if (life->opened) {
+		life->opened = false;
+		channel_open(&life->channel);
 	}
-	notify_unsaid(driver, channel);
-	if (channel->spawn_failed || channel->hung_up || channel->cancelled_before_start)
-		notify_note(driver, channel);
+	notify_unsaid(driver, life);
+	if (life->spawn_failed || life->hung_up || life->cancelled_before_start)
+		notify_note(driver, life);
 }
 
 /* What was found out while effects were carried out. */
 static void notify_notes(struct driver *driver)
 {
 	driver->has_notes = false;
-	for (uint32_t i = 0; i < driver->channel_count; i++)
-		handle_deferred(driver, &driver->channels[i]);
+	for (uint32_t i = 0; i < driver->life_count; i++)
+		handle_deferred(driver, &driver->lives[i]);
 }
 
 void driver_step(struct driver *driver, struct engine_event *event)
@@ -244,13 +244,13 @@ static int make_forkservers(struct driver *driver)
 	for (uint32_t i = 0; i < driver->config->pool_count; i++) {
 		const struct start start = driver_start_of(driver, i);
 
-		forkserver_init(&driver->forkservers[i], &start, driver->channel_count + i);
+		forkserver_init(&driver->forkservers[i], &start, driver->life_count + i);
 	}
-	for (uint32_t i = 0; i < driver->channel_count; i++) {
+	for (uint32_t i = 0; i < driver->life_count; i++) {
 		uint32_t pool = engine_worker(driver->engine, i)->pool;
 
 		if (driver->config->pools[pool].prefork)
-			driver->channels[i].forkserver = &driver->forkservers[pool];
+			driver->lives[i].forkserver = &driver->forkservers[pool];
 	}
 	return 0;
 }
@@ -273,30 +273,30 @@ static int make_tables(struct driver *driver)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_lines[i].per_second = 1;
-	driver->channel_count = engine_worker_count(driver->engine);
-	driver->channels = calloc(driver->channel_count + 1, sizeof(*driver->channels));
-	if (!driver->channels)
+	driver->life_count = engine_worker_count(driver->engine);
+	driver->lives = calloc(driver->life_count + 1, sizeof(*driver->lives));
+	if (!driver->lives)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < driver->channel_count; i++) {
-		channel_init(&driver->channels[i], driver->loop, i, daemon->session_state_max,
-			     &worker_events_handler, driver);
-		driver->channels[i].cgroups = &driver->confine.cgroups;
+	for (uint32_t i = 0; i < driver->life_count; i++) {
+		life_init(&driver->lives[i], driver->loop, i, daemon->session_state_max,
+			  &worker_events_life_handler, &worker_events_channel_handler, driver);
+		driver->lives[i].cgroups = &driver->confine.cgroups;
 	}
 	return make_forkservers(driver);
 }
 
-static bool is_living(void *owner, uint32_t worker, uint32_t life)
+static bool is_living(void *owner, uint32_t worker, uint32_t number)
 {
 	const struct driver *driver = owner;
-	const struct channel *channel;
+	const struct life *life;
 
 	/* With its server's mark it has just been forked, and has none of its own yet. */
-	if (worker >= driver->channel_count)
-		return worker - driver->channel_count < driver->config->pool_count &&
-		       forkserver_is_forking(&driver->forkservers[worker - driver->channel_count]);
-	channel = &driver->channels[worker];
-	return channel->life == life &&
-	       (channel->process.pid > 0 || fork_request_is_waiting(&channel->fork_request));
+	if (worker >= driver->life_count)
+		return worker - driver->life_count < driver->config->pool_count &&
+		       forkserver_is_forking(&driver->forkservers[worker - driver->life_count]);
+	life = &driver->lives[worker];
+	return life->number == number &&
+	       (life->process.pid > 0 || fork_request_is_waiting(&life->fork_request));
 }
 
 /* A group that does not exist gives nobody control; that it does not is said once. */
@@ -353,13 +353,13 @@ void driver_done(struct driver *driver)
 		forkserver_done(&driver->forkservers[i]);
 	free(driver->forkservers);
 	driver->forkservers = NULL;
-	for (uint32_t i = 0; driver->channels && i < driver->channel_count; i++) {
-		stack_drop(&driver->channels[i]);
-		channel_done(&driver->channels[i]);
+	for (uint32_t i = 0; driver->lives && i < driver->life_count; i++) {
+		stack_drop(&driver->lives[i]);
+		life_done(&driver->lives[i]);
 	}
 	confine_done(&driver->confine);
-	free(driver->channels);
-	driver->channels = NULL;
+	free(driver->lives);
+	driver->lives = NULL;
 	free(driver->engine);
 	driver->engine = NULL;
 	call_table_done(&driver->calls);

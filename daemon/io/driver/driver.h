@@ -14,10 +14,10 @@
 #include "daemon/io/driver/error_log.h"
 #include "daemon/io/driver/events.h"
 #include "daemon/io/driver/starts.h"
-#include "daemon/io/worker/channel.h"
 #include "daemon/io/worker/confine.h"
 #include "daemon/io/worker/forkserver.h"
 #include "daemon/io/worker/guard.h"
+#include "daemon/io/worker/life.h"
 
 /* COUNTER(name, help): what the daemon counts beyond its pools. */
 #define DAEMON_COUNTERS(COUNTER)                                                                   \
@@ -47,8 +47,8 @@ struct driver {
 	const struct config *config;
 	struct engine *engine;
 	struct call_table calls;
-	struct channel *channels; /* one for each worker slot of the engine */
-	uint32_t channel_count;
+	struct life *lives; /* one for each worker slot of the engine */
+	uint32_t life_count;
 	struct forkserver *forkservers; /* one for each pool; of use where `prefork` is on */
 	const struct guard *guard;
 	struct starts starts;	  /* workers that wait for their process */

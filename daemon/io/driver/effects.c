@@ -21,14 +21,14 @@ static struct call *call_of(struct driver *driver, const struct effect *effect)
 void effects_notify_worker(struct driver *driver, enum log_level level, uint32_t worker,
 			   const char *what, const char *text)
 {
-	const struct channel *channel = &driver->channels[worker];
+	const struct life *life = &driver->lives[worker];
 	const struct worker *state = engine_worker(driver->engine, worker);
 	const char *pool = driver_pool_config(driver, state->pool)->name;
 	char number[16], pid[16];
 	struct log_field fields[] = {{"pool", pool}, {"worker", number}, {"pid", pid}};
 
 	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, worker));
-	snprintf(pid, sizeof(pid), "%d", (int)channel->last_pid);
+	snprintf(pid, sizeof(pid), "%d", (int)life->last_pid);
 	log_event(level, NULL, fields, ARRAY_SIZE(fields), "worker %s%s%s", what, *text ? ": " : "",
 		  text);
 	notify_worker(driver, worker, what, text);
@@ -37,13 +37,19 @@ void effects_notify_worker(struct driver *driver, enum log_level level, uint32_t
 static void do_send(struct driver *driver, const struct effect *effect)
 {
 	struct call *call = call_of(driver, effect);
-	struct channel *channel = &driver->channels[effect->worker];
+	struct life *life = &driver->lives[effect->worker];
 	const struct request *request = engine_request(driver->engine, effect->request);
 	usec_t left = usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC;
 	struct channel_request sent = {
 		.id = effect->send.id,
+		.number = call->number,
 		.attempt = effect->send.attempt,
 		.deadline_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX,
+		.method = call->method,
+		.args = call->args,
+		.chunk = call->chunk,
+		.trace = call->trace,
+		.session = call->session,
 		.stream = effect->send.stream,
 	};
 
@@ -52,10 +58,10 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	if (effect->send.session != NO_SLOT)
 		sent.state = slot_store_get(&driver->states, effect->send.session);
 	call_drop_state(call);
-	call->unsaid = channel_send(channel, call, &sent);
+	call->unsaid = channel_send(&life->channel, &sent);
 	if (call->unsaid) {
-		assert(channel->unsaid_count < WORKER_ATTEMPTS_MAX);
-		channel->unsaid[channel->unsaid_count++] = sent.id;
+		assert(life->unsaid_count < WORKER_ATTEMPTS_MAX);
+		life->unsaid[life->unsaid_count++] = sent.id;
 		driver->has_notes = true;
 	}
 }
@@ -69,31 +75,30 @@ enum errcode effects_start_code(bool connects, int error)
 	return error == -ENOMEM ? ERR_memory_limit : ERR_spawn_failed;
 }
 
-void effects_start(struct driver *driver, struct channel *channel)
+void effects_start(struct driver *driver, struct life *life)
 {
-	uint32_t pool = engine_worker(driver->engine, channel->worker)->pool;
+	uint32_t pool = engine_worker(driver->engine, life->worker)->pool;
 	const struct start start = driver_start_of(driver, pool);
-	int r = channel_start(channel, &start, driver_worker_number(driver, channel->worker),
-			      driver->config->daemon.response_max);
+	int r = life_start(life, &start, driver_worker_number(driver, life->worker),
+			   driver->config->daemon.response_max);
 
 	if (r == 0) {
-		channel->opened = !channel->connected;
+		life->opened = !life->connected;
 		driver->has_notes = true;
 		/* One that is forked is told of when it is there. */
-		if (!channel->forkserver)
-			effects_notify_worker(driver, LOG_LEVEL_INFO, channel->worker, "started",
-					      "");
+		if (!life->forkserver)
+			effects_notify_worker(driver, LOG_LEVEL_INFO, life->worker, "started", "");
 		return;
 	}
-	channel->spawn_failed = true;
-	channel->spawn_code = effects_start_code(channel->connected, r);
-	driver->memory_short |= channel->spawn_code != ERR_spawn_failed && !channel->connected;
+	life->spawn_failed = true;
+	life->spawn_code = effects_start_code(life->connected, r);
+	driver->memory_short |= life->spawn_code != ERR_spawn_failed && !life->connected;
 	driver->has_notes = true;
 }
 
 static void do_shutdown(struct driver *driver, const struct effect *effect)
 {
-	channel_shutdown(&driver->channels[effect->worker]);
+	life_shutdown(&driver->lives[effect->worker]);
 	/* Of those that stop with the daemon all is said. */
 	if (effect->kill.cause != CAUSE_STOPPING)
 		effects_notify_worker(driver, LOG_LEVEL_INFO, effect->worker, "is shut down",
@@ -103,39 +108,39 @@ static void do_shutdown(struct driver *driver, const struct effect *effect)
 /* Only what takes time waits for its turn: a process. */
 static void do_spawn(struct driver *driver, const struct effect *effect)
 {
-	struct channel *channel = &driver->channels[effect->worker];
+	struct life *life = &driver->lives[effect->worker];
 	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
 
-	channel->life = effect->life;
+	life->number = effect->life;
 	if (pool->adapter == POOL_PROCESS && !pool->prefork)
-		starts_add(&driver->starts, channel);
+		starts_add(&driver->starts, life);
 	else
-		effects_start(driver, channel);
+		effects_start(driver, life);
 }
 
 static void do_signal(struct driver *driver, const struct effect *effect)
 {
-	struct channel *channel = &driver->channels[effect->worker];
+	struct life *life = &driver->lives[effect->worker];
 	enum worker_cause cause = effect->kill.cause;
 
-	if (starts_drop(&driver->starts, channel)) {
-		channel_unstart(channel);
+	if (starts_drop(&driver->starts, life)) {
+		life_cancel_start(life);
 		driver->has_notes = true;
-	} else if (channel->connected) {
+	} else if (life->connected) {
 		/* Nothing of ours to signal: the connection ends, and that is told when this
 		 * event's effects are all carried out. */
-		snprintf(channel->last_end, sizeof(channel->last_end), "hung up");
-		channel_hang_up(channel);
-		channel->hung_up = true;
+		snprintf(life->last_end, sizeof(life->last_end), "hung up");
+		life_hang_up(life);
+		life->hung_up = true;
 		driver->has_notes = true;
 	} else {
-		channel_signal(channel, effect->kill.signal, cause == CAUSE_INIT_TIMEOUT);
-		driver->has_notes |= channel->cancelled_before_start;
+		life_signal(life, effect->kill.signal, cause == CAUSE_INIT_TIMEOUT);
+		driver->has_notes |= life->cancelled_before_start;
 	}
 	effects_notify_worker(driver,
 			      worker_cause_is_planned(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 			      effect->worker,
-			      channel->connected	       ? "is left"
+			      life->connected		       ? "is left"
 			      : effect->kill.signal == SIGKILL ? "gets SIGKILL"
 			      : effect->kill.signal == SIGTERM ? "gets SIGTERM"
 							       : "gets a signal",
@@ -178,26 +183,25 @@ static void do_session(struct driver *driver, const struct effect *effect)
 	if (over)
 		slot_store_drop(&driver->states, slot);
 	if (effect->worker != NO_SLOT && (over || reason == SESSION_MOVED) &&
-	    driver->channels[effect->worker].life == effect->life)
-		channel_end_session(&driver->channels[effect->worker], name_text(&session->name),
-				    session_reason_name(reason));
+	    driver->lives[effect->worker].number == effect->life)
+		channel_end_session(&driver->lives[effect->worker].channel,
+				    name_text(&session->name), session_reason_name(reason));
 	notify_session(driver, effect);
 }
 
 void effects_carry_out(struct driver *driver, const struct effect *effect)
 {
-	struct channel *channel =
-		effect->worker != NO_SLOT ? &driver->channels[effect->worker] : NULL;
+	struct life *life = effect->worker != NO_SLOT ? &driver->lives[effect->worker] : NULL;
 
 	switch (effect->type) {
 	case EFFECT_SEND:
 		do_send(driver, effect);
 		break;
 	case EFFECT_CANCEL:
-		channel_cancel(channel, effect->send.id);
+		channel_cancel(&life->channel, effect->send.id);
 		break;
 	case EFFECT_PING:
-		channel_ping(channel, effect->send.id);
+		channel_ping(&life->channel, effect->send.id);
 		break;
 	case EFFECT_CHUNK:
 		answer_part(driver, call_of(driver, effect));
@@ -227,7 +231,7 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 		do_shutdown(driver, effect);
 		break;
 	case EFFECT_CLOSE:
-		channel_close(channel);
+		channel_close(&life->channel);
 		break;
 	case EFFECT_SIGNAL:
 		do_signal(driver, effect);

@@ -12,7 +12,7 @@ void effects_notify_worker(struct driver *driver, enum log_level level, uint32_t
 			   const char *what, const char *text);
 
 /* Starts the worker's process, or connects to its server. */
-void effects_start(struct driver *driver, struct channel *channel);
+void effects_start(struct driver *driver, struct life *life);
 
 /* Which failure of a start an error of the system is, for people and for what follows;
  * `connects`: of a connection to a server. */

@@ -35,7 +35,7 @@ struct facts {
 	const struct call *call; /* NULL: an incident */
 	const struct effect *effect;
 	const struct request *request;
-	const struct channel *channel; /* of the worker that had it, or NULL */
+	const struct life *life; /* of the worker that had it, or NULL */
 	unsigned worker;
 	const char *pool;
 };
@@ -46,11 +46,11 @@ static void describe_death(const struct facts *facts, char *out, size_t size)
 
 	if (facts->effect->failed.failure.code == ERR_worker_exited)
 		snprintf(out, size, "worker %u ended while it had the request: %s", facts->worker,
-			 facts->channel->last_end);
+			 facts->life->last_end);
 	else
 		snprintf(out, size, "worker %u was %s: %s", facts->worker,
 			 cause == CAUSE_NONE ? "killed from outside" : worker_cause_text(cause),
-			 facts->channel->last_end);
+			 facts->life->last_end);
 }
 
 static void describe_time(const struct facts *facts, char *out, size_t size)
@@ -88,7 +88,7 @@ static void describe(const struct facts *facts, char *out, size_t size)
 	enum errcode code = facts->effect->failed.failure.code;
 	const struct pool *pool = engine_pool(facts->driver->engine, facts->request->run.pool);
 
-	if (!facts->channel && is_of_worker(code)) {
+	if (!facts->life && is_of_worker(code)) {
 		/* It waited for another with its key. */
 		snprintf(out, size, "the request that ran with the same key failed: %s",
 			 errcode_info(code)->text);
@@ -106,17 +106,17 @@ static void describe(const struct facts *facts, char *out, size_t size)
 	case ERR_decode_error:
 	case ERR_protocol_violation:
 	case ERR_response_too_large:
-		snprintf(out, size, "worker %u: %s", facts->worker, facts->channel->last_why);
+		snprintf(out, size, "worker %u: %s", facts->worker, facts->life->channel.last_why);
 		return;
 	case ERR_peer_closed:
 		snprintf(out, size, "worker %u of pool %s: %s", facts->worker, facts->pool,
-			 facts->channel->last_end);
+			 facts->life->last_end);
 		return;
 	case ERR_encode_error:
-		if (!facts->channel || !facts->call->unsaid)
+		if (!facts->life || !facts->call->unsaid)
 			break;
 		snprintf(out, size, "the arguments cannot be said in %s: %s",
-			 option_word(OPTION_DIALECT, facts->channel->pool->dialect),
+			 option_word(OPTION_DIALECT, facts->life->pool->dialect),
 			 facts->call->unsaid);
 		return;
 	case ERR_queue_full:
@@ -164,17 +164,17 @@ static usec_t cpu_time(const struct rusage *usage)
 /* How the worker came to its end, for those failures that come from it. */
 static void pack_end(struct buf *detail, const struct facts *facts)
 {
-	const struct channel *channel = facts->channel;
-	const struct process_end *end = &channel->last;
-	bool process = !channel->connected;
-	bool spoke = process && channel->last_stderr.len > 0;
-	bool knows_memory = process && channel->knows_memory;
+	const struct life *life = facts->life;
+	const struct process_end *end = &life->last;
+	bool process = !life->connected;
+	bool spoke = process && life->last_stderr.len > 0;
+	bool knows_memory = process && life->knows_memory;
 
 	pack_map(detail, (process ? 8u : 4u) + (spoke ? 1 : 0) + (knows_memory ? 1 : 0));
-	pack_named_str(detail, "end", channel->last_end);
+	pack_named_str(detail, "end", life->last_end);
 	pack_named_str(detail, "cause", worker_cause_name(facts->effect->failed.failure.cause));
-	pack_named_whole_ms(detail, "uptime_ms", channel->last_uptime);
-	pack_named_uint(detail, "served", channel->last_served);
+	pack_named_whole_ms(detail, "uptime_ms", life->last_uptime);
+	pack_named_uint(detail, "served", life->last_served);
 	if (!process)
 		return;
 	pack_named_uint(detail, end->signalled ? "signal" : "status", (uint64_t)end->status);
@@ -182,9 +182,9 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	pack_named_ms(detail, "cpu_ms", cpu_time(&end->usage));
 	pack_named_uint(detail, "rss_max_bytes", (uint64_t)end->usage.ru_maxrss * 1024);
 	if (knows_memory)
-		pack_named_bool(detail, "out_of_memory", channel->last_out_of_memory);
+		pack_named_bool(detail, "out_of_memory", life->last_out_of_memory);
 	if (spoke)
-		pack_named_text(detail, "stderr", channel->last_stderr);
+		pack_named_text(detail, "stderr", life->last_stderr);
 }
 
 /* --- the error --- */
@@ -201,7 +201,7 @@ static struct facts facts_of(const struct driver *driver, const struct call *cal
 	};
 
 	if (effect->failed.has_worker) {
-		facts.channel = &driver->channels[effect->worker];
+		facts.life = &driver->lives[effect->worker];
 		facts.worker = driver_worker_number(driver, effect->worker);
 	}
 	return facts;
@@ -212,7 +212,7 @@ static void fill_worker(const struct facts *facts, struct error *error)
 	const struct request *request = facts->request;
 
 	error->worker = facts->worker;
-	error->pid = (int)facts->channel->last_pid;
+	error->pid = (int)facts->life->last_pid;
 	error->attempt = request->run.attempts;
 	error->queued = usec_sub(request->run.first_sent, request->submitted);
 	error->run = usec_sub(loop_now(facts->driver->loop), request->run.sent);
@@ -248,7 +248,7 @@ static struct error error_of(const struct facts *facts)
 	error.queue_depth = pool->queue.len;
 	if (pool->settings.adapter != POOL_STATIC)
 		error.circuit = breaker_state_name(circuit_of(request, pool)->breaker.state);
-	if (facts->channel)
+	if (facts->life)
 		fill_worker(facts, &error);
 	return error;
 }
@@ -265,7 +265,7 @@ static void format_message(const struct facts *facts, struct error *error, char 
 		worker_error_pack_detail(detail, &driver->answer->error, DETAIL_TEXT);
 	} else {
 		describe(facts, message, MESSAGE_SIZE);
-		if (facts->channel && errcode_info(failure->code)->category == ERRCAT_connection)
+		if (facts->life && errcode_info(failure->code)->category == ERRCAT_connection)
 			pack_end(detail, facts);
 	}
 	if (failure->budget_spent)
@@ -457,9 +457,9 @@ void failure_note(struct driver *driver, struct call *call, const struct effect 
 }
 
 /* What a worker that could not start said last tells most often why. */
-static void append_last_line(char *text, size_t size, const struct channel *channel)
+static void append_last_line(char *text, size_t size, const struct life *life)
 {
-	struct bytes said = channel->last_stderr;
+	struct bytes said = life->last_stderr;
 	const uint8_t *end = memrchr(said.data ? (const char *)said.data : "", '\n', said.len);
 	char line[MESSAGE_SIZE / 2];
 
@@ -473,11 +473,11 @@ static void append_last_line(char *text, size_t size, const struct channel *chan
 	append(text, size, line);
 }
 
-static void append_step(char *text, size_t size, const struct channel *channel)
+static void append_step(char *text, size_t size, const struct life *life)
 {
 	char step[64];
 
-	steps_describe(&channel->steps, loop_now(channel->loop), step, sizeof(step));
+	steps_describe(&life->steps, loop_now(life->loop), step, sizeof(step));
 	if (!*step)
 		return;
 	append(text, size, ", in step ");
@@ -497,16 +497,16 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 		 effect->incident == ERR_connect_failed ? "the pool's server"
 							: errcode_info(effect->incident)->text);
 	if (effect->worker != NO_SLOT) {
-		const struct channel *channel = &driver->channels[effect->worker];
+		const struct life *life = &driver->lives[effect->worker];
 
 		error.worker = driver_worker_number(driver, effect->worker);
-		error.pid = (int)channel->last_pid;
+		error.pid = (int)life->last_pid;
 		if (errcode_info(effect->incident)->category != ERRCAT_health_check) {
 			append(message, sizeof(message), ": ");
-			append(message, sizeof(message), channel->last_end);
+			append(message, sizeof(message), life->last_end);
 			if (effect->incident == ERR_init_timeout)
-				append_step(message, sizeof(message), channel);
-			append_last_line(message, sizeof(message), channel);
+				append_step(message, sizeof(message), life);
+			append_last_line(message, sizeof(message), life);
 		}
 	}
 	if (pool->settings.adapter != POOL_STATIC)

@@ -9,8 +9,8 @@ static uint32_t heaviest_idle(const struct driver *driver)
 	uint32_t heaviest = NO_SLOT;
 	uint64_t most = 0;
 
-	for (uint32_t i = 0; i < driver->channel_count; i++) {
-		pid_t pid = driver->channels[i].process.pid;
+	for (uint32_t i = 0; i < driver->life_count; i++) {
+		pid_t pid = driver->lives[i].process.pid;
 		uint64_t bytes;
 
 		if (pid == 0 || engine_worker(driver->engine, i)->state != WORKER_READY)
@@ -30,11 +30,11 @@ static uint32_t heaviest_idle(const struct driver *driver)
  */
 static uint32_t next_limited(const struct driver *driver, uint32_t *from)
 {
-	while (*from < driver->channel_count) {
+	while (*from < driver->life_count) {
 		uint32_t i = (*from)++;
 		const struct worker *worker = engine_worker(driver->engine, i);
 
-		if (driver->channels[i].process.pid > 0 &&
+		if (driver->lives[i].process.pid > 0 &&
 		    (worker->state == WORKER_READY || worker->state == WORKER_BUSY) &&
 		    engine_pool(driver->engine, worker->pool)->settings.max_memory > 0)
 			return i;
@@ -57,7 +57,7 @@ void memory_pressure_relieve(struct driver *driver)
 	if (worker != NO_SLOT) {
 		struct engine_event event = {.type = EVENT_PRESSURE,
 					     .worker = worker,
-					     .life = driver->channels[worker].life};
+					     .life = driver->lives[worker].number};
 
 		driver_step(driver, &event);
 	}
@@ -72,8 +72,8 @@ void memory_pressure_check(struct driver *driver)
 		event.worker = next_limited(driver, &driver->memory_check_from);
 		if (event.worker == NO_SLOT)
 			return;
-		event.life = driver->channels[event.worker].life;
-		event.memory = process_rss(driver->channels[event.worker].process.pid);
+		event.life = driver->lives[event.worker].number;
+		event.memory = process_rss(driver->lives[event.worker].process.pid);
 		driver_step(driver, &event);
 	}
 }

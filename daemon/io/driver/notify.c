@@ -16,7 +16,7 @@ static const char *pool_name(const struct driver *driver, uint32_t pool)
 void notify_worker(struct driver *driver, uint32_t worker, const char *what, const char *text)
 {
 	const struct worker *state = engine_worker(driver->engine, worker);
-	int pid = (int)driver->channels[worker].last_pid;
+	int pid = (int)driver->lives[worker].last_pid;
 	struct buf *out = events_begin(&driver->events, EVENT_KIND_worker, 5);
 
 	if (!out)
@@ -82,7 +82,7 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 	const struct log_field fields[] = {
 		{"pool", pool},
 		{"worker", number_field(driver_worker_number(driver, worker), texts.worker)},
-		{"pid", number_field((uint64_t)driver->channels[worker].last_pid, texts.pid)},
+		{"pid", number_field((uint64_t)driver->lives[worker].last_pid, texts.pid)},
 		{"stream", stream == OUTPUT_STDERR ? "stderr" : "stdout"},
 		{"request", number_field(only_request(driver, state), texts.request)},
 		{"part", number_field(part, texts.part)},
@@ -102,7 +102,7 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 void notify_last_words(struct driver *driver, uint32_t worker)
 {
 	const struct worker *state = engine_worker(driver->engine, worker);
-	struct bytes said = driver->channels[worker].last_stderr;
+	struct bytes said = driver->lives[worker].last_stderr;
 	char number[NUMBER_SIZE], text[LOG_TEXT_MAX / 2];
 	const struct log_field fields[] = {
 		{"pool", pool_name(driver, state->pool)},

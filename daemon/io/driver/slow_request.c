@@ -9,7 +9,7 @@
 void slow_request_report(struct driver *driver, const struct effect *effect)
 {
 	const struct call *call = &driver->calls.calls[effect->request];
-	const struct channel *channel = &driver->channels[effect->worker];
+	const struct life *life = &driver->lives[effect->worker];
 	char number[16], pid[16], request[24], text[256];
 	struct log_field fields[] = {
 		{"pool", driver_pool_config(driver, effect->pool)->name},
@@ -19,7 +19,7 @@ void slow_request_report(struct driver *driver, const struct effect *effect)
 	};
 
 	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, effect->worker));
-	snprintf(pid, sizeof(pid), "%d", (int)channel->last_pid);
+	snprintf(pid, sizeof(pid), "%d", (int)life->last_pid);
 	snprintf(request, sizeof(request), "%" PRIu64, call->number);
 	snprintf(text, sizeof(text), "request %s, method %.*s, for %.1f s", request,
 		 (int)(call->method.len < 100 ? call->method.len : 100),

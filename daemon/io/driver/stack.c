@@ -15,34 +15,34 @@ static const struct timeval patience = {.tv_sec = 2};
 
 struct stack {
 	struct driver *driver;
-	struct channel *channel;
+	struct life *life;
 	struct event due;
 	struct buf text;
 };
 
-void stack_drop(struct channel *channel)
+void stack_drop(struct life *life)
 {
-	struct stack *stack = channel->stack;
+	struct stack *stack = life->stack;
 
 	if (!stack)
 		return;
-	channel->stack = NULL;
+	life->stack = NULL;
 	event_del(&stack->due);
 	buf_free(&stack->text);
 	free(stack);
 }
 
-void stack_end(struct channel *channel)
+void stack_end(struct life *life)
 {
-	struct stack *stack = channel->stack;
+	struct stack *stack = life->stack;
 	static const char none[] = "it wrote nothing";
 
 	if (!stack)
 		return;
 	buf_put(&stack->text, "", 1);
-	notify_worker(stack->driver, channel->worker, "stack",
+	notify_worker(stack->driver, life->worker, "stack",
 		      stack->text.len > 1 ? (const char *)stack->text.data : none);
-	stack_drop(channel);
+	stack_drop(life);
 }
 
 static void on_due(evutil_socket_t fd, short what, void *argument)
@@ -51,35 +51,35 @@ static void on_due(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	stack_end(stack->channel);
+	stack_end(stack->life);
 }
 
 int stack_ask(struct driver *driver, uint32_t worker)
 {
-	struct channel *channel = &driver->channels[worker];
+	struct life *life = &driver->lives[worker];
 	struct stack *stack;
 
-	if (channel->process.pid <= 0)
+	if (life->process.pid <= 0)
 		return -ESRCH;
-	if (channel->stack_signal == 0 || channel->output.sources[OUTPUT_STDERR].fd < 0)
+	if (life->channel.stack_signal == 0 || life->output.sources[OUTPUT_STDERR].fd < 0)
 		return -EOPNOTSUPP;
-	if (channel->stack)
+	if (life->stack)
 		return 0;
 	stack = malloc(sizeof(*stack));
 	if (!stack)
 		return -ENOMEM;
-	*stack = (struct stack){.driver = driver, .channel = channel};
+	*stack = (struct stack){.driver = driver, .life = life};
 	buf_init(&stack->text, STACK_MAX);
 	evtimer_assign(&stack->due, driver->loop->base, on_due, stack);
 	event_add(&stack->due, &patience);
-	channel->stack = stack;
-	process_signal_one(&channel->process, channel->stack_signal);
+	life->stack = stack;
+	process_signal_one(&life->process, life->channel.stack_signal);
 	return 0;
 }
 
-void stack_take(struct channel *channel, struct bytes line)
+void stack_take(struct life *life, struct bytes line)
 {
-	struct stack *stack = channel->stack;
+	struct stack *stack = life->stack;
 	char text[LOG_TEXT_MAX + 1];
 
 	if (!stack)

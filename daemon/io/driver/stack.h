@@ -13,12 +13,12 @@
 int stack_ask(struct driver *driver, uint32_t worker);
 
 /* The worker wrote a line to standard error. */
-void stack_take(struct channel *channel, struct bytes line);
+void stack_take(struct life *life, struct bytes line);
 
 /* The worker has ended: what has come is told. */
-void stack_end(struct channel *channel);
+void stack_end(struct life *life);
 
 /* Forgets what was asked. */
-void stack_drop(struct channel *channel);
+void stack_drop(struct life *life);
 
 #endif

@@ -9,16 +9,16 @@ void starts_init(struct starts *starts)
 	list_init(&starts->waiting);
 }
 
-void starts_add(struct starts *starts, struct channel *channel)
+void starts_add(struct starts *starts, struct life *life)
 {
-	list_push_back(&starts->waiting, &channel->in_starts);
+	list_push_back(&starts->waiting, &life->in_starts);
 }
 
-bool starts_drop(struct starts *starts, struct channel *channel)
+bool starts_drop(struct starts *starts, struct life *life)
 {
-	if (!list_linked(&channel->in_starts))
+	if (!list_linked(&life->in_starts))
 		return false;
-	list_remove(&starts->waiting, &channel->in_starts);
+	list_remove(&starts->waiting, &life->in_starts);
 	return true;
 }
 
@@ -32,7 +32,7 @@ void starts_turn(struct driver *driver)
 		return;
 	list_remove(&starts->waiting, node);
 	begin = loop_clock();
-	effects_start(driver, list_entry(node, struct channel, in_starts));
+	effects_start(driver, list_entry(node, struct life, in_starts));
 	starts->next = usec_add(loop_clock(), usec_sub(loop_clock(), begin));
 }
 

@@ -9,7 +9,7 @@
 #include "daemon/core/list.h"
 #include "protocol/base.h"
 
-struct channel;
+struct life;
 struct driver;
 
 struct starts {
@@ -20,10 +20,10 @@ struct starts {
 void starts_init(struct starts *starts);
 
 /* The channel's worker, whose life is set, is to be started. */
-void starts_add(struct starts *starts, struct channel *channel);
+void starts_add(struct starts *starts, struct life *life);
 
 /* Takes it back.  False: it does not wait. */
-bool starts_drop(struct starts *starts, struct channel *channel);
+bool starts_drop(struct starts *starts, struct life *life);
 
 /* Starts the next one, if it is time. */
 void starts_turn(struct driver *driver);

@@ -3,7 +3,7 @@
 #include "daemon/io/driver/effects.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/stack.h"
-#include "daemon/io/worker/dialect.h"
+#include "daemon/io/worker/dialect_shared.h"
 
 #include <signal.h>
 
@@ -13,20 +13,20 @@
 static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
 {
 	struct driver *driver = channel->owner;
-	struct engine_event event = worker_events_make(channel, EVENT_WORKER_READY);
+	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_READY);
 
 	event.ready.concurrency = concurrency;
 	event.ready.announces = announces;
 	event.ready.batches = batches;
-	steps_end(&channel->steps, loop_now(driver->loop));
-	effects_notify_worker(driver, LOG_LEVEL_INFO, channel->worker, "ready", "");
+	steps_end(&life_of(channel)->steps, loop_now(driver->loop));
+	effects_notify_worker(driver, LOG_LEVEL_INFO, life_of(channel)->worker, "ready", "");
 	driver_step(driver, &event);
 	driver->on_change(driver->owner);
 }
 
 static void on_began(struct channel *channel, uint32_t id)
 {
-	struct engine_event event = worker_events_make(channel, EVENT_WORKER_BEGAN);
+	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_BEGAN);
 
 	event.id = id;
 	driver_step(channel->owner, &event);
@@ -34,19 +34,19 @@ static void on_began(struct channel *channel, uint32_t id)
 
 static void on_alive(struct channel *channel)
 {
-	struct engine_event event = worker_events_make(channel, EVENT_WORKER_ALIVE);
+	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_ALIVE);
 
 	driver_step(channel->owner, &event);
 }
 
 /* The slot of the request that the worker has under this id, or NO_SLOT: it was given up, or was
  * never there. */
-static uint32_t slot_of(const struct channel *channel, uint32_t id, bool *ret_known)
+static uint32_t slot_of(const struct life *life, uint32_t id, bool *ret_known)
 {
-	const struct driver *driver = channel->owner;
-	const struct worker *worker = engine_worker(driver->engine, channel->worker);
+	const struct driver *driver = life->owner;
+	const struct worker *worker = engine_worker(driver->engine, life->worker);
 	const struct attempt *attempt =
-		worker->life == channel->life ? worker_find_attempt(worker, id) : NULL;
+		worker->life == life->number ? worker_find_attempt(worker, id) : NULL;
 
 	*ret_known = attempt != NULL;
 	return attempt && attempt->request ? engine_slot(driver->engine, attempt->request)
@@ -56,7 +56,7 @@ static uint32_t slot_of(const struct channel *channel, uint32_t id, bool *ret_kn
 static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, struct bytes value)
 {
 	struct driver *driver = channel->owner;
-	struct engine_event event = worker_events_make(channel, EVENT_WORKER_CHUNK);
+	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_CHUNK);
 	const struct channel_part part = {chunk, value};
 
 	event.id = id;
@@ -69,11 +69,11 @@ static void on_state(struct channel *channel, uint32_t id, struct bytes state)
 {
 	struct driver *driver = channel->owner;
 	bool known;
-	uint32_t slot = slot_of(channel, id, &known);
+	uint32_t slot = slot_of(life_of(channel), id, &known);
 	struct call *call = slot != NO_SLOT ? &driver->calls.calls[slot] : NULL;
 
 	if (!known) {
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "it handed back the state of a request that it does not have");
 		return;
 	}
@@ -109,9 +109,9 @@ static void fill_answer(struct engine_event *event, const struct channel_answer 
 static void on_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
 {
 	struct driver *driver = channel->owner;
-	struct engine_event event = worker_events_make(channel, EVENT_WORKER_ANSWERED);
+	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_ANSWERED);
 	bool known;
-	uint32_t slot = slot_of(channel, id, &known);
+	uint32_t slot = slot_of(life_of(channel), id, &known);
 
 	event.id = id;
 	fill_answer(&event, answer, slot != NO_SLOT ? &driver->calls.calls[slot] : NULL);
@@ -125,25 +125,25 @@ static void on_answer(struct channel *channel, uint32_t id, const struct channel
 static void on_broken(struct channel *channel, enum errcode code)
 {
 	struct driver *driver = channel->owner;
-	struct engine_event event = worker_events_make(channel, EVENT_WORKER_BROKE);
+	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_BROKE);
 
 	if (code != ERR_peer_closed)
-		effects_notify_worker(driver, LOG_LEVEL_ERROR, channel->worker,
+		effects_notify_worker(driver, LOG_LEVEL_ERROR, life_of(channel)->worker,
 				      "broke the protocol", channel->last_why);
 	event.code = code;
 	driver_step(driver, &event);
 }
 
-static void on_exit_of_worker(struct channel *channel, const struct process_end *end)
+static void on_exit_of_worker(struct life *life, const struct process_end *end)
 {
-	struct driver *driver = channel->owner;
-	const struct worker *worker = engine_worker(driver->engine, channel->worker);
-	struct engine_event event = worker_events_make(channel, EVENT_WORKER_EXITED);
+	struct driver *driver = life->owner;
+	const struct worker *worker = engine_worker(driver->engine, life->worker);
+	struct engine_event event = worker_events_make(life, EVENT_WORKER_EXITED);
 
-	steps_end(&channel->steps, loop_now(driver->loop));
-	channel->last = end ? *end : (struct process_end){0};
-	channel->last_uptime = usec_sub(loop_now(driver->loop), worker->started);
-	channel->last_served = worker->served;
+	steps_end(&life->steps, loop_now(driver->loop));
+	life->last = end ? *end : (struct process_end){0};
+	life->last_uptime = usec_sub(loop_now(driver->loop), worker->started);
+	life->last_served = worker->served;
 	if (end) {
 		event.exit.signalled =
 			end->signalled && (end->status == SIGKILL || end->status == SIGTERM);
@@ -153,10 +153,10 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 	}
 	effects_notify_worker(
 		driver, worker_cause_is_planned(worker->cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-		channel->worker, "ended", channel->last_end);
-	stack_end(channel);
+		life->worker, "ended", life->last_end);
+	stack_end(life);
 	if (!worker_cause_is_planned(worker->cause))
-		notify_last_words(driver, channel->worker);
+		notify_last_words(driver, life->worker);
 	driver_step(driver, &event);
 }
 
@@ -164,53 +164,56 @@ static void on_step(struct channel *channel, struct bytes name)
 {
 	struct driver *driver = channel->owner;
 
-	steps_add(&channel->steps, name, loop_now(driver->loop));
+	steps_add(&life_of(channel)->steps, name, loop_now(driver->loop));
 }
 
-static void on_output(struct channel *channel, enum output_stream stream, struct bytes line,
+static void on_output(struct life *life, enum output_stream stream, struct bytes line,
 		      unsigned part)
 {
-	struct driver *driver = channel->owner;
+	struct driver *driver = life->owner;
 
 	driver->stats.output_lines++;
 	if (stream == OUTPUT_STDERR)
-		stack_take(channel, line);
-	notify_output(driver, channel->worker, stream, line, part);
+		stack_take(life, line);
+	notify_output(driver, life->worker, stream, line, part);
 }
 
-static void on_output_dropped(struct channel *channel, uint64_t count)
+static void on_output_dropped(struct life *life, uint64_t count)
 {
-	struct driver *driver = channel->owner;
+	struct driver *driver = life->owner;
 
 	driver->stats.output_dropped += count;
-	notify_output_dropped(driver, channel->worker, count);
+	notify_output_dropped(driver, life->worker, count);
 }
 
-static void on_unreachable(struct channel *channel, int error)
+static void on_unreachable(struct life *life, int error)
 {
-	struct engine_event event = worker_events_make(channel, EVENT_SPAWN_FAILED);
+	struct engine_event event = worker_events_make(life, EVENT_SPAWN_FAILED);
 
-	event.code = effects_start_code(channel->connected, error);
-	driver_step(channel->owner, &event);
+	event.code = effects_start_code(life->connected, error);
+	driver_step(life->owner, &event);
 }
 
-static void on_forked(struct channel *channel)
+static void on_forked(struct life *life)
 {
-	effects_notify_worker(channel->owner, LOG_LEVEL_INFO, channel->worker, "started", "");
+	effects_notify_worker(life->owner, LOG_LEVEL_INFO, life->worker, "started", "");
 }
 
-const struct channel_handler worker_events_handler = {
+const struct channel_handler worker_events_channel_handler = {
 	.on_ready = on_ready,
 	.on_began = on_began,
 	.on_alive = on_alive,
 	.on_part = on_part,
 	.on_state = on_state,
 	.on_answer = on_answer,
-	.on_broken = on_broken,
-	.on_exit = on_exit_of_worker,
 	.on_step = on_step,
+	.on_broken = on_broken,
+};
+
+const struct life_handler worker_events_life_handler = {
+	.on_forked = on_forked,
+	.on_unreachable = on_unreachable,
 	.on_output = on_output,
 	.on_output_dropped = on_output_dropped,
-	.on_unreachable = on_unreachable,
-	.on_forked = on_forked,
+	.on_exit = on_exit_of_worker,
 };

@@ -4,15 +4,14 @@
 
 #include "daemon/io/driver/driver.h"
 
-/* Of every channel of the driver, its owner. */
-extern const struct channel_handler worker_events_handler;
+/* Of every life of the driver, its owner. */
+extern const struct life_handler worker_events_life_handler;
+extern const struct channel_handler worker_events_channel_handler;
 
-/* An event about the life of the worker that the channel is of. */
-static inline struct engine_event worker_events_make(const struct channel *channel,
-						     enum event_type type)
+/* An event about this life of a worker. */
+static inline struct engine_event worker_events_make(const struct life *life, enum event_type type)
 {
-	return (struct engine_event){
-		.type = type, .worker = channel->worker, .life = channel->life};
+	return (struct engine_event){.type = type, .worker = life->worker, .life = life->number};
 }
 
 #endif

@@ -1,7 +1,9 @@
-/* JSON-RPC 2.0, one object a line: what tool servers and language servers speak. */
-#include "daemon/io/worker/dialect.h"
+/* JSON-RPC 2.0, one object a line: what tool servers and language servers use. */
+#include "daemon/io/worker/dialects.h"
 
 #include "daemon/io/base/json.h"
+#include "daemon/io/config/config.h"
+#include "daemon/io/worker/dialect_shared.h"
 #include "protocol/read.h"
 
 #include <errno.h>
@@ -9,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* JSON-RPC's own number for a method that there is not. */
+/* JSON-RPC's own code for an unknown method. */
 #define METHOD_NOT_FOUND (-32601)
 
 /* The bytes of a message without arguments never exceed this, whatever a method is called. */
@@ -23,7 +25,7 @@ struct rpc_message {
 	struct bytes error;
 };
 
-/* --- what the worker says --- */
+/* --- from the worker --- */
 
 static int read_member(struct reader *reader, struct rpc_message *message)
 {
@@ -111,13 +113,13 @@ static void take_response(struct channel *channel, const struct rpc_message *mes
 	reader_init(&reader, message->id.data, message->id.len);
 	answer.failed = message->error.len > 0;
 	if (message->id.len == 0 || read_uint(&reader, &id) < 0 || id > UINT32_MAX)
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its answer has no id, or one of its own");
 	else if (answer.failed == (message->result.len > 0))
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its answer must have a result or an error");
 	else if (answer.failed && read_error(message->error, &answer.error, number) < 0)
-		channel_broken(channel, ERR_protocol_violation, "its error is not one of JSON-RPC");
+		dialect_broken(channel, ERR_protocol_violation, "its error is not one of JSON-RPC");
 	else
 		dialect_take_answer(channel, (uint32_t)id, &answer);
 }
@@ -131,7 +133,7 @@ static void put_line(struct channel *channel, struct buf *buf)
 		link_fail(channel->link, LINK_END_NO_MEMORY);
 }
 
-/* The worker has nothing to ask: it is told so, and goes on unless it floods. */
+/* The daemon takes no requests from workers: the answer is an error, and the worker may go on. */
 static void refuse_request(struct channel *channel, struct bytes id)
 {
 	struct buf buf;
@@ -141,7 +143,7 @@ static void refuse_request(struct channel *channel, struct bytes id)
 	buf_init(&buf, SMALL_MAX);
 	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":");
 	if (json_from_value(id, &buf)) {
-		channel_broken(channel, ERR_protocol_violation, "its request has a huge id");
+		dialect_broken(channel, ERR_protocol_violation, "its request has a huge id");
 	} else {
 		buf_printf(&buf, ",\"error\":{\"code\":%d,\"message\":\"%s\"}}", METHOD_NOT_FOUND,
 			   dialect_refusal);
@@ -156,7 +158,7 @@ static void take_message(struct channel *channel, struct bytes value)
 	const char *why = read_message(value, &message);
 
 	if (why)
-		channel_broken(channel, ERR_protocol_violation, why);
+		dialect_broken(channel, ERR_protocol_violation, why);
 	else if (message.method.len == 0)
 		take_response(channel, &message);
 	else if (message.id.len > 0)
@@ -186,9 +188,9 @@ static void on_message(struct channel *channel, struct chunk *chunk, struct byte
 	buf_free(&value);
 }
 
-/* --- what the worker is told --- */
+/* --- to the worker --- */
 
-/* An array or a map as it is, nothing for nil, and anything else as the only element. */
+/* An array or a map is put as it is, nothing for nil, and any other value as the only element. */
 static const char *put_params(struct buf *buf, struct bytes args)
 {
 	struct reader reader;
@@ -207,17 +209,16 @@ static const char *put_params(struct buf *buf, struct bytes args)
 	return why;
 }
 
-static const char *send_request(struct channel *channel, const struct call *call,
-				const struct channel_request *request)
+static const char *send_request(struct channel *channel, const struct channel_request *request)
 {
 	const char *why;
 	struct buf buf;
 
 	buf_init(&buf, UINT32_MAX);
 	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":", request->id);
-	why = json_from_text(call->method, &buf);
+	why = json_from_text(request->method, &buf);
 	if (!why)
-		why = put_params(&buf, call->args);
+		why = put_params(&buf, request->args);
 	buf_printf(&buf, "}");
 	if (!why)
 		put_line(channel, &buf);

@@ -1,5 +1,8 @@
-/* A stock MessagePack-RPC server: it knows requests, and nothing of ours. */
+/* A stock MessagePack-RPC server: it knows requests and responses, and nothing of poold. */
+#include "daemon/io/worker/dialects.h"
+
 #include "daemon/io/worker/dialect_rpc.h"
+#include "daemon/io/worker/dialect_shared.h"
 
 static void on_notification(struct channel *channel, struct chunk *chunk,
 			    const struct envelope *envelope)
@@ -16,19 +19,18 @@ static void on_message(struct channel *channel, struct chunk *chunk, struct byte
 	rpc_take_message(channel, chunk, message, &handler);
 }
 
-static const char *send_request(struct channel *channel, const struct call *call,
-				const struct channel_request *request)
+static const char *send_request(struct channel *channel, const struct channel_request *request)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
-	size_t len = envelope_put_request(head, request->id, call->method);
+	size_t len = envelope_put_request(head, request->id, request->method);
 	bool empty;
-	uint8_t array = dialect_array_head(call->args, &empty);
+	uint8_t array = dialect_array_head(request->args, &empty);
 
 	if (array)
 		head[len++] = array;
 	link_put(channel->link, head, len);
 	if (!empty)
-		link_put_shared(channel->link, call->chunk, call->args);
+		link_put_shared(channel->link, request->chunk, request->args);
 	return NULL;
 }
 

@@ -1,11 +1,11 @@
 /*
- * packet4-json and packet4-msgpack: a length of four bytes, then {"id", "command", "args"} one way
- * and
- * {"id", "success", "result" | "error"} the other, one request at a time.
+ * packet4-json and packet4-msgpack: a length of four bytes, then {"id", "command", "args"} to the
+ * worker and {"id", "success", "result" | "error"} from it, one request at a time.
  */
-#include "daemon/io/worker/dialect.h"
+#include "daemon/io/worker/dialects.h"
 
 #include "daemon/io/base/json.h"
+#include "daemon/io/worker/dialect_shared.h"
 #include "protocol/read.h"
 
 #include <errno.h>
@@ -21,13 +21,13 @@ struct reply {
 
 static const uint8_t nil = 0xc0;
 
-/* --- what the worker says --- */
+/* --- from the worker --- */
 
 static int read_id(struct reader *reader, struct reply *reply)
 {
 	uint64_t id;
 
-	/* Whoever could not read the request has none to give back. */
+	/* A worker that could not read the request knows no id. */
 	if (read_peek(reader) == VALUE_NIL)
 		return read_nil(reader);
 	if (reply->has_id || read_uint(reader, &id) < 0 || id > UINT32_MAX)
@@ -77,13 +77,13 @@ static const char *read_reply(struct bytes message, struct reply *ret)
 	while (count-- > 0)
 		if (read_member(&reader, ret) < 0)
 			return "its message is not an answer";
-	/* Which request it is for can't be guessed: it may be a late one for another. */
+	/* It can't be guessed which request is meant: it may be a late answer to an earlier one. */
 	if (!ret->has_id)
 		return "its answer has no id";
 	return ret->has_success ? NULL : "its answer does not say whether it succeeded";
 }
 
-/* {"error": ...} and nothing else in the place of a result. */
+/* Whether the result is {"error": ...} and nothing else. */
 static bool is_error_in_disguise(struct bytes result, struct bytes *ret_error)
 {
 	struct reader reader;
@@ -102,7 +102,7 @@ static void take_reply(struct channel *channel, struct chunk *chunk, struct byte
 	const char *why = read_reply(message, &reply);
 
 	if (why) {
-		channel_broken(channel, ERR_protocol_violation, why);
+		dialect_broken(channel, ERR_protocol_violation, why);
 		return;
 	}
 	answer.result = reply.result.len > 0 ? reply.result : (struct bytes){&nil, 1};
@@ -116,7 +116,7 @@ static void take_reply(struct channel *channel, struct chunk *chunk, struct byte
 static void on_msgpack(struct channel *channel, struct chunk *chunk, struct bytes message)
 {
 	if (skip_value(message.data, message.len, message.len) != message.len || message.len == 0)
-		channel_broken(channel, ERR_decode_error,
+		dialect_broken(channel, ERR_decode_error,
 			       "its message is not one MessagePack value");
 	else
 		take_reply(channel, chunk, message);
@@ -133,9 +133,9 @@ static void on_json(struct channel *channel, struct chunk *chunk, struct bytes m
 	buf_free(&value);
 }
 
-/* --- what the worker is told --- */
+/* --- to the worker --- */
 
-/* Arguments have names here: none at all (nil, or an empty array) are {}. */
+/* Arguments have names here: no arguments (nil, or an empty array) are {}. */
 static struct bytes named_args(struct bytes args)
 {
 	static const uint8_t empty = 0x80;
@@ -148,10 +148,9 @@ static struct bytes named_args(struct bytes args)
 	return args;
 }
 
-static const char *send_msgpack(struct channel *channel, const struct call *call,
-				const struct channel_request *request)
+static const char *send_msgpack(struct channel *channel, const struct channel_request *request)
 {
-	struct bytes args = named_args(call->args);
+	struct bytes args = named_args(request->args);
 	struct buf *buf = &channel->scratch;
 	uint8_t head[FRAMING_HEAD];
 
@@ -160,7 +159,7 @@ static const char *send_msgpack(struct channel *channel, const struct call *call
 	pack_str(buf, "id");
 	pack_uint(buf, request->id);
 	pack_str(buf, "command");
-	pack_str_len(buf, (const char *)call->method.data, call->method.len);
+	pack_str_len(buf, (const char *)request->method.data, request->method.len);
 	pack_str(buf, "args");
 	if (buf_error(buf) < 0) {
 		link_fail(channel->link, LINK_END_NO_MEMORY);
@@ -171,33 +170,32 @@ static const char *send_msgpack(struct channel *channel, const struct call *call
 	framing_put_head(head, (uint32_t)(buf->len + args.len));
 	link_put(channel->link, head, sizeof(head));
 	link_put(channel->link, buf->data, buf->len);
-	link_put_shared(channel->link, call->chunk, args);
+	link_put_shared(channel->link, request->chunk, args);
 	return NULL;
 }
 
-static const char *put_json(struct buf *buf, const struct call *call, uint32_t id)
+static const char *put_json(struct buf *buf, const struct channel_request *request)
 {
 	static const uint8_t room[FRAMING_HEAD];
 	const char *why;
 
 	buf_put(buf, room, sizeof(room));
-	buf_printf(buf, "{\"id\":%u,\"command\":", id);
-	why = json_from_text(call->method, buf);
+	buf_printf(buf, "{\"id\":%u,\"command\":", request->id);
+	why = json_from_text(request->method, buf);
 	buf_printf(buf, ",\"args\":");
 	if (!why)
-		why = json_from_value(named_args(call->args), buf);
+		why = json_from_value(named_args(request->args), buf);
 	buf_printf(buf, "}");
 	return why;
 }
 
-static const char *send_json(struct channel *channel, const struct call *call,
-			     const struct channel_request *request)
+static const char *send_json(struct channel *channel, const struct channel_request *request)
 {
 	const char *why;
 	struct buf buf;
 
 	buf_init(&buf, UINT32_MAX);
-	why = put_json(&buf, call, request->id);
+	why = put_json(&buf, request);
 	if (!why && buf_error(&buf) == 0) {
 		framing_put_head(buf.data, (uint32_t)(buf.len - FRAMING_HEAD));
 		link_put(channel->link, buf.data, buf.len);

@@ -1,7 +1,9 @@
-#include "daemon/io/worker/dialect_rpc.h"
+/* poold's own dialect, MessagePack-RPC with more notifications: what libpoold and poold.worker use. */
+#include "daemon/io/worker/dialects.h"
 
 #include "daemon/core/worker.h"
-
+#include "daemon/io/worker/dialect_rpc.h"
+#include "daemon/io/worker/dialect_shared.h"
 #include "protocol/buf.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
@@ -11,9 +13,9 @@
 #include <signal.h>
 #include <string.h>
 
-/* --- what the worker says --- */
+/* --- from the worker --- */
 
-/* What a worker says of itself in `ready`. */
+/* The options of `ready`. */
 struct readiness {
 	unsigned concurrency;
 	bool announces;
@@ -31,7 +33,7 @@ static int read_concurrency(struct reader *reader, unsigned *ret)
 	return r;
 }
 
-/* A number that is no signal, or one that nobody can take, is as good as none. */
+/* A number that is no signal, and a signal that can't be caught, count as none. */
 static int read_stack_signal(struct reader *reader, int *ret)
 {
 	uint64_t number;
@@ -44,7 +46,7 @@ static int read_stack_signal(struct reader *reader, int *ret)
 	return r;
 }
 
-/* Reads the map of `ready`; unknown keys are passed over. */
+/* Reads the map of `ready`; unknown keys are ignored. */
 static int read_ready(struct bytes params, struct readiness *ret)
 {
 	struct reader reader;
@@ -84,7 +86,7 @@ static void take_ready(struct channel *channel, struct bytes params)
 	struct readiness ready = {.concurrency = 1};
 
 	if (read_ready(params, &ready) < 0) {
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its ready notification is not valid");
 		return;
 	}
@@ -92,7 +94,7 @@ static void take_ready(struct channel *channel, struct bytes params)
 	channel->handler->on_ready(channel, ready.concurrency, ready.announces, ready.batches);
 }
 
-/* How long its longest call has run by now is known here as well. */
+/* The number, how long its longest call has run, is not used: the daemon knows it itself. */
 static void take_alive(struct channel *channel, struct bytes params)
 {
 	struct reader reader;
@@ -101,7 +103,7 @@ static void take_alive(struct channel *channel, struct bytes params)
 
 	reader_init(&reader, params.data, params.len);
 	if (read_array(&reader, &count) < 0 || count < 1 || read_uint(&reader, &running_ms) < 0)
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its alive notification is not valid");
 	else
 		channel->handler->on_alive(channel);
@@ -116,7 +118,7 @@ static void take_started(struct channel *channel, struct bytes params)
 	reader_init(&reader, params.data, params.len);
 	if (read_array(&reader, &count) < 0 || count < 1 || read_uint(&reader, &id) < 0 ||
 	    id > UINT32_MAX)
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its started notification is not valid");
 	else
 		channel->handler->on_began(channel, (uint32_t)id);
@@ -143,7 +145,7 @@ static void take_part(struct channel *channel, struct chunk *chunk, struct bytes
 	uint32_t id;
 
 	if (read_id_and_value(params, &id, &value) < 0)
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its chunk notification is not valid");
 	else
 		channel->handler->on_part(channel, id, chunk, value);
@@ -165,13 +167,13 @@ static void take_state(struct channel *channel, struct bytes params)
 	uint32_t id;
 
 	if (read_id_and_value(params, &id, &value) < 0 || read_state(value, &state) < 0)
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its state notification is not valid");
 	else
 		channel->handler->on_state(channel, id, state);
 }
 
-/* Before it is ready it may say what it does. */
+/* A step of its start. */
 static void take_step(struct channel *channel, struct bytes params)
 {
 	struct reader reader;
@@ -180,7 +182,7 @@ static void take_step(struct channel *channel, struct bytes params)
 
 	reader_init(&reader, params.data, params.len);
 	if (read_array(&reader, &count) < 0 || count < 1 || read_str(&reader, &name) < 0)
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its step notification is not valid");
 	else
 		channel->handler->on_step(channel, name);
@@ -216,17 +218,17 @@ static void on_message(struct channel *channel, struct chunk *chunk, struct byte
 	rpc_take_message(channel, chunk, message, &handler);
 }
 
-/* It says itself when it is ready. */
+/* The worker sends `ready` by itself. */
 static void on_open(struct channel *channel)
 {
 	(void)channel;
 }
 
-/* --- what the worker is told --- */
+/* --- to the worker --- */
 
 /*
- * The context map as it nearly always is, with room for its numbers: packing it anew for every
- * request would cost as much as all the rest of sending it.
+ * The context map as it nearly always is, with room for its numbers: packing it for every request
+ * would cost as much as all the rest of sending the request.
  */
 static const uint8_t context_template[] = "\x83"
 					  "\xa7"
@@ -245,11 +247,11 @@ static const uint8_t context_template[] = "\x83"
 #define CONTEXT_ATTEMPT	 27
 #define CONTEXT_DEADLINE 44
 
-static void put_context(struct channel *channel, const struct call *call,
-			const struct channel_request *request, unsigned extras)
+static void put_context(struct channel *channel, const struct channel_request *request,
+			unsigned extras)
 {
 	uint8_t context[sizeof(context_template)];
-	uint64_t number = htobe64(call->number);
+	uint64_t number = htobe64(request->number);
 	uint32_t attempt = htobe32(request->attempt);
 	uint32_t deadline = htobe32(request->deadline_ms);
 
@@ -261,15 +263,14 @@ static void put_context(struct channel *channel, const struct call *call,
 	link_put(channel->link, context, sizeof(context));
 }
 
-static unsigned count_extras(const struct call *call, const struct channel_request *request)
+static unsigned count_extras(const struct channel_request *request)
 {
-	return 0u + (request->priority != NULL) + (call->trace.len > 0) + (call->session.len > 0) +
-	       (request->state.len > 0) + request->stream;
+	return 0u + (request->priority != NULL) + (request->trace.len > 0) +
+	       (request->session.len > 0) + (request->state.len > 0) + request->stream;
 }
 
-/* What only some requests have. */
-static void put_extras(struct channel *channel, const struct call *call,
-		       const struct channel_request *request)
+/* The members that only some requests have. */
+static void put_extras(struct channel *channel, const struct channel_request *request)
 {
 	struct buf *buf = &channel->scratch;
 
@@ -278,13 +279,13 @@ static void put_extras(struct channel *channel, const struct call *call,
 		pack_str(buf, "priority");
 		pack_str(buf, request->priority);
 	}
-	if (call->trace.len > 0) {
+	if (request->trace.len > 0) {
 		pack_str(buf, "trace");
-		pack_text(buf, call->trace);
+		pack_text(buf, request->trace);
 	}
-	if (call->session.len > 0) {
+	if (request->session.len > 0) {
 		pack_str(buf, "session");
-		pack_text(buf, call->session);
+		pack_text(buf, request->session);
 	}
 	if (request->stream) {
 		pack_str(buf, "stream");
@@ -300,24 +301,23 @@ static void put_extras(struct channel *channel, const struct call *call,
 		link_fail(channel->link, LINK_END_NO_MEMORY);
 }
 
-static const char *send_request(struct channel *channel, const struct call *call,
-				const struct channel_request *request)
+static const char *send_request(struct channel *channel, const struct channel_request *request)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
-	unsigned extras = count_extras(call, request);
+	unsigned extras = count_extras(request);
 	size_t len;
 
-	len = envelope_put_request(head, request->id, call->method);
+	len = envelope_put_request(head, request->id, request->method);
 	head[len++] = 0x92; /* [args, context] */
 	link_put(channel->link, head, len);
-	link_put_shared(channel->link, call->chunk, call->args);
-	put_context(channel, call, request, extras);
+	link_put_shared(channel->link, request->chunk, request->args);
+	put_context(channel, request, extras);
 	if (extras > 0)
-		put_extras(channel, call, request);
+		put_extras(channel, request);
 	return NULL;
 }
 
-/* Without params, which a request of a user's function called `ping` always has. */
+/* Without params: a client's request for a function `ping` always has some. */
 static void ping(struct channel *channel, uint32_t id)
 {
 	static const uint8_t no_params = 0x90;
@@ -328,7 +328,7 @@ static void ping(struct channel *channel, uint32_t id)
 	link_put(channel->link, &no_params, 1);
 }
 
-/* A notification whose params are in the scratch buffer. */
+/* Sends a notification whose params are in the scratch buffer. */
 static void notify(struct channel *channel, const char *method)
 {
 	struct bytes name = {(const uint8_t *)method, strlen(method)};

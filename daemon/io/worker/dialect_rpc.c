@@ -1,5 +1,7 @@
 #include "daemon/io/worker/dialect_rpc.h"
 
+#include "daemon/io/worker/dialect_shared.h"
+
 /* The bytes of a refusal never exceed this. */
 #define REFUSAL_MAX ((size_t)1024)
 
@@ -14,7 +16,7 @@ static void take_response(struct channel *channel, struct chunk *chunk,
 	handler->on_response(channel, envelope->id, &answer);
 }
 
-/* The worker has nothing to ask: it is told so, and goes on unless it floods. */
+/* The daemon takes no requests from workers: the answer is an error, and the worker may go on. */
 static void refuse_request(struct channel *channel, uint32_t id)
 {
 	struct error error = error_make(ERR_unknown_method);
@@ -39,7 +41,7 @@ void rpc_take_message(struct channel *channel, struct chunk *chunk, struct bytes
 	struct envelope envelope;
 
 	if (envelope_read(message.data, message.len, &envelope) < 0)
-		channel_broken(channel, ERR_protocol_violation,
+		dialect_broken(channel, ERR_protocol_violation,
 			       "its message is not MessagePack-RPC");
 	else if (envelope.type == ENVELOPE_RESPONSE)
 		take_response(channel, chunk, &envelope, handler);

@@ -1,11 +1,10 @@
-/* What the dialects of MessagePack-RPC have in common. */
+/* What the dialects of MessagePack-RPC share. */
 #ifndef POOLD_IO_WORKER_DIALECT_RPC_H
 #define POOLD_IO_WORKER_DIALECT_RPC_H
 
-#include "daemon/io/worker/dialect.h"
+#include "daemon/io/worker/channel.h"
+#include "protocol/envelope.h"
 
-/* Takes a message: responses go to `on_response` and notifications to `on_notification`; requests,
- * which the daemon has no use for, are answered with an error. */
 struct rpc_handler {
 	void (*on_response)(struct channel *channel, uint32_t id,
 			    const struct channel_answer *answer);
@@ -13,6 +12,8 @@ struct rpc_handler {
 				const struct envelope *envelope);
 };
 
+/* Reads a message and hands it to the handler.  A request is answered with an error: the daemon
+ * takes none from workers. */
 void rpc_take_message(struct channel *channel, struct chunk *chunk, struct bytes message,
 		      const struct rpc_handler *handler);
 

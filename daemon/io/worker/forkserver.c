@@ -78,6 +78,7 @@ static const struct output_handler output_handler = {
 void forkserver_init(struct forkserver *server, const struct start *start, uint32_t slot)
 {
 	*server = (struct forkserver){.start = *start};
+	config_ref(start->pool->config);
 	/* At least as long as any worker's, which is written over it. */
 	process_tag_life(start->instance, slot, UINT32_MAX, server->life);
 	list_init(&server->fork_requests);
@@ -402,7 +403,7 @@ static int open_link(struct forkserver *server, int fd)
 
 static int start(struct forkserver *server)
 {
-	const struct spawn_context life = {.mark = server->life, .cgroup = -1};
+	const struct spawn_context life = {.tag = server->life, .cgroup = -1};
 	int fd = -1;
 	int r;
 
@@ -413,10 +414,7 @@ static int start(struct forkserver *server)
 		return r;
 	r = open_link(server, fd);
 	if (r < 0) {
-		close(fd);
-		process_signal(&server->process, SIGKILL);
-		process_forget(&server->process);
-		output_close(&server->output);
+		start_abandon(&server->process, &server->output, fd);
 		return r;
 	}
 	server->last_pid = server->process.pid;
@@ -456,4 +454,5 @@ void forkserver_done(struct forkserver *server)
 	process_signal(&server->process, SIGKILL);
 	process_forget(&server->process);
 	output_close(&server->output);
+	config_unref(server->start.pool->config);
 }

@@ -302,14 +302,11 @@ int output_open(struct output *output, const struct output_limits *limits, unsig
 	return 0;
 }
 
-void output_catch_up(struct output *output)
+void output_read(struct output *output)
 {
-	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++) {
-		struct output_source *source = &output->sources[i];
-
-		if (source->fd >= 0 && source->readable.ev_evcallback.evcb_flags & EVLIST_ACTIVE)
-			read_some(source, READS_A_TURN);
-	}
+	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++)
+		if (output->sources[i].fd >= 0)
+			read_some(&output->sources[i], READS_A_TURN);
 }
 
 void output_finish(struct output *output)

@@ -76,9 +76,8 @@ void output_init(struct output *output, struct loop *loop, const struct output_h
 int output_open(struct output *output, const struct output_limits *limits, unsigned streams,
 		int ret_ends[OUTPUT_STREAM_COUNT_]);
 
-/* Hands over what was seen to be there in this turn of the loop: so that what the worker wrote
- * before it said something else is taken before that.  Costs nothing where there is nothing. */
-void output_catch_up(struct output *output);
+/* Hands over the lines that are there now, as far as one turn of the loop reads. */
+void output_read(struct output *output);
 
 /* Hands over what the worker had written, a line that it had not finished too, and closes.  The
  * tail stays until the next life. */

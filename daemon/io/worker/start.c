@@ -1,11 +1,12 @@
 #include "daemon/io/worker/start.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include "daemon/io/config/config.h"
 #include "daemon/io/config/config_value.h"
 #include "daemon/io/worker/environment.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
 
 /* The streams of such a process that are lines for the log. */
 static unsigned logged_streams(const struct config_pool *pool)
@@ -100,7 +101,7 @@ int start_process(const struct start *start, const struct spawn_context *life,
 {
 	const struct config_pool *pool = start->pool;
 	char **envp =
-		environment_new(pool, life->number, start->instance, life->mark, start->identity);
+		environment_new(pool, life->number, start->instance, life->tag, start->identity);
 	struct process_spec spec = spec_of(start);
 	int ends[OUTPUT_STREAM_COUNT_];
 	int r;
@@ -119,4 +120,12 @@ int start_process(const struct start *start, const struct spawn_context *life,
 	}
 	environment_free(envp);
 	return r;
+}
+
+void start_abandon(struct process *process, struct output *output, int channel)
+{
+	close(channel);
+	process_signal(process, SIGKILL);
+	process_forget(process);
+	output_close(output);
 }

@@ -22,9 +22,9 @@ struct start {
 
 /* What does. */
 struct spawn_context {
-	unsigned number;  /* of the worker in its pool, from 1; 0: the pool's fork server */
-	const char *mark; /* the name of this life (mark.h) */
-	int cgroup;	  /* for the process to enter (process.h), or -1 */
+	unsigned number; /* of the worker in its pool, from 1; 0: the pool's fork server */
+	const char *tag; /* of this life (process_tag.h) */
+	int cgroup;	 /* for the process to enter (process.h), or -1 */
 };
 
 /*
@@ -35,6 +35,10 @@ int start_process(const struct start *start, const struct spawn_context *life,
 		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel);
+
+/* Undoes a start that is of no use after all: kills and forgets the process, and closes its output
+ * and `channel`. */
+void start_abandon(struct process *process, struct output *output, int channel);
 
 /*
  * Opens `output` for a process whose standard files are given to it by somebody else.  `ends` gets

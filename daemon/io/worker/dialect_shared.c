@@ -1,6 +1,7 @@
-#include "daemon/io/worker/dialect.h"
+#include "daemon/io/worker/dialect_shared.h"
 
 #include "daemon/io/base/json.h"
+#include "daemon/io/config/config.h"
 #include "protocol/read.h"
 
 #include <errno.h>
@@ -9,35 +10,29 @@
 
 const char dialect_refusal[] = "the daemon takes no requests from workers";
 
-const struct dialect *dialect_get(enum config_dialect dialect)
+void dialect_broken(struct channel *channel, enum errcode code, const char *why)
 {
-	static const struct dialect *const dialects[] = {
-		[DIALECT_POOLD] = &dialect_poold,
-		[DIALECT_MSGPACK_RPC] = &dialect_msgpack_rpc,
-		[DIALECT_PACKET4_JSON] = &dialect_packet4_json,
-		[DIALECT_PACKET4_MSGPACK] = &dialect_packet4_msgpack,
-		[DIALECT_JSONRPC] = &dialect_jsonrpc,
-	};
-	static_assert(ARRAY_SIZE(dialects) == DIALECT_COUNT_, "a dialect has no file");
-
-	return dialects[dialect];
+	snprintf(channel->last_why, sizeof(channel->last_why), "%.*s", CHANNEL_WHY_MAX - 1, why);
+	channel->handler->on_broken(channel, code);
 }
 
-/* Calls a method of the worker for the daemon's own sake.  False: its dialect has no way to. */
+/* Calls a method of the worker that no client asked for.  False: its dialect can't express that. */
 static bool ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
 {
-	const struct call call = {.method = {(const uint8_t *)method, strlen(method)},
-				  .args = args};
-	const struct channel_request request = {.id = id};
+	const struct channel_request request = {
+		.id = id,
+		.method = {(const uint8_t *)method, strlen(method)},
+		.args = args,
+	};
 
-	return channel->dialect->send(channel, &call, &request) == NULL;
+	return channel->dialect->send(channel, &request) == NULL;
 }
 
 static const uint8_t nil = 0xc0;
 
 /* --- becoming ready --- */
 
-static void notify_ready(struct channel *channel)
+static void report_ready(struct channel *channel)
 {
 	channel->ready = true;
 	channel->handler->on_ready(channel, 1, false, channel->dialect->batches);
@@ -59,7 +54,7 @@ static void ask_whether_ready(struct channel *channel)
 		args = (struct bytes){params.data, params.len};
 	}
 	if (r < 0 || !ask(channel, GREETING_ID, pool->ready_call, args))
-		channel_broken(channel, ERR_protocol_violation, "ready_params can't be said to it");
+		dialect_broken(channel, ERR_protocol_violation, "ready_params can't be said to it");
 	buf_free(&params);
 }
 
@@ -68,7 +63,7 @@ void dialect_greet(struct channel *channel)
 	if (*channel->pool->ready_call)
 		ask_whether_ready(channel);
 	else if (!*channel->pool->ready_notification)
-		notify_ready(channel);
+		report_ready(channel);
 }
 
 void dialect_take_notification(struct channel *channel, struct bytes method)
@@ -76,7 +71,7 @@ void dialect_take_notification(struct channel *channel, struct bytes method)
 	const char *awaited = channel->pool->ready_notification;
 
 	if (!channel->ready && *awaited && bytes_equal(method, awaited))
-		notify_ready(channel);
+		report_ready(channel);
 }
 
 static void take_greeting(struct channel *channel, const struct channel_answer *answer)
@@ -88,12 +83,12 @@ static void take_greeting(struct channel *channel, const struct channel_answer *
 	if (!answer->failed) {
 		if (*pool->ready_then)
 			channel->dialect->notify(channel, pool->ready_then);
-		notify_ready(channel);
+		report_ready(channel);
 		return;
 	}
 	snprintf(why, sizeof(why), "it answered %.60s with an error: %.*s", pool->ready_call, len,
 		 len > 0 ? (const char *)answer->error.message.data : "");
-	channel_broken(channel, ERR_protocol_violation, why);
+	dialect_broken(channel, ERR_protocol_violation, why);
 }
 
 void dialect_take_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
@@ -126,9 +121,9 @@ bool dialect_read_json(struct channel *channel, struct bytes message, struct buf
 
 	if (r == -EINVAL) {
 		snprintf(why, sizeof(why), "its message is not JSON: %s", fault);
-		channel_broken(channel, ERR_decode_error, why);
+		dialect_broken(channel, ERR_decode_error, why);
 	} else if (r < 0) {
-		channel_broken(channel, ERR_response_too_large,
+		dialect_broken(channel, ERR_response_too_large,
 			       r == -ENOBUFS ? "its message is over response_max"
 					     : "there was no memory for its message");
 	}
@@ -139,7 +134,7 @@ bool dialect_may_refuse(struct channel *channel)
 {
 	if (channel->link->out.bytes <= UNREAD_MAX)
 		return true;
-	channel_broken(channel, ERR_protocol_violation, "it asks and does not read the answers");
+	dialect_broken(channel, ERR_protocol_violation, "it asks and does not read the answers");
 	return false;
 }
 
