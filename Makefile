@@ -187,6 +187,14 @@ SIM_RUNS     = 'lines:$(O)/sim/sim --seeds $(SEEDS)' 'exit:SIM=$(O)/sim/sim sh t
 PYTHON_RUNS  = 'unittest:$(PYTHON_ENV) $(PYTHON) -m unittest discover -s tests/python'
 E2E_RUNS     = 'unittest:$(E2E_ENV) $(PYTHON) -m unittest discover -s tests/e2e'
 
+# One test of any kind, by its name; a name may hold spaces and quotes.
+.PHONY: t
+t: export T := $(value T)
+t:
+	@needs=$$($(PYTHON) tests/t.py --needs "$$T") || exit; \
+	  [ -z "$$needs" ] || $(MAKE) --no-print-directory --silent $$needs || exit; \
+	  $(PYTHON_ENV) $(PYTHON) tests/t.py "$$T"
+
 check-run: all tools $(UNIT) $(SIM)
 	@$(PYTHON) tests/run.py $(UNIT_RUNS) $(LINT_RUNS) $(SIM_RUNS) $(PYTHON_RUNS) $(E2E_RUNS)
 
