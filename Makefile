@@ -93,7 +93,8 @@ all: $(O)/poold $(O)/poolctl $(O)/libpoold.a $(O)/$(SONAME) $(O)/libpoold.pc
 tools: $(WORKERS) $(BENCHES)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.SECONDARY:
+# Make would delete the objects that only a pattern names.
+.PRECIOUS: $(O)/%.o
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -104,7 +105,7 @@ define archive
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR,$@)
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcsD $@ $^
 endef
 $(O)/libproto.a: $(call obj,$(PROTO_SRC))
 	$(archive)
@@ -120,7 +121,9 @@ $(O)/libpoold.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
-$(O)/poolctl: $(call obj,$(CTL_SRC)) $(O)/libpoold.a
+$(O)/libpoolctl.a: $(call obj,$(CTL_SRC))
+	$(archive)
+$(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
 $(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/lib/libpoold.map
@@ -182,7 +185,9 @@ SEEDS       ?= 10000
 PYTHON_ENV   = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python
 E2E_ENV      = $(PYTHON_ENV):tests/e2e
 UNIT_RUNS    = $(foreach u,$(sort $(UNIT)),check:$(u))
-LINT_RUNS    = $(foreach l,$(sort $(wildcard tests/lint/*.sh)),'exit:O=$(O) sh $(l)')
+LINT_RUNS    = $(foreach l,$(sort $(wildcard tests/lint/*.sh)),'exit:O=$(O) sh $(l)') \
+               $(foreach l,$(sort $(filter-out %_test.py,$(wildcard tests/lint/*.py))),'exit:O=$(O) $(PYTHON) -B $(l)') \
+               $(foreach l,$(sort $(wildcard tests/lint/*_test.py)),'unittest:$(PYTHON) -B $(l)')
 SIM_RUNS     = 'lines:$(O)/sim/sim --seeds $(SEEDS)' 'exit:SIM=$(O)/sim/sim sh tests/sim/sabotage.sh'
 PYTHON_RUNS  = 'unittest:$(PYTHON_ENV) $(PYTHON) -m unittest discover -s tests/python'
 E2E_RUNS     = 'unittest:$(E2E_ENV) $(PYTHON) -m unittest discover -s tests/e2e'

@@ -10,9 +10,9 @@ NAME is what the source calls the test:
     test_call, retry.txt, purity       a whole file: C or Python test, golden file, lint
     tests/e2e/test_call.py             the same by its path
 
-Where several tests have the name, all of them run.  `--needs` prints the targets of make that the tests need and runs nothing.
-Environment: POOLD_BUILD, the folder of the programs under test (build/none).  Exit status 1 when a test failed, none ran, or
-none has the name.
+Where several tests have the name, all of them run.  `--needs` prints the targets of make that the
+tests need and runs nothing.  Environment: POOLD_BUILD, the folder of the programs under test
+(build/none).  Exit status 1 when a test failed, none ran, or none has the name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NEAR_MAX = 8
 
 @dataclass(frozen=True)
 class Test:
-    """What runs under some names: `kind` and `command` as run.py takes them, `needs` as make does."""
+    """What runs under some names: `kind` and `command` are run.py's, `needs` targets of make."""
 
     names: tuple[str, ...]
     kind: str
@@ -126,8 +126,8 @@ def all_tests() -> list[Test]:
 def near(name: str, tests: list[Test]) -> list[str]:
     """Names that hold this one, and those that look like it."""
     names = sorted({name for test in tests for name in test.names})
-    holding = [other for other in names if name.lower() in other.lower()]
-    return list(dict.fromkeys(holding[:NEAR_MAX] + difflib.get_close_matches(name, names, NEAR_MAX)))
+    holding = [other for other in names if name.lower() in other.lower()][:NEAR_MAX]
+    return list(dict.fromkeys(holding + difflib.get_close_matches(name, names, NEAR_MAX)))
 
 
 def main() -> int:
