@@ -49,9 +49,12 @@ HARDENING   := -fstack-protector-strong -fstack-clash-protection -fcf-protection
 CPPFLAGS    += -I. -Iclient/lib -D_GNU_SOURCE -DPOOLD_VERSION='"$(VERSION)"'
 CFLAGS      ?= -O2 -g
 ALL_CFLAGS   = -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) -fPIC -fno-common -fvisibility=hidden $(SAN_FLAGS)
-ALL_LDFLAGS  = $(LDFLAGS) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SAN_FLAGS)
+ALL_LDFLAGS  = $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(SAN_FLAGS)
+link         = $(CC) $(ALL_LDFLAGS) -pie
+# What is built does not say in which folder: asserts and debug information name files from the top of the tree.
 ifeq ($(SAN),none)
 CPPFLAGS    += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+ALL_CFLAGS  += -ffile-prefix-map=$(CURDIR)=.
 endif
 ifeq ($(SAN),asan)
 SAN_FLAGS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -120,49 +123,59 @@ $(O)/libpoold.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 
 $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 $(O)/libpoolctl.a: $(call obj,$(CTL_SRC))
 	$(archive)
 $(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
 $(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/lib/libpoold.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/lib/libpoold.map \
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/lib/libpoold.map \
 	  -o $@ $(filter %.o,$^) $(call pkg_libs,$(MSGPACK))
 	$(Q)ln -sf $(SONAME) $(O)/libpoold.so
-$(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile
+# The paths that a build holds.  The file changes only when one of them does, and what holds them is made anew then:
+# `make install` may name others than the `make` before it.
+PATHS        = prefix=$(PREFIX) libdir=$(LIBDIR) includedir=$(INCLUDEDIR) sysconfdir=$(SYSCONFDIR)
+.PHONY: FORCE
+$(O)/paths: FORCE
 	@mkdir -p $(@D)
+	@echo '$(PATHS)' | cmp -s - $@ || echo '$(PATHS)' >$@
+$(O)/daemon/io/config/config_load.o: $(O)/paths
+$(O)/daemon/io/config/config_load.o: CPPFLAGS += -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"'
+$(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile $(O)/paths
 	$(Q)sed -e 's|@prefix@|$(PREFIX)|;s|@libdir@|$(LIBDIR)|;s|@includedir@|$(INCLUDEDIR)|;s|@version@|$(VERSION)|;s|@msgpack@|$(MSGPACK)|' $< >$@
 
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
-# Unit tests of the core link core and protocol alone: what they need beyond is a fault of the design.
-CORE_UNIT   := $(patsubst daemon/core/%.c,$(O)/unit/test_%,$(CORE_SRC)) $(addprefix $(O)/unit/test_,breaker_probes breaker_random circuit engine_budget engine_effects shrink)
-$(filter $(CORE_UNIT),$(UNIT)): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
+# A unit test that includes only the core, the protocol and the tests' library links nothing else: what it needs beyond is a
+# fault of the design.
+BEYOND_CORE := ^\#include ["<](daemon/io|client|tests/unit|poold\.h)
+CORE_UNIT   := $(patsubst tests/unit/%.c,$(O)/unit/%,$(shell grep -LE '$(BEYOND_CORE)' $(UNIT_SRC)))
+$(CORE_UNIT): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check)
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,check)
 $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK))
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK))
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(Q)$(link) -o $@ $^
 $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK))
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK))
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libcore.a $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
 $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 
 # --- what a person types --------------------------------------------------------------------------------------------
 .PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench soak lint format format-check docs clean help
@@ -216,7 +229,7 @@ unit-run: $(UNIT) $(SIM)
 	@$(PYTHON) tests/run.py $(UNIT_RUNS) 'lines:$(O)/sim/sim --seeds 500'
 
 check-valgrind: $(UNIT)
-	@CK_FORK=no POOLD_ROUNDS=2 $(PYTHON) tests/run.py --jobs 2 $(foreach u,$(sort $(filter-out %_random,$(filter $(CORE_UNIT),$(UNIT)))),\
+	@CK_FORK=no POOLD_ROUNDS=2 $(PYTHON) tests/run.py --jobs 2 $(foreach u,$(sort $(filter-out %_random,$(CORE_UNIT))),\
 	  'check:valgrind -q --leak-check=full --error-exitcode=9 $(u)')
 
 FUZZ_SECONDS ?= 60
@@ -294,7 +307,18 @@ D              := $(DESTDIR)
 man_dir         = $(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/
 render          = sed -e 's|@sbindir@|$(SBINDIR)|g;s|@sysconfdir@|$(SYSCONFDIR)|g;s|@datadir@|$(DATADIR)|g' $(1) | install -Dm644 /dev/stdin $(2)
 
-$(O)/daemon/main.o $(O)/daemon/io/config/config_load.o: CPPFLAGS += -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"'
+# The loader finds the library through its cache, which root rebuilds: where that is not possible here, it is named.
+LDCONFIG       ?= $(or $(shell command -v ldconfig),/sbin/ldconfig)
+define refresh_loader
+if [ -n '$(D)' ] || [ "$$(id -u)" != 0 ]; then \
+  echo 'Run this as root, on the machine where $(LIBDIR)/$(SONAME) will be used: ldconfig'; \
+else \
+  for known in $$($(LDCONFIG) -N -v 2>/dev/null | sed -n 's|^\(/[^:]*\):.*|\1|p'); do \
+    if [ "$$known" -ef '$(LIBDIR)' ]; then echo '$(LDCONFIG)'; exec $(LDCONFIG); fi; \
+  done; \
+  echo 'The loader does not search $(LIBDIR): name it in a file below /etc/ld.so.conf.d, then run: ldconfig'; \
+fi
+endef
 
 .PHONY: install uninstall check-systemd
 install: all
@@ -315,6 +339,7 @@ install: all
 	install -Dm644 systemd/poold.tmpfiles $(D)$(TMPFILESDIR)/poold.conf
 	install -d $(D)$(SYSCONFDIR)/poold/poold.conf.d
 	test -e $(D)$(SYSCONFDIR)/poold/poold.conf || $(call render,systemd/poold.conf.in,$(D)$(SYSCONFDIR)/poold/poold.conf)
+	@$(refresh_loader)
 
 # What somebody has configured stays.
 uninstall:
