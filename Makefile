@@ -148,14 +148,14 @@ $(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile $(O)/paths
 
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
-# A unit test that includes only the core, the protocol and the tests' library links nothing else: what it needs beyond is a
-# fault of the design.
+# A unit test that includes only the core, the protocol and the tests' library links nothing else (but what the
+# tests compare the protocol with): what it needs beyond is a fault of the design.
 BEYOND_CORE := ^\#include ["<](daemon/io|client|tests/unit|poold\.h)
 CORE_UNIT   := $(patsubst tests/unit/%.c,$(O)/unit/%,$(shell grep -LE '$(BEYOND_CORE)' $(UNIT_SRC)))
 $(CORE_UNIT): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(link) -o $@ $^ $(call pkg_libs,check)
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(MSGPACK))
 $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -194,16 +194,32 @@ check:
 	@.ci/deps check
 	@$(MAKE) --no-print-directory check-run
 
+# The tests find the build, the Python package and each other by these.
+TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e
+RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
+
+# Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
 SEEDS       ?= 10000
-PYTHON_ENV   = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python
-E2E_ENV      = $(PYTHON_ENV):tests/e2e
-UNIT_RUNS    = $(foreach u,$(sort $(UNIT)),check:$(u))
-LINT_RUNS    = $(foreach l,$(sort $(wildcard tests/lint/*.sh)),'exit:O=$(O) sh $(l)') \
-               $(foreach l,$(sort $(filter-out %_test.py,$(wildcard tests/lint/*.py))),'exit:O=$(O) $(PYTHON) -B $(l)') \
-               $(foreach l,$(sort $(wildcard tests/lint/*_test.py)),'unittest:$(PYTHON) -B $(l)')
-SIM_RUNS     = 'lines:$(O)/sim/sim --seeds $(SEEDS)' 'exit:SIM=$(O)/sim/sim sh tests/sim/sabotage.sh'
-PYTHON_RUNS  = 'unittest:$(PYTHON_ENV) $(PYTHON) -m unittest discover -s tests/python'
-E2E_RUNS     = 'unittest:$(E2E_ENV) $(PYTHON) -m unittest discover -s tests/e2e'
+E2E_JOBS    ?= 4
+PY_TESTS    := $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
+E2E_ALONE   := $(shell grep -l '^ALONE = True' $(PY_TESTS))
+E2E_LOAD    := $(wildcard tests/e2e/test_load_*.py)
+LINTS       := $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
+lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
+lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
+UNIT_STEP    = 'step:unit tests:2' $(foreach u,$(sort $(UNIT)),check:$(u))
+SIM_STEP     = 'step:simulator:2' 'lines:$(SIM) --seeds $(SEEDS)' 'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
+LINT_STEP    = 'step:lints:2' $(foreach l,$(LINTS),$(call lint_run,$(l)))
+# The largest files first, as they run longest.
+PY_STEP      = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
+ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
+
+check-run: all tools $(UNIT) $(SIM)
+	@$(RUN) $(UNIT_STEP) $(SIM_STEP) $(LINT_STEP) $(PY_STEP) $(ALONE_STEP)
+
+.PHONY: unit
+unit: $(UNIT) $(SIM)
+	@$(RUN) $(UNIT_STEP) 'step:simulator:1' 'lines:$(SIM) --seeds 500'
 
 # One test of any kind, by its name; a name may hold spaces and quotes.
 .PHONY: t
@@ -211,10 +227,7 @@ t: export T := $(value T)
 t:
 	@needs=$$($(PYTHON) tests/t.py --needs "$$T") || exit; \
 	  [ -z "$$needs" ] || $(MAKE) --no-print-directory --silent $$needs || exit; \
-	  $(PYTHON_ENV) $(PYTHON) tests/t.py "$$T"
-
-check-run: all tools $(UNIT) $(SIM)
-	@$(PYTHON) tests/run.py $(UNIT_RUNS) $(LINT_RUNS) $(SIM_RUNS) $(PYTHON_RUNS) $(E2E_RUNS)
+	  $(TEST_ENV) $(PYTHON) tests/t.py "$$T"
 
 # Everything again with address and undefined-behaviour sanitizers; the simulator with fewer seeds, as it is slower there.
 check-asan:
@@ -222,14 +235,10 @@ check-asan:
 	@POOLD_SLACK=4 ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
 
 check-clang:
-	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit-run
-
-.PHONY: unit-run
-unit-run: $(UNIT) $(SIM)
-	@$(PYTHON) tests/run.py $(UNIT_RUNS) 'lines:$(O)/sim/sim --seeds 500'
+	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit
 
 check-valgrind: $(UNIT)
-	@CK_FORK=no POOLD_ROUNDS=2 $(PYTHON) tests/run.py --jobs 2 $(foreach u,$(sort $(filter-out %_random,$(CORE_UNIT))),\
+	@CK_FORK=no POOLD_ROUNDS=2 $(RUN) 'step:valgrind:2' $(foreach u,$(sort $(filter-out %_random,$(CORE_UNIT))),\
 	  'check:valgrind -q --leak-check=full --error-exitcode=9 $(u)')
 
 FUZZ_SECONDS ?= 60
@@ -246,10 +255,10 @@ fuzz-run: $(FUZZERS)
 	done
 
 chaos: all tools
-	@$(E2E_ENV) POOLD_CHAOS=1 $(PYTHON) tests/run.py 'unittest:$(PYTHON) -m unittest discover -s tests/e2e -p "test_l_*.py"'
+	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD))
 
 bench: all tools
-	@$(PYTHON_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
+	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
 
 soak: all tools $(SIM)
 	@$(MAKE) --no-print-directory chaos
@@ -353,7 +362,7 @@ uninstall:
 
 # The units, judged by systemd and then under a real one; the second needs root.
 check-systemd: all
-	@$(PYTHON) tests/run.py --jobs 1 'exit:O=$(O) sh tests/systemd/verify.sh' 'exit:O=$(O) sh tests/systemd/boot.sh'
+	@$(RUN) 'step:systemd:1' 'exit:O=$(O) sh tests/systemd/verify.sh' 'exit:O=$(O) sh tests/systemd/boot.sh'
 
 # --- simulator ---
 # Faults made by hand in a copy of the core: each must be caught by its tests.

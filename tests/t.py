@@ -88,9 +88,7 @@ def class_methods(path: Path) -> dict[str, set[str]]:
 
 def python_tests(path: Path, needs: str) -> list[Test]:
     """A Python test file, its classes and their methods."""
-    folder = path.parent.relative_to(ROOT)
-    command = (f"PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD={BUILD} PYTHONPATH=client/python:{folder}"
-               f" {sys.executable} -m unittest discover -s {folder} -p {path.name}")
+    command = run.unittest_command(str(path.relative_to(ROOT)))
     classes = {name: methods for name, methods in class_methods(path).items() if methods}
 
     def part(name: str, pattern: str) -> Test:

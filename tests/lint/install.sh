@@ -12,7 +12,8 @@ fail() {
 }
 
 # The folder that others test stays as it is.
-cp -a "${O:-build/none}/." "$work/build"
+mkdir "$work/build"
+(cd "${O:-build/none}" && cp -a daemon client protocol lib* paths poold poolctl "$work/build")
 
 install_to() { # ROOT VARIABLE...
 	root=$work/$1
