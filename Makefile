@@ -49,9 +49,12 @@ HARDENING   := -fstack-protector-strong -fstack-clash-protection -fcf-protection
 CPPFLAGS    += -I. -Iclient/lib -D_GNU_SOURCE -DPOOLD_VERSION='"$(VERSION)"'
 CFLAGS      ?= -O2 -g
 ALL_CFLAGS   = -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) -fPIC -fno-common -fvisibility=hidden $(SAN_FLAGS)
-ALL_LDFLAGS  = $(LDFLAGS) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SAN_FLAGS)
+ALL_LDFLAGS  = $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(SAN_FLAGS)
+link         = $(CC) $(ALL_LDFLAGS) -pie
+# What is built does not say in which folder: asserts and debug information name files from the top of the tree.
 ifeq ($(SAN),none)
 CPPFLAGS    += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+ALL_CFLAGS  += -ffile-prefix-map=$(CURDIR)=.
 endif
 ifeq ($(SAN),asan)
 SAN_FLAGS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -93,7 +96,8 @@ all: $(O)/poold $(O)/poolctl $(O)/libpoold.a $(O)/$(SONAME) $(O)/libpoold.pc
 tools: $(WORKERS) $(BENCHES)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.SECONDARY:
+# Make would delete the objects that only a pattern names.
+.PRECIOUS: $(O)/%.o
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -104,7 +108,7 @@ define archive
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR,$@)
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcsD $@ $^
 endef
 $(O)/libproto.a: $(call obj,$(PROTO_SRC))
 	$(archive)
@@ -119,47 +123,59 @@ $(O)/libpoold.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 
 $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
-$(O)/poolctl: $(call obj,$(CTL_SRC)) $(O)/libpoold.a
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+$(O)/libpoolctl.a: $(call obj,$(CTL_SRC))
+	$(archive)
+$(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
 $(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/lib/libpoold.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/lib/libpoold.map \
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/lib/libpoold.map \
 	  -o $@ $(filter %.o,$^) $(call pkg_libs,$(MSGPACK))
 	$(Q)ln -sf $(SONAME) $(O)/libpoold.so
-$(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile
+# The paths that a build holds.  The file changes only when one of them does, and what holds them is made anew then:
+# `make install` may name others than the `make` before it.
+PATHS        = prefix=$(PREFIX) libdir=$(LIBDIR) includedir=$(INCLUDEDIR) sysconfdir=$(SYSCONFDIR)
+.PHONY: FORCE
+$(O)/paths: FORCE
 	@mkdir -p $(@D)
+	@echo '$(PATHS)' | cmp -s - $@ || echo '$(PATHS)' >$@
+$(O)/daemon/io/config/config_load.o: $(O)/paths
+$(O)/daemon/io/config/config_load.o: CPPFLAGS += -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"'
+$(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile $(O)/paths
 	$(Q)sed -e 's|@prefix@|$(PREFIX)|;s|@libdir@|$(LIBDIR)|;s|@includedir@|$(INCLUDEDIR)|;s|@version@|$(VERSION)|;s|@msgpack@|$(MSGPACK)|' $< >$@
 
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
-# Unit tests of the core link core and protocol alone: what they need beyond is a fault of the design.
-CORE_UNIT   := $(patsubst daemon/core/%.c,$(O)/unit/test_%,$(CORE_SRC)) $(addprefix $(O)/unit/test_,breaker_probes breaker_random circuit engine_budget engine_effects engine_view shrink)
-$(filter $(CORE_UNIT),$(UNIT)): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
+# A unit test that includes only the core, the protocol and the tests' library links nothing else (but what the
+# tests compare the protocol with): what it needs beyond is a fault of the design.
+BEYOND_CORE := ^\#include ["<](daemon/io|client|tests/unit|poold\.h)
+CORE_UNIT   := $(patsubst tests/unit/%.c,$(O)/unit/%,$(shell grep -LE '$(BEYOND_CORE)' $(UNIT_SRC)))
+$(CORE_UNIT): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check)
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(MSGPACK))
 $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK))
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK))
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(Q)$(link) -o $@ $^
 $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK))
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK))
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libcore.a $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
 $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 
 # --- what a person types --------------------------------------------------------------------------------------------
 .PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench soak lint format format-check docs clean help
@@ -178,17 +194,40 @@ check:
 	@.ci/deps check
 	@$(MAKE) --no-print-directory check-run
 
+# The tests find the build, the Python package and each other by these.
+TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e
+RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
+
+# Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
 SEEDS       ?= 10000
-PYTHON_ENV   = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python
-E2E_ENV      = $(PYTHON_ENV):tests/e2e
-UNIT_RUNS    = $(foreach u,$(sort $(UNIT)),check:$(u))
-LINT_RUNS    = $(foreach l,$(sort $(wildcard tests/lint/*.sh)),'exit:O=$(O) sh $(l)')
-SIM_RUNS     = 'lines:$(O)/sim/sim --seeds $(SEEDS)' 'exit:SIM=$(O)/sim/sim sh tests/sim/sabotage.sh'
-PYTHON_RUNS  = 'unittest:$(PYTHON_ENV) $(PYTHON) -m unittest discover -s tests/python'
-E2E_RUNS     = 'unittest:$(E2E_ENV) $(PYTHON) -m unittest discover -s tests/e2e'
+E2E_JOBS    ?= 4
+PY_TESTS    := $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
+E2E_ALONE   := $(shell grep -l '^ALONE = True' $(PY_TESTS))
+E2E_LOAD    := $(wildcard tests/e2e/test_load_*.py)
+LINTS       := $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
+lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
+lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
+UNIT_STEP    = 'step:unit tests:2' $(foreach u,$(sort $(UNIT)),check:$(u))
+SIM_STEP     = 'step:simulator:2' 'lines:$(SIM) --seeds $(SEEDS)' 'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
+LINT_STEP    = 'step:lints:2' $(foreach l,$(LINTS),$(call lint_run,$(l)))
+# The largest files first, as they run longest.
+PY_STEP      = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
+ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
 
 check-run: all tools $(UNIT) $(SIM)
-	@$(PYTHON) tests/run.py $(UNIT_RUNS) $(LINT_RUNS) $(SIM_RUNS) $(PYTHON_RUNS) $(E2E_RUNS)
+	@$(RUN) $(UNIT_STEP) $(SIM_STEP) $(LINT_STEP) $(PY_STEP) $(ALONE_STEP)
+
+.PHONY: unit
+unit: $(UNIT) $(SIM)
+	@$(RUN) $(UNIT_STEP) 'step:simulator:1' 'lines:$(SIM) --seeds 500'
+
+# One test of any kind, by its name; a name may hold spaces and quotes.
+.PHONY: t
+t: export T := $(value T)
+t:
+	@needs=$$($(PYTHON) tests/t.py --needs "$$T") || exit; \
+	  [ -z "$$needs" ] || $(MAKE) --no-print-directory --silent $$needs || exit; \
+	  $(TEST_ENV) $(PYTHON) tests/t.py "$$T"
 
 # Everything again with address and undefined-behaviour sanitizers; the simulator with fewer seeds, as it is slower there.
 check-asan:
@@ -196,14 +235,10 @@ check-asan:
 	@POOLD_SLACK=4 ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
 
 check-clang:
-	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit-run
-
-.PHONY: unit-run
-unit-run: $(UNIT) $(SIM)
-	@$(PYTHON) tests/run.py $(UNIT_RUNS) 'lines:$(O)/sim/sim --seeds 500'
+	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit
 
 check-valgrind: $(UNIT)
-	@CK_FORK=no POOLD_ROUNDS=2 $(PYTHON) tests/run.py --jobs 2 $(foreach u,$(sort $(filter-out %_random,$(filter $(CORE_UNIT),$(UNIT)))),\
+	@CK_FORK=no POOLD_ROUNDS=2 $(RUN) 'step:valgrind:2' $(foreach u,$(sort $(filter-out %_random,$(CORE_UNIT))),\
 	  'check:valgrind -q --leak-check=full --error-exitcode=9 $(u)')
 
 FUZZ_SECONDS ?= 60
@@ -220,10 +255,10 @@ fuzz-run: $(FUZZERS)
 	done
 
 chaos: all tools
-	@$(E2E_ENV) POOLD_CHAOS=1 $(PYTHON) tests/run.py 'unittest:$(PYTHON) -m unittest discover -s tests/e2e -p "test_l_*.py"'
+	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD))
 
 bench: all tools
-	@$(PYTHON_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
+	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
 
 soak: all tools $(SIM)
 	@$(MAKE) --no-print-directory chaos
@@ -281,7 +316,18 @@ D              := $(DESTDIR)
 man_dir         = $(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/
 render          = sed -e 's|@sbindir@|$(SBINDIR)|g;s|@sysconfdir@|$(SYSCONFDIR)|g;s|@datadir@|$(DATADIR)|g' $(1) | install -Dm644 /dev/stdin $(2)
 
-$(O)/daemon/main.o $(O)/daemon/io/config/config_load.o: CPPFLAGS += -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"'
+# The loader finds the library through its cache, which root rebuilds: where that is not possible here, it is named.
+LDCONFIG       ?= $(or $(shell command -v ldconfig),/sbin/ldconfig)
+define refresh_loader
+if [ -n '$(D)' ] || [ "$$(id -u)" != 0 ]; then \
+  echo 'Run this as root, on the machine where $(LIBDIR)/$(SONAME) will be used: ldconfig'; \
+else \
+  for known in $$($(LDCONFIG) -N -v 2>/dev/null | sed -n 's|^\(/[^:]*\):.*|\1|p'); do \
+    if [ "$$known" -ef '$(LIBDIR)' ]; then echo '$(LDCONFIG)'; exec $(LDCONFIG); fi; \
+  done; \
+  echo 'The loader does not search $(LIBDIR): name it in a file below /etc/ld.so.conf.d, then run: ldconfig'; \
+fi
+endef
 
 .PHONY: install uninstall check-systemd
 install: all
@@ -302,6 +348,7 @@ install: all
 	install -Dm644 systemd/poold.tmpfiles $(D)$(TMPFILESDIR)/poold.conf
 	install -d $(D)$(SYSCONFDIR)/poold/poold.conf.d
 	test -e $(D)$(SYSCONFDIR)/poold/poold.conf || $(call render,systemd/poold.conf.in,$(D)$(SYSCONFDIR)/poold/poold.conf)
+	@$(refresh_loader)
 
 # What somebody has configured stays.
 uninstall:
@@ -315,7 +362,7 @@ uninstall:
 
 # The units, judged by systemd and then under a real one; the second needs root.
 check-systemd: all
-	@$(PYTHON) tests/run.py --jobs 1 'exit:O=$(O) sh tests/systemd/verify.sh' 'exit:O=$(O) sh tests/systemd/boot.sh'
+	@$(RUN) 'step:systemd:1' 'exit:O=$(O) sh tests/systemd/verify.sh' 'exit:O=$(O) sh tests/systemd/boot.sh'
 
 # --- simulator ---
 # Faults made by hand in a copy of the core: each must be caught by its tests.

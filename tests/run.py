@@ -1,25 +1,34 @@
-"""Run the test programs named on the command line and count what they say.
+"""Run test programs and count what they say.
 
-usage: run.py [--jobs N] KIND:COMMAND...
+usage: run.py [step:NAME:JOBS PROGRAM...]...
 
-KIND says how to read the output: `check` (the C framework), `unittest` (Python's), `lines` (a last line
-"N passed, M failed") or `exit` (the exit status alone counts as one test).  The closing line is "N passed, M failed", with
+A step runs its programs side by side, JOBS at a time, and begins when the one before it has ended.
+A program is KIND:COMMAND; KIND says how its output is read:
+
+    check       the C framework
+    unittest    Python's
+    lines       a last line "N passed, M failed"
+    exit        the exit status alone: one test, skipped when it is 77
+    file        COMMAND is a file of Python tests instead, which unittest runs
+
+At the end stand the programs that failed, the seconds of each step, and "N passed, M failed", with
 ", K skipped" where tests were skipped.  Exit status 1 when anything failed.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
 
 TIMEOUT_SECONDS = 1200
 
-# Of the output of a program that failed: so many lines from its end, and before them those that name what failed.
+# Of the output of a program that failed, so many lines from its end are shown, and before them
+# those that name what failed.
 LINES_MAX = 200
 HEAD = re.compile(r"(FAIL|ERROR): |\w*(Error|Exception): ")
 
@@ -32,6 +41,17 @@ class Tally:
     failed: int = 0
     skipped: int = 0
     output: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Step:
+    """Programs that run side by side, each with its kind."""
+
+    name: str
+    jobs: int
+    programs: list[tuple[str, str]] = field(default_factory=list)
+    tallies: list[tuple[str, Tally]] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -65,13 +85,21 @@ def read_lines(output: str) -> Tally:
     return Tally(int(found[-1][0]), int(found[-1][1])) if found else Tally()
 
 
-READERS = {"check": read_check, "unittest": read_unittest, "lines": read_lines,
-           "exit": lambda output: Tally(passed=1)}
+READERS = {"check": read_check, "unittest": read_unittest, "file": read_unittest,
+           "lines": read_lines, "exit": lambda output: Tally(passed=1)}
+
+
+def unittest_command(path: str) -> str:
+    """The command that runs the tests of a file, to which options may be added."""
+    file = Path(path)
+    return f"{sys.executable} -m unittest discover -s {file.parent} -p {file.name}"
 
 
 def run(kind: str, command: str) -> Tally:
     """Run one program to its end and read its counts; an unhappy exit is at least one failure."""
     begin = time.monotonic()
+    if kind == "file":
+        command = unittest_command(command)
     try:
         done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS, check=False)
@@ -90,12 +118,16 @@ def run(kind: str, command: str) -> Tally:
     return tally
 
 
+def counts(tally: Tally) -> str:
+    """The counts as text."""
+    skipped = f", {tally.skipped} skipped" if tally.skipped else ""
+    return f"{tally.passed} passed, {tally.failed} failed{skipped}"
+
+
 def report(name: str, tally: Tally) -> None:
     """One line for a program; its output too where something failed."""
     mark = "FAIL" if tally.failed else "ok"
-    skipped = f", {tally.skipped} skipped" if tally.skipped else ""
-    print(f"{mark:4} {name}: {tally.passed} passed, {tally.failed} failed{skipped}"
-          f" ({tally.seconds:.1f} s)", flush=True)
+    print(f"{mark:4} {name}: {counts(tally)} ({tally.seconds:.1f} s)", flush=True)
     if tally.failed:
         lines = tally.output.splitlines()
         # A test's own report may be long: what failed stands above its end.
@@ -103,22 +135,49 @@ def report(name: str, tally: Tally) -> None:
         print("".join(f"     | {line}\n" for line in heads + lines[-LINES_MAX:]), flush=True)
 
 
+def read_steps(words: list[str]) -> list[Step]:
+    """The steps that the command line names."""
+    steps: list[Step] = []
+    for word in words:
+        kind, rest = word.split(":", 1)
+        if kind == "step":
+            name, jobs = rest.rsplit(":", 1)
+            steps.append(Step(name, int(jobs)))
+        else:
+            steps[-1].programs.append((kind, rest))
+    return steps
+
+
+def run_step(step: Step) -> None:
+    """Run the programs of a step in the order given, and report each when it ends."""
+    begin = time.monotonic()
+    print(f"--- {step.name}", flush=True)
+    with ThreadPoolExecutor(step.jobs) as pool:
+        names = {pool.submit(run, *program): program[1] for program in step.programs}
+        for done in as_completed(names):
+            step.tallies.append((names[done], done.result()))
+            report(*step.tallies[-1])
+    step.seconds = time.monotonic() - begin
+
+
 def main() -> int:
-    """Run everything, at most --jobs at a time, in the order given."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("programs", nargs="+", metavar="KIND:COMMAND")
-    arguments = parser.parse_args()
-    tasks = [program.split(":", 1) for program in arguments.programs]
-    tallies: list[Tally] = []
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        for (_, command), tally in zip(tasks, pool.map(lambda task: run(*task), tasks)):
-            report(command, tally)
-            tallies.append(tally)
-    passed, failed, skipped = (sum(getattr(tally, field) for tally in tallies)
-                               for field in ("passed", "failed", "skipped"))
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if failed else 0
+    """Run every step, then sum up."""
+    if len(sys.argv) < 2 or not sys.argv[1].startswith("step:"):
+        print(__doc__, end="", file=sys.stderr)
+        return 64
+    steps = read_steps(sys.argv[1:])
+    for step in steps:
+        run_step(step)
+    tallies = [named for step in steps for named in step.tallies]
+    print("---")
+    for name, tally in tallies:
+        if tally.failed:
+            print(f"failed: {name}")
+    times = ", ".join(f"{step.name} {step.seconds:.0f} s" for step in steps)
+    print(f"{times}; {sum(step.seconds for step in steps):.0f} s in all")
+    print(counts(Tally(*(sum(getattr(tally, number) for _, tally in tallies)
+                         for number in ("passed", "failed", "skipped")))))
+    return 1 if any(tally.failed for _, tally in tallies) else 0
 
 
 if __name__ == "__main__":

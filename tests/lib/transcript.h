@@ -23,8 +23,10 @@
 
 /*
  * Plays every scenario of the file and fails the running check test where what happens is not what
- * is written, line by line on stderr. With POOLD_ACCEPT in the environment it writes what happened
- * into the file instead: read the difference before committing it.
+ * is written, line by line on stderr.
+ *
+ * Environment: POOLD_SCENARIO, the title of the one scenario to play, which must be in the file;
+ * POOLD_ACCEPT, writes what happened into the file instead: read the difference before committing it.
  */
 void transcript_check(const char *path);
 

@@ -3,27 +3,38 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* Seconds for one test: sanitizers and valgrind slow a property test down a lot. */
 #define TIMEOUT 120
 
-int unit_main(const char *suite, const TTest *const *tests, size_t count)
+/* Check selects by case and not by test: a case of its own for each test, under the test's name. */
+static void add_test(Suite *suite, const TTest *test)
 {
-	Suite *whole = suite_create(suite);
-	TCase *tcase = tcase_create(suite);
-	SRunner *runner;
-	int failed;
+	TCase *tcase = tcase_create(test->name);
 
 	tcase_set_timeout(tcase, TIMEOUT);
+	tcase_add_test(tcase, test);
+	suite_add_tcase(suite, tcase);
+}
+
+int unit_main(const char *name, const TTest *const *tests, size_t count)
+{
+	Suite *suite = suite_create(name);
+	SRunner *runner;
+	int ran, failed;
+
 	for (size_t i = 0; i < count; i++)
-		tcase_add_test(tcase, tests[i]);
-	suite_add_tcase(whole, tcase);
-	runner = srunner_create(whole);
+		add_test(suite, tests[i]);
+	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
+	ran = srunner_ntests_run(runner);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
-	return failed > 0;
+	if (ran == 0)
+		fprintf(stderr, "%s: CK_RUN_CASE or CK_RUN_SUITE names none of its tests\n", name);
+	return ran == 0 || failed > 0;
 }
 
 static sigjmp_buf aborted;

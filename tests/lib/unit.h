@@ -1,5 +1,4 @@
-/* What every unit test's main does, and how a test sees an assertion of the code under test fail.
- */
+/* The main of every unit test, and how a test sees an assertion of the code under test fail. */
 #ifndef POOLD_TESTS_UNIT_H
 #define POOLD_TESTS_UNIT_H
 
@@ -7,12 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Runs the tests as one suite; the exit status of main. */
-int unit_main(const char *suite, const TTest *const *tests, size_t count);
+/*
+ * Runs the tests as one suite, each as a case with the name of its function: CK_RUN_CASE=name in the
+ * environment runs that one alone.  Returns the exit status of main, which is 1 where a test failed or
+ * where none ran.
+ */
+int unit_main(const char *name, const TTest *const *tests, size_t count);
 
 /*
- * Calls the function: whether it ended in an abort, as a failed assertion does.  `quiet` hides what
- * it writes to stderr.  Works without forks, so under valgrind too.
+ * Calls the function and returns whether it ended in an abort, as a failed assertion does.  `quiet`
+ * hides what it writes to stderr.  Works without forks, so under valgrind too.
  */
 bool unit_aborts(void (*function)(void *), void *argument, bool quiet);
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The core is pure, and each directory sees only what it may.
+# The core is pure.  What the folders see of each other is the law of layers.py.
 #
 # The core calls no system and reads no clock: all that its archive needs from outside is on a short list (what sanitizers and coverage
 # add apart), so a declaration by hand helps no more than an include.  O is the build's folder.
@@ -32,19 +32,10 @@ else
 	[ -z "$strange" ] || complain "the core needs from outside: $strange"
 fi
 
-# --- what each directory includes ---
-includes() { # PATTERN_OF_WHAT_IS_ALLOWED FILE...
-	may=$1
-	shift
-	seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may not include " $2 }' "$@")
-	[ -z "$seen" ] || complain "$seen"
-}
-
-pure='<(assert|errno|limits|signal|stdbool|stddef|stdint|string)[.]h>'
-includes "$pure|\"(daemon/core|protocol)/.*\"" daemon/core/*.[ch]
-includes "<.*>|\"protocol/.*\"" protocol/*.[ch] protocol/*.def
-includes "<.*>|\"(client|protocol)/.*\"|\"poold[.]h\"" client/*/*.[ch]
-includes "<.*>|\"(daemon|protocol)/.*\"" daemon/*.c daemon/io/*/*.[ch]
+# --- what the core includes ---
+may='<(assert|errno|limits|signal|stdbool|stddef|stdint|string)[.]h>|"(daemon/core|protocol)/.*"'
+seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may not include " $2 }' daemon/core/*.[ch])
+[ -z "$seen" ] || complain "$seen"
 
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {

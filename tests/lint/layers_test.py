@@ -1,0 +1,182 @@
+"""layers.py and circles.py can fail: each fault that is planted is found and named.
+
+usage: layers_test.py
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import circles
+import layers
+
+CC = os.environ.get("CC", "cc").split()
+OBJECTS = {
+    "protocol": ["buf"],
+    "daemon/core": ["heap", "worker", "engine", "engine_attempt"],
+    "daemon/io/base": ["loop"],
+    "daemon/io/config": ["config"],
+    "daemon/io/worker": ["channel"],
+    "daemon/io/driver": ["driver"],
+    "daemon/io/observe": ["metrics"],
+    "daemon/io/admin": ["report"],
+    "daemon/io/frontend": ["listener"],
+    "daemon/io/service": ["reload"],
+    "client/lib": ["inbox", "public"],
+    "client/poolctl": ["table"],
+}
+
+
+class Includes(unittest.TestCase):
+    """The first half of the law."""
+
+    def found(self, file: str, included: str) -> str:
+        """What the lint says of a tree that has only this file, which includes that."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, file)
+            path.parent.mkdir(parents=True)
+            path.write_text(f'#include <errno.h>\n#include "{included}"\n', encoding="utf-8")
+            return "".join(layers.wrong_includes(Path(folder)))
+
+    def test_faults(self) -> None:
+        for file, included, rule in (
+                ("daemon/io/base/chunk.c", "daemon/io/config/config.h", "higher rank 3"),
+                ("daemon/io/worker/channel.h", "daemon/io/driver/call.h", "higher rank 5"),
+                ("daemon/io/driver/answer.c", "daemon/io/frontend/listener.h", "higher rank 8"),
+                ("daemon/io/observe/metrics.c", "daemon/io/admin/report.h", "higher rank 7"),
+                ("daemon/core/heap.c", "daemon/io/base/loop.h", "higher rank 2"),
+                ("protocol/buf.h", "daemon/core/list.h", "higher rank 1"),
+                ("daemon/io/base/chunk.c", "daemon/core/heap.h", "only list.h"),
+                ("daemon/io/base/chunk.c", "daemon/core/worker.h", "only list.h"),
+                ("daemon/io/worker/channel.c", "daemon/core/pool.h", "only list.h and worker.h"),
+                ("daemon/io/config/config.c", "daemon/core/engine.h", "see the engine"),
+                ("daemon/io/frontend/peer.c", "daemon/core/engine.h", "see the engine"),
+                ("daemon/io/service/daemon.c", "daemon/core/engine_view.h", "see the engine"),
+                ("daemon/main.c", "daemon/core/engine.h", "see the engine"),
+                ("daemon/io/driver/driver.c", "daemon/core/engine_internal.h", "inside"),
+                ("daemon/io/base/chunk.c", "client/lib/inbox.h", "nothing of the client"),
+                ("daemon/io/base/chunk.c", "poold.h", "nothing of the client"),
+                ("client/lib/inbox.c", "daemon/core/list.h", "nothing of the daemon"),
+                ("client/lib/inbox.c", "client/poolctl/table.h", "nothing of poolctl"),
+                ("client/poolctl/table.c", "daemon/core/list.h", "nothing of the daemon"),
+                ("client/poolctl/table.c", "client/lib/inbox.h", "only poold.h"),
+                ("daemon/io/odd/odd.c", "daemon/core/list.h", "no rank"),
+                ("daemon/io/odd.c", "daemon/core/list.h", "no rank"),
+                ("daemon/io/base/chunk.c", "loop.h", "not a path from the top")):
+            with self.subTest(file=file, included=included):
+                found = self.found(file, included)
+                self.assertIn(rule, found)
+                self.assertTrue(found.startswith(file), found)
+
+    def test_what_is_allowed(self) -> None:
+        for file, included in (
+                ("daemon/io/driver/driver.c", "daemon/core/engine.h"),
+                ("daemon/io/observe/metrics.c", "daemon/core/engine_view.h"),
+                ("daemon/io/admin/report.c", "daemon/io/observe/metrics.h"),
+                ("daemon/io/worker/channel.h", "daemon/core/worker.h"),
+                ("daemon/io/config/config.h", "daemon/core/pool.h"),
+                ("daemon/io/config/config.c", "daemon/io/config/config.def"),
+                ("daemon/core/engine.c", "daemon/core/engine_internal.h"),
+                ("daemon/core/engine.c", "protocol/base.h"),
+                ("daemon/main.c", "daemon/io/service/daemon.h"),
+                ("client/poolctl/table.c", "poold.h"),
+                ("client/poolctl/table.c", "protocol/base.h"),
+                ("client/lib/inbox.c", "client/lib/poold.h")):
+            with self.subTest(file=file, included=included):
+                self.assertEqual(self.found(file, included), "")
+
+
+def function(folder: str, name: str) -> str:
+    """The name of the function that the object of this folder defines."""
+    return f"{'poold' if name == 'public' else 'in'}_{folder.replace('/', '_')}_{name}"
+
+
+def add(build: Path, folder: str, name: str, needs: str = "", defines: str = "") -> None:
+    """Puts an object into the archive of a folder: it defines its function and calls another."""
+    own = defines or function(folder, name)
+    call = f"{needs}();" if needs else ""
+    declared = f"void {needs}(void);" if needs else ""
+    target = build / f"{name}.o"
+    subprocess.run([*CC, "-x", "c", "-c", "-", "-o", str(target)], check=True, text=True,
+                   input=f"{declared} void {own}(void) {{ {call} }}\n")
+    archive = (layers.DAEMON | layers.CLIENT)[folder]
+    subprocess.run(["ar", "rc", str(build / archive), str(target)], check=True)
+
+
+class Archives(unittest.TestCase):
+    """The second half, and circles: what objects need."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.clean = Path(folder.name, "clean")
+        cls.clean.mkdir()
+        for place, names in OBJECTS.items():
+            for name in names:
+                add(cls.clean, place, name)
+        # As make builds it, with the protocol inside.
+        add(cls.clean, "client/lib", "buf", defines=function("protocol", "buf"))
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.build = Path(shutil.copytree(self.clean, folder.name, dirs_exist_ok=True))
+
+    def test_a_clean_build(self) -> None:
+        self.assertEqual(list(layers.wrong_symbols(self.build)), [])
+        self.assertEqual(circles.circles(circles.read_graph(self.build)), [])
+
+    def test_faults(self) -> None:
+        for number, (folder, other, name, rule) in enumerate((
+                ("daemon/io/base", "daemon/io/config", "config", "higher rank 3"),
+                ("daemon/io/frontend", "daemon/io/service", "reload", "higher rank 9"),
+                ("daemon/core", "daemon/io/base", "loop", "higher rank 2"),
+                ("protocol", "daemon/core", "heap", "higher rank 1"),
+                ("daemon/io/base", "daemon/core", "heap", "only list.h"),
+                ("daemon/io/worker", "daemon/core", "heap", "only list.h and worker.h"),
+                ("daemon/io/config", "daemon/core", "engine", "see the engine"),
+                ("daemon/io/service", "daemon/core", "engine_attempt", "see the engine"),
+                ("daemon/io/driver", "client/lib", "inbox", "nothing of the client"),
+                ("client/lib", "client/poolctl", "table", "nothing of poolctl"),
+                ("client/lib", "daemon/io/base", "loop", "nothing of the daemon"),
+                ("client/poolctl", "client/lib", "inbox", "only poold.h"))):
+            with self.subTest(folder=folder, needs=name):
+                add(self.build, folder, f"planted{number}", needs=function(other, name))
+                found = [line for line in layers.wrong_symbols(self.build)
+                         if f"/planted{number}.o " in line]
+                self.assertEqual(len(found), 1)
+                self.assertIn(f"needs {function(other, name)} of {other}/{name}.o: ", found[0])
+                self.assertIn(rule, found[0])
+
+    def test_what_is_allowed(self) -> None:
+        add(self.build, "daemon/io/driver", "drives", needs=function("daemon/core", "engine"))
+        add(self.build, "daemon/io/worker", "works", needs=function("daemon/core", "worker"))
+        add(self.build, "client/poolctl", "calls", needs=function("client/lib", "public"))
+        add(self.build, "client/poolctl", "reads", needs=function("protocol", "buf"))
+        add(self.build, "client/lib", "writes", needs=function("protocol", "buf"))
+        self.assertEqual(list(layers.wrong_symbols(self.build)), [])
+
+    def test_a_circle_is_named(self) -> None:
+        add(self.build, "daemon/io/base", "one", needs="in_daemon_io_base_two")
+        add(self.build, "daemon/io/base", "two", needs="in_daemon_io_driver_three")
+        add(self.build, "daemon/io/driver", "three", needs="in_daemon_io_base_one")
+        add(self.build, "daemon/io/driver", "beside", needs="in_daemon_io_base_one")
+        graph = circles.read_graph(self.build)
+        found = circles.circles(graph)
+        self.assertEqual(len(found), 1)
+        self.assertEqual(circles.explain(graph, found[0]), (
+            "circle of 3 files:\n"
+            "    daemon/io/base/one.o needs in_daemon_io_base_two of daemon/io/base/two.o\n"
+            "    daemon/io/base/two.o needs in_daemon_io_driver_three of daemon/io/driver/three.o\n"
+            "    daemon/io/driver/three.o needs in_daemon_io_base_one of daemon/io/base/one.o\n"))
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
