@@ -193,7 +193,7 @@ check-run: all tools $(UNIT) $(SIM)
 # Everything again with address and undefined-behaviour sanitizers; the simulator with fewer seeds, as it is slower there.
 check-asan:
 	@.ci/deps check
-	@POOLD_SLACK=4 ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
+	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
 
 check-clang:
 	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit-run
@@ -220,7 +220,7 @@ fuzz-run: $(FUZZERS)
 	done
 
 chaos: all tools
-	@$(E2E_ENV) POOLD_CHAOS=1 $(PYTHON) tests/run.py 'unittest:$(PYTHON) -m unittest discover -s tests/e2e -p "test_l_*.py"'
+	@$(E2E_ENV) POOLD_CHAOS=1 $(PYTHON) tests/run.py 'unittest:$(PYTHON) -m unittest discover -s tests/e2e -p "test_load_*.py"'
 
 bench: all tools
 	@$(PYTHON_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
