@@ -1,4 +1,9 @@
-"""Deadlines: everything a test waits for, it waits for until one of these."""
+"""Time limits, and how slow the machine is at the moment.
+
+Everything that a test waits for has a `Deadline`.  Limits are written for an idle machine and are
+stretched by `slowness()`, which is measured: when a test needs it, and again when a limit is about
+to be missed.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +14,83 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# How much slower than usual the machine or the build is: POOLD_SLACK=5 suits a sanitizer's build.
-SLACK = float(os.environ.get("POOLD_SLACK", "1"))
+# A fixed piece of work, and the seconds that it takes on an idle machine.
+WORK = 200_000
+REFERENCE = 0.016
 
-# Seconds by which an answer may be later than the protocol's 10 ms tick: the scheduler's share.
-LATE = 0.15 * SLACK
+# How much slower than usual a daemon with sanitizers is.
+BUILD_FACTOR = 4.0 if "asan" in os.environ.get("POOLD_BUILD", "") else 1.0
+
+# Seconds after which the machine is measured again.
+MEASURE_VALID = 3.0
+
+# Seconds by which an answer may be later than the protocol's 10 ms tick on an idle machine.
+LATE = 0.15
+
+# A subprocess that takes so many seconds hangs, however slow the machine is.
+HANGS = 300.0
 
 FIRST_PAUSE = 0.0005
 LONGEST_PAUSE = 0.01
 
+_factor = 1.0
+_measured_at = float("-inf")
+_scenario = 1.0
+
+
+def measure() -> float:
+    """Measures how many times longer everything takes than on an idle machine; at least 1."""
+    global _factor, _measured_at
+    begin = time.monotonic()
+    total = 0
+    for number in range(WORK):
+        total += number * number % 7
+    _measured_at = time.monotonic()
+    _factor = max(1.0, (_measured_at - begin) / REFERENCE) * BUILD_FACTOR
+    return _factor
+
+
+def slowness() -> float:
+    """The same, measured within the last few seconds."""
+    if time.monotonic() - _measured_at > MEASURE_VALID:
+        measure()
+    return _factor
+
+
+def begin_scenario() -> None:
+    """From now on `stretch` uses what the machine is like now: all durations of one test fit together."""
+    global _scenario
+    _scenario = slowness()
+
+
+def stretch(duration: float) -> float:
+    """A duration of a test's scenario, in any unit: so long on an idle machine, longer on a busy one.
+
+    For what one side has to be quick enough for, such as the time that a worker has to answer.
+    """
+    return duration * _scenario
+
+
+def ms(duration: float) -> str:
+    """The same for the configuration, in milliseconds."""
+    return f"{round(stretch(duration))}ms"
+
 
 class Deadline:
-    """A point in time, `seconds` from now, stretched by POOLD_SLACK."""
+    """A point in time, `seconds` from now on an idle machine, later on a busy one."""
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds * SLACK
+        self._begin = time.monotonic()
+        self._seconds = seconds
+        self._end = self._begin + seconds * _factor
 
     def left(self) -> float:
-        """Seconds that remain, never below 0."""
-        return max(0.0, self._end - time.monotonic())
+        """Seconds that remain, never below 0.  It is 0 only after the machine was measured again."""
+        left = self._end - time.monotonic()
+        if left <= 0.0:
+            self._end = max(self._end, self._begin + self._seconds * measure())
+            left = self._end - time.monotonic()
+        return max(0.0, left)
 
     def left_ms(self) -> int:
         """The same for poll(), rounded up."""
@@ -38,7 +101,10 @@ class Deadline:
 
 
 class Timed:
-    """How long a block took, in seconds."""
+    """How long a block took, in seconds; or so long."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
 
     def __enter__(self) -> Timed:
         self._begin = time.monotonic()

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from clock import eventually
+from clock import eventually, stretch
 from raw import Raw, pack, request, unpack
 
 # Seconds between two writes of what has become due.
@@ -123,7 +123,8 @@ class Flow:
         """Waits until of what was sent in a time of `span` so much has a result; how long that took
         up to the beginning of that time."""
         start = time.monotonic()
-        lag = 0.1  # what was sent just now cannot have its answer yet
+        span = stretch(span)
+        lag = stretch(0.1)  # what was sent just now cannot have its answer yet
 
         def found() -> float:
             begin = time.monotonic() - span - lag

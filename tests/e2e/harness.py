@@ -16,9 +16,8 @@ After every test, whatever it did, `Daemon.finish` checks what must always be tr
 - its log holds nothing from warning upwards that the test did not announce, and no sanitizer's
   report.
 
-Environment: POOLD_BUILD, the folder of the programs under test (build/none); POOLD_SLACK, how much
-slower than usual everything may be (1); POOLD_SEED, replays a test that draws random numbers;
-POOLD_CHAOS=1, ten times the load.
+Environment: POOLD_BUILD, the folder of the programs under test (build/none); POOLD_SEED, replays a
+test that draws random numbers; POOLD_CHAOS=1, ten times the load.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import procs
-from clock import Deadline, eventually
+from clock import LATE, Deadline, Timed, begin_scenario, eventually, measure, ms, slowness
 from log import Log
 from raw import Raw, try_connect
 
@@ -59,6 +58,9 @@ SANITIZED = "asan" in BUILD.name
 
 # How much longer the load tests run: POOLD_CHAOS=1 makes ten times as much of them.
 LOAD = 10 if os.environ.get("POOLD_CHAOS") == "1" else 1
+
+# The daemon's own tick in seconds: nothing that it does at a deadline is later by its own clock.
+TICK = 0.01
 
 # Seconds from SIGTERM to the end of a daemon that has nothing to do.
 STOP_TIME = 5.0
@@ -83,8 +85,10 @@ TOOLBOX = shlex.join([sys.executable, "-m", "poold.worker", "toolbox"])
 UNRULY = program("workers/unruly")
 
 
-# Workers are replaced at once unless a test wants it otherwise.
-QUICK = {"restart_delay": "1ms", "restart_delay_max": "20ms", "kill_grace": "200ms"}
+
+def quick() -> dict[str, object]:
+    """Workers are replaced at once unless a test wants it otherwise."""
+    return {"restart_delay": "1ms", "restart_delay_max": "20ms", "kill_grace": ms(200)}
 
 
 def section(head: str, options: dict[str, object]) -> str:
@@ -99,12 +103,12 @@ def section(head: str, options: dict[str, object]) -> str:
 
 def pool(name: str, command: str, **options: object) -> str:
     """The section of a pool that has workers of its own."""
-    return section(f"pool {name}", {"command": command, **QUICK, **options})
+    return section(f"pool {name}", {"command": command, **quick(), **options})
 
 
 def socket_pool(name: str, address: str, **options: object) -> str:
     """A pool that asks a server at this address."""
-    return section(f"pool {name}", {"adapter": "socket", "address": address, **QUICK, **options})
+    return section(f"pool {name}", {"adapter": "socket", "address": address, **quick(), **options})
 
 
 def static_pool(name: str, **answers: object) -> str:
@@ -152,7 +156,7 @@ class Notices:
                 self.heard += self._socket.recv(65536).decode().splitlines()
             elif ready:
                 raise AssertionError(f"the daemon ended before it said {notice}")
-            else:
+            elif deadline.passed():
                 raise AssertionError(f"the daemon does not say {notice}; it said {self.heard}")
 
     def close(self) -> None:
@@ -190,7 +194,7 @@ class Daemon:
         self._connections: list[Raw] = []
         self.descriptors: list[str] = []
         self._resident = 0
-        self._occupied = 0
+        self._occupied: list[Path] = []
         self._launch()
 
     def _configuration(self, pools: tuple[str, ...], options: dict[str, object]) -> str:
@@ -282,9 +286,11 @@ class Daemon:
         """
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        if not poll.poll(Deadline(seconds).left_ms()):
-            text = f"the daemon does not end within {seconds} s; its log:\n{self.log}"
-            raise AssertionError(text)
+        deadline = Deadline(seconds)
+        while not poll.poll(deadline.left_ms()):
+            if deadline.passed():
+                text = f"the daemon does not end within {seconds} s; its log:\n{self.log}"
+                raise AssertionError(text)
         self._end_awaited = True
         return self.process.wait()
 
@@ -328,16 +334,21 @@ class Daemon:
 
         return eventually(found, lambda: f"{count} new workers of {name}: {self.workers(name)}")
 
-    def occupy(self, client: Raw, pool: str = "tools", seconds: float = 30.0) -> int:
-        """Gives a worker of a pool something to do, and waits until it is at work.
+    def occupy(self, client: Raw, pool: str = "tools") -> int:
+        """Gives a worker of a pool something to do until `release`, and waits until it is at work.
 
         Returns the request's id, which `client` may cancel.
         """
-        begun = self.directory / f"begun-{self._occupied}"
-        self._occupied += 1
-        number = client.ask_pool(pool, "occupy", [str(begun), seconds])
+        begun = self.directory / f"begun-{len(self._occupied)}"
+        self._occupied.append(begun)
+        number = client.ask_pool(pool, "occupy", [str(begun)])
         eventually(begun.exists, f"{pool} is at work")
         return number
+
+    def release(self) -> None:
+        """Lets all workers finish what `occupy` has given them."""
+        for begun in self._occupied:
+            begun.unlink(missing_ok=True)
 
     def family(self) -> list[int]:
         """The daemon and every living process below it."""
@@ -381,7 +392,7 @@ class Daemon:
             )
         self._settle(
             lambda: len(procs.descriptors(self.pid)) <= len(self.descriptors),
-            lambda: f"its descriptors are {procs.descriptors(self.pid)} as {self.descriptors}",
+            lambda: f"its descriptors are as they were: {self._new_descriptors()}",
         )
         self._settle(lambda: not self._zombies(), lambda: f"no zombie: {self._zombies()}")
         if not SANITIZED:
@@ -390,6 +401,9 @@ class Daemon:
                 lambda: self._growth() <= self.growth_max,
                 lambda: f"its memory grew by {self._growth()} bytes",
             )
+
+    def _new_descriptors(self) -> str:
+        return procs.difference(self.descriptors, procs.descriptors(self.pid))
 
     def _growth(self) -> int:
         """Bytes by which its resident memory has grown since it was ready."""
@@ -450,6 +464,10 @@ class DaemonTest(unittest.TestCase):
     def setUpClass(cls) -> None:
         procs.adopt_orphans()
 
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        begin_scenario()
+        return super().run(result)
+
     def launch(self, *pools: str, **options: object) -> Daemon:
         """A daemon that was just started.  It is finished with the test."""
         daemon = Daemon(pools, options)
@@ -472,6 +490,15 @@ class DaemonTest(unittest.TestCase):
         outcome = self._outcome
         if outcome is not None and not outcome.success:
             print(f"\n{self.id()}: POOLD_SEED={seed}", file=sys.stderr)
+
+    def assert_in_time(self, timed: Timed, deadline: float, late: float = LATE) -> None:
+        """What ends at a deadline (seconds; 0: at once) ended within a tick of it.
+
+        `late` is the scheduler's share on an idle machine, which is measured before this fails.
+        """
+        if timed.seconds > deadline + TICK + late:
+            limit = deadline + TICK + late * max(slowness(), measure())
+            self.assertLessEqual(timed.seconds, limit, f"{deadline} s and a tick")
 
     def assert_code(self, answer: Any, code: str) -> None:
         """The answer is this error."""

@@ -69,13 +69,15 @@ class Log:
                 found = [line for line in self._lines if re.search(pattern, line)]
                 if len(found) >= count:
                     return found[count - 1]
-                if not self._changed.wait(deadline.left()):
+                if not self._changed.wait(deadline.left()) and deadline.passed():
                     text = "\n".join(self._lines)
                     raise AssertionError(f"no log line like {pattern!r}:\n{text}")
 
     def close(self, seconds: float = 10.0) -> bool:
         """Waits for the end of the pipe: False when somebody still holds it open."""
-        self._thread.join(Deadline(seconds).left())
+        deadline = Deadline(seconds)
+        while self._thread.is_alive() and not deadline.passed():
+            self._thread.join(deadline.left())
         ended = not self._thread.is_alive()
         if ended:
             self._stream.close()

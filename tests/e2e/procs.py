@@ -6,6 +6,7 @@ import ctypes
 import os
 import select
 import signal
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -105,6 +106,13 @@ def descriptors(pid: int) -> list[str]:
     return sorted(found)
 
 
+def difference(before: list[str], after: list[str]) -> str:
+    """What has been opened and what has been closed between two looks at `descriptors`."""
+    new = sorted((Counter(after) - Counter(before)).elements())
+    missing = sorted((Counter(before) - Counter(after)).elements())
+    return f"new {new}, missing {missing}"
+
+
 def resident_bytes(pid: int) -> int:
     """The process's resident memory; 0 when it is gone."""
     try:
@@ -137,7 +145,7 @@ def wait_gone(pids: Iterable[int], seconds: float) -> list[int]:
             for pidfd in left:
                 poll.register(pidfd, select.POLLIN)
             ended = poll.poll(deadline.left_ms())
-            if not ended:
+            if not ended and deadline.passed():
                 break
             for pidfd, _ in ended:
                 del left[pidfd]

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgpack
 
-from clock import SLACK, Deadline
+from clock import HANGS, Deadline
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 
@@ -94,7 +94,7 @@ class Raw:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         if read_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, read_buffer)
-        self.socket.settimeout(PATIENCE * SLACK)
+        self.socket.settimeout(HANGS)
         try:
             self.socket.connect(path)
         except OSError:
@@ -172,11 +172,15 @@ class Raw:
         self._unpacker.feed(data)
 
     def _read(self, size: int, deadline: Deadline) -> bytes:
-        self.socket.settimeout(max(0.001, deadline.left()))
-        try:
-            return self.socket.recv(size)
-        except ConnectionResetError:
-            return b""
+        while True:
+            self.socket.settimeout(max(0.001, deadline.left()))
+            try:
+                return self.socket.recv(size)
+            except ConnectionResetError:
+                return b""
+            except TimeoutError:
+                if deadline.passed():
+                    raise
 
     def read(self, seconds: float = PATIENCE) -> Answer:
         """The next message, which must be a response in good form."""

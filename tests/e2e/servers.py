@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import subprocess
 import sys
 
 from harness import HERE
 
+INITIALIZE = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {},
+    "clientInfo": {"name": "poold", "version": "1"},
+}
+
+# What a pool of tool servers is configured with.
+TOOLS = {
+    "dialect": "jsonrpc",
+    "ready_call": "initialize",
+    "ready_params": json.dumps(INITIALIZE),
+    "ready_then": "notifications/initialized",
+}
+
 
 def free_tcp_address() -> str:
-    """An address on this machine that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"tcp:127.0.0.1:{listener.getsockname()[1]}"
+    """An address on this machine that nobody listens at, now or later: its IP is this process's."""
+    number = os.getpid()
+    ip = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    with socket.create_server((ip, 0)) as listener:
+        return f"tcp:{ip}:{listener.getsockname()[1]}"
 
 
 class Server:

@@ -64,7 +64,8 @@ class Swarm:
             self._ask(client)
         while self._asked:
             ready = self._selector.select(deadline.left())
-            assert ready, f"{len(self._asked)} are not answered within {seconds} s"
+            if not ready and deadline.passed():
+                raise AssertionError(f"{len(self._asked)} are not answered within {seconds} s")
             for key, _ in ready:
                 self._take(key.data)
         for client in self._clients:
@@ -81,7 +82,9 @@ class Swarm:
             self._ask(client)
         while self._selector.get_map():
             ready = self._selector.select(deadline.left())
-            assert ready, f"{len(self._selector.get_map())} are not closed within {seconds} s"
+            if not ready and deadline.passed():
+                count = len(self._selector.get_map())
+                raise AssertionError(f"{count} are not closed within {seconds} s")
             for key, _ in ready:
                 try:
                     self._take(key.data)

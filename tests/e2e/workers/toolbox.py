@@ -63,10 +63,11 @@ def slow(seconds: float, value: object = None) -> object:
     return value
 
 
-def occupy(path: str, seconds: float) -> None:
-    """Says by a file that it has begun, and takes its time."""
+def occupy(path: str) -> None:
+    """Makes a file to show that it has begun, and returns when somebody has removed it."""
     with open(path, "x", encoding="ascii"):
-        time.sleep(seconds)
+        while os.path.exists(path):
+            time.sleep(0.002)
 
 
 def hang() -> None:

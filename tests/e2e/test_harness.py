@@ -1,0 +1,72 @@
+"""The checks after each test find what they are there to find."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import unittest
+
+import procs
+from harness import MARK, SANITIZED, UNRULY, Daemon, DaemonTest, pool
+from raw import Raw
+
+
+class Finds(DaemonTest):
+    """Each test breaks one promise on purpose, and the check has to say so."""
+
+    def launch_unchecked(self) -> Daemon:
+        """A ready daemon that this test finishes itself."""
+        daemon = Daemon((pool("raw", UNRULY),), {})
+        daemon.wait_ready()
+        daemon.settle_time = 0.2
+        return daemon
+
+    def check_found(self, daemon: Daemon, fault: str) -> None:
+        with self.assertRaisesRegex(AssertionError, fault):
+            daemon.finish()
+
+    def test_nothing_where_nothing_is_wrong(self) -> None:
+        self.launch_unchecked().finish()
+
+    def test_a_process_that_is_left(self) -> None:
+        daemon = self.launch_unchecked()
+        left = subprocess.Popen(["sleep", "1000"], env={**os.environ, MARK: daemon.mark})
+        self.check_found(daemon, f"left running: .*{left.pid}")
+        self.assertFalse(procs.is_alive(left.pid))
+        left.wait()
+
+    def test_a_loud_line_of_the_log(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.signal(signal.SIGHUP)
+        daemon.log.wait_for("SIGHUP")
+        self.check_found(daemon, "did not announce")
+
+    def test_a_line_that_is_not_the_daemons(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.log.add("==1==ERROR: AddressSanitizer: heap-use-after-free")
+        self.check_found(daemon, "heap-use-after-free")
+
+    def test_a_connection_that_is_left(self) -> None:
+        daemon = self.launch_unchecked()
+        client = Raw(daemon.path)
+        self.addCleanup(client.close)
+        client.call("poold.version")
+        self.check_found(daemon, "it is idle: .*'connections': 2")
+
+    def test_a_descriptor_that_leaks(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.descriptors.pop()
+        self.check_found(daemon, r"its descriptors are as they were: new \['.+'\], missing \[\]\n")
+
+    @unittest.skipIf(SANITIZED, "a sanitizer keeps freed memory on purpose")
+    def test_memory_that_grows(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.growth_max = -(1 << 40)
+        self.check_found(daemon, "its memory grew")
+
+    def test_a_daemon_that_dies(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.signal(signal.SIGABRT)
+        self.assertEqual(procs.wait_gone([daemon.pid], 5.0), [])
+        self.check_found(daemon, "it ended by itself, with status -6")

@@ -1,0 +1,142 @@
+"""The system lets the daemon down: no descriptors, no memory, a log nobody reads, no guard."""
+
+from __future__ import annotations
+
+import resource
+import signal
+
+import procs
+from clock import Timed, eventually
+from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
+from raw import Raw, pack
+
+# Seconds within which an answer comes at once, but for the scheduler.
+AT_ONCE = 0.05
+
+
+def limit_descriptors(daemon: Daemon, spare: int) -> None:
+    """Lets a running daemon open so many more descriptors than it has."""
+    limit = len(procs.descriptors(daemon.pid)) + spare
+    _, most = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, most))
+
+
+class Descriptors(DaemonTest):
+    """None are left."""
+
+    def test_those_who_are_in_are_served_on(self) -> None:
+        daemon = self.start(pool("raw", UNRULY))
+        daemon.announced.append("no new connections")
+        client = daemon.connect()
+        client.call("poold.version")
+        limit_descriptors(daemon, 3)
+        crowd = [Raw(daemon.path) for _ in range(10)]
+        daemon.log.wait_for("no new connections")
+        for step in range(20):
+            self.assertEqual(client.call("raw.echo", step), [step])
+        for one in crowd:
+            one.close()
+        eventually(lambda: client.call("poold.status")["connections"] == 1, "they are gone")
+        with Raw(daemon.path) as late:
+            self.assertEqual(late.call("raw.echo", "late"), ["late"])
+
+    def test_it_does_not_spin(self) -> None:
+        daemon = self.start(pool("raw", UNRULY))
+        daemon.announced.append("no new connections")
+        client = daemon.connect()
+        client.call("poold.version")
+        limit_descriptors(daemon, 0)
+        waiting = Raw(daemon.path)
+        daemon.log.wait_for("no new connections")
+        before = procs.cpu_seconds(daemon.pid)
+        with Timed() as timed, self.assertRaises(TimeoutError):
+            waiting.read_message(seconds=0.5)
+        self.assertLessEqual(procs.cpu_seconds(daemon.pid) - before, 0.1 * timed.seconds)
+        waiting.close()
+
+    def test_a_worker_is_started_once_there_are_some_again(self) -> None:
+        daemon = self.start(pool("raw", UNRULY, restart_delay="20ms"))
+        daemon.announced.append("pool=raw")
+        client = daemon.connect(map_errors=True)
+        (before,) = daemon.worker_pids()
+        limit_descriptors(daemon, -2)
+        procs.kill(before)
+        daemon.log.wait_for("could not be started")
+        limit_descriptors(daemon, 50)
+        daemon.wait_workers("raw", 1, apart_from=(before,))
+        self.assertEqual(client.call("raw.echo", 1), [1])
+
+
+class Memory(DaemonTest):
+    """memory_max"""
+
+    def test_the_daemon_stays_below_it(self) -> None:
+        """Clients begin more than fits, and never finish; what is too much is refused."""
+        options = {
+            "message_max": "1M",
+            "response_max": "1M",
+            "output_pause": "1M",
+            "output_max": "2M",
+            "memory_max": "8M",
+        }
+        daemon = self.start(pool("raw", UNRULY, queue_bytes_max="2M"), **options)
+        bystander = daemon.connect()
+        crowd = [Raw(daemon.path) for _ in range(30)]
+        begun = pack([0, 9, "raw.echo", [bytes(900_000)]])[:-1]
+        for client in crowd:
+            try:
+                client.send(begun)
+            except BrokenPipeError:
+                self.assert_code(client.read_of(9), "memory_limit")
+                self.assertEqual(client.read_to_end(), b"")
+            self.assertEqual(bystander.call("raw.echo", "served on"), ["served on"])
+        self.assertEqual(daemon.ask("poold.stats")["daemon"]["requests_refused"], 30 - 9)
+        self.assertLess(procs.peak_bytes(daemon.pid), 64 << 20)
+        for client in crowd:
+            client.close()
+        eventually(
+            lambda: daemon.ask("poold.status")["memory"]["buffers"] < 1 << 20,
+            "the buffers are given back",
+        )
+
+class LogPipe(DaemonTest):
+    """Nobody reads the log."""
+
+    def test_the_daemon_does_not_wait_for_it(self) -> None:
+        broken = pool("broken", "/nonexistent", restart_delay="1ms", restart_delay_max="1ms")
+        daemon = self.start(broken, pool("raw", UNRULY), start_timeout="100ms")
+        daemon.announced += ["pool=broken", "start_timeout", "lines of this log were lost"]
+        client = daemon.connect()
+        with daemon.log.held():
+            eventually(lambda: self.starts(client) > 300, "more lines than a pipe takes")
+            for step in range(20):
+                with Timed() as timed:
+                    self.assertEqual(client.call("raw.echo", step), [step])
+                self.assert_in_time(timed, 0, late=AT_ONCE)
+        daemon.log.wait_for("lines of this log were lost")
+
+    @staticmethod
+    def starts(client: Raw) -> int:
+        return client.call("poold.stats")["pools"]["broken"]["worker_starts"]
+
+
+class Guard(DaemonTest):
+    """The process that ends what the daemon leaves behind is itself ended."""
+
+    @staticmethod
+    def guards(daemon: Daemon) -> list[int]:
+        below = procs.children(daemon.pid)
+        return [pid for pid in below if procs.name(pid) == "poold-guard" and procs.is_alive(pid)]
+
+    def test_another_takes_its_place(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        daemon.announced.append("guard")
+        child = daemon.connect().call("tools.spawn_daemon")
+        (guard,) = self.guards(daemon)
+        procs.kill(guard)
+        eventually(lambda: self.guards(daemon) not in ([], [guard]), "there is another")
+        self.assertTrue(procs.is_alive(child))
+        family = daemon.family()
+        daemon.signal(signal.SIGKILL)
+        daemon.wait_ended()
+        self.assertEqual(procs.wait_gone([*family, child], 2.0), [])
