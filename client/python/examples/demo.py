@@ -1,4 +1,4 @@
-"""Shows poold at work on real texts: python3 demo.py SOCKET
+"""Demonstrates poold with real texts: python3 demo.py SOCKET
 
 Expects a daemon at SOCKET whose pool `python` runs `python3 -m poold.worker examples.text` with at
 least three workers and idempotent = yes.  Exit status 1: something was not as promised.
@@ -21,14 +21,14 @@ POOL = "python"
 LICENCES = "/usr/share/common-licenses"
 README = Path(__file__).resolve().parents[3] / "README.md"
 
-# Texts that share passages: to compare each with each other takes a worker about a second.
+# Texts with common passages: comparing all pairs takes a worker about a second.
 RELATED = ["GPL-1", "GPL-2", "GPL-3", "LGPL-2", "LGPL-2.1"]
 
-# When a request is killed.  Much earlier its worker may not have begun it, and would be given to
-# another worker even if it must not run twice.
+# How long a request has run when its worker is killed, in milliseconds.  Much earlier the worker
+# may not have begun it: then it would go to another worker even if it must not run twice.
 HALF_WAY_MS = 300
 
-# How long anything awaited here may take, in seconds.
+# The maximum time to wait for anything, in seconds.
 PATIENCE = 30.0
 
 
@@ -61,12 +61,12 @@ def demonstrate(client: poold.Client) -> None:
     survive(client, paths, expected)
     fail_safely(client, paths)
     health = client.health()
-    promise(health["status"] == "ok", f"the pool is well again: {health}")
+    promise(health["status"] == "ok", f"the pool is healthy again: {health}")
     title("All as promised: every request got one answer.")
 
 
 def analyse(client: poold.Client, pids: dict[int, int]) -> None:
-    """Many analyses at once, spread over the workers."""
+    """Many analyses at once, on all workers."""
     paths = sorted(path for path in glob.glob(f"{LICENCES}/*") if not os.path.islink(path))
     paths += [str(README)] if README.exists() else []
     title(f"{len(paths)} texts, three analyses of each, all in flight on one connection")
@@ -96,21 +96,21 @@ def analyse(client: poold.Client, pids: dict[int, int]) -> None:
 
 
 def compare(client: poold.Client, paths: list[str]) -> list:
-    """The long request, undisturbed."""
-    title("A longer request: the passages that five licences share, word for word")
+    """A long request, without a crash."""
+    title("A longer request: the passages that five licences have in common, word for word")
     begin = time.monotonic()
     found, meta = client.call(POOL, "shared_passages", paths=paths, meta=True)
     pair = found[0]
     first, second = (os.path.basename(pair[side]) for side in ("first", "second"))
     share = round(100 * pair["second_share"])
-    print(f"  {share} % of {second} stands in {first} too, in {len(pair['passages'])} passages")
+    print(f"  {share} % of {second} is also in {first}, in {len(pair['passages'])} passages")
     print(f"  worker {meta['worker']} took {time.monotonic() - begin:.2f} s")
     return found
 
 
 def survive(client: poold.Client, paths: list[str], expected: list) -> None:
-    """The same request, whose worker is killed under it."""
-    title("The same again, and its worker is killed with SIGKILL half-way")
+    """The same request; its worker is killed while it runs."""
+    title("The same again, and its worker is killed with SIGKILL while it runs")
     call = client.start(POOL, "shared_passages", paths=paths, meta=True)
     pid = kill_runner(client)
     killed = time.monotonic()
@@ -125,8 +125,8 @@ def survive(client: poold.Client, paths: list[str], expected: list) -> None:
 
 
 def fail_safely(client: poold.Client, paths: list[str]) -> None:
-    """Once more, as a request that must not run twice."""
-    title("Once more, declared not idempotent: it may have run, so it is not run again")
+    """The same request once more, declared as one that must not run twice."""
+    title("Once more, declared as not idempotent: it may have run, so it is not run again")
     call = client.start(POOL, "shared_passages", paths=paths, idempotent=False)
     pid = kill_runner(client)
     try:
@@ -138,14 +138,14 @@ def fail_safely(client: poold.Client, paths: list[str]) -> None:
             f" attempts {error.attempt}, worker {error.worker}"
         )
         promise(error.executed == "maybe", "the error says that it may have run")
-        promise(error.attempt == 1, "it was tried once only")
+        promise(error.attempt == 1, "it was tried only once")
     else:
         raise Broken("a request that may have run was run again")
     await_replacement(client, pid)
 
 
 def kill_runner(client: poold.Client) -> int:
-    """Kills the worker that runs shared_passages, when it is well into it; returns its pid."""
+    """Kills the worker that runs shared_passages, after HALF_WAY_MS; returns its pid."""
 
     def find_runner() -> dict | None:
         for worker in client.workers():
@@ -161,7 +161,7 @@ def kill_runner(client: poold.Client) -> int:
 
 
 def await_replacement(client: poold.Client, dead: int) -> None:
-    """Waits until the pool is whole again without the dead worker."""
+    """Waits until the pool has three workers again, without the dead one."""
 
     def is_whole() -> dict[int, int] | None:
         pids = running_pids(client)
@@ -172,7 +172,7 @@ def await_replacement(client: poold.Client, dead: int) -> None:
 
 
 def running_pids(client: poold.Client) -> dict[int, int]:
-    """Worker number: pid, of the workers that can serve."""
+    """The pids of the workers that can serve, by worker number."""
     return {
         each["worker"]: each["pid"]
         for each in client.workers()
@@ -181,7 +181,7 @@ def running_pids(client: poold.Client) -> dict[int, int]:
 
 
 def await_event(what: str, probe: Callable[[], object]) -> object:
-    """Asks until `probe` gives something; it is a call to the daemon, so this does not spin."""
+    """Calls `probe` until it returns something; it calls the daemon, so this is no busy loop."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if found := probe():

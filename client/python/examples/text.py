@@ -1,8 +1,8 @@
 """Text analysis as a worker: statistics, readability, keywords, summaries, comparison.
 
-Run by the daemon as `python3 -m poold.worker examples.text`.  Plain functions over English text,
-with the standard library alone; nothing here knows of the daemon but `poold.Rejected`, which tells
-a caller that the request is wrong.
+The daemon runs it as `python3 -m poold.worker examples.text`.  These are plain functions over
+English text that use only the standard library.  Only `poold.Rejected`, which tells a caller that
+the request is wrong, comes from poold.
 
 Every function takes its text as `text`, or as `path`, a file of UTF-8 that the worker may read.
 """
@@ -35,10 +35,10 @@ __all__ = [
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
-# A full stop, perhaps with closing quotes, before what may begin a sentence.
+# A full stop, perhaps with closing quotes, before text that may begin a sentence.
 _STOP = re.compile(r"""[.!?]+["'”’)\]]*(?=\s+["'“‘(\[]*[A-Z0-9])""")
 
-# What ends in a full stop and yet ends no sentence: a number or letter that begins it, an initial,
+# A full stop that does not end a sentence: after a number or letter that begins one, an initial, or
 # an abbreviation.
 _NO_STOP = re.compile(
     r"^\(?(?:[0-9]+(?:\.[0-9]+)*|[ivx]+|[A-Za-z])\)?\.$"
@@ -60,12 +60,12 @@ _STOP_WORDS = frozenset(
 
 
 def word_count(text: str | None = None, path: str | None = None) -> dict:
-    """Counts what a text has.
+    """Counts the words, sentences and characters of a text.
 
     Returns:
         {"lines", "tokens", "words", "distinct_words", "sentences", "characters", "bytes"}: tokens
-        are what white space separates, words are what a dictionary might hold, and lines,
-        characters and bytes are those of wc(1).
+        are separated by white space, words consist of letters and digits, and lines, characters
+        and bytes are those of wc(1).
     """
     text = _read(text, path)
     words = _words(text)
@@ -87,7 +87,7 @@ def top_words(
 
     Args:
         limit: how many.
-        stop_words: whether to count "the", "of" and their like.
+        stop_words: whether to count words such as "the" and "of".
     """
     counts = Counter(_words(_read(text, path)))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -97,7 +97,7 @@ def top_words(
 
 def sentences(text: str | None = None, path: str | None = None) -> list[str]:
     """The sentences in order, each on one line.  A heading is a sentence of its own; a number that
-    begins a paragraph ("4.", "2.1.") belongs to what follows."""
+    begins a paragraph ("4.", "2.1.") belongs to the sentence after it."""
     return _sentences(_read(text, path))
 
 
@@ -107,7 +107,7 @@ def readability(text: str | None = None, path: str | None = None) -> dict:
     Returns:
         {"flesch_reading_ease"}: 100 is very easy, below 30 very hard; and as years of school
         {"flesch_kincaid_grade", "gunning_fog", "smog", "coleman_liau", "automated_readability"};
-        beside them the counts they come from: {"sentences", "words", "syllables", "letters",
+        and the counts that they are computed from: {"sentences", "words", "syllables", "letters",
         "long_words"} (of three syllables and more).
     """
     text = _read(text, path)
@@ -138,10 +138,11 @@ def readability(text: str | None = None, path: str | None = None) -> dict:
 
 
 def keywords(text: str | None = None, path: str | None = None, limit: int = 10) -> list[dict]:
-    """The phrases of up to three words that a text is about, best first.
+    """The phrases of up to three words that describe a text, the best first.
 
-    Rapid automatic keyword extraction: phrases are what stands between stop words and punctuation;
-    a word scores by how much company it keeps, a phrase by its words and how often it comes.
+    Rapid automatic keyword extraction: phrases are separated by stop words and punctuation; the
+    score of a word grows with the length of its phrases, the score of a phrase is the sum over its
+    words, times its frequency.
 
     Returns:
         [{"phrase", "count", "score"}].
@@ -168,14 +169,15 @@ def keywords(text: str | None = None, path: str | None = None, limit: int = 10) 
 def concordance(
     word: str, text: str | None = None, path: str | None = None, width: int = 40
 ) -> list[dict]:
-    """Every place where a word stands, whatever its case, with what is around it.
+    """Every occurrence of a word, in upper or lower case, with the text around it.
 
     Args:
-        word: one word or several, looked for as they stand.
+        word: one word, or several in this order.
         width: characters of context on either side.
 
     Returns:
-        [{"line", "left", "match", "right"}], lines counted from 1, white space made single.
+        [{"line", "left", "match", "right"}]: lines are counted from 1, and each run of white space
+        is one space.
     """
     text = _read(text, path)
     parts = word.split() if isinstance(word, str) else []
@@ -201,7 +203,7 @@ def concordance(
 
 
 def similarity(texts: list[str] | None = None, paths: list[str] | None = None) -> list[dict]:
-    """Compares each text with each other, the most alike first.
+    """Compares all pairs of texts; the most similar pair is first.
 
     Returns:
         [{"first", "second", "cosine", "vocabulary", "passages"}]: the two by path, or by number
@@ -223,17 +225,17 @@ def similarity(texts: list[str] | None = None, paths: list[str] | None = None) -
 
 
 def shared_passages(paths: list[str], minimum: int = 20) -> list[dict]:
-    """The passages that files have in common, word for word, whatever their layout: each file with
-    each other, those that share most first.
+    """The passages that each pair of files has in common, word for word, whatever their layout; the
+    pair with the most common words is first.
 
     Args:
         paths: two or more.
-        minimum: words that a passage has at least.
+        minimum: the minimum number of words of a passage.
 
     Returns:
         [{"first", "second", "passages", "shared_words", "first_share", "second_share"}]: passages
-        as [{"words", "text"}], the longest first; the words they have in all, and what share of
-        each file's words that is.
+        as [{"words", "text"}], the longest first; the number of words in all passages, and its
+        share of each file's words.
     """
     minimum = _positive("minimum", minimum)
     if not isinstance(paths, list) or len(paths) < 2:
@@ -266,10 +268,10 @@ def _compare_passages(
 
 
 def summary(text: str | None = None, path: str | None = None, limit: int = 3) -> list[str]:
-    """The sentences that say most of what the others say, in the order of the text.
+    """The sentences that summarize the text best, in the order of the text.
 
-    TextRank: sentences vote for those they share words with; headings and other sentences of fewer
-    than six words have no vote.
+    TextRank: each sentence votes for the sentences that have words in common with it.  Headings and
+    other sentences of fewer than six words have no vote.
 
     Args:
         limit: how many sentences.
@@ -283,11 +285,12 @@ def summary(text: str | None = None, path: str | None = None, limit: int = 3) ->
 
 
 def entropy(text: str | None = None, path: str | None = None) -> dict:
-    """How much a text says, in bits.
+    """The information in a text, in bits.
 
     Returns:
-        {"bits_per_character"}: if each came by itself; {"bits_per_character_after_another"}: when
-        the one before is known; {"bits_per_word"}; {"compressed_share"}: the size that zlib leaves.
+        {"bits_per_character"}: of each character alone; {"bits_per_character_after_another"}: if
+        the character before is known; {"bits_per_word"}; {"compressed_share"}: the size after
+        compression with zlib, as a share of the original.
     """
     text = _read(text, path)
     if not text:
@@ -304,7 +307,7 @@ def entropy(text: str | None = None, path: str | None = None) -> dict:
 
 
 def served_by() -> dict:
-    """Who answers: {"pid", "attempt", "remaining"}, the last in seconds (nil: no limit)."""
+    """The worker that answers: {"pid", "attempt", "remaining" in seconds (nil: no limit)}."""
     context = poold.context()
     left = context.remaining()
     return {
@@ -329,7 +332,7 @@ def _read(text: str | None, path: str | None) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """As the text came: what was not UTF-8 included."""
+    """The bytes of the text as it was read, including those that were not UTF-8."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -381,7 +384,7 @@ def _phrases(text: str) -> list[tuple[str, ...]]:
 
 
 def _syllables(word: str) -> int:
-    """An estimate from the spelling: groups of vowels, less what is silent, at least one."""
+    """An estimate from the spelling: groups of vowels, without silent ones, at least one."""
     word = re.sub(r"[^a-z]", "", word)
     count = len(re.findall(r"[aeiouy]+", word))
     if re.search(r"[^aeiouyl]e$|[aeiouy]le$|[^aeiouydt]ed$|[^aeiouysxzcg]es$", word):
@@ -392,7 +395,7 @@ def _syllables(word: str) -> int:
 
 
 class _Profile:
-    """What is compared of a text."""
+    """The properties of a text that are compared."""
 
     def __init__(self, text: str) -> None:
         words = _words(text)
@@ -417,7 +420,7 @@ def _share(one: set, other: set) -> float:
 
 
 def _rank(sentences: list[frozenset[str]]) -> list[float]:
-    """The stationary votes of TextRank: damping 0.85, until no vote moves by a millionth."""
+    """The stationary votes of TextRank: damping 0.85, until no vote changes by a millionth."""
     links: list[list[tuple[int, float]]] = [[] for _ in sentences]
     for (i, one), (j, other) in combinations(enumerate(sentences), 2):
         common = len(one & other)
