@@ -77,63 +77,6 @@ static void take_timer(struct engine *engine)
 		engine_names_due(engine);
 }
 
-static void take_memory(struct engine *engine, struct worker *worker, uint64_t bytes)
-{
-	uint64_t most = engine->pools[worker->pool].settings.max_memory;
-
-	if (most > 0 && bytes > most)
-		engine_schedule_replacement(engine, worker, CAUSE_GROWN);
-}
-
-static void take_worker_event(struct engine *engine, const struct engine_event *event)
-{
-	struct worker *worker;
-
-	assert(event->worker < engine->worker_count);
-	worker = &engine->workers[event->worker];
-	if (event->life != worker->life || worker->state == WORKER_TERMINATED)
-		return;
-	if (worker->channel_broken && event->type != EVENT_WORKER_EXITED)
-		return;
-	engine_touch(engine, worker);
-	if (event->type != EVENT_PRESSURE && event->type != EVENT_WORKER_MEMORY)
-		worker->heard = engine->now;
-	switch (event->type) {
-	case EVENT_WORKER_READY:
-		engine_worker_ready(engine, worker, event);
-		break;
-	case EVENT_WORKER_BEGAN:
-		engine_worker_began(engine, worker, event->id);
-		break;
-	case EVENT_WORKER_ALIVE:
-		break; /* it was heard */
-	case EVENT_WORKER_CHUNK:
-		engine_worker_chunk(engine, worker, event->id);
-		break;
-	case EVENT_WORKER_ANSWERED:
-		engine_worker_answered(engine, worker, event);
-		break;
-	case EVENT_SEND_FAILED:
-		engine_send_failed(engine, worker, event->id, event->code);
-		break;
-	case EVENT_WORKER_BROKE:
-		engine_worker_broke(engine, worker, event->code);
-		break;
-	case EVENT_WORKER_EXITED:
-		engine_worker_exited(engine, worker, event);
-		break;
-	case EVENT_PRESSURE:
-		engine_pressure(engine, worker);
-		break;
-	case EVENT_WORKER_MEMORY:
-		take_memory(engine, worker, event->memory);
-		break;
-	default:
-		engine_spawn_failed(engine, worker, event->code);
-		break;
-	}
-}
-
 static void notify_health(struct engine *engine, struct pool *pool)
 {
 	enum pool_health health = pool_judge(pool);
@@ -248,6 +191,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	engine->now = event->now;
 	engine->effect_first = engine->effect_end = 0;
 	engine->reaches_out = false;
+	engine->input = INPUT_COUNT_;
 	switch (event->type) {
 	case EVENT_SUBMIT:
 		engine_submit(engine, event);
@@ -280,12 +224,8 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	case EVENT_RESUME:
 		engine_set_drained(engine, pool_named(engine, event), event->type == EVENT_DRAIN);
 		break;
-	case EVENT_KILL:
-		assert(event->worker < engine->worker_count);
-		engine_kill(engine, &engine->workers[event->worker], event->life, event->signal);
-		break;
 	default:
-		take_worker_event(engine, event);
+		engine_take_worker_event(engine, event);
 		break;
 	}
 	settle(engine);

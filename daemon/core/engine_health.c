@@ -319,8 +319,19 @@ void engine_arm_touched(struct engine *engine)
 	}
 }
 
-static void idle_worker_due(struct engine *engine, struct worker *worker)
+/* Schedules the replacement of a worker that has lived long enough; false: it has not. */
+static bool retire_aged(struct engine *engine, struct worker *worker)
 {
+	if (life_due(engine, worker) > engine->now)
+		return false;
+	engine_schedule_replacement(engine, worker, CAUSE_AGED);
+	return true;
+}
+
+void engine_check_due(struct engine *engine, struct worker *worker)
+{
+	if (retire_aged(engine, worker))
+		return;
 	if (worker->eject_until > 0 && worker->eject_until <= engine->now) {
 		call_back(engine, worker);
 	} else if (idle_due(engine, worker) <= engine->now) {
@@ -336,10 +347,12 @@ static void idle_worker_due(struct engine *engine, struct worker *worker)
 	}
 }
 
-static void busy_worker_due(struct engine *engine, struct worker *worker)
+void engine_watch_due(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
+	if (worker->state == WORKER_BUSY && retire_aged(engine, worker))
+		return;
 	if (patience_due(engine, worker) <= engine->now) {
 		engine_end_stubborn(engine, worker);
 	} else if (slow_report_due(engine, worker) <= engine->now) {
@@ -356,38 +369,4 @@ static void busy_worker_due(struct engine *engine, struct worker *worker)
 bool engine_is_slow(const struct engine *engine, const struct worker *worker)
 {
 	return !list_empty(&worker->attempts) && slow_due(engine, worker) <= engine->now;
-}
-
-void engine_worker_due(struct engine *engine, struct worker *worker)
-{
-	bool works = worker->state == WORKER_READY || worker->state == WORKER_BUSY ||
-		     worker->state == WORKER_DEGRADED;
-
-	engine_touch(engine, worker);
-	if (works && life_due(engine, worker) <= engine->now) {
-		engine_schedule_replacement(engine, worker, CAUSE_AGED);
-		return;
-	}
-	switch (worker->state) {
-	case WORKER_TERMINATED:
-		engine_restart_due(engine, worker);
-		break;
-	case WORKER_INITIALIZING:
-		engine_terminate(engine, worker, CAUSE_INIT_TIMEOUT);
-		engine_refill(engine, engine_pool_of(engine, worker));
-		break;
-	case WORKER_READY:
-	case WORKER_DEGRADED:
-		idle_worker_due(engine, worker);
-		break;
-	case WORKER_BUSY:
-	case WORKER_DRAINING:
-		busy_worker_due(engine, worker);
-		break;
-	case WORKER_TERMINATING:
-		engine_step_due(engine, worker);
-		break;
-	case WORKER_STATE_COUNT_:
-		break;
-	}
 }

@@ -3,6 +3,7 @@
 #define POOLD_CORE_ENGINE_INTERNAL_H
 
 #include "daemon/core/engine.h"
+#include "daemon/core/worker_input.h"
 
 struct engine {
 	usec_t now; /* of the event being taken */
@@ -25,6 +26,10 @@ struct engine {
 	struct list deferred;	 /* requests that go on at the end of the event */
 	struct list dirty_pools; /* pools whose queues are looked at then */
 	struct list touched;	 /* workers whose timers are set then */
+	/* What the event was to its worker, and in which state that was: a cell of the table of
+	 * worker_input.h.  INPUT_COUNT_: it was no worker's.  For tests and core dumps. */
+	enum worker_input input;
+	enum worker_state input_state;
 	bool has_chains;
 	bool reaches_out;  /* this event has moved a request on that another pool may have */
 	bool levels_moved; /* something changed that the levels of chains depend on */
@@ -252,6 +257,14 @@ void engine_bind(struct engine *engine, struct session *session, const struct wo
 void engine_session_close(struct engine *engine, struct bytes name);
 void engine_names_due(struct engine *engine);
 
+/* --- engine_input.c: what comes to a worker --- */
+
+/* An event that names a worker: reacts to it as the table of worker_input.h says. */
+void engine_take_worker_event(struct engine *engine, const struct engine_event *event);
+
+/* The worker's timer: the same. */
+void engine_worker_due(struct engine *engine, struct worker *worker);
+
 /* --- engine_worker.c: the workers' side --- */
 
 void engine_worker_ready(struct engine *engine, struct worker *worker,
@@ -289,7 +302,7 @@ void engine_finish_drain(struct engine *engine, struct worker *worker);
 void engine_end_stubborn(struct engine *engine, struct worker *worker);
 
 /* The next signal to a worker that is being ended. */
-void engine_step_due(struct engine *engine, struct worker *worker);
+void engine_signal_due(struct engine *engine, struct worker *worker);
 
 /* While stopping: ends the workers of the pool that nothing waits for. */
 void engine_stop_idle(struct engine *engine, struct pool *pool);
@@ -342,12 +355,16 @@ void engine_stop_starting(struct engine *engine, struct pool *pool);
 void engine_restart(struct engine *engine, struct pool *pool);
 void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsigned max);
 void engine_set_drained(struct engine *engine, struct pool *pool, bool drained);
-void engine_kill(struct engine *engine, struct worker *worker, uint32_t life, int signal);
+void engine_kill(struct engine *engine, struct worker *worker, int signal);
+
+/* The verdict on what somebody asked for. */
+void engine_notify_verdict(struct engine *engine, enum errcode code);
 
 /* --- engine_health.c: what is due for workers, pings, ejection --- */
 
-/* Something is due for the worker. */
-void engine_worker_due(struct engine *engine, struct worker *worker);
+/* Something is due for a READY or DEGRADED worker, or for a BUSY or DRAINING one. */
+void engine_check_due(struct engine *engine, struct worker *worker);
+void engine_watch_due(struct engine *engine, struct worker *worker);
 
 /* Sets the timers of the workers that this event has touched to what is next for each. */
 void engine_arm_touched(struct engine *engine);

@@ -330,7 +330,7 @@ void engine_stop_starting(struct engine *engine, struct pool *pool)
 
 /* --- by hand --- */
 
-static void notify_verdict(struct engine *engine, enum errcode code)
+void engine_notify_verdict(struct engine *engine, enum errcode code)
 {
 	engine_emit(engine, EFFECT_DONE)->code = code;
 }
@@ -368,7 +368,7 @@ void engine_restart(struct engine *engine, struct pool *pool)
 {
 	enum errcode code = refuse_operator(engine, pool);
 
-	notify_verdict(engine, code);
+	engine_notify_verdict(engine, code);
 	if (code != ERR_NONE)
 		return;
 	pool->roll = (struct roll){.state = ROLL_RUNNING, .since = engine->now};
@@ -396,7 +396,7 @@ void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsig
 {
 	enum errcode code = refuse_size(engine, pool, min, max);
 
-	notify_verdict(engine, code);
+	engine_notify_verdict(engine, code);
 	if (code != ERR_NONE)
 		return;
 	pool->settings.workers_min = min;
@@ -417,17 +417,14 @@ void engine_set_drained(struct engine *engine, struct pool *pool, bool drained)
 	else if (!drained)
 		pool->drained = 0;
 	engine->levels_moved = true;
-	notify_verdict(engine, ERR_NONE);
+	engine_notify_verdict(engine, ERR_NONE);
 }
 
-void engine_kill(struct engine *engine, struct worker *worker, uint32_t life, int signal)
+void engine_kill(struct engine *engine, struct worker *worker, int signal)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
-	bool lives = worker->life == life && worker->state != WORKER_TERMINATED;
 
-	notify_verdict(engine, lives ? ERR_NONE : ERR_invalid_request);
-	if (!lives)
-		return;
+	engine_notify_verdict(engine, ERR_NONE);
 	engine_end_manual(engine, worker, signal);
 	engine_refill(engine, pool);
 	engine_mark_pool_dirty(engine, pool);

@@ -32,7 +32,7 @@ static void emit_kill(struct engine *engine, struct worker *worker, enum effect_
 
 /* --- ending --- */
 
-void engine_step_due(struct engine *engine, struct worker *worker)
+void engine_signal_due(struct engine *engine, struct worker *worker)
 {
 	usec_t grace = engine_pool_of(engine, worker)->settings.kill_grace;
 
@@ -46,7 +46,7 @@ void engine_step_due(struct engine *engine, struct worker *worker)
 static void end_by(struct engine *engine, struct worker *worker, int signal)
 {
 	worker->step_signal = signal;
-	engine_step_due(engine, worker);
+	engine_signal_due(engine, worker);
 }
 
 /* The next signal follows only if it is still there after `grace`. */
@@ -210,12 +210,6 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	struct pool *pool = engine_pool_of(engine, worker);
 	unsigned concurrency = event->ready.concurrency;
 
-	if (worker->state == WORKER_TERMINATING)
-		return;
-	if (worker->state != WORKER_INITIALIZING) {
-		engine_worker_broke(engine, worker, ERR_protocol_violation);
-		return;
-	}
 	worker->concurrency = concurrency < 1			  ? 1
 			      : concurrency > WORKER_ATTEMPTS_MAX ? WORKER_ATTEMPTS_MAX
 								  : concurrency;
@@ -414,8 +408,7 @@ void engine_pressure(struct engine *engine, struct worker *worker)
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	/* Never the last one: its pool would stand still to save memory. */
-	if (worker->state != WORKER_READY ||
-	    pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len < 2)
+	if (pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len < 2)
 		return;
 	engine_terminate(engine, worker, CAUSE_MEMORY);
 	engine_refill(engine, pool);

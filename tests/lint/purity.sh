@@ -44,7 +44,7 @@ rank() {
 	backoff | breaker | budget | stats) echo 1 ;;
 	circuit | request) echo 2 ;;
 	key | policy | queue | session | worker) echo 3 ;;
-	pool | recovery) echo 4 ;;
+	pool | recovery | worker_input) echo 4 ;;
 	settings) echo 5 ;;
 	engine) echo 6 ;;
 	engine_internal | engine_view) echo 7 ;;

@@ -35,9 +35,9 @@ class Fault(NamedTuple):
 
 FAULTS = [
     # --- queue, worker, answer ---
-    Fault("engine.c", "event->life != worker->life || ", "",
+    Fault("engine_input.c", "if (event->life != worker->life) {", "if (event->life > worker->life) {",
           "news of a life that is over counts"),
-    Fault("engine.c", "worker->channel_broken && event->type != EVENT_WORKER_EXITED", "worker->channel_broken && event->type > EVENT_STOP",
+    Fault("engine_input.c", "worker->channel_broken && input != INPUT_EXITED", "!worker && input != INPUT_EXITED",
           "what comes through a closed channel counts"),
     Fault("engine.c", "|| engine->open_requests > 0)\n\t\treturn;", ")\n\t\treturn;",
           "stopped while requests are open"),
@@ -269,7 +269,7 @@ FAULTS = [
           "what runs for long is told again and again"),
     Fault("engine_health.c", "\treturn worker->retire_at;\n", "\treturn USEC_INFINITY;\n",
           "max_lifetime is not kept"),
-    Fault("engine.c", "most > 0 && bytes > most", "most > 0 && bytes > 2 * most",
+    Fault("engine_input.c", "most > 0 && bytes > most", "most > 0 && bytes > 2 * most",
           "a worker uses twice max_memory"),
     Fault("engine_recover.c", "\tif (is_shut_out(pool, request))\n\t\treturn ERR_pool_unavailable;\n", "",
           "a pool that is out of service is asked"),
