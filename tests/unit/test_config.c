@@ -1,10 +1,10 @@
+#include "tests/unit/test_config.h"
+
 #include "daemon/io/config/config.h"
+#include "daemon/io/config/config_option.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#include "daemon/io/config/config_option.h"
-#include "tests/unit/test_config.h"
 
 /* --- the table of options --- */
 

@@ -2,11 +2,11 @@
 #ifndef POOLD_TESTS_UNIT_TEST_CONFIG_H
 #define POOLD_TESTS_UNIT_TEST_CONFIG_H
 
+#include "tests/lib/config_text.h"
+#include "tests/lib/unit.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "daemon/io/config/config.h"
-#include "tests/lib/unit.h"
 
 #define TEXT_MAX 65536
 

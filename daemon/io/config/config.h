@@ -235,10 +235,6 @@ struct config {
  */
 int config_load(const char *path, const struct config **ret_config, struct buf *errors);
 
-/* The same from memory; `file` is the name that errors give. */
-int config_parse_text(const char *file, struct bytes text, const struct config **ret_config,
-		      struct buf *errors);
-
 /* The file that is read where no other is asked for. */
 const char *config_path_default(void);
 
@@ -251,7 +247,7 @@ void config_unref(const struct config *config);
 /* The pool of that name, or NULL. */
 const struct config_pool *config_find_pool(const struct config *config, const char *name);
 
-/* Writes the configuration as INI text that config_parse_text reads back to the same. */
+/* Writes the configuration as INI text that config_load reads back to the same. */
 void config_dump(const struct config *config, struct buf *out);
 
 /* Writes every option with its type, default, limits and meaning, for people. */

@@ -1,5 +1,8 @@
 #include "daemon/io/config/config_check.h"
 
+#include "daemon/io/config/config_adapter.h"
+
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -188,7 +191,7 @@ static void resolve_fallbacks(struct config_draft *draft)
 	}
 }
 
-void config_check(struct config_draft *draft)
+static void check_together(struct config_draft *draft)
 {
 	size_t pool_count = draft->config->pool_count;
 
@@ -203,4 +206,24 @@ void config_check(struct config_draft *draft)
 	for (size_t pool = 0; pool < pool_count; pool++)
 		check_effect(draft, pool);
 	check_workers(draft);
+}
+
+int config_check(struct config_draft *draft, const struct config **ret_config)
+{
+	int r;
+
+	if (draft->error < 0)
+		return draft->error;
+	config_check_adapters(draft);
+	/* A refused value left its default behind: what follows from that is not reported. */
+	if (draft->faults.count == 0)
+		check_together(draft);
+	if (draft->error < 0)
+		return draft->error;
+	r = config_faults_end(&draft->faults);
+	if (r < 0)
+		return r;
+	*ret_config = draft->config;
+	draft->config = NULL;
+	return 0;
 }
