@@ -1,10 +1,10 @@
-/* The configuration: any bytes give a configuration or faults; what it dumps reads back to the
- * same. */
+/* The configuration: any bytes give a configuration or faults, and a configuration that is dumped
+ * and read again is the same. */
+#include "tests/lib/config_text.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "daemon/io/config/config.h"
 
 #define TEXT_MAX ((size_t)1 << 24)
 

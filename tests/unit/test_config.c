@@ -1,10 +1,10 @@
+#include "tests/unit/test_config.h"
+
 #include "daemon/io/config/config.h"
+#include "daemon/io/config/config_option.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#include "daemon/io/config/config_option.h"
-#include "tests/unit/test_config.h"
 
 /* --- the table of options --- */
 
@@ -306,13 +306,12 @@ END_TEST
 
 START_TEST(description_has_every_option)
 {
+	const char *description;
 	struct buf text;
 
 	buf_init(&text, TEXT_MAX);
 	config_describe(&text);
-
-	const char *description = text_of(&text);
-
+	description = text_of(&text);
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		const struct option *option = option_find(limits[i].section, limits[i].key);
 		char heading[64];

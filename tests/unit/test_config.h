@@ -2,11 +2,11 @@
 #ifndef POOLD_TESTS_UNIT_TEST_CONFIG_H
 #define POOLD_TESTS_UNIT_TEST_CONFIG_H
 
+#include "tests/lib/config_text.h"
+#include "tests/lib/unit.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "daemon/io/config/config.h"
-#include "tests/lib/unit.h"
 
 #define TEXT_MAX 65536
 
@@ -27,11 +27,10 @@ static inline const struct config *must_parse(const char *text)
 {
 	const struct config *config = NULL;
 	struct buf errors;
+	int r;
 
 	buf_init(&errors, TEXT_MAX);
-
-	int r = config_parse_text("t", bytes_of(text), &config, &errors);
-
+	r = config_parse_text("t", bytes_of(text), &config, &errors);
 	ck_assert_msg(r == 0, "%s", text_of(&errors));
 	ck_assert_uint_eq(errors.len, 0);
 	buf_free(&errors);

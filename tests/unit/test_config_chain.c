@@ -1,11 +1,11 @@
+#include "daemon/io/config/config_address.h"
+#include "daemon/io/config/config_answer.h"
+#include "tests/unit/test_config.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/un.h>
-
-#include "daemon/io/config/config_address.h"
-#include "daemon/io/config/config_answer.h"
-#include "tests/unit/test_config.h"
 
 /* --- adapters --- */
 

@@ -1,9 +1,9 @@
+#include "tests/unit/test_config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "tests/unit/test_config.h"
 
 static char folder[64];
 

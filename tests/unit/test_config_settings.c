@@ -1,5 +1,4 @@
 #include "daemon/io/config/settings.h"
-
 #include "tests/unit/test_config.h"
 
 /* Checks that the options that say nothing give the core these numbers. */

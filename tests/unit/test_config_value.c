@@ -1,11 +1,10 @@
 #include "daemon/io/config/config_value.h"
+#include "tests/lib/unit.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "tests/lib/unit.h"
 
 START_TEST(durations)
 {

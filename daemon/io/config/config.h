@@ -1,9 +1,9 @@
 /*
  * The configuration: INI files read into plain structs, every value checked.
  *
- * config.def is the one table of options; the parser, the defaults, config_describe, the manual
- * page and the sample file are made from it or held against it.  What is loaded is never changed
- * afterwards.
+ * config.def is the one table of options: the parser, the defaults and config_describe are made
+ * from it, the manual page and the sample file are compared with it.  A loaded configuration never
+ * changes.
  */
 #ifndef POOLD_IO_CONFIG_CONFIG_H
 #define POOLD_IO_CONFIG_CONFIG_H
@@ -19,14 +19,14 @@
 #define CONFIG_NAME_MAX	     32	  /* bytes in a pool's name */
 #define CONFIG_ARGS_MAX	     256  /* words in a command */
 #define CONFIG_ENV_MAX	     64	  /* env.NAME keys of a pool, and names in its env_allow */
-#define CONFIG_FALLBACKS_MAX 8	  /* pools in a chain beside the first */
-#define CONFIG_DELAYS_MAX    32	  /* in the list of a custom backoff */
-#define CONFIG_ANSWERS_MAX   64	  /* of a static pool */
+#define CONFIG_FALLBACKS_MAX 8	  /* pools in `fallback` */
+#define CONFIG_DELAYS_MAX    32	  /* delays of a custom backoff */
+#define CONFIG_ANSWERS_MAX   64	  /* answers of a static pool */
 #define CONFIG_METHOD_MAX    255  /* bytes in a method's name */
 #define CONFIG_LINE_MAX	     8000 /* bytes in a line */
 #define CONFIG_FILE_MAX	     ((size_t)1024 * 1024)
 #define CONFIG_FILES_MAX     256 /* files in poold.conf.d */
-#define CONFIG_ERRORS_MAX    20	 /* errors told in full; the rest are counted */
+#define CONFIG_ERRORS_MAX    20	 /* errors with a line of text; the others are counted */
 
 /* Whether workers get control groups. */
 enum config_cgroups {
@@ -41,34 +41,34 @@ struct config_daemon {
 	char *socket;	      /* absolute path */
 	unsigned socket_mode; /* permission bits */
 	unsigned connections_max;
-	unsigned control_reserve; /* of connections_max, kept for control and health */
-	unsigned in_flight_max;	  /* requests of one connection */
-	unsigned requests_max;	  /* requests of the whole daemon */
+	unsigned control_reserve; /* of connections_max, for control and health only */
+	unsigned in_flight_max;	  /* unanswered requests of one connection */
+	unsigned requests_max;	  /* unanswered requests of the whole daemon */
 	unsigned workers_max;	  /* workers of all pools */
 	size_t message_max;	  /* bytes in a client's message */
 	size_t response_max;	  /* bytes in a worker's message */
-	size_t output_pause;  /* unread bytes of answers at which a connection is no longer read */
-	size_t output_max;    /* unread bytes of answers at which a connection is closed */
-	usec_t stall_timeout; /* a peer that takes no byte for so long is closed */
-	size_t memory_max;    /* bytes in all buffers */
+	size_t output_pause;	  /* bytes waiting for a client: nothing more is read from it */
+	size_t output_max;	  /* bytes waiting for a client: its connection is closed */
+	usec_t stall_timeout;	  /* a client that reads nothing for this long is closed */
+	size_t memory_max;	  /* bytes in all buffers */
 	usec_t drain_timeout;
 	usec_t start_timeout;
-	char *admin_group;	 /* whose members may control the daemon, or "" */
-	unsigned recoveries_max; /* requests that are being recovered at once */
+	char *admin_group;	 /* its members may control the daemon; "": no group */
+	unsigned recoveries_max; /* requests that are recovered at once */
 	unsigned sessions_max;
-	usec_t session_ttl;	  /* since its last use */
-	size_t session_state_max; /* bytes in the state of one */
-	size_t session_bytes_max; /* bytes in the states of all */
+	usec_t session_ttl;	  /* after its last use */
+	size_t session_state_max; /* bytes in the state of one session */
+	size_t session_bytes_max; /* bytes in the states of all sessions */
 	unsigned keys_max;	  /* idempotency keys */
 	usec_t key_ttl;
-	size_t key_bytes_max; /* bytes in the stored answers of all */
+	size_t key_bytes_max; /* bytes in the kept answers of all keys */
 	unsigned errors_kept;
 	enum config_cgroups cgroups;
 	enum log_level log_level;
 	enum log_target log_target;
 };
 
-/* What is spoken with its workers. */
+/* The protocol between the daemon and the workers of a pool. */
 enum config_dialect {
 	DIALECT_POOLD = 0,
 	DIALECT_MSGPACK_RPC,
@@ -78,7 +78,7 @@ enum config_dialect {
 	DIALECT_COUNT_
 };
 
-/* What becomes of what its workers write to standard output and standard error. */
+/* Where standard output and standard error of the workers go. */
 enum config_output {
 	OUTPUT_LOG = 0,
 	OUTPUT_INHERIT,
@@ -93,10 +93,10 @@ enum config_breaker_mode {
 	BREAKER_MODE_COUNT_
 };
 
-/* Section [breaker NAME]; its numbers are those of struct breaker_settings. */
+/* Section [breaker NAME]; the numbers are those of struct breaker_settings. */
 struct config_breaker {
 	enum config_breaker_mode mode;
-	bool per_method; /* one for each method too */
+	bool per_method; /* each method has a circuit breaker too */
 	unsigned failure_threshold;
 	unsigned success_threshold;
 	unsigned half_open_requests;
@@ -120,7 +120,7 @@ struct config_retry {
 	enum backoff_kind backoff;
 	usec_t base;
 	usec_t cap;
-	usec_t *delays; /* of the custom backoff; may be NULL when there are none */
+	usec_t *delays; /* of the custom backoff; may be NULL when delay_count is 0 */
 	size_t delay_count;
 	unsigned budget;	      /* retries */
 	unsigned budget_per_success;  /* percent of a retry */
@@ -130,8 +130,8 @@ struct config_retry {
 
 /* Keys answer and answer.METHOD of a static pool. */
 struct config_answer {
-	char *method;	  /* NULL: of every method that has none of its own */
-	char *text;	  /* JSON, as written */
+	char *method;	  /* NULL: for each method that has no answer of its own */
+	char *text;	  /* JSON, as in the file */
 	struct buf value; /* the same as MessagePack */
 };
 
@@ -140,28 +140,28 @@ struct config_answer {
  * of them, which end with a NULL.
  */
 struct config_pool {
-	const struct config *config; /* it is a part of; whoever keeps a pool refs that */
+	const struct config *config; /* that the pool is in: keep a reference to it */
 	char *name;
 	enum pool_adapter adapter;
 	enum config_dialect dialect;
-	char *command; /* as written; "" where the adapter is not process */
-	char **argv;   /* the command in words; at least one where the adapter is process */
+	char *command; /* as in the file; "" where the adapter is not process */
+	char **argv;   /* the words of the command; at least one where that is set */
 	size_t argc;
-	char *address;		  /* see config_address.h; "" where the adapter is not socket */
-	char *ready_call;	  /* the method whose answer makes a worker ready, or "" */
-	char *ready_params;	  /* its arguments in JSON; "": none */
-	char *ready_then;	  /* the notification that follows, or "" */
-	char *ready_notification; /* the worker's own that makes it ready, or "" */
-	char *ping_call;	  /* the health check; "": any answer to a call of "ping" will do */
-	char *cancel_notification;     /* that tells a worker to give a request up, or "" */
+	char *address;		   /* see config_address.h; "" where the adapter is not socket */
+	char *ready_call;	   /* the method whose answer makes a worker ready, or "" */
+	char *ready_params;	   /* arguments of ready_call in JSON, or "" */
+	char *ready_then;	   /* the notification after that answer, or "" */
+	char *ready_notification;  /* the worker's notification that it is ready, or "" */
+	char *ping_call;	   /* health check; "": any answer to "ping" passes */
+	char *cancel_notification; /* asks a worker to give a request up, or "" */
 	struct config_answer *answers; /* at least one where the adapter is static, else none */
 	size_t answer_count;
-	struct value_range workers; /* how many; from 1 on */
-	unsigned spares;	    /* ready beyond those at work */
-	unsigned start_parallel;    /* that start at once */
-	usec_t timeout;		    /* of a request that names none */
-	usec_t timeout_max;	    /* the longest a request may name */
-	usec_t attempt_timeout;	    /* 0: no other than the request's */
+	struct value_range workers; /* at least 1 */
+	unsigned spares;	    /* workers kept ready beyond the busy ones */
+	unsigned start_parallel;    /* workers that start at the same time */
+	usec_t timeout;		    /* of a request that gives none */
+	usec_t timeout_max;	    /* the longest that a request gets */
+	usec_t attempt_timeout;	    /* 0: the time that the request has left */
 	size_t queue_bytes_max;
 	unsigned queue_max;
 	unsigned prefetch;
@@ -169,74 +169,71 @@ struct config_pool {
 	bool idempotent;
 	unsigned max_crash_retries;
 	usec_t init_timeout;
-	usec_t ping_interval; /* 0: no pings */
+	usec_t ping_interval; /* 0: no health checks */
 	usec_t ping_timeout;
 	usec_t idle_timeout;
 	usec_t kill_grace;
 	usec_t cancel_grace;
 	usec_t restart_delay;
 	usec_t restart_delay_max;
-	usec_t max_lifetime; /* these three: 0: never */
+	usec_t max_lifetime; /* for this and the next two 0: never */
 	size_t max_memory;
 	unsigned max_requests;
 	enum session_affinity affinity;
-	usec_t slow_after; /* 0: no request is */
+	usec_t slow_after; /* 0: never */
 	char **fallback;   /* the names of the pools that are tried after this one, in order */
 	uint32_t fallbacks[CONFIG_FALLBACKS_MAX]; /* the same as indexes of config.pools */
 	size_t fallback_count;
-	unsigned fallback_on; /* mask of 1u << enum errcategory, beside what the policy says */
+	unsigned fallback_on; /* mask of 1u << enum errcategory, besides the policy */
 	usec_t return_dwell;
 	usec_t return_step;
 	struct config_breaker breaker;
 	struct config_retry retry;
-	char *directory;  /* absolute path, or "": the daemon's own */
+	char *directory;  /* absolute path; "": the daemon's */
 	char **env;	  /* "NAME=value" */
-	char **env_allow; /* names of the daemon's own variables that workers inherit */
-	char *user;	  /* name, or "": the daemon's own */
+	char **env_allow; /* names of the daemon's variables that workers inherit */
+	char *user;	  /* name; "": the daemon's */
 	char *group;	  /* the same */
-	uint64_t umask;	  /* this and the limits: VALUE_LIMIT_UNSET, as the daemon */
+	uint64_t umask;	  /* VALUE_LIMIT_UNSET here and in the limits: the daemon's */
 	uint64_t limit_memory;
 	uint64_t limit_cpu; /* seconds */
 	uint64_t limit_core;
 	uint64_t limit_files;
 	uint64_t limit_processes;
 	uint64_t limit_file_size;
-	uint64_t memory_max; /* of its control group */
-	unsigned cpu_weight; /* of the same; 0: not set */
-	int nice;	     /* 0: as the daemon */
+	uint64_t memory_max; /* memory.max of the control group */
+	unsigned cpu_weight; /* cpu.weight of the control group; 0: not set */
+	int nice;	     /* 0: the daemon's */
 	enum config_output output;
 	size_t output_line_max; /* bytes */
-	unsigned output_rate;	/* lines a second of each worker; 0: no limit */
-	unsigned output_burst;	/* lines beyond it */
+	unsigned output_rate;	/* lines per second of each worker; 0: no limit */
+	unsigned output_burst;	/* lines beyond output_rate */
 };
 
 /*
  * A configuration with a count of its references.  Whoever keeps a pointer to it, to one of its
- * pools or to anything in them holds a reference as long as it keeps the pointer.
+ * pools or to anything in them holds a reference for as long as it keeps the pointer.
  */
 struct config {
 	struct config_daemon daemon;
 	struct config_pool *pools; /* in the order in which the files first name them */
 	size_t pool_count;
-	struct policy policy; /* with what sections [error NAME] changed */
+	struct policy policy; /* that of errcode.def with the changes of [error NAME] */
 	unsigned references;
-	struct config *self; /* the same struct: all who hold it const can still count */
+	struct config *self; /* this struct, so that const holders can count too */
 };
 
 /*
  * Reads `path` and then, in the order of their names, the files PATH.d/(name).conf; a later value
- * of a key replaces one from an earlier file.  `path` NULL: config_path_default(), and where neither
- * that nor its folder exists the built-in defaults.  The caller owns one reference to *ret_config.
+ * of a key replaces one from an earlier file.  `path` NULL: config_path_default(), and where
+ * neither that nor its folder exists the built-in defaults.  The caller owns one reference to
+ * *ret_config.
  *
  * Returns 0; -EINVAL when anything is wrong, and then `errors` has a line of text for each fault
- * ("FILE:LINE: key: what was found, what is allowed"), CONFIG_ERRORS_MAX at most and then the number
- * of the others; -ENOMEM.
+ * ("FILE:LINE: key: what was found, what is allowed"), CONFIG_ERRORS_MAX at most, and then the
+ * number of the others; -ENOMEM.
  */
 int config_load(const char *path, const struct config **ret_config, struct buf *errors);
-
-/* The same from memory; `file` is the name that errors give. */
-int config_parse_text(const char *file, struct bytes text, const struct config **ret_config,
-		      struct buf *errors);
 
 /* The file that is read where no other is asked for. */
 const char *config_path_default(void);
@@ -250,7 +247,7 @@ void config_unref(const struct config *config);
 /* The pool of that name, or NULL. */
 const struct config_pool *config_find_pool(const struct config *config, const char *name);
 
-/* Writes the effective configuration as INI text that config_parse_text reads back to the same. */
+/* Writes the configuration as INI text that config_load reads back to the same. */
 void config_dump(const struct config *config, struct buf *out);
 
 /* Writes every option with its type, default, limits and meaning, for people. */

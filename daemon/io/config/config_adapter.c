@@ -3,8 +3,7 @@
 #include "daemon/io/config/config_dialect.h"
 #include "daemon/io/config/config_word.h"
 
-/* What tells each adapter where its answers come from: it needs the one, and may not have others.
- */
+/* The key that says where the answers come from: each adapter requires one and allows no other. */
 enum source {
 	SOURCE_COMMAND = 0,
 	SOURCE_ADDRESS,
@@ -26,7 +25,7 @@ static const enum source sources[] = {
 
 static_assert(ARRAY_SIZE(sources) == POOL_ADAPTER_COUNT_, "an adapter has no source");
 
-/* What the pool has of it, and where from; NULL: nothing. */
+/* The value of that key in the pool and its origin; NULL: it is not set. */
 static const char *find_source(const struct config_draft *draft, size_t i, enum source source,
 			       struct config_origin *ret_origin)
 {
@@ -73,13 +72,13 @@ static void check_source(struct config_draft *draft, size_t i, enum source sourc
 			     adapter);
 }
 
-/* Only the SDK's workers know how to be forked. */
+/* Only workers that speak poold's own dialect can be forked from a fork server. */
 static void check_prefork(struct config_draft *draft, size_t i)
 {
 	const struct config_pool *pool = &draft->config->pools[i];
-	bool can = pool->adapter == POOL_PROCESS && pool->dialect == DIALECT_POOLD;
+	bool can_fork = pool->adapter == POOL_PROCESS && pool->dialect == DIALECT_POOLD;
 
-	if (pool->prefork && !can)
+	if (pool->prefork && !can_fork)
 		config_fault(&draft->faults, draft->pools[i].options[OPTION_POOL_prefork],
 			     "[pool %s] prefork: found yes, allowed is no where adapter = %s and "
 			     "dialect = %s",
@@ -87,8 +86,8 @@ static void check_prefork(struct config_draft *draft, size_t i)
 			     option_word(OPTION_DIALECT, pool->dialect));
 }
 
-/* A pool that only its breaker or its retries speak of is none. */
-static void check_owner(struct config_draft *draft, size_t i)
+/* [breaker NAME] and [retry NAME] need a [pool NAME]. */
+static void check_orphan_sections(struct config_draft *draft, size_t i)
 {
 	static const enum option_section parts[] = {SECTION_BREAKER, SECTION_RETRY};
 	const char *name = draft->config->pools[i].name;
@@ -105,7 +104,7 @@ void config_check_adapters(struct config_draft *draft)
 {
 	for (size_t i = 0; i < draft->config->pool_count; i++) {
 		if (!draft->pools[i].sections[SECTION_POOL].file) {
-			check_owner(draft, i);
+			check_orphan_sections(draft, i);
 			continue;
 		}
 		if (draft->pools[i].has_bad_key)

@@ -5,8 +5,8 @@
 #include "daemon/io/config/config_draft.h"
 
 /*
- * Adds a fault for each key that a pool lacks or may not have where its adapter is what it is, and
- * for each [breaker NAME] and [retry NAME] without a pool; sets the defaults of each pool's dialect.
+ * Adds a fault for each key that a pool's adapter requires or doesn't allow, and for each [breaker
+ * NAME] and [retry NAME] without a pool.  Sets the defaults of each pool's dialect.
  */
 void config_check_adapters(struct config_draft *draft);
 

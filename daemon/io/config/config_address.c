@@ -11,7 +11,6 @@
 static int parse_path(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_len)
 {
 	struct sockaddr_un unix_address = {.sun_family = AF_UNIX};
-
 	size_t len = strlen(text);
 
 	if (len >= sizeof(unix_address.sun_path))
@@ -23,7 +22,7 @@ static int parse_path(const char *text, struct sockaddr_storage *ret_address, so
 	return 0;
 }
 
-/* The IP alone, whose brackets are gone. */
+/* Parses an IP without brackets. */
 static int parse_ip(const char *text, bool is_v6, uint16_t port,
 		    struct sockaddr_storage *ret_address, socklen_t *ret_len)
 {

@@ -1,4 +1,4 @@
-/* Where a server listens, as the configuration writes it. */
+/* The address of a server, as a configuration file has it. */
 #ifndef POOLD_IO_CONFIG_CONFIG_ADDRESS_H
 #define POOLD_IO_CONFIG_CONFIG_ADDRESS_H
 
@@ -7,9 +7,9 @@
 #include <sys/socket.h>
 
 /*
- * An absolute path (of a Unix socket, at most 107 bytes) or tcp:IP:PORT, the IP in numbers and, if
- * it is one of version 6, in brackets: "tcp:127.0.0.1:4000", "tcp:[::1]:4000".  Returns 0 or
- * -EINVAL, and then the output is untouched.
+ * Parses the absolute path of a Unix socket (at most 107 bytes) or tcp:IP:PORT with the IP in
+ * numbers, IPv6 in brackets: "tcp:127.0.0.1:4000", "tcp:[::1]:4000".  Returns 0, or -EINVAL, and
+ * then the output is untouched.
  */
 int config_address_parse(const char *text, struct sockaddr_storage *ret_address,
 			 socklen_t *ret_len);

@@ -9,7 +9,7 @@ int config_answer_parse(const char *text, struct buf *ret_value, char fault[stat
 	struct buf value;
 	int r;
 
-	/* No JSON value takes more than nine times its text: 0 and a real of three bytes, 1e1. */
+	/* No value is longer than nine times its text, as a float has 9 bytes. */
 	buf_init(&value, CONFIG_FILE_MAX);
 	r = json_to_value((struct bytes){(const uint8_t *)text, strlen(text)}, &value, fault);
 	if (r < 0) {
@@ -49,7 +49,7 @@ void config_answers_clear(struct config_pool *pool)
 	pool->answer_count = 0;
 }
 
-/* Puts the answer in its place, whose owner it becomes. */
+/* Adds the answer, or replaces the one of its method; the pool owns it then. */
 static int put_answer(struct config_pool *pool, const struct config_answer *answer)
 {
 	size_t i = 0;

@@ -6,21 +6,21 @@
 #include "daemon/io/config/config.h"
 
 /*
- * One JSON value (an object's keys in their order, none twice; numbers as they are written: 1 is an
- * integer, 1.0 is not) as MessagePack.  Returns 0, and the caller frees *ret_value; -EINVAL, and
- * `fault` says what is wrong where; -ENOMEM.
+ * Converts one JSON value to MessagePack: the keys of an object keep their order and none may occur
+ * twice; 1 becomes an integer, 1.0 a float.  Returns 0, and the caller frees *ret_value; -EINVAL,
+ * and `fault` says what is wrong and where; -ENOMEM.
  */
 int config_answer_parse(const char *text, struct buf *ret_value, char fault[static JSON_FAULT_MAX]);
 
 /*
- * The pool's answer for the method (NULL: for all that have none of their own) is `text`; takes the
- * place of the one before.  Returns 0; -EINVAL, and `fault` says why; -E2BIG when the pool has
+ * Sets the pool's answer for the method (NULL: for all methods without an answer of their own), or
+ * replaces the one before.  Returns 0; -EINVAL, and `fault` says why; -E2BIG when the pool has
  * CONFIG_ANSWERS_MAX others; -ENOMEM.
  */
 int config_answer_set(struct config_pool *pool, const char *method, const char *text,
 		      char fault[static JSON_FAULT_MAX]);
 
-/* The pool's answer of that very method (NULL: the one for all others), or NULL. */
+/* The pool's answer for exactly that method (NULL: for all others), or NULL if it has none. */
 const struct config_answer *config_answer_find(const struct config_pool *pool, const char *method);
 
 /* Frees all answers of a pool. */

@@ -1,5 +1,8 @@
 #include "daemon/io/config/config_check.h"
 
+#include "daemon/io/config/config_adapter.h"
+
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -93,7 +96,7 @@ static void check_rule(struct config_draft *draft, const struct rule *rule, size
 	buf_free(&text);
 }
 
-/* Each pool alone may be within workers_max, and all together above it. */
+/* Each pool alone may be within workers_max and all together above it. */
 static void check_workers(struct config_draft *draft)
 {
 	const struct config *config = draft->config;
@@ -101,9 +104,9 @@ static void check_workers(struct config_draft *draft)
 
 	for (size_t i = 0; i < config->pool_count; i++) {
 		if (config->pools[i].adapter == POOL_STATIC)
-			continue; /* has none */
+			continue; /* it has no workers */
 		if (config->pools[i].workers.max > config->daemon.workers_max)
-			return; /* told by its rule */
+			return; /* its rule reports it */
 		sum += config->pools[i].workers.max + config->pools[i].spares;
 	}
 	if (sum > config->daemon.workers_max)
@@ -113,8 +116,8 @@ static void check_workers(struct config_draft *draft)
 			     config->daemon.workers_max, sum);
 }
 
-/* What a pool's file set to no avail. */
-static void check_idle(struct config_draft *draft, size_t i)
+/* Values that have no effect, or not the intended one, as the others are. */
+static void check_effect(struct config_draft *draft, size_t i)
 {
 	const struct config_pool *pool = &draft->config->pools[i];
 	const struct config_origin *origins = draft->pools[i].options;
@@ -137,7 +140,7 @@ static void check_idle(struct config_draft *draft, size_t i)
 			     pool->name, backoff_kind_name(pool->retry.backoff));
 }
 
-/* Who lowers memory_max alone means these too. */
+/* To lower memory_max lowers these defaults too. */
 static void fit_defaults(struct config_draft *draft)
 {
 	struct config_daemon *daemon = &draft->config->daemon;
@@ -188,7 +191,7 @@ static void resolve_fallbacks(struct config_draft *draft)
 	}
 }
 
-void config_check(struct config_draft *draft)
+static void check_together(struct config_draft *draft)
 {
 	size_t pool_count = draft->config->pool_count;
 
@@ -201,6 +204,26 @@ void config_check(struct config_draft *draft)
 			check_rule(draft, &rules[i], pool);
 	}
 	for (size_t pool = 0; pool < pool_count; pool++)
-		check_idle(draft, pool);
+		check_effect(draft, pool);
 	check_workers(draft);
+}
+
+int config_check(struct config_draft *draft, const struct config **ret_config)
+{
+	int r;
+
+	if (draft->error < 0)
+		return draft->error;
+	config_check_adapters(draft);
+	/* A refused value left its default behind: what follows from that is not reported. */
+	if (draft->faults.count == 0)
+		check_together(draft);
+	if (draft->error < 0)
+		return draft->error;
+	r = config_faults_end(&draft->faults);
+	if (r < 0)
+		return r;
+	*ret_config = draft->config;
+	draft->config = NULL;
+	return 0;
 }

@@ -4,16 +4,17 @@
 
 #include <errno.h>
 
+/* Sets of dialects, as masks. */
 #define OF(dialect)  (1u << (dialect))
 #define OF_PACKETS   (OF(DIALECT_PACKET4_JSON) | OF(DIALECT_PACKET4_MSGPACK))
 #define OF_NOTIFIERS (OF(DIALECT_MSGPACK_RPC) | OF(DIALECT_JSONRPC))
 
-/* The options that some dialects have, and another option that each needs or can't stand beside. */
+/* The options that only some dialects have, and the option that each requires or excludes. */
 static const struct {
 	enum option_id id;
 	unsigned dialects;
 	enum option_id other; /* OPTION_ID_COUNT_: none */
-	bool needs;	      /* else they exclude each other */
+	bool is_required;     /* else it is excluded */
 } uses[] = {
 	{OPTION_POOL_ready_call, OF_PACKETS | OF_NOTIFIERS, OPTION_ID_COUNT_, false},
 	{OPTION_POOL_ready_params, OF_PACKETS | OF_NOTIFIERS, OPTION_POOL_ready_call, true},
@@ -51,7 +52,7 @@ static void check_use(struct config_draft *draft, size_t i, size_t use)
 	if (uses[use].other == OPTION_ID_COUNT_)
 		return;
 	with_other = *text_of(pool, uses[use].other) != '\0';
-	if (with_other != uses[use].needs)
+	if (with_other != uses[use].is_required)
 		config_fault(&draft->faults, origin,
 			     "[pool %s] %s: found \"%.*s\", but the key is not allowed %s %s",
 			     pool->name, key, config_shown_len(found), found,
@@ -66,8 +67,8 @@ static void set_default(struct config_draft *draft, size_t i, enum option_id id,
 		draft->error = -ENOMEM;
 }
 
-/* What the workers of each dialect know by themselves, unless the file says otherwise. */
-static void fill_in(struct config_draft *draft, size_t i)
+/* The defaults of each dialect that are others than those in config.def. */
+static void set_defaults(struct config_draft *draft, size_t i)
 {
 	unsigned dialect = OF(draft->config->pools[i].dialect);
 
@@ -75,7 +76,7 @@ static void fill_in(struct config_draft *draft, size_t i)
 		set_default(draft, i, OPTION_POOL_ready_call, "ping");
 		set_default(draft, i, OPTION_POOL_ping_call, "ping");
 	}
-	/* Nothing is known of the order in which a jsonrpc worker takes what lies before it. */
+	/* A jsonrpc worker may run the requests that it was sent in any order. */
 	if (dialect & (OF_PACKETS | OF(DIALECT_JSONRPC)))
 		set_default(draft, i, OPTION_POOL_prefetch, "0");
 }
@@ -85,7 +86,7 @@ void config_check_dialect(struct config_draft *draft, size_t i)
 	struct config_pool *pool = &draft->config->pools[i];
 	const struct config_origin *origins = draft->pools[i].options;
 
-	/* A server at a socket that speaks poold's own dialect is the rarer kind. */
+	/* Few servers at a socket speak poold's own dialect. */
 	if (pool->adapter == POOL_SOCKET && !origins[OPTION_POOL_dialect].file)
 		pool->dialect = DIALECT_MSGPACK_RPC;
 	if (pool->adapter == POOL_STATIC && pool->dialect != DIALECT_POOLD)
@@ -95,7 +96,7 @@ void config_check_dialect(struct config_draft *draft, size_t i)
 			     pool->name, option_word(OPTION_DIALECT, pool->dialect),
 			     option_word(OPTION_ADAPTER, pool->adapter));
 	else if (pool->adapter != POOL_STATIC)
-		fill_in(draft, i);
+		set_defaults(draft, i);
 	for (size_t use = 0; use < ARRAY_SIZE(uses); use++)
 		check_use(draft, i, use);
 	if (OF(pool->dialect) & OF_PACKETS && pool->prefetch > 0)

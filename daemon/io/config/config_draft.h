@@ -1,6 +1,6 @@
 /*
- * A configuration between its texts and the finished struct config: its values so far, where each of
- * them was found, and the faults so far.
+ * A configuration between its texts and the finished struct config: its values so far, where each
+ * of them was found, and the faults so far.
  */
 #ifndef POOLD_IO_CONFIG_CONFIG_DRAFT_H
 #define POOLD_IO_CONFIG_CONFIG_DRAFT_H
@@ -18,7 +18,7 @@ struct config_origins {
 	struct config_origin options[OPTION_ID_COUNT_];	  /* file NULL: the value is the default */
 	struct config_origin env[CONFIG_ENV_MAX];	  /* beside config_pool.env */
 	struct config_origin answers[CONFIG_ANSWERS_MAX]; /* beside config_pool.answers */
-	bool has_bad_key; /* one was refused: what its absence leads to is not reported */
+	bool has_bad_key; /* a key was refused: what follows from its absence is no fault */
 };
 
 struct config_draft {
@@ -41,9 +41,9 @@ struct config_draft {
 		KEYS_READ
 	} keys;
 	enum option_section section;
-	const char *name;	   /* of what the section is about; "" in [daemon] */
-	enum errcategory category; /* ERRCAT_COUNT_ where the section is not about one */
-	struct policy_row row;	   /* where values of a category are tried */
+	const char *name;	   /* NAME of the section; "" in [daemon] */
+	enum errcategory category; /* ERRCAT_COUNT_ in every other section */
+	struct policy_row row;	   /* where a value for a category is checked */
 	void *values;		   /* the struct of the section */
 	struct config_origins *origins;
 };

@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Enough for the longest path and a sentence; what a file holds is cut to less by its own author.
- */
+/* Enough for a sentence with some found texts, which their callers cut with config_shown_len. */
 #define FAULT_TEXT_MAX 1000
 
 /* Bytes of a found text that a fault repeats. */

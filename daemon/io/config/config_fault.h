@@ -16,14 +16,14 @@ struct config_faults {
 	unsigned count;	 /* of all faults, those without a line too */
 };
 
-/* How many bytes of a text that was found a fault repeats: a long one is cut between characters. */
+/* How many bytes of a found text a fault repeats; a long text is cut between characters. */
 int config_shown_len(const char *text);
 
 /* Adds the line "FILE:LINE: text". */
 void config_fault(struct config_faults *faults, struct config_origin origin, const char *format,
 		  ...) PRINTF_LIKE(3, 4);
 
-/* Adds how many faults have no line.  Returns 0 if there were none at all, else -EINVAL. */
+/* Adds the number of faults that have no line.  Returns 0 if there was no fault, else -EINVAL. */
 int config_faults_end(struct config_faults *faults);
 
 #endif

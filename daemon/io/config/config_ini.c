@@ -1,9 +1,9 @@
 /*
- * Our own reader of INI text, where a library would be the obvious way.  inih was used until only
- * the split of "key = value" was left to it: it cuts the names of sections, reports no section that
- * has no keys, takes a colon for an equals sign, reports one faulty line at most, and passes control
- * bytes and text that is not UTF-8 through.  So each line was read and checked here first and then
- * handed to it, one by one, for a split that is ten lines of C.
+ * A library such as inih would be the obvious way to read INI text.  But inih cuts the names of
+ * sections, does not report a section without keys, takes a colon for an equals sign, reports at
+ * most one faulty line, and accepts control characters and text that is not UTF-8.  To name every
+ * faulty line, each line has to be read and checked here first; then all that is left for the
+ * library is the split at the equals sign, which is ten lines of C.
  */
 #include "daemon/io/config/config_ini.h"
 

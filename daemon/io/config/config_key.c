@@ -31,9 +31,9 @@ static void key_fault(struct config_draft *draft, unsigned line, const char *key
 		     text);
 }
 
-/* Notes where a key was found; false when the same file has it already. */
-static bool note_key(struct config_draft *draft, unsigned line, const char *key,
-		     struct config_origin *origin)
+/* Records where a key was found.  Returns false, with a fault, when the file has it already. */
+static bool record_key(struct config_draft *draft, unsigned line, const char *key,
+		       struct config_origin *origin)
 {
 	if (origin->file == draft->file) {
 		key_fault(draft, line, key, "found twice, first in line %u", origin->line);
@@ -43,7 +43,7 @@ static bool note_key(struct config_draft *draft, unsigned line, const char *key,
 	return true;
 }
 
-static void unknown_key(struct config_draft *draft, unsigned line, const char *key)
+static void report_unknown_key(struct config_draft *draft, unsigned line, const char *key)
 {
 	struct buf known;
 
@@ -59,8 +59,9 @@ static void unknown_key(struct config_draft *draft, unsigned line, const char *k
 }
 
 /*
- * A category's value goes to each of its codes that has none of its own, found so far; one that is
- * found later takes its place.  So a code's own section wins, whatever comes first.
+ * A value for a category is set for each of its codes that has no value of its own so far; a value
+ * for the code that is read later replaces it.  So the section of a code takes precedence over that
+ * of its category in any order.
  */
 static int set_value(struct config_draft *draft, const struct option *option, const char *value)
 {
@@ -82,10 +83,10 @@ static void on_option(struct config_draft *draft, unsigned line, const char *key
 	int r;
 
 	if (!option) {
-		unknown_key(draft, line, key);
+		report_unknown_key(draft, line, key);
 		return;
 	}
-	if (!note_key(draft, line, key, &draft->origins->options[option_id(option)]))
+	if (!record_key(draft, line, key, &draft->origins->options[option_id(option)]))
 		return;
 	r = set_value(draft, option, value);
 	if (r == -ENOMEM)
@@ -99,7 +100,7 @@ static void on_option(struct config_draft *draft, unsigned line, const char *key
 	buf_free(&allowed);
 }
 
-/* The place of a variable in the pool's list: its own, or the first free one. */
+/* The index of a variable in the pool's list, or that of the first free entry. */
 static size_t find_variable(char *const *env, const char *name)
 {
 	size_t i = 0, len = strlen(name);
@@ -114,6 +115,7 @@ static void on_variable(struct config_draft *draft, unsigned line, const char *k
 {
 	struct config_pool *pool = draft->values;
 	const char *name = key + strlen("env.");
+	size_t i = find_variable(pool->env, name);
 	char *variable;
 
 	if (!is_variable_name(name) || strncmp(name, "POOLD_", strlen("POOLD_")) == 0) {
@@ -123,15 +125,12 @@ static void on_variable(struct config_draft *draft, unsigned line, const char *k
 			  config_shown_len(name), name);
 		return;
 	}
-
-	size_t i = find_variable(pool->env, name);
-
 	if (i == CONFIG_ENV_MAX) {
 		key_fault(draft, line, key, "found more than %d variables, allowed are %d at most",
 			  CONFIG_ENV_MAX, CONFIG_ENV_MAX);
 		return;
 	}
-	if (!note_key(draft, line, key, &draft->origins->env[i]))
+	if (!record_key(draft, line, key, &draft->origins->env[i]))
 		return;
 	if (asprintf(&variable, "%s=%s", name, value) < 0) {
 		draft->error = -ENOMEM;
@@ -141,7 +140,7 @@ static void on_variable(struct config_draft *draft, unsigned line, const char *k
 	pool->env[i] = variable;
 }
 
-/* The method that the key names; NULL: key answer itself. */
+/* The METHOD of answer.METHOD, or NULL for the key answer. */
 static const char *method_of(const char *key)
 {
 	const char *dot = strchr(key, '.');
@@ -149,8 +148,8 @@ static const char *method_of(const char *key)
 	return dot ? dot + 1 : NULL;
 }
 
-static void answer_fault(struct config_draft *draft, unsigned line, const char *key, int r,
-			 const char *value, const char *fault)
+static void report_answer(struct config_draft *draft, unsigned line, const char *key, int r,
+			  const char *value, const char *fault)
 {
 	if (r == -ENOMEM)
 		draft->error = r;
@@ -176,12 +175,12 @@ static void on_answer(struct config_draft *draft, unsigned line, const char *key
 			  strlen(method), CONFIG_METHOD_MAX);
 		return;
 	}
-	if (before && !note_key(draft, line, key, &draft->origins->answers[i]))
+	if (before && !record_key(draft, line, key, &draft->origins->answers[i]))
 		return;
 	r = config_answer_set(pool, method, value, fault);
 	if (r == 0)
 		draft->origins->answers[i] = config_draft_origin(draft, line);
-	answer_fault(draft, line, key, r, value, fault);
+	report_answer(draft, line, key, r, value, fault);
 }
 
 void config_read_key(struct config_draft *draft, unsigned line, const char *key, const char *value)

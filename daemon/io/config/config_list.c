@@ -53,7 +53,7 @@ static int set_command(const struct option *option, void *values, const char *te
 	return 0;
 }
 
-/* A list of strings, each of which must pass. */
+/* Sets a list of names, or refuses it where one of them is none. */
 static int set_strings(const struct option *option, void *values, char **names,
 		       bool (*is_name)(const char *))
 {

@@ -4,8 +4,8 @@
 
 #include "daemon/io/config/config_table.h"
 
-/* Whether the type is of this kind; only those are passed to the functions below, which do what
- * those of config_option.h do that call them. */
+/* Whether a type is a list.  The functions below take only lists, and do the same as the functions
+ * of config_option.h that call them. */
 bool option_is_list(enum option_type type);
 
 int option_set_list(const struct option *option, void *values, const char *text);
@@ -16,9 +16,9 @@ void option_print_list_allowed(const struct option *option, struct buf *out);
 /* The longest of a list of delays; 0 when there are none. */
 usec_t option_longest_delay(const struct option *option, const void *values);
 
-/* Is it a name that an environment variable may have? */
+/* Whether an environment variable may have that name. */
 bool is_variable_name(const char *name);
-/* And one that a pool may have? */
+/* Whether a pool may have that name. */
 bool is_pool_name(const char *name);
 
 #endif

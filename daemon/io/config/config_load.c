@@ -1,5 +1,4 @@
 #include "daemon/io/config/config.h"
-#include "daemon/io/config/config_adapter.h"
 #include "daemon/io/config/config_check.h"
 #include "daemon/io/config/config_read.h"
 
@@ -122,27 +121,6 @@ static void load_folder(struct config_draft *draft, const char *folder)
 	free(entries);
 }
 
-/* Checks the whole and hands the configuration out. */
-static int finish(struct config_draft *draft, const struct config **ret_config)
-{
-	int r;
-
-	if (draft->error < 0)
-		return draft->error;
-	config_check_adapters(draft);
-	/* A refused value left its default behind: what follows from that is not reported. */
-	if (draft->faults.count == 0)
-		config_check(draft);
-	if (draft->error < 0)
-		return draft->error;
-	r = config_faults_end(&draft->faults);
-	if (r < 0)
-		return r;
-	*ret_config = draft->config;
-	draft->config = NULL;
-	return 0;
-}
-
 int config_load(const char *path, const struct config **ret_config, struct buf *errors)
 {
 	const char *file = path ? path : config_path_default();
@@ -160,25 +138,9 @@ int config_load(const char *path, const struct config **ret_config, struct buf *
 	if (path || access(file, F_OK) == 0 || errno != ENOENT)
 		load_file(draft, file);
 	load_folder(draft, folder);
-	r = finish(draft, ret_config);
+	r = config_check(draft, ret_config);
 	config_draft_free(draft);
 out:
 	free(folder);
-	return r;
-}
-
-int config_parse_text(const char *file, struct bytes text, const struct config **ret_config,
-		      struct buf *errors)
-{
-	struct config_draft *draft;
-	int r;
-
-	r = config_draft_new(&draft);
-	if (r < 0)
-		return r;
-	draft->faults.out = errors;
-	config_read(draft, file, text);
-	r = finish(draft, ret_config);
-	config_draft_free(draft);
 	return r;
 }

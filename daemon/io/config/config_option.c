@@ -72,7 +72,7 @@ static bool is_group_name(const char *name)
 	return *name != '-' && name[strspn(name, allowed)] == '\0';
 }
 
-/* That it is UTF-8 was seen when its line was read. */
+/* Its line has been checked to be UTF-8. */
 static bool is_method_name(const char *name)
 {
 	for (; *name; name++)
@@ -92,7 +92,7 @@ static bool is_json(const char *text)
 	return is;
 }
 
-/* Whether a text of the right length, and not empty, is one of its type. */
+/* Whether a text that is not empty and of the right length is one of its type. */
 static bool is_of_type(enum option_type type, const char *text)
 {
 	struct sockaddr_storage address;

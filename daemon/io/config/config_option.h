@@ -1,4 +1,4 @@
-/* The value of one option, from text and back. */
+/* The value of one option: from text to its field, and back. */
 #ifndef POOLD_IO_CONFIG_CONFIG_OPTION_H
 #define POOLD_IO_CONFIG_CONFIG_OPTION_H
 
@@ -6,18 +6,18 @@
 #include "protocol/buf.h"
 
 /*
- * Sets the option's value in `values`, the struct of its section, freeing the one before.  Returns
- * 0, -EINVAL (not such a value, or out of its limits; nothing has changed) or -ENOMEM.
+ * Sets the option's value in `values`, the struct of its section, and frees the one before.
+ * Returns 0; -EINVAL when the text is not allowed, and then nothing has changed; -ENOMEM.
  */
 int option_set(const struct option *option, void *values, const char *text);
 /* Frees what the value owns. */
 void option_clear(const struct option *option, void *values);
 /* Writes the value as option_set reads it. */
 void option_print(const struct option *option, const void *values, struct buf *out);
-/* Writes what the option may be: "a number from 1 to 10". */
+/* Writes what is allowed: "a number from 1 to 10". */
 void option_print_allowed(const struct option *option, struct buf *out);
 
-/* The value of a COUNT, SIZE or DURATION; the most of a RANGE or of DURATIONS. */
+/* The value of a COUNT, SIZE or DURATION; the largest of a RANGE or of DURATIONS. */
 uint64_t option_number(const struct option *option, const void *values);
 
 #endif

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A section may come again in a later file, not in the same. */
+/* A section may occur again in a later file, but not in the same one. */
 static void enter_section(struct config_draft *draft, unsigned line, enum option_section section,
 			  const char *name, struct config_origins *origins)
 {
@@ -27,7 +27,7 @@ static void enter_section(struct config_draft *draft, unsigned line, enum option
 	draft->origins = origins;
 }
 
-/* [pool NAME], or what belongs to a pool; each may come before the others. */
+/* [pool NAME], [breaker NAME] or [retry NAME]: they may come in any order. */
 static void enter_pool(struct config_draft *draft, unsigned line, enum option_section section,
 		       const char *name)
 {
@@ -58,7 +58,7 @@ static void enter_pool(struct config_draft *draft, unsigned line, enum option_se
 	enter_section(draft, line, section, config->pools[i].name, &draft->pools[i]);
 }
 
-static void unknown_error(struct config_draft *draft, unsigned line, const char *name)
+static void report_unknown_error(struct config_draft *draft, unsigned line, const char *name)
 {
 	struct buf known;
 
@@ -88,11 +88,11 @@ static void enter_error(struct config_draft *draft, unsigned line, const char *n
 			      &draft->categories[category]);
 		draft->category = category;
 	} else {
-		unknown_error(draft, line, name);
+		report_unknown_error(draft, line, name);
 	}
 }
 
-/* The section of that word, or SECTION_COUNT_. */
+/* The section with that first word, or SECTION_COUNT_. */
 static enum option_section find_section(const char *word, size_t len)
 {
 	enum option_section section = 0;

@@ -1,6 +1,6 @@
 /*
- * The table of config.def: what each option is called, where its value is, what it may be.  What
- * is done with a value is in config_option.h.
+ * The table of config.def: each option's name, type, default, limits, and the field that holds its
+ * value.  config_option.h reads and writes the values.
  */
 #ifndef POOLD_IO_CONFIG_CONFIG_TABLE_H
 #define POOLD_IO_CONFIG_CONFIG_TABLE_H
@@ -33,13 +33,13 @@ enum option_type {
 	OPTION_UMASK,
 	OPTION_LIMIT,
 
-	OPTION_COMMAND, /* from here on lists: config_list.h */
+	OPTION_COMMAND, /* from here on lists, config_list.h */
 	OPTION_VARIABLES,
 	OPTION_POOLS,
 	OPTION_CATEGORIES,
 	OPTION_DURATIONS,
 
-	OPTION_LEVEL, /* from here on one word of several: config_word.h */
+	OPTION_LEVEL, /* from here on one word of several, config_word.h */
 	OPTION_TARGET,
 	OPTION_ADAPTER,
 	OPTION_DIALECT,
@@ -55,7 +55,7 @@ enum option_type {
 	OPTION_TYPE_COUNT_
 };
 
-/* Each option's place in the table: OPTION_DAEMON_socket ... */
+/* The index of each option in the table: OPTION_DAEMON_socket and so on. */
 enum option_id {
 #define OPTION(section, key, type, initial, min, max, help) OPTION_##section##_##key,
 #include "daemon/io/config/config.def"
@@ -65,7 +65,7 @@ enum option_id {
 
 struct option {
 	const char *key;
-	const char *initial; /* the default as text; NULL: each error's own */
+	const char *initial; /* the default as text; NULL: that of each error in errcode.def */
 	const char *help;
 	uint64_t min, max;
 	size_t offset; /* of the value in its section's struct */
@@ -78,10 +78,10 @@ const struct option *option_get(enum option_id id);
 const struct option *option_find(enum option_section section, const char *key);
 enum option_id option_id(const struct option *option);
 
-/* "daemon", "pool" and so on: the section's name in a file, without what it is a section of. */
+/* "daemon", "pool" and so on: the first word of the section in a file. */
 const char *option_section_name(enum option_section section);
 
-/* Where the option's value is in the struct of its section. */
+/* The field of the option's value in the struct of its section. */
 void *option_field(const struct option *option, void *values);
 const void *option_field_read(const struct option *option, const void *values);
 

@@ -12,7 +12,7 @@ struct unit {
 	uint64_t factor;
 };
 
-/* From the smallest to the largest: the formatters take the last that divides. */
+/* From the smallest to the largest: a formatter takes the largest that divides the value. */
 static const struct unit duration_units[] = {
 	{"us", 1},
 	{"ms", 1000},
@@ -29,7 +29,7 @@ static const struct unit size_units[] = {
 	{"G", UINT64_C(1) << 30},
 };
 
-/* Reads digits (at least one) up to the first other byte, which *ret_rest points at. */
+/* Reads at least one digit; *ret_rest is the first byte that is none. */
 static int parse_digits(const char *text, uint64_t *ret_number, const char **ret_rest)
 {
 	uint64_t number = 0;
@@ -231,7 +231,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Copies one word, without its quotes, to `word` and moves *text behind it. */
+/* Copies one word without its quotes to `word`; *text is then the byte after it. */
 static int split_word(const char **text, char *word)
 {
 	const char *p = *text;
@@ -288,13 +288,13 @@ int value_split_words(const char *text, size_t max, char ***ret_words, size_t *r
 
 int value_split_list(const char *text, size_t max, char ***ret_items, size_t *ret_count)
 {
-	static const char between[] = " \t,";
+	static const char separators[] = " \t,";
 	char **items = calloc(max + 1, sizeof(*items));
 	size_t count = 0;
 	int r = items ? 0 : -ENOMEM;
 
-	for (text += strspn(text, between); *text && r == 0; text += strspn(text, between)) {
-		size_t len = strcspn(text, between);
+	for (text += strspn(text, separators); *text && r == 0; text += strspn(text, separators)) {
+		size_t len = strcspn(text, separators);
 
 		if (count == max)
 			r = -E2BIG;

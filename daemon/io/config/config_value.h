@@ -1,4 +1,4 @@
-/* Values as people write them in the configuration: durations, sizes, numbers, ranges, words. */
+/* Values as text: durations, sizes, numbers, ranges, words of a command, items of a list. */
 #ifndef POOLD_IO_CONFIG_CONFIG_VALUE_H
 #define POOLD_IO_CONFIG_CONFIG_VALUE_H
 
@@ -9,12 +9,12 @@ struct value_range {
 	unsigned max;
 };
 
-/* Room for any formatted duration, size or number, with its end. */
+/* Room for any formatted duration, size or number with its terminating zero. */
 #define VALUE_TEXT_MAX 32
 
 /*
- * The parsers take the whole text, without space around it.  They return 0, -EINVAL (not of that
- * form) or -ERANGE (of that form, and too big for the type); on failure the output is untouched.
+ * The parsers take a text without space around it.  They return 0, -EINVAL (it has another form) or
+ * -ERANGE (the number is too large); on failure the output is untouched.
  */
 
 /* A whole number and a unit: us, ms, s, min, h, d ("250ms").  0 needs no unit. */
@@ -29,9 +29,9 @@ int value_parse_range(const char *text, struct value_range *ret_range);
 /* Permission bits in octal, up to 0777. */
 int value_parse_mode(const char *text, unsigned *ret_mode);
 
-/* How far a process stands back for others: -20 to 19. */
+/* A nice value, -20 to 19. */
 int value_parse_nice(const char *text, int *ret_nice);
-/* A number or size, "none" for VALUE_LIMIT_NONE, or nothing for VALUE_LIMIT_UNSET. */
+/* A number or size, "none" for VALUE_LIMIT_NONE, or "" for VALUE_LIMIT_UNSET. */
 #define VALUE_LIMIT_NONE  UINT64_MAX
 #define VALUE_LIMIT_UNSET (UINT64_MAX - 1)
 int value_parse_limit(const char *text, uint64_t *ret_limit);
@@ -42,19 +42,18 @@ void value_format_size(size_t size, char text[static VALUE_TEXT_MAX]);
 void value_format_limit(uint64_t limit, char text[static VALUE_TEXT_MAX]);
 
 /*
- * Splits a command into words as a shell does, without running one: blanks separate, '...' keeps
- * everything, "..." keeps all but a backslash before " or \, a backslash outside quotes keeps the
- * next byte.  Nothing is expanded.  The list ends with a NULL; the caller frees it with strv_free.
- * Returns 0, -EINVAL (a quote is not closed, or the text ends with a backslash), -E2BIG (more than
- * `max` words), -ENOMEM.
+ * Splits a command into words as a shell does: spaces and tabs separate words; '...' keeps all
+ * characters as they are; "..." keeps all but a backslash before " or \; a backslash outside of
+ * quotes keeps the next byte.  Nothing is expanded.  The list ends with a NULL; the caller frees it
+ * with strv_free.  Returns 0, -EINVAL (a quote is not closed, or the text ends with a backslash),
+ * -E2BIG (more than `max` words) or -ENOMEM.
  */
 int value_split_words(const char *text, size_t max, char ***ret_words, size_t *ret_count);
 
-/* Splits a list whose items have blanks or commas between them, and none within.  As above, but
- * never -EINVAL. */
+/* The same for a list whose items are separated by spaces, tabs or commas; never -EINVAL. */
 int value_split_list(const char *text, size_t max, char ***ret_items, size_t *ret_count);
 
-/* Frees a list of strings that ends with a NULL, and the strings.  Takes NULL. */
+/* Frees a list that ends with a NULL, and its strings.  Takes NULL. */
 void strv_free(char **list);
 
 #endif

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Above every number of every type. */
+/* Above the number of every word. */
 #define NUMBERS_MAX 16
 
 static const char *const dialects[] = {
@@ -34,14 +34,14 @@ static_assert(ARRAY_SIZE(outputs) == OUTPUT_COUNT_, "an output has no word");
 static_assert(ARRAY_SIZE(cgroups) == CGROUPS_COUNT_, "a choice has no word");
 static_assert(ARRAY_SIZE(breaker_modes) == BREAKER_MODE_COUNT_, "a mode has no word");
 static_assert(LOG_LEVEL_DEBUG < NUMBERS_MAX && BACKOFF_KIND_COUNT_ <= NUMBERS_MAX,
-	      "more numbers than are looked at");
+	      "NUMBERS_MAX is too small");
 
 bool option_is_word(enum option_type type)
 {
 	return type >= OPTION_LEVEL && type < OPTION_TYPE_COUNT_;
 }
 
-/* Words that only the configuration has. */
+/* The words that only the configuration has. */
 static const char *own_word(enum option_type type, unsigned number)
 {
 	switch (type) {
