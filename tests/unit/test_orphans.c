@@ -67,7 +67,7 @@ static bool is_there(pid_t pid)
 static void sweep(struct fixture *fixture)
 {
 	orphans_sweep(&fixture->orphans);
-	while (fixture->orphans.sweeps_left > 0)
+	while (fixture->orphans.steps_left > 0)
 		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
 }
 
@@ -95,14 +95,14 @@ END_TEST
 
 START_TEST(who_was_there_before_is_left_alone)
 {
-	pid_t elder = start(0);
+	pid_t inherited = start(0);
 	struct fixture *fixture = begin();
 
 	sweep(fixture);
-	ck_assert(is_there(elder));
+	ck_assert(is_there(inherited));
 	/* And reaped when it ends. */
-	kill(elder, SIGKILL);
-	while (is_there(elder))
+	kill(inherited, SIGKILL);
+	while (is_there(inherited))
 		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
 	end(fixture);
 }
@@ -111,14 +111,14 @@ END_TEST
 START_TEST(more_than_one_step_takes_are_all_found)
 {
 	struct fixture *fixture = begin();
-	pid_t pids[JUDGED_MAX + 20];
+	pid_t pids[READ_MAX + 20];
 
 	/* The living stand before the dead ones. */
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
-		pids[i] = start(i < JUDGED_MAX + 10 ? 2 : i % 2);
+		pids[i] = start(i < READ_MAX + 10 ? 2 : i % 2);
 	sweep(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
-		ck_assert(is_there(pids[i]) == (i < JUDGED_MAX + 10));
+		ck_assert(is_there(pids[i]) == (i < READ_MAX + 10));
 	fixture->living = 3;
 	sweep(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
@@ -199,5 +199,5 @@ int main(void)
 		a_search_finds_the_same_as_the_kernel_says,
 	};
 
-	return unit_main("family", tests, ARRAY_SIZE(tests));
+	return unit_main("orphans", tests, ARRAY_SIZE(tests));
 }

@@ -97,8 +97,8 @@ void link_finish_output(struct link *link);
 /* Read or don't read (a paused link notices neither messages nor the end). */
 void link_set_reading(struct link *link, bool reading);
 
-/* From now on the link is read at the end of a turn, when all else that became readable in that turn
- * has been read.  What the peer wrote elsewhere before its message is then known before it. */
+/* From now on the link is read at the end of a turn, when all else that became readable in that
+ * turn has been read.  What the peer wrote elsewhere before its message is then known before it. */
 void link_read_last(struct link *link);
 
 /* Reads what is there until there is no more, as for a peer that is gone. */
@@ -113,7 +113,8 @@ void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes)
  * would be too early. */
 void link_fail(struct link *link, enum link_end why);
 
-/* At the turn's end: read the links that are read last; write what was put; free what was closed. */
+/* At the turn's end: read the links that are read last; write what was put; free what was
+ * closed. */
 void link_read_deferred(struct loop *loop);
 void link_flush_all(struct loop *loop);
 void link_free_closed(struct loop *loop);

@@ -21,20 +21,20 @@ static int find_identities(struct confine *confine)
 	return r;
 }
 
-/* What a pool asks for and can't have is said, once. */
+/* Logs, once, which limits of pools have no effect. */
 static void warn_of_idle_limits(const struct confine *confine, const char *why)
 {
 	for (size_t i = 0; i < confine->config->pool_count; i++) {
 		const struct config_pool *pool = &confine->config->pools[i];
 
 		if (pool->memory_max != VALUE_LIMIT_UNSET && !confine->cgroups.has_memory)
-			log_warning("[pool %s] memory_max does nothing: %s", pool->name, why);
+			log_warning("[pool %s] memory_max has no effect: %s", pool->name, why);
 		if (pool->cpu_weight > 0 && !confine->cgroups.has_cpu)
-			log_warning("[pool %s] cpu_weight does nothing: %s", pool->name, why);
+			log_warning("[pool %s] cpu_weight has no effect: %s", pool->name, why);
 	}
 }
 
-/* A group of its own for each worker, where the daemon may make them. */
+/* Prepares a control group for each worker, where the daemon may make them. */
 static void open_cgroups(struct confine *confine)
 {
 	enum config_cgroups wanted = confine->config->daemon.cgroups;
