@@ -1,9 +1,9 @@
 /*
- * JSON and MessagePack, each made of any bytes.
+ * JSON and MessagePack, each from any bytes.
  *
- *  - what is read from JSON is one whole value, and can be said in JSON again
- *  - that text reads back to the same bytes: nothing was changed in silence
- *  - what is said of a value is one line of UTF-8 that another parser takes
+ *  - what is read from JSON is one whole value, and can be written as JSON again
+ *  - that text reads back to the same bytes: nothing was changed silently
+ *  - the JSON of a value is one line of UTF-8 that another parser takes
  */
 #include <assert.h>
 #include <errno.h>

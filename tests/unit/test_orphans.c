@@ -1,4 +1,4 @@
-/* Its own parts are tested too, so it is taken in whole. */
+/* Its static functions are tested too, so the file is included. */
 #include "daemon/io/worker/orphans.c" // NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/unit.h"
@@ -35,7 +35,7 @@ static void end(struct fixture *fixture)
 	free(fixture);
 }
 
-/* A child that sleeps, with this life for its mark; 0: none. */
+/* A child that sleeps, with the tag of this life; 0: without a tag. */
 static pid_t start(uint32_t life)
 {
 	char mark[sizeof(PROCESS_TAG_LIFE) + PROCESS_TAG_LIFE_SIZE] = PROCESS_TAG_LIFE "=";
@@ -46,7 +46,7 @@ static pid_t start(uint32_t life)
 	pid_t pid;
 
 	process_tag_life(instance, 1, life, mark + strlen(PROCESS_TAG_LIFE) + 1);
-	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0); /* closed once it is another program */
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0); /* closed once it executes the program */
 	pid = fork();
 	if (pid == 0) {
 		execve("/bin/sleep", arguments, environment);
@@ -83,7 +83,7 @@ START_TEST(a_sweep_takes_the_dead_lives_and_no_others)
 	ck_assert(is_there(living));
 	ck_assert(is_there(known));
 	ck_assert_uint_ge(fixture->orphans.killed, 2);
-	/* Its life ends too; and what is forgotten is like any other. */
+	/* Its life ends too; and a child that is not tracked any more is an orphan like others. */
 	fixture->living = 3;
 	orphans_untrack(&fixture->orphans, known);
 	sweep(fixture);
@@ -100,7 +100,7 @@ START_TEST(who_was_there_before_is_left_alone)
 
 	sweep(fixture);
 	ck_assert(is_there(inherited));
-	/* And reaped when it ends. */
+	/* And it is reaped when it ends. */
 	kill(inherited, SIGKILL);
 	while (is_there(inherited))
 		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
@@ -113,7 +113,7 @@ START_TEST(more_than_one_step_takes_are_all_found)
 	struct fixture *fixture = begin();
 	pid_t pids[READ_MAX + 20];
 
-	/* The living stand before the dead ones. */
+	/* Those of the life that goes on come before the others. */
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
 		pids[i] = start(i < READ_MAX + 10 ? 2 : i % 2);
 	sweep(fixture);
@@ -137,7 +137,7 @@ START_TEST(who_ends_by_himself_is_reaped)
 	kill(pid, SIGKILL);
 	while (is_there(pid))
 		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
-	/* Who is known is for others to wait for. */
+	/* A tracked child is for other code to wait for. */
 	ck_assert_int_eq(waitpid(known, NULL, 0), known);
 	end(fixture);
 }
