@@ -21,16 +21,16 @@ static int find_identities(struct confine *confine)
 	return r;
 }
 
-/* Logs, once, which limits of pools have no effect. */
+/* Logs, once, which limits of pools do nothing. */
 static void warn_of_idle_limits(const struct confine *confine, const char *why)
 {
 	for (size_t i = 0; i < confine->config->pool_count; i++) {
 		const struct config_pool *pool = &confine->config->pools[i];
 
 		if (pool->memory_max != VALUE_LIMIT_UNSET && !confine->cgroups.has_memory)
-			log_warning("[pool %s] memory_max has no effect: %s", pool->name, why);
+			log_warning("[pool %s] memory_max does nothing: %s", pool->name, why);
 		if (pool->cpu_weight > 0 && !confine->cgroups.has_cpu)
-			log_warning("[pool %s] cpu_weight has no effect: %s", pool->name, why);
+			log_warning("[pool %s] cpu_weight does nothing: %s", pool->name, why);
 	}
 }
 
