@@ -7,12 +7,12 @@
  *  - whatever result is handed over is one whole value (speak.c sees to that)
  *  - what is sent to the worker meanwhile are whole messages of the dialect
  */
+#include "daemon/io/worker/dialect.h"
+#include "tests/lib/speak.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "daemon/io/worker/dialect.h"
-#include "tests/lib/speak.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -5,16 +5,16 @@
  *  - that text reads back to the same bytes: nothing was changed silently
  *  - the JSON of a value is one line of UTF-8 that another parser takes
  */
+#include "daemon/io/base/json.h"
+#include "protocol/skip.h"
+#include "protocol/utf8.h"
+#include "tests/lib/input.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "daemon/io/base/json.h"
-#include "protocol/skip.h"
-#include "protocol/utf8.h"
-#include "tests/lib/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

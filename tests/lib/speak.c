@@ -1,5 +1,9 @@
 #include "tests/lib/speak.h"
 
+#include "daemon/io/worker/dialects.h"
+#include "protocol/skip.h"
+#include "tests/lib/wire.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,10 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "daemon/io/worker/dialects.h"
-#include "protocol/skip.h"
-#include "tests/lib/wire.h"
 
 #define REPORTED_MAX ((size_t)16 << 20)
 

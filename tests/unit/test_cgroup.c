@@ -1,5 +1,7 @@
 #include "daemon/io/worker/cgroup.h"
 
+#include "tests/lib/unit.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,8 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "tests/lib/unit.h"
 
 /* A folder with the files of a control group. */
 struct fixture {

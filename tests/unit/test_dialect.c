@@ -1,13 +1,13 @@
 /* The dialects, byte for byte: what is sent to a worker, and how its messages are understood. */
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-
 #include "daemon/io/worker/dialect.h"
 #include "protocol/read.h"
 #include "tests/lib/speak.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #define LIMIT 4096
 

@@ -1,5 +1,7 @@
 #include "daemon/io/worker/forkserver.h"
+
 #include "daemon/io/worker/identity.h"
+#include "tests/unit/test_config.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -8,8 +10,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/unit/test_config.h"
 
 #define FORK_REQUESTS_MAX 3
 #define MEMORY		  ((size_t)64 * 1024 * 1024)

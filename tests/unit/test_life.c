@@ -1,5 +1,9 @@
 #include "daemon/io/worker/life.h"
 
+#include "daemon/io/worker/identity.h"
+#include "protocol/read.h"
+#include "tests/unit/test_config.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,10 +12,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "daemon/io/worker/identity.h"
-#include "protocol/read.h"
-#include "tests/unit/test_config.h"
 
 #define REPORTED_MAX ((size_t)4096)
 

@@ -1,11 +1,11 @@
 #include "daemon/io/base/link.h"
 
+#include "tests/lib/unit.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "tests/lib/unit.h"
 
 #define ORDER_MAX 64
 

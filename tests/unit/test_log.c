@@ -1,5 +1,9 @@
 #include "daemon/io/base/log.h"
 
+#include "daemon/io/base/log_sink.h"
+#include "daemon/io/base/log_text.h"
+#include "tests/lib/unit.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,10 +15,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "daemon/io/base/log_sink.h"
-#include "daemon/io/base/log_text.h"
-#include "tests/lib/unit.h"
 
 /* --- text made safe --- */
 

@@ -1,12 +1,12 @@
 #include "daemon/io/worker/process_tag.h"
 
+#include "tests/lib/unit.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/lib/unit.h"
 
 static const char instance[] = "0123456789abcdef0123456789abcdef";
 

@@ -1,5 +1,8 @@
 #include "daemon/io/base/log.h"
 
+#include "daemon/io/base/log_sink.h"
+#include "daemon/io/base/log_text.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -9,9 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-
-#include "daemon/io/base/log_sink.h"
-#include "daemon/io/base/log_text.h"
 
 /* A message before it is escaped: longer than what is kept of it, as escapes only lengthen it. */
 #define FORMATTED_MAX (LOG_TEXT_MAX + 1)

@@ -1,12 +1,12 @@
 #include "daemon/io/worker/endpoint.h"
 
+#include "daemon/io/config/config_address.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "daemon/io/config/config_address.h"
 
 void endpoint_init(struct endpoint *endpoint)
 {
