@@ -1,18 +1,18 @@
 /*
- * A worker of any dialect that says any bytes, in pieces of any size.  The first byte chooses the
+ * A worker of any dialect that sends any bytes, in pieces of any size.  The first byte chooses the
  * dialect, the second the size.
  *
- *  - the channel takes it or is broken, once, and nothing is told after that
- *  - it is ready at most once
+ *  - the channel takes them or is broken, once, and nothing is reported after that
+ *  - the worker is ready at most once
  *  - whatever result is handed over is one whole value (speak.c sees to that)
- *  - what the worker is told meanwhile are whole messages of the dialect
+ *  - what is sent to the worker meanwhile are whole messages of the dialect
  */
+#include "daemon/io/worker/dialect.h"
+#include "tests/lib/speak.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "daemon/io/worker/dialect.h"
-#include "tests/lib/speak.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	channel_ping(&speak.channel, 3);
 	check_heard(&speak);
 	assert(!speak.channel.link == speak.broken);
-	/* Of a second one in its own dialect the engine is the judge. */
+	/* In the dialect poold it is the engine that refuses a second `ready`. */
 	assert(speak.ready_count <= 1 || chosen == options[0]);
 	speak_close(&speak);
 	return 0;

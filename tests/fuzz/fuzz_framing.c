@@ -6,11 +6,11 @@
  *  - no message is longer than the limit, and what is announced beyond is refused at once
  *  - nothing outside of a piece is read
  */
-#include <assert.h>
-#include <string.h>
-
 #include "daemon/io/base/framing.h"
 #include "tests/lib/input.h"
+
+#include <assert.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -1,20 +1,20 @@
 /*
- * JSON and MessagePack, each made of any bytes.
+ * JSON and MessagePack, each from any bytes.
  *
- *  - what is read from JSON is one whole value, and can be said in JSON again
- *  - that text reads back to the same bytes: nothing was changed in silence
- *  - what is said of a value is one line of UTF-8 that another parser takes
+ *  - what is read from JSON is one whole value, and can be written as JSON again
+ *  - that text reads back to the same bytes: nothing was changed silently
+ *  - the JSON of a value is one line of UTF-8 that another parser takes
  */
+#include "daemon/io/base/json.h"
+#include "protocol/skip.h"
+#include "protocol/utf8.h"
+#include "tests/lib/input.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "daemon/io/base/json.h"
-#include "protocol/skip.h"
-#include "protocol/utf8.h"
-#include "tests/lib/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -155,7 +155,7 @@ void speak_close(struct speak *speak)
 	config_unref(speak->config);
 }
 
-/* Writes what the daemon has to say, and reads it. */
+/* Writes the output of the daemon, and reads it. */
 static void hear(struct speak *speak)
 {
 	uint8_t bytes[16384];

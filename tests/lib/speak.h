@@ -1,6 +1,6 @@
 /*
- * A channel of the daemon with a test at the other end: what the test says, as a worker of that
- * pool, and what the driver would be told of it, in words.
+ * A channel of the daemon with a test at the other end, in the place of a worker: what the test
+ * sends, and what the driver would get from the channel, in words.
  */
 #ifndef POOLD_TESTS_SPEAK_H
 #define POOLD_TESTS_SPEAK_H
@@ -13,18 +13,18 @@ struct speak {
 	const struct config *config;
 	struct channel channel;
 	int peer;
-	struct buf reported; /* one line for each thing that the driver was told */
-	struct buf heard;    /* what the worker was told since it last listened */
+	struct buf reported; /* one line for each call of the handler */
+	struct buf heard;    /* what was sent to the worker since it last listened */
 	unsigned ready_count;
-	bool broken; /* nothing may be told after that: an assertion */
+	bool broken; /* no call of the handler may come after that: an assertion */
 };
 
-/* Opens a channel to a worker of a pool with these options ("dialect = jsonrpc\n"), and says its
- * first words.  Messages may have `response_max` bytes.  Aborts when that can't be done. */
+/* Opens a channel to a worker of a pool with these options ("dialect = jsonrpc\n"), and sends
+ * its first message.  Messages may have `response_max` bytes.  Aborts when that can't be done. */
 void speak_open(struct speak *speak, const char *options, size_t response_max);
 void speak_close(struct speak *speak);
 
-/* The worker says these bytes, and the daemon reads them all. */
+/* The worker sends these bytes, and the daemon reads them all. */
 void speak_say(struct speak *speak, struct bytes bytes);
 
 /* The worker is sent a request: `args` in the words of wire.h.  Returns what channel_send does. */
@@ -33,7 +33,7 @@ const char *speak_send(struct speak *speak, uint32_t id, const char *method, con
 /* All that was written to the worker since this was last called; valid until it is again. */
 struct bytes speak_listen(struct speak *speak);
 
-/* What the driver was told since this was last called, each on a line:
+/* The calls of the handler since this was last called, each on a line:
  *
  *	ready CONCURRENCY [batches]
  *	result ID VALUE          failed ID CODE TYPE|MESSAGE

@@ -1,9 +1,9 @@
 #include "protocol/base64.h"
 
+#include "tests/lib/unit.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "tests/lib/unit.h"
 
 static struct bytes text_of(const char *text)
 {

@@ -1,5 +1,7 @@
 #include "daemon/io/worker/cgroup.h"
 
+#include "tests/lib/unit.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,9 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/lib/unit.h"
-
-/* A folder that looks like a control group, as far as files go. */
+/* A folder with the files of a control group. */
 struct fixture {
 	struct loop loop;
 	struct cgroups cgroups;
@@ -34,7 +34,7 @@ static void put(const struct fixture *fixture, const char *name, const char *tex
 	ck_assert_int_eq(fclose(file), 0);
 }
 
-/* What a file holds; NULL: there is none. */
+/* The text of a file; NULL: there is none. */
 static const char *get(const struct fixture *fixture, const char *name)
 {
 	static char text[256];
@@ -123,7 +123,7 @@ START_TEST(the_daemon_moves_into_a_leaf)
 	ck_assert_str_eq(get(fixture, "daemon/cgroup.procs"), "4711");
 	ck_assert(fixture->cgroups.has_memory);
 	ck_assert(fixture->cgroups.has_cpu);
-	/* The last that was written. */
+	/* The last process that was written. */
 	ck_assert_ptr_nonnull(strstr(get(fixture, "cgroup.subtree_control"), "+cpu"));
 	end(fixture);
 }
@@ -180,7 +180,7 @@ START_TEST(a_worker_gets_its_limits)
 	ck_assert_str_eq(get(fixture, "worker-3-17/memory.max"), "67108864");
 	ck_assert_str_eq(get(fixture, "worker-3-17/memory.oom.group"), "1");
 	ck_assert_str_eq(get(fixture, "worker-3-17/cpu.weight"), "50");
-	/* The worker enters by writing itself. */
+	/* The worker enters when it writes to this file. */
 	ck_assert_int_eq(write(cgroup.procs, "0", 1), 1);
 	ck_assert_str_eq(get(fixture, "worker-3-17/cgroup.procs"), "0");
 	cgroup_shut(&cgroup);
@@ -249,7 +249,7 @@ START_TEST(the_end_kills_and_removes)
 	cgroup_end(&fixture->cgroups, &cgroup);
 	ck_assert_str_eq(cgroup.name, "");
 	ck_assert_str_eq(get(fixture, "worker-0-1/cgroup.kill"), "1");
-	/* As long as something is in it, it stays, and is tried again. */
+	/* As long as something is in it, it stays, and its removal is tried again. */
 	ck_assert_uint_eq(fixture->cgroups.ending_count, 1);
 	drop(fixture, "worker-0-1/cgroup.kill");
 	drop(fixture, "worker-0-1/cgroup.procs");

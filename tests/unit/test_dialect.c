@@ -1,18 +1,18 @@
-/* The dialects, byte for byte: what a worker is told, and what is made of what it says. */
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-
+/* The dialects, byte for byte: what is sent to a worker, and how its messages are understood. */
 #include "daemon/io/worker/dialect.h"
 #include "protocol/read.h"
 #include "tests/lib/speak.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
 #define LIMIT 4096
 
-/* What the worker hears, with a length of four bytes as <LENGTH>, and MessagePack as wire.h says
- * it. */
+/* What was sent to the worker, with a length of four bytes as <LENGTH>, and MessagePack in the
+ * words of wire.h. */
 static const char *heard(struct speak *speak, bool packets, bool msgpack)
 {
 	static char text[8192];
@@ -379,7 +379,7 @@ START_TEST(lines_that_break_json_rpc)
 }
 END_TEST
 
-/* Whoever asks without end and reads none of the answers has broken the protocol. */
+/* A worker that sends requests without end and reads no answer has broken the protocol. */
 START_TEST(a_flood_of_requests_ends)
 {
 	static const char request[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\"}\n";
@@ -445,7 +445,7 @@ START_TEST(the_end_of_the_input_comes_behind_what_was_said)
 	ck_assert_str_eq(heard(&speak, false, false),
 			 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"last\"}\n");
 	ck_assert_int_eq(recv(speak.peer, &byte, 1, MSG_DONTWAIT), 0);
-	/* It may still answer, and hears nothing more. */
+	/* It may still answer, and nothing more is sent to it. */
 	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":1}\n");
 	ck_assert_str_eq(speak_reported(&speak), "result 2 1\n");
 	ck_assert_ptr_null(speak_send(&speak, 3, "more", "nil"));

@@ -1,5 +1,7 @@
 #include "daemon/io/worker/forkserver.h"
+
 #include "daemon/io/worker/identity.h"
+#include "tests/unit/test_config.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -9,12 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/unit/test_config.h"
-
 #define FORK_REQUESTS_MAX 3
 #define MEMORY		  ((size_t)64 * 1024 * 1024)
 
-/* One birth, and what became of it. */
+/* One fork request, and its result. */
 struct order {
 	struct world *world;
 	struct fork_request fork_request;
@@ -31,7 +31,7 @@ struct world {
 	struct identity identity; /* the test's own */
 	struct forkserver server;
 	struct order orders[FORK_REQUESTS_MAX];
-	unsigned awaited; /* of them are told when the loop ends */
+	unsigned awaited; /* the loop ends when so many were reported */
 };
 
 static void notify(struct order *order)
@@ -170,7 +170,7 @@ START_TEST(what_the_system_refuses)
 }
 END_TEST
 
-/* The server answers with what it was given. */
+/* The server answers with the additions that it was given. */
 START_TEST(files_and_additions_are_handed_over)
 {
 	struct world world;
@@ -198,14 +198,14 @@ START_TEST(files_and_additions_are_handed_over)
 			 "1=2\xa1"
 			 "B\xa0",
 			 10);
-	ck_assert_int_eq(read(out[0], text, sizeof(text)), 0); /* nobody else has it */
+	ck_assert_int_eq(read(out[0], text, sizeof(text)), 0); /* no other process has it open */
 	close(out[0]);
 	close(err[0]);
 	close_world(&world);
 }
 END_TEST
 
-/* Everybody who waits hears how it ended. */
+/* The end of the server is reported to all requests that wait. */
 START_TEST(one_that_never_gets_ready)
 {
 	struct world world;
@@ -223,7 +223,7 @@ START_TEST(one_that_never_gets_ready)
 }
 END_TEST
 
-/* Only the one that it was at; each of the others has its own. */
+/* Only the request that it was forking fails; another server forks the others. */
 START_TEST(one_that_dies_at_its_work)
 {
 	struct world world;
@@ -251,7 +251,7 @@ START_TEST(what_it_must_not_say)
 		open_world(&world, modes[i]);
 		order(&world, 0);
 		if (strcmp(modes[i], "half") == 0) {
-			/* It may yet go on: whoever waits for it says when it is enough. */
+			/* It may still go on: forkserver_kill decides when it takes too long. */
 			world.awaited = 1;
 			while (!forkserver_is_forking(&world.server))
 				event_base_loop(world.loop.base, EVLOOP_ONCE);
@@ -310,7 +310,7 @@ static void on_exit_of_adopted(void *owner, const struct process_end *end)
 	loop_leave(&world->loop);
 }
 
-/* Also one that has ended before it was adopted. */
+/* A process that has ended before it was adopted is reported too. */
 START_TEST(an_adopted_one_is_watched_and_reaped)
 {
 	struct world world;
@@ -342,7 +342,7 @@ START_TEST(an_adopted_one_is_watched_and_reaped)
 }
 END_TEST
 
-/* What is not begun can be taken back, what is cannot. */
+/* A request that was not sent can be cancelled, one that was sent cannot. */
 START_TEST(fork_requests_are_cancelled)
 {
 	struct world world;
@@ -364,7 +364,7 @@ START_TEST(fork_requests_are_cancelled)
 }
 END_TEST
 
-/* It exits by itself or is made to. */
+/* A server that closes its socket exits by itself or is killed. */
 START_TEST(one_that_hangs_up)
 {
 	struct world world;
@@ -377,7 +377,7 @@ START_TEST(one_that_hangs_up)
 }
 END_TEST
 
-/* Those who wait do not hear of it. */
+/* It is not reported to the requests that wait. */
 START_TEST(renewed)
 {
 	struct world world;

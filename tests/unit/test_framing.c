@@ -1,12 +1,12 @@
 #include "daemon/io/base/framing.h"
 
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "protocol/read.h"
 #include "tests/lib/input.h"
 #include "tests/lib/unit.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define LIMIT 16
 

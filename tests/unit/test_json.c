@@ -1,16 +1,15 @@
 #include "daemon/io/base/json.h"
 
-#include <errno.h>
-#include <jansson.h>
-#include <string.h>
-
-#include <msgpack.h>
-
 #include "protocol/skip.h"
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/values.h"
 #include "tests/lib/wire.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <msgpack.h>
+#include <string.h>
 
 #define OUT_MAX ((size_t)64 << 20)
 

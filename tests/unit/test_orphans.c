@@ -1,4 +1,4 @@
-/* Its own parts are tested too, so it is taken in whole. */
+/* Its static functions are tested too, so the file is included. */
 #include "daemon/io/worker/orphans.c" // NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/unit.h"
@@ -35,7 +35,7 @@ static void end(struct fixture *fixture)
 	free(fixture);
 }
 
-/* A child that sleeps, with this life for its mark; 0: none. */
+/* A child that sleeps, with the tag of this life; 0: without a tag. */
 static pid_t start(uint32_t life)
 {
 	char mark[sizeof(PROCESS_TAG_LIFE) + PROCESS_TAG_LIFE_SIZE] = PROCESS_TAG_LIFE "=";
@@ -46,7 +46,7 @@ static pid_t start(uint32_t life)
 	pid_t pid;
 
 	process_tag_life(instance, 1, life, mark + strlen(PROCESS_TAG_LIFE) + 1);
-	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0); /* closed once it is another program */
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0); /* closed once it executes the program */
 	pid = fork();
 	if (pid == 0) {
 		execve("/bin/sleep", arguments, environment);
@@ -67,7 +67,7 @@ static bool is_there(pid_t pid)
 static void sweep(struct fixture *fixture)
 {
 	orphans_sweep(&fixture->orphans);
-	while (fixture->orphans.sweeps_left > 0)
+	while (fixture->orphans.steps_left > 0)
 		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
 }
 
@@ -83,7 +83,7 @@ START_TEST(a_sweep_takes_the_dead_lives_and_no_others)
 	ck_assert(is_there(living));
 	ck_assert(is_there(known));
 	ck_assert_uint_ge(fixture->orphans.killed, 2);
-	/* Its life ends too; and what is forgotten is like any other. */
+	/* Its life ends too; and a child that is not tracked any more is an orphan like others. */
 	fixture->living = 3;
 	orphans_untrack(&fixture->orphans, known);
 	sweep(fixture);
@@ -95,14 +95,14 @@ END_TEST
 
 START_TEST(who_was_there_before_is_left_alone)
 {
-	pid_t elder = start(0);
+	pid_t inherited = start(0);
 	struct fixture *fixture = begin();
 
 	sweep(fixture);
-	ck_assert(is_there(elder));
-	/* And reaped when it ends. */
-	kill(elder, SIGKILL);
-	while (is_there(elder))
+	ck_assert(is_there(inherited));
+	/* And it is reaped when it ends. */
+	kill(inherited, SIGKILL);
+	while (is_there(inherited))
 		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
 	end(fixture);
 }
@@ -111,14 +111,14 @@ END_TEST
 START_TEST(more_than_one_step_takes_are_all_found)
 {
 	struct fixture *fixture = begin();
-	pid_t pids[JUDGED_MAX + 20];
+	pid_t pids[READ_MAX + 20];
 
-	/* The living stand before the dead ones. */
+	/* Those of the life that goes on come before the others. */
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
-		pids[i] = start(i < JUDGED_MAX + 10 ? 2 : i % 2);
+		pids[i] = start(i < READ_MAX + 10 ? 2 : i % 2);
 	sweep(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
-		ck_assert(is_there(pids[i]) == (i < JUDGED_MAX + 10));
+		ck_assert(is_there(pids[i]) == (i < READ_MAX + 10));
 	fixture->living = 3;
 	sweep(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
@@ -137,7 +137,7 @@ START_TEST(who_ends_by_himself_is_reaped)
 	kill(pid, SIGKILL);
 	while (is_there(pid))
 		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
-	/* Who is known is for others to wait for. */
+	/* A tracked child is for other code to wait for. */
 	ck_assert_int_eq(waitpid(known, NULL, 0), known);
 	end(fixture);
 }
@@ -199,5 +199,5 @@ int main(void)
 		a_search_finds_the_same_as_the_kernel_says,
 	};
 
-	return unit_main("family", tests, ARRAY_SIZE(tests));
+	return unit_main("orphans", tests, ARRAY_SIZE(tests));
 }

@@ -1,12 +1,12 @@
 #include "daemon/io/worker/output.h"
 
+#include "tests/lib/unit.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "tests/lib/unit.h"
 
 #define LINES_MAX 4096
 

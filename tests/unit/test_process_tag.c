@@ -1,12 +1,12 @@
 #include "daemon/io/worker/process_tag.h"
 
+#include "tests/lib/unit.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/lib/unit.h"
 
 static const char instance[] = "0123456789abcdef0123456789abcdef";
 
@@ -55,7 +55,7 @@ START_TEST(what_is_no_life_of_ours_is_reported)
 }
 END_TEST
 
-/* A process with this environment that waits for its end. */
+/* A process with this environment that sleeps until it is killed. */
 static pid_t start(char *const environment[], int *ret_pipe)
 {
 	char *const arguments[] = {(char[]){"cat"}, NULL};
@@ -64,7 +64,7 @@ static pid_t start(char *const environment[], int *ret_pipe)
 	pid_t pid;
 
 	ck_assert_int_eq(pipe(ends), 0);
-	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0); /* closed once it is another program */
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0); /* closed once it executes the program */
 	pid = fork();
 	if (pid == 0) {
 		dup2(ends[0], STDIN_FILENO);

@@ -1,10 +1,10 @@
 #include "daemon/io/worker/steps.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "protocol/read.h"
 #include "tests/lib/unit.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static void add(struct steps *steps, const char *name, usec_t now)
 {

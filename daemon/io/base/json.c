@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Keys of a map that are compared without asking for memory. */
-#define KEYS_AT_HAND 32
+/* Keys of a map that are compared without an allocation. */
+#define KEYS_ON_STACK 32
 
 /* What a byte outside of texts adds: an object and a member take more than an item of an array. */
 static size_t weight_of(uint8_t byte)
@@ -49,7 +49,7 @@ size_t json_weight(struct bytes text)
 	return weight;
 }
 
-/* Whether it must be weighed at all is a matter of its length. */
+/* A short text can't be too heavy. */
 static bool is_too_heavy(struct bytes text)
 {
 	return text.len > JSON_WEIGHT_MAX / 8 && json_weight(text) > JSON_WEIGHT_MAX;
@@ -160,7 +160,7 @@ static int compare_texts(const void *left, const void *right)
 	return a->len > 0 ? memcmp(a->data, b->data, a->len) : 0;
 }
 
-static bool has_twins(struct bytes *keys, uint32_t count)
+static bool has_duplicates(struct bytes *keys, uint32_t count)
 {
 	qsort(keys, count, sizeof(*keys), compare_texts);
 	for (uint32_t i = 1; i < count; i++)
@@ -179,7 +179,7 @@ static const char *put_members(struct reader *reader, struct buf *out, unsigned 
 			put_char(out, ',');
 		if (read_str(reader, &keys[i]) < 0)
 			return "a map's key that is not a text";
-		/* The reader of what comes back takes none either. */
+		/* The parser of JSON takes none either. */
 		if (keys[i].len > 0 && memchr(keys[i].data, 0, keys[i].len))
 			return "a map's key with a zero byte in it";
 		why = json_from_text(keys[i], out);
@@ -187,14 +187,14 @@ static const char *put_members(struct reader *reader, struct buf *out, unsigned 
 		if (!why)
 			why = put_value(reader, out, depth);
 	}
-	if (!why && buf_error(out) == 0 && has_twins(keys, count))
+	if (!why && buf_error(out) == 0 && has_duplicates(keys, count))
 		why = "a map that has a key twice";
 	return why;
 }
 
 static const char *put_map(struct reader *reader, struct buf *out, unsigned depth)
 {
-	struct bytes at_hand[KEYS_AT_HAND], *keys = at_hand;
+	struct bytes on_stack[KEYS_ON_STACK], *keys = on_stack;
 	const char *why;
 	uint32_t count;
 
@@ -203,14 +203,14 @@ static const char *put_map(struct reader *reader, struct buf *out, unsigned dept
 	/* Each pair takes two bytes at least, so this asks for no more than was sent. */
 	if (count > (size_t)(reader->end - reader->at) / 2)
 		return "a value that is cut off";
-	if (count > KEYS_AT_HAND)
+	if (count > KEYS_ON_STACK)
 		keys = calloc(count, sizeof(*keys));
 	if (!keys)
 		return "more than there is memory for";
 	put_char(out, '{');
 	why = put_members(reader, out, depth, keys, count);
 	put_char(out, '}');
-	if (keys != at_hand)
+	if (keys != on_stack)
 		free(keys);
 	return why;
 }

@@ -70,7 +70,7 @@ void link_fail(struct link *link, enum link_end why)
 	mark_dirty(link);
 }
 
-/* Whether there is anybody to write to. */
+/* Whether output can still be put. */
 static bool takes_output(struct link *link)
 {
 	if (link->closed || link->failed || link->finished)
@@ -100,7 +100,7 @@ static void drop_input(struct link *link)
 	framing_restart(&link->framing);
 }
 
-/* The buffer goes first: where memory is short, what is answered now needs it. */
+/* The buffer is freed first: where memory is short, the answer needs it. */
 static void end(struct link *link, enum link_end why, int error, struct bytes begun)
 {
 	uint8_t head[LINK_BEGUN_MAX];
@@ -118,7 +118,7 @@ static void end(struct link *link, enum link_end why, int error, struct bytes be
 
 static void after_drained(struct link *link)
 {
-	/* On anything but a socket there is no end to tell; the peer then reads on. */
+	/* Only a socket can be shut down; a peer behind anything else sees no end. */
 	if (link->finished)
 		(void)shutdown(link->fd, SHUT_WR);
 	if (link->closing)
@@ -127,7 +127,7 @@ static void after_drained(struct link *link)
 		link->handler->on_drained(link->owner);
 }
 
-/* The output is of no use any more: neither to the peer nor to a link that waits to close. */
+/* The output can't be written any more, so a link that is to close after it closes now. */
 static void abandon_output(struct link *link, enum link_end why, int error)
 {
 	outbox_clear(&link->out, &link->loop->outboxes);
@@ -137,7 +137,7 @@ static void abandon_output(struct link *link, enum link_end why, int error)
 		end(link, why, error, (struct bytes){0});
 }
 
-/* The time-out starts anew whenever the peer has taken something. */
+/* The time-out starts anew whenever the peer has read something. */
 static void wait_writable(struct link *link)
 {
 	struct timeval timeout = {.tv_sec = (time_t)(link->stall_timeout / USEC_PER_SEC),
@@ -202,8 +202,8 @@ void link_flush_all(struct loop *loop)
 /* --- in --- */
 
 /*
- * Hands over every whole message of data[0..len), of which the first `scanned` bytes were looked at
- * before.  Returns how many bytes belong to messages handed over; the rest is a message half there.
+ * Hands over every whole message of data[0..len), of which the first `scanned` bytes were scanned
+ * before.  Returns how many bytes belong to messages handed over; the rest is the beginning of one.
  */
 static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *data, size_t len,
 		      size_t scanned)
@@ -245,13 +245,13 @@ static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need
 
 	if (link->typical > LARGE_MESSAGE && whole < LARGE_CHUNK)
 		return LARGE_CHUNK;
-	/* What is announced is not reserved before a part of it has come. */
+	/* No memory is reserved for an announced length before a part of the message has come. */
 	if (whole > LARGE_CHUNK && whole > 2 * (uint64_t)len)
 		return 2 * len > LARGE_CHUNK ? 2 * len : LARGE_CHUNK;
 	return (size_t)whole;
 }
 
-/* Keeps the message half read in a chunk of its own, at the beginning. */
+/* Keeps the beginning of a message in a chunk of its own. */
 static bool keep_rest(struct link *link, const uint8_t *rest, size_t len)
 {
 	size_t capacity = wanted_capacity(link, len, framing_need(&link->framing));
@@ -285,7 +285,7 @@ static bool make_in_room(struct link *link)
 	return true;
 }
 
-/* Reads into the chunk that holds a message half read.  Returns what read(2) did. */
+/* Reads into the chunk that has the beginning of a message.  Returns what read(2) did. */
 static ssize_t read_own(struct link *link)
 {
 	struct chunk *chunk;
@@ -313,7 +313,7 @@ static bool find_shared_room(struct loop *loop)
 {
 	if (loop->shared && loop->shared->capacity - loop->shared_used >= READ_ROOM_MIN)
 		return true;
-	/* Nobody else refers to it: it can be used again from its beginning. */
+	/* No message refers to it: it can be used again from its beginning. */
 	if (loop->shared && loop->shared->references == 1) {
 		loop->shared_used = 0;
 		return true;
@@ -324,7 +324,7 @@ static bool find_shared_room(struct loop *loop)
 	return loop->shared != NULL;
 }
 
-/* Reads into the loop's chunk; a message half there moves to a chunk of the link's own. */
+/* Reads into the loop's chunk; the beginning of a message moves to a chunk of the link's own. */
 static ssize_t read_shared(struct link *link)
 {
 	struct loop *loop = link->loop;
@@ -342,8 +342,7 @@ static ssize_t read_shared(struct link *link)
 	n = read(link->fd, data, chunk->capacity - loop->shared_used);
 	if (n <= 0)
 		return n;
-	/* Taken before any message is handed over: what handlers read themselves must not land
-	 * here. */
+	/* Before any message is handed over: what handlers read themselves must not land here. */
 	loop->shared_used += (size_t)n;
 	chunk_ref(chunk);
 	done = deliver(link, chunk, data, (size_t)n, 0);

@@ -2,9 +2,9 @@
  * A link: one stream of messages, in and out, to a client or to a worker.
  *
  * In: bytes are read once per readiness, cut into whole messages (framing.h), and handed over where
- * they lie; who wants to keep them takes a reference of the chunk.  A link between two
- * messages owns no buffer. Out: what is put is written at the end of the loop's turn, all of it in
- * one system call; large pieces go out from the chunk they came in.
+ * they are; a handler that keeps them takes a reference to the chunk.  A link between two messages
+ * owns no buffer.  Out: what is put is written at the end of the loop's turn, all of it in one
+ * system call; large pieces are written from the chunk that they were received in.
  */
 #ifndef POOLD_IO_BASE_LINK_H
 #define POOLD_IO_BASE_LINK_H
@@ -23,7 +23,7 @@ enum link_end {
 	LINK_END_MALFORMED, /* not MessagePack */
 	LINK_END_TOO_LARGE, /* a message over the limit */
 	LINK_END_NO_MEMORY, /* a buffer was refused */
-	LINK_END_STALLED    /* the peer took nothing of its output for too long */
+	LINK_END_STALLED    /* the peer read nothing for too long, though output was pending */
 };
 
 /* Room for an envelope up to its id, however it is written. */
@@ -61,16 +61,16 @@ struct link {
 	size_t typical; /* size of the last message */
 	struct framing framing;
 	struct outbox out;
-	usec_t stall_timeout; /* how long the peer may take nothing of what waits for it; 0: for
-				 ever */
+	usec_t stall_timeout; /* how long the peer may read nothing while output is pending; 0: any
+				 time */
 	bool reading;
 	bool reads_last; /* see link_read_last */
-	bool waiting;	 /* for the peer to take more */
+	bool waiting;	 /* until the socket is writable */
 	bool ended;	 /* on_end was called */
 	bool closed;
 	bool closing;  /* close when all is written */
-	bool finished; /* nothing more is put, and the peer is told when all is written */
-	bool failed;   /* the output is of no use any more, because of `fail_why` */
+	bool finished; /* nothing more is put, and the output is shut down when all is written */
+	bool failed;   /* ends at the end of the turn, because of `fail_why` */
 	enum link_end fail_why;
 };
 
@@ -94,11 +94,11 @@ void link_close_when_written(struct link *link);
  * What is put from now on is dropped. */
 void link_finish_output(struct link *link);
 
-/* Read or don't read (a paused link notices neither messages nor the end). */
+/* Starts or stops reading.  A link that is not read notices neither messages nor the end. */
 void link_set_reading(struct link *link, bool reading);
 
-/* From now on the link is read at the end of a turn, when all else that became readable in that turn
- * has been read.  What the peer wrote elsewhere before its message is then known before it. */
+/* From now on the link is read at the end of a turn, when all else that became readable in that
+ * turn has been read.  What the peer wrote elsewhere before its message is then known before it. */
 void link_read_last(struct link *link);
 
 /* Reads what is there until there is no more, as for a peer that is gone. */
@@ -109,11 +109,12 @@ void link_drain(struct link *link);
 void link_put(struct link *link, const void *data, size_t len);
 void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes);
 
-/* Drops the output and ends the link at the end of the turn: for where calling the handler at once
- * would be too early. */
+/* Drops the output and ends the link at the end of the turn: where the handler can't be called at
+ * once. */
 void link_fail(struct link *link, enum link_end why);
 
-/* At the turn's end: read the links that are read last; write what was put; free what was closed. */
+/* At the turn's end: read the links that are read last; write what was put; free what was
+ * closed. */
 void link_read_deferred(struct loop *loop);
 void link_flush_all(struct loop *loop);
 void link_free_closed(struct loop *loop);

@@ -1,5 +1,8 @@
 #include "daemon/io/base/log.h"
 
+#include "daemon/io/base/log_sink.h"
+#include "daemon/io/base/log_text.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -10,10 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "daemon/io/base/log_sink.h"
-#include "daemon/io/base/log_text.h"
-
-/* A message before it is made safe: longer than what is kept of it, as escapes only lengthen it. */
+/* A message before it is escaped: longer than what is kept of it, as escapes only lengthen it. */
 #define FORMATTED_MAX (LOG_TEXT_MAX + 1)
 
 /* The room of one record: a line on standard error must fit into a pipe in one go. */
@@ -56,7 +56,7 @@ static void put_time(struct record *record)
 	record_put(record, text);
 }
 
-/* Writes name=value; in quotes where a reader couldn't tell where the value ends. */
+/* Writes name=value, with quotes where the end of the value would not be clear. */
 static void put_line_field(struct record *record, const struct log_field *field)
 {
 	char value[LOG_TEXT_MAX + 1];
@@ -92,8 +92,8 @@ static void make_line(struct record *record, enum log_level level, const char *m
 	record->data[record->len++] = '\n';
 }
 
-/* The journal's own protocol: NAME=value and a newline.  Values hold none, so its other form is not
- * needed. */
+/* The journal's own protocol: NAME=value and a newline.  Values have no newline, so the form with a
+ * length is not needed. */
 static void put_journal_field(struct record *record, const char *name, const char *value)
 {
 	record_put(record, name);
@@ -128,7 +128,7 @@ static void make_journal_record(struct record *record, enum log_level level, con
 	}
 }
 
-/* Returns whether somebody took it. */
+/* Returns whether it was written. */
 static bool emit(enum log_level level, const char *message_id, const char *message,
 		 const struct log_field *fields, size_t count)
 {
@@ -142,7 +142,7 @@ static bool emit(enum log_level level, const char *message_id, const char *messa
 	return log_sink_write(&log_sink, record.data, record.len);
 }
 
-/* Says that lines were lost as soon as lines pass again. */
+/* Logs that lines were lost, as soon as a line can be written again. */
 static bool notify_dropped(void)
 {
 	char message[64];
@@ -210,11 +210,6 @@ void log_close(void)
 	log_level = LOG_LEVEL_INFO;
 }
 
-void log_set_level(enum log_level level)
-{
-	log_level = level;
-}
-
 bool log_is_enabled(enum log_level level)
 {
 	return level <= log_level;
@@ -251,16 +246,6 @@ const char *log_level_name(enum log_level level)
 	return level < ARRAY_SIZE(level_names) ? level_names[level] : NULL;
 }
 
-int log_level_from_name(const char *name, enum log_level *ret_level)
-{
-	for (enum log_level level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++)
-		if (strcmp(level_names[level], name) == 0) {
-			*ret_level = level;
-			return 0;
-		}
-	return -EINVAL;
-}
-
 static const char *const target_names[] = {
 	[LOG_TARGET_AUTO] = "auto",
 	[LOG_TARGET_JOURNAL] = "journal",
@@ -270,14 +255,4 @@ static const char *const target_names[] = {
 const char *log_target_name(enum log_target target)
 {
 	return target < ARRAY_SIZE(target_names) ? target_names[target] : NULL;
-}
-
-int log_target_from_name(const char *name, enum log_target *ret_target)
-{
-	for (enum log_target target = 0; target < LOG_TARGET_COUNT_; target++)
-		if (strcmp(target_names[target], name) == 0) {
-			*ret_target = target;
-			return 0;
-		}
-	return -EINVAL;
 }

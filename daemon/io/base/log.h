@@ -2,16 +2,16 @@
  * The daemon's log: to the journal, or as lines to standard error.
  *
  * Logging never blocks: what the journal or the pipe behind standard error doesn't take at once is
- * dropped and counted, and the count is logged when lines pass again.  All text is made safe here
- * (control bytes and broken UTF-8 become \xNN, a newline \n), so untrusted text may be passed as it
- * is.  Values that must be logged whole are not: a message ends at LOG_TEXT_MAX bytes with "...".
+ * dropped and counted, and the count is logged when lines pass again.  All text is escaped here
+ * (control bytes and invalid UTF-8 become \xNN, a newline \n), so untrusted text may be passed as
+ * it is.  A message is cut at LOG_TEXT_MAX bytes, and then ends with "...".
  */
 #ifndef POOLD_IO_BASE_LOG_H
 #define POOLD_IO_BASE_LOG_H
 
 #include "protocol/base.h"
 
-#define LOG_TEXT_MAX   2048 /* bytes of a message, and of a field's value, once made safe */
+#define LOG_TEXT_MAX   2048 /* bytes of a message, and of a field's value, once escaped */
 #define LOG_FIELDS_MAX 16   /* fields of an event; the rest is left out */
 
 /* The numbers are the journal's priorities. */
@@ -45,12 +45,10 @@ struct log_field {
 int log_open(enum log_target target, enum log_level level);
 /* Closes what log_open opened; logging goes on as before it. */
 void log_close(void);
-/* Changes the level alone. */
-void log_set_level(enum log_level level);
-/* Are fields kept apart from the message, as in the journal?  On standard error they follow it, so
- * that a message which says them already goes without. */
+/* Whether fields are stored apart from the message, as in the journal.  On standard error they
+ * follow the message, so a message that has their values already needs none. */
 bool log_has_fields(void);
-/* Would a line of that level be written?  Spares the making of costly arguments. */
+/* Whether a line of that level would be written, for arguments that are costly to make. */
 bool log_is_enabled(enum log_level level);
 
 /*
@@ -66,10 +64,10 @@ void log_event(enum log_level level, const char *message_id, const struct log_fi
 #define log_info(...)	 log_event(LOG_LEVEL_INFO, NULL, NULL, 0, __VA_ARGS__)
 #define log_debug(...)	 log_event(LOG_LEVEL_DEBUG, NULL, NULL, 0, __VA_ARGS__)
 
-/* Lines dropped since the start because nobody took them. */
+/* Lines that were dropped since the start because they could not be written at once. */
 uint64_t log_dropped(void);
 
-/* Holds a kind of line to so many a second.  Set `per_second`, leave the rest 0. */
+/* Limits a kind of line to so many a second.  Set `per_second`, leave the rest 0. */
 struct log_limit {
 	unsigned per_second;
 	unsigned passed;
@@ -78,16 +76,13 @@ struct log_limit {
 };
 
 /*
- * May a line of this kind be logged at `now` (monotonic)?  When it may, *ret_held is how many were
- * held back since the last that passed; the caller says so ("37 more of these").
+ * Whether a line of this kind may be logged at `now` (monotonic).  If so, *ret_held is how many
+ * were held back since the last that was logged; the caller adds that to the line.
  */
 bool log_limit_pass(struct log_limit *limit, usec_t now, unsigned *ret_held);
 
-/* "error" .. "debug", or NULL. */
+/* "error" .. "debug"; "auto" .. "stderr"; NULL: there is no such value. */
 const char *log_level_name(enum log_level level);
-/* Returns 0 or -EINVAL. */
-int log_level_from_name(const char *name, enum log_level *ret_level);
 const char *log_target_name(enum log_target target);
-int log_target_from_name(const char *name, enum log_target *ret_target);
 
 #endif

@@ -30,8 +30,8 @@ int log_sink_open_journal(struct log_sink *ret_sink)
 }
 
 /*
- * Whoever shares standard error with us must not find it non-blocking all of a sudden: a pipe or a
- * terminal is opened anew, which gives a description of our own.
+ * Other processes may share standard error, and for them it must not become non-blocking: so a pipe
+ * or a terminal is opened once more, which gives an open file description of our own.
  */
 static int open_stderr(mode_t mode)
 {
@@ -68,7 +68,8 @@ void log_sink_close(struct log_sink *sink)
 		close(sink->fd);
 }
 
-/* The address goes with each record: so the journal may be restarted. */
+/* Each record is sent to the address, without a connection, so that the journal may be
+ * restarted. */
 static ssize_t write_journal(int fd, const char *data, size_t len)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};

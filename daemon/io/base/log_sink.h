@@ -1,4 +1,9 @@
-/* Where log records go; nothing here blocks. */
+/*
+ * Where log records go: the journal, or standard error.  Nothing here blocks.
+ *
+ * The journal's datagrams are written here and not by sd_journal_sendv, because that blocks when
+ * the journal does not read.
+ */
 #ifndef POOLD_IO_BASE_LOG_SINK_H
 #define POOLD_IO_BASE_LOG_SINK_H
 
@@ -19,18 +24,18 @@ struct log_sink {
 		.fd = 2                                                                            \
 	}
 
-/* They return 0 or -errno. */
+/* Return 0 or -errno. */
 int log_sink_open_journal(struct log_sink *ret_sink);
 int log_sink_open_stderr(struct log_sink *ret_sink);
 void log_sink_close(struct log_sink *sink);
 
-/* Hands one record over.  Returns whether it was taken whole. */
+/* Writes one record.  Returns whether all of it was written. */
 bool log_sink_write(struct log_sink *sink, const char *data, size_t len);
 
-/* Did the service manager connect standard error to the journal ($JOURNAL_STREAM)? */
+/* Whether the service manager has connected standard error to the journal ($JOURNAL_STREAM). */
 bool log_stderr_is_journal(void);
 
-/* Where the journal listens; another path is for tests.  The string must live on. */
+/* Sets the path of the journal's socket, for tests.  The string must stay. */
 void log_sink_set_journal_path(const char *path);
 
 #endif

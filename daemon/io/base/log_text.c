@@ -1,9 +1,9 @@
 #include "daemon/io/base/log_text.h"
 
+#include "protocol/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "protocol/utf8.h"
 
 #define ESCAPE_MAX 9 /* "\xNN\xNN" and its end */
 

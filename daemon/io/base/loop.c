@@ -16,8 +16,9 @@ static void on_timer(evutil_socket_t fd, short what, void *argument)
 }
 
 /*
- * Memory for large payloads is not given back to the system between two requests: to have it mapped
- * and cleared anew costs more than the copying.  It is given back once they have come to an end.
+ * Memory of large payloads is not given back to the system between two requests: to have it mapped
+ * and cleared again costs more than copying the payload.  It is given back when no more was freed
+ * for a while.
  */
 #define KEEP_BYTES (256 * 1024 * 1024)
 #define MMAP_BYTES (32 * 1024 * 1024)
@@ -142,8 +143,8 @@ void loop_set_timer(struct loop *loop, usec_t at)
 	struct timeval delay;
 	usec_t left;
 
-	/* A timer that comes too early costs one turn now and then; moving it for every request
-	 * costs more. */
+	/* A timer that is due too early costs a turn now and then; to move it for every request
+	 * would cost more. */
 	if (at >= loop->timer_at)
 		return;
 	loop->timer_at = at;

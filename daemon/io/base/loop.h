@@ -24,13 +24,13 @@ struct loop {
 	usec_t now;	 /* 0: not read in this turn */
 	bool leaving;
 	struct chunk_store store;
-	struct chunk *shared; /* where links without a message half read read into */
+	struct chunk *shared; /* that links read into which have no beginning of a message */
 	size_t shared_used;
 	struct outbox_store outboxes;
 	struct list deferred;	       /* links to be read at the end of the turn */
 	struct list dirty;	       /* links with something to write */
 	struct list closed;	       /* links to be freed at the end of the turn */
-	struct orphans *orphans;       /* of the daemon's children; NULL: nobody looks after them */
+	struct orphans *orphans;       /* tracks the daemon's children; NULL: nothing does */
 	void (*on_timer)(void *owner); /* when all that the turn saw has been read */
 	void (*on_turn)(void *owner);  /* at the end of each turn, before anything is written */
 	void *owner;
@@ -43,10 +43,10 @@ void loop_done(struct loop *loop);
 /* The monotonic time of this turn. */
 usec_t loop_now(struct loop *loop);
 
-/* The monotonic time of this moment: for what takes long within a turn. */
+/* The monotonic time now: for what takes long within a turn. */
 usec_t loop_clock(void);
 
-/* The time on the wall: milliseconds since 1970.  For people; nothing is decided by it. */
+/* The time of day: milliseconds since 1970.  For people only: nothing is decided by it. */
 uint64_t loop_wall_ms(void);
 
 /* Runs until loop_leave. */
@@ -55,7 +55,8 @@ void loop_run(struct loop *loop);
 /* Makes loop_run return at the end of this turn. */
 void loop_leave(struct loop *loop);
 
-/* Calls on_timer not before `at`; USEC_INFINITY: never.  It may be called early: ask the clock. */
+/* Has on_timer called at `at`; USEC_INFINITY: never.  It may also be called earlier, so it compares
+ * the time. */
 void loop_set_timer(struct loop *loop, usec_t at);
 
 #endif

@@ -1,8 +1,10 @@
 /*
- * What waits to be written to one peer: small pieces gathered side by side, large ones referred to
- * in the chunk they came in.
+ * Output that is pending for one peer: small pieces are copied side by side into a chunk, large
+ * ones are referred to in the chunk that they were received in.
  *
- * An empty outbox owns nothing.
+ * An empty outbox owns nothing.  libevent's bufferevent is not used: its memory would not count
+ * against the daemon's limit (memory_max), and it writes when the loop finds the socket writable,
+ * not once at the end of the turn.
  */
 #ifndef POOLD_IO_BASE_OUTBOX_H
 #define POOLD_IO_BASE_OUTBOX_H
@@ -11,7 +13,7 @@
 
 struct segment;
 
-/* Where outboxes take memory from; the pieces are kept for reuse. */
+/* Where outboxes take memory from; the segments are kept for reuse. */
 struct outbox_store {
 	struct chunk_store *chunks;
 	struct segment *spare;
@@ -27,7 +29,7 @@ struct outbox {
 	struct segment *last;
 	struct chunk *chunk; /* where small pieces are gathered */
 	size_t chunk_len;
-	size_t bytes; /* that wait */
+	size_t bytes; /* pending */
 };
 
 /*

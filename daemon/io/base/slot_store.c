@@ -16,7 +16,7 @@ struct bytes bytes_copy(struct bytes bytes)
 
 void bytes_free(struct bytes *bytes)
 {
-	/* Only what bytes_copy made comes here: the const is for all others who see it. */
+	/* bytes_copy made them, so they are not const here. */
 	union {
 		const uint8_t *seen;
 		uint8_t *owned;
@@ -26,43 +26,43 @@ void bytes_free(struct bytes *bytes)
 	*bytes = (struct bytes){0};
 }
 
-int slot_store_init(struct slot_store *slot_store, uint32_t count)
+int slot_store_init(struct slot_store *store, uint32_t count)
 {
-	*slot_store = (struct slot_store){
-		.slots = calloc((size_t)count + 1, sizeof(*slot_store->slots)), .count = count};
-	return slot_store->slots ? 0 : -ENOMEM;
+	*store = (struct slot_store){.slots = calloc((size_t)count + 1, sizeof(*store->slots)),
+				     .count = count};
+	return store->slots ? 0 : -ENOMEM;
 }
 
-void slot_store_done(struct slot_store *slot_store)
+void slot_store_done(struct slot_store *store)
 {
-	for (uint32_t i = 0; slot_store->slots && i < slot_store->count; i++)
-		slot_store_drop(slot_store, i);
-	free(slot_store->slots);
-	*slot_store = (struct slot_store){0};
+	for (uint32_t i = 0; store->slots && i < store->count; i++)
+		slot_store_drop(store, i);
+	free(store->slots);
+	*store = (struct slot_store){0};
 }
 
-void slot_store_take(struct slot_store *slot_store, uint32_t slot, struct bytes bytes)
+void slot_store_take(struct slot_store *store, uint32_t slot, struct bytes bytes)
 {
-	assert(slot < slot_store->count);
-	bytes_free(&slot_store->slots[slot]);
-	slot_store->slots[slot] = bytes;
+	assert(slot < store->count);
+	bytes_free(&store->slots[slot]);
+	store->slots[slot] = bytes;
 }
 
-int slot_store_put(struct slot_store *slot_store, uint32_t slot, struct bytes bytes)
+int slot_store_put(struct slot_store *store, uint32_t slot, struct bytes bytes)
 {
 	struct bytes copy = bytes_copy(bytes);
 
-	slot_store_take(slot_store, slot, copy);
+	slot_store_take(store, slot, copy);
 	return copy.data || bytes.len == 0 ? 0 : -ENOMEM;
 }
 
-void slot_store_drop(struct slot_store *slot_store, uint32_t slot)
+void slot_store_drop(struct slot_store *store, uint32_t slot)
 {
-	slot_store_take(slot_store, slot, (struct bytes){0});
+	slot_store_take(store, slot, (struct bytes){0});
 }
 
-struct bytes slot_store_get(const struct slot_store *slot_store, uint32_t slot)
+struct bytes slot_store_get(const struct slot_store *store, uint32_t slot)
 {
-	assert(slot < slot_store->count);
-	return slot_store->slots[slot];
+	assert(slot < store->count);
+	return store->slots[slot];
 }

@@ -1,7 +1,7 @@
 /*
- * Bytes that are kept for the core by the number of a slot: states of sessions, answers of keys.
+ * Bytes that are stored for the core by the number of a slot: states of sessions, results of keys.
  *
- * The core says what is kept and what is dropped, and holds their sum to its limits; here they lie.
+ * The core decides what is stored and dropped, and keeps the sum within its limits.
  */
 #ifndef POOLD_IO_BASE_SLOT_STORE_H
 #define POOLD_IO_BASE_SLOT_STORE_H
@@ -14,20 +14,20 @@ struct slot_store {
 };
 
 /* Returns 0 or -ENOMEM. */
-int slot_store_init(struct slot_store *slot_store, uint32_t count);
-void slot_store_done(struct slot_store *slot_store);
+int slot_store_init(struct slot_store *store, uint32_t count);
+void slot_store_done(struct slot_store *store);
 
-/* Keeps a copy of the bytes in the place of what was there.  Returns 0 or -ENOMEM, and then the
+/* Stores a copy of the bytes in the place of what was there.  Returns 0 or -ENOMEM, and then the
  * slot is empty. */
-int slot_store_put(struct slot_store *slot_store, uint32_t slot, struct bytes bytes);
+int slot_store_put(struct slot_store *store, uint32_t slot, struct bytes bytes);
 
-/* The same with bytes from malloc, which are the vault's from now on. */
-void slot_store_take(struct slot_store *slot_store, uint32_t slot, struct bytes bytes);
+/* The same with bytes from malloc, which the store owns from now on. */
+void slot_store_take(struct slot_store *store, uint32_t slot, struct bytes bytes);
 
-void slot_store_drop(struct slot_store *slot_store, uint32_t slot);
+void slot_store_drop(struct slot_store *store, uint32_t slot);
 
-/* What lies there, until it is replaced or dropped. */
-struct bytes slot_store_get(const struct slot_store *slot_store, uint32_t slot);
+/* The bytes of a slot; valid until they are replaced or dropped. */
+struct bytes slot_store_get(const struct slot_store *store, uint32_t slot);
 
 /* A copy from malloc; `data` NULL: no memory (or no bytes). */
 struct bytes bytes_copy(struct bytes bytes);

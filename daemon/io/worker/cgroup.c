@@ -14,7 +14,7 @@
 #define DAEMON_NAME   "daemon"
 #define WORKER_PREFIX "worker-"
 
-/* A group can be removed when its last process is reaped: it is tried again so often. */
+/* A group can only be removed when its last process was reaped: it is tried at most so often. */
 #define TRIES_MAX 500
 static const struct timeval try_pause = {.tv_usec = 10000};
 
@@ -58,7 +58,7 @@ static int write_file(const struct cgroups *cgroups, const char *group, const ch
 	return r;
 }
 
-/* At most `size` - 1 bytes, and an end. */
+/* Reads at most `size` - 1 bytes, and ends them with a zero. */
 static int read_file(const struct cgroups *cgroups, const char *group, const char *file, char *text,
 		     size_t size)
 {
@@ -96,9 +96,9 @@ static int remove_group(const struct cgroups *cgroups, const char *group)
 	return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* --- which group is ours --- */
+/* --- the daemon's own group --- */
 
-/* The rest of the first line that begins so. */
+/* Finds the first line that begins with `begin`, and copies the rest of it. */
 static int find_in_file(const char *path, const char *begin, char *out, size_t size)
 {
 	FILE *file = fopen(path, "re");
@@ -117,7 +117,7 @@ static int find_in_file(const char *path, const char *begin, char *out, size_t s
 	return r;
 }
 
-/* Where cgroup v2 is mounted: beside the first version's it may be anywhere. */
+/* Where cgroup v2 is mounted: beside cgroup v1 it may be anywhere. */
 static int find_mount(char out[PATH_MAX])
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
@@ -157,7 +157,7 @@ int cgroups_find(bool delegated, char base[PATH_MAX])
 		r = find_mount(mount);
 	if (r < 0)
 		return r;
-	/* The root of all groups is never ours. */
+	/* The root of all groups is never delegated. */
 	if (strcmp(own, "/") == 0)
 		return -EPERM;
 	if (snprintf(base, PATH_MAX, "%s%s", mount, own) >= PATH_MAX)
@@ -172,7 +172,7 @@ static void try_again(struct cgroups *cgroups)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < cgroups->ending_count; i++) {
-		/* What entered while it was being killed. */
+		/* There may be processes that entered while it was being killed. */
 		if (remove_group(cgroups, cgroups->ending[i]) < 0) {
 			write_file(cgroups, cgroups->ending[i], "cgroup.kill", "1");
 			memmove(cgroups->ending[kept++], cgroups->ending[i], CGROUP_NAME_MAX);
@@ -235,7 +235,7 @@ static int move_processes(const struct cgroups *cgroups)
 	int r = read_file(cgroups, "", "cgroup.procs", text, sizeof(text));
 	char *rest = NULL;
 
-	/* Not a group of our own, and the last number may be cut. */
+	/* So many processes are not the daemon's alone, and the last number may be cut. */
 	if (r == 0 && strlen(text) == sizeof(text) - 1)
 		return -EBUSY;
 	for (char *pid = strtok_r(text, "\n", &rest); r == 0 && pid;
@@ -314,7 +314,7 @@ static int set_limits(const struct cgroups *cgroups, const struct config_pool *p
 		if (pool->memory_max != VALUE_LIMIT_NONE)
 			snprintf(text, sizeof(text), "%" PRIu64, pool->memory_max);
 		r = write_file(cgroups, name, "memory.max", text);
-		/* A worker that lost a part of itself is of no use. */
+		/* All its processes are killed, not one of them: the rest would be of no use. */
 		if (r == 0)
 			r = write_file(cgroups, name, "memory.oom.group", "1");
 	}

@@ -1,14 +1,16 @@
 /*
- * A control group for each worker (cgroup v2), where the daemon was given a part of the tree:
- * limits of memory, a share of the processor, the exact cause of a death by memory, and one blow
- * that ends all that the worker started, whatever it did to hide.
+ * A control group for each worker (cgroup v2), where a part of the tree was delegated to the
+ * daemon.  It limits the worker's memory (memory.max), gives it a share of the processors
+ * (cpu.weight), tells whether the kernel killed it because its memory was used up, and kills all
+ * that the worker started, whatever session or process group that is in (cgroup.kill).
  *
  * The daemon's own group, BASE, becomes
  *
- *   BASE/daemon          the daemon and its guard: a group with controllers holds no processes
- * itself BASE/worker-SLOT-LIFE
+ *   BASE/daemon               the daemon and its guard, as a group whose subgroups have controllers
+ *                             may not have processes of its own
+ *   BASE/worker-SLOT-LIFE     one life of a worker
  *
- * Everywhere else process groups, marks (family.h) and limits (process.h) do what they can.
+ * Where there are no control groups, the other mechanisms have to do (docs/ARCHITECTURE.md).
  */
 #ifndef POOLD_IO_WORKER_CGROUP_H
 #define POOLD_IO_WORKER_CGROUP_H
@@ -20,7 +22,8 @@
 
 #define CGROUP_NAME_MAX 48
 
-/* Groups that are not gone yet, at most: of more the oldest are left to the next start. */
+/* Groups that are not removed yet, at most; of more the oldest are left to the daemon's next
+ * start. */
 #define CGROUPS_ENDING_MAX 256
 
 struct cgroups {
@@ -37,13 +40,13 @@ struct cgroups {
 /* A worker's. */
 struct cgroup {
 	char name[CGROUP_NAME_MAX]; /* "": it has none */
-	int procs;		    /* for the worker to enter by, until it was started; else -1 */
+	int procs;		    /* its cgroup.procs, until the worker was started; else -1 */
 };
 
 /*
  * The path of the group that this process is in; with `delegated` only if its service manager says
- * that it is ours to divide.  Returns 0; -ENOENT (no cgroup v2), -EPERM (not ours), or another
- * -errno.
+ * that it was delegated to us.  Returns 0; -ENOENT (no cgroup v2), -EPERM (not delegated), or
+ * another -errno.
  */
 int cgroups_find(bool delegated, char base[PATH_MAX]);
 
@@ -64,11 +67,11 @@ void cgroups_close(struct cgroups *cgroups);
 int cgroup_make(struct cgroups *cgroups, const struct config_pool *pool, uint32_t worker,
 		uint32_t life, struct cgroup *ret);
 
-/* The worker has been started, or will not be: nobody enters any more. */
+/* Closes `procs`: the worker has been started, or will not be. */
 void cgroup_shut(struct cgroup *cgroup);
 
-/* Whether the kernel killed a process of it for want of memory.  Returns 1, 0, or -errno: that is
- * not known. */
+/* Whether the kernel killed a process of the group because its memory was used up.  Returns 1, 0,
+ * or -errno: that is not known. */
 int cgroup_out_of_memory(const struct cgroups *cgroups, const struct cgroup *cgroup);
 
 /* Kills all that is in it, and removes it now or soon. */

@@ -21,7 +21,7 @@ static int find_identities(struct confine *confine)
 	return r;
 }
 
-/* What a pool asks for and can't have is said, once. */
+/* Logs, once, which limits of pools do nothing. */
 static void warn_of_idle_limits(const struct confine *confine, const char *why)
 {
 	for (size_t i = 0; i < confine->config->pool_count; i++) {
@@ -34,7 +34,7 @@ static void warn_of_idle_limits(const struct confine *confine, const char *why)
 	}
 }
 
-/* A group of its own for each worker, where the daemon may make them. */
+/* Prepares a control group for each worker, where the daemon may make them. */
 static void open_cgroups(struct confine *confine)
 {
 	enum config_cgroups wanted = confine->config->daemon.cgroups;

@@ -1,6 +1,6 @@
 /*
- * All that holds workers in, in one place: whom they run as, their control groups, and the family
- * that takes in what they leave behind.
+ * What confines workers, in one place: the users and groups that they run as, their control groups,
+ * and the search for orphans.
  */
 #ifndef POOLD_IO_WORKER_CONFINE_H
 #define POOLD_IO_WORKER_CONFINE_H
@@ -21,14 +21,14 @@ struct confine {
 };
 
 /*
- * Finds and opens it all.  What can be done without is logged where it is missing.  `guard` is
- * known to the family, which asks `is_living` with `owner` (family.h).  Returns 0 or -errno;
- * confine_done is the caller's in any case.
+ * Finds and opens all of it, and keeps a reference to `config`.  Control groups that are not to be
+ * had are logged only.  `guard` is tracked by the orphans, which ask `is_living` with `owner`
+ * (orphans.h).  Returns 0 or -errno; the caller calls confine_done in any case.
  */
 int confine_init(struct confine *confine, struct loop *loop, const struct config *config,
 		 const struct guard *guard,
 		 bool (*is_living)(void *owner, uint32_t worker, uint32_t life), void *owner);
-/* When no process is left that it held. */
+/* Call it when no worker is left. */
 void confine_done(struct confine *confine);
 
 #endif

@@ -1,4 +1,5 @@
-/* poold's own dialect, MessagePack-RPC with more notifications: what libpoold and poold.worker use. */
+/* poold's own dialect, MessagePack-RPC with more notifications: what libpoold and poold.worker
+ * use. */
 #include "daemon/io/worker/dialects.h"
 
 #include "daemon/core/worker.h"

@@ -1,12 +1,12 @@
 #include "daemon/io/worker/endpoint.h"
 
+#include "daemon/io/config/config_address.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "daemon/io/config/config_address.h"
 
 void endpoint_init(struct endpoint *endpoint)
 {
@@ -40,7 +40,7 @@ static int open_socket(const struct sockaddr_storage *address)
 
 	if (fd < 0)
 		return -errno;
-	/* All that a turn says leaves in one write already. */
+	/* What a turn of the loop sends leaves in one write already. */
 	if (address->ss_family != AF_UNIX)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
@@ -60,12 +60,12 @@ int endpoint_connect(struct endpoint *endpoint, struct loop *loop, const char *a
 		return r;
 	*endpoint = (struct endpoint){
 		.loop = loop, .fd = r, .on_connected = on_connected, .owner = owner};
-	/* A Unix socket whose queue is full says EAGAIN, and nothing would wake us when it is not
-	 * any more: that is a failure, and tried again like one. */
+	/* EAGAIN: the queue of a Unix socket is full, and no event would say when it is not any
+	 * more.  So that is a failure, and tried again like one. */
 	if (connect(endpoint->fd, (struct sockaddr *)&peer, len) < 0 && errno != EINPROGRESS) {
 		r = -errno;
 	} else {
-		/* Told from the loop, also where it is there at once. */
+		/* on_connected is called from the loop, even if the connection is there at once. */
 		event_assign(&endpoint->event, loop->base, endpoint->fd, EV_WRITE, on_writable,
 			     endpoint);
 		r = event_add(&endpoint->event, NULL) < 0 ? -ENOMEM : 0;

@@ -1,5 +1,6 @@
 /*
- * A server that somebody else runs, as a pool's worker: a connection to it, made without waiting.
+ * A server that somebody else runs, in the place of a worker's process: connects to it without
+ * blocking.
  */
 #ifndef POOLD_IO_WORKER_ENDPOINT_H
 #define POOLD_IO_WORKER_ENDPOINT_H
@@ -26,7 +27,7 @@ void endpoint_init(struct endpoint *endpoint);
 int endpoint_connect(struct endpoint *endpoint, struct loop *loop, const char *address,
 		     void (*on_connected)(void *owner, int fd, int error), void *owner);
 
-/* Gives up connecting, if it is. */
+/* Stops connecting, if it is. */
 void endpoint_cancel(struct endpoint *endpoint);
 
 #endif

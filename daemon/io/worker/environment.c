@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names that are always set by the daemon. */
+/* Variables that the daemon itself sets, at most. */
 #define OWN_NAMES 10
 
 struct list_of_texts {
@@ -29,7 +29,7 @@ static size_t count_texts(char *const *texts)
 	return count;
 }
 
-/* Puts "NAME=value" in, in the place of an earlier one of that name. */
+/* Adds "NAME=value", or replaces an earlier value of that name. */
 static void put(struct list_of_texts *list, char *text)
 {
 	size_t name_len;
@@ -95,7 +95,8 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 	if (number > 0)
 		put_format(&list, "POOLD_WORKER=%u", number);
 	else
-		put_format(&list, "POOLD_WORKER=0000000000"); /* room for each worker's */
+		put_format(&list,
+			   "POOLD_WORKER=0000000000"); /* room for the number of each worker */
 	if (list.failed) {
 		environment_free(list.texts);
 		return NULL;

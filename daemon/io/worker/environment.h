@@ -8,9 +8,9 @@ struct identity;
 
 /*
  * The environment of worker `number` (from 1) of the pool, or of its fork server (number 0), with
- * its marks (mark.h): `instance` is the daemon's name, `life` that of this life of the process,
- * `identity` whom it runs as.  A list of "NAME=value" that ends with NULL, to be given back to
- * environment_free; NULL without memory. A later name never stands behind an earlier same one.
+ * its tags (process_tag.h): `instance` is the daemon's name, `life` that of this life of the
+ * process, `identity` the user that it runs as.  A list of "NAME=value" that ends with NULL, for
+ * environment_free; NULL without memory.  Each name is there once; the later value wins.
  */
 char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
 		       const char *life, const struct identity *identity);

@@ -19,11 +19,11 @@
 /* Bytes in a message, either way: a few numbers and names. */
 #define MESSAGE_MAX ((size_t)4096)
 
-/* One that was ready for so long is replaced when it ends, wanted or not; one that ends earlier is
- * when it is wanted, at the pace of the pool's restarts. */
-#define WORTH_REPLACING USEC_PER_SEC
+/* A server that ends after it was ready for so long is replaced at once; one that ends earlier is
+ * replaced with the next request, so at the pace of the pool's restarts. */
+#define REPLACED_AT_ONCE_AFTER USEC_PER_SEC
 
-/* One that has closed its socket may take so long to exit. */
+/* A server that has closed its socket is killed if it has not ended after this. */
 static const struct timeval close_grace = {.tv_sec = 1};
 
 static void on_grace_over(evutil_socket_t fd, short what, void *argument)
@@ -79,14 +79,14 @@ void forkserver_init(struct forkserver *server, const struct start *start, uint3
 {
 	*server = (struct forkserver){.start = *start};
 	config_ref(start->pool->config);
-	/* At least as long as any worker's, which is written over it. */
+	/* At least as long as any worker's, which replaces it in the worker's environment. */
 	process_tag_life(start->instance, slot, UINT32_MAX, server->life);
 	list_init(&server->fork_requests);
 	evtimer_assign(&server->grace, start->loop->base, on_grace_over, server);
 	output_init(&server->output, start->loop, &output_handler, server);
 }
 
-/* --- births --- */
+/* --- requests --- */
 
 void fork_request_close(struct fork_request *fork_request)
 {
@@ -102,25 +102,31 @@ static struct fork_request *first_request(const struct forkserver *server)
 	return list_entry(list_first(&server->fork_requests), struct fork_request, in_server);
 }
 
-/* While a process may be there whose number we have not been told yet. */
-static void set_asking(struct forkserver *server, bool asking)
+/* While a request is with the server, there may be a new process whose pid is not known yet. */
+static void set_forking(struct forkserver *server, bool is_forking)
 {
-	if (server->asking == asking)
+	struct orphans *orphans = server->start.loop->orphans;
+
+	if (server->is_forking == is_forking)
 		return;
-	server->asking = asking;
-	if (server->start.loop->orphans)
-		orphans_pause(server->start.loop->orphans, asking);
+	server->is_forking = is_forking;
+	if (!orphans)
+		return;
+	if (is_forking)
+		orphans_pause(orphans);
+	else
+		orphans_resume(orphans);
 }
 
 static void take_out(struct forkserver *server, struct fork_request *fork_request)
 {
-	if (server->asking && fork_request == first_request(server))
-		set_asking(server, false);
+	if (server->is_forking && fork_request == first_request(server))
+		set_forking(server, false);
 	list_remove(&server->fork_requests, &fork_request->in_server);
 	fork_request_close(fork_request);
 }
 
-/* Only those that wait now: a failed start may lead to the next at once. */
+/* Fails the first `count` requests, and not those that the callbacks add. */
 static void fail_requests(struct forkserver *server, unsigned count, int error,
 			  const struct process_end *end)
 {
@@ -139,7 +145,7 @@ bool fork_request_is_waiting(const struct fork_request *fork_request)
 
 bool forkserver_cancel(struct forkserver *server, struct fork_request *fork_request)
 {
-	if (server->asking && fork_request == first_request(server))
+	if (server->is_forking && fork_request == first_request(server))
 		return false;
 	take_out(server, fork_request);
 	return true;
@@ -147,10 +153,10 @@ bool forkserver_cancel(struct forkserver *server, struct fork_request *fork_requ
 
 bool forkserver_is_forking(const struct forkserver *server)
 {
-	return server->asking;
+	return server->is_forking;
 }
 
-/* --- asking --- */
+/* --- to the server --- */
 
 static void pack_additions(const struct fork_request *fork_request, struct buf *out)
 {
@@ -183,7 +189,7 @@ static void pack_request(const struct forkserver *server, const struct fork_requ
 	pack_additions(fork_request, out);
 }
 
-/* The channel alone, or all three. */
+/* Sends the message with the channel alone, or with all three files. */
 static int send_with(int fd, const struct buf *message, const int files[FORK_REQUEST_FILES])
 {
 	union {
@@ -225,22 +231,22 @@ static int ask(struct forkserver *server, struct fork_request *fork_request)
 	return r;
 }
 
-/* One at a time, so that it is known which one the server was at when it ends. */
+/* One at a time, so that it is known which one the server was forking if it ends. */
 static void ask_next(struct forkserver *server)
 {
-	while (server->ready > 0 && server->link && !server->asking && !server->renewing &&
+	while (server->ready > 0 && server->link && !server->is_forking && !server->is_renewing &&
 	       !list_empty(&server->fork_requests)) {
 		int r = ask(server, first_request(server));
 
-		set_asking(server, r == 0);
+		set_forking(server, r == 0);
 		if (r == -EPIPE || r == -ECONNRESET)
-			return; /* its end is about to be told */
+			return; /* the server's end will be reported */
 		if (r < 0)
 			fail_requests(server, 1, r, NULL);
 	}
 }
 
-/* --- what it says --- */
+/* --- from the server --- */
 
 static void close_link(struct forkserver *server)
 {
@@ -294,26 +300,26 @@ static int take_answer(struct forkserver *server, const struct envelope *envelop
 	pid_t pid = 0;
 	int error;
 
-	if (!server->asking || envelope->id != server->last_id ||
+	if (!server->is_forking || envelope->id != server->last_id ||
 	    read_answer(envelope, &pid, &error) < 0)
 		return -EPROTO;
 	fork_request = first_request(server);
-	/* The hold lasts until the number is known where it belongs. */
-	server->asking = false;
+	/* The pause of the orphans lasts until the process is tracked. */
+	server->is_forking = false;
 	take_out(server, fork_request);
 	if (error == 0)
 		fork_request->on_forked(fork_request->owner, pid);
 	else
 		fork_request->on_not_forked(fork_request->owner, error, NULL);
 	if (server->start.loop->orphans)
-		orphans_pause(server->start.loop->orphans, false);
-	if (server->renewing)
+		orphans_resume(server->start.loop->orphans);
+	if (server->is_renewing)
 		forkserver_kill(server);
 	ask_next(server);
 	return 0;
 }
 
-static void end_rude(struct forkserver *server)
+static void end_broken(struct forkserver *server)
 {
 	notify(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", "");
 	forkserver_kill(server);
@@ -325,7 +331,7 @@ static int take_message(struct forkserver *server, const struct envelope *envelo
 		return take_answer(server, envelope);
 	if (envelope->type != ENVELOPE_NOTIFICATION)
 		return -EPROTO;
-	/* The others are for people who watch it start. */
+	/* Other notifications are ignored. */
 	if (bytes_equal(envelope->method, "ready"))
 		take_ready(server);
 	return 0;
@@ -339,11 +345,11 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 	(void)chunk;
 	if (envelope_read(message.data, message.len, &envelope) < 0 ||
 	    take_message(server, &envelope) < 0)
-		end_rude(server);
+		end_broken(server);
 }
 
-/* Without its socket it is of no use.  Mostly it is about to exit, and its status says more than a
- * signal of ours would. */
+/* Without its socket the server is of no use.  Mostly it is about to exit, and its exit status says
+ * more than SIGKILL would. */
 static void on_link_end(void *owner, enum link_end end, int error, struct bytes begun)
 {
 	struct forkserver *server = owner;
@@ -354,7 +360,7 @@ static void on_link_end(void *owner, enum link_end end, int error, struct bytes 
 	if (end == LINK_END_OF_FILE || end == LINK_END_ERROR)
 		event_add(&server->grace, &close_grace);
 	else
-		end_rude(server);
+		end_broken(server);
 }
 
 static void on_free(struct link *link)
@@ -374,20 +380,20 @@ static void on_exit_of_server(void *owner, const struct process_end *end)
 	struct forkserver *server = owner;
 	usec_t lasted =
 		server->ready > 0 ? usec_sub(loop_now(server->start.loop), server->ready) : 0;
-	bool at_one = server->ready > 0 || server->renewing;
-	unsigned failed = at_one ? server->asking : server->fork_requests.len;
-	bool again = server->renewing || lasted >= WORTH_REPLACING;
+	bool was_ready = server->ready > 0 || server->is_renewing;
+	unsigned failed = was_ready ? server->is_forking : server->fork_requests.len;
+	bool again = server->is_renewing || lasted >= REPLACED_AT_ONCE_AFTER;
 	char text[96];
 	int r = 0;
 
 	output_finish(&server->output);
 	process_describe_end(end, text, sizeof(text));
-	notify(server, server->renewing ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, server->last_pid,
+	notify(server, server->is_renewing ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, server->last_pid,
 	       "ended", text);
 	close_link(server);
 	event_del(&server->grace);
 	server->ready = 0;
-	server->renewing = false;
+	server->is_renewing = false;
 	fail_requests(server, failed, 0, end);
 	if (server->process.pid == 0 && (again || !list_empty(&server->fork_requests)))
 		r = start(server);
@@ -403,12 +409,12 @@ static int open_link(struct forkserver *server, int fd)
 
 static int start(struct forkserver *server)
 {
-	const struct spawn_context life = {.tag = server->life, .cgroup = -1};
+	const struct spawn_context context = {.tag = server->life, .cgroup = -1};
 	int fd = -1;
 	int r;
 
 	server->started = loop_now(server->start.loop);
-	r = start_process(&server->start, &life, &server->process, &server->output,
+	r = start_process(&server->start, &context, &server->process, &server->output,
 			  on_exit_of_server, server, &fd);
 	if (r < 0)
 		return r;
@@ -440,8 +446,8 @@ void forkserver_renew(struct forkserver *server)
 {
 	if (server->process.pid == 0)
 		return;
-	server->renewing = true;
-	if (!server->asking)
+	server->is_renewing = true;
+	if (!server->is_forking)
 		forkserver_kill(server);
 }
 

@@ -3,11 +3,11 @@
  * are to run, and forks a worker whenever it is asked to, within milliseconds (PROTOCOL.md, "The
  * fork server").
  *
- * It is started with the first worker that is wanted.  A worker that it forks ends up as a child of
- * the daemon's own (process_adopt) and needs the server no more.  The server's end is a failed
- * start of those workers alone that it was to fork: all of them where it never got ready, so that
- * code that can't be loaded does not go unnoticed; else only the one it was at, and another server
- * takes its place.
+ * It is started with the first worker that is wanted.  A worker that it forks becomes a child of
+ * the daemon (process_adopt) and does not need the server any more.  If the server ends, the start
+ * of the workers that it was to fork has failed: of all of them where the server never got ready,
+ * so that code that can't be loaded is noticed; else only of the one that it was forking, and
+ * another server is started for the rest.
  */
 #ifndef POOLD_IO_WORKER_FORKSERVER_H
 #define POOLD_IO_WORKER_FORKSERVER_H
@@ -27,24 +27,26 @@
 /* A worker to be forked. */
 struct fork_request {
 	struct list_node in_server; /* linked: waiting */
-	/* "NAME=value"; "": none.  Where the server's own environment has a value of that name that
-	 * is at least as long, it is seen from outside as well (/proc/PID/environ). */
+	/* Environment variables, "NAME=value"; "": none.  Where the server's own environment has a
+	 * value of that name that is at least as long, the new value also shows in
+	 * /proc/PID/environ. */
 	char additions[FORK_REQUEST_ADDITIONS][FORK_REQUEST_ADDITION_MAX];
-	/* The worker's ends, this module's from forkserver_fork on; -1 for both that are not the
-	 * channel: the server's own. */
+	/* The worker's ends, which forkserver_fork takes over; -1 for both that are not the
+	 * channel: those of the server. */
 	int files[FORK_REQUEST_FILES];
 	int signal; /* to be sent as soon as there is a process; 0: none */
-	/* Called once, unless the birth is cancelled.  The process is there... */
+	/* One of these is called, once, unless the request is cancelled.  The process was
+	 * started... */
 	void (*on_forked)(void *owner, pid_t pid);
-	/* ... or there will be none: the system refused it (`error`), or the server has ended
-	 * (`end` not NULL). */
+	/* ... or could not be: the system refused it (`error`), or the server has ended (`end` not
+	 * NULL). */
 	void (*on_not_forked)(void *owner, int error, const struct process_end *end);
 	void *owner;
 };
 
 struct forkserver {
 	struct start start;
-	char life[PROCESS_TAG_LIFE_SIZE]; /* its own mark */
+	char life[PROCESS_TAG_LIFE_SIZE]; /* its own tag */
 	struct process process;
 	struct output output;
 	pid_t last_pid;
@@ -53,36 +55,36 @@ struct forkserver {
 	usec_t started;
 	usec_t ready;		   /* when it said so; 0: it has not */
 	struct list fork_requests; /* in the order in which they are done */
-	bool asking;		   /* the first of them is being forked */
-	bool renewing;		   /* it ends because it was told to */
+	bool is_forking;	   /* the first of them was sent to the server */
+	bool is_renewing;	   /* it ends because forkserver_renew was called */
 	uint32_t last_id;
 };
 
 /* Closes its files. */
 void fork_request_close(struct fork_request *fork_request);
 
-/* Starts nothing yet.  What `start` points to must outlive it; `slot` is the worker in its mark, as
- * it is none itself. */
+/* Starts nothing yet.  It holds a reference to the configuration of the pool; all else that `start`
+ * points to must outlive it.  `slot` stands for a worker's slot in its tag. */
 void forkserver_init(struct forkserver *server, const struct start *start, uint32_t slot);
-/* Ends the server and forgets what waits for it: nobody is called any more. */
+/* Kills the server and drops the requests: no callback is called any more. */
 void forkserver_done(struct forkserver *server);
 
-/* Has a worker forked; `birth` is the caller's and must stay until one of its functions is called,
- * or it is cancelled.  Returns 0, or -errno when no server could be started. */
+/* Asks for a worker.  `fork_request` must stay until one of its functions is called, or it is
+ * cancelled.  Returns 0, or -errno when no server could be started. */
 int forkserver_fork(struct forkserver *server, struct fork_request *fork_request);
 
 /* Whether the worker waits to be forked. */
 bool fork_request_is_waiting(const struct fork_request *fork_request);
-/* Takes it back.  False: too late, it is being forked. */
+/* Cancels the request.  False: too late, the worker is being forked. */
 bool forkserver_cancel(struct forkserver *server, struct fork_request *fork_request);
 
-/* A child of ours may be a worker whose number we have not been told yet. */
+/* Whether a child of the daemon may be a worker whose pid the server has not reported yet. */
 bool forkserver_is_forking(const struct forkserver *server);
 
-/* It takes too long: ends it, which fails what waits for it. */
+/* Kills the server, for example because it takes too long; its requests fail then. */
 void forkserver_kill(struct forkserver *server);
 
-/* Has the code loaded anew: workers that are forked from now on run it as it is on disk now. */
+/* Replaces the server: workers that are forked from now on run the code as it is on disk now. */
 void forkserver_renew(struct forkserver *server);
 
 #endif

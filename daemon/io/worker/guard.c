@@ -12,18 +12,18 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A sweep is repeated until so many in a row find nothing, at most this often: a process may start
- * another while it dies, and one that begins another program shows no environment for a moment.
- * Fewer will do where the daemon has ended by itself, and nothing is found at all. */
-#define SWEEPS_MAX     500
-#define SWEEP_PAUSE_NS 10000000L
-#define EMPTY_SWEEPS   20
-#define EMPTY_AT_ONCE  2
+/* A sweep is repeated until so many in a row find nothing, at most SWEEPS_MAX times: a process may
+ * start another while it ends, and one that executes a program has no environment for a moment.
+ * Fewer are enough where the daemon has ended in good order, and nothing is found at all. */
+#define SWEEPS_MAX	     500
+#define SWEEP_PAUSE_NS	     10000000L
+#define EMPTY_SWEEPS	     20
+#define EMPTY_SWEEPS_ORDERLY 2
 
-/* What the daemon writes before it ends by itself. */
+/* The byte that the daemon writes when it ends in good order. */
 #define FAREWELL 'f'
 
-static bool is_scheduled(pid_t pid, const char *instance)
+static bool has_tag(pid_t pid, const char *instance)
 {
 	char found[PROCESS_TAG_INSTANCE_SIZE + 1];
 
@@ -31,7 +31,7 @@ static bool is_scheduled(pid_t pid, const char *instance)
 	       strcmp(found, instance) == 0;
 }
 
-/* Kills what carries the mark.  Returns how many there were. */
+/* Kills every process with the tag.  Returns how many there were. */
 static unsigned sweep(const char *instance)
 {
 	DIR *proc = opendir("/proc");
@@ -43,7 +43,7 @@ static unsigned sweep(const char *instance)
 	while ((entry = readdir(proc))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (pid <= 0 || !is_scheduled(pid, instance))
+		if (pid <= 0 || !has_tag(pid, instance))
 			continue;
 		kill(pid, SIGKILL);
 		found++;
@@ -60,7 +60,7 @@ static void ignore_signals(void)
 		signal(signals[i], SIG_IGN);
 }
 
-/* Whoever waits for the end of the daemon's output must not wait for the guard. */
+/* A program that reads the daemon's output to its end must not have to wait for the guard. */
 static void leave_standard_files(void)
 {
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -85,7 +85,7 @@ static _Noreturn void guard_main(int pipe, const char *instance)
 	while (read(pipe, &byte, 1) < 0 && errno == EINTR)
 		;
 	if (byte == FAREWELL)
-		enough = EMPTY_AT_ONCE;
+		enough = EMPTY_SWEEPS_ORDERLY;
 	for (unsigned i = 0; i < SWEEPS_MAX && empty < enough; i++) {
 		if (i > 0)
 			nanosleep(&pause, NULL);
@@ -145,7 +145,7 @@ void guard_finish(struct guard *guard)
 
 	if (guard->pipe < 0)
 		return;
-	/* Where nobody reads it any more, there is nobody to wait for either. */
+	/* Where the guard is gone, nobody reads it. */
 	(void)!write(guard->pipe, &farewell, 1);
 	close(guard->pipe);
 	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)

@@ -68,8 +68,8 @@ static int find_user(const char *name, struct identity *identity)
 	return find_groups(name, identity);
 }
 
-/* A user that the daemon is already needs nothing, and its groups are left as they are. */
-static void drop_what_is_so(struct identity *identity, const struct config_pool *pool)
+/* Where the daemon runs as that user already, nothing is changed, its groups neither. */
+static void drop_own_identity(struct identity *identity, const struct config_pool *pool)
 {
 	if (identity->has_user && identity->uid == geteuid() && !*pool->group &&
 	    identity->gid == getegid())
@@ -110,7 +110,7 @@ int identity_find(const struct config_pool *pool, struct identity *ret, char *wh
 			ret->groups[0] = ret->gid;
 	}
 	if (r == 0) {
-		drop_what_is_so(ret, pool);
+		drop_own_identity(ret, pool);
 		r = check_rights(ret, why, size);
 	}
 	if (r == -ENOMEM)

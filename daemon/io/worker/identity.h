@@ -1,6 +1,6 @@
 /*
- * Whom a pool's workers run as: found by name before any is started, as a lookup may take its time
- * and can't be done between clone and exec.
+ * The user and groups that a pool's workers run as.  They are looked up by name before any worker
+ * is started, as a lookup may take long and can't be done between clone and exec.
  */
 #ifndef POOLD_IO_WORKER_IDENTITY_H
 #define POOLD_IO_WORKER_IDENTITY_H
@@ -21,9 +21,9 @@ struct identity {
 };
 
 /*
- * Finds the pool's user and group, and whether the daemon may become them.  Returns 0; -EINVAL
- * (there is no such), -EPERM (it may not) or -ENOMEM, with the reason in words in `why`.  The
- * caller gives *ret to identity_done.
+ * Looks up the pool's user and group, and checks whether the daemon may change to them.  Returns 0;
+ * -EINVAL (there is no such), -EPERM (it may not) or -ENOMEM, with the reason in words in `why`.
+ * The caller gives *ret to identity_done.
  */
 int identity_find(const struct config_pool *pool, struct identity *ret, char *why, size_t size);
 void identity_done(struct identity *identity);

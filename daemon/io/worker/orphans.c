@@ -15,18 +15,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A sweep is repeated until there is nothing left to kill, at most so often: a process that is
- * being killed may have started another, and dies when the kernel gets to it. */
-#define SWEEPS_MAX 500
+/* A sweep has so many steps at most, with a pause between them: a process that is being killed may
+ * have started another, and it may take the kernel a moment to end it. */
+#define STEPS_MAX 500
 static const struct timeval sweep_pause = {.tv_usec = 10000};
 
-/* Environments that are looked at in one step. */
-#define JUDGED_MAX 128
+/* Environments that are read in one step. */
+#define READ_MAX 128
 
 /* Children that are listed at once; more are found when these are gone. */
 #define LISTED_MAX 65536
 
-/* Numbers of processes, growing. */
+/* A growing list. */
 struct pids {
 	pid_t *pids;
 	size_t count;
@@ -60,7 +60,7 @@ static bool has_pid(const pid_t *pids, size_t count, pid_t pid)
 	return count > 0 && bsearch(&pid, pids, count, sizeof(*pids), compare_pids);
 }
 
-/* --- who they are --- */
+/* --- the daemon's children --- */
 
 /* The kernel's own list of this thread's children, where it is built to give it. */
 static int list_by_kernel(struct pids *list)
@@ -101,7 +101,7 @@ static pid_t parent_of(const char *pid)
 						      : 0;
 }
 
-/* The same from everything that runs: slow, and always there. */
+/* The same from a search of all processes: slow, but it works with every kernel. */
 static int list_by_search(struct pids *list)
 {
 	DIR *proc = opendir("/proc");
@@ -118,7 +118,7 @@ static int list_by_search(struct pids *list)
 	return r;
 }
 
-/* The children that nobody waits for and that have not ended; those that have are reaped. */
+/* The children that are not tracked and have not ended; those that have ended are reaped. */
 static struct pids list_orphans(const struct orphans *orphans)
 {
 	struct pids list = {0};
@@ -137,7 +137,7 @@ static struct pids list_orphans(const struct orphans *orphans)
 	return list;
 }
 
-/* --- what becomes of them --- */
+/* --- the sweep --- */
 
 enum verdict {
 	VERDICT_LEAVE = 0,
@@ -162,8 +162,8 @@ static void end_orphan(struct orphans *orphans, pid_t pid)
 		orphans->killed++;
 }
 
-/* A process that begins another program has no environment for a moment: without a mark is who is
- * so twice. */
+/* A process has no environment for a moment while it executes a program: so it must be found
+ * without a tag twice. */
 static bool is_confirmed(struct orphans *orphans, pid_t pid)
 {
 	struct pids suspects = {orphans->suspects, orphans->suspect_count, orphans->suspect_room};
@@ -191,12 +191,12 @@ static void treat(struct orphans *orphans, pid_t pid)
 		end_orphan(orphans, pid);
 }
 
-/* One step over the orphans; returns whether there is more to do. */
+/* One step of a sweep; returns whether there is more to do. */
 static bool sweep_step(struct orphans *orphans)
 {
 	struct pids found = list_orphans(orphans);
 	size_t begin = orphans->next < found.count ? orphans->next : 0;
-	size_t end = found.count - begin > JUDGED_MAX ? begin + JUDGED_MAX : found.count;
+	size_t end = found.count - begin > READ_MAX ? begin + READ_MAX : found.count;
 	bool more;
 
 	for (size_t i = begin; i < end; i++)
@@ -213,14 +213,14 @@ static void advance(struct orphans *orphans)
 {
 	bool more = sweep_step(orphans);
 
-	orphans->sweeps_left--;
-	if (more && orphans->sweeps_left > 0) {
+	orphans->steps_left--;
+	if (more && orphans->steps_left > 0) {
 		event_add(&orphans->sweep_timer, &sweep_pause);
 		return;
 	}
 	if (more)
-		log_warning("what a worker left behind does not end, though it was killed");
-	orphans->sweeps_left = 0;
+		log_warning("processes that a worker left behind do not end after SIGKILL");
+	orphans->steps_left = 0;
 	orphans->suspect_count = 0;
 }
 
@@ -240,30 +240,34 @@ static void on_child(evutil_socket_t number, short what, void *argument)
 	free(orphans.pids);
 }
 
-void orphans_pause(struct orphans *orphans, bool begins)
+void orphans_pause(struct orphans *orphans)
 {
-	if (begins)
-		orphans->pauses++;
-	else if (--orphans->pauses == 0)
+	orphans->pauses++;
+}
+
+void orphans_resume(struct orphans *orphans)
+{
+	orphans->pauses--;
+	if (orphans->pauses == 0)
 		on_child(SIGCHLD, 0, orphans);
 }
 
 void orphans_sweep(struct orphans *orphans)
 {
-	bool begins = orphans->sweeps_left == 0;
+	bool is_idle = orphans->steps_left == 0;
 
-	orphans->sweeps_left = SWEEPS_MAX;
-	if (begins)
+	orphans->steps_left = STEPS_MAX;
+	if (is_idle)
 		advance(orphans);
 }
 
-/* --- who is known --- */
+/* --- tracked and inherited children --- */
 
 static size_t place_of(const struct orphans *orphans, pid_t pid)
 {
 	size_t place = orphans->tracked_count;
 
-	/* Numbers mostly grow, so the end is near. */
+	/* Pids mostly grow, so the place is near the end. */
 	while (place > 0 && orphans->tracked[place - 1] >= pid)
 		place--;
 	return place;

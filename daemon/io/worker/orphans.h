@@ -1,13 +1,14 @@
 /*
- * The daemon's children beyond those that it started: what workers leave behind.
+ * Orphans: processes that workers started and left behind.
  *
- * A process that loses its parent becomes the daemon's child (PR_SET_CHILD_SUBREAPER), whatever
- * session or group it went to.  Such a one is reaped when it ends; and when a worker has ended,
- * those that carry its mark (mark.h) are killed, and those that carry none, until none is left:
- * what they started comes to the daemon in its turn.  What belongs to a worker that lives is left
- * alone, and so are children that the daemon had before, from whoever became it.
+ * A process whose parent has ended becomes the daemon's child (PR_SET_CHILD_SUBREAPER), whatever
+ * its session or process group.  It is reaped here when it ends.  When a worker has ended, a sweep
+ * kills the orphans that have the tag of a life that is over (process_tag.h), and those that have
+ * no tag, until none is left: the children of a killed orphan become the daemon's children in turn.
+ * Orphans of a worker that lives are left alone.  So are inherited children: those that the process
+ * had before it became the daemon (a shell may have started some and then executed poold).
  *
- * A child that somebody waits for himself must be known here from its birth until it was reaped.
+ * A child that other code waits for must be tracked here, from its start until it was reaped.
  */
 #ifndef POOLD_IO_WORKER_ORPHANS_H
 #define POOLD_IO_WORKER_ORPHANS_H
@@ -23,40 +24,43 @@ struct orphans {
 	const char *instance;
 	bool (*is_living)(void *owner, uint32_t worker, uint32_t life);
 	void *owner;
-	pid_t *tracked; /* in order */
+	pid_t *tracked; /* children that other code waits for, sorted */
 	size_t tracked_count;
 	size_t tracked_room;
-	pid_t *inherited; /* children that were there before, in order */
+	pid_t *inherited; /* children that were there before, sorted */
 	size_t inherited_count;
-	pid_t *suspects; /* found without a mark once in this sweep, in order */
+	pid_t *suspects; /* found without a tag once in this sweep, sorted */
 	size_t suspect_count;
 	size_t suspect_room;
-	size_t next;	      /* where it goes on, when there were too many for one step */
-	bool found;	      /* something to kill, since it was at the first of them */
-	unsigned sweeps_left; /* 0: none is under way */
-	unsigned pauses;
-	uint64_t killed; /* so far */
+	size_t next;	     /* where the next step goes on, when there were too many for one */
+	bool found;	     /* something to kill, since the first of them was looked at */
+	unsigned steps_left; /* steps; 0: no sweep is under way */
+	unsigned pauses;     /* while above 0, only tracked children are reaped */
+	uint64_t killed;     /* so far */
 };
 
 /*
- * Begins to adopt and to reap.  `instance` is the daemon's name (mark.h) and stays the caller's;
- * `is_living` says whether that life of a worker goes on.  Returns 0 or -errno.
+ * Begins to adopt and to reap.  `instance` is the daemon's name (process_tag.h) and must outlive
+ * this; `is_living` says whether that life of a worker goes on.  Returns 0 or -errno.
  */
 int orphans_init(struct orphans *orphans, struct loop *loop, const char *instance,
 		 bool (*is_living)(void *owner, uint32_t worker, uint32_t life), void *owner);
 void orphans_done(struct orphans *orphans);
 
-/* A child that is waited for elsewhere; until it is forgotten it is neither reaped nor killed here.
+/* A child that other code waits for: until orphans_untrack it is neither reaped nor killed here.
  * Returns 0 or -ENOMEM. */
 int orphans_track(struct orphans *orphans, pid_t pid);
 void orphans_untrack(struct orphans *orphans, pid_t pid);
 
-/* Somebody else starts processes for us, which become our children before we know their numbers:
- * until as many holds have ended as were begun, none that is not known is reaped.  (That they are
- * not killed either their mark sees to.) */
-void orphans_pause(struct orphans *orphans, bool begins);
+/*
+ * Pauses the reaping of children that are not tracked, until orphans_resume was called as often: a
+ * fork server starts processes that become children of the daemon before it knows their pids.
+ * (They are not killed either: they have the tag of a life that goes on.)
+ */
+void orphans_pause(struct orphans *orphans);
+void orphans_resume(struct orphans *orphans);
 
-/* A worker has ended: kills what it left behind, now and until it is gone. */
+/* A worker has ended: kills what it left behind, now and repeatedly until nothing is left. */
 void orphans_sweep(struct orphans *orphans);
 
 #endif

@@ -10,12 +10,12 @@
 
 #define READ_SIZE ((size_t)16 * 1024)
 
-/* What a turn of the loop takes from one stream, and how long one that has more is left alone: so
- * no worker's output costs the daemon more than 32 MB a second. */
+/* Reads from one stream in a turn of the loop, and how long a stream that has more is not read
+ * then: so the daemon reads at most 32 MB a second from it. */
 #define READS_A_TURN 4
 static const struct timeval flood_pause = {.tv_usec = 2000};
 
-/* What is still taken from a worker that is gone, though somebody may go on writing to its pipe. */
+/* Reads from a stream after the worker's end: a process that it left behind may go on writing. */
 #define READS_AT_END 64
 
 #define LINE_CREDIT  USEC_PER_SEC
@@ -77,7 +77,7 @@ static enum output_stream stream_of(const struct output_source *source)
 	return (enum output_stream)(source - source->output->sources);
 }
 
-static void transfer_attempt(struct output_source *source, struct bytes line, bool ends)
+static void hand_over(struct output_source *source, struct bytes line, bool ends)
 {
 	struct output *output = source->output;
 	unsigned part = source->part;
@@ -96,25 +96,25 @@ static void transfer_attempt(struct output_source *source, struct bytes line, bo
 	output->handler->on_line(output->owner, stream_of(source), line, part);
 }
 
-static void forget_begun(struct output_source *source)
+static void drop_begun(struct output_source *source)
 {
 	chunk_unref(source->begun);
 	source->begun = NULL;
 	source->begun_len = 0;
 }
 
-/* One byte more than a part holds is there, so that no character is cut in two. */
+/* `begun` has one byte more than a part may have, so that no character is cut in two. */
 static void hand_over_part(struct output_source *source)
 {
 	struct bytes begun = {source->begun->data, source->begun_len};
 	struct bytes part = utf8_cut(begun, source->output->limits.line_max);
 
-	transfer_attempt(source, part, false);
+	hand_over(source, part, false);
 	source->begun_len -= part.len;
 	memmove(source->begun->data, begun.data + part.len, source->begun_len);
 }
 
-/* Keeps what does not end yet, and hands over parts of it while there is too much. */
+/* Keeps the beginning of a line, and hands over parts of it while there is too much. */
 static void keep(struct output_source *source, struct bytes text)
 {
 	size_t full = source->output->limits.line_max + 1;
@@ -122,7 +122,7 @@ static void keep(struct output_source *source, struct bytes text)
 	if (text.len > 0 && !source->begun)
 		source->begun = chunk_new(&source->output->loop->store, full);
 	if (!source->begun) {
-		transfer_attempt(source, text, false);
+		hand_over(source, text, false);
 		return;
 	}
 	while (text.len > 0) {
@@ -142,16 +142,16 @@ static void end_line(struct output_source *source, struct bytes text)
 	if (text.len > 0 && text.data[text.len - 1] == '\r')
 		text.len--;
 	if (!source->begun && text.len <= source->output->limits.line_max) {
-		transfer_attempt(source, text, true);
+		hand_over(source, text, true);
 		return;
 	}
 	if (text.len > 0)
 		keep(source, text);
-	transfer_attempt(source,
-			 source->begun ? (struct bytes){source->begun->data, source->begun_len}
-				       : (struct bytes){0},
-			 true);
-	forget_begun(source);
+	hand_over(source,
+		  source->begun ? (struct bytes){source->begun->data, source->begun_len}
+				: (struct bytes){0},
+		  true);
+	drop_begun(source);
 }
 
 static void remember(struct output *output, struct bytes text)
@@ -169,8 +169,8 @@ static void take(struct output_source *source, struct bytes text)
 {
 	struct output *output = source->output;
 
-	if (!output->spoke) {
-		output->spoke = true;
+	if (!output->has_written) {
+		output->has_written = true;
 		output->handler->on_first(output->owner);
 	}
 	if (stream_of(source) == OUTPUT_STDERR)
@@ -207,7 +207,7 @@ static void end_source(struct output_source *source)
 	close_source(source);
 }
 
-/* Reads at most so often; returns whether there may be more. */
+/* Reads at most `reads` times.  Returns whether there may be more. */
 static bool read_some(struct output_source *source, unsigned reads)
 {
 	uint8_t buffer[READ_SIZE];
@@ -285,7 +285,7 @@ int output_open(struct output *output, const struct output_limits *limits, unsig
 	output->credit = (uint64_t)(limits->burst + limits->rate) * LINE_CREDIT;
 	output->credited = loop_now(output->loop);
 	output->lines = output->dropped = output->tail_len = 0;
-	output->spoke = false;
+	output->has_written = false;
 	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++)
 		ret_ends[i] = -1;
 	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++) {
@@ -328,7 +328,7 @@ void output_close(struct output *output)
 {
 	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++) {
 		close_source(&output->sources[i]);
-		forget_begun(&output->sources[i]);
+		drop_begun(&output->sources[i]);
 		output->sources[i].part = 0;
 	}
 	event_del(&output->notify);
@@ -353,7 +353,7 @@ void output_tail(const struct output *output, struct buf *out)
 
 	for (size_t i = 0; i < len; i++)
 		bytes[i] = output->tail[(output->tail_len - len + i) % OUTPUT_TAIL_MAX];
-	/* The rest of a character whose beginning is gone. */
+	/* Skips the rest of a character whose beginning is not in the tail. */
 	while (output->tail_len > len && begin < 3 && (bytes[begin] & 0xc0) == 0x80)
 		begin++;
 	while (len > begin && bytes[len - 1] == '\n')

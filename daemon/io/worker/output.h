@@ -1,11 +1,11 @@
 /*
- * What a worker writes to its standard output and standard error: pipes that are read without ever
- * blocking, cut into lines, and held to a rate.
+ * What a worker writes to its standard output and standard error: pipes that are read without
+ * blocking, cut into lines, and limited to a rate of lines.
  *
- * A turn of the loop reads a bounded amount; a stream that has more than that is left alone for a
- * moment, so a worker that floods waits, and nobody else does.  Between two lines a stream owns no
- * buffer; what there is of a line that is not complete lies in a chunk of the loop's store, and
- * where that refuses one, the line is handed over in two.
+ * A turn of the loop reads a bounded amount.  A stream that has more is not read for a moment, so a
+ * worker that floods its output has to wait, and no other.  Between two lines a stream owns
+ * no buffer.  The beginning of a line that is not complete is kept in a chunk of the loop's store;
+ * where there is no memory for one, the line is handed over in two parts.
  */
 #ifndef POOLD_IO_WORKER_OUTPUT_H
 #define POOLD_IO_WORKER_OUTPUT_H
@@ -13,7 +13,7 @@
 #include "daemon/io/base/loop.h"
 #include "protocol/buf.h"
 
-/* Bytes of standard error that are remembered beyond the worker's end. */
+/* Bytes of the end of standard error that are kept after the worker's end. */
 #define OUTPUT_TAIL_MAX 2048
 
 enum output_stream {
@@ -31,10 +31,10 @@ struct output_limits {
 struct output_handler {
 	/* The worker wrote for the first time. */
 	void (*on_first)(void *owner);
-	/* A line without its end, as it came: any bytes.  `part` counts the parts of one that is
-	 * longer than line_max from 1; 0: it is whole. */
+	/* A line without its newline, as it came: any bytes.  `part` counts the parts of a line
+	 * that is longer than line_max, from 1; 0: the line is whole. */
 	void (*on_line)(void *owner, enum output_stream stream, struct bytes line, unsigned part);
-	/* So many lines were over the rate and not handed over; at most once a second. */
+	/* So many lines were over the rate and not handed over.  Called at most once a second. */
 	void (*on_dropped)(void *owner, uint64_t count);
 };
 
@@ -54,13 +54,13 @@ struct output {
 	void *owner;
 	struct output_limits limits;
 	struct output_source sources[OUTPUT_STREAM_COUNT_];
-	struct event notify; /* when dropped lines are told */
-	uint64_t credit;     /* lines that may pass, in millionths */
-	usec_t credited;     /* when that was reckoned */
-	uint64_t lines;	     /* handed over, in this life */
-	uint64_t dropped;    /* in this life */
-	uint64_t unreported; /* of those */
-	bool spoke;
+	struct event notify;	       /* when dropped lines are reported */
+	uint64_t credit;	       /* lines that may pass, in millionths */
+	usec_t credited;	       /* when that was computed */
+	uint64_t lines;		       /* handed over, in this life */
+	uint64_t dropped;	       /* in this life */
+	uint64_t unreported;	       /* of those */
+	bool has_written;	       /* in this life */
 	uint8_t tail[OUTPUT_TAIL_MAX]; /* a ring */
 	uint64_t tail_len;	       /* bytes that went into it, in this life */
 };
@@ -79,15 +79,14 @@ int output_open(struct output *output, const struct output_limits *limits, unsig
 /* Hands over the lines that are there now, as far as one turn of the loop reads. */
 void output_read(struct output *output);
 
-/* Hands over what the worker had written, a line that it had not finished too, and closes.  The
- * tail stays until the next life. */
+/* The worker has ended: hands over what it had written, with a last line that has no newline, and
+ * closes.  The tail stays until the next life. */
 void output_finish(struct output *output);
 
-/* Closes, and says nothing. */
+/* Closes without handing anything over. */
 void output_close(struct output *output);
 
-/* Writes the end of what it said on standard error, made safe: lines stay lines, all else that is
- * not text is escaped. */
+/* Writes the last bytes of standard error.  Newlines stay, all else that is not text is escaped. */
 void output_tail(const struct output *output, struct buf *out);
 
 #endif

@@ -28,11 +28,11 @@ struct spawn_child {
 	pid_t parent;
 	int channel;
 	sigset_t mask;
-	int error;	  /* the child's errno where it failed */
-	const char *step; /* and what it was about */
+	int error;	  /* the child's errno; 0: it has not failed */
+	const char *step; /* the step that it is at, for the error text */
 };
 
-/* Steps that are told with what the configuration says. */
+/* Steps whose error text also has the value of the option. */
 static const char STEP_USER[] = "user";
 static const char STEP_GROUP[] = "group";
 static const char STEP_DIRECTORY[] = "directory";
@@ -64,7 +64,7 @@ static int set_standard_files(const int standard[3], int channel)
 	return 0;
 }
 
-/* The channel has a number of its own, where it is none of the standard files. */
+/* Gives the channel its number, unless it is one of the standard files. */
 static int place_channel(const struct process_spec *spec, int channel)
 {
 	if (close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
@@ -76,12 +76,12 @@ static int place_channel(const struct process_spec *spec, int channel)
 	return dup2(channel, PROCESS_CHANNEL_FD) < 0 ? -errno : 0;
 }
 
-static int set_limits(struct spawn_child *spawn_child)
+static int set_limits(struct spawn_child *child)
 {
-	const struct process_spec *spec = spawn_child->spec;
+	const struct process_spec *spec = child->spec;
 
 	for (size_t i = 0; i < spec->limit_count; i++) {
-		spawn_child->step = spec->limits[i].name;
+		child->step = spec->limits[i].name;
 		if (setrlimit((__rlimit_resource_t)spec->limits[i].resource,
 			      &spec->limits[i].limit) < 0)
 			return -errno;
@@ -91,93 +91,92 @@ static int set_limits(struct spawn_child *spawn_child)
 
 /* The library's functions would change the daemon's threads too: the kernel's own change this
  * process alone. */
-static int set_identity(struct spawn_child *spawn_child)
+static int set_identity(struct spawn_child *child)
 {
-	const struct identity *identity = spawn_child->spec->identity;
+	const struct identity *identity = child->spec->identity;
 
 	if (!identity)
 		return 0;
-	spawn_child->step = STEP_GROUP;
+	child->step = STEP_GROUP;
 	if (identity->has_group &&
 	    (syscall(SYS_setgroups, identity->group_count, identity->groups) < 0 ||
 	     syscall(SYS_setresgid, identity->gid, identity->gid, identity->gid) < 0))
 		return -errno;
-	spawn_child->step = STEP_USER;
+	child->step = STEP_USER;
 	if (identity->has_user &&
 	    syscall(SYS_setresuid, identity->uid, identity->uid, identity->uid) < 0)
 		return -errno;
 	return 0;
 }
 
-/* What a worker may use, and whom it runs as: the latter last, as it costs the right to more. */
-static int set_rights(struct spawn_child *spawn_child)
+/* Sets limits and user: the user last, as another user may have no right to the rest. */
+static int set_rights(struct spawn_child *child)
 {
-	const struct process_spec *spec = spawn_child->spec;
+	const struct process_spec *spec = child->spec;
 	int r;
 
-	spawn_child->step = "nice";
+	child->step = "nice";
 	if (spec->nice != 0 && setpriority(PRIO_PROCESS, 0, spec->nice) < 0)
 		return -errno;
 	if (spec->umask >= 0)
 		umask((mode_t)spec->umask);
-	r = set_limits(spawn_child);
-	return r < 0 ? r : set_identity(spawn_child);
+	r = set_limits(child);
+	return r < 0 ? r : set_identity(child);
 }
 
-static int prepare(struct spawn_child *spawn_child)
+static int prepare(struct spawn_child *child)
 {
-	const struct process_spec *spec = spawn_child->spec;
+	const struct process_spec *spec = child->spec;
 	int r;
 
-	spawn_child->step = "its session";
+	child->step = "its session";
 	if (setsid() < 0)
 		return -errno;
-	spawn_child->step = "its control group";
+	child->step = "its control group";
 	if (spec->cgroup >= 0 && write(spec->cgroup, "0", 1) < 0)
 		return -errno;
-	spawn_child->step = "its standard files";
-	r = set_standard_files(spec->standard, spawn_child->channel);
+	child->step = "its standard files";
+	r = set_standard_files(spec->standard, child->channel);
 	if (r < 0)
 		return r;
-	spawn_child->step = "its channel";
-	r = place_channel(spec, spawn_child->channel);
+	child->step = "its channel";
+	r = place_channel(spec, child->channel);
 	if (r < 0)
 		return r;
-	r = set_rights(spawn_child);
+	r = set_rights(child);
 	if (r < 0)
 		return r;
-	/* Who changes its user loses this, so it comes after. */
-	spawn_child->step = "its end with the daemon's";
+	/* A change of the user clears this setting, so it comes after. */
+	child->step = "its end with the daemon's";
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -errno;
 	/* The daemon may have died before the line above took effect. */
-	if (getppid() != spawn_child->parent)
+	if (getppid() != child->parent)
 		return -ESRCH;
-	spawn_child->step = STEP_DIRECTORY;
+	child->step = STEP_DIRECTORY;
 	if (spec->directory && *spec->directory && chdir(spec->directory) < 0)
 		return -errno;
-	reset_signals(&spawn_child->mask);
-	spawn_child->step = STEP_COMMAND;
+	reset_signals(&child->mask);
+	child->step = STEP_COMMAND;
 	return 0;
 }
 
 /* Runs in the child, in our memory: system calls only. */
 static int child_main(void *argument)
 {
-	struct spawn_child *spawn_child = argument;
-	int r = prepare(spawn_child);
+	struct spawn_child *child = argument;
+	int r = prepare(child);
 
 	if (r == 0) {
-		execvpe(spawn_child->spec->argv[0], spawn_child->spec->argv,
-			spawn_child->spec->envp);
+		execvpe(child->spec->argv[0], child->spec->argv, child->spec->envp);
 		r = -errno;
 	}
-	spawn_child->error = -r;
+	child->error = -r;
 	return 127; /* clone makes it the exit status */
 }
 
 /* Returns the pid or -errno. */
-static pid_t clone_child(struct spawn_child *spawn_child, int *ret_pidfd)
+static pid_t clone_child(struct spawn_child *child, int *ret_pidfd)
 {
 	char *stack = mmap(NULL, CHILD_STACK, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -190,26 +189,26 @@ static pid_t clone_child(struct spawn_child *spawn_child, int *ret_pidfd)
 		return -errno;
 	/* No handler of ours may run in the child while it shares our memory. */
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &spawn_child->mask);
+	sigprocmask(SIG_BLOCK, &all, &child->mask);
 	pid = clone(child_main, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-		    spawn_child, &pidfd);
+		    child, &pidfd);
 	if (pid < 0)
 		pid = -errno;
-	sigprocmask(SIG_SETMASK, &spawn_child->mask, NULL);
-	/* The child's functions never returned: to the sanitizer their frames would lie there still
-	 * when the next child gets the same memory. */
+	sigprocmask(SIG_SETMASK, &child->mask, NULL);
+	/* The child's functions never returned: the sanitizer would still see their frames when the
+	 * next child gets the same memory. */
 	ASAN_UNPOISON_MEMORY_REGION(stack, CHILD_STACK);
 	munmap(stack, CHILD_STACK);
-	/* A child that became another user while it shared our memory took from it the right to be
-	 * dumped and looked at. */
+	/* A child that changed its user while it shared our memory has cleared the daemon's
+	 * dumpable flag. */
 	if (dumpable == 1)
 		prctl(PR_SET_DUMPABLE, 1);
 	if (pid < 0)
 		return pid;
-	if (spawn_child->error != 0) {
+	if (child->error != 0) {
 		waitpid(pid, NULL, 0);
 		close(pidfd);
-		return -spawn_child->error;
+		return -child->error;
 	}
 	*ret_pidfd = pidfd;
 	return pid;
@@ -240,28 +239,26 @@ static void on_exit_event(evutil_socket_t fd, short what, void *argument)
 	reap(process, &end);
 	process_forget(process);
 	process->on_exit(process->owner, &end);
-	/* Now that its life is over for everybody: what it left behind. */
+	/* Now its life counts as over, so that orphans of it are killed. */
 	if (process->loop->orphans)
 		orphans_sweep(process->loop->orphans);
 }
 
-static void describe_fault(const struct spawn_child *spawn_child, int error,
-			   char out[PROCESS_FAULT_MAX])
+static void describe_fault(const struct spawn_child *child, int error, char out[PROCESS_FAULT_MAX])
 {
-	const struct process_spec *spec = spawn_child->spec;
+	const struct process_spec *spec = child->spec;
 	const char *value = "";
 
-	if (spawn_child->step == STEP_USER)
+	if (child->step == STEP_USER)
 		value = spec->user;
-	else if (spawn_child->step == STEP_GROUP)
+	else if (child->step == STEP_GROUP)
 		value = *spec->group ? spec->group : spec->user;
-	else if (spawn_child->step == STEP_DIRECTORY)
+	else if (child->step == STEP_DIRECTORY)
 		value = spec->directory;
-	else if (spawn_child->step == STEP_COMMAND)
+	else if (child->step == STEP_COMMAND)
 		value = spec->argv[0];
-	snprintf(out, PROCESS_FAULT_MAX, "%s%s%.150s%s%s",
-		 spawn_child->step ? spawn_child->step : "", *value ? " " : "", value,
-		 spawn_child->step ? ": " : "", strerror(-error));
+	snprintf(out, PROCESS_FAULT_MAX, "%s%s%.150s%s%s", child->step ? child->step : "",
+		 *value ? " " : "", value, child->step ? ": " : "", strerror(-error));
 }
 
 int process_make_channel(int ends[2])
@@ -294,21 +291,21 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel)
 {
-	struct spawn_child spawn_child = {.spec = spec, .parent = getpid()};
+	struct spawn_child child = {.spec = spec, .parent = getpid()};
 	int ends[2];
 	int pidfd = -1;
 	pid_t pid = process_make_channel(ends);
 
 	if (pid < 0) {
-		describe_fault(&spawn_child, pid, process->fault);
+		describe_fault(&child, pid, process->fault);
 		return pid;
 	}
-	spawn_child.channel = ends[1];
-	pid = clone_child(&spawn_child, &pidfd);
+	child.channel = ends[1];
+	pid = clone_child(&child, &pidfd);
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
-		describe_fault(&spawn_child, pid, process->fault);
+		describe_fault(&child, pid, process->fault);
 		return pid;
 	}
 	if (watch(process, loop, pid, pidfd, on_exit, owner) < 0) {

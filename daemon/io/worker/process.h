@@ -1,9 +1,12 @@
 /*
- * Worker processes: start one, notice its end, signal its group.
+ * Worker processes: start one, notice its end, signal its process group.
  *
- * Each is the leader of its own session and process group, dies with the daemon's main thread
- * (PR_SET_PDEATHSIG), has no descriptor of the daemon's but the standard three and its channel, and
- * carries the daemon's instance mark in its environment.
+ * Each is the leader of its own session and process group, is killed when the daemon ends
+ * (PR_SET_PDEATHSIG), and has no descriptors but the standard three and its channel.
+ *
+ * clone(CLONE_VM | CLONE_VFORK) is used instead of posix_spawn or fork: posix_spawn can set neither
+ * limits, user, control group nor PR_SET_PDEATHSIG, and fork copies the page tables of a daemon
+ * that may have gigabytes of buffers.
  */
 #ifndef POOLD_IO_WORKER_PROCESS_H
 #define POOLD_IO_WORKER_PROCESS_H
@@ -65,24 +68,24 @@ struct process {
 	struct event exit_event;
 	void (*on_exit)(void *owner, const struct process_end *end);
 	void *owner;
-	char fault[PROCESS_FAULT_MAX]; /* when it could not be started: at what, and why, in words:
+	char fault[PROCESS_FAULT_MAX]; /* when it could not be started: what failed, and why:
 					  "user nobody: Operation not permitted" */
 };
 
 /*
  * Starts it.  *ret_channel gets the daemon's end of the channel (non-blocking, the caller's).
  * `on_exit` is called once, when the process is gone, was reaped, and what was left of its group
- * was killed. Returns 0 or -errno: the command was not found or may not be run, or a limit was met;
- * then nothing is left behind, and `fault` says more.
+ * was killed.  Returns 0 or -errno: the command was not found or may not be run, or a limit was
+ * met; then nothing is left behind, and `fault` says more.
  */
 int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel);
 
 /*
- * Makes a child that another process has started for us ours: a fork server's, which the system
- * gave to us when its parent ended.  It is the leader of a session of its own already.  Returns 0
- * or -errno (-ECHILD: it is no child of ours); then nothing is watched.
+ * Takes over a process that a fork server has started and that became a child of the daemon when
+ * its parent ended.  It is the leader of a session of its own already.  Returns 0 or -errno
+ * (-ECHILD: it is not a child of the daemon); then nothing is watched.
  */
 int process_adopt(struct process *process, struct loop *loop, pid_t pid,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner);
@@ -97,8 +100,8 @@ void process_signal(const struct process *process, int signal);
 /* Sends a signal to the process alone. */
 void process_signal_one(const struct process *process, int signal);
 
-/* Forgets the process without waiting for it: it is then one of those that nobody knows (family.h),
- * and dies with the daemon at the latest. */
+/* Forgets the process without waiting for it: it is then an orphan (orphans.h), and ends with the
+ * daemon at the latest. */
 void process_forget(struct process *process);
 
 /* Words for an end: "exit status 1", "signal 9 (Killed)".  `out` has `size` bytes. */

@@ -38,7 +38,7 @@ int process_tag_parse_life(const char *instance, const char *name, uint32_t *ret
 	if (*rest != '/')
 		return -EINVAL;
 	life = strtoul(rest + 1, NULL, 10);
-	/* All that the numbers may have been read from but they themselves. */
+	/* strtoul accepts more than digits: blanks, signs, numbers that are too large. */
 	process_tag_life(instance, (uint32_t)worker, (uint32_t)life, again);
 	if (strcmp(name, again) != 0)
 		return -EINVAL;

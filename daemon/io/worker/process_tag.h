@@ -1,6 +1,7 @@
 /*
- * Marks: variables in a process's environment that say whose it is, for its whole life and for all
- * that it starts.
+ * Process tags: variables in a worker's environment that say whose it is.  The kernel shows them in
+ * /proc/PID/environ for as long as the process runs the same program, and all that it starts
+ * inherits them.
  *
  * POOLD_INSTANCE names the daemon, POOLD_LIFE one life of one worker of it.
  */
@@ -25,14 +26,14 @@ int process_tag_draw(char instance[static PROCESS_TAG_INSTANCE_SIZE]);
 void process_tag_life(const char *instance, uint32_t worker, uint32_t life,
 		      char name[static PROCESS_TAG_LIFE_SIZE]);
 
-/* Takes such a name apart.  Returns 0, or -EINVAL: it is none of this instance's. */
+/* Reads the numbers from such a name.  Returns 0, or -EINVAL: it is not a life of this instance. */
 int process_tag_parse_life(const char *instance, const char *name, uint32_t *ret_worker,
 			   uint32_t *ret_life);
 
 /*
  * Reads a variable of the environment that a process was started with, cut at `size` bytes.
- * Returns 1; 0 when it has none of that name, as a process has while it begins another program; or
- * -errno: it is gone, or may not be looked at.
+ * Returns 1; 0 when it has none of that name, which is also so for a moment while a process
+ * executes another program; or -errno: the process is gone, or may not be looked at.
  */
 int process_tag_read(pid_t pid, const char *variable, char *value, size_t size);
 

@@ -8,12 +8,12 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* The streams of such a process that are lines for the log. */
+/* The streams of a process of the pool whose lines are logged. */
 static unsigned logged_streams(const struct config_pool *pool)
 {
 	if (pool->output != OUTPUT_LOG)
 		return 0;
-	/* Where the worker speaks on its standard output, that is no text. */
+	/* In other dialects standard output is the channel. */
 	return pool->dialect == DIALECT_POOLD ? 1u << OUTPUT_STDOUT | 1u << OUTPUT_STDERR
 					      : 1u << OUTPUT_STDERR;
 }
@@ -94,14 +94,14 @@ static struct process_spec spec_of(const struct start *start)
 	return spec;
 }
 
-int start_process(const struct start *start, const struct spawn_context *life,
+int start_process(const struct start *start, const struct spawn_context *context,
 		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel)
 {
 	const struct config_pool *pool = start->pool;
-	char **envp =
-		environment_new(pool, life->number, start->instance, life->tag, start->identity);
+	char **envp = environment_new(pool, context->number, start->instance, context->tag,
+				      start->identity);
 	struct process_spec spec = spec_of(start);
 	int ends[OUTPUT_STREAM_COUNT_];
 	int r;
@@ -109,7 +109,7 @@ int start_process(const struct start *start, const struct spawn_context *life,
 	if (!envp)
 		return -ENOMEM;
 	spec.envp = envp;
-	spec.cgroup = life->cgroup;
+	spec.cgroup = context->cgroup;
 	r = start_output(pool, output, ends);
 	if (r == 0) {
 		choose_standard_files(pool, ends, &spec);

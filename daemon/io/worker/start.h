@@ -11,16 +11,16 @@
 struct config_pool;
 struct identity;
 
-/* What does not change from one start of a pool's processes to the next. */
+/* What is the same for all starts of a pool's processes. */
 struct start {
 	struct loop *loop;
 	const struct config_pool *pool;
-	const char *instance; /* the daemon's name (mark.h) */
+	const char *instance; /* the daemon's name (process_tag.h) */
 	const struct rlimit *open_files;
 	const struct identity *identity;
 };
 
-/* What does. */
+/* What is different for each. */
 struct spawn_context {
 	unsigned number; /* of the worker in its pool, from 1; 0: the pool's fork server */
 	const char *tag; /* of this life (process_tag.h) */
@@ -28,10 +28,11 @@ struct spawn_context {
 };
 
 /*
- * Starts a process of the pool; what it writes beside its channel goes through `output`.  As
- * process_spawn, which it comes down to.
+ * Starts a process of the pool with process_spawn; its standard output and error go through
+ * `output`, where the pool's `output` option says so.  Parameters and errors are those of
+ * process_spawn.
  */
-int start_process(const struct start *start, const struct spawn_context *life,
+int start_process(const struct start *start, const struct spawn_context *context,
 		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
 		  int *ret_channel);
@@ -41,9 +42,9 @@ int start_process(const struct start *start, const struct spawn_context *life,
 void start_abandon(struct process *process, struct output *output, int channel);
 
 /*
- * Opens `output` for a process whose standard files are given to it by somebody else.  `ends` gets
- * the process's ends of its pipes, the caller's to close, -1 where it is to have
- * what that somebody has.  Returns 0 or -errno.
+ * Opens `output` for a process that a fork server starts.  `ends` gets the process's ends of its
+ * pipes, which the caller closes; -1 where it is to have what the fork server has.  Returns 0 or
+ * -errno.
  */
 int start_output(const struct config_pool *pool, struct output *output,
 		 int ends[OUTPUT_STREAM_COUNT_]);

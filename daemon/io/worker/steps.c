@@ -1,10 +1,10 @@
 #include "daemon/io/worker/steps.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "daemon/io/base/pack_named.h"
 #include "protocol/utf8.h"
+
+#include <stdio.h>
+#include <string.h>
 
 void steps_begin(struct steps *steps, const char *name, usec_t now)
 {

@@ -1,5 +1,5 @@
 /*
- * The steps of a worker's start: what it was doing when, so that a start which hangs says where.
+ * The steps of a worker's start, with their times, so that it can be seen where a start hangs.
  *
  * One step ends where the next begins.  The daemon names the first ones (PROTOCOL.md, "Workers"),
  * the worker may name others.
@@ -9,7 +9,7 @@
 
 #include "protocol/buf.h"
 
-#define STEPS_MAX     8 /* of more the first ones and the last */
+#define STEPS_MAX     8 /* of more the first ones and the last are kept */
 #define STEP_NAME_MAX 32
 
 struct step {
@@ -23,11 +23,11 @@ struct steps {
 	usec_t ended; /* 0: the last is under way */
 };
 
-/* Forgets all, and begins with this one. */
+/* Begins a new list with this step. */
 void steps_begin(struct steps *steps, const char *name, usec_t now);
 /* A step begins; `name` may be any bytes, and is cut.  Nothing happens once they have ended. */
 void steps_add(struct steps *steps, struct bytes name, usec_t now);
-/* The start is over, well or not. */
+/* The start is over, successful or not. */
 void steps_end(struct steps *steps, usec_t now);
 
 /* Writes an array of [name, milliseconds]; of one that is under way as many as it has lasted. */
