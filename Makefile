@@ -201,14 +201,16 @@ RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 # Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
 SEEDS       ?= 10000
 E2E_JOBS    ?= 4
-PY_TESTS    := $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
-E2E_ALONE   := $(shell grep -l '^ALONE = True' $(PY_TESTS))
-E2E_LOAD    := $(wildcard tests/e2e/test_load_*.py)
-LINTS       := $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
+PY_TESTS     = $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
+E2E_ALONE    = $(shell grep -l '^ALONE = True' $(PY_TESTS))
+E2E_LOAD     = $(wildcard tests/e2e/test_load_*.py)
+LINTS        = $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
 lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
 lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
 UNIT_STEP    = 'step:unit tests:2' $(foreach u,$(sort $(UNIT)),check:$(u))
-SIM_STEP     = 'step:simulator:2' 'lines:$(SIM) --seeds $(SEEDS)' 'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
+half         = $(shell echo $$(($(SEEDS) / 2)))
+SIM_STEP     = 'step:simulator:2' 'lines:$(SIM) --seeds $(half)' 'lines:$(SIM) --from $(half) --seeds $(half)' \
+               'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
 LINT_STEP    = 'step:lints:2' $(foreach l,$(LINTS),$(call lint_run,$(l)))
 # The largest files first, as they run longest.
 PY_STEP      = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
@@ -232,7 +234,7 @@ t:
 # Everything again with address and undefined-behaviour sanitizers; the simulator with fewer seeds, as it is slower there.
 check-asan:
 	@.ci/deps check
-	@POOLD_SLACK=4 ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
+	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
 
 check-clang:
 	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit
