@@ -134,6 +134,7 @@ $(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/lib/libpoold.map
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/lib/libpoold.map \
 	  -o $@ $(filter %.o,$^) $(call pkg_libs,$(MSGPACK))
 	$(Q)ln -sf $(SONAME) $(O)/libpoold.so
+
 # The paths that a build holds.  The file changes only when one of them does, and what holds them is made anew then:
 # `make install` may name others than the `make` before it.
 PATHS        = prefix=$(PREFIX) libdir=$(LIBDIR) includedir=$(INCLUDEDIR) sysconfdir=$(SYSCONFDIR)
@@ -148,8 +149,8 @@ $(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile $(O)/paths
 
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
-# A unit test that includes only the core, the protocol and the tests' library links nothing else (but what the
-# tests compare the protocol with): what it needs beyond is a fault of the design.
+# A unit test that includes only the core, the protocol and the tests' library links nothing else: what it needs beyond is a
+# fault of the design.  (The tests of the protocol compare it with msgpack-c.)
 BEYOND_CORE := ^\#include ["<](daemon/io|client|tests/unit|poold\.h)
 CORE_UNIT   := $(patsubst tests/unit/%.c,$(O)/unit/%,$(shell grep -LE '$(BEYOND_CORE)' $(UNIT_SRC)))
 $(CORE_UNIT): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
@@ -201,14 +202,16 @@ RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 # Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
 SEEDS       ?= 10000
 E2E_JOBS    ?= 4
-PY_TESTS    := $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
-E2E_ALONE   := $(shell grep -l '^ALONE = True' $(PY_TESTS))
-E2E_LOAD    := $(wildcard tests/e2e/test_load_*.py)
-LINTS       := $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
+PY_TESTS     = $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
+E2E_ALONE    = $(shell grep -l '^ALONE = True' $(PY_TESTS))
+E2E_LOAD     = $(wildcard tests/e2e/test_load_*.py)
+LINTS        = $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
 lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
 lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
 UNIT_STEP    = 'step:unit tests:2' $(foreach u,$(sort $(UNIT)),check:$(u))
-SIM_STEP     = 'step:simulator:2' 'lines:$(SIM) --seeds $(SEEDS)' 'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
+SIM_STEP     = 'step:simulator:2' 'lines:$(SIM) --seeds $$(($(SEEDS) / 2))' \
+               'lines:$(SIM) --from $$(($(SEEDS) / 2)) --seeds $$(($(SEEDS) - $(SEEDS) / 2))' \
+               'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
 LINT_STEP    = 'step:lints:2' $(foreach l,$(LINTS),$(call lint_run,$(l)))
 # The largest files first, as they run longest.
 PY_STEP      = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
@@ -279,7 +282,7 @@ lint: format-check
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppressions-list=.cppcheck -j 2 -I. -Iclient/lib -D_GNU_SOURCE $(TIDY_SRC)
 	@echo "  shell and manual pages"
-	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
+	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps .ci/reproducible $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
 
 # The parts of the documents that the code says.
@@ -292,7 +295,9 @@ clean:
 help:
 	@echo 'make            build poold, poolctl and libpoold below build/none'
 	@echo 'make demo       set up, build, and show the daemon at work'
-	@echo 'make check      unit tests, simulator, Python and end-to-end tests'
+	@echo 'make t T=NAME   one test of any kind, by its name in the source'
+	@echo 'make unit       the unit tests, and a part of the simulator'
+	@echo 'make check      unit tests, simulator, lints, Python and end-to-end tests'
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone'

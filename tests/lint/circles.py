@@ -21,9 +21,7 @@ Graph = dict[str, dict[str, list[str]]]
 
 def read_graph(build: Path) -> Graph:
     """What each object file of daemon/io needs from the others."""
-    members = [member for folder, archive in layers.DAEMON.items()
-               if folder.startswith("daemon/io/")
-               for member in layers.read_archive(build, folder, archive)]
+    members = layers.read_archives(build, layers.IO_ARCHIVES)
     owners = {symbol: member for member in members for symbol in member.defines}
     graph: Graph = {}
     for member in members:

@@ -13,31 +13,43 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("O", "build/none")
 
-# The folders of the daemon from the lowest rank to the highest, and the archive of each.
-DAEMON = {
-    "protocol": "libproto.a",
-    "daemon/core": "libcore.a",
-    "daemon/io/base": "libio_base.a",
-    "daemon/io/config": "libio_config.a",
-    "daemon/io/worker": "libio_worker.a",
-    "daemon/io/driver": "libio_driver.a",
-    "daemon/io/observe": "libio_observe.a",
-    "daemon/io/admin": "libio_admin.a",
-    "daemon/io/frontend": "libio_frontend.a",
-    "daemon/io/service": "libio_service.a",
-    "daemon": None,
-}
+# The folders of the daemon from the lowest rank to the highest; main.c stands above them all.
+DAEMON = (
+    "protocol",
+    "daemon/core",
+    "daemon/io/base",
+    "daemon/io/config",
+    "daemon/io/worker",
+    "daemon/io/driver",
+    "daemon/io/observe",
+    "daemon/io/admin",
+    "daemon/io/frontend",
+    "daemon/io/service",
+    "daemon",
+)
 RANKS = {folder: rank for rank, folder in enumerate(DAEMON)}
 
 # The folders of the client: both see the protocol, and poolctl of the library what a user sees.
-CLIENT = {"client/lib": "libpoold.a", "client/poolctl": "libpoolctl.a"}
+CLIENT = ("client/lib", "client/poolctl")
+
+# What make puts the objects of each folder into.
+IO_ARCHIVES = {folder: f"libio_{Path(folder).name}.a" for folder in DAEMON
+               if folder.startswith("daemon/io/")}
+ARCHIVES = {
+    "protocol": "libproto.a",
+    "daemon/core": "libcore.a",
+    **IO_ARCHIVES,
+    "client/lib": "libpoold.a",
+    "client/poolctl": "libpoolctl.a",
+}
+
 PUBLIC_HEADER = "client/lib/poold.h"
 PUBLIC_PREFIX = "poold_"
 
@@ -49,6 +61,8 @@ ENGINE_USERS = ("daemon/io/driver", "daemon/io/observe", "daemon/io/admin")
 ENGINE = re.compile(r"engine(_\w+)?")
 ENGINE_PRIVATE = "engine_internal.h"
 
+# A line of nm: archive, member, kind and symbol.
+SYMBOL = re.compile(r"^(.+):([^:]+):[0-9a-f ]* (\w) (\S+)$", re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 
 
@@ -117,23 +131,21 @@ class Member:
     needs: set[str] = field(default_factory=set)
 
 
-def read_archive(build: Path, folder: str, archive: str) -> list[Member]:
-    """The members of the archive of a folder."""
-    members: dict[str, Member] = {}
-    listing = subprocess.run(["nm", "-A", "-g", str(build / archive)], check=True, text=True,
+def read_archives(build: Path, folders: Iterable[str]) -> list[Member]:
+    """The members of the archives of these folders."""
+    owners = {str(build / ARCHIVES[folder]): folder for folder in folders}
+    listing = subprocess.run(["nm", "-A", "-g", *owners], check=True, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    for line in listing.splitlines():
-        place, symbol = line.rsplit(" ", 1)
-        _, name, kind = place.rsplit(":", 2)
-        member = members.setdefault(name, Member(folder, name))
-        (member.needs if kind.split()[-1] in "Uwv" else member.defines).add(symbol)
+    members: dict[tuple[str, str], Member] = {}
+    for archive, name, kind, symbol in SYMBOL.findall(listing):
+        member = members.setdefault((archive, name), Member(owners[archive], name))
+        (member.needs if kind in "Uwv" else member.defines).add(symbol)
     return list(members.values())
 
 
 def wrong_symbols(build: Path) -> Iterator[str]:
     """What archives need from others and may not."""
-    members = [member for folder, archive in (DAEMON | CLIENT).items() if archive
-               for member in read_archive(build, folder, archive)]
+    members = read_archives(build, ARCHIVES)
     # libpoold.a holds the protocol's objects too.
     protocol = {member.name for member in members if member.folder == "protocol"}
     members = [member for member in members

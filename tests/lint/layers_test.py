@@ -5,18 +5,17 @@ usage: layers_test.py
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from typing import NamedTuple
 
 import circles
 import layers
 
-CC = os.environ.get("CC", "cc").split()
 OBJECTS = {
     "protocol": ["buf"],
     "daemon/core": ["heap", "worker", "engine", "engine_attempt"],
@@ -97,16 +96,21 @@ def function(folder: str, name: str) -> str:
     return f"{'poold' if name == 'public' else 'in'}_{folder.replace('/', '_')}_{name}"
 
 
-def add(build: Path, folder: str, name: str, needs: str = "", defines: str = "") -> None:
-    """Puts an object into the archive of a folder: it defines its function and calls another."""
-    own = defines or function(folder, name)
-    call = f"{needs}();" if needs else ""
-    declared = f"void {needs}(void);" if needs else ""
-    target = build / f"{name}.o"
-    subprocess.run([*CC, "-x", "c", "-c", "-", "-o", str(target)], check=True, text=True,
-                   input=f"{declared} void {own}(void) {{ {call} }}\n")
-    archive = (layers.DAEMON | layers.CLIENT)[folder]
-    subprocess.run(["ar", "rc", str(build / archive), str(target)], check=True)
+class Planted(NamedTuple):
+    """An object: it defines a function and may need another."""
+
+    name: str
+    defines: str
+    needs: str = ""
+
+
+def add(build: Path, folder: str, *objects: Planted) -> None:
+    """Puts objects into the archive of a folder."""
+    for name, defines, needs in objects:
+        code = f".globl {defines}\n{defines}:\n" + (f".quad {needs}\n" if needs else "")
+        subprocess.run(["as", "-o", str(build / f"{name}.o")], input=code, check=True, text=True)
+    files = [str(build / f"{planted.name}.o") for planted in objects]
+    subprocess.run(["ar", "rc", str(build / layers.ARCHIVES[folder]), *files], check=True)
 
 
 class Archives(unittest.TestCase):
@@ -119,10 +123,9 @@ class Archives(unittest.TestCase):
         cls.clean = Path(folder.name, "clean")
         cls.clean.mkdir()
         for place, names in OBJECTS.items():
-            for name in names:
-                add(cls.clean, place, name)
+            add(cls.clean, place, *(Planted(name, function(place, name)) for name in names))
         # As make builds it, with the protocol inside.
-        add(cls.clean, "client/lib", "buf", defines=function("protocol", "buf"))
+        add(cls.clean, "client/lib", Planted("buf", function("protocol", "buf")))
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -134,40 +137,47 @@ class Archives(unittest.TestCase):
         self.assertEqual(circles.circles(circles.read_graph(self.build)), [])
 
     def test_faults(self) -> None:
-        for number, (folder, other, name, rule) in enumerate((
-                ("daemon/io/base", "daemon/io/config", "config", "higher rank 3"),
-                ("daemon/io/frontend", "daemon/io/service", "reload", "higher rank 9"),
-                ("daemon/core", "daemon/io/base", "loop", "higher rank 2"),
-                ("protocol", "daemon/core", "heap", "higher rank 1"),
-                ("daemon/io/base", "daemon/core", "heap", "only list.h"),
-                ("daemon/io/worker", "daemon/core", "heap", "only list.h and worker.h"),
-                ("daemon/io/config", "daemon/core", "engine", "see the engine"),
-                ("daemon/io/service", "daemon/core", "engine_attempt", "see the engine"),
-                ("daemon/io/driver", "client/lib", "inbox", "nothing of the client"),
-                ("client/lib", "client/poolctl", "table", "nothing of poolctl"),
-                ("client/lib", "daemon/io/base", "loop", "nothing of the daemon"),
-                ("client/poolctl", "client/lib", "inbox", "only poold.h"))):
+        faults = (
+            ("daemon/io/base", "daemon/io/config", "config", "higher rank 3"),
+            ("daemon/io/frontend", "daemon/io/service", "reload", "higher rank 9"),
+            ("daemon/core", "daemon/io/base", "loop", "higher rank 2"),
+            ("protocol", "daemon/core", "heap", "higher rank 1"),
+            ("daemon/io/base", "daemon/core", "heap", "only list.h"),
+            ("daemon/io/worker", "daemon/core", "heap", "only list.h and worker.h"),
+            ("daemon/io/config", "daemon/core", "engine", "see the engine"),
+            ("daemon/io/service", "daemon/core", "engine_attempt", "see the engine"),
+            ("daemon/io/driver", "client/lib", "inbox", "nothing of the client"),
+            ("client/lib", "client/poolctl", "table", "nothing of poolctl"),
+            ("client/lib", "daemon/io/base", "loop", "nothing of the daemon"),
+            ("client/poolctl", "client/lib", "inbox", "only poold.h"))
+        for number, (folder, other, name, _) in enumerate(faults):
+            self.plant(folder, f"planted{number}", function(other, name))
+        found = list(layers.wrong_symbols(self.build))
+        self.assertEqual(len(found), len(faults), found)
+        for number, (folder, other, name, rule) in enumerate(faults):
             with self.subTest(folder=folder, needs=name):
-                add(self.build, folder, f"planted{number}", needs=function(other, name))
-                found = [line for line in layers.wrong_symbols(self.build)
-                         if f"/planted{number}.o " in line]
-                self.assertEqual(len(found), 1)
-                self.assertIn(f"needs {function(other, name)} of {other}/{name}.o: ", found[0])
-                self.assertIn(rule, found[0])
+                said = [line for line in found if f"/planted{number}.o " in line]
+                self.assertEqual(len(said), 1)
+                self.assertIn(f"needs {function(other, name)} of {other}/{name}.o: ", said[0])
+                self.assertIn(rule, said[0])
+
+    def plant(self, folder: str, name: str, needs: str) -> None:
+        """An object in the archive of the folder that needs this function."""
+        add(self.build, folder, Planted(name, function(folder, name), needs))
 
     def test_what_is_allowed(self) -> None:
-        add(self.build, "daemon/io/driver", "drives", needs=function("daemon/core", "engine"))
-        add(self.build, "daemon/io/worker", "works", needs=function("daemon/core", "worker"))
-        add(self.build, "client/poolctl", "calls", needs=function("client/lib", "public"))
-        add(self.build, "client/poolctl", "reads", needs=function("protocol", "buf"))
-        add(self.build, "client/lib", "writes", needs=function("protocol", "buf"))
+        self.plant("daemon/io/driver", "drives", function("daemon/core", "engine"))
+        self.plant("daemon/io/worker", "works", function("daemon/core", "worker"))
+        self.plant("client/poolctl", "calls", function("client/lib", "public"))
+        self.plant("client/poolctl", "reads", function("protocol", "buf"))
+        self.plant("client/lib", "writes", function("protocol", "buf"))
         self.assertEqual(list(layers.wrong_symbols(self.build)), [])
 
     def test_a_circle_is_named(self) -> None:
-        add(self.build, "daemon/io/base", "one", needs="in_daemon_io_base_two")
-        add(self.build, "daemon/io/base", "two", needs="in_daemon_io_driver_three")
-        add(self.build, "daemon/io/driver", "three", needs="in_daemon_io_base_one")
-        add(self.build, "daemon/io/driver", "beside", needs="in_daemon_io_base_one")
+        self.plant("daemon/io/base", "one", "in_daemon_io_base_two")
+        self.plant("daemon/io/base", "two", "in_daemon_io_driver_three")
+        self.plant("daemon/io/driver", "three", "in_daemon_io_base_one")
+        self.plant("daemon/io/driver", "beside", "in_daemon_io_base_one")
         graph = circles.read_graph(self.build)
         found = circles.circles(graph)
         self.assertEqual(len(found), 1)

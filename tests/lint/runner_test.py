@@ -1,0 +1,89 @@
+"""run.py counts what programs say and lets nothing pass that ran nothing; t.py finds tests by name.
+
+usage: runner_test.py
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS))
+
+import run  # noqa: E402
+import t  # noqa: E402
+
+
+class Run(unittest.TestCase):
+    """What run.py makes of the output of a program."""
+
+    def test_counts(self) -> None:
+        for kind, command, expected in (
+                ("exit", "true", (1, 0, 0)),
+                ("exit", "exit 3", (0, 1, 0)),
+                ("exit", "exit 77", (0, 0, 1)),
+                ("lines", "echo 5 passed, 0 failed", (5, 0, 0)),
+                ("lines", "echo 5 passed, 2 failed; exit 1", (5, 2, 0)),
+                ("lines", "echo 5 passed, 0 failed; exit 1", (5, 1, 0)),
+                ("lines", "true", (0, 1, 0)),
+                ("check", "echo '50%: Checks: 4, Failures: 1, Errors: 1'; exit 1", (2, 2, 0)),
+                ("check", "echo '100%: Checks: 0, Failures: 0, Errors: 0'", (0, 1, 0)),
+                ("unittest", "echo Ran 7 tests in 1s; echo 'FAILED (errors=1, skipped=2)'; exit 1",
+                 (4, 1, 2)),
+                ("unittest", "echo Ran 0 tests in 1s; echo OK", (0, 1, 0)),
+                ("unittest", "kill -SEGV $$", (0, 1, 0))):
+            with self.subTest(kind=kind, command=command):
+                tally = run.run(kind, command)
+                self.assertEqual((tally.passed, tally.failed, tally.skipped), expected)
+
+    def test_the_end_sums_up(self) -> None:
+        done = subprocess.run(
+            [sys.executable, str(TESTS / "run.py"), "step:one:2", "exit:true", "exit:false",
+             "step:two:1", "exit:exit 77"], check=False, text=True, stdout=subprocess.PIPE)
+        self.assertEqual(done.returncode, 1)
+        *_, failed, times, counts = done.stdout.splitlines()
+        self.assertEqual(failed, "failed: false")
+        self.assertRegex(times, r"^one \d+ s, two \d+ s; \d+ s in all$")
+        self.assertEqual(counts, "1 passed, 1 failed, 1 skipped")
+
+
+class Names(unittest.TestCase):
+    """What t.py finds."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.tests = t.all_tests()
+
+    def commands(self, name: str) -> list[str]:
+        """What runs under a name."""
+        return [test.command for test in self.tests if name in test.names]
+
+    def test_each_kind(self) -> None:
+        for name, part in (
+                ("workers_start", "CK_RUN_CASE=workers_start "),
+                ("test_engine.workers_start", "CK_RUN_CASE=workers_start"),
+                ("test_queue", "/unit/test_queue"),
+                ("no attempt left", "POOLD_SCENARIO='no attempt left' CK_RUN_CASE="),
+                ("layers", "tests/lint/layers.py"),
+                ("TestTable", "-p test_errors.py -k '*.TestTable.*'"),
+                ("tests/python/test_client.py", "-s tests/python -p test_client.py")):
+            with self.subTest(name=name):
+                found = self.commands(name)
+                self.assertTrue(found)
+                self.assertTrue(any(part in command for command in found), found)
+
+    def test_every_golden_file_is_played(self) -> None:
+        for path in (TESTS / "unit/golden").glob("*.txt"):
+            self.assertTrue(self.commands(path.name), path)
+
+    def test_names_near_one_that_is_not_there(self) -> None:
+        self.assertEqual(self.commands("no attempt lef"), [])
+        self.assertIn("no attempt left", t.near("no attempt lef", self.tests))
+        self.assertIn("workers_start", t.near("worker_start", self.tests))
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
