@@ -21,6 +21,9 @@ REFERENCE = 0.016
 # How much slower than usual a daemon with sanitizers is.
 BUILD_FACTOR = 4.0 if "asan" in os.environ.get("POOLD_BUILD", "") else 1.0
 
+# The scenario of a test is stretched no further: what happens in it takes a small part of its time.
+SCENARIO_MAX = 10.0
+
 # Seconds after which the machine is measured again.
 MEASURE_VALID = 3.0
 
@@ -51,16 +54,23 @@ def measure() -> float:
 
 
 def slowness() -> float:
-    """The same, measured within the last few seconds."""
+    """The same, as measured within the last few seconds."""
     if time.monotonic() - _measured_at > MEASURE_VALID:
         measure()
     return _factor
 
 
 def begin_scenario() -> None:
-    """From now on `stretch` uses what the machine is like now: all durations of one test fit together."""
+    """From now on `stretch` uses what the machine is like now, so that all durations of a test fit
+    together."""
     global _scenario
-    _scenario = slowness()
+    _scenario = min(slowness(), SCENARIO_MAX)
+
+
+def measure_scenario() -> float:
+    """How far a limit of the running test may be stretched: by what the machine was like when the
+    test began, or is like now."""
+    return max(_scenario, min(measure(), SCENARIO_MAX))
 
 
 def stretch(duration: float) -> float:

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import procs
-from clock import LATE, Deadline, Timed, begin_scenario, eventually, measure, ms, slowness
+from clock import LATE, Deadline, Timed, begin_scenario, eventually, measure_scenario, ms
 from log import Log
 from raw import Raw, try_connect
 
@@ -497,7 +497,7 @@ class DaemonTest(unittest.TestCase):
         `late` is the scheduler's share on an idle machine, which is measured before this fails.
         """
         if timed.seconds > deadline + TICK + late:
-            limit = deadline + TICK + late * max(slowness(), measure())
+            limit = deadline + TICK + late * measure_scenario()
             self.assertLessEqual(timed.seconds, limit, f"{deadline} s and a tick")
 
     def assert_code(self, answer: Any, code: str) -> None:

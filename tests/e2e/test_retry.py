@@ -153,7 +153,7 @@ class Retries(RetryTest):
     def test_no_retry_is_begun_that_cannot_end_in_time(self) -> None:
         """The delay alone would take longer than is left: the answer comes at once."""
         daemon, client = self.start_tools(
-            retry("tools", backoff="linear", base=ms(2000)), idempotent=True, workers=2
+            retry("tools", backoff="linear", base=ms(2000), cap=ms(2000)), idempotent=True, workers=2
         )
         notes = str(daemon.directory / "notes")
         with Timed() as timed:
