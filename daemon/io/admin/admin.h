@@ -3,8 +3,8 @@
 #ifndef POOLD_IO_ADMIN_ADMIN_H
 #define POOLD_IO_ADMIN_ADMIN_H
 
+#include "daemon/io/driver/caller.h"
 #include "daemon/io/driver/driver.h"
-#include "daemon/io/frontend/connection.h"
 #include "protocol/buf.h"
 #include "protocol/method.h"
 
@@ -12,8 +12,8 @@
  * Packs the answer to a method of kind READ (other than hello) or CONTROL: one whole value. Returns
  * ERR_NONE, or what is wrong and a sentence of at most CONTROL_WHY_SIZE bytes in `why`.
  */
-enum errcode admin_answer(struct connection *connection, enum method method, struct bytes params,
-			  struct buf *out, char *why);
+enum errcode admin_answer(struct driver *driver, struct caller *caller, enum method method,
+			  struct bytes params, struct buf *out, char *why);
 
 /* Packs the answer to hello. */
 void admin_hello(const struct driver *driver, bool errors_map, struct buf *out);

@@ -199,7 +199,7 @@ void report_status(const struct driver *driver, struct buf *out)
 	pack_named_uint(out, "uptime_ms", uptime / USEC_PER_MSEC);
 	pack_str(out, "draining");
 	pack_bool(out, engine_stopping(driver->engine));
-	pack_named_uint(out, "connections", driver->connections.len);
+	pack_named_uint(out, "connections", driver->stats.connections_open);
 	pack_named_uint(out, "connections_max", driver->config->daemon.connections_max);
 	pack_str(out, "requests");
 	pack_sums(driver, out);
@@ -437,7 +437,7 @@ void report_stats(const struct driver *driver, struct buf *out)
 #define COUNTER(name, help) pack_named_uint(out, #name, driver->stats.name);
 	DAEMON_COUNTERS(COUNTER)
 #undef COUNTER
-	pack_named_uint(out, "connections", driver->connections.len);
+	pack_named_uint(out, "connections", driver->stats.connections_open);
 	pack_named_uint(out, "buffer_bytes", driver->loop->store.bytes);
 	pack_named_uint(out, "buffers_refused", driver->loop->store.refused);
 	pack_str(out, "pools");

@@ -3,7 +3,6 @@
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_answer.h"
 #include "daemon/io/driver/failure.h"
-#include "daemon/io/frontend/connection.h"
 #include "protocol/envelope.h"
 
 #include <string.h>
@@ -23,7 +22,7 @@ static void refuse(const struct driver *driver, struct call *call, enum errcode 
 	error.message = message;
 	error.request = call->number;
 	error.method = call->method;
-	connection_answer_error(call->connection, call->msgid, &error);
+	call_answer_error(call, &error);
 }
 
 static const struct config_answer *canned(const struct driver *driver, uint32_t pool,
@@ -98,8 +97,7 @@ static void answer_with_meta(struct driver *driver, struct call *call, const str
 	pack_str(buf, "meta");
 	pack_meta(driver, call, effect, buf);
 	if (buf_error(buf) == 0)
-		connection_answer(call->connection, call->msgid, NULL,
-				  (struct bytes){buf->data, buf->len});
+		call_answer(call, NULL, (struct bytes){buf->data, buf->len});
 	else
 		refuse(driver, call, ERR_memory_limit, "there was no memory for the answer's meta");
 	buf_free(buf);
@@ -135,23 +133,5 @@ void answer_result(struct driver *driver, struct call *call, const struct effect
 	if (call->with_meta)
 		answer_with_meta(driver, call, effect, source.value);
 	else
-		connection_answer(call->connection, call->msgid, source.chunk, source.value);
-}
-
-void answer_part(struct driver *driver, const struct call *call)
-{
-	connection_part(call->connection, call->msgid, driver->part->chunk, driver->part->value);
-}
-
-void answer_restart(const struct call *call)
-{
-	struct buf buf;
-
-	buf_init(&buf, 8);
-	pack_array(&buf, 1);
-	pack_uint(&buf, call->msgid);
-	if (buf_error(&buf) == 0)
-		connection_notify(call->connection, "poold.restart",
-				  (struct bytes){buf.data, buf.len});
-	buf_free(&buf);
+		call_answer(call, source.chunk, source.value);
 }

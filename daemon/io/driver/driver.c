@@ -157,11 +157,25 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 	driver_step(driver, &event);
 }
 
-void driver_cancel(struct driver *driver, struct call *call, bool gone)
+static void cancel(struct driver *driver, const struct call *call, bool gone)
 {
 	struct engine_event event = {.type = EVENT_CANCEL, .request = call->slot, .gone = gone};
 
 	driver_step(driver, &event);
+}
+
+void driver_cancel(struct driver *driver, struct call *call)
+{
+	cancel(driver, call, false);
+}
+
+void driver_leave(struct driver *driver, struct caller *caller)
+{
+	struct list_node *node;
+
+	events_unsubscribe(&driver->events, caller);
+	while ((node = list_first(&caller->calls)))
+		cancel(driver, list_entry(node, struct call, in_caller), true);
 }
 
 void driver_stop(struct driver *driver)
@@ -325,7 +339,6 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .started = loop_now(loop)};
 	int r;
 
-	list_init(&driver->connections);
 	events_init(&driver->events);
 	starts_init(&driver->starts);
 	find_admin_group(driver);

@@ -40,6 +40,7 @@ struct daemon_stats {
 #define COUNTER(name, help) uint64_t name;
 	DAEMON_COUNTERS(COUNTER)
 #undef COUNTER
+	unsigned connections_open; /* now: kept by the frontend */
 };
 
 struct driver {
@@ -54,8 +55,6 @@ struct driver {
 	struct starts starts;	  /* workers that wait for their process */
 	struct confine confine;	  /* what holds workers in */
 	struct rlimit open_files; /* what workers get */
-	struct list connections;
-	unsigned control_connections;
 	struct daemon_stats stats;
 	usec_t started;
 	const struct channel_answer
@@ -84,8 +83,6 @@ struct driver {
 	void (*on_change)(void *owner);
 	/* Told once after driver_stop, when no request and no worker is left. */
 	void (*on_stopped)(void *owner);
-	/* Told when a connection was closed: there is a place again. */
-	void (*on_place)(void *owner);
 	void *owner;
 };
 
@@ -117,11 +114,14 @@ struct call_options {
 /* Hands an event to the engine, with the time of this turn, and has its effects carried out. */
 void driver_step(struct driver *driver, struct engine_event *event);
 
-/* Hands an open call over; it will be answered through its connection. */
+/* Hands an open call over; its caller will be answered. */
 void driver_submit(struct driver *driver, struct call *call, const struct call_options *options);
 
-/* Its client gives it up; `gone`: there is nobody to answer any more. */
-void driver_cancel(struct driver *driver, struct call *call, bool gone);
+/* The caller gives its call up, and is answered that it did so. */
+void driver_cancel(struct driver *driver, struct call *call);
+
+/* The caller goes: its open calls are given up without an answer, and it gets no more events. */
+void driver_leave(struct driver *driver, struct caller *caller);
 
 /* Whether a static pool has an answer for the method. */
 bool driver_has_answer(const struct driver *driver, uint32_t pool, struct bytes method);

@@ -9,7 +9,6 @@
 #include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/slow_request.h"
-#include "daemon/io/frontend/connection.h"
 
 static struct call *call_of(struct driver *driver, const struct effect *effect)
 {
@@ -144,18 +143,12 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 
 /* --- requests --- */
 
-static void close_call(struct driver *driver, struct call *call)
-{
-	list_remove(&call->connection->calls, &call->in_connection);
-	call_close(&driver->calls, call);
-}
-
 static void do_result(struct driver *driver, const struct effect *effect)
 {
 	struct call *call = call_of(driver, effect);
 
 	answer_result(driver, call, effect);
-	close_call(driver, call);
+	call_close(&driver->calls, call);
 }
 
 static void do_error(struct driver *driver, const struct effect *effect)
@@ -163,7 +156,7 @@ static void do_error(struct driver *driver, const struct effect *effect)
 	struct call *call = call_of(driver, effect);
 
 	failure_answer(driver, call, effect);
-	close_call(driver, call);
+	call_close(&driver->calls, call);
 }
 
 /* --- sessions --- */
@@ -200,10 +193,10 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 		channel_ping(channel, effect->send.id);
 		break;
 	case EFFECT_CHUNK:
-		answer_part(driver, call_of(driver, effect));
+		call_answer_part(call_of(driver, effect), driver->part->chunk, driver->part->value);
 		break;
 	case EFFECT_RESTART:
-		answer_restart(call_of(driver, effect));
+		call_answer_restart(call_of(driver, effect));
 		break;
 	case EFFECT_RESULT:
 		do_result(driver, effect);
@@ -215,7 +208,7 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 		do_error(driver, effect);
 		break;
 	case EFFECT_DROP:
-		close_call(driver, call_of(driver, effect));
+		call_close(&driver->calls, call_of(driver, effect));
 		break;
 	case EFFECT_FORGET:
 		slot_store_drop(&driver->kept, effect->key);

@@ -3,7 +3,6 @@
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 #include "daemon/io/driver/notify.h"
-#include "daemon/io/frontend/connection.h"
 #include "protocol/utf8.h"
 
 #include <stdio.h>
@@ -429,7 +428,7 @@ void failure_answer(struct driver *driver, struct call *call, const struct effec
 		error.attempts = call->attempt_history->attempts;
 		error.attempt_count = call->attempt_history->count;
 	}
-	connection_answer_error(call->connection, call->msgid, &error);
+	call_answer_error(call, &error);
 	notify(driver, effect->failed.from, &error, "request failed", false);
 	buf_free(&detail);
 }

@@ -26,7 +26,7 @@ void notify_worker(struct driver *driver, uint32_t worker, const char *what, con
 	pack_named_uint(out, "pid", pid > 0 ? (uint64_t)pid : 0);
 	pack_named_str(out, "what", what);
 	pack_named_str(out, "text", text);
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 #define NUMBER_SIZE 24
@@ -144,7 +144,7 @@ void notify_health(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "pool", pool);
 	pack_named_str(out, "from", was);
 	pack_named_str(out, "to", is);
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_pack_operator(const struct driver *driver, struct buf *out,
@@ -186,7 +186,7 @@ void notify_breaker(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "reason", breaker_reason_name(change->reason));
 	pack_str(out, "by");
 	notify_pack_operator(driver, out, &circuit->operator);
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_level(struct driver *driver, const struct effect *effect)
@@ -214,7 +214,7 @@ void notify_level(struct driver *driver, const struct effect *effect)
 	pack_named_uint(out, "from_level", effect->level.from);
 	pack_named_uint(out, "to_level", effect->level.to);
 	pack_named_str(out, "reason", down ? reason : "returned");
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 /* What there is to say of it, in words. */
@@ -254,7 +254,7 @@ void notify_roll(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "pool", pool);
 	pack_named_str(out, "what", "rolling restart");
 	pack_named_str(out, "text", text);
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_recovery(struct driver *driver, const struct effect *effect)
@@ -272,7 +272,7 @@ void notify_recovery(struct driver *driver, const struct effect *effect)
 		       effect->recovery.began ? "started"
 					      : recovery_result_name(effect->recovery.result));
 	pack_named_ms(out, "duration_ms", effect->recovery.duration);
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_session(struct driver *driver, const struct effect *effect)
@@ -293,7 +293,7 @@ void notify_session(struct driver *driver, const struct effect *effect)
 	pack_named_text(out, "session", name_text(&session->name));
 	pack_named_str(out, "what", what);
 	pack_named_str(out, "reason", effect->session.began ? "used" : session_reason_name(reason));
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_error(struct driver *driver, const struct error *error)
@@ -306,5 +306,5 @@ void notify_error(struct driver *driver, const struct error *error)
 	pack_named_str(out, "pool", error->pool);
 	pack_str(out, "message");
 	pack_text(out, (struct bytes){(const uint8_t *)error->message, strlen(error->message)});
-	events_send(driver);
+	events_send(&driver->events);
 }

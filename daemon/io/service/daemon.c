@@ -3,7 +3,7 @@
 #include "daemon/io/admin/report.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/driver/driver.h"
-#include "daemon/io/frontend/connection.h"
+#include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/listener.h"
 #include "daemon/io/worker/guard.h"
 #include "daemon/io/worker/identity.h"
@@ -31,6 +31,7 @@ struct daemon {
 	struct guard guard;
 	struct loop loop;
 	struct driver driver;
+	struct frontend frontend;
 	struct listener listener;
 	struct event signals[3];
 	struct event watchdog;
@@ -158,10 +159,7 @@ static void watch_guard(struct daemon *daemon)
 
 static void leave(struct daemon *daemon)
 {
-	struct list_node *node, *after;
-
-	list_for_each_safe (node, after, &daemon->driver.connections)
-		connection_close(list_entry(node, struct connection, in_connections));
+	frontend_close(&daemon->frontend);
 	loop_leave(&daemon->loop);
 }
 
@@ -174,7 +172,7 @@ static void on_linger_over(evutil_socket_t fd, short what, void *argument)
 
 static void leave_if_all_is_written(struct daemon *daemon)
 {
-	if (daemon->finishing && list_empty(&daemon->driver.connections))
+	if (daemon->finishing && list_empty(&daemon->frontend.connections))
 		loop_leave(&daemon->loop);
 }
 
@@ -183,12 +181,10 @@ static void on_stopped(void *owner)
 {
 	struct daemon *daemon = owner;
 	struct timeval linger = to_timeval(LINGER);
-	struct list_node *node, *after;
 
 	daemon->finishing = true;
 	listener_close(&daemon->listener);
-	list_for_each_safe (node, after, &daemon->driver.connections)
-		connection_finish(list_entry(node, struct connection, in_connections));
+	frontend_finish(&daemon->frontend);
 	event_add(&daemon->linger_timer, &linger);
 	leave_if_all_is_written(daemon);
 }
@@ -290,7 +286,7 @@ static int open_listener(struct daemon *daemon)
 			  " is not a listening Unix socket");
 		return fd;
 	}
-	r = listener_open(&daemon->listener, &daemon->driver, fd);
+	r = listener_open(&daemon->listener, &daemon->frontend, fd);
 	if (r < 0)
 		log_error("socket %s: %s", daemon->config->daemon.socket,
 			  r == -EADDRINUSE ? "another daemon listens there" : strerror(-r));
@@ -330,8 +326,8 @@ static int run_loop(struct daemon *daemon)
 	if (r == 0) {
 		daemon->driver.on_change = on_change;
 		daemon->driver.on_stopped = on_stopped;
-		daemon->driver.on_place = on_place;
 		daemon->driver.owner = daemon;
+		frontend_init(&daemon->frontend, &daemon->driver, on_place, daemon);
 		r = serve(daemon);
 		driver_done(&daemon->driver);
 	}
