@@ -93,7 +93,7 @@ static void print_config(const struct config *config)
 	buf_free(&text);
 }
 
-static int load(const char *path, struct config **ret_config)
+static int load(const char *path, const struct config **ret_config)
 {
 	struct buf errors;
 	int r;
@@ -125,7 +125,7 @@ static int run(const struct config *config)
 int main(int argc, char **argv)
 {
 	struct options options = {0};
-	struct config *config;
+	const struct config *config;
 	int status = DAEMON_EXIT_OK;
 
 	if (parse_options(argc, argv, &options) < 0) {
@@ -146,6 +146,6 @@ int main(int argc, char **argv)
 		print_config(config);
 	else
 		status = run(config);
-	config_free(config);
+	config_unref(config);
 	return status;
 }

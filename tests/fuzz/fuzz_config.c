@@ -31,7 +31,7 @@ static void check_errors(const struct buf *errors)
 /* Parses, and writes what it found to `dump`.  Returns whether it was free of faults. */
 static bool parse(struct bytes text, struct buf *dump)
 {
-	struct config *config;
+	const struct config *config;
 	struct buf errors;
 	int r;
 
@@ -41,7 +41,7 @@ static bool parse(struct bytes text, struct buf *dump)
 		check(errors.len == 0);
 		config_dump(config, dump);
 		check(buf_error(dump) == 0);
-		config_free(config);
+		config_unref(config);
 	} else {
 		check(r == -EINVAL);
 		check_errors(&errors);

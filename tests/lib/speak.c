@@ -147,7 +147,7 @@ void speak_close(struct speak *speak)
 	close(speak->peer);
 	buf_free(&speak->reported);
 	buf_free(&speak->heard);
-	config_free(speak->config);
+	config_unref(speak->config);
 }
 
 /* Writes what the daemon has to say, and reads it. */

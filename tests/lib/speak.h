@@ -10,7 +10,7 @@
 
 struct speak {
 	struct loop loop;
-	struct config *config;
+	const struct config *config;
 	struct channel channel;
 	int peer;
 	struct buf reported; /* one line for each thing that the driver was told */

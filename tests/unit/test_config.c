@@ -183,7 +183,7 @@ END_TEST
 
 START_TEST(every_option_has_its_default)
 {
-	struct config *config = must_parse("[pool a]\ncommand = x\n");
+	const struct config *config = must_parse("[pool a]\ncommand = x\n");
 
 	ck_assert_uint_eq(config->pool_count, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -203,7 +203,7 @@ START_TEST(every_option_has_its_default)
 		ck_assert_str_eq(text_of(&printed), limits[i].initial);
 		buf_free(&printed);
 	}
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
@@ -336,21 +336,21 @@ END_TEST
 
 START_TEST(values_reach_their_fields)
 {
-	struct config *config = must_parse("\xef\xbb\xbf[daemon]\r\n"
-					   "socket=/tmp/s\r\n"
-					   "  log_level\t=\tdebug \r\n"
-					   "; a comment\n"
-					   "# another\n"
-					   "\n"
-					   "   [ pool \t py-1 ]  \n"
-					   "command = sh -c 'a ; b # c' =\n"
-					   "workers = 2..8\n"
-					   "idempotent = yes\n"
-					   "env.A = 1 = 2 ; 3\n"
-					   "env.B =\n"
-					   "env_allow = PATH  'X'\n"
-					   "[pool q_2]\n"
-					   "command = x");
+	const struct config *config = must_parse("\xef\xbb\xbf[daemon]\r\n"
+						 "socket=/tmp/s\r\n"
+						 "  log_level\t=\tdebug \r\n"
+						 "; a comment\n"
+						 "# another\n"
+						 "\n"
+						 "   [ pool \t py-1 ]  \n"
+						 "command = sh -c 'a ; b # c' =\n"
+						 "workers = 2..8\n"
+						 "idempotent = yes\n"
+						 "env.A = 1 = 2 ; 3\n"
+						 "env.B =\n"
+						 "env_allow = PATH  'X'\n"
+						 "[pool q_2]\n"
+						 "command = x");
 	const struct config_pool *pool = config_find_pool(config, "py-1");
 
 	ck_assert_str_eq(config->daemon.socket, "/tmp/s");
@@ -371,38 +371,39 @@ START_TEST(values_reach_their_fields)
 	ck_assert_str_eq(pool->env_allow[1], "X");
 	ck_assert_ptr_null(pool->env_allow[2]);
 	ck_assert_ptr_null(config_find_pool(config, "x"));
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
 START_TEST(empty_text_is_the_defaults)
 {
-	struct config *config = must_parse("");
+	const struct config *config = must_parse("");
 
 	ck_assert_uint_eq(config->pool_count, 0);
 	ck_assert_str_eq(config->daemon.socket, "/run/poold/poold.sock");
-	config_free(config);
-	config_free(NULL);
+	config_unref(config);
+	config_unref(NULL);
 }
 END_TEST
 
 START_TEST(dump_reads_back_to_itself)
 {
-	struct config *config = must_parse("[daemon]\nlog_target = journal\n"
-					   "[pool a]\ncommand = x \"y z\"\nenv.Q = a'b \"\n"
-					   "fallback = c,b\nfallback_on=application_error\n"
-					   "[retry a]\nbackoff = custom\ndelays = 1s,2s\n"
-					   "[breaker b]\nmode = off\n"
-					   "[pool b]\nadapter = socket\naddress = /s\n"
-					   "[pool c]\nadapter = static\nanswer = {\"x\" : 1.50}\n"
-					   "answer.m = [ ]\n"
-					   "[error timeout_error]\nretries = 9\n");
+	const struct config *config =
+		must_parse("[daemon]\nlog_target = journal\n"
+			   "[pool a]\ncommand = x \"y z\"\nenv.Q = a'b \"\n"
+			   "fallback = c,b\nfallback_on=application_error\n"
+			   "[retry a]\nbackoff = custom\ndelays = 1s,2s\n"
+			   "[breaker b]\nmode = off\n"
+			   "[pool b]\nadapter = socket\naddress = /s\n"
+			   "[pool c]\nadapter = static\nanswer = {\"x\" : 1.50}\n"
+			   "answer.m = [ ]\n"
+			   "[error timeout_error]\nretries = 9\n");
 	struct buf first, second;
 
 	buf_init(&first, TEXT_MAX);
 	buf_init(&second, TEXT_MAX);
 	config_dump(config, &first);
-	config_free(config);
+	config_unref(config);
 	config = must_parse(text_of(&first));
 	config_dump(config, &second);
 	ck_assert_str_eq((const char *)first.data, text_of(&second));
@@ -411,9 +412,29 @@ START_TEST(dump_reads_back_to_itself)
 	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\nanswer.m = [ ]\n"));
 	ck_assert_ptr_nonnull(strstr((const char *)first.data, "\n[error queue_timeout]\n"));
 	ck_assert_ptr_null(strstr((const char *)first.data, "\n[error exception]\n"));
-	config_free(config);
+	config_unref(config);
 	buf_free(&first);
 	buf_free(&second);
+}
+END_TEST
+
+/* A pool that is kept keeps its whole configuration, while others are loaded and dropped.  That the
+ * last reference frees everything is what the address sanitizer sees. */
+START_TEST(a_configuration_lives_as_long_as_its_last_reference)
+{
+	const struct config *first = must_parse("[pool a]\ncommand = x one\n");
+	const struct config_pool *kept = &first->pools[0];
+	const struct config *second;
+
+	ck_assert_ptr_eq(kept->config, first);
+	ck_assert_ptr_eq(config_ref(kept->config), first);
+	config_unref(first);
+	second = must_parse("[pool a]\ncommand = x two\n");
+	ck_assert_str_eq(kept->argv[1], "one");
+	ck_assert_str_eq(second->pools[0].argv[1], "two");
+	config_unref(second);
+	ck_assert_str_eq(kept->command, "x one");
+	config_unref(kept->config);
 }
 END_TEST
 
@@ -558,7 +579,7 @@ END_TEST
 START_TEST(long_lines_are_never_cut)
 {
 	static char text[CONFIG_LINE_MAX + 64];
-	struct config *config;
+	const struct config *config;
 	int head = sprintf(text, "[pool a]\ncommand = ");
 	int line = head - (int)strlen("[pool a]\n");
 
@@ -566,7 +587,7 @@ START_TEST(long_lines_are_never_cut)
 	strcpy(text + head + CONFIG_LINE_MAX - line, "\n# behind it\n");
 	config = must_parse(text);
 	ck_assert_uint_eq(strlen(config->pools[0].argv[0]), CONFIG_LINE_MAX - (size_t)line);
-	config_free(config);
+	config_unref(config);
 
 	strcpy(text + head + CONFIG_LINE_MAX - line, "x\nworkers = 2\n");
 	must_fail(text, "t:2: this line is longer than 8000 bytes\n"
@@ -612,7 +633,7 @@ END_TEST
 START_TEST(pools_and_variables_are_bounded)
 {
 	struct buf text;
-	struct config *config;
+	const struct config *config;
 
 	buf_init(&text, TEXT_MAX);
 	buf_printf(&text, "[daemon]\n");
@@ -622,7 +643,7 @@ START_TEST(pools_and_variables_are_bounded)
 		buf_printf(&text, "env.V%u = x\n", i);
 	config = must_parse(text_of(&text));
 	ck_assert_uint_eq(config->pool_count, CONFIG_POOLS_MAX);
-	config_free(config);
+	config_unref(config);
 	text.len--;
 	buf_printf(&text, "env.W = x\n[pool q]\ncommand = x\n");
 	must_fail(text_of(&text),
@@ -729,6 +750,7 @@ int main(void)
 		values_reach_their_fields,
 		empty_text_is_the_defaults,
 		dump_reads_back_to_itself,
+		a_configuration_lives_as_long_as_its_last_reference,
 		faults,
 		zero_byte_is_a_fault,
 		long_lines_are_never_cut,

@@ -23,9 +23,9 @@ static inline struct bytes bytes_of(const char *text)
 	return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
-static inline struct config *must_parse(const char *text)
+static inline const struct config *must_parse(const char *text)
 {
-	struct config *config = NULL;
+	const struct config *config = NULL;
 	struct buf errors;
 
 	buf_init(&errors, TEXT_MAX);
@@ -41,7 +41,7 @@ static inline struct config *must_parse(const char *text)
 /* Both texts are compared whole: the words of an error are part of what the program promises. */
 static inline void must_fail_len(struct bytes text, const char *expected)
 {
-	struct config *untouched = (struct config *)&errno, *config = untouched;
+	const struct config *untouched = (const struct config *)&errno, *config = untouched;
 	struct buf errors;
 
 	buf_init(&errors, TEXT_MAX);

@@ -48,11 +48,11 @@ END_TEST
 
 START_TEST(a_dialect_follows_the_adapter_unless_given)
 {
-	struct config *config = must_parse("[pool a]\ncommand = x\n"
-					   "[pool b]\nadapter = socket\naddress = /s\n"
-					   "[pool c]\nadapter = socket\naddress = /s\n"
-					   "dialect = poold\n"
-					   "[pool d]\nadapter = static\nanswer = 1\n");
+	const struct config *config = must_parse("[pool a]\ncommand = x\n"
+						 "[pool b]\nadapter = socket\naddress = /s\n"
+						 "[pool c]\nadapter = socket\naddress = /s\n"
+						 "dialect = poold\n"
+						 "[pool d]\nadapter = static\nanswer = 1\n");
 
 	ck_assert_int_eq(config->pools[0].adapter, POOL_PROCESS);
 	ck_assert_int_eq(config->pools[0].dialect, DIALECT_POOLD);
@@ -64,7 +64,7 @@ START_TEST(a_dialect_follows_the_adapter_unless_given)
 	ck_assert_int_eq(config->pools[2].dialect, DIALECT_POOLD);
 	ck_assert_int_eq(config->pools[3].adapter, POOL_STATIC);
 	ck_assert_int_eq(config->pools[3].dialect, DIALECT_POOLD);
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
@@ -113,7 +113,7 @@ START_TEST(dialects_have_options_of_their_own)
 		snprintf(text, sizeof(text), "[pool a]\ncommand = x\ndialect = %s\n%s = %s\n",
 			 cases[i].dialect, cases[i].key, value);
 		if (!cases[i].fault) {
-			config_free(must_parse(text));
+			config_unref(must_parse(text));
 			continue;
 		}
 		snprintf(fault, sizeof(fault),
@@ -145,7 +145,7 @@ START_TEST(a_dialect_fills_in_what_is_not_said)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char text[200];
-		struct config *config;
+		const struct config *config;
 		struct buf dump;
 
 		snprintf(text, sizeof(text), "[pool a]\ncommand = x\n%s", cases[i].text);
@@ -156,11 +156,11 @@ START_TEST(a_dialect_fills_in_what_is_not_said)
 			ck_assert_uint_eq(config->pools[0].prefetch, cases[i].prefetch);
 			buf_init(&dump, TEXT_MAX);
 			config_dump(config, &dump);
-			config_free(config);
+			config_unref(config);
 			config = must_parse(text_of(&dump));
 			buf_free(&dump);
 		}
-		config_free(config);
+		config_unref(config);
 	}
 }
 END_TEST
@@ -168,8 +168,8 @@ END_TEST
 /* A pool that is answered by the configuration has no workers to count. */
 START_TEST(static_pools_take_none_of_the_workers)
 {
-	config_free(must_parse("[daemon]\nworkers_max = 1\n[pool a]\ncommand = x\n"
-			       "[pool b]\nadapter = static\nanswer = 1\n"));
+	config_unref(must_parse("[daemon]\nworkers_max = 1\n[pool a]\ncommand = x\n"
+				"[pool b]\nadapter = static\nanswer = 1\n"));
 }
 END_TEST
 
@@ -254,7 +254,7 @@ START_TEST(only_workers_of_the_sdk_are_forked)
 	must_fail("[pool a]\nadapter = static\nanswer = 1\nprefork = yes\n",
 		  "t:4: [pool a] prefork: found yes, which is for workers of the daemon's own that "
 		  "speak poold; allowed is no where adapter = static and dialect = poold\n");
-	config_free(must_parse("[pool a]\ncommand = x\nprefork = yes\n"));
+	config_unref(must_parse("[pool a]\ncommand = x\nprefork = yes\n"));
 }
 END_TEST
 
@@ -345,8 +345,8 @@ END_TEST
 
 START_TEST(each_method_has_its_answer)
 {
-	struct config *config = must_parse("[pool a]\nadapter = static\nanswer.x.y = 2\n"
-					   "answer = {\"d\": true}\nanswer.z = null\n");
+	const struct config *config = must_parse("[pool a]\nadapter = static\nanswer.x.y = 2\n"
+						 "answer = {\"d\": true}\nanswer.z = null\n");
 	const struct config_pool *pool = &config->pools[0];
 	const struct config_answer *answer = config_answer_find(pool, "x.y");
 
@@ -359,7 +359,7 @@ START_TEST(each_method_has_its_answer)
 	ck_assert_str_eq(answer->text, "{\"d\": true}");
 	ck_assert_uint_eq(config_answer_find(pool, "z")->value.data[0], 0xc0);
 	ck_assert_ptr_null(config_answer_find(pool, "d"));
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
@@ -388,7 +388,7 @@ END_TEST
 START_TEST(answers_are_bounded)
 {
 	struct buf text;
-	struct config *config;
+	const struct config *config;
 
 	buf_init(&text, TEXT_MAX);
 	buf_printf(&text, "[pool a]\nadapter = static\n");
@@ -396,7 +396,7 @@ START_TEST(answers_are_bounded)
 		buf_printf(&text, "answer.m%u = %u\n", i, i);
 	config = must_parse(text_of(&text));
 	ck_assert_uint_eq(config->pools[0].answer_count, CONFIG_ANSWERS_MAX);
-	config_free(config);
+	config_unref(config);
 	text.len--;
 	buf_printf(&text, "answer = 1\n");
 	must_fail(text_of(&text), "t:67: [pool a] answer: found more than 64 answers, which are "
@@ -409,7 +409,7 @@ END_TEST
 
 START_TEST(chains_are_resolved_in_any_order)
 {
-	struct config *config =
+	const struct config *config =
 		must_parse("[breaker c]\nmode = off\n"
 			   "[pool a]\ncommand = x\nfallback = b,  c\n"
 			   "fallback_on = application_error, session_error\n"
@@ -430,7 +430,7 @@ START_TEST(chains_are_resolved_in_any_order)
 	ck_assert_uint_eq(c->fallback_count, 0);
 	ck_assert_uint_eq(c->fallback_on, 0);
 	ck_assert_int_eq(c->breaker.mode, BREAKER_MODE_OFF);
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 

@@ -39,7 +39,7 @@ static void write_file(const char *name, const char *text)
 }
 
 /* The errors of a load with the folder's name taken out. */
-static int load(const char *name, struct config **ret_config, char *ret_errors)
+static int load(const char *name, const struct config **ret_config, char *ret_errors)
 {
 	struct buf errors;
 	char *found;
@@ -56,7 +56,7 @@ static int load(const char *name, struct config **ret_config, char *ret_errors)
 
 START_TEST(later_files_win)
 {
-	struct config *config;
+	const struct config *config;
 	char errors[TEXT_MAX];
 
 	make_folder();
@@ -74,7 +74,7 @@ START_TEST(later_files_win)
 	ck_assert_str_eq(config->pools[0].argv[0], "z");
 	ck_assert_str_eq(config->pools[0].env[0], "A=2");
 	ck_assert_str_eq(config->pools[0].env[1], "B=3");
-	config_free(config);
+	config_unref(config);
 
 	write_file("a.conf.d/30-c.conf", "[pool p]\ntimeout = 2h\n");
 	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
@@ -86,7 +86,7 @@ END_TEST
 
 START_TEST(a_later_file_can_change_an_adapter)
 {
-	struct config *config;
+	const struct config *config;
 	char errors[TEXT_MAX];
 
 	make_folder();
@@ -107,7 +107,7 @@ START_TEST(a_later_file_can_change_an_adapter)
 	ck_assert_uint_eq(config->pools[0].breaker.open_timeout, 5 * USEC_PER_SEC);
 	ck_assert_uint_eq(policy_row(&config->policy, ERR_shed)->retries, 3);
 	ck_assert_uint_eq(policy_row(&config->policy, ERR_queue_full)->retries, 5);
-	config_free(config);
+	config_unref(config);
 
 	write_file("a.conf.d/3.conf", "\n[pool p]\ncommand = y\n");
 	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
@@ -119,7 +119,7 @@ END_TEST
 
 START_TEST(files_that_can_not_be_read)
 {
-	struct config *config;
+	const struct config *config;
 	char errors[TEXT_MAX];
 	FILE *file;
 
@@ -148,7 +148,7 @@ START_TEST(files_that_can_not_be_read)
 		putc('\n', file);
 	fflush(file);
 	ck_assert_int_eq(load("a.conf", &config, errors), 0);
-	config_free(config);
+	config_unref(config);
 	putc('\n', file);
 	fclose(file);
 	ck_assert_int_eq(load("a.conf", &config, errors), -EINVAL);
@@ -159,7 +159,7 @@ END_TEST
 
 START_TEST(a_folder_has_a_limited_number_of_files)
 {
-	struct config *config;
+	const struct config *config;
 	char errors[TEXT_MAX], name[64];
 
 	make_folder();
@@ -168,7 +168,7 @@ START_TEST(a_folder_has_a_limited_number_of_files)
 	for (unsigned i = 0; i <= CONFIG_FILES_MAX; i++) {
 		if (i == CONFIG_FILES_MAX) {
 			ck_assert_int_eq(load("a.conf", &config, errors), 0);
-			config_free(config);
+			config_unref(config);
 		}
 		sprintf(name, "a.conf.d/%u.conf", i);
 		write_file(name, "");

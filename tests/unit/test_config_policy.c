@@ -5,7 +5,7 @@
 /* The table's defaults and the core's own are the same numbers. */
 START_TEST(defaults_are_those_of_the_core)
 {
-	struct config *config = must_parse("[pool a]\ncommand = x\n");
+	const struct config *config = must_parse("[pool a]\ncommand = x\n");
 	const struct config_pool *pool = &config->pools[0];
 	struct breaker_settings breaker;
 	struct backoff_settings backoff;
@@ -52,13 +52,13 @@ START_TEST(defaults_are_those_of_the_core)
 		ck_assert(row->counts_breaker == expected->counts_breaker);
 		ck_assert_int_eq(row->fails_over, expected->fails_over);
 	}
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
 START_TEST(each_breaker_key_reaches_the_core)
 {
-	struct config *config = must_parse(
+	const struct config *config = must_parse(
 		"[breaker a]\nmode = observe\nper_method = yes\nfailure_threshold = 6\n"
 		"success_threshold = 7\nhalf_open_requests = 8\nminimum_calls = 9\n"
 		"failure_rate = 10\nslow_call_rate = 11\nslow_call_duration = 12s\n"
@@ -86,13 +86,13 @@ START_TEST(each_breaker_key_reaches_the_core)
 	ck_assert_uint_eq(breaker.open_jitter, 19);
 	ck_assert_uint_eq(breaker.probe_timeout, 20 * USEC_PER_SEC);
 	ck_assert(!breaker.early_probe);
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
 START_TEST(each_retry_key_reaches_the_core)
 {
-	struct config *config = must_parse(
+	const struct config *config = must_parse(
 		"[pool a]\ncommand = x\n[retry a]\nbackoff = custom\nbase = 1s\ncap = 20s\n"
 		"delays = 0, 5s 20s\nbudget = 7\nbudget_per_success = 15\n"
 		"budget_per_second = 3\nbudget_refill_below = 4\n");
@@ -114,13 +114,13 @@ START_TEST(each_retry_key_reaches_the_core)
 	ck_assert_uint_eq(budget.per_success, 150);
 	ck_assert_uint_eq(budget.per_second, 3 * BUDGET_RETRY);
 	ck_assert_uint_eq(budget.refill_below, 4 * BUDGET_RETRY);
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
 START_TEST(a_row_is_changed_key_by_key)
 {
-	struct config *config = must_parse(
+	const struct config *config = must_parse(
 		"[error exception]\nseverity = minor\nstrategy = backoff_retry\nretries = 4\n"
 		"backoff = linear\ncounts_worker = yes\ncounts_breaker = yes\nfails_over = no\n"
 		"[error shed]\nretries = 3\n");
@@ -138,7 +138,7 @@ START_TEST(a_row_is_changed_key_by_key)
 	ck_assert_int_eq(row->severity, SEVERITY_WARNING);
 	ck_assert_int_eq(row->strategy, STRATEGY_FAILOVER);
 	ck_assert_int_eq(row->fails_over, FAILOVER_YES);
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
@@ -153,7 +153,7 @@ START_TEST(a_code_wins_over_its_category_in_any_order)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct config *config = must_parse(cases[i]);
+		const struct config *config = must_parse(cases[i]);
 		const struct policy *policy = &config->policy;
 
 		ck_assert_uint_eq(policy_row(policy, ERR_attempt_timeout)->retries, 1);
@@ -164,7 +164,7 @@ START_TEST(a_code_wins_over_its_category_in_any_order)
 		ck_assert_int_eq(policy_row(policy, ERR_queue_timeout)->severity, SEVERITY_MINOR);
 		ck_assert_int_eq(policy_row(policy, ERR_attempt_timeout)->strategy,
 				 STRATEGY_BACKOFF_RETRY);
-		config_free(config);
+		config_unref(config);
 	}
 }
 END_TEST
@@ -172,13 +172,13 @@ END_TEST
 /* Who lowers memory_max need not lower what was never written. */
 START_TEST(defaults_fit_the_memory)
 {
-	struct config *config =
+	const struct config *config =
 		must_parse("[daemon]\nmemory_max = 8M\noutput_max = 4M\noutput_pause = 1M\n"
 			   "message_max = 1M\nresponse_max = 1M\n");
 
 	ck_assert_uint_eq(config->daemon.session_bytes_max, 8 << 20);
 	ck_assert_uint_eq(config->daemon.key_bytes_max, 8 << 20);
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 

@@ -27,7 +27,7 @@ struct order {
 
 struct world {
 	struct loop loop;
-	struct config *config;
+	const struct config *config;
 	struct rlimit files;
 	struct identity identity; /* the test's own */
 	struct forkserver server;
@@ -95,7 +95,7 @@ static void close_world(struct world *world)
 	}
 	forkserver_done(&world->server);
 	loop_done(&world->loop);
-	config_free(world->config);
+	config_unref(world->config);
 }
 
 static void hold(struct world *world, size_t i)
@@ -423,7 +423,7 @@ START_TEST(a_command_that_is_not_there)
 	struct fork_request fork_request = {.files = {-1, -1, -1}};
 
 	open_world(&world, "fork");
-	config_free(world.config);
+	config_unref(world.config);
 	world.config = must_parse("[pool a]\ncommand = /nonexistent\nprefork = yes\n");
 	world.server.start.pool = &world.config->pools[0];
 	ck_assert_int_eq(forkserver_fork(&world.server, &fork_request), -ENOENT);

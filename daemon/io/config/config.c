@@ -22,10 +22,8 @@ static void section_clear(enum option_section section, void *values)
 			option_clear(option_get(id), values);
 }
 
-void config_free(struct config *config)
+static void free_config(struct config *config)
 {
-	if (!config)
-		return;
 	section_clear(SECTION_DAEMON, &config->daemon);
 	for (size_t i = 0; i < config->pool_count; i++) {
 		section_clear(SECTION_POOL, &config->pools[i]);
@@ -37,6 +35,23 @@ void config_free(struct config *config)
 	}
 	free(config->pools);
 	free(config);
+}
+
+const struct config *config_ref(const struct config *config)
+{
+	assert(config->references > 0);
+	config->self->references++;
+	return config;
+}
+
+void config_unref(const struct config *config)
+{
+	if (!config)
+		return;
+	assert(config->references > 0);
+	config->self->references--;
+	if (config->references == 0)
+		free_config(config->self);
 }
 
 static void dump_section(enum option_section section, const void *values, struct buf *out)

@@ -145,6 +145,8 @@ struct config_answer {
  * of them, which end with a NULL.
  */
 struct config_pool {
+	const struct config
+		*config; /* whose pool it is: who keeps a pool keeps that (config_ref) */
 	char *name;
 	enum pool_adapter adapter;
 	enum config_dialect dialect;
@@ -214,30 +216,40 @@ struct config_pool {
 	unsigned output_burst;	/* lines beyond it */
 };
 
+/*
+ * A configuration with a count of its references.  Whoever keeps a pointer to it, to one of its
+ * pools or to anything in them holds a reference as long as it keeps the pointer.
+ */
 struct config {
 	struct config_daemon daemon;
-	struct config_pool *pools; /* in the order in which the files first speak of them */
+	struct config_pool *pools; /* in the order in which the files first name them */
 	size_t pool_count;
 	struct policy policy; /* with what sections [error NAME] changed */
+	unsigned references;
+	struct config *self; /* the same struct: all who hold it const can still count */
 };
 
 /*
  * Reads `path` and then, in the order of their names, the files PATH.d/(name).conf; a later value
  * of a key wins over one from an earlier file.  `path` NULL: CONFIG_PATH_DEFAULT, and where that
- * does not exist (nor its folder) the built-in defaults.  The caller frees *ret_config.
+ * does not exist (nor its folder) the built-in defaults.  The caller owns one reference to
+ * *ret_config.
  *
  * Returns 0; -EINVAL when anything is wrong, and then `errors` has a line of text for each fault
  * ("FILE:LINE: key: what was found, what is allowed"), CONFIG_ERRORS_MAX at most and then their
  * number; -ENOMEM.
  */
-int config_load(const char *path, struct config **ret_config, struct buf *errors);
+int config_load(const char *path, const struct config **ret_config, struct buf *errors);
 
 /* The same from memory; `file` is the name told in errors. */
-int config_parse_text(const char *file, struct bytes text, struct config **ret_config,
+int config_parse_text(const char *file, struct bytes text, const struct config **ret_config,
 		      struct buf *errors);
 
-/* Takes NULL. */
-void config_free(struct config *config);
+/* Takes one more reference, which config_unref gives back.  Returns `config`. */
+const struct config *config_ref(const struct config *config);
+
+/* Gives one reference back; the last one frees the configuration.  Takes NULL. */
+void config_unref(const struct config *config);
 
 /* The pool of that name, or NULL. */
 const struct config_pool *config_find_pool(const struct config *config, const char *name);

@@ -58,8 +58,8 @@ static int add_pool(struct config *config, const char *name)
 	struct config_pool *pool = &config->pools[index];
 	int r = 0;
 
-	*pool = (struct config_pool){0};
-	config->pool_count++; /* from here on config_free sees to it */
+	*pool = (struct config_pool){.config = config};
+	config->pool_count++; /* from here on config_unref frees what it has */
 	pool->name = strdup(name);
 	pool->env = calloc(CONFIG_ENV_MAX + 1, sizeof(*pool->env));
 	if (!pool->name || !pool->env)
@@ -76,10 +76,12 @@ static struct config *config_new(void)
 
 	if (!config)
 		return NULL;
+	config->references = 1;
+	config->self = config;
 	policy_init(&config->policy);
 	config->pools = calloc(CONFIG_POOLS_MAX, sizeof(*config->pools));
 	if (!config->pools || set_defaults(SECTION_DAEMON, &config->daemon) < 0) {
-		config_free(config);
+		config_unref(config);
 		return NULL;
 	}
 	return config;
@@ -245,7 +247,7 @@ void config_draft_free(struct config_draft *draft)
 {
 	if (!draft)
 		return;
-	config_free(draft->config);
+	config_unref(draft->config);
 	for (size_t i = 0; i < draft->file_count; i++)
 		free(draft->files[i]);
 	free(draft);
@@ -267,7 +269,7 @@ void config_draft_read(struct config_draft *draft, const char *file, struct byte
 		draft->error = -ENOMEM;
 }
 
-int config_draft_finish(struct config_draft *draft, struct config **ret_config)
+int config_draft_finish(struct config_draft *draft, const struct config **ret_config)
 {
 	int r;
 

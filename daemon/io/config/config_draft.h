@@ -54,7 +54,7 @@ void config_draft_free(struct config_draft *draft);
 void config_draft_read(struct config_draft *draft, const char *file, struct bytes text);
 /* Checks the whole and hands the configuration out.  Returns 0, -EINVAL when there are faults, or
  * -ENOMEM. */
-int config_draft_finish(struct config_draft *draft, struct config **ret_config);
+int config_draft_finish(struct config_draft *draft, const struct config **ret_config);
 
 /* Takes one key of the section that is being read (config_key.c). */
 void config_draft_key(struct config_draft *draft, unsigned line, const char *key,

@@ -109,7 +109,7 @@ static void load_folder(struct config_draft *draft, const char *folder)
 	free(entries);
 }
 
-int config_load(const char *path, struct config **ret_config, struct buf *errors)
+int config_load(const char *path, const struct config **ret_config, struct buf *errors)
 {
 	const char *file = path ? path : CONFIG_PATH_DEFAULT;
 	struct config_draft *draft;
@@ -133,7 +133,7 @@ out:
 	return r;
 }
 
-int config_parse_text(const char *file, struct bytes text, struct config **ret_config,
+int config_parse_text(const char *file, struct bytes text, const struct config **ret_config,
 		      struct buf *errors)
 {
 	struct config_draft *draft;
