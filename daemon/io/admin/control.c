@@ -2,8 +2,8 @@
 
 #include "daemon/io/admin/control_workers.h"
 #include "daemon/io/base/pack_named.h"
-#include "daemon/io/driver/driver.h"
 #include "daemon/io/driver/operator.h"
+#include "daemon/io/driver/state.h"
 #include "protocol/read.h"
 
 #include <errno.h>

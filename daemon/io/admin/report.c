@@ -1,6 +1,5 @@
 #include "daemon/io/admin/report.h"
 
-#include "daemon/io/admin/control_workers.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 
@@ -279,6 +278,24 @@ static void pack_pool_workers(struct buf *out, const struct pool *pool)
 				report_count(pool, (enum worker_state)i));
 }
 
+void report_pack_roll(const struct driver *driver, struct buf *out, const struct roll *roll)
+{
+	if (roll->state == ROLL_NONE) {
+		pack_nil(out);
+		return;
+	}
+	pack_map(out, 5);
+	pack_named_str(out, "state", roll_state_name(roll->state));
+	pack_named_uint(out, "total", roll->total);
+	pack_named_uint(out, "left", roll->left);
+	pack_str(out, "reason");
+	if (roll->reason == ERR_NONE)
+		pack_nil(out);
+	else
+		pack_str(out, errcode_name(roll->reason));
+	pack_named_whole_ms(out, "since_ms", usec_sub(loop_now(driver->loop), roll->since));
+}
+
 static void pack_pool_limits(struct buf *out, const struct config_pool *config)
 {
 	pack_str(out, "limits");
@@ -315,7 +332,7 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 	pack_str(out, "drained");
 	pack_bool(out, pool->drained > 0);
 	pack_str(out, "roll");
-	control_pack_roll(driver, out, &pool->roll);
+	report_pack_roll(driver, out, &pool->roll);
 	pack_pool_limits(out, config);
 	pack_str(out, "counters");
 	pack_map(out, pool_counter_count);

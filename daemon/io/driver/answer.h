@@ -2,9 +2,13 @@
 #ifndef POOLD_IO_DRIVER_ANSWER_H
 #define POOLD_IO_DRIVER_ANSWER_H
 
-#include "daemon/io/driver/driver.h"
+struct call;
+struct driver;
+struct driver_step;
+struct effect;
 
-/* Answers the call as EFFECT_RESULT says, and keeps what is to be kept. */
-void answer_result(struct driver *driver, struct call *call, const struct effect *effect);
+/* Answers the call as EFFECT_RESULT says, and stores the session's state and the key's answer. */
+void answer_result(struct driver *driver, const struct driver_step *step, struct call *call,
+		   const struct effect *effect);
 
 #endif

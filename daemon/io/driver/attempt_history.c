@@ -1,9 +1,9 @@
 #include "daemon/io/driver/attempt_history.h"
 
+#include "daemon/io/base/slot_store.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "daemon/io/base/slot_store.h"
 
 void attempt_history_add(struct attempt_history **attempt_history, const struct error *error,
 			 usec_t started)
@@ -18,8 +18,9 @@ void attempt_history_add(struct attempt_history **attempt_history, const struct 
 	place = kept->count < ATTEMPT_HISTORY_MAX ? kept->count++ : ATTEMPT_HISTORY_MAX - 1;
 	snprintf(kept->messages[place], ATTEMPT_HISTORY_MESSAGE, "%s",
 		 error->message ? error->message : errcode_info(error->code)->text);
+	snprintf(kept->pools[place], sizeof(kept->pools[place]), "%s", error->pool);
 	kept->attempts[place] = (struct error_attempt){
-		.pool = error->pool,
+		.pool = kept->pools[place],
 		.worker = error->worker,
 		.code = error->code,
 		.message = kept->messages[place],

@@ -1,14 +1,15 @@
 #include "daemon/io/driver/effects.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "daemon/io/driver/answer.h"
 #include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/slow_request.h"
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/step.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 
 static struct call *call_of(struct driver *driver, const struct effect *effect)
 {
@@ -16,22 +17,6 @@ static struct call *call_of(struct driver *driver, const struct effect *effect)
 }
 
 /* --- workers --- */
-
-void effects_notify_worker(struct driver *driver, enum log_level level, uint32_t worker,
-			   const char *what, const char *text)
-{
-	const struct channel *channel = &driver->channels[worker];
-	const struct worker *state = engine_worker(driver->engine, worker);
-	const char *pool = driver_pool_config(driver, state->pool)->name;
-	char number[16], pid[16];
-	struct log_field fields[] = {{"pool", pool}, {"worker", number}, {"pid", pid}};
-
-	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, worker));
-	snprintf(pid, sizeof(pid), "%d", (int)channel->last_pid);
-	log_event(level, NULL, fields, ARRAY_SIZE(fields), "worker %s%s%s", what, *text ? ": " : "",
-		  text);
-	notify_worker(driver, worker, what, text);
-}
 
 static void do_send(struct driver *driver, const struct effect *effect)
 {
@@ -49,13 +34,13 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	if (request->priority != PRIORITY_NORMAL)
 		sent.priority = priority_name(request->priority);
 	if (effect->send.session != NO_SLOT)
-		sent.state = slot_store_get(&driver->states, effect->send.session);
+		sent.state = slot_store_get(&driver->session_states, effect->send.session);
 	call_drop_state(call);
 	call->unsaid = channel_send(channel, call, &sent);
 	if (call->unsaid) {
 		assert(channel->unsaid_count < WORKER_ATTEMPTS_MAX);
 		channel->unsaid[channel->unsaid_count++] = sent.id;
-		driver->has_notes = true;
+		driver_note(driver, channel);
 	}
 }
 
@@ -75,31 +60,30 @@ void effects_start(struct driver *driver, struct channel *channel)
 	int r = channel_start(channel, &start, driver_worker_number(driver, channel->worker),
 			      driver->config->daemon.response_max);
 
+	driver_note(driver, channel);
 	if (r == 0) {
 		channel->opened = !channel->connected;
-		driver->has_notes = true;
-		/* One that is forked is told of when it is there. */
+		/* A worker that is forked is reported once it exists: on_forked. */
 		if (!channel->forkserver)
-			effects_notify_worker(driver, LOG_LEVEL_INFO, channel->worker, "started",
-					      "");
+			notify_worker(driver, LOG_LEVEL_INFO, channel->worker, "started", "");
 		return;
 	}
 	channel->spawn_failed = true;
 	channel->spawn_code = effects_start_code(channel->connected, r);
-	driver->memory_short |= channel->spawn_code != ERR_spawn_failed && !channel->connected;
-	driver->has_notes = true;
+	driver->memory.start_failed |=
+		channel->spawn_code != ERR_spawn_failed && !channel->connected;
 }
 
 static void do_shutdown(struct driver *driver, const struct effect *effect)
 {
 	channel_shutdown(&driver->channels[effect->worker]);
-	/* Of those that stop with the daemon all is said. */
+	/* That the daemon stops was logged for all of them. */
 	if (effect->kill.cause != CAUSE_STOPPING)
-		effects_notify_worker(driver, LOG_LEVEL_INFO, effect->worker, "is shut down",
-				      worker_cause_text(effect->kill.cause));
+		notify_worker(driver, LOG_LEVEL_INFO, effect->worker, "is shut down",
+			      worker_cause_text(effect->kill.cause));
 }
 
-/* Only what takes time waits for its turn: a process. */
+/* Only the start of a process takes so long that it has to wait for its turn. */
 static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct channel *channel = &driver->channels[effect->worker];
@@ -119,43 +103,45 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 
 	if (starts_drop(&driver->starts, channel)) {
 		channel_unstart(channel);
-		driver->has_notes = true;
+		driver_note(driver, channel);
 	} else if (channel->connected) {
-		/* Nothing of ours to signal: the connection ends, and that is told when this
-		 * event's effects are all carried out. */
+		/* There is no process of ours to signal: the connection is closed, and the engine
+		 * is told at the end of the turn. */
 		snprintf(channel->last_end, sizeof(channel->last_end), "hung up");
 		channel_hang_up(channel);
 		channel->hung_up = true;
-		driver->has_notes = true;
+		driver_note(driver, channel);
 	} else {
 		channel_signal(channel, effect->kill.signal, cause == CAUSE_INIT_TIMEOUT);
-		driver->has_notes |= channel->cancelled_before_start;
+		if (channel->cancelled_before_start)
+			driver_note(driver, channel);
 	}
-	effects_notify_worker(driver,
-			      worker_cause_is_planned(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-			      effect->worker,
-			      channel->connected	       ? "is left"
-			      : effect->kill.signal == SIGKILL ? "gets SIGKILL"
-			      : effect->kill.signal == SIGTERM ? "gets SIGTERM"
-							       : "gets a signal",
-			      worker_cause_text(cause));
+	notify_worker(driver, worker_cause_is_planned(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		      effect->worker,
+		      channel->connected	       ? "is left"
+		      : effect->kill.signal == SIGKILL ? "gets SIGKILL"
+		      : effect->kill.signal == SIGTERM ? "gets SIGTERM"
+						       : "gets a signal",
+		      worker_cause_text(cause));
 }
 
 /* --- requests --- */
 
-static void do_result(struct driver *driver, const struct effect *effect)
+static void do_result(struct driver *driver, const struct driver_step *step,
+		      const struct effect *effect)
 {
 	struct call *call = call_of(driver, effect);
 
-	answer_result(driver, call, effect);
+	answer_result(driver, step, call, effect);
 	call_close(&driver->calls, call);
 }
 
-static void do_error(struct driver *driver, const struct effect *effect)
+static void do_error(struct driver *driver, const struct driver_step *step,
+		     const struct effect *effect)
 {
 	struct call *call = call_of(driver, effect);
 
-	failure_answer(driver, call, effect);
+	failure_answer(driver, step, call, effect);
 	call_close(&driver->calls, call);
 }
 
@@ -169,7 +155,7 @@ static void do_session(struct driver *driver, const struct effect *effect)
 	bool over = !effect->session.began && reason != SESSION_MOVED && reason != SESSION_LOST;
 
 	if (over)
-		slot_store_drop(&driver->states, slot);
+		slot_store_drop(&driver->session_states, slot);
 	if (effect->worker != NO_SLOT && (over || reason == SESSION_MOVED) &&
 	    driver->channels[effect->worker].life == effect->life)
 		channel_end_session(&driver->channels[effect->worker], name_text(&session->name),
@@ -177,7 +163,7 @@ static void do_session(struct driver *driver, const struct effect *effect)
 	notify_session(driver, effect);
 }
 
-void effects_carry_out(struct driver *driver, const struct effect *effect)
+void effects_carry_out(struct driver *driver, struct driver_step *step, const struct effect *effect)
 {
 	struct channel *channel =
 		effect->worker != NO_SLOT ? &driver->channels[effect->worker] : NULL;
@@ -193,25 +179,25 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 		channel_ping(channel, effect->send.id);
 		break;
 	case EFFECT_CHUNK:
-		call_answer_part(call_of(driver, effect), driver->part->chunk, driver->part->value);
+		call_answer_part(call_of(driver, effect), step->part.chunk, step->part.value);
 		break;
 	case EFFECT_RESTART:
 		call_answer_restart(call_of(driver, effect));
 		break;
 	case EFFECT_RESULT:
-		do_result(driver, effect);
+		do_result(driver, step, effect);
 		break;
 	case EFFECT_RETRY:
-		failure_note(driver, call_of(driver, effect), effect);
+		failure_note(driver, step, call_of(driver, effect), effect);
 		break;
 	case EFFECT_ERROR:
-		do_error(driver, effect);
+		do_error(driver, step, effect);
 		break;
 	case EFFECT_DROP:
 		call_close(&driver->calls, call_of(driver, effect));
 		break;
 	case EFFECT_FORGET:
-		slot_store_drop(&driver->kept, effect->key);
+		slot_store_drop(&driver->stored_answers, effect->key);
 		break;
 	case EFFECT_SPAWN:
 		do_spawn(driver, effect);
@@ -251,7 +237,7 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 		failure_incident(driver, effect);
 		break;
 	case EFFECT_DONE:
-		driver->verdict = effect->code;
+		step->verdict = effect->code;
 		break;
 	case EFFECT_STOPPED:
 		driver->stopped = true;

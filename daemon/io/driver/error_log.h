@@ -8,7 +8,7 @@
 #include "protocol/error.h"
 
 struct error_log {
-	struct bytes *entries; /* copies (vault.h), from the oldest on round the ring */
+	struct bytes *entries; /* copies (slot_store.h), from the oldest on round the ring */
 	unsigned max;
 	unsigned count;
 	unsigned next; /* where the next one goes */

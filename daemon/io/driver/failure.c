@@ -3,6 +3,8 @@
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 #include "daemon/io/driver/notify.h"
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/step.h"
 #include "protocol/utf8.h"
 
 #include <stdio.h>
@@ -31,7 +33,8 @@ static void append(char *text, size_t size, const char *more)
 /* Everything that words are made from. */
 struct facts {
 	const struct driver *driver;
-	const struct call *call; /* NULL: an incident */
+	const struct driver_step *step;
+	const struct call *call;
 	const struct effect *effect;
 	const struct request *request;
 	const struct channel *channel; /* of the worker that had it, or NULL */
@@ -188,11 +191,12 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 
 /* --- the error --- */
 
-static struct facts facts_of(const struct driver *driver, const struct call *call,
-			     const struct effect *effect)
+static struct facts facts_of(const struct driver *driver, const struct driver_step *step,
+			     const struct call *call, const struct effect *effect)
 {
 	struct facts facts = {
 		.driver = driver,
+		.step = step,
 		.call = call,
 		.effect = effect,
 		.request = engine_request(driver->engine, call->slot),
@@ -255,12 +259,12 @@ static struct error error_of(const struct facts *facts)
 static void format_message(const struct facts *facts, struct error *error, char *message,
 			   struct buf *detail)
 {
-	const struct driver *driver = facts->driver;
+	const struct driver_step *step = facts->step;
 	const struct failure *failure = &facts->effect->failed.failure;
 
-	if (failure->from_worker && driver->answer && driver->answered == facts->call->slot) {
-		quote_worker(&driver->answer->error, message, MESSAGE_SIZE);
-		worker_error_pack_detail(detail, &driver->answer->error, DETAIL_TEXT);
+	if (failure->from_worker && step->answer && step->answered == facts->call->slot) {
+		quote_worker(&step->answer->error, message, MESSAGE_SIZE);
+		worker_error_pack_detail(detail, &step->answer->error, DETAIL_TEXT);
 	} else {
 		describe(facts, message, MESSAGE_SIZE);
 		if (facts->channel && errcode_info(failure->code)->category == ERRCAT_connection)
@@ -396,8 +400,8 @@ static void notify(struct driver *driver, uint32_t pool, const struct error *err
 		   const char *what, bool incident)
 {
 	struct log_limit *limit = is_refusal(error->code) && !incident
-					  ? &driver->refusal_lines[pool]
-					  : &driver->error_lines;
+					  ? &driver->refusal_limits[pool]
+					  : &driver->error_limit;
 	unsigned held;
 
 	if (!log_limit_pass(limit, loop_now(driver->loop), &held))
@@ -407,9 +411,10 @@ static void notify(struct driver *driver, uint32_t pool, const struct error *err
 	notify_error(driver, error);
 }
 
-void failure_answer(struct driver *driver, struct call *call, const struct effect *effect)
+void failure_answer(struct driver *driver, const struct driver_step *step, struct call *call,
+		    const struct effect *effect)
 {
-	struct facts facts = facts_of(driver, call, effect);
+	struct facts facts = facts_of(driver, step, call, effect);
 	struct error error = error_of(&facts);
 	char message[MESSAGE_SIZE];
 	struct buf detail;
@@ -433,9 +438,10 @@ void failure_answer(struct driver *driver, struct call *call, const struct effec
 	buf_free(&detail);
 }
 
-void failure_note(struct driver *driver, struct call *call, const struct effect *effect)
+void failure_note(const struct driver *driver, const struct driver_step *step, struct call *call,
+		  const struct effect *effect)
 {
-	struct facts facts = facts_of(driver, call, effect);
+	struct facts facts = facts_of(driver, step, call, effect);
 	struct error error = error_of(&facts);
 	char message[MESSAGE_SIZE];
 	struct buf detail;

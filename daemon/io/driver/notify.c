@@ -1,19 +1,19 @@
 #include "daemon/io/driver/notify.h"
 
+#include "daemon/io/base/log_text.h"
+#include "daemon/io/base/pack_named.h"
+#include "daemon/io/driver/state.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "daemon/io/base/log_text.h"
-#include "daemon/io/base/pack_named.h"
-#include "daemon/io/driver/effects.h"
 
 static const char *pool_name(const struct driver *driver, uint32_t pool)
 {
 	return driver_pool_config(driver, pool)->name;
 }
 
-void notify_worker(struct driver *driver, uint32_t worker, const char *what, const char *text)
+void notify_worker_event(struct driver *driver, uint32_t worker, const char *what, const char *text)
 {
 	const struct worker *state = engine_worker(driver->engine, worker);
 	int pid = (int)driver->channels[worker].last_pid;
@@ -27,6 +27,21 @@ void notify_worker(struct driver *driver, uint32_t worker, const char *what, con
 	pack_named_str(out, "what", what);
 	pack_named_str(out, "text", text);
 	events_send(&driver->events);
+}
+
+void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,
+		   const char *text)
+{
+	const struct worker *state = engine_worker(driver->engine, worker);
+	char number[16], pid[16];
+	struct log_field fields[] = {
+		{"pool", pool_name(driver, state->pool)}, {"worker", number}, {"pid", pid}};
+
+	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, worker));
+	snprintf(pid, sizeof(pid), "%d", (int)driver->channels[worker].last_pid);
+	log_event(level, NULL, fields, ARRAY_SIZE(fields), "worker %s%s%s", what, *text ? ": " : "",
+		  text);
+	notify_worker_event(driver, worker, what, text);
 }
 
 #define NUMBER_SIZE 24
@@ -124,7 +139,7 @@ void notify_output_dropped(struct driver *driver, uint32_t worker, uint64_t coun
 	char text[128];
 
 	snprintf(text, sizeof(text), "%" PRIu64 " lines over output_rate were not logged", count);
-	effects_notify_worker(driver, LOG_LEVEL_WARNING, worker, "writes too much", text);
+	notify_worker(driver, LOG_LEVEL_WARNING, worker, "writes too much", text);
 }
 
 void notify_health(struct driver *driver, const struct effect *effect)

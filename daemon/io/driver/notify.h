@@ -1,10 +1,22 @@
-/* What changes, told: as a line in the log, and as an event to those who subscribed. */
+/* Reports what changes: a line in the log, and an event for those callers that have subscribed. */
 #ifndef POOLD_IO_DRIVER_NOTIFY_H
 #define POOLD_IO_DRIVER_NOTIFY_H
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/core/circuit.h"
+#include "daemon/io/base/log.h"
+#include "daemon/io/worker/output.h"
+#include "protocol/buf.h"
+#include "protocol/error.h"
 
-void notify_worker(struct driver *driver, uint32_t worker, const char *what, const char *text);
+struct driver;
+struct effect;
+
+/* A line about a worker, and an event: `what` is "started", "ready", "ended" and the like. */
+void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,
+		   const char *text);
+/* The event alone. */
+void notify_worker_event(struct driver *driver, uint32_t worker, const char *what,
+			 const char *text);
 /* A line of a worker's output: for the log alone. */
 void notify_output(struct driver *driver, uint32_t worker, enum output_stream stream,
 		   struct bytes line, unsigned part);

@@ -1,8 +1,12 @@
-/* What somebody changes by hand: each returns ERR_NONE, or why the engine says no. */
+/* What an operator changes: each returns ERR_NONE, or why the engine refuses. */
 #ifndef POOLD_IO_DRIVER_OPERATOR_H
 #define POOLD_IO_DRIVER_OPERATOR_H
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/core/breaker.h"
+#include "protocol/base.h"
+#include "protocol/errcode.h"
+
+struct driver;
 
 /* A breaker; `method` empty: the pool's own. */
 enum errcode operator_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,

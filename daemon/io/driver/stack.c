@@ -1,10 +1,11 @@
 #include "daemon/io/driver/stack.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "daemon/io/base/log_text.h"
 #include "daemon/io/driver/notify.h"
+#include "daemon/io/driver/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 /* Bytes of stacks that are told; the log has all lines. */
 #define STACK_MAX ((size_t)32 * 1024)
@@ -40,8 +41,8 @@ void stack_end(struct channel *channel)
 	if (!stack)
 		return;
 	buf_put(&stack->text, "", 1);
-	notify_worker(stack->driver, channel->worker, "stack",
-		      stack->text.len > 1 ? (const char *)stack->text.data : none);
+	notify_worker_event(stack->driver, channel->worker, "stack",
+			    stack->text.len > 1 ? (const char *)stack->text.data : none);
 	stack_drop(channel);
 }
 

@@ -6,7 +6,10 @@
 #ifndef POOLD_IO_DRIVER_STACK_H
 #define POOLD_IO_DRIVER_STACK_H
 
-#include "daemon/io/driver/driver.h"
+#include "protocol/base.h"
+
+struct channel;
+struct driver;
 
 /* Asks for it; where it was asked already, once.  Returns 0; -EOPNOTSUPP: it has named no signal,
  * or the daemon does not read its standard error; -ESRCH: there is no process; -ENOMEM. */

@@ -10,11 +10,10 @@
 #include "protocol/base.h"
 
 struct channel;
-struct driver;
 
 struct starts {
 	struct list waiting; /* channels, by in_starts, in the order in which they came */
-	usec_t next;	     /* not before then */
+	usec_t next;	     /* the next start is not before this time */
 };
 
 void starts_init(struct starts *starts);
@@ -25,10 +24,14 @@ void starts_add(struct starts *starts, struct channel *channel);
 /* Takes it back.  False: it does not wait. */
 bool starts_drop(struct starts *starts, struct channel *channel);
 
-/* Starts the next one, if it is time. */
-void starts_turn(struct driver *driver);
+/* Takes out the channel whose worker is to be started now; NULL: there is none, or it is too early.
+ * starts_pause must follow once it is started. */
+struct channel *starts_take(struct starts *starts, usec_t now);
 
-/* When there is something to start, or USEC_INFINITY. */
+/* A start took from `begin` to `end`: the next one is not before as much time again has passed. */
+void starts_pause(struct starts *starts, usec_t begin, usec_t end);
+
+/* When the next start is due, or USEC_INFINITY. */
 usec_t starts_deadline(const struct starts *starts);
 
 #endif

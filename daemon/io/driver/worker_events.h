@@ -2,17 +2,14 @@
 #ifndef POOLD_IO_DRIVER_WORKER_EVENTS_H
 #define POOLD_IO_DRIVER_WORKER_EVENTS_H
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/io/worker/channel.h"
 
-/* Of every channel of the driver, its owner. */
+struct driver;
+
+/* Of every channel of the driver, which is the channel's owner. */
 extern const struct channel_handler worker_events_handler;
 
-/* An event about the life of the worker that the channel is of. */
-static inline struct engine_event worker_events_make(const struct channel *channel,
-						     enum event_type type)
-{
-	return (struct engine_event){
-		.type = type, .worker = channel->worker, .life = channel->life};
-}
+/* At the end of a turn: deals with the channels that have notes (driver_note). */
+void worker_events_handle_notes(struct driver *driver);
 
 #endif

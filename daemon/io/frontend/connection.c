@@ -2,8 +2,9 @@
 
 #include "daemon/io/admin/admin.h"
 #include "daemon/io/admin/control.h"
-#include "daemon/io/driver/driver.h"
 #include "daemon/io/driver/failure.h"
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/submit.h"
 #include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/peer.h"
 #include "daemon/io/frontend/request_parse.h"
@@ -201,7 +202,7 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 		return;
 	}
 	if (driver_pool_config(driver, pool)->adapter == POOL_STATIC &&
-	    !driver_has_answer(driver, pool, parsed->method)) {
+	    !driver_static_answer(driver, pool, parsed->method)) {
 		refuse(connection, msgid, ERR_unknown_method,
 		       "the pool has no answer for this method");
 		return;
@@ -250,18 +251,17 @@ static void take_short_call(struct connection *connection, struct chunk *chunk,
 static void take_hello(struct connection *connection, const struct envelope *envelope)
 {
 	char why[REQUEST_WHY_SIZE];
-	struct buf *out = &connection->driver->scratch;
+	struct buf out;
 
 	if (request_parse_hello(envelope->params, &connection->caller.errors_map, why) < 0) {
 		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
 		return;
 	}
-	buf_init(out, ERROR_MAX);
-	admin_hello(connection->driver, connection->caller.errors_map, out);
-	if (buf_error(out) == 0)
-		answer(&connection->caller, envelope->id, NULL,
-		       (struct bytes){out->data, out->len});
-	buf_free(out);
+	buf_init(&out, ERROR_MAX);
+	admin_hello(connection->driver, connection->caller.errors_map, &out);
+	if (buf_error(&out) == 0)
+		answer(&connection->caller, envelope->id, NULL, (struct bytes){out.data, out.len});
+	buf_free(&out);
 }
 
 static void take_admin(struct connection *connection, enum method method,

@@ -1,6 +1,6 @@
 #include "daemon/io/frontend/listener.h"
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/io/driver/state.h"
 #include "daemon/io/frontend/connection.h"
 #include "daemon/io/frontend/frontend.h"
 

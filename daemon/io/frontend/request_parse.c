@@ -1,5 +1,6 @@
 #include "daemon/io/frontend/request_parse.h"
 
+#include "daemon/core/names.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
 #include "protocol/utf8.h"

@@ -72,6 +72,7 @@ struct channel {
 	uint32_t worker; /* its slot in the engine */
 	uint32_t life;	 /* of the worker; the owner's to set before a start */
 	struct list_node in_starts;
+	struct list_node in_noted; /* of the owner: linked while it has notes below */
 	struct process process;
 	struct cgroups *cgroups; /* the owner's to set */
 	struct cgroup cgroup;

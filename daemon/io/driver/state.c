@@ -1,0 +1,70 @@
+#include "daemon/io/driver/state.h"
+
+#include "daemon/io/config/config_answer.h"
+#include "daemon/io/worker/guard.h"
+#include "protocol/envelope.h"
+#include "protocol/read.h"
+
+#include <errno.h>
+#include <string.h>
+
+int driver_find_pool(const struct driver *driver, struct bytes name, uint32_t *ret_pool)
+{
+	for (uint32_t i = 0; i < driver->config->pool_count; i++) {
+		if (bytes_equal(name, driver->config->pools[i].name)) {
+			*ret_pool = i;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+const struct config_pool *driver_pool_config(const struct driver *driver, uint32_t pool)
+{
+	return &driver->config->pools[pool];
+}
+
+unsigned driver_worker_number(const struct driver *driver, uint32_t worker)
+{
+	const struct worker *state = engine_worker(driver->engine, worker);
+
+	return (unsigned)(state - engine_pool(driver->engine, state->pool)->workers) + 1;
+}
+
+bool driver_is_ready(const struct driver *driver)
+{
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
+		if (pool_troubles(engine_pool(driver->engine, i)) & TROUBLE_BELOW_MINIMUM)
+			return false;
+	return true;
+}
+
+struct start driver_start_of(const struct driver *driver, uint32_t pool)
+{
+	return (struct start){.loop = driver->loop,
+			      .pool = driver_pool_config(driver, pool),
+			      .instance = driver->guard->instance,
+			      .open_files = &driver->open_files,
+			      .identity = &driver->confine.identities[pool]};
+}
+
+const struct config_answer *driver_static_answer(const struct driver *driver, uint32_t pool,
+						 struct bytes method)
+{
+	const struct config_pool *config = driver_pool_config(driver, pool);
+	const struct config_answer *answer = NULL;
+	char name[METHOD_LEN_MAX + 1];
+
+	if (method.len <= METHOD_LEN_MAX) {
+		memcpy(name, method.data, method.len);
+		name[method.len] = '\0';
+		answer = strlen(name) == method.len ? config_answer_find(config, name) : NULL;
+	}
+	return answer ? answer : config_answer_find(config, NULL);
+}
+
+void driver_note(struct driver *driver, struct channel *channel)
+{
+	if (!list_linked(&channel->in_noted))
+		list_push_back(&driver->noted, &channel->in_noted);
+}
