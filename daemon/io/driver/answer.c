@@ -47,17 +47,18 @@ static struct source source_of(const struct driver *driver, const struct driver_
 static void pack_meta(const struct driver *driver, const struct call *call,
 		      const struct effect *effect, struct buf *buf)
 {
-	const struct request *request = engine_request(driver->engine, call->slot);
 	bool worked = effect->worker != NO_SLOT;
+	struct request_view request;
 
+	engine_view_request(driver->engine, call->slot, &request);
 	pack_map(buf, 6u + (call->session.len > 0) + (call->key.len > 0));
 	pack_named_str(buf, "served_by", driver_pool_config(driver, effect->pool)->name);
-	pack_named_uint(buf, "attempts", request->attempts);
+	pack_named_uint(buf, "attempts", request.attempts);
 	pack_named_bool(buf, "degraded", effect->result.level > 0);
 	pack_named_ms(buf, "queue_ms",
-		      usec_sub(request->attempts > 0 ? request->first_sent : loop_now(driver->loop),
-			       request->submitted));
-	pack_named_ms(buf, "run_ms", worked ? usec_sub(loop_now(driver->loop), request->sent) : 0);
+		      usec_sub(request.attempts > 0 ? request.first_sent : loop_now(driver->loop),
+			       request.submitted));
+	pack_named_ms(buf, "run_ms", worked ? usec_sub(loop_now(driver->loop), request.sent) : 0);
 	pack_named_uint(buf, "worker", worked ? driver_worker_number(driver, effect->worker) : 0);
 	if (call->session.len > 0)
 		pack_named_bool(buf, "state_lost", effect->result.state_lost);

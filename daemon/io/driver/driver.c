@@ -110,10 +110,11 @@ static int make_limits(struct driver *driver)
 static int make_tables(struct driver *driver)
 {
 	const struct config_daemon *daemon = &driver->config->daemon;
-	const struct sessions *sessions = engine_sessions(driver->engine);
+	struct sessions_view sessions;
 
+	engine_view_sessions(driver->engine, &sessions);
 	if (call_table_init(&driver->calls, daemon->requests_max) < 0 ||
-	    slot_store_init(&driver->session_states, sessions_slots(&sessions->settings)) < 0 ||
+	    slot_store_init(&driver->session_states, sessions.slots) < 0 ||
 	    slot_store_init(&driver->stored_answers, daemon->keys_max) < 0 ||
 	    error_log_init(&driver->errors, daemon->errors_kept) < 0)
 		return -ENOMEM;
@@ -148,7 +149,7 @@ static int make_forkservers(struct driver *driver)
 		forkserver_init(&driver->forkservers[i], &start, driver->channel_count + i);
 	}
 	for (uint32_t i = 0; i < driver->channel_count; i++) {
-		uint32_t pool = engine_worker(driver->engine, i)->pool;
+		uint32_t pool = engine_worker_pool(driver->engine, i);
 
 		if (driver->config->pools[pool].prefork)
 			driver->channels[i].forkserver = &driver->forkservers[pool];

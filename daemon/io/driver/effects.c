@@ -22,7 +22,6 @@ static void do_send(struct driver *driver, const struct effect *effect)
 {
 	struct call *call = call_of(driver, effect);
 	struct channel *channel = &driver->channels[effect->worker];
-	const struct request *request = engine_request(driver->engine, effect->request);
 	usec_t left = usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC;
 	struct channel_request sent = {
 		.id = effect->send.id,
@@ -31,8 +30,8 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		.stream = effect->send.stream,
 	};
 
-	if (request->priority != PRIORITY_NORMAL)
-		sent.priority = priority_name(request->priority);
+	if (effect->send.priority != PRIORITY_NORMAL)
+		sent.priority = priority_name(effect->send.priority);
 	if (effect->send.session != NO_SLOT)
 		sent.state = slot_store_get(&driver->session_states, effect->send.session);
 	call_drop_state(call);
@@ -55,7 +54,7 @@ enum errcode effects_start_code(bool connects, int error)
 
 void effects_start(struct driver *driver, struct channel *channel)
 {
-	uint32_t pool = engine_worker(driver->engine, channel->worker)->pool;
+	uint32_t pool = engine_worker_pool(driver->engine, channel->worker);
 	const struct start start = driver_start_of(driver, pool);
 	int r = channel_start(channel, &start, driver_worker_number(driver, channel->worker),
 			      driver->config->daemon.response_max);
@@ -151,14 +150,14 @@ static void do_session(struct driver *driver, const struct effect *effect)
 {
 	uint32_t slot = effect->session.session;
 	enum session_reason reason = effect->session.reason;
-	const struct session *session = engine_session(driver->engine, slot);
 	bool over = !effect->session.began && reason != SESSION_MOVED && reason != SESSION_LOST;
 
 	if (over)
 		slot_store_drop(&driver->session_states, slot);
 	if (effect->worker != NO_SLOT && (over || reason == SESSION_MOVED) &&
 	    driver->channels[effect->worker].life == effect->life)
-		channel_end_session(&driver->channels[effect->worker], name_text(&session->name),
+		channel_end_session(&driver->channels[effect->worker],
+				    engine_session_name(driver->engine, slot),
 				    session_reason_name(reason));
 	notify_session(driver, effect);
 }

@@ -36,7 +36,7 @@ struct facts {
 	const struct driver_step *step;
 	const struct call *call;
 	const struct effect *effect;
-	const struct request *request;
+	struct request_view request;
 	const struct channel *channel; /* of the worker that had it, or NULL */
 	unsigned worker;
 	const char *pool;
@@ -57,7 +57,7 @@ static void describe_death(const struct facts *facts, char *out, size_t size)
 
 static void describe_time(const struct facts *facts, char *out, size_t size)
 {
-	const struct request *request = facts->request;
+	const struct request_view *request = &facts->request;
 	bool attempted = facts->effect->failed.failure.code == ERR_attempt_timeout;
 	usec_t now = loop_now(facts->driver->loop);
 	char span[32];
@@ -88,7 +88,7 @@ static bool is_of_worker(enum errcode code)
 static void describe(const struct facts *facts, char *out, size_t size)
 {
 	enum errcode code = facts->effect->failed.failure.code;
-	const struct pool *pool = engine_pool(facts->driver->engine, facts->request->pool);
+	struct pool_view pool;
 
 	if (!facts->channel && is_of_worker(code)) {
 		/* It waited for another with its key. */
@@ -96,6 +96,7 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 errcode_info(code)->text);
 		return;
 	}
+	engine_view_pool(facts->driver->engine, facts->request.pool, &pool);
 	switch (code) {
 	case ERR_attempt_timeout:
 	case ERR_queue_timeout:
@@ -123,12 +124,12 @@ static void describe(const struct facts *facts, char *out, size_t size)
 		return;
 	case ERR_queue_full:
 		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
-			 facts->pool, pool->queue.len, (unsigned long long)pool->queue.bytes);
+			 facts->pool, pool.queued, (unsigned long long)pool.queued_bytes);
 		return;
 	case ERR_pool_unavailable:
 		snprintf(out, size,
-			 pool->drained > 0 ? "pool %s was taken out of service"
-					   : "no worker of pool %s can be started",
+			 pool.is_drained ? "pool %s was taken out of service"
+					 : "no worker of pool %s can be started",
 			 facts->pool);
 		return;
 	case ERR_connect_failed:
@@ -136,7 +137,7 @@ static void describe(const struct facts *facts, char *out, size_t size)
 		return;
 	case ERR_circuit_open:
 		snprintf(out, size, "the circuit breaker of pool %s is %s", facts->pool,
-			 breaker_state_name(facts->request->circuit->breaker.state));
+			 breaker_state_name(facts->request.breaker));
 		return;
 	default:
 		break;
@@ -199,10 +200,10 @@ static struct facts facts_of(const struct driver *driver, const struct driver_st
 		.step = step,
 		.call = call,
 		.effect = effect,
-		.request = engine_request(driver->engine, call->slot),
 		.pool = driver_pool_config(driver, effect->failed.from)->name,
 	};
 
+	engine_view_request(driver->engine, call->slot, &facts.request);
 	if (effect->failed.has_worker) {
 		facts.channel = &driver->channels[effect->worker];
 		facts.worker = driver_worker_number(driver, effect->worker);
@@ -212,7 +213,7 @@ static struct facts facts_of(const struct driver *driver, const struct driver_st
 
 static void fill_worker(const struct facts *facts, struct error *error)
 {
-	const struct request *request = facts->request;
+	const struct request_view *request = &facts->request;
 
 	error->worker = facts->worker;
 	error->pid = (int)facts->channel->last_pid;
@@ -221,21 +222,26 @@ static void fill_worker(const struct facts *facts, struct error *error)
 	error->run = usec_sub(loop_now(facts->driver->loop), request->sent);
 }
 
-/* The breaker that let it through, if it is still where it failed; else that pool's own. */
-static const struct circuit *circuit_of(const struct request *request, const struct pool *pool)
+/* The state of the breaker that let the request through, if it is still in the pool where it failed;
+ * else of that pool's own. */
+static enum breaker_state breaker_of(const struct facts *facts, const struct pool_view *pool)
 {
-	return request->pool == pool->index && request->circuit ? request->circuit : pool->circuits;
+	const struct request_view *request = &facts->request;
+
+	return request->pool == facts->effect->failed.from && request->has_circuit
+		       ? request->breaker
+		       : pool->breaker;
 }
 
 static struct error error_of(const struct facts *facts)
 {
 	const struct driver *driver = facts->driver;
 	const struct effect *effect = facts->effect;
-	const struct request *request = facts->request;
-	const struct pool *pool = engine_pool(driver->engine, effect->failed.from);
-	usec_t elapsed = usec_sub(loop_now(driver->loop), request->submitted);
+	usec_t elapsed = usec_sub(loop_now(driver->loop), facts->request.submitted);
 	struct error error = error_make(effect->failed.failure.code);
+	struct pool_view pool;
 
+	engine_view_pool(driver->engine, effect->failed.from, &pool);
 	error.severity = effect->failed.severity;
 	error.strategy = effect->failed.strategy;
 	error.retryable = effect->failed.failure.retryable;
@@ -243,13 +249,13 @@ static struct error error_of(const struct facts *facts)
 	error.executed = effect->failed.failure.executed;
 	error.request = facts->call->number;
 	error.pool = facts->pool;
-	error.adapter = pool_adapter_name(pool->settings.adapter);
+	error.adapter = pool_adapter_name(pool.adapter);
 	error.method = facts->call->method;
 	error.session = facts->call->session;
 	error.elapsed = error.queued = elapsed;
-	error.queue_depth = pool->queue.len;
-	if (pool->settings.adapter != POOL_STATIC)
-		error.circuit = breaker_state_name(circuit_of(request, pool)->breaker.state);
+	error.queue_depth = pool.queued;
+	if (pool.circuit_count > 0)
+		error.circuit = breaker_state_name(breaker_of(facts, &pool));
 	if (facts->channel)
 		fill_worker(facts, &error);
 	return error;
@@ -425,9 +431,8 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 	} else {
 		format_message(&facts, &error, message, &detail);
 		if (effect->failed.failure.attempted && call->attempt_history)
-			attempt_history_add(
-				&call->attempt_history, &error,
-				usec_sub(facts.request->sent, facts.request->submitted));
+			attempt_history_add(&call->attempt_history, &error,
+					    usec_sub(facts.request.sent, facts.request.submitted));
 	}
 	if (call->attempt_history) {
 		error.attempts = call->attempt_history->attempts;
@@ -449,7 +454,7 @@ void failure_note(const struct driver *driver, const struct driver_step *step, s
 	buf_init(&detail, DETAIL_MAX);
 	format_message(&facts, &error, message, &detail);
 	attempt_history_add(&call->attempt_history, &error,
-			    usec_sub(facts.request->sent, facts.request->submitted));
+			    usec_sub(facts.request.sent, facts.request.submitted));
 	if (call->attempt_history)
 		call->attempt_history->delay = effect->failed.delay;
 	if (log_is_enabled(LOG_LEVEL_DEBUG))
@@ -490,10 +495,10 @@ static void append_step(char *text, size_t size, const struct channel *channel)
 
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
-	const struct pool *pool = engine_pool(driver->engine, effect->pool);
 	const struct config_pool *config = driver_pool_config(driver, effect->pool);
 	struct error error = failure_error(driver, effect->incident);
 	char message[MESSAGE_SIZE];
+	struct pool_view pool;
 
 	error.pool = config->name;
 	error.adapter = pool_adapter_name(config->adapter);
@@ -513,8 +518,9 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 			append_last_line(message, sizeof(message), channel);
 		}
 	}
-	if (pool->settings.adapter != POOL_STATIC)
-		error.circuit = breaker_state_name(pool->circuits[0].breaker.state);
+	engine_view_pool(driver->engine, effect->pool, &pool);
+	if (pool.circuit_count > 0)
+		error.circuit = breaker_state_name(pool.breaker);
 	error.message = message;
 	notify(driver, effect->pool, &error, "incident", true);
 }

@@ -23,9 +23,11 @@ static uint32_t heaviest_idle(const struct driver *driver)
 
 	for (uint32_t i = 0; i < driver->channel_count; i++) {
 		pid_t pid = driver->channels[i].process.pid;
+		struct worker_view worker;
 		uint64_t bytes;
 
-		if (pid == 0 || engine_worker(driver->engine, i)->state != WORKER_READY)
+		engine_view_worker(driver->engine, i, &worker);
+		if (pid == 0 || worker.state != WORKER_READY)
 			continue;
 		bytes = process_rss(pid);
 		if (bytes > most) {
@@ -44,11 +46,12 @@ static uint32_t next_limited(const struct driver *driver, uint32_t *from)
 {
 	while (*from < driver->channel_count) {
 		uint32_t i = (*from)++;
-		const struct worker *worker = engine_worker(driver->engine, i);
+		struct worker_view worker;
 
+		engine_view_worker(driver->engine, i, &worker);
 		if (driver->channels[i].process.pid > 0 &&
-		    (worker->state == WORKER_READY || worker->state == WORKER_BUSY) &&
-		    engine_pool(driver->engine, worker->pool)->settings.max_memory > 0)
+		    (worker.state == WORKER_READY || worker.state == WORKER_BUSY) &&
+		    driver_pool_config(driver, worker.pool)->max_memory > 0)
 			return i;
 	}
 	*from = 0;

@@ -15,13 +15,13 @@ static const char *pool_name(const struct driver *driver, uint32_t pool)
 
 void notify_worker_event(struct driver *driver, uint32_t worker, const char *what, const char *text)
 {
-	const struct worker *state = engine_worker(driver->engine, worker);
+	uint32_t pool = engine_worker_pool(driver->engine, worker);
 	int pid = (int)driver->channels[worker].last_pid;
 	struct buf *out = events_begin(&driver->events, EVENT_KIND_worker, 5);
 
 	if (!out)
 		return;
-	pack_named_str(out, "pool", pool_name(driver, state->pool));
+	pack_named_str(out, "pool", pool_name(driver, pool));
 	pack_named_uint(out, "worker", driver_worker_number(driver, worker));
 	pack_named_uint(out, "pid", pid > 0 ? (uint64_t)pid : 0);
 	pack_named_str(out, "what", what);
@@ -32,10 +32,10 @@ void notify_worker_event(struct driver *driver, uint32_t worker, const char *wha
 void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,
 		   const char *text)
 {
-	const struct worker *state = engine_worker(driver->engine, worker);
+	uint32_t pool = engine_worker_pool(driver->engine, worker);
 	char number[16], pid[16];
 	struct log_field fields[] = {
-		{"pool", pool_name(driver, state->pool)}, {"worker", number}, {"pid", pid}};
+		{"pool", pool_name(driver, pool)}, {"worker", number}, {"pid", pid}};
 
 	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, worker));
 	snprintf(pid, sizeof(pid), "%d", (int)driver->channels[worker].last_pid);
@@ -51,17 +51,12 @@ struct output_fields {
 	char worker[NUMBER_SIZE], pid[NUMBER_SIZE], request[NUMBER_SIZE], part[NUMBER_SIZE];
 };
 
-/* The request that a worker serves, where there is no doubt; 0: there is none, or several. */
-static uint64_t only_request(const struct driver *driver, const struct worker *worker)
+/* The number of the only request that a worker has; 0: it has none, or several. */
+static uint64_t only_request(const struct driver *driver, uint32_t worker)
 {
-	const struct attempt *attempt;
+	uint32_t request = engine_only_request(driver->engine, worker);
 
-	if (worker->attempts.len != 1)
-		return 0;
-	attempt = list_entry(list_first(&worker->attempts), struct attempt, in_worker);
-	return attempt->request
-		       ? driver->calls.calls[engine_slot(driver->engine, attempt->request)].number
-		       : 0;
+	return request != NO_SLOT ? driver->calls.calls[request].number : 0;
 }
 
 static const char *number_field(uint64_t number, char text[NUMBER_SIZE])
@@ -90,8 +85,7 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 		   struct bytes line, unsigned part)
 {
 	enum log_level level = take_level(stream, &line);
-	const struct worker *state = engine_worker(driver->engine, worker);
-	const char *pool = pool_name(driver, state->pool);
+	const char *pool = pool_name(driver, engine_worker_pool(driver->engine, worker));
 	char text[LOG_TEXT_MAX + 1];
 	struct output_fields texts;
 	const struct log_field fields[] = {
@@ -99,7 +93,7 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 		{"worker", number_field(driver_worker_number(driver, worker), texts.worker)},
 		{"pid", number_field((uint64_t)driver->channels[worker].last_pid, texts.pid)},
 		{"stream", stream == OUTPUT_STDERR ? "stderr" : "stdout"},
-		{"request", number_field(only_request(driver, state), texts.request)},
+		{"request", number_field(only_request(driver, worker), texts.request)},
 		{"part", number_field(part, texts.part)},
 	};
 
@@ -116,11 +110,11 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 
 void notify_last_words(struct driver *driver, uint32_t worker)
 {
-	const struct worker *state = engine_worker(driver->engine, worker);
+	uint32_t pool = engine_worker_pool(driver->engine, worker);
 	struct bytes said = driver->channels[worker].last_stderr;
 	char number[NUMBER_SIZE], text[LOG_TEXT_MAX / 2];
 	const struct log_field fields[] = {
-		{"pool", pool_name(driver, state->pool)},
+		{"pool", pool_name(driver, pool)},
 		{"worker", number_field(driver_worker_number(driver, worker), number)},
 		{"stderr", text},
 	};
@@ -178,15 +172,17 @@ void notify_pack_operator(const struct driver *driver, struct buf *out,
 void notify_breaker(struct driver *driver, const struct effect *effect)
 {
 	const struct breaker_change *change = &effect->breaker.change;
-	const struct circuit *circuit =
-		&engine_pool(driver->engine, effect->pool)->circuits[effect->breaker.circuit];
-	struct bytes method = name_text(&circuit->method);
 	const char *pool = pool_name(driver, effect->pool);
 	const char *from = breaker_state_name(change->from), *to = breaker_state_name(change->to);
 	bool opens = change->to == BREAKER_OPEN || change->from == BREAKER_OBSERVING;
 	struct log_field fields[] = {{"pool", pool}, {"circuit", to}};
+	struct circuit_view circuit;
+	struct bytes method;
 	struct buf *out;
 
+	engine_view_circuit(driver->engine, effect->pool, effect->breaker.circuit,
+			    loop_now(driver->loop), &circuit);
+	method = circuit.method;
 	log_event(opens ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
 		  "breaker%s%.*s is %s, was %s: %s", method.len > 0 ? " of method " : "",
 		  (int)method.len, (const char *)method.data, to, from,
@@ -200,7 +196,7 @@ void notify_breaker(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "to", to);
 	pack_named_str(out, "reason", breaker_reason_name(change->reason));
 	pack_str(out, "by");
-	notify_pack_operator(driver, out, &circuit->operator);
+	notify_pack_operator(driver, out, &circuit.changed_by);
 	events_send(&driver->events);
 }
 
@@ -292,7 +288,6 @@ void notify_recovery(struct driver *driver, const struct effect *effect)
 
 void notify_session(struct driver *driver, const struct effect *effect)
 {
-	const struct session *session = engine_session(driver->engine, effect->session.session);
 	enum session_reason reason = effect->session.reason;
 	const char *what = "ended";
 	struct buf *out = events_begin(&driver->events, EVENT_KIND_session, 3);
@@ -305,7 +300,8 @@ void notify_session(struct driver *driver, const struct effect *effect)
 		what = "moved";
 	else if (reason == SESSION_LOST)
 		what = "lost";
-	pack_named_text(out, "session", name_text(&session->name));
+	pack_named_text(out, "session",
+			engine_session_name(driver->engine, effect->session.session));
 	pack_named_str(out, "what", what);
 	pack_named_str(out, "reason", effect->session.began ? "used" : session_reason_name(reason));
 	events_send(&driver->events);

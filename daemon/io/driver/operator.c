@@ -68,8 +68,10 @@ enum errcode operator_set_drained(struct driver *driver, uint32_t pool, bool dra
 enum errcode operator_kill(struct driver *driver, uint32_t worker, int signal)
 {
 	struct engine_event event = {.type = EVENT_KILL, .worker = worker};
+	struct worker_view view;
 
-	event.life = engine_worker(driver->engine, worker)->life;
+	engine_view_worker(driver->engine, worker, &view);
+	event.life = view.life;
 	event.signal = signal;
 	return verdict_on(driver, &event);
 }

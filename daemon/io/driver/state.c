@@ -26,16 +26,18 @@ const struct config_pool *driver_pool_config(const struct driver *driver, uint32
 
 unsigned driver_worker_number(const struct driver *driver, uint32_t worker)
 {
-	const struct worker *state = engine_worker(driver->engine, worker);
-
-	return (unsigned)(state - engine_pool(driver->engine, state->pool)->workers) + 1;
+	return engine_worker_number(driver->engine, worker);
 }
 
 bool driver_is_ready(const struct driver *driver)
 {
-	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
-		if (pool_troubles(engine_pool(driver->engine, i)) & TROUBLE_BELOW_MINIMUM)
+	struct pool_view pool;
+
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
+		engine_view_pool(driver->engine, i, &pool);
+		if (pool.troubles & TROUBLE_BELOW_MINIMUM)
 			return false;
+	}
 	return true;
 }
 

@@ -9,7 +9,7 @@
 #ifndef POOLD_IO_DRIVER_STATE_H
 #define POOLD_IO_DRIVER_STATE_H
 
-#include "daemon/core/engine.h"
+#include "daemon/core/engine_view.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/base/loop.h"
 #include "daemon/io/base/slot_store.h"

@@ -55,13 +55,10 @@ static void on_alive(struct channel *channel)
 static uint32_t slot_of(const struct channel *channel, uint32_t id, bool *ret_known)
 {
 	const struct driver *driver = channel->owner;
-	const struct worker *worker = engine_worker(driver->engine, channel->worker);
-	const struct attempt *attempt =
-		worker->life == channel->life ? worker_find_attempt(worker, id) : NULL;
+	uint32_t slot;
 
-	*ret_known = attempt != NULL;
-	return attempt && attempt->request ? engine_slot(driver->engine, attempt->request)
-					   : NO_SLOT;
+	*ret_known = engine_find_attempt(driver->engine, channel->worker, channel->life, id, &slot);
+	return slot;
 }
 
 static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, struct bytes value)
@@ -144,13 +141,14 @@ static void on_broken(struct channel *channel, enum errcode code)
 static void on_exit_of_worker(struct channel *channel, const struct process_end *end)
 {
 	struct driver *driver = channel->owner;
-	const struct worker *worker = engine_worker(driver->engine, channel->worker);
 	struct driver_step step = step_of(channel, EVENT_WORKER_EXITED);
+	struct worker_view worker;
 
+	engine_view_worker(driver->engine, channel->worker, &worker);
 	steps_end(&channel->steps, loop_now(driver->loop));
 	channel->last = end ? *end : (struct process_end){0};
-	channel->last_uptime = usec_sub(loop_now(driver->loop), worker->started);
-	channel->last_served = worker->served;
+	channel->last_uptime = usec_sub(loop_now(driver->loop), worker.started);
+	channel->last_served = worker.served;
 	if (end) {
 		step.event.exit.signalled =
 			end->signalled && (end->status == SIGKILL || end->status == SIGTERM);
@@ -159,10 +157,10 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 		step.event.exit.connection = true;
 	}
 	notify_worker(driver,
-		      worker_cause_is_planned(worker->cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		      worker_cause_is_planned(worker.cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 		      channel->worker, "ended", channel->last_end);
 	stack_end(channel);
-	if (!worker_cause_is_planned(worker->cause))
+	if (!worker_cause_is_planned(worker.cause))
 		notify_last_words(driver, channel->worker);
 	driver_step(driver, &step);
 }
