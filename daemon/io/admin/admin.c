@@ -47,7 +47,7 @@ static void answer_metrics(const struct driver *driver, struct buf *out)
 	buf_free(&text);
 }
 
-/* Methods that take a number of things to tell of. */
+/* Methods whose parameter is how many things to report. */
 static enum errcode answer_some(const struct driver *driver, enum method method,
 				struct bytes params, struct buf *out, char *why)
 {

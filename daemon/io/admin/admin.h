@@ -1,5 +1,4 @@
-/* The daemon's own methods: what poold.health, poold.status and their kin answer.  They never wait
- * for a worker. */
+/* The daemon's own methods: poold.health, poold.status and so on.  They never wait for a worker. */
 #ifndef POOLD_IO_ADMIN_ADMIN_H
 #define POOLD_IO_ADMIN_ADMIN_H
 

@@ -20,8 +20,8 @@ struct driver;
 enum errcode control_answer(struct driver *driver, struct caller *caller, enum method method,
 			    struct bytes params, struct buf *out, char why[CONTROL_WHY_SIZE]);
 
-/* The only param of methods that take a number or none: how many are wanted; `initial` when it is
- * not said.  Returns 0 or -EINVAL. */
+/* The only parameter of methods that take a number or none: how many are wanted; `initial` without
+ * one.  Returns 0 or -EINVAL. */
 int control_read_max(struct bytes params, unsigned initial, unsigned *ret_max);
 
 #endif

@@ -24,7 +24,7 @@ static enum errcode wrong(char *why, enum errcode code, const char *format, ...)
 	return code;
 }
 
-/* Why not, where the engine says no. */
+/* Says why the engine refused it. */
 static enum errcode refused(const struct driver *driver, uint32_t pool, enum errcode code,
 			    char *why)
 {

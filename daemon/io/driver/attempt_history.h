@@ -1,6 +1,6 @@
 /*
- * A request's attempt history: how its attempts failed, in words, and the worker's own words for
- * the last of them.  Only a request of which an attempt has failed has one.
+ * A request's attempt history: how its attempts failed, in words, and what the worker said of the
+ * last of them.  Only a request of which an attempt has failed has one.
  */
 #ifndef POOLD_IO_DRIVER_ATTEMPT_HISTORY_H
 #define POOLD_IO_DRIVER_ATTEMPT_HISTORY_H
@@ -23,10 +23,10 @@ struct attempt_history {
 
 /* Adds an attempt that failed; makes the history when there is none.  Nothing in it points into the
  * error.  Without memory nothing is added, and the answer says less. */
-void attempt_history_add(struct attempt_history **attempt_history, const struct error *error,
+void attempt_history_add(struct attempt_history **history, const struct error *error,
 			 usec_t started);
 
 /* Takes NULL. */
-void attempt_history_free(struct attempt_history *attempt_history);
+void attempt_history_free(struct attempt_history *history);
 
 #endif

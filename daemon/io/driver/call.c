@@ -34,7 +34,7 @@ void call_table_done(struct call_table *table)
 {
 	for (uint32_t i = 0; table->calls && i < table->capacity; i++) {
 		call_drop_state(&table->calls[i]);
-		attempt_history_free(table->calls[i].attempt_history);
+		attempt_history_free(table->calls[i].history);
 	}
 	free(table->calls);
 	free(table->buckets);
@@ -114,8 +114,8 @@ void call_close(struct call_table *table, struct call *call)
 		at = &(*at)->next_same;
 	*at = call->next_same;
 	call_drop_state(call);
-	attempt_history_free(call->attempt_history);
-	call->attempt_history = NULL;
+	attempt_history_free(call->history);
+	call->history = NULL;
 	chunk_unref(call->chunk);
 	call->chunk = NULL;
 	list_remove(&call->caller->calls, &call->in_caller);

@@ -25,12 +25,13 @@ struct call {
 	struct bytes trace;
 	struct bytes session;
 	struct bytes key;
-	const char *unsaid; /* why the last attempt could not be said in its worker's dialect; NULL:
-			       it was */
-	bool has_state;	    /* the attempt that runs has handed its session's state back: */
+	const char
+		*encode_fault; /* why the last attempt can't be expressed in its worker's dialect;
+				     NULL: it was sent */
+	bool has_state;	       /* the attempt that runs has handed its session's state back: */
 	size_t state_len;
-	struct bytes state; /* a copy (slot_store.h); empty where it is too large to be kept */
-	struct attempt_history *attempt_history; /* NULL: no attempt has failed yet */
+	struct bytes state; /* a copy (slot_store.h); empty where it is too large to be stored */
+	struct attempt_history *history; /* NULL: no attempt has failed yet */
 	struct list_node in_caller;
 	struct call *next_same; /* of the same hash; or the next free one */
 };
@@ -58,7 +59,7 @@ struct call *call_find(const struct call_table *table, const struct caller *call
 /* Frees the session's state that the last attempt handed back. */
 void call_drop_state(struct call *call);
 
-/* Tell its caller, as caller.h says of each. */
+/* Call the function of its caller (caller.h). */
 void call_answer(const struct call *call, struct chunk *chunk, struct bytes value);
 void call_answer_error(const struct call *call, const struct error *error);
 void call_answer_part(const struct call *call, struct chunk *chunk, struct bytes value);

@@ -16,9 +16,9 @@
 struct caller;
 
 /*
- * What a caller is told.  `msgid` is the id that it gave its call.  Bytes last as long as the
- * function runs, those in a chunk as long as that.  None of these may free the caller or submit a
- * call: they are called while the effects of an event are carried out.
+ * What happens to its calls.  `msgid` is the id that the caller gave the call.  Bytes last as long
+ * as the function runs, those in a chunk as long as the chunk.  None of these may free the caller
+ * or submit a call: they are called while the effects of an event are carried out.
  */
 struct caller_ops {
 	/* The answer: `value` is a whole MessagePack value, in `chunk` unless that is NULL. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Lines in the log about errors of requests, in a second; and about those that a pool refuses. */
 #define ERROR_LINES   20
@@ -216,6 +217,26 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 void driver_start(struct driver *driver)
 {
 	driver_first_step(driver);
+}
+
+static bool is_same_pool(const struct config_pool *a, const struct config_pool *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->adapter == b->adapter &&
+	       a->prefork == b->prefork;
+}
+
+int driver_set_config(struct driver *driver, const struct config *config)
+{
+	const struct config *earlier = driver->config;
+
+	if (config->pool_count != earlier->pool_count)
+		return -EINVAL;
+	for (size_t i = 0; i < config->pool_count; i++)
+		if (!is_same_pool(&config->pools[i], &earlier->pools[i]))
+			return -EINVAL;
+	driver->config = config_ref(config);
+	config_unref(earlier);
+	return 0;
 }
 
 void driver_stop(struct driver *driver)

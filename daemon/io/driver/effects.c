@@ -35,8 +35,8 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	if (effect->send.session != NO_SLOT)
 		sent.state = slot_store_get(&driver->session_states, effect->send.session);
 	call_drop_state(call);
-	call->unsaid = channel_send(channel, call, &sent);
-	if (call->unsaid) {
+	call->encode_fault = channel_send(channel, call, &sent);
+	if (call->encode_fault) {
 		assert(channel->unsaid_count < WORKER_ATTEMPTS_MAX);
 		channel->unsaid[channel->unsaid_count++] = sent.id;
 		driver_note(driver, channel);
@@ -104,8 +104,8 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 		channel_unstart(channel);
 		driver_note(driver, channel);
 	} else if (channel->connected) {
-		/* There is no process of ours to signal: the connection is closed, and the engine
-		 * is told at the end of the turn. */
+		/* There is no process of ours to signal: the connection is closed, and its end
+		 * becomes an event at the end of the turn. */
 		snprintf(channel->last_end, sizeof(channel->last_end), "hung up");
 		channel_hang_up(channel);
 		channel->hung_up = true;

@@ -1,4 +1,4 @@
-/* Carrying out what the engine wants: answers to callers, messages and signals to workers, events
+/* Carries out the engine's effects: answers to callers, messages and signals to workers, events
  * for subscribers, lines in the log. */
 #ifndef POOLD_IO_DRIVER_EFFECTS_H
 #define POOLD_IO_DRIVER_EFFECTS_H

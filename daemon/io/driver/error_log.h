@@ -1,6 +1,6 @@
 /*
- * Recent errors with all that is known of them, for poold.errors: those that requests were answered
- * with, and incidents that are no request's.  A ring of maps, packed once.
+ * Recent errors with all their fields, for poold.errors: those that requests were answered with,
+ * and incidents that belong to no request.  A ring of maps, packed once.
  */
 #ifndef POOLD_IO_DRIVER_ERROR_LOG_H
 #define POOLD_IO_DRIVER_ERROR_LOG_H

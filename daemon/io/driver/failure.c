@@ -14,7 +14,7 @@
 #define DETAIL_MAX   ((size_t)64 * 1024)
 #define DETAIL_TEXT  ((size_t)16 * 1024)
 
-/* "30 s", "1.5 s", "250 ms": as people say it. */
+/* "30 s", "1.5 s", "250 ms": with a unit that people read easily. */
 static void describe_span(usec_t span, char *out, size_t size)
 {
 	if (span >= USEC_PER_SEC)
@@ -30,7 +30,7 @@ static void append(char *text, size_t size, const char *more)
 	snprintf(text + len, size - len, "%s", more);
 }
 
-/* Everything that words are made from. */
+/* Everything that a message is made from. */
 struct facts {
 	const struct driver *driver;
 	const struct driver_step *step;
@@ -116,11 +116,11 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 facts->channel->last_end);
 		return;
 	case ERR_encode_error:
-		if (!facts->channel || !facts->call->unsaid)
+		if (!facts->channel || !facts->call->encode_fault)
 			break;
 		snprintf(out, size, "the arguments cannot be said in %s: %s",
 			 option_word(OPTION_DIALECT, facts->channel->pool->dialect),
-			 facts->call->unsaid);
+			 facts->call->encode_fault);
 		return;
 	case ERR_queue_full:
 		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
@@ -145,17 +145,17 @@ static void describe(const struct facts *facts, char *out, size_t size)
 	snprintf(out, size, "%s", errcode_info(code)->text);
 }
 
-/* The worker's own words for its error. */
-static void quote_worker(const struct worker_error *said, char *out, size_t size)
+/* The type and message that the worker gave its error. */
+static void quote_worker(const struct worker_error *error, char *out, size_t size)
 {
-	int type = (int)(said->type.len < 100 ? said->type.len : 100);
-	int message = (int)(said->message.len < size ? said->message.len : size);
+	int type = (int)(error->type.len < 100 ? error->type.len : 100);
+	int message = (int)(error->message.len < size ? error->message.len : size);
 
-	if (said->type.len > 0)
-		snprintf(out, size, "%.*s: %.*s", type, (const char *)said->type.data, message,
-			 (const char *)said->message.data);
+	if (error->type.len > 0)
+		snprintf(out, size, "%.*s: %.*s", type, (const char *)error->type.data, message,
+			 (const char *)error->message.data);
 	else
-		snprintf(out, size, "%.*s", message, (const char *)said->message.data);
+		snprintf(out, size, "%.*s", message, (const char *)error->message.data);
 }
 
 static usec_t cpu_time(const struct rusage *usage)
@@ -170,10 +170,10 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	const struct channel *channel = facts->channel;
 	const struct process_end *end = &channel->last;
 	bool process = !channel->connected;
-	bool spoke = process && channel->last_stderr.len > 0;
+	bool has_stderr = process && channel->last_stderr.len > 0;
 	bool knows_memory = process && channel->knows_memory;
 
-	pack_map(detail, (process ? 8u : 4u) + (spoke ? 1 : 0) + (knows_memory ? 1 : 0));
+	pack_map(detail, (process ? 8u : 4u) + (has_stderr ? 1 : 0) + (knows_memory ? 1 : 0));
 	pack_named_str(detail, "end", channel->last_end);
 	pack_named_str(detail, "cause", worker_cause_name(facts->effect->failed.failure.cause));
 	pack_named_whole_ms(detail, "uptime_ms", channel->last_uptime);
@@ -186,7 +186,7 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	pack_named_uint(detail, "rss_max_bytes", (uint64_t)end->usage.ru_maxrss * 1024);
 	if (knows_memory)
 		pack_named_bool(detail, "out_of_memory", channel->last_out_of_memory);
-	if (spoke)
+	if (has_stderr)
 		pack_named_text(detail, "stderr", channel->last_stderr);
 }
 
@@ -261,7 +261,7 @@ static struct error error_of(const struct facts *facts)
 	return error;
 }
 
-/* The words of a failure that has just happened. */
+/* The message of a failure that has just happened. */
 static void format_message(const struct facts *facts, struct error *error, char *message,
 			   struct buf *detail)
 {
@@ -283,21 +283,21 @@ static void format_message(const struct facts *facts, struct error *error, char 
 		error->detail = (struct bytes){detail->data, detail->len};
 }
 
-/* The words of one that was told before. */
-static void restore_message(const struct attempt_history *attempt_history, struct error *error)
+/* The message of one that was reported before, from the attempt history. */
+static void restore_message(const struct attempt_history *history, struct error *error)
 {
 	const struct error_attempt *last;
 
 	error->message = errcode_info(error->code)->text;
-	if (!attempt_history || attempt_history->count == 0)
+	if (!history || history->count == 0)
 		return;
-	last = &attempt_history->attempts[attempt_history->count - 1];
+	last = &history->attempts[history->count - 1];
 	error->message = last->message;
 	error->pool = last->pool;
 	error->worker = last->worker;
 	error->pid = 0; /* of a process that may have had successors since */
 	error->run = last->run;
-	error->detail = attempt_history->detail;
+	error->detail = history->detail;
 }
 
 struct error failure_error(const struct driver *driver, enum errcode code)
@@ -310,16 +310,17 @@ struct error failure_error(const struct driver *driver, enum errcode code)
 	return error;
 }
 
-/* --- telling --- */
+/* --- reports --- */
 
-/* What a caller or its own code did wrong is the caller's to read, not the operator's to mend. */
+/* The fault of a caller or of the application is for the caller to read, not for the operator to
+ * mend. */
 static enum log_level level_of(const struct error *error)
 {
 	enum errcategory category = errcode_info(error->code)->category;
 
 	if (category == ERRCAT_request || category == ERRCAT_application)
 		return LOG_LEVEL_INFO;
-	/* That the daemon stops is said once already. */
+	/* That the daemon stops was logged once already. */
 	if (error->code == ERR_shutting_down)
 		return LOG_LEVEL_INFO;
 	switch (error->severity) {
@@ -356,7 +357,7 @@ static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
 	return text;
 }
 
-/* To the journal with each field by its name; on standard error the line says them all. */
+/* The journal gets each field by its name; on standard error they are part of the line. */
 static void log_fields(const struct error *error, const char *what, struct bytes line)
 {
 	char request[NUMBER_SIZE], worker[NUMBER_SIZE], pid[NUMBER_SIZE], attempt[NUMBER_SIZE];
@@ -396,13 +397,13 @@ static void log_line(const struct error *error, const char *what, unsigned held)
 	buf_free(&line);
 }
 
-/* Whether it is one that a whole pool gives out by the thousand. */
+/* Whether it is one that a pool answers thousands of requests with when it is overloaded or down. */
 static bool is_refusal(enum errcode code)
 {
 	return errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed;
 }
 
-static void notify(struct driver *driver, uint32_t pool, const struct error *error,
+static void report(struct driver *driver, uint32_t pool, const struct error *error,
 		   const char *what, bool incident)
 {
 	struct log_limit *limit = is_refusal(error->code) && !incident
@@ -427,19 +428,19 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 
 	buf_init(&detail, DETAIL_MAX);
 	if (effect->failed.failure.reported) {
-		restore_message(call->attempt_history, &error);
+		restore_message(call->history, &error);
 	} else {
 		format_message(&facts, &error, message, &detail);
-		if (effect->failed.failure.attempted && call->attempt_history)
-			attempt_history_add(&call->attempt_history, &error,
+		if (effect->failed.failure.attempted && call->history)
+			attempt_history_add(&call->history, &error,
 					    usec_sub(facts.request.sent, facts.request.submitted));
 	}
-	if (call->attempt_history) {
-		error.attempts = call->attempt_history->attempts;
-		error.attempt_count = call->attempt_history->count;
+	if (call->history) {
+		error.attempts = call->history->attempts;
+		error.attempt_count = call->history->count;
 	}
 	call_answer_error(call, &error);
-	notify(driver, effect->failed.from, &error, "request failed", false);
+	report(driver, effect->failed.from, &error, "request failed", false);
 	buf_free(&detail);
 }
 
@@ -453,10 +454,10 @@ void failure_note(const struct driver *driver, const struct driver_step *step, s
 
 	buf_init(&detail, DETAIL_MAX);
 	format_message(&facts, &error, message, &detail);
-	attempt_history_add(&call->attempt_history, &error,
+	attempt_history_add(&call->history, &error,
 			    usec_sub(facts.request.sent, facts.request.submitted));
-	if (call->attempt_history)
-		call->attempt_history->delay = effect->failed.delay;
+	if (call->history)
+		call->history->delay = effect->failed.delay;
 	if (log_is_enabled(LOG_LEVEL_DEBUG))
 		log_line(&error,
 			 effect->pool == effect->failed.from ? "attempt failed, tried again"
@@ -465,19 +466,19 @@ void failure_note(const struct driver *driver, const struct driver_step *step, s
 	buf_free(&detail);
 }
 
-/* What a worker that could not start said last tells most often why. */
+/* The last line on standard error of a worker that could not start: most often it says why. */
 static void append_last_line(char *text, size_t size, const struct channel *channel)
 {
-	struct bytes said = channel->last_stderr;
-	const uint8_t *end = memrchr(said.data ? (const char *)said.data : "", '\n', said.len);
+	struct bytes last = channel->last_stderr;
+	const uint8_t *end = memrchr(last.data ? (const char *)last.data : "", '\n', last.len);
 	char line[MESSAGE_SIZE / 2];
 
-	if (said.len == 0)
+	if (last.len == 0)
 		return;
 	if (end)
-		said = (struct bytes){end + 1, (size_t)(said.data + said.len - end) - 1};
-	said = utf8_cut(said, sizeof(line) - 1);
-	snprintf(line, sizeof(line), "%.*s", (int)said.len, (const char *)said.data);
+		last = (struct bytes){end + 1, (size_t)(last.data + last.len - end) - 1};
+	last = utf8_cut(last, sizeof(line) - 1);
+	snprintf(line, sizeof(line), "%.*s", (int)last.len, (const char *)last.data);
 	append(text, size, ": ");
 	append(text, size, line);
 }
@@ -522,5 +523,5 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 	if (pool.circuit_count > 0)
 		error.circuit = breaker_state_name(pool.breaker);
 	error.message = message;
-	notify(driver, effect->pool, &error, "incident", true);
+	report(driver, effect->pool, &error, "incident", true);
 }

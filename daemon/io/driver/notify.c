@@ -108,10 +108,10 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 		log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s", text);
 }
 
-void notify_last_words(struct driver *driver, uint32_t worker)
+void notify_last_stderr(struct driver *driver, uint32_t worker)
 {
 	uint32_t pool = engine_worker_pool(driver->engine, worker);
-	struct bytes said = driver->channels[worker].last_stderr;
+	struct bytes last = driver->channels[worker].last_stderr;
 	char number[NUMBER_SIZE], text[LOG_TEXT_MAX / 2];
 	const struct log_field fields[] = {
 		{"pool", pool_name(driver, pool)},
@@ -119,12 +119,12 @@ void notify_last_words(struct driver *driver, uint32_t worker)
 		{"stderr", text},
 	};
 
-	if (!log_has_fields() || said.len == 0)
+	if (!log_has_fields() || last.len == 0)
 		return;
-	/* A field ends at LOG_TEXT_MAX, and the end is what tells most. */
-	if (said.len >= sizeof(text))
-		said = (struct bytes){said.data + said.len - sizeof(text) + 1, sizeof(text) - 1};
-	snprintf(text, sizeof(text), "%.*s", (int)said.len, (const char *)said.data);
+	/* A field ends at LOG_TEXT_MAX, and its last lines matter most. */
+	if (last.len >= sizeof(text))
+		last = (struct bytes){last.data + last.len - sizeof(text) + 1, sizeof(text) - 1};
+	snprintf(text, sizeof(text), "%.*s", (int)last.len, (const char *)last.data);
 	log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields), "worker said last: %s", text);
 }
 
@@ -228,7 +228,7 @@ void notify_level(struct driver *driver, const struct effect *effect)
 	events_send(&driver->events);
 }
 
-/* What there is to say of it, in words. */
+/* Its state in words. */
 static void describe_roll(const struct roll *roll, char *text, size_t size)
 {
 	unsigned done = roll->total - roll->left;

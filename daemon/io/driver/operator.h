@@ -12,7 +12,7 @@ struct driver;
 enum errcode operator_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
 				  enum breaker_state state, uint32_t uid, int32_t pid);
 enum errcode operator_cancel_recovery(struct driver *driver, uint64_t id);
-/* A pool's workers, as engine.h says of each. */
+/* A pool's workers: see the events of these names in engine.h. */
 enum errcode operator_restart(struct driver *driver, uint32_t pool);
 enum errcode operator_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max);
 enum errcode operator_set_drained(struct driver *driver, uint32_t pool, bool drained);

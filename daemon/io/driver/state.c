@@ -41,6 +41,16 @@ bool driver_is_ready(const struct driver *driver)
 	return true;
 }
 
+bool driver_is_stopping(const struct driver *driver)
+{
+	return engine_stopping(driver->engine);
+}
+
+uint32_t driver_open_requests(const struct driver *driver)
+{
+	return engine_open_requests(driver->engine);
+}
+
 struct start driver_start_of(const struct driver *driver, uint32_t pool)
 {
 	return (struct start){.loop = driver->loop,

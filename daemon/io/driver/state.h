@@ -74,11 +74,17 @@ int driver_find_pool(const struct driver *driver, struct bytes name, uint32_t *r
 /* The pool's name and settings by its number. */
 const struct config_pool *driver_pool_config(const struct driver *driver, uint32_t pool);
 
-/* The number of a worker within its pool, from 1: what people are told. */
+/* The number of a worker within its pool, from 1, which people see. */
 unsigned driver_worker_number(const struct driver *driver, uint32_t worker);
 
 /* Whether every pool has the workers it starts with. */
 bool driver_is_ready(const struct driver *driver);
+
+/* Whether driver_stop was called. */
+bool driver_is_stopping(const struct driver *driver);
+
+/* Requests that are not answered yet. */
+uint32_t driver_open_requests(const struct driver *driver);
 
 /* How a process of the pool is started.  The pointers in it last as long as the configuration. */
 struct start driver_start_of(const struct driver *driver, uint32_t pool);
@@ -88,9 +94,8 @@ const struct config_answer *driver_static_answer(const struct driver *driver, ui
 						 struct bytes method);
 
 /*
- * The channel has notes: something that was found out while effects were carried out, and that the
- * engine, which takes no event meanwhile, is to be told at the end of the turn
- * (worker_events_handle_notes).
+ * The channel has notes: something was found out while effects were carried out, when the engine
+ * takes no event, so it becomes an event at the end of the turn (worker_events_handle_notes).
  */
 void driver_note(struct driver *driver, struct channel *channel);
 

@@ -1,4 +1,4 @@
-/* A step: the engine takes an event, and the effects that it wants are carried out. */
+/* A step: the engine takes an event, and its effects are carried out. */
 #ifndef POOLD_IO_DRIVER_STEP_H
 #define POOLD_IO_DRIVER_STEP_H
 
@@ -23,7 +23,7 @@ struct driver_step {
 		struct bytes value;
 	} part;
 
-	/* Out: ERR_NONE, or why the engine refuses what an operator wants (see EFFECT_DONE). */
+	/* Out: ERR_NONE, or why the engine refused what an operator asked for (EFFECT_DONE). */
 	enum errcode verdict;
 };
 
@@ -31,7 +31,7 @@ struct driver_step {
  * timer.  Not to be called while effects are carried out. */
 void driver_step(struct driver *driver, struct driver_step *step);
 
-/* Carries out what the engine wants before any event: it has its workers started. */
+/* Carries out the effects that the engine has before any event: it starts its workers. */
 void driver_first_step(struct driver *driver);
 
 /* Sets the loop's timer to when something is due next. */

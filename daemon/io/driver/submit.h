@@ -9,13 +9,13 @@ struct call;
 struct caller;
 struct driver;
 
-/* What a caller may say of a call. */
+/* The options of a call. */
 struct call_options {
 	usec_t timeout; /* 0: the pool's */
 	bool has_idempotent;
 	bool idempotent;
 	enum priority priority;
-	uint32_t max_attempts; /* 0: as the matrix says */
+	uint32_t max_attempts; /* 0: as the error policy says */
 	bool no_fallback;      /* no other pool of the chain may answer */
 	bool stream;	       /* the caller takes parts of the answer */
 	bool restartable;      /* and these may begin anew */

@@ -9,7 +9,7 @@
 
 #include <signal.h>
 
-/* Exit status of a command that can't work as it is configured (sysexits: EX_CONFIG). */
+/* Exit status of a command that can't work as it is configured (EX_CONFIG in sysexits.h). */
 #define EXIT_UNUSABLE 78
 
 /* A step with an event about the life of the worker that the channel is of. */
@@ -19,7 +19,7 @@ static struct driver_step step_of(const struct channel *channel, enum event_type
 		.event = {.type = type, .worker = channel->worker, .life = channel->life}};
 }
 
-/* --- what workers say --- */
+/* --- messages and output of workers, and their end --- */
 
 static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
 {
@@ -50,8 +50,8 @@ static void on_alive(struct channel *channel)
 	driver_step(channel->owner, &step);
 }
 
-/* The slot of the request that the worker has under this id, or NO_SLOT: it was given up, or was
- * never there. */
+/* The slot of the request that the worker has under this id; NO_SLOT: it was cancelled, or there was
+ * none (then *ret_known is false). */
 static uint32_t slot_of(const struct channel *channel, uint32_t id, bool *ret_known)
 {
 	const struct driver *driver = channel->owner;
@@ -161,7 +161,7 @@ static void on_exit_of_worker(struct channel *channel, const struct process_end 
 		      channel->worker, "ended", channel->last_end);
 	stack_end(channel);
 	if (!worker_cause_is_planned(worker.cause))
-		notify_last_words(driver, channel->worker);
+		notify_last_stderr(driver, channel->worker);
 	driver_step(driver, &step);
 }
 
@@ -207,7 +207,7 @@ static void on_forked(struct channel *channel)
 /* --- notes: what was found out while effects were carried out --- */
 
 /* Requests that never reached the worker, as its dialect can't express them. */
-static void report_unsaid(struct driver *driver, struct channel *channel)
+static void report_unsent(struct driver *driver, struct channel *channel)
 {
 	while (channel->unsaid_count > 0) {
 		struct driver_step step = step_of(channel, EVENT_SEND_FAILED);
@@ -239,7 +239,7 @@ static void handle_notes(struct driver *driver, struct channel *channel)
 		channel->opened = false;
 		channel_open(channel);
 	}
-	report_unsaid(driver, channel);
+	report_unsent(driver, channel);
 	if (channel->spawn_failed || channel->hung_up || channel->cancelled_before_start)
 		report_end(driver, channel);
 }

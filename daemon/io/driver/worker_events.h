@@ -1,4 +1,4 @@
-/* What workers say and what becomes of them, as events for the engine. */
+/* Messages of workers, their output and their end, as events for the engine. */
 #ifndef POOLD_IO_DRIVER_WORKER_EVENTS_H
 #define POOLD_IO_DRIVER_WORKER_EVENTS_H
 

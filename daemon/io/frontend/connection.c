@@ -21,7 +21,7 @@
 
 #define ERROR_MAX ((size_t)128 * 1024)
 
-/* What is told to come again later, without anything being known, is told to wait so long. */
+/* How long a caller is asked to wait before it tries again when nothing better is known. */
 #define REFUSED_FOR (100 * USEC_PER_MSEC)
 
 static struct connection *of_link(void *owner)
@@ -141,7 +141,7 @@ static const struct caller_ops caller_ops = {
 	.event = send_event,
 };
 
-/* Refuses a request that never became a call. */
+/* Refuses a request that does not become a call. */
 PRINTF_LIKE(4, 5)
 static void refuse(struct connection *connection, uint32_t msgid, enum errcode code,
 		   const char *format, ...)
@@ -296,8 +296,7 @@ static void take_request(struct connection *connection, struct chunk *chunk,
 	enum method method = METHOD_NONE;
 
 	if (call_find(&connection->driver->calls, &connection->caller, envelope->id)) {
-		/* Two answers to one id would break the peer's own count: such a peer is not
-		 * served. */
+		/* The peer could not tell the two answers apart: such a peer is not served. */
 		connection->driver->stats.duplicate_ids++;
 		connection_close(connection);
 		return;

@@ -20,7 +20,7 @@
 /* How long the last answers may take to leave after everything else is done. */
 #define LINGER (2 * USEC_PER_SEC)
 
-/* When what the service manager had no room for is told again. */
+/* When a message is sent again that the service manager's socket had no room for. */
 #define PENDING_PAUSE (50 * USEC_PER_MSEC)
 
 #define STATUS_MAX    4096
@@ -49,7 +49,7 @@ static struct timeval to_timeval(usec_t span)
 				.tv_usec = (suseconds_t)(span % USEC_PER_SEC)};
 }
 
-/* --- what the service manager hears --- */
+/* --- messages to the service manager --- */
 
 static void notify_status(struct daemon *daemon)
 {
@@ -64,7 +64,8 @@ static void notify_status(struct daemon *daemon)
 	buf_free(&text);
 }
 
-/* Nothing else may come to be told for long, and a start or stop would be waited for in vain. */
+/* Without a timer the message would wait for the next one, and systemd for the end of a start or
+ * stop. */
 static void await_pending(struct daemon *daemon)
 {
 	struct timeval pause = to_timeval(PENDING_PAUSE);
@@ -79,7 +80,7 @@ static void on_pending(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	if (systemd_send_pending(daemon->systemd) == 0 && !engine_stopping(daemon->driver.engine))
+	if (systemd_send_pending(daemon->systemd) == 0 && !driver_is_stopping(&daemon->driver))
 		notify_status(daemon);
 	await_pending(daemon);
 }
@@ -97,7 +98,7 @@ static void on_change(void *owner)
 {
 	struct daemon *daemon = owner;
 
-	if (engine_stopping(daemon->driver.engine))
+	if (driver_is_stopping(&daemon->driver))
 		return;
 	if (!daemon->ready_reported && driver_is_ready(&daemon->driver))
 		notify_ready(daemon);
@@ -200,14 +201,14 @@ static void on_place(void *owner)
 static void on_stop_signal(evutil_socket_t number, short what, void *argument)
 {
 	struct daemon *daemon = argument;
-	bool again = engine_stopping(daemon->driver.engine);
+	bool again = driver_is_stopping(&daemon->driver);
 
 	(void)what;
 	log_notice("%s: %s", number == SIGTERM ? "SIGTERM" : "SIGINT",
 		   again ? "stopping at once" : "draining");
 	systemd_stopping(daemon->systemd);
 	systemd_status(daemon->systemd, "draining: %u requests in hand",
-		       engine_open_requests(daemon->driver.engine));
+		       driver_open_requests(&daemon->driver));
 	systemd_extend_timeout(daemon->systemd,
 			       daemon->config->daemon.drain_timeout + LINGER + 10 * USEC_PER_SEC);
 	await_pending(daemon);

@@ -32,6 +32,15 @@ void channel_init(struct channel *channel, struct loop *loop, uint32_t worker, s
 	endpoint_init(&channel->endpoint);
 }
 
+/* A reference to the configuration of the pool of its last start; `pool` NULL: to none. */
+static void keep_config(const struct channel *channel, const struct config_pool *pool)
+{
+	if (pool)
+		config_ref(pool->config);
+	if (channel->pool)
+		config_unref(channel->pool->config);
+}
+
 void channel_done(struct channel *channel)
 {
 	channel_close(channel);
@@ -42,6 +51,8 @@ void channel_done(struct channel *channel)
 		cgroup_end(channel->cgroups, &channel->cgroup);
 	bytes_free(&channel->last_stderr);
 	buf_free(&channel->scratch);
+	keep_config(channel, NULL);
+	channel->pool = NULL;
 }
 
 /* --- what the worker says --- */
@@ -189,6 +200,7 @@ static void on_exit_of_process(void *owner, const struct process_end *end)
 static void choose_pool(struct channel *channel, const struct config_pool *pool,
 			size_t response_max)
 {
+	keep_config(channel, pool);
 	channel->pool = pool;
 	channel->dialect = dialect_get(pool->dialect);
 	channel->connected = pool->adapter == POOL_SOCKET;

@@ -81,7 +81,8 @@ struct channel {
 	struct forkserver *forkserver;	  /* the owner's to set; NULL: none does */
 	struct steps steps;		  /* of its start; their end is the owner's to set */
 	struct endpoint endpoint;
-	const struct config_pool *pool; /* outlives this life of the worker */
+	const struct config_pool *pool; /* of the last start, with a reference to its configuration;
+					   NULL: there was none */
 	const struct dialect *dialect;
 	bool connected; /* a connection to a server stands for the process */
 	bool ready;	/* the dialect's note: this life was told to be ready */

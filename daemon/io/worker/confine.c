@@ -62,7 +62,7 @@ int confine_init(struct confine *confine, struct loop *loop, const struct config
 	int r;
 
 	confine->loop = loop;
-	confine->config = config;
+	confine->config = config_ref(config);
 	r = find_identities(confine);
 	if (r == 0)
 		r = orphans_init(&confine->orphans, loop, guard->instance, is_living, owner);
@@ -85,5 +85,6 @@ void confine_done(struct confine *confine)
 	for (size_t i = 0; confine->identities && i < confine->config->pool_count; i++)
 		identity_done(&confine->identities[i]);
 	free(confine->identities);
+	config_unref(confine->config);
 	*confine = (struct confine){0};
 }

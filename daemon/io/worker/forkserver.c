@@ -78,6 +78,7 @@ static const struct output_handler output_handler = {
 void forkserver_init(struct forkserver *server, const struct start *start, uint32_t slot)
 {
 	*server = (struct forkserver){.start = *start};
+	config_ref(start->pool->config);
 	/* At least as long as any worker's, which is written over it. */
 	process_tag_life(start->instance, slot, UINT32_MAX, server->life);
 	list_init(&server->fork_requests);
@@ -456,4 +457,5 @@ void forkserver_done(struct forkserver *server)
 	process_signal(&server->process, SIGKILL);
 	process_forget(&server->process);
 	output_close(&server->output);
+	config_unref(server->start.pool->config);
 }
