@@ -39,15 +39,13 @@ static enum errcode refused(const struct driver *driver, uint32_t pool, enum err
 static enum errcode restart(struct driver *driver, uint32_t pool, struct buf *out, char *why)
 {
 	enum errcode code = operator_restart(driver, pool);
-	struct pool_view view;
 
 	if (code != ERR_NONE)
 		return refused(driver, pool, code, why);
 	pack_map(out, 2);
 	pack_named_str(out, "pool", driver_pool_config(driver, pool)->name);
 	pack_str(out, "roll");
-	engine_view_pool(driver->engine, pool, &view);
-	report_pack_roll(driver, out, &view.roll);
+	report_pack_roll(driver, pool, out);
 	return ERR_NONE;
 }
 

@@ -278,22 +278,25 @@ static void pack_pool_workers(struct buf *out, const struct pool *pool)
 				report_count(pool, (enum worker_state)i));
 }
 
-void report_pack_roll(const struct driver *driver, struct buf *out, const struct roll *roll)
+void report_pack_roll(const struct driver *driver, uint32_t index, struct buf *out)
 {
-	if (roll->state == ROLL_NONE) {
+	struct pool_view pool;
+
+	engine_view_pool(driver->engine, index, &pool);
+	if (pool.roll.state == ROLL_NONE) {
 		pack_nil(out);
 		return;
 	}
 	pack_map(out, 5);
-	pack_named_str(out, "state", roll_state_name(roll->state));
-	pack_named_uint(out, "total", roll->total);
-	pack_named_uint(out, "left", roll->left);
+	pack_named_str(out, "state", roll_state_name(pool.roll.state));
+	pack_named_uint(out, "total", pool.roll.total);
+	pack_named_uint(out, "left", pool.roll.left);
 	pack_str(out, "reason");
-	if (roll->reason == ERR_NONE)
+	if (pool.roll.reason == ERR_NONE)
 		pack_nil(out);
 	else
-		pack_str(out, errcode_name(roll->reason));
-	pack_named_whole_ms(out, "since_ms", usec_sub(loop_now(driver->loop), roll->since));
+		pack_str(out, errcode_name(pool.roll.reason));
+	pack_named_whole_ms(out, "since_ms", usec_sub(loop_now(driver->loop), pool.roll.since));
 }
 
 static void pack_pool_limits(struct buf *out, const struct config_pool *config)
@@ -332,7 +335,7 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 	pack_str(out, "drained");
 	pack_bool(out, pool->drained > 0);
 	pack_str(out, "roll");
-	report_pack_roll(driver, out, &pool->roll);
+	report_pack_roll(driver, index, out);
 	pack_pool_limits(out, config);
 	pack_str(out, "counters");
 	pack_map(out, pool_counter_count);

@@ -126,21 +126,31 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 
 /* --- requests --- */
 
-static void do_result(struct driver *driver, const struct driver_step *step,
+/* Effects about a request, some of which close its call. */
+static void do_answer(struct driver *driver, const struct driver_step *step,
 		      const struct effect *effect)
 {
 	struct call *call = call_of(driver, effect);
 
-	answer_result(driver, step, call, effect);
-	call_close(&driver->calls, call);
-}
-
-static void do_error(struct driver *driver, const struct driver_step *step,
-		     const struct effect *effect)
-{
-	struct call *call = call_of(driver, effect);
-
-	failure_answer(driver, step, call, effect);
+	switch (effect->type) {
+	case EFFECT_CHUNK:
+		call_answer_part(call, step->part.chunk, step->part.value);
+		return;
+	case EFFECT_RESTART:
+		call_answer_restart(call);
+		return;
+	case EFFECT_RETRY:
+		failure_note(driver, step, call, effect);
+		return;
+	case EFFECT_RESULT:
+		answer_result(driver, step, call, effect);
+		break;
+	case EFFECT_ERROR:
+		failure_answer(driver, step, call, effect);
+		break;
+	default: /* EFFECT_DROP */
+		break;
+	}
 	call_close(&driver->calls, call);
 }
 
@@ -162,6 +172,39 @@ static void do_session(struct driver *driver, const struct effect *effect)
 	notify_session(driver, effect);
 }
 
+/* --- all of them --- */
+
+/* Effects that change nothing but are to be reported. */
+static void report(struct driver *driver, const struct effect *effect)
+{
+	switch (effect->type) {
+	case EFFECT_HEALTH:
+		notify_health(driver, effect);
+		driver->on_change(driver->owner);
+		break;
+	case EFFECT_BREAKER:
+		notify_breaker(driver, effect);
+		break;
+	case EFFECT_LEVEL:
+		notify_level(driver, effect);
+		break;
+	case EFFECT_RECOVERY:
+		notify_recovery(driver, effect);
+		break;
+	case EFFECT_SLOW:
+		slow_request_report(driver, effect);
+		break;
+	case EFFECT_ROLL:
+		notify_roll(driver, effect);
+		break;
+	case EFFECT_INCIDENT:
+		failure_incident(driver, effect);
+		break;
+	default:
+		break;
+	}
+}
+
 void effects_carry_out(struct driver *driver, struct driver_step *step, const struct effect *effect)
 {
 	struct channel *channel =
@@ -177,27 +220,6 @@ void effects_carry_out(struct driver *driver, struct driver_step *step, const st
 	case EFFECT_PING:
 		channel_ping(channel, effect->send.id);
 		break;
-	case EFFECT_CHUNK:
-		call_answer_part(call_of(driver, effect), step->part.chunk, step->part.value);
-		break;
-	case EFFECT_RESTART:
-		call_answer_restart(call_of(driver, effect));
-		break;
-	case EFFECT_RESULT:
-		do_result(driver, step, effect);
-		break;
-	case EFFECT_RETRY:
-		failure_note(driver, step, call_of(driver, effect), effect);
-		break;
-	case EFFECT_ERROR:
-		do_error(driver, step, effect);
-		break;
-	case EFFECT_DROP:
-		call_close(&driver->calls, call_of(driver, effect));
-		break;
-	case EFFECT_FORGET:
-		slot_store_drop(&driver->stored_answers, effect->key);
-		break;
 	case EFFECT_SPAWN:
 		do_spawn(driver, effect);
 		break;
@@ -210,30 +232,28 @@ void effects_carry_out(struct driver *driver, struct driver_step *step, const st
 	case EFFECT_SIGNAL:
 		do_signal(driver, effect);
 		break;
-	case EFFECT_HEALTH:
-		notify_health(driver, effect);
-		driver->on_change(driver->owner);
+	case EFFECT_CHUNK:
+	case EFFECT_RESTART:
+	case EFFECT_RESULT:
+	case EFFECT_RETRY:
+	case EFFECT_ERROR:
+	case EFFECT_DROP:
+		do_answer(driver, step, effect);
 		break;
-	case EFFECT_BREAKER:
-		notify_breaker(driver, effect);
-		break;
-	case EFFECT_LEVEL:
-		notify_level(driver, effect);
-		break;
-	case EFFECT_RECOVERY:
-		notify_recovery(driver, effect);
+	case EFFECT_FORGET:
+		slot_store_drop(&driver->stored_answers, effect->key);
 		break;
 	case EFFECT_SESSION:
 		do_session(driver, effect);
 		break;
+	case EFFECT_HEALTH:
+	case EFFECT_BREAKER:
+	case EFFECT_LEVEL:
+	case EFFECT_RECOVERY:
 	case EFFECT_SLOW:
-		slow_request_report(driver, effect);
-		break;
 	case EFFECT_ROLL:
-		notify_roll(driver, effect);
-		break;
 	case EFFECT_INCIDENT:
-		failure_incident(driver, effect);
+		report(driver, effect);
 		break;
 	case EFFECT_DONE:
 		step->verdict = effect->code;
