@@ -148,6 +148,12 @@ static void leave(void *owner)
 	loop_leave(&((struct world *)owner)->loop);
 }
 
+static void turn_loop(struct world *world)
+{
+	world->loop.leaving = false;
+	loop_run(&world->loop);
+}
+
 static void open_world(struct world *world, const char *text)
 {
 	const struct rlimit files = {.rlim_cur = 256, .rlim_max = 256};
@@ -179,8 +185,25 @@ static void close_world(struct world *world)
 static void await_answers(struct world *world, unsigned count)
 {
 	world->asker.awaited = count;
-	world->loop.leaving = false;
-	loop_run(&world->loop);
+	turn_loop(world);
+}
+
+/* Turns the loop until an attempt of the call has failed, which changes the health of the pool. */
+static void await_failed_attempt(struct world *world, uint32_t msgid)
+{
+	const struct call *call = call_find(&world->driver.calls, &world->asker.caller, msgid);
+
+	world->driver.on_change = leave;
+	while (!call->history)
+		turn_loop(world);
+	world->driver.on_change = ignore;
+}
+
+/* Until no worker is left. */
+static void stop(struct world *world)
+{
+	driver_stop(&world->driver);
+	turn_loop(world);
 }
 
 static struct call *open_call(struct world *world, struct asker *asker, uint32_t msgid,
@@ -397,6 +420,9 @@ START_TEST(a_step_brings_its_verdict)
 }
 END_TEST
 
+/* Of a pool whose worker crashes: how often that is tried again. */
+#define CRASHES "max_crash_retries = 1\nrestart_delay = 1ms\n"
+
 /* A pool of the worker that was built beside this program. */
 static const char *real_pool(const char *more)
 {
@@ -424,40 +450,57 @@ START_TEST(a_process_answers)
 }
 END_TEST
 
-/* From here on nothing but what works by it holds the first configuration. */
-static void change_config(struct world *world, const char *text)
+/* From here on the configuration before lives only as long as something holds a reference to it;
+ * returns it. */
+static const struct config *change_config(struct world *world, const char *text)
 {
+	const struct config *before = world->config;
 	const struct config *config = must_parse(text);
 
 	ck_assert_int_eq(driver_set_config(&world->driver, config), 0);
-	config_unref(world->config);
+	config_unref(before);
 	world->config = config;
+	return before;
 }
 
-START_TEST(the_configuration_changes_under_calls_and_workers)
+START_TEST(a_worker_keeps_its_configuration)
 {
+	const struct config *second;
 	struct world world;
 
-	open_world(&world, real_pool("max_crash_retries = 1\nrestart_delay = 1ms\n"));
-	/* A worker that lives, with a call at it, and one that waits. */
+	open_world(&world, real_pool(""));
+	change_config(&world, real_pool("queue_max = 2\n"));
 	ask(&world, 1, "r", "echo", seven);
 	await_answers(&world, 1);
 	ask(&world, 2, "r", "sleep_ms", list_of_100);
-	ask(&world, 3, "r", "crash", nothing);
-	change_config(&world, real_pool("max_crash_retries = 1\nrestart_delay = 2ms\n"));
-	/* The worker of the first configuration answers, dies, and one of the second comes. */
+	ask(&world, 3, "r", "echo", seven);
+	second = change_config(&world, real_pool("queue_max = 3\n"));
+	/* Only the worker holds it: without that, this reads freed memory. */
+	ck_assert_str_eq(second->pools[0].name, "r");
+	ck_assert_uint_eq(second->references, 1);
+	await_answers(&world, 2);
+	ck_assert_str_eq(told(&world.asker), "answer 1 7\nanswer 2 true\nanswer 3 7\n");
+	stop(&world);
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(a_call_outlives_the_configuration_it_failed_in)
+{
+	struct world world;
+
+	open_world(&world, real_pool(CRASHES));
+	ask(&world, 1, "r", "echo", seven);
 	await_answers(&world, 1);
-	ck_assert_str_eq(told(&world.asker), "answer 1 7\nanswer 2 true\n");
-	change_config(&world, real_pool("restart_delay = 3ms\n"));
+	change_config(&world, real_pool(CRASHES "queue_max = 2\n"));
+	ask(&world, 2, "r", "crash", nothing);
+	await_failed_attempt(&world, 2);
+	/* What is known of the attempt must not point into the second configuration. */
+	change_config(&world, real_pool(CRASHES "queue_max = 3\n"));
 	await_answers(&world, 1);
 	ck_assert_ptr_nonnull(
-		strstr(told(&world.asker), "error 3 worker_exited; r: worker 1 ended"));
-	ask(&world, 4, "r", "echo", seven);
-	await_answers(&world, 1);
-	ck_assert_str_eq(told(&world.asker), "answer 4 7\n");
-	driver_stop(&world.driver);
-	world.loop.leaving = false;
-	loop_run(&world.loop);
+		strstr(told(&world.asker), "error 2 worker_exited; r: worker 1 ended"));
+	stop(&world);
 	close_world(&world);
 }
 END_TEST
@@ -492,7 +535,8 @@ int main(void)
 		events_are_counted_while_one_is_behind,
 		a_step_brings_its_verdict,
 		a_process_answers,
-		the_configuration_changes_under_calls_and_workers,
+		a_worker_keeps_its_configuration,
+		a_call_outlives_the_configuration_it_failed_in,
 		a_configuration_of_other_pools_is_refused,
 	};
 
