@@ -2,6 +2,7 @@
  * The driver without a socket: a caller of the test's own submits calls to a static pool, to a
  * worker whose part the test plays, and to a real one (tests/workers/echo.c).
  */
+#include "daemon/io/base/log.h"
 #include "daemon/io/driver/driver.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/driver/step.h"
