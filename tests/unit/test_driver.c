@@ -160,7 +160,7 @@ static void open_world(struct world *world, const char *text)
 {
 	const struct rlimit files = {.rlim_cur = 256, .rlim_max = 256};
 
-	log_set_level(LOG_LEVEL_ERROR);
+	ck_assert_int_eq(log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR), 0);
 	*world = (struct world){.guard = {.instance = "test-driver", .pid = getpid()}};
 	world->config = must_parse(text);
 	ck_assert_int_eq(loop_init(&world->loop, MEMORY), 0);
@@ -181,6 +181,7 @@ static void close_world(struct world *world)
 	loop_done(&world->loop);
 	buf_free(&world->asker.record);
 	config_unref(world->config);
+	log_close();
 }
 
 /* Turns the loop until the asker has so many answers. */
