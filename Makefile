@@ -161,6 +161,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK))
+$(O)/unit/test_driver: | $(O)/workers/echo
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

@@ -47,7 +47,7 @@ static void answer_metrics(const struct driver *driver, struct buf *out)
 	buf_free(&text);
 }
 
-/* Methods that take a number of things to tell of. */
+/* Methods whose parameter is how many things to report. */
 static enum errcode answer_some(const struct driver *driver, enum method method,
 				struct bytes params, struct buf *out, char *why)
 {
@@ -64,11 +64,9 @@ static enum errcode answer_some(const struct driver *driver, enum method method,
 	return ERR_NONE;
 }
 
-enum errcode admin_answer(struct connection *connection, enum method method, struct bytes params,
-			  struct buf *out, char *why)
+enum errcode admin_answer(struct driver *driver, struct caller *caller, enum method method,
+			  struct bytes params, struct buf *out, char *why)
 {
-	const struct driver *driver = connection->driver;
-
 	switch (method) {
 	case METHOD_version:
 		answer_version(driver, out);
@@ -104,7 +102,7 @@ enum errcode admin_answer(struct connection *connection, enum method method, str
 	case METHOD_sessions:
 		return answer_some(driver, method, params, out, why);
 	default:
-		return control_answer(connection, method, params, out, why);
+		return control_answer(driver, caller, method, params, out, why);
 	}
 	return ERR_NONE;
 }

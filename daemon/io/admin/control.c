@@ -2,8 +2,8 @@
 
 #include "daemon/io/admin/control_workers.h"
 #include "daemon/io/base/pack_named.h"
-#include "daemon/io/driver/driver.h"
 #include "daemon/io/driver/operator.h"
+#include "daemon/io/driver/state.h"
 #include "protocol/read.h"
 
 #include <errno.h>
@@ -64,10 +64,9 @@ static int read_breaker(struct bytes params, struct bytes *ret_pool, struct byte
 	return read_str(&reader, ret_method);
 }
 
-static enum errcode set_breaker(struct connection *connection, enum method method,
-				struct bytes params, struct buf *out, char *why)
+static enum errcode set_breaker(struct driver *driver, const struct caller *caller,
+				enum method method, struct bytes params, struct buf *out, char *why)
 {
-	struct driver *driver = connection->driver;
 	struct bytes name, of_method;
 	uint32_t pool;
 
@@ -75,8 +74,8 @@ static enum errcode set_breaker(struct connection *connection, enum method metho
 		return wrong(why, ERR_invalid_request, "[pool] or [pool, method] is wanted");
 	if (driver_find_pool(driver, name, &pool) < 0)
 		return wrong(why, ERR_unknown_pool, "there is no such pool");
-	if (operator_set_breaker(driver, pool, of_method, state_of(method), connection->uid,
-				 connection->pid) != ERR_NONE)
+	if (operator_set_breaker(driver, pool, of_method, state_of(method), caller->uid,
+				 caller->pid) != ERR_NONE)
 		return wrong(why, ERR_invalid_request,
 			     "the pool has no such breaker: see poold.breakers");
 	pack_map(out, 3);
@@ -88,8 +87,8 @@ static enum errcode set_breaker(struct connection *connection, enum method metho
 
 /* --- recoveries and sessions --- */
 
-static enum errcode cancel_recovery(struct connection *connection, struct bytes params,
-				    struct buf *out, char *why)
+static enum errcode cancel_recovery(struct driver *driver, struct bytes params, struct buf *out,
+				    char *why)
 {
 	struct reader reader;
 	uint32_t count;
@@ -98,14 +97,14 @@ static enum errcode cancel_recovery(struct connection *connection, struct bytes 
 	reader_init(&reader, params.data, params.len);
 	if (read_array(&reader, &count) < 0 || count != 1 || read_uint(&reader, &id) < 0)
 		return wrong(why, ERR_invalid_request, "[id] is wanted");
-	if (operator_cancel_recovery(connection->driver, id) != ERR_NONE)
+	if (operator_cancel_recovery(driver, id) != ERR_NONE)
 		return wrong(why, ERR_invalid_request, "there is no recovery of that id");
 	pack_bool(out, true);
 	return ERR_NONE;
 }
 
-static enum errcode close_session(struct connection *connection, struct bytes params,
-				  struct buf *out, char *why)
+static enum errcode close_session(struct driver *driver, struct bytes params, struct buf *out,
+				  char *why)
 {
 	struct reader reader;
 	uint32_t count;
@@ -116,7 +115,7 @@ static enum errcode close_session(struct connection *connection, struct bytes pa
 	if (read_array(&reader, &count) < 0 || count != 1 || read_str(&reader, &name) < 0 ||
 	    name.len == 0 || name.len > NAME_LEN_MAX)
 		return wrong(why, ERR_invalid_request, "[session] is wanted");
-	code = operator_close_session(connection->driver, name);
+	code = operator_close_session(driver, name);
 	if (code != ERR_NONE)
 		return wrong(why, code, errcode_info(code)->text);
 	pack_bool(out, true);
@@ -163,8 +162,8 @@ static int read_kinds(struct bytes params, unsigned *ret_kinds)
 	return 0;
 }
 
-static enum errcode subscribe(struct connection *connection, struct bytes params, struct buf *out,
-			      char *why)
+static enum errcode subscribe(struct driver *driver, struct caller *caller, struct bytes params,
+			      struct buf *out, char *why)
 {
 	unsigned kinds;
 	uint32_t count = 0;
@@ -173,7 +172,7 @@ static enum errcode subscribe(struct connection *connection, struct bytes params
 		return wrong(why, ERR_invalid_request,
 			     "a list of kinds is wanted: breaker failover recovery health worker "
 			     "session error");
-	events_subscribe(&connection->driver->events, connection, kinds);
+	events_subscribe(&driver->events, caller, kinds);
 	for (unsigned i = 0; i < EVENT_KIND_COUNT_; i++)
 		count += (kinds & 1u << i) != 0;
 	pack_map(out, 1);
@@ -185,28 +184,28 @@ static enum errcode subscribe(struct connection *connection, struct bytes params
 	return ERR_NONE;
 }
 
-enum errcode control_answer(struct connection *connection, enum method method, struct bytes params,
-			    struct buf *out, char why[CONTROL_WHY_SIZE])
+enum errcode control_answer(struct driver *driver, struct caller *caller, enum method method,
+			    struct bytes params, struct buf *out, char why[CONTROL_WHY_SIZE])
 {
-	if (method_info(method)->kind == METHOD_KIND_CONTROL && !connection->may_control)
+	if (method_info(method)->kind == METHOD_KIND_CONTROL && !caller->may_control)
 		return wrong(why, ERR_permission_denied,
 			     "only root, the daemon's own user and members of admin_group may "
 			     "do that");
 	switch (method) {
 	case METHOD_recovery_cancel:
-		return cancel_recovery(connection, params, out, why);
+		return cancel_recovery(driver, params, out, why);
 	case METHOD_session_close:
-		return close_session(connection, params, out, why);
+		return close_session(driver, params, out, why);
 	case METHOD_subscribe:
-		return subscribe(connection, params, out, why);
+		return subscribe(driver, caller, params, out, why);
 	case METHOD_restart_workers:
 	case METHOD_resize:
 	case METHOD_stack:
 	case METHOD_kill_worker:
 	case METHOD_drain:
 	case METHOD_resume:
-		return control_workers(connection->driver, method, params, out, why);
+		return control_workers(driver, method, params, out, why);
 	default:
-		return set_breaker(connection, method, params, out, why);
+		return set_breaker(driver, caller, method, params, out, why);
 	}
 }

@@ -2,8 +2,13 @@
 #ifndef POOLD_IO_ADMIN_CONTROL_H
 #define POOLD_IO_ADMIN_CONTROL_H
 
-#include "daemon/io/frontend/connection.h"
+#include "protocol/base.h"
+#include "protocol/buf.h"
+#include "protocol/errcode.h"
 #include "protocol/method.h"
+
+struct caller;
+struct driver;
 
 /* Room for a sentence that says what is wrong. */
 #define CONTROL_WHY_SIZE 256
@@ -12,11 +17,11 @@
  * Carries out a method of kind CONTROL, or session_close or subscribe, and packs its result.
  * Returns ERR_NONE, or what is wrong and a sentence in `why`.
  */
-enum errcode control_answer(struct connection *connection, enum method method, struct bytes params,
-			    struct buf *out, char why[CONTROL_WHY_SIZE]);
+enum errcode control_answer(struct driver *driver, struct caller *caller, enum method method,
+			    struct bytes params, struct buf *out, char why[CONTROL_WHY_SIZE]);
 
-/* The only param of methods that take a number or none: how many are wanted; `initial` when it is
- * not said.  Returns 0 or -EINVAL. */
+/* The only parameter of methods that take a number or none: how many are wanted; `initial` without
+ * one.  Returns 0 or -EINVAL. */
 int control_read_max(struct bytes params, unsigned initial, unsigned *ret_max);
 
 #endif

@@ -1,8 +1,10 @@
 #include "daemon/io/admin/control_workers.h"
 
+#include "daemon/io/admin/report.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/driver/stack.h"
+#include "daemon/io/driver/state.h"
 #include "protocol/read.h"
 
 #include <errno.h>
@@ -22,7 +24,7 @@ static enum errcode wrong(char *why, enum errcode code, const char *format, ...)
 	return code;
 }
 
-/* Why not, where the engine says no. */
+/* Says why the engine refused it. */
 static enum errcode refused(const struct driver *driver, uint32_t pool, enum errcode code,
 			    char *why)
 {
@@ -34,24 +36,6 @@ static enum errcode refused(const struct driver *driver, uint32_t pool, enum err
 		     name);
 }
 
-void control_pack_roll(const struct driver *driver, struct buf *out, const struct roll *roll)
-{
-	if (roll->state == ROLL_NONE) {
-		pack_nil(out);
-		return;
-	}
-	pack_map(out, 5);
-	pack_named_str(out, "state", roll_state_name(roll->state));
-	pack_named_uint(out, "total", roll->total);
-	pack_named_uint(out, "left", roll->left);
-	pack_str(out, "reason");
-	if (roll->reason == ERR_NONE)
-		pack_nil(out);
-	else
-		pack_str(out, errcode_name(roll->reason));
-	pack_named_whole_ms(out, "since_ms", usec_sub(loop_now(driver->loop), roll->since));
-}
-
 static enum errcode restart(struct driver *driver, uint32_t pool, struct buf *out, char *why)
 {
 	enum errcode code = operator_restart(driver, pool);
@@ -61,7 +45,7 @@ static enum errcode restart(struct driver *driver, uint32_t pool, struct buf *ou
 	pack_map(out, 2);
 	pack_named_str(out, "pool", driver_pool_config(driver, pool)->name);
 	pack_str(out, "roll");
-	control_pack_roll(driver, out, &engine_pool(driver->engine, pool)->roll);
+	report_pack_roll(driver, pool, out);
 	return ERR_NONE;
 }
 
@@ -79,28 +63,31 @@ static enum errcode set_drained(struct driver *driver, uint32_t pool, bool drain
 /* The workers of all pools together if that one had so many at most. */
 static uint64_t workers_with(const struct driver *driver, uint32_t index, uint64_t max)
 {
-	uint64_t sum = max + engine_pool(driver->engine, index)->settings.spares;
+	uint64_t sum = max;
+	struct pool_view pool;
 
-	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
-		if (i != index)
-			sum += pool_ceiling(engine_pool(driver->engine, i));
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
+		engine_view_pool(driver->engine, i, &pool);
+		sum += i == index ? pool.spares : pool.ceiling;
+	}
 	return sum;
 }
 
 static enum errcode resize(struct driver *driver, uint32_t index, struct reader *reader,
 			   struct buf *out, char *why)
 {
-	const struct pool *pool = engine_pool(driver->engine, index);
+	struct pool_view pool;
 	enum errcode code;
 	uint64_t min, max;
 
 	if (read_uint(reader, &min) < 0 || read_uint(reader, &max) < 0)
 		return wrong(why, ERR_invalid_request, "[pool, min, max] is wanted");
-	if (pool->workers_bound > 0 && (min < 1 || max > pool->workers_bound || min > max))
+	engine_view_pool(driver->engine, index, &pool);
+	if (pool.workers_bound > 0 && (min < 1 || max > pool.workers_bound || min > max))
 		return wrong(why, ERR_invalid_request,
 			     "max must be from 1 to %u, twice what the pool was started with, and "
 			     "min from 1 to max",
-			     pool->workers_bound);
+			     pool.workers_bound);
 	if (workers_with(driver, index, max) > driver->config->daemon.workers_max)
 		return wrong(why, ERR_invalid_request,
 			     "the workers of all pools would be %" PRIu64
@@ -161,7 +148,6 @@ static int read_signal(struct reader *reader, bool has_one, size_t *ret_index)
 static enum errcode kill_worker(struct driver *driver, uint32_t index, struct reader *reader,
 				bool has_signal, struct buf *out, char *why)
 {
-	const struct pool *pool = engine_pool(driver->engine, index);
 	uint64_t number;
 	uint32_t slot;
 	size_t signal;
@@ -170,9 +156,9 @@ static enum errcode kill_worker(struct driver *driver, uint32_t index, struct re
 		return wrong(why, ERR_invalid_request,
 			     "[pool, worker] or [pool, worker, signal] is wanted; signal is TERM, "
 			     "KILL, INT, QUIT or ABRT");
-	if (number < 1 || number > pool->slots)
+	slot = engine_worker_slot(driver->engine, index, number);
+	if (slot == NO_SLOT)
 		return wrong(why, ERR_invalid_request, no_such_worker);
-	slot = pool->workers[number - 1].index;
 	if (operator_kill(driver, slot, signals[signal].number) != ERR_NONE)
 		return wrong(why, ERR_invalid_request, "there is no process of that number");
 	pack_map(out, 4);
@@ -187,16 +173,15 @@ static enum errcode kill_worker(struct driver *driver, uint32_t index, struct re
 static enum errcode ask_stack(struct driver *driver, uint32_t index, struct reader *reader,
 			      struct buf *out, char *why)
 {
-	const struct pool *pool = engine_pool(driver->engine, index);
 	uint64_t number;
 	uint32_t slot;
 	int r;
 
 	if (read_uint(reader, &number) < 0)
 		return wrong(why, ERR_invalid_request, "%s", usage(METHOD_stack));
-	if (number < 1 || number > pool->slots)
+	slot = engine_worker_slot(driver->engine, index, number);
+	if (slot == NO_SLOT)
 		return wrong(why, ERR_invalid_request, no_such_worker);
-	slot = pool->workers[number - 1].index;
 	r = stack_ask(driver, slot);
 	if (r == -EOPNOTSUPP)
 		return wrong(why, ERR_invalid_request,

@@ -3,14 +3,10 @@
 #define POOLD_IO_ADMIN_CONTROL_WORKERS_H
 
 #include "daemon/io/admin/control.h"
-#include "daemon/io/driver/driver.h"
 
 /* As control_answer, for one of METHOD_restart_workers, _resize, _kill_worker, _stack, _drain,
  * _resume. */
 enum errcode control_workers(struct driver *driver, enum method method, struct bytes params,
 			     struct buf *out, char why[CONTROL_WHY_SIZE]);
-
-/* Packs how the rolling restart of a pool goes; nil: there was none. */
-void control_pack_roll(const struct driver *driver, struct buf *out, const struct roll *roll);
 
 #endif

@@ -1,6 +1,5 @@
 #include "daemon/io/admin/report.h"
 
-#include "daemon/io/admin/control_workers.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 
@@ -199,7 +198,7 @@ void report_status(const struct driver *driver, struct buf *out)
 	pack_named_uint(out, "uptime_ms", uptime / USEC_PER_MSEC);
 	pack_str(out, "draining");
 	pack_bool(out, engine_stopping(driver->engine));
-	pack_named_uint(out, "connections", driver->connections.len);
+	pack_named_uint(out, "connections", driver->stats.connections_open);
 	pack_named_uint(out, "connections_max", driver->config->daemon.connections_max);
 	pack_str(out, "requests");
 	pack_sums(driver, out);
@@ -279,6 +278,27 @@ static void pack_pool_workers(struct buf *out, const struct pool *pool)
 				report_count(pool, (enum worker_state)i));
 }
 
+void report_pack_roll(const struct driver *driver, uint32_t index, struct buf *out)
+{
+	struct pool_view pool;
+
+	engine_view_pool(driver->engine, index, &pool);
+	if (pool.roll.state == ROLL_NONE) {
+		pack_nil(out);
+		return;
+	}
+	pack_map(out, 5);
+	pack_named_str(out, "state", roll_state_name(pool.roll.state));
+	pack_named_uint(out, "total", pool.roll.total);
+	pack_named_uint(out, "left", pool.roll.left);
+	pack_str(out, "reason");
+	if (pool.roll.reason == ERR_NONE)
+		pack_nil(out);
+	else
+		pack_str(out, errcode_name(pool.roll.reason));
+	pack_named_whole_ms(out, "since_ms", usec_sub(loop_now(driver->loop), pool.roll.since));
+}
+
 static void pack_pool_limits(struct buf *out, const struct config_pool *config)
 {
 	pack_str(out, "limits");
@@ -315,7 +335,7 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 	pack_str(out, "drained");
 	pack_bool(out, pool->drained > 0);
 	pack_str(out, "roll");
-	control_pack_roll(driver, out, &pool->roll);
+	report_pack_roll(driver, index, out);
 	pack_pool_limits(out, config);
 	pack_str(out, "counters");
 	pack_map(out, pool_counter_count);
@@ -437,7 +457,7 @@ void report_stats(const struct driver *driver, struct buf *out)
 #define COUNTER(name, help) pack_named_uint(out, #name, driver->stats.name);
 	DAEMON_COUNTERS(COUNTER)
 #undef COUNTER
-	pack_named_uint(out, "connections", driver->connections.len);
+	pack_named_uint(out, "connections", driver->stats.connections_open);
 	pack_named_uint(out, "buffer_bytes", driver->loop->store.bytes);
 	pack_named_uint(out, "buffers_refused", driver->loop->store.refused);
 	pack_str(out, "pools");

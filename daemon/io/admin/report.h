@@ -12,6 +12,9 @@ void report_pools(const struct driver *driver, struct buf *out);
 void report_workers(const struct driver *driver, struct buf *out);
 void report_stats(const struct driver *driver, struct buf *out);
 
+/* Packs state and progress of the last rolling restart of a pool; nil: there was none. */
+void report_pack_roll(const struct driver *driver, uint32_t pool, struct buf *out);
+
 /* The worst health of all pools; ok where there is none. */
 enum pool_health report_overall(const struct driver *driver);
 

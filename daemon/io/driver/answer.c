@@ -1,10 +1,9 @@
 #include "daemon/io/driver/answer.h"
 
 #include "daemon/io/base/pack_named.h"
-#include "daemon/io/config/config_answer.h"
 #include "daemon/io/driver/failure.h"
-#include "daemon/io/frontend/connection.h"
-#include "protocol/envelope.h"
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/step.h"
 
 #include <string.h>
 
@@ -23,63 +22,43 @@ static void refuse(const struct driver *driver, struct call *call, enum errcode 
 	error.message = message;
 	error.request = call->number;
 	error.method = call->method;
-	connection_answer_error(call->connection, call->msgid, &error);
+	call_answer_error(call, &error);
 }
 
-static const struct config_answer *canned(const struct driver *driver, uint32_t pool,
-					  struct bytes method)
-{
-	const struct config_pool *config = driver_pool_config(driver, pool);
-	const struct config_answer *answer = NULL;
-	char name[METHOD_LEN_MAX + 1];
-
-	if (method.len <= METHOD_LEN_MAX) {
-		memcpy(name, method.data, method.len);
-		name[method.len] = '\0';
-		answer = strlen(name) == method.len ? config_answer_find(config, name) : NULL;
-	}
-	return answer ? answer : config_answer_find(config, NULL);
-}
-
-bool driver_has_answer(const struct driver *driver, uint32_t pool, struct bytes method)
-{
-	return canned(driver, pool, method) != NULL;
-}
-
-static struct source source_of(const struct driver *driver, const struct call *call,
-			       const struct effect *effect)
+static struct source source_of(const struct driver *driver, const struct driver_step *step,
+			       const struct call *call, const struct effect *effect)
 {
 	const struct config_answer *answer;
 
 	switch (effect->result.source) {
 	case RESULT_WORKER:
-		return (struct source){driver->answer->chunk, driver->answer->result};
+		return (struct source){step->answer->chunk, step->answer->result};
 	case RESULT_STORED:
-		return (struct source){.value = slot_store_get(&driver->kept, effect->result.key)};
+		return (struct source){
+			.value = slot_store_get(&driver->stored_answers, effect->result.key)};
 	case RESULT_STATIC:
 		break;
 	}
 	/* The request does not come to a static pool that has no answer for its method. */
-	answer = canned(driver, effect->pool, call->method);
+	answer = driver_static_answer(driver, effect->pool, call->method);
 	return (struct source){.value = {answer->value.data, answer->value.len}};
 }
 
 static void pack_meta(const struct driver *driver, const struct call *call,
 		      const struct effect *effect, struct buf *buf)
 {
-	const struct request *request = engine_request(driver->engine, call->slot);
 	bool worked = effect->worker != NO_SLOT;
+	struct request_view request;
 
+	engine_view_request(driver->engine, call->slot, &request);
 	pack_map(buf, 6u + (call->session.len > 0) + (call->key.len > 0));
 	pack_named_str(buf, "served_by", driver_pool_config(driver, effect->pool)->name);
-	pack_named_uint(buf, "attempts", request->run.attempts);
+	pack_named_uint(buf, "attempts", request.attempts);
 	pack_named_bool(buf, "degraded", effect->result.level > 0);
 	pack_named_ms(buf, "queue_ms",
-		      usec_sub(request->run.attempts > 0 ? request->run.first_sent
-							 : loop_now(driver->loop),
-			       request->submitted));
-	pack_named_ms(buf, "run_ms",
-		      worked ? usec_sub(loop_now(driver->loop), request->run.sent) : 0);
+		      usec_sub(request.attempts > 0 ? request.first_sent : loop_now(driver->loop),
+			       request.submitted));
+	pack_named_ms(buf, "run_ms", worked ? usec_sub(loop_now(driver->loop), request.sent) : 0);
 	pack_named_uint(buf, "worker", worked ? driver_worker_number(driver, effect->worker) : 0);
 	if (call->session.len > 0)
 		pack_named_bool(buf, "state_lost", effect->result.state_lost);
@@ -88,23 +67,22 @@ static void pack_meta(const struct driver *driver, const struct call *call,
 }
 
 /* {result, meta: {...}} in the place of the result. */
-static void answer_with_meta(struct driver *driver, struct call *call, const struct effect *effect,
-			     struct bytes result)
+static void answer_with_meta(const struct driver *driver, struct call *call,
+			     const struct effect *effect, struct bytes result)
 {
-	struct buf *buf = &driver->scratch;
+	struct buf buf;
 
-	buf_init(buf, result.len + 512);
-	pack_map(buf, 2);
-	pack_str(buf, "result");
-	pack_raw(buf, result);
-	pack_str(buf, "meta");
-	pack_meta(driver, call, effect, buf);
-	if (buf_error(buf) == 0)
-		connection_answer(call->connection, call->msgid, NULL,
-				  (struct bytes){buf->data, buf->len});
+	buf_init(&buf, result.len + 512);
+	pack_map(&buf, 2);
+	pack_str(&buf, "result");
+	pack_raw(&buf, result);
+	pack_str(&buf, "meta");
+	pack_meta(driver, call, effect, &buf);
+	if (buf_error(&buf) == 0)
+		call_answer(call, NULL, (struct bytes){buf.data, buf.len});
 	else
 		refuse(driver, call, ERR_memory_limit, "there was no memory for the answer's meta");
-	buf_free(buf);
+	buf_free(&buf);
 }
 
 /* The state that the attempt handed back is the session's from now on.  False: no memory for it. */
@@ -112,15 +90,16 @@ static bool commit_state(struct driver *driver, struct call *call, uint32_t sess
 {
 	bool lost = call->state_len > 0 && call->state.len == 0;
 
-	slot_store_take(&driver->states, session, call->state);
+	slot_store_take(&driver->session_states, session, call->state);
 	call->state = (struct bytes){0};
 	call_drop_state(call);
 	return !lost;
 }
 
-void answer_result(struct driver *driver, struct call *call, const struct effect *effect)
+void answer_result(struct driver *driver, const struct driver_step *step, struct call *call,
+		   const struct effect *effect)
 {
-	struct source source = source_of(driver, call, effect);
+	struct source source = source_of(driver, step, call, effect);
 
 	if (effect->result.session != NO_SLOT &&
 	    !commit_state(driver, call, effect->result.session)) {
@@ -133,27 +112,9 @@ void answer_result(struct driver *driver, struct call *call, const struct effect
 		return;
 	}
 	if (effect->result.source == RESULT_WORKER && effect->result.key != NO_SLOT)
-		(void)slot_store_put(&driver->kept, effect->result.key, source.value);
+		(void)slot_store_put(&driver->stored_answers, effect->result.key, source.value);
 	if (call->with_meta)
 		answer_with_meta(driver, call, effect, source.value);
 	else
-		connection_answer(call->connection, call->msgid, source.chunk, source.value);
-}
-
-void answer_part(struct driver *driver, const struct call *call)
-{
-	connection_part(call->connection, call->msgid, driver->part->chunk, driver->part->value);
-}
-
-void answer_restart(const struct call *call)
-{
-	struct buf buf;
-
-	buf_init(&buf, 8);
-	pack_array(&buf, 1);
-	pack_uint(&buf, call->msgid);
-	if (buf_error(&buf) == 0)
-		connection_notify(call->connection, "poold.restart",
-				  (struct bytes){buf.data, buf.len});
-	buf_free(&buf);
+		call_answer(call, source.chunk, source.value);
 }

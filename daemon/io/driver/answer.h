@@ -1,16 +1,14 @@
-/* A request's good answer on its way to the client, and parts of one. */
+/* A request's good answer on its way to the caller. */
 #ifndef POOLD_IO_DRIVER_ANSWER_H
 #define POOLD_IO_DRIVER_ANSWER_H
 
-#include "daemon/io/driver/driver.h"
+struct call;
+struct driver;
+struct driver_step;
+struct effect;
 
-/* Answers the call as EFFECT_RESULT says, and keeps what is to be kept. */
-void answer_result(struct driver *driver, struct call *call, const struct effect *effect);
-
-/* Hands on the part that the worker has just sent. */
-void answer_part(struct driver *driver, const struct call *call);
-
-/* The parts so far are void. */
-void answer_restart(const struct call *call);
+/* Answers the call as EFFECT_RESULT says, and stores the session's state and the key's answer. */
+void answer_result(struct driver *driver, const struct driver_step *step, struct call *call,
+		   const struct effect *effect);
 
 #endif

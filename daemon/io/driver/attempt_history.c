@@ -1,41 +1,41 @@
 #include "daemon/io/driver/attempt_history.h"
 
+#include "daemon/io/base/slot_store.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "daemon/io/base/slot_store.h"
-
-void attempt_history_add(struct attempt_history **attempt_history, const struct error *error,
+void attempt_history_add(struct attempt_history **history, const struct error *error,
 			 usec_t started)
 {
-	struct attempt_history *kept =
-		*attempt_history ? *attempt_history : calloc(1, sizeof(*kept));
+	struct attempt_history *all = *history ? *history : calloc(1, sizeof(*all));
 	size_t place;
 
-	if (!kept)
+	if (!all)
 		return;
-	*attempt_history = kept;
-	place = kept->count < ATTEMPT_HISTORY_MAX ? kept->count++ : ATTEMPT_HISTORY_MAX - 1;
-	snprintf(kept->messages[place], ATTEMPT_HISTORY_MESSAGE, "%s",
+	*history = all;
+	place = all->count < ATTEMPT_HISTORY_MAX ? all->count++ : ATTEMPT_HISTORY_MAX - 1;
+	snprintf(all->messages[place], sizeof(all->messages[place]), "%s",
 		 error->message ? error->message : errcode_info(error->code)->text);
-	kept->attempts[place] = (struct error_attempt){
-		.pool = error->pool,
+	snprintf(all->pools[place], sizeof(all->pools[place]), "%s", error->pool);
+	all->attempts[place] = (struct error_attempt){
+		.pool = all->pools[place],
 		.worker = error->worker,
 		.code = error->code,
-		.message = kept->messages[place],
+		.message = all->messages[place],
 		.started = started,
 		.run = error->run,
-		.delay = kept->delay,
+		.delay = all->delay,
 	};
-	kept->delay = 0;
-	bytes_free(&kept->detail);
-	kept->detail = bytes_copy(error->detail);
+	all->delay = 0;
+	bytes_free(&all->detail);
+	all->detail = bytes_copy(error->detail);
 }
 
-void attempt_history_free(struct attempt_history *attempt_history)
+void attempt_history_free(struct attempt_history *history)
 {
-	if (!attempt_history)
+	if (!history)
 		return;
-	bytes_free(&attempt_history->detail);
-	free(attempt_history);
+	bytes_free(&history->detail);
+	free(history);
 }

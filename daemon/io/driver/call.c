@@ -34,47 +34,47 @@ void call_table_done(struct call_table *table)
 {
 	for (uint32_t i = 0; table->calls && i < table->capacity; i++) {
 		call_drop_state(&table->calls[i]);
-		attempt_history_free(table->calls[i].attempt_history);
+		attempt_history_free(table->calls[i].history);
 	}
 	free(table->calls);
 	free(table->buckets);
 	*table = (struct call_table){0};
 }
 
-/* Ids of one client usually count up, so neighbours land in neighbouring buckets. */
-static struct call **bucket_of(const struct call_table *table, const struct connection *connection,
+/* The ids of one caller usually count up, so neighbours land in neighbouring buckets. */
+static struct call **bucket_of(const struct call_table *table, const struct caller *caller,
 			       uint32_t msgid)
 {
-	uint64_t mixed = (uint64_t)(uintptr_t)connection * UINT64_C(0x9E3779B97F4A7C15);
+	uint64_t mixed = (uint64_t)(uintptr_t)caller * UINT64_C(0x9E3779B97F4A7C15);
 
 	return &table->buckets[((uint32_t)(mixed >> 32) + msgid) & table->bucket_mask];
 }
 
-struct call *call_open(struct call_table *table, struct connection *connection, uint32_t msgid)
+struct call *call_open(struct call_table *table, struct caller *caller, uint32_t msgid)
 {
-	struct call **bucket = bucket_of(table, connection, msgid);
+	struct call **bucket = bucket_of(table, caller, msgid);
 	struct call *call = table->free;
 
 	if (!call)
 		return NULL;
 	table->free = call->next_same;
 	*call = (struct call){
-		.connection = connection,
+		.caller = caller,
 		.slot = call->slot,
 		.msgid = msgid,
 		.number = table->next_number++,
 		.next_same = *bucket,
 	};
 	*bucket = call;
+	list_push_back(&caller->calls, &call->in_caller);
 	return call;
 }
 
-struct call *call_find(const struct call_table *table, const struct connection *connection,
-		       uint32_t msgid)
+struct call *call_find(const struct call_table *table, const struct caller *caller, uint32_t msgid)
 {
-	struct call *call = *bucket_of(table, connection, msgid);
+	struct call *call = *bucket_of(table, caller, msgid);
 
-	while (call && (call->connection != connection || call->msgid != msgid))
+	while (call && (call->caller != caller || call->msgid != msgid))
 		call = call->next_same;
 	return call;
 }
@@ -86,19 +86,40 @@ void call_drop_state(struct call *call)
 	call->state_len = 0;
 }
 
+void call_answer(const struct call *call, struct chunk *chunk, struct bytes value)
+{
+	call->caller->ops->answer(call->caller, call->msgid, chunk, value);
+}
+
+void call_answer_error(const struct call *call, const struct error *error)
+{
+	call->caller->ops->error(call->caller, call->msgid, error);
+}
+
+void call_answer_part(const struct call *call, struct chunk *chunk, struct bytes value)
+{
+	call->caller->ops->part(call->caller, call->msgid, chunk, value);
+}
+
+void call_answer_restart(const struct call *call)
+{
+	call->caller->ops->restart(call->caller, call->msgid);
+}
+
 void call_close(struct call_table *table, struct call *call)
 {
-	struct call **at = bucket_of(table, call->connection, call->msgid);
+	struct call **at = bucket_of(table, call->caller, call->msgid);
 
 	while (*at != call)
 		at = &(*at)->next_same;
 	*at = call->next_same;
 	call_drop_state(call);
-	attempt_history_free(call->attempt_history);
-	call->attempt_history = NULL;
+	attempt_history_free(call->history);
+	call->history = NULL;
 	chunk_unref(call->chunk);
 	call->chunk = NULL;
-	call->connection = NULL;
+	list_remove(&call->caller->calls, &call->in_caller);
+	call->caller = NULL;
 	call->next_same = table->free;
 	table->free = call;
 }

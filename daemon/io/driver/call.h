@@ -1,6 +1,6 @@
 /*
- * The calls in hand: for each request of the core what only io knows, the client that asked and the
- * bytes it sent.
+ * The open calls: for each request of the core what only io knows, which is who asked and the bytes
+ * that were sent.
  *
  * A call and its request share one slot number.  All memory is reserved at start.
  */
@@ -10,13 +10,12 @@
 #include "daemon/core/list.h"
 #include "daemon/io/base/chunk.h"
 #include "daemon/io/driver/attempt_history.h"
-
-struct connection;
+#include "daemon/io/driver/caller.h"
 
 struct call {
-	struct connection *connection;
+	struct caller *caller; /* NULL: the slot is free */
 	uint32_t slot;
-	uint32_t msgid;	 /* the client's */
+	uint32_t msgid;	 /* the caller's */
 	uint64_t number; /* the daemon's, never used twice */
 	uint32_t pool;
 	bool with_meta;
@@ -26,13 +25,14 @@ struct call {
 	struct bytes trace;
 	struct bytes session;
 	struct bytes key;
-	const char *unsaid; /* why the last attempt could not be said in its worker's dialect; NULL:
-			       it was */
-	bool has_state;	    /* the attempt that runs has handed its session's state back: */
+	const char
+		*encode_fault; /* why the last attempt can't be expressed in its worker's dialect;
+				     NULL: it was sent */
+	bool has_state;	       /* the attempt that runs has handed its session's state back: */
 	size_t state_len;
-	struct bytes state; /* a copy (vault.h); empty where it is too large to be kept */
-	struct attempt_history *attempt_history; /* NULL: no attempt has failed yet */
-	struct list_node in_connection;
+	struct bytes state; /* a copy (slot_store.h); empty where it is too large to be stored */
+	struct attempt_history *history; /* NULL: no attempt has failed yet */
+	struct list_node in_caller;
 	struct call *next_same; /* of the same hash; or the next free one */
 };
 
@@ -49,17 +49,23 @@ struct call_table {
 int call_table_init(struct call_table *table, uint32_t capacity);
 void call_table_done(struct call_table *table);
 
-/* A call of that connection, with its number; NULL when all are taken. */
-struct call *call_open(struct call_table *table, struct connection *connection, uint32_t msgid);
+/* A call of that caller, in its list and with a number of its own; NULL when all slots are taken.
+ */
+struct call *call_open(struct call_table *table, struct caller *caller, uint32_t msgid);
 
-/* The open call of that connection and message id, or NULL. */
-struct call *call_find(const struct call_table *table, const struct connection *connection,
-		       uint32_t msgid);
+/* The open call of that caller and message id, or NULL. */
+struct call *call_find(const struct call_table *table, const struct caller *caller, uint32_t msgid);
 
-/* Forgets what the attempt that is over handed back. */
+/* Frees the session's state that the last attempt handed back. */
 void call_drop_state(struct call *call);
 
-/* Gives the slot and the bytes back. */
+/* Call the function of its caller (caller.h). */
+void call_answer(const struct call *call, struct chunk *chunk, struct bytes value);
+void call_answer_error(const struct call *call, const struct error *error);
+void call_answer_part(const struct call *call, struct chunk *chunk, struct bytes value);
+void call_answer_restart(const struct call *call);
+
+/* Frees the slot and the bytes, and takes the call out of its caller's list. */
 void call_close(struct call_table *table, struct call *call);
 
 #endif

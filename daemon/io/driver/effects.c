@@ -1,15 +1,15 @@
 #include "daemon/io/driver/effects.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "daemon/io/driver/answer.h"
 #include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/slow_request.h"
-#include "daemon/io/frontend/connection.h"
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/step.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 
 static struct call *call_of(struct driver *driver, const struct effect *effect)
 {
@@ -18,27 +18,10 @@ static struct call *call_of(struct driver *driver, const struct effect *effect)
 
 /* --- workers --- */
 
-void effects_notify_worker(struct driver *driver, enum log_level level, uint32_t worker,
-			   const char *what, const char *text)
-{
-	const struct life *life = &driver->lives[worker];
-	const struct worker *state = engine_worker(driver->engine, worker);
-	const char *pool = driver_pool_config(driver, state->pool)->name;
-	char number[16], pid[16];
-	struct log_field fields[] = {{"pool", pool}, {"worker", number}, {"pid", pid}};
-
-	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, worker));
-	snprintf(pid, sizeof(pid), "%d", (int)life->last_pid);
-	log_event(level, NULL, fields, ARRAY_SIZE(fields), "worker %s%s%s", what, *text ? ": " : "",
-		  text);
-	notify_worker(driver, worker, what, text);
-}
-
 static void do_send(struct driver *driver, const struct effect *effect)
 {
 	struct call *call = call_of(driver, effect);
 	struct life *life = &driver->lives[effect->worker];
-	const struct request *request = engine_request(driver->engine, effect->request);
 	usec_t left = usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC;
 	struct channel_request sent = {
 		.id = effect->send.id,
@@ -53,16 +36,16 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		.stream = effect->send.stream,
 	};
 
-	if (request->priority != PRIORITY_NORMAL)
-		sent.priority = priority_name(request->priority);
+	if (effect->send.priority != PRIORITY_NORMAL)
+		sent.priority = priority_name(effect->send.priority);
 	if (effect->send.session != NO_SLOT)
-		sent.state = slot_store_get(&driver->states, effect->send.session);
+		sent.state = slot_store_get(&driver->session_states, effect->send.session);
 	call_drop_state(call);
-	call->unsaid = channel_send(&life->channel, &sent);
-	if (call->unsaid) {
+	call->encode_fault = channel_send(&life->channel, &sent);
+	if (call->encode_fault) {
 		assert(life->unsaid_count < WORKER_ATTEMPTS_MAX);
 		life->unsaid[life->unsaid_count++] = sent.id;
-		driver->has_notes = true;
+		driver_note(driver, life);
 	}
 }
 
@@ -77,35 +60,34 @@ enum errcode effects_start_code(bool connects, int error)
 
 void effects_start(struct driver *driver, struct life *life)
 {
-	uint32_t pool = engine_worker(driver->engine, life->worker)->pool;
+	uint32_t pool = engine_worker_pool(driver->engine, life->worker);
 	const struct start start = driver_start_of(driver, pool);
 	int r = life_start(life, &start, driver_worker_number(driver, life->worker),
 			   driver->config->daemon.response_max);
 
+	driver_note(driver, life);
 	if (r == 0) {
 		life->opened = !life->connected;
-		driver->has_notes = true;
-		/* One that is forked is told of when it is there. */
+		/* A worker that is forked is reported once it exists: on_forked. */
 		if (!life->forkserver)
-			effects_notify_worker(driver, LOG_LEVEL_INFO, life->worker, "started", "");
+			notify_worker(driver, LOG_LEVEL_INFO, life->worker, "started", "");
 		return;
 	}
 	life->spawn_failed = true;
 	life->spawn_code = effects_start_code(life->connected, r);
-	driver->memory_short |= life->spawn_code != ERR_spawn_failed && !life->connected;
-	driver->has_notes = true;
+	driver->memory.start_failed |= life->spawn_code != ERR_spawn_failed && !life->connected;
 }
 
 static void do_shutdown(struct driver *driver, const struct effect *effect)
 {
 	life_shutdown(&driver->lives[effect->worker]);
-	/* Of those that stop with the daemon all is said. */
+	/* That the daemon stops was logged for all of them. */
 	if (effect->kill.cause != CAUSE_STOPPING)
-		effects_notify_worker(driver, LOG_LEVEL_INFO, effect->worker, "is shut down",
-				      worker_cause_text(effect->kill.cause));
+		notify_worker(driver, LOG_LEVEL_INFO, effect->worker, "is shut down",
+			      worker_cause_text(effect->kill.cause));
 }
 
-/* Only what takes time waits for its turn: a process. */
+/* Only the start of a process takes so long that it has to wait for its turn. */
 static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct life *life = &driver->lives[effect->worker];
@@ -125,50 +107,56 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 
 	if (starts_drop(&driver->starts, life)) {
 		life_cancel_start(life);
-		driver->has_notes = true;
+		driver_note(driver, life);
 	} else if (life->connected) {
-		/* Nothing of ours to signal: the connection ends, and that is told when this
-		 * event's effects are all carried out. */
+		/* There is no process of ours to signal: the connection is closed, and its end
+		 * becomes an event at the end of the turn. */
 		snprintf(life->last_end, sizeof(life->last_end), "hung up");
 		life_hang_up(life);
 		life->hung_up = true;
-		driver->has_notes = true;
+		driver_note(driver, life);
 	} else {
 		life_signal(life, effect->kill.signal, cause == CAUSE_INIT_TIMEOUT);
-		driver->has_notes |= life->cancelled_before_start;
+		if (life->cancelled_before_start)
+			driver_note(driver, life);
 	}
-	effects_notify_worker(driver,
-			      worker_cause_is_planned(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-			      effect->worker,
-			      life->connected		       ? "is left"
-			      : effect->kill.signal == SIGKILL ? "gets SIGKILL"
-			      : effect->kill.signal == SIGTERM ? "gets SIGTERM"
-							       : "gets a signal",
-			      worker_cause_text(cause));
+	notify_worker(driver, worker_cause_is_planned(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		      effect->worker,
+		      life->connected		       ? "is left"
+		      : effect->kill.signal == SIGKILL ? "gets SIGKILL"
+		      : effect->kill.signal == SIGTERM ? "gets SIGTERM"
+						       : "gets a signal",
+		      worker_cause_text(cause));
 }
 
 /* --- requests --- */
 
-static void close_call(struct driver *driver, struct call *call)
+/* Effects about a request, some of which close its call. */
+static void do_answer(struct driver *driver, const struct driver_step *step,
+		      const struct effect *effect)
 {
-	list_remove(&call->connection->calls, &call->in_connection);
+	struct call *call = call_of(driver, effect);
+
+	switch (effect->type) {
+	case EFFECT_CHUNK:
+		call_answer_part(call, step->part.chunk, step->part.value);
+		return;
+	case EFFECT_RESTART:
+		call_answer_restart(call);
+		return;
+	case EFFECT_RETRY:
+		failure_note(driver, step, call, effect);
+		return;
+	case EFFECT_RESULT:
+		answer_result(driver, step, call, effect);
+		break;
+	case EFFECT_ERROR:
+		failure_answer(driver, step, call, effect);
+		break;
+	default: /* EFFECT_DROP */
+		break;
+	}
 	call_close(&driver->calls, call);
-}
-
-static void do_result(struct driver *driver, const struct effect *effect)
-{
-	struct call *call = call_of(driver, effect);
-
-	answer_result(driver, call, effect);
-	close_call(driver, call);
-}
-
-static void do_error(struct driver *driver, const struct effect *effect)
-{
-	struct call *call = call_of(driver, effect);
-
-	failure_answer(driver, call, effect);
-	close_call(driver, call);
 }
 
 /* --- sessions --- */
@@ -177,65 +165,24 @@ static void do_session(struct driver *driver, const struct effect *effect)
 {
 	uint32_t slot = effect->session.session;
 	enum session_reason reason = effect->session.reason;
-	const struct session *session = engine_session(driver->engine, slot);
 	bool over = !effect->session.began && reason != SESSION_MOVED && reason != SESSION_LOST;
 
 	if (over)
-		slot_store_drop(&driver->states, slot);
+		slot_store_drop(&driver->session_states, slot);
 	if (effect->worker != NO_SLOT && (over || reason == SESSION_MOVED) &&
 	    driver->lives[effect->worker].number == effect->life)
 		channel_end_session(&driver->lives[effect->worker].channel,
-				    name_text(&session->name), session_reason_name(reason));
+				    engine_session_name(driver->engine, slot),
+				    session_reason_name(reason));
 	notify_session(driver, effect);
 }
 
-void effects_carry_out(struct driver *driver, const struct effect *effect)
-{
-	struct life *life = effect->worker != NO_SLOT ? &driver->lives[effect->worker] : NULL;
+/* --- all of them --- */
 
+/* Effects that change nothing but are to be reported. */
+static void report(struct driver *driver, const struct effect *effect)
+{
 	switch (effect->type) {
-	case EFFECT_SEND:
-		do_send(driver, effect);
-		break;
-	case EFFECT_CANCEL:
-		channel_cancel(&life->channel, effect->send.id);
-		break;
-	case EFFECT_PING:
-		channel_ping(&life->channel, effect->send.id);
-		break;
-	case EFFECT_CHUNK:
-		answer_part(driver, call_of(driver, effect));
-		break;
-	case EFFECT_RESTART:
-		answer_restart(call_of(driver, effect));
-		break;
-	case EFFECT_RESULT:
-		do_result(driver, effect);
-		break;
-	case EFFECT_RETRY:
-		failure_note(driver, call_of(driver, effect), effect);
-		break;
-	case EFFECT_ERROR:
-		do_error(driver, effect);
-		break;
-	case EFFECT_DROP:
-		close_call(driver, call_of(driver, effect));
-		break;
-	case EFFECT_FORGET:
-		slot_store_drop(&driver->kept, effect->key);
-		break;
-	case EFFECT_SPAWN:
-		do_spawn(driver, effect);
-		break;
-	case EFFECT_SHUTDOWN:
-		do_shutdown(driver, effect);
-		break;
-	case EFFECT_CLOSE:
-		channel_close(&life->channel);
-		break;
-	case EFFECT_SIGNAL:
-		do_signal(driver, effect);
-		break;
 	case EFFECT_HEALTH:
 		notify_health(driver, effect);
 		driver->on_change(driver->owner);
@@ -249,9 +196,6 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 	case EFFECT_RECOVERY:
 		notify_recovery(driver, effect);
 		break;
-	case EFFECT_SESSION:
-		do_session(driver, effect);
-		break;
 	case EFFECT_SLOW:
 		slow_request_report(driver, effect);
 		break;
@@ -261,8 +205,62 @@ void effects_carry_out(struct driver *driver, const struct effect *effect)
 	case EFFECT_INCIDENT:
 		failure_incident(driver, effect);
 		break;
+	default:
+		break;
+	}
+}
+
+void effects_carry_out(struct driver *driver, struct driver_step *step, const struct effect *effect)
+{
+	struct life *life = effect->worker != NO_SLOT ? &driver->lives[effect->worker] : NULL;
+
+	switch (effect->type) {
+	case EFFECT_SEND:
+		do_send(driver, effect);
+		break;
+	case EFFECT_CANCEL:
+		channel_cancel(&life->channel, effect->send.id);
+		break;
+	case EFFECT_PING:
+		channel_ping(&life->channel, effect->send.id);
+		break;
+	case EFFECT_SPAWN:
+		do_spawn(driver, effect);
+		break;
+	case EFFECT_SHUTDOWN:
+		do_shutdown(driver, effect);
+		break;
+	case EFFECT_CLOSE:
+		channel_close(&life->channel);
+		break;
+	case EFFECT_SIGNAL:
+		do_signal(driver, effect);
+		break;
+	case EFFECT_CHUNK:
+	case EFFECT_RESTART:
+	case EFFECT_RESULT:
+	case EFFECT_RETRY:
+	case EFFECT_ERROR:
+	case EFFECT_DROP:
+		do_answer(driver, step, effect);
+		break;
+	case EFFECT_FORGET:
+		slot_store_drop(&driver->stored_answers, effect->key);
+		break;
+	case EFFECT_SESSION:
+		do_session(driver, effect);
+		break;
+	case EFFECT_HEALTH:
+	case EFFECT_BREAKER:
+	case EFFECT_LEVEL:
+	case EFFECT_RECOVERY:
+	case EFFECT_SLOW:
+	case EFFECT_ROLL:
+	case EFFECT_INCIDENT:
+		report(driver, effect);
+		break;
 	case EFFECT_DONE:
-		driver->verdict = effect->code;
+		step->verdict = effect->code;
 		break;
 	case EFFECT_STOPPED:
 		driver->stopped = true;

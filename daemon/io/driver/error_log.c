@@ -1,10 +1,10 @@
 #include "daemon/io/driver/error_log.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/base/slot_store.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 #define ENTRY_MAX ((size_t)128 * 1024)
 

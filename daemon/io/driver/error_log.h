@@ -1,6 +1,6 @@
 /*
- * Recent errors with all that is known of them, for poold.errors: those that requests were answered
- * with, and incidents that are no request's.  A ring of maps, packed once.
+ * Recent errors with all their fields, for poold.errors: those that requests were answered with,
+ * and incidents that belong to no request.  A ring of maps, packed once.
  */
 #ifndef POOLD_IO_DRIVER_ERROR_LOG_H
 #define POOLD_IO_DRIVER_ERROR_LOG_H
@@ -8,7 +8,7 @@
 #include "protocol/error.h"
 
 struct error_log {
-	struct bytes *entries; /* copies (vault.h), from the oldest on round the ring */
+	struct bytes *entries; /* copies (slot_store.h), from the oldest on round the ring */
 	unsigned max;
 	unsigned count;
 	unsigned next; /* where the next one goes */

@@ -1,8 +1,8 @@
 #include "daemon/io/driver/events.h"
 
+#include "daemon/io/base/loop.h"
 #include "daemon/io/base/pack_named.h"
-#include "daemon/io/driver/driver.h"
-#include "daemon/io/frontend/connection.h"
+#include "daemon/io/driver/caller.h"
 
 #define EVENT_MAX ((size_t)64 * 1024)
 
@@ -29,9 +29,9 @@ void events_done(struct events *events)
 	buf_free(&events->body);
 }
 
-static struct connection *subscriber(struct list_node *node)
+static struct caller *subscriber(struct list_node *node)
 {
-	return list_entry(node, struct connection, in_subscribers);
+	return list_entry(node, struct caller, in_subscribers);
 }
 
 static void count_wanted(struct events *events)
@@ -43,19 +43,19 @@ static void count_wanted(struct events *events)
 		events->wanted |= subscriber(node)->event_kinds;
 }
 
-void events_subscribe(struct events *events, struct connection *connection, unsigned kinds)
+void events_subscribe(struct events *events, struct caller *caller, unsigned kinds)
 {
-	if (!list_linked(&connection->in_subscribers))
-		list_push_back(&events->subscribers, &connection->in_subscribers);
-	connection->event_kinds = kinds;
+	if (!list_linked(&caller->in_subscribers))
+		list_push_back(&events->subscribers, &caller->in_subscribers);
+	caller->event_kinds = kinds;
 	count_wanted(events);
 }
 
-void events_unsubscribe(struct events *events, struct connection *connection)
+void events_unsubscribe(struct events *events, struct caller *caller)
 {
-	if (!list_linked(&connection->in_subscribers))
+	if (!list_linked(&caller->in_subscribers))
 		return;
-	list_remove(&events->subscribers, &connection->in_subscribers);
+	list_remove(&events->subscribers, &caller->in_subscribers);
 	count_wanted(events);
 }
 
@@ -70,38 +70,38 @@ struct buf *events_begin(struct events *events, enum event_kind kind, uint32_t p
 	return &events->body;
 }
 
-static void notify(struct driver *driver, struct connection *connection)
+/* Packs the whole event as this subscriber gets it: only it has lost so many before. */
+static void pack_event(const struct events *events, uint64_t lost, struct buf *out)
 {
-	const struct events *events = &driver->events;
-	struct buf *out = &driver->scratch;
-
-	if (connection->link.out.bytes > driver->config->daemon.output_pause) {
-		connection->events_lost++;
-		return;
-	}
-	buf_init(out, 2 * EVENT_MAX);
-	pack_array(out, 1);
-	pack_map(out, events->pairs + 3 + (connection->events_lost > 0));
+	pack_map(out, events->pairs + 3 + (lost > 0));
 	pack_named_str(out, "kind", names[events->kind]);
 	pack_named_uint(out, "seq", events->sequence);
 	pack_named_uint(out, "at_ms", loop_wall_ms());
-	if (connection->events_lost > 0)
-		pack_named_uint(out, "lost", connection->events_lost);
-	connection->events_lost = 0;
+	if (lost > 0)
+		pack_named_uint(out, "lost", lost);
 	pack_raw(out, (struct bytes){events->body.data, events->body.len});
-	if (buf_error(out) == 0)
-		connection_notify(connection, "poold.event", (struct bytes){out->data, out->len});
-	buf_free(out);
 }
 
-void events_send(struct driver *driver)
+static void send_to(const struct events *events, struct caller *caller)
 {
-	struct events *events = &driver->events;
+	struct buf map;
+
+	buf_init(&map, 2 * EVENT_MAX);
+	pack_event(events, caller->events_lost, &map);
+	if (buf_error(&map) == 0 && caller->ops->event(caller, (struct bytes){map.data, map.len}))
+		caller->events_lost = 0;
+	else
+		caller->events_lost++;
+	buf_free(&map);
+}
+
+void events_send(struct events *events)
+{
 	struct list_node *node;
 
 	if (buf_error(&events->body) < 0)
 		return;
 	list_for_each (node, &events->subscribers)
 		if (subscriber(node)->event_kinds & 1u << events->kind)
-			notify(driver, subscriber(node));
+			send_to(events, subscriber(node));
 }

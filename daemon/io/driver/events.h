@@ -1,8 +1,8 @@
 /*
- * Events: what happens, told to those connections that have subscribed.
+ * Events: notifications of what happens, sent to those callers that have subscribed.
  *
- * Nobody waits for a subscriber: while too much lies unread for it, events are dropped and counted,
- * and it is told how many with the next one that it gets.
+ * Nobody waits for a subscriber: while it has too much unread output, events are dropped and
+ * counted, and the next event that it gets says how many were dropped.
  */
 #ifndef POOLD_IO_DRIVER_EVENTS_H
 #define POOLD_IO_DRIVER_EVENTS_H
@@ -10,8 +10,7 @@
 #include "daemon/core/list.h"
 #include "protocol/buf.h"
 
-struct connection;
-struct driver;
+struct caller;
 
 /* EVENT(NAME): the kinds, as PROTOCOL.md has them. */
 #define EVENT_KINDS(EVENT)                                                                         \
@@ -31,9 +30,9 @@ enum event_kind {
 };
 
 struct events {
-	struct list subscribers; /* connections, by in_subscribers */
+	struct list subscribers; /* callers, by in_subscribers */
 	uint64_t sequence;
-	unsigned wanted; /* kinds that anybody wants, as a mask of 1u << kind */
+	unsigned wanted; /* kinds that anybody has subscribed to, as a mask of 1u << kind */
 	struct buf body; /* of the event that is being made */
 	enum event_kind kind;
 	uint32_t pairs;
@@ -44,15 +43,16 @@ void events_done(struct events *events);
 
 const char *event_kind_name(enum event_kind kind);
 
-/* The connection hears of these kinds (a mask) from now on, and of no others. */
-void events_subscribe(struct events *events, struct connection *connection, unsigned kinds);
-void events_unsubscribe(struct events *events, struct connection *connection);
+/* The caller gets events of these kinds (a mask) from now on, and of no others. */
+void events_subscribe(struct events *events, struct caller *caller, unsigned kinds);
+/* It gets none any more; nothing happens where it had not subscribed. */
+void events_unsubscribe(struct events *events, struct caller *caller);
 
 /*
- * Makes an event of that many pairs beside those that all have.  Returns where the pairs are to be
- * packed, and events_send follows; NULL: nobody wants it.
+ * Begins an event of that many pairs beside those that all events have.  Returns where the pairs
+ * are to be packed, and events_send must follow; NULL: nobody has subscribed to it.
  */
 struct buf *events_begin(struct events *events, enum event_kind kind, uint32_t pairs);
-void events_send(struct driver *driver);
+void events_send(struct events *events);
 
 #endif

@@ -2,8 +2,9 @@
 
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
-#include "daemon/io/driver/notify.h"
-#include "daemon/io/frontend/connection.h"
+#include "daemon/io/driver/error_report.h"
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/step.h"
 #include "protocol/utf8.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #define DETAIL_MAX   ((size_t)64 * 1024)
 #define DETAIL_TEXT  ((size_t)16 * 1024)
 
-/* "30 s", "1.5 s", "250 ms": as people say it. */
+/* "30 s", "1.5 s", "250 ms": with a unit that people read easily. */
 static void describe_span(usec_t span, char *out, size_t size)
 {
 	if (span >= USEC_PER_SEC)
@@ -29,12 +30,13 @@ static void append(char *text, size_t size, const char *more)
 	snprintf(text + len, size - len, "%s", more);
 }
 
-/* Everything that words are made from. */
+/* Everything that a message is made from. */
 struct facts {
 	const struct driver *driver;
-	const struct call *call; /* NULL: an incident */
+	const struct driver_step *step;
+	const struct call *call;
 	const struct effect *effect;
-	const struct request *request;
+	struct request_view request;
 	const struct life *life; /* of the worker that had it, or NULL */
 	unsigned worker;
 	const char *pool;
@@ -55,13 +57,13 @@ static void describe_death(const struct facts *facts, char *out, size_t size)
 
 static void describe_time(const struct facts *facts, char *out, size_t size)
 {
-	const struct request *request = facts->request;
+	const struct request_view *request = &facts->request;
 	bool attempted = facts->effect->failed.failure.code == ERR_attempt_timeout;
 	usec_t now = loop_now(facts->driver->loop);
 	char span[32];
 
 	describe_span(attempted && now < request->deadline
-			      ? usec_sub(now, request->run.sent)
+			      ? usec_sub(now, request->sent)
 			      : usec_sub(request->deadline, request->submitted),
 		      span, sizeof(span));
 	if (attempted)
@@ -86,7 +88,7 @@ static bool is_of_worker(enum errcode code)
 static void describe(const struct facts *facts, char *out, size_t size)
 {
 	enum errcode code = facts->effect->failed.failure.code;
-	const struct pool *pool = engine_pool(facts->driver->engine, facts->request->run.pool);
+	struct pool_view pool;
 
 	if (!facts->life && is_of_worker(code)) {
 		/* It waited for another with its key. */
@@ -94,6 +96,7 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 errcode_info(code)->text);
 		return;
 	}
+	engine_view_pool(facts->driver->engine, facts->request.pool, &pool);
 	switch (code) {
 	case ERR_attempt_timeout:
 	case ERR_queue_timeout:
@@ -113,20 +116,20 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 facts->life->last_end);
 		return;
 	case ERR_encode_error:
-		if (!facts->life || !facts->call->unsaid)
+		if (!facts->life || !facts->call->encode_fault)
 			break;
 		snprintf(out, size, "the arguments cannot be said in %s: %s",
 			 option_word(OPTION_DIALECT, facts->life->pool->dialect),
-			 facts->call->unsaid);
+			 facts->call->encode_fault);
 		return;
 	case ERR_queue_full:
 		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
-			 facts->pool, pool->queue.len, (unsigned long long)pool->queue.bytes);
+			 facts->pool, pool.queued, (unsigned long long)pool.queued_bytes);
 		return;
 	case ERR_pool_unavailable:
 		snprintf(out, size,
-			 pool->drained > 0 ? "pool %s was taken out of service"
-					   : "no worker of pool %s can be started",
+			 pool.is_drained ? "pool %s was taken out of service"
+					 : "no worker of pool %s can be started",
 			 facts->pool);
 		return;
 	case ERR_connect_failed:
@@ -134,7 +137,7 @@ static void describe(const struct facts *facts, char *out, size_t size)
 		return;
 	case ERR_circuit_open:
 		snprintf(out, size, "the circuit breaker of pool %s is %s", facts->pool,
-			 breaker_state_name(facts->request->run.circuit->breaker.state));
+			 breaker_state_name(facts->request.breaker));
 		return;
 	default:
 		break;
@@ -142,17 +145,17 @@ static void describe(const struct facts *facts, char *out, size_t size)
 	snprintf(out, size, "%s", errcode_info(code)->text);
 }
 
-/* The worker's own words for its error. */
-static void quote_worker(const struct worker_error *said, char *out, size_t size)
+/* The type and message that the worker gave its error. */
+static void quote_worker(const struct worker_error *error, char *out, size_t size)
 {
-	int type = (int)(said->type.len < 100 ? said->type.len : 100);
-	int message = (int)(said->message.len < size ? said->message.len : size);
+	int type = (int)(error->type.len < 100 ? error->type.len : 100);
+	int message = (int)(error->message.len < size ? error->message.len : size);
 
-	if (said->type.len > 0)
-		snprintf(out, size, "%.*s: %.*s", type, (const char *)said->type.data, message,
-			 (const char *)said->message.data);
+	if (error->type.len > 0)
+		snprintf(out, size, "%.*s: %.*s", type, (const char *)error->type.data, message,
+			 (const char *)error->message.data);
 	else
-		snprintf(out, size, "%.*s", message, (const char *)said->message.data);
+		snprintf(out, size, "%.*s", message, (const char *)error->message.data);
 }
 
 static usec_t cpu_time(const struct rusage *usage)
@@ -167,10 +170,10 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	const struct life *life = facts->life;
 	const struct process_end *end = &life->last;
 	bool process = !life->connected;
-	bool spoke = process && life->last_stderr.len > 0;
+	bool has_stderr = process && life->last_stderr.len > 0;
 	bool knows_memory = process && life->knows_memory;
 
-	pack_map(detail, (process ? 8u : 4u) + (spoke ? 1 : 0) + (knows_memory ? 1 : 0));
+	pack_map(detail, (process ? 8u : 4u) + (has_stderr ? 1 : 0) + (knows_memory ? 1 : 0));
 	pack_named_str(detail, "end", life->last_end);
 	pack_named_str(detail, "cause", worker_cause_name(facts->effect->failed.failure.cause));
 	pack_named_whole_ms(detail, "uptime_ms", life->last_uptime);
@@ -183,23 +186,24 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	pack_named_uint(detail, "rss_max_bytes", (uint64_t)end->usage.ru_maxrss * 1024);
 	if (knows_memory)
 		pack_named_bool(detail, "out_of_memory", life->last_out_of_memory);
-	if (spoke)
+	if (has_stderr)
 		pack_named_text(detail, "stderr", life->last_stderr);
 }
 
 /* --- the error --- */
 
-static struct facts facts_of(const struct driver *driver, const struct call *call,
-			     const struct effect *effect)
+static struct facts facts_of(const struct driver *driver, const struct driver_step *step,
+			     const struct call *call, const struct effect *effect)
 {
 	struct facts facts = {
 		.driver = driver,
+		.step = step,
 		.call = call,
 		.effect = effect,
-		.request = engine_request(driver->engine, call->slot),
 		.pool = driver_pool_config(driver, effect->failed.from)->name,
 	};
 
+	engine_view_request(driver->engine, call->slot, &facts.request);
 	if (effect->failed.has_worker) {
 		facts.life = &driver->lives[effect->worker];
 		facts.worker = driver_worker_number(driver, effect->worker);
@@ -209,31 +213,35 @@ static struct facts facts_of(const struct driver *driver, const struct call *cal
 
 static void fill_worker(const struct facts *facts, struct error *error)
 {
-	const struct request *request = facts->request;
+	const struct request_view *request = &facts->request;
 
 	error->worker = facts->worker;
 	error->pid = (int)facts->life->last_pid;
-	error->attempt = request->run.attempts;
-	error->queued = usec_sub(request->run.first_sent, request->submitted);
-	error->run = usec_sub(loop_now(facts->driver->loop), request->run.sent);
+	error->attempt = request->attempts;
+	error->queued = usec_sub(request->first_sent, request->submitted);
+	error->run = usec_sub(loop_now(facts->driver->loop), request->sent);
 }
 
-/* The breaker that let it through, if it is still where it failed; else that pool's own. */
-static const struct circuit *circuit_of(const struct request *request, const struct pool *pool)
+/* The state of the breaker that let the request through, if it is still in the pool where it failed;
+ * else of that pool's own. */
+static enum breaker_state breaker_of(const struct facts *facts, const struct pool_view *pool)
 {
-	return request->run.pool == pool->index && request->run.circuit ? request->run.circuit
-									: pool->circuits;
+	const struct request_view *request = &facts->request;
+
+	return request->pool == facts->effect->failed.from && request->has_circuit
+		       ? request->breaker
+		       : pool->breaker;
 }
 
 static struct error error_of(const struct facts *facts)
 {
 	const struct driver *driver = facts->driver;
 	const struct effect *effect = facts->effect;
-	const struct request *request = facts->request;
-	const struct pool *pool = engine_pool(driver->engine, effect->failed.from);
-	usec_t elapsed = usec_sub(loop_now(driver->loop), request->submitted);
+	usec_t elapsed = usec_sub(loop_now(driver->loop), facts->request.submitted);
 	struct error error = error_make(effect->failed.failure.code);
+	struct pool_view pool;
 
+	engine_view_pool(driver->engine, effect->failed.from, &pool);
 	error.severity = effect->failed.severity;
 	error.strategy = effect->failed.strategy;
 	error.retryable = effect->failed.failure.retryable;
@@ -241,28 +249,28 @@ static struct error error_of(const struct facts *facts)
 	error.executed = effect->failed.failure.executed;
 	error.request = facts->call->number;
 	error.pool = facts->pool;
-	error.adapter = pool_adapter_name(pool->settings.adapter);
+	error.adapter = pool_adapter_name(pool.adapter);
 	error.method = facts->call->method;
 	error.session = facts->call->session;
 	error.elapsed = error.queued = elapsed;
-	error.queue_depth = pool->queue.len;
-	if (pool->settings.adapter != POOL_STATIC)
-		error.circuit = breaker_state_name(circuit_of(request, pool)->breaker.state);
+	error.queue_depth = pool.queued;
+	if (pool.circuit_count > 0)
+		error.circuit = breaker_state_name(breaker_of(facts, &pool));
 	if (facts->life)
 		fill_worker(facts, &error);
 	return error;
 }
 
-/* The words of a failure that has just happened. */
+/* The message of a failure that has just happened. */
 static void format_message(const struct facts *facts, struct error *error, char *message,
 			   struct buf *detail)
 {
-	const struct driver *driver = facts->driver;
+	const struct driver_step *step = facts->step;
 	const struct failure *failure = &facts->effect->failed.failure;
 
-	if (failure->from_worker && driver->answer && driver->answered == facts->call->slot) {
-		quote_worker(&driver->answer->error, message, MESSAGE_SIZE);
-		worker_error_pack_detail(detail, &driver->answer->error, DETAIL_TEXT);
+	if (failure->from_worker && step->answer && step->answered == facts->call->slot) {
+		quote_worker(&step->answer->error, message, MESSAGE_SIZE);
+		worker_error_pack_detail(detail, &step->answer->error, DETAIL_TEXT);
 	} else {
 		describe(facts, message, MESSAGE_SIZE);
 		if (facts->life && errcode_info(failure->code)->category == ERRCAT_connection)
@@ -275,21 +283,21 @@ static void format_message(const struct facts *facts, struct error *error, char 
 		error->detail = (struct bytes){detail->data, detail->len};
 }
 
-/* The words of one that was told before. */
-static void restore_message(const struct attempt_history *attempt_history, struct error *error)
+/* The message of one that was reported before, from the attempt history. */
+static void restore_message(const struct attempt_history *history, struct error *error)
 {
 	const struct error_attempt *last;
 
 	error->message = errcode_info(error->code)->text;
-	if (!attempt_history || attempt_history->count == 0)
+	if (!history || history->count == 0)
 		return;
-	last = &attempt_history->attempts[attempt_history->count - 1];
+	last = &history->attempts[history->count - 1];
 	error->message = last->message;
 	error->pool = last->pool;
 	error->worker = last->worker;
 	error->pid = 0; /* of a process that may have had successors since */
 	error->run = last->run;
-	error->detail = attempt_history->detail;
+	error->detail = history->detail;
 }
 
 struct error failure_error(const struct driver *driver, enum errcode code)
@@ -302,173 +310,70 @@ struct error failure_error(const struct driver *driver, enum errcode code)
 	return error;
 }
 
-/* --- telling --- */
+/* --- what becomes of it --- */
 
-/* What a caller or its own code did wrong is the caller's to read, not the operator's to mend. */
-static enum log_level level_of(const struct error *error)
+void failure_answer(struct driver *driver, const struct driver_step *step, struct call *call,
+		    const struct effect *effect)
 {
-	enum errcategory category = errcode_info(error->code)->category;
-
-	if (category == ERRCAT_request || category == ERRCAT_application)
-		return LOG_LEVEL_INFO;
-	/* That the daemon stops is said once already. */
-	if (error->code == ERR_shutting_down)
-		return LOG_LEVEL_INFO;
-	switch (error->severity) {
-	case SEVERITY_CRITICAL:
-		return LOG_LEVEL_ERROR;
-	case SEVERITY_MAJOR:
-		return LOG_LEVEL_WARNING;
-	case SEVERITY_MINOR:
-		return LOG_LEVEL_NOTICE;
-	case SEVERITY_WARNING:
-	case SEVERITY_COUNT_:
-		break;
-	}
-	return LOG_LEVEL_INFO;
-}
-
-#define NUMBER_SIZE 24
-
-/* A number for a field; NULL, so that the field is left out, when it is 0. */
-static const char *number_text(uint64_t number, char text[NUMBER_SIZE])
-{
-	if (number == 0)
-		return NULL;
-	snprintf(text, NUMBER_SIZE, "%llu", (unsigned long long)number);
-	return text;
-}
-
-static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
-{
-	if (name.len == 0)
-		return NULL;
-	snprintf(text, NAME_LEN_MAX + 1, "%.*s",
-		 (int)(name.len < NAME_LEN_MAX ? name.len : NAME_LEN_MAX), (const char *)name.data);
-	return text;
-}
-
-/* To the journal with each field by its name; on standard error the line says them all. */
-static void log_fields(const struct error *error, const char *what, struct bytes line)
-{
-	char request[NUMBER_SIZE], worker[NUMBER_SIZE], pid[NUMBER_SIZE], attempt[NUMBER_SIZE];
-	char elapsed[NUMBER_SIZE], session[NAME_LEN_MAX + 1], method[NAME_LEN_MAX + 1];
-	usec_t elapsed_ms = error->elapsed == USEC_INFINITY ? 0 : error->elapsed / USEC_PER_MSEC;
-	const struct log_field fields[] = {
-		{"code", errcode_name(error->code)},
-		{"category", errcategory_name(errcode_info(error->code)->category)},
-		{"severity", errseverity_name(error->severity)},
-		{"strategy", errstrategy_name(error->strategy)},
-		{"executed", executed_name(error->executed)},
-		{"pool", error->pool},
-		{"request", number_text(error->request, request)},
-		{"worker", number_text(error->worker, worker)},
-		{"pid", number_text(error->pid > 0 ? (uint64_t)error->pid : 0, pid)},
-		{"session", name_value(error->session, session)},
-		{"method", name_value(error->method, method)},
-		{"attempt", number_text(error->attempt, attempt)},
-		{"elapsed_ms", number_text(elapsed_ms, elapsed)},
-		{"circuit", error->circuit},
-	};
-
-	log_event(level_of(error), NULL, fields, log_has_fields() ? ARRAY_SIZE(fields) : 0,
-		  "%s: %.*s", what, (int)line.len, (const char *)line.data);
-}
-
-static void log_line(const struct error *error, const char *what, unsigned held)
-{
-	struct buf line;
-
-	buf_init(&line, LOG_TEXT_MAX);
-	error_format(&line, error);
-	if (held > 0)
-		buf_printf(&line, " (%u more of these not logged)", held);
-	if (buf_error(&line) == 0)
-		log_fields(error, what, (struct bytes){line.data, line.len});
-	buf_free(&line);
-}
-
-/* Whether it is one that a whole pool gives out by the thousand. */
-static bool is_refusal(enum errcode code)
-{
-	return errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed;
-}
-
-static void notify(struct driver *driver, uint32_t pool, const struct error *error,
-		   const char *what, bool incident)
-{
-	struct log_limit *limit = is_refusal(error->code) && !incident
-					  ? &driver->refusal_lines[pool]
-					  : &driver->error_lines;
-	unsigned held;
-
-	if (!log_limit_pass(limit, loop_now(driver->loop), &held))
-		return;
-	log_line(error, what, held);
-	error_log_add(&driver->errors, error, incident, loop_wall_ms());
-	notify_error(driver, error);
-}
-
-void failure_answer(struct driver *driver, struct call *call, const struct effect *effect)
-{
-	struct facts facts = facts_of(driver, call, effect);
+	struct facts facts = facts_of(driver, step, call, effect);
 	struct error error = error_of(&facts);
 	char message[MESSAGE_SIZE];
 	struct buf detail;
 
 	buf_init(&detail, DETAIL_MAX);
 	if (effect->failed.failure.reported) {
-		restore_message(call->attempt_history, &error);
+		restore_message(call->history, &error);
 	} else {
 		format_message(&facts, &error, message, &detail);
-		if (effect->failed.failure.attempted && call->attempt_history)
-			attempt_history_add(
-				&call->attempt_history, &error,
-				usec_sub(facts.request->run.sent, facts.request->submitted));
+		if (effect->failed.failure.attempted && call->history)
+			attempt_history_add(&call->history, &error,
+					    usec_sub(facts.request.sent, facts.request.submitted));
 	}
-	if (call->attempt_history) {
-		error.attempts = call->attempt_history->attempts;
-		error.attempt_count = call->attempt_history->count;
+	if (call->history) {
+		error.attempts = call->history->attempts;
+		error.attempt_count = call->history->count;
 	}
-	connection_answer_error(call->connection, call->msgid, &error);
-	notify(driver, effect->failed.from, &error, "request failed", false);
+	call_answer_error(call, &error);
+	error_report(driver, effect->failed.from, &error, "request failed", false);
 	buf_free(&detail);
 }
 
-void failure_note(struct driver *driver, struct call *call, const struct effect *effect)
+void failure_note(const struct driver *driver, const struct driver_step *step, struct call *call,
+		  const struct effect *effect)
 {
-	struct facts facts = facts_of(driver, call, effect);
+	struct facts facts = facts_of(driver, step, call, effect);
 	struct error error = error_of(&facts);
 	char message[MESSAGE_SIZE];
 	struct buf detail;
 
 	buf_init(&detail, DETAIL_MAX);
 	format_message(&facts, &error, message, &detail);
-	attempt_history_add(&call->attempt_history, &error,
-			    usec_sub(facts.request->run.sent, facts.request->submitted));
-	if (call->attempt_history)
-		call->attempt_history->delay = effect->failed.delay;
+	attempt_history_add(&call->history, &error,
+			    usec_sub(facts.request.sent, facts.request.submitted));
+	if (call->history)
+		call->history->delay = effect->failed.delay;
 	if (log_is_enabled(LOG_LEVEL_DEBUG))
-		log_line(&error,
-			 effect->pool == effect->failed.from ? "attempt failed, tried again"
-							     : "attempt failed, failed over",
-			 0);
+		error_report_line(&error,
+				  effect->pool == effect->failed.from
+					  ? "attempt failed, tried again"
+					  : "attempt failed, failed over",
+				  0);
 	buf_free(&detail);
 }
 
-/* What a worker that could not start said last tells most often why. */
+/* The last line on standard error of a worker that could not start: most often it says why. */
 static void append_last_line(char *text, size_t size, const struct life *life)
 {
-	struct bytes said = life->last_stderr;
-	const uint8_t *end = memrchr(said.data ? (const char *)said.data : "", '\n', said.len);
+	struct bytes last = life->last_stderr;
+	const uint8_t *end = memrchr(last.data ? (const char *)last.data : "", '\n', last.len);
 	char line[MESSAGE_SIZE / 2];
 
-	if (said.len == 0)
+	if (last.len == 0)
 		return;
 	if (end)
-		said = (struct bytes){end + 1, (size_t)(said.data + said.len - end) - 1};
-	said = utf8_cut(said, sizeof(line) - 1);
-	snprintf(line, sizeof(line), "%.*s", (int)said.len, (const char *)said.data);
+		last = (struct bytes){end + 1, (size_t)(last.data + last.len - end) - 1};
+	last = utf8_cut(last, sizeof(line) - 1);
+	snprintf(line, sizeof(line), "%.*s", (int)last.len, (const char *)last.data);
 	append(text, size, ": ");
 	append(text, size, line);
 }
@@ -486,10 +391,10 @@ static void append_step(char *text, size_t size, const struct life *life)
 
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
-	const struct pool *pool = engine_pool(driver->engine, effect->pool);
 	const struct config_pool *config = driver_pool_config(driver, effect->pool);
 	struct error error = failure_error(driver, effect->incident);
 	char message[MESSAGE_SIZE];
+	struct pool_view pool;
 
 	error.pool = config->name;
 	error.adapter = pool_adapter_name(config->adapter);
@@ -509,8 +414,9 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 			append_last_line(message, sizeof(message), life);
 		}
 	}
-	if (pool->settings.adapter != POOL_STATIC)
-		error.circuit = breaker_state_name(pool->circuits[0].breaker.state);
+	engine_view_pool(driver->engine, effect->pool, &pool);
+	if (pool.circuit_count > 0)
+		error.circuit = breaker_state_name(pool.breaker);
 	error.message = message;
-	notify(driver, effect->pool, &error, "incident", true);
+	error_report(driver, effect->pool, &error, "incident", true);
 }

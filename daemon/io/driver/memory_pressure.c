@@ -1,7 +1,19 @@
 #include "daemon/io/driver/memory_pressure.h"
 
-/* That of how many workers is read at a time: reading one takes some ten microseconds. */
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/step.h"
+
+/* How often the memory of workers is read whose pools limit it. */
+#define CHECK_INTERVAL (100 * USEC_PER_MSEC)
+
+/* Workers whose memory is read at a time: reading that of one takes some ten microseconds. */
 #define CHECKED_MAX 32
+
+void memory_pressure_init(struct memory_pressure *memory, usec_t now, bool is_limited)
+{
+	*memory = (struct memory_pressure){.check_at = is_limited ? usec_add(now, CHECK_INTERVAL)
+								  : USEC_INFINITY};
+}
 
 /* The idle worker with the most resident memory; NO_SLOT: none is idle.  Reads /proc for each. */
 static uint32_t heaviest_idle(const struct driver *driver)
@@ -11,9 +23,11 @@ static uint32_t heaviest_idle(const struct driver *driver)
 
 	for (uint32_t i = 0; i < driver->life_count; i++) {
 		pid_t pid = driver->lives[i].process.pid;
+		struct worker_view worker;
 		uint64_t bytes;
 
-		if (pid == 0 || engine_worker(driver->engine, i)->state != WORKER_READY)
+		engine_view_worker(driver->engine, i, &worker);
+		if (pid == 0 || worker.state != WORKER_READY)
 			continue;
 		bytes = process_rss(pid);
 		if (bytes > most) {
@@ -32,11 +46,12 @@ static uint32_t next_limited(const struct driver *driver, uint32_t *from)
 {
 	while (*from < driver->life_count) {
 		uint32_t i = (*from)++;
-		const struct worker *worker = engine_worker(driver->engine, i);
+		struct worker_view worker;
 
+		engine_view_worker(driver->engine, i, &worker);
 		if (driver->lives[i].process.pid > 0 &&
-		    (worker->state == WORKER_READY || worker->state == WORKER_BUSY) &&
-		    engine_pool(driver->engine, worker->pool)->settings.max_memory > 0)
+		    (worker.state == WORKER_READY || worker.state == WORKER_BUSY) &&
+		    driver_pool_config(driver, worker.pool)->max_memory > 0)
 			return i;
 	}
 	*from = 0;
@@ -45,35 +60,38 @@ static uint32_t next_limited(const struct driver *driver, uint32_t *from)
 
 void memory_pressure_relieve(struct driver *driver)
 {
+	struct driver_step step = {.event = {.type = EVENT_PRESSURE}};
+	struct memory_pressure *memory = &driver->memory;
 	usec_t now = loop_now(driver->loop);
 	uint32_t worker;
 
-	if (usec_sub(now, driver->relieved) < USEC_PER_SEC)
+	if (!memory->start_failed && memory->refused == driver->loop->store.refused)
 		return;
-	driver->relieved = now;
-	driver->memory_short = false;
-	driver->refused_seen = driver->loop->store.refused;
+	if (usec_sub(now, memory->relieved_at) < USEC_PER_SEC)
+		return;
+	memory->relieved_at = now;
+	memory->start_failed = false;
+	memory->refused = driver->loop->store.refused;
 	worker = heaviest_idle(driver);
-	if (worker != NO_SLOT) {
-		struct engine_event event = {.type = EVENT_PRESSURE,
-					     .worker = worker,
-					     .life = driver->lives[worker].number};
-
-		driver_step(driver, &event);
-	}
+	if (worker == NO_SLOT)
+		return;
+	step.event.worker = worker;
+	step.event.life = driver->lives[worker].number;
+	driver_step(driver, &step);
 }
 
 void memory_pressure_check(struct driver *driver)
 {
-	driver->memory_check_at = usec_add(loop_now(driver->loop), MEMORY_PRESSURE_INTERVAL);
+	driver->memory.check_at = usec_add(loop_now(driver->loop), CHECK_INTERVAL);
 	for (unsigned i = 0; i < CHECKED_MAX; i++) {
-		struct engine_event event = {.type = EVENT_WORKER_MEMORY};
+		struct driver_step step = {.event = {.type = EVENT_WORKER_MEMORY}};
+		uint32_t worker = next_limited(driver, &driver->memory.check_from);
 
-		event.worker = next_limited(driver, &driver->memory_check_from);
-		if (event.worker == NO_SLOT)
+		if (worker == NO_SLOT)
 			return;
-		event.life = driver->lives[event.worker].number;
-		event.memory = process_rss(driver->lives[event.worker].process.pid);
-		driver_step(driver, &event);
+		step.event.worker = worker;
+		step.event.life = driver->lives[worker].number;
+		step.event.memory = process_rss(driver->lives[worker].process.pid);
+		driver_step(driver, &step);
 	}
 }

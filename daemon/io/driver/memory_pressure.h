@@ -1,19 +1,32 @@
-/* What workers use of memory: who goes when it is short, and who has grown over his pool's limit.
+/*
+ * The memory that workers use: which of them is replaced when the machine has too little, and which
+ * have grown beyond the max_memory of their pool.
  */
 #ifndef POOLD_IO_DRIVER_MEMORY_PRESSURE_H
 #define POOLD_IO_DRIVER_MEMORY_PRESSURE_H
 
-#include "daemon/io/driver/driver.h"
+#include "protocol/base.h"
 
-/* How often the memory of workers is read whose pools limit it. */
-#define MEMORY_PRESSURE_INTERVAL (100 * USEC_PER_MSEC)
+struct driver;
 
-/* Memory was refused: the heaviest idle worker is replaced, which gives back what it has grown by.
- * Once a second at most. */
+struct memory_pressure {
+	usec_t check_at;     /* when the memory of workers is read next; USEC_INFINITY: no pool
+				limits it */
+	uint32_t check_from; /* the slot to begin with then */
+	bool start_failed;   /* a process could not be started for want of memory or processes */
+	uint64_t refused;    /* of the chunk store, when it was looked at last */
+	usec_t relieved_at;  /* when a worker was replaced for it last */
+};
+
+/* `is_limited`: a pool sets max_memory. */
+void memory_pressure_init(struct memory_pressure *memory, usec_t now, bool is_limited);
+
+/* Has the engine replace the idle worker with the most memory if memory was refused since the last
+ * time, once a second at most. */
 void memory_pressure_relieve(struct driver *driver);
 
-/* Tells the engine how much some of those workers use whose pools limit that, and sets when it is
- * time for the next of them. */
+/* Tells the engine how much memory some of the workers use whose pools limit it, and sets the time
+ * for the next of them. */
 void memory_pressure_check(struct driver *driver);
 
 #endif

@@ -1,32 +1,47 @@
 #include "daemon/io/driver/notify.h"
 
+#include "daemon/io/base/log_text.h"
+#include "daemon/io/base/pack_named.h"
+#include "daemon/io/driver/state.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "daemon/io/base/log_text.h"
-#include "daemon/io/base/pack_named.h"
-#include "daemon/io/driver/effects.h"
 
 static const char *pool_name(const struct driver *driver, uint32_t pool)
 {
 	return driver_pool_config(driver, pool)->name;
 }
 
-void notify_worker(struct driver *driver, uint32_t worker, const char *what, const char *text)
+void notify_worker_event(struct driver *driver, uint32_t worker, const char *what, const char *text)
 {
-	const struct worker *state = engine_worker(driver->engine, worker);
+	uint32_t pool = engine_worker_pool(driver->engine, worker);
 	int pid = (int)driver->lives[worker].last_pid;
 	struct buf *out = events_begin(&driver->events, EVENT_KIND_worker, 5);
 
 	if (!out)
 		return;
-	pack_named_str(out, "pool", pool_name(driver, state->pool));
+	pack_named_str(out, "pool", pool_name(driver, pool));
 	pack_named_uint(out, "worker", driver_worker_number(driver, worker));
 	pack_named_uint(out, "pid", pid > 0 ? (uint64_t)pid : 0);
 	pack_named_str(out, "what", what);
 	pack_named_str(out, "text", text);
-	events_send(driver);
+	events_send(&driver->events);
+}
+
+void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,
+		   const char *text)
+{
+	uint32_t pool = engine_worker_pool(driver->engine, worker);
+	char number[16], pid[16];
+	struct log_field fields[] = {
+		{"pool", pool_name(driver, pool)}, {"worker", number}, {"pid", pid}};
+
+	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, worker));
+	snprintf(pid, sizeof(pid), "%d", (int)driver->lives[worker].last_pid);
+	log_event(level, NULL, fields, ARRAY_SIZE(fields), "worker %s%s%s", what, *text ? ": " : "",
+		  text);
+	notify_worker_event(driver, worker, what, text);
 }
 
 #define NUMBER_SIZE 24
@@ -36,17 +51,12 @@ struct output_fields {
 	char worker[NUMBER_SIZE], pid[NUMBER_SIZE], request[NUMBER_SIZE], part[NUMBER_SIZE];
 };
 
-/* The request that a worker serves, where there is no doubt; 0: there is none, or several. */
-static uint64_t only_request(const struct driver *driver, const struct worker *worker)
+/* The number of the only request that a worker has; 0: it has none, or several. */
+static uint64_t only_request(const struct driver *driver, uint32_t worker)
 {
-	const struct attempt *attempt;
+	uint32_t request = engine_only_request(driver->engine, worker);
 
-	if (worker->attempts.len != 1)
-		return 0;
-	attempt = list_entry(list_first(&worker->attempts), struct attempt, in_worker);
-	return attempt->request
-		       ? driver->calls.calls[engine_slot(driver->engine, attempt->request)].number
-		       : 0;
+	return request != NO_SLOT ? driver->calls.calls[request].number : 0;
 }
 
 static const char *number_field(uint64_t number, char text[NUMBER_SIZE])
@@ -75,8 +85,7 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 		   struct bytes line, unsigned part)
 {
 	enum log_level level = take_level(stream, &line);
-	const struct worker *state = engine_worker(driver->engine, worker);
-	const char *pool = pool_name(driver, state->pool);
+	const char *pool = pool_name(driver, engine_worker_pool(driver->engine, worker));
 	char text[LOG_TEXT_MAX + 1];
 	struct output_fields texts;
 	const struct log_field fields[] = {
@@ -84,7 +93,7 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 		{"worker", number_field(driver_worker_number(driver, worker), texts.worker)},
 		{"pid", number_field((uint64_t)driver->lives[worker].last_pid, texts.pid)},
 		{"stream", stream == OUTPUT_STDERR ? "stderr" : "stdout"},
-		{"request", number_field(only_request(driver, state), texts.request)},
+		{"request", number_field(only_request(driver, worker), texts.request)},
 		{"part", number_field(part, texts.part)},
 	};
 
@@ -99,23 +108,23 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 		log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s", text);
 }
 
-void notify_last_words(struct driver *driver, uint32_t worker)
+void notify_last_stderr(struct driver *driver, uint32_t worker)
 {
-	const struct worker *state = engine_worker(driver->engine, worker);
-	struct bytes said = driver->lives[worker].last_stderr;
+	uint32_t pool = engine_worker_pool(driver->engine, worker);
+	struct bytes last = driver->lives[worker].last_stderr;
 	char number[NUMBER_SIZE], text[LOG_TEXT_MAX / 2];
 	const struct log_field fields[] = {
-		{"pool", pool_name(driver, state->pool)},
+		{"pool", pool_name(driver, pool)},
 		{"worker", number_field(driver_worker_number(driver, worker), number)},
 		{"stderr", text},
 	};
 
-	if (!log_has_fields() || said.len == 0)
+	if (!log_has_fields() || last.len == 0)
 		return;
-	/* A field ends at LOG_TEXT_MAX, and the end is what tells most. */
-	if (said.len >= sizeof(text))
-		said = (struct bytes){said.data + said.len - sizeof(text) + 1, sizeof(text) - 1};
-	snprintf(text, sizeof(text), "%.*s", (int)said.len, (const char *)said.data);
+	/* A field ends at LOG_TEXT_MAX, and its last lines matter most. */
+	if (last.len >= sizeof(text))
+		last = (struct bytes){last.data + last.len - sizeof(text) + 1, sizeof(text) - 1};
+	snprintf(text, sizeof(text), "%.*s", (int)last.len, (const char *)last.data);
 	log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields), "worker said last: %s", text);
 }
 
@@ -124,7 +133,7 @@ void notify_output_dropped(struct driver *driver, uint32_t worker, uint64_t coun
 	char text[128];
 
 	snprintf(text, sizeof(text), "%" PRIu64 " lines over output_rate were not logged", count);
-	effects_notify_worker(driver, LOG_LEVEL_WARNING, worker, "writes too much", text);
+	notify_worker(driver, LOG_LEVEL_WARNING, worker, "writes too much", text);
 }
 
 void notify_health(struct driver *driver, const struct effect *effect)
@@ -144,7 +153,7 @@ void notify_health(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "pool", pool);
 	pack_named_str(out, "from", was);
 	pack_named_str(out, "to", is);
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_pack_operator(const struct driver *driver, struct buf *out,
@@ -163,15 +172,17 @@ void notify_pack_operator(const struct driver *driver, struct buf *out,
 void notify_breaker(struct driver *driver, const struct effect *effect)
 {
 	const struct breaker_change *change = &effect->breaker.change;
-	const struct circuit *circuit =
-		&engine_pool(driver->engine, effect->pool)->circuits[effect->breaker.circuit];
-	struct bytes method = name_text(&circuit->method);
 	const char *pool = pool_name(driver, effect->pool);
 	const char *from = breaker_state_name(change->from), *to = breaker_state_name(change->to);
 	bool opens = change->to == BREAKER_OPEN || change->from == BREAKER_OBSERVING;
 	struct log_field fields[] = {{"pool", pool}, {"circuit", to}};
+	struct circuit_view circuit;
+	struct bytes method;
 	struct buf *out;
 
+	engine_view_circuit(driver->engine, effect->pool, effect->breaker.circuit,
+			    loop_now(driver->loop), &circuit);
+	method = circuit.method;
 	log_event(opens ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
 		  "breaker%s%.*s is %s, was %s: %s", method.len > 0 ? " of method " : "",
 		  (int)method.len, (const char *)method.data, to, from,
@@ -185,8 +196,8 @@ void notify_breaker(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "to", to);
 	pack_named_str(out, "reason", breaker_reason_name(change->reason));
 	pack_str(out, "by");
-	notify_pack_operator(driver, out, &circuit->operator);
-	events_send(driver);
+	notify_pack_operator(driver, out, &circuit.changed_by);
+	events_send(&driver->events);
 }
 
 void notify_level(struct driver *driver, const struct effect *effect)
@@ -214,10 +225,10 @@ void notify_level(struct driver *driver, const struct effect *effect)
 	pack_named_uint(out, "from_level", effect->level.from);
 	pack_named_uint(out, "to_level", effect->level.to);
 	pack_named_str(out, "reason", down ? reason : "returned");
-	events_send(driver);
+	events_send(&driver->events);
 }
 
-/* What there is to say of it, in words. */
+/* Its state in words. */
 static void describe_roll(const struct roll *roll, char *text, size_t size)
 {
 	unsigned done = roll->total - roll->left;
@@ -254,7 +265,7 @@ void notify_roll(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "pool", pool);
 	pack_named_str(out, "what", "rolling restart");
 	pack_named_str(out, "text", text);
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_recovery(struct driver *driver, const struct effect *effect)
@@ -272,12 +283,11 @@ void notify_recovery(struct driver *driver, const struct effect *effect)
 		       effect->recovery.began ? "started"
 					      : recovery_result_name(effect->recovery.result));
 	pack_named_ms(out, "duration_ms", effect->recovery.duration);
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_session(struct driver *driver, const struct effect *effect)
 {
-	const struct session *session = engine_session(driver->engine, effect->session.session);
 	enum session_reason reason = effect->session.reason;
 	const char *what = "ended";
 	struct buf *out = events_begin(&driver->events, EVENT_KIND_session, 3);
@@ -290,10 +300,11 @@ void notify_session(struct driver *driver, const struct effect *effect)
 		what = "moved";
 	else if (reason == SESSION_LOST)
 		what = "lost";
-	pack_named_text(out, "session", name_text(&session->name));
+	pack_named_text(out, "session",
+			engine_session_name(driver->engine, effect->session.session));
 	pack_named_str(out, "what", what);
 	pack_named_str(out, "reason", effect->session.began ? "used" : session_reason_name(reason));
-	events_send(driver);
+	events_send(&driver->events);
 }
 
 void notify_error(struct driver *driver, const struct error *error)
@@ -306,5 +317,5 @@ void notify_error(struct driver *driver, const struct error *error)
 	pack_named_str(out, "pool", error->pool);
 	pack_str(out, "message");
 	pack_text(out, (struct bytes){(const uint8_t *)error->message, strlen(error->message)});
-	events_send(driver);
+	events_send(&driver->events);
 }

@@ -1,18 +1,28 @@
-/* What changes, told: as a line in the log, and as an event to those who subscribed. */
+/* Reports what changes: a line in the log, and an event for those callers that have subscribed. */
 #ifndef POOLD_IO_DRIVER_NOTIFY_H
 #define POOLD_IO_DRIVER_NOTIFY_H
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/core/circuit.h"
+#include "daemon/io/base/log.h"
+#include "daemon/io/worker/output.h"
+#include "protocol/buf.h"
+#include "protocol/error.h"
 
-void notify_worker(struct driver *driver, uint32_t worker, const char *what, const char *text);
-/* A line of a worker's output: for the log alone. */
+struct driver;
+struct effect;
+
+/* A line about a worker, and an event: `what` is "started", "ready", "ended" and the like. */
+void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,
+		   const char *text);
+/* The event alone. */
+void notify_worker_event(struct driver *driver, uint32_t worker, const char *what,
+			 const char *text);
+/* A line of a worker's output (output.h): for the log alone. */
 void notify_output(struct driver *driver, uint32_t worker, enum output_stream stream,
 		   struct bytes line, unsigned part);
 void notify_output_dropped(struct driver *driver, uint32_t worker, uint64_t count);
-/* What a worker that has ended said last on standard error, whole, where the log keeps fields
- * apart.
- */
-void notify_last_words(struct driver *driver, uint32_t worker);
+/* The end of the standard error of a worker that has ended, where the log keeps fields apart. */
+void notify_last_stderr(struct driver *driver, uint32_t worker);
 void notify_health(struct driver *driver, const struct effect *effect);
 void notify_breaker(struct driver *driver, const struct effect *effect);
 void notify_level(struct driver *driver, const struct effect *effect);
@@ -21,7 +31,7 @@ void notify_recovery(struct driver *driver, const struct effect *effect);
 void notify_session(struct driver *driver, const struct effect *effect);
 void notify_error(struct driver *driver, const struct error *error);
 
-/* {uid, pid, ago_ms}, or nil where nobody did anything by hand. */
+/* Packs {uid, pid, ago_ms} of who changed it, or nil where no operator did. */
 void notify_pack_operator(const struct driver *driver, struct buf *out,
 			  const struct circuit_operator *operator);
 

@@ -1,9 +1,15 @@
 #include "daemon/io/driver/operator.h"
 
-static enum errcode verdict_on(struct driver *driver, struct engine_event *event)
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/step.h"
+#include "daemon/io/worker/forkserver.h"
+
+static enum errcode verdict_on(struct driver *driver, const struct engine_event *event)
 {
-	driver_step(driver, event);
-	return driver->verdict;
+	struct driver_step step = {.event = *event};
+
+	driver_step(driver, &step);
+	return step.verdict;
 }
 
 enum errcode operator_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
@@ -62,8 +68,10 @@ enum errcode operator_set_drained(struct driver *driver, uint32_t pool, bool dra
 enum errcode operator_kill(struct driver *driver, uint32_t worker, int signal)
 {
 	struct engine_event event = {.type = EVENT_KILL, .worker = worker};
+	struct worker_view view;
 
-	event.life = engine_worker(driver->engine, worker)->life;
+	engine_view_worker(driver->engine, worker, &view);
+	event.life = view.life;
 	event.signal = signal;
 	return verdict_on(driver, &event);
 }

@@ -1,14 +1,18 @@
-/* What somebody changes by hand: each returns ERR_NONE, or why the engine says no. */
+/* What an operator changes: each returns ERR_NONE, or why the engine refuses. */
 #ifndef POOLD_IO_DRIVER_OPERATOR_H
 #define POOLD_IO_DRIVER_OPERATOR_H
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/core/breaker.h"
+#include "protocol/base.h"
+#include "protocol/errcode.h"
+
+struct driver;
 
 /* A breaker; `method` empty: the pool's own. */
 enum errcode operator_set_breaker(struct driver *driver, uint32_t pool, struct bytes method,
 				  enum breaker_state state, uint32_t uid, int32_t pid);
 enum errcode operator_cancel_recovery(struct driver *driver, uint64_t id);
-/* A pool's workers, as engine.h says of each. */
+/* A pool's workers: see the events of these names in engine.h. */
 enum errcode operator_restart(struct driver *driver, uint32_t pool);
 enum errcode operator_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max);
 enum errcode operator_set_drained(struct driver *driver, uint32_t pool, bool drained);

@@ -1,10 +1,11 @@
 #include "daemon/io/driver/slow_request.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/stack.h"
+#include "daemon/io/driver/state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 void slow_request_report(struct driver *driver, const struct effect *effect)
 {
@@ -25,7 +26,7 @@ void slow_request_report(struct driver *driver, const struct effect *effect)
 		 (int)(call->method.len < 100 ? call->method.len : 100),
 		 (const char *)call->method.data, (double)effect->ran / USEC_PER_SEC);
 	log_event(LOG_LEVEL_WARNING, NULL, fields, ARRAY_SIZE(fields), "worker is slow: %s", text);
-	notify_worker(driver, effect->worker, "is slow", text);
-	/* Where it can say what it is at, that follows. */
+	notify_worker_event(driver, effect->worker, "is slow", text);
+	/* A worker that has named a signal for it writes its stacks, which follow as an event. */
 	stack_ask(driver, effect->worker);
 }

@@ -1,8 +1,9 @@
-/* Requests that run for long: told while they still do. */
+/* Requests that run for longer than slow_after: reported while they still do. */
 #ifndef POOLD_IO_DRIVER_SLOW_REQUEST_H
 #define POOLD_IO_DRIVER_SLOW_REQUEST_H
 
-#include "daemon/io/driver/driver.h"
+struct driver;
+struct effect;
 
 /* Carries out an EFFECT_SLOW: a warning in the log and an event, with what runs where for how long.
  */

@@ -1,15 +1,17 @@
 #include "daemon/io/driver/stack.h"
 
+#include "daemon/io/base/log_text.h"
+#include "daemon/io/driver/notify.h"
+#include "daemon/io/driver/state.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
-#include "daemon/io/base/log_text.h"
-#include "daemon/io/driver/notify.h"
-
-/* Bytes of stacks that are told; the log has all lines. */
+/* Bytes of stacks in an event; the log has all lines. */
 #define STACK_MAX ((size_t)32 * 1024)
 
-/* They have come when no line follows for so long; and if none comes at all, it is given up. */
+/* The stacks are complete when no line has followed for `quiet`; without any line in `patience` the
+ * worker is taken not to write them. */
 static const struct timeval quiet = {.tv_usec = 100000};
 static const struct timeval patience = {.tv_sec = 2};
 
@@ -40,8 +42,8 @@ void stack_end(struct life *life)
 	if (!stack)
 		return;
 	buf_put(&stack->text, "", 1);
-	notify_worker(stack->driver, life->worker, "stack",
-		      stack->text.len > 1 ? (const char *)stack->text.data : none);
+	notify_worker_event(stack->driver, life->worker, "stack",
+			    stack->text.len > 1 ? (const char *)stack->text.data : none);
 	stack_drop(life);
 }
 
@@ -85,7 +87,7 @@ void stack_take(struct life *life, struct bytes line)
 	if (!stack)
 		return;
 	log_text_escape(line, text, sizeof(text));
-	/* Whole lines, and room for the zero behind them. */
+	/* Whole lines only, with room for the zero byte at the end. */
 	if (stack->text.len + sizeof(text) + 2 < STACK_MAX)
 		buf_printf(&stack->text, "%s%s", stack->text.len > 0 ? "\n" : "", text);
 	event_add(&stack->due, &quiet);

@@ -1,7 +1,6 @@
 #include "daemon/io/driver/starts.h"
 
-#include "daemon/io/driver/driver.h"
-#include "daemon/io/driver/effects.h"
+#include "daemon/io/worker/life.h"
 
 void starts_init(struct starts *starts)
 {
@@ -22,18 +21,19 @@ bool starts_drop(struct starts *starts, struct life *life)
 	return true;
 }
 
-void starts_turn(struct driver *driver)
+struct life *starts_take(struct starts *starts, usec_t now)
 {
-	struct starts *starts = &driver->starts;
 	struct list_node *node = list_first(&starts->waiting);
-	usec_t begin;
 
-	if (!node || loop_now(driver->loop) < starts->next)
-		return;
+	if (!node || now < starts->next)
+		return NULL;
 	list_remove(&starts->waiting, node);
-	begin = loop_clock();
-	effects_start(driver, list_entry(node, struct life, in_starts));
-	starts->next = usec_add(loop_clock(), usec_sub(loop_clock(), begin));
+	return list_entry(node, struct life, in_starts);
+}
+
+void starts_pause(struct starts *starts, usec_t begin, usec_t end)
+{
+	starts->next = usec_add(end, usec_sub(end, begin));
 }
 
 usec_t starts_deadline(const struct starts *starts)

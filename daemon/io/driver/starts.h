@@ -10,25 +10,28 @@
 #include "protocol/base.h"
 
 struct life;
-struct driver;
 
 struct starts {
-	struct list waiting; /* channels, by in_starts, in the order in which they came */
-	usec_t next;	     /* not before then */
+	struct list waiting; /* lives, by in_starts, in the order in which they came */
+	usec_t next;	     /* the next start is not before this time */
 };
 
 void starts_init(struct starts *starts);
 
-/* The channel's worker, whose life is set, is to be started. */
+/* The life, whose number is set, is to be started. */
 void starts_add(struct starts *starts, struct life *life);
 
 /* Takes it back.  False: it does not wait. */
 bool starts_drop(struct starts *starts, struct life *life);
 
-/* Starts the next one, if it is time. */
-void starts_turn(struct driver *driver);
+/* Takes out the life that is to be started now; NULL: there is none, or it is too early.
+ * starts_pause must follow once it is started. */
+struct life *starts_take(struct starts *starts, usec_t now);
 
-/* When there is something to start, or USEC_INFINITY. */
+/* A start took from `begin` to `end`: the next one is not before as much time again has passed. */
+void starts_pause(struct starts *starts, usec_t begin, usec_t end);
+
+/* When the next start is due, or USEC_INFINITY. */
 usec_t starts_deadline(const struct starts *starts);
 
 #endif

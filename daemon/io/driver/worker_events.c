@@ -3,66 +3,72 @@
 #include "daemon/io/driver/effects.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/stack.h"
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/step.h"
 #include "daemon/io/worker/dialect_shared.h"
 
 #include <signal.h>
 
-/* Exit status of a command that can't work as it is configured (sysexits: EX_CONFIG). */
+/* Exit status of a command that can't work as it is configured (EX_CONFIG in sysexits.h). */
 #define EXIT_UNUSABLE 78
+
+/* A step with an event about the life of the worker that `life` is of. */
+static struct driver_step step_of(const struct life *life, enum event_type type)
+{
+	return (struct driver_step){
+		.event = {.type = type, .worker = life->worker, .life = life->number}};
+}
+
+/* --- messages and output of workers, and their end --- */
 
 static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
 {
 	struct driver *driver = channel->owner;
-	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_READY);
+	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_READY);
 
-	event.ready.concurrency = concurrency;
-	event.ready.announces = announces;
-	event.ready.batches = batches;
+	step.event.ready.concurrency = concurrency;
+	step.event.ready.announces = announces;
+	step.event.ready.batches = batches;
 	steps_end(&life_of(channel)->steps, loop_now(driver->loop));
-	effects_notify_worker(driver, LOG_LEVEL_INFO, life_of(channel)->worker, "ready", "");
-	driver_step(driver, &event);
+	notify_worker(driver, LOG_LEVEL_INFO, life_of(channel)->worker, "ready", "");
+	driver_step(driver, &step);
 	driver->on_change(driver->owner);
 }
 
 static void on_began(struct channel *channel, uint32_t id)
 {
-	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_BEGAN);
+	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_BEGAN);
 
-	event.id = id;
-	driver_step(channel->owner, &event);
+	step.event.id = id;
+	driver_step(channel->owner, &step);
 }
 
 static void on_alive(struct channel *channel)
 {
-	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_ALIVE);
+	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_ALIVE);
 
-	driver_step(channel->owner, &event);
+	driver_step(channel->owner, &step);
 }
 
-/* The slot of the request that the worker has under this id, or NO_SLOT: it was given up, or was
- * never there. */
+/* The slot of the request that the worker has under this id; NO_SLOT: it was cancelled, or there was
+ * none (then *ret_known is false). */
 static uint32_t slot_of(const struct life *life, uint32_t id, bool *ret_known)
 {
 	const struct driver *driver = life->owner;
-	const struct worker *worker = engine_worker(driver->engine, life->worker);
-	const struct attempt *attempt =
-		worker->life == life->number ? worker_find_attempt(worker, id) : NULL;
+	uint32_t slot;
 
-	*ret_known = attempt != NULL;
-	return attempt && attempt->request ? engine_slot(driver->engine, attempt->request)
-					   : NO_SLOT;
+	*ret_known = engine_find_attempt(driver->engine, life->worker, life->number, id, &slot);
+	return slot;
 }
 
 static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, struct bytes value)
 {
-	struct driver *driver = channel->owner;
-	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_CHUNK);
-	const struct channel_part part = {chunk, value};
+	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_CHUNK);
 
-	event.id = id;
-	driver->part = &part;
-	driver_step(driver, &event);
-	driver->part = NULL;
+	step.event.id = id;
+	step.part.chunk = chunk;
+	step.part.value = value;
+	driver_step(channel->owner, &step);
 }
 
 static void on_state(struct channel *channel, uint32_t id, struct bytes state)
@@ -109,55 +115,54 @@ static void fill_answer(struct engine_event *event, const struct channel_answer 
 static void on_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
 {
 	struct driver *driver = channel->owner;
-	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_ANSWERED);
+	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_ANSWERED);
 	bool known;
 	uint32_t slot = slot_of(life_of(channel), id, &known);
 
-	event.id = id;
-	fill_answer(&event, answer, slot != NO_SLOT ? &driver->calls.calls[slot] : NULL);
-	driver->answer = answer;
-	driver->answered = slot;
-	driver_step(driver, &event);
-	driver->answer = NULL;
-	driver->answered = NO_SLOT;
+	step.event.id = id;
+	fill_answer(&step.event, answer, slot != NO_SLOT ? &driver->calls.calls[slot] : NULL);
+	step.answer = answer;
+	step.answered = slot;
+	driver_step(driver, &step);
 }
 
 static void on_broken(struct channel *channel, enum errcode code)
 {
 	struct driver *driver = channel->owner;
-	struct engine_event event = worker_events_make(life_of(channel), EVENT_WORKER_BROKE);
+	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_BROKE);
 
 	if (code != ERR_peer_closed)
-		effects_notify_worker(driver, LOG_LEVEL_ERROR, life_of(channel)->worker,
-				      "broke the protocol", channel->last_why);
-	event.code = code;
-	driver_step(driver, &event);
+		notify_worker(driver, LOG_LEVEL_ERROR, life_of(channel)->worker,
+			      "broke the protocol", channel->last_why);
+	step.event.code = code;
+	driver_step(driver, &step);
 }
 
 static void on_exit_of_worker(struct life *life, const struct process_end *end)
 {
 	struct driver *driver = life->owner;
-	const struct worker *worker = engine_worker(driver->engine, life->worker);
-	struct engine_event event = worker_events_make(life, EVENT_WORKER_EXITED);
+	struct driver_step step = step_of(life, EVENT_WORKER_EXITED);
+	struct worker_view worker;
 
+	engine_view_worker(driver->engine, life->worker, &worker);
 	steps_end(&life->steps, loop_now(driver->loop));
 	life->last = end ? *end : (struct process_end){0};
-	life->last_uptime = usec_sub(loop_now(driver->loop), worker->started);
-	life->last_served = worker->served;
+	life->last_uptime = usec_sub(loop_now(driver->loop), worker.started);
+	life->last_served = worker.served;
 	if (end) {
-		event.exit.signalled =
+		step.event.exit.signalled =
 			end->signalled && (end->status == SIGKILL || end->status == SIGTERM);
-		event.exit.unusable = !end->signalled && end->status == EXIT_UNUSABLE;
+		step.event.exit.unusable = !end->signalled && end->status == EXIT_UNUSABLE;
 	} else {
-		event.exit.connection = true;
+		step.event.exit.connection = true;
 	}
-	effects_notify_worker(
-		driver, worker_cause_is_planned(worker->cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-		life->worker, "ended", life->last_end);
+	notify_worker(driver,
+		      worker_cause_is_planned(worker.cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		      life->worker, "ended", life->last_end);
 	stack_end(life);
-	if (!worker_cause_is_planned(worker->cause))
-		notify_last_words(driver, life->worker);
-	driver_step(driver, &event);
+	if (!worker_cause_is_planned(worker.cause))
+		notify_last_stderr(driver, life->worker);
+	driver_step(driver, &step);
 }
 
 static void on_step(struct channel *channel, struct bytes name)
@@ -188,15 +193,66 @@ static void on_output_dropped(struct life *life, uint64_t count)
 
 static void on_unreachable(struct life *life, int error)
 {
-	struct engine_event event = worker_events_make(life, EVENT_SPAWN_FAILED);
+	struct driver_step step = step_of(life, EVENT_SPAWN_FAILED);
 
-	event.code = effects_start_code(life->connected, error);
-	driver_step(life->owner, &event);
+	step.event.code = effects_start_code(life->connected, error);
+	driver_step(life->owner, &step);
 }
 
 static void on_forked(struct life *life)
 {
-	effects_notify_worker(life->owner, LOG_LEVEL_INFO, life->worker, "started", "");
+	notify_worker(life->owner, LOG_LEVEL_INFO, life->worker, "started", "");
+}
+
+/* --- notes: what was found out while effects were carried out --- */
+
+/* Requests that never reached the worker, as its dialect can't express them. */
+static void report_unsent(struct driver *driver, struct life *life)
+{
+	while (life->unsaid_count > 0) {
+		struct driver_step step = step_of(life, EVENT_SEND_FAILED);
+
+		step.event.id = life->unsaid[--life->unsaid_count];
+		step.event.code = ERR_encode_error;
+		driver_step(driver, &step);
+	}
+}
+
+/* There is no process, or the connection to the server was closed. */
+static void report_end(struct driver *driver, struct life *life)
+{
+	struct driver_step step = step_of(life, EVENT_SPAWN_FAILED);
+
+	if (life->spawn_failed) {
+		step.event.code = life->spawn_code;
+	} else {
+		step.event.type = EVENT_WORKER_EXITED;
+		step.event.exit.connection = life->hung_up;
+	}
+	life->spawn_failed = life->hung_up = life->cancelled_before_start = false;
+	driver_step(driver, &step);
+}
+
+static void handle_notes(struct driver *driver, struct life *life)
+{
+	if (life->opened) {
+		life->opened = false;
+		channel_open(&life->channel);
+	}
+	report_unsent(driver, life);
+	if (life->spawn_failed || life->hung_up || life->cancelled_before_start)
+		report_end(driver, life);
+}
+
+void worker_events_handle_notes(struct driver *driver)
+{
+	/* Those that get notes meanwhile are dealt with in the next turn. */
+	for (unsigned count = driver->noted.len; count > 0; count--) {
+		struct list_node *node = list_first(&driver->noted);
+
+		list_remove(&driver->noted, node);
+		handle_notes(driver, list_entry(node, struct life, in_noted));
+	}
 }
 
 const struct channel_handler worker_events_channel_handler = {

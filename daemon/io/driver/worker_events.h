@@ -1,17 +1,16 @@
-/* What workers say and what becomes of them, as events for the engine. */
+/* Messages of workers, their output and their end, as events for the engine. */
 #ifndef POOLD_IO_DRIVER_WORKER_EVENTS_H
 #define POOLD_IO_DRIVER_WORKER_EVENTS_H
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/io/worker/life.h"
 
-/* Of every life of the driver, its owner. */
+struct driver;
+
+/* Of every life of the driver, which is its owner and its channel's. */
 extern const struct life_handler worker_events_life_handler;
 extern const struct channel_handler worker_events_channel_handler;
 
-/* An event about this life of a worker. */
-static inline struct engine_event worker_events_make(const struct life *life, enum event_type type)
-{
-	return (struct engine_event){.type = type, .worker = life->worker, .life = life->number};
-}
+/* At the end of a turn: deals with the lives that have notes (driver_note). */
+void worker_events_handle_notes(struct driver *driver);
 
 #endif

@@ -2,8 +2,10 @@
 
 #include "daemon/io/admin/admin.h"
 #include "daemon/io/admin/control.h"
-#include "daemon/io/driver/driver.h"
 #include "daemon/io/driver/failure.h"
+#include "daemon/io/driver/state.h"
+#include "daemon/io/driver/submit.h"
+#include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/peer.h"
 #include "daemon/io/frontend/request_parse.h"
 #include "protocol/envelope.h"
@@ -19,7 +21,7 @@
 
 #define ERROR_MAX ((size_t)128 * 1024)
 
-/* What is told to come again later, without anything being known, is told to wait so long. */
+/* How long a caller is asked to wait before it tries again when nothing better is known. */
 #define REFUSED_FOR (100 * USEC_PER_MSEC)
 
 static struct connection *of_link(void *owner)
@@ -29,20 +31,24 @@ static struct connection *of_link(void *owner)
 
 /* --- answers --- */
 
+static struct connection *of_caller(struct caller *caller)
+{
+	return container_of(caller, struct connection, caller);
+}
+
 static void pause_if_full(struct connection *connection)
 {
 	const struct config_daemon *limits = &connection->driver->config->daemon;
 
-	if (connection->link.out.bytes > limits->output_max) {
+	if (connection->link.out.bytes > limits->output_max)
 		link_fail(&connection->link, LINK_END_STALLED);
-	} else if (connection->link.out.bytes > limits->output_pause) {
+	else if (connection->link.out.bytes > limits->output_pause)
 		link_set_reading(&connection->link, false);
-	}
 }
 
-void connection_answer(struct connection *connection, uint32_t msgid, struct chunk *chunk,
-		       struct bytes value)
+static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, struct bytes value)
 {
+	struct connection *connection = of_caller(caller);
 	uint8_t head[ENVELOPE_HEAD_MAX];
 
 	if (connection->gone)
@@ -52,9 +58,9 @@ void connection_answer(struct connection *connection, uint32_t msgid, struct chu
 	pause_if_full(connection);
 }
 
-void connection_answer_error(struct connection *connection, uint32_t msgid,
-			     const struct error *error)
+static void answer_error(struct caller *caller, uint32_t msgid, const struct error *error)
 {
+	struct connection *connection = of_caller(caller);
 	uint8_t head[ENVELOPE_HEAD_MAX];
 	struct buf buf;
 
@@ -62,7 +68,7 @@ void connection_answer_error(struct connection *connection, uint32_t msgid,
 		return;
 	buf_init(&buf, ERROR_MAX);
 	buf_put(&buf, head, envelope_put_error(head, msgid));
-	if (connection->errors_map)
+	if (caller->errors_map)
 		error_pack_map(&buf, error);
 	else
 		error_pack_stock(&buf, error);
@@ -75,40 +81,11 @@ void connection_answer_error(struct connection *connection, uint32_t msgid,
 	pause_if_full(connection);
 }
 
-void connection_refuse(struct connection *connection, uint32_t msgid, enum errcode code,
-		       const char *format, ...)
-{
-	char message[512];
-	struct error error = failure_error(connection->driver, code);
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(message, sizeof(message), format, arguments);
-	va_end(arguments);
-	error.message = message;
-	error.retryable = errcode_info(code)->category == ERRCAT_resource;
-	if (error.retryable)
-		error.retry_after = REFUSED_FOR;
-	connection->driver->stats.requests_refused++;
-	connection_answer_error(connection, msgid, &error);
-}
-
-void connection_notify(struct connection *connection, const char *method, struct bytes params)
-{
-	struct bytes name = {(const uint8_t *)method, strlen(method)};
-	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
-
-	if (connection->gone)
-		return;
-	link_put(&connection->link, head, envelope_put_notification(head, name));
-	link_put(&connection->link, params.data, params.len);
-	pause_if_full(connection);
-}
-
-void connection_part(struct connection *connection, uint32_t msgid, struct chunk *chunk,
-		     struct bytes value)
+static void answer_part(struct caller *caller, uint32_t msgid, struct chunk *chunk,
+			struct bytes value)
 {
 	static const struct bytes name = {(const uint8_t *)"poold.chunk", 11};
+	struct connection *connection = of_caller(caller);
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 6];
 	size_t len;
 
@@ -122,6 +99,68 @@ void connection_part(struct connection *connection, uint32_t msgid, struct chunk
 	pause_if_full(connection);
 }
 
+static void answer_restart(struct caller *caller, uint32_t msgid)
+{
+	static const struct bytes name = {(const uint8_t *)"poold.restart", 13};
+	struct connection *connection = of_caller(caller);
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 6];
+	size_t len;
+
+	if (connection->gone)
+		return;
+	len = envelope_put_notification(head, name);
+	head[len++] = 0x91; /* [msgid] */
+	len += envelope_put_id(head + len, msgid);
+	link_put(&connection->link, head, len);
+	pause_if_full(connection);
+}
+
+static bool send_event(struct caller *caller, struct bytes map)
+{
+	static const struct bytes name = {(const uint8_t *)"poold.event", 11};
+	struct connection *connection = of_caller(caller);
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
+	size_t len;
+
+	if (connection->gone ||
+	    connection->link.out.bytes > connection->driver->config->daemon.output_pause)
+		return false;
+	len = envelope_put_notification(head, name);
+	head[len++] = 0x91; /* [map] */
+	link_put(&connection->link, head, len);
+	link_put(&connection->link, map.data, map.len);
+	pause_if_full(connection);
+	return true;
+}
+
+static const struct caller_ops caller_ops = {
+	.answer = answer,
+	.error = answer_error,
+	.part = answer_part,
+	.restart = answer_restart,
+	.event = send_event,
+};
+
+/* Refuses a request that does not become a call. */
+PRINTF_LIKE(4, 5)
+static void refuse(struct connection *connection, uint32_t msgid, enum errcode code,
+		   const char *format, ...)
+{
+	char message[512];
+	struct error error = failure_error(connection->driver, code);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	error.message = message;
+	error.retryable = errcode_info(code)->category == ERRCAT_resource;
+	if (error.retryable)
+		error.retry_after = REFUSED_FOR;
+	connection->driver->stats.requests_refused++;
+	answer_error(&connection->caller, msgid, &error);
+}
+
 /* --- requests --- */
 
 static struct call *open_call(struct connection *connection, uint32_t msgid)
@@ -131,25 +170,21 @@ static struct call *open_call(struct connection *connection, uint32_t msgid)
 	struct call *call;
 
 	if (connection->control_only) {
-		connection_refuse(
-			connection, msgid, ERR_queue_full,
-			"all connections are taken; this one is kept for control and health");
+		refuse(connection, msgid, ERR_queue_full,
+		       "all connections are taken; this one is kept for control and health");
 		return NULL;
 	}
-	if (connection->calls.len >= in_flight_max) {
-		connection_refuse(connection, msgid, ERR_queue_full,
-				  "this connection has %u requests in flight, the most it may have",
-				  in_flight_max);
+	if (connection->caller.calls.len >= in_flight_max) {
+		refuse(connection, msgid, ERR_queue_full,
+		       "this connection has %u requests in flight, the most it may have",
+		       in_flight_max);
 		return NULL;
 	}
-	call = call_open(&driver->calls, connection, msgid);
-	if (!call) {
-		connection_refuse(connection, msgid, ERR_queue_full,
-				  "the daemon has %u requests in hand, the most it may have",
-				  driver->calls.capacity);
-		return NULL;
-	}
-	list_push_back(&connection->calls, &call->in_connection);
+	call = call_open(&driver->calls, &connection->caller, msgid);
+	if (!call)
+		refuse(connection, msgid, ERR_queue_full,
+		       "the daemon has %u requests in hand, the most it may have",
+		       driver->calls.capacity);
 	return call;
 }
 
@@ -161,15 +196,15 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 	struct call *call;
 
 	if (driver_find_pool(driver, parsed->pool, &pool) < 0) {
-		connection_refuse(connection, msgid, ERR_unknown_pool, "there is no pool %.*s",
-				  (int)(parsed->pool.len < 64 ? parsed->pool.len : 64),
-				  (const char *)parsed->pool.data);
+		refuse(connection, msgid, ERR_unknown_pool, "there is no pool %.*s",
+		       (int)(parsed->pool.len < 64 ? parsed->pool.len : 64),
+		       (const char *)parsed->pool.data);
 		return;
 	}
 	if (driver_pool_config(driver, pool)->adapter == POOL_STATIC &&
-	    !driver_has_answer(driver, pool, parsed->method)) {
-		connection_refuse(connection, msgid, ERR_unknown_method,
-				  "the pool has no answer for this method");
+	    !driver_static_answer(driver, pool, parsed->method)) {
+		refuse(connection, msgid, ERR_unknown_method,
+		       "the pool has no answer for this method");
 		return;
 	}
 	call = open_call(connection, msgid);
@@ -193,7 +228,7 @@ static void take_call(struct connection *connection, struct chunk *chunk,
 	struct parsed_call parsed;
 
 	if (request_parse_call(envelope->params, &parsed, why) < 0)
-		connection_refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
+		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
 	else
 		start_call(connection, chunk, envelope->id, &parsed);
 }
@@ -205,10 +240,10 @@ static void take_short_call(struct connection *connection, struct chunk *chunk,
 	struct parsed_call parsed;
 
 	if (request_parse_short(envelope->method, envelope->params, &parsed) < 0)
-		connection_refuse(connection, envelope->id, ERR_unknown_method,
-				  "there is no method %.*s: pools are called as POOL.METHOD",
-				  (int)(envelope->method.len < 64 ? envelope->method.len : 64),
-				  (const char *)envelope->method.data);
+		refuse(connection, envelope->id, ERR_unknown_method,
+		       "there is no method %.*s: pools are called as POOL.METHOD",
+		       (int)(envelope->method.len < 64 ? envelope->method.len : 64),
+		       (const char *)envelope->method.data);
 	else
 		start_call(connection, chunk, envelope->id, &parsed);
 }
@@ -216,18 +251,17 @@ static void take_short_call(struct connection *connection, struct chunk *chunk,
 static void take_hello(struct connection *connection, const struct envelope *envelope)
 {
 	char why[REQUEST_WHY_SIZE];
-	struct buf *out = &connection->driver->scratch;
+	struct buf out;
 
-	if (request_parse_hello(envelope->params, &connection->errors_map, why) < 0) {
-		connection_refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
+	if (request_parse_hello(envelope->params, &connection->caller.errors_map, why) < 0) {
+		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
 		return;
 	}
-	buf_init(out, ERROR_MAX);
-	admin_hello(connection->driver, connection->errors_map, out);
-	if (buf_error(out) == 0)
-		connection_answer(connection, envelope->id, NULL,
-				  (struct bytes){out->data, out->len});
-	buf_free(out);
+	buf_init(&out, ERROR_MAX);
+	admin_hello(connection->driver, connection->caller.errors_map, &out);
+	if (buf_error(&out) == 0)
+		answer(&connection->caller, envelope->id, NULL, (struct bytes){out.data, out.len});
+	buf_free(&out);
 }
 
 static void take_admin(struct connection *connection, enum method method,
@@ -238,14 +272,14 @@ static void take_admin(struct connection *connection, enum method method,
 	struct buf out;
 
 	buf_init(&out, connection->driver->config->daemon.output_max);
-	code = admin_answer(connection, method, envelope->params, &out, why);
+	code = admin_answer(connection->driver, &connection->caller, method, envelope->params, &out,
+			    why);
 	if (code == ERR_NONE && buf_error(&out) < 0)
 		code = ERR_memory_limit;
 	if (code == ERR_NONE)
-		connection_answer(connection, envelope->id, NULL,
-				  (struct bytes){out.data, out.len});
+		answer(&connection->caller, envelope->id, NULL, (struct bytes){out.data, out.len});
 	else
-		connection_refuse(connection, envelope->id, code, "%s", why);
+		refuse(connection, envelope->id, code, "%s", why);
 	buf_free(&out);
 }
 
@@ -261,9 +295,8 @@ static void take_request(struct connection *connection, struct chunk *chunk,
 {
 	enum method method = METHOD_NONE;
 
-	if (call_find(&connection->driver->calls, connection, envelope->id)) {
-		/* Two answers to one id would break the peer's own count: such a peer is not
-		 * served. */
+	if (call_find(&connection->driver->calls, &connection->caller, envelope->id)) {
+		/* The peer could not tell the two answers apart: such a peer is not served. */
 		connection->driver->stats.duplicate_ids++;
 		connection_close(connection);
 		return;
@@ -280,10 +313,9 @@ static void take_request(struct connection *connection, struct chunk *chunk,
 	else if (method != METHOD_NONE && method_info(method)->kind != METHOD_KIND_NOTE)
 		take_admin(connection, method, envelope);
 	else
-		connection_refuse(connection, envelope->id, ERR_unknown_method,
-				  "there is no method %.*s",
-				  (int)(envelope->method.len < 64 ? envelope->method.len : 64),
-				  (const char *)envelope->method.data);
+		refuse(connection, envelope->id, ERR_unknown_method, "there is no method %.*s",
+		       (int)(envelope->method.len < 64 ? envelope->method.len : 64),
+		       (const char *)envelope->method.data);
 }
 
 static void take_cancel(struct connection *connection, struct bytes params)
@@ -297,9 +329,9 @@ static void take_cancel(struct connection *connection, struct bytes params)
 	if (read_array(&reader, &count) < 0 || count != 1 || read_uint(&reader, &msgid) < 0 ||
 	    msgid > UINT32_MAX)
 		return;
-	call = call_find(&connection->driver->calls, connection, (uint32_t)msgid);
+	call = call_find(&connection->driver->calls, &connection->caller, (uint32_t)msgid);
 	if (call)
-		driver_cancel(connection->driver, call, false);
+		driver_cancel(connection->driver, call);
 }
 
 static void take_malformed(struct connection *connection, const struct envelope *envelope,
@@ -307,8 +339,8 @@ static void take_malformed(struct connection *connection, const struct envelope 
 {
 	connection->driver->stats.messages_malformed++;
 	if (has_id)
-		connection_refuse(connection, envelope->id, ERR_invalid_request,
-				  "the message is not a MessagePack-RPC request");
+		refuse(connection, envelope->id, ERR_invalid_request,
+		       "the message is not a MessagePack-RPC request");
 	connection_finish(connection);
 }
 
@@ -361,8 +393,9 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	}
 	if (code != ERR_memory_limit)
 		driver->stats.messages_malformed++;
-	if (request_begun_id(begun, &msgid) == 0 && !call_find(&driver->calls, connection, msgid))
-		connection_refuse(connection, msgid, code, "%s", errcode_info(code)->text);
+	if (request_begun_id(begun, &msgid) == 0 &&
+	    !call_find(&driver->calls, &connection->caller, msgid))
+		refuse(connection, msgid, code, "%s", errcode_info(code)->text);
 	connection_finish(connection);
 }
 
@@ -374,13 +407,13 @@ static void on_drained(void *owner)
 static void on_free(struct link *link)
 {
 	struct connection *connection = container_of(link, struct connection, link);
-	struct driver *driver = connection->driver;
+	struct frontend *frontend = connection->frontend;
 
-	events_unsubscribe(&driver->events, connection);
-	list_remove(&driver->connections, &connection->in_connections);
-	driver->control_connections -= connection->control_only;
+	list_remove(&frontend->connections, &connection->in_connections);
+	frontend->control_connections -= connection->control_only;
+	frontend->driver->stats.connections_open--;
 	free(connection);
-	driver->on_place(driver->owner);
+	frontend->on_place(frontend->owner);
 }
 
 static const struct link_handler link_handler = {
@@ -390,20 +423,29 @@ static const struct link_handler link_handler = {
 	.on_free = on_free,
 };
 
-int connection_open(struct driver *driver, int fd, bool control_only)
+static void identify(struct connection *connection, int fd)
+{
+	const struct driver *driver = connection->driver;
+	struct peer peer = peer_of(fd, driver->has_admin_group, driver->admin_gid);
+
+	connection->caller.uid = peer.uid;
+	connection->caller.pid = peer.pid;
+	connection->caller.may_control = peer.uid == 0 || peer.uid == geteuid() || peer.in_group;
+}
+
+int connection_open(struct frontend *frontend, int fd, bool control_only)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
-	struct peer peer = peer_of(fd, driver->has_admin_group, driver->admin_gid);
+	struct driver *driver = frontend->driver;
 	int r;
 
 	if (!connection)
 		return -ENOMEM;
+	caller_init(&connection->caller, &caller_ops);
+	connection->frontend = frontend;
 	connection->driver = driver;
 	connection->control_only = control_only;
-	connection->uid = peer.uid;
-	connection->pid = peer.pid;
-	connection->may_control = peer.uid == 0 || peer.uid == geteuid() || peer.in_group;
-	list_init(&connection->calls);
+	identify(connection, fd);
 	r = link_open(&connection->link, driver->loop, fd, FRAMING_MSGPACK,
 		      driver->config->daemon.message_max, &link_handler, connection);
 	if (r < 0) {
@@ -411,32 +453,23 @@ int connection_open(struct driver *driver, int fd, bool control_only)
 		return r;
 	}
 	connection->link.stall_timeout = driver->config->daemon.stall_timeout;
-	list_push_back(&driver->connections, &connection->in_connections);
-	driver->control_connections += control_only;
+	list_push_back(&frontend->connections, &connection->in_connections);
+	frontend->control_connections += control_only;
+	driver->stats.connections_open++;
 	driver->stats.connections_accepted++;
 	return 0;
-}
-
-/* Nobody is there to hear the answers to what it asked. */
-static void cancel_calls(struct connection *connection)
-{
-	struct list_node *node;
-
-	while ((node = list_first(&connection->calls)))
-		driver_cancel(connection->driver, list_entry(node, struct call, in_connection),
-			      true);
 }
 
 void connection_close(struct connection *connection)
 {
 	connection->gone = true;
-	cancel_calls(connection);
+	driver_leave(connection->driver, &connection->caller);
 	link_close(&connection->link);
 }
 
 void connection_finish(struct connection *connection)
 {
 	connection->gone = true;
-	cancel_calls(connection);
+	driver_leave(connection->driver, &connection->caller);
 	link_close_when_written(&connection->link);
 }

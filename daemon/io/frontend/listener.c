@@ -1,7 +1,8 @@
 #include "daemon/io/frontend/listener.h"
 
-#include "daemon/io/base/log.h"
+#include "daemon/io/driver/state.h"
 #include "daemon/io/frontend/connection.h"
+#include "daemon/io/frontend/frontend.h"
 
 #include <errno.h>
 #include <string.h>
@@ -77,7 +78,7 @@ static void pause_accepting(struct listener *listener, const char *why)
 
 	event_del(&listener->accept_event);
 	listener->paused = true;
-	if (log_limit_pass(&listener->limit, loop_now(listener->driver->loop), &held))
+	if (log_limit_pass(&listener->limit, loop_now(listener->frontend->driver->loop), &held))
 		log_warning("no new connections until one is closed: %s (%u times before)", why,
 			    held);
 }
@@ -90,16 +91,16 @@ void listener_resume(struct listener *listener)
 	event_add(&listener->accept_event, NULL);
 }
 
-/* Makes a place by closing the control connection that is there longest. */
-static bool evict_control(struct driver *driver)
+/* Makes a place: closes the oldest connection that took one of the places kept for control. */
+static bool evict_control(struct frontend *frontend)
 {
 	struct list_node *node;
 
-	list_for_each (node, &driver->connections) {
+	list_for_each (node, &frontend->connections) {
 		struct connection *connection = list_entry(node, struct connection, in_connections);
 
 		if (connection->control_only) {
-			driver->stats.connections_refused++;
+			frontend->driver->stats.connections_refused++;
 			connection_close(connection);
 			return true;
 		}
@@ -111,16 +112,16 @@ static bool evict_control(struct driver *driver)
  * so that a place may be made for it. */
 static bool accept_one(struct listener *listener, bool is_first)
 {
-	struct driver *driver = listener->driver;
-	const struct config_daemon *config = &driver->config->daemon;
-	unsigned clients = driver->connections.len - driver->control_connections;
+	struct frontend *frontend = listener->frontend;
+	const struct config_daemon *config = &frontend->driver->config->daemon;
+	unsigned clients = frontend->connections.len - frontend->control_connections;
 	bool control_only = clients >= config->connections_max - config->control_reserve;
 	int fd;
 
-	if (driver->connections.len >= config->connections_max) {
+	if (frontend->connections.len >= config->connections_max) {
 		if (!is_first)
 			return false;
-		if (!evict_control(driver)) {
+		if (!evict_control(frontend)) {
 			pause_accepting(listener, "connections_max is reached");
 			return false;
 		}
@@ -131,7 +132,7 @@ static bool accept_one(struct listener *listener, bool is_first)
 			pause_accepting(listener, strerror(errno));
 		return errno == ECONNABORTED || errno == EINTR;
 	}
-	if (connection_open(driver, fd, control_only) < 0)
+	if (connection_open(frontend, fd, control_only) < 0)
 		close(fd);
 	return true;
 }
@@ -145,19 +146,19 @@ static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 			return;
 }
 
-int listener_open(struct listener *listener, struct driver *driver, int fd)
+int listener_open(struct listener *listener, struct frontend *frontend, int fd)
 {
 	int r = 0;
 
 	*listener = (struct listener){
-		.driver = driver, .fd = fd, .owned = fd < 0, .limit.per_second = 1};
+		.frontend = frontend, .fd = fd, .owned = fd < 0, .limit.per_second = 1};
 	if (fd < 0)
-		r = open_socket(&driver->config->daemon, &listener->fd);
+		r = open_socket(&frontend->driver->config->daemon, &listener->fd);
 	if (r < 0) {
 		listener->fd = -1;
 		return r;
 	}
-	event_assign(&listener->accept_event, driver->loop->base, listener->fd,
+	event_assign(&listener->accept_event, frontend->driver->loop->base, listener->fd,
 		     EV_READ | EV_PERSIST, on_acceptable, listener);
 	return event_add(&listener->accept_event, NULL) < 0 ? -ENOMEM : 0;
 }
@@ -169,6 +170,6 @@ void listener_close(struct listener *listener)
 	event_del(&listener->accept_event);
 	close(listener->fd);
 	if (listener->owned)
-		unlink(listener->driver->config->daemon.socket);
+		unlink(listener->frontend->driver->config->daemon.socket);
 	listener->fd = -1;
 }

@@ -1,16 +1,21 @@
 /*
  * The listening socket: made here or handed over by the service manager, and who is let in.
  *
- * The last places are kept for control: who comes when all others are taken may still look at the
- * daemon and control it.  Before descriptors run out it stops accepting and waits for a place.
+ * The last places are kept for control: a client that connects when all others are taken may still
+ * look at the daemon and control it.  When descriptors or places run out, it stops accepting until
+ * a connection is closed.
  */
 #ifndef POOLD_IO_FRONTEND_LISTENER_H
 #define POOLD_IO_FRONTEND_LISTENER_H
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/io/base/log.h"
+
+#include <event2/event_struct.h>
+
+struct frontend;
 
 struct listener {
-	struct driver *driver;
+	struct frontend *frontend;
 	struct event accept_event;
 	int fd;	    /* -1: closed */
 	bool owned; /* made here: its file goes with it */
@@ -23,12 +28,12 @@ struct listener {
  * stale socket file is removed, one that somebody listens on is not.  Returns 0 or -errno
  * (-EADDRINUSE: another daemon is there).
  */
-int listener_open(struct listener *listener, struct driver *driver, int fd);
+int listener_open(struct listener *listener, struct frontend *frontend, int fd);
 
 /* Closes it and removes its file. */
 void listener_close(struct listener *listener);
 
-/* There is a place again. */
+/* A connection was closed: accepts again if it had stopped. */
 void listener_resume(struct listener *listener);
 
 #endif

@@ -12,8 +12,9 @@ struct peer {
 	bool in_group;
 };
 
-/* As the kernel noted it when the connection was made; `group`: asked whether the peer is of it,
- * when `has_group`.  A socket that tells nothing gives a nobody. */
+/* As the kernel noted it when the connection was made.  `in_group` says whether the peer was a
+ * member of `group`; false without `has_group`.  Where the kernel knows no peer, the uid is
+ * UINT32_MAX. */
 struct peer peer_of(int fd, bool has_group, gid_t group);
 
 #endif

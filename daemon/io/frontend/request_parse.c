@@ -1,5 +1,6 @@
 #include "daemon/io/frontend/request_parse.h"
 
+#include "daemon/core/names.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
 #include "protocol/utf8.h"
@@ -88,7 +89,7 @@ static int parse_trace(struct reader *reader, struct parsed_call *ret, char *why
 	return 0;
 }
 
-/* Names are told to workers and people, so they must be text. */
+/* Workers and people read names, so they must be text. */
 static int parse_name(struct reader *reader, struct bytes *ret, const char *name, char *why)
 {
 	if (read_str(reader, ret) < 0 || ret->len == 0 || ret->len > NAME_LEN_MAX ||

@@ -2,7 +2,7 @@
 #ifndef POOLD_IO_FRONTEND_REQUEST_PARSE_H
 #define POOLD_IO_FRONTEND_REQUEST_PARSE_H
 
-#include "daemon/io/driver/driver.h"
+#include "daemon/io/driver/submit.h"
 #include "protocol/base.h"
 
 /* Room for a sentence that says what is wrong. */

@@ -136,7 +136,7 @@ static void write_daemon(const struct driver *driver, struct buf *out)
 	buf_printf(out, "poold_buffers_refused_total %llu\n",
 		   (unsigned long long)driver->loop->store.refused);
 	metrics_head(out, "connections", "", "gauge", "open connections");
-	buf_printf(out, "poold_connections %u\n", driver->connections.len);
+	buf_printf(out, "poold_connections %u\n", driver->stats.connections_open);
 	metrics_head(out, "buffer_bytes", "", "gauge", "bytes of buffers in use");
 	buf_printf(out, "poold_buffer_bytes %zu\n", driver->loop->store.bytes);
 	metrics_head(out, "uptime_seconds", "", "gauge", "time since the daemon's start");

@@ -3,7 +3,7 @@
 #include "daemon/io/admin/report.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/driver/driver.h"
-#include "daemon/io/frontend/connection.h"
+#include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/listener.h"
 #include "daemon/io/worker/guard.h"
 #include "daemon/io/worker/identity.h"
@@ -20,7 +20,7 @@
 /* How long the last answers may take to leave after everything else is done. */
 #define LINGER (2 * USEC_PER_SEC)
 
-/* When what the service manager had no room for is told again. */
+/* When a message is sent again that the service manager's socket had no room for. */
 #define PENDING_PAUSE (50 * USEC_PER_MSEC)
 
 #define STATUS_MAX    4096
@@ -31,6 +31,7 @@ struct daemon {
 	struct guard guard;
 	struct loop loop;
 	struct driver driver;
+	struct frontend frontend;
 	struct listener listener;
 	struct event signals[3];
 	struct event watchdog;
@@ -48,7 +49,7 @@ static struct timeval to_timeval(usec_t span)
 				.tv_usec = (suseconds_t)(span % USEC_PER_SEC)};
 }
 
-/* --- what the service manager hears --- */
+/* --- messages to the service manager --- */
 
 static void notify_status(struct daemon *daemon)
 {
@@ -63,7 +64,8 @@ static void notify_status(struct daemon *daemon)
 	buf_free(&text);
 }
 
-/* Nothing else may come to be told for long, and a start or stop would be waited for in vain. */
+/* Without a timer the message would wait for the next one, and systemd for the end of a start or
+ * stop. */
 static void await_pending(struct daemon *daemon)
 {
 	struct timeval pause = to_timeval(PENDING_PAUSE);
@@ -78,7 +80,7 @@ static void on_pending(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	if (systemd_send_pending(daemon->systemd) == 0 && !engine_stopping(daemon->driver.engine))
+	if (systemd_send_pending(daemon->systemd) == 0 && !driver_is_stopping(&daemon->driver))
 		notify_status(daemon);
 	await_pending(daemon);
 }
@@ -96,7 +98,7 @@ static void on_change(void *owner)
 {
 	struct daemon *daemon = owner;
 
-	if (engine_stopping(daemon->driver.engine))
+	if (driver_is_stopping(&daemon->driver))
 		return;
 	if (!daemon->ready_reported && driver_is_ready(&daemon->driver))
 		notify_ready(daemon);
@@ -158,10 +160,7 @@ static void watch_guard(struct daemon *daemon)
 
 static void leave(struct daemon *daemon)
 {
-	struct list_node *node, *after;
-
-	list_for_each_safe (node, after, &daemon->driver.connections)
-		connection_close(list_entry(node, struct connection, in_connections));
+	frontend_close(&daemon->frontend);
 	loop_leave(&daemon->loop);
 }
 
@@ -174,7 +173,7 @@ static void on_linger_over(evutil_socket_t fd, short what, void *argument)
 
 static void leave_if_all_is_written(struct daemon *daemon)
 {
-	if (daemon->finishing && list_empty(&daemon->driver.connections))
+	if (daemon->finishing && list_empty(&daemon->frontend.connections))
 		loop_leave(&daemon->loop);
 }
 
@@ -183,12 +182,10 @@ static void on_stopped(void *owner)
 {
 	struct daemon *daemon = owner;
 	struct timeval linger = to_timeval(LINGER);
-	struct list_node *node, *after;
 
 	daemon->finishing = true;
 	listener_close(&daemon->listener);
-	list_for_each_safe (node, after, &daemon->driver.connections)
-		connection_finish(list_entry(node, struct connection, in_connections));
+	frontend_finish(&daemon->frontend);
 	event_add(&daemon->linger_timer, &linger);
 	leave_if_all_is_written(daemon);
 }
@@ -204,14 +201,14 @@ static void on_place(void *owner)
 static void on_stop_signal(evutil_socket_t number, short what, void *argument)
 {
 	struct daemon *daemon = argument;
-	bool again = engine_stopping(daemon->driver.engine);
+	bool again = driver_is_stopping(&daemon->driver);
 
 	(void)what;
 	log_notice("%s: %s", number == SIGTERM ? "SIGTERM" : "SIGINT",
 		   again ? "stopping at once" : "draining");
 	systemd_stopping(daemon->systemd);
 	systemd_status(daemon->systemd, "draining: %u requests in hand",
-		       engine_open_requests(daemon->driver.engine));
+		       driver_open_requests(&daemon->driver));
 	systemd_extend_timeout(daemon->systemd,
 			       daemon->config->daemon.drain_timeout + LINGER + 10 * USEC_PER_SEC);
 	await_pending(daemon);
@@ -290,7 +287,7 @@ static int open_listener(struct daemon *daemon)
 			  " is not a listening Unix socket");
 		return fd;
 	}
-	r = listener_open(&daemon->listener, &daemon->driver, fd);
+	r = listener_open(&daemon->listener, &daemon->frontend, fd);
 	if (r < 0)
 		log_error("socket %s: %s", daemon->config->daemon.socket,
 			  r == -EADDRINUSE ? "another daemon listens there" : strerror(-r));
@@ -330,8 +327,8 @@ static int run_loop(struct daemon *daemon)
 	if (r == 0) {
 		daemon->driver.on_change = on_change;
 		daemon->driver.on_stopped = on_stopped;
-		daemon->driver.on_place = on_place;
 		daemon->driver.owner = daemon;
+		frontend_init(&daemon->frontend, &daemon->driver, on_place, daemon);
 		r = serve(daemon);
 		driver_done(&daemon->driver);
 	}

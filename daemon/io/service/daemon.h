@@ -1,5 +1,5 @@
-/* The daemon as a whole: its parts in the order they start and stop, signals, and what the service
- * manager hears. */
+/* The daemon as a whole: starts its parts, stops them at a signal, and reports both to the service
+ * manager. */
 #ifndef POOLD_IO_SERVICE_DAEMON_H
 #define POOLD_IO_SERVICE_DAEMON_H
 

@@ -1,5 +1,7 @@
 #include "daemon/io/service/systemd.h"
 
+#include "daemon/io/base/log_text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -7,11 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
 #include <systemd/sd-daemon.h>
-
-#include "daemon/io/base/log_text.h"
+#include <unistd.h>
 
 /* Bytes of the line for `systemctl status`. */
 #define STATUS_MAX 512
@@ -120,14 +119,13 @@ int systemd_listen_fd(struct systemd *systemd, const char *name)
 {
 	for (unsigned i = 0; i < systemd->listen_count; i++) {
 		int fd = systemd->listen_fds[i];
+		int r;
 
 		if (fd < 0 || strcmp(systemd->listen_names[i], name) != 0)
 			continue;
 		if (sd_is_socket_unix(fd, SOCK_STREAM, true, NULL, 0) <= 0)
 			return -EINVAL;
-
-		int r = make_nonblocking(fd);
-
+		r = make_nonblocking(fd);
 		if (r < 0)
 			return r;
 		systemd->listen_fds[i] = -1;
@@ -141,8 +139,7 @@ usec_t systemd_watchdog_usec(const struct systemd *systemd)
 	return systemd->watchdog_usec;
 }
 
-/* libsystemd's own sd_notify waits while the manager's queue is full: so the datagram is sent here.
- */
+/* sd_notify(3) blocks while the service manager's queue is full, so the datagram is sent here. */
 static int send_text(struct systemd *systemd, const char *text)
 {
 	ssize_t n;
@@ -161,7 +158,6 @@ bool systemd_has_pending(const struct systemd *systemd)
 	return systemd->pending[0] != '\0';
 }
 
-/* Tells the state that wasn't taken before, if there is one. */
 int systemd_send_pending(struct systemd *systemd)
 {
 	int r;
@@ -169,7 +165,7 @@ int systemd_send_pending(struct systemd *systemd)
 	if (!systemd_has_pending(systemd))
 		return 0;
 	r = send_text(systemd, systemd->pending);
-	/* Only a full queue is worth another try. */
+	/* It is tried again only where the queue was full. */
 	if (r != -EAGAIN)
 		systemd->pending[0] = '\0';
 	return r;

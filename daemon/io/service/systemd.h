@@ -1,5 +1,5 @@
 /*
- * The service manager: what it hands over (a socket, a watchdog), and what it is told.
+ * The service manager: what it hands over (sockets, a watchdog interval), and messages to it.
  *
  * Nothing here blocks.  Without a service manager every call succeeds and does nothing.
  */
@@ -14,18 +14,18 @@
 #define SERVICE_LISTEN_MAX 16 /* descriptors taken over; more are closed */
 
 struct systemd {
-	int notify_fd; /* -1: nobody wants to hear */
+	int notify_fd; /* -1: the service manager takes no messages */
 	struct sockaddr_un notify_address;
 	socklen_t notify_address_len;
-	char pending[64];     /* the last state that was said and not taken; "": none */
-	usec_t watchdog_usec; /* 0: no watchdog */
+	char pending[64]; /* the last state that was not sent, as the queue was full; "": none */
+	usec_t watchdog_usec;		    /* 0: no watchdog */
 	int listen_fds[SERVICE_LISTEN_MAX]; /* -1: given away */
 	char *listen_names[SERVICE_LISTEN_MAX];
 	unsigned listen_count;
 };
 
 /*
- * Takes over what the environment says (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID,
+ * Takes over what stands in the environment (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID,
  * LISTEN_FDS, LISTEN_FDNAMES) and removes it from there, so that no worker inherits it.  Call once,
  * before anything is started. Returns 0 or -errno; the environment is clean in either case, and the
  * service may be used as if there were none.
@@ -45,15 +45,15 @@ int systemd_listen_fd(struct systemd *systemd, const char *name);
 usec_t systemd_watchdog_usec(const struct systemd *systemd);
 
 /*
- * Each tells the service manager one thing.  They return 0, -EAGAIN (not taken now; ready,
- * reloading and stopping are told again with the next call of any of these, the others are dropped)
- * or another -errno.
+ * Each sends the service manager one message.  They return 0; -EAGAIN: its queue is full (ready,
+ * reloading and stopping are sent again with the next call of any of these, the others are
+ * dropped); or another -errno.
  */
 int systemd_ready(struct systemd *systemd);
 /* Start of a reload at `now` (monotonic); systemd_ready ends it. */
 int systemd_reloading(struct systemd *systemd, usec_t now);
 int systemd_stopping(struct systemd *systemd);
-/* Whether one of these three is still to be told; and tells it. */
+/* Whether one of these three is still to be sent; and sends it. */
 bool systemd_has_pending(const struct systemd *systemd);
 int systemd_send_pending(struct systemd *systemd);
 int systemd_watchdog(struct systemd *systemd);

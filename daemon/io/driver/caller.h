@@ -1,0 +1,55 @@
+/*
+ * Who asks: the interface between a call and whoever made it, so that a client's connection, an
+ * HTTP request or a timer of the daemon can all ask and be answered.
+ *
+ * Whoever asks embeds a struct caller and fills it in.  It opens calls (call.h), hands them over
+ * (driver_submit), and is answered exactly once for each by `answer` or `error`.  It may subscribe to
+ * events (events.h).  Before its memory is freed it must leave (driver_leave).
+ */
+#ifndef POOLD_IO_DRIVER_CALLER_H
+#define POOLD_IO_DRIVER_CALLER_H
+
+#include "daemon/core/list.h"
+#include "daemon/io/base/chunk.h"
+#include "protocol/error.h"
+
+struct caller;
+
+/*
+ * What happens to its calls.  `msgid` is the id that the caller gave the call.  Bytes last as long
+ * as the function runs, those in a chunk as long as the chunk.  None of these may free the caller
+ * or submit a call: they are called while the effects of an event are carried out.
+ */
+struct caller_ops {
+	/* The answer: `value` is a whole MessagePack value, in `chunk` unless that is NULL. */
+	void (*answer)(struct caller *caller, uint32_t msgid, struct chunk *chunk,
+		       struct bytes value);
+	/* The call failed. */
+	void (*error)(struct caller *caller, uint32_t msgid, const struct error *error);
+	/* A part of the answer to a call with `stream`: a whole MessagePack value in `chunk`. */
+	void (*part)(struct caller *caller, uint32_t msgid, struct chunk *chunk,
+		     struct bytes value);
+	/* The parts so far are void, the answer begins anew: only where the call was made
+	 * restartable. */
+	void (*restart)(struct caller *caller, uint32_t msgid);
+	/* An event that it has subscribed to: a whole map.  False: it has too much unread, and the
+	 * event is lost to it.  NULL where the caller never subscribes. */
+	bool (*event)(struct caller *caller, struct bytes map);
+};
+
+struct caller {
+	const struct caller_ops *ops;
+	uint32_t uid; /* of the process that asks, as is `pid` */
+	int32_t pid;
+	bool may_control;  /* root, the daemon's own user, or a member of admin_group */
+	bool errors_map;   /* wants errors as the map of PROTOCOL.md, not as text */
+	struct list calls; /* its open calls, by in_caller */
+	struct list_node in_subscribers;
+	unsigned event_kinds; /* that it has subscribed to: a mask of 1u << enum event_kind */
+	uint64_t events_lost; /* since the last event that it took */
+};
+
+/* A caller without calls who may ask and not control; the rest is set by whoever embeds it. */
+void caller_init(struct caller *caller, const struct caller_ops *ops);
+
+#endif

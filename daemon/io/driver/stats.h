@@ -1,0 +1,25 @@
+/* What the daemon counts beside its pools. */
+#ifndef POOLD_IO_DRIVER_STATS_H
+#define POOLD_IO_DRIVER_STATS_H
+
+#include <stdint.h>
+
+/* COUNTER(name, help) */
+#define DAEMON_COUNTERS(COUNTER)                                                                   \
+	COUNTER(connections_accepted, "connections taken")                                         \
+	COUNTER(connections_refused, "connections closed at once as all places were taken")        \
+	COUNTER(connections_stalled, "connections closed as they did not read their answers")      \
+	COUNTER(messages_malformed, "messages that were not what the protocol says")               \
+	COUNTER(duplicate_ids, "connections closed for using a message id twice at a time")        \
+	COUNTER(requests_refused, "requests refused before they reached a pool")                   \
+	COUNTER(output_lines, "lines that workers wrote to standard output and error, logged")     \
+	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")
+
+struct daemon_stats {
+#define COUNTER(name, help) uint64_t name;
+	DAEMON_COUNTERS(COUNTER)
+#undef COUNTER
+	unsigned connections_open; /* now */
+};
+
+#endif

@@ -1,0 +1,26 @@
+#include "daemon/io/frontend/frontend.h"
+
+#include "daemon/io/frontend/connection.h"
+
+void frontend_init(struct frontend *frontend, struct driver *driver, void (*on_place)(void *owner),
+		   void *owner)
+{
+	*frontend = (struct frontend){.driver = driver, .on_place = on_place, .owner = owner};
+	list_init(&frontend->connections);
+}
+
+void frontend_close(struct frontend *frontend)
+{
+	struct list_node *node, *after;
+
+	list_for_each_safe (node, after, &frontend->connections)
+		connection_close(list_entry(node, struct connection, in_connections));
+}
+
+void frontend_finish(struct frontend *frontend)
+{
+	struct list_node *node, *after;
+
+	list_for_each_safe (node, after, &frontend->connections)
+		connection_finish(list_entry(node, struct connection, in_connections));
+}
