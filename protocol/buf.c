@@ -1,14 +1,13 @@
 #include "protocol/buf.h"
 
+#include "protocol/utf8.h"
+
 #include <errno.h>
+#include <msgpack/pack.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <msgpack/pack.h>
-
-#include "protocol/utf8.h"
 
 #define BUF_CAPACITY_MIN 256
 

@@ -1,9 +1,9 @@
 #include "protocol/envelope.h"
 
+#include "protocol/read.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "protocol/read.h"
 
 /* What is left of the value: its last element, since the value is whole. */
 static struct bytes rest(const struct reader *reader)

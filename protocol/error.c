@@ -1,9 +1,9 @@
 #include "protocol/error.h"
 
-#include <string.h>
-
 #include "protocol/read.h"
 #include "protocol/utf8.h"
+
+#include <string.h>
 
 static struct bytes text_bytes(const char *text)
 {

@@ -1,9 +1,9 @@
 #include "protocol/read.h"
 
+#include "protocol/skip.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "protocol/skip.h"
 
 void reader_init(struct reader *reader, const uint8_t *data, size_t len)
 {

@@ -1,4 +1,8 @@
+#include "client/lib/call_params.h"
+#include "client/lib/client_session.h"
 #include "client/lib/poold.h"
+#include "client/lib/reply.h"
+#include "client/lib/value.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,11 +15,6 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "client/lib/call_params.h"
-#include "client/lib/client_session.h"
-#include "client/lib/reply.h"
-#include "client/lib/value.h"
 
 #define GRACE_MS_DEFAULT	   1000
 #define CONNECT_TIMEOUT_MS_DEFAULT 5000
@@ -49,8 +48,7 @@ static usec_t now_usec(void)
 	return (usec_t)now.tv_sec * USEC_PER_SEC + (usec_t)now.tv_nsec / 1000;
 }
 
-/* --- Life --------------------------------------------------------------------------------------
- */
+/* --- Life --- */
 
 static int set_path(struct poold_client *client, const char *path)
 {
@@ -136,8 +134,7 @@ const char *poold_client_path(const struct poold_client *client)
 	return client->address.sun_path;
 }
 
-/* --- Connection --------------------------------------------------------------------------------
- */
+/* --- Connection --- */
 
 /* Connecting to a Unix socket waits only while the daemon's backlog is full; the send timeout of
  * the socket limits that. */
@@ -338,8 +335,7 @@ int poold_timeout_ms(const struct poold_client *client)
 	return wait_ms > INT_MAX ? INT_MAX : (int)wait_ms;
 }
 
-/* --- Requests ----------------------------------------------------------------------------------
- */
+/* --- Requests --- */
 
 static usec_t deadline_after(usec_t timeout)
 {
@@ -440,8 +436,7 @@ void poold_set_event_callback(struct poold_client *client, poold_event_callback 
 	client->session.event_userdata = userdata;
 }
 
-/* --- Waiting -----------------------------------------------------------------------------------
- */
+/* --- Waiting --- */
 
 /* What a blocking request waits for. */
 struct wait {

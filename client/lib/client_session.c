@@ -1,14 +1,14 @@
 #include "client/lib/client_session.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "client/lib/notice.h"
 #include "client/lib/reply.h"
 #include "client/lib/value.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Longest text that is taken from an error, in bytes, all fields together. */
 #define TEXTS_MAX ((size_t)1024 * 1024)
@@ -51,8 +51,7 @@ void client_session_init(struct client_session *session, struct client_session_l
 	TAILQ_INIT(&session->finished);
 }
 
-/* --- Slots and ids -----------------------------------------------------------------------------
- */
+/* --- Slots and ids --- */
 
 static size_t slot_of(uint32_t id)
 {
@@ -114,8 +113,7 @@ static struct client_request *find(const struct client_session *session, uint32_
 	return request && request->id == id ? request : NULL;
 }
 
-/* --- The life of a request ---------------------------------------------------------------------
- */
+/* --- The life of a request --- */
 
 static void request_free_if_done(struct client_request *request)
 {
@@ -363,8 +361,7 @@ void client_session_tick(struct client_session *session, usec_t now)
 	session->next_deadline = earliest;
 }
 
-/* --- Connections -------------------------------------------------------------------------------
- */
+/* --- Connections --- */
 
 /* Learns the daemon's limit of a message; a server that knows no hello just has none. */
 static void on_hello(void *userdata, const struct poold_reply *reply)
@@ -463,8 +460,7 @@ void client_session_refused(struct client_session *session, int status, const ch
 	}
 }
 
-/* --- Bytes out and in --------------------------------------------------------------------------
- */
+/* --- Bytes out and in --- */
 
 bool client_session_has_output(const struct client_session *session)
 {

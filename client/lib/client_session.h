@@ -11,14 +11,14 @@
 #ifndef POOLD_LIB_CLIENT_SESSION_H
 #define POOLD_LIB_CLIENT_SESSION_H
 
-#include <sys/queue.h>
-#include <sys/uio.h>
-
 #include "client/lib/inbox.h"
 #include "client/lib/outbox.h"
 #include "client/lib/poold.h"
 #include "protocol/base.h"
 #include "protocol/buf.h"
+
+#include <sys/queue.h>
+#include <sys/uio.h>
 
 /* An id is the number of its slot with a count of the slot's uses above it. */
 #define SLOT_BITS	16

@@ -5,10 +5,10 @@
 #ifndef POOLD_LIB_OUTBOX_H
 #define POOLD_LIB_OUTBOX_H
 
+#include "protocol/base.h"
+
 #include <sys/queue.h>
 #include <sys/uio.h>
-
-#include "protocol/base.h"
 
 struct frame;
 TAILQ_HEAD(frame_list, frame);

@@ -1,12 +1,12 @@
 #include "client/lib/reply.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "client/lib/value.h"
 #include "protocol/errcode.h"
 #include "protocol/read.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The error's fields as they came. */
 struct fields {

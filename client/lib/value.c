@@ -1,10 +1,10 @@
 #include "client/lib/value.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "protocol/read.h"
 #include "protocol/skip.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 /* A length field of MessagePack holds 32 bits, so no value needs more for its longest part. */
 #define WRITER_MAX UINT32_MAX

@@ -1,4 +1,5 @@
 #include "client/lib/poold.h"
+#include "client/lib/worker_session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "client/lib/worker_session.h"
 
 /* The daemon's default of 16 MiB for a message may be raised; this is what one worker bears. */
 #define MESSAGE_MAX_DEFAULT ((size_t)(64 * 1024 + 64) * 1024)

@@ -1,8 +1,8 @@
 #include "client/lib/worker_attempt.h"
 
-#include <errno.h>
-
 #include "protocol/read.h"
+
+#include <errno.h>
 
 /* Keeps one pair of the context, if it is one of ours. */
 static void take_field(struct bytes key, struct reader *value, struct poold_attempt *attempt)

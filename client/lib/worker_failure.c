@@ -1,8 +1,8 @@
+#include "client/lib/worker_attempt.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "client/lib/worker_attempt.h"
 
 /* Longest text of an error, in bytes. */
 #define TEXT_LEN_MAX ((size_t)4 * 1024)

@@ -1,11 +1,11 @@
 #include "client/lib/worker_session.h"
 
+#include "client/lib/worker_attempt.h"
+#include "protocol/read.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "client/lib/worker_attempt.h"
-#include "protocol/read.h"
 
 /* What may wait before no more is read.  The daemon's prefetch limits it first. */
 #define WAITING_MAX 1024
@@ -80,8 +80,7 @@ int worker_session_add(struct worker_session *session, const char *name, poold_h
 	return 0;
 }
 
-/* --- What the worker says of its own accord ----------------------------------------------------
- */
+/* --- What the worker says of its own accord --- */
 
 static void put_notification(struct buf *out, const char *method, uint32_t param_count)
 {
@@ -186,8 +185,7 @@ int worker_session_set_state(struct worker_session *session, struct poold_bytes 
 	return r;
 }
 
-/* --- What comes in -----------------------------------------------------------------------------
- */
+/* --- What comes in --- */
 
 int worker_session_space(struct worker_session *session, uint8_t **ret_data, size_t *ret_len)
 {
@@ -294,8 +292,7 @@ bool worker_session_has_request(const struct worker_session *session)
 	return session->first < session->waiting_count;
 }
 
-/* --- Answering -------------------------------------------------------------------------------
- */
+/* --- Answering --- */
 
 /* Replaces whatever was written since `mark` by the error. */
 static void put_error(struct worker_session *session, size_t mark, uint32_t id)
@@ -385,8 +382,7 @@ int worker_session_answer(struct worker_session *session)
 	return buf_error(&session->output.buf);
 }
 
-/* --- What goes out -----------------------------------------------------------------------------
- */
+/* --- What goes out --- */
 
 static struct bytes unwritten(const struct worker_session *session, size_t end)
 {

@@ -1,17 +1,16 @@
 #include "client/poolctl/json.h"
 
+#include "client/poolctl/base64.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/poolctl/base64.h"
-
 #define DEPTH_MAX 500
 
-/* --- From MessagePack --------------------------------------------------------------------------
- */
+/* --- From MessagePack --- */
 
 /* The bytes as a JSON string of base64; NULL without memory. */
 static json_t *encoded(struct poold_bytes bytes)
@@ -261,8 +260,7 @@ int json_from_value(struct poold_bytes value, json_t **ret)
 	return from_reader(&reader, 0, ret);
 }
 
-/* --- To MessagePack ----------------------------------------------------------------------------
- */
+/* --- To MessagePack --- */
 
 static int to_writer(const json_t *json, struct poold_writer *writer, unsigned depth);
 
@@ -452,8 +450,7 @@ int json_to_value(const json_t *json, struct poold_writer *writer)
 	return to_writer(json, writer, 0);
 }
 
-/* --- Printing ----------------------------------------------------------------------------------
- */
+/* --- Printing --- */
 
 /* The digits that this number needs to read back the same: 15 are enough for most, 17 for all. */
 static size_t digits_of(double real)

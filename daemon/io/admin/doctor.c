@@ -1,5 +1,7 @@
 #include "daemon/io/admin/doctor.h"
 
+#include "daemon/io/base/pack_named.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,8 +12,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "daemon/io/base/pack_named.h"
 
 #define TEXT_MAX 512
 
