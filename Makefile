@@ -135,7 +135,7 @@ $(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
 # Unit tests of the core link core and protocol alone: what they need beyond is a fault of the design.
-CORE_UNIT   := $(patsubst daemon/core/%.c,$(O)/unit/test_%,$(CORE_SRC)) $(addprefix $(O)/unit/test_,breaker_probes breaker_random circuit engine_budget engine_effects shrink)
+CORE_UNIT   := $(patsubst daemon/core/%.c,$(O)/unit/test_%,$(CORE_SRC)) $(addprefix $(O)/unit/test_,breaker_probes breaker_random circuit engine_budget engine_effects engine_view shrink)
 $(filter $(CORE_UNIT),$(UNIT)): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

@@ -188,6 +188,7 @@ struct effect {
 			uint32_t id;
 			uint32_t attempt;
 			usec_t deadline;
+			enum priority priority;
 			uint32_t session; /* NO_SLOT: none */
 			bool stream;
 		} send; /* SEND; CANCEL and PING use id alone */

@@ -50,6 +50,7 @@ static void emit_send(struct engine *engine, const struct pool *pool, const stru
 	effect->send.id = request->attempt->id;
 	effect->send.attempt = request->attempts;
 	effect->send.deadline = usec_min(request->deadline, request->attempt_due);
+	effect->send.priority = request->priority;
 	effect->send.stream = request->stream;
 	effect->send.session =
 		request->session ? engine_session_slot(engine, request->session) : NO_SLOT;

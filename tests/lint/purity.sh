@@ -55,7 +55,7 @@ rank() {
 	key | policy | queue | session | worker) echo 3 ;;
 	pool | recovery) echo 4 ;;
 	engine) echo 5 ;;
-	engine_internal) echo 6 ;;
+	engine_internal | engine_view) echo 6 ;;
 	*) echo none ;;
 	esac
 }
