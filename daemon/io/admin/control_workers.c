@@ -1,5 +1,6 @@
 #include "daemon/io/admin/control_workers.h"
 
+#include "daemon/io/admin/report.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/driver/stack.h"
@@ -34,24 +35,6 @@ static enum errcode refused(const struct driver *driver, uint32_t pool, enum err
 		     name);
 }
 
-void control_pack_roll(const struct driver *driver, struct buf *out, const struct roll *roll)
-{
-	if (roll->state == ROLL_NONE) {
-		pack_nil(out);
-		return;
-	}
-	pack_map(out, 5);
-	pack_named_str(out, "state", roll_state_name(roll->state));
-	pack_named_uint(out, "total", roll->total);
-	pack_named_uint(out, "left", roll->left);
-	pack_str(out, "reason");
-	if (roll->reason == ERR_NONE)
-		pack_nil(out);
-	else
-		pack_str(out, errcode_name(roll->reason));
-	pack_named_whole_ms(out, "since_ms", usec_sub(loop_now(driver->loop), roll->since));
-}
-
 static enum errcode restart(struct driver *driver, uint32_t pool, struct buf *out, char *why)
 {
 	enum errcode code = operator_restart(driver, pool);
@@ -61,7 +44,7 @@ static enum errcode restart(struct driver *driver, uint32_t pool, struct buf *ou
 	pack_map(out, 2);
 	pack_named_str(out, "pool", driver_pool_config(driver, pool)->name);
 	pack_str(out, "roll");
-	control_pack_roll(driver, out, &engine_pool(driver->engine, pool)->roll);
+	report_pack_roll(driver, pool, out);
 	return ERR_NONE;
 }
 

@@ -10,7 +10,4 @@
 enum errcode control_workers(struct driver *driver, enum method method, struct bytes params,
 			     struct buf *out, char why[CONTROL_WHY_SIZE]);
 
-/* Packs how the rolling restart of a pool goes; nil: there was none. */
-void control_pack_roll(const struct driver *driver, struct buf *out, const struct roll *roll);
-
 #endif
