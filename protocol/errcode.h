@@ -101,11 +101,8 @@ const char *errbackoff_name(enum errbackoff backoff);
 const char *errfailover_name(enum errfailover failover);
 const char *executed_name(enum executed executed);
 
-/* The value of that name, or the _COUNT_ of its kind. */
+/* The value of that name, which need not end in a zero byte, or the _COUNT_ of its kind. */
 enum errcategory errcategory_find(const char *name, size_t len);
 enum errseverity errseverity_find(const char *name, size_t len);
-enum errstrategy errstrategy_find(const char *name, size_t len);
-enum errbackoff errbackoff_find(const char *name, size_t len);
-enum errfailover errfailover_find(const char *name, size_t len);
 
 #endif

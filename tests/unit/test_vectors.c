@@ -272,9 +272,11 @@ static enum errseverity severity_of(const json_t *map)
 
 static enum errstrategy strategy_of(const json_t *map)
 {
-	struct bytes name = text_of(map, "strategy");
+	enum errstrategy strategy = 0;
 
-	return errstrategy_find((const char *)name.data, name.len);
+	while (strcmp(errstrategy_name(strategy), string_of(map, "strategy")) != 0)
+		strategy++;
+	return strategy;
 }
 
 static enum executed executed_of(const json_t *map)

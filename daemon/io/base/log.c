@@ -210,11 +210,6 @@ void log_close(void)
 	log_level = LOG_LEVEL_INFO;
 }
 
-void log_set_level(enum log_level level)
-{
-	log_level = level;
-}
-
 bool log_is_enabled(enum log_level level)
 {
 	return level <= log_level;
@@ -251,16 +246,6 @@ const char *log_level_name(enum log_level level)
 	return level < ARRAY_SIZE(level_names) ? level_names[level] : NULL;
 }
 
-int log_level_from_name(const char *name, enum log_level *ret_level)
-{
-	for (enum log_level level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++)
-		if (strcmp(level_names[level], name) == 0) {
-			*ret_level = level;
-			return 0;
-		}
-	return -EINVAL;
-}
-
 static const char *const target_names[] = {
 	[LOG_TARGET_AUTO] = "auto",
 	[LOG_TARGET_JOURNAL] = "journal",
@@ -270,14 +255,4 @@ static const char *const target_names[] = {
 const char *log_target_name(enum log_target target)
 {
 	return target < ARRAY_SIZE(target_names) ? target_names[target] : NULL;
-}
-
-int log_target_from_name(const char *name, enum log_target *ret_target)
-{
-	for (enum log_target target = 0; target < LOG_TARGET_COUNT_; target++)
-		if (strcmp(target_names[target], name) == 0) {
-			*ret_target = target;
-			return 0;
-		}
-	return -EINVAL;
 }

@@ -45,8 +45,6 @@ struct log_field {
 int log_open(enum log_target target, enum log_level level);
 /* Closes what log_open opened; logging goes on as before it. */
 void log_close(void);
-/* Changes the level alone. */
-void log_set_level(enum log_level level);
 /* Are fields kept apart from the message, as in the journal?  On standard error they follow it, so
  * that a message which says them already goes without. */
 bool log_has_fields(void);
@@ -83,11 +81,8 @@ struct log_limit {
  */
 bool log_limit_pass(struct log_limit *limit, usec_t now, unsigned *ret_held);
 
-/* "error" .. "debug", or NULL. */
+/* "error" .. "debug", and "auto" .. "stderr"; NULL for any other value. */
 const char *log_level_name(enum log_level level);
-/* Returns 0 or -EINVAL. */
-int log_level_from_name(const char *name, enum log_level *ret_level);
 const char *log_target_name(enum log_target target);
-int log_target_from_name(const char *name, enum log_target *ret_target);
 
 #endif
