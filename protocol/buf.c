@@ -44,6 +44,9 @@ static size_t larger(size_t a, size_t b)
 /* Makes room for `len` bytes more, and a zero byte after them, which vsnprintf will write. */
 static bool reserve(struct buf *buf, size_t len)
 {
+	uint8_t *data;
+	size_t capacity;
+
 	if (buf->error < 0)
 		return false;
 	if (len > buf->max - buf->len) {
@@ -52,14 +55,10 @@ static bool reserve(struct buf *buf, size_t len)
 	}
 	if (buf->data && len <= buf->capacity - buf->len)
 		return true;
-
-	size_t capacity = larger(larger(buf->capacity * 2, BUF_CAPACITY_MIN), buf->len + len);
-
+	capacity = larger(larger(buf->capacity * 2, BUF_CAPACITY_MIN), buf->len + len);
 	if (capacity > buf->max)
 		capacity = buf->max;
-
-	uint8_t *data = realloc(buf->data, capacity + 1);
-
+	data = realloc(buf->data, capacity + 1);
 	if (!data) {
 		buf->error = -ENOMEM;
 		return false;
@@ -94,9 +93,10 @@ void buf_put_text(struct buf *buf, struct bytes text)
 void buf_printf(struct buf *buf, const char *format, ...)
 {
 	va_list args;
+	int len;
 
 	va_start(args, format);
-	int len = vsnprintf(NULL, 0, format, args);
+	len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 
 	if (len <= 0 || !reserve(buf, (size_t)len))

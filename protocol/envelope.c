@@ -85,13 +85,13 @@ int envelope_read(const uint8_t *data, size_t len, struct envelope *ret)
 
 static size_t put_uint(uint8_t *out, uint32_t value)
 {
+	size_t width;
+
 	if (value < 0x80) {
 		out[0] = (uint8_t)value;
 		return 1;
 	}
-
-	size_t width = value <= UINT8_MAX ? 1 : value <= UINT16_MAX ? 2 : 4;
-
+	width = value <= UINT8_MAX ? 1 : value <= UINT16_MAX ? 2 : 4;
 	out[0] = width == 1 ? 0xcc : width == 2 ? 0xcd : 0xce;
 	for (size_t i = 0; i < width; i++)
 		out[1 + i] = (uint8_t)(value >> (8 * (width - 1 - i)));

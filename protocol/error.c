@@ -300,13 +300,11 @@ static void worker_error_read_map(struct reader *reader, struct worker_error *er
 		return;
 	for (uint32_t i = 0; i < pairs; i++) {
 		struct bytes key, value;
-
-		if (read_value(reader, &key) < 0 || read_value(reader, &value) < 0)
-			return;
-
 		struct reader key_reader;
 		struct bytes name;
 
+		if (read_value(reader, &key) < 0 || read_value(reader, &value) < 0)
+			return;
 		reader_init(&key_reader, key.data, key.len);
 		if (read_str(&key_reader, &name) == 0)
 			worker_error_take(error, name, value);

@@ -168,6 +168,7 @@ static enum skip_result resume_header(struct skip *skip, uint64_t *slack, const 
 {
 	uint64_t need = skip->head_need;
 	uint64_t next = 0;
+	enum skip_result result;
 
 	while (skip->head_len < need && *at < len)
 		skip->head[skip->head_len++] = data[(*at)++];
@@ -176,9 +177,7 @@ static enum skip_result resume_header(struct skip *skip, uint64_t *slack, const 
 
 	skip->head_need = 0;
 	skip->head_len = 0;
-
-	enum skip_result result = walk(skip, slack, skip->head, need, &next);
-
+	result = walk(skip, slack, skip->head, need, &next);
 	skip->raw = result == SKIP_MORE ? next - need : 0;
 	return result;
 }

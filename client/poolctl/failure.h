@@ -10,8 +10,8 @@
 #define EXIT_FAILED 1 /* the request failed; health: degraded; doctor: a warning */
 #define EXIT_DOWN   2 /* health: down; doctor: a fault */
 
-/* Prints to stderr what is wrong with the command line; `which` names the word, or is NULL.  Returns
- * EX_USAGE. */
+/* Prints to stderr what is wrong with the command line; `which` names the word, or is NULL.
+ * Returns EX_USAGE. */
 int failure_usage(const char *what, const char *which);
 
 /* The exit status for the value that a function of libpoold returned: 0 or a negative errno. */

@@ -1,5 +1,5 @@
-/* The `run` functions of struct command: they ask the daemon, print its answer, and return poolctl's
- * exit status. */
+/* The `run` functions of struct command: they ask the daemon, print its answer, and return
+ * poolctl's exit status. */
 #ifndef POOLD_POOLCTL_RUN_H
 #define POOLD_POOLCTL_RUN_H
 
@@ -15,8 +15,8 @@ int run_events(const struct command *command, const struct options *options,
 int run_stack(const struct command *command, const struct options *options,
 	      struct poold_client *client, char **args, int arg_count);
 
-/* Prints a result as the command shows it, or with --json as JSON; `pool` is the pool that was asked
- * for, NULL: all.  Returns the exit status. */
+/* Prints a result as the command shows it, or with --json as JSON; `pool` is the pool that was
+ * asked for, NULL: all.  Returns the exit status. */
 int run_print_result(const struct command *command, const struct options *options,
 		     struct poold_bytes result, const char *pool);
 

@@ -97,12 +97,12 @@ static void show_totals(const json_t *status)
 
 void show_status(const json_t *status, const char *wanted)
 {
-	(void)wanted;
 	const json_t *pools = json_object_get(status, "pools");
 	struct table table;
 	const json_t *pool;
 	size_t i;
 
+	(void)wanted;
 	show_daemon(status);
 	putchar('\n');
 	table_init(&table, status_columns, COUNT(status_columns));

@@ -105,8 +105,8 @@ static bool may_run(const char *path)
 	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
 }
 
-/* Searches the program of the pool as execvp(3) does, and writes its path to `out`.  Returns false if
- * there is none; `out` then is the command's first word. */
+/* Searches the program of the pool as execvp(3) does, and writes its path to `out`.  Returns false
+ * if there is none; `out` then is the command's first word. */
 static bool find_program(const struct config_pool *pool, char out[PATH_MAX])
 {
 	const char *name = pool->argv[0];

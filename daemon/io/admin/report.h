@@ -1,5 +1,5 @@
-/* What the methods poold.health, status, pools, workers and stats answer (PROTOCOL.md).  Each function
- * packs one whole MessagePack value. */
+/* What the methods poold.health, status, pools, workers and stats answer (PROTOCOL.md).  Each
+ * function packs one whole MessagePack value. */
 #ifndef POOLD_IO_ADMIN_REPORT_H
 #define POOLD_IO_ADMIN_REPORT_H
 

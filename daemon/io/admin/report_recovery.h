@@ -1,5 +1,5 @@
-/* What the methods poold.breakers, recoveries and sessions answer (PROTOCOL.md).  Each function packs
- * one whole MessagePack value. */
+/* What the methods poold.breakers, recoveries and sessions answer (PROTOCOL.md).  Each function
+ * packs one whole MessagePack value. */
 #ifndef POOLD_IO_ADMIN_REPORT_RECOVERY_H
 #define POOLD_IO_ADMIN_REPORT_RECOVERY_H
 
