@@ -11,7 +11,7 @@
 
 #define BUF_CAPACITY_MIN 256
 
-/* No maximum lies above this, so that no sum or doubling below overflows. */
+/* A larger maximum is reduced to this, so that no sum and no doubling below can overflow. */
 #define BUF_MAX (SIZE_MAX / 4)
 
 void buf_init(struct buf *buf, size_t max)
@@ -41,7 +41,7 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Makes room for `len` bytes more, and a zero byte after them, which vsnprintf will write. */
+/* Makes room for `len` more bytes and for a zero byte after them, which vsnprintf writes. */
 static bool reserve(struct buf *buf, size_t len)
 {
 	uint8_t *data;
@@ -156,7 +156,7 @@ void pack_double(struct buf *buf, double value)
 	msgpack_pack_double(&pk, value);
 }
 
-/* A length field holds 32 bits.  Past that, the buffer has failed. */
+/* A length of MessagePack has at most 32 bits; for a larger one the buffer fails with -ENOBUFS. */
 static bool fits_length_field(struct buf *buf, size_t len)
 {
 	if (len > UINT32_MAX && buf->error == 0)

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* What is left of the value: its last element, since the value is whole. */
+/* The rest of the value, which is its last element since the value is whole. */
 static struct bytes rest(const struct reader *reader)
 {
 	return (struct bytes){reader->at, (size_t)(reader->end - reader->at)};
@@ -21,7 +21,7 @@ static int read_id(struct reader *reader, uint32_t *ret)
 	return 0;
 }
 
-/* Some peers send method names as bin: pynvim's session begins with such a notification. */
+/* Some peers send method names as bin, such as pynvim in the first notification of a session. */
 static int read_call(struct reader *reader, struct envelope *envelope)
 {
 	if (read_bin(reader, &envelope->method) < 0 || envelope->method.len > METHOD_LEN_MAX)
@@ -34,7 +34,7 @@ static int read_call(struct reader *reader, struct envelope *envelope)
 
 static int read_answer(struct reader *reader, struct envelope *envelope)
 {
-	/* Nearly every answer is a result: its nil needs no skipper. */
+	/* Fast path for a nil error, as in nearly every response. */
 	envelope->error = (struct bytes){reader->at, 1};
 	if (read_nil(reader) < 0 && read_value(reader, &envelope->error) < 0)
 		return -EPROTO;
@@ -98,7 +98,7 @@ static size_t put_uint(uint8_t *out, uint32_t value)
 	return 1 + width;
 }
 
-/* A method's length is at most METHOD_LEN_MAX, so that one byte holds it. */
+/* The length of a method, at most METHOD_LEN_MAX, fits into one byte. */
 static size_t put_method(uint8_t *out, struct bytes method)
 {
 	size_t head = 1;

@@ -8,7 +8,7 @@
 void reader_init(struct reader *reader, const uint8_t *data, size_t len)
 {
 	reader->at = data;
-	/* Nothing may be added to NULL, not even nothing. */
+	/* Adding to NULL is undefined, even adding 0. */
 	reader->end = len > 0 ? data + len : data;
 }
 
@@ -32,7 +32,7 @@ static uint64_t load(const uint8_t *at, size_t width)
 	return value;
 }
 
-/* What a marker of 0xc0-0xdf begins. */
+/* The type of the value that begins with a marker from 0xc0 to 0xdf. */
 static const uint8_t types[32] = {
 	VALUE_NIL,   VALUE_NONE,  VALUE_BOOL, VALUE_BOOL,  VALUE_BIN,	VALUE_BIN, VALUE_BIN,
 	VALUE_EXT,   VALUE_EXT,	  VALUE_EXT,  VALUE_FLOAT, VALUE_FLOAT, VALUE_INT, VALUE_INT,
@@ -76,7 +76,7 @@ int read_bool(struct reader *reader, bool *ret)
 	return 0;
 }
 
-/* Any integer: its bits, whether it is below zero, and its length in bytes. */
+/* An integer: its bits, whether it is negative, and its encoded length in bytes. */
 struct integer {
 	uint64_t bits;
 	bool negative;

@@ -7,7 +7,7 @@ static bool is_continuation(uint8_t byte)
 	return (byte & 0xc0) == 0x80;
 }
 
-/* Bytes of a character that begins with this byte; 0 when none does. */
+/* The length of a character that begins with this byte; 0: none does. */
 static size_t char_len(uint8_t lead)
 {
 	if (lead < 0x80)
@@ -21,7 +21,7 @@ static size_t char_len(uint8_t lead)
 	return lead < 0xf5 ? 4 : 0;
 }
 
-/* Bytes of the whole, valid character at `at`; 0 when there is none. */
+/* The length of the whole, valid character at `at`; 0: there is none. */
 static size_t valid_char(const uint8_t *at, size_t left)
 {
 	size_t len = char_len(at[0]);
@@ -62,7 +62,7 @@ struct bytes utf8_cut(struct bytes text, size_t max)
 	if (text.len <= max)
 		return text;
 
-	/* The cut may stand inside a character: back to where that begins, if one does. */
+	/* If the cut is within a character, go back to its begin. */
 	start = max;
 	while (start > 0 && max - start < 3 && is_continuation(text.data[start]))
 		start--;
