@@ -1,4 +1,5 @@
-/* What every file of poold may use: time, sizes, a few macros.  No system header beyond C's own. */
+/* Types, time arithmetic and macros for all files of poold.  Includes headers of standard C
+ * only. */
 #ifndef POOLD_PROTOCOL_BASE_H
 #define POOLD_PROTOCOL_BASE_H
 
@@ -7,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Microseconds on the monotonic clock, or a span of them. */
+/* A point in time of the monotonic clock, or a time span, in microseconds. */
 typedef uint64_t usec_t;
 
 #define USEC_INFINITY UINT64_MAX
@@ -20,25 +21,26 @@ typedef uint64_t usec_t;
 
 #define PRINTF_LIKE(nth, first) __attribute__((format(printf, nth, first)))
 
-/* Bytes that somebody else owns: valid only as long as the function that takes them says. */
+/* A slice of memory that somebody else owns.  The function that takes or returns it says how long
+ * it is valid. */
 struct bytes {
 	const uint8_t *data;
 	size_t len;
 };
 
-/* a + b, or USEC_INFINITY where that does not fit (or one of them is infinite). */
+/* a + b, or USEC_INFINITY if the sum does not fit or one of them is infinite. */
 static inline usec_t usec_add(usec_t a, usec_t b)
 {
 	return a > USEC_INFINITY - b ? USEC_INFINITY : a + b;
 }
 
-/* a - b, or 0 where b is later. */
+/* a - b, or 0 if b is later than a. */
 static inline usec_t usec_sub(usec_t a, usec_t b)
 {
 	return a > b ? a - b : 0;
 }
 
-/* span * factor, or USEC_INFINITY where that does not fit. */
+/* span * factor, or USEC_INFINITY if the product does not fit. */
 static inline usec_t usec_mul(usec_t span, uint64_t factor)
 {
 	return factor > 0 && span > USEC_INFINITY / factor ? USEC_INFINITY : span * factor;
@@ -50,7 +52,7 @@ static inline usec_t usec_min(usec_t a, usec_t b)
 	return a < b ? a : b;
 }
 
-/* The later, or the longer. */
+/* The later of two points in time, or the longer of two spans. */
 static inline usec_t usec_max(usec_t a, usec_t b)
 {
 	return a > b ? a : b;

@@ -1,18 +1,17 @@
 #include "protocol/buf.h"
 
+#include "protocol/utf8.h"
+
 #include <errno.h>
+#include <msgpack/pack.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <msgpack/pack.h>
-
-#include "protocol/utf8.h"
-
 #define BUF_CAPACITY_MIN 256
 
-/* No maximum lies above this, so that no sum or doubling below overflows. */
+/* A larger maximum is reduced to this, so that no sum and no doubling below can overflow. */
 #define BUF_MAX (SIZE_MAX / 4)
 
 void buf_init(struct buf *buf, size_t max)
@@ -42,9 +41,12 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Makes room for `len` bytes more, and a zero byte after them, which vsnprintf will write. */
+/* Makes room for `len` more bytes and for a zero byte after them, which vsnprintf writes. */
 static bool reserve(struct buf *buf, size_t len)
 {
+	uint8_t *data;
+	size_t capacity;
+
 	if (buf->error < 0)
 		return false;
 	if (len > buf->max - buf->len) {
@@ -53,14 +55,10 @@ static bool reserve(struct buf *buf, size_t len)
 	}
 	if (buf->data && len <= buf->capacity - buf->len)
 		return true;
-
-	size_t capacity = larger(larger(buf->capacity * 2, BUF_CAPACITY_MIN), buf->len + len);
-
+	capacity = larger(larger(buf->capacity * 2, BUF_CAPACITY_MIN), buf->len + len);
 	if (capacity > buf->max)
 		capacity = buf->max;
-
-	uint8_t *data = realloc(buf->data, capacity + 1);
-
+	data = realloc(buf->data, capacity + 1);
 	if (!data) {
 		buf->error = -ENOMEM;
 		return false;
@@ -95,9 +93,10 @@ void buf_put_text(struct buf *buf, struct bytes text)
 void buf_printf(struct buf *buf, const char *format, ...)
 {
 	va_list args;
+	int len;
 
 	va_start(args, format);
-	int len = vsnprintf(NULL, 0, format, args);
+	len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 
 	if (len <= 0 || !reserve(buf, (size_t)len))
@@ -157,7 +156,7 @@ void pack_double(struct buf *buf, double value)
 	msgpack_pack_double(&pk, value);
 }
 
-/* A length field holds 32 bits.  Past that, the buffer has failed. */
+/* A length of MessagePack has at most 32 bits; for a larger one the buffer fails with -ENOBUFS. */
 static bool fits_length_field(struct buf *buf, size_t len)
 {
 	if (len > UINT32_MAX && buf->error == 0)

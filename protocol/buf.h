@@ -1,5 +1,5 @@
-/* A growable run of bytes with a hard maximum, and MessagePack written into it by msgpack-c's
- * packer. */
+/* A growable buffer with a maximum size, and functions that append MessagePack to it (with the
+ * packer of msgpack-c). */
 #ifndef POOLD_PROTOCOL_BUF_H
 #define POOLD_PROTOCOL_BUF_H
 
@@ -9,25 +9,25 @@ struct buf {
 	uint8_t *data;
 	size_t len;
 	size_t capacity;
-	size_t max; /* most bytes that `data` may hold */
-	int error;  /* why a write failed (see buf_error), 0 while none has; every later write is
-		       ignored */
+	size_t max; /* limit of len */
+	int error;  /* of the first write that failed (see buf_error), 0: none; all later writes
+		       are ignored */
 };
 
-/* An empty buffer that may grow to `max` bytes.  Reserves nothing. */
+/* An empty buffer that can grow to `max` bytes.  Allocates nothing. */
 void buf_init(struct buf *buf, size_t max);
-/* Gives the memory back; the buffer is as after buf_init. */
+/* Frees the memory; the buffer is as after buf_init. */
 void buf_free(struct buf *buf);
-/* Empties it, keeping the memory. */
+/* Empties the buffer and clears its error, but keeps the memory. */
 void buf_reset(struct buf *buf);
 
-/*
- * The writers.  They never fail on the spot: write all, then ask buf_error once.  Returns 0,
- * -ENOBUFS (over the maximum) or -ENOMEM.
- */
+/* The error of the first write that failed: -ENOBUFS (over the maximum) or -ENOMEM; 0: none.  The
+ * functions below return nothing, so that it is enough to check this once after the last of
+ * them. */
 int buf_error(const struct buf *buf);
+
 void buf_put(struct buf *buf, const void *data, size_t len);
-/* The bytes of a text, made valid UTF-8 as pack_text does. */
+/* Appends a text, made valid UTF-8 as by pack_text. */
 void buf_put_text(struct buf *buf, struct bytes text);
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -38,19 +38,18 @@ void pack_int(struct buf *buf, int64_t value);
 void pack_double(struct buf *buf, double value);
 void pack_str(struct buf *buf, const char *text);
 void pack_str_len(struct buf *buf, const char *text, size_t len);
-/* The beginning of a str whose `len` bytes the caller puts. */
+/* The header of a str; the caller appends its `len` bytes. */
 void pack_str_head(struct buf *buf, size_t len);
 /*
- * A str from bytes that nobody has checked: each byte that is not part of valid UTF-8 becomes '?'
- * (one for one, so that the length stays).  Whatever a peer sent and poold passes on as text goes
- * through here, since strict decoders (Python's msgpack among them) refuse a whole message for one
- * wrong byte.
+ * A str from bytes that may not be valid UTF-8: each wrong byte is replaced by '?', so the length
+ * stays the same.  To be used for all text from a peer, since strict decoders (such as Python's
+ * msgpack) reject a whole message because of one wrong byte.
  */
 void pack_text(struct buf *buf, struct bytes text);
 void pack_bin(struct buf *buf, const void *data, size_t len);
 void pack_array(struct buf *buf, uint32_t count);
 void pack_map(struct buf *buf, uint32_t pairs);
-/* A whole value that is MessagePack already. */
+/* Appends a whole value that is MessagePack already. */
 void pack_raw(struct buf *buf, struct bytes value);
 
 #endif

@@ -1,11 +1,11 @@
 #include "protocol/envelope.h"
 
+#include "protocol/read.h"
+
 #include <errno.h>
 #include <string.h>
 
-#include "protocol/read.h"
-
-/* What is left of the value: its last element, since the value is whole. */
+/* The rest of the value, which is its last element since the value is whole. */
 static struct bytes rest(const struct reader *reader)
 {
 	return (struct bytes){reader->at, (size_t)(reader->end - reader->at)};
@@ -21,7 +21,7 @@ static int read_id(struct reader *reader, uint32_t *ret)
 	return 0;
 }
 
-/* Some peers send method names as bin: pynvim's session begins with such a notification. */
+/* Some peers send method names as bin, such as pynvim in the first notification of a session. */
 static int read_call(struct reader *reader, struct envelope *envelope)
 {
 	if (read_bin(reader, &envelope->method) < 0 || envelope->method.len > METHOD_LEN_MAX)
@@ -34,7 +34,7 @@ static int read_call(struct reader *reader, struct envelope *envelope)
 
 static int read_answer(struct reader *reader, struct envelope *envelope)
 {
-	/* Nearly every answer is a result: its nil needs no skipper. */
+	/* Fast path for a nil error, as in nearly every response. */
 	envelope->error = (struct bytes){reader->at, 1};
 	if (read_nil(reader) < 0 && read_value(reader, &envelope->error) < 0)
 		return -EPROTO;
@@ -85,20 +85,20 @@ int envelope_read(const uint8_t *data, size_t len, struct envelope *ret)
 
 static size_t put_uint(uint8_t *out, uint32_t value)
 {
+	size_t width;
+
 	if (value < 0x80) {
 		out[0] = (uint8_t)value;
 		return 1;
 	}
-
-	size_t width = value <= UINT8_MAX ? 1 : value <= UINT16_MAX ? 2 : 4;
-
+	width = value <= UINT8_MAX ? 1 : value <= UINT16_MAX ? 2 : 4;
 	out[0] = width == 1 ? 0xcc : width == 2 ? 0xcd : 0xce;
 	for (size_t i = 0; i < width; i++)
 		out[1 + i] = (uint8_t)(value >> (8 * (width - 1 - i)));
 	return 1 + width;
 }
 
-/* A method's length is at most METHOD_LEN_MAX, so that one byte holds it. */
+/* The length of a method, at most METHOD_LEN_MAX, fits into one byte. */
 static size_t put_method(uint8_t *out, struct bytes method)
 {
 	size_t head = 1;

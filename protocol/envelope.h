@@ -2,8 +2,8 @@
  * The MessagePack-RPC envelope: [0, id, method, params], [1, id, error, result], [2, method,
  * params], and nothing else.
  *
- * It is read all or nothing from one whole value (see skip.h for finding a whole value).  params,
- * error and result stay the bytes they came in.
+ * It is read from one whole value (skip.h finds the end of a value).  params, error and result are
+ * not decoded: they are slices of the input.
  */
 #ifndef POOLD_PROTOCOL_ENVELOPE_H
 #define POOLD_PROTOCOL_ENVELOPE_H
@@ -16,7 +16,7 @@ enum envelope_type {
 	ENVELOPE_NOTIFICATION = 2
 };
 
-/* Longest method name, pool and dot included, in bytes. */
+/* Limit of a method name, including pool and dot, in bytes. */
 #define METHOD_LEN_MAX 255
 
 struct envelope {
@@ -29,35 +29,36 @@ struct envelope {
 };
 
 /*
- * Reads `data`, which is exactly one whole value, as the skipper found it: that is not checked
- * again, but nothing outside of it is ever touched.  The slices point into it.  Returns 0; -EPROTO
- * when it is not an envelope; -EBADMSG when it is a request whose id could be read but whose rest
- * is wrong (wrong number of elements, method neither str nor bin, or too long, params not an
- * array): then ret->type and ret->id are set, so that it can be answered.
+ * Reads `data`, which must be exactly one whole value, as found by the skipper; never reads outside
+ * of it.  The slices in *ret point into it.  Returns 0; -EPROTO: it is not an envelope; -EBADMSG:
+ * it is a request with a valid id, but malformed otherwise (wrong number of elements, method
+ * neither str nor bin, or too long, params not an array).  Then ret->type and ret->id are set, so
+ * that the request can be answered.
  *
- * To answer a message that is too large to be read whole, give this its beginning: with 0 or
- * -EBADMSG and the type of a request, ret->id is right, and nothing else is to be used.
+ * For a message that is too large to be read whole, `data` may be its beginning.  If this returns 0
+ * or -EBADMSG and the type is that of a request, ret->id is valid; nothing else in *ret may be
+ * used.
  */
 int envelope_read(const uint8_t *data, size_t len, struct envelope *ret);
 
-/* Bytes that envelope_put_* may need at most beyond the method's own. */
+/* The most bytes that envelope_put_* writes, without the method. */
 #define ENVELOPE_HEAD_MAX 16
 
 /*
- * Write the beginning of an envelope; the caller appends what is left of it.  `out` has room for
- * ENVELOPE_HEAD_MAX bytes plus the method's, which has at most METHOD_LEN_MAX.  Each returns the
+ * Write the beginning of an envelope; the caller appends the rest.  `out` must have room for
+ * ENVELOPE_HEAD_MAX bytes and the method, which has at most METHOD_LEN_MAX bytes.  Each returns the
  * number of bytes written.
  *
- *   request, notification   params follow
- *   result                  the result follows (the error, nil, is written)
- *   error                   the error value follows, then one nil byte (0xc0) for the result
+ *   request, notification   append the params
+ *   result                  append the result (the error, nil, is written)
+ *   error                   append the error value, then nil (the byte 0xc0) as the result
  */
 size_t envelope_put_request(uint8_t *out, uint32_t id, struct bytes method);
 size_t envelope_put_notification(uint8_t *out, struct bytes method);
 size_t envelope_put_result(uint8_t *out, uint32_t id);
 size_t envelope_put_error(uint8_t *out, uint32_t id);
 
-/* An id by itself, at most 5 bytes: for params that begin with one. */
+/* Writes an id, at most 5 bytes, for params that begin with one.  Returns the number of bytes. */
 size_t envelope_put_id(uint8_t *out, uint32_t id);
 
 #endif

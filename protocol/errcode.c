@@ -127,7 +127,7 @@ const char *executed_name(enum executed executed)
 	return executed_names[executed];
 }
 
-/* The place of the name in the list, or `count`. */
+/* The index of the name in the list, or `count`. */
 static unsigned find(const char *const *names, unsigned count, const char *name, size_t len)
 {
 	unsigned i = 0;
@@ -145,19 +145,4 @@ enum errcategory errcategory_find(const char *name, size_t len)
 enum errseverity errseverity_find(const char *name, size_t len)
 {
 	return (enum errseverity)find(severity_names, SEVERITY_COUNT_, name, len);
-}
-
-enum errstrategy errstrategy_find(const char *name, size_t len)
-{
-	return (enum errstrategy)find(strategy_names, STRATEGY_COUNT_, name, len);
-}
-
-enum errbackoff errbackoff_find(const char *name, size_t len)
-{
-	return (enum errbackoff)find(backoff_names, ERRBACKOFF_COUNT_, name, len);
-}
-
-enum errfailover errfailover_find(const char *name, size_t len)
-{
-	return (enum errfailover)find(failover_names, FAILOVER_COUNT_, name, len);
 }

@@ -1,8 +1,8 @@
 /*
- * Error codes, their categories and what the default matrix says of each.  The table itself is
+ * Error codes, their categories and their rows of the default error matrix.  The table is
  * errcode.def.
  *
- * Only names travel; the numbers are private to one build.
+ * Only the names are sent over the wire; the numbers are private to one build.
  */
 #ifndef POOLD_PROTOCOL_ERRCODE_H
 #define POOLD_PROTOCOL_ERRCODE_H
@@ -10,7 +10,7 @@
 #include "protocol/base.h"
 
 enum errcode {
-	ERR_NONE = 0, /* no error: never on the wire */
+	ERR_NONE = 0, /* no error; never sent */
 #define CODE(name, ...) ERR_##name,
 #include "protocol/errcode.def"
 #undef CODE
@@ -63,7 +63,7 @@ enum errfailover {
 	FAILOVER_COUNT_
 };
 
-/* Whether the worker's code may have run for a request that failed. */
+/* Whether the code of a worker may have been executed for a request that failed. */
 enum executed {
 	EXECUTED_NO = 0,
 	EXECUTED_MAYBE,
@@ -81,16 +81,16 @@ struct errinfo {
 	bool counts_worker;
 	bool counts_breaker;
 	enum errfailover fails_over;
-	const char *text; /* one sentence without its full stop, for people */
+	const char *text; /* for people: one sentence without a full stop */
 };
 
-/* The row of a code.  `code` must be a real one: above ERR_NONE and below ERR_COUNT_. */
+/* The row of a code, which must be above ERR_NONE and below ERR_COUNT_. */
 const struct errinfo *errcode_info(enum errcode code);
 
 /* "attempt_timeout" and so on; "none" for ERR_NONE. */
 const char *errcode_name(enum errcode code);
 
-/* The code of that name, or ERR_NONE when there is none.  `name` need not end in a zero byte. */
+/* The code of that name; ERR_NONE: there is none.  `name` need not end in a zero byte. */
 enum errcode errcode_find(const char *name, size_t len);
 
 /* "timeout_error": the category's name on the wire, always ending in _error. */
@@ -101,11 +101,8 @@ const char *errbackoff_name(enum errbackoff backoff);
 const char *errfailover_name(enum errfailover failover);
 const char *executed_name(enum executed executed);
 
-/* The value of that name, or the _COUNT_ of its kind. */
+/* The value of that name, which need not end in a zero byte, or the _COUNT_ of its kind. */
 enum errcategory errcategory_find(const char *name, size_t len);
 enum errseverity errseverity_find(const char *name, size_t len);
-enum errstrategy errstrategy_find(const char *name, size_t len);
-enum errbackoff errbackoff_find(const char *name, size_t len);
-enum errfailover errfailover_find(const char *name, size_t len);
 
 #endif

@@ -1,9 +1,9 @@
 #include "protocol/error.h"
 
-#include <string.h>
-
 #include "protocol/read.h"
 #include "protocol/utf8.h"
+
+#include <string.h>
 
 static struct bytes text_bytes(const char *text)
 {
@@ -16,15 +16,15 @@ static const char *message_of(const struct error *error)
 }
 
 /*
- * The fields of a map, written in two passes over one list of them: the first, without a buffer,
- * counts those that are there, which is what a map begins with.
+ * Writes the fields of a map in two passes: the first, without a buffer, counts the fields that are
+ * present, since a map begins with their number.
  */
 struct fields {
 	struct buf *buf; /* NULL: only count */
 	uint32_t count;
 };
 
-/* Begins a field.  Says whether its value is to be written. */
+/* Begins a field.  Returns whether its value is to be written. */
 static bool field(struct fields *fields, const char *name)
 {
 	fields->count++;
@@ -58,14 +58,14 @@ static void field_number(struct fields *fields, const char *name, uint64_t numbe
 		pack_uint(fields->buf, number);
 }
 
-/* A span in milliseconds to the microsecond. */
+/* A time span in milliseconds, with microseconds as decimals. */
 static void field_span(struct fields *fields, const char *name, usec_t span)
 {
 	if (span != USEC_INFINITY && field(fields, name))
 		pack_double(fields->buf, (double)span / (double)USEC_PER_MSEC);
 }
 
-/* A delay to wait, in whole milliseconds and never less than the delay. */
+/* A delay in milliseconds, rounded up. */
 static void field_delay(struct fields *fields, const char *name, usec_t delay)
 {
 	if (delay != USEC_INFINITY && field(fields, name))
@@ -220,7 +220,7 @@ void error_format(struct buf *buf, const struct error *error)
 	buf_put_text(buf, text_bytes(message_of(error)));
 }
 
-/* --- what workers say --- */
+/* --- errors of workers --- */
 
 void error_pack_stock(struct buf *buf, const struct error *error)
 {
@@ -250,7 +250,7 @@ static enum errcode worker_code(struct bytes name)
 	}
 }
 
-/* Milliseconds as microseconds; what does not fit is the longest span there is. */
+/* Milliseconds as microseconds; the longest finite span if that does not fit. */
 static usec_t msec_to_usec(uint64_t msec)
 {
 	return msec < USEC_INFINITY / USEC_PER_MSEC ? msec * USEC_PER_MSEC : USEC_INFINITY - 1;
@@ -260,13 +260,12 @@ static void take_severity(struct worker_error *error, struct bytes name)
 {
 	enum errseverity severity = errseverity_find((const char *)name.data, name.len);
 
-	error->graded = severity != SEVERITY_COUNT_;
-	if (error->graded)
+	error->has_severity = severity != SEVERITY_COUNT_;
+	if (error->has_severity)
 		error->severity = severity;
 }
 
-/* Takes one pair of a worker's error.  A value of another type than the key's counts as not said.
- */
+/* Takes one pair of a worker's error.  A value of another type than the key's is ignored. */
 static void worker_error_take(struct worker_error *error, struct bytes key, struct bytes value)
 {
 	struct reader reader;
@@ -283,7 +282,7 @@ static void worker_error_take(struct worker_error *error, struct bytes key, stru
 	else if (bytes_equal(key, "traceback"))
 		(void)read_str(&reader, &error->traceback);
 	else if (bytes_equal(key, "retryable"))
-		error->said = read_bool(&reader, &error->retryable) == 0;
+		error->has_retryable = read_bool(&reader, &error->retryable) == 0;
 	else if (bytes_equal(key, "severity") && read_str(&reader, &name) == 0)
 		take_severity(error, name);
 	else if (bytes_equal(key, "fatal"))
@@ -300,13 +299,11 @@ static void worker_error_read_map(struct reader *reader, struct worker_error *er
 		return;
 	for (uint32_t i = 0; i < pairs; i++) {
 		struct bytes key, value;
-
-		if (read_value(reader, &key) < 0 || read_value(reader, &value) < 0)
-			return;
-
 		struct reader key_reader;
 		struct bytes name;
 
+		if (read_value(reader, &key) < 0 || read_value(reader, &value) < 0)
+			return;
 		reader_init(&key_reader, key.data, key.len);
 		if (read_str(&key_reader, &name) == 0)
 			worker_error_take(error, name, value);

@@ -1,10 +1,8 @@
 /*
- * The error object: what a failed request answers, in both of its shapes, and the smaller one a
- * worker answers.
+ * The error of a failed request, in both of its wire formats, and the error that a worker sends.
  *
- * Fields a caller leaves NULL, 0 or USEC_INFINITY (as noted) are left out of the map.  Texts may
- * hold any bytes, whoever they came from: they are packed by pack_text (buf.h), so that a strict
- * decoder takes the error whatever a peer wrote into it.
+ * Fields that are NULL, 0 or USEC_INFINITY (as noted) are left out of the map.  Texts may contain
+ * any bytes: they are packed with pack_text (buf.h), so that a strict decoder accepts them.
  */
 #ifndef POOLD_PROTOCOL_ERROR_H
 #define POOLD_PROTOCOL_ERROR_H
@@ -13,23 +11,23 @@
 #include "protocol/buf.h"
 #include "protocol/errcode.h"
 
-/* One try of a request, for the list `attempts`. */
+/* One attempt to execute a request, for the list `attempts`. */
 struct error_attempt {
 	const char *pool;
 	uint32_t worker;
 	enum errcode code;
 	const char *message; /* NULL: left out */
-	usec_t started;	     /* since the request came */
+	usec_t started;	     /* since the request was submitted */
 	usec_t run;
-	usec_t delay; /* waited before it */
+	usec_t delay; /* the wait before this attempt */
 };
 
 struct error {
 	enum errcode code;
 	enum errseverity severity;
 	enum errstrategy strategy;
-	const char *message; /* for people; NULL: the table's text */
-	bool retryable;	     /* whether the same request may do better later */
+	const char *message; /* for people; NULL: the text of errcode.def */
+	bool retryable;	     /* whether the same request may succeed later */
 	usec_t retry_after;  /* USEC_INFINITY: not known, left out */
 	enum executed executed;
 	uint64_t request; /* the daemon's number of the request; 0: left out, as are all below when
@@ -54,49 +52,49 @@ struct error {
 /* An error of that code with its row's severity and strategy, and everything else left out. */
 struct error error_make(enum errcode code);
 
-/* The map of the reference (PROTOCOL.md, "The error map"). */
+/* Packs the error map (PROTOCOL.md, "The error map"). */
 void error_pack_map(struct buf *buf, const struct error *error);
 
-/* [0, "CODE: text"], the shape that every stock client shows. */
+/* Packs [0, "CODE: text"], which any MessagePack-RPC client can show. */
 void error_pack_stock(struct buf *buf, const struct error *error);
 
-/* The same as pairs for a map that the caller begins and adds to: how many there are, and their
- * bytes. */
+/* The pairs of the error map, for a map that the caller begins and adds to: their number, and the
+ * packed pairs. */
 uint32_t error_count_fields(const struct error *error);
 void error_pack_fields(struct buf *buf, const struct error *error);
 
 /*
- * One line for a log: every field of the context by its name, so that lines can be searched and
- * compared; N/A for what is not known, and attempt 1 where none was counted.
+ * Appends the error as one line for the log: each field with its name, N/A if it is not known; the
+ * attempt is 1 if none was counted.
  */
 void error_format(struct buf *buf, const struct error *error);
 
-/* What a worker of the poold dialect says of a request that failed (PROTOCOL.md, "Worker errors").
- */
+/* The error that a worker of the poold dialect sends (PROTOCOL.md, "Worker errors"). */
 struct worker_error {
 	enum errcode code; /* ERR_exception, ERR_rejected, ERR_unknown_method, ERR_encode_error,
-			      ERR_cancelled; anything else is taken as ERR_exception */
+			      ERR_cancelled; any other code is read as ERR_exception */
 	struct bytes type; /* "ValueError"; may be empty */
 	struct bytes message;
 	struct bytes traceback;
-	struct bytes data; /* whatever else it says: a whole value, or empty */
-	bool said;	   /* the worker says whether another try may do better: */
+	struct bytes data;  /* details from the worker: a whole value, or empty */
+	bool has_retryable; /* `retryable` was given */
 	bool retryable;
-	bool graded; /* the worker says how grave it is: */
+	bool has_severity; /* `severity` was given */
 	enum errseverity severity;
-	bool fatal;	    /* the worker is broken and wants to be replaced */
-	usec_t retry_after; /* USEC_INFINITY: not said */
+	bool fatal;	    /* the worker cannot continue and is to be replaced */
+	usec_t retry_after; /* USEC_INFINITY: not given */
 };
 
 /*
- * Reads a worker's error, whatever its shape: the map of the reference, a stock [number, text], a
- * bare string, or any other value (its text is then empty).  Unknown keys are passed over.  Slices
- * point into `value`.
+ * Reads the error of a worker: the map of PROTOCOL.md, a stock error [number, text], a string, or
+ * any other value (then the message is empty).  Unknown keys are ignored.  The slices point into
+ * `value`.
  */
 void worker_error_read(struct bytes value, struct worker_error *ret);
 
-/* {type, message, traceback, data} for `detail`, each text cut to at most `text_max` bytes at a
- * UTF-8 boundary and made valid UTF-8; empty ones are left out, and so is data above `text_max`. */
+/* Packs {type, message, traceback, data} for `detail`.  Each text is cut to at most `text_max`
+ * bytes at the boundary of a character and made valid UTF-8; empty texts, and data above `text_max`
+ * bytes, are left out. */
 void worker_error_pack_detail(struct buf *buf, const struct worker_error *error, size_t text_max);
 
 #endif

@@ -8,7 +8,7 @@ static const struct method_info methods[METHOD_COUNT_] = {
 #undef METHOD
 };
 
-/* The full names and their lengths, which are compared for each message. */
+/* The full names and their lengths, computed once as each message is compared with them. */
 static const struct bytes full_names[METHOD_COUNT_] = {
 #define METHOD(name, kind, help)                                                                   \
 	[METHOD_##name] = {(const uint8_t *)"poold." #name, sizeof("poold." #name) - 1},

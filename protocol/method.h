@@ -1,4 +1,4 @@
-/* The daemon's own methods, poold.NAME.  The table itself is method.def. */
+/* The daemon's own methods, poold.NAME.  The table is method.def. */
 #ifndef POOLD_PROTOCOL_METHOD_H
 #define POOLD_PROTOCOL_METHOD_H
 
@@ -20,15 +20,15 @@ enum method_kind {
 };
 
 struct method_info {
-	const char *name; /* without the "poold." before it */
+	const char *name; /* without the prefix "poold." */
 	enum method_kind kind;
 	const char *help;
 };
 
-/* `method` must be a real one: above METHOD_NONE and below METHOD_COUNT_. */
+/* `method` must be above METHOD_NONE and below METHOD_COUNT_. */
 const struct method_info *method_info(enum method method);
 
-/* The method of that full name ("poold.health"), or METHOD_NONE. */
+/* The method of that full name ("poold.health"); METHOD_NONE: there is none. */
 enum method method_find(struct bytes name);
 
 #endif

@@ -1,14 +1,14 @@
 #include "protocol/read.h"
 
+#include "protocol/skip.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "protocol/skip.h"
 
 void reader_init(struct reader *reader, const uint8_t *data, size_t len)
 {
 	reader->at = data;
-	/* Nothing may be added to NULL, not even nothing. */
+	/* Adding to NULL is undefined, even adding 0. */
 	reader->end = len > 0 ? data + len : data;
 }
 
@@ -32,7 +32,7 @@ static uint64_t load(const uint8_t *at, size_t width)
 	return value;
 }
 
-/* What a marker of 0xc0-0xdf begins. */
+/* The type of the value that begins with a marker from 0xc0 to 0xdf. */
 static const uint8_t types[32] = {
 	VALUE_NIL,   VALUE_NONE,  VALUE_BOOL, VALUE_BOOL,  VALUE_BIN,	VALUE_BIN, VALUE_BIN,
 	VALUE_EXT,   VALUE_EXT,	  VALUE_EXT,  VALUE_FLOAT, VALUE_FLOAT, VALUE_INT, VALUE_INT,
@@ -43,11 +43,11 @@ static const uint8_t types[32] = {
 
 enum value_type read_peek(const struct reader *reader)
 {
+	uint8_t marker;
+
 	if (reader_at_end(reader))
 		return VALUE_NONE;
-
-	uint8_t marker = *reader->at;
-
+	marker = *reader->at;
 	if (marker < 0x80 || marker >= 0xe0)
 		return VALUE_INT;
 	if (marker < 0x90)
@@ -76,7 +76,7 @@ int read_bool(struct reader *reader, bool *ret)
 	return 0;
 }
 
-/* Any integer: its bits, whether it is below zero, and its length in bytes. */
+/* An integer: its bits, whether it is negative, and its encoded length in bytes. */
 struct integer {
 	uint64_t bits;
 	bool negative;
@@ -85,26 +85,27 @@ struct integer {
 
 static int peek_integer(const struct reader *reader, struct integer *ret)
 {
+	uint64_t bits, sign;
+	bool negative;
+	size_t width;
+	uint8_t marker;
+
 	if (read_peek(reader) != VALUE_INT)
 		return -EPROTO;
-
-	uint8_t marker = *reader->at;
-
+	marker = *reader->at;
 	if (marker < 0x80 || marker >= 0xe0) {
 		*ret = (struct integer){(uint64_t)(int8_t)marker, marker >= 0xe0, 1};
 		return 0;
 	}
 
 	/* cc-cf are unsigned, d0-d3 signed, of 1, 2, 4 and 8 bytes each. */
-	size_t width = (size_t)1 << (marker & 3u);
-
+	width = (size_t)1 << (marker & 3u);
 	if (left(reader) < 1 + width)
 		return -EPROTO;
 
-	uint64_t bits = load(reader->at + 1, width);
-	uint64_t sign = (uint64_t)1 << (8 * width - 1);
-	bool negative = marker >= 0xd0 && (bits & sign) != 0;
-
+	bits = load(reader->at + 1, width);
+	sign = (uint64_t)1 << (8 * width - 1);
+	negative = marker >= 0xd0 && (bits & sign) != 0;
 	if (negative)
 		bits |= ~(sign | (sign - 1));
 	*ret = (struct integer){bits, negative, 1 + width};
@@ -145,6 +146,7 @@ int read_double(struct reader *reader, double *ret)
 	uint32_t bits32;
 	uint64_t bits64;
 	float single;
+	size_t width;
 
 	switch (read_peek(reader)) {
 	case VALUE_INT:
@@ -158,9 +160,7 @@ int read_double(struct reader *reader, double *ret)
 	default:
 		return -EPROTO;
 	}
-
-	size_t width = *reader->at == 0xca ? 4 : 8;
-
+	width = *reader->at == 0xca ? 4 : 8;
 	if (left(reader) < 1 + width)
 		return -EPROTO;
 	bits64 = load(reader->at + 1, width);

@@ -1,10 +1,10 @@
 /*
- * A cursor over whole MessagePack in memory, for the few values the daemon does read: envelopes,
- * options, small maps.
+ * A decoder of MessagePack in memory, for the values that the daemon reads: envelopes, options,
+ * small maps.
  *
- * Every reader returns 0 and moves on, or returns -EPROTO (another type, or the bytes end) or
- * -ERANGE (a number that does not fit) and stays where it is.  Nothing is copied or allocated:
- * strings and values are slices of the input.
+ * Each read_* function returns 0 and advances the reader behind the value, or returns -EPROTO (the
+ * value has another type, or the bytes end) or -ERANGE (the number does not fit) and leaves the
+ * reader where it is.  Nothing is copied or allocated: strings and values are slices of the input.
  */
 #ifndef POOLD_PROTOCOL_READ_H
 #define POOLD_PROTOCOL_READ_H
@@ -26,28 +26,28 @@ enum value_type {
 	VALUE_ARRAY,
 	VALUE_MAP,
 	VALUE_EXT,
-	VALUE_NONE /* no value here: the end, or 0xc1 */
+	VALUE_NONE /* no value: the end of the bytes, or the byte 0xc1 */
 };
 
 void reader_init(struct reader *reader, const uint8_t *data, size_t len);
 bool reader_at_end(const struct reader *reader);
 
-/* The type of the next value, which is not read. */
+/* The type of the next value; does not advance the reader. */
 enum value_type read_peek(const struct reader *reader);
 
 int read_nil(struct reader *reader);
 int read_bool(struct reader *reader, bool *ret);
 int read_uint(struct reader *reader, uint64_t *ret);
 int read_int(struct reader *reader, int64_t *ret);
-/* A float of either width, or an integer, as a double. */
+/* Reads a float of either width, or an integer, as a double. */
 int read_double(struct reader *reader, double *ret);
-/* A str (not a bin); the slice is not zero-terminated and not checked to be UTF-8. */
+/* Reads a str (not a bin); the slice does not end in a zero byte and may not be valid UTF-8. */
 int read_str(struct reader *reader, struct bytes *ret);
-/* A bin or a str. */
+/* Reads a bin or a str. */
 int read_bin(struct reader *reader, struct bytes *ret);
 int read_array(struct reader *reader, uint32_t *ret_count);
 int read_map(struct reader *reader, uint32_t *ret_pairs);
-/* Any one value, whole, as the bytes it came in. */
+/* Reads any value, as a slice of its encoded bytes. */
 int read_value(struct reader *reader, struct bytes *ret);
 
 /* Whether the slice holds exactly this text. */

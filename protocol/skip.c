@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* A marker with its length field, and what it says is to come after it. */
+/* A header, which is a marker with its length field, and what follows it. */
 struct header {
 	uint64_t len;	/* bytes of the header itself; 0: not MessagePack */
 	uint64_t raw;	/* bytes without a marker: a text, a number, an ext's type */
@@ -14,7 +14,7 @@ static inline struct header scalar(uint64_t raw)
 	return (struct header){1, raw, 0};
 }
 
-/* The length field of `width` bytes, or 0 while it is not there as a whole. */
+/* The length field of `width` bytes; 0: it is incomplete. */
 static inline uint64_t length_field(const uint8_t *head, uint64_t left, unsigned width)
 {
 	if (left <= width)
@@ -98,8 +98,8 @@ static inline struct header header_read_long(const uint8_t *head, uint64_t left)
 }
 
 /*
- * Reads the header at `head`, of which `left` bytes (one at least) are there.  Where its length
- * field is not there as a whole, `raw` and `items` are the least that they can be.
+ * Reads the header at `head`, of which `left` bytes (at least one) are available.  If its length
+ * field is incomplete, `raw` and `items` have the least values that are possible.
  */
 static inline struct header header_read(const uint8_t *head, uint64_t left)
 {
@@ -122,12 +122,12 @@ void skip_init(struct skip *skip, uint64_t limit)
 }
 
 /*
- * Goes from header to header, from `*at` on; afterwards `*at` is where the next header will be,
- * beyond `len` when raw bytes stand before it.
+ * Walks from header to header, beginning at `*at`; afterwards `*at` is the position of the next
+ * header, above `len` if raw bytes are before it.
  *
- * `*slack` is what the limit leaves beyond the bytes that are certain to come: every value still to
- * come needs one, and each header takes out of the slack what it announces beyond that.  So nothing
- * here can overflow: no sum ever passes the limit.
+ * `*slack` is the limit without the bytes that are certain to come: each value still to come has at
+ * least one byte, and each header takes from the slack what it announces beyond that.  So no sum
+ * can overflow, as none exceeds the limit.
  */
 static enum skip_result walk(struct skip *skip, uint64_t *slack, const uint8_t *data, uint64_t len,
 			     uint64_t *at)
@@ -162,12 +162,13 @@ static enum skip_result walk(struct skip *skip, uint64_t *slack, const uint8_t *
 	return SKIP_MORE;
 }
 
-/* Completes the header that the bytes before had cut, as far as these bytes go. */
+/* Completes the header that was cut at the end of the bytes before, as far as these bytes allow. */
 static enum skip_result resume_header(struct skip *skip, uint64_t *slack, const uint8_t *data,
 				      uint64_t len, uint64_t *at)
 {
 	uint64_t need = skip->head_need;
 	uint64_t next = 0;
+	enum skip_result result;
 
 	while (skip->head_len < need && *at < len)
 		skip->head[skip->head_len++] = data[(*at)++];
@@ -176,9 +177,7 @@ static enum skip_result resume_header(struct skip *skip, uint64_t *slack, const 
 
 	skip->head_need = 0;
 	skip->head_len = 0;
-
-	enum skip_result result = walk(skip, slack, skip->head, need, &next);
-
+	result = walk(skip, slack, skip->head, need, &next);
 	skip->raw = result == SKIP_MORE ? next - need : 0;
 	return result;
 }

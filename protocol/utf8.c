@@ -7,7 +7,7 @@ static bool is_continuation(uint8_t byte)
 	return (byte & 0xc0) == 0x80;
 }
 
-/* Bytes of a character that begins with this byte; 0 when none does. */
+/* The length of a character that begins with this byte; 0: none does. */
 static size_t char_len(uint8_t lead)
 {
 	if (lead < 0x80)
@@ -21,10 +21,11 @@ static size_t char_len(uint8_t lead)
 	return lead < 0xf5 ? 4 : 0;
 }
 
-/* Bytes of the whole, valid character at `at`; 0 when there is none. */
+/* The length of the whole, valid character at `at`; 0: there is none. */
 static size_t valid_char(const uint8_t *at, size_t left)
 {
 	size_t len = char_len(at[0]);
+	bool overlong, surrogate, too_high;
 
 	if (len <= 1)
 		return len;
@@ -34,10 +35,9 @@ static size_t valid_char(const uint8_t *at, size_t left)
 		if (!is_continuation(at[i]))
 			return 0;
 
-	bool overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
-	bool surrogate = at[0] == 0xed && at[1] >= 0xa0;
-	bool too_high = at[0] == 0xf4 && at[1] >= 0x90;
-
+	overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
+	surrogate = at[0] == 0xed && at[1] >= 0xa0;
+	too_high = at[0] == 0xf4 && at[1] >= 0x90;
 	return overlong || surrogate || too_high ? 0 : len;
 }
 
@@ -57,12 +57,13 @@ size_t utf8_valid_prefix(struct bytes text)
 
 struct bytes utf8_cut(struct bytes text, size_t max)
 {
+	size_t start;
+
 	if (text.len <= max)
 		return text;
 
-	/* The cut may stand inside a character: back to where that begins, if one does. */
-	size_t start = max;
-
+	/* If the cut is within a character, go back to its begin. */
+	start = max;
 	while (start > 0 && max - start < 3 && is_continuation(text.data[start]))
 		start--;
 	if (start < max && start + char_len(text.data[start]) > max)

@@ -1,14 +1,14 @@
-/* UTF-8, where text comes from peers who may send anything. */
+/* Checks of text that may not be valid UTF-8. */
 #ifndef POOLD_PROTOCOL_UTF8_H
 #define POOLD_PROTOCOL_UTF8_H
 
 #include "protocol/base.h"
 
-/* How many bytes from the beginning are valid UTF-8 of whole characters (RFC 3629: no overlong
- * forms, no surrogates, nothing above U+10FFFF).  It is text.len when all of it is valid. */
+/* The length of the longest prefix that is valid UTF-8 (RFC 3629: no overlong forms, no surrogates,
+ * nothing above U+10FFFF); text.len if the whole text is valid. */
 size_t utf8_valid_prefix(struct bytes text);
 
-/* The beginning of the text: at most `max` bytes, with no character cut in two. */
+/* The longest prefix of at most `max` bytes that does not end within a character. */
 struct bytes utf8_cut(struct bytes text, size_t max);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Of a session's name and of a key, in bytes. */
+/* Limit of the name of a session and of a key, in bytes. */
 #define NAME_LEN_MAX 128
 
 static const char *const priority_names[] = {
@@ -11,7 +11,7 @@ static const char *const priority_names[] = {
 	[POOLD_PRIORITY_SHEDDABLE] = "sheddable",
 };
 
-/* Each packs one option, where it is given, and says whether it did. */
+/* Each packs one option if it is given, and returns the number of pairs packed: 1 or 0. */
 
 static uint32_t put_number(struct buf *buf, const char *name, uint64_t value)
 {
@@ -45,7 +45,7 @@ static uint32_t put_text(struct buf *buf, const char *name, const char *text)
 	return 1;
 }
 
-/* Packs the pairs of the map and returns how many they are. */
+/* Packs the pairs of the map.  Returns their number. */
 static uint32_t put_options(struct buf *buf, const struct poold_call_options *options)
 {
 	uint32_t count = put_number(buf, "timeout_ms", options->timeout_ms);
@@ -64,13 +64,14 @@ static uint32_t put_options(struct buf *buf, const struct poold_call_options *op
 	return count;
 }
 
-/* The pairs are counted as they are packed, behind the map's header, which holds up to 15. */
+/* Packs the map.  Its header, a single byte that has room for up to 15 pairs, is completed when the
+ * pairs are packed and counted. */
 static uint32_t pack_options(struct buf *buf, const struct poold_call_options *options)
 {
+	uint32_t count;
+
 	pack_map(buf, 0);
-
-	uint32_t count = put_options(buf, options);
-
+	count = put_options(buf, options);
 	if (buf_error(buf) == 0)
 		buf->data[0] |= (uint8_t)count;
 	return count;

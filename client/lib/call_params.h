@@ -5,11 +5,11 @@
 #include "client/lib/poold.h"
 #include "protocol/buf.h"
 
-/* Whether the options are such as poold.h has them. */
+/* Whether all options are in the range that poold.h gives them. */
 bool call_is_valid(const struct poold_call_options *options);
 
-/* Packs what stands before the args and what stands after them, so that the args themselves are
- * copied only once.  -ENOMEM, -ENOBUFS. */
+/* Packs the bytes before the args and those after them, so that the args themselves are copied only
+ * once.  -ENOMEM, -ENOBUFS (over 4 GiB). */
 int call_pack(const char *pool, const char *method, const struct poold_call_options *options,
 	      struct buf *before, struct buf *after);
 

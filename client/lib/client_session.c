@@ -1,34 +1,19 @@
 #include "client/lib/client_session.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "client/lib/notice.h"
 #include "client/lib/reply.h"
 #include "client/lib/value.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
 
-/* Longest text that is taken from an error, in bytes, all fields together. */
-#define TEXTS_MAX ((size_t)1024 * 1024)
-/* Parts that the params of one request may come in. */
-#define PARTS_MAX 4
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-struct client_request {
-	TAILQ_ENTRY(client_request) link; /* while finished */
-	uint32_t id;
-	bool has_slot;
-	bool is_finished;
-	bool is_abandoned;
-	bool has_moved;	     /* it outlived a lost connection already */
-	struct frame *frame; /* NULL: it was sent */
-	usec_t deadline;
-	poold_callback callback;
-	void *userdata;
-	struct client_stream stream;
-	struct poold_reply outcome; /* once finished */
-};
+/* Limit of the texts copied from one error, in bytes, all fields together. */
+#define TEXTS_MAX ((size_t)1024 * 1024)
+/* Limit of the parts that make up the params of one request. */
+#define PARTS_MAX 4
 
 static struct bytes text_bytes(const char *text)
 {
@@ -49,73 +34,11 @@ void client_session_init(struct client_session *session, struct client_session_l
 	buf_init(&session->texts, TEXTS_MAX);
 	outbox_init(&session->outbox);
 	TAILQ_INIT(&session->finished);
+	/* One slot more than requests may be in flight, for hello. */
+	client_requests_init(&session->requests, limits.in_flight_max + 1);
 }
 
-/* --- Slots and ids -----------------------------------------------------------------------------
- */
-
-static size_t slot_of(uint32_t id)
-{
-	return id & ((1u << SLOT_BITS) - 1);
-}
-
-static int grow_slots(struct client_session *session)
-{
-	size_t count = session->slot_count > 0 ? 2 * session->slot_count : 16;
-
-	/* One more than requests may be in flight, for hello. */
-	if (count > session->in_flight_max + 1)
-		count = session->in_flight_max + 1;
-
-	struct client_request **slots =
-		realloc(session->slots, count * sizeof(struct client_request *));
-	if (!slots)
-		return -ENOMEM;
-	session->slots = slots;
-
-	uint32_t *free_ids = realloc(session->free_ids, count * sizeof(*free_ids));
-	if (!free_ids)
-		return -ENOMEM;
-	session->free_ids = free_ids;
-
-	for (size_t slot = count; slot-- > session->slot_count;) {
-		slots[slot] = NULL;
-		free_ids[session->free_count++] = (uint32_t)slot;
-	}
-	session->slot_count = count;
-	return 0;
-}
-
-static size_t in_flight(const struct client_session *session)
-{
-	return session->slot_count - session->free_count;
-}
-
-static int take_slot(struct client_session *session, struct client_request *request)
-{
-	if (session->free_count == 0) {
-		int r = grow_slots(session);
-
-		if (r < 0)
-			return r;
-	}
-	request->id = session->free_ids[--session->free_count];
-	request->has_slot = true;
-	session->slots[slot_of(request->id)] = request;
-	return 0;
-}
-
-/* The request of that id, or NULL: an id of an earlier use of the slot finds none. */
-static struct client_request *find(const struct client_session *session, uint32_t id)
-{
-	size_t slot = slot_of(id);
-	struct client_request *request = slot < session->slot_count ? session->slots[slot] : NULL;
-
-	return request && request->id == id ? request : NULL;
-}
-
-/* --- The life of a request ---------------------------------------------------------------------
- */
+/* --- The life of a request --- */
 
 static void request_free_if_done(struct client_request *request)
 {
@@ -123,14 +46,12 @@ static void request_free_if_done(struct client_request *request)
 		free(request);
 }
 
-/* The id is free again: nothing will answer it. */
+/* Removes the request from the table: no answer to it will come, or it has come. */
 static void release(struct client_session *session, struct client_request *request)
 {
 	if (request->frame)
 		outbox_drop(&session->outbox, request->frame);
-	session->slots[slot_of(request->id)] = NULL;
-	session->free_ids[session->free_count++] = request->id + (1u << SLOT_BITS);
-	request->has_slot = false;
+	client_requests_remove(&session->requests, request);
 	request_free_if_done(request);
 }
 
@@ -148,7 +69,7 @@ void client_session_deliver(struct client_session *session)
 	struct client_request *request;
 
 	while ((request = TAILQ_FIRST(&session->finished))) {
-		/* The analyzer loses track of a list's head.  NOLINTNEXTLINE(*-unix.Malloc) */
+		/* See outbox_done.  NOLINTNEXTLINE(*-unix.Malloc) */
 		poold_callback callback = request->callback;
 		void *userdata = request->userdata;
 		struct poold_reply outcome = request->outcome;
@@ -165,9 +86,9 @@ void client_session_done(struct client_session *session)
 	struct client_request *request;
 
 	outbox_done(&session->outbox);
-	for (size_t slot = 0; slot < session->slot_count; slot++) {
-		if (session->slots[slot])
-			release(session, session->slots[slot]);
+	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
+		if (session->requests.slots[slot])
+			release(session, session->requests.slots[slot]);
 	}
 	while ((request = TAILQ_FIRST(&session->finished))) {
 		TAILQ_REMOVE(&session->finished, request, link);
@@ -175,8 +96,7 @@ void client_session_done(struct client_session *session)
 	}
 	inbox_free(&session->inbox);
 	buf_free(&session->texts);
-	free(session->slots);
-	free(session->free_ids);
+	client_requests_done(&session->requests);
 }
 
 static bool params_are_list(const struct bytes *parts, size_t part_count)
@@ -202,7 +122,7 @@ static bool params_are_list(const struct bytes *parts, size_t part_count)
 	return result == SKIP_DONE;
 }
 
-/* The whole message: its envelope and its params. */
+/* The whole message: envelope and params.  NULL: out of memory. */
 static struct frame *request_frame(uint32_t id, const struct client_start *start)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
@@ -214,7 +134,7 @@ static struct frame *request_frame(uint32_t id, const struct client_start *start
 	return frame_new(parts, 1 + start->part_count);
 }
 
-/* Makes the request and its frame, which stands nowhere yet. */
+/* Creates the request and its frame, which is not in the outbox yet. */
 static int request_new(struct client_session *session, const struct client_start *start,
 		       struct client_request **ret, struct frame **ret_frame)
 {
@@ -229,7 +149,7 @@ static int request_new(struct client_session *session, const struct client_start
 	request->userdata = start->userdata;
 	request->stream = start->stream;
 
-	r = take_slot(session, request);
+	r = client_requests_add(&session->requests, request);
 	if (r < 0) {
 		free(request);
 		return r;
@@ -257,7 +177,7 @@ static int check_start(const struct client_session *session, const struct client
 		return -EINVAL;
 	if (len > session->message_max)
 		return -EMSGSIZE;
-	if (in_flight(session) >= session->in_flight_max ||
+	if (client_requests_count(&session->requests) >= session->in_flight_max ||
 	    session->outbox.bytes + len > session->output_max)
 		return -EBUSY;
 	return 0;
@@ -282,20 +202,22 @@ int client_session_start(struct client_session *session, const struct client_sta
 	return 0;
 }
 
-/* Asks the daemon to cancel.  Without memory it is not asked: its own deadline ends the request. */
+/* Sends poold.cancel.  Without memory for it, the daemon ends the request at its deadline. */
 static void send_cancel(struct client_session *session, uint32_t id)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
-	size_t head_len = envelope_put_notification(head, text_bytes("poold.cancel"));
+	struct frame *frame = NULL;
+	struct bytes parts[2];
 	struct buf params;
 
 	buf_init(&params, 16);
 	pack_array(&params, 1);
 	pack_uint(&params, id);
-
-	const struct bytes parts[] = {{head, head_len}, {params.data, params.len}};
-	struct frame *frame = buf_error(&params) < 0 ? NULL : frame_new(parts, ARRAY_SIZE(parts));
-
+	parts[0].data = head;
+	parts[0].len = envelope_put_notification(head, text_bytes("poold.cancel"));
+	parts[1] = (struct bytes){params.data, params.len};
+	if (buf_error(&params) == 0)
+		frame = frame_new(parts, ARRAY_SIZE(parts));
 	buf_free(&params);
 	if (frame)
 		outbox_add(&session->outbox, frame, NULL);
@@ -308,7 +230,7 @@ static bool is_untouched(const struct client_session *session, const struct clie
 
 int client_session_cancel(struct client_session *session, uint32_t id)
 {
-	struct client_request *request = find(session, id);
+	struct client_request *request = client_requests_find(&session->requests, id);
 
 	if (!request || request->is_abandoned)
 		return -ENOENT;
@@ -350,8 +272,8 @@ void client_session_tick(struct client_session *session, usec_t now)
 
 	if (now < session->next_deadline)
 		return;
-	for (size_t slot = 0; slot < session->slot_count; slot++) {
-		struct client_request *request = session->slots[slot];
+	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
+		struct client_request *request = session->requests.slots[slot];
 
 		if (!request)
 			continue;
@@ -363,10 +285,9 @@ void client_session_tick(struct client_session *session, usec_t now)
 	session->next_deadline = earliest;
 }
 
-/* --- Connections -------------------------------------------------------------------------------
- */
+/* --- Connections --- */
 
-/* Learns the daemon's limit of a message; a server that knows no hello just has none. */
+/* Takes the daemon's limit of a message from its answer; a server without poold.hello has none. */
 static void on_hello(void *userdata, const struct poold_reply *reply)
 {
 	struct client_session *session = userdata;
@@ -388,6 +309,13 @@ static bool is_hello(const struct client_request *request)
 
 int client_session_begin(struct client_session *session)
 {
+	struct bytes part;
+	struct client_start start = {.method = "poold.hello",
+				     .parts = &part,
+				     .part_count = 1,
+				     .deadline = USEC_INFINITY,
+				     .callback = on_hello,
+				     .userdata = session};
 	struct client_request *request;
 	struct frame *frame;
 	struct buf params;
@@ -402,15 +330,7 @@ int client_session_begin(struct client_session *session)
 	pack_str(&params, poold_version());
 	pack_str(&params, "errors");
 	pack_str(&params, "map");
-
-	struct bytes part = {params.data, params.len};
-	struct client_start start = {.method = "poold.hello",
-				     .parts = &part,
-				     .part_count = 1,
-				     .deadline = USEC_INFINITY,
-				     .callback = on_hello,
-				     .userdata = session};
-
+	part = (struct bytes){params.data, params.len};
 	r = buf_error(&params);
 	r = r < 0 ? r : request_new(session, &start, &request, &frame);
 	buf_free(&params);
@@ -421,7 +341,8 @@ int client_session_begin(struct client_session *session)
 	return 0;
 }
 
-/* What becomes of one request when its connection ends. */
+/* Handles the loss of the connection for one request: a request that was sent finishes with
+ * `outcome`; one that was not stays waiting, but finishes when that happens for the second time. */
 static void lose(struct client_session *session, struct client_request *request,
 		 struct poold_reply outcome)
 {
@@ -443,9 +364,9 @@ void client_session_lost(struct client_session *session, int status, const char 
 
 	inbox_free(&session->inbox);
 	outbox_restart(&session->outbox);
-	for (size_t slot = 0; slot < session->slot_count; slot++) {
-		if (session->slots[slot])
-			lose(session, session->slots[slot], outcome);
+	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
+		if (session->requests.slots[slot])
+			lose(session, session->requests.slots[slot], outcome);
 	}
 }
 
@@ -453,8 +374,8 @@ void client_session_refused(struct client_session *session, int status, const ch
 {
 	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_NO, message);
 
-	for (size_t slot = 0; slot < session->slot_count; slot++) {
-		struct client_request *request = session->slots[slot];
+	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
+		struct client_request *request = session->requests.slots[slot];
 
 		if (!request)
 			continue;
@@ -463,8 +384,7 @@ void client_session_refused(struct client_session *session, int status, const ch
 	}
 }
 
-/* --- Bytes out and in --------------------------------------------------------------------------
- */
+/* --- Bytes out and in --- */
 
 bool client_session_has_output(const struct client_session *session)
 {
@@ -488,32 +408,34 @@ int client_session_space(struct client_session *session, uint8_t **ret_data, siz
 
 static void on_response(struct client_session *session, const struct envelope *envelope)
 {
-	struct client_request *request = find(session, envelope->id);
+	struct client_request *request = client_requests_find(&session->requests, envelope->id);
+	bool is_result;
+	struct poold_reply reply;
+	poold_callback callback;
+	void *userdata;
+	struct reader error;
 
-	/* Nothing can have been answered of which not a byte was sent. */
+	/* Ignore an answer to a request of which no byte was sent: the id is not ours. */
 	if (!request || is_untouched(session, request))
 		return;
 
-	poold_callback callback = request->is_abandoned ? NULL : request->callback;
-	void *userdata = request->userdata;
-	struct reader error;
-
+	callback = request->is_abandoned ? NULL : request->callback;
+	userdata = request->userdata;
 	release(session, request);
 	if (!callback)
 		return;
 	reader_init(&error, envelope->error.data, envelope->error.len);
 
-	bool is_result = read_peek(&error) == VALUE_NIL;
-	struct poold_reply reply = is_result ? reply_result(envelope->result)
-					     : reply_remote_error(envelope->error, &session->texts);
-
+	is_result = read_peek(&error) == VALUE_NIL;
+	reply = is_result ? reply_result(envelope->result)
+			  : reply_remote_error(envelope->error, &session->texts);
 	callback(userdata, &reply);
 }
 
-/* A part of an answer that is still to come, where somebody waits for it. */
+/* A chunk or a restart of a streamed answer; ignored if the request was given up. */
 static void on_stream(const struct client_session *session, const struct notice *notice)
 {
-	const struct client_request *request = find(session, notice->id);
+	const struct client_request *request = client_requests_find(&session->requests, notice->id);
 
 	if (!request || request->frame || request->is_abandoned)
 		return;

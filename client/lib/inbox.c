@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one read asks for at least, and what an idle stream keeps at most. */
+/* The least memory for one read, and the most that an empty inbox keeps. */
 #define READ_MIN     ((size_t)64 * 1024)
 #define CAPACITY_MAX ((size_t)1024 * 1024)
 
@@ -26,7 +26,7 @@ static size_t stored(const struct inbox *inbox)
 	return (size_t)(inbox->end - inbox->base);
 }
 
-/* Moves the bytes still needed to the beginning. */
+/* Moves the bytes that are still needed to the begin of the memory. */
 static void compact(struct inbox *inbox)
 {
 	size_t gone = (size_t)(inbox->kept - inbox->base);
@@ -48,7 +48,7 @@ static int resize(struct inbox *inbox, size_t capacity)
 	return 0;
 }
 
-/* The same while somebody holds bytes: these stay where they are, and a copy goes on. */
+/* The same while the inbox is held: the old memory stays, and the inbox continues in a copy. */
 static int resize_held(struct inbox *inbox, size_t capacity)
 {
 	uint8_t *data = malloc(capacity);
@@ -57,7 +57,7 @@ static int resize_held(struct inbox *inbox, size_t capacity)
 		return -ENOMEM;
 	memcpy(data, inbox->data, stored(inbox));
 
-	/* What the holder points into is the memory before the first of these. */
+	/* The holder's pointers are into the memory from before the first of these copies. */
 	if (inbox->held)
 		free(inbox->data);
 	else
@@ -67,7 +67,7 @@ static int resize_held(struct inbox *inbox, size_t capacity)
 	return 0;
 }
 
-/* Moving costs what is moved: only where that is little, and otherwise memory is. */
+/* Makes room by moving the bytes if less than half of the memory is in use, else by growing. */
 static int make_room(struct inbox *inbox)
 {
 	size_t needed = (size_t)(inbox->end - inbox->kept);

@@ -22,7 +22,7 @@ static int read_id(struct reader *reader, uint32_t *ret_id)
 	return 0;
 }
 
-/* Params may get further elements in later versions. */
+/* Later versions may append further elements to the params, which are ignored. */
 static int read_params(struct bytes params, struct notice *notice)
 {
 	struct reader reader;

@@ -1,4 +1,4 @@
-/* What the daemon says unasked: a part of an answer, or an event. */
+/* Notifications from the daemon: a part of a streamed answer, or an event. */
 #ifndef POOLD_LIB_NOTICE_H
 #define POOLD_LIB_NOTICE_H
 
@@ -6,7 +6,7 @@
 #include "protocol/envelope.h"
 
 enum notice_kind {
-	NOTICE_UNKNOWN = 0, /* of a later version, or of another shape: to be passed over */
+	NOTICE_UNKNOWN = 0, /* of a later version, or malformed: to be ignored */
 	NOTICE_CHUNK,
 	NOTICE_RESTART,
 	NOTICE_EVENT

@@ -1,14 +1,14 @@
 /*
- * Messages on their way out of a stream, in order.  The first may be partly written; what has begun
- * goes out whole, what has not may still be taken back.
+ * Messages to be written to a stream, in order.  The first may be partly written: a message that
+ * has been begun is written to its end, any other can still be dropped.
  */
 #ifndef POOLD_LIB_OUTBOX_H
 #define POOLD_LIB_OUTBOX_H
 
+#include "protocol/base.h"
+
 #include <sys/queue.h>
 #include <sys/uio.h>
-
-#include "protocol/base.h"
 
 struct frame;
 TAILQ_HEAD(frame_list, frame);
@@ -16,36 +16,36 @@ TAILQ_HEAD(frame_list, frame);
 struct outbox {
 	struct frame_list frames;
 	size_t written; /* bytes of the first frame already written */
-	size_t bytes;	/* of all frames, what is written of the first included */
+	size_t bytes;	/* of all frames, including the written part of the first */
 };
 
 void outbox_init(struct outbox *outbox);
-/* Drops all frames. */
+/* Frees all frames. */
 void outbox_done(struct outbox *outbox);
 
-/* A frame of the parts one after the other, which are copied.  It belongs to nobody until it is
- * added.  NULL: no memory. */
+/* A frame that holds copies of the parts, one after the other.  It is to be passed to outbox_add or
+ * outbox_add_first.  NULL: out of memory. */
 struct frame *frame_new(const struct bytes *parts, size_t part_count);
 
 /*
- * Adds a frame behind the others, or before them all (none of which may have begun), and takes it
- * over.  `holder`, where it is not NULL, is set to the frame, and to NULL as soon as the frame is
- * written or gone.
+ * Adds a frame at the end, or at the begin (nothing may have been written of the first frame then),
+ * and takes ownership of it.  `holder`, unless it is NULL, is set to the frame, and to NULL when
+ * the frame is written or dropped.
  */
 void outbox_add(struct outbox *outbox, struct frame *frame, struct frame **holder);
 void outbox_add_first(struct outbox *outbox, struct frame *frame, struct frame **holder);
-/* Takes a frame back; where it has begun it goes out all the same, and only its holder forgets it.
- */
+/* Drops a frame.  A partly written one is still written to its end; its holder becomes NULL. */
 void outbox_drop(struct outbox *outbox, struct frame *frame);
-/* Whether a part of the frame was written. */
+/* Whether the frame is partly written. */
 bool outbox_has_begun(const struct outbox *outbox, const struct frame *frame);
-/* The stream ended: what was begun begins anew on the next, and what nobody holds is dropped. */
+/* To be called when the stream has ended: a partly written frame starts again on the next stream;
+ * frames without a holder are dropped. */
 void outbox_restart(struct outbox *outbox);
 
 bool outbox_is_empty(const struct outbox *outbox);
-/* The next bytes to write, as up to `max` slices.  Returns how many. */
+/* The next bytes to write, as up to `max` slices.  Returns the number of slices. */
 size_t outbox_slices(const struct outbox *outbox, struct iovec *slices, size_t max);
-/* `len` of those bytes were written. */
+/* To be called after `len` of those bytes were written. */
 void outbox_wrote(struct outbox *outbox, size_t len);
 
 #endif

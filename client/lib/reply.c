@@ -1,14 +1,14 @@
 #include "client/lib/reply.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "client/lib/value.h"
 #include "protocol/errcode.h"
 #include "protocol/read.h"
 
-/* The error's fields as they came. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The fields of the error as received. */
 struct fields {
 	struct bytes code;
 	struct bytes category;
@@ -17,9 +17,9 @@ struct fields {
 	struct bytes executed;
 	struct bytes session;
 	struct bytes circuit;
-	struct bytes attempts; /* a whole list */
+	struct bytes attempts; /* the whole list, MessagePack */
 	bool retryable;
-	uint64_t retry_after_ms; /* UINT64_MAX: not said, as below */
+	uint64_t retry_after_ms; /* UINT64_MAX: not given, as below */
 	uint64_t queue_depth;
 };
 
@@ -75,7 +75,7 @@ struct poold_reply reply_local_error(int status, enum poold_executed executed, c
 					      .queue_depth = -1}};
 }
 
-/* Keeps one pair of an error map, if it is one of ours. */
+/* Stores one pair of an error map; unknown keys are ignored. */
 static void take_field(struct bytes key, struct reader *value, struct fields *fields)
 {
 	if (bytes_equal(key, "code"))
@@ -122,7 +122,7 @@ static void read_error_map(struct reader *reader, struct fields *fields)
 	}
 }
 
-/* "CODE: text", where CODE is one we know; else the whole is the message. */
+/* Splits "CODE: text" if CODE is a known error code; else the whole text is the message. */
 static void read_error_text(struct bytes text, struct fields *fields)
 {
 	const uint8_t *colon = text.len > 0 ? memchr(text.data, ':', text.len) : NULL;
@@ -178,14 +178,14 @@ static struct bytes text_bytes(const char *text)
 	return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
-/* Fills in what the daemon left out, from the table. */
+/* Fills in code and category from the table if the daemon left them out. */
 static void complete(struct fields *fields)
 {
+	enum errcode code;
+
 	if (fields->code.len == 0)
 		fields->code = text_bytes(errcode_name(ERR_exception));
-
-	enum errcode code = errcode_find((const char *)fields->code.data, fields->code.len);
-
+	code = errcode_find((const char *)fields->code.data, fields->code.len);
 	if (fields->category.len == 0 && code != ERR_NONE)
 		fields->category = text_bytes(errcategory_name(errcode_info(code)->category));
 }
@@ -199,7 +199,7 @@ static size_t put_text(struct buf *texts, struct bytes text)
 	return at;
 }
 
-/* -1 where it was not said, or is beyond all reason. */
+/* -1 if the number was not given, or does not fit. */
 static int64_t number_or_none(uint64_t number)
 {
 	return number > INT64_MAX ? -1 : (int64_t)number;
@@ -208,28 +208,26 @@ static int64_t number_or_none(uint64_t number)
 struct poold_reply reply_remote_error(struct bytes value, struct buf *texts)
 {
 	struct fields fields = {.retry_after_ms = UINT64_MAX, .queue_depth = UINT64_MAX};
+	size_t code, category, severity, message, session, circuit;
+	struct reader reader;
+	const char *data;
+	bool is_map;
 
 	read_fields(value, &fields);
 	complete(&fields);
-
 	buf_reset(texts);
-	size_t code = put_text(texts, fields.code);
-	size_t category = put_text(texts, fields.category);
-	size_t severity = put_text(texts, fields.severity);
-	size_t message = put_text(texts, fields.message);
-	size_t session = put_text(texts, fields.session);
-	size_t circuit = put_text(texts, fields.circuit);
-
+	code = put_text(texts, fields.code);
+	category = put_text(texts, fields.category);
+	severity = put_text(texts, fields.severity);
+	message = put_text(texts, fields.message);
+	session = put_text(texts, fields.session);
+	circuit = put_text(texts, fields.circuit);
 	if (buf_error(texts) < 0)
 		return reply_local_error(-ENOMEM, executed_from(fields.executed),
 					 "no memory for the daemon's error");
-
-	struct reader reader;
-	const char *data = (const char *)texts->data;
-
+	data = (const char *)texts->data;
 	reader_init(&reader, value.data, value.len);
-	bool is_map = read_peek(&reader) == VALUE_MAP;
-
+	is_map = read_peek(&reader) == VALUE_MAP;
 	return (struct poold_reply){
 		.status = -EREMOTEIO,
 		.error = {.code = data + code,
@@ -246,7 +244,7 @@ struct poold_reply reply_remote_error(struct bytes value, struct buf *texts)
 			  .map = is_map ? bytes_to_public(value) : (struct poold_bytes){0}}};
 }
 
-/* Copies to *to, moves that on, and returns where the copy is. */
+/* Copies to *to, advances *to, and returns the copy. */
 static void *put(uint8_t **to, const void *data, size_t len)
 {
 	void *at = *to;
@@ -280,7 +278,7 @@ static void copy_error(const struct poold_error *from, uint8_t *to, struct poold
 	if (from->map.len == 0)
 		return;
 	ret->map.data = put(&to, from->map.data, from->map.len);
-	/* The attempts are a part of the map. */
+	/* The attempts are a slice of the map. */
 	if (from->attempts.len > 0)
 		ret->attempts.data =
 			(const uint8_t *)ret->map.data +

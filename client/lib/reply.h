@@ -1,4 +1,4 @@
-/* Replies and their errors: read from the wire, made here, copied for the caller. */
+/* Replies: from a response, from an error of the library itself, and copies for the caller. */
 #ifndef POOLD_LIB_REPLY_H
 #define POOLD_LIB_REPLY_H
 
@@ -6,22 +6,22 @@
 #include "protocol/base.h"
 #include "protocol/buf.h"
 
-/* A reply that holds a result; the bytes stay the caller's. */
+/* A reply that holds a result.  `result` must outlive the reply. */
 struct poold_reply reply_result(struct bytes result);
 
 /*
- * A reply for the error value of a response, in any shape: the map of the reference, a stock
- * [number, "CODE: text"], or whatever another server says.  The texts go to `texts`, which is
- * emptied first and must outlive the reply, as must `value`.
+ * A reply for the error value of a response: poold's error map, a stock error [number, "CODE:
+ * text"], or any other value from another server.  The texts are written to `texts`, which is
+ * emptied first; `texts` and `value` must outlive the reply.
  */
 struct poold_reply reply_remote_error(struct bytes value, struct buf *texts);
 
-/* A reply for what went wrong on this side: `status` is a negative errno, `message` must outlive
+/* A reply for an error of the library itself: `status` is a negative errno; `message` must outlive
  * the reply. */
 struct poold_reply reply_local_error(int status, enum poold_executed executed, const char *message);
 
-/* A copy that owns its bytes, for poold_reply_free; where there is no memory, a reply that says so.
- */
+/* A copy that owns its bytes, to be freed with poold_reply_free; without memory for it, a reply
+ * with the error -ENOMEM. */
 void reply_copy(const struct poold_reply *from, struct poold_reply *ret);
 
 #endif

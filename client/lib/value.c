@@ -1,15 +1,15 @@
 #include "client/lib/value.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "protocol/read.h"
 #include "protocol/skip.h"
 
-/* A length field of MessagePack holds 32 bits, so no value needs more for its longest part. */
+#include <errno.h>
+#include <stdlib.h>
+
+/* A length in MessagePack has at most 32 bits, so one text or binary is at most this long. */
 #define WRITER_MAX UINT32_MAX
 
-/* What stands for a spoiled value: not "no bytes at all", which would mean no argument. */
+/* Address of the empty bytes after a failed write.  All zero would mean "no argument". */
 static const uint8_t spoiled[1];
 
 const char *poold_version(void)
@@ -194,7 +194,7 @@ int poold_read_map(struct poold_reader *reader, uint32_t *ret_pairs)
 	READ(reader, read_map(&inner, ret_pairs));
 }
 
-/* One of the three readers that give a slice. */
+/* Calls one of the three functions that read a slice. */
 static int read_slice(struct poold_reader *reader, int (*read)(struct reader *, struct bytes *),
 		      struct poold_bytes *ret)
 {
@@ -227,19 +227,19 @@ int poold_read_value(struct poold_reader *reader, struct poold_bytes *ret)
 int poold_read_ext(struct poold_reader *reader, int *ret_kind, struct poold_bytes *ret)
 {
 	struct poold_bytes value;
+	const uint8_t *data;
+	uint8_t marker;
+	size_t kind_at;
 
 	if (poold_peek(reader) != POOLD_EXT)
 		return -EPROTO;
 
-	/* c7 c8 c9 have a length of 1, 2, 4 bytes before the kind; d4-d8 have the kind at once. */
-	uint8_t marker = *reader->at;
-	size_t kind_at = marker <= 0xc9 ? 1 + ((size_t)1 << (marker - 0xc7)) : 1;
-
+	/* c7, c8, c9: a length of 1, 2, 4 bytes, then the type; d4-d8: the type at once. */
+	marker = *reader->at;
+	kind_at = marker <= 0xc9 ? 1 + ((size_t)1 << (marker - 0xc7)) : 1;
 	if (poold_read_value(reader, &value) < 0)
 		return -EPROTO;
-
-	const uint8_t *data = value.data;
-
+	data = value.data;
 	*ret_kind = data[kind_at] < 0x80 ? data[kind_at] : data[kind_at] - 0x100;
 	*ret = (struct poold_bytes){data + kind_at + 1, value.len - kind_at - 1};
 	return 0;

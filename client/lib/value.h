@@ -1,4 +1,4 @@
-/* Values: between the public types of poold.h and those of protocol/. */
+/* Conversion between the public types of poold.h and those of protocol/. */
 #ifndef POOLD_LIB_VALUE_H
 #define POOLD_LIB_VALUE_H
 
@@ -8,11 +8,12 @@
 
 struct poold_writer {
 	struct buf buf;
-	size_t base; /* where the value begins: what stands before it is not the user's */
+	size_t base; /* where the user's value begins; the bytes before it are the library's */
 };
 
 void writer_init(struct poold_writer *writer);
-/* Goes back to the first `len` bytes, all from before a write that failed. */
+/* Truncates to the first `len` bytes and clears the error.  These bytes must have been written
+ * before the write that failed. */
 void writer_truncate(struct poold_writer *writer, size_t len);
 
 static inline struct poold_bytes bytes_to_public(struct bytes bytes)

@@ -1,4 +1,5 @@
 #include "client/lib/poold.h"
+#include "client/lib/worker_session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,11 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/lib/worker_session.h"
-
-/* The daemon's default of 16 MiB for a message may be raised; this is what one worker bears. */
+/* Limit of a message from the daemon, well above the daemon's own default of 16 MiB. */
 #define MESSAGE_MAX_DEFAULT ((size_t)(64 * 1024 + 64) * 1024)
-/* A batch is written early when it has grown to this. */
+/* A batch of answers is written before its end when it is larger than this. */
 #define BATCH_BYTES_MAX ((size_t)256 * 1024)
 
 struct poold_worker {
@@ -23,7 +22,7 @@ struct poold_worker {
 	bool silent;
 	bool is_gone; /* the daemon closed the socket */
 	bool has_run;
-	int error; /* what a read within a handler gave */
+	int error; /* of a read or write within a handler, a negative errno */
 	char *version;
 };
 
@@ -32,13 +31,12 @@ static int inherited_fd(int *ret_fd)
 {
 	const char *text = getenv("POOLD_FD");
 	char *end;
+	long fd;
 
 	if (!text || text[0] == '\0')
 		return -ENOTCONN;
 	errno = 0;
-
-	long fd = strtol(text, &end, 10);
-
+	fd = strtol(text, &end, 10);
 	if (errno != 0 || *end != '\0' || fd < 0 || fd > INT_MAX)
 		return -EINVAL;
 	*ret_fd = (int)fd;
@@ -49,16 +47,16 @@ int poold_worker_new(const struct poold_worker_options *given, struct poold_work
 {
 	struct poold_worker_options options = given ? *given : (struct poold_worker_options){0};
 	int r = options.fd > 0 ? 0 : inherited_fd(&options.fd);
+	struct poold_worker *worker;
+	char *version;
 
 	if (r < 0)
 		return r;
-	/* What the worker starts itself must not hold the daemon's socket open. */
+	/* Processes that the worker starts must not keep the socket to the daemon open. */
 	if (fcntl(options.fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -ENOTCONN;
-
-	struct poold_worker *worker = calloc(1, sizeof(*worker));
-	char *version = strdup(options.version ? options.version : "");
-
+	worker = calloc(1, sizeof(*worker));
+	version = strdup(options.version ? options.version : "");
 	if (!worker || !version) {
 		free(worker);
 		free(version);
@@ -107,7 +105,7 @@ static void wait_for(const struct poold_worker *worker, short events)
 	poll(&ready, 1, -1);
 }
 
-/* Writes it all.  Where the socket is full this waits: the daemon decides for how long. */
+/* Writes all bytes; blocks while the socket is full. */
 static int send_all(struct poold_worker *worker, struct bytes out)
 {
 	while (out.len > 0 && !worker->is_gone) {
@@ -137,18 +135,17 @@ static int flush(struct poold_worker *worker)
 	return r;
 }
 
-/* Takes in what one read brings; `flags` say whether to wait for it. */
-static int take_in(struct poold_worker *worker, int flags)
+/* Reads once; `flags` is 0 to block, or MSG_DONTWAIT. */
+static int read_once(struct poold_worker *worker, int flags)
 {
 	uint8_t *data;
 	size_t room;
 	int r = worker_session_space(&worker->session, &data, &room);
+	ssize_t len;
 
 	if (r < 0)
 		return r;
-
-	ssize_t len = recv(worker->fd, data, room, flags);
-
+	len = recv(worker->fd, data, room, flags);
 	if (len > 0)
 		return worker_session_took(&worker->session, (size_t)len);
 	if (len == 0 || means_gone(errno))
@@ -165,7 +162,7 @@ bool poold_attempt_cancelled(struct poold_attempt *attempt)
 	struct poold_worker *worker = container_of(attempt, struct poold_worker, session.attempt);
 
 	if (worker->error == 0 && !worker->is_gone && worker_session_has_room(&worker->session))
-		worker->error = take_in(worker, MSG_DONTWAIT);
+		worker->error = read_once(worker, MSG_DONTWAIT);
 	return worker->error < 0 || worker->is_gone || worker->session.is_cancelled;
 }
 
@@ -182,13 +179,19 @@ int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_bytes value)
 		worker_session_wrote_settled(session);
 		r = send_all(worker, (struct bytes){session->chunk.data, session->chunk.len});
 	}
-	/* Half a message may be out: nothing good can follow. */
+	/* A part of a message may have been written: the connection cannot be used any more. */
 	if (r < 0)
 		worker->error = r;
 	return r == 0 && worker->is_gone ? -ECONNRESET : r;
 }
 
-/* One request: every answer before it is written when it begins. */
+int poold_attempt_set_state(struct poold_attempt *attempt, struct poold_bytes state)
+{
+	return worker_session_set_state(container_of(attempt, struct worker_session, attempt),
+					state);
+}
+
+/* Answers one request, after all earlier answers were written. */
 static int answer_next(struct poold_worker *worker)
 {
 	int r;
@@ -199,7 +202,7 @@ static int answer_next(struct poold_worker *worker)
 	return r < 0 || worker->is_gone ? r : worker_session_answer(&worker->session);
 }
 
-/* All that has come. */
+/* Answers all requests that have been received. */
 static int answer_batch(struct poold_worker *worker)
 {
 	int r = 0;
@@ -213,8 +216,8 @@ static int answer_batch(struct poold_worker *worker)
 	return r < 0 ? r : flush(worker);
 }
 
-/* Waits for the daemon only when there is nothing to do; else looks whether it has sent a cancel
- * before the next request begins. */
+/* Reads what the daemon has sent: blocks only if no request waits; otherwise this is to see a
+ * cancel before the next request begins. */
 static int read_more(struct poold_worker *worker)
 {
 	int r;
@@ -222,20 +225,20 @@ static int read_more(struct poold_worker *worker)
 	if (worker->error < 0)
 		return worker->error;
 	if (worker_session_has_request(&worker->session))
-		return worker_session_has_room(&worker->session) ? take_in(worker, MSG_DONTWAIT)
+		return worker_session_has_room(&worker->session) ? read_once(worker, MSG_DONTWAIT)
 								 : 0;
 	r = flush(worker);
-	return r < 0 || worker->is_gone ? r : take_in(worker, 0);
+	return r < 0 || worker->is_gone ? r : read_once(worker, 0);
 }
 
-/* A batch was begun with the read that brought it; one by one, a request begins with its turn. */
+/* After a shutdown, a batch that was read is still answered; without `batch` no request is. */
 static int answer(struct poold_worker *worker)
 {
 	if (!worker_session_has_request(&worker->session))
 		return 0;
 	if (worker->batch)
 		return answer_batch(worker);
-	return worker->session.wants_end ? 0 : answer_next(worker);
+	return worker->session.is_shutdown ? 0 : answer_next(worker);
 }
 
 int poold_worker_run(struct poold_worker *worker)
@@ -249,7 +252,7 @@ int poold_worker_run(struct poold_worker *worker)
 							     .started = !worker->silent,
 							     .batch = worker->batch});
 	r = flush(worker);
-	while (r == 0 && !worker->is_gone && !session->is_broken && !session->wants_end) {
+	while (r == 0 && !worker->is_gone && !session->is_broken && !session->is_shutdown) {
 		r = read_more(worker);
 		if (r == 0 && !worker->is_gone)
 			r = answer(worker);

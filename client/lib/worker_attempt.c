@@ -1,10 +1,10 @@
 #include "client/lib/worker_attempt.h"
 
-#include <errno.h>
-
 #include "protocol/read.h"
 
-/* Keeps one pair of the context, if it is one of ours. */
+#include <errno.h>
+
+/* Stores one pair of the context in the attempt; unknown keys are ignored. */
 static void take_field(struct bytes key, struct reader *value, struct poold_attempt *attempt)
 {
 	struct bytes bytes;
@@ -63,18 +63,18 @@ static int read_params(struct bytes params, struct poold_attempt *attempt)
 	return 0;
 }
 
-/* Runs the handler; its result goes where the output ends. */
+/* Runs the handler, which appends its result to the output. */
 static void run_handler(struct worker_session *session, const struct worker_method *method,
 			uint32_t id)
 {
+	int r;
+
 	session->running_id = id;
 	session->is_running = true;
 	session->is_cancelled = false;
 	session->output.base = session->output.buf.len;
 	inbox_hold(&session->inbox);
-
-	int r = method->handler(&session->attempt, &session->output, method->userdata);
-
+	r = method->handler(&session->attempt, &session->output, method->userdata);
 	inbox_unhold(&session->inbox);
 	session->is_running = false;
 	if (r == 0)
@@ -84,7 +84,7 @@ static void run_handler(struct worker_session *session, const struct worker_meth
 			     "the handler failed and did not say why");
 }
 
-/* Whether the handler left one value or nothing, which becomes nil. */
+/* Makes the attempt fail unless the handler wrote one value; if it wrote none, writes nil. */
 static void check_result(struct worker_session *session)
 {
 	struct buf *out = &session->output.buf;
@@ -118,10 +118,4 @@ void attempt_run(struct worker_session *session, const struct worker_method *met
 	run_handler(session, method, envelope->id);
 	if (!session->has_failed)
 		check_result(session);
-}
-
-int poold_attempt_set_state(struct poold_attempt *attempt, struct poold_bytes state)
-{
-	return worker_session_set_state(container_of(attempt, struct worker_session, attempt),
-					state);
 }

@@ -1,4 +1,4 @@
-/* One attempt at a worker: its handler runs, and leaves a result or an error. */
+/* Runs the handler of one attempt, and packs its result or error. */
 #ifndef POOLD_LIB_WORKER_ATTEMPT_H
 #define POOLD_LIB_WORKER_ATTEMPT_H
 
@@ -7,13 +7,14 @@
 #include "protocol/errcode.h"
 
 /*
- * Runs the handler of `method` (NULL: there is none) for the request.  Afterwards its result stands
- * at the end of the output, or session->has_failed is set and session->failure holds the error.
+ * Runs the handler of `method` (NULL: the worker has no such method) for the request.  Afterwards
+ * its result is at the end of session->output, or session->has_failed is set and session->failure
+ * holds the error map.
  */
 void attempt_run(struct worker_session *session, const struct worker_method *method,
 		 const struct envelope *envelope);
 
-/* Makes the attempt fail for a reason of the library's own. */
+/* Makes the attempt fail with an error of the library itself. */
 void attempt_fail(struct worker_session *session, enum errcode code, const char *type,
 		  const char *message);
 

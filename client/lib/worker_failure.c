@@ -1,10 +1,10 @@
+#include "client/lib/worker_attempt.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "client/lib/worker_attempt.h"
-
-/* Longest text of an error, in bytes. */
+/* Limit of each text of an error, in bytes. */
 #define TEXT_LEN_MAX ((size_t)4 * 1024)
 
 static const char *const severity_names[] = {
@@ -17,7 +17,7 @@ static const char *const severity_names[] = {
 struct failure {
 	enum errcode code;
 	enum poold_failure kind;
-	uint64_t after_ms; /* 0: not said */
+	uint64_t after_ms; /* 0: not given */
 	const char *type;
 	const char *message;
 };
@@ -27,7 +27,7 @@ static struct bytes text_bytes(const char *text)
 	return (struct bytes){(const uint8_t *)text, strnlen(text, TEXT_LEN_MAX)};
 }
 
-/* Packs the error map.  A text that is cut in the middle of a character ends in '?'. */
+/* Packs the error map.  If a text is cut within a character, that character becomes '?'. */
 static void pack_failure(struct worker_session *session, const struct failure *failure)
 {
 	struct buf *out = &session->failure;
@@ -98,9 +98,10 @@ int poold_fail(struct poold_attempt *attempt, enum poold_failure failure, const 
 	       const char *format, ...)
 {
 	va_list args;
+	int r;
 
 	va_start(args, format);
-	int r = fail_formatted(attempt, failure, 0, type, format, args);
+	r = fail_formatted(attempt, failure, 0, type, format, args);
 	va_end(args);
 	return r;
 }
@@ -109,9 +110,10 @@ int poold_retry_later(struct poold_attempt *attempt, uint64_t after_ms, const ch
 		      const char *format, ...)
 {
 	va_list args;
+	int r;
 
 	va_start(args, format);
-	int r = fail_formatted(attempt, POOLD_RETRYABLE, after_ms, type, format, args);
+	r = fail_formatted(attempt, POOLD_RETRYABLE, after_ms, type, format, args);
 	va_end(args);
 	return r;
 }

@@ -1,18 +1,18 @@
 #include "client/lib/worker_session.h"
 
+#include "client/lib/worker_attempt.h"
+#include "protocol/read.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/lib/worker_attempt.h"
-#include "protocol/read.h"
-
-/* What may wait before no more is read.  The daemon's prefetch limits it first. */
+/* Limit of the waiting requests; the daemon's prefetch is far below it. */
 #define WAITING_MAX 1024
 #define FAILURE_MAX ((size_t)64 * 1024)
-/* A length field of MessagePack holds 32 bits. */
+/* A length in MessagePack has at most 32 bits. */
 #define MESSAGE_MAX UINT32_MAX
-/* What an idle worker keeps for its answers. */
+/* The most memory that an idle worker keeps for its answers. */
 #define OUTPUT_KEEP_MAX ((size_t)1024 * 1024)
 
 void worker_session_init(struct worker_session *session, size_t message_max)
@@ -38,7 +38,7 @@ void worker_session_done(struct worker_session *session)
 	buf_free(&session->chunk);
 }
 
-/* The method of that name, or NULL.  A worker has few, so a walk is the fastest way. */
+/* The method of that name, or NULL.  A linear search: a worker has few methods. */
 static const struct worker_method *find_method(const struct worker_session *session,
 					       struct bytes name)
 {
@@ -55,21 +55,18 @@ int worker_session_add(struct worker_session *session, const char *name, poold_h
 		       void *userdata)
 {
 	size_t len = strlen(name);
+	struct worker_method *methods;
+	char *copy;
 
 	if (len == 0 || len > METHOD_LEN_MAX)
 		return -EINVAL;
 	if (find_method(session, (struct bytes){(const uint8_t *)name, len}))
 		return -EEXIST;
-
-	struct worker_method *methods =
-		realloc(session->methods, (session->method_count + 1) * sizeof(*methods));
-
+	methods = realloc(session->methods, (session->method_count + 1) * sizeof(*methods));
 	if (!methods)
 		return -ENOMEM;
 	session->methods = methods;
-
-	char *copy = strdup(name);
-
+	copy = strdup(name);
 	if (!copy)
 		return -ENOMEM;
 	methods[session->method_count].name = copy;
@@ -80,8 +77,7 @@ int worker_session_add(struct worker_session *session, const char *name, poold_h
 	return 0;
 }
 
-/* --- What the worker says of its own accord ----------------------------------------------------
- */
+/* --- Notifications --- */
 
 static void put_notification(struct buf *out, const char *method, uint32_t param_count)
 {
@@ -120,12 +116,12 @@ static struct envelope read_waiting(const struct worker_session *session,
 {
 	struct envelope envelope = {0};
 
-	/* It was read once when it came, so it can be read again. */
+	/* This cannot fail: it was read once when it was received. */
 	envelope_read(inbox_at(&session->inbox, waiting->position), waiting->len, &envelope);
 	return envelope;
 }
 
-/* A ping is a request with no params; a method of the user's comes with two. */
+/* A ping has no params, a request for a method of the worker has two. */
 static bool is_ping(const struct envelope *envelope)
 {
 	struct reader params;
@@ -167,6 +163,7 @@ int worker_session_chunk(struct worker_session *session, struct poold_bytes valu
 int worker_session_set_state(struct worker_session *session, struct poold_bytes state)
 {
 	struct buf *message = &session->state;
+	int r;
 
 	if (session->attempt.session.len == 0)
 		return -EINVAL;
@@ -177,17 +174,15 @@ int worker_session_set_state(struct worker_session *session, struct poold_bytes 
 		pack_bin(message, state.data, state.len);
 	else
 		pack_nil(message);
+	r = buf_error(message);
 
-	int r = buf_error(message);
-
-	/* Half a message must not go out. */
+	/* A part of a message must not be sent. */
 	if (r < 0)
 		buf_reset(message);
 	return r;
 }
 
-/* --- What comes in -----------------------------------------------------------------------------
- */
+/* --- Input --- */
 
 int worker_session_space(struct worker_session *session, uint8_t **ret_data, size_t *ret_len)
 {
@@ -244,7 +239,7 @@ static int on_message(struct worker_session *session, uint64_t position, size_t 
 		if (bytes_equal(envelope.method, "cancel"))
 			on_cancel(session, envelope.params);
 		else if (bytes_equal(envelope.method, "shutdown"))
-			session->wants_end = true;
+			session->is_shutdown = true;
 		else if (bytes_equal(envelope.method, "session_end") && session->on_session_end)
 			return enqueue(session, &envelope, position, len);
 		return 0;
@@ -254,8 +249,7 @@ static int on_message(struct worker_session *session, uint64_t position, size_t 
 	}
 }
 
-/* The bytes of the first waiting request, and of all after it, are still needed.  Those of the one
- * that runs are held. */
+/* Releases the bytes before the first waiting request.  Those of the running request are held. */
 static void release_read(struct worker_session *session)
 {
 	if (session->first < session->waiting_count) {
@@ -294,10 +288,9 @@ bool worker_session_has_request(const struct worker_session *session)
 	return session->first < session->waiting_count;
 }
 
-/* --- Answering -------------------------------------------------------------------------------
- */
+/* --- Answers --- */
 
-/* Replaces whatever was written since `mark` by the error. */
+/* Replaces everything written since `mark` by the error. */
 static void put_error(struct worker_session *session, size_t mark, uint32_t id)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX];
@@ -312,7 +305,7 @@ static void put_error(struct worker_session *session, size_t mark, uint32_t id)
 	pack_nil(out);
 }
 
-/* The state goes out before the answer that makes it count. */
+/* Inserts the message with the state before the answer, which confirms it. */
 static void put_state(struct worker_session *session, size_t mark)
 {
 	struct buf *out = &session->output.buf;
@@ -357,7 +350,7 @@ static void answer_request(struct worker_session *session, const struct waiting 
 		buf_free(&session->state);
 }
 
-static void tell_session_end(const struct worker_session *session, struct bytes params)
+static void report_session_end(const struct worker_session *session, struct bytes params)
 {
 	struct reader reader;
 	struct bytes name, reason = {0};
@@ -378,15 +371,14 @@ int worker_session_answer(struct worker_session *session)
 
 	session->first++;
 	if (waiting.is_session_end)
-		tell_session_end(session, envelope.params);
+		report_session_end(session, envelope.params);
 	else
 		answer_request(session, &waiting, &envelope);
 	release_read(session);
 	return buf_error(&session->output.buf);
 }
 
-/* --- What goes out -----------------------------------------------------------------------------
- */
+/* --- Output --- */
 
 static struct bytes unwritten(const struct worker_session *session, size_t end)
 {

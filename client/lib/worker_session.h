@@ -1,9 +1,9 @@
 /*
- * A worker's side of the poold dialect, without any input or output of its own: bytes come in,
- * handlers run when asked for, bytes go out.  The driver (worker.c) moves the bytes.
+ * The protocol of a worker of the poold dialect without input and output: bytes come in, handlers
+ * run when asked for, bytes go out.  worker.c moves the bytes.
  *
- * Requests wait, as the bytes they came in, until their turn; a cancel that overtakes one is
- * answered in its place.
+ * Received requests wait in the inbox, as bytes, until it is their turn.  A request that is
+ * cancelled while it waits is answered with `cancelled` when its turn comes.
  */
 #ifndef POOLD_LIB_WORKER_SESSION_H
 #define POOLD_LIB_WORKER_SESSION_H
@@ -20,7 +20,8 @@ struct worker_method {
 	void *userdata;
 };
 
-/* A request that has come and not begun, or the end of a session, which is told in its turn. */
+/* A request that was received but has not begun, or the end of a session, which is reported in the
+ * same order. */
 struct waiting {
 	uint64_t position; /* of its bytes in the inbox */
 	size_t len;
@@ -44,18 +45,18 @@ struct worker_session {
 	struct poold_attempt attempt; /* the one that runs */
 	uint32_t running_id;
 	bool is_running;
-	bool is_cancelled; /* the one that runs */
-	bool has_failed;   /* the one that runs called poold_fail; `failure` holds the error */
-	bool is_broken;	   /* a handler said POOLD_FATAL */
-	bool wants_end;	   /* the daemon said shutdown */
-	enum poold_severity severity; /* should the one that runs fail */
+	bool is_cancelled; /* the running attempt */
+	bool has_failed;   /* the running attempt has failed; `failure` holds the error */
+	bool is_broken;	   /* a handler failed with POOLD_FATAL */
+	bool is_shutdown;  /* the daemon sent shutdown */
+	enum poold_severity severity; /* of the error if the running attempt fails */
 	struct buf failure;	      /* the error map */
-	struct buf state; /* the whole message that goes out if the one that runs succeeds */
-	struct buf chunk; /* the whole message that goes out now */
-	size_t settled;	  /* where, in the output, the answer of the one that runs begins */
-	size_t written;	  /* bytes of the output that are gone already */
+	struct buf state; /* the message with the session's state; sent if the attempt succeeds */
+	struct buf chunk; /* the message with the current chunk */
+	size_t settled;	  /* offset in the output where the answer of the running attempt begins */
+	size_t written;	  /* bytes of the output that were written already */
 
-	poold_session_end_callback on_session_end; /* NULL: nobody needs to know */
+	poold_session_end_callback on_session_end; /* NULL: not reported */
 	void *session_userdata;
 };
 
@@ -65,40 +66,40 @@ void worker_session_done(struct worker_session *session);
 int worker_session_add(struct worker_session *session, const char *name, poold_handler handler,
 		       void *userdata);
 
-/* Puts the `ready` notification out. */
 struct worker_ready {
 	int pid;
 	const char *version;
 	bool started;
 	bool batch;
 };
+/* Appends the `ready` notification to the output. */
 void worker_session_ready(struct worker_session *session, const struct worker_ready *ready);
 
-/* Room for what is read next.  -ENOMEM. */
+/* Memory for the next read.  -ENOMEM. */
 int worker_session_space(struct worker_session *session, uint8_t **ret_data, size_t *ret_len);
-/* `len` bytes came into that room.  -EPROTO, -EMSGSIZE: the daemon's bytes are of no use; -ENOMEM.
- */
+/* To be called after `len` bytes were read into that memory.  -EPROTO: they are not valid messages;
+ * -EMSGSIZE: a message is larger than message_max; -ENOMEM. */
 int worker_session_took(struct worker_session *session, size_t len);
-/* Whether more may be read now: what waits has a limit too. */
+/* Whether more may be read now: the number and bytes of waiting requests are limited. */
 bool worker_session_has_room(const struct worker_session *session);
 
-/* Whether a request waits, or the end of a session. */
+/* Whether a request, or the end of a session, waits. */
 bool worker_session_has_request(const struct worker_session *session);
-/* Puts out that the first waiting request begins, where it is one and will run. */
+/* Appends `started` for the first waiting request, unless it is cancelled or a ping. */
 void worker_session_announce(struct worker_session *session);
-/* Runs the first waiting request and puts its answer out, or tells that a session has ended.
- * -ENOMEM: not even an error could be said. */
+/* Runs the first waiting request and appends its answer to the output, or reports the end of a
+ * session.  -ENOMEM: there was no memory even for an error. */
 int worker_session_answer(struct worker_session *session);
 
-/* For the attempt that runs; as poold_attempt_chunk and poold_attempt_set_state.  The message of a
- * chunk is in `chunk` then, to be written behind what is settled. */
+/* For the running attempt, as poold_attempt_chunk and poold_attempt_set_state.  The former packs
+ * the message into `chunk`; it is to be written after the settled output. */
 int worker_session_chunk(struct worker_session *session, struct poold_bytes value);
 int worker_session_set_state(struct worker_session *session, struct poold_bytes state);
 
-/* The bytes to write, and that they were. */
+/* The bytes to write; the second function is to be called after all of them were written. */
 struct bytes worker_session_output(const struct worker_session *session);
 void worker_session_wrote(struct worker_session *session);
-/* The same while a handler runs: only what stands before its answer. */
+/* The same while a handler runs: only the bytes before its answer. */
 struct bytes worker_session_settled(const struct worker_session *session);
 void worker_session_wrote_settled(struct worker_session *session);
 

@@ -1,18 +1,19 @@
 #include "client/poolctl/command.h"
 
+#include "client/poolctl/argument.h"
+#include "client/poolctl/failure.h"
+#include "client/poolctl/run.h"
+#include "client/poolctl/show.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/poolctl/run.h"
-#include "client/poolctl/show.h"
+/* --- Params and exit statuses --- */
 
-/* --- Params and exit statuses ------------------------------------------------------------------
- */
-
-/* All arguments, as texts. */
+/* Params: a list of all arguments as text. */
 static bool write_texts(struct poold_writer *writer, char **args, int arg_count)
 {
 	poold_write_array(writer, (uint32_t)arg_count);
@@ -21,21 +22,21 @@ static bool write_texts(struct poold_writer *writer, char **args, int arg_count)
 	return true;
 }
 
-/* All arguments, as numbers. */
+/* Params: a list of all arguments as numbers. */
 static bool write_numbers(struct poold_writer *writer, char **args, int arg_count)
 {
 	poold_write_array(writer, (uint32_t)arg_count);
 	for (int i = 0; i < arg_count; i++) {
 		uint64_t number;
 
-		if (!read_number(args[i], &number))
+		if (!argument_number(args[i], &number))
 			return false;
 		poold_write_uint(writer, number);
 	}
 	return true;
 }
 
-/* POOL MIN[..MAX] */
+/* Params of `resize`, from POOL MIN[..MAX]: [pool, min, max]. */
 static bool write_size(struct poold_writer *writer, char **args, int arg_count)
 {
 	unsigned long min, max;
@@ -56,12 +57,12 @@ static bool write_size(struct poold_writer *writer, char **args, int arg_count)
 	return true;
 }
 
-/* POOL WORKER [SIGNAL] */
-static bool write_victim(struct poold_writer *writer, char **args, int arg_count)
+/* Params of `kill`, from POOL WORKER [SIGNAL]: [pool, worker] or [pool, worker, signal]. */
+static bool write_worker(struct poold_writer *writer, char **args, int arg_count)
 {
 	uint64_t worker;
 
-	if (!read_number(args[1], &worker))
+	if (!argument_number(args[1], &worker))
 		return false;
 	poold_write_array(writer, (uint32_t)arg_count);
 	poold_write_str(writer, args[0]);
@@ -110,29 +111,29 @@ static int doctor_exit_status(const json_t *findings, const char *pool)
 	return is_known ? status : EX_USAGE;
 }
 
-/* --- The table ---------------------------------------------------------------------------------
- */
+/* --- The table --- */
 
 static const char *const breaker_actions[] = {"reset", "open", "disable", "observe", NULL};
 static const char *const recovery_actions[] = {"cancel", NULL};
 static const char *const session_actions[] = {"close", NULL};
 
+#define ADMINS_ONLY "Allowed to root, the daemon's user, and the members of its admin_group.\n"
+
 const struct command commands[] = {
 	{.name = "status",
 	 .arguments = "",
-	 .summary = "is it well, what is not, since when, what to do",
-	 .help = "One line a pool, then every trouble with what to do about it.  WORKERS are those "
-		 "at work\n"
-		 "of the minimum; P50 and P99 are times from request to answer.\n",
+	 .summary = "health of the daemon and its pools, and what to do about problems",
+	 .help = "Prints one line for each pool, then each problem with advice.  WORKERS counts\n"
+		 "the workers that are ready or busy, \"of\" the configured minimum.  P50 and P99\n"
+		 "are the median and the 99th percentile of the time from request to answer.\n",
 	 .run = run_report,
 	 .method = "poold.status",
 	 .show = show_status},
 	{.name = "health",
 	 .arguments = "[POOL]",
-	 .summary = "the same for a program: exit status 0, 1 or 2",
-	 .help = "Exits 0 when all pools are ok, 1 when one is degraded, 2 when one is down; with "
-		 "POOL, that\n"
-		 "one alone counts.\n",
+	 .summary = "health as an exit status, for programs: 0, 1 or 2",
+	 .help = "Exits with 0 if all pools are ok, 1 if a pool is degraded, 2 if a pool is\n"
+		 "down.  With POOL, only that pool counts.\n",
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.health",
@@ -140,12 +141,10 @@ const struct command commands[] = {
 	 .exit_status = health_exit_status},
 	{.name = "doctor",
 	 .arguments = "[POOL]",
-	 .summary = "what stops a pool from working, each thing looked at",
-	 .help = "Command and directory there and allowed, workers starting and ready, breaker, "
-		 "queue, limits;\n"
-		 "for each that is not right, what to do.  Exits 0 when all is well, 1 with a "
-		 "warning, 2 with a\n"
-		 "fault.\n",
+	 .summary = "check everything that a pool needs in order to work",
+	 .help = "Checks command and directory of the workers, their starts, circuit breaker,\n"
+		 "queue and limits, and prints advice for each check that did not pass.  Exits\n"
+		 "with 0 if all checks passed, 1 if there is a warning, 2 if there is a fault.\n",
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.doctor",
@@ -153,86 +152,79 @@ const struct command commands[] = {
 	 .exit_status = doctor_exit_status},
 	{.name = "call",
 	 .arguments = "POOL METHOD [JSON]",
-	 .summary = "run a method and print its result",
-	 .help = "JSON are the arguments: a list holds positional arguments, an object keyword "
-		 "arguments,\n"
-		 "anything else is one argument; without it there is none; - reads it from "
-		 "standard "
-		 "input.\n"
-		 "The result is printed as JSON.\n"
+	 .summary = "call a method and print its result",
+	 .help = "JSON holds the arguments: a list holds positional arguments, an object\n"
+		 "keyword arguments, any other value is the only argument.  Without JSON there\n"
+		 "are no arguments; - reads it from standard input.  The result is printed as\n"
+		 "JSON.\n"
 		 "\n"
-		 "  -t, --timeout DURATION  how long the call may take, queue and retries included "
-		 "(30s)\n"
-		 "      --meta              print {\"result\": ..., \"meta\": ...}: who answered, "
-		 "how long "
-		 "it took\n"
-		 "      --session NAME      one of the requests of that session, which begins if "
-		 "need be\n"
-		 "      --key KEY           of all requests with this key one succeeds, the others "
-		 "get its "
-		 "answer\n"
-		 "      --idempotent        it may be run again when it may have run already\n"
-		 "      --no-fallback       never answered by a pool of the chain behind POOL\n"
-		 "      --stream            print what the method streams, one JSON a line, before "
-		 "the "
-		 "result\n"
+		 "  -t, --timeout DURATION  time limit, including queueing and retries (30s)\n"
+		 "      --meta              print {\"result\": ..., \"meta\": ...}; meta says\n"
+		 "                          which worker answered and how long it took\n"
+		 "      --session NAME      make the call part of this session, which is\n"
+		 "                          created if it does not exist\n"
+		 "      --key KEY           idempotency key: of all calls with the same key,\n"
+		 "                          one succeeds and the others get its answer\n"
+		 "      --idempotent        the method may be executed more than once, so the\n"
+		 "                          daemon may retry after a failure\n"
+		 "      --no-fallback       do not use the fallback pools of POOL\n"
+		 "      --stream            print each streamed chunk as a line of JSON before\n"
+		 "                          the result\n"
 		 "\n"
-		 "What JSON has no word for, here and in results:\n"
+		 "Values that JSON cannot express, here and in results:\n"
 		 "  {\"$base64\": \"AAEC\"}                bytes\n"
-		 "  {\"$text\": \"/w==\"}                  text that is not valid UTF-8, as "
-		 "base64\n"
-		 "  {\"$ext\": 5, \"$base64\": \"AAEC\"}     a MessagePack extension of kind 5\n"
-		 "  {\"$uint\": \"18446744073709551615\"}  an integer over 9223372036854775807\n"
+		 "  {\"$text\": \"/w==\"}                  text that is not UTF-8, as base64\n"
+		 "  {\"$ext\": 5, \"$base64\": \"AAEC\"}     a MessagePack extension of type 5\n"
+		 "  {\"$uint\": \"18446744073709551615\"}  an integer above 9223372036854775807\n"
 		 "  {\"$float\": \"nan\"}                  nan, inf, -inf\n"
-		 "  {\"$map\": [[1, \"one\"]]}             a map whose keys are not texts, or "
-		 "begin with "
-		 "$\n"
+		 "  {\"$map\": [[1, \"one\"]]}             a map with keys that are not text, or\n"
+		 "                                     that begin with $\n"
 		 "\n"
 		 "Examples:\n"
 		 "  poolctl call python word_count '[\"to be or not to be\"]'\n"
-		 "  poolctl call --timeout 2min python resize '{\"path\": \"a.png\", \"width\": "
-		 "640}'\n",
+		 "  poolctl call -t 2min python resize '{\"path\": \"a.png\", \"width\": 640}'\n",
 	 .arg_min = 2,
 	 .arg_max = 3,
 	 .takes = OPTIONS_OF_CALL,
 	 .run = run_call},
 	{.name = "pools",
 	 .arguments = "[POOL]",
-	 .summary = "every pool with its limits, counters and times",
+	 .summary = "all pools with their limits, counters and latencies",
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.pools",
 	 .show = show_pools},
 	{.name = "workers",
 	 .arguments = "[POOL]",
-	 .summary = "every worker: what it does, how the last one ended",
-	 .help = "SINCE is how long the worker has been in its state, NOW what it has been running "
-		 "longest.\n",
+	 .summary = "all workers: state, current request, last exit",
+	 .help = "SINCE is the time in the current state, HEARD the time since the last message\n"
+		 "of the worker.  NOW is the method that has been running longest, and for how\n"
+		 "long.\n",
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.workers",
 	 .show = show_workers},
 	{.name = "breakers",
 	 .arguments = "[POOL]",
-	 .summary = "every circuit breaker: its state and what led to it",
-	 .help = "METHOD is - for the breaker of the whole pool.  RUN are failures in a row, "
-		 "FAILURES those of\n"
-		 "the calls in the window; LEFT is the time until it tries again, BY who set it by "
-		 "hand.\n",
+	 .summary = "all circuit breakers: state and reason",
+	 .help = "METHOD is - for the breaker of the whole pool.  RUN counts consecutive\n"
+		 "failures, FAILURES the failed calls of all calls in the time window.  LEFT is\n"
+		 "the time until an open breaker lets probe requests through.  BY is the user\n"
+		 "who last set the breaker with poolctl breaker.\n",
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.breakers",
 	 .show = show_breakers},
 	{.name = "breaker",
 	 .arguments = "ACTION POOL [METHOD]",
-	 .summary = "set a circuit breaker by hand",
+	 .summary = "set the state of a circuit breaker",
 	 .help = "ACTION is one of\n"
-		 "  reset    close it and forget what it has seen; it goes on by its rules\n"
-		 "  open     keep it open until it is reset: nothing reaches the pool\n"
-		 "  disable  let everything through until it is reset\n"
-		 "  observe  let everything through and count what it would have refused\n"
-		 "\n"
-		 "For root, the daemon's own user, and the members of its admin_group.\n",
+		 "  reset    close it and clear its history; it works automatically again\n"
+		 "  open     keep it open until it is reset: all requests are rejected\n"
+		 "  disable  admit all requests until it is reset\n"
+		 "  observe  admit all requests until it is reset, and count when it would have\n"
+		 "           opened\n"
+		 "\n" ADMINS_ONLY,
 	 .arg_min = 2,
 	 .arg_max = 3,
 	 .run = run_report,
@@ -242,15 +234,12 @@ const struct command commands[] = {
 	 .show = show_breaker},
 	{.name = "restart",
 	 .arguments = "POOL",
-	 .summary = "replace the workers of a pool, one after the other",
-	 .help = "Each new worker gets ready before an old one goes, which first finishes what it "
-		 "runs.  The\n"
-		 "first new one that does not start ends it, and the workers left stay.  Returns "
-		 "at "
-		 "once;\n"
-		 "poolctl pools and poolctl events worker show how it goes.\n"
-		 "\n"
-		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .summary = "rolling restart: replace the workers of a pool one by one",
+	 .help = "An old worker is stopped when its replacement is ready and its own requests\n"
+		 "are finished.  If a new worker fails to start, the restart stops and the\n"
+		 "remaining old workers are kept.  The command returns at once; poolctl pools\n"
+		 "and poolctl events worker show the progress.\n"
+		 "\n" ADMINS_ONLY,
 	 .arg_min = 1,
 	 .arg_max = 1,
 	 .run = run_report,
@@ -259,12 +248,10 @@ const struct command commands[] = {
 	 .show = show_restart},
 	{.name = "resize",
 	 .arguments = "POOL MIN[..MAX]",
-	 .summary = "give a pool more or fewer workers until the daemon ends",
-	 .help = "MAX is at most twice what the pool was started with.  Workers too many finish "
-		 "what "
-		 "they run.\n"
-		 "\n"
-		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .summary = "change the number of workers until the daemon restarts",
+	 .help = "MAX is at most twice the configured maximum.  Surplus workers finish their\n"
+		 "requests before they are stopped.\n"
+		 "\n" ADMINS_ONLY,
 	 .arg_min = 2,
 	 .arg_max = 2,
 	 .run = run_report,
@@ -273,40 +260,33 @@ const struct command commands[] = {
 	 .show = show_resize},
 	{.name = "kill",
 	 .arguments = "POOL WORKER [SIGNAL]",
-	 .summary = "end a worker; another one takes its place",
-	 .help = "WORKER is its number in poolctl workers.  SIGNAL is TERM (the default), KILL, "
-		 "INT, "
-		 "QUIT or\n"
-		 "ABRT; KILL follows when it is still there after kill_grace.  Its requests are "
-		 "treated as\n"
-		 "after a crash.\n"
-		 "\n"
-		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .summary = "send a worker a signal that ends it; it is replaced",
+	 .help = "WORKER is the number that poolctl workers shows.  SIGNAL is TERM (the\n"
+		 "default), KILL, INT, QUIT or ABRT.  A worker that is still alive after\n"
+		 "kill_grace gets SIGKILL.  Its requests are handled as after a crash.\n"
+		 "\n" ADMINS_ONLY,
 	 .arg_min = 2,
 	 .arg_max = 3,
 	 .run = run_report,
 	 .method = "poold.kill_worker",
-	 .params = write_victim,
+	 .params = write_worker,
 	 .show = show_kill},
 	{.name = "stack",
 	 .arguments = "POOL WORKER",
-	 .summary = "where a worker is in its code, right now",
-	 .help = "WORKER is its number in poolctl workers.  The worker writes the stacks of its "
-		 "threads, also\n"
-		 "while it is busy in C; a Python worker names each file, line and function.  It "
-		 "goes on as if\n"
-		 "nothing had been.\n"
-		 "\n"
-		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .summary = "print the stack traces of a running worker",
+	 .help = "WORKER is the number that poolctl workers shows.  The worker writes the stack\n"
+		 "traces of all its threads, even while it runs C code, and continues its\n"
+		 "work.  A Python worker prints file, line and function of each frame.\n"
+		 "\n" ADMINS_ONLY,
 	 .arg_min = 2,
 	 .arg_max = 2,
 	 .run = run_stack},
 	{.name = "drain",
 	 .arguments = "POOL",
-	 .summary = "take a pool out of service: it finishes what it has",
-	 .help = "New requests go to its fallback, or are refused with pool_unavailable.\n"
-		 "\n"
-		 "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .summary = "take a pool out of service after its current requests",
+	 .help = "Accepted requests are finished.  New requests go to the fallback pool, or\n"
+		 "fail with pool_unavailable.  poolctl resume puts the pool back into service.\n"
+		 "\n" ADMINS_ONLY,
 	 .arg_min = 1,
 	 .arg_max = 1,
 	 .run = run_report,
@@ -315,8 +295,8 @@ const struct command commands[] = {
 	 .show = show_drained},
 	{.name = "resume",
 	 .arguments = "POOL",
-	 .summary = "put a pool back into service",
-	 .help = "For root, the daemon's own user, and the members of its admin_group.\n",
+	 .summary = "put a drained pool back into service",
+	 .help = ADMINS_ONLY,
 	 .arg_min = 1,
 	 .arg_max = 1,
 	 .run = run_report,
@@ -325,19 +305,17 @@ const struct command commands[] = {
 	 .show = show_drained},
 	{.name = "recoveries",
 	 .arguments = "",
-	 .summary = "requests being retried or moved, and how that went so far",
-	 .help = "First the totals, by category of error and by strategy; then those that are "
-		 "active.  LEFT is\n"
-		 "the time until the daemon gives up.\n",
+	 .summary = "requests that are being retried or moved to another pool",
+	 .help = "Prints totals by error category and by strategy, then the active recoveries.\n"
+		 "LEFT is the time until the daemon gives up.\n",
 	 .run = run_report,
 	 .method = "poold.recoveries",
 	 .show = show_recoveries},
 	{.name = "recovery",
 	 .arguments = "cancel ID",
-	 .summary = "end a recovery: its request gets the error that it has",
-	 .help = "ID is that of poolctl recoveries.  For root, the daemon's own user, and the "
-		 "members of its\n"
-		 "admin_group.\n",
+	 .summary = "stop a recovery: its request fails with the original error",
+	 .help = "ID is the number that poolctl recoveries shows.\n"
+		 "\n" ADMINS_ONLY,
 	 .arg_min = 2,
 	 .arg_max = 2,
 	 .run = run_report,
@@ -347,8 +325,8 @@ const struct command commands[] = {
 	 .show = show_done},
 	{.name = "errors",
 	 .arguments = "[N]",
-	 .summary = "the last errors, newest first; at most N",
-	 .help = "--json has all that is known of each.\n",
+	 .summary = "the last errors, newest first, at most N",
+	 .help = "--json prints all details of each error.\n",
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.errors",
@@ -356,10 +334,9 @@ const struct command commands[] = {
 	 .show = show_errors},
 	{.name = "sessions",
 	 .arguments = "[N]",
-	 .summary = "the sessions and who serves them; at most N",
-	 .help = "STATE is how much the session's workers have handed over, LOST whether some was "
-		 "lost with a\n"
-		 "worker.\n",
+	 .summary = "open sessions and the workers that serve them, at most N",
+	 .help = "STATE is the size of the state that workers have stored for the session; LOST\n"
+		 "says whether state was lost when a worker ended.\n",
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.sessions",
@@ -367,7 +344,7 @@ const struct command commands[] = {
 	 .show = show_sessions},
 	{.name = "session",
 	 .arguments = "close SESSION",
-	 .summary = "end a session and drop its state",
+	 .summary = "close a session and delete its state",
 	 .arg_min = 2,
 	 .arg_max = 2,
 	 .run = run_report,
@@ -377,12 +354,11 @@ const struct command commands[] = {
 	 .show = show_done},
 	{.name = "events",
 	 .arguments = "[KIND...]",
-	 .summary = "what happens, as it happens, until interrupted",
-	 .help = "A KIND is breaker, failover, recovery, health, worker, session or error; without "
-		 "any, all are\n"
-		 "shown.  --json prints one object a line.\n"
+	 .summary = "print events as they happen, until interrupted",
+	 .help = "KIND is breaker, failover, recovery, health, worker, session or error;\n"
+		 "without a KIND, all events are printed.  --json prints one object a line.\n"
 		 "\n"
-		 "      --count N           end after N events\n",
+		 "      --count N           exit after N events\n",
 	 .arg_max = 16,
 	 .takes = OPTIONS_OF_EVENTS,
 	 .run = run_events},
@@ -394,7 +370,7 @@ const struct command commands[] = {
 	 .show = show_stats},
 	{.name = "metrics",
 	 .arguments = "",
-	 .summary = "all counters as Prometheus text",
+	 .summary = "all metrics in the Prometheus text format",
 	 .run = run_report,
 	 .method = "poold.metrics",
 	 .show = show_metrics},
@@ -408,7 +384,7 @@ const struct command commands[] = {
 
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
-const struct command *find_command(const char *name)
+const struct command *command_find(const char *name)
 {
 	for (size_t i = 0; i < command_count; i++) {
 		if (strcmp(commands[i].name, name) == 0)

@@ -1,4 +1,4 @@
-/* The commands: one table of what each is called, takes and does. */
+/* The table of commands: name, arguments, help, and the function that runs it. */
 #ifndef POOLD_POOLCTL_COMMAND_H
 #define POOLD_POOLCTL_COMMAND_H
 
@@ -8,17 +8,17 @@
 #include <stdint.h>
 
 struct options {
-	const char *socket;
+	const char *socket; /* NULL: libpoold's default */
 	bool json;
 	bool help;
 	bool version;
-	uint64_t wait_ms;
+	uint64_t wait_ms; /* for connecting, and for the daemon's own answers */
 
-	/* For some commands only; `given` has the bits of those that were. */
+	/* Options that only some commands take; `given` is a mask of those on the command line. */
 	unsigned given;
-	struct poold_call_options call; /* of `call` */
-	bool stream;
-	uint64_t count; /* of `events`; 0: without end */
+	struct poold_call_options call; /* `call` */
+	bool stream;			/* `call` */
+	uint64_t count;			/* `events`: how many to print; 0: no limit */
 };
 
 /* Bits of `given` and `takes`. */
@@ -27,32 +27,33 @@ struct options {
 
 struct command {
 	const char *name;
-	const char *arguments;
+	const char *arguments; /* as the usage line shows them */
 	const char *summary;
-	const char *help; /* NULL: the summary says it all */
+	const char *help; /* NULL: the summary is enough */
 	int arg_min;
 	int arg_max;
-	unsigned takes; /* which of the options that some commands take */
+	unsigned takes; /* mask: which special options the command takes */
 
-	/* Runs it and returns the exit status. */
+	/* Runs the command (run.h).  Returns the exit status. */
 	int (*run)(const struct command *command, const struct options *options,
 		   struct poold_client *client, char **args, int arg_count);
 
-	/* For those that ask the daemon once (run_report). */
-	const char *method;	    /* of the daemon; with actions, the action follows */
-	const char *const *actions; /* what the first argument may be, NULL at the end; NULL: it is
-				       an argument like the others */
-	/* Writes the arguments as params; false: they are none.  NULL: there are no params, and the
-	 * argument is the pool that is wanted. */
+	/* For run_report: */
+	const char *method; /* the daemon's; with `actions`, the action is appended */
+	const char *const
+		*actions; /* allowed values of the first argument, ended by NULL; NULL: the
+				       first argument has no special meaning */
+	/* Writes the arguments as params; returns false if they are wrong.  NULL: the method has no
+	 * params, and the argument is the pool to show. */
 	bool (*params)(struct poold_writer *writer, char **args, int arg_count);
-	void (*show)(const json_t *result, const char *pool);	    /* for people; NULL: as JSON */
-	int (*exit_status)(const json_t *result, const char *pool); /* NULL: 0 */
+	void (*show)(const json_t *result, const char *pool);	    /* show.h; NULL: as JSON */
+	int (*exit_status)(const json_t *result, const char *pool); /* NULL: always 0 */
 };
 
 extern const struct command commands[];
 extern const size_t command_count;
 
-/* NULL: there is none of that name. */
-const struct command *find_command(const char *name);
+/* Returns NULL if there is no command of that name. */
+const struct command *command_find(const char *name);
 
 #endif

@@ -10,8 +10,7 @@
 
 #define DEPTH_MAX 500
 
-/* --- From MessagePack --------------------------------------------------------------------------
- */
+/* --- From MessagePack --- */
 
 /* The bytes as a JSON string of base64; NULL without memory. */
 static json_t *encoded(struct poold_bytes bytes)
@@ -81,13 +80,13 @@ static json_t *from_float(struct poold_reader *reader)
 static json_t *from_str(struct poold_reader *reader)
 {
 	struct poold_bytes text;
+	json_t *json;
 
 	if (poold_read_str(reader, &text) < 0)
 		return NULL;
 
 	/* NULL as well where the text is not UTF-8. */
-	json_t *json = json_stringn(text.data, text.len);
-
+	json = json_stringn(text.data, text.len);
 	return json ? json : marker("$text", encoded(text));
 }
 
@@ -95,12 +94,11 @@ static json_t *from_ext(struct poold_reader *reader)
 {
 	struct poold_bytes data;
 	int kind;
+	json_t *object;
 
 	if (poold_read_ext(reader, &kind, &data) < 0)
 		return NULL;
-
-	json_t *object = marker("$ext", json_integer(kind));
-
+	object = marker("$ext", json_integer(kind));
 	if (json_object_set_new(object, "$base64", encoded(data)) < 0) {
 		json_decref(object);
 		return NULL;
@@ -268,22 +266,20 @@ int json_from_value(struct poold_bytes value, json_t **ret)
 	return from_reader(&reader, 0, ret);
 }
 
-/* --- To MessagePack ----------------------------------------------------------------------------
- */
+/* --- To MessagePack --- */
 
 static int to_writer(const json_t *json, struct poold_writer *writer, unsigned depth);
 
 static int to_uint(const json_t *value, struct poold_writer *writer)
 {
 	const char *text = json_string_value(value);
+	unsigned long long number;
 	char *end;
 
 	if (!text || !isdigit((unsigned char)text[0]))
 		return -EINVAL;
 	errno = 0;
-
-	unsigned long long number = strtoull(text, &end, 10);
-
+	number = strtoull(text, &end, 10);
 	if (errno != 0 || *end != '\0')
 		return -EINVAL;
 	poold_write_uint(writer, number);
@@ -321,6 +317,7 @@ static int to_bytes(const json_t *object, struct poold_writer *writer)
 	const json_t *ext = json_object_get(object, "$ext");
 	const json_t *text = ext ? NULL : json_object_get(object, "$text");
 	size_t expected = ext ? 2 : 1;
+	uint8_t *data;
 	size_t len;
 	int r = 0;
 
@@ -328,9 +325,7 @@ static int to_bytes(const json_t *object, struct poold_writer *writer)
 	    (ext && (!json_is_integer(ext) || json_integer_value(ext) < INT8_MIN ||
 		     json_integer_value(ext) > INT8_MAX)))
 		return -EINVAL;
-
-	uint8_t *data = decoded(text ? text : json_object_get(object, "$base64"), &len);
-
+	data = decoded(text ? text : json_object_get(object, "$base64"), &len);
 	if (!data || len > UINT32_MAX)
 		r = -EINVAL;
 	else if (ext)
@@ -401,10 +396,10 @@ static int to_object(const json_t *object, struct poold_writer *writer, unsigned
 		return -EINVAL;
 	poold_write_map(writer, (uint32_t)json_object_size(object));
 	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+		int r;
+
 		poold_write_str(writer, key);
-
-		int r = to_writer(value, writer, depth + 1);
-
+		r = to_writer(value, writer, depth + 1);
 		if (r < 0)
 			return r;
 	}
@@ -459,8 +454,7 @@ int json_to_value(const json_t *json, struct poold_writer *writer)
 	return to_writer(json, writer, 0);
 }
 
-/* --- Printing ----------------------------------------------------------------------------------
- */
+/* --- Printing --- */
 
 /* The digits that this number needs to read back the same: 15 are enough for most, 17 for all. */
 static size_t digits_of(double real)

@@ -1,45 +1,46 @@
+#include "client/poolctl/argument.h"
+#include "client/poolctl/command.h"
+#include "client/poolctl/failure.h"
+#include "client/poolctl/run.h"
+
 #include <errno.h>
 #include <getopt.h>
+#include <poold.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include <poold.h>
+#define WAIT_MS 5000
+#define CALL_MS 30000
 
-#include "client/poolctl/command.h"
-#include "client/poolctl/run.h"
-
-#define WAIT_MS	     5000
-#define CALL_MS	     30000
-#define DURATION_MAX (24 * 60 * 60 * 1000.0)
-
-/* --- Help --------------------------------------------------------------------------------------
- */
+/* --- Help --- */
 
 static const char common_options[] =
 	"Options:\n"
 	"  -s, --socket PATH       the daemon's socket ($POOLD_SOCKET, " POOLD_SOCKET_DEFAULT ")\n"
-	"  -w, --wait DURATION     how long to wait for connection and answer (5s)\n"
-	"  -j, --json              print JSON, one line; errors too, as {\"error\": ...}\n"
-	"  -h, --help              this text; after a command, its own\n"
+	"  -w, --wait DURATION     time limit for the connection and for the daemon's answer (5s)\n"
+	"  -j, --json              print one line of JSON; an error as {\"error\": ...}\n"
+	"  -h, --help              print this text; after a command, the help of that command\n"
 	"  -V, --version           print poolctl's version\n"
 	"\n"
 	"A DURATION is 250ms, 5s, 2min, 1h, or a number of seconds.\n";
 
 static const char exit_statuses[] =
 	"Exit status:\n"
-	"  0   done                          69  no connection to the daemon, or it was lost\n"
-	"  1   the request failed;           71  no memory\n"
-	"      health: a pool is degraded    74  the output could not be written\n"
-	"  2   health: a pool is down        75  no answer in time\n"
-	"  64  wrong usage                   76  the daemon's answer could not be read\n"
-	"  65  the JSON cannot be sent\n";
+	"  0   success                       69  no connection to the daemon, or it was lost\n"
+	"  1   the request failed;           71  out of memory\n"
+	"      health: a pool is degraded;   74  the output could not be written\n"
+	"      doctor: a warning             75  no answer in time\n"
+	"  2   health: a pool is down;       76  the daemon's answer could not be read\n"
+	"      doctor: a fault\n"
+	"  64  wrong usage\n"
+	"  65  the arguments of a call cannot be sent\n";
 
 static void print_help(FILE *out)
 {
-	fputs("poolctl: look after poold, and call its pools.\n\n"
+	fputs("poolctl: control poold, and call its pools.\n\n"
 	      "Usage: poolctl [OPTIONS] COMMAND [ARGUMENTS]\n\nCommands:\n",
 	      out);
 	for (size_t i = 0; i < command_count; i++)
@@ -57,8 +58,7 @@ static void print_command_help(const struct command *command)
 	       command->arguments, help, help[0] ? "\n" : "", common_options, exit_statuses);
 }
 
-/* --- Running -----------------------------------------------------------------------------------
- */
+/* --- Running --- */
 
 static int run(const struct command *command, const struct options *options, char **args,
 	       int arg_count)
@@ -69,9 +69,10 @@ static int run(const struct command *command, const struct options *options, cha
 	int r = poold_client_new(options->socket, &client_options, &client);
 
 	if (r == -EINVAL)
-		return usage_error("a socket's path has 1 to 107 bytes", options->socket);
+		return failure_usage("the path of a socket must have 1 to 107 bytes",
+				     options->socket);
 	if (r < 0)
-		return exit_status_of(r);
+		return failure_exit_status(r);
 	r = command->run(command, options, client, args, arg_count);
 	poold_client_free(client);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
@@ -81,29 +82,7 @@ static int run(const struct command *command, const struct options *options, cha
 	return r;
 }
 
-/* --- Options -----------------------------------------------------------------------------------
- */
-
-/* Reads "250ms", "5s", "2min", "1h" or seconds, at least a millisecond and at most a day. */
-static bool read_duration(const char *text, uint64_t *ret_ms)
-{
-	static const struct {
-		const char *unit;
-		double ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"min", 60000}, {"h", 3600000}};
-	char *end;
-	double number = strtod(text, &end);
-
-	for (size_t i = 0; end > text && i < sizeof(units) / sizeof(units[0]); i++) {
-		double ms = number * units[i].ms;
-
-		if (strcmp(end, units[i].unit) == 0 && ms >= 1 && ms <= DURATION_MAX) {
-			*ret_ms = (uint64_t)ms;
-			return true;
-		}
-	}
-	return false;
-}
+/* --- Options --- */
 
 enum {
 	OPTION_META = 256,
@@ -135,12 +114,12 @@ static const struct option long_options[] = {
 static int set_count(struct options *options, const char *text)
 {
 	options->given |= OPTIONS_OF_EVENTS;
-	if (!read_number(text, &options->count) || options->count == 0)
-		return usage_error("not a number of events", text);
+	if (!argument_number(text, &options->count) || options->count == 0)
+		return failure_usage("not a number of events above 0", text);
 	return 0;
 }
 
-/* An option that some commands alone have. */
+/* An option that only some commands take. */
 static int set_special(struct options *options, int option, const char *text)
 {
 	if (option == OPTION_COUNT)
@@ -148,8 +127,8 @@ static int set_special(struct options *options, int option, const char *text)
 	options->given |= OPTIONS_OF_CALL;
 	switch (option) {
 	case 't':
-		if (!read_duration(text, &options->call.timeout_ms))
-			return usage_error("not a duration", text);
+		if (!argument_duration(text, &options->call.timeout_ms))
+			return failure_usage("not a duration", text);
 		return 0;
 	case OPTION_META:
 		options->call.meta = true;
@@ -170,7 +149,7 @@ static int set_special(struct options *options, int option, const char *text)
 		options->stream = true;
 		return 0;
 	default:
-		return usage_error("wrong option", NULL);
+		return failure_usage("unknown option", NULL);
 	}
 }
 
@@ -181,8 +160,8 @@ static int set_option(struct options *options, int option, const char *text)
 		options->socket = text;
 		return 0;
 	case 'w':
-		if (!read_duration(text, &options->wait_ms))
-			return usage_error("not a duration", text);
+		if (!argument_duration(text, &options->wait_ms))
+			return failure_usage("not a duration", text);
 		return 0;
 	case 'j':
 		options->json = true;
@@ -198,7 +177,7 @@ static int set_option(struct options *options, int option, const char *text)
 	}
 }
 
-/* Reads all options, which leaves the words behind optind.  Returns 0 or an exit status. */
+/* Reads all options; the other words then begin at argv[optind].  Returns 0 or an exit status. */
 static int read_options(int argc, char **argv, struct options *options)
 {
 	int option;
@@ -229,17 +208,17 @@ int main(int argc, char **argv)
 		print_help(options.help ? stdout : stderr);
 		return options.help ? 0 : EX_USAGE;
 	}
-	command = find_command(argv[optind]);
+	command = command_find(argv[optind]);
 	if (!command)
-		return usage_error("no such command", argv[optind]);
+		return failure_usage("no such command", argv[optind]);
 	if (options.help) {
 		print_command_help(command);
 		return 0;
 	}
 	if (arg_count < command->arg_min || arg_count > command->arg_max)
-		return usage_error("wrong number of arguments for", command->name);
+		return failure_usage("wrong number of arguments for", command->name);
 	if ((options.given & ~command->takes) != 0)
-		return usage_error("an option of another command; wrong for", command->name);
+		return failure_usage("an option that this command does not take", command->name);
 	if (options.call.timeout_ms == 0)
 		options.call.timeout_ms = CALL_MS;
 	return run(command, &options, argv + optind + 1, arg_count);

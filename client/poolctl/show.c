@@ -1,15 +1,15 @@
 #include "client/poolctl/show.h"
 
+#include "client/poolctl/field.h"
+#include "client/poolctl/print.h"
+#include "client/poolctl/unit.h"
+
+#include <poold.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <poold.h>
-
-#include "client/poolctl/fields.h"
-
-/* --- status ------------------------------------------------------------------------------------
- */
+/* --- status --- */
 
 static const struct column status_columns[] = {
 	{"POOL", false}, {"STATUS", false},  {"SINCE", true},	{"WORKERS", true},
@@ -21,46 +21,46 @@ static void status_row(struct table *table, const json_t *pool)
 {
 	const json_t *workers = json_object_get(pool, "workers");
 	char min[UNIT_TEXT_MAX];
-	double working = number_of(workers, "ready") + number_of(workers, "busy");
+	double working = field_number(workers, "ready") + field_number(workers, "busy");
 
-	table_cell(table, "%s", text_of(pool, "name"));
-	table_cell(table, "%s", text_of(pool, "status"));
-	ms_cell(table, pool, "since_ms");
+	table_cell(table, "%s", field_text(pool, "name"));
+	table_cell(table, "%s", field_text(pool, "status"));
+	field_duration_cell(table, pool, "since_ms");
 	if (json_is_object(workers))
-		table_cell(table, "%.0f of %s", working, count_text(min, workers, "min"));
+		table_cell(table, "%.0f of %s", working, field_count(min, workers, "min"));
 	else
 		table_cell(table, "-");
-	count_cell(table, workers, "busy");
-	count_cell(table, pool, "queued");
-	count_cell(table, pool, "running");
-	time_cell(table, pool, "p50_ms");
-	time_cell(table, pool, "p99_ms");
-	count_cell(table, pool, "total");
-	count_cell(table, pool, "failed");
-	count_cell(table, pool, "restarts");
+	field_count_cell(table, workers, "busy");
+	field_count_cell(table, pool, "queued");
+	field_count_cell(table, pool, "running");
+	field_time_cell(table, pool, "p50_ms");
+	field_time_cell(table, pool, "p99_ms");
+	field_count_cell(table, pool, "total");
+	field_count_cell(table, pool, "failed");
+	field_count_cell(table, pool, "restarts");
 }
 
-/* Each reason with what to do about it, which the daemon gives in the same order. */
-static void show_trouble(const json_t *pool)
+/* Prints why the pool is not ok: each reason with its advice; the two lists have the same order. */
+static void show_problems(const json_t *pool)
 {
 	const json_t *reasons = json_object_get(pool, "reasons");
 	const json_t *advice = json_object_get(pool, "advice");
 	char since[UNIT_TEXT_MAX];
 
-	if (json_array_size(reasons) == 0 && strcmp(text_of(pool, "status"), "ok") == 0)
+	if (json_array_size(reasons) == 0 && strcmp(field_text(pool, "status"), "ok") == 0)
 		return;
 	putchar('\n');
-	print_safe(stdout, text_of(pool, "name"));
+	print_safe(stdout, field_text(pool, "name"));
 	printf(" is ");
-	print_status(stdout, text_of(pool, "status"));
-	printf(" since %s:\n", ms_text(since, pool, "since_ms"));
+	print_status(stdout, field_text(pool, "status"));
+	printf(" since %s:\n", field_duration(since, pool, "since_ms"));
 	for (size_t i = 0; i < json_array_size(reasons); i++) {
 		const char *reason = json_string_value(json_array_get(reasons, i));
 		const char *what = json_string_value(json_array_get(advice, i));
 
 		printf("  - ");
 		print_safe(stdout, reason ? reason : "-");
-		printf("%s", what ? "\n    do: " : "");
+		printf("%s", what ? "\n    advice: " : "");
 		print_safe(stdout, what ? what : "");
 		putchar('\n');
 	}
@@ -71,12 +71,12 @@ static void show_daemon(const json_t *status)
 	char pid[UNIT_TEXT_MAX], uptime[UNIT_TEXT_MAX];
 
 	printf("poold ");
-	print_safe(stdout, text_of(status, "version"));
+	print_safe(stdout, field_text(status, "version"));
 	printf(" is ");
-	print_status(stdout, text_of(status, "status"));
+	print_status(stdout, field_text(status, "status"));
 	printf("%s (process %s, up %s)\n",
 	       json_is_true(json_object_get(status, "draining")) ? " and stopping" : "",
-	       count_text(pid, status, "pid"), ms_text(uptime, status, "uptime_ms"));
+	       field_count(pid, status, "pid"), field_duration(uptime, status, "uptime_ms"));
 }
 
 static void show_totals(const json_t *status)
@@ -86,23 +86,23 @@ static void show_totals(const json_t *status)
 	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX], c[UNIT_TEXT_MAX], d[UNIT_TEXT_MAX];
 
 	printf("\nrequests     %s running, %s queued; of %s so far %s failed",
-	       count_text(a, requests, "running"), count_text(b, requests, "queued"),
-	       count_text(c, requests, "total"), count_text(d, requests, "failed"));
-	printf(", %s cancelled\n", count_text(a, requests, "cancelled"));
-	printf("connections  %s of %s\n", count_text(a, status, "connections"),
-	       count_text(b, status, "connections_max"));
-	printf("buffers      %s of %s\n", size_text(a, number_of(memory, "buffers")),
-	       size_text(b, number_of(memory, "max")));
+	       field_count(a, requests, "running"), field_count(b, requests, "queued"),
+	       field_count(c, requests, "total"), field_count(d, requests, "failed"));
+	printf(", %s cancelled\n", field_count(a, requests, "cancelled"));
+	printf("connections  %s of %s\n", field_count(a, status, "connections"),
+	       field_count(b, status, "connections_max"));
+	printf("buffers      %s of %s\n", unit_size(a, field_number(memory, "buffers")),
+	       unit_size(b, field_number(memory, "max")));
 }
 
 void show_status(const json_t *status, const char *wanted)
 {
-	(void)wanted;
 	const json_t *pools = json_object_get(status, "pools");
 	struct table table;
 	const json_t *pool;
 	size_t i;
 
+	(void)wanted;
 	show_daemon(status);
 	putchar('\n');
 	table_init(&table, status_columns, COUNT(status_columns));
@@ -112,13 +112,12 @@ void show_status(const json_t *status, const char *wanted)
 	table_print(&table, stdout);
 	table_free(&table);
 	json_array_foreach (pools, i, pool) {
-		show_trouble(pool);
+		show_problems(pool);
 	}
 	show_totals(status);
 }
 
-/* --- health ------------------------------------------------------------------------------------
- */
+/* --- health --- */
 
 static void show_reasons(const json_t *reasons)
 {
@@ -135,7 +134,7 @@ static void show_pool_health(const char *name, const json_t *pool)
 {
 	print_safe(stdout, name);
 	printf(" is ");
-	print_status(stdout, text_of(pool, "status"));
+	print_status(stdout, field_text(pool, "status"));
 	show_reasons(json_object_get(pool, "reasons"));
 	putchar('\n');
 }
@@ -152,7 +151,7 @@ void show_health(const json_t *health, const char *wanted)
 			show_pool_health(wanted, pool);
 		return;
 	}
-	print_status(stdout, text_of(health, "status"));
+	print_status(stdout, field_text(health, "status"));
 	printf("%s%s\n", json_is_true(json_object_get(health, "ready")) ? "" : ", not ready",
 	       json_is_true(json_object_get(health, "draining")) ? ", stopping" : "");
 	json_object_foreach (pools, name, pool) {
@@ -161,8 +160,7 @@ void show_health(const json_t *health, const char *wanted)
 	}
 }
 
-/* --- pools -------------------------------------------------------------------------------------
- */
+/* --- pools --- */
 
 static const struct column pool_columns[] = {
 	{"POOL", false},   {"STATUS", false},  {"WORKERS", true},  {"QUEUED", true},
@@ -171,16 +169,16 @@ static const struct column pool_columns[] = {
 	{"P99.9", true},   {"RESTART", false}, {"COMMAND", false},
 };
 
-/* How far the rolling restart is. */
+/* State and progress of the rolling restart. */
 static void roll_cell(struct table *table, const json_t *roll)
 {
-	double total = number_of(roll, "total");
-	double done = total - number_of(roll, "left");
+	double total = field_number(roll, "total");
+	double done = total - field_number(roll, "left");
 
 	if (!json_is_object(roll))
 		table_cell(table, "-");
 	else
-		table_cell(table, "%s %.0f of %.0f", text_of(roll, "state"), done, total);
+		table_cell(table, "%s %.0f of %.0f", field_text(roll, "state"), done, total);
 }
 
 static void pool_row(struct table *table, const json_t *pool)
@@ -191,34 +189,34 @@ static void pool_row(struct table *table, const json_t *pool)
 	const json_t *total = json_object_get(json_object_get(pool, "latency_ms"), "total");
 	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX];
 
-	table_cell(table, "%s", text_of(pool, "name"));
-	table_cell(table, "%s", text_of(pool, "status"));
+	table_cell(table, "%s", field_text(pool, "name"));
+	table_cell(table, "%s", field_text(pool, "status"));
 	table_cell(table, "%.0f of %s..%s",
-		   number_of(workers, "ready") + number_of(workers, "busy"),
-		   count_text(a, workers, "min"), count_text(b, workers, "max"));
-	table_cell(table, "%s of %s", count_text(a, queue, "length"), count_text(b, queue, "max"));
-	count_cell(table, pool, "running");
-	ms_cell(table, json_object_get(pool, "limits"), "timeout_ms");
-	count_cell(table, counters, "requests");
-	count_cell(table, counters, "failed");
-	count_cell(table, counters, "retried");
-	count_cell(table, counters, "worker_crashes");
-	time_cell(table, total, "p50");
-	time_cell(table, total, "p99");
-	time_cell(table, total, "p999");
+		   field_number(workers, "ready") + field_number(workers, "busy"),
+		   field_count(a, workers, "min"), field_count(b, workers, "max"));
+	table_cell(table, "%s of %s", field_count(a, queue, "length"),
+		   field_count(b, queue, "max"));
+	field_count_cell(table, pool, "running");
+	field_duration_cell(table, json_object_get(pool, "limits"), "timeout_ms");
+	field_count_cell(table, counters, "requests");
+	field_count_cell(table, counters, "failed");
+	field_count_cell(table, counters, "retried");
+	field_count_cell(table, counters, "worker_crashes");
+	field_time_cell(table, total, "p50");
+	field_time_cell(table, total, "p99");
+	field_time_cell(table, total, "p999");
 	roll_cell(table, json_object_get(pool, "roll"));
-	table_cell(table, "%s", text_of(pool, "command"));
+	table_cell(table, "%s", field_text(pool, "command"));
 }
 
 void show_pools(const json_t *pools, const char *wanted)
 {
-	show_list(pools, "name", wanted, pool_columns, COUNT(pool_columns), pool_row);
+	field_print_list(pools, "name", wanted, pool_columns, COUNT(pool_columns), pool_row);
 }
 
-/* --- stats, metrics, version -------------------------------------------------------------------
- */
+/* --- stats, metrics, version --- */
 
-/* One line for each number, with the way to it before it: "pools.python.requests 12". */
+/* Prints one line for each value, with its path: "pools.python.requests 12". */
 static void show_flat(const char *path, json_t *value)
 {
 	const char *key;
@@ -258,7 +256,7 @@ void show_version(const json_t *version, const char *wanted)
 
 	(void)wanted;
 	printf("poolctl %s\npoold ", poold_version());
-	print_safe(stdout, text_of(version, "version"));
-	printf(" (process %s, up %s)\n", count_text(pid, version, "pid"),
-	       ms_text(uptime, version, "uptime_ms"));
+	print_safe(stdout, field_text(version, "version"));
+	printf(" (process %s, up %s)\n", field_count(pid, version, "pid"),
+	       field_duration(uptime, version, "uptime_ms"));
 }

@@ -1,12 +1,11 @@
-/* What the daemon says of itself, shown to people.  Every function prints to stdout; what an older
- * or newer daemon leaves out shows as "-". */
+/* The `show` functions of struct command: they print the result of a daemon's method to stdout, as
+ * tables and sentences for people.  Fields that the daemon left out are printed as "-". */
 #ifndef POOLD_POOLCTL_SHOW_H
 #define POOLD_POOLCTL_SHOW_H
 
 #include <jansson.h>
 
-/* The arguments: the result of the daemon's method of that name, and the pool that is wanted
- * (NULL: all; status, stats, metrics and version show all in any case). */
+/* `wanted` is the pool to show, NULL: all pools.  status, stats, metrics and version ignore it. */
 void show_status(const json_t *status, const char *wanted);
 void show_health(const json_t *health, const char *wanted);
 void show_pools(const json_t *pools, const char *wanted);
@@ -19,19 +18,20 @@ void show_recoveries(const json_t *recoveries, const char *wanted);
 void show_doctor(const json_t *findings, const char *wanted);
 void show_errors(const json_t *errors, const char *wanted);
 void show_sessions(const json_t *sessions, const char *wanted);
-/* What became of one breaker that was changed, and of something that can only be done. */
+/* The new state of one breaker. */
 void show_breaker(const json_t *breaker, const char *wanted);
+/* "done", or "not done" for a result of false. */
 void show_done(const json_t *result, const char *wanted);
-/* What was begun or done with the workers of a pool. */
+/* The results of restart, resize, kill, drain and resume. */
 void show_restart(const json_t *result, const char *wanted);
 void show_resize(const json_t *result, const char *wanted);
 void show_kill(const json_t *result, const char *wanted);
 void show_drained(const json_t *result, const char *wanted);
 
-/* One line of one event; one more where events were lost before it. */
+/* One event as one line; a line before it says how many events were lost, if any were. */
 void show_event(const json_t *event);
 
-/* The error map of a call that failed, to stderr. */
+/* Prints the error map of a failed request to stderr. */
 void show_error(const json_t *error);
 
 #endif

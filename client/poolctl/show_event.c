@@ -1,13 +1,14 @@
+#include "client/poolctl/field.h"
+#include "client/poolctl/print.h"
+#include "client/poolctl/show.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/poolctl/fields.h"
-#include "client/poolctl/show.h"
-
 /*
- * How each kind of event reads.  $name stands for what the event has under that name; what stands
- * in brackets is left out when the event lacks the names in it.
+ * A sentence for each kind of event.  $name is replaced by that field of the event; a part in
+ * brackets is left out if the event lacks one of the fields in it.
  */
 static const struct {
 	const char *kind;
@@ -32,8 +33,8 @@ static const char *sentence_of(const char *kind)
 	return NULL;
 }
 
-/* The name that begins at the text, which is moved behind it. */
-static const json_t *take_name(const char **text, const json_t *event)
+/* Reads a name at *text, moves *text behind it, and returns the field of that name, or NULL. */
+static const json_t *take_field(const char **text, const json_t *event)
 {
 	size_t len = strspn(*text, "abcdefghijklmnopqrstuvwxyz_");
 	char name[32];
@@ -53,14 +54,15 @@ static void print_value(const json_t *value)
 		putchar('-');
 }
 
-/* Whether the event has all that the bracket which begins here wants. */
-static bool has_all(const char *text, const json_t *event)
+/* Whether the event has all fields of the bracket whose content begins at `text`. */
+static bool has_all_fields(const char *text, const json_t *event)
 {
 	while (*text != ']') {
+		const json_t *value;
+
 		if (*text++ != '$')
 			continue;
-
-		const json_t *value = take_name(&text, event);
+		value = take_field(&text, event);
 
 		if (!value || json_is_null(value) ||
 		    (json_is_string(value) && json_string_length(value) == 0))
@@ -75,8 +77,8 @@ static void print_sentence(const char *text, const json_t *event)
 		char letter = *text++;
 
 		if (letter == '$')
-			print_value(take_name(&text, event));
-		else if (letter == '[' && !has_all(text, event))
+			print_value(take_field(&text, event));
+		else if (letter == '[' && !has_all_fields(text, event))
 			text = strchr(text, ']') + 1;
 		else if (letter != '[' && letter != ']')
 			putchar(letter);
@@ -85,13 +87,13 @@ static void print_sentence(const char *text, const json_t *event)
 
 void show_event(const json_t *event)
 {
-	const char *kind = text_of(event, "kind");
+	const char *kind = field_text(event, "kind");
 	const char *sentence = sentence_of(kind);
 	char time[UNIT_TEXT_MAX], lost[UNIT_TEXT_MAX];
 
-	if (number_of(event, "lost") > 0)
-		printf("(%s events before this one were lost)\n", count_text(lost, event, "lost"));
-	printf("%s  ", clock_text(time, event, "at_ms"));
+	if (field_number(event, "lost") > 0)
+		printf("(%s events before this one were lost)\n", field_count(lost, event, "lost"));
+	printf("%s  ", field_clock(time, event, "at_ms"));
 	print_safe(stdout, kind);
 	printf("%*s", strlen(kind) < 10 ? (int)(10 - strlen(kind)) : 1, "");
 	if (sentence) {

@@ -394,9 +394,9 @@ START_TEST(worker_says_all)
 	ck_assert(bytes_equal(error.type, "ValueError"));
 	ck_assert(bytes_equal(error.message, "too big"));
 	ck_assert(bytes_equal(error.traceback, "line"));
-	ck_assert(error.said && error.retryable);
+	ck_assert(error.has_retryable && error.retryable);
 	ck_assert(error.fatal);
-	ck_assert(error.graded);
+	ck_assert(error.has_severity);
 	ck_assert_int_eq(error.severity, SEVERITY_MINOR);
 	ck_assert_uint_eq(error.retry_after, 500 * USEC_PER_MSEC);
 }
@@ -410,9 +410,9 @@ START_TEST(worker_says_no)
 	struct worker_error error;
 
 	worker_error_read(no, &error);
-	ck_assert(error.said && !error.retryable);
+	ck_assert(error.has_retryable && !error.retryable);
 	worker_error_read(neither, &error);
-	ck_assert(!error.said && !error.retryable);
+	ck_assert(!error.has_retryable && !error.retryable);
 }
 END_TEST
 
@@ -437,7 +437,7 @@ START_TEST(worker_grades)
 		struct worker_error error;
 
 		worker_error_read(cases[i].value, &error);
-		ck_assert_int_eq(error.graded, cases[i].graded);
+		ck_assert_int_eq(error.has_severity, cases[i].graded);
 		ck_assert_int_eq(error.severity, cases[i].severity);
 	}
 }
@@ -495,7 +495,8 @@ START_TEST(worker_says_less)
 		ck_assert_msg(bytes_equal(error.message, cases[i].message), "%s: another message",
 			      cases[i].what);
 		ck_assert_uint_eq(error.type.len + error.traceback.len, 0);
-		ck_assert(!error.said && !error.retryable && !error.fatal && !error.graded);
+		ck_assert(!error.has_retryable && !error.retryable && !error.fatal &&
+			  !error.has_severity);
 		ck_assert_uint_eq(error.retry_after, USEC_INFINITY);
 	}
 }

@@ -1,10 +1,12 @@
 /* The tables and lines that people read, from what the daemon says as JSON. */
 /* Parts of a program, so no library has them. */
-#include "client/poolctl/fields.c"	// NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/show_event.c"	// NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/show_faults.c" // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/show_worker.c" // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/table.c"	// NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/field.c"	 // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/print.c"	 // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_event.c"	 // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_faults.c"	 // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_workers.c" // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/table.c"	 // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/unit.c"	 // NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/unit.h"
 
@@ -91,7 +93,7 @@ START_TEST(recoveries_have_totals_first)
 		      NULL),
 		"1 of at most 9 are active; of 4 so far 2 succeeded, 1 failed, 0 were cancelled; "
 		"5 were refused\n"
-		"they took 12 ms on average, 99 of 100 less than 80 ms\n"
+		"mean duration 12 ms, 99th percentile 80 ms\n"
 		"\n"
 		"               INITIATED  SUCCEEDED  FAILED  CANCELLED\n"
 		"timeout_error          4          2       1          0\n"
@@ -145,7 +147,7 @@ START_TEST(workers_are_a_table_and_last_words)
 		" "
 		"       -     0 B  exec 12 s  -\n"
 		"\n"
-		"p worker 1 ended by signal 9 and said last:\n"
+		"p worker 1 ended by signal 9; last lines of its stderr:\n"
 		"  2\n  3\n  4\n  5\n  six?\n");
 }
 END_TEST
@@ -155,7 +157,7 @@ START_TEST(sessions_are_counted_and_listed)
 	ck_assert_str_eq(shown(show_sessions,
 			       "{\"count\": 0, \"max\": 10, \"tombstones\": 2, \"sessions\": []}",
 			       NULL),
-			 "0 of at most 10 sessions; 2 that have ended are remembered\n");
+			 "0 of at most 10 sessions are open; the names of 2 ended ones are kept\n");
 	ck_assert_str_eq(
 		shown(show_sessions,
 		      "{\"count\": 1, \"max\": 10, \"tombstones\": 2, \"sessions\": [{\"session\": "
@@ -163,7 +165,7 @@ START_TEST(sessions_are_counted_and_listed)
 		      "1000, \"expires_ms\": 299000, \"requests\": 5, \"waiting\": 0, "
 		      "\"state_bytes\": 2048, \"state_lost\": true}]}",
 		      NULL),
-		"1 of at most 10 sessions; 2 that have ended are remembered\n"
+		"1 of at most 10 sessions are open; the names of 2 ended ones are kept\n"
 		"\n"
 		"SESSION  POOL  WORKER    AGE  IDLE  EXPIRES  REQUESTS  WAITING    STATE  LOST\n"
 		"cart     -          -  1 min   1 s    4 min         5        0  2.0 KiB  state "

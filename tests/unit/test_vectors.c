@@ -272,9 +272,11 @@ static enum errseverity severity_of(const json_t *map)
 
 static enum errstrategy strategy_of(const json_t *map)
 {
-	struct bytes name = text_of(map, "strategy");
+	enum errstrategy strategy = 0;
 
-	return errstrategy_find((const char *)name.data, name.len);
+	while (strcmp(errstrategy_name(strategy), string_of(map, "strategy")) != 0)
+		strategy++;
+	return strategy;
 }
 
 static enum executed executed_of(const json_t *map)
@@ -439,10 +441,10 @@ static void check_worker_error(const char *name, const json_t *said, struct byte
 		return;
 	ck_assert_msg(same_text(error.type, text_of(said, "type")), "%s: another type", name);
 	ck_assert(same_text(error.traceback, text_of(said, "traceback")));
-	ck_assert_int_eq(error.said, json_object_get(said, "retryable") != NULL);
+	ck_assert_int_eq(error.has_retryable, json_object_get(said, "retryable") != NULL);
 	ck_assert_int_eq(error.retryable, json_is_true(json_object_get(said, "retryable")));
-	ck_assert_int_eq(error.graded, json_object_get(said, "severity") != NULL);
-	if (error.graded)
+	ck_assert_int_eq(error.has_severity, json_object_get(said, "severity") != NULL);
+	if (error.has_severity)
 		ck_assert_int_eq(error.severity, severity_of(said));
 	ck_assert_int_eq(error.fatal, json_is_true(json_object_get(said, "fatal")));
 	ck_assert_uint_eq(error.retry_after, span_of(said, "retry_after_ms"));

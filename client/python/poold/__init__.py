@@ -1,12 +1,12 @@
-"""Call workers through the poold daemon, and be one.
+"""Call workers through the poold daemon, or write a worker.
 
-A program that wants work done::
+A client program::
 
     with poold.Client() as client:
         print(client.call("python", "word_count", "to be or not to be"))
 
-A worker: any module with functions, run by the daemon as `python3 -m poold.worker MODULE`; see
-`poold.worker`.  For asyncio there is `poold.aio.AsyncClient`.
+A worker is any module with functions, which the daemon runs as `python3 -m poold.worker MODULE`;
+see `poold.worker`.  For asyncio there is `poold.aio.AsyncClient`.
 """
 
 from __future__ import annotations

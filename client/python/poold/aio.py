@@ -1,11 +1,11 @@
-"""The client for asyncio: the same calls as `poold.Client`, awaited.
+"""The client for asyncio: the same calls as `poold.Client`, to be awaited.
 
     async with poold.aio.AsyncClient() as client:
         counts = await asyncio.gather(*(client.call("python", "word_count", t) for t in texts))
         async for chunk in client.stream("python", "tell", "a story"):
             print(chunk)
 
-A task that is cancelled while it waits for a call cancels the call.
+When a task is cancelled while it waits for a call, the call is cancelled.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ __all__ = ["AsyncClient", "AsyncEvents", "AsyncStream"]
 
 
 class AsyncClient(Requests):
-    """A connection to the daemon, made when it is first needed and again after it was lost.
+    """A connection to the daemon, made for the first request and again after it was lost.
 
-    Belongs to one event loop.  Arguments and errors as for `poold.Client`.
+    Belongs to one event loop.  Arguments and errors are those of `poold.Client`.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class AsyncClient(Requests):
         await self.close()
 
     async def close(self) -> None:
-        """Gives up what is in flight (PoolConnectionError) and closes the connection, for good."""
+        """Closes the connection for good; calls in flight fail with PoolConnectionError."""
         self._closed = True
         if self._connection is not None:
             self._connection.lose("the client was closed")
@@ -104,7 +104,7 @@ class AsyncClient(Requests):
         restartable: bool | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Runs a method on a worker of a pool; see poold.Client.call."""
+        """Calls a method of a pool; see poold.Client.call."""
         timeout = self.timeout if timeout is None else timeout
         params = wire.call_params(
             pool,
@@ -126,9 +126,9 @@ class AsyncClient(Requests):
         return reply_value(await self._ask("poold.call", params, timeout), meta)
 
     def stream(self, pool: str, method: str, /, *args: Any, **named: Any) -> AsyncStream:
-        """An asynchronous iterator over a call's chunks as they come; see poold.Client.stream.
+        """Returns an asynchronous iterator over the chunks of a call; see poold.Client.stream.
 
-        The request is sent when the first chunk is waited for, or by `async with`.
+        The request is sent by `async with` or when the first chunk is awaited.
         """
         options, kwargs = split_options(named)
         timeout = options.pop("timeout", None)
@@ -142,17 +142,19 @@ class AsyncClient(Requests):
         return AsyncStream(self, number, data, limit, options.get("meta", False))
 
     def subscribe(self, *kinds: str) -> AsyncEvents:
-        """An asynchronous iterator over what happens in the daemon, on a connection of its own; see
-        poold.Client.subscribe.
+        """Returns an asynchronous iterator over the daemon's events, which has a connection of its
+        own; see poold.Client.subscribe.
 
-        It begins when the first event is waited for, or by `async with`.
+        It subscribes by `async with` or when the first event is awaited.
         """
         return AsyncEvents(self, kinds)
 
     async def request(
         self, method: str, params: list | tuple = (), timeout: float | None = None
     ) -> Any:
-        """Asks the daemon itself, or POOL.METHOD with default options; see poold.Client.request."""
+        """Calls a method of the daemon, or POOL.METHOD with default options; see
+        poold.Client.request.
+        """
         if timeout is None:
             timeout = patience(method, self.timeout, self._connect_timeout)
         return reply_value(await self._ask(method, list(params), timeout), False)
@@ -225,7 +227,7 @@ class _Connection(asyncio.Protocol):
         self._writable.set()
 
     async def ask(self, number: int, data: bytes) -> Any:
-        """Sends a packed request and waits for its result; tells the daemon when cancelled."""
+        """Sends a packed request and waits for its result; when cancelled, cancels the request."""
         await self._prepare(data)
         future = asyncio.get_running_loop().create_future()
         self._futures[number] = future
@@ -239,7 +241,7 @@ class _Connection(asyncio.Protocol):
             self._futures.pop(number, None)
 
     async def send_in_parts(self, number: int, data: bytes) -> InParts:
-        """Sends a packed request whose answer comes in parts."""
+        """Sends a packed request whose answer is streamed."""
         await self._prepare(data)
         parts = self.expect(number)
         self._transport.write(data)
@@ -252,20 +254,22 @@ class _Connection(asyncio.Protocol):
             raise lost_error(self.lost, "no")
 
     def expect(self, key: int | str) -> InParts:
-        """What will hold the parts of an answer, or the events; `cancel` or the answer ends it."""
+        """Returns the object that will hold the parts of an answer, or the events; `cancel` or the
+        answer ends it.
+        """
         parts = self._parts[key] = InParts()
         self._futures[key] = parts.answer
         return parts
 
     def cancel(self, number: int) -> None:
-        """Gives a request up; tells the daemon, unless it has answered."""
+        """Gives up a request, and cancels it at the daemon unless that has answered."""
         self._parts.pop(number, None)
         if self._futures.pop(number, None) is not None and self.lost is None:
             note = (wire.NOTIFICATION, "poold.cancel", (number,))
             self._transport.write(wire.pack(note))
 
     def lose(self, reason: str) -> None:
-        """Ends the connection; every call in flight fails with peer_closed."""
+        """Closes the connection; every call in flight fails with peer_closed."""
         if self.lost is None:
             self.lost = reason
             if self._transport is not None:

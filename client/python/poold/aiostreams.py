@@ -1,4 +1,4 @@
-"""Answers in parts, and events, for the asyncio client."""
+"""Streamed answers and events for the asyncio client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poold.calls import Inbox, closed_error, overdue, reply_value, unfinished
 
 
 class _Parts:
-    """What streams and subscriptions have in common."""
+    """Base class of streams and subscriptions."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -36,7 +36,7 @@ class _Parts:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Gives up what has not come yet; there will be no more."""
+        """Gives up the rest; there are no more chunks or events after this."""
         self._closed = True
         if self._parts is not None:
             self._parts.inbox.values.clear()
@@ -93,11 +93,11 @@ class _Parts:
 
 
 class AsyncStream(_Parts):
-    """An answer that comes in parts: an asynchronous iterator over its chunks; AsyncClient.stream
-    makes it.  Otherwise as poold.Stream.
+    """A streamed answer: an asynchronous iterator over its chunks, created by AsyncClient.stream.
+    Otherwise as poold.Stream.
 
-    A stream that is closed, or that nobody refers to any more, before its end cancels its request;
-    so does a task that is cancelled while it waits for a chunk.
+    Closing the stream before its end, or dropping the last reference to it, cancels its request;
+    so does cancelling a task that waits for a chunk.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class AsyncStream(_Parts):
 
     @property
     def result(self) -> Any:
-        """What the call returned; to be had after the last chunk.
+        """The result of the call, available after the last chunk.
 
         Raises:
             LookupError: there may be more chunks.
@@ -148,11 +148,11 @@ class AsyncStream(_Parts):
 
 
 class AsyncEvents(_Parts):
-    """What happens in the daemon: an asynchronous iterator over maps; AsyncClient.subscribe makes
-    it.  Otherwise as poold.Events.
+    """Events of the daemon: an asynchronous iterator over maps, created by AsyncClient.subscribe.
+    Otherwise as poold.Events.
 
     Attributes:
-        kinds (list[str]): the kinds of events that come, once it has begun.
+        kinds (list[str]): the kinds of events that are delivered; set when the subscription begins.
     """
 
     def __init__(self, client: Any, kinds: tuple[str, ...]) -> None:
@@ -186,7 +186,7 @@ class InParts:
         self._news = asyncio.Event()
 
     async def wait(self) -> None:
-        """Until there is something in the inbox, or the answer."""
+        """Waits until there is something in the inbox, or the answer."""
         while not self.inbox.values and not self.answer.done():
             self._news.clear()
             await self._news.wait()

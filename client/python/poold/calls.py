@@ -1,4 +1,4 @@
-"""What the blocking client and the asyncio client have in common."""
+"""Code that the blocking client and the asyncio client share."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ EVENTS = "events"
 
 
 class Reply(NamedTuple):
-    """What a call with meta=True gives.
+    """The result of a call with meta=True.
 
     Attributes:
-        result: the worker's result.
-        meta: how it came about:
+        result: the result of the method.
+        meta: how it was produced:
             "served_by" (str): the pool that answered,
-            "attempts" (int): attempts that it took,
-            "degraded" (bool): whether a pool of the fallback chain answered,
-            "queue_ms", "run_ms" (float): until it was first sent, and since it was last sent,
+            "attempts" (int): number of attempts,
+            "degraded" (bool): whether a fallback pool answered,
+            "queue_ms", "run_ms" (float): time until it was first sent to a worker, and time since
+            it was last sent,
             "worker" (int): the worker's number in its pool; 0 for a pool without workers,
-            "state_lost" (bool; only for a request with a session): whether a worker went away with
-            something of the session that it had not handed back,
-            "stored" (bool; only for a request with a key): whether this is the answer that an
-            earlier request with the key had.
+            "state_lost" (bool; only for a request with a session): whether state of the session
+            that was only in a worker's memory was lost with that worker,
+            "stored" (bool; only for a request with a key): whether this is the stored answer of an
+            earlier request with the key.
     """
 
     result: Any
@@ -57,7 +58,7 @@ RESTART = _Restart()
 
 
 class Inbox:
-    """Chunks or events that have come and were not taken yet."""
+    """Chunks or events that were received but not read yet."""
 
     __slots__ = ("values",)
 
@@ -70,10 +71,10 @@ class Inbox:
         self.values.append(value)
 
     def take(self) -> Any:
-        """The next one.
+        """Returns the next one.
 
         Raises:
-            CommunicationError: Python cannot hold it (decode_error).
+            CommunicationError: Python cannot represent it (decode_error).
         """
         value = self.values.popleft()
         if isinstance(value, wire.Undecodable):
@@ -82,8 +83,9 @@ class Inbox:
 
 
 def part_of(message: list) -> tuple[object, object]:
-    """What a notification brings: the id of the call whose chunk it is, or EVENTS, and the value;
-    (None, None) when it is none of these."""
+    """Returns (id, value) for a chunk of the call with that id, (EVENTS, value) for an event, and
+    (None, None) for any other notification.
+    """
     _, method, params = message
     if isinstance(params, list) and params:
         number = params[0]
@@ -98,7 +100,8 @@ def part_of(message: list) -> tuple[object, object]:
 
 
 def split_options(named: dict) -> tuple[dict, dict]:
-    """The options of a call, and its method's own keyword arguments."""
+    """Splits keyword arguments into the options of a call and the keyword arguments of its method.
+    """
     options = {name: value for name, value in named.items() if name in wire.OPTIONS}
     return options, {name: value for name, value in named.items() if name not in options}
 
@@ -114,7 +117,9 @@ def default_path() -> str:
 
 
 def patience(method: str, calls: float | None, daemon: float) -> float | None:
-    """Seconds to wait for `method` where the caller names none: the daemon itself answers at once."""
+    """The timeout for `method`, in seconds, if the caller gives none: the daemon's own methods are
+    answered at once.
+    """
     return daemon if method.startswith("poold.") and method != "poold.call" else calls
 
 
@@ -124,10 +129,10 @@ def hello_params(name: str) -> list:
 
 
 def reply_value(value: object, meta: bool) -> object:
-    """The result of a call, as the caller sees it.
+    """The result of a call, as the caller gets it.
 
     Raises:
-        CommunicationError: Python cannot hold it (decode_error).
+        CommunicationError: Python cannot represent it (decode_error).
     """
     if isinstance(value, wire.Undecodable):
         raise _unsayable("result", value, "yes")
@@ -142,10 +147,10 @@ def _unsayable(what: str, value: wire.Undecodable, executed: str) -> errors.Erro
 
 
 def pack_request(number: int, method: str, params: list) -> bytes:
-    """A request, packed.
+    """Packs a request.
 
     Raises:
-        CommunicationError: MessagePack cannot say an argument (encode_error).
+        CommunicationError: MessagePack cannot represent an argument (encode_error).
     """
     try:
         return wire.pack((wire.REQUEST, number, method, params))
@@ -155,18 +160,18 @@ def pack_request(number: int, method: str, params: list) -> bytes:
 
 
 def overdue() -> errors.Error:
-    """The error of a call whose answer did not come, grace included."""
+    """The error of a call that was not answered in time, grace included."""
     message = "no answer by the deadline, not even the daemon's own"
     return errors.make("deadline_exceeded", message, executed="maybe", retryable=True)
 
 
 def closed_error() -> errors.Error:
-    """The error of a stream that was given up here."""
+    """The error of a stream that was closed by the program."""
     return errors.make("cancelled", "the stream was closed before its end", executed="maybe")
 
 
 def unfinished() -> LookupError:
-    """The error of asking for the result of a stream that is still to be read."""
+    """The error of reading the result of a stream before its end."""
     return LookupError("the result comes at the end of the stream")
 
 
@@ -177,107 +182,113 @@ def lost_error(reason: str, executed: str) -> errors.Error:
 
 
 def too_large(error: wire.TooLarge) -> errors.Error:
-    """The error of a call whose answer is over max_buffer_size."""
+    """The error of a call whose answer is larger than max_buffer_size."""
     return errors.make("response_too_large", f"the answer is {error}", executed="yes")
 
 
 def message_max(welcome: object) -> float:
-    """The most bytes that the daemon takes, from its answer to poold.hello."""
+    """The daemon's limit of a message in bytes, from its answer to poold.hello."""
     limits = welcome.get("limits") if isinstance(welcome, dict) else None
     limit = limits.get("message_max") if isinstance(limits, dict) else None
     return limit or math.inf
 
 
 def check_size(data: bytes, limit: float) -> None:
-    """Raises payload_too_large here: the daemon would close the connection over it."""
+    """Raises payload_too_large if the request is too large: the daemon would close the connection.
+    """
     if len(data) > limit:
         text = f"a request of {len(data)} bytes; the daemon takes {limit}"
         raise errors.make("payload_too_large", text, executed="no")
 
 
 def unreachable(path: str, reason: str) -> errors.Error:
-    """The error of a daemon that cannot be reached."""
+    """The error for a failed connection to the daemon."""
     message = f"the daemon cannot be reached at {path}: {reason}"
     return errors.make("connect_failed", message, executed="no", retryable=True)
 
 
 class Requests:
-    """The daemon's own methods, by name; shared by the blocking and the asyncio client.
+    """The daemon's own methods; base class of the blocking and the asyncio client.
 
-    With AsyncClient each is awaited.
+    With AsyncClient each is to be awaited.
     """
 
     def request(self, method: str, params: list | tuple = (), timeout: float | None = None) -> Any:
         raise NotImplementedError
 
     def health(self) -> dict:
-        """Whether each pool works, and why not: {status, ready, draining, pools}."""
+        """Health of each pool, with reasons: {status, ready, draining, pools}."""
         return self.request("poold.health")
 
     def doctor(self) -> list[dict]:
-        """What stops pools from working: findings with pool, check, status ("ok", "warning",
-        "fault"), text and advice."""
+        """Checks everything that pools need in order to work: findings with pool, check, status
+        ("ok", "warning", "fault"), text and advice.
+        """
         return self.request("poold.doctor")
 
     def status(self) -> dict:
-        """What a person wants to know first."""
+        """Overview of the daemon and its pools."""
         return self.request("poold.status")
 
     def stats(self) -> dict:
-        """Every counter: {daemon: {...}, pools: {NAME: {...}}}."""
+        """All counters: {daemon: {...}, pools: {NAME: {...}}}."""
         return self.request("poold.stats")
 
     def metrics(self) -> str:
-        """Every counter as Prometheus text."""
+        """All metrics in the Prometheus text format."""
         return self.request("poold.metrics")
 
     def pools(self) -> list[dict]:
-        """Every pool with its limits and state."""
+        """All pools with their limits and state."""
         return self.request("poold.pools")
 
     def workers(self) -> list[dict]:
-        """Every worker with its state and history."""
+        """All workers with their state and history."""
         return self.request("poold.workers")
 
     def breakers(self) -> list[dict]:
-        """Every circuit breaker with its state, why, and since when."""
+        """All circuit breakers: state, reason, and since when."""
         return self.request("poold.breakers")
 
     def recoveries(self) -> dict:
-        """What is being tried again, and how that went so far: {active, counters, mean_ms, p99_ms,
-        by_category, by_strategy}."""
+        """Requests that are being retried or moved to another pool, and totals: {active, counters,
+        mean_ms, p99_ms, by_category, by_strategy}.
+        """
         return self.request("poold.recoveries")
 
     def errors(self, limit: int | None = None) -> list[dict]:
-        """The latest errors, newest first: error maps with "at_ms" (since 1970) and "kind"
-        ("request" or "incident").  At most `limit` of them."""
+        """The last errors, newest first, at most `limit`: error maps with "at_ms" (since 1970) and
+        "kind" ("request" or "incident").
+        """
         return self.request("poold.errors", [] if limit is None else [limit])
 
     def sessions(self, limit: int | None = None) -> dict:
-        """{count, max, tombstones, sessions}; at most `limit` sessions are told of."""
+        """Open sessions, at most `limit`: {count, max, tombstones, sessions}."""
         return self.request("poold.sessions", [] if limit is None else [limit])
 
     def session_close(self, session: str) -> bool:
-        """Ends a session; its state is dropped and the worker that held it is told."""
+        """Closes a session: its state is deleted, and the worker that holds it is notified."""
         return self.request("poold.session_close", [session])
 
     # For root, the daemon's own user and the members of its admin_group; others get a RequestError
     # (permission_denied).
 
     def breaker_reset(self, pool: str, method: str | None = None) -> dict:
-        """Closes a pool's circuit breaker, or that of one method, and lets it watch again."""
+        """Closes the circuit breaker of a pool, or of one method; it then works automatically
+        again.
+        """
         return self.request("poold.breaker_reset", _breaker_params(pool, method))
 
     def breaker_open(self, pool: str, method: str | None = None) -> dict:
-        """Opens it until it is reset."""
+        """Keeps the breaker open until it is reset: all requests are rejected."""
         return self.request("poold.breaker_open", _breaker_params(pool, method))
 
     def breaker_disable(self, pool: str, method: str | None = None) -> dict:
-        """Switches it off until it is reset: everything passes, whatever it counts."""
+        """Makes the breaker admit all requests until it is reset."""
         return self.request("poold.breaker_disable", _breaker_params(pool, method))
 
     def breaker_observe(self, pool: str, method: str | None = None) -> dict:
-        """Lets it count and say when it would open, while everything passes."""
+        """Makes the breaker admit all requests until it is reset, and report when it would open."""
         return self.request("poold.breaker_observe", _breaker_params(pool, method))
 
     def restart_workers(self, pool: str) -> dict:
@@ -301,32 +312,37 @@ class Requests:
         return self.request("poold.resume", [pool])
 
     def recovery_cancel(self, id: int) -> bool:
-        """Ends a recovery: its request is answered with the error it had."""
+        """Stops a recovery: its request fails with the original error."""
         return self.request("poold.recovery_cancel", [id])
 
     def restart_workers(self, pool: str) -> dict:
-        """Replaces the pool's workers one after the other: {pool, roll}; the roll goes on after."""
+        """Starts a rolling restart, which replaces the workers one by one: {pool, roll}; `pools`
+        shows its progress.
+        """
         return self.request("poold.restart_workers", [pool])
 
     def resize(self, pool: str, least: int, most: int) -> dict:
-        """Changes how many workers the pool has, until the daemon is started anew."""
+        """Changes the number of workers of the pool until the daemon restarts."""
         return self.request("poold.resize", [pool, least, most])
 
     def kill_worker(self, pool: str, worker: int, signal: str = "TERM") -> dict:
-        """Ends a worker; another takes its place.  The signal is TERM, KILL, INT, QUIT or ABRT."""
+        """Sends a worker a signal that ends it (TERM, KILL, INT, QUIT or ABRT); it is replaced."""
         return self.request("poold.kill_worker", [pool, worker, signal])
 
     def stack(self, pool: str, worker: int) -> dict:
-        """Has a worker write the stacks of its threads; they come as an event of kind "worker"
-        whose "what" is "stack"."""
+        """Makes a worker write the stack traces of its threads; they come as an event of kind
+        "worker" whose "what" is "stack".
+        """
         return self.request("poold.stack", [pool, worker])
 
     def drain(self, pool: str) -> dict:
-        """Takes the pool out of service: it finishes what it has."""
+        """Takes the pool out of service: accepted requests are finished, new ones go to its
+        fallback pool or are refused.
+        """
         return self.request("poold.drain", [pool])
 
     def resume(self, pool: str) -> dict:
-        """Puts a drained pool back."""
+        """Puts a drained pool back into service."""
         return self.request("poold.resume", [pool])
 
     def version(self) -> dict:

@@ -1,8 +1,8 @@
 """The blocking client.
 
-One `Client` holds one connection and may be used by many threads at once: all their calls are in
-flight on it together.  It starts no thread: of those that wait for an answer one reads for all
-(see `Connection`).
+One `Client` has one connection and may be used by many threads at once: the calls of all threads
+are in flight on it together.  It starts no thread: one of the threads that wait for an answer
+reads for all of them (see `Connection`).
 
     with poold.Client() as client:
         count = client.call("python", "word_count", text)
@@ -11,8 +11,8 @@ flight on it together.  It starts no thread: of those that wait for an answer on
         for chunk in client.stream("python", "tell", "a story"):
             print(chunk)
 
-The daemon retries; the client never does.  Only a request of which no byte could be handed over is
-sent on a new connection.
+The daemon retries requests; the client does not.  It sends a request on a new connection only if
+no byte of it was written to the old one.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ __all__ = ["Call", "Client", "Events", "Reply", "Stream"]
 
 
 class Client(Requests):
-    """A connection to the daemon, made when it is first needed and again after it was lost.
+    """A connection to the daemon, made for the first request and again after it was lost.
 
     Args:
         path: the daemon's socket; None: $POOLD_SOCKET, or else /run/poold/poold.sock.
-        timeout: seconds for each call that does not say its own; None: the pool's own limit holds,
-            and the client waits as long as the daemon does.
-        grace: seconds beyond a call's timeout that the client waits for the daemon's answer, before
-            it gives up by itself with DeadlineExceeded.
-        connect_timeout: seconds to reach the daemon and be greeted, beside a call's own timeout;
-            and for the daemon's own methods (health and so on).
-        max_buffer_size: bytes that one answer may have.
-        name: what the daemon is told this client is.
+        timeout: seconds for each call that does not set its own; None: the daemon applies the
+            timeout of the pool, and the client waits without a limit of its own.
+        grace: seconds after the timeout of a call that the client still waits for the daemon's
+            answer, before it raises DeadlineExceeded itself.
+        connect_timeout: seconds to connect and to exchange poold.hello, in addition to the timeout
+            of a call; also the timeout of the daemon's own methods (health and so on).
+        max_buffer_size: limit of one answer, in bytes.
+        name: name of the program, sent to the daemon.
 
-    Safe with threads.  A forked child may go on using it: it gets a connection of its own, and
-    calls in flight stay with the parent.
+    Thread-safe.  A forked child may use it too: the child gets a connection of its own, and calls
+    in flight stay with the parent.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Client(Requests):
         self.close()
 
     def close(self) -> None:
-        """Gives up what is in flight (PoolConnectionError) and closes the connection, for good."""
+        """Closes the connection for good; calls in flight fail with PoolConnectionError."""
         self._closed = True
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -103,26 +103,26 @@ class Client(Requests):
             connection.lose("the client was closed")
 
     def call(self, pool: str, method: str, /, *args: Any, **named: Any) -> Any:
-        """Runs a method on a worker of a pool and waits for its result.
+        """Calls a method of a pool and waits for its result.
 
         Args:
             args: positional arguments, or
-            named: keyword arguments (a request carries one or the other), and these options:
-            timeout (float): seconds for everything, queueing and retries included.
+            named: keyword arguments (a request has one or the other), and these options:
+            timeout (float): seconds for the whole call, including queueing and retries.
             meta (bool): the result is a Reply(result, meta).
-            idempotent (bool): whether the daemon may run it again when it may have run already;
-                None: as the pool is configured.
+            idempotent (bool): True: executing it twice does no harm, so the daemon may retry it
+                after a failure; None: as configured for the pool.
             priority (str): "critical", "normal" or "sheddable".
-            max_attempts (int): 1 forbids retries.
-            trace (str): passed on to the worker and the journal, at most 256 bytes.
-            session (str): the session that the request belongs to, of 1 to 128 bytes: its requests
-                run one after the other, where the pool can at the same worker, and the state that
-                they leave is kept by the daemon.
-            session_create (bool): False: the session has to be there already (session_not_found).
-            key (str): 1 to 128 bytes that name this request: of those with the same key one runs to
-                success, and the others get its answer.
-            fallback (bool): False forbids the pool's fallback chain.
-            restartable (bool): a stream may begin again when it fails half-way; see `stream`.
+            max_attempts (int): limit of the attempts; 1: no retries.
+            trace (str): W3C traceparent, passed to the worker and the journal, at most 256 bytes.
+            session (str): name of the session, 1 to 128 bytes: requests of a session are executed
+                one after the other, if possible by the same worker, and the daemon keeps the state
+                that the worker stores for the session.
+            session_create (bool): False: fail with session_not_found if the session does not exist.
+            key (str): idempotency key, 1 to 128 bytes: of all requests with the same key one
+                succeeds, and the others get its answer.
+            fallback (bool): False: do not use the fallback pools of the pool.
+            restartable (bool): a stream may begin again after a failure; see `stream`.
 
         Raises:
             poold.Error: see poold.errors.
@@ -149,7 +149,7 @@ class Client(Requests):
         restartable: bool | None = None,
         **kwargs: Any,
     ) -> Call:
-        """As `call`, but returns at once, with a handle for the result."""
+        """As `call`, but returns at once, with a Call from which to get the result."""
         timeout = self.timeout if timeout is None else timeout
         params = wire.call_params(
             pool,
@@ -171,19 +171,19 @@ class Client(Requests):
         return self._start("poold.call", params, timeout, meta)
 
     def stream(self, pool: str, method: str, /, *args: Any, **named: Any) -> Stream:
-        """As `call`, for a method that yields: an iterator over its chunks as they come.
+        """As `call`, for a method that yields: returns an iterator over its chunks as they arrive.
 
             stream = client.stream("python", "tell", "a story", timeout=60)
             for chunk in stream:
                 print(chunk)
             print(stream.result)
 
-        What fails in mid-stream is raised by the iterator, after the chunks that came before.
+        If the call fails, the iterator raises the error after the chunks that came before it.
 
         Args:
             args, named: as for `call`; `timeout` is for the whole stream.  With restartable=True
-                the daemon may run the request again after chunks have come; the iterator then gives
-                poold.RESTART: all before it is void, and the stream begins again.
+                the daemon may retry the request after chunks were sent; the iterator then gives
+                poold.RESTART: discard all chunks before it, the stream begins again.
         """
         options, kwargs = split_options(named)
         timeout = options.pop("timeout", None)
@@ -195,15 +195,16 @@ class Client(Requests):
         return Stream(call, call._connection)
 
     def subscribe(self, *kinds: str) -> Events:
-        """What happens in the daemon from now on: an iterator over maps, with its own connection.
+        """Subscribes to events of the daemon: returns an iterator over maps, which has a
+        connection of its own.
 
         Args:
             kinds: "breaker", "failover", "recovery", "health", "worker", "session", "error"; none:
-                all of them.
+                all kinds.
 
         Raises:
             poold.Error: there is no such kind, or the daemon cannot be reached; while iterating:
-                the connection was lost, and with it perhaps some events.
+                the connection was lost, and perhaps events with it.
         """
         if self._closed:
             raise RuntimeError("the client is closed")
@@ -223,11 +224,11 @@ class Client(Requests):
         return Events(call, connection, answer["kinds"])
 
     def request(self, method: str, params: list | tuple = (), timeout: float | None = None) -> Any:
-        """Asks the daemon itself, or POOL.METHOD with default options.
+        """Calls a method of the daemon, or POOL.METHOD with default options.
 
         Args:
             method: "poold.health", "python.word_count".
-            params: the method's parameters.
+            params: the params of the method.
             timeout: seconds to wait for the answer.
 
         Raises:
@@ -269,7 +270,9 @@ class Client(Requests):
             return self._connection
 
     def _forget_parent(self) -> None:
-        """After a fork: the lock may have been held by a thread that does not exist here."""
+        """To be called in the child after a fork: replaces the lock, which a thread of the parent
+        may hold.
+        """
         self._pid = os.getpid()
         self._lock = threading.Lock()
         connection, self._connection = self._connection, None

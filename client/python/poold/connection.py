@@ -1,4 +1,4 @@
-"""One connection of the blocking client, shared by any number of threads."""
+"""The connection of the blocking client, shared by any number of threads."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from poold.calls import (
 
 
 def open_socket(path: str, timeout: float) -> socket.socket:
-    """A blocking socket connected to `path`.
+    """Returns a blocking socket connected to `path`.
 
     Raises:
-        PoolConnectionError: nobody listens there, or not within `timeout` seconds (connect_failed).
+        PoolConnectionError: it could not connect within `timeout` seconds (connect_failed).
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # Python's own timeout would fail at once while the daemon's backlog is full; the kernel waits.
@@ -48,9 +48,9 @@ def open_socket(path: str, timeout: float) -> socket.socket:
 
 
 class Call:
-    """One request in flight; Client.start makes it.  Safe with threads.
+    """A request in flight, created by Client.start.  Thread-safe.
 
-    Answers are read while some thread waits for one of the connection's calls, in `result` or
+    Answers are read only while a thread waits for one of the connection's calls, in `result` or
     `done`.
     """
 
@@ -69,7 +69,8 @@ class Call:
         """Waits for the result.
 
         Args:
-            timeout: seconds to wait; the call stays in flight beyond them and may be asked again.
+            timeout: seconds to wait; after that the call stays in flight, and this may be called
+                again.
 
         Raises:
             poold.Error: the call failed; see poold.errors.
@@ -89,17 +90,18 @@ class Call:
             return self._error
         return errors.from_wire(self._error)
 
-    def _has_news(self) -> bool:
-        """Whether there is something for who waits."""
+    def _has_arrived(self) -> bool:
+        """Whether what the waiting thread waits for has arrived."""
         return self._answered
 
     def done(self) -> bool:
-        """Whether `result` would answer at once."""
+        """Whether `result` would return or raise at once."""
         return self._connection.wait(self, time.monotonic())
 
     def cancel(self) -> bool:
-        """Asks the daemon to give the request up; `result` then raises Cancelled, unless an answer
-        was under way already.  Returns False if one is here."""
+        """Asks the daemon to cancel the request; `result` then raises Cancelled, unless the answer
+        comes first.  Returns False if the answer has been received already.
+        """
         if self._answered:
             return False
         self._connection.send_cancel(self)
@@ -107,7 +109,7 @@ class Call:
 
 
 class InParts(Call):
-    """The connection's side of a stream or a subscription: what came of it is in `inbox`."""
+    """A stream or subscription within the connection: received parts are in `inbox`."""
 
     __slots__ = ("inbox",)
 
@@ -115,14 +117,14 @@ class InParts(Call):
         super().__init__(*fields)
         self.inbox = Inbox()
 
-    def _has_news(self) -> bool:
+    def _has_arrived(self) -> bool:
         return self._answered or bool(self.inbox.values)
 
     def next_part(self) -> Any:
-        """Waits for the next part; StopIteration: the answer is here.
+        """Waits for the next part; StopIteration: the answer has been received.
 
         Raises:
-            poold.Error: it failed.
+            poold.Error: the call failed.
         """
         while True:
             # In this order: nothing comes after the answer, but something may come before it now.
@@ -144,15 +146,15 @@ class InParts(Call):
 
 
 class NeverLeft(Exception):
-    """The connection was lost before any byte of a request could be handed over."""
+    """The connection was lost before any byte of a request was written."""
 
 
 class Connection:
     """One connection, for any number of threads.
 
-    Of the threads that wait, one is the reader: it takes what comes and hands out every answer,
-    until it has its own; then it wakes another to be the reader.  A thread that cannot write reads
-    meanwhile too, so that a daemon that waits for us to read never waits for ever.
+    One of the waiting threads is the reader: it reads from the socket and distributes the answers
+    until it has its own; then it wakes another thread to be the reader.  A thread that cannot
+    write reads meanwhile, so that the two sides never wait for each other to read.
     """
 
     def __init__(self, channel: socket.socket, max_buffer_size: int) -> None:
@@ -176,7 +178,7 @@ class Connection:
         """Sends a packed request, to be answered within `limit` seconds.
 
         Raises:
-            NeverLeft: no byte of it was taken; another connection may carry it.
+            NeverLeft: no byte of it was written; it can be sent on another connection.
             poold.Error: it cannot be sent.
         """
         self._give_up_dropped()
@@ -196,14 +198,14 @@ class Connection:
         return call
 
     def expect_events(self) -> InParts:
-        """What will hold the events; it ends with the connection."""
+        """Returns the object that will hold the events; it ends with the connection."""
         call = InParts(EVENTS, self, None, False)
         with self._lock:
             self._calls[EVENTS] = call
         return call
 
     def send_cancel(self, call: Call) -> None:
-        """Tells the daemon, if it is still there."""
+        """Sends poold.cancel, if the connection still exists."""
         self._check_process()
         note = wire.pack((wire.NOTIFICATION, "poold.cancel", (call.number,)))
         try:
@@ -212,7 +214,7 @@ class Connection:
             pass  # a lost connection cancels all that it asked
 
     def give_up(self, call: Call, error: errors.Error) -> None:
-        """Ends a call here, with this error; what still comes of it will be dropped."""
+        """Finishes a call with this error; its answer will be ignored."""
         with self._lock:
             self._calls.pop(call.number, None)
             if call._answered:
@@ -222,10 +224,10 @@ class Connection:
         self.send_cancel(call)
 
     def drop(self, call: Call) -> None:
-        """Gives up a call that nobody can ask for any more.
+        """Gives up a call that has no more references.
 
-        The garbage collector runs this, perhaps while this very thread is in here with a lock: then
-        it is left to the next request.
+        The garbage collector calls this, perhaps in a thread that holds the lock at that moment:
+        then the next request does it.
         """
         if not call._answered and self.is_ours():
             self._dropped.append(call)
@@ -243,16 +245,17 @@ class Connection:
     # --- waiting ---
 
     def wait(self, call: Call, until: float | None) -> bool:
-        """Waits until the call is answered or lost, or a part of it has come; False: not by `until`
-        (monotonic seconds)."""
-        if call._has_news():
+        """Waits until the call is answered or lost, or a part of its answer was received.  Returns
+        False if none of these happens by `until` (monotonic seconds).
+        """
+        if call._has_arrived():
             return True
         self._check_process()
         with self._lock:
             if not self._become_reader(call, until):
-                return call._has_news()
+                return call._has_arrived()
         try:
-            while not call._has_news():
+            while not call._has_arrived():
                 if not self._read(until):
                     return False
             return True
@@ -260,11 +263,12 @@ class Connection:
             self._leave()
 
     def _become_reader(self, call: Call, until: float | None) -> bool:
-        """With the lock held: waits while another thread reads.  False: there is nothing left to
-        read for, something has come for the call or its time is up."""
+        """To be called with the lock held: waits while another thread reads.  Returns False if
+        this thread need not read: something has come for its call, or its time is up.
+        """
         turn = None
         try:
-            while not call._has_news():
+            while not call._has_arrived():
                 if not self._reading:
                     self._reading = True
                     return True
@@ -282,21 +286,23 @@ class Connection:
             self._pass_on()  # this thread may have been woken to read
 
     def _leave(self) -> None:
-        """The reader has its answer."""
+        """The reader has its answer and stops reading."""
         with self._lock:
             self._reading = False
             self._pass_on()
             self._close_if_unused()
 
     def _pass_on(self) -> None:
-        """With the lock held: wakes a thread to read, if none does."""
+        """To be called with the lock held: wakes a thread to be the reader, if there is none."""
         if not self._reading:
             for turn in self._waiting:
                 turn.notify()
                 return
 
     def _read(self, until: float | None) -> bool:
-        """The reader's step: one read, and its answers handed out.  False: nothing by `until`."""
+        """One step of the reader: reads once and distributes the answers.  Returns False if
+        nothing came by `until`.
+        """
         if until is not None and not _ready(self._channel, select.POLLIN, until):
             return False
         try:
@@ -332,9 +338,9 @@ class Connection:
             self._wake()
 
     def _wake(self) -> None:
-        """With the lock held: wakes those for whom something has come."""
+        """To be called with the lock held: wakes the threads for whose calls something has come."""
         for turn, call in self._waiting.items():
-            if call._has_news():
+            if call._has_arrived():
                 turn.notify()
 
     # --- writing ---
@@ -387,7 +393,7 @@ class Connection:
     # --- the end ---
 
     def lose(self, reason: str) -> None:
-        """Ends the connection; every call in flight fails with peer_closed."""
+        """Closes the connection; every call in flight fails with peer_closed."""
         if not self.is_ours():
             return self.abandon()
         with self._lock:
@@ -406,12 +412,16 @@ class Connection:
             self._close_if_unused()
 
     def _close_if_unused(self) -> None:
-        """With the lock held: a descriptor must not be closed under a system call on it."""
+        """To be called with the lock held: closes the socket, unless a thread is in a system call
+        on it.
+        """
         if self.lost is not None and not self._reading and not self._write_lock.locked():
             self._channel.close()
 
     def abandon(self) -> None:
-        """Drops a connection that belongs to the parent process, without a word on it."""
+        """Closes the socket of a connection that belongs to the parent process, without sending
+        anything.
+        """
         self.lost = "it belongs to the parent process"
         self._channel.close()
 
@@ -423,7 +433,7 @@ class Connection:
         self.lose(f"the daemon sent {error}")
 
     def is_ours(self) -> bool:
-        """False in a forked child, to which the connection does not belong."""
+        """False in a forked child: the connection belongs to the parent."""
         return self._pid == os.getpid()
 
     def _check_process(self) -> None:
@@ -452,7 +462,8 @@ def _left(until: float | None) -> float | None:
 
 
 def _ready(channel: socket.socket, events: int, until: float | None) -> int:
-    """Which of `events` (or an error) the socket has; 0: none by `until`."""
+    """Returns those of `events` (or an error) that the socket is ready for; 0: none until `until`.
+    """
     poll = select.poll()
     poll.register(channel, events)
     left = _left(until)

@@ -1,12 +1,12 @@
-"""Every error that a call can end in, and those that a worker may raise on purpose.
+"""All errors that a call can raise, and those that a worker may raise on purpose.
 
-The tree is small: one class for each category of the protocol's error table, and one for each code
-that programs commonly treat apart::
+One class for each category of the protocol's error table, and one for each code that programs
+commonly handle by itself::
 
     Error
         InitializationError         no worker could be started
         PoolConnectionError         a worker, or the daemon itself, went away
-        CommunicationError          arguments or result could not be said or read
+        CommunicationError          arguments or result could not be encoded or decoded
         PoolTimeoutError            no answer in time
             DeadlineExceeded
         ResourceError               queue full, pool unavailable, shed: try later
@@ -19,40 +19,40 @@ that programs commonly treat apart::
             Rejected
             Cancelled
 
-A class carries "Pool" in its name where Python has a builtin of the plain one.  A worker raises
-`Rejected`, `Retryable` or `Fatal` to say whose fault a failure is.
+A class has "Pool" in its name if Python has a builtin class of the plain name.  A worker raises
+`Rejected`, `Retryable` or `Fatal` to say how a failure is to be handled.
 """
 
 from __future__ import annotations
 
 
 class Error(Exception):
-    """A call that failed.
+    """A call failed.
 
     Attributes:
-        code (str): the name of the failure, from the protocol's table: "attempt_timeout".
-        category (str): the family of the code: "timeout_error".
+        code (str): name of the error, from the protocol's table: "attempt_timeout".
+        category (str): category of the code: "timeout_error".
         severity (str): "warning", "minor", "major" or "critical"; for people and alerts.
-        strategy (str): what the daemon does about such a failure: "abandon", "immediate_retry",
+        strategy (str): how the daemon handles such an error: "abandon", "immediate_retry",
             "backoff_retry", "circuit_break" or "failover".
         message (str): one sentence for people.
-        retryable (bool): whether the same call may do better later.  The daemon has done its own
+        retryable (bool): whether the same call may succeed later.  The daemon has made its own
             retries already.
         retry_after (float | None): seconds to wait before that; None: not known.
-        executed (str): whether the worker's code ran: "no", "maybe" or "yes".
-        request (int | None): the daemon's own number of the request, as in its log.
+        executed (str): whether the code of a worker was executed: "no", "maybe" or "yes".
+        request (int | None): the daemon's number of the request, as in its log.
         pool (str | None), adapter (str | None), worker (int | None), pid (int | None): where the
-            last attempt went.
-        method (str | None): what was asked for.
-        session (str | None): the request's session.
-        circuit (str | None): state of the circuit breaker that watches the call: "closed", "open",
+            last attempt was made.
+        method (str | None): the method that was called.
+        session (str | None): the session of the request.
+        circuit (str | None): state of the circuit breaker of the pool or method: "closed", "open",
             "half_open", "forced_open", "disabled" or "observing".
-        queue_depth (int | None): how many requests waited in the pool then.
-        attempt (int): number of attempts made; 0: the request never reached a worker.
-        detail (dict): what else is known, by code: exit status, signal, standard error...
+        queue_depth (int | None): requests that waited in the pool at that time.
+        attempt (int): number of attempts; 0: the request was never sent to a worker.
+        detail (dict): details that depend on the code: exit status, signal, standard error...
         attempts (list[dict]): each attempt with pool, worker, code, message, started_ms, run_ms
             and delay_ms.
-        raw (dict): the error map as it came (empty for an error found by this side).
+        raw (dict): the error map as received (empty for an error of the client itself).
     """
 
     code = "internal"
@@ -91,18 +91,19 @@ class InitializationError(Error):
 
 
 class PoolConnectionError(Error):
-    """A peer went away: worker_exited, worker_killed, connect_failed, peer_closed.
+    """A connection ended: worker_exited, worker_killed, connect_failed, peer_closed.
 
-    connect_failed and peer_closed without a `worker` are about the daemon: it could not be reached,
-    or its connection was lost while the call was in flight.
+    connect_failed and peer_closed without a `worker` are about the daemon: the client could not
+    connect to it, or the connection was lost while the call was in flight.
     """
 
     code = "peer_closed"
 
 
 class CommunicationError(Error):
-    """Bytes could not be said or read: encode_error, decode_error, protocol_violation,
-    response_too_large."""
+    """A message could not be encoded or decoded: encode_error, decode_error, protocol_violation,
+    response_too_large.
+    """
 
     code = "protocol_violation"
 
@@ -114,20 +115,23 @@ class PoolTimeoutError(Error):
 
 
 class DeadlineExceeded(PoolTimeoutError):
-    """The call's whole time ran out: deadline_exceeded, said by the daemon or by this client."""
+    """The time limit of the call was reached: deadline_exceeded, from the daemon or this client."""
 
     code = "deadline_exceeded"
 
 
 class ResourceError(Error):
-    """Something is full or shut; see `retry_after`: queue_full, pool_unavailable, circuit_open,
-    shed, retry_budget_exhausted, memory_limit, process_limit."""
+    """A resource is exhausted or closed; see `retry_after`: queue_full, pool_unavailable,
+    circuit_open, shed, retry_budget_exhausted, memory_limit, process_limit.
+    """
 
     code = "pool_unavailable"
 
 
 class CircuitOpen(ResourceError):
-    """The pool failed so often that nothing is sent to it for now; `retry_after` says how long."""
+    """The circuit breaker rejects requests since the pool has failed too often; `retry_after` says
+    for how long.
+    """
 
     code = "circuit_open"
 
@@ -169,23 +173,25 @@ class WorkerException(Error):
 
 
 class PoolSystemError(Error):
-    """The daemon itself: internal, shutting_down."""
+    """The daemon itself failed, or is stopping: internal, shutting_down."""
 
     code = "internal"
 
 
 class RequestError(Error):
-    """The request is wrong, and will be as wrong next time: invalid_request, rejected,
-    unknown_pool, unknown_method, payload_too_large, permission_denied, cancelled."""
+    """The request is wrong, so a retry cannot help: invalid_request, rejected, unknown_pool,
+    unknown_method, payload_too_large, permission_denied, cancelled.
+    """
 
     code = "invalid_request"
 
 
 class Rejected(RequestError):
-    """The worker says that the caller is wrong.
+    """The worker rejected the request.
 
     A worker raises it with one sentence: `raise poold.Rejected("no such file: ...")`, and with
-    `severity=` if it is more than a warning.  It is never retried and counts against nobody.
+    `severity=` if it is more than a warning.  It is never retried, and does not count as a failure
+    of the worker or the pool.
     """
 
     code = "rejected"
@@ -196,18 +202,18 @@ class Rejected(RequestError):
 
 
 class Cancelled(RequestError):
-    """The caller gave the request up."""
+    """The request was cancelled by the caller."""
 
     code = "cancelled"
 
 
 class Retryable(Exception):
-    """Raised by a worker's function: try this request again.
+    """Raised by a worker's function: another attempt may succeed.
 
     Args:
         message: one sentence for people.
-        after: seconds to wait before the retry; None lets the daemon choose.
-        severity: "warning", "minor", "major" or "critical"; None lets the daemon choose.
+        after: seconds to wait before the retry; None: the daemon chooses.
+        severity: "warning", "minor", "major" or "critical"; None: the daemon chooses.
     """
 
     after: float | None = None
@@ -227,12 +233,12 @@ class Retryable(Exception):
 
 
 class Fatal(Exception):
-    """Raised by a worker's function: this worker is broken; it answers with this error, then ends
-    and is replaced.
+    """Raised by a worker's function: this worker cannot continue.  It answers with this error,
+    then exits and is replaced.
 
     Args:
         message: one sentence for people.
-        severity: "warning", "minor", "major" or "critical"; None lets the daemon choose.
+        severity: "warning", "minor", "major" or "critical"; None: the daemon chooses.
     """
 
     severity: str | None = None
@@ -244,8 +250,9 @@ class Fatal(Exception):
 
 
 class Unusable(Exception):
-    """Raised while a worker starts, by its module or by on_start: it can't work as it is
-    configured, and starting it again is of no use.  The daemon stops trying."""
+    """Raised by a worker's module or by on_start: the worker cannot work as configured, and
+    starting it again would not help.  The daemon stops trying.
+    """
 
 
 SEVERITIES = ("warning", "minor", "major", "critical")
@@ -323,7 +330,7 @@ for _each in (Error, Retryable, Fatal, *CATEGORIES.values(), *SPECIFIC.values())
 
 
 def make(code: str, message: str, **fields: object) -> Error:
-    """The error of that code, of the class that belongs to it; not raised."""
+    """Creates the error of that code, of the class that belongs to it; does not raise it."""
     category = CODES.get(code, UNKNOWN)[0]
     kind = SPECIFIC.get(code) or CATEGORIES[category]
     return kind(message, code=code, **fields)
@@ -345,8 +352,9 @@ _PLAIN = (
 
 
 def from_wire(value: object) -> Error:
-    """The error that a response's error element says, whatever its shape: the protocol's map,
-    a stock peer's [number, "CODE: text"], or anything else."""
+    """Creates the error for the error element of a response: the protocol's map, a stock error
+    [number, "CODE: text"], or any other value.
+    """
     if isinstance(value, dict):
         return _from_map(value)
     text = value

@@ -1,4 +1,4 @@
-"""Answers in parts, and events, for the blocking client."""
+"""Streamed answers and events for the blocking client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poold.connection import Connection, InParts
 
 
 class _Parts:
-    """What streams and subscriptions have in common."""
+    """Base class of streams and subscriptions."""
 
     def __init__(self, call: InParts, connection: Connection) -> None:
         self._call = call
@@ -41,19 +41,19 @@ class _Parts:
 
 
 class Stream(_Parts):
-    """An answer that comes in parts: an iterator over its chunks; Client.stream makes it.
+    """A streamed answer: an iterator over its chunks, created by Client.stream.
 
-    Chunks that come while something else of the same client is waited for are kept until they are
-    taken.  Where the stream may begin again (restartable=True), poold.RESTART among them says that
-    all chunks before it are void; those not taken by then are dropped.
+    Chunks that arrive while another call of the same client is awaited are kept until they are
+    read.  If the stream may begin again (restartable=True), poold.RESTART among the chunks means:
+    discard all chunks before it; those not read yet are discarded already.
 
-    A stream that is closed, or that nobody refers to any more, before its end cancels its request.
-    For one thread at a time, but any thread may close it.
+    Closing a stream before its end, or dropping the last reference to it, cancels its request.  It
+    may be used by one thread at a time, but any thread may close it.
     """
 
     @property
     def result(self) -> Any:
-        """What the call returned; to be had after the last chunk.
+        """The result of the call, available after the last chunk.
 
         Raises:
             LookupError: there may be more chunks.
@@ -64,7 +64,7 @@ class Stream(_Parts):
         return self._call.result()
 
     def close(self) -> None:
-        """Gives up what has not come yet; there will be no more chunks."""
+        """Gives up the rest of the stream; there are no more chunks after this."""
         self._closed = True
         self._call.inbox.values.clear()
         if self._connection.is_ours():
@@ -76,14 +76,14 @@ class Stream(_Parts):
 
 
 class Events(_Parts):
-    """What happens in the daemon: an iterator over maps, each with "kind", "seq", "at_ms" and what
-    belongs to the kind; Client.subscribe makes it.
+    """Events of the daemon: an iterator over maps, each with "kind", "seq", "at_ms" and the keys
+    of its kind; created by Client.subscribe.
 
-    It waits for the next event as long as it takes.  "lost" in a map says how many events before
-    it were dropped because they were not taken in time.
+    It waits for the next event without a time limit.  "lost" in a map is the number of events
+    before it that were dropped because they were not read in time.
 
     Attributes:
-        kinds (list[str]): the kinds of events that come.
+        kinds (list[str]): the kinds of events that are delivered.
     """
 
     def __init__(self, call: InParts, connection: Connection, kinds: list[str]) -> None:
@@ -91,7 +91,7 @@ class Events(_Parts):
         self.kinds = kinds
 
     def close(self) -> None:
-        """Ends the subscription and its connection."""
+        """Ends the subscription and closes its connection."""
         self._closed = True
         self._connection.lose("the subscription was closed")
 

@@ -1,7 +1,8 @@
-"""MessagePack-RPC as both sides of this package speak it: packing, and reading a stream.
+"""MessagePack-RPC for both sides of this package: packing messages, and reading a stream of them.
 
-A message is [0, id, method, params], [1, id, error, result] or [2, method, params].  Texts that are
-not UTF-8 travel as Python's surrogate escapes, so that any bytes come out as they went in.
+A message is [0, id, method, params], [1, id, error, result] or [2, method, params].  Text that is
+not UTF-8 is decoded to Python's surrogate escapes and encoded back from them, so its bytes stay
+the same.
 """
 
 from __future__ import annotations
@@ -40,15 +41,14 @@ _LENGTH = {REQUEST: 4, RESPONSE: 4, NOTIFICATION: 3}
 
 
 class Malformed(Exception):
-    """The stream is not MessagePack-RPC: its connection is of no more use."""
+    """The stream is not MessagePack-RPC: its connection cannot be used any more."""
 
 
 class TooLarge(Exception):
-    """A message is over the limit.
+    """A message is larger than the limit.
 
     Attributes:
-        number (int | None): the id of the response or chunk that is too large, where it could be
-            read.
+        number (int | None): id of the response or chunk that is too large, if it could be read.
     """
 
     def __init__(self, text: str, number: int | None) -> None:
@@ -57,8 +57,9 @@ class TooLarge(Exception):
 
 
 class Undecodable:
-    """Stands in a message for the element that Python cannot hold (a map whose key is a list, a
-    nesting beyond a thousand levels, ...).  Its str() says why."""
+    """Replaces an element of a message that Python cannot represent (a map whose key is a list, a
+    nesting of more than a thousand levels, ...).  Its str() says why.
+    """
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -68,15 +69,15 @@ class Undecodable:
 
 
 def packer() -> msgpack.Packer:
-    """A packer of this protocol's messages; not for use by two threads at once."""
+    """Creates a packer for messages; it may be used by one thread at a time."""
     return msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
 
 
 def pack(message: object) -> bytes:
-    """One message, packed.
+    """Packs one message.
 
     Raises:
-        TypeError, ValueError, OverflowError: it holds something MessagePack cannot say.
+        TypeError, ValueError, OverflowError: MessagePack cannot represent a part of it.
     """
     return msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape")
 
@@ -91,11 +92,11 @@ def call_params(
     meta: bool = False,
     **others: object,
 ) -> list:
-    """The params of poold.call.  `timeout` in seconds; what is None is left to the daemon; `others`
-    are sent under their own names.
+    """Returns the params of poold.call.  `timeout` is in seconds; options that are None are left
+    to the daemon; `others` are sent under their own names.
 
     Raises:
-        TypeError: both positional and keyword arguments (a request carries one or the other).
+        TypeError: both positional and keyword arguments (a request has one or the other).
         ValueError: a timeout that is not above zero.
     """
     if args and kwargs:
@@ -119,15 +120,15 @@ def call_params(
 
 
 class Decoder:
-    """Messages out of a stream of bytes that may be cut anywhere.
+    """Splits a stream of bytes, received in pieces of any size, into messages.
 
-    msgpack's own Unpacker does the work.  It is of no more use after an error, and it has then
-    forgotten where the message began; so the bytes since the last whole message are kept, and a
-    message that it refuses is measured by `_Skipper` and read element by element.  One odd argument
-    thus costs one request, not the connection.
+    It uses msgpack's Unpacker.  After an error an Unpacker cannot be used any more and does not
+    know where the message began; so the bytes since the last whole message are kept.  A message
+    that it refuses is measured by `_Skipper` and read element by element, so one bad argument
+    fails one request, not the connection.
 
     Args:
-        max_size: bytes that one message may have; 0: as many as the peer sends.
+        max_size: limit of one message, in bytes; 0: no limit.
     """
 
     def __init__(self, max_size: int = 0) -> None:
@@ -137,11 +138,11 @@ class Decoder:
         self._restart()
 
     def feed(self, data: bytes) -> list:
-        """Takes the next bytes of the stream, gives every message that is whole by now.
+        """Takes the next bytes of the stream and returns all messages that are complete.
 
         Raises:
             Malformed: the bytes are not MessagePack, or a value is not an envelope.
-            TooLarge: a message is over the limit.
+            TooLarge: a message is larger than the limit.
         """
         messages: list = []
         while data:
@@ -154,7 +155,8 @@ class Decoder:
         self._fed = 0  # bytes that this unpacker was given
 
     def _unpack(self, data: bytes, messages: list) -> bytes:
-        """The fast way: appends what is whole to `messages`; returns the bytes to go on with."""
+        """The fast way: appends complete messages to `messages`; returns the bytes that are left.
+        """
         unpacker = self._unpacker
         self._fed = fed = self._fed + len(data)
         end = 0
@@ -181,13 +183,13 @@ class Decoder:
         return b""
 
     def _take_back(self, rest: bytes) -> bytes:
-        """Everything since the last whole message, to be gone over by the skipper."""
+        """Returns all bytes since the last whole message, to be read again by the skipper."""
         rest = bytes(self._pending) + rest
         self._pending.clear()
         return rest
 
     def _skip(self, data: bytes, messages: list) -> bytes:
-        """The slow way, over one message that the unpacker refused; otherwise as _unpack."""
+        """The slow way, for one message that the unpacker refused; otherwise as _unpack."""
         self._keep(data)
         end = self._skipper.skip(self._pending)
         if end is None:
@@ -222,8 +224,9 @@ def _is_envelope(message: object) -> bool:
 
 
 def _read_elements(raw: bytes) -> list:
-    """A whole envelope, with Undecodable in place of its first element that cannot be decoded and
-    None for those after it.  Of a chunk it is the value alone that cannot, as a rule."""
+    """Returns the elements of an envelope: Undecodable for the first element that cannot be
+    decoded, None for those after it.  In a chunk, only the value can be undecodable.
+    """
     unpacker = _unpacker(0)
     unpacker.feed(raw)
     message: list = []
@@ -246,7 +249,7 @@ def _read_elements(raw: bytes) -> list:
 
 
 def _read_number(raw: bytes | bytearray) -> int | None:
-    """The id of the response or chunk that `raw` begins with, if it does."""
+    """Returns the id of the response or chunk that `raw` begins with, or None."""
     unpacker = _unpacker(0)
     unpacker.feed(raw[:32])
     try:
@@ -264,10 +267,10 @@ def _read_number(raw: bytes | bytearray) -> int | None:
 
 
 class _Skipper:
-    """Finds the end of one MessagePack value without building it.
+    """Finds the end of one MessagePack value without decoding it.
 
-    One counter of values still to come, so nesting costs nothing; it goes on where it stopped when
-    more bytes have come.
+    It counts the values still to come, so it needs no stack for nested values; with more bytes it
+    continues where it stopped.
     """
 
     # first byte: bytes of the length that follows, and bytes beyond what that length says
@@ -285,9 +288,9 @@ class _Skipper:
         self._left = 1
 
     def skip(self, raw: bytearray) -> int | None:
-        """The value's length, or None when it goes on beyond `raw`.
+        """Returns the length of the value, or None if it is incomplete.
 
-        `raw` is the same bytes as last time, and more.  Raises Malformed for 0xc1.
+        `raw` are the same bytes as last time, and more.  Raises Malformed for 0xc1.
         """
         while self._left:
             step = self._step(raw, self.offset)

@@ -1,5 +1,8 @@
 #include "daemon/io/admin/doctor.h"
 
+#include "daemon/core/engine_view.h"
+#include "daemon/io/base/pack_named.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,14 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/io/base/pack_named.h"
-
 #define TEXT_MAX 512
 
-/* Descriptors of the daemon beside those of connections and workers. */
+/* File descriptors of the daemon apart from those for connections and workers. */
 #define OWN_FILES 32
 
-/* Descriptors that one worker costs it. */
+/* File descriptors of the daemon for each worker. */
 #define WORKER_FILES 4
 
 enum verdict {
@@ -27,11 +28,11 @@ enum verdict {
 	VERDICT_FAULT
 };
 
-/* Findings are packed as they are made, and counted: their number stands before them. */
+/* Findings are packed one by one into a buffer of their own, as their number must precede them. */
 struct findings {
 	struct buf buf;
 	uint32_t count;
-	const char *pool; /* NULL: of the daemon itself */
+	const char *pool; /* the pool under examination; NULL: the daemon itself */
 };
 
 static void find(struct findings *findings, const char *check, enum verdict verdict,
@@ -94,7 +95,7 @@ static void check_control(struct findings *findings, const struct driver *driver
 		     group);
 }
 
-/* --- what a pool's workers are made of --- */
+/* --- the program of a pool --- */
 
 static bool may_run(const char *path)
 {
@@ -104,8 +105,8 @@ static bool may_run(const char *path)
 	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
 }
 
-/* The program as it will be run, looked for as execvp(3) does; false: there is none.  What stands
- * in `out` then is where it was looked for last. */
+/* Searches the program of the pool as execvp(3) does, and writes its path to `out`.  Returns false
+ * if there is none; `out` then is the command's first word. */
 static bool find_program(const struct config_pool *pool, char out[PATH_MAX])
 {
 	const char *name = pool->argv[0];
@@ -145,7 +146,7 @@ static void check_program(struct findings *findings, const struct config_pool *p
 		     strchr(path, '/') ? "" : ", nor is it in its PATH");
 }
 
-/* Returns 0 or what is wrong with it. */
+/* Returns 0, or the errno that says why the daemon cannot enter the directory. */
 static int directory_fault(const char *path)
 {
 	struct stat status;
@@ -168,86 +169,77 @@ static void check_directory(struct findings *findings, const struct config_pool 
 	     error ? strerror(error) : "");
 }
 
-/* --- how its workers fare --- */
+/* --- the workers of a pool --- */
 
-static unsigned at_work(const struct pool *pool)
-{
-	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
-}
-
-/* How the last worker ended that did not get ready, or the last at all; "": none did. */
-static const char *last_end(const struct driver *driver, const struct pool *pool)
+/* How the process that ended last among the pool's workers ended; "": none has ended. */
+static const char *last_end(const struct driver *driver, uint32_t pool)
 {
 	const char *end = "";
 	usec_t latest = 0;
 
 	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
-		const struct worker *worker = engine_worker(driver->engine, i);
+		struct worker_view worker;
 
-		if (worker->pool != pool->index || !driver->lives[i].last_end[0] ||
-		    worker->since < latest)
+		engine_view_worker(driver->engine, i, &worker);
+		if (worker.pool != pool || !driver->lives[i].last_end[0] || worker.since < latest)
 			continue;
-		latest = worker->since;
+		latest = worker.since;
 		end = driver->lives[i].last_end;
 	}
 	return end;
 }
 
-static void check_starts(struct findings *findings, const struct driver *driver,
-			 const struct pool *pool)
+static void check_starts(struct findings *findings, const struct pool_view *pool, const char *end)
 {
-	bool is_process = pool->settings.adapter == POOL_PROCESS;
-	const char *end = last_end(driver, pool);
 
 	if (pool->failed_starts > 0)
 		find(findings, "start", VERDICT_FAULT,
-		     is_process ? "run its command by hand; see poolctl errors and the journal"
-				: "see whether the server runs, and whether address is right",
-		     "%u starts in a row failed%s%s", pool->failed_starts,
+		     pool->adapter == POOL_PROCESS
+			     ? "run its command manually; see poolctl errors and the journal"
+			     : "check that the server is running and that address is correct",
+		     "%u consecutive starts failed%s%s", pool->failed_starts,
 		     *end ? ", the last: " : "", end);
-	else if (at_work(pool) < pool->settings.workers_min)
+	else if (pool->at_work < pool->workers_min)
 		find(findings, "start", VERDICT_WARNING,
-		     "see poolctl workers for what they wait for",
-		     "%u of %u workers are ready, %u are starting", at_work(pool),
-		     pool->settings.workers_min, pool->states[WORKER_INITIALIZING].len);
+		     "see poolctl workers for the step that they are in",
+		     "%u of %u workers are ready, %u are starting", pool->at_work,
+		     pool->workers_min, pool->states[WORKER_INITIALIZING]);
 	else
-		find(findings, "start", VERDICT_OK, "", "%u of %u workers are ready", at_work(pool),
-		     pool->settings.workers_min);
+		find(findings, "start", VERDICT_OK, "", "%u of %u workers are ready", pool->at_work,
+		     pool->workers_min);
 }
 
-/* Starts that fail and a lack of workers are told above. */
-static void check_health(struct findings *findings, const struct pool *pool)
+/* All troubles but failed starts and a lack of workers, which check_starts reports. */
+static void check_health(struct findings *findings, const struct pool_view *pool)
 {
-	unsigned troubles = pool_troubles(pool);
-
-	if (troubles & TROUBLE_CIRCUIT_OPEN)
+	if (pool->troubles & TROUBLE_CIRCUIT_OPEN)
 		find(findings, "breaker", VERDICT_FAULT,
-		     "see poolctl errors for why it opened; poolctl breaker reset closes it",
+		     "see poolctl errors for the reason; poolctl breaker reset closes it",
 		     "it is open and lets nothing through");
-	if (troubles & TROUBLE_UNHEALTHY)
+	if (pool->troubles & TROUBLE_UNHEALTHY)
 		find(findings, "health", VERDICT_WARNING,
-		     "see poolctl workers; they are replaced if that goes on",
+		     "see poolctl workers; they are replaced if this continues",
 		     "%u workers miss their health checks or fail too often",
-		     pool->states[WORKER_DEGRADED].len);
-	if (troubles & TROUBLE_QUEUE_FULL)
-		find(findings, "queue", VERDICT_WARNING,
-		     "raise workers, or have its clients ask less", "it is full with %u requests",
-		     pool->queue.len);
+		     pool->states[WORKER_DEGRADED]);
+	if (pool->troubles & TROUBLE_QUEUE_FULL)
+		find(findings, "queue", VERDICT_WARNING, "raise workers, or send fewer requests",
+		     "it is full with %u requests", pool->queued);
 }
 
 static void examine_pool(struct findings *findings, const struct driver *driver, uint32_t index)
 {
 	const struct config_pool *config = driver_pool_config(driver, index);
-	const struct pool *pool = engine_pool(driver->engine, index);
+	struct pool_view pool;
 
+	engine_view_pool(driver->engine, index, &pool);
 	findings->pool = config->name;
 	if (config->adapter == POOL_PROCESS) {
 		check_program(findings, config);
 		check_directory(findings, config);
 	}
 	if (config->adapter != POOL_STATIC)
-		check_starts(findings, driver, pool);
-	check_health(findings, pool);
+		check_starts(findings, &pool, last_end(driver, index));
+	check_health(findings, &pool);
 }
 
 void doctor_report(const struct driver *driver, struct buf *out)

@@ -1,5 +1,6 @@
 #include "daemon/io/admin/report.h"
 
+#include "daemon/core/engine_view.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 
@@ -11,22 +12,23 @@ static const struct {
 	const char *advice;
 } troubles[] = {
 	{TROUBLE_START_FAILED, "its workers fail to start; one is tried now and then",
-	 "see poolctl errors for why; run the pool's command, or reach its server, by hand"},
-	{TROUBLE_NO_WORKER, "no worker is ready", "see poolctl workers for what they wait for"},
+	 "see poolctl errors for the reason; run the command, or connect to the server, manually"},
+	{TROUBLE_NO_WORKER, "no worker is ready",
+	 "see poolctl workers for the step that they are in"},
 	{TROUBLE_BELOW_MINIMUM, "fewer workers than its minimum are at work",
-	 "see poolctl workers for which are missing and how they ended"},
+	 "see poolctl workers for those that are missing and how they ended"},
 	{TROUBLE_QUEUE_FULL, "its queue is full; requests are refused",
-	 "raise workers, or have its clients ask less"},
+	 "raise workers, or send fewer requests"},
 	{TROUBLE_UNHEALTHY, "a worker misses its health checks or fails too often",
-	 "see poolctl workers; it will be replaced if that goes on"},
+	 "see poolctl workers; it is replaced if this continues"},
 	{TROUBLE_CIRCUIT_OPEN, "its circuit breaker lets nothing through",
-	 "see poolctl errors for why it opened; it tries again by itself"},
+	 "see poolctl errors for the reason; it tries again after its open time"},
 	{TROUBLE_PROBING, "its circuit breaker lets only a few probes through",
-	 "wait: it closes when they succeed"},
+	 "wait: it closes when the probes succeed"},
 	{TROUBLE_FALLBACK, "requests are served by a fallback, some at least",
-	 "see poolctl events and breakers; they return by themselves"},
+	 "see poolctl events and breakers; they return when the pool works again"},
 	{TROUBLE_DRAINED, "it was taken out of service by hand",
-	 "poolctl resume puts it back, when whoever did it is done"},
+	 "poolctl resume puts it back into service"},
 	{TROUBLE_STOPPING, "the daemon is stopping", "wait for its end, or start it again"},
 };
 
@@ -47,34 +49,42 @@ static const char *pool_name(const struct driver *driver, uint32_t pool)
 	return driver_pool_config(driver, pool)->name;
 }
 
+/* Time since then, in µs. */
+static usec_t elapsed(const struct driver *driver, usec_t since)
+{
+	return usec_sub(loop_now(driver->loop), since);
+}
+
 enum pool_health report_overall(const struct driver *driver)
 {
 	enum pool_health worst = POOL_OK;
 
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		enum pool_health health = pool_judge(engine_pool(driver->engine, i));
+		struct pool_view pool;
 
-		if (health > worst)
-			worst = health;
+		engine_view_pool(driver->engine, i, &pool);
+		if (pool.health > worst)
+			worst = pool.health;
 	}
 	return worst;
 }
 
 void report_progress(const struct driver *driver, struct buf *out)
 {
-	bool waits = false;
+	bool is_waiting = false;
 
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		const struct pool *pool = engine_pool(driver->engine, i);
-		unsigned working = pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
+		struct pool_view pool;
 
-		if (working >= pool->settings.workers_min)
+		engine_view_pool(driver->engine, i, &pool);
+		if (pool.at_work >= pool.workers_min)
 			continue;
-		buf_printf(out, "%s%s (%u of %u ready)", waits ? ", " : "waiting for workers of ",
-			   pool_name(driver, i), working, pool->settings.workers_min);
-		waits = true;
+		buf_printf(out, "%s%s (%u of %u ready)",
+			   is_waiting ? ", " : "waiting for workers of ", pool_name(driver, i),
+			   pool.at_work, pool.workers_min);
+		is_waiting = true;
 	}
-	if (!waits)
+	if (!is_waiting)
 		buf_printf(out, "ready");
 }
 
@@ -84,71 +94,64 @@ void report_health(const struct driver *driver, struct buf *out)
 
 	pack_map(out, 4);
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
-	pack_str(out, "ready");
-	pack_bool(out, driver_is_ready(driver));
-	pack_str(out, "draining");
-	pack_bool(out, engine_stopping(driver->engine));
+	pack_named_bool(out, "ready", driver_is_ready(driver));
+	pack_named_bool(out, "draining", engine_stopping(driver->engine));
 	pack_str(out, "pools");
 	pack_map(out, count);
 	for (uint32_t i = 0; i < count; i++) {
-		const struct pool *pool = engine_pool(driver->engine, i);
+		struct pool_view pool;
 
+		engine_view_pool(driver->engine, i, &pool);
 		pack_str(out, pool_name(driver, i));
 		pack_map(out, 2);
-		pack_named_str(out, "status", pool_health_name(pool_judge(pool)));
+		pack_named_str(out, "status", pool_health_name(pool.health));
 		pack_str(out, "reasons");
-		pack_texts(out, pool_troubles(pool), false);
+		pack_texts(out, pool.troubles, false);
 	}
 }
 
 /* --- status --- */
 
-static void pack_worker_counts(struct buf *out, const struct pool *pool)
+static void pack_worker_counts(struct buf *out, const struct pool_view *pool)
 {
-	unsigned ending = pool->states[WORKER_DRAINING].len + pool->states[WORKER_TERMINATING].len;
+	unsigned ending = pool->states[WORKER_DRAINING] + pool->states[WORKER_TERMINATING];
 
 	pack_map(out, 7);
-	pack_named_uint(out, "min", pool->settings.workers_min);
-	pack_named_uint(out, "max", pool->settings.workers_max);
-	pack_named_uint(out, "ready", pool->states[WORKER_READY].len);
-	pack_named_uint(out, "busy", pool->states[WORKER_BUSY].len);
-	pack_named_uint(out, "starting", pool->states[WORKER_INITIALIZING].len);
+	pack_named_uint(out, "min", pool->workers_min);
+	pack_named_uint(out, "max", pool->workers_max);
+	pack_named_uint(out, "ready", pool->states[WORKER_READY]);
+	pack_named_uint(out, "busy", pool->states[WORKER_BUSY]);
+	pack_named_uint(out, "starting", pool->states[WORKER_INITIALIZING]);
 	pack_named_uint(out, "stopping", ending);
-	pack_named_uint(out, "total", pool_live(pool) + ending);
-}
-
-static uint64_t restarts(const struct pool *pool)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < pool->slots; i++)
-		sum += pool->workers[i].restarts;
-	return sum;
+	pack_named_uint(out, "total", pool->live + ending);
 }
 
 static void pack_pool_status(const struct driver *driver, struct buf *out, uint32_t index)
 {
-	const struct pool *pool = engine_pool(driver->engine, index);
-	usec_t since = usec_sub(loop_now(driver->loop), pool->health_since);
+	const struct pool_stats *stats = engine_pool_stats(driver->engine, index);
+	struct pool_workers_view workers;
+	struct pool_view pool;
 
+	engine_view_pool(driver->engine, index, &pool);
+	engine_view_pool_workers(driver->engine, index, &workers);
 	pack_map(out, 14);
 	pack_named_str(out, "name", pool_name(driver, index));
-	pack_named_str(out, "status", pool_health_name(pool_judge(pool)));
+	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(out, pool_troubles(pool), false);
+	pack_texts(out, pool.troubles, false);
 	pack_str(out, "advice");
-	pack_texts(out, pool_troubles(pool), true);
-	pack_named_uint(out, "since_ms", since / USEC_PER_MSEC);
+	pack_texts(out, pool.troubles, true);
+	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.health_since));
 	pack_str(out, "workers");
-	pack_worker_counts(out, pool);
-	pack_named_uint(out, "queued", pool->queue.len);
-	pack_named_uint(out, "queue_max", pool->queue.len_max);
-	pack_named_uint(out, "running", pool->running);
-	pack_named_uint(out, "total", pool->stats.requests);
-	pack_named_uint(out, "failed", pool->stats.failed);
-	pack_named_ms(out, "p50_ms", hist_quantile(&pool->stats.total_time, 500));
-	pack_named_ms(out, "p99_ms", hist_quantile(&pool->stats.total_time, 990));
-	pack_named_uint(out, "restarts", restarts(pool));
+	pack_worker_counts(out, &pool);
+	pack_named_uint(out, "queued", pool.queued);
+	pack_named_uint(out, "queue_max", pool.queue_max);
+	pack_named_uint(out, "running", pool.running);
+	pack_named_uint(out, "total", stats->requests);
+	pack_named_uint(out, "failed", stats->failed);
+	pack_named_ms(out, "p50_ms", hist_quantile(&stats->total_time, 500));
+	pack_named_ms(out, "p99_ms", hist_quantile(&stats->total_time, 990));
+	pack_named_uint(out, "restarts", workers.restarts);
 }
 
 struct sums {
@@ -160,14 +163,16 @@ static struct sums sum_up(const struct driver *driver)
 	struct sums sums = {0};
 
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		const struct pool *pool = engine_pool(driver->engine, i);
+		const struct pool_stats *stats = engine_pool_stats(driver->engine, i);
+		struct pool_view pool;
 
-		sums.queued += pool->queue.len;
-		sums.running += pool->running;
-		sums.total += pool->stats.requests;
-		sums.succeeded += pool->stats.succeeded;
-		sums.failed += pool->stats.failed;
-		sums.cancelled += pool->stats.cancelled;
+		engine_view_pool(driver->engine, i, &pool);
+		sums.queued += pool.queued;
+		sums.running += pool.running;
+		sums.total += stats->requests;
+		sums.succeeded += stats->succeeded;
+		sums.failed += stats->failed;
+		sums.cancelled += stats->cancelled;
 	}
 	return sums;
 }
@@ -188,16 +193,14 @@ static void pack_sums(const struct driver *driver, struct buf *out)
 void report_status(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
-	usec_t uptime = usec_sub(loop_now(driver->loop), driver->started);
 
 	pack_map(out, 10);
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
 	pack_named_str(out, "version", POOLD_VERSION);
 	pack_str(out, "pid");
 	pack_int(out, getpid());
-	pack_named_uint(out, "uptime_ms", uptime / USEC_PER_MSEC);
-	pack_str(out, "draining");
-	pack_bool(out, engine_stopping(driver->engine));
+	pack_named_whole_ms(out, "uptime_ms", elapsed(driver, driver->started));
+	pack_named_bool(out, "draining", engine_stopping(driver->engine));
 	pack_named_uint(out, "connections", driver->stats.connections_open);
 	pack_named_uint(out, "connections_max", driver->config->daemon.connections_max);
 	pack_str(out, "requests");
@@ -246,36 +249,37 @@ static void pack_pool_counters(struct buf *out, const struct pool_stats *stats)
 #undef COUNTER
 }
 
-/* A slot that never held a process is nothing to show, nor is one whose worker was not wanted any
- * more. */
-static bool is_shown(const struct worker *worker)
-{
-	bool done = worker->state == WORKER_TERMINATED && !worker->wanted &&
-		    (worker_cause_is_replacement(worker->cause) || worker->cause == CAUSE_SURPLUS);
-
-	return worker->life > 0 && !done;
-}
-
-unsigned report_count(const struct pool *pool, enum worker_state state)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < pool->slots; i++)
-		count += pool->workers[i].state == state && is_shown(&pool->workers[i]);
-	return count;
-}
-
-static void pack_pool_workers(struct buf *out, const struct pool *pool)
+static void pack_pool_workers(struct buf *out, const struct pool_view *pool,
+			      const struct pool_workers_view *workers)
 {
 	pack_str(out, "workers");
 	pack_map(out, WORKER_STATE_COUNT_ + 4);
-	pack_named_uint(out, "min", pool->settings.workers_min);
-	pack_named_uint(out, "max", pool->settings.workers_max);
+	pack_named_uint(out, "min", pool->workers_min);
+	pack_named_uint(out, "max", pool->workers_max);
 	pack_named_uint(out, "bound", pool->workers_bound);
-	pack_named_uint(out, "spares", pool->settings.spares);
+	pack_named_uint(out, "spares", pool->spares);
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
-		pack_named_uint(out, worker_state_name((enum worker_state)i),
-				report_count(pool, (enum worker_state)i));
+		pack_named_uint(out, worker_state_name((enum worker_state)i), workers->states[i]);
+}
+
+static void pack_pool_limits(struct buf *out, const struct config_pool *config)
+{
+	pack_str(out, "limits");
+	pack_map(out, 4);
+	pack_named_uint(out, "timeout_ms", config->timeout / USEC_PER_MSEC);
+	pack_named_uint(out, "timeout_max_ms", config->timeout_max / USEC_PER_MSEC);
+	pack_named_uint(out, "prefetch", config->prefetch);
+	pack_named_bool(out, "idempotent", config->idempotent);
+}
+
+static void pack_pool_queue(struct buf *out, const struct pool_view *pool)
+{
+	pack_str(out, "queue");
+	pack_map(out, 4);
+	pack_named_uint(out, "length", pool->queued);
+	pack_named_uint(out, "max", pool->queue_max);
+	pack_named_uint(out, "bytes", pool->queued_bytes);
+	pack_named_uint(out, "bytes_max", pool->queue_bytes_max);
 }
 
 void report_pack_roll(const struct driver *driver, uint32_t index, struct buf *out)
@@ -296,51 +300,38 @@ void report_pack_roll(const struct driver *driver, uint32_t index, struct buf *o
 		pack_nil(out);
 	else
 		pack_str(out, errcode_name(pool.roll.reason));
-	pack_named_whole_ms(out, "since_ms", usec_sub(loop_now(driver->loop), pool.roll.since));
-}
-
-static void pack_pool_limits(struct buf *out, const struct config_pool *config)
-{
-	pack_str(out, "limits");
-	pack_map(out, 4);
-	pack_named_uint(out, "timeout_ms", config->timeout / USEC_PER_MSEC);
-	pack_named_uint(out, "timeout_max_ms", config->timeout_max / USEC_PER_MSEC);
-	pack_named_uint(out, "prefetch", config->prefetch);
-	pack_str(out, "idempotent");
-	pack_bool(out, config->idempotent);
+	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.roll.since));
 }
 
 static void pack_pool(const struct driver *driver, struct buf *out, uint32_t index)
 {
-	const struct pool *pool = engine_pool(driver->engine, index);
 	const struct config_pool *config = driver_pool_config(driver, index);
+	const struct pool_stats *stats = engine_pool_stats(driver->engine, index);
+	struct pool_workers_view workers;
+	struct pool_view pool;
 
+	engine_view_pool(driver->engine, index, &pool);
+	engine_view_pool_workers(driver->engine, index, &workers);
 	pack_map(out, 14);
 	pack_named_str(out, "name", config->name);
 	pack_named_str(out, "adapter", pool_adapter_name(config->adapter));
 	pack_named_str(out, "dialect", option_word(OPTION_DIALECT, config->dialect));
 	pack_named_str(out, "command",
 		       config->adapter == POOL_SOCKET ? config->address : config->command);
-	pack_named_str(out, "status", pool_health_name(pool_judge(pool)));
+	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(out, pool_troubles(pool), false);
-	pack_pool_workers(out, pool);
-	pack_str(out, "queue");
-	pack_map(out, 4);
-	pack_named_uint(out, "length", pool->queue.len);
-	pack_named_uint(out, "max", pool->queue.len_max);
-	pack_named_uint(out, "bytes", pool->queue.bytes);
-	pack_named_uint(out, "bytes_max", pool->queue.bytes_max);
-	pack_named_uint(out, "running", pool->running);
-	pack_str(out, "drained");
-	pack_bool(out, pool->drained > 0);
+	pack_texts(out, pool.troubles, false);
+	pack_pool_workers(out, &pool, &workers);
+	pack_pool_queue(out, &pool);
+	pack_named_uint(out, "running", pool.running);
+	pack_named_bool(out, "drained", pool.is_drained);
 	pack_str(out, "roll");
 	report_pack_roll(driver, index, out);
 	pack_pool_limits(out, config);
 	pack_str(out, "counters");
 	pack_map(out, pool_counter_count);
-	pack_pool_counters(out, &pool->stats);
-	pack_latencies(out, &pool->stats);
+	pack_pool_counters(out, stats);
+	pack_latencies(out, stats);
 }
 
 void report_pools(const struct driver *driver, struct buf *out)
@@ -354,50 +345,41 @@ void report_pools(const struct driver *driver, struct buf *out)
 
 /* --- workers --- */
 
-static void pack_running(const struct driver *driver, struct buf *out, const struct worker *worker)
+static void pack_running(const struct driver *driver, struct buf *out, uint32_t worker)
 {
-	usec_t now = loop_now(driver->loop);
-	uint32_t count = 0;
-	struct list_node *node;
+	struct attempt_view attempts[WORKER_ATTEMPTS_MAX];
+	unsigned count = engine_view_attempts(driver->engine, worker, attempts);
 
-	list_for_each (node, &worker->attempts)
-		count += list_entry(node, struct attempt, in_worker)->request != NULL;
 	pack_str(out, "running");
 	pack_array(out, count);
-	list_for_each (node, &worker->attempts) {
-		const struct attempt *attempt = list_entry(node, struct attempt, in_worker);
-		const struct call *call;
+	for (unsigned i = 0; i < count; i++) {
+		const struct call *call = &driver->calls.calls[attempts[i].request];
 
-		if (!attempt->request)
-			continue;
-		call = &driver->calls.calls[engine_slot(driver->engine, attempt->request)];
 		pack_map(out, 3);
 		pack_named_uint(out, "request", call->number);
 		pack_str(out, "method");
 		pack_text(out, call->method);
-		pack_named_ms(out, "run_ms", usec_sub(now, attempt->sent));
+		pack_named_ms(out, "run_ms", elapsed(driver, attempts[i].sent));
 	}
 }
 
-static void pack_worker(const struct driver *driver, struct buf *out, uint32_t index)
+static void pack_worker(const struct driver *driver, struct buf *out, uint32_t index,
+			const struct worker_view *worker)
 {
-	const struct worker *worker = engine_worker(driver->engine, index);
 	const struct life *life = &driver->lives[index];
-	usec_t now = loop_now(driver->loop);
-	bool lives = worker->state != WORKER_TERMINATED;
+	bool is_alive = worker->state != WORKER_TERMINATED;
 
 	pack_map(out, 19);
 	pack_named_str(out, "pool", pool_name(driver, worker->pool));
-	pack_named_uint(out, "worker", driver_worker_number(driver, index));
+	pack_named_uint(out, "worker", worker->number);
 	pack_str(out, "pid");
 	pack_int(out, life->process.pid);
 	pack_named_str(out, "state", worker_state_name(worker->state));
 	pack_named_str(out, "health", worker_health_name(worker->health));
-	pack_named_uint(out, "since_ms", usec_sub(now, worker->since) / USEC_PER_MSEC);
-	pack_named_uint(out, "uptime_ms",
-			lives ? usec_sub(now, worker->started) / USEC_PER_MSEC : 0);
-	pack_named_uint(out, "heard_ms", lives ? usec_sub(now, worker->heard) / USEC_PER_MSEC : 0);
-	pack_named_uint(out, "in_flight", worker->attempts.len);
+	pack_named_whole_ms(out, "since_ms", elapsed(driver, worker->since));
+	pack_named_whole_ms(out, "uptime_ms", is_alive ? elapsed(driver, worker->started) : 0);
+	pack_named_whole_ms(out, "heard_ms", is_alive ? elapsed(driver, worker->heard) : 0);
+	pack_named_uint(out, "in_flight", worker->in_flight);
 	pack_named_uint(out, "served", worker->served);
 	pack_named_uint(out, "failed", worker->failed);
 	pack_named_uint(out, "restarts", worker->restarts);
@@ -416,20 +398,25 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_named_uint(out, "rss_bytes",
 			life->process.pid > 0 ? process_rss(life->process.pid) : 0);
 	pack_str(out, "steps");
-	steps_pack(&life->steps, out, now);
-	pack_running(driver, out, worker);
+	steps_pack(&life->steps, out, loop_now(driver->loop));
+	pack_running(driver, out, index);
 }
 
 void report_workers(const struct driver *driver, struct buf *out)
 {
+	struct worker_view worker;
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++)
-		count += is_shown(engine_worker(driver->engine, i));
+	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
+		engine_view_worker(driver->engine, i, &worker);
+		count += worker.is_shown;
+	}
 	pack_array(out, count);
-	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++)
-		if (is_shown(engine_worker(driver->engine, i)))
-			pack_worker(driver, out, i);
+	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
+		engine_view_worker(driver->engine, i, &worker);
+		if (worker.is_shown)
+			pack_worker(driver, out, i, &worker);
+	}
 }
 
 /* --- stats --- */
@@ -463,14 +450,16 @@ void report_stats(const struct driver *driver, struct buf *out)
 	pack_str(out, "pools");
 	pack_map(out, count);
 	for (uint32_t i = 0; i < count; i++) {
-		const struct pool *pool = engine_pool(driver->engine, i);
+		const struct pool_stats *stats = engine_pool_stats(driver->engine, i);
+		struct pool_view pool;
 
+		engine_view_pool(driver->engine, i, &pool);
 		pack_str(out, pool_name(driver, i));
 		pack_map(out, pool_counter_count + 4);
-		pack_pool_counters(out, &pool->stats);
-		pack_named_uint(out, "queued", pool->queue.len);
-		pack_named_uint(out, "running", pool->running);
-		pack_errors(out, &pool->stats);
-		pack_latencies(out, &pool->stats);
+		pack_pool_counters(out, stats);
+		pack_named_uint(out, "queued", pool.queued);
+		pack_named_uint(out, "running", pool.running);
+		pack_errors(out, stats);
+		pack_latencies(out, stats);
 	}
 }

@@ -1,5 +1,5 @@
-/* How things stand, as MessagePack maps (PROTOCOL.md, "Methods that tell"), each one whole value.
- */
+/* What the methods poold.health, status, pools, workers and stats answer (PROTOCOL.md).  Each
+ * function packs one whole MessagePack value. */
 #ifndef POOLD_IO_ADMIN_REPORT_H
 #define POOLD_IO_ADMIN_REPORT_H
 
@@ -15,13 +15,10 @@ void report_stats(const struct driver *driver, struct buf *out);
 /* Packs state and progress of the last rolling restart of a pool; nil: there was none. */
 void report_pack_roll(const struct driver *driver, uint32_t pool, struct buf *out);
 
-/* The worst health of all pools; ok where there is none. */
+/* The worst health of all pools; POOL_OK if there is no pool. */
 enum pool_health report_overall(const struct driver *driver);
 
-/* One line on what a start still waits for, or "ready". */
+/* Appends, as plain text, which pools do not have enough ready workers yet, or "ready". */
 void report_progress(const struct driver *driver, struct buf *out);
-
-/* How many workers are in that state, slots apart that have none to show. */
-unsigned report_count(const struct pool *pool, enum worker_state state);
 
 #endif

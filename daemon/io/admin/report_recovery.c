@@ -1,5 +1,6 @@
 #include "daemon/io/admin/report_recovery.h"
 
+#include "daemon/core/engine_view.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/notify.h"
 
@@ -36,74 +37,77 @@ static void pack_open_left(const struct driver *driver, struct buf *out,
 		pack_nil(out);
 }
 
-static void pack_breaker(const struct driver *driver, struct buf *out,
-			 const struct circuit *circuit)
+static void pack_breaker(const struct driver *driver, struct buf *out, uint32_t pool,
+			 unsigned number)
 {
-	struct breaker_snapshot snapshot =
-		breaker_snapshot(&circuit->breaker, loop_now(driver->loop));
+	const struct breaker_snapshot *snapshot;
+	struct circuit_view circuit;
 
+	engine_view_circuit(driver->engine, pool, number, loop_now(driver->loop), &circuit);
+	snapshot = &circuit.breaker;
 	pack_map(out, 17);
-	pack_named_str(out, "pool", pool_name(driver, circuit->pool));
-	pack_named_text(out, "method", name_text(&circuit->method));
-	pack_named_str(out, "state", breaker_state_name(snapshot.state));
-	pack_named_str(out, "reason", breaker_reason_name(circuit->reason));
-	pack_named_whole_ms(out, "since_ms", age(driver, snapshot.since));
-	pack_named_uint(out, "run", snapshot.run);
-	pack_window(out, &snapshot);
-	pack_open_left(driver, out, &snapshot);
-	pack_named_uint(out, "probes", snapshot.probes);
-	pack_named_uint(out, "opened", snapshot.opened);
-	pack_named_uint(out, "would_open", snapshot.would_open);
-	pack_named_uint(out, "rejected", snapshot.rejected);
-	pack_named_uint(out, "late", snapshot.late);
+	pack_named_str(out, "pool", pool_name(driver, pool));
+	pack_named_text(out, "method", circuit.method);
+	pack_named_str(out, "state", breaker_state_name(snapshot->state));
+	pack_named_str(out, "reason", breaker_reason_name(circuit.reason));
+	pack_named_whole_ms(out, "since_ms", age(driver, snapshot->since));
+	pack_named_uint(out, "run", snapshot->run);
+	pack_window(out, snapshot);
+	pack_open_left(driver, out, snapshot);
+	pack_named_uint(out, "probes", snapshot->probes);
+	pack_named_uint(out, "opened", snapshot->opened);
+	pack_named_uint(out, "would_open", snapshot->would_open);
+	pack_named_uint(out, "rejected", snapshot->rejected);
+	pack_named_uint(out, "late", snapshot->late);
 	pack_str(out, "by");
-	notify_pack_operator(driver, out, &circuit->operator);
+	notify_pack_operator(driver, out, &circuit.changed_by);
 }
 
-static bool has_breaker(const struct pool *pool)
+static unsigned circuit_count(const struct driver *driver, uint32_t index)
 {
-	return pool->settings.adapter != POOL_STATIC;
+	struct pool_view pool;
+
+	engine_view_pool(driver->engine, index, &pool);
+	return pool.circuit_count;
 }
 
 void report_breakers(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		const struct pool *pool = engine_pool(driver->engine, i);
-
-		count += has_breaker(pool) ? pool->circuit_count : 0;
-	}
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
+		count += circuit_count(driver, i);
 	pack_array(out, count);
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		const struct pool *pool = engine_pool(driver->engine, i);
+		unsigned circuits = circuit_count(driver, i);
 
-		for (unsigned n = 0; has_breaker(pool) && n < pool->circuit_count; n++)
-			pack_breaker(driver, out, &pool->circuits[n]);
+		for (unsigned n = 0; n < circuits; n++)
+			pack_breaker(driver, out, i, n);
 	}
 }
 
 /* --- recoveries --- */
 
-static void pack_recovery(const struct driver *driver, struct buf *out,
-			  const struct recovery *recovery)
+static void pack_recovery(const struct driver *driver, struct buf *out, uint32_t slot)
 {
-	const struct request *request = recovery->request;
-	const struct call *call = &driver->calls.calls[engine_slot(driver->engine, request)];
+	const struct call *call;
+	struct recovery_view recovery;
 
+	engine_view_recovery(driver->engine, slot, &recovery);
+	call = &driver->calls.calls[recovery.request];
 	pack_map(out, 12);
-	pack_named_uint(out, "id", recovery->id);
+	pack_named_uint(out, "id", recovery.id);
 	pack_named_uint(out, "request", call->number);
-	pack_named_str(out, "pool", pool_name(driver, request->run.pool));
+	pack_named_str(out, "pool", pool_name(driver, recovery.pool));
 	pack_named_text(out, "method", call->method);
-	pack_named_str(out, "cause", errcode_name(recovery->cause));
-	pack_named_str(out, "category", errcategory_name(recovery->category));
-	pack_named_str(out, "strategy", errstrategy_name(recovery->strategy));
-	pack_named_str(out, "severity", errseverity_name(recovery->severity));
-	pack_named_uint(out, "attempts", recovery->attempts);
-	pack_named_whole_ms(out, "age_ms", age(driver, recovery->started));
-	pack_named_whole_ms(out, "left_ms", usec_sub(recovery->until, loop_now(driver->loop)));
-	pack_named_str(out, "state", request_state_name(request->state));
+	pack_named_str(out, "cause", errcode_name(recovery.cause));
+	pack_named_str(out, "category", errcategory_name(recovery.category));
+	pack_named_str(out, "strategy", errstrategy_name(recovery.strategy));
+	pack_named_str(out, "severity", errseverity_name(recovery.severity));
+	pack_named_uint(out, "attempts", recovery.attempts);
+	pack_named_whole_ms(out, "age_ms", age(driver, recovery.started));
+	pack_named_whole_ms(out, "left_ms", usec_sub(recovery.until, loop_now(driver->loop)));
+	pack_named_str(out, "state", request_state_name(recovery.state));
 }
 
 static void pack_counts(struct buf *out, const struct recovery_counts *counts)
@@ -114,17 +118,17 @@ static void pack_counts(struct buf *out, const struct recovery_counts *counts)
 	pack_named_uint(out, "cancelled", counts->cancelled);
 }
 
-static void pack_counters(struct buf *out, const struct recoveries *recoveries)
+static void pack_counters(struct buf *out, const struct recoveries_view *recoveries)
 {
 	pack_str(out, "counters");
 	pack_map(out, 7);
 	pack_counts(out, &recoveries->all);
 	pack_named_uint(out, "refused", recoveries->refused);
-	pack_named_uint(out, "active", recoveries->active.len);
+	pack_named_uint(out, "active", recoveries->active);
 	pack_named_uint(out, "max", recoveries->max);
 }
 
-static void pack_by_category(struct buf *out, const struct recoveries *recoveries)
+static void pack_by_category(struct buf *out, const struct recoveries_view *recoveries)
 {
 	pack_str(out, "by_category");
 	pack_map(out, ERRCAT_COUNT_);
@@ -135,7 +139,7 @@ static void pack_by_category(struct buf *out, const struct recoveries *recoverie
 	}
 }
 
-static void pack_by_strategy(struct buf *out, const struct recoveries *recoveries)
+static void pack_by_strategy(struct buf *out, const struct recoveries_view *recoveries)
 {
 	pack_str(out, "by_strategy");
 	pack_map(out, STRATEGY_COUNT_);
@@ -148,77 +152,68 @@ static void pack_by_strategy(struct buf *out, const struct recoveries *recoverie
 
 void report_recoveries(const struct driver *driver, struct buf *out)
 {
-	const struct recoveries *recoveries = engine_recoveries(driver->engine);
-	struct list_node *node;
+	struct recoveries_view recoveries;
+	uint32_t slot = NO_SLOT;
 
+	engine_view_recoveries(driver->engine, &recoveries);
 	pack_map(out, 6);
 	pack_str(out, "active");
-	pack_array(out, recoveries->active.len);
-	list_for_each (node, &recoveries->active)
-		pack_recovery(driver, out, list_entry(node, struct recovery, in_list));
-	pack_counters(out, recoveries);
-	pack_named_ms(out, "mean_ms", hist_mean(&recoveries->duration));
-	pack_named_ms(out, "p99_ms", hist_quantile(&recoveries->duration, 990));
-	pack_by_category(out, recoveries);
-	pack_by_strategy(out, recoveries);
+	pack_array(out, recoveries.active);
+	while ((slot = engine_next_recovery(driver->engine, slot)) != NO_SLOT)
+		pack_recovery(driver, out, slot);
+	pack_counters(out, &recoveries);
+	pack_named_ms(out, "mean_ms", recoveries.duration_mean);
+	pack_named_ms(out, "p99_ms", recoveries.duration_p99);
+	pack_by_category(out, &recoveries);
+	pack_by_strategy(out, &recoveries);
 }
 
 /* --- sessions --- */
 
-static void pack_session(const struct driver *driver, struct buf *out,
-			 const struct session *session)
+static void pack_session(const struct driver *driver, struct buf *out, uint32_t slot, usec_t ttl)
 {
-	usec_t ttl = engine_sessions(driver->engine)->settings.ttl;
-	usec_t idle = session->turn ? 0 : age(driver, session->used);
+	struct session_view session;
+	usec_t idle;
 
+	engine_view_session(driver->engine, slot, &session);
+	idle = session.is_busy ? 0 : age(driver, session.used);
 	pack_map(out, 10);
-	pack_named_text(out, "session", name_text(&session->name));
+	pack_named_text(out, "session", session.name);
 	pack_str(out, "pool");
-	if (session->bound)
-		pack_str(out, pool_name(driver, session->pool));
+	if (session.is_bound)
+		pack_str(out, pool_name(driver, session.pool));
 	else
 		pack_nil(out);
 	pack_str(out, "worker");
-	if (session->bound)
-		pack_uint(out, driver_worker_number(driver, session->worker));
+	if (session.is_bound)
+		pack_uint(out, engine_worker_number(driver->engine, session.worker));
 	else
 		pack_nil(out);
-	pack_named_whole_ms(out, "age_ms", age(driver, session->created));
+	pack_named_whole_ms(out, "age_ms", age(driver, session.created));
 	pack_named_whole_ms(out, "idle_ms", idle);
 	pack_named_whole_ms(out, "expires_ms", usec_sub(ttl, idle));
-	pack_named_uint(out, "requests", session->served);
-	pack_named_uint(out, "waiting", session->waiting.len);
-	pack_named_uint(out, "state_bytes", session->state_bytes);
-	pack_named_bool(out, "state_lost", session->state_lost);
-}
-
-static unsigned pack_list(const struct driver *driver, struct buf *out, const struct list *list,
-			  unsigned max)
-{
-	struct list_node *node;
-	unsigned count = 0;
-
-	list_for_each (node, list) {
-		if (count == max)
-			break;
-		pack_session(driver, out, list_entry(node, struct session, in_list));
-		count++;
-	}
-	return count;
+	pack_named_uint(out, "requests", session.served);
+	pack_named_uint(out, "waiting", session.waiting);
+	pack_named_uint(out, "state_bytes", session.state_bytes);
+	pack_named_bool(out, "state_lost", session.state_lost);
 }
 
 void report_sessions(const struct driver *driver, unsigned max, struct buf *out)
 {
-	const struct sessions *sessions = engine_sessions(driver->engine);
-	unsigned open = sessions->busy.len + sessions->idle.len;
-	unsigned reported = open < max ? open : max;
+	struct sessions_view sessions;
+	uint32_t slot = NO_SLOT;
+	unsigned reported;
 
+	engine_view_sessions(driver->engine, &sessions);
+	reported = sessions.open < max ? sessions.open : max;
 	pack_map(out, 4);
-	pack_named_uint(out, "count", open);
-	pack_named_uint(out, "max", sessions->settings.max);
-	pack_named_uint(out, "tombstones", sessions->ended.len);
+	pack_named_uint(out, "count", sessions.open);
+	pack_named_uint(out, "max", sessions.max);
+	pack_named_uint(out, "tombstones", sessions.tombstones);
 	pack_str(out, "sessions");
 	pack_array(out, reported);
-	reported -= pack_list(driver, out, &sessions->busy, reported);
-	pack_list(driver, out, &sessions->idle, reported);
+	for (unsigned i = 0; i < reported; i++) {
+		slot = engine_next_session(driver->engine, slot);
+		pack_session(driver, out, slot, sessions.ttl);
+	}
 }

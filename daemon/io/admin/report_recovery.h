@@ -1,14 +1,17 @@
-/* What poold.breakers, poold.recoveries and poold.sessions answer. */
+/* What the methods poold.breakers, recoveries and sessions answer (PROTOCOL.md).  Each function
+ * packs one whole MessagePack value. */
 #ifndef POOLD_IO_ADMIN_REPORT_RECOVERY_H
 #define POOLD_IO_ADMIN_REPORT_RECOVERY_H
 
 #include "daemon/io/driver/driver.h"
+#include "protocol/buf.h"
 
-/* Most errors and sessions that are told at once, however many are asked for. */
+/* Limit of the errors, and of the sessions, in one answer. */
 #define REPORT_MAX 1000
 
 void report_breakers(const struct driver *driver, struct buf *out);
 void report_recoveries(const struct driver *driver, struct buf *out);
+/* Sessions with a request at work come first. */
 void report_sessions(const struct driver *driver, unsigned max, struct buf *out);
 
 #endif

@@ -104,10 +104,10 @@ static void fill_answer(struct engine_event *event, const struct channel_answer 
 	if (!answer->failed)
 		return;
 	event->answer.code = answer->error.code;
-	event->answer.said = answer->error.said;
+	event->answer.said = answer->error.has_retryable;
 	event->answer.retryable = answer->error.retryable;
 	event->answer.fatal = answer->error.fatal;
-	event->answer.graded = answer->error.graded;
+	event->answer.graded = answer->error.has_severity;
 	event->answer.severity = answer->error.severity;
 	event->answer.retry_after = answer->error.retry_after;
 }

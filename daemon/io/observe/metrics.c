@@ -1,25 +1,14 @@
 #include "daemon/io/observe/metrics.h"
 
-#include "daemon/io/admin/report.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/observe/metrics_recovery.h"
+#include "daemon/io/observe/metrics_text.h"
 
-/* Upper bounds of the histograms in µs, each the end of a bucket of hist.h or close above one. */
+/* Upper bounds of the histograms' buckets, in µs.  Each is the end of a bucket of struct hist, or a
+ * little above one. */
 static const usec_t bounds[] = {127,	255,	 511,	  1023,	    2047,    4095,
 				8191,	16383,	 32767,	  65535,    131071,  262143,
 				524287, 1048575, 4194303, 16777215, 67108863};
-
-void metrics_head(struct buf *out, const char *name, const char *suffix, const char *type,
-		  const char *help)
-{
-	buf_printf(out, "# HELP poold_%s%s %s\n# TYPE poold_%s%s %s\n", name, suffix, help, name,
-		   suffix, type);
-}
-
-static const char *name_of(const struct driver *driver, uint32_t pool)
-{
-	return driver_pool_config(driver, pool)->name;
-}
 
 static void write_pool_counters(const struct driver *driver, struct buf *out)
 {
@@ -28,8 +17,9 @@ static void write_pool_counters(const struct driver *driver, struct buf *out)
 #define COUNTER(name, help)                                                                        \
 	metrics_head(out, #name, "_total", "counter", help);                                       \
 	for (uint32_t i = 0; i < count; i++)                                                       \
-		buf_printf(out, "poold_%s_total{pool=\"%s\"} %llu\n", #name, name_of(driver, i),   \
-			   (unsigned long long)engine_pool(driver->engine, i)->stats.name);
+		buf_printf(out, "poold_%s_total{pool=\"%s\"} %llu\n", #name,                       \
+			   metrics_pool_name(driver, i),                                           \
+			   (unsigned long long)engine_pool_stats(driver->engine, i)->name);
 	POOL_COUNTERS(COUNTER)
 #undef COUNTER
 }
@@ -39,7 +29,7 @@ static void write_errors(const struct driver *driver, struct buf *out)
 	metrics_head(out, "errors", "_total", "counter",
 		     "requests answered with an error, by its code");
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		const struct pool_stats *stats = &engine_pool(driver->engine, i)->stats;
+		const struct pool_stats *stats = engine_pool_stats(driver->engine, i);
 
 		for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
 			const struct errinfo *info = errcode_info((enum errcode)code);
@@ -48,42 +38,66 @@ static void write_errors(const struct driver *driver, struct buf *out)
 				buf_printf(out,
 					   "poold_errors_total{pool=\"%s\",code=\"%s\","
 					   "category=\"%s\"} %llu\n",
-					   name_of(driver, i), info->name,
+					   metrics_pool_name(driver, i), info->name,
 					   errcategory_name(info->category),
 					   (unsigned long long)stats->errors[code]);
 		}
 	}
 }
 
-static void write_pool_gauges(const struct driver *driver, struct buf *out)
+static uint64_t queued(const struct pool_view *pool)
 {
-	uint32_t count = engine_pool_count(driver->engine);
+	return pool->queued;
+}
 
-	metrics_head(out, "queued", "", "gauge", "requests that wait for a worker");
-	for (uint32_t i = 0; i < count; i++)
-		buf_printf(out, "poold_queued{pool=\"%s\"} %u\n", name_of(driver, i),
-			   engine_pool(driver->engine, i)->queue.len);
-	metrics_head(out, "queued_bytes", "", "gauge", "bytes of the requests that wait");
-	for (uint32_t i = 0; i < count; i++)
-		buf_printf(out, "poold_queued_bytes{pool=\"%s\"} %llu\n", name_of(driver, i),
-			   (unsigned long long)engine_pool(driver->engine, i)->queue.bytes);
-	metrics_head(out, "running", "", "gauge", "requests at workers");
-	for (uint32_t i = 0; i < count; i++)
-		buf_printf(out, "poold_running{pool=\"%s\"} %u\n", name_of(driver, i),
-			   engine_pool(driver->engine, i)->running);
+static uint64_t queued_bytes(const struct pool_view *pool)
+{
+	return pool->queued_bytes;
+}
+
+static uint64_t running(const struct pool_view *pool)
+{
+	return pool->running;
+}
+
+static void write_workers(const struct driver *driver, struct buf *out)
+{
 	metrics_head(out, "workers", "", "gauge", "workers by state");
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
+		struct pool_workers_view workers;
+
+		engine_view_pool_workers(driver->engine, i, &workers);
 		for (unsigned state = 0; state < WORKER_STATE_COUNT_; state++)
 			buf_printf(out, "poold_workers{pool=\"%s\",state=\"%s\"} %u\n",
-				   name_of(driver, i), worker_state_name((enum worker_state)state),
-				   report_count(engine_pool(driver->engine, i),
-						(enum worker_state)state));
+				   metrics_pool_name(driver, i),
+				   worker_state_name((enum worker_state)state),
+				   workers.states[state]);
+	}
+}
+
+static void write_health(const struct driver *driver, struct buf *out)
+{
 	metrics_head(out, "health", "", "gauge", "1 for the health that the pool has");
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
+		struct pool_view pool;
+
+		engine_view_pool(driver->engine, i, &pool);
 		for (unsigned health = 0; health < POOL_HEALTH_COUNT_; health++)
 			buf_printf(out, "poold_health{pool=\"%s\",status=\"%s\"} %d\n",
-				   name_of(driver, i), pool_health_name((enum pool_health)health),
-				   pool_judge(engine_pool(driver->engine, i)) == health);
+				   metrics_pool_name(driver, i),
+				   pool_health_name((enum pool_health)health),
+				   pool.health == health);
+	}
+}
+
+static void write_pool_gauges(const struct driver *driver, struct buf *out)
+{
+	metrics_pool_gauge(driver, out, "queued", "requests that wait for a worker", queued);
+	metrics_pool_gauge(driver, out, "queued_bytes", "bytes of the requests that wait",
+			   queued_bytes);
+	metrics_pool_gauge(driver, out, "running", "requests at workers", running);
+	write_workers(driver, out);
+	write_health(driver, out);
 }
 
 static void write_hist(struct buf *out, const char *name, const char *pool, const struct hist *hist)
@@ -107,18 +121,18 @@ static void write_hists(const struct driver *driver, struct buf *out)
 	metrics_head(out, "queue", "_seconds", "histogram",
 		     "from a request's arrival to its first attempt");
 	for (uint32_t i = 0; i < count; i++)
-		write_hist(out, "queue", name_of(driver, i),
-			   &engine_pool(driver->engine, i)->stats.queue_time);
+		write_hist(out, "queue", metrics_pool_name(driver, i),
+			   &engine_pool_stats(driver->engine, i)->queue_time);
 	metrics_head(out, "run", "_seconds", "histogram",
 		     "from the start of an attempt to its answer");
 	for (uint32_t i = 0; i < count; i++)
-		write_hist(out, "run", name_of(driver, i),
-			   &engine_pool(driver->engine, i)->stats.run_time);
+		write_hist(out, "run", metrics_pool_name(driver, i),
+			   &engine_pool_stats(driver->engine, i)->run_time);
 	metrics_head(out, "request", "_seconds", "histogram",
 		     "from a request's arrival to its answer");
 	for (uint32_t i = 0; i < count; i++)
-		write_hist(out, "request", name_of(driver, i),
-			   &engine_pool(driver->engine, i)->stats.total_time);
+		write_hist(out, "request", metrics_pool_name(driver, i),
+			   &engine_pool_stats(driver->engine, i)->total_time);
 }
 
 static void write_daemon(const struct driver *driver, struct buf *out)

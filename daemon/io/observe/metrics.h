@@ -1,15 +1,11 @@
-/* Every counter, gauge and histogram as Prometheus text. */
+/* All counters, gauges and histograms in the Prometheus text format. */
 #ifndef POOLD_IO_OBSERVE_METRICS_H
 #define POOLD_IO_OBSERVE_METRICS_H
 
 #include "daemon/io/driver/driver.h"
 #include "protocol/buf.h"
 
-/* Appends the text as plain bytes. */
+/* Appends all metrics as plain text. */
 void metrics_write(const struct driver *driver, struct buf *out);
-
-/* The lines before the values of a metric: poold_NAMESUFFIX, its help and its type. */
-void metrics_head(struct buf *out, const char *name, const char *suffix, const char *type,
-		  const char *help);
 
 #endif

@@ -172,15 +172,9 @@ int systemd_send_pending(struct systemd *systemd)
 }
 
 /* A state takes the place of one that is still pending: the service manager acts on the last. */
-static int notify_state(struct systemd *systemd, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static int notify_state(struct systemd *systemd, const char *format, ...)
+static int notify_state(struct systemd *systemd, const char *text)
 {
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(systemd->pending, sizeof(systemd->pending), format, args);
-	va_end(args);
+	snprintf(systemd->pending, sizeof(systemd->pending), "%s", text);
 	return systemd_send_pending(systemd);
 }
 
@@ -194,11 +188,6 @@ static int notify(struct systemd *systemd, const char *text)
 int systemd_ready(struct systemd *systemd)
 {
 	return notify_state(systemd, "READY=1");
-}
-
-int systemd_reloading(struct systemd *systemd, usec_t now)
-{
-	return notify_state(systemd, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now);
 }
 
 int systemd_stopping(struct systemd *systemd)

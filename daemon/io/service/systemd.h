@@ -45,15 +45,13 @@ int systemd_listen_fd(struct systemd *systemd, const char *name);
 usec_t systemd_watchdog_usec(const struct systemd *systemd);
 
 /*
- * Each sends the service manager one message.  They return 0; -EAGAIN: its queue is full (ready,
- * reloading and stopping are sent again with the next call of any of these, the others are
+ * Each sends the service manager one message.  They return 0; -EAGAIN: its queue is full (ready
+ * and stopping are sent again with the next call of any of these, the others are
  * dropped); or another -errno.
  */
 int systemd_ready(struct systemd *systemd);
-/* Start of a reload at `now` (monotonic); systemd_ready ends it. */
-int systemd_reloading(struct systemd *systemd, usec_t now);
 int systemd_stopping(struct systemd *systemd);
-/* Whether one of these three is still to be sent; and sends it. */
+/* Whether one of these two is still to be sent; and sends it. */
 bool systemd_has_pending(const struct systemd *systemd);
 int systemd_send_pending(struct systemd *systemd);
 int systemd_watchdog(struct systemd *systemd);

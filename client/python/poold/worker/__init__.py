@@ -1,7 +1,7 @@
 """Serve Python functions as a poold worker.
 
-The usual way is to write a module of plain functions and let the daemon run
-`python3 -m poold.worker MODULE`.  A program may also say what it serves::
+The usual way is to write a module of plain functions and let the daemon run `python3 -m
+poold.worker MODULE`.  A program may also register functions itself::
 
     worker = poold.Worker()
 
@@ -11,29 +11,30 @@ The usual way is to write a module of plain functions and let the daemon run
 
     worker.serve()
 
-A function gets the caller's arguments and returns anything MessagePack can say.  What it raises
-reaches the caller as `poold.WorkerException`, except: `poold.Rejected` (the caller is wrong),
-`poold.Retryable` (try again), `poold.Fatal` (this worker is broken: it answers, then ends, and is
-replaced).  `poold.context()` tells about the request being served.
+A function gets the arguments of the caller and returns any value that MessagePack can represent.
+An exception that it raises reaches the caller as `poold.WorkerException`, except:
+`poold.Rejected` (the request is wrong), `poold.Retryable` (another attempt may succeed),
+`poold.Fatal` (this worker cannot continue: it answers, then exits and is replaced).
+`poold.context()` returns details of the request being served.
 
-A generator function serves streams: where the caller asked for one, each value is sent as soon as
-it is yielded and the return value is the result; else the list of values is the result.
+A generator function serves streams: if the caller asked for a stream, each value is sent when it
+is yielded, and the return value is the result; else the list of the values is the result.
 
-Plain functions are served one after the other in the main thread.  With functions that are `async
-def` the worker runs an event loop there, and serves up to `concurrency` requests at once; an
-asynchronous generator serves streams; a plain function beside them runs in the loop's thread, and
-nothing else does meanwhile.  Cancelling a request cancels its task.
+Plain functions are called one at a time in the main thread.  With functions that are `async def`,
+the worker runs an event loop there and serves up to `concurrency` requests at once; an
+asynchronous generator serves streams; a plain function is called in the thread of the loop, which
+it blocks meanwhile.  Cancelling a request cancels its task.
 
-Requests of one session belong together: see `poold.session_class` for an instance per session
-whose state outlives the worker.  A worker may also keep what it likes by itself and hand a copy to
-the daemon (`poold.context().set_state`).
+For sessions see `poold.session_class`: an instance for each session, whose state outlives the
+worker.  A function may also store the state of the session at the daemon itself
+(`poold.context().set_state`).
 
-A module's functions `on_start()`, `on_shutdown()` and `on_session_end(session, reason)`, or those
-decorated with `worker.on_start` and so on, are not served: they are called before the worker says
-that it is ready, when it has been asked to stop and nothing runs any more, and when what is kept
-for a session can go.
+Functions of a module named `on_start()`, `on_shutdown()` and `on_session_end(session, reason)`, or
+those decorated with `worker.on_start` and so on, are not served: they are called before the worker
+reports that it is ready, when it was asked to stop and all requests are finished, and when a
+session ends for this worker.
 
-The protocol has a socket of its own, so print() and reading standard input harm nothing.
+The protocol uses a socket of its own, so functions may print and read standard input.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ class Worker:
     """A set of functions and the loop that serves them.
 
     Args:
-        functions: a module, a mapping of names to functions, functions, or an object with
-            methods, to begin with.
-        concurrency: how many requests are served at once, where some functions are asynchronous;
-            None: what a module has under the name `concurrency`, or else CONCURRENCY.
+        functions: what to serve: a module, a mapping of names to functions, functions, or an object
+            with methods.
+        concurrency: how many requests are served at once if there are asynchronous functions; None:
+            `concurrency` of the module, or else CONCURRENCY.
     """
 
     def __init__(self, functions: object = None, *, concurrency: int | None = None) -> None:
@@ -91,12 +92,12 @@ class Worker:
     def add(self, functions: object) -> None:
         """Adds functions.
 
-        A module gives its public functions: those listed in `__all__`, or else those defined in it
-        whose names do not begin with an underscore; and the methods of its session classes.  A
-        mapping gives what it holds under its keys; a list or tuple gives functions under their own
-        names; any other object gives its public methods, a class those of an instance made without
-        arguments.  What a module or object has under the names on_start, on_shutdown and
-        on_session_end is not served: see the functions of these names here.
+        Of a module, its public functions are served: those listed in `__all__`, or else those
+        defined in it whose names do not begin with an underscore; and the methods of its session
+        classes.  Of a mapping, its values are served under their keys; of a list or tuple,
+        functions under their own names; of any other object, its public methods; of a class, those
+        of an instance created without arguments.  Functions of a module or object named on_start,
+        on_shutdown and on_session_end are not served: see the methods of these names here.
         """
         is_plain_class = isinstance(functions, type) and not is_session_class(functions)
         source = functions() if is_plain_class else functions
@@ -122,37 +123,38 @@ class Worker:
         return cls
 
     def on_start(self, function: Callable[[], object]) -> object:
-        """Decorator: call this once before the worker says that it is ready; in a pool with
-        `prefork`, in each worker after it was forked.
+        """Decorator: call this once before the worker reports that it is ready; in a pool with
+        `prefork`, in each worker after the fork.
 
-        What it raises is a failed start, told on standard error; with poold.Unusable the daemon
-        does not try again.
+        An exception makes the start fail and is printed to standard error; after poold.Unusable
+        the daemon does not try again.
         """
         self.hooks.start = function
         return function
 
     def on_shutdown(self, function: Callable[[], object]) -> object:
-        """Decorator: call this when the worker was asked to stop and all that it had begun is done.
-        What it raises is printed on standard error."""
+        """Decorator: call this when the worker was asked to stop and all its requests are
+        finished.  An exception is printed to standard error.
+        """
         self.hooks.shutdown = function
         return function
 
     def on_session_end(self, function: Callable[[str, str], object]) -> object:
-        """Decorator: call this with (session, reason) when the daemon says that whatever is kept
-        here for a session is to be dropped.
+        """Decorator: call this with (session, reason) when a session ends for this worker, which
+        should then free what it keeps for the session.
 
-        The reason is "closed", "expired", "evicted" (there were too many) or "moved" (it goes on in
-        another worker).  It runs in the main thread, between requests and in order with them.  What
-        it raises is printed on standard error.
+        The reason is "closed", "expired", "evicted" (too many sessions) or "moved" (to another
+        worker).  It is called in the main thread, between requests and in order with them.  An
+        exception is printed to standard error.
         """
         self.hooks.session_end = function
         return function
 
     def serve(self, functions: object = None) -> None:
-        """Serves until the daemon asks this worker to stop, or SIGTERM does; then returns.
+        """Serves until the daemon, or SIGTERM, asks this worker to stop; then returns.
 
-        What has been begun is finished first, unless nobody waits for it any more.  Ends the
-        process at once when the daemon goes away, also while a function runs.
+        Requests that have begun are finished first, unless they were cancelled.  If the daemon
+        goes away, the process exits at once, even while a function runs.
 
         Raises:
             SetupError: POOLD_FD names no socket, or there is no function to serve.

@@ -105,7 +105,7 @@ class AsyncServer(Server):
         self._flush_soon()
 
     def _flush_soon(self) -> None:
-        """All that this turn of the loop says leaves in one write."""
+        """Schedules one write for all messages of this turn of the loop."""
         if not self._flush_is_due:
             self._flush_is_due = True
             self._events.call_soon(self._flush)
@@ -274,7 +274,7 @@ class AsyncServer(Server):
             super()._cancel(number)
 
     def _on_terminate(self, *_: object) -> None:
-        """What runs is finished, unless it is late by now, or becomes so."""
+        """Finishes the running requests, except those that are, or become, late."""
         self._stopping = True
         for here in self._tasks.values():
             if here.deadline < float("inf"):

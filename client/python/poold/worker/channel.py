@@ -1,5 +1,6 @@
-"""The socket to the daemon: the one that this process was given, and what is said there before the
-serving begins."""
+"""The socket to the daemon that this process inherited, and the messages before it begins to
+serve.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +24,9 @@ _is_control = False
 
 
 def open_channel() -> socket.socket:
-    """The socket to the daemon, kept from every child of this process.
+    """Returns the socket to the daemon, which children of this process do not inherit.
 
-    Where the daemon wants a fork server, this process becomes one, and the workers that it forks
+    If the daemon wants a fork server, this process becomes one, and the workers that it forks
     return from here.
 
     Raises:
@@ -44,7 +45,7 @@ def open_channel() -> socket.socket:
 
 
 def tell_step(name: str) -> None:
-    """Tells the daemon, and so people, what this process does now to get ready."""
+    """Reports to the daemon, for people, which step of its start this process is in."""
     try:
         _open().sendall(wire.pack([wire.NOTIFICATION, "step", [name]]))
     except (SetupError, OSError):
@@ -52,9 +53,9 @@ def tell_step(name: str) -> None:
 
 
 def ignore_interrupts() -> None:
-    """Ctrl-C at the daemon's terminal is the daemon's to handle: it lets workers finish.
+    """Ignores Ctrl-C at the daemon's terminal, which the daemon handles: it lets workers finish.
 
-    A handler that does nothing, rather than SIG_IGN, which children of user code would inherit.
+    Uses a handler that does nothing instead of SIG_IGN, which children of user code would inherit.
     """
     signal.signal(signal.SIGINT, lambda *_: None)
 

@@ -1,4 +1,4 @@
-"""python3 -m poold.worker --check: what a worker would serve, without a daemon."""
+"""python3 -m poold.worker --check: prints what a worker would serve, without a daemon."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from poold.worker.functions import Function
 
 
 def describe(worker: Worker) -> list[str]:
-    """Lines for people.
+    """Returns lines for people.
 
     Raises:
         SetupError: it could not serve.

@@ -1,4 +1,4 @@
-"""What a function can know of the request that it serves."""
+"""What a function can know about the request that it serves."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 
 class Context:
-    """What is known of one request.
+    """Details of one request.
 
     Attributes:
         request (int): the daemon's number of the request, the same for each of its attempts.
-        attempt (int): 1 for the first try.
+        attempt (int): number of the attempt; 1 is the first.
         priority (str | None): "critical", "normal" or "sheddable".
         trace (str | None): the caller's trace id.
-        session (str | None): the session that the request belongs to.
-        state (bytes | None): the session's state as it was last committed: what the last request
-            that succeeded has set, here or in another worker.
-        stream (bool): whether the caller takes the values of a generator one by one.
+        session (str | None): name of the session.
+        state (bytes | None): state of the session as stored by its last successful request, in this
+            worker or another.
+        stream (bool): whether the caller gets the values of a generator one by one.
     """
 
     __slots__ = (
@@ -44,24 +44,23 @@ class Context:
         self._deadline = deadline_of(fields, received)
 
     def remaining(self) -> float:
-        """Seconds until the daemon gives this request up, 0.0 when they have run out; infinite when
-        it set no deadline.
+        """Seconds until the deadline of the request; 0.0 after it; infinite without a deadline.
 
-        Counted from when this worker read the request.  One that waited in the socket behind
-        another has a little less than this says.
+        Counted from when this worker read the request.  If the request waited in the socket behind
+        another one, a little less time is left than this returns.
         """
         return max(0.0, self._deadline - time.monotonic())
 
     def set_state(self, data: bytes | None) -> None:
-        """Hands the session's state to the daemon, together with the result; the last one set
-        counts.  If the request fails after all, the state stays what it was.
+        """Stores the state of the session at the daemon when the request succeeds; of several
+        calls the last one counts.  If the request fails, the state is not changed.
 
         Args:
             data: bytes in any format that the functions agree upon; None clears the state.
 
         Raises:
-            LookupError: the request has no session, or is over.
-            TypeError: no bytes.
+            LookupError: the request has no session, or is finished.
+            TypeError: data is not bytes.
         """
         current = _find()
         if current is None or current[2] is not self._handed or self._handed == [OVER]:
@@ -88,7 +87,7 @@ def context() -> Context:
 
 
 def deadline_of(fields: dict, received: float) -> float:
-    """When the daemon gives the request up, in time.monotonic()'s seconds."""
+    """Returns the request's deadline in seconds of time.monotonic()."""
     left = fields.get("deadline_ms")
     return float("inf") if left is None else received + left / 1000
 
@@ -109,11 +108,11 @@ _find: Callable[[], Current | None] = _nothing
 
 
 def find_with(find: Callable[[], Current | None]) -> None:
-    """From now on, `find` tells which request is being served here."""
+    """Sets the function that returns the request being served."""
     global _find
     _find = find
 
 
 def find() -> Current | None:
-    """The request that is being served here, as the server keeps it."""
+    """Returns the request being served, as the server keeps it."""
     return _find()

@@ -17,17 +17,17 @@ TEXT_MAX = 16 * 1024
 
 
 def rejected(message: str) -> dict:
-    """The caller is wrong."""
+    """The request is wrong."""
     return {"code": "rejected", "message": _head(message)}
 
 
 def cancelled(when: str) -> dict:
-    """Given up by the caller, before it was begun or in mid-stream."""
+    """Cancelled by the caller, before it began or while it streamed."""
     return {"code": "cancelled", "message": f"cancelled {when}"}
 
 
 def unknown_method(method: object, names: Iterable[str]) -> dict:
-    """No such function; the message lists near matches, or all there are."""
+    """There is no such function; the message lists similar names, or all names."""
     import difflib  # loaded by the first mistake
 
     names = sorted(names)
@@ -38,19 +38,19 @@ def unknown_method(method: object, names: Iterable[str]) -> dict:
 
 
 def undecodable(args: Undecodable) -> dict:
-    """Arguments that came whole and that Python cannot hold."""
+    """The arguments are valid MessagePack, but Python cannot represent them."""
     message = f"the arguments cannot be said in Python: {args}"
     return {"code": "encode_error", "message": _head(message)}
 
 
 def unencodable(what: str, value: object, error: Exception) -> dict:
-    """A result or a chunk that MessagePack cannot say; `error` is what the packer raised."""
+    """MessagePack cannot represent a result or chunk; `error` is the exception of the packer."""
     message = f"a {what} of type {type(value).__name__!r} cannot be sent: {error}"
     return {"code": "exception", "type": "EncodeError", "message": _head(message)}
 
 
 def describe(error: BaseException) -> dict:
-    """What a function raised."""
+    """Returns the error map for an exception that a function raised."""
     if isinstance(error, Rejected):
         answer = rejected(error.message)
         # What the daemon says of its own accord need not be said.
@@ -88,7 +88,7 @@ def _say(error: BaseException) -> str:
 
 
 def complain(what: str, error: BaseException) -> None:
-    """Prints an exception that no caller is told of."""
+    """Prints an exception that is not reported to any caller."""
     import traceback  # loaded by the first exception
 
     try:
@@ -102,7 +102,7 @@ _OURS = os.path.dirname(__file__) + os.sep
 
 
 def _beyond_ours(frames: TracebackType | None) -> TracebackType | None:
-    """Without the frames at the beginning that are this package's own."""
+    """Returns the traceback without the frames of this package at its begin."""
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
         frames = frames.tb_next
     return frames
@@ -119,13 +119,13 @@ def _trace(error: BaseException) -> str:
 
 
 def _head(text: str) -> str:
-    """At most TEXT_MAX bytes from the beginning, and surely valid UTF-8."""
+    """Returns the first TEXT_MAX bytes at most, as valid UTF-8."""
     raw = text.encode("utf-8", "backslashreplace")
     return text if len(raw) == len(text) <= TEXT_MAX else raw[:TEXT_MAX].decode("utf-8", "ignore")
 
 
 def _tail(text: str) -> str:
-    """As _head, but the end, which says where it happened."""
+    """As _head, but returns the end, which says where the error occurred."""
     raw = text.encode("utf-8", "backslashreplace")
     if len(raw) <= TEXT_MAX:
         return raw.decode("utf-8")

@@ -54,7 +54,7 @@ def priority(level: int) -> int:
 
 
 def handler() -> logging.Handler:
-    """A handler that writes such lines to standard error."""
+    """Creates a handler that writes such lines to standard error."""
     made = logging.StreamHandler(sys.stderr)
     made.addFilter(Fields())
     made.setFormatter(Lines())
@@ -62,7 +62,7 @@ def handler() -> logging.Handler:
 
 
 def install(level: int = logging.INFO) -> None:
-    """Has every record from this level on written so, unless the root logger has a handler."""
+    """Writes every record from this level on in this way, unless the root logger has a handler."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(handler())

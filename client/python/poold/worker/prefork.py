@@ -1,9 +1,9 @@
-"""The fork server: a process that has loaded a worker's code, and becomes that worker as often as
-the daemon asks, within milliseconds.
+"""The fork server: a process that has loaded the code of a worker and forks workers when the
+daemon asks it to, within milliseconds.
 
-The daemon starts it with the pool's usual command and POOLD_PREFORK_FD in the environment.  All goes
-as in any worker up to where the channel would be opened; there this process waits for requests to
-fork, each with a worker's channel, and only the children go on.
+The daemon starts it with the usual command of the pool and POOLD_PREFORK_FD in the environment.
+It starts like any worker up to where the channel would be opened; there it waits for requests to
+fork, each with the channel of a worker, and only its children continue.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def next_worker(control: socket.socket) -> socket.socket:
-    """Serves the daemon's requests to fork.  Returns in the workers alone, each with its channel.
+    """Serves the daemon's requests to fork.  Returns in the forked workers only, with their
+    channel.
 
     Raises:
         SystemExit: the daemon does not need this server any more.
@@ -63,9 +64,9 @@ def next_worker(control: socket.socket) -> socket.socket:
 
 
 def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:
-    """The next request: its id, what is to be added to the environment, and descriptors.
+    """Returns the next request: its id, additions to the environment, and file descriptors.
 
-    Each is one write of the daemon's, and no read goes beyond its descriptors.
+    The daemon sends each with one write, and a read never goes beyond its descriptors.
     """
     decoder = wire.Decoder()
     messages: list = []
@@ -114,10 +115,11 @@ class _Environment:
 
 
 def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> int | None:
-    """Forks, and answers the daemon.  In the worker, returns the pipe to wait at; here None.
+    """Forks and answers the daemon.  In the worker, returns the pipe to wait at; in the server,
+    None.
 
-    The worker's parent ends at once, so that the daemon becomes its parent.  Before the daemon
-    hears of it, the worker calls `prepare`.
+    The parent of the worker exits at once, so that the daemon becomes its parent.  The worker
+    calls `prepare` before the daemon is answered.
     """
     news, tell = os.pipe()
     gate, hold = os.pipe()
@@ -146,7 +148,8 @@ def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> i
 
 
 def _fork_again(tell: int, prepare: Callable[[], None]) -> None:
-    """In the process between: returns in the worker, the leader of a session of its own by now."""
+    """To be called in the intermediate process: returns in the worker, which leads a new session.
+    """
     try:
         worker = os.fork()
     except OSError as error:
@@ -172,7 +175,7 @@ def _load_death_signal() -> Callable[[], object]:
 
 
 def _wait_at(gate: int) -> None:
-    """Until the daemon is this process's parent, and was told."""
+    """Waits until the daemon is the parent of this process and has been answered."""
     os.read(gate, 1)
     os.close(gate)
 

@@ -1,4 +1,4 @@
-"""One worker's conversation with the daemon: plain functions, one after the other."""
+"""The loop of a worker with plain functions, which it calls one at a time."""
 
 from __future__ import annotations
 
@@ -45,20 +45,21 @@ STACK_SIGNAL = signal.SIGUSR2
 
 
 class Stopped(Exception):
-    """Ends a generator's request with an error that is none of its own."""
+    """Ends the request of a generator with an error that the generator did not raise."""
 
     def __init__(self, error: dict) -> None:
         self.error = error
 
 
 class Terminated(BaseException):
-    """SIGTERM has come while nothing ran, or while something ran that nobody waits for."""
+    """SIGTERM came while nothing ran, or while a cancelled request ran."""
 
 
 class Server:
-    """Serves one request after the other, in the main thread.
+    """Serves one request at a time, in the main thread.
 
-    Everything here runs in that thread but `_watch`, which must not touch what this class changes.
+    Everything here runs in that thread except `_watch`, which must not change the state of this
+    class.
     """
 
     def __init__(
@@ -140,8 +141,9 @@ class Server:
     # --- beside the main thread -------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Waits for the daemon to go away, and tells it every now and then that this worker lives
-        though it is busy."""
+        """Exits the process when the daemon goes away, and reports to the daemon from time to time
+        that this worker is alive while it is busy.
+        """
         poll = select.poll()
         poll.register(self._channel, select.POLLRDHUP)
         while not poll.poll(BEAT * 1000):
@@ -173,7 +175,7 @@ class Server:
     # --- signals ----------------------------------------------------------------------------------
 
     def _on_terminate(self, *_: object) -> None:
-        """What runs is finished, unless nobody waits for it."""
+        """Finishes the running request, unless it was cancelled."""
         self._stopping = True
         if self._idle or (self._interruptible and self._is_unwanted()):
             self._idle = self._interruptible = False
@@ -210,7 +212,7 @@ class Server:
         self._flush()
 
     def _drop_requests(self) -> None:
-        """What was never begun: the daemon gives it to others."""
+        """Drops requests that have not begun: the daemon gives them to other workers."""
         ends = [each for each in self._requests if each[0] != wire.REQUEST]
         self._requests.clear()
         self._requests.extend(ends)
@@ -222,7 +224,7 @@ class Server:
             self._output.clear()
 
     def _receive(self, flags: int = 0) -> None:
-        """Reads once and deals with all that came; requests wait in `_requests`."""
+        """Reads once and handles all received messages; requests wait in `_requests`."""
         try:
             data = self._channel.recv(wire.READ_SIZE, flags)
         except BlockingIOError:
@@ -278,7 +280,7 @@ class Server:
     # --- requests ---------------------------------------------------------------------------------
 
     def _serve(self, request: list) -> None:
-        """Serves one request; its answer is left in `_output`, or written if it is large."""
+        """Serves one request; puts its answer into `_output`, or writes it if it is large."""
         _, number, method, params = request
         # `started` leaves together with the answer before it, and before the function begins.
         self._output += self._packer.pack((wire.NOTIFICATION, "started", (number,)))
@@ -317,8 +319,9 @@ class Server:
         self._answer(number, result, handed)
 
     def _drain(self, number: int, values: GeneratorType, streaming: bool) -> object:
-        """The result of a generator: its values as a list, or what it returns after they have been
-        sent one by one."""
+        """Returns the result of a generator: the list of its values, or, after they were sent one
+        by one, its return value.
+        """
         collected: list = []
         looked = time.monotonic()
         try:
@@ -360,7 +363,7 @@ class Server:
         self._put(answer)
 
     def _put(self, data: bytes) -> None:
-        """Leaves a message in `_output`, or writes it if it is large."""
+        """Puts a message into `_output`, or writes it if it is large."""
         if len(data) <= JOIN_SIZE:
             self._output += data
             return

@@ -1,5 +1,6 @@
-"""Session classes: an instance for each session, kept in the worker's memory, whose state outlives
-the worker."""
+"""Session classes: an instance for each session in the memory of the worker, whose state outlives
+the worker.
+"""
 
 from __future__ import annotations
 
@@ -72,11 +73,11 @@ class SessionClass:
         self._kept: dict[str, _Kept] = {}
 
     def drop(self, session: str) -> None:
-        """The session has ended, or goes on elsewhere."""
+        """Drops the instance of a session that has ended, or was moved to another worker."""
         self._kept.pop(session, None)
 
     def method(self, function: Callable, is_async: bool) -> Callable:
-        """What serves a call of this method."""
+        """Returns the function that serves calls of this method."""
 
         def call(*args: object, **kwargs: object) -> object:
             here, kept = self._find(function.__name__)
@@ -125,7 +126,7 @@ class SessionClass:
         return result
 
     def _find(self, name: str) -> tuple[Context, _Kept]:
-        """The instance of the session that the request being served belongs to."""
+        """Returns the instance for the session of the request being served."""
         here = context()
         if here.session is None:
             raise Rejected(f"{name} belongs to a session: name one (session=...)")

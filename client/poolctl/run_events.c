@@ -1,24 +1,25 @@
+#include "client/poolctl/failure.h"
+#include "client/poolctl/json.h"
+#include "client/poolctl/run.h"
+#include "client/poolctl/show.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/poolctl/json.h"
-#include "client/poolctl/run.h"
-#include "client/poolctl/show.h"
-
-/* Who follows the events, and how far. */
+/* How far the printing of events has come. */
 struct follower {
 	const struct options *options;
 	uint64_t shown;
-	bool is_over;
-	int status; /* the exit status, once it is over */
+	bool is_stopped;
+	int status; /* the exit status, when is_stopped */
 };
 
 static void stop(struct follower *follower, int status)
 {
-	follower->is_over = true;
+	follower->is_stopped = true;
 	follower->status = status;
 }
 
@@ -28,10 +29,10 @@ static void on_event(void *userdata, struct poold_bytes event)
 	const struct options *options = follower->options;
 	json_t *json;
 
-	if (follower->is_over)
+	if (follower->is_stopped)
 		return;
 	if (json_from_value(event, &json) < 0) {
-		fprintf(stderr, "poolctl: an event cannot be shown\n");
+		fprintf(stderr, "poolctl: an event cannot be read\n");
 		stop(follower, EX_PROTOCOL);
 		return;
 	}
@@ -40,21 +41,21 @@ static void on_event(void *userdata, struct poold_bytes event)
 	else
 		show_event(json);
 	json_decref(json);
-	/* What cannot be written ends it; run() then says so. */
+	/* If the output cannot be written, stop: main reports it. */
 	if (fflush(stdout) != 0 || ++follower->shown == options->count)
 		stop(follower, 0);
 }
 
 static int follow(struct follower *follower, struct poold_client *client)
 {
-	while (!follower->is_over) {
+	while (!follower->is_stopped) {
 		struct pollfd ready = {.fd = poold_fd(client), .events = poold_events(client)};
+		int r;
 
 		poll(&ready, 1, poold_timeout_ms(client));
+		r = poold_dispatch(client, ready.revents);
 
-		int r = poold_dispatch(client, ready.revents);
-
-		if (r < 0 && !follower->is_over)
+		if (r < 0 && !follower->is_stopped)
 			return r;
 	}
 	return 0;
@@ -69,7 +70,7 @@ static int report_end(const struct options *options, const struct poold_client *
 			  .message = "the connection to the daemon ended; there are no more events",
 			  .retryable = true}};
 
-	return report_failure(options, client, &reply);
+	return failure_report(options, client, &reply);
 }
 
 static void write_kinds(struct poold_writer *writer, char **kinds, int count)
@@ -98,7 +99,7 @@ int run_events(const struct command *command, const struct options *options,
 			  &reply);
 	poold_writer_free(writer);
 	if (r < 0) {
-		r = report_failure(options, client, &reply);
+		r = failure_report(options, client, &reply);
 	} else {
 		r = follow(&follower, client);
 		r = r < 0 ? report_end(options, client, r) : follower.status;

@@ -1,22 +1,22 @@
-#include "client/poolctl/fields.h"
+#include "client/poolctl/field.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-const char *text_of(const json_t *object, const char *key)
+const char *field_text(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return text ? text : "-";
 }
 
-double number_of(const json_t *object, const char *key)
+double field_number(const json_t *object, const char *key)
 {
 	return json_number_value(json_object_get(object, key));
 }
 
-const char *count_text(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
+const char *field_count(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
 
@@ -27,14 +27,14 @@ const char *count_text(char text[UNIT_TEXT_MAX], const json_t *object, const cha
 	return text;
 }
 
-const char *ms_text(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
+const char *field_duration(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
 {
 	if (!json_is_number(json_object_get(object, key)))
 		return "-";
-	return duration_text(text, number_of(object, key));
+	return unit_duration(text, field_number(object, key));
 }
 
-const char *clock_text(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
+const char *field_clock(char text[UNIT_TEXT_MAX], const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
 	json_int_t ms = json_integer_value(value);
@@ -51,43 +51,43 @@ const char *clock_text(char text[UNIT_TEXT_MAX], const json_t *object, const cha
 	return text;
 }
 
-void text_cell(struct table *table, const json_t *object, const char *key)
+void field_text_cell(struct table *table, const json_t *object, const char *key)
 {
-	const char *text = text_of(object, key);
+	const char *text = field_text(object, key);
 
 	table_cell(table, "%s", text[0] != '\0' ? text : "-");
 }
 
-void count_cell(struct table *table, const json_t *object, const char *key)
+void field_count_cell(struct table *table, const json_t *object, const char *key)
 {
 	char text[UNIT_TEXT_MAX];
 
-	table_cell(table, "%s", count_text(text, object, key));
+	table_cell(table, "%s", field_count(text, object, key));
 }
 
-void ms_cell(struct table *table, const json_t *object, const char *key)
+void field_duration_cell(struct table *table, const json_t *object, const char *key)
 {
 	char text[UNIT_TEXT_MAX];
 
-	table_cell(table, "%s", ms_text(text, object, key));
+	table_cell(table, "%s", field_duration(text, object, key));
 }
 
-void time_cell(struct table *table, const json_t *object, const char *key)
+void field_time_cell(struct table *table, const json_t *object, const char *key)
 {
-	if (number_of(object, key) > 0)
-		ms_cell(table, object, key);
+	if (field_number(object, key) > 0)
+		field_duration_cell(table, object, key);
 	else
 		table_cell(table, "-");
 }
 
 static bool is_wanted(const json_t *object, const char *key, const char *pool)
 {
-	return !pool || strcmp(text_of(object, key), pool) == 0;
+	return !pool || strcmp(field_text(object, key), pool) == 0;
 }
 
-void show_list(const json_t *list, const char *pool_key, const char *wanted,
-	       const struct column *columns, size_t column_count,
-	       void (*row)(struct table *, const json_t *))
+void field_print_list(const json_t *list, const char *pool_key, const char *wanted,
+		      const struct column *columns, size_t column_count,
+		      void (*row)(struct table *, const json_t *))
 {
 	struct table table;
 	const json_t *entry;

@@ -1,14 +1,15 @@
+#include "client/poolctl/failure.h"
+#include "client/poolctl/json.h"
+#include "client/poolctl/run.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/poolctl/json.h"
-#include "client/poolctl/run.h"
-
 #define JSON_IN_FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES)
 
-/* The arguments of a call, written to a new writer. */
+/* Writes the arguments of a call, given as JSON text or "-" for standard input. */
 static int read_args(const char *text, struct poold_writer *writer)
 {
 	json_error_t error;
@@ -26,15 +27,13 @@ static int read_args(const char *text, struct poold_writer *writer)
 		r = poold_writer_error(writer);
 	if (r < 0)
 		fprintf(stderr, "poolctl: the arguments cannot be sent: %s\n",
-			r == -EINVAL
-				? "an object has a \"$\" key that means nothing; see poolctl call "
-				  "--help"
-				: strerror(-r));
+			r == -EINVAL ? "an object has an unknown \"$\" key; see poolctl call --help"
+				     : strerror(-r));
 	json_decref(json);
 	return r;
 }
 
-/* A chunk, on a line of its own as soon as it is there. */
+/* Prints a chunk at once, on a line of its own. */
 static void on_chunk(void *userdata, struct poold_bytes value)
 {
 	int *failed = userdata;
@@ -42,7 +41,7 @@ static void on_chunk(void *userdata, struct poold_bytes value)
 	int r = json_from_value(value, &json);
 
 	if (r < 0) {
-		fprintf(stderr, "poolctl: a chunk cannot be shown: %s\n", strerror(-r));
+		fprintf(stderr, "poolctl: a chunk cannot be read: %s\n", strerror(-r));
 		*failed = EX_PROTOCOL;
 		return;
 	}
@@ -57,18 +56,18 @@ static int call(const struct command *command, const struct options *options,
 	struct poold_call_options call = options->call;
 	struct poold_reply reply;
 	int failed = 0;
+	int r;
 
 	if (options->stream) {
 		call.on_chunk = on_chunk;
 		call.stream_userdata = &failed;
 	}
-
-	int r = poold_call(client, args[0], args[1], value, &call, &reply);
+	r = poold_call(client, args[0], args[1], value, &call, &reply);
 
 	if (r < 0)
-		r = report_failure(options, client, &reply);
+		r = failure_report(options, client, &reply);
 	else
-		r = print_result(command, options, reply.result, NULL);
+		r = run_print_result(command, options, reply.result, NULL);
 	poold_reply_free(&reply);
 	return r != 0 ? r : failed;
 }
@@ -85,7 +84,7 @@ int run_call(const struct command *command, const struct options *options,
 		if (r == 0)
 			value = poold_writer_bytes(writer);
 	}
-	r = r < 0 ? exit_status_of(r) : call(command, options, client, args, value);
+	r = r < 0 ? failure_exit_status(r) : call(command, options, client, args, value);
 	poold_writer_free(writer);
 	return r;
 }

@@ -1,3 +1,10 @@
+#include "client/poolctl/argument.h"
+#include "client/poolctl/failure.h"
+#include "client/poolctl/field.h"
+#include "client/poolctl/json.h"
+#include "client/poolctl/print.h"
+#include "client/poolctl/run.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -5,17 +12,13 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "client/poolctl/fields.h"
-#include "client/poolctl/json.h"
-#include "client/poolctl/run.h"
-
 #define LINE_SIZE 4096
 
-/* The stacks come as an event, some time after they were asked for. */
+/* The stack traces come in an event, some time after the request for them was answered. */
 struct awaited {
 	const char *pool;
 	uint64_t worker;
-	json_t *event; /* NULL: not there yet */
+	json_t *event; /* NULL: it has not come yet */
 };
 
 static void on_event(void *userdata, struct poold_bytes bytes)
@@ -25,9 +28,9 @@ static void on_event(void *userdata, struct poold_bytes bytes)
 
 	if (awaited->event || json_from_value(bytes, &event) < 0)
 		return;
-	if (strcmp(text_of(event, "what"), "stack") == 0 &&
-	    strcmp(text_of(event, "pool"), awaited->pool) == 0 &&
-	    number_of(event, "worker") == (double)awaited->worker)
+	if (strcmp(field_text(event, "what"), "stack") == 0 &&
+	    strcmp(field_text(event, "pool"), awaited->pool) == 0 &&
+	    field_number(event, "worker") == (double)awaited->worker)
 		awaited->event = event;
 	else
 		json_decref(event);
@@ -41,7 +44,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Returns 0, or what ended the connection, or -ETIMEDOUT. */
+/* Waits for the event.  Returns 0, -ETIMEDOUT, or the error that ended the connection. */
 static int await(struct poold_client *client, const struct awaited *awaited, uint64_t wait_ms)
 {
 	uint64_t until = now_ms() + wait_ms;
@@ -68,8 +71,8 @@ static void print(const struct options *options, const json_t *event)
 		json_print(event, true, stdout);
 		return;
 	}
-	/* Lines are lines here; what else there is was made safe by the daemon. */
-	for (const char *text = text_of(event, "text"); *text != '\0';) {
+	/* Printed line by line, as print_safe would replace the newlines. */
+	for (const char *text = field_text(event, "text"); *text != '\0';) {
 		size_t len = strcspn(text, "\n");
 		char line[LINE_SIZE];
 
@@ -121,11 +124,11 @@ static int give_up(const struct options *options, const struct poold_client *cli
 		.status = status,
 		.error = {.code = late ? "deadline_exceeded" : "peer_closed",
 			  .category = late ? "timeout_error" : "connection_error",
-			  .message = late ? "the worker's stacks did not come in time"
+			  .message = late ? "the worker did not write its stack traces in time"
 					  : "the connection to the daemon ended",
 			  .retryable = true}};
 
-	return report_failure(options, client, &reply);
+	return failure_report(options, client, &reply);
 }
 
 int run_stack(const struct command *command, const struct options *options,
@@ -137,8 +140,8 @@ int run_stack(const struct command *command, const struct options *options,
 
 	(void)command;
 	(void)arg_count;
-	if (!read_number(args[1], &awaited.worker))
-		return usage_error("not a number", args[1]);
+	if (!argument_number(args[1], &awaited.worker))
+		return failure_usage("not a number", args[1]);
 	poold_set_event_callback(client, on_event, &awaited);
 	r = subscribe(client, options, &reply);
 	if (r == 0) {
@@ -148,7 +151,7 @@ int run_stack(const struct command *command, const struct options *options,
 	if (r == -ENOMEM)
 		return EX_OSERR;
 	if (r < 0) {
-		r = report_failure(options, client, &reply);
+		r = failure_report(options, client, &reply);
 		poold_reply_free(&reply);
 		return r;
 	}

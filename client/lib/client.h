@@ -1,0 +1,29 @@
+/* A client of the daemon: its connection (client.c) and its requests (client_call.c). */
+#ifndef POOLD_LIB_CLIENT_H
+#define POOLD_LIB_CLIENT_H
+
+#include "client/lib/client_session.h"
+#include "client/lib/poold.h"
+#include "protocol/base.h"
+
+#include <sys/un.h>
+
+/* The longest timeout that a caller may set: a year. */
+#define TIMEOUT_MS_MAX ((uint64_t)1000 * 60 * 60 * 24 * 365)
+
+struct poold_client {
+	struct sockaddr_un address;
+	int fd; /* -1: not connected */
+	bool is_dispatching;
+	usec_t timeout; /* of calls that set none; 0: no limit */
+	usec_t grace;
+	usec_t connect_timeout;
+	struct client_session session;
+	char *name;
+	char message[256]; /* why the last attempt to connect failed */
+};
+
+/* The monotonic clock, in microseconds. */
+usec_t client_now(void);
+
+#endif

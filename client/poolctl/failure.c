@@ -1,0 +1,97 @@
+#include "client/poolctl/failure.h"
+
+#include "client/poolctl/json.h"
+#include "client/poolctl/show.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+int failure_usage(const char *what, const char *which)
+{
+	fprintf(stderr, "poolctl: %s%s%s; see poolctl --help\n", what, which ? ": " : "",
+		which ? which : "");
+	return EX_USAGE;
+}
+
+int failure_exit_status(int status)
+{
+	switch (status) {
+	case 0:
+		return 0;
+	case -EREMOTEIO:
+		return EXIT_FAILED;
+	case -ETIMEDOUT:
+		return EX_TEMPFAIL;
+	case -EPROTO:
+	case -EOVERFLOW:
+		return EX_PROTOCOL;
+	case -ENOMEM:
+		return EX_OSERR;
+	case -EINVAL:
+	case -ELOOP:
+	case -EMSGSIZE:
+	case -EBUSY:
+		return EX_DATAERR;
+	default:
+		return EX_UNAVAILABLE;
+	}
+}
+
+static const char *const executed_names[] = {"no", "maybe", "yes"};
+
+/* The error as JSON: the daemon's error map, or, for an error of libpoold, a map with the same
+ * keys. */
+static json_t *error_json(const struct poold_error *error)
+{
+	json_t *json = NULL;
+
+	if (error->map.len > 0 && json_from_value(error->map, &json) == 0)
+		return json;
+	return json_pack("{s:s, s:s, s:s, s:b, s:s}", "code", error->code, "category",
+			 error->category, "message", error->message, "retryable",
+			 (int)error->retryable, "executed", executed_names[error->executed]);
+}
+
+static void print_hint(int status, const char *path)
+{
+	switch (status) {
+	case -ENOENT:
+	case -ECONNREFUSED:
+		fprintf(stderr, "  Is the daemon running?  systemctl status poold; journalctl -u "
+				"poold -n 50\n"
+				"  Does it listen elsewhere?  poolctl --socket PATH, or "
+				"POOLD_SOCKET=PATH\n");
+		break;
+	case -EACCES:
+		fprintf(stderr, "  Who may connect?  ls -l %s\n", path);
+		break;
+	case -EAGAIN:
+	case -ETIMEDOUT:
+		fprintf(stderr,
+			"  The daemon is running but does not answer: journalctl -u poold -n 50\n");
+		break;
+	default:
+		break;
+	}
+}
+
+int failure_report(const struct options *options, const struct poold_client *client,
+		   const struct poold_reply *reply)
+{
+	json_t *error = error_json(&reply->error);
+
+	if (options->json) {
+		json_t *whole = json_pack("{s:O}", "error", error);
+
+		json_print(whole, true, stdout);
+		json_decref(whole);
+	} else {
+		show_error(error);
+		print_hint(reply->status, poold_client_path(client));
+	}
+	json_decref(error);
+	return failure_exit_status(reply->status);
+}
