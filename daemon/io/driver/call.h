@@ -25,12 +25,13 @@ struct call {
 	struct bytes trace;
 	struct bytes session;
 	struct bytes key;
-	const char
-		*encode_fault; /* why the last attempt can't be expressed in its worker's dialect;
-				     NULL: it was sent */
-	bool has_state;	       /* the attempt that runs has handed its session's state back: */
+	/* Why the last attempt can't be expressed in its worker's dialect; NULL: it was sent. */
+	const char *encode_fault;
+	/* What the attempt that runs has handed back: its session's state, a copy (slot_store.h);
+	 * `state` is empty where it is too large to be stored. */
+	bool has_state;
 	size_t state_len;
-	struct bytes state; /* a copy (slot_store.h); empty where it is too large to be stored */
+	struct bytes state;
 	struct attempt_history *history; /* NULL: no attempt has failed yet */
 	struct list_node in_caller;
 	struct call *next_same; /* of the same hash; or the next free one */
@@ -49,8 +50,7 @@ struct call_table {
 int call_table_init(struct call_table *table, uint32_t capacity);
 void call_table_done(struct call_table *table);
 
-/* A call of that caller, in its list and with a number of its own; NULL when all slots are taken.
- */
+/* A call of that caller, in its list and with a number of its own; NULL: all slots are taken. */
 struct call *call_open(struct call_table *table, struct caller *caller, uint32_t msgid);
 
 /* The open call of that caller and message id, or NULL. */

@@ -3,8 +3,8 @@
  * HTTP request or a timer of the daemon can all ask and be answered.
  *
  * Whoever asks embeds a struct caller and fills it in.  It opens calls (call.h), hands them over
- * (driver_submit), and is answered exactly once for each by `answer` or `error`.  It may subscribe to
- * events (events.h).  Before its memory is freed it must leave (driver_leave).
+ * (driver_submit), and is answered exactly once for each by `answer` or `error`.  It may subscribe
+ * to events (events.h).  Before its memory is freed it must leave (driver_leave).
  */
 #ifndef POOLD_IO_DRIVER_CALLER_H
 #define POOLD_IO_DRIVER_CALLER_H

@@ -91,7 +91,7 @@ void error_report_line(const struct error *error, const char *what, unsigned hel
 	buf_free(&line);
 }
 
-/* Whether it is one that a pool answers thousands of requests with when it is overloaded or down. */
+/* Whether a pool that is overloaded or down answers thousands of requests with it. */
 static bool is_refusal(enum errcode code)
 {
 	return errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed;

@@ -7,9 +7,9 @@
 struct driver;
 
 /*
- * Reports an error of the pool, all ways at once: `what` begins the line in the log.  An incident is
- * an error that belongs to no request.  When there are too many of them in a second, some are only
- * counted, and the next line in the log says how many.
+ * Reports an error of the pool in all three ways: `what` begins the line in the log.  An incident
+ * is an error that belongs to no request.  When there are too many errors in a second, some are
+ * only counted, and the next line in the log says how many.
  */
 void error_report(struct driver *driver, uint32_t pool, const struct error *error, const char *what,
 		  bool is_incident);

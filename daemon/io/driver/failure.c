@@ -222,8 +222,8 @@ static void fill_worker(const struct facts *facts, struct error *error)
 	error->run = usec_sub(loop_now(facts->driver->loop), request->sent);
 }
 
-/* The state of the breaker that let the request through, if it is still in the pool where it failed;
- * else of that pool's own. */
+/* The state of the breaker that let the request through, if it is still in the pool where it
+ * failed; else of that pool's own. */
 static enum breaker_state breaker_of(const struct facts *facts, const struct pool_view *pool)
 {
 	const struct request_view *request = &facts->request;

@@ -50,8 +50,8 @@ static void on_alive(struct channel *channel)
 	driver_step(channel->owner, &step);
 }
 
-/* The slot of the request that the worker has under this id; NO_SLOT: it was cancelled, or there was
- * none (then *ret_known is false). */
+/* The slot of the request that the worker has under this id; NO_SLOT: it was cancelled, or there
+ * was none (then *ret_known is false). */
 static uint32_t slot_of(const struct life *life, uint32_t id, bool *ret_known)
 {
 	const struct driver *driver = life->owner;

@@ -44,7 +44,8 @@ static int bind_at(int fd, const struct sockaddr_un *address)
 	return 0;
 }
 
-static int open_socket(const struct config_daemon *config, int *ret_fd)
+static int open_socket(const struct config_daemon *config, struct sockaddr_un *ret_address,
+		       int *ret_fd)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	mode_t mask;
@@ -68,6 +69,7 @@ static int open_socket(const struct config_daemon *config, int *ret_fd)
 		close(fd);
 		return r;
 	}
+	*ret_address = address;
 	*ret_fd = fd;
 	return 0;
 }
@@ -153,7 +155,8 @@ int listener_open(struct listener *listener, struct frontend *frontend, int fd)
 	*listener = (struct listener){
 		.frontend = frontend, .fd = fd, .owned = fd < 0, .limit.per_second = 1};
 	if (fd < 0)
-		r = open_socket(&frontend->driver->config->daemon, &listener->fd);
+		r = open_socket(&frontend->driver->config->daemon, &listener->address,
+				&listener->fd);
 	if (r < 0) {
 		listener->fd = -1;
 		return r;
@@ -170,6 +173,6 @@ void listener_close(struct listener *listener)
 	event_del(&listener->accept_event);
 	close(listener->fd);
 	if (listener->owned)
-		unlink(listener->frontend->driver->config->daemon.socket);
+		unlink(listener->address.sun_path);
 	listener->fd = -1;
 }

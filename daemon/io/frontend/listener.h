@@ -11,14 +11,16 @@
 #include "daemon/io/base/log.h"
 
 #include <event2/event_struct.h>
+#include <sys/un.h>
 
 struct frontend;
 
 struct listener {
 	struct frontend *frontend;
 	struct event accept_event;
-	int fd;	    /* -1: closed */
-	bool owned; /* made here: its file goes with it */
+	int fd;			    /* -1: closed */
+	bool owned;		    /* made here, at: */
+	struct sockaddr_un address; /* its file is removed with it */
 	bool paused;
 	struct log_limit limit;
 };

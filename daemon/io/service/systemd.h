@@ -25,10 +25,10 @@ struct systemd {
 };
 
 /*
- * Takes over what stands in the environment (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID,
- * LISTEN_FDS, LISTEN_FDNAMES) and removes it from there, so that no worker inherits it.  Call once,
- * before anything is started. Returns 0 or -errno; the environment is clean in either case, and the
- * service may be used as if there were none.
+ * Takes over what stands in the environment (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID,
+ * LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES) and removes it from there, so that no worker inherits it.
+ * Call once, before anything is started.  Returns 0 or -errno; the environment is clean in either
+ * case, and the service may be used as if there were none.
  */
 int systemd_init(struct systemd *systemd);
 /* Closes what was not given away. */
