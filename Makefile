@@ -135,7 +135,7 @@ $(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
 # Unit tests of the core link core and protocol alone: what they need beyond is a fault of the design.
-CORE_UNIT   := $(patsubst daemon/core/%.c,$(O)/unit/test_%,$(CORE_SRC)) $(addprefix $(O)/unit/test_,breaker_probes breaker_random circuit engine_budget engine_effects engine_view shrink)
+CORE_UNIT   := $(patsubst daemon/core/%.c,$(O)/unit/test_%,$(CORE_SRC)) $(addprefix $(O)/unit/test_,breaker_probes breaker_random circuit engine_budget engine_effects shrink)
 $(filter $(CORE_UNIT),$(UNIT)): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -152,7 +152,7 @@ $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK))
-$(O)/bench/%: $(O)/tests/bench/%.o $(O)/libcore.a $(O)/libpoold.a
+$(O)/bench/%: $(O)/tests/bench/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm

@@ -1,5 +1,6 @@
 #include "daemon/io/config/config_policy.h"
 
+#include "tests/lib/defaults.h"
 #include "tests/unit/test_config.h"
 
 /* The table's defaults and the core's own are the same numbers. */
