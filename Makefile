@@ -170,7 +170,7 @@ $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK))
-$(O)/bench/%: $(O)/tests/bench/%.o $(O)/libcore.a $(O)/libpoold.a
+$(O)/bench/%: $(O)/tests/bench/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm

@@ -4,12 +4,6 @@
 
 static const usec_t immediate_delays[] = {0, 100 * USEC_PER_MSEC, 200 * USEC_PER_MSEC};
 
-const struct backoff_settings backoff_defaults = {
-	.kind = BACKOFF_FULL_JITTER,
-	.base = 100 * USEC_PER_MSEC,
-	.cap = 30 * USEC_PER_SEC,
-};
-
 const struct backoff_settings backoff_immediate = {
 	.kind = BACKOFF_CUSTOM,
 	.cap = 30 * USEC_PER_SEC,

@@ -43,9 +43,6 @@ struct backoff_settings {
 	unsigned list_len;  /* 0: no delay */
 };
 
-/* Full jitter from 100 ms to 30 s. */
-extern const struct backoff_settings backoff_defaults;
-
 /* Of the strategy immediate_retry: 0, 100, 200 ms, and that from then on. */
 extern const struct backoff_settings backoff_immediate;
 

@@ -2,22 +2,6 @@
 
 #include <string.h>
 
-const struct breaker_settings breaker_defaults = {
-	.failure_threshold = 5,
-	.success_threshold = 3,
-	.half_open_requests = 3,
-	.minimum_calls = 20,
-	.failure_rate = 50,
-	.window = 10 * USEC_PER_SEC,
-	.min_outage = USEC_PER_SEC,
-	.failure_run_ttl = 60 * USEC_PER_SEC,
-	.open_timeout = 60 * USEC_PER_SEC,
-	.open_timeout_max = 600 * USEC_PER_SEC,
-	.open_multiplier = 100,
-	.probe_timeout = 30 * USEC_PER_SEC,
-	.early_probe = true,
-};
-
 /* Soonest after opening that an early probe may begin, beside 5 % of the open time. */
 #define EARLY_AFTER   USEC_PER_SEC
 #define EARLY_PERCENT 5

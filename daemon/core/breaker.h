@@ -91,13 +91,6 @@ struct breaker_settings {
 	bool early_probe;	  /* whether breaker_early_probe does anything */
 };
 
-/*
- * 5 failures, 3 successes, 3 probes, 20 calls, 50 % failures, the slow-call rule off, a window of
- * 10 s, 1 s of outage, runs of 60 s, open for 60 s without growth or jitter (and 10 min at most),
- * probes of 30 s, early probes.
- */
-extern const struct breaker_settings breaker_defaults;
-
 /* What an admitted call carries to its end.  It is given back once, with its outcome. */
 struct breaker_permit {
 	uint32_t generation;

@@ -2,13 +2,6 @@
 
 #define MILLI_TOKEN ((uint64_t)1000000) /* in the unit of the balance */
 
-const struct budget_settings budget_defaults = {
-	.max = 20 * BUDGET_RETRY,
-	.per_success = BUDGET_RETRY / 5,
-	.per_second = BUDGET_RETRY,
-	.refill_below = 10 * BUDGET_RETRY,
-};
-
 static uint64_t max_balance(const struct budget *budget)
 {
 	return budget->settings.max * MILLI_TOKEN;

@@ -25,9 +25,6 @@ struct budget_settings {
 	uint32_t refill_below; /* time gives only up to here */
 };
 
-/* 20 tokens, 0.2 a success, 1 a second while below 10. */
-extern const struct budget_settings budget_defaults;
-
 struct budget {
 	struct budget_settings settings;
 	/* In millionths of a milli-token, which is what one milli-token a second comes to in a µs:

@@ -22,9 +22,6 @@
 
 struct engine;
 
-/* Fills in what a daemon has without being told: recoveries, sessions, keys; all else 0. */
-void engine_default_settings(struct engine_settings *ret);
-
 enum event_type {
 	EVENT_SUBMIT = 0, /* a client asks: `submit` */
 	EVENT_CANCEL, /* its client gives `request` up; `gone`: it is not there to hear an answer */

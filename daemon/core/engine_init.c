@@ -39,18 +39,6 @@ static uint32_t count_effects(const struct engine_settings *settings)
 	       5 * settings->pool_count + 2 * settings->sessions.max + settings->keys.max + 16;
 }
 
-void engine_default_settings(struct engine_settings *ret)
-{
-	*ret = (struct engine_settings){
-		.recoveries_max = 1024,
-		.sessions = {.max = 4096,
-			     .ttl = 300 * USEC_PER_SEC,
-			     .state_max = (uint64_t)64 << 10,
-			     .bytes_max = (uint64_t)64 << 20},
-		.keys = {.max = 4096, .ttl = 300 * USEC_PER_SEC, .bytes_max = (uint64_t)64 << 20},
-	};
-}
-
 /* --- memory --- */
 
 struct layout {

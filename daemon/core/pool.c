@@ -32,18 +32,6 @@ const char *pool_adapter_name(enum pool_adapter adapter)
 	return adapters[adapter];
 }
 
-void pool_default_settings(struct pool_settings *ret)
-{
-	*ret = (struct pool_settings){
-		.breaker = breaker_defaults,
-		.breaker_begins = BREAKER_CLOSED,
-		.backoff = backoff_defaults,
-		.budget = budget_defaults,
-		.failover = {.dwell = 10 * USEC_PER_SEC, .step = 5 * USEC_PER_SEC},
-		.affinity = SESSION_HINT,
-	};
-}
-
 /* Replacements under way at once, in a pool of so many workers. */
 static unsigned out_max(unsigned workers)
 {

@@ -74,9 +74,6 @@ struct pool_settings {
  */
 unsigned pool_slots(const struct pool_settings *settings);
 
-/* What a pool has without being told: breaker, budget, backoff, failover, affinity; all else 0. */
-void pool_default_settings(struct pool_settings *ret);
-
 /* Failed starts in a row after which a pool is failed: its requests are refused, one worker at a
  * time is tried. */
 #define POOL_FAILED_STARTS 5

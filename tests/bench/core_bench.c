@@ -12,6 +12,7 @@
 #include "daemon/core/breaker.h"
 #include "daemon/core/engine.h"
 #include "daemon/core/recovery.h"
+#include "tests/lib/defaults.h"
 
 #define WORKERS	    4
 #define REQUESTS    1024

@@ -3,6 +3,7 @@
 #define POOLD_TESTS_BREAKER_CALLS_H
 
 #include "daemon/core/breaker.h"
+#include "tests/lib/defaults.h"
 #include "tests/lib/unit.h"
 
 #define START (1000 * USEC_PER_SEC)

@@ -1,6 +1,7 @@
 #include "tests/lib/havoc.h"
 
 #include "daemon/core/engine_internal.h"
+#include "tests/lib/defaults.h"
 #include "tests/lib/narrate.h"
 
 #include <inttypes.h>

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/defaults.h"
 #include "tests/lib/narrate.h"
 
 #define POOLS_MAX 4

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/defaults.h"
 #include "tests/lib/narrate.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/process.h"

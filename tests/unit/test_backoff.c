@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/lib/defaults.h"
 #include "tests/lib/prop.h"
 #include "tests/lib/shrink.h"
 #include "tests/lib/unit.h"
@@ -38,14 +39,6 @@ START_TEST(every_kind_has_a_name_that_finds_it)
 	ck_assert_int_eq(backoff_kind_find("", 0), BACKOFF_KIND_COUNT_);
 	ck_assert_int_eq(backoff_kind_find("linearly", 8), BACKOFF_KIND_COUNT_);
 	ck_assert_str_eq(backoff_kind_name(BACKOFF_DECORRELATED_JITTER), "decorrelated_jitter");
-}
-END_TEST
-
-START_TEST(the_defaults)
-{
-	ck_assert_int_eq(backoff_defaults.kind, BACKOFF_FULL_JITTER);
-	ck_assert_uint_eq(backoff_defaults.base, 100000);
-	ck_assert_uint_eq(backoff_defaults.cap, 30000000);
 }
 END_TEST
 
@@ -385,7 +378,6 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		every_kind_has_a_name_that_finds_it,
-		the_defaults,
 		immediate_retry_waits_0_100_200_ms,
 		the_fixed_kinds,
 		without_a_cap_numbers_stop_at_the_end_of_64_bits,

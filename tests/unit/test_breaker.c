@@ -50,29 +50,6 @@ START_TEST(every_value_has_a_name)
 }
 END_TEST
 
-START_TEST(the_defaults)
-{
-	const struct breaker_settings *settings = &breaker_defaults;
-
-	ck_assert_uint_eq(settings->failure_threshold, 5);
-	ck_assert_uint_eq(settings->success_threshold, 3);
-	ck_assert_uint_eq(settings->half_open_requests, 3);
-	ck_assert_uint_eq(settings->minimum_calls, 20);
-	ck_assert_uint_eq(settings->failure_rate, 50);
-	ck_assert_uint_eq(settings->slow_call_rate, 0);
-	ck_assert_uint_eq(settings->slow_call_duration, 0);
-	ck_assert_uint_eq(settings->window, 10 * SEC);
-	ck_assert_uint_eq(settings->min_outage, 1 * SEC);
-	ck_assert_uint_eq(settings->failure_run_ttl, 60 * SEC);
-	ck_assert_uint_eq(settings->open_timeout, 60 * SEC);
-	ck_assert_uint_eq(settings->open_timeout_max, 600 * SEC);
-	ck_assert_uint_eq(settings->open_multiplier, 100);
-	ck_assert_uint_eq(settings->open_jitter, 0);
-	ck_assert_uint_eq(settings->probe_timeout, 30 * SEC);
-	ck_assert(settings->early_probe);
-}
-END_TEST
-
 /* --- closed: what opens it --- */
 
 /* So many calls of one outcome, each so long after the one before. */
@@ -497,7 +474,6 @@ int main(void)
 	const TTest *const tests[] = {
 		every_pair_of_states,
 		every_value_has_a_name,
-		the_defaults,
 		what_opens_it_at_its_last_call,
 		the_rate_is_exact_at_the_edge,
 		slow_calls_open_it_where_the_rule_is_on,

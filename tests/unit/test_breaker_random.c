@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "tests/lib/breaker_model.h"
+#include "tests/lib/defaults.h"
 #include "tests/lib/prop.h"
 #include "tests/lib/shrink.h"
 #include "tests/lib/unit.h"

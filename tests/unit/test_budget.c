@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "tests/lib/defaults.h"
 #include "tests/lib/shrink.h"
 #include "tests/lib/unit.h"
 
@@ -24,15 +25,6 @@ static struct budget empty_one(void)
 		;
 	return budget;
 }
-
-START_TEST(the_defaults)
-{
-	ck_assert_uint_eq(budget_defaults.max, 20000);
-	ck_assert_uint_eq(budget_defaults.per_success, 200);
-	ck_assert_uint_eq(budget_defaults.per_second, 1000);
-	ck_assert_uint_eq(budget_defaults.refill_below, 10000);
-}
-END_TEST
 
 START_TEST(it_starts_with_twenty_retries)
 {
@@ -355,7 +347,6 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_defaults,
 		it_starts_with_twenty_retries,
 		five_successes_give_one_retry,
 		successes_fill_it_to_its_maximum,

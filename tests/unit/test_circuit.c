@@ -1,5 +1,6 @@
 #include "daemon/core/circuit.h"
 
+#include "tests/lib/defaults.h"
 #include "tests/lib/unit.h"
 
 #define NOW    1000

@@ -2,6 +2,7 @@
  */
 #include "daemon/core/engine.h"
 
+#include "tests/lib/defaults.h"
 #include "tests/lib/unit.h"
 
 #include <stdlib.h>

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/defaults.h"
 #include "tests/lib/unit.h"
 
 #define MANY	300 /* sessions or keys; far more than there are requests */

@@ -2,6 +2,7 @@
 #include "daemon/core/engine_view.h"
 
 #include "protocol/read.h"
+#include "tests/lib/defaults.h"
 #include "tests/lib/unit.h"
 
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "tests/lib/defaults.h"
 #include "tests/lib/unit.h"
 
 #define WORKERS	 4
