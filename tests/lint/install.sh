@@ -47,3 +47,22 @@ pc_says "$work/back/usr/local/lib/pkgconfig/libpoold.pc" libdir /usr/local/lib
 
 install_to back PREFIX=/usr/local SYSCONFDIR=/etc
 ! grep -q '^  [A-Z]' "$work/said" || fail "the same install again builds: $(cat "$work/said")"
+
+# Without DESTDIR, root rebuilds the loader's cache, if the loader searches that folder at all.
+mkdir "$work/bin"
+printf '#!/bin/sh\necho 0\n' >"$work/bin/id"
+cat >"$work/bin/ldconfig" <<STUB
+#!/bin/sh
+[ "\$1" = -N ] || echo called >>$work/called
+echo "$work/here/lib: (from a file)"
+STUB
+chmod +x "$work/bin/id" "$work/bin/ldconfig"
+install_here() { # PREFIX
+	PATH=$work/bin:$PATH make --no-print-directory O="$work/build" DESTDIR= PREFIX="$1" SYSCONFDIR="$1/etc" UNITDIR="$1/units" \
+		SYSUSERSDIR="$1/sysusers" TMPFILESDIR="$1/tmpfiles" install >"$work/said" 2>&1 || fail "$(cat "$work/said")"
+}
+install_here "$work/unknown"
+[ ! -e "$work/called" ] || fail "ldconfig runs for a folder that the loader does not search"
+grep -q "The loader does not search $work/unknown/lib" "$work/said" || fail "nothing is said: $(cat "$work/said")"
+install_here "$work/here"
+[ -e "$work/called" ] || fail "ldconfig does not run: $(cat "$work/said")"
