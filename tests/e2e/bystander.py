@@ -1,4 +1,4 @@
-"""A client that wants to be left in peace while a test does harm elsewhere."""
+"""A client of another pool that must not notice what a test does to its own."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ START_TIMEOUT = "warning start_timeout is over"
 
 
 def worker(name: str, *arguments: str) -> str:
-    """The command of a program in tests/e2e/workers that speaks the dialect by hand."""
+    """The command of a program in tests/e2e/workers that speaks the dialect without the package."""
     return shlex.join([sys.executable, str(HERE / "workers" / f"{name}.py"), *arguments])
 
 
@@ -112,7 +112,7 @@ def socket_pool(name: str, address: str, **options: object) -> str:
 
 
 def static_pool(name: str, **answers: object) -> str:
-    """A pool that answers what it is told to: `answer`, or `answer.METHOD` (JSON)."""
+    """A pool with canned answers: `answer`, or `answer.METHOD` (JSON)."""
     return section(f"pool {name}", {"adapter": "static", **answers})
 
 

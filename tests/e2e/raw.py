@@ -1,4 +1,4 @@
-"""A client that is nothing but a socket: it sends what bytes it is told to and reads messages.
+"""A client that is nothing but a socket: it sends the bytes that it is given and reads messages.
 
 It shares no code with the project's own clients, so that a fault common to both ends cannot hide.
 """

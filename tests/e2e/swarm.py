@@ -28,7 +28,7 @@ class Swarm:
         path: the daemon's socket.
         size: how many connections.
         questions: where they come from; the end of it is the end of the run.
-        on_answer: told of every answer, with the question it answers.
+        on_answer: called with every answer and the question it answers.
     """
 
     def __init__(

@@ -243,8 +243,8 @@ class Rules(BreakerTest):
         self.assertEqual(client.call("tools", "echo", 1), 1)
 
 
-class ByHand(BreakerTest, PoolctlTest):
-    """The operator's way, with poolctl."""
+class ByOperator(BreakerTest, PoolctlTest):
+    """An operator opens and closes them, with poolctl."""
 
     def check_by_us(self, client: poold.Client, heard: Listener, state: str) -> None:
         """It is in that state, and it is said by whom."""

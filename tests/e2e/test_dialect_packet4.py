@@ -188,7 +188,7 @@ class Packet4:
         daemon, client = self.start_bridge(cancel_grace="20s")
         before = daemon.worker_pids("bridge")
         for n in range(5):
-            call = client.start("bridge", "sleep", seconds=0.1)
+            call = client.start("bridge", "sleep", seconds=stretch(0.1))
             eventually(lambda: daemon.pool("bridge")["workers"]["busy"] == 1, "it is at work")
             call.cancel()
             self.assertEqual(client.call("bridge", "echo", n=n), {"n": n})

@@ -1,4 +1,4 @@
-"""What is told of a failure: the whole error map, the list of the latest errors, the log."""
+"""What is reported of a failure: the whole error map, the list of the latest errors, the log."""
 
 from __future__ import annotations
 

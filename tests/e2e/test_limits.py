@@ -9,7 +9,7 @@ from raw import Closed, Raw, pack
 # Seconds within which a refusal has to come: at once, but for the scheduler.
 AT_ONCE = 0.05
 
-# What a full queue does to the health of its pool is told, and whom it kept out.
+# Log lines about a full queue: its pool is degraded, and a request was refused.
 FULL = "warning pool is degraded, was ok pool=tools|request failed: code=queue_full"
 
 

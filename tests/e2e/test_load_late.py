@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from harness import LOAD, UNRULY, DaemonTest, pool
+from clock import ms, stretch
+from harness import LOAD, UNRULY, DaemonTest, pool, retry
 from raw import Answer
 from swarm import Question, Swarm
 
@@ -25,9 +26,9 @@ TRIES_MAX = 4
 # What a question to `late` ends with: at a worker, in the queue, or on its way back there.
 LATE_CODES = ("attempt_timeout", "queue_timeout", "deadline_exceeded")
 
-# Milliseconds after which a question to `late` is given up.  A violation is followed by one retry at
-# once and the next after 100 ms, so there is time for the first only.
-SHORT = 30
+# Milliseconds after which a question to `late` is given up, by which its answer is later, and before
+# the second retry.  A violation is followed by one retry at once, so there is time for that one only.
+SHORT, LATER, SECOND_RETRY = 30, 40, 100
 LATE_TRIES_MAX = 2
 
 
@@ -35,7 +36,7 @@ def has_no_try_left(question: Question, error: dict[str, Any]) -> bool:
     """Whether a question whose worker broke the protocol was tried as often as it could be."""
     if question.method != "late":
         return error["attempt"] == TRIES_MAX
-    return error["attempt"] == LATE_TRIES_MAX or error["elapsed_ms"] > SHORT / 2
+    return error["attempt"] == LATE_TRIES_MAX or error["elapsed_ms"] > stretch(SHORT) / 2
 
 
 class Outcomes:
@@ -69,7 +70,7 @@ class LateAnswers(DaemonTest):
         weights = [*MIX.values(), 1000 - sum(MIX.values())]
         for number in range(CALLS):
             (method,) = draw.choices(methods, weights)
-            options: dict[str, object] = {"timeout_ms": SHORT} if method == "late" else {}
+            options: dict[str, object] = {"timeout_ms": round(stretch(SHORT))} if method == "late" else {}
             yield Question(number, "unruly", method, [number, draw.random()], options)
 
     def test_each_answer_belongs_to_its_question(self) -> None:
@@ -80,8 +81,10 @@ class LateAnswers(DaemonTest):
                 workers=4,
                 idempotent=True,
                 max_crash_retries=10,
-                kill_grace="100ms",
-            )
+                kill_grace=ms(100),
+                **{"env.UNRULY_LATE_MSEC": round(stretch(LATER))},
+            ),
+            retry("unruly", base=ms(SECOND_RETRY)),
         )
         daemon.announced.append("pool=unruly")
         outcomes = Outcomes()
@@ -91,7 +94,7 @@ class LateAnswers(DaemonTest):
         self.assertEqual(outcomes.faults, [])
         self.assertEqual(outcomes.codes.total(), CALLS)
         self.assertLessEqual(outcomes.luckless, 2)
-        # Only a daemon that got no processor for 40 ms can take such an answer for one in time.
+        # Only a daemon that got no processor for LATER ms can take such an answer for one in time.
         self.assertLessEqual(outcomes.too_late, CALLS * MIX["late"] // 10_000)
         counters = daemon.counters("unruly")
         self.assertEqual(counters["requests"], CALLS)

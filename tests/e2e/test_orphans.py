@@ -131,7 +131,7 @@ class Stuck(OrphanTest):
         daemon = self.launch(pool("wild", command, restart_delay="10s", restart_delay_max="10s"))
         daemon.announced.append("pool=wild|start_timeout|pool is")
         daemon.wait_listening()
-        daemon.log.wait_for("worker gets SIGKILL: killed as it closed its channel")
+        daemon.log.wait_for("worker gets SIGKILL: .*channel")
         daemon.log.wait_for("worker ended: signal 9")
         theirs = lambda: [p for p in daemon.family() if procs.variable(p, "POOLD_LIFE")]
         eventually(lambda: len(theirs()) <= 1, "at most the next one is there")

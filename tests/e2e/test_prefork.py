@@ -206,8 +206,8 @@ class Faults(DaemonTest):
         workers, server = daemon.worker_pids(), server_of(daemon)
         eventually(lambda: procs.is_alive(server), "it lives")
         daemon.log.wait_for("fork server ready")
-        # One that ends right after it got ready is replaced when it is wanted, not before.
-        eventually(lambda: self.uptime(daemon) > 1500, "it is worth to be replaced")
+        # One that ends within a second after it got ready is replaced when it is wanted, not before.
+        time.sleep(1.2)
         procs.kill(server)
         daemon.log.wait_for("fork server ended: signal 9")
         daemon.log.wait_for("fork server ready", count=2)
@@ -219,10 +219,6 @@ class Faults(DaemonTest):
         procs.kill(workers[0])
         daemon.wait_workers("heavy", 2, apart_from=(workers[0],))
         self.assertEqual(daemon.counters("heavy")["worker_start_failures"], 0)
-
-    @staticmethod
-    def uptime(daemon: Daemon) -> int:
-        return daemon.ask("poold.status")["uptime_ms"]
 
     def test_a_server_killed_in_its_first_moment_is_started_when_needed(self) -> None:
         daemon = self.start(prefork_pool())

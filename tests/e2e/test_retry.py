@@ -19,7 +19,7 @@ AT_ONCE = retry("tools", backoff="none")
 LINEAR = retry("tools", backoff="linear", base="20ms")
 
 
-# What those are told that waited for another request with their key.
+# The error of requests that waited for another one with the same key.
 OF_ANOTHER = (
     "the request that ran with the same key failed: the worker was killed while it had the request"
 )

@@ -1,4 +1,4 @@
-"""Five ways in which a system fails.  Of each: what the caller is told, what the daemon does about
+"""Five ways in which a system fails.  Of each: which error the caller gets, what the daemon does about
 it, and that all is well in the end."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a worker is in its code: by hand, and when a request is slow."""
+"""The stack of a worker: on demand, and when a request is slow."""
 
 from __future__ import annotations
 

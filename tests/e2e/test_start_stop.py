@@ -140,8 +140,8 @@ class Start(DaemonTest):
         self.assertNotEqual(daemon.wait_ended(), 0)
         self.assertIn("/nonexistent/folder", str(daemon.log))
 
-    def test_readiness_is_told_to_a_service_manager_that_listens_late(self) -> None:
-        """Each worker that gets ready is told too, until there is no room for more."""
+    def test_readiness_is_notified_to_a_service_manager_that_listens_late(self) -> None:
+        """Each worker that gets ready is notified too, until the socket has no room for more."""
         daemon = self.launch(pool("raw", UNRULY, workers=16))
         daemon.log.wait_for("notice ready: listening")
         daemon.notices.wait_for("READY=1", daemon.pidfd, seconds=5)
@@ -223,7 +223,7 @@ class Stop(DaemonTest):
             self.assertEqual(daemon.wait_ended(), 0)
         self.assertGreaterEqual(timed.seconds, 0.199)
 
-    def test_a_second_signal_hurries(self) -> None:
+    def test_a_second_signal_stops_at_once(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX), drain_timeout="60s")
         daemon.announced.append("pool=tools")
         client = daemon.connect()

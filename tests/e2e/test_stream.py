@@ -273,7 +273,7 @@ class Broken(StreamTest):
                 notes = str(daemon.directory / how)
                 stream = client.stream("tell", "tell_then", 3, how, notes, restartable=True)
                 void = list(itertools.takewhile(lambda part: part is not poold.RESTART, stream))
-                # What was void before it was taken is not told.
+                # Parts that became void before the client took them are not seen.
                 self.assertEqual(void, [0, 1, 2][: len(void)])
                 self.assertEqual((list(stream), stream.result), (list(range(10)), 2))
 

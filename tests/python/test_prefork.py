@@ -13,7 +13,7 @@ import unittest
 
 from support import PATIENCE, Peer, pack, request, start_python
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 from procs import adopt_orphans, is_alive, stop, wait_gone  # noqa: E402
 

@@ -4,7 +4,7 @@
  *
  *   echo     answers with its arguments, byte for byte
  *   work     first writes its arguments to the journal, then takes a millisecond and answers
- *   late     answers 40 ms after the deadline
+ *   late     answers UNRULY_LATE_MSEC milliseconds (40) after the deadline
  *   twice    answers, and answers again in the same write
  *   again    answers the request before this one once more, then this one
  *   unknown  answers an id that was never asked, then this one
@@ -26,7 +26,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LATE_MSEC  40
 #define UNKNOWN_ID 1000000u
 
 struct slice {
@@ -45,6 +44,7 @@ struct request {
 struct worker {
 	int channel;
 	int journal; /* -1: none */
+	uint64_t late_msec;
 	uint32_t previous;
 	uint8_t *data;
 	size_t len;
@@ -283,7 +283,7 @@ static void serve(struct worker *worker, const struct request *request)
 		ids[0] = request->id + UNKNOWN_ID;
 		count = 2;
 	} else if (is(request->method, "late")) {
-		pass_msec(request->deadline_msec + LATE_MSEC);
+		pass_msec(request->deadline_msec + worker->late_msec);
 	} else if (is(request->method, "work")) {
 		if (worker->journal >= 0)
 			write_all(worker->journal, request->args.at,
@@ -362,6 +362,7 @@ static void say_ready(const struct worker *worker)
 int main(int argc, char **argv)
 {
 	const char *channel = getenv("POOLD_FD");
+	const char *late = getenv("UNRULY_LATE_MSEC");
 	struct worker worker = {.journal = -1};
 
 	if (!channel) {
@@ -372,6 +373,7 @@ int main(int argc, char **argv)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	worker.channel = atoi(channel);
+	worker.late_msec = late ? strtoull(late, NULL, 10) : 40;
 	if (argc > 1) {
 		worker.journal = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		if (worker.journal < 0)

@@ -1,4 +1,4 @@
-"""A worker that speaks the dialect by hand and serves up to four requests at once.
+"""A worker that speaks the dialect without the package and serves up to four requests at once.
 
 Methods: `after` [seconds, value] answers later; `yielding` [] gives up when it is told to; `stubborn` []
 neither answers nor gives up.

@@ -1,4 +1,5 @@
-"""A worker that uses what the SDK has: asynchronous functions, a session class, hooks."""
+"""Functions that use what the package has, asynchronous ones and a session class:
+`python3 -m poold.worker modern`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that speaks the dialect by hand and misbehaves: when it starts as its argument says, and
+"""A worker that speaks the dialect without the package and misbehaves: when it starts as its argument says, and
 when it is called as the method says.
 
     rude.py [START]

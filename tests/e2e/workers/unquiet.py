@@ -1,4 +1,4 @@
-"""Functions whose worker writes, dies and leaves processes behind, on the project's own SDK."""
+"""Functions whose worker writes, dies and leaves processes behind: `python3 -m poold.worker unquiet`."""
 
 from __future__ import annotations
 
