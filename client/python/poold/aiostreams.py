@@ -83,7 +83,7 @@ class _Parts:
     def __del__(self) -> None:
         if self._parts is not None and not self._parts.answer.done():
             try:
-                # The garbage collector may be at work in another thread.
+                # The garbage collector may run this in another thread.
                 self._loop.call_soon_threadsafe(self._give_up_later())
             except RuntimeError:
                 pass  # the loop is closed, and the connection with it
