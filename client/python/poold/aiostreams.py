@@ -183,17 +183,17 @@ class InParts:
         self.inbox = Inbox()
         self.answer: asyncio.Future = asyncio.get_running_loop().create_future()
         self.answer.add_done_callback(self._answered)
-        self._news = asyncio.Event()
+        self._arrived = asyncio.Event()
 
     async def wait(self) -> None:
         """Waits until there is something in the inbox, or the answer."""
         while not self.inbox.values and not self.answer.done():
-            self._news.clear()
-            await self._news.wait()
+            self._arrived.clear()
+            await self._arrived.wait()
 
     def put(self, value: object) -> None:
         self.inbox.put(value)
-        self._news.set()
+        self._arrived.set()
 
     def fail(self, error: errors.Error) -> None:
         if not self.answer.done():
@@ -201,4 +201,4 @@ class InParts:
 
     def _answered(self, answer: asyncio.Future) -> None:
         answer.exception()  # taken: it is nobody's fault that nobody asks
-        self._news.set()
+        self._arrived.set()

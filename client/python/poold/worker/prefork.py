@@ -123,7 +123,7 @@ def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> i
     The parent of the worker exits at once, so that the daemon becomes its parent.  The worker
     calls `prepare` before the daemon is answered.
     """
-    news, tell = os.pipe()
+    report_read, report_write = os.pipe()
     gate, hold = os.pipe()
     answer: tuple[int | None, int | None]
     try:
@@ -132,24 +132,24 @@ def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> i
         answer = (error.errno or errno.EAGAIN, None)
     else:
         if between == 0:
-            _fork_again(tell, prepare)
-            os.close(news)
+            _fork_again(report_write, prepare)
+            os.close(report_read)
             os.close(hold)
             return gate
-        os.close(tell)
-        tell = -1
-        text = os.read(news, 32)  # nothing, if there was no second fork
+        os.close(report_write)
+        report_write = -1
+        text = os.read(report_read, 32)  # nothing, if there was no second fork
         _, status = os.waitpid(between, 0)
         failure = os.waitstatus_to_exitcode(status)
         answer = (None, int(text)) if text else (failure if failure > 0 else errno.EAGAIN, None)
     control.sendall(wire.pack([wire.RESPONSE, number, *answer]))
-    for descriptor in (news, tell, gate, hold):
+    for descriptor in (report_read, report_write, gate, hold):
         if descriptor >= 0:
             os.close(descriptor)
     return None
 
 
-def _fork_again(tell: int, prepare: Callable[[], None]) -> None:
+def _fork_again(report_write: int, prepare: Callable[[], None]) -> None:
     """To be called in the intermediate process: returns in the worker, which leads a new session.
     """
     try:
@@ -160,8 +160,8 @@ def _fork_again(tell: int, prepare: Callable[[], None]) -> None:
         os._exit(0)
     os.setsid()
     prepare()
-    os.write(tell, str(os.getpid()).encode())
-    os.close(tell)
+    os.write(report_write, str(os.getpid()).encode())
+    os.close(report_write)
 
 
 def _load_death_signal() -> Callable[[], object]:
