@@ -36,8 +36,8 @@ from poold.errors import (
 
 __version__ = "0.1.0"
 
-# A worker starts without the client's modules and a client without the worker's: each is loaded
-# when it is first named, because a worker's start is what callers wait for after a crash.
+# Modules are loaded when a name is first used: a worker does not load those of the client, which
+# would make callers wait longer for its start after a crash.
 _ELSEWHERE = {
     "Call": "poold.client",
     "Client": "poold.client",

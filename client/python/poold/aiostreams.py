@@ -83,7 +83,7 @@ class _Parts:
     def __del__(self) -> None:
         if self._parts is not None and not self._parts.answer.done():
             try:
-                # The garbage collector may be at work in another thread.
+                # The garbage collector may run this in another thread.
                 self._loop.call_soon_threadsafe(self._give_up_later())
             except RuntimeError:
                 pass  # the loop is closed, and the connection with it
@@ -183,17 +183,17 @@ class InParts:
         self.inbox = Inbox()
         self.answer: asyncio.Future = asyncio.get_running_loop().create_future()
         self.answer.add_done_callback(self._answered)
-        self._news = asyncio.Event()
+        self._arrived = asyncio.Event()
 
     async def wait(self) -> None:
         """Waits until there is something in the inbox, or the answer."""
         while not self.inbox.values and not self.answer.done():
-            self._news.clear()
-            await self._news.wait()
+            self._arrived.clear()
+            await self._arrived.wait()
 
     def put(self, value: object) -> None:
         self.inbox.put(value)
-        self._news.set()
+        self._arrived.set()
 
     def fail(self, error: errors.Error) -> None:
         if not self.answer.done():
@@ -201,4 +201,4 @@ class InParts:
 
     def _answered(self, answer: asyncio.Future) -> None:
         answer.exception()  # taken: it is nobody's fault that nobody asks
-        self._news.set()
+        self._arrived.set()

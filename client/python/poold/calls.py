@@ -12,15 +12,15 @@ from poold import __version__, errors, wire
 DEFAULT_PATH = "/run/poold/poold.sock"
 PATH_VARIABLE = "POOLD_SOCKET"
 
-# The daemon's own default for its answers, and room for what is around one.
+# The daemon's default limit of an answer, and room for its envelope.
 MAX_BUFFER_SIZE = (64 << 20) + 4096
 
-# How long the daemon may take over the answer that is due at the deadline, in seconds.
+# How long after the deadline the daemon may take to answer, in seconds.
 GRACE = 1.0
 
 ID_MAX = 0xFFFFFFFF
 
-# Stands for the id in what is no part of a single call's answer: poold.event.
+# Used as the id of notifications that belong to no call: poold.event.
 EVENTS = "events"
 
 
@@ -53,7 +53,7 @@ class _Restart:
         return "poold.RESTART"
 
 
-# Among the chunks of a stream that may begin again: it does so here, and what came before is void.
+# Among the chunks of a restartable stream: the stream begins again; all chunks before are void.
 RESTART = _Restart()
 
 

@@ -35,7 +35,8 @@ def open_socket(path: str, timeout: float) -> socket.socket:
         PoolConnectionError: it could not connect within `timeout` seconds (connect_failed).
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Python's own timeout would fail at once while the daemon's backlog is full; the kernel waits.
+    # With Python's timeout, connect would fail at once while the daemon's backlog is full; with
+    # this timeout of the kernel, it waits.
     seconds = math.floor(timeout)
     wait = struct.pack("@ll", seconds, int((timeout - seconds) * 1e6))
     try:
@@ -127,7 +128,7 @@ class InParts(Call):
             poold.Error: the call failed.
         """
         while True:
-            # In this order: nothing comes after the answer, but something may come before it now.
+            # In this order: nothing comes after the answer, but parts may still come before it.
             answered = self._answered
             if self.inbox.values:
                 break
@@ -327,7 +328,7 @@ class Connection:
     def _hand_out(self, messages: list) -> None:
         with self._lock:
             for message in messages:
-                # Of an unknown id: given up here when its answer was under way.
+                # An unknown id: the request was given up while its answer was on its way.
                 if message[0] == wire.RESPONSE and message[1] in self._calls:
                     _finish(self._calls.pop(message[1]), message[2], message[3])
                 elif message[0] == wire.NOTIFICATION:
@@ -405,7 +406,7 @@ class Connection:
                 _finish(call, lost_error(self.lost, "maybe"), None)
             self._wake()
             try:
-                # Not close: who reads or writes just now sees the end by this, and closes.
+                # shutdown, not close: threads that read or write now see the end, and close it.
                 self._channel.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass

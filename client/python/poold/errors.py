@@ -282,8 +282,8 @@ SPECIFIC: dict[str, type[Error]] = {
 
 UNKNOWN = ("system_error", "major", "abandon")
 
-# code: (category, severity, strategy), for errors found on this side and for those that come as
-# plain text.  A map from the daemon says all three itself.
+# code: (category, severity, strategy), for errors of the client itself and for stock errors, which
+# are plain text.  An error map from the daemon has all three.
 CODES: dict[str, tuple[str, str, str]] = {
     "spawn_failed": ("initialization_error", "critical", "circuit_break"),
     "init_failed": ("initialization_error", "critical", "circuit_break"),
@@ -324,7 +324,7 @@ CODES: dict[str, tuple[str, str, str]] = {
     "cancelled": ("request_error", "warning", "abandon"),
 }
 
-# The public name of each class is poold.NAME: tracebacks and pickles should say that.
+# The public name of each class is poold.NAME, also in tracebacks and pickles.
 for _each in (Error, Retryable, Fatal, *CATEGORIES.values(), *SPECIFIC.values()):
     _each.__module__ = "poold"
 
@@ -336,7 +336,7 @@ def make(code: str, message: str, **fields: object) -> Error:
     return kind(message, code=code, **fields)
 
 
-# Attributes of Error that are the map's field of the same name, or None.
+# Attributes of Error with the value of the map's key of the same name, or None.
 _PLAIN = (
     "executed",
     "request",

@@ -13,10 +13,10 @@ REQUEST = 0
 RESPONSE = 1
 NOTIFICATION = 2
 
-# The notification that is part of an answer: [id, value].
+# The notification with a part of an answer: [id, value].
 CHUNK = "poold.chunk"
 
-# What a caller may say of a call, beside its arguments.
+# The options of a call.
 OPTIONS = (
     "timeout",
     "meta",
@@ -31,10 +31,10 @@ OPTIONS = (
     "restartable",
 )
 
-# One read: more would be mapped and unmapped by the allocator each time.
+# Bytes of one read; the allocator would map and unmap larger buffers each time.
 READ_SIZE = 64 * 1024
 
-# Buffers that one large message has grown beyond this are given back.
+# Buffers that a large message has made larger than this are freed.
 KEEP_SIZE = 1024 * 1024
 
 _LENGTH = {REQUEST: 4, RESPONSE: 4, NOTIFICATION: 3}

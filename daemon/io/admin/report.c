@@ -282,25 +282,25 @@ static void pack_pool_queue(struct buf *out, const struct pool_view *pool)
 	pack_named_uint(out, "bytes_max", pool->queue_bytes_max);
 }
 
-void report_pack_roll(const struct driver *driver, uint32_t index, struct buf *out)
+void report_pack_roll(const struct driver *driver, uint32_t pool, struct buf *out)
 {
-	struct pool_view pool;
+	struct pool_view view;
 
-	engine_view_pool(driver->engine, index, &pool);
-	if (pool.roll.state == ROLL_NONE) {
+	engine_view_pool(driver->engine, pool, &view);
+	if (view.roll.state == ROLL_NONE) {
 		pack_nil(out);
 		return;
 	}
 	pack_map(out, 5);
-	pack_named_str(out, "state", roll_state_name(pool.roll.state));
-	pack_named_uint(out, "total", pool.roll.total);
-	pack_named_uint(out, "left", pool.roll.left);
+	pack_named_str(out, "state", roll_state_name(view.roll.state));
+	pack_named_uint(out, "total", view.roll.total);
+	pack_named_uint(out, "left", view.roll.left);
 	pack_str(out, "reason");
-	if (pool.roll.reason == ERR_NONE)
+	if (view.roll.reason == ERR_NONE)
 		pack_nil(out);
 	else
-		pack_str(out, errcode_name(pool.roll.reason));
-	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.roll.since));
+		pack_str(out, errcode_name(view.roll.reason));
+	pack_named_whole_ms(out, "since_ms", elapsed(driver, view.roll.since));
 }
 
 static void pack_pool(const struct driver *driver, struct buf *out, uint32_t index)

@@ -68,7 +68,7 @@ __all__ = [
     "session_class",
 ]
 
-# Requests that a worker with asynchronous functions serves at once, if it does not say.
+# Default of how many requests a worker with asynchronous functions serves at once.
 CONCURRENCY = 16
 
 

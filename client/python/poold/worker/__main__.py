@@ -67,7 +67,7 @@ def load(target: str) -> object:
     try:
         found: object = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # A module that the user's own module misses is a failure of that module.
+        # If a module imported by the user's module is missing, that is a failure of the latter.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         raise SetupError(f"there is no module {error.name!r} on Python's path") from None
@@ -84,7 +84,7 @@ def make_worker(options: Options) -> Worker:
     worker = found if isinstance(found, Worker) else Worker(found)
     if options.concurrency is not None:
         worker.concurrency = options.concurrency
-    # A module that does not log does without; asyncio does.
+    # Not needed for a module that does not use logging; asyncio does.
     if "logging" in sys.modules or worker.is_async():
         from poold.worker import logs
 

@@ -21,7 +21,7 @@ from poold.worker.failures import unencodable
 from poold.worker.functions import Function, Hooks
 from poold.worker.server import Server, Stopped, call, split
 
-# Bytes that wait to be written at which a stream waits as well.
+# A stream waits while more bytes than this are still to be written.
 OUTPUT_PAUSE = 256 * 1024
 
 _request: contextvars.ContextVar[current.Current | None] = contextvars.ContextVar(
@@ -115,7 +115,7 @@ class AsyncServer(Server):
         if self._blocked or not self._output:
             return
         try:
-            # Whoever else holds it never waits for anything.
+            # Other holders of the lock never block.
             with self._writing:
                 count = self._channel.send(self._output)
         except BlockingIOError:
@@ -146,7 +146,7 @@ class AsyncServer(Server):
         pass  # the loop has a timer for each deadline
 
     def _beat(self, ran: float) -> None:
-        # A message that is half written must not be interrupted.
+        # A partly written message must be completed.
         if not self._blocked:
             super()._beat(ran)
 

@@ -18,7 +18,8 @@ class SetupError(Exception):
     """This process was not started as a worker, or has nothing to serve."""
 
 
-# What the daemon has given to this process: a worker's channel, or a fork server's control socket.
+# The socket that this process inherited: the channel of a worker, or the control socket of a fork
+# server.
 _given: socket.socket | None = None
 _is_control = False
 
@@ -71,7 +72,7 @@ def _open() -> socket.socket:
 def _keep(given: socket.socket) -> None:
     global _given
     _given = given
-    # A forked child that goes on in Python must not speak or listen here.
+    # A forked child that continues to run Python must not use this socket.
     os.register_at_fork(after_in_child=given.close)
 
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from poold.errors import SEVERITIES, Fatal, Rejected, Retryable
 from poold.wire import Undecodable
 
-# Bytes of UTF-8 that a message and a traceback may each have.
+# Limit of a message, and of a traceback, in bytes of UTF-8.
 TEXT_MAX = 16 * 1024
 
 
@@ -53,7 +53,7 @@ def describe(error: BaseException) -> dict:
     """Returns the error map for an exception that a function raised."""
     if isinstance(error, Rejected):
         answer = rejected(error.message)
-        # What the daemon says of its own accord need not be said.
+        # The default of the daemon need not be sent.
         if error.severity in SEVERITIES and error.severity != "warning":
             answer["severity"] = error.severity
         return answer

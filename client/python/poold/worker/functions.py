@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from poold.errors import Rejected
 from poold.worker.sessions import SessionClass, is_session_class
 
-# Functions of these names are called when that happens, and are not served.
+# Functions of these names are hooks, and are not served.
 HOOKS = ("on_start", "on_shutdown", "on_session_end")
 
 # inspect.CO_VARARGS, and CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR.
@@ -119,7 +119,7 @@ def is_async(target: object) -> bool:
 
 _Shape = tuple[float, float, frozenset[str], frozenset[str]]
 
-# No call surely fits: only the signature can tell.
+# No call is known to fit: the signature has to be checked.
 _NO_SHAPE: _Shape = (1, 0, frozenset([""]), frozenset())
 
 

@@ -13,7 +13,7 @@ import sys
 
 from poold.worker import current
 
-# The names that Fields gives to a record, in the order in which lines have them.
+# The attributes that Fields adds to a record, in the order of a line.
 NAMES = ("pool", "worker", "request", "trace")
 
 

@@ -19,8 +19,8 @@ from collections.abc import Callable
 
 from poold import wire
 
-# One message of the daemon's comes with a channel, and with standard output and error if they are
-# not the server's own.
+# A message of the daemon has a channel, and standard output and error if they differ from those of
+# the server.
 DESCRIPTORS_MAX = 3
 
 _PR_SET_PDEATHSIG = 1
@@ -37,8 +37,8 @@ def next_worker(control: socket.socket) -> socket.socket:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()  # or each worker would print it again
-    # What is garbage by now is not to be collected in every worker; and what is not stays out of
-    # the collector's reach, as looking at it would unshare its memory.
+    # Collect garbage once, here, instead of in every worker.  Then freeze the rest: if the
+    # collector visited it in a worker, its memory would no longer be shared.
     gc.collect()
     gc.freeze()
     daemon = os.getppid()
@@ -87,14 +87,16 @@ def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:
 
 
 class _Environment:
-    """This process's environment, as it sees it and as others do: /proc/PID/environ shows the memory
-    where it lay when the process was started.  There the daemon has left room."""
+    """This process's environment, as it sees it itself and as others see it: /proc/PID/environ
+    shows the memory where it was when the process started.  The daemon has reserved room there.
+    """
 
     def __init__(self) -> None:
         with open("/proc/self/environ", "rb") as file:
             self._initial = b"\0" + file.read()
         with open("/proc/self/stat", encoding="ascii") as file:
-            # Behind the name, which may hold anything, field 3 comes first, and field 50 is meant.
+            # The fields after the name, which may contain anything, begin with field 3; field 50 is
+            # wanted.
             self._address = int(file.read().rpartition(") ")[2].split()[47]) - 1
 
     def add(self, additions: dict[str, str]) -> None:
@@ -121,7 +123,7 @@ def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> i
     The parent of the worker exits at once, so that the daemon becomes its parent.  The worker
     calls `prepare` before the daemon is answered.
     """
-    news, tell = os.pipe()
+    report_read, report_write = os.pipe()
     gate, hold = os.pipe()
     answer: tuple[int | None, int | None]
     try:
@@ -130,24 +132,24 @@ def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> i
         answer = (error.errno or errno.EAGAIN, None)
     else:
         if between == 0:
-            _fork_again(tell, prepare)
-            os.close(news)
+            _fork_again(report_write, prepare)
+            os.close(report_read)
             os.close(hold)
             return gate
-        os.close(tell)
-        tell = -1
-        text = os.read(news, 32)  # nothing, if there was no second fork
+        os.close(report_write)
+        report_write = -1
+        text = os.read(report_read, 32)  # nothing, if there was no second fork
         _, status = os.waitpid(between, 0)
         failure = os.waitstatus_to_exitcode(status)
         answer = (None, int(text)) if text else (failure if failure > 0 else errno.EAGAIN, None)
     control.sendall(wire.pack([wire.RESPONSE, number, *answer]))
-    for descriptor in (news, tell, gate, hold):
+    for descriptor in (report_read, report_write, gate, hold):
         if descriptor >= 0:
             os.close(descriptor)
     return None
 
 
-def _fork_again(tell: int, prepare: Callable[[], None]) -> None:
+def _fork_again(report_write: int, prepare: Callable[[], None]) -> None:
     """To be called in the intermediate process: returns in the worker, which leads a new session.
     """
     try:
@@ -158,8 +160,8 @@ def _fork_again(tell: int, prepare: Callable[[], None]) -> None:
         os._exit(0)
     os.setsid()
     prepare()
-    os.write(tell, str(os.getpid()).encode())
-    os.close(tell)
+    os.write(report_write, str(os.getpid()).encode())
+    os.close(report_write)
 
 
 def _load_death_signal() -> Callable[[], object]:
@@ -169,7 +171,8 @@ def _load_death_signal() -> Callable[[], object]:
 
         prctl = ctypes.CDLL(None).prctl
     except (ImportError, MemoryError, OSError):
-        # As where no memory may be made executable.  The end of the channel ends a worker as well.
+        # For example where no memory may be made executable.  The end of the channel ends a worker
+        # too.
         return lambda: None
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
@@ -188,7 +191,7 @@ def _reseed() -> None:
 
 
 def _warn_of_threads() -> None:
-    # A library's native threads are no better off than Python's.
+    # Native threads of libraries do not survive a fork either.
     count = len(os.listdir("/proc/self/task"))
     if count > 1:
         sys.stderr.write(

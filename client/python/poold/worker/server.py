@@ -26,12 +26,12 @@ from poold.worker.failures import (
 )
 from poold.worker.functions import Function, Hooks
 
-# After a request that ran longer than this (seconds), the socket is looked at before the next one
-# in hand is begun: it may have been cancelled meanwhile.  So it is while a list is collected.
+# After a request that ran longer than this (seconds), the socket is read before the next request
+# begins, which may have been cancelled meanwhile; the same while the values of a generator are
+# collected.
 LOOK_AFTER = 0.001
 
-# While a request runs for longer than this (seconds), the daemon hears as often that this worker
-# lives.
+# While a request runs, the interval (seconds) of messages to the daemon that this worker is alive.
 BEAT = 1.0
 
 # A deadline counts from when a request was read, which was a moment after it was sent (seconds).
@@ -40,7 +40,7 @@ CLOCK_SLACK = 0.05
 # An answer up to this size (bytes) is copied together with what follows it into one write.
 JOIN_SIZE = 64 * 1024
 
-# At this signal the stacks of all threads are written to standard error.
+# On this signal, the stack traces of all threads are written to standard error.
 STACK_SIGNAL = signal.SIGUSR2
 
 
@@ -132,7 +132,7 @@ class Server:
             "concurrency": self.concurrency,
             "started": True,
         }
-        # A handler of the worker's own is not to be replaced.
+        # A handler of the user's code must not be replaced.
         if signal.getsignal(STACK_SIGNAL) == signal.SIG_DFL:
             faulthandler.register(STACK_SIGNAL, file=2, all_threads=True)
             facts["stack"] = int(STACK_SIGNAL)
@@ -165,7 +165,7 @@ class Server:
         if not self._writing.acquire(blocking=False):
             return  # whoever writes is heard of
         try:
-            # So short a message goes whole or not at all.
+            # A message as short as this is written whole or not at all.
             self._channel.send(message, socket.MSG_DONTWAIT)
         except OSError:
             pass
@@ -244,7 +244,7 @@ class Server:
                 self._take_notification(message)
 
     def _take_request(self, message: list) -> None:
-        # A function called ping is another thing: its params are [args, context].
+        # Not a call of a function named ping, whose params are [args, context].
         if message[2] == "ping" and message[3] == []:
             self._output += self._packer.pack((wire.RESPONSE, message[1], None, "pong"))
         else:
@@ -282,7 +282,7 @@ class Server:
     def _serve(self, request: list) -> None:
         """Serves one request; puts its answer into `_output`, or writes it if it is large."""
         _, number, method, params = request
-        # `started` leaves together with the answer before it, and before the function begins.
+        # `started` is written with the answer before it, and before the function is called.
         self._output += self._packer.pack((wire.NOTIFICATION, "started", (number,)))
         self._flush()
         args, fields = split(params)
