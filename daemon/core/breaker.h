@@ -164,7 +164,6 @@ struct breaker_snapshot {
 };
 
 const char *breaker_state_name(enum breaker_state state);
-const char *breaker_state_text(enum breaker_state state);
 const char *breaker_reason_name(enum breaker_reason reason);
 const char *breaker_reason_text(enum breaker_reason reason);
 

@@ -119,7 +119,6 @@ struct worker {
 };
 
 const char *worker_state_name(enum worker_state state);
-const char *worker_state_text(enum worker_state state);
 const char *worker_health_name(enum worker_health health);
 
 /* Whether the table has an edge from one state to another. */
