@@ -1,4 +1,36 @@
-/* What the files of the engine share, and nobody else. */
+/*
+ * What the files of the engine share, and nobody else but tests.
+ *
+ * The engine is one state machine in two wings, each with rooms (headers of their own, which know
+ * nothing of the engine) and the files of the engine that work with them:
+ *
+ *	requests	request queue recovery session key breaker budget failover;
+ *			engine_request, _attempt, _recover, _breaker, _chain, _session
+ *	workers		worker worker_input pool;
+ *			engine_input, _worker, _scaling, _health
+ *
+ * engine.c stands above both: it takes the event, and settles at the end what the wings have put
+ * off: requests that go on (engine_defer), pools whose queues are looked at
+ * (engine_mark_pool_dirty), workers whose timers are set (engine_touch), levels of chains
+ * (levels_moved).  This is how most of what one wing does reaches the other.  What they call of
+ * each other directly is this, and nothing else (tests/lint/wings.sh):
+ *
+ *	requests call workers
+ *		engine_terminate, _finish_drain		an attempt overran or was given up
+ *		engine_count_worker			an attempt failed or succeeded at the worker
+ *		engine_update_room			the worker has an attempt more
+ *		engine_start_one, _refill		the queue needs workers
+ *		engine_ping				the breaker has opened
+ *		engine_incident				the retry budget is spent
+ *
+ *	workers call requests
+ *		engine_take_answer, _unsent, _chunk	what a worker says of an attempt
+ *		engine_settle_attempts			its life is over
+ *		engine_take_back, _unpark		it does not come to requests that wait at it
+ *		engine_unbind_sessions			the same, for its sessions
+ *		engine_fail_queue			the pool can't get a worker
+ *		engine_wants_probe, _early_probe	a breaker waits for a worker that answers
+ */
 #ifndef POOLD_CORE_ENGINE_INTERNAL_H
 #define POOLD_CORE_ENGINE_INTERNAL_H
 
@@ -81,6 +113,8 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 	pool_move_worker(engine_pool_of(engine, worker), worker, state, engine->now);
 	engine_touch(engine, worker);
 }
+
+/* ===== the wing of requests ===== */
 
 /* --- engine_request.c: a request comes, goes, is answered --- */
 
@@ -257,6 +291,8 @@ void engine_bind(struct engine *engine, struct session *session, const struct wo
 void engine_session_close(struct engine *engine, struct bytes name);
 void engine_names_due(struct engine *engine);
 
+/* ===== the wing of workers ===== */
+
 /* --- engine_input.c: what comes to a worker --- */
 
 /* An event that names a worker: reacts to it as the table of worker_input.h says. */
@@ -286,9 +322,6 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 
 /* Ends it by that signal first, at once; one that is being ended already gets it too. */
 void engine_end_manual(struct engine *engine, struct worker *worker, int signal);
-
-/* It gets no work any more: whoever waits for it looks elsewhere. */
-void engine_leave_work(struct engine *engine, struct worker *worker, enum worker_state to);
 
 /* Ends the worker for `cause` when the requests that it has begun are through; at once if there are
  * none.  What it has not begun goes elsewhere. */
