@@ -6,7 +6,7 @@
 #define EARLY_AFTER   USEC_PER_SEC
 #define EARLY_PERCENT 5
 
-/* How long a call that came beside the probes is told to wait. */
+/* The retry_after of a call that is rejected because all probes are out. */
 #define PROBES_WAIT USEC_PER_SEC
 
 static const struct {

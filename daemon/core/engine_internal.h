@@ -128,7 +128,7 @@ void engine_request_due(struct engine *engine, struct request *request);
 void engine_arm_request(struct engine *engine, struct request *request);
 
 /* Takes the request from wherever it stands to DELAYED: out of the queue, or loose from its
- * attempt, which the worker is told to give up. */
+ * attempt, which the worker is asked to give up. */
 void engine_detach(struct engine *engine, struct request *request);
 
 /* Answers a DELAYED or WAITING request.  The effect may be added to. */
@@ -165,7 +165,7 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front);
 /* Sends as much of the pool's queue as finds a worker; starts workers if that would help. */
 void engine_dispatch(struct engine *engine, struct pool *pool);
 
-/* Gives up the request's attempt; the worker is told unless it can't listen. */
+/* Gives up the request's attempt; the worker is asked to cancel it unless its channel is broken. */
 void engine_give_up_attempt(struct engine *engine, struct request *request);
 
 /* Takes the worker's good or bad answer to the attempt over to its request. */
@@ -179,7 +179,7 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 /* A part of the answer to the attempt. */
 void engine_take_chunk(struct engine *engine, struct attempt *attempt);
 
-/* An attempt of the request failed by this code: its breaker is told. */
+/* An attempt of the request failed by this code: its breaker counts that. */
 void engine_count_attempt(struct engine *engine, struct request *request, enum errcode code,
 			  bool fatal);
 
@@ -202,7 +202,7 @@ void engine_failed(struct engine *engine, struct request *request, const struct 
  * that takes nothing. */
 void engine_try_again(struct engine *engine, struct request *request);
 
-/* Its recovery's time limit is over, or somebody ended it by hand: the original error is the
+/* Its recovery's time limit is over, or an operator ended it: the original error is the
  * answer. */
 void engine_end_recovery(struct engine *engine, struct request *request,
 			 enum recovery_result result);
@@ -257,7 +257,7 @@ bool engine_wants_probe(const struct pool *pool);
 
 /* --- engine_chain.c: levels of chains --- */
 
-/* Works the levels of all chains out anew, and tells those that changed. */
+/* Works the levels of all chains out anew, and reports those that changed. */
 void engine_update_levels(struct engine *engine);
 void engine_chain_due(struct engine *engine, struct pool *pool);
 
@@ -278,7 +278,7 @@ void engine_leave(struct engine *engine, struct request *request, const struct f
  * over its running attempt.  False: none does. */
 bool engine_transfer_attempt(struct engine *engine, struct request *request);
 
-/* The life of the worker is over, or was told to end. */
+/* The life of the worker is over. */
 void engine_unbind_sessions(struct engine *engine, const struct worker *worker);
 
 /* Whether a state of so many bytes can be the session's; makes room if need be. */
@@ -384,7 +384,7 @@ void engine_note_gone(struct engine *engine, struct worker *worker);
 /* The daemon stops: nothing is replaced, and nothing starts again but for what is queued. */
 void engine_stop_starting(struct engine *engine, struct pool *pool);
 
-/* What people do; each has a verdict. */
+/* What operators ask for; each has a verdict. */
 void engine_restart(struct engine *engine, struct pool *pool);
 void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsigned max);
 void engine_set_drained(struct engine *engine, struct pool *pool, bool drained);
@@ -411,8 +411,8 @@ bool engine_is_slow(const struct engine *engine, const struct worker *worker);
 /* An attempt at the worker ended, counted as a failure of it or as a success. */
 void engine_count_worker(struct worker *worker, bool failed);
 
-/* Its line may have room now: ejects it if it wears out and is idle, else lets who waits for it
- * come forward. */
+/* Its line may have room now: ejects it if that is pending and it is idle; else requests that wait
+ * for this worker go back into the queue. */
 void engine_update_room(struct engine *engine, struct worker *worker);
 
 /* Calls the ejected back if the pool can't do without them. */

@@ -308,8 +308,8 @@ void engine_worker_broke(struct engine *engine, struct worker *worker, enum errc
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	worker->channel_broken = true;
-	/* An end of the channel may be the first news of an exit: only what lives on has closed it.
-	 */
+	/* The end of the channel may be the first sign of an exit: only a process that lives on has
+	 * closed it. */
 	worker->broken_by = code == ERR_peer_closed ? ERR_NONE : code;
 	if (worker->state == WORKER_TERMINATING)
 		return;

@@ -94,7 +94,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->on_probation = worker->eject_pending = false;
 }
 
-/* How many at the head of the line a worker may be at work on, as far as the order alone tells. */
+/* How many at the head of the line a worker may be at work on, as far as the order alone shows. */
 static unsigned reach(const struct worker *worker)
 {
 	return worker->batches ? WORKER_ATTEMPTS_MAX : worker->concurrency;
