@@ -11,33 +11,15 @@ const struct backoff_settings backoff_immediate = {
 	.list_len = ARRAY_SIZE(immediate_delays),
 };
 
-static const struct {
-	const char *name;
-	const char *text;
-} kinds[BACKOFF_KIND_COUNT_] = {
-#define KIND(name, word, text) {(word), (text)},
-	BACKOFF_KINDS(KIND)
-#undef KIND
-};
-
 const char *backoff_kind_name(enum backoff_kind kind)
 {
-	return kinds[kind].name;
-}
+	static const char *const names[BACKOFF_KIND_COUNT_] = {
+#define KIND(name, word, text) (word),
+		BACKOFF_KINDS(KIND)
+#undef KIND
+	};
 
-const char *backoff_kind_text(enum backoff_kind kind)
-{
-	return kinds[kind].text;
-}
-
-enum backoff_kind backoff_kind_find(const char *name, size_t len)
-{
-	unsigned kind = 0;
-
-	while (kind < BACKOFF_KIND_COUNT_ &&
-	       (strlen(kinds[kind].name) != len || memcmp(kinds[kind].name, name, len) != 0))
-		kind++;
-	return (enum backoff_kind)kind;
+	return names[kind];
 }
 
 static usec_t exponential(usec_t base, uint32_t n)

@@ -47,10 +47,6 @@ struct backoff_settings {
 extern const struct backoff_settings backoff_immediate;
 
 const char *backoff_kind_name(enum backoff_kind kind);
-const char *backoff_kind_text(enum backoff_kind kind);
-
-/* The kind of that name, or BACKOFF_KIND_COUNT_. */
-enum backoff_kind backoff_kind_find(const char *name, size_t len);
 
 /*
  * The delay before the nth retry (n >= 1).  `previous` is what this function returned for the same

@@ -6,15 +6,14 @@
 #define EARLY_AFTER   USEC_PER_SEC
 #define EARLY_PERCENT 5
 
-/* How long a call that came beside the probes is told to wait. */
+/* The retry_after of a call that is rejected because all probes are out. */
 #define PROBES_WAIT USEC_PER_SEC
 
 static const struct {
 	const char *name;
 	unsigned next;
-	const char *text;
 } states[BREAKER_STATE_COUNT_] = {
-#define STATE(name, word, next, text) {(word), (next), (text)},
+#define STATE(name, word, next, text) {(word), (next)},
 	BREAKER_STATES(STATE)
 #undef STATE
 };
@@ -33,11 +32,6 @@ static const struct breaker_change unchanged = {.reason = BREAKER_BECAUSE_NONE};
 const char *breaker_state_name(enum breaker_state state)
 {
 	return states[state].name;
-}
-
-const char *breaker_state_text(enum breaker_state state)
-{
-	return states[state].text;
 }
 
 const char *breaker_reason_name(enum breaker_reason reason)

@@ -2,7 +2,7 @@
  * A pool's circuit breaker: it stops sending to what keeps failing, and tries it again carefully.
  *
  * The three states and the probing are M. Nygard's ("Release It!", 2007); the window's rate, the
- * slow calls and the states by hand are those of resilience4j's CircuitBreaker.  A run of failures
+ * slow calls and the manual states are those of resilience4j's CircuitBreaker.  A run of failures
  * opens it alone only where the window can't tell: with few calls in it, or after a time without
  * any success.  So an outage is seen at once on a quiet pool and within min_outage on a busy one,
  * and bad luck on a busy pool opens nothing.
@@ -11,8 +11,8 @@
  * where breaker_tick has not been called in time.  `now` is above 0 and never goes back.  All calls
  * are O(1), and each makes at most one change of state.
  *
- * Which outcomes are failures is the caller's business, and so is who did something by hand, and
- * when.
+ * Which outcomes are failures is the caller's business, and so is who changed the state
+ * manually, and when.
  */
 #ifndef POOLD_CORE_BREAKER_H
 #define POOLD_CORE_BREAKER_H
@@ -164,7 +164,6 @@ struct breaker_snapshot {
 };
 
 const char *breaker_state_name(enum breaker_state state);
-const char *breaker_state_text(enum breaker_state state);
 const char *breaker_reason_name(enum breaker_reason reason);
 const char *breaker_reason_text(enum breaker_reason reason);
 
@@ -176,7 +175,7 @@ void breaker_init(struct breaker *breaker, const struct breaker_settings *settin
 		  usec_t now);
 
 /*
- * Takes new settings and keeps all else: its state, what was done by hand, the end of the open time
+ * Takes new settings and keeps all else: its state, manual or not, the end of the open time
  * and of the leases.  Only a window of another length begins empty.
  */
 void breaker_reload(struct breaker *breaker, const struct breaker_settings *settings);

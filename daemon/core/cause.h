@@ -1,4 +1,4 @@
-/* Why the daemon ended a worker: told with its requests that failed by it, and in the log. */
+/* Why the daemon ended a worker: reported with the requests that failed by it, and in the log. */
 #ifndef POOLD_CORE_CAUSE_H
 #define POOLD_CORE_CAUSE_H
 

@@ -1,6 +1,6 @@
 /*
  * A breaker in its place: that of a whole pool, or of one of its methods; with its timer, and with
- * who changed it by hand.
+ * the operator who changed it manually.
  */
 #ifndef POOLD_CORE_CIRCUIT_H
 #define POOLD_CORE_CIRCUIT_H
@@ -13,7 +13,7 @@
  * pool's. */
 #define CIRCUIT_METHODS_MAX 31
 
-/* Who did something by hand. */
+/* Who changed something manually. */
 struct circuit_operator {
 	uint32_t uid;
 	int32_t pid;
@@ -24,10 +24,9 @@ struct circuit {
 	struct breaker breaker;
 	struct name method; /* its scope is the pool; of length 0: the pool's own */
 	uint32_t pool;
-	enum breaker_reason reason; /* of the last change */
-	struct circuit_operator
-	operator;	 /* of the last change by hand, since the last one without */
-	unsigned queued; /* requests in the queue that will ask it */
+	enum breaker_reason reason;	  /* of the last change */
+	struct circuit_operator operator; /* of the last change, if that was a manual one */
+	unsigned queued;		  /* requests in the queue that will ask it */
 	struct heap_entry timer;
 };
 

@@ -38,14 +38,14 @@ enum event_type {
 	EVENT_SPAWN_FAILED,  /* EFFECT_SPAWN could not be carried out: `code` says why */
 	EVENT_PRESSURE,	     /* memory is short, and the worker is the heaviest idle one */
 	EVENT_WORKER_MEMORY, /* the worker uses `memory` bytes */
-	EVENT_BREAKER,	     /* somebody changes a breaker by hand: `by_hand` */
-	EVENT_RECOVERY_CANCEL, /* somebody ends a recovery by hand: `recovery` */
-	EVENT_SESSION_CLOSE,   /* somebody closes a session: `session` */
-	EVENT_RESTART,	       /* somebody wants the workers of `pool` replaced, one by one */
-	EVENT_RESIZE,	       /* somebody gives `pool` other limits: `size` */
-	EVENT_DRAIN,	       /* somebody takes `pool` out of service: it takes nothing new */
+	EVENT_BREAKER,	     /* an operator changes a breaker: `manual` */
+	EVENT_RECOVERY_CANCEL, /* an operator ends a recovery: `recovery` */
+	EVENT_SESSION_CLOSE,   /* an operator closes a session: `session` */
+	EVENT_RESTART,	       /* an operator wants the workers of `pool` replaced, one by one */
+	EVENT_RESIZE,	       /* an operator gives `pool` other limits: `size` */
+	EVENT_DRAIN,	       /* an operator takes `pool` out of service: it takes nothing new */
 	EVENT_RESUME,	       /* and puts it back */
-	EVENT_KILL,	       /* somebody ends the worker by hand, with `signal` first */
+	EVENT_KILL,	       /* an operator ends the worker, with `signal` first */
 	EVENT_TIMER,	       /* the deadline has come */
 	EVENT_STOP /* drain, then end everything; a second one does not wait any longer */
 };
@@ -56,7 +56,7 @@ struct engine_event {
 	uint32_t request; /* SUBMIT, CANCEL */
 	uint32_t pool;	  /* RESTART, RESIZE, DRAIN, RESUME */
 	uint32_t worker;  /* WORKER_*, SEND_FAILED, SPAWN_FAILED, PRESSURE, KILL */
-	uint32_t life;	  /* the same: news of another life is passed over */
+	uint32_t life;	  /* the same: an event of another life is ignored */
 	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _ANSWERED, SEND_FAILED */
 	union {
 		struct {
@@ -124,11 +124,11 @@ struct engine_event {
 
 enum effect_type {
 	EFFECT_SEND = 0, /* send `request` to `worker` as message `id`; `attempt` counts from 1 */
-	EFFECT_CANCEL,	 /* tell `worker` to give up message `id` */
+	EFFECT_CANCEL,	 /* ask `worker` to give up message `id` */
 	EFFECT_PING,	 /* send a health check as message `id` */
 	EFFECT_CHUNK,	 /* hand the part that EVENT_WORKER_CHUNK brought just now to the client of
 			    `request` */
-	EFFECT_RESTART,	 /* tell the client of `request` that the parts so far are void */
+	EFFECT_RESTART,	 /* notify the client of `request` that the parts so far are void */
 	EFFECT_RESULT,	 /* answer `request`: `result` says with what */
 	EFFECT_RETRY,	 /* an attempt of `request` failed by `failure` and the request goes on in
 			    `pool` at the soonest after `failed.delay` */
@@ -182,7 +182,7 @@ struct effect {
 			uint32_t
 				key; /* KEPT: whose answer; else: keep the answer for it; NO_SLOT */
 			uint32_t session; /* its state is the one just handed back; NO_SLOT */
-			bool state_lost;  /* to be told: what a worker kept for its session is gone
+			bool state_lost;  /* report: what a worker kept for its session is gone
 					   */
 		} result;
 		struct {
@@ -222,7 +222,7 @@ struct effect {
 			uint32_t session;
 			bool began; /* the session was opened just now */
 			enum session_reason reason;
-		} session; /* `worker` (unless NO_SLOT) is to be told of all reasons but LOST */
+		} session; /* notify `worker` (unless NO_SLOT) of all reasons but LOST */
 		enum errcode incident;
 		usec_t ran;	   /* SLOW */
 		struct roll roll;  /* ROLL */

@@ -44,7 +44,7 @@ static void probe_workers(struct engine *engine, struct pool *pool, usec_t since
 	}
 }
 
-/* What follows from a change: it is told, and nobody waits at a breaker that has opened. */
+/* What follows from a change: it is reported, and nobody waits at a breaker that has opened. */
 static void take_change(struct engine *engine, struct circuit *circuit,
 			struct breaker_change change)
 {
@@ -105,7 +105,7 @@ void engine_outcome(struct engine *engine, struct request *request, enum outcome
 	take_change(engine, circuit, change);
 }
 
-/* --- time, workers, hands --- */
+/* --- time, workers, operators --- */
 
 void engine_circuit_due(struct engine *engine, struct circuit *circuit)
 {

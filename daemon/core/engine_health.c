@@ -7,8 +7,8 @@
 /* When it is looked again at one that has been idle for long, while as many end as may at once. */
 #define IDLE_TURN (10 * USEC_PER_MSEC)
 
-/* Ejection: failures in a row, the quarantine that grows with each, its maximum, and the time
- * within which a third one replaces the worker. */
+/* Ejection: after so many failures in a row, for so long (times the number of ejections, up to the
+ * maximum); a third ejection within EJECTED_WITHIN replaces the worker. */
 #define EJECT_AFTER    5
 #define EJECT_FOR      USEC_PER_SEC
 #define EJECT_FOR_MAX  (60 * USEC_PER_SEC)
@@ -84,7 +84,7 @@ void engine_count_worker(struct worker *worker, bool failed)
 		worker->eject_pending = true;
 }
 
-/* Back to work, on trial. */
+/* Back to work, on probation. */
 static void call_back(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
@@ -185,7 +185,8 @@ static usec_t ping_due(const struct engine *engine, const struct worker *worker)
 	return usec_add(worker->heard, settings->ping_interval);
 }
 
-/* When a worker must have given up what it was told to cancel: counted from when it came to it. */
+/* When a worker must have given up what it was asked to cancel: counted from when it began that,
+ * or was asked if that was later. */
 static usec_t cancel_due(const struct engine *engine, const struct worker *worker)
 {
 	usec_t grace = engine->pools[worker->pool].settings.cancel_grace;
@@ -224,7 +225,7 @@ static usec_t life_due(const struct engine *engine, const struct worker *worker)
 	return worker->retire_at;
 }
 
-/* The next attempt whose length is to be told of; NULL: none. */
+/* The next attempt that is to be reported as slow; NULL: none. */
 static struct attempt *next_slow(const struct engine *engine, const struct worker *worker)
 {
 	const struct pool *pool = &engine->pools[worker->pool];

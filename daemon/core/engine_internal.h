@@ -1,4 +1,36 @@
-/* What the files of the engine share, and nobody else. */
+/*
+ * What the files of the engine share, and nobody else but tests.
+ *
+ * The engine is one state machine in two wings, each with rooms (headers of their own, which know
+ * nothing of the engine) and the files of the engine that work with them:
+ *
+ *	requests	request queue recovery session key breaker budget failover;
+ *			engine_request, _attempt, _recover, _breaker, _chain, _session
+ *	workers		worker worker_input pool;
+ *			engine_input, _worker, _scaling, _health
+ *
+ * engine.c stands above both: it takes the event, and settles at the end what the wings have put
+ * off: requests that go on (engine_defer), pools whose queues are looked at
+ * (engine_mark_pool_dirty), workers whose timers are set (engine_touch), levels of chains
+ * (levels_moved).  This is how most of what one wing does reaches the other.  What they call of
+ * each other directly is this, and nothing else (tests/lint/wings.sh):
+ *
+ *	requests call workers
+ *		engine_terminate, _finish_drain		an attempt overran or was given up
+ *		engine_count_worker			an attempt failed or succeeded at the worker
+ *		engine_update_room			the worker has an attempt more
+ *		engine_start_one, _refill		the queue needs workers
+ *		engine_ping				the breaker has opened
+ *		engine_incident				the retry budget is spent
+ *
+ *	workers call requests
+ *		engine_take_answer, _unsent, _chunk	what a worker says of an attempt
+ *		engine_settle_attempts			its life is over
+ *		engine_take_back, _unpark		it does not come to requests that wait at it
+ *		engine_unbind_sessions			the same, for its sessions
+ *		engine_fail_queue			the pool can't get a worker
+ *		engine_wants_probe, _early_probe	a breaker waits for a worker that answers
+ */
 #ifndef POOLD_CORE_ENGINE_INTERNAL_H
 #define POOLD_CORE_ENGINE_INTERNAL_H
 
@@ -82,6 +114,8 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 	engine_touch(engine, worker);
 }
 
+/* ===== the wing of requests ===== */
+
 /* --- engine_request.c: a request comes, goes, is answered --- */
 
 void engine_submit(struct engine *engine, const struct engine_event *event);
@@ -94,7 +128,7 @@ void engine_request_due(struct engine *engine, struct request *request);
 void engine_arm_request(struct engine *engine, struct request *request);
 
 /* Takes the request from wherever it stands to DELAYED: out of the queue, or loose from its
- * attempt, which the worker is told to give up. */
+ * attempt, which the worker is asked to give up. */
 void engine_detach(struct engine *engine, struct request *request);
 
 /* Answers a DELAYED or WAITING request.  The effect may be added to. */
@@ -131,7 +165,7 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front);
 /* Sends as much of the pool's queue as finds a worker; starts workers if that would help. */
 void engine_dispatch(struct engine *engine, struct pool *pool);
 
-/* Gives up the request's attempt; the worker is told unless it can't listen. */
+/* Gives up the request's attempt; the worker is asked to cancel it unless its channel is broken. */
 void engine_give_up_attempt(struct engine *engine, struct request *request);
 
 /* Takes the worker's good or bad answer to the attempt over to its request. */
@@ -145,7 +179,7 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 /* A part of the answer to the attempt. */
 void engine_take_chunk(struct engine *engine, struct attempt *attempt);
 
-/* An attempt of the request failed by this code: its breaker is told. */
+/* An attempt of the request failed by this code: its breaker counts that. */
 void engine_count_attempt(struct engine *engine, struct request *request, enum errcode code,
 			  bool fatal);
 
@@ -168,7 +202,7 @@ void engine_failed(struct engine *engine, struct request *request, const struct 
  * that takes nothing. */
 void engine_try_again(struct engine *engine, struct request *request);
 
-/* Its recovery's time limit is over, or somebody ended it by hand: the original error is the
+/* Its recovery's time limit is over, or an operator ended it: the original error is the
  * answer. */
 void engine_end_recovery(struct engine *engine, struct request *request,
 			 enum recovery_result result);
@@ -223,7 +257,7 @@ bool engine_wants_probe(const struct pool *pool);
 
 /* --- engine_chain.c: levels of chains --- */
 
-/* Works the levels of all chains out anew, and tells those that changed. */
+/* Works the levels of all chains out anew, and reports those that changed. */
 void engine_update_levels(struct engine *engine);
 void engine_chain_due(struct engine *engine, struct pool *pool);
 
@@ -244,7 +278,7 @@ void engine_leave(struct engine *engine, struct request *request, const struct f
  * over its running attempt.  False: none does. */
 bool engine_transfer_attempt(struct engine *engine, struct request *request);
 
-/* The life of the worker is over, or was told to end. */
+/* The life of the worker is over. */
 void engine_unbind_sessions(struct engine *engine, const struct worker *worker);
 
 /* Whether a state of so many bytes can be the session's; makes room if need be. */
@@ -256,6 +290,8 @@ void engine_bind(struct engine *engine, struct session *session, const struct wo
 
 void engine_session_close(struct engine *engine, struct bytes name);
 void engine_names_due(struct engine *engine);
+
+/* ===== the wing of workers ===== */
 
 /* --- engine_input.c: what comes to a worker --- */
 
@@ -286,9 +322,6 @@ void engine_terminate(struct engine *engine, struct worker *worker, enum worker_
 
 /* Ends it by that signal first, at once; one that is being ended already gets it too. */
 void engine_end_manual(struct engine *engine, struct worker *worker, int signal);
-
-/* It gets no work any more: whoever waits for it looks elsewhere. */
-void engine_leave_work(struct engine *engine, struct worker *worker, enum worker_state to);
 
 /* Ends the worker for `cause` when the requests that it has begun are through; at once if there are
  * none.  What it has not begun goes elsewhere. */
@@ -351,7 +384,7 @@ void engine_note_gone(struct engine *engine, struct worker *worker);
 /* The daemon stops: nothing is replaced, and nothing starts again but for what is queued. */
 void engine_stop_starting(struct engine *engine, struct pool *pool);
 
-/* What people do; each has a verdict. */
+/* What operators ask for; each has a verdict. */
 void engine_restart(struct engine *engine, struct pool *pool);
 void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsigned max);
 void engine_set_drained(struct engine *engine, struct pool *pool, bool drained);
@@ -378,8 +411,8 @@ bool engine_is_slow(const struct engine *engine, const struct worker *worker);
 /* An attempt at the worker ended, counted as a failure of it or as a success. */
 void engine_count_worker(struct worker *worker, bool failed);
 
-/* Its line may have room now: ejects it if it wears out and is idle, else lets who waits for it
- * come forward. */
+/* Its line may have room now: ejects it if that is pending and it is idle; else requests that wait
+ * for this worker go back into the queue. */
 void engine_update_room(struct engine *engine, struct worker *worker);
 
 /* Calls the ejected back if the pool can't do without them. */

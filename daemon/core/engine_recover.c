@@ -196,7 +196,7 @@ static bool pays(struct engine *engine, const struct request *request, struct fa
 }
 
 /* Tries the levels from `level` on, and says whether one took it.  With a `failure`, its attempt's,
- * it is told where the request goes on. */
+ * EFFECT_RETRY reports where the request goes on. */
 static bool descend(struct engine *engine, struct request *request, unsigned level,
 		    struct failure *failure)
 {

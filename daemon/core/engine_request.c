@@ -56,7 +56,7 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 }
 
 /*
- * Whether the same request may do better later: as the worker says, or as far as the code tells.
+ * Whether the same request may do better later: as the worker says, or as far as the code shows.
  * What ran to its end and failed by its result would fail again; a session that is gone stays so.
  */
 static bool is_retryable(const struct engine *engine, const struct failure *failure)
@@ -139,7 +139,8 @@ void engine_answer_error(struct engine *engine, struct request *request,
 
 enum executed engine_ran(const struct request *request)
 {
-	/* While a worker has it, news that it began may be under way, whatever stands before it. */
+	/* While a worker has it, the message that it began may be under way, whatever stands
+	 * before it. */
 	if (request->state == REQUEST_SENT || request->run.may_have_run)
 		return EXECUTED_MAYBE;
 	return EXECUTED_NO;

@@ -155,7 +155,7 @@ static void replace(struct engine *engine, struct worker *worker)
 	engine_drain(engine, worker, cause);
 }
 
-/* Who is least missed. */
+/* The worker that is ended first where there are too many. */
 static struct worker *next_surplus(const struct pool *pool)
 {
 	static const enum worker_state order[] = {WORKER_INITIALIZING, WORKER_DEGRADED,
@@ -328,7 +328,7 @@ void engine_stop_starting(struct engine *engine, struct pool *pool)
 	engine_mark_pool_dirty(engine, pool);
 }
 
-/* --- by hand --- */
+/* --- operators --- */
 
 void engine_notify_verdict(struct engine *engine, enum errcode code)
 {

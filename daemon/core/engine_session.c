@@ -171,7 +171,7 @@ static void drop_key(struct engine *engine, struct key *key)
 	keys_drop(&engine->keys, key);
 }
 
-/* The key's room for a new leader: what is over makes way. */
+/* Makes the request the leader of its key, after dropping the keys whose lifetime is over. */
 static struct key *lead(struct engine *engine, struct request *request)
 {
 	struct key *completed;
@@ -261,7 +261,7 @@ static void leave_session(struct engine *engine, struct request *request)
 /*
  * The leader failed: another leads, or all that wait fail by what it failed by.  Not one that must
  * not run twice, where a leader before may have succeeded all the same: only the worker's own error
- * tells that it did not, and only of its own attempt.
+ * says that it did not, and only of its own attempt.
  */
 static void pass_on(struct engine *engine, struct key *key, const struct request *leader,
 		    const struct failure *failure)

@@ -178,8 +178,8 @@ struct recovery_view {
 	usec_t until;
 };
 
-/* The recovery that began next after that one; of NO_SLOT: the one that began first.  NO_SLOT: there
- * are no more. */
+/* The recovery that began next after that one; of NO_SLOT: the one that began first.  Returns
+ * NO_SLOT when there are no more. */
 uint32_t engine_next_recovery(const struct engine *engine, uint32_t recovery);
 void engine_view_recovery(const struct engine *engine, uint32_t recovery,
 			  struct recovery_view *ret);

@@ -57,7 +57,8 @@ static void end_after(struct engine *engine, struct worker *worker, usec_t grace
 	engine_touch(engine, worker);
 }
 
-void engine_leave_work(struct engine *engine, struct worker *worker, enum worker_state to)
+/* It gets no work any more: whoever waits for it looks elsewhere. */
+static void leave_work(struct engine *engine, struct worker *worker, enum worker_state to)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
@@ -91,7 +92,7 @@ static void terminate(struct engine *engine, struct worker *worker, enum worker_
 		return;
 	if (worker->state == WORKER_INITIALIZING && !worker_cause_is_planned(cause))
 		engine_start_failed(engine, worker, start_failure(cause));
-	engine_leave_work(engine, worker, WORKER_TERMINATING);
+	leave_work(engine, worker, WORKER_TERMINATING);
 	worker->cause = cause;
 	/* Where the channel broke it may be at work on any of them: they wait for its end. */
 	if (cause != CAUSE_PROTOCOL)
@@ -161,7 +162,7 @@ void engine_drain(struct engine *engine, struct worker *worker, enum worker_caus
 		return;
 	}
 	worker->leaving = cause;
-	engine_leave_work(engine, worker, WORKER_DRAINING);
+	leave_work(engine, worker, WORKER_DRAINING);
 	engine_take_back(engine, worker);
 	engine_finish_drain(engine, worker);
 	engine_mark_pool_dirty(engine, engine_pool_of(engine, worker));
@@ -307,8 +308,8 @@ void engine_worker_broke(struct engine *engine, struct worker *worker, enum errc
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	worker->channel_broken = true;
-	/* An end of the channel may be the first news of an exit: only what lives on has closed it.
-	 */
+	/* The end of the channel may be the first sign of an exit: only a process that lives on has
+	 * closed it. */
 	worker->broken_by = code == ERR_peer_closed ? ERR_NONE : code;
 	if (worker->state == WORKER_TERMINATING)
 		return;
@@ -360,7 +361,7 @@ static void life_over(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	engine_leave_work(engine, worker, WORKER_TERMINATED);
+	leave_work(engine, worker, WORKER_TERMINATED);
 	engine_note_gone(engine, worker);
 	engine_trim(engine, pool);
 	if (pool_is_unavailable(pool))
@@ -389,7 +390,7 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 		engine_start_failed(engine, worker, ERR_init_failed);
 	/* What failed with it is judged by the workers that are left. */
 	if (worker->state != WORKER_TERMINATING)
-		engine_leave_work(engine, worker, WORKER_TERMINATING);
+		leave_work(engine, worker, WORKER_TERMINATING);
 	engine_unbind_sessions(engine, worker);
 	engine_settle_attempts(engine, worker, event);
 	account_life(engine, worker, start_failure(worker->cause), event->exit.unusable);

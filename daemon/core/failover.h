@@ -38,7 +38,7 @@ struct failover_settings {
 struct failover {
 	struct failover_settings settings;
 	enum failover_state state;
-	bool able;    /* the pool could serve, as last told */
+	bool able;    /* the pool could serve, as last set by failover_set_able */
 	usec_t left;  /* when the requests left it */
 	usec_t since; /* in its state, or its step */
 	unsigned step;
@@ -52,7 +52,7 @@ bool failover_may_move(enum failover_state from, enum failover_state to);
 
 void failover_init(struct failover *failover, const struct failover_settings *settings, usec_t now);
 
-/* Whether the pool could serve all its requests now: told when that changes.  What is due happens
+/* Whether the pool could serve all its requests now: called when that changes.  What is due happens
  * first. */
 void failover_set_able(struct failover *failover, bool able, usec_t now);
 

@@ -5,8 +5,8 @@
  * When it succeeds its answer is kept (the bytes are the caller's, here only their number is
  * known), and whoever comes with the key gets it, until the lifetime is over, counted from the
  * success.  An answer is never given up early to make room: where there is none, new keys are
- * refused.  An answer for whose bytes there is no room leaves the key spent: it succeeded, and will
- * not run again, but what it said can't be told again.
+ * refused.  An answer for whose bytes there is no room leaves the key RESULT_LOST: the request
+ * succeeded and will not run again, but its answer can't be given again.
  */
 #ifndef POOLD_CORE_KEY_H
 #define POOLD_CORE_KEY_H
@@ -17,10 +17,11 @@
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
 #define KEY_STATES(STATE)                                                                          \
 	STATE(FREE, "free", 1u << KEY_IN_PROGRESS, "the slot holds no key")                        \
-	STATE(IN_PROGRESS, "led", 1u << KEY_FREE | 1u << KEY_STORED | 1u << KEY_RESULT_LOST,       \
+	STATE(IN_PROGRESS, "in_progress",                                                          \
+	      1u << KEY_FREE | 1u << KEY_STORED | 1u << KEY_RESULT_LOST,                           \
 	      "a request of it is worked on")                                                      \
-	STATE(STORED, "kept", 1u << KEY_FREE, "it succeeded, and its answer is kept")              \
-	STATE(RESULT_LOST, "spent", 1u << KEY_FREE,                                                \
+	STATE(STORED, "stored", 1u << KEY_FREE, "it succeeded, and its answer is kept")            \
+	STATE(RESULT_LOST, "result_lost", 1u << KEY_FREE,                                          \
 	      "it succeeded, and its answer could not be kept")
 
 enum key_state {
@@ -40,7 +41,7 @@ struct key {
 	struct name name; /* its scope is the pool */
 	enum key_state state;
 	struct request *leader;
-	bool outcome_unknown; /* while LED: a leader before this one may have succeeded */
+	bool outcome_unknown; /* while IN_PROGRESS: a leader before this one may have succeeded */
 	struct list waiting;  /* requests */
 	uint64_t bytes;
 	usec_t succeeded;
@@ -53,7 +54,7 @@ struct keys {
 	struct names names;
 	struct list spare;
 	struct list in_progress;
-	struct list completed; /* kept and spent, the oldest success first */
+	struct list completed; /* STORED and RESULT_LOST, the oldest success first */
 	uint64_t bytes;
 };
 

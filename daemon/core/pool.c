@@ -161,15 +161,15 @@ unsigned pool_out_max(const struct pool *pool)
 bool pool_may_start(const struct pool *pool, bool replacement)
 {
 	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
-	unsigned staff = pool_live(pool) + pool->starts_pending;
-	unsigned there = staff + pool->states[WORKER_TERMINATING].len;
+	unsigned workers = pool_live(pool) + pool->starts_pending;
+	unsigned there = workers + pool->states[WORKER_TERMINATING].len;
 	/* Who leaves as another one has come is not in anybody's way. */
 	unsigned more = replacement ? pool_out_max(pool) : pool->leaving;
 	unsigned at_once = pool->settings.start_parallel;
 
 	if (pool->failed_starts >= POOL_FAILED_STARTS)
 		at_once = 1;
-	if (!replacement && staff >= pool_ceiling(pool) + pool->replacements)
+	if (!replacement && workers >= pool_ceiling(pool) + pool->replacements)
 		return false;
 	return pool->states[WORKER_TERMINATED].len > pool->starts_pending &&
 	       there < pool_ceiling(pool) + more && (at_once == 0 || coming < at_once);

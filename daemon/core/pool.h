@@ -53,7 +53,7 @@ struct pool_settings {
 	uint64_t max_requests; /* these three: after which a worker is replaced; 0: never */
 	usec_t max_lifetime;
 	uint64_t max_memory;
-	usec_t slow_after; /* an attempt that runs for longer is told of; 0: none is */
+	usec_t slow_after; /* an attempt that runs for longer is reported; 0: none is */
 
 	struct breaker_settings breaker;
 	enum breaker_state breaker_begins; /* CLOSED, OBSERVING or DISABLED */
@@ -156,10 +156,10 @@ struct pool {
 	unsigned leaving;	 /* workers that were replaced and have not ended */
 	struct roll roll;
 	usec_t drained;		/* since when it takes nothing new; 0: it does */
-	usec_t budget_reported; /* when it was last told that the budget is spent */
+	usec_t budget_reported; /* when it was last reported that the budget is spent */
 	struct list_node in_dirty_pools;
 	bool stopping;
-	enum pool_health health; /* as last told, with its time */
+	enum pool_health health; /* as last reported, with its time */
 	usec_t health_since;
 	struct pool_stats stats;
 };

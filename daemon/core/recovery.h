@@ -62,7 +62,7 @@ enum recovery_verdict recovery_judge(const struct recovery_case *facts);
 enum recovery_result {
 	RECOVERY_SUCCEEDED = 0,
 	RECOVERY_FAILED,
-	RECOVERY_CANCELLED, /* by its client, by hand, or as the client left */
+	RECOVERY_CANCELLED, /* by its client, by an operator, or as the client left */
 	RECOVERY_EXPIRED,   /* its time limit was over; counted with the failed */
 	RECOVERY_RESULT_COUNT_
 };

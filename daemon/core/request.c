@@ -31,14 +31,15 @@ enum priority priority_find(const char *name, size_t len)
 	return PRIORITY_COUNT_;
 }
 
-bool request_may_move(enum request_state from, enum request_state to)
+/* Whether the table has an edge from one state to another. */
+static bool may_move(enum request_state from, enum request_state to)
 {
 	return states[from].next & 1u << to;
 }
 
 void request_move(struct request *request, enum request_state state)
 {
-	assert(request_may_move(request->state, state));
+	assert(may_move(request->state, state));
 	request->state = state;
 }
 

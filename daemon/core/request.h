@@ -128,9 +128,6 @@ const char *priority_name(enum priority priority);
 /* The priority of that name, or PRIORITY_COUNT_. */
 enum priority priority_find(const char *name, size_t len);
 
-/* Whether the table has an edge from one state to another. */
-bool request_may_move(enum request_state from, enum request_state to);
-
 /* Changes the state; the edge must be in the table. */
 void request_move(struct request *request, enum request_state state);
 

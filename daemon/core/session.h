@@ -29,7 +29,7 @@ enum session_state {
 	SESSION_STATE_COUNT_
 };
 
-/* REASON(NAME, "name", text): why a worker is told to drop what it keeps for a session. */
+/* REASON(NAME, "name", text): why a worker is to drop what it keeps for a session. */
 #define SESSION_REASONS(REASON)                                                                    \
 	REASON(CLOSED, "closed", "somebody closed it")                                             \
 	REASON(EXPIRED, "expired", "it was not used for its time to live")                         \
@@ -74,7 +74,7 @@ struct session {
 	bool was_bound;	 /* the same, also when that life is over */
 	bool handed;	 /* that worker has handed its state back since */
 	bool closing;	 /* it ends when its last request has */
-	bool state_lost; /* to be told with the next answer */
+	bool state_lost; /* to be reported with the next answer */
 	uint32_t pool;
 	uint32_t worker;
 	uint32_t life;

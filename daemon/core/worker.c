@@ -3,9 +3,8 @@
 static const struct {
 	const char *name;
 	unsigned next;
-	const char *text;
 } states[WORKER_STATE_COUNT_] = {
-#define STATE(name, word, next, text) {(word), (next), (text)},
+#define STATE(name, word, next, text) {(word), (next)},
 	WORKER_STATES(STATE)
 #undef STATE
 };
@@ -24,11 +23,6 @@ static const char *const healths[HEALTH_COUNT_] = {"unknown", "healthy", "unheal
 const char *worker_state_name(enum worker_state state)
 {
 	return states[state].name;
-}
-
-const char *worker_state_text(enum worker_state state)
-{
-	return states[state].text;
 }
 
 const char *worker_health_name(enum worker_health health)
@@ -100,7 +94,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->on_probation = worker->eject_pending = false;
 }
 
-/* How many at the head of the line a worker may be at work on, as far as the order alone tells. */
+/* How many at the head of the line a worker may be at work on, as far as the order alone shows. */
 static unsigned reach(const struct worker *worker)
 {
 	return worker->batches ? WORKER_ATTEMPTS_MAX : worker->concurrency;

@@ -1,8 +1,8 @@
 /*
  * A worker's life in the core: its states, its attempts in flight, and what is due next for it.
  *
- * A slot outlives the processes that fill it; `life` counts them, so that news of an earlier
- * process is known as such.
+ * A slot outlives the processes that fill it; `life` counts them, so that a late event
+ * of an earlier process is known as such.
  */
 #ifndef POOLD_CORE_WORKER_H
 #define POOLD_CORE_WORKER_H
@@ -75,16 +75,16 @@ struct worker {
 	uint32_t life;
 	uint32_t next_id;
 	unsigned concurrency;
-	bool ready_once;  /* this life got ready */
-	bool announces;	  /* says `started` before it begins a request */
-	bool batches;	  /* may begin the next before it has written an answer */
-	bool slow;	  /* the attempt at the head takes unusually long */
-	bool wanted;	  /* the slot is to be filled again when empty */
-	bool replacement; /* this life was started so that another may leave */
-	bool replaced;	  /* it leaves, as its replacement has come */
-	bool rolling;	  /* the rolling restart waits for its end */
-	bool excused;	  /* it did not start, and a rolling restart has ended with that */
-	bool channel_broken; /* its channel is of no use: it can't be told anything, and isn't believed */
+	bool ready_once;     /* this life got ready */
+	bool announces;	     /* says `started` before it begins a request */
+	bool batches;	     /* may begin the next before it has written an answer */
+	bool slow;	     /* the attempt at the head takes unusually long */
+	bool wanted;	     /* the slot is to be filled again when empty */
+	bool replacement;    /* this life was started so that another may leave */
+	bool replaced;	     /* it leaves, as its replacement has come */
+	bool rolling;	     /* the rolling restart waits for its end */
+	bool excused;	     /* it did not start, and a rolling restart has ended with that */
+	bool channel_broken; /* nothing is sent to it any more, and nothing from it counts */
 	unsigned pings_missed;
 	unsigned given_up; /* attempts in flight that were */
 	enum errcode
@@ -119,7 +119,6 @@ struct worker {
 };
 
 const char *worker_state_name(enum worker_state state);
-const char *worker_state_text(enum worker_state state);
 const char *worker_health_name(enum worker_health health);
 
 /* Whether the table has an edge from one state to another. */

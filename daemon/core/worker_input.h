@@ -26,7 +26,7 @@ enum worker_reaction {
 	REACTION_RELEASE,   /* it is ended to free its memory, if it is not the last one */
 	REACTION_MEASURED,  /* it is to be replaced if it uses more than max_memory */
 	REACTION_KILLED,    /* it gets the signal, and SIGKILL if it stays */
-	REACTION_REFUSED,   /* the operator is told that there is no such process */
+	REACTION_REFUSED,   /* the operator's answer is that there is no such process */
 	REACTION_START,	    /* the delay before its start is over */
 	REACTION_TOO_LATE,  /* it was not ready in time, and is ended */
 	REACTION_CHECK,	    /* a health check, or the end of its idle time, ejection or lifetime */
@@ -36,21 +36,21 @@ enum worker_reaction {
 
 /* INPUT(NAME, the reaction in each state, in the order of WORKER_STATES) */
 /* clang-format off */
-#define WORKER_INPUTS(INPUT)                                                                      \
-	/*                  TERMINATED          READY               DEGRADED            TERMINATING \
-	 *                            INITIALIZING        BUSY                DRAINING */         \
-	INPUT(READY,        IGNORED,  IS_READY, VIOLATES, VIOLATES, VIOLATES, VIOLATES, IGNORED)  \
-	INPUT(BEGAN,        IGNORED,  VIOLATES, VIOLATES, BEGINS,   VIOLATES, BEGINS,   BEGINS)   \
-	INPUT(ALIVE,        IGNORED,  LIVES,    LIVES,    LIVES,    LIVES,    LIVES,    LIVES)    \
-	INPUT(CHUNK,        IGNORED,  VIOLATES, VIOLATES, PART,     VIOLATES, PART,     PART)     \
-	INPUT(ANSWERED,     IGNORED,  VIOLATES, ANSWERS,  ANSWERS,  ANSWERS,  ANSWERS,  ANSWERS)  \
-	INPUT(SEND_FAILED,  IGNORED,  IGNORED,  IGNORED,  UNSENT,   IGNORED,  UNSENT,   UNSENT)   \
-	INPUT(BROKE,        IGNORED,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL)  \
-	INPUT(EXITED,       IGNORED,  GONE,     GONE,     GONE,     GONE,     GONE,     GONE)     \
-	INPUT(SPAWN_FAILED, IGNORED,  NO_START, NEVER,    NEVER,    NEVER,    NEVER,    NO_START) \
-	INPUT(PRESSURE,     IGNORED,  IGNORED,  RELEASE,  IGNORED,  IGNORED,  IGNORED,  IGNORED)  \
-	INPUT(MEMORY,       IGNORED,  IGNORED,  MEASURED, MEASURED, MEASURED, IGNORED,  IGNORED)  \
-	INPUT(KILL,         REFUSED,  KILLED,   KILLED,   KILLED,   KILLED,   KILLED,   KILLED)   \
+	/*                  TERMINATED          READY               DEGRADED            TERMINATING
+	 *                            INITIALIZING        BUSY                DRAINING */
+#define WORKER_INPUTS(INPUT)                                                                       \
+	INPUT(READY,        IGNORED,  IS_READY, VIOLATES, VIOLATES, VIOLATES, VIOLATES, IGNORED)   \
+	INPUT(BEGAN,        IGNORED,  VIOLATES, VIOLATES, BEGINS,   VIOLATES, BEGINS,   BEGINS)    \
+	INPUT(ALIVE,        IGNORED,  LIVES,    LIVES,    LIVES,    LIVES,    LIVES,    LIVES)     \
+	INPUT(CHUNK,        IGNORED,  VIOLATES, VIOLATES, PART,     VIOLATES, PART,     PART)      \
+	INPUT(ANSWERED,     IGNORED,  VIOLATES, ANSWERS,  ANSWERS,  ANSWERS,  ANSWERS,  ANSWERS)   \
+	INPUT(SEND_FAILED,  IGNORED,  IGNORED,  IGNORED,  UNSENT,   IGNORED,  UNSENT,   UNSENT)    \
+	INPUT(BROKE,        IGNORED,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL)   \
+	INPUT(EXITED,       IGNORED,  GONE,     GONE,     GONE,     GONE,     GONE,     GONE)      \
+	INPUT(SPAWN_FAILED, IGNORED,  NO_START, NEVER,    NEVER,    NEVER,    NEVER,    NO_START)  \
+	INPUT(PRESSURE,     IGNORED,  IGNORED,  RELEASE,  IGNORED,  IGNORED,  IGNORED,  IGNORED)   \
+	INPUT(MEMORY,       IGNORED,  IGNORED,  MEASURED, MEASURED, MEASURED, IGNORED,  IGNORED)   \
+	INPUT(KILL,         REFUSED,  KILLED,   KILLED,   KILLED,   KILLED,   KILLED,   KILLED)    \
 	INPUT(DUE,          START,    TOO_LATE, CHECK,    WATCH,    CHECK,    WATCH,    SIGNAL)
 /* clang-format on */
 

@@ -359,7 +359,7 @@ static void manual(struct havoc *havoc, struct engine_event *event, uint64_t wor
 	step(havoc, event);
 }
 
-static void news(struct havoc *havoc, struct engine_event *event, uint64_t word)
+static void worker_event(struct havoc *havoc, struct engine_event *event, uint64_t word)
 {
 	static const enum errcode broken[] = {ERR_peer_closed, ERR_decode_error,
 					      ERR_protocol_violation, ERR_response_too_large};
@@ -491,7 +491,7 @@ static void take_word(struct havoc *havoc, uint64_t word)
 		manual(havoc, &event, word);
 		break;
 	default:
-		news(havoc, &event, word);
+		worker_event(havoc, &event, word);
 		break;
 	}
 }

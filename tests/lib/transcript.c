@@ -178,6 +178,17 @@ static bool set_affinity(struct pool_settings *pool, const char *value)
 	return i < SESSION_AFFINITY_COUNT_;
 }
 
+static bool set_backoff(struct pool_settings *pool, const char *value)
+{
+	unsigned kind = 0;
+
+	while (kind < BACKOFF_KIND_COUNT_ &&
+	       strcmp(backoff_kind_name((enum backoff_kind)kind), value) != 0)
+		kind++;
+	pool->backoff.kind = (enum backoff_kind)kind;
+	return kind < BACKOFF_KIND_COUNT_;
+}
+
 /* 1,2: the pools of those numbers, in this order. */
 static bool set_fallback(struct pool_settings *pool, const char *value)
 {
@@ -217,10 +228,8 @@ static bool set_pool(struct pool_settings *pool, const char *key, const char *va
 		return set_fallback(pool, value);
 	if (strcmp(key, "per_method") == 0)
 		return pool->breaker_per_method = strcmp(value, "yes") == 0;
-	if (strcmp(key, "backoff") == 0) {
-		pool->backoff.kind = backoff_kind_find(value, strlen(value));
-		return pool->backoff.kind != BACKOFF_KIND_COUNT_;
-	}
+	if (strcmp(key, "backoff") == 0)
+		return set_backoff(pool, value);
 	return set_number(pool, key, value) || set_span(pool, key, value);
 }
 

@@ -6,7 +6,7 @@
 void judge_scaling_begin(struct world *world)
 {
 	for (unsigned i = 0; i < POOLS_MAX; i++)
-		world->judge.staff[i] = (struct reported_scaling){
+		world->judge.scaling[i] = (struct reported_scaling){
 			.min = world->pools[i].workers_min,
 			.max = world->pools[i].workers_max,
 		};
@@ -67,7 +67,7 @@ static void note_roll(struct world *world)
 static void note_operator(struct world *world)
 {
 	const struct engine_event *event = &world->event;
-	struct reported_scaling *staff = &world->judge.staff[event->pool];
+	struct reported_scaling *scaling = &world->judge.scaling[event->pool];
 
 	if (!is_manual(event->type))
 		return;
@@ -77,12 +77,12 @@ static void note_operator(struct world *world)
 	if (event->type == EVENT_RESTART) {
 		note_roll(world);
 	} else if (event->type == EVENT_RESIZE) {
-		staff->min = event->size.min;
-		staff->max = event->size.max;
-	} else if (event->type == EVENT_DRAIN && staff->drained == 0) {
-		staff->drained = world->now;
+		scaling->min = event->size.min;
+		scaling->max = event->size.max;
+	} else if (event->type == EVENT_DRAIN && scaling->drained == 0) {
+		scaling->drained = world->now;
 	} else if (event->type == EVENT_RESUME) {
-		staff->drained = 0;
+		scaling->drained = 0;
 	}
 }
 
@@ -107,9 +107,9 @@ void judge_scaling_before(struct world *world)
 	for (unsigned i = 0; i < world->settings.pool_count; i++) {
 		const struct pool *pool = engine_pool(world->engine, i);
 
-		world->judge.staff[i].working =
+		world->judge.scaling[i].working =
 			pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
-		world->judge.staff[i].rolling = pool->roll.state == ROLL_RUNNING;
+		world->judge.scaling[i].rolling = pool->roll.state == ROLL_RUNNING;
 	}
 	if (world->event.type == EVENT_WORKER_MEMORY &&
 	    world->event.life == world->processes[world->event.worker].life)
@@ -147,7 +147,7 @@ static unsigned count_scaling(const struct world *world, const struct pool *pool
 void judge_start(struct world *world, const struct effect *effect)
 {
 	const struct pool *pool = engine_pool(world->engine, effect->pool);
-	unsigned most = world->judge.staff[effect->pool].max + pool->settings.spares;
+	unsigned most = world->judge.scaling[effect->pool].max + pool->settings.spares;
 
 	judge_late_start(world, effect);
 	/* The one that is started now is not there yet. */
@@ -182,7 +182,7 @@ static void judge_reason(struct world *world, const struct worker *worker, enum 
 		judge_blame(world, "workers", "worker %u is not that old", worker->index);
 	if (cause == CAUSE_GROWN && (pool->max_memory == 0 || process->memory <= pool->max_memory))
 		judge_blame(world, "workers", "worker %u is not that large", worker->index);
-	if (cause == CAUSE_ROLLED && !world->judge.staff[worker->pool].rolling)
+	if (cause == CAUSE_ROLLED && !world->judge.scaling[worker->pool].rolling)
 		judge_blame(world, "workers", "worker %u is replaced, but no restart runs",
 			    worker->index);
 }
@@ -231,10 +231,10 @@ static void judge_leaving(struct world *world, const struct pool *pool)
 	    engine_worker(world->engine, event->worker)->pool != pool->index)
 		judge_blame(world, "workers", "pool %u: %u workers leave, and nobody has come",
 			    pool->index, left);
-	if (working < world->judge.staff[pool->index].working)
+	if (working < world->judge.scaling[pool->index].working)
 		judge_blame(world, "workers",
 			    "pool %u: %u workers are at work, before there were %u", pool->index,
-			    working, world->judge.staff[pool->index].working);
+			    working, world->judge.scaling[pool->index].working);
 }
 
 /* The replacement in that slot was starting before the event, and has failed to. */
@@ -249,9 +249,9 @@ static bool has_failed(const struct world *world, const struct worker *worker)
 
 static void judge_roll(struct world *world, const struct pool *pool)
 {
-	const struct reported_scaling *staff = &world->judge.staff[pool->index];
+	const struct reported_scaling *scaling = &world->judge.scaling[pool->index];
 
-	if (!staff->rolling || pool->roll.state != ROLL_RUNNING)
+	if (!scaling->rolling || pool->roll.state != ROLL_RUNNING)
 		return;
 	for (unsigned i = 0; i < pool->slots; i++)
 		if (has_failed(world, &pool->workers[i]))
@@ -396,14 +396,16 @@ static bool is_ending(const struct pool *pool)
 
 static void judge_size(struct world *world, const struct pool *pool)
 {
-	const struct reported_scaling *staff = &world->judge.staff[pool->index];
+	const struct reported_scaling *scaling = &world->judge.scaling[pool->index];
 
-	if (pool->settings.workers_min != staff->min || pool->settings.workers_max != staff->max)
+	if (pool->settings.workers_min != scaling->min ||
+	    pool->settings.workers_max != scaling->max)
 		judge_blame(world, "workers", "pool %u has another size than was set", pool->index);
 	if (count_out(pool) > 1)
 		judge_blame(world, "workers", "pool %u: %u replacements at once", pool->index,
 			    count_out(pool));
-	if (!is_ending(pool) && count_scaling(world, pool) > staff->max + pool->settings.spares + 1)
+	if (!is_ending(pool) &&
+	    count_scaling(world, pool) > scaling->max + pool->settings.spares + 1)
 		judge_blame(world, "workers", "pool %u has too many workers", pool->index);
 }
 
@@ -440,12 +442,12 @@ void judge_scaling_after(struct world *world)
 
 bool judge_is_drained(const struct world *world, uint32_t pool)
 {
-	return world->judge.staff[pool].drained > 0;
+	return world->judge.scaling[pool].drained > 0;
 }
 
 void judge_service(struct world *world, const struct record *record, uint32_t pool)
 {
-	usec_t drained = world->judge.staff[pool].drained;
+	usec_t drained = world->judge.scaling[pool].drained;
 
 	if (drained > 0 && record->submitted > drained)
 		judge_blame(world, "workers", "request %u goes to pool %u, out of service",

@@ -315,7 +315,7 @@ struct judge {
 	unsigned done;		/* EFFECT_DONE of this event */
 	enum errcode done_code; /* that it must say */
 	bool done_known;
-	struct reported_scaling staff[POOLS_MAX];
+	struct reported_scaling scaling[POOLS_MAX];
 	struct reported_slot before[SLOTS_MAX];
 	uint32_t rolled[SLOTS_MAX]; /* the life there when the last restart began; 0: none */
 	bool overdue;		    /* the engine waited for its timer when this event came */

@@ -26,18 +26,10 @@ static struct backoff_settings settings_of(enum backoff_kind kind)
 	};
 }
 
-START_TEST(every_kind_has_a_name_that_finds_it)
+START_TEST(every_kind_has_a_name)
 {
-	for (unsigned i = 0; i < BACKOFF_KIND_COUNT_; i++) {
-		enum backoff_kind kind = (enum backoff_kind)i;
-		const char *name = backoff_kind_name(kind);
-
-		ck_assert_int_eq(backoff_kind_find(name, strlen(name)), kind);
-		ck_assert_int_eq(backoff_kind_find(name, strlen(name) - 1), BACKOFF_KIND_COUNT_);
-		ck_assert_uint_gt(strlen(backoff_kind_text(kind)), 0);
-	}
-	ck_assert_int_eq(backoff_kind_find("", 0), BACKOFF_KIND_COUNT_);
-	ck_assert_int_eq(backoff_kind_find("linearly", 8), BACKOFF_KIND_COUNT_);
+	for (unsigned i = 0; i < BACKOFF_KIND_COUNT_; i++)
+		ck_assert_uint_gt(strlen(backoff_kind_name((enum backoff_kind)i)), 0);
 	ck_assert_str_eq(backoff_kind_name(BACKOFF_DECORRELATED_JITTER), "decorrelated_jitter");
 }
 END_TEST
@@ -377,7 +369,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		every_kind_has_a_name_that_finds_it,
+		every_kind_has_a_name,
 		immediate_retry_waits_0_100_200_ms,
 		the_fixed_kinds,
 		without_a_cap_numbers_stop_at_the_end_of_64_bits,

@@ -37,10 +37,8 @@ END_TEST
 
 START_TEST(every_value_has_a_name)
 {
-	for (unsigned i = 0; i < BREAKER_STATE_COUNT_; i++) {
+	for (unsigned i = 0; i < BREAKER_STATE_COUNT_; i++)
 		ck_assert_uint_gt(strlen(breaker_state_name((enum breaker_state)i)), 0);
-		ck_assert_uint_gt(strlen(breaker_state_text((enum breaker_state)i)), 0);
-	}
 	for (unsigned i = 0; i < BREAKER_REASON_COUNT_; i++) {
 		ck_assert_uint_gt(strlen(breaker_reason_name((enum breaker_reason)i)), 0);
 		ck_assert_uint_gt(strlen(breaker_reason_text((enum breaker_reason)i)), 0);

@@ -53,7 +53,7 @@ END_TEST
 
 START_TEST(workers_come_and_go)
 {
-	transcript_check(GOLDEN "staff.txt");
+	transcript_check(GOLDEN "scaling.txt");
 }
 END_TEST
 
