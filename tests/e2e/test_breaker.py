@@ -110,6 +110,7 @@ class Circle(BreakerTest):
         )
         heard.wait_for(**{"from": "open", "to": "half_open"})
         self.assertEqual(self.one(client)["state"], "half_open")
+        daemon.wait_workers("tools", 3)
         health = daemon.ask("poold.health")["pools"]["tools"]
         self.assertEqual(health["status"], "degraded")
         for n in range(3):
