@@ -291,26 +291,6 @@ class Requests:
         """Makes the breaker admit all requests until it is reset, and report when it would open."""
         return self.request("poold.breaker_observe", _breaker_params(pool, method))
 
-    def restart_workers(self, pool: str) -> dict:
-        """Begins to replace the pool's workers one after the other; `pools` says how that goes."""
-        return self.request("poold.restart_workers", [pool])
-
-    def resize(self, pool: str, min: int, max: int) -> dict:
-        """Gives the pool so many workers until the daemon ends."""
-        return self.request("poold.resize", [pool, min, max])
-
-    def kill_worker(self, pool: str, worker: int, signal: str = "TERM") -> dict:
-        """Ends the worker of that number; another one takes its place."""
-        return self.request("poold.kill_worker", [pool, worker, signal])
-
-    def drain(self, pool: str) -> dict:
-        """Takes the pool out of service: it finishes what it has and takes nothing new."""
-        return self.request("poold.drain", [pool])
-
-    def resume(self, pool: str) -> dict:
-        """Puts it back into service."""
-        return self.request("poold.resume", [pool])
-
     def recovery_cancel(self, id: int) -> bool:
         """Stops a recovery: its request fails with the original error."""
         return self.request("poold.recovery_cancel", [id])
