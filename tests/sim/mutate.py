@@ -161,6 +161,12 @@ FAULTS = [
     Fault("engine_request.c", "\t\tlimit = usec_min(limit, request->recovery->until);\n",
           "\t\tlimit = usec_min(limit, request->deadline);\n",
           "the time limit of a recovery is not kept"),
+    # --- workers' timers ---
+    Fault("engine_attempt.c", "request->run.attempt, engine->now);\n\tengine_touch(engine, worker);\n", "request->run.attempt, engine->now);\n",
+          "who was asked to give up is not watched"),
+    Fault("engine_internal.h", "\tpool_move_worker(engine_pool_of(engine, worker), worker, state, engine->now);\n\tengine_touch(engine, worker);\n",
+          "\tpool_move_worker(engine_pool_of(engine, worker), worker, state, engine->now);\n",
+          "a worker keeps the timer of the state before"),
     # --- breakers ---
     Fault("engine_breaker.c", "\treturn request->run.has_permit;\n", "\treturn true;\n",
           "requests are sent while the breaker is open"),
