@@ -8,9 +8,7 @@
 #define POOLD_LIB_CLIENT_REQUESTS_H
 
 #include "client/lib/poold.h"
-#include "protocol/base.h"
-
-#include <sys/queue.h>
+#include "protocol/list.h"
 
 /* The most slots that an id has room for. */
 #define CLIENT_REQUESTS_MAX ((size_t)UINT16_MAX + 1)
@@ -25,7 +23,7 @@ struct client_stream {
 
 /* See client_session.h for the states of a request. */
 struct client_request {
-	TAILQ_ENTRY(client_request) link; /* in the list of finished requests */
+	struct list_node in_finished; /* of the session */
 	uint32_t id;
 	bool has_slot;
 	bool is_finished;

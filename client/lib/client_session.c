@@ -33,7 +33,7 @@ void client_session_init(struct client_session *session, struct client_session_l
 	inbox_init(&session->inbox, limits.response_max);
 	buf_init(&session->texts, TEXTS_MAX);
 	outbox_init(&session->outbox);
-	TAILQ_INIT(&session->finished);
+	list_init(&session->finished);
 	/* One slot more than requests may be in flight, for hello. */
 	client_requests_init(&session->requests, limits.in_flight_max + 1);
 }
@@ -61,20 +61,27 @@ static void finish(struct client_session *session, struct client_request *reques
 	request->outcome = outcome;
 	request->is_finished = true;
 	request->deadline = USEC_INFINITY;
-	TAILQ_INSERT_TAIL(&session->finished, request, link);
+	list_push_back(&session->finished, &request->in_finished);
+}
+
+/* The finished request whose callback is next, or NULL. */
+static struct client_request *first_finished(const struct client_session *session)
+{
+	struct list_node *node = list_first(&session->finished);
+
+	return node ? list_entry(node, struct client_request, in_finished) : NULL;
 }
 
 void client_session_deliver(struct client_session *session)
 {
 	struct client_request *request;
 
-	while ((request = TAILQ_FIRST(&session->finished))) {
-		/* See outbox_done.  NOLINTNEXTLINE(*-unix.Malloc) */
+	while ((request = first_finished(session))) {
 		poold_callback callback = request->callback;
 		void *userdata = request->userdata;
 		struct poold_reply outcome = request->outcome;
 
-		TAILQ_REMOVE(&session->finished, request, link);
+		list_remove(&session->finished, &request->in_finished);
 		request->is_finished = false;
 		request_free_if_done(request);
 		callback(userdata, &outcome);
@@ -90,8 +97,8 @@ void client_session_done(struct client_session *session)
 		if (session->requests.slots[slot])
 			release(session, session->requests.slots[slot]);
 	}
-	while ((request = TAILQ_FIRST(&session->finished))) {
-		TAILQ_REMOVE(&session->finished, request, link);
+	while ((request = first_finished(session))) {
+		list_remove(&session->finished, &request->in_finished);
 		free(request);
 	}
 	inbox_free(&session->inbox);
@@ -247,7 +254,7 @@ int client_session_cancel(struct client_session *session, uint32_t id)
 
 usec_t client_session_deadline(const struct client_session *session)
 {
-	return TAILQ_EMPTY(&session->finished) ? session->next_deadline : 0;
+	return list_empty(&session->finished) ? session->next_deadline : 0;
 }
 
 static void give_up(struct client_session *session, struct client_request *request)

@@ -21,14 +21,12 @@
 #include "client/lib/poold.h"
 #include "protocol/base.h"
 #include "protocol/buf.h"
+#include "protocol/list.h"
 
-#include <sys/queue.h>
 #include <sys/uio.h>
 
 /* The largest in_flight_max. */
 #define IN_FLIGHT_LIMIT (CLIENT_REQUESTS_MAX - 1)
-
-TAILQ_HEAD(client_request_list, client_request);
 
 struct client_session {
 	struct inbox inbox;
@@ -37,7 +35,7 @@ struct client_session {
 
 	struct client_requests requests; /* waiting, sent and abandoned ones, hello among them */
 	size_t in_flight_max;
-	struct client_request_list finished;
+	struct list finished; /* requests, by in_finished: their callbacks are still to be called */
 	usec_t next_deadline; /* at or before the earliest deadline of all requests */
 	uint64_t message_max; /* the daemon's limit; UINT64_MAX: not known */
 	struct buf texts;     /* of the error that is passed to a callback now */

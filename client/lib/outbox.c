@@ -4,7 +4,7 @@
 #include <string.h>
 
 struct frame {
-	TAILQ_ENTRY(frame) link;
+	struct list_node in_outbox;
 	struct frame **holder;
 	size_t len;
 	uint8_t data[];
@@ -13,12 +13,20 @@ struct frame {
 void outbox_init(struct outbox *outbox)
 {
 	*outbox = (struct outbox){0};
-	TAILQ_INIT(&outbox->frames);
+	list_init(&outbox->frames);
+}
+
+/* The frame that comes first, or NULL. */
+static struct frame *first_frame(const struct outbox *outbox)
+{
+	struct list_node *node = list_first(&outbox->frames);
+
+	return node ? list_entry(node, struct frame, in_outbox) : NULL;
 }
 
 static void frame_free(struct outbox *outbox, struct frame *frame)
 {
-	TAILQ_REMOVE(&outbox->frames, frame, link);
+	list_remove(&outbox->frames, &frame->in_outbox);
 	outbox->bytes -= frame->len;
 	if (frame->holder)
 		*frame->holder = NULL;
@@ -27,9 +35,10 @@ static void frame_free(struct outbox *outbox, struct frame *frame)
 
 void outbox_done(struct outbox *outbox)
 {
-	/* The analyzer reports a use after free in TAILQ_REMOVE, here and below; there is none. */
-	while (!TAILQ_EMPTY(&outbox->frames)) // NOLINTNEXTLINE(*-unix.Malloc)
-		frame_free(outbox, TAILQ_FIRST(&outbox->frames));
+	struct frame *frame;
+
+	while ((frame = first_frame(outbox)))
+		frame_free(outbox, frame);
 }
 
 struct frame *frame_new(const struct bytes *parts, size_t part_count)
@@ -62,20 +71,20 @@ static void take_over(struct outbox *outbox, struct frame *frame, struct frame *
 
 void outbox_add(struct outbox *outbox, struct frame *frame, struct frame **holder)
 {
-	TAILQ_INSERT_TAIL(&outbox->frames, frame, link);
+	list_push_back(&outbox->frames, &frame->in_outbox);
 	take_over(outbox, frame, holder);
 }
 
 void outbox_add_first(struct outbox *outbox, struct frame *frame, struct frame **holder)
 {
 	assert(outbox->written == 0);
-	TAILQ_INSERT_HEAD(&outbox->frames, frame, link);
+	list_push_front(&outbox->frames, &frame->in_outbox);
 	take_over(outbox, frame, holder);
 }
 
 bool outbox_has_begun(const struct outbox *outbox, const struct frame *frame)
 {
-	return frame == TAILQ_FIRST(&outbox->frames) && outbox->written > 0;
+	return frame == first_frame(outbox) && outbox->written > 0;
 }
 
 void outbox_drop(struct outbox *outbox, struct frame *frame)
@@ -90,11 +99,12 @@ void outbox_drop(struct outbox *outbox, struct frame *frame)
 
 void outbox_restart(struct outbox *outbox)
 {
-	struct frame *frame, *next;
+	struct list_node *node, *after;
 
 	outbox->written = 0;
-	for (frame = TAILQ_FIRST(&outbox->frames); frame; frame = next) {
-		next = TAILQ_NEXT(frame, link);
+	list_for_each_safe (node, after, &outbox->frames) {
+		struct frame *frame = list_entry(node, struct frame, in_outbox);
+
 		if (!frame->holder)
 			frame_free(outbox, frame);
 	}
@@ -102,17 +112,20 @@ void outbox_restart(struct outbox *outbox)
 
 bool outbox_is_empty(const struct outbox *outbox)
 {
-	return TAILQ_EMPTY(&outbox->frames);
+	return list_empty(&outbox->frames);
 }
 
 size_t outbox_slices(const struct outbox *outbox, struct iovec *slices, size_t max)
 {
 	size_t written = outbox->written;
 	size_t count = 0;
-	struct frame *frame;
+	struct list_node *node;
 
-	for (frame = TAILQ_FIRST(&outbox->frames); frame && count < max;
-	     frame = TAILQ_NEXT(frame, link)) {
+	list_for_each (node, &outbox->frames) {
+		struct frame *frame = list_entry(node, struct frame, in_outbox);
+
+		if (count == max)
+			break;
 		slices[count].iov_base = frame->data + written;
 		slices[count].iov_len = frame->len - written;
 		written = 0;
@@ -126,8 +139,7 @@ void outbox_wrote(struct outbox *outbox, size_t len)
 	struct frame *frame;
 
 	outbox->written += len;
-	// NOLINTNEXTLINE(*-unix.Malloc)
-	while ((frame = TAILQ_FIRST(&outbox->frames)) && outbox->written >= frame->len) {
+	while ((frame = first_frame(outbox)) && outbox->written >= frame->len) {
 		outbox->written -= frame->len;
 		frame_free(outbox, frame);
 	}

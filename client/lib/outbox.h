@@ -5,16 +5,14 @@
 #ifndef POOLD_LIB_OUTBOX_H
 #define POOLD_LIB_OUTBOX_H
 
-#include "protocol/base.h"
+#include "protocol/list.h"
 
-#include <sys/queue.h>
 #include <sys/uio.h>
 
 struct frame;
-TAILQ_HEAD(frame_list, frame);
 
 struct outbox {
-	struct frame_list frames;
+	struct list frames;
 	size_t written; /* bytes of the first frame already written */
 	size_t bytes;	/* of all frames, including the written part of the first */
 };

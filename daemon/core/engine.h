@@ -249,28 +249,13 @@ bool engine_next_effect(struct engine *engine, struct effect *ret);
 /* When EVENT_TIMER is due, or USEC_INFINITY. */
 usec_t engine_deadline(const struct engine *engine);
 
-/* For reading: pools by their number, workers by their slot (worker slots count through all pools),
- * requests, sessions by their slot. */
+/* Pools are numbered from 0; the slots of workers are counted through all pools. */
 uint32_t engine_pool_count(const struct engine *engine);
-const struct pool *engine_pool(const struct engine *engine, uint32_t pool);
 uint32_t engine_worker_count(const struct engine *engine);
-const struct worker *engine_worker(const struct engine *engine, uint32_t worker);
-const struct request *engine_request(const struct engine *engine, uint32_t request);
-const struct session *engine_session(const struct engine *engine, uint32_t session);
-const struct sessions *engine_sessions(const struct engine *engine);
-const struct keys *engine_keys(const struct engine *engine);
-const struct recoveries *engine_recoveries(const struct engine *engine);
 bool engine_stopping(const struct engine *engine);
-/* The slot of a request or session that the engine handed out a pointer to. */
-uint32_t engine_slot(const struct engine *engine, const struct request *request);
-uint32_t engine_session_slot(const struct engine *engine, const struct session *session);
 /* Requests that are not answered yet. */
 uint32_t engine_open_requests(const struct engine *engine);
 /* The pool at that level of the chain that `pool` heads; level 0 is the pool itself. */
 uint32_t engine_chain_pool(const struct engine *engine, uint32_t pool, unsigned level);
-
-/* Holds every internal invariant against the state; NULL, or what is wrong in words.  For tests: it
- * walks everything. */
-const char *engine_check(const struct engine *engine);
 
 #endif

@@ -34,7 +34,7 @@
 #ifndef POOLD_CORE_ENGINE_INTERNAL_H
 #define POOLD_CORE_ENGINE_INTERNAL_H
 
-#include "daemon/core/engine.h"
+#include "daemon/core/engine_inspect.h"
 #include "daemon/core/worker_input.h"
 
 struct engine {

@@ -11,8 +11,8 @@
 #include "daemon/core/breaker.h"
 #include "daemon/core/cause.h"
 #include "daemon/core/heap.h"
-#include "daemon/core/list.h"
 #include "protocol/errcode.h"
+#include "protocol/list.h"
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
 #define REQUEST_STATES(STATE)                                                                      \

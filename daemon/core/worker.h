@@ -9,8 +9,8 @@
 
 #include "daemon/core/cause.h"
 #include "daemon/core/heap.h"
-#include "daemon/core/list.h"
 #include "daemon/core/request.h"
+#include "protocol/list.h"
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
 #define WORKER_STATES(STATE)                                                                       \

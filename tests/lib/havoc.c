@@ -1,5 +1,6 @@
 #include "tests/lib/havoc.h"
 
+#include "daemon/core/engine_inspect.h"
 #include "daemon/core/engine_internal.h"
 #include "tests/lib/defaults.h"
 #include "tests/lib/narrate.h"

@@ -1,5 +1,6 @@
 #include "tests/lib/transcript.h"
 
+#include "daemon/core/engine_inspect.h"
 #include <check.h>
 #include <inttypes.h>
 #include <stdarg.h>

@@ -54,12 +54,12 @@ PUBLIC_HEADER = "client/lib/poold.h"
 PUBLIC_PREFIX = "poold_"
 
 # These see of the core only the files named here.
-PARTS_OF_CORE = {"daemon/io/base": {"list"}, "daemon/io/worker": {"list", "worker"}}
+PARTS_OF_CORE: dict[str, set[str]] = {"daemon/io/base": set(), "daemon/io/worker": {"worker"}}
 
 # Only these call the engine; the others go through the driver's headers.
 ENGINE_USERS = ("daemon/io/driver", "daemon/io/observe", "daemon/io/admin")
 ENGINE = re.compile(r"engine(_\w+)?")
-ENGINE_PRIVATE = "engine_internal.h"
+ENGINE_PRIVATE = ("engine_internal.h", "engine_inspect.h")
 
 # A line of nm: archive, member, kind and symbol.
 SYMBOL = re.compile(r"^(.+):([^:]+):[0-9a-f ]* (\w) (\S+)$", re.M)
@@ -76,9 +76,9 @@ def rule_of_daemon(folder: str, other: str, file: str) -> str | None:
         return None
     stem = file.split(".")[0]
     if folder in PARTS_OF_CORE and stem not in PARTS_OF_CORE[folder]:
-        parts = " and ".join(f"{part}.h" for part in sorted(PARTS_OF_CORE[folder]))
+        parts = " and ".join(f"{part}.h" for part in sorted(PARTS_OF_CORE[folder])) or "nothing"
         return f"{folder} sees of the core only {parts}"
-    if file == ENGINE_PRIVATE:
+    if file in ENGINE_PRIVATE:
         return "only the core sees the engine's inside"
     if ENGINE.fullmatch(stem) and folder not in ENGINE_USERS:
         return "only " + ", ".join(ENGINE_USERS) + " see the engine"

@@ -1,5 +1,6 @@
 #include "tests/sim/judge.h"
 
+#include "daemon/core/engine_inspect.h"
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -25,6 +25,7 @@
 #ifndef POOLD_SIM_JUDGE_H
 #define POOLD_SIM_JUDGE_H
 
+#include "daemon/core/engine_inspect.h"
 #include "tests/sim/world.h"
 
 void judge_begin(struct world *world);

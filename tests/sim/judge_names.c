@@ -1,5 +1,6 @@
 #include "tests/sim/judge.h"
 
+#include "daemon/core/engine_inspect.h"
 #include <inttypes.h>
 
 static const struct session_settings *session_settings(const struct world *world)

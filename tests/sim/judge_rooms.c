@@ -1,4 +1,5 @@
 /* Breakers, chains, recoveries: as they were told, and what may follow from that. */
+#include "daemon/core/engine_inspect.h"
 #include "tests/sim/judge.h"
 
 #include <inttypes.h>

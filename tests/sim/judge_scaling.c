@@ -1,4 +1,5 @@
 /* How many workers the pools have, which of them go and why, and what people change about that. */
+#include "daemon/core/engine_inspect.h"
 #include "tests/sim/judge.h"
 
 #define TICK (10 * USEC_PER_MSEC)

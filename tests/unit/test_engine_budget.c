@@ -1,6 +1,6 @@
 /* Retries draw on the pool's budget: under total failure the attempts stay close to the requests.
  */
-#include "daemon/core/engine.h"
+#include "daemon/core/engine_inspect.h"
 
 #include "tests/lib/defaults.h"
 #include "tests/lib/unit.h"

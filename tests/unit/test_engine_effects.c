@@ -1,5 +1,5 @@
 /* One event may concern very many: the room for its effects is enough for all of them. */
-#include "daemon/core/engine.h"
+#include "daemon/core/engine_inspect.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,10 +9,10 @@
 #ifndef POOLD_IO_BASE_LINK_H
 #define POOLD_IO_BASE_LINK_H
 
-#include "daemon/core/list.h"
 #include "daemon/io/base/framing.h"
 #include "daemon/io/base/loop.h"
 #include "daemon/io/base/outbox.h"
+#include "protocol/list.h"
 
 struct link;
 

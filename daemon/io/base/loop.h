@@ -7,10 +7,10 @@
 #ifndef POOLD_IO_BASE_LOOP_H
 #define POOLD_IO_BASE_LOOP_H
 
-#include "daemon/core/list.h"
 #include "daemon/io/base/chunk.h"
 #include "daemon/io/base/outbox.h"
 #include "protocol/base.h"
+#include "protocol/list.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>

@@ -7,10 +7,10 @@
 #ifndef POOLD_IO_DRIVER_CALL_H
 #define POOLD_IO_DRIVER_CALL_H
 
-#include "daemon/core/list.h"
 #include "daemon/io/base/chunk.h"
 #include "daemon/io/driver/attempt_history.h"
 #include "daemon/io/driver/caller.h"
+#include "protocol/list.h"
 
 struct call {
 	struct caller *caller; /* NULL: the slot is free */

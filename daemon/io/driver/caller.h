@@ -9,9 +9,9 @@
 #ifndef POOLD_IO_DRIVER_CALLER_H
 #define POOLD_IO_DRIVER_CALLER_H
 
-#include "daemon/core/list.h"
 #include "daemon/io/base/chunk.h"
 #include "protocol/error.h"
+#include "protocol/list.h"
 
 struct caller;
 

@@ -7,8 +7,8 @@
 #ifndef POOLD_IO_DRIVER_EVENTS_H
 #define POOLD_IO_DRIVER_EVENTS_H
 
-#include "daemon/core/list.h"
 #include "protocol/buf.h"
+#include "protocol/list.h"
 
 struct caller;
 

@@ -6,8 +6,8 @@
 #ifndef POOLD_IO_DRIVER_STARTS_H
 #define POOLD_IO_DRIVER_STARTS_H
 
-#include "daemon/core/list.h"
 #include "protocol/base.h"
+#include "protocol/list.h"
 
 struct life;
 

@@ -5,7 +5,7 @@
 #ifndef POOLD_IO_FRONTEND_FRONTEND_H
 #define POOLD_IO_FRONTEND_FRONTEND_H
 
-#include "daemon/core/list.h"
+#include "protocol/list.h"
 
 struct driver;
 

@@ -12,10 +12,10 @@
 #ifndef POOLD_IO_WORKER_FORKSERVER_H
 #define POOLD_IO_WORKER_FORKSERVER_H
 
-#include "daemon/core/list.h"
 #include "daemon/io/base/link.h"
 #include "daemon/io/worker/process_tag.h"
 #include "daemon/io/worker/start.h"
+#include "protocol/list.h"
 
 /* What a worker's environment has beyond the server's. */
 #define FORK_REQUEST_ADDITIONS	  2

@@ -2,8 +2,8 @@
  * A counted, intrusive, doubly linked list.  Its length costs nothing to know, so a state can be a
  * list: who is in it and how many is always true.
  */
-#ifndef POOLD_CORE_LIST_H
-#define POOLD_CORE_LIST_H
+#ifndef POOLD_PROTOCOL_LIST_H
+#define POOLD_PROTOCOL_LIST_H
 
 #include "protocol/base.h"
 
