@@ -47,7 +47,8 @@ rank() {
 	pool | recovery | worker_input) echo 4 ;;
 	settings) echo 5 ;;
 	engine) echo 6 ;;
-	engine_inspect | engine_internal | engine_view) echo 7 ;;
+	engine_inspect) echo 7 ;;
+	engine_internal | engine_view) echo 8 ;;
 	*) echo none ;;
 	esac
 }
