@@ -4,7 +4,7 @@ usage: t.py [--needs] NAME
 
 NAME is what the source calls the test:
 
-    the_defaults                       a C test, its function
+    every_state_has_a_name             a C test, its function
     'no attempt left'                  a golden scenario, its title
     test_echo, Echo, Echo.test_echo    a Python or end-to-end test: method, class, or both
     test_call, retry.txt, purity       a whole file: C or Python test, golden file, lint

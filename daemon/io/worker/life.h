@@ -61,7 +61,7 @@ struct life {
 	/* For the driver: what is still to be done, or to be reported to the engine. */
 	struct list_node in_starts;
 	struct list_node in_noted; /* linked while it has notes: what follows */
-	bool opened; /* channel_open is to be called */
+	bool opened;		   /* channel_open is to be called */
 	bool spawn_failed;
 	enum errcode spawn_code;
 	bool hung_up;		     /* the connection was closed */
