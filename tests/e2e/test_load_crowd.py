@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from clients import ClientTest
-from clock import eventually, measure_scenario, ms, stretch
+from clock import eventually, measure, measure_scenario, ms, stretch
 from flow import Flow, quantile
 from harness import LOAD, Daemon, breaker, pool, program
 from raw import Raw
@@ -32,17 +32,20 @@ TICK = 10
 class Overruns:
     """Asks, one after the other, for what takes longer than it may, and notes how late each answer
     was by the daemon's clock, and its code: the pool's workers may be on their way back from the
-    overruns before."""
+    overruns before.  Notes as well how slow the machine was at the worst, in the same time.
+    """
 
     def __init__(self, daemon: Daemon) -> None:
         self._client = daemon.connect(map_errors=True)
         self.late_ms: list[float] = []
         self.codes: Counter[str | None] = Counter()
+        self.slowest = 1.0
 
     def ask(self) -> None:
         answer = self._client.answer_pool("slow", "sleep_ms", [10 * SHORT], timeout_ms=SHORT)
         assert answer.code in ("attempt_timeout", "queue_timeout"), answer
         self.codes[answer.code] += 1
+        self.slowest = max(self.slowest, measure())
         self.late_ms.append(answer.error["elapsed_ms"] - SHORT)
 
 
@@ -70,7 +73,7 @@ class CrowdTest(ClientTest):
         codes = flow.codes()
         self.assertEqual(set(codes), {"steady"}, codes)
         self.assertGreater(overruns.codes["attempt_timeout"], 0)
-        self.check_lateness(max(overruns.late_ms))
+        self.check_lateness(overruns)
         print(
             f"\n{self.id()}: requests {codes.total()}, p99_ms {quantile(flow.outcomes(), 0.99):.1f}, "
             f"slowest_ms {quantile(flow.outcomes(), 1.0):.1f}, overruns {len(overruns.late_ms)}, "
@@ -83,10 +86,14 @@ class CrowdTest(ClientTest):
         rate, timeout = round(RATE / stretch(1)), round(stretch(TIMEOUT))
         return Flow(daemon.path, rate, "steady", "echo", ["x"], timeout_ms=timeout)
 
-    def check_lateness(self, latest: float) -> None:
-        """No answer was later than a tick; on a busy machine a tick is longer."""
-        if latest > TICK:
-            self.assertLessEqual(latest, TICK * measure_scenario())
+    def check_lateness(self, overruns: Overruns) -> None:
+        """No answer was later than a tick.
+
+        A machine that is busy with other things, before or after, makes a tick longer: by as much
+        as it was slow at the worst.
+        """
+        slow = measure_scenario()
+        self.assertLessEqual(max(overruns.late_ms), TICK * (overruns.slowest if slow > 2 else slow))
 
     @staticmethod
     def wait_crowd(control: Raw, overruns: Overruns, count: int) -> None:
