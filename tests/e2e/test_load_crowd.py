@@ -28,6 +28,9 @@ TIMEOUT = 250
 SHORT = 100
 TICK = 10
 
+# A machine that is slower by this factor, before or after the test, has other things to do.
+BUSY = 1.3
+
 
 class Overruns:
     """Asks, one after the other, for what takes longer than it may, and notes how late each answer
@@ -77,7 +80,7 @@ class CrowdTest(ClientTest):
         print(
             f"\n{self.id()}: requests {codes.total()}, p99_ms {quantile(flow.outcomes(), 0.99):.1f}, "
             f"slowest_ms {quantile(flow.outcomes(), 1.0):.1f}, overruns {len(overruns.late_ms)}, "
-            f"latest_ms {max(overruns.late_ms):.1f}",
+            f"latest_ms {max(overruns.late_ms):.1f}, slowest {overruns.slowest:.1f}",
             file=sys.stderr,
         )
 
@@ -89,11 +92,13 @@ class CrowdTest(ClientTest):
     def check_lateness(self, overruns: Overruns) -> None:
         """No answer was later than a tick.
 
-        A machine that is busy with other things, before or after, makes a tick longer: by as much
-        as it was slow at the worst.
+        A machine that is busy with other things makes a tick longer: by twice as much as it was
+        slow at the worst, as the daemon has to be woken and then to do its work.
         """
         slow = measure_scenario()
-        self.assertLessEqual(max(overruns.late_ms), TICK * (overruns.slowest if slow > 2 else slow))
+        if slow > BUSY:
+            slow = 2 * max(slow, overruns.slowest)
+        self.assertLessEqual(max(overruns.late_ms), TICK * slow)
 
     @staticmethod
     def wait_crowd(control: Raw, overruns: Overruns, count: int) -> None:
