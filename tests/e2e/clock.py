@@ -74,7 +74,8 @@ def measure_scenario() -> float:
 
 
 def stretch(duration: float) -> float:
-    """A duration of a test's scenario, in any unit: so long on an idle machine, longer on a busy one.
+    """A duration of a test's scenario, in any unit: as given on an idle machine, longer on a busy
+    one.
 
     For what one side has to be quick enough for, such as the time that a worker has to answer.
     """
@@ -95,7 +96,7 @@ class Deadline:
         self._end = self._begin + seconds * _factor
 
     def left(self) -> float:
-        """Seconds that remain, never below 0.  It is 0 only after the machine was measured again."""
+        """Seconds that remain, never below 0; 0 only after the machine was measured again."""
         left = self._end - time.monotonic()
         if left <= 0.0:
             self._end = max(self._end, self._begin + self._seconds * measure())

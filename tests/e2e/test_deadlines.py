@@ -46,7 +46,8 @@ class Timeouts(DaemonTest):
         daemon = self.start_tools(kill_grace="100ms")
         (before,) = daemon.worker_pids()
         with Timed() as timed:
-            answer = daemon.connect(map_errors=True).answer_pool("tools", "busy_hang", timeout_ms=200)
+            client = daemon.connect(map_errors=True)
+            answer = client.answer_pool("tools", "busy_hang", timeout_ms=200)
         self.assert_code(answer, "attempt_timeout")
         self.check_on_time(timed, answer, 0.2)
         daemon.wait_workers("tools", 1, apart_from=(before,))

@@ -108,7 +108,9 @@ class JsonRpc(SocketTest):
         self.failure("unknown_method", client, "remote", "no_such")
         self.assertEqual(client.call("remote", "news"), "told")
         self.check_lost("decode_error", daemon, client, "write", "Hello")
-        self.check_lost("attempt_timeout", daemon, client, "sleep", stretch(0.3), timeout=stretch(0.1))
+        self.check_lost(
+            "attempt_timeout", daemon, client, "sleep", stretch(0.3), timeout=stretch(0.1)
+        )
         self.check_reached_again(client, server)
 
 

@@ -94,7 +94,8 @@ class Callers:
         number = next(self._numbers)
         try:
             reply = self._client.call(
-                "primary", method, self._directory, number, meta=True, timeout=stretch(20), **options
+                "primary", method, self._directory, number, meta=True, timeout=stretch(20),
+                **options,
             )
             outcome = (reply.meta["served_by"], reply.meta["degraded"])
         except poold.Error as error:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from clients import ClientTest
-from clock import eventually, measure_scenario, ms, stretch
+from clock import eventually, measure, measure_scenario, ms, stretch
 from flow import Flow, quantile
 from harness import LOAD, Daemon, breaker, pool, program
 from raw import Raw
@@ -28,21 +28,27 @@ TIMEOUT = 250
 SHORT = 100
 TICK = 10
 
+# A machine that is slower by this factor, before or after the test, has other things to do.
+BUSY = 1.3
+
 
 class Overruns:
     """Asks, one after the other, for what takes longer than it may, and notes how late each answer
     was by the daemon's clock, and its code: the pool's workers may be on their way back from the
-    overruns before."""
+    overruns before.  Notes as well how slow the machine was at the worst, in the same time.
+    """
 
     def __init__(self, daemon: Daemon) -> None:
         self._client = daemon.connect(map_errors=True)
         self.late_ms: list[float] = []
         self.codes: Counter[str | None] = Counter()
+        self.slowest = 1.0
 
     def ask(self) -> None:
         answer = self._client.answer_pool("slow", "sleep_ms", [10 * SHORT], timeout_ms=SHORT)
         assert answer.code in ("attempt_timeout", "queue_timeout"), answer
         self.codes[answer.code] += 1
+        self.slowest = max(self.slowest, measure())
         self.late_ms.append(answer.error["elapsed_ms"] - SHORT)
 
 
@@ -70,11 +76,11 @@ class CrowdTest(ClientTest):
         codes = flow.codes()
         self.assertEqual(set(codes), {"steady"}, codes)
         self.assertGreater(overruns.codes["attempt_timeout"], 0)
-        self.check_lateness(max(overruns.late_ms))
+        self.check_lateness(overruns)
         print(
             f"\n{self.id()}: requests {codes.total()}, p99_ms {quantile(flow.outcomes(), 0.99):.1f}, "
             f"slowest_ms {quantile(flow.outcomes(), 1.0):.1f}, overruns {len(overruns.late_ms)}, "
-            f"latest_ms {max(overruns.late_ms):.1f}",
+            f"latest_ms {max(overruns.late_ms):.1f}, slowest {overruns.slowest:.1f}",
             file=sys.stderr,
         )
 
@@ -83,10 +89,16 @@ class CrowdTest(ClientTest):
         rate, timeout = round(RATE / stretch(1)), round(stretch(TIMEOUT))
         return Flow(daemon.path, rate, "steady", "echo", ["x"], timeout_ms=timeout)
 
-    def check_lateness(self, latest: float) -> None:
-        """No answer was later than a tick; on a busy machine a tick is longer."""
-        if latest > TICK:
-            self.assertLessEqual(latest, TICK * measure_scenario())
+    def check_lateness(self, overruns: Overruns) -> None:
+        """No answer was later than a tick.
+
+        A machine that is busy with other things makes a tick longer: by twice as much as it was
+        slow at the worst, as the daemon has to be woken and then to do its work.
+        """
+        slow = measure_scenario()
+        if slow > BUSY:
+            slow = 2 * max(slow, overruns.slowest)
+        self.assertLessEqual(max(overruns.late_ms), TICK * slow)
 
     @staticmethod
     def wait_crowd(control: Raw, overruns: Overruns, count: int) -> None:

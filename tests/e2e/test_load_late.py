@@ -27,7 +27,7 @@ TRIES_MAX = 4
 LATE_CODES = ("attempt_timeout", "queue_timeout", "deadline_exceeded")
 
 # Milliseconds after which a question to `late` is given up, by which its answer is later, and before
-# the second retry.  A violation is followed by one retry at once, so there is time for that one only.
+# the second retry.  A violation is followed by one retry at once: there is time for that one only.
 SHORT, LATER, SECOND_RETRY = 30, 40, 100
 LATE_TRIES_MAX = 2
 
@@ -70,7 +70,9 @@ class LateAnswers(DaemonTest):
         weights = [*MIX.values(), 1000 - sum(MIX.values())]
         for number in range(CALLS):
             (method,) = draw.choices(methods, weights)
-            options: dict[str, object] = {"timeout_ms": round(stretch(SHORT))} if method == "late" else {}
+            options: dict[str, object] = {}
+            if method == "late":
+                options["timeout_ms"] = round(stretch(SHORT))
             yield Question(number, "unruly", method, [number, draw.random()], options)
 
     def test_each_answer_belongs_to_its_question(self) -> None:

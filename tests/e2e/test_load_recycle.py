@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from typing import Any
 
 import procs
 from clients import ClientTest
 from clock import HANGS
-from flow import Flow
 from harness import BUILD, LOAD, SANITIZED, TOOLBOX, Daemon, pool, program
 
 MIB = 1 << 20

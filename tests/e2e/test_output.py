@@ -7,9 +7,8 @@ import re
 import shlex
 import sys
 
-import procs
 from clock import Timed, eventually
-from harness import BUILD, TOOLBOX, DaemonTest, pool
+from harness import TOOLBOX, DaemonTest, pool
 
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 

@@ -164,7 +164,8 @@ class Fast(DaemonTest):
     def test_a_killed_worker_is_back_at_once(self) -> None:
         cold_start = 1 + stretch(1)
         daemon = self.start(
-            prefork_pool(workers=2, init_timeout="10min", **slow_to_import(cold_start)), start_timeout="10min"
+            prefork_pool(workers=2, init_timeout="10min", **slow_to_import(cold_start)),
+            start_timeout="10min",
         )
         daemon.announced.append("pool=heavy")
         spans = []
@@ -206,7 +207,7 @@ class Faults(DaemonTest):
         workers, server = daemon.worker_pids(), server_of(daemon)
         eventually(lambda: procs.is_alive(server), "it lives")
         daemon.log.wait_for("fork server ready")
-        # One that ends within a second after it got ready is replaced when it is wanted, not before.
+        # One that ends within a second after it got ready is replaced only when it is needed.
         time.sleep(1.2)
         procs.kill(server)
         daemon.log.wait_for("fork server ended: signal 9")
@@ -344,9 +345,3 @@ class Storm(DaemonTest):
             daemon.signal(signal.SIGKILL)
             self.assertEqual(daemon.wait_ended(), -signal.SIGKILL)
             self.assertEqual(procs.wait_gone(daemon.family(), 2.0), [])
-
-
-if __name__ == "__main__":
-    import unittest
-
-    unittest.main()

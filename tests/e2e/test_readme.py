@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import unittest
 from pathlib import Path
 
 from harness import BUILD, ROOT, DaemonTest, pool
@@ -56,8 +55,8 @@ class Examples(DaemonTest):
         program = str(self.place / "program")
         libraries = [str(BUILD / "libpoold.a"), *_flags("--libs", _msgpack())]
         sanitizer = ["-fsanitize=address,undefined"] if "asan" in BUILD.name else []
-        self.run_and_read("cc", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'client/lib'}", *sanitizer, "-o", program,
-                          str(self.place / "program.c"), *libraries)
+        self.run_and_read("cc", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'client/lib'}", *sanitizer,
+                          "-o", program, str(self.place / "program.c"), *libraries)
         self.assertEqual(self.run_and_read(program), "6 words\n")
 
     def test_poolctl_answers_as_shown(self) -> None:
@@ -78,7 +77,3 @@ def _msgpack() -> str:
 def _flags(*arguments: str) -> list[str]:
     return subprocess.run(["pkg-config", *arguments], check=True, capture_output=True,
                           text=True).stdout.split()
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -135,7 +135,8 @@ class Retries(RetryTest):
         notes = daemon.directory / "notes"
         with Timed() as timed:
             error = self.failure(
-                "attempt_timeout", client, "tools", "trial", str(notes), 1, "hang", timeout=stretch(10)
+                "attempt_timeout", client, "tools", "trial", str(notes), 1, "hang",
+                timeout=stretch(10),
             )
         self.assertEqual(error.attempt, 1)
         self.assert_in_time(timed, stretch(0.1))
@@ -143,7 +144,7 @@ class Retries(RetryTest):
 
     def test_the_deadline_holds_for_all_attempts_together(self) -> None:
         daemon, client = self.start_tools(
-            AT_ONCE, idempotent=True, workers=2, attempt_timeout=ms(80)
+            AT_ONCE, idempotent=True, workers=3, attempt_timeout=ms(80)
         )
         with Timed() as timed:
             error = self.failure("attempt_timeout", client, "tools", "hang", timeout=stretch(0.2))
@@ -153,7 +154,8 @@ class Retries(RetryTest):
     def test_no_retry_is_begun_that_cannot_end_in_time(self) -> None:
         """The delay alone would take longer than is left: the answer comes at once."""
         daemon, client = self.start_tools(
-            retry("tools", backoff="linear", base=ms(2000), cap=ms(2000)), idempotent=True, workers=2
+            retry("tools", backoff="linear", base=ms(2000), cap=ms(2000)),
+            idempotent=True, workers=2,
         )
         notes = str(daemon.directory / "notes")
         with Timed() as timed:

@@ -10,7 +10,7 @@ from typing import Any
 import procs
 from bystander import BystanderTest
 from clock import Timed, eventually, ms, stretch
-from harness import START_TIMEOUT, TOOLBOX, Daemon, DaemonTest, pool, worker
+from harness import START_TIMEOUT, TOOLBOX, DaemonTest, pool, worker
 from raw import Answer, call_params, pack, result
 
 RUDE = worker("rude")

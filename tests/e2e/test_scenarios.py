@@ -1,5 +1,5 @@
-"""Five ways in which a system fails.  Of each: which error the caller gets, what the daemon does about
-it, and that all is well in the end."""
+"""Five ways in which a system fails.  Of each: which error the caller gets, what the daemon does
+about it, and that all is well in the end."""
 
 from __future__ import annotations
 
@@ -176,7 +176,8 @@ class UnresponsiveWorker(ScenarioTest):
         procs.stop(victim)
         eventually(lambda: daemon.pool("tools")["status"] == "degraded", "that is seen")
         for n in range(20):
-            self.assertEqual(client.call("tools", "echo", n, timeout=stretch(20), idempotent=True), n)
+            found = client.call("tools", "echo", n, timeout=stretch(20), idempotent=True)
+            self.assertEqual(found, n)
         daemon.wait_workers("tools", 2, apart_from=(victim,))
         self.assertEqual(procs.wait_gone([victim], 2.0), [])
         incidents = [each for each in client.errors() if each["pid"] == victim]
@@ -327,7 +328,8 @@ class BrokenTransport(ScenarioTest):
         self.assertEqual((error.executed, error.attempt), ("maybe", 1))
         heard = self.listen(daemon, "breaker")
         for _ in range(2):
-            reply = client.call("remote", "slow", stretch(0.4), 1, meta=True, timeout=stretch(20), idempotent=True)
+            reply = client.call("remote", "slow", stretch(0.4), 1, meta=True, timeout=stretch(20),
+                                idempotent=True)
             self.assertEqual((reply.result, reply.meta["degraded"]), ("mock", True))
         heard.wait_for(to="open")
         with Timed() as timed:

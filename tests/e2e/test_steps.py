@@ -24,7 +24,8 @@ class Steps(DaemonTest):
         names = [name for name, _ in steps]
         self.assertEqual(names, ["fork", "exec", "python", "import unquiet"])
         self.assertGreater(steps[0][1], 0)
-        self.assertGreater(steps[1][1], 1)
+        # The daemon may hear of two steps at once; Python alone takes longer than that to start.
+        self.assertGreater(sum(milliseconds for _, milliseconds in steps), 1)
         self.assertEqual(daemon.workers("slow")[0]["steps"], steps)
 
     def test_a_worker_names_its_own(self) -> None:

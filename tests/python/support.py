@@ -121,7 +121,7 @@ class WorkerProcess(Peer):
         self.process.communicate()
 
     def read(self) -> list:
-        """The next message; the signs of life that a busy worker gives every second go to `signs`."""
+        """The next message; signs of life, which a busy worker gives every second, go to `signs`."""
         while (message := super().read())[:2] == [2, "alive"]:
             self.signs += message[2]
         return message

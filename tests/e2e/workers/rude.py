@@ -1,5 +1,5 @@
-"""A worker that speaks the dialect without the package and misbehaves: when it starts as its argument says, and
-when it is called as the method says.
+"""A worker that speaks the dialect without the package and misbehaves: when it starts as its argument
+says, and when it is called as the method says.
 
     rude.py [START]
 

@@ -1,4 +1,4 @@
-"""Functions whose worker writes, dies and leaves processes behind: `python3 -m poold.worker unquiet`."""
+"""Functions whose worker writes, dies, leaves processes: `python3 -m poold.worker unquiet`."""
 
 from __future__ import annotations
 
