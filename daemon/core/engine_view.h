@@ -181,7 +181,7 @@ struct recovery_view {
 /* The recovery that began next after that one; of NO_SLOT: the one that began first.  Returns
  * NO_SLOT when there are no more. */
 uint32_t engine_next_recovery(const struct engine *engine, uint32_t recovery);
-void engine_view_recovery(const struct engine *engine, uint32_t recovery,
+void engine_view_recovery(const struct engine *engine, uint32_t index,
 			  struct recovery_view *ret);
 
 /* --- sessions and keys --- */
@@ -214,7 +214,7 @@ struct session_view {
 /* The open session after that one, those with a request at work first; of NO_SLOT: the first one.
  * NO_SLOT: there are no more. */
 uint32_t engine_next_session(const struct engine *engine, uint32_t session);
-void engine_view_session(const struct engine *engine, uint32_t session, struct session_view *ret);
+void engine_view_session(const struct engine *engine, uint32_t index, struct session_view *ret);
 
 /* The name of an open session, or of one whose end is being carried out. */
 struct bytes engine_session_name(const struct engine *engine, uint32_t session);
