@@ -90,17 +90,15 @@ void client_session_deliver(struct client_session *session)
 
 void client_session_done(struct client_session *session)
 {
-	struct client_request *request;
+	struct list_node *node, *after;
 
 	outbox_done(&session->outbox);
 	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
 		if (session->requests.slots[slot])
 			release(session, session->requests.slots[slot]);
 	}
-	while ((request = first_finished(session))) {
-		list_remove(&session->finished, &request->in_finished);
-		free(request);
-	}
+	list_for_each_safe (node, after, &session->finished)
+		free(list_entry(node, struct client_request, in_finished));
 	inbox_free(&session->inbox);
 	buf_free(&session->texts);
 	client_requests_done(&session->requests);

@@ -156,5 +156,7 @@ void engine_take_worker_event(struct engine *engine, const struct engine_event *
 
 void engine_worker_due(struct engine *engine, struct worker *worker)
 {
-	take(engine, worker, INPUT_DUE, NULL);
+	const struct engine_event event = {.type = EVENT_TIMER, .now = engine->now};
+
+	take(engine, worker, INPUT_DUE, &event);
 }

@@ -124,11 +124,11 @@ unsigned engine_worker_number(const struct engine *engine, uint32_t index)
 	return (unsigned)(worker - engine->pools[worker->pool].workers) + 1;
 }
 
-uint32_t engine_worker_slot(const struct engine *engine, uint32_t index, uint64_t number)
+uint32_t engine_worker_slot(const struct engine *engine, uint32_t pool_index, uint64_t number)
 {
-	const struct pool *pool = pool_at(engine, index);
+	const struct pool *pool = pool_at(engine, pool_index);
 
-	return number < 1 || number > pool->slots ? NO_SLOT : pool->workers[number - 1].index;
+	return number < 1 || number > pool->slots ? NO_SLOT : pool->workers[number - 1].pool_index;
 }
 
 void engine_view_worker(const struct engine *engine, uint32_t index, struct worker_view *ret)

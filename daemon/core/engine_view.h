@@ -48,7 +48,7 @@ struct pool_view {
 	enum breaker_state breaker; /* of the pool's own; meaningful with circuit_count > 0 */
 };
 
-void engine_view_pool(const struct engine *engine, uint32_t pool, struct pool_view *ret);
+void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_view *ret);
 
 /* What a walk over all slots of a pool finds. */
 struct pool_workers_view {
@@ -57,7 +57,7 @@ struct pool_workers_view {
 };
 
 /* Takes time in proportion to the pool's slots. */
-void engine_view_pool_workers(const struct engine *engine, uint32_t pool,
+void engine_view_pool_workers(const struct engine *engine, uint32_t index,
 			      struct pool_workers_view *ret);
 
 /* The pool's counters and histograms: of the engine's lifetime, they change with each step. */
@@ -77,7 +77,7 @@ struct circuit_view {
 
 /* `circuit` is below the pool's circuit_count; 0 is the pool's own.  Takes the time of a snapshot:
  * see breaker_snapshot. */
-void engine_view_circuit(const struct engine *engine, uint32_t pool, unsigned circuit, usec_t now,
+void engine_view_circuit(const struct engine *engine, uint32_t index, unsigned circuit, usec_t now,
 			 struct circuit_view *ret);
 
 /* --- workers --- */
@@ -99,27 +99,27 @@ struct worker_view {
 	uint64_t restarts;
 };
 
-void engine_view_worker(const struct engine *engine, uint32_t worker, struct worker_view *ret);
+void engine_view_worker(const struct engine *engine, uint32_t index, struct worker_view *ret);
 
 /* The pool of the worker. */
 uint32_t engine_worker_pool(const struct engine *engine, uint32_t worker);
 
 /* The worker's number within its pool, from 1, and the way back; NO_SLOT: the pool has no slot of
  * that number. */
-unsigned engine_worker_number(const struct engine *engine, uint32_t worker);
-uint32_t engine_worker_slot(const struct engine *engine, uint32_t pool, uint64_t number);
+unsigned engine_worker_number(const struct engine *engine, uint32_t index);
+uint32_t engine_worker_slot(const struct engine *engine, uint32_t pool_index, uint64_t number);
 
 /*
  * Whether that life of the worker has an attempt of this message id in flight.  If so, *ret_request
  * is its request, or NO_SLOT where the attempt was given up; else NO_SLOT.  Takes time in
  * proportion to the attempts in flight at the worker.
  */
-bool engine_find_attempt(const struct engine *engine, uint32_t worker, uint32_t life, uint32_t id,
+bool engine_find_attempt(const struct engine *engine, uint32_t index, uint32_t life, uint32_t id,
 			 uint32_t *ret_request);
 
 /* The request of the worker's only attempt in flight; NO_SLOT: it has none, or several, or that one
  * was given up. */
-uint32_t engine_only_request(const struct engine *engine, uint32_t worker);
+uint32_t engine_only_request(const struct engine *engine, uint32_t index);
 
 struct attempt_view {
 	uint32_t request;
@@ -128,7 +128,7 @@ struct attempt_view {
 
 /* The attempts in flight at the worker whose requests wait for them, in the order sent; returns how
  * many.  Takes time in proportion to them. */
-unsigned engine_view_attempts(const struct engine *engine, uint32_t worker,
+unsigned engine_view_attempts(const struct engine *engine, uint32_t index,
 			      struct attempt_view ret[WORKER_ATTEMPTS_MAX]);
 
 /* --- requests --- */
@@ -146,7 +146,7 @@ struct request_view {
 };
 
 /* Of an open request, or of one whose EFFECT_RESULT, _ERROR or _DROP is being carried out. */
-void engine_view_request(const struct engine *engine, uint32_t request, struct request_view *ret);
+void engine_view_request(const struct engine *engine, uint32_t index, struct request_view *ret);
 
 /* --- recoveries --- */
 
@@ -181,8 +181,7 @@ struct recovery_view {
 /* The recovery that began next after that one; of NO_SLOT: the one that began first.  Returns
  * NO_SLOT when there are no more. */
 uint32_t engine_next_recovery(const struct engine *engine, uint32_t recovery);
-void engine_view_recovery(const struct engine *engine, uint32_t index,
-			  struct recovery_view *ret);
+void engine_view_recovery(const struct engine *engine, uint32_t index, struct recovery_view *ret);
 
 /* --- sessions and keys --- */
 
