@@ -35,10 +35,10 @@ static void frame_free(struct outbox *outbox, struct frame *frame)
 
 void outbox_done(struct outbox *outbox)
 {
-	struct frame *frame;
+	struct list_node *node, *after;
 
-	while ((frame = first_frame(outbox)))
-		frame_free(outbox, frame);
+	list_for_each_safe (node, after, &outbox->frames)
+		frame_free(outbox, list_entry(node, struct frame, in_outbox));
 }
 
 struct frame *frame_new(const struct bytes *parts, size_t part_count)
@@ -51,8 +51,7 @@ struct frame *frame_new(const struct bytes *parts, size_t part_count)
 	frame = malloc(sizeof(*frame) + len);
 	if (!frame)
 		return NULL;
-	frame->holder = NULL;
-	frame->len = 0;
+	*frame = (struct frame){0};
 	for (size_t i = 0; i < part_count; i++) {
 		if (parts[i].len > 0)
 			memcpy(frame->data + frame->len, parts[i].data, parts[i].len);
@@ -136,10 +135,14 @@ size_t outbox_slices(const struct outbox *outbox, struct iovec *slices, size_t m
 
 void outbox_wrote(struct outbox *outbox, size_t len)
 {
-	struct frame *frame;
+	struct list_node *node, *after;
 
 	outbox->written += len;
-	while ((frame = first_frame(outbox)) && outbox->written >= frame->len) {
+	list_for_each_safe (node, after, &outbox->frames) {
+		struct frame *frame = list_entry(node, struct frame, in_outbox);
+
+		if (outbox->written < frame->len)
+			break;
 		outbox->written -= frame->len;
 		frame_free(outbox, frame);
 	}

@@ -128,7 +128,7 @@ uint32_t engine_worker_slot(const struct engine *engine, uint32_t pool_index, ui
 {
 	const struct pool *pool = pool_at(engine, pool_index);
 
-	return number < 1 || number > pool->slots ? NO_SLOT : pool->workers[number - 1].pool_index;
+	return number < 1 || number > pool->slots ? NO_SLOT : pool->workers[number - 1].index;
 }
 
 void engine_view_worker(const struct engine *engine, uint32_t index, struct worker_view *ret)
