@@ -192,8 +192,11 @@ demo:
 
 # The packages may only just have been installed: what pkg-config says is read anew.
 PYTHON_NOW   = $$(for p in python3 /usr/bin/python3; do $$p -c 'import msgpack' 2>/dev/null && command -v $$p && break; done)
+# Programs are built side by side, unless make was told how.
+PARALLEL     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 check:
 	@.ci/deps check
+	@$(MAKE) --no-print-directory $(PARALLEL) test-programs
 	@$(MAKE) --no-print-directory check-run
 
 # The tests find the build, the Python package and each other by these.
@@ -218,7 +221,9 @@ LINT_STEP    = 'step:lints:2' $(foreach l,$(LINTS),$(call lint_run,$(l)))
 PY_STEP      = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
 ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
 
-check-run: all tools $(UNIT) $(SIM)
+.PHONY: test-programs
+test-programs: all tools $(UNIT) $(SIM)
+check-run: test-programs
 	@$(RUN) $(UNIT_STEP) $(SIM_STEP) $(LINT_STEP) $(PY_STEP) $(ALONE_STEP)
 
 .PHONY: unit
@@ -236,6 +241,7 @@ t:
 # Everything again with address and undefined-behaviour sanitizers; the simulator with fewer seeds, as it is slower there.
 check-asan:
 	@.ci/deps check
+	@$(MAKE) --no-print-directory $(PARALLEL) SAN=asan test-programs
 	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
 
 check-clang:
