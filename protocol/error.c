@@ -111,7 +111,7 @@ static void put_error_fields(struct fields *fields, const struct error *error)
 	field_string(fields, "severity", errseverity_name(error->severity));
 	field_string(fields, "strategy", errstrategy_name(error->strategy));
 	field_string(fields, "message", message_of(error));
-	field_bool(fields, "retryable", error->retryable);
+	field_bool(fields, "retryable", error->is_retryable);
 	field_delay(fields, "retry_after_ms", error->retry_after);
 	field_string(fields, "executed", executed_name(error->executed));
 	field_number(fields, "request", error->request);
@@ -282,11 +282,11 @@ static void worker_error_take(struct worker_error *error, struct bytes key, stru
 	else if (bytes_equal(key, "traceback"))
 		(void)read_str(&reader, &error->traceback);
 	else if (bytes_equal(key, "retryable"))
-		error->has_retryable = read_bool(&reader, &error->retryable) == 0;
+		error->has_retryable = read_bool(&reader, &error->is_retryable) == 0;
 	else if (bytes_equal(key, "severity") && read_str(&reader, &name) == 0)
 		take_severity(error, name);
 	else if (bytes_equal(key, "fatal"))
-		(void)read_bool(&reader, &error->fatal);
+		(void)read_bool(&reader, &error->is_fatal);
 	else if (bytes_equal(key, "retry_after_ms") && read_uint(&reader, &msec) == 0)
 		error->retry_after = msec_to_usec(msec);
 }

@@ -27,7 +27,7 @@ struct error {
 	enum errseverity severity;
 	enum errstrategy strategy;
 	const char *message; /* for people; NULL: the text of errcode.def */
-	bool retryable;	     /* whether the same request may succeed later */
+	bool is_retryable;   /* whether the same request may succeed later */
 	usec_t retry_after;  /* USEC_INFINITY: not known, left out */
 	enum executed executed;
 	uint64_t request; /* the daemon's number of the request; 0: left out, as are all below when
@@ -78,10 +78,10 @@ struct worker_error {
 	struct bytes traceback;
 	struct bytes data;  /* details from the worker: a whole value, or empty */
 	bool has_retryable; /* `retryable` was given */
-	bool retryable;
+	bool is_retryable;
 	bool has_severity; /* `severity` was given */
 	enum errseverity severity;
-	bool fatal;	    /* the worker cannot continue and is to be replaced */
+	bool is_fatal;	    /* the worker cannot continue and is to be replaced */
 	usec_t retry_after; /* USEC_INFINITY: not given */
 };
 

@@ -73,7 +73,7 @@ static int make_room(struct inbox *inbox)
 	size_t needed = (size_t)(inbox->end - inbox->kept);
 	size_t doubled = inbox->capacity > 0 ? 2 * inbox->capacity : READ_MIN;
 
-	if (inbox->hold)
+	if (inbox->is_held)
 		return resize_held(inbox, doubled);
 	compact(inbox);
 	return needed < inbox->capacity / 2 ? 0 : resize(inbox, doubled);
@@ -84,7 +84,7 @@ int inbox_space(struct inbox *inbox, uint8_t **ret_data, size_t *ret_len)
 	bool is_empty = inbox->end == inbox->kept;
 	int r = 0;
 
-	if (is_empty && !inbox->hold) {
+	if (is_empty && !inbox->is_held) {
 		compact(inbox);
 		if (inbox->capacity > CAPACITY_MAX)
 			r = resize(inbox, READ_MIN);
@@ -144,12 +144,12 @@ void inbox_release(struct inbox *inbox, uint64_t position)
 
 void inbox_hold(struct inbox *inbox)
 {
-	inbox->hold = true;
+	inbox->is_held = true;
 }
 
 void inbox_unhold(struct inbox *inbox)
 {
-	inbox->hold = false;
+	inbox->is_held = false;
 	free(inbox->held);
 	inbox->held = NULL;
 }

@@ -20,7 +20,7 @@ struct inbox {
 	uint64_t value;	  /* position where the current, incomplete value begins */
 	uint64_t kept;	  /* bytes before this position are not needed any more */
 	uint8_t *held;	  /* old memory that inbox_hold promised to keep, or NULL */
-	bool hold;
+	bool is_held;
 	struct skip skip;
 };
 

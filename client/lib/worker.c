@@ -249,7 +249,7 @@ int poold_worker_run(struct poold_worker *worker)
 	worker->has_run = true;
 	worker_session_ready(session, &(struct worker_ready){.pid = getpid(),
 							     .version = worker->version,
-							     .started = !worker->silent,
+							     .has_started = !worker->silent,
 							     .batch = worker->batch});
 	r = flush(worker);
 	while (r == 0 && !worker->is_gone && !session->is_broken && !session->is_shutdown) {

@@ -101,7 +101,7 @@ void worker_session_ready(struct worker_session *session, const struct worker_re
 	pack_str(out, "concurrency");
 	pack_uint(out, 1);
 	pack_str(out, "started");
-	pack_bool(out, ready->started);
+	pack_bool(out, ready->has_started);
 	pack_str(out, "batch");
 	pack_bool(out, ready->batch);
 }

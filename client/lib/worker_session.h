@@ -69,7 +69,7 @@ int worker_session_add(struct worker_session *session, const char *name, poold_h
 struct worker_ready {
 	int pid;
 	const char *version;
-	bool started;
+	bool has_started;
 	bool batch;
 };
 /* Appends the `ready` notification to the output. */

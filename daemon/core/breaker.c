@@ -159,7 +159,7 @@ static struct breaker_change move(struct breaker *breaker, enum breaker_state st
 	breaker->since = now;
 	breaker->generation++;
 	breaker->open_until = 0;
-	breaker->early = false;
+	breaker->is_early = false;
 	memset(breaker->leases, 0, sizeof(breaker->leases));
 	breaker->probes = breaker->probe_successes = 0;
 	if (state == BREAKER_OPEN)
@@ -259,7 +259,7 @@ struct breaker_change breaker_tick(struct breaker *breaker, usec_t now)
 		return unchanged;
 	if (breaker->state == BREAKER_OPEN)
 		return move(breaker, BREAKER_HALF_OPEN,
-			    breaker->early ? BREAKER_BECAUSE_EARLY : BREAKER_BECAUSE_TIME, now);
+			    breaker->is_early ? BREAKER_BECAUSE_EARLY : BREAKER_BECAUSE_TIME, now);
 	count_failure(breaker, now, breaker->settings.probe_timeout);
 	return move(breaker, BREAKER_OPEN, BREAKER_BECAUSE_PROBE_EXPIRED, now);
 }
@@ -271,13 +271,13 @@ struct breaker_change breaker_early_probe(struct breaker *breaker, usec_t worker
 
 	/* Equal is since: what opens the breaker may start the worker in the same moment. */
 	if (breaker->state != BREAKER_OPEN || !breaker->settings.early_probe ||
-	    worker_started < breaker->since || breaker->early)
+	    worker_started < breaker->since || breaker->is_early)
 		return breaker_tick(breaker, now);
 	share = usec_mul(breaker->open_until - breaker->since, EARLY_PERCENT) / 100;
 	first = usec_add(breaker->since, usec_max(EARLY_AFTER, share));
 	if (first < breaker->open_until) {
 		breaker->open_until = first;
-		breaker->early = true;
+		breaker->is_early = true;
 	}
 	return breaker_tick(breaker, now);
 }

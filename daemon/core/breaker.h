@@ -127,7 +127,7 @@ struct breaker {
 
 	usec_t open_span;  /* of the last opening, without jitter and maximum */
 	usec_t open_until; /* while OPEN; while OBSERVING: it would be open */
-	bool early;	   /* open_until was moved by an early probe */
+	bool is_early;	   /* open_until was moved by an early probe */
 
 	usec_t leases[BREAKER_PROBES_MAX]; /* when each ends; 0: nobody has it */
 	unsigned probes;		   /* leases that somebody has */

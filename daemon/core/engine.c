@@ -28,15 +28,15 @@ bool engine_next_effect(struct engine *engine, struct effect *ret)
 
 static void begin_stop(struct engine *engine)
 {
-	if (engine->stopping) {
-		if (!engine->stopped)
+	if (engine->is_stopping) {
+		if (!engine->has_stopped)
 			engine->drain_until = engine->now;
 		return;
 	}
-	engine->stopping = true;
+	engine->is_stopping = true;
 	engine->drain_until = usec_add(engine->now, engine->drain_timeout);
 	for (uint32_t i = 0; i < engine->pool_count; i++) {
-		engine->pools[i].stopping = true;
+		engine->pools[i].is_stopping = true;
 		engine_stop_starting(engine, &engine->pools[i]);
 	}
 }
@@ -168,12 +168,12 @@ static void settle(struct engine *engine)
 
 static void notify_stopped(struct engine *engine)
 {
-	if (!engine->stopping || engine->stopped || engine->open_requests > 0)
+	if (!engine->is_stopping || engine->has_stopped || engine->open_requests > 0)
 		return;
 	for (uint32_t i = 0; i < engine->worker_count; i++)
 		if (engine->workers[i].state != WORKER_TERMINATED)
 			return;
-	engine->stopped = true;
+	engine->has_stopped = true;
 	engine->drain_until = USEC_INFINITY;
 	engine_emit(engine, EFFECT_STOPPED);
 }
@@ -197,7 +197,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		engine_submit(engine, event);
 		break;
 	case EVENT_CANCEL:
-		engine_cancel(engine, event->request, event->gone);
+		engine_cancel(engine, event->request, event->is_gone);
 		break;
 	case EVENT_TIMER:
 		take_timer(engine);
@@ -229,7 +229,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		break;
 	}
 	settle(engine);
-	if (engine->stopping) {
+	if (engine->is_stopping) {
 		stop_idle(engine);
 		/* Who was ejected may have been called back as another one left. */
 		settle(engine);
@@ -246,7 +246,7 @@ usec_t engine_deadline(const struct engine *engine)
 	usec_t next =
 		usec_min(heap_next(&engine->request_timers), heap_next(&engine->worker_timers));
 
-	if (engine->stopped)
+	if (engine->has_stopped)
 		return USEC_INFINITY;
 	next = usec_min(next, heap_next(&engine->circuit_timers));
 	next = usec_min(next, heap_next(&engine->chain_timers));
@@ -287,7 +287,7 @@ const struct request *engine_request(const struct engine *engine, uint32_t reque
 
 bool engine_stopping(const struct engine *engine)
 {
-	return engine->stopping;
+	return engine->is_stopping;
 }
 
 uint32_t engine_open_requests(const struct engine *engine)

@@ -62,10 +62,10 @@ struct engine_event {
 		struct {
 			uint32_t pool;
 			enum priority priority;
-			bool idempotent;
+			bool is_idempotent;
 			bool no_fallback;      /* no other pool of the chain may answer */
-			bool stream;	       /* parts of the answer may come before it */
-			bool restartable;      /* and may begin anew */
+			bool is_stream;	       /* parts of the answer may come before it */
+			bool is_restartable;   /* and may begin anew */
 			bool session_exists;   /* don't open a session for it */
 			uint32_t max_attempts; /* at least 1 */
 			uint32_t skip; /* levels of the chain that don't know the method, as a mask
@@ -77,21 +77,21 @@ struct engine_event {
 			struct bytes key;     /* empty: none; at most NAME_LEN_MAX bytes */
 			struct bytes session; /* the same */
 		} submit;
-		bool gone;
+		bool is_gone;
 		struct {
 			unsigned concurrency;
 			bool announces;
 			bool batches;
 		} ready;
 		struct {
-			enum errcode code; /* ERR_NONE: a result */
-			uint64_t bytes;	   /* of the result */
-			bool has_state;	   /* it handed the session's state back: */
-			uint64_t state;	   /* so many bytes; 0: there is none any more */
-			bool said;	   /* whether it is retryable: */
-			bool retryable;
-			bool fatal;  /* the worker says that it is broken */
-			bool graded; /* how grave it is: */
+			enum errcode code;  /* ERR_NONE: a result */
+			uint64_t bytes;	    /* of the result */
+			bool has_state;	    /* it handed the session's state back: */
+			uint64_t state;	    /* so many bytes; 0: there is none any more */
+			bool has_retryable; /* whether it is retryable: */
+			bool is_retryable;
+			bool is_fatal;	   /* the worker says that it is broken */
+			bool has_severity; /* how grave it is: */
 			enum errseverity severity;
 			usec_t retry_after; /* USEC_INFINITY: not said */
 		} answer;
@@ -100,9 +100,9 @@ struct engine_event {
 				      SPAWN_FAILED: spawn_failed, connect_failed,
 				      process_limit, memory_limit */
 		struct {
-			bool signalled;	 /* ended by a signal that the daemon did not send */
-			bool unusable;	 /* exit status 78: starting it again is of no use */
-			bool connection; /* no process, but a connection that has ended */
+			bool is_signalled;  /* ended by a signal that the daemon did not send */
+			bool is_unusable;   /* exit status 78: starting it again is of no use */
+			bool is_connection; /* no process, but a connection that has ended */
 		} exit;
 		struct {
 			uint32_t pool;
@@ -174,15 +174,15 @@ struct effect {
 			usec_t deadline;
 			enum priority priority;
 			uint32_t session; /* NO_SLOT: none */
-			bool stream;
+			bool is_stream;
 		} send; /* SEND; CANCEL and PING use id alone */
 		struct {
 			enum result_source source;
 			unsigned level; /* of the chain; above 0 the answer is a degraded one */
 			uint32_t
 				key; /* KEPT: whose answer; else: keep the answer for it; NO_SLOT */
-			uint32_t session; /* its state is the one just handed back; NO_SLOT */
-			bool state_lost;  /* report: what a worker kept for its session is gone
+			uint32_t session;    /* its state is the one just handed back; NO_SLOT */
+			bool has_lost_state; /* report: what a worker kept for its session is gone
 					   */
 		} result;
 		struct {
@@ -214,13 +214,13 @@ struct effect {
 			uint64_t id;
 			enum errcode cause;
 			enum errstrategy strategy;
-			bool began;
+			bool has_begun;
 			enum recovery_result result; /* when it has not just begun */
 			usec_t duration;
 		} recovery;
 		struct {
 			uint32_t session;
-			bool began; /* the session was opened just now */
+			bool has_begun; /* the session was opened just now */
 			enum session_reason reason;
 		} session; /* notify `worker` (unless NO_SLOT) of all reasons but LOST */
 		enum errcode incident;

@@ -51,7 +51,7 @@ static void emit_send(struct engine *engine, const struct pool *pool, const stru
 	effect->send.attempt = request->run.attempts;
 	effect->send.deadline = usec_min(request->deadline, request->run.attempt_due);
 	effect->send.priority = request->priority;
-	effect->send.stream = request->stream;
+	effect->send.is_stream = request->is_stream;
 	effect->send.session =
 		request->session ? engine_session_slot(engine, request->session) : NO_SLOT;
 }
@@ -71,8 +71,8 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	pool_place_worker(pool, worker, engine->now);
 	engine_update_room(engine, worker);
 	engine_touch(engine, worker);
-	if (request->streamed) {
-		request->streamed = false;
+	if (request->has_streamed) {
+		request->has_streamed = false;
 		engine_emit(engine, EFFECT_RESTART)->request = engine_slot_of(engine, request);
 	}
 	emit_send(engine, pool, request, worker);
@@ -84,7 +84,7 @@ static void refuse(struct engine *engine, struct request *request, enum errcode 
 	struct failure failure = engine_failure(request, code);
 
 	/* A breaker that has opened only now has put it off, with all that stood here. */
-	if (request->deferred)
+	if (request->is_deferred)
 		return;
 	engine_detach(engine, request);
 	engine_failed(engine, request, &failure);
@@ -223,8 +223,8 @@ void engine_count_attempt(struct engine *engine, struct request *request, enum e
 	/* One failure a request: the first, so that an outage is seen before the retries are over.
 	 */
 	engine_outcome(engine, request,
-		       counts && !request->run.counted ? OUTCOME_FAILURE : OUTCOME_NEUTRAL);
-	request->run.counted |= counts;
+		       counts && !request->run.was_counted ? OUTCOME_FAILURE : OUTCOME_NEUTRAL);
+	request->run.was_counted |= counts;
 }
 
 /* What the worker's own error says of it: an exception comes from the code, a refusal from there or
@@ -248,11 +248,11 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	failure = (struct failure){
 		.code = code,
 		.executed = ran_to_error(request, code),
-		.attempted = true,
-		.from_worker = true,
-		.said = event->answer.said,
-		.retryable = event->answer.retryable,
-		.graded = event->answer.graded,
+		.was_attempted = true,
+		.is_from_worker = true,
+		.has_retryable = event->answer.has_retryable,
+		.is_retryable = event->answer.is_retryable,
+		.has_severity = event->answer.has_severity,
 		.severity = event->answer.severity,
 		.retry_after = event->answer.retry_after,
 	};
@@ -260,7 +260,7 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	worker->failed++;
 	if (policy_row(&engine->policy, code)->counts_worker)
 		engine_count_worker(worker, true);
-	engine_count_attempt(engine, request, code, event->answer.fatal);
+	engine_count_attempt(engine, request, code, event->answer.is_fatal);
 	engine_failed(engine, request, &failure);
 }
 
@@ -269,7 +269,7 @@ static void refuse_state(struct engine *engine, struct request *request)
 {
 	struct failure failure = {.code = ERR_session_limit,
 				  .executed = EXECUTED_YES,
-				  .attempted = true,
+				  .was_attempted = true,
 				  .retry_after = USEC_INFINITY};
 
 	engine_outcome(engine, request, OUTCOME_SUCCESS);
@@ -320,7 +320,8 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 			enum errcode code)
 {
 	struct request *request = attempt->request;
-	struct failure failure = {.code = code, .attempted = true, .retry_after = USEC_INFINITY};
+	struct failure failure = {
+		.code = code, .was_attempted = true, .retry_after = USEC_INFINITY};
 
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request)
@@ -337,12 +338,12 @@ void engine_take_chunk(struct engine *engine, struct attempt *attempt)
 	struct effect *effect;
 
 	/* Whoever says a part of an answer has begun, whether it said so or not. */
-	attempt->announced = true;
+	attempt->has_begun = true;
 	if (attempt->begun == 0)
 		attempt->begun = engine->now;
 	if (!request)
 		return;
-	request->streamed = true;
+	request->has_streamed = true;
 	effect = engine_emit(engine, EFFECT_CHUNK);
 	effect->request = engine_slot_of(engine, request);
 	effect->pool = request->run.pool;
@@ -355,14 +356,14 @@ static enum errcode death_code(const struct worker *worker, const struct engine_
 {
 	if (worker->broken_by != ERR_NONE)
 		return worker->broken_by;
-	if (event->exit.connection)
+	if (event->exit.is_connection)
 		return ERR_peer_closed;
-	return worker->cause != CAUSE_NONE || event->exit.signalled ? ERR_worker_killed
-								    : ERR_worker_exited;
+	return worker->cause != CAUSE_NONE || event->exit.is_signalled ? ERR_worker_killed
+								       : ERR_worker_exited;
 }
 
-/* It never ran, so it goes back; but where it alone was at hand when the worker died, once more
- * than one that did run: reading it may be what killed the worker. */
+/* Requeue: it never started.  If it was the only request there (`suspect`), count it as a suspected
+ * crasher: parsing it may have killed the worker.  False: it has killed too many. */
 static bool goes_back(struct pool *pool, struct request *request, bool suspect)
 {
 	if (suspect)
@@ -378,10 +379,10 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 {
 	struct request *request = attempt->request;
 	/* Whose answer came in part has begun, in whatever order its worker works. */
-	bool ran = worker_may_have_run(worker, attempt) || (request && request->streamed);
+	bool ran = worker_may_have_run(worker, attempt) || (request && request->has_streamed);
 	struct failure failure = {.code = code,
 				  .executed = EXECUTED_MAYBE,
-				  .attempted = true,
+				  .was_attempted = true,
 				  .cause = worker->cause,
 				  .retry_after = USEC_INFINITY};
 
@@ -428,7 +429,7 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		struct request *request = attempt->request;
 
 		before = node->prev;
-		if (!request || attempt->begun != 0 || !request->idempotent)
+		if (!request || attempt->begun != 0 || !request->is_idempotent)
 			continue;
 		engine_give_up_attempt(engine, request);
 		request->run.may_have_run = request->run.outcome_unknown = true;

@@ -51,7 +51,7 @@ static void update(struct engine *engine, struct pool *pool)
 	if (!pool->heads_chain)
 		return;
 	failover_set_able(&pool->failover, is_able(pool), engine->now);
-	pool->covered = fallback > 0;
+	pool->is_covered = fallback > 0;
 	if (pool->failover.state == FAILOVER_HOME)
 		set_level(engine, pool, 0);
 	else if (fallback > 0)

@@ -82,7 +82,7 @@ static const char *check_worker(const struct engine *engine, const struct worker
 	bool idle = list_empty(&worker->attempts);
 
 	HOLD(list_linked(&worker->in_state));
-	HOLD(worker->wanted ? worker->state == WORKER_TERMINATED : true);
+	HOLD(worker->is_wanted ? worker->state == WORKER_TERMINATED : true);
 	HOLD((worker->room_list != NULL) == list_linked(&worker->in_room));
 	HOLD(worker->room_list ? worker->state == WORKER_BUSY : true);
 	HOLD(worker->state == WORKER_BUSY || worker->state == WORKER_DRAINING ? !idle : true);
@@ -93,7 +93,7 @@ static const char *check_worker(const struct engine *engine, const struct worker
 			       worker->state == WORKER_DEGRADED ||
 			       worker->state == WORKER_INITIALIZING
 		     : true);
-	HOLD(worker->replaced
+	HOLD(worker->is_replaced
 		     ? worker->state == WORKER_DRAINING || worker->state == WORKER_TERMINATING
 		     : true);
 	HOLD(worker->state == WORKER_READY || worker->state == WORKER_INITIALIZING ||
@@ -125,11 +125,12 @@ static const char *check_scaling(const struct pool *pool)
 		const struct worker *worker = &pool->workers[i];
 
 		to_replace += worker->due_for != CAUSE_NONE;
-		coming += worker->replacement;
-		leaving += worker->replaced;
-		rolling += worker->rolling;
-		HOLD(worker->replacement ? worker->wanted || worker->state == WORKER_INITIALIZING
-					 : true);
+		coming += worker->is_replacement;
+		leaving += worker->is_replaced;
+		rolling += worker->is_rolling;
+		HOLD(worker->is_replacement
+			     ? worker->is_wanted || worker->state == WORKER_INITIALIZING
+			     : true);
 	}
 	HOLD(pool->to_replace == to_replace);
 	HOLD(pool->replacements == coming);
@@ -139,8 +140,8 @@ static const char *check_scaling(const struct pool *pool)
 	HOLD(pool->settings.start_parallel == 0 || starting <= pool->settings.start_parallel);
 	HOLD(pool->settings.workers_max == 0 || !pool_may_end(pool) ||
 	     pool_live(pool) + pool->starts_pending <= pool_ceiling(pool) + pool->replacements);
-	HOLD(pool->stopping ? pool->to_replace + pool->replacements == 0 : true);
-	return pool->stopping ? NULL : check_starts(pool);
+	HOLD(pool->is_stopping ? pool->to_replace + pool->replacements == 0 : true);
+	return pool->is_stopping ? NULL : check_starts(pool);
 }
 
 static const char *check_pool(const struct engine *engine, const struct pool *pool)
@@ -152,7 +153,7 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 		const struct worker *worker = &pool->workers[i];
 
 		wrong = check_worker(engine, worker, &running);
-		pending += worker->wanted;
+		pending += worker->is_wanted;
 		ejected += worker->eject_until > 0;
 		HOLD(worker->eject_until > 0 ? worker->state == WORKER_DEGRADED : true);
 		/* Who could run it would have been given it. */
@@ -282,7 +283,7 @@ static const char *check_request(const struct request *request, struct tally *ta
 	     list_linked(&request->in_queue));
 	HOLD((request->state == REQUEST_SENT) == (request->run.attempt != NULL));
 	HOLD(request->run.has_permit ? request->state == REQUEST_SENT : true);
-	HOLD(!request->deferred);
+	HOLD(!request->is_deferred);
 	HOLD(open || !request->recovery);
 	tally->open += open;
 	tally->waiting += request->state == REQUEST_WAITING;

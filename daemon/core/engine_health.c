@@ -212,7 +212,7 @@ static usec_t slow_due(const struct engine *engine, const struct worker *worker)
 	const struct pool *pool = &engine->pools[worker->pool];
 	struct list_node *node = list_first(&worker->attempts);
 
-	if (worker->slow || pool->settings.prefetch == 0)
+	if (worker->is_slow || pool->settings.prefetch == 0)
 		return USEC_INFINITY;
 	return usec_add(list_entry(node, struct attempt, in_worker)->begun, pool_slow_after(pool));
 }
@@ -220,7 +220,7 @@ static usec_t slow_due(const struct engine *engine, const struct worker *worker)
 /* When it has lived long enough, if it is not to be replaced anyhow. */
 static usec_t life_due(const struct engine *engine, const struct worker *worker)
 {
-	if (worker->due_for != CAUSE_NONE || engine->stopping)
+	if (worker->due_for != CAUSE_NONE || engine->is_stopping)
 		return USEC_INFINITY;
 	return worker->retire_at;
 }
@@ -237,7 +237,7 @@ static struct attempt *next_slow(const struct engine *engine, const struct worke
 	list_for_each (node, &worker->attempts) {
 		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
 
-		if (attempt->request && attempt->begun > 0 && !attempt->slow_reported &&
+		if (attempt->request && attempt->begun > 0 && !attempt->was_slow_reported &&
 		    (!next || attempt->begun < next->begun))
 			next = attempt;
 	}
@@ -258,7 +258,7 @@ static void notify_slow(struct engine *engine, struct worker *worker)
 	struct attempt *attempt = next_slow(engine, worker);
 	struct effect *effect = engine_emit_for(engine, worker, EFFECT_SLOW);
 
-	attempt->slow_reported = true;
+	attempt->was_slow_reported = true;
 	effect->request = engine_slot_of(engine, attempt->request);
 	effect->ran = usec_sub(engine->now, attempt->begun);
 }
@@ -279,7 +279,7 @@ static usec_t next_due(const struct engine *engine, const struct worker *worker)
 
 	switch (worker->state) {
 	case WORKER_TERMINATED:
-		due = worker->wanted ? worker->restart_at : USEC_INFINITY;
+		due = worker->is_wanted ? worker->restart_at : USEC_INFINITY;
 		break;
 	case WORKER_INITIALIZING:
 		due = usec_add(worker->started, engine->pools[worker->pool].settings.init_timeout);
@@ -360,7 +360,7 @@ void engine_watch_due(struct engine *engine, struct worker *worker)
 		notify_slow(engine, worker);
 		return;
 	} else if (worker->state == WORKER_BUSY) {
-		worker->slow = true;
+		worker->is_slow = true;
 		engine_take_back(engine, worker);
 		pool_place_worker(pool, worker, engine->now);
 	}

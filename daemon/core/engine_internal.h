@@ -65,8 +65,8 @@ struct engine {
 	bool has_chains;
 	bool reaches_out;  /* this event has moved a request on that another pool may have */
 	bool levels_moved; /* something changed that the levels of chains depend on */
-	bool stopping;
-	bool stopped;
+	bool is_stopping;
+	bool has_stopped;
 	usec_t drain_timeout;
 	usec_t drain_until; /* USEC_INFINITY while not draining */
 	struct effect *effects;

@@ -24,7 +24,7 @@ static struct effect *emit_recovery(struct engine *engine, const struct request 
 	effect->recovery.id = recovery->id;
 	effect->recovery.cause = recovery->cause;
 	effect->recovery.strategy = recovery->strategy;
-	effect->recovery.began = began;
+	effect->recovery.has_begun = began;
 	effect->recovery.result = result;
 	effect->recovery.duration = usec_sub(engine->now, recovery->started);
 	return effect;
@@ -143,7 +143,7 @@ static void move_to_level(struct engine *engine, struct request *request, unsign
 	request->run.circuit = engine_circuit(engine, pool, request->method);
 	request->run.retries = 0;
 	request->delay = 0;
-	request->run.counted = false;
+	request->run.was_counted = false;
 	for (unsigned i = 0; i < REQUEST_TRIED_MAX; i++)
 		request->tried[i].life = 0;
 }
@@ -163,9 +163,9 @@ static bool may_try_level(const struct engine *engine, const struct request *req
 	if (request->pool_skip & 1u << level)
 		return false;
 	if (is_static(engine, pool))
-		return !request->streamed;
-	return (!request->run.may_have_run || request->idempotent) &&
-	       (!request->streamed || request->restartable) &&
+		return !request->has_streamed;
+	return (!request->run.may_have_run || request->is_idempotent) &&
+	       (!request->has_streamed || request->is_restartable) &&
 	       request->run.crashes <= engine->pools[pool].settings.max_crash_retries &&
 	       request->run.attempts < request->max_attempts && request->deadline > engine->now;
 }
@@ -215,7 +215,7 @@ static bool descend(struct engine *engine, struct request *request, unsigned lev
 				continue;
 			go_on_recovery(engine, request, failure, from);
 			emit_retry(engine, request, failure, from);
-			failure->reported = true;
+			failure->was_reported = true;
 		}
 		failure = NULL;
 		if (take_place(engine, request) == ERR_NONE)
@@ -285,11 +285,11 @@ static struct recovery_case facts_of(struct engine *engine, struct request *requ
 	struct recovery_case facts = {
 		.policy = &engine->policy,
 		.code = failure->code,
-		.may_run_again = request->idempotent || !request->run.may_have_run,
-		.said = failure->said,
-		.retryable = failure->retryable,
-		.began_stream = request->streamed,
-		.restartable = request->restartable,
+		.may_run_again = request->is_idempotent || !request->run.may_have_run,
+		.has_retryable = failure->has_retryable,
+		.is_retryable = failure->is_retryable,
+		.has_begun_stream = request->has_streamed,
+		.is_restartable = request->is_restartable,
 		.retries = request->run.retries,
 		.attempts = request->run.attempts,
 		.max_attempts = request->max_attempts,
@@ -302,7 +302,7 @@ static struct recovery_case facts_of(struct engine *engine, struct request *requ
 
 	/* The worker's word for how long wins over the curve. */
 	facts.delay =
-		failure->from_worker && failure->retry_after != USEC_INFINITY
+		failure->is_from_worker && failure->retry_after != USEC_INFINITY
 			? failure->retry_after
 			: policy_delay(&engine->policy, failure->code, &pool->settings.backoff,
 				       request->run.retries + 1, request->delay, &engine->prng);
@@ -349,7 +349,7 @@ static bool goes_down(const struct engine *engine, const struct request *request
 	case FAILOVER_YES:
 		return true;
 	case FAILOVER_IDEMPOTENT:
-		return request->idempotent || named;
+		return request->is_idempotent || named;
 	case FAILOVER_ASKED:
 		return named;
 	case FAILOVER_NO:
@@ -367,7 +367,7 @@ static bool fail_over(struct engine *engine, struct request *request, struct fai
 
 	if (level >= last_level(engine, request) || !goes_down(engine, request, failure))
 		return false;
-	if (!descend(engine, request, level + 1, failure->attempted ? failure : NULL)) {
+	if (!descend(engine, request, level + 1, failure->was_attempted ? failure : NULL)) {
 		move_to_level(engine, request, level);
 		return false;
 	}
@@ -380,18 +380,18 @@ void engine_failed(struct engine *engine, struct request *request, const struct 
 	struct failure reported = *failure;
 	bool can_recover = request->recovery || !list_empty(&engine->recoveries.spare);
 
-	if (failure->attempted)
+	if (failure->was_attempted)
 		request->last = reported;
-	engine->recoveries.refused += failure->attempted && !can_recover;
-	if (can_recover && failure->attempted && retry(engine, request, &reported))
+	engine->recoveries.refused += failure->was_attempted && !can_recover;
+	if (can_recover && failure->was_attempted && retry(engine, request, &reported))
 		return;
-	if ((can_recover || !failure->attempted) && fail_over(engine, request, &reported))
+	if ((can_recover || !failure->was_attempted) && fail_over(engine, request, &reported))
 		return;
 	/* What kept a retry from its place is not what went wrong. */
-	if (!failure->attempted && request->last.code != ERR_NONE &&
+	if (!failure->was_attempted && request->last.code != ERR_NONE &&
 	    failure->code != ERR_deadline_exceeded) {
 		reported = request->last;
-		reported.reported = true;
+		reported.was_reported = true;
 		/* But a worker may have had it since. */
 		if (reported.executed == EXECUTED_NO)
 			reported.executed = failure->executed;
@@ -417,7 +417,7 @@ void engine_end_recovery(struct engine *engine, struct request *request,
 {
 	struct failure reported = request->last;
 
-	reported.reported = true;
+	reported.was_reported = true;
 	reported.executed = reported.executed == EXECUTED_YES ? EXECUTED_YES : engine_ran(request);
 	engine_detach(engine, request);
 	engine_close_recovery(engine, request, result);
@@ -437,7 +437,7 @@ void engine_recovery_cancel(struct engine *engine, uint64_t id)
 
 void engine_defer(struct engine *engine, struct request *request, enum errcode refused)
 {
-	request->deferred = true;
+	request->is_deferred = true;
 	request->refused = refused;
 	list_push_back(&engine->deferred, &request->in_queue);
 }
@@ -448,7 +448,7 @@ void engine_resume(struct engine *engine, struct request *request)
 	struct failure failure;
 
 	list_remove(&engine->deferred, &request->in_queue);
-	request->deferred = false;
+	request->is_deferred = false;
 	if (code == ERR_NONE) {
 		if (engine_take_turn(engine, request))
 			engine_place(engine, request);

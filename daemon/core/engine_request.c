@@ -12,9 +12,9 @@ static void finish(struct engine *engine, struct request *request)
 	assert(!request->run.has_permit);
 	if (request->state == REQUEST_DELAYED)
 		pool->delayed--;
-	if (request->deferred) {
+	if (request->is_deferred) {
 		list_remove(&engine->deferred, &request->in_queue);
-		request->deferred = false;
+		request->is_deferred = false;
 	}
 	heap_remove(&engine->request_timers, &request->timer);
 	request_move(request, REQUEST_DONE);
@@ -41,8 +41,8 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 	if (source == RESULT_STORED)
 		effect->result.key = (uint32_t)(request->key - engine->keys.slots);
 	if (request->session && source != RESULT_STORED) {
-		effect->result.state_lost = request->session->state_lost;
-		request->session->state_lost = false;
+		effect->result.has_lost_state = request->session->has_lost_state;
+		request->session->has_lost_state = false;
 	}
 	if (source == RESULT_WORKER) {
 		effect->worker = request->run.worker;
@@ -63,8 +63,8 @@ static bool is_retryable(const struct engine *engine, const struct failure *fail
 {
 	enum errcode code = failure->code;
 
-	if (failure->from_worker)
-		return failure->retryable;
+	if (failure->is_from_worker)
+		return failure->is_retryable;
 	if (failure->executed == EXECUTED_YES)
 		return false;
 	switch (errcode_info(code)->category) {
@@ -93,10 +93,10 @@ enum errseverity engine_severity(const struct engine *engine, const struct reque
 	const struct pool *pool = &engine->pools[from];
 	struct policy_context context = {
 		.attempts = request->run.attempts,
-		.all_workers = failure->attempted && !failure->from_worker &&
-			       (pool_troubles(pool) & TROUBLE_NO_WORKER) != 0,
+		.is_of_all_workers = failure->was_attempted && !failure->is_from_worker &&
+				     (pool_troubles(pool) & TROUBLE_NO_WORKER) != 0,
 		.priority = request->priority,
-		.given = failure->graded,
+		.has_severity = failure->has_severity,
 		.severity = failure->severity,
 	};
 
@@ -110,7 +110,7 @@ void engine_fill_failure(const struct engine *engine, const struct request *requ
 	if (request->run.attempts > 0)
 		effect->worker = request->run.worker;
 	effect->failed.failure = *failure;
-	effect->failed.failure.retryable = is_retryable(engine, failure);
+	effect->failed.failure.is_retryable = is_retryable(engine, failure);
 	effect->failed.severity = engine_severity(engine, request, failure, from);
 	effect->failed.strategy = policy_row(&engine->policy, failure->code)->strategy;
 	effect->failed.has_worker = request->run.attempts > 0;
@@ -243,7 +243,7 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	struct failure failure =
 		engine_failure(request, began ? ERR_attempt_timeout : ERR_queue_timeout);
 
-	failure.attempted = began;
+	failure.was_attempted = began;
 	if (began)
 		engine_count_attempt(engine, request, failure.code, false);
 	engine_detach(engine, request);
@@ -253,7 +253,7 @@ static void expire_attempt(struct engine *engine, struct request *request)
 		return;
 	}
 	worker->failed++;
-	attempt->overran = true;
+	attempt->has_overrun = true;
 	if (is_spared(worker)) {
 		if (policy_row(&engine->policy, failure.code)->counts_worker)
 			engine_count_worker(worker, true);
@@ -306,10 +306,10 @@ static void open_request(struct engine *engine, struct request *request,
 	*request = (struct request){
 		.state = REQUEST_FREE,
 		.priority = event->submit.priority,
-		.idempotent = event->submit.idempotent,
+		.is_idempotent = event->submit.is_idempotent,
 		.no_fallback = event->submit.no_fallback,
-		.stream = event->submit.stream,
-		.restartable = event->submit.restartable,
+		.is_stream = event->submit.is_stream,
+		.is_restartable = event->submit.is_restartable,
 		.home = event->submit.pool,
 		.run.pool = event->submit.pool,
 		.pool_skip = event->submit.skip,
@@ -341,7 +341,7 @@ void engine_submit(struct engine *engine, const struct engine_event *event)
 	open_request(engine, request, event);
 	request->run.circuit =
 		engine_circuit(engine, &engine->pools[request->run.pool], event->submit.method);
-	if (engine->stopping) {
+	if (engine->is_stopping) {
 		failure = engine_failure(request, ERR_shutting_down);
 		engine_begin(engine, request);
 		engine_answer_error(engine, request, &failure);

@@ -26,7 +26,7 @@ static struct worker *free_slot(const struct pool *pool)
 	list_for_each (node, &pool->states[WORKER_TERMINATED]) {
 		struct worker *worker = list_entry(node, struct worker, in_state);
 
-		if (!worker->wanted)
+		if (!worker->is_wanted)
 			return worker;
 	}
 	return NULL;
@@ -39,13 +39,13 @@ static void start(struct engine *engine, struct pool *pool, bool replacement)
 	struct worker *worker = free_slot(pool);
 
 	assert(worker);
-	worker->replacement = replacement;
+	worker->is_replacement = replacement;
 	pool->replacements += replacement;
 	if (delay == 0) {
 		spawn(engine, worker);
 		return;
 	}
-	worker->wanted = true;
+	worker->is_wanted = true;
 	worker->restart_at = usec_add(engine->now, delay);
 	pool->starts_pending++;
 	engine_touch(engine, worker);
@@ -59,7 +59,7 @@ void engine_start_one(struct engine *engine, struct pool *pool)
 
 void engine_restart_due(struct engine *engine, struct worker *worker)
 {
-	worker->wanted = false;
+	worker->is_wanted = false;
 	engine_pool_of(engine, worker)->starts_pending--;
 	spawn(engine, worker);
 }
@@ -67,14 +67,14 @@ void engine_restart_due(struct engine *engine, struct worker *worker)
 void engine_unwant(struct engine *engine, struct worker *worker)
 {
 	engine_cancel_replacement(engine, worker);
-	worker->wanted = false;
+	worker->is_wanted = false;
 	engine_pool_of(engine, worker)->starts_pending--;
 	engine_touch(engine, worker);
 }
 
 void engine_refill(struct engine *engine, struct pool *pool)
 {
-	if (pool->stopping)
+	if (pool->is_stopping)
 		return;
 	while (pool_live(pool) + pool->starts_pending < pool_wanted(pool) &&
 	       pool_may_start(pool, false))
@@ -105,7 +105,7 @@ void engine_schedule_replacement(struct engine *engine, struct worker *worker,
 	bool works = worker->state == WORKER_READY || worker->state == WORKER_BUSY ||
 		     worker->state == WORKER_DEGRADED;
 
-	if (!works || worker->due_for != CAUSE_NONE || pool->stopping)
+	if (!works || worker->due_for != CAUSE_NONE || pool->is_stopping)
 		return;
 	set_due_for(engine, worker, cause);
 	engine_refill(engine, pool);
@@ -113,14 +113,15 @@ void engine_schedule_replacement(struct engine *engine, struct worker *worker,
 
 static bool is_coming(const struct worker *worker)
 {
-	return worker->replacement && (worker->wanted || worker->state == WORKER_INITIALIZING);
+	return worker->is_replacement &&
+	       (worker->is_wanted || worker->state == WORKER_INITIALIZING);
 }
 
 void engine_cancel_replacement(struct engine *engine, struct worker *worker)
 {
 	set_due_for(engine, worker, CAUSE_NONE);
 	engine_pool_of(engine, worker)->replacements -= is_coming(worker);
-	worker->replacement = false;
+	worker->is_replacement = false;
 }
 
 /* Which of the two goes first: who does nothing, else who has been there for longer. */
@@ -149,7 +150,7 @@ static void replace(struct engine *engine, struct worker *worker)
 	struct pool *pool = engine_pool_of(engine, worker);
 	enum worker_cause cause = worker->due_for;
 
-	worker->replaced = true;
+	worker->is_replaced = true;
 	pool->leaving++;
 	pool->stats.worker_replacements++;
 	engine_drain(engine, worker, cause);
@@ -185,7 +186,7 @@ static struct worker *next_pending(const struct pool *pool)
 	list_for_each (node, &pool->states[WORKER_TERMINATED]) {
 		struct worker *worker = list_entry(node, struct worker, in_state);
 
-		if (worker->wanted && !worker->replacement &&
+		if (worker->is_wanted && !worker->is_replacement &&
 		    (!last || worker->restart_at > last->restart_at))
 			last = worker;
 	}
@@ -211,9 +212,9 @@ void engine_take_over(struct engine *engine, struct worker *worker)
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct worker *old;
 
-	if (!worker->replacement)
+	if (!worker->is_replacement)
 		return;
-	worker->replacement = false;
+	worker->is_replacement = false;
 	pool->replacements--;
 	/* If others have died meanwhile it takes the place of one of them. */
 	if (pool_live(pool) + pool->starts_pending > pool_wanted(pool) + pool->replacements) {
@@ -241,7 +242,7 @@ static void end_roll(struct engine *engine, struct pool *pool, enum roll_state s
 	pool->roll.reason = reason;
 	pool->roll.since = engine->now;
 	for (unsigned i = 0; i < pool->slots; i++)
-		pool->workers[i].rolling = false;
+		pool->workers[i].is_rolling = false;
 	notify_roll(engine, pool);
 }
 
@@ -249,11 +250,11 @@ void engine_note_gone(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	pool->leaving -= worker->replaced;
-	worker->replaced = false;
-	if (!worker->rolling)
+	pool->leaving -= worker->is_replaced;
+	worker->is_replaced = false;
+	if (!worker->is_rolling)
 		return;
-	worker->rolling = false;
+	worker->is_rolling = false;
 	if (--pool->roll.left == 0)
 		end_roll(engine, pool, ROLL_DONE, ERR_NONE);
 	else
@@ -268,7 +269,7 @@ static void drop_replacements(struct engine *engine, struct pool *pool)
 
 		if (!is_coming(worker))
 			continue;
-		if (worker->wanted)
+		if (worker->is_wanted)
 			engine_unwant(engine, worker);
 		else
 			engine_terminate(engine, worker, CAUSE_IDLE);
@@ -300,12 +301,12 @@ void engine_start_failed(struct engine *engine, struct worker *worker, enum errc
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	if (!worker->replacement)
+	if (!worker->is_replacement)
 		return;
 	pool->replacements -= is_coming(worker);
-	worker->replacement = false;
+	worker->is_replacement = false;
 	/* The pool has its workers: whether it can get others shows when it needs some. */
-	worker->excused = pool->roll.state == ROLL_RUNNING;
+	worker->is_excused = pool->roll.state == ROLL_RUNNING;
 	stop_roll(engine, pool, code);
 }
 
@@ -319,9 +320,9 @@ void engine_stop_starting(struct engine *engine, struct pool *pool)
 		struct worker *worker = &pool->workers[i];
 
 		set_due_for(engine, worker, CAUSE_NONE);
-		if (worker->wanted && needs_one && !worker->replacement)
+		if (worker->is_wanted && needs_one && !worker->is_replacement)
 			needs_one = false;
-		else if (worker->wanted)
+		else if (worker->is_wanted)
 			engine_unwant(engine, worker);
 	}
 	drop_replacements(engine, pool);
@@ -344,7 +345,7 @@ static enum errcode refuse_operator(const struct engine *engine, const struct po
 {
 	if (!has_workers(pool))
 		return ERR_invalid_request;
-	return engine->stopping ? ERR_shutting_down : ERR_NONE;
+	return engine->is_stopping ? ERR_shutting_down : ERR_NONE;
 }
 
 static void roll_worker(struct engine *engine, struct worker *worker)
@@ -354,11 +355,11 @@ static void roll_worker(struct engine *engine, struct worker *worker)
 
 	if (lives) {
 		set_due_for(engine, worker, CAUSE_ROLLED);
-		worker->rolling = true;
+		worker->is_rolling = true;
 	}
-	engine_pool_of(engine, worker)->roll.left += worker->rolling;
+	engine_pool_of(engine, worker)->roll.left += worker->is_rolling;
 	/* Whoever restarts a pool that does not start wants to know now. */
-	if (worker->wanted) {
+	if (worker->is_wanted) {
 		worker->restart_at = engine->now;
 		engine_touch(engine, worker);
 	}

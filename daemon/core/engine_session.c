@@ -9,7 +9,7 @@ static struct effect *emit_session(struct engine *engine, const struct session *
 
 	effect->session.session = engine_session_slot(engine, session);
 	effect->session.reason = reason;
-	if (session->bound) {
+	if (session->is_bound) {
 		effect->pool = session->pool;
 		effect->worker = session->worker;
 		effect->life = session->life;
@@ -32,7 +32,7 @@ static enum errcode open_session(struct engine *engine, struct bytes name, struc
 	if (victim)
 		end_session(engine, victim, SESSION_EVICTED);
 	*ret = sessions_open(&engine->sessions, name, engine->now);
-	emit_session(engine, *ret, SESSION_CLOSED)->session.began = true;
+	emit_session(engine, *ret, SESSION_CLOSED)->session.has_begun = true;
 	return ERR_NONE;
 }
 
@@ -70,7 +70,7 @@ void engine_session_close(struct engine *engine, struct bytes name)
 			engine_defer(engine, request, ERR_session_not_found);
 		}
 		if (session->turn)
-			session->closing = true;
+			session->is_closing = true;
 		else
 			end_session(engine, session, SESSION_CLOSED);
 	}
@@ -91,7 +91,7 @@ void engine_unbind_sessions(struct engine *engine, const struct worker *worker)
 			if (!session_is_at(session, worker->index, worker->life))
 				continue;
 			session_unbind(session);
-			if (session->state_lost)
+			if (session->has_lost_state)
 				emit_session(engine, session, SESSION_LOST);
 		}
 	}
@@ -116,7 +116,7 @@ bool engine_fits_state(struct engine *engine, struct session *session, uint64_t 
 void engine_bind(struct engine *engine, struct session *session, const struct worker *worker,
 		 const struct engine_event *event)
 {
-	if (session->bound && !session_is_at(session, worker->index, worker->life))
+	if (session->is_bound && !session_is_at(session, worker->index, worker->life))
 		emit_session(engine, session, SESSION_MOVED);
 	session_bind(session, worker->pool, worker->index, worker->life, event->answer.has_state);
 	if (event->answer.has_state)
@@ -252,8 +252,8 @@ static void leave_session(struct engine *engine, struct request *request)
 	request->session = NULL;
 	if (next)
 		engine_defer(engine, next, ERR_NONE);
-	if (session->closing && !session->turn) {
-		session->closing = false;
+	if (session->is_closing && !session->turn) {
+		session->is_closing = false;
 		end_session(engine, session, SESSION_CLOSED);
 	}
 }
@@ -275,7 +275,7 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 		code = ERR_attempt_timeout;
 	key->outcome_unknown |= leader->run.outcome_unknown || failure->executed == EXECUTED_MAYBE;
 	while ((next = key_promote(key))) {
-		if (!key->outcome_unknown || next->idempotent) {
+		if (!key->outcome_unknown || next->is_idempotent) {
 			engine_defer(engine, next, ERR_NONE);
 			return;
 		}
@@ -324,15 +324,15 @@ bool engine_transfer_attempt(struct engine *engine, struct request *request)
 	struct request *heir;
 
 	if (request->state != REQUEST_SENT || !key || key->leader != request || request->session ||
-	    request->stream)
+	    request->is_stream)
 		return false;
 	heir = list_empty(&key->waiting)
 		       ? NULL
 		       : list_entry(list_first(&key->waiting), struct request, in_queue);
-	if (!heir || heir->session || heir->stream || !may_be_at(heir, request->run.level))
+	if (!heir || heir->session || heir->is_stream || !may_be_at(heir, request->run.level))
 		return false;
 	/* Should it turn out that this attempt never ran, the heir could not be sent again. */
-	if (key->outcome_unknown && !heir->idempotent)
+	if (key->outcome_unknown && !heir->is_idempotent)
 		return false;
 	key_promote(key);
 	request->run.attempt->request = heir;

@@ -67,7 +67,7 @@ void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_v
 
 static bool is_shown(const struct worker *worker)
 {
-	bool done = worker->state == WORKER_TERMINATED && !worker->wanted &&
+	bool done = worker->state == WORKER_TERMINATED && !worker->is_wanted &&
 		    (worker_cause_is_replacement(worker->cause) || worker->cause == CAUSE_SURPLUS);
 
 	return worker->life > 0 && !done;
@@ -304,14 +304,14 @@ void engine_view_session(const struct engine *engine, uint32_t index, struct ses
 
 	*ret = (struct session_view){
 		.name = name_text(&session->name),
-		.is_bound = session->bound,
+		.is_bound = session->is_bound,
 		.pool = session->pool,
 		.worker = session->worker,
 		.is_busy = session->turn != NULL,
 		.waiting = session->waiting.len,
 		.served = session->served,
 		.state_bytes = session->state_bytes,
-		.state_lost = session->state_lost,
+		.has_lost_state = session->has_lost_state,
 		.created = session->created,
 		.used = session->used,
 	};

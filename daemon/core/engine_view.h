@@ -205,7 +205,7 @@ struct session_view {
 	unsigned waiting;
 	uint64_t served;
 	uint64_t state_bytes;
-	bool state_lost; /* which its next answer will say */
+	bool has_lost_state; /* which its next answer will say */
 	usec_t created;
 	usec_t used; /* when a request of it came or ended last */
 };

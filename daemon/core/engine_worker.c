@@ -84,7 +84,7 @@ static void terminate(struct engine *engine, struct worker *worker, enum worker_
 	bool idle = list_empty(&worker->attempts) && worker->state != WORKER_INITIALIZING;
 
 	if (worker->state == WORKER_TERMINATED) {
-		if (worker->wanted && cause == CAUSE_STOPPING)
+		if (worker->is_wanted && cause == CAUSE_STOPPING)
 			engine_unwant(engine, worker);
 		return;
 	}
@@ -173,7 +173,7 @@ static bool has_overrun(const struct worker *worker)
 	struct list_node *node;
 
 	list_for_each (node, &worker->attempts)
-		if (list_entry(node, struct attempt, in_worker)->overran)
+		if (list_entry(node, struct attempt, in_worker)->has_overrun)
 			return true;
 	return false;
 }
@@ -217,7 +217,7 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	worker->announces = event->ready.announces;
 	worker->batches = event->ready.batches;
 	worker->health = HEALTH_HEALTHY;
-	worker->ready_once = true;
+	worker->was_ready = true;
 	pool->failed_starts = 0;
 	engine_move_worker(engine, worker, WORKER_READY);
 	if (engine_wants_probe(pool))
@@ -232,11 +232,11 @@ void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t 
 {
 	struct attempt *attempt = worker_find_attempt(worker, id);
 
-	if (!attempt || attempt->announced) {
+	if (!attempt || attempt->has_begun) {
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 		return;
 	}
-	attempt->announced = true;
+	attempt->has_begun = true;
 	if (attempt->begun == 0)
 		attempt->begun = engine->now;
 }
@@ -246,7 +246,7 @@ void engine_worker_chunk(struct engine *engine, struct worker *worker, uint32_t 
 	struct attempt *attempt = worker_find_attempt(worker, id);
 
 	/* Only who was asked for parts may send them. */
-	if (!attempt || (attempt->request && !attempt->request->stream))
+	if (!attempt || (attempt->request && !attempt->request->is_stream))
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 	else
 		engine_take_chunk(engine, attempt);
@@ -269,14 +269,14 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	}
 	worker->served++;
 	if (list_first(&worker->attempts) == &attempt->in_worker)
-		worker->slow = false;
+		worker->is_slow = false;
 	worker->health = HEALTH_HEALTHY;
 	pool->fruitless = 0;
 	engine_take_answer(engine, worker, attempt, event);
 	/* The next at the head may have run beside it for long. */
 	if (engine_is_slow(engine, worker))
-		worker->slow = true;
-	if (event->answer.fatal && worker->state != WORKER_TERMINATING) {
+		worker->is_slow = true;
+	if (event->answer.is_fatal && worker->state != WORKER_TERMINATING) {
 		engine_terminate(engine, worker, CAUSE_FATAL);
 		engine_refill(engine, pool);
 	}
@@ -344,12 +344,12 @@ static void account_life(struct engine *engine, struct worker *worker, enum errc
 
 	if (worker_cause_is_planned(worker->cause))
 		return;
-	if (!worker->ready_once) {
+	if (!worker->was_ready) {
 		pool->stats.worker_start_failures++;
-		pool->failed_starts += !worker->excused;
+		pool->failed_starts += !worker->is_excused;
 		engine_incident(engine, pool, worker, code);
 	}
-	if (unusable && !worker->excused)
+	if (unusable && !worker->is_excused)
 		pool->failed_starts = POOL_FAILED_STARTS;
 	if (worker->served == 0 && usec_sub(engine->now, worker->started) < FRUITFUL_LIFE)
 		pool->fruitless++;
@@ -393,7 +393,7 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 		leave_work(engine, worker, WORKER_TERMINATING);
 	engine_unbind_sessions(engine, worker);
 	engine_settle_attempts(engine, worker, event);
-	account_life(engine, worker, start_failure(worker->cause), event->exit.unusable);
+	account_life(engine, worker, start_failure(worker->cause), event->exit.is_unusable);
 	life_over(engine, worker);
 }
 

@@ -24,7 +24,7 @@ bool failover_may_move(enum failover_state from, enum failover_state to)
 
 void failover_init(struct failover *failover, const struct failover_settings *settings, usec_t now)
 {
-	*failover = (struct failover){.settings = *settings, .able = true, .since = now};
+	*failover = (struct failover){.settings = *settings, .is_able = true, .since = now};
 }
 
 static void move(struct failover *failover, enum failover_state state, usec_t now)
@@ -38,7 +38,7 @@ static void move(struct failover *failover, enum failover_state state, usec_t no
 
 usec_t failover_deadline(const struct failover *failover)
 {
-	if (failover->state == FAILOVER_AWAY && failover->able)
+	if (failover->state == FAILOVER_AWAY && failover->is_able)
 		return usec_add(failover->left, failover->settings.dwell);
 	if (failover->state == FAILOVER_RETURNING)
 		return usec_add(failover->since, failover->settings.step);
@@ -62,7 +62,7 @@ void failover_tick(struct failover *failover, usec_t now)
 void failover_set_able(struct failover *failover, bool able, usec_t now)
 {
 	failover_tick(failover, now);
-	failover->able = able;
+	failover->is_able = able;
 	if (able || failover->state == FAILOVER_AWAY)
 		return;
 	failover->left = now;

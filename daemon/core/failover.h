@@ -38,7 +38,7 @@ struct failover_settings {
 struct failover {
 	struct failover_settings settings;
 	enum failover_state state;
-	bool able;    /* the pool could serve, as last set by failover_set_able */
+	bool is_able; /* the pool could serve, as last set by failover_set_able */
 	usec_t left;  /* when the requests left it */
 	usec_t since; /* in its state, or its step */
 	unsigned step;

@@ -23,9 +23,9 @@ enum errseverity policy_severity(const struct policy *policy, enum errcode code,
 {
 	enum errseverity severity = policy_row(policy, code)->severity;
 
-	if (context->given)
+	if (context->has_severity)
 		return context->severity;
-	if (context->all_workers)
+	if (context->is_of_all_workers)
 		return SEVERITY_CRITICAL;
 	if (context->attempts > 3 && severity < SEVERITY_CRITICAL)
 		return severity + 1;

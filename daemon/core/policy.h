@@ -36,10 +36,10 @@ static inline const struct policy_row *policy_row(const struct policy *policy, e
 
 /* Around an error, for its severity. */
 struct policy_context {
-	unsigned attempts; /* of the request so far */
-	bool all_workers;  /* no worker of the pool is at work */
+	unsigned attempts;	/* of the request so far */
+	bool is_of_all_workers; /* no worker of the pool is at work */
 	enum priority priority;
-	bool given; /* the worker said how grave it is: `severity` */
+	bool has_severity; /* the worker said how grave it is: `severity` */
 	enum errseverity severity;
 };
 

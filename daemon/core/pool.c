@@ -184,7 +184,7 @@ bool pool_may_end(const struct pool *pool)
 
 static bool may_wait_at_worker(const struct pool *pool, const struct request *request)
 {
-	return request->idempotent && pool->typical_run > 0 &&
+	return request->is_idempotent && pool->typical_run > 0 &&
 	       pool->typical_run <= PREFETCH_RUN_MAX;
 }
 
@@ -194,7 +194,7 @@ static struct worker *binding(const struct pool *pool, const struct request *req
 	const struct session *session = request->session;
 	struct worker *worker;
 
-	if (!session || !session->bound || session->pool != pool->index)
+	if (!session || !session->is_bound || session->pool != pool->index)
 		return NULL;
 	worker = &pool->workers[session->worker - pool->workers[0].index];
 	if (worker->life != session->life || worker->state == WORKER_TERMINATED ||
@@ -312,7 +312,8 @@ static struct list *room_of(struct pool *pool, const struct worker *worker)
 		return NULL;
 	if (worker->attempts.len < worker->concurrency)
 		return &pool->open;
-	if (!worker->slow && worker->attempts.len < worker->concurrency + pool->settings.prefetch)
+	if (!worker->is_slow &&
+	    worker->attempts.len < worker->concurrency + pool->settings.prefetch)
 		return &pool->behind;
 	return NULL;
 }
@@ -365,7 +366,7 @@ bool pool_wants_more(const struct pool *pool)
 
 	unsigned waiting = pool->queue.len - pool->queue.parked;
 
-	if ((pool->stopping && workers > 0) || !pool_may_start(pool, false) || waiting <= coming)
+	if ((pool->is_stopping && workers > 0) || !pool_may_start(pool, false) || waiting <= coming)
 		return false;
 	return workers == 0 || pool->typical_run == 0 ||
 	       pool->typical_run * waiting / workers >= GROW_WAIT;
@@ -396,7 +397,7 @@ unsigned pool_troubles(const struct pool *pool)
 {
 	unsigned troubles = circuit_troubles(pool);
 
-	if (pool->stopping)
+	if (pool->is_stopping)
 		troubles |= TROUBLE_STOPPING;
 	if (pool->drained > 0)
 		troubles |= TROUBLE_DRAINED;
@@ -424,7 +425,7 @@ enum pool_health pool_judge(const struct pool *pool)
 	if (troubles & TROUBLE_STOPPING)
 		return POOL_DOWN;
 	if (troubles & (TROUBLE_NO_WORKER | TROUBLE_CIRCUIT_OPEN | TROUBLE_DRAINED))
-		return pool->covered ? POOL_DEGRADED : POOL_DOWN;
+		return pool->is_covered ? POOL_DEGRADED : POOL_DOWN;
 	return troubles == 0 ? POOL_OK : POOL_DEGRADED;
 }
 

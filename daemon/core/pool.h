@@ -141,7 +141,7 @@ struct pool {
 	unsigned circuit_count;
 	unsigned circuit_max;
 	struct failover failover; /* of the chain that this pool heads */
-	bool covered;		  /* a fallback serves what the pool can't */
+	bool is_covered;	  /* a fallback serves what the pool can't */
 	bool heads_chain;
 	struct heap_entry chain_timer;
 	unsigned ejected;	 /* DEGRADED workers that are so for their failures */
@@ -158,7 +158,7 @@ struct pool {
 	usec_t drained;		/* since when it takes nothing new; 0: it does */
 	usec_t budget_reported; /* when it was last reported that the budget is spent */
 	struct list_node in_dirty_pools;
-	bool stopping;
+	bool is_stopping;
 	enum pool_health health; /* as last reported, with its time */
 	usec_t health_since;
 	struct pool_stats stats;

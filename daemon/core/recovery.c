@@ -7,15 +7,15 @@ static bool is_tried_again(const struct recovery_case *facts)
 {
 	const struct policy_row *row = policy_row(facts->policy, facts->code);
 
-	if (facts->said)
-		return facts->retryable;
+	if (facts->has_retryable)
+		return facts->is_retryable;
 	switch (errcode_info(facts->code)->category) {
 	case ERRCAT_application:
 		/* Only where the worker said so, unless the row was changed to say so. */
 		return row->strategy == STRATEGY_IMMEDIATE_RETRY ||
 		       row->strategy == STRATEGY_BACKOFF_RETRY;
 	case ERRCAT_session:
-		return facts->moving && row->strategy != STRATEGY_ABANDON;
+		return facts->is_moving && row->strategy != STRATEGY_ABANDON;
 	case ERRCAT_initialization:
 	case ERRCAT_connection:
 	case ERRCAT_communication:
@@ -34,7 +34,7 @@ enum recovery_verdict recovery_judge(const struct recovery_case *facts)
 {
 	const struct policy_row *row = policy_row(facts->policy, facts->code);
 	/* A worker's "try again" wins over a row that allows none. */
-	unsigned ceiling = facts->said && row->retries == 0 ? 1 : row->retries;
+	unsigned ceiling = facts->has_retryable && row->retries == 0 ? 1 : row->retries;
 
 	if (!is_tried_again(facts))
 		return RECOVERY_STRATEGY;
@@ -46,7 +46,7 @@ enum recovery_verdict recovery_judge(const struct recovery_case *facts)
 		return RECOVERY_UNSAFE;
 	if (facts->crashes > facts->max_crash_retries)
 		return RECOVERY_POISON;
-	if (facts->began_stream && !facts->restartable)
+	if (facts->has_begun_stream && !facts->is_restartable)
 		return RECOVERY_STREAM;
 	if (usec_add(usec_add(facts->now, facts->delay), facts->typical_run) >= facts->until)
 		return RECOVERY_TIME;

@@ -20,11 +20,11 @@ struct recovery_case {
 	const struct policy *policy;
 	enum errcode code;
 	bool may_run_again; /* it never ran, or it is idempotent (P3) */
-	bool said;	    /* the worker said whether it is `retryable`: that wins over the row */
-	bool retryable;
-	bool moving; /* its session is being moved to another worker */
-	bool began_stream;
-	bool restartable;
+	bool has_retryable; /* the worker said whether it is `retryable`: that wins over the row */
+	bool is_retryable;
+	bool is_moving; /* its session is being moved to another worker */
+	bool has_begun_stream;
+	bool is_restartable;
 	unsigned retries; /* so far, in this pool */
 	unsigned attempts;
 	unsigned max_attempts;

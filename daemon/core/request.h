@@ -51,12 +51,12 @@ struct session;
 struct failure {
 	enum errcode code; /* ERR_NONE: nothing has */
 	enum executed executed;
-	bool attempted;	  /* an attempt failed; else the request was refused a place */
-	bool from_worker; /* in the worker's words */
-	bool said;	  /* these two and the severity: the worker said so */
-	bool retryable;
-	bool graded;
-	bool reported;	   /* by an EFFECT_RETRY before */
+	bool was_attempted;  /* an attempt failed; else the request was refused a place */
+	bool is_from_worker; /* in the worker's words */
+	bool has_retryable;  /* these two and the severity: the worker said so */
+	bool is_retryable;
+	bool has_severity;
+	bool was_reported; /* by an EFFECT_RETRY before */
 	bool budget_spent; /* only the spent budget kept it from a retry */
 	enum errseverity severity;
 	enum worker_cause cause; /* why the daemon ended the worker, if it did */
@@ -74,7 +74,7 @@ struct request_run {
 	struct circuit *circuit; /* of that pool; NULL: it has none */
 	struct breaker_permit permit;
 	bool has_permit;	 /* of its circuit's breaker */
-	bool counted;		 /* as a failure at the breaker of that pool */
+	bool was_counted;	 /* as a failure at the breaker of that pool */
 	bool may_have_run;	 /* in an attempt that is over */
 	bool outcome_unknown;	 /* it may even have run to a good end there */
 	uint32_t attempts;	 /* times it was sent so far */
@@ -90,12 +90,12 @@ struct request_run {
 struct request {
 	enum request_state state;
 	enum priority priority;
-	bool idempotent;
+	bool is_idempotent;
 	bool no_fallback; /* its client wants no other pool than this */
-	bool stream;
-	bool restartable;
-	bool streamed;	      /* a part of the answer is with the client */
-	bool deferred;	      /* goes on at the end of the event: */
+	bool is_stream;
+	bool is_restartable;
+	bool has_streamed;    /* a part of the answer is with the client */
+	bool is_deferred;     /* goes on at the end of the event: */
 	enum errcode refused; /* fails by this, or is placed */
 	uint32_t home;	      /* the pool it was sent to: the head of the chain */
 	uint32_t pool_skip;   /* levels of the chain that can't serve it, as a mask */

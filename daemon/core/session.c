@@ -105,7 +105,7 @@ enum errcode sessions_find(struct sessions *sessions, struct bytes text, usec_t 
 		return session->reason == SESSION_CLOSED ? ERR_session_not_found
 							 : ERR_session_expired;
 	}
-	if (session->closing)
+	if (session->is_closing)
 		return ERR_session_not_found;
 	if (is_idle(session) && over_at(sessions, session) <= now)
 		return ERR_session_expired;
@@ -132,9 +132,10 @@ struct session *sessions_open(struct sessions *sessions, struct bytes text, usec
 	assert(session);
 	names_add(&sessions->names, &session->name, 0, text);
 	session->created = session->used = now;
-	session->bound = session->was_bound = session->handed = session->state_lost = false;
+	session->is_bound = session->was_bound = session->has_handed_back =
+		session->has_lost_state = false;
 	session->state_bytes = session->served = 0;
-	session->closing = false;
+	session->is_closing = false;
 	session->turn = NULL;
 	move(session, SESSION_OPEN, &sessions->spare, &sessions->idle);
 	return session;
@@ -146,7 +147,7 @@ void sessions_end(struct sessions *sessions, struct session *session, enum sessi
 	assert(is_idle(session));
 	sessions->bytes -= session->state_bytes;
 	session->state_bytes = 0;
-	session->bound = false;
+	session->is_bound = false;
 	session->reason = reason;
 	/* The tombstone of one that expired counts from when it did, and not from when that was
 	 * seen. */
@@ -200,8 +201,8 @@ void session_bind(struct session *session, uint32_t pool, uint32_t worker, uint3
 	/* What it kept, and never handed back, is where this session is no more. */
 	if (!same)
 		session_unbind(session);
-	session->handed = handed || (same && session->handed);
-	session->bound = session->was_bound = true;
+	session->has_handed_back = handed || (same && session->has_handed_back);
+	session->is_bound = session->was_bound = true;
 	session->pool = pool;
 	session->worker = worker;
 	session->life = life;
@@ -210,13 +211,13 @@ void session_bind(struct session *session, uint32_t pool, uint32_t worker, uint3
 
 bool session_is_at(const struct session *session, uint32_t worker, uint32_t life)
 {
-	return session->bound && session->worker == worker && session->life == life;
+	return session->is_bound && session->worker == worker && session->life == life;
 }
 
 void session_unbind(struct session *session)
 {
-	session->state_lost |= session->bound && !session->handed;
-	session->bound = false;
+	session->has_lost_state |= session->is_bound && !session->has_handed_back;
+	session->is_bound = false;
 }
 
 bool sessions_fits(const struct sessions *sessions, const struct session *session, uint64_t bytes)

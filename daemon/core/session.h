@@ -69,12 +69,12 @@ struct session {
 	enum session_state state;
 	enum session_reason reason; /* while ENDED */
 	usec_t created;
-	usec_t used;	 /* when a request of it came or ended last; while ENDED: when it did */
-	bool bound;	 /* to this life of this worker */
-	bool was_bound;	 /* the same, also when that life is over */
-	bool handed;	 /* that worker has handed its state back since */
-	bool closing;	 /* it ends when its last request has */
-	bool state_lost; /* to be reported with the next answer */
+	usec_t used;	/* when a request of it came or ended last; while ENDED: when it did */
+	bool is_bound;	/* to this life of this worker */
+	bool was_bound; /* the same, also when that life is over */
+	bool has_handed_back; /* that worker has handed its state back since */
+	bool is_closing;      /* it ends when its last request has */
+	bool has_lost_state;  /* to be reported with the next answer */
 	uint32_t pool;
 	uint32_t worker;
 	uint32_t life;

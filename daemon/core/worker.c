@@ -79,11 +79,11 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->cause = worker->leaving = CAUSE_NONE;
 	worker->next_id = 1;
 	worker->concurrency = 1;
-	worker->ready_once = false;
-	worker->announces = worker->batches = worker->slow = worker->channel_broken = false;
+	worker->was_ready = false;
+	worker->announces = worker->batches = worker->is_slow = worker->channel_broken = false;
 	worker->pings_missed = worker->given_up = 0;
 	worker->broken_by = ERR_NONE;
-	worker->wanted = worker->replaced = worker->rolling = worker->excused = false;
+	worker->is_wanted = worker->is_replaced = worker->is_rolling = worker->is_excused = false;
 	worker->retire_at = USEC_INFINITY;
 	worker->started = worker->heard = now;
 	worker->ping_sent = 0;
@@ -131,7 +131,7 @@ struct attempt *worker_add_attempt(struct worker *worker, struct request *reques
 	attempt->sent = now;
 	attempt->begun = worker->attempts.len < reach(worker) ? now : 0;
 	attempt->given_up = 0;
-	attempt->announced = attempt->overran = attempt->slow_reported = false;
+	attempt->has_begun = attempt->has_overrun = attempt->was_slow_reported = false;
 	list_push_back(&worker->attempts, node);
 	return attempt;
 }
@@ -184,5 +184,5 @@ bool worker_may_have_run(const struct worker *worker, const struct attempt *atte
 {
 	if (worker->broken_by != ERR_NONE)
 		return true;
-	return worker->announces ? attempt->announced : attempt->begun != 0;
+	return worker->announces ? attempt->has_begun : attempt->begun != 0;
 }

@@ -59,9 +59,9 @@ struct attempt {
 	usec_t begun;	 /* when it came to the head of the line or was announced as started; 0: not
 			    yet */
 	usec_t given_up; /* when `request` became NULL; 0: it has not */
-	bool announced;	 /* the worker said that it began */
-	bool overran;	 /* it was given up for that */
-	bool slow_reported; /* EFFECT_SLOW was emitted for it */
+	bool has_begun;	 /* the worker said that it began */
+	bool has_overrun;	/* it was given up for that */
+	bool was_slow_reported; /* EFFECT_SLOW was emitted for it */
 };
 
 struct worker {
@@ -75,15 +75,15 @@ struct worker {
 	uint32_t life;
 	uint32_t next_id;
 	unsigned concurrency;
-	bool ready_once;     /* this life got ready */
+	bool was_ready;	     /* this life got ready */
 	bool announces;	     /* says `started` before it begins a request */
 	bool batches;	     /* may begin the next before it has written an answer */
-	bool slow;	     /* the attempt at the head takes unusually long */
-	bool wanted;	     /* the slot is to be filled again when empty */
-	bool replacement;    /* this life was started so that another may leave */
-	bool replaced;	     /* it leaves, as its replacement has come */
-	bool rolling;	     /* the rolling restart waits for its end */
-	bool excused;	     /* it did not start, and a rolling restart has ended with that */
+	bool is_slow;	     /* the attempt at the head takes unusually long */
+	bool is_wanted;	     /* the slot is to be filled again when empty */
+	bool is_replacement; /* this life was started so that another may leave */
+	bool is_replaced;    /* it leaves, as its replacement has come */
+	bool is_rolling;     /* the rolling restart waits for its end */
+	bool is_excused;     /* it did not start, and a rolling restart has ended with that */
 	bool channel_broken; /* nothing is sent to it any more, and nothing from it counts */
 	unsigned pings_missed;
 	unsigned given_up; /* attempts in flight that were */

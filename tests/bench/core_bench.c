@@ -105,7 +105,7 @@ static void submit(struct world *world, uint32_t request)
 		.submit =
 			{
 				.priority = PRIORITY_NORMAL,
-				.idempotent = true,
+				.is_idempotent = true,
 				.max_attempts = UINT32_MAX,
 				.bytes = PAYLOAD_LEN,
 				.timeout = TIMEOUT,
@@ -245,7 +245,7 @@ static double time_death(void)
 			.type = EVENT_WORKER_EXITED,
 			.worker = i % WORKERS,
 			.life = world->lives[i % WORKERS],
-			.exit = {.signalled = true},
+			.exit = {.is_signalled = true},
 		};
 		uint64_t start = clock_nsec();
 

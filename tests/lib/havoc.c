@@ -251,13 +251,13 @@ static void submit(struct havoc *havoc, struct engine_event *event, uint64_t wor
 		return;
 	event->submit.pool = take(&word, POOLS);
 	event->submit.priority = (enum priority)take(&word, PRIORITY_COUNT_);
-	event->submit.idempotent = take(&word, 2);
+	event->submit.is_idempotent = take(&word, 2);
 	event->submit.max_attempts = 1 + take(&word, 3);
 	event->submit.bytes = take(&word, 25);
 	event->submit.timeout = take_span(&word);
 	event->submit.no_fallback = take(&more, 8) == 0;
-	event->submit.stream = take(&more, 4) == 0;
-	event->submit.restartable = take(&more, 2);
+	event->submit.is_stream = take(&more, 4) == 0;
+	event->submit.is_restartable = take(&more, 2);
 	event->submit.session_exists = take(&more, 8) == 0;
 	event->submit.skip = take(&more, 16) & 6;
 	event->submit.method = take_name(&more, 2);
@@ -273,7 +273,7 @@ static bool is_possible(const struct havoc *havoc, const struct engine_event *ev
 	const struct worker *worker = engine_worker(havoc->engine, event->worker);
 
 	if (event->type == EVENT_SPAWN_FAILED)
-		return !worker->ready_once && worker->broken_by == ERR_NONE &&
+		return !worker->was_ready && worker->broken_by == ERR_NONE &&
 		       !worker->channel_broken;
 	return true;
 }
@@ -313,14 +313,14 @@ static void take_answer(struct engine_event *event, uint64_t *word)
 	uint64_t more = more_of(*word, 1);
 
 	event->answer.code = failed[take(word, ARRAY_SIZE(failed))];
-	event->answer.fatal = take(word, 8) == 0;
+	event->answer.is_fatal = take(word, 8) == 0;
 	event->answer.retry_after = take(&more, 4) == 0 ? take_span(&more) : USEC_INFINITY;
 	event->answer.bytes = take(&more, 25);
 	event->answer.has_state = take(&more, 2);
 	event->answer.state = take(&more, 25);
-	event->answer.said = take(&more, 2);
-	event->answer.retryable = take(&more, 2);
-	event->answer.graded = take(&more, 4) == 0;
+	event->answer.has_retryable = take(&more, 2);
+	event->answer.is_retryable = take(&more, 2);
+	event->answer.has_severity = take(&more, 4) == 0;
 	event->answer.severity = (enum errseverity)take(&more, SEVERITY_COUNT_);
 }
 
@@ -381,9 +381,9 @@ static void worker_event(struct havoc *havoc, struct engine_event *event, uint64
 	} else if (event->type == EVENT_WORKER_BROKE) {
 		event->code = broken[take(&word, ARRAY_SIZE(broken))];
 	} else if (event->type == EVENT_WORKER_EXITED) {
-		event->exit.signalled = take(&word, 2);
-		event->exit.unusable = take(&word, 4) == 0;
-		event->exit.connection = take(&word, 4) == 0;
+		event->exit.is_signalled = take(&word, 2);
+		event->exit.is_unusable = take(&word, 4) == 0;
+		event->exit.is_connection = take(&word, 4) == 0;
 	} else if (event->type == EVENT_WORKER_MEMORY) {
 		event->memory = take(&word, 30);
 	}
@@ -469,7 +469,7 @@ static void take_word(struct havoc *havoc, uint64_t word)
 		break;
 	case EVENT_CANCEL:
 		event.request = take(&word, REQUESTS);
-		event.gone = take(&word, 2);
+		event.is_gone = take(&word, 2);
 		step(havoc, &event);
 		break;
 	case EVENT_STOP:

@@ -105,9 +105,9 @@ static void add_submit_options(char *text, const struct engine_event *event)
 {
 	if (event->submit.no_fallback)
 		add(text, " stays");
-	if (event->submit.stream)
+	if (event->submit.is_stream)
 		add(text, " stream");
-	if (event->submit.restartable)
+	if (event->submit.is_restartable)
 		add(text, " restartable");
 	if (event->submit.session_exists)
 		add(text, " exists");
@@ -125,7 +125,7 @@ static void add_submit(char *text, const struct engine_event *event)
 		add(text, " pool %u", event->submit.pool);
 	if (event->submit.priority != PRIORITY_NORMAL)
 		add(text, " %s", priority_name(event->submit.priority));
-	if (event->submit.idempotent)
+	if (event->submit.is_idempotent)
 		add(text, " idempotent");
 	if (event->submit.max_attempts != ATTEMPTS_DEFAULT)
 		add(text, " attempts %u", event->submit.max_attempts);
@@ -141,15 +141,15 @@ static void add_answer(char *text, const struct engine_event *event)
 	add(text, " as %u", event->id);
 	if (event->answer.code != ERR_NONE)
 		add(text, " %s", errcode_name(event->answer.code));
-	if (event->answer.said)
-		add(text, event->answer.retryable ? " retryable" : " final");
-	if (event->answer.graded)
+	if (event->answer.has_retryable)
+		add(text, event->answer.is_retryable ? " retryable" : " final");
+	if (event->answer.has_severity)
 		add(text, " %s", errseverity_name(event->answer.severity));
 	if (event->answer.has_state)
 		add(text, " state %" PRIu64, event->answer.state);
 	if (event->answer.bytes != 0)
 		add(text, " bytes %" PRIu64, event->answer.bytes);
-	if (event->answer.fatal)
+	if (event->answer.is_fatal)
 		add(text, " fatal");
 	if (event->answer.retry_after != USEC_INFINITY)
 		add_span(text, "retry_after", event->answer.retry_after);
@@ -173,7 +173,7 @@ const char *narrate_event(const struct engine_event *event, char *text)
 		add_submit(text, event);
 		return text;
 	case EVENT_CANCEL:
-		add(text, " %u%s", event->request, event->gone ? " gone" : "");
+		add(text, " %u%s", event->request, event->is_gone ? " gone" : "");
 		return text;
 	case EVENT_BREAKER:
 		add(text, " %u %s", event->manual.pool, breaker_state_name(event->manual.state));
@@ -215,9 +215,9 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	else if (event->type == EVENT_WORKER_BROKE)
 		add(text, " %s", errcode_name(event->code));
 	else if (event->type == EVENT_WORKER_EXITED)
-		add(text, "%s%s%s", event->exit.signalled ? " signalled" : "",
-		    event->exit.unusable ? " unusable" : "",
-		    event->exit.connection ? " connection" : "");
+		add(text, "%s%s%s", event->exit.is_signalled ? " signalled" : "",
+		    event->exit.is_unusable ? " unusable" : "",
+		    event->exit.is_connection ? " connection" : "");
 	return text;
 }
 
@@ -230,9 +230,9 @@ static void add_failure(char *text, const struct effect *effect)
 
 	add(text, " %s, executed %s", errcode_name(failure->code),
 	    executed_name(failure->executed));
-	if (failure->retryable)
+	if (failure->is_retryable)
 		add(text, ", retryable");
-	if (failure->from_worker)
+	if (failure->is_from_worker)
 		add(text, ", in the worker's words");
 	if (effect->failed.has_worker)
 		add(text, ", worker %u", effect->worker);
@@ -272,7 +272,7 @@ static void add_result(char *text, const struct effect *effect)
 		add(text, ", level %u", effect->result.level);
 	if (effect->result.session != NO_SLOT)
 		add(text, ", state of session %u", effect->result.session);
-	if (effect->result.state_lost)
+	if (effect->result.has_lost_state)
 		add(text, ", state lost");
 }
 
@@ -281,7 +281,7 @@ static void add_recovery(char *text, const struct effect *effect)
 	char words[NARRATE_MAX];
 
 	add(text, "recovery %" PRIu64 " of %u ", effect->recovery.id, effect->request);
-	if (effect->recovery.began)
+	if (effect->recovery.has_begun)
 		add(text, "began: %s, %s", errcode_name(effect->recovery.cause),
 		    errstrategy_name(effect->recovery.strategy));
 	else
@@ -292,7 +292,7 @@ static void add_recovery(char *text, const struct effect *effect)
 static void add_session(char *text, const struct effect *effect)
 {
 	add(text, "session %u %s", effect->session.session,
-	    effect->session.began ? "opened" : session_reason_name(effect->session.reason));
+	    effect->session.has_begun ? "opened" : session_reason_name(effect->session.reason));
 	if (effect->worker != NO_SLOT)
 		add(text, ", at %u.%u", effect->worker, effect->life);
 }
@@ -466,9 +466,9 @@ static bool read_submit_option(struct words *words, const char *word, struct eng
 	if (strcmp(word, "stays") == 0)
 		return event->submit.no_fallback = true;
 	if (strcmp(word, "stream") == 0)
-		return event->submit.stream = true;
+		return event->submit.is_stream = true;
 	if (strcmp(word, "restartable") == 0)
-		return event->submit.restartable = true;
+		return event->submit.is_restartable = true;
 	if (strcmp(word, "exists") == 0)
 		return event->submit.session_exists = true;
 	if (strcmp(word, "skip") == 0)
@@ -495,7 +495,7 @@ static bool read_submit(struct words *words, struct engine_event *event)
 		if (priority != PRIORITY_COUNT_)
 			event->submit.priority = priority;
 		else if (strcmp(word, "idempotent") == 0)
-			event->submit.idempotent = true;
+			event->submit.is_idempotent = true;
 		else if (strcmp(word, "pool") == 0)
 			good = read_u32(words, &event->submit.pool);
 		else if (strcmp(word, "attempts") == 0)
@@ -550,14 +550,14 @@ static bool read_answer_word(struct words *words, const char *word, struct engin
 
 	if (severity != SEVERITY_COUNT_) {
 		event->answer.severity = severity;
-		return event->answer.graded = true;
+		return event->answer.has_severity = true;
 	}
 	if (strcmp(word, "retryable") == 0)
-		return event->answer.said = event->answer.retryable = true;
+		return event->answer.has_retryable = event->answer.is_retryable = true;
 	if (strcmp(word, "final") == 0)
-		return event->answer.said = true;
+		return event->answer.has_retryable = true;
 	if (strcmp(word, "fatal") == 0)
-		return event->answer.fatal = true;
+		return event->answer.is_fatal = true;
 	if (strcmp(word, "bytes") == 0)
 		return read_number(words, &event->answer.bytes);
 	if (strcmp(word, "state") == 0) {
@@ -598,11 +598,11 @@ static bool read_exit(struct words *words, struct engine_event *event)
 
 	while (good && (word = next_word(words))) {
 		if (strcmp(word, "signalled") == 0)
-			event->exit.signalled = true;
+			event->exit.is_signalled = true;
 		else if (strcmp(word, "unusable") == 0)
-			event->exit.unusable = true;
+			event->exit.is_unusable = true;
 		else if (strcmp(word, "connection") == 0)
-			event->exit.connection = true;
+			event->exit.is_connection = true;
 		else
 			good = false;
 	}
@@ -616,8 +616,8 @@ static bool read_cancel(struct words *words, struct engine_event *event)
 	if (!read_u32(words, &event->request))
 		return false;
 	word = next_word(words);
-	event->gone = word && strcmp(word, "gone") == 0;
-	return !word || event->gone;
+	event->is_gone = word && strcmp(word, "gone") == 0;
+	return !word || event->is_gone;
 }
 
 static bool read_spawn_failed(struct words *words, struct engine_event *event)

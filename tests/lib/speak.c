@@ -70,7 +70,7 @@ static void on_answer(struct channel *channel, uint32_t id, const struct channel
 {
 	struct buf *record = record_of(channel);
 
-	if (answer->failed) {
+	if (answer->has_failed) {
 		buf_printf(record, "failed %u %s ", id, errcode_name(answer->error.code));
 		buf_put(record, answer->error.type.data, answer->error.type.len);
 		buf_put(record, "|", 1);

@@ -193,7 +193,8 @@ static void judge_queue(struct world *world, const struct pool *pool)
  * waits. */
 static unsigned workers_wanted(const struct pool *pool)
 {
-	unsigned wanted = pool->stopping ? 0 : pool->settings.workers_min + pool->settings.spares;
+	unsigned wanted =
+		pool->is_stopping ? 0 : pool->settings.workers_min + pool->settings.spares;
 
 	if (pool->failed_starts >= POOL_FAILED_STARTS && wanted > 1)
 		wanted = 1;

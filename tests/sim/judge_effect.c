@@ -152,7 +152,7 @@ static bool is_due(struct world *world, const struct record *record, const struc
 	enum errcode code = effect->failed.failure.code;
 
 	/* What it had already failed by, when nothing came of trying again. */
-	if (effect->failed.failure.attempted && code == record->last)
+	if (effect->failed.failure.was_attempted && code == record->last)
 		return true;
 	switch (code) {
 	case ERR_queue_timeout:
@@ -161,7 +161,7 @@ static bool is_due(struct world *world, const struct record *record, const struc
 	case ERR_attempt_timeout:
 		return is_overrun(world, record);
 	case ERR_cancelled:
-		return event->type == EVENT_CANCEL && !event->gone &&
+		return event->type == EVENT_CANCEL && !event->is_gone &&
 		       event->request == record->slot;
 	case ERR_shutting_down:
 		return world->judge.stopping;
@@ -203,15 +203,15 @@ static bool is_as_grave(const struct world *world, const struct record *record,
 	const struct failure *failure = &effect->failed.failure;
 	enum errseverity severity = world->policy.rows[failure->code].severity;
 
-	if (failure->graded)
+	if (failure->has_severity)
 		return effect->failed.severity == failure->severity;
 	if (record->sends > 3 && severity < SEVERITY_CRITICAL)
 		severity++;
 	else if (record->priority == PRIORITY_CRITICAL && severity == SEVERITY_MINOR)
 		severity = SEVERITY_MAJOR;
 	return effect->failed.severity == severity ||
-	       (effect->failed.severity == SEVERITY_CRITICAL && failure->attempted &&
-		!failure->from_worker);
+	       (effect->failed.severity == SEVERITY_CRITICAL && failure->was_attempted &&
+		!failure->is_from_worker);
 }
 
 /* What the worker said of its error is what the client hears. */
@@ -224,11 +224,12 @@ static void judge_words(struct world *world, const struct record *record,
 	if (!is_as_grave(world, record, effect))
 		judge_blame(world, "retry", "request %u: %s is not %s", judge_number(world, record),
 			    errcode_name(failure->code), errseverity_name(effect->failed.severity));
-	if (!failure->from_worker || record->last == failure->code)
+	if (!failure->is_from_worker || record->last == failure->code)
 		return;
 	judge_source(world, record);
 	if (event->type == EVENT_WORKER_ANSWERED &&
-	    (failure->said != event->answer.said || failure->graded != event->answer.graded ||
+	    (failure->has_retryable != event->answer.has_retryable ||
+	     failure->has_severity != event->answer.has_severity ||
 	     failure->retry_after != event->answer.retry_after))
 		judge_blame(world, "retry", "request %u: other words than the worker's",
 			    judge_number(world, record));
@@ -274,9 +275,9 @@ static bool may_be_tried_again(struct world *world, const struct record *record,
 	if (engine_pool(world->engine, record->at)->budget.balance <
 	    (uint64_t)BUDGET_RETRY * USEC_PER_SEC)
 		return false;
-	return failure->said && failure->retryable && record->idempotent && !record->chunked &&
-	       record->retries == 0 && record->deaths == 0 && record->moves == 0 &&
-	       record->sends < record->max_attempts && delay < USEC_PER_SEC &&
+	return failure->has_retryable && failure->is_retryable && record->idempotent &&
+	       !record->chunked && record->retries == 0 && record->deaths == 0 &&
+	       record->moves == 0 && record->sends < record->max_attempts && delay < USEC_PER_SEC &&
 	       usec_add(world->now + USEC_PER_SEC, run) < record->deadline && run < USEC_PER_SEC &&
 	       !judge_is_closed_to(world, record, record->at) &&
 	       pool->budget.max >= 20 * BUDGET_RETRY && world->judge.retries[record->at] < 5 &&
@@ -286,7 +287,7 @@ static bool may_be_tried_again(struct world *world, const struct record *record,
 static void judge_abandoning(struct world *world, const struct record *record,
 			     const struct failure *failure)
 {
-	if (failure->from_worker && record->last == ERR_NONE &&
+	if (failure->is_from_worker && record->last == ERR_NONE &&
 	    world->event.type == EVENT_WORKER_ANSWERED && record->heir_in == NOBODY &&
 	    may_be_tried_again(world, record, failure))
 		judge_blame(world, "retry", "request %u is not tried again as the worker asked",
@@ -301,7 +302,7 @@ static void judge_error(struct world *world, struct record *record, const struct
 
 	judge_words(world, record, effect);
 	judge_abandoning(world, record, failure);
-	if (!failure->from_worker && !judge_is_passed_on(world, record) &&
+	if (!failure->is_from_worker && !judge_is_passed_on(world, record) &&
 	    !is_due(world, record, effect))
 		judge_blame(world, "P1", "request %u: %s is not due", number, errcode_name(code));
 	judge_executed(world, record, failure);
@@ -316,7 +317,7 @@ static void judge_error(struct world *world, struct record *record, const struct
 	if (failure->retry_after != USEC_INFINITY && failure->retry_after > RETRY_AFTER_MAX)
 		judge_blame(world, "P5", "request %u: is to come again at the end of all time",
 			    number);
-	note_good_run(world, record, code, failure->attempted);
+	note_good_run(world, record, code, failure->was_attempted);
 	judge_breaker_failure(world, record, failure, effect->pool);
 	judge_key_leave(world, record, failure->executed);
 }
@@ -343,7 +344,7 @@ static void judge_answer(struct world *world, const struct effect *effect)
 		judge_result(world, record, effect);
 	else if (effect->type == EFFECT_ERROR)
 		judge_error(world, record, effect);
-	else if (world->event.type != EVENT_CANCEL || !world->event.gone ||
+	else if (world->event.type != EVENT_CANCEL || !world->event.is_gone ||
 		 world->event.request != effect->request)
 		judge_blame(world, "P1", "request %u was dropped, but its client is there",
 			    judge_number(world, record));
@@ -373,7 +374,7 @@ static void judge_queueing(struct world *world, const struct effect *effect)
 {
 	const struct worker *worker = engine_worker(world->engine, effect->worker);
 
-	if (worker->slow && worker->attempts.len > worker->concurrency)
+	if (worker->is_slow && worker->attempts.len > worker->concurrency)
 		judge_blame(world, "workers", "worker %u is slow and gets more to do",
 			    effect->worker);
 }
@@ -416,7 +417,7 @@ static void judge_budget(struct world *world, struct record *record, uint32_t po
 static void judge_stream_send(struct world *world, const struct record *record,
 			      const struct effect *effect)
 {
-	if (effect->send.stream != record->stream)
+	if (effect->send.is_stream != record->stream)
 		judge_blame(world, "stream", "request %u: a stream or not?",
 			    judge_number(world, record));
 	if (record->chunked)
@@ -590,7 +591,7 @@ static unsigned ceiling(const struct world *world, const struct failure *failure
 {
 	unsigned retries = world->policy.rows[failure->code].retries;
 
-	return failure->said && retries == 0 ? 1 : retries;
+	return failure->has_retryable && retries == 0 ? 1 : retries;
 }
 
 static void judge_delay(struct world *world, const struct record *record,
@@ -603,7 +604,7 @@ static void judge_delay(struct world *world, const struct record *record,
 
 	if (row->strategy == STRATEGY_IMMEDIATE_RETRY && row->backoff == ERRBACKOFF_LINEAR)
 		cap = 200 * USEC_PER_MSEC;
-	if (failure->from_worker && failure->retry_after != USEC_INFINITY) {
+	if (failure->is_from_worker && failure->retry_after != USEC_INFINITY) {
 		if (delay != failure->retry_after)
 			judge_blame(world, "retry", "request %u: another delay than was asked for",
 				    judge_number(world, record));
@@ -635,7 +636,7 @@ static void judge_again(struct world *world, struct record *record, const struct
 	if (++record->retries > ceiling(world, failure))
 		judge_blame(world, "retry", "request %u: %s is tried again too often",
 			    judge_number(world, record), errcode_name(failure->code));
-	if (failure->said && !failure->retryable)
+	if (failure->has_retryable && !failure->is_retryable)
 		judge_blame(world, "retry", "request %u: the worker said that it is final",
 			    judge_number(world, record));
 }
@@ -659,7 +660,7 @@ static void judge_retry(struct world *world, const struct effect *effect)
 	}
 	judge_words(world, record, effect);
 	judge_executed(world, record, failure);
-	if (!failure->attempted || record->sends == 0 || record->sent ||
+	if (!failure->was_attempted || record->sends == 0 || record->sent ||
 	    effect->failed.from != record->at)
 		judge_blame(world, "retry", "request %u: no attempt of it failed",
 			    judge_number(world, record));

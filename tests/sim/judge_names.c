@@ -180,7 +180,7 @@ void judge_session(struct world *world, const struct effect *effect)
 	enum session_reason reason = effect->session.reason;
 	struct reported_session *session;
 
-	if (effect->session.began) {
+	if (effect->session.has_begun) {
 		judge_opening(world, effect);
 		return;
 	}
@@ -314,13 +314,14 @@ void judge_session_result(struct world *world, const struct record *record,
 		judge_blame(world, "session", "request %u: nobody handed a state back",
 			    judge_number(world, record));
 	if (record->session == NO_NAME || kept) {
-		if (effect->result.session != NO_SLOT || effect->result.state_lost)
+		if (effect->result.session != NO_SLOT || effect->result.has_lost_state)
 			judge_blame(world, "session", "request %u has no session",
 				    judge_number(world, record));
 		return;
 	}
 	session = &world->judge.sessions[record->session];
-	if (effect->result.state_lost != (session->lost || leaves_state(world, session, effect)))
+	if (effect->result.has_lost_state !=
+	    (session->lost || leaves_state(world, session, effect)))
 		judge_blame(world, "session", "request %u: a lost state is told wrongly",
 			    judge_number(world, record));
 	session->lost = false;

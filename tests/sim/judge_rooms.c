@@ -138,9 +138,9 @@ void judge_breaker_failure(struct world *world, struct record *record,
 			   const struct failure *failure, uint32_t pool)
 {
 	bool counts = world->policy.rows[failure->code].counts_breaker ||
-		      (world->event.type == EVENT_WORKER_ANSWERED && world->event.answer.fatal);
+		      (world->event.type == EVENT_WORKER_ANSWERED && world->event.answer.is_fatal);
 
-	if (!failure->attempted || !counts || record->failed_in & 1u << pool)
+	if (!failure->was_attempted || !counts || record->failed_in & 1u << pool)
 		return;
 	record->failed_in |= 1u << pool;
 	breaker_of(world, record, pool)->failures++;
@@ -321,7 +321,7 @@ void judge_recovery(struct world *world, const struct effect *effect)
 
 	if (!record || !record->open)
 		judge_blame(world, "recovery", "slot %u holds no request", effect->request);
-	else if (effect->recovery.began)
+	else if (effect->recovery.has_begun)
 		judge_beginning(world, record, effect);
 	else
 		judge_end_of_recovery(world, record, effect);

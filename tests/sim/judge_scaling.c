@@ -102,7 +102,7 @@ void judge_scaling_before(struct world *world)
 		world->judge.before[i] = (struct reported_slot){
 			.state = worker->state,
 			.life = worker->life,
-			.replacement = worker->replacement,
+			.replacement = worker->is_replacement,
 		};
 	}
 	for (unsigned i = 0; i < world->settings.pool_count; i++) {
@@ -331,7 +331,7 @@ static void judge_silence(struct world *world, const struct worker *worker)
 	list_for_each (node, &worker->attempts) {
 		const struct attempt *attempt = list_entry(node, struct attempt, in_worker);
 
-		if (attempt->request && attempt->begun > 0 && !attempt->slow_reported &&
+		if (attempt->request && attempt->begun > 0 && !attempt->was_slow_reported &&
 		    judge_is_late(world, attempt->begun + after + TICK))
 			judge_blame(world, "workers", "worker %u is slow, and nobody says so",
 				    worker->index);
@@ -376,7 +376,7 @@ static unsigned count_out(const struct pool *pool)
 	for (unsigned i = 0; i < pool->slots; i++) {
 		const struct worker *worker = &pool->workers[i];
 
-		count += worker->replacement;
+		count += worker->is_replacement;
 		count += worker->state == WORKER_DRAINING &&
 			 worker_cause_is_replacement(worker->leaving);
 		count += worker->state == WORKER_TERMINATING &&

@@ -50,10 +50,10 @@ static void add_words(struct world *world, struct engine_event *news)
 {
 	struct prop *prop = &world->prop;
 
-	news->answer.said = prop_chance(prop, 50);
-	news->answer.retryable = prop_chance(prop, 60);
-	news->answer.fatal = world_fault(world, FAULT_FATAL);
-	news->answer.graded = prop_chance(prop, 20);
+	news->answer.has_retryable = prop_chance(prop, 50);
+	news->answer.is_retryable = prop_chance(prop, 60);
+	news->answer.is_fatal = world_fault(world, FAULT_FATAL);
+	news->answer.has_severity = prop_chance(prop, 20);
 	news->answer.severity = (enum errseverity)prop_below(prop, (uint64_t)SEVERITY_COUNT_);
 	if (prop_chance(prop, 20))
 		news->answer.retry_after = world_span(world, USEC_PER_MSEC);
@@ -125,9 +125,9 @@ static void die(struct world *world, struct process *process, const struct deed 
 	}
 	if (prop_chance(&world->prop, 50))
 		break_channel(world, process, ERR_peer_closed);
-	news.exit.connection = world->pools[process->pool].adapter == POOL_SOCKET;
-	news.exit.signalled = deed->death.signalled && !news.exit.connection;
-	news.exit.unusable = deed->death.unusable && !news.exit.connection;
+	news.exit.is_connection = world->pools[process->pool].adapter == POOL_SOCKET;
+	news.exit.is_signalled = deed->death.signalled && !news.exit.is_connection;
+	news.exit.is_unusable = deed->death.unusable && !news.exit.is_connection;
 	notify(world, process, &news);
 }
 

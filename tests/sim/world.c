@@ -576,10 +576,10 @@ static void fill_in(struct world *world, const struct record *record, struct eng
 {
 	event->submit.pool = record->pool;
 	event->submit.priority = record->priority;
-	event->submit.idempotent = record->idempotent;
+	event->submit.is_idempotent = record->idempotent;
 	event->submit.no_fallback = record->no_fallback;
-	event->submit.stream = record->stream;
-	event->submit.restartable = record->restartable;
+	event->submit.is_stream = record->stream;
+	event->submit.is_restartable = record->restartable;
 	event->submit.max_attempts = record->max_attempts;
 	event->submit.skip = record->skip;
 	event->submit.method = name_in(world->names[record->slot][0], 'm', record->method);
@@ -636,7 +636,7 @@ static void cancel(struct world *world, uint32_t record, bool gone)
 {
 	struct engine_event event = {.type = EVENT_CANCEL, .request = world->records[record].slot};
 
-	event.gone = gone;
+	event.is_gone = gone;
 	if (world->open[event.request] == record)
 		step(world, &event);
 }

@@ -152,7 +152,7 @@ static void leave(void *owner)
 
 static void turn_loop(struct world *world)
 {
-	world->loop.leaving = false;
+	world->loop.is_leaving = false;
 	loop_run(&world->loop);
 }
 
@@ -214,7 +214,7 @@ static void ask(struct world *world, uint32_t msgid, const char *pool, const cha
 		struct bytes args)
 {
 	const struct call_options options = {
-		.priority = PRIORITY_NORMAL, .stream = true, .restartable = true};
+		.priority = PRIORITY_NORMAL, .is_stream = true, .is_restartable = true};
 	struct call *call = open_call(world, &world->asker, msgid, pool, method);
 
 	call->args = args;
@@ -253,7 +253,7 @@ static void play_result(struct world *world, struct bytes value)
 static void play_failure(struct world *world, enum errcode code)
 {
 	const struct channel_answer result = {
-		.failed = true,
+		.has_failed = true,
 		.error = {.code = code, .message = bytes_of("no"), .retry_after = USEC_INFINITY}};
 
 	worker_events_channel_handler.on_answer(&played(world)->channel, world->sent, &result);
@@ -261,7 +261,7 @@ static void play_failure(struct world *world, enum errcode code)
 
 static void play_crash(struct world *world)
 {
-	const struct process_end end = {.signalled = true, .status = SIGSEGV};
+	const struct process_end end = {.is_signalled = true, .status = SIGSEGV};
 
 	worker_events_life_handler.on_exit(played(world), &end);
 }
@@ -297,7 +297,7 @@ START_TEST(the_answer_says_who_gave_it)
 	open_world(&world, STATIC_POOL);
 	call = open_call(&world, &world.asker, 1, "s", "hello");
 	call->args = nothing;
-	call->with_meta = true;
+	call->wants_meta = true;
 	driver_submit(&world.driver, call, &options);
 	ck_assert_ptr_nonnull(strstr(told(&world.asker),
 				     "answer 1 {'result': 'world', 'meta': {'served_by': 's'"));

@@ -94,7 +94,7 @@ static void submit(struct world *world, uint32_t slot)
 	step(world, (struct engine_event){.type = EVENT_SUBMIT,
 					  .request = slot,
 					  .submit = {.priority = PRIORITY_NORMAL,
-						     .idempotent = true,
+						     .is_idempotent = true,
 						     .max_attempts = UINT32_MAX,
 						     .timeout = USEC_PER_SEC * 3600}});
 }

@@ -80,7 +80,7 @@ static void submit(struct world *world, uint32_t request, struct bytes session)
 					  .request = request,
 					  .submit.pool = PROCESS,
 					  .submit.priority = PRIORITY_CRITICAL,
-					  .submit.idempotent = true,
+					  .submit.is_idempotent = true,
 					  .submit.max_attempts = 2,
 					  .submit.timeout = 10 * USEC_PER_SEC,
 					  .submit.bytes = 10,
@@ -94,8 +94,8 @@ static void answer(struct world *world, enum errcode code)
 					  .worker = world->sent_to,
 					  .id = world->sent_id,
 					  .answer.code = code,
-					  .answer.said = true,
-					  .answer.retryable = true,
+					  .answer.has_retryable = true,
+					  .answer.is_retryable = true,
 					  .answer.retry_after = USEC_INFINITY});
 }
 

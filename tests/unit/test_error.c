@@ -45,7 +45,7 @@ START_TEST(made_from_the_row)
 		ck_assert_int_eq(error.severity, errcode_info(code)->severity);
 		ck_assert_int_eq(error.strategy, errcode_info(code)->strategy);
 		ck_assert_int_eq(error.executed, EXECUTED_NO);
-		ck_assert(!error.retryable && !error.message && !error.pool && !error.circuit);
+		ck_assert(!error.is_retryable && !error.message && !error.pool && !error.circuit);
 		ck_assert_uint_eq(error.retry_after, USEC_INFINITY);
 		ck_assert_uint_eq(error.elapsed, USEC_INFINITY);
 		ck_assert_uint_eq(error.queued, USEC_INFINITY);
@@ -82,7 +82,7 @@ START_TEST(fullest_map)
 		.severity = SEVERITY_CRITICAL,
 		.strategy = STRATEGY_FAILOVER,
 		.message = "no answer from worker 4 in 2.5 ms",
-		.retryable = true,
+		.is_retryable = true,
 		.retry_after = 1001,
 		.executed = EXECUTED_MAYBE,
 		.request = (uint64_t)1 << 40,
@@ -394,8 +394,8 @@ START_TEST(worker_says_all)
 	ck_assert(bytes_equal(error.type, "ValueError"));
 	ck_assert(bytes_equal(error.message, "too big"));
 	ck_assert(bytes_equal(error.traceback, "line"));
-	ck_assert(error.has_retryable && error.retryable);
-	ck_assert(error.fatal);
+	ck_assert(error.has_retryable && error.is_retryable);
+	ck_assert(error.is_fatal);
 	ck_assert(error.has_severity);
 	ck_assert_int_eq(error.severity, SEVERITY_MINOR);
 	ck_assert_uint_eq(error.retry_after, 500 * USEC_PER_MSEC);
@@ -410,9 +410,9 @@ START_TEST(worker_says_no)
 	struct worker_error error;
 
 	worker_error_read(no, &error);
-	ck_assert(error.has_retryable && !error.retryable);
+	ck_assert(error.has_retryable && !error.is_retryable);
 	worker_error_read(neither, &error);
-	ck_assert(!error.has_retryable && !error.retryable);
+	ck_assert(!error.has_retryable && !error.is_retryable);
 }
 END_TEST
 
@@ -495,7 +495,7 @@ START_TEST(worker_says_less)
 		ck_assert_msg(bytes_equal(error.message, cases[i].message), "%s: another message",
 			      cases[i].what);
 		ck_assert_uint_eq(error.type.len + error.traceback.len, 0);
-		ck_assert(!error.has_retryable && !error.retryable && !error.fatal &&
+		ck_assert(!error.has_retryable && !error.is_retryable && !error.is_fatal &&
 			  !error.has_severity);
 		ck_assert_uint_eq(error.retry_after, USEC_INFINITY);
 	}

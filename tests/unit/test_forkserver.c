@@ -125,7 +125,7 @@ static void order(struct world *world, size_t i)
 
 static void run_until_reported(struct world *world, unsigned count)
 {
-	world->loop.leaving = false;
+	world->loop.is_leaving = false;
 	world->awaited = count;
 	loop_run(&world->loop);
 }
@@ -216,7 +216,7 @@ START_TEST(one_that_never_gets_ready)
 	run_until_reported(&world, 2);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_int_eq(world.orders[i].end.status, 3);
-		ck_assert(!world.orders[i].end.signalled);
+		ck_assert(!world.orders[i].end.is_signalled);
 	}
 	ck_assert_int_eq(world.server.process.pid, 0);
 	close_world(&world);
@@ -258,7 +258,7 @@ START_TEST(what_it_must_not_say)
 			forkserver_kill(&world.server);
 		}
 		run_until_reported(&world, 1);
-		ck_assert_msg(world.orders[0].end.signalled && world.orders[0].pid == 0, "%s",
+		ck_assert_msg(world.orders[0].end.is_signalled && world.orders[0].pid == 0, "%s",
 			      modes[i]);
 		close_world(&world);
 	}
@@ -305,7 +305,7 @@ static void on_exit_of_adopted(void *owner, const struct process_end *end)
 {
 	struct world *world = owner;
 
-	ck_assert(end->signalled);
+	ck_assert(end->is_signalled);
 	ck_assert_int_eq(end->status, SIGTERM);
 	loop_leave(&world->loop);
 }
@@ -332,7 +332,7 @@ START_TEST(an_adopted_one_is_watched_and_reaped)
 		ck_assert_int_eq(
 			process_adopt(&process, &world.loop, pid, on_exit_of_adopted, &world), 0);
 		process_signal(&process, SIGTERM);
-		world.loop.leaving = false;
+		world.loop.is_leaving = false;
 		loop_run(&world.loop);
 		ck_assert_int_eq(process.pid, 0);
 		ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), -1);

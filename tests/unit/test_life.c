@@ -44,7 +44,7 @@ static void on_ready(struct channel *channel, unsigned concurrency, bool announc
 static void on_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
 {
 	(void)id;
-	report(channel->owner, answer->failed ? errcode_name(answer->error.code) : "result");
+	report(channel->owner, answer->has_failed ? errcode_name(answer->error.code) : "result");
 }
 
 /* The channel of a process may be closed before its end is noticed, or after. */
@@ -142,7 +142,7 @@ static int start(struct world *world, const char *text)
 static void expect(struct world *world, const char *lines)
 {
 	while (world->reported.len < strlen(lines)) {
-		world->loop.leaving = false;
+		world->loop.is_leaving = false;
 		loop_run(&world->loop);
 	}
 	ck_assert_str_eq(text_of(&world->reported), lines);

@@ -106,7 +106,7 @@ static void say(struct fixture *fixture, size_t i, const char *line)
 static void expect_in_turn(struct fixture *fixture, const char *order)
 {
 	memset(fixture->order, 0, sizeof(fixture->order));
-	fixture->loop.leaving = false;
+	fixture->loop.is_leaving = false;
 	event_base_loop(fixture->loop.base, EVLOOP_ONCE);
 	loop_run(&fixture->loop);
 	ck_assert_str_eq(fixture->order, order);

@@ -199,9 +199,9 @@ START_TEST(severity_of_every_code_in_every_context)
 		for (unsigned bits = 0; bits < 32; bits++) {
 			struct policy_context context = {
 				.attempts = bits & 1 ? 4 : 3,
-				.all_workers = bits & 2,
+				.is_of_all_workers = bits & 2,
 				.priority = bits & 4 ? PRIORITY_CRITICAL : PRIORITY_NORMAL,
-				.given = bits & 8,
+				.has_severity = bits & 8,
 				.severity = bits & 16 ? SEVERITY_MINOR : SEVERITY_CRITICAL,
 			};
 			enum errseverity row = policy.rows[code].severity, wanted = row;

@@ -146,7 +146,7 @@ START_TEST(who_may_wait_behind_a_busy_worker)
 		     {true, 2001, false}, {false, 1, false}, {false, 0, false}};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct request request = {.idempotent = cases[i].idempotent};
+		struct request request = {.is_idempotent = cases[i].idempotent};
 		struct fixture f;
 
 		set_up(&f);
@@ -180,7 +180,7 @@ START_TEST(room_ends_with_prefetch)
 		make_ready(&f, 0, cases[i].concurrency);
 		for (unsigned k = 0; k < cases[i].attempts; k++)
 			worker_add_attempt(&f.workers[0], &request, 3);
-		f.workers[0].slow = cases[i].slow;
+		f.workers[0].is_slow = cases[i].slow;
 		pool_place_worker(&f.pool, &f.workers[0], 3);
 		ck_assert_uint_eq(f.pool.open.len, cases[i].open);
 		ck_assert_uint_eq(f.pool.behind.len, cases[i].behind);
@@ -325,7 +325,7 @@ START_TEST(when_another_worker_would_help)
 		f.pool.starts_pending = cases[i].pending;
 		f.pool.failed_starts = cases[i].failed_starts;
 		f.pool.typical_run = cases[i].typical_run;
-		f.pool.stopping = cases[i].stopping;
+		f.pool.is_stopping = cases[i].stopping;
 		ck_assert_msg(pool_wants_more(&f.pool) == cases[i].wants, "%s", cases[i].why);
 	}
 }
@@ -357,7 +357,7 @@ START_TEST(health_is_what_troubles_say)
 	for (unsigned i = 0; i < f.settings.queue_max; i++)
 		queue_push(&f.pool.queue, &f.requests[i]);
 	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_QUEUE_FULL);
-	f.pool.stopping = true;
+	f.pool.is_stopping = true;
 	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_QUEUE_FULL | TROUBLE_STOPPING);
 	ck_assert_int_eq(pool_judge(&f.pool), POOL_DOWN);
 }
@@ -584,7 +584,7 @@ START_TEST(health_knows_the_breaker_and_the_chain)
 	put_circuit(&f, BREAKER_OPEN);
 	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_CIRCUIT_OPEN);
 	ck_assert_int_eq(pool_judge(&f.pool), POOL_DOWN);
-	f.pool.covered = true;
+	f.pool.is_covered = true;
 	ck_assert_int_eq(pool_judge(&f.pool), POOL_DEGRADED);
 	put_circuit(&f, BREAKER_FORCED_OPEN);
 	ck_assert_uint_eq(pool_troubles(&f.pool), TROUBLE_CIRCUIT_OPEN);
@@ -611,7 +611,7 @@ START_TEST(a_static_pool_is_well_without_workers)
 	ck_assert_int_eq(f.pool.health, POOL_OK);
 	ck_assert_uint_eq(pool_troubles(&f.pool), 0);
 	ck_assert(!pool_is_unavailable(&f.pool));
-	f.pool.stopping = true;
+	f.pool.is_stopping = true;
 	ck_assert_int_eq(pool_judge(&f.pool), POOL_DOWN);
 }
 END_TEST

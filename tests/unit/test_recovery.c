@@ -78,8 +78,8 @@ START_TEST(every_ceiling_of_the_table_is_reached_and_not_passed)
 			enum errcode code = errcode_find(name, len = strcspn(name, " "));
 			struct recovery_case facts = all_is_well(code);
 
-			facts.moving = errcode_info(code)->category == ERRCAT_session;
-			facts.said = facts.retryable = code == ERR_exception;
+			facts.is_moving = errcode_info(code)->category == ERRCAT_session;
+			facts.has_retryable = facts.is_retryable = code == ERR_exception;
 			ck_assert_msg(count_retries(facts) == ceilings[i].retries, "%.*s: %u",
 				      (int)len, name, count_retries(facts));
 			facts.retries = ceilings[i].retries;
@@ -115,39 +115,45 @@ static const struct {
 	{"the row abandons", RECOVERY_STRATEGY, {.code = ERR_encode_error, .may_run_again = true}},
 	{"the worker says it is final",
 	 RECOVERY_STRATEGY,
-	 {.code = ERR_worker_exited, .may_run_again = true, .said = true}},
+	 {.code = ERR_worker_exited, .may_run_again = true, .has_retryable = true}},
 	{"an exception is not tried again",
 	 RECOVERY_STRATEGY,
 	 {.code = ERR_exception, .may_run_again = true}},
 	{"unless the worker says so",
 	 RECOVERY_RETRY,
-	 {.code = ERR_exception, .may_run_again = true, .said = true, .retryable = true}},
+	 {.code = ERR_exception,
+	  .may_run_again = true,
+	  .has_retryable = true,
+	  .is_retryable = true}},
 	{"what was not said does not count",
 	 RECOVERY_STRATEGY,
-	 {.code = ERR_exception, .may_run_again = true, .retryable = true}},
+	 {.code = ERR_exception, .may_run_again = true, .is_retryable = true}},
 	{"once",
 	 RECOVERY_CEILING,
 	 {.code = ERR_exception,
 	  .may_run_again = true,
-	  .said = true,
-	  .retryable = true,
+	  .has_retryable = true,
+	  .is_retryable = true,
 	  .retries = 1}},
 	{"the worker's word wins over a row that allows none",
 	 RECOVERY_RETRY,
-	 {.code = ERR_rejected, .may_run_again = true, .said = true, .retryable = true}},
+	 {.code = ERR_rejected,
+	  .may_run_again = true,
+	  .has_retryable = true,
+	  .is_retryable = true}},
 	{"once",
 	 RECOVERY_CEILING,
 	 {.code = ERR_rejected,
 	  .may_run_again = true,
-	  .said = true,
-	  .retryable = true,
+	  .has_retryable = true,
+	  .is_retryable = true,
 	  .retries = 1}},
 	{"a session that stays where it is",
 	 RECOVERY_STRATEGY,
 	 {.code = ERR_session_lost, .may_run_again = true}},
 	{"a session that is being moved",
 	 RECOVERY_RETRY,
-	 {.code = ERR_session_lost, .may_run_again = true, .moving = true}},
+	 {.code = ERR_session_lost, .may_run_again = true, .is_moving = true}},
 	{"tried as often as its row allows",
 	 RECOVERY_CEILING,
 	 {.code = ERR_worker_exited, .may_run_again = true, .retries = 5}},
@@ -166,13 +172,13 @@ static const struct {
 	 {.code = ERR_worker_exited, .may_run_again = true, .crashes = 2}},
 	{"a part of the answer is with the client",
 	 RECOVERY_STREAM,
-	 {.code = ERR_worker_exited, .may_run_again = true, .began_stream = true}},
+	 {.code = ERR_worker_exited, .may_run_again = true, .has_begun_stream = true}},
 	{"who takes it anew",
 	 RECOVERY_RETRY,
 	 {.code = ERR_worker_exited,
 	  .may_run_again = true,
-	  .began_stream = true,
-	  .restartable = true}},
+	  .has_begun_stream = true,
+	  .is_restartable = true}},
 	{"there is just time",
 	 RECOVERY_RETRY,
 	 {.code = ERR_worker_exited,
@@ -226,19 +232,19 @@ START_TEST(reasons_are_reported_in_their_order)
 {
 	struct recovery_case facts = {.policy = &policy,
 				      .code = ERR_worker_exited,
-				      .said = true,
+				      .has_retryable = true,
 				      .retries = 5,
 				      .attempts = 3,
 				      .max_attempts = 3,
 				      .crashes = 2,
 				      .max_crash_retries = 1,
-				      .began_stream = true,
+				      .has_begun_stream = true,
 				      .now = 1000,
 				      .until = 1000};
 
 	set_up_policy();
 	assert_verdict(&facts, RECOVERY_STRATEGY);
-	facts.said = false;
+	facts.has_retryable = false;
 	assert_verdict(&facts, RECOVERY_CEILING);
 	facts.retries = 0;
 	assert_verdict(&facts, RECOVERY_ATTEMPTS);
@@ -248,7 +254,7 @@ START_TEST(reasons_are_reported_in_their_order)
 	assert_verdict(&facts, RECOVERY_POISON);
 	facts.crashes = 1;
 	assert_verdict(&facts, RECOVERY_STREAM);
-	facts.restartable = true;
+	facts.is_restartable = true;
 	assert_verdict(&facts, RECOVERY_TIME);
 	facts.until = 1001;
 	assert_verdict(&facts, RECOVERY_RETRY);
@@ -263,11 +269,11 @@ START_TEST(the_workers_word_wins)
 		struct recovery_case facts = all_is_well(code);
 		unsigned row = policy_row(&policy, code)->retries;
 
-		facts.said = true;
-		facts.moving = true;
+		facts.has_retryable = true;
+		facts.is_moving = true;
 		assert_verdict(&facts, RECOVERY_STRATEGY);
-		facts.retryable = true;
-		facts.moving = false;
+		facts.is_retryable = true;
+		facts.is_moving = false;
 		ck_assert_uint_eq(count_retries(facts), row > 0 ? row : 1);
 	}
 }

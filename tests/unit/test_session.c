@@ -174,7 +174,7 @@ START_TEST(who_is_closing_is_not_found)
 	set_up(&f);
 	session = opened(&f, "a", START);
 	session_enter(&f.sessions, session, &f.requests[0], START);
-	session->closing = true;
+	session->is_closing = true;
 	assert_found(&f, "a", START, ERR_session_not_found);
 }
 END_TEST
@@ -268,10 +268,10 @@ START_TEST(what_was_never_handed_back_is_lost_with_its_worker)
 		session_bind(session, 0, 1, 1, cases[i].first);
 		session_bind(session, 0, cases[i].same ? 1 : 2, 1, cases[i].second);
 		session_unbind(session);
-		ck_assert_msg(session->state_lost == cases[i].lost, "%s", cases[i].why);
-		session->state_lost = false;
+		ck_assert_msg(session->has_lost_state == cases[i].lost, "%s", cases[i].why);
+		session->has_lost_state = false;
 		session_unbind(session);
-		ck_assert_msg(!session->state_lost, "nothing is lost twice");
+		ck_assert_msg(!session->has_lost_state, "nothing is lost twice");
 	}
 }
 END_TEST
@@ -305,13 +305,13 @@ START_TEST(a_new_session_knows_nothing_of_the_slots_old_one)
 
 	set_up(&f);
 	for (unsigned i = 0; i < SLOTS; i++) {
-		f.slots[i].bound = f.slots[i].was_bound = f.slots[i].handed = true;
-		f.slots[i].state_lost = f.slots[i].closing = true;
+		f.slots[i].is_bound = f.slots[i].was_bound = f.slots[i].has_handed_back = true;
+		f.slots[i].has_lost_state = f.slots[i].is_closing = true;
 		f.slots[i].served = f.slots[i].state_bytes = 7;
 	}
 	session = opened(&f, "a", START);
-	ck_assert(!session->bound && !session->was_bound && !session->handed);
-	ck_assert(!session->state_lost && !session->closing);
+	ck_assert(!session->is_bound && !session->was_bound && !session->has_handed_back);
+	ck_assert(!session->has_lost_state && !session->is_closing);
 	ck_assert_uint_eq(session->served, 0);
 	ck_assert_uint_eq(session->state_bytes, 0);
 	ck_assert_uint_eq(session->created, START);
@@ -521,8 +521,8 @@ static const char *lose(struct fixture *f, struct model *model, unsigned word)
 	session_unbind(session);
 	record->lost |= record->bound && !record->handed;
 	record->bound = false;
-	return session->state_lost == record->lost ? NULL
-						   : "state is lost, or not, against the model";
+	return session->has_lost_state == record->lost ? NULL
+						       : "state is lost, or not, against the model";
 }
 
 static const char *close_one(struct fixture *f, struct model *model, unsigned word)

@@ -327,7 +327,7 @@ static void check_error_map(const char *name, const json_t *map, struct bytes gi
 		.severity = severity_of(map),
 		.strategy = strategy_of(map),
 		.message = string_of(map, "message"),
-		.retryable = json_is_true(json_object_get(map, "retryable")),
+		.is_retryable = json_is_true(json_object_get(map, "retryable")),
 		.retry_after = span_of(map, "retry_after_ms"),
 		.executed = executed_of(map),
 		.request = number_of(map, "request"),
@@ -442,11 +442,11 @@ static void check_worker_error(const char *name, const json_t *said, struct byte
 	ck_assert_msg(same_text(error.type, text_of(said, "type")), "%s: another type", name);
 	ck_assert(same_text(error.traceback, text_of(said, "traceback")));
 	ck_assert_int_eq(error.has_retryable, json_object_get(said, "retryable") != NULL);
-	ck_assert_int_eq(error.retryable, json_is_true(json_object_get(said, "retryable")));
+	ck_assert_int_eq(error.is_retryable, json_is_true(json_object_get(said, "retryable")));
 	ck_assert_int_eq(error.has_severity, json_object_get(said, "severity") != NULL);
 	if (error.has_severity)
 		ck_assert_int_eq(error.severity, severity_of(said));
-	ck_assert_int_eq(error.fatal, json_is_true(json_object_get(said, "fatal")));
+	ck_assert_int_eq(error.is_fatal, json_is_true(json_object_get(said, "fatal")));
 	ck_assert_uint_eq(error.retry_after, span_of(said, "retry_after_ms"));
 }
 

@@ -92,7 +92,7 @@ START_TEST(a_life_begins_afresh)
 	set_up(&f, 4, true);
 	f.worker.health = HEALTH_UNHEALTHY;
 	f.worker.cause = CAUSE_OVERRUN;
-	f.worker.announces = f.worker.slow = true;
+	f.worker.announces = f.worker.is_slow = true;
 	f.worker.pings_missed = 2;
 	f.worker.served = f.worker.failed = 9;
 	f.worker.ping_sent = 5;
@@ -100,7 +100,7 @@ START_TEST(a_life_begins_afresh)
 	ck_assert_uint_eq(f.worker.life, 2);
 	ck_assert_int_eq(f.worker.health, HEALTH_UNKNOWN);
 	ck_assert_int_eq(f.worker.cause, CAUSE_NONE);
-	ck_assert(!f.worker.announces && !f.worker.batches && !f.worker.slow);
+	ck_assert(!f.worker.announces && !f.worker.batches && !f.worker.is_slow);
 	ck_assert_uint_eq(f.worker.concurrency, 1);
 	ck_assert_uint_eq(f.worker.pings_missed, 0);
 	ck_assert_uint_eq(f.worker.served + f.worker.failed, 0);
@@ -146,7 +146,7 @@ START_TEST(one_that_announces_is_taken_at_its_word)
 	first = worker_add_attempt(&f.worker, &f.requests[0], 10);
 	second = worker_add_attempt(&f.worker, &f.requests[1], 10);
 	ck_assert(!worker_may_have_run(&f.worker, first));
-	second->announced = true;
+	second->has_begun = true;
 	ck_assert(!worker_may_have_run(&f.worker, first));
 	ck_assert(worker_may_have_run(&f.worker, second));
 }

@@ -195,7 +195,7 @@ static void pack_session(const struct driver *driver, struct buf *out, uint32_t 
 	pack_named_uint(out, "requests", session.served);
 	pack_named_uint(out, "waiting", session.waiting);
 	pack_named_uint(out, "state_bytes", session.state_bytes);
-	pack_named_bool(out, "state_lost", session.state_lost);
+	pack_named_bool(out, "state_lost", session.has_lost_state);
 }
 
 void report_sessions(const struct driver *driver, unsigned max, struct buf *out)

@@ -65,7 +65,7 @@ void chunk_unref(struct chunk *chunk)
 	store = chunk->store;
 	store->bytes -= chunk->capacity;
 	if (chunk->capacity != CHUNK_SIZE || store->spare_count >= SPARE_MAX) {
-		store->trimmable = true;
+		store->is_trimmable = true;
 		free(chunk);
 		return;
 	}

@@ -15,8 +15,8 @@
 struct chunk_store {
 	struct chunk *spare; /* common size, ready to be used */
 	unsigned spare_count;
-	size_t bytes;	/* handed out */
-	bool trimmable; /* memory was freed since the caller last set this to false */
+	size_t bytes;	   /* handed out */
+	bool is_trimmable; /* memory was freed since the caller last set this to false */
 	size_t bytes_max;
 	uint64_t refused; /* times the limit or the system said no */
 };

@@ -28,7 +28,7 @@ int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind fr
 		.handler = handler,
 		.owner = owner,
 		.fd = fd,
-		.reading = true,
+		.is_reading = true,
 	};
 	framing_init(&link->framing, framing, message_max);
 	event_assign(&link->read_event, loop->base, fd, EV_READ | EV_PERSIST, on_readable, link);
@@ -62,9 +62,9 @@ static void mark_dirty(struct link *link)
 
 void link_fail(struct link *link, enum link_end why)
 {
-	if (link->closed || link->failed)
+	if (link->is_closed || link->has_failed)
 		return;
-	link->failed = true;
+	link->has_failed = true;
 	link->fail_why = why;
 	stop_waiting(link);
 	mark_dirty(link);
@@ -73,7 +73,7 @@ void link_fail(struct link *link, enum link_end why)
 /* Whether output can still be put. */
 static bool takes_output(struct link *link)
 {
-	if (link->closed || link->failed || link->finished)
+	if (link->is_closed || link->has_failed || link->is_finished)
 		return false;
 	mark_dirty(link);
 	return true;
@@ -106,9 +106,9 @@ static void end(struct link *link, enum link_end why, int error, struct bytes be
 	uint8_t head[LINK_BEGUN_MAX];
 	size_t len = begun.len < sizeof(head) ? begun.len : sizeof(head);
 
-	if (link->closed || link->ended)
+	if (link->is_closed || link->has_ended)
 		return;
-	link->ended = true;
+	link->has_ended = true;
 	link_set_reading(link, false);
 	if (len > 0)
 		memcpy(head, begun.data, len);
@@ -119,9 +119,9 @@ static void end(struct link *link, enum link_end why, int error, struct bytes be
 static void after_drained(struct link *link)
 {
 	/* Only a socket can be shut down; a peer behind anything else sees no end. */
-	if (link->finished)
+	if (link->is_finished)
 		(void)shutdown(link->fd, SHUT_WR);
-	if (link->closing)
+	if (link->is_closing)
 		link_close(link);
 	else if (link->handler->on_drained)
 		link->handler->on_drained(link->owner);
@@ -131,7 +131,7 @@ static void after_drained(struct link *link)
 static void abandon_output(struct link *link, enum link_end why, int error)
 {
 	outbox_clear(&link->out, &link->loop->outboxes);
-	if (link->closing)
+	if (link->is_closing)
 		link_close(link);
 	else
 		end(link, why, error, (struct bytes){0});
@@ -143,17 +143,17 @@ static void wait_writable(struct link *link)
 	struct timeval timeout = {.tv_sec = (time_t)(link->stall_timeout / USEC_PER_SEC),
 				  .tv_usec = (suseconds_t)(link->stall_timeout % USEC_PER_SEC)};
 
-	if (link->waiting)
+	if (link->is_waiting)
 		return;
-	link->waiting = true;
+	link->is_waiting = true;
 	event_add(&link->write_event, link->stall_timeout > 0 ? &timeout : NULL);
 }
 
 static void stop_waiting(struct link *link)
 {
-	if (link->waiting)
+	if (link->is_waiting)
 		event_del(&link->write_event);
-	link->waiting = false;
+	link->is_waiting = false;
 }
 
 static void flush(struct link *link)
@@ -192,9 +192,9 @@ void link_flush_all(struct loop *loop)
 		struct link *link = list_entry(node, struct link, in_dirty);
 
 		list_remove(&loop->dirty, node);
-		if (link->failed)
+		if (link->has_failed)
 			abandon_output(link, link->fail_why, -ENOBUFS);
-		else if (!link->closed && !link->waiting)
+		else if (!link->is_closed && !link->is_waiting)
 			flush(link);
 	}
 }
@@ -229,7 +229,7 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 			link->owner, chunk,
 			framing_message(&link->framing,
 					(struct bytes){data + start, scanned - start}));
-		if (link->closed || link->ended || link->closing)
+		if (link->is_closed || link->has_ended || link->is_closing)
 			return len;
 		start = scanned;
 	}
@@ -300,7 +300,7 @@ static ssize_t read_own(struct link *link)
 	link->in_len += (size_t)n;
 	chunk = link->in;
 	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned);
-	if (link->closed || link->ended || link->closing)
+	if (link->is_closed || link->has_ended || link->is_closing)
 		return n;
 	if (done == link->in_len)
 		drop_input(link);
@@ -346,7 +346,7 @@ static ssize_t read_shared(struct link *link)
 	loop->shared_used += (size_t)n;
 	chunk_ref(chunk);
 	done = deliver(link, chunk, data, (size_t)n, 0);
-	if (!link->closed && !link->ended && !link->closing && done < (size_t)n)
+	if (!link->is_closed && !link->has_ended && !link->is_closing && done < (size_t)n)
 		keep_rest(link, data + done, (size_t)n - done);
 	chunk_unref(chunk);
 	if (loop->shared == chunk && chunk->references == 1)
@@ -373,7 +373,7 @@ static bool read_some(struct link *link)
 		n = read_own(link);
 	else
 		n = read_shared(link);
-	if (link->closed || link->ended || link->closing)
+	if (link->is_closed || link->has_ended || link->is_closing)
 		return false;
 	if (n > 0)
 		return true;
@@ -411,7 +411,7 @@ void link_read_deferred(struct loop *loop)
 		struct link *link = list_entry(node, struct link, in_deferred);
 
 		list_remove(&loop->deferred, node);
-		if (link->reading)
+		if (link->is_reading)
 			read_some(link);
 	}
 }
@@ -419,15 +419,15 @@ void link_read_deferred(struct loop *loop)
 void link_drain(struct link *link)
 {
 	for (unsigned i = 0; i < DRAIN_READS_MAX; i++)
-		if (link->closed || link->ended || !read_some(link))
+		if (link->is_closed || link->has_ended || !read_some(link))
 			return;
 }
 
 void link_set_reading(struct link *link, bool reading)
 {
-	if (link->reading == reading || link->closed || (reading && link->ended))
+	if (link->is_reading == reading || link->is_closed || (reading && link->has_ended))
 		return;
-	link->reading = reading;
+	link->is_reading = reading;
 	if (reading)
 		event_add(&link->read_event, NULL);
 	else
@@ -438,13 +438,13 @@ void link_set_reading(struct link *link, bool reading)
 
 void link_close(struct link *link)
 {
-	if (link->closed)
+	if (link->is_closed)
 		return;
 	event_del(&link->read_event);
 	event_del(&link->write_event);
 	close(link->fd);
 	link->fd = -1;
-	link->closed = true;
+	link->is_closed = true;
 	if (list_linked(&link->in_dirty))
 		list_remove(&link->loop->dirty, &link->in_dirty);
 	if (list_linked(&link->in_deferred))
@@ -456,7 +456,7 @@ void link_close(struct link *link)
 void link_close_when_written(struct link *link)
 {
 	link_set_reading(link, false);
-	link->closing = true;
+	link->is_closing = true;
 	if (link->out.bytes == 0)
 		link_close(link);
 }
@@ -464,7 +464,7 @@ void link_close_when_written(struct link *link)
 void link_finish_output(struct link *link)
 {
 	if (takes_output(link))
-		link->finished = true;
+		link->is_finished = true;
 }
 
 void link_free_closed(struct loop *loop)

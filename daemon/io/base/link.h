@@ -63,14 +63,14 @@ struct link {
 	struct outbox out;
 	usec_t stall_timeout; /* how long the peer may read nothing while output is pending; 0: any
 				 time */
-	bool reading;
+	bool is_reading;
 	bool reads_last; /* see link_read_last */
-	bool waiting;	 /* until the socket is writable */
-	bool ended;	 /* on_end was called */
-	bool closed;
-	bool closing;  /* close when all is written */
-	bool finished; /* nothing more is put, and the output is shut down when all is written */
-	bool failed;   /* ends at the end of the turn, because of `fail_why` */
+	bool is_waiting; /* until the socket is writable */
+	bool has_ended;	 /* on_end was called */
+	bool is_closed;
+	bool is_closing;  /* close when all is written */
+	bool is_finished; /* nothing more is put, and the output is shut down when all is written */
+	bool has_failed;  /* ends at the end of the turn, because of `fail_why` */
 	enum link_end fail_why;
 };
 

@@ -12,7 +12,7 @@ static void on_timer(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	loop->timer_due = true;
+	loop->is_timer_due = true;
 }
 
 /*
@@ -34,9 +34,9 @@ static void on_tidy(evutil_socket_t fd, short what, void *argument)
 
 static void plan_tidying(struct loop *loop)
 {
-	if (!loop->store.trimmable)
+	if (!loop->store.is_trimmable)
 		return;
-	loop->store.trimmable = false;
+	loop->store.is_trimmable = false;
 	event_add(&loop->tidy_timer, &tidy_after);
 }
 
@@ -105,9 +105,9 @@ uint64_t loop_wall_ms(void)
 
 static void run_timer(struct loop *loop)
 {
-	if (!loop->timer_due)
+	if (!loop->is_timer_due)
 		return;
-	loop->timer_due = false;
+	loop->is_timer_due = false;
 	loop->timer_at = USEC_INFINITY;
 	loop->on_timer(loop->owner);
 }
@@ -127,7 +127,7 @@ static void end_turn(struct loop *loop)
 void loop_run(struct loop *loop)
 {
 	end_turn(loop);
-	while (!loop->leaving) {
+	while (!loop->is_leaving) {
 		event_base_loop(loop->base, EVLOOP_ONCE);
 		end_turn(loop);
 	}
@@ -135,7 +135,7 @@ void loop_run(struct loop *loop)
 
 void loop_leave(struct loop *loop)
 {
-	loop->leaving = true;
+	loop->is_leaving = true;
 }
 
 void loop_set_timer(struct loop *loop, usec_t at)

@@ -19,10 +19,10 @@ struct loop {
 	struct event_base *base;
 	struct event timer;
 	struct event tidy_timer;
-	usec_t timer_at; /* USEC_INFINITY: not set */
-	bool timer_due;	 /* on_timer is to be called at the end of this turn */
-	usec_t now;	 /* 0: not read in this turn */
-	bool leaving;
+	usec_t timer_at;   /* USEC_INFINITY: not set */
+	bool is_timer_due; /* on_timer is to be called at the end of this turn */
+	usec_t now;	   /* 0: not read in this turn */
+	bool is_leaving;
 	struct chunk_store store;
 	struct chunk *shared; /* that links read into which have no beginning of a message */
 	size_t shared_used;

@@ -61,7 +61,7 @@ static void pack_meta(const struct driver *driver, const struct call *call,
 	pack_named_ms(buf, "run_ms", worked ? usec_sub(loop_now(driver->loop), request.sent) : 0);
 	pack_named_uint(buf, "worker", worked ? driver_worker_number(driver, effect->worker) : 0);
 	if (call->session.len > 0)
-		pack_named_bool(buf, "state_lost", effect->result.state_lost);
+		pack_named_bool(buf, "state_lost", effect->result.has_lost_state);
 	if (call->key.len > 0)
 		pack_named_bool(buf, "stored", effect->result.source == RESULT_STORED);
 }
@@ -113,7 +113,7 @@ void answer_result(struct driver *driver, const struct driver_step *step, struct
 	}
 	if (effect->result.source == RESULT_WORKER && effect->result.key != NO_SLOT)
 		(void)slot_store_put(&driver->stored_answers, effect->result.key, source.value);
-	if (call->with_meta)
+	if (call->wants_meta)
 		answer_with_meta(driver, call, effect, source.value);
 	else
 		call_answer(call, source.chunk, source.value);

@@ -18,7 +18,7 @@ struct call {
 	uint32_t msgid;	 /* the caller's */
 	uint64_t number; /* the daemon's, never used twice */
 	uint32_t pool;
-	bool with_meta;
+	bool wants_meta;
 	struct chunk *chunk; /* keeps the slices below alive */
 	struct bytes method;
 	struct bytes args;

@@ -41,9 +41,9 @@ struct caller {
 	const struct caller_ops *ops;
 	uint32_t uid; /* of the process that asks, as is `pid` */
 	int32_t pid;
-	bool may_control;  /* root, the daemon's own user, or a member of admin_group */
-	bool errors_map;   /* wants errors as the map of PROTOCOL.md, not as text */
-	struct list calls; /* its open calls, by in_caller */
+	bool may_control;      /* root, the daemon's own user, or a member of admin_group */
+	bool wants_errors_map; /* wants errors as the map of PROTOCOL.md, not as text */
+	struct list calls;     /* its open calls, by in_caller */
 	struct list_node in_subscribers;
 	unsigned event_kinds; /* that it has subscribed to: a mask of 1u << enum event_kind */
 	uint64_t events_lost; /* since the last event that it took */

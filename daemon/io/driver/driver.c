@@ -52,8 +52,8 @@ static void on_turn(void *owner)
 	start_next(driver);
 	worker_events_handle_notes(driver);
 	memory_pressure_relieve(driver);
-	if (driver->stopped) {
-		driver->stopped = false;
+	if (driver->has_stopped) {
+		driver->has_stopped = false;
 		driver->on_stopped(driver->owner);
 	}
 }

@@ -33,7 +33,7 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		.chunk = call->chunk,
 		.trace = call->trace,
 		.session = call->session,
-		.stream = effect->send.stream,
+		.is_stream = effect->send.is_stream,
 	};
 
 	if (effect->send.priority != PRIORITY_NORMAL)
@@ -67,15 +67,16 @@ void effects_start(struct driver *driver, struct life *life)
 
 	driver_note(driver, life);
 	if (r == 0) {
-		life->opened = !life->connected;
+		life->is_opened = !life->is_connected;
 		/* A worker that is forked is reported once it exists: on_forked. */
 		if (!life->forkserver)
 			notify_worker(driver, LOG_LEVEL_INFO, life->worker, "started", "");
 		return;
 	}
-	life->spawn_failed = true;
-	life->spawn_code = effects_start_code(life->connected, r);
-	driver->memory.start_failed |= life->spawn_code != ERR_spawn_failed && !life->connected;
+	life->has_spawn_failed = true;
+	life->spawn_code = effects_start_code(life->is_connected, r);
+	driver->memory.has_start_failed |=
+		life->spawn_code != ERR_spawn_failed && !life->is_connected;
 }
 
 static void do_shutdown(struct driver *driver, const struct effect *effect)
@@ -108,12 +109,12 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 	if (starts_drop(&driver->starts, life)) {
 		life_cancel_start(life);
 		driver_note(driver, life);
-	} else if (life->connected) {
+	} else if (life->is_connected) {
 		/* There is no process of ours to signal: the connection is closed, and its end
 		 * becomes an event at the end of the turn. */
 		snprintf(life->last_end, sizeof(life->last_end), "hung up");
 		life_hang_up(life);
-		life->hung_up = true;
+		life->has_hung_up = true;
 		driver_note(driver, life);
 	} else {
 		life_signal(life, effect->kill.signal, cause == CAUSE_INIT_TIMEOUT);
@@ -122,7 +123,7 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 	}
 	notify_worker(driver, worker_cause_is_planned(cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 		      effect->worker,
-		      life->connected		       ? "is left"
+		      life->is_connected	       ? "is left"
 		      : effect->kill.signal == SIGKILL ? "gets SIGKILL"
 		      : effect->kill.signal == SIGTERM ? "gets SIGTERM"
 						       : "gets a signal",
@@ -165,7 +166,7 @@ static void do_session(struct driver *driver, const struct effect *effect)
 {
 	uint32_t slot = effect->session.session;
 	enum session_reason reason = effect->session.reason;
-	bool over = !effect->session.began && reason != SESSION_MOVED && reason != SESSION_LOST;
+	bool over = !effect->session.has_begun && reason != SESSION_MOVED && reason != SESSION_LOST;
 
 	if (over)
 		slot_store_drop(&driver->session_states, slot);
@@ -263,7 +264,7 @@ void effects_carry_out(struct driver *driver, struct driver_step *step, const st
 		step->verdict = effect->code;
 		break;
 	case EFFECT_STOPPED:
-		driver->stopped = true;
+		driver->has_stopped = true;
 		break;
 	}
 }

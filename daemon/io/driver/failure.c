@@ -169,7 +169,7 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 {
 	const struct life *life = facts->life;
 	const struct process_end *end = &life->last;
-	bool process = !life->connected;
+	bool process = !life->is_connected;
 	bool has_stderr = process && life->last_stderr.len > 0;
 	bool knows_memory = process && life->knows_memory;
 
@@ -180,8 +180,8 @@ static void pack_end(struct buf *detail, const struct facts *facts)
 	pack_named_uint(detail, "served", life->last_served);
 	if (!process)
 		return;
-	pack_named_uint(detail, end->signalled ? "signal" : "status", (uint64_t)end->status);
-	pack_named_bool(detail, "core_dumped", end->dumped);
+	pack_named_uint(detail, end->is_signalled ? "signal" : "status", (uint64_t)end->status);
+	pack_named_bool(detail, "core_dumped", end->has_dumped);
 	pack_named_ms(detail, "cpu_ms", cpu_time(&end->usage));
 	pack_named_uint(detail, "rss_max_bytes", (uint64_t)end->usage.ru_maxrss * 1024);
 	if (knows_memory)
@@ -244,7 +244,7 @@ static struct error error_of(const struct facts *facts)
 	engine_view_pool(driver->engine, effect->failed.from, &pool);
 	error.severity = effect->failed.severity;
 	error.strategy = effect->failed.strategy;
-	error.retryable = effect->failed.failure.retryable;
+	error.is_retryable = effect->failed.failure.is_retryable;
 	error.retry_after = effect->failed.failure.retry_after;
 	error.executed = effect->failed.failure.executed;
 	error.request = facts->call->number;
@@ -268,7 +268,7 @@ static void format_message(const struct facts *facts, struct error *error, char 
 	const struct driver_step *step = facts->step;
 	const struct failure *failure = &facts->effect->failed.failure;
 
-	if (failure->from_worker && step->answer && step->answered == facts->call->slot) {
+	if (failure->is_from_worker && step->answer && step->answered == facts->call->slot) {
 		quote_worker(&step->answer->error, message, MESSAGE_SIZE);
 		worker_error_pack_detail(detail, &step->answer->error, DETAIL_TEXT);
 	} else {
@@ -321,11 +321,11 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 	struct buf detail;
 
 	buf_init(&detail, DETAIL_MAX);
-	if (effect->failed.failure.reported) {
+	if (effect->failed.failure.was_reported) {
 		restore_message(call->history, &error);
 	} else {
 		format_message(&facts, &error, message, &detail);
-		if (effect->failed.failure.attempted && call->history)
+		if (effect->failed.failure.was_attempted && call->history)
 			attempt_history_add(&call->history, &error,
 					    usec_sub(facts.request.sent, facts.request.submitted));
 	}

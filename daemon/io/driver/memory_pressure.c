@@ -65,12 +65,12 @@ void memory_pressure_relieve(struct driver *driver)
 	usec_t now = loop_now(driver->loop);
 	uint32_t worker;
 
-	if (!memory->start_failed && memory->refused == driver->loop->store.refused)
+	if (!memory->has_start_failed && memory->refused == driver->loop->store.refused)
 		return;
 	if (usec_sub(now, memory->relieved_at) < USEC_PER_SEC)
 		return;
 	memory->relieved_at = now;
-	memory->start_failed = false;
+	memory->has_start_failed = false;
 	memory->refused = driver->loop->store.refused;
 	worker = heaviest_idle(driver);
 	if (worker == NO_SLOT)

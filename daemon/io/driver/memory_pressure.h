@@ -10,12 +10,12 @@
 struct driver;
 
 struct memory_pressure {
-	usec_t check_at;     /* when the memory of workers is read next; USEC_INFINITY: no pool
+	usec_t check_at;       /* when the memory of workers is read next; USEC_INFINITY: no pool
 				limits it */
-	uint32_t check_from; /* the slot to begin with then */
-	bool start_failed;   /* a process could not be started for want of memory or processes */
-	uint64_t refused;    /* of the chunk store, when it was looked at last */
-	usec_t relieved_at;  /* when a worker was replaced for it last */
+	uint32_t check_from;   /* the slot to begin with then */
+	bool has_start_failed; /* a process could not be started for want of memory or processes */
+	uint64_t refused;      /* of the chunk store, when it was looked at last */
+	usec_t relieved_at;    /* when a worker was replaced for it last */
 };
 
 /* `is_limited`: a pool sets max_memory. */

@@ -280,8 +280,8 @@ void notify_recovery(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "cause", errcode_name(effect->recovery.cause));
 	pack_named_str(out, "strategy", errstrategy_name(effect->recovery.strategy));
 	pack_named_str(out, "result",
-		       effect->recovery.began ? "started"
-					      : recovery_result_name(effect->recovery.result));
+		       effect->recovery.has_begun ? "started"
+						  : recovery_result_name(effect->recovery.result));
 	pack_named_ms(out, "duration_ms", effect->recovery.duration);
 	events_send(&driver->events);
 }
@@ -294,7 +294,7 @@ void notify_session(struct driver *driver, const struct effect *effect)
 
 	if (!out)
 		return;
-	if (effect->session.began)
+	if (effect->session.has_begun)
 		what = "created";
 	else if (reason == SESSION_MOVED)
 		what = "moved";
@@ -303,7 +303,8 @@ void notify_session(struct driver *driver, const struct effect *effect)
 	pack_named_text(out, "session",
 			engine_session_name(driver->engine, effect->session.session));
 	pack_named_str(out, "what", what);
-	pack_named_str(out, "reason", effect->session.began ? "used" : session_reason_name(reason));
+	pack_named_str(out, "reason",
+		       effect->session.has_begun ? "used" : session_reason_name(reason));
 	events_send(&driver->events);
 }
 

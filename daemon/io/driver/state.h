@@ -65,7 +65,7 @@ struct driver {
 	void (*on_stopped)(void *owner); /* once after driver_stop: no request and no worker is
 					    left */
 	void *owner;
-	bool stopped; /* on_stopped is to be called at the end of this turn */
+	bool has_stopped; /* on_stopped is to be called at the end of this turn */
 };
 
 /* The number of the pool of that name, or -ENOENT. */

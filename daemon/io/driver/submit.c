@@ -28,13 +28,14 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 
 	event->submit.pool = call->pool;
 	event->submit.priority = options->priority;
-	event->submit.idempotent = options->has_idempotent ? options->idempotent : pool->idempotent;
+	event->submit.is_idempotent =
+		options->has_idempotent ? options->is_idempotent : pool->idempotent;
 	event->submit.max_attempts = options->max_attempts > 0 ? options->max_attempts : UINT32_MAX;
 	event->submit.bytes = call->args.len;
 	event->submit.timeout = usec_min(timeout, pool->timeout_max);
 	event->submit.no_fallback = options->no_fallback;
-	event->submit.stream = options->stream;
-	event->submit.restartable = options->restartable;
+	event->submit.is_stream = options->is_stream;
+	event->submit.is_restartable = options->is_restartable;
 	event->submit.session_exists = options->session_exists;
 	event->submit.session = call->session;
 	event->submit.key = call->key;
@@ -46,7 +47,7 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 static void cancel(struct driver *driver, const struct call *call, bool gone)
 {
 	struct driver_step step = {
-		.event = {.type = EVENT_CANCEL, .request = call->slot, .gone = gone}};
+		.event = {.type = EVENT_CANCEL, .request = call->slot, .is_gone = gone}};
 
 	driver_step(driver, &step);
 }

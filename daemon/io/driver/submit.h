@@ -13,12 +13,12 @@ struct driver;
 struct call_options {
 	usec_t timeout; /* 0: the pool's */
 	bool has_idempotent;
-	bool idempotent;
+	bool is_idempotent;
 	enum priority priority;
 	uint32_t max_attempts; /* 0: as the error policy says */
 	bool no_fallback;      /* no other pool of the chain may answer */
-	bool stream;	       /* the caller takes parts of the answer */
-	bool restartable;      /* and these may begin anew */
+	bool is_stream;	       /* the caller takes parts of the answer */
+	bool is_restartable;   /* and these may begin anew */
 	bool session_exists;   /* its session is not to be opened for it */
 };
 

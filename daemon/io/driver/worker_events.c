@@ -95,19 +95,19 @@ static void on_state(struct channel *channel, uint32_t id, struct bytes state)
 static void fill_answer(struct engine_event *event, const struct channel_answer *answer,
 			const struct call *call)
 {
-	event->answer.bytes = answer->failed ? 0 : answer->result.len;
+	event->answer.bytes = answer->has_failed ? 0 : answer->result.len;
 	event->answer.retry_after = USEC_INFINITY;
 	if (call) {
 		event->answer.has_state = call->has_state;
 		event->answer.state = call->state_len;
 	}
-	if (!answer->failed)
+	if (!answer->has_failed)
 		return;
 	event->answer.code = answer->error.code;
-	event->answer.said = answer->error.has_retryable;
-	event->answer.retryable = answer->error.retryable;
-	event->answer.fatal = answer->error.fatal;
-	event->answer.graded = answer->error.has_severity;
+	event->answer.has_retryable = answer->error.has_retryable;
+	event->answer.is_retryable = answer->error.is_retryable;
+	event->answer.is_fatal = answer->error.is_fatal;
+	event->answer.has_severity = answer->error.has_severity;
 	event->answer.severity = answer->error.severity;
 	event->answer.retry_after = answer->error.retry_after;
 }
@@ -150,11 +150,11 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 	life->last_uptime = usec_sub(loop_now(driver->loop), worker.started);
 	life->last_served = worker.served;
 	if (end) {
-		step.event.exit.signalled =
-			end->signalled && (end->status == SIGKILL || end->status == SIGTERM);
-		step.event.exit.unusable = !end->signalled && end->status == EXIT_UNUSABLE;
+		step.event.exit.is_signalled =
+			end->is_signalled && (end->status == SIGKILL || end->status == SIGTERM);
+		step.event.exit.is_unusable = !end->is_signalled && end->status == EXIT_UNUSABLE;
 	} else {
-		step.event.exit.connection = true;
+		step.event.exit.is_connection = true;
 	}
 	notify_worker(driver,
 		      worker_cause_is_planned(worker.cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
@@ -195,7 +195,7 @@ static void on_unreachable(struct life *life, int error)
 {
 	struct driver_step step = step_of(life, EVENT_SPAWN_FAILED);
 
-	step.event.code = effects_start_code(life->connected, error);
+	step.event.code = effects_start_code(life->is_connected, error);
 	driver_step(life->owner, &step);
 }
 
@@ -223,24 +223,24 @@ static void report_end(struct driver *driver, struct life *life)
 {
 	struct driver_step step = step_of(life, EVENT_SPAWN_FAILED);
 
-	if (life->spawn_failed) {
+	if (life->has_spawn_failed) {
 		step.event.code = life->spawn_code;
 	} else {
 		step.event.type = EVENT_WORKER_EXITED;
-		step.event.exit.connection = life->hung_up;
+		step.event.exit.is_connection = life->has_hung_up;
 	}
-	life->spawn_failed = life->hung_up = life->cancelled_before_start = false;
+	life->has_spawn_failed = life->has_hung_up = life->cancelled_before_start = false;
 	driver_step(driver, &step);
 }
 
 static void handle_notes(struct driver *driver, struct life *life)
 {
-	if (life->opened) {
-		life->opened = false;
+	if (life->is_opened) {
+		life->is_opened = false;
 		channel_open(&life->channel);
 	}
 	report_unsent(driver, life);
-	if (life->spawn_failed || life->hung_up || life->cancelled_before_start)
+	if (life->has_spawn_failed || life->has_hung_up || life->cancelled_before_start)
 		report_end(driver, life);
 }
 

@@ -51,7 +51,7 @@ static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, s
 	struct connection *connection = of_caller(caller);
 	uint8_t head[ENVELOPE_HEAD_MAX];
 
-	if (connection->gone)
+	if (connection->is_gone)
 		return;
 	link_put(&connection->link, head, envelope_put_result(head, msgid));
 	link_put_shared(&connection->link, chunk, value);
@@ -64,11 +64,11 @@ static void answer_error(struct caller *caller, uint32_t msgid, const struct err
 	uint8_t head[ENVELOPE_HEAD_MAX];
 	struct buf buf;
 
-	if (connection->gone)
+	if (connection->is_gone)
 		return;
 	buf_init(&buf, ERROR_MAX);
 	buf_put(&buf, head, envelope_put_error(head, msgid));
-	if (caller->errors_map)
+	if (caller->wants_errors_map)
 		error_pack_map(&buf, error);
 	else
 		error_pack_stock(&buf, error);
@@ -89,7 +89,7 @@ static void answer_part(struct caller *caller, uint32_t msgid, struct chunk *chu
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 6];
 	size_t len;
 
-	if (connection->gone)
+	if (connection->is_gone)
 		return;
 	len = envelope_put_notification(head, name);
 	head[len++] = 0x92; /* [msgid, value] */
@@ -106,7 +106,7 @@ static void answer_restart(struct caller *caller, uint32_t msgid)
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 6];
 	size_t len;
 
-	if (connection->gone)
+	if (connection->is_gone)
 		return;
 	len = envelope_put_notification(head, name);
 	head[len++] = 0x91; /* [msgid] */
@@ -122,7 +122,7 @@ static bool send_event(struct caller *caller, struct bytes map)
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
 	size_t len;
 
-	if (connection->gone ||
+	if (connection->is_gone ||
 	    connection->link.out.bytes > connection->driver->config->daemon.output_pause)
 		return false;
 	len = envelope_put_notification(head, name);
@@ -154,8 +154,8 @@ static void refuse(struct connection *connection, uint32_t msgid, enum errcode c
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 	error.message = message;
-	error.retryable = errcode_info(code)->category == ERRCAT_resource;
-	if (error.retryable)
+	error.is_retryable = errcode_info(code)->category == ERRCAT_resource;
+	if (error.is_retryable)
 		error.retry_after = REFUSED_FOR;
 	connection->driver->stats.requests_refused++;
 	answer_error(&connection->caller, msgid, &error);
@@ -169,7 +169,7 @@ static struct call *open_call(struct connection *connection, uint32_t msgid)
 	unsigned in_flight_max = driver->config->daemon.in_flight_max;
 	struct call *call;
 
-	if (connection->control_only) {
+	if (connection->is_control_only) {
 		refuse(connection, msgid, ERR_queue_full,
 		       "all connections are taken; this one is kept for control and health");
 		return NULL;
@@ -217,7 +217,7 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 	call->trace = parsed->trace;
 	call->session = parsed->session;
 	call->key = parsed->key;
-	call->with_meta = parsed->with_meta;
+	call->wants_meta = parsed->wants_meta;
 	driver_submit(driver, call, &parsed->options);
 }
 
@@ -253,12 +253,12 @@ static void take_hello(struct connection *connection, const struct envelope *env
 	char why[REQUEST_WHY_SIZE];
 	struct buf out;
 
-	if (request_parse_hello(envelope->params, &connection->caller.errors_map, why) < 0) {
+	if (request_parse_hello(envelope->params, &connection->caller.wants_errors_map, why) < 0) {
 		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
 		return;
 	}
 	buf_init(&out, ERROR_MAX);
-	admin_hello(connection->driver, connection->caller.errors_map, &out);
+	admin_hello(connection->driver, connection->caller.wants_errors_map, &out);
 	if (buf_error(&out) == 0)
 		answer(&connection->caller, envelope->id, NULL, (struct bytes){out.data, out.len});
 	buf_free(&out);
@@ -410,7 +410,7 @@ static void on_free(struct link *link)
 	struct frontend *frontend = connection->frontend;
 
 	list_remove(&frontend->connections, &connection->in_connections);
-	frontend->control_connections -= connection->control_only;
+	frontend->control_connections -= connection->is_control_only;
 	frontend->driver->stats.connections_open--;
 	free(connection);
 	frontend->on_place(frontend->owner);
@@ -430,7 +430,7 @@ static void identify(struct connection *connection, int fd)
 
 	connection->caller.uid = peer.uid;
 	connection->caller.pid = peer.pid;
-	connection->caller.may_control = peer.uid == 0 || peer.uid == geteuid() || peer.in_group;
+	connection->caller.may_control = peer.uid == 0 || peer.uid == geteuid() || peer.is_in_group;
 }
 
 int connection_open(struct frontend *frontend, int fd, bool control_only)
@@ -444,7 +444,7 @@ int connection_open(struct frontend *frontend, int fd, bool control_only)
 	caller_init(&connection->caller, &caller_ops);
 	connection->frontend = frontend;
 	connection->driver = driver;
-	connection->control_only = control_only;
+	connection->is_control_only = control_only;
 	identify(connection, fd);
 	r = link_open(&connection->link, driver->loop, fd, FRAMING_MSGPACK,
 		      driver->config->daemon.message_max, &link_handler, connection);
@@ -462,14 +462,14 @@ int connection_open(struct frontend *frontend, int fd, bool control_only)
 
 void connection_close(struct connection *connection)
 {
-	connection->gone = true;
+	connection->is_gone = true;
 	driver_leave(connection->driver, &connection->caller);
 	link_close(&connection->link);
 }
 
 void connection_finish(struct connection *connection)
 {
-	connection->gone = true;
+	connection->is_gone = true;
 	driver_leave(connection->driver, &connection->caller);
 	link_close_when_written(&connection->link);
 }

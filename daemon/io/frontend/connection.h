@@ -17,8 +17,8 @@ struct connection {
 	struct driver *driver; /* the frontend's */
 	struct link link;
 	struct list_node in_connections;
-	bool control_only; /* came when all other places were taken: it may look, not call */
-	bool gone;	   /* gets no more answers; it stays in the list until its link is closed */
+	bool is_control_only; /* came when all other places were taken: it may look, not call */
+	bool is_gone; /* gets no more answers; it stays in the list until its link is closed */
 };
 
 /* Takes over the accepted, non-blocking `fd`.  Returns 0 or -errno; then `fd` is still the

@@ -79,7 +79,7 @@ static void pause_accepting(struct listener *listener, const char *why)
 	unsigned held;
 
 	event_del(&listener->accept_event);
-	listener->paused = true;
+	listener->is_paused = true;
 	if (log_limit_pass(&listener->limit, loop_now(listener->frontend->driver->loop), &held))
 		log_warning("no new connections until one is closed: %s (%u times before)", why,
 			    held);
@@ -87,9 +87,9 @@ static void pause_accepting(struct listener *listener, const char *why)
 
 void listener_resume(struct listener *listener)
 {
-	if (!listener->paused || listener->fd < 0)
+	if (!listener->is_paused || listener->fd < 0)
 		return;
-	listener->paused = false;
+	listener->is_paused = false;
 	event_add(&listener->accept_event, NULL);
 }
 
@@ -101,7 +101,7 @@ static bool evict_control(struct frontend *frontend)
 	list_for_each (node, &frontend->connections) {
 		struct connection *connection = list_entry(node, struct connection, in_connections);
 
-		if (connection->control_only) {
+		if (connection->is_control_only) {
 			frontend->driver->stats.connections_refused++;
 			connection_close(connection);
 			return true;
@@ -153,7 +153,7 @@ int listener_open(struct listener *listener, struct frontend *frontend, int fd)
 	int r = 0;
 
 	*listener = (struct listener){
-		.frontend = frontend, .fd = fd, .owned = fd < 0, .limit.per_second = 1};
+		.frontend = frontend, .fd = fd, .is_owned = fd < 0, .limit.per_second = 1};
 	if (fd < 0)
 		r = open_socket(&frontend->driver->config->daemon, &listener->address,
 				&listener->fd);
@@ -172,7 +172,7 @@ void listener_close(struct listener *listener)
 		return;
 	event_del(&listener->accept_event);
 	close(listener->fd);
-	if (listener->owned)
+	if (listener->is_owned)
 		unlink(listener->address.sun_path);
 	listener->fd = -1;
 }

@@ -19,9 +19,9 @@ struct listener {
 	struct frontend *frontend;
 	struct event accept_event;
 	int fd;			    /* -1: closed */
-	bool owned;		    /* made here, at: */
+	bool is_owned;		    /* made here, at: */
 	struct sockaddr_un address; /* its file is removed with it */
-	bool paused;
+	bool is_paused;
 	struct log_limit limit;
 };
 

@@ -28,6 +28,7 @@ struct peer peer_of(int fd, bool has_group, gid_t group)
 	return (struct peer){
 		.uid = credentials.uid,
 		.pid = credentials.pid,
-		.in_group = has_group && (credentials.gid == group || has_supplementary(fd, group)),
+		.is_in_group =
+			has_group && (credentials.gid == group || has_supplementary(fd, group)),
 	};
 }

@@ -9,7 +9,7 @@
 struct peer {
 	uint32_t uid;
 	int32_t pid;
-	bool in_group;
+	bool is_in_group;
 };
 
 /* As the kernel noted it when the connection was made.  `in_group` says whether the peer was a

@@ -50,13 +50,13 @@ static int parse_timeout(struct reader *reader, struct parsed_call *ret, char *w
 
 static int parse_meta(struct reader *reader, struct parsed_call *ret, char *why)
 {
-	return parse_bool(reader, &ret->with_meta, "meta", why);
+	return parse_bool(reader, &ret->wants_meta, "meta", why);
 }
 
 static int parse_idempotent(struct reader *reader, struct parsed_call *ret, char *why)
 {
 	ret->options.has_idempotent = true;
-	return parse_bool(reader, &ret->options.idempotent, "idempotent", why);
+	return parse_bool(reader, &ret->options.is_idempotent, "idempotent", why);
 }
 
 static int parse_max_attempts(struct reader *reader, struct parsed_call *ret, char *why)
@@ -131,12 +131,12 @@ static int parse_fallback(struct reader *reader, struct parsed_call *ret, char *
 
 static int parse_stream(struct reader *reader, struct parsed_call *ret, char *why)
 {
-	return parse_bool(reader, &ret->options.stream, "stream", why);
+	return parse_bool(reader, &ret->options.is_stream, "stream", why);
 }
 
 static int parse_restartable(struct reader *reader, struct parsed_call *ret, char *why)
 {
-	return parse_bool(reader, &ret->options.restartable, "restartable", why);
+	return parse_bool(reader, &ret->options.is_restartable, "restartable", why);
 }
 
 static const struct {

@@ -18,7 +18,7 @@ struct parsed_call {
 	struct bytes trace;
 	struct bytes session; /* these two: empty when not given */
 	struct bytes key;
-	bool with_meta;
+	bool wants_meta;
 	struct call_options options;
 };
 

@@ -82,7 +82,7 @@ int channel_adopt(struct channel *channel, int fd, const struct config_pool *poo
 	channel->pool = pool;
 	channel->dialect = dialect;
 	channel->response_max = response_max;
-	channel->ready = false;
+	channel->is_ready = false;
 	channel->stack_signal = 0;
 	r = link_new(channel->loop, fd, dialect->framing, response_max, &link_handler, channel,
 		     &channel->link);

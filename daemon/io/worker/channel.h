@@ -18,7 +18,7 @@ struct dialect;
  * in `chunk` as long as that, which is NULL where the answer had to be translated. */
 struct channel_answer {
 	struct chunk *chunk;
-	bool failed;
+	bool has_failed;
 	struct bytes result;	   /* a whole value, when it did not fail */
 	struct worker_error error; /* when it did */
 };
@@ -56,7 +56,7 @@ struct channel {
 	void (*on_closed)(struct channel *channel, const char *why);
 	const struct config_pool *pool; /* the owner keeps it alive */
 	const struct dialect *dialect;
-	bool ready;	     /* the dialect's: this worker was reported as ready */
+	bool is_ready;	     /* the dialect's: this worker was reported as ready */
 	size_t response_max; /* bytes of a message from the worker */
 	struct link *link;   /* NULL: closed */
 	struct buf scratch;
@@ -95,7 +95,7 @@ struct channel_request {
 	struct bytes session;
 	struct bytes state;   /* of its session */
 	const char *priority; /* NULL: normal */
-	bool stream;	      /* the answer may come in parts */
+	bool is_stream;	      /* the answer may come in parts */
 };
 
 /* Messages to the worker.  A closed channel drops them without an error. */

@@ -111,14 +111,14 @@ static void take_response(struct channel *channel, const struct rpc_message *mes
 	uint64_t id;
 
 	reader_init(&reader, message->id.data, message->id.len);
-	answer.failed = message->error.len > 0;
+	answer.has_failed = message->error.len > 0;
 	if (message->id.len == 0 || read_uint(&reader, &id) < 0 || id > UINT32_MAX)
 		dialect_broken(channel, ERR_protocol_violation,
 			       "its answer has no id, or one of its own");
-	else if (answer.failed == (message->result.len > 0))
+	else if (answer.has_failed == (message->result.len > 0))
 		dialect_broken(channel, ERR_protocol_violation,
 			       "its answer must have a result or an error");
-	else if (answer.failed && read_error(message->error, &answer.error, number) < 0)
+	else if (answer.has_failed && read_error(message->error, &answer.error, number) < 0)
 		dialect_broken(channel, ERR_protocol_violation, "its error is not one of JSON-RPC");
 	else
 		dialect_take_answer(channel, (uint32_t)id, &answer);

@@ -106,8 +106,8 @@ static void take_reply(struct channel *channel, struct chunk *chunk, struct byte
 		return;
 	}
 	answer.result = reply.result.len > 0 ? reply.result : (struct bytes){&nil, 1};
-	answer.failed = !reply.success || is_error_in_disguise(answer.result, &reply.error);
-	if (answer.failed)
+	answer.has_failed = !reply.success || is_error_in_disguise(answer.result, &reply.error);
+	if (answer.has_failed)
 		worker_error_read(reply.error.len > 0 ? reply.error : (struct bytes){&nil, 1},
 				  &answer.error);
 	dialect_take_answer(channel, reply.id, &answer);

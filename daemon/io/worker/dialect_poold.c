@@ -267,7 +267,7 @@ static void put_context(struct channel *channel, const struct channel_request *r
 static unsigned count_extras(const struct channel_request *request)
 {
 	return 0u + (request->priority != NULL) + (request->trace.len > 0) +
-	       (request->session.len > 0) + (request->state.len > 0) + request->stream;
+	       (request->session.len > 0) + (request->state.len > 0) + request->is_stream;
 }
 
 /* The members that only some requests have. */
@@ -288,7 +288,7 @@ static void put_extras(struct channel *channel, const struct channel_request *re
 		pack_str(buf, "session");
 		pack_text(buf, request->session);
 	}
-	if (request->stream) {
+	if (request->is_stream) {
 		pack_str(buf, "stream");
 		pack_bool(buf, true);
 	}

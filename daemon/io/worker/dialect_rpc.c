@@ -10,8 +10,8 @@ static void take_response(struct channel *channel, struct chunk *chunk,
 {
 	struct channel_answer answer = {.chunk = chunk, .result = envelope->result};
 
-	answer.failed = envelope->error.data[0] != 0xc0;
-	if (answer.failed)
+	answer.has_failed = envelope->error.data[0] != 0xc0;
+	if (answer.has_failed)
 		worker_error_read(envelope->error, &answer.error);
 	handler->on_response(channel, envelope->id, &answer);
 }

@@ -34,7 +34,7 @@ static const uint8_t nil = 0xc0;
 
 static void report_ready(struct channel *channel)
 {
-	channel->ready = true;
+	channel->is_ready = true;
 	channel->handler->on_ready(channel, 1, false, channel->dialect->batches);
 }
 
@@ -70,7 +70,7 @@ void dialect_take_notification(struct channel *channel, struct bytes method)
 {
 	const char *awaited = channel->pool->ready_notification;
 
-	if (!channel->ready && *awaited && bytes_equal(method, awaited))
+	if (!channel->is_ready && *awaited && bytes_equal(method, awaited))
 		report_ready(channel);
 }
 
@@ -80,7 +80,7 @@ static void take_greeting(struct channel *channel, const struct channel_answer *
 	int len = (int)(answer->error.message.len < 100 ? answer->error.message.len : 100);
 	char why[200];
 
-	if (!answer->failed) {
+	if (!answer->has_failed) {
 		if (*pool->ready_then)
 			channel->dialect->notify(channel, pool->ready_then);
 		report_ready(channel);
@@ -93,7 +93,7 @@ static void take_greeting(struct channel *channel, const struct channel_answer *
 
 void dialect_take_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
 {
-	if (id == GREETING_ID && !channel->ready && *channel->pool->ready_call)
+	if (id == GREETING_ID && !channel->is_ready && *channel->pool->ready_call)
 		take_greeting(channel, answer);
 	else
 		channel->handler->on_answer(channel, id, answer);

@@ -156,7 +156,7 @@ static void on_closed(struct channel *channel, const char *why)
 {
 	struct life *life = life_of(channel);
 
-	if (!life->connected) {
+	if (!life->is_connected) {
 		dialect_broken(channel, ERR_peer_closed, why);
 		return;
 	}
@@ -319,7 +319,7 @@ static void describe_failed_start(struct life *life, int error)
 {
 	const char *fault = life->process.fault;
 
-	if (life->connected)
+	if (life->is_connected)
 		snprintf(life->last_end, sizeof(life->last_end), "not reached: %s",
 			 strerror(-error));
 	else
@@ -329,7 +329,7 @@ static void describe_failed_start(struct life *life, int error)
 
 static const char *first_step(const struct life *life)
 {
-	if (life->connected)
+	if (life->is_connected)
 		return "connect";
 	return life->forkserver ? "fork server" : "fork";
 }
@@ -337,8 +337,8 @@ static const char *first_step(const struct life *life)
 static void begin(struct life *life, const struct start *start)
 {
 	choose_pool(life, start->pool);
-	life->connected = start->pool->adapter == POOL_SOCKET;
-	life->opened = false;
+	life->is_connected = start->pool->adapter == POOL_SOCKET;
+	life->is_opened = false;
 	life->unsaid_count = 0;
 	life->last_pid = 0;
 	life->process.fault[0] = '\0';
@@ -352,7 +352,7 @@ int life_start(struct life *life, const struct start *start, unsigned worker_num
 
 	begin(life, start);
 	life->channel.response_max = response_max;
-	if (life->connected)
+	if (life->is_connected)
 		r = endpoint_connect(&life->endpoint, life->loop, start->pool->address,
 				     on_connected, life);
 	else if (life->forkserver)
@@ -396,6 +396,6 @@ void life_signal(struct life *life, int signal, bool overdue)
 
 void life_shutdown(struct life *life)
 {
-	if (!life->connected)
+	if (!life->is_connected)
 		channel_shutdown(&life->channel);
 }

@@ -46,7 +46,7 @@ struct life {
 	uint32_t number; /* which life of the worker it is; the owner sets it before a start */
 	const struct config_pool *pool; /* of the last start, with a reference to its configuration;
 					   NULL: there was none */
-	bool connected;			/* a connection to a server stands for the process */
+	bool is_connected;		/* a connection to a server stands for the process */
 	struct channel channel;
 	struct process process;
 	struct cgroups *cgroups; /* the owner sets it */
@@ -61,10 +61,10 @@ struct life {
 	/* For the driver: what is still to be done, or to be reported to the engine. */
 	struct list_node in_starts;
 	struct list_node in_noted; /* linked while it has notes: what follows */
-	bool opened;		   /* channel_open is to be called */
-	bool spawn_failed;
+	bool is_opened;		   /* channel_open is to be called */
+	bool has_spawn_failed;
 	enum errcode spawn_code;
-	bool hung_up;		     /* the connection was closed */
+	bool has_hung_up;	     /* the connection was closed */
 	bool cancelled_before_start; /* it was ended before there was a process */
 	unsigned unsaid_count;
 	uint32_t unsaid[WORKER_ATTEMPTS_MAX]; /* ids of requests that the dialect can't express */

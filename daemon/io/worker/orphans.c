@@ -186,7 +186,7 @@ static void treat(struct orphans *orphans, pid_t pid)
 
 	if (verdict == VERDICT_LEAVE || has_pid(orphans->inherited, orphans->inherited_count, pid))
 		return;
-	orphans->found = true;
+	orphans->has_found = true;
 	if (verdict == VERDICT_KILL || is_confirmed(orphans, pid))
 		end_orphan(orphans, pid);
 }
@@ -201,10 +201,10 @@ static bool sweep_step(struct orphans *orphans)
 
 	for (size_t i = begin; i < end; i++)
 		treat(orphans, found.pids[i]);
-	more = end < found.count || orphans->found;
+	more = end < found.count || orphans->has_found;
 	orphans->next = end < found.count ? end : 0;
 	if (orphans->next == 0)
-		orphans->found = false;
+		orphans->has_found = false;
 	free(found.pids);
 	return more;
 }

@@ -33,7 +33,7 @@ struct orphans {
 	size_t suspect_count;
 	size_t suspect_room;
 	size_t next;	     /* where the next step goes on, when there were too many for one */
-	bool found;	     /* something to kill, since the first of them was looked at */
+	bool has_found;	     /* something to kill, since the first of them was looked at */
 	unsigned steps_left; /* steps; 0: no sweep is under way */
 	unsigned pauses;     /* while above 0, only tracked children are reaped */
 	uint64_t killed;     /* so far */

@@ -224,8 +224,8 @@ static void reap(struct process *process, struct process_end *ret_end)
 	kill(-process->pid, SIGKILL);
 	while (wait4(process->pid, &status, 0, &ret_end->usage) < 0 && errno == EINTR)
 		;
-	ret_end->signalled = WIFSIGNALED(status);
-	ret_end->dumped = WIFSIGNALED(status) && WCOREDUMP(status);
+	ret_end->is_signalled = WIFSIGNALED(status);
+	ret_end->has_dumped = WIFSIGNALED(status) && WCOREDUMP(status);
 	ret_end->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -369,9 +369,9 @@ void process_forget(struct process *process)
 
 void process_describe_end(const struct process_end *end, char *out, size_t size)
 {
-	if (end->signalled)
+	if (end->is_signalled)
 		snprintf(out, size, "signal %d (%s)%s", end->status, strsignal(end->status),
-			 end->dumped ? ", core dumped" : "");
+			 end->has_dumped ? ", core dumped" : "");
 	else
 		snprintf(out, size, "exit status %d", end->status);
 }

@@ -54,8 +54,8 @@ struct process_spec {
 
 struct process_end {
 	int status; /* exit status, or the signal if `signalled` */
-	bool signalled;
-	bool dumped;
+	bool is_signalled;
+	bool has_dumped;
 	struct rusage usage;
 };
 
