@@ -20,7 +20,8 @@ cd "$copy" || exit 1
 is_found() { # FILE CALLED: an object of that name that calls it takes the place of the true one
 	cp build/libcore.a kept
 	printf 'void %s(void); void planted(void); void planted(void) { %s(); }\n' "$2" "$2" >"$1.c"
-	${CC:-cc} -c "$1.c" -o "$1.o" && ar r build/libcore.a "$1.o" || fail "$1 does not compile"
+	${CC:-cc} -c "$1.c" -o "$1.o" || fail "$1 does not compile"
+	ar r build/libcore.a "$1.o" || fail "$1 could not be put into the archive"
 	O=build sh tests/lint/wings.sh 2>said && fail "a call of $2 in $1 is not found"
 	grep -q "$1.o: .* may not call $2," said || fail "it is found as something else: $(cat said)"
 	cp kept build/libcore.a
