@@ -29,7 +29,7 @@ static usec_t exponential(usec_t base, uint32_t n)
 	return usec_mul(base, (uint64_t)1 << (n - 1));
 }
 
-/* At most 94 rounds: that is where the sequence leaves 64 bits. */
+/* At most 94 rounds: after these the numbers no longer fit into 64 bits. */
 static usec_t fibonacci(usec_t base, uint32_t n)
 {
 	uint64_t before = 0, number = 1;

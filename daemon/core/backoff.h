@@ -1,8 +1,8 @@
 /*
- * How long a request waits before it is tried again.
+ * Backoff: how long a request waits before a retry.
  *
- * n counts the retries of one request from 1.  No delay is above the cap, for any n and any
- * setting; what does not fit 64 bits counts as endless before the cap is applied.
+ * n counts the retries of one request from 1.  No delay exceeds the cap, for any n and any setting;
+ * a value that does not fit into 64 bits becomes USEC_INFINITY before the cap is applied.
  */
 #ifndef POOLD_CORE_BACKOFF_H
 #define POOLD_CORE_BACKOFF_H
@@ -12,10 +12,10 @@
 /*
  * KIND(NAME, "name", formula)
  *
- * F is Fibonacci's sequence, 1 1 2 3 5 8.  The three with jitter are those of M. Brooker,
- * "Exponential backoff and jitter" (AWS architecture blog, 2015).  Their `exponential` is cut at
- * the cap before the dice are thrown: cut afterwards only, all late retries would fall on the cap
- * together, which is what jitter is there to prevent.
+ * F is the Fibonacci sequence, 1 1 2 3 5 8.  The three kinds with jitter are those of M. Brooker,
+ * "Exponential backoff and jitter" (AWS architecture blog, 2015).  Their `exponential` is limited
+ * to the cap before the random number is drawn.  If it were limited only afterwards, most late
+ * retries would wait exactly for the cap and come at the same time, which jitter must prevent.
  */
 #define BACKOFF_KINDS(KIND)                                                                        \
 	KIND(NONE, "none", "0")                                                                    \
@@ -39,19 +39,19 @@ struct backoff_settings {
 	enum backoff_kind kind;
 	usec_t base;
 	usec_t cap;
-	const usec_t *list; /* the caller's, list_len delays; for BACKOFF_CUSTOM alone */
+	const usec_t *list; /* list_len delays, owned by the caller; for BACKOFF_CUSTOM */
 	unsigned list_len;  /* 0: no delay */
 };
 
-/* Of the strategy immediate_retry: 0, 100, 200 ms, and that from then on. */
+/* The delays of the strategy immediate_retry: 0, 100, 200 ms; all later ones are 200 ms. */
 extern const struct backoff_settings backoff_immediate;
 
 const char *backoff_kind_name(enum backoff_kind kind);
 
 /*
- * The delay before the nth retry (n >= 1).  `previous` is what this function returned for the same
- * request's retry before, 0 at the first: only decorrelated_jitter reads it, and begins as if it
- * had been the base.  Only the three kinds with jitter draw from `prng`.
+ * The delay before the nth retry (n >= 1).  `previous` is the delay before the request's last
+ * retry, 0 if there was none; only decorrelated_jitter uses it, and takes at least the base.  Only
+ * the three kinds with jitter draw from `prng`.
  */
 usec_t backoff_delay(const struct backoff_settings *settings, uint32_t n, usec_t previous,
 		     struct prng *prng);

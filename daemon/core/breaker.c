@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-/* Soonest after opening that an early probe may begin, beside 5 % of the open time. */
+/* An early probe begins 1 s after opening, or after 5 % of the open time if that is longer. */
 #define EARLY_AFTER   USEC_PER_SEC
 #define EARLY_PERCENT 5
 
-/* The retry_after of a call that is rejected because all probes are out. */
+/* The maximum retry_after of a call that is rejected because all leases are in use. */
 #define PROBES_WAIT USEC_PER_SEC
 
 static const struct {
@@ -57,7 +57,7 @@ static void clear_window(struct breaker *breaker)
 	breaker->sum = (struct breaker_bucket){0};
 }
 
-/* Empties the buckets that have left the window: all of them after a long silence. */
+/* Clears the buckets that have left the window; after a long pause these are all. */
 static void advance_window(struct breaker *breaker, usec_t now)
 {
 	uint64_t newest = now / (breaker->settings.window / BREAKER_BUCKETS);
@@ -189,7 +189,7 @@ struct breaker_change breaker_observe(struct breaker *breaker, usec_t now)
 	return move(breaker, BREAKER_OBSERVING, BREAKER_BECAUSE_MANUAL, now);
 }
 
-/* --- its beginning and its settings --- */
+/* --- settings --- */
 
 static void set_settings(struct breaker *breaker, const struct breaker_settings *settings)
 {
@@ -269,7 +269,7 @@ struct breaker_change breaker_early_probe(struct breaker *breaker, usec_t worker
 {
 	usec_t share, first;
 
-	/* Equal is since: what opens the breaker may start the worker in the same moment. */
+	/* Equal times count: the event that opens the breaker may also start the worker. */
 	if (breaker->state != BREAKER_OPEN || !breaker->settings.early_probe ||
 	    worker_started < breaker->since || breaker->is_early)
 		return breaker_tick(breaker, now);
@@ -348,7 +348,7 @@ void breaker_reject(struct breaker *breaker)
 	breaker->rejected++;
 }
 
-/* Whether the permit is of this generation; then its lease is free again. */
+/* Takes a permit back and frees its lease.  False: the permit is of an earlier generation. */
 static bool take_back(struct breaker *breaker, struct breaker_permit permit)
 {
 	if (permit.generation != breaker->generation) {
@@ -368,7 +368,7 @@ static bool reaches(uint32_t part, uint32_t whole, unsigned percent)
 	return percent > 0 && (uint64_t)part * 100 >= (uint64_t)whole * percent;
 }
 
-/* The rules that open it, or BREAKER_BECAUSE_NONE. */
+/* The rule that opens the breaker now, or BREAKER_BECAUSE_NONE. */
 static enum breaker_reason why_open(const struct breaker *breaker, usec_t now)
 {
 	const struct breaker_settings *settings = &breaker->settings;
@@ -387,7 +387,7 @@ static enum breaker_reason why_open(const struct breaker *breaker, usec_t now)
 	return BREAKER_BECAUSE_NONE;
 }
 
-/* Says that it would open once for each time it would have been open. */
+/* Reports that the breaker would open, once for each period in which it would have been open. */
 static struct breaker_change observe_opening(struct breaker *breaker, enum breaker_reason reason,
 					     usec_t now)
 {
@@ -398,7 +398,7 @@ static struct breaker_change observe_opening(struct breaker *breaker, enum break
 	return (struct breaker_change){reason, BREAKER_OBSERVING, BREAKER_OBSERVING};
 }
 
-/* What follows from an outcome that was counted. */
+/* Opens the breaker, or reports that it would open, if a rule demands it. */
 static struct breaker_change judge(struct breaker *breaker, usec_t now)
 {
 	enum breaker_reason reason = why_open(breaker, now);

@@ -1,31 +1,32 @@
 /*
- * A pool's circuit breaker: it stops sending to what keeps failing, and tries it again carefully.
+ * A pool's circuit breaker: it stops calls to a pool that keeps failing, and later lets a few calls
+ * through to test whether the pool works again.
  *
- * The three states and the probing are M. Nygard's ("Release It!", 2007); the window's rate, the
- * slow calls and the manual states are those of resilience4j's CircuitBreaker.  A run of failures
- * opens it alone only where the window can't tell: with few calls in it, or after a time without
- * any success.  So an outage is seen at once on a quiet pool and within min_outage on a busy one,
- * and bad luck on a busy pool opens nothing.
+ * The three states and the probes are those of M. Nygard ("Release It!", 2007); the failure rate of
+ * the window, the slow calls and the manual states are those of resilience4j's CircuitBreaker.  A
+ * run of consecutive failures opens the breaker only if the window has too few calls for a rate, or
+ * if no call has succeeded for min_outage.  So the breaker detects an outage at once on a quiet
+ * pool and within min_outage on a busy one, and a few unlucky failures on a busy pool do not open
+ * it.
  *
- * What is due by `now` happens first in every call that takes it, so the breaker is right also
- * where breaker_tick has not been called in time.  `now` is above 0 and never goes back.  All calls
- * are O(1), and each makes at most one change of state.
+ * breaker_admit, breaker_early_probe and the outcomes first make the change that is due by `now`:
+ * the breaker is right even if breaker_tick was called late.  `now` is above 0 and never decreases.
+ * All functions are O(1), and each makes at most one change of state.
  *
- * Which outcomes are failures is the caller's business, and so is who changed the state
- * manually, and when.
+ * The caller decides which outcomes are failures, and records who changed the state manually.
  */
 #ifndef POOLD_CORE_BREAKER_H
 #define POOLD_CORE_BREAKER_H
 
 #include "daemon/core/prng.h"
 
-/* Most probes at once, whatever half_open_requests says. */
+/* The maximum of half_open_requests. */
 #define BREAKER_PROBES_MAX 16
 
-/* The window moves on by a tenth of its length. */
+/* The window consists of this many buckets and advances by one bucket at a time. */
 #define BREAKER_BUCKETS 10
 
-/* What a person may bring about in any state. */
+/* The states that an operator may set, whatever the state is. */
 #define BREAKER_MANUAL                                                                             \
 	(1u << BREAKER_CLOSED | 1u << BREAKER_FORCED_OPEN | 1u << BREAKER_DISABLED |               \
 	 1u << BREAKER_OBSERVING)
@@ -75,30 +76,29 @@ struct breaker_settings {
 	unsigned failure_threshold;  /* failures in a row that open it; at least 1 */
 	unsigned success_threshold;  /* probes that succeed in a row and close it; at least 1 */
 	unsigned half_open_requests; /* probes at once; 1 to BREAKER_PROBES_MAX */
-	unsigned minimum_calls;	     /* in the window, for its rates to count */
-	unsigned failure_rate;	     /* percent of the window's calls that open it; 0: off */
+	unsigned minimum_calls;	     /* needed in the window before its rates are checked */
+	unsigned failure_rate;	     /* percent of the window's calls, opens it; 0: off */
 	unsigned slow_call_rate;     /* the same for slow ones; 0: off */
-	usec_t slow_call_duration;   /* from which on a call is slow; 0: none is */
-	usec_t window;		     /* how far back its calls are counted; at least 10 µs */
-	usec_t min_outage;	/* without a success, for a run to open it in spite of many calls */
-	usec_t failure_run_ttl; /* a failure that comes later than this begins a new run */
-	usec_t open_timeout;	/* from opening to half-open */
-	usec_t open_timeout_max;  /* what the next two may make of it */
-	unsigned open_multiplier; /* percent of the open time before, after a probe failed; 100 or
-				     more */
-	unsigned open_jitter;	  /* percent that is added at random, up to this */
-	usec_t probe_timeout;	  /* after which a probe without outcome has failed */
-	bool early_probe;	  /* whether breaker_early_probe does anything */
+	usec_t slow_call_duration;   /* a call that takes this long is slow; 0: none is */
+	usec_t window;		     /* length of the window; at least 10 µs */
+	usec_t min_outage;	     /* after this without success a run opens it in any case */
+	usec_t failure_run_ttl;	     /* a failure later than this after the last begins a new run */
+	usec_t open_timeout;	     /* from opening to half-open */
+	usec_t open_timeout_max;     /* limit after multiplier and jitter */
+	unsigned open_multiplier; /* after a failed probe: percent of the last open time; >= 100 */
+	unsigned open_jitter;	  /* maximum percent that is added at random */
+	usec_t probe_timeout;	  /* after this a probe without outcome has failed */
+	bool early_probe;	  /* whether breaker_early_probe has an effect */
 };
 
-/* What an admitted call carries to its end.  It is given back once, with its outcome. */
+/* An admitted call holds a permit.  The caller returns it exactly once, with the call's outcome. */
 struct breaker_permit {
 	uint32_t generation;
-	uint32_t probe; /* which lease it holds, from 1; 0: it is no probe */
+	uint32_t probe; /* number of its lease, from 1; 0: not a probe */
 };
 
-/* `reason` is BREAKER_BECAUSE_NONE when nothing changed.  From OBSERVING to OBSERVING, unless by
- * hand: it would have opened now. */
+/* A change of state; `reason` is BREAKER_BECAUSE_NONE if nothing changed.  A change from OBSERVING
+ * to OBSERVING that is not manual means: the breaker would have opened now. */
 struct breaker_change {
 	enum breaker_reason reason;
 	enum breaker_state from;
@@ -114,29 +114,29 @@ struct breaker_bucket {
 struct breaker {
 	struct breaker_settings settings;
 	enum breaker_state state;
-	usec_t since;	     /* in its state */
-	uint32_t generation; /* of its state: grows with every change */
+	usec_t since;	     /* when the state began */
+	uint32_t generation; /* incremented with every change of state */
 	struct prng prng;
 
 	unsigned run; /* failures in a row */
 	usec_t last_failure;
-	usec_t last_success; /* or when counting began */
+	usec_t last_success; /* or, before any, when counting began */
 	struct breaker_bucket buckets[BREAKER_BUCKETS];
 	struct breaker_bucket sum; /* of the buckets */
-	uint64_t bucket;	   /* number of the newest, counted from the clock's zero */
+	uint64_t bucket;	   /* number of the newest one, counted from time 0 */
 
-	usec_t open_span;  /* of the last opening, without jitter and maximum */
-	usec_t open_until; /* while OPEN; while OBSERVING: it would be open */
+	usec_t open_span;  /* last open time, before jitter and maximum */
+	usec_t open_until; /* while OPEN; while OBSERVING: it would be open until then */
 	bool is_early;	   /* open_until was moved by an early probe */
 
-	usec_t leases[BREAKER_PROBES_MAX]; /* when each ends; 0: nobody has it */
-	unsigned probes;		   /* leases that somebody has */
+	usec_t leases[BREAKER_PROBES_MAX]; /* when each lease ends; 0: free */
+	unsigned probes;		   /* leases in use */
 	unsigned probe_successes;	   /* in a row */
 
-	uint64_t opened; /* times, from half-open too */
+	uint64_t opened; /* times that it opened, also from half-open */
 	uint64_t would_open;
 	uint64_t rejected; /* calls */
-	uint64_t late;	   /* permits given back to another generation */
+	uint64_t late;	   /* permits returned in a later generation */
 };
 
 enum breaker_verdict {
@@ -145,14 +145,14 @@ enum breaker_verdict {
 	BREAKER_ADMIT_PROBE
 };
 
-/* What a report says of it. */
+/* The breaker as reports show it. */
 struct breaker_snapshot {
 	enum breaker_state state;
 	usec_t since;
 	uint32_t generation;
 	unsigned run;
 	struct breaker_bucket window;
-	unsigned failure_permille; /* of the window's calls, rounded down; 0 without any */
+	unsigned failure_permille; /* of the window's calls, rounded down; 0: no calls */
 	unsigned slow_permille;
 	usec_t open_until; /* OPEN; USEC_INFINITY while FORCED_OPEN, 0 in the other states */
 	unsigned probes;
@@ -167,39 +167,38 @@ const char *breaker_state_name(enum breaker_state state);
 const char *breaker_reason_name(enum breaker_reason reason);
 const char *breaker_reason_text(enum breaker_reason reason);
 
-/* Whether the table has an edge from one state to another. */
+/* Whether BREAKER_STATES allows the transition. */
 bool breaker_may_move(enum breaker_state from, enum breaker_state to);
 
-/* A closed one.  The settings are copied; `seed` is for open_jitter. */
+/* Makes a closed breaker.  The settings are copied; `seed` is for open_jitter. */
 void breaker_init(struct breaker *breaker, const struct breaker_settings *settings, uint64_t seed,
 		  usec_t now);
 
 /*
- * Takes new settings and keeps all else: its state, manual or not, the end of the open time
- * and of the leases.  Only a window of another length begins empty.
+ * Takes new settings.  The state, the end of the open time and the leases are kept.  If the length
+ * of the window changes, its counts are cleared.
  */
 void breaker_reload(struct breaker *breaker, const struct breaker_settings *settings);
 
 /*
- * Whether a call may go.  YES and PROBE give a permit in `ret_permit`, which is given back by one
- * of breaker_success, _failure and _neutral; a PROBE's is a lease that fails by itself after
- * probe_timeout.  (A request's own deadline needs no lease: it ends the request, and that gives the
- * permit back.)  NO counts as rejected; breaker_time_left says for how long.  `ret_change`: what
- * changed on the way, always set.
+ * Decides whether a call may go.  YES and PROBE set `ret_permit`, which the caller returns with
+ * breaker_success, breaker_failure or breaker_neutral.  A PROBE also holds a lease: if the caller
+ * has not returned the permit after probe_timeout, the probe has failed.  NO counts as rejected;
+ * breaker_time_left returns when the call may come again.  `ret_change` is always set.
  */
 enum breaker_verdict breaker_admit(struct breaker *breaker, usec_t now,
 				   struct breaker_permit *ret_permit,
 				   struct breaker_change *ret_change);
 
-/* A call was turned away without being asked for, as it was plain that it would not be admitted: it
- * counts as rejected. */
+/* Counts a call as rejected that the caller refused without breaker_admit, because the breaker
+ * would not have admitted it. */
 void breaker_reject(struct breaker *breaker);
 
 /*
- * The outcome of an admitted call: good, bad, or of no weight (cancelled, its client gone, shed,
- * the caller's fault).  `duration` is for the slow-call rule, which counts good and bad ones; a
- * probe that is slow has failed.  The permit of another generation counts as late and moves
- * nothing.
+ * Reports the outcome of an admitted call and returns its permit.  A neutral outcome is not
+ * counted: the call was cancelled or shed, its client has disconnected, or the client's request was
+ * wrong.  `duration` is for the slow-call rule, which applies to successes and failures; a slow
+ * probe has failed.  A permit of an earlier generation counts as late and has no other effect.
  */
 struct breaker_change breaker_success(struct breaker *breaker, struct breaker_permit permit,
 				      usec_t now, usec_t duration);
@@ -209,21 +208,22 @@ struct breaker_change breaker_neutral(struct breaker *breaker, struct breaker_pe
 				      usec_t now);
 
 /*
- * A worker that was started at `worker_started` has answered its health check: if that was since
- * the breaker opened, it is half-open after max(1 s, 5 % of its open time), should that be earlier.
+ * A worker that was started at `worker_started` has answered its health check.  If it was started
+ * since the breaker opened, the open time ends after max(1 s, 5 % of it), unless it ends earlier.
  */
 struct breaker_change breaker_early_probe(struct breaker *breaker, usec_t worker_started,
 					  usec_t now);
 
-/* When it next changes by itself (the open time is over, a lease ends), or USEC_INFINITY. */
+/* When the open time or the next lease ends, or USEC_INFINITY. */
 usec_t breaker_deadline(const struct breaker *breaker);
 
-/* The deadline has come.  Does nothing before it. */
+/* Makes the change that is due at breaker_deadline.  Does nothing before it. */
 struct breaker_change breaker_tick(struct breaker *breaker, usec_t now);
 
 /*
- * By hand, from any state.  Each begins a new generation and ends the open time and the leases.
- * Reset and observe also forget the run and the window; reset is the way back from the other three.
+ * Manual changes, allowed in any state.  Each begins a new generation and ends the open time and
+ * the leases.  Reset and observe also clear the run and the window.  Reset closes the breaker and
+ * so ends the other three.
  */
 struct breaker_change breaker_reset(struct breaker *breaker, usec_t now);
 struct breaker_change breaker_force_open(struct breaker *breaker, usec_t now);
@@ -236,8 +236,9 @@ static inline enum breaker_state breaker_state(const struct breaker *breaker)
 }
 
 /*
- * When a call that was not admitted may come again: the rest of the open time; while all probes are
- * out, 1 s at most, as nobody knows how soon they answer; USEC_INFINITY while forced open; else 0.
+ * The time after which a call that was not admitted may come again: the rest of the open time;
+ * while all leases are in use, at most 1 s, as the probes may end at any time; USEC_INFINITY while
+ * forced open; else 0.
  */
 usec_t breaker_time_left(const struct breaker *breaker, usec_t now);
 

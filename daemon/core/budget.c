@@ -14,8 +14,8 @@ void budget_init(struct budget *budget, const struct budget_settings *settings, 
 }
 
 /*
- * Gives what time has earned since the last call.  A clock that leaps ahead fills it up to the same
- * limit as waiting would; one that leaps back earns nothing for the leap, and counts on from there.
+ * Adds what the time since the last call has earned.  If the clock jumps forward, the limit is the
+ * same as for real time; if it jumps back, the jump adds nothing, and time counts from there.
  */
 static void refill(struct budget *budget, usec_t now)
 {

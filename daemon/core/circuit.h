@@ -1,6 +1,6 @@
 /*
- * A breaker in its place: that of a whole pool, or of one of its methods; with its timer, and with
- * the operator who changed it manually.
+ * A circuit: the breaker of a pool, or of one of the pool's methods, with its timer and with the
+ * operator who last changed it manually.
  */
 #ifndef POOLD_CORE_CIRCUIT_H
 #define POOLD_CORE_CIRCUIT_H
@@ -9,11 +9,11 @@
 #include "daemon/core/heap.h"
 #include "daemon/core/names.h"
 
-/* Methods of a pool that get a breaker of their own, the first ones called; the others share the
- * pool's. */
+/* How many methods of a pool can have a breaker of their own: the first ones that are called.  The
+ * other methods share the pool's breaker. */
 #define CIRCUIT_METHODS_MAX 31
 
-/* Who changed something manually. */
+/* The operator who changed the breaker manually. */
 struct circuit_operator {
 	uint32_t uid;
 	int32_t pid;
@@ -22,15 +22,15 @@ struct circuit_operator {
 
 struct circuit {
 	struct breaker breaker;
-	struct name method; /* its scope is the pool; of length 0: the pool's own */
+	struct name method; /* its scope is the pool; length 0: the pool's breaker */
 	uint32_t pool;
 	enum breaker_reason reason;	  /* of the last change */
-	struct circuit_operator operator; /* of the last change, if that was a manual one */
-	unsigned queued;		  /* requests in the queue that will ask it */
+	struct circuit_operator operator; /* who made the last change, if it was manual */
+	unsigned queued;		  /* requests in the queue that need its permit */
 	struct heap_entry timer;
 };
 
-/* Whether a request that came now would be let through, with those before it in the queue. */
+/* Whether the breaker would admit a request that comes now, after those in the queue. */
 static inline bool circuit_is_willing(const struct circuit *circuit, usec_t now)
 {
 	const struct breaker *breaker = &circuit->breaker;
@@ -52,7 +52,7 @@ static inline bool circuit_is_willing(const struct circuit *circuit, usec_t now)
 	return false;
 }
 
-/* Whether all requests are let through. */
+/* Whether the breaker admits all requests. */
 static inline bool circuit_is_closed(const struct circuit *circuit)
 {
 	enum breaker_state state = circuit->breaker.state;

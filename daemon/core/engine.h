@@ -1,18 +1,19 @@
 /*
- * The engine: the whole of poold's deciding as one state machine without I/O.
+ * The engine: it makes all of poold's decisions, as one state machine without I/O.
  *
- * Events go in with the time they happened at; effects come out and are carried out by the caller,
- * in order and before the next event; one deadline says when EVENT_TIMER is due.  The engine reads
- * no clock, calls no system, allocates nothing after engine_init, and never sees a payload:
- * requests, workers, sessions and keys are numbers (slots) shared with the caller.
+ * The caller passes events, each with the time when it happened.  The engine returns effects, which
+ * the caller carries out in order and before the next event, and one deadline, at which EVENT_TIMER
+ * is due.  The engine reads no clock, makes no system call, allocates nothing after engine_init and
+ * never sees a payload: requests, workers, sessions and keys are slot numbers shared with the
+ * caller.
  *
- * Ownership of a request's slot: the caller picks a free one (below requests_max) for EVENT_SUBMIT;
- * it belongs to the engine until an effect says EFFECT_RESULT, EFFECT_ERROR or EFFECT_DROP for it,
- * exactly once; then it is the caller's again.
+ * Ownership of a request's slot: the caller chooses a free slot (below requests_max) for
+ * EVENT_SUBMIT.  The slot belongs to the engine until exactly one effect EFFECT_RESULT,
+ * EFFECT_ERROR or EFFECT_DROP for it; then it is the caller's again.
  *
- * Bytes that the caller keeps for the engine: a session's state, by the session's slot, from an
- * EFFECT_RESULT that commits it until the EFFECT_SESSION that ends it; a key's answer, by the key's
- * slot, from an EFFECT_RESULT that keeps it until EFFECT_FORGET.
+ * The caller stores these bytes for the engine: a session's state, by the session's slot, from the
+ * EFFECT_RESULT that commits it to the EFFECT_SESSION that ends the session; a key's answer, by the
+ * key's slot, from the EFFECT_RESULT that stores it to EFFECT_FORGET.
  */
 #ifndef POOLD_CORE_ENGINE_H
 #define POOLD_CORE_ENGINE_H
@@ -23,57 +24,56 @@
 struct engine;
 
 enum event_type {
-	EVENT_SUBMIT = 0, /* a client asks: `submit` */
-	EVENT_CANCEL, /* its client gives `request` up; `gone`: it is not there to hear an answer */
-	EVENT_WORKER_READY,    /* the worker can work: `ready` */
-	EVENT_WORKER_BEGAN,    /* the worker said that it begins attempt `id` */
-	EVENT_WORKER_ALIVE,    /* the worker says that it lives, and nothing else */
-	EVENT_WORKER_CHUNK,    /* the worker said a part of the answer to attempt `id` */
+	EVENT_SUBMIT = 0,      /* a client sends a request: `submit` */
+	EVENT_CANCEL,	       /* its client cancels `request`; `is_gone`: it has disconnected */
+	EVENT_WORKER_READY,    /* the worker accepts requests: `ready` */
+	EVENT_WORKER_BEGAN,    /* the worker reports that it begins attempt `id` */
+	EVENT_WORKER_ALIVE,    /* the worker sent a sign of life, and nothing else */
+	EVENT_WORKER_CHUNK,    /* the worker sent a part of the answer to attempt `id` */
 	EVENT_WORKER_ANSWERED, /* the worker answered attempt `id`: `answer` */
-	EVENT_SEND_FAILED,   /* EFFECT_SEND of attempt `id` could not be carried out, the worker has
-				heard nothing of it: `code` says why */
-	EVENT_WORKER_BROKE,  /* its channel is of no use any more: `code` says how; the process may
-				still live */
-	EVENT_WORKER_EXITED, /* its process is gone: `exit` */
-	EVENT_SPAWN_FAILED,  /* EFFECT_SPAWN could not be carried out: `code` says why */
-	EVENT_PRESSURE,	     /* memory is short, and the worker is the heaviest idle one */
+	EVENT_SEND_FAILED,   /* EFFECT_SEND of attempt `id` failed, and the worker received nothing
+				of it: `code` says why */
+	EVENT_WORKER_BROKE,  /* its channel is broken: `code` says how; the process may still be
+				alive */
+	EVENT_WORKER_EXITED, /* its process has ended: `exit` */
+	EVENT_SPAWN_FAILED,  /* EFFECT_SPAWN failed: `code` says why */
+	EVENT_PRESSURE,	     /* memory is low; of the idle workers this one uses the most */
 	EVENT_WORKER_MEMORY, /* the worker uses `memory` bytes */
 	EVENT_BREAKER,	     /* an operator changes a breaker: `manual` */
 	EVENT_RECOVERY_CANCEL, /* an operator ends a recovery: `recovery` */
 	EVENT_SESSION_CLOSE,   /* an operator closes a session: `session` */
-	EVENT_RESTART,	       /* an operator wants the workers of `pool` replaced, one by one */
-	EVENT_RESIZE,	       /* an operator gives `pool` other limits: `size` */
-	EVENT_DRAIN,	       /* an operator takes `pool` out of service: it takes nothing new */
-	EVENT_RESUME,	       /* and puts it back */
-	EVENT_KILL,	       /* an operator ends the worker, with `signal` first */
-	EVENT_TIMER,	       /* the deadline has come */
-	EVENT_STOP /* drain, then end everything; a second one does not wait any longer */
+	EVENT_RESTART,	       /* an operator starts a rolling restart of `pool` */
+	EVENT_RESIZE,	       /* an operator changes the size limits of `pool`: `size` */
+	EVENT_DRAIN,	       /* an operator drains `pool`: it accepts no new requests */
+	EVENT_RESUME,	       /* an operator ends the drain of `pool` */
+	EVENT_KILL,	       /* an operator ends the worker; `signal` is sent first */
+	EVENT_TIMER,	       /* engine_deadline is reached */
+	EVENT_STOP	       /* drain, then stop; a second one stops without waiting */
 };
 
 struct engine_event {
 	enum event_type type;
-	usec_t now;	  /* above 0, and never earlier than that of the event before */
+	usec_t now;	  /* above 0, and never earlier than in the last event */
 	uint32_t request; /* SUBMIT, CANCEL */
 	uint32_t pool;	  /* RESTART, RESIZE, DRAIN, RESUME */
 	uint32_t worker;  /* WORKER_*, SEND_FAILED, SPAWN_FAILED, PRESSURE, KILL */
-	uint32_t life;	  /* the same: an event of another life is ignored */
+	uint32_t life;	  /* of the worker: an event of another life is ignored */
 	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _ANSWERED, SEND_FAILED */
 	union {
 		struct {
 			uint32_t pool;
 			enum priority priority;
 			bool is_idempotent;
-			bool no_fallback;      /* no other pool of the chain may answer */
-			bool is_stream;	       /* parts of the answer may come before it */
-			bool is_restartable;   /* and may begin anew */
-			bool session_exists;   /* don't open a session for it */
+			bool no_fallback;      /* no other pool of the chain is accepted */
+			bool is_stream;	       /* the answer may come in parts */
+			bool is_restartable;   /* the parts may start over after a retry */
+			bool session_exists;   /* do not open a new session */
 			uint32_t max_attempts; /* at least 1 */
-			uint32_t skip; /* levels of the chain that don't know the method, as a mask
-					*/
+			uint32_t skip;	       /* bit mask of chain levels that lack the method */
 			uint64_t bytes;
 			usec_t timeout;
-			struct bytes method;  /* for a breaker of its own; this and `key` stay
-						 the caller's as long as the request is open */
+			struct bytes method;  /* selects the breaker; the caller keeps these bytes
+						 and those of `key` until the answer */
 			struct bytes key;     /* empty: none; at most NAME_LEN_MAX bytes */
 			struct bytes session; /* the same */
 		} submit;
@@ -86,14 +86,14 @@ struct engine_event {
 		struct {
 			enum errcode code;  /* ERR_NONE: a result */
 			uint64_t bytes;	    /* of the result */
-			bool has_state;	    /* it handed the session's state back: */
-			uint64_t state;	    /* so many bytes; 0: there is none any more */
-			bool has_retryable; /* whether it is retryable: */
+			bool has_state;	    /* the worker returned the session's state */
+			uint64_t state;	    /* its size in bytes; 0: the state is deleted */
+			bool has_retryable; /* the worker sent is_retryable */
 			bool is_retryable;
-			bool is_fatal;	   /* the worker says that it is broken */
-			bool has_severity; /* how grave it is: */
+			bool is_fatal;	   /* the worker reports that it cannot go on */
+			bool has_severity; /* the worker sent `severity` */
 			enum errseverity severity;
-			usec_t retry_after; /* USEC_INFINITY: not said */
+			usec_t retry_after; /* USEC_INFINITY: not sent */
 		} answer;
 		enum errcode code; /* WORKER_BROKE: peer_closed, decode_error, protocol_violation,
 				      response_too_large.  SEND_FAILED: encode_error.
@@ -101,13 +101,13 @@ struct engine_event {
 				      process_limit, memory_limit */
 		struct {
 			bool is_signalled;  /* ended by a signal that the daemon did not send */
-			bool is_unusable;   /* exit status 78: starting it again is of no use */
-			bool is_connection; /* no process, but a connection that has ended */
+			bool is_unusable;   /* exit status 78: do not start it again */
+			bool is_connection; /* a connection ended, not a process */
 		} exit;
 		struct {
 			uint32_t pool;
 			enum breaker_state state; /* one of BREAKER_MANUAL */
-			struct bytes method;	  /* empty: the pool's own */
+			struct bytes method;	  /* empty: the pool's breaker */
 			uint32_t uid;
 			int32_t pid;
 		} manual;
@@ -124,39 +124,39 @@ struct engine_event {
 
 enum effect_type {
 	EFFECT_SEND = 0, /* send `request` to `worker` as message `id`; `attempt` counts from 1 */
-	EFFECT_CANCEL,	 /* ask `worker` to give up message `id` */
+	EFFECT_CANCEL,	 /* ask `worker` to cancel message `id` */
 	EFFECT_PING,	 /* send a health check as message `id` */
-	EFFECT_CHUNK,	 /* hand the part that EVENT_WORKER_CHUNK brought just now to the client of
+	EFFECT_CHUNK,	 /* send the part of the current EVENT_WORKER_CHUNK to the client of
 			    `request` */
-	EFFECT_RESTART,	 /* notify the client of `request` that the parts so far are void */
-	EFFECT_RESULT,	 /* answer `request`: `result` says with what */
-	EFFECT_RETRY,	 /* an attempt of `request` failed by `failure` and the request goes on in
-			    `pool` at the soonest after `failed.delay` */
+	EFFECT_RESTART,	 /* notify the client of `request` that the parts so far are invalid */
+	EFFECT_RESULT,	 /* answer `request` with `result` */
+	EFFECT_RETRY,	 /* an attempt of `request` failed with `failed.failure`; the request goes
+			    on in `pool`, not before `failed.delay` has passed */
 	EFFECT_ERROR,	 /* answer `request` with `failed.failure` */
-	EFFECT_DROP,	 /* `request` is over, nobody waits for an answer */
-	EFFECT_FORGET,	 /* the answer kept for `key` is not needed any more */
+	EFFECT_DROP,	 /* `request` has ended without an answer, as its client is gone */
+	EFFECT_FORGET,	 /* delete the answer stored for `key` */
 	EFFECT_SPAWN,	 /* start a process for `worker`, life `life`, of `pool` */
 	EFFECT_SHUTDOWN, /* ask `worker` to finish and exit */
-	EFFECT_CLOSE,	 /* close the channel of `worker`: nothing it says from now on counts */
+	EFFECT_CLOSE,	 /* close the channel of `worker`; ignore what it sends after this */
 	EFFECT_SIGNAL,	 /* send `signal` to the process group of `worker`, because of `cause` */
-	EFFECT_HEALTH,	 /* `pool` went from health `was` to health `is` */
+	EFFECT_HEALTH,	 /* the health of `pool` changed: `health` */
 	EFFECT_BREAKER,	 /* a breaker of `pool` changed: `breaker` */
-	EFFECT_LEVEL,	 /* requests to `pool` start at another level of its chain: `level` */
+	EFFECT_LEVEL,	 /* requests to `pool` now start at another chain level: `level` */
 	EFFECT_RECOVERY, /* a recovery began or ended: `recovery` */
-	EFFECT_SESSION,	 /* of `session`: `reason` */
+	EFFECT_SESSION,	 /* a session began, ended, moved or lost state: `session` */
 	EFFECT_SLOW,	 /* an attempt of `request` has been running at `worker` for `ran` */
-	EFFECT_ROLL,	 /* the rolling restart of `pool` began, went on or ended: `roll` */
-	EFFECT_INCIDENT, /* something failed that is no request's: `incident`, of `worker` unless it
-			    is NO_WORKER */
-	EFFECT_DONE,   /* the verdict on EVENT_BREAKER, _RECOVERY_CANCEL, _SESSION_CLOSE, _RESTART,
+	EFFECT_ROLL,	 /* the rolling restart of `pool` began, advanced or ended: `roll` */
+	EFFECT_INCIDENT, /* a failure that belongs to no request: `incident`, at `worker` unless
+			    that is NO_SLOT */
+	EFFECT_DONE,	 /* the result of EVENT_BREAKER, _RECOVERY_CANCEL, _SESSION_CLOSE, _RESTART,
 			  _RESIZE, _DRAIN, _RESUME or _KILL: `code` */
-	EFFECT_STOPPED /* after EVENT_STOP: no request and no worker is left */
+	EFFECT_STOPPED	 /* after EVENT_STOP: no request and no worker is left */
 };
 
 enum result_source {
-	RESULT_WORKER = 0, /* the result that EVENT_WORKER_ANSWERED brought just now */
-	RESULT_STATIC,	   /* the canned one of `pool` */
-	RESULT_STORED	   /* the one kept for the key */
+	RESULT_WORKER = 0, /* the result of the current EVENT_WORKER_ANSWERED */
+	RESULT_STATIC,	   /* the static answer of `pool` */
+	RESULT_STORED	   /* the answer stored for the key */
 };
 
 #define NO_SLOT UINT32_MAX
@@ -178,20 +178,19 @@ struct effect {
 		} send; /* SEND; CANCEL and PING use id alone */
 		struct {
 			enum result_source source;
-			unsigned level; /* of the chain; above 0 the answer is a degraded one */
-			uint32_t
-				key; /* KEPT: whose answer; else: keep the answer for it; NO_SLOT */
-			uint32_t session;    /* its state is the one just handed back; NO_SLOT */
-			bool has_lost_state; /* report: what a worker kept for its session is gone
-					   */
+			unsigned level;	  /* of the chain; above 0: a degraded answer */
+			uint32_t key;	  /* STORED: send its answer; else: store the answer for it;
+					   NO_SLOT: none */
+			uint32_t session; /* store the state just returned; NO_SLOT: none */
+			bool has_lost_state; /* report: state that a worker kept is lost */
 		} result;
 		struct {
 			struct failure failure;
 			enum errseverity severity;
 			enum errstrategy strategy;
-			bool has_worker; /* `worker` had it */
+			bool has_worker; /* it was sent to `worker` */
 			usec_t delay;	 /* RETRY */
-			uint32_t from;	 /* RETRY: the pool where it failed */
+			uint32_t from;	 /* RETRY: the pool where the attempt failed */
 		} failed;		 /* ERROR, RETRY */
 		struct {
 			int signal;
@@ -208,54 +207,54 @@ struct effect {
 		struct {
 			unsigned from;
 			unsigned to;
-			enum errcode reason; /* why it left; ERR_NONE on the way back */
+			enum errcode reason; /* why it left its level; ERR_NONE: it returns */
 		} level;
 		struct {
 			uint64_t id;
 			enum errcode cause;
 			enum errstrategy strategy;
 			bool has_begun;
-			enum recovery_result result; /* when it has not just begun */
+			enum recovery_result result; /* if it has ended (!has_begun) */
 			usec_t duration;
 		} recovery;
 		struct {
 			uint32_t session;
-			bool has_begun; /* the session was opened just now */
+			bool has_begun; /* the session was just opened */
 			enum session_reason reason;
-		} session; /* notify `worker` (unless NO_SLOT) of all reasons but LOST */
+		} session; /* notify `worker`, unless it is NO_SLOT, except for LOST */
 		enum errcode incident;
 		usec_t ran;	   /* SLOW */
 		struct roll roll;  /* ROLL */
-		enum errcode code; /* DONE; ERR_NONE: it was done */
+		enum errcode code; /* DONE; ERR_NONE: success */
 		uint32_t key;	   /* FORGET */
 	};
 };
 
-/* The memory an engine of these settings needs, in bytes, aligned as malloc aligns. */
+/* How many bytes of memory, aligned as by malloc, an engine with these settings needs. */
 size_t engine_size(const struct engine_settings *settings);
 
 /*
- * An engine in `memory` (engine_size bytes, the caller's, given back by nobody else while it is in
- * use).  It wants its workers started at once: pull the effects.
+ * Makes an engine in `memory`: engine_size bytes, which the caller owns and frees after use.  The
+ * engine starts its workers at once: call engine_next_effect next.
  */
 struct engine *engine_init(void *memory, const struct engine_settings *settings, usec_t now);
 
-/* Takes one event.  All effects of the event before must have been pulled. */
+/* Processes one event.  The caller has taken all effects of the last event. */
 void engine_step(struct engine *engine, const struct engine_event *event);
 
-/* The next thing to do; false when there is nothing. */
+/* Takes the next effect into `ret`; false if there is none. */
 bool engine_next_effect(struct engine *engine, struct effect *ret);
 
 /* When EVENT_TIMER is due, or USEC_INFINITY. */
 usec_t engine_deadline(const struct engine *engine);
 
-/* Pools are numbered from 0; the slots of workers are counted through all pools. */
+/* Pools are numbered from 0; worker slots are numbered across all pools. */
 uint32_t engine_pool_count(const struct engine *engine);
 uint32_t engine_worker_count(const struct engine *engine);
 bool engine_stopping(const struct engine *engine);
-/* Requests that are not answered yet. */
+/* The number of requests that are not answered yet. */
 uint32_t engine_open_requests(const struct engine *engine);
-/* The pool at that level of the chain that `pool` heads; level 0 is the pool itself. */
+/* The pool at a level of the chain whose head is `pool`; level 0 is the pool itself. */
 uint32_t engine_chain_pool(const struct engine *engine, uint32_t pool, unsigned level);
 
 #endif

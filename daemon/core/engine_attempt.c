@@ -1,6 +1,6 @@
 #include "daemon/core/engine_internal.h"
 
-/* --- into the queue and to a worker --- */
+/* --- queueing and sending --- */
 
 void engine_enqueue(struct engine *engine, struct request *request, bool front)
 {
@@ -78,12 +78,12 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	emit_send(engine, pool, request, worker);
 }
 
-/* Refused at the head of the queue. */
+/* Refuses the request at the head of the queue. */
 static void refuse(struct engine *engine, struct request *request, enum errcode code)
 {
 	struct failure failure = engine_failure(request, code);
 
-	/* A breaker that has opened only now has put it off, with all that stood here. */
+	/* If the breaker opened just now, engine_fail_queue has already deferred this request. */
 	if (request->is_deferred)
 		return;
 	engine_detach(engine, request);
@@ -95,7 +95,7 @@ static enum errcode timeout_of(const struct request *request)
 	return request->run.may_have_run ? ERR_deadline_exceeded : ERR_queue_timeout;
 }
 
-/* Whether the head of the queue has gone one way or another; false: it waits for a worker. */
+/* Handles the head of the queue: sends, refuses or parks it.  False: it must wait for a worker. */
 static bool dispatch_one(struct engine *engine, struct pool *pool, struct request *request)
 {
 	struct worker *worker;
@@ -126,8 +126,8 @@ static bool dispatch_one(struct engine *engine, struct pool *pool, struct reques
 	return true;
 }
 
-/* One that waits for a worker with room comes forward: whoever did before it has gone another way,
- * refused or shed. */
+/* Unparks one request of a ready worker, which is idle if the request that was unparked before was
+ * refused or shed.  False: no ready worker has a parked request. */
 static bool call_forward(struct engine *engine, struct pool *pool)
 {
 	const struct list *ready = &pool->states[WORKER_READY];
@@ -162,7 +162,7 @@ void engine_dispatch(struct engine *engine, struct pool *pool)
 	while (call_forward(engine, pool));
 	if (pool_wants_more(pool))
 		engine_start_one(engine, pool);
-	/* Those at work are more now, and its spares are beyond them. */
+	/* More workers are busy now, so spares may be missing. */
 	if (pool->settings.spares > 0)
 		engine_refill(engine, pool);
 }
@@ -178,7 +178,7 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 		return;
 	while (--count > 0 && node->next != &worker->parked.head)
 		node = node->next;
-	/* From the last of them on, as each goes to the head of its class. */
+	/* Backwards, because each one goes to the head of its class. */
 	for (; node != &worker->parked.head; node = before) {
 		before = node->prev;
 		queue_unpark(&pool->queue, list_entry(node, struct request, in_queue));
@@ -186,7 +186,7 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 	engine_mark_pool_dirty(engine, pool);
 }
 
-/* --- back from a worker --- */
+/* --- the end of an attempt --- */
 
 void engine_give_up_attempt(struct engine *engine, struct request *request)
 {
@@ -203,7 +203,7 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 	engine_touch(engine, worker);
 }
 
-/* Its attempt is over: it is between two of them. */
+/* The request's attempt has ended: the request is DELAYED. */
 static void release(struct engine *engine, struct request *request)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
@@ -220,15 +220,14 @@ void engine_count_attempt(struct engine *engine, struct request *request, enum e
 {
 	bool counts = policy_row(&engine->policy, code)->counts_breaker || fatal;
 
-	/* One failure a request: the first, so that an outage is seen before the retries are over.
-	 */
+	/* The breaker counts one failure per request: the first, to detect an outage early. */
 	engine_outcome(engine, request,
 		       counts && !request->run.was_counted ? OUTCOME_FAILURE : OUTCOME_NEUTRAL);
 	request->run.was_counted |= counts;
 }
 
-/* What the worker's own error says of it: an exception comes from the code, a refusal from there or
- * from before it. */
+/* Whether the request's code ran, by the error that the worker sent: an exception comes from the
+ * code; a rejection comes from the code or from before it. */
 static enum executed ran_to_error(const struct request *request, enum errcode code)
 {
 	if (code == ERR_exception || code == ERR_encode_error)
@@ -242,7 +241,7 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	enum errcode code = event->answer.code;
 	struct failure failure;
 
-	/* Nobody asked it to cancel this one: to the client that is a failure like any other. */
+	/* The daemon did not cancel this attempt: report it to the client as an exception. */
 	if (code == ERR_cancelled)
 		code = ERR_exception;
 	failure = (struct failure){
@@ -264,7 +263,7 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	engine_failed(engine, request, &failure);
 }
 
-/* It ran well, but what it handed back for its session can't be kept. */
+/* The request succeeded, but there is no room for the session's state that it returned. */
 static void refuse_state(struct engine *engine, struct request *request)
 {
 	struct failure failure = {.code = ERR_session_limit,
@@ -337,7 +336,7 @@ void engine_take_chunk(struct engine *engine, struct attempt *attempt)
 	struct request *request = attempt->request;
 	struct effect *effect;
 
-	/* Whoever says a part of an answer has begun, whether it said so or not. */
+	/* A worker that sends a part of an answer has begun, even if it did not report that. */
 	attempt->has_begun = true;
 	if (attempt->begun == 0)
 		attempt->begun = engine->now;
@@ -349,9 +348,9 @@ void engine_take_chunk(struct engine *engine, struct attempt *attempt)
 	effect->pool = request->run.pool;
 }
 
-/* --- the worker is gone --- */
+/* --- the worker has ended --- */
 
-/* Why the attempts at a worker that is gone failed. */
+/* The error code of the attempts at a worker that has ended. */
 static enum errcode death_code(const struct worker *worker, const struct engine_event *event)
 {
 	if (worker->broken_by != ERR_NONE)
@@ -363,7 +362,7 @@ static enum errcode death_code(const struct worker *worker, const struct engine_
 }
 
 /* Requeue: it never started.  If it was the only request there (`suspect`), count it as a suspected
- * crasher: parsing it may have killed the worker.  False: it has killed too many. */
+ * crasher: parsing it may have killed the worker.  False: it exceeds max_crash_retries. */
 static bool goes_back(struct pool *pool, struct request *request, bool suspect)
 {
 	if (suspect)
@@ -378,7 +377,7 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 		   enum errcode code, bool suspect)
 {
 	struct request *request = attempt->request;
-	/* Whose answer came in part has begun, in whatever order its worker works. */
+	/* A request that has sent a part of its answer has begun, in any order of work. */
 	bool ran = worker_may_have_run(worker, attempt) || (request && request->has_streamed);
 	struct failure failure = {.code = code,
 				  .executed = EXECUTED_MAYBE,
@@ -412,8 +411,8 @@ void engine_settle_attempts(struct engine *engine, struct worker *worker,
 	bool alone = worker->attempts.len == 1 && worker->cause == CAUSE_NONE;
 	struct list_node *node;
 
-	/* From the last to the first, as each goes to the head of the queue, and so that none moves
-	 * up in line meanwhile. */
+	/* From the last to the first: each goes to the head of the queue, and no attempt becomes
+	 * the first at the worker meanwhile. */
 	while ((node = list_last(&worker->attempts)))
 		settle(engine, worker, list_entry(node, struct attempt, in_worker), code, alone);
 }

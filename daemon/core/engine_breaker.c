@@ -31,7 +31,7 @@ static void emit_change(struct engine *engine, const struct circuit *circuit,
 	effect->breaker.circuit = (uint32_t)(circuit - pool_of(engine, circuit)->circuits);
 }
 
-/* A worker that started in the moment the breaker opened may have been the first to be asked. */
+/* Pings the idle workers that started since the breaker opened: an answer allows an early probe. */
 static void probe_workers(struct engine *engine, struct pool *pool, usec_t since)
 {
 	struct list_node *node;
@@ -44,7 +44,8 @@ static void probe_workers(struct engine *engine, struct pool *pool, usec_t since
 	}
 }
 
-/* What follows from a change: it is reported, and nobody waits at a breaker that has opened. */
+/* Handles a change of the breaker: sets its timer, reports the change, and fails its requests in
+ * the queue if it has opened. */
 static void take_change(struct engine *engine, struct circuit *circuit,
 			struct breaker_change change)
 {

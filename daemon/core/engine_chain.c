@@ -1,7 +1,7 @@
 #include "daemon/core/engine_internal.h"
 
-/* Whether the pool could serve all that it is asked: its breaker lets everything through, and it
- * has workers or can get some. */
+/* Whether the pool can serve all its requests: it is not drained, its breaker admits all of them,
+ * and it has workers or can start some. */
 static bool is_able(const struct pool *pool)
 {
 	return pool->drained == 0 &&
@@ -18,7 +18,7 @@ static enum errcode why_left(const struct pool *pool)
 	return pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed : ERR_pool_unavailable;
 }
 
-/* The first level that could serve, from the first fallback on; 0: none. */
+/* The first fallback level that can serve; 0: none. */
 static unsigned first_able(const struct engine *engine, const struct pool *pool)
 {
 	for (unsigned level = 1; level <= pool->settings.fallback_count; level++)

@@ -1,6 +1,6 @@
 #include "daemon/core/engine_internal.h"
 
-/* An attempt failed in the pool `from`, and the request goes on where it is now. */
+/* Reports that an attempt failed in the pool `from` and that the request goes on in its pool. */
 static struct effect *emit_retry(struct engine *engine, const struct request *request,
 				 const struct failure *failure, uint32_t from)
 {
@@ -11,7 +11,7 @@ static struct effect *emit_retry(struct engine *engine, const struct request *re
 	return effect;
 }
 
-/* --- its recovery --- */
+/* --- the request's recovery --- */
 
 static struct effect *emit_recovery(struct engine *engine, const struct request *request,
 				    bool began, enum recovery_result result)
@@ -40,7 +40,7 @@ void engine_close_recovery(struct engine *engine, struct request *request,
 	request->recovery = NULL;
 }
 
-/* Opens the request's recovery, or goes on with it, as it failed in the pool `from`. */
+/* Begins or continues the request's recovery, after a failure in the pool `from`. */
 static void go_on_recovery(struct engine *engine, struct request *request,
 			   const struct failure *failure, uint32_t from)
 {
@@ -53,17 +53,17 @@ static void go_on_recovery(struct engine *engine, struct request *request,
 	request->recovery->attempts++;
 }
 
-/* --- places --- */
+/* --- placing a request --- */
 
-/* Whether the pool is out of service for it: what was sent there before that is brought to its end.
- */
+/* Whether the pool is drained for this request: requests that a client sent to the pool before the
+ * drain are still completed. */
 static bool is_shut_out(const struct pool *pool, const struct request *request)
 {
 	return pool->drained > 0 &&
 	       (request->home != pool->index || request->submitted >= pool->drained);
 }
 
-/* Why the pool would not take the request as things are; ERR_NONE: it would. */
+/* Why the request's pool does not accept it now; ERR_NONE: it does. */
 static enum errcode unfit(const struct engine *engine, const struct request *request)
 {
 	const struct pool *pool = &engine->pools[request->run.pool];
@@ -78,7 +78,7 @@ static enum errcode unfit(const struct engine *engine, const struct request *req
 	return ERR_NONE;
 }
 
-/* A refusal by the pool as it stands now says when to come again. */
+/* The failure of a request that its pool refused with `code`; with retry_after if it is known. */
 static struct failure refusal(const struct engine *engine, const struct request *request,
 			      enum errcode code)
 {
@@ -89,14 +89,14 @@ static struct failure refusal(const struct engine *engine, const struct request 
 		failure.retry_after = pool_retry_after(&engine->pools[request->run.pool]);
 	if (code != ERR_circuit_open)
 		return failure;
-	/* None is left where others in the queue will be the probes. */
+	/* 0 if the requests in the queue will take the free leases: then the time is unknown. */
 	left = breaker_time_left(&request->run.circuit->breaker, engine->now);
 	if (left > 0)
 		failure.retry_after = left;
 	return failure;
 }
 
-/* Finds room in the queue, if need be at the cost of a request of lower priority. */
+/* Makes room in the queue; sheds requests of lower priority if needed.  False: it is full. */
 static bool make_room(struct engine *engine, struct pool *pool, const struct request *request)
 {
 	while (!queue_has_room(&pool->queue, request->bytes)) {
@@ -110,7 +110,8 @@ static bool make_room(struct engine *engine, struct pool *pool, const struct req
 	return true;
 }
 
-/* Puts the request into the pool where it is, or says why not. */
+/* Queues the request in its pool, or answers it if the pool is static.  Returns ERR_NONE, or why
+ * the pool refuses it. */
 static enum errcode take_place(struct engine *engine, struct request *request)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
@@ -130,7 +131,7 @@ static enum errcode take_place(struct engine *engine, struct request *request)
 	return ERR_NONE;
 }
 
-/* Moves the request to that level of its chain, where it begins anew. */
+/* Moves the request to that level of its chain; retries and delay start from 0 there. */
 static void move_to_level(struct engine *engine, struct request *request, unsigned level)
 {
 	struct pool *pool;
@@ -153,8 +154,8 @@ static bool is_static(const struct engine *engine, uint32_t pool)
 	return engine->pools[pool].settings.adapter == POOL_STATIC;
 }
 
-/* Whether the chain may go on to that level: it knows the method, and running the request there is
- * safe, also for its workers, or nothing runs there. */
+/* Whether the request may be tried at that level: the pool there knows the method, and it is static
+ * or it is safe to run the request there, for the client and for the workers. */
 static bool may_try_level(const struct engine *engine, const struct request *request,
 			  unsigned level)
 {
@@ -175,8 +176,8 @@ static unsigned last_level(const struct engine *engine, const struct request *re
 	return request->no_fallback ? 0 : engine->pools[request->home].settings.fallback_count;
 }
 
-/* Pays for another attempt from the budget of the pool where the last one failed: what surely never
- * ran costs nothing. */
+/* Takes a token from the retry budget of `from`, the pool where the last attempt failed.  A request
+ * that has certainly not run needs no token.  False: no token is left. */
 static bool pays(struct engine *engine, const struct request *request, struct failure *failure,
 		 uint32_t from)
 {
@@ -195,8 +196,8 @@ static bool pays(struct engine *engine, const struct request *request, struct fa
 	return false;
 }
 
-/* Tries the levels from `level` on, and says whether one took it.  With a `failure`, its attempt's,
- * EFFECT_RETRY reports where the request goes on. */
+/* Tries the levels from `level` on; true: one accepted the request.  `failure`: that of the attempt
+ * before, which EFFECT_RETRY then reports; NULL: none failed. */
 static bool descend(struct engine *engine, struct request *request, unsigned level,
 		    struct failure *failure)
 {
@@ -209,7 +210,7 @@ static bool descend(struct engine *engine, struct request *request, unsigned lev
 		if (unfit(engine, request) != ERR_NONE)
 			continue;
 		if (failure) {
-			/* Nothing runs at a canned answer, so it is free. */
+			/* A static answer runs no worker, so it needs no token. */
 			if (!is_static(engine, request->run.pool) &&
 			    !pays(engine, request, failure, from))
 				continue;
@@ -224,8 +225,8 @@ static bool descend(struct engine *engine, struct request *request, unsigned lev
 	return false;
 }
 
-/* Whether the request starts at its own pool: not while that has its traffic elsewhere, but for its
- * share and for probes. */
+/* Whether the request starts at its home pool.  While the pool has failed over, only its share of
+ * the requests does, and the probes of its breaker. */
 static bool starts_at_home(struct engine *engine, const struct request *request)
 {
 	struct pool *pool = &engine->pools[request->home];
@@ -251,7 +252,7 @@ void engine_place(struct engine *engine, struct request *request)
 		engine->pools[request->home].stats.failed_over++;
 		return;
 	}
-	/* Nobody else would: then the pool itself, returning or not. */
+	/* No fallback accepted it: try the home pool, whatever its share. */
 	move_to_level(engine, request, 0);
 	if (!home) {
 		code = take_place(engine, request);
@@ -264,8 +265,8 @@ void engine_place(struct engine *engine, struct request *request)
 
 /* --- failures --- */
 
-/* The end of the time that there is for a retry to begin: the deadline's, or the limit of the
- * recovery that runs or would now begin. */
+/* The time until which a retry may begin: the request's deadline, or the limit of its recovery,
+ * which runs already or would begin now, if that is earlier. */
 static usec_t until(const struct engine *engine, const struct request *request,
 		    const struct failure *failure)
 {
@@ -300,7 +301,7 @@ static struct recovery_case facts_of(struct engine *engine, struct request *requ
 		.until = until(engine, request, failure),
 	};
 
-	/* The worker's word for how long wins over the curve. */
+	/* A retry_after from the worker overrides the backoff. */
 	facts.delay =
 		failure->is_from_worker && failure->retry_after != USEC_INFINITY
 			? failure->retry_after
@@ -309,13 +310,13 @@ static struct recovery_case facts_of(struct engine *engine, struct request *requ
 	return facts;
 }
 
-/* Whether a breaker that was asked now would let the retry through, with nothing taken yet. */
+/* Whether the breaker would admit the retry now.  Takes no permit. */
 static bool is_willing(const struct engine *engine, const struct request *request)
 {
 	return !request->run.circuit || circuit_is_willing(request->run.circuit, engine->now);
 }
 
-/* Tries again in the same pool, if everything allows it. */
+/* Retries in the same pool.  False: policy, breaker or budget do not allow it. */
 static bool retry(struct engine *engine, struct request *request, struct failure *failure)
 {
 	struct recovery_case facts = facts_of(engine, request, failure);
@@ -337,7 +338,7 @@ static bool retry(struct engine *engine, struct request *request, struct failure
 	return true;
 }
 
-/* Whether the row, or the pool's own word, lets such a failure go down the chain. */
+/* Whether the policy's row or the pool's fallback_on allows a failover after such a failure. */
 static bool goes_down(const struct engine *engine, const struct request *request,
 		      const struct failure *failure)
 {
@@ -359,7 +360,7 @@ static bool goes_down(const struct engine *engine, const struct request *request
 	return false;
 }
 
-/* Goes on further down the chain, if anything there takes it. */
+/* Moves the request to a later level of its chain.  False: none may or does accept it. */
 static bool fail_over(struct engine *engine, struct request *request, struct failure *failure)
 {
 	struct pool *from = &engine->pools[request->run.pool];
@@ -387,12 +388,12 @@ void engine_failed(struct engine *engine, struct request *request, const struct 
 		return;
 	if ((can_recover || !failure->was_attempted) && fail_over(engine, request, &reported))
 		return;
-	/* What kept a retry from its place is not what went wrong. */
+	/* A retry was refused: report the failure of the attempt before, not the refusal. */
 	if (!failure->was_attempted && request->last.code != ERR_NONE &&
 	    failure->code != ERR_deadline_exceeded) {
 		reported = request->last;
 		reported.was_reported = true;
-		/* But a worker may have had it since. */
+		/* But it may have run since that failure. */
 		if (reported.executed == EXECUTED_NO)
 			reported.executed = failure->executed;
 	}
@@ -433,7 +434,7 @@ void engine_recovery_cancel(struct engine *engine, uint64_t id)
 	engine_emit(engine, EFFECT_DONE)->code = recovery ? ERR_NONE : ERR_invalid_request;
 }
 
-/* --- put off to the end of the event --- */
+/* --- deferred to the end of the event --- */
 
 void engine_defer(struct engine *engine, struct request *request, enum errcode refused)
 {
@@ -456,7 +457,7 @@ void engine_resume(struct engine *engine, struct request *request)
 	}
 	failure = refusal(engine, request, code);
 	if (request->state == REQUEST_WAITING) {
-		/* It hears what became of what it waited for: that is not to be had elsewhere. */
+		/* It fails with the error of what it waited for; another pool would not help. */
 		engine_begin(engine, request);
 		engine_answer_error(engine, request, &failure);
 		return;

@@ -2,8 +2,8 @@
 
 /* --- the answer --- */
 
-/* Takes the request out of every book; its slot will be the caller's with the effect that follows.
- */
+/* Removes the request from timers, lists and counts.  The caller then emits the effect that returns
+ * its slot. */
 static void finish(struct engine *engine, struct request *request)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
@@ -56,8 +56,8 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 }
 
 /*
- * Whether the same request may do better later: as the worker says, or as far as the code shows.
- * What ran to its end and failed by its result would fail again; a session that is gone stays so.
+ * Whether the same request may succeed later: as the worker reports, else by the error code.  A
+ * request that ran to its end would fail again, and a session that has ended does not come back.
  */
 static bool is_retryable(const struct engine *engine, const struct failure *failure)
 {
@@ -139,8 +139,8 @@ void engine_answer_error(struct engine *engine, struct request *request,
 
 enum executed engine_ran(const struct request *request)
 {
-	/* While a worker has it, the message that it began may be under way, whatever stands
-	 * before it. */
+	/* While it is at a worker, it may have begun without our knowledge: the message that says
+	 * so may be on its way. */
 	if (request->state == REQUEST_SENT || request->run.may_have_run)
 		return EXECUTED_MAYBE;
 	return EXECUTED_NO;
@@ -211,7 +211,7 @@ void engine_detach(struct engine *engine, struct request *request)
 	engine_begin(engine, request);
 }
 
-/* Its deadline has come, and no worker has it. */
+/* The deadline of a request that is at no worker is reached. */
 static void expire_waiting(struct engine *engine, struct request *request)
 {
 	enum executed executed = engine_ran(request);
@@ -226,15 +226,16 @@ static void expire_waiting(struct engine *engine, struct request *request)
 		engine_failed(engine, request, &failure);
 }
 
-/* Whether a worker with an attempt that overran has time to give that up, as it serves others
- * beside it. */
+/* Whether a worker gets time to cancel an attempt that timed out, instead of being ended: it serves
+ * other requests at the same time. */
 static bool is_spared(const struct worker *worker)
 {
 	return worker->concurrency > 1 && !worker->channel_broken &&
 	       worker_is_needed(worker, true) && worker->state != WORKER_TERMINATING;
 }
 
-/* The attempt has had its time; the worker is not to blame if it stands behind another one. */
+/* The attempt timed out.  The worker is at fault only if the attempt had begun; else the attempt
+ * stood behind another one. */
 static void expire_attempt(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->run.worker];
@@ -265,7 +266,8 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	engine_failed(engine, request, &failure);
 }
 
-/* The time of an attempt runs from when it begins, which may be later than when it was sent. */
+/* Whether the attempt has time left.  The timeout counts from the start at the worker, which may be
+ * later than the sending. */
 static bool has_time(struct engine *engine, struct request *request)
 {
 	usec_t timeout = engine->pools[request->run.pool].settings.attempt_timeout;
@@ -293,7 +295,7 @@ void engine_request_due(struct engine *engine, struct request *request)
 	} else {
 		engine_try_again(engine, request);
 	}
-	/* What stood behind it in the queue may have a place where it had none. */
+	/* The requests behind it in the queue may be sent now. */
 	engine_mark_pool_dirty(engine, pool);
 }
 

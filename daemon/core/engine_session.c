@@ -36,8 +36,8 @@ static enum errcode open_session(struct engine *engine, struct bytes name, struc
 	return ERR_NONE;
 }
 
-/* Whether no session of that name is or was there of late: the errors of one that was are the same
- * whether it was looked at in time or not. */
+/* Whether there is neither a session of that name nor a tombstone of one, so that a new session may
+ * be opened. */
 static bool is_outcome_unknown(struct engine *engine, struct bytes name, enum errcode code)
 {
 	return code == ERR_session_not_found && !names_find(&engine->sessions.names, 0, name);
@@ -125,7 +125,7 @@ void engine_bind(struct engine *engine, struct session *session, const struct wo
 
 /* --- keys --- */
 
-/* Until the table of keys has room, as far as that is known: all may be worked on. */
+/* The time until a key expires and makes room; USEC_INFINITY if all keys are in progress. */
 static usec_t time_to_room(const struct engine *engine)
 {
 	usec_t next = keys_deadline(&engine->keys);
@@ -145,7 +145,7 @@ static void answer(struct engine *engine, struct request *request, enum errcode 
 	engine_answer_error(engine, request, &failure);
 }
 
-/* The key has had its success: the request gets the answer, if that was kept. */
+/* The key's request has succeeded: sends the stored answer, or an error if it is lost. */
 static void answer_again(struct engine *engine, struct request *request, const struct key *key)
 {
 	if (key->state == KEY_RESULT_LOST) {
@@ -171,7 +171,7 @@ static void drop_key(struct engine *engine, struct key *key)
 	keys_drop(&engine->keys, key);
 }
 
-/* Makes the request the leader of its key, after dropping the keys whose lifetime is over. */
+/* Drops the expired keys, then makes the request the leader of its key.  NULL: no slot is free. */
 static struct key *lead(struct engine *engine, struct request *request)
 {
 	struct key *completed;
@@ -181,7 +181,7 @@ static struct key *lead(struct engine *engine, struct request *request)
 	return keys_lead(&engine->keys, request->home, request->key_name, request);
 }
 
-/* True: it leads, or has no key. */
+/* True: the request leads its key, or has no key.  False: it waits, or is answered. */
 static bool take_key(struct engine *engine, struct request *request)
 {
 	struct key *key = request->key;
@@ -259,9 +259,10 @@ static void leave_session(struct engine *engine, struct request *request)
 }
 
 /*
- * The leader failed: another leads, or all that wait fail by what it failed by.  Not one that must
- * not run twice, where a leader before may have succeeded all the same: only the worker's own error
- * says that it did not, and only of its own attempt.
+ * The leader failed: the next waiting request becomes the leader.  A request that is not idempotent
+ * cannot lead if the outcome of an earlier leader is unknown, as that may have succeeded; it fails
+ * with the leader's error.  Only an error from the worker shows that an attempt did not succeed,
+ * and only for that attempt.
  */
 static void pass_on(struct engine *engine, struct key *key, const struct request *leader,
 		    const struct failure *failure)
@@ -270,7 +271,7 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 	enum errcode code = given_up ? leader->last.code : failure->code;
 	struct request *next;
 
-	/* A leader that has a canned answer may have left an attempt without ever having failed. */
+	/* A leader with a static answer may have given up an attempt without any failure. */
 	if (code == ERR_NONE)
 		code = ERR_attempt_timeout;
 	key->outcome_unknown |= leader->run.outcome_unknown || failure->executed == EXECUTED_MAYBE;
@@ -297,7 +298,7 @@ static void leave_key(struct engine *engine, struct request *request, const stru
 			engine_defer(engine, next, ERR_NONE);
 		key->leader = NULL;
 	} else if (key->leader == request) {
-		/* A canned answer is no success of its own: what failed before it counts. */
+		/* A static answer does not count as a success: the failure before it counts. */
 		pass_on(engine, key, request, failure ? failure : &request->last);
 	} else {
 		key_leave(key, request);
@@ -312,7 +313,7 @@ void engine_leave(struct engine *engine, struct request *request, const struct f
 		leave_session(engine, request);
 }
 
-/* Whether the request's client wants to be served from that level of the chain. */
+/* Whether the request may be served from that level of the chain. */
 static bool may_be_at(const struct request *request, unsigned level)
 {
 	return level == 0 || (!request->no_fallback && !(request->pool_skip & 1u << level));
@@ -331,7 +332,7 @@ bool engine_transfer_attempt(struct engine *engine, struct request *request)
 		       : list_entry(list_first(&key->waiting), struct request, in_queue);
 	if (!heir || heir->session || heir->is_stream || !may_be_at(heir, request->run.level))
 		return false;
-	/* Should it turn out that this attempt never ran, the heir could not be sent again. */
+	/* If this attempt turns out not to have run, such an heir could not be sent again. */
 	if (key->outcome_unknown && !heir->is_idempotent)
 		return false;
 	key_promote(key);

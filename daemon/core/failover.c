@@ -1,6 +1,6 @@
 #include "daemon/core/failover.h"
 
-/* Percent of the requests, in the steps back. */
+/* Percent of the requests that go to the pool, in each step of the return. */
 static const unsigned shares[] = {10, 25, 50};
 
 static const struct {

@@ -1,18 +1,18 @@
 /*
- * The way of a pool's requests down its chain and back: whether the next one goes to the pool
- * itself (level 0), or starts further down.
+ * Failover of a pool's requests to its fallbacks, and the return: it decides whether the next
+ * request goes to the pool itself (level 0) or starts at a fallback.
  *
- * When the pool can't serve, its requests leave it at once.  When it can again, they come back
- * after a dwell, and in steps: 10, 25, 50 and then 100 of a hundred, so that neither a pool that
- * fails again and again nor the whole load at once is a surprise to anybody.  The shares are exact
- * and not drawn: of every hundred requests so many go home.
+ * When the pool cannot serve, all requests start at a fallback at once.  When it can serve again,
+ * they return after a dwell time and in steps: 10, 25, 50 and then 100 percent.  So requests do not
+ * move to and fro with a pool that fails repeatedly, and a recovered pool does not get the full
+ * load at once.  The shares are exact, not random: of every hundred requests that many go home.
  */
 #ifndef POOLD_CORE_FAILOVER_H
 #define POOLD_CORE_FAILOVER_H
 
 #include "protocol/base.h"
 
-/* Most pools in a chain, the first one included. */
+/* Maximum number of pools in a chain, the first one included. */
 #define FAILOVER_LEVELS_MAX 9
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
@@ -31,41 +31,41 @@ enum failover_state {
 };
 
 struct failover_settings {
-	usec_t dwell; /* from leaving to the first step back */
-	usec_t step;  /* that each share lasts */
+	usec_t dwell; /* from leaving the pool to the first step of the return */
+	usec_t step;  /* duration of each step */
 };
 
 struct failover {
 	struct failover_settings settings;
 	enum failover_state state;
-	bool is_able; /* the pool could serve, as last set by failover_set_able */
+	bool is_able; /* the pool can serve, as last set by failover_set_able */
 	usec_t left;  /* when the requests left it */
-	usec_t since; /* in its state, or its step */
+	usec_t since; /* when the state, or the step of the return, began */
 	unsigned step;
-	unsigned credit; /* of a hundred, towards the next request that goes home */
-	unsigned level;	 /* where a request starts now; kept by the caller */
+	unsigned credit; /* percent so far; at 100 the next request goes home */
+	unsigned level;	 /* level at which requests start; set by the caller */
 };
 
 const char *failover_state_name(enum failover_state state);
-/* Whether the table has an edge from one state to another. */
+/* Whether FAILOVER_STATES allows the transition. */
 bool failover_may_move(enum failover_state from, enum failover_state to);
 
 void failover_init(struct failover *failover, const struct failover_settings *settings, usec_t now);
 
-/* Whether the pool could serve all its requests now: called when that changes.  What is due happens
+/* Sets whether the pool can serve all its requests now.  A change that is due by `now` is made
  * first. */
 void failover_set_able(struct failover *failover, bool able, usec_t now);
 
-/* Whether the next request goes to the pool itself.  Counts it. */
+/* Whether the next request goes to the pool itself.  Counts the request for the share. */
 bool failover_takes(struct failover *failover, usec_t now);
 
-/* Percent of the requests that go to the pool itself. */
+/* The percentage of requests that go to the pool itself. */
 unsigned failover_share(const struct failover *failover);
 
-/* When it changes by itself, or USEC_INFINITY. */
+/* When the next change of state or step is due, or USEC_INFINITY. */
 usec_t failover_deadline(const struct failover *failover);
 
-/* The deadline has come.  Does nothing before it. */
+/* Makes the change that is due at failover_deadline.  Does nothing before it. */
 void failover_tick(struct failover *failover, usec_t now);
 
 #endif

@@ -51,7 +51,7 @@ static void sift_down(struct heap *heap, uint32_t i, struct heap_place place)
 	put(heap, i, place);
 }
 
-/* The place is free: `place` goes there, or wherever its time belongs from there. */
+/* Position i is free: puts `place` there, or moves it up or down to where its time belongs. */
 static void settle(struct heap *heap, uint32_t i, struct heap_place place)
 {
 	if (i > 0 && place.at < heap->places[(i - 1) / CHILDREN].at)

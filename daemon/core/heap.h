@@ -1,10 +1,10 @@
 /*
- * An intrusive min-heap of points in time: every deadline of the core stands in one.
+ * An intrusive min-heap of points in time.  The core keeps all its deadlines in such heaps.
  *
- * Four children to a node, with their times beside the pointers: the children of a node fill one
- * cache line, so going down a level costs one access to memory.  An entry knows its place, so
- * changing or dropping a deadline is O(log n) with no search.  The array of pointers is the
- * caller's and never grows.
+ * Each node has four children, and the times are stored beside the pointers: the children of a node
+ * fill one cache line, so one level down costs one memory access.  An entry knows its index, so a
+ * deadline is changed or removed in O(log n) without a search.  The caller owns the array
+ * `places`, which never grows.
  */
 #ifndef POOLD_CORE_HEAP_H
 #define POOLD_CORE_HEAP_H
@@ -32,7 +32,7 @@ struct heap {
 void heap_init(struct heap *heap, struct heap_place *places, uint32_t capacity);
 void heap_entry_init(struct heap_entry *entry);
 
-/* Puts the entry at `at`, wherever it was before; USEC_INFINITY takes it out. */
+/* Adds the entry with the time `at`, or changes its time; USEC_INFINITY removes it. */
 void heap_set(struct heap *heap, struct heap_entry *entry, usec_t at);
 void heap_remove(struct heap *heap, struct heap_entry *entry);
 

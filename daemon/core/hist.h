@@ -1,6 +1,6 @@
 /*
- * A latency histogram of fixed size: log-linear buckets, eight to each power of two, so that a
- * quantile is at most 1/8 (12.5 %) above the truth.  Counts only; adding is O(1).
+ * A latency histogram of fixed size: log-linear buckets, eight per power of two, so that a quantile
+ * is at most 1/8 (12.5 %) above the exact value.  It stores only counts; adding is O(1).
  */
 #ifndef POOLD_CORE_HIST_H
 #define POOLD_CORE_HIST_H
@@ -20,14 +20,14 @@ struct hist {
 
 void hist_add(struct hist *hist, usec_t value);
 
-/* The value that the share `permille` / 1000 of all values does not exceed, rounded up to its
- * bucket's end; 0 when empty. */
+/* The quantile: `permille` / 1000 of all values are at most this value, which is rounded up to the
+ * end of its bucket; 0 if the histogram is empty. */
 usec_t hist_quantile(const struct hist *hist, unsigned permille);
 
-/* The arithmetic mean; 0 when empty. */
+/* The arithmetic mean; 0 if the histogram is empty. */
 usec_t hist_mean(const struct hist *hist);
 
-/* How many values are at most `value`, exact where `value` is a bucket's end. */
+/* The number of values that are at most `value`; exact if `value` is the end of a bucket. */
 uint64_t hist_count_upto(const struct hist *hist, usec_t value);
 
 #endif

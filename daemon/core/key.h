@@ -1,12 +1,12 @@
 /*
- * Idempotency keys: a request with a key runs at most once to success within the key's lifetime.
+ * Idempotency keys: a request with a key succeeds at most once within the key's lifetime.
  *
- * Of requests with the same key for the same pool the first one leads, and the others wait for it.
- * When it succeeds its answer is kept (the bytes are the caller's, here only their number is
- * known), and whoever comes with the key gets it, until the lifetime is over, counted from the
- * success.  An answer is never given up early to make room: where there is none, new keys are
- * refused.  An answer for whose bytes there is no room leaves the key RESULT_LOST: the request
- * succeeded and will not run again, but its answer can't be given again.
+ * Of the requests with the same key for the same pool, the first one is the leader; the others wait
+ * for it.  When the leader succeeds, its answer is stored (by the caller; this file knows only its
+ * size), and every request with the key gets this answer until the lifetime, which begins with the
+ * success, is over.  A stored answer is never removed early to make room: if the table is full, new
+ * keys are refused.  If there is no room for the bytes of an answer, the key becomes RESULT_LOST:
+ * the request succeeded and does not run again, but its answer cannot be repeated.
  */
 #ifndef POOLD_CORE_KEY_H
 #define POOLD_CORE_KEY_H
@@ -34,15 +34,15 @@ enum key_state {
 struct key_settings {
 	uint32_t max;
 	usec_t ttl;
-	uint64_t bytes_max; /* of all kept answers */
+	uint64_t bytes_max; /* limit of all stored answers together, bytes */
 };
 
 struct key {
 	struct name name; /* its scope is the pool */
 	enum key_state state;
 	struct request *leader;
-	bool outcome_unknown; /* while IN_PROGRESS: a leader before this one may have succeeded */
-	struct list waiting;  /* requests */
+	bool outcome_unknown; /* while IN_PROGRESS: an earlier leader may have succeeded */
+	struct list waiting;  /* requests that wait for the leader */
 	uint64_t bytes;
 	usec_t succeeded;
 	struct list_node in_list;
@@ -54,7 +54,7 @@ struct keys {
 	struct names names;
 	struct list spare;
 	struct list in_progress;
-	struct list completed; /* STORED and RESULT_LOST, the oldest success first */
+	struct list completed; /* STORED and RESULT_LOST keys, the oldest success first */
 	uint64_t bytes;
 };
 
@@ -63,30 +63,31 @@ bool key_may_move(enum key_state from, enum key_state to);
 void keys_init(struct keys *keys, const struct key_settings *settings, struct key *slots,
 	       struct name **buckets, uint32_t bucket_count, uint64_t seed);
 
-/* The key as it is at this time, or NULL. */
+/* The key of that name in the pool; NULL if there is none, or if its lifetime is over at `now`. */
 struct key *keys_find(const struct keys *keys, uint32_t pool, struct bytes text, usec_t now);
 
-/* A new key, led by the request; NULL when all are taken.  It is not in the table (or its lifetime
- * is over), and keys_expired has been asked for the one that is over. */
+/* Adds a key with this leader.  Returns NULL if all slots are in use.  The name must not be in the
+ * table: the caller has dropped all keys that keys_expired returns. */
 struct key *keys_lead(struct keys *keys, uint32_t pool, struct bytes text, struct request *leader);
 
-/* The request waits for the leader's answer, or no longer. */
+/* Adds the request to those that wait for the leader, or removes it from them. */
 void key_wait(struct key *key, struct request *request);
 void key_leave(struct key *key, struct request *request);
 
-/* The first that waits, taken out, leads from now on; NULL: nobody waits. */
+/* Makes the first waiting request the leader and returns it; NULL if none waits. */
 struct request *key_promote(struct key *key);
 
-/* The leader succeeded with an answer of `bytes`: whether it is to be kept. */
+/* The leader succeeded with an answer of `bytes`.  True: the key is STORED; the caller must keep
+ * the answer.  False: there is no room, and the key is RESULT_LOST. */
 bool keys_succeed(struct keys *keys, struct key *key, uint64_t bytes, usec_t now);
 
-/* The leader failed, or the lifetime is over; nobody waits. */
+/* Frees the key, as the leader failed or the lifetime is over.  No request waits. */
 void keys_drop(struct keys *keys, struct key *key);
 
-/* The next whose lifetime is over, or NULL: the caller drops it. */
+/* A key whose lifetime is over, or NULL.  The caller drops it. */
 struct key *keys_expired(const struct keys *keys, usec_t now);
 
-/* When the next lifetime is over, or USEC_INFINITY. */
+/* When the next key's lifetime is over, or USEC_INFINITY. */
 usec_t keys_deadline(const struct keys *keys);
 
 #endif

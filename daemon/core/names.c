@@ -19,7 +19,7 @@ void names_init(struct names *names, struct name **buckets, uint32_t count, uint
 		buckets[i] = NULL;
 }
 
-/* splitmix64's mixing of bits (prng.h) over eight bytes at a time, from the seed on. */
+/* The bit mixing of splitmix64 (prng.h), applied to eight more bytes. */
 static uint64_t mix(uint64_t hash, uint64_t word)
 {
 	hash = (hash ^ word) * UINT64_C(0xbf58476d1ce4e5b9);

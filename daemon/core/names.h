@@ -1,10 +1,10 @@
 /*
- * Names that clients give: of sessions, of idempotency keys, of methods with a breaker of their
- * own.
+ * A table of names that clients choose: of sessions, of idempotency keys, and of methods that have
+ * a breaker of their own.
  *
- * An intrusive hash table on buckets of the caller's.  A name is at most NAME_LEN_MAX bytes of any
- * kind, compared as bytes, within a scope (0 where there is only one).  The hash is seeded, so that
- * a client can't choose names that all fall into one bucket.
+ * It is an intrusive hash table; the caller owns the buckets and the entries.  A name has 1 to
+ * NAME_LEN_MAX bytes of any value and belongs to a scope (0 where there is only one).  The hash is
+ * seeded, so that a client cannot choose names that all fall into one bucket.
  */
 #ifndef POOLD_CORE_NAMES_H
 #define POOLD_CORE_NAMES_H
@@ -27,17 +27,17 @@ struct names {
 	uint64_t seed;
 };
 
-/* How many buckets a table for `count` names wants: a power of two. */
+/* The number of buckets to use for `count` names: a power of two. */
 uint32_t names_buckets(uint32_t count);
 
-/* An empty table on `count` buckets, a power of two. */
+/* Makes an empty table of `count` buckets; `count` is a power of two. */
 void names_init(struct names *names, struct name **buckets, uint32_t count, uint64_t seed);
 
-/* The name in the table, or NULL. */
+/* The entry with this scope and text, or NULL. */
 struct name *names_find(const struct names *names, uint32_t scope, struct bytes text);
 
-/* Takes the name in: `name` is the caller's and not in the table, the text fits and is not in it
- * yet. */
+/* Adds `name`, which the caller owns, with a copy of `text`.  The text has 1 to NAME_LEN_MAX bytes
+ * and is not yet in this scope. */
 void names_add(struct names *names, struct name *name, uint32_t scope, struct bytes text);
 
 void names_remove(struct names *names, struct name *name);

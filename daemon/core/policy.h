@@ -1,8 +1,8 @@
 /*
- * The error handler's rules: what the daemon does about each code, and how grave it is.
+ * The error policy: what the daemon does about each error code, and how severe the error is.
  *
- * The table of errcode.def is the default of a matrix that the configuration may change row by row.
- * Everything is decided from the code; no text is ever looked at.
+ * The table in errcode.def has the defaults; the configuration may change it row by row.  Decisions
+ * depend on the error code, never on the text of an error.
  */
 #ifndef POOLD_CORE_POLICY_H
 #define POOLD_CORE_POLICY_H
@@ -10,11 +10,11 @@
 #include "daemon/core/backoff.h"
 #include "daemon/core/request.h"
 
-/* One row: what may be changed of struct errinfo. */
+/* One row: the fields of struct errinfo that the configuration may change. */
 struct policy_row {
 	enum errseverity severity;
 	enum errstrategy strategy;
-	unsigned retries; /* a ceiling: a retry needs more than that (recovery.h) */
+	unsigned retries; /* the maximum; recovery.h has further conditions */
 	enum errbackoff backoff;
 	bool counts_worker;
 	bool counts_breaker;
@@ -22,10 +22,10 @@ struct policy_row {
 };
 
 struct policy {
-	struct policy_row rows[ERR_COUNT_]; /* that of ERR_NONE is of no use */
+	struct policy_row rows[ERR_COUNT_]; /* the row of ERR_NONE is unused */
 };
 
-/* The table of errcode.def. */
+/* Fills in the defaults of errcode.def. */
 void policy_init(struct policy *policy);
 
 static inline const struct policy_row *policy_row(const struct policy *policy, enum errcode code)
@@ -34,28 +34,29 @@ static inline const struct policy_row *policy_row(const struct policy *policy, e
 	return &policy->rows[code];
 }
 
-/* Around an error, for its severity. */
+/* The facts beside the code that determine the severity of an error. */
 struct policy_context {
 	unsigned attempts;	/* of the request so far */
 	bool is_of_all_workers; /* no worker of the pool is at work */
 	enum priority priority;
-	bool has_severity; /* the worker said how grave it is: `severity` */
+	bool has_severity; /* the worker sent `severity` */
 	enum errseverity severity;
 };
 
 /*
- * How grave an error is, the first of these that fits: as the worker said; critical when all
- * workers of the pool are affected; one step above its row after the third attempt; major where the
- * row says minor and the request is critical; as its row says.  For people and alerts: nothing is
- * decided by it but the time limit of a recovery.
+ * The severity of an error, by the first rule that applies: the severity that the worker sent;
+ * critical if all workers of the pool are affected; one step above the row's severity after the
+ * third attempt; major if the row's severity is minor and the request's priority is critical; the
+ * row's severity.  It is for reports and alerts; the daemon uses it only for the time limit of a
+ * recovery.
  */
 enum errseverity policy_severity(const struct policy *policy, enum errcode code,
 				 const struct policy_context *context);
 
 /*
- * The delay before the nth retry after `code` (n >= 1).  A row without backoff waits for nothing;
- * immediate_retry waits 0, 100, 200 ms; linear is n times the pool's base; exponential is the curve
- * that the pool is configured for.  `previous` and `prng`: see backoff_delay.
+ * The delay before the nth retry after `code` (n >= 1): 0 if the row has no backoff; the pool's
+ * configured backoff if the row says exponential; for linear, 0, 100, 200 ms if the strategy is
+ * immediate_retry, else n times the pool's base.  `previous` and `prng`: see backoff_delay.
  */
 usec_t policy_delay(const struct policy *policy, enum errcode code,
 		    const struct backoff_settings *pool, uint32_t n, usec_t previous,

@@ -22,7 +22,7 @@ uint64_t prng_between(struct prng *prng, uint64_t low, uint64_t high)
 	if (low == 0 && high == UINT64_MAX)
 		return prng_next(prng);
 	count = high - low + 1;
-	/* 2^64 modulo count: so many of the lowest values would make some results likelier. */
+	/* 2^64 modulo count: without rejecting so many values some results would be likelier. */
 	leftover = (0 - count) % count;
 	do
 		bits = prng_next(prng);

@@ -1,10 +1,10 @@
 /*
- * A pool's queue: three strict priorities, first in first out within each, bounded in requests and
- * in bytes.
+ * A pool's queue: three strict priorities, FIFO within each, limited in requests and in bytes.
  *
- * When it is full, a request of a higher priority pushes out one of the lowest: a retry, as it has
- * had its chance, else the youngest.  A request that waits for one certain worker stands apart in
- * that worker's list, where it holds up nobody; it counts in the queue all the same.
+ * When the queue is full, a request of a higher priority displaces one of the lowest priority: the
+ * first one if that is a retry, else the newest.  A request that waits for one certain worker is
+ * parked in that worker's list, so that it does not block the requests behind it; it still counts
+ * in the queue.
  */
 #ifndef POOLD_CORE_QUEUE_H
 #define POOLD_CORE_QUEUE_H
@@ -13,7 +13,7 @@
 
 struct queue {
 	struct list classes[PRIORITY_COUNT_];
-	unsigned parked; /* of `len`, in lists of workers */
+	unsigned parked; /* part of `len`: requests in lists of workers */
 	unsigned len;
 	unsigned len_max;
 	uint64_t bytes;
@@ -22,26 +22,24 @@ struct queue {
 
 void queue_init(struct queue *queue, unsigned len_max, uint64_t bytes_max);
 
-/* Whether a request of `bytes` fits as things are. */
+/* Whether a request of `bytes` fits now. */
 bool queue_has_room(const struct queue *queue, uint64_t bytes);
 
-/* What may be shed for a request of `priority`: of the lowest priority below it that waits, the
- * retry that stands first, else the youngest.  NULL: none. */
+/* The request that may be shed for one of `priority`.  It is taken from the lowest priority below
+ * that which has any: the first one if that is a retry, else the newest.  NULL: none. */
 struct request *queue_victim(const struct queue *queue, enum priority priority);
 
-/* At the end of its class.  The caller has made sure there is room. */
+/* Adds the request at the end of its class.  The caller has checked that there is room. */
 void queue_push(struct queue *queue, struct request *request);
 
-/* Back at the head of its class: for a request that was sent and comes back.  Never refused, as it
- * was admitted once. */
+/* Adds a request that was admitted before at the head of its class.  The limits are not checked. */
 void queue_push_front(struct queue *queue, struct request *request);
 
-/* Moves the request, which is queued, to the end of a worker's list; or back to the head of its
- * class. */
+/* Moves a queued request to the end of a worker's list, or from there to the head of its class. */
 void queue_park(struct queue *queue, struct request *request, struct list *parked);
 void queue_unpark(struct queue *queue, struct request *request);
 
-/* The next to be sent, or NULL: those that are parked apart. */
+/* The next request to send, or NULL.  Parked requests are not considered. */
 struct request *queue_peek(const struct queue *queue);
 
 void queue_remove(struct queue *queue, struct request *request);

@@ -2,7 +2,8 @@
 
 /* --- the decision --- */
 
-/* What the row and the worker's own word say, before anything of the request is looked at. */
+/* Whether the policy's row or the worker allows a retry of such an error.  The state of the request
+ * is not considered. */
 static bool is_tried_again(const struct recovery_case *facts)
 {
 	const struct policy_row *row = policy_row(facts->policy, facts->code);
@@ -11,7 +12,7 @@ static bool is_tried_again(const struct recovery_case *facts)
 		return facts->is_retryable;
 	switch (errcode_info(facts->code)->category) {
 	case ERRCAT_application:
-		/* Only where the worker said so, unless the row was changed to say so. */
+		/* By default only if the worker asks for it; the configuration may change that. */
 		return row->strategy == STRATEGY_IMMEDIATE_RETRY ||
 		       row->strategy == STRATEGY_BACKOFF_RETRY;
 	case ERRCAT_session:
@@ -33,7 +34,7 @@ static bool is_tried_again(const struct recovery_case *facts)
 enum recovery_verdict recovery_judge(const struct recovery_case *facts)
 {
 	const struct policy_row *row = policy_row(facts->policy, facts->code);
-	/* A worker's "try again" wins over a row that allows none. */
+	/* If the worker asks for a retry and the row allows none, one is allowed. */
 	unsigned ceiling = facts->has_retryable && row->retries == 0 ? 1 : row->retries;
 
 	if (!is_tried_again(facts))
@@ -53,7 +54,7 @@ enum recovery_verdict recovery_judge(const struct recovery_case *facts)
 	return RECOVERY_RETRY;
 }
 
-/* --- the book --- */
+/* --- the table of running recoveries --- */
 
 const char *recovery_result_name(enum recovery_result result)
 {

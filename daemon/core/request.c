@@ -31,7 +31,7 @@ enum priority priority_find(const char *name, size_t len)
 	return PRIORITY_COUNT_;
 }
 
-/* Whether the table has an edge from one state to another. */
+/* Whether REQUEST_STATES allows the transition. */
 static bool may_move(enum request_state from, enum request_state to)
 {
 	return states[from].next & 1u << to;

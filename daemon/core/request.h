@@ -1,9 +1,9 @@
 /*
- * A request's life in the core: it waits for its turn, is queued, sent to a worker (behind another
- * one or as the one that runs), delayed before it is tried again, answered.
+ * The life of a request in the core: it waits for its turn, is queued, sent to a worker (where it
+ * may stand behind others), delayed before a retry, and answered.
  *
- * The payload never comes here; `io` and the core know a request by one number, its slot in a table
- * of the same size on both sides.
+ * The core never sees the payload.  The core and its caller identify a request by one number, its
+ * slot in a table that has the same size on both sides.
  */
 #ifndef POOLD_CORE_REQUEST_H
 #define POOLD_CORE_REQUEST_H
@@ -47,43 +47,43 @@ struct key;
 struct recovery;
 struct session;
 
-/* What went wrong, once and for all: classified where it happened, never again. */
+/* What went wrong.  It is classified once, where it happened, and not changed after that. */
 struct failure {
-	enum errcode code; /* ERR_NONE: nothing has */
+	enum errcode code; /* ERR_NONE: no failure */
 	enum executed executed;
-	bool was_attempted;  /* an attempt failed; else the request was refused a place */
-	bool is_from_worker; /* in the worker's words */
-	bool has_retryable;  /* these two and the severity: the worker said so */
+	bool was_attempted;  /* an attempt failed; else the pool refused the request */
+	bool is_from_worker; /* the worker reported it */
+	bool has_retryable;  /* the worker sent is_retryable */
 	bool is_retryable;
-	bool has_severity;
-	bool was_reported; /* by an EFFECT_RETRY before */
-	bool budget_spent; /* only the spent budget kept it from a retry */
+	bool has_severity; /* the worker sent `severity` */
+	bool was_reported; /* by an earlier EFFECT_RETRY */
+	bool budget_spent; /* only the empty retry budget prevented a retry */
 	enum errseverity severity;
 	enum worker_cause cause; /* why the daemon ended the worker, if it did */
 	usec_t retry_after;	 /* USEC_INFINITY: unknown */
 };
 
-/* Workers that a request remembers to have failed at. */
+/* A request remembers the last workers at which it failed: this many. */
 #define REQUEST_TRIED_MAX 4
 
-/* How far a request has come with workers.  A request that inherits the running attempt of another
- * one gets all of this from it. */
+/* The state of a request's attempts.  A request that takes over the running attempt of another one
+ * copies all of this from it. */
 struct request_run {
-	uint32_t pool;		 /* where it is */
-	unsigned level;		 /* of the chain, 0: home */
-	struct circuit *circuit; /* of that pool; NULL: it has none */
+	uint32_t pool;		 /* where the request is now */
+	unsigned level;		 /* of the chain; 0: the home pool */
+	struct circuit *circuit; /* in that pool; NULL: none */
 	struct breaker_permit permit;
 	bool has_permit;	 /* of its circuit's breaker */
-	bool was_counted;	 /* as a failure at the breaker of that pool */
-	bool may_have_run;	 /* in an attempt that is over */
-	bool outcome_unknown;	 /* it may even have run to a good end there */
+	bool was_counted;	 /* the breaker of that pool has counted its failure */
+	bool may_have_run;	 /* in an attempt that has ended */
+	bool outcome_unknown;	 /* and it may have succeeded there */
 	uint32_t attempts;	 /* times it was sent so far */
-	uint32_t retries;	 /* of these, since it is in this pool, for what failed */
+	uint32_t retries;	 /* of these: retries after a failure in this pool */
 	uint32_t crashes;	 /* workers that ended while they may have run it */
 	uint32_t worker;	 /* of the last attempt (its slot); meaningful once attempts > 0 */
 	usec_t first_sent;	 /* end of the first wait in the queue; 0: never sent */
 	usec_t sent;		 /* when the last attempt was sent; 0: never */
-	usec_t attempt_due;	 /* while SENT: when the attempt has lasted too long */
+	usec_t attempt_due;	 /* while SENT: when the attempt times out */
 	struct attempt *attempt; /* while SENT */
 };
 
@@ -91,49 +91,49 @@ struct request {
 	enum request_state state;
 	enum priority priority;
 	bool is_idempotent;
-	bool no_fallback; /* its client wants no other pool than this */
+	bool no_fallback; /* the client accepts no other pool */
 	bool is_stream;
 	bool is_restartable;
-	bool has_streamed;    /* a part of the answer is with the client */
-	bool is_deferred;     /* goes on at the end of the event: */
-	enum errcode refused; /* fails by this, or is placed */
-	uint32_t home;	      /* the pool it was sent to: the head of the chain */
-	uint32_t pool_skip;   /* levels of the chain that can't serve it, as a mask */
+	bool has_streamed;    /* the client has a part of the answer */
+	bool is_deferred;     /* it continues at the end of the event */
+	enum errcode refused; /* while deferred: it fails with this; ERR_NONE: it is placed */
+	uint32_t home;	      /* the pool that the client named: the head of the chain */
+	uint32_t pool_skip;   /* bit mask of the chain's levels that cannot serve it */
 	uint32_t max_attempts;
 	uint64_t bytes; /* size of the payload, for the queue's limit */
 	usec_t submitted;
 	usec_t deadline;
-	usec_t due;   /* while DELAYED: when it is tried again */
+	usec_t due;   /* while DELAYED: when the next attempt may start */
 	usec_t delay; /* before the last retry */
 	struct request_run run;
 	struct failure last;	   /* of the last attempt that failed */
-	struct list *line;	   /* while QUEUED: where in_queue stands */
+	struct list *line;	   /* while QUEUED: the list that holds in_queue */
 	struct list_node in_queue; /* also while WAITING, in the session's or key's list */
 	struct heap_entry timer;
-	struct bytes method;   /* these two: the caller's, as long as the request is open */
-	struct bytes key_name; /* empty: it has no key, or has found it */
+	struct bytes method;   /* method and key_name: owned by the caller until the answer */
+	struct bytes key_name; /* empty: no key */
 	struct session *session;
 	struct key *key;
-	struct recovery *recovery; /* that runs, or NULL */
+	struct recovery *recovery; /* the running one, or NULL */
 	struct {
 		uint32_t worker;
 		uint32_t life;
-	} tried[REQUEST_TRIED_MAX]; /* in this pool; life 0: none */
+	} tried[REQUEST_TRIED_MAX]; /* workers of this pool at which it failed; life 0: unused */
 	unsigned tried_next;
 };
 
 const char *request_state_name(enum request_state state);
 const char *priority_name(enum priority priority);
 
-/* The priority of that name, or PRIORITY_COUNT_. */
+/* The priority of that name, or PRIORITY_COUNT_ if there is none. */
 enum priority priority_find(const char *name, size_t len);
 
-/* Changes the state; the edge must be in the table. */
+/* Changes the state.  REQUEST_STATES must allow the transition. */
 void request_move(struct request *request, enum request_state state);
 
-/* Whether it failed at this life of this worker before. */
+/* Whether the request has failed before at this life of this worker. */
 bool request_has_tried(const struct request *request, uint32_t worker, uint32_t life);
-/* It did now. */
+/* Records that it failed there; the oldest record is overwritten. */
 void request_note_tried(struct request *request, uint32_t worker, uint32_t life);
 
 #endif

@@ -44,7 +44,7 @@ static void move(struct session *session, enum session_state state, struct list 
 
 uint32_t sessions_slots(const struct session_settings *settings)
 {
-	/* One more, so that who has just ended keeps its tombstone while the next one opens. */
+	/* One more, so that a session which just ended keeps its tombstone while another opens. */
 	return 2 * settings->max + 1;
 }
 
@@ -149,8 +149,7 @@ void sessions_end(struct sessions *sessions, struct session *session, enum sessi
 	session->state_bytes = 0;
 	session->is_bound = false;
 	session->reason = reason;
-	/* The tombstone of one that expired counts from when it did, and not from when that was
-	 * seen. */
+	/* The tombstone of an expired session counts from its expiry, not from now. */
 	session->used = reason == SESSION_EXPIRED ? over_at(sessions, session) : now;
 	move(session, SESSION_ENDED, &sessions->idle, &sessions->ended);
 	if (sessions->ended.len > sessions->settings.max)
@@ -198,7 +197,7 @@ void session_bind(struct session *session, uint32_t pool, uint32_t worker, uint3
 {
 	bool same = session_is_at(session, worker, life);
 
-	/* What it kept, and never handed back, is where this session is no more. */
+	/* The old worker may keep state that it never returned: that state is lost. */
 	if (!same)
 		session_unbind(session);
 	session->has_handed_back = handed || (same && session->has_handed_back);

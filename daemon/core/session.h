@@ -1,13 +1,13 @@
 /*
- * Sessions: requests that belong together.  One at a time of them is worked on, in the order they
- * came; the state that a worker handed back goes to whichever worker serves next.
+ * Sessions: requests that belong together.  They are processed one at a time, in the order in which
+ * they came.  The state that a worker returned is sent to the worker that serves the next request.
  *
- * A session is bound to one life of a worker, never to a slot: a new process under the same number
- * is not the same worker.  It expires when it was not used for the time to live; what has expired
- * or was closed leaves a tombstone for as long again, so that its name is not taken for a new one.
- * Whether a session has expired is a matter of the time alone, not of who looked first.
+ * A session is bound to one life of a worker, not to its slot: a new process in the same slot is
+ * another worker.  A session expires when it has not been used for its time to live.  An expired,
+ * evicted or closed session leaves a tombstone for the same time, so that its name does not open a
+ * new session.  Expiry depends on the time alone, not on when somebody looks the session up.
  *
- * The state's bytes are the caller's: here only their number is known.
+ * The caller keeps the bytes of the state; this file knows only how many there are.
  */
 #ifndef POOLD_CORE_SESSION_H
 #define POOLD_CORE_SESSION_H
@@ -29,7 +29,7 @@ enum session_state {
 	SESSION_STATE_COUNT_
 };
 
-/* REASON(NAME, "name", text): why a worker is to drop what it keeps for a session. */
+/* REASON(NAME, "name", text): why a worker must drop what it keeps for a session. */
 #define SESSION_REASONS(REASON)                                                                    \
 	REASON(CLOSED, "closed", "somebody closed it")                                             \
 	REASON(EXPIRED, "expired", "it was not used for its time to live")                         \
@@ -44,7 +44,7 @@ enum session_reason {
 	SESSION_REASON_COUNT_
 };
 
-/* AFFINITY(NAME, "name", sentence): which worker a pool gives a session's requests to. */
+/* AFFINITY(NAME, "name", sentence): to which worker a pool sends the requests of a session. */
 #define SESSION_AFFINITIES(AFFINITY)                                                               \
 	AFFINITY(HINT, "hint", "the same worker if it is free, else another")                      \
 	AFFINITY(QUEUE, "queue", "waits for the same worker as long as it lives")                  \
@@ -58,10 +58,10 @@ enum session_affinity {
 };
 
 struct session_settings {
-	uint32_t max; /* open at once; at least 1 */
+	uint32_t max; /* open sessions; at least 1 */
 	usec_t ttl;
-	uint64_t state_max; /* bytes of one state */
-	uint64_t bytes_max; /* of all */
+	uint64_t state_max; /* limit of one state, bytes */
+	uint64_t bytes_max; /* limit of all states together, bytes */
 };
 
 struct session {
@@ -69,19 +69,19 @@ struct session {
 	enum session_state state;
 	enum session_reason reason; /* while ENDED */
 	usec_t created;
-	usec_t used;	/* when a request of it came or ended last; while ENDED: when it did */
-	bool is_bound;	/* to this life of this worker */
-	bool was_bound; /* the same, also when that life is over */
-	bool has_handed_back; /* that worker has handed its state back since */
-	bool is_closing;      /* it ends when its last request has */
+	usec_t used;	      /* last arrival or end of a request; while ENDED: the end */
+	bool is_bound;	      /* to `life` of `worker` */
+	bool was_bound;	      /* the same, also after that life has ended */
+	bool has_handed_back; /* that worker has returned the session's state */
+	bool is_closing;      /* it ends with its last request */
 	bool has_lost_state;  /* to be reported with the next answer */
 	uint32_t pool;
 	uint32_t worker;
 	uint32_t life;
 	uint64_t state_bytes;
 	uint64_t served;
-	struct request *turn; /* the one that is worked on */
-	struct list waiting;  /* the others, in their order */
+	struct request *turn; /* the request being processed, or NULL */
+	struct list waiting;  /* the other requests, in order of arrival */
 	struct list_node in_list;
 };
 
@@ -90,18 +90,18 @@ struct sessions {
 	struct session *slots; /* sessions_slots() of them */
 	struct names names;
 	struct list spare;
-	struct list idle; /* open ones without a request, the longest unused first */
-	struct list busy; /* open ones with one */
-	struct list ended;
+	struct list idle;  /* open, without requests; least recently used first */
+	struct list busy;  /* open, with requests */
+	struct list ended; /* tombstones, the oldest first */
 	uint64_t bytes;
 };
 
 const char *session_reason_name(enum session_reason reason);
 const char *session_affinity_name(enum session_affinity affinity);
-/* Whether the table has an edge from one state to another. */
+/* Whether SESSION_STATES allows the transition. */
 bool session_may_move(enum session_state from, enum session_state to);
 
-/* How many slots a table of these settings has: open ones, and as many tombstones. */
+/* The number of slots for these settings: for open sessions and their tombstones. */
 uint32_t sessions_slots(const struct session_settings *settings);
 
 void sessions_init(struct sessions *sessions, const struct session_settings *settings,
@@ -109,55 +109,56 @@ void sessions_init(struct sessions *sessions, const struct session_settings *set
 		   uint64_t seed);
 
 /*
- * The session of that name, for use now.  Returns ERR_NONE and the session; session_expired for a
- * tombstone of one that expired or was evicted; session_not_found for one that was closed, or where
- * there is none.
+ * Looks up the open session of that name.  Returns ERR_NONE and the session in `ret`;
+ * ERR_session_expired if it has expired or was evicted; ERR_session_not_found if it was closed, is
+ * closing or does not exist.
  */
 enum errcode sessions_find(struct sessions *sessions, struct bytes text, usec_t now,
 			   struct session **ret);
 
-/* Whether sessions_open finds a place: with `ret_victim` NULL or the idle one that must end first.
- * False: all that are open are in use. */
+/* Whether a session can be opened.  True: `ret_victim` is the idle session that must end first, or
+ * NULL.  False: `max` sessions are open, and all of them have requests. */
 bool sessions_make_room(const struct sessions *sessions, struct session **ret_victim);
 
-/* A new open session; the name is in no slot, and there is room. */
+/* Opens a session.  No slot has this name, and sessions_make_room has found room. */
 struct session *sessions_open(struct sessions *sessions, struct bytes text, usec_t now);
 
-/* Ends an open session without requests; its state counts no more. */
+/* Ends an open session that has no requests; its state no longer counts in `bytes`. */
 void sessions_end(struct sessions *sessions, struct session *session, enum session_reason reason,
 		  usec_t now);
 
-/* The request takes the session's turn, or (false) waits for it. */
+/* Adds a request.  True: it is the session's turn now.  False: it waits in the session's list. */
 bool session_enter(struct sessions *sessions, struct session *session, struct request *request,
 		   usec_t now);
 
-/* The request is over, whether it had the turn or waited.  Returns the request whose turn it is
- * now, or NULL. */
+/* Removes a request, whether it had the turn or waited.  Returns the request that gets the turn, or
+ * NULL. */
 struct request *session_leave(struct sessions *sessions, struct session *session,
 			      struct request *request, usec_t now);
 
-/* Its request succeeded at this life of this worker, which handed state back or did not. */
+/* A request succeeded at `life` of `worker`: binds the session to it.  `handed`: the worker
+ * returned the session's state. */
 void session_bind(struct session *session, uint32_t pool, uint32_t worker, uint32_t life,
 		  bool handed);
 
-/* Whether it is bound to this life. */
+/* Whether the session is bound to `life` of `worker`. */
 bool session_is_at(const struct session *session, uint32_t worker, uint32_t life);
 
-/* The life it was bound to is over. */
+/* The life it was bound to has ended: unbinds it, and notes whether state was lost. */
 void session_unbind(struct session *session);
 
-/* Whether a state of `bytes` fits the limit of all sessions' states. */
+/* Whether a new state of `bytes` for the session fits into the limit of all states together. */
 bool sessions_fits(const struct sessions *sessions, const struct session *session, uint64_t bytes);
-/* It does: it is the session's state from now on. */
+/* Replaces the session's state by one of `bytes`, which fits. */
 void sessions_set_state(struct sessions *sessions, struct session *session, uint64_t bytes);
 
-/* The next idle one that has expired by `now`, or NULL: the caller ends it. */
+/* An idle session that has expired by `now`, or NULL.  The caller ends it. */
 struct session *sessions_expired(const struct sessions *sessions, usec_t now);
 
-/* Drops the tombstones whose time is over. */
+/* Frees the tombstones whose time is over. */
 void sessions_sweep(struct sessions *sessions, usec_t now);
 
-/* When one expires, or a tombstone does; or USEC_INFINITY. */
+/* When the next session or tombstone expires, or USEC_INFINITY. */
 usec_t sessions_deadline(const struct sessions *sessions);
 
 #endif

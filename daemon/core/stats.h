@@ -1,11 +1,11 @@
-/* What a pool counts.  Only the engine adds to it; everybody may read. */
+/* The statistics of a pool.  Only the engine changes them. */
 #ifndef POOLD_CORE_STATS_H
 #define POOLD_CORE_STATS_H
 
 #include "daemon/core/hist.h"
 #include "protocol/errcode.h"
 
-/* COUNTER(name, help): all of them only grow. */
+/* COUNTER(name, help): they never decrease. */
 #define POOL_COUNTERS(COUNTER)                                                                     \
 	COUNTER(requests, "requests that reached the pool")                                        \
 	COUNTER(succeeded, "requests answered with a result")                                      \
