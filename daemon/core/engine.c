@@ -98,7 +98,7 @@ static void notify_health(struct engine *engine, struct pool *pool)
  * any, and so does what lets the next of a session go on. */
 static uint32_t concerned_pool(const struct engine *engine, const struct engine_event *event)
 {
-	if (engine->has_chains || engine->reaches_out)
+	if (engine->has_chains || engine->may_move_requests)
 		return ALL_POOLS;
 	switch (event->type) {
 	case EVENT_SUBMIT:
@@ -155,7 +155,7 @@ static void settle(struct engine *engine)
 
 	for (;;) {
 		if ((node = list_first(&engine->deferred))) {
-			engine->reaches_out = true;
+			engine->may_move_requests = true;
 			engine_resume(engine, list_entry(node, struct request, in_queue));
 		} else if ((node = list_first(&engine->dirty_pools))) {
 			list_remove(&engine->dirty_pools, node);
@@ -190,7 +190,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	assert(engine->effect_first == engine->effect_end);
 	engine->now = event->now;
 	engine->effect_first = engine->effect_end = 0;
-	engine->reaches_out = false;
+	engine->may_move_requests = false;
 	engine->input = INPUT_COUNT_;
 	switch (event->type) {
 	case EVENT_SUBMIT:

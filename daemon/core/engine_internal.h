@@ -63,8 +63,8 @@ struct engine {
 	enum worker_input input;
 	enum worker_state input_state;
 	bool has_chains;
-	bool reaches_out;  /* this event has moved a request on that another pool may have */
-	bool levels_moved; /* something changed that the levels of chains depend on */
+	bool may_move_requests; /* this event has moved a request on that another pool may have */
+	bool levels_moved;	/* something changed that the levels of chains depend on */
 	bool is_stopping;
 	bool has_stopped;
 	usec_t drain_timeout;

@@ -38,7 +38,7 @@ static enum errcode open_session(struct engine *engine, struct bytes name, struc
 
 /* Whether there is neither a session of that name nor a tombstone of one, so that a new session may
  * be opened. */
-static bool is_outcome_unknown(struct engine *engine, struct bytes name, enum errcode code)
+static bool is_unknown_name(struct engine *engine, struct bytes name, enum errcode code)
 {
 	return code == ERR_session_not_found && !names_find(&engine->sessions.names, 0, name);
 }
@@ -49,7 +49,7 @@ static enum errcode find_session(struct engine *engine, const struct engine_even
 	struct bytes name = event->submit.session;
 	enum errcode code = sessions_find(&engine->sessions, name, engine->now, ret);
 
-	if (is_outcome_unknown(engine, name, code) && !event->submit.session_exists)
+	if (is_unknown_name(engine, name, code) && !event->submit.session_exists)
 		return open_session(engine, name, ret);
 	return code;
 }
