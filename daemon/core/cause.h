@@ -1,4 +1,5 @@
-/* Why the daemon ended a worker: reported with the requests that failed by it, and in the log. */
+/* Why the daemon ended a worker: the log and the errors of the requests that failed by
+ * it name this. */
 #ifndef POOLD_CORE_CAUSE_H
 #define POOLD_CORE_CAUSE_H
 
@@ -32,13 +33,14 @@ enum worker_cause {
 	CAUSE_COUNT_
 };
 
+/* The cause's name on the wire and in the log, and its description for people. */
 const char *worker_cause_name(enum worker_cause cause);
 const char *worker_cause_text(enum worker_cause cause);
 
-/* Whether such an end says nothing of the worker: it was not wanted any more. */
+/* Whether the end is planned: the worker was not needed any more, so that its end is no failure. */
 bool worker_cause_is_planned(enum worker_cause cause);
 
-/* Whether such an end is prepared by a replacement, which starts before. */
+/* Whether a worker that ends for this cause is replaced: the replacement starts before it ends. */
 bool worker_cause_is_replacement(enum worker_cause cause);
 
 #endif

@@ -41,7 +41,7 @@ static void begin_stop(struct engine *engine)
 	}
 }
 
-/* The drain has lasted long enough: what is left is answered, and every worker ended. */
+/* The time for draining is over: answers every open request and ends every worker. */
 static void force_stop(struct engine *engine)
 {
 	engine->drain_until = USEC_INFINITY;
@@ -55,8 +55,8 @@ static bool is_due(const struct engine *engine, const struct heap *heap)
 	return heap_next(heap) <= engine->now;
 }
 
-/* One thing that is due at a time: so the effects of one event stay few, and the caller comes again
- * while more is due. */
+/* Handles one timer that is due.  Only one, so that the effects of one event stay few: the caller
+ * sends EVENT_TIMER again while more is due. */
 static void take_timer(struct engine *engine)
 {
 	if (engine->drain_until <= engine->now)
@@ -94,8 +94,8 @@ static void notify_health(struct engine *engine, struct pool *pool)
 
 #define ALL_POOLS UINT32_MAX
 
-/* The one pool that an event concerns, where there are no chains; the timer and a stop may concern
- * any, and so does what lets the next of a session go on. */
+/* Returns the only pool whose health the event can change, or ALL_POOLS: with chains, for the timer
+ * and a stop, and when a request of any pool was continued. */
 static uint32_t concerned_pool(const struct engine *engine, const struct engine_event *event)
 {
 	if (engine->has_chains || engine->may_move_requests)
@@ -134,10 +134,10 @@ static void notify_healths(struct engine *engine, const struct engine_event *eve
 		notify_health(engine, &engine->pools[pool]);
 }
 
-/* Whatever ended the last request of a pool, an answer or its client, ends the pool's workers. */
+/* While the daemon stops: ends the workers of each pool that has no requests any more. */
 static void stop_idle(struct engine *engine)
 {
-	/* A request may yet come down a chain to any of them, or to its turn in a session. */
+	/* An open request can still come to any pool, by a chain or after its session or key. */
 	bool wanted =
 		engine->open_requests > 0 && (engine->has_chains || engine->sessions.busy.len > 0 ||
 					      engine->keys.in_progress.len > 0);
@@ -148,7 +148,7 @@ static void stop_idle(struct engine *engine)
 		engine_stop_idle(engine, &engine->pools[i]);
 }
 
-/* What the event has put off, and the queues that it moved, until nothing is left to do. */
+/* Continues deferred requests and dispatches dirty pools until there are none left. */
 static void settle(struct engine *engine)
 {
 	struct list_node *node;
@@ -231,7 +231,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	settle(engine);
 	if (engine->is_stopping) {
 		stop_idle(engine);
-		/* Who was ejected may have been called back as another one left. */
+		/* The end of one worker may have ended the ejection of another. */
 		settle(engine);
 	}
 	if (engine->levels_moved)

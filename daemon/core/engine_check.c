@@ -1,6 +1,6 @@
 #include "daemon/core/engine_internal.h"
 
-/* A list of facts is as simple as its longest line, whatever a count of its branches says. */
+/* Each HOLD counts as a branch, so the linter finds these plain lists of conditions too complex. */
 /* NOLINTBEGIN(readability-function-cognitive-complexity) */
 
 #define HOLD(fact)                                                                                 \
@@ -103,7 +103,7 @@ static const char *check_worker(const struct engine *engine, const struct worker
 	return check_attempts(engine, worker, ret_running);
 }
 
-/* Whoever is missing and may start is on the way, and so is who replaces another. */
+/* Every worker that is missing and may start is starting, and so is every replacement. */
 static const char *check_starts(const struct pool *pool)
 {
 	unsigned there = pool_live(pool) + pool->starts_pending;
@@ -115,7 +115,7 @@ static const char *check_starts(const struct pool *pool)
 	return NULL;
 }
 
-/* How many are to be replaced, come for that, and go. */
+/* Checks the numbers of workers that are to be replaced, of replacements, and of those replaced. */
 static const char *check_scaling(const struct pool *pool)
 {
 	unsigned to_replace = 0, coming = 0, leaving = 0, rolling = 0;
@@ -156,7 +156,7 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 		pending += worker->is_wanted;
 		ejected += worker->eject_until > 0;
 		HOLD(worker->eject_until > 0 ? worker->state == WORKER_DEGRADED : true);
-		/* Who could run it would have been given it. */
+		/* A worker with room would have been sent its parked requests. */
 		HOLD(!list_empty(&worker->parked)
 			     ? worker->state == WORKER_BUSY || worker->state == WORKER_DEGRADED
 			     : true);
@@ -176,7 +176,7 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 	return NULL;
 }
 
-/* Leases of the breaker's present generation are held by open requests, and by nobody else. */
+/* Permits of the breaker's present generation are held only by open requests. */
 static const char *check_circuit(const struct engine *engine, const struct circuit *circuit)
 {
 	unsigned probes = 0, queued = 0;

@@ -4,11 +4,11 @@
 
 #define PINGS_MISSED_MAX 3
 
-/* When it is looked again at one that has been idle for long, while as many end as may at once. */
+/* Delay of the next check of a worker that is idle for too long while pool_may_end is false. */
 #define IDLE_TURN (10 * USEC_PER_MSEC)
 
-/* Ejection: after so many failures in a row, for so long (times the number of ejections, up to the
- * maximum); a third ejection within EJECTED_WITHIN replaces the worker. */
+/* A worker is ejected after EJECT_AFTER consecutive failures, for EJECT_FOR times the number of its
+ * ejections, at most EJECT_FOR_MAX; a third ejection within EJECTED_WITHIN replaces the worker. */
 #define EJECT_AFTER    5
 #define EJECT_FOR      USEC_PER_SEC
 #define EJECT_FOR_MAX  (60 * USEC_PER_SEC)
@@ -45,7 +45,7 @@ static void miss_ping(struct engine *engine, struct worker *worker, enum errcode
 	engine->levels_moved = true;
 }
 
-/* Well enough to work, unless its failures keep it away. */
+/* Makes a DEGRADED worker READY again, unless it is ejected. */
 static void recover(struct engine *engine, struct worker *worker)
 {
 	if (worker->state == WORKER_DEGRADED && worker->eject_until == 0)
@@ -84,7 +84,7 @@ void engine_count_worker(struct worker *worker, bool failed)
 		worker->eject_pending = true;
 }
 
-/* Back to work, on probation. */
+/* Ends the worker's ejection: it serves again, on probation. */
 static void call_back(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
@@ -185,8 +185,8 @@ static usec_t ping_due(const struct engine *engine, const struct worker *worker)
 	return usec_add(worker->heard, settings->ping_interval);
 }
 
-/* When a worker must have given up what it was asked to cancel: counted from when it began that,
- * or was asked if that was later. */
+/* Returns when the worker must have given up what it was asked to cancel: cancel_grace after it
+ * began the attempt or was asked, whichever is later. */
 static usec_t cancel_due(const struct engine *engine, const struct worker *worker)
 {
 	usec_t grace = engine->pools[worker->pool].settings.cancel_grace;
@@ -206,7 +206,8 @@ static usec_t cancel_due(const struct engine *engine, const struct worker *worke
 	return due;
 }
 
-/* Also while nothing stands behind the head: so that nothing is put there any more. */
+/* Returns when the attempt at the head becomes slow.  Also while none waits behind it, so that no
+ * request is put there any more. */
 static usec_t slow_due(const struct engine *engine, const struct worker *worker)
 {
 	const struct pool *pool = &engine->pools[worker->pool];
@@ -217,7 +218,7 @@ static usec_t slow_due(const struct engine *engine, const struct worker *worker)
 	return usec_add(list_entry(node, struct attempt, in_worker)->begun, pool_slow_after(pool));
 }
 
-/* When it has lived long enough, if it is not to be replaced anyhow. */
+/* Returns when the worker's lifetime is over; USEC_INFINITY if it is to be replaced anyway. */
 static usec_t life_due(const struct engine *engine, const struct worker *worker)
 {
 	if (worker->due_for != CAUSE_NONE || engine->is_stopping)
@@ -225,7 +226,7 @@ static usec_t life_due(const struct engine *engine, const struct worker *worker)
 	return worker->retire_at;
 }
 
-/* The next attempt that is to be reported as slow; NULL: none. */
+/* Returns the next attempt that is to be reported as slow; NULL: there is none. */
 static struct attempt *next_slow(const struct engine *engine, const struct worker *worker)
 {
 	const struct pool *pool = &engine->pools[worker->pool];
@@ -263,8 +264,7 @@ static void notify_slow(struct engine *engine, struct worker *worker)
 	effect->ran = usec_sub(engine->now, attempt->begun);
 }
 
-/* What was to be given up is waited for no longer than that; who leaves for it is not asked again.
- */
+/* Returns cancel_due, but never for a worker that already drains because it missed that time. */
 static usec_t patience_due(const struct engine *engine, const struct worker *worker)
 {
 	if (worker->state == WORKER_DRAINING && !worker_cause_is_planned(worker->leaving))
@@ -272,7 +272,7 @@ static usec_t patience_due(const struct engine *engine, const struct worker *wor
 	return cancel_due(engine, worker);
 }
 
-/* When something is due for the worker next. */
+/* Returns when the worker's timer is due next. */
 static usec_t next_due(const struct engine *engine, const struct worker *worker)
 {
 	usec_t due = USEC_INFINITY;
@@ -320,7 +320,7 @@ void engine_arm_touched(struct engine *engine)
 	}
 }
 
-/* Schedules the replacement of a worker that has lived long enough; false: it has not. */
+/* Schedules the replacement of a worker whose lifetime is over.  Returns false when it is not. */
 static bool retire_aged(struct engine *engine, struct worker *worker)
 {
 	if (life_due(engine, worker) > engine->now)
@@ -338,9 +338,9 @@ void engine_check_due(struct engine *engine, struct worker *worker)
 	} else if (idle_due(engine, worker) <= engine->now) {
 		engine_terminate(engine, worker, CAUSE_IDLE);
 	} else if (ping_due(engine, worker) > engine->now) {
-		return; /* It was a spare one when its timer was set. */
+		return; /* The worker was a surplus one when its timer was set. */
 	} else if (worker->ping_sent > 0) {
-		/* The same one still stands: its answer may be late, and must come just once. */
+		/* No new ping is sent: the answer to the outstanding one may still come. */
 		worker->ping_sent = engine->now;
 		miss_ping(engine, worker, ERR_health_check_timeout);
 	} else {

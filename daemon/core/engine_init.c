@@ -1,7 +1,6 @@
 #include "daemon/core/engine_internal.h"
 
-/* The engine and its tables stand one after the other in the caller's memory, each aligned for
- * anything. */
+/* The engine and its tables lie one after the other in memory, each aligned for any type. */
 #define ALIGNMENT _Alignof(max_align_t)
 
 static size_t aligned(size_t size)
@@ -28,10 +27,10 @@ static uint32_t count_circuits(const struct engine_settings *settings)
 }
 
 /*
- * One event touches each request at most eight times (cancel at a worker, retry, restart, send anew
- * or answer; its recovery's end, its session, its key), each worker at most eight (close, two
- * signals, start, incidents), each breaker once, each pool five times, each session twice (it
- * loses its worker, it ends), and each key once.
+ * Returns an upper bound of the effects of one event: eight for each request (cancel at a worker,
+ * retry, restart, send anew or answer; the end of its recovery, its session, its key), eight for
+ * each worker (close, two signals, start, incidents), one for each breaker, five for each pool, two
+ * for each session (it loses its worker, it ends), and one for each key.
  */
 static uint32_t count_effects(const struct engine_settings *settings)
 {

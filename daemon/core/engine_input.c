@@ -1,6 +1,6 @@
 #include "daemon/core/engine_internal.h"
 
-/* As which input a worker gets an event that names it. */
+/* Returns the worker's input for an event that names a worker. */
 static enum worker_input input_of(enum event_type type)
 {
 	switch (type) {
@@ -47,7 +47,7 @@ static void check_memory(struct engine *engine, struct worker *worker, uint64_t 
 		engine_schedule_replacement(engine, worker, CAUSE_GROWN);
 }
 
-/* What is due for the worker by its timer. */
+/* Carries out the reactions to the worker's timer. */
 static void react_to_time(struct engine *engine, struct worker *worker,
 			  enum worker_reaction reaction)
 {
@@ -77,7 +77,7 @@ static void react(struct engine *engine, struct worker *worker, enum worker_reac
 {
 	switch (reaction) {
 	case REACTION_IGNORED:
-	case REACTION_LIVES: /* it was heard */
+	case REACTION_LIVES: /* worker->heard is already set */
 		break;
 	case REACTION_VIOLATES:
 		engine_worker_broke(engine, worker, ERR_protocol_violation);

@@ -24,8 +24,8 @@ const struct recoveries *engine_recoveries(const struct engine *engine);
 uint32_t engine_slot(const struct engine *engine, const struct request *request);
 uint32_t engine_session_slot(const struct engine *engine, const struct session *session);
 
-/* Holds every internal invariant against the state; NULL, or what is wrong in words.  For tests: it
- * walks everything. */
+/* Checks every internal invariant.  Returns NULL, or the text of the first one that does not hold.
+ * For tests: it walks through the whole state. */
 const char *engine_check(const struct engine *engine);
 
 #endif

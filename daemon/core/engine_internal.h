@@ -1,34 +1,34 @@
 /*
- * What the files of the engine share, and nobody else but tests.
+ * What the files of the engine share; only they and tests may include it.
  *
- * The engine is one state machine in two wings, each with rooms (headers of their own, which know
- * nothing of the engine) and the files of the engine that work with them:
+ * The engine is one state machine in two wings.  Each wing has modules of its own, whose headers
+ * know nothing of the engine, and files of the engine that use these modules:
  *
  *	requests	request queue recovery session key breaker budget failover;
  *			engine_request, _attempt, _recover, _breaker, _chain, _session
  *	workers		worker worker_input pool;
  *			engine_input, _worker, _scaling, _health
  *
- * engine.c stands above both: it takes the event, and settles at the end what the wings have put
- * off: requests that go on (engine_defer), pools whose queues are looked at
- * (engine_mark_pool_dirty), workers whose timers are set (engine_touch), levels of chains
- * (levels_moved).  This is how most of what one wing does reaches the other.  What they call of
- * each other directly is this, and nothing else (tests/lint/wings.sh):
+ * engine.c calls both.  It handles the event, and at its end the work that the wings have
+ * deferred: it continues requests (engine_defer), dispatches queues of pools
+ * (engine_mark_pool_dirty), sets timers of workers (engine_touch) and updates the levels of chains
+ * (levels_moved).  The wings work together mostly in this way.  They call only these functions of
+ * each other directly (tests/lint/wings.sh):
  *
  *	requests call workers
  *		engine_terminate, _finish_drain		an attempt overran or was given up
  *		engine_count_worker			an attempt failed or succeeded at the worker
- *		engine_update_room			the worker has an attempt more
+ *		engine_update_room			the worker got an attempt
  *		engine_start_one, _refill		the queue needs workers
  *		engine_ping				the breaker has opened
  *		engine_incident				the retry budget is spent
  *
  *	workers call requests
- *		engine_take_answer, _unsent, _chunk	what a worker says of an attempt
- *		engine_settle_attempts			its life is over
- *		engine_take_back, _unpark		it does not come to requests that wait at it
- *		engine_unbind_sessions			the same, for its sessions
- *		engine_fail_queue			the pool can't get a worker
+ *		engine_take_answer, _unsent, _chunk	a worker reports on an attempt
+ *		engine_settle_attempts			the worker's process ended
+ *		engine_take_back, _unpark		requests that wait there must go elsewhere
+ *		engine_unbind_sessions			the worker's process ended
+ *		engine_fail_queue			the pool can get no worker
  *		engine_wants_probe, _early_probe	a breaker waits for a worker that answers
  */
 #ifndef POOLD_CORE_ENGINE_INTERNAL_H
@@ -38,7 +38,7 @@
 #include "daemon/core/worker_input.h"
 
 struct engine {
-	usec_t now; /* of the event being taken */
+	usec_t now; /* time of the event being handled */
 	struct request *requests;
 	struct worker *workers;
 	struct pool *pools;
@@ -55,15 +55,17 @@ struct engine {
 	struct sessions sessions;
 	struct keys keys;
 	struct recoveries recoveries;
-	struct list deferred;	 /* requests that go on at the end of the event */
-	struct list dirty_pools; /* pools whose queues are looked at then */
+	struct list deferred;	 /* requests that are continued at the end of the event */
+	struct list dirty_pools; /* pools whose queues are dispatched then */
 	struct list touched;	 /* workers whose timers are set then */
-	/* What the event was to its worker, and in which state that was: a cell of the table of
-	 * worker_input.h.  INPUT_COUNT_: it was no worker's.  For tests and core dumps. */
+	/*
+	 * The event as its worker's input, and the worker's state before it: a cell of the table in
+	 * worker_input.h.  INPUT_COUNT_: the event concerned no worker.  For tests and core dumps.
+	 */
 	enum worker_input input;
 	enum worker_state input_state;
 	bool has_chains;
-	bool may_move_requests; /* this event has moved a request on that another pool may have */
+	bool may_move_requests; /* this event has continued a request, maybe in another pool */
 	bool levels_moved;	/* something changed that the levels of chains depend on */
 	bool is_stopping;
 	bool has_stopped;
@@ -77,7 +79,7 @@ struct engine {
 
 /* --- engine.c --- */
 
-/* Room for one more effect, zeroed but for its type; it names no worker. */
+/* Appends an effect of that type, which names no worker and is zero otherwise, and returns it. */
 struct effect *engine_emit(struct engine *engine, enum effect_type type);
 
 static inline struct pool *engine_pool_of(struct engine *engine, const struct worker *worker)
@@ -90,6 +92,7 @@ static inline uint32_t engine_slot_of(const struct engine *engine, const struct 
 	return (uint32_t)(request - engine->requests);
 }
 
+/* Has the pool's queue dispatched at the end of the event. */
 static inline void engine_mark_pool_dirty(struct engine *engine, struct pool *pool)
 {
 	if (!list_linked(&pool->in_dirty_pools))
@@ -97,9 +100,9 @@ static inline void engine_mark_pool_dirty(struct engine *engine, struct pool *po
 }
 
 /*
- * Something that the worker's timer depends on has changed: it is set anew at the end of the event.
- * Every worker is touched that an event names, whose timer is due, whose state changes
- * (engine_move_worker), or that gets, loses or gives up an attempt.
+ * Has the worker's timer set anew at the end of the event, as something that it depends on has
+ * changed.  A worker is touched when an event names it, when its timer is due, when its state
+ * changes (engine_move_worker), and when it gets, loses or gives up an attempt.
  */
 static inline void engine_touch(struct engine *engine, struct worker *worker)
 {
@@ -107,6 +110,7 @@ static inline void engine_touch(struct engine *engine, struct worker *worker)
 		list_push_back(&engine->touched, &worker->in_touched);
 }
 
+/* Changes the worker's state (pool_move_worker) and touches the worker. */
 static inline void engine_move_worker(struct engine *engine, struct worker *worker,
 				      enum worker_state state)
 {
@@ -121,109 +125,110 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 void engine_submit(struct engine *engine, const struct engine_event *event);
 void engine_cancel(struct engine *engine, uint32_t slot, bool gone);
 
-/* Something is due for the request: its deadline, its retry, the end of its attempt's time. */
+/* Handles the request's timer: its deadline, its retry or the time limit of its attempt is due. */
 void engine_request_due(struct engine *engine, struct request *request);
 
-/* Sets the request's timer to what is next for it; after every change of its state. */
+/* Sets the request's timer to what is due next.  Called after each change of
+ * the request's state. */
 void engine_arm_request(struct engine *engine, struct request *request);
 
-/* Takes the request from wherever it stands to DELAYED: out of the queue, or loose from its
- * attempt, which the worker is asked to give up. */
+/* Makes the request DELAYED: takes it out of the queue, or separates it from its attempt, which the
+ * worker is asked to cancel. */
 void engine_detach(struct engine *engine, struct request *request);
 
-/* Answers a DELAYED or WAITING request.  The effect may be added to. */
+/* Answers a DELAYED or WAITING request with a result, or with an error. */
 void engine_answer_result(struct engine *engine, struct request *request, enum result_source source,
 			  const struct engine_event *event);
 void engine_answer_error(struct engine *engine, struct request *request,
 			 const struct failure *failure);
 
-/* The request, new or waiting until now, is about to be placed: it is DELAYED, from now on. */
+/* Makes a new or WAITING request DELAYED, before it is placed. */
 void engine_begin(struct engine *engine, struct request *request);
 
-/* How grave a failure in the pool `from` is. */
+/* Returns the severity of a failure in the pool `from`. */
 enum errseverity engine_severity(const struct engine *engine, const struct request *request,
 				 const struct failure *failure, uint32_t from);
 
-/* Fills in what EFFECT_ERROR and EFFECT_RETRY say of a failure in the pool `from`. */
+/* Fills in what EFFECT_ERROR and EFFECT_RETRY report of a failure in the pool `from`. */
 void engine_fill_failure(const struct engine *engine, const struct request *request,
 			 const struct failure *failure, uint32_t from, struct effect *effect);
 
-/* A failure of the daemon's own that is no attempt's. */
+/* Returns a failure that the daemon itself causes, not an attempt. */
 struct failure engine_failure(const struct request *request, enum errcode code);
 
-/* Whether the request's code may have run by now, as far as anybody can know. */
+/* Returns whether the request's code may have run by now, as far as the engine can know. */
 enum executed engine_ran(const struct request *request);
 
-/* Answers everything that is open anywhere with shutting_down. */
+/* Answers every open request with shutting_down. */
 void engine_fail_all(struct engine *engine);
 
 /* --- engine_attempt.c: queue, worker, answer --- */
 
-/* Puts a DELAYED request into its pool's queue, at the end of its class or at the head. */
+/* Puts a DELAYED request into its pool's queue, at the end of its priority class or (`front`)
+ * at its head. */
 void engine_enqueue(struct engine *engine, struct request *request, bool front);
 
-/* Sends as much of the pool's queue as finds a worker; starts workers if that would help. */
+/* Sends the pool's queued requests to workers with room; starts workers if that would help. */
 void engine_dispatch(struct engine *engine, struct pool *pool);
 
 /* Gives up the request's attempt; the worker is asked to cancel it unless its channel is broken. */
 void engine_give_up_attempt(struct engine *engine, struct request *request);
 
-/* Takes the worker's good or bad answer to the attempt over to its request. */
+/* Handles the worker's answer to the attempt, a result or an error. */
 void engine_take_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
 			const struct engine_event *event);
 
-/* The worker never heard of the attempt: it could not be said. */
+/* Handles that the attempt could not be sent to the worker; `code` says why. */
 void engine_take_unsent(struct engine *engine, struct worker *worker, struct attempt *attempt,
 			enum errcode code);
 
-/* A part of the answer to the attempt. */
+/* Handles a part of the answer to the attempt. */
 void engine_take_chunk(struct engine *engine, struct attempt *attempt);
 
-/* An attempt of the request failed by this code: its breaker counts that. */
+/* Counts a failed attempt of the request at its breaker. */
 void engine_count_attempt(struct engine *engine, struct request *request, enum errcode code,
 			  bool fatal);
 
-/* Its worker is gone: every attempt in flight there is tried again or answered. */
+/* The worker's process has ended: every request in flight there is tried again or answered. */
 void engine_settle_attempts(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event);
 
-/* Takes back what stands in the worker's line, has not begun and may run twice. */
+/* Takes back each request in the worker's line that has not begun and may run twice. */
 void engine_take_back(struct engine *engine, struct worker *worker);
 
-/* So many of those that wait for this very worker, the first ones, stand in the queue again. */
+/* Returns the first `count` requests that must wait for this worker to the pool's queue. */
 void engine_unpark(struct engine *engine, struct worker *worker, unsigned count);
 
 /* --- engine_recover.c: from a failure to a retry, another pool, or the answer --- */
 
-/* A DELAYED request failed or was refused. */
+/* A DELAYED request failed or was refused: decides between a retry, another pool and the answer. */
 void engine_failed(struct engine *engine, struct request *request, const struct failure *failure);
 
-/* The delay before its retry is over: it stands in the queue again, unless its pool has become one
- * that takes nothing. */
+/* The delay before the request's retry is over: returns it to the queue, unless its pool has
+ * stopped taking requests. */
 void engine_try_again(struct engine *engine, struct request *request);
 
-/* Its recovery's time limit is over, or an operator ended it: the original error is the
- * answer. */
+/* The time limit of the request's recovery is over, or an operator ended it: answers with
+ * the original error. */
 void engine_end_recovery(struct engine *engine, struct request *request,
 			 enum recovery_result result);
 
 /*
- * The request, DELAYED or WAITING and in no list, goes on at the end of the event: it is placed
- * anew, or fails by `refused` unless that is ERR_NONE.  So that what one request does never goes on
- * within what another does.
+ * The request, DELAYED or WAITING and in no list, is continued at the end of the event (by
+ * engine_resume): it is placed anew, or fails by `refused` unless that is ERR_NONE.  So the
+ * handling of one request never runs within the handling of another.
  */
 void engine_defer(struct engine *engine, struct request *request, enum errcode refused);
 void engine_resume(struct engine *engine, struct request *request);
 
-/* Finds a DELAYED request that has just come a place in its pool or further down the chain, or
- * answers it. */
+/* Finds a place for a new DELAYED request in its pool or further down the chain, or answers it. */
 void engine_place(struct engine *engine, struct request *request);
 
-/* Everything that is queued in the pool and asks this circuit (NULL: any) fails by this code. */
+/* Fails, by `code`, every request that is queued in the pool and uses this circuit (NULL: any). */
 void engine_fail_queue(struct engine *engine, struct pool *pool, const struct circuit *circuit,
 		       enum errcode code);
 
-/* The request is over: so is its recovery. */
+/* Ends the recovery of a request that is over, if it has one. */
 void engine_close_recovery(struct engine *engine, struct request *request,
 			   enum recovery_result result);
 
@@ -231,10 +236,10 @@ void engine_recovery_cancel(struct engine *engine, uint64_t id);
 
 /* --- engine_breaker.c --- */
 
-/* The circuit that requests for that method ask in the pool; NULL: none. */
+/* Returns the circuit that requests for that method use in the pool; NULL: none. */
 struct circuit *engine_circuit(struct engine *engine, struct pool *pool, struct bytes method);
 
-/* Whether the breaker lets the request through; then it has a permit. */
+/* Whether the breaker admits the request; if so, the request gets a permit. */
 bool engine_admit(struct engine *engine, struct request *request);
 
 enum outcome {
@@ -243,48 +248,49 @@ enum outcome {
 	OUTCOME_NEUTRAL
 };
 
-/* Gives the request's permit back, if it has one. */
+/* Gives the request's permit back to the breaker with the outcome, if the request has one. */
 void engine_outcome(struct engine *engine, struct request *request, enum outcome outcome);
 
 void engine_circuit_due(struct engine *engine, struct circuit *circuit);
 void engine_breaker_manual(struct engine *engine, const struct engine_event *event);
 
-/* A worker that started since a breaker opened has answered a health check. */
+/* The worker has answered a health check.  A breaker that opened before the worker started may
+ * then probe early. */
 void engine_early_probe(struct engine *engine, const struct worker *worker);
 
-/* Whether a worker of the pool is to be asked at once if it lives, as a breaker waits for that. */
+/* Whether a breaker of the pool waits for a health check, which is then to be made at once. */
 bool engine_wants_probe(const struct pool *pool);
 
 /* --- engine_chain.c: levels of chains --- */
 
-/* Works the levels of all chains out anew, and reports those that changed. */
+/* Computes the levels of all chains anew, and reports those that changed. */
 void engine_update_levels(struct engine *engine);
 void engine_chain_due(struct engine *engine, struct pool *pool);
 
 /* --- engine_session.c: sessions and keys --- */
 
-/* Finds the request its session and its key.  True: it is DELAYED and to be placed.  False: it has
- * been answered, or waits. */
+/* Looks up the request's session and key.  Returns true when the request is DELAYED and to be
+ * placed, false when it has been answered or waits. */
 bool engine_enter(struct engine *engine, struct request *request, const struct engine_event *event);
 
-/* The request's turn has come: now its key.  As engine_enter. */
+/* The request's turn in its session has come: looks up its key.  Returns as engine_enter. */
 bool engine_take_turn(struct engine *engine, struct request *request);
 
-/* The request is over: the next of its session, and those that wait with its key, go on.  `failure`
- * NULL: it succeeded. */
+/* The request is over: continues the next request of its session and those that wait with its key.
+ * `failure` is NULL when it succeeded. */
 void engine_leave(struct engine *engine, struct request *request, const struct failure *failure);
 
-/* Its client is gone or does not want it any more: the first that waits with the same key takes
- * over its running attempt.  False: none does. */
+/* The request's client is gone or has cancelled it: the first request that waits with the same key
+ * takes over its running attempt.  Returns false when none waits. */
 bool engine_transfer_attempt(struct engine *engine, struct request *request);
 
-/* The life of the worker is over. */
+/* The worker's process has ended: unbinds its sessions. */
 void engine_unbind_sessions(struct engine *engine, const struct worker *worker);
 
-/* Whether a state of so many bytes can be the session's; makes room if need be. */
+/* Whether the session can have a state of that many bytes; makes room for it if necessary. */
 bool engine_fits_state(struct engine *engine, struct session *session, uint64_t bytes);
 
-/* A request of the session succeeded at that worker, as the event says. */
+/* Binds the session to the worker, where a request of it succeeded as the event says. */
 void engine_bind(struct engine *engine, struct session *session, const struct worker *worker,
 		 const struct engine_event *event);
 
@@ -295,10 +301,10 @@ void engine_names_due(struct engine *engine);
 
 /* --- engine_input.c: what comes to a worker --- */
 
-/* An event that names a worker: reacts to it as the table of worker_input.h says. */
+/* Handles an event that names a worker, by the table of worker_input.h. */
 void engine_take_worker_event(struct engine *engine, const struct engine_event *event);
 
-/* The worker's timer: the same. */
+/* Handles the worker's timer, by the same table. */
 void engine_worker_due(struct engine *engine, struct worker *worker);
 
 /* --- engine_worker.c: the workers' side --- */
@@ -317,34 +323,36 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 void engine_spawn_failed(struct engine *engine, struct worker *worker, enum errcode code);
 void engine_pressure(struct engine *engine, struct worker *worker);
 
-/* Begins to end the worker; `cause` says how gently. */
+/* Begins to end the worker.  `cause` decides what it gets first: a shutdown message,
+ * SIGTERM or SIGKILL. */
 void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause);
 
-/* Ends it by that signal first, at once; one that is being ended already gets it too. */
+/* Sends the signal to the worker at once, and SIGKILL after kill_grace; also to one that is
+ * already being ended. */
 void engine_end_manual(struct engine *engine, struct worker *worker, int signal);
 
-/* Ends the worker for `cause` when the requests that it has begun are through; at once if there are
- * none.  What it has not begun goes elsewhere. */
+/* Ends the worker for `cause` when the requests that it has begun are over; at once if there are
+ * none.  Requests that it has not begun are taken back. */
 void engine_drain(struct engine *engine, struct worker *worker, enum worker_cause cause);
 
-/* Requests of a worker that drains have come to an end: ends it if there is nothing to wait for. */
+/* Ends a DRAINING worker if it has no more requests to finish. */
 void engine_finish_drain(struct engine *engine, struct worker *worker);
 
-/* It did not give up what it was to, an attempt that overran among it or not: it is ended, but not
- * before the others that it serves at the same time are through. */
+/* Ends a worker that did not give up an attempt in time, for CAUSE_OVERRUN or CAUSE_CANCELLED.  If
+ * other requests run there at the same time, the worker finishes them first. */
 void engine_end_stubborn(struct engine *engine, struct worker *worker);
 
-/* The next signal to a worker that is being ended. */
+/* Sends the next signal to a worker that is being ended. */
 void engine_signal_due(struct engine *engine, struct worker *worker);
 
-/* While stopping: ends the workers of the pool that nothing waits for. */
+/* While the daemon stops: ends the workers of the pool that no request needs. */
 void engine_stop_idle(struct engine *engine, struct pool *pool);
 
-/* Makes an effect that concerns the worker. */
+/* Appends an effect that names the worker, and returns it. */
 struct effect *engine_emit_for(struct engine *engine, const struct worker *worker,
 			       enum effect_type type);
 
-/* Something failed that is no request's. */
+/* Reports a failure that concerns no request.  `worker` may be NULL. */
 void engine_incident(struct engine *engine, const struct pool *pool, const struct worker *worker,
 		     enum errcode code);
 
@@ -354,68 +362,73 @@ void engine_incident(struct engine *engine, const struct pool *pool, const struc
  * for those that are to be replaced. */
 void engine_refill(struct engine *engine, struct pool *pool);
 
-/* Starts one worker more than there are, if it may be. */
+/* Starts one more worker if pool_may_start allows it. */
 void engine_start_one(struct engine *engine, struct pool *pool);
 void engine_restart_due(struct engine *engine, struct worker *worker);
 
-/* The empty slot is not filled again after all. */
+/* Cancels the pending start of an empty slot. */
 void engine_unwant(struct engine *engine, struct worker *worker);
 
-/* The worker is to be replaced. */
+/* Schedules the replacement of the worker for `cause`, unless it is being ended or
+ * has one already. */
 void engine_schedule_replacement(struct engine *engine, struct worker *worker,
 				 enum worker_cause cause);
 
-/* Lets those go that are more than the pool may have, some now and the others when these are gone.
- */
+/* Ends the workers above the pool's ceiling: as many now as pool_may_end allows, the others when
+ * these have ended. */
 void engine_trim(struct engine *engine, struct pool *pool);
 
-/* The worker has got ready: whom it replaces leaves. */
+/* The worker has become READY: if it is a replacement, drains the worker that it replaces. */
 void engine_take_over(struct engine *engine, struct worker *worker);
 
-/* The worker gets no work any more: nobody replaces it, and it is no replacement. */
+/* The worker gets no more requests: it is neither replaced nor a replacement any more. */
 void engine_cancel_replacement(struct engine *engine, struct worker *worker);
 
-/* A start has failed: a rolling restart ends with its first replacement that does. */
+/* The start of the worker has failed by `code`.  A rolling restart stops at the first replacement
+ * that fails to start. */
 void engine_start_failed(struct engine *engine, struct worker *worker, enum errcode code);
 
-/* The worker's life is over. */
+/* Counts the end of the worker's process in replacements and the rolling restart. */
 void engine_note_gone(struct engine *engine, struct worker *worker);
 
-/* The daemon stops: nothing is replaced, and nothing starts again but for what is queued. */
+/* The daemon stops: no worker is replaced, and none starts unless queued requests need it. */
 void engine_stop_starting(struct engine *engine, struct pool *pool);
 
-/* What operators ask for; each has a verdict. */
+/* Requests of operators.  Each call emits a verdict, EFFECT_DONE. */
 void engine_restart(struct engine *engine, struct pool *pool);
 void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsigned max);
 void engine_set_drained(struct engine *engine, struct pool *pool, bool drained);
 void engine_kill(struct engine *engine, struct worker *worker, int signal);
 
-/* The verdict on what somebody asked for. */
+/* Emits the verdict on an operator's request; ERR_NONE: it was accepted. */
 void engine_notify_verdict(struct engine *engine, enum errcode code);
 
 /* --- engine_health.c: what is due for workers, pings, ejection --- */
 
-/* Something is due for a READY or DEGRADED worker, or for a BUSY or DRAINING one. */
+/* Handles the timer of a READY or DEGRADED worker (check), or of a BUSY or DRAINING one (watch). */
 void engine_check_due(struct engine *engine, struct worker *worker);
 void engine_watch_due(struct engine *engine, struct worker *worker);
 
-/* Sets the timers of the workers that this event has touched to what is next for each. */
+/* Sets the timer of each worker that this event has touched to the next time that is due for it. */
 void engine_arm_touched(struct engine *engine);
 
+/* The worker has answered its health check, with an error unless `code` is ERR_NONE. */
 void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode code);
+
+/* Sends a health check to the worker. */
 void engine_ping(struct engine *engine, struct worker *worker);
 
-/* The attempt at the head of the worker's line has taken long. */
+/* Whether the attempt at the head of the worker's line has become slow (pool_slow_after). */
 bool engine_is_slow(const struct engine *engine, const struct worker *worker);
 
-/* An attempt at the worker ended, counted as a failure of it or as a success. */
+/* Counts an attempt that ended at the worker as the worker's failure or success. */
 void engine_count_worker(struct worker *worker, bool failed);
 
-/* Its line may have room now: ejects it if that is pending and it is idle; else requests that wait
- * for this worker go back into the queue. */
+/* The worker may have room now: ejects it if that is pending and it is idle; otherwise returns
+ * requests that must wait for this worker to the queue. */
 void engine_update_room(struct engine *engine, struct worker *worker);
 
-/* Calls the ejected back if the pool can't do without them. */
+/* Ends the ejections in the pool if it needs these workers (pool_needs_ejected). */
 void engine_call_back_needed(struct engine *engine, struct pool *pool);
 
 #endif

@@ -10,7 +10,7 @@ static void spawn(struct engine *engine, struct worker *worker)
 	if (worker->life > 0)
 		worker->restarts++;
 	worker_reset_life(worker, engine->now);
-	/* Those that were started together are not to end together. */
+	/* Up to 10 % less, at random: workers that start together must not end together. */
 	if (lifetime > 0)
 		worker->retire_at = usec_add(
 			engine->now, lifetime - prng_between(&engine->prng, 0, lifetime / 10));
@@ -32,7 +32,7 @@ static struct worker *free_slot(const struct pool *pool)
 	return NULL;
 }
 
-/* There must be a free slot. */
+/* Starts a worker after the pool's restart delay.  There must be a free slot. */
 static void start(struct engine *engine, struct pool *pool, bool replacement)
 {
 	usec_t delay = pool_restart_delay(pool);
@@ -87,7 +87,7 @@ void engine_refill(struct engine *engine, struct pool *pool)
 
 /* --- replacing --- */
 
-/* It is to be replaced for that; CAUSE_NONE: it is not. */
+/* Sets the cause for which the worker is to be replaced; CAUSE_NONE: it is not to be. */
 static void set_due_for(struct engine *engine, struct worker *worker, enum worker_cause cause)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
@@ -124,7 +124,7 @@ void engine_cancel_replacement(struct engine *engine, struct worker *worker)
 	worker->is_replacement = false;
 }
 
-/* Which of the two goes first: who does nothing, else who has been there for longer. */
+/* Whether `worker` is replaced before `other`: one that is not BUSY first, else the older one. */
 static bool goes_before(const struct worker *worker, const struct worker *other)
 {
 	bool busy = worker->state == WORKER_BUSY;
@@ -144,7 +144,7 @@ static struct worker *next_to_replace(const struct pool *pool)
 	return next;
 }
 
-/* Its replacement has come. */
+/* The replacement of the worker is READY: drains the worker. */
 static void replace(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
@@ -156,7 +156,7 @@ static void replace(struct engine *engine, struct worker *worker)
 	engine_drain(engine, worker, cause);
 }
 
-/* The worker that is ended first where there are too many. */
+/* Returns the worker that is ended first when the pool has too many. */
 static struct worker *next_surplus(const struct pool *pool)
 {
 	static const enum worker_state order[] = {WORKER_INITIALIZING, WORKER_DEGRADED,
@@ -165,7 +165,7 @@ static struct worker *next_surplus(const struct pool *pool)
 	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
 		struct list_node *node;
 
-		/* The last of them has stood there for the longest. */
+		/* The last one in the list entered the state first. */
 		for (node = list_last(&pool->states[order[i]]);
 		     node && node != &pool->states[order[i]].head; node = node->prev) {
 			struct worker *worker = list_entry(node, struct worker, in_state);
@@ -177,7 +177,7 @@ static struct worker *next_surplus(const struct pool *pool)
 	return NULL;
 }
 
-/* The start that would come last. */
+/* Returns the slot whose pending start is due last, replacements excepted. */
 static struct worker *next_pending(const struct pool *pool)
 {
 	struct worker *last = NULL;
@@ -216,7 +216,7 @@ void engine_take_over(struct engine *engine, struct worker *worker)
 		return;
 	worker->is_replacement = false;
 	pool->replacements--;
-	/* If others have died meanwhile it takes the place of one of them. */
+	/* If other workers have died meanwhile, the new one takes the place of one of them. */
 	if (pool_live(pool) + pool->starts_pending > pool_wanted(pool) + pool->replacements) {
 		old = next_to_replace(pool);
 		if (old)
@@ -261,7 +261,7 @@ void engine_note_gone(struct engine *engine, struct worker *worker)
 		notify_roll(engine, pool);
 }
 
-/* Replacements that nobody is left for are not wanted. */
+/* Cancels or ends the replacements that no worker is left for. */
 static void drop_replacements(struct engine *engine, struct pool *pool)
 {
 	for (unsigned i = 0; i < pool->slots && pool->replacements > pool->to_replace; i++) {
@@ -276,7 +276,7 @@ static void drop_replacements(struct engine *engine, struct pool *pool)
 	}
 }
 
-/* The restart does not take it, but what else there is against it holds. */
+/* The rolling restart does not replace the worker any more; but max_requests still may. */
 static void keep(struct engine *engine, struct worker *worker)
 {
 	uint64_t most = engine_pool_of(engine, worker)->settings.max_requests;
@@ -305,14 +305,15 @@ void engine_start_failed(struct engine *engine, struct worker *worker, enum errc
 		return;
 	pool->replacements -= is_coming(worker);
 	worker->is_replacement = false;
-	/* The pool has its workers: whether it can get others shows when it needs some. */
+	/* The old workers stay, so that this failure does not count as a failed start
+	 * of the pool. */
 	worker->is_excused = pool->roll.state == ROLL_RUNNING;
 	stop_roll(engine, pool, code);
 }
 
 void engine_stop_starting(struct engine *engine, struct pool *pool)
 {
-	/* Where nothing but that start would serve what is queued it is waited for. */
+	/* If requests are queued and no worker lives, one pending start is kept for them. */
 	bool needs_one = pool->queue.len > 0 && pool_live(pool) == 0;
 
 	stop_roll(engine, pool, ERR_shutting_down);
@@ -358,7 +359,7 @@ static void roll_worker(struct engine *engine, struct worker *worker)
 		worker->is_rolling = true;
 	}
 	engine_pool_of(engine, worker)->roll.left += worker->is_rolling;
-	/* Whoever restarts a pool that does not start wants to know now. */
+	/* Start now and skip the restart delay: the operator wants to see the result. */
 	if (worker->is_wanted) {
 		worker->restart_at = engine->now;
 		engine_touch(engine, worker);
@@ -404,7 +405,7 @@ void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsig
 	pool->settings.workers_max = max;
 	engine_trim(engine, pool);
 	engine_refill(engine, pool);
-	/* Those that are more than it keeps may have become so just now. */
+	/* Those that are idle may have become surplus: their timers are set anew. */
 	for (unsigned i = 0; i < pool->slots; i++)
 		if (pool->workers[i].state == WORKER_READY)
 			engine_touch(engine, &pool->workers[i]);

@@ -231,7 +231,7 @@ void engine_view_recoveries(const struct engine *engine, struct recoveries_view 
 		ret->by_strategy[i] = recoveries->by_strategy[i];
 }
 
-/* The node behind `node` in the list, NULL behind the last one; of NULL: the first one. */
+/* Returns the list's node after `node`, or its first node for NULL.  NULL: there are no more. */
 static struct list_node *next_in(const struct list *list, const struct list_node *node)
 {
 	if (!node)

@@ -1,13 +1,13 @@
 /*
- * What everybody but the engine may know of the engine's state: small structs of values, filled on
- * request, and look-ups for where a struct would be too much.
+ * Read access to the engine's state for the rest of the daemon: calls that fill small structs of
+ * values, and look-ups of single values.
  *
  * Nobody outside the core reads a field of its pools, workers, requests, sessions or recoveries.
  * Pools are named by their number, workers, requests, sessions and recoveries by their slot; worker
  * slots count through all pools.  A slot that the caller gives must exist.
  *
  * A view shows the state at the moment of the call.  Times are those of the event loop's clock, in
- * µs; a time that has not come about is 0.  A `struct bytes` in a view is the engine's memory, and
+ * µs; a time that is not set is 0.  A `struct bytes` in a view is the engine's memory, and
  * valid until the next engine_step.  Nothing here changes the engine or can fail.
  *
  * Each call takes constant time, unless its comment says otherwise.
@@ -50,9 +50,9 @@ struct pool_view {
 
 void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_view *ret);
 
-/* What a walk over all slots of a pool finds. */
+/* Counts over all slots of a pool. */
 struct pool_workers_view {
-	unsigned states[WORKER_STATE_COUNT_]; /* slots in each state that are worth showing */
+	unsigned states[WORKER_STATE_COUNT_]; /* slots in each state, if worker_view.is_shown */
 	uint64_t restarts;		      /* of all slots */
 };
 
@@ -60,11 +60,12 @@ struct pool_workers_view {
 void engine_view_pool_workers(const struct engine *engine, uint32_t index,
 			      struct pool_workers_view *ret);
 
-/* The pool's counters and histograms: of the engine's lifetime, they change with each step. */
+/* Returns the pool's counters and histograms.  They are valid as long as the engine, and change
+ * with each engine_step. */
 const struct pool_stats *engine_pool_stats(const struct engine *engine, uint32_t pool);
 
-/* What is left of the pool's retry budget at that time, in milli-tokens; a retry takes BUDGET_RETRY
- * of them. */
+/* Returns what is left of the pool's retry budget at the time `now`, in milli-tokens; a retry takes
+ * BUDGET_RETRY of them. */
 uint32_t engine_retry_budget(const struct engine *engine, uint32_t pool, usec_t now);
 
 /* The breaker of a whole pool or of one method. */
@@ -72,7 +73,7 @@ struct circuit_view {
 	struct bytes method; /* empty: the pool's own */
 	struct breaker_snapshot breaker;
 	enum breaker_reason reason;	    /* of the last change */
-	struct circuit_operator changed_by; /* who made it; `at` is 0 where nobody did */
+	struct circuit_operator changed_by; /* who made it; `at` is 0 if no operator did */
 };
 
 /* `circuit` is below the pool's circuit_count; 0 is the pool's own.  Takes the time of a snapshot:
@@ -90,7 +91,7 @@ struct worker_view {
 	enum worker_health health;
 	enum worker_cause cause; /* why the daemon ended it, or ends it; CAUSE_NONE: it does not */
 	bool is_shown; /* false: it never held a process, or the one it held last is not replaced */
-	usec_t since;  /* when it came into its state */
+	usec_t since;  /* when it entered its state */
 	usec_t started;
 	usec_t heard; /* its last sign of life */
 	unsigned in_flight;
@@ -153,7 +154,7 @@ void engine_view_request(const struct engine *engine, uint32_t index, struct req
 struct recoveries_view {
 	unsigned active;
 	unsigned max;
-	uint64_t refused; /* as `max` of them ran */
+	uint64_t refused; /* because `max` of them were active */
 	struct recovery_counts all;
 	struct recovery_counts by_category[ERRCAT_COUNT_];
 	struct recovery_counts by_strategy[STRATEGY_COUNT_];
@@ -198,14 +199,14 @@ void engine_view_sessions(const struct engine *engine, struct sessions_view *ret
 
 struct session_view {
 	struct bytes name;
-	bool is_bound; /* to a worker that lives: */
+	bool is_bound; /* to a live worker: these two */
 	uint32_t pool;
 	uint32_t worker;
-	bool is_busy; /* one of its requests is worked on */
+	bool is_busy; /* one of its requests is in progress */
 	unsigned waiting;
 	uint64_t served;
 	uint64_t state_bytes;
-	bool has_lost_state; /* which its next answer will say */
+	bool has_lost_state; /* its next answer will report that */
 	usec_t created;
 	usec_t used; /* when a request of it came or ended last */
 };

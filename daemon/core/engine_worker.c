@@ -7,7 +7,7 @@
  * is the one reported. */
 #define CLOSE_GRACE (100 * USEC_PER_MSEC)
 
-/* A life that lasted this long was worth its start even if nobody asked it anything. */
+/* A process that lived this long does not count as fruitless even if it answered nothing. */
 #define FRUITFUL_LIFE (10 * USEC_PER_SEC)
 
 struct effect *engine_emit_for(struct engine *engine, const struct worker *worker,
@@ -49,7 +49,7 @@ static void end_by(struct engine *engine, struct worker *worker, int signal)
 	engine_signal_due(engine, worker);
 }
 
-/* The next signal follows only if it is still there after `grace`. */
+/* Sends the signal after `grace`, unless the worker has ended by then. */
 static void end_after(struct engine *engine, struct worker *worker, usec_t grace, int signal)
 {
 	worker->step_signal = signal;
@@ -57,7 +57,7 @@ static void end_after(struct engine *engine, struct worker *worker, usec_t grace
 	engine_touch(engine, worker);
 }
 
-/* It gets no work any more: whoever waits for it looks elsewhere. */
+/* The worker gets no more requests: those that must wait for it return to the pool's queue. */
 static void leave_work(struct engine *engine, struct worker *worker, enum worker_state to)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
@@ -71,7 +71,7 @@ static void leave_work(struct engine *engine, struct worker *worker, enum worker
 	engine->levels_moved = true;
 }
 
-/* What it is called when a worker that is not ready has to be ended. */
+/* Returns the error code of a start that fails because the worker is ended before it is READY. */
 static enum errcode start_failure(enum worker_cause cause)
 {
 	return cause == CAUSE_INIT_TIMEOUT ? ERR_init_timeout : ERR_init_failed;
@@ -94,7 +94,7 @@ static void terminate(struct engine *engine, struct worker *worker, enum worker_
 		engine_start_failed(engine, worker, start_failure(cause));
 	leave_work(engine, worker, WORKER_TERMINATING);
 	worker->cause = cause;
-	/* Where the channel broke it may be at work on any of them: they wait for its end. */
+	/* After a protocol error any of its requests may be running: they wait for its end. */
 	if (cause != CAUSE_PROTOCOL)
 		engine_take_back(engine, worker);
 	switch (cause) {
@@ -149,7 +149,7 @@ void engine_finish_drain(struct engine *engine, struct worker *worker)
 {
 	if (worker->state != WORKER_DRAINING)
 		return;
-	/* What it was to give up is waited for only if it did nothing wrong. */
+	/* The worker may finish attempts that were given up only if its end is planned. */
 	if (list_empty(&worker->attempts) ||
 	    (!worker_cause_is_planned(worker->leaving) && !worker_is_needed(worker, false)))
 		engine_terminate(engine, worker, worker->leaving);
@@ -245,7 +245,7 @@ void engine_worker_chunk(struct engine *engine, struct worker *worker, uint32_t 
 {
 	struct attempt *attempt = worker_find_attempt(worker, id);
 
-	/* Only who was asked for parts may send them. */
+	/* A worker may send parts only for a request that asked for a stream. */
 	if (!attempt || (attempt->request && !attempt->request->is_stream))
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 	else
@@ -273,7 +273,7 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	worker->health = HEALTH_HEALTHY;
 	pool->fruitless = 0;
 	engine_take_answer(engine, worker, attempt, event);
-	/* The next at the head may have run beside it for long. */
+	/* The attempt that is now at the head may have run for long at the same time. */
 	if (engine_is_slow(engine, worker))
 		worker->is_slow = true;
 	if (event->answer.is_fatal && worker->state != WORKER_TERMINATING) {
@@ -308,8 +308,8 @@ void engine_worker_broke(struct engine *engine, struct worker *worker, enum errc
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	worker->channel_broken = true;
-	/* The end of the channel may be the first sign of an exit: only a process that lives on has
-	 * closed it. */
+	/* The end of the channel may be the first sign that the process exits.  Only if the process
+	 * lives on has it closed the channel itself. */
 	worker->broken_by = code == ERR_peer_closed ? ERR_NONE : code;
 	if (worker->state == WORKER_TERMINATING)
 		return;
@@ -336,7 +336,7 @@ void engine_incident(struct engine *engine, const struct pool *pool, const struc
 	}
 }
 
-/* Keeps count of lives that led to nothing, which delay the next starts. */
+/* Counts failed starts and lives without an answer, which delay the next starts. */
 static void account_life(struct engine *engine, struct worker *worker, enum errcode code,
 			 bool unusable)
 {
@@ -378,7 +378,7 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	if (worker->cause == CAUSE_CLOSED && worker->step_at == USEC_INFINITY) {
-		/* It closed its channel, lived on, and had to be killed for it. */
+		/* The process closed its channel, did not exit, and had to be killed. */
 		worker->broken_by = ERR_peer_closed;
 		pool->stats.worker_kills++;
 	} else if (worker->cause == CAUSE_CLOSED) {
@@ -388,7 +388,7 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 		pool->stats.worker_crashes++;
 	if (worker->state == WORKER_INITIALIZING)
 		engine_start_failed(engine, worker, ERR_init_failed);
-	/* What failed with it is judged by the workers that are left. */
+	/* First, so that the severity of its failures depends only on the workers that remain. */
 	if (worker->state != WORKER_TERMINATING)
 		leave_work(engine, worker, WORKER_TERMINATING);
 	engine_unbind_sessions(engine, worker);
@@ -408,7 +408,7 @@ void engine_pressure(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	/* Never the last one: its pool would stand still to save memory. */
+	/* The last worker stays: without it the pool could serve no request. */
 	if (pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len < 2)
 		return;
 	engine_terminate(engine, worker, CAUSE_MEMORY);

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Above this typical run a request that waits at the worker instead of in the queue saves under 2 %
- * of its time. */
+/* Prefetch is used up to this typical run time: above it, waiting at the worker instead of in the
+ * queue saves less than 2 % of a request's time. */
 #define PREFETCH_RUN_MAX (2 * USEC_PER_MSEC)
 #define SLOW_MIN	 (10 * USEC_PER_MSEC)
 #define SLOW_FACTOR	 8
@@ -32,7 +32,7 @@ const char *pool_adapter_name(enum pool_adapter adapter)
 	return adapters[adapter];
 }
 
-/* Replacements under way at once, in a pool of so many workers. */
+/* How many replacements may be under way at the same time in a pool of that many workers. */
 static unsigned out_max(unsigned workers)
 {
 	return workers < 20 ? 1 : workers / 10;
@@ -109,7 +109,7 @@ struct circuit *pool_find_circuit(const struct pool *pool, struct bytes method)
 	return NULL;
 }
 
-/* Puts the worker into a list of those with room, or (NULL) into none. */
+/* Moves the worker to `open` or `behind`, the lists of workers with room, or (NULL) to neither. */
 static void set_room(struct worker *worker, struct list *list)
 {
 	if (worker->room_list)
@@ -146,8 +146,8 @@ unsigned pool_wanted(const struct pool *pool)
 	unsigned least = pool->settings.workers_min;
 	unsigned wanted = (busy > least ? busy : least) + pool->settings.spares;
 
-	/* While starts fail requests are refused: without one that is tried nobody would see that
-	 * they don't any more. */
+	/* While starts fail, requests are refused and start no worker: one worker must be tried, or
+	 * the pool would never notice that starts succeed again. */
 	if (wanted == 0 && pool->failed_starts >= POOL_FAILED_STARTS)
 		return 1;
 	return wanted < pool_ceiling(pool) ? wanted : pool_ceiling(pool);
@@ -163,7 +163,7 @@ bool pool_may_start(const struct pool *pool, bool replacement)
 	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
 	unsigned workers = pool_live(pool) + pool->starts_pending;
 	unsigned there = workers + pool->states[WORKER_TERMINATING].len;
-	/* Who leaves as another one has come is not in anybody's way. */
+	/* A worker whose replacement is READY does not count against the ceiling. */
 	unsigned more = replacement ? pool_out_max(pool) : pool->leaving;
 	unsigned at_once = pool->settings.start_parallel;
 
@@ -188,7 +188,7 @@ static bool may_wait_at_worker(const struct pool *pool, const struct request *re
 	       pool->typical_run <= PREFETCH_RUN_MAX;
 }
 
-/* The worker whose life the request's session is bound to, if that lives and is of this pool. */
+/* Returns the worker of this pool whose process the request's session is bound to, if it serves. */
 static struct worker *binding(const struct pool *pool, const struct request *request)
 {
 	const struct session *session = request->session;
@@ -209,7 +209,8 @@ struct worker *pool_bound_worker(const struct pool *pool, const struct request *
 
 	if (!worker || pool->settings.affinity == SESSION_HINT)
 		return NULL;
-	/* Ejected or silent: only who insists on it waits until it is well again. */
+	/* The worker is ejected or misses health checks: only with strict affinity does the request
+	 * wait until the worker has recovered. */
 	if (worker->state == WORKER_DEGRADED && pool->settings.affinity == SESSION_QUEUE)
 		return NULL;
 	return worker;
@@ -228,8 +229,8 @@ static bool has_room(const struct worker *worker, const struct list *list)
 	return worker->room_list == list;
 }
 
-/* A ready one that it has not failed at, if there is one: so few are walked past as it has failed
- * at. */
+/* Returns a READY worker at which the request has not failed, else the first READY one, or NULL.
+ * The search passes no more workers than the request has failed at. */
 static struct worker *pick_ready(const struct pool *pool, const struct request *request)
 {
 	const struct list *ready = &pool->states[WORKER_READY];
@@ -307,7 +308,7 @@ static struct list *room_of(struct pool *pool, const struct worker *worker)
 	if (worker->state != WORKER_BUSY || list_empty(&worker->spare_attempts) ||
 	    worker->eject_pending)
 		return NULL;
-	/* One that is on trial gets one request at a time. */
+	/* A worker on probation gets one request at a time. */
 	if (worker->on_probation)
 		return NULL;
 	if (worker->attempts.len < worker->concurrency)

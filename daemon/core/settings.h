@@ -15,7 +15,7 @@ struct engine_settings {
 	uint32_t recoveries_max;
 	struct session_settings sessions;
 	struct key_settings keys;
-	usec_t drain_timeout; /* how long a stop waits for what was admitted */
+	usec_t drain_timeout; /* how long a stop waits for admitted requests */
 	uint64_t seed;
 };
 

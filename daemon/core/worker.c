@@ -94,7 +94,8 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->on_probation = worker->eject_pending = false;
 }
 
-/* How many at the head of the line a worker may be at work on, as far as the order alone shows. */
+/* How many attempts at the head of the line the worker may be running, judged by
+ * their order alone. */
 static unsigned reach(const struct worker *worker)
 {
 	return worker->batches ? WORKER_ATTEMPTS_MAX : worker->concurrency;
@@ -105,7 +106,7 @@ static void begin_the_head(struct worker *worker, usec_t now)
 	unsigned left = reach(worker);
 	struct list_node *node;
 
-	/* There all count as begun from the moment they are sent. */
+	/* With `batches` every attempt counts as begun when it is sent. */
 	if (worker->batches)
 		return;
 	list_for_each (node, &worker->attempts) {

@@ -1,8 +1,8 @@
 /*
- * A worker's life in the core: its states, its attempts in flight, and what is due next for it.
+ * A worker in the core: its state, its attempts in flight, and the times of its next actions.
  *
- * A slot outlives the processes that fill it; `life` counts them, so that a late event
- * of an earlier process is known as such.
+ * A worker is a slot that holds one process after the other.  `life` counts these processes, so
+ * that the core recognizes and drops a late event of an earlier one.
  */
 #ifndef POOLD_CORE_WORKER_H
 #define POOLD_CORE_WORKER_H
@@ -53,104 +53,104 @@ enum worker_health {
 /* One try of a request at one worker. */
 struct attempt {
 	struct list_node in_worker;
-	struct request *request; /* NULL: given up; its answer, if it comes, is for nobody */
-	uint32_t id;		 /* the message id towards the worker */
+	struct request *request; /* NULL: given up; an answer to it is dropped */
+	uint32_t id;		 /* message id in the channel to the worker */
 	usec_t sent;
-	usec_t begun;	 /* when it came to the head of the line or was announced as started; 0: not
-			    yet */
-	usec_t given_up; /* when `request` became NULL; 0: it has not */
-	bool has_begun;	 /* the worker said that it began */
-	bool has_overrun;	/* it was given up for that */
+	/* When it came to the head of the line, or the worker sent `started`; 0: not yet. */
+	usec_t begun;
+	usec_t given_up;	/* when `request` became NULL; 0: it has not */
+	bool has_begun;		/* the worker sent `started` for it */
+	bool has_overrun;	/* it was given up because its time limit passed */
 	bool was_slow_reported; /* EFFECT_SLOW was emitted for it */
 };
 
 struct worker {
 	enum worker_state state;
 	enum worker_health health;
-	enum worker_cause cause;   /* while TERMINATING */
-	enum worker_cause due_for; /* it is to be replaced for this; NONE: it is not */
-	enum worker_cause leaving; /* while DRAINING: what it is ended for then */
+	enum worker_cause cause;   /* why the daemon ends it; set when TERMINATING begins */
+	enum worker_cause due_for; /* why it is to be replaced; NONE: it is not */
+	enum worker_cause leaving; /* while DRAINING: the cause of its end */
 	uint32_t index;		   /* its slot */
 	uint32_t pool;
 	uint32_t life;
 	uint32_t next_id;
 	unsigned concurrency;
-	bool was_ready;	     /* this life got ready */
+	bool was_ready;	     /* this life became READY */
 	bool announces;	     /* says `started` before it begins a request */
-	bool batches;	     /* may begin the next before it has written an answer */
-	bool is_slow;	     /* the attempt at the head takes unusually long */
-	bool is_wanted;	     /* the slot is to be filled again when empty */
-	bool is_replacement; /* this life was started so that another may leave */
-	bool is_replaced;    /* it leaves, as its replacement has come */
+	bool batches;	     /* may begin a request before it has answered the one before */
+	bool is_slow;	     /* the attempt at the head took longer than pool_slow_after */
+	bool is_wanted;	     /* the slot is empty and starts a process at restart_at */
+	bool is_replacement; /* this life was started to replace another worker */
+	bool is_replaced;    /* it ends because its replacement is READY */
 	bool is_rolling;     /* the rolling restart waits for its end */
-	bool is_excused;     /* it did not start, and a rolling restart has ended with that */
-	bool channel_broken; /* nothing is sent to it any more, and nothing from it counts */
+	bool is_excused;     /* its start failed in a rolling restart: not in failed_starts */
+	bool channel_broken; /* nothing is sent to it, and what it sends is ignored */
 	unsigned pings_missed;
-	unsigned given_up; /* attempts in flight that were */
-	enum errcode
-		broken_by; /* what made the channel useless, with CAUSE_PROTOCOL and CAUSE_CLOSED */
-	usec_t since;	   /* when it came into its state */
-	usec_t started;	   /* of this life */
-	usec_t retire_at;  /* when that has lasted long enough; USEC_INFINITY: never */
-	usec_t restart_at; /* while TERMINATED and wanted */
-	usec_t ping_sent;  /* 0: none outstanding */
+	unsigned given_up;	/* attempts in flight that are given up */
+	enum errcode broken_by; /* the error that broke its channel */
+	usec_t since;		/* when it entered its state */
+	usec_t started;		/* when this life started */
+	usec_t retire_at;	/* end of its lifetime; USEC_INFINITY: there is none */
+	usec_t restart_at;	/* while TERMINATED, if is_wanted */
+	usec_t ping_sent;	/* 0: no ping is outstanding */
 	uint32_t ping_id;
 	usec_t heard;	 /* last sign of life, for health checks */
 	usec_t step_at;	 /* while TERMINATING: when the next signal is due */
-	int step_signal; /* and which */
+	int step_signal; /* the next signal */
 	uint64_t served; /* answers of this life */
 	uint64_t failed;
-	unsigned failures;  /* counted ones in a row */
-	unsigned ejections; /* of this life */
-	usec_t ejected[2];  /* when the last but one and the last were; 0: none */
-	usec_t eject_until; /* while DEGRADED for its failures; 0: it is not */
-	bool eject_pending; /* it failed so often that it is ejected when its line is empty */
-	bool on_probation;  /* back from that: one more failure, and it is ejected again */
-	struct list parked; /* requests that wait for this very worker: part of the pool's queue */
-	uint64_t restarts;  /* of the slot */
+	unsigned failures;    /* consecutive failures that count at the worker */
+	unsigned ejections;   /* of this life */
+	usec_t ejected[2];    /* times of the last two ejections, the older first; 0: none */
+	usec_t eject_until;   /* end of its present ejection; 0: it is not ejected */
+	bool eject_pending;   /* it is to be ejected when no attempt is in flight */
+	bool on_probation;    /* after an ejection: the next failure ejects it again */
+	struct list parked;   /* requests that must wait for this worker: part of the queue */
+	uint64_t restarts;    /* of the slot */
 	struct list attempts; /* in flight, in the order sent */
 	struct list spare_attempts;
 	struct list_node in_state;
-	struct list *room_list; /* the pool's list of BUSY workers with room that it stands in, or
-				   NULL */
+	/* The list of its pool that it is in, `open` or `behind`; NULL: it has no room. */
+	struct list *room_list;
 	struct list_node in_room;
-	struct list_node in_touched; /* until the end of the event */
+	struct list_node in_touched; /* in engine->touched until the end of the event */
 	struct heap_entry timer;
 };
 
 const char *worker_state_name(enum worker_state state);
 const char *worker_health_name(enum worker_health health);
 
-/* Whether the table has an edge from one state to another. */
+/* Whether WORKER_STATES allows the change from one state to the other. */
 bool worker_may_move(enum worker_state from, enum worker_state to);
 
-/* A slot with no process; `attempts` is room for WORKER_ATTEMPTS_MAX of them. */
+/* Initializes an empty slot.  `attempts` is memory for WORKER_ATTEMPTS_MAX attempts. */
 void worker_init(struct worker *worker, uint32_t index, uint32_t pool, struct attempt *attempts);
 
-/* Begins a new life: TERMINATED becomes INITIALIZING in the caller's hands (pool_move_worker). */
+/* Resets the slot for a new process and increments `life`.  The caller then moves it from
+ * TERMINATED to INITIALIZING (pool_move_worker). */
 void worker_reset_life(struct worker *worker, usec_t now);
 
-/* Puts a request in flight.  There must be a spare attempt.  The first in line counts as begun at
- * once. */
+/* Adds an attempt of the request to the end of the line and returns it.  There must be a spare
+ * attempt.  It counts as begun at once if it is among those that the worker may run now. */
 struct attempt *worker_add_attempt(struct worker *worker, struct request *request, usec_t now);
 
-/* The attempt of that message id, or NULL. */
+/* Returns the attempt with that message id, or NULL. */
 struct attempt *worker_find_attempt(const struct worker *worker, uint32_t id);
 
-/* Takes the attempt out; the next in line counts as begun now. */
+/* Removes the attempt from the line; the next one that the worker may run counts as begun now. */
 void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t now);
 
-/* Cuts the attempt from its request: whatever the worker still says of it is for nobody. */
+/* Separates the attempt from its request: what the worker still sends about it is dropped. */
 void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec_t now);
 
-/* Whether a request still waits for what the worker has in flight; `begun`: one that it has begun.
- */
+/* Whether a request still waits for an attempt in flight at the worker; with `begun`: for one
+ * that has begun. */
 bool worker_is_needed(const struct worker *worker, bool begun);
 
 /*
- * Whether the request of this attempt may have run, once all that the worker said has been heard:
- * see PROTOCOL.md, "What has run".  Where that was broken off because of what it said, all may have
- * run.
+ * Whether the request of this attempt may have run, when no message of the worker is left to
+ * be read: see PROTOCOL.md, "What has run".  If the worker broke its channel (broken_by), all
+ * may have run.
  */
 bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt);
 

@@ -1,9 +1,9 @@
 /*
- * What a worker's state makes of each input: a complete table.
+ * How a worker reacts to each input in each state: a complete table.
  *
- * An input is an event that names this worker and its present life, or its own timer.  Events of
- * another life, and whatever comes through a channel that is broken, are dropped before the table
- * is asked (engine_input.c).
+ * An input is an event that names this worker and its present life, or its own timer.
+ * engine_input.c drops events of another life, and messages from a broken channel, before it reads
+ * the table.
  */
 #ifndef POOLD_CORE_WORKER_INPUT_H
 #define POOLD_CORE_WORKER_INPUT_H
@@ -13,25 +13,25 @@
 enum worker_reaction {
 	REACTION_NEVER = 0, /* impossible: the caller has broken its contract */
 	REACTION_IGNORED,   /* nothing changes */
-	REACTION_VIOLATES,  /* it has broken the protocol, and is ended */
-	REACTION_LIVES,	    /* its next health check is put off */
-	REACTION_IS_READY,  /* it can take requests */
-	REACTION_BEGINS,    /* it begins an attempt; one that it does not have is a violation */
-	REACTION_PART,	    /* goes to the client; of an unknown attempt it is a violation */
-	REACTION_ANSWERS,   /* a health check or an attempt ends; an unknown one is a violation */
-	REACTION_UNSENT,    /* the attempt did not reach it; an unknown one is ignored */
-	REACTION_CHANNEL,   /* its channel is of no use: it is ended */
-	REACTION_GONE,	    /* its life is over: its requests are tried again or answered */
-	REACTION_NO_START,  /* its life is over before it began */
-	REACTION_RELEASE,   /* it is ended to free its memory, if it is not the last one */
-	REACTION_MEASURED,  /* it is to be replaced if it uses more than max_memory */
-	REACTION_KILLED,    /* it gets the signal, and SIGKILL if it stays */
-	REACTION_REFUSED,   /* the operator's answer is that there is no such process */
+	REACTION_VIOLATES,  /* the worker broke the protocol and is ended */
+	REACTION_LIVES,	    /* nothing but its next health check is postponed */
+	REACTION_IS_READY,  /* the worker can take requests */
+	REACTION_BEGINS,    /* an attempt begins; an unknown one breaks the protocol */
+	REACTION_PART,	    /* part of an answer; for an unknown attempt it breaks the protocol */
+	REACTION_ANSWERS,   /* a health check or attempt ends; an unknown one breaks the protocol */
+	REACTION_UNSENT,    /* the attempt could not be sent; an unknown one is ignored */
+	REACTION_CHANNEL,   /* its channel is broken: the worker is ended */
+	REACTION_GONE,	    /* the process ended: its requests are tried again or answered */
+	REACTION_NO_START,  /* the process could not be started */
+	REACTION_RELEASE,   /* the worker is ended to free memory, unless it is the last one */
+	REACTION_MEASURED,  /* the worker is replaced if it uses more than max_memory */
+	REACTION_KILLED,    /* the worker gets the signal, and SIGKILL after kill_grace */
+	REACTION_REFUSED,   /* the operator is answered that there is no such process */
 	REACTION_START,	    /* the delay before its start is over */
-	REACTION_TOO_LATE,  /* it was not ready in time, and is ended */
-	REACTION_CHECK,	    /* a health check, or the end of its idle time, ejection or lifetime */
-	REACTION_WATCH,	    /* an attempt takes long or was not given up; or its lifetime is over */
-	REACTION_SIGNAL	    /* it has not ended, and gets the next signal */
+	REACTION_TOO_LATE,  /* init_timeout is over: the worker is ended */
+	REACTION_CHECK,	    /* a health check is due; or idle time, ejection or lifetime is over */
+	REACTION_WATCH,	    /* an attempt is slow or was not given up; or the lifetime is over */
+	REACTION_SIGNAL	    /* the worker has not ended: it gets the next signal */
 };
 
 /* INPUT(NAME, the reaction in each state, in the order of WORKER_STATES) */
@@ -61,7 +61,7 @@ enum worker_input {
 	INPUT_COUNT_
 };
 
-/* What the input does in that state. */
+/* Returns the reaction of a worker in that state to the input. */
 enum worker_reaction worker_reaction(enum worker_state state, enum worker_input input);
 
 #endif

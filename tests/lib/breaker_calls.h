@@ -1,4 +1,4 @@
-/* For the tests of the breaker: one with a clock beside it, and calls written as letters. */
+/* For the tests of the breaker: a breaker with its own clock, and calls written as letters. */
 #ifndef POOLD_TESTS_BREAKER_CALLS_H
 #define POOLD_TESTS_BREAKER_CALLS_H
 
@@ -10,10 +10,10 @@
 #define SEC   USEC_PER_SEC
 #define MSEC  USEC_PER_MSEC
 
-/* From when on a call is slow, where that rule is on. */
+/* Duration from which a call is slow, if the slow-call rule is on. */
 #define SLOW (2 * SEC)
 
-/* A breaker with a clock beside it. */
+/* A breaker with its own clock. */
 struct fixture {
 	struct breaker breaker;
 	usec_t now;
@@ -55,7 +55,7 @@ static inline bool refused(struct fixture *f)
 	return ask(f, &permit) == BREAKER_ADMIT_NO;
 }
 
-/* Gives a permit back: 's' good, 'f' bad, 'n' of no weight, 'S' and 'F' the same but slow. */
+/* Gives a permit back: 's' success, 'f' failure, 'n' neutral; 'S' and 'F': the same, but slow. */
 static inline struct breaker_change end(struct fixture *f, struct breaker_permit permit,
 					char outcome)
 {
@@ -75,7 +75,7 @@ static inline struct breaker_change call(struct fixture *f, char outcome, usec_t
 	return end(f, admitted(f), outcome);
 }
 
-/* One call after the other, a millisecond apart: what the last one changed. */
+/* Makes calls a millisecond apart; returns what the last one changed. */
 static inline struct breaker_change calls(struct fixture *f, const char *outcomes)
 {
 	struct breaker_change change = {.reason = BREAKER_BECAUSE_NONE};
@@ -105,7 +105,7 @@ static inline void assert_state(const struct fixture *f, enum breaker_state stat
 	ck_assert_str_eq(breaker_state_name(breaker_state(&f->breaker)), breaker_state_name(state));
 }
 
-/* Brings it into a state by what happens, not by hand. */
+/* Brings the breaker into a state by calls, not by the functions for operators. */
 static inline void trip(struct fixture *f)
 {
 	calls(f, "fffff");
@@ -120,7 +120,7 @@ static inline void half_open(struct fixture *f)
 	assert_state(f, BREAKER_HALF_OPEN);
 }
 
-/* The open times of an outage that every probe meets anew. */
+/* Returns the open times of an outage in which every probe fails. */
 static inline void reopen(struct fixture *f, usec_t *spans, unsigned count)
 {
 	trip(f);
@@ -132,7 +132,7 @@ static inline void reopen(struct fixture *f, usec_t *spans, unsigned count)
 	}
 }
 
-/* Two reports that must say the same. */
+/* Asserts that two snapshots are equal. */
 static inline void assert_same(const struct breaker_snapshot *a, const struct breaker_snapshot *b)
 {
 	ck_assert_uint_eq(a->state, b->state);

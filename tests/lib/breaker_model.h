@@ -1,7 +1,5 @@
-/*
- * A second, naive model of the breaker, to hold the real one against: it keeps every call and every
- * probe in a list, and finds everything out by walking through them.
- */
+/* A naive model of the breaker, to which the real one is compared: it keeps every call and every
+ * probe in a list, and computes everything by walking through these lists. */
 #ifndef POOLD_TESTS_BREAKER_MODEL_H
 #define POOLD_TESTS_BREAKER_MODEL_H
 
@@ -27,7 +25,7 @@ struct model {
 	enum breaker_state state;
 	usec_t since;
 	uint32_t generation;
-	struct past_call calls[MODEL_CALLS_MAX]; /* that were counted, since counting began */
+	struct past_call calls[MODEL_CALLS_MAX]; /* calls that were counted since counting began */
 	size_t call_count;
 	usec_t counting_since;
 	struct past_probe probes[MODEL_CALLS_MAX];
@@ -50,16 +48,16 @@ enum outcome {
 /* Closed, and counting from now. */
 void model_init(struct model *model, const struct breaker_settings *settings, usec_t now);
 
-/* What the breaker's functions of like names do, at model->now. */
+/* The same as the breaker's functions of these names, at model->now. */
 enum breaker_verdict model_admit(struct model *model, struct breaker_change *ret_change);
 struct breaker_change model_early_probe(struct model *model, usec_t worker_started);
 struct breaker_change model_tick(struct model *model);
 
-/* The end of an admitted call; `probe` is where it stands in the list of probes, or SIZE_MAX. */
+/* Ends an admitted call; `probe` is its index in the list of probes, or SIZE_MAX. */
 struct breaker_change model_end(struct model *model, uint32_t generation, size_t probe,
 				enum outcome outcome, usec_t duration);
 
-/* To any state, without asking whether that may be. */
+/* Changes to any state, without checking whether that is allowed. */
 struct breaker_change model_move(struct model *model, enum breaker_state state,
 				 enum breaker_reason reason);
 
@@ -68,7 +66,7 @@ unsigned model_probes(const struct model *model);
 struct breaker_bucket model_window(const struct model *model);
 usec_t model_deadline(const struct model *model);
 
-/* The open time of the last opening, without jitter. */
+/* Returns the open time of the last opening, without jitter. */
 usec_t model_open_span(const struct model *model);
 
 #endif

@@ -1,4 +1,4 @@
-/* A configuration from memory. */
+/* Reads a configuration from memory. */
 #ifndef POOLD_TESTS_CONFIG_TEXT_H
 #define POOLD_TESTS_CONFIG_TEXT_H
 

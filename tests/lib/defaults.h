@@ -1,7 +1,5 @@
-/*
- * Settings of the core for tests that are about something else: what the daemon has where its
- * configuration says nothing (daemon/io/config/config.def), as far as the core takes it from there.
- */
+/* Settings of the core for tests that do not test them: the daemon's defaults
+ * (daemon/io/config/config.def), as far as the core uses these. */
 #ifndef POOLD_TESTS_DEFAULTS_H
 #define POOLD_TESTS_DEFAULTS_H
 

@@ -13,7 +13,7 @@
 #define POOLS	    3
 #define WORKERS_MAX 6  /* of the first two pools; the third one has none */
 #define SLOTS_MAX   20 /* for them, their spares and replacements */
-/* Steps that the end may take: every worker's start, signals and exit. */
+/* Highest number of steps until the engine has stopped: start, signals and exit of every worker. */
 #define END_STEPS 200
 
 struct havoc {
@@ -33,7 +33,7 @@ struct havoc {
 
 /* --- reading words --- */
 
-/* The next few bits of the word, as a number below `limit`. */
+/* Takes the next few bits of the word, as a number below `limit`. */
 static unsigned take(uint64_t *word, unsigned limit)
 {
 	unsigned value = (unsigned)(*word & 0xff) % limit;
@@ -49,7 +49,7 @@ static usec_t take_span(uint64_t *word)
 	return spans[take(word, ARRAY_SIZE(spans))];
 }
 
-/* More bits than the word has, from the same ones. */
+/* Derives more bits from the word. */
 static uint64_t more_of(uint64_t word, unsigned turn)
 {
 	word = (word + turn + 1) * UINT64_C(0x9e3779b97f4a7c15);
@@ -66,7 +66,7 @@ static struct bytes take_name(uint64_t *word, unsigned none)
 	return (struct bytes){names[number], 1};
 }
 
-/* What decides about breakers, retries, chains and sessions. */
+/* Settings of breakers, retries, chains and sessions. */
 static void take_rules(struct pool_settings *pool, unsigned index, uint64_t word)
 {
 	static const enum breaker_state begins[] = {BREAKER_CLOSED, BREAKER_CLOSED,
@@ -93,7 +93,7 @@ static void take_rules(struct pool_settings *pool, unsigned index, uint64_t word
 		pool->fallbacks[i] = (index + i + 1) % POOLS;
 }
 
-/* How workers are started, replaced and told of. */
+/* Settings of the start, the replacement and the report of workers. */
 static void take_scaling(struct pool_settings *pool, uint64_t word)
 {
 	pool->spares = take(&word, 3) == 0 ? take(&word, 3) : 0;
@@ -150,7 +150,7 @@ static bool is_there(const struct havoc *havoc, const struct effect *effect)
 	return havoc->exists[effect->worker] && havoc->life[effect->worker] == effect->life;
 }
 
-/* What is submitted after the end is refused, and what is done by hand still happens. */
+/* Whether the effect may come after the end, when requests are refused and operators answered. */
 static bool is_of_no_process(const struct effect *effect)
 {
 	return effect->type == EFFECT_ERROR || effect->type == EFFECT_DONE ||
@@ -267,7 +267,7 @@ static void submit(struct havoc *havoc, struct engine_event *event, uint64_t wor
 	step(havoc, event);
 }
 
-/* What io tells of a process is true, even if nothing that the process says is. */
+/* What io reports of a process is true, even if nothing that the process sends is. */
 static bool is_possible(const struct havoc *havoc, const struct engine_event *event)
 {
 	const struct worker *worker = engine_worker(havoc->engine, event->worker);
@@ -278,13 +278,13 @@ static bool is_possible(const struct havoc *havoc, const struct engine_event *ev
 	return true;
 }
 
-/* Whether the event fits a calm world: what its worker says is true, and nothing ends it. */
+/* Whether the event fits a calm world: the worker's messages are true, and it does not end. */
 static bool is_calm(const struct havoc *havoc, struct engine_event *event)
 {
 	const struct worker *worker = engine_worker(havoc->engine, event->worker);
 	struct list_node *last = list_last(&worker->attempts);
 
-	/* Few come into this state: whatever can happen to them there may. */
+	/* Few workers enter this state, so that every event is allowed there. */
 	if (worker->state == WORKER_DRAINING)
 		return true;
 	switch (event->type) {
@@ -447,7 +447,7 @@ static enum event_type take_type(uint64_t *word)
 	return index == 99 ? EVENT_STOP : types[index % ARRAY_SIZE(types)];
 }
 
-/* A timer mostly comes when it is due, the rest soon. */
+/* Mostly a timer comes when it is due; any other event comes after a short span. */
 static void pass_time(struct havoc *havoc, enum event_type type, uint64_t *word)
 {
 	usec_t due = engine_deadline(havoc->engine);
@@ -512,7 +512,7 @@ static void end_processes(struct havoc *havoc)
 	}
 }
 
-/* Told twice to stop, it has answered everything when its processes are gone. */
+/* After two EVENT_STOP and the end of its processes the engine must have answered everything. */
 static void end(struct havoc *havoc)
 {
 	struct engine_event stop = {.type = EVENT_STOP}, timer = {.type = EVENT_TIMER};

@@ -1,8 +1,8 @@
 /*
- * The engine under any sequence of events that its contract allows, sensible or not: no physics, no
- * manners.  Each event is read from 64 bits, the first 64 give the settings.  A ledger of who owns
- * each request's slot and of which processes there are is the naive model that the effects are held
- * against.
+ * Runs the engine with any sequence of events that its contract allows, even one that real
+ * processes would not cause.  The first 64 bits give the settings, each later 64 bits one
+ * event.  The effects are compared to a naive model: a ledger of who owns each request's slot
+ * and of the existing processes.
  */
 #ifndef POOLD_TESTS_HAVOC_H
 #define POOLD_TESTS_HAVOC_H
@@ -11,17 +11,15 @@
 
 #include <stdio.h>
 
-/*
- * Plays the events on a new engine, then stops it.  NULL, or in words what does not hold.  With
- * `trace` each event and effect is written there.
- */
+/* Plays the events on a new engine, then stops it.  Returns NULL, or the text of what does not
+ * hold.  Writes each event and effect to `trace` unless that is NULL. */
 const char *havoc_run(const uint64_t *words, size_t len, FILE *trace);
 
-/* The same where most of what workers say is true, and few of them die: so that they come into all
+/* The same, but most of what workers send is true and few of them die, so that they enter all
  * of their states. */
 const char *havoc_run_calm(const uint64_t *words, size_t len);
 
-/* How often that input found a worker in that state, in all runs of this process. */
+/* Returns how often a worker in that state got that input, in all runs of this process. */
 uint64_t havoc_inputs(enum worker_input input, enum worker_state state);
 
 #endif

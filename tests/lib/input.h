@@ -21,8 +21,8 @@ struct input {
 		}                                                                                  \
 	}
 
-/* A copy in memory of exactly its size, so that a sanitizer sees a byte read beyond it.  To be
- * freed. */
+/* Returns a copy in memory of exactly its size, so that a sanitizer detects a read beyond it.  The
+ * caller frees it. */
 static inline uint8_t *input_exact(const uint8_t *data, size_t len)
 {
 	uint8_t *copy = malloc(len);

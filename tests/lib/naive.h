@@ -1,7 +1,5 @@
-/*
- * A second, naive model of MessagePack's structure, to hold the skipper against: it recurses, it
- * knows no limit, and it looks every marker up in the format's own words.
- */
+/* A naive model of MessagePack's structure, to which the skipper is compared: it recurses, has no
+ * limit, and reads every marker as the format's specification describes it. */
 #ifndef POOLD_TESTS_LIB_NAIVE_H
 #define POOLD_TESTS_LIB_NAIVE_H
 
@@ -17,7 +15,7 @@ struct naive {
 	size_t at;
 	uint64_t announced_max; /* the largest count or length that a header had */
 	bool bad;		/* a 0xc1 was met */
-	bool cut;		/* the bytes ended within the value */
+	bool cut;		/* the bytes end within the value */
 };
 
 static inline uint64_t naive_number(struct naive *naive, size_t width)
@@ -103,9 +101,9 @@ static inline struct naive naive_value(const uint8_t *data, size_t len)
 }
 
 /*
- * The length that msgpack-c finds the first value to have, or 0 where it finds none.  It is not
- * asked when a header announces more than the bytes could hold, since it would reserve memory for
- * that.
+ * Returns the length of the first value according to msgpack-c, or 0 where it finds none.  It is
+ * not asked when a header announces more than the bytes could hold, since it would allocate
+ * memory for that.
  */
 static inline size_t naive_msgpack_length(const struct naive *naive)
 {

@@ -406,7 +406,7 @@ const char *narrate_effect(const struct effect *effect, char *text)
 
 struct words {
 	char *rest;
-	const char *line; /* what `rest` is a copy of, and its beginning: */
+	const char *line; /* the line, and below the copy of it that `rest` is in */
 	const char *copy;
 };
 

@@ -1,5 +1,5 @@
 /*
- * Randomness for tests that can be had again: a seeded generator, and loops of random cases.
+ * Repeatable randomness for tests: a seeded generator, and loops of random cases.
  *
  *	struct prop_rounds rounds = prop_rounds(1000);
  *	struct prop prop;
@@ -65,8 +65,8 @@ struct prop_rounds {
 	unsigned left;
 };
 
-/* So many rounds from a seed of the moment, or one from POOLD_SEED; POOLD_ROUNDS percent of them
- * where that is set. */
+/* Returns that many rounds with seeds from the current time, or one round with the seed in
+ * POOLD_SEED; POOLD_ROUNDS, if set, is the percentage of them to run. */
 static inline struct prop_rounds prop_rounds(unsigned rounds)
 {
 	const char *given = getenv("POOLD_SEED");
@@ -83,7 +83,7 @@ static inline struct prop_rounds prop_rounds(unsigned rounds)
 				    rounds};
 }
 
-/* Begins the next round with its own generator.  False when all are done. */
+/* Begins the next round with its own generator.  Returns false when all are done. */
 static inline bool prop_round(struct prop_rounds *rounds, struct prop *ret)
 {
 	if (rounds->left == 0)
@@ -93,7 +93,7 @@ static inline bool prop_round(struct prop_rounds *rounds, struct prop *ret)
 	return true;
 }
 
-/* Fails the running check test, saying what was wrong (a printf format) and the seed. */
+/* Fails the running check test, and prints what was wrong (a printf format) and the seed. */
 #define prop_check(prop, condition, ...)                                                           \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \

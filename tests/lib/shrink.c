@@ -50,7 +50,7 @@ static size_t without(const uint64_t *ops, size_t len, size_t first, size_t coun
 	return len - count;
 }
 
-/* Leaves out halves, quarters and so on down to single operations, until none can be spared. */
+/* Leaves out halves, quarters and so on down to single operations while the rest still fails. */
 static size_t shrink(const struct shrink_property *property, uint64_t *ops, size_t len)
 {
 	uint64_t shorter[SHRINK_OPS_MAX];

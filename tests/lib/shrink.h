@@ -15,18 +15,18 @@
 struct shrink_property {
 	const char *name;
 
-	/* Runs the operations on fresh state; NULL, or in words what does not hold. */
+	/* Runs the operations on fresh state.  Returns NULL, or the text of what does not hold. */
 	const char *(*holds)(const uint64_t *ops, size_t len);
 
-	/* One operation in words, for the report; NULL where `explain` tells the whole sequence. */
+	/* Describes one operation for the report; NULL if `explain` describes them all. */
 	void (*describe)(uint64_t op, char *text, size_t size);
 	void (*explain)(const uint64_t *ops, size_t len);
 };
 
 /*
- * The first failing sequence of `seeds` random ones of up to `len_max` operations, shrunk: its
- * length and words in `ret_ops` (SHRINK_OPS_MAX of them) and `ret_seed`.  Returns what does not
- * hold, or NULL when all of them hold.
+ * Runs `seeds` random sequences of up to `len_max` operations and shrinks the first one that fails:
+ * its operations are stored in `ret_ops` (SHRINK_OPS_MAX of them), their number and the seed in
+ * `ret_len` and `ret_seed`.  Returns what does not hold, or NULL when all of them hold.
  */
 const char *shrink_find(const struct shrink_property *property, unsigned seeds, size_t len_max,
 			uint64_t *ret_ops, size_t *ret_len, uint64_t *ret_seed);

@@ -23,7 +23,7 @@ static void must(bool good)
 
 /* --- the driver's side --- */
 
-/* The record, on which nothing more comes once the channel was broken. */
+/* Returns the record of the handler's calls; asserts that the channel has not been broken. */
 static struct buf *record_of(struct channel *channel)
 {
 	struct speak *speak = channel->owner;
@@ -155,7 +155,7 @@ void speak_close(struct speak *speak)
 	config_unref(speak->config);
 }
 
-/* Writes the output of the daemon, and reads it. */
+/* Has the daemon write its output, and reads it. */
 static void hear(struct speak *speak)
 {
 	uint8_t bytes[16384];
@@ -190,7 +190,7 @@ const char *speak_send(struct speak *speak, uint32_t id, const char *method, con
 	};
 	const char *why;
 
-	/* There is no chunk to refer to: it is copied. */
+	/* There is no chunk to refer to, so the value is copied. */
 	buf_init(&value, REPORTED_MAX);
 	wire_put(&value, args);
 	must(buf_error(&value) == 0);

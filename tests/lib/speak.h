@@ -1,7 +1,5 @@
-/*
- * A channel of the daemon with a test at the other end, in the place of a worker: what the test
- * sends, and what the driver would get from the channel, in words.
- */
+/* A channel of the daemon with a test in the place of the worker: what the test sends, and as text
+ * the calls that the driver would get from the channel. */
 #ifndef POOLD_TESTS_SPEAK_H
 #define POOLD_TESTS_SPEAK_H
 
@@ -14,23 +12,23 @@ struct speak {
 	struct channel channel;
 	int peer;
 	struct buf reported; /* one line for each call of the handler */
-	struct buf heard;    /* what was sent to the worker since it last listened */
+	struct buf heard;    /* what was sent to the worker since the last speak_listen */
 	unsigned ready_count;
-	bool broken; /* no call of the handler may come after that: an assertion */
+	bool broken; /* after this an assertion fails at any call of the handler */
 };
 
-/* Opens a channel to a worker of a pool with these options ("dialect = jsonrpc\n"), and sends
- * its first message.  Messages may have `response_max` bytes.  Aborts when that can't be done. */
+/* Opens a channel to a worker of a pool with these options ("dialect = jsonrpc\n"), and sends its
+ * first message.  Messages may have up to `response_max` bytes.  Aborts on failure. */
 void speak_open(struct speak *speak, const char *options, size_t response_max);
 void speak_close(struct speak *speak);
 
-/* The worker sends these bytes, and the daemon reads them all. */
+/* Sends these bytes as the worker, and has the daemon read all of them. */
 void speak_say(struct speak *speak, struct bytes bytes);
 
-/* The worker is sent a request: `args` in the words of wire.h.  Returns what channel_send does. */
+/* Sends the worker a request; `args` is in the notation of wire.h.  Returns as channel_send. */
 const char *speak_send(struct speak *speak, uint32_t id, const char *method, const char *args);
 
-/* All that was written to the worker since this was last called; valid until it is again. */
+/* Returns all that was written to the worker since the last call; valid until the next call. */
 struct bytes speak_listen(struct speak *speak);
 
 /* The calls of the handler since this was last called, each on a line:

@@ -16,7 +16,7 @@
 #define LINE_MAX  (NARRATE_MAX + 40)
 #define TEXT_MAX  ((size_t)1 << 18)
 
-/* One scenario being played; its output is the file as it should have been. */
+/* One scenario that is played; its output is the file as it should be. */
 struct play {
 	const char *path;
 	const char *only; /* the title of the one scenario to play; NULL: all */
@@ -32,11 +32,11 @@ struct play {
 	usec_t now;
 	char *out;
 	size_t out_len;
-	uint8_t names[NAMES_MAX]; /* those that open requests refer to */
+	uint8_t names[NAMES_MAX]; /* names that open requests refer to */
 	size_t names_len;
 };
 
-/* Retries wait for nothing unless a scenario says so. */
+/* Retries have no delay unless a scenario sets one. */
 static void set_pool_defaults(struct pool_settings *pool)
 {
 	pool_default_settings(pool);
@@ -67,7 +67,7 @@ PRINTF_LIKE(2, 3) static void say(struct play *play, const char *format, ...)
 	play->out_len += (size_t)len;
 }
 
-/* Of an error in a scenario: what happened before it. */
+/* For an error in a scenario: shows what happened before it. */
 static void show_tail(const struct play *play)
 {
 	const char *scenario = strstr(play->out, play->title);
@@ -190,7 +190,7 @@ static bool set_backoff(struct pool_settings *pool, const char *value)
 	return kind < BACKOFF_KIND_COUNT_;
 }
 
-/* 1,2: the pools of those numbers, in this order. */
+/* "1,2": the pools with these numbers, in this order. */
 static bool set_fallback(struct pool_settings *pool, const char *value)
 {
 	for (; *value; value += strcspn(value, ","), value += *value == ',') {
@@ -234,7 +234,7 @@ static bool set_pool(struct pool_settings *pool, const char *key, const char *va
 	return set_number(pool, key, value) || set_span(pool, key, value);
 }
 
-/* Failures of that code count at the worker and at the breaker. */
+/* Makes failures of that code count at the worker and at the breaker. */
 static bool set_count(struct policy *policy, const char *value)
 {
 	enum errcode code = errcode_find(value, strlen(value));
@@ -391,7 +391,7 @@ static void look(struct play *play)
 		look_at_pool(play, engine_pool(play->engine, i));
 }
 
-/* The engine keeps such a name as long as its request is open, the line goes at once. */
+/* Copies the name: the engine keeps it as long as its request is open, the line is freed before. */
 static void keep_name(struct play *play, struct bytes *name)
 {
 	ck_assert(play->names_len + name->len <= NAMES_MAX);
@@ -466,10 +466,8 @@ static void begin_scenario(struct play *play, const char *title)
 	snprintf(play->title, sizeof(play->title), "%s", title);
 }
 
-/*
- * Comments, blank lines and settings stay as they are; effects are left out, as the engine says them
- * anew.  Scenarios that are not played stay as they are.
- */
+/* Copies comments, blank lines and settings; leaves effects out, since the engine emits them anew.
+ * Scenarios that are not played are copied. */
 static void take_line(struct play *play, const char *line)
 {
 	if (strncmp(line, "== ", 3) == 0) {
@@ -529,7 +527,7 @@ static void play_text(struct play *play, const char *text)
 	}
 }
 
-/* Ends the test at the first line that differs, with what follows it. */
+/* Fails the test at the first line that differs, and shows what follows it. */
 static void compare(const char *path, const char *written, const char *happened)
 {
 	unsigned line = 1;

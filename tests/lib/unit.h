@@ -1,4 +1,4 @@
-/* The main of every unit test, and how a test sees an assertion of the code under test fail. */
+/* The main function of every unit test, and a call that detects failed assertions. */
 #ifndef POOLD_TESTS_UNIT_H
 #define POOLD_TESTS_UNIT_H
 
@@ -7,9 +7,9 @@
 #include <stddef.h>
 
 /*
- * Runs the tests as one suite, each as a case with the name of its function: CK_RUN_CASE=name in the
- * environment runs that one alone.  Returns the exit status of main, which is 1 where a test failed or
- * where none ran.
+ * Runs the tests as one suite, each as a case with the name of its function: CK_RUN_CASE=name in
+ * the environment runs only that one.  Returns the exit status of main: 1 if a test failed or none
+ * ran.
  */
 int unit_main(const char *name, const TTest *const *tests, size_t count);
 

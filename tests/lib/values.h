@@ -8,7 +8,7 @@
 
 #include "tests/lib/prop.h"
 
-/* A length that is mostly small, and now and then near where the length field gets wider. */
+/* Returns a length, mostly a small one, sometimes one where the length field gets wider. */
 static inline size_t values_length(struct prop *prop)
 {
 	static const size_t edges[] = {15, 16, 31, 32, 255, 256, 65535, 65536};
@@ -72,7 +72,7 @@ static inline void values_pack_scalar(struct prop *prop, msgpack_packer *pk)
 	}
 }
 
-/* Any value, nested at most `depth` deep. */
+/* Packs a random value, nested at most `depth` deep. */
 static inline void values_pack(struct prop *prop, msgpack_packer *pk, unsigned depth)
 {
 	if (depth == 0 || prop_chance(prop, 50)) {

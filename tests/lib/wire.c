@@ -27,7 +27,7 @@ static bool take(const char **at, const char *word)
 
 static void put_value(struct buf *buf, const char **at);
 
-/* The values up to the closing bracket; each pair of a map is two of them. */
+/* Packs the values up to the closing bracket; each pair of a map is two of them. */
 static void put_nested(struct buf *buf, const char **at, char closing)
 {
 	struct buf inner;

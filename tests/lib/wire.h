@@ -9,14 +9,14 @@
 #include "protocol/base.h"
 #include "protocol/buf.h"
 
-/* Appends the values that the text holds; a text that is none aborts. */
+/* Appends the values that the text holds; aborts if the text is not valid. */
 void wire_put(struct buf *buf, const char *text);
 
-/* Appends the text of all values in the bytes, with a newline after each.  Bytes that are no value
- * end it, as "...". */
+/* Appends the text of all values in the bytes, with a newline after each.  Ends with "..." at bytes
+ * that are no value. */
 void wire_render(struct buf *buf, const uint8_t *data, size_t len);
 
-/* The same as a string, in one of a few static buffers. */
+/* Returns the same as a string, in one of a few static buffers. */
 const char *wire_text(const void *data, size_t len);
 
 #endif

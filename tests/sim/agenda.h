@@ -1,5 +1,5 @@
-/* What is going to happen in the simulated world, earliest first; things of the same time happen in
- * the order they were planned. */
+/* The planned deeds of the simulated world, earliest first; deeds of the same time happen in the
+ * order in which they were planned. */
 #ifndef POOLD_SIM_AGENDA_H
 #define POOLD_SIM_AGENDA_H
 
@@ -8,15 +8,15 @@
 enum deed_kind {
 	DEED_ARRIVAL = 0,  /* `client` sends a burst of requests */
 	DEED_CANCEL,	   /* a client gives up request `record` */
-	DEED_MEDDLE,	   /* somebody does something by hand */
-	DEED_PHASE,	   /* faults come or go */
-	DEED_WAKE,	   /* a process is up and looks around */
+	DEED_MEDDLE,	   /* an operator does something */
+	DEED_PHASE,	   /* faults begin or stop */
+	DEED_WAKE,	   /* a process has started and reads its channel */
 	DEED_DELIVER,	   /* `message` reaches a process */
-	DEED_PART,	   /* a process says a part of the answer to its task `message.id` */
-	DEED_FINISH,	   /* a process is through with its task `message.id` */
+	DEED_PART,	   /* a process sends a part of the answer to its task `message.id` */
+	DEED_FINISH,	   /* a process finishes its task `message.id` */
 	DEED_SIGNAL,	   /* `signal` reaches a process */
 	DEED_DIE,	   /* a process ends */
-	DEED_WORKER_EVENTS /* `news` reaches the daemon */
+	DEED_WORKER_EVENTS /* an event of a process reaches the daemon */
 };
 
 enum message_kind {
@@ -27,7 +27,7 @@ enum message_kind {
 	MESSAGE_EOF /* the daemon closed the channel */
 };
 
-/* What the daemon says to a process. */
+/* A message from the daemon to a process. */
 struct message {
 	enum message_kind kind;
 	uint32_t id;
@@ -59,7 +59,7 @@ struct agenda_place {
 	uint32_t slot;
 };
 
-/* Zeroed memory is an empty one.  It keeps its memory from one world to the next. */
+/* Zeroed memory is an empty agenda.  It keeps its memory from one world to the next. */
 struct agenda {
 	struct agenda_place *heap;
 	struct deed *deeds;
@@ -73,10 +73,10 @@ void agenda_clear(struct agenda *agenda);
 void agenda_free(struct agenda *agenda);
 void agenda_add(struct agenda *agenda, const struct deed *deed);
 
-/* When the next deed is to happen; USEC_INFINITY: none. */
+/* Returns the time of the next deed; USEC_INFINITY: there is none. */
 usec_t agenda_next(const struct agenda *agenda);
 
-/* Takes the next deed out.  There must be one. */
+/* Removes and returns the next deed.  There must be one. */
 struct deed agenda_take(struct agenda *agenda);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #define TICK (10 * USEC_PER_MSEC)
-/* The longest that a killed process takes to end and that to be told, and something for the timer's
- * lateness. */
+/* The longest time until a killed process has ended and the daemon knows it, with the lateness
+ * of the timer. */
 #define EXIT_MAX (500 * USEC_PER_MSEC)
 
 void judge_blame(struct world *world, const char *property, const char *format, ...)
@@ -61,7 +61,7 @@ static usec_t stop_limit(const struct world *world)
 	return 3 * grace + EXIT_MAX;
 }
 
-/* Unless the request has been sent elsewhere since, as its worker's channel broke. */
+/* The request may have been sent elsewhere since, because its worker's channel broke. */
 static void note_end_of_attempt(struct world *world, const struct process *process,
 				const struct sending *sending)
 {
@@ -87,7 +87,7 @@ static void note_exit(struct world *world, const struct engine_event *event)
 	}
 }
 
-/* What an idempotent request's worker can't be told any more need not be told to be given up. */
+/* An idempotent request is taken back without a cancel when its worker's channel breaks. */
 static void note_break(struct world *world, const struct engine_event *event)
 {
 	struct process *process = &world->processes[event->worker];
@@ -143,7 +143,7 @@ static void note_event(struct world *world)
 		note_exit(world, event);
 		break;
 	case EVENT_STOP:
-		/* What was to start does not; what is queued may need another one. */
+		/* Pending starts are cancelled; queued requests may need another worker. */
 		for (unsigned i = 0; i < POOLS_MAX; i++)
 			world->judge.short_since[i] = USEC_INFINITY;
 		if (!world->judge.stopping)
@@ -189,8 +189,8 @@ static void judge_queue(struct world *world, const struct pool *pool)
 			    pool->index);
 }
 
-/* How many processes there should be at least: fewer while none will start, and one more where work
- * waits. */
+/* Returns the lowest number of processes that there should be: fewer while starts fail, one more
+ * while requests wait. */
 static unsigned workers_wanted(const struct pool *pool)
 {
 	unsigned wanted =
@@ -201,7 +201,7 @@ static unsigned workers_wanted(const struct pool *pool)
 	return wanted == 0 && pool->queue.len > 0 ? 1 : wanted;
 }
 
-/* The others follow when these are through: that none is forgotten engine_check holds. */
+/* The others start when these are ready; engine_check verifies that none is forgotten. */
 static bool are_many_starting(const struct pool *pool)
 {
 	unsigned at_once = pool->settings.start_parallel;
@@ -238,7 +238,7 @@ static void judge_ending(struct world *world, const struct pool *pool)
 	}
 }
 
-/* What is done by hand has one verdict, all else has none. */
+/* Each request of an operator has one verdict, any other event has none. */
 static void judge_verdict_reported(struct world *world)
 {
 	enum event_type type = world->event.type;
@@ -250,10 +250,8 @@ static void judge_verdict_reported(struct world *world)
 		judge_blame(world, "P1", "%u verdicts", world->judge.done);
 }
 
-/*
- * A request that was given up may have left its running attempt to another one with the same key:
- * who that is only the engine knows, but it must be one that waited for it.
- */
+/* A request that was given up may have handed its running attempt to another one with the same
+ * key.  Only the engine knows which, but it must be one that waited for it. */
 static void note_heir(struct world *world, struct process *process, struct sending *sending)
 {
 	struct record *dead = &world->records[sending->record];
@@ -316,7 +314,7 @@ static void note_heirs(struct world *world)
 	}
 }
 
-/* Only who serves others at the same time has a moment to give up what overran. */
+/* Only a worker that runs other requests at the same time gets time to give up one that overran. */
 static bool is_left_alone(const struct worker *worker)
 {
 	return worker->state != WORKER_TERMINATING &&
@@ -365,7 +363,7 @@ void judge_leap(struct world *world, usec_t from)
 	struct judge *judge = &world->judge;
 
 	judge->leap_end = world->now;
-	/* What the processes need to end is counted anew from here: they slept too. */
+	/* The processes' time to end begins anew: they did not run during the jump. */
 	if (judge->stop_by != USEC_INFINITY && judge->stop_by >= from)
 		judge->stop_by += world->now - from;
 }

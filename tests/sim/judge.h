@@ -1,26 +1,26 @@
 /*
- * The promises of the core, held against what really happened in the world:
+ * The promises of the core, compared to what really happened in the world:
  *
  * - P1: every request gets exactly one answer
- * - P2: no answer is later than its deadline and 10 ms, no time-out is earlier than the deadline
- * - P3: what may not run twice does not run twice, a key succeeds once in its lifetime, and the
- *   limits of attempts hold
+ * - P2: no answer is later than 10 ms after its deadline, no time-out is earlier than the deadline
+ * - P3: a request that may not run twice does not run twice, a key succeeds once in its lifetime,
+ *   and the limits of attempts hold
  * - P4: retries stay within the pool's budget
- * - P5: queues, sessions, keys, recoveries and probes keep to their limits; what is refused is
- *   refused for a reason
- * - session: one request at a time and in order, with the state that was committed last, at the
- *   worker that the affinity wants; a name that was in use is known as long as its tombstone stands
- * - key: whoever repeats a key gets its answer, and that is kept as long as it lives
- * - stream: parts come to those who asked, before the answer, and void ones are said to be
- * - retry: no sooner than was told, no more often than the code allows
- * - breaker, chain, recovery: each change follows from the one before, and holds
- * - workers: one process in a slot, replaced when dead, addressed only while it is there, ended
- *   only for what it did; never too many; who is replaced goes when the other one has come; a
- *   restart ends with the first that does not start; what people ask is done, or refused for a
- *   reason
- * - stop: within its time nothing is left, and that is said once
- * - health: what is told is what is
- * - check: engine_check, and a timer that is not due for ever
+ * - P5: queues, sessions, keys, recoveries and probes stay within their limits; nothing is refused
+ *   without a reason
+ * - session: its requests run one at a time and in order, with the state that was committed last,
+ *   at the worker that the affinity demands; a used name is known as long as its tombstone exists
+ * - key: a request that repeats a key gets the stored answer, which is kept for its lifetime
+ * - stream: parts come before the answer and only to requests for streams; void parts are declared
+ * - retry: none comes earlier than reported or more often than the error code allows
+ * - breaker, chain, recovery: each change follows from the one before, and has its effect
+ * - workers: a slot holds one process, which is replaced when it is dead, gets messages only while
+ *   it exists, and is ended only for a true cause; there are never too many; a replaced worker ends
+ *   when its replacement is READY; a rolling restart stops at the first failed start; an operator's
+ *   request is carried out, or refused for a reason
+ * - stop: it is complete within its time limit and reported once
+ * - health: the reported health is the real one
+ * - check: engine_check holds, and no timer stays due for ever
  */
 #ifndef POOLD_SIM_JUDGE_H
 #define POOLD_SIM_JUDGE_H
@@ -30,7 +30,7 @@
 
 void judge_begin(struct world *world);
 
-/* Before and after each event; for each effect, before it is carried out. */
+/* Called before and after each event, and for each effect before it is carried out. */
 void judge_before(struct world *world);
 void judge_effect(struct world *world, const struct effect *effect);
 void judge_after(struct world *world);
@@ -38,15 +38,15 @@ void judge_after(struct world *world);
 /* The clock jumped from `from` to world->now. */
 void judge_leap(struct world *world, usec_t from);
 
-/* A process really began the code of this request, or ran it to a good end. */
+/* A process really began to run this request, or ran it successfully. */
 void judge_run(struct world *world, uint32_t number);
 void judge_completed(struct world *world, uint32_t number);
 
-/* When everything has come to rest. */
+/* Called at the end of the world, when nothing is left to happen. */
 void judge_end(struct world *world);
 
-/* Whether now is more than a tick after the deadline; a jump of the clock over it excuses what
- * comes at its end. */
+/* Whether the present time is more than a tick after the deadline.  What comes at the end of a
+ * clock jump over the deadline is not late. */
 bool judge_is_late(const struct world *world, usec_t deadline);
 
 /* Notes that a property is violated; the first one counts. */
@@ -63,7 +63,7 @@ static inline uint32_t judge_number(const struct world *world, const struct reco
 /* The request in that slot, or NULL. */
 struct record *judge_record(struct world *world, uint32_t slot);
 
-/* The engine can't tell it anything any more. */
+/* Whether the engine can send nothing to the process any more. */
 static inline bool judge_is_broken(const struct world *world, const struct process *process)
 {
 	return process->closed || process->reported_broken ||
@@ -87,23 +87,24 @@ void judge_key_run(struct world *world, const struct record *record, bool idempo
 void judge_key_result(struct world *world, const struct record *record,
 		      const struct effect *effect);
 void judge_key_leave(struct world *world, const struct record *record, enum executed executed);
-/* What failed in this event left its attempt to that one, which hears how it ends: no doubt yet. */
+/* The request that failed in this event handed its attempt to `heir`, which gets the result: it is
+ * not in doubt yet. */
 void judge_key_inherit(struct world *world, const struct record *heir);
 void judge_forget(struct world *world, const struct effect *effect);
 bool judge_is_key_error(struct world *world, const struct record *record, enum executed executed);
-/* Another request with its key failed in this event. */
+/* Whether another request with the same key failed in this event. */
 bool judge_is_passed_on(struct world *world, const struct record *record);
 
-/* How many workers there are, which go and why. */
+/* The number of workers, which of them end, and why. */
 void judge_scaling_begin(struct world *world);
 void judge_scaling_before(struct world *world);
 void judge_scaling_after(struct world *world);
 void judge_start(struct world *world, const struct effect *effect);
 void judge_roll_reported(struct world *world, const struct effect *effect);
 void judge_slow(struct world *world, const struct effect *effect);
-/* Somebody took the pool out of service. */
+/* Whether an operator took the pool out of service. */
 bool judge_is_drained(const struct world *world, uint32_t pool);
-/* The request is sent or answered there. */
+/* Checks a request that is sent or answered in that pool. */
 void judge_service(struct world *world, const struct record *record, uint32_t pool);
 
 /* Breakers, chains, recoveries. */
@@ -116,7 +117,7 @@ void judge_breaker_send(struct world *world, struct record *record, uint32_t poo
 void judge_breaker_success(struct world *world, const struct record *record);
 void judge_breaker_failure(struct world *world, struct record *record,
 			   const struct failure *failure, uint32_t pool);
-/* The breaker that the request asks in the pool does not let everything through. */
+/* Whether the breaker that the request uses in the pool is not closed. */
 bool judge_is_closed_to(struct world *world, const struct record *record, uint32_t pool);
 unsigned judge_level(const struct world *world, const struct record *record, uint32_t pool);
 void judge_level_change(struct world *world, const struct effect *effect);

@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A request may be sent and taken back at once where the run time that is typical has just become
- * shorter; but not often. */
+/* A request may be sent and taken back at once when the typical run time has just become shorter;
+ * but not often. */
 #define HASTY_MAX 3
 
-/* Nothing in any world takes longer than that, with the clock's jumps. */
+/* Nothing in any world takes longer than this, including jumps of the clock. */
 #define RETRY_AFTER_MAX (1000000 * USEC_PER_SEC)
 
 /* --- answers --- */
@@ -20,7 +20,7 @@ struct record *judge_record(struct world *world, uint32_t slot)
 	return &world->records[world->open[slot]];
 }
 
-/* The answer must be one that the process which is there has just given to this very request. */
+/* The answer must be one that the present process has just given to this request. */
 static void judge_source(struct world *world, const struct record *record)
 {
 	const struct engine_event *event = &world->event;
@@ -41,7 +41,7 @@ static void judge_source(struct world *world, const struct record *record)
 		judge_blame(world, "P1", "request %u has an answer that was given up", number);
 }
 
-/* Who can't hear is not told to give up what is over. */
+/* No cancel is sent to a process whose channel is broken. */
 static void give_up_silently(struct world *world, struct record *record)
 {
 	struct process *process = &world->processes[record->worker];
@@ -65,8 +65,8 @@ static void close_record(struct world *world, struct record *record)
 	world->judge.open--;
 }
 
-/* The canned answer is one of the request's own chain, and no part of another is with its client.
- */
+/* The static answer is of a pool in the request's own chain, and the client has no part
+ * of another answer. */
 static void judge_static(struct world *world, const struct record *record,
 			 const struct effect *effect)
 {
@@ -118,14 +118,14 @@ static bool is_queue_full(const struct world *world, const struct record *record
 	const struct queue *queue = &engine_pool(world->engine, pool)->queue;
 	uint64_t bytes = engine_request(world->engine, record->slot)->bytes;
 
-	/* What comes from elsewhere may have found it full in the midst of the event. */
+	/* A request from another pool may have found the queue full during the event. */
 	if (world->subject != judge_number(world, record))
 		return true;
 	return judge->queue_len[pool] >= queue->len_max ||
 	       judge->queue_bytes[pool] + bytes > queue->bytes_max || !queue_has_room(queue, bytes);
 }
 
-/* Whether no attempt of it can be had from the pool. */
+/* Whether the pool can't run an attempt of the request. */
 static bool can_not_start(const struct world *world, uint32_t pool, enum errcode code)
 {
 	enum errcode due = world->pools[pool].adapter == POOL_SOCKET ? ERR_connect_failed
@@ -136,7 +136,7 @@ static bool can_not_start(const struct world *world, uint32_t pool, enum errcode
 	return code == due && engine_pool(world->engine, pool)->failed_starts >= POOL_FAILED_STARTS;
 }
 
-/* Its attempt has lasted as long as its pool allows. */
+/* Whether the deadline, or the pool's attempt_timeout for the request's attempt, is over. */
 static bool is_overrun(const struct world *world, const struct record *record)
 {
 	usec_t timeout = world->pools[record->at].attempt_timeout;
@@ -145,13 +145,13 @@ static bool is_overrun(const struct world *world, const struct record *record)
 	       (timeout > 0 && world->now >= usec_add(record->first_at, timeout));
 }
 
-/* Whether the error may be said at this moment, by its code. */
+/* Whether the error may be reported at this moment, by its code. */
 static bool is_due(struct world *world, const struct record *record, const struct effect *effect)
 {
 	const struct engine_event *event = &world->event;
 	enum errcode code = effect->failed.failure.code;
 
-	/* What it had already failed by, when nothing came of trying again. */
+	/* The error of the earlier failure, when the retry was not possible. */
 	if (effect->failed.failure.was_attempted && code == record->last)
 		return true;
 	switch (code) {
@@ -195,8 +195,8 @@ static bool is_due(struct world *world, const struct record *record, const struc
 	}
 }
 
-/* Whether all workers of a pool are affected only the engine knows: critical it may always be then.
- */
+/* Only the engine knows whether all workers of a pool are affected, so that `critical`
+ * is accepted there. */
 static bool is_as_grave(const struct world *world, const struct record *record,
 			const struct effect *effect)
 {
@@ -214,7 +214,7 @@ static bool is_as_grave(const struct world *world, const struct record *record,
 		!failure->is_from_worker);
 }
 
-/* What the worker said of its error is what the client hears. */
+/* The client must get the error as the worker described it. */
 static void judge_words(struct world *world, const struct record *record,
 			const struct effect *effect)
 {
@@ -235,7 +235,7 @@ static void judge_words(struct world *world, const struct record *record,
 			    judge_number(world, record));
 }
 
-/* One that is session_limit ran well all the same: its breaker counts a success. */
+/* A request that failed by session_limit has run well: its breaker counts a success. */
 static void note_good_run(struct world *world, const struct record *record, enum errcode code,
 			  bool attempted)
 {
@@ -258,7 +258,7 @@ static void judge_executed(struct world *world, const struct record *record,
 		judge_blame(world, "P3", "request %u: \"executed yes\", but it never ran", number);
 }
 
-/* Whether the worker's word that it should be tried again, its first, has nothing against it. */
+/* Whether nothing forbids a retry that the worker asked for in the request's first failure. */
 static bool may_be_tried_again(struct world *world, const struct record *record,
 			       const struct failure *failure)
 {
@@ -267,11 +267,10 @@ static bool may_be_tried_again(struct world *world, const struct record *record,
 	usec_t delay =
 		failure->retry_after == USEC_INFINITY ? pool->backoff.cap : failure->retry_after;
 
-	/* Who was alone at hand when a worker died may be what it died of: the engine counts that.
-	 */
+	/* The engine suspects a request that was alone at a worker when that died. */
 	if (engine_request(world->engine, record->slot)->run.crashes > 0)
 		return false;
-	/* It also counts what may have run where the world knows that it did not. */
+	/* It also counts requests that may have run, although the world knows that they did not. */
 	if (engine_pool(world->engine, record->at)->budget.balance <
 	    (uint64_t)BUDGET_RETRY * USEC_PER_SEC)
 		return false;
@@ -331,7 +330,7 @@ static void judge_answer(struct world *world, const struct effect *effect)
 			    effect->request);
 		return;
 	}
-	/* Given up by its client it may yet have an heir. */
+	/* A request that its client gave up may still have an heir. */
 	if (world->gone != judge_number(world, record))
 		give_up_silently(world, record);
 	close_record(world, record);
@@ -369,7 +368,7 @@ void judge_run(struct world *world, uint32_t number)
 	judge_key_run(world, record, sent->idempotent || record->misled);
 }
 
-/* Nobody is put behind a request that takes far longer than such requests do. */
+/* No request may be sent to wait behind one that runs far longer than the typical run time. */
 static void judge_queueing(struct world *world, const struct effect *effect)
 {
 	const struct worker *worker = engine_worker(world->engine, effect->worker);
@@ -392,9 +391,9 @@ static void judge_line(struct world *world, const struct process *process)
 }
 
 /*
- * What really ran and is sent again to the same pool is a retry.  The pool's budget gives what it
- * is set to: something to begin with, and a part of one for each result and each second; what was
- * taken back from a slow worker costs nothing.
+ * A request that really ran and is sent again to the same pool is a retry.  The pool's budget has
+ * as many tokens as it is set to: some at the start, a part of one for each result and each
+ * second.  A request that was taken back from a slow worker costs nothing.
  */
 static void judge_budget(struct world *world, struct record *record, uint32_t pool)
 {
@@ -403,7 +402,7 @@ static void judge_budget(struct world *world, struct record *record, uint32_t po
 	uint64_t most = budget->max + (uint64_t)judge->results[pool] * budget->per_success +
 			(world->now - judge->begun) * budget->per_second / USEC_PER_SEC;
 
-	/* Another pool's retries are another pool's. */
+	/* Retries count in the pool where they are made. */
 	if (record->at != pool)
 		record->paid = record->runs;
 	if (record->runs == record->paid || record->moves > 0 || record->misled)
@@ -413,7 +412,7 @@ static void judge_budget(struct world *world, struct record *record, uint32_t po
 		judge_blame(world, "P4", "pool %u: %u retries", pool, judge->retries[pool]);
 }
 
-/* The parts that its client has must have been said to be void. */
+/* Parts that the client already has must have been declared void. */
 static void judge_stream_send(struct world *world, const struct record *record,
 			      const struct effect *effect)
 {
@@ -457,7 +456,7 @@ static void note_failed_at(struct record *record)
 	record->failed[next].life = record->life;
 }
 
-/* A worker that it failed at is the last choice. */
+/* A worker at which the request has failed is the last choice. */
 static void judge_choice(struct world *world, const struct record *record,
 			 const struct effect *effect)
 {
@@ -541,7 +540,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	record->life = effect->life;
 }
 
-/* Counted once for each event, which may take a whole line back. */
+/* Counted once for each event, since one event may take a whole line back. */
 static void judge_haste(struct world *world, const struct effect *effect)
 {
 	if (world->judge.hasty_at == world->events)
@@ -574,7 +573,7 @@ static void judge_cancel(struct world *world, const struct effect *effect)
 	if (world->event.type == EVENT_CANCEL || world->event.type == EVENT_RECOVERY_CANCEL ||
 	    !record->open)
 		return;
-	/* Until a failure is told: then it was no move. */
+	/* Until a failure is reported: then the request was not just taken back. */
 	record->taken_back = world->events;
 	record->moves++;
 	if (is_overrun(world, record))
@@ -617,7 +616,7 @@ static void judge_delay(struct world *world, const struct record *record,
 			    judge_number(world, record));
 }
 
-/* It ended over the request, but too late for that to be known in time. */
+/* The process died of the request, but too late for the engine to know it in time. */
 static void forgive_death(const struct world *world, struct record *record, enum errcode code)
 {
 	const struct process *process = &world->processes[record->worker];
@@ -627,7 +626,7 @@ static void forgive_death(const struct world *world, struct record *record, enum
 		record->deaths--;
 }
 
-/* The request goes on where it was. */
+/* The request is tried again in the same pool. */
 static void judge_again(struct world *world, struct record *record, const struct effect *effect)
 {
 	const struct failure *failure = &effect->failed.failure;
@@ -756,7 +755,7 @@ static void judge_address(struct world *world, const struct effect *effect)
 			    effect->worker);
 }
 
-/* Nobody is ended for what it did not do. */
+/* No worker may be ended for a cause that is not true. */
 static void judge_verdict(struct world *world, const struct effect *effect)
 {
 	const struct pool *pool = engine_pool(world->engine, effect->pool);

@@ -40,9 +40,9 @@ static bool is_over(const struct world *world, usec_t used)
 }
 
 /*
- * What a request of the session must hear now, ERR_NONE: it is let in.  `ret_fresh`: the name is
- * that of no session.  False: nobody can say, as so many have ended since that its tombstone may be
- * gone.
+ * What a request of the session must be answered now; ERR_NONE: it is admitted.  `ret_fresh`: no
+ * session has the name.  Returns false when that is uncertain: so many sessions have ended since
+ * that the tombstone may be gone.
  */
 static bool know_session(const struct world *world, uint32_t name, enum errcode *ret,
 			 bool *ret_fresh)
@@ -91,7 +91,7 @@ static void expect_close(struct world *world)
 		know_session(world, number_in(world->event.session), &judge->done_code, &fresh);
 }
 
-/* A life is over: what it kept for sessions is lost. */
+/* A process has ended: the states that it kept for sessions are lost. */
 static void note_end_of_life(struct world *world)
 {
 	const struct engine_event *event = &world->event;
@@ -127,7 +127,7 @@ static void judge_opening(struct world *world, const struct effect *effect)
 	*session = (struct reported_session){.open = true, .slot = slot, .used = world->now};
 }
 
-/* Only the one that was idle for the longest makes room, and only where there is none. */
+/* Only the session that was idle for the longest is evicted, and only when the table is full. */
 static void judge_eviction(struct world *world, uint32_t name)
 {
 	const struct reported_session *victim = &world->judge.sessions[name];
@@ -265,7 +265,7 @@ void judge_session_send(struct world *world, const struct record *record,
 	judge_affinity(world, record, effect);
 }
 
-/* The worker's result is the session's: it is bound to that life, and has the state. */
+/* A result of the worker binds the session to that process and commits the state. */
 static void note_success(struct world *world, struct reported_session *session,
 			 const struct effect *effect)
 {
@@ -293,7 +293,7 @@ static void note_success(struct world *world, struct reported_session *session,
 	world->judge.versions[effect->result.session] = session->version;
 }
 
-/* The session goes on elsewhere, and what its worker kept without ever handing it back does not. */
+/* Whether the session moves to another worker and loses a state that was not handed back. */
 static bool leaves_state(const struct world *world, const struct reported_session *session,
 			 const struct effect *effect)
 {
@@ -329,7 +329,7 @@ void judge_session_result(struct world *world, const struct record *record,
 		note_success(world, session, effect);
 }
 
-/* The state that was handed back just now does not fit. */
+/* Whether the state that was just handed back exceeds its limit. */
 static bool is_too_large(const struct world *world, const struct record *record)
 {
 	const struct engine_event *event = &world->event;
@@ -395,7 +395,7 @@ void judge_session_leave(struct world *world, const struct record *record)
 		world->judge.sessions[record->session].used = world->now;
 }
 
-/* The new request has been taken into its session, or has heard why not. */
+/* The new request was admitted to its session, or was answered with the reason why not. */
 static void judge_entry(struct world *world)
 {
 	struct judge *judge = &world->judge;
@@ -558,8 +558,8 @@ void judge_key_send(struct world *world, const struct record *record)
 	}
 }
 
-/* What waited with its key while another ran to its good end must not run, unless it may run twice.
- * (What waited for its turn in a session then is as if it came later.) */
+/* A request that waited with its key while another one succeeded must not run, unless it may run
+ * twice. (A request that waited for its turn in a session then counts as a later one.) */
 void judge_key_run(struct world *world, const struct record *record, bool idempotent)
 {
 	const struct reported_key *key = key_of(world, record);
@@ -599,7 +599,7 @@ void judge_forget(struct world *world, const struct effect *effect)
 	world->judge.key_names[effect->key] = NO_NAME;
 }
 
-/* Whether the table of keys may be full, with all that may be in it. */
+/* Whether the table of keys may be full, if every key that may be there is. */
 static bool are_keys_full(struct world *world, const struct record *record)
 {
 	bool taken[POOLS_MAX][KEYS] = {{false}};
@@ -640,7 +640,7 @@ void judge_key_leave(struct world *world, const struct record *record, enum exec
 	if (!key)
 		return;
 	key->failed_at = world->events;
-	/* Whoever waited then must not run, unless it may run twice. */
+	/* A request that waited then must not run, unless it may run twice. */
 	if (executed != EXECUTED_MAYBE)
 		return;
 	if (key->doubted_at != world->events)

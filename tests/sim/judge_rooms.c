@@ -1,4 +1,4 @@
-/* Breakers, chains, recoveries: as they were told, and what may follow from that. */
+/* Breakers, chains and recoveries: as the effects reported them, and what may follow from that. */
 #include "daemon/core/engine_inspect.h"
 #include "tests/sim/judge.h"
 
@@ -7,13 +7,13 @@
 
 /* --- breakers --- */
 
-/* The circuit that the request asks in the pool. */
+/* Returns the circuit that the request uses in the pool. */
 uint32_t judge_circuit(const struct world *world, const struct record *record, uint32_t number)
 {
 	const struct pool *pool = engine_pool(world->engine, number);
 	uint8_t name[2] = {'m', (uint8_t)('0' + record->method)};
 
-	/* With the attempt it took over whom that had asked. */
+	/* With the attempt it took over the circuit that the attempt used. */
 	if (record->heir_in == number)
 		return record->circuit;
 	for (uint32_t i = 1; record->method != NO_NAME && i < pool->circuit_count; i++)
@@ -48,7 +48,7 @@ static void judge_half_open(struct world *world, const struct breaker_settings *
 	}
 }
 
-/* Whether what was told of attempts is enough for the change. */
+/* Checks that the reported attempts are a reason for the change of the breaker. */
 static void judge_reason(struct world *world, const struct effect *effect)
 {
 	const struct breaker_settings *settings = &world->pools[effect->pool].breaker;
@@ -96,7 +96,7 @@ void judge_breaker(struct world *world, const struct effect *effect)
 		breaker->failures = 0;
 }
 
-/* The request is sent: its breaker must let it, as one of its probes if it is half-open. */
+/* The request is sent: its breaker must admit it, as a probe if the breaker is half-open. */
 void judge_breaker_send(struct world *world, struct record *record, uint32_t pool)
 {
 	const struct reported_breaker *breaker = breaker_of(world, record, pool);
@@ -169,7 +169,7 @@ static void judge_runs(struct world *world)
 	}
 }
 
-/* Nobody waits at a breaker that was just opened by hand. */
+/* No request is queued at a breaker that an operator has just opened. */
 static void judge_forced_open(struct world *world)
 {
 	const struct engine_event *event = &world->event;
@@ -194,7 +194,7 @@ static void judge_forced_open(struct world *world)
 
 /* --- chains --- */
 
-/* The level of the pool in the chain that the request goes down; UINT_MAX: it is none of it. */
+/* Returns the level of the pool in the request's chain; UINT_MAX: it is not in the chain. */
 unsigned judge_level(const struct world *world, const struct record *record, uint32_t pool)
 {
 	const struct pool_settings *home = &world->pools[record->pool];
@@ -224,7 +224,7 @@ static usec_t returns_at(const struct world *world, uint32_t pool)
 			chain->able_since);
 }
 
-/* It comes back by itself, and not before all its steps. */
+/* A chain returns by itself, and only after all its steps. */
 static void judge_return(struct world *world, uint32_t pool)
 {
 	struct reported_chain *chain = &world->judge.chains[pool];
@@ -263,7 +263,7 @@ static void judge_chains(struct world *world)
 			judge_return(world, i);
 		if (able && !chain->able)
 			chain->able_since = world->now;
-		/* On its way back it leaves anew; before that it is away all the time. */
+		/* While the chain returns this is a new failover, before that the same one. */
 		if (!able && chain->able && (chain->home || world->now >= returns_at(world, i)))
 			chain->left = world->now;
 		chain->able = able;
@@ -327,7 +327,7 @@ void judge_recovery(struct world *world, const struct effect *effect)
 		judge_end_of_recovery(world, record, effect);
 }
 
-/* The answer ends the recovery, and as it was told. */
+/* The answer ends the recovery, with the result that was reported. */
 void judge_recovery_answer(struct world *world, struct record *record, const struct effect *effect)
 {
 	if (record->recovery > 0)
@@ -338,7 +338,7 @@ void judge_recovery_answer(struct world *world, struct record *record, const str
 			    judge_number(world, record));
 }
 
-/* Nobody waits longer than his recovery may last. */
+/* No request waits longer than its recovery may last. */
 static void judge_recoveries(struct world *world)
 {
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
@@ -347,7 +347,7 @@ static void judge_recoveries(struct world *world)
 		if (world->open[i] == NOBODY)
 			continue;
 		record = &world->records[world->open[i]];
-		/* Whose worker can't be heard any more is at work until that one's end. */
+		/* After its worker's channel broke, a request stays SENT until the worker ends. */
 		if (engine_request(world->engine, i)->state != REQUEST_SENT &&
 		    engine_deadline(world->engine) > world->now && record->recovery > 0 &&
 		    judge_is_late(world, record->recovery_until))

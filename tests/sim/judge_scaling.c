@@ -1,4 +1,4 @@
-/* How many workers the pools have, which of them go and why, and what people change about that. */
+/* The number of workers of the pools, which of them end and why, and how operators change that. */
 #include "daemon/core/engine_inspect.h"
 #include "tests/sim/judge.h"
 
@@ -50,7 +50,7 @@ static enum errcode verdict(const struct world *world)
 	return ERR_NONE;
 }
 
-/* Those that are to be replaced: all that are there and were not told to go. */
+/* A rolling restart replaces all workers that are there and are not being ended. */
 static void note_roll(struct world *world)
 {
 	const struct pool *pool = engine_pool(world->engine, world->event.pool);
@@ -87,7 +87,7 @@ static void note_operator(struct world *world)
 	}
 }
 
-/* The most that was told: who was too large once is to go. */
+/* The highest memory use that was reported: a worker that exceeded max_memory once is replaced. */
 static void note_memory(struct process *process, uint64_t bytes)
 {
 	if (bytes > process->memory)
@@ -120,7 +120,7 @@ void judge_scaling_before(struct world *world)
 
 /* --- starts --- */
 
-/* Nothing starts after the stop, but one where nobody is there for what was let in before. */
+/* After the stop a worker starts only in a pool that has admitted requests and no worker. */
 static void judge_late_start(struct world *world, const struct effect *effect)
 {
 	const struct pool *pool = engine_pool(world->engine, effect->pool);
@@ -129,7 +129,7 @@ static void judge_late_start(struct world *world, const struct effect *effect)
 		judge_blame(world, "stop", "worker %u is started after the stop", effect->worker);
 }
 
-/* Those that are meant to be there; who was told to go or is on its way out does not count. */
+/* Counts the workers that are to serve, without those that drain or are being ended. */
 static unsigned count_scaling(const struct world *world, const struct pool *pool)
 {
 	unsigned count = 0;
@@ -151,7 +151,7 @@ void judge_start(struct world *world, const struct effect *effect)
 	unsigned most = world->judge.scaling[effect->pool].max + pool->settings.spares;
 
 	judge_late_start(world, effect);
-	/* The one that is started now is not there yet. */
+	/* The worker that is being started is not counted yet. */
 	if (count_scaling(world, pool) > most)
 		judge_blame(world, "workers", "pool %u: worker %u is one too many", pool->index,
 			    effect->worker);
@@ -168,7 +168,7 @@ static bool has_left(const struct worker *worker, const struct reported_slot *be
 	       (worker->state == WORKER_DRAINING || worker->state == WORKER_TERMINATING);
 }
 
-/* Nobody is replaced for what is not so. */
+/* No worker may be replaced for a cause that is not true. */
 static void judge_reason(struct world *world, const struct worker *worker, enum worker_cause cause)
 {
 	const struct pool_settings *pool = &world->pools[worker->pool];
@@ -188,8 +188,8 @@ static void judge_reason(struct world *world, const struct worker *worker, enum 
 			    worker->index);
 }
 
-/* Who goes of no fault of its own finishes what it runs; so does who shares a worker with what is
- * not given up. */
+/* A worker whose end is planned finishes its requests; so does one that also runs requests which
+ * were not given up. */
 static void judge_mercy(struct world *world, const struct worker *worker)
 {
 	const struct reported_slot *before = &world->judge.before[worker->index];
@@ -207,7 +207,7 @@ static void judge_mercy(struct world *world, const struct worker *worker)
 			    worker->index);
 }
 
-/* Who leaves to be replaced does so when a replacement has got ready, and alone. */
+/* A replaced worker leaves when its replacement becomes READY, one for each replacement. */
 static void judge_leaving(struct world *world, const struct pool *pool)
 {
 	const struct engine_event *event = &world->event;
@@ -238,7 +238,7 @@ static void judge_leaving(struct world *world, const struct pool *pool)
 			    working, world->judge.scaling[pool->index].working);
 }
 
-/* The replacement in that slot was starting before the event, and has failed to. */
+/* Whether the replacement in that slot was starting before the event, and its start has failed. */
 static bool has_failed(const struct world *world, const struct worker *worker)
 {
 	const struct reported_slot *before = &world->judge.before[worker->index];
@@ -267,7 +267,7 @@ static bool is_of_old(const struct world *world, const struct worker *worker)
 	       world->judge.rolled[worker->index] == worker->life;
 }
 
-/* Told of each step; when it is done nobody is left of those that were there. */
+/* Each step is reported; at ROLL_DONE none of the workers that were there at the start is left. */
 void judge_roll_reported(struct world *world, const struct effect *effect)
 {
 	const struct pool *pool = engine_pool(world->engine, effect->pool);
@@ -320,7 +320,7 @@ static void judge_worker_limits(struct world *world, const struct worker *worker
 		judge_blame(world, "workers", "worker %u is too large", worker->index);
 }
 
-/* What runs for long is told of in time. */
+/* An attempt that runs longer than slow_after is reported in time. */
 static void judge_silence(struct world *world, const struct worker *worker)
 {
 	usec_t after = world->pools[worker->pool].slow_after;
@@ -368,7 +368,7 @@ void judge_slow(struct world *world, const struct effect *effect)
 
 /* --- all of it --- */
 
-/* Replacements that come, and those that go as theirs have come. */
+/* Counts replacements that are starting and workers that end because they were replaced. */
 static unsigned count_out(const struct pool *pool)
 {
 	unsigned count = 0;
@@ -385,7 +385,7 @@ static unsigned count_out(const struct pool *pool)
 	return count;
 }
 
-/* As many are being ended as may be at once, so that others wait for their turn. */
+/* Whether as many workers are being ended as may be at the same time, so that the others wait. */
 static bool is_ending(const struct pool *pool)
 {
 	unsigned count = 0;

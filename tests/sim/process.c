@@ -15,7 +15,7 @@ static void plan(struct world *world, const struct process *process, struct deed
 	agenda_add(&world->agenda, deed);
 }
 
-/* Sends news to the daemon; on a channel nothing overtakes. */
+/* Sends an event to the daemon; a channel keeps the order. */
 static void notify(struct world *world, struct process *process, const struct engine_event *news)
 {
 	struct deed deed = {.kind = DEED_WORKER_EVENTS, .news = *news};
@@ -35,7 +35,7 @@ static void say(struct world *world, struct process *process, const struct engin
 		notify(world, process, news);
 }
 
-/* A state is now and then too large for its limits. */
+/* Fills in the session's state, which exceeds its limit now and then. */
 static void hand_back(struct world *world, struct engine_event *news)
 {
 	uint64_t max = world->settings.sessions.state_max;
@@ -107,7 +107,8 @@ static void plan_death(struct world *world, struct process *process, usec_t afte
 	plan(world, process, &deed);
 }
 
-/* Now: with all it holds.  Its last news are mostly heard before its end is. */
+/* The process ends now, with all it holds.  Its last messages mostly reach the daemon before
+ * its end does. */
 static void die(struct world *world, struct process *process, const struct deed *deed)
 {
 	struct engine_event news = {.type = EVENT_WORKER_EXITED};
@@ -117,7 +118,7 @@ static void die(struct world *world, struct process *process, const struct deed 
 	for (unsigned i = 0; i < process->task_count; i++) {
 		struct record *record = world_heir(world, process->tasks[i].record);
 
-		/* What it was to give up may run beside what the same request came with again. */
+		/* An attempt that was given up may overlap the request's next one. */
 		if (process->tasks[i].running && !process->killed && deed->death.own &&
 		    !process->sendings[process->tasks[i].id].given_up && record->sent &&
 		    record->worker == process->worker && record->life == process->life)
@@ -177,7 +178,7 @@ static void plan_finish(struct world *world, struct process *process, uint32_t i
 	plan(world, process, &deed);
 }
 
-/* Parts of the answer on the way; or some that nobody asked for. */
+/* Plans parts of the answer; or parts that the request did not ask for. */
 static void plan_parts(struct world *world, struct process *process, const struct task *task,
 		       usec_t run)
 {
@@ -197,7 +198,7 @@ static void plan_parts(struct world *world, struct process *process, const struc
 	}
 }
 
-/* What becomes of it while nothing in its pool goes well. */
+/* How the task ends during an outage of its pool. */
 static void go_wrong(struct world *world, struct process *process, struct task *task, usec_t run)
 {
 	unsigned lot = (unsigned)prop_below(&world->prop, 10);
@@ -314,8 +315,8 @@ static void take_message(struct world *world, struct process *process, struct me
 	}
 }
 
-/* Reads what it can and begins what it may; an inattentive one reads nothing while it runs
- * something. */
+/* Reads the messages that it can and begins the tasks that it may; an inattentive process reads
+ * nothing while a task runs. */
 static void go_on(struct world *world, struct process *process)
 {
 	begin_waiting(world, process);
@@ -393,7 +394,7 @@ static enum errcode some_garbage(struct world *world)
 	return codes[prop_below(&world->prop, ARRAY_SIZE(codes))];
 }
 
-/* Dies with its answer under way: the end of the process may be seen first. */
+/* Dies after it sent its answer: the daemon may see the end of the process first. */
 static void die_after_answer(struct world *world, struct process *process, uint32_t id)
 {
 	struct deed deed = {.kind = DEED_DIE, .at = world->now};
@@ -444,8 +445,7 @@ static void finish(struct world *world, struct process *process, uint32_t id)
 		break_channel(world, process, some_garbage(world));
 		break;
 	case FATE_CLOSE:
-		/* It goes on with what it runs, but begins nothing whose answer it could not give.
-		 */
+		/* The process continues its tasks, but begins none: it could not answer. */
 		break_channel(world, process, ERR_peer_closed);
 		process->shut = true;
 		break;
@@ -580,7 +580,7 @@ static void deliver(struct world *world, struct process *process, struct message
 	plan(world, process, &deed);
 }
 
-/* Ids count up from 1, so they serve as the index. */
+/* Ids count up from 1, so that they serve as the index. */
 static void note_sending(struct process *process, uint32_t id, uint32_t record)
 {
 	if (id >= process->sending_max) {
@@ -607,7 +607,7 @@ static void deliver_id(struct world *world, struct process *process, enum messag
 	deliver(world, process, message);
 }
 
-/* What the worker's dialect has no way to say never leaves the daemon, which learns of it soon. */
+/* A request that the worker's dialect can't express is not sent; the daemon soon learns that. */
 static void send_request(struct world *world, struct process *process, const struct effect *effect,
 			 uint32_t record)
 {

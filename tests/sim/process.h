@@ -1,17 +1,16 @@
-/* The simulated worker processes: what becomes of messages, signals and requests that reach them.
- */
+/* The simulated worker processes: how they handle messages, signals and requests. */
 #ifndef POOLD_SIM_PROCESS_H
 #define POOLD_SIM_PROCESS_H
 
 #include "tests/sim/world.h"
 
-/* Carries out the effect, one of those that name a worker. */
+/* Carries out an effect that names a worker. */
 void process_take_effect(struct world *world, const struct effect *effect, uint32_t record);
 
-/* A deed of kind DEED_WAKE to DEED_DIE. */
+/* Carries out a deed of kind DEED_WAKE to DEED_DIE. */
 void process_take_deed(struct world *world, const struct deed *deed);
 
-/* Whether the news is to be told at all: what comes through a closed channel mostly is not. */
+/* Whether the event is passed to the daemon: messages through a closed channel mostly are not. */
 bool process_is_heard(struct world *world, const struct engine_event *news);
 
 #endif

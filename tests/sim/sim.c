@@ -1,12 +1,12 @@
 /*
- * The simulator: worlds drawn from seeds, the core in the middle of each, its promises judged after
- *every event.
+ * The simulator: generates worlds from seeds, runs the core in each, and checks the core's promises
+ * after every event.
  *
  *	sim --seeds 10000             the worlds of seeds 0 to 9999
- *	sim --seed 17 -v              one world, every event and effect of it told
+ *	sim --seed 17 -v              one world, with every event and effect printed
  *
- * A seed that breaks a promise is printed with the command that shows it again.  Exit status 0:
- *every promise held; 1: one did not; 64: usage.
+ * For a seed that breaks a promise, the simulator prints the command that repeats it.  Exit status
+ * 0: every promise held; 1: one did not; 64: usage.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -68,7 +68,7 @@ static bool read_sabotage(const char *name, enum sabotage *ret)
 	return false;
 }
 
-/* 0: go on; otherwise the exit status is in `ret_status`. */
+/* Returns false when the program is to end with the exit status `ret_status`. */
 static bool read_options(int argc, char **argv, struct options *ret, int *ret_status)
 {
 	static const struct option names[] = {

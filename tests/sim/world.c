@@ -68,7 +68,7 @@ static uint64_t one_of(struct world *world, const uint64_t *choices, size_t coun
 
 /* --- creation --- */
 
-/* Most worlds have some of the faults, some have all or none, in a storm only one thing happens. */
+/* Most worlds have some of the faults, some have all or none; in a storm there is only one kind. */
 static void draw_rates(struct world *world)
 {
 	unsigned share = world->storm ? 0 : (unsigned)ONE_OF(world, 0, 10, 25, 25, 50, 100);
@@ -115,7 +115,7 @@ static void draw_breaker(struct world *world, struct pool_settings *pool)
 		.early_probe = prop_chance(prop, 50),
 	};
 	breaker->open_timeout_max = breaker->open_timeout + world_span(world, 20 * USEC_PER_MSEC);
-	/* Long enough for an early probe to come first. */
+	/* Long enough that an early probe comes first. */
 	if (breaker->early_probe && prop_chance(prop, 50))
 		breaker->open_timeout = breaker->open_timeout_max = 5 * USEC_PER_SEC;
 }
@@ -231,7 +231,7 @@ static void draw_pool(struct world *world, unsigned i)
 		draw_chain(world, i);
 }
 
-/* Mostly the table; in some worlds an operator has changed it. */
+/* Mostly the default table; in some worlds an operator has changed it. */
 static void draw_policy(struct world *world)
 {
 	policy_init(&world->policy);
@@ -301,7 +301,7 @@ static void reserve(struct world *world)
 	}
 	if (!world->memory)
 		abort();
-	/* Whatever the engine does not set itself shows. */
+	/* Memory that the engine does not initialize becomes visible. */
 	memset(world->memory, 0xa5, size);
 }
 
@@ -390,7 +390,7 @@ static void carry_out(struct world *world, const struct effect *effect)
 	case EFFECT_DROP:
 		if (effect->request < REQUESTS_MAX) {
 			world->open[effect->request] = UINT32_MAX;
-			/* Its names are not to be looked at any more. */
+			/* The engine must not read the names of this request any more. */
 			memset(world->names[effect->request], 0xa5, sizeof(world->names[0]));
 		}
 		break;
@@ -411,8 +411,8 @@ static void carry_out(struct world *world, const struct effect *effect)
 	}
 }
 
-/* The simulator's own proof that it can fail: one answer in a thousand goes wrong on the way to the
- * client. */
+/* Proves that the simulator can fail: changes one answer in a thousand before the
+ * client gets it. */
 static bool is_sabotaged(struct world *world, const struct effect *effect)
 {
 	if (world->sabotage == SABOTAGE_STALE)
@@ -496,7 +496,7 @@ static bool is_closing(const struct world *world)
 	return world->events >= world->events_max;
 }
 
-/* A free slot, any: so that the same one is often used again soon. */
+/* Finds any free slot, so that the same one is often used again soon. */
 static bool find_slot(struct world *world, uint32_t *ret)
 {
 	uint32_t max = world->settings.requests_max;
@@ -722,7 +722,7 @@ static void drain_pool(struct world *world)
 	step(world, &event);
 }
 
-/* All of them: so that none is out of service for long. */
+/* Resumes all pools, so that none is out of service for long. */
 static void resume_pools(struct world *world)
 {
 	struct engine_event event = {.type = EVENT_RESUME};
@@ -781,7 +781,7 @@ static void meddle(struct world *world)
 		plan_next(world, DEED_MEDDLE, 4 * world->pause);
 }
 
-/* Faults come and go, and sometimes all of a pool fails. */
+/* Faults begin and stop, and sometimes every request of a pool fails. */
 static void change_phase(struct world *world)
 {
 	world->calm = prop_chance(&world->prop, 50);
@@ -856,7 +856,7 @@ static void take_deed(struct world *world)
 	}
 }
 
-/* What comes at no time of its own. */
+/* Random actions that are not planned for a certain time. */
 static void take_chances(struct world *world)
 {
 	if (!is_closing(world) && world_fault(world, FAULT_LEAP) && prop_chance(&world->prop, 5))
@@ -894,7 +894,7 @@ static void go_on(struct world *world)
 	take_chances(world);
 }
 
-/* Whatever still comes after the end changes nothing. */
+/* Events that still come after the end must change nothing. */
 static void linger(struct world *world)
 {
 	struct engine_event event = {.type = EVENT_WORKER_ANSWERED, .id = 1};

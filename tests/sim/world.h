@@ -1,11 +1,12 @@
 /*
- * A simulated world around the core, drawn whole from one seed: clients, worker processes with
- * every fault, the clock.
+ * A simulated world around the core, generated from one seed: clients, worker processes with every
+ * fault, and the clock.
  *
- * The world obeys physics, and nothing else: what is said travels and takes time, in order on each
- * channel; a process that is killed always ends; its end is told after what it had said before,
- * unless that is lost with a closed channel.  It knows what really happened (which code really
- * ran), which the core can only infer; judge.h holds the core's promises against that.
+ * The world has only these laws: a message takes time, and a channel keeps the order; a killed
+ * process always ends; the daemon learns of its end after the messages that the process sent
+ * before, unless these are lost with a closed channel.  The world knows what really happened (which
+ * requests really ran), while the core can only infer it; judge.h compares the core's promises to
+ * that.
  */
 #ifndef POOLD_SIM_WORLD_H
 #define POOLD_SIM_WORLD_H
@@ -20,14 +21,14 @@
 #define REQUESTS_MAX 48 /* open at a time */
 #define CLIENTS_MAX  6
 #define METHODS	     3
-#define SESSIONS     6 /* names of them; few, so that they collide */
+#define SESSIONS     6 /* names of sessions; few, so that they are reused often */
 #define KEYS	     3
 #define NAMES_MAX    9 /* sessions open at once, and keys */
 #define CIRCUITS_MAX (1 + METHODS)
 #define INBOX_MAX    256
 #define TASKS_MAX    128
 
-/* FAULT(NAME): each has a rate of its own in each world, mostly 0. */
+/* FAULT(NAME): each fault has its own rate in each world, mostly 0. */
 #define FAULTS(FAULT)                                                                              \
 	FAULT(SPAWN_FAILS)                                                                         \
 	FAULT(DIES_EARLY)                                                                          \
@@ -88,7 +89,7 @@ enum sabotage {
 struct record {
 	uint32_t slot;
 	uint32_t client;
-	uint32_t pool; /* that it was sent to: the head of the chain */
+	uint32_t pool; /* the pool of its submit: the head of the chain */
 	enum priority priority;
 	bool idempotent;
 	bool no_fallback;
@@ -102,41 +103,41 @@ struct record {
 	usec_t submitted;
 	usec_t deadline;
 	bool open;	  /* the engine owes an answer */
-	bool entered;	  /* its session has taken it in */
+	bool entered;	  /* its session has admitted it */
 	uint32_t heir;	  /* the request that its attempt was handed over to, or NOBODY */
 	uint32_t heir_in; /* the pool where it took an attempt over, or NOBODY */
 	unsigned before;  /* runs that it took over */
 	unsigned runs;	  /* times that a process really began its code */
 	unsigned paid;	  /* of these runs, those after which it was sent again */
 	unsigned sends;	  /* EFFECT_SEND */
-	unsigned moves;	  /* times the engine took it back from a worker of its own accord */
-	unsigned deaths;  /* processes that ended of themselves while they really ran it */
-	bool misled;	  /* a process that does not keep to the protocol ran it */
-	bool sent;	  /* an attempt is in flight that the engine has not given up: at */
-	usec_t sent_at;	  /* USEC_INFINITY: a timer was overdue just then */
-	uint32_t worker;  /* this one */
+	unsigned moves;	  /* times the engine took it back from a slow worker */
+	unsigned deaths;  /* processes that crashed while they really ran it */
+	bool misled;	  /* a process that breaks the protocol ran it */
+	bool sent;	  /* an attempt is in flight and not given up, at `worker` */
+	usec_t sent_at;	  /* USEC_INFINITY: a timer was overdue at that time */
+	uint32_t worker;
 	uint32_t life;
-	uint32_t at;	  /* the pool where it was told to be last */
-	unsigned level;	  /* that pool's */
-	unsigned retries; /* told of that pool */
-	usec_t first_at;  /* when it was sent there */
-	unsigned overran; /* at which event its attempt had lasted too long */
+	uint32_t at;	  /* the pool where it was last reported */
+	unsigned level;	  /* the level of that pool */
+	unsigned retries; /* reported in that pool */
+	usec_t first_at;  /* when it was first sent there */
+	unsigned overran; /* number of the event at which its attempt had overrun */
 	struct {
 		uint32_t worker;
 		uint32_t life;
-	} failed[REQUEST_TRIED_MAX]; /* where it failed of late in this pool */
+	} failed[REQUEST_TRIED_MAX]; /* where it failed recently in this pool */
 	unsigned failed_next;
-	usec_t not_before;     /* when the delay that was told is over */
-	enum errcode last;     /* that a retry was told of */
-	bool chunked;	       /* parts are with the client */
-	unsigned taken_back;   /* at which event */
-	unsigned failed_in;    /* pools, as a mask, where a failed attempt of it was told */
+	usec_t not_before;     /* when the reported delay is over */
+	enum errcode last;     /* the error of the last reported retry */
+	bool chunked;	       /* the client has parts of an answer */
+	unsigned taken_back;   /* number of the event at which it was taken back */
+	unsigned failed_in;    /* mask of the pools where a failed attempt was reported */
 	uint32_t circuit;      /* of the pool where it is sent */
 	unsigned generation;   /* of that circuit when it was sent */
-	uint64_t recovery;     /* that was told to run; 0: none */
-	usec_t recovery_began; /* these two: of that */
+	uint64_t recovery;     /* the reported one that is active; 0: none */
+	usec_t recovery_began; /* these two: of that recovery */
 	usec_t recovery_until;
-	unsigned recovered; /* how it ended: 1 well, 2 not; 0: it has not */
+	unsigned recovered; /* 1: it succeeded; 2: it failed; 0: it has not ended */
 };
 
 enum task_fate {
@@ -149,10 +150,10 @@ enum task_fate {
 	FATE_GARBAGE,
 	FATE_CLOSE,
 	FATE_DIE_AFTER,
-	FATE_NEVER /* it hangs, or dies over it */
+	FATE_NEVER /* the process hangs or dies */
 };
 
-/* A request in the hands of a process. */
+/* A request that a process has read. */
 struct task {
 	uint32_t id;
 	uint32_t record;
@@ -165,56 +166,56 @@ struct sending {
 	uint32_t record; /* UINT32_MAX: a ping */
 	bool answered;
 	bool given_up;
-	bool slow; /* that was told */
+	bool slow; /* EFFECT_SLOW was emitted for it */
 };
 
-/* What fills a worker's slot, alive or not, until the engine has heard of its end. */
+/* The process in a worker's slot, alive or not, until the engine knows that it has ended. */
 struct process {
 	bool exists;
 	bool alive;
-	bool up;	     /* it has said that it is ready, and reads */
-	bool hung;	     /* it does nothing any more; SIGKILL ends it */
+	bool up;	     /* it has sent `ready`, and reads its channel */
+	bool hung;	     /* it does nothing any more until SIGKILL ends it */
 	bool dying;	     /* its end is on the agenda */
-	bool mute;	     /* what it says is not heard any more */
-	bool liar;	     /* it broke the protocol in a way that cannot be seen */
+	bool mute;	     /* what it sends is lost */
+	bool liar;	     /* it broke the protocol in a way that the daemon can't detect */
 	bool shut;	     /* it closed its channel itself */
-	bool guilty;	     /* it broke the protocol in a way that can be seen */
+	bool guilty;	     /* it broke the protocol in a way that the daemon detects */
 	bool leaving;	     /* it finishes what it began, then exits */
 	bool reported_ready; /* these four: as the engine knows */
 	bool reported_broken;
 	bool reported_to_shut_down;
 	bool closed;
 	bool killed;	 /* the engine sent it a signal */
-	uint64_t memory; /* as was told last */
+	uint64_t memory; /* as last reported */
 	uint32_t worker;
 	uint32_t life;
 	uint32_t pool;
 	unsigned concurrency;
 	bool announces;
 	bool batches;
-	bool attentive; /* reads its channel also while it runs something */
+	bool attentive; /* reads its channel also while a task runs */
 	bool ignores[FAULT_COUNT_];
-	usec_t outward; /* when the last news under way will arrive */
-	usec_t inward;	/* when the last message under way will arrive */
+	usec_t outward; /* when the last event on its way to the daemon arrives */
+	usec_t inward;	/* when the last message on its way to the process arrives */
 	struct message inbox[INBOX_MAX];
 	unsigned inbox_first;
 	unsigned inbox_len;
 	struct task tasks[TASKS_MAX];
 	unsigned task_count;
 	unsigned running;
-	unsigned in_flight;	  /* of its sendings, those without an answer */
-	struct sending *sendings; /* by id */
+	unsigned in_flight;	  /* number of its sendings without an answer */
+	struct sending *sendings; /* indexed by id */
 	uint32_t sending_count;
 	uint32_t sending_max;
 };
 
-/* A breaker as it was told to be. */
+/* A breaker as the effects reported it. */
 struct reported_breaker {
 	enum breaker_state state;
 	usec_t since;
 	unsigned generation;
 	unsigned successes; /* of this generation */
-	unsigned failures;  /* that were told, since the last success of this generation */
+	unsigned failures;  /* reported ones since the last success of this generation */
 };
 
 /* What really happened to the session of a name. */
@@ -232,9 +233,9 @@ struct reported_session {
 	bool bound; /* to this life: */
 	bool was_bound;
 	bool handed;
-	bool lost;	   /* to be told with the next answer */
-	bool unreported;   /* by EFFECT_SESSION */
-	unsigned moved_at; /* at which event that was told */
+	bool lost;	   /* the next answer must report that the state is lost */
+	bool unreported;   /* EFFECT_SESSION has not reported it yet */
+	unsigned moved_at; /* number of the event that reported the move */
 	uint32_t pool;
 	uint32_t worker;
 	uint32_t life;
@@ -246,16 +247,16 @@ struct reported_key {
 	bool kept;
 	uint32_t slot;
 	uint64_t bytes;
-	uint32_t completed; /* the last request of it whose code really ran to a good end, counted
-			       from 1; whoever came later knows nothing of it */
-	uint32_t completed_before; /* how many requests there were then */
-	uint32_t doubtful; /* how many requests there were when one failed that may have run */
-	uint32_t doubtful_before; /* what that was before the event of the last such failure */
-	unsigned doubted_at;	  /* that event */
-	unsigned failed_at;	  /* at which event a leader failed last */
+	/* The last request that really succeeded, from 1; later requests do not depend on it. */
+	uint32_t completed;
+	uint32_t completed_before; /* number of requests at that time */
+	uint32_t doubtful;	   /* number of requests when one failed that may have run */
+	uint32_t doubtful_before;  /* its value before the event of the last such failure */
+	unsigned doubted_at;	   /* number of that event */
+	unsigned failed_at;	   /* number of the event at which a leader failed last */
 };
 
-/* The chain of a pool, as what was told makes it. */
+/* The chain of a pool, as it follows from the reported effects. */
 struct reported_chain {
 	unsigned level;
 	bool able;
@@ -264,7 +265,7 @@ struct reported_chain {
 	usec_t left;
 };
 
-/* A pool's workers as people want them, and how they were before the event. */
+/* The size of a pool as operators set it, and its workers before the event. */
 struct reported_scaling {
 	unsigned min;
 	unsigned max;
@@ -277,20 +278,20 @@ struct reported_scaling {
 struct reported_slot {
 	enum worker_state state;
 	uint32_t life;
-	bool replacement; /* that life was started for another to leave */
+	bool replacement; /* that life was started to replace another worker */
 };
 
 struct judge {
-	const char *property; /* what was violated first; NULL: nothing */
+	const char *property; /* the first property that was violated; NULL: none */
 	char text[300];
 	unsigned queue_len[POOLS_MAX]; /* before the event */
 	uint64_t queue_bytes[POOLS_MAX];
-	enum pool_health health[POOLS_MAX]; /* as told */
-	usec_t short_since[POOLS_MAX]; /* since when workers lack, with nothing done; or infinity */
+	enum pool_health health[POOLS_MAX]; /* as reported */
+	usec_t short_since[POOLS_MAX]; /* since when workers lack and none starts; or infinity */
 	usec_t leap_end;	       /* of the last jump of the clock */
 	usec_t stop_by;		       /* when the engine must have stopped */
 	uint32_t open;
-	unsigned hasty_at; /* at which event for the last time */
+	unsigned hasty_at; /* number of the last such event */
 	usec_t begun;
 	unsigned results[POOLS_MAX];
 	unsigned retries[POOLS_MAX];
@@ -305,15 +306,15 @@ struct judge {
 	struct reported_key keys[POOLS_MAX][KEYS];
 	uint32_t key_names[NAMES_MAX]; /* by slot: which answer the caller keeps; NO_NAME */
 	enum errcode expected;	       /* what the session of a new request must be answered */
-	bool known;	    /* that is known: its tombstone is surely there, if it left one */
-	bool may_open;	    /* it may be opened */
-	enum errcode heard; /* what it is answered */
+	bool known;	    /* `expected` is certain: the tombstone, if any, still exists */
+	bool may_open;	    /* the session may be opened */
+	enum errcode heard; /* what the request was answered */
 	bool repeats;	    /* a new request comes with a key that has its answer */
-	bool repeated;	    /* and gets it */
+	bool repeated;	    /* and that request gets the answer */
 	uint64_t last_recovery;
 	unsigned recoveries;
 	unsigned done;		/* EFFECT_DONE of this event */
-	enum errcode done_code; /* that it must say */
+	enum errcode done_code; /* the code that it must have */
 	bool done_known;
 	struct reported_scaling scaling[POOLS_MAX];
 	struct reported_slot before[SLOTS_MAX];
@@ -326,23 +327,23 @@ struct judge {
 struct world {
 	uint64_t seed;
 	struct prop prop;
-	struct prop mischief; /* of the sabotage: leaves the world as it is without */
+	struct prop mischief; /* used only by the sabotage, so that the world stays the same */
 	enum sabotage sabotage;
 	bool trace;
 	usec_t now;
-	unsigned events_max; /* after which the world comes to its end */
+	unsigned events_max; /* after so many events the world ends */
 	unsigned events;
-	unsigned stop_at[2];	      /* at which events the daemon is told to stop */
-	unsigned timers;	      /* in a row, with no time between them */
-	bool storm;		      /* whatever is tried takes its worker down */
+	unsigned stop_at[2];	      /* numbers of the events at which the daemon is stopped */
+	unsigned timers;	      /* consecutive ones at the same time */
+	bool storm;		      /* nearly every attempt makes its worker crash */
 	unsigned rates[FAULT_COUNT_]; /* permille */
 	bool plain;		      /* only requests, processes and retries */
-	bool patient;		      /* workers take long to come, and who asks waits for them */
-	bool meddles;		      /* somebody does things by hand */
-	bool changes;		      /* faults come and go */
-	bool calm;		      /* they are gone for now */
-	uint32_t outage;	      /* the pool where all fails, or NOBODY */
-	unsigned named;		      /* percent of the requests that have a session, a key */
+	bool patient;		      /* workers start slowly, and clients wait for them */
+	bool meddles;		      /* an operator does things */
+	bool changes;		      /* faults begin and stop */
+	bool calm;		      /* there are no faults at present */
+	uint32_t outage;	      /* the pool where every request fails, or NOBODY */
+	unsigned named;		      /* percent of the requests that have a session or a key */
 	struct engine_settings settings;
 	struct policy policy;
 	struct pool_settings pools[POOLS_MAX];
@@ -365,36 +366,36 @@ struct world {
 	uint32_t record_max;
 	uint32_t open[REQUESTS_MAX]; /* the record of each slot; UINT32_MAX: the slot is free */
 	uint8_t names[REQUESTS_MAX][2][2]; /* method and key of each, while it is open */
-	struct engine_event event;	   /* the one that the engine has just taken */
-	uint32_t subject;		   /* the request that it brings, or NOBODY */
-	uint32_t gone;			   /* the request that it gives up, or NOBODY */
+	struct engine_event event;	   /* the event that the engine has just handled */
+	uint32_t subject;		   /* the request that it submits, or NOBODY */
+	uint32_t gone;			   /* the request that it cancels, or NOBODY */
 	struct judge judge;
 };
 
-/* Runs the world of that seed to its end.  NULL, or the promise that was broken (world->judge.text
- * says how). */
+/* Runs the world of that seed to its end.  Returns NULL, or the promise that was broken (the
+ * explanation is in world->judge.text). */
 const char *world_run(struct world *world, uint64_t seed);
 
 void world_free(struct world *world);
 
 /* --- for the world's own files --- */
 
-/* The record that stands for this one now: its heir, if its attempt was handed over. */
+/* Returns the record itself, or its heir if its attempt was handed over. */
 struct record *world_heir(struct world *world, uint32_t record);
 
-/* The name of that number. */
+/* Returns the name of the session with that number. */
 struct bytes world_session_name(uint32_t session);
 
-/* A number from 0 to about `middle` times 8, small ones as likely as large ones. */
+/* Returns a number from 0 to about `middle` times 8; small ones are as likely as large ones. */
 usec_t world_span(struct world *world, usec_t middle);
 
-/* Whether the fault happens this time. */
+/* Draws whether the fault happens this time. */
 bool world_fault(struct world *world, enum fault fault);
 
-/* How long something said is under way. */
+/* Draws how long a message is on its way. */
 usec_t world_delay(struct world *world);
 
-/* One line of the trace, if there is one. */
+/* Writes a line of the trace, if there is one. */
 PRINTF_LIKE(2, 3) void world_trace(const struct world *world, const char *format, ...);
 
 #endif
