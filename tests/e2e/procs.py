@@ -166,9 +166,20 @@ def kill(pid: int, number: int = signal.SIGKILL) -> bool:
 
 
 def stop(pid: int) -> None:
-    """Stops a process, and waits until it stands still."""
+    """Stops a process, and waits until each of its threads stands still."""
     kill(pid, signal.SIGSTOP)
-    eventually(lambda: _stat(pid)[:1] in (["T"], []), f"{pid} stands still")
+    eventually(lambda: _thread_states(pid) <= {"T"}, f"{pid} stands still")
+
+
+def _thread_states(pid: int) -> set[str]:
+    """The states of a process's threads, a letter each; of none when it is gone."""
+    states = set()
+    for path in (PROC / str(pid) / "task").glob("*/stat"):
+        try:
+            states.add(path.read_text(encoding="utf-8").rpartition(") ")[2][:1])
+        except OSError:
+            pass  # this thread has ended meanwhile
+    return states
 
 
 def describe(pid: int) -> str:

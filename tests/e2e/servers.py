@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 
+import procs
 from harness import HERE
 
 INITIALIZE = {
@@ -64,8 +66,12 @@ class Server:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self._process.stdout.readline() == b"listening\n", "the server does not start"
 
-    def signal(self, number: int) -> None:
-        self._process.send_signal(number)
+    def stop(self) -> None:
+        """Stops it as SIGSTOP does: it answers nothing until `resume`."""
+        procs.stop(self.pid)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kills it, if it lives, and waits for its end."""

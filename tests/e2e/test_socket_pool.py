@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 from pathlib import Path
 
@@ -195,11 +194,11 @@ class Socket:
 
     def test_it_stands_still(self) -> None:
         daemon, client = self.start_remote(attempt_timeout=ms(100), workers=2)
-        self.server.signal(signal.SIGSTOP)
+        self.server.stop()
         with Timed() as timed:
             self.failure("attempt_timeout", client, "remote", "echo", 1)
         self.assert_in_time(timed, stretch(0.1))
-        self.server.signal(signal.SIGCONT)
+        self.server.resume()
         self.assertEqual(client.call("remote", "echo", 2), [2])
 
 
