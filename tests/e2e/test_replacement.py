@@ -314,6 +314,7 @@ class Spares(StaffTest):
         daemon = self.start(pool("tools", TOOLBOX, workers=1, spares=1))
         daemon.announced += ["worker_killed", "worker ended"]
         daemon.wait_workers("tools", 2)
+        daemon.take_measure()  # the spare starts when the daemon is ready already
         client = daemon.connect(map_errors=True)
         served = client.call_pool("tools", "pid")
         procs.kill(served)
