@@ -81,20 +81,27 @@ static void answer_error(struct caller *caller, uint32_t msgid, const struct err
 	pause_if_full(connection);
 }
 
+/* Writes the notification up to the message id, the first of its `count` params. */
+static void put_notification(struct connection *connection, struct bytes name, uint8_t count,
+			     uint32_t msgid)
+{
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 6];
+	size_t len = envelope_put_notification(head, name);
+
+	head[len++] = (uint8_t)(0x90 | count); /* an array of so many */
+	len += envelope_put_id(head + len, msgid);
+	link_put(&connection->link, head, len);
+}
+
 static void answer_part(struct caller *caller, uint32_t msgid, struct chunk *chunk,
 			struct bytes value)
 {
 	static const struct bytes name = {(const uint8_t *)"poold.chunk", 11};
 	struct connection *connection = of_caller(caller);
-	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 6];
-	size_t len;
 
 	if (connection->is_gone)
 		return;
-	len = envelope_put_notification(head, name);
-	head[len++] = 0x92; /* [msgid, value] */
-	len += envelope_put_id(head + len, msgid);
-	link_put(&connection->link, head, len);
+	put_notification(connection, name, 2, msgid);
 	link_put_shared(&connection->link, chunk, value);
 	pause_if_full(connection);
 }
@@ -103,15 +110,10 @@ static void answer_restart(struct caller *caller, uint32_t msgid)
 {
 	static const struct bytes name = {(const uint8_t *)"poold.restart", 13};
 	struct connection *connection = of_caller(caller);
-	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 6];
-	size_t len;
 
 	if (connection->is_gone)
 		return;
-	len = envelope_put_notification(head, name);
-	head[len++] = 0x91; /* [msgid] */
-	len += envelope_put_id(head + len, msgid);
-	link_put(&connection->link, head, len);
+	put_notification(connection, name, 1, msgid);
 	pause_if_full(connection);
 }
 
