@@ -24,9 +24,9 @@ struct circuit {
 	struct breaker breaker;
 	struct name method; /* its scope is the pool; length 0: the pool's breaker */
 	uint32_t pool;
-	enum breaker_reason reason;	  /* of the last change */
-	struct circuit_operator operator; /* who made the last change, if it was manual */
-	unsigned queued;		  /* requests in the queue that need its permit */
+	enum breaker_reason reason;	    /* of the last change */
+	struct circuit_operator changed_by; /* who made the last change, if it was manual */
+	unsigned queued;		    /* requests in the queue that need its permit */
 	struct heap_entry timer;
 };
 

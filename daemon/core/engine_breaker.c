@@ -56,7 +56,7 @@ static void take_change(struct engine *engine, struct circuit *circuit,
 		return;
 	circuit->reason = change.reason;
 	if (change.reason != BREAKER_BECAUSE_MANUAL)
-		circuit->operator=(struct circuit_operator){0};
+		circuit->changed_by = (struct circuit_operator){0};
 	engine->levels_moved = true;
 	emit_change(engine, circuit, change);
 	if (change.to == BREAKER_OPEN || change.to == BREAKER_FORCED_OPEN)
@@ -163,7 +163,7 @@ void engine_breaker_manual(struct engine *engine, const struct engine_event *eve
 	if (pool->settings.adapter != POOL_STATIC && event->manual.method.len <= NAME_LEN_MAX)
 		circuit = pool_find_circuit(pool, event->manual.method);
 	if (circuit) {
-		circuit->operator=(struct circuit_operator){
+		circuit->changed_by = (struct circuit_operator){
 			.uid = event->manual.uid, .pid = event->manual.pid, .at = engine->now};
 		take_change(engine, circuit,
 			    change_manually(&circuit->breaker, event->manual.state, engine->now));

@@ -106,8 +106,8 @@ void engine_view_circuit(const struct engine *engine, uint32_t index, unsigned c
 		.method = name_text(&state->method),
 		.breaker = breaker_snapshot(&state->breaker, now),
 		.reason = state->reason,
+		.changed_by = state->changed_by,
 	};
-	ret->changed_by = state->operator;
 }
 
 /* --- workers --- */
