@@ -8,12 +8,7 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 
 	request_move(request, REQUEST_QUEUED);
 	pool->delayed--;
-	if (front)
-		queue_push_front(&pool->queue, request);
-	else
-		queue_push(&pool->queue, request);
-	if (request->run.circuit)
-		request->run.circuit->queued++;
+	pool_enqueue(pool, request, front);
 	engine_arm_request(engine, request);
 	engine_mark_pool_dirty(engine, pool);
 }
@@ -60,9 +55,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
-	queue_remove(&pool->queue, request);
-	if (request->run.circuit)
-		request->run.circuit->queued--;
+	pool_dequeue(pool, request);
 	request_move(request, REQUEST_SENT);
 	request->run.attempt = worker_add_attempt(worker, request, engine->now);
 	request->run.worker = worker->index;
@@ -282,6 +275,7 @@ static void take_result(struct engine *engine, struct worker *worker, struct req
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	pool_learn_run(pool, run);
+	runs_learn_result(&pool->runs, request->run.entry, request->method, run);
 	budget_success(&pool->budget, engine->now);
 	engine_count_worker(worker, false);
 	if (request->session && event->answer.has_state &&

@@ -142,6 +142,7 @@ static void move_to_level(struct engine *engine, struct request *request, unsign
 	pool = &engine->pools[request->run.pool];
 	pool->delayed++;
 	request->run.circuit = engine_circuit(engine, pool, request->method);
+	request->run.entry = runs_find(&pool->runs, request->method);
 	request->run.retries = 0;
 	request->delay = 0;
 	request->run.was_counted = false;

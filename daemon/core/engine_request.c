@@ -197,9 +197,7 @@ void engine_detach(struct engine *engine, struct request *request)
 		engine_finish_drain(engine, &engine->workers[request->run.worker]);
 		break;
 	case REQUEST_QUEUED:
-		queue_remove(&pool->queue, request);
-		if (request->run.circuit)
-			request->run.circuit->queued--;
+		pool_dequeue(pool, request);
 		break;
 	case REQUEST_FREE:
 	case REQUEST_WAITING:
@@ -337,12 +335,13 @@ void engine_begin(struct engine *engine, struct request *request)
 void engine_submit(struct engine *engine, const struct engine_event *event)
 {
 	struct request *request = &engine->requests[event->request];
+	struct pool *pool = &engine->pools[event->submit.pool];
 	struct failure failure;
 
 	assert(event->request < engine->requests_max && event->submit.pool < engine->pool_count);
 	open_request(engine, request, event);
-	request->run.circuit =
-		engine_circuit(engine, &engine->pools[request->run.pool], event->submit.method);
+	request->run.circuit = engine_circuit(engine, pool, event->submit.method);
+	request->run.entry = runs_find(&pool->runs, event->submit.method);
 	if (engine->is_stopping) {
 		failure = engine_failure(request, ERR_shutting_down);
 		engine_begin(engine, request);

@@ -62,6 +62,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 	list_init(&pool->behind);
 	budget_init(&pool->budget, &settings->budget, now);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
+	runs_init(&pool->runs, seed);
 	for (unsigned i = 0; i < pool->slots; i++)
 		list_push_back(&pool->states[WORKER_TERMINATED], &workers[i].in_state);
 	failover_init(&pool->failover, &settings->failover, now);
@@ -271,6 +272,25 @@ struct worker *pool_pick(const struct pool *pool, const struct request *request)
 static unsigned working(const struct pool *pool)
 {
 	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
+}
+
+void pool_enqueue(struct pool *pool, struct request *request, bool front)
+{
+	if (front)
+		queue_push_front(&pool->queue, request);
+	else
+		queue_push(&pool->queue, request);
+	runs_enter(&pool->runs, request->run.entry, request->priority);
+	if (request->run.circuit)
+		request->run.circuit->queued++;
+}
+
+void pool_dequeue(struct pool *pool, struct request *request)
+{
+	queue_remove(&pool->queue, request);
+	runs_leave(&pool->runs, request->run.entry, request->priority);
+	if (request->run.circuit)
+		request->run.circuit->queued--;
 }
 
 struct request *pool_victim(const struct pool *pool, enum priority priority)

@@ -8,6 +8,7 @@
 #include "daemon/core/circuit.h"
 #include "daemon/core/failover.h"
 #include "daemon/core/queue.h"
+#include "daemon/core/runs.h"
 #include "daemon/core/session.h"
 #include "daemon/core/stats.h"
 #include "daemon/core/worker.h"
@@ -131,6 +132,7 @@ struct pool {
 	struct list open;
 	struct list behind; /* BUSY workers at their concurrency that may get more by `prefetch` */
 	struct queue queue;
+	struct runs runs;	  /* of its methods; its work is that of the queue */
 	struct budget budget;	  /* retries of attempts that may have run take tokens from it */
 	struct circuit *circuits; /* first the pool's own, then those of methods */
 	unsigned circuit_count;
@@ -206,6 +208,11 @@ bool pool_may_end(const struct pool *pool);
 /* Whether one more worker may be started now: a slot is free, the ceiling is not reached, and fewer
  * than start_parallel workers are starting; one at a time while starts fail. */
 bool pool_may_start(const struct pool *pool, bool replacement);
+
+/* Adds the request to the queue, at the end of its class or (`front`) at its head, and to what the
+ * queue counts; removes it from there. */
+void pool_enqueue(struct pool *pool, struct request *request, bool front);
+void pool_dequeue(struct pool *pool, struct request *request);
 
 /* Returns the request that may be shed for one of `priority`: queue_victim, or a request of a still
  * lower priority that is the last to wait for a certain worker.  NULL: there is none. */

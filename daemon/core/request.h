@@ -72,6 +72,7 @@ struct request_run {
 	uint32_t pool;		 /* where the request is now */
 	unsigned level;		 /* of the chain; 0: the home pool */
 	struct circuit *circuit; /* in that pool; NULL: none */
+	unsigned entry;		 /* of its method in the runs of that pool (runs.h) */
 	struct breaker_permit permit;
 	bool has_permit;	 /* of its circuit's breaker */
 	bool was_counted;	 /* the breaker of that pool has counted its failure */

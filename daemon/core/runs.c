@@ -1,0 +1,146 @@
+#include "daemon/core/runs.h"
+
+#define MEAN_OF	    16
+#define OUTLIER	    4
+#define HIGH_FACTOR 2048
+
+static usec_t mean_of(const struct runs_mean *mean)
+{
+	return mean->count == 0 ? 0 : mean->sum / mean->count;
+}
+
+static void mean_add(struct runs_mean *mean, usec_t run)
+{
+	usec_t present = mean_of(mean);
+
+	if (present > 0)
+		run = usec_min(run, usec_mul(present, OUTLIER));
+	/* 0 means unknown. */
+	if (run == 0)
+		run = 1;
+	if (mean->count == MEAN_OF)
+		mean->sum -= present;
+	else
+		mean->count++;
+	mean->sum += run;
+}
+
+void runs_init(struct runs *runs, uint64_t seed)
+{
+	*runs = (struct runs){.count = 1};
+	names_init(&runs->names, runs->buckets, ARRAY_SIZE(runs->buckets), seed);
+}
+
+unsigned runs_find(const struct runs *runs, struct bytes method)
+{
+	struct name *name;
+
+	if (method.len == 0 || method.len > NAME_LEN_MAX)
+		return RUNS_OTHER;
+	name = names_find(&runs->names, 0, method);
+	if (!name)
+		return RUNS_OTHER;
+	return (unsigned)(container_of(name, struct method_runs, name) - runs->methods);
+}
+
+/* Returns the entry of a method that has just had its first result, or RUNS_OTHER. */
+static unsigned add(struct runs *runs, struct bytes method)
+{
+	if (method.len == 0 || method.len > NAME_LEN_MAX ||
+	    runs->count == ARRAY_SIZE(runs->methods))
+		return RUNS_OTHER;
+	names_add(&runs->names, &runs->methods[runs->count].name, 0, method);
+	return runs->count++;
+}
+
+/* Computes the entry's cost anew, and with it the work of its queued requests. */
+static void update_cost(struct runs *runs, unsigned entry)
+{
+	struct method_runs *method = &runs->methods[entry];
+	usec_t cost = mean_of(&method->of_all);
+
+	if (cost == 0)
+		cost = mean_of(&runs->of_pool);
+	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
+		runs->work[i] -= method->queued[i] * method->cost;
+		runs->work[i] += method->queued[i] * cost;
+	}
+	method->cost = cost;
+}
+
+static void learn(struct runs *runs, unsigned entry, usec_t run)
+{
+	struct method_runs *method = &runs->methods[entry];
+
+	mean_add(&method->of_all, run);
+	mean_add(&runs->of_pool, run);
+	update_cost(runs, entry);
+	if (entry != RUNS_OTHER)
+		update_cost(runs, RUNS_OTHER);
+	if (run >= method->high)
+		method->high = run;
+	else
+		method->high -= (method->high - run + HIGH_FACTOR - 1) / HIGH_FACTOR;
+}
+
+void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run)
+{
+	if (entry == RUNS_OTHER)
+		entry = runs_find(runs, method);
+	if (entry == RUNS_OTHER)
+		entry = add(runs, method);
+	mean_add(&runs->methods[entry].of_results, run);
+	learn(runs, entry, run);
+}
+
+void runs_learn_error(struct runs *runs, unsigned entry, usec_t run)
+{
+	/* A method without a result has no entry: its errors say nothing about the others. */
+	if (entry != RUNS_OTHER)
+		learn(runs, entry, run);
+}
+
+void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run)
+{
+	if (entry == RUNS_OTHER || run <= runs_typical(runs, entry))
+		return;
+	mean_add(&runs->methods[entry].of_results, run);
+	learn(runs, entry, run);
+}
+
+usec_t runs_typical(const struct runs *runs, unsigned entry)
+{
+	return mean_of(&runs->methods[entry].of_results);
+}
+
+usec_t runs_high(const struct runs *runs, unsigned entry)
+{
+	return runs->methods[entry].high;
+}
+
+usec_t runs_cost(const struct runs *runs, unsigned entry)
+{
+	return runs->methods[entry].cost;
+}
+
+void runs_enter(struct runs *runs, unsigned entry, enum priority priority)
+{
+	runs->methods[entry].queued[priority]++;
+	runs->work[priority] += runs->methods[entry].cost;
+}
+
+void runs_leave(struct runs *runs, unsigned entry, enum priority priority)
+{
+	assert(runs->methods[entry].queued[priority] > 0);
+	runs->methods[entry].queued[priority]--;
+	runs->work[priority] -= runs->methods[entry].cost;
+}
+
+uint64_t runs_work(const struct runs *runs, enum priority priority)
+{
+	uint64_t work = 0;
+
+	for (unsigned i = 0; i <= priority; i++)
+		work += runs->work[i];
+	return work;
+}

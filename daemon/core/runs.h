@@ -1,0 +1,87 @@
+/*
+ * What a pool knows about the run times of its methods.
+ *
+ * Three figures for each method, all learnt from the time between an attempt's start at a worker
+ * and its answer:
+ *
+ *	cost	mean time that a call occupies a worker, errors included: what the queue is worth
+ *	typical	mean time to a result: whether a call can still finish before its deadline
+ *	high	a time that about one call in a hundred exceeds: how long a run may still go on
+ *
+ * The means are exponential moving averages of the last 16 runs or so.  They are robust: a sample
+ * counts as at most four times the mean, so that one stuck call does not close the pool to others,
+ * and yet a method that has become 20 times slower is known as such after some 20 calls.  `high`
+ * rises to a longer run at once, and falls by 1/2048 of the distance with each shorter one.
+ *
+ * A method gets its own figures with its first result, so that clients cannot fill the table with
+ * invented names.  Methods for which there is no room share the first entry.
+ *
+ * The work in the queue is the sum of the costs of the queued requests.  It is always that of the
+ * present costs: when a cost changes, the sum is adapted.
+ */
+#ifndef POOLD_CORE_RUNS_H
+#define POOLD_CORE_RUNS_H
+
+#include "daemon/core/names.h"
+#include "daemon/core/request.h"
+
+/* How many methods of a pool have their own figures. */
+#define RUNS_METHODS_MAX 32
+
+/* The entry of methods without own figures: unknown ones, and those for which there is no room. */
+#define RUNS_OTHER 0
+
+/* A moving average.  Its value is sum / count; count stops at 16. */
+struct runs_mean {
+	uint64_t sum; /* µs */
+	unsigned count;
+};
+
+struct method_runs {
+	struct name name; /* unused in RUNS_OTHER */
+	struct runs_mean of_results;
+	struct runs_mean of_all;
+	usec_t high;
+	usec_t cost; /* by which the entry's queued requests count in `work` */
+	unsigned queued[PRIORITY_COUNT_];
+};
+
+struct runs {
+	struct method_runs methods[1 + RUNS_METHODS_MAX];
+	unsigned count; /* entries in use, RUNS_OTHER included */
+	struct runs_mean of_pool;
+	uint64_t work[PRIORITY_COUNT_]; /* µs: costs of the queued requests of each priority */
+	struct names names;
+	struct name *buckets[RUNS_METHODS_MAX];
+};
+
+/* `runs` must not be moved after this. */
+void runs_init(struct runs *runs, uint64_t seed);
+
+/* Returns the method's entry; RUNS_OTHER if it has none. */
+unsigned runs_find(const struct runs *runs, struct bytes method);
+
+/* An attempt of the method, whose entry was `entry` when it was sent, has been answered after
+ * `run` µs: with a result, or with an error of the worker's code. */
+void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run);
+void runs_learn_error(struct runs *runs, unsigned entry, usec_t run);
+
+/* An attempt was given up when it had been running for `run` µs: its run is longer.  Nothing is
+ * learnt if that is no news. */
+void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run);
+
+/* The method's figures in µs; 0: unknown. */
+usec_t runs_typical(const struct runs *runs, unsigned entry);
+usec_t runs_high(const struct runs *runs, unsigned entry);
+
+/* The cost in µs; that of the whole pool for an unknown method; 0: nothing has run yet. */
+usec_t runs_cost(const struct runs *runs, unsigned entry);
+
+/* Counts a request of that method and priority in the work of the queue, and removes it again. */
+void runs_enter(struct runs *runs, unsigned entry, enum priority priority);
+void runs_leave(struct runs *runs, unsigned entry, enum priority priority);
+
+/* The work of the queued requests of this and all higher priorities, in µs of one worker. */
+uint64_t runs_work(const struct runs *runs, enum priority priority);
+
+#endif
