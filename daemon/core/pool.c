@@ -60,6 +60,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 		list_init(&pool->states[i]);
 	list_init(&pool->open);
 	list_init(&pool->behind);
+	list_init(&pool->held);
 	budget_init(&pool->budget, &settings->budget, now);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
 	for (unsigned i = 0; i < pool->slots; i++)

@@ -131,6 +131,7 @@ struct pool {
 	struct list open;
 	struct list behind; /* BUSY workers at their concurrency that may get more by `prefetch` */
 	struct queue queue;
+	struct list held;	  /* HELD requests, in no part of the queue */
 	struct budget budget;	  /* retries of attempts that may have run take tokens from it */
 	struct circuit *circuits; /* first the pool's own, then those of methods */
 	unsigned circuit_count;
