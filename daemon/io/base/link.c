@@ -1,8 +1,10 @@
 #include "daemon/io/base/link.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -137,7 +139,16 @@ static void abandon_output(struct link *link, enum link_end why, int error)
 		end(link, why, error, (struct bytes){0});
 }
 
-/* The time-out starts anew whenever the peer has read something. */
+/* Bytes that were written and that the peer has not read; -1: unknown. */
+static int count_unsent(const struct link *link)
+{
+	int bytes;
+
+	return ioctl(link->fd, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
+}
+
+/* The time-out starts anew whenever the peer has read something: then the socket is writable, or,
+ * for a little, its buffer holds less (has_progress). */
 static void wait_writable(struct link *link)
 {
 	struct timeval timeout = {.tv_sec = (time_t)(link->stall_timeout / USEC_PER_SEC),
@@ -146,6 +157,7 @@ static void wait_writable(struct link *link)
 	if (link->is_waiting)
 		return;
 	link->is_waiting = true;
+	link->unsent = count_unsent(link);
 	event_add(&link->write_event, link->stall_timeout > 0 ? &timeout : NULL);
 }
 
@@ -156,15 +168,43 @@ static void stop_waiting(struct link *link)
 	link->is_waiting = false;
 }
 
+/* Whether the peer has read anything since the wait for it began or was prolonged. */
+static bool has_progress(struct link *link)
+{
+	int before = link->unsent;
+
+	link->unsent = count_unsent(link);
+	return link->unsent >= 0 && link->unsent < before;
+}
+
+/* Returns what outbox_write did. */
+static int write_out(struct link *link)
+{
+	size_t before = link->out.bytes;
+	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd);
+
+	link->written += before - link->out.bytes;
+	if (before > link->out.bytes && link->is_waiting)
+		link->unsent = count_unsent(link);
+	return r;
+}
+
 static void flush(struct link *link)
 {
-	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd);
+	uint64_t before = link->written;
+	int r = write_out(link);
 
 	if (r == -EAGAIN) {
 		wait_writable(link);
+		if (link->written > before && link->handler->on_written)
+			link->handler->on_written(link->owner);
 		return;
 	}
 	stop_waiting(link);
+	if (r == 0 && link->written > before && link->handler->on_written)
+		link->handler->on_written(link->owner);
+	if (link->is_closed)
+		return;
 	if (r < 0)
 		abandon_output(link, LINK_END_ERROR, r);
 	else
@@ -176,7 +216,10 @@ static void on_writable(evutil_socket_t fd, short what, void *argument)
 	struct link *link = argument;
 
 	(void)fd;
-	if (what & EV_TIMEOUT) {
+	if (what & EV_TIMEOUT && has_progress(link)) {
+		stop_waiting(link);
+		wait_writable(link);
+	} else if (what & EV_TIMEOUT) {
 		stop_waiting(link);
 		abandon_output(link, LINK_END_STALLED, -ETIMEDOUT);
 	} else {

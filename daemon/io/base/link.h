@@ -43,6 +43,8 @@ struct link_handler {
 	void (*on_free)(struct link *link);
 	/* All output is written (NULL: not interesting). */
 	void (*on_drained)(void *owner);
+	/* The peer has taken more of the output: link->written (NULL: not interesting). */
+	void (*on_written)(void *owner);
 };
 
 struct link {
@@ -61,11 +63,13 @@ struct link {
 	size_t typical; /* size of the last message */
 	struct framing framing;
 	struct outbox out;
+	uint64_t written;     /* bytes of output that the peer's side has taken, in all */
 	usec_t stall_timeout; /* how long the peer may read nothing while output is pending; 0: any
 				 time */
 	bool is_reading;
 	bool reads_last; /* see link_read_last */
 	bool is_waiting; /* until the socket is writable */
+	int unsent;	 /* bytes in the socket's buffer when that wait began or was prolonged */
 	bool has_ended;	 /* on_end was called */
 	bool is_closed;
 	bool is_closing;  /* close when all is written */

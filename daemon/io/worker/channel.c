@@ -82,7 +82,7 @@ int channel_adopt(struct channel *channel, int fd, const struct config_pool *poo
 	channel->pool = pool;
 	channel->dialect = dialect;
 	channel->response_max = response_max;
-	channel->is_ready = false;
+	channel->is_ready = channel->takes_credit = channel->is_paused = false;
 	channel->stack_signal = 0;
 	r = link_new(channel->loop, fd, dialect->framing, response_max, &link_handler, channel,
 		     &channel->link);
@@ -111,6 +111,19 @@ void channel_cancel(struct channel *channel, uint32_t id)
 {
 	if (channel->link && channel->dialect->cancel)
 		channel->dialect->cancel(channel, id);
+}
+
+void channel_credit(struct channel *channel, uint32_t id, uint64_t bytes)
+{
+	if (channel->link && channel->takes_credit)
+		channel->dialect->credit(channel, id, bytes);
+}
+
+void channel_pause(struct channel *channel, bool paused)
+{
+	channel->is_paused = paused;
+	if (channel->link)
+		link_set_reading(channel->link, !paused);
 }
 
 void channel_end_session(struct channel *channel, struct bytes session, const char *reason)

@@ -56,6 +56,8 @@ struct channel {
 	void (*on_closed)(struct channel *channel, const char *why);
 	const struct config_pool *pool; /* the owner keeps it alive */
 	const struct dialect *dialect;
+	bool takes_credit;   /* the worker waits for credit before it sends parts */
+	bool is_paused;	     /* its link is not read: channel_pause */
 	bool is_ready;	     /* the dialect's: this worker was reported as ready */
 	size_t response_max; /* bytes of a message from the worker */
 	struct link *link;   /* NULL: closed */
@@ -104,11 +106,17 @@ struct channel_request {
  * last; then nothing was sent. */
 const char *channel_send(struct channel *channel, const struct channel_request *request);
 void channel_cancel(struct channel *channel, uint32_t id);
+/* The worker may send so many bytes more of the parts of message `id`; nothing is sent to one that
+ * takes no credit. */
+void channel_credit(struct channel *channel, uint32_t id, uint64_t bytes);
 /* The session goes on without this worker, or not at all. */
 void channel_end_session(struct channel *channel, struct bytes session, const char *reason);
 void channel_ping(struct channel *channel, uint32_t id);
 /* The worker is to end when it has answered. */
 void channel_shutdown(struct channel *channel);
+
+/* Nothing that the worker sends is read while it is paused. */
+void channel_pause(struct channel *channel, bool paused);
 
 /* Nothing that the worker sends from now on is read. */
 void channel_close(struct channel *channel);

@@ -21,6 +21,7 @@ struct readiness {
 	unsigned concurrency;
 	bool announces;
 	bool batches;
+	bool credit;
 	int stack_signal;
 };
 
@@ -72,6 +73,8 @@ static int read_ready(struct bytes params, struct readiness *ret)
 			r = read_bool(&reader, &ret->announces);
 		else if (bytes_equal(key, "batch"))
 			r = read_bool(&reader, &ret->batches);
+		else if (bytes_equal(key, "credit"))
+			r = read_bool(&reader, &ret->credit);
 		else if (bytes_equal(key, "stack"))
 			r = read_stack_signal(&reader, &ret->stack_signal);
 		else
@@ -92,6 +95,7 @@ static void take_ready(struct channel *channel, struct bytes params)
 		return;
 	}
 	channel->stack_signal = ready.stack_signal;
+	channel->takes_credit = ready.credit;
 	channel->handler->on_ready(channel, ready.concurrency, ready.announces, ready.batches);
 }
 
@@ -352,6 +356,15 @@ static void cancel(struct channel *channel, uint32_t id)
 	notify(channel, "cancel");
 }
 
+static void credit(struct channel *channel, uint32_t id, uint64_t bytes)
+{
+	buf_reset(&channel->scratch);
+	pack_array(&channel->scratch, 2);
+	pack_uint(&channel->scratch, id);
+	pack_uint(&channel->scratch, bytes);
+	notify(channel, "credit");
+}
+
 static void shut_down(struct channel *channel)
 {
 	buf_reset(&channel->scratch);
@@ -374,6 +387,7 @@ const struct dialect dialect_poold = {
 	.on_message = on_message,
 	.send = send_request,
 	.cancel = cancel,
+	.credit = credit,
 	.ping = ping,
 	.shutdown = shut_down,
 	.end_session = end_session,
