@@ -35,6 +35,7 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		.trace = call->trace,
 		.session = call->session,
 		.is_stream = effect->send.is_stream,
+		.credit = FLOW_WINDOW,
 	};
 
 	if (effect->send.priority != PRIORITY_NORMAL)

@@ -98,6 +98,7 @@ struct channel_request {
 	struct bytes state;   /* of its session */
 	const char *priority; /* NULL: normal */
 	bool is_stream;	      /* the answer may come in parts */
+	uint64_t credit;      /* bytes of parts that it may send at first, if it takes credit */
 };
 
 /* Messages to the worker.  A closed channel drops them without an error. */

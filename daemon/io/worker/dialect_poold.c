@@ -268,10 +268,17 @@ static void put_context(struct channel *channel, const struct channel_request *r
 	link_put(channel->link, context, sizeof(context));
 }
 
-static unsigned count_extras(const struct channel_request *request)
+/* Whether the worker is told how much of a stream it may send. */
+static bool has_credit(const struct channel *channel, const struct channel_request *request)
+{
+	return channel->takes_credit && request->is_stream;
+}
+
+static unsigned count_extras(const struct channel *channel, const struct channel_request *request)
 {
 	return 0u + (request->priority != NULL) + (request->trace.len > 0) +
-	       (request->session.len > 0) + (request->state.len > 0) + request->is_stream;
+	       (request->session.len > 0) + (request->state.len > 0) + request->is_stream +
+	       has_credit(channel, request);
 }
 
 /* The members that only some requests have. */
@@ -296,6 +303,10 @@ static void put_extras(struct channel *channel, const struct channel_request *re
 		pack_str(buf, "stream");
 		pack_bool(buf, true);
 	}
+	if (has_credit(channel, request)) {
+		pack_str(buf, "credit");
+		pack_uint(buf, request->credit);
+	}
 	if (request->state.len > 0) {
 		pack_str(buf, "state");
 		pack_bin(buf, request->state.data, request->state.len);
@@ -309,7 +320,7 @@ static void put_extras(struct channel *channel, const struct channel_request *re
 static const char *send_request(struct channel *channel, const struct channel_request *request)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
-	unsigned extras = count_extras(request);
+	unsigned extras = count_extras(channel, request);
 	size_t len;
 
 	len = envelope_put_request(head, request->id, request->method);
