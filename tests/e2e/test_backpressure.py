@@ -11,7 +11,7 @@ import procs
 from bystander import Bystander, BystanderTest
 from clock import Timed, eventually, ms
 from harness import Daemon, program, worker
-from raw import NOTIFICATION, RESPONSE, Closed, Raw, unpack
+from raw import NOTIFICATION, RESPONSE, Closed, Raw, pack, unpack
 
 TELLER = shlex.join([sys.executable, "-m", "poold.worker", "teller"])
 ASYNC_TELLER = shlex.join([sys.executable, "-m", "poold.worker", "async_teller"])
@@ -202,3 +202,55 @@ class ManyAnswers(BackpressureTest):
         client.close()
         eventually(lambda: daemon.pool("big")["queue"]["held"] == 0, "nobody waits for them")
         self.assertEqual(daemon.connect().call_pool("big", "small", [7]), [7])
+
+
+class ShortOfMemory(BackpressureTest):
+    """What the daemon has no memory for is its own limit, and no fault of a worker."""
+
+    LITTLE = {
+        "message_max": "1M",
+        "response_max": "5M",
+        "output_pause": "1M",
+        "output_max": "6M",
+        "memory_max": "8M",
+    }
+
+    def check(self, command: str, stream: bool) -> None:
+        daemon = self.start(pool("tell", command, workers=2), **self.LITTLE)
+        daemon.announced.append("pool=tell")
+        before = sorted(daemon.worker_pids("tell"))
+        client = daemon.connect(map_errors=True)
+        begun = pack([0, 9, "tell.echo", [bytes(900_000)]])[:-1]
+        crowd = [daemon.connect() for _ in range(5)]
+        for each in crowd:
+            each.send(begun)
+        eventually(lambda: daemon.ask("poold.status")["memory"]["buffers"] > 4_500_000,
+                   "they take most of it")
+        for _ in range(3):
+            if stream:
+                number = client.ask_pool("tell", "tell_large", [2, 4_500_000], stream=True)
+                answer = client.read_of(number)
+            else:
+                answer = client.answer_pool("tell", "big", [4_500_000, 1])
+            self.assert_code(answer, "memory_limit")
+            self.assertEqual(client.call("tell.echo", 5), [5])
+        for each in crowd:
+            each.close()
+        eventually(lambda: daemon.ask("poold.status")["memory"]["buffers"] < 1 << 20,
+                   "they give it back")
+        self.assertEqual(client.call("tell.echo", 5), [5])
+        self.assertEqual(daemon.counters("tell")["worker_kills"], 0)
+        self.assertEqual(daemon.counters("tell")["errors"], {"memory_limit": 3})
+        if not stream:
+            self.assertEqual(client.call_pool("tell", "big", [4_500_000, 1]),
+                             bytes([1]) * 4_500_000)
+        self.assertTrue(set(before) & set(daemon.worker_pids("tell")))
+
+    def test_for_an_answer(self) -> None:
+        self.check(TELLER, False)
+
+    def test_for_a_part(self) -> None:
+        self.check(TELLER, True)
+
+    def test_for_a_part_of_a_worker_in_c(self) -> None:
+        self.check(IN_C, True)

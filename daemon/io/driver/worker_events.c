@@ -134,6 +134,25 @@ static void on_answer(struct channel *channel, uint32_t id, const struct channel
 	driver_step(driver, &step);
 }
 
+static void on_lost(struct channel *channel, uint32_t id, bool is_part)
+{
+	static const struct channel_answer none;
+	struct driver_step step =
+		step_of(life_of(channel), is_part ? EVENT_WORKER_CHUNK : EVENT_WORKER_ANSWERED);
+	bool known;
+
+	step.event.id = id;
+	step.answered = slot_of(life_of(channel), id, &known);
+	if (is_part) {
+		step.event.is_dropped = true;
+	} else {
+		step.event.answer.is_dropped = true;
+		step.event.answer.retry_after = USEC_INFINITY;
+		step.answer = &none;
+	}
+	driver_step(channel->owner, &step);
+}
+
 static void on_broken(struct channel *channel, enum errcode code)
 {
 	struct driver *driver = channel->owner;
@@ -270,6 +289,7 @@ const struct channel_handler worker_events_channel_handler = {
 	.on_part = on_part,
 	.on_state = on_state,
 	.on_answer = on_answer,
+	.on_lost = on_lost,
 	.on_step = on_step,
 	.on_broken = on_broken,
 };

@@ -53,8 +53,7 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 		dialect_broken(channel, ERR_response_too_large, "its message is over response_max");
 		break;
 	case LINK_END_NO_MEMORY:
-		dialect_broken(channel, ERR_response_too_large,
-			       "there was no memory for its messages");
+		dialect_broken(channel, ERR_memory_limit, "there was no memory for its messages");
 		break;
 	case LINK_END_OF_FILE:
 	case LINK_END_STALLED:
@@ -66,13 +65,25 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	}
 }
 
+static bool on_no_memory(void *owner, struct bytes begun)
+{
+	struct channel *channel = owner;
+
+	return channel->dialect->on_no_memory && channel->is_ready &&
+	       channel->dialect->on_no_memory(channel, begun);
+}
+
 static void on_free(struct link *link)
 {
 	free(link);
 }
 
 static const struct link_handler link_handler = {
-	.on_message = on_message, .on_end = on_end, .on_free = on_free};
+	.on_message = on_message,
+	.on_end = on_end,
+	.on_no_memory = on_no_memory,
+	.on_free = on_free,
+};
 
 int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
 		  const struct dialect *dialect, size_t response_max)

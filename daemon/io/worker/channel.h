@@ -37,6 +37,8 @@ struct channel_handler {
 	void (*on_state)(struct channel *channel, uint32_t id, struct bytes state);
 	void (*on_answer)(struct channel *channel, uint32_t id,
 			  const struct channel_answer *answer);
+	/* There was no memory for the answer to a request, or (`is_part`) for a part of it. */
+	void (*on_lost)(struct channel *channel, uint32_t id, bool is_part);
 	/* A step of the worker's start begins, which the worker named: any bytes. */
 	void (*on_step)(struct channel *channel, struct bytes name);
 	/* The channel is of no use any more: ERR_peer_closed, ERR_decode_error,

@@ -16,6 +16,9 @@ struct dialect {
 	void (*on_open)(struct channel *channel);
 	/* A whole message from the worker.  The channel may be closed from here. */
 	void (*on_message)(struct channel *channel, struct chunk *chunk, struct bytes message);
+	/* A message that begins so is for want of memory not to be had: says what is lost by it
+	 * (on_lost), and returns whether the link may go on behind it.  NULL: it never may. */
+	bool (*on_no_memory)(struct channel *channel, struct bytes begun);
 	/*
 	 * Messages to the worker, on an open channel.  `send` returns NULL, or why the arguments
 	 * can't be expressed in the dialect, in words that last; then nothing was put.  Where the

@@ -94,6 +94,7 @@ static void take_ready(struct channel *channel, struct bytes params)
 			       "its ready notification is not valid");
 		return;
 	}
+	channel->is_ready = true;
 	channel->stack_signal = ready.stack_signal;
 	channel->takes_credit = ready.credit;
 	channel->handler->on_ready(channel, ready.concurrency, ready.announces, ready.batches);
@@ -396,6 +397,7 @@ const struct dialect dialect_poold = {
 	.framing = FRAMING_MSGPACK,
 	.on_open = on_open,
 	.on_message = on_message,
+	.on_no_memory = rpc_lose_message,
 	.send = send_request,
 	.cancel = cancel,
 	.credit = credit,
