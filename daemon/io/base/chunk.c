@@ -29,10 +29,12 @@ bool chunk_has_room(const struct chunk_store *store, size_t bytes)
 static struct chunk *make(struct chunk_store *store, size_t capacity, bool reserved)
 {
 	struct chunk *chunk = NULL;
+	bool may;
 
 	if (capacity < CHUNK_SIZE)
 		capacity = CHUNK_SIZE;
-	if (reserved || chunk_has_room(store, capacity)) {
+	may = reserved || chunk_has_room(store, capacity);
+	if (may) {
 		if (capacity == CHUNK_SIZE && store->spare) {
 			chunk = store->spare;
 			store->spare = chunk->next;
@@ -43,6 +45,7 @@ static struct chunk *make(struct chunk_store *store, size_t capacity, bool reser
 	}
 	if (!chunk) {
 		store->refused++;
+		store->exhausted += may;
 		return NULL;
 	}
 	*chunk = (struct chunk){.store = store, .capacity = capacity, .references = 1};
@@ -88,13 +91,15 @@ struct chunk *chunk_grow(struct chunk *chunk, size_t capacity)
 {
 	struct chunk_store *store = chunk->store;
 	size_t more = capacity - chunk->capacity;
+	bool may = chunk_has_room(store, more);
 	struct chunk *grown = NULL;
 
 	assert(chunk->references == 1 && capacity >= chunk->capacity);
-	if (chunk_has_room(store, more))
+	if (may)
 		grown = realloc(chunk, sizeof(*chunk) + capacity);
 	if (!grown) {
 		store->refused++;
+		store->exhausted += may;
 		return NULL;
 	}
 	grown->capacity = capacity;

@@ -18,7 +18,8 @@ struct chunk_store {
 	size_t bytes;	   /* handed out */
 	bool is_trimmable; /* memory was freed since the caller last set this to false */
 	size_t bytes_max;
-	uint64_t refused; /* times the limit or the system said no */
+	uint64_t refused;   /* times the limit or the system said no */
+	uint64_t exhausted; /* of these: times the system did */
 };
 
 struct chunk {
