@@ -99,6 +99,9 @@ void flow_took_part(struct driver *driver, struct life *life, uint32_t id, uint3
 	struct call *call = &driver->calls.calls[slot];
 	struct flow *flow = &call->flow;
 
+	/* It does not say what its peer takes. */
+	if (call->caller->put == 0)
+		return;
 	flow->worker = life->worker;
 	flow->life = life->number;
 	flow->id = id;
