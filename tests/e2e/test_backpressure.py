@@ -82,7 +82,8 @@ class SteadyReaders(BackpressureTest):
         self.assertGreaterEqual(self.read_parts(client, number, 80, 500_000, 0.005), 7)
         client.check_quiet()
         self.assertEqual(daemon.worker_pids("tell"), before)
-        self.assertLess(procs.peak_bytes(daemon.pid), 64 << 20)
+        if not harness.SANITIZED:
+            self.assertLess(procs.peak_bytes(daemon.pid), 64 << 20)
 
     def test_of_a_python_worker(self) -> None:
         self.check(TELLER)
@@ -95,6 +96,18 @@ class SteadyReaders(BackpressureTest):
 
     def test_of_a_worker_that_knows_no_credit(self) -> None:
         self.check(worker("old_teller"))
+
+    def test_who_reads_a_little_at_a_time_is_not_cut_off(self) -> None:
+        """In stall_timeout it takes less than makes room in the socket again."""
+        options = {**LIMITS, "stall_timeout": ms(1000)}
+        daemon = self.start(pool("tell", TELLER), **options)
+        client = daemon.connect()
+        number = client.ask_pool("tell", "tell_large", [20, 200_000], stream=True)
+        for _ in range(35):
+            client.read_exactly(10_000)
+            time.sleep(0.1)
+        self.assertEqual(daemon.ask("poold.stats")["daemon"]["connections_stalled"], 0)
+        client.cancel(number)
 
     def test_its_attempt_has_no_time_limit_meanwhile(self) -> None:
         """The worker would tell for a moment; reading takes far longer than attempt_timeout."""
@@ -111,7 +124,7 @@ class SteadyReaders(BackpressureTest):
 class DeafStreams(BackpressureTest):
     """Streams that nobody reads."""
 
-    def check(self, command: str, alone: bool) -> None:
+    def check(self, command: str) -> None:
         daemon = self.start_tellers(command, workers=12, cancel_grace="20s")
         before = sorted(daemon.worker_pids("tell"))
         deaf = [daemon.connect() for _ in range(10)]
@@ -123,9 +136,8 @@ class DeafStreams(BackpressureTest):
                        "their own deadlines end them")
             buffers = daemon.ask("poold.status")["memory"]["buffers"]
             self.assertLess(buffers, 12 << 20)
-            if not alone:
-                eventually(lambda: daemon.pool("tell")["workers"]["busy"] <= 1,
-                           "the workers have given them up")
+            eventually(lambda: daemon.pool("tell")["workers"]["busy"] <= 1,
+                       "the workers have given them up, or told to the end")
         self.assertEqual(sorted(daemon.worker_pids("tell")), before)
         counters = daemon.counters("tell")
         self.assertEqual(counters["worker_kills"], 0)
@@ -133,10 +145,13 @@ class DeafStreams(BackpressureTest):
             client.close()
 
     def test_of_python_workers(self) -> None:
-        self.check(TELLER, False)
+        self.check(TELLER)
 
     def test_of_workers_in_c(self) -> None:
-        self.check(IN_C, False)
+        self.check(IN_C)
+
+    def test_of_workers_that_know_no_credit(self) -> None:
+        self.check(worker("old_teller"))
 
     def test_one_is_cut_off_in_the_end(self) -> None:
         options = {**LIMITS, "stall_timeout": ms(500)}
