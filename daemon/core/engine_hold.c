@@ -41,6 +41,13 @@ static void come_back(struct engine *engine, struct request *request)
 	engine_arm_request(engine, request);
 }
 
+/* Whether others wait for its answer, as they have the same key: they may be of clients that read. */
+static bool is_awaited(const struct request *request)
+{
+	return request->key && request->key->leader == request &&
+	       !list_empty(&request->key->waiting);
+}
+
 void engine_hold(struct engine *engine, uint32_t slot, bool held)
 {
 	struct request *request = &engine->requests[slot];
@@ -48,6 +55,7 @@ void engine_hold(struct engine *engine, uint32_t slot, bool held)
 	assert(slot < engine->requests_max);
 	if (request->state == REQUEST_FREE || request->state == REQUEST_DONE)
 		return;
+	held = held && !is_awaited(request);
 	request->is_held = held;
 	if (held && request->state == REQUEST_QUEUED)
 		leave_queue(engine, request);

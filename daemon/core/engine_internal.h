@@ -202,7 +202,8 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 
 /* --- engine_hold.c: requests whose clients do not read --- */
 
-/* The request's client has too much unread, or (`held` is false) has read it: see EVENT_HOLD. */
+/* The request's client has too much unread, or (`held` is false) has read it: see EVENT_HOLD.  The
+ * first request of a key is not held while others wait for its answer. */
 void engine_hold(struct engine *engine, uint32_t slot, bool held);
 
 /* Makes a DELAYED request that is held HELD, instead of queueing it. */

@@ -525,7 +525,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	if (effect->send.attempt != ++record->sends)
 		judge_blame(world, "P5", "request %u: attempt %u is the %uth",
 			    judge_number(world, record), effect->send.attempt, record->sends);
-	if (record->aside)
+	if (record->aside && record->key == NO_NAME)
 		judge_blame(world, "hold", "request %u is sent, but its client has too much unread",
 			    judge_number(world, record));
 	judge_budget(world, record, effect->pool);

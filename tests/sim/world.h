@@ -290,6 +290,7 @@ struct judge {
 	char text[300];
 	unsigned queue_len[POOLS_MAX]; /* before the event */
 	uint64_t queue_bytes[POOLS_MAX];
+	unsigned held_len[POOLS_MAX];
 	enum pool_health health[POOLS_MAX]; /* as reported */
 	usec_t short_since[POOLS_MAX]; /* since when workers lack and none starts; or infinity */
 	usec_t leap_end;	       /* of the last jump of the clock */
