@@ -166,12 +166,27 @@ bool poold_attempt_cancelled(struct poold_attempt *attempt)
 	return worker->error < 0 || worker->is_gone || worker->session.is_cancelled;
 }
 
+/* Reads until the caller has taken enough of the chunks before. */
+static int wait_for_credit(struct poold_worker *worker)
+{
+	struct worker_session *session = &worker->session;
+
+	while (worker->error == 0 && !worker->is_gone && !session->is_cancelled &&
+	       !worker_session_may_send(session))
+		worker->error = read_once(worker, 0);
+	if (worker->error < 0 || worker->is_gone)
+		return worker->error < 0 ? worker->error : -ECONNRESET;
+	return worker_session_may_send(session) ? 0 : -ECANCELED;
+}
+
 int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_bytes value)
 {
 	struct poold_worker *worker = container_of(attempt, struct poold_worker, session.attempt);
 	struct worker_session *session = &worker->session;
 	int r = worker_session_chunk(session, value);
 
+	if (r == 0)
+		r = wait_for_credit(worker);
 	if (r < 0)
 		return r;
 	r = send_all(worker, worker_session_settled(session));
@@ -182,6 +197,7 @@ int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_bytes value)
 	/* A part of a message may have been written: the connection cannot be used any more. */
 	if (r < 0)
 		worker->error = r;
+	worker_session_sent(session, value.len);
 	return r == 0 && worker->is_gone ? -ECONNRESET : r;
 }
 

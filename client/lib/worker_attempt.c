@@ -5,8 +5,9 @@
 #include <errno.h>
 
 /* Stores one pair of the context in the attempt; unknown keys are ignored. */
-static void take_field(struct bytes key, struct reader *value, struct poold_attempt *attempt)
+static void take_field(struct bytes key, struct reader *value, struct worker_session *session)
 {
+	struct poold_attempt *attempt = &session->attempt;
 	struct bytes bytes;
 	uint64_t number;
 
@@ -25,15 +26,20 @@ static void take_field(struct bytes key, struct reader *value, struct poold_atte
 			attempt->state = bytes_to_public(bytes);
 	} else if (bytes_equal(key, "stream")) {
 		read_bool(value, &attempt->stream);
+	} else if (bytes_equal(key, "credit")) {
+		if (read_uint(value, &number) == 0 && number <= INT32_MAX) {
+			session->has_credit = true;
+			session->credit = (int64_t)number;
+		}
 	}
 }
 
-static void read_context(struct poold_attempt *attempt, struct bytes context)
+static void read_context(struct worker_session *session, struct bytes context)
 {
 	struct reader reader;
 	uint32_t pairs = 0;
 
-	attempt->context = bytes_to_public(context);
+	session->attempt.context = bytes_to_public(context);
 	reader_init(&reader, context.data, context.len);
 	read_map(&reader, &pairs);
 	for (uint32_t i = 0; i < pairs; i++) {
@@ -43,12 +49,12 @@ static void read_context(struct poold_attempt *attempt, struct bytes context)
 		if (read_str(&reader, &key) < 0 || read_value(&reader, &value) < 0)
 			return;
 		reader_init(&inner, value.data, value.len);
-		take_field(key, &inner, attempt);
+		take_field(key, &inner, session);
 	}
 }
 
 /* Splits the params [args, context]. */
-static int read_params(struct bytes params, struct poold_attempt *attempt)
+static int read_params(struct bytes params, struct worker_session *session)
 {
 	struct reader reader;
 	struct bytes args, context;
@@ -58,8 +64,8 @@ static int read_params(struct bytes params, struct poold_attempt *attempt)
 	if (read_array(&reader, &count) < 0 || count < 2 || read_value(&reader, &args) < 0 ||
 	    read_value(&reader, &context) < 0)
 		return -EPROTO;
-	attempt->args = bytes_to_public(args);
-	read_context(attempt, context);
+	session->attempt.args = bytes_to_public(args);
+	read_context(session, context);
 	return 0;
 }
 
@@ -104,13 +110,14 @@ void attempt_run(struct worker_session *session, const struct worker_method *met
 		 const struct envelope *envelope)
 {
 	session->attempt = (struct poold_attempt){.number = 1};
+	session->has_credit = false;
 	if (!method) {
 		attempt_fail(session, ERR_unknown_method, "UnknownMethod",
 			     "the worker has no method of that name");
 		return;
 	}
 	session->attempt.method = method->name;
-	if (read_params(envelope->params, &session->attempt) < 0) {
+	if (read_params(envelope->params, session) < 0) {
 		attempt_fail(session, ERR_exception, "ProtocolError",
 			     "the request's params are not [args, context]");
 		return;

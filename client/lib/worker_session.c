@@ -93,7 +93,7 @@ void worker_session_ready(struct worker_session *session, const struct worker_re
 	struct buf *out = &session->output.buf;
 
 	put_notification(out, "ready", 1);
-	pack_map(out, 5);
+	pack_map(out, 6);
 	pack_str(out, "pid");
 	pack_int(out, ready->pid);
 	pack_str(out, "version");
@@ -104,6 +104,8 @@ void worker_session_ready(struct worker_session *session, const struct worker_re
 	pack_bool(out, ready->has_started);
 	pack_str(out, "batch");
 	pack_bool(out, ready->batch);
+	pack_str(out, "credit");
+	pack_bool(out, true);
 }
 
 static struct waiting *first_waiting(const struct worker_session *session)
@@ -158,6 +160,17 @@ int worker_session_chunk(struct worker_session *session, struct poold_bytes valu
 	pack_uint(chunk, session->running_id);
 	pack_raw(chunk, bytes_from_public(value));
 	return buf_error(chunk);
+}
+
+bool worker_session_may_send(const struct worker_session *session)
+{
+	return !session->has_credit || session->credit > 0;
+}
+
+void worker_session_sent(struct worker_session *session, size_t len)
+{
+	if (session->has_credit)
+		session->credit -= (int64_t)len;
 }
 
 int worker_session_set_state(struct worker_session *session, struct poold_bytes state)
@@ -226,6 +239,20 @@ static void on_cancel(struct worker_session *session, struct bytes params)
 	}
 }
 
+static void on_credit(struct worker_session *session, struct bytes params)
+{
+	struct reader reader;
+	uint32_t count;
+	uint64_t id, bytes;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count < 2 || read_uint(&reader, &id) < 0 ||
+	    read_uint(&reader, &bytes) < 0)
+		return;
+	if (session->is_running && session->running_id == id && bytes <= INT32_MAX)
+		session->credit += (int64_t)bytes;
+}
+
 static int on_message(struct worker_session *session, uint64_t position, size_t len)
 {
 	struct envelope envelope;
@@ -238,6 +265,8 @@ static int on_message(struct worker_session *session, uint64_t position, size_t 
 	case ENVELOPE_NOTIFICATION:
 		if (bytes_equal(envelope.method, "cancel"))
 			on_cancel(session, envelope.params);
+		else if (bytes_equal(envelope.method, "credit"))
+			on_credit(session, envelope.params);
 		else if (bytes_equal(envelope.method, "shutdown"))
 			session->is_shutdown = true;
 		else if (bytes_equal(envelope.method, "session_end") && session->on_session_end)

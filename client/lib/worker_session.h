@@ -46,9 +46,13 @@ struct worker_session {
 	uint32_t running_id;
 	bool is_running;
 	bool is_cancelled; /* the running attempt */
-	bool has_failed;   /* the running attempt has failed; `failure` holds the error */
-	bool is_broken;	   /* a handler failed with POOLD_FATAL */
-	bool is_shutdown;  /* the daemon sent shutdown */
+	/* Bytes of its chunks that the running attempt may send; below 0 after the last of them was
+	 * larger.  Without has_credit: any number. */
+	int64_t credit;
+	bool has_credit;
+	bool has_failed;  /* the running attempt has failed; `failure` holds the error */
+	bool is_broken;	  /* a handler failed with POOLD_FATAL */
+	bool is_shutdown; /* the daemon sent shutdown */
 	enum poold_severity severity; /* of the error if the running attempt fails */
 	struct buf failure;	      /* the error map */
 	struct buf state; /* the message with the session's state; sent if the attempt succeeds */
@@ -94,6 +98,10 @@ int worker_session_answer(struct worker_session *session);
 /* For the running attempt, as poold_attempt_chunk and poold_attempt_set_state.  The former packs
  * the message into `chunk`; it is to be written after the settled output. */
 int worker_session_chunk(struct worker_session *session, struct poold_bytes value);
+/* Whether the chunk may be written now; otherwise the daemon's next messages are to be read. */
+bool worker_session_may_send(const struct worker_session *session);
+/* To be called after a chunk with a value of `len` bytes was written. */
+void worker_session_sent(struct worker_session *session, size_t len);
 int worker_session_set_state(struct worker_session *session, struct poold_bytes state);
 
 /* The bytes to write; the second function is to be called after all of them were written. */

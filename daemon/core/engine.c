@@ -111,6 +111,7 @@ static uint32_t concerned_pool(const struct engine *engine, const struct engine_
 	case EVENT_RESUME:
 		return event->pool;
 	case EVENT_CANCEL:
+	case EVENT_HOLD:
 		return engine->requests[event->request].run.pool;
 	case EVENT_RECOVERY_CANCEL:
 	case EVENT_SESSION_CLOSE:
@@ -198,6 +199,9 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		break;
 	case EVENT_CANCEL:
 		engine_cancel(engine, event->request, event->is_gone);
+		break;
+	case EVENT_HOLD:
+		engine_hold(engine, event->request, event->is_held);
 		break;
 	case EVENT_TIMER:
 		take_timer(engine);

@@ -26,10 +26,14 @@ struct engine;
 enum event_type {
 	EVENT_SUBMIT = 0,      /* a client sends a request: `submit` */
 	EVENT_CANCEL,	       /* its client cancels `request`; `is_gone`: it has disconnected */
+	EVENT_HOLD,	       /* its client has too much unread, or no more: `is_held`; while it is
+				  held, `request` is sent to no worker */
 	EVENT_WORKER_READY,    /* the worker accepts requests: `ready` */
 	EVENT_WORKER_BEGAN,    /* the worker reports that it begins attempt `id` */
 	EVENT_WORKER_ALIVE,    /* the worker sent a sign of life, and nothing else */
 	EVENT_WORKER_CHUNK,    /* the worker sent a part of the answer to attempt `id` */
+	EVENT_WORKER_HELD,     /* the client does not read the parts of attempt `id`, so the worker
+				  may send no more of them (`is_held`), or it may again */
 	EVENT_WORKER_ANSWERED, /* the worker answered attempt `id`: `answer` */
 	EVENT_SEND_FAILED,   /* EFFECT_SEND of attempt `id` failed, and the worker received nothing
 				of it: `code` says why */
@@ -54,11 +58,11 @@ enum event_type {
 struct engine_event {
 	enum event_type type;
 	usec_t now;	  /* above 0, and never earlier than in the last event */
-	uint32_t request; /* SUBMIT, CANCEL */
+	uint32_t request; /* SUBMIT, CANCEL, HOLD */
 	uint32_t pool;	  /* RESTART, RESIZE, DRAIN, RESUME */
 	uint32_t worker;  /* WORKER_*, SEND_FAILED, SPAWN_FAILED, PRESSURE, KILL */
 	uint32_t life;	  /* of the worker: an event of another life is ignored */
-	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _ANSWERED, SEND_FAILED */
+	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _HELD, _ANSWERED, SEND_FAILED */
 	union {
 		struct {
 			uint32_t pool;
@@ -68,6 +72,7 @@ struct engine_event {
 			bool is_stream;	       /* the answer may come in parts */
 			bool is_restartable;   /* the parts may start over after a retry */
 			bool session_exists;   /* do not open a new session */
+			bool is_held;	       /* as by EVENT_HOLD */
 			uint32_t max_attempts; /* at least 1 */
 			uint32_t skip;	       /* bit mask of chain levels that lack the method */
 			uint64_t bytes;
@@ -78,6 +83,8 @@ struct engine_event {
 			struct bytes session; /* the same */
 		} submit;
 		bool is_gone;
+		bool is_held;	 /* HOLD, WORKER_HELD */
+		bool is_dropped; /* WORKER_CHUNK: there was no memory for the part */
 		struct {
 			unsigned concurrency;
 			bool announces;
@@ -86,6 +93,7 @@ struct engine_event {
 		struct {
 			enum errcode code;  /* ERR_NONE: a result */
 			uint64_t bytes;	    /* of the result */
+			bool is_dropped;    /* there was no memory for it; `code` is unknown */
 			bool has_state;	    /* the worker returned the session's state */
 			uint64_t state;	    /* its size in bytes; 0: the state is deleted */
 			bool has_retryable; /* the worker sent is_retryable */
@@ -96,7 +104,7 @@ struct engine_event {
 			usec_t retry_after; /* USEC_INFINITY: not sent */
 		} answer;
 		enum errcode code; /* WORKER_BROKE: peer_closed, decode_error, protocol_violation,
-				      response_too_large.  SEND_FAILED: encode_error.
+				      response_too_large, memory_limit.  SEND_FAILED: encode_error.
 				      SPAWN_FAILED: spawn_failed, connect_failed,
 				      process_limit, memory_limit */
 		struct {

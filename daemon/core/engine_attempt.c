@@ -6,9 +6,13 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
+	if (request->is_held) {
+		engine_set_aside(engine, request);
+		return;
+	}
 	request_move(request, REQUEST_QUEUED);
 	pool->delayed--;
-	pool_enqueue(pool, request, front);
+	pool_enqueue(pool, request, front ? QUEUE_FRONT : QUEUE_BACK);
 	engine_arm_request(engine, request);
 	engine_mark_pool_dirty(engine, pool);
 }
@@ -256,10 +260,11 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	engine_failed(engine, request, &failure);
 }
 
-/* The request succeeded, but there is no room for the session's state that it returned. */
-static void refuse_state(struct engine *engine, struct request *request)
+/* The request ran, but there is no room for the session's state that it returned, or no memory for
+ * its answer: `code` says which. */
+static void refuse_answer(struct engine *engine, struct request *request, enum errcode code)
 {
-	struct failure failure = {.code = ERR_session_limit,
+	struct failure failure = {.code = code,
 				  .executed = EXECUTED_YES,
 				  .was_attempted = true,
 				  .retry_after = USEC_INFINITY};
@@ -280,7 +285,7 @@ static void take_result(struct engine *engine, struct worker *worker, struct req
 	engine_count_worker(worker, false);
 	if (request->session && event->answer.has_state &&
 	    !engine_fits_state(engine, request->session, event->answer.state)) {
-		refuse_state(engine, request);
+		refuse_answer(engine, request, ERR_session_limit);
 		return;
 	}
 	if (request->session)
@@ -294,7 +299,8 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct request *request = attempt->request;
-	usec_t run = usec_sub(engine->now, attempt->begun ? attempt->begun : attempt->sent);
+	usec_t run = attempt->begun ? attempt_ran(attempt, engine->now)
+				    : usec_sub(engine->now, attempt->sent);
 
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
@@ -303,7 +309,9 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 	}
 	hist_add(&pool->stats.run_time, run);
 	release(engine, request);
-	if (event->answer.code == ERR_NONE)
+	if (event->answer.is_dropped)
+		refuse_answer(engine, request, ERR_memory_limit);
+	else if (event->answer.code == ERR_NONE)
 		take_result(engine, worker, request, event, run);
 	else
 		take_error(engine, worker, request, event);
@@ -325,7 +333,20 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 	engine_failed(engine, request, &failure);
 }
 
-void engine_take_chunk(struct engine *engine, struct attempt *attempt)
+/* The client can't have the part, as the daemon had no memory for it: that is the daemon's limit, and
+ * the worker is well. */
+static void lose_chunk(struct engine *engine, struct request *request)
+{
+	struct failure failure;
+
+	request->run.may_have_run = request->run.outcome_unknown = true;
+	failure = engine_failure(request, ERR_memory_limit);
+	failure.was_attempted = true;
+	engine_detach(engine, request);
+	engine_answer_error(engine, request, &failure);
+}
+
+void engine_take_chunk(struct engine *engine, struct attempt *attempt, bool dropped)
 {
 	struct request *request = attempt->request;
 	struct effect *effect;
@@ -336,6 +357,10 @@ void engine_take_chunk(struct engine *engine, struct attempt *attempt)
 		attempt->begun = engine->now;
 	if (!request)
 		return;
+	if (dropped) {
+		lose_chunk(engine, request);
+		return;
+	}
 	request->has_streamed = true;
 	effect = engine_emit(engine, EFFECT_CHUNK);
 	effect->request = engine_slot_of(engine, request);

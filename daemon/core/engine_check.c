@@ -49,16 +49,31 @@ static const char *check_queue(const struct pool *pool)
 	return NULL;
 }
 
+static const char *check_held(const struct pool *pool)
+{
+	struct list_node *node;
+
+	list_for_each (node, &pool->held) {
+		struct request *request = list_entry(node, struct request, in_queue);
+
+		HOLD(request->state == REQUEST_HELD && request->is_held);
+		HOLD(request->run.pool == pool->index);
+	}
+	return NULL;
+}
+
 static const char *check_attempts(const struct engine *engine, const struct worker *worker,
 				  unsigned *ret_running)
 {
 	struct list_node *node;
-	unsigned given_up = 0;
+	unsigned given_up = 0, held = 0;
 
 	list_for_each (node, &worker->attempts) {
 		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
 
+		held += attempt->held_since > 0;
 		if (attempt->given_up > 0) {
+			HOLD(attempt->held_since == 0);
 			HOLD(attempt->request == NULL);
 			given_up++;
 			continue;
@@ -70,6 +85,7 @@ static const char *check_attempts(const struct engine *engine, const struct work
 		(*ret_running)++;
 	}
 	HOLD(worker->given_up == given_up);
+	HOLD(worker->held == held);
 	HOLD(worker->attempts.len + worker->spare_attempts.len == WORKER_ATTEMPTS_MAX);
 	HOLD(worker->attempts.len <=
 	     worker->concurrency + engine->pools[worker->pool].settings.prefetch);
@@ -279,8 +295,9 @@ static const char *check_request(const struct request *request, struct tally *ta
 	bool open = request->state != REQUEST_FREE && request->state != REQUEST_DONE;
 
 	HOLD(open == (request->timer.index != HEAP_NONE));
-	HOLD((request->state == REQUEST_QUEUED || request->state == REQUEST_WAITING) ==
-	     list_linked(&request->in_queue));
+	HOLD((request->state == REQUEST_QUEUED || request->state == REQUEST_WAITING ||
+	      request->state == REQUEST_HELD) == list_linked(&request->in_queue));
+	HOLD(request->state == REQUEST_QUEUED ? !request->is_held : true);
 	HOLD((request->state == REQUEST_SENT) == (request->run.attempt != NULL));
 	HOLD(request->run.has_permit ? request->state == REQUEST_SENT : true);
 	HOLD(!request->is_deferred);
@@ -319,7 +336,9 @@ const char *engine_check(const struct engine *engine)
 		wrong = check_pool(engine, pool);
 		for (unsigned n = 0; !wrong && n < pool->circuit_count; n++)
 			wrong = check_circuit(engine, &pool->circuits[n]);
-		inside += pool->queue.len + pool->running;
+		if (!wrong)
+			wrong = check_held(pool);
+		inside += pool->queue.len + pool->held.len + pool->running;
 		delayed += pool->delayed;
 	}
 	if (!wrong)

@@ -193,12 +193,15 @@ static usec_t cancel_due(const struct engine *engine, const struct worker *worke
 	usec_t due = USEC_INFINITY;
 	struct list_node *node;
 
-	if (worker->given_up == 0)
+	/* Who is paused for a client that does not read can't give anything up. */
+	if (worker->given_up == 0 || worker_is_held(worker))
 		return due;
 	list_for_each (node, &worker->attempts) {
 		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
 		usec_t from =
 			attempt->given_up > attempt->begun ? attempt->given_up : attempt->begun;
+
+		from = usec_max(from, worker->freed);
 
 		if (attempt->given_up > 0 && attempt->begun > 0 && usec_add(from, grace) < due)
 			due = usec_add(from, grace);

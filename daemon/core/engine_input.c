@@ -12,6 +12,8 @@ static enum worker_input input_of(enum event_type type)
 		return INPUT_ALIVE;
 	case EVENT_WORKER_CHUNK:
 		return INPUT_CHUNK;
+	case EVENT_WORKER_HELD:
+		return INPUT_HELD;
 	case EVENT_WORKER_ANSWERED:
 		return INPUT_ANSWERED;
 	case EVENT_SEND_FAILED:
@@ -36,7 +38,7 @@ static enum worker_input input_of(enum event_type type)
 static bool is_heard(enum worker_input input)
 {
 	return input != INPUT_PRESSURE && input != INPUT_MEMORY && input != INPUT_KILL &&
-	       input != INPUT_DUE;
+	       input != INPUT_HELD && input != INPUT_DUE;
 }
 
 static void check_memory(struct engine *engine, struct worker *worker, uint64_t bytes)
@@ -89,7 +91,10 @@ static void react(struct engine *engine, struct worker *worker, enum worker_reac
 		engine_worker_began(engine, worker, event->id);
 		break;
 	case REACTION_PART:
-		engine_worker_chunk(engine, worker, event->id);
+		engine_worker_chunk(engine, worker, event);
+		break;
+	case REACTION_HOLDS:
+		engine_take_hold(engine, worker, event->id, event->is_held);
 		break;
 	case REACTION_ANSWERS:
 		engine_worker_answered(engine, worker, event);

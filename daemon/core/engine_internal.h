@@ -5,7 +5,7 @@
  * know nothing of the engine, and files of the engine that use these modules:
  *
  *	requests	request queue recovery session key breaker budget failover;
- *			engine_request, _attempt, _recover, _breaker, _chain, _session
+ *			engine_request, _attempt, _hold, _recover, _breaker, _chain, _session
  *	workers		worker worker_input pool;
  *			engine_input, _worker, _scaling, _health
  *
@@ -25,6 +25,7 @@
  *
  *	workers call requests
  *		engine_take_answer, _unsent, _chunk	a worker reports on an attempt
+ *		engine_take_hold			a client does not read an attempt's parts
  *		engine_settle_attempts			the worker's process ended
  *		engine_take_back, _unpark		requests that wait there must go elsewhere
  *		engine_unbind_sessions			the worker's process ended
@@ -182,8 +183,8 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 void engine_take_unsent(struct engine *engine, struct worker *worker, struct attempt *attempt,
 			enum errcode code);
 
-/* Handles a part of the answer to the attempt. */
-void engine_take_chunk(struct engine *engine, struct attempt *attempt);
+/* Handles a part of the answer to the attempt; `dropped`: there was no memory for it. */
+void engine_take_chunk(struct engine *engine, struct attempt *attempt, bool dropped);
 
 /* Counts a failed attempt of the request at its breaker. */
 void engine_count_attempt(struct engine *engine, struct request *request, enum errcode code,
@@ -198,6 +199,22 @@ void engine_take_back(struct engine *engine, struct worker *worker);
 
 /* Returns the first `count` requests that must wait for this worker to the pool's queue. */
 void engine_unpark(struct engine *engine, struct worker *worker, unsigned count);
+
+/* --- engine_hold.c: requests whose clients do not read --- */
+
+/* The request's client has too much unread, or (`held` is false) has read it: see EVENT_HOLD.  The
+ * first request of a key is not held while others wait for its answer. */
+void engine_hold(struct engine *engine, uint32_t slot, bool held);
+
+/* Makes a DELAYED request that is held HELD, instead of queueing it. */
+void engine_set_aside(struct engine *engine, struct request *request);
+
+/* Handles EVENT_WORKER_HELD for attempt `id`: while it is held, neither its time limit nor the
+ * worker's grace passes, and the requests behind it go elsewhere if nothing else runs there. */
+void engine_take_hold(struct engine *engine, struct worker *worker, uint32_t id, bool held);
+
+/* The deadline of a request whose client holds it back is reached: nobody else is to blame. */
+void engine_expire_held(struct engine *engine, struct request *request);
 
 /* --- engine_recover.c: from a failure to a retry, another pool, or the answer --- */
 
@@ -312,7 +329,8 @@ void engine_worker_due(struct engine *engine, struct worker *worker);
 void engine_worker_ready(struct engine *engine, struct worker *worker,
 			 const struct engine_event *event);
 void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t id);
-void engine_worker_chunk(struct engine *engine, struct worker *worker, uint32_t id);
+void engine_worker_chunk(struct engine *engine, struct worker *worker,
+			 const struct engine_event *event);
 void engine_worker_answered(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event);
 void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t id,

@@ -163,6 +163,7 @@ static usec_t due_at(const struct request *request)
 	switch (request->state) {
 	case REQUEST_WAITING:
 	case REQUEST_QUEUED:
+	case REQUEST_HELD:
 		return limit;
 	case REQUEST_DELAYED:
 		return usec_min(limit, request->due);
@@ -198,6 +199,9 @@ void engine_detach(struct engine *engine, struct request *request)
 		break;
 	case REQUEST_QUEUED:
 		pool_dequeue(pool, request);
+		break;
+	case REQUEST_HELD:
+		list_remove(&pool->held, &request->in_queue);
 		break;
 	case REQUEST_FREE:
 	case REQUEST_WAITING:
@@ -242,6 +246,10 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	struct failure failure =
 		engine_failure(request, began ? ERR_attempt_timeout : ERR_queue_timeout);
 
+	if (attempt->held_since > 0) {
+		engine_expire_held(engine, request);
+		return;
+	}
 	failure.was_attempted = began;
 	if (began)
 		engine_count_attempt(engine, request, failure.code, false);
@@ -269,11 +277,13 @@ static void expire_attempt(struct engine *engine, struct request *request)
 static bool has_time(struct engine *engine, struct request *request)
 {
 	usec_t timeout = engine->pools[request->run.pool].settings.attempt_timeout;
-	usec_t begun = request->run.attempt->begun;
+	const struct attempt *attempt = request->run.attempt;
+	usec_t begun = attempt->begun;
 
 	if (request->deadline <= engine->now)
 		return false;
-	request->run.attempt_due = usec_add(begun > 0 ? begun : engine->now, timeout);
+	request->run.attempt_due =
+		usec_add(begun > 0 ? usec_add(begun, attempt->held) : engine->now, timeout);
 	return request->run.attempt_due > engine->now;
 }
 
@@ -310,6 +320,7 @@ static void open_request(struct engine *engine, struct request *request,
 		.no_fallback = event->submit.no_fallback,
 		.is_stream = event->submit.is_stream,
 		.is_restartable = event->submit.is_restartable,
+		.is_held = event->submit.is_held,
 		.home = event->submit.pool,
 		.run.pool = event->submit.pool,
 		.pool_skip = event->submit.skip,

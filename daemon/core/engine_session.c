@@ -203,6 +203,7 @@ static bool take_key(struct engine *engine, struct request *request)
 	}
 	wait(engine, request);
 	key_wait(key, request);
+	engine_hold(engine, engine_slot_of(engine, key->leader), false);
 	return false;
 }
 

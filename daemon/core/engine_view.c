@@ -56,6 +56,7 @@ void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_v
 		.queued_bytes = pool->queue.bytes,
 		.queue_bytes_max = pool->queue.bytes_max,
 		.running = pool->running,
+		.held = pool->held.len,
 		.is_drained = pool->drained > 0,
 		.level = pool->failover.level,
 		.roll = pool->roll,

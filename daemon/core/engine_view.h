@@ -40,6 +40,7 @@ struct pool_view {
 	uint64_t queued_bytes;
 	uint64_t queue_bytes_max;
 	unsigned running; /* requests at workers */
+	unsigned held;	  /* requests that wait until their clients have read */
 
 	bool is_drained;	    /* taken out of service */
 	unsigned level;		    /* of its chain, where its requests start; 0: the pool itself */

@@ -195,7 +195,7 @@ void engine_end_stubborn(struct engine *engine, struct worker *worker)
 
 void engine_stop_idle(struct engine *engine, struct pool *pool)
 {
-	if (pool->queue.len > 0 || pool->delayed > 0)
+	if (pool->queue.len > 0 || pool->delayed > 0 || pool->held.len > 0)
 		return;
 	for (unsigned i = 0; i < pool->slots; i++)
 		if (pool->workers[i].state != WORKER_BUSY &&
@@ -241,15 +241,16 @@ void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t 
 		attempt->begun = engine->now;
 }
 
-void engine_worker_chunk(struct engine *engine, struct worker *worker, uint32_t id)
+void engine_worker_chunk(struct engine *engine, struct worker *worker,
+			 const struct engine_event *event)
 {
-	struct attempt *attempt = worker_find_attempt(worker, id);
+	struct attempt *attempt = worker_find_attempt(worker, event->id);
 
 	/* A worker may send parts only for a request that asked for a stream. */
 	if (!attempt || (attempt->request && !attempt->request->is_stream))
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 	else
-		engine_take_chunk(engine, attempt);
+		engine_take_chunk(engine, attempt, event->is_dropped);
 }
 
 void engine_worker_answered(struct engine *engine, struct worker *worker,

@@ -60,6 +60,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 		list_init(&pool->states[i]);
 	list_init(&pool->open);
 	list_init(&pool->behind);
+	list_init(&pool->held);
 	budget_init(&pool->budget, &settings->budget, now);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
 	runs_init(&pool->runs, seed);
@@ -274,10 +275,12 @@ static unsigned working(const struct pool *pool)
 	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
 }
 
-void pool_enqueue(struct pool *pool, struct request *request, bool front)
+void pool_enqueue(struct pool *pool, struct request *request, enum queue_place place)
 {
-	if (front)
+	if (place == QUEUE_FRONT)
 		queue_push_front(&pool->queue, request);
+	else if (place == QUEUE_RETURN)
+		queue_put_back(&pool->queue, request);
 	else
 		queue_push(&pool->queue, request);
 	runs_enter(&pool->runs, request->run.entry, request->priority);

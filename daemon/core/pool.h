@@ -133,6 +133,7 @@ struct pool {
 	struct list behind; /* BUSY workers at their concurrency that may get more by `prefetch` */
 	struct queue queue;
 	struct runs runs;	  /* of its methods; its work is that of the queue */
+	struct list held;	  /* HELD requests, in no part of the queue */
 	struct budget budget;	  /* retries of attempts that may have run take tokens from it */
 	struct circuit *circuits; /* first the pool's own, then those of methods */
 	unsigned circuit_count;
@@ -209,9 +210,16 @@ bool pool_may_end(const struct pool *pool);
  * than start_parallel workers are starting; one at a time while starts fail. */
 bool pool_may_start(const struct pool *pool, bool replacement);
 
-/* Adds the request to the queue, at the end of its class or (`front`) at its head, and to what the
- * queue counts; removes it from there. */
-void pool_enqueue(struct pool *pool, struct request *request, bool front);
+/* Where a request goes in the queue. */
+enum queue_place {
+	QUEUE_BACK = 0, /* the end of its class */
+	QUEUE_FRONT,	/* the head of its class */
+	QUEUE_RETURN	/* where it was before it was HELD (queue_put_back) */
+};
+
+/* Adds the request to the queue and to what depends on it, the work and the circuit's count;
+ * removes it from there. */
+void pool_enqueue(struct pool *pool, struct request *request, enum queue_place place);
 void pool_dequeue(struct pool *pool, struct request *request);
 
 /* Returns the request that may be shed for one of `priority`: queue_victim, or a request of a still

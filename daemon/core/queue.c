@@ -54,6 +54,18 @@ void queue_push_front(struct queue *queue, struct request *request)
 	enter(queue, request, line);
 }
 
+void queue_put_back(struct queue *queue, struct request *request)
+{
+	struct list *line = &queue->classes[request->priority];
+	struct list_node *node;
+
+	list_for_each (node, line)
+		if (entry(node)->submitted > request->submitted)
+			break;
+	list_insert_after(line, node->prev, &request->in_queue);
+	enter(queue, request, line);
+}
+
 void queue_park(struct queue *queue, struct request *request, struct list *parked)
 {
 	list_remove(request->line, &request->in_queue);

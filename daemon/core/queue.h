@@ -35,6 +35,10 @@ void queue_push(struct queue *queue, struct request *request);
 /* Adds a request that was admitted before at the head of its class.  The limits are not checked. */
 void queue_push_front(struct queue *queue, struct request *request);
 
+/* Returns a request that was removed to its place: before those of its class that were submitted
+ * later.  The limits are not checked.  Passes no more requests than the class has. */
+void queue_put_back(struct queue *queue, struct request *request);
+
 /* Moves a queued request to the end of a worker's list, or from there to the head of its class. */
 void queue_park(struct queue *queue, struct request *request, struct list *parked);
 void queue_unpark(struct queue *queue, struct request *request);

@@ -20,10 +20,14 @@
 	      "the slot holds no request")                                                         \
 	STATE(WAITING, "waiting", 1u << REQUEST_DELAYED | 1u << REQUEST_SENT | 1u << REQUEST_DONE, \
 	      "waits for another one of its session, or with its key")                             \
-	STATE(QUEUED, "queued", 1u << REQUEST_SENT | 1u << REQUEST_DELAYED | 1u << REQUEST_DONE,   \
+	STATE(QUEUED, "queued",                                                                    \
+	      1u << REQUEST_SENT | 1u << REQUEST_DELAYED | 1u << REQUEST_HELD |                    \
+		      1u << REQUEST_DONE,                                                          \
 	      "waits for a worker")                                                                \
 	STATE(SENT, "sent", 1u << REQUEST_DELAYED | 1u << REQUEST_DONE, "is at a worker")          \
-	STATE(DELAYED, "delayed", 1u << REQUEST_QUEUED | 1u << REQUEST_DONE,                       \
+	STATE(HELD, "held", 1u << REQUEST_QUEUED | 1u << REQUEST_DELAYED | 1u << REQUEST_DONE,     \
+	      "waits until its client has read the answers before it")                             \
+	STATE(DELAYED, "delayed", 1u << REQUEST_QUEUED | 1u << REQUEST_HELD | 1u << REQUEST_DONE,  \
 	      "is between two attempts, or about to be placed")                                    \
 	STATE(DONE, "done", 1u << REQUEST_FREE, "is answered; the slot's owner may use it again")
 
@@ -96,6 +100,7 @@ struct request {
 	bool is_stream;
 	bool is_restartable;
 	bool has_streamed;    /* the client has a part of the answer */
+	bool is_held;	      /* its client has too much unread: it is sent to no worker */
 	bool is_deferred;     /* it continues at the end of the event */
 	enum errcode refused; /* while deferred: it fails with this; ERR_NONE: it is placed */
 	uint32_t home;	      /* the pool that the client named: the head of the chain */
@@ -109,7 +114,8 @@ struct request {
 	struct request_run run;
 	struct failure last;	   /* of the last attempt that failed */
 	struct list *line;	   /* while QUEUED: the list that holds in_queue */
-	struct list_node in_queue; /* also while WAITING, in the session's or key's list */
+	struct list_node in_queue; /* also while WAITING, in the session's or key's list, and while
+				      HELD, in the pool's */
 	struct heap_entry timer;
 	struct bytes method;   /* method and key_name: owned by the caller until the answer */
 	struct bytes key_name; /* empty: no key */

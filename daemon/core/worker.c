@@ -131,7 +131,7 @@ struct attempt *worker_add_attempt(struct worker *worker, struct request *reques
 	attempt->id = worker->next_id++;
 	attempt->sent = now;
 	attempt->begun = worker->attempts.len < reach(worker) ? now : 0;
-	attempt->given_up = 0;
+	attempt->given_up = attempt->held_since = attempt->held = 0;
 	attempt->has_begun = attempt->has_overrun = attempt->was_slow_reported = false;
 	list_push_back(&worker->attempts, node);
 	return attempt;
@@ -152,6 +152,7 @@ struct attempt *worker_find_attempt(const struct worker *worker, uint32_t id)
 
 void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t now)
 {
+	worker_hold_attempt(worker, attempt, false, now);
 	if (attempt->given_up)
 		worker->given_up--;
 	attempt->request = NULL;
@@ -163,9 +164,39 @@ void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t 
 void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec_t now)
 {
 	assert(attempt->request);
+	worker_hold_attempt(worker, attempt, false, now);
 	attempt->request = NULL;
 	attempt->given_up = now;
 	worker->given_up++;
+}
+
+void worker_hold_attempt(struct worker *worker, struct attempt *attempt, bool held, usec_t now)
+{
+	if ((attempt->held_since > 0) == held)
+		return;
+	if (held) {
+		attempt->held_since = now;
+		worker->held++;
+		return;
+	}
+	attempt->held = usec_add(attempt->held, usec_sub(now, attempt->held_since));
+	attempt->held_since = 0;
+	worker->held--;
+	worker->freed = now;
+}
+
+usec_t attempt_ran(const struct attempt *attempt, usec_t now)
+{
+	usec_t until = attempt->held_since > 0 ? attempt->held_since : now;
+
+	if (attempt->begun == 0)
+		return 0;
+	return usec_sub(usec_sub(until, attempt->begun), attempt->held);
+}
+
+bool worker_is_held(const struct worker *worker)
+{
+	return worker->held > 0 && worker->held >= worker->concurrency;
 }
 
 bool worker_is_needed(const struct worker *worker, bool begun)

@@ -59,6 +59,8 @@ struct attempt {
 	/* When it came to the head of the line, or the worker sent `started`; 0: not yet. */
 	usec_t begun;
 	usec_t given_up;	/* when `request` became NULL; 0: it has not */
+	usec_t held_since;	/* its client does not read its parts since then; 0: it reads */
+	usec_t held;		/* how long that was the case before, in all */
 	bool has_begun;		/* the worker sent `started` for it */
 	bool has_overrun;	/* it was given up because its time limit passed */
 	bool was_slow_reported; /* EFFECT_SLOW was emitted for it */
@@ -87,6 +89,8 @@ struct worker {
 	bool channel_broken; /* nothing is sent to it, and what it sends is ignored */
 	unsigned pings_missed;
 	unsigned given_up;	/* attempts in flight that are given up */
+	unsigned held;		/* attempts in flight that are held back by their clients */
+	usec_t freed;		/* when the last of these was held no more; 0: there was none */
 	enum errcode broken_by; /* the error that broke its channel */
 	usec_t since;		/* when it entered its state */
 	usec_t started;		/* when this life started */
@@ -142,6 +146,17 @@ void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t 
 
 /* Separates the attempt from its request: what the worker still sends about it is dropped. */
 void worker_give_up_attempt(struct worker *worker, struct attempt *attempt, usec_t now);
+
+/* The attempt's client reads its parts too slowly, so that the worker may send no more of them; or
+ * (`held` is false) it may again.  An attempt that ends or is given up is not held any more. */
+void worker_hold_attempt(struct worker *worker, struct attempt *attempt, bool held, usec_t now);
+
+/* How long the attempt has run, without the time in which its client held it back; 0: it has not
+ * begun. */
+usec_t attempt_ran(const struct attempt *attempt, usec_t now);
+
+/* Whether no attempt of the worker can go on, as their clients hold all back that it may run. */
+bool worker_is_held(const struct worker *worker);
 
 /* Whether a request still waits for an attempt in flight at the worker; with `begun`: for one
  * that has begun. */

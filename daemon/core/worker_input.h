@@ -18,6 +18,7 @@ enum worker_reaction {
 	REACTION_IS_READY,  /* the worker can take requests */
 	REACTION_BEGINS,    /* an attempt begins; an unknown one breaks the protocol */
 	REACTION_PART,	    /* part of an answer; for an unknown attempt it breaks the protocol */
+	REACTION_HOLDS,	    /* the clocks of an attempt stop or go on; an unknown one is ignored */
 	REACTION_ANSWERS,   /* a health check or attempt ends; an unknown one breaks the protocol */
 	REACTION_UNSENT,    /* the attempt could not be sent; an unknown one is ignored */
 	REACTION_CHANNEL,   /* its channel is broken: the worker is ended */
@@ -43,6 +44,7 @@ enum worker_reaction {
 	INPUT(BEGAN,        IGNORED,  VIOLATES, VIOLATES, BEGINS,   VIOLATES, BEGINS,   BEGINS)    \
 	INPUT(ALIVE,        IGNORED,  LIVES,    LIVES,    LIVES,    LIVES,    LIVES,    LIVES)     \
 	INPUT(CHUNK,        IGNORED,  VIOLATES, VIOLATES, PART,     VIOLATES, PART,     PART)      \
+	INPUT(HELD,         IGNORED,  IGNORED,  IGNORED,  HOLDS,    IGNORED,  HOLDS,    HOLDS)     \
 	INPUT(ANSWERED,     IGNORED,  VIOLATES, ANSWERS,  ANSWERS,  ANSWERS,  ANSWERS,  ANSWERS)   \
 	INPUT(SEND_FAILED,  IGNORED,  IGNORED,  IGNORED,  UNSENT,   IGNORED,  UNSENT,   UNSENT)    \
 	INPUT(BROKE,        IGNORED,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL,  CHANNEL)   \

@@ -98,7 +98,7 @@ POOLS = [
             ),
             int,
         ),
-        "queue": {"length": int, "max": int, "bytes": int, "bytes_max": int},
+        "queue": {"length": int, "max": int, "bytes": int, "bytes_max": int, "held": int},
         "running": int,
         "drained": bool,
         "roll": None,

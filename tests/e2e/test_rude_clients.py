@@ -302,18 +302,19 @@ class NeverReads(BystanderTest):
             self.assertLess(procs.peak_bytes(daemon.pid) - before, 40 << 20)
             self.assertEqual(daemon.ask("poold.stats")["daemon"]["connections_stalled"], 1)
 
-    def test_it_is_cut_off_when_its_answers_are_too_many(self) -> None:
+    def test_its_requests_wait_when_its_answers_are_too_many(self) -> None:
+        """They would be over output_max: those that it has not read hold back its others."""
         options = {**self.OPTIONS, "stall_timeout": "60s"}
         with self.beside_bystander(pool("rude", worker("rude"), workers=2), **options) as daemon:
             before = procs.resident_bytes(daemon.pid)
             client = daemon.connect()
-            for _ in range(20):
-                client.ask_pool("rude", "large", 1 << 20)
-            poll = select.poll()
-            poll.register(client.socket, select.POLLRDHUP)
-            eventually(lambda: poll.poll(0), "it is cut off")
-            self.assertLess(procs.peak_bytes(daemon.pid) - before, 40 << 20)
-            self.assertEqual(daemon.ask("poold.stats")["daemon"]["connections_stalled"], 1)
+            asked = [client.ask_pool("rude", "large", 1 << 20) for _ in range(20)]
+            eventually(lambda: daemon.pool("rude")["queue"]["held"] >= 14, "the others wait")
+            self.assertLess(procs.peak_bytes(daemon.pid) - before, 12 << 20)
+            found = [client.read() for _ in asked]
+            self.assertEqual(sorted(each.id for each in found), asked)
+            self.assertEqual({each.error for each in found}, {None})
+            self.assertEqual(daemon.ask("poold.stats")["daemon"]["connections_stalled"], 0)
 
     def test_it_gets_everything_once_it_reads_again(self) -> None:
         options = {**self.OPTIONS, "stall_timeout": "60s"}

@@ -260,6 +260,7 @@ static void submit(struct havoc *havoc, struct engine_event *event, uint64_t wor
 	event->submit.is_restartable = take(&more, 2);
 	event->submit.session_exists = take(&more, 8) == 0;
 	event->submit.skip = take(&more, 16) & 6;
+	event->submit.is_held = take(&more, 8) == 0;
 	event->submit.method = take_name(&more, 2);
 	event->submit.key = take_name(&more, 4);
 	event->submit.session = take_name(&more, 4);
@@ -292,6 +293,7 @@ static bool is_calm(const struct havoc *havoc, struct engine_event *event)
 		return worker->state == WORKER_INITIALIZING;
 	case EVENT_WORKER_BEGAN:
 	case EVENT_WORKER_CHUNK:
+	case EVENT_WORKER_HELD:
 	case EVENT_WORKER_ANSWERED:
 	case EVENT_SEND_FAILED:
 		if (last)
@@ -314,6 +316,7 @@ static void take_answer(struct engine_event *event, uint64_t *word)
 
 	event->answer.code = failed[take(word, ARRAY_SIZE(failed))];
 	event->answer.is_fatal = take(word, 8) == 0;
+	event->answer.is_dropped = take(&more, 8) == 0;
 	event->answer.retry_after = take(&more, 4) == 0 ? take_span(&more) : USEC_INFINITY;
 	event->answer.bytes = take(&more, 25);
 	event->answer.has_state = take(&more, 2);
@@ -374,6 +377,10 @@ static void worker_event(struct havoc *havoc, struct engine_event *event, uint64
 		event->ready.batches = take(&word, 5) == 0;
 	} else if (event->type == EVENT_WORKER_ANSWERED) {
 		take_answer(event, &word);
+	} else if (event->type == EVENT_WORKER_CHUNK) {
+		event->is_dropped = take(&word, 8) == 0;
+	} else if (event->type == EVENT_WORKER_HELD) {
+		event->is_held = take(&word, 3) > 0;
 	} else if (event->type == EVENT_SEND_FAILED) {
 		event->code = ERR_encode_error;
 	} else if (event->type == EVENT_SPAWN_FAILED) {
@@ -426,6 +433,11 @@ static enum event_type take_type(uint64_t *word)
 		EVENT_TIMER,
 		EVENT_TIMER,
 		EVENT_WORKER_CHUNK,
+		EVENT_WORKER_CHUNK,
+		EVENT_WORKER_HELD,
+		EVENT_WORKER_HELD,
+		EVENT_HOLD,
+		EVENT_HOLD,
 		EVENT_PRESSURE,
 		EVENT_BREAKER,
 		EVENT_RECOVERY_CANCEL,
@@ -470,6 +482,11 @@ static void take_word(struct havoc *havoc, uint64_t word)
 	case EVENT_CANCEL:
 		event.request = take(&word, REQUESTS);
 		event.is_gone = take(&word, 2);
+		step(havoc, &event);
+		break;
+	case EVENT_HOLD:
+		event.request = take(&word, REQUESTS);
+		event.is_held = take(&word, 2);
 		step(havoc, &event);
 		break;
 	case EVENT_STOP:

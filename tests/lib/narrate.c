@@ -71,6 +71,8 @@ static const char *const event_names[] = {
 	[EVENT_WORKER_BEGAN] = "began",
 	[EVENT_WORKER_ALIVE] = "alive",
 	[EVENT_WORKER_CHUNK] = "chunk",
+	[EVENT_HOLD] = "hold",
+	[EVENT_WORKER_HELD] = "held",
 	[EVENT_WORKER_ANSWERED] = "answered",
 	[EVENT_SEND_FAILED] = "send_failed",
 	[EVENT_WORKER_BROKE] = "broke",
@@ -109,6 +111,8 @@ static void add_submit_options(char *text, const struct engine_event *event)
 		add(text, " stream");
 	if (event->submit.is_restartable)
 		add(text, " restartable");
+	if (event->submit.is_held)
+		add(text, " held");
 	if (event->submit.session_exists)
 		add(text, " exists");
 	if (event->submit.skip != 0)
@@ -151,6 +155,8 @@ static void add_answer(char *text, const struct engine_event *event)
 		add(text, " bytes %" PRIu64, event->answer.bytes);
 	if (event->answer.is_fatal)
 		add(text, " fatal");
+	if (event->answer.is_dropped)
+		add(text, " dropped");
 	if (event->answer.retry_after != USEC_INFINITY)
 		add_span(text, "retry_after", event->answer.retry_after);
 }
@@ -174,6 +180,9 @@ const char *narrate_event(const struct engine_event *event, char *text)
 		return text;
 	case EVENT_CANCEL:
 		add(text, " %u%s", event->request, event->is_gone ? " gone" : "");
+		return text;
+	case EVENT_HOLD:
+		add(text, " %u%s", event->request, event->is_held ? "" : " off");
 		return text;
 	case EVENT_BREAKER:
 		add(text, " %u %s", event->manual.pool, breaker_state_name(event->manual.state));
@@ -201,9 +210,12 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	}
 	if (event->type == EVENT_WORKER_READY)
 		add_ready(text, event);
-	else if (event->type == EVENT_WORKER_BEGAN || event->type == EVENT_WORKER_CHUNK ||
-		 event->type == EVENT_SEND_FAILED)
+	else if (event->type == EVENT_WORKER_BEGAN || event->type == EVENT_SEND_FAILED)
 		add(text, " as %u", event->id);
+	else if (event->type == EVENT_WORKER_CHUNK)
+		add(text, " as %u%s", event->id, event->is_dropped ? " dropped" : "");
+	else if (event->type == EVENT_WORKER_HELD)
+		add(text, " as %u%s", event->id, event->is_held ? "" : " off");
 	else if (event->type == EVENT_WORKER_MEMORY)
 		add(text, " %" PRIu64, event->memory);
 	else if (event->type == EVENT_KILL)
@@ -463,6 +475,8 @@ static bool read_name(struct words *words, struct bytes *ret)
 
 static bool read_submit_option(struct words *words, const char *word, struct engine_event *event)
 {
+	if (strcmp(word, "held") == 0)
+		return event->submit.is_held = true;
 	if (strcmp(word, "stays") == 0)
 		return event->submit.no_fallback = true;
 	if (strcmp(word, "stream") == 0)
@@ -558,6 +572,8 @@ static bool read_answer_word(struct words *words, const char *word, struct engin
 		return event->answer.has_retryable = true;
 	if (strcmp(word, "fatal") == 0)
 		return event->answer.is_fatal = true;
+	if (strcmp(word, "dropped") == 0)
+		return event->answer.is_dropped = true;
 	if (strcmp(word, "bytes") == 0)
 		return read_number(words, &event->answer.bytes);
 	if (strcmp(word, "state") == 0) {
@@ -618,6 +634,36 @@ static bool read_cancel(struct words *words, struct engine_event *event)
 	word = next_word(words);
 	event->is_gone = word && strcmp(word, "gone") == 0;
 	return !word || event->is_gone;
+}
+
+/* "off" ends what was held before. */
+static bool read_off(struct words *words, struct engine_event *event)
+{
+	const char *word = next_word(words);
+
+	event->is_held = !word;
+	return !word || strcmp(word, "off") == 0;
+}
+
+static bool read_hold(struct words *words, struct engine_event *event)
+{
+	return read_u32(words, &event->request) && read_off(words, event);
+}
+
+static bool read_held(struct words *words, struct engine_event *event)
+{
+	return read_id(words, event) && read_off(words, event);
+}
+
+static bool read_chunk(struct words *words, struct engine_event *event)
+{
+	const char *word;
+
+	if (!read_id(words, event))
+		return false;
+	word = next_word(words);
+	event->is_dropped = word && strcmp(word, "dropped") == 0;
+	return !word || event->is_dropped;
 }
 
 static bool read_spawn_failed(struct words *words, struct engine_event *event)
@@ -710,7 +756,9 @@ bool narrate_read_event(const char *line, struct engine_event *ret)
 		[EVENT_WORKER_READY] = read_ready,
 		[EVENT_WORKER_BEGAN] = read_id,
 		[EVENT_WORKER_ALIVE] = read_worker,
-		[EVENT_WORKER_CHUNK] = read_id,
+		[EVENT_WORKER_CHUNK] = read_chunk,
+		[EVENT_HOLD] = read_hold,
+		[EVENT_WORKER_HELD] = read_held,
 		[EVENT_WORKER_ANSWERED] = read_answer,
 		[EVENT_SEND_FAILED] = read_send_failed,
 		[EVENT_WORKER_BROKE] = read_broke,

@@ -12,13 +12,13 @@ if [ ! -f "$O/libcore.a" ]; then
 fi
 nm -g "$O/libcore.a" | awk '
 BEGIN {
-	split("request attempt recover breaker chain session", files)
+	split("request attempt hold recover breaker chain session", files)
 	for (i in files) wing["engine_" files[i] ".o:"] = "requests"
 	split("input worker scaling health", others)
 	for (i in others) wing["engine_" others[i] ".o:"] = "workers"
 	count = split("terminate finish_drain count_worker update_room start_one refill ping incident", calls)
 	for (i = 1; i <= count; i++) may["requests", "engine_" calls[i]] = 1
-	count = split("take_answer take_unsent take_chunk settle_attempts take_back unpark unbind_sessions " \
+	count = split("take_answer take_unsent take_chunk take_hold settle_attempts take_back unpark unbind_sessions " \
 		"fail_queue wants_probe early_probe", calls)
 	for (i = 1; i <= count; i++) may["workers", "engine_" calls[i]] = 1
 }

@@ -45,6 +45,7 @@ class TestCalls(unittest.TestCase):
     def test_ready_says_who_it_is(self) -> None:
         facts = {"pid": self.worker.process.pid, "version": poold.__version__}
         facts |= {"concurrency": 1, "started": True, "stack": signal.SIGUSR2}
+        facts |= {"credit": True}
         self.assertEqual(self.worker.ready, facts)
 
     def test_steps_are_told(self) -> None:
@@ -329,6 +330,33 @@ class TestStreams(unittest.TestCase):
                 self.assertEqual(response[2]["code"], "cancelled")
                 self.assertEqual(self.worker.answer(2), (None, "next"))
                 self.assertTrue(os.path.exists(fifo.trace))
+
+    def test_chunks_wait_for_credit(self) -> None:
+        """The value of a chunk counts, a chunk may overdraw, and nothing else waits."""
+        self.worker.ask(1, "generate", ["ab", "cdefg", "h", "i"], stream=True, credit=4)
+        self.assertEqual(self.worker.read(), [2, "started", [1]])
+        self.assertEqual(self.worker.read(), [2, "chunk", [1, "ab"]])
+        self.assertEqual(self.worker.read(), [2, "chunk", [1, "cdefg"]])
+        self.worker.send([2, "credit", [2, 100]], [2, "credit", [1, 5]], [2, "credit", [1]])
+        self.worker.send([0, 2, "ping", []])
+        self.assertEqual(self.worker.read(), [1, 2, None, "pong"])
+        self.assertFalse(self.worker.has_more())
+        self.worker.send([2, "credit", [1, 1]])
+        self.assertEqual(self.worker.read(), [2, "chunk", [1, "h"]])
+        self.worker.send([0, 2, "ping", []])
+        self.assertEqual(self.worker.read(), [1, 2, None, "pong"])
+        self.worker.send([2, "credit", [1, 100]])
+        self.assertEqual(self.worker.read(), [2, "chunk", [1, "i"]])
+        self.assertEqual(self.worker.read(), [1, 1, None, "the end"])
+        self.assertEqual(self.worker.call("echo", 1), 1)
+
+    def test_cancel_without_credit(self) -> None:
+        self.worker.ask(1, "generate", ["a", "b"], stream=True, credit=1)
+        self.assertEqual(self.worker.read(), [2, "started", [1]])
+        self.assertEqual(self.worker.read(), [2, "chunk", [1, "a"]])
+        self.worker.send([2, "cancel", [1]])
+        self.assertEqual(self.worker.read()[2]["code"], "cancelled")
+        self.assertEqual(self.worker.call("echo", 1), 1)
 
     def test_a_generator_that_resists(self) -> None:
         with WorkerProcess(stderr=subprocess.PIPE) as worker, Fifo() as fifo:

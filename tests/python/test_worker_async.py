@@ -145,6 +145,22 @@ class TestStreams(AsyncTest):
         self.assertEqual(found[1:], [[2, "chunk", [1, 0]], [2, "chunk", [1, 1]],
                                      [1, 1, None, "the end"]])
 
+    def test_chunks_wait_for_credit(self) -> None:
+        """Each stream has its own, and what has none waits for nobody."""
+        self.worker.ask(1, "values", [1, "two", 3], stream=True, credit=1)
+        self.assertEqual(self.worker.read(), [2, "started", [1]])
+        self.assertEqual(self.worker.read(), [2, "chunk", [1, 1]])
+        self.worker.ask(2, "values", ["other"], stream=True, credit=1)
+        found = [self.worker.read() for _ in range(3)]
+        self.assertEqual(found[:2], [[2, "started", [2]], [2, "chunk", [2, "other"]]])
+        self.assertEqual(found[2][:2], [1, 2])
+        self.worker.send([2, "credit", [2, 100]], [2, "credit", [1, 0]], [0, 3, "ping", []])
+        self.assertEqual(self.worker.read(), [1, 3, None, "pong"])
+        self.worker.send([2, "credit", [1, 1]])
+        self.assertEqual(self.worker.read(), [2, "chunk", [1, "two"]])
+        self.worker.send([2, "cancel", [1]])
+        self.assertEqual(self.worker.read()[2]["code"], "cancelled")
+
     def test_a_cancelled_one_is_closed(self) -> None:
         self.worker.ask(1, "values_without_end", ["closed"], stream=True)
         for _ in range(20):

@@ -8,6 +8,7 @@
 enum deed_kind {
 	DEED_ARRIVAL = 0,  /* `client` sends a burst of requests */
 	DEED_CANCEL,	   /* a client gives up request `record` */
+	DEED_READ,	   /* `client` reads again what waits for it */
 	DEED_MEDDLE,	   /* an operator does something */
 	DEED_PHASE,	   /* faults begin or stop */
 	DEED_WAKE,	   /* a process has started and reads its channel */

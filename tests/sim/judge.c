@@ -164,6 +164,7 @@ void judge_before(struct world *world)
 
 		world->judge.queue_len[i] = queue->len;
 		world->judge.queue_bytes[i] = queue->bytes;
+		world->judge.held_len[i] = engine_pool(world->engine, i)->held.len;
 	}
 	world->judge.overdue = engine_deadline(world->engine) <= world->now;
 	world->judge.overrun = NOBODY;
@@ -180,7 +181,8 @@ static void judge_queue(struct world *world, const struct pool *pool)
 	const struct judge *judge = &world->judge;
 	const struct queue *queue = &pool->queue;
 
-	if (world->event.type == EVENT_SUBMIT &&
+	/* One that was held comes back whatever the limits. */
+	if (world->event.type == EVENT_SUBMIT && pool->held.len >= judge->held_len[pool->index] &&
 	    ((queue->len > queue->len_max && queue->len > judge->queue_len[pool->index]) ||
 	     (queue->bytes > queue->bytes_max && queue->bytes > judge->queue_bytes[pool->index])))
 		judge_blame(world, "P5", "the queue of pool %u is over its limit", pool->index);

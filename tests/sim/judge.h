@@ -12,6 +12,7 @@
  *   at the worker that the affinity demands; a used name is known as long as its tombstone exists
  * - key: a request that repeats a key gets the stored answer, which is kept for its lifetime
  * - stream: parts come before the answer and only to requests for streams; void parts are declared
+ * - hold: what a client that does not read holds back is not sent, and costs no worker its life
  * - retry: none comes earlier than reported or more often than the error code allows
  * - breaker, chain, recovery: each change follows from the one before, and has its effect
  * - workers: a slot holds one process, which is replaced when it is dead, gets messages only while

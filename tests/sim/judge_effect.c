@@ -141,8 +141,12 @@ static bool is_overrun(const struct world *world, const struct record *record)
 {
 	usec_t timeout = world->pools[record->at].attempt_timeout;
 
+	/* The time in which its client does not read is nobody's, but for its own deadline. */
+	if (record->held_since > 0)
+		return false;
 	return world->now >= record->deadline ||
-	       (timeout > 0 && world->now >= usec_add(record->first_at, timeout));
+	       (timeout > 0 &&
+		world->now >= usec_add(usec_add(record->first_at, timeout), record->held));
 }
 
 /* Whether the error may be reported at this moment, by its code. */
@@ -521,6 +525,9 @@ static void judge_send(struct world *world, const struct effect *effect)
 	if (effect->send.attempt != ++record->sends)
 		judge_blame(world, "P5", "request %u: attempt %u is the %uth",
 			    judge_number(world, record), effect->send.attempt, record->sends);
+	if (record->aside && record->key == NO_NAME)
+		judge_blame(world, "hold", "request %u is sent, but its client has too much unread",
+			    judge_number(world, record));
 	judge_budget(world, record, effect->pool);
 	judge_time(world, record, effect);
 	judge_choice(world, record, effect);
@@ -534,6 +541,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	judge_queueing(world, effect);
 	process->in_flight++;
 	record->sent = true;
+	record->held = record->held_since = 0;
 	record->sent_at = world->judge.overdue ? USEC_INFINITY : world->now;
 	record->first_at = world->now;
 	record->worker = effect->worker;
@@ -755,6 +763,24 @@ static void judge_address(struct world *world, const struct effect *effect)
 			    effect->worker);
 }
 
+/* A worker that its client holds back, and that runs nothing else, can't give up anything. */
+static void judge_patience(struct world *world, const struct effect *effect)
+{
+	const struct worker *worker = engine_worker(world->engine, effect->worker);
+
+	if (effect->kill.cause != CAUSE_CANCELLED || worker->concurrency > 1)
+		return;
+	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
+		const struct record *record =
+			world->open[i] == NOBODY ? NULL : &world->records[world->open[i]];
+
+		if (record && record->sent && record->held_since > 0 &&
+		    record->worker == effect->worker && record->life == effect->life)
+			judge_blame(world, "hold", "worker %u is ended while request %u holds it",
+				    effect->worker, judge_number(world, record));
+	}
+}
+
 /* No worker may be ended for a cause that is not true. */
 static void judge_verdict(struct world *world, const struct effect *effect)
 {
@@ -825,6 +851,7 @@ void judge_effect(struct world *world, const struct effect *effect)
 	case EFFECT_SIGNAL:
 		judge_address(world, effect);
 		judge_verdict(world, effect);
+		judge_patience(world, effect);
 		break;
 	case EFFECT_HEALTH:
 		judge_health(world, effect);

@@ -345,6 +345,35 @@ FAULTS = [
     Fault("engine_session.c", "\t\tanswer(engine, request, ERR_memory_limit, EXECUTED_YES);\n",
           "\t\tanswer(engine, request, ERR_memory_limit, EXECUTED_NO);\n",
           "a spent key is said not to have run"),
+    # --- clients that do not read ---
+    Fault("engine_hold.c", "\tif (held && request->state == REQUEST_QUEUED)", "\tif (!engine)",
+          "a queued request of a client with too much unread is sent"),
+    Fault("engine_attempt.c", "\tif (request->is_held) {", "\tif (!request) {",
+          "a new request of a client with too much unread is sent"),
+    Fault("engine_hold.c", "\telse if (!held && request->state == REQUEST_HELD)", "\telse if (!engine)",
+          "a request does not come back when its client has read"),
+    Fault("engine_hold.c", "\theld = held && !is_awaited(request);\n", "",
+          "others wait with the key of a client that does not read"),
+    Fault("engine_session.c", "\tengine_hold(engine, engine_slot_of(engine, key->leader), false);\n", "",
+          "who comes with the key of a client that does not read waits"),
+    Fault("queue.c", "if (entry(node)->submitted > request->submitted)", "if (entry(node)->submitted < request->submitted)",
+          "requests come back in another order"),
+    Fault("worker.c", "\tattempt->held = usec_add(attempt->held, usec_sub(now, attempt->held_since));\n", "",
+          "an attempt is charged with the time in which its client did not read"),
+    Fault("engine_hold.c", "timeout == 0 || attempt->held_since > 0", "timeout == 0",
+          "an attempt overruns while its client does not read"),
+    Fault("engine_request.c", "\tif (attempt->held_since > 0) {", "\tif (!attempt) {",
+          "the deadline of who does not read ends a worker"),
+    Fault("engine_health.c", "worker->given_up == 0 || worker_is_held(worker)", "worker->given_up == 0",
+          "who is paused must give up what it can't"),
+    Fault("engine_health.c", "\t\tfrom = usec_max(from, worker->freed);\n", "",
+          "the grace of who was paused is over at once"),
+    Fault("engine_hold.c", "\t} else if (worker->state == WORKER_BUSY && worker_is_held(worker)) {", "\t} else if (!engine) {",
+          "the line of who is paused waits with it"),
+    Fault("engine_attempt.c", "\tif (event->answer.is_dropped)\n", "\tif (!engine)\n",
+          "an answer that was not kept counts as one"),
+    Fault("engine_attempt.c", "\tif (dropped) {", "\tif (!engine) {",
+          "a part that was not kept is left out in silence"),
 ]
 
 
@@ -358,7 +387,7 @@ def run(command: list[str], tree: Path, timeout: float = 300) -> subprocess.Comp
 
 def make_copy(tree: Path) -> None:
     """Puts what the core's tests are made of into the directory."""
-    for part in ("protocol", "daemon/core", "tests/lib", "tests/unit", "tests/sim"):
+    for part in ("protocol", "daemon/core", "daemon/io", "tests/lib", "tests/unit", "tests/sim"):
         # What speaks with a channel needs io.
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("speak.*"))
     shutil.copy(ROOT / "Makefile", tree)

@@ -318,6 +318,7 @@ static void forget(struct world *world)
 		world->open[i] = UINT32_MAX;
 	world->record_count = 0;
 	world->calm = false;
+	memset(world->deaf, 0, sizeof(world->deaf));
 	world->outage = NOBODY;
 	world->subject = NOBODY;
 	world->events = world->timers = 0;
@@ -613,6 +614,7 @@ static void submit(struct world *world, uint32_t client)
 	event.submit.session_exists = prop_chance(&world->prop, 10);
 	event.submit.bytes = prop_below(&world->prop, REQUEST_BYTES_MAX);
 	event.submit.timeout = draw_timeout(world);
+	event.submit.is_held = record->aside = world->deaf[client];
 	record->deadline = world->now + event.submit.timeout;
 	world->open[event.request] = world->record_count - 1;
 	world->judge.open++;
@@ -650,6 +652,75 @@ static void leave(struct world *world)
 
 		if (record != UINT32_MAX && world->records[record].client == client)
 			cancel(world, record, true);
+	}
+}
+
+/* Who does not read holds back the streams that it gets, of which it has a part already. */
+static void hold_stream(struct world *world, struct record *record, bool held)
+{
+	const struct request *request = engine_request(world->engine, record->slot);
+	struct engine_event event = {.type = EVENT_WORKER_HELD, .is_held = held};
+
+	if (!record->open || !record->sent || !record->chunked || !request->run.attempt ||
+	    engine_worker(world->engine, record->worker)->channel_broken ||
+	    held == (record->held_since > 0))
+		return;
+	event.worker = record->worker;
+	event.life = record->life;
+	event.id = request->run.attempt->id;
+	if (held)
+		record->held_since = world->now;
+	step(world, &event);
+	if (held)
+		return;
+	record->held += world->now - record->held_since;
+	record->held_since = 0;
+}
+
+static void set_deaf(struct world *world, uint32_t client, bool deaf)
+{
+	world->deaf[client] = deaf;
+	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
+		struct engine_event event = {.type = EVENT_HOLD, .request = i, .is_held = deaf};
+		uint32_t index = world->open[i];
+
+		if (index == NOBODY || world->records[index].client != client)
+			continue;
+		hold_stream(world, &world->records[index], deaf);
+		if (world->open[i] != index)
+			continue;
+		world->records[index].aside = deaf;
+		step(world, &event);
+	}
+}
+
+static void stall(struct world *world)
+{
+	struct deed deed = {.kind = DEED_READ,
+			    .client = (uint32_t)prop_below(&world->prop, CLIENTS_MAX)};
+
+	if (world->deaf[deed.client])
+		return;
+	set_deaf(world, deed.client, true);
+	deed.at = usec_add(world->now, world_span(world, ONE_OF(world, 5000, 50000, 500000)));
+	agenda_add(&world->agenda, &deed);
+}
+
+/* An event of a process has come; a part for a client that does not read fills its window. */
+static void take_news(struct world *world, const struct engine_event *news)
+{
+	const struct request *request;
+	uint32_t slot;
+
+	step(world, news);
+	if (news->type != EVENT_WORKER_CHUNK || world->judge.property)
+		return;
+	for (slot = 0; slot < world->settings.requests_max; slot++) {
+		request = engine_request(world->engine, slot);
+		if (world->open[slot] != NOBODY && request->state == REQUEST_SENT &&
+		    request->run.worker == news->worker && request->run.attempt->id == news->id &&
+		    world->deaf[world->records[world->open[slot]].client])
+			hold_stream(world, &world->records[world->open[slot]], true);
 	}
 }
 
@@ -840,6 +911,9 @@ static void take_deed(struct world *world)
 	case DEED_CANCEL:
 		cancel(world, deed.record, false);
 		break;
+	case DEED_READ:
+		set_deaf(world, deed.client, false);
+		break;
 	case DEED_MEDDLE:
 		meddle(world);
 		break;
@@ -848,7 +922,7 @@ static void take_deed(struct world *world)
 		break;
 	case DEED_WORKER_EVENTS:
 		if (process_is_heard(world, &deed.news))
-			step(world, &deed.news);
+			take_news(world, &deed.news);
 		break;
 	default:
 		process_take_deed(world, &deed);
@@ -863,6 +937,8 @@ static void take_chances(struct world *world)
 		leap(world);
 	if (world_fault(world, FAULT_CLIENT_LEAVES))
 		leave(world);
+	if (!is_closing(world) && world_fault(world, FAULT_READER_STALLS))
+		stall(world);
 	if (world_fault(world, FAULT_EARLY_TIMER))
 		take_timer(world);
 	if (world->stop_at[0] <= world->events || is_closing(world)) {

@@ -63,6 +63,7 @@
 	FAULT(UNSAYABLE)                                                                           \
 	FAULT(CLIENT_CANCELS)                                                                      \
 	FAULT(CLIENT_LEAVES)                                                                       \
+	FAULT(READER_STALLS)                                                                       \
 	FAULT(TINY_DEADLINE)                                                                       \
 	FAULT(LEAP)                                                                                \
 	FAULT(EARLY_TIMER)
@@ -117,11 +118,14 @@ struct record {
 	usec_t sent_at;	  /* USEC_INFINITY: a timer was overdue at that time */
 	uint32_t worker;
 	uint32_t life;
-	uint32_t at;	  /* the pool where it was last reported */
-	unsigned level;	  /* the level of that pool */
-	unsigned retries; /* reported in that pool */
-	usec_t first_at;  /* when it was first sent there */
-	unsigned overran; /* number of the event at which its attempt had overrun */
+	uint32_t at;	   /* the pool where it was last reported */
+	unsigned level;	   /* the level of that pool */
+	unsigned retries;  /* reported in that pool */
+	usec_t first_at;   /* when it was first sent there */
+	unsigned overran;  /* number of the event at which its attempt had overrun */
+	bool aside;	   /* its client has too much unread */
+	usec_t held_since; /* its client does not read its parts since then; 0: it reads */
+	usec_t held;	   /* how long that was so before, in this attempt */
 	struct {
 		uint32_t worker;
 		uint32_t life;
@@ -286,6 +290,7 @@ struct judge {
 	char text[300];
 	unsigned queue_len[POOLS_MAX]; /* before the event */
 	uint64_t queue_bytes[POOLS_MAX];
+	unsigned held_len[POOLS_MAX];
 	enum pool_health health[POOLS_MAX]; /* as reported */
 	usec_t short_since[POOLS_MAX]; /* since when workers lack and none starts; or infinity */
 	usec_t leap_end;	       /* of the last jump of the clock */
@@ -342,6 +347,7 @@ struct world {
 	bool meddles;		      /* an operator does things */
 	bool changes;		      /* faults begin and stop */
 	bool calm;		      /* there are no faults at present */
+	bool deaf[CLIENTS_MAX];	      /* clients that read nothing for now */
 	uint32_t outage;	      /* the pool where every request fails, or NOBODY */
 	unsigned named;		      /* percent of the requests that have a session or a key */
 	struct engine_settings settings;

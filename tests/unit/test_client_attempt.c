@@ -366,6 +366,40 @@ START_TEST(a_chunk_does_not_wait_for_the_result)
 }
 END_TEST
 
+/* Streams as the daemon lets it; each chunk is three bytes, and its credit four. */
+static int stream_on_credit(struct poold_attempt *attempt, struct poold_writer *result,
+			    void *userdata)
+{
+	const struct poold_bytes chunk = {"\xa2hi", 3};
+
+	(void)result;
+	(void)userdata;
+	ck_assert_int_eq(poold_attempt_chunk(attempt, chunk), 0);
+	ck_assert_int_eq(poold_attempt_chunk(attempt, chunk), 0);
+	daemon_says(current, "[2, 'credit', [9, 100]] [2, 'credit', [2]] [2, 'credit', [2, 1]]"
+			     "[2, 'credit', [2, 2]]");
+	ck_assert_int_eq(poold_attempt_chunk(attempt, chunk), 0);
+	daemon_says(current, "[2, 'credit', [2, 2]] [2, 'cancel', [2]]");
+	ck_assert_int_eq(poold_attempt_chunk(attempt, chunk), -ECANCELED);
+	ck_assert(poold_attempt_cancelled(attempt));
+	return poold_fail(attempt, POOLD_EXCEPTION, "E", "cancelled");
+}
+
+START_TEST(a_stream_waits_for_credit)
+{
+	struct world world;
+
+	world_init(&world, (struct poold_worker_options){.silent = true});
+	poold_worker_add(world.worker, "on_credit", stream_on_credit, NULL);
+	ck_assert_str_eq(
+		run(&world, "[0, 2, 'on_credit', [[], {'stream': true, 'credit': 4}]]"),
+		"[2, 'chunk', [2, 'hi']]\n[2, 'chunk', [2, 'hi']]\n"
+		"[2, 'chunk', [2, 'hi']]\n"
+		"[1, 2, {'code': 'exception', 'type': 'E', 'message': 'cancelled'}, nil]\n");
+	world_done(&world);
+}
+END_TEST
+
 START_TEST(a_stream_to_nobody)
 {
 	struct world world;
@@ -417,9 +451,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		one_request_and_what_it_says,	      all_of_it_in_a_batch,
-		a_chunk_does_not_wait_for_the_result, a_stream_to_nobody,
-		ends_of_sessions_come_in_their_turn,  ends_of_sessions_need_not_be_heard,
+		one_request_and_what_it_says,
+		all_of_it_in_a_batch,
+		a_chunk_does_not_wait_for_the_result,
+		a_stream_to_nobody,
+		a_stream_waits_for_credit,
+		ends_of_sessions_come_in_their_turn,
+		ends_of_sessions_need_not_be_heard,
 	};
 
 	return unit_main("client_attempt", tests, ARRAY_SIZE(tests));

@@ -460,9 +460,9 @@ static const char *worker_said(struct world *world, const char *flags)
 	return text + strlen(ready);
 }
 
-#define ANNOUNCING "'started': true, 'batch': false"
-#define SILENT	   "'started': false, 'batch': false"
-#define BATCHING   "'started': false, 'batch': true"
+#define ANNOUNCING "'started': true, 'batch': false, 'credit': true"
+#define SILENT	   "'started': false, 'batch': false, 'credit': true"
+#define BATCHING   "'started': false, 'batch': true, 'credit': true"
 
 /* The fatal error at the end is how these tests stop a worker that has answered all before it. */
 #define STOP(id) "[0, " id ", 'fails', [['fatal'], {}]]"

@@ -40,6 +40,7 @@ struct asker {
 	struct caller caller;
 	struct loop *loop;
 	struct buf record; /* what it was told, one line each */
+	bool counts;	   /* what it was given in parts: the test says what is taken */
 	bool is_behind;	   /* takes no event now */
 	unsigned awaited;  /* answers after which the loop is left */
 };
@@ -92,6 +93,8 @@ static void answer_part(struct caller *caller, uint32_t msgid, struct chunk *chu
 			struct bytes value)
 {
 	(void)chunk;
+	if (of_caller(caller)->counts)
+		caller->put += value.len;
 	buf_printf(&of_caller(caller)->record, "part %u ", msgid);
 	wire_render(&of_caller(caller)->record, value.data, value.len);
 }
@@ -321,6 +324,110 @@ START_TEST(parts_come_before_the_answer)
 }
 END_TEST
 
+/* A part of 100000 bytes; three of them are more than the window. */
+static struct bytes large(void)
+{
+	static uint8_t value[100005] = {0xc6, 0, 1, 0x86, 0xa0};
+
+	return (struct bytes){value, sizeof(value)};
+}
+
+static void play_large(struct world *world, unsigned count)
+{
+	while (count-- > 0) {
+		play_part(world, large());
+		buf_reset(&world->asker.record);
+	}
+}
+
+static void take(struct world *world, uint64_t bytes)
+{
+	world->asker.caller.taken += bytes;
+	driver_caller_took(&world->driver, &world->asker.caller);
+}
+
+START_TEST(who_does_not_read_pauses_the_worker)
+{
+	struct world world;
+
+	open_world(&world, PLAYED_POOL);
+	world.asker.counts = true;
+	play_ready(&world);
+	ask_played(&world, 1);
+	play_large(&world, 2);
+	ck_assert(!played(&world)->channel.is_paused);
+	play_large(&world, 1);
+	ck_assert(played(&world)->channel.is_paused);
+	take(&world, 100004);
+	ck_assert(played(&world)->channel.is_paused);
+	take(&world, 1);
+	ck_assert(!played(&world)->channel.is_paused);
+	play_large(&world, 1);
+	ck_assert(played(&world)->channel.is_paused);
+	take(&world, 300015);
+	ck_assert(!played(&world)->channel.is_paused);
+	ck_assert_uint_eq(world.asker.caller.unread.len, 0);
+	play_result(&world, nothing);
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(a_worker_is_heard_when_its_stream_is_over)
+{
+	struct world world;
+
+	open_world(&world, PLAYED_POOL);
+	world.asker.counts = true;
+	play_ready(&world);
+	ask_played(&world, 1);
+	play_large(&world, 3);
+	ck_assert(played(&world)->channel.is_paused);
+	driver_cancel(&world.driver, call_find(&world.driver.calls, &world.asker.caller, 1));
+	ck_assert(!played(&world)->channel.is_paused);
+	ck_assert_uint_eq(world.asker.caller.unread.len, 0);
+	take(&world, 300015);
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(a_worker_with_other_work_is_not_paused)
+{
+	struct world world;
+
+	open_world(&world, PLAYED_POOL);
+	world.asker.counts = true;
+	ck_assert(starts_drop(&world.driver.starts, played(&world)));
+	worker_events_channel_handler.on_ready(&played(&world)->channel, 2, false, false);
+	ask_played(&world, 1);
+	play_large(&world, 30);
+	ck_assert(!played(&world)->channel.is_paused);
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(what_is_asked_with_too_much_unread_waits)
+{
+	struct pool_view pool;
+	struct world world;
+
+	open_world(&world, PLAYED_POOL);
+	play_ready(&world);
+	driver_hold_caller(&world.driver, &world.asker.caller, true);
+	ask(&world, 1, "w", "m", nothing);
+	engine_view_pool(world.driver.engine, 0, &pool);
+	ck_assert_uint_eq(pool.held, 1);
+	driver_hold_caller(&world.driver, &world.asker.caller, false);
+	flow_hold_callers(&world.driver);
+	engine_view_pool(world.driver.engine, 0, &pool);
+	ck_assert_uint_eq(pool.held, 0);
+	ck_assert_uint_eq(pool.running, 1);
+	driver_hold_caller(&world.driver, &world.asker.caller, true);
+	driver_leave(&world.driver, &world.asker.caller);
+	flow_hold_callers(&world.driver);
+	close_world(&world);
+}
+END_TEST
+
 START_TEST(a_failure_is_told_with_its_attempts)
 {
 	struct world world;
@@ -525,6 +632,10 @@ int main(void)
 		a_static_pool_answers_at_once,
 		the_answer_says_who_gave_it,
 		parts_come_before_the_answer,
+		who_does_not_read_pauses_the_worker,
+		a_worker_is_heard_when_its_stream_is_over,
+		a_worker_with_other_work_is_not_paused,
+		what_is_asked_with_too_much_unread_waits,
 		a_failure_is_told_with_its_attempts,
 		a_call_is_given_up,
 		who_leaves_hears_nothing_more,

@@ -33,6 +33,12 @@ START_TEST(requests_stand_in_line)
 }
 END_TEST
 
+START_TEST(clients_that_do_not_read_hold_back_their_own)
+{
+	transcript_check(GOLDEN "hold.txt");
+}
+END_TEST
+
 START_TEST(workers_are_watched)
 {
 	transcript_check(GOLDEN "health.txt");
@@ -121,11 +127,24 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		workers_start,		 requests_go_their_way, failed_attempts_are_tried_again,
-		requests_stand_in_line,	 workers_are_watched,	the_engine_stops,
-		workers_are_replaced,	 workers_come_and_go,	breakers_open_and_close,
-		requests_recover,	 pools_fail_over,	sessions_hold_together,
-		keys_run_once,		 answers_come_in_parts, bad_workers_are_ejected,
+		workers_start,
+		requests_go_their_way,
+		failed_attempts_are_tried_again,
+		requests_stand_in_line,
+		workers_are_watched,
+		the_engine_stops,
+		clients_that_do_not_read_hold_back_their_own,
+		workers_are_watched,
+		the_engine_stops,
+		workers_are_replaced,
+		workers_come_and_go,
+		breakers_open_and_close,
+		requests_recover,
+		pools_fail_over,
+		sessions_hold_together,
+		keys_run_once,
+		answers_come_in_parts,
+		bad_workers_are_ejected,
 		any_events_in_any_order,
 	};
 

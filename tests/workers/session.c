@@ -6,6 +6,7 @@
  *   count_then_fail   counts, then fails, so that the state does not count; `count_then_crash` dies
  *   forget            clears the state           whose  [session, process]
  *   stream N          sends the chunks 0 to N-1, then answers N
+ *   tell_large N SIZE     sends N chunks of SIZE bytes, then answers N; `echo` answers its arguments
  *   stream_then_crash N   sends them, then dies of SIGSEGV
  *   fail_critical     fails with the severity critical
  *   ended             the sessions that were ended here: [[session, reason], ...]
@@ -137,6 +138,42 @@ static int whose(struct poold_attempt *attempt, struct poold_writer *result, voi
 	return 0;
 }
 
+static int echo(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
+{
+	(void)userdata;
+	poold_write_raw(result, attempt->args);
+	return 0;
+}
+
+static int tell_large(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
+{
+	struct poold_reader reader = poold_reader_init(attempt->args);
+	uint32_t given;
+	int64_t wanted, size;
+	uint8_t *data;
+
+	(void)userdata;
+	if (poold_read_array(&reader, &given) < 0 || poold_read_int(&reader, &wanted) < 0 ||
+	    poold_read_int(&reader, &size) < 0 || !(data = malloc((size_t)size)))
+		return poold_fail(attempt, POOLD_REJECTED, "TypeError", "it takes two numbers");
+	for (int64_t i = 0; i < wanted; i++) {
+		memset(data, (int)(i % 256), (size_t)size);
+		poold_writer_reset(result);
+		poold_write_bin(result, data, (size_t)size);
+
+		int r = poold_attempt_chunk(attempt, poold_writer_bytes(result));
+
+		if (r < 0) {
+			free(data);
+			return poold_fail(attempt, POOLD_EXCEPTION, "Chunk", "%s", strerror(-r));
+		}
+	}
+	free(data);
+	poold_writer_reset(result);
+	poold_write_int(result, wanted);
+	return 0;
+}
+
 static int stream(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
 {
 	struct poold_reader reader = poold_reader_init(attempt->args);
@@ -203,6 +240,8 @@ int main(void)
 	poold_worker_add(worker, "whose", whose, NULL);
 	poold_worker_add(worker, "stream", stream, NULL);
 	poold_worker_add(worker, "stream_then_crash", stream, dies);
+	poold_worker_add(worker, "tell_large", tell_large, NULL);
+	poold_worker_add(worker, "echo", echo, NULL);
 	poold_worker_add(worker, "fail_critical", fail_critical, NULL);
 	poold_worker_add(worker, "ended", list_ended, NULL);
 	int r = poold_worker_run(worker);

@@ -275,11 +275,12 @@ static void pack_pool_limits(struct buf *out, const struct config_pool *config)
 static void pack_pool_queue(struct buf *out, const struct pool_view *pool)
 {
 	pack_str(out, "queue");
-	pack_map(out, 4);
+	pack_map(out, 5);
 	pack_named_uint(out, "length", pool->queued);
 	pack_named_uint(out, "max", pool->queue_max);
 	pack_named_uint(out, "bytes", pool->queued_bytes);
 	pack_named_uint(out, "bytes_max", pool->queue_bytes_max);
+	pack_named_uint(out, "held", pool->held);
 }
 
 void report_pack_roll(const struct driver *driver, uint32_t pool, struct buf *out)

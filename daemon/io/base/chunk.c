@@ -21,18 +21,20 @@ void chunk_store_done(struct chunk_store *store)
 	}
 }
 
-static bool has_room(struct chunk_store *store, size_t bytes)
+bool chunk_has_room(const struct chunk_store *store, size_t bytes)
 {
 	return bytes <= store->bytes_max && store->bytes <= store->bytes_max - bytes;
 }
 
-struct chunk *chunk_new(struct chunk_store *store, size_t capacity)
+static struct chunk *make(struct chunk_store *store, size_t capacity, bool reserved)
 {
 	struct chunk *chunk = NULL;
+	bool may;
 
 	if (capacity < CHUNK_SIZE)
 		capacity = CHUNK_SIZE;
-	if (has_room(store, capacity)) {
+	may = reserved || chunk_has_room(store, capacity);
+	if (may) {
 		if (capacity == CHUNK_SIZE && store->spare) {
 			chunk = store->spare;
 			store->spare = chunk->next;
@@ -43,11 +45,22 @@ struct chunk *chunk_new(struct chunk_store *store, size_t capacity)
 	}
 	if (!chunk) {
 		store->refused++;
+		store->exhausted += may;
 		return NULL;
 	}
 	*chunk = (struct chunk){.store = store, .capacity = capacity, .references = 1};
 	store->bytes += capacity;
 	return chunk;
+}
+
+struct chunk *chunk_new(struct chunk_store *store, size_t capacity)
+{
+	return make(store, capacity, false);
+}
+
+struct chunk *chunk_new_reserved(struct chunk_store *store, size_t capacity)
+{
+	return make(store, capacity, true);
 }
 
 struct chunk *chunk_ref(struct chunk *chunk)
@@ -78,13 +91,15 @@ struct chunk *chunk_grow(struct chunk *chunk, size_t capacity)
 {
 	struct chunk_store *store = chunk->store;
 	size_t more = capacity - chunk->capacity;
+	bool may = chunk_has_room(store, more);
 	struct chunk *grown = NULL;
 
 	assert(chunk->references == 1 && capacity >= chunk->capacity);
-	if (has_room(store, more))
+	if (may)
 		grown = realloc(chunk, sizeof(*chunk) + capacity);
 	if (!grown) {
 		store->refused++;
+		store->exhausted += may;
 		return NULL;
 	}
 	grown->capacity = capacity;

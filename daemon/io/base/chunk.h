@@ -18,7 +18,8 @@ struct chunk_store {
 	size_t bytes;	   /* handed out */
 	bool is_trimmable; /* memory was freed since the caller last set this to false */
 	size_t bytes_max;
-	uint64_t refused; /* times the limit or the system said no */
+	uint64_t refused;   /* times the limit or the system said no */
+	uint64_t exhausted; /* of these: times the system did */
 };
 
 struct chunk {
@@ -36,6 +37,13 @@ void chunk_store_done(struct chunk_store *store);
 /* A block of at least `capacity` bytes with one reference, the caller's; NULL at the limit or
  * without memory. */
 struct chunk *chunk_new(struct chunk_store *store, size_t capacity);
+
+/* Whether a block of so many bytes would fit now. */
+bool chunk_has_room(const struct chunk_store *store, size_t bytes);
+
+/* The same as chunk_new, but also above the limit: for the little without which nothing that is
+ * there could be given back.  NULL without memory. */
+struct chunk *chunk_new_reserved(struct chunk_store *store, size_t capacity);
 
 /* One more reference.  Returns the chunk. */
 struct chunk *chunk_ref(struct chunk *chunk);

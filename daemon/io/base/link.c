@@ -1,8 +1,10 @@
 #include "daemon/io/base/link.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -137,7 +139,16 @@ static void abandon_output(struct link *link, enum link_end why, int error)
 		end(link, why, error, (struct bytes){0});
 }
 
-/* The time-out starts anew whenever the peer has read something. */
+/* Bytes that were written and that the peer has not read; -1: unknown. */
+static int count_unsent(const struct link *link)
+{
+	int bytes;
+
+	return ioctl(link->fd, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
+}
+
+/* The time-out starts anew whenever the peer has read something: then the socket is writable, or,
+ * for a little, its buffer holds less (has_progress). */
 static void wait_writable(struct link *link)
 {
 	struct timeval timeout = {.tv_sec = (time_t)(link->stall_timeout / USEC_PER_SEC),
@@ -146,6 +157,7 @@ static void wait_writable(struct link *link)
 	if (link->is_waiting)
 		return;
 	link->is_waiting = true;
+	link->unsent = count_unsent(link);
 	event_add(&link->write_event, link->stall_timeout > 0 ? &timeout : NULL);
 }
 
@@ -156,15 +168,43 @@ static void stop_waiting(struct link *link)
 	link->is_waiting = false;
 }
 
+/* Whether the peer has read anything since the wait for it began or was prolonged. */
+static bool has_progress(struct link *link)
+{
+	int before = link->unsent;
+
+	link->unsent = count_unsent(link);
+	return link->unsent >= 0 && link->unsent < before;
+}
+
+/* Returns what outbox_write did. */
+static int write_out(struct link *link)
+{
+	size_t before = link->out.bytes;
+	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd);
+
+	link->written += before - link->out.bytes;
+	if (before > link->out.bytes && link->is_waiting)
+		link->unsent = count_unsent(link);
+	return r;
+}
+
 static void flush(struct link *link)
 {
-	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd);
+	uint64_t before = link->written;
+	int r = write_out(link);
 
 	if (r == -EAGAIN) {
 		wait_writable(link);
+		if (link->written > before && link->handler->on_written)
+			link->handler->on_written(link->owner);
 		return;
 	}
 	stop_waiting(link);
+	if (r == 0 && link->written > before && link->handler->on_written)
+		link->handler->on_written(link->owner);
+	if (link->is_closed)
+		return;
 	if (r < 0)
 		abandon_output(link, LINK_END_ERROR, r);
 	else
@@ -176,7 +216,10 @@ static void on_writable(evutil_socket_t fd, short what, void *argument)
 	struct link *link = argument;
 
 	(void)fd;
-	if (what & EV_TIMEOUT) {
+	if (what & EV_TIMEOUT && has_progress(link)) {
+		stop_waiting(link);
+		wait_writable(link);
+	} else if (what & EV_TIMEOUT) {
 		stop_waiting(link);
 		abandon_output(link, LINK_END_STALLED, -ETIMEDOUT);
 	} else {
@@ -237,6 +280,80 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 	return start;
 }
 
+/* --- no memory --- */
+
+static void starve(struct link *link)
+{
+	if (list_linked(&link->in_starved))
+		return;
+	list_push_back(&link->loop->starved, &link->in_starved);
+	if (link->is_reading)
+		event_del(&link->read_event);
+}
+
+static void forget_starved(struct link *link)
+{
+	if (list_linked(&link->in_starved))
+		list_remove(&link->loop->starved, &link->in_starved);
+}
+
+void link_feed_starved(struct loop *loop)
+{
+	if (!chunk_has_room(&loop->store, LARGE_CHUNK))
+		return;
+	for (unsigned left = loop->starved.len; left > 0; left--) {
+		struct link *link = list_entry(list_first(&loop->starved), struct link, in_starved);
+
+		forget_starved(link);
+		if (link->is_reading)
+			event_add(&link->read_event, NULL);
+	}
+}
+
+/* The message that is half read can't be kept. */
+static void run_short(struct link *link, struct bytes begun)
+{
+	size_t len = begun.len < LINK_BEGUN_MAX ? begun.len : LINK_BEGUN_MAX;
+
+	if (!link->handler->on_no_memory) {
+		end(link, LINK_END_NO_MEMORY, -ENOMEM, begun);
+		return;
+	}
+	if (!link->handler->on_no_memory(link->owner, (struct bytes){begun.data, len})) {
+		starve(link);
+		return;
+	}
+	if (link->is_closed)
+		return;
+	chunk_unref(link->in);
+	link->in = NULL;
+	link->in_len = link->in_scanned = 0;
+	link->is_skipping = true;
+}
+
+/* Reads no further than to the end of the message that is skipped.  Returns what read(2) did. */
+static ssize_t read_skipped(struct link *link)
+{
+	uint8_t dropped[CHUNK_SIZE];
+	uint64_t need = framing_need(&link->framing);
+	size_t room = need < sizeof(dropped) ? (size_t)need : sizeof(dropped), taken;
+	ssize_t n = read(link->fd, dropped, room);
+	enum skip_result result;
+
+	if (n <= 0)
+		return n;
+	result = framing_feed(&link->framing, dropped, (size_t)n, &taken);
+	if (result == SKIP_MORE)
+		return n;
+	link->is_skipping = false;
+	if (result == SKIP_DONE)
+		framing_restart(&link->framing);
+	else
+		end(link, result == SKIP_BAD ? LINK_END_MALFORMED : LINK_END_TOO_LARGE, 0,
+		    (struct bytes){0});
+	return n;
+}
+
 /* How large a chunk for a message of which `len` bytes are there and `need` more must come at
  * least. */
 static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need)
@@ -257,6 +374,8 @@ static bool keep_rest(struct link *link, const uint8_t *rest, size_t len)
 	size_t capacity = wanted_capacity(link, len, framing_need(&link->framing));
 	struct chunk *chunk = chunk_new(&link->loop->store, capacity);
 
+	if (!chunk && link->handler->on_no_memory)
+		chunk = chunk_new_reserved(&link->loop->store, len);
 	if (!chunk) {
 		end(link, LINK_END_NO_MEMORY, -ENOMEM, (struct bytes){rest, len});
 		return false;
@@ -277,8 +396,8 @@ static bool make_in_room(struct link *link)
 	grown = chunk_grow(link->in,
 			   wanted_capacity(link, link->in_len, framing_need(&link->framing) + 1));
 	if (!grown) {
-		end(link, LINK_END_NO_MEMORY, -ENOMEM,
-		    (struct bytes){link->in->data, link->in_len});
+		run_short(link, (struct bytes){link->in->data, link->in_len});
+		errno = EAGAIN;
 		return false;
 	}
 	link->in = grown;
@@ -293,7 +412,7 @@ static ssize_t read_own(struct link *link)
 	ssize_t n;
 
 	if (!make_in_room(link))
-		return 0;
+		return -1;
 	n = read(link->fd, link->in->data + link->in_len, link->in->capacity - link->in_len);
 	if (n <= 0)
 		return n;
@@ -334,8 +453,12 @@ static ssize_t read_shared(struct link *link)
 	ssize_t n;
 
 	if (!find_shared_room(loop)) {
-		end(link, LINK_END_NO_MEMORY, -ENOMEM, (struct bytes){0});
-		return 0;
+		if (link->handler->on_no_memory)
+			starve(link);
+		else
+			end(link, LINK_END_NO_MEMORY, -ENOMEM, (struct bytes){0});
+		errno = EAGAIN;
+		return -1;
 	}
 	chunk = loop->shared;
 	data = chunk->data + loop->shared_used;
@@ -369,7 +492,9 @@ static bool read_some(struct link *link)
 {
 	ssize_t n;
 
-	if (link->in || start_own(link))
+	if (link->is_skipping)
+		n = read_skipped(link);
+	else if (link->in || start_own(link))
 		n = read_own(link);
 	else
 		n = read_shared(link);
@@ -411,7 +536,7 @@ void link_read_deferred(struct loop *loop)
 		struct link *link = list_entry(node, struct link, in_deferred);
 
 		list_remove(&loop->deferred, node);
-		if (link->is_reading)
+		if (link->is_reading && !list_linked(&link->in_starved))
 			read_some(link);
 	}
 }
@@ -419,7 +544,8 @@ void link_read_deferred(struct loop *loop)
 void link_drain(struct link *link)
 {
 	for (unsigned i = 0; i < DRAIN_READS_MAX; i++)
-		if (link->is_closed || link->has_ended || !read_some(link))
+		if (link->is_closed || link->has_ended || list_linked(&link->in_starved) ||
+		    !read_some(link))
 			return;
 }
 
@@ -428,6 +554,8 @@ void link_set_reading(struct link *link, bool reading)
 	if (link->is_reading == reading || link->is_closed || (reading && link->has_ended))
 		return;
 	link->is_reading = reading;
+	if (list_linked(&link->in_starved))
+		return;
 	if (reading)
 		event_add(&link->read_event, NULL);
 	else
@@ -445,6 +573,7 @@ void link_close(struct link *link)
 	close(link->fd);
 	link->fd = -1;
 	link->is_closed = true;
+	forget_starved(link);
 	if (list_linked(&link->in_dirty))
 		list_remove(&link->loop->dirty, &link->in_dirty);
 	if (list_linked(&link->in_deferred))

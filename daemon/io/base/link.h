@@ -41,8 +41,16 @@ struct link_handler {
 	/* The link is closed and no code of the turn refers to it any more: its memory may be
 	 * freed. */
 	void (*on_free)(struct link *link);
+	/*
+	 * There is no memory for the message that begins with `begun` (as in on_end).  True: it is
+	 * skipped, and the link goes on behind it; only of FRAMING_MSGPACK.  False: the link is not
+	 * read until there is memory again.  NULL: the link ends (LINK_END_NO_MEMORY).
+	 */
+	bool (*on_no_memory)(void *owner, struct bytes begun);
 	/* All output is written (NULL: not interesting). */
 	void (*on_drained)(void *owner);
+	/* The peer has taken more of the output: link->written (NULL: not interesting). */
+	void (*on_written)(void *owner);
 };
 
 struct link {
@@ -61,11 +69,15 @@ struct link {
 	size_t typical; /* size of the last message */
 	struct framing framing;
 	struct outbox out;
+	uint64_t written;     /* bytes of output that the peer's side has taken, in all */
 	usec_t stall_timeout; /* how long the peer may read nothing while output is pending; 0: any
 				 time */
 	bool is_reading;
+	bool is_skipping; /* the message that comes is read and dropped */
+	struct list_node in_starved;
 	bool reads_last; /* see link_read_last */
 	bool is_waiting; /* until the socket is writable */
+	int unsent;	 /* bytes in the socket's buffer when that wait began or was prolonged */
 	bool has_ended;	 /* on_end was called */
 	bool is_closed;
 	bool is_closing;  /* close when all is written */
@@ -118,5 +130,7 @@ void link_fail(struct link *link, enum link_end why);
 void link_read_deferred(struct loop *loop);
 void link_flush_all(struct loop *loop);
 void link_free_closed(struct loop *loop);
+/* Reads those again that waited for memory, if there is some. */
+void link_feed_starved(struct loop *loop);
 
 #endif

@@ -62,6 +62,7 @@ int loop_init(struct loop *loop, size_t memory_max)
 	outbox_store_init(&loop->outboxes, &loop->store);
 	list_init(&loop->deferred);
 	list_init(&loop->dirty);
+	list_init(&loop->starved);
 	list_init(&loop->closed);
 	return 0;
 }
@@ -120,6 +121,7 @@ static void end_turn(struct loop *loop)
 		loop->on_turn(loop->owner);
 	link_flush_all(loop);
 	link_free_closed(loop);
+	link_feed_starved(loop);
 	plan_tidying(loop);
 	loop->now = 0;
 }

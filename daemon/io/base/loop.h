@@ -29,6 +29,7 @@ struct loop {
 	struct outbox_store outboxes;
 	struct list deferred;	       /* links to be read at the end of the turn */
 	struct list dirty;	       /* links with something to write */
+	struct list starved;	       /* links that are not read until there is memory again */
 	struct list closed;	       /* links to be freed at the end of the turn */
 	struct orphans *orphans;       /* tracks the daemon's children; NULL: nothing does */
 	void (*on_timer)(void *owner); /* when all that the turn saw has been read */

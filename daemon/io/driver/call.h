@@ -10,6 +10,7 @@
 #include "daemon/io/base/chunk.h"
 #include "daemon/io/driver/attempt_history.h"
 #include "daemon/io/driver/caller.h"
+#include "daemon/io/driver/flow.h"
 #include "protocol/list.h"
 
 struct call {
@@ -32,6 +33,7 @@ struct call {
 	bool has_state;
 	size_t state_len;
 	struct bytes state;
+	struct flow flow;
 	struct attempt_history *history; /* NULL: no attempt has failed yet */
 	struct list_node in_caller;
 	struct call *next_same; /* of the same hash; or the next free one */

@@ -44,6 +44,13 @@ struct caller {
 	bool may_control;      /* root, the daemon's own user, or a member of admin_group */
 	bool wants_errors_map; /* wants errors as the map of PROTOCOL.md, not as text */
 	struct list calls;     /* its open calls, by in_caller */
+	/* Bytes that were ever put for its peer, and of these, bytes that it has taken: whoever
+	 * embeds it counts both, or leaves both 0. */
+	uint64_t put;
+	uint64_t taken;
+	bool is_held;		    /* it has too much unread: driver_hold_caller */
+	struct list unread;	    /* its calls with parts that its peer has not taken */
+	struct list_node in_turned; /* until the engine is told of is_held */
 	struct list_node in_subscribers;
 	unsigned event_kinds; /* that it has subscribed to: a mask of 1u << enum event_kind */
 	uint64_t events_lost; /* since the last event that it took */

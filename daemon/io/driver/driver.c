@@ -2,6 +2,7 @@
 
 #include "daemon/io/config/settings.h"
 #include "daemon/io/driver/effects.h"
+#include "daemon/io/driver/flow.h"
 #include "daemon/io/driver/stack.h"
 #include "daemon/io/driver/step.h"
 #include "daemon/io/driver/worker_events.h"
@@ -50,6 +51,7 @@ static void on_turn(void *owner)
 	struct driver *driver = owner;
 
 	start_next(driver);
+	flow_hold_callers(driver);
 	worker_events_handle_notes(driver);
 	memory_pressure_relieve(driver);
 	if (driver->has_stopped) {
@@ -200,6 +202,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .open_files = *open_files,
 				  .started = loop_now(loop)};
 	list_init(&driver->noted);
+	list_init(&driver->turned_callers);
 	events_init(&driver->events);
 	starts_init(&driver->starts);
 	find_admin_group(driver);

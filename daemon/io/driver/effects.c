@@ -2,6 +2,7 @@
 
 #include "daemon/io/driver/answer.h"
 #include "daemon/io/driver/failure.h"
+#include "daemon/io/driver/flow.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/slow_request.h"
 #include "daemon/io/driver/state.h"
@@ -34,6 +35,7 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		.trace = call->trace,
 		.session = call->session,
 		.is_stream = effect->send.is_stream,
+		.credit = FLOW_WINDOW,
 	};
 
 	if (effect->send.priority != PRIORITY_NORMAL)
@@ -41,6 +43,7 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	if (effect->send.session != NO_SLOT)
 		sent.state = slot_store_get(&driver->session_states, effect->send.session);
 	call_drop_state(call);
+	flow_reset(driver, call);
 	call->encode_fault = channel_send(&life->channel, &sent);
 	if (call->encode_fault) {
 		assert(life->unsaid_count < WORKER_ATTEMPTS_MAX);
@@ -157,6 +160,7 @@ static void do_answer(struct driver *driver, const struct driver_step *step,
 	default: /* EFFECT_DROP */
 		break;
 	}
+	flow_reset(driver, call);
 	call_close(&driver->calls, call);
 }
 
@@ -221,6 +225,7 @@ void effects_carry_out(struct driver *driver, struct driver_step *step, const st
 		break;
 	case EFFECT_CANCEL:
 		channel_cancel(&life->channel, effect->send.id);
+		flow_cancelled(life, effect->send.id);
 		break;
 	case EFFECT_PING:
 		channel_ping(&life->channel, effect->send.id);

@@ -65,13 +65,13 @@ void memory_pressure_relieve(struct driver *driver)
 	usec_t now = loop_now(driver->loop);
 	uint32_t worker;
 
-	if (!memory->has_start_failed && memory->refused == driver->loop->store.refused)
+	if (!memory->has_start_failed && memory->exhausted == driver->loop->store.exhausted)
 		return;
 	if (usec_sub(now, memory->relieved_at) < USEC_PER_SEC)
 		return;
 	memory->relieved_at = now;
 	memory->has_start_failed = false;
-	memory->refused = driver->loop->store.refused;
+	memory->exhausted = driver->loop->store.exhausted;
 	worker = heaviest_idle(driver);
 	if (worker == NO_SLOT)
 		return;

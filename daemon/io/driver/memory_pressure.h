@@ -14,15 +14,15 @@ struct memory_pressure {
 				limits it */
 	uint32_t check_from;   /* the slot to begin with then */
 	bool has_start_failed; /* a process could not be started for want of memory or processes */
-	uint64_t refused;      /* of the chunk store, when it was looked at last */
+	uint64_t exhausted;    /* of the chunk store, when it was looked at last */
 	usec_t relieved_at;    /* when a worker was replaced for it last */
 };
 
 /* `is_limited`: a pool sets max_memory. */
 void memory_pressure_init(struct memory_pressure *memory, usec_t now, bool is_limited);
 
-/* Has the engine replace the idle worker with the most memory if memory was refused since the last
- * time, once a second at most. */
+/* Has the engine replace the idle worker with the most memory if the system refused memory since the
+ * last time, once a second at most.  What memory_max refuses no worker could give back. */
 void memory_pressure_relieve(struct driver *driver);
 
 /* Tells the engine how much memory some of the workers use whose pools limit it, and sets the time

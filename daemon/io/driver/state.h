@@ -34,6 +34,7 @@ struct driver {
 
 	/* Requests. */
 	struct call_table calls;
+	struct list turned_callers;	  /* flow_hold_callers tells the engine of them */
 	struct slot_store session_states; /* by the session's slot */
 	struct slot_store stored_answers; /* by the slot of the idempotency key */
 

@@ -13,7 +13,8 @@ static usec_t next_deadline(const struct driver *driver)
 void driver_set_timer(struct driver *driver)
 {
 	/* What is left for the end of a turn can't wait for the next event. */
-	bool is_pending = !list_empty(&driver->noted) || driver->has_stopped;
+	bool is_pending = !list_empty(&driver->noted) || !list_empty(&driver->turned_callers) ||
+			  driver->has_stopped;
 
 	loop_set_timer(driver->loop, is_pending ? loop_now(driver->loop) : next_deadline(driver));
 }

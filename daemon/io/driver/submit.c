@@ -1,5 +1,6 @@
 #include "daemon/io/driver/submit.h"
 
+#include "daemon/io/driver/flow.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 
@@ -37,6 +38,7 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 	event->submit.is_stream = options->is_stream;
 	event->submit.is_restartable = options->is_restartable;
 	event->submit.session_exists = options->session_exists;
+	event->submit.is_held = call->caller->is_held;
 	event->submit.session = call->session;
 	event->submit.key = call->key;
 	event->submit.method = call->method;
@@ -62,6 +64,8 @@ void driver_leave(struct driver *driver, struct caller *caller)
 	struct list_node *node;
 
 	events_unsubscribe(&driver->events, caller);
+	if (list_linked(&caller->in_turned))
+		list_remove(&driver->turned_callers, &caller->in_turned);
 	while ((node = list_first(&caller->calls)))
 		cancel(driver, list_entry(node, struct call, in_caller), true);
 }

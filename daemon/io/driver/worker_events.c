@@ -1,6 +1,7 @@
 #include "daemon/io/driver/worker_events.h"
 
 #include "daemon/io/driver/effects.h"
+#include "daemon/io/driver/flow.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/stack.h"
 #include "daemon/io/driver/state.h"
@@ -29,6 +30,7 @@ static void on_ready(struct channel *channel, unsigned concurrency, bool announc
 	step.event.ready.concurrency = concurrency;
 	step.event.ready.announces = announces;
 	step.event.ready.batches = batches;
+	life_of(channel)->concurrency = concurrency > 1 ? concurrency : 1;
 	steps_end(&life_of(channel)->steps, loop_now(driver->loop));
 	notify_worker(driver, LOG_LEVEL_INFO, life_of(channel)->worker, "ready", "");
 	driver_step(driver, &step);
@@ -64,11 +66,17 @@ static uint32_t slot_of(const struct life *life, uint32_t id, bool *ret_known)
 static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, struct bytes value)
 {
 	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_CHUNK);
+	uint32_t slot;
+	bool known;
 
 	step.event.id = id;
 	step.part.chunk = chunk;
 	step.part.value = value;
 	driver_step(channel->owner, &step);
+	/* It may have ended the request. */
+	slot = slot_of(life_of(channel), id, &known);
+	if (slot != NO_SLOT)
+		flow_took_part(channel->owner, life_of(channel), id, slot, value.len);
 }
 
 static void on_state(struct channel *channel, uint32_t id, struct bytes state)
@@ -124,6 +132,25 @@ static void on_answer(struct channel *channel, uint32_t id, const struct channel
 	step.answer = answer;
 	step.answered = slot;
 	driver_step(driver, &step);
+}
+
+static void on_lost(struct channel *channel, uint32_t id, bool is_part)
+{
+	static const struct channel_answer none;
+	struct driver_step step =
+		step_of(life_of(channel), is_part ? EVENT_WORKER_CHUNK : EVENT_WORKER_ANSWERED);
+	bool known;
+
+	step.event.id = id;
+	step.answered = slot_of(life_of(channel), id, &known);
+	if (is_part) {
+		step.event.is_dropped = true;
+	} else {
+		step.event.answer.is_dropped = true;
+		step.event.answer.retry_after = USEC_INFINITY;
+		step.answer = &none;
+	}
+	driver_step(channel->owner, &step);
 }
 
 static void on_broken(struct channel *channel, enum errcode code)
@@ -262,6 +289,7 @@ const struct channel_handler worker_events_channel_handler = {
 	.on_part = on_part,
 	.on_state = on_state,
 	.on_answer = on_answer,
+	.on_lost = on_lost,
 	.on_step = on_step,
 	.on_broken = on_broken,
 };

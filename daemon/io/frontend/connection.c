@@ -3,6 +3,7 @@
 #include "daemon/io/admin/admin.h"
 #include "daemon/io/admin/control.h"
 #include "daemon/io/driver/failure.h"
+#include "daemon/io/driver/flow.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/submit.h"
 #include "daemon/io/frontend/frontend.h"
@@ -36,14 +37,34 @@ static struct connection *of_caller(struct caller *caller)
 	return container_of(caller, struct connection, caller);
 }
 
-static void pause_if_full(struct connection *connection)
+/* Something was put.  A connection with too much unread is not read, and its queued requests wait.
+ */
+static void after_put(struct connection *connection)
 {
-	const struct config_daemon *limits = &connection->driver->config->daemon;
+	const struct link *link = &connection->link;
 
-	if (connection->link.out.bytes > limits->output_max)
+	connection->caller.put = link->written + link->out.bytes;
+	if (link->out.bytes <= connection->driver->config->daemon.output_pause)
+		return;
+	link_set_reading(&connection->link, false);
+	driver_hold_caller(connection->driver, &connection->caller, true);
+}
+
+/* The last guard, for what nothing holds back: all but the answers to its calls, of which only as
+ * many come as run at the same time. */
+static void end_if_over(struct connection *connection)
+{
+	if (connection->link.out.bytes > connection->driver->config->daemon.output_max)
 		link_fail(&connection->link, LINK_END_STALLED);
-	else if (connection->link.out.bytes > limits->output_pause)
-		link_set_reading(&connection->link, false);
+}
+
+/* It has read enough for the next. */
+static void resume(struct connection *connection)
+{
+	if (connection->is_gone)
+		return;
+	link_set_reading(&connection->link, true);
+	driver_hold_caller(connection->driver, &connection->caller, false);
 }
 
 static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, struct bytes value)
@@ -55,7 +76,7 @@ static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, s
 		return;
 	link_put(&connection->link, head, envelope_put_result(head, msgid));
 	link_put_shared(&connection->link, chunk, value);
-	pause_if_full(connection);
+	after_put(connection);
 }
 
 static void answer_error(struct caller *caller, uint32_t msgid, const struct error *error)
@@ -78,7 +99,7 @@ static void answer_error(struct caller *caller, uint32_t msgid, const struct err
 	else
 		link_fail(&connection->link, LINK_END_NO_MEMORY);
 	buf_free(&buf);
-	pause_if_full(connection);
+	after_put(connection);
 }
 
 /* Writes the notification up to the message id, the first of its `count` params. */
@@ -103,7 +124,8 @@ static void answer_part(struct caller *caller, uint32_t msgid, struct chunk *chu
 		return;
 	put_notification(connection, name, 2, msgid);
 	link_put_shared(&connection->link, chunk, value);
-	pause_if_full(connection);
+	after_put(connection);
+	end_if_over(connection);
 }
 
 static void answer_restart(struct caller *caller, uint32_t msgid)
@@ -114,7 +136,7 @@ static void answer_restart(struct caller *caller, uint32_t msgid)
 	if (connection->is_gone)
 		return;
 	put_notification(connection, name, 1, msgid);
-	pause_if_full(connection);
+	after_put(connection);
 }
 
 static bool send_event(struct caller *caller, struct bytes map)
@@ -131,7 +153,7 @@ static bool send_event(struct caller *caller, struct bytes map)
 	head[len++] = 0x91; /* [map] */
 	link_put(&connection->link, head, len);
 	link_put(&connection->link, map.data, map.len);
-	pause_if_full(connection);
+	after_put(connection);
 	return true;
 }
 
@@ -161,6 +183,7 @@ static void refuse(struct connection *connection, uint32_t msgid, enum errcode c
 		error.retry_after = REFUSED_FOR;
 	connection->driver->stats.requests_refused++;
 	answer_error(&connection->caller, msgid, &error);
+	end_if_over(connection);
 }
 
 /* --- requests --- */
@@ -282,6 +305,7 @@ static void take_admin(struct connection *connection, enum method method,
 		answer(&connection->caller, envelope->id, NULL, (struct bytes){out.data, out.len});
 	else
 		refuse(connection, envelope->id, code, "%s", why);
+	end_if_over(connection);
 	buf_free(&out);
 }
 
@@ -403,7 +427,19 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 
 static void on_drained(void *owner)
 {
-	link_set_reading(&of_link(owner)->link, true);
+	resume(of_link(owner));
+}
+
+static void on_written(void *owner)
+{
+	struct connection *connection = of_link(owner);
+
+	if (connection->is_gone)
+		return;
+	connection->caller.taken = connection->link.written;
+	driver_caller_took(connection->driver, &connection->caller);
+	if (connection->link.out.bytes <= connection->driver->config->daemon.output_pause / 2)
+		resume(connection);
 }
 
 static void on_free(struct link *link)
@@ -422,6 +458,7 @@ static const struct link_handler link_handler = {
 	.on_message = on_message,
 	.on_end = on_end,
 	.on_drained = on_drained,
+	.on_written = on_written,
 	.on_free = on_free,
 };
 

@@ -55,6 +55,11 @@ static uint64_t queued_bytes(const struct pool_view *pool)
 	return pool->queued_bytes;
 }
 
+static uint64_t held(const struct pool_view *pool)
+{
+	return pool->held;
+}
+
 static uint64_t running(const struct pool_view *pool)
 {
 	return pool->running;
@@ -96,6 +101,8 @@ static void write_pool_gauges(const struct driver *driver, struct buf *out)
 	metrics_pool_gauge(driver, out, "queued_bytes", "bytes of the requests that wait",
 			   queued_bytes);
 	metrics_pool_gauge(driver, out, "running", "requests at workers", running);
+	metrics_pool_gauge(driver, out, "held", "requests that wait until their clients have read",
+			   held);
 	write_workers(driver, out);
 	write_health(driver, out);
 }

@@ -53,8 +53,7 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 		dialect_broken(channel, ERR_response_too_large, "its message is over response_max");
 		break;
 	case LINK_END_NO_MEMORY:
-		dialect_broken(channel, ERR_response_too_large,
-			       "there was no memory for its messages");
+		dialect_broken(channel, ERR_memory_limit, "there was no memory for its messages");
 		break;
 	case LINK_END_OF_FILE:
 	case LINK_END_STALLED:
@@ -66,13 +65,25 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	}
 }
 
+static bool on_no_memory(void *owner, struct bytes begun)
+{
+	struct channel *channel = owner;
+
+	return channel->dialect->on_no_memory && channel->is_ready &&
+	       channel->dialect->on_no_memory(channel, begun);
+}
+
 static void on_free(struct link *link)
 {
 	free(link);
 }
 
 static const struct link_handler link_handler = {
-	.on_message = on_message, .on_end = on_end, .on_free = on_free};
+	.on_message = on_message,
+	.on_end = on_end,
+	.on_no_memory = on_no_memory,
+	.on_free = on_free,
+};
 
 int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
 		  const struct dialect *dialect, size_t response_max)
@@ -82,7 +93,7 @@ int channel_adopt(struct channel *channel, int fd, const struct config_pool *poo
 	channel->pool = pool;
 	channel->dialect = dialect;
 	channel->response_max = response_max;
-	channel->is_ready = false;
+	channel->is_ready = channel->takes_credit = channel->is_paused = false;
 	channel->stack_signal = 0;
 	r = link_new(channel->loop, fd, dialect->framing, response_max, &link_handler, channel,
 		     &channel->link);
@@ -111,6 +122,19 @@ void channel_cancel(struct channel *channel, uint32_t id)
 {
 	if (channel->link && channel->dialect->cancel)
 		channel->dialect->cancel(channel, id);
+}
+
+void channel_credit(struct channel *channel, uint32_t id, uint64_t bytes)
+{
+	if (channel->link && channel->takes_credit)
+		channel->dialect->credit(channel, id, bytes);
+}
+
+void channel_pause(struct channel *channel, bool paused)
+{
+	channel->is_paused = paused;
+	if (channel->link)
+		link_set_reading(channel->link, !paused);
 }
 
 void channel_end_session(struct channel *channel, struct bytes session, const char *reason)

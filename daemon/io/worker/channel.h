@@ -37,6 +37,8 @@ struct channel_handler {
 	void (*on_state)(struct channel *channel, uint32_t id, struct bytes state);
 	void (*on_answer)(struct channel *channel, uint32_t id,
 			  const struct channel_answer *answer);
+	/* There was no memory for the answer to a request, or (`is_part`) for a part of it. */
+	void (*on_lost)(struct channel *channel, uint32_t id, bool is_part);
 	/* A step of the worker's start begins, which the worker named: any bytes. */
 	void (*on_step)(struct channel *channel, struct bytes name);
 	/* The channel is of no use any more: ERR_peer_closed, ERR_decode_error,
@@ -56,6 +58,8 @@ struct channel {
 	void (*on_closed)(struct channel *channel, const char *why);
 	const struct config_pool *pool; /* the owner keeps it alive */
 	const struct dialect *dialect;
+	bool takes_credit;   /* the worker waits for credit before it sends parts */
+	bool is_paused;	     /* its link is not read: channel_pause */
 	bool is_ready;	     /* the dialect's: this worker was reported as ready */
 	size_t response_max; /* bytes of a message from the worker */
 	struct link *link;   /* NULL: closed */
@@ -96,6 +100,7 @@ struct channel_request {
 	struct bytes state;   /* of its session */
 	const char *priority; /* NULL: normal */
 	bool is_stream;	      /* the answer may come in parts */
+	uint64_t credit;      /* bytes of parts that it may send at first, if it takes credit */
 };
 
 /* Messages to the worker.  A closed channel drops them without an error. */
@@ -104,11 +109,17 @@ struct channel_request {
  * last; then nothing was sent. */
 const char *channel_send(struct channel *channel, const struct channel_request *request);
 void channel_cancel(struct channel *channel, uint32_t id);
+/* The worker may send so many bytes more of the parts of message `id`; nothing is sent to one that
+ * takes no credit. */
+void channel_credit(struct channel *channel, uint32_t id, uint64_t bytes);
 /* The session goes on without this worker, or not at all. */
 void channel_end_session(struct channel *channel, struct bytes session, const char *reason);
 void channel_ping(struct channel *channel, uint32_t id);
 /* The worker is to end when it has answered. */
 void channel_shutdown(struct channel *channel);
+
+/* Nothing that the worker sends is read while it is paused. */
+void channel_pause(struct channel *channel, bool paused);
 
 /* Nothing that the worker sends from now on is read. */
 void channel_close(struct channel *channel);

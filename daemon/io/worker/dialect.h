@@ -16,15 +16,20 @@ struct dialect {
 	void (*on_open)(struct channel *channel);
 	/* A whole message from the worker.  The channel may be closed from here. */
 	void (*on_message)(struct channel *channel, struct chunk *chunk, struct bytes message);
+	/* A message that begins so is for want of memory not to be had: says what is lost by it
+	 * (on_lost), and returns whether the link may go on behind it.  NULL: it never may. */
+	bool (*on_no_memory)(struct channel *channel, struct bytes begun);
 	/*
 	 * Messages to the worker, on an open channel.  `send` returns NULL, or why the arguments
 	 * can't be expressed in the dialect, in words that last; then nothing was put.  Where the
-	 * dialect has no such message, `cancel` and `end_session` are NULL.
+	 * dialect has no such message, `cancel`, `credit` and `end_session` are NULL; `credit` is
+	 * sent where the dialect has set takes_credit of the channel.
 	 */
 	const char *(*send)(struct channel *channel, const struct channel_request *request);
 	void (*ping)(struct channel *channel, uint32_t id);
 	void (*shutdown)(struct channel *channel);
 	void (*cancel)(struct channel *channel, uint32_t id);
+	void (*credit)(struct channel *channel, uint32_t id, uint64_t bytes);
 	void (*end_session)(struct channel *channel, struct bytes session, const char *reason);
 	/* A notification without params; NULL: the configuration allows no `ready_then`. */
 	void (*notify)(struct channel *channel, const char *method);

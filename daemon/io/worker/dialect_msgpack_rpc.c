@@ -38,6 +38,7 @@ const struct dialect dialect_msgpack_rpc = {
 	.framing = FRAMING_MSGPACK,
 	.on_open = dialect_greet,
 	.on_message = on_message,
+	.on_no_memory = rpc_lose_message,
 	.send = send_request,
 	.ping = dialect_ping,
 	.shutdown = dialect_end_input,

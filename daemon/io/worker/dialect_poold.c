@@ -21,6 +21,7 @@ struct readiness {
 	unsigned concurrency;
 	bool announces;
 	bool batches;
+	bool credit;
 	int stack_signal;
 };
 
@@ -72,6 +73,8 @@ static int read_ready(struct bytes params, struct readiness *ret)
 			r = read_bool(&reader, &ret->announces);
 		else if (bytes_equal(key, "batch"))
 			r = read_bool(&reader, &ret->batches);
+		else if (bytes_equal(key, "credit"))
+			r = read_bool(&reader, &ret->credit);
 		else if (bytes_equal(key, "stack"))
 			r = read_stack_signal(&reader, &ret->stack_signal);
 		else
@@ -91,7 +94,9 @@ static void take_ready(struct channel *channel, struct bytes params)
 			       "its ready notification is not valid");
 		return;
 	}
+	channel->is_ready = true;
 	channel->stack_signal = ready.stack_signal;
+	channel->takes_credit = ready.credit;
 	channel->handler->on_ready(channel, ready.concurrency, ready.announces, ready.batches);
 }
 
@@ -264,10 +269,17 @@ static void put_context(struct channel *channel, const struct channel_request *r
 	link_put(channel->link, context, sizeof(context));
 }
 
-static unsigned count_extras(const struct channel_request *request)
+/* Whether the worker is told how much of a stream it may send. */
+static bool has_credit(const struct channel *channel, const struct channel_request *request)
+{
+	return channel->takes_credit && request->is_stream;
+}
+
+static unsigned count_extras(const struct channel *channel, const struct channel_request *request)
 {
 	return 0u + (request->priority != NULL) + (request->trace.len > 0) +
-	       (request->session.len > 0) + (request->state.len > 0) + request->is_stream;
+	       (request->session.len > 0) + (request->state.len > 0) + request->is_stream +
+	       has_credit(channel, request);
 }
 
 /* The members that only some requests have. */
@@ -292,6 +304,10 @@ static void put_extras(struct channel *channel, const struct channel_request *re
 		pack_str(buf, "stream");
 		pack_bool(buf, true);
 	}
+	if (has_credit(channel, request)) {
+		pack_str(buf, "credit");
+		pack_uint(buf, request->credit);
+	}
 	if (request->state.len > 0) {
 		pack_str(buf, "state");
 		pack_bin(buf, request->state.data, request->state.len);
@@ -305,7 +321,7 @@ static void put_extras(struct channel *channel, const struct channel_request *re
 static const char *send_request(struct channel *channel, const struct channel_request *request)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
-	unsigned extras = count_extras(request);
+	unsigned extras = count_extras(channel, request);
 	size_t len;
 
 	len = envelope_put_request(head, request->id, request->method);
@@ -352,6 +368,15 @@ static void cancel(struct channel *channel, uint32_t id)
 	notify(channel, "cancel");
 }
 
+static void credit(struct channel *channel, uint32_t id, uint64_t bytes)
+{
+	buf_reset(&channel->scratch);
+	pack_array(&channel->scratch, 2);
+	pack_uint(&channel->scratch, id);
+	pack_uint(&channel->scratch, bytes);
+	notify(channel, "credit");
+}
+
 static void shut_down(struct channel *channel)
 {
 	buf_reset(&channel->scratch);
@@ -372,8 +397,10 @@ const struct dialect dialect_poold = {
 	.framing = FRAMING_MSGPACK,
 	.on_open = on_open,
 	.on_message = on_message,
+	.on_no_memory = rpc_lose_message,
 	.send = send_request,
 	.cancel = cancel,
+	.credit = credit,
 	.ping = ping,
 	.shutdown = shut_down,
 	.end_session = end_session,

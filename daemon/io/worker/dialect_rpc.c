@@ -1,6 +1,9 @@
 #include "daemon/io/worker/dialect_rpc.h"
 
 #include "daemon/io/worker/dialect_shared.h"
+#include "protocol/read.h"
+
+#include <errno.h>
 
 /* The bytes of a refusal never exceed this. */
 #define REFUSAL_MAX ((size_t)1024)
@@ -49,4 +52,35 @@ void rpc_take_message(struct channel *channel, struct chunk *chunk, struct bytes
 		refuse_request(channel, envelope.id);
 	else
 		handler->on_notification(channel, chunk, &envelope);
+}
+
+/* The id in [1, id, ...] or [2, "chunk", [id, ...]]. */
+static int read_lost(struct bytes begun, uint64_t *ret_id, bool *ret_part)
+{
+	struct reader reader;
+	struct bytes method;
+	uint32_t count;
+	uint64_t type;
+
+	reader_init(&reader, begun.data, begun.len);
+	if (read_array(&reader, &count) < 0 || read_uint(&reader, &type) < 0)
+		return -EPROTO;
+	*ret_part = type == ENVELOPE_NOTIFICATION;
+	if (type == ENVELOPE_REQUEST)
+		return -EPROTO;
+	if (*ret_part && (read_str(&reader, &method) < 0 || !bytes_equal(method, "chunk") ||
+			  read_array(&reader, &count) < 0))
+		return -EPROTO;
+	return read_uint(&reader, ret_id);
+}
+
+bool rpc_lose_message(struct channel *channel, struct bytes begun)
+{
+	uint64_t id;
+	bool is_part;
+
+	if (read_lost(begun, &id, &is_part) < 0 || id > UINT32_MAX)
+		return false;
+	channel->handler->on_lost(channel, (uint32_t)id, is_part);
+	return true;
 }

@@ -12,6 +12,9 @@ struct rpc_handler {
 				const struct envelope *envelope);
 };
 
+/* As the dialect's on_no_memory: the id of a response, or of a `chunk`, is among its first bytes. */
+bool rpc_lose_message(struct channel *channel, struct bytes begun);
+
 /* Reads a message and hands it to the handler.  A request is answered with an error: the daemon
  * takes none from workers. */
 void rpc_take_message(struct channel *channel, struct chunk *chunk, struct bytes message,

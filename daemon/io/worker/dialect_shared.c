@@ -123,7 +123,7 @@ bool dialect_read_json(struct channel *channel, struct bytes message, struct buf
 		snprintf(why, sizeof(why), "its message is not JSON: %s", fault);
 		dialect_broken(channel, ERR_decode_error, why);
 	} else if (r < 0) {
-		dialect_broken(channel, ERR_response_too_large,
+		dialect_broken(channel, r == -ENOBUFS ? ERR_response_too_large : ERR_memory_limit,
 			       r == -ENOBUFS ? "its message is over response_max"
 					     : "there was no memory for its message");
 	}

@@ -42,8 +42,10 @@ struct life {
 	struct loop *loop;
 	const struct life_handler *handler;
 	void *owner;
-	uint32_t worker; /* its slot in the engine */
-	uint32_t number; /* which life of the worker it is; the owner sets it before a start */
+	uint32_t worker;      /* its slot in the engine */
+	unsigned concurrency; /* of its worker, once that is ready; at least 1 */
+	uint32_t paused_for;  /* while channel.is_paused: the message whose client does not read */
+	uint32_t number;      /* which life of the worker it is; the owner sets it before a start */
 	const struct config_pool *pool; /* of the last start, with a reference to its configuration;
 					   NULL: there was none */
 	bool is_connected;		/* a connection to a server stands for the process */

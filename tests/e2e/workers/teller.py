@@ -26,9 +26,23 @@ def tell_at_gates(path: str, count: int) -> Iterator[int]:
 
 
 def tell_large(count: int, size: int) -> Iterator[bytes]:
-    """Chunks of so many bytes."""
+    """Chunks of so many bytes, then their number."""
     for number in range(count):
         yield bytes([number % 256]) * size
+    return count
+
+
+def big(size: int, number: int) -> bytes:
+    """So many bytes of that number."""
+    return bytes([number]) * size
+
+
+def small(value: object) -> list[object]:
+    return [value]
+
+
+def echo(value: object) -> list[object]:
+    return [value]
 
 
 def tell_without_end(path: str) -> Iterator[int]:

@@ -19,7 +19,7 @@ from poold.worker.channel import tell_step
 from poold.worker.failures import cancelled, complain, describe, undecodable, unknown_method
 from poold.worker.failures import unencodable
 from poold.worker.functions import Function, Hooks
-from poold.worker.server import Server, Stopped, call, split
+from poold.worker.server import Server, Stopped, call, chunk_overhead, credit_of, split
 
 # A stream waits while more bytes than this are still to be written.
 OUTPUT_PAUSE = 256 * 1024
@@ -32,14 +32,16 @@ _request: contextvars.ContextVar[current.Current | None] = contextvars.ContextVa
 class _Task:
     """A request that is being served."""
 
-    __slots__ = ("task", "began", "deadline", "unwanted", "answered")
+    __slots__ = ("task", "began", "deadline", "unwanted", "answered", "credit", "credited")
 
-    def __init__(self, task: asyncio.Task, deadline: float) -> None:
+    def __init__(self, task: asyncio.Task, deadline: float, credit: int | None) -> None:
         self.task = task
         self.began = time.monotonic()
         self.deadline = deadline
         self.unwanted = False  # it was cancelled
         self.answered = False
+        self.credit = credit  # bytes of its chunks that may be sent; None: any number
+        self.credited = asyncio.Event()
 
     def give_up(self) -> None:
         self.unwanted = True
@@ -179,7 +181,8 @@ class AsyncServer(Server):
         request = (fields, self._received, [])
         task = self._events.create_task(self._serve_task(number, function, args, request))
         task.add_done_callback(lambda _: self._ended(number))
-        self._tasks[number] = _Task(task, current.deadline_of(fields, self._received))
+        deadline = current.deadline_of(fields, self._received)
+        self._tasks[number] = _Task(task, deadline, credit_of(fields))
         self._note_oldest()
 
     def _note_oldest(self) -> None:
@@ -254,6 +257,12 @@ class AsyncServer(Server):
             chunk = self._packer.pack((wire.NOTIFICATION, "chunk", (number, value)))
         except Exception as error:
             raise Stopped(unencodable("chunk", value, error)) from None
+        here = self._tasks[number]
+        if here.credit is not None:
+            while here.credit <= 0:
+                here.credited.clear()
+                await here.credited.wait()
+            here.credit -= len(chunk) - chunk_overhead(number)
         self._put(chunk)
         if len(self._output) > OUTPUT_PAUSE:
             self._flush()
@@ -272,6 +281,12 @@ class AsyncServer(Server):
             here.give_up()
         else:
             super()._cancel(number)
+
+    def _take_credit(self, number: object, size: object) -> None:
+        here = self._tasks.get(number) if type(number) is int else None
+        if here is not None and here.credit is not None and type(size) is int:
+            here.credit += size
+            here.credited.set()
 
     def _on_terminate(self, *_: object) -> None:
         """Finishes the running requests, except those that are, or become, late."""

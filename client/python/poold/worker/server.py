@@ -75,6 +75,7 @@ class Server:
         self._current: current.Current | None = None
         self._number: int | None = None  # of the request that is served
         self._unwanted = False  # it was cancelled
+        self._credit: int | None = None  # bytes of its chunks that may be sent; None: any number
         self._interruptible = False  # its code runs, not this class's
         self._began = 0.0  # when what has run longest did; 0: nothing runs
         self._idle = False  # waiting for the daemon
@@ -131,6 +132,7 @@ class Server:
             "version": __version__,
             "concurrency": self.concurrency,
             "started": True,
+            "credit": True,
         }
         # A handler of the user's code must not be replaced.
         if signal.getsignal(STACK_SIGNAL) == signal.SIG_DFL:
@@ -256,6 +258,8 @@ class Server:
             self._stopping = True
         elif method == "cancel" and isinstance(params, list) and params:
             self._cancel(params[0])
+        elif method == "credit" and isinstance(params, list) and len(params) >= 2:
+            self._take_credit(params[0], params[1])
         elif method == "session_end" and self._hooks.hears_session_ends():
             if isinstance(params, list) and len(params) >= 2:
                 self._requests.append(message)
@@ -269,6 +273,10 @@ class Server:
                 self._requests.remove(request)
                 self._fail(number, cancelled("before it began"))
                 return
+
+    def _take_credit(self, number: object, size: object) -> None:
+        if number == self._number and self._credit is not None and type(size) is int:
+            self._credit += size
 
     def _end_session(self, session: str, reason: str) -> None:
         self._flush()
@@ -294,6 +302,7 @@ class Server:
         handed: list = []
         self._current = (fields, self._received, handed)
         self._unwanted = False
+        self._credit = credit_of(fields)
         try:
             try:
                 self._began = time.monotonic()
@@ -350,8 +359,24 @@ class Server:
             chunk = self._packer.pack((wire.NOTIFICATION, "chunk", (number, value)))
         except Exception as error:
             raise Stopped(unencodable("chunk", value, error)) from None
+        if self._credit is not None:
+            self._wait_for_credit()
+            self._credit -= len(chunk) - chunk_overhead(number)
         self._put(chunk)
         self._flush()
+
+    def _wait_for_credit(self) -> None:
+        """Waits until the caller has read enough of the chunks before; answers pings meanwhile."""
+        fields, received, _ = self._current
+        deadline = current.deadline_of(fields, received) - CLOCK_SLACK
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        while self._credit <= 0:
+            if self._unwanted or (self._stopping and time.monotonic() > deadline):
+                raise Stopped(cancelled("while it ran"))
+            if poll.poll(BEAT * 1000):
+                self._receive(socket.MSG_DONTWAIT)
+                self._flush()
 
     def _answer(self, number: int, result: object, handed: list) -> None:
         try:
@@ -387,6 +412,17 @@ def _close(values: GeneratorType) -> None:
         complain("a generator that was stopped failed", error)
 
 
+def credit_of(fields: dict) -> int | None:
+    """Bytes of its chunks that a request may send at first; None: the daemon counts none."""
+    credit = fields.get("credit")
+    return credit if type(credit) is int else None
+
+
+def chunk_overhead(number: int) -> int:
+    """Bytes of a message with a chunk around its value, which alone takes credit."""
+    return len(wire.pack([wire.NOTIFICATION, "chunk", [number, None]])) - 1
+
+
 def split(params: object) -> tuple[object, dict]:
     """[args, context] taken apart; either may be missing."""
     if not isinstance(params, list):
@@ -412,4 +448,4 @@ def call(function: Function, args: object) -> object:
     return function.target(*args)
 
 
-__all__ = ["Server", "SetupError", "call", "split"]
+__all__ = ["Server", "SetupError", "call", "chunk_overhead", "credit_of", "split"]
