@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import poold
 
@@ -15,8 +16,12 @@ __all__ = ["blob", "flaky", "mortal", "nap", "parts", "quick", "slow"]
 
 def badness() -> str:
     """What is wrong with this worker, by NAP_BAD; empty when it is well."""
-    number, _, kind = os.environ.get("NAP_BAD", "").partition(":")
-    return kind if number == os.environ.get("POOLD_WORKER") else ""
+    path, _, kind = os.environ.get("NAP_BAD", "").rpartition(":")
+    try:
+        number = Path(path).read_text(encoding="ascii") if path else ""
+    except OSError:
+        return ""
+    return kind if number.strip() == os.environ.get("POOLD_WORKER") else ""
 
 
 def nap(msec: int) -> int:

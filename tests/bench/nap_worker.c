@@ -9,9 +9,9 @@
  *
  * A sleep is a sleep: no cancel ends it.  From the environment:
  *
- *	NAP_BAD=NUMBER:KIND  every life of worker NUMBER is bad at nap: KIND is raise, hang, exit or
- *	                     fatal
- *	NAP_SLOW=FILE:MS     while FILE is there, a worker takes so long before it is ready
+ *	NAP_BAD=FILE:KIND  the worker whose number FILE holds is bad at nap while FILE is there, in
+ *	                   every life: KIND is raise, hang, exit or fatal
+ *	NAP_SLOW=FILE:MS   while FILE is there, a worker takes so long before it is ready
  */
 #include <poold.h>
 
@@ -23,7 +23,36 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *badness; /* NULL: this worker is well */
+/* Splits "PATH:WORD" of the environment.  Returns the word, or NULL when it is not set. */
+static const char *split_variable(const char *name, char *path, size_t size)
+{
+	const char *text = getenv(name);
+	const char *colon = text ? strrchr(text, ':') : NULL;
+
+	if (!colon || (size_t)(colon - text) >= size)
+		return NULL;
+	memcpy(path, text, (size_t)(colon - text));
+	path[colon - text] = '\0';
+	return colon + 1;
+}
+
+/* What is wrong with this worker; NULL: nothing. */
+static const char *badness(void)
+{
+	char path[4096];
+	const char *kind = split_variable("NAP_BAD", path, sizeof(path));
+	const char *own = getenv("POOLD_WORKER");
+	FILE *file = kind && own ? fopen(path, "re") : NULL;
+	unsigned long number = 0;
+
+	if (!file)
+		return NULL;
+
+	bool is_bad = fscanf(file, "%lu", &number) == 1 && number == strtoul(own, NULL, 10);
+
+	fclose(file);
+	return is_bad ? kind : NULL;
+}
 
 static void sleep_msec(uint64_t msec)
 {
@@ -51,13 +80,13 @@ static int read_numbers(struct poold_attempt *attempt, uint64_t *values, uint32_
 	return 0;
 }
 
-static int behave_badly(struct poold_attempt *attempt)
+static int behave_badly(struct poold_attempt *attempt, const char *kind)
 {
-	if (strcmp(badness, "fatal") == 0)
+	if (strcmp(kind, "fatal") == 0)
 		return poold_fail(attempt, POOLD_FATAL, "Bad", "this worker cannot go on");
-	if (strcmp(badness, "exit") == 0)
+	if (strcmp(kind, "exit") == 0)
 		_exit(3);
-	while (strcmp(badness, "hang") == 0)
+	while (strcmp(kind, "hang") == 0)
 		pause();
 	return poold_fail(attempt, POOLD_EXCEPTION, "Bad", "this worker is bad");
 }
@@ -65,13 +94,14 @@ static int behave_badly(struct poold_attempt *attempt)
 static int nap(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
 {
 	uint64_t msec;
+	const char *kind = badness();
 	int r = read_numbers(attempt, &msec, 1);
 
 	(void)userdata;
 	if (r < 0)
 		return r;
-	if (badness)
-		return behave_badly(attempt);
+	if (kind)
+		return behave_badly(attempt, kind);
 	sleep_msec(msec);
 	poold_write_int(result, getpid());
 	return 0;
@@ -173,27 +203,13 @@ static int parts(struct poold_attempt *attempt, struct poold_writer *result, voi
 	return 0;
 }
 
-/* Whether NAP_BAD names this worker; sets `badness`. */
-static void read_badness(void)
-{
-	const char *bad = getenv("NAP_BAD");
-	const char *worker = getenv("POOLD_WORKER");
-	const char *colon = bad ? strchr(bad, ':') : NULL;
-
-	if (colon && worker && strtoul(bad, NULL, 10) == strtoul(worker, NULL, 10))
-		badness = colon + 1;
-}
-
 static void start_slowly(void)
 {
-	char *slow = getenv("NAP_SLOW");
-	char *colon = slow ? strrchr(slow, ':') : NULL;
+	char path[4096];
+	const char *msec = split_variable("NAP_SLOW", path, sizeof(path));
 
-	if (!colon)
-		return;
-	*colon = '\0';
-	if (access(slow, F_OK) == 0)
-		sleep_msec(strtoul(colon + 1, NULL, 10));
+	if (msec && access(path, F_OK) == 0)
+		sleep_msec(strtoul(msec, NULL, 10));
 }
 
 int main(void)
@@ -201,7 +217,6 @@ int main(void)
 	struct poold_worker_options options = {.version = "nap 1"};
 	struct poold_worker *worker;
 
-	read_badness();
 	start_slowly();
 	srand48(getpid());
 	if (poold_worker_new(&options, &worker) < 0)
