@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from offered import (
     ADMISSION_OFF,
@@ -40,17 +41,29 @@ def well(run: str, grown: dict) -> list[Figure]:
     ]
 
 
-def overloaded(daemon: Pools, level: float, seconds: float, seed: int = 1) -> tuple[dict, dict]:
-    """Offers so many times the capacity; what became of the calls, and what the pool counted."""
+def overloaded(
+    daemon: Pools, level: float, seconds: float, at_once: bool = False
+) -> tuple[dict, dict]:
+    """Offers so many times the capacity; what became of the calls, and what the pool counted.
+
+    At 1.15 times the capacity it takes seven seconds until the queue stands a whole deadline long.
+    `at_once`: it shall do so when the warm-up is over, which is overloaded further for that.
+    """
     before = daemon.counters("work")
-    calls = offer(daemon, Offer("all", WARM + seconds, level * CAPACITY), seed=seed)["all"]
+    offers = [Offer("all", WARM + seconds, level * CAPACITY)]
+    if at_once:
+        offers.append(Offer("more", WARM, CAPACITY))
+    classes = offer(daemon, *offers)
+    calls = classes["all"]
+    more = classes.get("more", {}).get("good_at", [])
+    calls["good_at"] = [sum(pair) for pair in zip_longest(calls["good_at"], more, fillvalue=0)]
     return calls, changes(before, daemon.counters("work"))
 
 
 def goodput(calls: dict, level: float, seconds: float) -> float:
     """Answers in time, in percent of what can be answered: of capacity, or of what was offered."""
     able = CAPACITY
-    if level <= 1:
+    if level <= 1:  # as chance had it
         able = min(CAPACITY, per_second(calls["sent_at"], WARM, WARM + seconds))
     return share(per_second(calls["good_at"], WARM, WARM + seconds), able)
 
