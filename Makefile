@@ -270,7 +270,7 @@ chaos: all tools
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
 
-# The shows of overload and faults, each held against its limits; about 50 minutes.
+# The shows of overload and faults, each held against its limits; about 25 minutes.
 overload: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/overload.py $(OVERLOAD_ARGS)
 

@@ -27,6 +27,9 @@ REFUSALS = ("queue_full", "queue_timeout", "shed")
 
 START_TIMEOUT = 30.0
 
+# A load client that hands out a call this much later than it was due has too little of the machine.
+LAG_MS = 100
+
 
 def nap_command(place: Place, workers: str) -> str:
     """The command of the nap worker in this language, `c` or `python`."""
@@ -154,7 +157,11 @@ class Load:
             self.stop()
         if self.process.returncode != 0:
             raise BenchError(f"{self.daemon.name}: {errors.strip()}; {self.daemon.last_words()}")
-        return json.loads(out)
+        figures = json.loads(out)
+        if figures["lag_max_ms"] > LAG_MS:
+            late = f"{figures['lag_max_ms']:.0f} ms late"
+            print(f"  the load client was up to {late}: a busy machine", file=sys.stderr)
+        return figures
 
     def stop(self) -> None:
         """Ends it before its time."""

@@ -13,6 +13,7 @@
  * JSON; `lag_max_ms` is the latest that a call was handed out after it was due, and should be small.
  */
 #include "tests/bench/offer.h"
+#include "tests/bench/repeats.h"
 
 #include <poold.h>
 
@@ -42,12 +43,6 @@ struct call {
 	bool is_after_end;
 };
 
-/* A refused call that will be offered again. */
-struct repeat {
-	uint64_t when_nsec;
-	uint8_t class;
-};
-
 struct connection {
 	int fd;
 	bool is_stalled;
@@ -70,56 +65,9 @@ static size_t call_count;
 static size_t call_room;
 static size_t in_flight;
 static uint64_t in_flight_of[CLASSES_MAX];
-static struct repeat *repeats; /* a heap, the earliest first */
-static size_t repeat_count;
-static size_t repeat_room;
+static struct repeats repeats;
 static uint64_t start_nsec;
 static uint64_t lag_max_nsec;
-
-/* --- the repeats: a binary heap --------------------------------------------------------------- */
-
-static void repeat_swap(size_t a, size_t b)
-{
-	struct repeat held = repeats[a];
-
-	repeats[a] = repeats[b];
-	repeats[b] = held;
-}
-
-static void repeat_add(uint64_t when_nsec, uint8_t class)
-{
-	size_t at = repeat_count++;
-
-	if (repeat_count > repeat_room) {
-		repeat_room = repeat_room ? repeat_room * 2 : 1024;
-		repeats = realloc(repeats, repeat_room * sizeof(*repeats));
-		if (!repeats)
-			err(1, "memory");
-	}
-	repeats[at] = (struct repeat){when_nsec, class};
-	for (; at > 0 && repeats[(at - 1) / 2].when_nsec > repeats[at].when_nsec; at = (at - 1) / 2)
-		repeat_swap(at, (at - 1) / 2);
-}
-
-static struct repeat repeat_take(void)
-{
-	struct repeat first = repeats[0];
-	size_t at = 0;
-
-	repeats[0] = repeats[--repeat_count];
-	for (;;) {
-		size_t least = at;
-
-		for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < repeat_count;
-		     child++)
-			if (repeats[child].when_nsec < repeats[least].when_nsec)
-				least = child;
-		if (least == at)
-			return first;
-		repeat_swap(at, least);
-		at = least;
-	}
-}
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
@@ -207,7 +155,8 @@ static void count_error(struct offer_class *class, const struct call *call, stru
 	count_late(class, call, now);
 	if (is_obeying && find(error, "retry_after_ms", &reader) &&
 	    poold_read_uint(&reader, &after_msec) == 0 && is_refusal(code))
-		repeat_add(now + after_msec * (NSEC_PER_SEC / 1000), (uint8_t)(class - classes));
+		repeats_add(&repeats, now + after_msec * (NSEC_PER_SEC / 1000),
+			    (uint8_t)(class - classes));
 }
 
 static void count_answer(const struct envelope *envelope, uint64_t now)
@@ -396,16 +345,16 @@ static uint64_t ask_all_due(uint64_t now)
 
 		next = due < next ? due : next;
 	}
-	while (repeat_count > 0 && repeats[0].when_nsec <= now) {
-		struct repeat repeat = repeat_take();
+	while (repeats.count > 0 && repeats.heap[0].when_nsec <= now) {
+		struct repeat repeat = repeats_take(&repeats);
 		struct offer_class *class = &classes[repeat.class];
 
 		class->again++;
 		class->again_after_end += repeat.when_nsec >= start_nsec + class->end_nsec;
 		ask(class, repeat.when_nsec, true);
 	}
-	if (repeat_count > 0 && repeats[0].when_nsec < next)
-		next = repeats[0].when_nsec;
+	if (repeats.count > 0 && repeats.heap[0].when_nsec < next)
+		next = repeats.heap[0].when_nsec;
 	return next;
 }
 
@@ -445,7 +394,7 @@ static void run(void)
 		uint64_t now = clock_nsec();
 		uint64_t next = ask_all_due(now);
 
-		if (next == UINT64_MAX && in_flight == 0 && repeat_count == 0)
+		if (next == UINT64_MAX && in_flight == 0 && repeats.count == 0)
 			return;
 		if (now >= end + drain_nsec)
 			return;
