@@ -47,7 +47,7 @@ def pool(place: Place, name: str, workers: str, count: int = WORKERS, more: str 
 
 
 class Pools(Server):
-    """A daemon with these pools, in the default configuration but for the log.
+    """A daemon with these pools, in the default configuration but for socket and log.
 
     Args:
         sections: what `pool` and the like made.
@@ -58,7 +58,7 @@ class Pools(Server):
         config = place.scratch / f"{name}.conf"
         config.write_text(
             f"[daemon]\nsocket = {place.scratch / f'{name}.sock'}\n"
-            f"log_level = warning\nlog_target = stderr\n{''.join(sections)}"
+            f"log_level = notice\nlog_target = stderr\n{''.join(sections)}"
         )
         super().__init__(place, name, [str(place.build / "poold"), "-c", str(config)], False)
 
@@ -138,7 +138,7 @@ class Offer:
 class Load:
     """The load client at work; `figures` waits for its end."""
 
-    def __init__(self, daemon: Server, *offers: Offer, seed: int = 1, options: tuple = ()) -> None:
+    def __init__(self, daemon: Pools, *offers: Offer, seed: int = 1, options: tuple = ()) -> None:
         self.daemon = daemon
         self.seconds = max(offer.end for offer in offers)
         command = [daemon.place.program("open_load"), "--socket", daemon.socket]
@@ -176,7 +176,7 @@ class Load:
         self.stop()
 
 
-def offer(daemon: Server, *offers: Offer, seed: int = 1, options: tuple = ()) -> dict:
+def offer(daemon: Pools, *offers: Offer, seed: int = 1, options: tuple = ()) -> dict:
     """Offers this load and returns what became of each class."""
     with Load(daemon, *offers, seed=seed, options=options) as load:
         return load.figures()["classes"]

@@ -3,8 +3,8 @@
 
     overload.py [SHOW]... [--seconds N] [--workers c|python|both] [--build DIRECTORY] [--json FILE]
 
-Each show starts daemons of its own, offers them load, and holds what comes out against a limit.  The
-exit status is 1 when one limit is not kept.
+Each show starts daemons of its own, offers them load, and holds what comes out against a limit.
+The exit status is 1 when one limit is not kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lines about overload and faults: the shows of overload.py, as short as their figures allow."""
+"""The lines about overload and faults: shows of overload.py, as short as their figures allow."""
 
 from __future__ import annotations
 

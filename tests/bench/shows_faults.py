@@ -55,7 +55,7 @@ def stop_for(pids: list[int], seconds: float) -> float:
 
 
 def back_after(calls: dict, since: float) -> float:
-    """Seconds after `since` until of the calls of one second, and of all later ones, 95 percent were
+    """Seconds after `since` until 95 percent of one second's calls, and of all later ones, were
     answered in time; AFTER when that was never so."""
     sent, good = calls["sent_at"], calls["good_of_sent"]
     good = good + [0] * (len(sent) - len(good))
@@ -95,7 +95,7 @@ def stall(place: Place, seconds: float, workers: str) -> Iterator[Figure]:
 
 
 # What tells of a stall, and of its length.
-STALL_WORD = re.compile(r"stood still|stall|was stopped|suspend", re.IGNORECASE)
+STALL_WORD = re.compile(r"stood still|stall|suspend|event loop|loop_", re.IGNORECASE)
 
 
 def listen(daemon: Pools) -> Caller:
@@ -170,8 +170,8 @@ def next_worker(daemon: Pools) -> int:
 
 
 def side_by_side(place: Place, workers: str, load: Offer) -> dict[str, tuple[dict, dict]]:
-    """Offers the same load to four pools, each with a worker that is bad in another way; what became
-    of the calls and what the pool counted."""
+    """Offers the same load to four pools, each with a worker that is bad in another way; what
+    became of the calls and what the pool counted."""
     with ExitStack() as stack:
         clients = {}
         for kind in KINDS:
@@ -186,7 +186,7 @@ def side_by_side(place: Place, workers: str, load: Offer) -> dict[str, tuple[dic
         return {
             kind: (
                 client.figures()["classes"]["all"],
-                changes(before, client.daemon.counters("work")),  # type: ignore[attr-defined]
+                changes(before, client.daemon.counters("work")),
             )
             for kind, (client, before) in clients.items()
         }

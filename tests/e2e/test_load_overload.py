@@ -1,5 +1,5 @@
-"""More than can be served, deadlines that can't be kept, and nobody there: what can be done is done,
-and no worker is blamed for it.
+"""More than can be served, deadlines that can't be kept, and nobody there: what can be done is
+done, and no worker is blamed for it.
 
 The shows of `make overload` measure the same for longer, and without the slack that a busy machine
 needs.
