@@ -27,6 +27,9 @@ REFUSALS = ("queue_full", "queue_timeout", "shed")
 
 START_TIMEOUT = 30.0
 
+# Seconds for which the load goes on after a trouble is over, to see how soon all is well.
+AFTER = 12.0
+
 # A load client that hands out a call this much later than it was due has too little of the machine.
 LAG_MS = 100
 
@@ -185,6 +188,18 @@ def offer(daemon: Pools, *offers: Offer, seed: int = 1, options: tuple = ()) -> 
 def per_second(series: list[int], begin: float, end: float) -> float:
     """The mean rate of a series between two times (seconds after the start)."""
     return sum(series[round(begin * 10) : round(end * 10)]) / (end - begin)
+
+
+def back_after(calls: dict, since: float) -> float:
+    """Seconds after `since` until 95 percent of one second's calls, and of all later ones, were
+    answered in time; AFTER when that was never so."""
+    sent, good = calls["sent_at"], calls["good_of_sent"]
+    good = good + [0] * (len(sent) - len(good))
+    first = round(since * 10)
+    for at in range(first, len(sent) - 10):
+        if all(sum(good[at:end]) >= 0.95 * sum(sent[at:end]) for end in (at + 10, len(sent))):
+            return max(at / 10 - since, 0.0)
+    return AFTER
 
 
 def failures(calls: dict) -> int:

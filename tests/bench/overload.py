@@ -41,7 +41,11 @@ class Show:
 BOTH = ("c", "python")
 
 SHOWS: dict[str, Show] = {
-    "capacity": Show((shows_load.capacity, shows_load.obedience), 30.0, BOTH),
+    "capacity": Show(
+        (shows_load.capacity, shows_load.obedience, shows_load.mixed, shows_load.changing),
+        30.0,
+        BOTH,
+    ),
     "critical": Show((shows_load.critical,), 30.0),
     "stall": Show((shows_faults.stall,), 30.0),
     "bad-worker": Show((shows_faults.bad_worker,), 120.0),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from offered import (
+    AFTER,
     CAPACITY,
     NAP_MS,
     Figure,
@@ -18,6 +19,7 @@ from offered import (
     Pools,
     at_least,
     at_most,
+    back_after,
     changes,
     eight,
     failures,
@@ -28,8 +30,8 @@ from offered import (
 )
 from servers import Caller, Place
 
-# Seconds of load before something happens, and after it is over.
-BEFORE, AFTER = 3.0, 12.0
+# Seconds of load before something happens.
+BEFORE = 3.0
 
 
 # --- 3 and 9: standing still ---------------------------------------------------------------------
@@ -52,18 +54,6 @@ def stop_for(pids: list[int], seconds: float) -> float:
     finally:
         signal_all(pids, signal.SIGCONT)
     return time.monotonic()
-
-
-def back_after(calls: dict, since: float) -> float:
-    """Seconds after `since` until 95 percent of one second's calls, and of all later ones, were
-    answered in time; AFTER when that was never so."""
-    sent, good = calls["sent_at"], calls["good_of_sent"]
-    good = good + [0] * (len(sent) - len(good))
-    first = round(since * 10)
-    for at in range(first, len(sent) - 10):
-        if all(sum(good[at:end]) >= 0.95 * sum(sent[at:end]) for end in (at + 10, len(sent))):
-            return max(at / 10 - since, 0.0)
-    return AFTER
 
 
 def stalled(daemon: Pools, pids: list[int], load: float, seconds: float) -> tuple[dict, float]:

@@ -7,12 +7,15 @@ from itertools import zip_longest
 
 from offered import (
     ADMISSION_OFF,
+    AFTER,
     CAPACITY,
+    WORKERS,
     Figure,
     Offer,
     Pools,
     at_least,
     at_most,
+    back_after,
     changes,
     eight,
     offer,
@@ -104,6 +107,55 @@ def obedience(place: Place, seconds: float, workers: str) -> Iterator[Figure]:
     yield at_least(run, "calls that came again once the load had ended", late, 1)
     admitted = share(late - calls["again_after_end_refused"], late)
     yield at_least(run, "admitted of these", admitted, 95.0, "%")
+
+
+# Calls per second and milliseconds of two methods that make twice the capacity.
+QUICK, SLOW = (400, 1), (40, 400)
+
+
+def mixed(place: Place, seconds: float, workers: str) -> Iterator[Figure]:
+    """1: methods of 1 and of 400 ms; an estimate for the pool as a whole fits neither."""
+    run = f"{workers}, 1 and 400 ms at 2 x"
+    offers = [
+        Offer(name, WARM + seconds, rate, ms=ms, keys={"method": name})
+        for name, (rate, ms) in (("quick", QUICK), ("slow", SLOW))
+    ]
+    with eight(place, workers) as daemon:
+        before = daemon.counters("work")
+        calls = offer(daemon, *offers)
+        grown = changes(before, daemon.counters("work"))
+    end = WARM + seconds
+    work = sum(
+        per_second(calls[name]["good_at"], WARM, end) * ms / 1000
+        for name, (_, ms) in (("quick", QUICK), ("slow", SLOW))
+    )
+    yield at_least(run, "useful work, of all workers' time", share(work, WORKERS), 90.0, "%")
+    for name in ("quick", "slow"):
+        good = share(calls[name]["good"], calls[name]["sent"])
+        yield told(run, f"{name} calls answered in time", good, "%")
+    yield from well(run, grown)
+
+
+# Milliseconds of a run for some seconds, in which the pool gets twice what it can do.
+LONG_MS, LONG_SECONDS = 900, 6.0
+
+
+def changing(place: Place, seconds: float, workers: str) -> Iterator[Figure]:
+    """1: runs become 18 times as long and short again; no estimate may lock the pool."""
+    del seconds
+    run = f"{workers}, runs of 900 ms for 6 s"
+    begin, end = 3.0, 3.0 + LONG_SECONDS
+    with eight(place, workers) as daemon:
+        before = daemon.counters("work")
+        calls = offer(
+            daemon,
+            Offer("before", begin, 0.5 * CAPACITY),
+            Offer("long", end, 2 * WORKERS * 1000 / LONG_MS, begin=begin, ms=LONG_MS),
+            Offer("after", end + AFTER, 0.5 * CAPACITY, begin=end),
+        )
+        grown = changes(before, daemon.counters("work"))
+    yield at_most(run, "back to 95 % of offered", back_after(calls["after"], end), 5.0, "s")
+    yield from well(run, grown)
 
 
 def critical(place: Place, seconds: float, workers: str) -> Iterator[Figure]:
