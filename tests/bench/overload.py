@@ -89,7 +89,7 @@ def run_show(name: str, show: Show, place: Place, arguments: argparse.Namespace)
                     figures.append(figure)
                     print(f"  {name}: " + "; ".join(figure.cells()), file=sys.stderr, flush=True)
             except (BenchError, OSError, subprocess.SubprocessError) as error:
-                text = f"not judged: {str(error)[:200]}".replace("\n", " ")
+                text = f"not judged: {str(error)[:120]}".replace("\n", " ")
                 figures.append(Figure(f"{workers}, {run.__name__}", text, 1, 0))
                 print(f"  {name}: {text}", file=sys.stderr, flush=True)
     return figures
