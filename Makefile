@@ -180,7 +180,7 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/
 	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 
 # --- what a person types --------------------------------------------------------------------------------------------
-.PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench soak lint format format-check docs clean help
+.PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench overload soak lint format format-check docs clean help
 
 deps:
 	@.ci/deps check
@@ -270,6 +270,10 @@ chaos: all tools
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
 
+# The shows of overload and faults, each held against its limits; about 25 minutes.
+overload: all tools
+	@$(TEST_ENV) $(PYTHON) tests/bench/overload.py $(OVERLOAD_ARGS)
+
 soak: all tools $(SIM)
 	@$(MAKE) --no-print-directory chaos
 	@$(O)/sim/sim --seeds 100000
@@ -309,6 +313,7 @@ help:
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone'
 	@echo 'make bench      ratios against the bare forwarder'
+	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make soak       the long runs'
 	@echo 'make mutate     faults made by hand in the core: each must be caught'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc'

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Callable
 
 import faults
+import overload_lines
 import speed
 from servers import TREE, BenchError, Place, Shape, Unavailable, raise_descriptor_limit
 from speed import Pace
@@ -55,6 +56,9 @@ LINES: dict[str, Line] = {
     "sibling": faults.free_sibling,
     "losses": faults.losses,
     "unaffected": faults.unaffected,
+    "goodput": overload_lines.goodput,
+    "failing": overload_lines.failing,
+    "bad-worker": overload_lines.bad_worker,
     "idle": faults.idle,
     "core": speed.core,
 }

@@ -67,10 +67,10 @@ def cells(row: Row) -> tuple[str, ...]:
     return (row.line, row.value, number(row.figure, row.unit), *goals, row.verdict())
 
 
-def render(rows: Iterable[Row]) -> str:
-    """The whole table, as Markdown that is readable as it is."""
-    lines = [HEADER, *(cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table in Markdown that is readable as it is."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     out = []
     for position, line in enumerate(lines):
         padded = (text.ljust(width) for text, width in zip(line, widths))
@@ -78,3 +78,8 @@ def render(rows: Iterable[Row]) -> str:
         if position == 0:
             out.append("|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(out)
+
+
+def render(rows: Iterable[Row]) -> str:
+    """The whole table of the bench."""
+    return table(HEADER, [cells(row) for row in rows])
