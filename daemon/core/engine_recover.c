@@ -144,6 +144,7 @@ static enum errcode take_place(struct engine *engine, struct request *request)
 		engine_answer_result(engine, request, RESULT_STATIC, NULL);
 		return ERR_NONE;
 	}
+	request->run.entry = runs_find(&pool->runs, request->method);
 	code = too_late(engine, pool, request);
 	if (code != ERR_NONE)
 		return code;
@@ -165,7 +166,6 @@ static void move_to_level(struct engine *engine, struct request *request, unsign
 	pool = &engine->pools[request->run.pool];
 	pool->delayed++;
 	request->run.circuit = engine_circuit(engine, pool, request->method);
-	request->run.entry = runs_find(&pool->runs, request->method);
 	request->run.retries = 0;
 	request->delay = 0;
 	request->run.was_counted = false;

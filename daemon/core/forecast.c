@@ -79,9 +79,20 @@ usec_t forecast_wait(const struct pool *pool, unsigned priority, usec_t now)
 	return wait + runs_cost(&pool->runs, RUNS_OTHER) / (workers + 1);
 }
 
+/* Returns the typical run of the request's method.  The method may have had its first result while
+ * the request was queued. */
+static usec_t typical(const struct pool *pool, const struct request *request)
+{
+	unsigned entry = request->run.entry;
+
+	if (entry == RUNS_OTHER)
+		entry = runs_find(&pool->runs, request->method);
+	return runs_typical(&pool->runs, entry);
+}
+
 static usec_t needed(const struct pool *pool, const struct request *request)
 {
-	return runs_typical(&pool->runs, request->run.entry) * FORECAST_SHARE / 100;
+	return typical(pool, request) * FORECAST_SHARE / 100;
 }
 
 /* Whether an attempt that contradicts the forecast is in flight. */
@@ -100,8 +111,7 @@ static bool is_contradicted(const struct pool *pool)
  * such a worker costs nobody anything, so that a whole typical run is enough. */
 static bool may_have_idle(const struct pool *pool, const struct request *request, usec_t now)
 {
-	return usec_sub(request->deadline, now) >= runs_typical(&pool->runs, request->run.entry) ||
-	       !is_contradicted(pool);
+	return usec_sub(request->deadline, now) >= typical(pool, request) || !is_contradicted(pool);
 }
 
 enum forecast_verdict forecast_judge(const struct pool *pool, const struct request *request,
@@ -115,7 +125,7 @@ enum forecast_verdict forecast_judge(const struct pool *pool, const struct reque
 		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
 	if (usec_add(forecast_wait(pool, request->priority, now), needed(pool, request)) <= left)
 		return FORECAST_IN_TIME;
-	if (left < runs_typical(&pool->runs, request->run.entry))
+	if (left < typical(pool, request))
 		return FORECAST_HOPELESS;
 	return FORECAST_FULL;
 }
@@ -147,9 +157,7 @@ void forecast_queued(struct pool *pool, const struct request *request, usec_t no
 
 void forecast_sent(struct pool *pool, const struct request *request, usec_t now)
 {
-	usec_t typical = runs_typical(&pool->runs, request->run.entry);
-
-	if (usec_sub(request->deadline, now) >= typical)
+	if (usec_sub(request->deadline, now) >= typical(pool, request))
 		return;
 	pool->forecast.worker = request->run.worker;
 	pool->forecast.life = pool->workers[request->run.worker - pool->workers[0].index].life;

@@ -140,7 +140,7 @@ static bool is_too_late(const struct world *world, const struct record *record, 
 {
 	const struct pool *pool = engine_pool(world->engine, index);
 	const struct request *request = engine_request(world->engine, record->slot);
-	usec_t run = runs_typical(&pool->runs, request->run.entry);
+	usec_t run = runs_typical(&pool->runs, runs_find(&pool->runs, request->method));
 
 	return usec_sub(record->deadline, world->now) < run * FORECAST_SHARE / 100;
 }
