@@ -1,8 +1,8 @@
 #include "daemon/io/driver/driver.h"
 
 #include "daemon/io/config/settings.h"
+#include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/effects.h"
-#include "daemon/io/driver/flow.h"
 #include "daemon/io/driver/stack.h"
 #include "daemon/io/driver/step.h"
 #include "daemon/io/driver/worker_events.h"

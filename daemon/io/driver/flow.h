@@ -13,7 +13,6 @@
 #include "protocol/list.h"
 
 struct call;
-struct caller;
 struct driver;
 struct life;
 
@@ -38,22 +37,10 @@ struct flow {
 /* The call is sent to a worker, or is over: what was sent before counts no more. */
 void flow_reset(struct driver *driver, struct call *call);
 
-/* A part of `bytes` was put for the caller of the request in `slot`, which the worker has as `id`.
- */
-void flow_took_part(struct driver *driver, struct life *life, uint32_t id, uint32_t slot,
-		    uint64_t bytes);
-
 /* The worker is asked to cancel that message, and must be heard. */
 void flow_cancelled(struct life *life, uint32_t id);
 
-/* The caller's peer has taken more bytes: caller->taken.  Not while effects are carried out. */
-void driver_caller_took(struct driver *driver, struct caller *caller);
-
-/* The caller has too much unread, or no more: from the end of this turn on its queued requests are
- * held, or are not.  May be called while effects are carried out. */
-void driver_hold_caller(struct driver *driver, struct caller *caller, bool held);
-
-/* Tells the engine of those: at the end of a turn. */
-void flow_hold_callers(struct driver *driver);
+/* The worker that has the call's parts, or NULL if that life of it is over. */
+struct life *flow_life(struct driver *driver, const struct flow *flow);
 
 #endif

@@ -1,6 +1,6 @@
 #include "daemon/io/driver/submit.h"
 
-#include "daemon/io/driver/flow.h"
+#include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 

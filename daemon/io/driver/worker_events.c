@@ -1,7 +1,7 @@
 #include "daemon/io/driver/worker_events.h"
 
+#include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/effects.h"
-#include "daemon/io/driver/flow.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/stack.h"
 #include "daemon/io/driver/state.h"

@@ -2,8 +2,8 @@
 
 #include "daemon/io/admin/admin.h"
 #include "daemon/io/admin/control.h"
+#include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/failure.h"
-#include "daemon/io/driver/flow.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/submit.h"
 #include "daemon/io/frontend/frontend.h"
