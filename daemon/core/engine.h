@@ -52,6 +52,8 @@ enum event_type {
 	EVENT_RESUME,	       /* an operator ends the drain of `pool` */
 	EVENT_KILL,	       /* an operator ends the worker; `signal` is sent first */
 	EVENT_TIMER,	       /* engine_deadline is reached */
+	EVENT_STALL,	       /* the caller stood still for `stall`, until `now`, and what came in
+				  that time follows; no limit on workers counts that time */
 	EVENT_STOP	       /* drain, then stop; a second one stops without waiting */
 };
 
@@ -127,6 +129,7 @@ struct engine_event {
 		} size;
 		int signal;
 		uint64_t memory;
+		usec_t stall;
 	};
 };
 
