@@ -68,6 +68,16 @@ void attempt_fail(struct worker_session *session, enum errcode code, const char 
 	pack_failure(session, &(struct failure){.code = code, .type = type, .message = message});
 }
 
+void attempt_fail_too_large(struct worker_session *session, const char *what, size_t size)
+{
+	char message[160];
+
+	snprintf(message, sizeof(message),
+		 "the %s has %zu bytes, and response_max of the daemon is %zu", what, size,
+		 session->response_max);
+	attempt_fail(session, ERR_response_too_large, "ResponseTooLarge", message);
+}
+
 static struct worker_session *session_of(struct poold_attempt *attempt)
 {
 	return container_of(attempt, struct worker_session, attempt);

@@ -64,7 +64,8 @@ struct engine_event {
 	uint32_t pool;	  /* RESTART, RESIZE, DRAIN, RESUME */
 	uint32_t worker;  /* WORKER_*, SEND_FAILED, SPAWN_FAILED, PRESSURE, KILL */
 	uint32_t life;	  /* of the worker: an event of another life is ignored */
-	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _HELD, _ANSWERED, SEND_FAILED */
+	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _HELD, _ANSWERED, SEND_FAILED; WORKER_BROKE by
+			     response_too_large: whose answer it was, 0: unknown */
 	union {
 		struct {
 			uint32_t pool;

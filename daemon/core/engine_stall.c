@@ -37,7 +37,7 @@ static void move_worker(struct engine *engine, struct worker *worker, usec_t sta
 	move_past(engine, &worker->heard, stall);
 	move_past(engine, &worker->ping_sent, stall);
 	if (worker->state == WORKER_INITIALIZING)
-		move_past(engine, &worker->started, stall);
+		worker->started = usec_min(engine->now, usec_add(worker->started, stall));
 	if (worker->state == WORKER_TERMINATING)
 		worker->step_at = usec_add(worker->step_at, stall);
 	engine_touch(engine, worker);
