@@ -396,6 +396,16 @@ static bool goes_back(struct pool *pool, struct request *request, bool suspect)
 	return true;
 }
 
+/* Whether the worker was ended for the answer of another request, and had not begun this one before
+ * it.  It may have begun it behind that answer, which nobody has read, so that only what may run
+ * twice goes back. */
+static bool is_bystander(const struct worker *worker, const struct attempt *attempt)
+{
+	return worker->broken_by == ERR_response_too_large && attempt->request &&
+	       attempt->request->is_idempotent && !attempt->request->has_streamed &&
+	       !worker_sent_too_much(worker, attempt) && !worker_has_begun(worker, attempt);
+}
+
 static void settle(struct engine *engine, struct worker *worker, struct attempt *attempt,
 		   const struct engine_event *event, bool suspect)
 {
@@ -403,6 +413,7 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 	struct request *request = attempt->request;
 	/* A request that has sent a part of its answer has begun, in any order of work. */
 	bool ran = worker_may_have_run(worker, attempt) || (request && request->has_streamed);
+	bool stands_by = is_bystander(worker, attempt);
 	struct failure failure = {.code = code,
 				  .executed = EXECUTED_MAYBE,
 				  .was_attempted = true,
@@ -413,6 +424,10 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 	if (!request)
 		return;
 	release(engine, request);
+	if (stands_by) {
+		request->run.may_have_run = request->run.outcome_unknown = true;
+		ran = false;
+	}
 	if (!ran && goes_back(engine_pool_of(engine, worker), request, suspect)) {
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		engine_enqueue(engine, request, true);

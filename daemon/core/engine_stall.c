@@ -36,8 +36,10 @@ static void move_worker(struct engine *engine, struct worker *worker, usec_t sta
 	move_past(engine, &worker->freed, stall);
 	move_past(engine, &worker->heard, stall);
 	move_past(engine, &worker->ping_sent, stall);
-	if (worker->state == WORKER_INITIALIZING)
+	if (worker->state == WORKER_INITIALIZING) {
 		worker->started = usec_min(engine->now, usec_add(worker->started, stall));
+		worker->retire_at = usec_add(worker->retire_at, stall);
+	}
 	if (worker->state == WORKER_TERMINATING)
 		worker->step_at = usec_add(worker->step_at, stall);
 	engine_touch(engine, worker);

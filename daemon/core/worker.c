@@ -213,6 +213,11 @@ bool worker_is_needed(const struct worker *worker, bool begun)
 	return false;
 }
 
+bool worker_has_begun(const struct worker *worker, const struct attempt *attempt)
+{
+	return worker->announces ? attempt->has_begun : attempt->begun != 0;
+}
+
 bool worker_sent_too_much(const struct worker *worker, const struct attempt *attempt)
 {
 	if (worker->broken_by != ERR_response_too_large)
@@ -224,9 +229,5 @@ bool worker_sent_too_much(const struct worker *worker, const struct attempt *att
 
 bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt)
 {
-	if (worker_sent_too_much(worker, attempt))
-		return true;
-	if (worker->broken_by != ERR_NONE && worker->broken_by != ERR_response_too_large)
-		return true;
-	return worker->announces ? attempt->has_begun : attempt->begun != 0;
+	return worker->broken_by != ERR_NONE || worker_has_begun(worker, attempt);
 }

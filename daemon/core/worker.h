@@ -163,13 +163,16 @@ bool worker_is_held(const struct worker *worker);
  * that has begun. */
 bool worker_is_needed(const struct worker *worker, bool begun);
 
+/* Whether the worker had begun this attempt, as far as the daemon has read what it said. */
+bool worker_has_begun(const struct worker *worker, const struct attempt *attempt);
+
 /* Whether the answer of this attempt was too large, which broke the worker's channel. */
 bool worker_sent_too_much(const struct worker *worker, const struct attempt *attempt);
 
 /*
  * Whether the request of this attempt may have run, when no message of the worker is left to
  * be read: see PROTOCOL.md, "What has run".  If the worker broke its channel (broken_by), all
- * may have run; but if it did so by an answer that is too large, it had kept to the protocol.
+ * may have run.
  */
 bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt);
 

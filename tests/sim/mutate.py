@@ -80,7 +80,7 @@ FAULTS = [
     Fault("engine_health.c", "\t\tworker->ping_sent = engine->now;\n\t\tmiss_ping",
           "\t\tengine_ping(engine, worker);\n\t\tmiss_ping",
           "a late answer to a health check is taken for a lie"),
-    Fault("worker.c", "\tif (worker->broken_by != ERR_NONE && worker->broken_by != ERR_response_too_large)\n\t\treturn true;\n", "",
+    Fault("worker.c", "\treturn worker->broken_by != ERR_NONE || worker_has_begun", "\treturn worker_has_begun",
           "a broken channel is believed to have told everything"),
     Fault("worker.c", "return worker->announces ? attempt->has_begun : attempt->begun != 0;", "return attempt->has_begun;",
           "who announces nothing is believed to have run nothing"),

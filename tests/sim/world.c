@@ -900,7 +900,7 @@ static void move_to(struct world *world, usec_t at)
 	world->timers = 0;
 }
 
-static void carry_out(struct world *world, const struct deed *deed)
+static void perform(struct world *world, const struct deed *deed)
 {
 	switch (deed->kind) {
 	case DEED_ARRIVAL:
@@ -933,7 +933,7 @@ static void take_deed(struct world *world)
 	struct deed deed = agenda_take(&world->agenda);
 
 	move_to(world, deed.at);
-	carry_out(world, &deed);
+	perform(world, &deed);
 }
 
 /* --- the daemon stands still --- */
@@ -986,7 +986,7 @@ static void stand_still(struct world *world)
 	judge_leap(world, from);
 	step(world, &event);
 	for (unsigned i = 0; i < count && !world->judge.property; i++)
-		carry_out(world, &waiting[i]);
+		perform(world, &waiting[i]);
 }
 
 /* Random actions that are not planned for a certain time. */
