@@ -93,6 +93,9 @@ static int fail_formatted(struct poold_attempt *attempt, enum poold_failure fail
 	struct worker_session *session = session_of(attempt);
 	char message[TEXT_LEN_MAX];
 
+	/* The handler's own words could only repeat it. */
+	if (session->was_too_large)
+		return -1;
 	vsnprintf(message, sizeof(message), format, args);
 	pack_failure(session, &(struct failure){.code = failure == POOLD_REJECTED ? ERR_rejected
 										  : ERR_exception,

@@ -18,6 +18,7 @@ class TooLarge(DaemonTest):
 
     def check(self, command: str, method: str, args: list, what: str, **options: object) -> None:
         daemon = self.start(pool("big", command, **options), response_max="1M")
+        daemon.announced.append("code=response_too_large")
         client = daemon.connect(map_errors=True)
         before = daemon.worker_pids("big")
         for _ in range(6):  # more often than would open a breaker or eject the worker
