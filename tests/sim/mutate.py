@@ -346,7 +346,7 @@ FAULTS = [
           "\t\tanswer(engine, request, ERR_memory_limit, EXECUTED_NO);\n",
           "a spent key is said not to have run"),
     # --- clients that do not read ---
-    Fault("engine_stall.c", "\tmove_past(engine, &attempt->begun, stall);\n", "",
+    Fault("engine.c", "\t\tengine_stall(engine, event->stall);\n", "",
           "an attempt is blamed for the time in which the daemon stood still"),
     Fault("engine_attempt.c", "\t       attempt->request->is_idempotent && !attempt->request->has_streamed &&\n", "\t       !attempt->request->has_streamed &&\n",
           "what may run once goes back behind an answer that was too large"),
