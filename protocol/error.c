@@ -243,6 +243,7 @@ static enum errcode worker_code(struct bytes name)
 	case ERR_rejected:
 	case ERR_unknown_method:
 	case ERR_encode_error:
+	case ERR_response_too_large:
 	case ERR_cancelled:
 		return code;
 	default:

@@ -410,8 +410,9 @@ POOLD_API void poold_attempt_set_severity(struct poold_attempt *attempt,
  * Sends a chunk, one MessagePack value, to the caller at once; blocks while the daemon does not
  * read, or the caller reads more slowly than this sends.  -ECANCELED: the request was cancelled
  * meanwhile, and the chunk is not sent.  `value` is copied, and may be a part of the handler's `result`.  -EINVAL: it is not one
- * MessagePack value; -EOPNOTSUPP: the caller did not ask for a stream; -ECONNRESET: the daemon has
- * closed the socket; -ENOMEM, -ENOBUFS (over 4 GiB); or another error of the socket.
+ * MessagePack value; -EOPNOTSUPP: the caller did not ask for a stream; -EMSGSIZE: it is larger than
+ * the daemon's response_max, and the attempt fails with that whatever the handler returns;
+ * -ECONNRESET: the daemon has closed the socket; -ENOMEM, -ENOBUFS (over 4 GiB); or another error of the socket.
  */
 POOLD_API int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_bytes value);
 /*

@@ -43,6 +43,19 @@ static int inherited_fd(int *ret_fd)
 	return 0;
 }
 
+/* The limit of a message to the daemon; `most` where the daemon has told none. */
+static size_t told_response_max(size_t most)
+{
+	const char *text = getenv("POOLD_RESPONSE_MAX");
+	char *end;
+	unsigned long long number;
+
+	if (!text || text[0] < '0' || text[0] > '9')
+		return most;
+	number = strtoull(text, &end, 10);
+	return *end == '\0' && number < most ? (size_t)number : most;
+}
+
 int poold_worker_new(const struct poold_worker_options *given, struct poold_worker **ret_worker)
 {
 	struct poold_worker_options options = given ? *given : (struct poold_worker_options){0};
@@ -64,6 +77,7 @@ int poold_worker_new(const struct poold_worker_options *given, struct poold_work
 	}
 	worker_session_init(&worker->session,
 			    options.message_max ? options.message_max : MESSAGE_MAX_DEFAULT);
+	worker->session.response_max = told_response_max(worker->session.response_max);
 	worker->session.on_session_end = options.on_session_end;
 	worker->session.session_userdata = options.session_userdata;
 	worker->fd = options.fd;

@@ -83,7 +83,9 @@ static void run_handler(struct worker_session *session, const struct worker_meth
 	r = method->handler(&session->attempt, &session->output, method->userdata);
 	inbox_unhold(&session->inbox);
 	session->is_running = false;
-	if (r == 0)
+	if (r == 0 && session->was_too_large)
+		session->is_broken = false; /* not all of the answer was sent */
+	else if (r == 0)
 		session->has_failed = session->is_broken = false;
 	else if (!session->has_failed)
 		attempt_fail(session, ERR_exception, "HandlerFailed",
@@ -110,7 +112,7 @@ void attempt_run(struct worker_session *session, const struct worker_method *met
 		 const struct envelope *envelope)
 {
 	session->attempt = (struct poold_attempt){.number = 1};
-	session->has_credit = false;
+	session->has_credit = session->was_too_large = false;
 	if (!method) {
 		attempt_fail(session, ERR_unknown_method, "UnknownMethod",
 			     "the worker has no method of that name");

@@ -18,4 +18,7 @@ void attempt_run(struct worker_session *session, const struct worker_method *met
 void attempt_fail(struct worker_session *session, enum errcode code, const char *type,
 		  const char *message);
 
+/* The same: `what` has `size` bytes, and the daemon takes no more than response_max. */
+void attempt_fail_too_large(struct worker_session *session, const char *what, size_t size);
+
 #endif

@@ -68,6 +68,16 @@ void attempt_fail(struct worker_session *session, enum errcode code, const char 
 	pack_failure(session, &(struct failure){.code = code, .type = type, .message = message});
 }
 
+void attempt_fail_too_large(struct worker_session *session, const char *what, size_t size)
+{
+	char message[160];
+
+	snprintf(message, sizeof(message),
+		 "the %s has %zu bytes, and response_max of the daemon is %zu", what, size,
+		 session->response_max);
+	attempt_fail(session, ERR_response_too_large, "ResponseTooLarge", message);
+}
+
 static struct worker_session *session_of(struct poold_attempt *attempt)
 {
 	return container_of(attempt, struct worker_session, attempt);
@@ -83,6 +93,9 @@ static int fail_formatted(struct poold_attempt *attempt, enum poold_failure fail
 	struct worker_session *session = session_of(attempt);
 	char message[TEXT_LEN_MAX];
 
+	/* The handler's own words could only repeat it. */
+	if (session->was_too_large)
+		return -1;
 	vsnprintf(message, sizeof(message), format, args);
 	pack_failure(session, &(struct failure){.code = failure == POOLD_REJECTED ? ERR_rejected
 										  : ERR_exception,

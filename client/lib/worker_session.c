@@ -14,6 +14,8 @@
 #define MESSAGE_MAX UINT32_MAX
 /* The most memory that an idle worker keeps for its answers. */
 #define OUTPUT_KEEP_MAX ((size_t)1024 * 1024)
+/* The most bytes of a message with a chunk around its value. */
+#define CHUNK_AROUND_MAX ((size_t)16)
 
 void worker_session_init(struct worker_session *session, size_t message_max)
 {
@@ -23,6 +25,7 @@ void worker_session_init(struct worker_session *session, size_t message_max)
 	buf_init(&session->failure, FAILURE_MAX);
 	buf_init(&session->state, MESSAGE_MAX);
 	buf_init(&session->chunk, MESSAGE_MAX);
+	session->response_max = MESSAGE_MAX;
 }
 
 void worker_session_done(struct worker_session *session)
@@ -151,6 +154,11 @@ int worker_session_chunk(struct worker_session *session, struct poold_bytes valu
 
 	if (!session->attempt.stream)
 		return -EOPNOTSUPP;
+	if (value.len + CHUNK_AROUND_MAX > session->response_max) {
+		session->was_too_large = true;
+		attempt_fail_too_large(session, "chunk", value.len);
+		return -EMSGSIZE;
+	}
 	if (!bytes_are_value(bytes_from_public(value)))
 		return -EINVAL;
 	if (chunk->capacity > OUTPUT_KEEP_MAX)
@@ -371,6 +379,10 @@ static void answer_request(struct worker_session *session, const struct waiting 
 		pack_str(out, "pong");
 	else
 		attempt_run(session, find_method(session, envelope->method), envelope);
+	if (!session->has_failed && out->len - mark > session->response_max)
+		attempt_fail_too_large(session, "result", out->len - mark);
+	if (!session->has_failed && session->state.len > session->response_max)
+		attempt_fail_too_large(session, "session's state", session->state.len);
 	if (!session->has_failed)
 		put_state(session, mark);
 	if (session->has_failed)

@@ -42,6 +42,8 @@ struct worker_session {
 	size_t waiting_count;
 	size_t waiting_capacity;
 
+	size_t response_max; /* the daemon takes no larger message */
+
 	struct poold_attempt attempt; /* the one that runs */
 	uint32_t running_id;
 	bool is_running;
@@ -50,9 +52,10 @@ struct worker_session {
 	 * larger.  Without has_credit: any number. */
 	int64_t credit;
 	bool has_credit;
-	bool has_failed;  /* the running attempt has failed; `failure` holds the error */
-	bool is_broken;	  /* a handler failed with POOLD_FATAL */
-	bool is_shutdown; /* the daemon sent shutdown */
+	bool was_too_large; /* a chunk of the running attempt was over response_max */
+	bool has_failed;    /* the running attempt has failed; `failure` holds the error */
+	bool is_broken;	    /* a handler failed with POOLD_FATAL */
+	bool is_shutdown;   /* the daemon sent shutdown */
 	enum poold_severity severity; /* of the error if the running attempt fails */
 	struct buf failure;	      /* the error map */
 	struct buf state; /* the message with the session's state; sent if the attempt succeeds */

@@ -355,7 +355,7 @@ const struct command commands[] = {
 	{.name = "events",
 	 .arguments = "[KIND...]",
 	 .summary = "print events as they happen, until interrupted",
-	 .help = "KIND is breaker, failover, recovery, health, worker, session or error;\n"
+	 .help = "KIND is breaker, failover, recovery, health, worker, session, error or stall;\n"
 		 "without a KIND, all events are printed.  --json prints one object a line.\n"
 		 "\n"
 		 "      --count N           exit after N events\n",

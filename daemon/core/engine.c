@@ -116,6 +116,7 @@ static uint32_t concerned_pool(const struct engine *engine, const struct engine_
 	case EVENT_RECOVERY_CANCEL:
 	case EVENT_SESSION_CLOSE:
 	case EVENT_TIMER:
+	case EVENT_STALL:
 	case EVENT_STOP:
 		return ALL_POOLS;
 	default:
@@ -205,6 +206,9 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		break;
 	case EVENT_TIMER:
 		take_timer(engine);
+		break;
+	case EVENT_STALL:
+		engine_stall(engine, event->stall);
 		break;
 	case EVENT_BREAKER:
 		engine_breaker_manual(engine, event);

@@ -52,6 +52,8 @@ enum event_type {
 	EVENT_RESUME,	       /* an operator ends the drain of `pool` */
 	EVENT_KILL,	       /* an operator ends the worker; `signal` is sent first */
 	EVENT_TIMER,	       /* engine_deadline is reached */
+	EVENT_STALL,	       /* the caller stood still for `stall`, until `now`, and what came in
+				  that time follows; no limit on workers counts that time */
 	EVENT_STOP	       /* drain, then stop; a second one stops without waiting */
 };
 
@@ -62,7 +64,8 @@ struct engine_event {
 	uint32_t pool;	  /* RESTART, RESIZE, DRAIN, RESUME */
 	uint32_t worker;  /* WORKER_*, SEND_FAILED, SPAWN_FAILED, PRESSURE, KILL */
 	uint32_t life;	  /* of the worker: an event of another life is ignored */
-	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _HELD, _ANSWERED, SEND_FAILED */
+	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _HELD, _ANSWERED, SEND_FAILED; WORKER_BROKE by
+			     response_too_large: whose answer it was, 0: unknown */
 	union {
 		struct {
 			uint32_t pool;
@@ -127,6 +130,7 @@ struct engine_event {
 		} size;
 		int signal;
 		uint64_t memory;
+		usec_t stall;
 	};
 };
 

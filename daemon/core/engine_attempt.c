@@ -227,10 +227,10 @@ void engine_count_attempt(struct engine *engine, struct request *request, enum e
 }
 
 /* Whether the request's code ran, by the error that the worker sent: an exception comes from the
- * code; a rejection comes from the code or from before it. */
+ * code, as does an answer that is too large; a rejection comes from the code or from before it. */
 static enum executed ran_to_error(const struct request *request, enum errcode code)
 {
-	if (code == ERR_exception || code == ERR_encode_error)
+	if (code == ERR_exception || code == ERR_encode_error || code == ERR_response_too_large)
 		return EXECUTED_YES;
 	return code == ERR_rejected || request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 }
@@ -372,9 +372,13 @@ void engine_take_chunk(struct engine *engine, struct attempt *attempt, bool drop
 
 /* --- the worker has ended --- */
 
-/* The error code of the attempts at a worker that has ended. */
-static enum errcode death_code(const struct worker *worker, const struct engine_event *event)
+/* The error code of an attempt at a worker that has ended. */
+static enum errcode death_code(const struct worker *worker, const struct attempt *attempt,
+			       const struct engine_event *event)
 {
+	/* One answer was too large: the other attempts have lost their worker by that. */
+	if (worker->broken_by == ERR_response_too_large && !worker_sent_too_much(worker, attempt))
+		return ERR_worker_killed;
 	if (worker->broken_by != ERR_NONE)
 		return worker->broken_by;
 	if (event->exit.is_connection)
@@ -395,12 +399,24 @@ static bool goes_back(struct pool *pool, struct request *request, bool suspect)
 	return true;
 }
 
-static void settle(struct engine *engine, struct worker *worker, struct attempt *attempt,
-		   enum errcode code, bool suspect)
+/* Whether the worker was ended for the answer of another request, and had not begun this one before
+ * it.  It may have begun it behind that answer, which nobody has read, so that only what may run
+ * twice goes back. */
+static bool is_bystander(const struct worker *worker, const struct attempt *attempt)
 {
+	return worker->broken_by == ERR_response_too_large && attempt->request &&
+	       attempt->request->is_idempotent && !attempt->request->has_streamed &&
+	       !worker_sent_too_much(worker, attempt) && !worker_has_begun(worker, attempt);
+}
+
+static void settle(struct engine *engine, struct worker *worker, struct attempt *attempt,
+		   const struct engine_event *event, bool suspect)
+{
+	enum errcode code = death_code(worker, attempt, event);
 	struct request *request = attempt->request;
 	/* A request that has sent a part of its answer has begun, in any order of work. */
 	bool ran = worker_may_have_run(worker, attempt) || (request && request->has_streamed);
+	bool stands_by = is_bystander(worker, attempt);
 	struct failure failure = {.code = code,
 				  .executed = EXECUTED_MAYBE,
 				  .was_attempted = true,
@@ -411,6 +427,10 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 	if (!request)
 		return;
 	release(engine, request);
+	if (stands_by) {
+		request->run.may_have_run = request->run.outcome_unknown = true;
+		ran = false;
+	}
 	if (!ran && goes_back(engine_pool_of(engine, worker), request, suspect)) {
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		engine_enqueue(engine, request, true);
@@ -422,21 +442,24 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 	} else {
 		failure.executed = request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 	}
-	engine_count_attempt(engine, request, code, false);
+	/* An answer that is too large is no failure of the pool, whomever it took along. */
+	if (worker->broken_by == ERR_response_too_large)
+		engine_outcome(engine, request, OUTCOME_NEUTRAL);
+	else
+		engine_count_attempt(engine, request, code, false);
 	engine_failed(engine, request, &failure);
 }
 
 void engine_settle_attempts(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event)
 {
-	enum errcode code = death_code(worker, event);
 	bool alone = worker->attempts.len == 1 && worker->cause == CAUSE_NONE;
 	struct list_node *node;
 
 	/* From the last to the first: each goes to the head of the queue, and no attempt becomes
 	 * the first at the worker meanwhile. */
 	while ((node = list_last(&worker->attempts)))
-		settle(engine, worker, list_entry(node, struct attempt, in_worker), code, alone);
+		settle(engine, worker, list_entry(node, struct attempt, in_worker), event, alone);
 }
 
 void engine_take_back(struct engine *engine, struct worker *worker)

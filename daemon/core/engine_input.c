@@ -103,6 +103,7 @@ static void react(struct engine *engine, struct worker *worker, enum worker_reac
 		engine_send_failed(engine, worker, event->id, event->code);
 		break;
 	case REACTION_CHANNEL:
+		worker->large_id = event->id;
 		engine_worker_broke(engine, worker, event->code);
 		break;
 	case REACTION_GONE:

@@ -5,7 +5,8 @@
  * know nothing of the engine, and files of the engine that use these modules:
  *
  *	requests	request queue recovery session key breaker budget failover;
- *			engine_request, _attempt, _hold, _recover, _breaker, _chain, _session
+ *			engine_request, _attempt, _hold, _stall, _recover, _breaker, _chain,
+ *			_session
  *	workers		worker worker_input pool;
  *			engine_input, _worker, _scaling, _health
  *
@@ -215,6 +216,11 @@ void engine_take_hold(struct engine *engine, struct worker *worker, uint32_t id,
 
 /* The deadline of a request whose client holds it back is reached: nobody else is to blame. */
 void engine_expire_held(struct engine *engine, struct request *request);
+
+/* --- engine_stall.c: the daemon stood still --- */
+
+/* Moves the limits on workers and their attempts by the time in which nobody could hear them. */
+void engine_stall(struct engine *engine, usec_t stall);
 
 /* --- engine_recover.c: from a failure to a retry, another pool, or the answer --- */
 

@@ -352,7 +352,9 @@ static void account_life(struct engine *engine, struct worker *worker, enum errc
 	}
 	if (unusable && !worker->is_excused)
 		pool->failed_starts = POOL_FAILED_STARTS;
-	if (worker->served == 0 && usec_sub(engine->now, worker->started) < FRUITFUL_LIFE)
+	/* It worked, but its answer was too large. */
+	if (worker->served == 0 && worker->broken_by != ERR_response_too_large &&
+	    usec_sub(engine->now, worker->started) < FRUITFUL_LIFE)
 		pool->fruitless++;
 	else
 		pool->fruitless = 0;

@@ -83,6 +83,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->announces = worker->batches = worker->is_slow = worker->channel_broken = false;
 	worker->pings_missed = worker->given_up = 0;
 	worker->broken_by = ERR_NONE;
+	worker->large_id = 0;
 	worker->is_wanted = worker->is_replaced = worker->is_rolling = worker->is_excused = false;
 	worker->retire_at = USEC_INFINITY;
 	worker->started = worker->heard = now;
@@ -212,9 +213,21 @@ bool worker_is_needed(const struct worker *worker, bool begun)
 	return false;
 }
 
+bool worker_has_begun(const struct worker *worker, const struct attempt *attempt)
+{
+	return worker->announces ? attempt->has_begun : attempt->begun != 0;
+}
+
+bool worker_sent_too_much(const struct worker *worker, const struct attempt *attempt)
+{
+	if (worker->broken_by != ERR_response_too_large)
+		return false;
+	if (worker->large_id > 0)
+		return attempt->id == worker->large_id;
+	return list_first(&worker->attempts) == &attempt->in_worker;
+}
+
 bool worker_may_have_run(const struct worker *worker, const struct attempt *attempt)
 {
-	if (worker->broken_by != ERR_NONE)
-		return true;
-	return worker->announces ? attempt->has_begun : attempt->begun != 0;
+	return worker->broken_by != ERR_NONE || worker_has_begun(worker, attempt);
 }

@@ -92,6 +92,7 @@ struct worker {
 	unsigned held;		/* attempts in flight that are held back by their clients */
 	usec_t freed;		/* when the last of these was held no more; 0: there was none */
 	enum errcode broken_by; /* the error that broke its channel */
+	uint32_t large_id;	/* if an answer was too large: of which attempt; 0: unknown */
 	usec_t since;		/* when it entered its state */
 	usec_t started;		/* when this life started */
 	usec_t retire_at;	/* end of its lifetime; USEC_INFINITY: there is none */
@@ -161,6 +162,12 @@ bool worker_is_held(const struct worker *worker);
 /* Whether a request still waits for an attempt in flight at the worker; with `begun`: for one
  * that has begun. */
 bool worker_is_needed(const struct worker *worker, bool begun);
+
+/* Whether the worker had begun this attempt, as far as the daemon has read what it said. */
+bool worker_has_begun(const struct worker *worker, const struct attempt *attempt);
+
+/* Whether the answer of this attempt was too large, which broke the worker's channel. */
+bool worker_sent_too_much(const struct worker *worker, const struct attempt *attempt);
 
 /*
  * Whether the request of this attempt may have run, when no message of the worker is left to

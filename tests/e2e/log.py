@@ -11,6 +11,9 @@ from typing import IO
 
 from clock import Deadline
 
+# On a busy machine the daemon may not be run for a moment at any time.
+STOOD_STILL = r"the daemon stood still for 0\.\d+ s"
+
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:")
 
 # How a line of the daemon's begins: "2026-01-31T12:00:00.000Z warning the words of it pool=python".
@@ -89,7 +92,7 @@ class Log:
         lines = self.lines
         if any(SANITIZER.search(line) for line in lines):
             return lines
-        patterns = [re.compile(pattern) for pattern in announced]
+        patterns = [re.compile(pattern) for pattern in (*announced, STOOD_STILL)]
         return [
             line
             for line in lines

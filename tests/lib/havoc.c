@@ -438,6 +438,7 @@ static enum event_type take_type(uint64_t *word)
 		EVENT_WORKER_HELD,
 		EVENT_HOLD,
 		EVENT_HOLD,
+		EVENT_STALL,
 		EVENT_PRESSURE,
 		EVENT_BREAKER,
 		EVENT_RECOVERY_CANCEL,
@@ -493,6 +494,11 @@ static void take_word(struct havoc *havoc, uint64_t word)
 		if (havoc->calm)
 			break;
 		havoc->stopping = true;
+		step(havoc, &event);
+		break;
+	case EVENT_STALL:
+		event.stall = take_span(&word);
+		havoc->now += event.stall;
 		step(havoc, &event);
 		break;
 	case EVENT_TIMER:

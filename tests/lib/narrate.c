@@ -89,6 +89,7 @@ static const char *const event_names[] = {
 	[EVENT_RESUME] = "resume",
 	[EVENT_KILL] = "kill",
 	[EVENT_TIMER] = "timer",
+	[EVENT_STALL] = "stall",
 	[EVENT_STOP] = "stop",
 };
 
@@ -201,6 +202,9 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	case EVENT_DRAIN:
 	case EVENT_RESUME:
 		add(text, " %u", event->pool);
+		return text;
+	case EVENT_STALL:
+		add_span(text, "of", event->stall);
 		return text;
 	case EVENT_TIMER:
 	case EVENT_STOP:
@@ -718,6 +722,13 @@ static bool read_kill(struct words *words, struct engine_event *event)
 	return true;
 }
 
+static bool read_stall(struct words *words, struct engine_event *event)
+{
+	const char *word = next_word(words);
+
+	return word && strcmp(word, "of") == 0 && read_span(words, &event->stall);
+}
+
 static bool read_memory(struct words *words, struct engine_event *event)
 {
 	return read_worker(words, event) && read_number(words, &event->memory);
@@ -775,6 +786,7 @@ bool narrate_read_event(const char *line, struct engine_event *ret)
 		[EVENT_RESUME] = read_pool,
 		[EVENT_KILL] = read_kill,
 		[EVENT_TIMER] = read_nothing,
+		[EVENT_STALL] = read_stall,
 		[EVENT_STOP] = read_nothing,
 	};
 	char copy[NARRATE_MAX];

@@ -183,6 +183,16 @@ class TestCalls(unittest.TestCase):
                 self.assertIn(kind, error["message"])
         self.assertEqual(self.worker.call("echo", "still here"), "still here")
 
+    def test_results_over_the_limit(self) -> None:
+        told = {"POOLD_RESPONSE_MAX": "1000"}
+        limited = self.enterContext(WorkerProcess("served", environment=told))
+        for result, size in (("x" * 1001, 1001), (["x" * 998], 1006), (b"x" * 5000, 5000)):
+            error = limited.fail("echo", [result])
+            self.assertEqual(error["code"], "response_too_large")
+            self.assertIn(f"the result has {size} bytes", error["message"])
+            self.assertIn("response_max of the daemon is 1000", error["message"])
+        self.assertEqual(limited.call("echo", "x" * 900), "x" * 900)
+
     def test_arguments_that_python_cannot_hold(self) -> None:
         head = b"\x94\x00\x05\xa4echo"
         unhashable = head + b"\x92\x91\x81\x91\x01\x02\x80"

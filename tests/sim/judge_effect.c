@@ -178,8 +178,8 @@ static bool is_overrun(const struct world *world, const struct record *record)
 	if (record->held_since > 0)
 		return false;
 	return world->now >= record->deadline ||
-	       (timeout > 0 &&
-		world->now >= usec_add(usec_add(record->first_at, timeout), record->held));
+	       (timeout > 0 && world->now >= usec_add(usec_add(record->first_at, timeout),
+						      record->held + record->stalled));
 }
 
 /* Whether the error may be reported at this moment, by its code. */
@@ -574,7 +574,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	judge_queueing(world, effect);
 	process->in_flight++;
 	record->sent = true;
-	record->held = record->held_since = 0;
+	record->held = record->held_since = record->stalled = 0;
 	record->sent_at = world->judge.overdue ? USEC_INFINITY : world->now;
 	record->first_at = world->now;
 	record->worker = effect->worker;

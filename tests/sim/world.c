@@ -16,6 +16,7 @@
 #define SPARES_MAX	  2
 #define REQUEST_BYTES_MAX 300
 #define STATE_MAX	  100
+#define WAITING_MAX	  256 /* deeds that wait while the daemon stands still */
 
 /* --- chance --- */
 
@@ -899,20 +900,17 @@ static void move_to(struct world *world, usec_t at)
 	world->timers = 0;
 }
 
-static void take_deed(struct world *world)
+static void perform(struct world *world, const struct deed *deed)
 {
-	struct deed deed = agenda_take(&world->agenda);
-
-	move_to(world, deed.at);
-	switch (deed.kind) {
+	switch (deed->kind) {
 	case DEED_ARRIVAL:
-		arrive(world, deed.client);
+		arrive(world, deed->client);
 		break;
 	case DEED_CANCEL:
-		cancel(world, deed.record, false);
+		cancel(world, deed->record, false);
 		break;
 	case DEED_READ:
-		set_deaf(world, deed.client, false);
+		set_deaf(world, deed->client, false);
 		break;
 	case DEED_MEDDLE:
 		meddle(world);
@@ -921,13 +919,74 @@ static void take_deed(struct world *world)
 		change_phase(world);
 		break;
 	case DEED_WORKER_EVENTS:
-		if (process_is_heard(world, &deed.news))
-			take_news(world, &deed.news);
+		if (process_is_heard(world, &deed->news))
+			take_news(world, &deed->news);
 		break;
 	default:
-		process_take_deed(world, &deed);
+		process_take_deed(world, deed);
 		break;
 	}
+}
+
+static void take_deed(struct world *world)
+{
+	struct deed deed = agenda_take(&world->agenda);
+
+	move_to(world, deed.at);
+	perform(world, &deed);
+}
+
+/* --- the daemon stands still --- */
+
+/* Whether the deed is one of the daemon's, which waits for it; the others happen without it. */
+static bool awaits_daemon(const struct deed *deed)
+{
+	return deed->kind <= DEED_PHASE || deed->kind == DEED_WORKER_EVENTS;
+}
+
+/* While the daemon stands still, processes go on.  Returns how much waits for the daemon then. */
+static unsigned pass_without_daemon(struct world *world, usec_t until, struct deed *waiting)
+{
+	unsigned count = 0;
+
+	while (agenda_next(&world->agenda) <= until && count < WAITING_MAX) {
+		struct deed deed = agenda_take(&world->agenda);
+
+		world->now = usec_max(world->now, deed.at);
+		if (awaits_daemon(&deed))
+			waiting[count++] = deed;
+		else
+			process_take_deed(world, &deed);
+	}
+	if (count < WAITING_MAX)
+		world->now = until;
+	return count;
+}
+
+static void note_stall(struct world *world, usec_t span)
+{
+	for (uint32_t i = 0; i < world->settings.requests_max; i++)
+		if (world->open[i] != NOBODY)
+			world->records[world->open[i]].stalled += span;
+}
+
+/* The daemon stands still for a while.  Then it hears of all that came meanwhile before its timer.
+ */
+static void stand_still(struct world *world)
+{
+	struct engine_event event = {.type = EVENT_STALL};
+	struct deed waiting[WAITING_MAX];
+	usec_t from = world->now;
+	unsigned count = pass_without_daemon(
+		world, usec_add(from, world_span(world, ONE_OF(world, 5000, 50000, 500000))),
+		waiting);
+
+	event.stall = world->now - from;
+	note_stall(world, event.stall);
+	judge_leap(world, from);
+	step(world, &event);
+	for (unsigned i = 0; i < count && !world->judge.property; i++)
+		perform(world, &waiting[i]);
 }
 
 /* Random actions that are not planned for a certain time. */
@@ -935,6 +994,9 @@ static void take_chances(struct world *world)
 {
 	if (!is_closing(world) && world_fault(world, FAULT_LEAP) && prop_chance(&world->prop, 5))
 		leap(world);
+	if (!is_closing(world) && world_fault(world, FAULT_DAEMON_STALLS) &&
+	    prop_chance(&world->prop, 10))
+		stand_still(world);
 	if (world_fault(world, FAULT_CLIENT_LEAVES))
 		leave(world);
 	if (!is_closing(world) && world_fault(world, FAULT_READER_STALLS))

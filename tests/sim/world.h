@@ -63,6 +63,7 @@
 	FAULT(UNSAYABLE)                                                                           \
 	FAULT(CLIENT_CANCELS)                                                                      \
 	FAULT(CLIENT_LEAVES)                                                                       \
+	FAULT(DAEMON_STALLS)                                                                       \
 	FAULT(READER_STALLS)                                                                       \
 	FAULT(TINY_DEADLINE)                                                                       \
 	FAULT(LEAP)                                                                                \
@@ -126,6 +127,7 @@ struct record {
 	bool aside;	   /* its client has too much unread */
 	usec_t held_since; /* its client does not read its parts since then; 0: it reads */
 	usec_t held;	   /* how long that was so before, in this attempt */
+	usec_t stalled;	   /* how long the daemon stood still, in this attempt */
 	struct {
 		uint32_t worker;
 		uint32_t life;

@@ -269,6 +269,53 @@ START_TEST(a_fatal_error_says_so)
 }
 END_TEST
 
+START_TEST(a_result_over_the_limit_is_an_error)
+{
+	struct worker_session session;
+
+	worker_session_init(&session, 1024);
+	session.response_max = 20;
+	add_all(&session);
+	ck_assert_int_eq(feed_text(&session, "[0, 1, 'echo', ['0123456789abcde', {}]]"), 0);
+	ck_assert_str_eq(answers(&session), "[1, 1, nil, '0123456789abcde']\n");
+	ck_assert_int_eq(feed_text(&session, "[0, 1, 'echo', ['0123456789abcdef', {}]]"), 0);
+	ck_assert_str_eq(answers(&session),
+			 "[1, 1, {'code': 'response_too_large', 'type': 'ResponseTooLarge', "
+			 "'message': 'the result has 21 bytes, and response_max of the daemon is "
+			 "20'}, nil]\n");
+	ck_assert(!session.is_broken);
+	worker_session_done(&session);
+}
+END_TEST
+
+static int tells_too_much(struct poold_attempt *attempt, struct poold_writer *result,
+			  void *userdata)
+{
+	struct worker_session *session = userdata;
+	static const uint8_t chunk[21] = {0xb4};
+
+	(void)result;
+	ck_assert(&session->attempt == attempt);
+	ck_assert_int_eq(worker_session_chunk(session, (struct poold_bytes){chunk, 21}), -EMSGSIZE);
+	return 0;
+}
+
+START_TEST(a_part_over_the_limit_fails_whatever_the_handler_returns)
+{
+	struct worker_session session;
+
+	worker_session_init(&session, 1024);
+	session.response_max = 20;
+	ck_assert_int_eq(worker_session_add(&session, "tell", tells_too_much, &session), 0);
+	ck_assert_int_eq(feed_text(&session, "[0, 1, 'tell', [nil, {'stream': true}]]"), 0);
+	ck_assert_str_eq(answers(&session),
+			 "[1, 1, {'code': 'response_too_large', 'type': 'ResponseTooLarge', "
+			 "'message': 'the chunk has 21 bytes, and response_max of the daemon is "
+			 "20'}, nil]\n");
+	worker_session_done(&session);
+}
+END_TEST
+
 START_TEST(a_cancel_overtakes_what_waits)
 {
 	struct worker_session session;
@@ -723,6 +770,8 @@ int main(void)
 		one_request_one_answer,
 		requests_may_be_cut_anywhere,
 		a_fatal_error_says_so,
+		a_result_over_the_limit_is_an_error,
+		a_part_over_the_limit_fails_whatever_the_handler_returns,
 		a_cancel_overtakes_what_waits,
 		bytes_that_are_no_request,
 		methods_have_names_of_their_own,

@@ -99,6 +99,12 @@ START_TEST(answers_come_in_parts)
 }
 END_TEST
 
+START_TEST(no_limit_counts_a_stop_of_the_daemon)
+{
+	transcript_check(GOLDEN "stall.txt");
+}
+END_TEST
+
 START_TEST(bad_workers_are_ejected)
 {
 	transcript_check(GOLDEN "eject.txt");
@@ -144,6 +150,7 @@ int main(void)
 		sessions_hold_together,
 		keys_run_once,
 		answers_come_in_parts,
+		no_limit_counts_a_stop_of_the_daemon,
 		bad_workers_are_ejected,
 		any_events_in_any_order,
 	};

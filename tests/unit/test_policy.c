@@ -19,10 +19,10 @@ static const struct {
 	 ERRCAT_connection,
 	 {SEVERITY_MAJOR, STRATEGY_BACKOFF_RETRY, 5, ERRBACKOFF_EXPONENTIAL, true, true,
 	  FAILOVER_YES}},
-	{"encode_error",
+	{"encode_error response_too_large",
 	 ERRCAT_communication,
 	 {SEVERITY_MAJOR, STRATEGY_ABANDON, 0, ERRBACKOFF_NONE, false, false, FAILOVER_NO}},
-	{"decode_error protocol_violation response_too_large",
+	{"decode_error protocol_violation",
 	 ERRCAT_communication,
 	 {SEVERITY_MAJOR, STRATEGY_IMMEDIATE_RETRY, 3, ERRBACKOFF_LINEAR, true, true,
 	  FAILOVER_YES}},
@@ -256,8 +256,7 @@ END_TEST
 START_TEST(immediate_retry_waits_0_100_200_ms)
 {
 	static const unsigned delays[] = {0, 100, 200, 200, 200};
-	static const char *const codes[] = {"decode_error", "protocol_violation",
-					    "response_too_large"};
+	static const char *const codes[] = {"decode_error", "protocol_violation"};
 	struct policy policy;
 
 	policy_init(&policy);

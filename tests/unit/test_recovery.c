@@ -57,8 +57,10 @@ START_TEST(every_ceiling_of_the_table_is_reached_and_not_passed)
 	} ceilings[] = {
 		{"spawn_failed init_failed init_timeout", 3},
 		{"worker_exited worker_killed connect_failed peer_closed", 5},
-		{"encode_error queue_timeout deadline_exceeded internal shutting_down", 0},
-		{"decode_error protocol_violation response_too_large", 3},
+		{"encode_error response_too_large queue_timeout deadline_exceeded internal "
+		 "shutting_down",
+		 0},
+		{"decode_error protocol_violation", 3},
 		{"attempt_timeout", 2},
 		{"queue_full pool_unavailable circuit_open shed retry_budget_exhausted", 1},
 		{"memory_limit process_limit", 1},

@@ -199,7 +199,8 @@ class Client(Requests):
         connection of its own.
 
         Args:
-            kinds: "breaker", "failover", "recovery", "health", "worker", "session", "error"; none:
+            kinds: "breaker", "failover", "recovery", "health", "worker", "session", "error",
+                "stall"; none:
                 all kinds.
 
         Raises:

@@ -295,7 +295,7 @@ CODES: dict[str, tuple[str, str, str]] = {
     "encode_error": ("communication_error", "major", "abandon"),
     "decode_error": ("communication_error", "major", "immediate_retry"),
     "protocol_violation": ("communication_error", "major", "immediate_retry"),
-    "response_too_large": ("communication_error", "major", "immediate_retry"),
+    "response_too_large": ("communication_error", "major", "abandon"),
     "attempt_timeout": ("timeout_error", "major", "backoff_retry"),
     "queue_timeout": ("timeout_error", "major", "abandon"),
     "deadline_exceeded": ("timeout_error", "major", "abandon"),

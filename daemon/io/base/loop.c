@@ -81,19 +81,43 @@ void loop_done(struct loop *loop)
 	loop->base = NULL;
 }
 
-usec_t loop_clock(void)
+static usec_t read_clock(clockid_t clock)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(clock, &time);
 	return (usec_t)time.tv_sec * USEC_PER_SEC + (usec_t)time.tv_nsec / 1000;
+}
+
+usec_t loop_clock(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+static void begin_turn(struct loop *loop)
+{
+	loop->now = loop_clock();
+	loop->stalled =
+		stall_wake(&loop->stall, loop->now, read_clock(CLOCK_BOOTTIME), &loop->suspended);
+	loop->is_catching_up = loop->stalled > 0;
 }
 
 usec_t loop_now(struct loop *loop)
 {
 	if (loop->now == 0)
-		loop->now = loop_clock();
+		begin_turn(loop);
 	return loop->now;
+}
+
+usec_t loop_take_stall(struct loop *loop, usec_t *ret_suspended)
+{
+	usec_t stalled;
+
+	loop_now(loop);
+	stalled = loop->stalled;
+	*ret_suspended = loop->suspended;
+	loop->stalled = loop->suspended = 0;
+	return stalled;
 }
 
 uint64_t loop_wall_ms(void)
@@ -113,9 +137,32 @@ static void run_timer(struct loop *loop)
 	loop->on_timer(loop->owner);
 }
 
+/* After a stop: a signal may have ended the wait before any socket was looked at, and the system
+ * names only some of those that are ready at a time. */
+#define CATCH_UP_PASSES 8
+
+static void catch_up(struct loop *loop)
+{
+	loop_now(loop);
+	if (!loop->is_catching_up)
+		return;
+	loop->is_catching_up = false;
+	for (unsigned i = 0; i < CATCH_UP_PASSES; i++) {
+		event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		link_read_deferred(loop);
+	}
+}
+
+static void fall_asleep(struct loop *loop)
+{
+	stall_sleep(&loop->stall, loop_now(loop), loop_clock(), loop->timer_at);
+	loop->now = 0;
+}
+
 static void end_turn(struct loop *loop)
 {
 	link_read_deferred(loop);
+	catch_up(loop);
 	run_timer(loop);
 	if (loop->on_turn)
 		loop->on_turn(loop->owner);
@@ -123,7 +170,7 @@ static void end_turn(struct loop *loop)
 	link_free_closed(loop);
 	link_feed_starved(loop);
 	plan_tidying(loop);
-	loop->now = 0;
+	fall_asleep(loop);
 }
 
 void loop_run(struct loop *loop)

@@ -9,6 +9,7 @@
 
 #include "daemon/io/base/chunk.h"
 #include "daemon/io/base/outbox.h"
+#include "daemon/io/base/stall.h"
 #include "protocol/base.h"
 #include "protocol/list.h"
 
@@ -22,6 +23,10 @@ struct loop {
 	usec_t timer_at;   /* USEC_INFINITY: not set */
 	bool is_timer_due; /* on_timer is to be called at the end of this turn */
 	usec_t now;	   /* 0: not read in this turn */
+	struct stall stall;
+	usec_t stalled;	     /* before this turn the loop stood still so long: loop_take_stall */
+	usec_t suspended;    /* and the machine was suspended so long */
+	bool is_catching_up; /* it did, so all that has come is read before the timer is judged */
 	bool is_leaving;
 	struct chunk_store store;
 	struct chunk *shared; /* that links read into which have no beginning of a message */
@@ -43,6 +48,10 @@ void loop_done(struct loop *loop);
 
 /* The monotonic time of this turn. */
 usec_t loop_now(struct loop *loop);
+
+/* Returns for how long the loop stood still before this turn, once; 0: it did not.  *ret_suspended:
+ * see stall_wake.  Whoever handles events must take it before the first event of a turn. */
+usec_t loop_take_stall(struct loop *loop, usec_t *ret_suspended);
 
 /* The monotonic time now: for what takes long within a turn. */
 usec_t loop_clock(void);

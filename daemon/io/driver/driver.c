@@ -4,6 +4,7 @@
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/effects.h"
 #include "daemon/io/driver/stack.h"
+#include "daemon/io/driver/standstill.h"
 #include "daemon/io/driver/step.h"
 #include "daemon/io/driver/worker_events.h"
 #include "daemon/io/worker/forkserver.h"
@@ -24,6 +25,7 @@ static void on_timer(void *owner)
 	struct driver *driver = owner;
 	usec_t now = loop_now(driver->loop);
 
+	standstill_take(driver);
 	while (engine_deadline(driver->engine) <= now) {
 		struct driver_step step = {.event = {.type = EVENT_TIMER}};
 
@@ -50,6 +52,7 @@ static void on_turn(void *owner)
 {
 	struct driver *driver = owner;
 
+	standstill_take(driver);
 	start_next(driver);
 	flow_hold_callers(driver);
 	worker_events_handle_notes(driver);

@@ -20,7 +20,8 @@ struct caller;
 	EVENT(health)                                                                              \
 	EVENT(worker)                                                                              \
 	EVENT(session)                                                                             \
-	EVENT(error)
+	EVENT(error)                                                                               \
+	EVENT(stall)
 
 enum event_kind {
 #define EVENT(name) EVENT_KIND_##name,

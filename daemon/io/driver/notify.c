@@ -320,3 +320,25 @@ void notify_error(struct driver *driver, const struct error *error)
 	pack_text(out, (struct bytes){(const uint8_t *)error->message, strlen(error->message)});
 	events_send(&driver->events);
 }
+
+/* Explained in the journal's catalog, systemd/poold.catalog. */
+#define STALL_MESSAGE_ID "6b1fd3a70c8e4d5a9a2e7c41f5d0b86e"
+
+void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended)
+{
+	char number[NUMBER_SIZE];
+	const struct log_field fields[] = {{"stalled_ms", number}};
+	usec_t whole = usec_add(stalled, suspended);
+	struct buf *out;
+
+	snprintf(number, sizeof(number), "%" PRIu64, (uint64_t)(whole / USEC_PER_MSEC));
+	log_event(LOG_LEVEL_WARNING, STALL_MESSAGE_ID, fields, ARRAY_SIZE(fields),
+		  "the daemon stood still for %.3f s%s", (double)whole / 1e6,
+		  suspended > 0 ? ": the machine was suspended" : "");
+	out = events_begin(&driver->events, EVENT_KIND_stall, 2);
+	if (!out)
+		return;
+	pack_named_ms(out, "stalled_ms", whole);
+	pack_named_bool(out, "was_suspended", suspended > 0);
+	events_send(&driver->events);
+}

@@ -29,6 +29,8 @@ void notify_level(struct driver *driver, const struct effect *effect);
 void notify_roll(struct driver *driver, const struct effect *effect);
 void notify_recovery(struct driver *driver, const struct effect *effect);
 void notify_session(struct driver *driver, const struct effect *effect);
+/* The loop stood still, and the machine was suspended, for so long; one may be 0. */
+void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended);
 void notify_error(struct driver *driver, const struct error *error);
 
 /* Packs {uid, pid, ago_ms} of who changed it, or nil where no operator did. */

@@ -57,7 +57,8 @@ struct start driver_start_of(const struct driver *driver, uint32_t pool)
 			      .pool = driver_pool_config(driver, pool),
 			      .instance = driver->guard->instance,
 			      .open_files = &driver->open_files,
-			      .identity = &driver->confine.identities[pool]};
+			      .identity = &driver->confine.identities[pool],
+			      .response_max = driver->config->daemon.response_max};
 }
 
 const struct config_answer *driver_static_answer(const struct driver *driver, uint32_t pool,

@@ -13,7 +13,9 @@
 	COUNTER(duplicate_ids, "connections closed for using a message id twice at a time")        \
 	COUNTER(requests_refused, "requests refused before they reached a pool")                   \
 	COUNTER(output_lines, "lines that workers wrote to standard output and error, logged")     \
-	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")
+	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")   \
+	COUNTER(stalls, "times the daemon's loop stood still for more than 100 ms")                \
+	COUNTER(stalled_ms, "milliseconds in which it stood still")
 
 struct daemon_stats {
 #define COUNTER(name, help) uint64_t name;

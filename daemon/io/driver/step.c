@@ -1,12 +1,15 @@
 #include "daemon/io/driver/step.h"
 
 #include "daemon/io/driver/effects.h"
+#include "daemon/io/driver/standstill.h"
 #include "daemon/io/driver/state.h"
 
 static usec_t next_deadline(const struct driver *driver)
 {
 	usec_t next = usec_min(engine_deadline(driver->engine), starts_deadline(&driver->starts));
 
+	if (engine_open_requests(driver->engine) > 0)
+		next = usec_min(next, usec_add(loop_now(driver->loop), STALL_PULSE));
 	return engine_stopping(driver->engine) ? next : usec_min(next, driver->memory.check_at);
 }
 
@@ -30,6 +33,7 @@ static void carry_out_all(struct driver *driver, struct driver_step *step)
 
 void driver_step(struct driver *driver, struct driver_step *step)
 {
+	standstill_take(driver);
 	step->event.now = loop_now(driver->loop);
 	engine_step(driver->engine, &step->event);
 	carry_out_all(driver, step);

@@ -162,6 +162,7 @@ static void on_broken(struct channel *channel, enum errcode code)
 		notify_worker(driver, LOG_LEVEL_ERROR, life_of(channel)->worker,
 			      "broke the protocol", channel->last_why);
 	step.event.code = code;
+	step.event.id = channel->large_id;
 	driver_step(driver, &step);
 }
 

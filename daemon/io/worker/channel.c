@@ -44,12 +44,13 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 {
 	struct channel *channel = owner;
 
-	(void)begun;
 	switch (end) {
 	case LINK_END_MALFORMED: /* only MessagePack can be that before it is read */
 		dialect_broken(channel, ERR_decode_error, "its bytes are not MessagePack");
 		break;
 	case LINK_END_TOO_LARGE:
+		if (channel->dialect->find_id)
+			channel->large_id = channel->dialect->find_id(begun);
 		dialect_broken(channel, ERR_response_too_large, "its message is over response_max");
 		break;
 	case LINK_END_NO_MEMORY:
@@ -95,6 +96,7 @@ int channel_adopt(struct channel *channel, int fd, const struct config_pool *poo
 	channel->response_max = response_max;
 	channel->is_ready = channel->takes_credit = channel->is_paused = false;
 	channel->stack_signal = 0;
+	channel->large_id = 0;
 	r = link_new(channel->loop, fd, dialect->framing, response_max, &link_handler, channel,
 		     &channel->link);
 	if (r < 0)

@@ -66,6 +66,7 @@ struct channel {
 	struct buf scratch;
 	int stack_signal; /* makes the process write its stacks to standard error; 0: the worker has
 			     named none, and most signals would end it */
+	uint32_t large_id;		/* which request's answer was too large; 0: unknown */
 	char last_why[CHANNEL_WHY_MAX]; /* what broke the channel, in words */
 };
 

@@ -19,6 +19,8 @@ struct dialect {
 	/* A message that begins so is for want of memory not to be had: says what is lost by it
 	 * (on_lost), and returns whether the link may go on behind it.  NULL: it never may. */
 	bool (*on_no_memory)(struct channel *channel, struct bytes begun);
+	/* Which request a message that begins so answers; 0: unknown.  NULL: it can't be told. */
+	uint32_t (*find_id)(struct bytes begun);
 	/*
 	 * Messages to the worker, on an open channel.  `send` returns NULL, or why the arguments
 	 * can't be expressed in the dialect, in words that last; then nothing was put.  Where the

@@ -39,6 +39,7 @@ const struct dialect dialect_msgpack_rpc = {
 	.on_open = dialect_greet,
 	.on_message = on_message,
 	.on_no_memory = rpc_lose_message,
+	.find_id = rpc_find_id,
 	.send = send_request,
 	.ping = dialect_ping,
 	.shutdown = dialect_end_input,

@@ -398,6 +398,7 @@ const struct dialect dialect_poold = {
 	.on_open = on_open,
 	.on_message = on_message,
 	.on_no_memory = rpc_lose_message,
+	.find_id = rpc_find_id,
 	.send = send_request,
 	.cancel = cancel,
 	.credit = credit,

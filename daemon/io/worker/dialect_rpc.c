@@ -84,3 +84,11 @@ bool rpc_lose_message(struct channel *channel, struct bytes begun)
 	channel->handler->on_lost(channel, (uint32_t)id, is_part);
 	return true;
 }
+
+uint32_t rpc_find_id(struct bytes begun)
+{
+	uint64_t id;
+	bool is_part;
+
+	return read_lost(begun, &id, &is_part) < 0 || id > UINT32_MAX ? 0 : (uint32_t)id;
+}

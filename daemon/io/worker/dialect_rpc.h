@@ -15,6 +15,9 @@ struct rpc_handler {
 /* As the dialect's on_no_memory: the id of a response, or of a `chunk`, is among its first bytes. */
 bool rpc_lose_message(struct channel *channel, struct bytes begun);
 
+/* As the dialect's find_id. */
+uint32_t rpc_find_id(struct bytes begun);
+
 /* Reads a message and hands it to the handler.  A request is answered with an error: the daemon
  * takes none from workers. */
 void rpc_take_message(struct channel *channel, struct chunk *chunk, struct bytes message,

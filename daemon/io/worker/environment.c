@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Variables that the daemon itself sets, at most. */
-#define OWN_NAMES 10
+#define OWN_NAMES 11
 
 struct list_of_texts {
 	char **texts;
@@ -64,7 +64,7 @@ static void put_format(struct list_of_texts *list, const char *format, ...)
 }
 
 char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
-		       const char *life, const struct identity *identity)
+		       const char *life, const struct identity *identity, size_t response_max)
 {
 	size_t room = count_texts(pool->env_allow) + count_texts(pool->env) + OWN_NAMES + 1;
 	struct list_of_texts list = {.texts = calloc(room, sizeof(char *))};
@@ -89,9 +89,11 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 	put_format(&list, PROCESS_TAG_LIFE "=%s", life);
 	put_format(&list, "POOLD_DIALECT=%s", option_word(OPTION_DIALECT, pool->dialect));
 	put_format(&list, "POOLD_POOL=%s", pool->name);
-	if (pool->dialect == DIALECT_POOLD)
+	if (pool->dialect == DIALECT_POOLD) {
 		put_format(&list, "%s=%d", number > 0 ? "POOLD_FD" : "POOLD_PREFORK_FD",
 			   PROCESS_CHANNEL_FD);
+		put_format(&list, "POOLD_RESPONSE_MAX=%zu", response_max);
+	}
 	if (number > 0)
 		put_format(&list, "POOLD_WORKER=%u", number);
 	else

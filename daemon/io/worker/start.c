@@ -101,7 +101,7 @@ int start_process(const struct start *start, const struct spawn_context *context
 {
 	const struct config_pool *pool = start->pool;
 	char **envp = environment_new(pool, context->number, start->instance, context->tag,
-				      start->identity);
+				      start->identity, start->response_max);
 	struct process_spec spec = spec_of(start);
 	int ends[OUTPUT_STREAM_COUNT_];
 	int r;

@@ -18,6 +18,7 @@ struct start {
 	const char *instance; /* the daemon's name (process_tag.h) */
 	const struct rlimit *open_files;
 	const struct identity *identity;
+	size_t response_max; /* bytes of a message from a worker */
 };
 
 /* What is different for each. */

@@ -17,7 +17,6 @@ from poold import wire
 from poold.worker import current
 from poold.worker.channel import tell_step
 from poold.worker.failures import cancelled, complain, describe, undecodable, unknown_method
-from poold.worker.failures import unencodable
 from poold.worker.functions import Function, Hooks
 from poold.worker.server import Server, Stopped, call, chunk_overhead, credit_of, split
 
@@ -253,10 +252,7 @@ class AsyncServer(Server):
         if collected is not None:
             collected.append(value)
             return
-        try:
-            chunk = self._packer.pack((wire.NOTIFICATION, "chunk", (number, value)))
-        except Exception as error:
-            raise Stopped(unencodable("chunk", value, error)) from None
+        chunk = self._pack_chunk(number, value)
         here = self._tasks[number]
         if here.credit is not None:
             while here.credit <= 0:

@@ -12,6 +12,9 @@ from types import TracebackType
 from poold.errors import SEVERITIES, Fatal, Rejected, Retryable
 from poold.wire import Undecodable
 
+# Where the daemon tells no limit.
+NO_LIMIT = 2**32
+
 # Limit of a message, and of a traceback, in bytes of UTF-8.
 TEXT_MAX = 16 * 1024
 
@@ -47,6 +50,23 @@ def unencodable(what: str, value: object, error: Exception) -> dict:
     """MessagePack cannot represent a result or chunk; `error` is the exception of the packer."""
     message = f"a {what} of type {type(value).__name__!r} cannot be sent: {error}"
     return {"code": "exception", "type": "EncodeError", "message": _head(message)}
+
+
+def response_max() -> int:
+    """Limit of a message to the daemon, in bytes, which the daemon has told."""
+    text = os.environ.get("POOLD_RESPONSE_MAX", "")
+    return int(text) if text.isascii() and text.isdigit() else NO_LIMIT
+
+
+def too_large(what: str, size: int, limit: int) -> dict:
+    """A result, chunk or state has `size` bytes, and the daemon takes no more than `limit`."""
+    message = f"the {what} has {size} bytes, and response_max of the daemon is {limit}"
+    return {"code": "response_too_large", "message": message}
+
+
+def least_size(value: object) -> int:
+    """Bytes that a text or binary takes at least when it is packed; 0 for all else."""
+    return len(value) if isinstance(value, (str, bytes, bytearray)) else 0
 
 
 def describe(error: BaseException) -> dict:

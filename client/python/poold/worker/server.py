@@ -20,6 +20,9 @@ from poold.worker.failures import (
     cancelled,
     complain,
     describe,
+    least_size,
+    response_max,
+    too_large,
     undecodable,
     unencodable,
     unknown_method,
@@ -71,6 +74,7 @@ class Server:
         self._writing = _thread.allocate_lock()  # `_watch` writes as well
         self._decoder = wire.Decoder()
         self._packer = wire.packer()
+        self._response_max = response_max()
         self._requests: deque[list] = deque()  # in hand and not begun; also ends of sessions
         self._current: current.Current | None = None
         self._number: int | None = None  # of the request that is served
@@ -355,15 +359,25 @@ class Server:
             raise
 
     def _send_chunk(self, number: int, value: object) -> None:
-        try:
-            chunk = self._packer.pack((wire.NOTIFICATION, "chunk", (number, value)))
-        except Exception as error:
-            raise Stopped(unencodable("chunk", value, error)) from None
+        chunk = self._pack_chunk(number, value)
         if self._credit is not None:
             self._wait_for_credit()
             self._credit -= len(chunk) - chunk_overhead(number)
         self._put(chunk)
         self._flush()
+
+    def _pack_chunk(self, number: int, value: object) -> bytes:
+        limit = self._response_max
+        if least_size(value) > limit:
+            raise Stopped(too_large("chunk", least_size(value), limit))
+        try:
+            chunk = self._packer.pack((wire.NOTIFICATION, "chunk", (number, value)))
+        except Exception as error:
+            raise Stopped(unencodable("chunk", value, error)) from None
+        if len(chunk) > limit:
+            self._packer = wire.packer()
+            raise Stopped(too_large("chunk", len(chunk), limit))
+        return chunk
 
     def _wait_for_credit(self) -> None:
         """Waits until the caller has read enough of the chunks before; answers pings meanwhile."""
@@ -379,12 +393,21 @@ class Server:
                 self._flush()
 
     def _answer(self, number: int, result: object, handed: list) -> None:
+        limit = self._response_max
+        if least_size(result) > limit:  # it is not even packed
+            return self._fail(number, too_large("result", least_size(result), limit))
         try:
             answer = self._packer.pack((wire.RESPONSE, number, None, result))
         except Exception as error:
             return self._fail(number, unencodable("result", result, error))
+        if len(answer) > limit:
+            self._packer = wire.packer()
+            return self._fail(number, too_large("result", len(answer), limit))
         if handed:
-            self._put(self._packer.pack((wire.NOTIFICATION, "state", (number, handed[0]))))
+            state = self._packer.pack((wire.NOTIFICATION, "state", (number, handed[0])))
+            if len(state) > limit:
+                return self._fail(number, too_large("session's state", len(state), limit))
+            self._put(state)
         self._put(answer)
 
     def _put(self, data: bytes) -> None:
