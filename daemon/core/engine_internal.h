@@ -213,9 +213,6 @@ void engine_set_aside(struct engine *engine, struct request *request);
  * worker's grace passes, and the requests behind it go elsewhere if nothing else runs there. */
 void engine_take_hold(struct engine *engine, struct worker *worker, uint32_t id, bool held);
 
-/* The deadline of a request whose client holds it back is reached: nobody else is to blame. */
-void engine_expire_held(struct engine *engine, struct request *request);
-
 /* --- engine_recover.c: from a failure to a retry, another pool, or the answer --- */
 
 /* A DELAYED request failed or was refused: decides between a retry, another pool and the answer. */
