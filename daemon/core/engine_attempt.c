@@ -191,7 +191,11 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 void engine_give_up_attempt(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->run.worker];
+	const struct attempt *attempt = request->run.attempt;
 
+	if (attempt->begun > 0)
+		runs_learn_longer(&engine_pool_of(engine, worker)->runs, attempt->entry,
+				  attempt_ran(attempt, engine->now));
 	if (!worker->channel_broken) {
 		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
 
@@ -305,6 +309,8 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 	usec_t run = attempt->begun ? attempt_ran(attempt, engine->now)
 				    : usec_sub(engine->now, attempt->sent);
 
+	if (!request && event->answer.code == ERR_NONE && attempt->entry != RUNS_OTHER)
+		runs_learn_result(&pool->runs, attempt->entry, (struct bytes){0}, run);
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
 		pool->stats.late_answers++;

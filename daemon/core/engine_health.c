@@ -14,6 +14,9 @@
 #define EJECT_FOR_MAX  (60 * USEC_PER_SEC)
 #define EJECTED_WITHIN (60 * USEC_PER_SEC)
 
+/* A run that nobody waits for may take this many times as long as nearly all runs of its method. */
+#define USUAL_FACTOR 4
+
 /* --- health checks --- */
 
 void engine_ping(struct engine *engine, struct worker *worker)
@@ -185,11 +188,34 @@ static usec_t ping_due(const struct engine *engine, const struct worker *worker)
 	return usec_add(worker->heard, settings->ping_interval);
 }
 
-/* Returns when the worker must have given up what it was asked to cancel: cancel_grace after it
- * began the attempt or was asked, whichever is later. */
+/*
+ * Returns until when an attempt that was given up may run on: cancel_grace after it began or was
+ * given up, whichever is later; and if its request was only late or cancelled, four times as long
+ * as nearly all runs of its method.  A process that has answered nothing yet, and a method that has
+ * had no result, have the pool's usual time limit of a request.
+ */
+static usec_t allowed_until(const struct pool *pool, const struct worker *worker,
+			    const struct attempt *attempt)
+{
+	const struct pool_settings *settings = &pool->settings;
+	usec_t begun = usec_add(attempt->begun, attempt->held);
+	usec_t from = usec_max(usec_max(attempt->given_up, attempt->begun), worker->freed);
+	usec_t until = usec_add(from, settings->cancel_grace);
+	usec_t usual = usec_mul(runs_high(&pool->runs, attempt->entry), USUAL_FACTOR);
+
+	if (attempt->has_overrun)
+		return until;
+	if (worker->served == 0 || runs_typical(&pool->runs, attempt->entry) == 0)
+		usual = usec_max(usual, settings->timeout);
+	if (settings->attempt_timeout > 0)
+		usual = usec_min(usual, settings->attempt_timeout);
+	return usec_max(until, usec_add(begun, usual));
+}
+
+/* Returns when the worker must have given up what it was asked to cancel. */
 static usec_t cancel_due(const struct engine *engine, const struct worker *worker)
 {
-	usec_t grace = engine->pools[worker->pool].settings.cancel_grace;
+	const struct pool *pool = &engine->pools[worker->pool];
 	usec_t due = USEC_INFINITY;
 	struct list_node *node;
 
@@ -198,13 +224,9 @@ static usec_t cancel_due(const struct engine *engine, const struct worker *worke
 		return due;
 	list_for_each (node, &worker->attempts) {
 		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
-		usec_t from =
-			attempt->given_up > attempt->begun ? attempt->given_up : attempt->begun;
 
-		from = usec_max(from, worker->freed);
-
-		if (attempt->given_up > 0 && attempt->begun > 0 && usec_add(from, grace) < due)
-			due = usec_add(from, grace);
+		if (attempt->given_up > 0 && attempt->begun > 0)
+			due = usec_min(due, allowed_until(pool, worker, attempt));
 	}
 	return due;
 }

@@ -100,12 +100,3 @@ void engine_take_hold(struct engine *engine, struct worker *worker, uint32_t id,
 		move_line(engine, worker);
 	}
 }
-
-void engine_expire_held(struct engine *engine, struct request *request)
-{
-	struct failure failure = engine_failure(request, ERR_deadline_exceeded);
-
-	engine_detach(engine, request);
-	request->run.may_have_run = request->run.outcome_unknown = true;
-	engine_failed(engine, request, &failure);
-}

@@ -214,9 +214,6 @@ void engine_set_aside(struct engine *engine, struct request *request);
  * worker's grace passes, and the requests behind it go elsewhere if nothing else runs there. */
 void engine_take_hold(struct engine *engine, struct worker *worker, uint32_t id, bool held);
 
-/* The deadline of a request whose client holds it back is reached: nobody else is to blame. */
-void engine_expire_held(struct engine *engine, struct request *request);
-
 /* --- engine_stall.c: the daemon stood still --- */
 
 /* Moves the limits on workers and their attempts by the time in which nobody could hear them. */

@@ -236,29 +236,40 @@ static bool is_spared(const struct worker *worker)
 	       worker_is_needed(worker, true) && worker->state != WORKER_TERMINATING;
 }
 
-/* The attempt timed out.  The worker is at fault only if the attempt had begun; else the attempt
- * stood behind another one. */
-static void expire_attempt(struct engine *engine, struct request *request)
+/* The request's deadline passed while it was at a worker.  That is no fault of the pool, nor of the
+ * worker, which may go on for a while (engine_health.c).  Only a run that others of its session or
+ * key would have to wait for is ended with its worker. */
+static void expire_sent(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->run.worker];
 	struct attempt *attempt = request->run.attempt;
 	bool began = attempt->begun > 0;
+	bool must_end = began && (request->key || request->session) && attempt->held_since == 0;
 	struct failure failure =
-		engine_failure(request, began ? ERR_attempt_timeout : ERR_queue_timeout);
+		engine_failure(request, began ? ERR_deadline_exceeded : ERR_queue_timeout);
 
-	if (attempt->held_since > 0) {
-		engine_expire_held(engine, request);
-		return;
-	}
-	failure.was_attempted = began;
-	if (began)
-		engine_count_attempt(engine, request, failure.code, false);
+	attempt->is_late = true;
 	engine_detach(engine, request);
 	request->run.may_have_run = request->run.outcome_unknown = true;
-	if (!began) {
-		engine_failed(engine, request, &failure);
-		return;
+	if (must_end && !is_spared(worker)) {
+		failure.cause = CAUSE_OVERRUN;
+		engine_terminate(engine, worker, CAUSE_OVERRUN);
+		engine_refill(engine, engine_pool_of(engine, worker));
 	}
+	engine_failed(engine, request, &failure);
+}
+
+/* The attempt has used up the pool's own time limit for it: the worker is at fault. */
+static void expire_attempt(struct engine *engine, struct request *request)
+{
+	struct worker *worker = &engine->workers[request->run.worker];
+	struct attempt *attempt = request->run.attempt;
+	struct failure failure = engine_failure(request, ERR_attempt_timeout);
+
+	failure.was_attempted = true;
+	engine_count_attempt(engine, request, failure.code, false);
+	engine_detach(engine, request);
+	request->run.may_have_run = request->run.outcome_unknown = true;
 	worker->failed++;
 	attempt->has_overrun = true;
 	if (is_spared(worker)) {
@@ -270,6 +281,19 @@ static void expire_attempt(struct engine *engine, struct request *request)
 		engine_refill(engine, engine_pool_of(engine, worker));
 	}
 	engine_failed(engine, request, &failure);
+}
+
+/* Whether the attempt has run for as long as the pool lets one run: attempt_timeout, or where there
+ * is none the pool's usual time limit of a request, at whose end the request's own is over too. */
+static bool is_over_limit(const struct engine *engine, const struct request *request)
+{
+	const struct pool_settings *settings = &engine->pools[request->run.pool].settings;
+	const struct attempt *attempt = request->run.attempt;
+	usec_t limit =
+		settings->attempt_timeout > 0 ? settings->attempt_timeout : settings->timeout;
+
+	return limit > 0 && attempt->begun > 0 && attempt->held_since == 0 &&
+	       attempt_ran(attempt, engine->now) >= limit;
 }
 
 /* Whether the attempt has time left.  The timeout counts from the start at the worker, which may be
@@ -294,8 +318,10 @@ void engine_request_due(struct engine *engine, struct request *request)
 	if (request->state == REQUEST_SENT) {
 		if (has_time(engine, request))
 			engine_arm_request(engine, request);
-		else
+		else if (is_over_limit(engine, request))
 			expire_attempt(engine, request);
+		else
+			expire_sent(engine, request);
 	} else if (request->deadline <= engine->now) {
 		expire_waiting(engine, request);
 	} else if (request->recovery && request->recovery->until <= engine->now) {

@@ -173,7 +173,8 @@ static bool has_overrun(const struct worker *worker)
 	struct list_node *node;
 
 	list_for_each (node, &worker->attempts)
-		if (list_entry(node, struct attempt, in_worker)->has_overrun)
+		if (list_entry(node, struct attempt, in_worker)->has_overrun ||
+		    list_entry(node, struct attempt, in_worker)->is_late)
 			return true;
 	return false;
 }

@@ -41,6 +41,7 @@ struct pool_settings {
 	unsigned prefetch; /* requests that may wait at a worker behind the ones it runs */
 	unsigned max_crash_retries;
 	usec_t attempt_timeout; /* time limit of one attempt; 0: the request's deadline */
+	usec_t timeout;		/* usual time limit of a request, for runs that nobody waits for */
 	bool any_pong;		/* a worker passes a health check with any answer, even an error */
 	usec_t init_timeout;
 	usec_t ping_interval;
@@ -134,7 +135,7 @@ struct pool {
 	struct list open;
 	struct list behind; /* BUSY workers at their concurrency that may get more by `prefetch` */
 	struct queue queue;
-	struct runs runs;	  /* of its methods; its work is that of the queue */
+	struct runs runs; /* of its methods; its work is that of the queue */
 	struct forecast forecast;
 	struct list held;	  /* HELD requests, in no part of the queue */
 	struct budget budget;	  /* retries of attempts that may have run take tokens from it */

@@ -133,7 +133,9 @@ struct attempt *worker_add_attempt(struct worker *worker, struct request *reques
 	attempt->sent = now;
 	attempt->begun = worker->attempts.len < reach(worker) ? now : 0;
 	attempt->given_up = attempt->held_since = attempt->held = 0;
-	attempt->has_begun = attempt->has_overrun = attempt->was_slow_reported = false;
+	attempt->has_begun = attempt->has_overrun = attempt->is_late = false;
+	attempt->was_slow_reported = false;
+	attempt->entry = request ? request->run.entry : 0;
 	list_push_back(&worker->attempts, node);
 	return attempt;
 }

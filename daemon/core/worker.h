@@ -62,7 +62,9 @@ struct attempt {
 	usec_t held_since;	/* its client does not read its parts since then; 0: it reads */
 	usec_t held;		/* how long that was the case before, in all */
 	bool has_begun;		/* the worker sent `started` for it */
-	bool has_overrun;	/* it was given up because its time limit passed */
+	bool has_overrun;	/* it was given up because the pool's time limit passed */
+	bool is_late;		/* it was given up because its request's deadline passed */
+	unsigned entry;		/* of its method in the runs of the pool (runs.h) */
 	bool was_slow_reported; /* EFFECT_SLOW was emitted for it */
 };
 

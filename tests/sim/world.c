@@ -179,6 +179,7 @@ static void draw_times(struct world *world, struct pool_settings *pool)
 	pool->kill_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->cancel_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->restart_delay = world_span(world, 10 * USEC_PER_MSEC);
+	pool->timeout = world_span(world, 100 * USEC_PER_MSEC);
 	pool->restart_delay_max = pool->restart_delay + world_span(world, 100 * USEC_PER_MSEC);
 	if (!world->plain && prop_chance(&world->prop, 40))
 		pool->attempt_timeout = 1 + world_span(world, 20 * USEC_PER_MSEC);

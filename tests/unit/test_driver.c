@@ -3,6 +3,7 @@
  * worker whose part the test plays, and to a real one (tests/workers/echo.c).
  */
 #include "daemon/io/base/log.h"
+#include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/driver.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/driver/step.h"

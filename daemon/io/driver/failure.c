@@ -72,6 +72,15 @@ static void describe_time(const struct facts *facts, char *out, size_t size)
 		snprintf(out, size, "no worker of pool %s was free in %s", facts->pool, span);
 }
 
+static void describe_deadline(const struct facts *facts, char *out, size_t size)
+{
+	char span[32];
+
+	describe_span(usec_sub(facts->request.deadline, facts->request.submitted), span,
+		      sizeof(span));
+	snprintf(out, size, "no answer within the request's time limit of %s", span);
+}
+
 /* Whether it is the fault of a worker that had the request. */
 static bool is_of_worker(enum errcode code)
 {
@@ -101,6 +110,9 @@ static void describe(const struct facts *facts, char *out, size_t size)
 	case ERR_attempt_timeout:
 	case ERR_queue_timeout:
 		describe_time(facts, out, size);
+		return;
+	case ERR_deadline_exceeded:
+		describe_deadline(facts, out, size);
 		return;
 	case ERR_worker_exited:
 	case ERR_worker_killed:
