@@ -40,10 +40,10 @@ seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {
 	case $1 in
-	cause | failover | heap | hist | names | prng) echo 0 ;;
+	cause | failover | heap | hist | names | prng | siblings) echo 0 ;;
 	backoff | breaker | budget | stats) echo 1 ;;
 	circuit | request) echo 2 ;;
-	key | policy | queue | session | worker) echo 3 ;;
+	key | policy | queue | runs | session | worker) echo 3 ;;
 	pool | recovery | worker_input) echo 4 ;;
 	settings) echo 5 ;;
 	engine) echo 6 ;;

@@ -34,6 +34,47 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+    # --- bad workers ---
+    Fault("pool.c", "(worker->goes_last || worker->on_probation)", "worker->on_probation",
+          "who failed last is asked first"),
+    Fault("pool.c", "(worker->goes_last || worker->on_probation)", "worker->goes_last",
+          "who is on trial is asked first"),
+    Fault("siblings.c", "\t       succeeded >= usec_min(share->since, from) &&", "\t       (from > 0) &&",
+          "an old success of a sibling counts against a worker"),
+    Fault("siblings.c", "method->failures - own.recent_failures, calls)", "0, calls)",
+          "a bug that hits all ejects workers"),
+    Fault("siblings.c", "if (!failed && weigh(method, share) <= 0) {", "if (method->calls > 1000) {",
+          "failures are never made up for"),
+    Fault("siblings.c", "\t\tall->failures -= shares[i].recent_failures;\n", "",
+          "what the ejected did speaks for those that come after them"),
+    Fault("siblings.c", "if (method == SIBLINGS_NOT)\n\t\treturn;\n", "",
+          "unknown methods are compared as if they were one"),
+    Fault("engine_eject.c", "\tif (session && session->is_bound && session_is_at(", "\tif (!session && session_is_at(",
+          "a session counts against its worker"),
+    Fault("engine_eject.c", "\tif (code == ERR_exception || fatal)\n", "\tif (fatal)\n",
+          "exceptions count at nobody"),
+    Fault("engine_eject.c", "\tif (sure || worker->on_probation)\n", "\tif (sure)\n",
+          "a trial needs as much evidence as the first time"),
+    Fault("engine_eject.c", "\tif (sure || worker->on_probation)\n", "",
+          "one failure ejects"),
+    Fault("engine_eject.c", "\tif (!pool_may_eject(pool))\n\t\treturn;\n", "",
+          "all workers of a pool are ejected"),
+    Fault("engine_eject.c", "\t\tspan *= 2;\n", "",
+          "an ejection is as short as the first"),
+    Fault("engine_eject.c", "\t\tworker->ejections = 0;\n\tif (pool->bequeathed", "\t\t;\n\tif (pool->bequeathed",
+          "an empty slot is bad for ever"),
+    Fault("engine_eject.c", ">= WELL_FOR)\n", ">= WELL_FOR && now == 0)\n",
+          "the growth of an ejection is never forgotten"),
+    Fault("engine_eject.c", "\t\tworker->well_since = now;\n", "\t\tworker->well_since = 1;\n",
+          "the growth of an ejection is forgotten at once"),
+    Fault("engine_eject.c", "\tpool->bequeathed = worker->ejections;\n", "",
+          "a worker that comes for an ejected one begins as a good one"),
+    Fault("engine_eject.c", "\tworker->begins_ejected = pool->bequeaths_at_once;\n", "",
+          "who comes for a broken worker is tried at once"),
+    Fault("engine_scaling.c", "\t\tif (!engine_slot_is_bad(worker, now))\n", "\t\tif (now > 0)\n",
+          "a bad slot is used as soon as any other"),
+    Fault("engine_worker.c", "\tif (event->answer.code != ERR_exception && !event->answer.is_fatal) {", "\tif (event->id > 0) {",
+          "a life of nothing but failures was of use"),
     # --- queue, worker, answer ---
     Fault("engine_input.c", "if (event->life != worker->life) {", "if (event->life > worker->life) {",
           "news of a life that is over counts"),
@@ -358,7 +399,7 @@ def run(command: list[str], tree: Path, timeout: float = 300) -> subprocess.Comp
 
 def make_copy(tree: Path) -> None:
     """Puts what the core's tests are made of into the directory."""
-    for part in ("protocol", "daemon/core", "tests/lib", "tests/unit", "tests/sim"):
+    for part in ("protocol", "daemon/core", "daemon/io", "tests/lib", "tests/unit", "tests/sim"):
         # What speaks with a channel needs io.
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("speak.*"))
     shutil.copy(ROOT / "Makefile", tree)
