@@ -261,8 +261,7 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	};
 	request->run.may_have_run |= failure.executed != EXECUTED_NO;
 	worker->failed++;
-	if (policy_row(&engine->policy, code)->counts_worker)
-		engine_count_worker(worker, true);
+	engine_judge_error(engine, worker, request, code, event->answer.is_fatal);
 	engine_count_attempt(engine, request, code, event->answer.is_fatal);
 	engine_failed(engine, request, &failure);
 }
@@ -289,7 +288,7 @@ static void take_result(struct engine *engine, struct worker *worker, struct req
 	pool_learn_run(pool, run);
 	runs_learn_result(&pool->runs, request->run.entry, request->method, run);
 	budget_success(&pool->budget, engine->now);
-	engine_count_worker(worker, false);
+	engine_judge_result(engine, worker, request);
 	if (request->session && event->answer.has_state &&
 	    !engine_fits_state(engine, request->session, event->answer.state)) {
 		refuse_answer(engine, request, ERR_session_limit);

@@ -1,18 +1,9 @@
 #include "daemon/core/engine_internal.h"
 
-#include <limits.h>
-
 #define PINGS_MISSED_MAX 3
 
 /* Delay of the next check of a worker that is idle for too long while pool_may_end is false. */
 #define IDLE_TURN (10 * USEC_PER_MSEC)
-
-/* A worker is ejected after EJECT_AFTER consecutive failures, for EJECT_FOR times the number of its
- * ejections, at most EJECT_FOR_MAX; a third ejection within EJECTED_WITHIN replaces the worker. */
-#define EJECT_AFTER    5
-#define EJECT_FOR      USEC_PER_SEC
-#define EJECT_FOR_MAX  (60 * USEC_PER_SEC)
-#define EJECTED_WITHIN (60 * USEC_PER_SEC)
 
 /* A run that nobody waits for may take this many times as long as nearly all runs of its method. */
 #define USUAL_FACTOR 4
@@ -71,89 +62,6 @@ void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode
 	recover(engine, worker);
 	engine_early_probe(engine, worker);
 	engine_mark_pool_dirty(engine, pool);
-}
-
-/* --- ejection --- */
-
-void engine_count_worker(struct worker *worker, bool failed)
-{
-	if (!failed) {
-		worker->failures = 0;
-		worker->on_probation = false;
-		return;
-	}
-	worker->failures++;
-	if (worker->failures >= EJECT_AFTER || worker->on_probation)
-		worker->eject_pending = true;
-}
-
-/* Ends the worker's ejection: it serves again, on probation. */
-static void call_back(struct engine *engine, struct worker *worker)
-{
-	struct pool *pool = engine_pool_of(engine, worker);
-
-	worker->eject_until = 0;
-	worker->on_probation = true;
-	pool->ejected--;
-	if (worker->pings_missed == 0)
-		engine_move_worker(engine, worker, WORKER_READY);
-	engine_touch(engine, worker);
-	engine_update_room(engine, worker);
-	engine_mark_pool_dirty(engine, pool);
-}
-
-static void call_back_all(struct engine *engine, struct pool *pool)
-{
-	for (unsigned i = 0; i < pool->slots && pool->ejected > 0; i++)
-		if (pool->workers[i].eject_until > 0)
-			call_back(engine, &pool->workers[i]);
-}
-
-static bool is_third_of_late(const struct worker *worker, usec_t now)
-{
-	return worker->ejected[0] > 0 && usec_sub(now, worker->ejected[0]) < EJECTED_WITHIN;
-}
-
-static void eject(struct engine *engine, struct worker *worker)
-{
-	struct pool *pool = engine_pool_of(engine, worker);
-	usec_t span;
-
-	worker->eject_pending = worker->on_probation = false;
-	worker->failures = 0;
-	if (is_third_of_late(worker, engine->now)) {
-		engine_terminate(engine, worker, CAUSE_EJECTED);
-		engine_refill(engine, pool);
-		return;
-	}
-	if (!pool_may_eject(pool))
-		return;
-	span = usec_min(usec_mul(EJECT_FOR, ++worker->ejections), EJECT_FOR_MAX);
-	worker->ejected[0] = worker->ejected[1];
-	worker->ejected[1] = engine->now;
-	worker->eject_until = usec_add(engine->now, span);
-	worker->health = HEALTH_UNHEALTHY;
-	pool->ejected++;
-	pool->stats.ejections++;
-	engine_move_worker(engine, worker, WORKER_DEGRADED);
-	engine_unpark(engine, worker, UINT_MAX);
-	engine->levels_moved = true;
-}
-
-void engine_update_room(struct engine *engine, struct worker *worker)
-{
-	struct pool *pool = engine_pool_of(engine, worker);
-
-	if (worker->eject_pending && worker->state == WORKER_READY)
-		eject(engine, worker);
-	if (worker->state == WORKER_READY || worker->room_list == &pool->open)
-		engine_unpark(engine, worker, worker->concurrency - worker->attempts.len);
-}
-
-void engine_call_back_needed(struct engine *engine, struct pool *pool)
-{
-	if (pool_needs_ejected(pool))
-		call_back_all(engine, pool);
 }
 
 /* --- what is due --- */
@@ -358,9 +266,9 @@ void engine_check_due(struct engine *engine, struct worker *worker)
 {
 	if (retire_aged(engine, worker))
 		return;
-	if (worker->eject_until > 0 && worker->eject_until <= engine->now) {
-		call_back(engine, worker);
-	} else if (idle_due(engine, worker) <= engine->now) {
+	if (engine_end_ejection(engine, worker))
+		return;
+	if (idle_due(engine, worker) <= engine->now) {
 		engine_terminate(engine, worker, CAUSE_IDLE);
 	} else if (ping_due(engine, worker) > engine->now) {
 		return; /* The worker was a surplus one when its timer was set. */

@@ -7,8 +7,8 @@
  *	requests	request queue recovery session key breaker budget failover;
  *			engine_request, _attempt, _hold, _stall, _recover, _breaker, _chain,
  *			_session
- *	workers		worker worker_input pool;
- *			engine_input, _worker, _scaling, _health
+ *	workers		worker worker_input pool siblings;
+ *			engine_input, _worker, _scaling, _health, _eject
  *
  * engine.c calls both.  It handles the event, and at its end the work that the wings have
  * deferred: it continues requests (engine_defer), dispatches queues of pools
@@ -18,7 +18,8 @@
  *
  *	requests call workers
  *		engine_terminate, _finish_drain		an attempt overran or was given up
- *		engine_count_worker			an attempt failed or succeeded at the worker
+ *		engine_judge_result, _judge_error	the worker has answered
+ *		engine_count_failure			an attempt overran, and the worker stays
  *		engine_update_room			the worker got an attempt
  *		engine_start_one, _refill		the queue needs workers
  *		engine_ping				the breaker has opened
@@ -424,7 +425,7 @@ void engine_kill(struct engine *engine, struct worker *worker, int signal);
 /* Emits the verdict on an operator's request; ERR_NONE: it was accepted. */
 void engine_notify_verdict(struct engine *engine, enum errcode code);
 
-/* --- engine_health.c: what is due for workers, pings, ejection --- */
+/* --- engine_health.c: what is due for workers, pings --- */
 
 /* Handles the timer of a READY or DEGRADED worker (check), or of a BUSY or DRAINING one (watch). */
 void engine_check_due(struct engine *engine, struct worker *worker);
@@ -442,8 +443,31 @@ void engine_ping(struct engine *engine, struct worker *worker);
 /* Whether the attempt at the head of the worker's line has become slow (pool_slow_after). */
 bool engine_is_slow(const struct engine *engine, const struct worker *worker);
 
-/* Counts an attempt that ended at the worker as the worker's failure or success. */
-void engine_count_worker(struct worker *worker, bool failed);
+/* --- engine_eject.c: which workers are bad --- */
+
+/* Counts an attempt that ended at the worker, without an answer, as the worker's failure. */
+void engine_count_failure(struct worker *worker);
+
+/* The worker has answered the request: counts that for or against the worker. */
+void engine_judge_result(struct engine *engine, struct worker *worker,
+			 const struct request *request);
+void engine_judge_error(struct engine *engine, struct worker *worker, const struct request *request,
+			enum errcode code, bool fatal);
+
+/* Whether the slot has a bad history: its workers were ejected, and have not been well for long
+ * enough since.  Other slots are to be used first. */
+bool engine_slot_is_bad(const struct worker *worker, usec_t now);
+
+/* A new life of the slot begins: it takes over the ejections of the slot, or those of a worker that
+ * was replaced for them, whichever are more.  If there are any it is on probation. */
+void engine_inherit(struct engine *engine, struct worker *worker);
+
+/* The worker has become READY: it gets no work yet if the one before it said at its first request
+ * that it is broken. */
+void engine_go_on_ejection(struct engine *engine, struct worker *worker);
+
+/* Ends the worker's ejection if its time is over.  Returns false if not. */
+bool engine_end_ejection(struct engine *engine, struct worker *worker);
 
 /* The worker may have room now: ejects it if that is pending and it is idle; otherwise returns
  * requests that must wait for this worker to the queue. */

@@ -274,7 +274,7 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	attempt->has_overrun = true;
 	if (is_spared(worker)) {
 		if (policy_row(&engine->policy, failure.code)->counts_worker)
-			engine_count_worker(worker, true);
+			engine_count_failure(worker);
 	} else {
 		failure.cause = CAUSE_OVERRUN;
 		engine_terminate(engine, worker, CAUSE_OVERRUN);

@@ -10,6 +10,7 @@ static void spawn(struct engine *engine, struct worker *worker)
 	if (worker->life > 0)
 		worker->restarts++;
 	worker_reset_life(worker, engine->now);
+	engine_inherit(engine, worker);
 	/* Up to 10 % less, at random: workers that start together must not end together. */
 	if (lifetime > 0)
 		worker->retire_at = usec_add(
@@ -19,24 +20,31 @@ static void spawn(struct engine *engine, struct worker *worker)
 	engine_emit_for(engine, worker, EFFECT_SPAWN);
 }
 
-static struct worker *free_slot(const struct pool *pool)
+/* Returns an empty slot, rather one without a bad history. */
+static struct worker *free_slot(const struct pool *pool, usec_t now)
 {
+	struct worker *bad = NULL;
 	struct list_node *node;
 
 	list_for_each (node, &pool->states[WORKER_TERMINATED]) {
 		struct worker *worker = list_entry(node, struct worker, in_state);
 
-		if (!worker->is_wanted)
+		if (worker->is_wanted)
+			continue;
+		if (!engine_slot_is_bad(worker, now))
 			return worker;
+		/* The one that was bad last comes last. */
+		if (!bad || worker->bad_at < bad->bad_at)
+			bad = worker;
 	}
-	return NULL;
+	return bad;
 }
 
 /* Starts a worker after the pool's restart delay.  There must be a free slot. */
 static void start(struct engine *engine, struct pool *pool, bool replacement)
 {
 	usec_t delay = pool_restart_delay(pool);
-	struct worker *worker = free_slot(pool);
+	struct worker *worker = free_slot(pool, engine->now);
 
 	assert(worker);
 	worker->is_replacement = replacement;
@@ -165,7 +173,7 @@ static struct worker *next_surplus(const struct pool *pool)
 	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
 		struct list_node *node;
 
-		/* The last one in the list entered the state first. */
+		/* The last one in the list entered the state first, or failed last. */
 		for (node = list_last(&pool->states[order[i]]);
 		     node && node != &pool->states[order[i]].head; node = node->prev) {
 			struct worker *worker = list_entry(node, struct worker, in_state);

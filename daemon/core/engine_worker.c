@@ -7,7 +7,8 @@
  * is the one reported. */
 #define CLOSE_GRACE (100 * USEC_PER_MSEC)
 
-/* A process that lived this long does not count as fruitless even if it answered nothing. */
+/* A process that lived this long does not count as fruitless even if it answered nothing, or
+ * nothing but that it had failed. */
 #define FRUITFUL_LIFE (10 * USEC_PER_SEC)
 
 struct effect *engine_emit_for(struct engine *engine, const struct worker *worker,
@@ -224,6 +225,7 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	if (engine_wants_probe(pool))
 		engine_ping(engine, worker);
 	engine_take_over(engine, worker);
+	engine_go_on_ejection(engine, worker);
 	engine_refill(engine, pool);
 	engine_mark_pool_dirty(engine, pool);
 	engine->levels_moved = true;
@@ -273,7 +275,11 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	if (list_first(&worker->attempts) == &attempt->in_worker)
 		worker->is_slow = false;
 	worker->health = HEALTH_HEALTHY;
-	pool->fruitless = 0;
+	/* A life whose every answer is a failure of its own leads to nothing. */
+	if (event->answer.code != ERR_exception && !event->answer.is_fatal) {
+		worker->was_useful = true;
+		pool->fruitless = 0;
+	}
 	engine_take_answer(engine, worker, attempt, event);
 	/* The attempt that is now at the head may have run for long at the same time. */
 	if (engine_is_slow(engine, worker))
@@ -338,11 +344,12 @@ void engine_incident(struct engine *engine, const struct pool *pool, const struc
 	}
 }
 
-/* Counts failed starts and lives without an answer, which delay the next starts. */
+/* Counts failed starts and lives that led to nothing, which delay the next starts. */
 static void account_life(struct engine *engine, struct worker *worker, enum errcode code,
 			 bool unusable)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
+	bool fruitless;
 
 	if (worker_cause_is_planned(worker->cause))
 		return;
@@ -353,12 +360,10 @@ static void account_life(struct engine *engine, struct worker *worker, enum errc
 	}
 	if (unusable && !worker->is_excused)
 		pool->failed_starts = POOL_FAILED_STARTS;
-	/* It worked, but its answer was too large. */
-	if (worker->served == 0 && worker->broken_by != ERR_response_too_large &&
-	    usec_sub(engine->now, worker->started) < FRUITFUL_LIFE)
-		pool->fruitless++;
-	else
-		pool->fruitless = 0;
+	/* One whose answer was too large worked. */
+	fruitless = !worker->was_useful && worker->broken_by != ERR_response_too_large &&
+		    usec_sub(engine->now, worker->started) < FRUITFUL_LIFE;
+	pool->fruitless = fruitless ? pool->fruitless + 1 : 0;
 }
 
 static void life_over(struct engine *engine, struct worker *worker)

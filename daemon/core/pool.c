@@ -128,7 +128,11 @@ void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_stat
 	set_room(worker, NULL);
 	worker->state = state;
 	worker->since = now;
-	list_push_front(&pool->states[state], &worker->in_state);
+	/* Who failed last, or is on trial, is asked last. */
+	if (state == WORKER_READY && (worker->goes_last || worker->on_probation))
+		list_push_back(&pool->states[state], &worker->in_state);
+	else
+		list_push_front(&pool->states[state], &worker->in_state);
 }
 
 unsigned pool_live(const struct pool *pool)

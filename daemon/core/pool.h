@@ -138,6 +138,9 @@ struct pool {
 	struct runs runs; /* of its methods; its work is that of the queue */
 	struct forecast forecast;
 	struct list held;	  /* HELD requests, in no part of the queue */
+	struct siblings siblings; /* recent calls and failures of its workers together */
+	unsigned bequeathed;	  /* ejections that the next life to start inherits */
+	bool bequeaths_at_once;	  /* and it is ejected when it becomes READY */
 	struct budget budget;	  /* retries of attempts that may have run take tokens from it */
 	struct circuit *circuits; /* first the pool's own, then those of methods */
 	unsigned circuit_count;
@@ -182,9 +185,10 @@ unsigned pool_live(const struct pool *pool);
  * Returns the worker for this request, or NULL when the request has to wait.  The order is: the
  * worker that its session is bound to, if it has room (NULL if not and the pool's affinity demands
  * it); a READY worker at which the request has not failed, the last used first, since its caches
- * are warm; a BUSY worker below its concurrency; by `prefetch`, a place in a BUSY worker's line.
- * The last one is only for an idempotent request (it can be taken back when the worker hangs) in a
- * pool whose runs are short (otherwise the place gains nothing).
+ * are warm, but last of all one whose last answer was a failure, or that is on probation; a BUSY
+ * worker below its concurrency; by `prefetch`, a place in a BUSY worker's line.  The last one is
+ * only for an idempotent request (it can be taken back when the worker hangs) in a pool whose runs
+ * are short (otherwise the place gains nothing).
  */
 struct worker *pool_pick(const struct pool *pool, const struct request *request);
 

@@ -90,9 +90,12 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->ping_sent = 0;
 	worker->step_at = USEC_INFINITY;
 	worker->served = worker->failed = 0;
-	worker->failures = worker->ejections = 0;
-	worker->ejected[0] = worker->ejected[1] = worker->eject_until = 0;
+	worker->failures = 0;
+	worker->tried_since = now;
+	worker->ejected[0] = worker->ejected[1] = worker->eject_until = worker->well_since = 0;
 	worker->on_probation = worker->eject_pending = false;
+	worker->was_useful = worker->goes_last = false;
+	siblings_acquit(worker->shares);
 }
 
 /* How many attempts at the head of the line the worker may be running, judged by

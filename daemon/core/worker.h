@@ -10,6 +10,7 @@
 #include "daemon/core/cause.h"
 #include "daemon/core/heap.h"
 #include "daemon/core/request.h"
+#include "daemon/core/siblings.h"
 #include "protocol/list.h"
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
@@ -106,12 +107,19 @@ struct worker {
 	int step_signal; /* the next signal */
 	uint64_t served; /* answers of this life */
 	uint64_t failed;
-	unsigned failures;    /* consecutive failures that count at the worker */
-	unsigned ejections;   /* of this life */
-	usec_t ejected[2];    /* times of the last two ejections, the older first; 0: none */
-	usec_t eject_until;   /* end of its present ejection; 0: it is not ejected */
-	bool eject_pending;   /* it is to be ejected when no attempt is in flight */
-	bool on_probation;    /* after an ejection: the next failure ejects it again */
+	unsigned failures;   /* consecutive failures that count at the worker */
+	bool was_useful;     /* this life has given an answer that was no failure of its own */
+	bool goes_last;	     /* its last answer was such a failure: others are asked first */
+	unsigned ejections;  /* of the slot, until they are forgotten (engine_eject.c) */
+	bool begins_ejected; /* this life is ejected when it becomes READY */
+	usec_t tried_since;  /* start of this life, or end of its last ejection */
+	usec_t bad_at;	     /* when the slot was last found to be bad */
+	usec_t well_since;   /* its first success after its last ejection; 0: none yet */
+	usec_t ejected[2];   /* the last two ejections of this life, the older first; 0: none */
+	usec_t eject_until;  /* end of its present ejection; 0: it is not ejected */
+	bool eject_pending;  /* it is to be ejected when no attempt is in flight */
+	bool on_probation;   /* after an ejection: the next failure ejects it again */
+	struct siblings_share shares[SIBLINGS_METHODS];
 	struct list parked;   /* requests that must wait for this worker: part of the queue */
 	uint64_t restarts;    /* of the slot */
 	struct list attempts; /* in flight, in the order sent */
@@ -133,8 +141,8 @@ bool worker_may_move(enum worker_state from, enum worker_state to);
 /* Initializes an empty slot.  `attempts` is memory for WORKER_ATTEMPTS_MAX attempts. */
 void worker_init(struct worker *worker, uint32_t index, uint32_t pool, struct attempt *attempts);
 
-/* Resets the slot for a new process and increments `life`.  The caller then moves it from
- * TERMINATED to INITIALIZING (pool_move_worker). */
+/* Resets the slot for a new process and increments `life`.  The slot's history (ejections, bad_at)
+ * stays.  The caller then moves it from TERMINATED to INITIALIZING (pool_move_worker). */
 void worker_reset_life(struct worker *worker, usec_t now);
 
 /* Adds an attempt of the request to the end of the line and returns it.  There must be a spare

@@ -115,6 +115,8 @@ static void note_answer(struct world *world, const struct engine_event *event)
 	    event->id >= process->sending_count)
 		return;
 	sending = &process->sendings[event->id];
+	if (event->type == EVENT_WORKER_ANSWERED && sending->record != NOBODY && !sending->answered)
+		judge_answered(world, event, sending->given_up);
 	if (!sending->given_up && !sending->answered)
 		note_end_of_attempt(world, process, sending);
 	process->in_flight -= sending->record != NOBODY && !sending->answered;
@@ -173,6 +175,7 @@ void judge_before(struct world *world)
 	judge_names_before(world);
 	judge_rooms_before(world);
 	judge_scaling_before(world);
+	judge_eject_before(world);
 	note_event(world);
 }
 
@@ -350,6 +353,7 @@ void judge_after(struct world *world)
 	judge_names_after(world);
 	judge_rooms_after(world);
 	judge_scaling_after(world);
+	judge_eject_after(world);
 	if (judge->overrun != NOBODY && is_left_alone(engine_worker(world->engine, judge->overrun)))
 		judge_blame(world, "workers", "worker %u overran and is left alone",
 			    judge->overrun);

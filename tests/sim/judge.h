@@ -108,6 +108,12 @@ bool judge_is_drained(const struct world *world, uint32_t pool);
 /* Checks a request that is sent or answered in that pool. */
 void judge_service(struct world *world, const struct record *record, uint32_t pool);
 
+/* Ejection: for a reason, for a while, of at most half of a pool; who failed is asked last. */
+void judge_eject_before(struct world *world);
+void judge_eject_after(struct world *world);
+/* The engine hears the answer to an attempt, whose request may have given it up. */
+void judge_answered(struct world *world, const struct engine_event *event, bool given_up);
+
 /* Breakers, chains, recoveries. */
 void judge_rooms_begin(struct world *world);
 void judge_rooms_before(struct world *world);

@@ -287,6 +287,25 @@ struct reported_slot {
 	bool replacement; /* that life was started to replace another worker */
 };
 
+/* What a life of a worker answered, as far as the engine heard it. */
+struct reported_worker {
+	uint32_t life;
+	bool failed_last;  /* its last answer was a failure of its own */
+	unsigned failures; /* of its own, since its last ejection */
+	unsigned run;	   /* counted failures in a row */
+	usec_t since;	   /* the first of `failures` */
+	bool has_left;	   /* an attempt of it was given up, which may count as well */
+	bool was_ejected;  /* these two: before the event */
+	bool was_on_trial;
+};
+
+/* The last success in a pool, and the last one of another worker than that. */
+struct reported_success {
+	uint32_t worker;
+	usec_t at;
+	usec_t before;
+};
+
 struct judge {
 	const char *property; /* the first property that was violated; NULL: none */
 	char text[300];
@@ -325,6 +344,9 @@ struct judge {
 	bool done_known;
 	struct reported_scaling scaling[POOLS_MAX];
 	struct reported_slot before[SLOTS_MAX];
+	struct reported_worker workers[SLOTS_MAX];
+	struct reported_success successes[POOLS_MAX];
+	bool fatal[POOLS_MAX];	    /* a worker has said that it is broken */
 	uint32_t rolled[SLOTS_MAX]; /* the life there when the last restart began; 0: none */
 	bool overdue;		    /* the engine waited for its timer when this event came */
 	bool stopping;

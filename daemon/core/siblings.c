@@ -1,0 +1,127 @@
+#include "daemon/core/siblings.h"
+
+#define RECENT_MAX   128
+#define EVIDENCE_MAX 128
+#define ONE_BIT	     16 /* weights are in sixteenths of a bit */
+
+/* Returns log2(x) in sixteenths of a bit, for x > 0; linear between powers of two, so that it is up
+ * to 1.4 sixteenths too small. */
+static unsigned log2_of(unsigned x)
+{
+	unsigned whole = 31 - (unsigned)__builtin_clz(x);
+
+	return ONE_BIT * whole + (ONE_BIT * (x - (1u << whole)) >> whole);
+}
+
+/* Halves the recent counts of the share as often as those of the pool were meanwhile. */
+static void catch_up(const struct siblings_method *method, struct siblings_share *share)
+{
+	uint32_t behind = method->halvings - share->halvings;
+
+	share->recent_calls = behind > 15 ? 0 : (uint16_t)(share->recent_calls >> behind);
+	share->recent_failures = behind > 15 ? 0 : (uint16_t)(share->recent_failures >> behind);
+	share->halvings = method->halvings;
+}
+
+static void note_success(struct siblings_method *method, uint32_t worker, usec_t now)
+{
+	if (method->succeeded > 0 && method->last != worker)
+		method->succeeded_else = method->succeeded;
+	method->last = worker;
+	method->succeeded = now;
+}
+
+/* Returns the number of failures in so many calls, rounded up by their standard deviation: what is
+ * chance must not look like a difference. */
+static unsigned cautious(unsigned failures, unsigned calls)
+{
+	unsigned root = 0;
+
+	while ((root + 1) * (root + 1) <= failures)
+		root++;
+	return failures + root < calls ? failures + root : calls;
+}
+
+/* Returns the evidence in sixteenths of a bit; at most 0: there is none. */
+static int weigh(const struct siblings_method *method, const struct siblings_share *share)
+{
+	struct siblings_share own = *share;
+	unsigned calls, failures, weight;
+
+	catch_up(method, &own);
+	/* The halves of the workers are rounded down one by one: they may add up to less. */
+	calls = method->calls - own.recent_calls;
+	failures = cautious(method->failures - own.recent_failures, calls);
+	weight = log2_of(calls + failures + 5) - log2_of(2 * (failures + 2));
+	return (int)(share->failures * weight) - (int)((share->calls - share->failures) * ONE_BIT);
+}
+
+static void add_evidence(const struct siblings_method *method, struct siblings_share *share,
+			 bool failed, usec_t now)
+{
+	if (share->calls == 0 && !failed)
+		return;
+	if (share->calls == 0)
+		share->since = now;
+	share->calls++;
+	share->failures += failed;
+	if (!failed && weigh(method, share) <= 0) {
+		share->calls = share->failures = 0;
+	} else if (share->calls == EVIDENCE_MAX) {
+		share->calls /= 2;
+		share->failures /= 2;
+	}
+}
+
+void siblings_count(struct siblings *siblings, struct siblings_share *shares, unsigned method,
+		    uint32_t worker, bool failed, usec_t now)
+{
+	struct siblings_method *all = &siblings->methods[method];
+	struct siblings_share *share = &shares[method];
+
+	if (method == SIBLINGS_NOT)
+		return;
+	catch_up(all, share);
+	share->recent_calls++;
+	share->recent_failures += failed;
+	all->calls++;
+	all->failures += failed;
+	if (all->calls == RECENT_MAX) {
+		all->calls /= 2;
+		all->failures /= 2;
+		all->halvings++;
+	}
+	if (!failed)
+		note_success(all, worker, now);
+	add_evidence(all, share, failed, now);
+}
+
+bool siblings_stands_out(const struct siblings *siblings, const struct siblings_share *shares,
+			 unsigned method, uint32_t worker, unsigned bits, usec_t from)
+{
+	const struct siblings_method *all = &siblings->methods[method];
+	const struct siblings_share *share = &shares[method];
+	usec_t succeeded = all->last == worker ? all->succeeded_else : all->succeeded;
+
+	return share->failures > 0 && succeeded > 0 && succeeded >= usec_min(share->since, from) &&
+	       weigh(all, share) >= (int)(bits * ONE_BIT);
+}
+
+void siblings_acquit(struct siblings_share *shares)
+{
+	for (unsigned i = 0; i < SIBLINGS_METHODS; i++)
+		shares[i].calls = shares[i].failures = 0;
+}
+
+void siblings_expel(struct siblings *siblings, struct siblings_share *shares)
+{
+	siblings_acquit(shares);
+	for (unsigned i = 0; i < SIBLINGS_METHODS; i++) {
+		struct siblings_method *all = &siblings->methods[i];
+
+		catch_up(all, &shares[i]);
+		all->calls -= shares[i].recent_calls;
+		all->failures -= shares[i].recent_failures;
+		shares[i].recent_calls = shares[i].recent_failures = 0;
+	}
+}
