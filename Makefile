@@ -77,7 +77,8 @@ IO_SRC      := $(foreach f,$(IO_FOLDERS),$(wildcard daemon/io/$(f)/*.c))
 LIB_SRC     := $(wildcard client/lib/*.c)
 CTL_SRC     := $(wildcard client/poolctl/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
-SIM_SRC     := $(wildcard tests/sim/*.c)
+LOAD_SRC    := $(wildcard tests/sim/load*.c) tests/sim/agenda.c
+SIM_SRC     := $(filter-out tests/sim/load%,$(wildcard tests/sim/*.c))
 WORKER_SRC  := $(wildcard tests/workers/*.c)
 BENCH_SRC   := $(wildcard tests/bench/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
@@ -85,6 +86,7 @@ TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
 obj          = $(patsubst %.c,$(O)/%.o,$(1))
 SIM         := $(O)/sim/sim
+LOAD        := $(O)/sim/load
 UNIT        := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 WORKERS     := $(patsubst tests/workers/%.c,$(O)/workers/%,$(WORKER_SRC))
 BENCHES     := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
@@ -166,6 +168,10 @@ $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^
+$(O)/sim/load: $(call obj,$(LOAD_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(link) -o $@ $^ -lm
 $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
