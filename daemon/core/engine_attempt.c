@@ -64,6 +64,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	request->run.attempt = worker_add_attempt(worker, request, engine->now);
 	request->run.worker = worker->index;
 	count_sending(engine, pool, request);
+	forecast_sent(pool, request, engine->now);
 	engine_arm_request(engine, request);
 	pool_place_worker(pool, worker, engine->now);
 	engine_update_room(engine, worker);
@@ -116,7 +117,9 @@ static bool dispatch_one(struct engine *engine, struct pool *pool, struct reques
 			queue_park(&pool->queue, request, &worker->parked);
 		return worker != NULL;
 	}
-	if (engine_admit(engine, request))
+	if (!forecast_may_send(pool, request, engine->now))
+		refuse(engine, request, timeout_of(request));
+	else if (engine_admit(engine, request))
 		send_request(engine, request, worker);
 	else
 		refuse(engine, request, ERR_circuit_open);

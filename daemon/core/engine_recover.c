@@ -79,14 +79,18 @@ static enum errcode unfit(const struct engine *engine, const struct request *req
 }
 
 /* The failure of a request that its pool refused with `code`; with retry_after if it is known. */
-static struct failure refusal(const struct engine *engine, const struct request *request,
+static struct failure refusal(struct engine *engine, const struct request *request,
 			      enum errcode code)
 {
+	struct pool *pool = &engine->pools[request->run.pool];
 	struct failure failure = engine_failure(request, code);
 	usec_t left;
 
-	if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed)
-		failure.retry_after = pool_retry_after(&engine->pools[request->run.pool]);
+	if (code == ERR_queue_full)
+		failure.retry_after =
+			forecast_retry_after(pool, request, &engine->prng, engine->now);
+	else if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed)
+		failure.retry_after = pool_retry_after(pool);
 	if (code != ERR_circuit_open)
 		return failure;
 	/* 0 if the requests in the queue will take the free leases: then the time is unknown. */
@@ -110,6 +114,21 @@ static bool make_room(struct engine *engine, struct pool *pool, const struct req
 	return true;
 }
 
+/* Why the request would come too late in its pool's queue; ERR_NONE: it would not. */
+static enum errcode too_late(const struct engine *engine, const struct pool *pool,
+			     const struct request *request)
+{
+	switch (forecast_judge(pool, request, engine->now)) {
+	case FORECAST_IN_TIME:
+		return ERR_NONE;
+	case FORECAST_FULL:
+		return ERR_queue_full;
+	case FORECAST_HOPELESS:
+		break;
+	}
+	return ERR_queue_timeout;
+}
+
 /* Queues the request in its pool, or answers it if the pool is static.  Returns ERR_NONE, or why
  * the pool refuses it. */
 static enum errcode take_place(struct engine *engine, struct request *request)
@@ -125,9 +144,14 @@ static enum errcode take_place(struct engine *engine, struct request *request)
 		engine_answer_result(engine, request, RESULT_STATIC, NULL);
 		return ERR_NONE;
 	}
+	request->run.entry = runs_find(&pool->runs, request->method);
+	code = too_late(engine, pool, request);
+	if (code != ERR_NONE)
+		return code;
 	if (!make_room(engine, pool, request))
 		return ERR_queue_full;
 	engine_enqueue(engine, request, false);
+	forecast_queued(pool, request, engine->now);
 	return ERR_NONE;
 }
 
@@ -142,7 +166,6 @@ static void move_to_level(struct engine *engine, struct request *request, unsign
 	pool = &engine->pools[request->run.pool];
 	pool->delayed++;
 	request->run.circuit = engine_circuit(engine, pool, request->method);
-	request->run.entry = runs_find(&pool->runs, request->method);
 	request->run.retries = 0;
 	request->delay = 0;
 	request->run.was_counted = false;

@@ -352,7 +352,6 @@ void engine_submit(struct engine *engine, const struct engine_event *event)
 	assert(event->request < engine->requests_max && event->submit.pool < engine->pool_count);
 	open_request(engine, request, event);
 	request->run.circuit = engine_circuit(engine, pool, event->submit.method);
-	request->run.entry = runs_find(&pool->runs, event->submit.method);
 	if (engine->is_stopping) {
 		failure = engine_failure(request, ERR_shutting_down);
 		engine_begin(engine, request);

@@ -7,6 +7,7 @@
 #include "daemon/core/budget.h"
 #include "daemon/core/circuit.h"
 #include "daemon/core/failover.h"
+#include "daemon/core/forecast.h"
 #include "daemon/core/queue.h"
 #include "daemon/core/runs.h"
 #include "daemon/core/session.h"
@@ -36,6 +37,7 @@ struct pool_settings {
 	unsigned start_parallel; /* workers that may start at the same time; 0: no limit */
 	unsigned queue_max;	 /* requests */
 	uint64_t queue_bytes_max;
+	bool no_admission; /* no request is refused because it would come too late */
 	unsigned prefetch; /* requests that may wait at a worker behind the ones it runs */
 	unsigned max_crash_retries;
 	usec_t attempt_timeout; /* time limit of one attempt; 0: the request's deadline */
@@ -133,6 +135,7 @@ struct pool {
 	struct list behind; /* BUSY workers at their concurrency that may get more by `prefetch` */
 	struct queue queue;
 	struct runs runs;	  /* of its methods; its work is that of the queue */
+	struct forecast forecast;
 	struct list held;	  /* HELD requests, in no part of the queue */
 	struct budget budget;	  /* retries of attempts that may have run take tokens from it */
 	struct circuit *circuits; /* first the pool's own, then those of methods */

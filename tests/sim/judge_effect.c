@@ -112,6 +112,39 @@ static void judge_result(struct world *world, struct record *record, const struc
 	judge_key_result(world, record, effect);
 }
 
+/* Returns the longest run that the engine has learnt for a method of the pool. */
+static usec_t longest_run(const struct pool *pool)
+{
+	usec_t longest = 0;
+
+	for (unsigned i = 0; i < pool->runs.count; i++) {
+		longest = usec_max(longest, runs_typical(&pool->runs, i));
+		longest = usec_max(longest, runs_cost(&pool->runs, i));
+	}
+	return longest;
+}
+
+/* Whether the request can't wait and run in the time that it has left, by the least favourable
+ * forecast: each request before it is one of the longest, and nearly all that is done in the
+ * meantime is for higher priorities. */
+static bool may_be_too_late(const struct world *world, const struct record *record, uint32_t index)
+{
+	const struct pool *pool = engine_pool(world->engine, index);
+	usec_t worst = usec_mul(longest_run(pool), 20 * (world->judge.queue_len[index] + 2));
+
+	return longest_run(pool) > 0 && usec_add(world->now, worst) > record->deadline;
+}
+
+/* Whether the request has less than FORECAST_SHARE percent of a typical run left. */
+static bool is_too_late(const struct world *world, const struct record *record, uint32_t index)
+{
+	const struct pool *pool = engine_pool(world->engine, index);
+	const struct request *request = engine_request(world->engine, record->slot);
+	usec_t run = runs_typical(&pool->runs, runs_find(&pool->runs, request->method));
+
+	return usec_sub(record->deadline, world->now) < run * FORECAST_SHARE / 100;
+}
+
 static bool is_queue_full(const struct world *world, const struct record *record, uint32_t pool)
 {
 	const struct judge *judge = &world->judge;
@@ -121,7 +154,7 @@ static bool is_queue_full(const struct world *world, const struct record *record
 	/* A request from another pool may have found the queue full during the event. */
 	if (world->subject != judge_number(world, record))
 		return true;
-	return judge->queue_len[pool] >= queue->len_max ||
+	return may_be_too_late(world, record, pool) || judge->queue_len[pool] >= queue->len_max ||
 	       judge->queue_bytes[pool] + bytes > queue->bytes_max || !queue_has_room(queue, bytes);
 }
 
@@ -161,7 +194,7 @@ static bool is_due(struct world *world, const struct record *record, const struc
 	switch (code) {
 	case ERR_queue_timeout:
 	case ERR_deadline_exceeded:
-		return world->now >= record->deadline;
+		return world->now >= record->deadline || is_too_late(world, record, effect->pool);
 	case ERR_attempt_timeout:
 		return is_overrun(world, record);
 	case ERR_cancelled:

@@ -59,6 +59,7 @@ static const struct {
 	{SECTION_POOL, "attempt_timeout", "0", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "queue_max", "1024", "1", "1048576", "0", "1048577"},
 	{SECTION_POOL, "queue_bytes_max", "64M", "1K", "64G", "1023", "65G"},
+	{SECTION_POOL, "admission", "yes", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "prefetch", "2", "0", "63", "-1", "64"},
 	{SECTION_POOL, "prefork", "no", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "idempotent", "no", "no", "yes", "", "maybe"},
@@ -447,7 +448,7 @@ END_TEST
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, "                                     \
 	"workers, spares, start_parallel, timeout, timeout_max, attempt_timeout, "                 \
-	"queue_max, queue_bytes_max, prefetch, prefork, idempotent, max_crash_retries, "           \
+	"queue_max, queue_bytes_max, admission, prefetch, prefork, idempotent, max_crash_retries, "  \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
 	"max_lifetime, max_memory, slow_after, fallback, fallback_on, affinity, return_dwell, "    \

@@ -163,6 +163,7 @@ struct config_pool {
 	usec_t timeout_max;	    /* the longest that a request gets */
 	usec_t attempt_timeout;	    /* 0: the time that the request has left */
 	size_t queue_bytes_max;
+	bool admission;
 	unsigned queue_max;
 	unsigned prefetch;
 	bool prefork; /* only where the adapter is process and the dialect poold */

@@ -77,6 +77,7 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.start_parallel = pool->start_parallel,
 		.queue_max = pool->queue_max,
 		.queue_bytes_max = pool->queue_bytes_max,
+		.no_admission = !pool->admission,
 		.prefetch = pool->prefetch,
 		.max_crash_retries = pool->max_crash_retries,
 		.attempt_timeout = pool->attempt_timeout,

@@ -1,0 +1,197 @@
+#include "daemon/core/forecast.h"
+
+#include "daemon/core/pool.h"
+#include "daemon/core/prng.h"
+
+#define RETRY_MIN (10 * USEC_PER_MSEC)
+#define RETRY_MAX (60 * USEC_PER_SEC)
+
+/* Higher priorities leave at least this part of the workers to the others, in the forecast: else
+ * the wait would be infinite. */
+#define LEFT_OVER 20
+
+/* Returns how many requests the workers that serve now can run at the same time. */
+static uint64_t places(const struct pool *pool)
+{
+	const struct list *ready = &pool->states[WORKER_READY], *busy = &pool->states[WORKER_BUSY];
+	const struct list *any = list_empty(ready) ? busy : ready;
+
+	if (list_empty(any))
+		return 0;
+	/* The workers of a pool run the same program: they have the same concurrency. */
+	return (uint64_t)(ready->len + busy->len) *
+	       list_entry(list_first(any), struct worker, in_state)->concurrency;
+}
+
+static bool has_room(const struct pool *pool)
+{
+	return !list_empty(&pool->states[WORKER_READY]) || !list_empty(&pool->open);
+}
+
+/* Returns the work that came with a higher priority, in µs per second. */
+static uint64_t overtaking(const struct pool *pool, unsigned priority, usec_t now)
+{
+	const struct forecast *forecast = &pool->forecast;
+	usec_t age = usec_sub(now, forecast->second);
+	uint64_t work = 0;
+
+	for (unsigned i = 0; i < priority; i++) {
+		if (age < USEC_PER_SEC)
+			work += forecast->came[i] +
+				forecast->came_before[i] * (USEC_PER_SEC - age) / USEC_PER_SEC;
+		else if (age < 2 * USEC_PER_SEC)
+			work += forecast->came[i] * (2 * USEC_PER_SEC - age) / USEC_PER_SEC;
+	}
+	return work;
+}
+
+/* Returns the µs of work that the pool does for requests of this priority in each second. */
+static uint64_t rate(const struct pool *pool, unsigned priority, usec_t now)
+{
+	uint64_t all = places(pool) * USEC_PER_SEC;
+	uint64_t taken = overtaking(pool, priority, now);
+
+	return taken < all - all / LEFT_OVER ? all - taken : all / LEFT_OVER;
+}
+
+/* Returns the time in which the pool does that work; no more than a day, so that it can be added. */
+static usec_t time_for(uint64_t work, uint64_t rate)
+{
+	usec_t span;
+
+	if (rate == 0)
+		return 0;
+	span = work / rate * USEC_PER_SEC;
+	if (span / USEC_PER_SEC > 86400)
+		return 86400 * USEC_PER_SEC;
+	return span + work % rate * USEC_PER_SEC / rate;
+}
+
+usec_t forecast_wait(const struct pool *pool, unsigned priority, usec_t now)
+{
+	uint64_t workers = places(pool);
+	usec_t wait;
+
+	if (workers == 0 || (pool->queue.len == 0 && has_room(pool)))
+		return 0;
+	wait = time_for(runs_work(&pool->runs, priority), rate(pool, priority, now));
+	/* Until the first of the running requests ends. */
+	return wait + runs_cost(&pool->runs, RUNS_OTHER) / (workers + 1);
+}
+
+/* Returns the typical run of the request's method.  The method may have had its first result while
+ * the request was queued. */
+static usec_t typical(const struct pool *pool, const struct request *request)
+{
+	unsigned entry = request->run.entry;
+
+	if (entry == RUNS_OTHER)
+		entry = runs_find(&pool->runs, request->method);
+	return runs_typical(&pool->runs, entry);
+}
+
+static usec_t needed(const struct pool *pool, const struct request *request)
+{
+	return typical(pool, request) * FORECAST_SHARE / 100;
+}
+
+/* Whether an attempt that contradicts the forecast is in flight. */
+static bool is_contradicted(const struct pool *pool)
+{
+	const struct forecast *forecast = &pool->forecast;
+	const struct worker *worker;
+
+	if (forecast->id == 0)
+		return false;
+	worker = &pool->workers[forecast->worker - pool->workers[0].index];
+	return worker->life == forecast->life && worker_find_attempt(worker, forecast->id);
+}
+
+/* Whether a request that nothing waits before, or with, may have a worker with room.  The time of
+ * such a worker costs nobody anything, so that a whole typical run is enough. */
+static bool may_have_idle(const struct pool *pool, const struct request *request, usec_t now)
+{
+	return usec_sub(request->deadline, now) >= typical(pool, request) || !is_contradicted(pool);
+}
+
+enum forecast_verdict forecast_judge(const struct pool *pool, const struct request *request,
+				     usec_t now)
+{
+	usec_t left = usec_sub(request->deadline, now);
+
+	if (pool->settings.no_admission || places(pool) == 0)
+		return FORECAST_IN_TIME;
+	if (pool->queue.len == 0 && has_room(pool))
+		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
+	if (usec_add(forecast_wait(pool, request->priority, now), needed(pool, request)) <= left)
+		return FORECAST_IN_TIME;
+	if (left < typical(pool, request))
+		return FORECAST_HOPELESS;
+	return FORECAST_FULL;
+}
+
+bool forecast_may_send(const struct pool *pool, const struct request *request, usec_t now)
+{
+	if (pool->settings.no_admission)
+		return true;
+	if (usec_sub(request->deadline, now) >= needed(pool, request))
+		return true;
+	/* Only itself is queued, and the worker would be idle without it. */
+	return pool->queue.len == 1 && has_room(pool) && may_have_idle(pool, request, now);
+}
+
+void forecast_queued(struct pool *pool, const struct request *request, usec_t now)
+{
+	struct forecast *forecast = &pool->forecast;
+	usec_t age = usec_sub(now, forecast->second);
+
+	if (age >= USEC_PER_SEC) {
+		for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
+			forecast->came_before[i] = age < 2 * USEC_PER_SEC ? forecast->came[i] : 0;
+			forecast->came[i] = 0;
+		}
+		forecast->second = now - age % USEC_PER_SEC;
+	}
+	forecast->came[request->priority] += runs_cost(&pool->runs, request->run.entry);
+}
+
+void forecast_sent(struct pool *pool, const struct request *request, usec_t now)
+{
+	if (usec_sub(request->deadline, now) >= typical(pool, request))
+		return;
+	pool->forecast.worker = request->run.worker;
+	pool->forecast.life = pool->workers[request->run.worker - pool->workers[0].index].life;
+	pool->forecast.id = request->run.attempt->id;
+}
+
+/* Returns the promised work that is left: the pool does it at its full rate. */
+static uint64_t promised(const struct pool *pool, usec_t now)
+{
+	usec_t age = usec_min(usec_sub(now, pool->forecast.promised_at), RETRY_MAX);
+	uint64_t done = places(pool) * age;
+
+	return pool->forecast.promised > done ? pool->forecast.promised - done : 0;
+}
+
+usec_t forecast_retry_after(struct pool *pool, const struct request *request, struct prng *prng,
+			    usec_t now)
+{
+	struct forecast *forecast = &pool->forecast;
+	usec_t wait = usec_add(forecast_wait(pool, request->priority, now), needed(pool, request));
+	usec_t cost = runs_cost(&pool->runs, request->run.entry);
+	uint64_t before = promised(pool, now);
+	usec_t span;
+
+	if (places(pool) == 0 || cost == 0)
+		return pool_retry_after(pool);
+	/* A quarter more: of those told times between 0.5 and 1.5 of it, 1.1 times as many come in
+	 * the first half as in the whole. */
+	span = usec_add(usec_sub(wait, usec_sub(request->deadline, now)),
+			time_for(before + before / 4, places(pool) * USEC_PER_SEC));
+	if (span < RETRY_MAX) {
+		forecast->promised = before + cost;
+		forecast->promised_at = now;
+	}
+	span = span < RETRY_MIN ? RETRY_MIN : usec_min(span, RETRY_MAX);
+	return span / 2 + prng_between(prng, 0, span);
+}
