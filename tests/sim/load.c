@@ -5,14 +5,14 @@
  *	load                     each plan once, and a table: plan, figure, value, limit, met
  *	load --seeds 20          with 20 seeds each; the worst value of a figure counts
  *	load --only TEXT         the plans whose name has the text in it
- *	load --all               every case is enforced
+ *	load --all               the cases that are pending count too
  *	load --quiet             only what is not met
- *	load --first             ends at the first enforced case that is not met
+ *	load --first             ends at the first plan with a case that is not met
  *	load --sweep             a line for each plan of overload: its figures, without limits
  *	load --only TEXT -v      every event and effect is printed
  *
- * POOLD_LOAD_SEEDS in the environment is the default of --seeds.  Exit status 0: every enforced
- * case is met; 1: one is not; 64: usage.
+ * POOLD_LOAD_SEEDS in the environment is the default of --seeds.  Exit status 0: every
+ * case that counts is met; 1: one is not; 64: usage.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -135,7 +135,7 @@ static void print_failures(const struct load_counts *counts)
 	printf("\n");
 }
 
-/* Prints the cases of a plan; returns how many of those that are enforced are not met. */
+/* Prints the cases of a plan; returns how many of those that count are not met. */
 static unsigned judge_plan(const struct load_plan *plan, const struct totals *totals,
 			   const struct options *options, unsigned *ret_met)
 {
@@ -146,19 +146,19 @@ static unsigned judge_plan(const struct load_plan *plan, const struct totals *to
 		bool is_least = of->kind == LOAD_AT_LEAST;
 		double value = is_least ? totals->least[of->figure] : totals->most[of->figure];
 		bool is_met = is_least ? value >= of->limit : value <= of->limit;
-		bool is_enforced = of->is_enforced || options->is_all;
+		bool is_enforced = options->is_all || !load_is_pending(of);
 
 		if (strcmp(of->plan, plan->name) != 0)
 			continue;
 		*ret_met += is_met;
 		failed += is_enforced && !is_met;
-		if (is_met && options->is_quiet)
+		if (is_met && is_enforced && options->is_quiet)
 			continue;
 		printf("%-30s %-9s %10.2f %-1s %s %7.2f  %s\n", of->plan, figures[of->figure].name,
 		       value, figures[of->figure].unit, is_least ? ">=" : "<=", of->limit,
-		       is_met	     ? "met"
-		       : is_enforced ? "NOT MET"
-				     : "not met (not enforced)");
+		       is_enforced ? is_met ? "met" : "NOT MET"
+		       : is_met	   ? "met (pending)"
+				   : "not met (pending)");
 		if (!is_met && of->figure == LOAD_BROKEN)
 			printf("    %s\n", totals->broken);
 		if (!is_met && of->figure == LOAD_FAILED)

@@ -9,6 +9,7 @@
  * - lock-out: 5 s after runs have changed their length, no request is refused for a wait that has
  *   an idle worker, an empty queue and enough true time
  * - priority: no other request is sent while a critical one waits
+ * - queue: it stays within its limit, and no worker is idle while a request is queued
  * - answer: one for each request, at most 10 ms after its deadline; queue_full says when to return
  */
 #include <stdarg.h>
@@ -164,13 +165,14 @@ static void count_success(struct load_world *world, const struct load_record *re
 	if (world->plan->fault_at > 0 && load_time(world) >= world->plan->fault_at &&
 	    record->submitted >= world->begin + world->plan->fault_at && took > all->wait)
 		all->wait = took;
-	if (!counts(world, record))
+	if (counts(world, record)) {
+		all->first_good += record->stream == 0;
+		all->critical_good += record->is_critical;
+	}
+	if (load_time(world) < world->plan->warm || load_time(world) >= world->plan->length)
 		return;
 	all->good++;
 	all->good_work += record->run;
-	all->first_good += record->stream == 0;
-	all->critical_good += record->is_critical;
-	all->rest_good += !record->is_critical;
 	if (!record->is_critical)
 		all->rest_work += record->run;
 }
@@ -310,7 +312,6 @@ void load_judge_after(struct load_world *world)
 {
 	struct pool_view view;
 
-	/* No worker is ready, and yet requests go on to be counted as waiting in a pool that is full. */
 	for (unsigned i = 0; i < world->settings.pool_count; i++) {
 		engine_view_pool(world->engine, i, &view);
 		if (view.queued > view.queue_max)

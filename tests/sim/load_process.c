@@ -246,8 +246,8 @@ static void spawn(struct load_world *world, const struct effect *effect)
 
 	*process =
 		(struct load_process){.is_alive = true, .life = effect->life, .pool = effect->pool};
-	process->is_bad = effect->worker == plan_of->workers - 1 &&
-			  plan_of->fault >= LOAD_RAISES && plan_of->fault <= LOAD_FATAL;
+	process->is_bad = effect->worker == plan_of->workers - 1 && plan_of->fault >= LOAD_RAISES &&
+			  plan_of->fault <= LOAD_FATAL;
 	if (is_after && plan_of->restart > 0 && effect->pool == 0)
 		deed.at = world->now + plan_of->restart;
 	plan(world, process, &deed);

@@ -88,7 +88,7 @@ static void default_pool(const struct load_plan *plan, struct pool_settings *poo
 	pool->cancel_grace = 2 * USEC_PER_SEC;
 	pool->restart_delay = 100 * USEC_PER_MSEC;
 	pool->restart_delay_max = 30 * USEC_PER_SEC;
-	load_set_admission(pool, plan->has_admission);
+	load_set_admission(pool, !plan->no_admission);
 }
 
 static void make_engine(struct load_world *world)
@@ -174,7 +174,7 @@ static struct load_record *new_record(struct load_world *world)
 	return &world->records[world->record_count++];
 }
 
-static struct bytes method_name(unsigned method)
+struct bytes load_method_name(unsigned method)
 {
 	static const char *const names[LOAD_METHODS] = {"m0", "m1"};
 
@@ -200,7 +200,7 @@ static void send(struct load_world *world, struct load_record *record)
 	event.submit.max_attempts = 3;
 	event.submit.bytes = 100;
 	event.submit.timeout = stream->timeout;
-	event.submit.method = method_name(record->method);
+	event.submit.method = load_method_name(record->method);
 	load_judge_submit(world, record);
 	load_step(world, &event);
 }

@@ -74,7 +74,7 @@ struct load_plan {
 	usec_t start;	      /* a worker is ready so long after its start */
 	usec_t restart;	      /* the same after `fault_at`; 0: `start` */
 	bool ignores_cancel;  /* else a worker with concurrency > 1 gives up what it is asked to */
-	bool has_admission;   /* the pools predict waits; else only queue_max bounds the queue */
+	bool no_admission;    /* only queue_max bounds the queue */
 	bool retries_exceptions; /* an exception says that it may be tried again */
 	struct load_method methods[LOAD_METHODS];
 	struct load_stream streams[LOAD_STREAMS];
@@ -168,9 +168,9 @@ struct load_counts {
 	uint64_t critical_work;
 	uint64_t first;
 	uint64_t first_good;
-	uint64_t good; /* answers in time */
+	/* These three: answers in time, and those given between `warm` and the end of the load. */
+	uint64_t good;
 	uint64_t good_work;
-	uint64_t rest_good;
 	uint64_t rest_work;
 	uint64_t answers;
 	uint64_t sends;
@@ -235,6 +235,8 @@ usec_t load_time(const struct load_world *world);
 /* Whether the runs of that pool stand still at present, and until when. */
 bool load_is_stalled(const struct load_world *world, uint32_t pool);
 usec_t load_stall_end(const struct load_world *world);
+
+struct bytes load_method_name(unsigned method);
 
 /* The mean time of the method's runs at present. */
 usec_t load_mean(const struct load_world *world, unsigned method);

@@ -2,7 +2,7 @@
 """Faults made by hand in the core, one at a time: each must be caught.
 
 A copy of the tree is built in a temporary directory; for each fault one text in daemon/core is replaced, the core's unit tests
-and the simulator are built anew and run until one of them fails.  Prints a table of what caught which fault.  Exit status 0:
+and the two simulators (`sim`, and `load` for overload) are built anew and run until one of them fails.  Prints a table of what caught which fault.  Exit status 0:
 every fault was caught; 1: at least one was not, or could not be made.
 """
 
@@ -401,18 +401,23 @@ def unit_tests(tree: Path) -> list[str]:
 
 
 def build(tree: Path, units: list[str]) -> subprocess.CompletedProcess[str]:
-    """Builds the unit tests and the simulator."""
-    targets = [f"{BUILD}/unit/{unit}" for unit in units] + [f"{BUILD}/sim/sim"]
+    """Builds the unit tests and the simulators."""
+    targets = [f"{BUILD}/unit/{unit}" for unit in units] + [f"{BUILD}/sim/sim", f"{BUILD}/sim/load"]
     return run(["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", f"O={BUILD}", "CFLAGS=-O1 -g", "WERROR=0", *targets], tree)
 
 
 def caught_by(tree: Path, units: list[str], seeds: int) -> list[str]:
-    """What fails: the unit tests' names and, with the first promise it saw broken, the simulator."""
+    """What fails: the unit tests' names, the simulator with the first promise it saw broken, the one for load with a case."""
     found = [unit.removeprefix("test_") for unit in units if run([f"{BUILD}/unit/{unit}"], tree).returncode != 0]
     result = run([f"{BUILD}/sim/sim", "--seeds", str(seeds), "--events", str(EVENTS)], tree)
     if result.returncode != 0:
         first = next((line for line in result.stdout.splitlines() if line.startswith("seed ")), "seed ?: timed out:")
         found.append(f"sim ({first.split(':')[1].strip()}, seed {first.split(':')[0].split()[1]})")
+    result = run([f"{BUILD}/sim/load", "--quiet", "--first"], tree)
+    if result.returncode != 0:
+        first = next((line for line in result.stdout.splitlines() if line.endswith("NOT MET")), "it ended before its table did")
+        # The columns: the name of the world, which may hold spaces, and its figure.
+        found.append(f"load ({' '.join(first[:40].split())})")
     return found
 
 
