@@ -10,7 +10,8 @@
  *   an idle worker, an empty queue and enough true time
  * - priority: no other request is sent while a critical one waits
  * - queue: it stays within its limit, and no worker is idle while a request is queued
- * - answer: one for each request, at most 10 ms after its deadline; queue_full says when to return
+ * - answer: one for each request, at most 10 ms after its deadline; queue_full says when to return,
+ *   and is not said where that would not help
  */
 #include <stdarg.h>
 
@@ -156,6 +157,26 @@ static void judge_lock_out(struct load_world *world, const struct load_record *r
 		   errcode_name(code), record->run);
 }
 
+/* A refusal on arrival says whether it helps to wait. */
+static void judge_refusal(struct load_world *world, const struct load_record *record,
+			  const struct failure *failure)
+{
+	usec_t typical = load_known_typical(world, 0, record->method);
+	bool is_hopeless = record->deadline - record->submitted < typical;
+	enum errcode code = failure->code;
+
+	if (world->plan->fallback > 0 || world->now != record->submitted ||
+	    !is_refusal(record, code) || world->queued[0] == world->pools[0].queue_max)
+		return;
+	if (is_hopeless != (code == ERR_queue_timeout))
+		load_blame(world,
+			   "%s for a deadline of %" PRIu64 " us and a typical run of %" PRIu64
+			   " us",
+			   errcode_name(code), record->deadline - record->submitted, typical);
+	if (code == ERR_queue_timeout && failure->retry_after != USEC_INFINITY)
+		load_blame(world, "queue_timeout says when to return");
+}
+
 static void count_success(struct load_world *world, const struct load_record *record)
 {
 	usec_t took = world->now - record->submitted;
@@ -196,6 +217,8 @@ static void judge_answer(struct load_world *world, struct load_record *record,
 	if (code == ERR_queue_full && effect->failed.failure.retry_after == USEC_INFINITY)
 		load_blame(world, "queue_full does not say when to return");
 	judge_lock_out(world, record, code);
+	if (code != ERR_NONE)
+		judge_refusal(world, record, &effect->failed.failure);
 	if (record->is_return && record->submitted >= world->begin + world->plan->length) {
 		world->counts.returns++;
 		world->counts.returns_admitted += !is_refusal(record, code);

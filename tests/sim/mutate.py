@@ -374,6 +374,27 @@ FAULTS = [
           "an answer that was not kept counts as one"),
     Fault("engine_attempt.c", "\tif (dropped) {", "\tif (!engine) {",
           "a part that was not kept is left out in silence"),
+    # --- admission by predicted wait ---
+    Fault("forecast.c", "typical(pool, request) || !is_contradicted(pool);", "typical(pool, request);",
+          "what was known of long runs locks the pool for ever"),
+    Fault("forecast.c", "typical(pool, request) || !is_contradicted(pool);", "typical(pool, request) || pool;",
+          "any number of requests contradict the forecast at once"),
+    Fault("forecast.c", "\tif (usec_sub(request->deadline, now) >= needed(pool, request))\n\t\treturn true;\n", "\tif (now > 0)\n\t\treturn true;\n",
+          "what cannot finish in time is sent"),
+    Fault("forecast.c", "\tuint64_t taken = overtaking(pool, priority, now);\n", "\tuint64_t taken = now > 0 ? 0 : overtaking(pool, priority, now);\n",
+          "what overtakes is forgotten"),
+    Fault("forecast.c", "if (usec_add(forecast_wait(pool, request->priority, now), needed(pool, request)) <= left)", "if (pool)",
+          "everything is queued, whatever it would wait"),
+    Fault("forecast.c", "\tif (left < typical(pool, request))\n\t\treturn FORECAST_HOPELESS;\n", "",
+          "who can never be served is told to come back"),
+    Fault("forecast.c", "time_for(before + before / 4, places(pool) * USEC_PER_SEC)", "0",
+          "those who are refused together come back together"),
+    Fault("forecast.c", "time_for(runs_work(&pool->runs, priority), ", "time_for(runs_work(&pool->runs, PRIORITY_COUNT_ - 1), ",
+          "critical requests are refused for those behind them"),
+    Fault("forecast.c", "pool->queue.len == 1 && has_room(pool) && may_have_idle", "may_have_idle",
+          "a contradiction is sent though others wait"),
+    Fault("runs.c", "\treturn mean_of(&runs->methods[entry].of_results);", "\treturn entry < runs->count ? mean_of(&runs->of_pool) : 0;",
+          "all methods share one estimate"),
 ]
 
 
