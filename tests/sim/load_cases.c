@@ -179,6 +179,11 @@ const struct load_case load_cases[] = {
 	OVERLOADED("2, long deadlines"),
 	OVERLOADED("2, four at once"),
 	OVERLOADED("2, four at once, deaf"),
+	/* Who is not refused on arrival is served. */
+	MOST("2", VAIN, 5),
+	MOST("5", VAIN, 5),
+	MOST("2, 30 % critical", VAIN, 5),
+	MOST("2, critical in haste", VAIN, 5),
 	/* Without admission the same load must collapse: else these worlds prove nothing. */
 	MOST("1.15, off", GOODPUT, 50),
 	MOST("2, off", GOODPUT, 50),

@@ -227,6 +227,9 @@ static void judge_answer(struct load_world *world, struct load_record *record,
 		world->counts.answers += counts(world, record);
 		if (world->now <= record->deadline)
 			count_success(world, record);
+	} else if (record->sends == 0) {
+		world->counts.vain += counts(world, record) &&
+				      world->now >= record->submitted + 100 * USEC_PER_MSEC;
 	} else if (is_bad) {
 		world->counts.failed++;
 		world->counts.failed_by[code]++;
@@ -418,6 +421,8 @@ double load_figure(const struct load_world *world, enum load_figure figure)
 	case LOAD_RETURNED:
 		return all->returns == 0 ? 0.0
 					 : percent(all->returns_admitted, (double)all->returns);
+	case LOAD_VAIN:
+		return percent(all->vain, (double)all->offered);
 	case LOAD_KILLS:
 		return (double)all->kills;
 	case LOAD_OPENINGS:

@@ -115,6 +115,8 @@ static void make_engine(struct load_world *world)
 	}
 	if (!world->memory)
 		abort();
+	/* Memory that the engine does not initialize becomes visible. */
+	memset(world->memory, 0xa5, size);
 	world->engine = engine_init(world->memory, &world->settings, world->now);
 	if (engine_worker_count(world->engine) > LOAD_SLOTS)
 		abort();

@@ -95,6 +95,7 @@ struct load_plan {
 	FIGURE(REST, "%", "other answers in time, of what the critical ones leave")                \
 	FIGURE(FIRST, "%", "requests of the first stream answered in time")                        \
 	FIGURE(RETURNED, "%", "clients that came back after the load and were admitted")           \
+	FIGURE(VAIN, "%", "requests that waited for 100 ms or more and were not sent after all")   \
 	FIGURE(KILLS, "", "workers ended by the daemon that were well")                            \
 	FIGURE(OPENINGS, "", "breakers that opened")                                               \
 	FIGURE(ATTEMPTS, "", "attempts for each answer")                                           \
@@ -174,6 +175,7 @@ struct load_counts {
 	uint64_t rest_work;
 	uint64_t answers;
 	uint64_t sends;
+	uint64_t vain;
 	uint64_t returns;
 	uint64_t returns_admitted;
 	uint64_t kills;
