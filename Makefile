@@ -77,7 +77,8 @@ IO_SRC      := $(foreach f,$(IO_FOLDERS),$(wildcard daemon/io/$(f)/*.c))
 LIB_SRC     := $(wildcard client/lib/*.c)
 CTL_SRC     := $(wildcard client/poolctl/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
-SIM_SRC     := $(wildcard tests/sim/*.c)
+LOAD_SRC    := $(wildcard tests/sim/load*.c) tests/sim/agenda.c
+SIM_SRC     := $(filter-out tests/sim/load%,$(wildcard tests/sim/*.c))
 WORKER_SRC  := $(wildcard tests/workers/*.c)
 BENCH_SRC   := $(wildcard tests/bench/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
@@ -85,6 +86,7 @@ TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
 obj          = $(patsubst %.c,$(O)/%.o,$(1))
 SIM         := $(O)/sim/sim
+LOAD        := $(O)/sim/load
 UNIT        := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 WORKERS     := $(patsubst tests/workers/%.c,$(O)/workers/%,$(WORKER_SRC))
 BENCHES     := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
@@ -166,6 +168,10 @@ $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^
+$(O)/sim/load: $(call obj,$(LOAD_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(link) -o $@ $^ -lm
 $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -215,20 +221,20 @@ lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
 UNIT_STEP    = 'step:unit tests:2' $(foreach u,$(sort $(UNIT)),check:$(u))
 SIM_STEP     = 'step:simulator:2' 'lines:$(SIM) --seeds $$(($(SEEDS) / 2))' \
                'lines:$(SIM) --from $$(($(SEEDS) / 2)) --seeds $$(($(SEEDS) - $(SEEDS) / 2))' \
-               'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
+               'lines:$(LOAD)' 'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
 LINT_STEP    = 'step:lints:2' $(foreach l,$(LINTS),$(call lint_run,$(l)))
 # The largest files first, as they run longest.
 PY_STEP      = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
 ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
 
 .PHONY: test-programs
-test-programs: all tools $(UNIT) $(SIM)
+test-programs: all tools $(UNIT) $(SIM) $(LOAD)
 check-run: test-programs
 	@$(RUN) $(UNIT_STEP) $(SIM_STEP) $(LINT_STEP) $(PY_STEP) $(ALONE_STEP)
 
 .PHONY: unit
-unit: $(UNIT) $(SIM)
-	@$(RUN) $(UNIT_STEP) 'step:simulator:1' 'lines:$(SIM) --seeds 500'
+unit: $(UNIT) $(SIM) $(LOAD)
+	@$(RUN) $(UNIT_STEP) 'step:simulator:1' 'lines:$(SIM) --seeds 500' 'lines:$(LOAD)'
 
 # One test of any kind, by its name; a name may hold spaces and quotes.
 .PHONY: t
@@ -274,9 +280,10 @@ bench: all tools
 overload: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/overload.py $(OVERLOAD_ARGS)
 
-soak: all tools $(SIM)
+soak: all tools $(SIM) $(LOAD)
 	@$(MAKE) --no-print-directory chaos
 	@$(O)/sim/sim --seeds 100000
+	@$(O)/sim/load --seeds 100 --quiet
 
 C_FILES      = $(shell git ls-files '*.c' '*.h' '*.def' 2>/dev/null | grep -v '\.def$$')
 format:

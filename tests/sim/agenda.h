@@ -17,7 +17,8 @@ enum deed_kind {
 	DEED_FINISH,	   /* a process finishes its task `message.id` */
 	DEED_SIGNAL,	   /* `signal` reaches a process */
 	DEED_DIE,	   /* a process ends */
-	DEED_WORKER_EVENTS /* an event of a process reaches the daemon */
+	DEED_WORKER_EVENTS, /* an event of a process reaches the daemon */
+	DEED_RETURN /* a client sends its request `record` once more */
 };
 
 enum message_kind {

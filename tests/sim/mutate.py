@@ -2,7 +2,7 @@
 """Faults made by hand in the core, one at a time: each must be caught.
 
 A copy of the tree is built in a temporary directory; for each fault one text in daemon/core is replaced, the core's unit tests
-and the simulator are built anew and run until one of them fails.  Prints a table of what caught which fault.  Exit status 0:
+and the two simulators (`sim`, and `load` for overload) are built anew and run until one of them fails.  Prints a table of what caught which fault.  Exit status 0:
 every fault was caught; 1: at least one was not, or could not be made.
 """
 
@@ -419,6 +419,27 @@ FAULTS = [
           "an answer that was not kept counts as one"),
     Fault("engine_attempt.c", "\tif (dropped) {", "\tif (!engine) {",
           "a part that was not kept is left out in silence"),
+    # --- admission by predicted wait ---
+    Fault("forecast.c", "typical(pool, request) || !is_contradicted(pool);", "typical(pool, request);",
+          "what was known of long runs locks the pool for ever"),
+    Fault("forecast.c", "typical(pool, request) || !is_contradicted(pool);", "typical(pool, request) || pool;",
+          "any number of requests contradict the forecast at once"),
+    Fault("forecast.c", "\tif (usec_sub(request->deadline, now) >= needed(pool, request))\n\t\treturn true;\n", "\tif (now > 0)\n\t\treturn true;\n",
+          "what cannot finish in time is sent"),
+    Fault("forecast.c", "\tuint64_t taken = overtaking(pool, priority, now);\n", "\tuint64_t taken = now > 0 ? 0 : overtaking(pool, priority, now);\n",
+          "what overtakes is forgotten"),
+    Fault("forecast.c", "if (usec_add(forecast_wait(pool, request->priority, now), needed(pool, request)) <= left)", "if (pool)",
+          "everything is queued, whatever it would wait"),
+    Fault("forecast.c", "\tif (left < typical(pool, request))\n\t\treturn FORECAST_HOPELESS;\n", "",
+          "who can never be served is told to come back"),
+    Fault("forecast.c", "time_for(before + before / 4, places(pool) * USEC_PER_SEC)", "0",
+          "those who are refused together come back together"),
+    Fault("forecast.c", "time_for(runs_work(&pool->runs, priority), ", "time_for(runs_work(&pool->runs, PRIORITY_COUNT_ - 1), ",
+          "critical requests are refused for those behind them"),
+    Fault("forecast.c", "pool->queue.len == 1 && has_room(pool) && may_have_idle", "may_have_idle",
+          "a contradiction is sent though others wait"),
+    Fault("runs.c", "\treturn mean_of(&runs->methods[entry].of_results);", "\treturn entry < runs->count ? mean_of(&runs->of_pool) : 0;",
+          "all methods share one estimate"),
 ]
 
 
@@ -446,18 +467,23 @@ def unit_tests(tree: Path) -> list[str]:
 
 
 def build(tree: Path, units: list[str]) -> subprocess.CompletedProcess[str]:
-    """Builds the unit tests and the simulator."""
-    targets = [f"{BUILD}/unit/{unit}" for unit in units] + [f"{BUILD}/sim/sim"]
+    """Builds the unit tests and the simulators."""
+    targets = [f"{BUILD}/unit/{unit}" for unit in units] + [f"{BUILD}/sim/sim", f"{BUILD}/sim/load"]
     return run(["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", f"O={BUILD}", "CFLAGS=-O1 -g", "WERROR=0", *targets], tree)
 
 
 def caught_by(tree: Path, units: list[str], seeds: int) -> list[str]:
-    """What fails: the unit tests' names and, with the first promise it saw broken, the simulator."""
+    """What fails: the unit tests' names, the simulator with the first promise it saw broken, the one for load with a case."""
     found = [unit.removeprefix("test_") for unit in units if run([f"{BUILD}/unit/{unit}"], tree).returncode != 0]
     result = run([f"{BUILD}/sim/sim", "--seeds", str(seeds), "--events", str(EVENTS)], tree)
     if result.returncode != 0:
         first = next((line for line in result.stdout.splitlines() if line.startswith("seed ")), "seed ?: timed out:")
         found.append(f"sim ({first.split(':')[1].strip()}, seed {first.split(':')[0].split()[1]})")
+    result = run([f"{BUILD}/sim/load", "--quiet", "--first"], tree)
+    if result.returncode != 0:
+        first = next((line for line in result.stdout.splitlines() if line.endswith("NOT MET")), "it ended before its table did")
+        # The columns: the name of the world, which may hold spaces, and its figure.
+        found.append(f"load ({' '.join(first[:40].split())})")
     return found
 
 
