@@ -200,8 +200,7 @@ void engine_stop_idle(struct engine *engine, struct pool *pool)
 	if (pool->queue.len > 0 || pool->delayed > 0 || pool->held.len > 0)
 		return;
 	for (unsigned i = 0; i < pool->slots; i++)
-		if (pool->workers[i].state != WORKER_BUSY &&
-		    pool->workers[i].state != WORKER_DRAINING)
+		if (!worker_is_needed(&pool->workers[i], false))
 			engine_terminate(engine, &pool->workers[i], CAUSE_STOPPING);
 }
 

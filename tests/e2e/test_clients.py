@@ -51,7 +51,7 @@ class Blocking(ClientTest):
         daemon.announced.append("pool=tools")
         with Timed() as timed, self.assertRaises(poold.PoolTimeoutError) as raised:
             client.call("tools", "hang", timeout=0.2)
-        self.assertEqual(raised.exception.code, "attempt_timeout")
+        self.assertEqual(raised.exception.code, "deadline_exceeded")
         self.assertGreaterEqual(timed.seconds, 0.199)
 
     def test_cancel(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import procs
-from clock import Timed, eventually
+from clock import Timed, eventually, ms
 from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
 from raw import Answer, pack
 
@@ -30,7 +30,7 @@ class Timeouts(DaemonTest):
         return daemon
 
     def test_a_worker_that_hangs(self) -> None:
-        daemon = self.start_tools()
+        daemon = self.start_tools(attempt_timeout="200ms")
         client = daemon.connect(map_errors=True)
         (before,) = daemon.worker_pids()
         with Timed() as timed:
@@ -43,7 +43,7 @@ class Timeouts(DaemonTest):
         self.assertEqual(daemon.counters("tools")["worker_kills"], 1)
 
     def test_a_worker_that_hangs_and_hears_no_signal(self) -> None:
-        daemon = self.start_tools(kill_grace="100ms")
+        daemon = self.start_tools(kill_grace="100ms", attempt_timeout="200ms")
         (before,) = daemon.worker_pids()
         with Timed() as timed:
             client = daemon.connect(map_errors=True)
@@ -53,11 +53,37 @@ class Timeouts(DaemonTest):
         daemon.wait_workers("tools", 1, apart_from=(before,))
 
     def test_a_worker_that_is_stopped(self) -> None:
-        daemon = self.start_tools(kill_grace="100ms")
+        daemon = self.start_tools(kill_grace="100ms", attempt_timeout="200ms")
         (before,) = daemon.worker_pids()
         answer = daemon.connect().answer_pool("tools", "stop", timeout_ms=200)
         self.assert_code(answer, "attempt_timeout")
         daemon.wait_workers("tools", 1, apart_from=(before,))
+
+    def test_a_deadline_in_mid_run_is_not_the_workers_fault(self) -> None:
+        """Neither is the worker ended, nor does the breaker count it, however often."""
+        daemon = self.start_tools()
+        daemon.announced.clear()
+        before = daemon.worker_pids()
+        client = daemon.connect(map_errors=True)
+        self.assertEqual(client.call_pool("tools", "slow", [0.05, 1]), 1)
+        for _ in range(10):
+            with Timed() as timed:
+                answer = client.answer_pool("tools", "slow", [0.15, 1], timeout_ms=100)
+            self.assert_code(answer, "deadline_exceeded")
+            self.assertEqual(answer.error["executed"], "maybe")
+            self.check_on_time(timed, answer, 0.1)
+            self.assertEqual(client.call_pool("tools", "slow", [0.01, 2]), 2)
+        self.assertEqual(daemon.worker_pids(), before)
+        self.assertEqual(daemon.counters("tools")["worker_kills"], 0)
+        self.assertEqual(daemon.counters("tools")["late_answers"], 10)
+
+    def test_a_run_that_nobody_waits_for_is_ended_in_the_end(self) -> None:
+        daemon = self.start_tools(timeout="400ms", cancel_grace="50ms")
+        (before,) = daemon.worker_pids()
+        answer = daemon.connect().answer_pool("tools", "hang", timeout_ms=100)
+        self.assert_code(answer, "deadline_exceeded")
+        daemon.wait_workers("tools", 1, apart_from=(before,))
+        self.assertEqual(daemon.ask("poold.breakers")[0]["state"], "closed")
 
     def test_no_worker_comes_free(self) -> None:
         daemon = self.start_tools()
@@ -118,7 +144,8 @@ class Cancelling(DaemonTest):
     """Giving a request up, by saying so and by leaving."""
 
     def start_tools(self, **options: object) -> Daemon:
-        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="100ms", **options))
+        options = {"cancel_grace": "100ms", "timeout": ms(2000), **options}
+        daemon = self.start(pool("tools", TOOLBOX, **options))
         daemon.announced.append("pool=tools")
         return daemon
 

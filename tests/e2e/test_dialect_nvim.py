@@ -141,7 +141,7 @@ class Nvim(ClientTest):
 
     def test_a_busy_loop_costs_its_worker_alone(self) -> None:
         """The editor takes no notice of SIGTERM in one."""
-        daemon, client = self.start_nvim(kill_grace="50ms")
+        daemon, client = self.start_nvim(kill_grace="50ms", attempt_timeout="300ms")
         daemon.announced += ["pool=nvim", *LAST_WORDS]
         (pid,) = daemon.worker_pids("nvim")
         error = self.failure(

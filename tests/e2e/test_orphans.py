@@ -7,7 +7,7 @@ import signal
 import sys
 
 import procs
-from clock import eventually
+from clock import eventually, ms
 from harness import Daemon, DaemonTest, pool, worker
 
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
@@ -51,10 +51,10 @@ class OrphanTest(DaemonTest):
 
     def hang(self, method: str, *codes: str) -> None:
         """A worker does this to itself, and must be ended by the daemon."""
-        daemon = self.begin()
+        daemon = self.begin(attempt_timeout=ms(300))
         client = daemon.connect(map_errors=True)
         mark = client.call_pool("wild", "mark")
-        answer = client.answer_pool("wild", method, timeout_ms=300)
+        answer = client.answer_pool("wild", method)
         self.assertIn(answer.code, codes, answer)
         self.check_clean(daemon, mark)
 

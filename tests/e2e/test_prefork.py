@@ -104,12 +104,12 @@ class Served(DaemonTest):
         self.assertIn("exit status 9", answer.error["message"])
 
     def test_one_that_overruns_is_killed_with_its_children(self) -> None:
-        daemon = self.start(prefork_pool())
+        daemon = self.start(prefork_pool(attempt_timeout=ms(200)))
         daemon.announced.append("pool=heavy")
         (before,) = daemon.worker_pids()
         client = daemon.connect(map_errors=True)
         path = str(daemon.directory / "wait")
-        answer = client.answer_pool("heavy", "wait", [path], timeout_ms=200)
+        answer = client.answer_pool("heavy", "wait", [path])
         self.assert_code(answer, "attempt_timeout")
         daemon.wait_workers("heavy", 1, apart_from=(before,))
 

@@ -279,24 +279,27 @@ class Overrun(StaffTest):
     def begin(self, method: str) -> tuple[Daemon, Any, int, int]:
         """One request of that method that overruns, and one beside it that takes longer."""
         daemon = self.start(
-            pool("tools", worker("juggler"), workers=1, prefetch=0, cancel_grace=ms(200))
+            pool("tools", worker("juggler"), workers=1, prefetch=0, cancel_grace=ms(200),
+                 timeout=ms(600))
         )
         client = daemon.connect(map_errors=True)
         overruns = client.ask_pool("tools", method, [], timeout_ms=round(stretch(300)))
-        beside = client.ask_pool("tools", "after", [stretch(1.5), "well"])
-        self.assert_code(client.read_of(overruns), "attempt_timeout")
+        beside = client.ask_pool(
+            "tools", "after", [stretch(1.5), "well"], timeout_ms=round(stretch(10_000))
+        )
+        self.assert_code(client.read_of(overruns), "deadline_exceeded")
         return daemon, client, beside, daemon.worker_pids("tools")[0]
 
     def test_given_up_in_time_it_costs_the_other_nothing(self) -> None:
         daemon, client, beside, process = self.begin("yielding")
-        daemon.announced.append("attempt_timeout")
+        daemon.announced.append("deadline_exceeded")
         self.assertEqual(client.read_of(beside).result, "well")
         self.assertEqual(daemon.worker_pids("tools"), [process])
         self.assertEqual(daemon.counters("tools")["worker_kills"], 0)
 
     def test_else_the_worker_drains_and_is_killed_when_the_other_is_through(self) -> None:
         daemon, client, beside, process = self.begin("stubborn")
-        daemon.announced += ["attempt_timeout", "gets SIGTERM", "worker ended", "pool is"]
+        daemon.announced += ["deadline_exceeded", "gets SIGTERM", "worker ended", "pool is"]
         eventually(lambda: daemon.pool("tools")["workers"]["draining"] == 1, "it drains")
         other = daemon.connect()
         self.assertEqual(other.call_pool("tools", "after", [0.01, "new"]), "new")

@@ -224,7 +224,7 @@ class Cancelled(StreamTest):
         with Timed() as timed, self.assertRaises(poold.PoolTimeoutError) as raised:
             for _ in client.stream("tell", "tell_without_end", str(stopped), timeout=deadline):
                 pass
-        self.assertEqual(raised.exception.code, "attempt_timeout")
+        self.assertEqual(raised.exception.code, "deadline_exceeded")
         self.assert_in_time(timed, deadline)
 
 
