@@ -10,7 +10,7 @@ import poold
 
 import procs
 from clients import ClientTest
-from clock import eventually
+from clock import eventually, ms
 from harness import START_TIMEOUT, Daemon, pool, worker
 from servers import INITIALIZE, TOOLS
 
@@ -178,7 +178,7 @@ class ToolServer(ClientTest):
         self.assertEqual(daemon.worker_pids("words"), before)
 
     def test_it_cannot_unless_that_is_configured(self) -> None:
-        daemon, client = self.start_tools(cancel_grace="50ms")
+        daemon, client = self.start_tools(cancel_grace="50ms", timeout=ms(1000))
         daemon.announced.append("pool=words")
         (before,) = daemon.worker_pids("words")
         call = client.start("words", "wait_for_cancel")

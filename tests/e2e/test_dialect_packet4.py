@@ -171,7 +171,7 @@ class Packet4:
 
     def test_a_request_given_up_ends_it(self) -> None:
         """It can't be told, so it has cancel_grace to answer."""
-        daemon, client = self.start_bridge(cancel_grace="50ms")
+        daemon, client = self.start_bridge(cancel_grace="50ms", timeout=ms(1000))
         daemon.announced.append("pool=bridge")
         (before,) = daemon.worker_pids("bridge")
         call = client.start("bridge", "sleep", seconds=60)

@@ -147,7 +147,7 @@ class Retries(RetryTest):
             AT_ONCE, idempotent=True, workers=3, attempt_timeout=ms(80)
         )
         with Timed() as timed:
-            error = self.failure("attempt_timeout", client, "tools", "hang", timeout=stretch(0.2))
+            error = self.failure("deadline_exceeded", client, "tools", "hang", timeout=stretch(0.2))
         self.assert_in_time(timed, stretch(0.2))
         self.assertIn(error.attempt, (2, 3))
 

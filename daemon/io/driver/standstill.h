@@ -3,10 +3,12 @@
 #ifndef POOLD_IO_DRIVER_STANDSTILL_H
 #define POOLD_IO_DRIVER_STANDSTILL_H
 
+#include "protocol/base.h"
+
 struct driver;
 
-/* To be called before the first event of each turn; does nothing if the loop did not stand still.
- * Not to be called while effects are carried out. */
-void standstill_take(struct driver *driver);
+/* Returns for how long the loop stood still before this turn, by the engine's clock, in µs, and tells
+ * people; 0 if it did not, or at the next call in the same turn. */
+usec_t standstill_take(struct driver *driver);
 
 #endif

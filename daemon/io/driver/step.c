@@ -31,12 +31,22 @@ static void carry_out_all(struct driver *driver, struct driver_step *step)
 	driver_set_timer(driver);
 }
 
-void driver_step(struct driver *driver, struct driver_step *step)
+static void run(struct driver *driver, struct driver_step *step)
 {
-	standstill_take(driver);
 	step->event.now = loop_now(driver->loop);
 	engine_step(driver->engine, &step->event);
 	carry_out_all(driver, step);
+}
+
+void driver_step(struct driver *driver, struct driver_step *step)
+{
+	struct driver_step stall = {
+		.event = {.type = EVENT_STALL, .stall = standstill_take(driver)}};
+
+	/* Before all that came meanwhile. */
+	if (stall.event.stall > 0)
+		run(driver, &stall);
+	run(driver, step);
 }
 
 void driver_first_step(struct driver *driver)
