@@ -175,6 +175,7 @@ static void draw_times(struct world *world, struct pool_settings *pool)
 	pool->ping_interval = world_span(world, 100 * USEC_PER_MSEC);
 	pool->ping_timeout = world_span(world, 20 * USEC_PER_MSEC);
 	pool->idle_timeout = world_span(world, 100 * USEC_PER_MSEC);
+	pool->no_worker_wait = world_span(world, ONE_OF(world, 0, 1000, 20000, 2000000));
 	pool->kill_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->cancel_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->restart_delay = world_span(world, 10 * USEC_PER_MSEC);
@@ -227,7 +228,7 @@ static void draw_pool(struct world *world, unsigned i)
 	draw_retries(world, pool);
 	if (pool->adapter != POOL_STATIC)
 		draw_workers(world, i);
-	if (!world->storm && !world->plain && prop_chance(prop, 60))
+	if (!world->plain && prop_chance(prop, 60))
 		draw_chain(world, i);
 }
 

@@ -281,6 +281,17 @@ struct reported_slot {
 	bool replacement; /* that life was started to replace another worker */
 };
 
+/* What came to a pool and ran there. */
+struct reported_traffic {
+	usec_t lacking_since; /* since when a worker is wanted and none is at work; 0: not so */
+	bool deserted;	      /* for no_worker_wait */
+	unsigned came;	      /* requests that were sent there at least once */
+	unsigned taken_over;  /* of these, or with a static answer: requests to other pools */
+	unsigned ran;	      /* times that a process really began one of them */
+	unsigned moved;	      /* times that one was taken back from a slow worker */
+	unsigned unsent;      /* attempts that could not be sent */
+};
+
 struct judge {
 	const char *property; /* the first property that was violated; NULL: none */
 	char text[300];
@@ -299,6 +310,7 @@ struct judge {
 	uint32_t overrun; /* the worker that this event's error blames; UINT32_MAX: none */
 	struct reported_breaker breakers[POOLS_MAX][CIRCUITS_MAX];
 	struct reported_chain chains[POOLS_MAX];
+	struct reported_traffic traffic[POOLS_MAX];
 	struct reported_session sessions[SESSIONS];
 	uint32_t session_names[2 * NAMES_MAX + 1]; /* by slot; NO_NAME */
 	uint64_t versions[2 * NAMES_MAX + 1];	   /* of the state that the caller keeps there */

@@ -99,6 +99,12 @@ START_TEST(bad_workers_are_ejected)
 }
 END_TEST
 
+START_TEST(requests_leave_in_time)
+{
+	transcript_check(GOLDEN "leave.txt");
+}
+END_TEST
+
 static const char *keeps_its_promises(const uint64_t *ops, size_t len)
 {
 	return havoc_run(ops, len, NULL);
@@ -121,12 +127,12 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		workers_start,		 requests_go_their_way, failed_attempts_are_tried_again,
-		requests_stand_in_line,	 workers_are_watched,	the_engine_stops,
-		workers_are_replaced,	 workers_come_and_go,	breakers_open_and_close,
-		requests_recover,	 pools_fail_over,	sessions_hold_together,
-		keys_run_once,		 answers_come_in_parts, bad_workers_are_ejected,
-		any_events_in_any_order,
+		workers_start,		requests_go_their_way,	 failed_attempts_are_tried_again,
+		requests_stand_in_line, workers_are_watched,	 the_engine_stops,
+		workers_are_replaced,	workers_come_and_go,	 breakers_open_and_close,
+		requests_recover,	pools_fail_over,	 sessions_hold_together,
+		keys_run_once,		answers_come_in_parts,	 bad_workers_are_ejected,
+		requests_leave_in_time, any_events_in_any_order,
 	};
 
 	return unit_main("engine", tests, ARRAY_SIZE(tests));
