@@ -42,12 +42,22 @@ bool budget_take(struct budget *budget, usec_t now)
 	return true;
 }
 
-void budget_success(struct budget *budget, usec_t now)
+static void add(struct budget *budget, uint32_t milli_tokens, usec_t now)
 {
 	refill(budget, now);
-	budget->balance += budget->settings.per_success * MILLI_TOKEN;
+	budget->balance += milli_tokens * MILLI_TOKEN;
 	if (budget->balance > max_balance(budget))
 		budget->balance = max_balance(budget);
+}
+
+void budget_return(struct budget *budget, usec_t now)
+{
+	add(budget, BUDGET_RETRY, now);
+}
+
+void budget_success(struct budget *budget, usec_t now)
+{
+	add(budget, budget->settings.per_success, now);
 }
 
 uint32_t budget_remaining(const struct budget *budget, usec_t now)

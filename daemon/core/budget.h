@@ -39,6 +39,9 @@ void budget_init(struct budget *budget, const struct budget_settings *settings, 
 /* Takes one token for a retry.  False: less than one token is left, and nothing is taken. */
 bool budget_take(struct budget *budget, usec_t now);
 
+/* Gives back the token of a retry that was not made. */
+void budget_return(struct budget *budget, usec_t now);
+
 /* Adds the part of a token that a successful request earns. */
 void budget_success(struct budget *budget, usec_t now);
 

@@ -98,7 +98,7 @@ static void notify_health(struct engine *engine, struct pool *pool)
  * and a stop, and when a request of any pool was continued. */
 static uint32_t concerned_pool(const struct engine *engine, const struct engine_event *event)
 {
-	if (engine->has_chains || engine->may_move_requests)
+	if (engine->has_chains || engine->has_touched_pools)
 		return ALL_POOLS;
 	switch (event->type) {
 	case EVENT_SUBMIT:
@@ -157,7 +157,7 @@ static void settle(struct engine *engine)
 
 	for (;;) {
 		if ((node = list_first(&engine->deferred))) {
-			engine->may_move_requests = true;
+			engine->has_touched_pools = true;
 			engine_resume(engine, list_entry(node, struct request, in_queue));
 		} else if ((node = list_first(&engine->dirty_pools))) {
 			list_remove(&engine->dirty_pools, node);
@@ -166,6 +166,28 @@ static void settle(struct engine *engine)
 			return;
 		}
 	}
+}
+
+/* Does all that the event has deferred, until nothing is left to do. */
+static void settle_all(struct engine *engine)
+{
+	bool have_moved = false;
+
+	for (;;) {
+		settle(engine);
+		if (engine->is_stopping) {
+			stop_idle(engine);
+			/* The end of one worker may have ended the ejection of another. */
+			settle(engine);
+		}
+		if (!engine->levels_moved)
+			break;
+		engine->levels_moved = false;
+		have_moved = true;
+		engine_watch_pools(engine);
+	}
+	if (have_moved)
+		engine_update_levels(engine);
 }
 
 static void notify_stopped(struct engine *engine)
@@ -192,7 +214,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	assert(engine->effect_first == engine->effect_end);
 	engine->now = event->now;
 	engine->effect_first = engine->effect_end = 0;
-	engine->may_move_requests = false;
+	engine->has_touched_pools = false;
 	engine->input = INPUT_COUNT_;
 	switch (event->type) {
 	case EVENT_SUBMIT:
@@ -236,14 +258,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		engine_take_worker_event(engine, event);
 		break;
 	}
-	settle(engine);
-	if (engine->is_stopping) {
-		stop_idle(engine);
-		/* The end of one worker may have ended the ejection of another. */
-		settle(engine);
-	}
-	if (engine->levels_moved)
-		engine_update_levels(engine);
+	settle_all(engine);
 	engine_arm_touched(engine);
 	notify_healths(engine, event);
 	notify_stopped(engine);

@@ -13,6 +13,8 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 	request_move(request, REQUEST_QUEUED);
 	pool->delayed--;
 	pool_enqueue(pool, request, front ? QUEUE_FRONT : QUEUE_BACK);
+	engine->levels_moved |= pool_at_work(pool) == 0;
+	engine_plan_leave(engine, request);
 	engine_arm_request(engine, request);
 	engine_mark_pool_dirty(engine, pool);
 }
@@ -27,6 +29,7 @@ static usec_t attempt_due(const struct engine *engine, const struct pool *pool)
 static void count_sending(struct engine *engine, struct pool *pool, struct request *request)
 {
 	request->run.attempts++;
+	request->run.has_token = false;
 	request->run.sent = engine->now;
 	request->run.attempt_due = attempt_due(engine, pool);
 	if (request->run.attempts == 1) {
@@ -336,6 +339,7 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 	if (!request)
 		return;
 	release(engine, request);
+	request->run.unbegun++;
 	failure.executed = request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 	engine_count_attempt(engine, request, code, false);
 	engine_failed(engine, request, &failure);
@@ -400,6 +404,7 @@ static bool goes_back(struct pool *pool, struct request *request, bool suspect)
 		request->run.crashes++;
 	if (request->run.crashes > 0 && request->run.crashes - 1 > pool->settings.max_crash_retries)
 		return false;
+	request->run.unbegun++;
 	pool->stats.requeued++;
 	return true;
 }
@@ -481,6 +486,7 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		if (!request || attempt->begun != 0 || !request->is_idempotent)
 			continue;
 		engine_give_up_attempt(engine, request);
+		request->run.unbegun++;
 		request->run.may_have_run = request->run.outcome_unknown = true;
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		release(engine, request);

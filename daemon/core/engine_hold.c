@@ -23,7 +23,10 @@ void engine_set_aside(struct engine *engine, struct request *request)
 
 static void leave_queue(struct engine *engine, struct request *request)
 {
-	pool_dequeue(&engine->pools[request->run.pool], request);
+	struct pool *pool = &engine->pools[request->run.pool];
+
+	pool_dequeue(pool, request);
+	engine->levels_moved |= pool_at_work(pool) == 0;
 	stand_aside(engine, request);
 }
 
@@ -34,6 +37,8 @@ static void come_back(struct engine *engine, struct request *request)
 	list_remove(&pool->held, &request->in_queue);
 	request_move(request, REQUEST_QUEUED);
 	pool_enqueue(pool, request, QUEUE_RETURN);
+	engine->levels_moved |= pool_at_work(pool) == 0;
+	engine_plan_leave(engine, request);
 	engine_arm_request(engine, request);
 }
 

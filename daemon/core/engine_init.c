@@ -169,6 +169,7 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 	init_pools(engine, settings, (void *)(base + at.circuits), (void *)(base + at.attempts));
 	for (uint32_t i = 0; i < engine->pool_count; i++)
 		engine_refill(engine, &engine->pools[i]);
+	engine_watch_pools(engine);
 	engine_update_levels(engine);
 	engine_arm_touched(engine);
 	return engine;

@@ -6,7 +6,7 @@
  *
  *	requests	request queue recovery session key breaker budget failover;
  *			engine_request, _attempt, _hold, _stall, _recover, _breaker, _chain,
- *			_session
+ *			_leave, _session
  *	workers		worker worker_input pool siblings;
  *			engine_input, _worker, _scaling, _health, _eject
  *
@@ -68,7 +68,7 @@ struct engine {
 	enum worker_input input;
 	enum worker_state input_state;
 	bool has_chains;
-	bool may_move_requests; /* this event has continued a request, maybe in another pool */
+	bool has_touched_pools; /* this event may have changed other pools than its own */
 	bool levels_moved;	/* something changed that the levels of chains depend on */
 	bool is_stopping;
 	bool has_stopped;
@@ -117,7 +117,11 @@ static inline void engine_touch(struct engine *engine, struct worker *worker)
 static inline void engine_move_worker(struct engine *engine, struct worker *worker,
 				      enum worker_state state)
 {
-	pool_move_worker(engine_pool_of(engine, worker), worker, state, engine->now);
+	struct pool *pool = engine_pool_of(engine, worker);
+	unsigned at_work = pool_at_work(pool);
+
+	pool_move_worker(pool, worker, state, engine->now);
+	engine->levels_moved |= (at_work == 0) != (pool_at_work(pool) == 0);
 	engine_touch(engine, worker);
 }
 
@@ -225,6 +229,9 @@ void engine_stall(struct engine *engine, usec_t stall);
 /* A DELAYED request failed or was refused: decides between a retry, another pool and the answer. */
 void engine_failed(struct engine *engine, struct request *request, const struct failure *failure);
 
+/* Gives back the token of the request's retry, if that has not been sent. */
+void engine_return_token(struct engine *engine, struct request *request);
+
 /* The delay before the request's retry is over: returns it to the queue, unless its pool has
  * stopped taking requests. */
 void engine_try_again(struct engine *engine, struct request *request);
@@ -248,6 +255,21 @@ void engine_place(struct engine *engine, struct request *request);
 /* Fails, by `code`, every request that is queued in the pool and uses this circuit (NULL: any). */
 void engine_fail_queue(struct engine *engine, struct pool *pool, const struct circuit *circuit,
 		       enum errcode code);
+
+/* The last level of the chain that the request may be served at. */
+unsigned engine_last_level(const struct engine *engine, const struct request *request);
+
+/* Whether the request may go down its chain because of `code`: it has later levels, and the
+ * policy's row or the pool's fallback_on allows it. */
+bool engine_goes_down(const struct engine *engine, const struct request *request,
+		      enum errcode code);
+
+/* Whether the pool at that level would accept the request now, and serves. */
+bool engine_would_take(struct engine *engine, const struct request *request, unsigned level);
+
+/* Moves a QUEUED request to that level, where engine_would_take.  False: the pool there has refused
+ * it after all, and the request is at the head of its own queue. */
+bool engine_move_down(struct engine *engine, struct request *request, unsigned level);
 
 /* Ends the recovery of a request that is over, if it has one. */
 void engine_close_recovery(struct engine *engine, struct request *request,
@@ -282,7 +304,22 @@ void engine_early_probe(struct engine *engine, const struct worker *worker);
 /* Whether a breaker of the pool waits for a health check, which is then to be made at once. */
 bool engine_wants_probe(const struct pool *pool);
 
+/* --- engine_leave.c: queued requests that leave for a fallback --- */
+
+/* Plans when the QUEUED request leaves its pool if it still waits then. */
+void engine_plan_leave(struct engine *engine, struct request *request);
+
+/* The time has come: moves the request, or plans anew if no fallback takes it. */
+void engine_leave_due(struct engine *engine, struct request *request);
+
+/* The pool lacks workers: plans anew for its whole queue; `now`: who can leave does so at once.
+ * Returns how many have left. */
+unsigned engine_leave_queue(struct engine *engine, struct pool *pool, bool now);
+
 /* --- engine_chain.c: levels of chains --- */
+
+/* Computes anew which pools lack workers.  Requests that wait for workers in vain leave them. */
+void engine_watch_pools(struct engine *engine);
 
 /* Computes the levels of all chains anew, and reports those that changed. */
 void engine_update_levels(struct engine *engine);

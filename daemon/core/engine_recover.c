@@ -1,5 +1,7 @@
 #include "daemon/core/engine_internal.h"
 
+#include <string.h>
+
 /* Reports that an attempt failed in the pool `from` and that the request goes on in its pool. */
 static struct effect *emit_retry(struct engine *engine, const struct request *request,
 				 const struct failure *failure, uint32_t from)
@@ -63,19 +65,24 @@ static bool is_shut_out(const struct pool *pool, const struct request *request)
 	       (request->home != pool->index || request->submitted >= pool->drained);
 }
 
-/* Why the request's pool does not accept it now; ERR_NONE: it does. */
-static enum errcode unfit(const struct engine *engine, const struct request *request)
+/* Why the pool, with that circuit for the request, does not accept it now; ERR_NONE: it does. */
+static enum errcode unfit_for(const struct engine *engine, const struct request *request,
+			      const struct pool *pool, const struct circuit *circuit)
 {
-	const struct pool *pool = &engine->pools[request->run.pool];
-
 	if (is_shut_out(pool, request))
 		return ERR_pool_unavailable;
-	if (request->run.circuit && !circuit_is_willing(request->run.circuit, engine->now))
+	if (circuit && !circuit_is_willing(circuit, engine->now))
 		return ERR_circuit_open;
 	if (pool_is_unavailable(pool))
 		return pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed
 							     : ERR_pool_unavailable;
 	return ERR_NONE;
+}
+
+/* Why the request's pool does not accept it now; ERR_NONE: it does. */
+static enum errcode unfit(const struct engine *engine, const struct request *request)
+{
+	return unfit_for(engine, request, &engine->pools[request->run.pool], request->run.circuit);
 }
 
 /* The failure of a request that its pool refused with `code`; with retry_after if it is known. */
@@ -155,11 +162,19 @@ static enum errcode take_place(struct engine *engine, struct request *request)
 	return ERR_NONE;
 }
 
+void engine_return_token(struct engine *engine, struct request *request)
+{
+	if (request->run.has_token)
+		budget_return(&engine->pools[request->run.pool].budget, engine->now);
+	request->run.has_token = false;
+}
+
 /* Moves the request to that level of its chain; retries and delay start from 0 there. */
 static void move_to_level(struct engine *engine, struct request *request, unsigned level)
 {
 	struct pool *pool;
 
+	engine_return_token(engine, request);
 	engine->pools[request->run.pool].delayed--;
 	request->run.level = level;
 	request->run.pool = engine_chain_pool(engine, request->home, level);
@@ -187,30 +202,33 @@ static bool may_try_level(const struct engine *engine, const struct request *req
 
 	if (request->pool_skip & 1u << level)
 		return false;
+	if (request->deadline <= engine->now)
+		return false;
 	if (is_static(engine, pool))
 		return !request->has_streamed;
 	return (!request->run.may_have_run || request->is_idempotent) &&
 	       (!request->has_streamed || request->is_restartable) &&
 	       request->run.crashes <= engine->pools[pool].settings.max_crash_retries &&
-	       request->run.attempts < request->max_attempts && request->deadline > engine->now;
+	       request_runs(request) < request->max_attempts;
 }
 
-static unsigned last_level(const struct engine *engine, const struct request *request)
+unsigned engine_last_level(const struct engine *engine, const struct request *request)
 {
 	return request->no_fallback ? 0 : engine->pools[request->home].settings.fallback_count;
 }
 
-/* Takes a token from the retry budget of `from`, the pool where the last attempt failed.  A request
- * that has certainly not run needs no token.  False: no token is left. */
-static bool pays(struct engine *engine, const struct request *request, struct failure *failure,
-		 uint32_t from)
+/* Takes a token from the retry budget of the request's pool.  A request that has certainly not run
+ * needs no token, unless the worker refused it.  False: no token is left. */
+static bool pays(struct engine *engine, struct request *request, struct failure *failure)
 {
-	struct pool *pool = &engine->pools[from];
+	struct pool *pool = &engine->pools[request->run.pool];
 
-	if (failure->budget_spent)
-		return false;
-	if (!request->run.may_have_run || budget_take(&pool->budget, engine->now))
+	if (!request->run.may_have_run && !failure->is_from_worker)
 		return true;
+	if (budget_take(&pool->budget, engine->now)) {
+		request->run.has_token = true;
+		return true;
+	}
 	failure->budget_spent = true;
 	if (pool->stats.budget_spent++ == 0 ||
 	    usec_sub(engine->now, pool->budget_reported) >= USEC_PER_SEC) {
@@ -220,33 +238,56 @@ static bool pays(struct engine *engine, const struct request *request, struct fa
 	return false;
 }
 
-/* Tries the levels from `level` on; true: one accepted the request.  `failure`: that of the attempt
- * before, which EFFECT_RETRY then reports; NULL: none failed. */
-static bool descend(struct engine *engine, struct request *request, unsigned level,
-		    struct failure *failure)
-{
-	uint32_t from = request->run.pool;
+/* The parameters of `descend`. */
+struct descent {
+	unsigned level;		 /* the first one to try */
+	uint32_t from;		 /* the pool where the request was before */
+	struct failure *failure; /* of the attempt before, for EFFECT_RETRY; NULL: none failed */
+	bool is_last_resort;	 /* tries the pools that lack workers, else the others */
+	usec_t retry_after;	 /* the soonest of the pools that refused; USEC_INFINITY: unknown */
+};
 
-	for (; level <= last_level(engine, request); level++) {
-		if (!may_try_level(engine, request, level))
+static bool try_levels(struct engine *engine, struct request *request, struct descent *descent)
+{
+	for (unsigned level = descent->level; level <= engine_last_level(engine, request);
+	     level++) {
+		struct pool *pool = &engine->pools[engine_chain_pool(engine, request->home, level)];
+		enum errcode code;
+
+		if (pool->is_deserted != descent->is_last_resort ||
+		    !may_try_level(engine, request, level))
 			continue;
 		move_to_level(engine, request, level);
-		if (unfit(engine, request) != ERR_NONE)
-			continue;
-		if (failure) {
-			/* A static answer runs no worker, so it needs no token. */
-			if (!is_static(engine, request->run.pool) &&
-			    !pays(engine, request, failure, from))
-				continue;
-			go_on_recovery(engine, request, failure, from);
-			emit_retry(engine, request, failure, from);
-			failure->was_reported = true;
+		code = unfit(engine, request);
+		if (code == ERR_NONE && descent->failure) {
+			go_on_recovery(engine, request, descent->failure, descent->from);
+			emit_retry(engine, request, descent->failure, descent->from);
+			descent->failure->was_reported = true;
+			descent->failure = NULL;
 		}
-		failure = NULL;
-		if (take_place(engine, request) == ERR_NONE)
+		if (code == ERR_NONE)
+			code = take_place(engine, request);
+		if (code == ERR_NONE) {
+			pool->stats.taken_over++;
 			return true;
+		}
+		descent->retry_after =
+			usec_min(descent->retry_after, refusal(engine, request, code).retry_after);
 	}
 	return false;
+}
+
+/* Tries the levels from descent->level on, those that lack workers last; true: one accepted the
+ * request. */
+static bool descend(struct engine *engine, struct request *request, struct descent *descent)
+{
+	descent->from = request->run.pool;
+	descent->retry_after = USEC_INFINITY;
+	descent->is_last_resort = false;
+	if (try_levels(engine, request, descent))
+		return true;
+	descent->is_last_resort = true;
+	return try_levels(engine, request, descent);
 }
 
 /* Whether the request starts at its home pool.  While the pool has failed over, only its share of
@@ -255,7 +296,11 @@ static bool starts_at_home(struct engine *engine, const struct request *request)
 {
 	struct pool *pool = &engine->pools[request->home];
 
-	if (!pool->heads_chain || request->no_fallback || pool->failover.state == FAILOVER_HOME)
+	if (!pool->heads_chain || request->no_fallback)
+		return true;
+	if (pool->is_deserted)
+		return false;
+	if (pool->failover.state == FAILOVER_HOME)
 		return true;
 	if (request->run.circuit && request->run.circuit->breaker.state == BREAKER_HALF_OPEN)
 		return true;
@@ -266,13 +311,14 @@ void engine_place(struct engine *engine, struct request *request)
 {
 	bool home = starts_at_home(engine, request);
 	enum errcode code = home ? take_place(engine, request) : ERR_NONE;
+	struct descent descent = {.level = 1};
 	struct failure failure;
 
 	if (home && code == ERR_NONE)
 		return;
 	if (home)
 		failure = refusal(engine, request, code);
-	if (descend(engine, request, 1, NULL)) {
+	if (descend(engine, request, &descent)) {
 		engine->pools[request->home].stats.failed_over++;
 		return;
 	}
@@ -284,6 +330,7 @@ void engine_place(struct engine *engine, struct request *request)
 			return;
 		failure = refusal(engine, request, code);
 	}
+	failure.retry_after = usec_min(failure.retry_after, descent.retry_after);
 	engine_answer_error(engine, request, &failure);
 }
 
@@ -316,7 +363,7 @@ static struct recovery_case facts_of(struct engine *engine, struct request *requ
 		.has_begun_stream = request->has_streamed,
 		.is_restartable = request->is_restartable,
 		.retries = request->run.retries,
-		.attempts = request->run.attempts,
+		.attempts = request_runs(request),
 		.max_attempts = request->max_attempts,
 		.crashes = request->run.crashes,
 		.max_crash_retries = pool->settings.max_crash_retries,
@@ -346,7 +393,7 @@ static bool retry(struct engine *engine, struct request *request, struct failure
 	struct recovery_case facts = facts_of(engine, request, failure);
 
 	if (recovery_judge(&facts) != RECOVERY_RETRY || !is_willing(engine, request) ||
-	    !pays(engine, request, failure, request->run.pool))
+	    !pays(engine, request, failure))
 		return false;
 	go_on_recovery(engine, request, failure, request->run.pool);
 	request->run.retries++;
@@ -362,15 +409,14 @@ static bool retry(struct engine *engine, struct request *request, struct failure
 	return true;
 }
 
-/* Whether the policy's row or the pool's fallback_on allows a failover after such a failure. */
-static bool goes_down(const struct engine *engine, const struct request *request,
-		      const struct failure *failure)
+bool engine_goes_down(const struct engine *engine, const struct request *request, enum errcode code)
 {
-	const struct policy_row *row = policy_row(&engine->policy, failure->code);
 	unsigned asked = engine->pools[request->home].settings.fallback_on;
-	bool named = asked & 1u << errcode_info(failure->code)->category;
+	bool named = asked & 1u << errcode_info(code)->category;
 
-	switch (row->fails_over) {
+	if (request->run.level >= engine_last_level(engine, request))
+		return false;
+	switch (policy_row(&engine->policy, code)->fails_over) {
 	case FAILOVER_YES:
 		return true;
 	case FAILOVER_IDEMPOTENT:
@@ -389,15 +435,54 @@ static bool fail_over(struct engine *engine, struct request *request, struct fai
 {
 	struct pool *from = &engine->pools[request->run.pool];
 	unsigned level = request->run.level;
+	struct descent descent = {.level = level + 1,
+				  .failure = failure->was_attempted ? failure : NULL};
 
-	if (level >= last_level(engine, request) || !goes_down(engine, request, failure))
+	if (!engine_goes_down(engine, request, failure->code))
 		return false;
-	if (!descend(engine, request, level + 1, failure->was_attempted ? failure : NULL)) {
-		move_to_level(engine, request, level);
-		return false;
+	if (descend(engine, request, &descent)) {
+		from->stats.failed_over++;
+		return true;
 	}
-	from->stats.failed_over++;
-	return true;
+	move_to_level(engine, request, level);
+	if (!failure->was_attempted)
+		failure->retry_after = usec_min(failure->retry_after, descent.retry_after);
+	return false;
+}
+
+bool engine_would_take(struct engine *engine, const struct request *request, unsigned level)
+{
+	struct pool *pool = &engine->pools[engine_chain_pool(engine, request->home, level)];
+
+	return may_try_level(engine, request, level) && pool_serves(pool) &&
+	       unfit_for(engine, request, pool, engine_circuit(engine, pool, request->method)) ==
+		       ERR_NONE &&
+	       (pool->settings.adapter == POOL_STATIC ||
+		queue_has_room(&pool->queue, request->bytes));
+}
+
+bool engine_move_down(struct engine *engine, struct request *request, unsigned level)
+{
+	struct pool *from = &engine->pools[request->run.pool];
+	const struct request was = *request;
+
+	engine_detach(engine, request);
+	/* The token is given back only when the request has really gone. */
+	request->run.has_token = false;
+	move_to_level(engine, request, level);
+	if (take_place(engine, request) == ERR_NONE) {
+		if (was.run.has_token)
+			budget_return(&from->budget, engine->now);
+		from->stats.failed_over++;
+		engine->pools[engine_chain_pool(engine, request->home, level)].stats.taken_over++;
+		return true;
+	}
+	move_to_level(engine, request, was.run.level);
+	request->run = was.run;
+	request->delay = was.delay;
+	memcpy(request->tried, was.tried, sizeof(request->tried));
+	engine_enqueue(engine, request, true);
+	return false;
 }
 
 void engine_failed(struct engine *engine, struct request *request, const struct failure *failure)
@@ -431,6 +516,8 @@ void engine_try_again(struct engine *engine, struct request *request)
 
 	if (code == ERR_NONE) {
 		engine_enqueue(engine, request, true);
+		if (engine->pools[request->run.pool].is_deserted)
+			engine_leave_due(engine, request);
 		return;
 	}
 	failure = refusal(engine, request, code);

@@ -17,9 +17,22 @@ static void finish(struct engine *engine, struct request *request)
 		request->is_deferred = false;
 	}
 	heap_remove(&engine->request_timers, &request->timer);
+	engine_return_token(engine, request);
 	request_move(request, REQUEST_DONE);
 	engine->open_requests--;
 	hist_add(&pool->stats.total_time, usec_sub(engine->now, request->submitted));
+}
+
+/* Whether the answer is made without state that a worker kept and never returned.  A static answer
+ * never has that; it leaves the report that the state is lost to the next worker's answer. */
+static bool lacks_state(struct session *session, enum result_source source)
+{
+	bool is_lost = session->has_lost_state;
+
+	if (source == RESULT_STATIC)
+		return is_lost || session_is_kept(session);
+	session->has_lost_state = false;
+	return is_lost;
 }
 
 void engine_answer_result(struct engine *engine, struct request *request, enum result_source source,
@@ -40,10 +53,8 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 	effect->result.key = effect->result.session = NO_SLOT;
 	if (source == RESULT_STORED)
 		effect->result.key = (uint32_t)(request->key - engine->keys.slots);
-	if (request->session && source != RESULT_STORED) {
-		effect->result.has_lost_state = request->session->has_lost_state;
-		request->session->has_lost_state = false;
-	}
+	if (request->session && source != RESULT_STORED)
+		effect->result.has_lost_state = lacks_state(request->session, source);
 	if (source == RESULT_WORKER) {
 		effect->worker = request->run.worker;
 		if (request->session && event->answer.has_state)
@@ -94,7 +105,7 @@ enum errseverity engine_severity(const struct engine *engine, const struct reque
 	struct policy_context context = {
 		.attempts = request->run.attempts,
 		.is_of_all_workers = failure->was_attempted && !failure->is_from_worker &&
-				     (pool_troubles(pool) & TROUBLE_NO_WORKER) != 0,
+				     pool_at_work(pool) == 0,
 		.priority = request->priority,
 		.has_severity = failure->has_severity,
 		.severity = failure->severity,
@@ -162,9 +173,10 @@ static usec_t due_at(const struct request *request)
 		limit = usec_min(limit, request->recovery->until);
 	switch (request->state) {
 	case REQUEST_WAITING:
-	case REQUEST_QUEUED:
 	case REQUEST_HELD:
 		return limit;
+	case REQUEST_QUEUED:
+		return usec_min(limit, request->leave_at);
 	case REQUEST_DELAYED:
 		return usec_min(limit, request->due);
 	case REQUEST_SENT:
@@ -199,6 +211,7 @@ void engine_detach(struct engine *engine, struct request *request)
 		break;
 	case REQUEST_QUEUED:
 		pool_dequeue(pool, request);
+		engine->levels_moved |= pool_at_work(pool) == 0;
 		break;
 	case REQUEST_HELD:
 		list_remove(&pool->held, &request->in_queue);
@@ -326,6 +339,8 @@ void engine_request_due(struct engine *engine, struct request *request)
 		expire_waiting(engine, request);
 	} else if (request->recovery && request->recovery->until <= engine->now) {
 		engine_end_recovery(engine, request, RECOVERY_EXPIRED);
+	} else if (request->state == REQUEST_QUEUED) {
+		engine_leave_due(engine, request);
 	} else {
 		engine_try_again(engine, request);
 	}

@@ -77,6 +77,7 @@ void engine_unwant(struct engine *engine, struct worker *worker)
 	engine_cancel_replacement(engine, worker);
 	worker->is_wanted = false;
 	engine_pool_of(engine, worker)->starts_pending--;
+	engine->levels_moved = true;
 	engine_touch(engine, worker);
 }
 
@@ -418,6 +419,7 @@ void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsig
 		if (pool->workers[i].state == WORKER_READY)
 			engine_touch(engine, &pool->workers[i]);
 	engine_mark_pool_dirty(engine, pool);
+	engine->levels_moved = true;
 }
 
 void engine_set_drained(struct engine *engine, struct pool *pool, bool drained)

@@ -235,6 +235,9 @@ bool engine_enter(struct engine *engine, struct request *request, const struct e
 			return false;
 		}
 		request->session = session;
+		/* No other pool may answer it: that would answer from nothing. */
+		if (engine->pools[request->home].settings.affinity == SESSION_STRICT)
+			request->no_fallback = true;
 		if (!session_enter(&engine->sessions, session, request, engine->now)) {
 			wait(engine, request);
 			return false;

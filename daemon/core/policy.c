@@ -42,6 +42,8 @@ usec_t policy_delay(const struct policy *policy, enum errcode code,
 	struct backoff_settings linear = {
 		.kind = BACKOFF_LINEAR, .base = pool->base, .cap = pool->cap};
 
+	if (row->strategy == STRATEGY_IMMEDIATE_RETRY)
+		return backoff_delay(&backoff_immediate, n, previous, prng);
 	switch (row->backoff) {
 	case ERRBACKOFF_NONE:
 	case ERRBACKOFF_COUNT_:
@@ -51,7 +53,5 @@ usec_t policy_delay(const struct policy *policy, enum errcode code,
 	case ERRBACKOFF_EXPONENTIAL:
 		return backoff_delay(pool, n, previous, prng);
 	}
-	if (row->strategy == STRATEGY_IMMEDIATE_RETRY)
-		return backoff_delay(&backoff_immediate, n, previous, prng);
 	return backoff_delay(&linear, n, previous, prng);
 }

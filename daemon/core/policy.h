@@ -54,9 +54,10 @@ enum errseverity policy_severity(const struct policy *policy, enum errcode code,
 				 const struct policy_context *context);
 
 /*
- * The delay before the nth retry after `code` (n >= 1): 0 if the row has no backoff; the pool's
- * configured backoff if the row says exponential; for linear, 0, 100, 200 ms if the strategy is
- * immediate_retry, else n times the pool's base.  `previous` and `prng`: see backoff_delay.
+ * The delay before the nth retry after `code` (n >= 1): 0, 100, 200 ms if the row's strategy is
+ * immediate_retry, whatever its backoff; else 0 if the row has no backoff, n times the pool's base
+ * if it says linear, and the pool's configured backoff if it says exponential.  `previous` and
+ * `prng`: see backoff_delay.
  */
 usec_t policy_delay(const struct policy *policy, enum errcode code,
 		    const struct backoff_settings *pool, uint32_t n, usec_t previous,

@@ -69,7 +69,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 	failover_init(&pool->failover, &settings->failover, now);
 	heap_entry_init(&pool->chain_timer);
 	pool_add_circuit(pool, (struct bytes){0}, seed, now);
-	pool->health = settings->adapter == POOL_STATIC ? POOL_OK : POOL_DOWN;
+	pool->health = pool_serves(pool) ? POOL_OK : POOL_DOWN;
 	pool->health_since = now;
 }
 
@@ -226,8 +226,14 @@ bool pool_has_lost_session(const struct pool *pool, const struct request *reques
 {
 	const struct session *session = request->session;
 
-	return session && pool->settings.affinity == SESSION_STRICT && session->was_bound &&
-	       session->pool == pool->index && !binding(pool, request);
+	if (!session || pool->settings.affinity != SESSION_STRICT || !session->was_bound ||
+	    binding(pool, request))
+		return false;
+	if (session->pool == pool->index)
+		return true;
+	/* Requests to other pools have taken it there: it comes home only with all of its state. */
+	return request->home == pool->index &&
+	       (!session->has_handed_back || session->has_lost_state);
 }
 
 static bool has_room(const struct worker *worker, const struct list *list)
@@ -274,7 +280,7 @@ struct worker *pool_pick(const struct pool *pool, const struct request *request)
 	return node ? list_entry(node, struct worker, in_room) : NULL;
 }
 
-static unsigned working(const struct pool *pool)
+unsigned pool_at_work(const struct pool *pool)
 {
 	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
 }
@@ -321,13 +327,35 @@ bool pool_may_eject(const struct pool *pool)
 
 bool pool_needs_ejected(const struct pool *pool)
 {
-	return pool->ejected > 0 && 2 * working(pool) < working(pool) + pool->ejected;
+	return pool->ejected > 0 && 2 * pool_at_work(pool) < pool_at_work(pool) + pool->ejected;
 }
 
 bool pool_is_unavailable(const struct pool *pool)
 {
 	return pool->settings.adapter != POOL_STATIC && pool->failed_starts >= POOL_FAILED_STARTS &&
-	       working(pool) == 0;
+	       pool_at_work(pool) == 0;
+}
+
+bool pool_lacks_workers(const struct pool *pool)
+{
+	if (pool->settings.adapter == POOL_STATIC || pool_at_work(pool) > 0)
+		return false;
+	return pool->queue.len > 0 || pool->states[WORKER_INITIALIZING].len > 0 ||
+	       pool->starts_pending > 0 || (!pool->is_stopping && pool_wanted(pool) > 0);
+}
+
+/* Whether the pool keeps no worker without requests, and has no reason to doubt that the next
+ * request gets one. */
+static bool starts_on_demand(const struct pool *pool)
+{
+	return pool->settings.workers_min + pool->settings.spares == 0 &&
+	       pool->failed_starts == 0 && !pool->is_deserted;
+}
+
+bool pool_serves(const struct pool *pool)
+{
+	return pool->settings.adapter == POOL_STATIC || pool_at_work(pool) > 0 ||
+	       starts_on_demand(pool);
 }
 
 static struct list *room_of(struct pool *pool, const struct worker *worker)
@@ -431,9 +459,9 @@ unsigned pool_troubles(const struct pool *pool)
 		troubles |= TROUBLE_DRAINED;
 	if (pool->settings.adapter == POOL_STATIC)
 		return troubles;
-	if (working(pool) == 0)
+	if (!pool_serves(pool))
 		troubles |= TROUBLE_NO_WORKER;
-	if (working(pool) < pool->settings.workers_min)
+	if (pool_at_work(pool) < pool->settings.workers_min)
 		troubles |= TROUBLE_BELOW_MINIMUM;
 	if (pool->failed_starts >= POOL_FAILED_STARTS)
 		troubles |= TROUBLE_START_FAILED;

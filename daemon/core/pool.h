@@ -66,6 +66,7 @@ struct pool_settings {
 	unsigned fallback_count;
 	unsigned fallback_on; /* mask of 1u << enum errcategory, in addition to the matrix */
 	struct failover_settings failover;
+	usec_t no_worker_wait; /* without a worker at work, after which requests go elsewhere */
 	enum session_affinity affinity;
 };
 
@@ -79,7 +80,7 @@ unsigned pool_slots(const struct pool_settings *settings);
 
 /* What is wrong with a pool, as a mask. */
 enum pool_trouble {
-	/* No worker is READY or BUSY. */
+	/* No worker is READY or BUSY, and the pool does not just wait for requests to start one. */
 	TROUBLE_NO_WORKER = 1u << 0,
 	TROUBLE_BELOW_MINIMUM = 1u << 1, /* fewer than workers_min are READY or BUSY */
 	TROUBLE_START_FAILED = 1u << 2,	 /* POOL_FAILED_STARTS starts in a row failed */
@@ -147,6 +148,9 @@ struct pool {
 	unsigned circuit_max;
 	struct failover failover; /* of the chain that this pool heads */
 	bool is_covered;	  /* a fallback serves the requests that the pool can't */
+	bool is_deserted;	  /* it has lacked workers for no_worker_wait */
+	usec_t lacking_since;	  /* since when pool_lacks_workers; 0: it does not */
+	usec_t leave_at; /* while it is deserted: when its queue looks for room elsewhere again */
 	bool heads_chain;
 	struct heap_entry chain_timer;
 	unsigned ejected;	 /* workers that are DEGRADED by ejection */
@@ -196,8 +200,8 @@ struct worker *pool_pick(const struct pool *pool, const struct request *request)
  * pool's affinity demands that worker; NULL: it waits for any. */
 struct worker *pool_bound_worker(const struct pool *pool, const struct request *request);
 
-/* Whether the request's session was bound to a process of this pool that is gone, and the pool's
- * affinity is `strict`. */
+/* Whether the pool's affinity is `strict`, and the request's session was bound to a process of this
+ * pool that is gone, or to one of another pool that kept state. */
 bool pool_has_lost_session(const struct pool *pool, const struct request *request);
 
 /* Returns the highest number of workers at a time, not counting replacements. */
@@ -248,6 +252,16 @@ struct circuit *pool_add_circuit(struct pool *pool, struct bytes method, uint64_
 
 /* Whether the pool can serve nothing: starts fail, and no worker is READY or BUSY. */
 bool pool_is_unavailable(const struct pool *pool);
+
+/* Returns how many workers are READY or BUSY. */
+unsigned pool_at_work(const struct pool *pool);
+
+/* Whether no worker is at work although one is wanted: always, or for a request. */
+bool pool_lacks_workers(const struct pool *pool);
+
+/* Whether the pool serves what is sent to it now: with a worker that is at work, with one that it
+ * starts for a request, or with a static answer. */
+bool pool_serves(const struct pool *pool);
 
 /* Updates the state (READY or BUSY) and the list (`open`, `behind` or none) of a worker whose
  * attempts have changed. */

@@ -2,33 +2,17 @@
 
 /* --- the decision --- */
 
-/* Whether the policy's row or the worker allows a retry of such an error.  The state of the request
- * is not considered. */
+/* Whether the strategy of the policy's row is to try again, or the worker asks for that.  The state
+ * of the request is not considered. */
 static bool is_tried_again(const struct recovery_case *facts)
 {
 	const struct policy_row *row = policy_row(facts->policy, facts->code);
 
 	if (facts->has_retryable)
 		return facts->is_retryable;
-	switch (errcode_info(facts->code)->category) {
-	case ERRCAT_application:
-		/* By default only if the worker asks for it; the configuration may change that. */
-		return row->strategy == STRATEGY_IMMEDIATE_RETRY ||
-		       row->strategy == STRATEGY_BACKOFF_RETRY;
-	case ERRCAT_session:
-		return facts->is_moving && row->strategy != STRATEGY_ABANDON;
-	case ERRCAT_initialization:
-	case ERRCAT_connection:
-	case ERRCAT_communication:
-	case ERRCAT_timeout:
-	case ERRCAT_resource:
-	case ERRCAT_health_check:
-	case ERRCAT_system:
-	case ERRCAT_request:
-	case ERRCAT_COUNT_:
-		break;
-	}
-	return row->strategy != STRATEGY_ABANDON;
+	if (errcode_info(facts->code)->category == ERRCAT_session && !facts->is_moving)
+		return false;
+	return row->strategy == STRATEGY_IMMEDIATE_RETRY || row->strategy == STRATEGY_BACKOFF_RETRY;
 }
 
 enum recovery_verdict recovery_judge(const struct recovery_case *facts)

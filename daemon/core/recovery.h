@@ -26,8 +26,8 @@ struct recovery_case {
 	bool is_moving; /* its session is being moved to another worker */
 	bool has_begun_stream;
 	bool is_restartable;
-	unsigned retries; /* in this pool so far */
-	unsigned attempts;
+	unsigned retries;  /* in this pool so far */
+	unsigned attempts; /* that ran, or may have */
 	unsigned max_attempts;
 	unsigned crashes; /* workers that ended while they may have run it */
 	unsigned max_crash_retries;

@@ -43,6 +43,11 @@ void request_move(struct request *request, enum request_state state)
 	request->state = state;
 }
 
+uint32_t request_runs(const struct request *request)
+{
+	return request->run.attempts - request->run.unbegun;
+}
+
 bool request_has_tried(const struct request *request, uint32_t worker, uint32_t life)
 {
 	for (unsigned i = 0; i < REQUEST_TRIED_MAX; i++)

@@ -83,6 +83,8 @@ struct request_run {
 	bool may_have_run;	 /* in an attempt that has ended */
 	bool outcome_unknown;	 /* and it may have succeeded there */
 	uint32_t attempts;	 /* times it was sent so far */
+	uint32_t unbegun;	 /* of these: it never began there, or was taken back in time */
+	bool has_token;		 /* the pool's budget has paid for a retry that is not sent yet */
 	uint32_t retries;	 /* of these: retries after a failure in this pool */
 	uint32_t crashes;	 /* workers that ended while they may have run it */
 	uint32_t worker;	 /* of the last attempt (its slot); meaningful once attempts > 0 */
@@ -109,8 +111,9 @@ struct request {
 	uint64_t bytes; /* size of the payload, for the queue's limit */
 	usec_t submitted;
 	usec_t deadline;
-	usec_t due;   /* while DELAYED: when the next attempt may start */
-	usec_t delay; /* before the last retry */
+	usec_t leave_at; /* while QUEUED: when it may leave for a fallback; USEC_INFINITY: never */
+	usec_t due;	 /* while DELAYED: when the next attempt may start */
+	usec_t delay;	 /* before the last retry */
 	struct request_run run;
 	struct failure last;	   /* of the last attempt that failed */
 	struct list *line;	   /* while QUEUED: the list that holds in_queue */
@@ -137,6 +140,9 @@ enum priority priority_find(const char *name, size_t len);
 
 /* Changes the state.  REQUEST_STATES must allow the transition. */
 void request_move(struct request *request, enum request_state state);
+
+/* How many attempts of it ran, or may have run: these count for max_attempts. */
+uint32_t request_runs(const struct request *request);
 
 /* Whether the request has failed before at this life of this worker. */
 bool request_has_tried(const struct request *request, uint32_t worker, uint32_t life);

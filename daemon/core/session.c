@@ -213,9 +213,14 @@ bool session_is_at(const struct session *session, uint32_t worker, uint32_t life
 	return session->is_bound && session->worker == worker && session->life == life;
 }
 
+bool session_is_kept(const struct session *session)
+{
+	return session->is_bound && !session->has_handed_back;
+}
+
 void session_unbind(struct session *session)
 {
-	session->has_lost_state |= session->is_bound && !session->has_handed_back;
+	session->has_lost_state |= session_is_kept(session);
 	session->is_bound = false;
 }
 

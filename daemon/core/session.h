@@ -144,6 +144,9 @@ void session_bind(struct session *session, uint32_t pool, uint32_t worker, uint3
 /* Whether the session is bound to `life` of `worker`. */
 bool session_is_at(const struct session *session, uint32_t worker, uint32_t life);
 
+/* Whether the worker that it is bound to may keep state that it has not returned. */
+bool session_is_kept(const struct session *session);
+
 /* The life it was bound to has ended: unbinds it, and notes whether state was lost. */
 void session_unbind(struct session *session);
 

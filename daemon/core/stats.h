@@ -15,6 +15,8 @@
 	COUNTER(degraded, "requests answered for another pool, of whose chain this is a fallback") \
 	COUNTER(retried, "failed attempts that were followed by another in the same pool")         \
 	COUNTER(failed_over, "requests that went on from here to a fallback")                      \
+	COUNTER(taken_over,                                                                        \
+		"requests that came to it from a pool of whose chain this is a fallback")          \
 	COUNTER(budget_spent, "requests not sent again as the retry budget was spent")             \
 	COUNTER(requeued, "requests sent again because they never ran")                            \
 	COUNTER(moved, "requests taken back from behind a slow one")                               \

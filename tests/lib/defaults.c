@@ -37,6 +37,7 @@ void pool_default_settings(struct pool_settings *ret)
 		.backoff = backoff_defaults,
 		.budget = budget_defaults,
 		.failover = {.dwell = 10 * USEC_PER_SEC, .step = 5 * USEC_PER_SEC},
+		.no_worker_wait = 2 * USEC_PER_SEC,
 		.affinity = SESSION_HINT,
 	};
 }

@@ -42,6 +42,7 @@ static void set_pool_defaults(struct pool_settings *pool)
 {
 	pool_default_settings(pool);
 	pool->workers_min = pool->workers_max = 1;
+	pool->no_worker_wait = USEC_INFINITY;
 	pool->queue_max = 4;
 	pool->queue_bytes_max = 1000;
 	pool->max_crash_retries = 1;
@@ -122,6 +123,7 @@ static bool set_span(struct pool_settings *pool, const char *key, const char *va
 		{"probe_timeout", &pool->breaker.probe_timeout},
 		{"base", &pool->backoff.base},
 		{"cap", &pool->backoff.cap},
+		{"no_worker_wait", &pool->no_worker_wait},
 		{"dwell", &pool->failover.dwell},
 		{"step", &pool->failover.step},
 	};

@@ -12,9 +12,9 @@ if [ ! -f "$O/libcore.a" ]; then
 fi
 nm -g "$O/libcore.a" | awk '
 BEGIN {
-	split("request attempt hold recover breaker chain session", files)
+	split("request attempt hold recover breaker chain leave session", files)
 	for (i in files) wing["engine_" files[i] ".o:"] = "requests"
-	split("input worker scaling health", others)
+	split("input worker scaling health eject", others)
 	for (i in others) wing["engine_" others[i] ".o:"] = "workers"
 	count = split("terminate finish_drain count_worker update_room start_one refill ping incident", calls)
 	for (i = 1; i <= count; i++) may["requests", "engine_" calls[i]] = 1

@@ -6,19 +6,19 @@
 #include "daemon/core/engine.h"
 
 enum deed_kind {
-	DEED_ARRIVAL = 0,  /* `client` sends a burst of requests */
-	DEED_CANCEL,	   /* a client gives up request `record` */
-	DEED_READ,	   /* `client` reads again what waits for it */
-	DEED_MEDDLE,	   /* an operator does something */
-	DEED_PHASE,	   /* faults begin or stop */
-	DEED_WAKE,	   /* a process has started and reads its channel */
-	DEED_DELIVER,	   /* `message` reaches a process */
-	DEED_PART,	   /* a process sends a part of the answer to its task `message.id` */
-	DEED_FINISH,	   /* a process finishes its task `message.id` */
-	DEED_SIGNAL,	   /* `signal` reaches a process */
-	DEED_DIE,	   /* a process ends */
+	DEED_ARRIVAL = 0,   /* `client` sends a burst of requests */
+	DEED_CANCEL,	    /* a client gives up request `record` */
+	DEED_READ,	    /* `client` reads again what waits for it */
+	DEED_MEDDLE,	    /* an operator does something */
+	DEED_PHASE,	    /* faults begin or stop */
+	DEED_WAKE,	    /* a process has started and reads its channel */
+	DEED_DELIVER,	    /* `message` reaches a process */
+	DEED_PART,	    /* a process sends a part of the answer to its task `message.id` */
+	DEED_FINISH,	    /* a process finishes its task `message.id` */
+	DEED_SIGNAL,	    /* `signal` reaches a process */
+	DEED_DIE,	    /* a process ends */
 	DEED_WORKER_EVENTS, /* an event of a process reaches the daemon */
-	DEED_RETURN /* a client sends its request `record` once more */
+	DEED_RETURN	    /* a client sends its request `record` once more */
 };
 
 enum message_kind {

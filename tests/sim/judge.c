@@ -29,10 +29,12 @@ void judge_begin(struct world *world)
 	for (unsigned i = 0; i < POOLS_MAX; i++) {
 		judge->health[i] = POOL_DOWN;
 		judge->short_since[i] = world->now;
-		if (world->pools[i].adapter == POOL_STATIC)
+		/* Such a pool starts its workers when requests come. */
+		if (world->pools[i].workers_min + world->pools[i].spares == 0)
 			judge->health[i] = POOL_OK;
 	}
 	judge_names_begin(world);
+	judge_traffic_begin(world);
 	judge_rooms_begin(world);
 	judge_scaling_begin(world);
 }
@@ -103,6 +105,7 @@ static void note_break(struct world *world, const struct engine_event *event)
 			continue;
 		world->records[sending->record].sent = false;
 		world->records[sending->record].moves++;
+		world->judge.traffic[process->pool].moved++;
 	}
 }
 
@@ -351,6 +354,7 @@ void judge_after(struct world *world)
 	}
 	judge_verdict_reported(world);
 	judge_names_after(world);
+	judge_traffic_after(world);
 	judge_rooms_after(world);
 	judge_scaling_after(world);
 	judge_eject_after(world);

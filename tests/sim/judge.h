@@ -5,16 +5,19 @@
  * - P2: no answer is later than 10 ms after its deadline, no time-out is earlier than the deadline
  * - P3: a request that may not run twice does not run twice, a key succeeds once in its lifetime,
  *   and the limits of attempts hold
- * - P4: retries stay within the pool's budget
+ * - P4: retries stay within the pool's budget, and runs at each pool within that and the requests
+ *   that came to it, those of other pools included
  * - P5: queues, sessions, keys, recoveries and probes stay within their limits; nothing is refused
  *   without a reason
  * - session: its requests run one at a time and in order, with the state that was committed last,
- *   at the worker that the affinity demands; a used name is known as long as its tombstone exists
+ *   at the worker that the affinity demands; a strict one is answered by its own pool from its own
+ *   state; a used name is known as long as its tombstone exists
  * - key: a request that repeats a key gets the stored answer, which is kept for its lifetime
  * - stream: parts come before the answer and only to requests for streams; void parts are declared
  * - hold: what a client that does not read holds back is not sent, and costs no worker its life
  * - retry: none comes earlier than reported or more often than the error code allows
  * - breaker, chain, recovery: each change follows from the one before, and has its effect
+ * - chain: who waits where no worker is at work, or to the end of its time, leaves for a fallback
  * - workers: a slot holds one process, which is replaced when it is dead, gets messages only while
  *   it exists, and is ended only for a true cause; there are never too many; a replaced worker ends
  *   when its replacement is READY; a rolling restart stops at the first failed start; an operator's
@@ -113,6 +116,13 @@ void judge_eject_before(struct world *world);
 void judge_eject_after(struct world *world);
 /* The engine hears the answer to an attempt, whose request may have given it up. */
 void judge_answered(struct world *world, const struct engine_event *event, bool given_up);
+
+/* What comes to pools, what runs there, and what must go elsewhere because nobody is there. */
+void judge_traffic_begin(struct world *world);
+void judge_traffic_after(struct world *world);
+void judge_traffic_send(struct world *world, const struct record *record, uint32_t pool);
+void judge_traffic_static(struct world *world, const struct record *record, uint32_t pool);
+void judge_queue_timeout(struct world *world, const struct record *record);
 
 /* Breakers, chains, recoveries. */
 void judge_rooms_begin(struct world *world);

@@ -71,6 +71,7 @@ static void judge_static(struct world *world, const struct record *record,
 			 const struct effect *effect)
 {
 	judge_service(world, record, effect->pool);
+	judge_traffic_static(world, record, effect->pool);
 	if (world->pools[effect->pool].adapter != POOL_STATIC)
 		judge_blame(world, "chain", "pool %u has no canned answers", effect->pool);
 	if (record->sent)
@@ -342,6 +343,8 @@ static void judge_error(struct world *world, struct record *record, const struct
 	    !is_due(world, record, effect))
 		judge_blame(world, "P1", "request %u: %s is not due", number, errcode_name(code));
 	judge_executed(world, record, failure);
+	if (code == ERR_queue_timeout)
+		judge_queue_timeout(world, record);
 	if (code == ERR_attempt_timeout && record->overran == world->events && record->last != code)
 		world->judge.overrun = effect->worker;
 	if (effect->failed.has_worker != (record->sends > 0))
@@ -394,6 +397,7 @@ void judge_run(struct world *world, uint32_t number)
 	struct record *record = world_heir(world, number);
 
 	record->runs++;
+	world->judge.traffic[record->at].ran += !record->misled;
 	number = judge_number(world, record);
 	world_trace(world, "  request %u runs (in slot %u)", number, record->slot);
 	if (!sent->idempotent && record->runs > 1)
@@ -564,6 +568,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	judge_budget(world, record, effect->pool);
 	judge_time(world, record, effect);
 	judge_choice(world, record, effect);
+	judge_traffic_send(world, record, effect->pool);
 	judge_place(world, record, effect);
 	judge_service(world, record, effect->pool);
 	judge_stream_send(world, record, effect);
@@ -617,6 +622,7 @@ static void judge_cancel(struct world *world, const struct effect *effect)
 	/* Until a failure is reported: then the request was not just taken back. */
 	record->taken_back = world->events;
 	record->moves++;
+	world->judge.traffic[record->at].moved++;
 	if (is_overrun(world, record))
 		record->overran = world->events;
 	if (record->sent_at == world->now &&
@@ -642,7 +648,7 @@ static void judge_delay(struct world *world, const struct record *record,
 	usec_t cap = world->pools[record->at].backoff.cap;
 	usec_t delay = effect->failed.delay;
 
-	if (row->strategy == STRATEGY_IMMEDIATE_RETRY && row->backoff == ERRBACKOFF_LINEAR)
+	if (row->strategy == STRATEGY_IMMEDIATE_RETRY)
 		cap = 200 * USEC_PER_MSEC;
 	if (failure->is_from_worker && failure->retry_after != USEC_INFINITY) {
 		if (delay != failure->retry_after)

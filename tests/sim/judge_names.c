@@ -300,8 +300,30 @@ static bool leaves_state(const struct world *world, const struct reported_sessio
 	const struct engine_event *event = &world->event;
 	bool same = session->worker == event->worker && session->life == event->life;
 
-	return effect->result.source == RESULT_WORKER && session->bound && !same &&
-	       !session->handed;
+	return session->bound && !session->handed &&
+	       (effect->result.source == RESULT_STATIC || !same);
+}
+
+/* A session of a strict pool is answered by that pool only, and from the state that its last
+ * success has left: at the worker that gave it, or handed back whole. */
+static void judge_own_state(struct world *world, const struct record *record,
+			    const struct effect *effect)
+{
+	const struct reported_session *session = &world->judge.sessions[record->session];
+	const struct engine_event *event = &world->event;
+	bool same =
+		session->bound && session->worker == event->worker && session->life == event->life;
+
+	if (world->pools[record->pool].affinity != SESSION_STRICT)
+		return;
+	if (effect->pool != record->pool)
+		judge_blame(world, "session", "request %u of s%u is answered by pool %u, not %u",
+			    judge_number(world, record), record->session, effect->pool,
+			    record->pool);
+	else if (effect->result.source == RESULT_WORKER && session->was_bound && !same &&
+		 (!session->handed || session->lost))
+		judge_blame(world, "session", "request %u of s%u is answered without its state",
+			    judge_number(world, record), record->session);
 }
 
 void judge_session_result(struct world *world, const struct record *record,
@@ -324,9 +346,11 @@ void judge_session_result(struct world *world, const struct record *record,
 	    (session->lost || leaves_state(world, session, effect)))
 		judge_blame(world, "session", "request %u: a lost state is told wrongly",
 			    judge_number(world, record));
+	judge_own_state(world, record, effect);
+	if (effect->result.source != RESULT_WORKER)
+		return;
 	session->lost = false;
-	if (effect->result.source == RESULT_WORKER)
-		note_success(world, session, effect);
+	note_success(world, session, effect);
 }
 
 /* Whether the state that was just handed back exceeds its limit. */
@@ -359,9 +383,11 @@ static bool is_lost(const struct world *world, const struct record *record, uint
 	const struct reported_session *session = &world->judge.sessions[record->session];
 	enum worker_state state = engine_worker(world->engine, session->worker)->state;
 
-	return world->pools[pool].affinity == SESSION_STRICT && session->was_bound &&
-	       session->pool == pool &&
-	       (!session->bound || state == WORKER_DRAINING || state == WORKER_TERMINATING ||
+	if (world->pools[pool].affinity != SESSION_STRICT || !session->was_bound)
+		return false;
+	if (session->pool != pool)
+		return pool == record->pool && (!session->handed || session->lost);
+	return (!session->bound || state == WORKER_DRAINING || state == WORKER_TERMINATING ||
 		state == WORKER_TERMINATED);
 }
 

@@ -140,6 +140,9 @@ void judge_breaker_failure(struct world *world, struct record *record,
 	bool counts = world->policy.rows[failure->code].counts_breaker ||
 		      (world->event.type == EVENT_WORKER_ANSWERED && world->event.answer.is_fatal);
 
+	/* Its worker was ended because the answer to another request was too large. */
+	if (failure->code == ERR_worker_killed && failure->cause == CAUSE_PROTOCOL)
+		return;
 	if (!failure->was_attempted || !counts || record->failed_in & 1u << pool)
 		return;
 	record->failed_in |= 1u << pool;
@@ -198,10 +201,12 @@ static void judge_forced_open(struct world *world)
 unsigned judge_level(const struct world *world, const struct record *record, uint32_t pool)
 {
 	const struct pool_settings *home = &world->pools[record->pool];
+	bool stays = record->no_fallback ||
+		     (record->session != NO_NAME && home->affinity == SESSION_STRICT);
 
 	if (pool == record->pool)
 		return 0;
-	for (unsigned i = 0; i < home->fallback_count && !record->no_fallback; i++)
+	for (unsigned i = 0; i < home->fallback_count && !stays; i++)
 		if (home->fallbacks[i] == pool && !(record->skip & 1u << (i + 1)))
 			return i + 1;
 	return UINT32_MAX;
@@ -213,7 +218,8 @@ static bool is_able(struct world *world, uint32_t pool)
 		return false;
 	return world->pools[pool].adapter == POOL_STATIC ||
 	       (lets_all_through(world->judge.breakers[pool][0].state) &&
-		!pool_is_unavailable(engine_pool(world->engine, pool)));
+		!pool_is_unavailable(engine_pool(world->engine, pool)) &&
+		!world->judge.traffic[pool].deserted);
 }
 
 static usec_t returns_at(const struct world *world, uint32_t pool)
@@ -363,7 +369,10 @@ void judge_rooms_begin(struct world *world)
 	struct judge *judge = &world->judge;
 
 	for (unsigned i = 0; i < POOLS_MAX; i++) {
-		judge->chains[i] = (struct reported_chain){.able = true, .home = true};
+		bool able = !judge->traffic[i].deserted;
+
+		judge->chains[i] =
+			(struct reported_chain){.able = able, .home = able, .left = world->now};
 		for (unsigned n = 0; n < CIRCUITS_MAX; n++)
 			judge->breakers[i][n].state = world->pools[i].breaker_begins;
 	}

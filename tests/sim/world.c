@@ -176,6 +176,7 @@ static void draw_times(struct world *world, struct pool_settings *pool)
 	pool->ping_interval = world_span(world, 100 * USEC_PER_MSEC);
 	pool->ping_timeout = world_span(world, 20 * USEC_PER_MSEC);
 	pool->idle_timeout = world_span(world, 100 * USEC_PER_MSEC);
+	pool->no_worker_wait = world_span(world, ONE_OF(world, 0, 1000, 20000, 2000000));
 	pool->kill_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->cancel_grace = world_span(world, 20 * USEC_PER_MSEC);
 	pool->restart_delay = world_span(world, 10 * USEC_PER_MSEC);
@@ -229,7 +230,7 @@ static void draw_pool(struct world *world, unsigned i)
 	draw_retries(world, pool);
 	if (pool->adapter != POOL_STATIC)
 		draw_workers(world, i);
-	if (!world->storm && !world->plain && prop_chance(prop, 60))
+	if (!world->plain && prop_chance(prop, 60))
 		draw_chain(world, i);
 }
 
@@ -616,7 +617,7 @@ static void submit(struct world *world, uint32_t client)
 	event.submit.session_exists = prop_chance(&world->prop, 10);
 	event.submit.bytes = prop_below(&world->prop, REQUEST_BYTES_MAX);
 	event.submit.timeout = draw_timeout(world);
-	event.submit.is_held = record->aside = world->deaf[client];
+	event.submit.is_held = record->aside = record->was_aside = world->deaf[client];
 	record->deadline = world->now + event.submit.timeout;
 	world->open[event.request] = world->record_count - 1;
 	world->judge.open++;
@@ -692,6 +693,7 @@ static void set_deaf(struct world *world, uint32_t client, bool deaf)
 		if (world->open[i] != index)
 			continue;
 		world->records[index].aside = deaf;
+		world->records[index].was_aside |= deaf;
 		step(world, &event);
 	}
 }

@@ -125,6 +125,7 @@ struct record {
 	usec_t first_at;   /* when it was first sent there */
 	unsigned overran;  /* number of the event at which its attempt had overrun */
 	bool aside;	   /* its client has too much unread */
+	bool was_aside;	   /* now or earlier */
 	usec_t held_since; /* its client does not read its parts since then; 0: it reads */
 	usec_t held;	   /* how long that was so before, in this attempt */
 	usec_t stalled;	   /* how long the daemon stood still, in this attempt */
@@ -306,6 +307,17 @@ struct reported_success {
 	usec_t before;
 };
 
+/* What came to a pool and ran there. */
+struct reported_traffic {
+	usec_t lacking_since; /* since when a worker is wanted and none is at work; 0: not so */
+	bool deserted;	      /* for no_worker_wait */
+	unsigned came;	      /* requests that were sent there at least once */
+	unsigned taken_over;  /* of these, or with a static answer: requests to other pools */
+	unsigned ran;	      /* times that a process really began one of them */
+	unsigned moved;	      /* times that one was taken back from a slow worker */
+	unsigned unsent;      /* attempts that could not be sent */
+};
+
 struct judge {
 	const char *property; /* the first property that was violated; NULL: none */
 	char text[300];
@@ -325,6 +337,7 @@ struct judge {
 	uint32_t overrun; /* the worker that this event's error blames; UINT32_MAX: none */
 	struct reported_breaker breakers[POOLS_MAX][CIRCUITS_MAX];
 	struct reported_chain chains[POOLS_MAX];
+	struct reported_traffic traffic[POOLS_MAX];
 	struct reported_session sessions[SESSIONS];
 	uint32_t session_names[2 * NAMES_MAX + 1]; /* by slot; NO_NAME */
 	uint64_t versions[2 * NAMES_MAX + 1];	   /* of the state that the caller keeps there */

@@ -55,6 +55,19 @@ START_TEST(five_successes_give_one_retry)
 }
 END_TEST
 
+START_TEST(a_retry_that_was_not_made_gives_its_token_back)
+{
+	struct budget budget = empty_one();
+
+	budget_return(&budget, START);
+	ck_assert_uint_eq(budget_remaining(&budget, START), BUDGET_RETRY);
+	ck_assert(budget_take(&budget, START));
+	budget = full_one();
+	budget_return(&budget, START);
+	ck_assert_uint_eq(budget_remaining(&budget, START), 20 * BUDGET_RETRY);
+}
+END_TEST
+
 START_TEST(successes_fill_it_to_its_maximum)
 {
 	struct budget budget = empty_one();
@@ -349,6 +362,7 @@ int main(void)
 	const TTest *const tests[] = {
 		it_starts_with_twenty_retries,
 		five_successes_give_one_retry,
+		a_retry_that_was_not_made_gives_its_token_back,
 		successes_fill_it_to_its_maximum,
 		a_second_gives_one_retry_while_it_is_low,
 		time_gives_nothing_above_ten,

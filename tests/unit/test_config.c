@@ -63,7 +63,7 @@ static const struct {
 	{SECTION_POOL, "prefetch", "2", "0", "63", "-1", "64"},
 	{SECTION_POOL, "prefork", "no", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "idempotent", "no", "no", "yes", "", "maybe"},
-	{SECTION_POOL, "max_crash_retries", "1", "0", "10", "-1", "11"},
+	{SECTION_POOL, "max_crash_retries", "2", "0", "10", "-1", "11"},
 	{SECTION_POOL, "init_timeout", "30s", "1ms", "1d", "999us", "2d"},
 	{SECTION_POOL, "ping_interval", "30s", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "ping_timeout", "5s", "1ms", "1d", "0", "2d"},
@@ -81,6 +81,7 @@ static const struct {
 	 "initialization_error connection_error communication_error timeout_error resource_error "
 	 "health_check_error session_error application_error system_error request_error",
 	 "exception", "application"},
+	{SECTION_POOL, "no_worker_wait", "2s", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "affinity", "hint", "queue", "strict", "", "sticky"},
 	{SECTION_POOL, "return_dwell", "10s", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "return_step", "5s", "0", "1d", "-1s", "2d"},
@@ -451,8 +452,9 @@ END_TEST
 	"queue_max, queue_bytes_max, admission, prefetch, prefork, idempotent, max_crash_retries, "  \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
-	"max_lifetime, max_memory, slow_after, fallback, fallback_on, affinity, return_dwell, "    \
-	"return_step, directory, env_allow, user, group, nice, umask, limit_memory, limit_cpu, "   \
+	"max_lifetime, max_memory, slow_after, fallback, fallback_on, no_worker_wait, affinity, "  \
+	"return_dwell, return_step, directory, env_allow, user, group, nice, umask, "              \
+	"limit_memory, limit_cpu, "                                                                \
 	"limit_core, "                                                                             \
 	"limit_files, limit_processes, limit_file_size, memory_max, cpu_weight, output, "          \
 	"output_line_max, output_rate, "                                                           \

@@ -1,6 +1,8 @@
 #include "daemon/io/config/settings.h"
 #include "tests/unit/test_config.h"
 
+#include <stdio.h>
+
 /* Checks that the options that say nothing give the core these numbers. */
 START_TEST(defaults_reach_the_core)
 {
@@ -147,6 +149,24 @@ START_TEST(a_row_is_changed_key_by_key)
 }
 END_TEST
 
+/* Each word, for each code. */
+START_TEST(every_strategy_can_be_set)
+{
+	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++)
+		for (unsigned i = 0; i < (unsigned)STRATEGY_COUNT_; i++) {
+			enum errstrategy strategy = (enum errstrategy)i;
+			char text[100];
+			const struct config *config;
+
+			snprintf(text, sizeof(text), "[error %s]\nstrategy = %s\n",
+				 errcode_name(code), errstrategy_name(strategy));
+			config = must_parse(text);
+			ck_assert_int_eq(policy_row(&config->policy, code)->strategy, strategy);
+			config_unref(config);
+		}
+}
+END_TEST
+
 /* Only what the code's own section says is kept from its category. */
 START_TEST(a_code_wins_over_its_category_in_any_order)
 {
@@ -190,11 +210,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		defaults_reach_the_core,
-		each_breaker_key_reaches_the_core,
-		each_retry_key_reaches_the_core,
-		a_row_is_changed_key_by_key,
-		a_code_wins_over_its_category_in_any_order,
+		defaults_reach_the_core,	 each_breaker_key_reaches_the_core,
+		each_retry_key_reaches_the_core, a_row_is_changed_key_by_key,
+		every_strategy_can_be_set,	 a_code_wins_over_its_category_in_any_order,
 		defaults_fit_the_memory,
 	};
 

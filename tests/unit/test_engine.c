@@ -111,6 +111,12 @@ START_TEST(bad_workers_are_ejected)
 }
 END_TEST
 
+START_TEST(requests_leave_in_time)
+{
+	transcript_check(GOLDEN "leave.txt");
+}
+END_TEST
+
 static const char *keeps_its_promises(const uint64_t *ops, size_t len)
 {
 	return havoc_run(ops, len, NULL);
@@ -137,8 +143,6 @@ int main(void)
 		requests_go_their_way,
 		failed_attempts_are_tried_again,
 		requests_stand_in_line,
-		workers_are_watched,
-		the_engine_stops,
 		clients_that_do_not_read_hold_back_their_own,
 		workers_are_watched,
 		the_engine_stops,
@@ -152,6 +156,7 @@ int main(void)
 		answers_come_in_parts,
 		no_limit_counts_a_stop_of_the_daemon,
 		bad_workers_are_ejected,
+		requests_leave_in_time,
 		any_events_in_any_order,
 	};
 

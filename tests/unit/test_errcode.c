@@ -66,7 +66,7 @@ static const struct expected {
 	{"session_lost", "session_error", "minor", "immediate_retry", 2, "none", 0, 0, FAILOVER_NO},
 	{"session_limit", "session_error", "minor", "immediate_retry", 2, "none", 0, 0,
 	 FAILOVER_NO},
-	{"exception", "application_error", "major", "failover", 1, "none", 0, 0, FAILOVER_ASKED},
+	{"exception", "application_error", "major", "failover", 3, "none", 0, 0, FAILOVER_ASKED},
 	{"internal", "system_error", "critical", "abandon", 0, "none", 1, 1, FAILOVER_YES},
 	{"shutting_down", "system_error", "critical", "abandon", 0, "none", 1, 1, FAILOVER_YES},
 	{"invalid_request", "request_error", "warning", "abandon", 0, "none", 0, 0, FAILOVER_NO},

@@ -50,7 +50,7 @@ static const struct {
 	 {SEVERITY_MINOR, STRATEGY_IMMEDIATE_RETRY, 2, ERRBACKOFF_NONE, false, false, FAILOVER_NO}},
 	{"exception",
 	 ERRCAT_application,
-	 {SEVERITY_MAJOR, STRATEGY_FAILOVER, 1, ERRBACKOFF_NONE, false, false, FAILOVER_ASKED}},
+	 {SEVERITY_MAJOR, STRATEGY_FAILOVER, 3, ERRBACKOFF_NONE, false, false, FAILOVER_ASKED}},
 	{"internal shutting_down",
 	 ERRCAT_system,
 	 {SEVERITY_CRITICAL, STRATEGY_ABANDON, 0, ERRBACKOFF_NONE, true, true, FAILOVER_YES}},
@@ -244,7 +244,6 @@ START_TEST(every_backoff_has_its_delays)
 
 	policy_init(&policy);
 	assert_delays(&policy, ERR_queue_full, none);
-	assert_delays(&policy, ERR_session_lost, none);
 	assert_delays(&policy, ERR_health_check_timeout, linear);
 	assert_delays(&policy, ERR_worker_exited, curve);
 	assert_delays(&policy, ERR_attempt_timeout, curve);
@@ -252,16 +251,21 @@ START_TEST(every_backoff_has_its_delays)
 }
 END_TEST
 
-/* Its delays are its own, whatever the pool's cap. */
+/* Its delays are its own, whatever the pool's cap and the row's backoff. */
 START_TEST(immediate_retry_waits_0_100_200_ms)
 {
 	static const unsigned delays[] = {0, 100, 200, 200, 200};
-	static const char *const codes[] = {"decode_error", "protocol_violation"};
+	static const char *const codes[] = {"decode_error", "protocol_violation", "session_lost"};
 	struct policy policy;
 
 	policy_init(&policy);
 	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++)
 		assert_delays(&policy, errcode_find(codes[i], strlen(codes[i])), delays);
+	policy.rows[ERR_exception].strategy = STRATEGY_IMMEDIATE_RETRY;
+	for (unsigned backoff = 0; backoff < ERRBACKOFF_COUNT_; backoff++) {
+		policy.rows[ERR_exception].backoff = (enum errbackoff)backoff;
+		assert_delays(&policy, ERR_exception, delays);
+	}
 }
 END_TEST
 

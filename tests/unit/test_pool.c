@@ -425,12 +425,31 @@ static const struct {
 	 false,
 	 true,
 	 {{.picks_other = true}, {.picks_other = true}, {.picks_other = true, .lost = true}}},
-	{"it is of another pool",
+	{"it is of another pool, which keeps its state",
 	 WORKER_BUSY,
 	 true,
 	 false,
-	 {{.picks_other = true}, {.picks_other = true}, {.picks_other = true}}},
+	 {{.picks_other = true}, {.picks_other = true}, {.picks_other = true, .lost = true}}},
 };
+
+/* With all of its state it may come home from another pool; another request may go there anyway. */
+START_TEST(a_strict_session_comes_home_with_its_state)
+{
+	struct session session = {.state = SESSION_OPEN};
+	struct request request = {.session = &session};
+	struct fixture f;
+
+	set_up(&f);
+	f.pool.settings.affinity = SESSION_STRICT;
+	ck_assert(!pool_has_lost_session(&f.pool, &request));
+	session_bind(&session, 1, 9, 1, true);
+	ck_assert(!pool_has_lost_session(&f.pool, &request));
+	session.has_lost_state = true;
+	ck_assert(pool_has_lost_session(&f.pool, &request));
+	request.home = 1;
+	ck_assert(!pool_has_lost_session(&f.pool, &request));
+}
+END_TEST
 
 START_TEST(a_session_finds_its_worker_as_the_affinity_says)
 {
@@ -670,6 +689,7 @@ int main(void)
 		health_is_what_troubles_say,
 		a_worker_it_failed_at_is_the_last_choice,
 		a_session_finds_its_worker_as_the_affinity_says,
+		a_strict_session_comes_home_with_its_state,
 		a_session_of_nobody_goes_anywhere,
 		at_most_half_of_those_that_live_are_ejected,
 		who_is_to_be_ejected_has_no_room,

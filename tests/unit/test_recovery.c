@@ -48,6 +48,13 @@ static unsigned count_retries(struct recovery_case facts)
 	return retries;
 }
 
+static bool is_retry(enum errcode code)
+{
+	enum errstrategy strategy = policy_row(&policy, code)->strategy;
+
+	return strategy == STRATEGY_IMMEDIATE_RETRY || strategy == STRATEGY_BACKOFF_RETRY;
+}
+
 /* Exactly so many, and no more: written out once more. */
 START_TEST(every_ceiling_of_the_table_is_reached_and_not_passed)
 {
@@ -66,7 +73,7 @@ START_TEST(every_ceiling_of_the_table_is_reached_and_not_passed)
 		{"memory_limit process_limit", 1},
 		{"health_check_failed health_check_timeout", 3},
 		{"session_not_found session_expired session_lost session_limit", 2}, /* moving */
-		{"exception", 1}, /* that the worker says is retryable */
+		{"exception", 3},
 		{"invalid_request rejected unknown_pool unknown_method payload_too_large", 0},
 		{"permission_denied cancelled", 0},
 	};
@@ -81,7 +88,9 @@ START_TEST(every_ceiling_of_the_table_is_reached_and_not_passed)
 			struct recovery_case facts = all_is_well(code);
 
 			facts.is_moving = errcode_info(code)->category == ERRCAT_session;
-			facts.has_retryable = facts.is_retryable = code == ERR_exception;
+			/* Where the strategy is no retry, the worker must ask for one. */
+			facts.has_retryable = facts.is_retryable =
+				ceilings[i].retries > 0 && !is_retry(code);
 			ck_assert_msg(count_retries(facts) == ceilings[i].retries, "%.*s: %u",
 				      (int)len, name, count_retries(facts));
 			facts.retries = ceilings[i].retries;
@@ -130,13 +139,13 @@ static const struct {
 	{"what was not said does not count",
 	 RECOVERY_STRATEGY,
 	 {.code = ERR_exception, .may_run_again = true, .is_retryable = true}},
-	{"once",
+	{"three times",
 	 RECOVERY_CEILING,
 	 {.code = ERR_exception,
 	  .may_run_again = true,
 	  .has_retryable = true,
 	  .is_retryable = true,
-	  .retries = 1}},
+	  .retries = 3}},
 	{"the worker's word wins over a row that allows none",
 	 RECOVERY_RETRY,
 	 {.code = ERR_rejected,

@@ -186,6 +186,7 @@ struct config_pool {
 	uint32_t fallbacks[CONFIG_FALLBACKS_MAX]; /* the same as indexes of config.pools */
 	size_t fallback_count;
 	unsigned fallback_on; /* mask of 1u << enum errcategory, besides the policy */
+	usec_t no_worker_wait;
 	usec_t return_dwell;
 	usec_t return_step;
 	struct config_breaker breaker;

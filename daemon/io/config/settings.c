@@ -100,6 +100,7 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.fallback_count = (unsigned)pool->fallback_count,
 		.fallback_on = pool->fallback_on,
 		.failover = {.dwell = pool->return_dwell, .step = pool->return_step},
+		.no_worker_wait = pool->no_worker_wait,
 		.affinity = pool->affinity,
 	};
 	set_breaker(pool, &ret->breaker);
