@@ -387,28 +387,6 @@ static bool is_willing(const struct engine *engine, const struct request *reques
 	return !request->run.circuit || circuit_is_willing(request->run.circuit, engine->now);
 }
 
-/* Retries in the same pool.  False: policy, breaker or budget do not allow it. */
-static bool retry(struct engine *engine, struct request *request, struct failure *failure)
-{
-	struct recovery_case facts = facts_of(engine, request, failure);
-
-	if (recovery_judge(&facts) != RECOVERY_RETRY || !is_willing(engine, request) ||
-	    !pays(engine, request, failure))
-		return false;
-	go_on_recovery(engine, request, failure, request->run.pool);
-	request->run.retries++;
-	request->delay = facts.delay;
-	request->due = usec_add(engine->now, facts.delay);
-	request_note_tried(request, request->run.worker, engine->workers[request->run.worker].life);
-	engine->pools[request->run.pool].stats.retried++;
-	emit_retry(engine, request, failure, request->run.pool)->failed.delay = facts.delay;
-	if (facts.delay == 0)
-		engine_enqueue(engine, request, true);
-	else
-		engine_arm_request(engine, request);
-	return true;
-}
-
 bool engine_goes_down(const struct engine *engine, const struct request *request, enum errcode code)
 {
 	unsigned asked = engine->pools[request->home].settings.fallback_on;
@@ -430,6 +408,57 @@ bool engine_goes_down(const struct engine *engine, const struct request *request
 	return false;
 }
 
+bool engine_would_take(struct engine *engine, const struct request *request, unsigned level)
+{
+	struct pool *pool = &engine->pools[engine_chain_pool(engine, request->home, level)];
+
+	return may_try_level(engine, request, level) && pool_serves(pool) &&
+	       unfit_for(engine, request, pool, engine_circuit(engine, pool, request->method)) ==
+		       ERR_NONE &&
+	       (pool->settings.adapter == POOL_STATIC ||
+		queue_has_room(&pool->queue, request->bytes));
+}
+
+/* Whether the request has taken so many workers down that it may be tried on just one more, and a
+ * later pool of its chain would be that one: it has better prospects there. */
+static bool saves_last_worker(struct engine *engine, const struct request *request,
+			      enum errcode code)
+{
+	unsigned most = engine->pools[request->run.pool].settings.max_crash_retries;
+
+	if (request->run.crashes == 0 || request->run.crashes < most ||
+	    !engine_goes_down(engine, request, code))
+		return false;
+	for (unsigned level = request->run.level + 1; level <= engine_last_level(engine, request);
+	     level++)
+		if (!is_static(engine, engine_chain_pool(engine, request->home, level)) &&
+		    engine_would_take(engine, request, level))
+			return true;
+	return false;
+}
+
+/* Retries in the same pool.  False: policy, breaker or budget do not allow it. */
+static bool retry(struct engine *engine, struct request *request, struct failure *failure)
+{
+	struct recovery_case facts = facts_of(engine, request, failure);
+
+	if (recovery_judge(&facts) != RECOVERY_RETRY || !is_willing(engine, request) ||
+	    saves_last_worker(engine, request, failure->code) || !pays(engine, request, failure))
+		return false;
+	go_on_recovery(engine, request, failure, request->run.pool);
+	request->run.retries++;
+	request->delay = facts.delay;
+	request->due = usec_add(engine->now, facts.delay);
+	request_note_tried(request, request->run.worker, engine->workers[request->run.worker].life);
+	engine->pools[request->run.pool].stats.retried++;
+	emit_retry(engine, request, failure, request->run.pool)->failed.delay = facts.delay;
+	if (facts.delay == 0)
+		engine_enqueue(engine, request, true);
+	else
+		engine_arm_request(engine, request);
+	return true;
+}
+
 /* Moves the request to a later level of its chain.  False: none may or does accept it. */
 static bool fail_over(struct engine *engine, struct request *request, struct failure *failure)
 {
@@ -448,17 +477,6 @@ static bool fail_over(struct engine *engine, struct request *request, struct fai
 	if (!failure->was_attempted)
 		failure->retry_after = usec_min(failure->retry_after, descent.retry_after);
 	return false;
-}
-
-bool engine_would_take(struct engine *engine, const struct request *request, unsigned level)
-{
-	struct pool *pool = &engine->pools[engine_chain_pool(engine, request->home, level)];
-
-	return may_try_level(engine, request, level) && pool_serves(pool) &&
-	       unfit_for(engine, request, pool, engine_circuit(engine, pool, request->method)) ==
-		       ERR_NONE &&
-	       (pool->settings.adapter == POOL_STATIC ||
-		queue_has_room(&pool->queue, request->bytes));
 }
 
 bool engine_move_down(struct engine *engine, struct request *request, unsigned level)

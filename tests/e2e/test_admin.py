@@ -28,6 +28,7 @@ COUNTERS = dict.fromkeys(
         "late_answers",
         "degraded",
         "failed_over",
+        "taken_over",
         "ejections",
         "worker_starts",
         "worker_start_failures",

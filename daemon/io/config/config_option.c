@@ -57,8 +57,9 @@ static int set_range(const struct option *option, void *values, const char *text
 {
 	struct value_range range;
 
-	if (value_parse_range(text, &range) < 0 || !is_within(option, range.min) ||
-	    !is_within(option, range.max))
+	/* A pool may keep no worker, but must be able to start one. */
+	if (value_parse_range(text, &range) < 0 || !is_within(option, range.max) ||
+	    (range.min > 0 && !is_within(option, range.min)))
 		return -EINVAL;
 	*(struct value_range *)option_field(option, values) = range;
 	return 0;
@@ -323,7 +324,8 @@ void option_print_allowed(const struct option *option, struct buf *out)
 		buf_printf(out, "yes or no");
 		break;
 	case OPTION_RANGE:
-		buf_printf(out, "a number or a range such as 2..8, from %" PRIu64 " to %" PRIu64,
+		buf_printf(out,
+			   "a number or a range such as 2..8 or 0..4, from %" PRIu64 " to %" PRIu64,
 			   option->min, option->max);
 		break;
 	case OPTION_PATH:

@@ -1,5 +1,6 @@
-"""A module that is slow and large to import, as the environment says: HEAVY_SECONDS, HEAVY_MB; and
-that cannot be imported while the file HEAVY_FAULT exists."""
+"""A module that is slow and large to import, as the environment says: HEAVY_SECONDS (if HEAVY_SLOW
+names a file: while that exists), HEAVY_MB; and that cannot be imported while the file HEAVY_FAULT
+exists."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import os
 import random
 import time
 
-time.sleep(float(os.environ.get("HEAVY_SECONDS", "0")))
+if os.path.exists(os.environ.get("HEAVY_SLOW", "/")):
+    time.sleep(float(os.environ.get("HEAVY_SECONDS", "0")))
 
 if os.path.exists(os.environ.get("HEAVY_FAULT", "")):
     raise RuntimeError("the module is out of order")
