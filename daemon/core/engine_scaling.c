@@ -20,33 +20,44 @@ static void spawn(struct engine *engine, struct worker *worker)
 	engine_emit_for(engine, worker, EFFECT_SPAWN);
 }
 
-/* Returns an empty slot, rather one without a bad history. */
+/* Whether a process is started in the empty slot rather than in the other one: slots with a history
+ * of ejections come last, the one that was bad last at the very end; of the others the one that may
+ * start sooner. */
+static bool goes_first(const struct pool *pool, const struct worker *worker,
+		       const struct worker *other, usec_t now)
+{
+	bool is_bad = engine_slot_is_bad(worker, now);
+
+	if (is_bad != engine_slot_is_bad(other, now))
+		return !is_bad;
+	if (is_bad)
+		return worker->bad_at < other->bad_at;
+	return pool_restart_delay(pool, worker) < pool_restart_delay(pool, other);
+}
+
+/* Returns the empty slot for the next start, or NULL. */
 static struct worker *free_slot(const struct pool *pool, usec_t now)
 {
-	struct worker *bad = NULL;
+	struct worker *best = NULL;
 	struct list_node *node;
 
 	list_for_each (node, &pool->states[WORKER_TERMINATED]) {
 		struct worker *worker = list_entry(node, struct worker, in_state);
 
-		if (worker->is_wanted)
-			continue;
-		if (!engine_slot_is_bad(worker, now))
-			return worker;
-		/* The one that was bad last comes last. */
-		if (!bad || worker->bad_at < bad->bad_at)
-			bad = worker;
+		if (!worker->is_wanted && (!best || goes_first(pool, worker, best, now)))
+			best = worker;
 	}
-	return bad;
+	return best;
 }
 
-/* Starts a worker after the pool's restart delay.  There must be a free slot. */
+/* Starts a worker after its slot's restart delay.  There must be a free slot. */
 static void start(struct engine *engine, struct pool *pool, bool replacement)
 {
-	usec_t delay = pool_restart_delay(pool);
 	struct worker *worker = free_slot(pool, engine->now);
+	usec_t delay;
 
 	assert(worker);
+	delay = pool_restart_delay(pool, worker);
 	worker->is_replacement = replacement;
 	pool->replacements += replacement;
 	if (delay == 0) {

@@ -277,7 +277,7 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	/* A life whose every answer is a failure of its own leads to nothing. */
 	if (event->answer.code != ERR_exception && !event->answer.is_fatal) {
 		worker->was_useful = true;
-		pool->fruitless = 0;
+		worker->fruitless = 0;
 	}
 	engine_take_answer(engine, worker, attempt, event);
 	/* The attempt that is now at the head may have run for long at the same time. */
@@ -361,8 +361,10 @@ static void account_life(struct engine *engine, struct worker *worker, enum errc
 		pool->failed_starts = POOL_FAILED_STARTS;
 	/* One whose answer was too large worked. */
 	fruitless = !worker->was_useful && worker->broken_by != ERR_response_too_large &&
-		    usec_sub(engine->now, worker->started) < FRUITFUL_LIFE;
-	pool->fruitless = fruitless ? pool->fruitless + 1 : 0;
+		    (worker->cause == CAUSE_OVERRUN || worker->cause == CAUSE_CANCELLED ||
+		     usec_sub(engine->now, worker->started) < FRUITFUL_LIFE);
+	if (worker->was_ready)
+		worker->fruitless = fruitless ? worker->fruitless + 1 : 0;
 }
 
 static void life_over(struct engine *engine, struct worker *worker)

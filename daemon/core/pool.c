@@ -402,17 +402,36 @@ void pool_learn_run(struct pool *pool, usec_t run)
 		pool->typical_run = (7 * pool->typical_run + sample + 7) / 8;
 }
 
-usec_t pool_restart_delay(const struct pool *pool)
+/* Returns the delay after so many failures, of which `free` cost none. */
+static usec_t delay_after(const struct pool *pool, unsigned failures, unsigned free)
 {
 	usec_t delay = pool->settings.restart_delay;
 
+	if (failures <= free)
+		return 0;
+	for (unsigned i = free + 1; i < failures && delay < pool->settings.restart_delay_max; i++)
+		delay *= 2;
+	return usec_min(delay, pool->settings.restart_delay_max);
+}
+
+usec_t pool_restart_delay(const struct pool *pool, const struct worker *worker)
+{
 	if (pool->failed_starts >= POOL_FAILED_STARTS)
 		return pool->settings.restart_delay_max;
-	if (pool->fruitless < 3)
-		return 0;
-	for (unsigned i = 3; i < pool->fruitless && delay < pool->settings.restart_delay_max; i++)
-		delay *= 2;
-	return delay < pool->settings.restart_delay_max ? delay : pool->settings.restart_delay_max;
+	return usec_max(delay_after(pool, pool->failed_starts, 2),
+			delay_after(pool, worker->fruitless, 1));
+}
+
+/* Returns the delay before the start that may come first; 0 if there is no empty slot. */
+static usec_t next_start(const struct pool *pool)
+{
+	usec_t next = USEC_INFINITY;
+	struct list_node *node;
+
+	list_for_each (node, &pool->states[WORKER_TERMINATED])
+		next = usec_min(
+			next, pool_restart_delay(pool, list_entry(node, struct worker, in_state)));
+	return next == USEC_INFINITY ? 0 : next;
 }
 
 bool pool_wants_more(const struct pool *pool)
@@ -434,8 +453,7 @@ usec_t pool_retry_after(const struct pool *pool)
 	usec_t wait;
 
 	if (workers == 0)
-		return pool_restart_delay(pool) > RETRY_AFTER_MIN ? pool_restart_delay(pool)
-								  : RETRY_AFTER_MIN;
+		return usec_max(next_start(pool), RETRY_AFTER_MIN);
 	wait = pool->typical_run * pool->queue.len / workers;
 	return wait > RETRY_AFTER_MIN ? wait : RETRY_AFTER_MIN;
 }

@@ -157,7 +157,6 @@ struct pool {
 	unsigned delayed;	 /* DELAYED requests of this pool */
 	unsigned running;	 /* requests in flight at workers */
 	usec_t typical_run;	 /* moving average of successful runs, weight 1/8; 0: none yet */
-	unsigned fruitless;	 /* consecutive lives that ended without an answer */
 	unsigned failed_starts;	 /* consecutive starts that failed */
 	unsigned starts_pending; /* empty slots whose restart delay is not over */
 	unsigned to_replace;	 /* workers that are to be replaced */
@@ -274,9 +273,10 @@ usec_t pool_slow_after(const struct pool *pool);
 /* Updates typical_run with the run time of a successful answer. */
 void pool_learn_run(struct pool *pool, usec_t run);
 
-/* Returns the delay before the next start of a slot: 0 after up to two fruitless lives in a row,
- * then restart_delay, which doubles up to restart_delay_max. */
-usec_t pool_restart_delay(const struct pool *pool);
+/* Returns the delay before the next start of the slot, the longer one of two: after the third start
+ * of the pool in a row that failed, and after the second life of the slot in a row that led to
+ * nothing.  Both begin with restart_delay, and double up to restart_delay_max. */
+usec_t pool_restart_delay(const struct pool *pool, const struct worker *worker);
 
 /* Whether one more worker would help: queued requests would wait 50 ms or more for the present
  * workers.  While the daemon stops: only if there is no worker at all. */

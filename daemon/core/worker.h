@@ -122,6 +122,7 @@ struct worker {
 	struct siblings_share shares[SIBLINGS_METHODS];
 	struct list parked;   /* requests that must wait for this worker: part of the queue */
 	uint64_t restarts;    /* of the slot */
+	unsigned fruitless;   /* of the slot: its last lives in a row that led to nothing */
 	struct list attempts; /* in flight, in the order sent */
 	struct list spare_attempts;
 	struct list_node in_state;

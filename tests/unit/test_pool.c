@@ -246,27 +246,22 @@ START_TEST(starts_that_lead_to_nothing_come_later_and_later)
 	static const struct {
 		unsigned fruitless, failed_starts;
 		usec_t delay;
-	} cases[] = {{0, 0, 0},
-		     {1, 1, 0},
-		     {2, 2, 0},
-		     {3, 3, 100},
-		     {4, 4, 200},
-		     {5, 0, 400},
-		     {6, 0, 800},
-		     {7, 0, 1000},
-		     {99, 0, 1000},
-		     {0, 5, 1000},
-		     {0, 4, 0},
-		     {3, 0, 100},
-		     {UINT32_MAX, 0, 1000}};
+	} cases[] = {{0, 0, 0},	  {1, 1, 0},	{2, 2, 100},   {3, 3, 200},	     {4, 4, 400},
+		     {5, 0, 800}, {6, 0, 1000}, {99, 0, 1000}, {0, 5, 1000},	     {0, 2, 0},
+		     {0, 3, 100}, {0, 4, 200},	{2, 0, 100},   {UINT32_MAX, 0, 1000}};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct fixture f;
 
 		set_up(&f);
-		f.pool.fruitless = cases[i].fruitless;
+		f.workers[0].fruitless = cases[i].fruitless;
 		f.pool.failed_starts = cases[i].failed_starts;
-		ck_assert_uint_eq(pool_restart_delay(&f.pool), cases[i].delay);
+		ck_assert_uint_eq(pool_restart_delay(&f.pool, &f.workers[0]), cases[i].delay);
+		ck_assert_uint_eq(pool_restart_delay(&f.pool, &f.workers[1]),
+				  cases[i].failed_starts >= POOL_FAILED_STARTS ? 1000
+				  : cases[i].failed_starts == 4		       ? 200
+				  : cases[i].failed_starts == 3		       ? 100
+									       : 0);
 	}
 }
 END_TEST
