@@ -66,10 +66,12 @@ void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_v
 	view_workers(pool, ret);
 }
 
-static bool is_shown(const struct worker *worker)
+/* Whether the slot has a worker, or had one that the pool lacks now. */
+static bool is_shown(const struct pool *pool, const struct worker *worker)
 {
 	bool done = worker->state == WORKER_TERMINATED && !worker->is_wanted &&
-		    (worker_cause_is_replacement(worker->cause) || worker->cause == CAUSE_SURPLUS);
+		    (worker_cause_is_replacement(worker->cause) || worker->cause == CAUSE_SURPLUS ||
+		     pool_live(pool) >= pool_wanted(pool));
 
 	return worker->life > 0 && !done;
 }
@@ -81,7 +83,7 @@ void engine_view_pool_workers(const struct engine *engine, uint32_t index,
 
 	*ret = (struct pool_workers_view){.restarts = 0};
 	for (unsigned i = 0; i < pool->slots; i++) {
-		ret->states[pool->workers[i].state] += is_shown(&pool->workers[i]);
+		ret->states[pool->workers[i].state] += is_shown(pool, &pool->workers[i]);
 		ret->restarts += pool->workers[i].restarts;
 	}
 }
@@ -143,7 +145,7 @@ void engine_view_worker(const struct engine *engine, uint32_t index, struct work
 		.state = worker->state,
 		.health = worker->health,
 		.cause = worker->cause,
-		.is_shown = is_shown(worker),
+		.is_shown = is_shown(&engine->pools[worker->pool], worker),
 		.since = worker->since,
 		.started = worker->started,
 		.heard = worker->heard,

@@ -74,7 +74,7 @@ class Map(ErrorTest):
         self.assertEqual((error.pool, error.adapter, error.method), ("tools", "process", "leave"))
         self.assertEqual((error.session, error.circuit, error.queue_depth), ("s", "closed", 0))
         self.assertNotIn(error.pid, [0, *daemon.worker_pids("tools")])
-        self.assertEqual(error.attempt, 2)
+        self.assertEqual(error.attempt, 3)
         self.assertEqual(error.detail["end"], "exit status 4")
 
     def test_each_attempt_with_its_times(self) -> None:

@@ -218,7 +218,7 @@ class Shapes(DaemonTest):
         self.assertEqual(listener.call("poold.subscribe")["kinds"], kinds)
         answer = client.answer("poold.call", "python", "leave", [], {"fallback": False})
         self.check_death(answer.error, self.vectors["error_map_worker_exited"][2])
-        self.assertEqual(len(answer.error["attempts"]), 2)
+        self.assertEqual(len(answer.error["attempts"]), 3)
         self.check_death(client.call("poold.errors", 1)[0], self.vectors["errors_result"][3][0])
         del self.vectors["event_error"][2][0]["lost"]  # it is in one of the examples, for all
         for kind in ("recovery", "worker", "error"):

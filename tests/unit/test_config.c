@@ -449,7 +449,8 @@ END_TEST
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, "                                     \
 	"workers, spares, start_parallel, timeout, timeout_max, attempt_timeout, "                 \
-	"queue_max, queue_bytes_max, admission, prefetch, prefork, idempotent, max_crash_retries, "  \
+	"queue_max, queue_bytes_max, admission, prefetch, prefork, idempotent, "                   \
+	"max_crash_retries, "                                                                      \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
 	"max_lifetime, max_memory, slow_after, fallback, fallback_on, no_worker_wait, affinity, "  \
