@@ -64,7 +64,7 @@ class Map(ErrorTest):
     """The error map has all that is known."""
 
     def test_every_field(self) -> None:
-        daemon, client = self.start_tools(LINEAR, idempotent=True, workers=3)
+        daemon, client = self.start_tools(LINEAR, idempotent=True, workers=4)
         error = self.failure("worker_exited", client, "tools", "leave", 4, session="s")
         self.assertEqual(shape_faults(error.raw, ERROR), [])
         self.assertEqual(
@@ -74,7 +74,7 @@ class Map(ErrorTest):
         self.assertEqual((error.pool, error.adapter, error.method), ("tools", "process", "leave"))
         self.assertEqual((error.session, error.circuit, error.queue_depth), ("s", "closed", 0))
         self.assertNotIn(error.pid, [0, *daemon.worker_pids("tools")])
-        self.assertEqual(error.attempt, 2)
+        self.assertEqual(error.attempt, 3)
         self.assertEqual(error.detail["end"], "exit status 4")
 
     def test_each_attempt_with_its_times(self) -> None:

@@ -84,15 +84,15 @@ class Retries(RetryTest):
         self.assertEqual((error.attempt, error.retryable), (1, True))
         self.assertEqual(len(self.runs(notes)), 1)
 
-    def test_an_exception_is_retried_once(self) -> None:
+    def test_an_exception_is_retried_three_times(self) -> None:
         daemon, client = self.start_tools(idempotent=True)
         notes = daemon.directory / "notes"
         arguments = [str(notes), 9, "Retryable", 0.02]
         error = self.failure("exception", client, "tools", "trial", *arguments)
-        self.assertEqual(error.attempt, 2)
-        self.assertEqual([each["delay_ms"] for each in error.attempts], [0, 20])
+        self.assertEqual(error.attempt, 4)
+        self.assertEqual([each["delay_ms"] for each in error.attempts], [0, 20, 20, 20])
         self.assertEqual(error.retry_after, 0.02)
-        self.assertEqual(len(self.runs(notes)), 2)
+        self.assertEqual(len(self.runs(notes)), 4)
 
     def test_never_what_was_rejected_nor_what_raised_otherwise(self) -> None:
         daemon, client = self.start_tools(idempotent=True)
