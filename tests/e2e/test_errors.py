@@ -64,7 +64,7 @@ class Map(ErrorTest):
     """The error map has all that is known."""
 
     def test_every_field(self) -> None:
-        daemon, client = self.start_tools(LINEAR, idempotent=True, workers=3)
+        daemon, client = self.start_tools(LINEAR, idempotent=True, workers=4)
         error = self.failure("worker_exited", client, "tools", "leave", 4, session="s")
         self.assertEqual(shape_faults(error.raw, ERROR), [])
         self.assertEqual(

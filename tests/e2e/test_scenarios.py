@@ -135,8 +135,7 @@ class TimeoutWhileQueued(ScenarioTest):
         first, _, gate = self.start_trial(daemon, client)
         with Timed() as timed:
             reply = client.call("tools", "echo", 1, timeout=0.1, meta=True)
-        # It leaves for the static answer 10 ms before the deadline.
-        self.assertGreaterEqual(timed.seconds, 0.089)
+        self.assertGreaterEqual(timed.seconds, 0.089, "it waits for as long as it can")
         self.assert_in_time(timed, 0.1)
         self.assertEqual((reply.result, reply.meta["degraded"]), ("mock", True))
         gate.touch()
