@@ -18,8 +18,10 @@ static void catch_up(const struct siblings_method *method, struct siblings_share
 {
 	uint32_t behind = method->halvings - share->halvings;
 
-	share->recent_calls = behind > 15 ? 0 : (uint16_t)(share->recent_calls >> behind);
-	share->recent_failures = behind > 15 ? 0 : (uint16_t)(share->recent_failures >> behind);
+	if (behind > 15)
+		share->recent_calls = share->recent_failures = 0;
+	share->recent_calls = (uint16_t)(share->recent_calls >> (behind & 15));
+	share->recent_failures = (uint16_t)(share->recent_failures >> (behind & 15));
 	share->halvings = method->halvings;
 }
 
