@@ -263,10 +263,13 @@ static void deliver(struct load_world *world, const struct load_process *process
 
 void load_process_take_effect(struct load_world *world, const struct effect *effect)
 {
-	struct load_process *process = process_of(world, effect->worker);
 	struct message message = {.id = effect->send.id, .record = NO_SLOT};
 	struct deed deed = {.kind = DEED_SIGNAL, .at = world->now + DELAY};
+	struct load_process *process;
 
+	if (effect->worker == NO_SLOT)
+		return;
+	process = process_of(world, effect->worker);
 	switch (effect->type) {
 	case EFFECT_SPAWN:
 		spawn(world, effect);
