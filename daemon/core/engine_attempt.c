@@ -13,7 +13,13 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 	request_move(request, REQUEST_QUEUED);
 	pool->delayed--;
 	pool_enqueue(pool, request, front ? QUEUE_FRONT : QUEUE_BACK);
-	engine->levels_moved |= pool_at_work(pool) == 0;
+	/* The first one that waits may show that a worker is wanted. */
+	engine->levels_moved |= pool->queue.len == 1 && pool_at_work(pool) == 0;
+	/* Another one that comes back to where nobody is looks for a place elsewhere. */
+	if (front && pool->is_deserted) {
+		pool->leave_at = engine->now;
+		engine->levels_moved = true;
+	}
 	engine_plan_leave(engine, request);
 	engine_arm_request(engine, request);
 	engine_mark_pool_dirty(engine, pool);

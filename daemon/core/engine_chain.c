@@ -61,12 +61,11 @@ static void set_level(struct engine *engine, struct pool *pool, unsigned level)
 #define LEAVE_AGAIN (100 * USEC_PER_MSEC)
 
 /* The queued requests of the pool leave for its fallbacks, as many as these have room for.  The
- * others follow as soon as those have been sent to workers. */
+ * others follow when those have been sent to workers: by the timer, which is due at once. */
 static void leave_deserted(struct engine *engine, struct pool *pool)
 {
 	bool have_left = engine_leave_queue(engine, pool, true) > 0;
 
-	engine->levels_moved |= have_left;
 	pool->leave_at = usec_add(engine->now, have_left ? 0 : LEAVE_AGAIN);
 }
 

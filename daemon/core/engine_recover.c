@@ -304,6 +304,8 @@ static bool starts_at_home(struct engine *engine, const struct request *request)
 		return true;
 	if (request->run.circuit && request->run.circuit->breaker.state == BREAKER_HALF_OPEN)
 		return true;
+	/* Then this also makes the step, whose level is to be reported. */
+	engine->levels_moved |= failover_deadline(&pool->failover) <= engine->now;
 	return failover_takes(&pool->failover, engine->now);
 }
 
@@ -534,8 +536,6 @@ void engine_try_again(struct engine *engine, struct request *request)
 
 	if (code == ERR_NONE) {
 		engine_enqueue(engine, request, true);
-		if (engine->pools[request->run.pool].is_deserted)
-			engine_leave_due(engine, request);
 		return;
 	}
 	failure = refusal(engine, request, code);
@@ -558,8 +558,11 @@ void engine_recovery_cancel(struct engine *engine, uint64_t id)
 {
 	struct recovery *recovery = recoveries_find(&engine->recoveries, id);
 
-	if (recovery)
+	if (recovery) {
+		/* The requests behind it in the queue may be sent now. */
+		engine_mark_pool_dirty(engine, &engine->pools[recovery->request->run.pool]);
 		engine_end_recovery(engine, recovery->request, RECOVERY_CANCELLED);
+	}
 	engine_emit(engine, EFFECT_DONE)->code = recovery ? ERR_NONE : ERR_invalid_request;
 }
 

@@ -211,7 +211,7 @@ void engine_detach(struct engine *engine, struct request *request)
 		break;
 	case REQUEST_QUEUED:
 		pool_dequeue(pool, request);
-		engine->levels_moved |= pool_at_work(pool) == 0;
+		engine->levels_moved |= pool->queue.len == 0 && pool_at_work(pool) == 0;
 		break;
 	case REQUEST_HELD:
 		list_remove(&pool->held, &request->in_queue);

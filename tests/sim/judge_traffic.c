@@ -21,8 +21,7 @@ static bool lacks_workers(const struct pool *pool)
 	return !pool->is_stopping && (kept > 0 || pool->failed_starts >= POOL_FAILED_STARTS);
 }
 
-/* Returns whether the pool has become deserted by this event. */
-static bool note_lack(struct world *world, const struct pool *pool)
+static void note_lack(struct world *world, const struct pool *pool)
 {
 	struct reported_traffic *traffic = &world->judge.traffic[pool->index];
 	bool was = traffic->deserted;
@@ -36,7 +35,10 @@ static bool note_lack(struct world *world, const struct pool *pool)
 	/* The engine has not come to its timer yet. */
 	if (traffic->deserted && engine_deadline(world->engine) <= world->now)
 		traffic->deserted = pool->is_deserted;
-	return traffic->deserted && !was;
+	if (!traffic->deserted)
+		traffic->fresh = 0;
+	else if (!was)
+		traffic->fresh = world->now;
 }
 
 /* --- who must leave --- */
@@ -70,11 +72,12 @@ static bool has_static(struct world *world, const struct record *record, unsigne
 	return false;
 }
 
-/* Whether a worker of the pool has nothing to do, and neither a breaker of the pool nor its queue
+/* Whether a worker of the pool has had nothing to do since then, and neither a breaker of the pool nor its queue
  * is in the way. */
-static bool is_idle(struct world *world, const struct record *record, uint32_t index)
+static bool is_idle(struct world *world, const struct record *record, uint32_t index, usec_t since)
 {
 	const struct pool *pool = engine_pool(world->engine, index);
+	struct list_node *node = list_last(&pool->states[WORKER_READY]);
 
 	if (!queue_has_room(&pool->queue, engine_request(world->engine, record->slot)->bytes))
 		return false;
@@ -82,10 +85,11 @@ static bool is_idle(struct world *world, const struct record *record, uint32_t i
 	for (unsigned i = 0; i < pool->circuit_count; i++)
 		if (!circuit_is_closed(&pool->circuits[i]))
 			return false;
-	return pool->states[WORKER_READY].len > 0 && !judge_is_drained(world, index);
+	return node && list_entry(node, struct worker, in_state)->since < since &&
+	       !judge_is_drained(world, index);
 }
 
-static bool has_idle(struct world *world, const struct record *record, unsigned level)
+static bool has_idle(struct world *world, const struct record *record, unsigned level, usec_t since)
 {
 	/* After a jump of the clock the engine believes that runs take that long. */
 	if (record->sends > 0 || record->deadline - world->now < ENOUGH ||
@@ -94,7 +98,7 @@ static bool has_idle(struct world *world, const struct record *record, unsigned 
 	for (uint32_t i = 0; i < world->settings.pool_count; i++) {
 		unsigned at = judge_level(world, record, i);
 
-		if (at != UINT32_MAX && at > level && is_idle(world, record, i))
+		if (at != UINT32_MAX && at > level && is_idle(world, record, i, since))
 			return true;
 	}
 	return false;
@@ -103,19 +107,24 @@ static bool has_idle(struct world *world, const struct record *record, unsigned 
 /* None waits in a pool that has just become deserted whom another one would serve. */
 static void judge_deserted(struct world *world, const struct pool *pool)
 {
+	usec_t since = world->judge.traffic[pool->index].fresh;
 	enum errcode code =
 		pool->settings.adapter == POOL_SOCKET ? ERR_connect_failed : ERR_pool_unavailable;
 
+	/* An operator may have put a fallback back into service only now. */
+	if (world->meddles)
+		return;
 	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
 		const struct request *request = engine_request(world->engine, i);
 		const struct record *record = judge_record(world, i);
 
 		if (!record || request->state != REQUEST_QUEUED ||
 		    request->run.pool != pool->index || !goes_down(world, record, code) ||
-		    record->deadline <= world->now)
+		    record->deadline <= world->now || record->submitted >= since ||
+		    record->was_aside) /* it may have come back to the queue only since */
 			continue;
 		if (has_static(world, record, request->run.level) ||
-		    has_idle(world, record, request->run.level))
+		    has_idle(world, record, request->run.level, since))
 			judge_blame(world, "chain", "request %u waits in pool %u, where nobody is",
 				    judge_number(world, record), pool->index);
 	}
@@ -229,10 +238,16 @@ void judge_traffic_after(struct world *world)
 
 		world->judge.traffic[i].unsent += world->event.type == EVENT_SEND_FAILED &&
 						  world->processes[world->event.worker].pool == i;
-		if (note_lack(world, pool))
-			judge_deserted(world, pool);
+		note_lack(world, pool);
 		judge_storm(world, pool);
 	}
-	if (engine_deadline(world->engine) > world->now)
-		judge_half(world);
+	/* As long as its timer is due, the engine is still at work. */
+	if (engine_deadline(world->engine) <= world->now)
+		return;
+	judge_half(world);
+	for (uint32_t i = 0; i < world->settings.pool_count; i++) {
+		if (world->judge.traffic[i].fresh > 0)
+			judge_deserted(world, engine_pool(world->engine, i));
+		world->judge.traffic[i].fresh = 0;
+	}
 }

@@ -311,6 +311,7 @@ struct reported_success {
 struct reported_traffic {
 	usec_t lacking_since; /* since when a worker is wanted and none is at work; 0: not so */
 	bool deserted;	      /* for no_worker_wait */
+	usec_t fresh;	      /* since when, if the engine has not been at rest since; else 0 */
 	unsigned came;	      /* requests that were sent there at least once */
 	unsigned taken_over;  /* of these, or with a static answer: requests to other pools */
 	unsigned ran;	      /* times that a process really began one of them */

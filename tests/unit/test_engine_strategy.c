@@ -216,5 +216,5 @@ int main(void)
 		each_strategy_is_what_it_says,
 	};
 
-	return unit_main("strategy", tests, ARRAY_SIZE(tests));
+	return unit_main("engine_strategy", tests, ARRAY_SIZE(tests));
 }
