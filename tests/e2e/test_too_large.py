@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 
-from harness import TOOLBOX, DaemonTest, pool, program
+from harness import TOOLBOX, DaemonTest, pool, program, worker
+from servers import TOOLS
 
 TELLER = shlex.join([sys.executable, "-m", "poold.worker", "teller"])
 ASYNC_TELLER = shlex.join([sys.executable, "-m", "poold.worker", "async_teller"])
@@ -32,6 +33,8 @@ class TooLarge(DaemonTest):
         self.assertEqual(daemon.worker_pids("big"), before)
         counters = daemon.counters("big")
         self.assertEqual((counters["worker_kills"], counters["ejections"]), (0, 0))
+        (breaker,) = daemon.ask("poold.breakers")
+        self.assertEqual((breaker["state"], breaker["run"], breaker["failures"]), ("closed", 0, 0))
 
     def test_a_result(self) -> None:
         self.check(TOOLBOX, "big", [2 * ONE_MB], "result")
@@ -47,3 +50,33 @@ class TooLarge(DaemonTest):
 
     def test_a_part_of_a_worker_in_c(self) -> None:
         self.check(IN_C, "tell_large", [2, 2 * ONE_MB], "chunk")
+
+
+class Replaced(DaemonTest):
+    """Workers that know no limit: each such answer costs its worker, and nothing else."""
+
+    def check(self, command: str, method: str, args: object, **options: object) -> None:
+        # A start that is delayed comes later than wait_workers waits.
+        delays = {"restart_delay": "30s", "restart_delay_max": "60s"}
+        daemon = self.start(pool("big", command, **{**options, **delays}), response_max="1M")
+        daemon.announced.append("pool=big")
+        client = daemon.connect(map_errors=True)
+        pids: set[int] = set()
+        for _ in range(6):  # more often than would open a breaker
+            pids.update(daemon.wait_workers("big", 1, apart_from=tuple(pids)))
+            number = client.ask_pool("big", method, args, idempotent=True)
+            answer = client.read_of(number)
+            self.assert_code(answer, "response_too_large")
+            self.assertEqual(answer.error["executed"], "maybe")
+            self.assertEqual(answer.error["attempt"], 1)
+        daemon.wait_workers("big", 1, apart_from=tuple(pids))
+        self.assertEqual(len(pids), 6)
+        self.assertEqual(daemon.counters("big")["ejections"], 0)
+        (breaker,) = daemon.ask("poold.breakers")
+        self.assertEqual((breaker["state"], breaker["run"], breaker["failures"]), ("closed", 0, 0))
+
+    def test_packet4(self) -> None:
+        self.check(worker("packet4"), "much", {"bytes": ONE_MB + 1}, dialect="packet4-json")
+
+    def test_jsonrpc(self) -> None:
+        self.check(worker("toolserver"), "write", ["x" * 600_000 + "y" * 600_000], **TOOLS)

@@ -422,6 +422,18 @@ class TestSessions(unittest.TestCase):
         self.assertEqual(found[1:3], [[2, "state", [1, state]], [1, 1, None, None]])
         self.assertEqual(found[4], [2, "state", [2, b"now"]])
 
+    def test_a_state_over_the_limit(self) -> None:
+        told = {"POOLD_RESPONSE_MAX": "1000"}
+        limited = self.enterContext(WorkerProcess("served", environment=told))
+        limited.ask(1, "set_states", [b"x" * 2000], session="s")
+        error, _ = limited.answer(1)  # no state is sent before it
+        self.assertEqual(error["code"], "response_too_large")
+        self.assertIn("the session's state has ", error["message"])
+        self.assertIn("response_max of the daemon is 1000", error["message"])
+        limited.ask(2, "set_states", [b"x" * 900], session="s")
+        self.assertEqual(limited.read(), [2, "started", [2]])
+        self.assertEqual(limited.read(), [2, "state", [2, b"x" * 900]])
+
     def test_a_failed_request_hands_nothing_back(self) -> None:
         self.worker.ask(1, "set_state_and_raise", [b"a"], session="s")
         error, _ = self.worker.answer(1)
