@@ -12,8 +12,8 @@
  * EFFECT_ERROR or EFFECT_DROP for it; then it is the caller's again.
  *
  * The caller stores these bytes for the engine: a session's state, by the session's slot, from the
- * EFFECT_RESULT that commits it to the EFFECT_SESSION that ends the session; a key's answer, by the
- * key's slot, from the EFFECT_RESULT that stores it to EFFECT_FORGET.
+ * EFFECT_RESULT or EFFECT_STORE that commits it to the EFFECT_SESSION that ends the session; a key's
+ * answer, by the key's slot, from the EFFECT_RESULT or EFFECT_STORE that stores it to EFFECT_FORGET.
  */
 #ifndef POOLD_CORE_ENGINE_H
 #define POOLD_CORE_ENGINE_H
@@ -146,6 +146,9 @@ enum effect_type {
 			    on in `pool`, not before `failed.delay` has passed */
 	EFFECT_ERROR,	 /* answer `request` with `failed.failure` */
 	EFFECT_DROP,	 /* `request` has ended without an answer, as its client is gone */
+	EFFECT_STORE,	 /* `worker` has answered a request that gave up on it, and that has a key
+			    or a session: store of the current EVENT_WORKER_ANSWERED what `store`
+			    says */
 	EFFECT_FORGET,	 /* delete the answer stored for `key` */
 	EFFECT_SPAWN,	 /* start a process for `worker`, life `life`, of `pool` */
 	EFFECT_SHUTDOWN, /* ask `worker` to finish and exit */
@@ -196,6 +199,10 @@ struct effect {
 			uint32_t session; /* store the state just returned; NO_SLOT: none */
 			bool has_lost_state; /* report: state that a worker kept is lost */
 		} result;
+		struct {
+			uint32_t key;	  /* for which the answer is stored; NO_SLOT: none */
+			uint32_t session; /* for which the state is stored; NO_SLOT: none */
+		} store;
 		struct {
 			struct failure failure;
 			enum errseverity severity;

@@ -6,6 +6,10 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
+	if (engine_is_barred(request)) {
+		engine_bar(engine, request);
+		return;
+	}
 	if (request->is_held) {
 		engine_set_aside(engine, request);
 		return;
@@ -213,6 +217,7 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 		effect->send.id = request->run.attempt->id;
 	}
 	worker_give_up_attempt(worker, request->run.attempt, engine->now);
+	engine_leave_run(request, request->run.attempt);
 	engine_touch(engine, worker);
 }
 
@@ -285,7 +290,9 @@ static void refuse_answer(struct engine *engine, struct request *request, enum e
 				  .retry_after = USEC_INFINITY};
 
 	engine_outcome(engine, request, OUTCOME_SUCCESS);
-	request->run.may_have_run = request->run.outcome_unknown = true;
+	request->run.may_have_run = true;
+	if (request->key)
+		keys_lose(&engine->keys, request->key, engine->now);
 	engine_answer_error(engine, request, &failure);
 }
 
@@ -322,6 +329,7 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
 		pool->stats.late_answers++;
+		engine_late_answer(engine, worker, attempt, event);
 		return;
 	}
 	hist_add(&pool->stats.run_time, run);
@@ -342,8 +350,10 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 		.code = code, .was_attempted = true, .retry_after = USEC_INFINITY};
 
 	worker_drop_attempt(worker, attempt, engine->now);
-	if (!request)
+	if (!request) {
+		engine_late_end(engine, attempt, false);
 		return;
+	}
 	release(engine, request);
 	request->run.unbegun++;
 	failure.executed = request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
@@ -357,7 +367,7 @@ static void lose_chunk(struct engine *engine, struct request *request)
 {
 	struct failure failure;
 
-	request->run.may_have_run = request->run.outcome_unknown = true;
+	request->run.may_have_run = true;
 	failure = engine_failure(request, ERR_memory_limit);
 	failure.was_attempted = true;
 	engine_detach(engine, request);
@@ -440,8 +450,10 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 				  .retry_after = USEC_INFINITY};
 
 	worker_drop_attempt(worker, attempt, engine->now);
-	if (!request)
+	if (!request) {
+		engine_late_end(engine, attempt, ran);
 		return;
+	}
 	release(engine, request);
 	if (stands_by) {
 		request->run.may_have_run = request->run.outcome_unknown = true;
@@ -491,9 +503,10 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		before = node->prev;
 		if (!request || attempt->begun != 0 || !request->is_idempotent)
 			continue;
+		assert(!request->key && !request->session);
 		engine_give_up_attempt(engine, request);
 		request->run.unbegun++;
-		request->run.may_have_run = request->run.outcome_unknown = true;
+		request->run.may_have_run = true;
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		release(engine, request);
 		engine_enqueue(engine, request, true);

@@ -75,9 +75,12 @@ static const char *check_attempts(const struct engine *engine, const struct work
 		if (attempt->given_up > 0) {
 			HOLD(attempt->held_since == 0);
 			HOLD(attempt->request == NULL);
+			HOLD(!attempt->key || attempt->key->run == attempt);
+			HOLD(!attempt->session || attempt->session->run == attempt);
 			given_up++;
 			continue;
 		}
+		HOLD(!attempt->key && !attempt->session);
 		HOLD(attempt->request != NULL);
 		HOLD(attempt->request->state == REQUEST_SENT);
 		HOLD(attempt->request->run.attempt == attempt);
@@ -221,8 +224,9 @@ static const char *check_session(const struct sessions *sessions, const struct s
 	struct list_node *node;
 
 	HOLD(session->state_bytes <= sessions->settings.state_max);
-	HOLD(session->turn || list_empty(&session->waiting));
-	HOLD(session->state == SESSION_OPEN || !session->turn);
+	HOLD(session_is_busy(session) || list_empty(&session->waiting));
+	HOLD(session->state == SESSION_OPEN || !session_is_busy(session));
+	HOLD(!session->run || session->run->session == session);
 	if (session->turn)
 		HOLD(session->turn->session == session);
 	list_for_each (node, &session->waiting) {
@@ -258,7 +262,8 @@ static const char *check_keys(const struct keys *keys)
 	for (uint32_t i = 0; i < keys->settings.max; i++) {
 		const struct key *key = &keys->slots[i];
 
-		HOLD((key->state == KEY_IN_PROGRESS) == (key->leader != NULL));
+		HOLD((key->state == KEY_IN_PROGRESS) == (key->leader || key->run));
+		HOLD(!key->run || key->run->key == key);
 		HOLD(key->state == KEY_IN_PROGRESS || list_empty(&key->waiting));
 		if (key->leader)
 			HOLD(key->leader->key == key);
@@ -295,8 +300,10 @@ static const char *check_request(const struct request *request, struct tally *ta
 	bool open = request->state != REQUEST_FREE && request->state != REQUEST_DONE;
 
 	HOLD(open == (request->timer.index != HEAP_NONE));
-	HOLD((request->state == REQUEST_QUEUED || request->state == REQUEST_WAITING ||
+	HOLD((request->state == REQUEST_QUEUED ||
+	      (request->state == REQUEST_WAITING && !request->is_barred) ||
 	      request->state == REQUEST_HELD) == list_linked(&request->in_queue));
+	HOLD(request->is_barred ? request->state == REQUEST_WAITING || !open : true);
 	HOLD(request->state == REQUEST_QUEUED ? !request->is_held : true);
 	HOLD((request->state == REQUEST_SENT) == (request->run.attempt != NULL));
 	HOLD(request->run.has_permit ? request->state == REQUEST_SENT : true);

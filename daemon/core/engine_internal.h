@@ -6,7 +6,7 @@
  *
  *	requests	request queue recovery session key breaker budget failover;
  *			engine_request, _attempt, _hold, _stall, _recover, _breaker, _chain,
- *			_leave, _session
+ *			_leave, _session, _late
  *	workers		worker worker_input pool siblings;
  *			engine_input, _worker, _scaling, _health, _eject
  *
@@ -354,6 +354,37 @@ void engine_bind(struct engine *engine, struct session *session, const struct wo
 
 void engine_session_close(struct engine *engine, struct bytes name);
 void engine_names_due(struct engine *engine);
+
+/* The key of the WAITING or new request has succeeded: answers with what is stored, or with an
+ * error if that is lost. */
+void engine_answer_again(struct engine *engine, struct request *request);
+
+/* The run that held the key or session has ended: those that wait for that go on. */
+void engine_key_go_on(struct engine *engine, struct key *key);
+void engine_session_go_on(struct engine *engine, struct session *session);
+
+/* --- engine_late.c: runs that outlive their request --- */
+
+/* The request has given up its attempt: the run holds the request's key and session until it ends. */
+void engine_leave_run(struct request *request, struct attempt *attempt);
+
+/* Whether a run that the request has given up still holds its key or its session. */
+bool engine_is_barred(const struct request *request);
+
+/* Whether the request's key has succeeded: with its answer the request is over. */
+bool engine_has_answer(const struct request *request);
+
+/* Makes a DELAYED request WAITING until that run has ended, instead of queueing it. */
+void engine_bar(struct engine *engine, struct request *request);
+
+/* That run has ended: the request is queued now, or gets its answer if the run succeeded. */
+void engine_go_on(struct engine *engine, struct request *request);
+
+/* A run that was given up has ended.  `unknown`: it may have succeeded.  With the worker's answer:
+ * if it is a result, it is the key's answer, and the session has the state. */
+void engine_late_end(struct engine *engine, struct attempt *attempt, bool unknown);
+void engine_late_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
+			const struct engine_event *event);
 
 /* ===== the wing of workers ===== */
 

@@ -582,6 +582,10 @@ void engine_resume(struct engine *engine, struct request *request)
 
 	list_remove(&engine->deferred, &request->in_queue);
 	request->is_deferred = false;
+	if (request->is_barred || engine_has_answer(request)) {
+		engine_go_on(engine, request);
+		return;
+	}
 	if (code == ERR_NONE) {
 		if (engine_take_turn(engine, request))
 			engine_place(engine, request);

@@ -250,25 +250,17 @@ static bool is_spared(const struct worker *worker)
 }
 
 /* The request's deadline passed while it was at a worker.  That is no fault of the pool, nor of the
- * worker, which may go on for a while (engine_health.c).  Only a run that others of its session or
- * key would have to wait for is ended with its worker. */
+ * worker, which may go on for a while (engine_health.c). */
 static void expire_sent(struct engine *engine, struct request *request)
 {
-	struct worker *worker = &engine->workers[request->run.worker];
 	struct attempt *attempt = request->run.attempt;
 	bool began = attempt->begun > 0;
-	bool must_end = began && (request->key || request->session) && attempt->held_since == 0;
 	struct failure failure =
 		engine_failure(request, began ? ERR_deadline_exceeded : ERR_queue_timeout);
 
 	attempt->is_late = true;
 	engine_detach(engine, request);
-	request->run.may_have_run = request->run.outcome_unknown = true;
-	if (must_end && !is_spared(worker)) {
-		failure.cause = CAUSE_OVERRUN;
-		engine_terminate(engine, worker, CAUSE_OVERRUN);
-		engine_refill(engine, engine_pool_of(engine, worker));
-	}
+	request->run.may_have_run = true;
 	engine_failed(engine, request, &failure);
 }
 
@@ -282,7 +274,7 @@ static void expire_attempt(struct engine *engine, struct request *request)
 	failure.was_attempted = true;
 	engine_count_attempt(engine, request, failure.code, false);
 	engine_detach(engine, request);
-	request->run.may_have_run = request->run.outcome_unknown = true;
+	request->run.may_have_run = true;
 	worker->failed++;
 	attempt->has_overrun = true;
 	if (is_spared(worker)) {

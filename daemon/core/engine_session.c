@@ -69,7 +69,7 @@ void engine_session_close(struct engine *engine, struct bytes name)
 			request->session = NULL;
 			engine_defer(engine, request, ERR_session_not_found);
 		}
-		if (session->turn)
+		if (session_is_busy(session))
 			session->is_closing = true;
 		else
 			end_session(engine, session, SESSION_CLOSED);
@@ -81,6 +81,7 @@ void engine_unbind_sessions(struct engine *engine, const struct worker *worker)
 {
 	struct sessions *sessions = &engine->sessions;
 	struct list *lists[] = {&sessions->idle, &sessions->busy};
+	bool is_lost;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
 		struct list_node *node;
@@ -90,8 +91,9 @@ void engine_unbind_sessions(struct engine *engine, const struct worker *worker)
 
 			if (!session_is_at(session, worker->index, worker->life))
 				continue;
+			is_lost = session_is_kept(session);
 			session_unbind(session);
-			if (session->has_lost_state)
+			if (is_lost)
 				emit_session(engine, session, SESSION_LOST);
 		}
 	}
@@ -133,6 +135,13 @@ static usec_t time_to_room(const struct engine *engine)
 	return next == USEC_INFINITY ? next : usec_sub(next, engine->now);
 }
 
+/* Makes the request DELAYED, as it is about to be answered. */
+static void make_ready(struct engine *engine, struct request *request)
+{
+	if (request->state != REQUEST_DELAYED)
+		engine_begin(engine, request);
+}
+
 static void answer(struct engine *engine, struct request *request, enum errcode code,
 		   enum executed executed)
 {
@@ -141,19 +150,20 @@ static void answer(struct engine *engine, struct request *request, enum errcode 
 	failure.executed = executed;
 	if (code == ERR_memory_limit && executed == EXECUTED_NO)
 		failure.retry_after = time_to_room(engine);
-	engine_begin(engine, request);
+	make_ready(engine, request);
 	engine_answer_error(engine, request, &failure);
 }
 
-/* The key's request has succeeded: sends the stored answer, or an error if it is lost. */
-static void answer_again(struct engine *engine, struct request *request, const struct key *key)
+void engine_answer_again(struct engine *engine, struct request *request)
 {
+	const struct key *key = request->key;
+
 	if (key->state == KEY_RESULT_LOST) {
 		request->key = NULL;
 		answer(engine, request, ERR_memory_limit, EXECUTED_YES);
 		return;
 	}
-	engine_begin(engine, request);
+	make_ready(engine, request);
 	engine_answer_result(engine, request, RESULT_STORED, NULL);
 }
 
@@ -198,12 +208,13 @@ static bool take_key(struct engine *engine, struct request *request)
 	}
 	request->key = key;
 	if (key->state != KEY_IN_PROGRESS) {
-		answer_again(engine, request, key);
+		engine_answer_again(engine, request);
 		return false;
 	}
 	wait(engine, request);
 	key_wait(key, request);
-	engine_hold(engine, engine_slot_of(engine, key->leader), false);
+	if (key->leader)
+		engine_hold(engine, engine_slot_of(engine, key->leader), false);
 	return false;
 }
 
@@ -225,7 +236,7 @@ bool engine_enter(struct engine *engine, struct request *request, const struct e
 		key = keys_find(&engine->keys, request->home, request->key_name, engine->now);
 	if (key && key->state != KEY_IN_PROGRESS) {
 		request->key = key;
-		answer_again(engine, request, key);
+		engine_answer_again(engine, request);
 		return false;
 	}
 	if (event->submit.session.len > 0) {
@@ -248,6 +259,15 @@ bool engine_enter(struct engine *engine, struct request *request, const struct e
 
 /* --- the end of a request --- */
 
+/* Somebody has closed the session, and its last request is over. */
+static void close_if_asked(struct engine *engine, struct session *session)
+{
+	if (!session->is_closing || session_is_busy(session))
+		return;
+	session->is_closing = false;
+	end_session(engine, session, SESSION_CLOSED);
+}
+
 static void leave_session(struct engine *engine, struct request *request)
 {
 	struct session *session = request->session;
@@ -256,29 +276,25 @@ static void leave_session(struct engine *engine, struct request *request)
 	request->session = NULL;
 	if (next)
 		engine_defer(engine, next, ERR_NONE);
-	if (session->is_closing && !session->turn) {
-		session->is_closing = false;
-		end_session(engine, session, SESSION_CLOSED);
-	}
+	close_if_asked(engine, session);
 }
 
-/*
- * The leader failed: the next waiting request becomes the leader.  A request that is not idempotent
- * cannot lead if the outcome of an earlier leader is unknown, as that may have succeeded; it fails
- * with the leader's error.  Only an error from the worker shows that an attempt did not succeed,
- * and only for that attempt.
- */
-static void pass_on(struct engine *engine, struct key *key, const struct request *leader,
-		    const struct failure *failure)
+void engine_session_go_on(struct engine *engine, struct session *session)
 {
-	bool given_up = failure->code == ERR_cancelled && leader->last.code != ERR_NONE;
-	enum errcode code = given_up ? leader->last.code : failure->code;
+	struct request *next = session_run_over(&engine->sessions, session, engine->now);
+
+	if (next)
+		engine_defer(engine, next, ERR_NONE);
+	close_if_asked(engine, session);
+}
+
+/* Gives the key, which nobody leads and no run holds, to the next request that waits.  One that is
+ * not idempotent can't lead if the outcome of an earlier leader is unknown, as that may have
+ * succeeded; it fails with that leader's error. */
+static void find_leader(struct engine *engine, struct key *key)
+{
 	struct request *next;
 
-	/* A leader with a static answer may have given up an attempt without any failure. */
-	if (code == ERR_NONE)
-		code = ERR_attempt_timeout;
-	key->outcome_unknown |= leader->run.outcome_unknown || failure->executed == EXECUTED_MAYBE;
 	while ((next = key_promote(key))) {
 		if (!key->outcome_unknown || next->is_idempotent) {
 			engine_defer(engine, next, ERR_NONE);
@@ -286,21 +302,58 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 		}
 		next->key = NULL;
 		next->run.may_have_run = true;
-		engine_defer(engine, next, code);
+		engine_defer(engine, next, key->failed_by);
 	}
 	drop_key(engine, key);
+}
+
+/* The key has its answer: all that wait get it. */
+static void share_answer(struct engine *engine, struct key *key)
+{
+	struct request *next;
+
+	while ((next = key_promote(key)))
+		engine_defer(engine, next, ERR_NONE);
+	key->leader = NULL;
+}
+
+void engine_key_go_on(struct engine *engine, struct key *key)
+{
+	if (key->state != KEY_IN_PROGRESS)
+		share_answer(engine, key);
+	else if (!key->leader)
+		find_leader(engine, key);
+}
+
+/*
+ * The leader failed: the next waiting request becomes the leader, once no run holds the key.  Only
+ * an error from the worker shows that an attempt did not succeed, and only for that attempt; of a
+ * run that holds the key this is known when it ends.
+ */
+static void pass_on(struct engine *engine, struct key *key, const struct request *leader,
+		    const struct failure *failure)
+{
+	bool given_up = failure->code == ERR_cancelled && leader->last.code != ERR_NONE;
+	enum errcode code = given_up ? leader->last.code : failure->code;
+
+	/* A leader with a static answer may have given up an attempt without any failure. */
+	if (code == ERR_NONE)
+		code = ERR_attempt_timeout;
+	key->failed_by = code;
+	key->outcome_unknown |=
+		leader->run.outcome_unknown || (!key->run && failure->executed == EXECUTED_MAYBE);
+	key->leader = NULL;
+	if (!key->run)
+		find_leader(engine, key);
 }
 
 static void leave_key(struct engine *engine, struct request *request, const struct failure *failure)
 {
 	struct key *key = request->key;
-	struct request *next;
 
 	request->key = NULL;
 	if (key->state != KEY_IN_PROGRESS) {
-		while ((next = key_promote(key)))
-			engine_defer(engine, next, ERR_NONE);
-		key->leader = NULL;
+		share_answer(engine, key);
 	} else if (key->leader == request) {
 		/* A static answer does not count as a success: the failure before it counts. */
 		pass_on(engine, key, request, failure ? failure : &request->last);

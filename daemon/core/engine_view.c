@@ -167,6 +167,15 @@ bool engine_find_attempt(const struct engine *engine, uint32_t index, uint32_t l
 	return attempt != NULL;
 }
 
+bool engine_takes_state(const struct engine *engine, uint32_t index, uint32_t id)
+{
+	const struct attempt *attempt = worker_find_attempt(worker_at(engine, index), id);
+
+	if (!attempt)
+		return false;
+	return attempt->request ? attempt->request->session != NULL : attempt->session != NULL;
+}
+
 uint32_t engine_only_request(const struct engine *engine, uint32_t index)
 {
 	const struct worker *worker = worker_at(engine, index);
@@ -293,10 +302,10 @@ uint32_t engine_next_session(const struct engine *engine, uint32_t session)
 	const struct session *last = session == NO_SLOT ? NULL : session_at(engine, session);
 	struct list_node *node = NULL;
 
-	if (!last || last->turn)
+	if (!last || session_is_busy(last))
 		node = next_in(&all->busy, last ? &last->in_list : NULL);
 	if (!node)
-		node = next_in(&all->idle, last && !last->turn ? &last->in_list : NULL);
+		node = next_in(&all->idle, last && !session_is_busy(last) ? &last->in_list : NULL);
 	return node ? engine_session_slot(engine, list_entry(node, struct session, in_list))
 		    : NO_SLOT;
 }
@@ -310,7 +319,7 @@ void engine_view_session(const struct engine *engine, uint32_t index, struct ses
 		.is_bound = session->is_bound,
 		.pool = session->pool,
 		.worker = session->worker,
-		.is_busy = session->turn != NULL,
+		.is_busy = session_is_busy(session),
 		.waiting = session->waiting.len,
 		.served = session->served,
 		.state_bytes = session->state_bytes,

@@ -119,6 +119,9 @@ uint32_t engine_worker_slot(const struct engine *engine, uint32_t pool_index, ui
 bool engine_find_attempt(const struct engine *engine, uint32_t index, uint32_t life, uint32_t id,
 			 uint32_t *ret_request);
 
+/* Whether message `id` at the worker is an attempt whose session takes the state that it hands back. */
+bool engine_takes_state(const struct engine *engine, uint32_t index, uint32_t id);
+
 /* The request of the worker's only attempt in flight; NO_SLOT: it has none, or several, or that one
  * was given up. */
 uint32_t engine_only_request(const struct engine *engine, uint32_t index);

@@ -74,7 +74,9 @@ struct key *keys_lead(struct keys *keys, uint32_t pool, struct bytes text, struc
 	assert(!names_find(&keys->names, pool, text));
 	names_add(&keys->names, &key->name, pool, text);
 	key->leader = leader;
+	key->run = NULL;
 	key->outcome_unknown = false;
+	key->failed_by = ERR_NONE;
 	key->bytes = 0;
 	move(keys, key, KEY_IN_PROGRESS);
 	return key;
@@ -108,6 +110,7 @@ bool keys_succeed(struct keys *keys, struct key *key, uint64_t bytes, usec_t now
 		    keys->bytes <= keys->settings.bytes_max - bytes;
 
 	key->leader = NULL;
+	key->run = NULL;
 	key->succeeded = now;
 	if (fits) {
 		key->bytes = bytes;
@@ -117,9 +120,17 @@ bool keys_succeed(struct keys *keys, struct key *key, uint64_t bytes, usec_t now
 	return fits;
 }
 
+void keys_lose(struct keys *keys, struct key *key, usec_t now)
+{
+	key->leader = NULL;
+	key->run = NULL;
+	key->succeeded = now;
+	move(keys, key, KEY_RESULT_LOST);
+}
+
 void keys_drop(struct keys *keys, struct key *key)
 {
-	assert(list_empty(&key->waiting));
+	assert(list_empty(&key->waiting) && !key->run);
 	keys->bytes -= key->bytes;
 	key->bytes = 0;
 	key->leader = NULL;

@@ -2,7 +2,8 @@
  * Idempotency keys: a request with a key succeeds at most once within the key's lifetime.
  *
  * Of the requests with the same key for the same pool, the first one is the leader; the others wait
- * for it.  When the leader succeeds, its answer is stored (by the caller; this file knows only its
+ * for it.  A run that its leader has given up holds the key until it ends, and no other one begins
+ * before that.  When the leader, or such a run, succeeds, its answer is stored (by the caller; this file knows only its
  * size), and every request with the key gets this answer until the lifetime, which begins with the
  * success, is over.  A stored answer is never removed early to make room: if the table is full, new
  * keys are refused.  If there is no room for the bytes of an answer, the key becomes RESULT_LOST:
@@ -40,9 +41,11 @@ struct key_settings {
 struct key {
 	struct name name; /* its scope is the pool */
 	enum key_state state;
-	struct request *leader;
-	bool outcome_unknown; /* while IN_PROGRESS: an earlier leader may have succeeded */
-	struct list waiting;  /* requests that wait for the leader */
+	struct request *leader; /* while IN_PROGRESS; NULL: only a run holds the key */
+	struct attempt *run;	/* it was given up, may still run, and holds the key; or NULL */
+	bool outcome_unknown;	/* while IN_PROGRESS: an earlier leader may have succeeded */
+	enum errcode failed_by; /* the error of the last leader that failed */
+	struct list waiting;	/* requests that wait for the leader */
 	uint64_t bytes;
 	usec_t succeeded;
 	struct list_node in_list;
@@ -77,9 +80,13 @@ void key_leave(struct key *key, struct request *request);
 /* Makes the first waiting request the leader and returns it; NULL if none waits. */
 struct request *key_promote(struct key *key);
 
-/* The leader succeeded with an answer of `bytes`.  True: the key is STORED; the caller must keep
+/* The leader, or a run that held the key, succeeded with an answer of `bytes`.  True: the key is STORED; the caller must keep
  * the answer.  False: there is no room, and the key is RESULT_LOST. */
 bool keys_succeed(struct keys *keys, struct key *key, uint64_t bytes, usec_t now);
+
+/* The leader, or a run that held the key, succeeded, but its answer is lost: the key is
+ * RESULT_LOST. */
+void keys_lose(struct keys *keys, struct key *key, usec_t now);
 
 /* Frees the key, as the leader failed or the lifetime is over.  No request waits. */
 void keys_drop(struct keys *keys, struct key *key);

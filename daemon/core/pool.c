@@ -188,10 +188,12 @@ bool pool_may_end(const struct pool *pool)
 	return at_once == 0 || pool->states[WORKER_TERMINATING].len < at_once;
 }
 
+/* One that waits in a line may have to be taken back, and may then run after all; so one with a key
+ * or a session, which must never run beside another, waits for a worker that begins it at once. */
 static bool may_wait_at_worker(const struct pool *pool, const struct request *request)
 {
-	return request->is_idempotent && pool->typical_run > 0 &&
-	       pool->typical_run <= PREFETCH_RUN_MAX;
+	return request->is_idempotent && !request->key && !request->session &&
+	       pool->typical_run > 0 && pool->typical_run <= PREFETCH_RUN_MAX;
 }
 
 /* Returns the worker of this pool whose process the request's session is bound to, if it serves. */

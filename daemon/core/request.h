@@ -19,7 +19,7 @@
 	STATE(FREE, "free", 1u << REQUEST_WAITING | 1u << REQUEST_DELAYED | 1u << REQUEST_DONE,    \
 	      "the slot holds no request")                                                         \
 	STATE(WAITING, "waiting", 1u << REQUEST_DELAYED | 1u << REQUEST_SENT | 1u << REQUEST_DONE, \
-	      "waits for another one of its session, or with its key")                             \
+	      "waits for another one of its session, or with its key, or for its own last run")    \
 	STATE(QUEUED, "queued",                                                                    \
 	      1u << REQUEST_SENT | 1u << REQUEST_DELAYED | 1u << REQUEST_HELD |                    \
 		      1u << REQUEST_DONE,                                                          \
@@ -27,7 +27,9 @@
 	STATE(SENT, "sent", 1u << REQUEST_DELAYED | 1u << REQUEST_DONE, "is at a worker")          \
 	STATE(HELD, "held", 1u << REQUEST_QUEUED | 1u << REQUEST_DELAYED | 1u << REQUEST_DONE,     \
 	      "waits until its client has read the answers before it")                             \
-	STATE(DELAYED, "delayed", 1u << REQUEST_QUEUED | 1u << REQUEST_HELD | 1u << REQUEST_DONE,  \
+	STATE(DELAYED, "delayed",                                                                  \
+	      1u << REQUEST_WAITING | 1u << REQUEST_QUEUED | 1u << REQUEST_HELD |                  \
+		      1u << REQUEST_DONE,                                                          \
 	      "is between two attempts, or about to be placed")                                    \
 	STATE(DONE, "done", 1u << REQUEST_FREE, "is answered; the slot's owner may use it again")
 
@@ -103,6 +105,7 @@ struct request {
 	bool is_restartable;
 	bool has_streamed;    /* the client has a part of the answer */
 	bool is_held;	      /* its client has too much unread: it is sent to no worker */
+	bool is_barred;	      /* while WAITING: until a run that it gave up has ended */
 	bool is_deferred;     /* it continues at the end of the event */
 	enum errcode refused; /* while deferred: it fails with this; ERR_NONE: it is placed */
 	uint32_t home;	      /* the pool that the client named: the head of the chain */

@@ -78,9 +78,9 @@ static usec_t over_at(const struct sessions *sessions, const struct session *ses
 	return usec_add(session->used, sessions->settings.ttl);
 }
 
-static bool is_idle(const struct session *session)
+bool session_is_busy(const struct session *session)
 {
-	return session->turn == NULL;
+	return session->turn || session->run;
 }
 
 static void free_closed(struct sessions *sessions, struct session *session)
@@ -107,7 +107,7 @@ enum errcode sessions_find(struct sessions *sessions, struct bytes text, usec_t 
 	}
 	if (session->is_closing)
 		return ERR_session_not_found;
-	if (is_idle(session) && over_at(sessions, session) <= now)
+	if (!session_is_busy(session) && over_at(sessions, session) <= now)
 		return ERR_session_expired;
 	*ret = session;
 	return ERR_NONE;
@@ -137,6 +137,7 @@ struct session *sessions_open(struct sessions *sessions, struct bytes text, usec
 	session->state_bytes = session->served = 0;
 	session->is_closing = false;
 	session->turn = NULL;
+	session->run = NULL;
 	move(session, SESSION_OPEN, &sessions->spare, &sessions->idle);
 	return session;
 }
@@ -144,7 +145,7 @@ struct session *sessions_open(struct sessions *sessions, struct bytes text, usec
 void sessions_end(struct sessions *sessions, struct session *session, enum session_reason reason,
 		  usec_t now)
 {
-	assert(is_idle(session));
+	assert(!session_is_busy(session));
 	sessions->bytes -= session->state_bytes;
 	session->state_bytes = 0;
 	session->is_bound = false;
@@ -160,7 +161,7 @@ bool session_enter(struct sessions *sessions, struct session *session, struct re
 		   usec_t now)
 {
 	session->used = now;
-	if (session->turn) {
+	if (session_is_busy(session)) {
 		list_push_back(&session->waiting, &request->in_queue);
 		return false;
 	}
@@ -170,26 +171,38 @@ bool session_enter(struct sessions *sessions, struct session *session, struct re
 	return true;
 }
 
-struct request *session_leave(struct sessions *sessions, struct session *session,
-			      struct request *request, usec_t now)
+/* Gives the turn, which nobody has, to the first request that waits; NULL: none does. */
+static struct request *next_turn(struct sessions *sessions, struct session *session)
 {
-	struct list_node *node;
+	struct list_node *node = list_first(&session->waiting);
 
-	session->used = now;
-	if (session->turn != request) {
-		list_remove(&session->waiting, &request->in_queue);
-		return NULL;
-	}
-	node = list_first(&session->waiting);
 	if (node) {
 		list_remove(&session->waiting, node);
 		session->turn = list_entry(node, struct request, in_queue);
 		return session->turn;
 	}
-	session->turn = NULL;
 	list_remove(&sessions->busy, &session->in_list);
 	list_push_back(&sessions->idle, &session->in_list);
 	return NULL;
+}
+
+struct request *session_leave(struct sessions *sessions, struct session *session,
+			      struct request *request, usec_t now)
+{
+	session->used = now;
+	if (session->turn != request) {
+		list_remove(&session->waiting, &request->in_queue);
+		return NULL;
+	}
+	session->turn = NULL;
+	return session->run ? NULL : next_turn(sessions, session);
+}
+
+struct request *session_run_over(struct sessions *sessions, struct session *session, usec_t now)
+{
+	session->used = now;
+	session->run = NULL;
+	return session->turn ? NULL : next_turn(sessions, session);
 }
 
 void session_bind(struct session *session, uint32_t pool, uint32_t worker, uint32_t life,

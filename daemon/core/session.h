@@ -1,6 +1,7 @@
 /*
  * Sessions: requests that belong together.  They are processed one at a time, in the order in which
- * they came.  The state that a worker returned is sent to the worker that serves the next request.
+ * they came.  A run that its request has given up holds the session until it ends, so that the next
+ * request begins after it.  The state that a worker returned is sent to the worker that serves the next request.
  *
  * A session is bound to one life of a worker, not to its slot: a new process in the same slot is
  * another worker.  A session expires when it has not been used for its time to live.  An expired,
@@ -81,6 +82,7 @@ struct session {
 	uint64_t state_bytes;
 	uint64_t served;
 	struct request *turn; /* the request being processed, or NULL */
+	struct attempt *run;  /* it was given up, may still run, and holds the session; or NULL */
 	struct list waiting;  /* the other requests, in order of arrival */
 	struct list_node in_list;
 };
@@ -135,6 +137,12 @@ bool session_enter(struct sessions *sessions, struct session *session, struct re
  * NULL. */
 struct request *session_leave(struct sessions *sessions, struct session *session,
 			      struct request *request, usec_t now);
+
+/* The run that held the session has ended.  Returns the request that gets the turn, or NULL. */
+struct request *session_run_over(struct sessions *sessions, struct session *session, usec_t now);
+
+/* Whether a request of the session is being processed, or a run holds it. */
+bool session_is_busy(const struct session *session);
 
 /* A request succeeded at `life` of `worker`: binds the session to it.  `handed`: the worker
  * returned the session's state. */

@@ -138,6 +138,8 @@ struct attempt *worker_add_attempt(struct worker *worker, struct request *reques
 	attempt->given_up = attempt->held_since = attempt->held = 0;
 	attempt->has_begun = attempt->has_overrun = attempt->is_late = false;
 	attempt->was_slow_reported = false;
+	attempt->key = NULL;
+	attempt->session = NULL;
 	attempt->entry = request ? request->run.entry : 0;
 	list_push_back(&worker->attempts, node);
 	return attempt;

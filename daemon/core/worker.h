@@ -59,13 +59,16 @@ struct attempt {
 	usec_t sent;
 	/* When it came to the head of the line, or the worker sent `started`; 0: not yet. */
 	usec_t begun;
-	usec_t given_up;	/* when `request` became NULL; 0: it has not */
-	usec_t held_since;	/* its client does not read its parts since then; 0: it reads */
-	usec_t held;		/* how long that was the case before, in all */
-	bool has_begun;		/* the worker sent `started` for it */
-	bool has_overrun;	/* it was given up because the pool's time limit passed */
-	bool is_late;		/* it was given up because its request's deadline passed */
-	unsigned entry;		/* of its method in the runs of the pool (runs.h) */
+	usec_t given_up;   /* when `request` became NULL; 0: it has not */
+	usec_t held_since; /* its client does not read its parts since then; 0: it reads */
+	usec_t held;	   /* how long that was the case before, in all */
+	bool has_begun;	   /* the worker sent `started` for it */
+	bool has_overrun;  /* it was given up because the pool's time limit passed */
+	bool is_late;	   /* it was given up because its request's deadline passed */
+	unsigned entry;	   /* of its method in the runs of the pool (runs.h) */
+	/* While it is given up: what it holds until it ends (engine_late.c); NULL: nothing. */
+	struct key *key;
+	struct session *session;
 	bool was_slow_reported; /* EFFECT_SLOW was emitted for it */
 };
 

@@ -156,7 +156,8 @@ static bool is_of_no_process(const struct effect *effect)
 	return effect->type == EFFECT_ERROR || effect->type == EFFECT_DONE ||
 	       effect->type == EFFECT_BREAKER || effect->type == EFFECT_HEALTH ||
 	       effect->type == EFFECT_LEVEL || effect->type == EFFECT_SESSION ||
-	       effect->type == EFFECT_FORGET || effect->type == EFFECT_ROLL;
+	       effect->type == EFFECT_STORE || effect->type == EFFECT_FORGET ||
+	       effect->type == EFFECT_ROLL;
 }
 
 static void take_effect(struct havoc *havoc, const struct effect *effect)
@@ -188,6 +189,7 @@ static void take_effect(struct havoc *havoc, const struct effect *effect)
 	case EFFECT_RETRY:
 		hold(havoc, havoc->owned[effect->request], "of a request that is answered");
 		break;
+	case EFFECT_STORE:
 	case EFFECT_FORGET:
 	case EFFECT_HEALTH:
 	case EFFECT_BREAKER:

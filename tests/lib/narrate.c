@@ -354,6 +354,13 @@ const char *narrate_effect(const struct effect *effect, char *text)
 	case EFFECT_RESTART:
 		add(text, "restart %u", effect->request);
 		break;
+	case EFFECT_STORE:
+		add(text, "store what %u.%u answered", worker, life);
+		if (effect->store.key != NO_SLOT)
+			add(text, ", key %u", effect->store.key);
+		if (effect->store.session != NO_SLOT)
+			add(text, ", session %u", effect->store.session);
+		break;
 	case EFFECT_FORGET:
 		add(text, "forget key %u", effect->key);
 		break;

@@ -86,7 +86,13 @@ static void note_exit(struct world *world, const struct engine_event *event)
 
 		if (!sending->answered && !sending->given_up)
 			note_end_of_attempt(world, process, sending);
+		judge_run_over(world, sending, false);
 	}
+}
+
+static bool may_be_taken_back(const struct record *record)
+{
+	return record->idempotent && record->key == NO_NAME && record->session == NO_NAME;
 }
 
 /* An idempotent request is taken back without a cancel when its worker's channel breaks. */
@@ -101,7 +107,7 @@ static void note_break(struct world *world, const struct engine_event *event)
 		const struct sending *sending = &process->sendings[i];
 
 		if (sending->record == NOBODY || sending->answered || sending->given_up ||
-		    !world->records[sending->record].idempotent)
+		    !may_be_taken_back(&world->records[sending->record]))
 			continue;
 		world->records[sending->record].sent = false;
 		world->records[sending->record].moves++;
@@ -120,8 +126,12 @@ static void note_answer(struct world *world, const struct engine_event *event)
 	sending = &process->sendings[event->id];
 	if (event->type == EVENT_WORKER_ANSWERED && sending->record != NOBODY && !sending->answered)
 		judge_answered(world, event, sending->given_up);
+	if (event->type == EVENT_WORKER_ANSWERED && event->answer.code == ERR_NONE &&
+	    sending->record != NOBODY && !sending->answered)
+		judge_ledger_success(world, process, sending);
 	if (!sending->given_up && !sending->answered)
 		note_end_of_attempt(world, process, sending);
+	judge_run_over(world, sending, true);
 	process->in_flight -= sending->record != NOBODY && !sending->answered;
 	sending->answered = true;
 }
@@ -274,9 +284,10 @@ static void note_heir(struct world *world, struct process *process, struct sendi
 		    &process->sendings[request->run.attempt->id] == sending)
 			heir = &world->records[world->open[i]];
 	}
-	sending->given_up = !heir && judge_is_broken(world, process);
-	if (sending->given_up)
+	if (!heir && judge_is_broken(world, process)) {
+		judge_give_up(world, sending);
 		return;
+	}
 	if (!heir || heir->key == NO_NAME || heir->key != dead->key || heir->pool != dead->pool) {
 		judge_blame(world, "P3", "request %u is over, and its attempt is left alone",
 			    sending->record);
@@ -354,6 +365,7 @@ void judge_after(struct world *world)
 	}
 	judge_verdict_reported(world);
 	judge_names_after(world);
+	judge_ledger_after(world);
 	judge_traffic_after(world);
 	judge_rooms_after(world);
 	judge_scaling_after(world);

@@ -46,6 +46,17 @@ void judge_leap(struct world *world, usec_t from);
 void judge_run(struct world *world, uint32_t number);
 void judge_completed(struct world *world, uint32_t number);
 
+/* The process has begun this task, or (the engine hears) has done what it was sent there. */
+void judge_ledger_run(struct world *world, const struct process *process, const struct task *task);
+void judge_ledger_success(struct world *world, const struct process *process,
+			  const struct sending *sending);
+
+/* The request of what was sent gives up on it: the run holds its key and session from now on.  And:
+ * the engine hears that it has ended, and (`is_known`) how. */
+void judge_give_up(struct world *world, struct sending *sending);
+void judge_run_over(struct world *world, struct sending *sending, bool is_known);
+void judge_ledger_after(struct world *world);
+
 /* Called at the end of the world, when nothing is left to happen. */
 void judge_end(struct world *world);
 
@@ -81,6 +92,9 @@ void judge_names_after(struct world *world);
 void judge_session(struct world *world, const struct effect *effect);
 void judge_session_send(struct world *world, const struct record *record,
 			const struct effect *effect);
+/* A worker has answered a request that gave up on it: the key has its answer, the session its
+ * state. */
+void judge_store(struct world *world, const struct effect *effect);
 void judge_session_result(struct world *world, const struct record *record,
 			  const struct effect *effect);
 void judge_session_leave(struct world *world, const struct record *record);
@@ -91,6 +105,10 @@ void judge_key_run(struct world *world, const struct record *record, bool idempo
 void judge_key_result(struct world *world, const struct record *record,
 		      const struct effect *effect);
 void judge_key_leave(struct world *world, const struct record *record, enum executed executed);
+/* A run with the key may have succeeded, and nobody knows. */
+void judge_key_doubt(struct world *world, struct reported_key *key);
+/* The request succeeded, but its answer can't be kept. */
+void judge_key_lost(struct world *world, const struct record *record);
 /* The request that failed in this event handed its attempt to `heir`, which gets the result: it is
  * not in doubt yet. */
 void judge_key_inherit(struct world *world, const struct record *heir);

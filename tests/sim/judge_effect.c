@@ -50,7 +50,7 @@ static void give_up_silently(struct world *world, struct record *record)
 		return;
 	for (uint32_t i = 0; i < process->sending_count; i++)
 		if (process->sendings[i].record == judge_number(world, record))
-			process->sendings[i].given_up = true;
+			judge_give_up(world, &process->sendings[i]);
 	record->sent = false;
 }
 
@@ -281,6 +281,7 @@ static void note_good_run(struct world *world, const struct record *record, enum
 		return;
 	judge_breaker_success(world, record);
 	world->judge.results[record->at]++;
+	judge_key_lost(world, record);
 }
 
 static void judge_executed(struct world *world, const struct record *record,
@@ -613,7 +614,7 @@ static void judge_cancel(struct world *world, const struct effect *effect)
 	if (sending->given_up || sending->answered)
 		judge_blame(world, "workers", "worker %u is to give up message %u again",
 			    effect->worker, effect->send.id);
-	sending->given_up = true;
+	judge_give_up(world, sending);
 	record = &world->records[sending->record];
 	record->sent = false;
 	if (world->event.type == EVENT_CANCEL || world->event.type == EVENT_RECOVERY_CANCEL ||
@@ -906,6 +907,9 @@ void judge_effect(struct world *world, const struct effect *effect)
 		break;
 	case EFFECT_RETRY:
 		judge_retry(world, effect);
+		break;
+	case EFFECT_STORE:
+		judge_store(world, effect);
 		break;
 	case EFFECT_FORGET:
 		judge_forget(world, effect);

@@ -20,10 +20,10 @@ static uint32_t number_in(struct bytes name)
 
 /* --- sessions --- */
 
-/* Requests that the session has taken in and that are not answered. */
+/* Requests that the session has taken in and that are not answered, and runs that hold it. */
 static unsigned users(const struct world *world, uint32_t name)
 {
-	unsigned count = 0;
+	unsigned count = world->judge.sessions[name].runs;
 
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
 		uint32_t number = world->open[i];
@@ -266,8 +266,8 @@ void judge_session_send(struct world *world, const struct record *record,
 }
 
 /* A result of the worker binds the session to that process and commits the state. */
-static void note_success(struct world *world, struct reported_session *session,
-			 const struct effect *effect)
+static void note_success(struct world *world, struct reported_session *session, uint32_t pool,
+			 uint32_t slot)
 {
 	const struct engine_event *event = &world->event;
 	bool same =
@@ -275,13 +275,13 @@ static void note_success(struct world *world, struct reported_session *session,
 
 	if (session->bound && !same && session->moved_at != world->events)
 		judge_blame(world, "session", "session %u moves untold", session->slot);
-	if ((effect->result.session != NO_SLOT) != event->answer.has_state ||
-	    (event->answer.has_state && effect->result.session != session->slot))
+	if ((slot != NO_SLOT) != event->answer.has_state ||
+	    (event->answer.has_state && slot != session->slot))
 		judge_blame(world, "session", "the state of session %u is not committed",
 			    session->slot);
 	session->handed = event->answer.has_state || (same && session->handed);
 	session->bound = session->was_bound = true;
-	session->pool = effect->pool;
+	session->pool = pool;
 	session->worker = event->worker;
 	session->life = event->life;
 	if (!event->answer.has_state)
@@ -290,18 +290,17 @@ static void note_success(struct world *world, struct reported_session *session,
 		judge_blame(world, "P5", "the state of session %u is too large", session->slot);
 	session->version = world->events;
 	session->bytes = event->answer.state;
-	world->judge.versions[effect->result.session] = session->version;
+	world->judge.versions[slot] = session->version;
 }
 
 /* Whether the session moves to another worker and loses a state that was not handed back. */
 static bool leaves_state(const struct world *world, const struct reported_session *session,
-			 const struct effect *effect)
+			 bool is_static)
 {
 	const struct engine_event *event = &world->event;
 	bool same = session->worker == event->worker && session->life == event->life;
 
-	return session->bound && !session->handed &&
-	       (effect->result.source == RESULT_STATIC || !same);
+	return session->bound && !session->handed && (is_static || !same);
 }
 
 /* A session of a strict pool is answered by that pool only, and from the state that its last
@@ -343,14 +342,14 @@ void judge_session_result(struct world *world, const struct record *record,
 	}
 	session = &world->judge.sessions[record->session];
 	if (effect->result.has_lost_state !=
-	    (session->lost || leaves_state(world, session, effect)))
+	    (session->lost || leaves_state(world, session, effect->result.source == RESULT_STATIC)))
 		judge_blame(world, "session", "request %u: a lost state is told wrongly",
 			    judge_number(world, record));
 	judge_own_state(world, record, effect);
 	if (effect->result.source != RESULT_WORKER)
 		return;
 	session->lost = false;
-	note_success(world, session, effect);
+	note_success(world, session, effect->pool, effect->result.session);
 }
 
 /* Whether the state that was just handed back exceeds its limit. */
@@ -508,12 +507,10 @@ static uint64_t kept_bytes(const struct world *world)
 	return bytes;
 }
 
-static void judge_key_success(struct world *world, const struct record *record,
-			      const struct effect *effect)
+static void judge_key_success(struct world *world, const struct record *record, uint32_t slot)
 {
 	struct reported_key *key = key_of(world, record);
 	uint64_t bytes = world->event.answer.bytes;
-	uint32_t slot = effect->result.key;
 
 	if (is_alive(world, key))
 		judge_blame(world, "P3", "key k%u of pool %u succeeds twice", record->key,
@@ -537,6 +534,43 @@ static void judge_key_success(struct world *world, const struct record *record,
 			    kept_bytes(world));
 }
 
+void judge_key_lost(struct world *world, const struct record *record)
+{
+	struct reported_key *key = key_of(world, record);
+
+	if (!key)
+		return;
+	key->succeeded = world->now;
+	key->completed = 0;
+	key->kept = false;
+}
+
+void judge_store(struct world *world, const struct effect *effect)
+{
+	const struct engine_event *event = &world->event;
+	const struct process *process = &world->processes[event->worker];
+	const struct sending *sending = &process->sendings[event->id];
+	const struct record *record;
+
+	world->judge.stored = true;
+	if (event->type != EVENT_WORKER_ANSWERED || event->answer.code != ERR_NONE ||
+	    event->worker != effect->worker || event->id >= process->sending_count ||
+	    sending->record == NOBODY || !sending->given_up) {
+		judge_blame(world, "key", "what is stored is no result of a request that gave up");
+		return;
+	}
+	record = &world->records[sending->record];
+	if (record->key != NO_NAME)
+		judge_key_success(world, record, effect->store.key);
+	if (record->session != NO_NAME && !is_too_large(world, record)) {
+		struct reported_session *session = &world->judge.sessions[record->session];
+
+		/* The next answer of the session reports that. */
+		session->lost |= leaves_state(world, session, false);
+		note_success(world, session, effect->pool, effect->store.session);
+	}
+}
+
 void judge_key_result(struct world *world, const struct record *record, const struct effect *effect)
 {
 	const struct reported_key *key = key_of(world, record);
@@ -550,7 +584,7 @@ void judge_key_result(struct world *world, const struct record *record, const st
 				    judge_number(world, record));
 		world->judge.repeated |= world->subject == judge_number(world, record);
 	} else if (effect->result.source == RESULT_WORKER && key) {
-		judge_key_success(world, record, effect);
+		judge_key_success(world, record, slot);
 	} else if (slot != NO_SLOT) {
 		judge_blame(world, "key", "request %u: what nobody keeps is to be kept",
 			    judge_number(world, record));
@@ -633,7 +667,8 @@ static bool are_keys_full(struct world *world, const struct record *record)
 
 	for (unsigned i = 0; i < POOLS_MAX; i++)
 		for (unsigned n = 0; n < KEYS; n++)
-			taken[i][n] = is_alive(world, &world->judge.keys[i][n]);
+			taken[i][n] = is_alive(world, &world->judge.keys[i][n]) ||
+				      world->judge.keys[i][n].runs > 0;
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
 		uint32_t number = world->open[i];
 		const struct record *other = number == NOBODY ? record : &world->records[number];
@@ -666,9 +701,14 @@ void judge_key_leave(struct world *world, const struct record *record, enum exec
 	if (!key)
 		return;
 	key->failed_at = world->events;
-	/* A request that waited then must not run, unless it may run twice. */
-	if (executed != EXECUTED_MAYBE)
-		return;
+	/* A request that waited then must not run, unless it may run twice.  Of a run that goes on
+	 * this is known when it ends. */
+	if (executed == EXECUTED_MAYBE && key->runs == 0)
+		judge_key_doubt(world, key);
+}
+
+void judge_key_doubt(struct world *world, struct reported_key *key)
+{
 	if (key->doubted_at != world->events)
 		key->doubtful_before = key->doubtful;
 	key->doubted_at = world->events;

@@ -230,6 +230,7 @@ static void begin(struct world *world, struct process *process, struct task *tas
 	}
 	world_heir(world, task->record)->misled |= process->liar;
 	judge_run(world, task->record);
+	judge_ledger_run(world, process, task);
 	plan_parts(world, process, task, run);
 	if (world->outage == process->pool) {
 		go_wrong(world, process, task, run);

@@ -173,7 +173,9 @@ struct sending {
 	uint32_t record; /* UINT32_MAX: a ping */
 	bool answered;
 	bool given_up;
-	bool slow; /* EFFECT_SLOW was emitted for it */
+	bool holds; /* since then, its request's key and session */
+	bool ran;   /* the process really began it */
+	bool slow;  /* EFFECT_SLOW was emitted for it */
 };
 
 /* The process in a worker's slot, alive or not, until the engine knows that it has ended. */
@@ -246,6 +248,7 @@ struct reported_session {
 	uint32_t pool;
 	uint32_t worker;
 	uint32_t life;
+	unsigned runs; /* that were given up and hold it */
 };
 
 /* What really happened to a key in the scope of a pool. */
@@ -261,6 +264,8 @@ struct reported_key {
 	uint32_t doubtful_before;  /* its value before the event of the last such failure */
 	unsigned doubted_at;	   /* number of that event */
 	unsigned failed_at;	   /* number of the event at which a leader failed last */
+	unsigned runs;		   /* that were given up and hold it */
+	usec_t proven; /* when the engine last heard that a request with it succeeded; 0: never */
 };
 
 /* The chain of a pool, as it follows from the reported effects. */
@@ -350,6 +355,8 @@ struct judge {
 	bool may_open;	    /* the session may be opened */
 	enum errcode heard; /* what the request was answered */
 	bool repeats;	    /* a new request comes with a key that has its answer */
+	bool must_store;    /* the answer of a request that gave up is to be stored */
+	bool stored;	    /* and it is */
 	bool repeated;	    /* and that request gets the answer */
 	uint64_t last_recovery;
 	unsigned recoveries;

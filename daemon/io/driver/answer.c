@@ -2,6 +2,7 @@
 
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/failure.h"
+#include "daemon/io/driver/handed.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 
@@ -85,15 +86,27 @@ static void answer_with_meta(const struct driver *driver, struct call *call,
 	buf_free(&buf);
 }
 
-/* The state that the attempt handed back is the session's from now on.  False: no memory for it. */
-static bool commit_state(struct driver *driver, struct call *call, uint32_t session)
+/* The state that the answered attempt handed back is the session's from now on.  False: no memory
+ * for it. */
+static bool commit_state(struct driver *driver, const struct driver_step *step, uint32_t session)
 {
-	bool lost = call->state_len > 0 && call->state.len == 0;
+	struct handed *handed = handed_find(&driver->lives[step->event.worker], step->event.id);
+	bool lost = handed->len > 0 && handed->state.len == 0;
 
-	slot_store_take(&driver->session_states, session, call->state);
-	call->state = (struct bytes){0};
-	call_drop_state(call);
+	slot_store_take(&driver->session_states, session, handed->state);
+	handed->state = (struct bytes){0};
 	return !lost;
+}
+
+void answer_store(struct driver *driver, const struct driver_step *step,
+		  const struct effect *effect)
+{
+	/* Where there is no memory the slot is empty: the state is lost, as is the key's answer. */
+	if (effect->store.session != NO_SLOT)
+		(void)commit_state(driver, step, effect->store.session);
+	if (effect->store.key != NO_SLOT)
+		(void)slot_store_put(&driver->stored_answers, effect->store.key,
+				     step->answer->result);
 }
 
 void answer_result(struct driver *driver, const struct driver_step *step, struct call *call,
@@ -102,7 +115,7 @@ void answer_result(struct driver *driver, const struct driver_step *step, struct
 	struct source source = source_of(driver, step, call, effect);
 
 	if (effect->result.session != NO_SLOT &&
-	    !commit_state(driver, call, effect->result.session)) {
+	    !commit_state(driver, step, effect->result.session)) {
 		refuse(driver, call, ERR_memory_limit,
 		       "there was no memory for the session's state");
 		return;

@@ -32,10 +32,8 @@ int call_table_init(struct call_table *table, uint32_t capacity)
 
 void call_table_done(struct call_table *table)
 {
-	for (uint32_t i = 0; table->calls && i < table->capacity; i++) {
-		call_drop_state(&table->calls[i]);
+	for (uint32_t i = 0; table->calls && i < table->capacity; i++)
 		attempt_history_free(table->calls[i].history);
-	}
 	free(table->calls);
 	free(table->buckets);
 	*table = (struct call_table){0};
@@ -79,13 +77,6 @@ struct call *call_find(const struct call_table *table, const struct caller *call
 	return call;
 }
 
-void call_drop_state(struct call *call)
-{
-	bytes_free(&call->state);
-	call->has_state = false;
-	call->state_len = 0;
-}
-
 void call_answer(const struct call *call, struct chunk *chunk, struct bytes value)
 {
 	call->caller->ops->answer(call->caller, call->msgid, chunk, value);
@@ -113,7 +104,6 @@ void call_close(struct call_table *table, struct call *call)
 	while (*at != call)
 		at = &(*at)->next_same;
 	*at = call->next_same;
-	call_drop_state(call);
 	attempt_history_free(call->history);
 	call->history = NULL;
 	chunk_unref(call->chunk);

@@ -28,11 +28,6 @@ struct call {
 	struct bytes key;
 	/* Why the last attempt can't be expressed in its worker's dialect; NULL: it was sent. */
 	const char *encode_fault;
-	/* What the attempt that runs has handed back: its session's state, a copy (slot_store.h);
-	 * `state` is empty where it is too large to be stored. */
-	bool has_state;
-	size_t state_len;
-	struct bytes state;
 	struct flow flow;
 	struct attempt_history *history; /* NULL: no attempt has failed yet */
 	struct list_node in_caller;
@@ -57,9 +52,6 @@ struct call *call_open(struct call_table *table, struct caller *caller, uint32_t
 
 /* The open call of that caller and message id, or NULL. */
 struct call *call_find(const struct call_table *table, const struct caller *caller, uint32_t msgid);
-
-/* Frees the session's state that the last attempt handed back. */
-void call_drop_state(struct call *call);
 
 /* Call the function of its caller (caller.h). */
 void call_answer(const struct call *call, struct chunk *chunk, struct bytes value);

@@ -42,7 +42,6 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		sent.priority = priority_name(effect->send.priority);
 	if (effect->send.session != NO_SLOT)
 		sent.state = slot_store_get(&driver->session_states, effect->send.session);
-	call_drop_state(call);
 	flow_reset(driver, call);
 	call->encode_fault = channel_send(&life->channel, &sent);
 	if (call->encode_fault) {
@@ -249,6 +248,9 @@ void effects_carry_out(struct driver *driver, struct driver_step *step, const st
 	case EFFECT_ERROR:
 	case EFFECT_DROP:
 		do_answer(driver, step, effect);
+		break;
+	case EFFECT_STORE:
+		answer_store(driver, step, effect);
 		break;
 	case EFFECT_FORGET:
 		slot_store_drop(&driver->stored_answers, effect->key);

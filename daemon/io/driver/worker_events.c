@@ -2,6 +2,7 @@
 
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/effects.h"
+#include "daemon/io/driver/handed.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/stack.h"
 #include "daemon/io/driver/state.h"
@@ -82,32 +83,27 @@ static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, s
 static void on_state(struct channel *channel, uint32_t id, struct bytes state)
 {
 	struct driver *driver = channel->owner;
+	struct life *life = life_of(channel);
 	bool known;
-	uint32_t slot = slot_of(life_of(channel), id, &known);
-	struct call *call = slot != NO_SLOT ? &driver->calls.calls[slot] : NULL;
 
-	if (!known) {
+	(void)slot_of(life, id, &known);
+	if (!known)
 		dialect_broken(channel, ERR_protocol_violation,
 			       "it handed back the state of a request that it does not have");
-		return;
-	}
-	if (!call || call->session.len == 0)
-		return;
-	call_drop_state(call);
-	call->has_state = true;
-	call->state_len = state.len;
-	if (state.len <= driver->config->daemon.session_state_max)
-		call->state = bytes_copy(state);
+	else if (engine_takes_state(driver->engine, life->worker, id) &&
+		 handed_put(life, id, state, driver->config->daemon.session_state_max) < 0)
+		dialect_broken(channel, ERR_memory_limit,
+			       "there was no memory for the state of a session");
 }
 
 static void fill_answer(struct engine_event *event, const struct channel_answer *answer,
-			const struct call *call)
+			const struct handed *handed)
 {
 	event->answer.bytes = answer->has_failed ? 0 : answer->result.len;
 	event->answer.retry_after = USEC_INFINITY;
-	if (call) {
-		event->answer.has_state = call->has_state;
-		event->answer.state = call->state_len;
+	if (handed) {
+		event->answer.has_state = true;
+		event->answer.state = handed->len;
 	}
 	if (!answer->has_failed)
 		return;
@@ -122,16 +118,16 @@ static void fill_answer(struct engine_event *event, const struct channel_answer 
 
 static void on_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
 {
-	struct driver *driver = channel->owner;
-	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_ANSWERED);
+	struct life *life = life_of(channel);
+	struct driver_step step = step_of(life, EVENT_WORKER_ANSWERED);
 	bool known;
-	uint32_t slot = slot_of(life_of(channel), id, &known);
 
 	step.event.id = id;
-	fill_answer(&step.event, answer, slot != NO_SLOT ? &driver->calls.calls[slot] : NULL);
+	fill_answer(&step.event, answer, handed_find(life, id));
 	step.answer = answer;
-	step.answered = slot;
-	driver_step(driver, &step);
+	step.answered = slot_of(life, id, &known);
+	driver_step(channel->owner, &step);
+	handed_drop(life, id);
 }
 
 static void on_lost(struct channel *channel, uint32_t id, bool is_part)
@@ -151,6 +147,8 @@ static void on_lost(struct channel *channel, uint32_t id, bool is_part)
 		step.answer = &none;
 	}
 	driver_step(channel->owner, &step);
+	if (!is_part)
+		handed_drop(life_of(channel), id);
 }
 
 static void on_broken(struct channel *channel, enum errcode code)
@@ -188,6 +186,7 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 		      worker_cause_is_planned(worker.cause) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 		      life->worker, "ended", life->last_end);
 	stack_end(life);
+	handed_drop_all(life);
 	if (!worker_cause_is_planned(worker.cause))
 		notify_last_stderr(driver, life->worker);
 	driver_step(driver, &step);

@@ -19,6 +19,7 @@
 #include "daemon/io/worker/start.h"
 #include "daemon/io/worker/steps.h"
 
+struct handed;
 struct life;
 struct stack;
 
@@ -68,6 +69,7 @@ struct life {
 	enum errcode spawn_code;
 	bool has_hung_up;	     /* the connection was closed */
 	bool cancelled_before_start; /* it was ended before there was a process */
+	struct handed *handed;	     /* states of sessions: see driver/handed.h */
 	unsigned unsaid_count;
 	uint32_t unsaid[WORKER_ATTEMPTS_MAX]; /* ids of requests that the dialect can't express */
 
