@@ -351,7 +351,7 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
-		engine_late_end(engine, attempt, false);
+		engine_late_end(engine, attempt, ERR_NONE);
 		return;
 	}
 	release(engine, request);
@@ -451,7 +451,7 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
-		engine_late_end(engine, attempt, ran);
+		engine_late_end(engine, attempt, ran ? code : ERR_NONE);
 		return;
 	}
 	release(engine, request);

@@ -380,9 +380,10 @@ void engine_bar(struct engine *engine, struct request *request);
 /* That run has ended: the request is queued now, or gets its answer if the run succeeded. */
 void engine_go_on(struct engine *engine, struct request *request);
 
-/* A run that was given up has ended.  `unknown`: it may have succeeded.  With the worker's answer:
- * if it is a result, it is the key's answer, and the session has the state. */
-void engine_late_end(struct engine *engine, struct attempt *attempt, bool unknown);
+/* A run that was given up has ended.  `unknown`: by this error, so that it may have succeeded;
+ * ERR_NONE: it has not.  With the worker's answer: if it is a result, it is the key's answer, and
+ * the session has the state. */
+void engine_late_end(struct engine *engine, struct attempt *attempt, enum errcode unknown);
 void engine_late_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
 			const struct engine_event *event);
 

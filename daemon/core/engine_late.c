@@ -63,7 +63,7 @@ static void unbar(struct engine *engine, struct request *request)
 		engine_defer(engine, request, ERR_NONE);
 }
 
-void engine_late_end(struct engine *engine, struct attempt *attempt, bool unknown)
+void engine_late_end(struct engine *engine, struct attempt *attempt, enum errcode unknown)
 {
 	struct key *key = attempt->key;
 	struct session *session = attempt->session;
@@ -72,7 +72,10 @@ void engine_late_end(struct engine *engine, struct attempt *attempt, bool unknow
 	attempt->session = NULL;
 	if (key) {
 		key->run = NULL;
-		key->outcome_unknown |= unknown;
+		if (unknown != ERR_NONE) {
+			key->outcome_unknown = true;
+			key->failed_by = unknown;
+		}
 		unbar(engine, key->leader);
 		engine_key_go_on(engine, key);
 	}
@@ -133,5 +136,5 @@ void engine_late_answer(struct engine *engine, struct worker *worker, struct att
 {
 	if (event->answer.code == ERR_NONE && (attempt->key || attempt->session))
 		commit(engine, worker, attempt, event);
-	engine_late_end(engine, attempt, false);
+	engine_late_end(engine, attempt, ERR_NONE);
 }

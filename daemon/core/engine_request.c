@@ -154,6 +154,9 @@ enum executed engine_ran(const struct request *request)
 	 * so may be on its way. */
 	if (request->state == REQUEST_SENT || request->run.may_have_run)
 		return EXECUTED_MAYBE;
+	/* Another one with its key may be running, which is the same to who asks with a key. */
+	if (request->state == REQUEST_WAITING && request->key && request->key->run)
+		return EXECUTED_MAYBE;
 	return EXECUTED_NO;
 }
 

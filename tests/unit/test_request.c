@@ -16,7 +16,10 @@ static const bool allowed[REQUEST_STATE_COUNT_][REQUEST_STATE_COUNT_] = {
 			    [REQUEST_DONE] = true},
 	[REQUEST_HELD] = {[REQUEST_QUEUED] = true, [REQUEST_DELAYED] = true, [REQUEST_DONE] = true},
 	[REQUEST_SENT] = {[REQUEST_DELAYED] = true, [REQUEST_DONE] = true},
-	[REQUEST_DELAYED] = {[REQUEST_QUEUED] = true, [REQUEST_HELD] = true, [REQUEST_DONE] = true},
+	[REQUEST_DELAYED] = {[REQUEST_WAITING] = true,
+			     [REQUEST_QUEUED] = true,
+			     [REQUEST_HELD] = true,
+			     [REQUEST_DONE] = true},
 	[REQUEST_DONE] = {[REQUEST_FREE] = true},
 };
 
