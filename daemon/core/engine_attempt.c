@@ -62,7 +62,7 @@ static void emit_send(struct engine *engine, const struct pool *pool, const stru
 	effect->send.id = request->run.attempt->id;
 	effect->send.attempt = request->run.attempts;
 	effect->send.deadline = usec_min(request->deadline, request->run.attempt_due);
-	effect->send.priority = request->priority;
+	effect->send.priority = request->rank;
 	effect->send.is_stream = request->is_stream;
 	effect->send.session =
 		request->session ? engine_session_slot(engine, request->session) : NO_SLOT;

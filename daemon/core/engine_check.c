@@ -18,7 +18,7 @@ static const char *check_line(const struct pool *pool, const struct list *line, 
 		struct request *request = list_entry(node, struct request, in_queue);
 
 		HOLD(request->state == REQUEST_QUEUED);
-		HOLD(parked || request->priority == priority);
+		HOLD(parked || request->rank == priority);
 		HOLD(request->run.pool == pool->index);
 		HOLD(request->line == line);
 		*ret_bytes += request->bytes;
@@ -224,12 +224,12 @@ static const char *check_session(const struct sessions *sessions, const struct s
 	struct list_node *node;
 
 	HOLD(session->state_bytes <= sessions->settings.state_max);
-	HOLD(session_is_busy(session) || list_empty(&session->waiting));
+	HOLD(session_is_busy(session) || !waiting_first(&session->waiting));
 	HOLD(session->state == SESSION_OPEN || !session_is_busy(session));
 	HOLD(!session->run || session->run->session == session);
 	if (session->turn)
 		HOLD(session->turn->session == session);
-	list_for_each (node, &session->waiting) {
+	list_for_each (node, &session->waiting.list) {
 		struct request *request = list_entry(node, struct request, in_queue);
 
 		HOLD(request->state == REQUEST_WAITING && request->session == session);
@@ -264,7 +264,7 @@ static const char *check_keys(const struct keys *keys)
 
 		HOLD((key->state == KEY_IN_PROGRESS) == (key->leader || key->run));
 		HOLD(!key->run || key->run->key == key);
-		HOLD(key->state == KEY_IN_PROGRESS || list_empty(&key->waiting));
+		HOLD(key->state == KEY_IN_PROGRESS || !waiting_first(&key->waiting));
 		if (key->leader)
 			HOLD(key->leader->key == key);
 		bytes += key->bytes;

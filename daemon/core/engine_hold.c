@@ -46,7 +46,7 @@ static void come_back(struct engine *engine, struct request *request)
 static bool is_awaited(const struct request *request)
 {
 	return request->key && request->key->leader == request &&
-	       !list_empty(&request->key->waiting);
+	       waiting_first(&request->key->waiting);
 }
 
 void engine_hold(struct engine *engine, uint32_t slot, bool held)

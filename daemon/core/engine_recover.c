@@ -111,7 +111,7 @@ static struct failure refusal(struct engine *engine, const struct request *reque
 static bool make_room(struct engine *engine, struct pool *pool, const struct request *request)
 {
 	while (!queue_has_room(&pool->queue, request->bytes)) {
-		struct request *victim = pool_victim(pool, request->priority);
+		struct request *victim = pool_victim(pool, request->rank);
 
 		if (!victim)
 			return false;

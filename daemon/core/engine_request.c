@@ -352,6 +352,7 @@ static void open_request(struct engine *engine, struct request *request,
 	*request = (struct request){
 		.state = REQUEST_FREE,
 		.priority = event->submit.priority,
+		.rank = event->submit.priority,
 		.is_idempotent = event->submit.is_idempotent,
 		.no_fallback = event->submit.no_fallback,
 		.is_stream = event->submit.is_stream,

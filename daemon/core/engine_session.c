@@ -60,12 +60,9 @@ void engine_session_close(struct engine *engine, struct bytes name)
 	enum errcode code = sessions_find(&engine->sessions, name, engine->now, &session);
 
 	if (code == ERR_NONE) {
-		struct list_node *node;
+		struct request *request;
 
-		while ((node = list_first(&session->waiting))) {
-			struct request *request = list_entry(node, struct request, in_queue);
-
-			list_remove(&session->waiting, node);
+		while ((request = waiting_take(&session->waiting))) {
 			request->session = NULL;
 			engine_defer(engine, request, ERR_session_not_found);
 		}
@@ -167,6 +164,33 @@ void engine_answer_again(struct engine *engine, struct request *request)
 	engine_answer_result(engine, request, RESULT_STORED, NULL);
 }
 
+/* Gives the request that rank.  Returns the request that it waits for, with its key, or NULL. */
+static struct request *set_rank(struct engine *engine, struct request *request, enum priority rank)
+{
+	struct pool *pool = &engine->pools[request->run.pool];
+
+	if (request->state == REQUEST_WAITING && request->key && request->key->leader != request) {
+		waiting_rank(&request->key->waiting, request, rank);
+		return request->key->leader;
+	}
+	if (request->state == REQUEST_QUEUED) {
+		pool_dequeue(pool, request);
+		request->rank = rank;
+		pool_enqueue(pool, request, QUEUE_RETURN);
+		engine_mark_pool_dirty(engine, pool);
+	}
+	request->rank = rank;
+	return NULL;
+}
+
+/* A request of that rank waits for this one, which is not to stand behind less important ones; nor
+ * is the one that this one waits for. */
+static void raise_rank(struct engine *engine, struct request *request, enum priority rank)
+{
+	while (request && rank < request->rank)
+		request = set_rank(engine, request, rank);
+}
+
 static void wait(struct engine *engine, struct request *request)
 {
 	if (request->state != REQUEST_WAITING)
@@ -213,8 +237,10 @@ static bool take_key(struct engine *engine, struct request *request)
 	}
 	wait(engine, request);
 	key_wait(key, request);
-	if (key->leader)
+	if (key->leader) {
+		raise_rank(engine, key->leader, request->rank);
 		engine_hold(engine, engine_slot_of(engine, key->leader), false);
+	}
 	return false;
 }
 
@@ -250,6 +276,7 @@ bool engine_enter(struct engine *engine, struct request *request, const struct e
 		if (engine->pools[request->home].settings.affinity == SESSION_STRICT)
 			request->no_fallback = true;
 		if (!session_enter(&engine->sessions, session, request, engine->now)) {
+			raise_rank(engine, session->turn, request->rank);
 			wait(engine, request);
 			return false;
 		}
@@ -384,9 +411,7 @@ bool engine_transfer_attempt(struct engine *engine, struct request *request)
 	if (request->state != REQUEST_SENT || !key || key->leader != request || request->session ||
 	    request->is_stream)
 		return false;
-	heir = list_empty(&key->waiting)
-		       ? NULL
-		       : list_entry(list_first(&key->waiting), struct request, in_queue);
+	heir = waiting_first(&key->waiting);
 	if (!heir || heir->session || heir->is_stream || !may_be_at(heir, request->run.level))
 		return false;
 	/* If this attempt turns out not to have run, such an heir could not be sent again. */

@@ -320,7 +320,7 @@ void engine_view_session(const struct engine *engine, uint32_t index, struct ses
 		.pool = session->pool,
 		.worker = session->worker,
 		.is_busy = session_is_busy(session),
-		.waiting = session->waiting.len,
+		.waiting = session->waiting.list.len,
 		.served = session->served,
 		.state_bytes = session->state_bytes,
 		.has_lost_state = session->has_lost_state,

@@ -123,7 +123,7 @@ enum forecast_verdict forecast_judge(const struct pool *pool, const struct reque
 		return FORECAST_IN_TIME;
 	if (pool->queue.len == 0 && has_room(pool))
 		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
-	if (usec_add(forecast_wait(pool, request->priority, now), needed(pool, request)) <= left)
+	if (usec_add(forecast_wait(pool, request->rank, now), needed(pool, request)) <= left)
 		return FORECAST_IN_TIME;
 	if (left < typical(pool, request))
 		return FORECAST_HOPELESS;
@@ -152,7 +152,7 @@ void forecast_queued(struct pool *pool, const struct request *request, usec_t no
 		}
 		forecast->second = now - age % USEC_PER_SEC;
 	}
-	forecast->came[request->priority] += runs_cost(&pool->runs, request->run.entry);
+	forecast->came[request->rank] += runs_cost(&pool->runs, request->run.entry);
 }
 
 void forecast_sent(struct pool *pool, const struct request *request, usec_t now)
@@ -177,7 +177,7 @@ usec_t forecast_retry_after(struct pool *pool, const struct request *request, st
 			    usec_t now)
 {
 	struct forecast *forecast = &pool->forecast;
-	usec_t wait = usec_add(forecast_wait(pool, request->priority, now), needed(pool, request));
+	usec_t wait = usec_add(forecast_wait(pool, request->rank, now), needed(pool, request));
 	usec_t cost = runs_cost(&pool->runs, request->run.entry);
 	uint64_t before = promised(pool, now);
 	usec_t span;

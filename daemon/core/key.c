@@ -44,7 +44,7 @@ void keys_init(struct keys *keys, const struct key_settings *settings, struct ke
 	list_init(&keys->completed);
 	for (uint32_t i = 0; i < settings->max; i++) {
 		slots[i] = (struct key){.state = KEY_FREE};
-		list_init(&slots[i].waiting);
+		waiting_init(&slots[i].waiting);
 		list_push_back(&keys->spare, &slots[i].in_list);
 	}
 }
@@ -85,23 +85,21 @@ struct key *keys_lead(struct keys *keys, uint32_t pool, struct bytes text, struc
 void key_wait(struct key *key, struct request *request)
 {
 	assert(key->state == KEY_IN_PROGRESS);
-	list_push_back(&key->waiting, &request->in_queue);
+	waiting_add(&key->waiting, request);
 }
 
 void key_leave(struct key *key, struct request *request)
 {
-	list_remove(&key->waiting, &request->in_queue);
+	waiting_remove(&key->waiting, request);
 }
 
 struct request *key_promote(struct key *key)
 {
-	struct list_node *node = list_first(&key->waiting);
+	struct request *first = waiting_take(&key->waiting);
 
-	if (!node)
-		return NULL;
-	list_remove(&key->waiting, node);
-	key->leader = list_entry(node, struct request, in_queue);
-	return key->leader;
+	if (first)
+		key->leader = first;
+	return first;
 }
 
 bool keys_succeed(struct keys *keys, struct key *key, uint64_t bytes, usec_t now)
@@ -130,7 +128,7 @@ void keys_lose(struct keys *keys, struct key *key, usec_t now)
 
 void keys_drop(struct keys *keys, struct key *key)
 {
-	assert(list_empty(&key->waiting) && !key->run);
+	assert(!waiting_first(&key->waiting) && !key->run);
 	keys->bytes -= key->bytes;
 	key->bytes = 0;
 	key->leader = NULL;

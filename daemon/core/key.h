@@ -13,7 +13,7 @@
 #define POOLD_CORE_KEY_H
 
 #include "daemon/core/names.h"
-#include "daemon/core/request.h"
+#include "daemon/core/waiting.h"
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
 #define KEY_STATES(STATE)                                                                          \
@@ -45,7 +45,7 @@ struct key {
 	struct attempt *run;	/* it was given up, may still run, and holds the key; or NULL */
 	bool outcome_unknown;	/* while IN_PROGRESS: an earlier leader may have succeeded */
 	enum errcode failed_by; /* the error of the last leader that failed */
-	struct list waiting;	/* requests that wait for the leader */
+	struct waiting waiting; /* requests that wait for the leader */
 	uint64_t bytes;
 	usec_t succeeded;
 	struct list_node in_list;

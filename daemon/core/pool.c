@@ -295,7 +295,7 @@ void pool_enqueue(struct pool *pool, struct request *request, enum queue_place p
 		queue_put_back(&pool->queue, request);
 	else
 		queue_push(&pool->queue, request);
-	runs_enter(&pool->runs, request->run.entry, request->priority);
+	runs_enter(&pool->runs, request->run.entry, request->rank);
 	if (request->run.circuit)
 		request->run.circuit->queued++;
 }
@@ -303,7 +303,7 @@ void pool_enqueue(struct pool *pool, struct request *request, enum queue_place p
 void pool_dequeue(struct pool *pool, struct request *request)
 {
 	queue_remove(&pool->queue, request);
-	runs_leave(&pool->runs, request->run.entry, request->priority);
+	runs_leave(&pool->runs, request->run.entry, request->rank);
 	if (request->run.circuit)
 		request->run.circuit->queued--;
 }
@@ -316,7 +316,7 @@ struct request *pool_victim(const struct pool *pool, enum priority priority)
 		struct list_node *node = list_last(&pool->workers[i].parked);
 		struct request *parked = node ? list_entry(node, struct request, in_queue) : NULL;
 
-		if (parked && parked->priority > (victim ? victim->priority : priority))
+		if (parked && parked->rank > (victim ? victim->rank : priority))
 			victim = parked;
 	}
 	return victim;

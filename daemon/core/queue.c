@@ -39,7 +39,7 @@ static void enter(struct queue *queue, struct request *request, struct list *lin
 
 void queue_push(struct queue *queue, struct request *request)
 {
-	struct list *line = &queue->classes[request->priority];
+	struct list *line = &queue->classes[request->rank];
 
 	assert(queue_has_room(queue, request->bytes));
 	list_push_back(line, &request->in_queue);
@@ -48,7 +48,7 @@ void queue_push(struct queue *queue, struct request *request)
 
 void queue_push_front(struct queue *queue, struct request *request)
 {
-	struct list *line = &queue->classes[request->priority];
+	struct list *line = &queue->classes[request->rank];
 
 	list_push_front(line, &request->in_queue);
 	enter(queue, request, line);
@@ -56,7 +56,7 @@ void queue_push_front(struct queue *queue, struct request *request)
 
 void queue_put_back(struct queue *queue, struct request *request)
 {
-	struct list *line = &queue->classes[request->priority];
+	struct list *line = &queue->classes[request->rank];
 	struct list_node *node;
 
 	list_for_each (node, line)
@@ -76,7 +76,7 @@ void queue_park(struct queue *queue, struct request *request, struct list *parke
 
 void queue_unpark(struct queue *queue, struct request *request)
 {
-	struct list *line = &queue->classes[request->priority];
+	struct list *line = &queue->classes[request->rank];
 
 	list_remove(request->line, &request->in_queue);
 	list_push_front(line, &request->in_queue);
@@ -97,7 +97,7 @@ struct request *queue_peek(const struct queue *queue)
 
 void queue_remove(struct queue *queue, struct request *request)
 {
-	queue->parked -= request->line != &queue->classes[request->priority];
+	queue->parked -= request->line != &queue->classes[request->rank];
 	list_remove(request->line, &request->in_queue);
 	request->line = NULL;
 	queue->len--;

@@ -99,6 +99,8 @@ struct request_run {
 struct request {
 	enum request_state state;
 	enum priority priority;
+	/* The class that it queues in: its priority, or the highest of those that wait for it. */
+	enum priority rank;
 	bool is_idempotent;
 	bool no_fallback; /* the client accepts no other pool */
 	bool is_stream;

@@ -61,7 +61,7 @@ void sessions_init(struct sessions *sessions, const struct session_settings *set
 	list_init(&sessions->ended);
 	for (uint32_t i = 0; i < sessions_slots(settings); i++) {
 		slots[i] = (struct session){.state = SESSION_FREE};
-		list_init(&slots[i].waiting);
+		waiting_init(&slots[i].waiting);
 		list_push_back(&sessions->spare, &slots[i].in_list);
 	}
 }
@@ -162,7 +162,7 @@ bool session_enter(struct sessions *sessions, struct session *session, struct re
 {
 	session->used = now;
 	if (session_is_busy(session)) {
-		list_push_back(&session->waiting, &request->in_queue);
+		waiting_add(&session->waiting, request);
 		return false;
 	}
 	session->turn = request;
@@ -174,13 +174,9 @@ bool session_enter(struct sessions *sessions, struct session *session, struct re
 /* Gives the turn, which nobody has, to the first request that waits; NULL: none does. */
 static struct request *next_turn(struct sessions *sessions, struct session *session)
 {
-	struct list_node *node = list_first(&session->waiting);
-
-	if (node) {
-		list_remove(&session->waiting, node);
-		session->turn = list_entry(node, struct request, in_queue);
+	session->turn = waiting_take(&session->waiting);
+	if (session->turn)
 		return session->turn;
-	}
 	list_remove(&sessions->busy, &session->in_list);
 	list_push_back(&sessions->idle, &session->in_list);
 	return NULL;
@@ -191,7 +187,7 @@ struct request *session_leave(struct sessions *sessions, struct session *session
 {
 	session->used = now;
 	if (session->turn != request) {
-		list_remove(&session->waiting, &request->in_queue);
+		waiting_remove(&session->waiting, request);
 		return NULL;
 	}
 	session->turn = NULL;

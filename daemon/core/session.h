@@ -14,7 +14,7 @@
 #define POOLD_CORE_SESSION_H
 
 #include "daemon/core/names.h"
-#include "daemon/core/request.h"
+#include "daemon/core/waiting.h"
 
 /* STATE(NAME, "name", states that may follow as a mask, sentence) */
 #define SESSION_STATES(STATE)                                                                      \
@@ -81,9 +81,9 @@ struct session {
 	uint32_t life;
 	uint64_t state_bytes;
 	uint64_t served;
-	struct request *turn; /* the request being processed, or NULL */
-	struct attempt *run;  /* it was given up, may still run, and holds the session; or NULL */
-	struct list waiting;  /* the other requests, in order of arrival */
+	struct request *turn;	/* the request being processed, or NULL */
+	struct attempt *run;	/* it was given up, may still run, and holds the session; or NULL */
+	struct waiting waiting; /* the other requests, in order of arrival */
 	struct list_node in_list;
 };
 

@@ -43,12 +43,13 @@ rank() {
 	cause | failover | forecast | heap | hist | names | prng | siblings) echo 0 ;;
 	backoff | breaker | budget | stats) echo 1 ;;
 	circuit | request) echo 2 ;;
-	key | policy | queue | runs | session | worker) echo 3 ;;
-	pool | recovery | worker_input) echo 4 ;;
-	settings) echo 5 ;;
-	engine) echo 6 ;;
-	engine_inspect) echo 7 ;;
-	engine_internal | engine_view) echo 8 ;;
+	policy | queue | runs | waiting | worker) echo 3 ;;
+	key | recovery | session | worker_input) echo 4 ;;
+	pool) echo 5 ;;
+	settings) echo 6 ;;
+	engine) echo 7 ;;
+	engine_inspect) echo 8 ;;
+	engine_internal | engine_view) echo 9 ;;
 	*) echo none ;;
 	esac
 }

@@ -12,7 +12,7 @@
 
 static struct request request_of(enum priority priority, uint64_t bytes)
 {
-	return (struct request){.priority = priority, .bytes = bytes};
+	return (struct request){.priority = priority, .rank = priority, .bytes = bytes};
 }
 
 START_TEST(empty_queue_has_nothing)
