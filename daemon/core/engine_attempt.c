@@ -412,26 +412,29 @@ static enum errcode death_code(const struct worker *worker, const struct attempt
 								       : ERR_worker_exited;
 }
 
-/* Requeue: it never started.  If it was the only request there (`suspect`), count it as a suspected
- * crasher: parsing it may have killed the worker.  False: it exceeds max_crash_retries. */
-static bool goes_back(struct pool *pool, struct request *request, bool suspect)
+/* Requeue: it never started, as far as the daemon knows (`has_begun`: it may have).  If it was the
+ * only request there (`suspect`), count it as a suspected crasher: parsing it may have killed the
+ * worker.  False: it exceeds max_crash_retries. */
+static bool goes_back(struct pool *pool, struct request *request, bool suspect, bool has_begun)
 {
 	if (suspect)
 		request->run.crashes++;
 	if (request->run.crashes > 0 && request->run.crashes - 1 > pool->settings.max_crash_retries)
 		return false;
-	request->run.unbegun++;
+	request->run.unbegun += !has_begun;
 	pool->stats.requeued++;
 	return true;
 }
 
 /* Whether the worker was ended for the answer of another request, and had not begun this one before
  * it.  It may have begun it behind that answer, which nobody has read, so that only what may run
- * twice goes back. */
+ * once more goes back. */
 static bool is_bystander(const struct worker *worker, const struct attempt *attempt)
 {
-	return worker->broken_by == ERR_response_too_large && attempt->request &&
-	       attempt->request->is_idempotent && !attempt->request->has_streamed &&
+	const struct request *request = attempt->request;
+
+	return worker->broken_by == ERR_response_too_large && request && request->is_idempotent &&
+	       !request->has_streamed && request_runs(request) < request->max_attempts &&
 	       !worker_sent_too_much(worker, attempt) && !worker_has_begun(worker, attempt);
 }
 
@@ -459,7 +462,7 @@ static void settle(struct engine *engine, struct worker *worker, struct attempt 
 		request->run.may_have_run = request->run.outcome_unknown = true;
 		ran = false;
 	}
-	if (!ran && goes_back(engine_pool_of(engine, worker), request, suspect)) {
+	if (!ran && goes_back(engine_pool_of(engine, worker), request, suspect, stands_by)) {
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		engine_enqueue(engine, request, true);
 		return;
