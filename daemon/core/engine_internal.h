@@ -119,9 +119,11 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	unsigned at_work = pool_at_work(pool);
+	bool lacked = pool_lacks_workers(pool);
 
 	pool_move_worker(pool, worker, state, engine->now);
-	engine->levels_moved |= (at_work == 0) != (pool_at_work(pool) == 0);
+	engine->levels_moved |= (at_work == 0) != (pool_at_work(pool) == 0) ||
+				lacked != pool_lacks_workers(pool);
 	engine_touch(engine, worker);
 }
 
