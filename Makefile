@@ -17,6 +17,7 @@ SYSCONFDIR  ?= /etc
 UNITDIR     ?= /usr/lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
+CATALOGDIR  ?= /usr/lib/systemd/catalog
 # Debian's interpreter looks for what its own packages install without the version, for all else with it.
 PYTHONDIR   ?= $(PREFIX)/lib/python$(if $(filter /usr,$(PREFIX)),3,$(PYTHON_VERSION))/dist-packages
 WERROR      ?= 1
@@ -370,6 +371,7 @@ install: all
 	install -Dm644 systemd/poold.socket $(D)$(UNITDIR)/poold.socket
 	install -Dm644 systemd/poold.sysusers $(D)$(SYSUSERSDIR)/poold.conf
 	install -Dm644 systemd/poold.tmpfiles $(D)$(TMPFILESDIR)/poold.conf
+	install -Dm644 systemd/poold.catalog $(D)$(CATALOGDIR)/poold.catalog
 	install -d $(D)$(SYSCONFDIR)/poold/poold.conf.d
 	test -e $(D)$(SYSCONFDIR)/poold/poold.conf || $(call render,systemd/poold.conf.in,$(D)$(SYSCONFDIR)/poold/poold.conf)
 	@$(refresh_loader)
@@ -380,7 +382,7 @@ uninstall:
 	rm -f $(addprefix $(D)$(LIBDIR)/,$(SONAME) libpoold.so libpoold.a)
 	rm -f $(D)$(COMPLETIONDIR)/poolctl
 	rm -f $(D)$(UNITDIR)/poold.service $(D)$(UNITDIR)/poold.socket
-	rm -f $(D)$(SYSUSERSDIR)/poold.conf $(D)$(TMPFILESDIR)/poold.conf
+	rm -f $(D)$(SYSUSERSDIR)/poold.conf $(D)$(TMPFILESDIR)/poold.conf $(D)$(CATALOGDIR)/poold.catalog
 	rm -f $(foreach f,$(MAN_PAGES),$(call man_dir,$(f))$(notdir $(f)))
 	rm -rf $(D)$(PYTHONDIR)/poold $(D)$(DATADIR)
 
