@@ -303,6 +303,8 @@ lint: format-check
 	@echo "  shell and manual pages"
 	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps .ci/reproducible $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
+	@echo "  mypy"
+	@if command -v mypy >/dev/null; then cd client/python && mypy --no-error-summary --cache-dir=$(abspath $(O))/mypy; fi
 
 # The parts of the documents that the code says.
 docs: $(O)/poold
@@ -324,7 +326,7 @@ help:
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make soak       the long runs'
 	@echo 'make mutate     faults made by hand in the core: each must be caught'
-	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc'
+	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc, mypy'
 	@echo 'make docs       write the tables in docs/ that come from the code'
 	@echo 'make install    into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make deps       install the Debian packages that are missing'
