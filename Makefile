@@ -17,6 +17,7 @@ SYSCONFDIR  ?= /etc
 UNITDIR     ?= /usr/lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
+CATALOGDIR  ?= /usr/lib/systemd/catalog
 # Debian's interpreter looks for what its own packages install without the version, for all else with it.
 PYTHONDIR   ?= $(PREFIX)/lib/python$(if $(filter /usr,$(PREFIX)),3,$(PYTHON_VERSION))/dist-packages
 WERROR      ?= 1
@@ -302,6 +303,8 @@ lint: format-check
 	@echo "  shell and manual pages"
 	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps .ci/reproducible $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
+	@echo "  mypy"
+	@if command -v mypy >/dev/null; then cd client/python && mypy --no-error-summary --cache-dir=$(abspath $(O))/mypy; fi
 
 # The parts of the documents that the code says.
 docs: $(O)/poold
@@ -323,7 +326,7 @@ help:
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make soak       the long runs'
 	@echo 'make mutate     faults made by hand in the core: each must be caught'
-	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc'
+	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc, mypy'
 	@echo 'make docs       write the tables in docs/ that come from the code'
 	@echo 'make install    into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make deps       install the Debian packages that are missing'
@@ -370,6 +373,7 @@ install: all
 	install -Dm644 systemd/poold.socket $(D)$(UNITDIR)/poold.socket
 	install -Dm644 systemd/poold.sysusers $(D)$(SYSUSERSDIR)/poold.conf
 	install -Dm644 systemd/poold.tmpfiles $(D)$(TMPFILESDIR)/poold.conf
+	install -Dm644 systemd/poold.catalog $(D)$(CATALOGDIR)/poold.catalog
 	install -d $(D)$(SYSCONFDIR)/poold/poold.conf.d
 	test -e $(D)$(SYSCONFDIR)/poold/poold.conf || $(call render,systemd/poold.conf.in,$(D)$(SYSCONFDIR)/poold/poold.conf)
 	@$(refresh_loader)
@@ -380,7 +384,7 @@ uninstall:
 	rm -f $(addprefix $(D)$(LIBDIR)/,$(SONAME) libpoold.so libpoold.a)
 	rm -f $(D)$(COMPLETIONDIR)/poolctl
 	rm -f $(D)$(UNITDIR)/poold.service $(D)$(UNITDIR)/poold.socket
-	rm -f $(D)$(SYSUSERSDIR)/poold.conf $(D)$(TMPFILESDIR)/poold.conf
+	rm -f $(D)$(SYSUSERSDIR)/poold.conf $(D)$(TMPFILESDIR)/poold.conf $(D)$(CATALOGDIR)/poold.catalog
 	rm -f $(foreach f,$(MAN_PAGES),$(call man_dir,$(f))$(notdir $(f)))
 	rm -rf $(D)$(PYTHONDIR)/poold $(D)$(DATADIR)
 

@@ -423,8 +423,11 @@ POOLD_API int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_by
  */
 POOLD_API int poold_attempt_set_state(struct poold_attempt *attempt, struct poold_bytes state);
 
-/* Whether the attempt was cancelled, or the daemon has closed the socket.  A handler that runs for
- * long should call this from time to time (one system call), and then return with any error. */
+/*
+ * Whether the attempt was cancelled, or the daemon has closed the socket.  A handler that runs for
+ * long should call this from time to time (one system call), and then return with any error.  A
+ * result is still used if the request has a key or a session, so it must be a whole one.
+ */
 POOLD_API bool poold_attempt_cancelled(struct poold_attempt *attempt);
 
 /*

@@ -14,8 +14,6 @@
 #define MESSAGE_MAX UINT32_MAX
 /* The most memory that an idle worker keeps for its answers. */
 #define OUTPUT_KEEP_MAX ((size_t)1024 * 1024)
-/* The most bytes of a message with a chunk around its value. */
-#define CHUNK_AROUND_MAX ((size_t)16)
 
 void worker_session_init(struct worker_session *session, size_t message_max)
 {
@@ -154,18 +152,18 @@ int worker_session_chunk(struct worker_session *session, struct poold_bytes valu
 
 	if (!session->attempt.stream)
 		return -EOPNOTSUPP;
-	if (value.len + CHUNK_AROUND_MAX > session->response_max) {
-		session->was_too_large = true;
-		attempt_fail_too_large(session, "chunk", value.len);
-		return -EMSGSIZE;
-	}
-	if (!bytes_are_value(bytes_from_public(value)))
-		return -EINVAL;
 	if (chunk->capacity > OUTPUT_KEEP_MAX)
 		buf_free(chunk);
 	buf_reset(chunk);
 	put_notification(chunk, "chunk", 2);
 	pack_uint(chunk, session->running_id);
+	if (value.len > session->response_max || chunk->len > session->response_max - value.len) {
+		session->was_too_large = true;
+		attempt_fail_too_large(session, "chunk", chunk->len + value.len);
+		return -EMSGSIZE;
+	}
+	if (!bytes_are_value(bytes_from_public(value)))
+		return -EINVAL;
 	pack_raw(chunk, bytes_from_public(value));
 	return buf_error(chunk);
 }

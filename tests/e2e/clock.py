@@ -7,9 +7,11 @@ to be missed.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -32,6 +34,9 @@ LATE = 0.15
 
 # A subprocess that takes so many seconds hangs, however slow the machine is.
 HANGS = 300.0
+
+# What the kernel says of processes that had to wait for the machine.
+PRESSURE = Path("/proc/pressure")
 
 FIRST_PAUSE = 0.0005
 LONGEST_PAUSE = 0.01
@@ -58,6 +63,19 @@ def slowness() -> float:
     if time.monotonic() - _measured_at > MEASURE_VALID:
         measure()
     return _factor
+
+
+def pressure() -> float:
+    """Seconds since the machine's start in which some process waited for a processor, for a disk or
+    for memory; infinite where the kernel does not count them."""
+    total = 0.0
+    for resource in ("cpu", "io", "memory"):
+        try:
+            words = (PRESSURE / resource).read_text(encoding="ascii").split()
+        except OSError:
+            return math.inf
+        total += int(words[4].removeprefix("total=")) / 1e6
+    return total
 
 
 def begin_scenario() -> None:

@@ -12,7 +12,10 @@ from typing import IO
 from clock import Deadline
 
 # On a busy machine the daemon may not be run for a moment at any time.
-STOOD_STILL = r"the daemon stood still for 0\.\d+ s"
+STOOD_STILL = re.compile(r"the daemon stood still for (0\.\d+) s")
+
+# The daemon may say so much too much, in seconds.
+STOOD_STILL_LESS = 0.1
 
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:")
 
@@ -86,18 +89,27 @@ class Log:
             self._stream.close()
         return ended
 
-    def unexpected(self, announced: Iterable[str]) -> list[str]:
+    def unexpected(self, announced: Iterable[str], waited: float) -> list[str]:
         """The lines from warning upwards, and those that are not the daemon's, that match none
-        of the announced patterns; every line of a sanitizer's report."""
+        of the announced patterns; every line of a sanitizer's report.
+
+        That the daemon stood still for less than a second needs no announcement if the machine made
+        processes wait, for so many seconds in all: no longer than that can it have stood still
+        through no fault of its own.
+        """
         lines = self.lines
         if any(SANITIZER.search(line) for line in lines):
             return lines
-        patterns = [re.compile(pattern) for pattern in (*announced, STOOD_STILL)]
-        return [
+        patterns = [re.compile(pattern) for pattern in announced]
+        loud = [
             line
             for line in lines
             if _is_loud(line) and not any(pattern.search(line) for pattern in patterns)
         ]
+        stood_still = [match for match in map(STOOD_STILL.search, loud) if match]
+        if sum(float(match[1]) - STOOD_STILL_LESS for match in stood_still) > waited:
+            return loud
+        return [line for line in loud if not STOOD_STILL.search(line)]
 
 
 def _is_loud(line: str) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import unittest
 
+import clock
 import procs
 from harness import MARK, SANITIZED, UNRULY, Daemon, DaemonTest, pool
 from raw import Raw
+
+# When a line of the daemon's log was written.
+AT = "2026-01-31T12:00:00.000Z"
 
 
 class Finds(DaemonTest):
@@ -40,6 +45,26 @@ class Finds(DaemonTest):
         daemon = self.launch_unchecked()
         daemon.signal(signal.SIGHUP)
         daemon.log.wait_for("SIGHUP")
+        self.check_found(daemon, "did not announce")
+
+    @unittest.skipIf(SANITIZED, "a sanitizer makes the loop slow")
+    @unittest.skipIf(math.isinf(clock.pressure()), "the kernel does not tell what had to wait")
+    def test_that_it_stood_still_though_nothing_had_to_wait(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.log.add(f"{AT} warning the daemon stood still for 0.250 s stalled_ms=250")
+        daemon.pressure = clock.pressure() + 1000.0
+        self.check_found(daemon, "did not announce")
+
+    def test_not_that_the_machine_made_it_stand_still(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.log.add(f"{AT} warning the daemon stood still for 0.250 s stalled_ms=250")
+        daemon.pressure -= 0.2
+        daemon.finish()
+
+    def test_that_it_stood_still_for_long(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.log.add(f"{AT} warning the daemon stood still for 1.250 s stalled_ms=1250")
+        daemon.pressure -= 2.0
         self.check_found(daemon, "did not announce")
 
     def test_a_line_that_is_not_the_daemons(self) -> None:

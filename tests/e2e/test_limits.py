@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clock import Timed, eventually
 from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool, worker
-from raw import Closed, Raw, pack
+from raw import Answer, Closed, Raw, pack
 
 # Seconds within which a refusal has to come: at once, but for the scheduler.
 AT_ONCE = 0.05
@@ -16,12 +16,13 @@ FULL = "warning pool is degraded, was ok pool=tools|request failed: code=queue_f
 class Queue(DaemonTest):
     """queue_max and queue_bytes_max"""
 
-    def check_full(self, client: Raw, answer_to: int) -> None:
+    def check_full(self, client: Raw, answer_to: int) -> Answer:
         answer = client.read_of(answer_to, seconds=AT_ONCE)
         self.assert_code(answer, "queue_full")
         self.assertIs(answer.error["retryable"], True)
         self.assertGreaterEqual(answer.error["retry_after_ms"], 1)
         self.assertEqual(answer.error["executed"], "no")
+        return answer
 
     def test_too_many_requests(self) -> None:
         daemon = self.start(
@@ -31,7 +32,8 @@ class Queue(DaemonTest):
         client = daemon.connect(map_errors=True)
         busy = daemon.occupy(client)
         waiting = [client.ask_pool("tools", "echo", [step]) for step in range(5)]
-        self.check_full(client, client.ask_pool("tools", "echo", ["too many"]))
+        answer = self.check_full(client, client.ask_pool("tools", "echo", ["too many"]))
+        self.assertRegex(answer.error["message"], r"^the queue of pool tools is full: 5 requests,")
         daemon.release()
         self.assertEqual(client.read().id, busy)
         self.assertEqual([client.read().id for _ in waiting], waiting)
@@ -45,10 +47,42 @@ class Queue(DaemonTest):
         client = daemon.connect(map_errors=True)
         busy = daemon.occupy(client)
         waiting = [client.ask_pool("tools", "length", [bytes(30_000)]) for _ in range(2)]
-        self.check_full(client, client.ask_pool("tools", "length", [bytes(30_000)]))
+        answer = self.check_full(client, client.ask_pool("tools", "length", [bytes(30_000)]))
+        self.assertRegex(answer.error["message"], r"^the queue of pool tools is full: 2 requests,")
         daemon.release()
         self.assertEqual(client.read().id, busy)
         self.assertEqual([client.read().id for _ in waiting], waiting)
+
+    def test_too_late_by_what_waits(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, prefetch=0, cancel_grace="10s"))
+        daemon.announced.append("request failed: code=queue_full")
+        client = daemon.connect(map_errors=True)
+        for _ in range(3):
+            client.call_pool("tools", "slow", [0.1])
+        busy = daemon.occupy(client)
+        waiting = [client.ask_pool("tools", "slow", [0.1]) for _ in range(8)]
+        late = client.ask_pool("tools", "slow", [0.1], timeout_ms=500)
+        answer = self.check_full(client, late)
+        text = r"^pool tools would not answer in (500|4\d\d(\.\d+)?) ms: 8 requests wait$"
+        self.assertRegex(answer.error["message"], text)
+        daemon.release()
+        self.assertEqual([client.read().id for _ in range(9)], [busy, *waiting])
+
+    def test_too_late_whatever_waits(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, prefetch=0, cancel_grace="10s"))
+        daemon.announced.append("request failed: code=queue_timeout")
+        client = daemon.connect(map_errors=True)
+        for _ in range(3):
+            client.call_pool("tools", "slow", [0.5])
+        busy = daemon.occupy(client)
+        answer = client.answer_pool("tools", "slow", [0.5], timeout_ms=300)
+        self.assert_code(answer, "queue_timeout")
+        text = r"^(300|2\d\d(\.\d+)?) ms are too little for a run in pool tools$"
+        self.assertRegex(answer.error["message"], text)
+        self.assertNotIn("retry_after_ms", answer.error)
+        self.assertEqual(answer.error["executed"], "no")
+        daemon.release()
+        self.assertEqual(client.read().id, busy)
 
     def test_a_more_important_one_takes_the_place_of_a_lesser(self) -> None:
         daemon = self.start(

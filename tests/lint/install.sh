@@ -1,5 +1,6 @@
 #!/bin/sh
-# What `make install` installs holds the paths that it was given, and not those of the `make` before it.
+# What `make install` installs holds the paths that it was given, and not those of the `make` before it; `make uninstall`
+# takes all of it away again.
 # usage: O=build/none install.sh
 set -eu
 cd "$(dirname "$0")/../.."
@@ -48,6 +49,14 @@ pc_says "$work/back/usr/local/lib/pkgconfig/libpoold.pc" libdir /usr/local/lib
 install_to back PREFIX=/usr/local SYSCONFDIR=/etc
 ! grep -q '^  [A-Z]' "$work/said" || fail "the same install again builds: $(cat "$work/said")"
 
+for file in systemd/system/poold.service systemd/system/poold.socket sysusers.d/poold.conf tmpfiles.d/poold.conf \
+	systemd/catalog/poold.catalog; do
+	[ -f "$work/back/usr/lib/$file" ] || fail "there is no /usr/lib/$file"
+done
+make --no-print-directory O="$work/build" DESTDIR="$work/back" uninstall >"$work/said" 2>&1 || fail "$(cat "$work/said")"
+left=$(find "$work/back" ! -type d)
+[ "$left" = "$work/back/etc/poold/poold.conf" ] || fail "uninstall leaves: $left"
+
 # Without DESTDIR, root rebuilds the loader's cache, if the loader searches that folder at all.
 mkdir "$work/bin"
 printf '#!/bin/sh\necho 0\n' >"$work/bin/id"
@@ -59,7 +68,7 @@ STUB
 chmod +x "$work/bin/id" "$work/bin/ldconfig"
 install_here() { # PREFIX
 	PATH=$work/bin:$PATH make --no-print-directory O="$work/build" DESTDIR= PREFIX="$1" SYSCONFDIR="$1/etc" UNITDIR="$1/units" \
-		SYSUSERSDIR="$1/sysusers" TMPFILESDIR="$1/tmpfiles" install >"$work/said" 2>&1 || fail "$(cat "$work/said")"
+		SYSUSERSDIR="$1/sysusers" TMPFILESDIR="$1/tmpfiles" CATALOGDIR="$1/catalog" install >"$work/said" 2>&1 || fail "$(cat "$work/said")"
 }
 install_here "$work/unknown"
 [ ! -e "$work/called" ] || fail "ldconfig runs for a folder that the loader does not search"

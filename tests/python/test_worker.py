@@ -191,7 +191,25 @@ class TestCalls(unittest.TestCase):
             self.assertEqual(error["code"], "response_too_large")
             self.assertIn(f"the result has {size} bytes", error["message"])
             self.assertIn("response_max of the daemon is 1000", error["message"])
-        self.assertEqual(limited.call("echo", "x" * 900), "x" * 900)
+        # "xx..." of n bytes is a message of n + 7, [1, number, nil, text].
+        for length in (992, 993):
+            self.assertEqual(limited.call("echo", "x" * length), "x" * length)
+        error = limited.fail("echo", ["x" * 994])
+        self.assertIn("the result has 1001 bytes", error["message"])
+
+    def test_parts_over_the_limit(self) -> None:
+        told = {"POOLD_RESPONSE_MAX": "1000"}
+        limited = self.enterContext(WorkerProcess("served", environment=told))
+        # "xx..." of n bytes is a message of n + 13, [2, "chunk", [1, text]].
+        for length in (986, 987, 988):
+            limited.ask(1, "generate", ["x" * length], stream=True)
+            self.assertEqual(limited.read(), [2, "started", [1]])
+            if length <= 987:
+                self.assertEqual(limited.read(), [2, "chunk", [1, "x" * length]])
+            error = limited.read()[2]
+            self.assertEqual(error is None, length <= 987)
+        self.assertEqual(error["code"], "response_too_large")
+        self.assertIn("the chunk has 1001 bytes", error["message"])
 
     def test_arguments_that_python_cannot_hold(self) -> None:
         head = b"\x94\x00\x05\xa4echo"

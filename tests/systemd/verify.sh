@@ -1,6 +1,6 @@
 #!/bin/sh
-# Has systemd judge the units as `make install` leaves them: no unknown key, no missing program or
-# page, and an exposure of 1.7 at most.
+# Has systemd judge what `make install` leaves: units with no unknown key, no missing program or
+# page, and an exposure of 1.7 at most; and a catalog in which the journal finds each message that has an id.
 #
 # usage: O=build/none verify.sh
 set -eu
@@ -32,3 +32,12 @@ systemd-analyze security --offline=true --threshold=17 "$unit" >"$tree/log" || {
 	exit 1
 }
 grep -o 'Overall exposure level.*: [0-9.]*' "$tree/log"
+
+mkdir -p "$tree/var/lib/systemd/catalog"
+journalctl --root="$tree" --update-catalog
+for id in $(grep -rhoE '"[0-9a-f]{32}"' daemon | tr -d '"'); do
+	journalctl --root="$tree" --dump-catalog "$id" | grep '^Subject: ' || {
+		echo "the catalog does not explain $id"
+		exit 1
+	}
+done

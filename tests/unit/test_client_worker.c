@@ -288,31 +288,74 @@ START_TEST(a_result_over_the_limit_is_an_error)
 }
 END_TEST
 
-static int tells_too_much(struct poold_attempt *attempt, struct poold_writer *result,
-			  void *userdata)
+/* A handler that sends one chunk: a text of `len` bytes, its head included. */
+struct teller {
+	struct worker_session *session;
+	size_t len;
+	int r; /* of worker_session_chunk */
+};
+
+static int tells(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
 {
-	struct worker_session *session = userdata;
-	static const uint8_t chunk[21] = {0xb4};
+	struct teller *teller = userdata;
+	uint8_t chunk[32] = {(uint8_t)(0xa0 + teller->len - 1)};
 
 	(void)result;
-	ck_assert(&session->attempt == attempt);
-	ck_assert_int_eq(worker_session_chunk(session, (struct poold_bytes){chunk, 21}), -EMSGSIZE);
+	ck_assert(&teller->session->attempt == attempt);
+	ck_assert_uint_le(teller->len, sizeof(chunk));
+	teller->r = worker_session_chunk(teller->session, (struct poold_bytes){chunk, teller->len});
 	return 0;
+}
+
+/* What follows when a request of that number sends a chunk of that length; *ret_message is the
+ * length of its message. */
+static const char *told(const char *number, size_t len, int *ret_r, size_t *ret_message)
+{
+	struct worker_session session;
+	struct teller teller = {.session = &session, .len = len};
+	const char *said;
+	char request[80];
+
+	worker_session_init(&session, 1024);
+	session.response_max = 30;
+	ck_assert_int_eq(worker_session_add(&session, "tell", tells, &teller), 0);
+	snprintf(request, sizeof(request), "[0, %s, 'tell', [nil, {'stream': true}]]", number);
+	ck_assert_int_eq(feed_text(&session, request), 0);
+	said = answers(&session);
+	*ret_r = teller.r;
+	*ret_message = session.chunk.len;
+	worker_session_done(&session);
+	return said;
 }
 
 START_TEST(a_part_over_the_limit_fails_whatever_the_handler_returns)
 {
-	struct worker_session session;
+	/* The number of the request, which is a part of the message, and the bytes around the value
+	 * with it. */
+	static const struct {
+		const char *number;
+		size_t around;
+	} numbers[] = {{"1", 10}, {"200", 11}, {"300", 12}, {"70000", 14}};
 
-	worker_session_init(&session, 1024);
-	session.response_max = 20;
-	ck_assert_int_eq(worker_session_add(&session, "tell", tells_too_much, &session), 0);
-	ck_assert_int_eq(feed_text(&session, "[0, 1, 'tell', [nil, {'stream': true}]]"), 0);
-	ck_assert_str_eq(answers(&session),
-			 "[1, 1, {'code': 'response_too_large', 'type': 'ResponseTooLarge', "
-			 "'message': 'the chunk has 21 bytes, and response_max of the daemon is "
-			 "20'}, nil]\n");
-	worker_session_done(&session);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		size_t fits = 30 - numbers[i].around, message;
+		char error[200];
+		int r;
+
+		snprintf(error, sizeof(error), "[1, %s, nil, nil]\n", numbers[i].number);
+		for (size_t len = fits - 1; len <= fits; len++) {
+			ck_assert_str_eq(told(numbers[i].number, len, &r, &message), error);
+			ck_assert_int_eq(r, 0);
+			ck_assert_uint_eq(message, len + numbers[i].around);
+		}
+		snprintf(error, sizeof(error),
+			 "[1, %s, {'code': 'response_too_large', 'type': 'ResponseTooLarge', "
+			 "'message': 'the chunk has 31 bytes, and response_max of the daemon is "
+			 "30'}, nil]\n",
+			 numbers[i].number);
+		ck_assert_str_eq(told(numbers[i].number, fits + 1, &r, &message), error);
+		ck_assert_int_eq(r, -EMSGSIZE);
+	}
 }
 END_TEST
 

@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import math
 import weakref
-from typing import Any
+from typing import Any, cast
 
 from poold import errors, wire
 from poold.aiostreams import AsyncEvents, AsyncStream, InParts
@@ -150,7 +150,7 @@ class AsyncClient(Requests):
         return AsyncEvents(self, kinds)
 
     async def request(
-        self, method: str, params: list | tuple = (), timeout: float | None = None
+        self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None
     ) -> Any:
         """Calls a method of the daemon, or POOL.METHOD with default options; see
         poold.Client.request.
@@ -159,7 +159,7 @@ class AsyncClient(Requests):
             timeout = patience(method, self.timeout, self._connect_timeout)
         return reply_value(await self._ask(method, list(params), timeout), False)
 
-    async def _ask(self, method: str, params: list, timeout: float | None) -> Any:
+    async def _ask(self, method: str, params: list[object], timeout: float | None) -> Any:
         limit = None if timeout is None else timeout + self._grace
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
@@ -220,8 +220,8 @@ class _Connection(asyncio.Protocol):
         self.lost: str | None = None  # why, once it is
         self.message_max = math.inf  # bytes that the daemon takes
         self._decoder = wire.Decoder(max_buffer_size)
-        self._futures: dict[int | str, asyncio.Future] = {}
-        self._parts: dict[int | str, InParts] = {}
+        self._futures: dict[object, asyncio.Future[Any]] = {}
+        self._parts: dict[object, InParts] = {}
         self._transport: asyncio.Transport | None = None
         self._writable = asyncio.Event()
         self._writable.set()
@@ -231,7 +231,7 @@ class _Connection(asyncio.Protocol):
         await self._prepare(data)
         future = asyncio.get_running_loop().create_future()
         self._futures[number] = future
-        self._transport.write(data)
+        self._write(data)
         try:
             return await future
         except asyncio.CancelledError:
@@ -244,8 +244,12 @@ class _Connection(asyncio.Protocol):
         """Sends a packed request whose answer is streamed."""
         await self._prepare(data)
         parts = self.expect(number)
-        self._transport.write(data)
+        self._write(data)
         return parts
+
+    def _write(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)
 
     async def _prepare(self, data: bytes) -> None:
         check_size(data, self.message_max)
@@ -266,7 +270,7 @@ class _Connection(asyncio.Protocol):
         self._parts.pop(number, None)
         if self._futures.pop(number, None) is not None and self.lost is None:
             note = (wire.NOTIFICATION, "poold.cancel", (number,))
-            self._transport.write(wire.pack(note))
+            self._write(wire.pack(note))
 
     def lose(self, reason: str) -> None:
         """Closes the connection; every call in flight fails with peer_closed."""
@@ -282,7 +286,7 @@ class _Connection(asyncio.Protocol):
     # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # as of every stream
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lose(str(error) if error else "the daemon closed the connection")

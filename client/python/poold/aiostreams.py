@@ -16,7 +16,7 @@ class _Parts:
         self._client = client
         self._connection: Any = None  # once it has begun
         self._parts: InParts | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the same
         self._closed = False
 
     async def _begin(self) -> None:
@@ -48,15 +48,21 @@ class _Parts:
             self._loop = asyncio.get_running_loop()
             await self._begin()
 
+    def _begun(self) -> InParts:
+        """The parts, once it has begun."""
+        assert self._parts is not None
+        return self._parts
+
     async def _next(self, deadline: float | None) -> Any:
         """The next part, by `deadline` (the loop's time); StopAsyncIteration at the end."""
         if self._closed:
             raise StopAsyncIteration
-        inbox = self._parts.inbox
+        parts = self._begun()
+        inbox = parts.inbox
         try:
             if not inbox.values:
                 async with asyncio.timeout_at(deadline):
-                    await self._parts.wait()
+                    await parts.wait()
             if inbox.values:
                 return inbox.take()
         except TimeoutError:
@@ -68,7 +74,7 @@ class _Parts:
             self._fail(error)
             raise
         try:
-            self._parts.answer.result()
+            parts.answer.result()
         except errors.Error:
             if self._closed:
                 raise StopAsyncIteration from None
@@ -76,15 +82,17 @@ class _Parts:
         raise StopAsyncIteration
 
     def _fail(self, error: errors.Error) -> None:
-        self._parts.inbox.values.clear()
-        self._parts.fail(error)
+        parts = self._begun()
+        parts.inbox.values.clear()
+        parts.fail(error)
         self._give_up()
 
     def __del__(self) -> None:
-        if self._parts is not None and not self._parts.answer.done():
+        loop = self._loop
+        if loop is not None and self._parts is not None and not self._parts.answer.done():
             try:
                 # The garbage collector may run this in another thread.
-                self._loop.call_soon_threadsafe(self._give_up_later())
+                loop.call_soon_threadsafe(self._give_up_later())
             except RuntimeError:
                 pass  # the loop is closed, and the connection with it
 
@@ -131,7 +139,7 @@ class AsyncStream(_Parts):
     async def _begin(self) -> None:
         connection = await self._client._connected()
         if self._limit is not None:
-            self._deadline = self._loop.time() + self._limit
+            self._deadline = asyncio.get_running_loop().time() + self._limit
         try:
             async with asyncio.timeout_at(self._deadline):
                 self._parts = await connection.send_in_parts(self._number, self._data)
@@ -159,10 +167,11 @@ class AsyncEvents(_Parts):
         super().__init__(client)
         self.kinds = list(kinds)
 
-    async def __anext__(self) -> dict:
+    async def __anext__(self) -> dict[str, Any]:
         if not self._closed:
             await self._begin_once()
-        return await self._next(None)
+        event: dict[str, Any] = await self._next(None)
+        return event
 
     async def _begin(self) -> None:
         found = await self._client._subscribe(tuple(self.kinds))
@@ -181,7 +190,7 @@ class InParts:
 
     def __init__(self) -> None:
         self.inbox = Inbox()
-        self.answer: asyncio.Future = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.answer.add_done_callback(self._answered)
         self._arrived = asyncio.Event()
 
@@ -199,6 +208,6 @@ class InParts:
         if not self.answer.done():
             self.answer.set_exception(error)
 
-    def _answered(self, answer: asyncio.Future) -> None:
+    def _answered(self, answer: asyncio.Future[Any]) -> None:
         answer.exception()  # taken: it is nobody's fault that nobody asks
         self._arrived.set()

@@ -192,6 +192,7 @@ class Client(Requests):
             pool, method, args, kwargs, timeout=timeout, stream=True, **options
         )
         call = self._start("poold.call", params, timeout, options.get("meta", False), InParts)
+        assert isinstance(call, InParts)
         return Stream(call, call._connection)
 
     def subscribe(self, *kinds: str) -> Events:
@@ -224,7 +225,7 @@ class Client(Requests):
             raise
         return Events(call, connection, answer["kinds"])
 
-    def request(self, method: str, params: list | tuple = (), timeout: float | None = None) -> Any:
+    def request(self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None) -> Any:
         """Calls a method of the daemon, or POOL.METHOD with default options.
 
         Args:
@@ -242,7 +243,7 @@ class Client(Requests):
     def _start(
         self,
         method: str,
-        params: list,
+        params: list[object],
         timeout: float | None,
         meta: bool,
         kind: type[Call] = Call,

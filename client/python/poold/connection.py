@@ -167,7 +167,7 @@ class Connection:
         self._write_lock = threading.Lock()  # one message after the other
         self._dropped: deque[Call] = deque()  # given up by nobody in particular
         self._lock = threading.Lock()  # guards all that follows
-        self._calls: dict[int | str, Call] = {}
+        self._calls: dict[object, Call] = {}
         self._reading = False
         self._waiting: dict[threading.Condition, Call] = {}
 
@@ -325,7 +325,7 @@ class Connection:
                 self._hand_out(messages)
         return True
 
-    def _hand_out(self, messages: list) -> None:
+    def _hand_out(self, messages: list[list[Any]]) -> None:
         with self._lock:
             for message in messages:
                 # An unknown id: the request was given up while its answer was on its way.
@@ -356,10 +356,11 @@ class Connection:
             while sent < len(data):
                 sent += self._write_some(data, sent, deadline)
         except OSError as error:
-            self.lose(f"writing failed: {error.strerror}")
+            reason = f"writing failed: {error.strerror}"
+            self.lose(reason)
             if sent == 0:
-                raise NeverLeft(self.lost) from None
-            raise lost_error(self.lost, "no") from None
+                raise NeverLeft(self.lost or reason) from None
+            raise lost_error(self.lost or reason, "no") from None
         except BaseException:
             if sent:
                 self.lose("a message was only written in part")

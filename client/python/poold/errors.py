@@ -25,6 +25,10 @@ A class has "Pool" in its name if Python has a builtin class of the plain name. 
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Error(Exception):
     """A call failed.
@@ -57,27 +61,27 @@ class Error(Exception):
 
     code = "internal"
 
-    def __init__(self, message: str = "", **fields: object) -> None:
+    def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message)
         self.message = message
         self.code = fields.get("code", self.code)
         self.category, self.severity, self.strategy = CODES.get(self.code, UNKNOWN)
         self.retryable = False
-        self.retry_after = None
-        self.executed = None
-        self.request = None
-        self.pool = None
-        self.adapter = None
-        self.worker = None
-        self.pid = None
-        self.method = None
-        self.session = None
-        self.circuit = None
-        self.queue_depth = None
+        self.retry_after: float | None = None
+        self.executed: str | None = None
+        self.request: int | None = None
+        self.pool: str | None = None
+        self.adapter: str | None = None
+        self.worker: int | None = None
+        self.pid: int | None = None
+        self.method: str | None = None
+        self.session: str | None = None
+        self.circuit: str | None = None
+        self.queue_depth: int | None = None
         self.attempt = 0
-        self.detail = {}
-        self.attempts = []
-        self.raw = {}
+        self.detail: dict[str, Any] = {}
+        self.attempts: list[dict[str, Any]] = []
+        self.raw: dict[str, Any] = {}
         self.__dict__.update(fields)
 
     def __str__(self) -> str:
@@ -366,10 +370,10 @@ def from_wire(value: object) -> Error:
     return make("internal", str(text))
 
 
-def _from_map(raw: dict) -> Error:
+def _from_map(raw: dict[str, Any]) -> Error:
     code = str(raw.get("code", "internal"))
-    category = raw.get("category", CODES.get(code, UNKNOWN)[0])
-    kind = SPECIFIC.get(code) or CATEGORIES.get(category, Error)
+    category = str(raw.get("category", CODES.get(code, UNKNOWN)[0]))
+    kind: type[Error] = SPECIFIC.get(code, CATEGORIES.get(category, Error))
     detail = raw.get("detail")
     detail = detail if isinstance(detail, dict) else {}
     message = raw.get("message", "")

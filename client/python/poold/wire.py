@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import msgpack
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+
 REQUEST = 0
 RESPONSE = 1
 NOTIFICATION = 2
@@ -85,13 +89,13 @@ def pack(message: object) -> bytes:
 def call_params(
     pool: str,
     method: str,
-    args: tuple,
-    kwargs: dict,
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
     *,
     timeout: float | None = None,
     meta: bool = False,
     **others: object,
-) -> list:
+) -> list[object]:
     """Returns the params of poold.call.  `timeout` is in seconds; options that are None are left
     to the daemon; `others` are sent under their own names.
 
@@ -113,7 +117,7 @@ def call_params(
     for name, value in others.items():
         if value is not None:
             options[name] = value
-    params = [pool, method, kwargs or list(args)]
+    params: list[object] = [pool, method, kwargs or list(args)]
     if options:
         params.append(options)
     return params
@@ -137,16 +141,20 @@ class Decoder:
         self._skipper: _Skipper | None = None  # while a refused message is still incomplete
         self._restart()
 
-    def feed(self, data: bytes) -> list:
+    def feed(self, data: bytes) -> list[list[Any]]:
         """Takes the next bytes of the stream and returns all messages that are complete.
 
         Raises:
             Malformed: the bytes are not MessagePack, or a value is not an envelope.
             TooLarge: a message is larger than the limit.
         """
-        messages: list = []
+        messages: list[list[Any]] = []
         while data:
-            data = self._skip(data, messages) if self._skipper else self._unpack(data, messages)
+            skipper = self._skipper
+            if skipper:
+                data = self._skip(skipper, data, messages)
+            else:
+                data = self._unpack(data, messages)
         return messages
 
     def _restart(self) -> None:
@@ -154,7 +162,7 @@ class Decoder:
         self._unpacker = _unpacker(limit)
         self._fed = 0  # bytes that this unpacker was given
 
-    def _unpack(self, data: bytes, messages: list) -> bytes:
+    def _unpack(self, data: bytes, messages: list[list[Any]]) -> bytes:
         """The fast way: appends complete messages to `messages`; returns the bytes that are left.
         """
         unpacker = self._unpacker
@@ -188,10 +196,10 @@ class Decoder:
         self._pending.clear()
         return rest
 
-    def _skip(self, data: bytes, messages: list) -> bytes:
+    def _skip(self, skipper: _Skipper, data: bytes, messages: list[list[Any]]) -> bytes:
         """The slow way, for one message that the unpacker refused; otherwise as _unpack."""
         self._keep(data)
-        end = self._skipper.skip(self._pending)
+        end = skipper.skip(self._pending)
         if end is None:
             return b""
         messages.append(_read_elements(bytes(self._pending[:end])))
@@ -223,13 +231,13 @@ def _is_envelope(message: object) -> bool:
     return message[0] == NOTIFICATION or type(message[1]) is int
 
 
-def _read_elements(raw: bytes) -> list:
+def _read_elements(raw: bytes) -> list[Any]:
     """Returns the elements of an envelope: Undecodable for the first element that cannot be
     decoded, None for those after it.  In a chunk, only the value can be undecodable.
     """
     unpacker = _unpacker(0)
     unpacker.feed(raw)
-    message: list = []
+    message: list[Any] = []
     count = 0
     try:
         count = unpacker.read_array_header()
@@ -318,8 +326,8 @@ class _Skipper:
         if first in self._COUNTED:
             width, each = self._COUNTED[first]
             return 1 + width, each * int.from_bytes(raw[at + 1 : at + 1 + width], "big")
-        width = self._SIZED.get(first) or self._EXT.get(first)
-        if width is None:
+        size = self._SIZED.get(first) or self._EXT.get(first)
+        if size is None:
             raise Malformed("bytes that are not MessagePack")
-        length = int.from_bytes(raw[at + 1 : at + 1 + width], "big")
-        return 1 + width + length + (first in self._EXT), 0
+        length = int.from_bytes(raw[at + 1 : at + 1 + size], "big")
+        return 1 + size + length + (first in self._EXT), 0

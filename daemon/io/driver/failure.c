@@ -55,21 +55,54 @@ static void describe_death(const struct facts *facts, char *out, size_t size)
 			 facts->life->last_end);
 }
 
-static void describe_time(const struct facts *facts, char *out, size_t size)
+/* The time that the request has left; 0: its deadline has passed. */
+static usec_t time_left(const struct facts *facts)
+{
+	return usec_sub(facts->request.deadline, loop_now(facts->driver->loop));
+}
+
+static void describe_attempt_timeout(const struct facts *facts, char *out, size_t size)
 {
 	const struct request_view *request = &facts->request;
-	bool attempted = facts->effect->failed.failure.code == ERR_attempt_timeout;
-	usec_t now = loop_now(facts->driver->loop);
 	char span[32];
 
-	describe_span(attempted && now < request->deadline
-			      ? usec_sub(now, request->sent)
-			      : usec_sub(request->deadline, request->submitted),
+	describe_span(time_left(facts) > 0 ? usec_sub(loop_now(facts->driver->loop), request->sent)
+					   : usec_sub(request->deadline, request->submitted),
 		      span, sizeof(span));
-	if (attempted)
-		snprintf(out, size, "no answer from worker %u in %s", facts->worker, span);
-	else
-		snprintf(out, size, "no worker of pool %s was free in %s", facts->pool, span);
+	snprintf(out, size, "no answer from worker %u in %s", facts->worker, span);
+}
+
+/* Before its deadline a request gets queue_timeout if it could not be answered until then. */
+static void describe_queue_timeout(const struct facts *facts, char *out, size_t size)
+{
+	const struct request_view *request = &facts->request;
+	usec_t left = time_left(facts);
+	char span[32];
+
+	if (left > 0) {
+		describe_span(left, span, sizeof(span));
+		snprintf(out, size, "%s are too little for a run in pool %s", span, facts->pool);
+		return;
+	}
+	describe_span(usec_sub(request->deadline, request->submitted), span, sizeof(span));
+	snprintf(out, size, "no worker of pool %s was free in %s", facts->pool, span);
+}
+
+/* The queue is full, or so much is in it that the request would be answered too late. */
+static void describe_queue_full(const struct facts *facts, const struct pool_view *pool, char *out,
+				size_t size)
+{
+	char span[32];
+
+	if (pool->queued >= pool->queue_max ||
+	    pool->queued_bytes + facts->call->args.len > pool->queue_bytes_max) {
+		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
+			 facts->pool, pool->queued, (unsigned long long)pool->queued_bytes);
+		return;
+	}
+	describe_span(time_left(facts), span, sizeof(span));
+	snprintf(out, size, "pool %s would not answer in %s: %u requests wait", facts->pool, span,
+		 pool->queued);
 }
 
 static void describe_deadline(const struct facts *facts, char *out, size_t size)
@@ -108,8 +141,10 @@ static void describe(const struct facts *facts, char *out, size_t size)
 	engine_view_pool(facts->driver->engine, facts->request.pool, &pool);
 	switch (code) {
 	case ERR_attempt_timeout:
+		describe_attempt_timeout(facts, out, size);
+		return;
 	case ERR_queue_timeout:
-		describe_time(facts, out, size);
+		describe_queue_timeout(facts, out, size);
 		return;
 	case ERR_deadline_exceeded:
 		describe_deadline(facts, out, size);
@@ -135,8 +170,7 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 facts->call->encode_fault);
 		return;
 	case ERR_queue_full:
-		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
-			 facts->pool, pool.queued, (unsigned long long)pool.queued_bytes);
+		describe_queue_full(facts, &pool, out, size);
 		return;
 	case ERR_pool_unavailable:
 		snprintf(out, size,
