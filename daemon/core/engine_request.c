@@ -237,6 +237,7 @@ static void expire_waiting(struct engine *engine, struct request *request)
 		request, executed == EXECUTED_NO ? ERR_queue_timeout : ERR_deadline_exceeded);
 	bool was_waiting = request->state == REQUEST_WAITING;
 
+	failure.has_waited = was_waiting && !request->is_barred;
 	engine_detach(engine, request);
 	if (was_waiting)
 		engine_answer_error(engine, request, &failure);

@@ -63,6 +63,7 @@ struct failure {
 	bool is_retryable;
 	bool has_severity; /* the worker sent `severity` */
 	bool was_reported; /* by an earlier EFFECT_RETRY */
+	bool has_waited;   /* to the end, for another request of its session or with its key */
 	bool budget_spent; /* only the empty retry budget prevented a retry */
 	enum errseverity severity;
 	enum worker_cause cause; /* why the daemon ended the worker, if it did */

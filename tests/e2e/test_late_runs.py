@@ -187,6 +187,21 @@ class Keys(LateRunTest):
 class Sessions(LateRunTest):
     """The next request waits for the run, and goes on from its state."""
 
+    def test_who_waits_in_vain_is_told_for_what(self) -> None:
+        _, client, ledger = self.start_ledger(PYTHON)
+        for name, what in (("session", "of its session"), ("key", "with its key")):
+            named = {name: "n"}
+            call = client.start("late", "run", *ledger.args(name), timeout=60, **named)
+            ledger.wait_for(f"begin {name}")
+            error = self.failure(
+                "queue_timeout",
+                client, "late", "run", *ledger.args("again"), timeout=SOON, **named,
+            )  # fmt: skip
+            self.assertEqual(error.executed, "no")
+            self.assertIn(f"another request {what} did not end in 100 ms", str(error))
+            call.cancel()
+        ledger.gate.touch()
+
     def check_next(self, daemon: Daemon, client: poold.Client, ledger: Ledger) -> None:
         before = daemon.worker_pids()
         call = client.start("late", "run", *ledger.args("next"), session="s", timeout=60)

@@ -72,6 +72,21 @@ static void describe_attempt_timeout(const struct facts *facts, char *out, size_
 	snprintf(out, size, "no answer from worker %u in %s", facts->worker, span);
 }
 
+/* The request never had its turn: another one of its session, or with its key, has not ended. */
+static void describe_wait(const struct facts *facts, char *out, size_t size)
+{
+	const struct call *call = facts->call;
+	char span[32];
+
+	describe_span(usec_sub(facts->request.deadline, facts->request.submitted), span,
+		      sizeof(span));
+	snprintf(out, size, "another request %s did not end in %s",
+		 call->key.len == 0	  ? "of its session"
+		 : call->session.len == 0 ? "with its key"
+					  : "of its session, or with its key,",
+		 span);
+}
+
 /* Before its deadline a request gets queue_timeout if it could not be answered until then. */
 static void describe_queue_timeout(const struct facts *facts, char *out, size_t size)
 {
@@ -136,6 +151,10 @@ static void describe(const struct facts *facts, char *out, size_t size)
 		/* It waited for another with its key. */
 		snprintf(out, size, "the request that ran with the same key failed: %s",
 			 errcode_info(code)->text);
+		return;
+	}
+	if (facts->effect->failed.failure.has_waited) {
+		describe_wait(facts, out, size);
 		return;
 	}
 	engine_view_pool(facts->driver->engine, facts->request.pool, &pool);
