@@ -105,7 +105,6 @@ static uint32_t commit_answer(struct engine *engine, struct key *key,
 	/* The leader waits for this run, or for the time of its retry. */
 	if (leader && !leader->is_deferred)
 		engine_defer(engine, leader, ERR_NONE);
-
 	if (event->answer.is_dropped)
 		keys_lose(&engine->keys, key, engine->now);
 	else
