@@ -21,7 +21,7 @@ static const struct {
 	{SECTION_DAEMON, "requests_max", "16384", "1", "1048576", "0", "1048577"},
 	{SECTION_DAEMON, "workers_max", "256", "1", "4096", "0", "4097"},
 	{SECTION_DAEMON, "message_max", "16M", "1K", "1G", "1023", "1073741825"},
-	{SECTION_DAEMON, "response_max", "64M", "1K", "1G", "1023", "1073741825"},
+	{SECTION_DAEMON, "response_max", "64M", "64K", "1G", "65535", "1073741825"},
 	{SECTION_DAEMON, "output_pause", "8M", "1K", "4G", "1023", "4294967297"},
 	{SECTION_DAEMON, "output_max", "128M", "1K", "4G", "1023", "4294967297"},
 	{SECTION_DAEMON, "stall_timeout", "1min", "100ms", "1d", "99999us", "86400001ms"},
