@@ -30,10 +30,16 @@ static void leave_queue(struct engine *engine, struct request *request)
 	stand_aside(engine, request);
 }
 
+/* The breaker may have opened meanwhile: then the request is told so, as those in the queue were. */
 static void come_back(struct engine *engine, struct request *request)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
+	if (request->run.circuit && !circuit_is_willing(request->run.circuit, engine->now)) {
+		engine_detach(engine, request);
+		engine_defer(engine, request, ERR_circuit_open);
+		return;
+	}
 	list_remove(&pool->held, &request->in_queue);
 	request_move(request, REQUEST_QUEUED);
 	pool_enqueue(pool, request, QUEUE_RETURN);
