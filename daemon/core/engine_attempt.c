@@ -205,6 +205,8 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 	if (attempt->begun > 0)
 		runs_learn_longer(&engine_pool_of(engine, worker)->runs, attempt->entry,
 				  attempt_ran(attempt, engine->now));
+	if (attempt->is_late)
+		forecast_late(engine_pool_of(engine, worker), worker, attempt, engine->now);
 	if (!worker->channel_broken) {
 		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
 
@@ -295,7 +297,7 @@ static void take_result(struct engine *engine, struct worker *worker, struct req
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	pool_learn_run(pool, run);
-	runs_learn_result(&pool->runs, request->run.entry, request->method, run);
+	runs_learn_result(&pool->runs, request->run.entry, request->method, run, engine->now);
 	budget_success(&pool->budget, engine->now);
 	engine_judge_result(engine, worker, request);
 	if (request->session && event->answer.has_state &&
@@ -318,7 +320,7 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 				    : usec_sub(engine->now, attempt->sent);
 
 	if (!request && event->answer.code == ERR_NONE && attempt->entry != RUNS_OTHER)
-		runs_learn_result(&pool->runs, attempt->entry, (struct bytes){0}, run);
+		runs_learn_result(&pool->runs, attempt->entry, (struct bytes){0}, run, engine->now);
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
 		pool->stats.late_answers++;

@@ -6,6 +6,13 @@
 #define RETRY_MIN (10 * USEC_PER_MSEC)
 #define RETRY_MAX (60 * USEC_PER_SEC)
 
+/* After a run that contradicted the forecast in vain the next one waits for so many typical runs,
+ * within these limits.  So callers who ask for the impossible have at most a
+ * fifth of one worker, and a pool whose runs have become short knows it within 5 s. */
+#define CONTRADICT_RUNS 4
+#define CONTRADICT_MIN	USEC_PER_SEC
+#define CONTRADICT_MAX	(4 * USEC_PER_SEC)
+
 /* Higher priorities leave at least this part of the workers to the others, in the forecast: else
  * the wait would be infinite. */
 #define LEFT_OVER 20
@@ -79,20 +86,29 @@ usec_t forecast_wait(const struct pool *pool, unsigned priority, usec_t now)
 	return wait + runs_cost(&pool->runs, RUNS_OTHER) / (workers + 1);
 }
 
-/* Returns the typical run of the request's method.  The method may have had its first result while
- * the request was queued. */
+/* The method may have had its first result while the request was queued. */
+static unsigned entry_of(const struct pool *pool, const struct request *request)
+{
+	if (request->run.entry == RUNS_OTHER)
+		return runs_find(&pool->runs, request->method);
+	return request->run.entry;
+}
+
+/* Returns the typical run of the request's method. */
 static usec_t typical(const struct pool *pool, const struct request *request)
 {
-	unsigned entry = request->run.entry;
-
-	if (entry == RUNS_OTHER)
-		entry = runs_find(&pool->runs, request->method);
-	return runs_typical(&pool->runs, entry);
+	return runs_typical(&pool->runs, entry_of(pool, request));
 }
 
 static usec_t needed(const struct pool *pool, const struct request *request)
 {
 	return typical(pool, request) * FORECAST_SHARE / 100;
+}
+
+static usec_t pause_for(usec_t typical)
+{
+	return usec_max(CONTRADICT_MIN,
+			usec_min(usec_mul(typical, CONTRADICT_RUNS), CONTRADICT_MAX));
 }
 
 /* Whether an attempt that contradicts the forecast is in flight. */
@@ -107,11 +123,26 @@ static bool is_contradicted(const struct pool *pool)
 	return worker->life == forecast->life && worker_find_attempt(worker, forecast->id);
 }
 
+void forecast_late(struct pool *pool, const struct worker *worker, const struct attempt *attempt,
+		   usec_t now)
+{
+	const struct forecast *forecast = &pool->forecast;
+
+	if (worker->index == forecast->worker && worker->life == forecast->life &&
+	    attempt->id == forecast->id)
+		runs_refute(&pool->runs, attempt->entry, now);
+}
+
 /* Whether a request that nothing waits before, or with, may have a worker with room.  The time of
  * such a worker costs nobody anything, so that a whole typical run is enough. */
 static bool may_have_idle(const struct pool *pool, const struct request *request, usec_t now)
 {
-	return usec_sub(request->deadline, now) >= typical(pool, request) || !is_contradicted(pool);
+	usec_t run = typical(pool, request), left = usec_sub(request->deadline, now);
+
+	if (left >= run)
+		return true;
+	return !is_contradicted(pool) && !runs_is_refuted(&pool->runs, entry_of(pool, request),
+							  left, usec_sub(now, pause_for(run)));
 }
 
 enum forecast_verdict forecast_judge(const struct pool *pool, const struct request *request,

@@ -83,13 +83,21 @@ static void learn(struct runs *runs, unsigned entry, usec_t run)
 		method->high -= (method->high - run + HIGH_FACTOR - 1) / HIGH_FACTOR;
 }
 
-void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run)
+void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run,
+		       usec_t now)
 {
+	struct method_runs *of;
+
 	if (entry == RUNS_OTHER)
 		entry = runs_find(runs, method);
 	if (entry == RUNS_OTHER)
 		entry = add(runs, method);
-	mean_add(&runs->methods[entry].of_results, run);
+	of = &runs->methods[entry];
+	if (run < of->refuted) {
+		of->refuted = run;
+		of->refuted_at = now;
+	}
+	mean_add(&of->of_results, run);
 	learn(runs, entry, run);
 }
 
@@ -106,6 +114,19 @@ void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run)
 		return;
 	mean_add(&runs->methods[entry].of_results, run);
 	learn(runs, entry, run);
+}
+
+void runs_refute(struct runs *runs, unsigned entry, usec_t now)
+{
+	runs->methods[entry].refuted = runs_typical(runs, entry);
+	runs->methods[entry].refuted_at = now;
+}
+
+bool runs_is_refuted(const struct runs *runs, unsigned entry, usec_t span, usec_t since)
+{
+	const struct method_runs *method = &runs->methods[entry];
+
+	return method->refuted > span && method->refuted_at >= since;
 }
 
 usec_t runs_typical(const struct runs *runs, unsigned entry)

@@ -42,6 +42,10 @@ struct method_runs {
 	struct runs_mean of_results;
 	struct runs_mean of_all;
 	usec_t high;
+	/* A run that was expected to be shorter than a typical one was not: it takes at least
+	 * `refuted`, as was seen at that time. */
+	usec_t refuted;
+	usec_t refuted_at;
 	usec_t cost; /* by which the entry's queued requests count in `work` */
 	unsigned queued[PRIORITY_COUNT_];
 };
@@ -63,12 +67,20 @@ unsigned runs_find(const struct runs *runs, struct bytes method);
 
 /* An attempt of the method, whose entry was `entry` when it was sent, has been answered after
  * `run` µs: with a result, or with an error of the worker's code. */
-void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run);
+void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run,
+		       usec_t now);
 void runs_learn_error(struct runs *runs, unsigned entry, usec_t run);
 
 /* An attempt was given up when it had been running for `run` µs: its run is longer.  Nothing is
  * learnt if that is no news. */
 void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run);
+
+/* A run of the method could be answered in time only if it was shorter than a typical one, and it is
+ * not.  Until a shorter one ends, a typical run is what is known. */
+void runs_refute(struct runs *runs, unsigned entry, usec_t now);
+
+/* Whether that has been seen since then for a run of `span` µs. */
+bool runs_is_refuted(const struct runs *runs, unsigned entry, usec_t span, usec_t since);
 
 /* The method's figures in µs; 0: unknown. */
 usec_t runs_typical(const struct runs *runs, unsigned entry);

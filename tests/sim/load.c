@@ -170,12 +170,11 @@ static unsigned judge_plan(const struct load_plan *plan, const struct totals *to
 /* One line: the figures of a plan that a change of the rules moves. */
 static void print_sweep(const struct load_plan *plan, const struct totals *totals)
 {
-	printf("%-30s goodput %6.2f  work %6.2f  first %6.2f  vain %6.2f  attempts %5.2f  kills "
-	       "%4.0f  broken"
-	       " %5.0f\n",
+	printf("%-30s goodput %6.2f  work %6.2f  waste %6.2f  first %6.2f  vain %6.2f  attempts "
+	       "%5.2f  kills %4.0f  broken %5.0f\n",
 	       plan->name, totals->least[LOAD_GOODPUT], totals->least[LOAD_WORK],
-	       totals->least[LOAD_FIRST], totals->most[LOAD_VAIN], totals->most[LOAD_ATTEMPTS],
-	       totals->most[LOAD_KILLS], totals->most[LOAD_BROKEN]);
+	       totals->most[LOAD_WASTE], totals->least[LOAD_FIRST], totals->most[LOAD_VAIN],
+	       totals->most[LOAD_ATTEMPTS], totals->most[LOAD_KILLS], totals->most[LOAD_BROKEN]);
 }
 
 static unsigned run_all(struct load_world *world, const struct options *options)

@@ -116,6 +116,20 @@ const struct load_plan load_plans[] = {
 	{EIGHT("5000 hasty in 5 s", 2, 30), .methods = FIXED50,
 	 .streams = {{POISSON(50)},
 		     {.percent = 625, .timeout = 10 * MS, .from = 5 * S, .until = 10 * S}}},
+	/* Nobody else calls the method any more, so that nothing else tells how long it runs. */
+	{EIGHT("hopeless for ever", 6, 60), .methods = FIXED50,
+	 .streams = {{ONE, .until = 5 * S}, {.percent = 625, .timeout = 10 * MS}}},
+	{EIGHT("hopeless for ever, 2 s", 10, 100), .methods = {{.run = 2 * S}},
+	 .streams = {{.is_closed = true, .timeout = 10 * S, .until = 5 * S},
+		     {.percent = 2000, .timeout = S}}},
+	{PLAN("hopeless beside, one worker", 2, 30), .workers = 1,
+	 .methods = {{.run = 20 * MS}, {.run = 50 * MS}},
+	 .streams = {{.percent = 50, .timeout = S},
+		     {.percent = 5000, .timeout = 10 * MS, .method = 1, .from = S},
+		     {.percent = 20, .timeout = S, .method = 1, .until = S}}},
+	{EIGHT("runs 20x, hopeless beside", 16, 24), .methods = CHANGING(20),
+	 .streams = {{.is_closed = true, .timeout = 100 * MS},
+		     {.percent = 250, .timeout = 10 * MS}}},
 	/* --- stalls --- */
 	STALL("0.7, stall of 3 s", 70, 3),
 	STALL("0.7, stall of 10 s", 70, 10),
@@ -159,6 +173,10 @@ const unsigned load_plan_count = ARRAY_SIZE(load_plans);
 	MOST(plan_name, KILLS, 0), MOST(plan_name, OPENINGS, 0), MOST(plan_name, ATTEMPTS, 1.1),   \
 		MOST(plan_name, BROKEN, 0)
 #define OVERLOADED(plan_name) LEAST(plan_name, GOODPUT, 95), CALM(plan_name)
+/* Calls that can't be answered in time cost next to nothing. */
+#define HARMLESS(plan_name, most)                                                                  \
+	MOST(plan_name, WASTE, most), MOST(plan_name, KILLS, 0), MOST(plan_name, OPENINGS, 0),     \
+		MOST(plan_name, BROKEN, 0)
 #define RECOVERS(plan_name)                                                                        \
 	MOST(plan_name, RECOVERY, 5), MOST(plan_name, OPENINGS, 0), MOST(plan_name, BROKEN, 0)
 #define SPARED(plan_name)                                                                          \
@@ -215,6 +233,12 @@ const struct load_case load_cases[] = {
 	CALM("5000 hasty"),
 	LEAST("5000 hasty in 5 s", FIRST, 100),
 	CALM("5000 hasty in 5 s"),
+	HARMLESS("hopeless for ever", 1),
+	HARMLESS("hopeless for ever, 2 s", 5),
+	HARMLESS("hopeless beside, one worker", 5),
+	LEAST("hopeless beside, one worker", FIRST, 100),
+	HARMLESS("runs 20x, hopeless beside", 1),
+	LEAST("runs 20x, hopeless beside", FIRST, 100),
 	RECOVERS("0.7, stall of 3 s"),
 	RECOVERS("0.7, stall of 10 s"),
 	RECOVERS("0.7, stall of 30 s"),

@@ -55,6 +55,8 @@ static void die(struct load_world *world, struct load_process *process)
 	if (!process->is_alive)
 		return;
 	process->is_alive = process->is_ready = false;
+	for (unsigned i = 0; i < process->task_count; i++)
+		load_judge_ran(world, process, &process->tasks[i]);
 	process->task_count = 0;
 	notify(world, process, &news);
 }
@@ -68,8 +70,10 @@ static void plan_finish(struct load_world *world, const struct load_process *pro
 	plan(world, process, &deed);
 }
 
-static void drop_task(struct load_process *process, struct load_task *task)
+static void drop_task(struct load_world *world, struct load_process *process,
+		      struct load_task *task)
 {
+	load_judge_ran(world, process, task);
 	process->task_count--;
 	memmove(task, task + 1,
 		(size_t)(process->tasks + process->task_count - task) * sizeof(*task));
@@ -134,7 +138,7 @@ static void finish(struct load_world *world, struct load_process *process, uint3
 		plan_finish(world, process, task);
 		return;
 	}
-	drop_task(process, task);
+	drop_task(world, process, task);
 	if (process->is_bad && world->plan->fault == LOAD_EXITS) {
 		die(world, process);
 		return;
@@ -165,7 +169,7 @@ static void take_cancel(struct load_world *world, struct load_process *process, 
 	task->is_cancelled = true;
 	if (task->is_running && (concurrency_of(world) == 1 || world->plan->ignores_cancel))
 		return;
-	drop_task(process, task);
+	drop_task(world, process, task);
 	answer(world, process, id, ERR_cancelled);
 	begin_waiting(world, process);
 }

@@ -91,6 +91,7 @@ struct load_plan {
 #define LOAD_FIGURES(FIGURE)                                                                       \
 	FIGURE(GOODPUT, "%", "answers in time, of the capacity or of what is offered")             \
 	FIGURE(WORK, "%", "time of workers that led to an answer in time, of the same")            \
+	FIGURE(WASTE, "%", "time of workers that led to none, of the capacity")                    \
 	FIGURE(CRITICAL, "%", "critical requests answered in time")                                \
 	FIGURE(REST, "%", "other answers in time, of what the critical ones leave")                \
 	FIGURE(FIRST, "%", "requests of the first stream answered in time")                        \
@@ -172,6 +173,7 @@ struct load_counts {
 	/* These three: answers in time, and those given between `warm` and the end of the load. */
 	uint64_t good;
 	uint64_t good_work;
+	uint64_t busy; /* time of workers of the first pool in runs that ended meanwhile */
 	uint64_t rest_work;
 	uint64_t answers;
 	uint64_t sends;
@@ -255,6 +257,8 @@ void load_judge_submit(struct load_world *world, const struct load_record *recor
 void load_judge_before(struct load_world *world);
 void load_judge_effect(struct load_world *world, const struct effect *effect);
 void load_judge_after(struct load_world *world);
+void load_judge_ran(struct load_world *world, const struct load_process *process,
+		    const struct load_task *task);
 PRINTF_LIKE(2, 3) void load_blame(struct load_world *world, const char *format, ...);
 
 #endif
