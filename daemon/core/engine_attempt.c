@@ -251,7 +251,7 @@ static enum executed ran_to_error(const struct request *request, enum errcode co
 }
 
 static void take_error(struct engine *engine, struct worker *worker, struct request *request,
-		       const struct engine_event *event)
+		       const struct engine_event *event, usec_t run)
 {
 	enum errcode code = event->answer.code;
 	struct failure failure;
@@ -272,6 +272,7 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	};
 	request->run.may_have_run |= failure.executed != EXECUTED_NO;
 	worker->failed++;
+	runs_learn_error(&engine_pool_of(engine, worker)->runs, request->run.entry, run);
 	engine_judge_error(engine, worker, request, code, event->answer.is_fatal);
 	engine_count_attempt(engine, request, code, event->answer.is_fatal);
 	engine_failed(engine, request, &failure);
@@ -333,7 +334,7 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 	else if (event->answer.code == ERR_NONE)
 		take_result(engine, worker, request, event, run);
 	else
-		take_error(engine, worker, request, event);
+		take_error(engine, worker, request, event, run);
 }
 
 void engine_take_unsent(struct engine *engine, struct worker *worker, struct attempt *attempt,
