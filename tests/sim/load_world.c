@@ -80,6 +80,7 @@ static void default_pool(const struct load_plan *plan, struct pool_settings *poo
 	pool->queue_bytes_max = (uint64_t)64 << 20;
 	pool->prefetch = 2;
 	pool->max_crash_retries = 1;
+	pool->timeout = LOAD_POOL_TIMEOUT;
 	pool->init_timeout = 30 * USEC_PER_SEC;
 	pool->ping_interval = 30 * USEC_PER_SEC;
 	pool->ping_timeout = 5 * USEC_PER_SEC;
