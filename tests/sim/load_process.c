@@ -250,8 +250,8 @@ static void spawn(struct load_world *world, const struct effect *effect)
 
 	*process =
 		(struct load_process){.is_alive = true, .life = effect->life, .pool = effect->pool};
-	process->is_bad = effect->worker == plan_of->workers - 1 && plan_of->fault >= LOAD_RAISES &&
-			  plan_of->fault <= LOAD_FATAL;
+	process->is_bad = load_has_bad_worker(plan_of) && effect->worker == plan_of->workers - 1 &&
+			  load_time(world) >= plan_of->fault_at;
 	if (is_after && plan_of->restart > 0 && effect->pool == 0)
 		deed.at = world->now + plan_of->restart;
 	plan(world, process, &deed);
@@ -305,7 +305,12 @@ void load_process_take_effect(struct load_world *world, const struct effect *eff
 	}
 }
 
-/* --- faults of all workers --- */
+/* --- faults that begin in mid-load --- */
+
+void load_process_turn_bad(struct load_world *world)
+{
+	world->processes[world->plan->workers - 1].is_bad = true;
+}
 
 void load_process_stall(struct load_world *world)
 {

@@ -57,8 +57,8 @@ struct load_stream {
 
 enum load_fault {
 	LOAD_WELL = 0,
-	LOAD_RAISES, /* one worker does this at each call, and each later one in its slot: the one
-			that a quiet pool prefers */
+	LOAD_RAISES, /* from `fault_at` on one worker does this at each call, and each later one in
+			its slot: the one that a quiet pool prefers */
 	LOAD_HANGS,
 	LOAD_EXITS,
 	LOAD_FATAL,
@@ -240,6 +240,9 @@ usec_t load_time(const struct load_world *world);
 bool load_is_stalled(const struct load_world *world, uint32_t pool);
 usec_t load_stall_end(const struct load_world *world);
 
+/* Whether one worker of the first pool has a fault. */
+bool load_has_bad_worker(const struct load_plan *plan);
+
 struct bytes load_method_name(unsigned method);
 
 /* The mean time of the method's runs at present. */
@@ -249,6 +252,7 @@ usec_t load_mean(const struct load_world *world, unsigned method);
 void load_process_take_effect(struct load_world *world, const struct effect *effect);
 void load_process_take_deed(struct load_world *world, const struct deed *deed);
 void load_process_stall(struct load_world *world);
+void load_process_turn_bad(struct load_world *world);
 void load_process_die_all(struct load_world *world);
 
 /* The judge. */
