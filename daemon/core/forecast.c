@@ -100,15 +100,30 @@ static usec_t typical(const struct pool *pool, const struct request *request)
 	return runs_typical(&pool->runs, entry_of(pool, request));
 }
 
+static usec_t share(usec_t run)
+{
+	return usec_mul(run, FORECAST_SHARE) / 100;
+}
+
 static usec_t needed(const struct pool *pool, const struct request *request)
 {
-	return typical(pool, request) * FORECAST_SHARE / 100;
+	return share(typical(pool, request));
 }
 
 static usec_t pause_for(usec_t typical)
 {
 	return usec_max(CONTRADICT_MIN,
 			usec_min(usec_mul(typical, CONTRADICT_RUNS), CONTRADICT_MAX));
+}
+
+/* Returns the time that a request is to have left when it comes to the head of the queue: enough for
+ * nearly all runs of its method, if that is no more than half of what it has now.  For runs of
+ * unpredictable length a typical one is not enough: most of the work is in the long ones. */
+static usec_t reserve(const struct pool *pool, const struct request *request, usec_t left)
+{
+	usec_t nearly_all = share(runs_high(&pool->runs, entry_of(pool, request)));
+
+	return usec_max(needed(pool, request), usec_min(nearly_all, left / 2));
 }
 
 /* Whether an attempt that contradicts the forecast is in flight. */
@@ -154,7 +169,8 @@ enum forecast_verdict forecast_judge(const struct pool *pool, const struct reque
 		return FORECAST_IN_TIME;
 	if (pool->queue.len == 0 && has_room(pool))
 		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
-	if (usec_add(forecast_wait(pool, request->priority, now), needed(pool, request)) <= left)
+	if (usec_add(forecast_wait(pool, request->priority, now), reserve(pool, request, left)) <=
+	    left)
 		return FORECAST_IN_TIME;
 	if (left < typical(pool, request))
 		return FORECAST_HOPELESS;
@@ -208,7 +224,9 @@ usec_t forecast_retry_after(struct pool *pool, const struct request *request, st
 			    usec_t now)
 {
 	struct forecast *forecast = &pool->forecast;
-	usec_t wait = usec_add(forecast_wait(pool, request->priority, now), needed(pool, request));
+	usec_t left = usec_sub(request->deadline, now);
+	usec_t wait =
+		usec_add(forecast_wait(pool, request->priority, now), reserve(pool, request, left));
 	usec_t cost = runs_cost(&pool->runs, request->run.entry);
 	uint64_t before = promised(pool, now);
 	usec_t span;
@@ -217,7 +235,7 @@ usec_t forecast_retry_after(struct pool *pool, const struct request *request, st
 		return pool_retry_after(pool);
 	/* A quarter more: of those told times between 0.5 and 1.5 of it, 1.1 times as many come in
 	 * the first half as in the whole. */
-	span = usec_add(usec_sub(wait, usec_sub(request->deadline, now)),
+	span = usec_add(usec_sub(wait, left),
 			time_for(before + before / 4, places(pool) * USEC_PER_SEC));
 	if (span < RETRY_MAX) {
 		forecast->promised = before + cost;

@@ -23,8 +23,9 @@ struct prng;
 struct request;
 struct worker;
 
-/* A request in the queue must have this share of its method's typical run left, in percent.  With
- * less, too many runs end after the deadline and were in vain. */
+/* A request at the head of the queue must have this share of its method's typical run left, in
+ * percent; and on its arrival there must be hope that it will have the same share of nearly the
+ * longest run.  With less, too many runs end after the deadline and were in vain. */
 #define FORECAST_SHARE 150
 
 /* What the forecast of a pool remembers. */

@@ -1,24 +1,27 @@
 #include "daemon/core/runs.h"
 
-#define MEAN_OF	    16
-#define OUTLIER	    4
-#define HIGH_FACTOR 2048
+/* A mean is that of so many runs, each of which counts as at most OUTLIER times the mean. */
+#define TYPICAL_OF	16
+#define TYPICAL_OUTLIER 4
+#define COST_OF		64
+#define COST_OUTLIER	8
+#define HIGH_FACTOR	2048
 
 static usec_t mean_of(const struct runs_mean *mean)
 {
 	return mean->count == 0 ? 0 : mean->sum / mean->count;
 }
 
-static void mean_add(struct runs_mean *mean, usec_t run)
+static void mean_add(struct runs_mean *mean, usec_t run, unsigned of, unsigned outlier)
 {
 	usec_t present = mean_of(mean);
 
 	if (present > 0)
-		run = usec_min(run, usec_mul(present, OUTLIER));
+		run = usec_min(run, usec_mul(present, outlier));
 	/* 0 means unknown. */
 	if (run == 0)
 		run = 1;
-	if (mean->count == MEAN_OF)
+	if (mean->count == of)
 		mean->sum -= present;
 	else
 		mean->count++;
@@ -72,8 +75,8 @@ static void learn(struct runs *runs, unsigned entry, usec_t run)
 {
 	struct method_runs *method = &runs->methods[entry];
 
-	mean_add(&method->of_all, run);
-	mean_add(&runs->of_pool, run);
+	mean_add(&method->of_all, run, COST_OF, COST_OUTLIER);
+	mean_add(&runs->of_pool, run, COST_OF, COST_OUTLIER);
 	update_cost(runs, entry);
 	if (entry != RUNS_OTHER)
 		update_cost(runs, RUNS_OTHER);
@@ -97,7 +100,7 @@ void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, u
 		of->refuted = run;
 		of->refuted_at = now;
 	}
-	mean_add(&of->of_results, run);
+	mean_add(&of->of_results, run, TYPICAL_OF, TYPICAL_OUTLIER);
 	learn(runs, entry, run);
 }
 
@@ -112,7 +115,7 @@ void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run)
 {
 	if (entry == RUNS_OTHER || run <= runs_typical(runs, entry))
 		return;
-	mean_add(&runs->methods[entry].of_results, run);
+	mean_add(&runs->methods[entry].of_results, run, TYPICAL_OF, TYPICAL_OUTLIER);
 	learn(runs, entry, run);
 }
 

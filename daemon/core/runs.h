@@ -8,10 +8,12 @@
  *	typical	mean time to a result: whether a call can still finish before its deadline
  *	high	a time that about one call in a hundred exceeds: how long a run may still go on
  *
- * The means are exponential moving averages of the last 16 runs or so.  They are robust: a sample
- * counts as at most four times the mean, so that one stuck call does not close the pool to others,
- * and yet a method that has become 20 times slower is known as such after some 20 calls.  `high`
- * rises to a longer run at once, and falls by 1/2048 of the distance with each shorter one.
+ * The means are exponential moving averages: typical of the last 16 runs or so, and cost, by which
+ * long queues are measured, of the last 64.  They are robust: a sample counts as at most four times
+ * the mean, eight times for cost (many methods have a few runs as long as that, which are most of
+ * their work), so that one stuck call does not close the pool to others, and yet a method that has
+ * become 20 times slower is known as such after some 20 or 30 calls.  `high` rises to a longer run
+ * at once, and falls by 1/2048 of the distance with each shorter one.
  *
  * A method gets its own figures with its first result, so that clients cannot fill the table with
  * invented names.  Methods for which there is no room share the first entry.
@@ -31,7 +33,7 @@
 /* The entry of methods without own figures: unknown ones, and those for which there is no room. */
 #define RUNS_OTHER 0
 
-/* A moving average.  Its value is sum / count; count stops at 16. */
+/* A moving average.  Its value is sum / count; count stops at the number of runs that it is of. */
 struct runs_mean {
 	uint64_t sum; /* µs */
 	unsigned count;

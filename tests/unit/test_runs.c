@@ -87,7 +87,7 @@ START_TEST(errors_cost_but_are_no_results)
 {
 	runs_init(&runs, 1);
 	learn("a", 50 * MSEC, 16);
-	for (unsigned i = 0; i < 16; i++)
+	for (unsigned i = 0; i < 64; i++)
 		runs_learn_error(&runs, 1, MSEC);
 	ck_assert_uint_eq(runs_typical(&runs, 1), 50 * MSEC);
 	ck_assert_uint_lt(runs_cost(&runs, 1), 25 * MSEC);
