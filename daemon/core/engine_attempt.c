@@ -209,6 +209,8 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 	if (attempt->begun > 0)
 		runs_learn_longer(&engine_pool_of(engine, worker)->runs, attempt->entry,
 				  attempt_ran(attempt, engine->now));
+	if (attempt->is_late)
+		forecast_late(engine_pool_of(engine, worker), worker, attempt, engine->now);
 	if (!worker->channel_broken) {
 		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
 
@@ -254,7 +256,7 @@ static enum executed ran_to_error(const struct request *request, enum errcode co
 }
 
 static void take_error(struct engine *engine, struct worker *worker, struct request *request,
-		       const struct engine_event *event)
+		       const struct engine_event *event, usec_t run)
 {
 	enum errcode code = event->answer.code;
 	struct failure failure;
@@ -275,6 +277,7 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	};
 	request->run.may_have_run |= failure.executed != EXECUTED_NO;
 	worker->failed++;
+	runs_learn_error(&engine_pool_of(engine, worker)->runs, request->run.entry, run);
 	engine_judge_error(engine, worker, request, code, event->answer.is_fatal);
 	engine_count_attempt(engine, request, code, event->answer.is_fatal);
 	engine_failed(engine, request, &failure);
@@ -302,7 +305,7 @@ static void take_result(struct engine *engine, struct worker *worker, struct req
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	pool_learn_run(pool, run);
-	runs_learn_result(&pool->runs, request->run.entry, request->method, run);
+	runs_learn_result(&pool->runs, request->run.entry, request->method, run, engine->now);
 	budget_success(&pool->budget, engine->now);
 	engine_judge_result(engine, worker, request);
 	if (request->session && event->answer.has_state &&
@@ -325,7 +328,7 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 				    : usec_sub(engine->now, attempt->sent);
 
 	if (!request && event->answer.code == ERR_NONE && attempt->entry != RUNS_OTHER)
-		runs_learn_result(&pool->runs, attempt->entry, (struct bytes){0}, run);
+		runs_learn_result(&pool->runs, attempt->entry, (struct bytes){0}, run, engine->now);
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
 		pool->stats.late_answers++;
@@ -339,7 +342,7 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 	else if (event->answer.code == ERR_NONE)
 		take_result(engine, worker, request, event, run);
 	else
-		take_error(engine, worker, request, event);
+		take_error(engine, worker, request, event, run);
 }
 
 void engine_take_unsent(struct engine *engine, struct worker *worker, struct attempt *attempt,

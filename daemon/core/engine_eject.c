@@ -102,6 +102,7 @@ static void count_error(struct engine *engine, struct worker *worker, const stru
 
 	worker->goes_last = true;
 	siblings_count(&pool->siblings, worker->shares, method, worker->index, true, engine->now);
+	siblings_set_run(&pool->siblings, method, runs_typical(&pool->runs, method));
 	if (siblings_stands_out(&pool->siblings, worker->shares, method, worker->index,
 				SIBLINGS_SUSPICIOUS, worker->tried_since))
 		suspect(engine, worker, method, fatal);

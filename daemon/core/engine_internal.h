@@ -122,8 +122,8 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 	bool lacked = pool_lacks_workers(pool);
 
 	pool_move_worker(pool, worker, state, engine->now);
-	engine->levels_moved |= (at_work == 0) != (pool_at_work(pool) == 0) ||
-				lacked != pool_lacks_workers(pool);
+	engine->levels_moved |=
+		(at_work == 0) != (pool_at_work(pool) == 0) || lacked != pool_lacks_workers(pool);
 	engine_touch(engine, worker);
 }
 

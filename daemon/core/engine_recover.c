@@ -410,6 +410,17 @@ bool engine_goes_down(const struct engine *engine, const struct request *request
 	return false;
 }
 
+/* Whether that pool has a place for the request in its queue, from which it would be served in time. */
+static bool has_place(const struct engine *engine, const struct request *request,
+		      const struct pool *pool)
+{
+	struct request there = *request;
+
+	there.run.entry = runs_find(&pool->runs, request->method);
+	return queue_has_room(&pool->queue, request->bytes) &&
+	       too_late(engine, pool, &there) == ERR_NONE;
+}
+
 bool engine_would_take(struct engine *engine, const struct request *request, unsigned level)
 {
 	struct pool *pool = &engine->pools[engine_chain_pool(engine, request->home, level)];
@@ -417,8 +428,7 @@ bool engine_would_take(struct engine *engine, const struct request *request, uns
 	return may_try_level(engine, request, level) && pool_serves(pool) &&
 	       unfit_for(engine, request, pool, engine_circuit(engine, pool, request->method)) ==
 		       ERR_NONE &&
-	       (pool->settings.adapter == POOL_STATIC ||
-		queue_has_room(&pool->queue, request->bytes));
+	       (pool->settings.adapter == POOL_STATIC || has_place(engine, request, pool));
 }
 
 /* Whether the request has taken so many workers down that it may be tried on just one more, and a

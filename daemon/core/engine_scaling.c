@@ -60,6 +60,8 @@ static void start(struct engine *engine, struct pool *pool, bool replacement)
 	delay = pool_restart_delay(pool, worker);
 	worker->is_replacement = replacement;
 	pool->replacements += replacement;
+	/* A pool that kept no worker lacks them from now on, as one is under way. */
+	engine->levels_moved |= pool_at_work(pool) == 0;
 	if (delay == 0) {
 		spawn(engine, worker);
 		return;
@@ -76,13 +78,6 @@ void engine_start_one(struct engine *engine, struct pool *pool)
 		start(engine, pool, false);
 }
 
-void engine_restart_due(struct engine *engine, struct worker *worker)
-{
-	worker->is_wanted = false;
-	engine_pool_of(engine, worker)->starts_pending--;
-	spawn(engine, worker);
-}
-
 void engine_unwant(struct engine *engine, struct worker *worker)
 {
 	engine_cancel_replacement(engine, worker);
@@ -90,6 +85,26 @@ void engine_unwant(struct engine *engine, struct worker *worker)
 	engine_pool_of(engine, worker)->starts_pending--;
 	engine->levels_moved = true;
 	engine_touch(engine, worker);
+}
+
+/* Whether the pool has more workers than it may have, those that start included. */
+static bool has_surplus(const struct pool *pool)
+{
+	return pool_live(pool) + pool->starts_pending > pool_ceiling(pool) + pool->replacements;
+}
+
+void engine_restart_due(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	/* It was to replace one of those that end anyway, a few at a time. */
+	if (has_surplus(pool)) {
+		engine_unwant(engine, worker);
+		return;
+	}
+	worker->is_wanted = false;
+	pool->starts_pending--;
+	spawn(engine, worker);
 }
 
 void engine_refill(struct engine *engine, struct pool *pool)
@@ -215,7 +230,7 @@ static struct worker *next_pending(const struct pool *pool)
 
 void engine_trim(struct engine *engine, struct pool *pool)
 {
-	while (pool_live(pool) + pool->starts_pending > pool_ceiling(pool) + pool->replacements) {
+	while (has_surplus(pool)) {
 		struct worker *worker = next_pending(pool);
 
 		if (worker)
@@ -347,6 +362,8 @@ void engine_stop_starting(struct engine *engine, struct pool *pool)
 			engine_unwant(engine, worker);
 	}
 	drop_replacements(engine, pool);
+	/* It wants no worker any more, so that it may lack none. */
+	engine->levels_moved = true;
 	engine_mark_pool_dirty(engine, pool);
 }
 

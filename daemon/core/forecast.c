@@ -6,6 +6,13 @@
 #define RETRY_MIN (10 * USEC_PER_MSEC)
 #define RETRY_MAX (60 * USEC_PER_SEC)
 
+/* After a run that contradicted the forecast in vain the next one waits for so many typical runs,
+ * within these limits.  So callers who ask for the impossible have at most a
+ * fifth of one worker, and a pool whose runs have become short knows it within 5 s. */
+#define CONTRADICT_RUNS 4
+#define CONTRADICT_MIN	USEC_PER_SEC
+#define CONTRADICT_MAX	(4 * USEC_PER_SEC)
+
 /* Higher priorities leave at least this part of the workers to the others, in the forecast: else
  * the wait would be infinite. */
 #define LEFT_OVER 20
@@ -79,20 +86,44 @@ usec_t forecast_wait(const struct pool *pool, unsigned priority, usec_t now)
 	return wait + runs_cost(&pool->runs, RUNS_OTHER) / (workers + 1);
 }
 
-/* Returns the typical run of the request's method.  The method may have had its first result while
- * the request was queued. */
+/* The method may have had its first result while the request was queued. */
+static unsigned entry_of(const struct pool *pool, const struct request *request)
+{
+	if (request->run.entry == RUNS_OTHER)
+		return runs_find(&pool->runs, request->method);
+	return request->run.entry;
+}
+
+/* Returns the typical run of the request's method. */
 static usec_t typical(const struct pool *pool, const struct request *request)
 {
-	unsigned entry = request->run.entry;
+	return runs_typical(&pool->runs, entry_of(pool, request));
+}
 
-	if (entry == RUNS_OTHER)
-		entry = runs_find(&pool->runs, request->method);
-	return runs_typical(&pool->runs, entry);
+static usec_t share(usec_t run)
+{
+	return usec_mul(run, FORECAST_SHARE) / 100;
 }
 
 static usec_t needed(const struct pool *pool, const struct request *request)
 {
-	return typical(pool, request) * FORECAST_SHARE / 100;
+	return share(typical(pool, request));
+}
+
+static usec_t pause_for(usec_t typical)
+{
+	return usec_max(CONTRADICT_MIN,
+			usec_min(usec_mul(typical, CONTRADICT_RUNS), CONTRADICT_MAX));
+}
+
+/* Returns the time that a request is to have left when it comes to the head of the queue: enough for
+ * nearly all runs of its method, if that is no more than half of what it has now.  For runs of
+ * unpredictable length a typical one is not enough: most of the work is in the long ones. */
+static usec_t reserve(const struct pool *pool, const struct request *request, usec_t left)
+{
+	usec_t nearly_all = share(runs_high(&pool->runs, entry_of(pool, request)));
+
+	return usec_max(needed(pool, request), usec_min(nearly_all, left / 2));
 }
 
 /* Whether an attempt that contradicts the forecast is in flight. */
@@ -107,11 +138,26 @@ static bool is_contradicted(const struct pool *pool)
 	return worker->life == forecast->life && worker_find_attempt(worker, forecast->id);
 }
 
+void forecast_late(struct pool *pool, const struct worker *worker, const struct attempt *attempt,
+		   usec_t now)
+{
+	const struct forecast *forecast = &pool->forecast;
+
+	if (worker->index == forecast->worker && worker->life == forecast->life &&
+	    attempt->id == forecast->id)
+		runs_refute(&pool->runs, attempt->entry, now);
+}
+
 /* Whether a request that nothing waits before, or with, may have a worker with room.  The time of
  * such a worker costs nobody anything, so that a whole typical run is enough. */
 static bool may_have_idle(const struct pool *pool, const struct request *request, usec_t now)
 {
-	return usec_sub(request->deadline, now) >= typical(pool, request) || !is_contradicted(pool);
+	usec_t run = typical(pool, request), left = usec_sub(request->deadline, now);
+
+	if (left >= run)
+		return true;
+	return !is_contradicted(pool) && !runs_is_refuted(&pool->runs, entry_of(pool, request),
+							  left, usec_sub(now, pause_for(run)));
 }
 
 enum forecast_verdict forecast_judge(const struct pool *pool, const struct request *request,
@@ -123,7 +169,7 @@ enum forecast_verdict forecast_judge(const struct pool *pool, const struct reque
 		return FORECAST_IN_TIME;
 	if (pool->queue.len == 0 && has_room(pool))
 		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
-	if (usec_add(forecast_wait(pool, request->rank, now), needed(pool, request)) <= left)
+	if (usec_add(forecast_wait(pool, request->rank, now), reserve(pool, request, left)) <= left)
 		return FORECAST_IN_TIME;
 	if (left < typical(pool, request))
 		return FORECAST_HOPELESS;
@@ -177,7 +223,9 @@ usec_t forecast_retry_after(struct pool *pool, const struct request *request, st
 			    usec_t now)
 {
 	struct forecast *forecast = &pool->forecast;
-	usec_t wait = usec_add(forecast_wait(pool, request->rank, now), needed(pool, request));
+	usec_t left = usec_sub(request->deadline, now);
+	usec_t wait =
+		usec_add(forecast_wait(pool, request->rank, now), reserve(pool, request, left));
 	usec_t cost = runs_cost(&pool->runs, request->run.entry);
 	uint64_t before = promised(pool, now);
 	usec_t span;
@@ -186,7 +234,7 @@ usec_t forecast_retry_after(struct pool *pool, const struct request *request, st
 		return pool_retry_after(pool);
 	/* A quarter more: of those told times between 0.5 and 1.5 of it, 1.1 times as many come in
 	 * the first half as in the whole. */
-	span = usec_add(usec_sub(wait, usec_sub(request->deadline, now)),
+	span = usec_add(usec_sub(wait, left),
 			time_for(before + before / 4, places(pool) * USEC_PER_SEC));
 	if (span < RETRY_MAX) {
 		forecast->promised = before + cost;

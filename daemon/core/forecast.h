@@ -9,19 +9,23 @@
  *
  * A prediction must not lock a pool: when its calls have become fast again, only a call that is
  * sent can show it.  So an idle worker with nothing queued gets a request that contradicts the
- * prediction too, one at a time.
+ * prediction too, one at a time; after one that was in vain, the next one that needs a run as short
+ * waits for a while: four typical runs, and between 1 and 4 s.
  */
 #ifndef POOLD_CORE_FORECAST_H
 #define POOLD_CORE_FORECAST_H
 
 #include "protocol/base.h"
 
+struct attempt;
 struct pool;
 struct prng;
 struct request;
+struct worker;
 
-/* A request in the queue must have this share of its method's typical run left, in percent.  With
- * less, too many runs end after the deadline and were in vain. */
+/* A request at the head of the queue must have this share of its method's typical run left, in
+ * percent; and on its arrival there must be hope that it will have the same share of nearly the
+ * longest run.  With less, too many runs end after the deadline and were in vain. */
 #define FORECAST_SHARE 150
 
 /* What the forecast of a pool remembers. */
@@ -61,6 +65,10 @@ bool forecast_may_send(const struct pool *pool, const struct request *request, u
 /* The request was queued, or is sent now as its run.attempt. */
 void forecast_queued(struct pool *pool, const struct request *request, usec_t now);
 void forecast_sent(struct pool *pool, const struct request *request, usec_t now);
+
+/* The deadline of the attempt's request has passed while it was at that worker. */
+void forecast_late(struct pool *pool, const struct worker *worker, const struct attempt *attempt,
+		   usec_t now);
 
 /*
  * The request is refused by FORECAST_FULL or because the queue is full: returns after which time

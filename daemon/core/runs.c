@@ -1,24 +1,27 @@
 #include "daemon/core/runs.h"
 
-#define MEAN_OF	    16
-#define OUTLIER	    4
-#define HIGH_FACTOR 2048
+/* A mean is that of so many runs, each of which counts as at most OUTLIER times the mean. */
+#define TYPICAL_OF	16
+#define TYPICAL_OUTLIER 4
+#define COST_OF		64
+#define COST_OUTLIER	8
+#define HIGH_FACTOR	2048
 
 static usec_t mean_of(const struct runs_mean *mean)
 {
 	return mean->count == 0 ? 0 : mean->sum / mean->count;
 }
 
-static void mean_add(struct runs_mean *mean, usec_t run)
+static void mean_add(struct runs_mean *mean, usec_t run, unsigned of, unsigned outlier)
 {
 	usec_t present = mean_of(mean);
 
 	if (present > 0)
-		run = usec_min(run, usec_mul(present, OUTLIER));
+		run = usec_min(run, usec_mul(present, outlier));
 	/* 0 means unknown. */
 	if (run == 0)
 		run = 1;
-	if (mean->count == MEAN_OF)
+	if (mean->count == of)
 		mean->sum -= present;
 	else
 		mean->count++;
@@ -72,8 +75,8 @@ static void learn(struct runs *runs, unsigned entry, usec_t run)
 {
 	struct method_runs *method = &runs->methods[entry];
 
-	mean_add(&method->of_all, run);
-	mean_add(&runs->of_pool, run);
+	mean_add(&method->of_all, run, COST_OF, COST_OUTLIER);
+	mean_add(&runs->of_pool, run, COST_OF, COST_OUTLIER);
 	update_cost(runs, entry);
 	if (entry != RUNS_OTHER)
 		update_cost(runs, RUNS_OTHER);
@@ -83,13 +86,21 @@ static void learn(struct runs *runs, unsigned entry, usec_t run)
 		method->high -= (method->high - run + HIGH_FACTOR - 1) / HIGH_FACTOR;
 }
 
-void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run)
+void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run,
+		       usec_t now)
 {
+	struct method_runs *of;
+
 	if (entry == RUNS_OTHER)
 		entry = runs_find(runs, method);
 	if (entry == RUNS_OTHER)
 		entry = add(runs, method);
-	mean_add(&runs->methods[entry].of_results, run);
+	of = &runs->methods[entry];
+	if (run < of->refuted) {
+		of->refuted = run;
+		of->refuted_at = now;
+	}
+	mean_add(&of->of_results, run, TYPICAL_OF, TYPICAL_OUTLIER);
 	learn(runs, entry, run);
 }
 
@@ -104,8 +115,21 @@ void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run)
 {
 	if (entry == RUNS_OTHER || run <= runs_typical(runs, entry))
 		return;
-	mean_add(&runs->methods[entry].of_results, run);
+	mean_add(&runs->methods[entry].of_results, run, TYPICAL_OF, TYPICAL_OUTLIER);
 	learn(runs, entry, run);
+}
+
+void runs_refute(struct runs *runs, unsigned entry, usec_t now)
+{
+	runs->methods[entry].refuted = runs_typical(runs, entry);
+	runs->methods[entry].refuted_at = now;
+}
+
+bool runs_is_refuted(const struct runs *runs, unsigned entry, usec_t span, usec_t since)
+{
+	const struct method_runs *method = &runs->methods[entry];
+
+	return method->refuted > span && method->refuted_at >= since;
 }
 
 usec_t runs_typical(const struct runs *runs, unsigned entry)

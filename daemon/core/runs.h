@@ -8,10 +8,12 @@
  *	typical	mean time to a result: whether a call can still finish before its deadline
  *	high	a time that about one call in a hundred exceeds: how long a run may still go on
  *
- * The means are exponential moving averages of the last 16 runs or so.  They are robust: a sample
- * counts as at most four times the mean, so that one stuck call does not close the pool to others,
- * and yet a method that has become 20 times slower is known as such after some 20 calls.  `high`
- * rises to a longer run at once, and falls by 1/2048 of the distance with each shorter one.
+ * The means are exponential moving averages: typical of the last 16 runs or so, and cost, by which
+ * long queues are measured, of the last 64.  They are robust: a sample counts as at most four times
+ * the mean, eight times for cost (many methods have a few runs as long as that, which are most of
+ * their work), so that one stuck call does not close the pool to others, and yet a method that has
+ * become 20 times slower is known as such after some 20 or 30 calls.  `high` rises to a longer run
+ * at once, and falls by 1/2048 of the distance with each shorter one.
  *
  * A method gets its own figures with its first result, so that clients cannot fill the table with
  * invented names.  Methods for which there is no room share the first entry.
@@ -31,7 +33,7 @@
 /* The entry of methods without own figures: unknown ones, and those for which there is no room. */
 #define RUNS_OTHER 0
 
-/* A moving average.  Its value is sum / count; count stops at 16. */
+/* A moving average.  Its value is sum / count; count stops at the number of runs that it is of. */
 struct runs_mean {
 	uint64_t sum; /* µs */
 	unsigned count;
@@ -42,6 +44,10 @@ struct method_runs {
 	struct runs_mean of_results;
 	struct runs_mean of_all;
 	usec_t high;
+	/* A run that was expected to be shorter than a typical one was not: it takes at least
+	 * `refuted`, as was seen at that time. */
+	usec_t refuted;
+	usec_t refuted_at;
 	usec_t cost; /* by which the entry's queued requests count in `work` */
 	unsigned queued[PRIORITY_COUNT_];
 };
@@ -63,12 +69,20 @@ unsigned runs_find(const struct runs *runs, struct bytes method);
 
 /* An attempt of the method, whose entry was `entry` when it was sent, has been answered after
  * `run` µs: with a result, or with an error of the worker's code. */
-void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run);
+void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run,
+		       usec_t now);
 void runs_learn_error(struct runs *runs, unsigned entry, usec_t run);
 
 /* An attempt was given up when it had been running for `run` µs: its run is longer.  Nothing is
  * learnt if that is no news. */
 void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run);
+
+/* A run of the method could be answered in time only if it was shorter than a typical one, and it is
+ * not.  Until a shorter one ends, a typical run is what is known. */
+void runs_refute(struct runs *runs, unsigned entry, usec_t now);
+
+/* Whether that has been seen since then for a run of `span` µs. */
+bool runs_is_refuted(const struct runs *runs, unsigned entry, usec_t span, usec_t since);
 
 /* The method's figures in µs; 0: unknown. */
 usec_t runs_typical(const struct runs *runs, unsigned entry);

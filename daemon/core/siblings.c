@@ -25,12 +25,17 @@ static void catch_up(const struct siblings_method *method, struct siblings_share
 	share->halvings = method->halvings;
 }
 
-static void note_success(struct siblings_method *method, uint32_t worker, usec_t now)
+static void note(struct siblings_last *last, uint32_t worker, usec_t now)
 {
-	if (method->succeeded > 0 && method->last != worker)
-		method->succeeded_else = method->succeeded;
-	method->last = worker;
-	method->succeeded = now;
+	if (last->at > 0 && last->worker != worker)
+		last->at_else = last->at;
+	last->worker = worker;
+	last->at = now;
+}
+
+static usec_t last_of_siblings(const struct siblings_last *last, uint32_t worker)
+{
+	return last->worker == worker ? last->at_else : last->at;
 }
 
 /* Returns the number of failures in so many calls, rounded up by their standard deviation: what is
@@ -93,9 +98,24 @@ void siblings_count(struct siblings *siblings, struct siblings_share *shares, un
 		all->failures /= 2;
 		all->halvings++;
 	}
-	if (!failed)
-		note_success(all, worker, now);
+	note(failed ? &all->failed : &all->succeeded, worker, now);
 	add_evidence(all, share, failed, now);
+}
+
+void siblings_set_run(struct siblings *siblings, unsigned method, usec_t run)
+{
+	siblings->methods[method].run = run;
+}
+
+/* Whether a sibling has succeeded since then, or in the last call before, and none failed since. */
+static bool has_succeeded(const struct siblings_method *all, uint32_t worker, usec_t since)
+{
+	usec_t succeeded = last_of_siblings(&all->succeeded, worker);
+
+	if (succeeded == 0)
+		return false;
+	return succeeded >= since || (succeeded >= usec_sub(since, all->run) &&
+				      last_of_siblings(&all->failed, worker) < succeeded);
 }
 
 bool siblings_stands_out(const struct siblings *siblings, const struct siblings_share *shares,
@@ -103,9 +123,8 @@ bool siblings_stands_out(const struct siblings *siblings, const struct siblings_
 {
 	const struct siblings_method *all = &siblings->methods[method];
 	const struct siblings_share *share = &shares[method];
-	usec_t succeeded = all->last == worker ? all->succeeded_else : all->succeeded;
 
-	return share->failures > 0 && succeeded > 0 && succeeded >= usec_min(share->since, from) &&
+	return share->failures > 0 && has_succeeded(all, worker, usec_min(share->since, from)) &&
 	       weigh(all, share) >= (int)(bits * ONE_BIT);
 }
 

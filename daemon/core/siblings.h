@@ -19,8 +19,12 @@
  * worker that fails as often as its siblings reaches n bits hardly once in 2^n calls, whatever that
  * share is.
  *
- * Evidence counts only when a sibling has succeeded at the method since the evidence began.  All
- * functions take constant time; nothing is counted at SIBLINGS_NOT.
+ * Evidence counts only when a sibling has succeeded at the method since the evidence began, or in
+ * the time of one call before that, if no sibling has failed after it: the siblings' calls that
+ * would show it may all be under way, while the worker fails at one call after the other.  So an
+ * outage of all ejects at most the first one that meets it, and not for long.
+ *
+ * All functions take constant time; nothing is counted at SIBLINGS_NOT.
  */
 #ifndef POOLD_CORE_SIBLINGS_H
 #define POOLD_CORE_SIBLINGS_H
@@ -36,14 +40,21 @@
 #define SIBLINGS_SURE	    24
 #define SIBLINGS_SUSPICIOUS 2
 
+/* When something happened last. */
+struct siblings_last {
+	uint32_t worker; /* to whom */
+	usec_t at;	 /* 0: it never has */
+	usec_t at_else;	 /* to another one than `worker`; 0: it never has */
+};
+
 /* The recent calls of a pool at one method. */
 struct siblings_method {
 	unsigned calls;
 	unsigned failures;
 	uint32_t halvings;
-	uint32_t last;	       /* the worker that succeeded last */
-	usec_t succeeded;      /* when it did; 0: none has */
-	usec_t succeeded_else; /* when another one than `last` did; 0: none has */
+	struct siblings_last succeeded;
+	struct siblings_last failed;
+	usec_t run; /* the time that a call takes */
 };
 
 struct siblings {
@@ -65,8 +76,11 @@ struct siblings_share {
 void siblings_count(struct siblings *siblings, struct siblings_share *shares, unsigned method,
 		    uint32_t worker, bool failed, usec_t now);
 
+/* A call of that method takes so long. */
+void siblings_set_run(struct siblings *siblings, unsigned method, usec_t run);
+
 /* Whether there are that many bits of evidence against the worker at the method, and a sibling has
- * succeeded at it since the evidence began, or since `from` if that is earlier. */
+ * succeeded at it since the evidence began (see above), or since `from` if that is earlier. */
 bool siblings_stands_out(const struct siblings *siblings, const struct siblings_share *shares,
 			 unsigned method, uint32_t worker, unsigned bits, usec_t from);
 

@@ -179,8 +179,9 @@ void judge_before(struct world *world)
 
 		world->judge.queue_len[i] = queue->len;
 		world->judge.queue_bytes[i] = queue->bytes;
-		world->judge.held_len[i] = engine_pool(world->engine, i)->held.len;
 	}
+	for (uint32_t i = 0; i < world->settings.requests_max; i++)
+		world->judge.was_held[i] = engine_request(world->engine, i)->is_held;
 	world->judge.overdue = engine_deadline(world->engine) <= world->now;
 	world->judge.overrun = NOBODY;
 	world->judge.done = 0;
@@ -192,13 +193,26 @@ void judge_before(struct world *world)
 	note_event(world);
 }
 
+/* Whether a request that was held has come back to the queue of the pool. */
+static bool has_come_back(const struct world *world, const struct pool *pool)
+{
+	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
+		const struct request *request = engine_request(world->engine, i);
+
+		if (world->judge.was_held[i] && request->state == REQUEST_QUEUED &&
+		    request->run.pool == pool->index)
+			return true;
+	}
+	return false;
+}
+
 static void judge_queue(struct world *world, const struct pool *pool)
 {
 	const struct judge *judge = &world->judge;
 	const struct queue *queue = &pool->queue;
 
 	/* One that was held comes back whatever the limits. */
-	if (world->event.type == EVENT_SUBMIT && pool->held.len >= judge->held_len[pool->index] &&
+	if (world->event.type == EVENT_SUBMIT && !has_come_back(world, pool) &&
 	    ((queue->len > queue->len_max && queue->len > judge->queue_len[pool->index]) ||
 	     (queue->bytes > queue->bytes_max && queue->bytes > judge->queue_bytes[pool->index])))
 		judge_blame(world, "P5", "the queue of pool %u is over its limit", pool->index);

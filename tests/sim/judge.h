@@ -42,8 +42,8 @@ void judge_after(struct world *world);
 /* The clock jumped from `from` to world->now. */
 void judge_leap(struct world *world, usec_t from);
 
-/* A process really began to run this request, or ran it successfully. */
-void judge_run(struct world *world, uint32_t number);
+/* A process of that pool really began to run this request; one ran it successfully. */
+void judge_run(struct world *world, uint32_t number, uint32_t pool);
 void judge_completed(struct world *world, uint32_t number);
 
 /* The process has begun this task, or (the engine hears) has done what it was sent there. */

@@ -392,13 +392,13 @@ static void judge_answer(struct world *world, const struct effect *effect)
 
 /* --- attempts --- */
 
-void judge_run(struct world *world, uint32_t number)
+void judge_run(struct world *world, uint32_t number, uint32_t pool)
 {
 	const struct record *sent = &world->records[number];
 	struct record *record = world_heir(world, number);
 
 	record->runs++;
-	world->judge.traffic[record->at].ran += !record->misled;
+	world->judge.traffic[pool].ran += !record->misled;
 	number = judge_number(world, record);
 	world_trace(world, "  request %u runs (in slot %u)", number, record->slot);
 	if (!sent->idempotent && record->runs > 1)

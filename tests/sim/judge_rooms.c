@@ -140,8 +140,7 @@ void judge_breaker_failure(struct world *world, struct record *record,
 	bool counts = world->policy.rows[failure->code].counts_breaker ||
 		      (world->event.type == EVENT_WORKER_ANSWERED && world->event.answer.is_fatal);
 
-	/* Its worker was ended because the answer to another request was too large. */
-	if (failure->code == ERR_worker_killed && failure->cause == CAUSE_PROTOCOL)
+	if (failure->code == ERR_worker_killed && world->judge.took_along)
 		return;
 	if (!failure->was_attempted || !counts || record->failed_in & 1u << pool)
 		return;
@@ -399,11 +398,23 @@ static bool is_recovery(const struct world *world, uint64_t id)
 	return false;
 }
 
+static bool takes_along(const struct world *world)
+{
+	const struct engine_event *event = &world->event;
+	const struct worker *worker;
+
+	if (event->type != EVENT_WORKER_EXITED)
+		return false;
+	worker = engine_worker(world->engine, event->worker);
+	return worker->life == event->life && worker->broken_by == ERR_response_too_large;
+}
+
 void judge_rooms_before(struct world *world)
 {
 	struct judge *judge = &world->judge;
 	const struct engine_event *event = &world->event;
 
+	judge->took_along = takes_along(world);
 	if (event->type == EVENT_BREAKER)
 		judge->done_code = has_circuit(world) ? ERR_NONE : ERR_invalid_request;
 	if (event->type == EVENT_RECOVERY_CANCEL)

@@ -5,14 +5,13 @@
  *	load                     each plan once, and a table: plan, figure, value, limit, met
  *	load --seeds 20          with 20 seeds each; the worst value of a figure counts
  *	load --only TEXT         the plans whose name has the text in it
- *	load --all               the cases that are pending count too
  *	load --quiet             only what is not met
  *	load --first             ends at the first plan with a case that is not met
  *	load --sweep             a line for each plan of overload: its figures, without limits
  *	load --only TEXT -v      every event and effect is printed
  *
  * POOLD_LOAD_SEEDS in the environment is the default of --seeds.  Exit status 0: every
- * case that counts is met; 1: one is not; 64: usage.
+ * case is met; 1: one is not; 64: usage.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -27,7 +26,6 @@ struct options {
 	uint64_t from;
 	uint64_t seeds;
 	const char *only;
-	bool is_all;
 	bool is_quiet;
 	bool is_first;
 	bool is_sweep;
@@ -45,7 +43,7 @@ static const struct {
 
 static int usage(FILE *to)
 {
-	fprintf(to, "usage: load [--seeds N] [--from S] [--only TEXT] [--all] [--quiet] [--first]"
+	fprintf(to, "usage: load [--seeds N] [--from S] [--only TEXT] [--quiet] [--first]"
 		    " [--sweep] [-v]\n");
 	return to == stdout ? 0 : EXIT_USAGE;
 }
@@ -54,15 +52,10 @@ static int usage(FILE *to)
 static bool read_options(int argc, char **argv, struct options *ret, int *ret_status)
 {
 	static const struct option names[] = {
-		{"seeds", required_argument, NULL, 'n'},
-		{"from", required_argument, NULL, 'f'},
-		{"only", required_argument, NULL, 'o'},
-		{"all", no_argument, NULL, 'a'},
-		{"quiet", no_argument, NULL, 'q'},
-		{"first", no_argument, NULL, '1'},
-		{"sweep", no_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{"seeds", required_argument, NULL, 'n'}, {"from", required_argument, NULL, 'f'},
+		{"only", required_argument, NULL, 'o'},	 {"quiet", no_argument, NULL, 'q'},
+		{"first", no_argument, NULL, '1'},	 {"sweep", no_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},	 {0},
 	};
 	const char *seeds = getenv("POOLD_LOAD_SEEDS");
 	int option;
@@ -77,8 +70,6 @@ static bool read_options(int argc, char **argv, struct options *ret, int *ret_st
 			ret->only = optarg;
 		else if (option == 'v')
 			ret->trace = true;
-		else if (option == 'a')
-			ret->is_all = true;
 		else if (option == 'q')
 			ret->is_quiet = true;
 		else if (option == '1')
@@ -146,19 +137,16 @@ static unsigned judge_plan(const struct load_plan *plan, const struct totals *to
 		bool is_least = of->kind == LOAD_AT_LEAST;
 		double value = is_least ? totals->least[of->figure] : totals->most[of->figure];
 		bool is_met = is_least ? value >= of->limit : value <= of->limit;
-		bool is_enforced = options->is_all || !load_is_pending(of);
 
 		if (strcmp(of->plan, plan->name) != 0)
 			continue;
 		*ret_met += is_met;
-		failed += is_enforced && !is_met;
-		if (is_met && is_enforced && options->is_quiet)
+		failed += !is_met;
+		if (is_met && options->is_quiet)
 			continue;
 		printf("%-30s %-9s %10.2f %-1s %s %7.2f  %s\n", of->plan, figures[of->figure].name,
 		       value, figures[of->figure].unit, is_least ? ">=" : "<=", of->limit,
-		       is_enforced ? is_met ? "met" : "NOT MET"
-		       : is_met	   ? "met (pending)"
-				   : "not met (pending)");
+		       is_met ? "met" : "NOT MET");
 		if (!is_met && of->figure == LOAD_BROKEN)
 			printf("    %s\n", totals->broken);
 		if (!is_met && of->figure == LOAD_FAILED)
@@ -170,12 +158,11 @@ static unsigned judge_plan(const struct load_plan *plan, const struct totals *to
 /* One line: the figures of a plan that a change of the rules moves. */
 static void print_sweep(const struct load_plan *plan, const struct totals *totals)
 {
-	printf("%-30s goodput %6.2f  work %6.2f  first %6.2f  vain %6.2f  attempts %5.2f  kills "
-	       "%4.0f  broken"
-	       " %5.0f\n",
+	printf("%-30s goodput %6.2f  work %6.2f  waste %6.2f  first %6.2f  vain %6.2f  attempts "
+	       "%5.2f  kills %4.0f  broken %5.0f\n",
 	       plan->name, totals->least[LOAD_GOODPUT], totals->least[LOAD_WORK],
-	       totals->least[LOAD_FIRST], totals->most[LOAD_VAIN], totals->most[LOAD_ATTEMPTS],
-	       totals->most[LOAD_KILLS], totals->most[LOAD_BROKEN]);
+	       totals->most[LOAD_WASTE], totals->least[LOAD_FIRST], totals->most[LOAD_VAIN],
+	       totals->most[LOAD_ATTEMPTS], totals->most[LOAD_KILLS], totals->most[LOAD_BROKEN]);
 }
 
 static unsigned run_all(struct load_world *world, const struct options *options)

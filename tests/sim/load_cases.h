@@ -23,7 +23,4 @@ extern const unsigned load_plan_count;
 extern const struct load_case load_cases[];
 extern const unsigned load_case_count;
 
-/* Whether the core does not meet the case yet, so that it is printed but does not count. */
-bool load_is_pending(const struct load_case *of);
-
 #endif

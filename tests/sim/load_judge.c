@@ -49,6 +49,12 @@ static bool counts(const struct load_world *world, const struct load_record *rec
 	       record->submitted < world->begin + world->plan->length && !record->is_return;
 }
 
+/* Whether answers and runs that end now count for the figures. */
+static bool is_measured(const struct load_world *world)
+{
+	return load_time(world) >= world->plan->warm && load_time(world) < world->plan->length;
+}
+
 static struct load_bucket *bucket(struct load_world *world)
 {
 	return &world->buckets[load_time(world) / BUCKET];
@@ -190,7 +196,7 @@ static void count_success(struct load_world *world, const struct load_record *re
 		all->first_good += record->stream == 0;
 		all->critical_good += record->is_critical;
 	}
-	if (load_time(world) < world->plan->warm || load_time(world) >= world->plan->length)
+	if (!is_measured(world))
 		return;
 	all->good++;
 	all->good_work += record->run;
@@ -236,7 +242,14 @@ static void judge_answer(struct load_world *world, struct load_record *record,
 	}
 }
 
-/* --- workers that are ended --- */
+/* --- workers --- */
+
+void load_judge_ran(struct load_world *world, const struct load_process *process,
+		    const struct load_task *task)
+{
+	if (task->is_running && process->pool == 0 && is_measured(world))
+		world->counts.busy += world->now - task->begun;
+}
 
 /* Until when the run may go on, whoever waits for it. */
 static usec_t allowance(const struct load_world *world, const struct load_process *process,
@@ -412,6 +425,10 @@ double load_figure(const struct load_world *world, enum load_figure figure)
 			       smaller((double)all->offered, capacity(world) / mean_run(world)));
 	case LOAD_WORK:
 		return percent(all->good_work, smaller((double)all->offered_work, capacity(world)));
+	case LOAD_WASTE:
+		return all->busy < all->good_work
+			       ? 0.0
+			       : percent(all->busy - all->good_work, capacity(world));
 	case LOAD_CRITICAL:
 		return percent(all->critical_good, (double)all->critical);
 	case LOAD_REST:

@@ -55,6 +55,8 @@ static void die(struct load_world *world, struct load_process *process)
 	if (!process->is_alive)
 		return;
 	process->is_alive = process->is_ready = false;
+	for (unsigned i = 0; i < process->task_count; i++)
+		load_judge_ran(world, process, &process->tasks[i]);
 	process->task_count = 0;
 	notify(world, process, &news);
 }
@@ -68,8 +70,10 @@ static void plan_finish(struct load_world *world, const struct load_process *pro
 	plan(world, process, &deed);
 }
 
-static void drop_task(struct load_process *process, struct load_task *task)
+static void drop_task(struct load_world *world, struct load_process *process,
+		      struct load_task *task)
 {
+	load_judge_ran(world, process, task);
 	process->task_count--;
 	memmove(task, task + 1,
 		(size_t)(process->tasks + process->task_count - task) * sizeof(*task));
@@ -134,7 +138,7 @@ static void finish(struct load_world *world, struct load_process *process, uint3
 		plan_finish(world, process, task);
 		return;
 	}
-	drop_task(process, task);
+	drop_task(world, process, task);
 	if (process->is_bad && world->plan->fault == LOAD_EXITS) {
 		die(world, process);
 		return;
@@ -165,7 +169,7 @@ static void take_cancel(struct load_world *world, struct load_process *process, 
 	task->is_cancelled = true;
 	if (task->is_running && (concurrency_of(world) == 1 || world->plan->ignores_cancel))
 		return;
-	drop_task(process, task);
+	drop_task(world, process, task);
 	answer(world, process, id, ERR_cancelled);
 	begin_waiting(world, process);
 }
@@ -246,8 +250,8 @@ static void spawn(struct load_world *world, const struct effect *effect)
 
 	*process =
 		(struct load_process){.is_alive = true, .life = effect->life, .pool = effect->pool};
-	process->is_bad = effect->worker == plan_of->workers - 1 && plan_of->fault >= LOAD_RAISES &&
-			  plan_of->fault <= LOAD_FATAL;
+	process->is_bad = load_has_bad_worker(plan_of) && effect->worker == plan_of->workers - 1 &&
+			  load_time(world) >= plan_of->fault_at;
 	if (is_after && plan_of->restart > 0 && effect->pool == 0)
 		deed.at = world->now + plan_of->restart;
 	plan(world, process, &deed);
@@ -301,7 +305,12 @@ void load_process_take_effect(struct load_world *world, const struct effect *eff
 	}
 }
 
-/* --- faults of all workers --- */
+/* --- faults that begin in mid-load --- */
+
+void load_process_turn_bad(struct load_world *world)
+{
+	world->processes[world->plan->workers - 1].is_bad = true;
+}
 
 void load_process_stall(struct load_world *world)
 {

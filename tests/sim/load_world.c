@@ -47,6 +47,11 @@ usec_t load_mean(const struct load_world *world, unsigned method)
 	return of->run;
 }
 
+bool load_has_bad_worker(const struct load_plan *plan)
+{
+	return plan->fault >= LOAD_RAISES && plan->fault <= LOAD_FATAL;
+}
+
 static double exponential(struct prop *prop)
 {
 	return -log((double)(prop_below(prop, 1u << 30) + 1) / (double)(1u << 30));
@@ -80,6 +85,7 @@ static void default_pool(const struct load_plan *plan, struct pool_settings *poo
 	pool->queue_bytes_max = (uint64_t)64 << 20;
 	pool->prefetch = 2;
 	pool->max_crash_retries = 1;
+	pool->timeout = LOAD_POOL_TIMEOUT;
 	pool->init_timeout = 30 * USEC_PER_SEC;
 	pool->ping_interval = 30 * USEC_PER_SEC;
 	pool->ping_timeout = 5 * USEC_PER_SEC;
@@ -321,6 +327,8 @@ static void take_deed(struct load_world *world)
 	case DEED_PHASE:
 		if (world->plan->fault == LOAD_STALL)
 			load_process_stall(world);
+		else if (load_has_bad_worker(world->plan))
+			load_process_turn_bad(world);
 		else
 			load_process_die_all(world);
 		break;
@@ -374,7 +382,7 @@ void load_run(struct load_world *world, const struct load_plan *plan, uint64_t s
 	load_judge_begin(world);
 	pull(world);
 	fault.at = world->begin + plan->fault_at;
-	if (plan->fault == LOAD_STALL || plan->fault == LOAD_ALL_DIE)
+	if (plan->fault != LOAD_WELL && plan->fault_at > 0)
 		agenda_add(&world->agenda, &fault);
 	for (unsigned i = 0; i < LOAD_STREAMS; i++) {
 		const struct load_stream *stream = &plan->streams[i];

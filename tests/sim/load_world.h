@@ -57,8 +57,8 @@ struct load_stream {
 
 enum load_fault {
 	LOAD_WELL = 0,
-	LOAD_RAISES, /* one worker does this at each call, and each later one in its slot: the one
-			that a quiet pool prefers */
+	LOAD_RAISES, /* from `fault_at` on one worker does this at each call, and each later one in
+			its slot: the one that a quiet pool prefers */
 	LOAD_HANGS,
 	LOAD_EXITS,
 	LOAD_FATAL,
@@ -91,6 +91,7 @@ struct load_plan {
 #define LOAD_FIGURES(FIGURE)                                                                       \
 	FIGURE(GOODPUT, "%", "answers in time, of the capacity or of what is offered")             \
 	FIGURE(WORK, "%", "time of workers that led to an answer in time, of the same")            \
+	FIGURE(WASTE, "%", "time of workers that led to none, of the capacity")                    \
 	FIGURE(CRITICAL, "%", "critical requests answered in time")                                \
 	FIGURE(REST, "%", "other answers in time, of what the critical ones leave")                \
 	FIGURE(FIRST, "%", "requests of the first stream answered in time")                        \
@@ -172,6 +173,7 @@ struct load_counts {
 	/* These three: answers in time, and those given between `warm` and the end of the load. */
 	uint64_t good;
 	uint64_t good_work;
+	uint64_t busy; /* time of workers of the first pool in runs that ended meanwhile */
 	uint64_t rest_work;
 	uint64_t answers;
 	uint64_t sends;
@@ -238,6 +240,9 @@ usec_t load_time(const struct load_world *world);
 bool load_is_stalled(const struct load_world *world, uint32_t pool);
 usec_t load_stall_end(const struct load_world *world);
 
+/* Whether one worker of the first pool has a fault. */
+bool load_has_bad_worker(const struct load_plan *plan);
+
 struct bytes load_method_name(unsigned method);
 
 /* The mean time of the method's runs at present. */
@@ -247,6 +252,7 @@ usec_t load_mean(const struct load_world *world, unsigned method);
 void load_process_take_effect(struct load_world *world, const struct effect *effect);
 void load_process_take_deed(struct load_world *world, const struct deed *deed);
 void load_process_stall(struct load_world *world);
+void load_process_turn_bad(struct load_world *world);
 void load_process_die_all(struct load_world *world);
 
 /* The judge. */
@@ -255,6 +261,8 @@ void load_judge_submit(struct load_world *world, const struct load_record *recor
 void load_judge_before(struct load_world *world);
 void load_judge_effect(struct load_world *world, const struct effect *effect);
 void load_judge_after(struct load_world *world);
+void load_judge_ran(struct load_world *world, const struct load_process *process,
+		    const struct load_task *task);
 PRINTF_LIKE(2, 3) void load_blame(struct load_world *world, const char *format, ...);
 
 #endif

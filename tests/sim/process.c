@@ -229,7 +229,7 @@ static void begin(struct world *world, struct process *process, struct task *tas
 		return;
 	}
 	world_heir(world, task->record)->misled |= process->liar;
-	judge_run(world, task->record);
+	judge_run(world, task->record, process->pool);
 	judge_ledger_run(world, process, task);
 	plan_parts(world, process, task, run);
 	if (world->outage == process->pool) {

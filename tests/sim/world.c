@@ -966,11 +966,16 @@ static unsigned pass_without_daemon(struct world *world, usec_t until, struct de
 	return count;
 }
 
+/* While an attempt is held its time does not count anyway. */
 static void note_stall(struct world *world, usec_t span)
 {
-	for (uint32_t i = 0; i < world->settings.requests_max; i++)
-		if (world->open[i] != NOBODY)
-			world->records[world->open[i]].stalled += span;
+	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
+		struct record *record =
+			world->open[i] == NOBODY ? NULL : &world->records[world->open[i]];
+
+		if (record && record->held_since == 0)
+			record->stalled += span;
+	}
 }
 
 /* The daemon stands still for a while.  Then it hears of all that came meanwhile before its timer.

@@ -128,7 +128,7 @@ struct record {
 	bool was_aside;	   /* now or earlier */
 	usec_t held_since; /* its client does not read its parts since then; 0: it reads */
 	usec_t held;	   /* how long that was so before, in this attempt */
-	usec_t stalled;	   /* how long the daemon stood still, in this attempt */
+	usec_t stalled; /* how long the daemon stood still in this attempt, while it was not held */
 	struct {
 		uint32_t worker;
 		uint32_t life;
@@ -329,7 +329,8 @@ struct judge {
 	char text[300];
 	unsigned queue_len[POOLS_MAX]; /* before the event */
 	uint64_t queue_bytes[POOLS_MAX];
-	unsigned held_len[POOLS_MAX];
+	bool was_held[REQUESTS_MAX]; /* by slot: its client did not read */
+	bool took_along;	     /* the event ends a worker of which one answer was too large */
 	enum pool_health health[POOLS_MAX]; /* as reported */
 	usec_t short_since[POOLS_MAX]; /* since when workers lack and none starts; or infinity */
 	usec_t leap_end;	       /* of the last jump of the clock */

@@ -18,7 +18,7 @@ static struct bytes text(const char *name)
 static void learn(const char *name, usec_t run, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		runs_learn_result(&runs, runs_find(&runs, text(name)), text(name), run);
+		runs_learn_result(&runs, runs_find(&runs, text(name)), text(name), run, 1);
 }
 
 START_TEST(a_method_is_unknown_until_its_first_result)
@@ -87,7 +87,7 @@ START_TEST(errors_cost_but_are_no_results)
 {
 	runs_init(&runs, 1);
 	learn("a", 50 * MSEC, 16);
-	for (unsigned i = 0; i < 16; i++)
+	for (unsigned i = 0; i < 64; i++)
 		runs_learn_error(&runs, 1, MSEC);
 	ck_assert_uint_eq(runs_typical(&runs, 1), 50 * MSEC);
 	ck_assert_uint_lt(runs_cost(&runs, 1), 25 * MSEC);
@@ -104,6 +104,27 @@ START_TEST(a_run_that_was_given_up_only_lengthens)
 		runs_learn_longer(&runs, 1, 1000 * MSEC);
 	ck_assert_uint_gt(runs_typical(&runs, 1), 900 * MSEC);
 	ck_assert_uint_ge(runs_high(&runs, 1), 1000 * MSEC);
+}
+END_TEST
+
+START_TEST(what_was_refuted_is_so_until_a_shorter_run)
+{
+	runs_init(&runs, 1);
+	ck_assert(!runs_is_refuted(&runs, RUNS_OTHER, 0, 0));
+	learn("a", 50 * MSEC, 16);
+	ck_assert(!runs_is_refuted(&runs, 1, 10 * MSEC, 0));
+	runs_refute(&runs, 1, 100);
+	ck_assert(runs_is_refuted(&runs, 1, 10 * MSEC, 0));
+	ck_assert(runs_is_refuted(&runs, 1, 10 * MSEC, 100));
+	ck_assert(!runs_is_refuted(&runs, 1, 10 * MSEC, 101));
+	/* As long as a typical run is what there is time for. */
+	ck_assert(!runs_is_refuted(&runs, 1, 50 * MSEC, 0));
+	ck_assert(runs_is_refuted(&runs, 1, 50 * MSEC - 1, 0));
+	runs_learn_result(&runs, 1, text("a"), 60 * MSEC, 300);
+	ck_assert(!runs_is_refuted(&runs, 1, 10 * MSEC, 300));
+	runs_learn_result(&runs, 1, text("a"), 20 * MSEC, 400);
+	ck_assert(runs_is_refuted(&runs, 1, 10 * MSEC, 400));
+	ck_assert(!runs_is_refuted(&runs, 1, 20 * MSEC, 0));
 }
 END_TEST
 
@@ -184,6 +205,7 @@ int main(void)
 		a_mean_follows_short_runs_exactly,
 		errors_cost_but_are_no_results,
 		a_run_that_was_given_up_only_lengthens,
+		what_was_refuted_is_so_until_a_shorter_run,
 		one_in_a_hundred_exceeds_high,
 		queued_work_is_that_of_the_present_costs,
 		methods_without_room_share_one_entry,

@@ -90,6 +90,32 @@ START_TEST(success_before_the_evidence_does_not_count)
 }
 END_TEST
 
+START_TEST(success_counts_while_the_calls_that_began_with_it_run)
+{
+	begin();
+	siblings_set_run(&f.siblings, METHOD, 50);
+	for (unsigned i = 0; i < 20; i++)
+		round_of(WORKERS, 0);
+	f.now += 40;
+	for (unsigned i = 0; i < 20; i++)
+		ends(0, METHOD, true);
+	ck_assert_msg(stands_out(0, METHOD), "no sibling can have answered since");
+	/* But not where a sibling has failed as well: it may hit all. */
+	ends(1, METHOD, true);
+	ck_assert(!stands_out(0, METHOD));
+	ends(2, METHOD, false);
+	ck_assert(stands_out(0, METHOD));
+	begin();
+	siblings_set_run(&f.siblings, METHOD, 50);
+	for (unsigned i = 0; i < 20; i++)
+		round_of(WORKERS, 0);
+	f.now += 60;
+	for (unsigned i = 0; i < 20; i++)
+		ends(0, METHOD, true);
+	ck_assert_msg(!stands_out(0, METHOD), "that was long ago");
+}
+END_TEST
+
 START_TEST(success_makes_up_for_failures)
 {
 	begin();
@@ -170,6 +196,7 @@ int main(void)
 		one_that_always_fails_stands_out_soon,
 		without_a_sibling_that_succeeds_nobody_does,
 		success_before_the_evidence_does_not_count,
+		success_counts_while_the_calls_that_began_with_it_run,
 		success_makes_up_for_failures,
 		methods_are_apart,
 		what_the_expelled_did_is_forgotten,
