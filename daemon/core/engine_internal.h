@@ -5,8 +5,8 @@
  * know nothing of the engine, and files of the engine that use these modules:
  *
  *	requests	request queue recovery session key breaker budget failover;
- *			engine_request, _attempt, _hold, _stall, _recover, _breaker, _chain,
- *			_leave, _session, _late
+ *			engine_request, _attempt, _hold, _stall, _place, _recover, _breaker,
+ *			_chain, _leave, _session, _late
  *	workers		worker worker_input pool siblings;
  *			engine_input, _worker, _scaling, _health, _eject
  *
@@ -251,20 +251,49 @@ void engine_end_recovery(struct engine *engine, struct request *request,
 void engine_defer(struct engine *engine, struct request *request, enum errcode refused);
 void engine_resume(struct engine *engine, struct request *request);
 
-/* Finds a place for a new DELAYED request in its pool or further down the chain, or answers it. */
-void engine_place(struct engine *engine, struct request *request);
-
 /* Fails, by `code`, every request that is queued in the pool and uses this circuit (NULL: any). */
 void engine_fail_queue(struct engine *engine, struct pool *pool, const struct circuit *circuit,
 		       enum errcode code);
-
-/* The last level of the chain that the request may be served at. */
-unsigned engine_last_level(const struct engine *engine, const struct request *request);
 
 /* Whether the request may go down its chain because of `code`: it has later levels, and the
  * policy's row or the pool's fallback_on allows it. */
 bool engine_goes_down(const struct engine *engine, const struct request *request,
 		      enum errcode code);
+
+/* Ends the recovery of a request that is over, if it has one. */
+void engine_close_recovery(struct engine *engine, struct request *request,
+			   enum recovery_result result);
+
+/* The request goes on in its pool after an attempt failed in the pool `from`: reports that, as a part
+ * of its recovery. */
+void engine_report_retry(struct engine *engine, struct request *request,
+			 const struct failure *failure, uint32_t from);
+
+void engine_recovery_cancel(struct engine *engine, uint64_t id);
+
+/* --- engine_place.c: the pool that serves a request --- */
+
+/* Finds a place for a new DELAYED request in its pool or further down the chain, or answers it. */
+void engine_place(struct engine *engine, struct request *request);
+
+/* Finds one at the levels from `level` on, those that lack workers last.  `failure` is of the attempt
+ * before, and is reported when one accepts the request; NULL: none failed.  False: none accepts it;
+ * *ret_retry_after is the soonest time that one of them named, or USEC_INFINITY. */
+bool engine_descend(struct engine *engine, struct request *request, unsigned level,
+		    struct failure *failure, usec_t *ret_retry_after);
+
+/* Why the request's pool does not accept it now; ERR_NONE: it does. */
+enum errcode engine_unfit(const struct engine *engine, const struct request *request);
+
+/* The failure of a request that its pool refused with `code`; with retry_after if it is known. */
+struct failure engine_refusal(struct engine *engine, const struct request *request,
+			      enum errcode code);
+
+/* Moves the request to that level of its chain; retries and delay start from 0 there. */
+void engine_move_to_level(struct engine *engine, struct request *request, unsigned level);
+
+/* The last level of the chain that the request may be served at. */
+unsigned engine_last_level(const struct engine *engine, const struct request *request);
 
 /* Whether the pool at that level would accept the request now, and serves. */
 bool engine_would_take(struct engine *engine, const struct request *request, unsigned level);
@@ -272,12 +301,6 @@ bool engine_would_take(struct engine *engine, const struct request *request, uns
 /* Moves a QUEUED request to that level, where engine_would_take.  False: the pool there has refused
  * it after all, and the request is at the head of its own queue. */
 bool engine_move_down(struct engine *engine, struct request *request, unsigned level);
-
-/* Ends the recovery of a request that is over, if it has one. */
-void engine_close_recovery(struct engine *engine, struct request *request,
-			   enum recovery_result result);
-
-void engine_recovery_cancel(struct engine *engine, uint64_t id);
 
 /* --- engine_breaker.c --- */
 

@@ -12,7 +12,7 @@ if [ ! -f "$O/libcore.a" ]; then
 fi
 nm -g "$O/libcore.a" | awk '
 BEGIN {
-	split("request attempt hold recover breaker chain leave session late", files)
+	split("request attempt hold place recover breaker chain leave session late", files)
 	for (i in files) wing["engine_" files[i] ".o:"] = "requests"
 	split("input worker scaling health eject", others)
 	for (i in others) wing["engine_" others[i] ".o:"] = "workers"
