@@ -244,3 +244,30 @@ usec_t forecast_retry_after(struct pool *pool, const struct request *request, st
 	span = span < RETRY_MIN ? RETRY_MIN : usec_min(span, RETRY_MAX);
 	return span / 2 + prng_between(prng, 0, span);
 }
+
+void forecast_refused(struct pool *pool, usec_t now)
+{
+	struct forecast *forecast = &pool->forecast;
+	usec_t age = usec_sub(now, forecast->refused_from);
+
+	if (age >= FORECAST_RECENT) {
+		forecast->refused_before = age < 2 * FORECAST_RECENT ? forecast->refused : 0;
+		forecast->refused = 0;
+		forecast->refused_from = now - age % FORECAST_RECENT;
+	}
+	forecast->refused++;
+	forecast->refused_at = now;
+}
+
+uint64_t forecast_recently_refused(const struct pool *pool, usec_t now)
+{
+	const struct forecast *forecast = &pool->forecast;
+	usec_t age = usec_sub(now, forecast->refused_from);
+
+	if (age < FORECAST_RECENT)
+		return forecast->refused +
+		       forecast->refused_before * (FORECAST_RECENT - age) / FORECAST_RECENT;
+	if (age < 2 * FORECAST_RECENT)
+		return forecast->refused * (2 * FORECAST_RECENT - age) / FORECAST_RECENT;
+	return 0;
+}

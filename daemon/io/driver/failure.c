@@ -135,8 +135,12 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 facts->call->encode_fault);
 		return;
 	case ERR_queue_full:
-		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
-			 facts->pool, pool.queued, (unsigned long long)pool.queued_bytes);
+		if ((pool.troubles & (TROUBLE_SHEDDING | TROUBLE_QUEUE_FULL)) == TROUBLE_SHEDDING)
+			snprintf(out, size, "it would wait too long in pool %s: %u are before it",
+				 facts->pool, pool.queued);
+		else
+			snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
+				 facts->pool, pool.queued, (unsigned long long)pool.queued_bytes);
 		return;
 	case ERR_pool_unavailable:
 		snprintf(out, size,
