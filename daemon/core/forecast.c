@@ -156,21 +156,23 @@ static bool may_have_idle(const struct pool *pool, const struct request *request
 
 	if (left >= run)
 		return true;
-	return !is_contradicted(pool) && !runs_is_refuted(&pool->runs, entry_of(pool, request),
-							  left, usec_sub(now, pause_for(run)));
+	if (is_contradicted(pool))
+		return false;
+	return !runs_is_refuted(&pool->runs, entry_of(pool, request), left,
+				usec_sub(now, pause_for(run)));
 }
 
 enum forecast_verdict forecast_judge(const struct pool *pool, const struct request *request,
 				     usec_t now)
 {
-	usec_t left = usec_sub(request->deadline, now);
+	usec_t left = usec_sub(request->deadline, now), wait;
 
 	if (pool->settings.no_admission || places(pool) == 0)
 		return FORECAST_IN_TIME;
 	if (pool->queue.len == 0 && has_room(pool))
 		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
-	if (usec_add(forecast_wait(pool, request->priority, now), reserve(pool, request, left)) <=
-	    left)
+	wait = forecast_wait(pool, request->priority, now);
+	if (usec_add(wait, reserve(pool, request, left)) <= left)
 		return FORECAST_IN_TIME;
 	if (left < typical(pool, request))
 		return FORECAST_HOPELESS;
