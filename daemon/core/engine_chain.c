@@ -103,6 +103,11 @@ static bool matters(const struct engine *engine, const struct pool *pool)
 	return engine->has_chains || pool->settings.workers_min + pool->settings.spares == 0;
 }
 
+static usec_t sheds_until(const struct pool *pool)
+{
+	return usec_add(pool->forecast.refused_at, FORECAST_RECENT);
+}
+
 static void set_timer(struct engine *engine, struct pool *pool)
 {
 	usec_t due = pool->heads_chain ? failover_deadline(&pool->failover) : USEC_INFINITY;
@@ -111,6 +116,8 @@ static void set_timer(struct engine *engine, struct pool *pool)
 		due = usec_min(due, usec_add(pool->lacking_since, pool->settings.no_worker_wait));
 	if (engine->has_chains && pool->is_deserted && pool->queue.len > 0)
 		due = usec_min(due, pool->leave_at);
+	if (pool->is_shedding)
+		due = usec_min(due, sheds_until(pool));
 	heap_set(&engine->chain_timers, &pool->chain_timer, due);
 }
 
@@ -126,10 +133,25 @@ static void update(struct engine *engine, struct pool *pool)
 		set_level(engine, pool, fallback);
 }
 
+void engine_note_refusal(struct engine *engine, struct pool *pool)
+{
+	forecast_refused(pool, engine->now);
+	/* This sets the timer as well. */
+	engine->levels_moved |= !pool->is_shedding;
+	pool->is_shedding = true;
+}
+
 void engine_watch_pools(struct engine *engine)
 {
-	for (uint32_t i = 0; i < engine->pool_count; i++)
-		watch_workers(engine, &engine->pools[i]);
+	for (uint32_t i = 0; i < engine->pool_count; i++) {
+		struct pool *pool = &engine->pools[i];
+
+		watch_workers(engine, pool);
+		if (pool->is_shedding && sheds_until(pool) <= engine->now) {
+			pool->is_shedding = false;
+			engine->has_touched_pools = true;
+		}
+	}
 }
 
 void engine_update_levels(struct engine *engine)

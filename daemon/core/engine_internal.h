@@ -343,8 +343,12 @@ unsigned engine_leave_queue(struct engine *engine, struct pool *pool, bool now);
 
 /* --- engine_chain.c: levels of chains --- */
 
-/* Computes anew which pools lack workers.  Requests that wait for workers in vain leave them. */
+/* Computes anew which pools lack workers, and which have not refused a request for its wait lately.
+ * Requests that wait for workers in vain leave them. */
 void engine_watch_pools(struct engine *engine);
+
+/* The pool refuses a request for what it would wait there. */
+void engine_note_refusal(struct engine *engine, struct pool *pool);
 
 /* Computes the levels of all chains anew, and reports those that changed. */
 void engine_update_levels(struct engine *engine);

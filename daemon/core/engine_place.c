@@ -102,6 +102,8 @@ static enum errcode take_place(struct engine *engine, struct request *request)
 	}
 	request->run.entry = runs_find(&pool->runs, request->method);
 	code = too_late(engine, pool, request);
+	if (code == ERR_queue_full)
+		engine_note_refusal(engine, pool);
 	if (code != ERR_NONE)
 		return code;
 	if (!make_room(engine, pool, request))

@@ -52,6 +52,8 @@ void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_v
 		.health_since = pool->health_since,
 		.troubles = pool_troubles(pool),
 		.queued = pool->queue.len,
+		.wait = forecast_wait(pool, PRIORITY_NORMAL, engine->now),
+		.refused = forecast_recently_refused(pool, engine->now),
 		.queue_max = pool->queue.len_max,
 		.queued_bytes = pool->queue.bytes,
 		.queue_bytes_max = pool->queue.bytes_max,

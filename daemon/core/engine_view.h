@@ -36,6 +36,8 @@ struct pool_view {
 	unsigned failed_starts; /* in a row */
 
 	unsigned queued;
+	usec_t wait;	  /* predicted, of a normal request that came now */
+	uint64_t refused; /* requests in the last FORECAST_RECENT that would have waited too long */
 	unsigned queue_max;
 	uint64_t queued_bytes;
 	uint64_t queue_bytes_max;

@@ -156,20 +156,23 @@ static bool may_have_idle(const struct pool *pool, const struct request *request
 
 	if (left >= run)
 		return true;
-	return !is_contradicted(pool) && !runs_is_refuted(&pool->runs, entry_of(pool, request),
-							  left, usec_sub(now, pause_for(run)));
+	if (is_contradicted(pool))
+		return false;
+	return !runs_is_refuted(&pool->runs, entry_of(pool, request), left,
+				usec_sub(now, pause_for(run)));
 }
 
 enum forecast_verdict forecast_judge(const struct pool *pool, const struct request *request,
 				     usec_t now)
 {
-	usec_t left = usec_sub(request->deadline, now);
+	usec_t left = usec_sub(request->deadline, now), wait;
 
 	if (pool->settings.no_admission || places(pool) == 0)
 		return FORECAST_IN_TIME;
 	if (pool->queue.len == 0 && has_room(pool))
 		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
-	if (usec_add(forecast_wait(pool, request->rank, now), reserve(pool, request, left)) <= left)
+	wait = forecast_wait(pool, request->rank, now);
+	if (usec_add(wait, reserve(pool, request, left)) <= left)
 		return FORECAST_IN_TIME;
 	if (left < typical(pool, request))
 		return FORECAST_HOPELESS;
@@ -242,4 +245,31 @@ usec_t forecast_retry_after(struct pool *pool, const struct request *request, st
 	}
 	span = span < RETRY_MIN ? RETRY_MIN : usec_min(span, RETRY_MAX);
 	return span / 2 + prng_between(prng, 0, span);
+}
+
+void forecast_refused(struct pool *pool, usec_t now)
+{
+	struct forecast *forecast = &pool->forecast;
+	usec_t age = usec_sub(now, forecast->refused_from);
+
+	if (age >= FORECAST_RECENT) {
+		forecast->refused_before = age < 2 * FORECAST_RECENT ? forecast->refused : 0;
+		forecast->refused = 0;
+		forecast->refused_from = now - age % FORECAST_RECENT;
+	}
+	forecast->refused++;
+	forecast->refused_at = now;
+}
+
+uint64_t forecast_recently_refused(const struct pool *pool, usec_t now)
+{
+	const struct forecast *forecast = &pool->forecast;
+	usec_t age = usec_sub(now, forecast->refused_from);
+
+	if (age < FORECAST_RECENT)
+		return forecast->refused +
+		       forecast->refused_before * (FORECAST_RECENT - age) / FORECAST_RECENT;
+	if (age < 2 * FORECAST_RECENT)
+		return forecast->refused * (2 * FORECAST_RECENT - age) / FORECAST_RECENT;
+	return 0;
 }

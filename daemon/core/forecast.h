@@ -28,6 +28,9 @@ struct worker;
  * longest run.  With less, too many runs end after the deadline and were in vain. */
 #define FORECAST_SHARE 150
 
+/* A pool that refuses requests for their wait is told to do so for this long after the last one. */
+#define FORECAST_RECENT (5 * USEC_PER_SEC)
+
 /* What the forecast of a pool remembers. */
 struct forecast {
 	/* Work that came to the queue in the present second and in the one before, µs of one
@@ -38,6 +41,12 @@ struct forecast {
 	/* Work of the requests that were refused and may come back, as they were told when. */
 	uint64_t promised;
 	usec_t promised_at;
+	/* Requests that were refused by FORECAST_FULL: in the present FORECAST_RECENT and in the one
+	 * before; when the present one began, and when the last of them was refused. */
+	uint64_t refused;
+	uint64_t refused_before;
+	usec_t refused_from;
+	usec_t refused_at;
 	/* The attempt that contradicts the forecast, if it is still in flight: its worker, the
 	 * life of that worker, and its message id; id 0: none. */
 	uint32_t worker;
@@ -78,5 +87,11 @@ void forecast_late(struct pool *pool, const struct worker *worker, const struct 
  */
 usec_t forecast_retry_after(struct pool *pool, const struct request *request, struct prng *prng,
 			    usec_t now);
+
+/* Counts a request that is refused by FORECAST_FULL. */
+void forecast_refused(struct pool *pool, usec_t now);
+
+/* Returns how many were in the last FORECAST_RECENT, about. */
+uint64_t forecast_recently_refused(const struct pool *pool, usec_t now);
 
 #endif

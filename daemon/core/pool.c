@@ -487,6 +487,8 @@ unsigned pool_troubles(const struct pool *pool)
 		troubles |= TROUBLE_START_FAILED;
 	if (!queue_has_room(&pool->queue, 1))
 		troubles |= TROUBLE_QUEUE_FULL;
+	if (pool->is_shedding)
+		troubles |= TROUBLE_SHEDDING;
 	if (pool->states[WORKER_DEGRADED].len > 0)
 		troubles |= TROUBLE_UNHEALTHY;
 	if (pool->heads_chain && pool->failover.state != FAILOVER_HOME)

@@ -90,7 +90,8 @@ enum pool_trouble {
 	TROUBLE_CIRCUIT_OPEN = 1u << 6, /* its breaker admits no request */
 	TROUBLE_PROBING = 1u << 7,	/* its breaker is half-open: it admits a few probes */
 	TROUBLE_FALLBACK = 1u << 8,	/* some or all of its requests go to a fallback */
-	TROUBLE_DRAINED = 1u << 9	/* an operator took it out of service */
+	TROUBLE_DRAINED = 1u << 9,	/* an operator took it out of service */
+	TROUBLE_SHEDDING = 1u << 10	/* requests were refused lately, for what they would wait */
 };
 
 enum pool_health {
@@ -138,7 +139,8 @@ struct pool {
 	struct queue queue;
 	struct runs runs; /* of its methods; its work is that of the queue */
 	struct forecast forecast;
-	struct list held;	  /* HELD requests, in no part of the queue */
+	bool is_shedding; /* the forecast has refused requests in the last FORECAST_RECENT */
+	struct list held; /* HELD requests, in no part of the queue */
 	struct siblings siblings; /* recent calls and failures of its workers together */
 	unsigned bequeathed;	  /* ejections that the next life to start inherits */
 	bool bequeaths_at_once;	  /* and it is ejected when it becomes READY */

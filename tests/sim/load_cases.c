@@ -108,6 +108,8 @@ const struct load_plan load_plans[] = {
 	 .streams = {{.percent = 60, .timeout = 100 * MS}}},
 	{EIGHT("runs 20x, one caller in haste", 16, 24), .methods = CHANGING(20),
 	 .streams = {{.is_closed = true, .timeout = 100 * MS}}},
+	{EIGHT("runs of 2 s for 6 s", 16, 24), .methods = CHANGING(100),
+	 .streams = {{.is_closed = true, .timeout = 500 * MS}}},
 	/* --- hasty callers --- */
 	{EIGHT("5 hasty", 2, 30), .methods = FIXED50,
 	 .streams = {{ONE}, {.burst = 5, .timeout = 10 * MS, .from = 5 * S}}},
@@ -234,6 +236,8 @@ const struct load_case load_cases[] = {
 	OVERLOADED("runs 20x, deadline of five"),
 	LEAST("runs 20x, one caller in haste", FIRST, 100),
 	CALM("runs 20x, one caller in haste"),
+	LEAST("runs of 2 s for 6 s", FIRST, 100),
+	CALM("runs of 2 s for 6 s"),
 	LEAST("5 hasty", FIRST, 100),
 	CALM("5 hasty"),
 	LEAST("5000 hasty", FIRST, 100),

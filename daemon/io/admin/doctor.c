@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -224,6 +225,10 @@ static void check_health(struct findings *findings, const struct pool_view *pool
 	if (pool->troubles & TROUBLE_QUEUE_FULL)
 		find(findings, "queue", VERDICT_WARNING, "raise workers, or send fewer requests",
 		     "it is full with %u requests", pool->queued);
+	else if (pool->troubles & TROUBLE_SHEDDING)
+		find(findings, "queue", VERDICT_WARNING, "raise workers, or send fewer requests",
+		     "requests that would wait too long are refused: %" PRIu64 " in the last %u s",
+		     pool->refused, (unsigned)(FORECAST_RECENT / USEC_PER_SEC));
 }
 
 static void examine_pool(struct findings *findings, const struct driver *driver, uint32_t index)

@@ -4,6 +4,8 @@
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static const struct {
@@ -19,6 +21,8 @@ static const struct {
 	 "see poolctl workers for those that are missing and how they ended"},
 	{TROUBLE_QUEUE_FULL, "its queue is full; requests are refused",
 	 "raise workers, or send fewer requests"},
+	{TROUBLE_SHEDDING, "requests that would wait too long are refused",
+	 "raise workers, or send fewer requests"},
 	{TROUBLE_UNHEALTHY, "a worker misses its health checks or fails too often",
 	 "see poolctl workers; it is replaced if this continues"},
 	{TROUBLE_CIRCUIT_OPEN, "its circuit breaker lets nothing through",
@@ -32,16 +36,35 @@ static const struct {
 	{TROUBLE_STOPPING, "the daemon is stopping", "wait for its end, or start it again"},
 };
 
-static void pack_texts(struct buf *out, unsigned mask, bool advice)
+/* The figures that belong to a trouble, behind its text. */
+static void pack_figures(struct buf *out, const char *text, const struct pool_view *pool)
+{
+	char figures[160];
+
+	snprintf(figures, sizeof(figures),
+		 "%s: %" PRIu64 " in the last %u s, the predicted wait is %" PRIu64 " ms", text,
+		 pool->refused, (unsigned)(FORECAST_RECENT / USEC_PER_SEC),
+		 pool->wait / USEC_PER_MSEC);
+	pack_str(out, figures);
+}
+
+static void pack_texts(struct buf *out, const struct pool_view *pool, bool advice)
 {
 	uint32_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
-		count += (mask & troubles[i].bit) != 0;
+		count += (pool->troubles & troubles[i].bit) != 0;
 	pack_array(out, count);
-	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
-		if (mask & troubles[i].bit)
-			pack_str(out, advice ? troubles[i].advice : troubles[i].text);
+	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++) {
+		if (!(pool->troubles & troubles[i].bit))
+			continue;
+		if (advice)
+			pack_str(out, troubles[i].advice);
+		else if (troubles[i].bit == TROUBLE_SHEDDING)
+			pack_figures(out, troubles[i].text, pool);
+		else
+			pack_str(out, troubles[i].text);
+	}
 }
 
 static const char *pool_name(const struct driver *driver, uint32_t pool)
@@ -106,7 +129,7 @@ void report_health(const struct driver *driver, struct buf *out)
 		pack_map(out, 2);
 		pack_named_str(out, "status", pool_health_name(pool.health));
 		pack_str(out, "reasons");
-		pack_texts(out, pool.troubles, false);
+		pack_texts(out, &pool, false);
 	}
 }
 
@@ -138,9 +161,9 @@ static void pack_pool_status(const struct driver *driver, struct buf *out, uint3
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(out, pool.troubles, false);
+	pack_texts(out, &pool, false);
 	pack_str(out, "advice");
-	pack_texts(out, pool.troubles, true);
+	pack_texts(out, &pool, true);
 	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.health_since));
 	pack_str(out, "workers");
 	pack_worker_counts(out, &pool);
@@ -321,7 +344,7 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 		       config->adapter == POOL_SOCKET ? config->address : config->command);
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(out, pool.troubles, false);
+	pack_texts(out, &pool, false);
 	pack_pool_workers(out, &pool, &workers);
 	pack_pool_queue(out, &pool);
 	pack_named_uint(out, "running", pool.running);
