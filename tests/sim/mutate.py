@@ -593,8 +593,6 @@ FAULTS = [
     Fault("engine_stall.c", "\t\tworker->step_at = usec_add(worker->step_at, stall);\n", "\t\tworker->step_at = worker->step_at;\n",
           "a worker that ends has no grace in a stall"),
     # --- what is held ---
-    Fault("engine_hold.c", "\tif (request->run.circuit && !circuit_is_willing(request->run.circuit, engine->now)) {", "\tif (!engine) {",
-          "who was held waits at an open breaker"),
     Fault("engine_hold.c", "\tworker->is_slow = true;\n", "",
           "more requests are put behind a worker that is paused"),
     Fault("engine_hold.c", "\t\tworker->heard = engine->now;\n", "",
