@@ -261,6 +261,13 @@ void forecast_refused(struct pool *pool, usec_t now)
 	forecast->refused_at = now;
 }
 
+/* The share of `count` things in a span of FORECAST_RECENT that fall into `part` of it, rounded up: one
+ * that was just counted is not forgotten. */
+static uint64_t share_of(uint64_t count, usec_t part)
+{
+	return (count * part + FORECAST_RECENT - 1) / FORECAST_RECENT;
+}
+
 uint64_t forecast_recently_refused(const struct pool *pool, usec_t now)
 {
 	const struct forecast *forecast = &pool->forecast;
@@ -268,8 +275,8 @@ uint64_t forecast_recently_refused(const struct pool *pool, usec_t now)
 
 	if (age < FORECAST_RECENT)
 		return forecast->refused +
-		       forecast->refused_before * (FORECAST_RECENT - age) / FORECAST_RECENT;
+		       share_of(forecast->refused_before, FORECAST_RECENT - age);
 	if (age < 2 * FORECAST_RECENT)
-		return forecast->refused * (2 * FORECAST_RECENT - age) / FORECAST_RECENT;
+		return share_of(forecast->refused, 2 * FORECAST_RECENT - age);
 	return 0;
 }
