@@ -139,8 +139,7 @@ struct pool {
 	struct queue queue;
 	struct runs runs; /* of its methods; its work is that of the queue */
 	struct forecast forecast;
-	bool is_shedding; /* the forecast has refused requests in the last FORECAST_RECENT */
-	struct list held; /* HELD requests, in no part of the queue */
+	struct list held;	  /* HELD requests, in no part of the queue */
 	struct siblings siblings; /* recent calls and failures of its workers together */
 	unsigned bequeathed;	  /* ejections that the next life to start inherits */
 	bool bequeaths_at_once;	  /* and it is ejected when it becomes READY */
@@ -151,9 +150,10 @@ struct pool {
 	struct failover failover; /* of the chain that this pool heads */
 	bool is_covered;	  /* a fallback serves the requests that the pool can't */
 	bool is_deserted;	  /* it has lacked workers for no_worker_wait */
-	usec_t lacking_since;	  /* since when pool_lacks_workers; 0: it does not */
-	usec_t leave_at; /* while it is deserted: when its queue looks for room elsewhere again */
+	bool is_shedding; /* the forecast has refused requests in the last FORECAST_RECENT */
 	bool heads_chain;
+	usec_t lacking_since; /* since when pool_lacks_workers; 0: it does not */
+	usec_t leave_at; /* while it is deserted: when its queue looks for room elsewhere again */
 	struct heap_entry chain_timer;
 	unsigned ejected;	 /* workers that are DEGRADED by ejection */
 	unsigned delayed;	 /* DELAYED requests of this pool */
