@@ -244,9 +244,24 @@ void link_flush_all(struct loop *loop)
 
 /* --- in --- */
 
+/* Takes a whole message and what frames it. */
+static void take_frame(struct link *link, struct chunk *chunk, struct bytes frame)
+{
+	bool is_lost = link->is_skipping;
+
+	link->is_skipping = false;
+	if (!is_lost)
+		link->typical = frame.len;
+	framing_restart(&link->framing);
+	if (!is_lost)
+		link->handler->on_message(link->owner, chunk,
+					  framing_message(&link->framing, frame));
+}
+
 /*
  * Hands over every whole message of data[0..len), of which the first `scanned` bytes were scanned
- * before.  Returns how many bytes belong to messages handed over; the rest is the beginning of one.
+ * before.  Returns how many bytes belong to messages handed over, or to one that is skipped; the
+ * rest is the beginning of one.
  */
 static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *data, size_t len,
 		      size_t scanned)
@@ -263,19 +278,16 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 			break;
 		if (result != SKIP_DONE) {
 			end(link, result == SKIP_BAD ? LINK_END_MALFORMED : LINK_END_TOO_LARGE, 0,
-			    (struct bytes){data + start, len - start});
+			    (struct bytes){data + start, link->is_skipping ? 0 : len - start});
 			return len;
 		}
-		link->typical = scanned - start;
-		framing_restart(&link->framing);
-		link->handler->on_message(
-			link->owner, chunk,
-			framing_message(&link->framing,
-					(struct bytes){data + start, scanned - start}));
+		take_frame(link, chunk, (struct bytes){data + start, scanned - start});
 		if (link->is_closed || link->has_ended || link->is_closing)
 			return len;
 		start = scanned;
 	}
+	if (link->is_skipping)
+		return len;
 	link->in_scanned = scanned - start;
 	return start;
 }
@@ -331,29 +343,6 @@ static void run_short(struct link *link, struct bytes begun)
 	link->is_skipping = true;
 }
 
-/* Reads no further than to the end of the message that is skipped.  Returns what read(2) did. */
-static ssize_t read_skipped(struct link *link)
-{
-	uint8_t dropped[CHUNK_SIZE];
-	uint64_t need = framing_need(&link->framing);
-	size_t room = need < sizeof(dropped) ? (size_t)need : sizeof(dropped), taken;
-	ssize_t n = read(link->fd, dropped, room);
-	enum skip_result result;
-
-	if (n <= 0)
-		return n;
-	result = framing_feed(&link->framing, dropped, (size_t)n, &taken);
-	if (result == SKIP_MORE)
-		return n;
-	link->is_skipping = false;
-	if (result == SKIP_DONE)
-		framing_restart(&link->framing);
-	else
-		end(link, result == SKIP_BAD ? LINK_END_MALFORMED : LINK_END_TOO_LARGE, 0,
-		    (struct bytes){0});
-	return n;
-}
-
 /* How large a chunk for a message of which `len` bytes are there and `need` more must come at
  * least. */
 static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need)
@@ -402,30 +391,6 @@ static bool make_in_room(struct link *link)
 	}
 	link->in = grown;
 	return true;
-}
-
-/* Reads into the chunk that has the beginning of a message.  Returns what read(2) did. */
-static ssize_t read_own(struct link *link)
-{
-	struct chunk *chunk;
-	size_t done;
-	ssize_t n;
-
-	if (!make_in_room(link))
-		return -1;
-	n = read(link->fd, link->in->data + link->in_len, link->in->capacity - link->in_len);
-	if (n <= 0)
-		return n;
-	link->in_len += (size_t)n;
-	chunk = link->in;
-	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned);
-	if (link->is_closed || link->has_ended || link->is_closing)
-		return n;
-	if (done == link->in_len)
-		drop_input(link);
-	else if (done > 0)
-		keep_rest(link, chunk->data + done, link->in_len - done);
-	return n;
 }
 
 static bool find_shared_room(struct loop *loop)
@@ -477,6 +442,30 @@ static ssize_t read_shared(struct link *link)
 	return n;
 }
 
+/* Reads into the chunk that has the beginning of a message.  Returns what read(2) did. */
+static ssize_t read_own(struct link *link)
+{
+	struct chunk *chunk;
+	size_t done;
+	ssize_t n;
+
+	if (!make_in_room(link))
+		return link->is_skipping ? read_shared(link) : -1;
+	n = read(link->fd, link->in->data + link->in_len, link->in->capacity - link->in_len);
+	if (n <= 0)
+		return n;
+	link->in_len += (size_t)n;
+	chunk = link->in;
+	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned);
+	if (link->is_closed || link->has_ended || link->is_closing)
+		return n;
+	if (done == link->in_len)
+		drop_input(link);
+	else if (done > 0)
+		keep_rest(link, chunk->data + done, link->in_len - done);
+	return n;
+}
+
 /* Links with large messages start on a chunk of their own. */
 static bool start_own(struct link *link)
 {
@@ -492,9 +481,7 @@ static bool read_some(struct link *link)
 {
 	ssize_t n;
 
-	if (link->is_skipping)
-		n = read_skipped(link);
-	else if (link->in || start_own(link))
+	if (link->in || (!link->is_skipping && start_own(link)))
 		n = read_own(link);
 	else
 		n = read_shared(link);

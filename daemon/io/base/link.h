@@ -26,8 +26,9 @@ enum link_end {
 	LINK_END_STALLED    /* the peer read nothing for too long, though output was pending */
 };
 
-/* Room for an envelope up to its id, however it is written. */
-#define LINK_BEGUN_MAX 32
+/* Room for an envelope up to its id, however it is written, and in JSON for what usually stands
+ * before the result. */
+#define LINK_BEGUN_MAX 64
 
 struct link_handler {
 	/* A whole message, without what frames it.  The link may be closed from here. */
@@ -42,8 +43,8 @@ struct link_handler {
 	 * freed. */
 	void (*on_free)(struct link *link);
 	/*
-	 * There is no memory for the message that begins with `begun` (as in on_end).  True: it is
-	 * skipped, and the link goes on behind it; only of FRAMING_MSGPACK.  False: the link is not
+	 * There is no memory for the message that begins with `begun` (as in on_end, with what
+	 * frames it).  True: it is skipped, and the link goes on behind it.  False: the link is not
 	 * read until there is memory again.  NULL: the link ends (LINK_END_NO_MEMORY).
 	 */
 	bool (*on_no_memory)(void *owner, struct bytes begun);

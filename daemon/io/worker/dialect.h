@@ -22,8 +22,7 @@ struct dialect {
 	/* Which request a message that begins so answers; 0: unknown.  NULL: it can't be told. */
 	uint32_t (*find_id)(struct bytes begun);
 	/*
-	 * Messages to the worker, on an open channel.  `send` returns NULL, or why the arguments
-	 * can't be expressed in the dialect, in words that last; then nothing was put.  Where the
+	 * Messages to the worker, on an open channel.  `send` returns as channel_send.  Where the
 	 * dialect has no such message, `cancel`, `credit` and `end_session` are NULL; `credit` is
 	 * sent where the dialect has set takes_credit of the channel.
 	 */

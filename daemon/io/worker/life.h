@@ -38,6 +38,12 @@ struct life_handler {
 	void (*on_exit)(struct life *life, const struct process_end *end);
 };
 
+/* A request that was not sent, and why. */
+struct life_unsaid {
+	uint32_t id; /* of the message */
+	enum errcode code;
+};
+
 struct life {
 	struct loop *loop;
 	const struct life_handler *handler;
@@ -69,7 +75,7 @@ struct life {
 	bool has_hung_up;	     /* the connection was closed */
 	bool cancelled_before_start; /* it was ended before there was a process */
 	unsigned unsaid_count;
-	uint32_t unsaid[WORKER_ATTEMPTS_MAX]; /* ids of requests that the dialect can't express */
+	struct life_unsaid unsaid[WORKER_ATTEMPTS_MAX];
 
 	/* The last process, or the one that runs. */
 	pid_t last_pid;
