@@ -16,10 +16,13 @@
 #define JSON_DEPTH_MAX	    512
 #define JSON_READ_DEPTH_MAX 2048
 
-/* How many values a text may hold, so that one message can't keep the daemon busy: an item of an
- * array counts as one, a member of an object as four, an array as three more, an object as eight
- * more. */
-#define JSON_WEIGHT_MAX ((size_t)2 * 1024 * 1024)
+/* How much a text may hold, so that one message can't keep the daemon busy: this is the limit for
+ * the sum of the weights of all arrays, objects, commas and colons. */
+#define JSON_WEIGHT_MAX	   ((size_t)2 * 1024 * 1024)
+#define JSON_WEIGHT_ARRAY  3
+#define JSON_WEIGHT_OBJECT 8
+#define JSON_WEIGHT_COMMA  1
+#define JSON_WEIGHT_COLON  3
 
 /* Room for what is wrong with a text, in words, with a zero at the end. */
 #define JSON_FAULT_MAX 256

@@ -1,7 +1,7 @@
 /* One member of an object, found without memory. */
 #include "daemon/io/base/json.h"
 
-#include "daemon/io/base/json_shared.h"
+#include "daemon/io/base/json_text.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* From JSON (RFC 8259) to MessagePack. */
 #include "daemon/io/base/json.h"
 
-#include "daemon/io/base/json_shared.h"
+#include "daemon/io/base/json_keys.h"
+#include "daemon/io/base/json_text.h"
 #include "protocol/read.h"
 #include "protocol/utf8.h"
 
@@ -79,145 +80,21 @@ static void skip_space(struct parse *parse)
 
 /* --- texts --- */
 
-/* The value of four hexadecimal digits; -1: they are none. */
-static long hex_value(const uint8_t *at, const uint8_t *end)
-{
-	long value = 0;
-
-	if (end - at < 4)
-		return -1;
-	for (unsigned i = 0; i < 4; i++) {
-		uint8_t byte = at[i];
-
-		if (byte >= '0' && byte <= '9')
-			value = value * 16 + byte - '0';
-		else if ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f')
-			value = value * 16 + (byte | 0x20) - 'a' + 10;
-		else
-			return -1;
-	}
-	return value;
-}
-
-/* The character that \uXXXX stands for, or a pair of them; `at` is at the backslash.  Returns how
- * many bytes that takes; 0: it stands for none. */
-static size_t read_unicode(const uint8_t *at, const uint8_t *end, uint32_t *ret_char)
-{
-	long high, low;
-
-	high = hex_value(at + 2, end);
-	if (high < 0 || (high >= 0xdc00 && high < 0xe000))
-		return 0;
-	*ret_char = (uint32_t)high;
-	if (high < 0xd800 || high >= 0xe000)
-		return 6;
-	if (end - at < 12 || at[6] != '\\' || at[7] != 'u')
-		return 0;
-	low = hex_value(at + 8, end);
-	if (low < 0xdc00 || low >= 0xe000)
-		return 0;
-	*ret_char = (uint32_t)(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
-	return 12;
-}
-
-/* The character that the escape at `at`, which is a backslash, stands for.  Returns as
- * read_unicode. */
-static size_t read_escape(const uint8_t *at, const uint8_t *end, uint32_t *ret_char)
-{
-	static const char names[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-	const char *name;
-
-	if (end - at < 2 || at[1] == '\0')
-		return 0;
-	if (at[1] == 'u')
-		return read_unicode(at, end, ret_char);
-	name = strchr(names, at[1]);
-	if (!name)
-		return 0;
-	*ret_char = (uint8_t)meanings[name - names];
-	return 2;
-}
-
-/* The length of a character in UTF-8. */
-static size_t encoded_len(uint32_t c)
-{
-	return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-}
-
-static void put_char(struct buf *out, uint32_t c)
-{
-	static const uint8_t leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-	size_t len = encoded_len(c);
-	uint8_t bytes[4];
-
-	for (size_t i = len; i-- > 1; c >>= 6)
-		bytes[i] = (uint8_t)(0x80 | (c & 0x3f));
-	bytes[0] = (uint8_t)(leads[len] | c);
-	buf_put(out, bytes, len);
-}
-
-/* Reads a text, whose quote is behind us, to its closing quote, and leaves that to be read.
- * *ret_len: its length without escapes. */
-static int scan_text(struct parse *parse, size_t *ret_len)
-{
-	const uint8_t *begin = parse->at;
-	size_t saved = 0, len;
-	uint32_t c;
-
-	while (true) {
-		parse->at += json_plain_prefix(parse->at, (size_t)(parse->end - parse->at));
-		if (parse->at == parse->end)
-			return wrong(parse, "a text without an end");
-		if (*parse->at == '"')
-			break;
-		if (*parse->at < ' ')
-			return wrong(parse, "a control character in a text");
-		if (*parse->at == '\\') {
-			len = read_escape(parse->at, parse->end, &c);
-			if (len == 0)
-				return wrong(parse, "an escape that stands for no character");
-			saved += len - encoded_len(c);
-		} else {
-			len = utf8_char(parse->at, (size_t)(parse->end - parse->at));
-			if (len == 0)
-				return wrong(parse, "a byte that is not UTF-8");
-		}
-		parse->at += len;
-	}
-	*ret_len = (size_t)(parse->at - begin) - saved;
-	return 0;
-}
-
-/* Appends a text that was scanned, without its escapes. */
-static void put_text(struct buf *out, const uint8_t *at, const uint8_t *end)
-{
-	while (at < end) {
-		const uint8_t *escape = memchr(at, '\\', (size_t)(end - at));
-		uint32_t c = 0;
-
-		buf_put(out, at, (size_t)((escape ? escape : end) - at));
-		if (!escape)
-			return;
-		at = escape + read_escape(escape, end, &c);
-		put_char(out, c);
-	}
-}
-
 /* Reads a text, whose quote is next.  *ret: the text as it was appended to the output. */
 static int read_text(struct parse *parse, struct bytes *ret)
 {
 	const uint8_t *begin = ++parse->at;
+	const char *why;
 	size_t len;
-	int r;
 
-	r = scan_text(parse, &len);
-	if (r < 0)
-		return r;
+	parse->at = json_scan_text(begin, parse->end, &len, &why);
+	if (why)
+		return wrong(parse, why);
 	pack_str_head(parse->out, len);
 	if (len == (size_t)(parse->at - begin))
 		buf_put(parse->out, begin, len);
 	else
-		put_text(parse->out, begin, parse->at);
+		json_decode_text(begin, parse->at, parse->out);
 	parse->at++;
 	if (buf_error(parse->out) < 0)
 		return buf_error(parse->out);

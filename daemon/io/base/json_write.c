@@ -1,7 +1,7 @@
 /* From MessagePack to JSON. */
 #include "daemon/io/base/json.h"
 
-#include "daemon/io/base/json_shared.h"
+#include "daemon/io/base/json_keys.h"
 #include "protocol/base64.h"
 #include "protocol/read.h"
 #include "protocol/utf8.h"
@@ -39,55 +39,9 @@ static void put_char(struct buf *out, char c)
 
 /* --- scalars --- */
 
-static void put_escaped(struct buf *out, uint8_t byte)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char control[] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
-	const char special[] = {'\\', (char)byte};
-
-	if (byte < ' ')
-		buf_put(out, control, sizeof(control));
-	else
-		buf_put(out, special, sizeof(special));
-}
-
-/* How many bytes at the beginning stand for themselves, of a text in UTF-8. */
-static size_t plain_len(const uint8_t *at, const uint8_t *end)
-{
-	const uint8_t *begin = at;
-
-	while (at < end) {
-		at += json_plain_prefix(at, (size_t)(end - at));
-		if (at == end || *at < 0x80)
-			break;
-		while (at < end && *at >= 0x80)
-			at++;
-	}
-	return (size_t)(at - begin);
-}
-
 static const char *check_room(const struct buf *out)
 {
 	return buf_error(out) < 0 ? "more than there is room for" : NULL;
-}
-
-const char *json_from_text(struct bytes text, struct buf *out)
-{
-	const uint8_t *at = text.data, *end = text.data + text.len;
-
-	if (utf8_valid_prefix(text) != text.len)
-		return "a text that is not UTF-8";
-	put_char(out, '"');
-	while (at < end) {
-		size_t len = plain_len(at, end);
-
-		buf_put(out, at, len);
-		at += len;
-		if (at < end)
-			put_escaped(out, *at++);
-	}
-	put_char(out, '"');
-	return check_room(out);
 }
 
 /* Bytes that are encoded at a time: whole groups of three. */

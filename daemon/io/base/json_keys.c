@@ -1,4 +1,4 @@
-#include "daemon/io/base/json_shared.h"
+#include "daemon/io/base/json_keys.h"
 
 #include <errno.h>
 #include <string.h>
@@ -6,7 +6,12 @@
 /* Up to so many keys are compared each with each. */
 #define FEW_KEYS 8
 
-/* --- keys --- */
+/* The key of a map: where it lies in the map's bytes. */
+struct json_key {
+	size_t at;
+	uint32_t len;
+	uint32_t hash;
+};
 
 void json_keys_init(struct json_keys *keys)
 {
@@ -110,46 +115,4 @@ struct bytes json_keys_end(struct json_keys *keys, size_t first, const uint8_t *
 		twin = find_twin((struct json_key *)(void *)keys->list.data + first, count, base);
 	keys->list.len = first * sizeof(struct json_key);
 	return twin ? (struct bytes){base + twin->at, twin->len} : (struct bytes){0};
-}
-
-/* --- texts --- */
-
-#define EACH_BYTE(byte) ((byte)*UINT64_C(0x0101010101010101))
-#define HIGH_BITS	EACH_BYTE(UINT64_C(0x80))
-
-/* Has a high bit set if any of the eight bytes is below `byte`, which is at most 0x80; bytes from
- * 0x80 on don't count.  (A byte behind one that is below may be reported too.) */
-static uint64_t any_below(uint64_t word, uint64_t byte)
-{
-	return (word - EACH_BYTE(byte)) & ~word & HIGH_BITS;
-}
-
-static bool is_plain_word(uint64_t word)
-{
-	uint64_t is_special = word & HIGH_BITS;
-
-	is_special |= any_below(word, ' ');
-	is_special |= any_below(word ^ EACH_BYTE((uint64_t)'"'), 1);
-	is_special |= any_below(word ^ EACH_BYTE((uint64_t)'\\'), 1);
-	return is_special == 0;
-}
-
-static bool is_plain(uint8_t byte)
-{
-	return byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\';
-}
-
-size_t json_plain_prefix(const uint8_t *data, size_t len)
-{
-	size_t at = 0;
-	uint64_t word;
-
-	for (; len - at >= sizeof(word); at += sizeof(word)) {
-		memcpy(&word, data + at, sizeof(word));
-		if (!is_plain_word(word))
-			break;
-	}
-	while (at < len && is_plain(data[at]))
-		at++;
-	return at;
 }
