@@ -8,6 +8,8 @@
  *  - the JSON of a value is one line of UTF-8 that another parser takes
  */
 #include "daemon/io/base/json.h"
+#include "daemon/io/worker/outline.h"
+#include "protocol/read.h"
 #include "protocol/skip.h"
 #include "protocol/utf8.h"
 #include "tests/lib/input.h"
@@ -137,24 +139,60 @@ static void from_json(struct bytes text)
 	buf_free(&value);
 }
 
-/* A member that is found is a value of its own, in a text that is JSON. */
-static void find_member(struct bytes text)
+/* How often the members of that name come in a value, and the last of their values. */
+static unsigned count_members(struct bytes value, const char *name, struct bytes *ret)
+{
+	unsigned found = 0;
+	struct reader reader;
+	struct bytes key, member;
+	uint32_t count;
+
+	reader_init(&reader, value.data, value.len);
+	if (read_map(&reader, &count) < 0)
+		return 0;
+	while (count-- > 0) {
+		if (read_str(&reader, &key) < 0 || read_value(&reader, &member) < 0)
+			abort();
+		if (bytes_equal(key, name)) {
+			*ret = member;
+			found++;
+		}
+	}
+	return found;
+}
+
+/* Names that are written with escapes are none to an outline. */
+static void check_outline(struct bytes text, size_t cut)
 {
 	char fault[JSON_FAULT_MAX];
-	struct bytes found;
+	struct outline outline;
+	struct bytes member, id = {0};
+	struct reader reader;
 	struct buf value;
-	int r = json_find_member(text, "id", &found);
+	uint32_t number;
+	uint64_t expected;
 
-	assert(r == 0 || r == -ENOENT || r == -EAGAIN || r == -EINVAL);
-	assert(r == 0 || r == -EINVAL || found.len == 0);
+	outline_init(&outline);
+	outline_feed(&outline, (struct bytes){text.data, cut});
+	outline_feed(&outline, (struct bytes){text.data + cut, text.len - cut});
 	buf_init(&value, OUT_MAX);
-	if (json_to_value(text, &value, fault) == 0) {
-		assert(r != -EAGAIN || text.len < 2);
-		if (r == 0) {
-			buf_reset(&value);
-			r = json_to_value(found, &value, fault);
-			assert(r == 0);
-		}
+	if (!memchr(text.data, '\\', text.len) && json_to_value(text, &value, fault) == 0) {
+		struct bytes all = bytes_of(&value);
+		bool has_id = count_members(all, "id", &id) == 1;
+		bool has_answer = count_members(all, "result", &member) +
+					  count_members(all, "error", &member) >
+				  0;
+
+		reader_init(&reader, id.data, id.len);
+		has_answer &=
+			has_id && read_uint(&reader, &expected) == 0 && expected <= UINT32_MAX;
+		/* -0 is a number, and no id. */
+		if (outline_is_answer(&outline, &number))
+			assert(has_answer && number == expected);
+		else
+			assert(!has_answer || expected == 0);
+		assert(outline_is_notification(&outline) ==
+		       (!has_id && count_members(all, "method", &member) == 1));
 	}
 	buf_free(&value);
 }
@@ -179,7 +217,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	exact = input_exact(data + 1, len - 1);
 	if (data[0] % 2) {
 		from_json((struct bytes){exact, len - 1});
-		find_member((struct bytes){exact, len - 1});
+		if (len > 1)
+			check_outline((struct bytes){exact, len - 1}, data[0] % len);
 	} else {
 		from_value((struct bytes){exact, len - 1});
 	}

@@ -459,55 +459,6 @@ START_TEST(depth_from_json)
 }
 END_TEST
 
-START_TEST(members_are_found)
-{
-	static const struct {
-		const char *text, *name, *found;
-		int r;
-	} cases[] = {
-		{"{\"id\":7,\"result\":[1,{\"id\":8}]}", "id", "7", 0},
-		{" { \"id\" : 7 } ", "id", "7", 0},
-		{"{\"a\":{\"id\":8},\"id\":7}", "id", "7", 0},
-		{"{\"a\":\"\\\"id\\\":8\",\"id\":\"x\"}", "id", "\"x\"", 0},
-		{"{\"a\":[\"]}\\\\\"],\"id\":null}", "id", "null", 0},
-		{"{\"id\":{\"a\":[]},\"b\":1}", "id", "{\"a\":[]}", 0},
-		{"{\"a\":{\"id\":8}}", "id", "", -ENOENT},
-		{"{}", "id", "", -ENOENT},
-		{"[\"id\"]", "id", "", -EINVAL},
-		{"7", "id", "", -EINVAL},
-		{"{\"id\":1,\"id\":2}", "id", "", -EINVAL},
-		{"{\"id\" 1}", "id", "", -EINVAL},
-		{"{1:1}", "id", "", -EINVAL},
-		{"{\"id\":1]", "id", "", -EINVAL},
-		/* Cut off. */
-		{"", "id", "", -EAGAIN},
-		{"{", "id", "", -EAGAIN},
-		{"{\"i", "id", "", -EAGAIN},
-		{"{\"id\"", "id", "", -EAGAIN},
-		{"{\"id\":", "id", "", -EAGAIN},
-		{"{\"id\":7", "id", "", 0},
-		{"{\"id\":7,", "id", "7", 0},
-		{"{\"id\":7,\"result\":\"a", "id", "7", 0},
-		{"{\"id\":7,\"result\":\"a", "result", "", 0},
-		{"{\"id\":7,\"result\":[", "result", "", 0},
-		{"{\"id\":7,\"result\":\"a\\", "error", "", -EAGAIN},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		size_t len = strlen(cases[i].text);
-		uint8_t *exact = input_exact((const uint8_t *)cases[i].text, len);
-		struct bytes found;
-
-		ck_assert_msg(json_find_member((struct bytes){exact, len}, cases[i].name, &found) ==
-				      cases[i].r,
-			      "%s", cases[i].text);
-		ck_assert_msg(bytes_equal(found, cases[i].found) || cases[i].r == -EINVAL, "%s",
-			      cases[i].text);
-		free(exact);
-	}
-}
-END_TEST
-
 /* Keys of one hash and one length are told apart, and twins among very many are found. */
 START_TEST(many_keys_in_json)
 {
@@ -635,11 +586,11 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		values_in_json,	     bytes_in_json,	     keys_of_a_large_map,
-		limits_towards_json, json_as_values,	     what_is_no_json,
-		json_as_bytes,	     long_containers,	     depth_from_json,
-		members_are_found,   many_keys_in_json,	     a_heavy_text_is_refused,
-		round_trips,	     floats_keep_their_bits,
+		values_in_json,		bytes_in_json,		 keys_of_a_large_map,
+		limits_towards_json,	json_as_values,		 what_is_no_json,
+		json_as_bytes,		long_containers,	 depth_from_json,
+		many_keys_in_json,	a_heavy_text_is_refused, round_trips,
+		floats_keep_their_bits,
 	};
 
 	return unit_main("json", tests, ARRAY_SIZE(tests));

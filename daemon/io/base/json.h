@@ -46,16 +46,4 @@ const char *json_from_text(struct bytes text, struct buf *out);
  */
 int json_to_value(struct bytes text, struct buf *out, char fault[static JSON_FAULT_MAX]);
 
-/*
- * Finds a member of the object in `text`, which may be cut off anywhere, by its name in plain
- * ASCII.  Needs no memory, and only sees where values begin and end: for the messages that there is
- * no memory to read.  Returns
- *
- *   0        it is there; *ret is its value as it stands in the text, or empty if that is cut off
- *  -ENOENT   it is not there
- *  -EAGAIN   the text is cut off before that can be told
- *  -EINVAL   this is no object, or the member comes twice
- */
-int json_find_member(struct bytes text, const char *name, struct bytes *ret);
-
 #endif

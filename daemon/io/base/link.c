@@ -244,18 +244,23 @@ void link_flush_all(struct loop *loop)
 
 /* --- in --- */
 
-/* Takes a whole message and what frames it. */
+static void skip(struct link *link, struct bytes bytes, bool is_end)
+{
+	link->is_skipping = !is_end;
+	if (link->handler->on_skipped)
+		link->handler->on_skipped(link->owner, bytes, is_end);
+}
+
+/* Takes a whole message and what frames it, or the end of one that is skipped. */
 static void take_frame(struct link *link, struct chunk *chunk, struct bytes frame)
 {
-	bool is_lost = link->is_skipping;
-
-	link->is_skipping = false;
-	if (!is_lost)
-		link->typical = frame.len;
 	framing_restart(&link->framing);
-	if (!is_lost)
-		link->handler->on_message(link->owner, chunk,
-					  framing_message(&link->framing, frame));
+	if (link->is_skipping) {
+		skip(link, frame, true);
+		return;
+	}
+	link->typical = frame.len;
+	link->handler->on_message(link->owner, chunk, framing_message(&link->framing, frame));
 }
 
 /*
@@ -286,8 +291,10 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 			return len;
 		start = scanned;
 	}
-	if (link->is_skipping)
+	if (link->is_skipping) {
+		skip(link, (struct bytes){data + start, len - start}, false);
 		return len;
+	}
 	link->in_scanned = scanned - start;
 	return start;
 }
@@ -325,13 +332,11 @@ void link_feed_starved(struct loop *loop)
 /* The message that is half read can't be kept. */
 static void run_short(struct link *link, struct bytes begun)
 {
-	size_t len = begun.len < LINK_BEGUN_MAX ? begun.len : LINK_BEGUN_MAX;
-
 	if (!link->handler->on_no_memory) {
 		end(link, LINK_END_NO_MEMORY, -ENOMEM, begun);
 		return;
 	}
-	if (!link->handler->on_no_memory(link->owner, (struct bytes){begun.data, len})) {
+	if (!link->handler->on_no_memory(link->owner, begun)) {
 		starve(link);
 		return;
 	}

@@ -7,6 +7,7 @@
 #define POOLD_IO_WORKER_CHANNEL_H
 
 #include "daemon/io/base/link.h"
+#include "daemon/io/worker/outline.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
 
@@ -66,6 +67,7 @@ struct channel {
 	struct buf scratch;
 	int stack_signal; /* makes the process write its stacks to standard error; 0: the worker has
 			     named none, and most signals would end it */
+	struct outline lost;		/* of a JSON message that is skipped */
 	uint32_t large_id;		/* which request's answer was too large; 0: unknown */
 	char last_why[CHANNEL_WHY_MAX]; /* what broke the channel, in words */
 };

@@ -17,8 +17,10 @@ struct dialect {
 	/* A whole message from the worker.  The channel may be closed from here. */
 	void (*on_message)(struct channel *channel, struct chunk *chunk, struct bytes message);
 	/* A message that begins so is for want of memory not to be had: says what is lost by it
-	 * (on_lost), and returns whether the link may go on behind it.  NULL: it never may. */
+	 * (on_lost), or will when it ends, and returns whether the link may go on behind it.  NULL: it never may. */
 	bool (*on_no_memory)(struct channel *channel, struct bytes begun);
+	/* More of that message, which is skipped.  NULL: what is lost was said. */
+	void (*on_skipped)(struct channel *channel, struct bytes bytes, bool is_end);
 	/* Which request a message that begins so answers; 0: unknown.  NULL: it can't be told. */
 	uint32_t (*find_id)(struct bytes begun);
 	/*

@@ -258,6 +258,7 @@ const struct dialect dialect_jsonrpc = {
 	.on_open = dialect_greet,
 	.on_message = on_message,
 	.on_no_memory = dialect_lose_json,
+	.on_skipped = dialect_skip_json,
 	.send = send_request,
 	.ping = dialect_ping,
 	.shutdown = dialect_end_input,

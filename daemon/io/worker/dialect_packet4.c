@@ -135,10 +135,9 @@ static void on_json(struct channel *channel, struct chunk *chunk, struct bytes m
 /* The message comes with its length before it. */
 static bool lose_json(struct channel *channel, struct bytes begun)
 {
-	if (begun.len < FRAMING_HEAD)
-		return false;
-	return dialect_lose_json(
-		channel, (struct bytes){begun.data + FRAMING_HEAD, begun.len - FRAMING_HEAD});
+	size_t head = begun.len < FRAMING_HEAD ? begun.len : FRAMING_HEAD;
+
+	return dialect_lose_json(channel, (struct bytes){begun.data + head, begun.len - head});
 }
 
 /* --- to the worker --- */
@@ -214,6 +213,7 @@ const struct dialect dialect_packet4_json = {
 	.on_open = dialect_greet,
 	.on_message = on_json,
 	.on_no_memory = lose_json,
+	.on_skipped = dialect_skip_json,
 	.send = send_json,
 	.ping = dialect_ping,
 	.shutdown = dialect_end_input,

@@ -16,16 +16,20 @@ void dialect_broken(struct channel *channel, enum errcode code, const char *why)
 	channel->handler->on_broken(channel, code);
 }
 
-/* Calls a method of the worker that no client asked for.  Returns as channel_send. */
-static const char *ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
+/* Calls a method of the worker that no client asked for.  Returns 0, -ENOMEM, or -EINVAL: its
+ * dialect can't express that. */
+static int ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
 {
 	const struct channel_request request = {
 		.id = id,
 		.method = {(const uint8_t *)method, strlen(method)},
 		.args = args,
 	};
+	const char *why = channel->dialect->send(channel, &request);
 
-	return channel->dialect->send(channel, &request);
+	if (!why)
+		return 0;
+	return why == channel_no_memory ? -ENOMEM : -EINVAL;
 }
 
 static const uint8_t nil = 0xc0;
@@ -53,20 +57,19 @@ static int read_params(const struct config_pool *pool, struct buf *out)
 
 static void ask_whether_ready(struct channel *channel)
 {
-	const char *why = NULL;
 	struct buf params;
 	int r;
 
 	buf_init(&params, CONFIG_FILE_MAX);
 	r = read_params(channel->pool, &params);
 	if (r == 0)
-		why = ask(channel, GREETING_ID, channel->pool->ready_call,
-			  (struct bytes){params.data, params.len});
+		r = ask(channel, GREETING_ID, channel->pool->ready_call,
+			(struct bytes){params.data, params.len});
 	buf_free(&params);
-	if (r == -ENOMEM || why == channel_no_memory)
+	if (r == -ENOMEM)
 		dialect_broken(channel, ERR_memory_limit,
 			       "there was no memory for its first message");
-	else if (r < 0 || why)
+	else if (r < 0)
 		dialect_broken(channel, ERR_protocol_violation, "ready_params can't be said to it");
 }
 
@@ -129,38 +132,25 @@ void dialect_end_input(struct channel *channel)
 
 /* --- JSON --- */
 
-/* Reads an id that may be of a request of ours, as it stands in a message.  Returns 0 or
- * -EINVAL. */
-static int read_id(struct bytes text, uint32_t *ret)
+bool dialect_lose_json(struct channel *channel, struct bytes begun)
 {
-	uint64_t id = 0;
-
-	if (text.len == 0 || text.len > 10)
-		return -EINVAL;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return -EINVAL;
-		id = id * 10 + (uint64_t)(text.data[i] - '0');
-	}
-	*ret = (uint32_t)id;
-	return id <= UINT32_MAX ? 0 : -EINVAL;
+	outline_init(&channel->lost);
+	outline_feed(&channel->lost, begun);
+	return true;
 }
 
-bool dialect_lose_json(struct channel *channel, struct bytes message)
+void dialect_skip_json(struct channel *channel, struct bytes bytes, bool is_end)
 {
-	struct bytes id_text, other;
-	int has_id = json_find_member(message, "id", &id_text);
-	bool answers = json_find_member(message, "result", &other) == 0 ||
-		       json_find_member(message, "error", &other) == 0;
+	struct outline *lost = &channel->lost;
 	uint32_t id;
 
-	if (!channel->is_ready)
-		return false;
-	if (has_id == 0 && answers && read_id(id_text, &id) == 0) {
+	outline_feed(lost, bytes);
+	if (!is_end)
+		return;
+	if (channel->is_ready && outline_is_answer(lost, &id))
 		channel->handler->on_lost(channel, id, false);
-		return true;
-	}
-	return has_id == -ENOENT && json_find_member(message, "method", &other) == 0;
+	else if (!channel->is_ready || !outline_is_notification(lost))
+		dialect_broken(channel, ERR_memory_limit, "there was no memory for its message");
 }
 
 static void report_unread(struct channel *channel, struct bytes message, int error,
@@ -173,8 +163,9 @@ static void report_unread(struct channel *channel, struct bytes message, int err
 		dialect_broken(channel, ERR_decode_error, why);
 	} else if (error == -ENOBUFS) {
 		dialect_broken(channel, ERR_response_too_large, "its message is over response_max");
-	} else if (!dialect_lose_json(channel, message)) {
-		dialect_broken(channel, ERR_memory_limit, "there was no memory for its message");
+	} else {
+		outline_init(&channel->lost);
+		dialect_skip_json(channel, message, true);
 	}
 }
 

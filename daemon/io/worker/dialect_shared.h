@@ -37,10 +37,11 @@ void dialect_end_input(struct channel *channel);
  */
 struct chunk *dialect_read_json(struct channel *channel, struct bytes message, struct bytes *ret);
 
-/* There is no memory for the JSON message, which may be cut off.  Returns whether that is settled:
- * the request that it answers was reported as lost, or it is a notification, which nobody waits
- * for. */
-bool dialect_lose_json(struct channel *channel, struct bytes message);
+/* on_no_memory and on_skipped of a dialect in JSON.  When all of the message was seen, the request
+ * that it answers is lost; a notification is dropped, as nobody waits for it; anything else breaks
+ * the channel. */
+bool dialect_lose_json(struct channel *channel, struct bytes begun);
+void dialect_skip_json(struct channel *channel, struct bytes bytes, bool is_end);
 
 /*
  * Sends the message that was written to `buf`, which began with chunk_buf_init, and frees that.
