@@ -25,7 +25,10 @@ NUMBERS = (0, -1, 127, 1 << 40, -(1 << 63), 1.0, -0.0, 0.1, 1e300, 5e-324, 2.5)
 
 def some_value(chance: random.Random, size: int) -> list[Any]:
     """A list whose JSON has some `size` bytes."""
-    value: list[Any] = [chance.choice(TEXTS) * (size // 64)]
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    value: list[Any] = [chance.choice(TEXTS) * (size // 64), deep]
     while size > 0:
         count = chance.randrange(1, 200)
         value.append({

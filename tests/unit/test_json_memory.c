@@ -346,7 +346,7 @@ static bool send_short(size_t dialect, unsigned k, bool lasting, struct bytes ar
 	failed = shortage_end();
 	heard = speak_listen(&speak);
 	if (why) {
-		ck_assert_ptr_eq(why, channel_no_memory);
+		ck_assert_ptr_eq(why, dialect_no_memory);
 		ck_assert(failed);
 		ck_assert_uint_eq(heard.len, 0);
 		ck_assert_str_eq(speak_reported(&speak), "");

@@ -10,8 +10,6 @@
  * name, a trace and a few numbers. */
 #define AROUND_MAX ((size_t)1024)
 
-const char channel_no_memory[] = "there was no memory for the message";
-
 void channel_init(struct channel *channel, struct loop *loop, size_t state_max,
 		  const struct channel_handler *handler, void *owner)
 {

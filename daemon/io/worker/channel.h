@@ -106,13 +106,10 @@ struct channel_request {
 	uint64_t credit;      /* bytes of parts that it may send at first, if it takes credit */
 };
 
-/* What channel_send returns where there was no memory for the message. */
-extern const char channel_no_memory[];
-
 /* Messages to the worker.  A closed channel drops them without an error. */
 
 /* Returns NULL, or why nothing was sent: why the arguments can't be expressed in the worker's
- * dialect, in words that last, or channel_no_memory. */
+ * dialect, in words that last, or dialect_no_memory. */
 const char *channel_send(struct channel *channel, const struct channel_request *request);
 void channel_cancel(struct channel *channel, uint32_t id);
 /* The worker may send so many bytes more of the parts of message `id`; nothing is sent to one that

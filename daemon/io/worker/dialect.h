@@ -9,6 +9,9 @@
 
 #include "daemon/io/worker/channel.h"
 
+/* What `send` returns where there was no memory for the message. */
+extern const char dialect_no_memory[];
+
 struct dialect {
 	enum framing_kind framing;
 	bool batches; /* its workers may begin the next request before they have answered one */

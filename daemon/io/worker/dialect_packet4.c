@@ -169,7 +169,7 @@ static const char *send_msgpack(struct channel *channel, const struct channel_re
 	pack_str_len(buf, (const char *)request->method.data, request->method.len);
 	pack_str(buf, "args");
 	if (buf_error(buf) < 0)
-		return channel_no_memory;
+		return dialect_no_memory;
 	if (args.len > UINT32_MAX - buf->len)
 		return "more than a length of four bytes can say";
 	framing_put_head(head, (uint32_t)(buf->len + args.len));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+const char dialect_no_memory[] = "there was no memory for the message";
 const char dialect_refusal[] = "the daemon takes no requests from workers";
 
 void dialect_broken(struct channel *channel, enum errcode code, const char *why)
@@ -29,7 +30,7 @@ static int ask(struct channel *channel, uint32_t id, const char *method, struct 
 
 	if (!why)
 		return 0;
-	return why == channel_no_memory ? -ENOMEM : -EINVAL;
+	return why == dialect_no_memory ? -ENOMEM : -EINVAL;
 }
 
 static const uint8_t nil = 0xc0;
@@ -198,7 +199,7 @@ const char *dialect_put_buf(struct channel *channel, struct buf *buf, const char
 	struct chunk *chunk = NULL;
 
 	if (buf_error(buf) == -ENOMEM)
-		fault = channel_no_memory;
+		fault = dialect_no_memory;
 	else if (buf_error(buf) < 0)
 		fault = "more than there is room for";
 	if (!fault) {
@@ -206,7 +207,7 @@ const char *dialect_put_buf(struct channel *channel, struct buf *buf, const char
 		if (chunk)
 			link_put_shared(channel->link, chunk, (struct bytes){chunk->data, len});
 		else
-			fault = channel_no_memory;
+			fault = dialect_no_memory;
 	}
 	chunk_unref(chunk);
 	buf_free(buf);
