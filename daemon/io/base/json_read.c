@@ -86,6 +86,7 @@ static int read_text(struct parse *parse, struct bytes *ret)
 	const uint8_t *begin = ++parse->at;
 	const char *why;
 	size_t len;
+	int r;
 
 	parse->at = json_scan_text(begin, parse->end, &len, &why);
 	if (why)
@@ -96,8 +97,9 @@ static int read_text(struct parse *parse, struct bytes *ret)
 	else
 		json_decode_text(begin, parse->at, parse->out);
 	parse->at++;
-	if (buf_error(parse->out) < 0)
-		return buf_error(parse->out);
+	r = buf_error(parse->out);
+	if (r < 0)
+		return r;
 	*ret = (struct bytes){parse->out->data + parse->out->len - len, len};
 	return 0;
 }
