@@ -40,7 +40,7 @@ struct parse {
 	struct frame *frames; /* JSON_READ_DEPTH_MAX of them */
 	unsigned depth;
 	size_t weight;
-	char *fault;
+	char fault[JSON_FAULT_MAX];
 };
 
 /* What is wrong at the byte that is read next. */
@@ -440,7 +440,6 @@ int json_to_value(struct bytes text, struct buf *out, char fault[static JSON_FAU
 		.end = text.data + text.len,
 		.out = out,
 		.frames = frames,
-		.fault = fault,
 	};
 	int r;
 
@@ -451,6 +450,8 @@ int json_to_value(struct bytes text, struct buf *out, char fault[static JSON_FAU
 	r = read_whole(&parse);
 	json_keys_free(&parse.keys);
 	out->max = max;
+	if (r == -EINVAL)
+		memcpy(fault, parse.fault, JSON_FAULT_MAX);
 	if (r == 0)
 		shorten_heads(out, begin);
 	if (r == 0 && out->len > max)
