@@ -37,10 +37,10 @@ say          = @$(if $(filter 1,$(V)),true,printf '  %-5s %s\n' $(1) $(2))
 ifeq ($(SAN),fuzz)
 CC          := clang
 endif
-PACKAGES    := libevent_core libsystemd jansson
+PACKAGES    := libevent_core libsystemd
 MSGPACK     := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 pkg_cflags   = $(shell pkg-config --cflags $(1) 2>/dev/null)
-PKG_CFLAGS  := $(call pkg_cflags,$(PACKAGES) $(MSGPACK))
+PKG_CFLAGS  := $(call pkg_cflags,$(PACKAGES) $(MSGPACK) jansson)
 pkg_libs     = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 WARNINGS    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
@@ -163,7 +163,10 @@ $(CORE_UNIT): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O
 $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK))
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
+# Their allocations can be made to fail: tests/lib/shortage.h.
+SHORTAGE_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(O)/unit/test_json_memory: LDFLAGS += $(SHORTAGE_LDFLAGS)
 $(O)/unit/test_driver: | $(O)/workers/echo
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
@@ -184,7 +187,7 @@ $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libpoold.a
 $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK) jansson)
 
 # --- what a person types --------------------------------------------------------------------------------------------
 .PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench overload soak lint format format-check docs clean help

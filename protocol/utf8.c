@@ -21,8 +21,7 @@ static size_t char_len(uint8_t lead)
 	return lead < 0xf5 ? 4 : 0;
 }
 
-/* The length of the whole, valid character at `at`; 0: there is none. */
-static size_t valid_char(const uint8_t *at, size_t left)
+size_t utf8_char(const uint8_t *at, size_t left)
 {
 	size_t len = char_len(at[0]);
 	bool overlong, surrogate, too_high;
@@ -41,12 +40,26 @@ static size_t valid_char(const uint8_t *at, size_t left)
 	return overlong || surrogate || too_high ? 0 : len;
 }
 
+/* How many whole words at the beginning are ASCII, in bytes. */
+static size_t ascii_words(const uint8_t *at, size_t left)
+{
+	size_t len = 0;
+	uint64_t word;
+
+	for (; left - len >= sizeof(word); len += sizeof(word)) {
+		memcpy(&word, at + len, sizeof(word));
+		if (word & UINT64_C(0x8080808080808080))
+			break;
+	}
+	return len;
+}
+
 size_t utf8_valid_prefix(struct bytes text)
 {
-	size_t at = 0;
+	size_t at = ascii_words(text.data, text.len);
 
 	while (at < text.len) {
-		size_t len = valid_char(text.data + at, text.len - at);
+		size_t len = utf8_char(text.data + at, text.len - at);
 
 		if (len == 0)
 			break;

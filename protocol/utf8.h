@@ -4,6 +4,10 @@
 
 #include "protocol/base.h"
 
+/* The length of the whole, valid character that the `left` bytes, at least one, begin with; 0: there
+ * is none. */
+size_t utf8_char(const uint8_t *at, size_t left);
+
 /* The length of the longest prefix that is valid UTF-8 (RFC 3629: no overlong forms, no surrogates,
  * nothing above U+10FFFF); text.len if the whole text is valid. */
 size_t utf8_valid_prefix(struct bytes text);

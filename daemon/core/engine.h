@@ -107,8 +107,8 @@ struct engine_event {
 			usec_t retry_after; /* USEC_INFINITY: not sent */
 		} answer;
 		enum errcode code; /* WORKER_BROKE: peer_closed, decode_error, protocol_violation,
-				      response_too_large, memory_limit.  SEND_FAILED: encode_error.
-				      SPAWN_FAILED: spawn_failed, connect_failed,
+				      response_too_large, memory_limit.  SEND_FAILED: encode_error,
+				      memory_limit.  SPAWN_FAILED: spawn_failed, connect_failed,
 				      process_limit, memory_limit */
 		struct {
 			bool is_signalled;  /* ended by a signal that the daemon did not send */

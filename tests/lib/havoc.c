@@ -384,7 +384,7 @@ static void worker_event(struct havoc *havoc, struct engine_event *event, uint64
 	} else if (event->type == EVENT_WORKER_HELD) {
 		event->is_held = take(&word, 3) > 0;
 	} else if (event->type == EVENT_SEND_FAILED) {
-		event->code = ERR_encode_error;
+		event->code = take(&word, 4) == 0 ? ERR_memory_limit : ERR_encode_error;
 	} else if (event->type == EVENT_SPAWN_FAILED) {
 		event->code = take_spawn_failure(&word);
 	} else if (event->type == EVENT_WORKER_BROKE) {

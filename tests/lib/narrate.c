@@ -214,8 +214,11 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	}
 	if (event->type == EVENT_WORKER_READY)
 		add_ready(text, event);
-	else if (event->type == EVENT_WORKER_BEGAN || event->type == EVENT_SEND_FAILED)
+	else if (event->type == EVENT_WORKER_BEGAN)
 		add(text, " as %u", event->id);
+	else if (event->type == EVENT_SEND_FAILED)
+		add(text, " as %u%s", event->id,
+		    event->code == ERR_memory_limit ? " memory_limit" : "");
 	else if (event->type == EVENT_WORKER_CHUNK)
 		add(text, " as %u%s", event->id, event->is_dropped ? " dropped" : "");
 	else if (event->type == EVENT_WORKER_HELD)
@@ -755,8 +758,13 @@ static bool read_session(struct words *words, struct engine_event *event)
 
 static bool read_send_failed(struct words *words, struct engine_event *event)
 {
-	event->code = ERR_encode_error;
-	return read_id(words, event);
+	const char *word;
+
+	if (!read_id(words, event))
+		return false;
+	word = next_word(words);
+	event->code = word ? errcode_find(word, strlen(word)) : ERR_encode_error;
+	return event->code != ERR_NONE;
 }
 
 static bool read_nothing(struct words *words, struct engine_event *event)

@@ -82,6 +82,11 @@ static void on_answer(struct channel *channel, uint32_t id, const struct channel
 	put_value(record, answer->result);
 }
 
+static void on_lost(struct channel *channel, uint32_t id, bool is_part)
+{
+	buf_printf(record_of(channel), "lost %u%s\n", id, is_part ? " part" : "");
+}
+
 static void on_broken(struct channel *channel, enum errcode code)
 {
 	struct speak *speak = channel->owner;
@@ -111,6 +116,7 @@ static const struct channel_handler handler = {
 	.on_part = on_part,
 	.on_state = on_state,
 	.on_answer = on_answer,
+	.on_lost = on_lost,
 	.on_broken = on_broken,
 	.on_alive = on_alive,
 	.on_step = on_step,

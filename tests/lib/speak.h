@@ -37,6 +37,7 @@ struct bytes speak_listen(struct speak *speak);
  *	result ID VALUE          failed ID CODE TYPE|MESSAGE
  *	broken CODE: WHY
  *	alive                    step NAME
+ *	lost ID [part]
  */
 const char *speak_reported(struct speak *speak);
 

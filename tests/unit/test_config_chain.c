@@ -319,7 +319,7 @@ START_TEST(what_is_no_json)
 	}
 	must_fail("[pool a]\nadapter = static\nanswer = {\"a\": 1, \"a\": 2}\n",
 		  "t:3: [pool a] answer: found \"{\"a\": 1, \"a\": 2}\", allowed is one JSON value "
-		  "(duplicate object key near '\"a\"', at byte 12)\n");
+		  "(an object with the key \"a\" twice, at byte 16)\n");
 }
 END_TEST
 
@@ -333,7 +333,7 @@ START_TEST(an_answer_is_bounded_by_its_line)
 	memset(text, '[', CONFIG_LINE_MAX / 2);
 	memset(text + CONFIG_LINE_MAX / 2, ']', CONFIG_LINE_MAX / 2);
 	ck_assert_int_eq(config_answer_parse(text, &value, fault), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(fault, "maximum parsing depth reached"));
+	ck_assert_ptr_nonnull(strstr(fault, "nested too deep"));
 
 	for (size_t i = 0; i < CONFIG_LINE_MAX; i += 4)
 		memcpy(text + i, i == 0 ? "[0.0" : ",0.0", 4);
@@ -378,8 +378,8 @@ START_TEST(faults_of_answers)
 		 "t:3: [pool a] answer.: found a method name of 0 bytes, allowed are 1 to 255\n"},
 		/* A refused one takes no place. */
 		{"[pool a]\nadapter = static\nanswer.m = [\nanswer.n = 2\n",
-		 "t:3: [pool a] answer.m: found \"[\", allowed is one JSON value (']' expected "
-		 "near end of file, at byte 1)\n"},
+		 "t:3: [pool a] answer.m: found \"[\", allowed is one JSON value (a value "
+		 "expected, at byte 1)\n"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

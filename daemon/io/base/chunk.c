@@ -1,5 +1,6 @@
 #include "daemon/io/base/chunk.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 /* 4 MiB of spare blocks: more is given back to the system. */
@@ -61,6 +62,50 @@ struct chunk *chunk_new(struct chunk_store *store, size_t capacity)
 struct chunk *chunk_new_reserved(struct chunk_store *store, size_t capacity)
 {
 	return make(store, capacity, true);
+}
+
+/* What stands before the bytes of a chunk. */
+#define CHUNK_HEAD offsetof(struct chunk, data)
+
+void chunk_buf_init(struct buf *buf, size_t max)
+{
+	static const uint8_t room[CHUNK_HEAD];
+
+	buf_init(buf, max < SIZE_MAX - CHUNK_HEAD ? max + CHUNK_HEAD : max);
+	buf_put(buf, room, CHUNK_HEAD);
+}
+
+struct bytes chunk_buf_bytes(const struct buf *buf)
+{
+	if (buf->len < CHUNK_HEAD)
+		return (struct bytes){0};
+	return (struct bytes){buf->data + CHUNK_HEAD, buf->len - CHUNK_HEAD};
+}
+
+struct chunk *chunk_from_buf(struct chunk_store *store, struct buf *buf)
+{
+	size_t capacity = chunk_buf_bytes(buf).len;
+	struct chunk *chunk;
+
+	if (buf_error(buf) < 0)
+		return NULL;
+	if (!chunk_has_room(store, capacity)) {
+		store->refused++;
+		return NULL;
+	}
+	/* What it holds may be kept for long; a buffer has up to as much again for growth.  A chunk
+	 * is never smaller than itself. */
+	chunk = realloc(buf->data, buf->len < sizeof(*chunk) ? sizeof(*chunk) : buf->len);
+	if (!chunk)
+		chunk = (struct chunk *)(void *)buf->data;
+	/* One by one: the first bytes lie in the padding behind the last. */
+	chunk->store = store;
+	chunk->next = NULL;
+	chunk->capacity = capacity;
+	chunk->references = 1;
+	store->bytes += capacity;
+	buf_init(buf, buf->max);
+	return chunk;
 }
 
 struct chunk *chunk_ref(struct chunk *chunk)

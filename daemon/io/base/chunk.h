@@ -7,7 +7,7 @@
 #ifndef POOLD_IO_BASE_CHUNK_H
 #define POOLD_IO_BASE_CHUNK_H
 
-#include "protocol/base.h"
+#include "protocol/buf.h"
 
 /* Usable bytes of a block of the common size. */
 #define CHUNK_SIZE ((size_t)16 * 1024 - 64)
@@ -37,6 +37,18 @@ void chunk_store_done(struct chunk_store *store);
 /* A block of at least `capacity` bytes with one reference, the caller's; NULL at the limit or
  * without memory. */
 struct chunk *chunk_new(struct chunk_store *store, size_t capacity);
+
+/*
+ * A buffer that becomes a block without being copied.  chunk_buf_init: it is empty, and may grow to
+ * `max` bytes.  chunk_buf_bytes: what was put into it so far.
+ */
+void chunk_buf_init(struct buf *buf, size_t max);
+struct bytes chunk_buf_bytes(const struct buf *buf);
+
+/* The block of such a buffer, whose memory it takes over, with one reference, the caller's: the
+ * bytes are at its beginning.  NULL: at the limit, or the buffer has failed; then the buffer is as
+ * it was. */
+struct chunk *chunk_from_buf(struct chunk_store *store, struct buf *buf);
 
 /* Whether a block of so many bytes would fit now. */
 bool chunk_has_room(const struct chunk_store *store, size_t bytes);

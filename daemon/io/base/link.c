@@ -244,9 +244,29 @@ void link_flush_all(struct loop *loop)
 
 /* --- in --- */
 
+static void skip(struct link *link, struct bytes bytes, bool is_end)
+{
+	link->is_skipping = !is_end;
+	if (link->handler->on_skipped)
+		link->handler->on_skipped(link->owner, bytes, is_end);
+}
+
+/* Takes a whole message and what frames it, or the end of one that is skipped. */
+static void take_frame(struct link *link, struct chunk *chunk, struct bytes frame)
+{
+	framing_restart(&link->framing);
+	if (link->is_skipping) {
+		skip(link, frame, true);
+		return;
+	}
+	link->typical = frame.len;
+	link->handler->on_message(link->owner, chunk, framing_message(&link->framing, frame));
+}
+
 /*
  * Hands over every whole message of data[0..len), of which the first `scanned` bytes were scanned
- * before.  Returns how many bytes belong to messages handed over; the rest is the beginning of one.
+ * before.  Returns how many bytes belong to messages handed over, or to one that is skipped; the
+ * rest is the beginning of one.
  */
 static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *data, size_t len,
 		      size_t scanned)
@@ -263,18 +283,17 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 			break;
 		if (result != SKIP_DONE) {
 			end(link, result == SKIP_BAD ? LINK_END_MALFORMED : LINK_END_TOO_LARGE, 0,
-			    (struct bytes){data + start, len - start});
+			    (struct bytes){data + start, link->is_skipping ? 0 : len - start});
 			return len;
 		}
-		link->typical = scanned - start;
-		framing_restart(&link->framing);
-		link->handler->on_message(
-			link->owner, chunk,
-			framing_message(&link->framing,
-					(struct bytes){data + start, scanned - start}));
+		take_frame(link, chunk, (struct bytes){data + start, scanned - start});
 		if (link->is_closed || link->has_ended || link->is_closing)
 			return len;
 		start = scanned;
+	}
+	if (link->is_skipping) {
+		skip(link, (struct bytes){data + start, len - start}, false);
+		return len;
 	}
 	link->in_scanned = scanned - start;
 	return start;
@@ -313,13 +332,11 @@ void link_feed_starved(struct loop *loop)
 /* The message that is half read can't be kept. */
 static void run_short(struct link *link, struct bytes begun)
 {
-	size_t len = begun.len < LINK_BEGUN_MAX ? begun.len : LINK_BEGUN_MAX;
-
 	if (!link->handler->on_no_memory) {
 		end(link, LINK_END_NO_MEMORY, -ENOMEM, begun);
 		return;
 	}
-	if (!link->handler->on_no_memory(link->owner, (struct bytes){begun.data, len})) {
+	if (!link->handler->on_no_memory(link->owner, begun)) {
 		starve(link);
 		return;
 	}
@@ -329,29 +346,6 @@ static void run_short(struct link *link, struct bytes begun)
 	link->in = NULL;
 	link->in_len = link->in_scanned = 0;
 	link->is_skipping = true;
-}
-
-/* Reads no further than to the end of the message that is skipped.  Returns what read(2) did. */
-static ssize_t read_skipped(struct link *link)
-{
-	uint8_t dropped[CHUNK_SIZE];
-	uint64_t need = framing_need(&link->framing);
-	size_t room = need < sizeof(dropped) ? (size_t)need : sizeof(dropped), taken;
-	ssize_t n = read(link->fd, dropped, room);
-	enum skip_result result;
-
-	if (n <= 0)
-		return n;
-	result = framing_feed(&link->framing, dropped, (size_t)n, &taken);
-	if (result == SKIP_MORE)
-		return n;
-	link->is_skipping = false;
-	if (result == SKIP_DONE)
-		framing_restart(&link->framing);
-	else
-		end(link, result == SKIP_BAD ? LINK_END_MALFORMED : LINK_END_TOO_LARGE, 0,
-		    (struct bytes){0});
-	return n;
 }
 
 /* How large a chunk for a message of which `len` bytes are there and `need` more must come at
@@ -404,30 +398,6 @@ static bool make_in_room(struct link *link)
 	return true;
 }
 
-/* Reads into the chunk that has the beginning of a message.  Returns what read(2) did. */
-static ssize_t read_own(struct link *link)
-{
-	struct chunk *chunk;
-	size_t done;
-	ssize_t n;
-
-	if (!make_in_room(link))
-		return -1;
-	n = read(link->fd, link->in->data + link->in_len, link->in->capacity - link->in_len);
-	if (n <= 0)
-		return n;
-	link->in_len += (size_t)n;
-	chunk = link->in;
-	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned);
-	if (link->is_closed || link->has_ended || link->is_closing)
-		return n;
-	if (done == link->in_len)
-		drop_input(link);
-	else if (done > 0)
-		keep_rest(link, chunk->data + done, link->in_len - done);
-	return n;
-}
-
 static bool find_shared_room(struct loop *loop)
 {
 	if (loop->shared && loop->shared->capacity - loop->shared_used >= READ_ROOM_MIN)
@@ -477,6 +447,30 @@ static ssize_t read_shared(struct link *link)
 	return n;
 }
 
+/* Reads into the chunk that has the beginning of a message.  Returns what read(2) did. */
+static ssize_t read_own(struct link *link)
+{
+	struct chunk *chunk;
+	size_t done;
+	ssize_t n;
+
+	if (!make_in_room(link))
+		return link->is_skipping ? read_shared(link) : -1;
+	n = read(link->fd, link->in->data + link->in_len, link->in->capacity - link->in_len);
+	if (n <= 0)
+		return n;
+	link->in_len += (size_t)n;
+	chunk = link->in;
+	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned);
+	if (link->is_closed || link->has_ended || link->is_closing)
+		return n;
+	if (done == link->in_len)
+		drop_input(link);
+	else if (done > 0)
+		keep_rest(link, chunk->data + done, link->in_len - done);
+	return n;
+}
+
 /* Links with large messages start on a chunk of their own. */
 static bool start_own(struct link *link)
 {
@@ -492,9 +486,7 @@ static bool read_some(struct link *link)
 {
 	ssize_t n;
 
-	if (link->is_skipping)
-		n = read_skipped(link);
-	else if (link->in || start_own(link))
+	if (link->in || (!link->is_skipping && start_own(link)))
 		n = read_own(link);
 	else
 		n = read_shared(link);

@@ -42,11 +42,14 @@ struct link_handler {
 	 * freed. */
 	void (*on_free)(struct link *link);
 	/*
-	 * There is no memory for the message that begins with `begun` (as in on_end).  True: it is
-	 * skipped, and the link goes on behind it; only of FRAMING_MSGPACK.  False: the link is not
-	 * read until there is memory again.  NULL: the link ends (LINK_END_NO_MEMORY).
+	 * There is no memory for the message that begins with `begun`, with what frames it: all
+	 * that is there.  True: it is skipped, and the link goes on behind it.  False: the link is
+	 * not read until there is memory again.  NULL: the link ends (LINK_END_NO_MEMORY).
 	 */
 	bool (*on_no_memory)(void *owner, struct bytes begun);
+	/* More of the message that is skipped, with what frames it; `is_end`: the last of it.  The
+	 * link may be closed from here.  NULL: not interesting. */
+	void (*on_skipped)(void *owner, struct bytes bytes, bool is_end);
 	/* All output is written (NULL: not interesting). */
 	void (*on_drained)(void *owner);
 	/* The peer has taken more of the output: link->written (NULL: not interesting). */

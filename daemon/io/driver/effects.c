@@ -7,6 +7,7 @@
 #include "daemon/io/driver/slow_request.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
+#include "daemon/io/worker/dialect.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -46,7 +47,10 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	call->encode_fault = channel_send(&life->channel, &sent);
 	if (call->encode_fault) {
 		assert(life->unsaid_count < WORKER_ATTEMPTS_MAX);
-		life->unsaid[life->unsaid_count++] = sent.id;
+		life->unsaid[life->unsaid_count++] = (struct life_unsaid){
+			.id = sent.id,
+			.code = call->encode_fault == dialect_no_memory ? ERR_memory_limit
+									: ERR_encode_error};
 		driver_note(driver, life);
 	}
 }

@@ -233,14 +233,15 @@ static void on_forked(struct life *life)
 
 /* --- notes: what was found out while effects were carried out --- */
 
-/* Requests that never reached the worker, as its dialect can't express them. */
+/* Requests that never reached the worker, as its dialect can't express them or there was no memory. */
 static void report_unsent(struct driver *driver, struct life *life)
 {
 	while (life->unsaid_count > 0) {
 		struct driver_step step = step_of(life, EVENT_SEND_FAILED);
+		const struct life_unsaid *unsaid = &life->unsaid[--life->unsaid_count];
 
-		step.event.id = life->unsaid[--life->unsaid_count];
-		step.event.code = ERR_encode_error;
+		step.event.id = unsaid->id;
+		step.event.code = unsaid->code;
 		driver_step(driver, &step);
 	}
 }

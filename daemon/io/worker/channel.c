@@ -74,6 +74,14 @@ static bool on_no_memory(void *owner, struct bytes begun)
 	       channel->dialect->on_no_memory(channel, begun);
 }
 
+static void on_skipped(void *owner, struct bytes bytes, bool is_end)
+{
+	struct channel *channel = owner;
+
+	if (channel->dialect->on_skipped)
+		channel->dialect->on_skipped(channel, bytes, is_end);
+}
+
 static void on_free(struct link *link)
 {
 	free(link);
@@ -83,6 +91,7 @@ static const struct link_handler link_handler = {
 	.on_message = on_message,
 	.on_end = on_end,
 	.on_no_memory = on_no_memory,
+	.on_skipped = on_skipped,
 	.on_free = on_free,
 };
 

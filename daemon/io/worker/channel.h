@@ -7,6 +7,7 @@
 #define POOLD_IO_WORKER_CHANNEL_H
 
 #include "daemon/io/base/link.h"
+#include "daemon/io/worker/outline.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
 
@@ -66,6 +67,7 @@ struct channel {
 	struct buf scratch;
 	int stack_signal; /* makes the process write its stacks to standard error; 0: the worker has
 			     named none, and most signals would end it */
+	struct outline lost;		/* of a JSON message that is skipped */
 	uint32_t large_id;		/* which request's answer was too large; 0: unknown */
 	char last_why[CHANNEL_WHY_MAX]; /* what broke the channel, in words */
 };
@@ -106,8 +108,8 @@ struct channel_request {
 
 /* Messages to the worker.  A closed channel drops them without an error. */
 
-/* Returns NULL, or why the arguments can't be expressed in the worker's dialect, in words that
- * last; then nothing was sent. */
+/* Returns NULL, or why nothing was sent: why the arguments can't be expressed in the worker's
+ * dialect, in words that last, or dialect_no_memory. */
 const char *channel_send(struct channel *channel, const struct channel_request *request);
 void channel_cancel(struct channel *channel, uint32_t id);
 /* The worker may send so many bytes more of the parts of message `id`; nothing is sent to one that

@@ -9,6 +9,9 @@
 
 #include "daemon/io/worker/channel.h"
 
+/* What `send` returns where there was no memory for the message. */
+extern const char dialect_no_memory[];
+
 struct dialect {
 	enum framing_kind framing;
 	bool batches; /* its workers may begin the next request before they have answered one */
@@ -17,13 +20,14 @@ struct dialect {
 	/* A whole message from the worker.  The channel may be closed from here. */
 	void (*on_message)(struct channel *channel, struct chunk *chunk, struct bytes message);
 	/* A message that begins so is for want of memory not to be had: says what is lost by it
-	 * (on_lost), and returns whether the link may go on behind it.  NULL: it never may. */
+	 * (on_lost), or will when it ends, and returns whether the link may go on behind it.  NULL: it never may. */
 	bool (*on_no_memory)(struct channel *channel, struct bytes begun);
+	/* More of that message, which is skipped.  NULL: what is lost was said. */
+	void (*on_skipped)(struct channel *channel, struct bytes bytes, bool is_end);
 	/* Which request a message that begins so answers; 0: unknown.  NULL: it can't be told. */
 	uint32_t (*find_id)(struct bytes begun);
 	/*
-	 * Messages to the worker, on an open channel.  `send` returns NULL, or why the arguments
-	 * can't be expressed in the dialect, in words that last; then nothing was put.  Where the
+	 * Messages to the worker, on an open channel.  `send` returns as channel_send.  Where the
 	 * dialect has no such message, `cancel`, `credit` and `end_session` are NULL; `credit` is
 	 * sent where the dialect has set takes_credit of the channel.
 	 */

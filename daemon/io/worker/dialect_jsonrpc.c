@@ -103,9 +103,10 @@ static int read_error(struct bytes value, struct worker_error *ret, char number[
 	return has_code ? 0 : -EPROTO;
 }
 
-static void take_response(struct channel *channel, const struct rpc_message *message)
+static void take_response(struct channel *channel, struct chunk *chunk,
+			  const struct rpc_message *message)
 {
-	struct channel_answer answer = {.result = message->result};
+	struct channel_answer answer = {.chunk = chunk, .result = message->result};
 	struct reader reader;
 	char number[24];
 	uint64_t id;
@@ -142,7 +143,7 @@ static void refuse_request(struct channel *channel, struct bytes id)
 		return;
 	buf_init(&buf, SMALL_MAX);
 	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":");
-	if (json_from_value(id, &buf)) {
+	if (json_from_value(id, &buf) && buf_error(&buf) != -ENOMEM) {
 		dialect_broken(channel, ERR_protocol_violation, "its request has a huge id");
 	} else {
 		buf_printf(&buf, ",\"error\":{\"code\":%d,\"message\":\"%s\"}}", METHOD_NOT_FOUND,
@@ -152,7 +153,7 @@ static void refuse_request(struct channel *channel, struct bytes id)
 	buf_free(&buf);
 }
 
-static void take_message(struct channel *channel, struct bytes value)
+static void take_message(struct channel *channel, struct chunk *chunk, struct bytes value)
 {
 	struct rpc_message message;
 	const char *why = read_message(value, &message);
@@ -160,7 +161,7 @@ static void take_message(struct channel *channel, struct bytes value)
 	if (why)
 		dialect_broken(channel, ERR_protocol_violation, why);
 	else if (message.method.len == 0)
-		take_response(channel, &message);
+		take_response(channel, chunk, &message);
 	else if (message.id.len > 0)
 		refuse_request(channel, message.id);
 	else
@@ -177,15 +178,14 @@ static bool is_blank(struct bytes line)
 
 static void on_message(struct channel *channel, struct chunk *chunk, struct bytes line)
 {
-	struct buf value;
+	struct bytes value;
 
-	(void)chunk;
 	if (is_blank(line))
 		return;
-	buf_init(&value, channel->response_max);
-	if (dialect_read_json(channel, line, &value))
-		take_message(channel, (struct bytes){value.data, value.len});
-	buf_free(&value);
+	chunk = dialect_read_json(channel, line, &value);
+	if (chunk)
+		take_message(channel, chunk, value);
+	chunk_unref(chunk);
 }
 
 /* --- to the worker --- */
@@ -214,16 +214,13 @@ static const char *send_request(struct channel *channel, const struct channel_re
 	const char *why;
 	struct buf buf;
 
-	buf_init(&buf, UINT32_MAX);
+	chunk_buf_init(&buf, UINT32_MAX);
 	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":", request->id);
 	why = json_from_text(request->method, &buf);
 	if (!why)
 		why = put_params(&buf, request->args);
-	buf_printf(&buf, "}");
-	if (!why)
-		put_line(channel, &buf);
-	buf_free(&buf);
-	return why;
+	buf_printf(&buf, "}\n");
+	return dialect_put_buf(channel, &buf, why);
 }
 
 /* A notification with these params, which are JSON; "": none. */
@@ -260,6 +257,8 @@ const struct dialect dialect_jsonrpc = {
 	.batches = true,
 	.on_open = dialect_greet,
 	.on_message = on_message,
+	.on_no_memory = dialect_lose_json,
+	.on_skipped = dialect_skip_json,
 	.send = send_request,
 	.ping = dialect_ping,
 	.shutdown = dialect_end_input,

@@ -124,13 +124,20 @@ static void on_msgpack(struct channel *channel, struct chunk *chunk, struct byte
 
 static void on_json(struct channel *channel, struct chunk *chunk, struct bytes message)
 {
-	struct buf value;
+	struct bytes value;
 
-	(void)chunk;
-	buf_init(&value, channel->response_max);
-	if (dialect_read_json(channel, message, &value))
-		take_reply(channel, NULL, (struct bytes){value.data, value.len});
-	buf_free(&value);
+	chunk = dialect_read_json(channel, message, &value);
+	if (chunk)
+		take_reply(channel, chunk, value);
+	chunk_unref(chunk);
+}
+
+/* The message comes with its length before it. */
+static bool lose_json(struct channel *channel, struct bytes begun)
+{
+	size_t head = begun.len < FRAMING_HEAD ? begun.len : FRAMING_HEAD;
+
+	return dialect_lose_json(channel, (struct bytes){begun.data + head, begun.len - head});
 }
 
 /* --- to the worker --- */
@@ -161,10 +168,8 @@ static const char *send_msgpack(struct channel *channel, const struct channel_re
 	pack_str(buf, "command");
 	pack_str_len(buf, (const char *)request->method.data, request->method.len);
 	pack_str(buf, "args");
-	if (buf_error(buf) < 0) {
-		link_fail(channel->link, LINK_END_NO_MEMORY);
-		return NULL;
-	}
+	if (buf_error(buf) < 0)
+		return dialect_no_memory;
 	if (args.len > UINT32_MAX - buf->len)
 		return "more than a length of four bytes can say";
 	framing_put_head(head, (uint32_t)(buf->len + args.len));
@@ -176,10 +181,8 @@ static const char *send_msgpack(struct channel *channel, const struct channel_re
 
 static const char *put_json(struct buf *buf, const struct channel_request *request)
 {
-	static const uint8_t room[FRAMING_HEAD];
 	const char *why;
 
-	buf_put(buf, room, sizeof(room));
 	buf_printf(buf, "{\"id\":%u,\"command\":", request->id);
 	why = json_from_text(request->method, buf);
 	buf_printf(buf, ",\"args\":");
@@ -191,25 +194,26 @@ static const char *put_json(struct buf *buf, const struct channel_request *reque
 
 static const char *send_json(struct channel *channel, const struct channel_request *request)
 {
+	uint8_t head[FRAMING_HEAD] = {0};
 	const char *why;
 	struct buf buf;
+	size_t begin;
 
-	buf_init(&buf, UINT32_MAX);
+	chunk_buf_init(&buf, UINT32_MAX);
+	begin = buf.len;
+	buf_put(&buf, head, sizeof(head));
 	why = put_json(&buf, request);
-	if (!why && buf_error(&buf) == 0) {
-		framing_put_head(buf.data, (uint32_t)(buf.len - FRAMING_HEAD));
-		link_put(channel->link, buf.data, buf.len);
-	} else if (!why) {
-		link_fail(channel->link, LINK_END_NO_MEMORY);
-	}
-	buf_free(&buf);
-	return why;
+	if (buf_error(&buf) == 0)
+		framing_put_head(buf.data + begin, (uint32_t)(buf.len - begin - sizeof(head)));
+	return dialect_put_buf(channel, &buf, why);
 }
 
 const struct dialect dialect_packet4_json = {
 	.framing = FRAMING_PACKET4,
 	.on_open = dialect_greet,
 	.on_message = on_json,
+	.on_no_memory = lose_json,
+	.on_skipped = dialect_skip_json,
 	.send = send_json,
 	.ping = dialect_ping,
 	.shutdown = dialect_end_input,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+const char dialect_no_memory[] = "there was no memory for the message";
 const char dialect_refusal[] = "the daemon takes no requests from workers";
 
 void dialect_broken(struct channel *channel, enum errcode code, const char *why)
@@ -16,16 +17,20 @@ void dialect_broken(struct channel *channel, enum errcode code, const char *why)
 	channel->handler->on_broken(channel, code);
 }
 
-/* Calls a method of the worker that no client asked for.  False: its dialect can't express that. */
-static bool ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
+/* Calls a method of the worker that no client asked for.  Returns 0, -ENOMEM, or -EINVAL: its
+ * dialect can't express that. */
+static int ask(struct channel *channel, uint32_t id, const char *method, struct bytes args)
 {
 	const struct channel_request request = {
 		.id = id,
 		.method = {(const uint8_t *)method, strlen(method)},
 		.args = args,
 	};
+	const char *why = channel->dialect->send(channel, &request);
 
-	return channel->dialect->send(channel, &request) == NULL;
+	if (!why)
+		return 0;
+	return why == dialect_no_memory ? -ENOMEM : -EINVAL;
 }
 
 static const uint8_t nil = 0xc0;
@@ -38,24 +43,35 @@ static void report_ready(struct channel *channel)
 	channel->handler->on_ready(channel, 1, false, channel->dialect->batches);
 }
 
+/* The pool's ready_params, or nil.  Returns 0 or -errno. */
+static int read_params(const struct config_pool *pool, struct buf *out)
+{
+	const char *text = pool->ready_params;
+	char fault[JSON_FAULT_MAX];
+
+	if (*text)
+		return json_to_value((struct bytes){(const uint8_t *)text, strlen(text)}, out,
+				     fault);
+	pack_nil(out);
+	return buf_error(out);
+}
+
 static void ask_whether_ready(struct channel *channel)
 {
-	const struct config_pool *pool = channel->pool;
-	char fault[JSON_FAULT_MAX] = "";
-	struct bytes args = {&nil, 1};
 	struct buf params;
-	int r = 0;
+	int r;
 
 	buf_init(&params, CONFIG_FILE_MAX);
-	if (*pool->ready_params) {
-		r = json_to_value((struct bytes){(const uint8_t *)pool->ready_params,
-						 strlen(pool->ready_params)},
-				  &params, fault);
-		args = (struct bytes){params.data, params.len};
-	}
-	if (r < 0 || !ask(channel, GREETING_ID, pool->ready_call, args))
-		dialect_broken(channel, ERR_protocol_violation, "ready_params can't be said to it");
+	r = read_params(channel->pool, &params);
+	if (r == 0)
+		r = ask(channel, GREETING_ID, channel->pool->ready_call,
+			(struct bytes){params.data, params.len});
 	buf_free(&params);
+	if (r == -ENOMEM)
+		dialect_broken(channel, ERR_memory_limit,
+			       "there was no memory for its first message");
+	else if (r < 0)
+		dialect_broken(channel, ERR_protocol_violation, "ready_params can't be said to it");
 }
 
 void dialect_greet(struct channel *channel)
@@ -105,7 +121,8 @@ void dialect_ping(struct channel *channel, uint32_t id)
 {
 	const char *method = channel->pool->ping_call;
 
-	/* A name from the configuration can be said, and nil can. */
+	/* A name from the configuration can be said, and nil can; where there is no memory for that,
+	 * the next check of its health is. */
 	(void)ask(channel, id, *method ? method : "ping", (struct bytes){&nil, 1});
 }
 
@@ -114,20 +131,87 @@ void dialect_end_input(struct channel *channel)
 	link_finish_output(channel->link);
 }
 
-bool dialect_read_json(struct channel *channel, struct bytes message, struct buf *out)
-{
-	char fault[JSON_FAULT_MAX] = "", why[JSON_FAULT_MAX + 40];
-	int r = json_to_value(message, out, fault);
+/* --- JSON --- */
 
-	if (r == -EINVAL) {
+bool dialect_lose_json(struct channel *channel, struct bytes begun)
+{
+	outline_init(&channel->lost);
+	outline_feed(&channel->lost, begun);
+	return true;
+}
+
+void dialect_skip_json(struct channel *channel, struct bytes bytes, bool is_end)
+{
+	struct outline *lost = &channel->lost;
+	uint32_t id;
+
+	outline_feed(lost, bytes);
+	if (!is_end)
+		return;
+	if (channel->is_ready && outline_is_answer(lost, &id))
+		channel->handler->on_lost(channel, id, false);
+	else if (!channel->is_ready || !outline_is_notification(lost))
+		dialect_broken(channel, ERR_memory_limit, "there was no memory for its message");
+}
+
+static void report_unread(struct channel *channel, struct bytes message, int error,
+			  const char *fault)
+{
+	char why[JSON_FAULT_MAX + 40];
+
+	if (error == -EINVAL) {
 		snprintf(why, sizeof(why), "its message is not JSON: %s", fault);
 		dialect_broken(channel, ERR_decode_error, why);
-	} else if (r < 0) {
-		dialect_broken(channel, r == -ENOBUFS ? ERR_response_too_large : ERR_memory_limit,
-			       r == -ENOBUFS ? "its message is over response_max"
-					     : "there was no memory for its message");
+	} else if (error == -ENOBUFS) {
+		dialect_broken(channel, ERR_response_too_large, "its message is over response_max");
+	} else {
+		outline_init(&channel->lost);
+		dialect_skip_json(channel, message, true);
 	}
-	return r == 0;
+}
+
+struct chunk *dialect_read_json(struct channel *channel, struct bytes message, struct bytes *ret)
+{
+	struct chunk_store *store = &channel->loop->store;
+	char fault[JSON_FAULT_MAX] = "";
+	struct chunk *chunk = NULL;
+	struct buf value;
+	int r;
+
+	chunk_buf_init(&value, channel->response_max);
+	r = json_to_value(message, &value, fault);
+	if (r == 0) {
+		ret->len = chunk_buf_bytes(&value).len;
+		chunk = chunk_from_buf(store, &value);
+		r = chunk ? 0 : -ENOMEM;
+	}
+	buf_free(&value);
+	if (r < 0)
+		report_unread(channel, message, r, fault);
+	else
+		ret->data = chunk->data;
+	return chunk;
+}
+
+const char *dialect_put_buf(struct channel *channel, struct buf *buf, const char *fault)
+{
+	size_t len = chunk_buf_bytes(buf).len;
+	struct chunk *chunk = NULL;
+
+	if (buf_error(buf) == -ENOMEM)
+		fault = dialect_no_memory;
+	else if (buf_error(buf) < 0)
+		fault = "more than there is room for";
+	if (!fault) {
+		chunk = chunk_from_buf(&channel->loop->store, buf);
+		if (chunk)
+			link_put_shared(channel->link, chunk, (struct bytes){chunk->data, len});
+		else
+			fault = dialect_no_memory;
+	}
+	chunk_unref(chunk);
+	buf_free(buf);
+	return fault;
 }
 
 bool dialect_may_refuse(struct channel *channel)

@@ -29,9 +29,25 @@ void dialect_ping(struct channel *channel, uint32_t id);
 /* Ends the worker's standard input. */
 void dialect_end_input(struct channel *channel);
 
-/* Puts the message as MessagePack into `out`.  False: it is not JSON, or too large, and that was
- * reported with dialect_broken. */
-bool dialect_read_json(struct channel *channel, struct bytes message, struct buf *out);
+/*
+ * Reads a message that is JSON.  Returns the chunk that holds it as MessagePack, `*ret`, which the
+ * caller gives back; NULL: there is nothing to be done with it any more.  If it is not JSON, or too
+ * large, that was reported with dialect_broken; if there was no memory for it, the request that it
+ * answers is lost, and no other.
+ */
+struct chunk *dialect_read_json(struct channel *channel, struct bytes message, struct bytes *ret);
+
+/* on_no_memory and on_skipped of a dialect in JSON.  When all of the message was seen, the request
+ * that it answers is lost; a notification is dropped, as nobody waits for it; anything else breaks
+ * the channel. */
+bool dialect_lose_json(struct channel *channel, struct bytes begun);
+void dialect_skip_json(struct channel *channel, struct bytes bytes, bool is_end);
+
+/*
+ * Sends the message that was written to `buf`, which began with chunk_buf_init, and frees that.
+ * `fault` is why it can't be written, or NULL.  Returns as channel_send.
+ */
+const char *dialect_put_buf(struct channel *channel, struct buf *buf, const char *fault);
 
 /* Whether a request of the worker may still be answered with a refusal.  False: it sends requests
  * without end and reads no answer, which was reported with dialect_broken. */

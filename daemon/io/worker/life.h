@@ -39,6 +39,12 @@ struct life_handler {
 	void (*on_exit)(struct life *life, const struct process_end *end);
 };
 
+/* A request that was not sent, and why. */
+struct life_unsaid {
+	uint32_t id; /* of the message */
+	enum errcode code;
+};
+
 struct life {
 	struct loop *loop;
 	const struct life_handler *handler;
@@ -71,7 +77,7 @@ struct life {
 	bool cancelled_before_start; /* it was ended before there was a process */
 	struct handed *handed;	     /* states of sessions: see driver/handed.h */
 	unsigned unsaid_count;
-	uint32_t unsaid[WORKER_ATTEMPTS_MAX]; /* ids of requests that the dialect can't express */
+	struct life_unsaid unsaid[WORKER_ATTEMPTS_MAX];
 
 	/* The last process, or the one that runs. */
 	pid_t last_pid;

@@ -75,6 +75,9 @@ class Server:
     def echo(self, params: object) -> object:
         return params
 
+    def repeat(self, params: dict) -> str:
+        return params["text"] * params["times"]
+
     def pid(self, params: object) -> int:
         return os.getpid()
 
