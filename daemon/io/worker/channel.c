@@ -86,7 +86,7 @@ static const struct link_handler link_handler = {
 	.on_free = on_free,
 };
 
-int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
+int channel_adopt(struct channel *channel, struct stream stream, const struct config_pool *pool,
 		  const struct dialect *dialect, size_t response_max)
 {
 	int r;
@@ -97,7 +97,7 @@ int channel_adopt(struct channel *channel, int fd, const struct config_pool *poo
 	channel->is_ready = channel->takes_credit = channel->is_paused = false;
 	channel->stack_signal = 0;
 	channel->large_id = 0;
-	r = link_new(channel->loop, fd, dialect->framing, response_max, &link_handler, channel,
+	r = link_new(channel->loop, stream, dialect->framing, response_max, &link_handler, channel,
 		     &channel->link);
 	if (r < 0)
 		return r;

@@ -76,11 +76,10 @@ void channel_init(struct channel *channel, struct loop *loop, size_t state_max,
 void channel_done(struct channel *channel);
 
 /*
- * Begins to speak `dialect` on `fd`, a connected stream, with a worker of the pool; one message
- * from it may have `response_max` bytes.  Returns 0, and the descriptor is the channel's; or
- * -errno.
+ * Begins to speak `dialect` on the stream with a worker of the pool; one message from it may have
+ * `response_max` bytes.  Returns 0, and the stream is the channel's; or -errno.
  */
-int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
+int channel_adopt(struct channel *channel, struct stream stream, const struct config_pool *pool,
 		  const struct dialect *dialect, size_t response_max);
 
 /* Sends the dialect's first message, if it has one; the worker may be reported as ready at once. */

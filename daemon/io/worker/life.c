@@ -59,9 +59,9 @@ static void add_step(struct life *life, const char *name, usec_t now)
 	steps_add(&life->steps, (struct bytes){(const uint8_t *)name, strlen(name)}, now);
 }
 
-static int open_channel(struct life *life, int fd, size_t response_max)
+static int open_channel(struct life *life, struct stream stream, size_t response_max)
 {
-	return channel_adopt(&life->channel, fd, life->pool, dialect_get(life->pool->dialect),
+	return channel_adopt(&life->channel, stream, life->pool, dialect_get(life->pool->dialect),
 			     response_max);
 }
 
@@ -178,7 +178,7 @@ static int start_own(struct life *life, const struct start *start, unsigned work
 {
 	struct spawn_context context = {.number = worker_number};
 	char tag[PROCESS_TAG_LIFE_SIZE];
-	int fd = -1;
+	struct stream stream;
 	int r;
 
 	r = open_cgroup(life);
@@ -188,13 +188,13 @@ static int start_own(struct life *life, const struct start *start, unsigned work
 	context.tag = tag;
 	context.cgroup = life->cgroup.procs;
 	r = start_process(start, &context, &life->process, &life->output, on_process_exit, life,
-			  &fd);
+			  &stream);
 	cgroup_shut(&life->cgroup);
 	if (r == 0) {
 		add_step(life, "exec", loop_clock());
-		r = open_channel(life, fd, response_max);
+		r = open_channel(life, stream, response_max);
 		if (r < 0)
-			start_abandon(&life->process, &life->output, fd);
+			start_abandon(&life->process, &life->output, stream);
 	}
 	if (r < 0)
 		cgroup_end(life->cgroups, &life->cgroup);
@@ -249,7 +249,7 @@ static void on_not_forked(void *owner, int error, const struct process_end *end)
 }
 
 /* Makes the descriptors that the new process is given: its channel, and what it writes to. */
-static int open_fork_request(struct life *life, size_t response_max)
+static int open_fork_request(struct life *life, const struct start *start, size_t response_max)
 {
 	struct fork_request *fork_request = &life->fork_request;
 	int ends[2];
@@ -258,12 +258,12 @@ static int open_fork_request(struct life *life, size_t response_max)
 	if (r < 0)
 		return r;
 	fork_request->files[0] = ends[1];
-	r = open_channel(life, ends[0], response_max);
+	r = open_channel(life, stream_of_socket(ends[0]), response_max);
 	if (r < 0) {
 		close(ends[0]);
 		return r;
 	}
-	return start_output(life->pool, &life->output, fork_request->files + 1);
+	return start_output(start, &life->output, fork_request->files + 1);
 }
 
 static int start_forked(struct life *life, const struct start *start, unsigned worker_number,
@@ -282,7 +282,7 @@ static int start_forked(struct life *life, const struct start *start, unsigned w
 		 worker_number);
 	snprintf(fork_request->additions[1], FORK_REQUEST_ADDITION_MAX, PROCESS_TAG_LIFE "=%s",
 		 tag);
-	r = open_fork_request(life, response_max);
+	r = open_fork_request(life, start, response_max);
 	if (r < 0)
 		fork_request_close(fork_request);
 	else
@@ -301,7 +301,7 @@ static void on_connected(void *owner, int fd, int error)
 	struct life *life = owner;
 
 	if (error == 0)
-		error = open_channel(life, fd, life->channel.response_max);
+		error = open_channel(life, stream_of_socket(fd), life->channel.response_max);
 	if (error == 0) {
 		add_step(life, "connected", loop_now(life->loop));
 		channel_open(&life->channel);
