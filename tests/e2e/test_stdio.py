@@ -174,7 +174,8 @@ class Ends(ClientTest):
         daemon.announced.append("pool=t")
         client = self.connect_client(daemon)
         (before,) = daemon.worker_pids("t")
-        self.failure("peer_closed", client, "t", "pid")
+        error = self.failure("peer_closed", client, "t", "pid")
+        self.assertIn("closed its standard output", error.raw["message"])
         daemon.wait_workers("t", 1, apart_from=(before,))
 
     def test_it_closes_its_input(self) -> None:
@@ -184,7 +185,8 @@ class Ends(ClientTest):
         client = self.connect_client(daemon)
         (before,) = daemon.worker_pids("t")
         self.assertEqual(client.call("t", "pid"), before)
-        self.failure("peer_closed", client, "t", "pid")
+        error = self.failure("peer_closed", client, "t", "pid")
+        self.assertIn("closed its standard input", error.raw["message"])
         daemon.wait_workers("t", 1, apart_from=(before,))
 
     def test_its_death_is_noticed_though_a_child_holds_both(self) -> None:

@@ -67,10 +67,27 @@ static int open_channel(struct life *life, struct stream stream, size_t response
 
 /* --- its standard output and error --- */
 
+/* The name of what the daemon waits for until a worker without poold's dialect is ready; NULL: for
+ * nothing. */
+static const char *awaited(const struct config_pool *pool, char name[STEP_NAME_MAX + 1])
+{
+	const char *kind = *pool->ready_call ? "ready_call" : "ready_notification";
+	const char *what = *pool->ready_call ? pool->ready_call : pool->ready_notification;
+
+	if (!*what)
+		return NULL;
+	snprintf(name, STEP_NAME_MAX + 1, "%s %s", kind, what);
+	return name;
+}
+
 static void on_first_output(void *owner)
 {
 	struct life *life = owner;
+	char name[STEP_NAME_MAX + 1];
 
+	/* What it is waited for says more. */
+	if (awaited(life->pool, name))
+		return;
 	add_step(life, "output", loop_now(life->loop));
 }
 
@@ -131,23 +148,49 @@ static void end_cgroup(struct life *life)
 
 /* --- its end --- */
 
+bool life_has_reason(const struct life *life)
+{
+	switch (life->channel.broken_by) {
+	case ERR_NONE:
+		return life->channel.was_cut_off;
+	case ERR_peer_closed:
+		return life->channel.was_cut_off || life->has_closed;
+	default:
+		return true;
+	}
+}
+
+static void describe_end(struct life *life, const struct process_end *end)
+{
+	bool has_why = life_has_reason(life);
+	char words[PROCESS_FAULT_MAX];
+
+	process_describe_end(end, words, sizeof(words));
+	snprintf(life->last_end, sizeof(life->last_end), "%s%s%s%s",
+		 has_why ? life->channel.last_why : "", has_why ? "; it ended with " : "", words,
+		 life->last_out_of_memory ? ", out of memory" : "");
+}
+
 static void on_process_exit(void *owner, const struct process_end *end)
 {
 	struct life *life = owner;
 
 	end_cgroup(life);
-	process_describe_end(end, life->last_end, sizeof(life->last_end));
-	if (life->last_out_of_memory)
-		snprintf(life->last_end + strlen(life->last_end),
-			 sizeof(life->last_end) - strlen(life->last_end), ", out of memory");
 	if (life->channel.link) {
 		output_read(&life->output);
 		link_drain(life->channel.link);
 	}
 	channel_close(&life->channel);
+	describe_end(life, end);
 	output_finish(&life->output);
 	keep_last_stderr(life, &life->output);
 	life->handler->on_exit(life, end);
+}
+
+static void close_connection(struct life *life)
+{
+	endpoint_cancel(&life->endpoint);
+	channel_close(&life->channel);
 }
 
 /* A server that closes its connection has ended this life: there is no process whose end would be
@@ -160,15 +203,19 @@ static void on_closed(struct channel *channel, const char *why)
 		dialect_broken(channel, ERR_peer_closed, why);
 		return;
 	}
+	close_connection(life);
 	snprintf(life->last_end, sizeof(life->last_end), "%s", why);
-	life_hang_up(life);
 	life->handler->on_exit(life, NULL);
 }
 
 void life_hang_up(struct life *life)
 {
-	endpoint_cancel(&life->endpoint);
-	channel_close(&life->channel);
+	bool has_why;
+
+	close_connection(life);
+	has_why = life_has_reason(life);
+	snprintf(life->last_end, sizeof(life->last_end), "%s%s",
+		 has_why ? life->channel.last_why : "", has_why ? "; hung up" : "hung up");
 }
 
 /* --- a process of its own --- */
@@ -304,7 +351,7 @@ static void on_connected(void *owner, int fd, int error)
 		error = open_channel(life, stream_of_socket(fd), life->channel.response_max);
 	if (error == 0) {
 		add_step(life, "connected", loop_now(life->loop));
-		channel_open(&life->channel);
+		life_open_channel(life);
 		return;
 	}
 	if (fd >= 0)
@@ -338,7 +385,8 @@ static void begin(struct life *life, const struct start *start)
 {
 	choose_pool(life, start->pool);
 	life->is_connected = start->pool->adapter == POOL_SOCKET;
-	life->is_opened = false;
+	life->is_opened = life->was_signalled = life->has_closed = false;
+	channel_forget(&life->channel);
 	life->unsaid_count = 0;
 	life->last_pid = 0;
 	life->process.fault[0] = '\0';
@@ -365,10 +413,16 @@ int life_start(struct life *life, const struct start *start, unsigned worker_num
 	}
 	if (life->process.pid > 0)
 		life->last_pid = life->process.pid;
-	/* Other faults come with words of their own; this is what the engine alone can find. */
-	snprintf(life->channel.last_why, sizeof(life->channel.last_why),
-		 "it spoke of a request that it does not have, or was ready twice");
 	return 0;
+}
+
+void life_open_channel(struct life *life)
+{
+	char name[STEP_NAME_MAX + 1];
+
+	if (awaited(life->pool, name))
+		add_step(life, name, loop_now(life->loop));
+	channel_open(&life->channel);
 }
 
 void life_cancel_start(struct life *life)
@@ -379,6 +433,11 @@ void life_cancel_start(struct life *life)
 
 void life_signal(struct life *life, int signal, bool overdue)
 {
+	if (!life->was_signalled) {
+		channel_check_input(&life->channel);
+		life->has_closed = life->channel.broken_by == ERR_peer_closed;
+		life->was_signalled = true;
+	}
 	if (!fork_request_is_waiting(&life->fork_request)) {
 		process_signal(&life->process, signal);
 	} else if (overdue) {
