@@ -38,7 +38,8 @@ static void view_workers(const struct pool *pool, struct pool_view *ret)
 	ret->workers_bound = pool->workers_bound;
 	ret->spares = pool->settings.spares;
 	ret->ceiling = pool_ceiling(pool);
-	ret->failed_starts = pool->failed_starts;
+	ret->failed_starts = pool->starts_in_vain;
+	ret->is_unusable = pool->is_unusable;
 }
 
 void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_view *ret)

@@ -33,7 +33,9 @@ struct pool_view {
 	unsigned states[WORKER_STATE_COUNT_]; /* slots in each state */
 	unsigned at_work;		      /* READY and BUSY workers */
 	unsigned live;		/* processes there or being started, without those that leave */
-	unsigned failed_starts; /* in a row */
+	unsigned failed_starts; /* consecutive starts that failed */
+	bool is_unusable;	/* a worker ended with the status that says: it can't work as it is
+			     configured */
 
 	unsigned queued;
 	usec_t wait;	  /* predicted, of a normal request that came now */

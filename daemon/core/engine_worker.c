@@ -219,7 +219,8 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	worker->batches = event->ready.batches;
 	worker->health = HEALTH_HEALTHY;
 	worker->was_ready = true;
-	pool->failed_starts = 0;
+	pool->failed_starts = pool->starts_in_vain = 0;
+	pool->is_unusable = false;
 	engine_move_worker(engine, worker, WORKER_READY);
 	if (engine_wants_probe(pool))
 		engine_ping(engine, worker);
@@ -355,10 +356,13 @@ static void account_life(struct engine *engine, struct worker *worker, enum errc
 	if (!worker->was_ready) {
 		pool->stats.worker_start_failures++;
 		pool->failed_starts += !worker->is_excused;
+		pool->starts_in_vain += !worker->is_excused;
 		engine_incident(engine, pool, worker, code);
 	}
-	if (unusable && !worker->is_excused)
+	if (unusable && !worker->is_excused) {
 		pool->failed_starts = POOL_FAILED_STARTS;
+		pool->is_unusable = true;
+	}
 	/* One whose answer was too large worked. */
 	fruitless = !worker->was_useful && worker->broken_by != ERR_response_too_large &&
 		    (worker->cause == CAUSE_OVERRUN || worker->cause == CAUSE_CANCELLED ||

@@ -151,6 +151,8 @@ struct pool {
 	bool is_covered;	  /* a fallback serves the requests that the pool can't */
 	bool is_deserted;	  /* it has lacked workers for no_worker_wait */
 	bool is_shedding; /* the forecast has refused requests in the last FORECAST_RECENT */
+	bool is_unusable; /* a worker said that it can't work as it is configured, and none
+				     was READY since */
 	bool heads_chain;
 	usec_t lacking_since; /* since when pool_lacks_workers; 0: it does not */
 	usec_t leave_at; /* while it is deserted: when its queue looks for room elsewhere again */
@@ -159,7 +161,9 @@ struct pool {
 	unsigned delayed;	 /* DELAYED requests of this pool */
 	unsigned running;	 /* requests in flight at workers */
 	usec_t typical_run;	 /* moving average of successful runs, weight 1/8; 0: none yet */
-	unsigned failed_starts;	 /* consecutive starts that failed */
+	unsigned failed_starts;	 /* consecutive starts that failed; POOL_FAILED_STARTS at once if
+				    is_unusable */
+	unsigned starts_in_vain; /* the same as they were counted, without that */
 	unsigned starts_pending; /* empty slots whose restart delay is not over */
 	unsigned to_replace;	 /* workers that are to be replaced */
 	unsigned replacements;	 /* replacements that are to start or are not READY yet */

@@ -140,8 +140,9 @@ class Packet4:
                 self.check_ended("decode_error", "communication_error", command)
 
     def test_a_stray_print(self) -> None:
-        """Four letters are a length far over the limit."""
-        self.check_ended("response_too_large", "communication_error", "text")
+        """Four letters would be a length far over the limit: the error says what they are."""
+        error = self.check_ended("decode_error", "communication_error", "text")
+        self.assertRegex(error.raw["message"], r'a stray print, .*: "Hello, I am here\\n"$')
 
     def test_over_the_limit(self) -> None:
         big = {"bytes": (1 << 20) + 1}

@@ -68,7 +68,7 @@ class Packet4(SocketTest):
         self.failure("exception", client, "remote", "fail", error="out of order")
         self.check_lost("decode_error", daemon, client, "garbage")
         self.check_lost("protocol_violation", daemon, client, "no_id")
-        self.check_lost("response_too_large", daemon, client, "text")
+        self.check_lost("decode_error", daemon, client, "text")
         self.check_lost("attempt_timeout", daemon, client, "sleep", seconds=stretch(3))
         shown = daemon.pool("remote")
         self.assertEqual((shown["adapter"], shown["dialect"]), ("socket", dialect))

@@ -132,7 +132,7 @@ class Stuck(OrphanTest):
         daemon.announced.append("pool=wild|start_timeout|pool is")
         daemon.wait_listening()
         daemon.log.wait_for("worker gets SIGKILL: .*channel")
-        daemon.log.wait_for("worker ended: signal 9")
+        daemon.log.wait_for("worker ended: it closed its channel; it ended with signal 9")
         theirs = lambda: [p for p in daemon.family() if procs.variable(p, "POOLD_LIFE")]
         eventually(lambda: len(theirs()) <= 1, "at most the next one is there")
 

@@ -145,8 +145,8 @@ void speak_open(struct speak *speak, const char *options, size_t response_max)
 	buf_init(&speak->heard, REPORTED_MAX);
 	speak->peer = ends[0];
 	channel_init(&speak->channel, &speak->loop, 65536, &handler, speak);
-	must(channel_adopt(&speak->channel, ends[1], pool, dialect_get(pool->dialect),
-			   response_max) == 0);
+	must(channel_adopt(&speak->channel, stream_of_socket(ends[1]), pool,
+			   dialect_get(pool->dialect), response_max) == 0);
 	channel_open(&speak->channel);
 }
 

@@ -264,8 +264,9 @@ class ServiceTest(unittest.TestCase):
     def test_workers_run_as_another_user(self) -> None:
         """The drop-in of docs/WORKERS.md is enough for it."""
         self.drop_in("[Service]\nUser=root\n"
-                     "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_PTRACE\n"
-                     "SystemCallFilter=@setuid\n")
+                     "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_PTRACE "
+                     "CAP_CHOWN\n"
+                     "SystemCallFilter=@setuid @chown\n")
         CONFIG.write_text(CONFIGURATION + "user = games\n", encoding="utf-8")
         self.start()
         games = pwd.getpwnam("games")

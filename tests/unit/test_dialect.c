@@ -156,31 +156,38 @@ START_TEST(answers_in_packets)
 		{"{\"id\":1,\"success\":false,\"error\":{\"code\":\"rejected\",\"message\":\"E\"}}",
 		 "failed 1 rejected |E\n"},
 		{"{\"success\":true,\"result\":1}",
-		 "broken protocol_violation: its answer has no id\n"},
+		 "broken protocol_violation: its answer has no id"},
 		{"{\"id\":null,\"success\":true}",
-		 "broken protocol_violation: its answer has no id\n"},
+		 "broken protocol_violation: its answer has no id"},
 		{"{\"id\":\"1\",\"success\":true}",
-		 "broken protocol_violation: its message is not an answer\n"},
+		 "broken protocol_violation: its message is not an answer"},
 		{"{\"id\":-1,\"success\":true}",
-		 "broken protocol_violation: its message is not an answer\n"},
+		 "broken protocol_violation: its message is not an answer"},
 		{"{\"id\":4294967296,\"success\":true}",
-		 "broken protocol_violation: its message is not an answer\n"},
+		 "broken protocol_violation: its message is not an answer"},
 		{"{\"id\":1.0,\"success\":true}",
-		 "broken protocol_violation: its message is not an answer\n"},
+		 "broken protocol_violation: its message is not an answer"},
 		{"{\"id\":1,\"success\":1}",
-		 "broken protocol_violation: its message is not an answer\n"},
+		 "broken protocol_violation: its message is not an answer"},
 		{"{\"id\":1,\"result\":1}",
-		 "broken protocol_violation: its answer does not say whether it succeeded\n"},
-		{"[]", "broken protocol_violation: its message is not a map\n"},
-		{"5", "broken protocol_violation: its message is not a map\n"},
+		 "broken protocol_violation: its answer does not say whether it succeeded"},
+		{"[]", "broken protocol_violation: its message is not a map"},
+		{"5", "broken protocol_violation: its message is not a map"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct speak speak;
+		char expected[512];
 
 		open_asked(&speak, PACKET_JSON, PONG);
 		say_json(&speak, cases[i][0]);
-		ck_assert_str_eq(speak_reported(&speak), cases[i][1]);
+		/* What is wrong is quoted. */
+		if (strncmp(cases[i][1], "broken", 6) == 0)
+			snprintf(expected, sizeof(expected), "%s: \"%s\"\n", cases[i][1],
+				 cases[i][0]);
+		else
+			snprintf(expected, sizeof(expected), "%s", cases[i][1]);
+		ck_assert_str_eq(speak_reported(&speak), expected);
 		speak_close(&speak);
 	}
 }
@@ -199,7 +206,13 @@ START_TEST(packets_that_cannot_be_read)
 		{PACKET_JSON, PONG, "\0\0\x10\x01", 4,
 		 "broken response_too_large: its message is over response_max"},
 		{PACKET_JSON, PONG, "Hell", 4,
-		 "broken response_too_large: its message is over response_max"},
+		 "broken decode_error: text, such as a stray print, stands where the length of its "
+		 "message belongs: \"Hell\"\n"},
+		{PACKET_JSON, PONG, "ok\n\0", 4, /* and the first byte of a length */
+		 "broken decode_error: text, such as a stray print, stands where the length of its "
+		 "message belongs: \"ok\\n\\x00\"\n"},
+		{PACKET_JSON, PONG, "H\x01\x02\x03", 4,
+		 "broken response_too_large: its message is over response_max\n"},
 		{"dialect = packet4-msgpack\n", "={'id': 0, 'success': true}", "\0\0\0\0", 4,
 		 "broken decode_error: its message is not one MessagePack value"},
 		{"dialect = packet4-msgpack\n", "={'id': 0, 'success': true}", "\0\0\0\x01\xc1", 5,
@@ -223,6 +236,73 @@ START_TEST(packets_that_cannot_be_read)
 			      "%s", reported);
 		speak_close(&speak);
 	}
+}
+END_TEST
+
+/* Of what is wrong the first 60 bytes are quoted, with escapes, also of what was read behind it. */
+START_TEST(what_is_wrong_is_quoted)
+{
+	static const char rpc[] = "dialect = msgpack-rpc\n";
+	static const char line[] = "dialect = jsonrpc\nready_call = x\n";
+	static const struct {
+		const char *options, *bytes, *reported;
+	} cases[] = {
+		{rpc, "print\n",
+		 "broken protocol_violation: its message is not MessagePack-RPC: \"print\\n\"\n"},
+		{rpc, "\xc1\x01",
+		 "broken decode_error: its bytes are not MessagePack: \"\\xc1\\x01\"\n"},
+		{line, "[1\xc3\xa4\x1b]\n", "1\xc3\xa4\\x1b]\"\n"},
+		{line, "(23456789012345678901234567890123456789012345678901234567890\n",
+		 ": \"(23456789012345678901234567890123456789012345678901234567890\"\n"},
+		{line, "(234567890123456789012345678901234567890123456789012345678901\n",
+		 ": \"(23456789012345678901234567890123456789012345678901234567890\"...\n"},
+		{line, "\n{}\n",
+		 "broken protocol_violation: its message is not JSON-RPC 2.0: \"{}\"\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct speak speak;
+		const char *reported;
+
+		speak_open(&speak, cases[i].options, LIMIT);
+		speak_say(&speak,
+			  (struct bytes){(const uint8_t *)cases[i].bytes, strlen(cases[i].bytes)});
+		reported = speak_reported(&speak);
+		ck_assert_msg(strstr(reported, cases[i].reported), "%s", reported);
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+/* A message without an end, before the worker is ready. */
+START_TEST(what_is_cut_off_is_quoted)
+{
+	struct speak speak;
+
+	speak_open(&speak, "dialect = jsonrpc\nready_call = x\n", LIMIT);
+	say(&speak, "usage: x FILE");
+	shutdown(speak.peer, SHUT_WR);
+	link_drain(speak.channel.link);
+	ck_assert_str_eq(speak_reported(&speak),
+			 "broken peer_closed: it began with what is no whole message: \"usage: x "
+			 "FILE\"\n");
+	ck_assert(speak.channel.was_cut_off);
+	speak_close(&speak);
+
+	speak_open(&speak, "dialect = jsonrpc\nready_call = x\n", LIMIT);
+	say(&speak, "loading");
+	channel_close(&speak.channel);
+	ck_assert(speak.channel.was_cut_off);
+	ck_assert_str_eq(speak.channel.last_why,
+			 "it began with what is no whole message: \"loading\"");
+	speak_close(&speak);
+
+	speak_open(&speak, "dialect = jsonrpc\n", LIMIT);
+	(void)speak_reported(&speak);
+	say(&speak, "half an answer");
+	channel_close(&speak.channel);
+	ck_assert(!speak.channel.was_cut_off);
+	speak_close(&speak);
 }
 END_TEST
 
@@ -459,6 +539,7 @@ int main(void)
 	const TTest *const tests[] = {
 		packets_of_json,	   packets_of_msgpack,
 		answers_in_packets,	   packets_that_cannot_be_read,
+		what_is_wrong_is_quoted,   what_is_cut_off_is_quoted,
 		a_handshake_that_fails,	   a_long_handshake,
 		lines_of_json_rpc,	   requests_of_a_json_rpc_worker,
 		lines_that_break_json_rpc, a_flood_of_requests_ends,

@@ -2,6 +2,9 @@
 
 #include "tests/lib/unit.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +18,7 @@ struct fixture {
 	struct link links[2];
 	int peers[2];
 	char order[ORDER_MAX];
+	char begun[LINK_BEGUN_MAX + 1]; /* at the last end of a link */
 	struct link *closed_by_message; /* NULL: none is */
 };
 
@@ -41,7 +45,8 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 {
 	(void)end;
 	(void)error;
-	(void)begun;
+	snprintf(current->begun, sizeof(current->begun), "%.*s", (int)begun.len,
+		 begun.len > 0 ? (const char *)begun.data : "");
 	note('!');
 	link_close(owner);
 }
@@ -80,8 +85,9 @@ static void begin(struct fixture *fixture)
 		int ends[2];
 
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-		ck_assert_int_eq(link_open(&fixture->links[i], &fixture->loop, ends[0],
-					   FRAMING_LINE, 100, &handler, &fixture->links[i]),
+		ck_assert_int_eq(link_open(&fixture->links[i], &fixture->loop,
+					   stream_of_socket(ends[0]), FRAMING_LINE, 100, &handler,
+					   &fixture->links[i]),
 				 0);
 		fixture->peers[i] = ends[1];
 	}
@@ -165,12 +171,131 @@ START_TEST(a_link_that_is_closed_or_paused_is_not_read)
 }
 END_TEST
 
+/* --- two pipes --- */
+
+#define SMALL_PIPE 4096
+
+/* A link on two pipes that hold little, in the place of the first one; the peer's ends. */
+static struct stream begin_piped(struct fixture *fixture)
+{
+	int input[2], output[2];
+
+	begin(fixture);
+	signal(SIGPIPE, SIG_IGN);
+	link_close(&fixture->links[0]);
+	link_free_closed(&fixture->loop);
+	ck_assert_int_eq(pipe2(input, O_CLOEXEC | O_NONBLOCK), 0);
+	ck_assert_int_eq(pipe2(output, O_CLOEXEC | O_NONBLOCK), 0);
+	ck_assert_int_ge(fcntl(input[1], F_SETPIPE_SZ, SMALL_PIPE), 0);
+	ck_assert_int_ge(fcntl(output[1], F_SETPIPE_SZ, SMALL_PIPE), 0);
+	ck_assert_int_eq(link_open(&fixture->links[0], &fixture->loop,
+				   (struct stream){.in = input[0], .out = output[1]}, FRAMING_LINE,
+				   100, &handler, &fixture->links[0]),
+			 0);
+	close(fixture->peers[0]);
+	fixture->peers[0] = input[1];
+	return (struct stream){.in = output[0], .out = input[1]};
+}
+
+static void turn(struct fixture *fixture)
+{
+	memset(fixture->order, 0, sizeof(fixture->order));
+	fixture->loop.is_leaving = false;
+	event_base_loop(fixture->loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	loop_run(&fixture->loop);
+}
+
+/* More than a pipe holds is written as the peer reads it. */
+START_TEST(output_waits_until_a_pipe_has_room)
+{
+	struct fixture fixture;
+	struct stream peer = begin_piped(&fixture);
+	uint8_t sent[10 * SMALL_PIPE + 5], got[sizeof(sent)];
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = (uint8_t)(i * 7 + i / 256);
+	link_put(&fixture.links[0], sent, sizeof(sent));
+	while (len < sizeof(got)) {
+		ssize_t n;
+
+		turn(&fixture);
+		while (len < sizeof(got) && (n = read(peer.in, got + len, sizeof(got) - len)) > 0)
+			len += (size_t)n;
+	}
+	ck_assert_mem_eq(got, sent, sizeof(sent));
+	ck_assert_uint_eq(fixture.links[0].written, sizeof(sent));
+	close(peer.in);
+	end(&fixture);
+}
+END_TEST
+
+START_TEST(output_ends_and_input_goes_on)
+{
+	struct fixture fixture;
+	struct stream peer = begin_piped(&fixture);
+	char byte[2];
+
+	link_put(&fixture.links[0], "x", 1);
+	link_finish_output(&fixture.links[0]);
+	turn(&fixture);
+	ck_assert_int_eq(read(peer.in, byte, sizeof(byte)), 1);
+	ck_assert_int_eq(read(peer.in, byte, sizeof(byte)), 0);
+	link_put(&fixture.links[0], "y", 1); /* dropped */
+	link_finish_output(&fixture.links[0]);
+	say(&fixture, 0, "a\n");
+	expect_in_turn(&fixture, "a.");
+	ck_assert(!link_is_unheard(&fixture.links[0]));
+	close(peer.in);
+	end(&fixture);
+}
+END_TEST
+
+/* A peer that reads no more may have said something before. */
+START_TEST(what_was_said_comes_before_the_end)
+{
+	struct fixture fixture;
+	struct stream peer = begin_piped(&fixture);
+
+	ck_assert(!link_is_unheard(&fixture.links[0]));
+	close(peer.in);
+	ck_assert(link_is_unheard(&fixture.links[0]));
+	turn(&fixture);
+	ck_assert_str_eq(fixture.order, ".");
+	link_put(&fixture.links[0], "x", 1);
+	say(&fixture, 0, "a\nb\n");
+	link_flush_all(&fixture.loop);
+	ck_assert_str_eq(fixture.order, ".ab!");
+	end(&fixture);
+}
+END_TEST
+
+START_TEST(a_pipe_without_a_writer_is_at_its_end)
+{
+	struct fixture fixture;
+	struct stream peer = begin_piped(&fixture);
+
+	say(&fixture, 0, "a\nhalf");
+	close(peer.out);
+	fixture.peers[0] = peer.in;
+	expect_in_turn(&fixture, "a.");
+	ck_assert_uint_eq(link_begun(&fixture.links[0]).len, 4);
+	expect_in_turn(&fixture, "!.");
+	ck_assert_str_eq(fixture.begun, "half");
+	end(&fixture);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		a_link_is_read_after_all_others,
 		the_timer_comes_after_all_input,
 		a_link_that_is_closed_or_paused_is_not_read,
+		output_waits_until_a_pipe_has_room,
+		output_ends_and_input_goes_on,
+		what_was_said_comes_before_the_end,
+		a_pipe_without_a_writer_is_at_its_end,
 	};
 
 	return unit_main("link", tests, ARRAY_SIZE(tests));

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEXT_MAX 512
+#define TEXT_MAX (START_FAULT_MAX + 64)
 
 /* File descriptors of the daemon apart from those for connections and workers. */
 #define OWN_FILES 32
@@ -172,34 +172,29 @@ static void check_directory(struct findings *findings, const struct config_pool 
 
 /* --- the workers of a pool --- */
 
-/* How the process that ended last among the pool's workers ended; "": none has ended. */
-static const char *last_end(const struct driver *driver, uint32_t pool)
+static void check_failed_starts(struct findings *findings, const struct pool_view *pool,
+				const char *fault)
 {
-	const char *end = "";
-	usec_t latest = 0;
+	const char *advice = "check that the server is running and that address is correct";
+	char count[64];
 
-	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
-		struct worker_view worker;
-
-		engine_view_worker(driver->engine, i, &worker);
-		if (worker.pool != pool || !driver->lives[i].last_end[0] || worker.since < latest)
-			continue;
-		latest = worker.since;
-		end = driver->lives[i].last_end;
-	}
-	return end;
+	if (pool->adapter == POOL_PROCESS)
+		advice = pool->is_unusable
+				 ? "correct what its message names; exit status 78 says that "
+				   "trying again is of no use"
+				 : "run its command manually; see poolctl errors and the journal";
+	snprintf(count, sizeof(count), "%u consecutive %s failed", pool->failed_starts,
+		 pool->failed_starts == 1 ? "start" : "starts");
+	find(findings, "start", VERDICT_FAULT, advice, "%s%s%s",
+	     pool->failed_starts > 0 ? count : "its workers cannot work as they are configured",
+	     *fault ? ": " : "", fault);
 }
 
-static void check_starts(struct findings *findings, const struct pool_view *pool, const char *end)
+/* `fault`: why the last start failed. */
+static void check_starts(struct findings *findings, const struct pool_view *pool, const char *fault)
 {
-
-	if (pool->failed_starts > 0)
-		find(findings, "start", VERDICT_FAULT,
-		     pool->adapter == POOL_PROCESS
-			     ? "run its command manually; see poolctl errors and the journal"
-			     : "check that the server is running and that address is correct",
-		     "%u consecutive starts failed%s%s", pool->failed_starts,
-		     *end ? ", the last: " : "", end);
+	if (pool->failed_starts > 0 || pool->is_unusable)
+		check_failed_starts(findings, pool, fault);
 	else if (pool->at_work < pool->workers_min)
 		find(findings, "start", VERDICT_WARNING,
 		     "see poolctl workers for the step that they are in",
@@ -243,7 +238,7 @@ static void examine_pool(struct findings *findings, const struct driver *driver,
 		check_directory(findings, config);
 	}
 	if (config->adapter != POOL_STATIC)
-		check_starts(findings, &pool, last_end(driver, index));
+		check_starts(findings, &pool, driver->start_faults[index].text);
 	check_health(findings, &pool);
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,31 +23,34 @@ static void stop_waiting(struct link *link);
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_writable(evutil_socket_t fd, short what, void *argument);
 
-int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind framing,
+int link_open(struct link *link, struct loop *loop, struct stream stream, enum framing_kind framing,
 	      uint64_t message_max, const struct link_handler *handler, void *owner)
 {
 	*link = (struct link){
 		.loop = loop,
 		.handler = handler,
 		.owner = owner,
-		.fd = fd,
+		.stream = stream,
 		.is_reading = true,
 	};
 	framing_init(&link->framing, framing, message_max);
-	event_assign(&link->read_event, loop->base, fd, EV_READ | EV_PERSIST, on_readable, link);
-	event_assign(&link->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
+	event_assign(&link->read_event, loop->base, stream.in, EV_READ | EV_PERSIST, on_readable,
+		     link);
+	event_assign(&link->write_event, loop->base, stream.out, EV_WRITE | EV_PERSIST, on_writable,
+		     link);
 	return event_add(&link->read_event, NULL) < 0 ? -ENOMEM : 0;
 }
 
-int link_new(struct loop *loop, int fd, enum framing_kind framing, uint64_t message_max,
-	     const struct link_handler *handler, void *owner, struct link **ret)
+int link_new(struct loop *loop, struct stream stream, enum framing_kind framing,
+	     uint64_t message_max, const struct link_handler *handler, void *owner,
+	     struct link **ret)
 {
 	struct link *link = malloc(sizeof(*link));
 	int r;
 
 	if (!link)
 		return -ENOMEM;
-	r = link_open(link, loop, fd, framing, message_max, handler, owner);
+	r = link_open(link, loop, stream, framing, message_max, handler, owner);
 	if (r < 0)
 		free(link);
 	else
@@ -118,37 +122,55 @@ static void end(struct link *link, enum link_end why, int error, struct bytes be
 	link->handler->on_end(link->owner, why, error, (struct bytes){head, len});
 }
 
+/* The peer reads an end of file, and can still be read. */
+static void end_output(struct link *link)
+{
+	if (link->stream.out == link->stream.in) {
+		(void)shutdown(link->stream.out, SHUT_WR);
+	} else if (link->stream.out >= 0) {
+		event_del(&link->write_event);
+		close(link->stream.out);
+		link->stream.out = -1;
+	}
+}
+
 static void after_drained(struct link *link)
 {
-	/* Only a socket can be shut down; a peer behind anything else sees no end. */
 	if (link->is_finished)
-		(void)shutdown(link->fd, SHUT_WR);
+		end_output(link);
 	if (link->is_closing)
 		link_close(link);
 	else if (link->handler->on_drained)
 		link->handler->on_drained(link->owner);
 }
 
-/* The output can't be written any more, so a link that is to close after it closes now. */
+/* The output can't be written any more, so a link that is to close after it closes now.  A peer
+ * behind two pipes may have closed one of them only: what it said in the other is taken first. */
 static void abandon_output(struct link *link, enum link_end why, int error)
 {
 	outbox_clear(&link->out, &link->loop->outboxes);
-	if (link->is_closing)
+	if (link->is_closing) {
 		link_close(link);
-	else
-		end(link, why, error, (struct bytes){0});
+		return;
+	}
+	if (error == -EPIPE && link->stream.out != link->stream.in && link->is_reading)
+		link_drain(link);
+	end(link, why, error, (struct bytes){0});
 }
 
-/* Bytes that were written and that the peer has not read; -1: unknown. */
+/* Bytes that were written and that the peer has not read; -1: unknown, or nobody asks. */
 static int count_unsent(const struct link *link)
 {
+	bool is_socket = link->stream.out == link->stream.in;
 	int bytes;
 
-	return ioctl(link->fd, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
+	if (link->stall_timeout == 0)
+		return -1;
+	return ioctl(link->stream.out, is_socket ? SIOCOUTQ : FIONREAD, &bytes) == 0 ? bytes : -1;
 }
 
-/* The time-out starts anew whenever the peer has read something: then the socket is writable, or,
- * for a little, its buffer holds less (has_progress). */
+/* The time-out starts anew whenever the peer has read something: then the socket or the pipe is
+ * writable, or, for a little, its buffer holds less (has_progress). */
 static void wait_writable(struct link *link)
 {
 	struct timeval timeout = {.tv_sec = (time_t)(link->stall_timeout / USEC_PER_SEC),
@@ -181,7 +203,7 @@ static bool has_progress(struct link *link)
 static int write_out(struct link *link)
 {
 	size_t before = link->out.bytes;
-	int r = outbox_write(&link->out, &link->loop->outboxes, link->fd);
+	int r = outbox_write(&link->out, &link->loop->outboxes, link->stream.out);
 
 	link->written += before - link->out.bytes;
 	if (before > link->out.bytes && link->is_waiting)
@@ -286,6 +308,7 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 			    (struct bytes){data + start, link->is_skipping ? 0 : len - start});
 			return len;
 		}
+		link->arrived = (struct bytes){data + start, len - start};
 		take_frame(link, chunk, (struct bytes){data + start, scanned - start});
 		if (link->is_closed || link->has_ended || link->is_closing)
 			return len;
@@ -432,7 +455,7 @@ static ssize_t read_shared(struct link *link)
 	}
 	chunk = loop->shared;
 	data = chunk->data + loop->shared_used;
-	n = read(link->fd, data, chunk->capacity - loop->shared_used);
+	n = read(link->stream.in, data, chunk->capacity - loop->shared_used);
 	if (n <= 0)
 		return n;
 	/* Before any message is handed over: what handlers read themselves must not land here. */
@@ -456,7 +479,7 @@ static ssize_t read_own(struct link *link)
 
 	if (!make_in_room(link))
 		return link->is_skipping ? read_shared(link) : -1;
-	n = read(link->fd, link->in->data + link->in_len, link->in->capacity - link->in_len);
+	n = read(link->stream.in, link->in->data + link->in_len, link->in->capacity - link->in_len);
 	if (n <= 0)
 		return n;
 	link->in_len += (size_t)n;
@@ -497,7 +520,7 @@ static bool read_some(struct link *link)
 	if (link->in && link->in_len == 0)
 		drop_input(link);
 	if (n == 0)
-		end(link, LINK_END_OF_FILE, 0, (struct bytes){0});
+		end(link, LINK_END_OF_FILE, 0, link_begun(link));
 	else if (errno != EAGAIN && errno != EINTR)
 		end(link, LINK_END_ERROR, -errno, (struct bytes){0});
 	return false;
@@ -533,6 +556,20 @@ void link_read_deferred(struct loop *loop)
 	}
 }
 
+bool link_is_unheard(const struct link *link)
+{
+	struct pollfd output = {.fd = link->stream.out};
+
+	if (link->stream.out < 0 || link->stream.out == link->stream.in)
+		return false;
+	return poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
+}
+
+struct bytes link_begun(const struct link *link)
+{
+	return link->in ? (struct bytes){link->in->data, link->in_len} : (struct bytes){0};
+}
+
 void link_drain(struct link *link)
 {
 	for (unsigned i = 0; i < DRAIN_READS_MAX; i++)
@@ -562,8 +599,8 @@ void link_close(struct link *link)
 		return;
 	event_del(&link->read_event);
 	event_del(&link->write_event);
-	close(link->fd);
-	link->fd = -1;
+	stream_close(link->stream);
+	link->stream = (struct stream){-1, -1};
 	link->is_closed = true;
 	forget_starved(link);
 	if (list_linked(&link->in_dirty))

@@ -12,6 +12,7 @@
 #include "daemon/io/base/framing.h"
 #include "daemon/io/base/loop.h"
 #include "daemon/io/base/outbox.h"
+#include "daemon/io/base/stream.h"
 #include "protocol/list.h"
 
 struct link;
@@ -26,16 +27,18 @@ enum link_end {
 	LINK_END_STALLED    /* the peer read nothing for too long, though output was pending */
 };
 
-/* Room for an envelope up to its id, however it is written. */
-#define LINK_BEGUN_MAX 32
+/* Room for an envelope up to its id, however it is written, and for enough of a text that people
+ * recognize it. */
+#define LINK_BEGUN_MAX 64
 
 struct link_handler {
 	/* A whole message, without what frames it.  The link may be closed from here. */
 	void (*on_message)(void *owner, struct chunk *chunk, struct bytes message);
 	/*
 	 * Nothing more will come in, and the handler closes the link, at once or when its last
-	 * answers are out.  `begun`: the first bytes of the message that could not be taken, at
-	 * most LINK_BEGUN_MAX, as far as they are there (its id may be among them).
+	 * answers are out.  `begun`: the first bytes of the message that could not be taken, or
+	 * that has no end, with what frames it; at most LINK_BEGUN_MAX, as far as they are there
+	 * (its id may be among them).
 	 */
 	void (*on_end)(void *owner, enum link_end end, int error, struct bytes begun);
 	/* The link is closed and no code of the turn refers to it any more: its memory may be
@@ -60,7 +63,7 @@ struct link {
 	struct loop *loop;
 	const struct link_handler *handler;
 	void *owner;
-	int fd;
+	struct stream stream; /* `out` is below 0 once the output of two pipes has ended */
 	struct event read_event;
 	struct event write_event;
 	struct list_node in_dirty;
@@ -69,7 +72,9 @@ struct link {
 	struct chunk *in; /* a message half read, at its beginning; NULL: none */
 	size_t in_len;
 	size_t in_scanned;
-	size_t typical; /* size of the last message */
+	size_t typical;	      /* size of the last message */
+	struct bytes arrived; /* during on_message: the message with what frames it, and what was
+				 read behind it */
 	struct framing framing;
 	struct outbox out;
 	uint64_t written;     /* bytes of output that the peer's side has taken, in all */
@@ -79,8 +84,9 @@ struct link {
 	bool is_skipping; /* the message that comes is read and dropped */
 	struct list_node in_starved;
 	bool reads_last; /* see link_read_last */
-	bool is_waiting; /* until the socket is writable */
-	int unsent;	 /* bytes in the socket's buffer when that wait began or was prolonged */
+	bool is_waiting; /* until the peer's side takes more */
+	int unsent;	 /* bytes that the peer had not read when that wait began or was
+			    prolonged; with a stall_timeout only */
 	bool has_ended;	 /* on_end was called */
 	bool is_closed;
 	bool is_closing;  /* close when all is written */
@@ -89,15 +95,16 @@ struct link {
 	enum link_end fail_why;
 };
 
-/* Takes over the connected, non-blocking `fd` and begins to read.  Returns 0 or -errno; then `fd`
- * is still the caller's. */
-int link_open(struct link *link, struct loop *loop, int fd, enum framing_kind framing,
+/* Takes over the stream, whose descriptors don't block, and begins to read.  Returns 0 or -errno;
+ * then the stream is still the caller's. */
+int link_open(struct link *link, struct loop *loop, struct stream stream, enum framing_kind framing,
 	      uint64_t message_max, const struct link_handler *handler, void *owner);
 
 /* The same in memory of its own, which the handler's on_free is to free.  *ret is left alone
  * where it fails. */
-int link_new(struct loop *loop, int fd, enum framing_kind framing, uint64_t message_max,
-	     const struct link_handler *handler, void *owner, struct link **ret);
+int link_new(struct loop *loop, struct stream stream, enum framing_kind framing,
+	     uint64_t message_max, const struct link_handler *handler, void *owner,
+	     struct link **ret);
 
 /* Closes now.  The handler is not called again; the memory of `link` must stay until on_free. */
 void link_close(struct link *link);
@@ -118,6 +125,14 @@ void link_read_last(struct link *link);
 
 /* Reads what is there until there is no more, as for a peer that is gone. */
 void link_drain(struct link *link);
+
+/* Whether nobody can read any more what is written to one of two pipes.  Of a socket it is not
+ * known: false. */
+bool link_is_unheard(const struct link *link);
+
+/* The message that is half read, with what frames it, as far as it has come; valid until the link
+ * is read again or closed. */
+struct bytes link_begun(const struct link *link);
 
 /* Append to the output.  The bytes are copied; link_put_shared keeps a reference of the chunk
  * instead where there is one and that is cheaper. */

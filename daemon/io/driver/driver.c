@@ -101,12 +101,14 @@ static int make_engine(struct driver *driver)
 	return memory ? 0 : -ENOMEM;
 }
 
-static int make_limits(struct driver *driver)
+static int make_reports(struct driver *driver)
 {
 	driver->error_limit.per_second = ERROR_LINES;
+	driver->start_faults =
+		calloc(driver->config->pool_count + 1, sizeof(*driver->start_faults));
 	driver->refusal_limits =
 		calloc(driver->config->pool_count + 1, sizeof(*driver->refusal_limits));
-	if (!driver->refusal_limits)
+	if (!driver->refusal_limits || !driver->start_faults)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_limits[i].per_second = REFUSAL_LINES;
@@ -124,7 +126,7 @@ static int make_tables(struct driver *driver)
 	    slot_store_init(&driver->stored_answers, daemon->keys_max) < 0 ||
 	    error_log_init(&driver->errors, daemon->errors_kept) < 0)
 		return -ENOMEM;
-	return make_limits(driver);
+	return make_reports(driver);
 }
 
 static int make_lives(struct driver *driver)
@@ -273,6 +275,8 @@ void driver_done(struct driver *driver)
 	error_log_done(&driver->errors);
 	free(driver->refusal_limits);
 	driver->refusal_limits = NULL;
+	free(driver->start_faults);
+	driver->start_faults = NULL;
 	events_done(&driver->events);
 	config_unref(driver->config);
 	driver->config = NULL;

@@ -118,7 +118,6 @@ static void do_signal(struct driver *driver, const struct effect *effect)
 	} else if (life->is_connected) {
 		/* There is no process of ours to signal: the connection is closed, and its end
 		 * becomes an event at the end of the turn. */
-		snprintf(life->last_end, sizeof(life->last_end), "hung up");
 		life_hang_up(life);
 		life->has_hung_up = true;
 		driver_note(driver, life);
@@ -240,6 +239,8 @@ void effects_carry_out(struct driver *driver, struct driver_step *step, const st
 		do_shutdown(driver, effect);
 		break;
 	case EFFECT_CLOSE:
+		if (effect->kill.cause == CAUSE_PROTOCOL)
+			channel_blame(&life->channel);
 		channel_close(&life->channel);
 		break;
 	case EFFECT_SIGNAL:

@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MESSAGE_SIZE 512
-#define DETAIL_MAX   ((size_t)64 * 1024)
-#define DETAIL_TEXT  ((size_t)16 * 1024)
+#define MESSAGE_SIZE  (START_FAULT_MAX + 256)
+#define LAST_LINE_MAX 256
+#define DETAIL_MAX    ((size_t)64 * 1024)
+#define DETAIL_TEXT   ((size_t)16 * 1024)
 
 /* "30 s", "1.5 s", "250 ms": with a unit that people read easily. */
 static void describe_span(usec_t span, char *out, size_t size)
@@ -55,6 +56,12 @@ static void describe_death(const struct facts *facts, char *out, size_t size)
 			 facts->life->last_end);
 }
 
+/* Why the last start of the pool's worker failed; "": that is not known. */
+static const char *last_fault(const struct facts *facts)
+{
+	return facts->driver->start_faults[facts->effect->failed.from].text;
+}
+
 /* The time that the request has left; 0: its deadline has passed. */
 static usec_t time_left(const struct facts *facts)
 {
@@ -88,10 +95,12 @@ static void describe_wait(const struct facts *facts, char *out, size_t size)
 }
 
 /* Before its deadline a request gets queue_timeout if it could not be answered until then. */
-static void describe_queue_timeout(const struct facts *facts, char *out, size_t size)
+static void describe_queue_timeout(const struct facts *facts, const struct pool_view *pool,
+				   char *out, size_t size)
 {
 	const struct request_view *request = &facts->request;
 	usec_t left = time_left(facts);
+	bool is_known = pool->at_work == 0 && *last_fault(facts);
 	char span[32];
 
 	if (left > 0) {
@@ -100,7 +109,8 @@ static void describe_queue_timeout(const struct facts *facts, char *out, size_t 
 		return;
 	}
 	describe_span(usec_sub(request->deadline, request->submitted), span, sizeof(span));
-	snprintf(out, size, "no worker of pool %s was free in %s", facts->pool, span);
+	snprintf(out, size, "no worker of pool %s was free in %s%s%s", facts->pool, span,
+		 is_known ? "; its last start failed: " : "", is_known ? last_fault(facts) : "");
 }
 
 /* The queue is full, or so much is in it that the request would be answered too late. */
@@ -142,6 +152,15 @@ static bool is_of_worker(enum errcode code)
 	}
 }
 
+static void describe_unavailable(const struct facts *facts, bool is_drained, char *out, size_t size)
+{
+	if (is_drained)
+		snprintf(out, size, "pool %s was taken out of service", facts->pool);
+	else
+		snprintf(out, size, "no worker of pool %s can be started%s%s", facts->pool,
+			 *last_fault(facts) ? ": " : "", last_fault(facts));
+}
+
 static void describe(const struct facts *facts, char *out, size_t size)
 {
 	enum errcode code = facts->effect->failed.failure.code;
@@ -163,7 +182,7 @@ static void describe(const struct facts *facts, char *out, size_t size)
 		describe_attempt_timeout(facts, out, size);
 		return;
 	case ERR_queue_timeout:
-		describe_queue_timeout(facts, out, size);
+		describe_queue_timeout(facts, &pool, out, size);
 		return;
 	case ERR_deadline_exceeded:
 		describe_deadline(facts, out, size);
@@ -192,13 +211,11 @@ static void describe(const struct facts *facts, char *out, size_t size)
 		describe_queue_full(facts, &pool, out, size);
 		return;
 	case ERR_pool_unavailable:
-		snprintf(out, size,
-			 pool.is_drained ? "pool %s was taken out of service"
-					 : "no worker of pool %s can be started",
-			 facts->pool);
+		describe_unavailable(facts, pool.is_drained, out, size);
 		return;
 	case ERR_connect_failed:
-		snprintf(out, size, "the server of pool %s can't be reached", facts->pool);
+		snprintf(out, size, "the server of pool %s can't be reached%s%s", facts->pool,
+			 *last_fault(facts) ? "; the last try: " : "", last_fault(facts));
 		return;
 	case ERR_circuit_open:
 		snprintf(out, size, "the circuit breaker of pool %s is %s", facts->pool,
@@ -431,7 +448,7 @@ static void append_last_line(char *text, size_t size, const struct life *life)
 {
 	struct bytes last = life->last_stderr;
 	const uint8_t *end = memrchr(last.data ? (const char *)last.data : "", '\n', last.len);
-	char line[MESSAGE_SIZE / 2];
+	char line[LAST_LINE_MAX];
 
 	if (last.len == 0)
 		return;
@@ -454,6 +471,40 @@ static void append_step(char *text, size_t size, const struct life *life)
 	append(text, size, step);
 }
 
+/* How the last life of a worker ended, in which step of its start, and what it said last. */
+static void append_end(char *text, size_t size, const struct life *life, bool has_step)
+{
+	append(text, size, life->last_end);
+	if (has_step)
+		append_step(text, size, life);
+	append_last_line(text, size, life);
+}
+
+void failure_note_unusable(struct driver *driver, const struct life *life)
+{
+	struct start_fault *fault =
+		&driver->start_faults[engine_worker_pool(driver->engine, life->worker)];
+
+	snprintf(fault->text, sizeof(fault->text), "a worker ended: ");
+	append_end(fault->text, sizeof(fault->text), life, false);
+}
+
+/* Describes a failed start, or a server that was not reached, and keeps that for the requests that
+ * fail because of it. */
+static void describe_start(struct driver *driver, const struct effect *effect, char *text,
+			   size_t size)
+{
+	const struct life *life = &driver->lives[effect->worker];
+	struct start_fault *fault = &driver->start_faults[effect->pool];
+	size_t head = strlen(text);
+	bool has_step = effect->incident == ERR_init_timeout || life_has_reason(life);
+
+	append(text, size, ": ");
+	append_end(text, size, life, has_step);
+	snprintf(fault->text, sizeof(fault->text), "%s",
+		 text + (life->is_connected ? head + strlen(": ") : 0));
+}
+
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
 	const struct config_pool *config = driver_pool_config(driver, effect->pool);
@@ -467,17 +518,10 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 		 effect->incident == ERR_connect_failed ? "the pool's server"
 							: errcode_info(effect->incident)->text);
 	if (effect->worker != NO_SLOT) {
-		const struct life *life = &driver->lives[effect->worker];
-
 		error.worker = driver_worker_number(driver, effect->worker);
-		error.pid = (int)life->last_pid;
-		if (errcode_info(effect->incident)->category != ERRCAT_health_check) {
-			append(message, sizeof(message), ": ");
-			append(message, sizeof(message), life->last_end);
-			if (effect->incident == ERR_init_timeout)
-				append_step(message, sizeof(message), life);
-			append_last_line(message, sizeof(message), life);
-		}
+		error.pid = (int)driver->lives[effect->worker].last_pid;
+		if (errcode_info(effect->incident)->category != ERRCAT_health_check)
+			describe_start(driver, effect, message, sizeof(message));
 	}
 	engine_view_pool(driver->engine, effect->pool, &pool);
 	if (pool.circuit_count > 0)

@@ -23,8 +23,16 @@
 #include "daemon/io/worker/confine.h"
 #include "daemon/io/worker/life.h"
 
+/* Room for how a worker ended, the step of its start, and its last line. */
+#define START_FAULT_MAX (LIFE_END_MAX + 512)
+
 struct forkserver;
 struct guard;
+
+/* Why the last start of a worker failed, in words; "": none has failed since one was ready. */
+struct start_fault {
+	char text[START_FAULT_MAX];
+};
 
 struct driver {
 	struct loop *loop;
@@ -59,6 +67,7 @@ struct driver {
 	struct error_log errors;
 	struct log_limit error_limit;
 	struct log_limit *refusal_limits; /* of each pool: it may refuse thousands at a time */
+	struct start_fault *start_faults; /* of each pool */
 
 	/* The owner's, set before driver_start. */
 	void (*on_change)(void *owner);	 /* the health of a pool or the number of its workers

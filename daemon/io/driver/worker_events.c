@@ -2,6 +2,7 @@
 
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/effects.h"
+#include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/handed.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/stack.h"
@@ -33,6 +34,8 @@ static void on_ready(struct channel *channel, unsigned concurrency, bool announc
 	step.event.ready.batches = batches;
 	life_of(channel)->concurrency = concurrency > 1 ? concurrency : 1;
 	steps_end(&life_of(channel)->steps, loop_now(driver->loop));
+	driver->start_faults[engine_worker_pool(driver->engine, life_of(channel)->worker)].text[0] =
+		'\0';
 	notify_worker(driver, LOG_LEVEL_INFO, life_of(channel)->worker, "ready", "");
 	driver_step(driver, &step);
 	driver->on_change(driver->owner);
@@ -187,6 +190,8 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 		      life->worker, "ended", life->last_end);
 	stack_end(life);
 	handed_drop_all(life);
+	if (step.event.exit.is_unusable)
+		failure_note_unusable(driver, life);
 	if (!worker_cause_is_planned(worker.cause))
 		notify_last_stderr(driver, life->worker);
 	driver_step(driver, &step);
@@ -265,7 +270,7 @@ static void handle_notes(struct driver *driver, struct life *life)
 {
 	if (life->is_opened) {
 		life->is_opened = false;
-		channel_open(&life->channel);
+		life_open_channel(life);
 	}
 	report_unsent(driver, life);
 	if (life->has_spawn_failed || life->has_hung_up || life->cancelled_before_start)

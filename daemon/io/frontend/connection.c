@@ -485,7 +485,7 @@ int connection_open(struct frontend *frontend, int fd, bool control_only)
 	connection->driver = driver;
 	connection->is_control_only = control_only;
 	identify(connection, fd);
-	r = link_open(&connection->link, driver->loop, fd, FRAMING_MSGPACK,
+	r = link_open(&connection->link, driver->loop, stream_of_socket(fd), FRAMING_MSGPACK,
 		      driver->config->daemon.message_max, &link_handler, connection);
 	if (r < 0) {
 		free(connection);

@@ -3,6 +3,8 @@
 #include "daemon/io/worker/dialect.h"
 #include "daemon/io/worker/dialect_shared.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,8 +30,12 @@ void channel_done(struct channel *channel)
 static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	struct channel *channel = owner;
+	bool is_framed = channel->dialect->framing != FRAMING_MSGPACK;
 
+	/* A text among MessagePack is a message at each letter. */
+	channel->said = is_framed ? message : channel->link->arrived;
 	channel->dialect->on_message(channel, chunk, message);
+	channel->said = (struct bytes){0};
 }
 
 static void report_closed(struct channel *channel, const char *why)
@@ -40,30 +46,100 @@ static void report_closed(struct channel *channel, const char *why)
 		dialect_broken(channel, ERR_peer_closed, why);
 }
 
+/* --- ends within a message --- */
+
+static bool is_on_pipes(const struct channel *channel)
+{
+	return channel->link->stream.in != channel->link->stream.out;
+}
+
+/* A worker that was never ready, and said something that is no whole message: that is told. */
+static void note_cut_off(struct channel *channel, struct bytes begun)
+{
+	if (channel->is_ready || begun.len == 0 || channel->broken_by != ERR_NONE)
+		return;
+	channel->was_cut_off = true;
+	channel->said = begun;
+	dialect_quote(channel, "it began with what is no whole message");
+	channel->said = (struct bytes){0};
+}
+
+static void end_closed(struct channel *channel, struct bytes begun)
+{
+	char why[CHANNEL_WHY_MAX];
+
+	note_cut_off(channel, begun);
+	snprintf(why, sizeof(why), "%s",
+		 channel->was_cut_off	? channel->last_why
+		 : is_on_pipes(channel) ? "it closed its standard output"
+					: "it closed its channel");
+	report_closed(channel, why);
+}
+
+static bool is_text(uint8_t byte)
+{
+	return (byte >= ' ' && byte < 0x7f) || byte == '\n' || byte == '\r' || byte == '\t';
+}
+
+/* Whether the length of a packet is letters, or, where those were too few, letters and the first
+ * bytes of a length. */
+static bool is_stray_text(struct bytes begun)
+{
+	if (begun.len < FRAMING_HEAD || !is_text(begun.data[0]))
+		return false;
+	for (size_t i = 1; i < FRAMING_HEAD; i++)
+		if (!is_text(begun.data[i]) && begun.data[i] != 0)
+			return false;
+	return true;
+}
+
+static void end_too_large(struct channel *channel, struct bytes begun)
+{
+	if (channel->dialect->framing == FRAMING_PACKET4 && is_stray_text(begun)) {
+		dialect_broken(channel, ERR_decode_error,
+			       "text, such as a stray print, stands where the length of its "
+			       "message belongs");
+		return;
+	}
+	if (channel->dialect->find_id)
+		channel->large_id = channel->dialect->find_id(begun);
+	dialect_broken(channel, ERR_response_too_large, "its message is over response_max");
+}
+
+static const char closed_input[] = "it closed its standard input";
+
+static void end_failed(struct channel *channel, int error)
+{
+	if (error == -EPIPE && is_on_pipes(channel))
+		report_closed(channel, closed_input);
+	else
+		report_closed(channel, strerror(-error));
+}
+
 static void on_end(void *owner, enum link_end end, int error, struct bytes begun)
 {
 	struct channel *channel = owner;
 
+	channel->said = begun;
 	switch (end) {
 	case LINK_END_MALFORMED: /* only MessagePack can be that before it is read */
 		dialect_broken(channel, ERR_decode_error, "its bytes are not MessagePack");
 		break;
 	case LINK_END_TOO_LARGE:
-		if (channel->dialect->find_id)
-			channel->large_id = channel->dialect->find_id(begun);
-		dialect_broken(channel, ERR_response_too_large, "its message is over response_max");
+		end_too_large(channel, begun);
 		break;
 	case LINK_END_NO_MEMORY:
 		dialect_broken(channel, ERR_memory_limit, "there was no memory for its messages");
 		break;
 	case LINK_END_OF_FILE:
 	case LINK_END_STALLED:
-		report_closed(channel, "it closed its channel");
+		end_closed(channel, begun);
 		break;
 	case LINK_END_ERROR:
-		report_closed(channel, strerror(-error));
+		end_failed(channel, error);
 		break;
 	}
+	channel->said = (struct bytes){0};
 }
 
 static bool on_no_memory(void *owner, struct bytes begun)
@@ -95,7 +171,15 @@ static const struct link_handler link_handler = {
 	.on_free = on_free,
 };
 
-int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
+void channel_forget(struct channel *channel)
+{
+	channel->was_cut_off = false;
+	channel->broken_by = ERR_NONE;
+	channel->last_why[0] = '\0';
+	channel->said = (struct bytes){0};
+}
+
+int channel_adopt(struct channel *channel, struct stream stream, const struct config_pool *pool,
 		  const struct dialect *dialect, size_t response_max)
 {
 	int r;
@@ -104,9 +188,10 @@ int channel_adopt(struct channel *channel, int fd, const struct config_pool *poo
 	channel->dialect = dialect;
 	channel->response_max = response_max;
 	channel->is_ready = channel->takes_credit = channel->is_paused = false;
+	channel_forget(channel);
 	channel->stack_signal = 0;
 	channel->large_id = 0;
-	r = link_new(channel->loop, fd, dialect->framing, response_max, &link_handler, channel,
+	r = link_new(channel->loop, stream, dialect->framing, response_max, &link_handler, channel,
 		     &channel->link);
 	if (r < 0)
 		return r;
@@ -166,9 +251,27 @@ void channel_ping(struct channel *channel, uint32_t id)
 		channel->dialect->ping(channel, id);
 }
 
+void channel_blame(struct channel *channel)
+{
+	if (channel->broken_by != ERR_NONE)
+		return;
+	channel->broken_by = ERR_protocol_violation;
+	dialect_quote(channel, "it spoke of a request that it does not have, or was ready twice");
+}
+
+void channel_check_input(struct channel *channel)
+{
+	if (!channel->link || channel->broken_by != ERR_NONE || !link_is_unheard(channel->link))
+		return;
+	channel->broken_by = ERR_peer_closed;
+	snprintf(channel->last_why, sizeof(channel->last_why), "%s", closed_input);
+}
+
 void channel_close(struct channel *channel)
 {
-	if (channel->link)
+	if (channel->link) {
+		note_cut_off(channel, link_begun(channel->link));
 		link_close(channel->link);
+	}
 	channel->link = NULL;
 }

@@ -47,8 +47,12 @@ struct channel_handler {
 	void (*on_broken)(struct channel *channel, enum errcode code);
 };
 
-/* Room for what is wrong with what a worker sends, in words. */
-#define CHANNEL_WHY_MAX 160
+/* So many bytes of what a worker sent are quoted where they are wrong. */
+#define CHANNEL_QUOTE_BYTES 60
+
+/* Room for what is wrong with what a worker sends: words, and the quotation with its escapes. */
+#define CHANNEL_WORDS_MAX 160
+#define CHANNEL_WHY_MAX	  (CHANNEL_WORDS_MAX + 4 * CHANNEL_QUOTE_BYTES + 16)
 
 struct channel {
 	struct loop *loop;
@@ -69,7 +73,10 @@ struct channel {
 			     named none, and most signals would end it */
 	struct outline lost;		/* of a JSON message that is skipped */
 	uint32_t large_id;		/* which request's answer was too large; 0: unknown */
-	char last_why[CHANNEL_WHY_MAX]; /* what broke the channel, in words */
+	struct bytes said;		/* while it is handled: what came from the worker */
+	enum errcode broken_by;		/* ERR_NONE: nothing has broken the channel */
+	bool was_cut_off;		/* it ended within the worker's first message */
+	char last_why[CHANNEL_WHY_MAX]; /* what broke the channel or cut it off, in words */
 };
 
 /* A closed channel.  `state_max`: bytes in the state of a session. */
@@ -77,12 +84,14 @@ void channel_init(struct channel *channel, struct loop *loop, size_t state_max,
 		  const struct channel_handler *handler, void *owner);
 void channel_done(struct channel *channel);
 
+/* Forgets what broke it in an earlier life. */
+void channel_forget(struct channel *channel);
+
 /*
- * Begins to speak `dialect` on `fd`, a connected stream, with a worker of the pool; one message
- * from it may have `response_max` bytes.  Returns 0, and the descriptor is the channel's; or
- * -errno.
+ * Begins to speak `dialect` on the stream with a worker of the pool; one message from it may have
+ * `response_max` bytes.  Returns 0, and the stream is the channel's; or -errno.
  */
-int channel_adopt(struct channel *channel, int fd, const struct config_pool *pool,
+int channel_adopt(struct channel *channel, struct stream stream, const struct config_pool *pool,
 		  const struct dialect *dialect, size_t response_max);
 
 /* Sends the dialect's first message, if it has one; the worker may be reported as ready at once. */
@@ -120,6 +129,14 @@ void channel_end_session(struct channel *channel, struct bytes session, const ch
 void channel_ping(struct channel *channel, uint32_t id);
 /* The worker is to end when it has answered. */
 void channel_shutdown(struct channel *channel);
+
+/* What is being handled is no message of the dialect, as the owner has found out.  `last_why` says
+ * so, if nothing else broke the channel; on_broken is not called. */
+void channel_blame(struct channel *channel);
+
+/* The worker is about to be ended.  `last_why` says so if it has closed its standard input, which
+ * nobody notices while nothing is written. */
+void channel_check_input(struct channel *channel);
 
 /* Nothing that the worker sends is read while it is paused. */
 void channel_pause(struct channel *channel, bool paused);

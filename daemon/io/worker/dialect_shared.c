@@ -1,8 +1,10 @@
 #include "daemon/io/worker/dialect_shared.h"
 
 #include "daemon/io/base/json.h"
+#include "daemon/io/base/log_text.h"
 #include "daemon/io/config/config.h"
 #include "protocol/read.h"
+#include "protocol/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,10 +13,42 @@
 const char dialect_no_memory[] = "there was no memory for the message";
 const char dialect_refusal[] = "the daemon takes no requests from workers";
 
+void dialect_quote(struct channel *channel, const char *why)
+{
+	struct bytes said = utf8_cut(channel->said, CHANNEL_QUOTE_BYTES);
+	char quote[4 * CHANNEL_QUOTE_BYTES + 8] = "";
+
+	log_text_escape(said, quote, sizeof(quote));
+	if (said.len == 0)
+		snprintf(channel->last_why, sizeof(channel->last_why), "%.*s", CHANNEL_WHY_MAX - 1,
+			 why);
+	else
+		snprintf(channel->last_why, sizeof(channel->last_why), "%.*s: \"%s\"%s",
+			 CHANNEL_WORDS_MAX, why, quote, said.len < channel->said.len ? "..." : "");
+}
+
+/* An answer that is too large is one nevertheless, unless the worker was never asked. */
+static bool is_quoted(const struct channel *channel, enum errcode code)
+{
+	return code == ERR_decode_error || code == ERR_protocol_violation ||
+	       (code == ERR_response_too_large && !channel->is_ready);
+}
+
+/* What broke the channel first counts: the rest may follow from it. */
+static void break_off(struct channel *channel, enum errcode code, const char *why, bool quoted)
+{
+	if (channel->broken_by == ERR_NONE) {
+		if (!quoted)
+			channel->said = (struct bytes){0};
+		dialect_quote(channel, why);
+		channel->broken_by = code;
+	}
+	channel->handler->on_broken(channel, code);
+}
+
 void dialect_broken(struct channel *channel, enum errcode code, const char *why)
 {
-	snprintf(channel->last_why, sizeof(channel->last_why), "%.*s", CHANNEL_WHY_MAX - 1, why);
-	channel->handler->on_broken(channel, code);
+	break_off(channel, code, why, is_quoted(channel, code));
 }
 
 /* Calls a method of the worker that no client asked for.  Returns 0, -ENOMEM, or -EINVAL: its
@@ -104,7 +138,7 @@ static void take_greeting(struct channel *channel, const struct channel_answer *
 	}
 	snprintf(why, sizeof(why), "it answered %.60s with an error: %.*s", pool->ready_call, len,
 		 len > 0 ? (const char *)answer->error.message.data : "");
-	dialect_broken(channel, ERR_protocol_violation, why);
+	break_off(channel, ERR_protocol_violation, why, false);
 }
 
 void dialect_take_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
@@ -218,7 +252,7 @@ bool dialect_may_refuse(struct channel *channel)
 {
 	if (channel->link->out.bytes <= UNREAD_MAX)
 		return true;
-	dialect_broken(channel, ERR_protocol_violation, "it asks and does not read the answers");
+	break_off(channel, ERR_protocol_violation, "it asks and does not read the answers", false);
 	return false;
 }
 

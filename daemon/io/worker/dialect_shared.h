@@ -10,7 +10,12 @@
 /* Bytes that may wait for a worker which goes on asking without reading. */
 #define UNREAD_MAX ((size_t)1024 * 1024)
 
-/* The worker broke the protocol; `why` in words.  The channel may be closed when this returns. */
+/* Sets the channel's last_why: `why`, and the first bytes of what is being handled, if anything is,
+ * with escapes. */
+void dialect_quote(struct channel *channel, const char *why);
+
+/* The worker broke the protocol; `why` in words.  What it sent is quoted where that can't be the
+ * answer to a request.  The channel may be closed when this returns. */
 void dialect_broken(struct channel *channel, enum errcode code, const char *why);
 
 /* Makes the worker ready as the pool's ready_... options say: it is asked, its notification is

@@ -224,7 +224,7 @@ static int ask(struct forkserver *server, struct fork_request *fork_request)
 	pack_request(server, fork_request, &message);
 	r = buf_error(&message);
 	if (r == 0)
-		r = send_with(server->link->fd, &message, fork_request->files);
+		r = send_with(server->link->stream.out, &message, fork_request->files);
 	buf_free(&message);
 	if (r == 0)
 		fork_request_close(fork_request);
@@ -401,26 +401,26 @@ static void on_exit_of_server(void *owner, const struct process_end *end)
 		fail_requests(server, server->fork_requests.len, r, NULL);
 }
 
-static int open_link(struct forkserver *server, int fd)
+static int open_link(struct forkserver *server, struct stream control)
 {
-	return link_new(server->start.loop, fd, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler, server,
-			&server->link);
+	return link_new(server->start.loop, control, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler,
+			server, &server->link);
 }
 
 static int start(struct forkserver *server)
 {
 	const struct spawn_context context = {.tag = server->life, .cgroup = -1};
-	int fd = -1;
+	struct stream control;
 	int r;
 
 	server->started = loop_now(server->start.loop);
 	r = start_process(&server->start, &context, &server->process, &server->output,
-			  on_exit_of_server, server, &fd);
+			  on_exit_of_server, server, &control);
 	if (r < 0)
 		return r;
-	r = open_link(server, fd);
+	r = open_link(server, control);
 	if (r < 0) {
-		start_abandon(&server->process, &server->output, fd);
+		start_abandon(&server->process, &server->output, control);
 		return r;
 	}
 	server->last_pid = server->process.pid;

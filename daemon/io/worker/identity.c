@@ -128,6 +128,12 @@ void identity_done(struct identity *identity)
 	*identity = (struct identity){0};
 }
 
+void identity_give(const struct identity *identity, int fd)
+{
+	if (identity && identity->has_user)
+		(void)!fchown(fd, identity->uid, identity->gid);
+}
+
 int identity_check(const struct config *config)
 {
 	int first = 0;

@@ -28,6 +28,13 @@ struct identity {
 int identity_find(const struct config_pool *pool, struct identity *ret, char *why, size_t size);
 void identity_done(struct identity *identity);
 
+/*
+ * Makes the pipe that `fd` is an end of the identity's own, so that its processes may open it anew
+ * by its path (/dev/stdin, /proc/self/fd/0).  NULL or without a user: nothing happens.  Where the
+ * daemon may not (CAP_CHOWN), that alone is what they cannot do.
+ */
+void identity_give(const struct identity *identity, int fd);
+
 /* Logs what is wrong with any pool's.  Returns 0 or the first error. */
 int identity_check(const struct config *config);
 

@@ -59,18 +59,35 @@ static void add_step(struct life *life, const char *name, usec_t now)
 	steps_add(&life->steps, (struct bytes){(const uint8_t *)name, strlen(name)}, now);
 }
 
-static int open_channel(struct life *life, int fd, size_t response_max)
+static int open_channel(struct life *life, struct stream stream, size_t response_max)
 {
-	return channel_adopt(&life->channel, fd, life->pool, dialect_get(life->pool->dialect),
+	return channel_adopt(&life->channel, stream, life->pool, dialect_get(life->pool->dialect),
 			     response_max);
 }
 
 /* --- its standard output and error --- */
 
+/* The name of what the daemon waits for until a worker without poold's dialect is ready; NULL: for
+ * nothing. */
+static const char *awaited(const struct config_pool *pool, char name[STEP_NAME_MAX + 1])
+{
+	const char *kind = *pool->ready_call ? "ready_call" : "ready_notification";
+	const char *what = *pool->ready_call ? pool->ready_call : pool->ready_notification;
+
+	if (!*what)
+		return NULL;
+	snprintf(name, STEP_NAME_MAX + 1, "%s %s", kind, what);
+	return name;
+}
+
 static void on_first_output(void *owner)
 {
 	struct life *life = owner;
+	char name[STEP_NAME_MAX + 1];
 
+	/* What it is waited for says more. */
+	if (awaited(life->pool, name))
+		return;
 	add_step(life, "output", loop_now(life->loop));
 }
 
@@ -131,23 +148,49 @@ static void end_cgroup(struct life *life)
 
 /* --- its end --- */
 
+bool life_has_reason(const struct life *life)
+{
+	switch (life->channel.broken_by) {
+	case ERR_NONE:
+		return life->channel.was_cut_off;
+	case ERR_peer_closed:
+		return life->channel.was_cut_off || life->has_closed;
+	default:
+		return true;
+	}
+}
+
+static void describe_end(struct life *life, const struct process_end *end)
+{
+	bool has_why = life_has_reason(life);
+	char words[PROCESS_FAULT_MAX];
+
+	process_describe_end(end, words, sizeof(words));
+	snprintf(life->last_end, sizeof(life->last_end), "%s%s%s%s",
+		 has_why ? life->channel.last_why : "", has_why ? "; it ended with " : "", words,
+		 life->last_out_of_memory ? ", out of memory" : "");
+}
+
 static void on_process_exit(void *owner, const struct process_end *end)
 {
 	struct life *life = owner;
 
 	end_cgroup(life);
-	process_describe_end(end, life->last_end, sizeof(life->last_end));
-	if (life->last_out_of_memory)
-		snprintf(life->last_end + strlen(life->last_end),
-			 sizeof(life->last_end) - strlen(life->last_end), ", out of memory");
 	if (life->channel.link) {
 		output_read(&life->output);
 		link_drain(life->channel.link);
 	}
 	channel_close(&life->channel);
+	describe_end(life, end);
 	output_finish(&life->output);
 	keep_last_stderr(life, &life->output);
 	life->handler->on_exit(life, end);
+}
+
+static void close_connection(struct life *life)
+{
+	endpoint_cancel(&life->endpoint);
+	channel_close(&life->channel);
 }
 
 /* A server that closes its connection has ended this life: there is no process whose end would be
@@ -160,15 +203,19 @@ static void on_closed(struct channel *channel, const char *why)
 		dialect_broken(channel, ERR_peer_closed, why);
 		return;
 	}
+	close_connection(life);
 	snprintf(life->last_end, sizeof(life->last_end), "%s", why);
-	life_hang_up(life);
 	life->handler->on_exit(life, NULL);
 }
 
 void life_hang_up(struct life *life)
 {
-	endpoint_cancel(&life->endpoint);
-	channel_close(&life->channel);
+	bool has_why;
+
+	close_connection(life);
+	has_why = life_has_reason(life);
+	snprintf(life->last_end, sizeof(life->last_end), "%s%s",
+		 has_why ? life->channel.last_why : "", has_why ? "; hung up" : "hung up");
 }
 
 /* --- a process of its own --- */
@@ -178,7 +225,7 @@ static int start_own(struct life *life, const struct start *start, unsigned work
 {
 	struct spawn_context context = {.number = worker_number};
 	char tag[PROCESS_TAG_LIFE_SIZE];
-	int fd = -1;
+	struct stream stream;
 	int r;
 
 	r = open_cgroup(life);
@@ -188,13 +235,13 @@ static int start_own(struct life *life, const struct start *start, unsigned work
 	context.tag = tag;
 	context.cgroup = life->cgroup.procs;
 	r = start_process(start, &context, &life->process, &life->output, on_process_exit, life,
-			  &fd);
+			  &stream);
 	cgroup_shut(&life->cgroup);
 	if (r == 0) {
 		add_step(life, "exec", loop_clock());
-		r = open_channel(life, fd, response_max);
+		r = open_channel(life, stream, response_max);
 		if (r < 0)
-			start_abandon(&life->process, &life->output, fd);
+			start_abandon(&life->process, &life->output, stream);
 	}
 	if (r < 0)
 		cgroup_end(life->cgroups, &life->cgroup);
@@ -249,7 +296,7 @@ static void on_not_forked(void *owner, int error, const struct process_end *end)
 }
 
 /* Makes the descriptors that the new process is given: its channel, and what it writes to. */
-static int open_fork_request(struct life *life, size_t response_max)
+static int open_fork_request(struct life *life, const struct start *start, size_t response_max)
 {
 	struct fork_request *fork_request = &life->fork_request;
 	int ends[2];
@@ -258,12 +305,12 @@ static int open_fork_request(struct life *life, size_t response_max)
 	if (r < 0)
 		return r;
 	fork_request->files[0] = ends[1];
-	r = open_channel(life, ends[0], response_max);
+	r = open_channel(life, stream_of_socket(ends[0]), response_max);
 	if (r < 0) {
 		close(ends[0]);
 		return r;
 	}
-	return start_output(life->pool, &life->output, fork_request->files + 1);
+	return start_output(start, &life->output, fork_request->files + 1);
 }
 
 static int start_forked(struct life *life, const struct start *start, unsigned worker_number,
@@ -282,7 +329,7 @@ static int start_forked(struct life *life, const struct start *start, unsigned w
 		 worker_number);
 	snprintf(fork_request->additions[1], FORK_REQUEST_ADDITION_MAX, PROCESS_TAG_LIFE "=%s",
 		 tag);
-	r = open_fork_request(life, response_max);
+	r = open_fork_request(life, start, response_max);
 	if (r < 0)
 		fork_request_close(fork_request);
 	else
@@ -301,10 +348,10 @@ static void on_connected(void *owner, int fd, int error)
 	struct life *life = owner;
 
 	if (error == 0)
-		error = open_channel(life, fd, life->channel.response_max);
+		error = open_channel(life, stream_of_socket(fd), life->channel.response_max);
 	if (error == 0) {
 		add_step(life, "connected", loop_now(life->loop));
-		channel_open(&life->channel);
+		life_open_channel(life);
 		return;
 	}
 	if (fd >= 0)
@@ -338,7 +385,8 @@ static void begin(struct life *life, const struct start *start)
 {
 	choose_pool(life, start->pool);
 	life->is_connected = start->pool->adapter == POOL_SOCKET;
-	life->is_opened = false;
+	life->is_opened = life->was_signalled = life->has_closed = false;
+	channel_forget(&life->channel);
 	life->unsaid_count = 0;
 	life->last_pid = 0;
 	life->process.fault[0] = '\0';
@@ -365,10 +413,16 @@ int life_start(struct life *life, const struct start *start, unsigned worker_num
 	}
 	if (life->process.pid > 0)
 		life->last_pid = life->process.pid;
-	/* Other faults come with words of their own; this is what the engine alone can find. */
-	snprintf(life->channel.last_why, sizeof(life->channel.last_why),
-		 "it spoke of a request that it does not have, or was ready twice");
 	return 0;
+}
+
+void life_open_channel(struct life *life)
+{
+	char name[STEP_NAME_MAX + 1];
+
+	if (awaited(life->pool, name))
+		add_step(life, name, loop_now(life->loop));
+	channel_open(&life->channel);
 }
 
 void life_cancel_start(struct life *life)
@@ -379,6 +433,11 @@ void life_cancel_start(struct life *life)
 
 void life_signal(struct life *life, int signal, bool overdue)
 {
+	if (!life->was_signalled) {
+		channel_check_input(&life->channel);
+		life->has_closed = life->channel.broken_by == ERR_peer_closed;
+		life->was_signalled = true;
+	}
 	if (!fork_request_is_waiting(&life->fork_request)) {
 		process_signal(&life->process, signal);
 	} else if (overdue) {

@@ -23,6 +23,9 @@ struct handed;
 struct life;
 struct stack;
 
+/* Room for what a worker did wrong, and how it ended. */
+#define LIFE_END_MAX (CHANNEL_WHY_MAX + PROCESS_FAULT_MAX + 64)
+
 struct life_handler {
 	/* The fork server has started the process. */
 	void (*on_forked)(struct life *life);
@@ -81,8 +84,11 @@ struct life {
 
 	/* The last process, or the one that runs. */
 	pid_t last_pid;
-	char last_end[PROCESS_FAULT_MAX + 32]; /* how it ended, in words; "": none has ended yet */
-	struct process_end last; /* the same, for programs; the owner sets these three */
+	bool was_signalled;	     /* the daemon has sent it a signal */
+	bool has_closed;	     /* before the first of them it had closed its channel */
+	char last_end[LIFE_END_MAX]; /* how it ended, in words, and what it did wrong before; "":
+					none has ended yet */
+	struct process_end last;     /* the same, for programs; the owner sets these three */
 	usec_t last_uptime;
 	uint64_t last_served;
 	bool knows_memory;	  /* last_out_of_memory is known */
@@ -98,6 +104,10 @@ void life_init(struct life *life, struct loop *loop, uint32_t worker, size_t sta
 /* Closes the channel and forgets the process. */
 void life_done(struct life *life);
 
+/* Whether `last_end` also says why it ended: what its channel was broken by.  That the channel was
+ * closed is no reason if the process then ended by itself. */
+bool life_has_reason(const struct life *life);
+
 /* The life that a channel belongs to. */
 static inline struct life *life_of(struct channel *channel)
 {
@@ -108,11 +118,15 @@ static inline struct life *life_of(struct channel *channel)
  * Starts a process, or begins to connect, for the life whose number is set, of the pool's worker
  * `worker_number` (from 1).  `response_max` limits one message of the worker in bytes.  A fork
  * server starts the process later: on_forked, on_exit or on_unreachable is called then.  Returns 0
- * or -errno; `last_end` then says why not.  For a process channel_open must follow, not from within
- * this call's event; for a connection it is called here.
+ * or -errno; `last_end` then says why not.  For a process life_open_channel must follow, not from
+ * within this call's event; for a connection it is called here.
  */
 int life_start(struct life *life, const struct start *start, unsigned worker_number,
 	       size_t response_max);
+
+/* Sends the dialect's first message: see channel_open.  What is then waited for is a step of the
+ * start. */
+void life_open_channel(struct life *life);
 
 /* The process is not to be started after all: sets `cancelled_before_start`. */
 void life_cancel_start(struct life *life);

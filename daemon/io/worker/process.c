@@ -26,7 +26,7 @@
 struct spawn_child {
 	const struct process_spec *spec;
 	pid_t parent;
-	int channel;
+	struct stream channel; /* its side */
 	sigset_t mask;
 	int error;	  /* the child's errno; 0: it has not failed */
 	const char *step; /* the step that it is at, for the error text */
@@ -47,15 +47,16 @@ static void reset_signals(const sigset_t *mask)
 	sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
-static int set_standard_files(const int standard[3], int channel)
+static int set_standard_files(const int standard[3], struct stream channel)
 {
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null_fd < 0)
 		return -errno;
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int end = fd == STDIN_FILENO ? channel.in : channel.out;
 		int from = standard[fd] == PROCESS_NULL	     ? null_fd
-			   : standard[fd] == PROCESS_CHANNEL ? channel
+			   : standard[fd] == PROCESS_CHANNEL ? end
 							     : standard[fd];
 
 		if (from != PROCESS_INHERITED && dup2(from, fd) < 0)
@@ -64,12 +65,17 @@ static int set_standard_files(const int standard[3], int channel)
 	return 0;
 }
 
-/* Gives the channel its number, unless it is one of the standard files. */
+static bool is_on_standard_files(const struct process_spec *spec)
+{
+	return spec->standard[STDIN_FILENO] == PROCESS_CHANNEL;
+}
+
+/* Gives the channel its number, unless it is the standard input and output. */
 static int place_channel(const struct process_spec *spec, int channel)
 {
 	if (close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return -errno;
-	if (spec->standard[STDIN_FILENO] == PROCESS_CHANNEL)
+	if (is_on_standard_files(spec))
 		return 0;
 	if (channel == PROCESS_CHANNEL_FD)
 		return fcntl(channel, F_SETFD, 0) < 0 ? -errno : 0;
@@ -140,7 +146,7 @@ static int prepare(struct spawn_child *child)
 	if (r < 0)
 		return r;
 	child->step = "its channel";
-	r = place_channel(spec, child->channel);
+	r = place_channel(spec, child->channel.in);
 	if (r < 0)
 		return r;
 	r = set_rights(child);
@@ -275,6 +281,45 @@ int process_make_channel(int ends[2])
 	return r;
 }
 
+/* The two sides of a channel. */
+struct sides {
+	struct stream ours;
+	struct stream theirs;
+};
+
+static int make_socket(struct sides *ret)
+{
+	int ends[2];
+	int r = process_make_channel(ends);
+
+	if (r == 0)
+		*ret = (struct sides){stream_of_socket(ends[0]), stream_of_socket(ends[1])};
+	return r;
+}
+
+/* Only our ends don't block: theirs are as a shell would make them. */
+static int make_pipes(const struct identity *identity, struct sides *ret)
+{
+	int input[2], output[2] = {-1, -1};
+	int r = 0;
+
+	if (pipe2(input, O_CLOEXEC) < 0)
+		return -errno;
+	if (pipe2(output, O_CLOEXEC) < 0 || fcntl(input[1], F_SETFL, O_NONBLOCK) < 0 ||
+	    fcntl(output[0], F_SETFL, O_NONBLOCK) < 0)
+		r = -errno;
+	*ret = (struct sides){.ours = {.in = output[0], .out = input[1]},
+			      .theirs = {.in = input[0], .out = output[1]}};
+	if (r < 0) {
+		stream_close(ret->ours);
+		stream_close(ret->theirs);
+		return r;
+	}
+	identity_give(identity, input[0]);
+	identity_give(identity, output[1]);
+	return 0;
+}
+
 /* Takes over `pidfd`, unless it fails. */
 static int watch(struct process *process, struct loop *loop, pid_t pid, int pidfd,
 		 void (*on_exit)(void *owner, const struct process_end *end), void *owner)
@@ -289,22 +334,23 @@ static int watch(struct process *process, struct loop *loop, pid_t pid, int pidf
 
 int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
-		  int *ret_channel)
+		  struct stream *ret_channel)
 {
 	struct spawn_child child = {.spec = spec, .parent = getpid()};
-	int ends[2];
+	struct sides sides = {.ours = {-1, -1}, .theirs = {-1, -1}};
 	int pidfd = -1;
-	pid_t pid = process_make_channel(ends);
+	pid_t pid = is_on_standard_files(spec) ? make_pipes(spec->identity, &sides)
+					       : make_socket(&sides);
 
 	if (pid < 0) {
 		describe_fault(&child, pid, process->fault);
 		return pid;
 	}
-	child.channel = ends[1];
+	child.channel = sides.theirs;
 	pid = clone_child(&child, &pidfd);
-	close(ends[1]);
+	stream_close(sides.theirs);
 	if (pid < 0) {
-		close(ends[0]);
+		stream_close(sides.ours);
 		describe_fault(&child, pid, process->fault);
 		return pid;
 	}
@@ -313,10 +359,10 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 
 		reap(process, &end);
 		process_forget(process);
-		close(ends[0]);
+		stream_close(sides.ours);
 		return -ENOMEM;
 	}
-	*ret_channel = ends[0];
+	*ret_channel = sides.ours;
 	return 0;
 }
 

@@ -2,7 +2,10 @@
  * Worker processes: start one, notice its end, signal its process group.
  *
  * Each is the leader of its own session and process group, is killed when the daemon ends
- * (PR_SET_PDEATHSIG), and has no descriptors but the standard three and its channel.
+ * (PR_SET_PDEATHSIG), and has no descriptors but the standard three and its channel.  The channel is
+ * a socket, or where it is the standard input and output, two pipes: programs that know nothing of
+ * poold do with these what only pipes allow, such as to set one of them non-blocking, or to wait for
+ * the end of the other.
  *
  * clone(CLONE_VM | CLONE_VFORK) is used instead of posix_spawn or fork: posix_spawn can set neither
  * limits, user, control group nor PR_SET_PDEATHSIG, and fork copies the page tables of a daemon
@@ -12,6 +15,7 @@
 #define POOLD_IO_WORKER_PROCESS_H
 
 #include "daemon/io/base/loop.h"
+#include "daemon/io/base/stream.h"
 
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -23,7 +27,7 @@
 /* What a worker may get as one of its standard files instead of a descriptor. */
 #define PROCESS_NULL	  -1 /* /dev/null */
 #define PROCESS_INHERITED -2 /* the daemon's own */
-#define PROCESS_CHANNEL	  -3 /* its channel, which then has no other number */
+#define PROCESS_CHANNEL	  -3 /* its channel: standard input and output together, or neither */
 
 struct identity;
 
@@ -73,14 +77,14 @@ struct process {
 };
 
 /*
- * Starts it.  *ret_channel gets the daemon's end of the channel (non-blocking, the caller's).
+ * Starts it.  *ret_channel gets the daemon's side of the channel (non-blocking, the caller's).
  * `on_exit` is called once, when the process is gone, was reaped, and what was left of its group
  * was killed.  Returns 0 or -errno: the command was not found or may not be run, or a limit was
  * met; then nothing is left behind, and `fault` says more.
  */
 int process_spawn(struct process *process, struct loop *loop, const struct process_spec *spec,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
-		  int *ret_channel);
+		  struct stream *ret_channel);
 
 /*
  * Takes over a process that a fork server has started and that became a child of the daemon when
@@ -90,7 +94,7 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 int process_adopt(struct process *process, struct loop *loop, pid_t pid,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner);
 
-/* A channel: ends[0] is for this side and does not block, ends[1] for the worker.  Returns 0 or
+/* A socket as channel: ends[0] is for this side and does not block, ends[1] for the worker.  Returns 0 or
  * -errno. */
 int process_make_channel(int ends[2]);
 

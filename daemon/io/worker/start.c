@@ -3,6 +3,7 @@
 #include "daemon/io/config/config.h"
 #include "daemon/io/config/config_value.h"
 #include "daemon/io/worker/environment.h"
+#include "daemon/io/worker/identity.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -18,14 +19,27 @@ static unsigned logged_streams(const struct config_pool *pool)
 					      : 1u << OUTPUT_STDERR;
 }
 
-int start_output(const struct config_pool *pool, struct output *output,
-		 int ends[OUTPUT_STREAM_COUNT_])
+/* A worker may open its standard output and error anew by their paths (/dev/stderr), which only the
+ * owner of a pipe may. */
+static void give_away(const int ends[OUTPUT_STREAM_COUNT_], const struct identity *identity)
 {
+	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++)
+		if (ends[i] >= 0)
+			identity_give(identity, ends[i]);
+}
+
+int start_output(const struct start *start, struct output *output, int ends[OUTPUT_STREAM_COUNT_])
+{
+	const struct config_pool *pool = start->pool;
 	const struct output_limits limits = {.line_max = pool->output_line_max,
 					     .rate = pool->output_rate,
 					     .burst = pool->output_burst};
 
-	return output_open(output, &limits, logged_streams(pool), ends);
+	int r = output_open(output, &limits, logged_streams(pool), ends);
+
+	if (r == 0)
+		give_away(ends, start->identity);
+	return r;
 }
 
 static void close_ends(const int ends[OUTPUT_STREAM_COUNT_])
@@ -97,7 +111,7 @@ static struct process_spec spec_of(const struct start *start)
 int start_process(const struct start *start, const struct spawn_context *context,
 		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
-		  int *ret_channel)
+		  struct stream *ret_channel)
 {
 	const struct config_pool *pool = start->pool;
 	char **envp = environment_new(pool, context->number, start->instance, context->tag,
@@ -110,7 +124,7 @@ int start_process(const struct start *start, const struct spawn_context *context
 		return -ENOMEM;
 	spec.envp = envp;
 	spec.cgroup = context->cgroup;
-	r = start_output(pool, output, ends);
+	r = start_output(start, output, ends);
 	if (r == 0) {
 		choose_standard_files(pool, ends, &spec);
 		r = process_spawn(process, start->loop, &spec, on_exit, owner, ret_channel);
@@ -122,9 +136,9 @@ int start_process(const struct start *start, const struct spawn_context *context
 	return r;
 }
 
-void start_abandon(struct process *process, struct output *output, int channel)
+void start_abandon(struct process *process, struct output *output, struct stream channel)
 {
-	close(channel);
+	stream_close(channel);
 	process_signal(process, SIGKILL);
 	process_forget(process);
 	output_close(output);

@@ -36,18 +36,17 @@ struct spawn_context {
 int start_process(const struct start *start, const struct spawn_context *context,
 		  struct process *process, struct output *output,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner,
-		  int *ret_channel);
+		  struct stream *ret_channel);
 
 /* Undoes a start that is of no use after all: kills and forgets the process, and closes its output
  * and `channel`. */
-void start_abandon(struct process *process, struct output *output, int channel);
+void start_abandon(struct process *process, struct output *output, struct stream channel);
 
 /*
  * Opens `output` for a process that a fork server starts.  `ends` gets the process's ends of its
  * pipes, which the caller closes; -1 where it is to have what the fork server has.  Returns 0 or
  * -errno.
  */
-int start_output(const struct config_pool *pool, struct output *output,
-		 int ends[OUTPUT_STREAM_COUNT_]);
+int start_output(const struct start *start, struct output *output, int ends[OUTPUT_STREAM_COUNT_]);
 
 #endif
