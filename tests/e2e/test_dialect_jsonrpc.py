@@ -55,7 +55,7 @@ class ToolServer(ClientTest):
         """Arrays and maps as they are, nothing for nil, and anything else alone in an array."""
         _, client = self.start_tools()
         for args, expected in (
-            (None, None), ([], []), ([1, [2.0]], [1, [2.0]]), ({"a": {"b": 1}}, {"a": {"b": 1}}),
+            (None, None), ([], None), ([[]], [[]]), ([1, [2.0]], [1, [2.0]]), ({"a": {"b": 1}}, {"a": {"b": 1}}),
             ({}, {}), (5, [5]), ("x", ["x"]), (b"\0", ["AA=="]), ("a\nb\r\u2028", ["a\nb\r\u2028"]),
         ):
             found = client.request("poold.call", ["words", "echo", args])
@@ -71,8 +71,24 @@ class ToolServer(ClientTest):
         self.assertEqual(
             refused, {"code": -32601, "message": "the daemon takes no requests from workers"}
         )
+        for number in (7, "seven", None, 1.5):
+            self.assertEqual(client.call("words", "ask", "ping", number), {"result": {}})
         self.assertEqual(client.call("words", "echo", 1), [1])
         self.assertEqual(daemon.worker_pids("words"), [before])
+
+    def test_members_that_are_null(self) -> None:
+        """Some libraries write all members of a message."""
+        _, client = self.start_tools()
+        for number, (members, expected) in enumerate(
+            (('"result":7,"error":null', 7), ('"error":null,"result":{}', {}),
+             ('"result":null,"error":null', None), ('"method":null,"result":1,"error":null', 1)),
+            start=1,
+        ):
+            line = f'{{"jsonrpc":"2.0","id":{number},{members}}}'
+            self.assertEqual(client.call("words", "write", line), expected)
+        line = '{"jsonrpc":"2.0","id":5,"result":null,"error":{"code":3,"message":"M"}}'
+        error = self.failure("exception", client, "words", "write", line)
+        self.assertEqual(error.raw["message"], "3: M")
 
     def test_blank_lines_and_carriage_returns(self) -> None:
         _, client = self.start_tools()
@@ -199,6 +215,34 @@ class ToolServer(ClientTest):
         daemon = self.start(tools_pool(ping_interval="10ms", ping_call="fail"))
         daemon.announced.append("pool=words")
         eventually(lambda: daemon.counters("words")["worker_starts"] > 1, "it is replaced")
+
+    def test_who_passes_pings_over_is_told_what_to_set(self) -> None:
+        deaf = {"env.TOOLS_DEAF": "yes", "ping_interval": "20ms", "ping_timeout": "50ms"}
+        daemon = self.start(tools_pool(**deaf))
+        daemon.announced.append("pool=words")
+        (before,) = daemon.worker_pids("words")
+        daemon.log.wait_for(
+            "the worker did not answer a health check: ping; if its program never answers that, "
+            "set ping_call to a method that it answers, or ping_interval = 0"
+        )
+        daemon.wait_workers("words", 1, apart_from=(before,))
+        for more in ({"ping_call": "echo"}, {"ping_interval": "0"}):
+            with self.subTest(**more):
+                daemon = self.start(tools_pool(**{**deaf, **more}))
+                client = self.connect_client(daemon)
+                for _ in range(10):
+                    self.assertEqual(client.call("words", "sleep", 0.05), "slept")
+                self.assertEqual(daemon.counters("words")["worker_starts"], 1)
+
+    def test_who_passes_pings_over_and_is_heard_otherwise_is_well(self) -> None:
+        daemon = self.start(
+            tools_pool(**{"env.TOOLS_DEAF": "yes"}, ping_interval="20ms", ping_timeout="200ms")
+        )
+        client = self.connect_client(daemon)
+        self.assertEqual(client.call("words", "chatter", 0.03, 40), "begun")
+        daemon.log.wait_for("that was all")  # long after three misses in a row
+        self.assertEqual(daemon.counters("words")["worker_starts"], 1)
+        daemon.announced.append("pool=words")
 
     def test_a_handshake_that_is_refused(self) -> None:
         params = json.dumps({**INITIALIZE, "protocolVersion": "1999-01-01"})

@@ -286,7 +286,7 @@ START_TEST(lines_of_json_rpc)
 			 "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
 			 "\"params\":{\"v\":1.0}}\n");
 	say(&speak, "{\"jsonrpc\":\"2.0\",\"method\":\"news\"}\n");
-	ck_assert_str_eq(speak_reported(&speak), "");
+	ck_assert_str_eq(speak_reported(&speak), "alive\n");
 	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":0,");
 	say(&speak, "\"result\":{}}\r\n\n");
 	ck_assert_str_eq(speak_reported(&speak), "ready 1 batches\n");
@@ -295,11 +295,17 @@ START_TEST(lines_of_json_rpc)
 	ck_assert_ptr_null(speak_send(&speak, 1, "a/b", "{'x': 'a\nb'}"));
 	ck_assert_ptr_null(speak_send(&speak, 2, "m", "nil"));
 	ck_assert_ptr_null(speak_send(&speak, 3, "m", "5"));
+	ck_assert_ptr_null(speak_send(&speak, 4, "m", "[]"));
+	ck_assert_ptr_null(speak_send(&speak, 5, "m", "{}"));
+	ck_assert_ptr_null(speak_send(&speak, 6, "m", "[[]]"));
 	ck_assert_str_eq(heard(&speak, false, false),
 			 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a/b\","
 			 "\"params\":{\"x\":\"a\\u000ab\"}}\n"
 			 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"m\"}\n"
-			 "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"m\",\"params\":[5]}\n");
+			 "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"m\",\"params\":[5]}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"m\"}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"m\",\"params\":{}}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"m\",\"params\":[[]]}\n");
 	say(&speak,
 	    "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":null}\n"
 	    "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"M\"},\"jsonrpc\":\"2.0\"}\n"
@@ -335,7 +341,65 @@ START_TEST(requests_of_a_json_rpc_worker)
 			 "\"the daemon takes no requests from workers\"}}\n",
 			 ids[i]);
 		ck_assert_str_eq(heard(&speak, false, false), text);
-		ck_assert_str_eq(speak_reported(&speak), "");
+		ck_assert_str_eq(speak_reported(&speak), "alive\n");
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+/* A server asks whether its client lives, also before it is ready. */
+START_TEST(pings_of_a_json_rpc_worker)
+{
+	static const char *const ids[] = {"5", "\"ping-1\"", "null"};
+	struct speak speak;
+	char text[200];
+
+	speak_open(&speak, TOOLS, LIMIT);
+	(void)speak_listen(&speak);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		snprintf(text, sizeof(text),
+			 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"ping\"}\n", ids[i]);
+		say(&speak, text);
+		snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n",
+			 ids[i]);
+		ck_assert_str_eq(heard(&speak, false, false), text);
+		ck_assert_str_eq(speak_reported(&speak), "alive\n");
+	}
+	/* A notification of that name is no question. */
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}\n");
+	ck_assert_uint_eq(speak_listen(&speak).len, 0);
+	speak_close(&speak);
+}
+END_TEST
+
+/* Some libraries write all members of a message, with null in those that it does not have. */
+START_TEST(members_that_are_null)
+{
+	static const char *const cases[][2] = {
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":null,\"result\":5}", "result 1 5\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[],\"error\":null}", "result 1 []\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"error\":null}", "result 1 nil\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"error\":{\"code\":7,\"message\":"
+		 "\"E\"}}",
+		 "failed 1 exception 7|E\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":null,\"params\":null,\"result\":5,"
+		 "\"error\":null}",
+		 "result 1 5\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":7,\"message\":null,\"data\":"
+		 "null}}",
+		 "failed 1 exception 7|\n"},
+		{"{\"jsonrpc\":\"2.0\",\"method\":\"news\",\"params\":null,\"result\":null,"
+		 "\"error\":null}",
+		 "alive\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct speak speak;
+
+		open_asked(&speak, JSONRPC, NULL);
+		say(&speak, cases[i][0]);
+		say(&speak, "\n");
+		ck_assert_str_eq(speak_reported(&speak), cases[i][1]);
 		speak_close(&speak);
 	}
 }
@@ -356,7 +420,11 @@ START_TEST(lines_that_break_json_rpc)
 		 "protocol_violation: its answer has no id"},
 		{"{\"jsonrpc\":\"2.0\",\"id\":1}\n",
 		 "protocol_violation: its answer must have a result or an error"},
-		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":null,\"result\":1}\n",
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":null}\n",
+		 "protocol_violation: its answer must have a result or an error"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":1},\"result\":1}\n",
+		 "protocol_violation: its answer must have a result or an error"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":false,\"result\":1}\n",
 		 "protocol_violation: its answer must have a result or an error"},
 		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":5}\n",
 		 "protocol_violation: its error is not one of JSON-RPC"},
@@ -397,8 +465,9 @@ START_TEST(a_flood_of_requests_ends)
 			speak.channel.dialect->on_message(
 				&speak.channel, NULL,
 				(struct bytes){(const uint8_t *)many, sizeof(request) - 2});
-	ck_assert_str_eq(speak_reported(&speak),
-			 "broken protocol_violation: it asks and does not read the answers\n");
+	ck_assert_ptr_nonnull(strstr(
+		speak_reported(&speak),
+		"alive\nbroken protocol_violation: it asks and does not read the answers\n"));
 	speak_close(&speak);
 }
 END_TEST
@@ -415,12 +484,13 @@ START_TEST(stock_messagepack_rpc)
 	speak_open(&speak, "dialect = msgpack-rpc\nready_notification = hello\n", LIMIT);
 	ck_assert_str_eq(speak_reported(&speak), "");
 	speak_say(&speak, (struct bytes){requests, sizeof(requests)});
+	ck_assert_str_eq(speak_reported(&speak), "alive\n");
 	ck_assert_str_eq(heard(&speak, false, true),
 			 "[1, 5, [0, 'unknown_method: the daemon takes no requests from workers'], "
 			 "nil]\n");
 	speak_say(&speak, (struct bytes){ready, sizeof(ready)});
 	speak_say(&speak, (struct bytes){ready, sizeof(ready)});
-	ck_assert_str_eq(speak_reported(&speak), "ready 1\n");
+	ck_assert_str_eq(speak_reported(&speak), "alive\nready 1\nalive\n");
 	ck_assert_ptr_null(speak_send(&speak, 1, "m", "nil"));
 	ck_assert_ptr_null(speak_send(&speak, 2, "m", "{'a': 1}"));
 	channel_ping(&speak.channel, 3);
@@ -457,12 +527,20 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		packets_of_json,	   packets_of_msgpack,
-		answers_in_packets,	   packets_that_cannot_be_read,
-		a_handshake_that_fails,	   a_long_handshake,
-		lines_of_json_rpc,	   requests_of_a_json_rpc_worker,
-		lines_that_break_json_rpc, a_flood_of_requests_ends,
-		stock_messagepack_rpc,	   the_end_of_the_input_comes_behind_what_was_said,
+		packets_of_json,
+		packets_of_msgpack,
+		answers_in_packets,
+		packets_that_cannot_be_read,
+		a_handshake_that_fails,
+		a_long_handshake,
+		lines_of_json_rpc,
+		requests_of_a_json_rpc_worker,
+		pings_of_a_json_rpc_worker,
+		members_that_are_null,
+		lines_that_break_json_rpc,
+		a_flood_of_requests_ends,
+		stock_messagepack_rpc,
+		the_end_of_the_input_comes_behind_what_was_said,
 	};
 
 	return unit_main("dialect", tests, ARRAY_SIZE(tests));

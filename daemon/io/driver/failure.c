@@ -401,6 +401,19 @@ static void append_step(char *text, size_t size, const struct life *life)
 	append(text, size, step);
 }
 
+/* What the worker was asked, and what to set where its program does not know that. */
+static void append_check(char *text, size_t size, const struct config_pool *pool)
+{
+	bool is_named = pool->dialect == DIALECT_POOLD || *pool->ping_call;
+
+	append(text, size, ": ");
+	append(text, size, pool->dialect == DIALECT_POOLD || !is_named ? "ping" : pool->ping_call);
+	if (!is_named)
+		append(text, size,
+		       "; if its program never answers that, set ping_call to a method that it "
+		       "answers, or ping_interval = 0");
+}
+
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
 	const struct config_pool *config = driver_pool_config(driver, effect->pool);
@@ -418,7 +431,9 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 
 		error.worker = driver_worker_number(driver, effect->worker);
 		error.pid = (int)life->last_pid;
-		if (errcode_info(effect->incident)->category != ERRCAT_health_check) {
+		if (errcode_info(effect->incident)->category == ERRCAT_health_check) {
+			append_check(message, sizeof(message), config);
+		} else {
 			append(message, sizeof(message), ": ");
 			append(message, sizeof(message), life->last_end);
 			if (effect->incident == ERR_init_timeout)

@@ -70,7 +70,8 @@ void dialect_take_notification(struct channel *channel, struct bytes method)
 {
 	const char *awaited = channel->pool->ready_notification;
 
-	if (!channel->is_ready && *awaited && bytes_equal(method, awaited))
+	channel->handler->on_alive(channel);
+	if (channel->link && !channel->is_ready && *awaited && bytes_equal(method, awaited))
 		report_ready(channel);
 }
 
@@ -132,8 +133,10 @@ bool dialect_read_json(struct channel *channel, struct bytes message, struct buf
 
 bool dialect_may_refuse(struct channel *channel)
 {
-	if (channel->link->out.bytes <= UNREAD_MAX)
-		return true;
+	if (channel->link->out.bytes <= UNREAD_MAX) {
+		channel->handler->on_alive(channel);
+		return channel->link != NULL;
+	}
 	dialect_broken(channel, ERR_protocol_violation, "it asks and does not read the answers");
 	return false;
 }

@@ -17,7 +17,8 @@ void dialect_broken(struct channel *channel, enum errcode code, const char *why)
  * awaited, or it is ready at once. */
 void dialect_greet(struct channel *channel);
 
-/* The worker sent the notification `method`, which may be what makes it ready. */
+/* The worker sent the notification `method`: a sign of life, and maybe what makes it ready.  The
+ * channel may be closed when this returns. */
 void dialect_take_notification(struct channel *channel, struct bytes method);
 
 /* The worker answered message `id`. */
@@ -33,8 +34,9 @@ void dialect_end_input(struct channel *channel);
  * reported with dialect_broken. */
 bool dialect_read_json(struct channel *channel, struct bytes message, struct buf *out);
 
-/* Whether a request of the worker may still be answered with a refusal.  False: it sends requests
- * without end and reads no answer, which was reported with dialect_broken. */
+/* Whether a request of the worker, which is a sign of life, may still be answered.  False: it sends
+ * requests without end and reads no answer, which was reported with dialect_broken; or the channel
+ * is closed. */
 bool dialect_may_refuse(struct channel *channel);
 
 /* The refusal, in words. */

@@ -1,5 +1,7 @@
 """A tool server on JSON-RPC 2.0, one object a line: `toolserver.py [ADDRESS]`.
 
+With TOOLS_DEAF in its environment it passes over requests that it does not know, ping among them.
+
 It speaks the stdio transport of the Model Context Protocol: initialize and
 notifications/initialized come first, then tools/list and tools/call.  Or it serves each connection
 at an address, the path of a Unix socket, and says on standard output that it listens.  Only the
@@ -15,6 +17,8 @@ import sys
 import threading
 import time
 from typing import Any, TextIO
+
+DEAF = "TOOLS_DEAF" in os.environ
 
 TOOLS = [
     {
@@ -87,12 +91,25 @@ class Server:
         self.send(method="notifications/tools/list_changed")
         return "told"
 
-    def ask(self, params: object) -> object:
-        """What the daemon answers to a request of the server's own."""
-        self.send(id="mine-1", method="sampling/createMessage", params={})
+    def ask(self, params: list | None) -> object:
+        """What the daemon answers to a request of the server's own: [METHOD, ID]."""
+        method, number = params or ("sampling/createMessage", "mine-1")
+        self.send(id=number, method=method, params={})
         reply = json.loads(self.source.readline())
-        assert reply["id"] == "mine-1" and reply["jsonrpc"] == "2.0", reply
-        return reply["error"]
+        assert reply["id"] == number and reply["jsonrpc"] == "2.0", reply
+        return reply["error"] if "error" in reply else {"result": reply["result"]}
+
+    def chatter(self, params: list) -> str:
+        """[SECONDS, COUNT]: says something every so many seconds, unasked; then a last word."""
+
+        def talk() -> None:
+            for _ in range(params[1]):
+                time.sleep(params[0])
+                self.send(method="notifications/message", params={"level": "info", "data": "here"})
+            sys.stderr.write("that was all\n")
+
+        threading.Thread(target=talk, daemon=True).start()
+        return "begun"
 
     def sleep(self, params: list) -> str:
         time.sleep(params[0])
@@ -137,6 +154,8 @@ class Server:
             if method != "initialize" and not self.began:
                 raise RpcError(-32002, "not initialized")
             if name.startswith("_") or not hasattr(self, name):
+                if DEAF:
+                    return
                 raise RpcError(-32601, f"Method not found: {method}")
             result = getattr(self, name)(params)
         except RpcError as error:
