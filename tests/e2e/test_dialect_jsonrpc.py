@@ -15,6 +15,9 @@ from harness import START_TIMEOUT, Daemon, pool, worker
 from servers import INITIALIZE, TOOLS
 
 
+PROGRESS = {"progress_notification": "notifications/progress"}
+
+
 def tools_pool(**options: object) -> str:
     return pool("words", worker("toolserver"), **{**TOOLS, **options})
 
@@ -203,7 +206,69 @@ class ToolServer(ClientTest):
         daemon.wait_workers("words", 1, apart_from=(before,))
         self.assertEqual(client.call("words", "cancels"), [])
 
+    # --- progress ---
+
+    def test_progress_comes_as_parts(self) -> None:
+        daemon, client = self.start_tools(**PROGRESS)
+        (before,) = daemon.worker_pids("words")
+        for meta in ({}, {"_meta": {"progressToken": "mine"}}, {"_meta": {"progressToken": 99}}):
+            with self.subTest(**meta):
+                own = meta["_meta"] if meta else {}
+                stream = client.stream("words", "report", steps=3, late=True, **meta)
+                self.assertEqual(
+                    list(stream), [{"progress": n, "total": 3, **own} for n in (1, 2, 3)]
+                )
+                self.assertEqual(stream.result, {"steps": 3, "had_token": True})
+        self.assertEqual(daemon.worker_pids("words"), [before])
+
+    def test_who_asked_for_no_stream_gets_none(self) -> None:
+        _, client = self.start_tools(**PROGRESS)
+        for meta in ({}, {"_meta": {"progressToken": 1}}):
+            self.assertEqual(
+                client.call("words", "report", steps=3, **meta), {"steps": 3, "had_token": False}
+            )
+        _, client = self.start_tools()
+        stream = client.stream("words", "report", steps=3, _meta={"progressToken": 1})
+        self.assertEqual((list(stream), stream.result["had_token"]), ([], True))
+
+    def test_progress_of_many_at_once(self) -> None:
+        """Each caller gets its own, whatever its token is."""
+        _, client = self.start_tools(**PROGRESS, prefetch=8, idempotent=True)
+        streams = [
+            client.stream("words", "report", steps=n, _meta={"progressToken": 7}, late=True)
+            for n in range(1, 30)
+        ]
+        for n, stream in enumerate(streams, start=1):
+            self.assertEqual([part["progress"] for part in stream], list(range(1, n + 1)))
+            self.assertEqual(stream.result["steps"], n)
+
+    def test_progress_starts_over_with_the_next_attempt(self) -> None:
+        daemon, client = self.start_tools(**PROGRESS, idempotent=True)
+        daemon.announced.append("pool=words")
+        mark = str(daemon.directory / "died")
+        stream = client.stream("words", "report", steps=2, die_once=mark, restartable=True)
+        parts = list(stream)
+        begin = parts.index(poold.RESTART) + 1
+        self.assertEqual([part["progress"] for part in parts[begin:]], [1, 2])
+        self.assertEqual(stream.result["steps"], 2)
+        stream = client.stream("words", "report", steps=2, die_once=mark + "2")
+        with self.assertRaises(poold.Error) as raised:
+            list(stream)
+        self.assertEqual(raised.exception.code, "worker_killed")
+
     # --- its life ---
+
+    def test_one_handshake_in_a_life(self) -> None:
+        """A client that asks for it gets what the server said at its start."""
+        daemon, client = self.start_tools(prefetch=8, idempotent=True)
+        calls = [client.start("words", "initialize", protocolVersion="1999") for _ in range(20)]
+        for call in calls:
+            self.assertEqual(call.result()["serverInfo"], {"name": "words", "version": "1"})
+        self.assertEqual(client.call("words", "handshakes"), 1)
+        self.assertEqual(daemon.counters("words")["worker_starts"], 1)
+        _, client = self.start_tools(max_requests=1)
+        for _ in range(3):
+            self.assertEqual(client.call("words", "initialize")["serverInfo"]["name"], "words")
 
     def test_health_checks_need_no_method_for_it(self) -> None:
         daemon, client = self.start_tools(ping_interval="10ms")

@@ -105,6 +105,11 @@ static void on_step(struct channel *channel, struct bytes name)
 	buf_printf(record, "\n");
 }
 
+static void on_lost(struct channel *channel, uint32_t id, bool is_part)
+{
+	buf_printf(record_of(channel), "lost %u%s\n", id, is_part ? " part" : "");
+}
+
 static const struct channel_handler handler = {
 	.on_ready = on_ready,
 	.on_began = on_began,
@@ -113,6 +118,7 @@ static const struct channel_handler handler = {
 	.on_answer = on_answer,
 	.on_broken = on_broken,
 	.on_alive = on_alive,
+	.on_lost = on_lost,
 	.on_step = on_step,
 };
 
@@ -180,13 +186,15 @@ void speak_say(struct speak *speak, struct bytes bytes)
 	}
 }
 
-const char *speak_send(struct speak *speak, uint32_t id, const char *method, const char *args)
+static const char *ask(struct speak *speak, uint32_t id, const char *method, const char *args,
+		       bool is_stream)
 {
 	struct buf value;
 	struct channel_request request = {
 		.id = id,
 		.attempt = 1,
 		.method = {(const uint8_t *)method, strlen(method)},
+		.is_stream = is_stream,
 	};
 	const char *why;
 
@@ -198,6 +206,16 @@ const char *speak_send(struct speak *speak, uint32_t id, const char *method, con
 	why = channel_send(&speak->channel, &request);
 	buf_free(&value);
 	return why;
+}
+
+const char *speak_send(struct speak *speak, uint32_t id, const char *method, const char *args)
+{
+	return ask(speak, id, method, args, false);
+}
+
+const char *speak_stream(struct speak *speak, uint32_t id, const char *method, const char *args)
+{
+	return ask(speak, id, method, args, true);
 }
 
 struct bytes speak_listen(struct speak *speak)

@@ -447,6 +447,155 @@ START_TEST(lines_that_break_json_rpc)
 }
 END_TEST
 
+#define PROGRESS JSONRPC "progress_notification = p\n"
+
+/* The token is the daemon's own; what else the arguments hold stays. */
+START_TEST(tokens_for_progress)
+{
+	static const struct {
+		const char *args;
+		const char *stream; /* the params where the caller takes parts; NULL: none */
+		const char *whole;  /* and where it does not */
+	} cases[] = {
+		{"nil", "{\"_meta\":{\"progressToken\":9}}", NULL},
+		{"[]", "{\"_meta\":{\"progressToken\":9}}", NULL},
+		{"{}", "{\"_meta\":{\"progressToken\":9}}", "{}"},
+		{"{'a': 1}", "{\"a\":1,\"_meta\":{\"progressToken\":9}}", "{\"a\":1}"},
+		{"{'_meta': {}, 'a': 1}", "{\"a\":1,\"_meta\":{\"progressToken\":9}}",
+		 "{\"_meta\":{},\"a\":1}"},
+		{"{'a': 1, '_meta': {'x': 2, 'progressToken': 5, 'y': 3}, 'b': 4}",
+		 "{\"a\":1,\"b\":4,\"_meta\":{\"x\":2,\"y\":3,\"progressToken\":9}}",
+		 "{\"a\":1,\"b\":4,\"_meta\":{\"x\":2,\"y\":3}}"},
+		{"{'_meta': {'progressToken': [{}]}}", "{\"_meta\":{\"progressToken\":9}}",
+		 "{\"_meta\":{}}"},
+		/* These can have no token. */
+		{"[1]", "[1]", "[1]"},
+		{"5", "[5]", "[5]"},
+		{"{'_meta': 5}", "{\"_meta\":5}", "{\"_meta\":5}"},
+		{"{'_meta': nil}", "{\"_meta\":null}", "{\"_meta\":null}"},
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		bool is_stream = i % 2 == 0;
+		const char *args = cases[i / 2].args;
+		const char *params = is_stream ? cases[i / 2].stream : cases[i / 2].whole;
+		struct speak speak;
+		char text[300];
+
+		snprintf(text, sizeof(text),
+			 "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"m\"%s%s}\n",
+			 params ? ",\"params\":" : "", params ? params : "");
+		speak_open(&speak, PROGRESS, LIMIT);
+		ck_assert_ptr_null(is_stream ? speak_stream(&speak, 9, "m", args)
+					     : speak_send(&speak, 9, "m", args));
+		ck_assert_str_eq(heard(&speak, false, false), text);
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+static void say_progress(struct speak *speak, const char *params)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"method\":\"p\",\"params\":%s}\n",
+		 params);
+	say(speak, text);
+}
+
+START_TEST(progress_as_parts)
+{
+	static const char *const unknown[] = {
+		"{\"progress\":1}",
+		"{\"progressToken\":7,\"progress\":1}",
+		"{\"progressToken\":1,\"progress\":1}",
+		"{\"progressToken\":\"4\",\"progress\":1}",
+		"{\"progressToken\":4.0,\"progress\":1}",
+		"{\"progressToken\":null,\"progress\":1}",
+		"{\"progressToken\":4294967300,\"progress\":1}",
+		"[4,1]",
+		"null",
+	};
+	struct speak speak;
+
+	speak_open(&speak, PROGRESS, LIMIT);
+	/* 1 takes no parts, and 2 was never sent. */
+	ck_assert_ptr_null(speak_send(&speak, 1, "m", "{'_meta': {'progressToken': 4}}"));
+	ck_assert_ptr_nonnull(speak_stream(&speak, 2, "m", "{1: 2}"));
+	ck_assert_ptr_nonnull(speak_stream(&speak, 2, "\xff", "{}"));
+	ck_assert_ptr_null(speak_stream(&speak, 3, "m", "nil"));
+	ck_assert_ptr_null(speak_stream(&speak, 4, "m", "{'_meta': {'progressToken': 'own'}}"));
+	ck_assert_ptr_null(speak_stream(&speak, 5, "m", "{'_meta': {'progressToken': 4}}"));
+	(void)speak_reported(&speak);
+	say_progress(&speak, "{\"progressToken\":4,\"progress\":1,\"total\":2.5}");
+	say_progress(&speak, "{\"progress\":1,\"progressToken\":3}");
+	say_progress(&speak, "{\"progress\":1,\"progressToken\":5}");
+	say_progress(&speak, "{\"progress\":1,\"progressToken\":2}");
+	ck_assert_str_eq(speak_reported(&speak),
+			 "part 4 {'progress': 1, 'total': 2.5, 'progressToken': 'own'}\n"
+			 "part 3 {'progress': 1}\n"
+			 "part 5 {'progress': 1, 'progressToken': 4}\n"
+			 "alive\n");
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		say_progress(&speak, unknown[i]);
+		ck_assert_str_eq(speak_reported(&speak), "alive\n");
+	}
+	/* Late. */
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":1}\n");
+	say_progress(&speak, "{\"progressToken\":4,\"progress\":2}");
+	ck_assert_str_eq(speak_reported(&speak), "result 4 1\nalive\n");
+	speak_close(&speak);
+
+	/* Without the option nothing is changed, and nothing is a part. */
+	speak_open(&speak, JSONRPC, LIMIT);
+	ck_assert_ptr_null(speak_stream(&speak, 4, "m", "{'_meta': {'progressToken': 4}}"));
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"m\",\"params\":"
+			 "{\"_meta\":{\"progressToken\":4}}}\n");
+	say_progress(&speak, "{\"progressToken\":4,\"progress\":1}");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1 batches\nalive\n");
+	speak_close(&speak);
+}
+END_TEST
+
+/* A client's call of the handshake is answered with what the worker said at its start. */
+START_TEST(one_handshake_in_a_life)
+{
+	struct speak speak;
+
+	speak_open(&speak, TOOLS, LIMIT);
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"serverInfo\":{}}}\n");
+	(void)speak_listen(&speak);
+	(void)speak_reported(&speak);
+	ck_assert_ptr_null(speak_send(&speak, 1, "initialize", "{'v': 2}"));
+	ck_assert_ptr_null(speak_stream(&speak, 2, "initialize", "nil"));
+	ck_assert_uint_eq(speak_listen(&speak).len, 0);
+	ck_assert_str_eq(speak_reported(&speak), "");
+	channel_answer_kept(&speak.channel);
+	ck_assert_str_eq(speak_reported(&speak),
+			 "result 2 {'serverInfo': {}}\nresult 1 {'serverInfo': {}}\n");
+	channel_answer_kept(&speak.channel);
+	ck_assert_str_eq(speak_reported(&speak), "");
+	ck_assert_ptr_null(speak_send(&speak, 3, "initialize", "{'v': 2}"));
+	channel_answer_kept(&speak.channel);
+	ck_assert_str_eq(speak_reported(&speak), "result 3 {'serverInfo': {}}\n");
+	ck_assert_ptr_null(speak_send(&speak, 4, "initialize", "{'v': 2}"));
+	channel_close(&speak.channel);
+	channel_answer_kept(&speak.channel);
+	ck_assert_str_eq(speak_reported(&speak), "");
+	speak_close(&speak);
+
+	/* Where no notification follows it, it is a call like any other. */
+	speak_open(&speak, JSONRPC "ready_call = m\n", LIMIT);
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}}\n");
+	(void)speak_listen(&speak);
+	ck_assert_ptr_null(speak_send(&speak, 1, "m", "nil"));
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\"}\n");
+	speak_close(&speak);
+}
+END_TEST
+
 /* A worker that sends requests without end and reads no answer has broken the protocol. */
 START_TEST(a_flood_of_requests_ends)
 {
@@ -535,6 +684,9 @@ int main(void)
 		a_long_handshake,
 		lines_of_json_rpc,
 		requests_of_a_json_rpc_worker,
+		tokens_for_progress,
+		progress_as_parts,
+		one_handshake_in_a_life,
 		pings_of_a_json_rpc_worker,
 		members_that_are_null,
 		lines_that_break_json_rpc,

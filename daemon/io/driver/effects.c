@@ -49,6 +49,8 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		assert(life->unsaid_count < WORKER_ATTEMPTS_MAX);
 		life->unsaid[life->unsaid_count++] = sent.id;
 		driver_note(driver, life);
+	} else if (life->channel.kept_count > 0) {
+		driver_note(driver, life);
 	}
 }
 

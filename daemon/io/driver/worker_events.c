@@ -268,6 +268,7 @@ static void handle_notes(struct driver *driver, struct life *life)
 		channel_open(&life->channel);
 	}
 	report_unsent(driver, life);
+	channel_answer_kept(&life->channel);
 	if (life->has_spawn_failed || life->has_hung_up || life->cancelled_before_start)
 		report_end(driver, life);
 }

@@ -6,7 +6,9 @@
 #ifndef POOLD_IO_WORKER_CHANNEL_H
 #define POOLD_IO_WORKER_CHANNEL_H
 
+#include "daemon/core/worker.h"
 #include "daemon/io/base/link.h"
+#include "daemon/io/worker/progress.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
 
@@ -68,6 +70,12 @@ struct channel {
 			     named none, and most signals would end it */
 	uint32_t large_id;		/* which request's answer was too large; 0: unknown */
 	char last_why[CHANNEL_WHY_MAX]; /* what broke the channel, in words */
+	struct progress progress;	/* of the jsonrpc dialect: who is sent progress */
+	/* Also of that dialect: what was answered to ready_call, which clients get too (bytes_copy),
+	 * and the messages for which channel_answer_kept has to give it. */
+	struct bytes greeting;
+	unsigned kept_count;
+	uint32_t kept[WORKER_ATTEMPTS_MAX];
 };
 
 /* A closed channel.  `state_max`: bytes in the state of a session. */
@@ -116,6 +124,9 @@ void channel_credit(struct channel *channel, uint32_t id, uint64_t bytes);
 /* The session goes on without this worker, or not at all. */
 void channel_end_session(struct channel *channel, struct bytes session, const char *reason);
 void channel_ping(struct channel *channel, uint32_t id);
+/* Answers the requests that were sent and that the dialect answers itself: there are some where
+ * kept_count is above 0.  To be called when no step of the engine runs. */
+void channel_answer_kept(struct channel *channel);
 /* The worker is to end when it has answered. */
 void channel_shutdown(struct channel *channel);
 

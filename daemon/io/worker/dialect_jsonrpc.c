@@ -24,6 +24,7 @@ struct rpc_message {
 	bool is_2_0;
 	struct bytes id; /* these are empty where there is none */
 	struct bytes method;
+	struct bytes params;
 	struct bytes result;
 	struct bytes error; /* also where it is null: some libraries write that beside a result */
 };
@@ -48,6 +49,8 @@ static int read_member(struct reader *reader, struct rpc_message *message)
 	}
 	if (bytes_equal(key, "id"))
 		return read_value(reader, &message->id);
+	if (bytes_equal(key, "params"))
+		return read_value(reader, &message->params);
 	if (bytes_equal(key, "result"))
 		return read_value(reader, &message->result);
 	if (bytes_equal(key, "error"))
@@ -117,6 +120,12 @@ static bool is_answer(const struct rpc_message *message)
 	return message->result.len == 0 || message->result.data[0] == NIL;
 }
 
+static void take_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
+{
+	progress_end(&channel->progress, id);
+	dialect_take_answer(channel, id, answer);
+}
+
 static void take_response(struct channel *channel, const struct rpc_message *message)
 {
 	struct channel_answer answer = {.result = message->result};
@@ -135,7 +144,7 @@ static void take_response(struct channel *channel, const struct rpc_message *mes
 	else if (answer.has_failed && read_error(message->error, &answer.error, number) < 0)
 		dialect_broken(channel, ERR_protocol_violation, "its error is not one of JSON-RPC");
 	else
-		dialect_take_answer(channel, (uint32_t)id, &answer);
+		take_answer(channel, (uint32_t)id, &answer);
 }
 
 static void put_line(struct channel *channel, struct buf *buf)
@@ -173,6 +182,31 @@ static void answer_request(struct channel *channel, const struct rpc_message *re
 	buf_free(&buf);
 }
 
+/* A notification about the progress of a request is a part of its answer. */
+static bool take_progress(struct channel *channel, const struct rpc_message *message)
+{
+	const char *name = channel->pool->progress_notification;
+	struct buf part;
+	uint32_t id;
+
+	if (!*name || !bytes_equal(message->method, name))
+		return false;
+	buf_init(&part, UINT32_MAX);
+	id = progress_take(&channel->progress, message->params, &part);
+	if (id != 0 && buf_error(&part) < 0)
+		channel->handler->on_lost(channel, id, true);
+	else if (id != 0)
+		channel->handler->on_part(channel, id, NULL, (struct bytes){part.data, part.len});
+	buf_free(&part);
+	return id != 0;
+}
+
+static void take_notification(struct channel *channel, const struct rpc_message *message)
+{
+	if (!take_progress(channel, message))
+		dialect_take_notification(channel, message->method);
+}
+
 static void take_message(struct channel *channel, struct bytes value)
 {
 	struct rpc_message message;
@@ -185,7 +219,7 @@ static void take_message(struct channel *channel, struct bytes value)
 	else if (message.id.len > 0)
 		answer_request(channel, &message);
 	else
-		dialect_take_notification(channel, message.method);
+		take_notification(channel, &message);
 }
 
 static bool is_blank(struct bytes line)
@@ -241,7 +275,8 @@ static const char *put_params(struct buf *buf, struct bytes args)
 	return why;
 }
 
-static const char *send_request(struct channel *channel, const struct channel_request *request)
+static const char *put_request(struct channel *channel, const struct channel_request *request,
+			       struct bytes args)
 {
 	const char *why;
 	struct buf buf;
@@ -250,12 +285,56 @@ static const char *send_request(struct channel *channel, const struct channel_re
 	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":", request->id);
 	why = json_from_text(request->method, &buf);
 	if (!why)
-		why = put_params(&buf, request->args);
+		why = put_params(&buf, args);
 	buf_printf(&buf, "}");
 	if (!why)
 		put_line(channel, &buf);
 	buf_free(&buf);
 	return why;
+}
+
+/* In a pool whose workers report progress: a token that the caller chose itself never reaches the
+ * worker, where it could be that of another request. */
+static const char *put_with_token(struct channel *channel, const struct channel_request *request)
+{
+	struct bytes args = request->args;
+	const char *why = NULL;
+	struct buf buf;
+
+	buf_init(&buf, UINT32_MAX);
+	if (progress_put_args(args, request->id, request->is_stream, &buf)) {
+		args = (struct bytes){buf.data, buf.len};
+		if (buf_error(&buf) < 0 ||
+		    (request->is_stream &&
+		     progress_begin(&channel->progress, request->id, request->args) < 0))
+			why = "too long";
+	}
+	if (!why)
+		why = put_request(channel, request, args);
+	if (why)
+		progress_end(&channel->progress, request->id);
+	buf_free(&buf);
+	return why;
+}
+
+/* Whether it asks for the handshake, which was made already: a second one would have many servers
+ * refuse everybody's requests. */
+static bool is_handshake(const struct channel *channel, const struct channel_request *request)
+{
+	return channel->is_ready && *channel->pool->ready_then &&
+	       bytes_equal(request->method, channel->pool->ready_call);
+}
+
+static const char *send_request(struct channel *channel, const struct channel_request *request)
+{
+	if (is_handshake(channel, request)) {
+		assert(channel->kept_count < ARRAY_SIZE(channel->kept));
+		channel->kept[channel->kept_count++] = request->id;
+		return NULL;
+	}
+	if (*channel->pool->progress_notification)
+		return put_with_token(channel, request);
+	return put_request(channel, request, request->args);
 }
 
 /* A notification with these params, which are JSON; "": none. */

@@ -1,6 +1,7 @@
 #include "daemon/io/worker/dialect_shared.h"
 
 #include "daemon/io/base/json.h"
+#include "daemon/io/base/slot_store.h"
 #include "daemon/io/config/config.h"
 #include "protocol/read.h"
 
@@ -75,6 +76,19 @@ void dialect_take_notification(struct channel *channel, struct bytes method)
 		report_ready(channel);
 }
 
+/* The handshake is made once in a life: a client that asks for it is given its answer.  False: there
+ * was no memory for that, which was reported. */
+static bool shake_hands(struct channel *channel, struct bytes result)
+{
+	channel->greeting = bytes_copy(result);
+	if (!channel->greeting.data) {
+		dialect_broken(channel, ERR_memory_limit, "there was no memory for its message");
+		return false;
+	}
+	channel->dialect->notify(channel, channel->pool->ready_then);
+	return true;
+}
+
 static void take_greeting(struct channel *channel, const struct channel_answer *answer)
 {
 	const struct config_pool *pool = channel->pool;
@@ -82,8 +96,8 @@ static void take_greeting(struct channel *channel, const struct channel_answer *
 	char why[200];
 
 	if (!answer->has_failed) {
-		if (*pool->ready_then)
-			channel->dialect->notify(channel, pool->ready_then);
+		if (*pool->ready_then && !shake_hands(channel, answer->result))
+			return;
 		report_ready(channel);
 		return;
 	}

@@ -47,6 +47,8 @@ class Server:
         self.asked_to_begin = self.began = False
         self.refusals: list[Any] = []
         self.cancelled: list[Any] = []
+        self.late: Any = None
+        self.handshake_count = 0
 
     def raw(self, line: str) -> None:
         self.sink.write(line)
@@ -61,6 +63,7 @@ class Server:
         if params["protocolVersion"] != "2025-06-18" or "name" not in params["clientInfo"]:
             raise RpcError(-32602, "unsupported protocol version")
         self.asked_to_begin = True
+        self.handshake_count += 1
         return {
             "protocolVersion": "2025-06-18",
             "capabilities": {"tools": {}},
@@ -78,6 +81,9 @@ class Server:
 
     def echo(self, params: object) -> object:
         return params
+
+    def handshakes(self, params: object) -> int:
+        return self.handshake_count
 
     def pid(self, params: object) -> int:
         return os.getpid()
@@ -98,6 +104,28 @@ class Server:
         reply = json.loads(self.source.readline())
         assert reply["id"] == number and reply["jsonrpc"] == "2.0", reply
         return reply["error"] if "error" in reply else {"result": reply["result"]}
+
+    def report(self, params: dict) -> object:
+        """Reports each step where it was given a token for that; `late`: one too many, afterwards;
+        `die_once`: is killed the first time, after the first step.
+        """
+        token = params.get("_meta", {}).get("progressToken")
+        for step in range(1, params["steps"] + 1):
+            if token is not None:
+                self.progress(token, step, params["steps"])
+            if "die_once" in params and not os.path.exists(params["die_once"]):
+                open(params["die_once"], "w").close()
+                os.kill(os.getpid(), 9)
+        self.late = token if params.get("late") else None
+        return {"steps": params["steps"], "had_token": token is not None}
+
+    def progress(self, token: object, step: int, total: int) -> None:
+        """One notification; those with other tokens go along."""
+        for each in (token, 99, "mine", None):
+            self.send(
+                method="notifications/progress",
+                params={"progressToken": each, "progress": step, "total": total},
+            )
 
     def chatter(self, params: list) -> str:
         """[SECONDS, COUNT]: says something every so many seconds, unasked; then a last word."""
@@ -163,6 +191,9 @@ class Server:
             return
         if method != "write":
             self.send(id=number, result=result)
+        if self.late is not None:
+            self.progress(self.late, 99, 99)
+            self.late = None
 
 
 def serve_connection(connection: socket.socket) -> None:
