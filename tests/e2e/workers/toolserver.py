@@ -24,7 +24,12 @@ TOOLS = [
     {
         "name": "count_words",
         "description": "Counts the words of a text.",
-        "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+        "inputSchema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {"text": {"$ref": "#/$defs/text"}},
+            "$defs": {"text": {"type": "string"}},
+        },
     }
 ]
 
