@@ -221,6 +221,8 @@ E2E_JOBS    ?= 4
 PY_TESTS     = $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
 E2E_ALONE    = $(shell grep -l '^ALONE = True' $(PY_TESTS))
 E2E_LOAD     = $(wildcard tests/e2e/test_load_*.py)
+# These need what .ci/npm installs, and are skipped without it.
+NPM_TESTS    = $(wildcard tests/npm/test_*.py)
 LINTS        = $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
 lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
 lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
@@ -277,7 +279,7 @@ fuzz-run: $(FUZZERS)
 	done
 
 chaos: all tools
-	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD))
+	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD) $(NPM_TESTS))
 
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
@@ -306,7 +308,7 @@ lint: format-check
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppressions-list=.cppcheck -j 2 -I. -Iclient/lib -D_GNU_SOURCE $(TIDY_SRC)
 	@echo "  shell and manual pages"
-	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps .ci/reproducible $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
+	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps .ci/npm .ci/reproducible $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
 
 # The parts of the documents that the code says.
