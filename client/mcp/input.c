@@ -18,7 +18,7 @@ void input_done(struct input *input)
 	input_init(input, -1);
 }
 
-static int reserve(struct input *input)
+static int make_room(struct input *input)
 {
 	size_t capacity;
 	char *data;
@@ -29,10 +29,11 @@ static int reserve(struct input *input)
 		input->scanned -= input->taken;
 		input->taken = 0;
 	}
-	if (input->capacity - input->len >= PIECE)
-		return 0;
+	/* What is left is the begin of a line. */
 	if (input->len > INPUT_LINE_MAX)
 		return -EMSGSIZE;
+	if (input->capacity - input->len >= PIECE)
+		return 0;
 	capacity = input->capacity * 2 + PIECE;
 	data = realloc(input->data, capacity);
 	if (!data)
@@ -44,7 +45,7 @@ static int reserve(struct input *input)
 
 int input_read(struct input *input)
 {
-	int r = reserve(input);
+	int r = make_room(input);
 	ssize_t n;
 
 	if (r < 0)

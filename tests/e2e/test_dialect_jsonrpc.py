@@ -231,6 +231,17 @@ class ToolServer(ClientTest):
         stream = client.stream("words", "report", steps=3, _meta={"progressToken": 1})
         self.assertEqual((list(stream), stream.result["had_token"]), ([], True))
 
+    def test_progress_of_what_was_cancelled(self) -> None:
+        daemon, client = self.start_tools(
+            **PROGRESS, cancel_notification="notifications/cancelled"
+        )
+        (before,) = daemon.worker_pids("words")
+        stream = client.stream("words", "report_cancelled")
+        self.assertEqual(next(stream), {"progress": 1, "total": 2})
+        stream.close()
+        self.assertEqual(client.call("words", "cancels"), [1])
+        self.assertEqual(daemon.worker_pids("words"), [before])
+
     def test_progress_of_many_at_once(self) -> None:
         """Each caller gets its own, whatever its token is."""
         _, client = self.start_tools(**PROGRESS, prefetch=8, idempotent=True)

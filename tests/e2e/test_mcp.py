@@ -209,7 +209,7 @@ class Errors(McpTest):
 
     def test_those_of_the_daemon_have_its_code(self) -> None:
         daemon = self.start_words()
-        daemon.announced += ["pool=words", "encode_error"]
+        daemon.announced.append("pool=words")
         bridge = self.bridge(daemon)
         error = bridge.fails("leave", [3])
         self.assertEqual((error["code"], error["data"]["code"]), (-32000, "worker_exited"))
@@ -321,6 +321,18 @@ class Ends(McpTest):
         bridge = self.bridge(daemon, "words", reads=False)
         bridge.process.stdout.close()
         self.assertEqual(bridge.process.wait(), 0)
+
+    def test_a_line_that_is_too_long(self) -> None:
+        bridge = self.bridge(self.start_words())
+        try:
+            for _ in range(80):
+                bridge.process.stdin.write(b"x" * (1 << 20))
+            bridge.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        self.assertEqual(bridge.process.wait(), 65)
+        self.assertEqual(bridge.process.stderr.read(),
+                         b"poold-mcp: a line of the input is too long\n")
 
     def test_a_last_line_without_an_end(self) -> None:
         bridge = self.bridge(self.start_words())

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import poold
 
 from clients import PoolctlTest, poolctl
-from clock import Deadline
+from clock import Deadline, eventually
 from harness import BUILD, LOAD, Daemon, pool, quick
 from servers import TOOLS
 
@@ -31,6 +31,7 @@ SERVERS = NPM / "node_modules" / "@modelcontextprotocol"
 NAMES = ("everything", "memory", "filesystem", "sequential-thinking")
 SLOW = "trigger-long-running-operation"
 KILLS = 5 * LOAD
+QUESTIONS = 240  # between two kills
 
 
 class Stock:
@@ -213,16 +214,19 @@ class StockServers(PoolctlTest):
         draw = self.random(10)
         try:
             for _ in range(KILLS):
+                tally.allow(QUESTIONS)
+                tally.wait_asked(draw.randrange(QUESTIONS))
                 name = draw.choice(NAMES)
-                victim = draw.choice(daemon.wait_workers(name, 2))
-                os.kill(victim, signal.SIGKILL)
-                daemon.wait_workers(name, 2, apart_from=(victim,))
+                os.kill(draw.choice(daemon.worker_pids(name)), signal.SIGKILL)
+                tally.wait_asked(QUESTIONS)
+                eventually(lambda: len(daemon.worker_pids(name)) == 2, f"{name} is whole", 120.0)
         finally:
-            tally.done.set()
+            tally.end(len(threads))
             for thread in threads:
                 thread.join()
         self.assertEqual(tally.faults, [])
-        self.assertGreater(tally.answered, 10 * KILLS)
+        self.assertGreaterEqual(tally.asked, QUESTIONS * KILLS)
+        self.assertGreater(tally.answered, tally.asked * 9 // 10)
 
     def questions(self, name: str, begin: int) -> Iterator[Question]:
         """Tools of this server, with arguments that their answers show."""
@@ -303,26 +307,56 @@ class StockAsker(Asker):
 
 
 class Tally:
-    """What all askers have seen."""
+    """What all askers have seen, and how much more they may ask."""
 
     def __init__(self) -> None:
-        self.done = threading.Event()
         self.faults: list[str] = []
-        self.answered = 0
+        self.asked = self.answered = 0
+        self._allowed = threading.Semaphore(0)
+        self._limit = 0
+        self._is_done = False
+        self._changed = threading.Condition()
+
+    def allow(self, count: int) -> None:
+        """So many questions more."""
+        self._limit = self.asked
+        self._allowed.release(count)
+
+    def wait_asked(self, count: int) -> None:
+        """Waits until so many of those that were allowed last have an answer, or none."""
+        deadline = Deadline(120.0)
+        with self._changed:
+            while self.asked - self._limit < count:
+                assert self._changed.wait(deadline.left()) or not deadline.passed(), (
+                    f"{self.asked - self._limit} of {count}: {self.faults}"
+                )
+
+    def end(self, count: int) -> None:
+        """All of the askers are so many, and ask no more."""
+        self._is_done = True
+        self._allowed.release(count)
 
     def ask_on(self, asker: Asker, name: str, questions: Iterator[Question]) -> None:
-        """Asks one after the other until it is done."""
+        """Asks one after the other until the end."""
         for question in questions:
-            if self.done.is_set():
+            self._allowed.acquire()
+            if self._is_done:
                 return
-            try:
-                found = json.dumps(asker.ask(name, question))
-                self.answered += 1
-                if question.shown not in found:
-                    self.faults.append(f"{name} {question.shown}: {found}")
-            except Died as died:
-                if str(died) not in ("worker_killed", "worker_exited"):
-                    self.faults.append(f"{name} {question.shown}: {died}")
-            except Exception as error:
-                self.faults.append(f"{name} {question.shown}: {error!r}")
-                return
+            fault, died = self._ask(asker, name, question)
+            with self._changed:
+                self.asked += 1
+                self.answered += not died
+                if fault:
+                    self.faults.append(f"{name} {question.shown}: {fault}")
+                self._changed.notify_all()
+
+    @staticmethod
+    def _ask(asker: Asker, name: str, question: Question) -> tuple[str, bool]:
+        """What is wrong with the answer, and whether there is none as a server died."""
+        try:
+            found = json.dumps(asker.ask(name, question))
+        except Died as died:
+            return ("" if str(died) in ("worker_killed", "worker_exited") else str(died)), True
+        except Exception as error:
+            return repr(error), True
+        return "" if question.shown in found else found, False

@@ -60,10 +60,8 @@ static void on_alive(struct channel *channel)
 	(void)channel;
 }
 
-static const struct channel_handler channel_handler = {.on_ready = on_ready,
-						       .on_answer = on_answer,
-						       .on_alive = on_alive,
-						       .on_broken = on_broken};
+static const struct channel_handler channel_handler = {
+	.on_ready = on_ready, .on_answer = on_answer, .on_alive = on_alive, .on_broken = on_broken};
 
 static void on_unreachable(struct life *life, int error)
 {

@@ -156,6 +156,14 @@ class Server:
                 self.cancelled.append(message["params"]["requestId"])
                 return "cancelled"
 
+    def report_cancelled(self, params: dict) -> str:
+        """Reports its progress after nobody waits for it any more, too."""
+        token = params["_meta"]["progressToken"]
+        self.progress(token, 1, 2)
+        answer = self.wait_for_cancel(params)
+        self.progress(token, 2, 2)
+        return answer
+
     def cancels(self, params: object) -> object:
         return self.cancelled
 
