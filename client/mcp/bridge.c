@@ -93,6 +93,7 @@ static struct call *call_new(struct bridge *bridge, const char *method, json_t *
 	return call;
 }
 
+/* One that the client has cancelled is over for it: it may use the id again. */
 static struct call *call_find(const struct bridge *bridge, const json_t *id)
 {
 	struct list_node *node;
@@ -100,7 +101,7 @@ static struct call *call_find(const struct bridge *bridge, const json_t *id)
 	list_for_each (node, &bridge->calls) {
 		struct call *call = list_entry(node, struct call, in_calls);
 
-		if (json_equal(call->id, id))
+		if (!call->is_cancelled && json_equal(call->id, id))
 			return call;
 	}
 	return NULL;
@@ -355,15 +356,19 @@ void bridge_take(struct bridge *bridge, const char *line, size_t len)
 {
 	json_error_t error;
 	json_t *message;
+	char text[100];
 
 	if (is_blank(line, len))
 		return;
 	message = json_loadb(line, len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES,
 			     &error);
-	if (message)
+	if (message) {
 		take_message(bridge, message);
-	else
-		output_put(bridge->output, rpc_error(NULL, RPC_PARSE_ERROR, error.text));
+	} else {
+		/* jansson's own words quote the line, and may end within a character. */
+		snprintf(text, sizeof(text), "the line is not JSON, at byte %d", error.position);
+		output_put(bridge->output, rpc_error(NULL, RPC_PARSE_ERROR, text));
+	}
 	json_decref(message);
 }
 

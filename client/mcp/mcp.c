@@ -17,6 +17,9 @@
 
 #define LINGER_MS 1000
 
+/* How long a client that is to read the last answers may stand still. */
+#define REST_MS 500
+
 static const char help[] =
 	"poold-mcp: serve a pool of poold to an MCP client.\n"
 	"\n"
@@ -179,7 +182,8 @@ enum {
 /* How long to wait, in milliseconds; -1: without limit. */
 static int longest_wait(const struct loop *loop)
 {
-	int wait = poold_timeout_ms(loop->client);
+	/* While the output is full, the time limits of calls wait as well. */
+	int wait = output_is_full(&loop->output) ? -1 : poold_timeout_ms(loop->client);
 	uint64_t now = now_ms(), left;
 
 	if (loop->end_at == 0)
@@ -260,6 +264,17 @@ static int run(struct loop *loop)
 	return 0;
 }
 
+/* Writes what is left, unless nobody reads it. */
+static int write_rest(struct output *output)
+{
+	struct pollfd fd = {.fd = output->fd, .events = POLLOUT};
+	int r = output->error;
+
+	while (r == 0 && !output_is_empty(output) && poll(&fd, 1, REST_MS) > 0)
+		r = fd.revents & POLLOUT ? output_write(output) : -EPIPE;
+	return r;
+}
+
 static int exit_status(int error)
 {
 	switch (error) {
@@ -287,7 +302,7 @@ static int serve(const struct options *options, struct poold_client *client)
 	r = run(&loop);
 	bridge_end(&loop.bridge);
 	if (r == 0)
-		r = output_write(&loop.output);
+		r = write_rest(&loop.output);
 	if (exit_status(r) != 0)
 		fprintf(stderr, "poold-mcp: %s\n",
 			r == -EMSGSIZE ? "a line of the input is too long" : strerror(-r));

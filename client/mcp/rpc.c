@@ -24,8 +24,11 @@ json_t *rpc_notification(const char *method, json_t *params)
 
 static json_t *rpc_error_with(json_t *id, long long code, const char *message, json_t *data)
 {
-	json_t *error = json_pack("{s:I, s:s}", "code", (json_int_t)code, "message", message);
+	json_t *text = json_string(message), *error;
 
+	if (!text)
+		text = json_string("an error whose text is not UTF-8");
+	error = json_pack("{s:I, s:o}", "code", (json_int_t)code, "message", text);
 	if (data && json_object_set_new(error, "data", data) < 0) {
 		json_decref(error);
 		error = NULL;

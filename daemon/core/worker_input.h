@@ -14,25 +14,25 @@ enum worker_reaction {
 	REACTION_NEVER = 0, /* impossible: the caller has broken its contract */
 	REACTION_IGNORED,   /* nothing changes */
 	REACTION_VIOLATES,  /* the worker broke the protocol and is ended */
-	REACTION_LIVES, /* nothing but its next health check is postponed; it may pass this one */
-	REACTION_IS_READY, /* the worker can take requests */
-	REACTION_BEGINS,   /* an attempt begins; an unknown one breaks the protocol */
-	REACTION_PART,	   /* part of an answer; for an unknown attempt it breaks the protocol */
-	REACTION_HOLDS,	   /* the clocks of an attempt stop or go on; an unknown one is ignored */
-	REACTION_ANSWERS,  /* a health check or attempt ends; an unknown one breaks the protocol */
-	REACTION_UNSENT,   /* the attempt could not be sent; an unknown one is ignored */
-	REACTION_CHANNEL,  /* its channel is broken: the worker is ended */
-	REACTION_GONE,	   /* the process ended: its requests are tried again or answered */
-	REACTION_NO_START, /* the process could not be started */
-	REACTION_RELEASE,  /* the worker is ended to free memory, unless it is the last one */
-	REACTION_MEASURED, /* the worker is replaced if it uses more than max_memory */
-	REACTION_KILLED,   /* the worker gets the signal, and SIGKILL after kill_grace */
-	REACTION_REFUSED,  /* the operator is answered that there is no such process */
-	REACTION_START,	   /* the delay before its start is over */
-	REACTION_TOO_LATE, /* init_timeout is over: the worker is ended */
-	REACTION_CHECK,	   /* a health check is due; or idle time, ejection or lifetime is over */
-	REACTION_WATCH,	   /* an attempt is slow or was not given up; or the lifetime is over */
-	REACTION_SIGNAL	   /* the worker has not ended: it gets the next signal */
+	REACTION_LIVES,	    /* only its health check: this one may pass, the next is postponed */
+	REACTION_IS_READY,  /* the worker can take requests */
+	REACTION_BEGINS,    /* an attempt begins; an unknown one breaks the protocol */
+	REACTION_PART,	    /* part of an answer; for an unknown attempt it breaks the protocol */
+	REACTION_HOLDS,	    /* the clocks of an attempt stop or go on; an unknown one is ignored */
+	REACTION_ANSWERS,   /* a health check or attempt ends; an unknown one breaks the protocol */
+	REACTION_UNSENT,    /* the attempt could not be sent; an unknown one is ignored */
+	REACTION_CHANNEL,   /* its channel is broken: the worker is ended */
+	REACTION_GONE,	    /* the process ended: its requests are tried again or answered */
+	REACTION_NO_START,  /* the process could not be started */
+	REACTION_RELEASE,   /* the worker is ended to free memory, unless it is the last one */
+	REACTION_MEASURED,  /* the worker is replaced if it uses more than max_memory */
+	REACTION_KILLED,    /* the worker gets the signal, and SIGKILL after kill_grace */
+	REACTION_REFUSED,   /* the operator is answered that there is no such process */
+	REACTION_START,	    /* the delay before its start is over */
+	REACTION_TOO_LATE,  /* init_timeout is over: the worker is ended */
+	REACTION_CHECK,	    /* a health check is due; or idle time, ejection or lifetime is over */
+	REACTION_WATCH,	    /* an attempt is slow or was not given up; or the lifetime is over */
+	REACTION_SIGNAL	    /* the worker has not ended: it gets the next signal */
 };
 
 /* INPUT(NAME, the reaction in each state, in the order of WORKER_STATES) */

@@ -93,11 +93,11 @@ class Forwarding(McpTest):
         bridge.notify("notifications/cancelled")
         bridge.notify("notifications/cancelled", requestId=waiting)
         bridge.notify("notifications/cancelled", requestId=slow)
-        self.assertEqual(len(bridge.call("cancels")), 1)
-        self.assertEqual(bridge.heard, [])
-        # The ids may be used again.
+        # The id may be used again at once.
         bridge.ask("echo", [2], "slow")
         self.assertEqual(bridge.take(id="slow")["result"], [2])
+        self.assertEqual(len(bridge.call("cancels")), 1)
+        self.assertEqual(bridge.heard, [])
         self.assertEqual(daemon.worker_pids("words"), before)
 
     def test_progress(self) -> None:
@@ -240,7 +240,8 @@ class Errors(McpTest):
     def test_lines_that_are_no_requests(self) -> None:
         bridge = self.bridge(self.start_words())
         for line, code, number in (
-            ("x", -32700, None), ("{", -32700, None), ("\0", -32700, None),
+            ("x", -32700, None), ("{", -32700, None), ("\u00e4" * 500, -32700, None),
+            ('"' + "\u20ac" * 500 + "\u0001", -32700, None), ("\0", -32700, None),
             ('{"a": 1, "a": 2}', -32700, None), ("[]", -32600, None), ("5", -32600, None),
             ('{"jsonrpc":"2.0","id":1}', -32600, 1), ('{"id":2,"method":"ping"}', -32600, 2),
             ('{"jsonrpc":"1.0","id":3,"method":"ping"}', -32600, 3),
@@ -308,6 +309,20 @@ class Ends(McpTest):
         self.assertEqual(bridge.end(), 0)
         self.assertIn("cancelled", bridge.take(id=slow)["error"]["message"])
         eventually(lambda: daemon.pool("words")["workers"]["busy"] == 0, "it was cancelled")
+
+    def test_answers_that_are_long_are_whole(self) -> None:
+        daemon = self.start_words()
+        bridge = self.bridge(daemon, "--linger", "50ms", "words", reads=False)
+        text = "x" * 300_000
+        bridge.ask("echo", [text], 1)
+        eventually(lambda: daemon.counters("words")["succeeded"] == 1, "it is answered")
+        slow = [bridge.ask("wait_for_cancel", {}, "y" * 1000 + str(n)) for n in range(100)]
+        bridge.process.stdin.close()
+        bridge.read()
+        self.assertEqual(bridge.process.wait(), 0)
+        self.assertEqual(bridge.take(id=1)["result"], [text])
+        for number in slow:
+            self.assertIn("cancelled", bridge.take(id=number)["error"]["message"])
 
     def test_by_a_signal(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
