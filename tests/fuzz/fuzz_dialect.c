@@ -24,8 +24,8 @@ static const char *const options[] = {
 	"dialect = msgpack-rpc\nready_notification = r\n",
 	"dialect = packet4-json\n",
 	"dialect = packet4-msgpack\n",
-	"dialect = jsonrpc\nready_call = m\nready_then = n\ncancel_notification = c\n"
-	"progress_notification = p\n",
+	("dialect = jsonrpc\nready_call = m\nready_then = n\ncancel_notification = c\n"
+	 "progress_notification = p\n"),
 	"dialect = jsonrpc\nready_notification = r\n",
 };
 
