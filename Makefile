@@ -77,6 +77,7 @@ IO_FOLDERS  := service frontend admin observe driver worker config base
 IO_SRC      := $(foreach f,$(IO_FOLDERS),$(wildcard daemon/io/$(f)/*.c))
 LIB_SRC     := $(wildcard client/lib/*.c)
 CTL_SRC     := $(wildcard client/poolctl/*.c)
+MCP_SRC     := $(wildcard client/mcp/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 LOAD_SRC    := $(wildcard tests/sim/load*.c) tests/sim/agenda.c
 SIM_SRC     := $(filter-out tests/sim/load%,$(wildcard tests/sim/*.c))
@@ -95,7 +96,7 @@ FUZZERS     := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 SONAME      := libpoold.so.0
 
 .PHONY: all tools
-all: $(O)/poold $(O)/poolctl $(O)/libpoold.a $(O)/$(SONAME) $(O)/libpoold.pc
+all: $(O)/poold $(O)/poolctl $(O)/poold-mcp $(O)/libpoold.a $(O)/$(SONAME) $(O)/libpoold.pc
 tools: $(WORKERS) $(BENCHES)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
@@ -130,6 +131,11 @@ $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 $(O)/libpoolctl.a: $(call obj,$(CTL_SRC))
 	$(archive)
 $(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a
+	$(call say,LD,$@)
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
+$(O)/libpoold_mcp.a: $(call obj,$(MCP_SRC))
+	$(archive)
+$(O)/poold-mcp: $(O)/libpoold_mcp.a $(O)/libpoolctl.a $(O)/libpoold.a
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
 $(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/lib/libpoold.map
@@ -219,6 +225,8 @@ E2E_JOBS    ?= 4
 PY_TESTS     = $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
 E2E_ALONE    = $(shell grep -l '^ALONE = True' $(PY_TESTS))
 E2E_LOAD     = $(wildcard tests/e2e/test_load_*.py)
+# These need what .ci/npm installs, and are skipped without it.
+NPM_TESTS    = $(wildcard tests/npm/test_*.py)
 LINTS        = $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
 lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
 lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
@@ -275,7 +283,7 @@ fuzz-run: $(FUZZERS)
 	done
 
 chaos: all tools
-	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD))
+	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD) $(NPM_TESTS))
 
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
@@ -295,7 +303,7 @@ format:
 format-check:
 	@clang-format --dry-run -Werror $(C_FILES)
 
-TIDY_SRC     = $(PROTO_SRC) $(CORE_SRC) $(IO_SRC) daemon/main.c $(LIB_SRC) $(CTL_SRC)
+TIDY_SRC     = $(PROTO_SRC) $(CORE_SRC) $(IO_SRC) daemon/main.c $(LIB_SRC) $(CTL_SRC) $(MCP_SRC)
 TIDY_FLAGS   = -std=c17 -I. -Iclient/lib -D_GNU_SOURCE -DPOOLD_VERSION='"'"'"0"'"'"' $(PKG_CFLAGS)
 lint: format-check
 	@echo "  clang-tidy"
@@ -304,7 +312,7 @@ lint: format-check
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppressions-list=.cppcheck -j 2 -I. -Iclient/lib -D_GNU_SOURCE $(TIDY_SRC)
 	@echo "  shell and manual pages"
-	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps .ci/reproducible $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
+	@if command -v shellcheck >/dev/null; then shellcheck -s sh .ci/deps .ci/npm .ci/reproducible $(wildcard tests/*/*.sh client/python/examples/*.sh); fi
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
 	@echo "  mypy"
 	@if command -v mypy >/dev/null; then cd client/python && mypy --no-error-summary --cache-dir=$(abspath $(O))/mypy; fi
@@ -317,7 +325,7 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make            build poold, poolctl and libpoold below build/none'
+	@echo 'make            build poold, poolctl, poold-mcp and libpoold below build/none'
 	@echo 'make demo       set up, build, and show the daemon at work'
 	@echo 'make t T=NAME   one test of any kind, by its name in the source'
 	@echo 'make unit       the unit tests, and a part of the simulator'
@@ -363,6 +371,7 @@ endef
 install: all
 	install -Dm755 $(O)/poold $(D)$(SBINDIR)/poold
 	install -Dm755 $(O)/poolctl $(D)$(BINDIR)/poolctl
+	install -Dm755 $(O)/poold-mcp $(D)$(BINDIR)/poold-mcp
 	install -Dm755 $(O)/$(SONAME) $(D)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(D)$(LIBDIR)/libpoold.so
 	install -Dm644 $(O)/libpoold.a $(D)$(LIBDIR)/libpoold.a
@@ -383,7 +392,8 @@ install: all
 
 # What somebody has configured stays.
 uninstall:
-	rm -f $(D)$(SBINDIR)/poold $(D)$(BINDIR)/poolctl $(D)$(INCLUDEDIR)/poold.h $(D)$(LIBDIR)/pkgconfig/libpoold.pc
+	rm -f $(D)$(SBINDIR)/poold $(D)$(BINDIR)/poolctl $(D)$(BINDIR)/poold-mcp
+	rm -f $(D)$(INCLUDEDIR)/poold.h $(D)$(LIBDIR)/pkgconfig/libpoold.pc
 	rm -f $(addprefix $(D)$(LIBDIR)/,$(SONAME) libpoold.so libpoold.a)
 	rm -f $(D)$(COMPLETIONDIR)/poolctl
 	rm -f $(D)$(UNITDIR)/poold.service $(D)$(UNITDIR)/poold.socket

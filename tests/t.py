@@ -112,7 +112,7 @@ def all_tests() -> list[Test]:
         tests += golden_tests(path, sources)
     for path in sorted(ROOT.glob("tests/python/test_*.py")):
         tests += python_tests(path, "")
-    for path in sorted(ROOT.glob("tests/e2e/test_*.py")):
+    for path in sorted([*ROOT.glob("tests/e2e/test_*.py"), *ROOT.glob("tests/npm/test_*.py")]):
         tests += python_tests(path, "all tools")
     for path in sorted(ROOT.glob("tests/lint/*")):
         program = sys.executable if path.suffix == ".py" else "sh"

@@ -48,7 +48,7 @@ static json_t *error_json(const struct poold_error *error)
 {
 	json_t *json = NULL;
 
-	if (error->map.len > 0 && json_from_value(error->map, &json) == 0)
+	if (error->map.len > 0 && json_from_value(error->map, JSON_MARKED, &json) == 0)
 		return json;
 	return json_pack("{s:s, s:s, s:s, s:b, s:s}", "code", error->code, "category",
 			 error->category, "message", error->message, "retryable",

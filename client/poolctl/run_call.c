@@ -22,12 +22,13 @@ static int read_args(const char *text, struct poold_writer *writer)
 			error.text, error.line, error.column);
 		return -EINVAL;
 	}
-	r = json_to_value(json, writer);
+	r = json_to_value(json, JSON_MARKED, writer);
 	if (r == 0)
 		r = poold_writer_error(writer);
 	if (r < 0)
 		fprintf(stderr, "poolctl: the arguments cannot be sent: %s\n",
-			r == -EINVAL ? "an object has an unknown \"$\" key; see poolctl call --help"
+			r == -EINVAL ? "a \"$\" key has a value that it cannot have; see poolctl "
+				       "call --help"
 				     : strerror(-r));
 	json_decref(json);
 	return r;
@@ -38,7 +39,7 @@ static void on_chunk(void *userdata, struct poold_bytes value)
 {
 	int *failed = userdata;
 	json_t *json;
-	int r = json_from_value(value, &json);
+	int r = json_from_value(value, JSON_MARKED, &json);
 
 	if (r < 0) {
 		fprintf(stderr, "poolctl: a chunk cannot be read: %s\n", strerror(-r));

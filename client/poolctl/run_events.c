@@ -31,7 +31,7 @@ static void on_event(void *userdata, struct poold_bytes event)
 
 	if (follower->is_stopped)
 		return;
-	if (json_from_value(event, &json) < 0) {
+	if (json_from_value(event, JSON_MARKED, &json) < 0) {
 		fprintf(stderr, "poolctl: an event cannot be read\n");
 		stop(follower, EX_PROTOCOL);
 		return;

@@ -12,7 +12,7 @@ int run_print_result(const struct command *command, const struct options *option
 		     struct poold_bytes result, const char *pool)
 {
 	json_t *json;
-	int r = json_from_value(result, &json);
+	int r = json_from_value(result, JSON_MARKED, &json);
 
 	if (r < 0) {
 		fprintf(stderr, "poolctl: the daemon's answer cannot be read: %s\n", strerror(-r));

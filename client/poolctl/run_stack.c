@@ -26,7 +26,7 @@ static void on_event(void *userdata, struct poold_bytes bytes)
 	struct awaited *awaited = userdata;
 	json_t *event;
 
-	if (awaited->event || json_from_value(bytes, &event) < 0)
+	if (awaited->event || json_from_value(bytes, JSON_MARKED, &event) < 0)
 		return;
 	if (strcmp(field_text(event, "what"), "stack") == 0 &&
 	    strcmp(field_text(event, "pool"), awaited->pool) == 0 &&

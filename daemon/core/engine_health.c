@@ -12,15 +12,19 @@
 
 void engine_ping(struct engine *engine, struct worker *worker)
 {
-	struct effect *effect = engine_emit(engine, EFFECT_PING);
+	struct effect *effect;
 
+	worker->ping_sent = engine->now;
+	engine_touch(engine, worker);
+	/* The answer to the last one may still come, and need not be the answer to another. */
+	if (worker->ping_id != 0)
+		return;
+	effect = engine_emit(engine, EFFECT_PING);
 	effect->pool = worker->pool;
 	effect->worker = worker->index;
 	effect->life = worker->life;
 	worker->ping_id = worker->next_id++;
-	worker->ping_sent = engine->now;
 	effect->send.id = worker->ping_id;
-	engine_touch(engine, worker);
 }
 
 static void miss_ping(struct engine *engine, struct worker *worker, enum errcode code)
@@ -53,6 +57,7 @@ void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode
 	struct pool *pool = engine_pool_of(engine, worker);
 
 	worker->ping_sent = 0;
+	worker->ping_id = 0;
 	if (code != ERR_NONE && !pool->settings.any_pong) {
 		miss_ping(engine, worker, ERR_health_check_failed);
 		return;
@@ -61,6 +66,19 @@ void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode
 	worker->health = HEALTH_HEALTHY;
 	recover(engine, worker);
 	engine_early_probe(engine, worker);
+	engine_mark_pool_dirty(engine, pool);
+}
+
+void engine_heard_instead(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	if (worker->ping_sent == 0 || !pool->settings.any_pong)
+		return;
+	worker->ping_sent = 0;
+	worker->pings_missed = 0;
+	worker->health = HEALTH_HEALTHY;
+	recover(engine, worker);
 	engine_mark_pool_dirty(engine, pool);
 }
 

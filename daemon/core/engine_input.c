@@ -79,7 +79,9 @@ static void react(struct engine *engine, struct worker *worker, enum worker_reac
 {
 	switch (reaction) {
 	case REACTION_IGNORED:
+		break;
 	case REACTION_LIVES: /* worker->heard is already set */
+		engine_heard_instead(engine, worker);
 		break;
 	case REACTION_VIOLATES:
 		engine_worker_broke(engine, worker, ERR_protocol_violation);

@@ -535,7 +535,11 @@ void engine_arm_touched(struct engine *engine);
 /* The worker has answered its health check, with an error unless `code` is ERR_NONE. */
 void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode code);
 
-/* Sends a health check to the worker. */
+/* The worker sent something else: where any answer to a health check passes, a program that knows no
+ * health checks passes by that as well. */
+void engine_heard_instead(struct engine *engine, struct worker *worker);
+
+/* Sends a health check to the worker, or waits again for the answer to the last one. */
 void engine_ping(struct engine *engine, struct worker *worker);
 
 /* Whether the attempt at the head of the worker's line has become slow (pool_slow_after). */

@@ -254,6 +254,7 @@ void engine_worker_chunk(struct engine *engine, struct worker *worker,
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 	else
 		engine_take_chunk(engine, attempt, event->is_dropped);
+	engine_heard_instead(engine, worker);
 }
 
 void engine_worker_answered(struct engine *engine, struct worker *worker,
@@ -262,7 +263,7 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct attempt *attempt;
 
-	if (worker->ping_sent > 0 && event->id == worker->ping_id) {
+	if (worker->ping_id != 0 && event->id == worker->ping_id) {
 		engine_take_pong(engine, worker, event->answer.code);
 		return;
 	}
@@ -271,6 +272,7 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 		return;
 	}
+	engine_heard_instead(engine, worker);
 	worker->served++;
 	if (list_first(&worker->attempts) == &attempt->in_worker)
 		worker->is_slow = false;

@@ -88,6 +88,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->retire_at = USEC_INFINITY;
 	worker->started = worker->heard = now;
 	worker->ping_sent = 0;
+	worker->ping_id = 0;
 	worker->step_at = USEC_INFINITY;
 	worker->served = worker->failed = 0;
 	worker->failures = 0;

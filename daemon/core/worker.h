@@ -103,7 +103,8 @@ struct worker {
 	usec_t started;		/* when this life started */
 	usec_t retire_at;	/* end of its lifetime; USEC_INFINITY: there is none */
 	usec_t restart_at;	/* while TERMINATED, if is_wanted */
-	usec_t ping_sent;	/* 0: no ping is outstanding */
+	usec_t ping_sent;	/* 0: no answer to a ping is awaited */
+	/* Of the last ping, until it is answered; 0: none. */
 	uint32_t ping_id;
 	usec_t heard;	 /* last sign of life, for health checks */
 	usec_t step_at;	 /* while TERMINATING: when the next signal is due */

@@ -14,7 +14,7 @@ enum worker_reaction {
 	REACTION_NEVER = 0, /* impossible: the caller has broken its contract */
 	REACTION_IGNORED,   /* nothing changes */
 	REACTION_VIOLATES,  /* the worker broke the protocol and is ended */
-	REACTION_LIVES,	    /* nothing but its next health check is postponed */
+	REACTION_LIVES,	    /* only its health check: this one may pass, the next is postponed */
 	REACTION_IS_READY,  /* the worker can take requests */
 	REACTION_BEGINS,    /* an attempt begins; an unknown one breaks the protocol */
 	REACTION_PART,	    /* part of an answer; for an unknown attempt it breaks the protocol */

@@ -15,6 +15,9 @@ from harness import START_TIMEOUT, Daemon, pool, worker
 from servers import INITIALIZE, TOOLS
 
 
+PROGRESS = {"progress_notification": "notifications/progress"}
+
+
 def tools_pool(**options: object) -> str:
     return pool("words", worker("toolserver"), **{**TOOLS, **options})
 
@@ -55,7 +58,7 @@ class ToolServer(ClientTest):
         """Arrays and maps as they are, nothing for nil, and anything else alone in an array."""
         _, client = self.start_tools()
         for args, expected in (
-            (None, None), ([], []), ([1, [2.0]], [1, [2.0]]), ({"a": {"b": 1}}, {"a": {"b": 1}}),
+            (None, None), ([], None), ([[]], [[]]), ([1, [2.0]], [1, [2.0]]), ({"a": {"b": 1}}, {"a": {"b": 1}}),
             ({}, {}), (5, [5]), ("x", ["x"]), (b"\0", ["AA=="]), ("a\nb\r\u2028", ["a\nb\r\u2028"]),
         ):
             found = client.request("poold.call", ["words", "echo", args])
@@ -71,8 +74,24 @@ class ToolServer(ClientTest):
         self.assertEqual(
             refused, {"code": -32601, "message": "the daemon takes no requests from workers"}
         )
+        for number in (7, "seven", None, 1.5):
+            self.assertEqual(client.call("words", "ask", "ping", number), {"result": {}})
         self.assertEqual(client.call("words", "echo", 1), [1])
         self.assertEqual(daemon.worker_pids("words"), [before])
+
+    def test_members_that_are_null(self) -> None:
+        """Some libraries write all members of a message."""
+        _, client = self.start_tools()
+        for number, (members, expected) in enumerate(
+            (('"result":7,"error":null', 7), ('"error":null,"result":{}', {}),
+             ('"result":null,"error":null', None), ('"method":null,"result":1,"error":null', 1)),
+            start=1,
+        ):
+            line = f'{{"jsonrpc":"2.0","id":{number},{members}}}'
+            self.assertEqual(client.call("words", "write", line), expected)
+        line = '{"jsonrpc":"2.0","id":5,"result":null,"error":{"code":3,"message":"M"}}'
+        error = self.failure("exception", client, "words", "write", line)
+        self.assertEqual(error.raw["message"], "3: M")
 
     def test_blank_lines_and_carriage_returns(self) -> None:
         _, client = self.start_tools()
@@ -187,7 +206,80 @@ class ToolServer(ClientTest):
         daemon.wait_workers("words", 1, apart_from=(before,))
         self.assertEqual(client.call("words", "cancels"), [])
 
+    # --- progress ---
+
+    def test_progress_comes_as_parts(self) -> None:
+        daemon, client = self.start_tools(**PROGRESS)
+        (before,) = daemon.worker_pids("words")
+        for meta in ({}, {"_meta": {"progressToken": "mine"}}, {"_meta": {"progressToken": 99}}):
+            with self.subTest(**meta):
+                own = meta["_meta"] if meta else {}
+                stream = client.stream("words", "report", steps=3, late=True, **meta)
+                self.assertEqual(
+                    list(stream), [{"progress": n, "total": 3, **own} for n in (1, 2, 3)]
+                )
+                self.assertEqual(stream.result, {"steps": 3, "had_token": True})
+        self.assertEqual(daemon.worker_pids("words"), [before])
+
+    def test_who_asked_for_no_stream_gets_none(self) -> None:
+        _, client = self.start_tools(**PROGRESS)
+        for meta in ({}, {"_meta": {"progressToken": 1}}):
+            self.assertEqual(
+                client.call("words", "report", steps=3, **meta), {"steps": 3, "had_token": False}
+            )
+        _, client = self.start_tools()
+        stream = client.stream("words", "report", steps=3, _meta={"progressToken": 1})
+        self.assertEqual((list(stream), stream.result["had_token"]), ([], True))
+
+    def test_progress_of_what_was_cancelled(self) -> None:
+        daemon, client = self.start_tools(
+            **PROGRESS, cancel_notification="notifications/cancelled"
+        )
+        (before,) = daemon.worker_pids("words")
+        stream = client.stream("words", "report_cancelled")
+        self.assertEqual(next(stream), {"progress": 1, "total": 2})
+        stream.close()
+        self.assertEqual(client.call("words", "cancels"), [1])
+        self.assertEqual(daemon.worker_pids("words"), [before])
+
+    def test_progress_of_many_at_once(self) -> None:
+        """Each caller gets its own, whatever its token is."""
+        _, client = self.start_tools(**PROGRESS, prefetch=8, idempotent=True)
+        streams = [
+            client.stream("words", "report", steps=n, _meta={"progressToken": 7}, late=True)
+            for n in range(1, 30)
+        ]
+        for n, stream in enumerate(streams, start=1):
+            self.assertEqual([part["progress"] for part in stream], list(range(1, n + 1)))
+            self.assertEqual(stream.result["steps"], n)
+
+    def test_progress_starts_over_with_the_next_attempt(self) -> None:
+        daemon, client = self.start_tools(**PROGRESS, idempotent=True)
+        daemon.announced.append("pool=words")
+        mark = str(daemon.directory / "died")
+        stream = client.stream("words", "report", steps=2, die_once=mark, restartable=True)
+        parts = list(stream)
+        begin = parts.index(poold.RESTART) + 1
+        self.assertEqual([part["progress"] for part in parts[begin:]], [1, 2])
+        self.assertEqual(stream.result["steps"], 2)
+        stream = client.stream("words", "report", steps=2, die_once=mark + "2")
+        with self.assertRaises(poold.Error) as raised:
+            list(stream)
+        self.assertEqual(raised.exception.code, "worker_killed")
+
     # --- its life ---
+
+    def test_one_handshake_in_a_life(self) -> None:
+        """A client that asks for it gets what the server said at its start."""
+        daemon, client = self.start_tools(prefetch=8, idempotent=True)
+        calls = [client.start("words", "initialize", protocolVersion="1999") for _ in range(20)]
+        for call in calls:
+            self.assertEqual(call.result()["serverInfo"], {"name": "words", "version": "1"})
+        self.assertEqual(client.call("words", "handshakes"), 1)
+        self.assertEqual(daemon.counters("words")["worker_starts"], 1)
+        _, client = self.start_tools(max_requests=1)
+        for _ in range(3):
+            self.assertEqual(client.call("words", "initialize")["serverInfo"]["name"], "words")
 
     def test_health_checks_need_no_method_for_it(self) -> None:
         daemon, client = self.start_tools(ping_interval="10ms")
@@ -199,6 +291,34 @@ class ToolServer(ClientTest):
         daemon = self.start(tools_pool(ping_interval="10ms", ping_call="fail"))
         daemon.announced.append("pool=words")
         eventually(lambda: daemon.counters("words")["worker_starts"] > 1, "it is replaced")
+
+    def test_who_passes_pings_over_is_told_what_to_set(self) -> None:
+        deaf = {"env.TOOLS_DEAF": "yes", "ping_interval": "20ms", "ping_timeout": "50ms"}
+        daemon = self.start(tools_pool(**deaf))
+        daemon.announced.append("pool=words")
+        (before,) = daemon.worker_pids("words")
+        daemon.log.wait_for(
+            "the worker did not answer a health check: ping; if its program never answers that, "
+            "set ping_call to a method that it answers, or ping_interval = 0"
+        )
+        daemon.wait_workers("words", 1, apart_from=(before,))
+        for more in ({"ping_call": "echo"}, {"ping_interval": "0"}):
+            with self.subTest(**more):
+                daemon = self.start(tools_pool(**{**deaf, **more}))
+                client = self.connect_client(daemon)
+                for _ in range(10):
+                    self.assertEqual(client.call("words", "sleep", 0.05), "slept")
+                self.assertEqual(daemon.counters("words")["worker_starts"], 1)
+
+    def test_who_passes_pings_over_and_is_heard_otherwise_is_well(self) -> None:
+        daemon = self.start(
+            tools_pool(**{"env.TOOLS_DEAF": "yes"}, ping_interval="20ms", ping_timeout="200ms")
+        )
+        client = self.connect_client(daemon)
+        self.assertEqual(client.call("words", "chatter", 0.03, 40), "begun")
+        daemon.log.wait_for("that was all")  # long after three misses in a row
+        self.assertEqual(daemon.counters("words")["worker_starts"], 1)
+        daemon.announced.append("pool=words")
 
     def test_a_handshake_that_is_refused(self) -> None:
         params = json.dumps({**INITIALIZE, "protocolVersion": "1999-01-01"})

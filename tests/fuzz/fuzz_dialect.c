@@ -24,7 +24,8 @@ static const char *const options[] = {
 	"dialect = msgpack-rpc\nready_notification = r\n",
 	"dialect = packet4-json\n",
 	"dialect = packet4-msgpack\n",
-	"dialect = jsonrpc\nready_call = m\nready_then = n\ncancel_notification = c\n",
+	("dialect = jsonrpc\nready_call = m\nready_then = n\ncancel_notification = c\n"
+	 "progress_notification = p\n"),
 	"dialect = jsonrpc\nready_notification = r\n",
 };
 
@@ -64,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	chosen = options[data[0] % ARRAY_SIZE(options)];
 	speak_open(&speak, chosen, RESPONSE_MAX);
 	(void)speak_send(&speak, 1, "m", "[1]");
-	(void)speak_send(&speak, 2, "m", "{'a': 'b'}");
+	(void)speak_stream(&speak, 2, "m", "{'a': 'b', '_meta': {'progressToken': 'x'}}");
 	check_heard(&speak);
 	converse(&speak, data + 2, len - 2, (size_t)data[1] + 1);
 	channel_cancel(&speak.channel, 1);

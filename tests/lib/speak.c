@@ -186,13 +186,15 @@ void speak_say(struct speak *speak, struct bytes bytes)
 	}
 }
 
-const char *speak_send(struct speak *speak, uint32_t id, const char *method, const char *args)
+static const char *ask(struct speak *speak, uint32_t id, const char *method, const char *args,
+		       bool is_stream)
 {
 	struct buf value;
 	struct channel_request request = {
 		.id = id,
 		.attempt = 1,
 		.method = {(const uint8_t *)method, strlen(method)},
+		.is_stream = is_stream,
 	};
 	const char *why;
 
@@ -204,6 +206,16 @@ const char *speak_send(struct speak *speak, uint32_t id, const char *method, con
 	why = channel_send(&speak->channel, &request);
 	buf_free(&value);
 	return why;
+}
+
+const char *speak_send(struct speak *speak, uint32_t id, const char *method, const char *args)
+{
+	return ask(speak, id, method, args, false);
+}
+
+const char *speak_stream(struct speak *speak, uint32_t id, const char *method, const char *args)
+{
+	return ask(speak, id, method, args, true);
 }
 
 struct bytes speak_listen(struct speak *speak)

@@ -27,6 +27,8 @@ void speak_say(struct speak *speak, struct bytes bytes);
 
 /* Sends the worker a request; `args` is in the notation of wire.h.  Returns as channel_send. */
 const char *speak_send(struct speak *speak, uint32_t id, const char *method, const char *args);
+/* The same for a caller that takes the answer in parts. */
+const char *speak_stream(struct speak *speak, uint32_t id, const char *method, const char *args);
 
 /* Returns all that was written to the worker since the last call; valid until the next call. */
 struct bytes speak_listen(struct speak *speak);

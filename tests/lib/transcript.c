@@ -230,6 +230,8 @@ static bool set_pool(struct pool_settings *pool, const char *key, const char *va
 		return set_affinity(pool, value);
 	if (strcmp(key, "fallback") == 0)
 		return set_fallback(pool, value);
+	if (strcmp(key, "any_pong") == 0)
+		return pool->any_pong = strcmp(value, "yes") == 0;
 	if (strcmp(key, "per_method") == 0)
 		return pool->breaker_per_method = strcmp(value, "yes") == 0;
 	if (strcmp(key, "backoff") == 0)

@@ -14,7 +14,7 @@ fail() {
 
 # The folder that others test stays as it is.
 mkdir "$work/build"
-(cd "${O:-build/none}" && cp -a daemon client protocol lib* paths poold poolctl "$work/build")
+(cd "${O:-build/none}" && cp -a daemon client protocol lib* paths poold poolctl poold-mcp "$work/build")
 
 install_to() { # ROOT VARIABLE...
 	root=$work/$1

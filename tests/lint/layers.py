@@ -36,8 +36,13 @@ DAEMON = (
 )
 RANKS = {folder: rank for rank, folder in enumerate(DAEMON)}
 
-# The folders of the client: both see the protocol, and poolctl of the library what a user sees.
-CLIENT = ("client/lib", "client/poolctl")
+# The folders of the client: all see the protocol, and the programs of the library what a user sees.
+CLIENT = ("client/lib", "client/poolctl", "client/mcp")
+
+PROGRAMS = CLIENT[1:]
+
+# What poold-mcp sees of poolctl.
+PARTS_OF_POOLCTL = {"json", "json_to", "json_print", "argument"}
 
 # What make puts the objects of each folder into.
 IO_ARCHIVES = {folder: f"libio_{Path(folder).name}.a" for folder in DAEMON
@@ -48,6 +53,7 @@ ARCHIVES = {
     **IO_ARCHIVES,
     "client/lib": "libpoold.a",
     "client/poolctl": "libpoolctl.a",
+    "client/mcp": "libpoold_mcp.a",
 }
 
 PUBLIC_HEADER = "client/lib/poold.h"
@@ -95,11 +101,15 @@ def broken_rule(folder: str, other: str, file: str) -> str | None:
         return None
     if other in RANKS:
         return "the client sees nothing of the daemon"
-    if other == "client/poolctl":
-        return "the library sees nothing of poolctl"
+    if other == "client/poolctl" and folder == "client/mcp":
+        if file.split(".")[0] in PARTS_OF_POOLCTL:
+            return None
+        return "poold-mcp sees of poolctl only json.h and argument.h"
+    if other in PROGRAMS:
+        return f"{Path(folder).name} sees nothing of {Path(other).name}"
     if f"{other}/{file}" == PUBLIC_HEADER:
         return None
-    return "poolctl sees of the library only poold.h"
+    return f"{Path(folder).name} sees of the library only poold.h"
 
 
 def wrong_includes(root: Path) -> Iterator[str]:
@@ -165,8 +175,8 @@ def wrong_symbols(build: Path) -> Iterator[str]:
 
 
 def is_public(member: Member, symbol: str) -> bool:
-    """Whether poolctl needs a function that the library exports to everybody."""
-    return member.folder == "client/poolctl" and symbol.startswith(PUBLIC_PREFIX)
+    """Whether a program needs a function that the library exports to everybody."""
+    return member.folder in PROGRAMS and symbol.startswith(PUBLIC_PREFIX)
 
 
 def violations(root: Path, build: Path) -> list[str]:

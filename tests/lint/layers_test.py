@@ -29,6 +29,7 @@ OBJECTS = {
     "daemon/io/service": ["reload"],
     "client/lib": ["inbox", "public"],
     "client/poolctl": ["table"],
+    "client/mcp": ["bridge"],
 }
 
 
@@ -64,6 +65,11 @@ class Includes(unittest.TestCase):
                 ("daemon/io/base/chunk.c", "poold.h", "nothing of the client"),
                 ("client/lib/inbox.c", "daemon/core/heap.h", "nothing of the daemon"),
                 ("client/lib/inbox.c", "client/poolctl/table.h", "nothing of poolctl"),
+                ("client/lib/inbox.c", "client/mcp/bridge.h", "nothing of mcp"),
+                ("client/poolctl/table.c", "client/mcp/bridge.h", "nothing of mcp"),
+                ("client/mcp/bridge.c", "client/poolctl/table.h", "only json.h and argument.h"),
+                ("client/mcp/bridge.c", "client/lib/inbox.h", "only poold.h"),
+                ("client/mcp/bridge.c", "daemon/core/heap.h", "nothing of the daemon"),
                 ("client/poolctl/table.c", "daemon/core/heap.h", "nothing of the daemon"),
                 ("client/poolctl/table.c", "client/lib/inbox.h", "only poold.h"),
                 ("daemon/io/odd/odd.c", "protocol/list.h", "no rank"),
@@ -87,6 +93,8 @@ class Includes(unittest.TestCase):
                 ("daemon/main.c", "daemon/io/service/daemon.h"),
                 ("client/poolctl/table.c", "poold.h"),
                 ("client/poolctl/table.c", "protocol/base.h"),
+                ("client/mcp/bridge.c", "client/poolctl/json.h"),
+                ("client/mcp/bridge.c", "poold.h"),
                 ("client/lib/inbox.c", "client/lib/poold.h")):
             with self.subTest(file=file, included=included):
                 self.assertEqual(self.found(file, included), "")
@@ -150,7 +158,10 @@ class Archives(unittest.TestCase):
             ("daemon/io/driver", "client/lib", "inbox", "nothing of the client"),
             ("client/lib", "client/poolctl", "table", "nothing of poolctl"),
             ("client/lib", "daemon/io/base", "loop", "nothing of the daemon"),
-            ("client/poolctl", "client/lib", "inbox", "only poold.h"))
+            ("client/poolctl", "client/lib", "inbox", "only poold.h"),
+            ("client/poolctl", "client/mcp", "bridge", "nothing of mcp"),
+            ("client/mcp", "client/poolctl", "table", "only json.h and argument.h"),
+            ("client/mcp", "client/lib", "inbox", "only poold.h"))
         for number, (folder, other, name, _) in enumerate(faults):
             self.plant(folder, f"planted{number}", function(other, name))
         found = list(layers.wrong_symbols(self.build))
@@ -170,6 +181,7 @@ class Archives(unittest.TestCase):
         self.plant("daemon/io/driver", "drives", function("daemon/core", "engine"))
         self.plant("daemon/io/worker", "works", function("daemon/core", "worker"))
         self.plant("client/poolctl", "calls", function("client/lib", "public"))
+        self.plant("client/mcp", "serves", function("client/lib", "public"))
         self.plant("client/poolctl", "reads", function("protocol", "buf"))
         self.plant("client/lib", "writes", function("protocol", "buf"))
         self.assertEqual(list(layers.wrong_symbols(self.build)), [])

@@ -51,6 +51,7 @@ static const struct {
 	{SECTION_POOL, "ready_notification", "", "a", "ready", "a b", "a\tb"},
 	{SECTION_POOL, "ping_call", "", "a", "nvim_get_mode", "a b", "a\tb"},
 	{SECTION_POOL, "cancel_notification", "", "a", "notifications/cancelled", "a b", "a\tb"},
+	{SECTION_POOL, "progress_notification", "", "a", "notifications/progress", "a b", "a\tb"},
 	{SECTION_POOL, "workers", "1", "0..1", "1..4096", "0", "1..4097"},
 	{SECTION_POOL, "spares", "0", "0", "64", "-1", "65"},
 	{SECTION_POOL, "start_parallel", "8", "1", "4096", "0", "4097"},
@@ -447,7 +448,7 @@ END_TEST
 	"key_bytes_max, errors_kept, cgroups, log_level, log_target"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
-	"ready_notification, ping_call, cancel_notification, "                                     \
+	"ready_notification, ping_call, cancel_notification, progress_notification, "              \
 	"workers, spares, start_parallel, timeout, timeout_max, attempt_timeout, "                 \
 	"queue_max, queue_bytes_max, admission, prefetch, prefork, idempotent, "                   \
 	"max_crash_retries, "                                                                      \

@@ -80,6 +80,7 @@ START_TEST(dialects_have_options_of_their_own)
 		{"poold", "ready_notification", "x", "where dialect = poold"},
 		{"poold", "ping_call", "x", "where dialect = poold"},
 		{"poold", "cancel_notification", "x", "where dialect = poold"},
+		{"poold", "progress_notification", "x", "where dialect = poold"},
 		{"poold", "prefetch", "5", NULL},
 		{"msgpack-rpc", "ready_call", "x", NULL},
 		{"msgpack-rpc", "ready_params", "1", "without ready_call"},
@@ -90,6 +91,7 @@ START_TEST(dialects_have_options_of_their_own)
 		{"msgpack-rpc", "ready_params", "1\nready_call = y", NULL},
 		{"msgpack-rpc", "ping_call", "x", NULL},
 		{"msgpack-rpc", "cancel_notification", "x", "where dialect = msgpack-rpc"},
+		{"msgpack-rpc", "progress_notification", "x", "where dialect = msgpack-rpc"},
 		{"msgpack-rpc", "prefetch", "5", NULL},
 		{"packet4-json", "ready_call", "", NULL},
 		{"packet4-json", "ready_call", "hello", NULL},
@@ -104,6 +106,8 @@ START_TEST(dialects_have_options_of_their_own)
 		{"jsonrpc", "ready_then", "x\nready_call = y\nready_params = {}", NULL},
 		{"jsonrpc", "ready_notification", "x", NULL},
 		{"jsonrpc", "cancel_notification", "x", NULL},
+		{"packet4-json", "progress_notification", "x", "where dialect = packet4-json"},
+		{"jsonrpc", "progress_notification", "x", NULL},
 		{"jsonrpc", "prefetch", "5", NULL},
 	};
 	char text[400], fault[400];

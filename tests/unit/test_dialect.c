@@ -366,7 +366,7 @@ START_TEST(lines_of_json_rpc)
 			 "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
 			 "\"params\":{\"v\":1.0}}\n");
 	say(&speak, "{\"jsonrpc\":\"2.0\",\"method\":\"news\"}\n");
-	ck_assert_str_eq(speak_reported(&speak), "");
+	ck_assert_str_eq(speak_reported(&speak), "alive\n");
 	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":0,");
 	say(&speak, "\"result\":{}}\r\n\n");
 	ck_assert_str_eq(speak_reported(&speak), "ready 1 batches\n");
@@ -375,11 +375,17 @@ START_TEST(lines_of_json_rpc)
 	ck_assert_ptr_null(speak_send(&speak, 1, "a/b", "{'x': 'a\nb'}"));
 	ck_assert_ptr_null(speak_send(&speak, 2, "m", "nil"));
 	ck_assert_ptr_null(speak_send(&speak, 3, "m", "5"));
+	ck_assert_ptr_null(speak_send(&speak, 4, "m", "[]"));
+	ck_assert_ptr_null(speak_send(&speak, 5, "m", "{}"));
+	ck_assert_ptr_null(speak_send(&speak, 6, "m", "[[]]"));
 	ck_assert_str_eq(heard(&speak, false, false),
 			 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a/b\","
 			 "\"params\":{\"x\":\"a\\u000ab\"}}\n"
 			 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"m\"}\n"
-			 "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"m\",\"params\":[5]}\n");
+			 "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"m\",\"params\":[5]}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"m\"}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"m\",\"params\":{}}\n"
+			 "{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"m\",\"params\":[[]]}\n");
 	say(&speak,
 	    "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":null}\n"
 	    "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"M\"},\"jsonrpc\":\"2.0\"}\n"
@@ -415,7 +421,65 @@ START_TEST(requests_of_a_json_rpc_worker)
 			 "\"the daemon takes no requests from workers\"}}\n",
 			 ids[i]);
 		ck_assert_str_eq(heard(&speak, false, false), text);
-		ck_assert_str_eq(speak_reported(&speak), "");
+		ck_assert_str_eq(speak_reported(&speak), "alive\n");
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+/* A server asks whether its client lives, also before it is ready. */
+START_TEST(pings_of_a_json_rpc_worker)
+{
+	static const char *const ids[] = {"5", "\"ping-1\"", "null"};
+	struct speak speak;
+	char text[200];
+
+	speak_open(&speak, TOOLS, LIMIT);
+	(void)speak_listen(&speak);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		snprintf(text, sizeof(text),
+			 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"ping\"}\n", ids[i]);
+		say(&speak, text);
+		snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n",
+			 ids[i]);
+		ck_assert_str_eq(heard(&speak, false, false), text);
+		ck_assert_str_eq(speak_reported(&speak), "alive\n");
+	}
+	/* A notification of that name is no question. */
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}\n");
+	ck_assert_uint_eq(speak_listen(&speak).len, 0);
+	speak_close(&speak);
+}
+END_TEST
+
+/* Some libraries write all members of a message, with null in those that it does not have. */
+START_TEST(members_that_are_null)
+{
+	static const char *const cases[][2] = {
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":null,\"result\":5}", "result 1 5\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[],\"error\":null}", "result 1 []\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"error\":null}", "result 1 nil\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"error\":{\"code\":7,\"message\":"
+		 "\"E\"}}",
+		 "failed 1 exception 7|E\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":null,\"params\":null,\"result\":5,"
+		 "\"error\":null}",
+		 "result 1 5\n"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":7,\"message\":null,\"data\":"
+		 "null}}",
+		 "failed 1 exception 7|\n"},
+		{"{\"jsonrpc\":\"2.0\",\"method\":\"news\",\"params\":null,\"result\":null,"
+		 "\"error\":null}",
+		 "alive\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct speak speak;
+
+		open_asked(&speak, JSONRPC, NULL);
+		say(&speak, cases[i][0]);
+		say(&speak, "\n");
+		ck_assert_str_eq(speak_reported(&speak), cases[i][1]);
 		speak_close(&speak);
 	}
 }
@@ -436,7 +500,11 @@ START_TEST(lines_that_break_json_rpc)
 		 "protocol_violation: its answer has no id"},
 		{"{\"jsonrpc\":\"2.0\",\"id\":1}\n",
 		 "protocol_violation: its answer must have a result or an error"},
-		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":null,\"result\":1}\n",
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":null}\n",
+		 "protocol_violation: its answer must have a result or an error"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":1},\"result\":1}\n",
+		 "protocol_violation: its answer must have a result or an error"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":false,\"result\":1}\n",
 		 "protocol_violation: its answer must have a result or an error"},
 		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":5}\n",
 		 "protocol_violation: its error is not one of JSON-RPC"},
@@ -459,6 +527,155 @@ START_TEST(lines_that_break_json_rpc)
 }
 END_TEST
 
+#define PROGRESS JSONRPC "progress_notification = p\n"
+
+/* The token is the daemon's own; what else the arguments hold stays. */
+START_TEST(tokens_for_progress)
+{
+	static const struct {
+		const char *args;
+		const char *stream; /* the params where the caller takes parts; NULL: none */
+		const char *whole;  /* and where it does not */
+	} cases[] = {
+		{"nil", "{\"_meta\":{\"progressToken\":9}}", NULL},
+		{"[]", "{\"_meta\":{\"progressToken\":9}}", NULL},
+		{"{}", "{\"_meta\":{\"progressToken\":9}}", "{}"},
+		{"{'a': 1}", "{\"a\":1,\"_meta\":{\"progressToken\":9}}", "{\"a\":1}"},
+		{"{'_meta': {}, 'a': 1}", "{\"a\":1,\"_meta\":{\"progressToken\":9}}",
+		 "{\"_meta\":{},\"a\":1}"},
+		{"{'a': 1, '_meta': {'x': 2, 'progressToken': 5, 'y': 3}, 'b': 4}",
+		 "{\"a\":1,\"b\":4,\"_meta\":{\"x\":2,\"y\":3,\"progressToken\":9}}",
+		 "{\"a\":1,\"b\":4,\"_meta\":{\"x\":2,\"y\":3}}"},
+		{"{'_meta': {'progressToken': [{}]}}", "{\"_meta\":{\"progressToken\":9}}",
+		 "{\"_meta\":{}}"},
+		/* These can have no token. */
+		{"[1]", "[1]", "[1]"},
+		{"5", "[5]", "[5]"},
+		{"{'_meta': 5}", "{\"_meta\":5}", "{\"_meta\":5}"},
+		{"{'_meta': nil}", "{\"_meta\":null}", "{\"_meta\":null}"},
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		bool is_stream = i % 2 == 0;
+		const char *args = cases[i / 2].args;
+		const char *params = is_stream ? cases[i / 2].stream : cases[i / 2].whole;
+		struct speak speak;
+		char text[300];
+
+		snprintf(text, sizeof(text),
+			 "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"m\"%s%s}\n",
+			 params ? ",\"params\":" : "", params ? params : "");
+		speak_open(&speak, PROGRESS, LIMIT);
+		ck_assert_ptr_null(is_stream ? speak_stream(&speak, 9, "m", args)
+					     : speak_send(&speak, 9, "m", args));
+		ck_assert_str_eq(heard(&speak, false, false), text);
+		speak_close(&speak);
+	}
+}
+END_TEST
+
+static void say_progress(struct speak *speak, const char *params)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"method\":\"p\",\"params\":%s}\n",
+		 params);
+	say(speak, text);
+}
+
+START_TEST(progress_as_parts)
+{
+	static const char *const unknown[] = {
+		"{\"progress\":1}",
+		"{\"progressToken\":7,\"progress\":1}",
+		"{\"progressToken\":1,\"progress\":1}",
+		"{\"progressToken\":\"4\",\"progress\":1}",
+		"{\"progressToken\":4.0,\"progress\":1}",
+		"{\"progressToken\":null,\"progress\":1}",
+		"{\"progressToken\":4294967300,\"progress\":1}",
+		"[4,1]",
+		"null",
+	};
+	struct speak speak;
+
+	speak_open(&speak, PROGRESS, LIMIT);
+	/* 1 takes no parts, and 2 was never sent. */
+	ck_assert_ptr_null(speak_send(&speak, 1, "m", "{'_meta': {'progressToken': 4}}"));
+	ck_assert_ptr_nonnull(speak_stream(&speak, 2, "m", "{1: 2}"));
+	ck_assert_ptr_nonnull(speak_stream(&speak, 2, "\xff", "{}"));
+	ck_assert_ptr_null(speak_stream(&speak, 3, "m", "nil"));
+	ck_assert_ptr_null(speak_stream(&speak, 4, "m", "{'_meta': {'progressToken': 'own'}}"));
+	ck_assert_ptr_null(speak_stream(&speak, 5, "m", "{'_meta': {'progressToken': 4}}"));
+	(void)speak_reported(&speak);
+	say_progress(&speak, "{\"progressToken\":4,\"progress\":1,\"total\":2.5}");
+	say_progress(&speak, "{\"progress\":1,\"progressToken\":3}");
+	say_progress(&speak, "{\"progress\":1,\"progressToken\":5}");
+	say_progress(&speak, "{\"progress\":1,\"progressToken\":2}");
+	ck_assert_str_eq(speak_reported(&speak),
+			 "part 4 {'progress': 1, 'total': 2.5, 'progressToken': 'own'}\n"
+			 "part 3 {'progress': 1}\n"
+			 "part 5 {'progress': 1, 'progressToken': 4}\n"
+			 "alive\n");
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		say_progress(&speak, unknown[i]);
+		ck_assert_str_eq(speak_reported(&speak), "alive\n");
+	}
+	/* Late. */
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":1}\n");
+	say_progress(&speak, "{\"progressToken\":4,\"progress\":2}");
+	ck_assert_str_eq(speak_reported(&speak), "result 4 1\nalive\n");
+	speak_close(&speak);
+
+	/* Without the option nothing is changed, and nothing is a part. */
+	speak_open(&speak, JSONRPC, LIMIT);
+	ck_assert_ptr_null(speak_stream(&speak, 4, "m", "{'_meta': {'progressToken': 4}}"));
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"m\",\"params\":"
+			 "{\"_meta\":{\"progressToken\":4}}}\n");
+	say_progress(&speak, "{\"progressToken\":4,\"progress\":1}");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1 batches\nalive\n");
+	speak_close(&speak);
+}
+END_TEST
+
+/* A client's call of the handshake is answered with what the worker said at its start. */
+START_TEST(one_handshake_in_a_life)
+{
+	struct speak speak;
+
+	speak_open(&speak, TOOLS, LIMIT);
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"serverInfo\":{}}}\n");
+	(void)speak_listen(&speak);
+	(void)speak_reported(&speak);
+	ck_assert_ptr_null(speak_send(&speak, 1, "initialize", "{'v': 2}"));
+	ck_assert_ptr_null(speak_stream(&speak, 2, "initialize", "nil"));
+	ck_assert_uint_eq(speak_listen(&speak).len, 0);
+	ck_assert_str_eq(speak_reported(&speak), "");
+	channel_answer_kept(&speak.channel);
+	ck_assert_str_eq(speak_reported(&speak),
+			 "result 2 {'serverInfo': {}}\nresult 1 {'serverInfo': {}}\n");
+	channel_answer_kept(&speak.channel);
+	ck_assert_str_eq(speak_reported(&speak), "");
+	ck_assert_ptr_null(speak_send(&speak, 3, "initialize", "{'v': 2}"));
+	channel_answer_kept(&speak.channel);
+	ck_assert_str_eq(speak_reported(&speak), "result 3 {'serverInfo': {}}\n");
+	ck_assert_ptr_null(speak_send(&speak, 4, "initialize", "{'v': 2}"));
+	channel_close(&speak.channel);
+	channel_answer_kept(&speak.channel);
+	ck_assert_str_eq(speak_reported(&speak), "");
+	speak_close(&speak);
+
+	/* Where no notification follows it, it is a call like any other. */
+	speak_open(&speak, JSONRPC "ready_call = m\n", LIMIT);
+	say(&speak, "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}}\n");
+	(void)speak_listen(&speak);
+	ck_assert_ptr_null(speak_send(&speak, 1, "m", "nil"));
+	ck_assert_str_eq(heard(&speak, false, false),
+			 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\"}\n");
+	speak_close(&speak);
+}
+END_TEST
+
 /* A worker that sends requests without end and reads no answer has broken the protocol. */
 START_TEST(a_flood_of_requests_ends)
 {
@@ -477,8 +694,9 @@ START_TEST(a_flood_of_requests_ends)
 			speak.channel.dialect->on_message(
 				&speak.channel, NULL,
 				(struct bytes){(const uint8_t *)many, sizeof(request) - 2});
-	ck_assert_str_eq(speak_reported(&speak),
-			 "broken protocol_violation: it asks and does not read the answers\n");
+	ck_assert_ptr_nonnull(strstr(
+		speak_reported(&speak),
+		"alive\nbroken protocol_violation: it asks and does not read the answers\n"));
 	speak_close(&speak);
 }
 END_TEST
@@ -495,12 +713,13 @@ START_TEST(stock_messagepack_rpc)
 	speak_open(&speak, "dialect = msgpack-rpc\nready_notification = hello\n", LIMIT);
 	ck_assert_str_eq(speak_reported(&speak), "");
 	speak_say(&speak, (struct bytes){requests, sizeof(requests)});
+	ck_assert_str_eq(speak_reported(&speak), "alive\n");
 	ck_assert_str_eq(heard(&speak, false, true),
 			 "[1, 5, [0, 'unknown_method: the daemon takes no requests from workers'], "
 			 "nil]\n");
 	speak_say(&speak, (struct bytes){ready, sizeof(ready)});
 	speak_say(&speak, (struct bytes){ready, sizeof(ready)});
-	ck_assert_str_eq(speak_reported(&speak), "ready 1\n");
+	ck_assert_str_eq(speak_reported(&speak), "alive\nready 1\nalive\n");
 	ck_assert_ptr_null(speak_send(&speak, 1, "m", "nil"));
 	ck_assert_ptr_null(speak_send(&speak, 2, "m", "{'a': 1}"));
 	channel_ping(&speak.channel, 3);
@@ -544,6 +763,9 @@ int main(void)
 		lines_of_json_rpc,	   requests_of_a_json_rpc_worker,
 		lines_that_break_json_rpc, a_flood_of_requests_ends,
 		stock_messagepack_rpc,	   the_end_of_the_input_comes_behind_what_was_said,
+		tokens_for_progress,	   progress_as_parts,
+		one_handshake_in_a_life,   pings_of_a_json_rpc_worker,
+		members_that_are_null,
 	};
 
 	return unit_main("dialect", tests, ARRAY_SIZE(tests));

@@ -55,8 +55,13 @@ static void on_broken(struct channel *channel, enum errcode code)
 	channel_close(channel);
 }
 
+static void on_alive(struct channel *channel)
+{
+	(void)channel;
+}
+
 static const struct channel_handler channel_handler = {
-	.on_ready = on_ready, .on_answer = on_answer, .on_broken = on_broken};
+	.on_ready = on_ready, .on_answer = on_answer, .on_alive = on_alive, .on_broken = on_broken};
 
 static void on_unreachable(struct life *life, int error)
 {

@@ -1,7 +1,8 @@
 #include "client/poolctl/json.h"
 
 /* A part of a program, so no library has it. */
-#include "client/poolctl/json.c" // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/json.c"    // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/json_to.c" // NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"
@@ -12,7 +13,7 @@ static char *text_of(const void *data, size_t len)
 {
 	json_t *json;
 
-	ck_assert_int_eq(json_from_value((struct poold_bytes){data, len}, &json), 0);
+	ck_assert_int_eq(json_from_value((struct poold_bytes){data, len}, JSON_MARKED, &json), 0);
 
 	char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
 
@@ -29,7 +30,7 @@ static int value_of(const char *text, struct poold_writer *writer)
 
 	ck_assert_msg(json != NULL, "%s: %s", text, error.text);
 
-	int r = json_to_value(json, writer);
+	int r = json_to_value(json, JSON_MARKED, writer);
 
 	json_decref(json);
 	return r;
@@ -82,7 +83,18 @@ static const struct {
 	       "a\x01\xa1"
 	       "a\x02"),
 	 "{\"$map\":[[\"a\",1],[\"a\",2]]}"},
-	{BYTES("\x81\xa2$a\x01"), "{\"$map\":[[\"$a\",1]]}"},
+	{BYTES("\x81\xa2$a\x01"), "{\"$a\":1}"},
+	{BYTES("\x81\xa4$ref\x01"), "{\"$ref\":1}"},
+	{BYTES("\x82\xa5$text\x01\xa7$schema\x02"), "{\"$text\":1,\"$schema\":2}"},
+	{BYTES("\x81\xa5$text\x01"), "{\"$map\":[[\"$text\",1]]}"},
+	{BYTES("\x81\xa4$map\x90"), "{\"$map\":[[\"$map\",[]]]}"},
+	{BYTES("\x81\xa7$base64\xa0"), "{\"$map\":[[\"$base64\",\"\"]]}"},
+	{BYTES("\x82\xa4$ext\x01\xa7$base64\xa0"), "{\"$map\":[[\"$ext\",1],[\"$base64\",\"\"]]}"},
+	{BYTES("\x81\xa4$ext\x01"), "{\"$ext\":1}"},
+	{BYTES("\x82\xa4$ext\x01\xa5$text\xa0"), "{\"$ext\":1,\"$text\":\"\"}"},
+	{BYTES("\x83\xa4$ext\x01\xa7$base64\xa0\xa1z\x01"),
+	 "{\"$ext\":1,\"$base64\":\"\",\"z\":1}"},
+	{BYTES("\x81\xa5$Text\x01"), "{\"$Text\":1}"},
 	{BYTES("\x81\xa1\x00\x01"), "{\"$map\":[[\"\\u0000\",1]]}"},
 	{BYTES("\x81\xc4\x01"
 	       "a\x01"),
@@ -111,8 +123,6 @@ END_TEST
 START_TEST(json_that_says_nothing)
 {
 	static const char *texts[] = {
-		"{\"$a\": 1}",
-		"{\"a\": 1, \"$base64\": \"AA==\"}",
 		"{\"$base64\": 5}",
 		"{\"$base64\": \"A\"}",
 		"{\"$base64\": \"AAA\"}",
@@ -120,31 +130,74 @@ START_TEST(json_that_says_nothing)
 		"{\"$base64\": \"AA=A\"}",
 		"{\"$base64\": \"A A=\"}",
 		"{\"$base64\": \"A\\u0000A=\"}",
-		"{\"$text\": \"AA==\", \"$base64\": \"AA==\"}",
-		"{\"$ext\": 5}",
 		"{\"$ext\": 128, \"$base64\": \"\"}",
 		"{\"$ext\": \"5\", \"$base64\": \"\"}",
-		"{\"$ext\": 5, \"$text\": \"\"}",
 		"{\"$uint\": 5}",
 		"{\"$uint\": \"-5\"}",
 		"{\"$uint\": \"5x\"}",
 		"{\"$uint\": \"\"}",
 		"{\"$uint\": \"18446744073709551616\"}",
-		"{\"$uint\": \"1\", \"a\": 1}",
 		"{\"$float\": \"1.5\"}",
 		"{\"$float\": 1.5}",
 		"{\"$map\": {}}",
 		"{\"$map\": [1]}",
 		"{\"$map\": [[1]]}",
 		"{\"$map\": [[1, 2, 3]]}",
-		"[{\"a\": {\"$b\": 1}}]",
-		"{\"$map\": [[1, {\"$b\": 1}]]}",
+		"[{\"a\": {\"$uint\": 1}}]",
+		"{\"$map\": [[1, {\"$uint\": 1}]]}",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct poold_writer *writer = poold_writer_new();
 
 		ck_assert_msg(value_of(texts[i], writer) == -EINVAL, "%s was taken", texts[i]);
+		poold_writer_free(writer);
+	}
+}
+END_TEST
+
+/* Without marks no object is one, and what JSON has no place for is refused. */
+START_TEST(without_marks)
+{
+	static const struct {
+		const char *data;
+		size_t len;
+		const char *text; /* NULL: it cannot be expressed */
+	} cases[] = {
+		{BYTES("\x81\xa5$text\xa1x"), "{\"$text\":\"x\"}"},
+		{BYTES("\x81\xa4$map\x90"), "{\"$map\":[]}"},
+		{BYTES("\x82\xa4$ext\x01\xa7$base64\xa0"), "{\"$ext\":1,\"$base64\":\"\"}"},
+		{BYTES("\x93\xc0\xc3\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00"), "[null,true,1.5]"},
+		{BYTES("\xc4\x02\x00\x01"), "\"AAE=\""},
+		{BYTES("\x91\xa1\xff"), NULL},
+		{BYTES("\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), NULL},
+		{BYTES("\x91\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00"), NULL},
+		{BYTES("\x91\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"), NULL},
+		{BYTES("\xc7\x01\x05\x01"), NULL},
+		{BYTES("\x81\x01\x02"), NULL},
+		{BYTES("\x82\xa1z\x01\xa1z\x02"), NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct poold_bytes value = {cases[i].data, cases[i].len};
+		struct poold_writer *writer = poold_writer_new();
+		json_t *json = NULL;
+		int r = json_from_value(value, JSON_PLAIN, &json);
+		char *text;
+
+		ck_assert_int_eq(r, cases[i].text ? 0 : -EINVAL);
+		if (r == 0) {
+			text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+			ck_assert_str_eq(text, cases[i].text);
+			free(text);
+			ck_assert_int_eq(json_to_value(json, JSON_PLAIN, writer), 0);
+			if (cases[i].data[0] != (char)0xc4) {
+				ck_assert_uint_eq(poold_writer_bytes(writer).len, value.len);
+				ck_assert_mem_eq(poold_writer_bytes(writer).data, value.data,
+						 value.len);
+			}
+			json_decref(json);
+		}
 		poold_writer_free(writer);
 	}
 }
@@ -170,7 +223,7 @@ START_TEST(bytes_that_are_not_one_value)
 		json_t *json;
 		struct poold_bytes value = {cases[i].data, cases[i].len};
 
-		ck_assert_int_eq(json_from_value(value, &json), -EPROTO);
+		ck_assert_int_eq(json_from_value(value, JSON_MARKED, &json), -EPROTO);
 	}
 }
 END_TEST
@@ -183,10 +236,12 @@ START_TEST(nesting_has_a_limit)
 
 	memset(nested, 0x91, sizeof(nested));
 	nested[sizeof(nested) - 1] = 0xc0;
-	ck_assert_int_eq(json_from_value((struct poold_bytes){nested, sizeof(nested)}, &json),
-			 -ELOOP);
-	ck_assert_int_eq(json_from_value((struct poold_bytes){nested + 499, 501}, &json), 0);
-	ck_assert_int_eq(json_to_value(json, writer), 0);
+	ck_assert_int_eq(
+		json_from_value((struct poold_bytes){nested, sizeof(nested)}, JSON_MARKED, &json),
+		-ELOOP);
+	ck_assert_int_eq(
+		json_from_value((struct poold_bytes){nested + 499, 501}, JSON_MARKED, &json), 0);
+	ck_assert_int_eq(json_to_value(json, JSON_MARKED, writer), 0);
 	json_decref(json);
 	for (int i = 0; i < 501; i++) {
 		json_t *outer = json_array();
@@ -194,7 +249,7 @@ START_TEST(nesting_has_a_limit)
 		json_array_append_new(outer, deep);
 		deep = outer;
 	}
-	ck_assert_int_eq(json_to_value(deep, writer), -ELOOP);
+	ck_assert_int_eq(json_to_value(deep, JSON_MARKED, writer), -ELOOP);
 	json_decref(deep);
 	poold_writer_free(writer);
 }
@@ -235,7 +290,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		each_kind_of_value,  json_that_says_nothing, bytes_that_are_not_one_value,
-		nesting_has_a_limit, any_value_comes_back,
+		nesting_has_a_limit, any_value_comes_back,   without_marks,
 	};
 
 	return unit_main("poolctl_json", tests, sizeof(tests) / sizeof(tests[0]));

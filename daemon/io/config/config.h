@@ -147,13 +147,14 @@ struct config_pool {
 	char *command; /* as in the file; "" where the adapter is not process */
 	char **argv;   /* the words of the command; at least one where that is set */
 	size_t argc;
-	char *address;		   /* see config_address.h; "" where the adapter is not socket */
-	char *ready_call;	   /* the method whose answer makes a worker ready, or "" */
-	char *ready_params;	   /* arguments of ready_call in JSON, or "" */
-	char *ready_then;	   /* the notification after that answer, or "" */
-	char *ready_notification;  /* the worker's notification that it is ready, or "" */
-	char *ping_call;	   /* health check; "": any answer to "ping" passes */
-	char *cancel_notification; /* asks a worker to give a request up, or "" */
+	char *address;		     /* see config_address.h; "" where the adapter is not socket */
+	char *ready_call;	     /* the method whose answer makes a worker ready, or "" */
+	char *ready_params;	     /* arguments of ready_call in JSON, or "" */
+	char *ready_then;	     /* the notification after that answer, or "" */
+	char *ready_notification;    /* the worker's notification that it is ready, or "" */
+	char *ping_call;	     /* health check; "": any answer to "ping" passes */
+	char *cancel_notification;   /* asks a worker to give a request up, or "" */
+	char *progress_notification; /* the worker's, about a request's progress, or "" */
 	struct config_answer *answers; /* at least one where the adapter is static, else none */
 	size_t answer_count;
 	struct value_range workers; /* at least 1 */

@@ -22,6 +22,7 @@ static const struct {
 	{OPTION_POOL_ready_notification, OF_NOTIFIERS, OPTION_POOL_ready_call, false},
 	{OPTION_POOL_ping_call, OF_PACKETS | OF_NOTIFIERS, OPTION_ID_COUNT_, false},
 	{OPTION_POOL_cancel_notification, OF(DIALECT_JSONRPC), OPTION_ID_COUNT_, false},
+	{OPTION_POOL_progress_notification, OF(DIALECT_JSONRPC), OPTION_ID_COUNT_, false},
 };
 
 static const char *text_of(const struct config_pool *pool, enum option_id id)

@@ -52,6 +52,8 @@ static void do_send(struct driver *driver, const struct effect *effect)
 			.code = call->encode_fault == dialect_no_memory ? ERR_memory_limit
 									: ERR_encode_error};
 		driver_note(driver, life);
+	} else if (life->channel.kept_count > 0) {
+		driver_note(driver, life);
 	}
 }
 

@@ -505,6 +505,19 @@ static void describe_start(struct driver *driver, const struct effect *effect, c
 		 text + (life->is_connected ? head + strlen(": ") : 0));
 }
 
+/* What the worker was asked, and what to set where its program does not know that. */
+static void append_check(char *text, size_t size, const struct config_pool *pool)
+{
+	bool is_named = pool->dialect == DIALECT_POOLD || *pool->ping_call;
+
+	append(text, size, ": ");
+	append(text, size, pool->dialect == DIALECT_POOLD || !is_named ? "ping" : pool->ping_call);
+	if (!is_named)
+		append(text, size,
+		       "; if its program never answers that, set ping_call to a method that it "
+		       "answers, or ping_interval = 0");
+}
+
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
 	const struct config_pool *config = driver_pool_config(driver, effect->pool);
@@ -520,7 +533,9 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 	if (effect->worker != NO_SLOT) {
 		error.worker = driver_worker_number(driver, effect->worker);
 		error.pid = (int)driver->lives[effect->worker].last_pid;
-		if (errcode_info(effect->incident)->category != ERRCAT_health_check)
+		if (errcode_info(effect->incident)->category == ERRCAT_health_check)
+			append_check(message, sizeof(message), config);
+		else
 			describe_start(driver, effect, message, sizeof(message));
 	}
 	engine_view_pool(driver->engine, effect->pool, &pool);

@@ -273,6 +273,7 @@ static void handle_notes(struct driver *driver, struct life *life)
 		life_open_channel(life);
 	}
 	report_unsent(driver, life);
+	channel_answer_kept(&life->channel);
 	if (life->has_spawn_failed || life->has_hung_up || life->cancelled_before_start)
 		report_end(driver, life);
 }

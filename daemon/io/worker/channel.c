@@ -1,5 +1,6 @@
 #include "daemon/io/worker/channel.h"
 
+#include "daemon/io/base/slot_store.h"
 #include "daemon/io/worker/dialect.h"
 #include "daemon/io/worker/dialect_shared.h"
 
@@ -17,6 +18,7 @@ void channel_init(struct channel *channel, struct loop *loop, size_t state_max,
 {
 	*channel = (struct channel){.loop = loop, .handler = handler, .owner = owner};
 	buf_init(&channel->scratch, AROUND_MAX + state_max);
+	progress_init(&channel->progress);
 }
 
 void channel_done(struct channel *channel)
@@ -267,6 +269,23 @@ void channel_check_input(struct channel *channel)
 	snprintf(channel->last_why, sizeof(channel->last_why), "%s", closed_input);
 }
 
+void channel_answer_kept(struct channel *channel)
+{
+	const struct channel_answer answer = {.result = channel->greeting};
+	struct bytes greeting = channel->greeting;
+
+	if (channel->kept_count == 0)
+		return;
+	/* What takes an answer may close the channel, or send the next request. */
+	channel->greeting = (struct bytes){0};
+	while (channel->kept_count > 0)
+		channel->handler->on_answer(channel, channel->kept[--channel->kept_count], &answer);
+	if (channel->link)
+		channel->greeting = greeting;
+	else
+		bytes_free(&greeting);
+}
+
 void channel_close(struct channel *channel)
 {
 	if (channel->link) {
@@ -274,4 +293,7 @@ void channel_close(struct channel *channel)
 		link_close(channel->link);
 	}
 	channel->link = NULL;
+	progress_clear(&channel->progress);
+	bytes_free(&channel->greeting);
+	channel->kept_count = 0;
 }

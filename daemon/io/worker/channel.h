@@ -6,8 +6,10 @@
 #ifndef POOLD_IO_WORKER_CHANNEL_H
 #define POOLD_IO_WORKER_CHANNEL_H
 
+#include "daemon/core/worker.h"
 #include "daemon/io/base/link.h"
 #include "daemon/io/worker/outline.h"
+#include "daemon/io/worker/progress.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
 
@@ -77,6 +79,12 @@ struct channel {
 	enum errcode broken_by;		/* ERR_NONE: nothing has broken the channel */
 	bool was_cut_off;		/* it ended within the worker's first message */
 	char last_why[CHANNEL_WHY_MAX]; /* what broke the channel or cut it off, in words */
+	struct progress progress;	/* of the jsonrpc dialect: who is sent progress */
+	/* Also of that dialect: what was answered to ready_call, which clients get too (bytes_copy),
+	 * and the messages for which channel_answer_kept has to give it. */
+	struct bytes greeting;
+	unsigned kept_count;
+	uint32_t kept[WORKER_ATTEMPTS_MAX];
 };
 
 /* A closed channel.  `state_max`: bytes in the state of a session. */
@@ -127,6 +135,9 @@ void channel_credit(struct channel *channel, uint32_t id, uint64_t bytes);
 /* The session goes on without this worker, or not at all. */
 void channel_end_session(struct channel *channel, struct bytes session, const char *reason);
 void channel_ping(struct channel *channel, uint32_t id);
+/* Answers the requests that were sent and that the dialect answers itself: there are some where
+ * kept_count is above 0.  To be called when no step of the engine runs. */
+void channel_answer_kept(struct channel *channel);
 /* The worker is to end when it has answered. */
 void channel_shutdown(struct channel *channel);
 

@@ -14,6 +14,9 @@
 /* JSON-RPC's own code for an unknown method. */
 #define METHOD_NOT_FOUND (-32601)
 
+/* null, as it is in MessagePack. */
+#define NIL 0xc0
+
 /* The bytes of a message without arguments never exceed this, whatever a method is called. */
 #define SMALL_MAX ((size_t)8 * 1024)
 
@@ -21,8 +24,9 @@ struct rpc_message {
 	bool is_2_0;
 	struct bytes id; /* these are empty where there is none */
 	struct bytes method;
+	struct bytes params;
 	struct bytes result;
-	struct bytes error;
+	struct bytes error; /* also where it is null: some libraries write that beside a result */
 };
 
 /* --- from the worker --- */
@@ -37,15 +41,20 @@ static int read_member(struct reader *reader, struct rpc_message *message)
 		message->is_2_0 = read_str(reader, &text) == 0 && bytes_equal(text, "2.0");
 		return message->is_2_0 ? 0 : -EPROTO;
 	}
-	if (bytes_equal(key, "method"))
+	if (bytes_equal(key, "method")) {
+		if (read_nil(reader) == 0)
+			return 0;
 		return read_str(reader, &message->method) < 0 || message->method.len == 0 ? -EPROTO
 											  : 0;
+	}
 	if (bytes_equal(key, "id"))
 		return read_value(reader, &message->id);
+	if (bytes_equal(key, "params"))
+		return read_value(reader, &message->params);
 	if (bytes_equal(key, "result"))
 		return read_value(reader, &message->result);
 	if (bytes_equal(key, "error"))
-		return read_value(reader, &message->error);
+		return read_nil(reader) == 0 ? 0 : read_value(reader, &message->error);
 	return read_value(reader, &text);
 }
 
@@ -89,7 +98,7 @@ static int read_error(struct bytes value, struct worker_error *ret, char number[
 			r = read_int(&reader, &code);
 			has_code = true;
 		} else if (bytes_equal(key, "message")) {
-			r = read_str(&reader, &ret->message);
+			r = read_nil(&reader) == 0 ? 0 : read_str(&reader, &ret->message);
 		} else {
 			r = read_value(&reader, bytes_equal(key, "data") ? &ret->data : &other);
 		}
@@ -101,6 +110,20 @@ static int read_error(struct bytes value, struct worker_error *ret, char number[
 	ret->type.data = (const uint8_t *)number;
 	ret->type.len = (size_t)snprintf(number, 24, "%" PRId64, code);
 	return has_code ? 0 : -EPROTO;
+}
+
+/* Whether it is a result or an error: an error may stand beside a result that is null. */
+static bool is_answer(const struct rpc_message *message)
+{
+	if (message->error.len == 0)
+		return message->result.len > 0;
+	return message->result.len == 0 || message->result.data[0] == NIL;
+}
+
+static void take_answer(struct channel *channel, uint32_t id, const struct channel_answer *answer)
+{
+	progress_end(&channel->progress, id);
+	dialect_take_answer(channel, id, answer);
 }
 
 static void take_response(struct channel *channel, struct chunk *chunk,
@@ -116,13 +139,13 @@ static void take_response(struct channel *channel, struct chunk *chunk,
 	if (message->id.len == 0 || read_uint(&reader, &id) < 0 || id > UINT32_MAX)
 		dialect_broken(channel, ERR_protocol_violation,
 			       "its answer has no id, or one of its own");
-	else if (answer.has_failed == (message->result.len > 0))
+	else if (!is_answer(message))
 		dialect_broken(channel, ERR_protocol_violation,
 			       "its answer must have a result or an error");
 	else if (answer.has_failed && read_error(message->error, &answer.error, number) < 0)
 		dialect_broken(channel, ERR_protocol_violation, "its error is not one of JSON-RPC");
 	else
-		dialect_take_answer(channel, (uint32_t)id, &answer);
+		take_answer(channel, (uint32_t)id, &answer);
 }
 
 static void put_line(struct channel *channel, struct buf *buf)
@@ -134,8 +157,12 @@ static void put_line(struct channel *channel, struct buf *buf)
 		link_fail(channel->link, LINK_END_NO_MEMORY);
 }
 
-/* The daemon takes no requests from workers: the answer is an error, and the worker may go on. */
-static void refuse_request(struct channel *channel, struct bytes id)
+/*
+ * Answers a request of the worker.  The daemon says that it lives, as the Model Context Protocol has
+ * both sides do; it takes no other requests from workers: those are answered with an error, and the
+ * worker may go on.
+ */
+static void answer_request(struct channel *channel, const struct rpc_message *request)
 {
 	struct buf buf;
 
@@ -143,14 +170,42 @@ static void refuse_request(struct channel *channel, struct bytes id)
 		return;
 	buf_init(&buf, SMALL_MAX);
 	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":");
-	if (json_from_value(id, &buf) && buf_error(&buf) != -ENOMEM) {
+	if (json_from_value(request->id, &buf) && buf_error(&buf) != -ENOMEM) {
 		dialect_broken(channel, ERR_protocol_violation, "its request has a huge id");
 	} else {
-		buf_printf(&buf, ",\"error\":{\"code\":%d,\"message\":\"%s\"}}", METHOD_NOT_FOUND,
-			   dialect_refusal);
+		if (bytes_equal(request->method, "ping"))
+			buf_printf(&buf, ",\"result\":{}}");
+		else
+			buf_printf(&buf, ",\"error\":{\"code\":%d,\"message\":\"%s\"}}",
+				   METHOD_NOT_FOUND, dialect_refusal);
 		put_line(channel, &buf);
 	}
 	buf_free(&buf);
+}
+
+/* A notification about the progress of a request is a part of its answer. */
+static bool take_progress(struct channel *channel, const struct rpc_message *message)
+{
+	const char *name = channel->pool->progress_notification;
+	struct buf part;
+	uint32_t id;
+
+	if (!*name || !bytes_equal(message->method, name))
+		return false;
+	buf_init(&part, UINT32_MAX);
+	id = progress_take(&channel->progress, message->params, &part);
+	if (id != 0 && buf_error(&part) < 0)
+		channel->handler->on_lost(channel, id, true);
+	else if (id != 0)
+		channel->handler->on_part(channel, id, NULL, (struct bytes){part.data, part.len});
+	buf_free(&part);
+	return id != 0;
+}
+
+static void take_notification(struct channel *channel, const struct rpc_message *message)
+{
+	if (!take_progress(channel, message))
+		dialect_take_notification(channel, message->method);
 }
 
 static void take_message(struct channel *channel, struct chunk *chunk, struct bytes value)
@@ -163,9 +218,9 @@ static void take_message(struct channel *channel, struct chunk *chunk, struct by
 	else if (message.method.len == 0)
 		take_response(channel, chunk, &message);
 	else if (message.id.len > 0)
-		refuse_request(channel, message.id);
+		answer_request(channel, &message);
 	else
-		dialect_take_notification(channel, message.method);
+		take_notification(channel, &message);
 }
 
 static bool is_blank(struct bytes line)
@@ -190,7 +245,18 @@ static void on_message(struct channel *channel, struct chunk *chunk, struct byte
 
 /* --- to the worker --- */
 
-/* An array or a map is put as it is, nothing for nil, and any other value as the only element. */
+/* Nil and the empty array: servers whose params are objects refuse []. */
+static bool is_no_argument(struct bytes args)
+{
+	struct reader reader;
+	uint32_t count;
+
+	reader_init(&reader, args.data, args.len);
+	return read_nil(&reader) == 0 || (read_array(&reader, &count) == 0 && count == 0);
+}
+
+/* An array or a map is put as it is, nothing for no argument, and any other value as the only
+ * element. */
 static const char *put_params(struct buf *buf, struct bytes args)
 {
 	struct reader reader;
@@ -198,10 +264,10 @@ static const char *put_params(struct buf *buf, struct bytes args)
 	const char *why;
 	bool alone;
 
+	if (is_no_argument(args))
+		return NULL;
 	reader_init(&reader, args.data, args.len);
 	type = read_peek(&reader);
-	if (type == VALUE_NIL)
-		return NULL;
 	alone = type != VALUE_ARRAY && type != VALUE_MAP;
 	buf_printf(buf, ",\"params\":%s", alone ? "[" : "");
 	why = json_from_value(args, buf);
@@ -209,7 +275,8 @@ static const char *put_params(struct buf *buf, struct bytes args)
 	return why;
 }
 
-static const char *send_request(struct channel *channel, const struct channel_request *request)
+static const char *put_request(struct channel *channel, const struct channel_request *request,
+			       struct bytes args)
 {
 	const char *why;
 	struct buf buf;
@@ -218,9 +285,53 @@ static const char *send_request(struct channel *channel, const struct channel_re
 	buf_printf(&buf, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":", request->id);
 	why = json_from_text(request->method, &buf);
 	if (!why)
-		why = put_params(&buf, request->args);
+		why = put_params(&buf, args);
 	buf_printf(&buf, "}\n");
 	return dialect_put_buf(channel, &buf, why);
+}
+
+/* In a pool whose workers report progress: a token that the caller chose itself never reaches the
+ * worker, where it could be that of another request. */
+static const char *put_with_token(struct channel *channel, const struct channel_request *request)
+{
+	struct bytes args = request->args;
+	const char *why = NULL;
+	struct buf buf;
+
+	buf_init(&buf, UINT32_MAX);
+	if (progress_put_args(args, request->id, request->is_stream, &buf)) {
+		args = (struct bytes){buf.data, buf.len};
+		if (buf_error(&buf) < 0 ||
+		    (request->is_stream &&
+		     progress_begin(&channel->progress, request->id, request->args) < 0))
+			why = dialect_no_memory;
+	}
+	if (!why)
+		why = put_request(channel, request, args);
+	if (why)
+		progress_end(&channel->progress, request->id);
+	buf_free(&buf);
+	return why;
+}
+
+/* Whether it asks for the handshake, which was made already: a second one would have many servers
+ * refuse everybody's requests. */
+static bool is_handshake(const struct channel *channel, const struct channel_request *request)
+{
+	return channel->is_ready && *channel->pool->ready_then &&
+	       bytes_equal(request->method, channel->pool->ready_call);
+}
+
+static const char *send_request(struct channel *channel, const struct channel_request *request)
+{
+	if (is_handshake(channel, request)) {
+		assert(channel->kept_count < ARRAY_SIZE(channel->kept));
+		channel->kept[channel->kept_count++] = request->id;
+		return NULL;
+	}
+	if (*channel->pool->progress_notification)
+		return put_with_token(channel, request);
+	return put_request(channel, request, request->args);
 }
 
 /* A notification with these params, which are JSON; "": none. */

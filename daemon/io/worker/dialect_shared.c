@@ -2,6 +2,7 @@
 
 #include "daemon/io/base/json.h"
 #include "daemon/io/base/log_text.h"
+#include "daemon/io/base/slot_store.h"
 #include "daemon/io/config/config.h"
 #include "protocol/read.h"
 #include "protocol/utf8.h"
@@ -120,8 +121,22 @@ void dialect_take_notification(struct channel *channel, struct bytes method)
 {
 	const char *awaited = channel->pool->ready_notification;
 
-	if (!channel->is_ready && *awaited && bytes_equal(method, awaited))
+	channel->handler->on_alive(channel);
+	if (channel->link && !channel->is_ready && *awaited && bytes_equal(method, awaited))
 		report_ready(channel);
+}
+
+/* The handshake is made once in a life: a client that asks for it is given its answer.  False: there
+ * was no memory for that, which was reported. */
+static bool shake_hands(struct channel *channel, struct bytes result)
+{
+	channel->greeting = bytes_copy(result);
+	if (!channel->greeting.data) {
+		dialect_broken(channel, ERR_memory_limit, "there was no memory for its message");
+		return false;
+	}
+	channel->dialect->notify(channel, channel->pool->ready_then);
+	return true;
 }
 
 static void take_greeting(struct channel *channel, const struct channel_answer *answer)
@@ -131,8 +146,8 @@ static void take_greeting(struct channel *channel, const struct channel_answer *
 	char why[200];
 
 	if (!answer->has_failed) {
-		if (*pool->ready_then)
-			channel->dialect->notify(channel, pool->ready_then);
+		if (*pool->ready_then && !shake_hands(channel, answer->result))
+			return;
 		report_ready(channel);
 		return;
 	}
@@ -250,8 +265,10 @@ const char *dialect_put_buf(struct channel *channel, struct buf *buf, const char
 
 bool dialect_may_refuse(struct channel *channel)
 {
-	if (channel->link->out.bytes <= UNREAD_MAX)
-		return true;
+	if (channel->link->out.bytes <= UNREAD_MAX) {
+		channel->handler->on_alive(channel);
+		return channel->link != NULL;
+	}
 	break_off(channel, ERR_protocol_violation, "it asks and does not read the answers", false);
 	return false;
 }

@@ -22,7 +22,8 @@ void dialect_broken(struct channel *channel, enum errcode code, const char *why)
  * awaited, or it is ready at once. */
 void dialect_greet(struct channel *channel);
 
-/* The worker sent the notification `method`, which may be what makes it ready. */
+/* The worker sent the notification `method`: a sign of life, and maybe what makes it ready.  The
+ * channel may be closed when this returns. */
 void dialect_take_notification(struct channel *channel, struct bytes method);
 
 /* The worker answered message `id`. */
@@ -54,8 +55,9 @@ void dialect_skip_json(struct channel *channel, struct bytes bytes, bool is_end)
  */
 const char *dialect_put_buf(struct channel *channel, struct buf *buf, const char *fault);
 
-/* Whether a request of the worker may still be answered with a refusal.  False: it sends requests
- * without end and reads no answer, which was reported with dialect_broken. */
+/* Whether a request of the worker, which is a sign of life, may still be answered.  False: it sends
+ * requests without end and reads no answer, which was reported with dialect_broken; or the channel
+ * is closed. */
 bool dialect_may_refuse(struct channel *channel);
 
 /* The refusal, in words. */

@@ -1,5 +1,7 @@
 """A tool server on JSON-RPC 2.0, one object a line: `toolserver.py [ADDRESS]`.
 
+With TOOLS_DEAF in its environment it passes over requests that it does not know, ping among them.
+
 It speaks the stdio transport of the Model Context Protocol: initialize and
 notifications/initialized come first, then tools/list and tools/call.  Or it serves each connection
 at an address, the path of a Unix socket, and says on standard output that it listens.  Only the
@@ -16,11 +18,18 @@ import threading
 import time
 from typing import Any, TextIO
 
+DEAF = "TOOLS_DEAF" in os.environ
+
 TOOLS = [
     {
         "name": "count_words",
         "description": "Counts the words of a text.",
-        "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+        "inputSchema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {"text": {"$ref": "#/$defs/text"}},
+            "$defs": {"text": {"type": "string"}},
+        },
     }
 ]
 
@@ -43,6 +52,8 @@ class Server:
         self.asked_to_begin = self.began = False
         self.refusals: list[Any] = []
         self.cancelled: list[Any] = []
+        self.late: Any = None
+        self.handshake_count = 0
 
     def raw(self, line: str) -> None:
         self.sink.write(line)
@@ -57,6 +68,7 @@ class Server:
         if params["protocolVersion"] != "2025-06-18" or "name" not in params["clientInfo"]:
             raise RpcError(-32602, "unsupported protocol version")
         self.asked_to_begin = True
+        self.handshake_count += 1
         return {
             "protocolVersion": "2025-06-18",
             "capabilities": {"tools": {}},
@@ -78,6 +90,9 @@ class Server:
     def repeat(self, params: dict) -> str:
         return params["text"] * params["times"]
 
+    def handshakes(self, params: object) -> int:
+        return self.handshake_count
+
     def pid(self, params: object) -> int:
         return os.getpid()
 
@@ -90,12 +105,47 @@ class Server:
         self.send(method="notifications/tools/list_changed")
         return "told"
 
-    def ask(self, params: object) -> object:
-        """What the daemon answers to a request of the server's own."""
-        self.send(id="mine-1", method="sampling/createMessage", params={})
+    def ask(self, params: list | None) -> object:
+        """What the daemon answers to a request of the server's own: [METHOD, ID]."""
+        method, number = params or ("sampling/createMessage", "mine-1")
+        self.send(id=number, method=method, params={})
         reply = json.loads(self.source.readline())
-        assert reply["id"] == "mine-1" and reply["jsonrpc"] == "2.0", reply
-        return reply["error"]
+        assert reply["id"] == number and reply["jsonrpc"] == "2.0", reply
+        return reply["error"] if "error" in reply else {"result": reply["result"]}
+
+    def report(self, params: dict) -> object:
+        """Reports each step where it was given a token for that; `late`: one too many, afterwards;
+        `die_once`: is killed the first time, after the first step.
+        """
+        token = params.get("_meta", {}).get("progressToken")
+        for step in range(1, params["steps"] + 1):
+            if token is not None:
+                self.progress(token, step, params["steps"])
+            if "die_once" in params and not os.path.exists(params["die_once"]):
+                open(params["die_once"], "w").close()
+                os.kill(os.getpid(), 9)
+        self.late = token if params.get("late") else None
+        return {"steps": params["steps"], "had_token": token is not None}
+
+    def progress(self, token: object, step: int, total: int) -> None:
+        """One notification; those with other tokens go along."""
+        for each in (token, 99, "mine", None):
+            self.send(
+                method="notifications/progress",
+                params={"progressToken": each, "progress": step, "total": total},
+            )
+
+    def chatter(self, params: list) -> str:
+        """[SECONDS, COUNT]: says something every so many seconds, unasked; then a last word."""
+
+        def talk() -> None:
+            for _ in range(params[1]):
+                time.sleep(params[0])
+                self.send(method="notifications/message", params={"level": "info", "data": "here"})
+            sys.stderr.write("that was all\n")
+
+        threading.Thread(target=talk, daemon=True).start()
+        return "begun"
 
     def sleep(self, params: list) -> str:
         time.sleep(params[0])
@@ -108,6 +158,14 @@ class Server:
             if message["method"] == "notifications/cancelled":
                 self.cancelled.append(message["params"]["requestId"])
                 return "cancelled"
+
+    def report_cancelled(self, params: dict) -> str:
+        """Reports its progress after nobody waits for it any more, too."""
+        token = params["_meta"]["progressToken"]
+        self.progress(token, 1, 2)
+        answer = self.wait_for_cancel(params)
+        self.progress(token, 2, 2)
+        return answer
 
     def cancels(self, params: object) -> object:
         return self.cancelled
@@ -140,6 +198,8 @@ class Server:
             if method != "initialize" and not self.began:
                 raise RpcError(-32002, "not initialized")
             if name.startswith("_") or not hasattr(self, name):
+                if DEAF:
+                    return
                 raise RpcError(-32601, f"Method not found: {method}")
             result = getattr(self, name)(params)
         except RpcError as error:
@@ -147,6 +207,9 @@ class Server:
             return
         if method != "write":
             self.send(id=number, result=result)
+        if self.late is not None:
+            self.progress(self.late, 99, 99)
+            self.late = None
 
 
 def serve_connection(connection: socket.socket) -> None:
