@@ -47,7 +47,8 @@ struct failure engine_refusal(struct engine *engine, const struct request *reque
 			forecast_retry_after(pool, request, &engine->prng, engine->now);
 	else if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed)
 		failure.retry_after = pool_retry_after(pool);
-	if (code != ERR_circuit_open)
+	/* It may be the breaker of another one with the same key, where its own pool has none. */
+	if (code != ERR_circuit_open || !request->run.circuit)
 		return failure;
 	/* 0 if the requests in the queue will take the free leases: then the time is unknown. */
 	left = breaker_time_left(&request->run.circuit->breaker, engine->now);
