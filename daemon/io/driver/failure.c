@@ -218,6 +218,9 @@ static void describe(const struct facts *facts, char *out, size_t size)
 			 *last_fault(facts) ? "; the last try: " : "", last_fault(facts));
 		return;
 	case ERR_circuit_open:
+		/* It waited for another one with its key, whose pool has a breaker. */
+		if (!facts->request.has_circuit)
+			break;
 		snprintf(out, size, "the circuit breaker of pool %s is %s", facts->pool,
 			 breaker_state_name(facts->request.breaker));
 		return;
