@@ -98,7 +98,6 @@ void engine_take_hold(struct engine *engine, struct worker *worker, uint32_t id,
 	attempt->request->run.attempt_due = attempt_due(engine, attempt);
 	engine_arm_request(engine, attempt->request);
 	if (!held) {
-		worker->heard = engine->now;
 		if (worker->ping_sent > 0)
 			worker->ping_sent = engine->now;
 	} else if (worker->state == WORKER_BUSY && worker_is_held(worker)) {
