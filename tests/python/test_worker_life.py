@@ -178,7 +178,7 @@ class TestSigns(LifeTest):
     def test_the_stack_on_a_signal(self) -> None:
         for method, args in (("sleep", [30]), ("hold_the_lock", [30])):
             with self.subTest(method), self.start() as worker:
-                self.assertEqual(worker.ready["stack"], signal.SIGUSR2)
+                self.assertEqual(worker.ready["stack"], signal.SIGURG)
                 self.ask_started(worker, method, *args)
                 self.assertIn(b"Current thread 0x", worker.stack(method))
                 self.assertIsNone(worker.process.poll())
@@ -186,7 +186,7 @@ class TestSigns(LifeTest):
     def test_a_handler_of_the_workers_own_is_kept(self) -> None:
         with WorkerProcess("odd.signals") as worker:
             self.assertNotIn("stack", worker.ready)
-            worker.process.send_signal(signal.SIGUSR2)
+            worker.process.send_signal(signal.SIGURG)
             while worker.call("count") == 0:
                 pass
 

@@ -61,7 +61,8 @@ class Error(Exception):
         super().__init__(message)
         self.message = message
         self.code = fields.get("code", self.code)
-        self.category, self.severity, self.strategy = CODES.get(self.code, UNKNOWN)
+        known = CODES.get(self.code, UNKNOWN) if isinstance(self.code, str) else UNKNOWN
+        self.category, self.severity, self.strategy = known
         self.retryable = False
         self.retry_after = None
         self.executed = None
@@ -216,6 +217,7 @@ class Retryable(Exception):
         severity: "warning", "minor", "major" or "critical"; None: the daemon chooses.
     """
 
+    message: str = ""
     after: float | None = None
     severity: str | None = None
 
@@ -229,7 +231,7 @@ class Retryable(Exception):
         self.severity = severity
 
     def __str__(self) -> str:
-        return self.message
+        return str(self.message)
 
 
 class Fatal(Exception):

@@ -3,11 +3,25 @@
 A message is [0, id, method, params], [1, id, error, result] or [2, method, params].  Text that is
 not UTF-8 is decoded to Python's surrogate escapes and encoded back from them, so its bytes stay
 the same.
+
+A message is packed whole, or not at all.  MessagePack announces how many elements follow, and
+msgpack believes what a value says of itself: a cache that is a dict may have fewer pairs than its
+len(), and then the next message on the connection would become its missing one.  So only values
+of exactly the builtin types are packed as they are; all others are first copied into one of them,
+with the elements that there are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgpack
+
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+
+    Pack = Callable[[list[Any]], bytes]
 
 REQUEST = 0
 RESPONSE = 1
@@ -68,18 +82,118 @@ class Undecodable:
         return self.reason
 
 
-def packer() -> msgpack.Packer:
-    """Creates a packer for messages; it may be used by one thread at a time."""
-    return msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
+def packer() -> Pack:
+    """Creates a function that packs messages of values of exactly the builtin types, and raises
+    TypeError for all others; `pack_copied` packs those.  No code of Python runs meanwhile.
+
+    It may be used by one thread at a time, and not any more after it has raised anything but
+    TypeError: its buffer may not be empty.
+    """
+    made = msgpack.Packer(use_bin_type=True, strict_types=True, unicode_errors="surrogateescape")
+    pack: Pack = made.pack
+    return pack
 
 
-def pack(message: object) -> bytes:
+# Their buffers are made already; each is taken out by who uses it.
+_packers: list[Pack] = []
+_copiers: list[_Copier] = []
+
+
+def pack(message: list[Any]) -> bytes:
     """Packs one message.
 
     Raises:
-        TypeError, ValueError, OverflowError: MessagePack cannot represent a part of it.
+        Exception: a part of it cannot be represented, or what its own code raised.
     """
-    return msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape")
+    try:
+        own = _packers.pop()
+    except IndexError:
+        own = packer()
+    try:
+        packed = own(message)
+    except TypeError:
+        return pack_copied(message)
+    if len(packed) <= KEEP_SIZE:
+        _packers.append(own)
+    return packed
+
+
+def pack_copied(message: list[Any]) -> bytes:
+    """As `pack`, for a message with values of other types."""
+    try:
+        copier = _copiers.pop()
+    except IndexError:
+        copier = _Copier()
+    packed = copier.pack(message)
+    if len(packed) <= KEEP_SIZE:
+        _copiers.append(copier)
+    return packed
+
+
+class _Copier:
+    """Packs values of any type, copied into the builtin ones; not to be used any more after it has
+    raised something.
+
+    The code of such a value runs meanwhile, and may change a list that was announced already: so
+    the bytes are measured in the end.
+    """
+
+    def __init__(self) -> None:
+        self._packer = msgpack.Packer(
+            default=_copy, use_bin_type=True, strict_types=True, unicode_errors="surrogateescape"
+        )
+        self._unpacker = _unpacker(0)
+
+    def pack(self, message: list[Any]) -> bytes:
+        packed: bytes = self._packer.pack(message)
+        end = self._unpacker.tell() + len(packed)
+        self._unpacker.feed(packed)
+        try:
+            self._unpacker.skip()
+        except msgpack.OutOfData:
+            end = -1
+        if self._unpacker.tell() != end:
+            raise ValueError("it changed while it was packed")
+        return packed
+
+
+def _copy(value: object) -> object:
+    """Returns a copy of a value that is of exactly one of the builtin types; what is in it need
+    not be.
+
+    Raises:
+        TypeError: there is no such type for it.
+    """
+    kind = type(value)
+    if kind is tuple:  # the most usual one
+        return list(value)  # type: ignore[call-overload]
+    if issubclass(kind, dict):
+        return {key: item for key, item in value.items()}  # type: ignore[attr-defined]
+    if issubclass(kind, msgpack.ExtType):
+        code, data = tuple.__iter__(value)  # type: ignore[arg-type]
+        return msgpack.ExtType(int.__int__(code), _copy(data))
+    if issubclass(kind, (list, tuple)):
+        return [item for item in value]  # type: ignore[attr-defined]
+    for builtin, copy in _SCALARS:
+        if issubclass(kind, builtin):
+            return copy(value)
+    raise TypeError(f"can not serialize {type_name(kind)!r} object")
+
+
+# By their own functions: those of a class may be others.
+_SCALARS: tuple[tuple[type, Any], ...] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, lambda value: memoryview(value).tobytes()),
+    (bytearray, lambda value: memoryview(value).tobytes()),
+)
+
+
+def type_name(kind: type) -> str:
+    """The name of a class, whatever its metaclass says."""
+    name: str = type.__dict__["__name__"].__get__(kind)
+    return name
 
 
 def call_params(

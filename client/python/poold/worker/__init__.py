@@ -52,6 +52,7 @@ from poold.worker.channel import (
     open_channel,
 )
 from poold.worker.current import Context, context
+from poold.worker.ending import say
 from poold.worker.functions import Function, Hooks, collect
 from poold.worker.server import Server
 from poold.worker.sessions import is_session_class, session_class
@@ -168,7 +169,7 @@ class Worker:
         try:
             server(self.functions, self.hooks, open_channel()).run()
         except Unusable as error:
-            sys.stderr.write(f"poold.worker: {error}\n")
+            say(f"poold.worker: {error}")
             sys.exit(os.EX_CONFIG)
 
     def is_async(self) -> bool:

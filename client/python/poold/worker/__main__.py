@@ -17,9 +17,10 @@ What the module writes with `logging` goes to standard error, one line a record,
 the request; unless it has set up a handler of its own.
 
 Exit status: 0 asked to stop, or the daemon went away; 1 importing MODULE or on_start failed, or a
-function raised poold.Fatal; 76 the daemon broke the protocol; 78 it is of no use to start this
-again: wrong usage, no such module or object, nothing to serve, not started by poold, or
-poold.Unusable was raised.
+function raised poold.Fatal; 70 it could not go on, as something interrupted it while it wrote to
+the daemon or read from it, or its code has closed the channel; 76 the daemon broke the protocol;
+78 it is of no use to start this again: wrong usage, no such module or object, another module of
+that name, nothing to serve, not started by poold, or poold.Unusable was raised.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import sys
 from poold.errors import Unusable
 from poold.worker import SetupError, Worker, ignore_interrupts
 from poold.worker.channel import tell_step
+from poold.worker.ending import leave_streams, say
 
 USAGE = "usage: python3 -m poold.worker [--check] [--concurrency N] MODULE[:OBJECT]"
 
@@ -117,13 +119,15 @@ def main(arguments: list[str]) -> int:
     try:
         run(Options(arguments))
     except (SetupError, Unusable) as error:
-        print(f"poold.worker: {error}", file=sys.stderr)
+        say(f"poold.worker: {error}")
         return os.EX_CONFIG
     except Exception:
         import traceback  # slow to load, and a good start has no use for it
 
-        traceback.print_exc()
+        say(traceback.format_exc().rstrip("\n"))
         return 1
+    finally:
+        leave_streams()
     return os.EX_OK
 
 
