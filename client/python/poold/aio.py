@@ -231,8 +231,8 @@ class _Connection(asyncio.Protocol):
         await self._prepare(data)
         future = asyncio.get_running_loop().create_future()
         self._futures[number] = future
-        self._transport.write(data)
         try:
+            self._write(data)
             return await future
         except asyncio.CancelledError:
             self.cancel(number)
@@ -244,8 +244,16 @@ class _Connection(asyncio.Protocol):
         """Sends a packed request whose answer is streamed."""
         await self._prepare(data)
         parts = self.expect(number)
-        self._transport.write(data)
+        self._write(data)
         return parts
+
+    def _write(self, data: bytes) -> None:
+        """Writes a message; if anything interrupts that, nothing must be written after it."""
+        try:
+            self._transport.write(data)
+        except BaseException:
+            self.lose("writing was interrupted")
+            raise
 
     async def _prepare(self, data: bytes) -> None:
         check_size(data, self.message_max)
@@ -265,8 +273,8 @@ class _Connection(asyncio.Protocol):
         """Gives up a request, and cancels it at the daemon unless that has answered."""
         self._parts.pop(number, None)
         if self._futures.pop(number, None) is not None and self.lost is None:
-            note = (wire.NOTIFICATION, "poold.cancel", (number,))
-            self._transport.write(wire.pack(note))
+            note = [wire.NOTIFICATION, "poold.cancel", [number]]
+            self._write(wire.pack(note))
 
     def lose(self, reason: str) -> None:
         """Closes the connection; every call in flight fails with peer_closed."""

@@ -153,10 +153,19 @@ def pack_request(number: int, method: str, params: list) -> bytes:
         CommunicationError: MessagePack cannot represent an argument (encode_error).
     """
     try:
-        return wire.pack((wire.REQUEST, number, method, params))
-    except (TypeError, ValueError, OverflowError) as error:
-        message = f"the arguments cannot be sent: {error}"
+        return wire.pack([wire.REQUEST, number, method, params])
+    except Exception as error:
+        message = f"the arguments cannot be sent: {reason_of(error)}"
         raise errors.make("encode_error", message, executed="no") from error
+
+
+def reason_of(error: Exception) -> str:
+    """The text of what packing arguments has raised, which may be their own."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return text or wire.type_name(type(error))
 
 
 def overdue() -> errors.Error:

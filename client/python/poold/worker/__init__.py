@@ -44,18 +44,24 @@ import sys
 from collections.abc import Callable
 
 from poold.errors import Unusable
-from poold.worker.channel import (
-    PREFORK_VARIABLE,
-    SOCKET_VARIABLE,
-    SetupError,
-    ignore_interrupts,
-    open_channel,
-)
-from poold.worker.current import Context, context
-from poold.worker.ending import say
-from poold.worker.functions import Function, Hooks, collect
-from poold.worker.server import Server
-from poold.worker.sessions import is_session_class, session_class
+from poold.worker import shadows
+
+try:
+    from poold.worker.channel import (
+        PREFORK_VARIABLE,
+        SOCKET_VARIABLE,
+        SetupError,
+        ignore_interrupts,
+        open_channel,
+    )
+    from poold.worker.current import Context, context
+    from poold.worker.ending import say
+    from poold.worker.functions import Function, Hooks, collect
+    from poold.worker.server import Server
+    from poold.worker.sessions import is_session_class, session_class
+except Exception as error:
+    # What these import may be a file of the worker's own.
+    raise ImportError(shadows.explain() or str(error)) from error
 
 __all__ = [
     "CONCURRENCY",

@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 
+from poold.interrupts import is_own
 from poold.worker import forks
 from poold.worker.ending import end, flush_streams
 from poold.worker.failures import complain, summary
@@ -89,7 +90,7 @@ class Link:
         try:
             return self.channel.send(output, _FLAGS | socket.MSG_DONTWAIT)
         except BlockingIOError as error:
-            if _is_own(error):
+            if is_own(error, __file__):
                 return 0
             raise
 
@@ -118,7 +119,7 @@ class Link:
         try:
             data = self.channel.recv(size, flags)
         except BlockingIOError as error:
-            if _is_own(error):
+            if is_own(error, __file__):
                 return None
             raise
         if not data:
@@ -140,7 +141,7 @@ class Link:
         try:
             if self.is_child:
                 self.end_child(None)
-            if issubclass(type(error), OSError) and _is_own(error):
+            if issubclass(type(error), OSError) and is_own(error, __file__):
                 if error.errno in _GONE:  # type: ignore[attr-defined]
                     os._exit(0)  # the daemon is gone: nobody waits for an answer
                 if error.errno in _CLOSED:  # type: ignore[attr-defined]
@@ -173,11 +174,3 @@ class Link:
 
 
 _SO = "it ends, as nothing that it would write after that could be told from it"
-
-
-def _is_own(error: BaseException) -> bool:
-    """Whether the system call failed here, and no signal handler raised this meanwhile."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code.co_filename == __file__
