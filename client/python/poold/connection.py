@@ -269,6 +269,7 @@ class Connection:
             return True
         finally:
             if self._reading == me:
+                self._reading = 0  # before any call, which may be interrupted
                 self._leave()
 
     def _become_reader(self, me: int, call: Call, until: float | None) -> bool:
@@ -295,8 +296,7 @@ class Connection:
             self._pass_on()  # this thread may have been woken to read
 
     def _leave(self) -> None:
-        """The reader has its answer and stops reading."""
-        self._reading = 0  # also if waiting for the lock is interrupted
+        """The reader has stopped reading."""
         with self._lock:
             self._pass_on()
             self._close_if_unused()
@@ -375,7 +375,7 @@ class Connection:
             raise lost_error(str(self.lost), "no") from None
         finally:
             if self._writing == me:
-                self._writing = 0  # also if waiting for the lock is interrupted
+                self._writing = 0  # before any call, which may be interrupted
                 with self._lock:
                     self._may_write.notify()
                     self._close_if_unused()
@@ -413,6 +413,7 @@ class Connection:
                 self._read(None)
         finally:
             if is_reader:
+                self._reading = 0  # before any call, which may be interrupted
                 self._leave()
         return 0
 
