@@ -56,6 +56,7 @@ class Error(Exception):
     """
 
     code = "internal"
+    message = ""
 
     def __init__(self, message: str = "", **fields: object) -> None:
         super().__init__(message)

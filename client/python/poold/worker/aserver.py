@@ -237,9 +237,9 @@ class AsyncServer(Server):
         """Answers a request, which has ended with this result or error."""
         if error is None:
             self._answer(number, result, request[2])
-        elif isinstance(error, Stopped):
+        elif type(error) is Stopped:
             self._fail(number, error.error)
-        elif here.unwanted and isinstance(error, asyncio.CancelledError):
+        elif here.unwanted and issubclass(type(error), asyncio.CancelledError):
             self._fail(number, cancelled("while it ran"))
         else:
             self._fail(number, describe(error))

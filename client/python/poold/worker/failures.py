@@ -135,9 +135,10 @@ def _milliseconds(seconds: Any) -> int | None:
 
 
 def _message(error: BaseException) -> str:
-    """The text of a Rejected, whatever stands where its message belongs."""
-    found = _tried(lambda: error.message, error)  # type: ignore[attr-defined]
-    return _say(found)
+    """The text of a Rejected, whatever stands where its message belongs; that of its arguments
+    where a subclass has left the message out."""
+    text = _say(_tried(lambda: error.message, ""))  # type: ignore[attr-defined]
+    return text or _say(_tried(lambda: error.args[0], ""))
 
 
 def _type_name(kind: type) -> str:

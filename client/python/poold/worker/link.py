@@ -160,8 +160,8 @@ class Link:
         the exit status that a program would have here."""
         status = 0
         try:
-            if isinstance(error, SystemExit):
-                code = error.code
+            if error is not None and issubclass(type(error), SystemExit):
+                code = error.code  # type: ignore[attr-defined]
                 status = code if isinstance(code, int) else int(code is not None)
                 if status and not isinstance(code, int):
                     complain("a forked process ended", error)
