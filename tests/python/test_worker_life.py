@@ -231,6 +231,48 @@ class TestLogs(LifeTest):
             self.assertEqual(worker.process.stderr.readline(), b"own text request=9\n")
 
 
+class TestInterrupted(LifeTest):
+    """What cannot be written whole ends the channel, and its end says why."""
+
+    SIZE = 3_000_000  # more than a socket takes while nobody reads
+
+    def ends(self, method: str, *args: object, **context: object) -> tuple[bytes, bytes]:
+        """What came from a worker that nobody read until it ended, and what it said."""
+        with WorkerProcess("odd.interrupted", stderr=subprocess.PIPE) as worker:
+            worker.ask(1, method, list(args), **context)
+            self.assertEqual(worker.wait(), os.EX_SOFTWARE)
+            sent = b""
+            while data := worker.channel.recv(1 << 20):
+                sent += data
+            return sent, worker.process.stderr.read()
+
+    def check(self, sent: bytes, said: bytes, name: str) -> None:
+        self.assertIn(f"interrupted while it wrote to the daemon, by {name}".encode(), said)
+        # Nothing stands behind the half message.
+        self.assertIn(b"x" * 1000, sent)
+        self.assertTrue(sent.endswith(b"x"))
+
+    def test_results_and_parts(self) -> None:
+        with WorkerProcess("odd.interrupted") as worker:
+            names = worker.call("kinds")
+        for name in names:
+            for method, context in (("result", {}), ("parts", {"stream": True})):
+                with self.subTest(name=name, method=method):
+                    sent, said = self.ends(method, name, 0.2, self.SIZE, **context)
+                    self.check(sent, said, name)
+
+    def test_restored_interrupts(self) -> None:
+        sent, said = self.ends("interrupt", 0.2, self.SIZE)
+        self.check(sent, said, "KeyboardInterrupt")
+
+    def test_when_idle(self) -> None:
+        with WorkerProcess("odd.interrupted", stderr=subprocess.PIPE) as worker:
+            self.assertEqual(worker.call("result", "ValueError", 0.1, 5), b"xxxxx")
+            self.assertEqual(worker.wait(), os.EX_SOFTWARE)
+            self.assertIn(b"interrupted", worker.process.stderr.read())
+            self.assertRaises(EOFError, worker.read)
+
+
 class TestSurroundings(LifeTest):
     def test_stray_output_leaves_the_protocol_alone(self) -> None:
         with self.start() as worker:
