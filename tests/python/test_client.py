@@ -144,7 +144,8 @@ class TestRequests(unittest.TestCase):
             ):
                 self.assertEqual(client.call("p", "m", value)[2], [sent])
                 self.assertEqual(client.call("p", "m", a=[value])[2], {"a": [sent]})
-            for value in (lies.Raising(a=1), lies.shrinking("x"), lies.growing("x"), (each for each in "ab")):
+            self.assertEqual(client.call("p", "m", lies.growing("x"))[2], [[[], "x", "x"]])
+            for value in (lies.Raising(a=1), (each for each in "ab"), object(), {1}):
                 with self.assertRaises(poold.CommunicationError) as caught:
                     client.call("p", "m", value)
                 found = (caught.exception.code, caught.exception.executed)

@@ -82,6 +82,18 @@ class TestPacking(unittest.TestCase):
                 self.assertEqual(unpack_one(wire.pack([2, "next", []])), [2, "next", []])
                 self.assertEqual(unpack_one(wire.pack([2, "next", [(1,)]])), [2, "next", [[1]]])
 
+    def test_values_that_change_meanwhile(self) -> None:
+        """As they were when they were read; what one has less does not make up for another."""
+        for message, expected in (
+            ([1, 2, None, lies.growing("x")], [1, 2, None, [[], "x", "x"]]),
+            ([1, 2, None, lies.shrinking("x")], [1, 2, None, [{}, "x", "x"]]),
+            (
+                [1, 2, None, {"a": lies.shrinking("x"), "b": lies.growing("x"), "c": (1,)}],
+                [1, 2, None, {"a": [{}, "x", "x"], "b": [[], "x", "x"], "c": [1]}],
+            ),
+        ):
+            self.assertEqual(unpack_one(wire.pack(message)), expected)
+
     def test_a_value_that_packs_another_message(self) -> None:
         class Nested(dict):
             def items(self) -> list:
@@ -128,6 +140,8 @@ class TestPacking(unittest.TestCase):
         decoder = wire.Decoder()
         first, second = decoder.feed(data + wire.pack([1, 8, None, "next"]))
         self.assertEqual((first[:3], lies.strangers(tag, first[3])), ([1, 7, None], []))
+        if isinstance(first[3], dict):
+            self.assertLessEqual({*map(type, first[3])}, {str})
         self.assertEqual(second, [1, 8, None, "next"])
 
 

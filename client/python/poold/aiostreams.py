@@ -15,8 +15,8 @@ class _Parts:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._connection: Any = None  # once it has begun
-        self._parts: InParts | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._parts: Any = None  # InParts
+        self._loop: Any = None
         self._closed = False
 
     async def _begin(self) -> None:
@@ -159,10 +159,11 @@ class AsyncEvents(_Parts):
         super().__init__(client)
         self.kinds = list(kinds)
 
-    async def __anext__(self) -> dict:
+    async def __anext__(self) -> dict[str, Any]:
         if not self._closed:
             await self._begin_once()
-        return await self._next(None)
+        event: dict[str, Any] = await self._next(None)
+        return event
 
     async def _begin(self) -> None:
         found = await self._client._subscribe(tuple(self.kinds))
@@ -181,7 +182,7 @@ class InParts:
 
     def __init__(self) -> None:
         self.inbox = Inbox()
-        self.answer: asyncio.Future = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.answer.add_done_callback(self._answered)
         self._arrived = asyncio.Event()
 
@@ -199,6 +200,6 @@ class InParts:
         if not self.answer.done():
             self.answer.set_exception(error)
 
-    def _answered(self, answer: asyncio.Future) -> None:
+    def _answered(self, answer: asyncio.Future[Any]) -> None:
         answer.exception()  # taken: it is nobody's fault that nobody asks
         self._arrived.set()

@@ -1,5 +1,8 @@
 """Code that the blocking client and the asyncio client share."""
 
+# mypy: no-warn-return-any
+# The daemon's answers have the types that its protocol says.
+
 from __future__ import annotations
 
 import math
@@ -43,7 +46,7 @@ class Reply(NamedTuple):
     """
 
     result: Any
-    meta: dict
+    meta: dict[str, Any]
 
 
 class _Restart:
@@ -63,7 +66,7 @@ class Inbox:
     __slots__ = ("values",)
 
     def __init__(self) -> None:
-        self.values: deque = deque()
+        self.values: deque[Any] = deque()
 
     def put(self, value: object) -> None:
         if value is RESTART:
@@ -82,7 +85,7 @@ class Inbox:
         return value
 
 
-def part_of(message: list) -> tuple[object, object]:
+def part_of(message: list[Any]) -> tuple[int | str | None, object]:
     """Returns (id, value) for a chunk of the call with that id, (EVENTS, value) for an event, and
     (None, None) for any other notification.
     """
@@ -99,14 +102,14 @@ def part_of(message: list) -> tuple[object, object]:
     return None, None
 
 
-def split_options(named: dict) -> tuple[dict, dict]:
+def split_options(named: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Splits keyword arguments into the options of a call and the keyword arguments of its method.
     """
     options = {name: value for name, value in named.items() if name in wire.OPTIONS}
     return options, {name: value for name, value in named.items() if name not in options}
 
 
-def subscribe_params(kinds: tuple[str, ...]) -> list:
+def subscribe_params(kinds: tuple[str, ...]) -> list[Any]:
     """The params of poold.subscribe: none means all kinds."""
     return [list(kinds)] if kinds else []
 
@@ -123,7 +126,7 @@ def patience(method: str, calls: float | None, daemon: float) -> float | None:
     return daemon if method.startswith("poold.") and method != "poold.call" else calls
 
 
-def hello_params(name: str) -> list:
+def hello_params(name: str) -> list[Any]:
     """The params of the poold.hello that begins each connection."""
     return [{"client": name, "version": __version__, "errors": "map"}]
 
@@ -146,7 +149,7 @@ def _unsayable(what: str, value: wire.Undecodable, executed: str) -> errors.Erro
     return errors.make("decode_error", message, executed=executed)
 
 
-def pack_request(number: int, method: str, params: list) -> bytes:
+def pack_request(number: int, method: str, params: list[Any]) -> bytes:
     """Packs a request.
 
     Raises:
@@ -222,24 +225,26 @@ class Requests:
     With AsyncClient each is to be awaited.
     """
 
-    def request(self, method: str, params: list | tuple = (), timeout: float | None = None) -> Any:
+    def request(
+        self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None
+    ) -> Any:
         raise NotImplementedError
 
-    def health(self) -> dict:
+    def health(self) -> dict[str, Any]:
         """Health of each pool, with reasons: {status, ready, draining, pools}."""
         return self.request("poold.health")
 
-    def doctor(self) -> list[dict]:
+    def doctor(self) -> list[dict[str, Any]]:
         """Checks everything that pools need in order to work: findings with pool, check, status
         ("ok", "warning", "fault"), text and advice.
         """
         return self.request("poold.doctor")
 
-    def status(self) -> dict:
+    def status(self) -> dict[str, Any]:
         """Overview of the daemon and its pools."""
         return self.request("poold.status")
 
-    def stats(self) -> dict:
+    def stats(self) -> dict[str, Any]:
         """All counters: {daemon: {...}, pools: {NAME: {...}}}."""
         return self.request("poold.stats")
 
@@ -247,31 +252,31 @@ class Requests:
         """All metrics in the Prometheus text format."""
         return self.request("poold.metrics")
 
-    def pools(self) -> list[dict]:
+    def pools(self) -> list[dict[str, Any]]:
         """All pools with their limits and state."""
         return self.request("poold.pools")
 
-    def workers(self) -> list[dict]:
+    def workers(self) -> list[dict[str, Any]]:
         """All workers with their state and history."""
         return self.request("poold.workers")
 
-    def breakers(self) -> list[dict]:
+    def breakers(self) -> list[dict[str, Any]]:
         """All circuit breakers: state, reason, and since when."""
         return self.request("poold.breakers")
 
-    def recoveries(self) -> dict:
+    def recoveries(self) -> dict[str, Any]:
         """Requests that are being retried or moved to another pool, and totals: {active, counters,
         mean_ms, p99_ms, by_category, by_strategy}.
         """
         return self.request("poold.recoveries")
 
-    def errors(self, limit: int | None = None) -> list[dict]:
+    def errors(self, limit: int | None = None) -> list[dict[str, Any]]:
         """The last errors, newest first, at most `limit`: error maps with "at_ms" (since 1970) and
         "kind" ("request" or "incident").
         """
         return self.request("poold.errors", [] if limit is None else [limit])
 
-    def sessions(self, limit: int | None = None) -> dict:
+    def sessions(self, limit: int | None = None) -> dict[str, Any]:
         """Open sessions, at most `limit`: {count, max, tombstones, sessions}."""
         return self.request("poold.sessions", [] if limit is None else [limit])
 
@@ -282,21 +287,21 @@ class Requests:
     # For root, the daemon's own user and the members of its admin_group; others get a RequestError
     # (permission_denied).
 
-    def breaker_reset(self, pool: str, method: str | None = None) -> dict:
+    def breaker_reset(self, pool: str, method: str | None = None) -> dict[str, Any]:
         """Closes the circuit breaker of a pool, or of one method; it then works automatically
         again.
         """
         return self.request("poold.breaker_reset", _breaker_params(pool, method))
 
-    def breaker_open(self, pool: str, method: str | None = None) -> dict:
+    def breaker_open(self, pool: str, method: str | None = None) -> dict[str, Any]:
         """Keeps the breaker open until it is reset: all requests are rejected."""
         return self.request("poold.breaker_open", _breaker_params(pool, method))
 
-    def breaker_disable(self, pool: str, method: str | None = None) -> dict:
+    def breaker_disable(self, pool: str, method: str | None = None) -> dict[str, Any]:
         """Makes the breaker admit all requests until it is reset."""
         return self.request("poold.breaker_disable", _breaker_params(pool, method))
 
-    def breaker_observe(self, pool: str, method: str | None = None) -> dict:
+    def breaker_observe(self, pool: str, method: str | None = None) -> dict[str, Any]:
         """Makes the breaker admit all requests until it is reset, and report when it would open."""
         return self.request("poold.breaker_observe", _breaker_params(pool, method))
 
@@ -304,40 +309,40 @@ class Requests:
         """Stops a recovery: its request fails with the original error."""
         return self.request("poold.recovery_cancel", [id])
 
-    def restart_workers(self, pool: str) -> dict:
+    def restart_workers(self, pool: str) -> dict[str, Any]:
         """Starts a rolling restart, which replaces the workers one by one: {pool, roll}; `pools`
         shows its progress.
         """
         return self.request("poold.restart_workers", [pool])
 
-    def resize(self, pool: str, least: int, most: int) -> dict:
+    def resize(self, pool: str, least: int, most: int) -> dict[str, Any]:
         """Changes the number of workers of the pool until the daemon restarts."""
         return self.request("poold.resize", [pool, least, most])
 
-    def kill_worker(self, pool: str, worker: int, signal: str = "TERM") -> dict:
+    def kill_worker(self, pool: str, worker: int, signal: str = "TERM") -> dict[str, Any]:
         """Sends a worker a signal that ends it (TERM, KILL, INT, QUIT or ABRT); it is replaced."""
         return self.request("poold.kill_worker", [pool, worker, signal])
 
-    def stack(self, pool: str, worker: int) -> dict:
+    def stack(self, pool: str, worker: int) -> dict[str, Any]:
         """Makes a worker write the stack traces of its threads; they come as an event of kind
         "worker" whose "what" is "stack".
         """
         return self.request("poold.stack", [pool, worker])
 
-    def drain(self, pool: str) -> dict:
+    def drain(self, pool: str) -> dict[str, Any]:
         """Takes the pool out of service: accepted requests are finished, new ones go to its
         fallback pool or are refused.
         """
         return self.request("poold.drain", [pool])
 
-    def resume(self, pool: str) -> dict:
+    def resume(self, pool: str) -> dict[str, Any]:
         """Puts a drained pool back into service."""
         return self.request("poold.resume", [pool])
 
-    def version(self) -> dict:
+    def version(self) -> dict[str, Any]:
         """{server, version, protocol, pid, uptime_ms}."""
         return self.request("poold.version")
 
 
-def _breaker_params(pool: str, method: str | None) -> list:
+def _breaker_params(pool: str, method: str | None) -> list[Any]:
     return [pool] if method is None else [pool, method]

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 from collections import deque
-from typing import Any
+from typing import Any, TypeVar
 
 from poold import errors, wire
 from poold.calls import (
@@ -147,6 +147,9 @@ class InParts(Call):
             raise
 
 
+AnyCall = TypeVar("AnyCall", bound=Call)
+
+
 class NeverLeft(Exception):
     """The connection was lost before any byte of a request was written."""
 
@@ -180,8 +183,8 @@ class Connection:
     # --- requests ---
 
     def send_request(
-        self, number: int, data: bytes, limit: float | None, meta: bool, kind: type[Call] = Call
-    ) -> Call:
+        self, number: int, data: bytes, limit: float | None, meta: bool, kind: type[AnyCall]
+    ) -> AnyCall:
         """Sends a packed request, to be answered within `limit` seconds.
 
         Raises:
@@ -331,7 +334,7 @@ class Connection:
             self.lose(f"reading failed: {error.strerror}")
         return True
 
-    def _hand_out(self, messages: list) -> None:
+    def _hand_out(self, messages: list[Any]) -> None:
         with self._lock:
             for message in messages:
                 # An unknown id: the request was given up while its answer was on its way.
@@ -339,7 +342,7 @@ class Connection:
                     _finish(self._calls.pop(message[1]), message[2], message[3])
                 elif message[0] == wire.NOTIFICATION:
                     number, value = part_of(message)
-                    call = self._calls.get(number)
+                    call = None if number is None else self._calls.get(number)
                     if isinstance(call, InParts):
                         call.inbox.put(value)
             self._wake()
@@ -454,7 +457,7 @@ class Connection:
 
     def _lose_to_size(self, error: wire.TooLarge) -> None:
         with self._lock:
-            call = self._calls.pop(error.number, None)
+            call = None if error.number is None else self._calls.pop(error.number, None)
             if call is not None:
                 _finish(call, too_large(error), None)
         self.lose(f"the daemon sent {error}")

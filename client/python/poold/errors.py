@@ -25,6 +25,10 @@ A class has "Pool" in its name if Python has a builtin class of the plain name. 
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Error(Exception):
     """A call failed.
@@ -55,7 +59,7 @@ class Error(Exception):
         raw (dict): the error map as received (empty for an error of the client itself).
     """
 
-    code = "internal"
+    code: Any = "internal"
     message = ""
 
     def __init__(self, message: str = "", **fields: object) -> None:
@@ -65,7 +69,7 @@ class Error(Exception):
         known = CODES.get(self.code, UNKNOWN) if isinstance(self.code, str) else UNKNOWN
         self.category, self.severity, self.strategy = known
         self.retryable = False
-        self.retry_after = None
+        self.retry_after: float | None = None
         self.executed = None
         self.request = None
         self.pool = None
@@ -77,9 +81,9 @@ class Error(Exception):
         self.circuit = None
         self.queue_depth = None
         self.attempt = 0
-        self.detail = {}
-        self.attempts = []
-        self.raw = {}
+        self.detail: dict[str, Any] = {}
+        self.attempts: list[dict[str, Any]] = []
+        self.raw: dict[str, Any] = {}
         self.__dict__.update(fields)
 
     def __str__(self) -> str:
@@ -369,10 +373,10 @@ def from_wire(value: object) -> Error:
     return make("internal", str(text))
 
 
-def _from_map(raw: dict) -> Error:
+def _from_map(raw: dict[str, Any]) -> Error:
     code = str(raw.get("code", "internal"))
     category = raw.get("category", CODES.get(code, UNKNOWN)[0])
-    kind = SPECIFIC.get(code) or CATEGORIES.get(category, Error)
+    kind = SPECIFIC.get(code, CATEGORIES.get(category, Error))
     detail = raw.get("detail")
     detail = detail if isinstance(detail, dict) else {}
     message = raw.get("message", "")

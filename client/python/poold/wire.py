@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgpack
+import msgpack  # type: ignore[import]
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
@@ -131,21 +131,24 @@ def pack_copied(message: list[Any]) -> bytes:
 
 
 class _Copier:
-    """Packs values of any type, copied into the builtin ones; not to be used any more after it has
-    raised something.
+    """Packs values of any type; not to be used any more after it has raised something.
 
-    The code of such a value runs meanwhile, and may change a list that was announced already: so
-    the bytes are measured in the end.
+    Tuples are packed on the way.  Where there is more, all of the message is copied before: then
+    no code of its values can change what was announced already.
     """
 
     def __init__(self) -> None:
         self._packer = msgpack.Packer(
-            default=_copy, use_bin_type=True, strict_types=True, unicode_errors="surrogateescape"
+            default=_list_of, use_bin_type=True, strict_types=True, unicode_errors="surrogateescape"
         )
         self._unpacker = _unpacker(0)
 
     def pack(self, message: list[Any]) -> bytes:
-        packed: bytes = self._packer.pack(message)
+        try:
+            packed: bytes = self._packer.pack(message)
+        except _Other:
+            return _Copier().pack(_copy(message))
+        # Signal handlers and other threads may run while tuples are made lists.
         end = self._unpacker.tell() + len(packed)
         self._unpacker.feed(packed)
         try:
@@ -157,27 +160,49 @@ class _Copier:
         return packed
 
 
-def _copy(value: object) -> object:
-    """Returns a copy of a value that is of exactly one of the builtin types; what is in it need
-    not be.
+def _list_of(value: object) -> object:
+    if type(value) is tuple:
+        return list(value)
+    raise _Other
+
+
+class _Other(Exception):
+    """A value that is of none of the builtin types."""
+
+
+# Their values are what they are.
+_PLAIN = frozenset((str, int, float, bool, type(None), bytes, bytearray, memoryview))
+
+
+def _copy(value: Any) -> Any:
+    """Returns a copy of a value and all that is in it, of exactly the builtin types.
 
     Raises:
-        TypeError: there is no such type for it.
+        TypeError: there is no such type for a part of it.
     """
     kind = type(value)
-    if kind is tuple:  # the most usual one
-        return list(value)  # type: ignore[call-overload]
+    if kind in _PLAIN:
+        return value
     if issubclass(kind, dict):
-        return {key: item for key, item in value.items()}  # type: ignore[attr-defined]
+        return {_copy_key(key): _copy(item) for key, item in value.items()}
     if issubclass(kind, msgpack.ExtType):
-        code, data = tuple.__iter__(value)  # type: ignore[arg-type]
+        code: int
+        data: bytes
+        code, data = tuple.__iter__(value)
         return msgpack.ExtType(int.__int__(code), _copy(data))
     if issubclass(kind, (list, tuple)):
-        return [item for item in value]  # type: ignore[attr-defined]
+        return [_copy(item) for item in value]
+    if kind is msgpack.Timestamp:
+        return value
     for builtin, copy in _SCALARS:
         if issubclass(kind, builtin):
             return copy(value)
     raise TypeError(f"can not serialize {type_name(kind)!r} object")
+
+
+def _copy_key(key: Any) -> Any:
+    copy = _copy(key)
+    return tuple(copy) if type(copy) is list else copy  # a list cannot be one
 
 
 # By their own functions: those of a class may be others.
@@ -192,20 +217,20 @@ _SCALARS: tuple[tuple[type, Any], ...] = (
 
 def type_name(kind: type) -> str:
     """The name of a class, whatever its metaclass says."""
-    name: str = type.__dict__["__name__"].__get__(kind)
+    name: str = vars(type)["__name__"].__get__(kind)
     return name
 
 
 def call_params(
     pool: str,
     method: str,
-    args: tuple,
-    kwargs: dict,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
     *,
     timeout: float | None = None,
     meta: bool = False,
     **others: object,
-) -> list:
+) -> list[Any]:
     """Returns the params of poold.call.  `timeout` is in seconds; options that are None are left
     to the daemon; `others` are sent under their own names.
 
@@ -251,14 +276,14 @@ class Decoder:
         self._skipper: _Skipper | None = None  # while a refused message is still incomplete
         self._restart()
 
-    def feed(self, data: bytes) -> list:
+    def feed(self, data: bytes) -> list[Any]:
         """Takes the next bytes of the stream and returns all messages that are complete.
 
         Raises:
             Malformed: the bytes are not MessagePack, or a value is not an envelope.
             TooLarge: a message is larger than the limit.
         """
-        messages: list = []
+        messages: list[Any] = []
         while data:
             data = self._skip(data, messages) if self._skipper else self._unpack(data, messages)
         return messages
@@ -268,7 +293,7 @@ class Decoder:
         self._unpacker = _unpacker(limit)
         self._fed = 0  # bytes that this unpacker was given
 
-    def _unpack(self, data: bytes, messages: list) -> bytes:
+    def _unpack(self, data: bytes, messages: list[Any]) -> bytes:
         """The fast way: appends complete messages to `messages`; returns the bytes that are left.
         """
         unpacker = self._unpacker
@@ -302,10 +327,10 @@ class Decoder:
         self._pending.clear()
         return rest
 
-    def _skip(self, data: bytes, messages: list) -> bytes:
+    def _skip(self, data: bytes, messages: list[Any]) -> bytes:
         """The slow way, for one message that the unpacker refused; otherwise as _unpack."""
         self._keep(data)
-        end = self._skipper.skip(self._pending)
+        end = self._skipper.skip(self._pending) if self._skipper else None
         if end is None:
             return b""
         messages.append(_read_elements(bytes(self._pending[:end])))
@@ -337,13 +362,13 @@ def _is_envelope(message: object) -> bool:
     return message[0] == NOTIFICATION or type(message[1]) is int
 
 
-def _read_elements(raw: bytes) -> list:
+def _read_elements(raw: bytes) -> list[Any]:
     """Returns the elements of an envelope: Undecodable for the first element that cannot be
     decoded, None for those after it.  In a chunk, only the value can be undecodable.
     """
     unpacker = _unpacker(0)
     unpacker.feed(raw)
-    message: list = []
+    message: list[Any] = []
     count = 0
     try:
         count = unpacker.read_array_header()
@@ -370,7 +395,8 @@ def _read_number(raw: bytes | bytearray) -> int | None:
         count = unpacker.read_array_header()
         kind = unpacker.unpack()
         if (count, kind) == (4, RESPONSE):
-            return unpacker.unpack()
+            number: int = unpacker.unpack()
+            return number
         if (count, kind, unpacker.unpack()) == (3, NOTIFICATION, CHUNK):
             if unpacker.read_array_header() == 2:
                 number = unpacker.unpack()
@@ -432,8 +458,8 @@ class _Skipper:
         if first in self._COUNTED:
             width, each = self._COUNTED[first]
             return 1 + width, each * int.from_bytes(raw[at + 1 : at + 1 + width], "big")
-        width = self._SIZED.get(first) or self._EXT.get(first)
-        if width is None:
+        width = self._SIZED.get(first) or self._EXT.get(first) or 0
+        if not width:
             raise Malformed("bytes that are not MessagePack")
         length = int.from_bytes(raw[at + 1 : at + 1 + width], "big")
         return 1 + width + length + (first in self._EXT), 0

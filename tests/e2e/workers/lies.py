@@ -147,9 +147,9 @@ TROUBLES = [
     lambda tag: (each for each in [tag]),
     lambda tag: Raising(a=tag),
     lambda tag: Leaving(a=tag),
-    shrinking,
-    growing,
 ]
+# What changes while it is packed.
+CHANGING = [shrinking, growing]
 MAPS = [dict, Fewer, More, Longer, collections.OrderedDict, collections.Counter]
 LISTS = [list, tuple, ShortList, LongList, OddTuple]
 
@@ -160,7 +160,7 @@ def tree(draw: random.Random, tag: str, depth: int = 3) -> object:
     if kind < 3:
         return draw.choice(LEAVES)(tag)
     if kind == 3 and draw.random() < 0.3:
-        return draw.choice(TROUBLES)(tag)
+        return draw.choice(TROUBLES + CHANGING)(tag)
     count = draw.randrange(4)
     if kind < 6:
         keys = [f"k{number}" for number in range(count)]

@@ -63,6 +63,10 @@ except Exception as error:
     # What these import may be a file of the worker's own.
     raise ImportError(shadows.explain() or str(error)) from error
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = [
     "CONCURRENCY",
     "Context",
@@ -107,7 +111,7 @@ class Worker:
         on_shutdown and on_session_end are not served: see the methods of these names here.
         """
         is_plain_class = isinstance(functions, type) and not is_session_class(functions)
-        source = functions() if is_plain_class else functions
+        source = functions() if is_plain_class else functions  # type: ignore[operator]
         found, classes = collect(source)
         self.functions.update(found)
         self.hooks.session_classes += classes
@@ -116,7 +120,7 @@ class Worker:
         if self.concurrency is None and type(limit) is int:
             self.concurrency = limit
 
-    def function(self, target: object = None, *, name: str | None = None) -> object:
+    def function(self, target: Any = None, *, name: str | None = None) -> Any:
         """Decorator: serve this function, under its own name or under `name`."""
         if target is None:
             return lambda function: self.function(function, name=name)
@@ -199,4 +203,4 @@ class Worker:
 
         from poold.worker.aserver import AsyncServer  # asyncio is slow to load
 
-        return lambda *arguments: AsyncServer(*arguments, concurrency)
+        return lambda functions, hooks, channel: AsyncServer(functions, hooks, channel, concurrency)

@@ -142,8 +142,8 @@ def _message(error: BaseException) -> str:
 
 
 def _type_name(kind: type) -> str:
-    name = _tried(lambda: type.__dict__["__qualname__"].__get__(kind), type_name(kind))
-    module = _tried(lambda: type.__dict__["__module__"].__get__(kind), None)
+    name = _tried(lambda: vars(type)["__qualname__"].__get__(kind), type_name(kind))
+    module = _tried(lambda: vars(type)["__module__"].__get__(kind), None)
     if type(module) is not str or module in ("builtins", "__main__"):
         return str(name)
     return f"{module}.{name}"
@@ -152,7 +152,8 @@ def _type_name(kind: type) -> str:
 def _say(value: object) -> str:
     """The text of an exception, or of what it has for a text; a str of exactly this type."""
     try:
-        return str.__str__(value if issubclass(type(value), str) else str(value))  # type: ignore[arg-type]
+        text: Any = value if issubclass(type(value), str) else str(value)
+        return str.__str__(text)
     except BaseException as second:
         return f"(its text cannot be had: {type_name(type(second))})"
 

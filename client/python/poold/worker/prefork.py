@@ -20,6 +20,10 @@ from collections.abc import Callable
 from poold import wire
 from poold.worker import ending
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+
 # A message of the daemon has a channel, and standard output and error if they differ from those of
 # the server.
 DESCRIPTORS_MAX = 3
@@ -70,7 +74,7 @@ def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:
     The daemon sends each with one write, and a read never goes beyond its descriptors.
     """
     decoder = wire.Decoder()
-    messages: list = []
+    messages: list[Any] = []
     found: list[int] = []
     while not messages:
         data, descriptors, _, _ = socket.recv_fds(

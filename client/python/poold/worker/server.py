@@ -133,7 +133,7 @@ class Server:
         open_standard_files()
         for stream in (sys.stdout, sys.stderr):
             try:
-                stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+                stream.reconfigure(line_buffering=True)  # type: ignore[attr-defined]
             except Exception:
                 pass  # closed, detached, none, or anything that the worker's code has put there
         _thread.start_new_thread(self._watch, ())
@@ -429,7 +429,7 @@ class Server:
                 self._receive(socket.MSG_DONTWAIT)
                 self._flush()
 
-    def _answer(self, number: int, result: object, handed: list) -> None:
+    def _answer(self, number: int, result: object, handed: list[Any]) -> None:
         limit = self._response_max
         if least_size(result) > limit:  # it is not even packed
             return self._fail(number, too_large("result", least_size(result), limit))
