@@ -45,6 +45,8 @@ def open_socket(path: str, timeout: float) -> socket.socket:
         channel.connect(path)
     except OSError as error:
         channel.close()
+        if not is_own(error, __file__):
+            raise
         raise unreachable(path, error.strerror or str(error)) from error
     return channel
 

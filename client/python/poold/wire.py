@@ -147,7 +147,7 @@ class _Copier:
         try:
             packed: bytes = self._packer.pack(message)
         except _Other:
-            return _Copier().pack(_copy(message))
+            packed = self._packer.pack(_copy(message))
         # Signal handlers and other threads may run while tuples are made lists.
         end = self._unpacker.tell() + len(packed)
         self._unpacker.feed(packed)
