@@ -165,7 +165,8 @@ class Worker:
         """Serves until the daemon, or SIGTERM, asks this worker to stop; then returns.
 
         Requests that have begun are finished first, unless they were cancelled.  If the daemon
-        goes away, the process exits at once, even while a function runs.
+        goes away, the process exits at once, even while a function runs; so it does, with status
+        70, if something interrupts it while it writes to the daemon or reads from it.
 
         Raises:
             SetupError: POOLD_FD names no socket, or there is no function to serve.

@@ -45,7 +45,9 @@ def open_channel() -> socket.socket:
     given = _open()
     number = given.fileno()
     if not _is_socket(number):
-        raise SetupError(f"its code has closed descriptor {number}, the channel to the daemon")
+        raise SetupError(
+            f"the worker's own code has closed descriptor {number}, its channel to the daemon"
+        )
     if _is_control:
         from poold.worker.prefork import next_worker
 
