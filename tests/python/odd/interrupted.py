@@ -25,7 +25,7 @@ def _arm(kind: str, seconds: float) -> None:
 
     signal.signal(signal.SIGALRM, late)
     # Again and again: whoever handles the first is not safe from the next.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.001)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.005)
 
 
 def kinds() -> list:

@@ -6,11 +6,15 @@ Its code may have closed or replaced its standard error, so nothing is taken for
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from typing import NoReturn
+
+# How often a process that ends tries to say why: a signal whose handler raises may come all the time.
+TRIES = 100
 
 # The file that is standard error when a worker starts.
 _STDERR = 2
@@ -50,10 +54,23 @@ def say(text: str) -> None:
             pass  # nowhere to say it
 
 
+def ignore_signals() -> None:
+    """No handler of the worker's code runs any more in this process, which ends."""
+    for number in (signal.SIGALRM, *signal.valid_signals()):
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_IGN)
+
+
 def end(text: str, status: int) -> NoReturn:
     """Says why, and ends this process at once: no more code of the worker runs."""
     try:
-        say(f"poold.worker: {text}")
+        for _ in range(TRIES):
+            try:
+                ignore_signals()
+                say(f"poold.worker: {text}")
+                os._exit(status)
+            except BaseException:
+                pass  # the same signal again
     finally:
         os._exit(status)
 

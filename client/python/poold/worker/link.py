@@ -15,7 +15,7 @@ import socket
 
 from poold.interrupts import is_own
 from poold.worker import forks
-from poold.worker.ending import end, flush_streams
+from poold.worker.ending import TRIES, end, flush_streams, ignore_signals, say
 from poold.worker.failures import complain, summary
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
@@ -139,16 +139,25 @@ class Link:
     def end_by(self, error: BaseException, when: str) -> NoReturn:
         """Ends the process: this was raised in the code that serves, not in the worker's own."""
         try:
-            if self.is_child:
-                self.end_child(None)
-            if issubclass(type(error), OSError) and is_own(error, __file__):
-                if error.errno in _GONE:  # type: ignore[attr-defined]
-                    os._exit(0)  # the daemon is gone: nobody waits for an answer
-                if error.errno in _CLOSED:  # type: ignore[attr-defined]
-                    self.end_closed()
-            end(f"it was interrupted {when}, by {summary(error)}; {_SO}", os.EX_SOFTWARE)
+            for _ in range(TRIES):
+                try:
+                    ignore_signals()
+                    self._end_by(error, when)
+                except BaseException:
+                    pass  # the same signal again
         finally:
             os._exit(os.EX_SOFTWARE)
+
+    def _end_by(self, error: BaseException, when: str) -> NoReturn:
+        if self.is_child:
+            self.end_child(None)
+        if issubclass(type(error), OSError) and is_own(error, __file__):
+            if error.errno in _GONE:  # type: ignore[attr-defined]
+                os._exit(0)  # the daemon is gone: nobody waits for an answer
+            if error.errno in _CLOSED:  # type: ignore[attr-defined]
+                self.end_closed()
+        say(f"poold.worker: it was interrupted {when}, by {summary(error)}; {_SO}")
+        os._exit(os.EX_SOFTWARE)
 
     def end_closed(self) -> NoReturn:
         """Ends the process: the descriptor of the channel is not the channel any more."""
