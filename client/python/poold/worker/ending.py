@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# How often a process that ends tries to say why: a signal whose handler raises may come all the time.
+# How often a process that ends tries to say why: a signal whose handler raises may come again.
 TRIES = 100
 
 # The file that is standard error when a worker starts.
