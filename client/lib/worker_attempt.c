@@ -101,10 +101,10 @@ static void check_result(struct worker_session *session)
 	if (buf_error(out) == 0 && out->len == base)
 		pack_nil(out);
 	if (buf_error(out) < 0)
-		attempt_fail(session, ERR_encode_error, "ResultTooLarge",
+		attempt_fail(session, ERR_exception, "ResultTooLarge",
 			     "no memory for the handler's result");
 	else if (!bytes_are_value((struct bytes){out->data + base, out->len - base}))
-		attempt_fail(session, ERR_encode_error, "InvalidResult",
+		attempt_fail(session, ERR_exception, "InvalidResult",
 			     "the handler's result is not one MessagePack value");
 }
 

@@ -351,7 +351,7 @@ static void put_state(struct worker_session *session, size_t mark)
 		return;
 	buf_put(out, session->state.data, len);
 	if (buf_error(out) < 0) {
-		attempt_fail(session, ERR_encode_error, "StateTooLarge",
+		attempt_fail(session, ERR_exception, "StateTooLarge",
 			     "no memory for the session's state");
 		return;
 	}

@@ -247,10 +247,11 @@ void engine_count_attempt(struct engine *engine, struct request *request, enum e
 }
 
 /* Whether the request's code ran, by the error that the worker sent: an exception comes from the
- * code, as does an answer that is too large; a rejection comes from the code or from before it. */
+ * code, as does an answer that is too large; a rejection comes from the code or from before it.
+ * Without a function, or arguments that it can get, nothing ran. */
 static enum executed ran_to_error(const struct request *request, enum errcode code)
 {
-	if (code == ERR_exception || code == ERR_encode_error || code == ERR_response_too_large)
+	if (code == ERR_exception || code == ERR_response_too_large)
 		return EXECUTED_YES;
 	return code == ERR_rejected || request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 }

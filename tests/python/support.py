@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "client" / "python"
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(ROOT / "tests" / "e2e" / "workers"))  # for `lies`
 
 # A test that waits longer than this for an event has found a fault, on any machine (seconds).
 PATIENCE = 120.0

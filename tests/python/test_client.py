@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import random
+import signal
 import socket
 import tempfile
 import threading
@@ -16,6 +17,8 @@ import poold
 from poold import wire
 from poold.aio import AsyncClient
 from support import HELLO, PATIENCE, FakeServer, Peer, echo, pack
+
+import lies
 
 
 def silent(peer: Peer) -> None:
@@ -127,6 +130,57 @@ class TestRequests(unittest.TestCase):
                 found = (caught.exception.code, caught.exception.executed)
                 self.assertEqual(found, ("encode_error", "no"))
             self.assertEqual(client.call("p", "m", "\udcff")[2], ["\udcff"])
+
+    def test_arguments_that_lie(self) -> None:
+        """The elements that there are, or an error; never a message that lacks some."""
+        with FakeServer(echo) as server, poold.Client(server.path) as client:
+            for value, sent in (
+                (lies.Fewer(a=1, b=2), {"a": 1}),
+                (lies.Longer(a=1), {"a": 1}),
+                (lies.ShortList([1, 2]), [2]),
+                (lies.LongList([1]), [1, 1]),
+                (lies.OddText("text"), "text"),
+                (lies.OddBytes(b"data"), b"data"),
+            ):
+                self.assertEqual(client.call("p", "m", value)[2], [sent])
+                self.assertEqual(client.call("p", "m", a=[value])[2], {"a": [sent]})
+            self.assertEqual(client.call("p", "m", lies.growing("x"))[2], [[[], "x", "x"]])
+            for value in (lies.Raising(a=1), (each for each in "ab"), object(), {1}):
+                with self.assertRaises(poold.CommunicationError) as caught:
+                    client.call("p", "m", value)
+                found = (caught.exception.code, caught.exception.executed)
+                self.assertEqual(found, ("encode_error", "no"))
+            self.assertRaises(SystemExit, client.call, "p", "m", lies.Leaving(a=1))
+            self.assertEqual(client.call("p", "m", 1)[2], [1])
+            self.assertEqual(server.connections, 1)
+
+    def test_a_write_that_is_interrupted(self) -> None:
+        """Its connection is closed, and the next call has another."""
+
+        def script(peer: Peer) -> None:
+            if server.connections == 1:
+                peer.send([1, peer.read()[1], None, "first"])
+                interrupted.wait(PATIENCE)
+            echo(peer)
+
+        for kind in (ValueError, TimeoutError, BlockingIOError, KeyboardInterrupt, SystemExit,
+                     MemoryError):
+            interrupted = threading.Event()
+
+            def late(*_: object, kind: type = kind) -> None:
+                raise kind("time is up")
+
+            before = signal.signal(signal.SIGALRM, late)
+            with self.subTest(kind), FakeServer(script) as server, poold.Client(server.path) as client:
+                self.assertEqual(client.call("p", "m"), "first")
+                signal.setitimer(signal.ITIMER_REAL, 0.2)
+                with self.assertRaises(kind) as caught:
+                    client.call("p", "m", b"x" * 8_000_000)
+                self.assertNotIsInstance(caught.exception, poold.Error)
+                interrupted.set()
+                self.assertEqual(client.call("p", "m", 1), ["p", "m", [1]])
+                self.assertEqual(server.connections, 2)
+            signal.signal(signal.SIGALRM, before)
 
     def test_request_over_the_daemons_limit(self) -> None:
         with FakeServer(echo) as server, poold.Client(server.path) as client:

@@ -259,10 +259,14 @@ class TestStream(unittest.TestCase):
         with FakeServer(script) as server, poold.Client(server.path) as client:
             stream = client.stream("p", "m")
             self.assertEqual(next(stream), 1)
-            for lock in (client._connection._lock, client._connection._write_lock):
-                with lock:
-                    stream.__del__()
-                self.assertFalse(script.told.is_set())
+            connection = client._connection
+            with connection._lock:
+                stream.__del__()
+            self.assertFalse(script.told.is_set())
+            connection._writing = threading.get_ident()
+            stream.__del__()
+            self.assertFalse(script.told.is_set())
+            connection._writing = 0
             del stream
             self.assertEqual(client.call("p", "m", 1), ["p", "m", [1]])
             self.assertTrue(script.told.is_set())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import threading
 import unittest
 
 import msgpack
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 
 from poold import wire
 from support import QUICK
+
+import lies
 
 MESSAGES = [
     [0, 1, "echo", [["hello", None, True, -5, 3.5, b"\x00\xff"], {"request": 1}]],
@@ -29,6 +34,115 @@ def pack(message: object) -> bytes:
 def feed_in_two(data: bytes, cut: int, limit: int = 0) -> list:
     decoder = wire.Decoder(limit)
     return decoder.feed(data[:cut]) + decoder.feed(data[cut:])
+
+
+# Random values that are packed by one test; a million with POOLD_CHAOS=1.
+VALUES = int(
+    os.environ.get("POOLD_TORN") or (1_000_000 if os.environ.get("POOLD_CHAOS") == "1" else 5_000)
+)
+
+
+def unpack_one(data: bytes) -> list:
+    """The message that these bytes are, no more and no less."""
+    return msgpack.unpackb(data, strict_map_key=False, unicode_errors="surrogateescape")
+
+
+class TestPacking(unittest.TestCase):
+    """A message has exactly what it announces."""
+
+    def test_values_that_lie(self) -> None:
+        for value, sent in (
+            (lies.Fewer(a=1, b=2), {"a": 1}),
+            (lies.More(a=1), {"a": 1, "more": 1, "and more": 2}),
+            (lies.Longer(a=1), {"a": 1}),
+            (lies.ShortList([1, 2]), [2]),
+            (lies.LongList([1]), [1, 1]),
+            (lies.OddTuple([9]), [1, 2, 3, 4, 5, 6, 7]),
+            (lies.OddText("text"), "text"),
+            (lies.OddBytes(b"data"), b"data"),
+            (lies.OddArray(b"data"), b"data"),
+            (lies.OddNumber(3), 3),
+            (lies.OddExt(5, b"x"), msgpack.ExtType(5, b"x")),
+            (lies.Pair(1, (2, 3)), [1, [2, 3]]),
+            ({lies.OddText("key"): lies.Fewer(a=1, b=lies.LongList())}, {"key": {"a": 1}}),
+            (float.__new__(type("Float", (float,), {}), 1.5), 1.5),
+        ):
+            for message, expected in (
+                ([1, 2, None, value], [1, 2, None, sent]),
+                ([2, "chunk", [1, [value, {"in": value}]]], [2, "chunk", [1, [sent, {"in": sent}]]]),
+            ):
+                with self.subTest(message):
+                    self.assertEqual(unpack_one(wire.pack(message)), expected)
+
+    def test_values_that_cannot_be_packed(self) -> None:
+        for trouble in lies.TROUBLES:
+            for make in (lambda tag: [trouble(tag)], trouble):
+                self.assertRaises((Exception, SystemExit), wire.pack, [1, 2, None, make("x")])
+                # What a failed message has left behind must not come with the next.
+                self.assertEqual(unpack_one(wire.pack([2, "next", []])), [2, "next", []])
+                self.assertEqual(unpack_one(wire.pack([2, "next", [(1,)]])), [2, "next", [[1]]])
+
+    def test_values_that_change_meanwhile(self) -> None:
+        """As they were when they were read; what one has less does not make up for another."""
+        for message, expected in (
+            ([1, 2, None, lies.growing("x")], [1, 2, None, [[], "x", "x"]]),
+            ([1, 2, None, lies.shrinking("x")], [1, 2, None, [{}, "x", "x"]]),
+            (
+                [1, 2, None, {"a": lies.shrinking("x"), "b": lies.growing("x"), "c": (1,)}],
+                [1, 2, None, {"a": [{}, "x", "x"], "b": [[], "x", "x"], "c": [1]}],
+            ),
+        ):
+            self.assertEqual(unpack_one(wire.pack(message)), expected)
+
+    def test_a_value_that_packs_another_message(self) -> None:
+        class Nested(dict):
+            def items(self) -> list:
+                other.append(wire.pack([1, 9, None, lies.Fewer(b=1, c=2)]))
+                return [("a", 1)]
+
+        other: list[bytes] = []
+        self.assertEqual(unpack_one(wire.pack([1, 2, None, [Nested()]])), [1, 2, None, [{"a": 1}]])
+        self.assertEqual(unpack_one(other[0]), [1, 9, None, {"b": 1}])
+
+    def test_from_several_threads(self) -> None:
+        def run(number: int) -> None:
+            for _ in range(500):
+                for value in (number, (number,), lies.Fewer(a=[number], b=2)):
+                    data = wire.pack([1, number, None, value])
+                    if unpack_one(data)[1] != number:
+                        faults.append(data)
+
+        faults: list[bytes] = []
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(faults, [])
+
+    @settings(QUICK)
+    @given(st.randoms(use_true_random=False))
+    def test_any_value(self, draw: random.Random) -> None:
+        self.check(draw, "<tag>")
+
+    def test_many_values(self) -> None:
+        seed = int(os.environ.get("POOLD_SEED", random.randrange(2**32)))
+        draw = random.Random(seed)
+        for number in range(VALUES):
+            with self.subTest(POOLD_SEED=seed, number=number):
+                self.check(draw, f"<{number}>")
+
+    def check(self, draw: random.Random, tag: str) -> None:
+        try:
+            data = wire.pack([1, 7, None, lies.tree(draw, tag)])
+        except (Exception, SystemExit):
+            return
+        decoder = wire.Decoder()
+        first, second = decoder.feed(data + wire.pack([1, 8, None, "next"]))
+        self.assertEqual((first[:3], lies.strangers(tag, first[3])), ([1, 7, None], []))
+        if isinstance(first[3], dict):
+            self.assertLessEqual({*map(type, first[3])}, {str})
+        self.assertEqual(second, [1, 8, None, "next"])
 
 
 class TestDecoder(unittest.TestCase):

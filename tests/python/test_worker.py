@@ -44,7 +44,7 @@ class TestCalls(unittest.TestCase):
 
     def test_ready_says_who_it_is(self) -> None:
         facts = {"pid": self.worker.process.pid, "version": poold.__version__}
-        facts |= {"concurrency": 1, "started": True, "stack": signal.SIGUSR2}
+        facts |= {"concurrency": 1, "started": True, "stack": signal.SIGURG}
         facts |= {"credit": True}
         self.assertEqual(self.worker.ready, facts)
 

@@ -286,7 +286,7 @@ class TestSurroundings(unittest.TestCase):
         with WorkerProcess("aserved", stderr=subprocess.PIPE) as worker:
             worker.ask(1, "block", [30])
             worker.read()
-            self.assertEqual(worker.ready["stack"], signal.SIGUSR2)
+            self.assertEqual(worker.ready["stack"], signal.SIGURG)
             self.assertIn(b"aserved.py", worker.stack("block"))
 
 

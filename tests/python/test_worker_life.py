@@ -178,7 +178,7 @@ class TestSigns(LifeTest):
     def test_the_stack_on_a_signal(self) -> None:
         for method, args in (("sleep", [30]), ("hold_the_lock", [30])):
             with self.subTest(method), self.start() as worker:
-                self.assertEqual(worker.ready["stack"], signal.SIGUSR2)
+                self.assertEqual(worker.ready["stack"], signal.SIGURG)
                 self.ask_started(worker, method, *args)
                 self.assertIn(b"Current thread 0x", worker.stack(method))
                 self.assertIsNone(worker.process.poll())
@@ -186,7 +186,7 @@ class TestSigns(LifeTest):
     def test_a_handler_of_the_workers_own_is_kept(self) -> None:
         with WorkerProcess("odd.signals") as worker:
             self.assertNotIn("stack", worker.ready)
-            worker.process.send_signal(signal.SIGUSR2)
+            worker.process.send_signal(signal.SIGURG)
             while worker.call("count") == 0:
                 pass
 
@@ -229,6 +229,50 @@ class TestLogs(LifeTest):
             worker.ask(1, "say", ["text"], request=9)
             worker.answer(1)
             self.assertEqual(worker.process.stderr.readline(), b"own text request=9\n")
+
+
+class TestInterrupted(LifeTest):
+    """What cannot be written whole ends the channel, and its end says why."""
+
+    SIZE = 3_000_000  # more than a socket takes while nobody reads
+
+    def ends(self, method: str, *args: object, **context: object) -> tuple[bytes, bytes]:
+        """What came from a worker that nobody read until it ended, and what it said."""
+        with WorkerProcess("odd.interrupted", stderr=subprocess.PIPE) as worker:
+            worker.ask(1, method, list(args), **context)
+            self.assertEqual(worker.wait(), os.EX_SOFTWARE)
+            sent = b""
+            while data := worker.channel.recv(1 << 20):
+                sent += data
+            return sent, worker.process.stderr.read()
+
+    def check(self, sent: bytes, said: bytes, name: str) -> None:
+        # The next signal may come before the first is taken note of.
+        reason = rf"interrupted while it wrote to the daemon, by {name}|message to the daemon is incomplete"
+        self.assertRegex(said.decode(), reason)
+        # Nothing stands behind the half message.
+        self.assertIn(b"x" * 1000, sent)
+        self.assertTrue(sent.endswith(b"x"))
+
+    def test_results_and_parts(self) -> None:
+        with WorkerProcess("odd.interrupted") as worker:
+            names = worker.call("kinds")
+        for name in names:
+            for method, context in (("result", {}), ("parts", {"stream": True})):
+                with self.subTest(name=name, method=method):
+                    sent, said = self.ends(method, name, 0.2, self.SIZE, **context)
+                    self.check(sent, said, name)
+
+    def test_restored_interrupts(self) -> None:
+        sent, said = self.ends("interrupt", 0.2, self.SIZE)
+        self.check(sent, said, "KeyboardInterrupt")
+
+    def test_when_idle(self) -> None:
+        with WorkerProcess("odd.interrupted", stderr=subprocess.PIPE) as worker:
+            self.assertEqual(worker.call("result", "ValueError", 0.1, 5), b"xxxxx")
+            self.assertEqual(worker.wait(), os.EX_SOFTWARE)
+            self.assertIn(b"interrupted", worker.process.stderr.read())
+            self.assertRaises(EOFError, worker.read)
 
 
 class TestSurroundings(LifeTest):

@@ -136,7 +136,7 @@ static void die(struct world *world, struct process *process, const struct deed 
 
 static enum errcode some_failure(struct world *world)
 {
-	static const enum errcode codes[] = {ERR_exception, ERR_exception, ERR_encode_error,
+	static const enum errcode codes[] = {ERR_exception, ERR_exception, ERR_response_too_large,
 					     ERR_cancelled};
 
 	return codes[prop_below(&world->prop, ARRAY_SIZE(codes))];

@@ -263,7 +263,7 @@ static const struct {
 	{"[0, 7, 'keep', [['fail'], {'session': 's'}]]",
 	 "[1, 7, {'code': 'exception', 'type': 'E', 'message': 'no'}, nil]\n"},
 	{"[0, 7, 'keep', [['spoil'], {'session': 's'}]]",
-	 "[1, 7, {'code': 'encode_error', 'type': 'InvalidResult', 'message': 'the handler's "
+	 "[1, 7, {'code': 'exception', 'type': 'InvalidResult', 'message': 'the handler's "
 	 "result "
 	 "is not one MessagePack value'}, nil]\n"},
 	/* Nothing is left over for the next attempt. */

@@ -183,10 +183,10 @@ static const struct {
 	{"[0, 1, 'nothing', [[], {}]]", "[1, 1, nil, nil]\n"},
 	{"[0, 1, 'starts_over', [[], {}]]", "[1, 1, nil, 'this']\n"},
 	{"[0, 1, 'two_values', [[], {}]]",
-	 "[1, 1, {'code': 'encode_error', 'type': 'InvalidResult', 'message': "
+	 "[1, 1, {'code': 'exception', 'type': 'InvalidResult', 'message': "
 	 "'the handler's result is not one MessagePack value'}, nil]\n"},
 	{"[0, 1, 'half_a_value', [[], {}]]",
-	 "[1, 1, {'code': 'encode_error', 'type': 'InvalidResult', 'message': "
+	 "[1, 1, {'code': 'exception', 'type': 'InvalidResult', 'message': "
 	 "'the handler's result is not one MessagePack value'}, nil]\n"},
 	{"[0, 1, 'nobody', [[], {}]]",
 	 "[1, 1, {'code': 'unknown_method', 'type': 'UnknownMethod', 'message': "

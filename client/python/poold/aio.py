@@ -159,7 +159,7 @@ class AsyncClient(Requests):
             timeout = patience(method, self.timeout, self._connect_timeout)
         return reply_value(await self._ask(method, list(params), timeout), False)
 
-    async def _ask(self, method: str, params: list[object], timeout: float | None) -> Any:
+    async def _ask(self, method: str, params: list[Any], timeout: float | None) -> Any:
         limit = None if timeout is None else timeout + self._grace
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
@@ -220,9 +220,9 @@ class _Connection(asyncio.Protocol):
         self.lost: str | None = None  # why, once it is
         self.message_max = math.inf  # bytes that the daemon takes
         self._decoder = wire.Decoder(max_buffer_size)
-        self._futures: dict[object, asyncio.Future[Any]] = {}
-        self._parts: dict[object, InParts] = {}
-        self._transport: asyncio.Transport | None = None
+        self._futures: dict[int | str, asyncio.Future[Any]] = {}
+        self._parts: dict[int | str, InParts] = {}
+        self._transport: Any = None  # an asyncio.Transport, once it is connected
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -231,8 +231,8 @@ class _Connection(asyncio.Protocol):
         await self._prepare(data)
         future = asyncio.get_running_loop().create_future()
         self._futures[number] = future
-        self._write(data)
         try:
+            self._write(data)
             return await future
         except asyncio.CancelledError:
             self.cancel(number)
@@ -248,8 +248,12 @@ class _Connection(asyncio.Protocol):
         return parts
 
     def _write(self, data: bytes) -> None:
-        assert self._transport is not None
-        self._transport.write(data)
+        """Writes a message; if anything interrupts that, nothing must be written after it."""
+        try:
+            self._transport.write(data)
+        except BaseException:
+            self.lose("writing was interrupted")
+            raise
 
     async def _prepare(self, data: bytes) -> None:
         check_size(data, self.message_max)
@@ -269,7 +273,7 @@ class _Connection(asyncio.Protocol):
         """Gives up a request, and cancels it at the daemon unless that has answered."""
         self._parts.pop(number, None)
         if self._futures.pop(number, None) is not None and self.lost is None:
-            note = (wire.NOTIFICATION, "poold.cancel", (number,))
+            note = [wire.NOTIFICATION, "poold.cancel", [number]]
             self._write(wire.pack(note))
 
     def lose(self, reason: str) -> None:
@@ -311,12 +315,12 @@ class _Connection(asyncio.Protocol):
                 self._settle(message[1], failure, message[3])
             elif message[0] == wire.NOTIFICATION:
                 number, value = part_of(message)
-                if number in self._parts:
+                if number is not None and number in self._parts:
                     self._parts[number].put(value)
 
     def _settle(self, number: int | None, failure: errors.Error | None, value: Any) -> None:
-        future = self._futures.get(number)
-        if future is None or future.done():
+        future = None if number is None else self._futures.get(number)
+        if number is None or future is None or future.done():
             return  # given up here when its answer was under way
         if self._parts.pop(number, None) is not None:
             del self._futures[number]

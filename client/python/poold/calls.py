@@ -1,5 +1,8 @@
 """Code that the blocking client and the asyncio client share."""
 
+# mypy: no-warn-return-any
+# The daemon's answers have the types that its protocol says.
+
 from __future__ import annotations
 
 import math
@@ -63,7 +66,7 @@ class Inbox:
     __slots__ = ("values",)
 
     def __init__(self) -> None:
-        self.values: deque[object] = deque()
+        self.values: deque[Any] = deque()
 
     def put(self, value: object) -> None:
         if value is RESTART:
@@ -82,7 +85,7 @@ class Inbox:
         return value
 
 
-def part_of(message: list[Any]) -> tuple[object, object]:
+def part_of(message: list[Any]) -> tuple[int | str | None, object]:
     """Returns (id, value) for a chunk of the call with that id, (EVENTS, value) for an event, and
     (None, None) for any other notification.
     """
@@ -106,7 +109,7 @@ def split_options(named: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     return options, {name: value for name, value in named.items() if name not in options}
 
 
-def subscribe_params(kinds: tuple[str, ...]) -> list[object]:
+def subscribe_params(kinds: tuple[str, ...]) -> list[Any]:
     """The params of poold.subscribe: none means all kinds."""
     return [list(kinds)] if kinds else []
 
@@ -123,7 +126,7 @@ def patience(method: str, calls: float | None, daemon: float) -> float | None:
     return daemon if method.startswith("poold.") and method != "poold.call" else calls
 
 
-def hello_params(name: str) -> list[object]:
+def hello_params(name: str) -> list[Any]:
     """The params of the poold.hello that begins each connection."""
     return [{"client": name, "version": __version__, "errors": "map"}]
 
@@ -146,17 +149,26 @@ def _unsayable(what: str, value: wire.Undecodable, executed: str) -> errors.Erro
     return errors.make("decode_error", message, executed=executed)
 
 
-def pack_request(number: int, method: str, params: list[object]) -> bytes:
+def pack_request(number: int, method: str, params: list[Any]) -> bytes:
     """Packs a request.
 
     Raises:
         CommunicationError: MessagePack cannot represent an argument (encode_error).
     """
     try:
-        return wire.pack((wire.REQUEST, number, method, params))
-    except (TypeError, ValueError, OverflowError) as error:
-        message = f"the arguments cannot be sent: {error}"
+        return wire.pack([wire.REQUEST, number, method, params])
+    except Exception as error:
+        message = f"the arguments cannot be sent: {reason_of(error)}"
         raise errors.make("encode_error", message, executed="no") from error
+
+
+def reason_of(error: Exception) -> str:
+    """The text of what packing arguments has raised, which may be their own."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return text or wire.type_name(type(error))
 
 
 def overdue() -> errors.Error:
@@ -213,7 +225,9 @@ class Requests:
     With AsyncClient each is to be awaited.
     """
 
-    def request(self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None) -> Any:
+    def request(
+        self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None
+    ) -> Any:
         raise NotImplementedError
 
     def health(self) -> dict[str, Any]:
@@ -330,5 +344,5 @@ class Requests:
         return self.request("poold.version")
 
 
-def _breaker_params(pool: str, method: str | None) -> list[object]:
+def _breaker_params(pool: str, method: str | None) -> list[Any]:
     return [pool] if method is None else [pool, method]

@@ -40,7 +40,7 @@ from poold.calls import (
     subscribe_params,
     unreachable,
 )
-from poold.connection import Call, Connection, InParts, NeverLeft, open_socket
+from poold.connection import AnyCall, Call, Connection, InParts, NeverLeft, open_socket
 from poold.streams import Events, Stream
 
 __all__ = ["Call", "Client", "Events", "Reply", "Stream"]
@@ -168,7 +168,7 @@ class Client(Requests):
             fallback=fallback,
             restartable=restartable,
         )
-        return self._start("poold.call", params, timeout, meta)
+        return self._start("poold.call", params, timeout, meta, Call)
 
     def stream(self, pool: str, method: str, /, *args: Any, **named: Any) -> Stream:
         """As `call`, for a method that yields: returns an iterator over its chunks as they arrive.
@@ -216,7 +216,7 @@ class Client(Requests):
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.subscribe", subscribe_params(kinds))
         try:
-            asked = connection.send_request(number, data, self._connect_timeout, False)
+            asked = connection.send_request(number, data, self._connect_timeout, False, Call)
             answer = asked.result()
         except BaseException as error:
             connection.lose("no subscription")
@@ -225,7 +225,9 @@ class Client(Requests):
             raise
         return Events(call, connection, answer["kinds"])
 
-    def request(self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None) -> Any:
+    def request(
+        self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None
+    ) -> Any:
         """Calls a method of the daemon, or POOL.METHOD with default options.
 
         Args:
@@ -238,16 +240,16 @@ class Client(Requests):
         """
         if timeout is None:
             timeout = patience(method, self.timeout, self._connect_timeout)
-        return self._start(method, list(params), timeout, False).result()
+        return self._start(method, list(params), timeout, False, Call).result()
 
     def _start(
         self,
         method: str,
-        params: list[object],
+        params: list[Any],
         timeout: float | None,
         meta: bool,
-        kind: type[Call] = Call,
-    ) -> Call:
+        kind: type[AnyCall],
+    ) -> AnyCall:
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
         limit = None if timeout is None else timeout + self._grace
@@ -287,7 +289,7 @@ class Client(Requests):
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.hello", hello_params(self._name))
         try:
-            call = connection.send_request(number, data, self._connect_timeout, False)
+            call = connection.send_request(number, data, self._connect_timeout, False, Call)
             welcome = call.result()
         except (errors.Error, NeverLeft) as error:
             connection.lose(str(error))

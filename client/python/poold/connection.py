@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 from collections import deque
-from typing import Any
+from typing import Any, TypeVar
 
 from poold import errors, wire
 from poold.calls import (
@@ -26,6 +26,7 @@ from poold.calls import (
     too_large,
     unreachable,
 )
+from poold.interrupts import is_own
 
 
 def open_socket(path: str, timeout: float) -> socket.socket:
@@ -44,6 +45,8 @@ def open_socket(path: str, timeout: float) -> socket.socket:
         channel.connect(path)
     except OSError as error:
         channel.close()
+        if not is_own(error, __file__):
+            raise
         raise unreachable(path, error.strerror or str(error)) from error
     return channel
 
@@ -146,8 +149,15 @@ class InParts(Call):
             raise
 
 
+AnyCall = TypeVar("AnyCall", bound=Call)
+
+
 class NeverLeft(Exception):
     """The connection was lost before any byte of a request was written."""
+
+
+class _Late(Exception):
+    """The deadline passed before a message was written."""
 
 
 class Connection:
@@ -164,18 +174,19 @@ class Connection:
         self._channel = channel
         self._pid = os.getpid()
         self._decoder = wire.Decoder(max_buffer_size)
-        self._write_lock = threading.Lock()  # one message after the other
         self._dropped: deque[Call] = deque()  # given up by nobody in particular
         self._lock = threading.Lock()  # guards all that follows
-        self._calls: dict[object, Call] = {}
-        self._reading = False
+        self._calls: dict[int | str, Call] = {}
+        self._reading = 0  # the thread that reads; 0: none
+        self._writing = 0  # the thread that writes
+        self._may_write = threading.Condition(self._lock)
         self._waiting: dict[threading.Condition, Call] = {}
 
     # --- requests ---
 
     def send_request(
-        self, number: int, data: bytes, limit: float | None, meta: bool, kind: type[Call] = Call
-    ) -> Call:
+        self, number: int, data: bytes, limit: float | None, meta: bool, kind: type[AnyCall]
+    ) -> AnyCall:
         """Sends a packed request, to be answered within `limit` seconds.
 
         Raises:
@@ -208,7 +219,7 @@ class Connection:
     def send_cancel(self, call: Call) -> None:
         """Sends poold.cancel, if the connection still exists."""
         self._check_process()
-        note = wire.pack((wire.NOTIFICATION, "poold.cancel", (call.number,)))
+        note = wire.pack([wire.NOTIFICATION, "poold.cancel", [call.number]])
         try:
             self._write(note, time.monotonic() + GRACE)
         except (errors.Error, NeverLeft):
@@ -232,7 +243,7 @@ class Connection:
         """
         if not call._answered and self.is_ours():
             self._dropped.append(call)
-            if not self._lock.locked() and not self._write_lock.locked():
+            if not self._lock.locked() and not self._writing:
                 self._give_up_dropped()
 
     def _give_up_dropped(self) -> None:
@@ -252,18 +263,21 @@ class Connection:
         if call._has_arrived():
             return True
         self._check_process()
-        with self._lock:
-            if not self._become_reader(call, until):
-                return call._has_arrived()
+        me = threading.get_ident()
         try:
+            with self._lock:
+                if not self._become_reader(me, call, until):
+                    return call._has_arrived()
             while not call._has_arrived():
                 if not self._read(until):
                     return False
             return True
         finally:
-            self._leave()
+            if self._reading == me:
+                self._reading = 0  # before any call, which may be interrupted
+                self._leave()
 
-    def _become_reader(self, call: Call, until: float | None) -> bool:
+    def _become_reader(self, me: int, call: Call, until: float | None) -> bool:
         """To be called with the lock held: waits while another thread reads.  Returns False if
         this thread need not read: something has come for its call, or its time is up.
         """
@@ -271,7 +285,7 @@ class Connection:
         try:
             while not call._has_arrived():
                 if not self._reading:
-                    self._reading = True
+                    self._reading = me
                     return True
                 left = _left(until)
                 if left == 0:
@@ -279,7 +293,7 @@ class Connection:
                 if turn is None:
                     turn = threading.Condition(self._lock)
                     self._waiting[turn] = call
-                turn.wait(left)
+                turn.wait(_recheck(left))
             return False
         finally:
             if turn is not None:
@@ -287,9 +301,8 @@ class Connection:
             self._pass_on()  # this thread may have been woken to read
 
     def _leave(self) -> None:
-        """The reader has its answer and stops reading."""
+        """The reader has stopped reading."""
         with self._lock:
-            self._reading = False
             self._pass_on()
             self._close_if_unused()
 
@@ -308,24 +321,22 @@ class Connection:
             return False
         try:
             data = self._channel.recv(wire.READ_SIZE)
-            messages = self._decoder.feed(data) if data else None
-        except OSError as error:
-            self.lose(f"reading failed: {error.strerror}")
+            if data:
+                self._hand_out(self._decoder.feed(data))
+            else:
+                self.lose("the daemon closed the connection")
         except wire.Malformed as error:
             self.lose(f"the daemon sent {error}")
         except wire.TooLarge as error:
             self._lose_to_size(error)
-        except BaseException:
-            self.lose("reading was interrupted")
-            raise
-        else:
-            if messages is None:
-                self.lose("the daemon closed the connection")
-            else:
-                self._hand_out(messages)
+        except BaseException as error:
+            if not isinstance(error, OSError) or not is_own(error, __file__):
+                self.lose("reading was interrupted")
+                raise
+            self.lose(f"reading failed: {error.strerror}")
         return True
 
-    def _hand_out(self, messages: list[list[Any]]) -> None:
+    def _hand_out(self, messages: list[Any]) -> None:
         with self._lock:
             for message in messages:
                 # An unknown id: the request was given up while its answer was on its way.
@@ -333,7 +344,7 @@ class Connection:
                     _finish(self._calls.pop(message[1]), message[2], message[3])
                 elif message[0] == wire.NOTIFICATION:
                     number, value = part_of(message)
-                    call = self._calls.get(number)
+                    call = None if number is None else self._calls.get(number)
                     if isinstance(call, InParts):
                         call.inbox.put(value)
             self._wake()
@@ -348,47 +359,66 @@ class Connection:
 
     def _write(self, data: bytes, deadline: float | None) -> None:
         """Writes one whole message, or raises as send_request does."""
-        left = _left(deadline)
-        if not self._write_lock.acquire(timeout=-1 if left is None else left):
-            raise _unsent("the deadline passed while others were writing")
+        me = threading.get_ident()
         sent = 0
+        is_late = False
         try:
+            self._become_writer(me, deadline)
             while sent < len(data):
-                sent += self._write_some(data, sent, deadline)
-        except OSError as error:
-            reason = f"writing failed: {error.strerror}"
-            self.lose(reason)
-            if sent == 0:
-                raise NeverLeft(self.lost or reason) from None
-            raise lost_error(self.lost or reason, "no") from None
-        except BaseException:
+                sent += self._write_some(me, data, sent, deadline)
+        except _Late:
+            is_late = True
             if sent:
                 self.lose("a message was only written in part")
-            raise
+        except BaseException as error:
+            if not isinstance(error, OSError) or not is_own(error, __file__):
+                self.lose("writing was interrupted")
+                raise
+            self.lose(f"writing failed: {error.strerror}")
+            if sent == 0:
+                raise NeverLeft(self.lost) from None
+            raise lost_error(str(self.lost), "no") from None
         finally:
-            self._write_lock.release()
-            if self.lost is not None:
+            if self._writing == me:
+                self._writing = 0  # before any call, which may be interrupted
                 with self._lock:
+                    self._may_write.notify()
                     self._close_if_unused()
+        if is_late:
+            raise _unsent("the deadline passed before the daemon took the request")
 
-    def _write_some(self, data: bytes, sent: int, deadline: float | None) -> int:
+    def _become_writer(self, me: int, deadline: float | None) -> None:
+        """Waits until no other thread writes: one message after the other."""
+        with self._lock:
+            while self._writing:
+                left = _left(deadline)
+                if left == 0:
+                    raise _Late
+                self._may_write.wait(_recheck(left))
+            self._writing = me
+
+    def _write_some(self, me: int, data: bytes, sent: int, deadline: float | None) -> int:
         flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         try:
             return self._channel.send(memoryview(data)[sent:] if sent else data, flags)
-        except BlockingIOError:
-            pass
-        with self._lock:
-            reader = not self._reading
-            self._reading = True
+        except BlockingIOError as error:
+            if not is_own(error, __file__):
+                raise
+        is_reader = False
         try:
-            events = select.POLLOUT | (select.POLLIN if reader else 0)
+            with self._lock:
+                if not self._reading:
+                    self._reading = me
+                    is_reader = True
+            events = select.POLLOUT | (select.POLLIN if is_reader else 0)
             got = _ready(self._channel, events, deadline)
             if not got:
-                raise _unsent("the deadline passed before the daemon took the request")
-            if reader and got & ~select.POLLOUT:
+                raise _Late
+            if is_reader and got & ~select.POLLOUT:
                 self._read(None)
         finally:
-            if reader:
+            if is_reader:
+                self._reading = 0  # before any call, which may be interrupted
                 self._leave()
         return 0
 
@@ -417,7 +447,7 @@ class Connection:
         """To be called with the lock held: closes the socket, unless a thread is in a system call
         on it.
         """
-        if self.lost is not None and not self._reading and not self._write_lock.locked():
+        if self.lost is not None and not self._reading and not self._writing:
             self._channel.close()
 
     def abandon(self) -> None:
@@ -429,7 +459,7 @@ class Connection:
 
     def _lose_to_size(self, error: wire.TooLarge) -> None:
         with self._lock:
-            call = self._calls.pop(error.number, None)
+            call = None if error.number is None else self._calls.pop(error.number, None)
             if call is not None:
                 _finish(call, too_large(error), None)
         self.lose(f"the daemon sent {error}")
@@ -461,6 +491,11 @@ def _earlier(first: float | None, second: float | None) -> float | None:
 
 def _left(until: float | None) -> float | None:
     return None if until is None else max(0.0, until - time.monotonic())
+
+
+def _recheck(left: float | None) -> float:
+    """How long to wait at a condition: whoever would notify may have been interrupted."""
+    return 1.0 if left is None else min(left, 1.0)
 
 
 def _ready(channel: socket.socket, events: int, until: float | None) -> int:

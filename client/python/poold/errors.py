@@ -59,13 +59,15 @@ class Error(Exception):
         raw (dict): the error map as received (empty for an error of the client itself).
     """
 
-    code = "internal"
+    code: Any = "internal"
+    message = ""
 
     def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message)
         self.message = message
         self.code = fields.get("code", self.code)
-        self.category, self.severity, self.strategy = CODES.get(self.code, UNKNOWN)
+        known = CODES.get(self.code, UNKNOWN) if isinstance(self.code, str) else UNKNOWN
+        self.category, self.severity, self.strategy = known
         self.retryable = False
         self.retry_after: float | None = None
         self.executed: str | None = None
@@ -220,6 +222,7 @@ class Retryable(Exception):
         severity: "warning", "minor", "major" or "critical"; None: the daemon chooses.
     """
 
+    message: str = ""
     after: float | None = None
     severity: str | None = None
 
@@ -233,7 +236,7 @@ class Retryable(Exception):
         self.severity = severity
 
     def __str__(self) -> str:
-        return self.message
+        return str(self.message)
 
 
 class Fatal(Exception):

@@ -3,15 +3,25 @@
 A message is [0, id, method, params], [1, id, error, result] or [2, method, params].  Text that is
 not UTF-8 is decoded to Python's surrogate escapes and encoded back from them, so its bytes stay
 the same.
+
+A message is packed whole, or not at all.  MessagePack announces how many elements follow, and
+msgpack believes what a value says of itself: a cache that is a dict may have fewer pairs than its
+len(), and then the next message on the connection would become its missing one.  So only values
+of exactly the builtin types are packed as they are; all others are first copied into one of them,
+with the elements that there are.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import msgpack
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from typing import Any
+
+    Pack = Callable[[list[Any]], bytes]
 
 REQUEST = 0
 RESPONSE = 1
@@ -72,30 +82,155 @@ class Undecodable:
         return self.reason
 
 
-def packer() -> msgpack.Packer:
-    """Creates a packer for messages; it may be used by one thread at a time."""
-    return msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
+def packer() -> Pack:
+    """Creates a function that packs messages of values of exactly the builtin types, and raises
+    TypeError for all others; `pack_copied` packs those.  No code of Python runs meanwhile.
+
+    It may be used by one thread at a time, and not any more after it has raised anything but
+    TypeError: its buffer may not be empty.
+    """
+    made = msgpack.Packer(use_bin_type=True, strict_types=True, unicode_errors="surrogateescape")
+    pack: Pack = made.pack
+    return pack
 
 
-def pack(message: object) -> bytes:
+# Their buffers are made already; each is taken out by who uses it.
+_packers: list[Pack] = []
+_copiers: list[_Copier] = []
+
+
+def pack(message: list[Any]) -> bytes:
     """Packs one message.
 
     Raises:
-        TypeError, ValueError, OverflowError: MessagePack cannot represent a part of it.
+        Exception: a part of it cannot be represented, or what its own code raised.
     """
-    return msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape")
+    try:
+        own = _packers.pop()
+    except IndexError:
+        own = packer()
+    try:
+        packed = own(message)
+    except TypeError:
+        return pack_copied(message)
+    if len(packed) <= KEEP_SIZE:
+        _packers.append(own)
+    return packed
+
+
+def pack_copied(message: list[Any]) -> bytes:
+    """As `pack`, for a message with values of other types."""
+    try:
+        copier = _copiers.pop()
+    except IndexError:
+        copier = _Copier()
+    packed = copier.pack(message)
+    if len(packed) <= KEEP_SIZE:
+        _copiers.append(copier)
+    return packed
+
+
+class _Copier:
+    """Packs values of any type; not to be used any more after it has raised something.
+
+    Tuples are packed on the way.  Where there is more, all of the message is copied before: then
+    no code of its values can change what was announced already.
+    """
+
+    def __init__(self) -> None:
+        self._packer = msgpack.Packer(
+            default=_list_of, use_bin_type=True, strict_types=True, unicode_errors="surrogateescape"
+        )
+        self._unpacker = _unpacker(0)
+
+    def pack(self, message: list[Any]) -> bytes:
+        try:
+            packed: bytes = self._packer.pack(message)
+        except _Other:
+            packed = self._packer.pack(_copy(message))
+        # Signal handlers and other threads may run while tuples are made lists.
+        end = self._unpacker.tell() + len(packed)
+        self._unpacker.feed(packed)
+        try:
+            self._unpacker.skip()
+        except msgpack.OutOfData:
+            end = -1
+        if self._unpacker.tell() != end:
+            raise ValueError("it changed while it was packed")
+        return packed
+
+
+def _list_of(value: object) -> object:
+    if type(value) is tuple:
+        return list(value)
+    raise _Other
+
+
+class _Other(Exception):
+    """A value that is of none of the builtin types."""
+
+
+# Their values are what they are.
+_PLAIN = frozenset((str, int, float, bool, type(None), bytes, bytearray, memoryview))
+
+
+def _copy(value: Any) -> Any:
+    """Returns a copy of a value and all that is in it, of exactly the builtin types.
+
+    Raises:
+        TypeError: there is no such type for a part of it.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if issubclass(kind, dict):
+        return {_copy_key(key): _copy(item) for key, item in value.items()}
+    if issubclass(kind, msgpack.ExtType):
+        code: int
+        data: bytes
+        code, data = tuple.__iter__(value)
+        return msgpack.ExtType(int.__int__(code), _copy(data))
+    if issubclass(kind, (list, tuple)):
+        return [_copy(item) for item in value]
+    if kind is msgpack.Timestamp:
+        return value
+    for builtin, copy in _SCALARS:
+        if issubclass(kind, builtin):
+            return copy(value)
+    raise TypeError(f"can not serialize {type_name(kind)!r} object")
+
+
+def _copy_key(key: Any) -> Any:
+    copy = _copy(key)
+    return tuple(copy) if type(copy) is list else copy  # a list cannot be one
+
+
+# By their own functions: those of a class may be others.
+_SCALARS: tuple[tuple[type, Any], ...] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, lambda value: memoryview(value).tobytes()),
+    (bytearray, lambda value: memoryview(value).tobytes()),
+)
+
+
+def type_name(kind: type) -> str:
+    """The name of a class, whatever its metaclass says."""
+    name: str = vars(type)["__name__"].__get__(kind)
+    return name
 
 
 def call_params(
     pool: str,
     method: str,
-    args: tuple[object, ...],
-    kwargs: dict[str, object],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
     *,
     timeout: float | None = None,
     meta: bool = False,
     **others: object,
-) -> list[object]:
+) -> list[Any]:
     """Returns the params of poold.call.  `timeout` is in seconds; options that are None are left
     to the daemon; `others` are sent under their own names.
 
@@ -141,14 +276,14 @@ class Decoder:
         self._skipper: _Skipper | None = None  # while a refused message is still incomplete
         self._restart()
 
-    def feed(self, data: bytes) -> list[list[Any]]:
+    def feed(self, data: bytes) -> list[Any]:
         """Takes the next bytes of the stream and returns all messages that are complete.
 
         Raises:
             Malformed: the bytes are not MessagePack, or a value is not an envelope.
             TooLarge: a message is larger than the limit.
         """
-        messages: list[list[Any]] = []
+        messages: list[Any] = []
         while data:
             skipper = self._skipper
             if skipper:
@@ -162,7 +297,7 @@ class Decoder:
         self._unpacker = _unpacker(limit)
         self._fed = 0  # bytes that this unpacker was given
 
-    def _unpack(self, data: bytes, messages: list[list[Any]]) -> bytes:
+    def _unpack(self, data: bytes, messages: list[Any]) -> bytes:
         """The fast way: appends complete messages to `messages`; returns the bytes that are left.
         """
         unpacker = self._unpacker
@@ -264,7 +399,8 @@ def _read_number(raw: bytes | bytearray) -> int | None:
         count = unpacker.read_array_header()
         kind = unpacker.unpack()
         if (count, kind) == (4, RESPONSE):
-            return unpacker.unpack()
+            number: int = unpacker.unpack()
+            return number
         if (count, kind, unpacker.unpack()) == (3, NOTIFICATION, CHUNK):
             if unpacker.read_array_header() == 2:
                 number = unpacker.unpack()

@@ -44,17 +44,28 @@ import sys
 from collections.abc import Callable
 
 from poold.errors import Unusable
-from poold.worker.channel import (
-    PREFORK_VARIABLE,
-    SOCKET_VARIABLE,
-    SetupError,
-    ignore_interrupts,
-    open_channel,
-)
-from poold.worker.current import Context, context
-from poold.worker.functions import Function, Hooks, collect
-from poold.worker.server import Server
-from poold.worker.sessions import is_session_class, session_class
+from poold.worker import shadows
+
+try:
+    from poold.worker.channel import (
+        PREFORK_VARIABLE,
+        SOCKET_VARIABLE,
+        SetupError,
+        ignore_interrupts,
+        open_channel,
+    )
+    from poold.worker.current import Context, context
+    from poold.worker.ending import say
+    from poold.worker.functions import Function, Hooks, collect
+    from poold.worker.server import Server
+    from poold.worker.sessions import is_session_class, session_class
+except Exception as error:
+    # What these import may be a file of the worker's own.
+    raise ImportError(shadows.explain() or str(error)) from error
+
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "CONCURRENCY",
@@ -100,7 +111,7 @@ class Worker:
         on_shutdown and on_session_end are not served: see the methods of these names here.
         """
         is_plain_class = isinstance(functions, type) and not is_session_class(functions)
-        source = functions() if is_plain_class else functions
+        source = functions() if is_plain_class else functions  # type: ignore[operator]
         found, classes = collect(source)
         self.functions.update(found)
         self.hooks.session_classes += classes
@@ -109,7 +120,7 @@ class Worker:
         if self.concurrency is None and type(limit) is int:
             self.concurrency = limit
 
-    def function(self, target: object = None, *, name: str | None = None) -> object:
+    def function(self, target: Any = None, *, name: str | None = None) -> Any:
         """Decorator: serve this function, under its own name or under `name`."""
         if target is None:
             return lambda function: self.function(function, name=name)
@@ -154,7 +165,8 @@ class Worker:
         """Serves until the daemon, or SIGTERM, asks this worker to stop; then returns.
 
         Requests that have begun are finished first, unless they were cancelled.  If the daemon
-        goes away, the process exits at once, even while a function runs.
+        goes away, the process exits at once, even while a function runs; so it does, with status
+        70, if something interrupts it while it writes to the daemon or reads from it.
 
         Raises:
             SetupError: POOLD_FD names no socket, or there is no function to serve.
@@ -168,7 +180,7 @@ class Worker:
         try:
             server(self.functions, self.hooks, open_channel()).run()
         except Unusable as error:
-            sys.stderr.write(f"poold.worker: {error}\n")
+            say(f"poold.worker: {error}")
             sys.exit(os.EX_CONFIG)
 
     def is_async(self) -> bool:
@@ -192,4 +204,4 @@ class Worker:
 
         from poold.worker.aserver import AsyncServer  # asyncio is slow to load
 
-        return lambda *arguments: AsyncServer(*arguments, concurrency)
+        return lambda functions, hooks, channel: AsyncServer(functions, hooks, channel, concurrency)

@@ -17,9 +17,10 @@ What the module writes with `logging` goes to standard error, one line a record,
 the request; unless it has set up a handler of its own.
 
 Exit status: 0 asked to stop, or the daemon went away; 1 importing MODULE or on_start failed, or a
-function raised poold.Fatal; 76 the daemon broke the protocol; 78 it is of no use to start this
-again: wrong usage, no such module or object, nothing to serve, not started by poold, or
-poold.Unusable was raised.
+function raised poold.Fatal; 70 it could not go on, as something interrupted it while it wrote to
+the daemon or read from it, or its code has closed the channel; 76 the daemon broke the protocol;
+78 it is of no use to start this again: wrong usage, no such module or object, another module of
+that name, nothing to serve, not started by poold, or poold.Unusable was raised.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ import os
 import sys
 
 from poold.errors import Unusable
-from poold.worker import SetupError, Worker, ignore_interrupts
+from poold.worker import SetupError, Worker, ignore_interrupts, shadows
 from poold.worker.channel import tell_step
+from poold.worker.ending import leave_streams, say
 
 USAGE = "usage: python3 -m poold.worker [--check] [--concurrency N] MODULE[:OBJECT]"
 
@@ -60,7 +62,7 @@ def load(target: str) -> object:
     """The module or object that MODULE[:OBJECT] names.
 
     Raises:
-        SetupError: there is none.
+        SetupError: there is none, or it is hidden by another module of that name.
         Exception: whatever importing the module raised.
     """
     name, _, path = target.partition(":")
@@ -70,12 +72,41 @@ def load(target: str) -> object:
         # If a module imported by the user's module is missing, that is a failure of the latter.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
+        reject_hidden(name)
         raise SetupError(f"there is no module {error.name!r} on Python's path") from None
+    reject_hidden(name)
     for part in path.split(".") if path else ():
         if not hasattr(found, part):
             raise SetupError(f"{name} has no attribute {path!r}")
         found = getattr(found, part)
     return found
+
+
+def reject_hidden(name: str) -> None:
+    """Python has imported another module of this name than the one that is there to be served: one
+    of its own, or this package.
+
+    Raises:
+        SetupError: that is so.
+    """
+    top = name.partition(".")[0]
+    meant = find_file(top)
+    loaded = getattr(sys.modules.get(top), "__file__", None)
+    if top not in sys.modules or meant is None:
+        return
+    if loaded is None or not os.path.samefile(meant, loaded):
+        own = "a module of Python" if loaded is None else loaded
+        raise SetupError(f"{meant} is hidden by {own}, which has that name too: rename it")
+
+
+def find_file(name: str) -> str | None:
+    """The file of a module, as the path has it, beginning with the working directory."""
+    for folder in (os.getcwd(), *sys.path):
+        for file in (f"{name}.py", os.path.join(name, "__init__.py")):
+            path = os.path.join(folder, file)
+            if os.path.isfile(path):
+                return path
+    return None
 
 
 def make_worker(options: Options) -> Worker:
@@ -117,13 +148,17 @@ def main(arguments: list[str]) -> int:
     try:
         run(Options(arguments))
     except (SetupError, Unusable) as error:
-        print(f"poold.worker: {error}", file=sys.stderr)
+        say(f"poold.worker: {error}")
         return os.EX_CONFIG
     except Exception:
         import traceback  # slow to load, and a good start has no use for it
 
-        traceback.print_exc()
+        say(traceback.format_exc().rstrip("\n"))
+        if shadowed := shadows.explain():
+            say(f"poold.worker: {shadowed}")
         return 1
+    finally:
+        leave_streams()
     return os.EX_OK
 
 

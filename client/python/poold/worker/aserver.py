@@ -6,15 +6,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from types import AsyncGeneratorType, GeneratorType
+from typing import Any
 
 from poold import wire
-from poold.worker import current
+from poold.worker import current, forks
 from poold.worker.channel import tell_step
 from poold.worker.failures import cancelled, complain, describe, undecodable, unknown_method
 from poold.worker.functions import Function, Hooks
@@ -28,12 +29,29 @@ _request: contextvars.ContextVar[current.Current | None] = contextvars.ContextVa
 )
 
 
+def _vital(method: Callable[..., None]) -> Callable[..., None]:
+    """Decorator for what the loop calls: the worker ends if anything interrupts it.
+
+    The loop itself would log that and go on, with a message that was written in part.  A process
+    that the worker's code has forked serves nothing, should it come back to the loop.
+    """
+
+    def guarded(self: AsyncServer, *arguments: Any) -> None:
+        try:
+            if not self._link.is_child:
+                method(self, *arguments)
+        except BaseException as error:
+            self._link.end_by(error, "between two steps of its event loop")
+
+    return guarded
+
+
 class _Task:
     """A request that is being served."""
 
     __slots__ = ("task", "began", "deadline", "unwanted", "answered", "credit", "credited")
 
-    def __init__(self, task: asyncio.Task, deadline: float, credit: int | None) -> None:
+    def __init__(self, task: asyncio.Task[None], deadline: float, credit: int | None) -> None:
         self.task = task
         self.began = time.monotonic()
         self.deadline = deadline
@@ -60,48 +78,62 @@ class AsyncServer(Server):
         super().__init__(functions, hooks, channel)
         self.concurrency = concurrency
         self._tasks: dict[int, _Task] = {}  # in the order in which they began
-        self._ending: set[asyncio.Task] = set()  # on_session_end at work
+        self._ending: set[asyncio.Task[None]] = set()  # on_session_end at work
         self._blocked = False  # the daemon takes nothing for now
         self._flush_is_due = False
-        self._dispatch_is_due = False
+        self._is_serving = False
 
     def run(self) -> None:
         self._prepare()
         current.find_with(_request.get)
-        asyncio.run(self._main())
+        with asyncio.Runner() as runner:
+            runner.run(self._begin_serving())
+            try:
+                runner.run(self._serve_to_the_end())
+            except BaseException as error:
+                # Whatever the loop was about to do is lost.
+                if self._link.is_child:
+                    self._link.end_child(error)
+                self._link.end_by(error, "in its event loop")
+            runner.run(self._finish())
         if self._status:
             sys.exit(self._status)
 
-    async def _main(self) -> None:
+    async def _begin_serving(self) -> None:
         self._events = asyncio.get_running_loop()
-        self._done = self._events.create_future()
+        self._done: asyncio.Future[None] = self._events.create_future()
         self._written = asyncio.Event()
         self._written.set()
-        self._channel.setblocking(False)
         if self._hooks.start is not None:
             tell_step("on_start")
             await _finish(self._hooks.start())
+        before = signal.getsignal(signal.SIGTERM)
         self._events.add_signal_handler(signal.SIGTERM, self._on_terminate)
+        forks.handles(signal.SIGTERM, before)
+        # A signal of a child would be taken for one of the worker.
+        forks.in_child(lambda: signal.set_wakeup_fd(-1))
+        self._link.channel.setblocking(False)
+
+    async def _serve_to_the_end(self) -> None:
         self._announce()
-        self._flush_soon()
-        self._events.add_reader(self._channel, self._on_readable)
+        self._events.add_reader(self._link.number, self._on_readable)
         await self._done
-        self._events.remove_reader(self._channel)
+        self._events.remove_reader(self._link.number)
         await self._written.wait()
+
+    async def _finish(self) -> None:
         self._finished = True
         if self._hooks.shutdown is not None:
             try:
                 await _finish(self._hooks.shutdown())
             except BaseException as error:
-                complain("on_shutdown failed", error)
+                self._failed_aside("on_shutdown failed", error)
 
     # --- in and out -------------------------------------------------------------------------------
 
+    @_vital
     def _on_readable(self) -> None:
-        try:
-            self._receive()
-        except OSError:
-            os._exit(0)  # the daemon is gone: nobody waits for an answer
+        self._receive(socket.MSG_DONTWAIT)
         self._dispatch()
         self._flush_soon()
 
@@ -111,27 +143,21 @@ class AsyncServer(Server):
             self._flush_is_due = True
             self._events.call_soon(self._flush)
 
+    @_vital
     def _flush(self) -> None:
         self._flush_is_due = False
         if self._blocked or not self._output:
             return
-        try:
-            # Other holders of the lock never block.
-            with self._writing:
-                count = self._channel.send(self._output)
-        except BlockingIOError:
-            count = 0
-        except OSError:
-            os._exit(0)
-        del self._output[:count]
+        self._link.drain(self._output)
         if self._output:
             self._blocked = True
             self._written.clear()
-            self._events.add_writer(self._channel, self._on_writable)
+            self._events.add_writer(self._link.number, self._on_writable)
 
+    @_vital
     def _on_writable(self) -> None:
         self._blocked = False
-        self._events.remove_writer(self._channel)
+        self._events.remove_writer(self._link.number)
         self._flush()
         if not self._blocked:
             self._written.set()
@@ -139,20 +165,14 @@ class AsyncServer(Server):
 
     def _put(self, data: bytes) -> None:
         self._output += data
-        if len(data) > wire.KEEP_SIZE:
-            self._packer = wire.packer()
         self._flush_soon()
 
     def _nudge(self) -> None:
         pass  # the loop has a timer for each deadline
 
-    def _beat(self, ran: float) -> None:
-        # A partly written message must be completed.
-        if not self._blocked:
-            super()._beat(ran)
-
     # --- requests ---------------------------------------------------------------------------------
 
+    @_vital
     def _dispatch(self) -> None:
         """Begins what there is room for; ends when there is nothing left to do."""
         if self._stopping:
@@ -168,18 +188,18 @@ class AsyncServer(Server):
         if self._stopping and is_over and not self._done.done():
             self._done.set_result(None)
 
-    def _begin(self, message: list) -> None:
+    def _begin(self, message: list[Any]) -> None:
         _, number, method, params = message
-        self._output += self._packer.pack((wire.NOTIFICATION, "started", (number,)))
+        self._output += self._packer([wire.NOTIFICATION, "started", [number]])
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None
         if function is None:
             return self._fail(number, unknown_method(method, self._functions))
         if type(args) is wire.Undecodable:
             return self._fail(number, undecodable(args))
-        request = (fields, self._received, [])
+        request: current.Current = (fields, self._received, [])
         task = self._events.create_task(self._serve_task(number, function, args, request))
-        task.add_done_callback(lambda _: self._ended(number))
+        task.add_done_callback(lambda task: self._ended(number, task))
         deadline = current.deadline_of(fields, self._received)
         self._tasks[number] = _Task(task, deadline, credit_of(fields))
         self._note_oldest()
@@ -196,15 +216,33 @@ class AsyncServer(Server):
         try:
             await self._written.wait()  # `started` first
             result = await self._run(number, function, args, request[0].get("stream") is True)
-        except Stopped as stop:
-            self._fail(number, stop.error)
         except BaseException as error:
-            if here.unwanted and isinstance(error, asyncio.CancelledError):
-                self._fail(number, cancelled("while it ran"))
-            else:
-                self._fail(number, describe(error))
+            if self._link.is_child:
+                self._link.end_child(error)
+            self._settle(here, number, request, None, error)
         else:
+            if self._link.is_child:
+                self._link.end_child(None)
+            self._settle(here, number, request, result, None)
+
+    @_vital
+    def _settle(
+        self,
+        here: _Task,
+        number: int,
+        request: current.Current,
+        result: object,
+        error: BaseException | None,
+    ) -> None:
+        """Answers a request, which has ended with this result or error."""
+        if error is None:
             self._answer(number, result, request[2])
+        elif type(error) is Stopped:
+            self._fail(number, error.error)
+        elif here.unwanted and issubclass(type(error), asyncio.CancelledError):
+            self._fail(number, cancelled("while it ran"))
+        else:
+            self._fail(number, describe(error))
         here.answered = True
         request[2][:] = [current.OVER]
         self._flush_soon()
@@ -220,9 +258,9 @@ class AsyncServer(Server):
         return result
 
     async def _drain_async(
-        self, number: int, values: AsyncGeneratorType, streaming: bool
+        self, number: int, values: AsyncGeneratorType[Any, Any], streaming: bool
     ) -> object:
-        collected: list = []
+        collected: list[object] = []
         try:
             async for value in values:
                 await self._take(number, value, None if streaming else collected)
@@ -233,8 +271,10 @@ class AsyncServer(Server):
                 complain("a generator that was stopped failed", error)
         return None if streaming else collected
 
-    async def _drain_plain(self, number: int, values: GeneratorType, streaming: bool) -> object:
-        collected: list = []
+    async def _drain_plain(
+        self, number: int, values: GeneratorType[Any, Any, Any], streaming: bool
+    ) -> object:
+        collected: list[object] = []
         try:
             while True:
                 value = next(values)
@@ -248,7 +288,7 @@ class AsyncServer(Server):
             except BaseException as error:
                 complain("a generator that was stopped failed", error)
 
-    async def _take(self, number: int, value: object, collected: list | None) -> None:
+    async def _take(self, number: int, value: object, collected: list[object] | None) -> None:
         if collected is not None:
             collected.append(value)
             return
@@ -264,10 +304,12 @@ class AsyncServer(Server):
             self._flush()
             await self._written.wait()
 
-    def _ended(self, number: int) -> None:
+    @_vital
+    def _ended(self, number: int, task: asyncio.Task[None]) -> None:
         here = self._tasks.pop(number)
-        if not here.answered:  # it was cancelled before its first step
-            self._fail(number, cancelled("before it began"))
+        if not here.answered:  # it was cancelled before its first step, or interrupted at its last
+            error = None if task.cancelled() else task.exception()
+            self._fail(number, describe(error) if error else cancelled("before it began"))
         self._note_oldest()
         self._dispatch()
 
@@ -284,6 +326,7 @@ class AsyncServer(Server):
             here.credit += size
             here.credited.set()
 
+    @_vital
     def _on_terminate(self, *_: object) -> None:
         """Finishes the running requests, except those that are, or become, late."""
         self._stopping = True
@@ -292,7 +335,7 @@ class AsyncServer(Server):
                 self._events.call_at(here.deadline, here.give_up)
         self._dispatch()
 
-    def _take_notification(self, message: list) -> None:
+    def _take_notification(self, message: list[Any]) -> None:
         super()._take_notification(message)
         if message[1] == "shutdown":
             self._events.call_soon(self._dispatch)
@@ -304,13 +347,14 @@ class AsyncServer(Server):
             try:
                 await _finish(self._hooks.end_session(session, reason))
             except BaseException as error:
-                complain(f"on_session_end for session {session!r} failed", error)
+                self._failed_aside(f"on_session_end for session {session!r} failed", error)
 
         task = self._events.create_task(end())
         self._ending.add(task)
         task.add_done_callback(self._session_ended)
 
-    def _session_ended(self, task: asyncio.Task) -> None:
+    @_vital
+    def _session_ended(self, task: asyncio.Task[None]) -> None:
         self._ending.discard(task)
         self._dispatch()
 

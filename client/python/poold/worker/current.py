@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Context:
     """Details of one request.
@@ -32,7 +36,7 @@ class Context:
         "_handed",
     )
 
-    def __init__(self, fields: dict, received: float, handed: list) -> None:
+    def __init__(self, fields: dict[str, Any], received: float, handed: list[Any]) -> None:
         self.request = fields.get("request", 0)
         self.attempt = fields.get("attempt", 1)
         self.priority = fields.get("priority")
@@ -86,15 +90,15 @@ def context() -> Context:
     return Context(*current)
 
 
-def deadline_of(fields: dict, received: float) -> float:
+def deadline_of(fields: dict[str, Any], received: float) -> float:
     """Returns the request's deadline in seconds of time.monotonic()."""
-    left = fields.get("deadline_ms")
+    left: int | None = fields.get("deadline_ms")
     return float("inf") if left is None else received + left / 1000
 
 
 # A request's context map, when it came, and the state that is handed back, in a list if there is
 # one.
-Current = tuple[dict, float, list]
+Current = tuple[dict[str, object], float, list[object]]
 
 # Stands in that list when the state has been handed back, for tasks that live on.
 OVER = object()

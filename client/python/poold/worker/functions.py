@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping
 from poold.errors import Rejected
 from poold.worker.sessions import SessionClass, is_session_class
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+    from inspect import Signature
+
 # Functions of these names are hooks, and are not served.
 HOOKS = ("on_start", "on_shutdown", "on_session_end")
 
@@ -33,16 +38,16 @@ class Function:
 
     __slots__ = ("target", "least", "most", "needed", "known", "is_async", "_model", "_signature")
 
-    def __init__(self, target: object, model: object = None) -> None:
+    def __init__(self, target: Any, model: Any = None) -> None:
         if not callable(target):
             raise TypeError(f"{target!r} cannot be called")
         self.target = target
         self._model = model or target
-        self._signature = None
+        self._signature: Signature | None = None
         self.least, self.most, self.needed, self.known = _shape(self._model)
         self.is_async = is_async(self._model)
 
-    def signature(self) -> object:
+    def signature(self) -> Signature:
         """Its inspect.Signature, without annotations, which would only make a message long.
 
         Raises:
@@ -56,7 +61,7 @@ class Function:
             self._signature = inspect.Signature(plain)
         return self._signature
 
-    def check(self, args: list, kwargs: dict) -> None:
+    def check(self, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Raises Rejected, with Python's own words for it, unless the call fits."""
         try:
             signature = self.signature()
@@ -155,7 +160,7 @@ def collect(source: object) -> tuple[dict[str, Function], list[SessionClass]]:
     elif isinstance(source, types.ModuleType):
         found = _of_module(source)
     elif isinstance(source, types.FunctionType) or is_session_class(source):
-        found = [(source.__name__, source)]
+        found = [(_name(source), source)]
     else:
         found = _of_object(source)
     functions: dict[str, Function] = {}
@@ -167,6 +172,11 @@ def collect(source: object) -> tuple[dict[str, Function], list[SessionClass]]:
         else:
             functions[name] = Function(target)
     return functions, classes
+
+
+def _name(target: Any) -> str:
+    name: str = target.__name__
+    return name
 
 
 def _of_session_class(kept: SessionClass) -> dict[str, Function]:

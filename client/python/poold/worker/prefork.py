@@ -18,6 +18,11 @@ import traceback  # noqa: F401  for the workers: they may want it one day, and h
 from collections.abc import Callable
 
 from poold import wire
+from poold.worker import ending
+
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
 
 # A message of the daemon has a channel, and standard output and error if they differ from those of
 # the server.
@@ -34,9 +39,8 @@ def next_worker(control: socket.socket) -> socket.socket:
         SystemExit: the daemon does not need this server any more.
     """
     _warn_of_threads()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()  # or each worker would print it again
+    ending.open_standard_files()
+    ending.flush_streams()  # or each worker would print it again
     # Collect garbage once, here, instead of in every worker.  Then freeze the rest: if the
     # collector visited it in a worker, its memory would no longer be shared.
     gc.collect()
@@ -59,6 +63,7 @@ def next_worker(control: socket.socket) -> socket.socket:
     for target, descriptor in enumerate(descriptors[1:], start=1):
         os.dup2(descriptor, target)
         os.close(descriptor)
+    ending.remember_stderr()
     _reseed()
     return socket.socket(fileno=descriptors[0])
 
@@ -69,7 +74,7 @@ def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:
     The daemon sends each with one write, and a read never goes beyond its descriptors.
     """
     decoder = wire.Decoder()
-    messages: list = []
+    messages: list[Any] = []
     found: list[int] = []
     while not messages:
         data, descriptors, _, _ = socket.recv_fds(
@@ -81,7 +86,7 @@ def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:
         messages = decoder.feed(data)
     (message,) = messages
     if message[0] != wire.REQUEST or message[2] != "fork" or not found:
-        sys.stderr.write("poold.worker: the daemon sent no request to fork\n")
+        ending.say("poold.worker: the daemon sent no request to fork")
         sys.exit(os.EX_PROTOCOL)
     return message[1], message[3][0], found
 
@@ -129,6 +134,7 @@ def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> i
     try:
         between = os.fork()
     except OSError as error:
+        os.close(report_write)
         answer = (error.errno or errno.EAGAIN, None)
     else:
         if between == 0:
@@ -137,16 +143,30 @@ def _fork(control: socket.socket, number: int, prepare: Callable[[], None]) -> i
             os.close(hold)
             return gate
         os.close(report_write)
-        report_write = -1
-        text = os.read(report_read, 32)  # nothing, if there was no second fork
-        _, status = os.waitpid(between, 0)
-        failure = os.waitstatus_to_exitcode(status)
-        answer = (None, int(text)) if text else (failure if failure > 0 else errno.EAGAIN, None)
-    control.sendall(wire.pack([wire.RESPONSE, number, *answer]))
-    for descriptor in (report_read, report_write, gate, hold):
-        if descriptor >= 0:
-            os.close(descriptor)
+        text = os.read(report_read, 32)
+        _reap(between)
+        kind, value = text[:1], int(text[1:] or b"0")
+        answer = (None, value) if kind == _WORKER else (value or errno.EAGAIN, None)
+    control.sendall(wire.pack([wire.RESPONSE, number, *answer]), socket.MSG_NOSIGNAL)
+    for descriptor in (report_read, gate, hold):
+        os.close(descriptor)
     return None
+
+
+# What the intermediate process, or the worker, reports: one of these and a number.
+_WORKER = b"p"
+_FAILURE = b"e"
+
+
+def _reap(process: int) -> None:
+    """Waits for the end of the intermediate process.
+
+    The module may ignore SIGCHLD, or reap all children: then the end is nobody's to be had.
+    """
+    try:
+        os.waitpid(process, 0)
+    except ChildProcessError:
+        pass
 
 
 def _fork_again(report_write: int, prepare: Callable[[], None]) -> None:
@@ -155,12 +175,13 @@ def _fork_again(report_write: int, prepare: Callable[[], None]) -> None:
     try:
         worker = os.fork()
     except OSError as error:
-        os._exit(error.errno or errno.EAGAIN)
+        os.write(report_write, _FAILURE + str(error.errno or errno.EAGAIN).encode())
+        os._exit(1)
     if worker != 0:
         os._exit(0)
     os.setsid()
     prepare()
-    os.write(report_write, str(os.getpid()).encode())
+    os.write(report_write, _WORKER + str(os.getpid()).encode())
     os.close(report_write)
 
 
@@ -194,8 +215,8 @@ def _warn_of_threads() -> None:
     # Native threads of libraries do not survive a fork either.
     count = len(os.listdir("/proc/self/task"))
     if count > 1:
-        sys.stderr.write(
+        ending.say(
             f"poold.worker: importing started {count - 1} threads, which the forked workers do not"
-            " have; start them in on_start\n"
+            " have; start them in on_start"
         )
 

@@ -14,8 +14,9 @@ from collections import deque
 from types import GeneratorType
 
 from poold import wire
-from poold.worker import current
+from poold.worker import current, forks
 from poold.worker.channel import SetupError, ignore_interrupts, tell_step
+from poold.worker.ending import end, open_standard_files
 from poold.worker.failures import (
     cancelled,
     complain,
@@ -28,6 +29,11 @@ from poold.worker.failures import (
     unknown_method,
 )
 from poold.worker.functions import Function, Hooks
+from poold.worker.link import Link
+
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
 
 # After a request that ran longer than this (seconds), the socket is read before the next request
 # begins, which may have been cancelled meanwhile; the same while the values of a generator are
@@ -43,14 +49,15 @@ CLOCK_SLACK = 0.05
 # An answer up to this size (bytes) is copied together with what follows it into one write.
 JOIN_SIZE = 64 * 1024
 
-# On this signal, the stack traces of all threads are written to standard error.
-STACK_SIGNAL = signal.SIGUSR2
+# On this signal, the stack traces of all threads are written to standard error.  The kernel ignores
+# it where nobody handles it, so it does no harm after the worker's code has reset its signals.
+STACK_SIGNAL = signal.SIGURG
 
 
 class Stopped(Exception):
     """Ends the request of a generator with an error that the generator did not raise."""
 
-    def __init__(self, error: dict) -> None:
+    def __init__(self, error: dict[str, Any]) -> None:
         self.error = error
 
 
@@ -70,12 +77,11 @@ class Server:
     ) -> None:
         self._functions = functions
         self._hooks = hooks
-        self._channel = channel
-        self._writing = _thread.allocate_lock()  # `_watch` writes as well
+        self._link = Link(channel)
         self._decoder = wire.Decoder()
         self._packer = wire.packer()
         self._response_max = response_max()
-        self._requests: deque[list] = deque()  # in hand and not begun; also ends of sessions
+        self._requests: deque[list[Any]] = deque()  # in hand and not begun; also ends of sessions
         self._current: current.Current | None = None
         self._number: int | None = None  # of the request that is served
         self._unwanted = False  # it was cancelled
@@ -103,46 +109,62 @@ class Server:
         if self._hooks.start is not None:
             tell_step("on_start")
             self._hooks.start()
-        signal.signal(signal.SIGTERM, self._on_terminate)
-        self._announce()
+        before = signal.signal(signal.SIGTERM, self._on_terminate)
+        forks.handles(signal.SIGTERM, before)
         try:
+            self._announce()
             self._loop()
         except Terminated:
             pass
-        except OSError:
-            os._exit(0)  # the daemon is gone: nobody waits for an answer
+        except BaseException as error:
+            self._link.end_by(error, "between two requests")
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is on its way
         self._finished = True
         if self._hooks.shutdown is not None:
             try:
                 self._hooks.shutdown()
             except BaseException as error:
-                complain("on_shutdown failed", error)
+                self._failed_aside("on_shutdown failed", error)
         if self._status:
             sys.exit(self._status)
 
     def _prepare(self) -> None:
         ignore_interrupts()
+        open_standard_files()
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(line_buffering=True)
+            try:
+                stream.reconfigure(line_buffering=True)  # type: ignore[attr-defined]
+            except Exception:
+                pass  # closed, detached, none, or anything that the worker's code has put there
         _thread.start_new_thread(self._watch, ())
 
     def _announce(self) -> None:
         from poold import __version__
 
-        facts = {
+        facts: dict[str, object] = {
             "pid": os.getpid(),
             "version": __version__,
             "concurrency": self.concurrency,
             "started": True,
             "credit": True,
         }
-        # A handler of the user's code must not be replaced.
-        if signal.getsignal(STACK_SIGNAL) == signal.SIG_DFL:
-            faulthandler.register(STACK_SIGNAL, file=2, all_threads=True)
+        if self._show_stacks():
             facts["stack"] = int(STACK_SIGNAL)
-        self._output += self._packer.pack((wire.NOTIFICATION, "ready", (facts,)))
+        self._put(wire.pack([wire.NOTIFICATION, "ready", [facts]]))
+
+    def _show_stacks(self) -> bool:
+        """Writes stacks at the signal for it, unless the worker's code has a handler for that."""
+        if signal.getsignal(STACK_SIGNAL) not in (signal.SIG_DFL, signal.SIG_IGN):
+            return False
+        faulthandler.register(STACK_SIGNAL, file=2, all_threads=True)
+        forks.in_child(lambda: faulthandler.unregister(STACK_SIGNAL))
+        return True
+
+    def _failed_aside(self, what: str, error: BaseException) -> None:
+        """Code that no request has called has raised this."""
+        if self._link.is_child:
+            self._link.end_child(error)
+        complain(what, error)
 
     # --- beside the main thread -------------------------------------------------------------------
 
@@ -151,32 +173,29 @@ class Server:
         that this worker is alive while it is busy.
         """
         poll = select.poll()
-        poll.register(self._channel, select.POLLRDHUP)
-        while not poll.poll(BEAT * 1000):
-            began = self._began
-            ran = time.monotonic() - began
-            if began and ran > BEAT:
-                self._beat(ran)
-            if self._stopping and began:
-                self._nudge()
-        if not self._finished:
-            os._exit(0)
+        poll.register(self._link.number, select.POLLRDHUP)
+        while not (found := poll.poll(BEAT * 1000)):
+            try:
+                self._tick()
+            except MemoryError:
+                pass  # there may be some at the next
+        if self._finished:
+            return
+        if found[0][1] & select.POLLNVAL:
+            self._link.end_closed()
+        os._exit(0)
+
+    def _tick(self) -> None:
+        began = self._began
+        ran = time.monotonic() - began
+        if began and ran > BEAT:
+            self._link.beat(wire.pack([wire.NOTIFICATION, "alive", [int(ran * 1000)]]))
+        if self._stopping and began:
+            self._nudge()
 
     def _nudge(self) -> None:
         """What was worth finishing when SIGTERM came may be late by now."""
-        _thread.interrupt_main(signal.SIGTERM)
-
-    def _beat(self, ran: float) -> None:
-        message = wire.pack([wire.NOTIFICATION, "alive", [int(ran * 1000)]])
-        if not self._writing.acquire(blocking=False):
-            return  # whoever writes is heard of
-        try:
-            # A message as short as this is written whole or not at all.
-            self._channel.send(message, socket.MSG_DONTWAIT)
-        except OSError:
-            pass
-        finally:
-            self._writing.release()
+        _thread.interrupt_main(signal.SIGTERM)  # type: ignore[call-arg]
 
     # --- signals ----------------------------------------------------------------------------------
 
@@ -190,9 +209,14 @@ class Server:
     def _is_unwanted(self) -> bool:
         """Only while a function's own code runs: this reads what has come in meanwhile."""
         self._receive(socket.MSG_DONTWAIT)
+        return self._unwanted or time.monotonic() > self._deadline()
+
+    def _deadline(self) -> float:
+        """Of the request that is served."""
+        if self._current is None:
+            return float("inf")
         fields, received, _ = self._current
-        deadline = current.deadline_of(fields, received)
-        return self._unwanted or time.monotonic() > deadline - CLOCK_SLACK
+        return current.deadline_of(fields, received) - CLOCK_SLACK
 
     # --- the loop ---------------------------------------------------------------------------------
 
@@ -225,38 +249,37 @@ class Server:
 
     def _flush(self) -> None:
         if self._output:
-            with self._writing:
-                self._channel.sendall(self._output)
-            self._output.clear()
+            self._link.flush(self._output)
 
     def _receive(self, flags: int = 0) -> None:
         """Reads once and handles all received messages; requests wait in `_requests`."""
         try:
-            data = self._channel.recv(wire.READ_SIZE, flags)
-        except BlockingIOError:
-            return
-        if not data:
-            os._exit(0)
-        self._received = time.monotonic()
-        try:
-            messages = self._decoder.feed(data)
+            data = self._link.read(wire.READ_SIZE, flags)
+            if data is not None:
+                self._take_bytes(data)
+        except Terminated:
+            raise
         except wire.Malformed as error:
-            sys.stderr.write(f"poold.worker: the daemon sent {error}\n")
-            os._exit(os.EX_PROTOCOL)
-        for message in messages:
+            end(f"the daemon sent {error}", os.EX_PROTOCOL)
+        except BaseException as error:
+            self._link.end_by(error, "while it read from the daemon")
+
+    def _take_bytes(self, data: bytes) -> None:
+        self._received = time.monotonic()
+        for message in self._decoder.feed(data):
             if message[0] == wire.REQUEST:
                 self._take_request(message)
             elif message[0] == wire.NOTIFICATION:
                 self._take_notification(message)
 
-    def _take_request(self, message: list) -> None:
+    def _take_request(self, message: list[Any]) -> None:
         # Not a call of a function named ping, whose params are [args, context].
         if message[2] == "ping" and message[3] == []:
-            self._output += self._packer.pack((wire.RESPONSE, message[1], None, "pong"))
+            self._output += wire.pack([wire.RESPONSE, message[1], None, "pong"])
         else:
             self._requests.append(message)
 
-    def _take_notification(self, message: list) -> None:
+    def _take_notification(self, message: list[Any]) -> None:
         _, method, params = message
         if method == "shutdown":
             self._stopping = True
@@ -275,7 +298,7 @@ class Server:
         for request in self._requests:
             if request[0] == wire.REQUEST and request[1] == number:
                 self._requests.remove(request)
-                self._fail(number, cancelled("before it began"))
+                self._fail(request[1], cancelled("before it began"))
                 return
 
     def _take_credit(self, number: object, size: object) -> None:
@@ -287,15 +310,15 @@ class Server:
         try:
             self._hooks.end_session(session, reason)
         except BaseException as error:
-            complain(f"on_session_end for session {session!r} failed", error)
+            self._failed_aside(f"on_session_end for session {session!r} failed", error)
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def _serve(self, request: list) -> None:
+    def _serve(self, request: list[Any]) -> None:
         """Serves one request; puts its answer into `_output`, or writes it if it is large."""
         _, number, method, params = request
         # `started` is written with the answer before it, and before the function is called.
-        self._output += self._packer.pack((wire.NOTIFICATION, "started", (number,)))
+        self._output += self._packer([wire.NOTIFICATION, "started", [number]])
         self._flush()
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None
@@ -303,7 +326,7 @@ class Server:
             return self._fail(number, unknown_method(method, self._functions))
         if type(args) is wire.Undecodable:
             return self._fail(number, undecodable(args))
-        handed: list = []
+        handed: list[object] = []
         self._current = (fields, self._received, handed)
         self._unwanted = False
         self._credit = credit_of(fields)
@@ -328,14 +351,16 @@ class Server:
         except Terminated:
             return self._fail(number, cancelled("while it ran"))
         except BaseException as error:
+            if self._link.is_child:
+                self._link.end_child(error)
             return self._fail(number, describe(error))
         self._answer(number, result, handed)
 
-    def _drain(self, number: int, values: GeneratorType, streaming: bool) -> object:
+    def _drain(self, number: int, values: GeneratorType[Any, Any, Any], streaming: bool) -> object:
         """Returns the result of a generator: the list of its values, or, after they were sent one
         by one, its return value.
         """
-        collected: list = []
+        collected: list[object] = []
         looked = time.monotonic()
         try:
             while True:
@@ -352,9 +377,10 @@ class Server:
                     self._send_chunk(number, value)
                 else:
                     collected.append(value)
-        except StopIteration as end:
-            return end.value if streaming else collected
-        except Stopped:
+        except StopIteration as last:
+            return last.value if streaming else collected
+        except BaseException:
+            self._interruptible = False
             _close(values)
             raise
 
@@ -371,40 +397,50 @@ class Server:
         if least_size(value) > limit:
             raise Stopped(too_large("chunk", least_size(value), limit))
         try:
-            chunk = self._packer.pack((wire.NOTIFICATION, "chunk", (number, value)))
-        except Exception as error:
+            chunk = self._pack([wire.NOTIFICATION, "chunk", [number, value]])
+        except BaseException as error:
             raise Stopped(unencodable("chunk", value, error)) from None
         if len(chunk) > limit:
-            self._packer = wire.packer()
             raise Stopped(too_large("chunk", len(chunk), limit))
         return chunk
 
+    def _pack(self, message: list[Any]) -> bytes:
+        """Raises what wire.pack raises."""
+        try:
+            packed = self._packer(message)
+        except TypeError:
+            return wire.pack_copied(message)
+        except BaseException:
+            self._packer = wire.packer()
+            raise
+        if len(packed) > wire.KEEP_SIZE:
+            self._packer = wire.packer()
+        return packed
+
     def _wait_for_credit(self) -> None:
         """Waits until the caller has read enough of the chunks before; answers pings meanwhile."""
-        fields, received, _ = self._current
-        deadline = current.deadline_of(fields, received) - CLOCK_SLACK
+        deadline = self._deadline()
         poll = select.poll()
-        poll.register(self._channel, select.POLLIN)
-        while self._credit <= 0:
+        poll.register(self._link.number, select.POLLIN)
+        while self._credit is not None and self._credit <= 0:
             if self._unwanted or (self._stopping and time.monotonic() > deadline):
                 raise Stopped(cancelled("while it ran"))
             if poll.poll(BEAT * 1000):
                 self._receive(socket.MSG_DONTWAIT)
                 self._flush()
 
-    def _answer(self, number: int, result: object, handed: list) -> None:
+    def _answer(self, number: int, result: object, handed: list[Any]) -> None:
         limit = self._response_max
         if least_size(result) > limit:  # it is not even packed
             return self._fail(number, too_large("result", least_size(result), limit))
         try:
-            answer = self._packer.pack((wire.RESPONSE, number, None, result))
-        except Exception as error:
+            answer = self._pack([wire.RESPONSE, number, None, result])
+        except BaseException as error:
             return self._fail(number, unencodable("result", result, error))
         if len(answer) > limit:
-            self._packer = wire.packer()
             return self._fail(number, too_large("result", len(answer), limit))
         if handed:
-            state = self._packer.pack((wire.NOTIFICATION, "state", (number, handed[0])))
+            state = wire.pack([wire.NOTIFICATION, "state", [number, handed[0]]])
             if len(state) > limit:
                 return self._fail(number, too_large("session's state", len(state), limit))
             self._put(state)
@@ -414,28 +450,25 @@ class Server:
         """Puts a message into `_output`, or writes it if it is large."""
         if len(data) <= JOIN_SIZE:
             self._output += data
-            return
-        self._flush()
-        with self._writing:
-            self._channel.sendall(data)
-        if len(data) > wire.KEEP_SIZE:
-            self._packer = wire.packer()
+        else:
+            self._flush()
+            self._link.write(data)
 
-    def _fail(self, number: int, error: dict) -> None:
-        self._output += self._packer.pack((wire.RESPONSE, number, error, None))
+    def _fail(self, number: int, error: dict[str, Any]) -> None:
+        self._output += wire.pack([wire.RESPONSE, number, error, None])
         if error.get("fatal"):
             self._stopping = True
             self._status = 1
 
 
-def _close(values: GeneratorType) -> None:
+def _close(values: GeneratorType[Any, Any, Any]) -> None:
     try:
         values.close()
     except BaseException as error:
         complain("a generator that was stopped failed", error)
 
 
-def credit_of(fields: dict) -> int | None:
+def credit_of(fields: dict[Any, Any]) -> int | None:
     """Bytes of its chunks that a request may send at first; None: the daemon counts none."""
     credit = fields.get("credit")
     return credit if type(credit) is int else None
@@ -446,7 +479,7 @@ def chunk_overhead(number: int) -> int:
     return len(wire.pack([wire.NOTIFICATION, "chunk", [number, None]])) - 1
 
 
-def split(params: object) -> tuple[object, dict]:
+def split(params: object) -> tuple[object, dict[Any, Any]]:
     """[args, context] taken apart; either may be missing."""
     if not isinstance(params, list):
         return params, {}

@@ -10,6 +10,10 @@ from types import AsyncGeneratorType, GeneratorType
 from poold.errors import Rejected
 from poold.worker.current import Context, context
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any
+
 _MARK = "__poold_session_class__"
 
 
@@ -54,7 +58,7 @@ def is_session_class(target: object) -> bool:
 class _Kept:
     __slots__ = ("instance", "state")
 
-    def __init__(self, instance: object, state: bytes | None) -> None:
+    def __init__(self, instance: Any, state: bytes | None) -> None:
         self.instance = instance
         self.state = state  # what the daemon has of it if all went well; None: nothing
 
@@ -70,13 +74,13 @@ class SessionClass:
     def __init__(self, cls: type) -> None:
         self.cls = cls
         self._saves = hasattr(cls, "save_state")
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str | None, _Kept] = {}
 
-    def drop(self, session: str) -> None:
+    def drop(self, session: str | None) -> None:
         """Drops the instance of a session that has ended, or was moved to another worker."""
         self._kept.pop(session, None)
 
-    def method(self, function: Callable, is_async: bool) -> Callable:
+    def method(self, function: Callable[..., Any], is_async: bool) -> Callable[..., Any]:
         """Returns the function that serves calls of this method."""
 
         def call(*args: object, **kwargs: object) -> object:
@@ -103,7 +107,7 @@ class SessionClass:
 
         async def generate_async(*args: object, **kwargs: object) -> object:
             here, kept = self._find(function.__name__)
-            values: AsyncGeneratorType = function(kept.instance, *args, **kwargs)
+            values: AsyncGeneratorType[Any, Any] = function(kept.instance, *args, **kwargs)
             try:
                 async for value in values:
                     yield value
@@ -116,7 +120,7 @@ class SessionClass:
             return call
         return generate_async if function.__code__.co_flags & 0x200 else call_async
 
-    def _generate(self, here: Context, kept: _Kept, values: GeneratorType) -> object:
+    def _generate(self, here: Context, kept: _Kept, values: GeneratorType[Any, Any, Any]) -> object:
         try:
             result = yield from values
         except BaseException:
@@ -138,7 +142,7 @@ class SessionClass:
             self._kept[here.session] = kept
         return here, kept
 
-    def _failed(self, session: str) -> None:
+    def _failed(self, session: str | None) -> None:
         if self._saves:
             self.drop(session)
 

@@ -1,0 +1,185 @@
+"""The channel of a worker that serves: a message is written to it whole, or the process ends.
+
+Anything may interrupt a write: the code of a worker sets up signal handlers that raise (a time
+limit with SIGALRM), restores Python's own for SIGINT, or runs out of memory.  What was written by
+then is not known, so nothing may be written after it: the daemon would take that for the rest of
+the message.  The same is true of what was read.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import os
+import socket
+
+from poold.interrupts import is_own
+from poold.worker import forks
+from poold.worker.ending import TRIES, end, flush_streams, ignore_signals, say
+from poold.worker.failures import complain, summary
+
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+# What a socket says when the other end is gone.
+_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN)
+# What it says when it is not the socket any more.
+_CLOSED = (errno.EBADF, errno.ENOTSOCK)
+
+_FLAGS = socket.MSG_NOSIGNAL
+
+
+class Link:
+    """The channel.
+
+    Everything is for the main thread but `beat`.
+
+    Attributes:
+        is_child: this process was forked by the worker's code, and its channel is closed.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.number = channel.fileno()
+        self.is_child = False
+        self._lock = _thread.allocate_lock()  # `beat` writes as well
+        self._open_end = False  # something is being read or written
+        self._partly = False  # the daemon has a part of a message, and waits for the rest
+        forks.in_child(self._become_child)
+
+    def _become_child(self) -> None:
+        self.is_child = True
+        self.channel.close()
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Writes all of it."""
+        self._begin()
+        try:
+            with self._lock:
+                self.channel.sendall(data, _FLAGS)
+        except BaseException as error:
+            self.end_by(error, "while it wrote to the daemon")
+        self._open_end = False
+
+    def flush(self, output: bytearray) -> None:
+        """Writes all of it, and empties it."""
+        self._begin()
+        try:
+            with self._lock:
+                self.channel.sendall(output, _FLAGS)
+            output.clear()
+        except BaseException as error:
+            self.end_by(error, "while it wrote to the daemon")
+        self._open_end = False
+
+    def drain(self, output: bytearray) -> None:
+        """Writes as much as the daemon takes now, and removes that."""
+        self._begin()
+        try:
+            with self._lock:
+                del output[: self._send(output)]
+                self._partly = bool(output)
+        except BaseException as error:
+            self.end_by(error, "while it wrote to the daemon")
+        self._open_end = False
+
+    def _send(self, output: bytearray) -> int:
+        try:
+            return self.channel.send(output, _FLAGS | socket.MSG_DONTWAIT)
+        except BlockingIOError as error:
+            if is_own(error, __file__):
+                return 0
+            raise
+
+    def beat(self, message: bytes) -> None:
+        """Writes a short message, unless others are being written: whoever writes is heard of.
+        For any thread."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            # A message as short as this is written whole or not at all.
+            if not self._partly and not self._open_end:
+                self.channel.send(message, _FLAGS | socket.MSG_DONTWAIT)
+        except OSError:
+            pass
+        finally:
+            self._lock.release()
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def read(self, size: int, flags: int = 0) -> bytes | None:
+        """Returns what has come; None: nothing, where MSG_DONTWAIT is among the flags.
+
+        Ends the process at the end of the channel: nobody waits for an answer.
+        """
+        self._check()
+        try:
+            data = self.channel.recv(size, flags)
+        except BlockingIOError as error:
+            if is_own(error, __file__):
+                return None
+            raise
+        if not data:
+            os._exit(0)
+        return data
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._check()
+        self._open_end = True
+
+    def _check(self) -> None:
+        if self._open_end:
+            end(f"a message to the daemon is incomplete; {_SO}", os.EX_SOFTWARE)
+
+    def end_by(self, error: BaseException, when: str) -> NoReturn:
+        """Ends the process: this was raised in the code that serves, not in the worker's own."""
+        try:
+            for _ in range(TRIES):
+                try:
+                    ignore_signals()
+                    self._end_by(error, when)
+                except BaseException:
+                    pass  # the same signal again
+        finally:
+            os._exit(os.EX_SOFTWARE)
+
+    def _end_by(self, error: BaseException, when: str) -> NoReturn:
+        if self.is_child:
+            self.end_child(None)
+        if issubclass(type(error), OSError) and is_own(error, __file__):
+            if error.errno in _GONE:  # type: ignore[attr-defined]
+                os._exit(0)  # the daemon is gone: nobody waits for an answer
+            if error.errno in _CLOSED:  # type: ignore[attr-defined]
+                self.end_closed()
+        say(f"poold.worker: it was interrupted {when}, by {summary(error)}; {_SO}")
+        os._exit(os.EX_SOFTWARE)
+
+    def end_closed(self) -> NoReturn:
+        """Ends the process: the descriptor of the channel is not the channel any more."""
+        text = f"the worker's own code has closed descriptor {self.number}, its channel to the daemon"
+        end(text, os.EX_SOFTWARE)
+
+    def end_child(self, error: BaseException | None) -> NoReturn:
+        """Ends a process that the worker's code has forked and that has come back from it, with
+        the exit status that a program would have here."""
+        status = 0
+        try:
+            if error is not None and issubclass(type(error), SystemExit):
+                code = error.code  # type: ignore[attr-defined]
+                status = code if isinstance(code, int) else int(code is not None)
+                if status and not isinstance(code, int):
+                    complain("a forked process ended", error)
+            elif error is not None:
+                status = 1
+                complain("a forked process failed", error)
+            flush_streams()
+        finally:
+            os._exit(status & 0xFF)
+
+
+_SO = "it ends, as nothing that it would write after that could be told from it"
