@@ -293,7 +293,8 @@ overload: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/overload.py $(OVERLOAD_ARGS)
 
 soak: all tools $(SIM) $(LOAD)
-	@$(MAKE) --no-print-directory chaos
+	@POOLD_TORN=1000000 $(MAKE) --no-print-directory chaos
+	@$(RUN) 'step:a million values:1' file:tests/python/test_wire.py
 	@$(O)/sim/sim --seeds 100000
 	@$(O)/sim/load --seeds 100 --quiet
 
