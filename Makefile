@@ -294,7 +294,7 @@ overload: all tools
 
 soak: all tools $(SIM) $(LOAD)
 	@POOLD_TORN=1000000 $(MAKE) --no-print-directory chaos
-	@$(RUN) 'step:a million values:1' file:tests/python/test_wire.py
+	@POOLD_TORN=1000000 $(RUN) 'step:a million values:1' file:tests/python/test_wire.py
 	@$(O)/sim/sim --seeds 100000
 	@$(O)/sim/load --seeds 100 --quiet
 

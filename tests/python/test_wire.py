@@ -37,9 +37,7 @@ def feed_in_two(data: bytes, cut: int, limit: int = 0) -> list:
 
 
 # Random values that are packed by one test; a million with POOLD_TORN=1000000, as `make soak` sets it.
-VALUES = int(
-    os.environ.get("POOLD_TORN") or 5_000
-)
+VALUES = int(os.environ.get("POOLD_TORN") or 5_000)
 
 
 def unpack_one(data: bytes) -> list:
