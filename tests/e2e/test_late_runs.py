@@ -13,13 +13,13 @@ from typing import Any
 import poold
 
 from clients import ClientTest
-from clock import eventually, ms
+from clock import eventually, ms, stretch
 from harness import LOAD, Daemon, breaker, pool, program
 
 PYTHON = shlex.join([sys.executable, "-m", "poold.worker", "ledger"])
 ASYNC = shlex.join([sys.executable, "-m", "poold.worker", "async_ledger"])
 IN_C = program("workers/ledger")
-SOON = 0.1  # a deadline that a run outlives, in seconds
+SOON = 0.25  # a deadline that a run outlives, in seconds
 
 
 class Ledger:
@@ -92,7 +92,7 @@ class Keys(LateRunTest):
             daemon, client, ledger = self.start_ledger(command)
             error = self.failure(
                 "deadline_exceeded",
-                client, "late", "run", *ledger.args("first"), key="k", timeout=SOON,
+                client, "late", "run", *ledger.args("first"), key="k", timeout=stretch(SOON),
             )  # fmt: skip
             self.assertEqual(error.executed, "maybe")
             self.check_repeats(daemon, client, ledger)
@@ -121,7 +121,7 @@ class Keys(LateRunTest):
             _, client, ledger = self.start_ledger(command)
             self.failure(
                 "deadline_exceeded",
-                client, "late", "run", *ledger.args("first", "raise"), key="k", timeout=SOON,
+                client, "late", "run", *ledger.args("first", "raise"), key="k", timeout=stretch(SOON),
             )  # fmt: skip
             repeat = client.start("late", "run", *ledger.args("again"), key="k", timeout=60)
             ledger.gate.touch()
@@ -136,7 +136,7 @@ class Keys(LateRunTest):
             daemon, client, ledger = self.start_ledger(command)
             self.failure(
                 "deadline_exceeded",
-                client, "late", "run", *ledger.args("first", "die"), key="k", timeout=SOON,
+                client, "late", "run", *ledger.args("first", "die"), key="k", timeout=stretch(SOON),
             )  # fmt: skip
             once = client.start("late", "run", *ledger.args("once"), key="k", timeout=60)
             twice = client.start(
@@ -159,7 +159,7 @@ class Keys(LateRunTest):
             )
             self.failure(
                 "deadline_exceeded",
-                client, "late", "run", *ledger.args("first"), key="k", timeout=SOON,
+                client, "late", "run", *ledger.args("first"), key="k", timeout=stretch(SOON),
             )  # fmt: skip
             repeat = client.start(
                 "late", "run", *ledger.args("again"), key="k", timeout=60, idempotent=True
@@ -195,10 +195,10 @@ class Sessions(LateRunTest):
             ledger.wait_for(f"begin {name}")
             error = self.failure(
                 "queue_timeout",
-                client, "late", "run", *ledger.args("again"), timeout=SOON, **named,
+                client, "late", "run", *ledger.args("again"), timeout=stretch(SOON), **named,
             )  # fmt: skip
             self.assertEqual(error.executed, "no")
-            self.assertIn(f"another request {what} did not end in 100 ms", str(error))
+            self.assertIn(f"another request {what} did not end in ", str(error))
             call.cancel()
         ledger.gate.touch()
 
@@ -220,7 +220,7 @@ class Sessions(LateRunTest):
             daemon, client, ledger = self.start_ledger(command)
             self.failure(
                 "deadline_exceeded",
-                client, "late", "run", *ledger.args("first"), session="s", timeout=SOON,
+                client, "late", "run", *ledger.args("first"), session="s", timeout=stretch(SOON),
             )  # fmt: skip
             self.check_next(daemon, client, ledger)
 
@@ -239,7 +239,7 @@ class Sessions(LateRunTest):
             daemon, client, ledger = self.start_ledger(command)
             self.failure(
                 "deadline_exceeded",
-                client, "late", "run", *ledger.args("first", "die"), session="s", timeout=SOON,
+                client, "late", "run", *ledger.args("first", "die"), session="s", timeout=stretch(SOON),
             )  # fmt: skip
             call = client.start("late", "run", *ledger.args("next"), session="s", timeout=60)
             self.wait_until_waiting(daemon, 2)
@@ -251,7 +251,7 @@ class Sessions(LateRunTest):
         daemon, client, ledger = self.start_ledger(PYTHON)
         self.failure(
             "deadline_exceeded",
-            client, "late", "run", *ledger.args("first"), session="s", timeout=SOON,
+            client, "late", "run", *ledger.args("first"), session="s", timeout=stretch(SOON),
         )  # fmt: skip
         client.request("poold.session_close", ["s"])
         self.assertEqual(len(daemon.ask("poold.sessions")["sessions"]), 1)

@@ -56,6 +56,7 @@ class Queue(DaemonTest):
     def test_too_late_by_what_waits(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX, prefetch=0, cancel_grace="10s"))
         daemon.announced.append("request failed: code=queue_full")
+        daemon.announced.append("pool is degraded, was ok pool=tools")
         client = daemon.connect(map_errors=True)
         for _ in range(3):
             client.call_pool("tools", "slow", [0.1])
