@@ -155,7 +155,7 @@ class Keys(LateRunTest):
         """It is ended with its worker when its time is over, and only then another one runs."""
         for command in self.every():
             daemon, client, ledger = self.start_ledger(
-                command, timeout="300ms", cancel_grace="50ms"
+                command, timeout=ms(600), cancel_grace="50ms"
             )
             self.failure(
                 "deadline_exceeded",
