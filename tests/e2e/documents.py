@@ -109,7 +109,9 @@ class Place:
                                     env=self.environment(), stdin=subprocess.DEVNULL, stderr=log)
 
     def log(self) -> str:
-        return (self._top / "log").read_text(errors="replace")
+        """What the program that `start` runs has written; "" before that."""
+        path = self._top / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
 
 
 class Installed(Place):
