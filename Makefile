@@ -384,7 +384,7 @@ install: all
 	install -Dm644 $(O)/libpoold.pc $(D)$(LIBDIR)/pkgconfig/libpoold.pc
 	install -Dm644 client/lib/poold.h $(D)$(INCLUDEDIR)/poold.h
 	install -Dm644 client/poolctl/poolctl.bash-completion $(D)$(COMPLETIONDIR)/poolctl
-	install -Dm644 systemd/poold.bash-completion $(D)$(COMPLETIONDIR)/poold
+	install -Dm644 daemon/poold.bash-completion $(D)$(COMPLETIONDIR)/poold
 	$(foreach f,$(PY_FILES),install -Dm644 client/python/$(f) $(D)$(PYTHONDIR)/$(f) &&) true
 	$(foreach f,$(EXAMPLE_FILES),install -Dm644 client/python/$(f) $(D)$(DATADIR)/$(f) &&) true
 	$(foreach f,$(MAN_PAGES),install -Dm644 $(f) $(call man_dir,$(f))$(notdir $(f)) &&) true

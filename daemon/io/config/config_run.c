@@ -75,6 +75,7 @@ static void set_command(struct config_draft *draft, const struct config_run *wor
 	/* The words of a command may be quoted, but a quote in quotes can't be said. */
 	if (!is_plain(words->python) || strchr(words->python, '\'')) {
 		fault(draft, "the interpreter", words->python, "a path without quotes");
+		draft->origins->has_bad_key = true;
 		return;
 	}
 	if (asprintf(&command, "%s%s%s -m poold.worker %s",

@@ -34,26 +34,30 @@ static bool is_skipped(const char *name)
 	       strcmp(name, "node_modules") == 0;
 }
 
-/* Keeps the path of a watch descriptor.  Takes `path` over.  Returns 0 or -ENOMEM. */
-static int remember(struct watch *watch, int descriptor, char *path)
+/* Keeps the path of a watch descriptor, the last one of a folder that has several.  Returns 0 or
+ * -ENOMEM. */
+static int remember(struct watch *watch, int descriptor, const char *path)
 {
 	size_t index = (size_t)descriptor;
+	char *copy = strdup(path);
 
-	if (index >= watch->room) {
+	if (copy && index >= watch->room) {
 		size_t room = 2 * index + 16;
 		char **folders = reallocarray(watch->folders, room, sizeof(*folders));
 
-		if (!folders) {
-			free(path);
-			return -ENOMEM;
+		if (folders) {
+			memset(folders + watch->room, 0, (room - watch->room) * sizeof(*folders));
+			watch->folders = folders;
+			watch->room = room;
 		}
-		memset(folders + watch->room, 0, (room - watch->room) * sizeof(*folders));
-		watch->folders = folders;
-		watch->room = room;
+	}
+	if (!copy || index >= watch->room) {
+		free(copy);
+		return -ENOMEM;
 	}
 	watch->count += watch->folders[index] == NULL;
 	free(watch->folders[index]);
-	watch->folders[index] = path;
+	watch->folders[index] = copy;
 	return 0;
 }
 
@@ -69,7 +73,7 @@ static bool is_environment(const char *path)
 	return found;
 }
 
-static int add_tree(struct watch *watch, char *path, unsigned depth);
+static int add_tree(struct watch *watch, const char *path, unsigned depth);
 
 static int add_below(struct watch *watch, const char *path, unsigned depth)
 {
@@ -86,38 +90,35 @@ static int add_below(struct watch *watch, const char *path, unsigned depth)
 		if (is_skipped(entry->d_name) ||
 		    (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
 			continue;
-		if (asprintf(&below, "%s/%s", path, entry->d_name) < 0)
+		if (asprintf(&below, "%s/%s", path, entry->d_name) < 0) {
 			r = -ENOMEM;
-		else
-			r = add_tree(watch, below, depth + 1);
+			continue;
+		}
+		r = add_tree(watch, below, depth + 1);
+		free(below);
 	}
 	closedir(folder);
 	return r;
 }
 
-/* Watches a folder and those below it.  Takes `path` over.  One that has gone, or that is none, is no
- * error.  Returns 0 or -errno. */
-static int add_tree(struct watch *watch, char *path, unsigned depth)
+/* Watches a folder and those below it.  One that has gone, or that is none, is no error.  Returns 0
+ * or -errno. */
+static int add_tree(struct watch *watch, const char *path, unsigned depth)
 {
-	int descriptor = -1;
-	int r;
+	int descriptor, r;
 
-	if (watch->count >= WATCH_FOLDERS_MAX || depth > DEPTH_MAX) {
-		free(path);
+	if (watch->count >= WATCH_FOLDERS_MAX || depth > DEPTH_MAX)
 		return -E2BIG;
-	}
-	if (depth == 0 || !is_environment(path))
-		descriptor = inotify_add_watch(watch->fd, path, CHANGES);
-	if (descriptor < 0) {
-		r = depth > 0 && errno != ENOSPC && errno != ENOMEM ? 0 : -errno;
-		free(path);
-		return r;
-	}
+	if (depth > 0 && is_environment(path))
+		return 0;
+	descriptor = inotify_add_watch(watch->fd, path, CHANGES);
+	if (descriptor < 0)
+		return depth > 0 && errno != ENOSPC && errno != ENOMEM ? 0 : -errno;
 	r = remember(watch, descriptor, path);
-	return r < 0 ? r : add_below(watch, watch->folders[descriptor], depth);
+	return r < 0 ? r : add_below(watch, path, depth);
 }
 
-static void add_or_warn(struct watch *watch, char *path, unsigned depth)
+static void add_or_warn(struct watch *watch, const char *path, unsigned depth)
 {
 	int r = path ? add_tree(watch, path, depth) : -ENOMEM;
 
@@ -153,6 +154,7 @@ static bool handle(struct watch *watch, const struct inotify_event *event)
 	if (asprintf(&path, "%s/%s", watch->folders[index], event->name) < 0)
 		path = NULL;
 	add_or_warn(watch, path, 1);
+	free(path);
 	return watch->has_found;
 }
 
@@ -186,17 +188,11 @@ static void on_settled(evutil_socket_t fd, short what, void *argument)
 int watch_open(struct watch *watch, struct loop *loop, const char *folder,
 	       void (*on_change)(void *owner), void *owner)
 {
-	char *path = strdup(folder);
-
 	*watch = (struct watch){.on_change = on_change, .owner = owner};
-	watch->fd = path ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
-	if (watch->fd < 0) {
-		int r = path ? -errno : -ENOMEM;
-
-		free(path);
-		return r;
-	}
-	add_or_warn(watch, path, 0);
+	watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (watch->fd < 0)
+		return -errno;
+	add_or_warn(watch, folder, 0);
 	event_assign(&watch->event, loop->base, watch->fd, EV_READ | EV_PERSIST, on_readable,
 		     watch);
 	evtimer_assign(&watch->settle_timer, loop->base, on_settled, watch);
