@@ -110,7 +110,7 @@ class Refuse(RunTest):
         self.refuse("poold run \"$(printf 'mi\\nne')\"", 78, "the module: found")
         self.refuse("poold run -w none mine", 78, 'workers: found "none"')
         self.refuse("poold run -p 'a] b' mine", 78, "the pool's name: found")
-        self.refuse("poold run -p poold mine", 78, "pool name: found")
+        self.refuse("poold run -p poold mine", 78, "the pool's name: found")
 
     def test_no_such_module(self) -> None:
         self.refuse("poold run missing", 78, "there is no module missing")

@@ -97,19 +97,20 @@ START_TEST(wrong_modules)
 }
 END_TEST
 
+#define POOL_NAMES                                                                                 \
+	", allowed is a name of a-z, 0-9, _ and -, beginning with a letter, but not \"poold\"\n"
+
 START_TEST(other_wrong_words)
 {
 	struct config_run run = words();
 
 	run.pool = "a]\n[pool b";
-	must_refuse(&run, "poold run: the pool's name: found \"a]\n[pool b\", allowed is a name of "
-			  "a-z, 0-9, _ and -\n");
-	run = words();
+	must_refuse(&run, "poold run: the pool's name: found \"a]\n[pool b\"" POOL_NAMES);
 	run.pool = "nobody-has-a-name-as-long-as-this-one";
-	must_refuse(&run,
-		    "poold run: the pool's name: found "
-		    "\"nobody-has-a-name-as-long-as-this-one\", allowed is a name of a-z, 0-9, "
-		    "_ and -\n");
+	must_refuse(&run, "poold run: the pool's name: found "
+			  "\"nobody-has-a-name-as-long-as-this-one\"" POOL_NAMES);
+	run.pool = "poold";
+	must_refuse(&run, "poold run: the pool's name: found \"poold\"" POOL_NAMES);
 	run = words();
 	run.workers = "2\nuser = root";
 	must_refuse(&run,

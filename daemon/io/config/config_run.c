@@ -2,6 +2,7 @@
 
 #include "daemon/io/config/config_check.h"
 #include "daemon/io/config/config_key.h"
+#include "daemon/io/config/config_list.h"
 #include "daemon/io/config/config_read.h"
 #include "protocol/utf8.h"
 
@@ -92,9 +93,9 @@ static void set_pool(struct config_draft *draft, const struct config_run *words)
 {
 	const char *name = words->pool ? words->pool : CONFIG_RUN_POOL;
 
-	/* Too long a name must be seen as it is, and not cut. */
-	if (strlen(name) > CONFIG_NAME_MAX || !is_plain(name) || strpbrk(name, "[] ")) {
-		fault(draft, "the pool's name", name, "a name of a-z, 0-9, _ and -");
+	if (!is_pool_name(name)) {
+		fault(draft, "the pool's name", name,
+		      "a name of a-z, 0-9, _ and -, beginning with a letter, but not \"poold\"");
 		return;
 	}
 	begin(draft, "pool", name);
