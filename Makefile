@@ -96,7 +96,8 @@ FUZZERS     := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 SONAME      := libpoold.so.0
 
 .PHONY: all tools
-all: $(O)/poold $(O)/poolctl $(O)/poold-mcp $(O)/libpoold.a $(O)/$(SONAME) $(O)/libpoold.pc
+all: $(O)/poold $(O)/poolctl $(O)/poold-mcp $(O)/libpoold.a $(O)/$(SONAME) $(O)/libpoold.pc \
+     $(O)/libpoold-uninstalled.pc $(O)/env
 tools: $(WORKERS) $(BENCHES)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
@@ -155,6 +156,22 @@ $(O)/daemon/io/config/config_load.o: $(O)/paths
 $(O)/daemon/io/config/config_load.o: CPPFLAGS += -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"'
 $(O)/libpoold.pc: client/lib/libpoold.pc.in Makefile $(O)/paths
 	$(Q)sed -e 's|@prefix@|$(PREFIX)|;s|@libdir@|$(LIBDIR)|;s|@includedir@|$(INCLUDEDIR)|;s|@version@|$(VERSION)|;s|@msgpack@|$(MSGPACK)|' $< >$@
+
+# For a shell that is to use the build as if it were installed:  . build/none/env
+# pkg-config prefers the file whose name ends with -uninstalled.
+define env_text
+PATH=$(abspath $(O)):$$PATH
+PYTHONPATH=$(CURDIR)/client/python$${PYTHONPATH:+:$$PYTHONPATH}
+PKG_CONFIG_PATH=$(abspath $(O))$${PKG_CONFIG_PATH:+:$$PKG_CONFIG_PATH}
+export PATH PYTHONPATH PKG_CONFIG_PATH
+endef
+export env_text
+$(O)/env: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$env_text" | cmp -s - $@ || printf '%s\n' "$$env_text" >$@
+$(O)/libpoold-uninstalled.pc: client/lib/libpoold.pc.in Makefile
+	$(Q)sed -e 's|@prefix@|$(CURDIR)|;s|@libdir@|$(abspath $(O))|;s|@includedir@|$(CURDIR)/client/lib|;s|@version@|$(VERSION)|' \
+	  -e 's|^Libs:.*|& -Wl,-rpath,$${libdir}|' $< >$@
 
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
@@ -373,12 +390,15 @@ install: all
 	install -Dm755 $(O)/poold $(D)$(SBINDIR)/poold
 	install -Dm755 $(O)/poolctl $(D)$(BINDIR)/poolctl
 	install -Dm755 $(O)/poold-mcp $(D)$(BINDIR)/poold-mcp
+	@# An ordinary user, who has no sbin on PATH, runs it too: poold run.
+	[ $(D)$(SBINDIR) -ef $(D)$(BINDIR) ] || ln -sf $(SBINDIR)/poold $(D)$(BINDIR)/poold
 	install -Dm755 $(O)/$(SONAME) $(D)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(D)$(LIBDIR)/libpoold.so
 	install -Dm644 $(O)/libpoold.a $(D)$(LIBDIR)/libpoold.a
 	install -Dm644 $(O)/libpoold.pc $(D)$(LIBDIR)/pkgconfig/libpoold.pc
 	install -Dm644 client/lib/poold.h $(D)$(INCLUDEDIR)/poold.h
 	install -Dm644 client/poolctl/poolctl.bash-completion $(D)$(COMPLETIONDIR)/poolctl
+	install -Dm644 daemon/poold.bash-completion $(D)$(COMPLETIONDIR)/poold
 	$(foreach f,$(PY_FILES),install -Dm644 client/python/$(f) $(D)$(PYTHONDIR)/$(f) &&) true
 	$(foreach f,$(EXAMPLE_FILES),install -Dm644 client/python/$(f) $(D)$(DATADIR)/$(f) &&) true
 	$(foreach f,$(MAN_PAGES),install -Dm644 $(f) $(call man_dir,$(f))$(notdir $(f)) &&) true
@@ -393,10 +413,10 @@ install: all
 
 # What somebody has configured stays.
 uninstall:
-	rm -f $(D)$(SBINDIR)/poold $(D)$(BINDIR)/poolctl $(D)$(BINDIR)/poold-mcp
+	rm -f $(D)$(SBINDIR)/poold $(D)$(BINDIR)/poold $(D)$(BINDIR)/poolctl $(D)$(BINDIR)/poold-mcp
 	rm -f $(D)$(INCLUDEDIR)/poold.h $(D)$(LIBDIR)/pkgconfig/libpoold.pc
 	rm -f $(addprefix $(D)$(LIBDIR)/,$(SONAME) libpoold.so libpoold.a)
-	rm -f $(D)$(COMPLETIONDIR)/poolctl
+	rm -f $(D)$(COMPLETIONDIR)/poolctl $(D)$(COMPLETIONDIR)/poold
 	rm -f $(D)$(UNITDIR)/poold.service $(D)$(UNITDIR)/poold.socket
 	rm -f $(D)$(SYSUSERSDIR)/poold.conf $(D)$(TMPFILESDIR)/poold.conf $(D)$(CATALOGDIR)/poold.catalog
 	rm -f $(foreach f,$(MAN_PAGES),$(call man_dir,$(f))$(notdir $(f)))

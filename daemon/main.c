@@ -3,6 +3,7 @@
 #include "daemon/io/config/config.h"
 #include "daemon/io/config/matrix.h"
 #include "daemon/io/service/daemon.h"
+#include "daemon/io/service/run.h"
 #include "daemon/io/service/systemd.h"
 
 #include <getopt.h>
@@ -15,6 +16,8 @@
 /* For printf, with the path of the configuration. */
 static const char usage[] =
 	"usage: poold [-c FILE] [-t] [-V]\n"
+	"       poold run [OPTIONS] MODULE      serve a Python module without a file; see poold "
+	"run -h\n"
 	"\n"
 	"  -c, --config FILE    read FILE and FILE.d/*.conf instead of %s\n"
 	"  -t, --test           check the configuration, print it as it is understood, and exit\n"
@@ -109,7 +112,7 @@ static int load(const char *path, const struct config **ret_config)
 	return r;
 }
 
-static int run(const struct config *config)
+static int run(const struct config *config, const struct daemon_manner *manner)
 {
 	struct systemd systemd;
 	int status;
@@ -117,18 +120,48 @@ static int run(const struct config *config)
 	/* First of all, so that nothing that is started inherits what was meant for us. */
 	systemd_init(&systemd);
 	log_open(config->daemon.log_target, config->daemon.log_level);
-	status = daemon_run(config, &systemd);
+	status = daemon_run(config, &systemd, manner);
 	systemd_done(&systemd);
 	log_close();
 	return status;
 }
 
+/* poold run ... */
+static int run_words(int argc, char **argv)
+{
+	const struct config *config = NULL;
+	struct daemon_manner manner = {.in_terminal = true};
+	struct run command;
+	int status;
+
+	if (run_parse(argc, argv, &command) < 0) {
+		fputs(run_usage, stderr);
+		return DAEMON_EXIT_USAGE;
+	}
+	if (command.help) {
+		fputs(run_usage, stdout);
+		return DAEMON_EXIT_OK;
+	}
+	manner.reload_folder = command.words.reload ? "." : NULL;
+	status = run_configure(&command, &config);
+	if (status == DAEMON_EXIT_OK && command.test)
+		print_config(config);
+	else if (status == DAEMON_EXIT_OK)
+		status = run(config, &manner);
+	config_unref(config);
+	run_done(&command);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
+	static const struct daemon_manner manner = {0};
 	struct options options = {0};
 	const struct config *config;
 	int status = DAEMON_EXIT_OK;
 
+	if (argc > 1 && strcmp(argv[1], "run") == 0)
+		return run_words(argc - 1, argv + 1);
 	if (parse_options(argc, argv, &options) < 0) {
 		fprintf(stderr, usage, config_path_default());
 		return DAEMON_EXIT_USAGE;
@@ -150,7 +183,7 @@ int main(int argc, char **argv)
 	if (options.test)
 		print_config(config);
 	else
-		status = run(config);
+		status = run(config, &manner);
 	config_unref(config);
 	return status;
 }

@@ -1,5 +1,7 @@
 #include "client/lib/client.h"
 
+#include "client/lib/lookup.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -36,13 +38,11 @@ usec_t client_now(void)
 
 static int set_path(struct poold_client *client, const char *path)
 {
+	client->address.sun_family = AF_UNIX;
 	if (!path)
-		path = getenv("POOLD_SOCKET");
-	if (!path || path[0] == '\0')
-		path = POOLD_SOCKET_DEFAULT;
+		return lookup_socket(client->address.sun_path, sizeof(client->address.sun_path));
 	if (strlen(path) >= sizeof(client->address.sun_path))
 		return -EINVAL;
-	client->address.sun_family = AF_UNIX;
 	memcpy(client->address.sun_path, path, strlen(path) + 1);
 	return 0;
 }

@@ -27,7 +27,8 @@ extern "C" {
 #define POOLD_API		 __attribute__((visibility("default")))
 #define POOLD_PRINTF(nth, first) __attribute__((format(printf, nth, first)))
 
-/* The path of the daemon's socket if neither the caller nor $POOLD_SOCKET gives another. */
+/* The path of the system's daemon, if neither the caller nor $POOLD_SOCKET gives another; where there
+ * is no such file, the socket of this user's `poold run` is looked for, see poold(8). */
 #define POOLD_SOCKET_DEFAULT "/run/poold/poold.sock"
 
 /* A slice of memory that somebody else owns.  All zero: no bytes. */
@@ -201,7 +202,7 @@ struct poold_client_options {
 
 /*
  * Creates a client of the daemon whose socket is at `path`; NULL: $POOLD_SOCKET, or else
- * POOLD_SOCKET_DEFAULT.  `options` may be NULL.  The client connects with its first request.  It is
+ * POOLD_SOCKET_DEFAULT, or else that of this user's `poold run`.  `options` may be NULL.  The client connects with its first request.  It is
  * to be freed with poold_client_free.  -EINVAL: the path is empty or too long for a socket, or an
  * option is out of range; -ENOMEM.
  */

@@ -62,6 +62,7 @@ static void print_hint(int status, const char *path)
 	case -ECONNREFUSED:
 		fprintf(stderr, "  Is the daemon running?  systemctl status poold; journalctl -u "
 				"poold -n 50\n"
+				"  Or serve a module of yours:  poold run MODULE\n"
 				"  Does it listen elsewhere?  poolctl --socket PATH, or "
 				"POOLD_SOCKET=PATH\n");
 		break;

@@ -19,7 +19,9 @@
 
 static const char common_options[] =
 	"Options:\n"
-	"  -s, --socket PATH       the daemon's socket ($POOLD_SOCKET, " POOLD_SOCKET_DEFAULT ")\n"
+	"  -s, --socket PATH       the daemon's socket ($POOLD_SOCKET, or " POOLD_SOCKET_DEFAULT
+	",\n"
+	"                          or that of `poold run`)\n"
 	"  -w, --wait DURATION     time limit for the connection and for the daemon's answer (5s)\n"
 	"  -j, --json              print one line of JSON; an error as {\"error\": ...}\n"
 	"  -h, --help              print this text; after a command, the help of that command\n"

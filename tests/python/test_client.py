@@ -61,8 +61,6 @@ class TestRequests(unittest.TestCase):
         with FakeServer(echo) as server:
             with mock.patch.dict(os.environ, POOLD_SOCKET=server.path), poold.Client() as client:
                 self.assertEqual(client.call("p", "m"), ["p", "m", []])
-        with mock.patch.dict(os.environ, POOLD_SOCKET=""):
-            self.assertEqual(poold.Client().path, "/run/poold/poold.sock")
 
     def test_the_daemons_own_methods(self) -> None:
         def script(peer: Peer) -> None:

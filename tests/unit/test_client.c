@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -679,15 +680,78 @@ START_TEST(options_have_limits)
 	ck_assert_ptr_null(client);
 	poold_client_free(NULL);
 
-	setenv("POOLD_SOCKET", "/from/the/environment", 1);
-	ck_assert_int_eq(poold_client_new(NULL, NULL, &client), 0);
-	ck_assert_str_eq(poold_client_path(client), "/from/the/environment");
-	poold_client_free(client);
-	setenv("POOLD_SOCKET", "", 1);
-	ck_assert_int_eq(poold_client_new(NULL, NULL, &client), 0);
-	ck_assert_str_eq(poold_client_path(client), POOLD_SOCKET_DEFAULT);
-	poold_client_free(client);
 	ck_assert_str_eq(poold_version(), POOLD_VERSION);
+}
+END_TEST
+
+/* --- Where the daemon is -------------------------------------------------------------------------
+ */
+
+/* Where a client without a path looks. */
+static void expect_path(const char *path)
+{
+	struct poold_client *client;
+
+	ck_assert_int_eq(poold_client_new(NULL, NULL, &client), 0);
+	ck_assert_str_eq(poold_client_path(client), path);
+	poold_client_free(client);
+}
+
+static void make_file(const char *path)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fclose(file);
+}
+
+START_TEST(the_run_socket_is_used_if_only_we_may_change_it)
+{
+	char runtime[] = "/tmp/poold-lookup-XXXXXX";
+	char folder[64], socket[80], elsewhere[64];
+
+	if (access(POOLD_SOCKET_DEFAULT, F_OK) == 0)
+		return; /* the machine has a daemon, and that comes first */
+	ck_assert_ptr_nonnull(mkdtemp(runtime));
+	snprintf(folder, sizeof(folder), "%s/poold", runtime);
+	snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", runtime);
+	snprintf(socket, sizeof(socket), "%s/poold.sock", folder);
+	setenv("POOLD_SOCKET", "", 1);
+	setenv("XDG_RUNTIME_DIR", runtime, 1);
+
+	expect_path(POOLD_SOCKET_DEFAULT);
+	ck_assert_int_eq(mkdir(folder, 0700), 0);
+	expect_path(POOLD_SOCKET_DEFAULT);
+	make_file(socket);
+	expect_path(socket);
+
+	ck_assert_int_eq(chmod(folder, 0750), 0);
+	expect_path(POOLD_SOCKET_DEFAULT);
+	ck_assert_int_eq(chmod(folder, 0700), 0);
+	ck_assert_int_eq(chmod(runtime, 0720), 0);
+	expect_path(POOLD_SOCKET_DEFAULT);
+	ck_assert_int_eq(chmod(runtime, 0700), 0);
+	expect_path(socket);
+
+	ck_assert_int_eq(rename(folder, elsewhere), 0);
+	ck_assert_int_eq(symlink(elsewhere, folder), 0);
+	expect_path(POOLD_SOCKET_DEFAULT);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(unlink(folder), 0);
+		ck_assert_int_eq(rename(elsewhere, folder), 0);
+		ck_assert_int_eq(chown(folder, 65534, 65534), 0);
+		expect_path(POOLD_SOCKET_DEFAULT);
+		ck_assert_int_eq(rename(folder, elsewhere), 0);
+	} else {
+		ck_assert_int_eq(unlink(folder), 0);
+	}
+	setenv("POOLD_SOCKET", "/from/the/environment", 1);
+	expect_path("/from/the/environment");
+
+	snprintf(socket, sizeof(socket), "%s/poold.sock", elsewhere);
+	ck_assert_int_eq(unlink(socket), 0);
+	ck_assert_int_eq(rmdir(elsewhere), 0);
+	ck_assert_int_eq(rmdir(runtime), 0);
 }
 END_TEST
 
@@ -804,6 +868,7 @@ int main(void)
 		a_callback_may_not_wait,
 		deadlines_wake_the_loop,
 		options_have_limits,
+		the_run_socket_is_used_if_only_we_may_change_it,
 		values_read_back,
 		ext_values,
 	};

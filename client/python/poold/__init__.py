@@ -48,6 +48,7 @@ _ELSEWHERE = {
     "Context": "poold.worker",
     "Worker": "poold.worker",
     "context": "poold.worker",
+    "serve": "poold.serving",
     "session_class": "poold.worker",
 }
 
@@ -79,6 +80,7 @@ __all__ = [
     "Worker",
     "WorkerException",
     "context",
+    "serve",
     "session_class",
 ]
 

@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from typing import Any, NamedTuple
 
 from poold import __version__, errors, wire
-
-DEFAULT_PATH = "/run/poold/poold.sock"
-PATH_VARIABLE = "POOLD_SOCKET"
+from poold.lookup import default_path as default_path
 
 # The daemon's default limit of an answer, and room for its envelope.
 MAX_BUFFER_SIZE = (64 << 20) + 4096
@@ -112,11 +109,6 @@ def split_options(named: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 def subscribe_params(kinds: tuple[str, ...]) -> list[Any]:
     """The params of poold.subscribe: none means all kinds."""
     return [list(kinds)] if kinds else []
-
-
-def default_path() -> str:
-    """The daemon's socket: $POOLD_SOCKET, or else /run/poold/poold.sock."""
-    return os.environ.get(PATH_VARIABLE) or DEFAULT_PATH
 
 
 def patience(method: str, calls: float | None, daemon: float) -> float | None:

@@ -50,7 +50,7 @@ class Client(Requests):
     """A connection to the daemon, made for the first request and again after it was lost.
 
     Args:
-        path: the daemon's socket; None: $POOLD_SOCKET, or else /run/poold/poold.sock.
+        path: the daemon's socket; None: see poold.lookup.
         timeout: seconds for each call that does not set its own; None: the daemon applies the
             timeout of the pool, and the client waits without a limit of its own.
         grace: seconds after the timeout of a call that the client still waits for the daemon's

@@ -3,8 +3,10 @@
 #include "daemon/io/admin/report.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/driver/driver.h"
+#include "daemon/io/driver/operator.h"
 #include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/listener.h"
+#include "daemon/io/service/watch.h"
 #include "daemon/io/worker/guard.h"
 #include "daemon/io/worker/identity.h"
 
@@ -28,6 +30,7 @@
 struct daemon {
 	const struct config *config;
 	struct systemd *systemd;
+	const struct daemon_manner *manner;
 	struct guard guard;
 	struct loop loop;
 	struct driver driver;
@@ -39,6 +42,7 @@ struct daemon {
 	struct event linger_timer;
 	struct event pending_timer;
 	struct event guard_event;
+	struct watch watch;
 	bool ready_reported;
 	bool finishing;
 };
@@ -198,14 +202,20 @@ static void on_place(void *owner)
 	leave_if_all_is_written(daemon);
 }
 
+static const char *stop_signal_name(evutil_socket_t number)
+{
+	if (number == SIGHUP)
+		return "SIGHUP";
+	return number == SIGTERM ? "SIGTERM" : "SIGINT";
+}
+
 static void on_stop_signal(evutil_socket_t number, short what, void *argument)
 {
 	struct daemon *daemon = argument;
 	bool again = driver_is_stopping(&daemon->driver);
 
 	(void)what;
-	log_notice("%s: %s", number == SIGTERM ? "SIGTERM" : "SIGINT",
-		   again ? "stopping at once" : "draining");
+	log_notice("%s: %s", stop_signal_name(number), again ? "stopping at once" : "draining");
 	systemd_stopping(daemon->systemd);
 	systemd_status(daemon->systemd, "draining: %u requests in hand",
 		       driver_open_requests(&daemon->driver));
@@ -217,10 +227,38 @@ static void on_stop_signal(evutil_socket_t number, short what, void *argument)
 
 static void on_hangup(evutil_socket_t number, short what, void *argument)
 {
-	(void)number;
-	(void)what;
-	(void)argument;
-	log_warning("SIGHUP: the configuration is read at start only; restart to change it");
+	struct daemon *daemon = argument;
+
+	if (daemon->manner->in_terminal)
+		on_stop_signal(number, what, argument);
+	else
+		log_warning(
+			"SIGHUP: the configuration is read at start only; restart to change it");
+}
+
+/* --- changed files --- */
+
+static void on_files_changed(void *owner)
+{
+	struct daemon *daemon = owner;
+
+	if (driver_is_stopping(&daemon->driver))
+		return;
+	log_notice("Python files have changed: the workers are replaced one after the other");
+	for (uint32_t i = 0; i < daemon->config->pool_count; i++)
+		operator_restart(&daemon->driver, i);
+}
+
+static void watch_files(struct daemon *daemon)
+{
+	int r;
+
+	if (!daemon->manner->reload_folder)
+		return;
+	r = watch_open(&daemon->watch, &daemon->loop, daemon->manner->reload_folder,
+		       on_files_changed, daemon);
+	if (r < 0)
+		log_warning("files are not watched for changes: %s", strerror(-r));
 }
 
 /* --- the start --- */
@@ -303,12 +341,14 @@ static int serve(struct daemon *daemon)
 	watch_signals(daemon);
 	set_timers(daemon);
 	watch_guard(daemon);
+	watch_files(daemon);
 	driver_start(&daemon->driver);
 	on_change(daemon);
 	loop_run(&daemon->loop);
 	leave(daemon);
 	link_free_closed(&daemon->loop);
 	unwatch(daemon);
+	watch_close(&daemon->watch);
 	listener_close(&daemon->listener);
 	log_notice("stopped");
 	return 0;
@@ -336,9 +376,11 @@ static int run_loop(struct daemon *daemon)
 	return r;
 }
 
-int daemon_run(const struct config *config, struct systemd *systemd)
+int daemon_run(const struct config *config, struct systemd *systemd,
+	       const struct daemon_manner *manner)
 {
-	struct daemon daemon = {.config = config, .systemd = systemd};
+	struct daemon daemon = {
+		.config = config, .systemd = systemd, .manner = manner, .watch.fd = -1};
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);

@@ -12,7 +12,15 @@
 #define DAEMON_EXIT_USAGE  64
 #define DAEMON_EXIT_CONFIG 78
 
+/* How the daemon is run. */
+struct daemon_manner {
+	bool in_terminal; /* SIGHUP stops it: the terminal was closed */
+	const char *
+		reload_folder; /* the workers are replaced when Python files in it change; or NULL */
+};
+
 /* Runs until a signal ends it.  Returns an exit status. */
-int daemon_run(const struct config *config, struct systemd *systemd);
+int daemon_run(const struct config *config, struct systemd *systemd,
+	       const struct daemon_manner *manner);
 
 #endif

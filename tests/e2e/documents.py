@@ -1,0 +1,168 @@
+"""The examples of a document, and where they run: in the source tree, or as installed.
+
+An example is a fenced block.  The text before it may name its file: "`texts.py`:".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import unittest
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import BUILD, ROOT, SANITIZED
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+NAME = re.compile(r"`([\w./-]+)`:\s*\Z")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A fenced block: its language, its text, the file that it is shown as, or ""."""
+
+    language: str
+    text: str
+    file: str
+
+
+def examples(document: str) -> list[Example]:
+    """The fenced blocks of a document, such as "docs/CLIENT.md", in order."""
+    text = (ROOT / document).read_text()
+    found = []
+    for match in FENCE.finditer(text):
+        name = NAME.search(text[: match.start()])
+        found.append(Example(match[1], match[2], name[1] if name else ""))
+    return found
+
+
+def write_files(document: str, place: Path) -> None:
+    """Writes every example that is shown as a file."""
+    for each in examples(document):
+        if each.file:
+            (place / each.file).write_text(each.text)
+
+
+def printed(text: str) -> list[str]:
+    """What a program says that it prints: the comments behind its calls of print."""
+    return re.findall(r"print\(.*\)\s+# (.*)$", text, re.M)
+
+
+def may_unshare(*options: str) -> bool:
+    """Whether a namespace of that kind may be made here, and be mounted in."""
+    command = [*unshare(*options), "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def unshare(*options: str) -> list[str]:
+    """The command that makes these namespaces, as root or not."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *user, *options]
+
+
+class Place:
+    """A fresh directory, and a shell in it that finds the programs as a document says.
+
+    Attributes:
+        path: the directory.
+        runtime: the directory that the shells have as XDG_RUNTIME_DIR.
+    """
+
+    def __init__(self) -> None:
+        self._top = Path(tempfile.mkdtemp(prefix="poold-place-"))
+        self.path = self._top / "fresh"
+        self.path.mkdir()
+        self.runtime = self._top / "runtime"
+        self.runtime.mkdir(mode=0o700)
+
+    def remove(self) -> None:
+        shutil.rmtree(self._top, ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        """What a person's shell has, and nothing of this test's."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "ASAN_OPTIONS") if name in os.environ}
+        return {**kept, "XDG_RUNTIME_DIR": str(self.runtime)}
+
+    def shell(self, command: str) -> list[str]:
+        """The command line that runs a line of shell in the source tree's environment."""
+        env = shlex.quote(str(BUILD / "env"))
+        return ["sh", "-c", f". {env}; {command}"]
+
+    def run(self, command: str) -> str:
+        """What a line of shell prints; it must succeed."""
+        if SANITIZED:
+            command = re.sub(r"^cc ", "cc -fsanitize=address,undefined ", command)
+        done = subprocess.run(self.shell(command), cwd=self.path, env=self.environment(), timeout=120,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, command: str) -> subprocess.Popen[bytes]:
+        """Runs a line of shell beside the test; its standard error goes into the file `log`."""
+        with open(self._top / "log", "wb") as log:
+            return subprocess.Popen(self.shell(f"exec {command}"), cwd=self.path,
+                                    env=self.environment(), stdin=subprocess.DEVNULL, stderr=log)
+
+    def log(self) -> str:
+        """What the program that `start` runs has written; "" before that."""
+        path = self._top / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+
+class Installed(Place):
+    """A place on a machine where poold was installed below a prefix: a mount namespace in which
+    the installed files lie over /usr.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self._stage = self._top / "stage"
+        build = self._top / "build"
+        build.mkdir()
+        for name in ("daemon", "client", "protocol", "paths", "poold", "poolctl"):
+            subprocess.run(["cp", "-a", str(BUILD / name), str(build)], check=True)
+        for library in BUILD.glob("lib*"):
+            subprocess.run(["cp", "-a", str(library), str(build)], check=True)
+        subprocess.run(["make", "--no-print-directory", f"O={build}", f"DESTDIR={self._stage}",
+                        f"PREFIX={prefix}", "install"], cwd=ROOT, check=True, capture_output=True)
+
+    def environment(self) -> dict[str, str]:
+        """The PATH of an ordinary user of Debian, behind what this one has in front of it."""
+        before = [part for part in os.environ.get("PATH", "").split(":") if part.startswith(("/root", "/home", "/opt"))]
+        usual = ["/usr/local/bin", "/usr/bin", "/bin"]
+        return {**super().environment(), "PATH": ":".join([*before, *usual])}
+
+    def shell(self, command: str) -> list[str]:
+        stage = shlex.quote(str(self._stage / "usr"))
+        cache = shlex.quote(str(self._top / "cache"))
+        # The loader's cache is made anew, as `make install` does where it runs as root.
+        mounts = (f"mount -t overlay overlay -o lowerdir={stage}:/usr /usr && "
+                  f"/sbin/ldconfig -C {cache} && mount --bind {cache} /etc/ld.so.cache")
+        return [*unshare("--mount"), "sh", "-c", f"{mounts} && {command}"]
+
+
+def each_place(test: Callable[[unittest.TestCase, Place], None]) -> dict[str, Callable[[unittest.TestCase], None]]:
+    """The test in the tree, and installed with both prefixes; skipped where there is no unshare."""
+
+    def in_tree(self: unittest.TestCase) -> None:
+        place = Place()
+        self.addCleanup(place.remove)
+        test(self, place)
+
+    def installed(prefix: str) -> Callable[[unittest.TestCase], None]:
+        def run(self: unittest.TestCase) -> None:
+            if not may_unshare("--mount"):
+                self.skipTest("no mount namespace may be made here")
+            place = Installed(prefix)
+            self.addCleanup(place.remove)
+            test(self, place)
+
+        return run
+
+    return {"test_in_the_tree": in_tree, "test_installed_in_usr": installed("/usr"),
+            "test_installed_in_usr_local": installed("/usr/local")}
