@@ -137,7 +137,7 @@ class TestAsyncClient(unittest.IsolatedAsyncioTestCase):
                     await client.call("p", "m", b"x" * HELLO["limits"]["message_max"])
                 self.assertEqual(caught.exception.code, "payload_too_large")
                 with self.assertRaises(poold.CommunicationError) as caught:
-                    await client.call("p", "m", {1})
+                    await client.call("p", "m", object())
                 self.assertEqual(caught.exception.code, "encode_error")
 
     async def test_unreachable(self) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import os
 import weakref
 from typing import Any, cast
 
@@ -24,15 +25,19 @@ from poold.calls import (
     ID_MAX,
     MAX_BUFFER_SIZE,
     Requests,
+    Seconds,
+    Settings,
     check_size,
-    default_path,
     hello_params,
     lost_error,
     message_max,
     overdue,
     pack_request,
     part_of,
+    limit_of,
+    params_of,
     patience,
+    seconds,
     reply_value,
     split_options,
     subscribe_params,
@@ -51,20 +56,21 @@ class AsyncClient(Requests):
 
     def __init__(
         self,
-        path: str | None = None,
-        timeout: float | None = None,
+        path: str | os.PathLike[str] | None = None,
+        timeout: Seconds | None = None,
         *,
-        grace: float = GRACE,
-        connect_timeout: float = 10.0,
+        grace: Seconds = GRACE,
+        connect_timeout: Seconds = 10.0,
         max_buffer_size: int = MAX_BUFFER_SIZE,
         name: str = "poold-python-asyncio",
     ) -> None:
-        self.path = path or default_path()
-        self.timeout = timeout
-        self._grace = grace
-        self._connect_timeout = connect_timeout
-        self._max_buffer_size = max_buffer_size
-        self._name = name
+        chosen = Settings(path, timeout, grace, connect_timeout, max_buffer_size, name)
+        self.path = chosen.path
+        self.timeout: Seconds | None = chosen.timeout
+        self._grace = chosen.grace
+        self._connect_timeout = chosen.connect_timeout
+        self._max_buffer_size = chosen.max_buffer_size
+        self._name = chosen.name
         self._numbers = itertools.count(1)
         self._connecting = asyncio.Lock()
         self._connection: _Connection | None = None
@@ -91,7 +97,7 @@ class AsyncClient(Requests):
         method: str,
         /,
         *args: Any,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         meta: bool = False,
         idempotent: bool | None = None,
         priority: str | None = None,
@@ -105,13 +111,13 @@ class AsyncClient(Requests):
         **kwargs: Any,
     ) -> Any:
         """Calls a method of a pool; see poold.Client.call."""
-        timeout = self.timeout if timeout is None else timeout
+        limit = seconds("timeout", self.timeout if timeout is None else timeout)
         params = wire.call_params(
             pool,
             method,
             args,
             kwargs,
-            timeout=timeout,
+            timeout=limit,
             meta=meta,
             idempotent=idempotent,
             priority=priority,
@@ -123,7 +129,7 @@ class AsyncClient(Requests):
             fallback=fallback,
             restartable=restartable,
         )
-        return reply_value(await self._ask("poold.call", params, timeout), meta)
+        return reply_value(await self._ask("poold.call", params, limit), meta)
 
     def stream(self, pool: str, method: str, /, *args: Any, **named: Any) -> AsyncStream:
         """Returns an asynchronous iterator over the chunks of a call; see poold.Client.stream.
@@ -131,15 +137,14 @@ class AsyncClient(Requests):
         The request is sent by `async with` or when the first chunk is awaited.
         """
         options, kwargs = split_options(named)
-        timeout = options.pop("timeout", None)
-        timeout = self.timeout if timeout is None else timeout
+        timeout: Seconds | None = options.pop("timeout", None)
+        limit = seconds("timeout", self.timeout if timeout is None else timeout)
         params = wire.call_params(
-            pool, method, args, kwargs, timeout=timeout, stream=True, **options
+            pool, method, args, kwargs, timeout=limit, stream=True, **options
         )
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.call", params)
-        limit = None if timeout is None else timeout + self._grace
-        return AsyncStream(self, number, data, limit, options.get("meta", False))
+        return AsyncStream(self, number, data, limit_of(limit, self._grace), options.get("meta", False))
 
     def subscribe(self, *kinds: str) -> AsyncEvents:
         """Returns an asynchronous iterator over the daemon's events, which has a connection of its
@@ -150,17 +155,22 @@ class AsyncClient(Requests):
         return AsyncEvents(self, kinds)
 
     async def request(
-        self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None
+        self,
+        method: str,
+        params: list[Any] | tuple[Any, ...] = (),
+        timeout: Seconds | None = None,
     ) -> Any:
         """Calls a method of the daemon, or POOL.METHOD with default options; see
         poold.Client.request.
         """
+        checked = params_of(method, params)
         if timeout is None:
             timeout = patience(method, self.timeout, self._connect_timeout)
-        return reply_value(await self._ask(method, list(params), timeout), False)
+        limit = seconds("timeout", timeout)
+        return reply_value(await self._ask(method, checked, limit), False)
 
     async def _ask(self, method: str, params: list[object], timeout: float | None) -> Any:
-        limit = None if timeout is None else timeout + self._grace
+        limit = limit_of(timeout, self._grace)
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
         connection = await self._connected()

@@ -17,6 +17,7 @@ from poold.calls import (
     EVENTS,
     GRACE,
     Inbox,
+    Seconds,
     check_size,
     closed_error,
     lost_error,
@@ -25,6 +26,7 @@ from poold.calls import (
     reply_value,
     too_large,
     unreachable,
+    until_of,
 )
 
 
@@ -66,7 +68,7 @@ class Call:
         self._error: object = None
         self._value: object = None
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: Seconds | None = None) -> Any:
         """Waits for the result.
 
         Args:
@@ -77,7 +79,7 @@ class Call:
             poold.Error: the call failed; see poold.errors.
             TimeoutError: no answer within `timeout`.
         """
-        until = None if timeout is None else time.monotonic() + timeout
+        until = until_of(timeout)
         if not self._connection.wait(self, _earlier(until, self._deadline)):
             if self._deadline is None or time.monotonic() < self._deadline:
                 raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")

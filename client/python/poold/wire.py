@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgpack
 
+from poold import codec
+
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from typing import Any
@@ -40,6 +42,9 @@ READ_SIZE = 64 * 1024
 
 # Buffers that a large message has made larger than this are freed.
 KEEP_SIZE = 1024 * 1024
+
+# The longest timeout that a request can have, 49 days.
+TIMEOUT_MS_MAX = 0xFFFFFFFF
 
 _LENGTH = {REQUEST: 4, RESPONSE: 4, NOTIFICATION: 3}
 
@@ -74,7 +79,9 @@ class Undecodable:
 
 def packer() -> msgpack.Packer:
     """Creates a packer for messages; it may be used by one thread at a time."""
-    return msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
+    return msgpack.Packer(
+        default=codec.encode, use_bin_type=True, unicode_errors="surrogateescape"
+    )
 
 
 def pack(message: object) -> bytes:
@@ -83,7 +90,9 @@ def pack(message: object) -> bytes:
     Raises:
         TypeError, ValueError, OverflowError: MessagePack cannot represent a part of it.
     """
-    return msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape")
+    return msgpack.packb(
+        message, default=codec.encode, use_bin_type=True, unicode_errors="surrogateescape"
+    )
 
 
 def call_params(
@@ -100,24 +109,24 @@ def call_params(
     to the daemon; `others` are sent under their own names.
 
     Raises:
-        TypeError: both positional and keyword arguments (a request has one or the other).
+        TypeError: pool or method is no text.
         ValueError: a timeout that is not above zero.
     """
-    if args and kwargs:
-        raise TypeError(
-            "a request carries positional or keyword arguments, not both: pass all of them by name"
-        )
+    for what, name in (("pool", pool), ("method", method)):
+        if not isinstance(name, (str, bytes)):
+            raise TypeError(f"{what} is the name of a {what}, a text, and not {name!r}")
     options: dict[str, object] = {}
     if timeout is not None:
         if not timeout > 0:
             raise ValueError(f"timeout is in seconds and above zero, not {timeout!r}")
-        options["timeout_ms"] = max(1, round(timeout * 1000))
+        options["timeout_ms"] = max(1, round(min(timeout * 1000, TIMEOUT_MS_MAX)))
     if meta:
         options["meta"] = True
     for name, value in others.items():
         if value is not None:
             options[name] = value
-    params: list[object] = [pool, method, kwargs or list(args)]
+    both = codec.Arguments(list(args), kwargs) if args and kwargs else None
+    params: list[object] = [pool, method, both or kwargs or list(args)]
     if options:
         params.append(options)
     return params
@@ -219,7 +228,11 @@ NO_ENVELOPE = "a value that is no MessagePack-RPC message"
 
 def _unpacker(limit: int) -> msgpack.Unpacker:
     return msgpack.Unpacker(
-        raw=False, strict_map_key=False, unicode_errors="surrogateescape", max_buffer_size=limit
+        raw=False,
+        strict_map_key=False,
+        unicode_errors="surrogateescape",
+        max_buffer_size=limit,
+        ext_hook=codec.decode,
     )
 
 

@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Mapping
 
 from poold.errors import Rejected
+from poold.wire import OPTIONS
 from poold.worker.sessions import SessionClass, is_session_class
 
 # Functions of these names are hooks, and are not served.
@@ -66,7 +67,22 @@ class Function:
             signature.bind(*args, **kwargs)
         except TypeError as error:
             name = getattr(self._model, "__name__", "function")
-            raise Rejected(f"{name}{signature}: {error}") from None
+            hint = _hint(kwargs, signature)
+            raise Rejected(f"{name}{signature}: {error}{hint}") from None
+
+
+def _hint(kwargs: dict, signature: object) -> str:
+    """What a keyword was meant to be that no parameter has: an option of the call, perhaps, which
+    the client would not have sent here."""
+    import difflib  # loaded by the first mistake
+
+    for name in kwargs:
+        if name not in signature.parameters:
+            known = [*signature.parameters, *OPTIONS]
+            for near in difflib.get_close_matches(name.lower(), known, n=1):
+                option = near not in signature.parameters
+                return f"; did you mean {'the option ' * option}{near!r}{' of the call' * option}?"
+    return ""
 
 
 class Hooks:

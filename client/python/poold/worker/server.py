@@ -14,6 +14,7 @@ from collections import deque
 from types import GeneratorType
 
 from poold import wire
+from poold.codec import Arguments
 from poold.worker import current
 from poold.worker.channel import SetupError, ignore_interrupts, tell_step
 from poold.worker.failures import (
@@ -457,13 +458,16 @@ def split(params: object) -> tuple[object, dict]:
 
 def call(function: Function, args: object) -> object:
     """Calls with the protocol's `args`: an array holds positional arguments, a map with string keys
-    keyword arguments, nil none; anything else is the one argument."""
+    keyword arguments, an extension value both, nil none; anything else is the one argument."""
     if args is None:
         args = []
     elif type(args) is dict and all(type(key) is str for key in args):
         if not function.needed <= args.keys() <= function.known:
             function.check([], args)
         return function.target(**args)
+    elif type(args) is Arguments:
+        function.check(args.args, args.kwargs)
+        return function.target(*args.args, **args.kwargs)
     elif type(args) is not list:
         args = [args]
     if not function.least <= len(args) <= function.most:
