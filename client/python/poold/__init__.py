@@ -13,8 +13,15 @@ from __future__ import annotations
 
 import importlib
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from poold.calls import RESTART
+    from poold.client import Call, Client, Events, Reply, Stream
+    from poold.errors import Cancelled
+    from poold.executor import Executor
+    from poold.worker import Context, Worker, context, session_class
+
 from poold.errors import (
-    Cancelled,
     CircuitOpen,
     CommunicationError,
     DeadlineExceeded,
@@ -40,8 +47,10 @@ __version__ = "0.1.0"
 # would make callers wait longer for its start after a crash.
 _ELSEWHERE = {
     "Call": "poold.client",
+    "Cancelled": "poold.futures",
     "Client": "poold.client",
     "Events": "poold.client",
+    "Executor": "poold.executor",
     "RESTART": "poold.calls",
     "Reply": "poold.client",
     "Stream": "poold.client",
@@ -61,6 +70,7 @@ __all__ = [
     "DeadlineExceeded",
     "Error",
     "Events",
+    "Executor",
     "Fatal",
     "HealthCheckError",
     "InitializationError",
@@ -86,6 +96,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _ELSEWHERE:
         raise AttributeError(f"module 'poold' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    value: object = getattr(importlib.import_module(_ELSEWHERE[name]), name)
     globals()[name] = value
     return value

@@ -15,7 +15,7 @@ import itertools
 import math
 import os
 import weakref
-from typing import Any, cast
+from typing import Any, TypeVar, cast, overload
 
 from poold import errors, wire
 from poold.aiostreams import AsyncEvents, AsyncStream, InParts
@@ -44,6 +44,9 @@ from poold.calls import (
     too_large,
     unreachable,
 )
+from poold.proxy import Pool
+
+T = TypeVar("T")
 
 __all__ = ["AsyncClient", "AsyncEvents", "AsyncStream"]
 
@@ -145,6 +148,26 @@ class AsyncClient(Requests):
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.call", params)
         return AsyncStream(self, number, data, limit_of(limit, self._grace), options.get("meta", False))
+
+    @overload
+    def pool(self, name: str, /, **options: Any) -> Pool: ...
+
+    @overload
+    def pool(self, name: str, api: type[T], /, **options: Any) -> T: ...
+
+    def pool(self, name: str, api: Any = None, /, **options: Any) -> Any:
+        """A pool whose methods are attributes: `await client.pool("python").word_count(text)`.
+
+        Args:
+            name: the pool's name.
+            api: a class with the signatures of its methods, which are `async def`: for type checkers the pool is
+                an instance of it.  Nothing else is done with it.
+            options: options of every call: timeout, idempotent, ...
+        """
+        for option in options:
+            if option not in wire.OPTIONS:
+                raise TypeError(f"a call has no option {option!r}")
+        return Pool(self, name, options)
 
     def subscribe(self, *kinds: str) -> AsyncEvents:
         """Returns an asynchronous iterator over the daemon's events, which has a connection of its

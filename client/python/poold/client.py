@@ -21,7 +21,7 @@ import itertools
 import os
 import threading
 import weakref
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from poold import errors, wire
 from poold.calls import (
@@ -45,7 +45,10 @@ from poold.calls import (
     unreachable,
 )
 from poold.connection import Call, Connection, InParts, NeverLeft, open_socket
+from poold.proxy import Pool
 from poold.streams import Events, Stream
+
+T = TypeVar("T")
 
 __all__ = ["Call", "Client", "Events", "Reply", "Stream"]
 
@@ -200,6 +203,26 @@ class Client(Requests):
         call = self._start("poold.call", params, limit, options.get("meta", False), InParts)
         assert isinstance(call, InParts)
         return Stream(call, call._connection)
+
+    @overload
+    def pool(self, name: str, /, **options: Any) -> Pool: ...
+
+    @overload
+    def pool(self, name: str, api: type[T], /, **options: Any) -> T: ...
+
+    def pool(self, name: str, api: Any = None, /, **options: Any) -> Any:
+        """A pool whose methods are attributes: `client.pool("python").word_count(text)`.
+
+        Args:
+            name: the pool's name.
+            api: a class with the signatures of its methods: for type checkers the pool is
+                an instance of it.  Nothing else is done with it.
+            options: options of every call: timeout, idempotent, ...
+        """
+        for option in options:
+            if option not in wire.OPTIONS:
+                raise TypeError(f"a call has no option {option!r}")
+        return Pool(self, name, options)
 
     def subscribe(self, *kinds: str) -> Events:
         """Subscribes to events of the daemon: returns an iterator over maps, which has a

@@ -209,7 +209,7 @@ def unpack(data: bytes) -> Any:
 
 
 # (depth, in_set) where `encode` or `decode` of a registered class is called.
-_here = _thread._local()
+_here: Any = _thread._local()  # type: ignore[attr-defined]
 
 
 def _place() -> tuple[int, bool]:
@@ -332,9 +332,9 @@ def _find(kind: type) -> _Put | None:
             return put
     for module, name, put in _STANDARD:
         # Where the module is not loaded, there is no such value.
-        base = getattr(sys.modules.get(module), name, None)
-        if isinstance(base, type) and issubclass(kind, base):
-            if kind is base:
+        known = getattr(sys.modules.get(module), name, None)
+        if isinstance(known, type) and issubclass(kind, known):
+            if kind is known:
                 _EXACT[kind] = put
             return put
     return None

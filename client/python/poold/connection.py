@@ -28,6 +28,7 @@ from poold.calls import (
     unreachable,
     until_of,
 )
+from poold.futures import Watchable
 
 
 def open_socket(path: str, timeout: float) -> socket.socket:
@@ -50,16 +51,20 @@ def open_socket(path: str, timeout: float) -> socket.socket:
     return channel
 
 
-class Call:
+class Call(Watchable):
     """A request in flight, created by Client.start.  Thread-safe.
 
     Answers are read only while a thread waits for one of the connection's calls, in `result` or
-    `done`.
+    `done`; and for a call that is used as a concurrent.futures.Future, which it is too
+    (`add_done_callback`, as_completed, asyncio.wrap_future, ...; see poold.futures).
     """
 
     __slots__ = ("number", "_connection", "_deadline", "_meta", "_answered", "_error", "_value")
 
+    _connection: Connection
+
     def __init__(self, number: int, connection: Connection, deadline: float | None, meta: bool):
+        self._arrivals = None  # in place of the constructor of a Future, which makes a lock
         self.number = number
         self._connection = connection
         self._deadline = deadline
@@ -449,6 +454,8 @@ def _finish(call: Call, error: object, value: object) -> None:
     call._error = error
     call._value = value
     call._answered = True
+    if call._arrivals is not None:
+        call._arrivals.put(("answered", call))  # its callbacks are run elsewhere
 
 
 def _unsent(message: str) -> errors.Error:

@@ -112,9 +112,8 @@ def call_params(
         TypeError: pool or method is no text.
         ValueError: a timeout that is not above zero.
     """
-    for what, name in (("pool", pool), ("method", method)):
-        if not isinstance(name, (str, bytes)):
-            raise TypeError(f"{what} is the name of a {what}, a text, and not {name!r}")
+    if type(pool) is not str or type(method) is not str:
+        _check_names(pool, method)
     options: dict[str, object] = {}
     if timeout is not None:
         if not timeout > 0:
@@ -130,6 +129,12 @@ def call_params(
     if options:
         params.append(options)
     return params
+
+
+def _check_names(pool: object, method: object) -> None:
+    for what, name in (("pool", pool), ("method", method)):
+        if not isinstance(name, (str, bytes)):
+            raise TypeError(f"{what} is the name of a {what}, a text, and not {name!r}")
 
 
 class Decoder:

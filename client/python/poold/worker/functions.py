@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Mapping
 
 from poold.errors import Rejected
+from poold.names import qualified
 from poold.wire import OPTIONS
 from poold.worker.sessions import SessionClass, is_session_class
 
@@ -42,6 +43,10 @@ class Function:
         self._signature = None
         self.least, self.most, self.needed, self.known = _shape(self._model)
         self.is_async = is_async(self._model)
+
+    def qualified(self) -> str | None:
+        """Where its code says that it was defined: "orders:price"."""
+        return qualified(self._model)
 
     def signature(self) -> object:
         """Its inspect.Signature, without annotations, which would only make a message long.
@@ -83,6 +88,19 @@ def _hint(kwargs: dict, signature: object) -> str:
                 option = near not in signature.parameters
                 return f"; did you mean {'the option ' * option}{near!r}{' of the call' * option}?"
     return ""
+
+
+def find(functions: dict[str, Function], method: object) -> Function | None:
+    """The function of that name, or, if it is "module:function", that of a module's function which
+    is served under any name.  It is compared, nothing is imported."""
+    if type(method) is not str:
+        return None
+    found = functions.get(method)
+    if found is None and ":" in method:
+        for each in functions.values():
+            if each.qualified() == method:
+                return each
+    return found
 
 
 class Hooks:

@@ -28,7 +28,7 @@ from poold.worker.failures import (
     unencodable,
     unknown_method,
 )
-from poold.worker.functions import Function, Hooks
+from poold.worker.functions import Function, Hooks, find
 
 # After a request that ran longer than this (seconds), the socket is read before the next request
 # begins, which may have been cancelled meanwhile; the same while the values of a generator are
@@ -300,6 +300,8 @@ class Server:
         self._flush()
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None
+        if function is None:
+            function = find(self._functions, method)
         if function is None:
             return self._fail(number, unknown_method(method, self._functions))
         if type(args) is wire.Undecodable:
