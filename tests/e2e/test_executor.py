@@ -101,7 +101,7 @@ class Crashes(ClientTest):
 
     def test_a_short_queue(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX, queue_max=4))
-        daemon.announced.append("code=queue_full")
+        daemon.announced += ["code=queue_full", "pool is degraded"]
         with poold.Executor("tools", path=daemon.path) as executor:
             found = list(executor.map(toolbox.echo, range(200), timeout=HANGS))
         self.assertEqual(found, list(range(200)))
@@ -148,6 +148,7 @@ class Values(ClientTest):
         client = self.connect_client(daemon)
         self.check_values(client, "tools")
         self.check_values(client, "c")
+        self.assertEqual(client.call("c", "day", datetime.date(2026, 2, 3)), "2026-02-03")
 
         async def main() -> None:
             async with poold.aio.AsyncClient(daemon.path) as other:

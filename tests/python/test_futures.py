@@ -55,6 +55,7 @@ class TestCalls(unittest.TestCase):
         def fail(_: Any) -> None:
             raise ValueError("a callback")
 
+
         script = functools.partial(when_asked, go)
         with FakeServer(script) as server, poold.Client(server.path) as client:
             call = client.start("p", "m", 1)
@@ -182,6 +183,21 @@ class TestCalls(unittest.TestCase):
                 done, _ = concurrent.futures.wait([call], PATIENCE)
                 os._exit(0 if len(done) == 1 and call.result()[2] == [5] else 1)
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+
+    def test_the_parents_call_in_a_forked_child(self) -> None:
+        go = threading.Event()
+        script = functools.partial(when_asked, go)
+        with FakeServer(script) as server, poold.Client(server.path) as client:
+            call = client.start("p", "m", 1)
+            concurrent.futures.wait([call], 0)
+            other = client.start("p", "m", 2)
+            child = os.fork()
+            if child == 0:
+                done, _ = concurrent.futures.wait([other], PATIENCE)
+                os._exit(0 if isinstance(other.exception(0), poold.PoolConnectionError) else 1)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+            go.set()
+            self.assertEqual((call.result(PATIENCE), other.result(PATIENCE)), ([1], [2]))
 
     def test_cancelled_is_both(self) -> None:
         self.assertTrue(issubclass(poold.Cancelled, concurrent.futures.CancelledError))

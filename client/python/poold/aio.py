@@ -15,7 +15,7 @@ import itertools
 import math
 import os
 import weakref
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from poold import errors, wire
 from poold.aiostreams import AsyncEvents, AsyncStream, InParts
@@ -51,7 +51,13 @@ T = TypeVar("T")
 __all__ = ["AsyncClient", "AsyncEvents", "AsyncStream"]
 
 
-class AsyncClient(Requests):
+if TYPE_CHECKING:
+    from poold.aiorequests import AsyncRequests  # the same methods, to be awaited
+else:
+    AsyncRequests = Requests
+
+
+class AsyncClient(AsyncRequests):
     """A connection to the daemon, made for the first request and again after it was lost.
 
     Belongs to one event loop.  Arguments and errors are those of `poold.Client`.
@@ -321,8 +327,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # as of every stream
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lose(str(error) if error else "the daemon closed the connection")
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lose(str(exc) if exc else "the daemon closed the connection")
 
     def pause_writing(self) -> None:
         self._writable.clear()

@@ -246,7 +246,7 @@ class _Encoder:
         self.in_set = in_set
 
     def pack(self, value: object) -> bytes:
-        packed: bytes = msgpack.packb(
+        packed: bytes = msgpack.packb(  # pyright: ignore[reportAssignmentType]
             value, default=self.encode, use_bin_type=True, unicode_errors="surrogateescape"
         )
         return packed

@@ -19,7 +19,7 @@ import threading
 import time
 import types
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from concurrent.futures import InvalidStateError
 from typing import Any, TypeVar
@@ -159,7 +159,6 @@ class Executor(futures.Executor):
 
         Raises:
             TypeError: fn has no name by which a worker could serve it.
-            poold.CommunicationError: an argument cannot be sent.
             RuntimeError: after `shutdown`.
         """
         name, args, kwargs = _taken_apart(fn, args, kwargs)
@@ -178,14 +177,14 @@ class Executor(futures.Executor):
                 self._thread.start()
         return task
 
-    def map(
+    def map(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         fn: Callable[..., T] | str,
         /,
         *iterables: Any,
         timeout: Any = None,
         chunksize: int = 1,
-    ) -> Any:
+    ) -> Iterator[T]:
         """As that of ProcessPoolExecutor; each element is a request, whatever `chunksize` is."""
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")

@@ -14,6 +14,7 @@ import os
 import queue
 import threading
 import time
+import traceback
 import weakref
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any
@@ -122,7 +123,6 @@ class _Watcher:
     """Settles watched calls, and ends those whose time is up."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.arrivals: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._due: list[tuple[float, int, weakref.ref[Watchable]]] = []
         self._order = itertools.count()
@@ -137,7 +137,10 @@ class _Watcher:
                 self._end_overdue()
                 continue
             if call._answered:
-                call._settle()
+                try:
+                    call._settle()
+                except BaseException:  # what a callback raised to end its thread
+                    traceback.print_exc()
             elif call._deadline is not None:
                 entry = (call._deadline, next(self._order), weakref.ref(call))
                 heapq.heappush(self._due, entry)
@@ -153,8 +156,7 @@ class _Watcher:
 class _Reader:
     """Reads from one connection while watched calls are in flight on it."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: dict[int, Watchable] = {}
         self._is_running = False
@@ -170,7 +172,7 @@ class _Reader:
     def _run(self) -> None:
         while (call := self._next()) is not None:
             try:
-                self._connection.wait(call, None)
+                call._connection.wait(call, None)
             except BaseException as error:  # in a forked child, say, nothing will come
                 _finish_with(call, error)
 
@@ -189,18 +191,30 @@ class _Reader:
 def _finish_with(call: Watchable, error: BaseException) -> None:
     if not isinstance(error, errors.Error):
         error = errors.make("peer_closed", str(error), executed="maybe", retryable=True)
-    call._connection.give_up(call, error)
+    try:
+        call._connection.give_up(call, error)
+    except errors.Error:
+        pass  # it is finished, and nobody need be told
+
+
+def _leave_parent() -> None:
+    """In a forked child: the threads are the parent's, and perhaps hold the lock."""
+    global _making, _instance
+    _making = threading.Lock()
+    _instance = None
+    _readers.clear()
 
 
 _instance: _Watcher | None = None
+# A reader knows its connection only by the calls, so a connection that is dropped can be closed.
 _readers: weakref.WeakKeyDictionary[Any, _Reader] = weakref.WeakKeyDictionary()
 
 
 def _watcher() -> _Watcher:
-    """That of this process: a fork leaves the threads behind."""
+    """That of this process."""
     global _instance
     with _making:
-        if _instance is None or _instance.pid != os.getpid():
+        if _instance is None:
             _instance = _Watcher()
         return _instance
 
@@ -209,5 +223,8 @@ def _reader_of(connection: Any) -> _Reader:
     with _making:
         reader = _readers.get(connection)
         if reader is None:
-            reader = _readers[connection] = _Reader(connection)
+            reader = _readers[connection] = _Reader()
         return reader
+
+
+os.register_at_fork(after_in_child=_leave_parent)

@@ -90,7 +90,7 @@ def pack(message: object) -> bytes:
     Raises:
         TypeError, ValueError, OverflowError: MessagePack cannot represent a part of it.
     """
-    return msgpack.packb(
+    return msgpack.packb(  # pyright: ignore[reportReturnType]
         message, default=codec.encode, use_bin_type=True, unicode_errors="surrogateescape"
     )
 

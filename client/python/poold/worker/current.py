@@ -32,6 +32,14 @@ class Context:
         "_handed",
     )
 
+    request: int
+    attempt: int
+    priority: str | None
+    trace: str | None
+    session: str | None
+    state: bytes | None
+    stream: bool
+
     def __init__(self, fields: dict, received: float, handed: list) -> None:
         self.request = fields.get("request", 0)
         self.attempt = fields.get("attempt", 1)
