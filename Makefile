@@ -334,6 +334,8 @@ lint: format-check
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard docs/man/*.[1-8]); fi
 	@echo "  mypy"
 	@if command -v mypy >/dev/null; then cd client/python && mypy --no-error-summary --cache-dir=$(abspath $(O))/mypy; fi
+	@if command -v mypy >/dev/null; then cd client/python && mypy --no-error-summary --cache-dir=$(abspath $(O))/mypy \
+	  ../../tests/types/sample.py; fi
 
 # The parts of the documents that the code says.
 docs: $(O)/poold
@@ -366,7 +368,7 @@ DATADIR        ?= $(PREFIX)/share/poold
 COMPLETIONDIR  ?= $(PREFIX)/share/bash-completion/completions
 PYTHON_VERSION  = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 MAN_PAGES      := $(wildcard docs/man/*.[1-8])
-PY_FILES       := $(patsubst client/python/%,%,$(wildcard client/python/poold/*.py client/python/poold/py.typed client/python/poold/*/*.py))
+PY_FILES       := $(patsubst client/python/%,%,$(wildcard client/python/poold/*.py client/python/poold/py.typed client/python/poold/*.pyi client/python/poold/*/*.py))
 EXAMPLE_FILES  := $(patsubst client/python/%,%,$(wildcard client/python/examples/*.py))
 D              := $(DESTDIR)
 man_dir         = $(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/

@@ -52,6 +52,14 @@ class Nvim(ClientTest):
         window = client.call("nvim", "nvim_get_current_win")
         self.assertEqual(client.call("nvim", "nvim_win_get_buf", window).code, 0)
 
+    def test_positional_and_keyword_arguments_together_are_not_sent(self) -> None:
+        daemon, client = self.start_nvim()
+        daemon.announced.append("code=encode_error")
+        error = self.failure("encode_error", client, "nvim", "nvim_eval", "1", a=2)
+        self.assertEqual(error.executed, "no")
+        self.assertIn("said in msgpack-rpc: positional and keyword", error.raw["message"])
+        self.assertEqual(client.call("nvim", "nvim_eval", "6 * 7"), 42)
+
     def test_its_errors(self) -> None:
         _, client = self.start_nvim()
         error = self.failure("exception", client, "nvim", "nvim_no_such")

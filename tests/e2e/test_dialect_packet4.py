@@ -255,6 +255,14 @@ class Packet4:
         daemon, client = self.start_bridge(ready_call="", ping_interval=0)
         self.assertEqual(client.call("bridge", "echo", n=1), {"n": 1})
 
+    def test_positional_and_keyword_arguments_together_are_not_sent(self) -> None:
+        daemon, client = self.start_bridge()
+        daemon.announced.append("code=encode_error")
+        for more in ({"b": 1}, {"b": "x" * 300}, {"b": "x" * 70000}):
+            error = self.failure("encode_error", client, "bridge", "echo", 1, **more)
+            self.assertEqual(error.executed, "no")
+            self.assertIn("positional and keyword arguments", error.raw["message"])
+
 
 class Json(Packet4, ClientTest):
     DIALECT = "packet4-json"

@@ -18,6 +18,14 @@ def _event(name: str) -> asyncio.Event:
     return _events.setdefault(name, asyncio.Event())
 
 
+async def describe(a: int, b: int = 2, *, c: int = 3) -> list:
+    return [a, b, c]
+
+
+async def several(*args: object, **kwargs: object) -> list:
+    return [list(args), kwargs]
+
+
 async def echo(value: object) -> object:
     await asyncio.sleep(0)
     return value
@@ -81,7 +89,7 @@ async def values(*given: object) -> object:
 
 async def odd_values() -> object:
     yield 1
-    yield {2}
+    yield object()
 
 
 async def values_without_end(trace: str) -> object:

@@ -106,9 +106,9 @@ def generate(*values: object) -> object:
     return "the end"
 
 
-def generate_set() -> object:
+def generate_object() -> object:
     yield 1
-    yield {2}
+    yield object()
 
 
 def generate_and_raise(how_many: int) -> object:
@@ -143,8 +143,8 @@ def generate_state() -> object:
     poold.context().set_state(b"after")
 
 
-def make_set() -> dict:
-    return {"inner": {1, 2}}
+def make_object() -> dict:
+    return {"inner": object()}
 
 
 def make_huge_number() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import socket
@@ -11,7 +12,7 @@ import unittest
 
 import poold
 from poold.aio import AsyncClient
-from support import HELLO, PATIENCE, FakeServer, Peer, echo, pack
+from support import HELLO, PACKAGE, PATIENCE, FakeServer, Peer, echo, pack
 
 
 def silent(peer: Peer) -> None:
@@ -137,7 +138,7 @@ class TestAsyncClient(unittest.IsolatedAsyncioTestCase):
                     await client.call("p", "m", b"x" * HELLO["limits"]["message_max"])
                 self.assertEqual(caught.exception.code, "payload_too_large")
                 with self.assertRaises(poold.CommunicationError) as caught:
-                    await client.call("p", "m", {1})
+                    await client.call("p", "m", object())
                 self.assertEqual(caught.exception.code, "encode_error")
 
     async def test_unreachable(self) -> None:
@@ -169,6 +170,22 @@ class TestAsyncClient(unittest.IsolatedAsyncioTestCase):
                 await task
             with self.assertRaises(RuntimeError):
                 await client.call("p", "m")
+
+
+class TestTypes(unittest.TestCase):
+    def test_checkers_see_the_methods_that_there_are(self) -> None:
+        def methods(path: str, name: str, kind: type) -> dict[str, str]:
+            tree = ast.parse((PACKAGE / "poold" / path).read_text(encoding="utf-8"))
+            (found,) = (each for each in tree.body if getattr(each, "name", None) == name)
+            return {
+                each.name: f"{ast.unparse(each.args)} -> {ast.unparse(each.returns)}"
+                for each in found.body
+                if isinstance(each, kind) and each.name != "request"
+            }
+
+        plain = methods("calls.py", "Requests", ast.FunctionDef)
+        self.assertGreater(len(plain), 20)
+        self.assertEqual(methods("aiorequests.pyi", "AsyncRequests", ast.AsyncFunctionDef), plain)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import random
 import signal
@@ -11,10 +12,13 @@ import tempfile
 import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
 from unittest import mock
 
 import poold
-from poold import wire
+from poold import codec, wire
 from poold.aio import AsyncClient
 from support import HELLO, PATIENCE, FakeServer, Peer, echo, pack
 
@@ -49,8 +53,68 @@ class TestRequests(unittest.TestCase):
             options = {"restartable": True, "session_create": True}
             self.assertEqual(client.call("p", "m", a=1, **options), ["p", "m", {"a": 1}, options])
             self.assertEqual(client.request("p.m", [1]), [1])
-            with self.assertRaises(TypeError):
-                client.call("p", "m", 1, a=1)
+            both = client.call("p", "m", 1, a={2})[2]
+            self.assertEqual((type(both), both.args, both.kwargs), (codec.Arguments, [1], {"a": {2}}))
+
+    def test_time_limits_as_people_write_them(self) -> None:
+        longest = {"timeout_ms": 0xFFFFFFFF}
+        cases: list = [
+            (timedelta(seconds=1.5), {"timeout_ms": 1500}),
+            (Decimal("0.25"), {"timeout_ms": 250}),
+            (math.inf, longest),
+            (1e9, longest),
+            (10**400, longest),
+            (3e6, {"timeout_ms": 3_000_000_000}),
+        ]
+        with FakeServer(echo) as server:
+            path = Path(server.path)
+            for timeout, sent in cases:
+                with self.subTest(timeout), poold.Client(path, timeout) as client:
+                    self.assertEqual(client.call("p", "m")[3], sent)
+                    self.assertEqual(client.call("p", "m", timeout=timeout)[3], sent)
+                    self.assertEqual(client.start("p", "m").result(timeout)[3], sent)
+                    self.assertEqual(client.request("p.m", (), timeout), [])
+            limits: dict = {"grace": math.inf, "connect_timeout": timedelta(days=400)}
+            with poold.Client(path, **limits) as client:
+                self.assertEqual(client.call("p", "m", timeout=1)[3], {"timeout_ms": 1000})
+
+    def test_mistakes_in_the_callers_words(self) -> None:
+        wrong: list = [
+            ({"timeout": "3"}, TypeError),
+            ({"timeout": True}, TypeError),
+            ({"timeout": [3]}, TypeError),
+            ({"timeout": 0}, ValueError),
+            ({"timeout": -math.inf}, ValueError),
+            ({"timeout": math.nan}, ValueError),
+            ({"timeout": timedelta(seconds=-1)}, ValueError),
+        ]
+        others: list = [
+            ({"path": 3}, TypeError),
+            ({"name": 3}, TypeError),
+            ({"grace": None}, TypeError),
+            ({"grace": -1}, ValueError),
+            ({"connect_timeout": "10"}, TypeError),
+            ({"connect_timeout": 0}, ValueError),
+            ({"max_buffer_size": "1"}, TypeError),
+            ({"max_buffer_size": -1}, ValueError),
+        ]
+        for kind in (poold.Client, AsyncClient):
+            for named, error in (*wrong, *others):
+                with self.subTest(kind, **named), self.assertRaisesRegex(error, [*named][0]):
+                    kind(**named)
+        client = poold.Client("/nowhere")
+        for named, error in wrong:
+            for ask in (client.call, client.stream):
+                with self.subTest(**named), self.assertRaisesRegex(error, "timeout is"):
+                    ask("p", "m", **named)
+            with self.subTest(**named), self.assertRaisesRegex(error, "timeout is"):
+                client.request("p.m", [], **named)
+        names: list = [(1, "m"), ("p", len), (Path("p"), "m")]
+        for pool, method in names:
+            with self.assertRaisesRegex(TypeError, "is the name of a"):
+                client.call(pool, method)
+        self.assertRaisesRegex(TypeError, "params", client.request, "p.m", "text")
+        self.assertRaisesRegex(TypeError, "method", client.request, 5)
 
     def test_default_timeout(self) -> None:
         with FakeServer(echo) as server, poold.Client(server.path, 3) as client:
@@ -122,7 +186,7 @@ class TestRequests(unittest.TestCase):
 
     def test_arguments_that_cannot_be_sent(self) -> None:
         with FakeServer(echo) as server, poold.Client(server.path) as client:
-            for value in ({1}, object(), 1 << 70):
+            for value in ({1: object()}, object(), 1 << 70):
                 with self.assertRaises(poold.CommunicationError) as caught:
                     client.call("p", "m", value)
                 found = (caught.exception.code, caught.exception.executed)

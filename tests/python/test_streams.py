@@ -90,8 +90,8 @@ class TestStream(unittest.TestCase):
             options = {"restartable": True, "session": "s", "idempotent": True}
             expected = {"timeout_ms": 2000, "stream": True, **options}
             self.assertEqual(asked(timeout=2, **options), ["p", "m", [], expected])
-            with self.assertRaises(TypeError):
-                client.stream("p", "m", 1, a=1)
+            both = asked(1, a={2})[2]
+            self.assertEqual((both.args, both.kwargs), ([1], {"a": {2}}))
 
     def test_meta(self) -> None:
         script = tell(1, result={"result": 5, "meta": {"attempts": 2}})

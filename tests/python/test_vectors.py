@@ -19,7 +19,10 @@ METHOD_LEN_MAX = 255
 
 
 def binary(value: dict) -> object:
-    """{"$bin": hex} turned into bytes, for json.loads."""
+    """{"$bin": hex} turned into bytes, {"$ext": [type, hex]} into an ext, for json.loads."""
+    if value.keys() == {"$ext"}:
+        code, data = value["$ext"]
+        return msgpack.ExtType(code, bytes.fromhex(data))
     return bytes.fromhex(value["$bin"]) if value.keys() == {"$bin"} else value
 
 
@@ -120,9 +123,25 @@ class TestMessages(unittest.TestCase):
                 self.assertTrue(same(found, [case["message"] for case in cases]))
 
     def test_names_are_unique(self) -> None:
-        for name in ("client", "worker", "malformed", "dialect"):
+        for name in ("client", "worker", "malformed", "dialect", "values"):
             names = [case["name"] for case in load(name)]
             self.assertEqual(len(names), len(set(names)))
+
+
+class TestValues(unittest.TestCase):
+    def test_they_are_extension_values_of_these_bytes(self) -> None:
+        for case in load("values"):
+            with self.subTest(case["name"]):
+                data = bytes.fromhex(case["hex"])
+                self.assertEqual(msgpack.packb(case["message"]), data)
+                self.assertEqual(msgpack.unpackb(data), case["message"])
+
+    def test_every_row_of_the_table_has_an_example(self) -> None:
+        text = (PROTOCOL / "PROTOCOL.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| `0x(a[0-9a-f])` \|", text, re.MULTILINE)
+        kinds = {case["message"].data[:1].hex() for case in load("values")}
+        self.assertEqual(set(rows), kinds)
+        self.assertEqual(rows, sorted(rows))
 
 
 class TestMalformed(unittest.TestCase):
@@ -239,7 +258,7 @@ class TestReference(unittest.TestCase):
         self.text = (PROTOCOL / "PROTOCOL.md").read_text(encoding="utf-8")
         self.vectors = {
             f"{name}/{case['name']}": case
-            for name in ("client", "worker", "malformed", "dialect")
+            for name in ("client", "worker", "malformed", "dialect", "values")
             for case in load(name)
         }
 

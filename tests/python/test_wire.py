@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
@@ -304,13 +305,19 @@ class TestCallParams(unittest.TestCase):
             (((), {}), {"session": "s", "key": None}, ["p", "m", [], {"session": "s"}]),
             (((), {}), {"fallback": False}, ["p", "m", [], {"fallback": False}]),
         ]
+        (both,) = wire.call_params("p", "m", (1, 2), {"a": 3})[2:]
+        self.assertEqual((both.args, both.kwargs), ([1, 2], {"a": 3}))
+        longest = [{"timeout_ms": 0xFFFFFFFF}]
+        for timeout in (1e7, math.inf):
+            self.assertEqual(wire.call_params("p", "m", (), {}, timeout=timeout)[3:], longest)
         for (args, kwargs), options, expected in cases:
             with self.subTest(expected):
                 self.assertEqual(wire.call_params("p", "m", args, kwargs, **options), expected)
 
     def test_mistakes(self) -> None:
-        with self.assertRaises(TypeError):
-            wire.call_params("p", "m", (1,), {"a": 1})
+        for names in ((1, "m"), ("p", print), (None, "m"), ("p", ["m"])):
+            with self.assertRaisesRegex(TypeError, "is the name of a"):
+                wire.call_params(*names, (), {})
         for timeout in (0, -1, float("nan")):
             with self.assertRaises(ValueError):
                 wire.call_params("p", "m", (), {}, timeout=timeout)

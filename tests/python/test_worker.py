@@ -173,7 +173,7 @@ class TestCalls(unittest.TestCase):
 
     def test_results_that_cannot_be_sent(self) -> None:
         for method, kind in (
-            ("make_set", "set"),
+            ("make_object", "object"),
             ("make_huge_number", "int"),
             ("make_half_pair", "str"),
         ):
@@ -321,12 +321,12 @@ class TestStreams(unittest.TestCase):
         self.assertEqual(self.worker.fail("generate_and_raise", [2])["type"], "ValueError")
 
     def test_values_that_cannot_be_sent(self) -> None:
-        self.worker.ask(1, "generate_set", [], stream=True)
+        self.worker.ask(1, "generate_object", [], stream=True)
         found = [self.worker.read() for _ in range(3)]
         self.assertEqual(found[:2], [[2, "started", [1]], [2, "chunk", [1, 1]]])
-        for error in (found[2][2], self.worker.fail("generate_set", [])):
+        for error in (found[2][2], self.worker.fail("generate_object", [])):
             self.assertEqual((error["code"], error["type"]), ("exception", "EncodeError"))
-        self.assertIn("a chunk of type 'set' cannot be sent", found[2][2]["message"])
+        self.assertIn("a chunk of type 'object' cannot be sent", found[2][2]["message"])
         self.assertEqual(self.worker.call("echo", 1), 1)
 
     def test_each_chunk_leaves_at_once(self) -> None:

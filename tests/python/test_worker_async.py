@@ -195,7 +195,7 @@ class TestStreams(AsyncTest):
     def test_what_cannot_be_sent(self) -> None:
         self.worker.ask(1, "odd_values", [], stream=True)
         found = [self.worker.read() for _ in range(3)]
-        self.assertIn("a chunk of type 'set' cannot be sent", found[2][2]["message"])
+        self.assertIn("a chunk of type 'object' cannot be sent", found[2][2]["message"])
         self.assertIn("a result of type", self.worker.fail("odd_values", [])["message"])
 
 

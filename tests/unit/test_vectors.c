@@ -585,6 +585,41 @@ static void put_frame(struct buf *out, const char *dialect, struct bytes message
 		framing_put_head(out->data, (uint32_t)(out->len - begin));
 }
 
+static void check_value(const json_t *vector)
+{
+	const json_t *ext = json_object_get(json_object_get(vector, "message"), "$ext");
+	const char *name = string_of(vector, "name");
+	struct buf bytes, data;
+	struct reader reader;
+
+	buf_init(&bytes, MESSAGE_MAX);
+	buf_init(&data, MESSAGE_MAX);
+	put_hex(&bytes, string_of(vector, "hex"));
+	put_hex(&data, json_string_value(json_array_get(ext, 1)));
+	ck_assert_msg(skip_value(bytes.data, bytes.len, bytes.len) == bytes.len, "%s: its end",
+		      name);
+	reader_init(&reader, bytes.data, bytes.len);
+	ck_assert_int_eq(read_peek(&reader), VALUE_EXT);
+	ck_assert_msg(memcmp(bytes.data + bytes.len - data.len, data.data, data.len) == 0,
+		      "%s: other data", name);
+	ck_assert_int_eq(bytes.data[bytes.len - data.len - 1],
+			 json_integer_value(json_array_get(ext, 0)));
+	buf_free(&bytes);
+	buf_free(&data);
+}
+
+START_TEST(values)
+{
+	json_t *file = load("values.json");
+	json_t *cases = json_object_get(file, "cases");
+
+	ck_assert_uint_ge(json_array_size(cases), 15);
+	for (size_t i = 0; i < json_array_size(cases); i++)
+		check_value(json_array_get(cases, i));
+	json_decref(file);
+}
+END_TEST
+
 static void check_dialect(const json_t *vector)
 {
 	const char *name = string_of(vector, "name"), *dialect = string_of(vector, "dialect");
@@ -631,8 +666,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		client_messages,   worker_messages,    errors_to_clients,
-		errors_of_workers, malformed_messages, dialects,
+		client_messages,
+		worker_messages,
+		errors_to_clients,
+		errors_of_workers,
+		malformed_messages,
+		dialects,
+		values,
 	};
 
 	return unit_main("vectors", tests, ARRAY_SIZE(tests));

@@ -3,6 +3,7 @@
  *
  *   echo ...      its arguments, unchanged        sleep_ms N  answers true after that time
  *   add A B       the sum of two integers         exception TEXT  fails with it
+ *   day DATE      a date as text
  *   exit N        ends with that status           crash       dies of SIGSEGV
  *
  * Options: --batch, --silent (see struct poold_worker_options).
@@ -41,6 +42,29 @@ static int echo(struct poold_attempt *attempt, struct poold_writer *result, void
 {
 	(void)userdata;
 	poold_write_raw(result, attempt->args);
+	return 0;
+}
+
+/* A date in ISO 8601, from the extension value that PROTOCOL.md describes. */
+static int day(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
+{
+	struct poold_reader reader = poold_reader_init(attempt->args);
+	struct poold_bytes data;
+	const unsigned char *bytes;
+	uint32_t count;
+	char text[24];
+	int kind;
+
+	(void)userdata;
+	if (poold_read_array(&reader, &count) < 0 || count != 1 ||
+	    poold_read_ext(&reader, &kind, &data) < 0 || kind != 112 || data.len != 5)
+		return bad_args(attempt, "a date");
+	bytes = data.data;
+	if (bytes[0] != 0xa1)
+		return bad_args(attempt, "a date");
+	snprintf(text, sizeof(text), "%04d-%02d-%02d", bytes[1] << 8 | bytes[2], bytes[3],
+		 bytes[4]);
+	poold_write_str(result, text);
 	return 0;
 }
 
@@ -125,6 +149,7 @@ int main(int argc, char **argv)
 	}
 	poold_worker_add(worker, "echo", echo, NULL);
 	poold_worker_add(worker, "add", add, NULL);
+	poold_worker_add(worker, "day", day, NULL);
 	poold_worker_add(worker, "sleep_ms", sleep_ms, NULL);
 	poold_worker_add(worker, "exception", exception, NULL);
 	poold_worker_add(worker, "exit", exit_with, NULL);

@@ -14,7 +14,6 @@ from __future__ import annotations
 import importlib
 
 from poold.errors import (
-    Cancelled,
     CircuitOpen,
     CommunicationError,
     DeadlineExceeded,
@@ -34,14 +33,26 @@ from poold.errors import (
     WorkerException,
 )
 
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from poold import aio as aio
+    from poold import codec as codec
+    from poold.calls import RESTART
+    from poold.client import Call, Client, Events, Reply, Stream
+    from poold.errors import Cancelled
+    from poold.executor import Executor
+    from poold.worker import Context, Worker, context, session_class
+
 __version__ = "0.1.0"
 
 # Modules are loaded when a name is first used: a worker does not load those of the client, which
-# would make callers wait longer for its start after a crash.
+# would make callers wait longer for its start after a crash.  Type checkers see them above.
 _ELSEWHERE = {
     "Call": "poold.client",
+    "Cancelled": "poold.futures",
     "Client": "poold.client",
     "Events": "poold.client",
+    "Executor": "poold.executor",
     "RESTART": "poold.calls",
     "Reply": "poold.client",
     "Stream": "poold.client",
@@ -62,6 +73,7 @@ __all__ = [
     "DeadlineExceeded",
     "Error",
     "Events",
+    "Executor",
     "Fatal",
     "HealthCheckError",
     "InitializationError",
@@ -86,8 +98,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name in ("aio", "codec"):
+        return importlib.import_module(f"poold.{name}")
     if name not in _ELSEWHERE:
         raise AttributeError(f"module 'poold' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    value: object = getattr(importlib.import_module(_ELSEWHERE[name]), name)
     globals()[name] = value
     return value

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import os
 import weakref
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from poold import errors, wire
 from poold.aiostreams import AsyncEvents, AsyncStream, InParts
@@ -24,26 +25,39 @@ from poold.calls import (
     ID_MAX,
     MAX_BUFFER_SIZE,
     Requests,
+    Seconds,
+    Settings,
     check_size,
-    default_path,
     hello_params,
     lost_error,
     message_max,
     overdue,
     pack_request,
     part_of,
+    limit_of,
+    params_of,
     patience,
+    seconds,
     reply_value,
     split_options,
     subscribe_params,
     too_large,
     unreachable,
 )
+from poold.proxy import Pool
+
+T = TypeVar("T")
 
 __all__ = ["AsyncClient", "AsyncEvents", "AsyncStream"]
 
 
-class AsyncClient(Requests):
+if TYPE_CHECKING:
+    from poold.aiorequests import AsyncRequests  # the same methods, to be awaited
+else:
+    AsyncRequests = Requests
+
+
+class AsyncClient(AsyncRequests):
     """A connection to the daemon, made for the first request and again after it was lost.
 
     Belongs to one event loop.  Arguments and errors are those of `poold.Client`.
@@ -51,20 +65,21 @@ class AsyncClient(Requests):
 
     def __init__(
         self,
-        path: str | None = None,
-        timeout: float | None = None,
+        path: str | os.PathLike[str] | None = None,
+        timeout: Seconds | None = None,
         *,
-        grace: float = GRACE,
-        connect_timeout: float = 10.0,
+        grace: Seconds = GRACE,
+        connect_timeout: Seconds = 10.0,
         max_buffer_size: int = MAX_BUFFER_SIZE,
         name: str = "poold-python-asyncio",
     ) -> None:
-        self.path = path or default_path()
-        self.timeout = timeout
-        self._grace = grace
-        self._connect_timeout = connect_timeout
-        self._max_buffer_size = max_buffer_size
-        self._name = name
+        chosen = Settings(path, timeout, grace, connect_timeout, max_buffer_size, name)
+        self.path = chosen.path
+        self.timeout: Seconds | None = chosen.timeout
+        self._grace = chosen.grace
+        self._connect_timeout = chosen.connect_timeout
+        self._max_buffer_size = chosen.max_buffer_size
+        self._name = chosen.name
         self._numbers = itertools.count(1)
         self._connecting = asyncio.Lock()
         self._connection: _Connection | None = None
@@ -91,7 +106,7 @@ class AsyncClient(Requests):
         method: str,
         /,
         *args: Any,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         meta: bool = False,
         idempotent: bool | None = None,
         priority: str | None = None,
@@ -105,13 +120,13 @@ class AsyncClient(Requests):
         **kwargs: Any,
     ) -> Any:
         """Calls a method of a pool; see poold.Client.call."""
-        timeout = self.timeout if timeout is None else timeout
+        limit = seconds("timeout", self.timeout if timeout is None else timeout)
         params = wire.call_params(
             pool,
             method,
             args,
             kwargs,
-            timeout=timeout,
+            timeout=limit,
             meta=meta,
             idempotent=idempotent,
             priority=priority,
@@ -123,7 +138,7 @@ class AsyncClient(Requests):
             fallback=fallback,
             restartable=restartable,
         )
-        return reply_value(await self._ask("poold.call", params, timeout), meta)
+        return reply_value(await self._ask("poold.call", params, limit), meta)
 
     def stream(self, pool: str, method: str, /, *args: Any, **named: Any) -> AsyncStream:
         """Returns an asynchronous iterator over the chunks of a call; see poold.Client.stream.
@@ -131,15 +146,34 @@ class AsyncClient(Requests):
         The request is sent by `async with` or when the first chunk is awaited.
         """
         options, kwargs = split_options(named)
-        timeout = options.pop("timeout", None)
-        timeout = self.timeout if timeout is None else timeout
+        timeout: Seconds | None = options.pop("timeout", None)
+        limit = seconds("timeout", self.timeout if timeout is None else timeout)
         params = wire.call_params(
-            pool, method, args, kwargs, timeout=timeout, stream=True, **options
+            pool, method, args, kwargs, timeout=limit, stream=True, **options
         )
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.call", params)
-        limit = None if timeout is None else timeout + self._grace
-        return AsyncStream(self, number, data, limit, options.get("meta", False))
+        return AsyncStream(self, number, data, limit_of(limit, self._grace), options.get("meta", False))
+
+    @overload
+    def pool(self, name: str, /, **options: Any) -> Pool: ...
+
+    @overload
+    def pool(self, name: str, api: type[T], /, **options: Any) -> T: ...
+
+    def pool(self, name: str, api: Any = None, /, **options: Any) -> Any:
+        """A pool whose methods are attributes: `await client.pool("python").word_count(text)`.
+
+        Args:
+            name: the pool's name.
+            api: a class with the signatures of its methods, which are `async def`: for type checkers the pool is
+                an instance of it.  Nothing else is done with it.
+            options: options of every call: timeout, idempotent, ...
+        """
+        for option in options:
+            if option not in wire.OPTIONS:
+                raise TypeError(f"a call has no option {option!r}")
+        return Pool(self, name, options)
 
     def subscribe(self, *kinds: str) -> AsyncEvents:
         """Returns an asynchronous iterator over the daemon's events, which has a connection of its
@@ -150,17 +184,22 @@ class AsyncClient(Requests):
         return AsyncEvents(self, kinds)
 
     async def request(
-        self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None
+        self,
+        method: str,
+        params: list[Any] | tuple[Any, ...] = (),
+        timeout: Seconds | None = None,
     ) -> Any:
         """Calls a method of the daemon, or POOL.METHOD with default options; see
         poold.Client.request.
         """
+        checked = params_of(method, params)
         if timeout is None:
             timeout = patience(method, self.timeout, self._connect_timeout)
-        return reply_value(await self._ask(method, list(params), timeout), False)
+        limit = seconds("timeout", timeout)
+        return reply_value(await self._ask(method, checked, limit), False)
 
     async def _ask(self, method: str, params: list[Any], timeout: float | None) -> Any:
-        limit = None if timeout is None else timeout + self._grace
+        limit = limit_of(timeout, self._grace)
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
         connection = await self._connected()
@@ -292,8 +331,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # as of every stream
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lose(str(error) if error else "the daemon closed the connection")
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lose(str(exc) if exc else "the daemon closed the connection")
 
     def pause_writing(self) -> None:
         self._writable.clear()

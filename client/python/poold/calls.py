@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
+import time
 from collections import deque
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import Any, NamedTuple, SupportsFloat, Union
 
 from poold import __version__, errors, wire
 from poold.lookup import default_path as default_path
@@ -17,6 +21,14 @@ MAX_BUFFER_SIZE = (64 << 20) + 4096
 
 # How long after the deadline the daemon may take to answer, in seconds.
 GRACE = 1.0
+
+# A time limit: a number of seconds, or a datetime.timedelta.
+Seconds = Union[SupportsFloat, timedelta]
+
+# A client waits so long at most, 11 days, or else without end (seconds).
+TIME_MAX = 1e6
+
+TINY = sys.float_info.min
 
 ID_MAX = 0xFFFFFFFF
 
@@ -111,7 +123,99 @@ def subscribe_params(kinds: tuple[str, ...]) -> list[Any]:
     return [list(kinds)] if kinds else []
 
 
-def patience(method: str, calls: float | None, daemon: float) -> float | None:
+def seconds(name: str, value: Seconds | None, least: float = 0.0) -> float | None:
+    """A time limit as a caller may give it, in seconds; None stays None.
+
+    Raises:
+        TypeError: it is no time.
+        ValueError: it is not above `least`.
+    """
+    if type(value) is float and value > least:
+        return value
+    if type(value) is int and least < value < TIME_MAX:
+        return value
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        number = value.total_seconds()
+    elif isinstance(value, (str, bytes, bytearray, bool)):
+        raise TypeError(f"{name} is a number of seconds or a timedelta, not {value!r}")
+    else:
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{name} is a number of seconds or a timedelta, not {value!r}"
+            ) from None
+    if not number > least:
+        above = "above zero" if least == 0.0 else "not below zero"
+        raise ValueError(f"{name} is in seconds and {above}, not {value!r}")
+    return number
+
+
+def limit_of(timeout: float | None, grace: float) -> float | None:
+    """How long a call with this timeout waits for its answer, in seconds; None: without end."""
+    return None if timeout is None or timeout + grace >= TIME_MAX else timeout + grace
+
+
+def until_of(timeout: Seconds | None) -> float | None:
+    """Until when to wait so long, in seconds of time.monotonic(); None: without end."""
+    left = seconds("timeout", timeout, -math.inf)
+    return None if left is None or left >= TIME_MAX else time.monotonic() + left
+
+
+class Settings:
+    """What both clients are made with; see poold.Client."""
+
+    def __init__(
+        self,
+        path: str | bytes | os.PathLike[str] | None,
+        timeout: Seconds | None,
+        grace: Seconds,
+        connect_timeout: Seconds,
+        max_buffer_size: int,
+        name: str,
+    ) -> None:
+        try:
+            self.path = os.fsdecode(default_path() if path is None else path) or default_path()
+        except TypeError:
+            raise TypeError(f"path is that of the daemon's socket, not {path!r}") from None
+        if not isinstance(name, str):
+            raise TypeError(f"name is the name of the program, a text, not {name!r}")
+        if not isinstance(max_buffer_size, int) or isinstance(max_buffer_size, bool):
+            raise TypeError(f"max_buffer_size is a number of bytes, not {max_buffer_size!r}")
+        if max_buffer_size < 0:
+            raise ValueError(f"max_buffer_size is a number of bytes, not {max_buffer_size!r}")
+        self.timeout = seconds("timeout", timeout)
+        self.grace = _needed("grace", grace, -TINY)
+        self.connect_timeout = _needed("connect_timeout", connect_timeout, 0.0)
+        self.max_buffer_size = max_buffer_size
+        self.name = name
+
+
+def _needed(name: str, value: Seconds | None, least: float) -> float:
+    number = seconds(name, value, least)
+    if number is None:
+        raise TypeError(f"{name} is a number of seconds or a timedelta, not None")
+    return min(number, TIME_MAX)
+
+
+def params_of(method: str, params: list[Any] | tuple[Any, ...]) -> list[Any]:
+    """The params of a request, as a list.
+
+    Raises:
+        TypeError: method is no name, or params no list.
+    """
+    if not isinstance(method, str):
+        raise TypeError(f"method is the name of a method, a text, and not {method!r}")
+    if not isinstance(params, (list, tuple)):
+        raise TypeError(f"params is a list, and not {params!r}")
+    return list(params)
+
+
+def patience(method: str, calls: Seconds | None, daemon: float) -> Seconds | None:
     """The timeout for `method`, in seconds, if the caller gives none: the daemon's own methods are
     answered at once.
     """
@@ -218,7 +322,10 @@ class Requests:
     """
 
     def request(
-        self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None
+        self,
+        method: str,
+        params: list[Any] | tuple[Any, ...] = (),
+        timeout: Seconds | None = None,
     ) -> Any:
         raise NotImplementedError
 

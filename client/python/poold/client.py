@@ -21,7 +21,7 @@ import itertools
 import os
 import threading
 import weakref
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from poold import errors, wire
 from poold.calls import (
@@ -30,18 +30,25 @@ from poold.calls import (
     MAX_BUFFER_SIZE,
     Reply,
     Requests,
-    default_path,
+    Seconds,
+    Settings,
     hello_params,
     lost_error,
     message_max,
     pack_request,
+    limit_of,
+    params_of,
     patience,
+    seconds,
     split_options,
     subscribe_params,
     unreachable,
 )
 from poold.connection import AnyCall, Call, Connection, InParts, NeverLeft, open_socket
+from poold.proxy import Pool
 from poold.streams import Events, Stream
+
+T = TypeVar("T")
 
 __all__ = ["Call", "Client", "Events", "Reply", "Stream"]
 
@@ -66,20 +73,21 @@ class Client(Requests):
 
     def __init__(
         self,
-        path: str | None = None,
-        timeout: float | None = None,
+        path: str | os.PathLike[str] | None = None,
+        timeout: Seconds | None = None,
         *,
-        grace: float = GRACE,
-        connect_timeout: float = 10.0,
+        grace: Seconds = GRACE,
+        connect_timeout: Seconds = 10.0,
         max_buffer_size: int = MAX_BUFFER_SIZE,
         name: str = "poold-python",
     ) -> None:
-        self.path = path or default_path()
-        self.timeout = timeout
-        self._grace = grace
-        self._connect_timeout = connect_timeout
-        self._max_buffer_size = max_buffer_size
-        self._name = name
+        chosen = Settings(path, timeout, grace, connect_timeout, max_buffer_size, name)
+        self.path = chosen.path
+        self.timeout: Seconds | None = chosen.timeout
+        self._grace = chosen.grace
+        self._connect_timeout = chosen.connect_timeout
+        self._max_buffer_size = chosen.max_buffer_size
+        self._name = chosen.name
         self._numbers = itertools.count(1)
         self._connection: Connection | None = None
         self._subscriptions: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -106,9 +114,10 @@ class Client(Requests):
         """Calls a method of a pool and waits for its result.
 
         Args:
-            args: positional arguments, or
-            named: keyword arguments (a request has one or the other), and these options:
-            timeout (float): seconds for the whole call, including queueing and retries.
+            args: positional arguments.
+            named: keyword arguments, and these options:
+            timeout (float): seconds for the whole call, including queueing and retries; or a
+                timedelta; infinite: as long as the daemon allows.
             meta (bool): the result is a Reply(result, meta).
             idempotent (bool): True: executing it twice does no harm, so the daemon may retry it
                 after a failure; None: as configured for the pool.
@@ -126,7 +135,7 @@ class Client(Requests):
 
         Raises:
             poold.Error: see poold.errors.
-            TypeError: positional and keyword arguments together.
+            TypeError, ValueError: an option is of another type, or out of its range.
         """
         return self.start(pool, method, *args, **named).result()
 
@@ -136,7 +145,7 @@ class Client(Requests):
         method: str,
         /,
         *args: Any,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         meta: bool = False,
         idempotent: bool | None = None,
         priority: str | None = None,
@@ -150,13 +159,13 @@ class Client(Requests):
         **kwargs: Any,
     ) -> Call:
         """As `call`, but returns at once, with a Call from which to get the result."""
-        timeout = self.timeout if timeout is None else timeout
+        limit = seconds("timeout", self.timeout if timeout is None else timeout)
         params = wire.call_params(
             pool,
             method,
             args,
             kwargs,
-            timeout=timeout,
+            timeout=limit,
             meta=meta,
             idempotent=idempotent,
             priority=priority,
@@ -168,7 +177,7 @@ class Client(Requests):
             fallback=fallback,
             restartable=restartable,
         )
-        return self._start("poold.call", params, timeout, meta, Call)
+        return self._start("poold.call", params, limit, meta, Call)
 
     def stream(self, pool: str, method: str, /, *args: Any, **named: Any) -> Stream:
         """As `call`, for a method that yields: returns an iterator over its chunks as they arrive.
@@ -186,14 +195,34 @@ class Client(Requests):
                 poold.RESTART: discard all chunks before it, the stream begins again.
         """
         options, kwargs = split_options(named)
-        timeout = options.pop("timeout", None)
-        timeout = self.timeout if timeout is None else timeout
+        timeout: Seconds | None = options.pop("timeout", None)
+        limit = seconds("timeout", self.timeout if timeout is None else timeout)
         params = wire.call_params(
-            pool, method, args, kwargs, timeout=timeout, stream=True, **options
+            pool, method, args, kwargs, timeout=limit, stream=True, **options
         )
-        call = self._start("poold.call", params, timeout, options.get("meta", False), InParts)
+        call = self._start("poold.call", params, limit, options.get("meta", False), InParts)
         assert isinstance(call, InParts)
         return Stream(call, call._connection)
+
+    @overload
+    def pool(self, name: str, /, **options: Any) -> Pool: ...
+
+    @overload
+    def pool(self, name: str, api: type[T], /, **options: Any) -> T: ...
+
+    def pool(self, name: str, api: Any = None, /, **options: Any) -> Any:
+        """A pool whose methods are attributes: `client.pool("python").word_count(text)`.
+
+        Args:
+            name: the pool's name.
+            api: a class with the signatures of its methods: for type checkers the pool is
+                an instance of it.  Nothing else is done with it.
+            options: options of every call: timeout, idempotent, ...
+        """
+        for option in options:
+            if option not in wire.OPTIONS:
+                raise TypeError(f"a call has no option {option!r}")
+        return Pool(self, name, options)
 
     def subscribe(self, *kinds: str) -> Events:
         """Subscribes to events of the daemon: returns an iterator over maps, which has a
@@ -226,7 +255,10 @@ class Client(Requests):
         return Events(call, connection, answer["kinds"])
 
     def request(
-        self, method: str, params: list[Any] | tuple[Any, ...] = (), timeout: float | None = None
+        self,
+        method: str,
+        params: list[Any] | tuple[Any, ...] = (),
+        timeout: Seconds | None = None,
     ) -> Any:
         """Calls a method of the daemon, or POOL.METHOD with default options.
 
@@ -238,9 +270,11 @@ class Client(Requests):
         Raises:
             poold.Error: see poold.errors.
         """
+        checked = params_of(method, params)
         if timeout is None:
             timeout = patience(method, self.timeout, self._connect_timeout)
-        return self._start(method, list(params), timeout, False, Call).result()
+        limit = seconds("timeout", timeout)
+        return self._start(method, checked, limit, False, Call).result()
 
     def _start(
         self,
@@ -252,7 +286,7 @@ class Client(Requests):
     ) -> AnyCall:
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
-        limit = None if timeout is None else timeout + self._grace
+        limit = limit_of(timeout, self._grace)
         try:
             return self._connected().send_request(number, data, limit, meta, kind)
         except NeverLeft:

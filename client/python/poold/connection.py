@@ -17,6 +17,7 @@ from poold.calls import (
     EVENTS,
     GRACE,
     Inbox,
+    Seconds,
     check_size,
     closed_error,
     lost_error,
@@ -25,7 +26,9 @@ from poold.calls import (
     reply_value,
     too_large,
     unreachable,
+    until_of,
 )
+from poold.futures import Watchable
 from poold.interrupts import is_own
 
 
@@ -51,16 +54,20 @@ def open_socket(path: str, timeout: float) -> socket.socket:
     return channel
 
 
-class Call:
+class Call(Watchable):
     """A request in flight, created by Client.start.  Thread-safe.
 
     Answers are read only while a thread waits for one of the connection's calls, in `result` or
-    `done`.
+    `done`; and for a call that is used as a concurrent.futures.Future, which it is too
+    (`add_done_callback`, as_completed, asyncio.wrap_future, ...; see poold.futures).
     """
 
     __slots__ = ("number", "_connection", "_deadline", "_meta", "_answered", "_error", "_value")
 
+    _connection: Connection
+
     def __init__(self, number: int, connection: Connection, deadline: float | None, meta: bool):
+        self._arrivals = None  # in place of the constructor of a Future, which makes a lock
         self.number = number
         self._connection = connection
         self._deadline = deadline
@@ -69,7 +76,7 @@ class Call:
         self._error: object = None
         self._value: object = None
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: Seconds | None = None) -> Any:
         """Waits for the result.
 
         Args:
@@ -80,7 +87,7 @@ class Call:
             poold.Error: the call failed; see poold.errors.
             TimeoutError: no answer within `timeout`.
         """
-        until = None if timeout is None else time.monotonic() + timeout
+        until = until_of(timeout)
         if not self._connection.wait(self, _earlier(until, self._deadline)):
             if self._deadline is None or time.monotonic() < self._deadline:
                 raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")
@@ -477,6 +484,8 @@ def _finish(call: Call, error: object, value: object) -> None:
     call._error = error
     call._value = value
     call._answered = True
+    if call._arrivals is not None:
+        call._arrivals.put(("answered", call))  # its callbacks are run elsewhere
 
 
 def _unsent(message: str) -> errors.Error:

@@ -207,8 +207,20 @@ class Rejected(RequestError):
         super().__init__(message, **fields)
 
 
-class Cancelled(RequestError):
-    """The request was cancelled by the caller."""
+if TYPE_CHECKING:
+    from concurrent.futures import CancelledError
+else:
+
+    class CancelledError(Exception):
+        """Stands for that of concurrent.futures, which poold.futures puts here: a worker does not
+        load it."""
+
+
+class Cancelled(RequestError, CancelledError):
+    """The request was cancelled by the caller.
+
+    In a program with a client this is also a concurrent.futures.CancelledError.
+    """
 
     code = "cancelled"
 

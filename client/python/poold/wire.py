@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 import msgpack
 
+from poold import codec
+
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from typing import Any
@@ -50,6 +52,9 @@ READ_SIZE = 64 * 1024
 
 # Buffers that a large message has made larger than this are freed.
 KEEP_SIZE = 1024 * 1024
+
+# The longest timeout that a request can have, 49 days.
+TIMEOUT_MS_MAX = 0xFFFFFFFF
 
 _LENGTH = {REQUEST: 4, RESPONSE: 4, NOTIFICATION: 3}
 
@@ -197,7 +202,8 @@ def _copy(value: Any) -> Any:
     for builtin, copy in _SCALARS:
         if issubclass(kind, builtin):
             return copy(value)
-    raise TypeError(f"can not serialize {type_name(kind)!r} object")
+    found = codec.encode(value)
+    return found if type(found) is msgpack.ExtType else _copy(found)
 
 
 def _copy_key(key: Any) -> Any:
@@ -235,27 +241,32 @@ def call_params(
     to the daemon; `others` are sent under their own names.
 
     Raises:
-        TypeError: both positional and keyword arguments (a request has one or the other).
+        TypeError: pool or method is no text.
         ValueError: a timeout that is not above zero.
     """
-    if args and kwargs:
-        raise TypeError(
-            "a request carries positional or keyword arguments, not both: pass all of them by name"
-        )
+    if type(pool) is not str or type(method) is not str:
+        _check_names(pool, method)
     options: dict[str, object] = {}
     if timeout is not None:
         if not timeout > 0:
             raise ValueError(f"timeout is in seconds and above zero, not {timeout!r}")
-        options["timeout_ms"] = max(1, round(timeout * 1000))
+        options["timeout_ms"] = max(1, round(min(timeout * 1000, TIMEOUT_MS_MAX)))
     if meta:
         options["meta"] = True
     for name, value in others.items():
         if value is not None:
             options[name] = value
-    params: list[object] = [pool, method, kwargs or list(args)]
+    both = codec.Arguments(list(args), kwargs) if args and kwargs else None
+    params: list[object] = [pool, method, both or kwargs or list(args)]
     if options:
         params.append(options)
     return params
+
+
+def _check_names(pool: object, method: object) -> None:
+    for what, name in (("pool", pool), ("method", method)):
+        if not isinstance(name, (str, bytes)):
+            raise TypeError(f"{what} is the name of a {what}, a text, and not {name!r}")
 
 
 class Decoder:
@@ -354,7 +365,11 @@ NO_ENVELOPE = "a value that is no MessagePack-RPC message"
 
 def _unpacker(limit: int) -> msgpack.Unpacker:
     return msgpack.Unpacker(
-        raw=False, strict_map_key=False, unicode_errors="surrogateescape", max_buffer_size=limit
+        raw=False,
+        strict_map_key=False,
+        unicode_errors="surrogateescape",
+        max_buffer_size=limit,
+        ext_hook=codec.decode,
     )
 
 

@@ -213,6 +213,8 @@ void channel_open(struct channel *channel)
 
 const char *channel_send(struct channel *channel, const struct channel_request *request)
 {
+	if (!channel->dialect->takes_both && dialect_has_both(request->args))
+		return "positional and keyword arguments in one call";
 	return channel->link ? channel->dialect->send(channel, request) : NULL;
 }
 

@@ -14,7 +14,8 @@ extern const char dialect_no_memory[];
 
 struct dialect {
 	enum framing_kind framing;
-	bool batches; /* its workers may begin the next request before they have answered one */
+	bool takes_both; /* positional and keyword arguments in one call */
+	bool batches;	 /* its workers may begin the next request before they have answered one */
 	/* The channel is open. */
 	void (*on_open)(struct channel *channel);
 	/* A whole message from the worker.  The channel may be closed from here. */

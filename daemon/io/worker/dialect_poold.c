@@ -394,6 +394,7 @@ static void end_session(struct channel *channel, struct bytes session, const cha
 }
 
 const struct dialect dialect_poold = {
+	.takes_both = true,
 	.framing = FRAMING_MSGPACK,
 	.on_open = on_open,
 	.on_message = on_message,

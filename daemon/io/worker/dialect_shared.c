@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Positional and keyword arguments in one value: an ext of this type whose data begins so. */
+#define VALUES_EXT  112
+#define VALUES_BOTH 0xa0
+
 const char dialect_no_memory[] = "there was no memory for the message";
 const char dialect_refusal[] = "the daemon takes no requests from workers";
 
@@ -271,6 +275,35 @@ bool dialect_may_refuse(struct channel *channel)
 	}
 	break_off(channel, ERR_protocol_violation, "it asks and does not read the answers", false);
 	return false;
+}
+
+/* Where the data of an ext begins, after its type; 0: the value is none. */
+static size_t ext_data_at(struct bytes value)
+{
+	switch (value.len > 0 ? value.data[0] : 0) {
+	case 0xd4: /* of 1, 2, 4, 8 or 16 bytes */
+	case 0xd5:
+	case 0xd6:
+	case 0xd7:
+	case 0xd8:
+		return 2;
+	case 0xc7: /* with a length of 1, 2 or 4 bytes before the type */
+		return 3;
+	case 0xc8:
+		return 4;
+	case 0xc9:
+		return 6;
+	default:
+		return 0;
+	}
+}
+
+bool dialect_has_both(struct bytes args)
+{
+	size_t at = ext_data_at(args);
+
+	return at > 0 && args.len > at && args.data[at - 1] == VALUES_EXT &&
+	       args.data[at] == VALUES_BOTH;
 }
 
 uint8_t dialect_array_head(struct bytes args, bool *ret_empty)

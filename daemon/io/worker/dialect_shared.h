@@ -63,6 +63,10 @@ bool dialect_may_refuse(struct channel *channel);
 /* The refusal, in words. */
 extern const char dialect_refusal[];
 
+/* Whether the arguments are positional and keyword ones together, as the table of values in
+ * PROTOCOL.md has them. */
+bool dialect_has_both(struct bytes args);
+
 /* The arguments as an array: nil becomes an empty one, and any other value that is no array becomes
  * its only element.  Returns the byte to be written before the arguments, 0 for none; *ret_empty:
  * they themselves are not to be written. */

@@ -11,7 +11,8 @@ poold.worker MODULE`.  A program may also register functions itself::
 
     worker.serve()
 
-A function gets the arguments of the caller and returns any value that MessagePack can represent.
+A function gets the arguments of the caller and returns any value that can be sent (see
+poold.codec).  It may also be called as "module:function", if it is that.
 An exception that it raises reaches the caller as `poold.WorkerException`, except:
 `poold.Rejected` (the request is wrong), `poold.Retryable` (another attempt may succeed),
 `poold.Fatal` (this worker cannot continue: it answers, then exits and is replaced).
@@ -65,7 +66,16 @@ except Exception as error:
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar, overload
+
+    F = TypeVar("F", bound=Callable[..., object])
+    T = TypeVar("T")
+else:
+
+    def overload(function):
+        """That of `typing`, which only type checkers need."""
+        return function
+
 
 __all__ = [
     "CONCURRENCY",
@@ -120,6 +130,12 @@ class Worker:
         if self.concurrency is None and type(limit) is int:
             self.concurrency = limit
 
+    @overload
+    def function(self, target: F, *, name: str | None = None) -> F: ...
+
+    @overload
+    def function(self, target: None = None, *, name: str | None = None) -> Callable[[F], F]: ...
+
     def function(self, target: Any = None, *, name: str | None = None) -> Any:
         """Decorator: serve this function, under its own name or under `name`."""
         if target is None:
@@ -127,13 +143,13 @@ class Worker:
         self.functions[name or target.__name__] = Function(target)
         return target
 
-    def session_class(self, cls: type) -> type:
+    def session_class(self, cls: type[T]) -> type[T]:
         """Decorator: serve the methods of this class, on an instance for each session; see
         poold.session_class."""
         self.add(session_class(cls))
         return cls
 
-    def on_start(self, function: Callable[[], object]) -> object:
+    def on_start(self, function: F) -> F:
         """Decorator: call this once before the worker reports that it is ready; in a pool with
         `prefork`, in each worker after the fork.
 
@@ -143,14 +159,14 @@ class Worker:
         self.hooks.start = function
         return function
 
-    def on_shutdown(self, function: Callable[[], object]) -> object:
+    def on_shutdown(self, function: F) -> F:
         """Decorator: call this when the worker was asked to stop and all its requests are
         finished.  An exception is printed to standard error.
         """
         self.hooks.shutdown = function
         return function
 
-    def on_session_end(self, function: Callable[[str, str], object]) -> object:
+    def on_session_end(self, function: F) -> F:
         """Decorator: call this with (session, reason) when a session ends for this worker, which
         should then free what it keeps for the session.
 

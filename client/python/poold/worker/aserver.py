@@ -18,7 +18,7 @@ from poold import wire
 from poold.worker import current, forks
 from poold.worker.channel import tell_step
 from poold.worker.failures import cancelled, complain, describe, undecodable, unknown_method
-from poold.worker.functions import Function, Hooks
+from poold.worker.functions import Function, Hooks, find
 from poold.worker.server import Server, Stopped, call, chunk_overhead, credit_of, split
 
 # A stream waits while more bytes than this are still to be written.
@@ -193,6 +193,8 @@ class AsyncServer(Server):
         self._output += self._packer([wire.NOTIFICATION, "started", [number]])
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None
+        if function is None:
+            function = find(self._functions, method)
         if function is None:
             return self._fail(number, unknown_method(method, self._functions))
         if type(args) is wire.Undecodable:

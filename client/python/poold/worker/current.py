@@ -36,6 +36,14 @@ class Context:
         "_handed",
     )
 
+    request: int
+    attempt: int
+    priority: str | None
+    trace: str | None
+    session: str | None
+    state: bytes | None
+    stream: bool
+
     def __init__(self, fields: dict[str, Any], received: float, handed: list[Any]) -> None:
         self.request = fields.get("request", 0)
         self.attempt = fields.get("attempt", 1)

@@ -6,6 +6,8 @@ import types
 from collections.abc import Callable, Mapping
 
 from poold.errors import Rejected
+from poold.names import qualified
+from poold.wire import OPTIONS
 from poold.worker.sessions import SessionClass, is_session_class
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
@@ -47,6 +49,10 @@ class Function:
         self.least, self.most, self.needed, self.known = _shape(self._model)
         self.is_async = is_async(self._model)
 
+    def qualified(self) -> str | None:
+        """Where its code says that it was defined: "orders:price"."""
+        return qualified(self._model)
+
     def signature(self) -> Signature:
         """Its inspect.Signature, without annotations, which would only make a message long.
 
@@ -71,7 +77,35 @@ class Function:
             signature.bind(*args, **kwargs)
         except TypeError as error:
             name = getattr(self._model, "__name__", "function")
-            raise Rejected(f"{name}{signature}: {error}") from None
+            hint = _hint(kwargs, signature)
+            raise Rejected(f"{name}{signature}: {error}{hint}") from None
+
+
+def _hint(kwargs: dict, signature: object) -> str:
+    """What a keyword was meant to be that no parameter has: an option of the call, perhaps, which
+    the client would not have sent here."""
+    import difflib  # loaded by the first mistake
+
+    for name in kwargs:
+        if name not in signature.parameters:
+            known = [*signature.parameters, *OPTIONS]
+            for near in difflib.get_close_matches(name.lower(), known, n=1):
+                option = near not in signature.parameters
+                return f"; did you mean {'the option ' * option}{near!r}{' of the call' * option}?"
+    return ""
+
+
+def find(functions: dict[str, Function], method: object) -> Function | None:
+    """The function of that name, or, if it is "module:function", that of a module's function which
+    is served under any name.  It is compared, nothing is imported."""
+    if type(method) is not str:
+        return None
+    found = functions.get(method)
+    if found is None and ":" in method:
+        for each in functions.values():
+            if each.qualified() == method:
+                return each
+    return found
 
 
 class Hooks:

@@ -14,6 +14,7 @@ from collections import deque
 from types import GeneratorType
 
 from poold import wire
+from poold.codec import Arguments
 from poold.worker import current, forks
 from poold.worker.channel import SetupError, ignore_interrupts, tell_step
 from poold.worker.ending import end, open_standard_files
@@ -28,7 +29,7 @@ from poold.worker.failures import (
     unencodable,
     unknown_method,
 )
-from poold.worker.functions import Function, Hooks
+from poold.worker.functions import Function, Hooks, find
 from poold.worker.link import Link
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
@@ -323,6 +324,8 @@ class Server:
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None
         if function is None:
+            function = find(self._functions, method)
+        if function is None:
             return self._fail(number, unknown_method(method, self._functions))
         if type(args) is wire.Undecodable:
             return self._fail(number, undecodable(args))
@@ -490,13 +493,16 @@ def split(params: object) -> tuple[object, dict[Any, Any]]:
 
 def call(function: Function, args: object) -> object:
     """Calls with the protocol's `args`: an array holds positional arguments, a map with string keys
-    keyword arguments, nil none; anything else is the one argument."""
+    keyword arguments, an extension value both, nil none; anything else is the one argument."""
     if args is None:
         args = []
     elif type(args) is dict and all(type(key) is str for key in args):
         if not function.needed <= args.keys() <= function.known:
             function.check([], args)
         return function.target(**args)
+    elif type(args) is Arguments:
+        function.check(args.args, args.kwargs)
+        return function.target(*args.args, **args.kwargs)
     elif type(args) is not list:
         args = [args]
     if not function.least <= len(args) <= function.most:

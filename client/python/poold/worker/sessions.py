@@ -12,12 +12,14 @@ from poold.worker.current import Context, context
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 _MARK = "__poold_session_class__"
 
 
-def session_class(cls: type) -> type:
+def session_class(cls: type[T]) -> type[T]:
     """Class decorator: serve the public methods of this class, each call on the instance that
     belongs to the request's session::
 
