@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import random
 import resource
+import unittest
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from harness import Daemon, DaemonTest, pool, worker
+from harness import SANITIZED, Daemon, DaemonTest, pool, worker
 from raw import Answer, Closed, Raw
 from servers import TOOLS
 
@@ -60,6 +61,7 @@ def answer_to(client: Raw, method: str, params: list[Any]) -> Answer:
     return client.read_of(client.number)
 
 
+@unittest.skipIf(SANITIZED, "a sanitizer reserves address space, and ends where it gets none")
 class JsonWithoutMemory(DaemonTest):
     """RLIMIT_AS, as `ulimit -v` sets it."""
 

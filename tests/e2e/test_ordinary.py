@@ -207,7 +207,7 @@ def ok(value):
     return value
 """
         daemon = self.start(self.pool("p", text, idempotent=False), output_pause="1M")
-        daemon.announced.append("pool=p")
+        daemon.announced += ["pool=p", "the daemon stood still"]
         reader = daemon.connect(read_buffer=4096)
         reader.ask_pool("p", "parts", [3_000_000], stream=True)
         reader.read_message()
