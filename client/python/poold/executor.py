@@ -252,7 +252,7 @@ class Executor(futures.Executor):
                 limit = task.params[3].get("timeout_ms") if len(task.params) > 3 else None
                 meta = bool(self._options.get("meta", False))
                 timeout = None if limit is None else limit / 1000
-                call = self._client._start("poold.call", task.params, timeout, meta)
+                call = self._client._start("poold.call", task.params, timeout, meta, Call)
             except BaseException as error:
                 task.fail(error)
                 continue

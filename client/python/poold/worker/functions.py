@@ -81,7 +81,7 @@ class Function:
             raise Rejected(f"{name}{signature}: {error}{hint}") from None
 
 
-def _hint(kwargs: dict, signature: object) -> str:
+def _hint(kwargs: dict[str, Any], signature: Signature) -> str:
     """What a keyword was meant to be that no parameter has: an option of the call, perhaps, which
     the client would not have sent here."""
     import difflib  # loaded by the first mistake
