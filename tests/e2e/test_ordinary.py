@@ -232,7 +232,7 @@ def large_list(): return ["x"] * 3_000_000
 def large_part():
     yield 1
     yield "x" * 3_000_000
-def unsayable(): return {1, 2}
+def unsayable(): return object()
 def echo(*values): return None
 """
 
@@ -261,7 +261,7 @@ def echo(*values): return None
             self.assertEqual((error["code"], error["executed"]), ("unknown_method", "no"))
             with self.connect_client(daemon) as python:
                 with self.assertRaises(poold.CommunicationError) as caught:
-                    python.call("p", "echo", {1})
+                    python.call("p", "echo", object())
                 found = (caught.exception.code, caught.exception.executed)
                 self.assertEqual(found, ("encode_error", "no"))
             self.assertEqual(client.call_pool("p", "pid"), pid)

@@ -5,6 +5,7 @@ Every block and every line behind a `$` belongs to a test here: the last test sa
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,9 @@ BLOCKS = examples(DOCUMENT)
 # Lines that ask a service manager; tests/systemd has those of the unit.
 NEED_SYSTEMD = {"journalctl -u poold POOLD_POOL=images POOLD_STREAM=stderr",
                 "systemd-cgls -u poold.service"}
+
+# Lines about servers that npm brings: tests/npm has these servers.
+NEED_NPM = (" everything tools/call ", "| poold-mcp everything")
 
 # What a test has run, for the last test.
 _taken: set[str] = set()
@@ -271,6 +275,13 @@ class WorkerExamples(unittest.TestCase):
         self.addCleanup(self.daemon.kill)
         eventually(lambda: reason in "\n".join(self.type(command)), lambda: self.place.log(), 20.0)
 
+    def test_stock_servers_are_configured_like_this(self) -> None:
+        pool = block("ini", "[pool everything]").replace("/opt/mcp", str(self.place.path))
+        self.write("poold.conf", pool)
+        self.place.run("poold -t -c poold.conf")
+        servers = json.loads(block("json", "mcpServers"))["mcpServers"]
+        self.assertEqual(servers, {"everything": {"command": "poold-mcp", "args": ["everything"]}})
+
     # --- the last, by its name ---
 
     def test_zz_nothing_is_left_out(self) -> None:
@@ -280,6 +291,8 @@ class WorkerExamples(unittest.TestCase):
             if each.language != "console":
                 self.assertTrue(self.has_test(each.text, source), f"no test has this:\n{each.text}")
         for command, _ in sessions():
+            if any(words in command for words in NEED_NPM):
+                continue
             self.assertTrue(command in NEED_SYSTEMD or command in _taken or _plain(command) in source,
                             f"no test types: {command}")
 

@@ -213,9 +213,11 @@ void channel_open(struct channel *channel)
 
 const char *channel_send(struct channel *channel, const struct channel_request *request)
 {
+	if (!channel->link)
+		return NULL;
 	if (!channel->dialect->takes_both && dialect_has_both(request->args))
 		return "positional and keyword arguments in one call";
-	return channel->link ? channel->dialect->send(channel, request) : NULL;
+	return channel->dialect->send(channel, request);
 }
 
 void channel_cancel(struct channel *channel, uint32_t id)

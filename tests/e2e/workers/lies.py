@@ -126,6 +126,7 @@ def growing(tag):
 Pair = collections.namedtuple("Pair", "first second")
 
 LEAVES = [
+    lambda tag: {tag},
     lambda tag: tag,
     lambda tag: 5,
     lambda tag: None,
@@ -140,7 +141,7 @@ LEAVES = [
     lambda tag: 1.5,
 ]
 TROUBLES = [
-    lambda tag: {tag},
+    lambda tag: {object()},
     lambda tag: object(),
     lambda tag: 1 << 70,
     lambda tag: "\ud800",
@@ -173,7 +174,7 @@ def strangers(tag: str, value: object) -> list:
     """What there is in an answer that is not from this tag."""
     if isinstance(value, dict):
         return [each for item in value.values() for each in strangers(tag, item)]
-    if isinstance(value, (list, tuple)) and not isinstance(value, msgpack.ExtType):
+    if isinstance(value, (list, tuple, set)) and not isinstance(value, msgpack.ExtType):
         return [each for item in value for each in strangers(tag, item)]
     if isinstance(value, msgpack.ExtType):
         value = value.data
