@@ -92,6 +92,7 @@ class Client(Requests):
         self._connection: Connection | None = None
         self._others: weakref.WeakSet[Connection] = weakref.WeakSet()  # of events, and retired ones
         self._connector = Role()
+        self._unfinished: Connection | None = None  # what the connecting thread has so far
         self._failure: list[str] | None = None  # why nobody could connect the last time
         self._pid = os.getpid()
         self._closed = False
@@ -108,6 +109,9 @@ class Client(Requests):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.lose("the client was closed")
+        unfinished = self._unfinished
+        if unfinished is not None:
+            unfinished.lose("the client was closed")
         for connection in list(self._others):
             connection.lose("the client was closed")
 
@@ -219,8 +223,9 @@ class Client(Requests):
         """
         if self._closed:
             raise RuntimeError("the client is closed")
-        connection = self._connect(None)
-        self._others.add(connection)
+        self._check_parent()
+        connection = self._connector.hold(None, self._connect_beside)
+        assert connection is not None  # it waited for its turn
         call = connection.expect_events()
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.subscribe", subscribe_params(kinds))
@@ -274,8 +279,7 @@ class Client(Requests):
 
     def _connected(self, deadline: float | None) -> Connection:
         """The connection, made now if there is none that can be used."""
-        if self._pid != os.getpid():
-            self._forget_parent()
+        self._check_parent()
         found = self._usable()
         if found is None:
             # Who waits while another thread tries in vain does not try again: they would follow
@@ -301,15 +305,27 @@ class Client(Requests):
             return found
         if self._failure is not None and self._failure is not known:
             raise errors.make("connect_failed", self._failure[0], executed="no", retryable=True)
-        old, self._connection = self._connection, None
+        old = self._connection
         if old is not None and old.lost is None:
             self._others.add(old)  # some wait for their answers there
+        elif old is not None:
+            old.lose("it was lost")  # once more: the first time may have been interrupted
         connection = self._connection = self._connect(deadline)
+        self._unfinished = None
         if self._closed:
             connection.lose("the client was closed")
         return connection
 
+    def _connect_beside(self) -> Connection:
+        """To be called by one thread at a time: a connection for events."""
+        connection = self._connect(None)
+        self._others.add(connection)
+        self._unfinished = None
+        return connection
+
     def _connect(self, deadline: float | None) -> Connection:
+        if self._unfinished is not None:
+            self._unfinished.lose("connecting was interrupted")
         until = time.monotonic() + self._connect_timeout
         try:
             return self._greet(until if deadline is None else min(until, deadline))
@@ -321,6 +337,7 @@ class Client(Requests):
 
     def _greet(self, until: float) -> Connection:
         connection = Connection(open_socket(self.path, until), self._max_buffer_size)
+        self._unfinished = connection
         number = next(self._numbers) & ID_MAX
         try:
             data = pack_request(number, "poold.hello", hello_params(self._name))
@@ -333,12 +350,14 @@ class Client(Requests):
                 raise unreachable(self.path, f"no greeting: {error}") from error
             raise
 
-    def _forget_parent(self) -> None:
-        """To be called in the child after a fork: replaces the role, which a thread of the parent
-        may hold.
+    def _check_parent(self) -> None:
+        """In the child after a fork: replaces the role, which a thread of the parent may hold, and
+        leaves the parent its connection.
         """
+        if self._pid == os.getpid():
+            return
         self._connector = Role()
-        self._failure = None
+        self._unfinished = self._failure = None
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abandon()

@@ -42,7 +42,7 @@ from poold.calls import (
     unreachable,
     unsent,
 )
-from poold.roles import Role
+from poold.roles import Role, attempt
 
 # Seconds after which a waiting thread looks for itself whether it has to read.
 HEARTBEAT = 0.5
@@ -67,33 +67,33 @@ def open_socket(path: str, until: float) -> socket.socket:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         while True:
-            # With Python's timeout, connect would fail at once while the backlog is full; with this
-            # timeout of the kernel, it waits.
-            left = max(0.001, min(until - time.monotonic(), POLL_MAX))
-            wait = struct.pack("@ll", int(left), int(left % 1 * 1e6))
-            channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
-            channel.connect(path)
+            _limit_waiting(channel, until)
+            failure = attempt(channel.connect, path)
+            if failure is not None:
+                break
+            # Python takes a connect that a signal interrupted for one that goes on by itself; that
+            # of a Unix socket does not.
             if _is_connected(channel):
                 return channel
-    except OSError as error:
-        channel.close()
-        raise unreachable(path, error.strerror or str(error)) from error
     except BaseException:
         channel.close()
         raise
+    channel.close()
+    raise unreachable(path, failure.strerror or str(failure)) from failure
+
+
+def _limit_waiting(channel: socket.socket, until: float) -> None:
+    """With Python's timeout, connect would fail at once while the backlog is full; with this
+    timeout of the kernel, it waits.
+    """
+    left = max(0.001, min(until - time.monotonic(), POLL_MAX))
+    wait = struct.pack("@ll", int(left), int(left % 1 * 1e6))
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
 
 
 def _is_connected(channel: socket.socket) -> bool:
-    """Python takes a connect that a signal interrupted for one that goes on by itself; that of a
-    Unix socket does not.
-    """
-    try:
-        channel.getpeername()
-        return True
-    except OSError as error:
-        if error.errno != errno.ENOTCONN:
-            raise
-        return False
+    failure = attempt(channel.getpeername)
+    return not (isinstance(failure, OSError) and failure.errno == errno.ENOTCONN)
 
 
 class Call:
@@ -415,17 +415,18 @@ class Connection:
         arrived: list[Call] = []
         try:
             self._half_read = True
-            data = self._channel.recv(wire.READ_SIZE, socket.MSG_DONTWAIT)
+            data = attempt(self._channel.recv, wire.READ_SIZE, socket.MSG_DONTWAIT)
+            if isinstance(data, BlockingIOError):
+                self._half_read = False
+                return False
+            if isinstance(data, OSError):
+                self.lose(f"reading failed: {data.strerror}")
+                return True
             messages = self._decoder.feed(data)
             self._hand_out(messages, arrived)
             self._half_read = False
             if not data:
                 self.lose("the daemon closed the connection")
-        except BlockingIOError:
-            self._half_read = False
-            return False
-        except OSError as error:
-            self.lose(f"reading failed: {error.strerror}")
         except wire.Malformed as error:
             self.lose(f"the daemon sent {error}")
         except wire.TooLarge as error:
@@ -481,24 +482,24 @@ class Connection:
         try:
             while True:
                 self._half_written = True  # until it is known how much was taken
-                try:
-                    sent += self._channel.send(memoryview(data)[sent:] if sent else data, flags)
-                except BlockingIOError:
-                    pass
+                took = attempt(self._channel.send, memoryview(data)[sent:] if sent else data, flags)
+                if isinstance(took, int):
+                    sent += took
+                elif not isinstance(took, BlockingIOError):
+                    reason = f"writing failed: {took.strerror}"
+                    break
                 self._half_written = 0 < sent < len(data)
                 if sent == len(data):
                     return True
                 self._await_room(deadline)
-        except OSError as error:
-            reason = f"writing failed: {error.strerror}"
-            self.lose(reason)
-            if sent == 0:
-                raise NeverLeft(self.lost or reason) from None
-            raise lost_error(self.lost or reason, "no") from None
         except BaseException:
             if self._half_written:
                 self.lose("a message was only written in part")
             raise
+        self.lose(reason)
+        if sent == 0:
+            raise NeverLeft(self.lost or reason)
+        raise lost_error(self.lost or reason, "no")
 
     def _await_room(self, deadline: float | None) -> None:
         """Waits a while until the socket takes more bytes; reads meanwhile, if nobody else does."""
@@ -530,11 +531,8 @@ class Connection:
             return self.abandon()
         if self.lost is None:
             self.lost = reason
-        try:
-            # shutdown, not close: threads that read or write now see the end, and close it.
-            self._channel.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        # shutdown, not close: threads that read or write now see the end, and close it.
+        attempt(self._channel.shutdown, socket.SHUT_RDWR)
         for call in self._calls.copy().values():
             call._notify()
         self._calls.clear()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
-Found = TypeVar("Found")
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    Found = TypeVar("Found")
 
 
 class Role:
@@ -34,9 +37,12 @@ class Role:
         left = -1.0
         if until is not None:
             left = max(0.0, until - time.monotonic()) if until else 0.0
+        left = min(left, threading.TIMEOUT_MAX)
         held = None  # not known: the exception may come between the lock and the assignment
         try:
-            held = self._lock.acquire(timeout=min(left, threading.TIMEOUT_MAX))
+            # The first call after `try`: if it fails, the lock is not this thread's at all, not even
+            # from an outer `hold`.
+            held = self._lock.acquire(timeout=left)
             return work(*arguments) if held else None
         finally:
             if held is not False:
@@ -45,3 +51,26 @@ class Role:
                 except RuntimeError:  # it was not ours
                     if held:
                         raise
+
+
+def raised_elsewhere(error: BaseException) -> bool:
+    """Whether the exception, caught around nothing but calls of functions in C and of msgpack, is
+    not of these but of Python code that ran meanwhile: a signal handler, whose TimeoutError is not
+    the system's.
+    """
+    trace = error.__traceback__
+    if trace is None or trace.tb_next is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return not str(trace.tb_frame.f_globals.get("__name__")).startswith("msgpack.")
+
+
+def attempt(function: Callable[..., Found], *arguments: object) -> Found | OSError:
+    """Calls a function of the system; returns its error instead of raising it."""
+    try:
+        return function(*arguments)
+    except OSError as error:
+        if raised_elsewhere(error):
+            raise
+        return error

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgpack
 
+from poold.roles import raised_elsewhere
+
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from typing import Any
@@ -177,7 +179,9 @@ class Decoder:
                 end = unpacker.tell()
         except Malformed:
             raise
-        except Exception:
+        except Exception as error:
+            if raised_elsewhere(error):
+                raise
             self._skipper = _Skipper()
         if end:
             self._pending.clear()
@@ -244,6 +248,8 @@ def _read_elements(raw: bytes) -> list[Any]:
         while len(message) < min(count, 4):
             message.append(unpacker.unpack())
     except Exception as error:
+        if raised_elsewhere(error):
+            raise
         deep = isinstance(error, msgpack.StackError)
         message.append(Undecodable("nested too deeply" if deep else str(error)))
         message += [None] * (min(count, 4) - len(message))
@@ -269,8 +275,9 @@ def _read_number(raw: bytes | bytearray) -> int | None:
             if unpacker.read_array_header() == 2:
                 number = unpacker.unpack()
                 return number if type(number) is int else None
-    except Exception:
-        pass
+    except Exception as error:
+        if raised_elsewhere(error):
+            raise
     return None
 
 
