@@ -170,6 +170,10 @@ def overdue() -> errors.Error:
     return errors.make("deadline_exceeded", message, executed="maybe", retryable=True)
 
 
+# The reason, if it was not connected by then.
+LATE = "the deadline passed while connecting to the daemon"
+
+
 def unsent(reason: str) -> errors.Error:
     """The error of a call whose time was over before it was sent."""
     return errors.make("deadline_exceeded", reason, executed="no", retryable=True)

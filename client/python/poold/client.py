@@ -27,6 +27,7 @@ from poold import errors, wire
 from poold.calls import (
     GRACE,
     ID_MAX,
+    LATE,
     MAX_BUFFER_SIZE,
     Reply,
     Requests,
@@ -362,10 +363,6 @@ class Client(Requests):
         if connection is not None:
             connection.abandon()
         self._pid = os.getpid()
-
-
-# Why a call was not sent.
-LATE = "the deadline passed while connecting to the daemon"
 
 
 def _result(call: Call) -> Any:
