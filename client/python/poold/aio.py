@@ -419,13 +419,11 @@ class _Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
+        error: wire.Unreadable | None = None
         try:
             messages = self._decoder.feed(data)
-        except wire.Malformed as error:
-            return self.lose(f"the daemon sent {error}")
-        except wire.TooLarge as error:
-            self._settle(error.number, too_large(error), None)
-            return self.lose(f"the daemon sent {error}")
+        except wire.Unreadable as caught:
+            messages, error = caught.messages, caught
         for message in messages:
             if message[0] == wire.RESPONSE:
                 failure = None if message[2] is None else errors.from_wire(message[2])
@@ -436,6 +434,10 @@ class _Connection(asyncio.Protocol):
                     self._parts[number].put(value)
             else:
                 return self.lose("the daemon sent a request")
+        if isinstance(error, wire.TooLarge):
+            self._settle(error.number, too_large(error), None)
+        if error is not None:
+            self.lose(f"the daemon sent {error}")
 
     def _settle(self, number: int | None, failure: errors.Error | None, value: Any) -> None:
         self._overdue = 0

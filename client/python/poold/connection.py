@@ -304,7 +304,7 @@ class Connection:
         """
         until = time.monotonic() + LAST_LOOK
         while not call._answered and time.monotonic() < until:
-            if not self._reader.hold(0, self._read_once, None):
+            if not self._reader.hold(0, self._read_once):
                 break
         if not call._answered:
             self.give_up_overdue(call)
@@ -400,12 +400,12 @@ class Connection:
             while not call._has_arrived():
                 if poll is None or not _ready(poll, until) or time.monotonic() > stop:
                     return False
-                self._read_once(call)
+                self._read_once()
             return True
         finally:
             self._reading = False
 
-    def _read_once(self, call: Call | None) -> bool:
+    def _read_once(self) -> bool:
         """Reads once, without waiting, and distributes what came.  Returns False if nothing came.
         """
         if self._half_read:
@@ -422,26 +422,35 @@ class Connection:
             if isinstance(data, OSError):
                 self.lose(f"reading failed: {data.strerror}")
                 return True
-            messages = self._decoder.feed(data)
-            self._hand_out(messages, arrived)
+            messages, failure = self._decode(data)
+            failure = self._hand_out(messages, arrived) or failure
             self._half_read = False
-            if not data:
-                self.lose("the daemon closed the connection")
-        except wire.Malformed as error:
-            self.lose(f"the daemon sent {error}")
-        except wire.TooLarge as error:
-            self._lose_to_size(error)
         except BaseException:
             self.lose("reading was interrupted")
             raise
-        for each in arrived:
-            if each is not call:
-                each._notify()
+        if isinstance(failure, wire.TooLarge):
+            self._lose_to_size(failure)
+        elif failure is not None:
+            self.lose(f"the daemon sent {failure}")
+        elif not data:
+            self.lose("the daemon closed the connection")
+        for call in arrived:
+            call._notify()
         if self.retired:
             self._close_if_retired()
         return True
 
-    def _hand_out(self, messages: list[list[Any]], arrived: list[Call]) -> None:
+    def _decode(self, data: bytes) -> tuple[list[list[Any]], wire.Unreadable | None]:
+        """The messages that are complete, and why no more can be read after them."""
+        try:
+            return self._decoder.feed(data), None
+        except wire.Unreadable as error:
+            return error.messages, error
+
+    def _hand_out(
+        self, messages: list[list[Any]], arrived: list[Call]
+    ) -> wire.Unreadable | None:
+        """Distributes the messages; adds the calls for which something came to `arrived`."""
         for message in messages:
             call = None
             if message[0] == wire.RESPONSE:
@@ -457,9 +466,10 @@ class Connection:
                     found.inbox.put(value)
                     call = found
             else:
-                raise wire.Malformed("a request")
+                return wire.Malformed("a request")
             if call is not None:
                 arrived.append(call)
+        return None
 
     # --- writing ---
 
@@ -518,7 +528,7 @@ class Connection:
         try:
             poll = _poll(self._channel, select.POLLIN | select.POLLOUT)
             if _ready(poll, until) & ~select.POLLOUT:
-                self._read_once(None)
+                self._read_once()
             return True
         finally:
             self._reading = False

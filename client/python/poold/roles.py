@@ -63,7 +63,7 @@ def raised_elsewhere(error: BaseException) -> bool:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return not str(trace.tb_frame.f_globals.get("__name__")).startswith("msgpack.")
+    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] != "msgpack"
 
 
 def attempt(function: Callable[..., Found], *arguments: object) -> Found | OSError:

@@ -52,11 +52,21 @@ SLOW_RUN = 1000
 _LENGTH = {REQUEST: 4, RESPONSE: 4, NOTIFICATION: 3}
 
 
-class Malformed(Exception):
-    """The stream is not MessagePack-RPC: its connection cannot be used any more."""
+class Unreadable(Exception):
+    """The stream cannot be read on: its connection cannot be used any more.
+
+    Attributes:
+        messages (list): the whole messages that came before, with the same bytes.
+    """
+
+    messages: list[list[Any]] = []
 
 
-class TooLarge(Exception):
+class Malformed(Unreadable):
+    """The stream is not MessagePack-RPC."""
+
+
+class TooLarge(Unreadable):
     """A message is larger than the limit.
 
     Attributes:
@@ -159,12 +169,16 @@ class Decoder:
             TooLarge: a message is larger than the limit.
         """
         messages: list[list[Any]] = []
-        while data:
-            skipper = self._skipper
-            if skipper:
-                data = self._skip(skipper, data, messages)
-            else:
-                data = self._unpack(data, messages)
+        try:
+            while data:
+                skipper = self._skipper
+                if skipper:
+                    data = self._skip(skipper, data, messages)
+                else:
+                    data = self._unpack(data, messages)
+        except Unreadable as error:
+            error.messages = messages
+            raise
         return messages
 
     def _restart(self) -> None:
