@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+from poold.origins import raised_elsewhere
+
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,19 +53,6 @@ class Role:
                 except RuntimeError:  # it was not ours
                     if held:
                         raise
-
-
-def raised_elsewhere(error: BaseException) -> bool:
-    """Whether the exception, caught around nothing but calls of functions in C and of msgpack, is
-    not of these but of Python code that ran meanwhile: a signal handler, whose TimeoutError is not
-    the system's.
-    """
-    trace = error.__traceback__
-    if trace is None or trace.tb_next is None:
-        return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] != "msgpack"
 
 
 def attempt(function: Callable[..., Found], *arguments: object) -> Found | OSError:

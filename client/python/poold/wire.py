@@ -8,11 +8,10 @@ the same.
 from __future__ import annotations
 
 import math
-import re
 
 import msgpack
 
-from poold.roles import raised_elsewhere
+from poold.origins import raised_elsewhere
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
@@ -333,8 +332,8 @@ class _Skipper:
 
     # Runs of values that are one byte each, and of lists of one: those are as many as their bytes,
     # and these leave as many values to come as before.
-    _ONES = re.compile(rb"[\x00-\x80\x90\xa0\xc0\xc2\xc3\xe0-\xff]*")
-    _NESTS = re.compile(rb"\x91*")
+    _ONES = rb"[\x00-\x80\x90\xa0\xc0\xc2\xc3\xe0-\xff]*"
+    _NESTS = rb"\x91*"
 
     def __init__(self, offset: int = 0, fast: bool = False) -> None:
         self.offset = offset
@@ -372,12 +371,14 @@ class _Skipper:
         return self.offset
 
     def _skip_runs(self, raw: bytes | bytearray) -> None:
+        import re  # slow to load, and seldom needed
+
         at = self.offset
-        ones = self._ONES.match(raw, at, min(len(raw), at + self._left))
+        ones = re.compile(self._ONES).match(raw, at, min(len(raw), at + self._left))
         assert ones is not None  # it may be empty
         self._left -= ones.end() - at
         if self._left:
-            nests = self._NESTS.match(raw, ones.end())
+            nests = re.compile(self._NESTS).match(raw, ones.end())
             assert nests is not None
             self.offset = nests.end()
         else:
