@@ -270,7 +270,7 @@ class Connection:
         return call
 
     def send_cancel(self, call: Call, patience: float) -> None:
-        """Sends poold.cancel if the connection still exists, and takes it within `patience` seconds.
+        """Sends poold.cancel, if the connection still exists and takes it in `patience` seconds.
         """
         self._check_process()
         note = wire.pack((wire.NOTIFICATION, "poold.cancel", (call.number,)))
@@ -359,7 +359,7 @@ class Connection:
         try:
             call._turns.append(turn)
             while True:
-                # First it is known that this thread waits, then it looks: nobody forgets to wake it.
+                # First it is known to wait, then it looks: so nobody forgets to wake it.
                 self._waiting[turn] = call
                 if call._has_arrived():
                     return True

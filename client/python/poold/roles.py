@@ -42,7 +42,7 @@ class Role:
         left = min(left, threading.TIMEOUT_MAX)
         held = None  # not known: the exception may come between the lock and the assignment
         try:
-            # The first call after `try`: if it fails, the lock is not this thread's at all, not even
+            # The first call after `try`: if it fails, the lock is not this thread's, not even
             # from an outer `hold`.
             held = self._lock.acquire(timeout=left)
             return work(*arguments) if held else None
