@@ -20,6 +20,7 @@ TMPFILESDIR ?= /usr/lib/tmpfiles.d
 CATALOGDIR  ?= /usr/lib/systemd/catalog
 # Debian's interpreter looks for what its own packages install without the version, for all else with it.
 PYTHONDIR   ?= $(PREFIX)/lib/python$(if $(filter /usr,$(PREFIX)),3,$(PYTHON_VERSION))/dist-packages
+OBJCOPY     ?= objcopy
 WERROR      ?= 1
 # V=1 shows every command
 V           ?= 0
@@ -123,7 +124,15 @@ IO_LIBS     := $(patsubst %,$(O)/libio_%.a,$(IO_FOLDERS))
 .SECONDEXPANSION:
 $(IO_LIBS): $(O)/libio_%.a: $$(call obj,$$(wildcard daemon/io/$$*/*.c))
 	$(archive)
-$(O)/libpoold.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
+# For the tests, which look inside.
+$(O)/libclient.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
+	$(archive)
+# One object whose only global names are those of poold.h, so that no name of a program meets one of ours.
+$(O)/libpoold.o: $(call obj,$(LIB_SRC) $(PROTO_SRC))
+	$(call say,LD,$@)
+	$(Q)$(LD) -r -o $@ $^
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='poold_*' $@
+$(O)/libpoold.a: $(O)/libpoold.o
 	$(archive)
 
 $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
@@ -131,7 +140,7 @@ $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 $(O)/libpoolctl.a: $(call obj,$(CTL_SRC))
 	$(archive)
-$(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a
+$(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
 $(O)/libpoold_mcp.a: $(call obj,$(MCP_SRC))
@@ -183,7 +192,7 @@ $(CORE_UNIT): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(O)/libcore.a $(O
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(MSGPACK))
-$(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
+$(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
@@ -203,11 +212,11 @@ $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK))
-$(O)/bench/%: $(O)/tests/bench/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libpoold.a
+$(O)/bench/%: $(O)/tests/bench/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libclient.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK)) -lm
-$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libpoold.a $(O)/libcore.a $(O)/libproto.a
+$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK) jansson)

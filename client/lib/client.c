@@ -1,6 +1,7 @@
 #include "client/lib/client.h"
 
 #include "client/lib/lookup.h"
+#include "client/lib/options.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +25,11 @@
  * sending does not block the caller. */
 #define SLICES_MAX 64
 #define READS_MAX  16
+/* Limit of the rounds of READS_MAX reads from a daemon that takes nothing any more. */
+#define LAST_ROUNDS_MAX 16
+
+/* How long to wait for another try while the backlog of the daemon is full. */
+#define RETRY_AFTER (10 * USEC_PER_MSEC)
 
 usec_t client_now(void)
 {
@@ -49,9 +54,12 @@ static int set_path(struct poold_client *client, const char *path)
 
 static int set_options(struct poold_client *client, const struct poold_client_options *given)
 {
-	struct poold_client_options options = given ? *given : (struct poold_client_options){0};
+	struct poold_client_options options;
 	uint64_t grace_ms, connect_ms;
+	int r = options_take(given, sizeof(options), &options);
 
+	if (r < 0)
+		return r;
 	if (options.timeout_ms > TIMEOUT_MS_MAX || options.grace_ms > TIMEOUT_MS_MAX ||
 	    options.connect_timeout_ms > TIMEOUT_MS_MAX || options.in_flight_max > IN_FLIGHT_LIMIT)
 		return -EINVAL;
@@ -120,24 +128,15 @@ const char *poold_client_path(const struct poold_client *client)
 
 /* --- Connection --- */
 
-/* connect(2) to a Unix socket blocks only while the backlog of the daemon is full; SO_SNDTIMEO
- * limits how long. */
+/* -EAGAIN: the backlog of the daemon is full. */
 static int open_socket(const struct poold_client *client, int *ret_fd)
 {
-	struct timeval limit = {(time_t)(client->connect_timeout / USEC_PER_SEC),
-				(suseconds_t)(client->connect_timeout % USEC_PER_SEC)};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (r == 0) {
-		do
-			r = connect(fd, (const struct sockaddr *)&client->address,
-				    sizeof(client->address));
-		while (r < 0 && errno == EINTR);
-	}
+	r = connect(fd, (const struct sockaddr *)&client->address, sizeof(client->address));
 	if (r < 0) {
 		r = -errno;
 		close(fd);
@@ -147,22 +146,55 @@ static int open_socket(const struct poold_client *client, int *ret_fd)
 	return 0;
 }
 
-int poold_client_connect(struct poold_client *client)
+static void describe_failure(struct poold_client *client, int r)
 {
+	snprintf(client->message, sizeof(client->message), "cannot connect to %s: %s",
+		 client->address.sun_path,
+		 r == -EAGAIN ? "the daemon does not accept connections" : strerror(-r));
+}
+
+/* One try to connect. */
+static int try_connect(struct poold_client *client)
+{
+	int r = open_socket(client, &client->fd);
+
+	if (r < 0)
+		return r;
+	r = client_session_begin(&client->session);
+	if (r < 0)
+		disconnect(client);
+	return r;
+}
+
+int client_connect(struct poold_client *client)
+{
+	usec_t now = client_now();
 	int r;
 
-	if (client->fd >= 0)
+	if (client->fd >= 0 || now < client->retry_at)
 		return 0;
-	r = open_socket(client, &client->fd);
-	if (r == 0) {
-		r = client_session_begin(&client->session);
-		if (r < 0)
-			disconnect(client);
+	r = try_connect(client);
+	if (r == -EAGAIN && client->connect_until == 0)
+		client->connect_until = now + client->connect_timeout;
+	if (r == -EAGAIN && now < client->connect_until) {
+		client->retry_at = now + RETRY_AFTER;
+		return 0;
 	}
+	client->connect_until = 0;
+	client->retry_at = 0;
 	if (r < 0)
-		snprintf(client->message, sizeof(client->message), "cannot connect to %s: %s",
-			 client->address.sun_path,
-			 r == -EAGAIN ? "the daemon does not accept connections" : strerror(-r));
+		describe_failure(client, r);
+	return r;
+}
+
+int poold_client_connect(struct poold_client *client)
+{
+	int r = client_connect(client);
+
+	while (r == 0 && client->fd < 0) {
+		poll(NULL, 0, RETRY_AFTER / USEC_PER_MSEC);
+		r = client_connect(client);
+	}
 	return r;
 }
 
@@ -217,7 +249,7 @@ static int transmit(struct poold_client *client)
 /* A daemon that closed its end of the connection may have sent answers before: read all of them. */
 static void receive_rest(struct poold_client *client)
 {
-	while (receive(client) == 0) {
+	for (unsigned i = 0; i < LAST_ROUNDS_MAX && receive(client) == 0; i++) {
 		struct pollfd more = {.fd = client->fd, .events = POLLIN};
 
 		if (poll(&more, 1, 0) <= 0)
@@ -258,17 +290,34 @@ static int lost_status(int r)
 	return r == -EPROTO || r == -EOVERFLOW || r == -ENOMEM ? r : -ECONNRESET;
 }
 
-static void lose_connection(struct poold_client *client, int status)
+/* Connects if requests wait for that; without a connection, they fail. */
+static void connect_for_waiting(struct poold_client *client)
 {
 	int r;
 
-	disconnect(client);
-	client_session_lost(&client->session, status, lost_message(status));
-	if (!client_session_has_output(&client->session))
+	if (!client_session_has_output(&client->session)) {
+		client->connect_until = 0;
+		client->retry_at = 0;
 		return;
-	r = poold_client_connect(client);
+	}
+	r = client_connect(client);
 	if (r < 0)
 		client_session_refused(&client->session, r, client->message);
+}
+
+static void lose_connection(struct poold_client *client, int status, const char *message)
+{
+	disconnect(client);
+	client_session_lost(&client->session, status, message);
+	connect_for_waiting(client);
+}
+
+int client_leave_if_dead(struct poold_client *client)
+{
+	if (client->fd < 0 || !client_session_is_dead(&client->session))
+		return 0;
+	lose_connection(client, -ECONNRESET, "the daemon did not answer for a long time");
+	return -ECONNRESET;
 }
 
 int poold_dispatch(struct poold_client *client, short revents)
@@ -280,11 +329,15 @@ int poold_dispatch(struct poold_client *client, short revents)
 	client->is_dispatching = true;
 	if (client->fd >= 0)
 		r = transfer(client, revents);
+	else
+		connect_for_waiting(client);
 	if (r < 0) {
 		r = lost_status(r);
-		lose_connection(client, r);
+		lose_connection(client, r, lost_message(r));
 	}
 	client_session_tick(&client->session, client_now());
+	if (r == 0)
+		r = client_leave_if_dead(client);
 	client_session_deliver(&client->session);
 	client->is_dispatching = false;
 	return r;
@@ -304,6 +357,9 @@ int poold_timeout_ms(const struct poold_client *client)
 {
 	usec_t deadline = client_session_deadline(&client->session);
 	usec_t now, wait_ms;
+
+	if (client->fd < 0 && client->retry_at > 0 && client->retry_at < deadline)
+		deadline = client->retry_at;
 
 	if (deadline == USEC_INFINITY)
 		return -1;

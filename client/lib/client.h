@@ -18,6 +18,8 @@ struct poold_client {
 	usec_t timeout; /* of calls that set none; 0: no limit */
 	usec_t grace;
 	usec_t connect_timeout;
+	usec_t connect_until; /* while the daemon's backlog is full: when to give up; else 0 */
+	usec_t retry_at;      /* when to try again then; else 0 */
 	struct client_session session;
 	char *name;
 	char message[256]; /* why the last attempt to connect failed */
@@ -25,5 +27,11 @@ struct poold_client {
 
 /* The monotonic clock, in microseconds. */
 usec_t client_now(void);
+
+/* Connects without waiting.  0: connected, or the daemon's backlog is full, and poold_dispatch will
+ * try again at `retry_at`.  After an error `message` says why. */
+int client_connect(struct poold_client *client);
+/* Gives up a connection on which the daemon has stopped to answer.  -ECONNRESET: it did. */
+int client_leave_if_dead(struct poold_client *client);
 
 #endif

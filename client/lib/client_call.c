@@ -1,5 +1,6 @@
 #include "client/lib/call_params.h"
 #include "client/lib/client.h"
+#include "client/lib/options.h"
 #include "client/lib/reply.h"
 #include "client/lib/value.h"
 
@@ -24,8 +25,12 @@ static usec_t call_deadline(const struct poold_client *client, uint64_t timeout_
 static int start(struct poold_client *client, const struct client_start *start, uint32_t *ret_id)
 {
 	uint32_t id;
-	int r = poold_client_connect(client);
+	int r;
 
+	/* In a callback, poold_dispatch will do it: it may be reading from that connection. */
+	if (!client->is_dispatching)
+		client_leave_if_dead(client);
+	r = client_connect(client);
 	if (r < 0)
 		return r;
 	r = client_session_start(&client->session, start, &id);
@@ -40,11 +45,13 @@ int poold_call_start(struct poold_client *client, const char *pool, const char *
 		     poold_callback callback, void *userdata, uint32_t *ret_id)
 {
 	static const uint8_t nil = 0xc0;
-	struct poold_call_options options = given ? *given : (struct poold_call_options){0};
+	struct poold_call_options options;
 	struct bytes value = args.data ? bytes_from_public(args) : (struct bytes){&nil, 1};
 	struct buf before, after;
-	int r;
+	int r = options_take(given, sizeof(options), &options);
 
+	if (r < 0)
+		return r;
 	if (options.timeout_ms == 0)
 		options.timeout_ms = client->timeout / USEC_PER_MSEC;
 	if (options.timeout_ms > TIMEOUT_MS_MAX || !call_is_valid(&options) ||
@@ -167,11 +174,11 @@ static int finish(struct poold_client *client, int started, struct wait *wait)
 	}
 }
 
-/* Reads answers to abandoned requests, which count as in flight until then.  Returns whether the
- * connection still works. */
-static bool collect_answers(struct poold_client *client)
+/* Reads answers to abandoned requests, which count as in flight until then; or gives up a connection
+ * where none come. */
+static void make_room(struct poold_client *client)
 {
-	return poold_dispatch(client, POLLIN) == 0;
+	poold_dispatch(client, POLLIN);
 }
 
 int poold_call(struct poold_client *client, const char *pool, const char *method,
@@ -184,8 +191,10 @@ int poold_call(struct poold_client *client, const char *pool, const char *method
 	*ret_reply = (struct poold_reply){0};
 	if (!client->is_dispatching)
 		r = poold_call_start(client, pool, method, args, options, on_reply, &wait, NULL);
-	if (r == -EBUSY && collect_answers(client))
+	if (r == -EBUSY) {
+		make_room(client);
 		r = poold_call_start(client, pool, method, args, options, on_reply, &wait, NULL);
+	}
 	return finish(client, r, &wait);
 }
 
@@ -198,7 +207,9 @@ int poold_request(struct poold_client *client, const char *method, struct poold_
 	*ret_reply = (struct poold_reply){0};
 	if (!client->is_dispatching)
 		r = poold_request_start(client, method, params, timeout_ms, on_reply, &wait, NULL);
-	if (r == -EBUSY && collect_answers(client))
+	if (r == -EBUSY) {
+		make_room(client);
 		r = poold_request_start(client, method, params, timeout_ms, on_reply, &wait, NULL);
+	}
 	return finish(client, r, &wait);
 }

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limit of the texts copied from one error, in bytes, all fields together. */
-#define TEXTS_MAX ((size_t)1024 * 1024)
+/* So many requests in a row that the daemon did not answer in time, while it sent nothing else
+ * either, and the connection is given up. */
+#define OVERDUE_MAX 3
 /* Limit of the parts that make up the params of one request. */
 #define PARTS_MAX 4
 
@@ -31,7 +32,7 @@ void client_session_init(struct client_session *session, struct client_session_l
 		.name = name,
 	};
 	inbox_init(&session->inbox, limits.response_max);
-	buf_init(&session->texts, TEXTS_MAX);
+	buf_init(&session->texts, SIZE_MAX);
 	outbox_init(&session->outbox);
 	list_init(&session->finished);
 	/* One slot more than requests may be in flight, for hello. */
@@ -51,6 +52,8 @@ static void release(struct client_session *session, struct client_request *reque
 {
 	if (request->frame)
 		outbox_drop(&session->outbox, request->frame);
+	if (request->is_abandoned)
+		session->abandoned--;
 	client_requests_remove(&session->requests, request);
 	request_free_if_done(request);
 }
@@ -195,6 +198,10 @@ int client_session_start(struct client_session *session, const struct client_sta
 	struct frame *frame;
 	int r = check_start(session, start);
 
+	/* Nobody but the daemon, by answering, could make room. */
+	if (r == -EBUSY && session->abandoned > 0 &&
+	    session->abandoned == client_requests_count(&session->requests))
+		session->refused++;
 	if (r < 0)
 		return r;
 	r = request_new(session, start, &request, &frame);
@@ -250,6 +257,11 @@ int client_session_cancel(struct client_session *session, uint32_t id)
 	return 0;
 }
 
+bool client_session_is_dead(const struct client_session *session)
+{
+	return session->overdue >= OVERDUE_MAX || session->refused >= OVERDUE_MAX;
+}
+
 usec_t client_session_deadline(const struct client_session *session)
 {
 	return list_empty(&session->finished) ? session->next_deadline : 0;
@@ -266,6 +278,8 @@ static void give_up(struct client_session *session, struct client_request *reque
 	}
 	send_cancel(session, request->id);
 	request->is_abandoned = true;
+	session->abandoned++;
+	session->overdue++;
 	finish(session, request,
 	       reply_local_error(-ETIMEDOUT, POOLD_EXECUTED_MAYBE,
 				 "the daemon did not answer in time"));
@@ -302,7 +316,7 @@ static void on_hello(void *userdata, const struct poold_reply *reply)
 
 	if (reply->status < 0 || poold_map_find(reply->result, "limits", &limits) < 0 ||
 	    poold_read_value(&limits, &map) < 0 || poold_map_find(map, "message_max", &value) < 0 ||
-	    poold_read_uint(&value, &message_max) < 0)
+	    poold_read_uint(&value, &message_max) < 0 || message_max == 0)
 		return;
 	session->message_max = message_max;
 }
@@ -367,6 +381,8 @@ void client_session_lost(struct client_session *session, int status, const char 
 {
 	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_MAYBE, message);
 
+	session->overdue = 0;
+	session->refused = 0;
 	inbox_free(&session->inbox);
 	outbox_restart(&session->outbox);
 	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
@@ -426,6 +442,7 @@ static void on_response(struct client_session *session, const struct envelope *e
 
 	callback = request->is_abandoned ? NULL : request->callback;
 	userdata = request->userdata;
+	session->refused = 0;
 	release(session, request);
 	if (!callback)
 		return;
@@ -475,6 +492,8 @@ int client_session_took(struct client_session *session, size_t len)
 	size_t value_len;
 	int r;
 
+	if (len > 0)
+		session->overdue = 0;
 	inbox_took(&session->inbox, len);
 	while ((r = inbox_next(&session->inbox, &position, &value_len)) > 0) {
 		struct envelope envelope;

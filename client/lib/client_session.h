@@ -35,6 +35,9 @@ struct client_session {
 
 	struct client_requests requests; /* waiting, sent and abandoned ones, hello among them */
 	size_t in_flight_max;
+	size_t abandoned;     /* how many of the requests are */
+	unsigned overdue;     /* requests that were given up since the daemon has sent anything */
+	unsigned refused;     /* starts that abandoned requests left no room for, since an answer */
 	struct list finished; /* requests, by in_finished: their callbacks are still to be called */
 	usec_t next_deadline; /* at or before the earliest deadline of all requests */
 	uint64_t message_max; /* the daemon's limit; UINT64_MAX: not known */
@@ -106,6 +109,8 @@ int client_session_took(struct client_session *session, size_t len);
 
 /* The time before which client_session_tick has nothing to do; USEC_INFINITY: never. */
 usec_t client_session_deadline(const struct client_session *session);
+/* Whether the daemon seems to have stopped to answer on this connection, which should be given up. */
+bool client_session_is_dead(const struct client_session *session);
 /* Gives up the requests whose deadline has passed. */
 void client_session_tick(struct client_session *session, usec_t now);
 /* Calls the callbacks of all finished requests. */

@@ -9,6 +9,17 @@
  * only on success, unless their comment says otherwise.  Text is UTF-8.  The library never writes
  * to stdout or stderr, sets a signal handler, starts a thread or ends the process.
  *
+ * Pointers must not be NULL unless a comment says that they may be.
+ *
+ * Signals: nothing that the library writes to a socket raises SIGPIPE.  A blocking function goes on
+ * after a signal (EINTR) until it is done or its time is over.  No function may be called from a
+ * signal handler.
+ *
+ * Growth: structs get new members at their end.  Those that the program fills in begin with `size`:
+ * sizeof of the struct, or 0 for the members of version 0.1; members beyond `size` count as zero,
+ * and -EINVAL says that one beyond those which the library knows is not zero.  In those that the
+ * library fills in, `size` is how much of it the library knows.
+ *
  * Threads: a client, a worker, a writer or a reader may be used by one thread at a time.  Different
  * objects share nothing and need no lock.  After fork(2), only one of the two processes may use a
  * client.
@@ -153,6 +164,7 @@ enum poold_executed {
  *   internal            out of memory; executed no, or maybe if that lost the answer
  */
 struct poold_error {
+	size_t size;
 	const char *code;	/* "attempt_timeout"; NULL: no error */
 	const char *category;	/* "timeout_error"; "": not given */
 	const char *severity;	/* "warning", "minor", "major", "critical"; "": not given */
@@ -169,14 +181,17 @@ struct poold_error {
 					slice of `map`; no bytes: not given */
 	struct poold_bytes map;	     /* the daemon's whole error map, MessagePack; no bytes for an
 					error of the client's side */
+	const void *later[4];	     /* room for more members; NULL */
 };
 
 /* The answer to a request: a result or an error, never both. */
 struct poold_reply {
+	size_t size;
 	int status;		   /* 0, or the negative errno that poold_call returns */
 	struct poold_bytes result; /* one MessagePack value; no bytes if it failed */
 	struct poold_error error;  /* error.code is NULL if it succeeded */
 	void *memory;		   /* private to the library */
+	const void *later[4];	   /* room for more members; NULL */
 };
 
 /* Frees the memory of a reply that a blocking call filled in, and makes the reply all zero; it may
@@ -189,11 +204,13 @@ struct poold_client;
 
 /* All zero: the defaults. */
 struct poold_client_options {
+	size_t size;
 	uint64_t timeout_ms;	     /* for calls that set none; 0: the daemon applies the timeout
 					of the pool, and the client waits without limit */
 	uint64_t grace_ms;	     /* how long after the timeout of a call the client still waits
 					for the daemon's answer; 0: 1000 */
-	uint64_t connect_timeout_ms; /* 0: 5000 */
+	uint64_t connect_timeout_ms; /* how long to try while the daemon's backlog is full; the
+					time of a call counts meanwhile; 0: 5000 */
 	size_t response_max;	     /* limit of one answer, in bytes; 0: 64 MiB + 64 KiB */
 	size_t output_max;	     /* limit of requests not yet written, in bytes; 0: 128 MiB */
 	size_t in_flight_max;	     /* limit of unanswered requests, up to 65535; 0: 1024 */
@@ -238,6 +255,7 @@ typedef void (*poold_restart_callback)(void *userdata);
 
 /* All zero: the defaults. */
 struct poold_call_options {
+	size_t size;
 	uint64_t timeout_ms;	      /* 0: that of the client, or else of the pool */
 	enum poold_choice idempotent; /* yes: executing it twice does no harm, so the daemon may
 					 retry it after a failure */
@@ -282,6 +300,11 @@ struct poold_call_options {
  *
  * After the connection is lost, the next request connects again.  The library sends a request a
  * second time only if the first time it was certainly not sent whole.
+ *
+ * A connection may be open and yet dead.  After three requests in a row that were not answered in
+ * time, while nothing else came either, it is given up: other requests in flight on it fail with
+ * peer_closed, and the next request connects again.  The same happens when three requests in a row
+ * had no place because of such unanswered ones.
  */
 POOLD_API int poold_call(struct poold_client *client, const char *pool, const char *method,
 			 struct poold_bytes args, const struct poold_call_options *options,
@@ -306,7 +329,8 @@ POOLD_API int poold_request(struct poold_client *client, const char *method,
  * request that was started is called exactly once, unless the client is freed first.  The reply is
  * valid until the callback returns.  A callback may start and cancel requests, but must not call a
  * blocking function of the same client, or free it.  Starting a request connects if there is no
- * connection; this blocks only while the backlog of the daemon is full, up to connect_timeout_ms.
+ * connection.  While the backlog of the daemon is full, poold_fd is -1, which poll ignores, and
+ * poold_dispatch tries again.
  */
 typedef void (*poold_callback)(void *userdata, const struct poold_reply *reply);
 
@@ -357,6 +381,7 @@ struct poold_worker;
 
 /* One attempt to execute a request, as the worker sees it. */
 struct poold_attempt {
+	size_t size;
 	const char *method;
 	struct poold_bytes args;    /* one MessagePack value */
 	struct poold_bytes context; /* the daemon's whole map about this request, MessagePack */
@@ -441,6 +466,7 @@ typedef void (*poold_session_end_callback)(void *userdata, struct poold_bytes se
 
 /* All zero: the defaults. */
 struct poold_worker_options {
+	size_t size;
 	int fd;	     /* the socket to the daemon; 0: the one that $POOLD_FD names */
 	bool batch;  /* answer all requests of one read with one write.  Faster for very small
 			requests, but a crash may affect all of them */

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Limits of the texts copied from an error, in bytes; longer ones are cut. */
+#define WORD_MAX    ((size_t)1024)
+#define MESSAGE_MAX ((size_t)1024 * 1024)
+
 /* The fields of the error as received. */
 struct fields {
 	struct bytes code;
@@ -25,7 +29,9 @@ struct fields {
 
 struct poold_reply reply_result(struct bytes result)
 {
-	return (struct poold_reply){.result = bytes_to_public(result)};
+	return (struct poold_reply){.size = sizeof(struct poold_reply),
+				    .result = bytes_to_public(result),
+				    .error = {.size = sizeof(struct poold_error)}};
 }
 
 static enum errcode local_code(int status)
@@ -61,8 +67,10 @@ struct poold_reply reply_local_error(int status, enum poold_executed executed, c
 	enum errcode code = local_code(status);
 	const struct errinfo *info = errcode_info(code);
 
-	return (struct poold_reply){.status = status,
-				    .error = {.code = info->name,
+	return (struct poold_reply){.size = sizeof(struct poold_reply),
+				    .status = status,
+				    .error = {.size = sizeof(struct poold_error),
+					      .code = info->name,
 					      .category = errcategory_name(info->category),
 					      .severity = errseverity_name(info->severity),
 					      .message = message,
@@ -190,10 +198,21 @@ static void complete(struct fields *fields)
 		fields->category = text_bytes(errcategory_name(errcode_info(code)->category));
 }
 
-static size_t put_text(struct buf *texts, struct bytes text)
+/* Cuts a text that is longer than `max` bytes, between two characters of UTF-8. */
+static struct bytes cut(struct bytes text, size_t max)
+{
+	if (text.len <= max)
+		return text;
+	while (max > 0 && (text.data[max] & 0xc0) == 0x80)
+		max--;
+	return (struct bytes){text.data, max};
+}
+
+static size_t put_text(struct buf *texts, struct bytes text, size_t max)
 {
 	size_t at = texts->len;
 
+	text = cut(text, max);
 	buf_put(texts, text.data, text.len);
 	buf_put(texts, "", 1);
 	return at;
@@ -216,12 +235,12 @@ struct poold_reply reply_remote_error(struct bytes value, struct buf *texts)
 	read_fields(value, &fields);
 	complete(&fields);
 	buf_reset(texts);
-	code = put_text(texts, fields.code);
-	category = put_text(texts, fields.category);
-	severity = put_text(texts, fields.severity);
-	message = put_text(texts, fields.message);
-	session = put_text(texts, fields.session);
-	circuit = put_text(texts, fields.circuit);
+	code = put_text(texts, fields.code, WORD_MAX);
+	category = put_text(texts, fields.category, WORD_MAX);
+	severity = put_text(texts, fields.severity, WORD_MAX);
+	message = put_text(texts, fields.message, MESSAGE_MAX);
+	session = put_text(texts, fields.session, WORD_MAX);
+	circuit = put_text(texts, fields.circuit, WORD_MAX);
 	if (buf_error(texts) < 0)
 		return reply_local_error(-ENOMEM, executed_from(fields.executed),
 					 "no memory for the daemon's error");
@@ -229,8 +248,10 @@ struct poold_reply reply_remote_error(struct bytes value, struct buf *texts)
 	reader_init(&reader, value.data, value.len);
 	is_map = read_peek(&reader) == VALUE_MAP;
 	return (struct poold_reply){
+		.size = sizeof(struct poold_reply),
 		.status = -EREMOTEIO,
-		.error = {.code = data + code,
+		.error = {.size = sizeof(struct poold_error),
+			  .code = data + code,
 			  .category = data + category,
 			  .severity = data + severity,
 			  .message = data + message,
@@ -297,7 +318,10 @@ void reply_copy(const struct poold_reply *from, struct poold_reply *ret)
 					 "no memory for the answer");
 		return;
 	}
-	*ret = (struct poold_reply){.status = from->status, .memory = memory};
+	*ret = (struct poold_reply){.size = sizeof(*ret),
+				    .status = from->status,
+				    .error = {.size = sizeof(ret->error)},
+				    .memory = memory};
 	if (is_error) {
 		copy_error(error, memory, &ret->error);
 	} else {

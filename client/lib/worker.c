@@ -1,3 +1,4 @@
+#include "client/lib/options.h"
 #include "client/lib/poold.h"
 #include "client/lib/worker_session.h"
 
@@ -58,11 +59,13 @@ static size_t told_response_max(size_t most)
 
 int poold_worker_new(const struct poold_worker_options *given, struct poold_worker **ret_worker)
 {
-	struct poold_worker_options options = given ? *given : (struct poold_worker_options){0};
-	int r = options.fd > 0 ? 0 : inherited_fd(&options.fd);
+	struct poold_worker_options options;
 	struct poold_worker *worker;
 	char *version;
+	int r = options_take(given, sizeof(options), &options);
 
+	if (r == 0 && options.fd <= 0)
+		r = inherited_fd(&options.fd);
 	if (r < 0)
 		return r;
 	/* Processes that the worker starts must not keep the socket to the daemon open. */

@@ -111,7 +111,8 @@ static void check_result(struct worker_session *session)
 void attempt_run(struct worker_session *session, const struct worker_method *method,
 		 const struct envelope *envelope)
 {
-	session->attempt = (struct poold_attempt){.number = 1};
+	session->attempt =
+		(struct poold_attempt){.size = sizeof(struct poold_attempt), .number = 1};
 	session->has_credit = session->was_too_large = false;
 	if (!method) {
 		attempt_fail(session, ERR_unknown_method, "UnknownMethod",

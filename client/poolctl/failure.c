@@ -42,6 +42,14 @@ int failure_exit_status(int status)
 
 static const char *const executed_names[] = {"no", "maybe", "yes"};
 
+/* Another server may send texts that JSON cannot hold. */
+static json_t *text_json(const char *text)
+{
+	json_t *json = json_string(text);
+
+	return json ? json : json_string("a text that is not UTF-8");
+}
+
 /* The error as JSON: the daemon's error map, or, for an error of libpoold, a map with the same
  * keys. */
 static json_t *error_json(const struct poold_error *error)
@@ -50,9 +58,10 @@ static json_t *error_json(const struct poold_error *error)
 
 	if (error->map.len > 0 && json_from_value(error->map, JSON_MARKED, &json) == 0)
 		return json;
-	return json_pack("{s:s, s:s, s:s, s:b, s:s}", "code", error->code, "category",
-			 error->category, "message", error->message, "retryable",
-			 (int)error->retryable, "executed", executed_names[error->executed]);
+	return json_pack("{s:o, s:o, s:o, s:b, s:s}", "code", text_json(error->code), "category",
+			 text_json(error->category), "message", text_json(error->message),
+			 "retryable", (int)error->retryable, "executed",
+			 executed_names[error->executed]);
 }
 
 static void print_hint(int status, const char *path)

@@ -51,7 +51,7 @@ ARCHIVES = {
     "protocol": "libproto.a",
     "daemon/core": "libcore.a",
     **IO_ARCHIVES,
-    "client/lib": "libpoold.a",
+    "client/lib": "libclient.a",
     "client/poolctl": "libpoolctl.a",
     "client/mcp": "libpoold_mcp.a",
 }
@@ -156,7 +156,7 @@ def read_archives(build: Path, folders: Iterable[str]) -> list[Member]:
 def wrong_symbols(build: Path) -> Iterator[str]:
     """What archives need from others and may not."""
     members = read_archives(build, ARCHIVES)
-    # libpoold.a holds the protocol's objects too.
+    # libclient.a holds the protocol's objects too.
     protocol = {member.name for member in members if member.folder == "protocol"}
     members = [member for member in members
                if member.folder != "client/lib" or member.name not in protocol]

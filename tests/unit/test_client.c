@@ -1,6 +1,7 @@
 #include "client/lib/poold.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +119,17 @@ static void log_reply(void *userdata, const struct poold_reply *reply)
 		buf_printf(&world->log, "%s: %s\n", reply->error.code, reply->error.message);
 	else
 		buf_printf(&world->log, "%s", wire_text(reply->result.data, reply->result.len));
+}
+
+static size_t kept_message_len;
+
+/* Keeps the status of a reply, and the length of its message. */
+static void keep_reply(void *userdata, const struct poold_reply *reply)
+{
+	struct poold_reply *kept = userdata;
+
+	*kept = (struct poold_reply){.status = reply->status ? reply->status : 1};
+	kept_message_len = reply->error.message ? strlen(reply->error.message) : 0;
 }
 
 static const char *reported(struct world *world)
@@ -385,6 +397,137 @@ START_TEST(connecting_has_a_limit)
 	for (size_t i = 0; i < count; i++)
 		poold_client_free(others[i]);
 	world_done(&world);
+}
+END_TEST
+
+static void fill_backlog(struct world *world, struct poold_client **others, size_t max,
+			 size_t *ret_count)
+{
+	struct poold_client_options options = {.connect_timeout_ms = 1};
+	size_t count = 0;
+
+	for (int r = 0; r == 0 && count < max; count++) {
+		ck_assert_int_eq(poold_client_new(world->path, &options, &others[count]), 0);
+		r = poold_client_connect(others[count]);
+	}
+	*ret_count = count;
+}
+
+START_TEST(the_time_of_a_call_counts_while_it_connects)
+{
+	struct world world;
+	struct poold_client *others[16];
+	struct poold_reply reply;
+	struct poold_call_options options = {.timeout_ms = 1};
+	size_t count;
+
+	world_init_with(&world, &(struct poold_client_options){.grace_ms = 1});
+	fill_backlog(&world, others, ARRAY_SIZE(others), &count);
+	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, &options, &reply), -ETIMEDOUT);
+	ck_assert_str_eq(reply.error.code, "deadline_exceeded");
+	ck_assert_int_eq(reply.error.executed, POOLD_EXECUTED_NO);
+	poold_reply_free(&reply);
+
+	/* A call without a timeout waits for a place, and nobody but poll waits for it. */
+	ck_assert_int_eq(
+		poold_call_start(world.client, "p", "m", no_args, NULL, log_reply, &world, NULL),
+		0);
+	ck_assert_int_eq(poold_fd(world.client), -1);
+	ck_assert_int_ge(poold_timeout_ms(world.client), 0);
+	for (size_t i = 0; i < count; i++) {
+		poold_client_free(others[i]);
+		if (i < count - 1)
+			close(accept4(world.listener, NULL, NULL, SOCK_CLOEXEC));
+	}
+	while (poold_fd(world.client) < 0) {
+		poll(NULL, 0, poold_timeout_ms(world.client));
+		ck_assert_int_eq(poold_dispatch(world.client, 0), 0);
+	}
+	daemon_accepts(&world);
+	world_done(&world);
+}
+END_TEST
+
+START_TEST(a_dead_connection_is_left)
+{
+	struct world world;
+	struct poold_reply reply;
+	struct poold_call_options options = {.timeout_ms = 1};
+
+	world_init_with(&world, &(struct poold_client_options){.grace_ms = 1, .in_flight_max = 4});
+	connect_both(&world);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, &options, &reply),
+				 -ETIMEDOUT);
+		poold_reply_free(&reply);
+	}
+	ck_assert_int_eq(poold_fd(world.client), -1);
+	daemon_closes(&world);
+	connect_both(&world);
+	world_done(&world);
+}
+END_TEST
+
+START_TEST(a_long_text_of_an_error_is_cut)
+{
+	struct world world;
+	struct poold_reply reply;
+	struct buf buf;
+	size_t len = 2 * 1024 * 1024;
+	char *text = malloc(len);
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, 'x', len);
+	world_init(&world);
+	connect_both(&world);
+	ck_assert_int_eq(fcntl(world.daemon_fd, F_SETFL, O_NONBLOCK), 0);
+	buf_init(&buf, SIZE_MAX);
+	wire_put(&buf, "[1, 0, nil, {'limits': {'message_max': 0}}]");
+	pack_array(&buf, 4);
+	pack_uint(&buf, 1);
+	pack_uint(&buf, 1);
+	pack_map(&buf, 2);
+	pack_str(&buf, "code");
+	pack_str(&buf, "rejected");
+	pack_str(&buf, "message");
+	pack_str_len(&buf, text, len);
+	pack_nil(&buf);
+	ck_assert_int_eq(
+		poold_call_start(world.client, "p", "m", no_args, NULL, keep_reply, &reply, NULL),
+		0);
+	reply = (struct poold_reply){0};
+	for (size_t sent = 0; !reply.status;) {
+		ssize_t n = send(world.daemon_fd, buf.data + sent, buf.len - sent, MSG_NOSIGNAL);
+
+		sent += n > 0 ? (size_t)n : 0;
+		poold_dispatch(world.client, POLLIN);
+	}
+	ck_assert_int_eq(reply.status, -EREMOTEIO);
+	ck_assert_uint_eq(kept_message_len, 1024 * 1024);
+	buf_free(&buf);
+	free(text);
+	world_done(&world);
+}
+END_TEST
+
+START_TEST(options_of_another_version)
+{
+	struct poold_client *client;
+	struct {
+		struct poold_client_options known;
+		uint64_t later;
+	} options = {.known = {.size = sizeof(options), .timeout_ms = 5}};
+
+	ck_assert_int_eq(poold_client_new(NULL, &options.known, &client), 0);
+	poold_client_free(client);
+	options.later = 1;
+	ck_assert_int_eq(poold_client_new(NULL, &options.known, &client), -EINVAL);
+	/* Of an older version: what is beyond its end is not looked at. */
+	options.known = (struct poold_client_options){
+		.size = offsetof(struct poold_client_options, in_flight_max),
+		.in_flight_max = SIZE_MAX};
+	ck_assert_int_eq(poold_client_new(NULL, &options.known, &client), 0);
+	poold_client_free(client);
 }
 END_TEST
 
@@ -858,6 +1001,10 @@ int main(void)
 		a_daemon_that_does_not_answer,
 		a_client_may_have_a_timeout_of_its_own,
 		places_come_back_with_late_answers,
+		the_time_of_a_call_counts_while_it_connects,
+		a_dead_connection_is_left,
+		a_long_text_of_an_error_is_cut,
+		options_of_another_version,
 		a_connection_lost_in_mid_answer,
 		a_daemon_that_speaks_otherwise,
 		answers_come_in_any_order,

@@ -14,6 +14,7 @@ import asyncio
 import itertools
 import math
 import os
+import socket
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
@@ -23,7 +24,9 @@ from poold.calls import (
     EVENTS,
     GRACE,
     ID_MAX,
+    LATE,
     MAX_BUFFER_SIZE,
+    OVERDUE_MAX,
     Requests,
     Seconds,
     Settings,
@@ -41,12 +44,17 @@ from poold.calls import (
     reply_value,
     split_options,
     subscribe_params,
+    subscribed_kinds,
     too_large,
     unreachable,
+    unsent,
 )
 from poold.proxy import Pool
 
 T = TypeVar("T")
+
+# Seconds between two tries to connect while the daemon's backlog is full; the pause doubles.
+FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05
 
 __all__ = ["AsyncClient", "AsyncEvents", "AsyncStream"]
 
@@ -60,7 +68,9 @@ else:
 class AsyncClient(AsyncRequests):
     """A connection to the daemon, made for the first request and again after it was lost.
 
-    Belongs to one event loop.  Arguments and errors are those of `poold.Client`.
+    Each event loop gets a connection of its own, so the client may be used by one asyncio.run after
+    the other; calls of a loop that was closed fail with PoolConnectionError.  Arguments and errors
+    are those of `poold.Client`.
     """
 
     def __init__(
@@ -81,9 +91,9 @@ class AsyncClient(AsyncRequests):
         self._max_buffer_size = chosen.max_buffer_size
         self._name = chosen.name
         self._numbers = itertools.count(1)
-        self._connecting = asyncio.Lock()
-        self._connection: _Connection | None = None
-        self._subscriptions: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._homes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Home]
+        self._homes = weakref.WeakKeyDictionary()
+        self._others: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._closed = False
 
     async def __aenter__(self) -> AsyncClient:
@@ -95,9 +105,10 @@ class AsyncClient(AsyncRequests):
     async def close(self) -> None:
         """Closes the connection for good; calls in flight fail with PoolConnectionError."""
         self._closed = True
-        if self._connection is not None:
-            self._connection.lose("the client was closed")
-        for connection in list(self._subscriptions):
+        for home in list(self._homes.values()):
+            if home.connection is not None:
+                home.connection.lose("the client was closed")
+        for connection in list(self._others):
             connection.lose("the client was closed")
 
     async def call(
@@ -202,38 +213,72 @@ class AsyncClient(AsyncRequests):
         limit = limit_of(timeout, self._grace)
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
-        connection = await self._connected()
+        connection: _Connection | None = None
+        expiry = asyncio.timeout(limit)
         try:
-            async with asyncio.timeout(limit):
+            async with expiry:
+                connection = await self._connected()
                 return await connection.ask(number, data)
         except TimeoutError:
+            if not expiry.expired():
+                raise
+            if connection is None:
+                raise unsent(LATE) from None
+            connection.count_overdue()
             raise overdue() from None
 
     async def _connected(self) -> _Connection:
-        async with self._connecting:
-            if self._closed:
-                raise RuntimeError("the client is closed")
-            if self._connection is None or self._connection.lost is not None:
-                self._connection = await self._connect()
-            return self._connection
+        """The connection of this event loop, made now if there is none that can be used."""
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        home = self._home()
+        if home.connection is not None and home.connection.is_usable():
+            return home.connection
+        if home.attempt is None or home.attempt.done():
+            home.attempt = asyncio.get_running_loop().create_task(self._reconnect(home))
+            home.attempt.add_done_callback(_take_exception)
+        # Shielded: who is cancelled leaves the attempt to the others.
+        return await asyncio.shield(home.attempt)
+
+    async def _reconnect(self, home: _Home) -> _Connection:
+        if home.connection is not None and home.connection.lost is None:
+            self._others.add(home.connection)  # some wait for their answers there
+        home.connection = await self._connect()
+        if self._closed:
+            home.connection.lose("the client was closed")
+        return home.connection
+
+    def _home(self) -> _Home:
+        loop = asyncio.get_running_loop()
+        home = self._homes.get(loop)
+        if home is None:
+            for connection in [each.connection for each in self._homes.values()] + [*self._others]:
+                if connection is not None:
+                    connection.lose_if_orphaned()
+            home = self._homes[loop] = _Home()
+        return home
+
+    @property
+    def _connection(self) -> _Connection | None:
+        return self._home().connection
 
     async def _subscribe(self, kinds: tuple[str, ...]) -> tuple[_Connection, InParts, list[str]]:
         if self._closed:
             raise RuntimeError("the client is closed")
         connection = await self._connect()
-        self._subscriptions.add(connection)
+        self._others.add(connection)
         events = connection.expect(EVENTS)
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.subscribe", subscribe_params(kinds))
         try:
             async with asyncio.timeout(self._connect_timeout):
                 answer = await connection.ask(number, data)
+            return connection, events, subscribed_kinds(answer)
         except BaseException as error:
             connection.lose("no subscription")
             if isinstance(error, TimeoutError):
                 raise overdue() from None
             raise
-        return connection, events, answer["kinds"]
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -242,7 +287,9 @@ class AsyncClient(AsyncRequests):
         connection = _Connection(self._max_buffer_size)
         try:
             async with asyncio.timeout(self._connect_timeout):
-                await loop.create_unix_connection(lambda: connection, self.path)
+                channel = await _open_socket(self.path)
+                connection.channel = channel
+                await loop.create_unix_connection(lambda: connection, sock=channel)
                 connection.message_max = message_max(await connection.ask(number, hello))
         except BaseException as error:
             connection.lose("no greeting")
@@ -252,12 +299,49 @@ class AsyncClient(AsyncRequests):
         return connection
 
 
+async def _open_socket(path: str) -> socket.socket:
+    """A socket connected to `path`; while the daemon's backlog is full, it tries again.  (asyncio
+    would take the refusal for a connect that goes on by itself.)
+    """
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    pause = FIRST_PAUSE
+    try:
+        channel.setblocking(False)
+        while True:
+            try:
+                channel.connect(path)
+                return channel
+            except BlockingIOError:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LAST_PAUSE)
+    except BaseException:
+        channel.close()
+        raise
+
+
+def _take_exception(attempt: asyncio.Task[_Connection]) -> None:
+    """It is nobody's fault that nobody waits any more."""
+    if not attempt.cancelled():
+        attempt.exception()
+
+
+class _Home:
+    """What the client has on one event loop."""
+
+    def __init__(self) -> None:
+        self.connection: _Connection | None = None
+        self.attempt: asyncio.Task[_Connection] | None = None  # to connect, for all who wait
+
+
 class _Connection(asyncio.Protocol):
     """One connection and the futures that wait for its answers."""
 
     def __init__(self, max_buffer_size: int) -> None:
         self.lost: str | None = None  # why, once it is
         self.message_max = math.inf  # bytes that the daemon takes
+        self.channel: socket.socket | None = None
+        self._loop = asyncio.get_running_loop()
+        self._overdue = 0  # calls that were given up since the last answer to anyone
         self._decoder = wire.Decoder(max_buffer_size)
         self._futures: dict[int | str, asyncio.Future[Any]] = {}
         self._parts: dict[int | str, InParts] = {}
@@ -278,6 +362,7 @@ class _Connection(asyncio.Protocol):
             raise
         finally:
             self._futures.pop(number, None)
+            self._close_if_retired()
 
     async def send_in_parts(self, number: int, data: bytes) -> InParts:
         """Sends a packed request whose answer is streamed."""
@@ -314,17 +399,53 @@ class _Connection(asyncio.Protocol):
         if self._futures.pop(number, None) is not None and self.lost is None:
             note = [wire.NOTIFICATION, "poold.cancel", [number]]
             self._write(wire.pack(note))
+        self._close_if_retired()
+
+    def is_usable(self) -> bool:
+        """Whether new calls can be made on it."""
+        return self.lost is None and self._overdue < OVERDUE_MAX
+
+    def count_overdue(self) -> None:
+        """A call was given up since no answer came in time.  When that happens several times in a
+        row, the connection may be dead: it takes no more calls, and is closed after the last one.
+        """
+        self._overdue += 1
+        self._close_if_retired()
+
+    def _close_if_retired(self) -> None:
+        if self._overdue >= OVERDUE_MAX and not self._futures and self.lost is None:
+            self.lose("the daemon did not answer for a long time")
 
     def lose(self, reason: str) -> None:
         """Closes the connection; every call in flight fails with peer_closed."""
+        if self._loop.is_closed():
+            return self._lose_orphan(reason)
+        if asyncio._get_running_loop() is not self._loop:
+            self._loop.call_soon_threadsafe(self.lose, reason)
+            return
         if self.lost is None:
             self.lost = reason
             if self._transport is not None:
                 self._transport.abort()
-        for future in self._futures.values():
+            elif self.channel is not None:
+                self.channel.close()
+        for future in list(self._futures.values()):
             if not future.done():
                 future.set_exception(lost_error(self.lost, "maybe"))
         self._writable.set()
+
+    def lose_if_orphaned(self) -> None:
+        """Closes the connection if its event loop was closed."""
+        if self.lost is None and self._loop.is_closed():
+            self._lose_orphan("its event loop was closed")
+
+    def _lose_orphan(self, reason: str) -> None:
+        """Nobody can wait for anything on a closed loop, and the transport cannot be closed."""
+        self.lost = self.lost or reason
+        self._futures.clear()
+        self._parts.clear()
+        if self.channel is not None:
+            self.channel.close()
 
     # --- called by the event loop ---
 
@@ -341,13 +462,11 @@ class _Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
+        error: wire.Unreadable | None = None
         try:
             messages = self._decoder.feed(data)
-        except wire.Malformed as error:
-            return self.lose(f"the daemon sent {error}")
-        except wire.TooLarge as error:
-            self._settle(error.number, too_large(error), None)
-            return self.lose(f"the daemon sent {error}")
+        except wire.Unreadable as caught:
+            messages, error = caught.messages, caught
         for message in messages:
             if message[0] == wire.RESPONSE:
                 failure = None if message[2] is None else errors.from_wire(message[2])
@@ -356,8 +475,15 @@ class _Connection(asyncio.Protocol):
                 number, value = part_of(message)
                 if number is not None and number in self._parts:
                     self._parts[number].put(value)
+            else:
+                return self.lose("the daemon sent a request")
+        if isinstance(error, wire.TooLarge):
+            self._settle(error.number, too_large(error), None)
+        if error is not None:
+            self.lose(f"the daemon sent {error}")
 
     def _settle(self, number: int | None, failure: errors.Error | None, value: Any) -> None:
+        self._overdue = 0
         future = None if number is None else self._futures.get(number)
         if number is None or future is None or future.done():
             return  # given up here when its answer was under way

@@ -6,7 +6,16 @@ import asyncio
 from typing import Any
 
 from poold import errors
-from poold.calls import Inbox, closed_error, overdue, reply_value, unfinished
+from poold.calls import (
+    LATE,
+    Inbox,
+    closed_error,
+    lost_error,
+    overdue,
+    reply_value,
+    unfinished,
+    unsent,
+)
 
 
 class _Parts:
@@ -59,6 +68,10 @@ class _Parts:
             raise StopAsyncIteration
         parts = self._begun()
         inbox = parts.inbox
+        if self._loop is not asyncio.get_running_loop():
+            raise lost_error("its event loop was closed", "maybe")
+        if inbox.values and deadline is not None and not parts.answer.done():
+            await self._end_in_time(parts, deadline)
         try:
             if not inbox.values:
                 async with asyncio.timeout_at(deadline):
@@ -66,6 +79,7 @@ class _Parts:
             if inbox.values:
                 return inbox.take()
         except TimeoutError:
+            self._connection.count_overdue()
             self._fail(overdue())
         except asyncio.CancelledError:
             self._fail(closed_error())
@@ -80,6 +94,20 @@ class _Parts:
                 raise StopAsyncIteration from None
             raise
         raise StopAsyncIteration
+
+    async def _end_in_time(self, parts: InParts, deadline: float) -> None:
+        """Gives up a stream whose time is over, though parts keep coming: it ends after those that
+        were received.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() <= deadline:
+            return
+        for _ in range(2):  # the loop reads what came while the program was busy
+            await asyncio.sleep(0)
+        if not parts.answer.done():
+            self._connection.count_overdue()
+            parts.fail(overdue())
+            self._give_up()
 
     def _fail(self, error: errors.Error) -> None:
         parts = self._begun()
@@ -137,15 +165,18 @@ class AsyncStream(_Parts):
         return await self._next(self._deadline)
 
     async def _begin(self) -> None:
-        connection = await self._client._connected()
         if self._limit is not None:
             self._deadline = asyncio.get_running_loop().time() + self._limit
+        expiry = asyncio.timeout_at(self._deadline)
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with expiry:
+                connection = await self._client._connected()
+                self._connection = connection
                 self._parts = await connection.send_in_parts(self._number, self._data)
         except TimeoutError:
-            raise overdue() from None
-        self._connection = connection
+            if not expiry.expired():
+                raise
+            raise unsent(LATE) from None
 
     def _give_up(self) -> None:
         self._connection.cancel(self._number)
@@ -205,7 +236,7 @@ class InParts:
         self._arrived.set()
 
     def fail(self, error: errors.Error) -> None:
-        if not self.answer.done():
+        if not self.answer.done() and not self.answer.get_loop().is_closed():
             self.answer.set_exception(error)
 
     def _answered(self, answer: asyncio.Future[Any]) -> None:

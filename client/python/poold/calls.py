@@ -29,6 +29,9 @@ Seconds = Union[SupportsFloat, timedelta]
 TIME_MAX = 1e6
 
 TINY = sys.float_info.min
+# So many calls in a row without any answer, not even the daemon's own to a call whose time is over,
+# and the connection may be dead: the next calls are made on a new one.
+OVERDUE_MAX = 3
 
 ID_MAX = 0xFFFFFFFF
 
@@ -102,7 +105,7 @@ def part_of(message: list[Any]) -> tuple[int | str | None, object]:
     if isinstance(params, list) and params:
         number = params[0]
         if method == "poold.event":
-            return EVENTS, number
+            return (EVENTS, number) if isinstance(number, dict) else (None, None)
         if type(number) is int:
             if method == wire.CHUNK and len(params) > 1:
                 return number, params[1]
@@ -236,7 +239,8 @@ def reply_value(value: object, meta: bool) -> object:
     if isinstance(value, wire.Undecodable):
         raise _unsayable("result", value, "yes")
     if meta and isinstance(value, dict):
-        return Reply(value.get("result"), value.get("meta", {}))
+        found = value.get("meta")
+        return Reply(value.get("result"), found if isinstance(found, dict) else {})
     return value
 
 
@@ -273,6 +277,15 @@ def overdue() -> errors.Error:
     return errors.make("deadline_exceeded", message, executed="maybe", retryable=True)
 
 
+# The reason, if it was not connected by then.
+LATE = "the deadline passed while connecting to the daemon"
+
+
+def unsent(reason: str) -> errors.Error:
+    """The error of a call whose time was over before it was sent."""
+    return errors.make("deadline_exceeded", reason, executed="no", retryable=True)
+
+
 def closed_error() -> errors.Error:
     """The error of a stream that was closed by the program."""
     return errors.make("cancelled", "the stream was closed before its end", executed="maybe")
@@ -298,7 +311,20 @@ def message_max(welcome: object) -> float:
     """The daemon's limit of a message in bytes, from its answer to poold.hello."""
     limits = welcome.get("limits") if isinstance(welcome, dict) else None
     limit = limits.get("message_max") if isinstance(limits, dict) else None
-    return limit or math.inf
+    return limit if type(limit) is int and limit > 0 else math.inf
+
+
+def subscribed_kinds(answer: object) -> list[str]:
+    """The kinds of events that will come, from the answer to poold.subscribe.
+
+    Raises:
+        CommunicationError: that is no answer to poold.subscribe (protocol_violation).
+    """
+    kinds = answer.get("kinds") if isinstance(answer, dict) else None
+    if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
+        text = "the daemon's answer to poold.subscribe names no kinds of events"
+        raise errors.make("protocol_violation", text, executed="maybe")
+    return kinds
 
 
 def check_size(data: bytes, limit: float) -> None:
@@ -414,9 +440,11 @@ class Requests:
         """
         return self.request("poold.restart_workers", [pool])
 
-    def resize(self, pool: str, least: int, most: int) -> dict[str, Any]:
-        """Changes the number of workers of the pool until the daemon restarts."""
-        return self.request("poold.resize", [pool, least, most])
+    def resize(self, pool: str, min: int, max: int) -> dict[str, Any]:
+        """Changes the least and the greatest number of workers of the pool until the daemon
+        restarts.
+        """
+        return self.request("poold.resize", [pool, min, max])
 
     def kill_worker(self, pool: str, worker: int, signal: str = "TERM") -> dict[str, Any]:
         """Sends a worker a signal that ends it (TERM, KILL, INT, QUIT or ABRT); it is replaced."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
+import time
 import weakref
 from typing import Any, TypeVar, overload
 
@@ -27,6 +27,7 @@ from poold import errors, wire
 from poold.calls import (
     GRACE,
     ID_MAX,
+    LATE,
     MAX_BUFFER_SIZE,
     Reply,
     Requests,
@@ -42,10 +43,13 @@ from poold.calls import (
     seconds,
     split_options,
     subscribe_params,
+    subscribed_kinds,
     unreachable,
+    unsent,
 )
 from poold.connection import AnyCall, Call, Connection, InParts, NeverLeft, open_socket
 from poold.proxy import Pool
+from poold.roles import Role
 from poold.streams import Events, Stream
 
 T = TypeVar("T")
@@ -62,13 +66,18 @@ class Client(Requests):
             timeout of the pool, and the client waits without a limit of its own.
         grace: seconds after the timeout of a call that the client still waits for the daemon's
             answer, before it raises DeadlineExceeded itself.
-        connect_timeout: seconds to connect and to exchange poold.hello, in addition to the timeout
-            of a call; also the timeout of the daemon's own methods (health and so on).
+        connect_timeout: seconds to connect and to exchange poold.hello; the time of a call counts
+            meanwhile.  Also the timeout of the daemon's own methods (health and so on).
         max_buffer_size: limit of one answer, in bytes.
         name: name of the program, sent to the daemon.
 
     Thread-safe.  A forked child may use it too: the child gets a connection of its own, and calls
-    in flight stay with the parent.
+    in flight stay with the parent.  A signal handler may raise while a call is being made or waited
+    for: at the worst it costs the connection, so that calls in flight fail with
+    PoolConnectionError, and the next call makes another.
+
+    When several calls in a row got no answer, not even that their time is over, the connection may
+    be dead: the next call makes another, and calls in flight go on waiting on the old one.
     """
 
     def __init__(
@@ -90,8 +99,10 @@ class Client(Requests):
         self._name = chosen.name
         self._numbers = itertools.count(1)
         self._connection: Connection | None = None
-        self._subscriptions: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        self._others: weakref.WeakSet[Connection] = weakref.WeakSet()  # of events, and retired ones
+        self._connector = Role()
+        self._unfinished: Connection | None = None  # what the connecting thread has so far
+        self._failure: list[str] | None = None  # why nobody could connect the last time
         self._pid = os.getpid()
         self._closed = False
 
@@ -107,7 +118,10 @@ class Client(Requests):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.lose("the client was closed")
-        for connection in list(self._subscriptions):
+        unfinished = self._unfinished
+        if unfinished is not None:
+            unfinished.lose("the client was closed")
+        for connection in list(self._others):
             connection.lose("the client was closed")
 
     def call(self, pool: str, method: str, /, *args: Any, **named: Any) -> Any:
@@ -137,7 +151,7 @@ class Client(Requests):
             poold.Error: see poold.errors.
             TypeError, ValueError: an option is of another type, or out of its range.
         """
-        return self.start(pool, method, *args, **named).result()
+        return _result(self.start(pool, method, *args, **named))
 
     def start(
         self,
@@ -239,20 +253,21 @@ class Client(Requests):
         """
         if self._closed:
             raise RuntimeError("the client is closed")
-        connection = self._connect()
-        self._subscriptions.add(connection)
+        self._check_parent()
+        connection = self._connector.hold(None, self._connect_beside)
+        assert connection is not None  # it waited for its turn
         call = connection.expect_events()
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, "poold.subscribe", subscribe_params(kinds))
         try:
-            asked = connection.send_request(number, data, self._connect_timeout, False, Call)
-            answer = asked.result()
+            deadline = time.monotonic() + self._connect_timeout
+            answer = connection.send_request(number, data, deadline, False, Call).result()
+            return Events(call, connection, subscribed_kinds(answer))
         except BaseException as error:
             connection.lose("no subscription")
             if isinstance(error, NeverLeft):
                 raise lost_error(str(error), "no") from None
             raise
-        return Events(call, connection, answer["kinds"])
 
     def request(
         self,
@@ -274,7 +289,7 @@ class Client(Requests):
         if timeout is None:
             timeout = patience(method, self.timeout, self._connect_timeout)
         limit = seconds("timeout", timeout)
-        return self._start(method, checked, limit, False, Call).result()
+        return _result(self._start(method, checked, limit, False, Call))
 
     def _start(
         self,
@@ -287,46 +302,112 @@ class Client(Requests):
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
         limit = limit_of(timeout, self._grace)
+        deadline = None if limit is None else time.monotonic() + limit
+        connection = self._connected(deadline)
         try:
-            return self._connected().send_request(number, data, limit, meta, kind)
+            return connection.send_request(number, data, deadline, meta, kind)
         except NeverLeft:
             pass  # an idle connection that the daemon had closed: it restarted, perhaps
         try:
-            return self._connected().send_request(number, data, limit, meta, kind)
+            return self._connected(deadline).send_request(number, data, deadline, meta, kind)
         except NeverLeft as reason:
             raise lost_error(str(reason), "no") from None
 
-    def _connected(self) -> Connection:
-        if self._pid != os.getpid():
-            self._forget_parent()
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("the client is closed")
-            if self._connection is None or self._connection.lost:
-                self._connection = None
-                self._connection = self._connect()
-            return self._connection
+    # --- the connection ---
 
-    def _forget_parent(self) -> None:
-        """To be called in the child after a fork: replaces the lock, which a thread of the parent
-        may hold.
+    def _connected(self, deadline: float | None) -> Connection:
+        """The connection, made now if there is none that can be used."""
+        self._check_parent()
+        found = self._usable()
+        if found is None:
+            # Who waits while another thread tries in vain does not try again: they would follow
+            # each other for as long as the daemon is silent.
+            found = self._connector.hold(deadline, self._reconnect, deadline, self._failure)
+        if found is None:
+            raise unsent(LATE)
+        return found
+
+    def _usable(self) -> Connection | None:
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        connection = self._connection
+        if connection is None or connection.lost is not None or connection.retired:
+            return None
+        return connection
+
+    def _reconnect(self, deadline: float | None, known: list[str] | None) -> Connection:
+        """To be called by one thread at a time; `known` is the last failure when it began to wait.
         """
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
+        found = self._usable()
+        if found is not None:
+            return found
+        if self._failure is not None and self._failure is not known:
+            raise errors.make("connect_failed", self._failure[0], executed="no", retryable=True)
+        old = self._connection
+        if old is not None and old.lost is None:
+            self._others.add(old)  # some wait for their answers there
+        elif old is not None:
+            old.lose("it was lost")  # once more: the first time may have been interrupted
+        connection = self._connection = self._connect(deadline)
+        self._unfinished = None
+        if self._closed:
+            connection.lose("the client was closed")
+        return connection
+
+    def _connect_beside(self) -> Connection:
+        """To be called by one thread at a time: a connection for events."""
+        connection = self._connect(None)
+        self._others.add(connection)
+        self._unfinished = None
+        return connection
+
+    def _connect(self, deadline: float | None) -> Connection:
+        if self._unfinished is not None:
+            self._unfinished.lose("connecting was interrupted")
+        until = time.monotonic() + self._connect_timeout
+        try:
+            return self._greet(until if deadline is None else min(until, deadline))
+        except errors.Error as error:
+            if deadline is not None and deadline < until and time.monotonic() >= deadline:
+                raise unsent(LATE) from error
+            self._failure = [error.message]
+            raise
+
+    def _greet(self, until: float) -> Connection:
+        connection = Connection(open_socket(self.path, until), self._max_buffer_size)
+        self._unfinished = connection
+        number = next(self._numbers) & ID_MAX
+        try:
+            data = pack_request(number, "poold.hello", hello_params(self._name))
+            welcome = connection.send_request(number, data, until, False, Call).result()
+            connection.message_max = message_max(welcome)
+            return connection
+        except BaseException as error:
+            connection.lose(str(error))
+            if isinstance(error, (errors.Error, NeverLeft)):
+                raise unreachable(self.path, f"no greeting: {error}") from error
+            raise
+
+    def _check_parent(self) -> None:
+        """In the child after a fork: replaces the role, which a thread of the parent may hold, and
+        leaves the parent its connection.
+        """
+        if self._pid == os.getpid():
+            return
+        self._connector = Role()
+        self._unfinished = self._failure = None
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abandon()
+        self._pid = os.getpid()
 
-    def _connect(self) -> Connection:
-        channel = open_socket(self.path, self._connect_timeout)
-        connection = Connection(channel, self._max_buffer_size)
-        number = next(self._numbers) & ID_MAX
-        data = pack_request(number, "poold.hello", hello_params(self._name))
-        try:
-            call = connection.send_request(number, data, self._connect_timeout, False, Call)
-            welcome = call.result()
-        except (errors.Error, NeverLeft) as error:
-            connection.lose(str(error))
-            raise unreachable(self.path, f"no greeting: {error}") from error
-        connection.message_max = message_max(welcome)
-        return connection
+
+def _result(call: Call) -> Any:
+    """The result of a call for which nobody can wait a second time."""
+    try:
+        return call.result()
+    except errors.Error:
+        raise
+    except BaseException:
+        call._connection.drop(call)
+        raise

@@ -1,24 +1,39 @@
-"""The connection of the blocking client, shared by any number of threads."""
+"""The connection of the blocking client, shared by any number of threads.
+
+An exception may come out of nowhere: a signal handler raises (Ctrl-C, a time limit by SIGALRM)
+between any two steps of the code below.  So nothing here depends on a clean-up that such an
+exception could cut short in its turn:
+
+- A thread reads or writes only while it holds that role, which no exception can leave held (see
+  `Role`).
+- Where bytes would be lost or a message stays half written, a mark is set before and cleared after
+  (`_half_read`, `_half_written`).  Who finds the mark set drops the connection.
+- Everything else is a single step: an outcome is the first that was appended to its call, and a
+  connection is lost as soon as `lost` says why.  `lose` may be repeated and interrupted.
+- Who waits looks for itself every HEARTBEAT seconds, should it not have been woken.
+"""
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import select
 import socket
 import struct
-import threading
 import time
 from collections import deque
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from poold import errors, wire
 from poold.calls import (
     EVENTS,
     GRACE,
+    OVERDUE_MAX,
     Inbox,
-    Seconds,
     check_size,
+    Seconds,
     closed_error,
     lost_error,
     overdue,
@@ -26,32 +41,62 @@ from poold.calls import (
     reply_value,
     too_large,
     unreachable,
+    unsent,
     until_of,
 )
 from poold.futures import Watchable
-from poold.interrupts import is_own
+from poold.roles import Role, attempt
+
+# Seconds after which a waiting thread looks for itself whether it has to read.
+HEARTBEAT = 0.5
+
+# Seconds that a call which is over may still take: to read what has come for it already, and to
+# tell the daemon that nobody waits any more.
+LAST_LOOK = 0.1
+LAST_WORD = 0.05
+
+# Seconds of one wait in poll, which counts them in milliseconds in an int.
+POLL_MAX = 1e6
+
+Turn = SimpleQueue[None]  # a waiting thread gets something from it, others wake it by putting
 
 
-def open_socket(path: str, timeout: float) -> socket.socket:
-    """Returns a blocking socket connected to `path`.
+def open_socket(path: str, until: float) -> socket.socket:
+    """Returns a blocking socket connected to `path`; while the daemon's backlog is full, it waits.
 
     Raises:
-        PoolConnectionError: it could not connect within `timeout` seconds (connect_failed).
+        PoolConnectionError: it could not connect by `until`, in monotonic seconds (connect_failed).
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # With Python's timeout, connect would fail at once while the daemon's backlog is full; with
-    # this timeout of the kernel, it waits.
-    seconds = math.floor(timeout)
-    wait = struct.pack("@ll", seconds, int((timeout - seconds) * 1e6))
     try:
-        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
-        channel.connect(path)
-    except OSError as error:
+        while True:
+            _limit_waiting(channel, until)
+            failure = attempt(channel.connect, path)
+            if failure is not None:
+                break
+            # Python takes a connect that a signal interrupted for one that goes on by itself; that
+            # of a Unix socket does not.
+            if _is_connected(channel):
+                return channel
+    except BaseException:
         channel.close()
-        if not is_own(error, __file__):
-            raise
-        raise unreachable(path, error.strerror or str(error)) from error
-    return channel
+        raise
+    channel.close()
+    raise unreachable(path, failure.strerror or str(failure)) from failure
+
+
+def _limit_waiting(channel: socket.socket, until: float) -> None:
+    """With Python's timeout, connect would fail at once while the backlog is full; with this
+    timeout of the kernel, it waits.
+    """
+    left = max(0.001, min(until - time.monotonic(), POLL_MAX))
+    wait = struct.pack("@ll", int(left), int(left % 1 * 1e6))
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
+
+
+def _is_connected(channel: socket.socket) -> bool:
+    failure = attempt(channel.getpeername)
+    return not (isinstance(failure, OSError) and failure.errno == errno.ENOTCONN)
 
 
 class Call(Watchable):
@@ -62,7 +107,7 @@ class Call(Watchable):
     (`add_done_callback`, as_completed, asyncio.wrap_future, ...; see poold.futures).
     """
 
-    __slots__ = ("number", "_connection", "_deadline", "_meta", "_answered", "_error", "_value")
+    __slots__ = ("number", "_connection", "_deadline", "_meta", "_outcomes", "_turns")
 
     _connection: Connection
 
@@ -72,9 +117,8 @@ class Call(Watchable):
         self._connection = connection
         self._deadline = deadline
         self._meta = meta
-        self._answered = False
-        self._error: object = None
-        self._value: object = None
+        self._outcomes: list[tuple[object, object]] = []  # (error, value); the first one counts
+        self._turns: list[Turn] = []  # of the threads that wait for it beside the reader
 
     def result(self, timeout: Seconds | None = None) -> Any:
         """Waits for the result.
@@ -91,19 +135,11 @@ class Call(Watchable):
         if not self._connection.wait(self, _earlier(until, self._deadline)):
             if self._deadline is None or time.monotonic() < self._deadline:
                 raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")
-            self._connection.give_up(self, overdue())
-        if self._error is not None:
-            raise self._own_error()
-        return reply_value(self._value, self._meta)
-
-    def _own_error(self) -> errors.Error:
-        if isinstance(self._error, errors.Error):
-            return self._error
-        return errors.from_wire(self._error)
-
-    def _has_arrived(self) -> bool:
-        """Whether what the waiting thread waits for has arrived."""
-        return self._answered
+            self._connection.give_up_overdue(self)
+        error, value = self._outcomes[0]
+        if error is not None:
+            raise _raisable(error)
+        return reply_value(value, self._meta)
 
     def done(self) -> bool:
         """Whether `result` would return or raise at once."""
@@ -115,8 +151,36 @@ class Call(Watchable):
         """
         if self._answered:
             return False
-        self._connection.send_cancel(self)
+        self._connection.send_cancel(self, GRACE)
         return True
+
+    @property
+    def _answered(self) -> bool:
+        """Whether there is an outcome; the loss of the connection is one."""
+        if not self._outcomes and self._connection.lost is not None:
+            self._settle(lost_error(self._connection.lost, "maybe"), None)
+        return bool(self._outcomes)
+
+    def _has_arrived(self) -> bool:
+        """Whether what the waiting thread waits for has arrived."""
+        return bool(self._outcomes) or self._answered
+
+    def _settle(self, error: object, value: object) -> None:
+        """Sets the outcome, unless there is one."""
+        self._outcomes.append((error, value))
+
+    def _notify(self) -> None:
+        """Called when something has arrived, perhaps more than once, and while nothing of the
+        connection is half changed: wakes the threads that wait.
+        """
+        for turn in self._turns.copy():
+            turn.put(None)
+        arrivals = self._arrivals
+        if arrivals is not None and self._answered:
+            arrivals.put(("answered", self))  # its callbacks are run elsewhere
+
+
+AnyCall = TypeVar("AnyCall", bound=Call)
 
 
 class InParts(Call):
@@ -129,7 +193,7 @@ class InParts(Call):
         self.inbox = Inbox()
 
     def _has_arrived(self) -> bool:
-        return self._answered or bool(self.inbox.values)
+        return bool(self.inbox.values) or self._answered
 
     def next_part(self) -> Any:
         """Waits for the next part; StopIteration: the answer has been received.
@@ -142,12 +206,15 @@ class InParts(Call):
             answered = self._answered
             if self.inbox.values:
                 break
-            if answered and self._error is not None:
-                raise self._own_error()
             if answered:
+                error, _ = self._outcomes[0]
+                if error is not None:
+                    raise _raisable(error)
                 raise StopIteration
             if not self._connection.wait(self, self._deadline):
-                self._connection.give_up(self, overdue())
+                self._connection.give_up_overdue(self)
+        if not answered and self._deadline is not None and time.monotonic() > self._deadline:
+            self._connection.end_in_time(self)
         try:
             return self.inbox.take()
         except errors.Error as error:
@@ -156,15 +223,8 @@ class InParts(Call):
             raise
 
 
-AnyCall = TypeVar("AnyCall", bound=Call)
-
-
 class NeverLeft(Exception):
     """The connection was lost before any byte of a request was written."""
-
-
-class _Late(Exception):
-    """The deadline passed before a message was written."""
 
 
 class Connection:
@@ -177,80 +237,100 @@ class Connection:
 
     def __init__(self, channel: socket.socket, max_buffer_size: int) -> None:
         self.lost: str | None = None  # why, once it is
+        self.retired = False  # it may be dead: no new calls, and closed after the last one
         self.message_max = math.inf  # bytes that the daemon takes
         self._channel = channel
         self._pid = os.getpid()
         self._decoder = wire.Decoder(max_buffer_size)
+        self._calls: dict[object, Call] = {}
         self._dropped: deque[Call] = deque()  # given up by nobody in particular
-        self._lock = threading.Lock()  # guards all that follows
-        self._calls: dict[int | str, Call] = {}
-        self._reading = 0  # the thread that reads; 0: none
-        self._writing = 0  # the thread that writes
-        self._may_write = threading.Condition(self._lock)
-        self._waiting: dict[threading.Condition, Call] = {}
+        self._overdue = 0  # calls that were given up since the last answer to anyone
+
+        self._writer = Role()
+        self._half_written = False
+        self._reader = Role()
+        self._half_read = False
+        self._reading = False  # whether somebody reads; a hint
+        self._waiting: dict[Turn, Call] = {}  # who could read next
 
     # --- requests ---
 
     def send_request(
-        self, number: int, data: bytes, limit: float | None, meta: bool, kind: type[AnyCall]
+        self, number: int, data: bytes, deadline: float | None, meta: bool, kind: type[AnyCall]
     ) -> AnyCall:
-        """Sends a packed request, to be answered within `limit` seconds.
+        """Sends a packed request, to be answered by `deadline` (monotonic seconds).
 
         Raises:
             NeverLeft: no byte of it was written; it can be sent on another connection.
             poold.Error: it cannot be sent.
         """
-        self._give_up_dropped()
+        if self._dropped:
+            self._give_up_dropped()
         check_size(data, self.message_max)
-        deadline = None if limit is None else time.monotonic() + limit
         call = kind(number, self, deadline, meta)
-        with self._lock:
-            if self.lost is not None:
-                raise NeverLeft(self.lost)
-            self._calls[number] = call
         try:
+            self._calls[number] = call
             self._write(data, deadline)
         except BaseException:
-            with self._lock:
-                self._calls.pop(number, None)
+            self._calls.pop(number, None)
             raise
         return call
 
     def expect_events(self) -> InParts:
         """Returns the object that will hold the events; it ends with the connection."""
         call = InParts(EVENTS, self, None, False)
-        with self._lock:
-            self._calls[EVENTS] = call
+        self._calls[EVENTS] = call
         return call
 
-    def send_cancel(self, call: Call) -> None:
-        """Sends poold.cancel, if the connection still exists."""
+    def send_cancel(self, call: Call, patience: float) -> None:
+        """Sends poold.cancel, if the connection still exists and takes it in `patience` seconds.
+        """
         self._check_process()
         note = wire.pack([wire.NOTIFICATION, "poold.cancel", [call.number]])
         try:
-            self._write(note, time.monotonic() + GRACE)
+            self._write(note, time.monotonic() + patience)
         except (errors.Error, NeverLeft):
             pass  # a lost connection cancels all that it asked
 
     def give_up(self, call: Call, error: errors.Error) -> None:
         """Finishes a call with this error; its answer will be ignored."""
-        with self._lock:
-            self._calls.pop(call.number, None)
-            if call._answered:
-                return
-            _finish(call, error, None)
-            self._wake()
-        self.send_cancel(call)
+        self._calls.pop(call.number, None)
+        if call._answered:
+            return
+        call._settle(error, None)
+        call._notify()
+        self.send_cancel(call, LAST_WORD)
+        self._close_if_retired()
+
+    def give_up_overdue(self, call: Call) -> None:
+        """Gives up a call whose time is over.  When no answer comes to several in a row, the
+        connection may be dead: the next call gets another one.
+        """
+        self._overdue += 1
+        if self._overdue >= OVERDUE_MAX:
+            self.retired = True
+        self.give_up(call, overdue())
+
+    def end_in_time(self, call: InParts) -> None:
+        """Gives up a stream whose time is over, though parts keep coming: unless its end has come
+        already, it ends after those that were received.
+        """
+        until = time.monotonic() + LAST_LOOK
+        while not call._answered and time.monotonic() < until:
+            if not self._reader.hold(0, self._read_once):
+                break
+        if not call._answered:
+            self.give_up_overdue(call)
 
     def drop(self, call: Call) -> None:
-        """Gives up a call that has no more references.
+        """Gives up a call that nobody can wait for any more.
 
-        The garbage collector calls this, perhaps in a thread that holds the lock at that moment:
-        then the next request does it.
+        The garbage collector calls this, perhaps in a thread that is reading or writing at that
+        moment: then the next request does it.
         """
         if not call._answered and self.is_ours():
             self._dropped.append(call)
-            if not self._lock.locked() and not self._writing:
+            if not self._half_written and not self._half_read:
                 self._give_up_dropped()
 
     def _give_up_dropped(self) -> None:
@@ -270,164 +350,201 @@ class Connection:
         if call._has_arrived():
             return True
         self._check_process()
-        me = threading.get_ident()
-        try:
-            with self._lock:
-                if not self._become_reader(me, call, until):
-                    return call._has_arrived()
-            while not call._has_arrived():
-                if not self._read(until):
-                    return False
-            return True
-        finally:
-            if self._reading == me:
-                self._reading = 0  # before any call, which may be interrupted
-                self._leave()
+        found = self._try_to_read(call, until)
+        return self._wait_beside(call, until) if found is None else found
 
-    def _become_reader(self, me: int, call: Call, until: float | None) -> bool:
-        """To be called with the lock held: waits while another thread reads.  Returns False if
-        this thread need not read: something has come for its call, or its time is up.
-        """
-        turn = None
+    def _try_to_read(self, call: Call, until: float | None) -> bool | None:
+        """Reads until something has come for the call: as `wait`.  None: another thread reads."""
         try:
-            while not call._has_arrived():
-                if not self._reading:
-                    self._reading = me
-                    return True
-                left = _left(until)
-                if left == 0:
-                    return False
-                if turn is None:
-                    turn = threading.Condition(self._lock)
-                    self._waiting[turn] = call
-                turn.wait(_recheck(left))
-            return False
-        finally:
-            if turn is not None:
-                del self._waiting[turn]
-            self._pass_on()  # this thread may have been woken to read
-
-    def _leave(self) -> None:
-        """The reader has stopped reading."""
-        with self._lock:
+            found = self._reader.hold(0, self._read_for, call, until)
+        except BaseException:
             self._pass_on()
+            raise
+        if found is not None and self._waiting and not self._reading:
+            self._pass_on()
+        if self.lost is not None:
             self._close_if_unused()
+        return found
+
+    def _wait_beside(self, call: Call, until: float | None) -> bool:
+        """Waits while another thread reads, or reads when it is this thread's turn."""
+        turn: Turn = SimpleQueue()
+        try:
+            call._turns.append(turn)
+            while True:
+                # First it is known to wait, then it looks: so nobody forgets to wake it.
+                self._waiting[turn] = call
+                if call._has_arrived():
+                    return True
+                found = self._try_to_read(call, until)
+                if found is not None:
+                    return found
+                left = HEARTBEAT if until is None else min(until - time.monotonic(), HEARTBEAT)
+                if left <= 0:
+                    return call._has_arrived()
+                try:
+                    turn.get(timeout=left)
+                except Empty:
+                    pass
+        finally:
+            call._turns.remove(turn)
+            woken_to_read = self._waiting.pop(turn, None) is None
+            if woken_to_read and not self._reading:
+                self._pass_on()
 
     def _pass_on(self) -> None:
-        """To be called with the lock held: wakes a thread to be the reader, if there is none."""
-        if not self._reading:
-            for turn in self._waiting:
-                turn.notify()
-                return
+        """Wakes a thread to be the reader: the last that came, whose answer comes last."""
+        while self._waiting:
+            try:
+                turn, call = self._waiting.popitem()
+            except KeyError:
+                return  # another thread was quicker
+            if not call._has_arrived():
+                return turn.put(None)
 
-    def _read(self, until: float | None) -> bool:
-        """One step of the reader: reads once and distributes the answers.  Returns False if
-        nothing came by `until`.
-        """
-        if until is not None and not _ready(self._channel, select.POLLIN, until):
-            return False
+    # --- reading: by the thread that holds the reader's lock ---
+
+    def _read_for(self, call: Call, until: float | None) -> bool:
+        # What has come already is read even if it is late, but not for ever.
+        stop = math.inf if until is None else max(until, time.monotonic() + LAST_LOOK)
+        self._reading = True
         try:
-            data = self._channel.recv(wire.READ_SIZE)
-            if data:
-                self._hand_out(self._decoder.feed(data))
-            else:
-                self.lose("the daemon closed the connection")
-        except wire.Malformed as error:
-            self.lose(f"the daemon sent {error}")
-        except wire.TooLarge as error:
-            self._lose_to_size(error)
-        except BaseException as error:
-            if not isinstance(error, OSError) or not is_own(error, __file__):
-                self.lose("reading was interrupted")
-                raise
-            self.lose(f"reading failed: {error.strerror}")
+            poll = _poll(self._channel, select.POLLIN) if self.lost is None else None
+            while not call._has_arrived():
+                if poll is None or not _ready(poll, until) or time.monotonic() > stop:
+                    return False
+                self._read_once()
+            return True
+        finally:
+            self._reading = False
+
+    def _read_once(self) -> bool:
+        """Reads once, without waiting, and distributes what came.  Returns False if nothing came.
+        """
+        if self._half_read:
+            self.lose("reading was interrupted")
+        if self.lost is not None:
+            return False
+        arrived: list[Call] = []
+        try:
+            self._half_read = True
+            data = attempt(self._channel.recv, wire.READ_SIZE, socket.MSG_DONTWAIT)
+            if isinstance(data, BlockingIOError):
+                self._half_read = False
+                return False
+            if isinstance(data, OSError):
+                self.lose(f"reading failed: {data.strerror}")
+                return True
+            messages, failure = self._decode(data)
+            failure = self._hand_out(messages, arrived) or failure
+            self._half_read = False
+        except BaseException:
+            self.lose("reading was interrupted")
+            raise
+        if isinstance(failure, wire.TooLarge):
+            self._lose_to_size(failure)
+        elif failure is not None:
+            self.lose(f"the daemon sent {failure}")
+        elif not data:
+            self.lose("the daemon closed the connection")
+        for call in arrived:
+            call._notify()
+        if self.retired:
+            self._close_if_retired()
         return True
 
-    def _hand_out(self, messages: list[Any]) -> None:
-        with self._lock:
-            for message in messages:
-                # An unknown id: the request was given up while its answer was on its way.
-                if message[0] == wire.RESPONSE and message[1] in self._calls:
-                    _finish(self._calls.pop(message[1]), message[2], message[3])
-                elif message[0] == wire.NOTIFICATION:
-                    number, value = part_of(message)
-                    call = None if number is None else self._calls.get(number)
-                    if isinstance(call, InParts):
-                        call.inbox.put(value)
-            self._wake()
+    def _decode(self, data: bytes) -> tuple[list[list[Any]], wire.Unreadable | None]:
+        """The messages that are complete, and why no more can be read after them."""
+        try:
+            return self._decoder.feed(data), None
+        except wire.Unreadable as error:
+            return error.messages, error
 
-    def _wake(self) -> None:
-        """To be called with the lock held: wakes the threads for whose calls something has come."""
-        for turn, call in self._waiting.items():
-            if call._has_arrived():
-                turn.notify()
+    def _hand_out(
+        self, messages: list[list[Any]], arrived: list[Call]
+    ) -> wire.Unreadable | None:
+        """Distributes the messages; adds the calls for which something came to `arrived`."""
+        for message in messages:
+            call = None
+            if message[0] == wire.RESPONSE:
+                # None: the request was given up while its answer was on its way.
+                call = self._calls.pop(message[1], None)
+                self._overdue = 0
+                if call is not None:
+                    call._settle(message[2], message[3])
+            elif message[0] == wire.NOTIFICATION:
+                number, value = part_of(message)
+                found = self._calls.get(number)
+                if isinstance(found, InParts):
+                    found.inbox.put(value)
+                    call = found
+            else:
+                return wire.Malformed("a request")
+            if call is not None:
+                arrived.append(call)
+        return None
 
     # --- writing ---
 
     def _write(self, data: bytes, deadline: float | None) -> None:
         """Writes one whole message, or raises as send_request does."""
-        me = threading.get_ident()
-        sent = 0
-        is_late = False
         try:
-            self._become_writer(me, deadline)
-            while sent < len(data):
-                sent += self._write_some(me, data, sent, deadline)
-        except _Late:
-            is_late = True
-            if sent:
-                self.lose("a message was only written in part")
-        except BaseException as error:
-            if not isinstance(error, OSError) or not is_own(error, __file__):
-                self.lose("writing was interrupted")
-                raise
-            self.lose(f"writing failed: {error.strerror}")
-            if sent == 0:
-                raise NeverLeft(self.lost) from None
-            raise lost_error(str(self.lost), "no") from None
+            if not self._writer.hold(deadline, self._write_whole, data, deadline):
+                raise unsent("the deadline passed while others were writing")
         finally:
-            if self._writing == me:
-                self._writing = 0  # before any call, which may be interrupted
-                with self._lock:
-                    self._may_write.notify()
-                    self._close_if_unused()
-        if is_late:
-            raise _unsent("the deadline passed before the daemon took the request")
+            if self.lost is not None:
+                self._close_if_unused()
 
-    def _become_writer(self, me: int, deadline: float | None) -> None:
-        """Waits until no other thread writes: one message after the other."""
-        with self._lock:
-            while self._writing:
-                left = _left(deadline)
-                if left == 0:
-                    raise _Late
-                self._may_write.wait(_recheck(left))
-            self._writing = me
-
-    def _write_some(self, me: int, data: bytes, sent: int, deadline: float | None) -> int:
+    def _write_whole(self, data: bytes, deadline: float | None) -> bool:
+        if self._half_written:
+            self.lose("a message was only written in part")
+        if self.lost is not None:
+            raise NeverLeft(self.lost)
+        sent = 0
         flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         try:
-            return self._channel.send(memoryview(data)[sent:] if sent else data, flags)
-        except BlockingIOError as error:
-            if not is_own(error, __file__):
-                raise
-        is_reader = False
+            while True:
+                self._half_written = True  # until it is known how much was taken
+                took = attempt(self._channel.send, memoryview(data)[sent:] if sent else data, flags)
+                if isinstance(took, int):
+                    sent += took
+                elif not isinstance(took, BlockingIOError):
+                    reason = f"writing failed: {took.strerror}"
+                    break
+                self._half_written = 0 < sent < len(data)
+                if sent == len(data):
+                    return True
+                self._await_room(deadline)
+        except BaseException:
+            if self._half_written:
+                self.lose("a message was only written in part")
+            raise
+        self.lose(reason)
+        if sent == 0:
+            raise NeverLeft(self.lost or reason)
+        raise lost_error(self.lost or reason, "no")
+
+    def _await_room(self, deadline: float | None) -> None:
+        """Waits a while until the socket takes more bytes; reads meanwhile, if nobody else does."""
+        left = HEARTBEAT if deadline is None else min(deadline - time.monotonic(), HEARTBEAT)
+        if left <= 0:
+            raise unsent("the deadline passed before the daemon took the request")
+        until = time.monotonic() + left
+        if self._reader.hold(0, self._read_or_write, until) is None:
+            _ready(_poll(self._channel, select.POLLOUT), until)
+        elif self._waiting:
+            self._pass_on()
+
+    def _read_or_write(self, until: float) -> bool:
+        """Waits until the socket can be written to or read, and reads."""
+        self._reading = True
         try:
-            with self._lock:
-                if not self._reading:
-                    self._reading = me
-                    is_reader = True
-            events = select.POLLOUT | (select.POLLIN if is_reader else 0)
-            got = _ready(self._channel, events, deadline)
-            if not got:
-                raise _Late
-            if is_reader and got & ~select.POLLOUT:
-                self._read(None)
+            poll = _poll(self._channel, select.POLLIN | select.POLLOUT)
+            if _ready(poll, until) & ~select.POLLOUT:
+                self._read_once()
+            return True
         finally:
-            if is_reader:
-                self._reading = 0  # before any call, which may be interrupted
-                self._leave()
-        return 0
+            self._reading = False
 
     # --- the end ---
 
@@ -435,27 +552,26 @@ class Connection:
         """Closes the connection; every call in flight fails with peer_closed."""
         if not self.is_ours():
             return self.abandon()
-        with self._lock:
-            if self.lost is None:
-                self.lost = reason
-            calls = list(self._calls.values())
-            self._calls.clear()
-            for call in calls:
-                _finish(call, lost_error(self.lost, "maybe"), None)
-            self._wake()
-            try:
-                # shutdown, not close: threads that read or write now see the end, and close it.
-                self._channel.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            self._close_if_unused()
+        if self.lost is None:
+            self.lost = reason
+        # shutdown, not close: threads that read or write now see the end, and close it.
+        attempt(self._channel.shutdown, socket.SHUT_RDWR)
+        for call in self._calls.copy().values():
+            call._notify()
+        self._calls.clear()
+        self._close_if_unused()
 
     def _close_if_unused(self) -> None:
-        """To be called with the lock held: closes the socket, unless a thread is in a system call
-        on it.
+        """Closes the socket of a lost connection, unless a thread is in a system call on it: that
+        thread will.
         """
-        if self.lost is not None and not self._reading and not self._writing:
+        # Who takes a role from now on finds the connection lost, and does not touch the socket.
+        if self._reader.hold(0, _nothing) and self._writer.hold(0, _nothing):
             self._channel.close()
+
+    def _close_if_retired(self) -> None:
+        if self.retired and not self._calls:
+            self.lose("the daemon did not answer for a long time")
 
     def abandon(self) -> None:
         """Closes the socket of a connection that belongs to the parent process, without sending
@@ -465,10 +581,10 @@ class Connection:
         self._channel.close()
 
     def _lose_to_size(self, error: wire.TooLarge) -> None:
-        with self._lock:
-            call = None if error.number is None else self._calls.pop(error.number, None)
-            if call is not None:
-                _finish(call, too_large(error), None)
+        call = self._calls.pop(error.number, None)
+        if call is not None:
+            call._settle(too_large(error), None)
+            call._notify()
         self.lose(f"the daemon sent {error}")
 
     def is_ours(self) -> bool:
@@ -480,16 +596,12 @@ class Connection:
             raise lost_error("made before a fork, the call is the parent's", "maybe")
 
 
-def _finish(call: Call, error: object, value: object) -> None:
-    call._error = error
-    call._value = value
-    call._answered = True
-    if call._arrivals is not None:
-        call._arrivals.put(("answered", call))  # its callbacks are run elsewhere
+def _nothing() -> bool:
+    return True
 
 
-def _unsent(message: str) -> errors.Error:
-    return errors.make("deadline_exceeded", message, executed="no", retryable=True)
+def _raisable(error: object) -> errors.Error:
+    return error if isinstance(error, errors.Error) else errors.from_wire(error)
 
 
 def _earlier(first: float | None, second: float | None) -> float | None:
@@ -498,20 +610,16 @@ def _earlier(first: float | None, second: float | None) -> float | None:
     return min(first, second)
 
 
-def _left(until: float | None) -> float | None:
-    return None if until is None else max(0.0, until - time.monotonic())
-
-
-def _recheck(left: float | None) -> float:
-    """How long to wait at a condition: whoever would notify may have been interrupted."""
-    return 1.0 if left is None else min(left, 1.0)
-
-
-def _ready(channel: socket.socket, events: int, until: float | None) -> int:
-    """Returns those of `events` (or an error) that the socket is ready for; 0: none until `until`.
-    """
+def _poll(channel: socket.socket, events: int) -> select.poll:
     poll = select.poll()
     poll.register(channel, events)
-    left = _left(until)
-    found = poll.poll(None if left is None else math.ceil(left * 1000))
+    return poll
+
+
+def _ready(poll: select.poll, until: float | None) -> int:
+    """Waits for the events of `poll`, or an error, and returns them; 0: none came by `until`."""
+    left = None
+    if until is not None:
+        left = max(0, math.ceil(min(until - time.monotonic(), POLL_MAX) * 1000))
+    found = poll.poll(left)
     return found[0][1] if found else 0

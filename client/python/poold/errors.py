@@ -379,30 +379,49 @@ def from_wire(value: object) -> Error:
     text = value
     if isinstance(value, list) and len(value) == 2:
         text = value[1]
-    code, separator, rest = str(text).partition(": ")
+    said = _text_of(text)
+    code, separator, rest = said.partition(": ")
     if separator and code in CODES:
         return make(code, rest)
-    return make("internal", str(text))
+    return make("internal", said)
+
+
+def _text_of(value: object) -> str:
+    """What another server sent instead of a text, as a text."""
+    if isinstance(value, str):
+        return value
+    try:
+        return str(value)
+    except RecursionError:
+        return "an error that is nested too deeply"
+
+
+def _word(raw: dict[str, Any], key: str, default: str) -> str:
+    value = raw.get(key)
+    return value if isinstance(value, str) else default
 
 
 def _from_map(raw: dict[str, Any]) -> Error:
-    code = str(raw.get("code", "internal"))
-    category = str(raw.get("category", CODES.get(code, UNKNOWN)[0]))
+    code = _word(raw, "code", "internal")
+    known = CODES.get(code, UNKNOWN)
+    category = _word(raw, "category", known[0])
     kind: type[Error] = SPECIFIC.get(code, CATEGORIES.get(category, Error))
     detail = raw.get("detail")
     detail = detail if isinstance(detail, dict) else {}
     message = raw.get("message", "")
     if kind is WorkerException:
         message = detail.get("message", message)
-    error = kind(str(message), code=code, category=category, detail=detail, raw=raw)
-    error.severity = raw.get("severity", error.severity)
-    error.strategy = raw.get("strategy", error.strategy)
-    error.retryable = bool(raw.get("retryable", False))
+    error = kind(_text_of(message), code=code, category=category, detail=detail, raw=raw)
+    error.severity = _word(raw, "severity", known[1])
+    error.strategy = _word(raw, "strategy", known[2])
+    error.retryable = raw.get("retryable") is True
     after = raw.get("retry_after_ms")
-    error.retry_after = after / 1000 if isinstance(after, (int, float)) else None
+    if isinstance(after, (int, float)) and not isinstance(after, bool):
+        error.retry_after = after / 1000
     for name in _PLAIN:
         setattr(error, name, raw.get(name))
-    error.attempt = raw.get("attempt", 0)
+    attempt = raw.get("attempt")
+    error.attempt = attempt if type(attempt) is int else 0
     attempts = raw.get("attempts")
     error.attempts = attempts if isinstance(attempts, list) else []
     return error

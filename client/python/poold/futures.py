@@ -41,8 +41,12 @@ class Watchable(Future[Any]):
 
     _connection: Any
     _deadline: float | None
-    _answered: bool
     _arrivals: queue.SimpleQueue[Any] | None  # where to tell that it was answered, if watched
+
+    @property
+    def _answered(self) -> bool:
+        """Whether there is an outcome."""
+        raise NotImplementedError
 
     def __getattr__(self, name: str) -> Any:
         if name not in _FIELDS:
@@ -99,12 +103,12 @@ class Watchable(Future[Any]):
         watcher = _watcher()
         self._arrivals = watcher.arrivals
         if self._answered:
-            self._settle()  # at once, as of any Future that is done
+            self._tell_all()  # at once, as of any Future that is done
         else:
             watcher.arrivals.put(("watch", self))
             _reader_of(self._connection).add(self)
 
-    def _settle(self) -> None:
+    def _tell_all(self) -> None:
         """Tells everybody who waits for this as for a Future."""
         result, error = self._outcome()
         try:
@@ -138,7 +142,7 @@ class _Watcher:
                 continue
             if call._answered:
                 try:
-                    call._settle()
+                    call._tell_all()
                 except BaseException:  # what a callback raised to end its thread
                     traceback.print_exc()
             elif call._deadline is not None:

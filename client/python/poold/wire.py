@@ -13,11 +13,13 @@ with the elements that there are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgpack
 
 from poold import codec
+from poold.origins import raised_elsewhere
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
@@ -55,15 +57,27 @@ KEEP_SIZE = 1024 * 1024
 
 # The longest timeout that a request can have, 49 days.
 TIMEOUT_MS_MAX = 0xFFFFFFFF
+# Messages after a refused one that are read the slow way with it.
+SLOW_RUN = 1000
 
 _LENGTH = {REQUEST: 4, RESPONSE: 4, NOTIFICATION: 3}
 
 
-class Malformed(Exception):
-    """The stream is not MessagePack-RPC: its connection cannot be used any more."""
+class Unreadable(Exception):
+    """The stream cannot be read on: its connection cannot be used any more.
+
+    Attributes:
+        messages (list): the whole messages that came before, with the same bytes.
+    """
+
+    messages: list[list[Any]] = []
 
 
-class TooLarge(Exception):
+class Malformed(Unreadable):
+    """The stream is not MessagePack-RPC."""
+
+
+class TooLarge(Unreadable):
     """A message is larger than the limit.
 
     Attributes:
@@ -295,12 +309,16 @@ class Decoder:
             TooLarge: a message is larger than the limit.
         """
         messages: list[Any] = []
-        while data:
-            skipper = self._skipper
-            if skipper:
-                data = self._skip(skipper, data, messages)
-            else:
-                data = self._unpack(data, messages)
+        try:
+            while data:
+                skipper = self._skipper
+                if skipper:
+                    data = self._skip(skipper, data, messages)
+                else:
+                    data = self._unpack(data, messages)
+        except Unreadable as error:
+            error.messages = messages
+            raise
         return messages
 
     def _restart(self) -> None:
@@ -323,8 +341,10 @@ class Decoder:
                 end = unpacker.tell()
         except Malformed:
             raise
-        except Exception:
-            self._skipper = _Skipper()
+        except Exception as error:
+            if raised_elsewhere(error):
+                raise
+            self._skipper = _Skipper(fast=True)
         if end:
             self._pending.clear()
         if end != fed:
@@ -348,10 +368,20 @@ class Decoder:
         end = skipper.skip(self._pending)
         if end is None:
             return b""
-        messages.append(_read_elements(bytes(self._pending[:end])))
+        raw = bytes(self._pending)
+        self._pending.clear()
         self._skipper = None
+        messages.append(_read_elements(raw[:end]))
+        # More of the kind may follow; a new unpacker for each of them would cost more than they do.
+        for _ in range(SLOW_RUN):
+            skipper = _Skipper(end)
+            after = skipper.skip(raw) if end < len(raw) else None
+            if after is None:
+                break
+            messages.append(_read_elements(raw[end:after]))
+            end = after
         self._restart()
-        return self._take_back(b"")[end:]
+        return raw[end:]
 
     def _keep(self, data: bytes) -> None:
         self._pending += data
@@ -364,6 +394,7 @@ NO_ENVELOPE = "a value that is no MessagePack-RPC message"
 
 
 def _unpacker(limit: int) -> msgpack.Unpacker:
+    # Its buffer is as large as the limit, at most 1 MiB, so a small limit makes it cheap.
     return msgpack.Unpacker(
         raw=False,
         strict_map_key=False,
@@ -385,7 +416,7 @@ def _read_elements(raw: bytes) -> list[Any]:
     """Returns the elements of an envelope: Undecodable for the first element that cannot be
     decoded, None for those after it.  In a chunk, only the value can be undecodable.
     """
-    unpacker = _unpacker(0)
+    unpacker = _unpacker(len(raw))
     unpacker.feed(raw)
     message: list[Any] = []
     count = 0
@@ -394,6 +425,8 @@ def _read_elements(raw: bytes) -> list[Any]:
         while len(message) < min(count, 4):
             message.append(unpacker.unpack())
     except Exception as error:
+        if raised_elsewhere(error):
+            raise
         deep = isinstance(error, msgpack.StackError)
         message.append(Undecodable("nested too deeply" if deep else str(error)))
         message += [None] * (min(count, 4) - len(message))
@@ -408,7 +441,7 @@ def _read_elements(raw: bytes) -> list[Any]:
 
 def _read_number(raw: bytes | bytearray) -> int | None:
     """Returns the id of the response or chunk that `raw` begins with, or None."""
-    unpacker = _unpacker(0)
+    unpacker = _unpacker(32)
     unpacker.feed(raw[:32])
     try:
         count = unpacker.read_array_header()
@@ -420,8 +453,9 @@ def _read_number(raw: bytes | bytearray) -> int | None:
             if unpacker.read_array_header() == 2:
                 number = unpacker.unpack()
                 return number if type(number) is int else None
-    except Exception:
-        pass
+    except Exception as error:
+        if raised_elsewhere(error):
+            raise
     return None
 
 
@@ -442,16 +476,39 @@ class _Skipper:
         **{0xCA: 4, 0xCB: 8, 0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17},
     }
 
-    def __init__(self) -> None:
-        self.offset = 0
-        self._left = 1
+    # Runs of values that are one byte each, and of lists of one: those are as many as their bytes,
+    # and these leave as many values to come as before.
+    _ONES = rb"[\x00-\x80\x90\xa0\xc0\xc2\xc3\xe0-\xff]*"
+    _NESTS = rb"\x91*"
 
-    def skip(self, raw: bytearray) -> int | None:
-        """Returns the length of the value, or None if it is incomplete.
+    def __init__(self, offset: int = 0, fast: bool = False) -> None:
+        self.offset = offset
+        self._left = 1
+        # msgpack skips fast, but not what is nested too deeply.
+        self._fast = _unpacker(0) if fast else None
+        self._fed = 0
+
+    def skip(self, raw: bytes | bytearray) -> int | None:
+        """Returns the end of the value, or None if it is incomplete.
 
         `raw` are the same bytes as last time, and more.  Raises Malformed for 0xc1.
         """
+        if self._fast is not None:
+            self._fast.feed(memoryview(raw)[self._fed :])
+            self._fed = len(raw)
+            try:
+                self._fast.skip()
+                return self._fast.tell()
+            except msgpack.OutOfData:
+                return None
+            except Exception as error:
+                if raised_elsewhere(error):
+                    raise
+                self._fast = None
         while self._left:
+            self._skip_runs(raw)
+            if not self._left:
+                break
             step = self._step(raw, self.offset)
             if step is None or self.offset + step[0] > len(raw):
                 return None
@@ -459,7 +516,21 @@ class _Skipper:
             self._left += step[1] - 1
         return self.offset
 
-    def _step(self, raw: bytearray, at: int) -> tuple[int, int] | None:
+    def _skip_runs(self, raw: bytes | bytearray) -> None:
+        import re  # slow to load, and seldom needed
+
+        at = self.offset
+        ones = re.compile(self._ONES).match(raw, at, min(len(raw), at + self._left))
+        assert ones is not None  # it may be empty
+        self._left -= ones.end() - at
+        if self._left:
+            nests = re.compile(self._NESTS).match(raw, ones.end())
+            assert nests is not None
+            self.offset = nests.end()
+        else:
+            self.offset = ones.end()
+
+    def _step(self, raw: bytes | bytearray, at: int) -> tuple[int, int] | None:
         """(bytes of the item at `at` without its children, number of children)."""
         if at >= len(raw):
             return None

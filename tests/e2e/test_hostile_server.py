@@ -1,0 +1,99 @@
+"""libpoold and poolctl against the server that misbehaves (tests/python/hostile.py)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
+
+from hostile import FLOODS, Hostile  # noqa: E402
+from support import PATIENCE, FakeServer, Peer  # noqa: E402
+
+from clock import Timed, stretch  # noqa: E402
+from harness import BUILD  # noqa: E402
+
+# Milliseconds, of each call of libpoold; and seconds that a call may be late on a busy machine.
+TIMEOUT, GRACE = 100, 50
+SLACK = 2.0
+
+# The exit statuses that poolctl documents.
+STATUSES = {0, 1, 2, 65, 69, 71, 75, 76}
+
+
+def silent(peer: Peer) -> None:
+    while True:
+        peer.read()
+
+
+def run(*command: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*map(str, command)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=PATIENCE,
+    )
+
+
+class Libpoold(unittest.TestCase):
+    def calls(self, path: str, count: int) -> list[str]:
+        """The outcomes of so many calls, each of which ends in time."""
+        found = run(BUILD / "workers" / "caller", path, count, TIMEOUT, GRACE)
+        self.assertEqual((found.returncode, found.stderr), (0, ""))
+        outcomes = [line.split() for line in found.stdout.splitlines()]
+        self.assertEqual(len(outcomes), count)
+        for _, milliseconds in outcomes:
+            self.assertLess(int(milliseconds), TIMEOUT + GRACE + 1000 * stretch(SLACK))
+        return [outcome for outcome, _ in outcomes]
+
+    def test_whatever_it_answers(self) -> None:
+        for seed in range(4):
+            with self.subTest(seed=seed), FakeServer(Hostile(seed), greeted=False) as server:
+                self.calls(server.path, 60)
+
+    def test_a_flood(self) -> None:
+        for flood in FLOODS:
+            with FakeServer(flood) as server:
+                self.assertNotIn("result", self.calls(server.path, 2))
+
+    def test_silence(self) -> None:
+        with FakeServer(silent, greeted=False) as server:
+            self.assertEqual(self.calls(server.path, 4), ["deadline_exceeded"] * 4)
+            self.assertEqual(server.connections, 2)  # the first was left as dead
+
+
+class Poolctl(unittest.TestCase):
+    def ask(self, path: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        with Timed() as timed:
+            found = run(BUILD / "poolctl", "--socket", path, "--wait", "100ms", *arguments)
+        self.assertIn(found.returncode, STATUSES, found.stderr)
+        self.assertNotIn("Sanitizer", found.stderr)
+        self.assertLess(timed.seconds, 1.2 + stretch(SLACK))
+        return found
+
+    def test_whatever_it_answers(self) -> None:
+        with FakeServer(Hostile(5), greeted=False) as server:
+            for _ in range(12):
+                self.ask(server.path, "call", "--timeout", "100ms", "p", "m")
+                self.ask(server.path, "call", "--stream", "--timeout", "100ms", "p", "m")
+                for report in ("health", "status", "workers", "errors", "doctor"):
+                    self.ask(server.path, report)
+
+    def test_an_error_is_json_whatever_it_says(self) -> None:
+        with FakeServer(Hostile(6), greeted=False) as server:
+            for _ in range(20):
+                found = self.ask(server.path, "--json", "call", "--timeout", "100ms", "p", "m")
+                self.assertIsNotNone(json.loads(found.stdout))
+
+    def test_silence(self) -> None:
+        with FakeServer(silent, greeted=False) as server:
+            self.assertEqual(self.ask(server.path, "health").returncode, 75)
+
+
+if __name__ == "__main__":
+    unittest.main()
