@@ -145,7 +145,7 @@ $(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a $(O)/libproto.a
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
 $(O)/libpoold_mcp.a: $(call obj,$(MCP_SRC))
 	$(archive)
-$(O)/poold-mcp: $(O)/libpoold_mcp.a $(O)/libpoolctl.a $(O)/libpoold.a
+$(O)/poold-mcp: $(O)/libpoold_mcp.a $(O)/libpoolctl.a $(O)/libpoold.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
 $(O)/$(SONAME): $(call obj,$(LIB_SRC) $(PROTO_SRC)) client/lib/libpoold.map

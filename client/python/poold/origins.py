@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 
+OWN = ("msgpack", "poold")
+
+
 def raised_elsewhere(error: BaseException) -> bool:
-    """Whether the exception, caught around nothing but calls of functions in C and of msgpack, is
-    not of these but of Python code that ran meanwhile: a signal handler, whose TimeoutError is not
-    the system's.
+    """Whether the exception, caught around nothing but calls of functions in C, of msgpack and of
+    this package's codec, is not of these but of Python code that ran meanwhile: a signal handler,
+    whose TimeoutError is not the system's.
     """
     trace = error.__traceback__
     if trace is None or trace.tb_next is None:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] != "msgpack"
+    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] not in OWN
