@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, SupportsFloat, Union
 
 from poold import __version__, errors, wire
 from poold.lookup import default_path as default_path
+from poold.origins import raised_by_handler
 
 # The daemon's default limit of an answer, and room for its envelope.
 MAX_BUFFER_SIZE = (64 << 20) + 4096
@@ -258,6 +259,8 @@ def pack_request(number: int, method: str, params: list[Any]) -> bytes:
     try:
         return wire.pack([wire.REQUEST, number, method, params])
     except Exception as error:
+        if raised_by_handler(error):
+            raise
         message = f"the arguments cannot be sent: {reason_of(error)}"
         raise errors.make("encode_error", message, executed="no") from error
 

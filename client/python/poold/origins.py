@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 
 OWN = ("msgpack", "poold")
 
@@ -17,3 +19,15 @@ def raised_elsewhere(error: BaseException) -> bool:
     while trace.tb_next is not None:
         trace = trace.tb_next
     return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] not in OWN
+
+
+def raised_by_handler(error: BaseException) -> bool:
+    """Whether a signal handler has raised the exception, and not the code that it interrupted."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
