@@ -270,7 +270,7 @@ class TestSkipper(unittest.TestCase):
             | st.floats()
             | st.binary(max_size=400)
             | st.text(max_size=70)
-            | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=300)),
+            | st.builds(msgpack.ExtType, st.integers(0, 111), st.binary(max_size=300)),
             lambda inner: st.lists(inner, max_size=17)
             | st.dictionaries(st.integers(-5, 500), inner, max_size=5),
             max_leaves=20,

@@ -277,7 +277,7 @@ class TestCalls(unittest.TestCase):
             | st.binary(max_size=300)
             | st.text(max_size=300)
             | st.binary(max_size=20).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
-            | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=20)),
+            | st.builds(msgpack.ExtType, st.integers(0, 111), st.binary(max_size=20)),
             lambda inner: st.lists(inner, max_size=5)
             | st.dictionaries(st.text(max_size=5) | st.integers(-5, 5), inner, max_size=5),
             max_leaves=20,
