@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import signal
-
+from types import TracebackType
 
 OWN = ("msgpack", "poold")
+
+
+def _innermost(error: BaseException) -> TracebackType | None:
+    """Where it was raised; None: it was not."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace
+
+
+def is_own(error: BaseException, file: str) -> bool:
+    """Whether the code of this file has failed itself.
+
+    A signal handler may raise an OSError too, as does a time limit that raises TimeoutError.
+    """
+    trace = _innermost(error)
+    return trace is not None and trace.tb_frame.f_code.co_filename == file
 
 
 def raised_elsewhere(error: BaseException) -> bool:
@@ -13,11 +30,9 @@ def raised_elsewhere(error: BaseException) -> bool:
     this package's codec, is not of these but of Python code that ran meanwhile: a signal handler,
     whose TimeoutError is not the system's.
     """
-    trace = error.__traceback__
-    if trace is None or trace.tb_next is None:
+    trace = _innermost(error)
+    if trace is None or trace is error.__traceback__:
         return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
     return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] not in OWN
 
 

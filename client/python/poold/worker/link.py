@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 
-from poold.interrupts import is_own
+from poold.origins import is_own
 from poold.worker import forks
 from poold.worker.ending import TRIES, end, flush_streams, ignore_signals, say
 from poold.worker.failures import complain, summary
