@@ -273,6 +273,13 @@ void engine_recovery_cancel(struct engine *engine, uint64_t id);
 
 /* --- engine_place.c: the pool that serves a request --- */
 
+/* The pool at that level of the request's chain. */
+static inline struct pool *engine_pool_at(const struct engine *engine,
+					  const struct request *request, unsigned level)
+{
+	return &engine->pools[engine_chain_pool(engine, request->home, level)];
+}
+
 /* Finds a place for a new DELAYED request in its pool or further down the chain, or answers it. */
 void engine_place(struct engine *engine, struct request *request);
 

@@ -12,11 +12,6 @@
 /* It asks again as long as the next time is at least so far away. */
 #define ASK_AGAIN USEC_PER_MSEC
 
-static struct pool *pool_at(struct engine *engine, const struct request *request, unsigned level)
-{
-	return &engine->pools[engine_chain_pool(engine, request->home, level)];
-}
-
 /* The typical run of the request in that pool, or else in its own; 0: unknown. */
 static usec_t run_at(const struct engine *engine, const struct request *request,
 		     const struct pool *pool)
@@ -49,7 +44,7 @@ static enum errcode why_deserted(const struct pool *pool)
 /* Whether the request can still finish at that level in time. */
 static bool is_time_enough(struct engine *engine, const struct request *request, unsigned level)
 {
-	return run_at(engine, request, pool_at(engine, request, level)) <
+	return run_at(engine, request, engine_pool_at(engine, request, level)) <
 	       usec_sub(request->deadline, engine->now);
 }
 
@@ -57,7 +52,7 @@ static bool is_time_enough(struct engine *engine, const struct request *request,
 static bool is_time(struct engine *engine, const struct request *request, unsigned level)
 {
 	return usec_sub(request->deadline, engine->now) <=
-	       margin(engine, request, pool_at(engine, request, level));
+	       margin(engine, request, engine_pool_at(engine, request, level));
 }
 
 void engine_plan_leave(struct engine *engine, struct request *request)
@@ -75,7 +70,7 @@ void engine_plan_leave(struct engine *engine, struct request *request)
 	     level <= engine_last_level(engine, request) &&
 	     engine_goes_down(engine, request, ERR_queue_timeout);
 	     level++) {
-		usec_t before = margin(engine, request, pool_at(engine, request, level));
+		usec_t before = margin(engine, request, engine_pool_at(engine, request, level));
 
 		/* If there is not even that much time, it waits at least for a part of it. */
 		in = usec_min(in, usec_max(usec_sub(left, before), left / 4));

@@ -134,27 +134,22 @@ void engine_move_to_level(struct engine *engine, struct request *request, unsign
 		request->tried[i].life = 0;
 }
 
-static bool is_static(const struct engine *engine, uint32_t pool)
-{
-	return engine->pools[pool].settings.adapter == POOL_STATIC;
-}
-
 /* Whether the request may be tried at that level: the pool there knows the method, and it is static
  * or it is safe to run the request there, for the client and for the workers. */
 static bool may_try_level(const struct engine *engine, const struct request *request,
 			  unsigned level)
 {
-	uint32_t pool = engine_chain_pool(engine, request->home, level);
+	const struct pool_settings *settings = &engine_pool_at(engine, request, level)->settings;
 
 	if (request->pool_skip & 1u << level)
 		return false;
 	if (request->deadline <= engine->now)
 		return false;
-	if (is_static(engine, pool))
+	if (settings->adapter == POOL_STATIC)
 		return !request->has_streamed;
 	return (!request->run.may_have_run || request->is_idempotent) &&
 	       (!request->has_streamed || request->is_restartable) &&
-	       request->run.crashes <= engine->pools[pool].settings.max_crash_retries &&
+	       request->run.crashes <= settings->max_crash_retries &&
 	       request_runs(request) < request->max_attempts;
 }
 
@@ -176,7 +171,7 @@ static bool try_levels(struct engine *engine, struct request *request, struct de
 {
 	for (unsigned level = descent->level; level <= engine_last_level(engine, request);
 	     level++) {
-		struct pool *pool = &engine->pools[engine_chain_pool(engine, request->home, level)];
+		struct pool *pool = engine_pool_at(engine, request, level);
 		enum errcode code;
 
 		if (pool->is_deserted != descent->is_last_resort ||
@@ -279,7 +274,7 @@ static bool has_place(const struct engine *engine, const struct request *request
 
 bool engine_would_take(struct engine *engine, const struct request *request, unsigned level)
 {
-	struct pool *pool = &engine->pools[engine_chain_pool(engine, request->home, level)];
+	struct pool *pool = engine_pool_at(engine, request, level);
 
 	return may_try_level(engine, request, level) && pool_serves(pool) &&
 	       unfit_for(engine, request, pool, engine_circuit(engine, pool, request->method)) ==
@@ -300,7 +295,7 @@ bool engine_move_down(struct engine *engine, struct request *request, unsigned l
 		if (was.run.has_token)
 			budget_return(&from->budget, engine->now);
 		from->stats.failed_over++;
-		engine->pools[engine_chain_pool(engine, request->home, level)].stats.taken_over++;
+		engine_pool_at(engine, request, level)->stats.taken_over++;
 		return true;
 	}
 	engine_move_to_level(engine, request, was.run.level);

@@ -162,12 +162,6 @@ bool engine_goes_down(const struct engine *engine, const struct request *request
 	return false;
 }
 
-static const struct pool *pool_at(const struct engine *engine, const struct request *request,
-				  unsigned level)
-{
-	return &engine->pools[engine_chain_pool(engine, request->home, level)];
-}
-
 /* Whether the request has taken so many workers down that it may be tried on just one more, and a
  * later pool of its chain would be that one: it has better prospects there. */
 static bool saves_last_worker(struct engine *engine, const struct request *request,
@@ -180,7 +174,7 @@ static bool saves_last_worker(struct engine *engine, const struct request *reque
 		return false;
 	for (unsigned level = request->run.level + 1; level <= engine_last_level(engine, request);
 	     level++)
-		if (pool_at(engine, request, level)->settings.adapter != POOL_STATIC &&
+		if (engine_pool_at(engine, request, level)->settings.adapter != POOL_STATIC &&
 		    engine_would_take(engine, request, level))
 			return true;
 	return false;
