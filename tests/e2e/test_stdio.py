@@ -150,11 +150,11 @@ class Ends(ClientTest):
         """Neither another worker nor the guard, also not one that is started later."""
         daemon = self.start(piped("plain", workers=3))
         daemon.announced.append("pool=t|guard")
-        guards = [p for p in procs.children(daemon.pid) if procs.name(p) == "poold-guard"]
+        guards = [p for p in procs.children(daemon.pid) if procs.name(p) == "pguard"]
         for pid in guards:
             procs.kill(pid)
         eventually(
-            lambda: any(procs.name(pid) == "poold-guard" and pid not in guards
+            lambda: any(procs.name(pid) == "pguard" and pid not in guards
                         for pid in procs.children(daemon.pid)),
             "there is another guard",
         )

@@ -126,7 +126,7 @@ class Guard(DaemonTest):
     @staticmethod
     def guards(daemon: Daemon) -> list[int]:
         below = procs.children(daemon.pid)
-        return [pid for pid in below if procs.name(pid) == "poold-guard" and procs.is_alive(pid)]
+        return [pid for pid in below if procs.name(pid) == "pguard" and procs.is_alive(pid)]
 
     def test_another_takes_its_place(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX))

@@ -41,7 +41,6 @@ struct daemon {
 	struct event start_timer;
 	struct event linger_timer;
 	struct event pending_timer;
-	struct event guard_event;
 	struct watch watch;
 	bool ready_reported;
 	bool finishing;
@@ -129,35 +128,6 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	systemd_watchdog(daemon->systemd);
-}
-
-/* --- the guard --- */
-
-static void watch_guard(struct daemon *daemon);
-
-static void on_guard_gone(evutil_socket_t fd, short what, void *argument)
-{
-	struct daemon *daemon = argument;
-	int r;
-
-	(void)fd;
-	(void)what;
-	log_warning("the guard is gone; starting another");
-	orphans_untrack(&daemon->driver.confine.orphans, daemon->guard.pid);
-	r = guard_restart(&daemon->guard);
-	if (r == 0)
-		r = orphans_track(&daemon->driver.confine.orphans, daemon->guard.pid);
-	if (r < 0)
-		log_error("the guard could not be started: %s", strerror(-r));
-	else
-		watch_guard(daemon);
-}
-
-static void watch_guard(struct daemon *daemon)
-{
-	event_assign(&daemon->guard_event, daemon->loop.base, daemon->guard.pidfd, EV_READ,
-		     on_guard_gone, daemon);
-	event_add(&daemon->guard_event, NULL);
 }
 
 /* --- the end --- */
@@ -312,7 +282,7 @@ static void unwatch(struct daemon *daemon)
 	event_del(&daemon->start_timer);
 	event_del(&daemon->linger_timer);
 	event_del(&daemon->pending_timer);
-	event_del(&daemon->guard_event);
+	guard_unwatch(&daemon->guard);
 }
 
 static int open_listener(struct daemon *daemon)
@@ -340,18 +310,19 @@ static int serve(struct daemon *daemon)
 		return r;
 	watch_signals(daemon);
 	set_timers(daemon);
-	watch_guard(daemon);
 	watch_files(daemon);
 	driver_start(&daemon->driver);
 	on_change(daemon);
-	loop_run(&daemon->loop);
+	r = guard_watch(&daemon->guard, &daemon->loop, on_change, daemon);
+	if (r == 0)
+		loop_run(&daemon->loop);
 	leave(daemon);
 	link_free_closed(&daemon->loop);
 	unwatch(daemon);
 	watch_close(&daemon->watch);
 	listener_close(&daemon->listener);
 	log_notice("stopped");
-	return 0;
+	return r;
 }
 
 static int run_loop(struct daemon *daemon)
@@ -389,7 +360,7 @@ int daemon_run(const struct config *config, struct systemd *systemd,
 		return r == -ENOMEM ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
 	r = guard_start(&daemon.guard);
 	if (r < 0) {
-		log_error("the guard could not be started: %s", strerror(-r));
+		log_error("no name could be drawn for the daemon: %s", strerror(-r));
 		return DAEMON_EXIT_FAILED;
 	}
 	r = run_loop(&daemon);

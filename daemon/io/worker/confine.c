@@ -66,7 +66,7 @@ int confine_init(struct confine *confine, struct loop *loop, const struct config
 	r = find_identities(confine);
 	if (r == 0)
 		r = orphans_init(&confine->orphans, loop, guard->instance, is_living, owner);
-	if (r == 0)
+	if (r == 0 && guard->pid > 0)
 		r = orphans_track(&confine->orphans, guard->pid);
 	if (r < 0)
 		return r;

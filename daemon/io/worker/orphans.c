@@ -1,10 +1,9 @@
 #include "daemon/io/worker/orphans.h"
 
 #include "daemon/io/base/log.h"
+#include "daemon/io/worker/process_stat.h"
 #include "daemon/io/worker/process_tag.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -83,38 +82,16 @@ static int list_by_kernel(struct pids *list)
 	return r;
 }
 
-static pid_t parent_of(const char *pid)
-{
-	char path[64], text[512];
-	const char *behind_name = NULL;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	if (fgets(text, sizeof(text), file))
-		behind_name = strrchr(text, ')');
-	fclose(file);
-	/* ") S 4711 ..." */
-	return behind_name && strlen(behind_name) > 4 ? (pid_t)strtol(behind_name + 4, NULL, 10)
-						      : 0;
-}
-
 /* The same from a search of all processes: slow, but it works with every kernel. */
 static int list_by_search(struct pids *list)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	pid_t self = getpid();
-	int r = 0;
+	struct process_table all = {0};
+	int r = process_table_read(&all);
 
-	if (!proc)
-		return -errno;
-	while (r == 0 && list->count < LISTED_MAX && (entry = readdir(proc)))
-		if (isdigit((unsigned char)entry->d_name[0]) && parent_of(entry->d_name) == self)
-			r = add_pid(list, (pid_t)strtol(entry->d_name, NULL, 10));
-	closedir(proc);
+	for (size_t i = 0; r == 0 && i < all.count && list->count < LISTED_MAX; i++)
+		if (all.entries[i].parent == getpid())
+			r = add_pid(list, all.entries[i].pid);
+	process_table_free(&all);
 	return r;
 }
 
@@ -262,6 +239,11 @@ void orphans_sweep(struct orphans *orphans)
 }
 
 /* --- tracked and inherited children --- */
+
+bool orphans_is_tracked(const struct orphans *orphans, pid_t pid)
+{
+	return has_pid(orphans->tracked, orphans->tracked_count, pid);
+}
 
 static size_t place_of(const struct orphans *orphans, pid_t pid)
 {

@@ -51,6 +51,7 @@ void orphans_done(struct orphans *orphans);
  * Returns 0 or -ENOMEM. */
 int orphans_track(struct orphans *orphans, pid_t pid);
 void orphans_untrack(struct orphans *orphans, pid_t pid);
+bool orphans_is_tracked(const struct orphans *orphans, pid_t pid);
 
 /*
  * Pauses the reaping of children that are not tracked, until orphans_resume was called as often: a
