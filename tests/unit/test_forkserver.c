@@ -1,6 +1,8 @@
 #include "daemon/io/worker/forkserver.h"
 
 #include "daemon/io/worker/identity.h"
+#include "daemon/io/worker/orphans.h"
+#include "daemon/io/worker/process_stat.h"
 #include "tests/unit/test_config.h"
 
 #include <signal.h>
@@ -277,26 +279,65 @@ START_TEST(ready_twice_is_ready_once)
 }
 END_TEST
 
-static void on_exit_unexpected(void *owner, const struct process_end *end)
+static void end_children(void)
 {
-	(void)owner;
-	(void)end;
-	ck_abort_msg("it was adopted");
+	struct process_table all = {0};
+
+	ck_assert_int_eq(process_table_read(&all), 0);
+	for (size_t i = 0; i < all.count; i++) {
+		if (all.entries[i].parent != getpid())
+			continue;
+		kill(all.entries[i].pid, SIGKILL);
+		waitpid(all.entries[i].pid, NULL, 0);
+	}
+	process_table_free(&all);
 }
 
-START_TEST(a_stranger_is_not_adopted)
+/* It names a process that the daemon has not asked it for: it ends, and nobody else does. */
+START_TEST(what_it_has_not_forked)
+{
+	static const char *const lies[] = {"first",    "daemon",   "itself",	  "child",
+					   "nobody",   "earlier",  "sessionless", "sibling",
+					   "stranger", "negative", "huge"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		struct world world;
+
+		open_world(&world, lies[i]);
+		order(&world, 0);
+		run_until_reported(&world, 1);
+		ck_assert_msg(world.orders[0].pid == 0 && world.orders[0].error == 0, "%s",
+			      lies[i]);
+		ck_assert_msg(world.orders[0].end.is_signalled &&
+				      world.orders[0].end.status == SIGKILL,
+			      "%s", lies[i]);
+		ck_assert_int_eq(world.server.process.pid, 0);
+		close_world(&world);
+		end_children();
+	}
+}
+END_TEST
+
+START_TEST(a_process_that_is_in_use_is_not_given_twice)
 {
 	struct world world;
-	struct process process = {0};
+	struct orphans orphans = {0};
+	siginfo_t info;
 
-	open_world(&world, "stranger");
+	open_world(&world, "again");
+	world.loop.orphans = &orphans;
 	order(&world, 0);
 	run_until_reported(&world, 1);
-	ck_assert_int_eq(world.orders[0].pid, 2);
-	ck_assert_int_eq(process_adopt(&process, &world.loop, 2, on_exit_unexpected, NULL),
-			 -ECHILD);
-	ck_assert_int_eq(process.pid, 0);
-	world.orders[0].pid = 0;
+	ck_assert_int_gt(world.orders[0].pid, 1);
+	ck_assert_int_eq(orphans_track(&orphans, world.orders[0].pid), 0);
+	order(&world, 1);
+	run_until_reported(&world, 1);
+	ck_assert_int_eq(world.orders[1].pid, 0);
+	ck_assert_int_eq(world.orders[1].end.status, SIGKILL);
+	ck_assert_int_eq(
+		waitid(P_PID, (id_t)world.orders[0].pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+	world.loop.orphans = NULL;
+	free(orphans.tracked);
 	close_world(&world);
 }
 END_TEST
@@ -445,7 +486,8 @@ int main(void)
 		one_that_dies_at_its_work,
 		what_it_must_not_say,
 		ready_twice_is_ready_once,
-		a_stranger_is_not_adopted,
+		what_it_has_not_forked,
+		a_process_that_is_in_use_is_not_given_twice,
 		an_adopted_one_is_watched_and_reaped,
 		fork_requests_are_cancelled,
 		one_that_hangs_up,

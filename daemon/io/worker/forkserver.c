@@ -3,7 +3,10 @@
 #include "daemon/io/base/log.h"
 #include "daemon/io/base/log_text.h"
 #include "daemon/io/config/config.h"
+#include "daemon/io/worker/identity.h"
 #include "daemon/io/worker/orphans.h"
+#include "daemon/io/worker/parentage.h"
+#include "daemon/io/worker/process_stat.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
 
@@ -220,6 +223,7 @@ static int ask(struct forkserver *server, struct fork_request *fork_request)
 	int r;
 
 	server->last_id++;
+	server->asked = process_stat_now();
 	buf_init(&message, MESSAGE_MAX);
 	pack_request(server, fork_request, &message);
 	r = buf_error(&message);
@@ -294,14 +298,46 @@ static int read_answer(const struct envelope *envelope, pid_t *ret_pid, int *ret
 	return 0;
 }
 
-static int take_answer(struct forkserver *server, const struct envelope *envelope)
+/* The value that the request adds to the environment under that name, or NULL. */
+static const char *find_addition(const struct fork_request *fork_request, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < FORK_REQUEST_ADDITIONS; i++)
+		if (strncmp(fork_request->additions[i], name, len) == 0 &&
+		    fork_request->additions[i][len] == '=')
+			return fork_request->additions[i] + len + 1;
+	return NULL;
+}
+
+/* Whether the process is the one that the server was asked for; if it is not, `why` says more. */
+static bool has_forked(const struct forkserver *server, pid_t pid, char *why, size_t size)
+{
+	const struct identity *identity = server->start.identity;
+	struct parentage parentage = {
+		.orphans = server->start.loop->orphans,
+		.since = server->asked,
+		.life = find_addition(first_request(server), PROCESS_TAG_LIFE),
+		.server_life = server->life,
+		.user = identity->has_user ? identity->uid : getuid(),
+	};
+	const char *fault = parentage_fault(&parentage, pid);
+
+	if (fault)
+		snprintf(why, size, "it named process %d, which %s", (int)pid, fault);
+	return !fault;
+}
+
+static int take_answer(struct forkserver *server, const struct envelope *envelope, char *why,
+		       size_t size)
 {
 	struct fork_request *fork_request;
 	pid_t pid = 0;
 	int error;
 
 	if (!server->is_forking || envelope->id != server->last_id ||
-	    read_answer(envelope, &pid, &error) < 0)
+	    read_answer(envelope, &pid, &error) < 0 ||
+	    (error == 0 && !has_forked(server, pid, why, size)))
 		return -EPROTO;
 	fork_request = first_request(server);
 	/* The pause of the orphans lasts until the process is tracked. */
@@ -319,16 +355,19 @@ static int take_answer(struct forkserver *server, const struct envelope *envelop
 	return 0;
 }
 
-static void end_broken(struct forkserver *server)
+/* `why`: more about it, or "". */
+static void end_broken(struct forkserver *server, const char *why)
 {
-	notify(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", "");
+	notify(server, LOG_LEVEL_ERROR, server->process.pid, "broke the protocol", why);
+	close_link(server);
 	forkserver_kill(server);
 }
 
-static int take_message(struct forkserver *server, const struct envelope *envelope)
+static int take_message(struct forkserver *server, const struct envelope *envelope, char *why,
+			size_t size)
 {
 	if (envelope->type == ENVELOPE_RESPONSE)
-		return take_answer(server, envelope);
+		return take_answer(server, envelope, why, size);
 	if (envelope->type != ENVELOPE_NOTIFICATION)
 		return -EPROTO;
 	/* Other notifications are ignored. */
@@ -341,11 +380,12 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	struct forkserver *server = owner;
 	struct envelope envelope;
+	char why[128] = "";
 
 	(void)chunk;
 	if (envelope_read(message.data, message.len, &envelope) < 0 ||
-	    take_message(server, &envelope) < 0)
-		end_broken(server);
+	    take_message(server, &envelope, why, sizeof(why)) < 0)
+		end_broken(server, why);
 }
 
 /* Without its socket the server is of no use.  Mostly it is about to exit, and its exit status says
@@ -360,7 +400,7 @@ static void on_link_end(void *owner, enum link_end end, int error, struct bytes 
 	if (end == LINK_END_OF_FILE || end == LINK_END_ERROR)
 		event_add(&server->grace, &close_grace);
 	else
-		end_broken(server);
+		end_broken(server, "");
 }
 
 static void on_free(struct link *link)

@@ -36,7 +36,7 @@ struct fork_request {
 	int files[FORK_REQUEST_FILES];
 	int signal; /* to be sent as soon as there is a process; 0: none */
 	/* One of these is called, once, unless the request is cancelled.  The process was
-	 * started... */
+	 * started, and is what the server was asked for (parentage.h)... */
 	void (*on_forked)(void *owner, pid_t pid);
 	/* ... or could not be: the system refused it (`error`), or the server has ended (`end` not
 	 * NULL). */
@@ -58,6 +58,7 @@ struct forkserver {
 	bool is_forking;	   /* the first of them was sent to the server */
 	bool is_renewing;	   /* it ends because forkserver_renew was called */
 	uint32_t last_id;
+	uint64_t asked; /* when the last request was sent: process_stat_now */
 };
 
 /* Closes its files. */
