@@ -66,6 +66,14 @@ static void show_problems(const json_t *pool)
 	}
 }
 
+/* A daemon that says nothing of its guard is an older one. */
+static void show_guard(const json_t *report)
+{
+	if (json_is_false(json_object_get(report, "guard")))
+		printf("its guard does not live: nothing would end the workers if the daemon were "
+		       "killed\n");
+}
+
 static void show_daemon(const json_t *status)
 {
 	char pid[UNIT_TEXT_MAX], uptime[UNIT_TEXT_MAX];
@@ -77,6 +85,7 @@ static void show_daemon(const json_t *status)
 	printf("%s (process %s, up %s)\n",
 	       json_is_true(json_object_get(status, "draining")) ? " and stopping" : "",
 	       field_count(pid, status, "pid"), field_duration(uptime, status, "uptime_ms"));
+	show_guard(status);
 }
 
 static void show_totals(const json_t *status)
@@ -154,6 +163,7 @@ void show_health(const json_t *health, const char *wanted)
 	print_status(stdout, field_text(health, "status"));
 	printf("%s%s\n", json_is_true(json_object_get(health, "ready")) ? "" : ", not ready",
 	       json_is_true(json_object_get(health, "draining")) ? ", stopping" : "");
+	show_guard(health);
 	json_object_foreach (pools, name, pool) {
 		printf("  ");
 		show_pool_health(name, pool);

@@ -47,6 +47,7 @@ STATUS = {
     "pid": int,
     "uptime_ms": NUMBER,
     "draining": bool,
+    "guard": bool,
     "connections": int,
     "connections_max": int,
     "requests": dict.fromkeys(
@@ -224,7 +225,8 @@ class Shapes(DaemonTest):
         one = {"status": "ok", "reasons": []}
         self.check_shape(
             "poold.health",
-            {"status": "ok", "ready": True, "draining": False, "pools": {"one": one, "two": one}},
+            {"status": "ok", "ready": True, "draining": False, "guard": True,
+             "pools": {"one": one, "two": one}},
         )
 
     def test_status(self) -> None:

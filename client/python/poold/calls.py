@@ -359,7 +359,7 @@ class Requests:
         raise NotImplementedError
 
     def health(self) -> dict[str, Any]:
-        """Health of each pool, with reasons: {status, ready, draining, pools}."""
+        """Health of each pool, with reasons: {status, ready, draining, guard, pools}."""
         return self.request("poold.health")
 
     def doctor(self) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 #include "daemon/core/engine_view.h"
 #include "daemon/io/base/pack_named.h"
+#include "daemon/io/worker/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,6 +95,21 @@ static void check_control(struct findings *findings, const struct driver *driver
 		     driver->has_admin_group ? "members of %s may control the daemon"
 					     : "there is no group %s",
 		     group);
+}
+
+static void check_guard(struct findings *findings, const struct guard *guard)
+{
+	const char *advice = "it is started again and again: raise TasksMax= of the service, or "
+			     "free memory";
+
+	if (guard_is_alive(guard))
+		find(findings, "guard", VERDICT_OK, "", "it lives: process %d", (int)guard->pid);
+	else if (guard->error < 0)
+		find(findings, "guard", VERDICT_WARNING, advice,
+		     GUARD_MISSED "; it could not be started: %s", strerror(-guard->error));
+	else
+		find(findings, "guard", VERDICT_WARNING,
+		     "find out what ends or stops it: see the journal", GUARD_MISSED);
 }
 
 /* --- the program of a pool --- */
@@ -249,6 +265,7 @@ void doctor_report(const struct driver *driver, struct buf *out)
 	buf_init(&findings.buf, out->max);
 	check_files(&findings, driver);
 	check_control(&findings, driver);
+	check_guard(&findings, driver->guard);
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
 		examine_pool(&findings, driver, i);
 	pack_array(out, findings.count);

@@ -3,6 +3,7 @@
 #include "daemon/core/engine_view.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
+#include "daemon/io/worker/guard.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,7 +81,7 @@ static usec_t elapsed(const struct driver *driver, usec_t since)
 
 enum pool_health report_overall(const struct driver *driver)
 {
-	enum pool_health worst = POOL_OK;
+	enum pool_health worst = guard_is_alive(driver->guard) ? POOL_OK : POOL_DEGRADED;
 
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
 		struct pool_view pool;
@@ -115,10 +116,11 @@ void report_health(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 4);
+	pack_map(out, 5);
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
 	pack_named_bool(out, "ready", driver_is_ready(driver));
 	pack_named_bool(out, "draining", engine_stopping(driver->engine));
+	pack_named_bool(out, "guard", guard_is_alive(driver->guard));
 	pack_str(out, "pools");
 	pack_map(out, count);
 	for (uint32_t i = 0; i < count; i++) {
@@ -217,13 +219,14 @@ void report_status(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 10);
+	pack_map(out, 11);
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
 	pack_named_str(out, "version", POOLD_VERSION);
 	pack_str(out, "pid");
 	pack_int(out, getpid());
 	pack_named_whole_ms(out, "uptime_ms", elapsed(driver, driver->started));
 	pack_named_bool(out, "draining", engine_stopping(driver->engine));
+	pack_named_bool(out, "guard", guard_is_alive(driver->guard));
 	pack_named_uint(out, "connections", driver->stats.connections_open);
 	pack_named_uint(out, "connections_max", driver->config->daemon.connections_max);
 	pack_str(out, "requests");

@@ -292,7 +292,7 @@ static int read_answer(const struct envelope *envelope, pid_t *ret_pid, int *ret
 		return 0;
 	}
 	reader_init(&reader, envelope->result.data, envelope->result.len);
-	if (read_uint(&reader, &number) < 0 || number < 2 || number > INT_MAX)
+	if (read_uint(&reader, &number) < 0 || number == 0 || number > INT_MAX)
 		return -EPROTO;
 	*ret_pid = (pid_t)number;
 	return 0;

@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WITHOUT_GUARD "nothing would end the workers if the daemon were killed"
-
 /* Between two questions whether the guard is there. */
 static const struct timeval beat_pause = {.tv_sec = 1};
 #define UNANSWERED_MAX (unsigned)(GUARD_SILENCE_MAX / USEC_PER_SEC)
@@ -177,7 +175,7 @@ static void replace(struct guard *guard)
 		watch_process(guard);
 	else
 		log_error("the guard could not be started: %s; this is tried again, and until "
-			  "then " WITHOUT_GUARD,
+			  "then " GUARD_MISSED,
 			  strerror(-guard->error));
 }
 
@@ -192,7 +190,7 @@ static void take_end(struct guard *guard)
 	log_warning("the guard, process %d, was ended by %s %d; another is started %s",
 		    (int)guard->pid, WIFSIGNALED(status) ? "signal" : "exit status",
 		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-		    guard->ends == 0 ? "at once" : "soon, and until then " WITHOUT_GUARD);
+		    guard->ends == 0 ? "at once" : "soon, and until then " GUARD_MISSED);
 	forget_process(guard);
 	replace(guard);
 	report_change(guard);

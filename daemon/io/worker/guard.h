@@ -19,6 +19,9 @@
 #define GUARD_SILENCE_MAX (5 * USEC_PER_SEC)
 #define GUARD_DELAY_MAX	  (8 * USEC_PER_SEC)
 
+/* What it means that there is none, for people. */
+#define GUARD_MISSED "nothing would end the workers if the daemon were killed"
+
 struct guard {
 	char instance[PROCESS_TAG_INSTANCE_SIZE]; /* the daemon's name, which every worker has in
 						     its environment */
@@ -54,8 +57,7 @@ int guard_watch(struct guard *guard, struct loop *loop, void (*on_change)(void *
 		void *owner);
 void guard_unwatch(struct guard *guard);
 
-/* Whether there is a guard that answers.  Without one nothing would end the workers if the daemon
- * were killed. */
+/* Whether there is a guard that answers. */
 bool guard_is_alive(const struct guard *guard);
 
 /* Lets the guard do its work and waits until it is done: no process with the tag is left.  A guard

@@ -89,6 +89,11 @@ def stop() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def signal_process(pid: int, number: int) -> None:
+    """Sends a signal to another process."""
+    os.kill(pid, number)
+
+
 def big(size: int) -> bytes:
     """So many bytes."""
     return b"\x5a" * size

@@ -215,3 +215,31 @@ def short_lived_daemon() -> int:
         os._exit(0)
     os.waitpid(child, 0)
     return child
+
+
+# What a process does to itself so that nobody sees whose it is; then it closes its output.
+_DISGUISES = {
+    "empty": "",
+    "undumpable": "import ctypes; ctypes.CDLL(None).prctl(4, 0)",
+    "overwritten": """
+words = open("/proc/self/stat").read().rpartition(") ")[2].split()
+begin, end = int(words[47]), int(words[48])
+memory = open("/proc/self/mem", "r+b", 0)
+memory.seek(begin)
+memory.write(bytes(end - begin))
+""",
+}
+
+
+def disguised(disguise: str, session: bool) -> int:
+    """Starts a process that hides from who looks for the worker's; its number."""
+    code = f"{_DISGUISES[disguise]}\nimport os, time; os.close(1); time.sleep(1000)"
+    child = subprocess.Popen(
+        [sys.executable, "-SEIc", code],
+        start_new_session=session,
+        env={} if disguise == "empty" else None,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    child.stdout.read()
+    return child.pid

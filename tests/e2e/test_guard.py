@@ -1,0 +1,142 @@
+"""The guard outlives whoever attacks it, and finds what hides; a fork server harms nobody else."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import procs
+from clock import Timed, eventually
+from harness import START_TIMEOUT, TOOLBOX, Daemon, DaemonTest, pool, worker
+
+UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
+
+
+def guards(daemon: Daemon) -> list[int]:
+    below = procs.children(daemon.pid)
+    return [pid for pid in below if procs.name(pid) == "pguard" and procs.is_alive(pid)]
+
+
+def wakings(pid: int) -> int:
+    """How often a process has waited for something."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("voluntary_ctxt_switches:"):
+            return int(line.split()[1])
+    return 0
+
+
+def wait_for_look(daemon: Daemon) -> None:
+    """The guard wakes up once a second for the daemon, and once to look at the processes."""
+    (guard,) = guards(daemon)
+    before = wakings(guard)
+    eventually(lambda: wakings(guard) >= before + 5, "the guard has looked")
+
+
+class Found(DaemonTest):
+    """The daemon is killed: whatever its workers have started ends."""
+
+    def test_whatever_it_did_to_its_environment(self) -> None:
+        daemon = self.start(pool("wild", UNQUIET))
+        client = daemon.connect()
+        seen = [
+            client.call_pool("wild", "disguised", [disguise, True])
+            for disguise in ("empty", "undumpable", "overwritten")
+        ]
+        wait_for_look(daemon)
+        late = [
+            client.call_pool("wild", "disguised", [disguise, False])
+            for disguise in ("empty", "overwritten")
+        ]
+        daemon.signal(signal.SIGKILL)
+        daemon.wait_ended()
+        left = procs.wait_gone([*seen, *late], 5.0)
+        self.assertEqual(left, [], [procs.describe(pid) for pid in left])
+
+    def test_also_by_a_guard_that_came_later(self) -> None:
+        daemon = self.start(pool("wild", UNQUIET))
+        daemon.announced.append("guard")
+        hidden = daemon.connect().call_pool("wild", "disguised", ["empty", True])
+        (first,) = guards(daemon)
+        procs.kill(first)
+        eventually(lambda: guards(daemon) not in ([], [first]), "there is another")
+        wait_for_look(daemon)
+        daemon.signal(signal.SIGKILL)
+        daemon.wait_ended()
+        self.assertEqual(procs.wait_gone([hidden], 5.0), [])
+
+    def test_it_has_another_name_than_the_daemon(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        (guard,) = guards(daemon)
+        command = Path(f"/proc/{guard}/cmdline").read_bytes()
+        self.assertTrue(command.startswith(b"pguard"), command)
+        self.assertNotIn(b"poold", command)
+
+
+class Attacked(DaemonTest):
+    """A worker of the daemon's own user ends or stops the guard."""
+
+    def test_one_that_was_stopped_is_replaced(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        daemon.announced.append("guard")
+        (guard,) = guards(daemon)
+        daemon.connect().call("tools.signal_process", guard, signal.SIGSTOP)
+        eventually(lambda: guards(daemon) not in ([], [guard]), "there is another")
+        daemon.log.wait_for("guard.* has not answered")
+        eventually(lambda: daemon.ask("poold.health")["guard"], "health says that it lives")
+
+    def test_one_that_is_killed_again_and_again_comes_back(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        daemon.announced.append("guard")
+        killed: list[int] = []
+        for _ in range(3):
+            (guard,) = eventually(lambda: guards(daemon), "there is one")
+            killed.append(guard)
+            procs.kill(guard)
+            eventually(lambda gone=guard: guards(daemon) != [gone], "it is gone")
+        daemon.log.wait_for("guard.* soon, and until then nothing would end the workers")
+        health = daemon.ask("poold.health")
+        if not health["guard"]:  # a slow test may be late
+            self.assertEqual(health["status"], "degraded")
+        eventually(lambda: guards(daemon), "there is another")
+        self.assertEqual(len({*killed, *guards(daemon)}), 4)
+        eventually(lambda: daemon.ask("poold.health")["status"] == "ok", "all is well again")
+
+    def test_a_stop_does_not_wait_for_one_that_is_stopped(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        (guard,) = guards(daemon)
+        procs.stop(guard)
+        with Timed() as timed:
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(daemon.wait_ended(), 0)
+        self.assert_in_time(timed, 0, late=1)
+        self.assertFalse(procs.is_alive(guard))
+
+
+class Forged(DaemonTest):
+    """A fork server names processes that it has not forked."""
+
+    def test_nobody_else_is_harmed(self) -> None:
+        count = Path(self.enterContext(TemporaryDirectory())) / "count"
+        count.touch()
+        lying = pool(
+            "lying",
+            worker("forger", str(count)),
+            prefork=True,
+            restart_delay="10ms",
+            restart_delay_max="10ms",
+        )
+        daemon = self.launch(pool("calm", TOOLBOX, workers=2), lying, start_timeout="100ms")
+        daemon.announced += ["pool=lying", START_TIMEOUT]
+        daemon.wait_listening()
+        calm = daemon.wait_workers("calm", 2)
+        (guard,) = guards(daemon)
+        for victim in (daemon.pid, 1, guard, *calm):
+            daemon.log.wait_for(f"fork server broke the protocol: it named process {victim},")
+        self.assertEqual(daemon.wait_workers("calm", 2), calm)
+        self.assertEqual(guards(daemon), [guard])
+        self.assertEqual(daemon.connect().call("calm.echo", 1), 1)
+        ends = {entry["last_exit"] for entry in daemon.workers("lying")}
+        self.assertIn("its fork server ended: signal 9 (Killed)", ends)
