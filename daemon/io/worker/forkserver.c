@@ -298,15 +298,14 @@ static int read_answer(const struct envelope *envelope, pid_t *ret_pid, int *ret
 	return 0;
 }
 
-/* The value that the request adds to the environment under that name, or NULL. */
-static const char *find_addition(const struct fork_request *fork_request, const char *name)
+/* The tag of the worker's life, or NULL. */
+static const char *tag_of(const struct fork_request *fork_request)
 {
-	size_t len = strlen(name);
+	static const char name[] = PROCESS_TAG_LIFE "=";
 
-	for (size_t i = 0; i < FORK_REQUEST_ADDITIONS; i++)
-		if (strncmp(fork_request->additions[i], name, len) == 0 &&
-		    fork_request->additions[i][len] == '=')
-			return fork_request->additions[i] + len + 1;
+	for (size_t i = 0; fork_request && i < FORK_REQUEST_ADDITIONS; i++)
+		if (strncmp(fork_request->additions[i], name, strlen(name)) == 0)
+			return fork_request->additions[i] + strlen(name);
 	return NULL;
 }
 
@@ -317,7 +316,7 @@ static bool has_forked(const struct forkserver *server, pid_t pid, char *why, si
 	struct parentage parentage = {
 		.orphans = server->start.loop->orphans,
 		.since = server->asked,
-		.life = find_addition(first_request(server), PROCESS_TAG_LIFE),
+		.life = tag_of(first_request(server)),
 		.server_life = server->life,
 		.user = identity->has_user ? identity->uid : getuid(),
 	};
