@@ -107,6 +107,14 @@ class Groups(DaemonTest):
         eventually(lambda: before not in self.workers_groups(daemon), f"{before} is gone")
         self.assertEqual(len(self.workers_groups(daemon)), 1)
 
+    def test_a_group_ends_with_the_daemon(self) -> None:
+        """Also what the guard has not seen yet, whatever it has done to be overlooked."""
+        daemon = self.start_in_group(pool("grouped", UNQUIET))
+        left = daemon.connect().call_pool("grouped", "disguised", ["empty", True])
+        daemon.signal(signal.SIGKILL)
+        daemon.wait_ended()
+        self.assertEqual(procs.wait_gone([left], 5.0), [])
+
     def test_a_limit_that_cannot_be_had_is_said(self) -> None:
         controllers = (TREE / "cgroup.controllers").read_text().split()
         if "memory" in controllers:

@@ -50,7 +50,7 @@ START_TEST(one_that_cannot_be_started)
 	ck_assert_int_eq(guard_start(&world.guard), 0);
 	ck_assert_int_eq(world.guard.error, -EMFILE);
 	ck_assert(!guard_is_alive(&world.guard));
-	ck_assert_int_eq(guard_watch(&world.guard, &world.loop, on_change, &world), 0);
+	ck_assert_int_eq(guard_watch(&world.guard, &world.loop, false, on_change, &world), 0);
 	ck_assert_uint_eq(world.changes, 1);
 	setrlimit(RLIMIT_NOFILE, &files);
 	loop_run(&world.loop);

@@ -313,7 +313,8 @@ static int serve(struct daemon *daemon)
 	watch_files(daemon);
 	driver_start(&daemon->driver);
 	on_change(daemon);
-	r = guard_watch(&daemon->guard, &daemon->loop, on_change, daemon);
+	r = guard_watch(&daemon->guard, &daemon->loop,
+			daemon->driver.confine.cgroups.base[0] != '\0', on_change, daemon);
 	if (r == 0)
 		loop_run(&daemon->loop);
 	leave(daemon);

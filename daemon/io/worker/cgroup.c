@@ -214,7 +214,14 @@ void cgroups_init(struct cgroups *cgroups, struct loop *loop)
 	evtimer_assign(&cgroups->timer, loop->base, on_timer, cgroups);
 }
 
-static int end_earlier_workers(struct cgroups *cgroups)
+static void kill_group(struct cgroups *cgroups, const char *name)
+{
+	write_file(cgroups, name, "cgroup.kill", "1");
+}
+
+/* Does so with the group of each worker. */
+static int for_each_worker(struct cgroups *cgroups,
+			   void (*function)(struct cgroups *cgroups, const char *name))
 {
 	DIR *base = opendir(cgroups->base);
 	struct dirent *entry;
@@ -224,9 +231,24 @@ static int end_earlier_workers(struct cgroups *cgroups)
 	while ((entry = readdir(base)))
 		if (strncmp(entry->d_name, WORKER_PREFIX, strlen(WORKER_PREFIX)) == 0 &&
 		    strlen(entry->d_name) < CGROUP_NAME_MAX)
-			end_group(cgroups, entry->d_name);
+			function(cgroups, entry->d_name);
 	closedir(base);
 	return 0;
+}
+
+void cgroups_kill_workers(void)
+{
+	static const char own[] = "/" DAEMON_NAME;
+	struct cgroups cgroups = {0};
+	size_t len;
+
+	if (cgroups_find(false, cgroups.base) < 0)
+		return;
+	len = strlen(cgroups.base);
+	if (len < strlen(own) || strcmp(cgroups.base + len - strlen(own), own) != 0)
+		return;
+	cgroups.base[len - strlen(own)] = '\0';
+	for_each_worker(&cgroups, kill_group);
 }
 
 static int move_processes(const struct cgroups *cgroups)
@@ -280,7 +302,7 @@ int cgroups_open(struct cgroups *cgroups, const char *base)
 	if (r == 0)
 		r = move_processes(cgroups);
 	if (r == 0)
-		r = end_earlier_workers(cgroups);
+		r = for_each_worker(cgroups, end_group);
 	if (r < 0) {
 		cgroups->base[0] = '\0';
 		return r;

@@ -60,6 +60,10 @@ void cgroups_init(struct cgroups *cgroups, struct loop *loop);
 int cgroups_open(struct cgroups *cgroups, const char *base);
 void cgroups_close(struct cgroups *cgroups);
 
+/* For the guard, which is in BASE/daemon itself: kills all that is in the workers' groups.  The
+ * groups are left to the daemon's next start. */
+void cgroups_kill_workers(void);
+
 /*
  * Makes the group for a life of a worker, within the pool's limits as far as there are controllers.
  * Without groups it succeeds and gives none.  Returns 0 or -errno.

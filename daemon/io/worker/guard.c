@@ -105,6 +105,7 @@ static int start_process(struct guard *guard)
 		const struct guard_charge charge = {.daemon = daemon,
 						    .instance = guard->instance,
 						    .inherited = &guard->inherited,
+						    .has_groups = guard->has_groups,
 						    .link = ends[0]};
 
 		close(ends[1]);
@@ -244,11 +245,15 @@ static void on_beat(evutil_socket_t fd, short what, void *argument)
 	report_change(guard);
 }
 
-int guard_watch(struct guard *guard, struct loop *loop, void (*on_change)(void *owner), void *owner)
+int guard_watch(struct guard *guard, struct loop *loop, bool has_groups,
+		void (*on_change)(void *owner), void *owner)
 {
+	static const char groups = GUARD_GROUPS;
+
 	guard->loop = loop;
 	guard->on_change = on_change;
 	guard->owner = owner;
+	guard->has_groups = has_groups;
 	guard->started = loop_now(loop);
 	guard->was_alive = true;
 	event_assign(&guard->beat, loop->base, -1, EV_PERSIST, on_beat, guard);
@@ -257,6 +262,8 @@ int guard_watch(struct guard *guard, struct loop *loop, void (*on_change)(void *
 		guard->loop = NULL;
 		return -ENOMEM;
 	}
+	if (has_groups && guard->pid > 0)
+		(void)!send(guard->link, &groups, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (guard->pid > 0)
 		watch_process(guard);
 	else

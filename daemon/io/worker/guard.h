@@ -29,6 +29,7 @@ struct guard {
 	pid_t pid;				  /* 0: none is running */
 	int pidfd;				  /* readable when the guard is gone */
 	int link;				  /* the daemon's end of a socket */
+	bool has_groups;			  /* the daemon has made control groups */
 	int error;				  /* why the last start failed, -errno; 0 */
 
 	/* From guard_watch to guard_unwatch. */
@@ -51,10 +52,11 @@ struct guard {
  */
 int guard_start(struct guard *guard);
 
-/* Keeps a guard alive from now on.  `on_change` is called when guard_is_alive has changed.  Returns
+/* Keeps a guard alive from now on, and tells it that there are control groups (cgroup.h) if
+ * `has_groups`.  `on_change` is called when guard_is_alive has changed.  Returns
  * 0 or -ENOMEM. */
-int guard_watch(struct guard *guard, struct loop *loop, void (*on_change)(void *owner),
-		void *owner);
+int guard_watch(struct guard *guard, struct loop *loop, bool has_groups,
+		void (*on_change)(void *owner), void *owner);
 void guard_unwatch(struct guard *guard);
 
 /* Whether there is a guard that answers. */

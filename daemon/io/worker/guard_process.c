@@ -1,5 +1,6 @@
 #include "daemon/io/worker/guard_process.h"
 
+#include "daemon/io/worker/cgroup.h"
 #include "daemon/io/worker/process_tag.h"
 
 #include <errno.h>
@@ -44,8 +45,9 @@ struct guard_state {
 	struct process_table found; /* the daemon's descendants as they were last seen */
 	bool *is_ours;		    /* of each process in `all` */
 	size_t is_ours_room;
-	uint64_t begun;	       /* processes that the system has ever begun, when they were seen */
-	bool trusts_sessions;  /* the number of a session is that of the one that was seen */
+	uint64_t begun;	      /* processes that the system has ever begun, when they were seen */
+	bool trusts_sessions; /* the number of a session is that of the one that was seen */
+	bool has_groups;
 	bool daemon_has_ended; /* or is about to */
 };
 
@@ -189,7 +191,7 @@ static int remember(struct guard_state *guard)
 }
 
 /* Answers the daemon.  Returns false when there is none any more. */
-static bool take_bytes(const struct guard_state *guard, bool *ret_orderly)
+static bool take_bytes(struct guard_state *guard, bool *ret_orderly)
 {
 	char bytes[64];
 	ssize_t count = recv(guard->charge->link, bytes, sizeof(bytes), MSG_DONTWAIT);
@@ -199,6 +201,8 @@ static bool take_bytes(const struct guard_state *guard, bool *ret_orderly)
 	for (ssize_t i = 0; i < count; i++) {
 		if (bytes[i] == GUARD_FAREWELL)
 			*ret_orderly = true;
+		else if (bytes[i] == GUARD_GROUPS)
+			guard->has_groups = true;
 		else
 			(void)!send(guard->charge->link, &bytes[i], 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
@@ -277,6 +281,8 @@ static unsigned kill_all(const struct guard_state *guard)
 static unsigned sweep(struct guard_state *guard)
 {
 	guard->trusts_sessions = may_trust_sessions(guard);
+	if (guard->has_groups)
+		cgroups_kill_workers();
 	for (unsigned i = 0; i < STOP_ROUNDS; i++)
 		if (look(guard) < 0 || stop_new(guard) == 0)
 			break;
@@ -340,8 +346,11 @@ static void take_name(pid_t daemon)
 _Noreturn void guard_process_run(const struct guard_charge *charge)
 {
 	struct guard_charge own = *charge;
-	struct guard_state guard = {
-		.charge = &own, .self = getpid(), .daemon_session = getsid(0), .daemon_fd = -1};
+	struct guard_state guard = {.charge = &own,
+				    .has_groups = own.has_groups,
+				    .self = getpid(),
+				    .daemon_session = getsid(0),
+				    .daemon_fd = -1};
 	bool is_orderly = false;
 
 	ignore_signals();
