@@ -395,6 +395,7 @@ class Client(Requests):
         old = self._connection
         if old is not None and old.lost is None:
             self._others.add(old)  # some wait for their answers there
+            old.retire()
         elif old is not None:
             old.lose("it was lost")  # once more: the first time may have been interrupted
         connection = self._connection = self._connect(deadline)

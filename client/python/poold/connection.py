@@ -726,9 +726,22 @@ class Connection:
         if self._reader.hold(0, _nothing) and self._writer.hold(0, _nothing):
             self._channel.close()
 
+    def retire(self) -> None:
+        """To be called when new calls have another connection: this one is closed after the last
+        of its calls.
+        """
+        self.retired = True
+        self._close_if_retired()
+
     def _close_if_retired(self) -> None:
+        # A call that is being written is among them before, or finds the connection lost.
         if self.retired and not self._calls:
-            self.lose("the daemon did not answer for a long time")
+            self._writer.hold(0, self._close_if_answered)
+
+    def _close_if_answered(self) -> None:
+        if not self._calls:
+            closing = "the daemon closes the connection"
+            self.lose(closing if self.closing else "the daemon did not answer for a long time")
 
     def abandon(self) -> None:
         """Closes the socket of a connection that belongs to the parent process, without sending
