@@ -52,11 +52,18 @@ static int set_path(struct poold_client *client, const char *path)
 	return 0;
 }
 
+/* Different for each client, also where many processes are started at once. */
+static uint64_t client_seed(const struct poold_client *client)
+{
+	return client_now() ^ ((uint64_t)getpid() << 32) ^ (uint64_t)(uintptr_t)client;
+}
+
 static int set_options(struct poold_client *client, const struct poold_client_options *given)
 {
 	struct poold_client_options options;
 	uint64_t grace_ms, connect_ms;
-	int r = options_take(given, sizeof(options), &options);
+	int r = options_take(given, offsetof(struct poold_client_options, no_reconnect),
+			     sizeof(options), &options);
 
 	if (r < 0)
 		return r;
@@ -70,6 +77,7 @@ static int set_options(struct poold_client *client, const struct poold_client_op
 	client->timeout = options.timeout_ms * USEC_PER_MSEC;
 	client->grace = grace_ms * USEC_PER_MSEC;
 	client->connect_timeout = connect_ms * USEC_PER_MSEC;
+	client->reconnects = !options.no_reconnect;
 	client->name = strdup(options.name ? options.name : "libpoold");
 	if (!client->name)
 		return -ENOMEM;
@@ -78,7 +86,8 @@ static int set_options(struct poold_client *client, const struct poold_client_op
 		(struct client_session_limits){
 			options.response_max ? options.response_max : RESPONSE_MAX_DEFAULT,
 			options.output_max ? options.output_max : OUTPUT_MAX_DEFAULT,
-			options.in_flight_max ? options.in_flight_max : IN_FLIGHT_MAX_DEFAULT},
+			options.in_flight_max ? options.in_flight_max : IN_FLIGHT_MAX_DEFAULT,
+			client->reconnects, client_seed(client)},
 		client->name);
 	return 0;
 }
@@ -146,11 +155,31 @@ static int open_socket(const struct poold_client *client, int *ret_fd)
 	return 0;
 }
 
-static void describe_failure(struct poold_client *client, int r)
+/* What a caller can do something about, beside the system's own words. */
+static const char *failure_hint(int r)
 {
-	snprintf(client->message, sizeof(client->message), "cannot connect to %s: %s",
-		 client->address.sun_path,
-		 r == -EAGAIN ? "the daemon does not accept connections" : strerror(-r));
+	switch (r) {
+	case -EAGAIN:
+		return "it did not accept the connection";
+	case -ENOENT:
+		return "no socket file was there";
+	case -ECONNREFUSED:
+		return "nobody listened there";
+	default:
+		return "no connection was possible";
+	}
+}
+
+/* `waited`: how long it was tried, 0 for a single try. */
+static void describe_failure(struct poold_client *client, int r, usec_t waited)
+{
+	const char *reason = r == -EAGAIN ? "the daemon does not accept connections" : strerror(-r);
+	int len = snprintf(client->message, sizeof(client->message), "cannot connect to %s: %s",
+			   client->address.sun_path, reason);
+
+	if (waited >= USEC_PER_SEC / 20 && len > 0 && (size_t)len < sizeof(client->message))
+		snprintf(client->message + len, sizeof(client->message) - (size_t)len,
+			 "; %s for %.1f s", failure_hint(r), (double)waited / (double)USEC_PER_SEC);
 }
 
 /* One try to connect. */
@@ -166,35 +195,74 @@ static int try_connect(struct poold_client *client)
 	return r;
 }
 
+void client_begin_to_connect(struct poold_client *client)
+{
+	client->failing_since = 0;
+	client->retry_at = 0;
+}
+
+/* Whether another try may succeed: there may be a daemon soon. */
+static bool is_passing(const struct poold_client *client, int r)
+{
+	return r == -EAGAIN || (client->reconnects && (r == -ENOENT || r == -ECONNREFUSED));
+}
+
+/* The requests whose time is over finish; the others wait for the next try.  With a full backlog
+ * there is a daemon, and a request waits for it as for its answer, until its deadline. */
+static void wait_for_daemon(struct poold_client *client, int r, usec_t now, bool is_over)
+{
+	usec_t ended = r == -EAGAIN ? 0 : now;
+	usec_t next;
+
+	describe_failure(client, r, now - client->failing_since);
+	next = client_session_unreachable(&client->session, ended, is_over, r, client->message);
+	client->retry_at = now + client_session_pause(&client->session);
+	if (next > now && next < client->retry_at)
+		client->retry_at = next;
+}
+
 int client_connect(struct poold_client *client)
 {
 	usec_t now = client_now();
+	bool is_over;
 	int r;
 
 	if (client->fd >= 0 || now < client->retry_at)
 		return 0;
 	r = try_connect(client);
-	if (r == -EAGAIN && client->connect_until == 0)
-		client->connect_until = now + client->connect_timeout;
-	if (r == -EAGAIN && now < client->connect_until) {
+	if (r == 0 || !is_passing(client, r)) {
+		client_begin_to_connect(client);
+		if (r < 0)
+			describe_failure(client, r, 0);
+		return r;
+	}
+	if (client->failing_since == 0)
+		client->failing_since = now;
+	is_over = now >= client->failing_since + client->connect_timeout;
+	if (client->reconnects) {
+		wait_for_daemon(client, r, now, is_over);
+		return 0;
+	}
+	if (!is_over) {
 		client->retry_at = now + RETRY_AFTER;
 		return 0;
 	}
-	client->connect_until = 0;
-	client->retry_at = 0;
-	if (r < 0)
-		describe_failure(client, r);
+	describe_failure(client, r, 0);
+	client_begin_to_connect(client);
 	return r;
 }
 
 int poold_client_connect(struct poold_client *client)
 {
-	int r = client_connect(client);
+	usec_t until = client_now() + client->connect_timeout;
+	int r = client->fd >= 0 ? 0 : try_connect(client);
 
-	while (r == 0 && client->fd < 0) {
+	while (r == -EAGAIN && client_now() < until) {
 		poll(NULL, 0, RETRY_AFTER / USEC_PER_MSEC);
-		r = client_connect(client);
+		r = try_connect(client);
 	}
+	if (r < 0)
+		describe_failure(client, r, 0);
 	return r;
 }
 
@@ -295,9 +363,8 @@ static void connect_for_waiting(struct poold_client *client)
 {
 	int r;
 
-	if (!client_session_has_output(&client->session)) {
-		client->connect_until = 0;
-		client->retry_at = 0;
+	if (!client_session_wants_connection(&client->session)) {
+		client_begin_to_connect(client);
 		return;
 	}
 	r = client_connect(client);
@@ -309,6 +376,9 @@ static void lose_connection(struct poold_client *client, int status, const char 
 {
 	disconnect(client);
 	client_session_lost(&client->session, status, message);
+	/* A daemon that takes connections but never says a word is not asked all the time. */
+	if (client->reconnects && client->session.tries++ > 0)
+		client->retry_at = client_now() + client_session_pause(&client->session);
 	connect_for_waiting(client);
 }
 
@@ -335,6 +405,8 @@ int poold_dispatch(struct poold_client *client, short revents)
 		r = lost_status(r);
 		lose_connection(client, r, lost_message(r));
 	}
+	if (r == 0 && client_session_is_left(&client->session))
+		lose_connection(client, -ECONNRESET, lost_message(-ECONNRESET));
 	client_session_tick(&client->session, client_now());
 	if (r == 0)
 		r = client_leave_if_dead(client);

@@ -18,7 +18,8 @@ struct poold_client {
 	usec_t timeout; /* of calls that set none; 0: no limit */
 	usec_t grace;
 	usec_t connect_timeout;
-	usec_t connect_until; /* while the daemon's backlog is full: when to give up; else 0 */
+	bool reconnects;
+	usec_t failing_since; /* while there is no connection, in spite of tries; else 0 */
 	usec_t retry_at;      /* when to try again then; else 0 */
 	struct client_session session;
 	char *name;
@@ -28,9 +29,11 @@ struct poold_client {
 /* The monotonic clock, in microseconds. */
 usec_t client_now(void);
 
-/* Connects without waiting.  0: connected, or the daemon's backlog is full, and poold_dispatch will
- * try again at `retry_at`.  After an error `message` says why. */
+/* Connects without waiting, for requests.  0: connected, or there is no daemon now, or its backlog is
+ * full, and poold_dispatch will try again at `retry_at`.  After an error `message` says why. */
 int client_connect(struct poold_client *client);
+/* The first of the requests that wait for a connection: its tries begin now. */
+void client_begin_to_connect(struct poold_client *client);
 /* Gives up a connection on which the daemon has stopped to answer.  -ECONNRESET: it did. */
 int client_leave_if_dead(struct poold_client *client);
 

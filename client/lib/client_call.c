@@ -22,6 +22,12 @@ static usec_t call_deadline(const struct poold_client *client, uint64_t timeout_
 			       : deadline_after(timeout_ms * USEC_PER_MSEC + client->grace);
 }
 
+/* Until when a call may be asked again. */
+static usec_t call_until(uint64_t timeout_ms)
+{
+	return deadline_after(timeout_ms * USEC_PER_MSEC);
+}
+
 static int start(struct poold_client *client, const struct client_start *start, uint32_t *ret_id)
 {
 	uint32_t id;
@@ -30,6 +36,8 @@ static int start(struct poold_client *client, const struct client_start *start, 
 	/* In a callback, poold_dispatch will do it: it may be reading from that connection. */
 	if (!client->is_dispatching)
 		client_leave_if_dead(client);
+	if (!client_session_wants_connection(&client->session))
+		client_begin_to_connect(client);
 	r = client_connect(client);
 	if (r < 0)
 		return r;
@@ -48,7 +56,7 @@ int poold_call_start(struct poold_client *client, const char *pool, const char *
 	struct poold_call_options options;
 	struct bytes value = args.data ? bytes_from_public(args) : (struct bytes){&nil, 1};
 	struct buf before, after;
-	int r = options_take(given, sizeof(options), &options);
+	int r = options_take(given, sizeof(options), sizeof(options), &options);
 
 	if (r < 0)
 		return r;
@@ -70,6 +78,7 @@ int poold_call_start(struct poold_client *client, const char *pool, const char *
 						 .part_count = ARRAY_SIZE(parts),
 						 .deadline =
 							 call_deadline(client, options.timeout_ms),
+						 .until = call_until(options.timeout_ms),
 						 .callback = callback,
 						 .userdata = userdata,
 						 .stream = {options.on_chunk, options.on_restart,
@@ -97,6 +106,7 @@ int poold_request_start(struct poold_client *client, const char *method, struct 
 					    .parts = &part,
 					    .part_count = 1,
 					    .deadline = deadline_after(timeout),
+					    .until = deadline_after(timeout),
 					    .callback = callback,
 					    .userdata = userdata},
 		     ret_id);

@@ -29,7 +29,13 @@ struct client_request {
 	bool is_finished;
 	bool is_abandoned;
 	bool has_moved;	     /* it has survived the loss of a connection */
-	struct frame *frame; /* in the outbox; NULL: it was sent */
+	struct frame *frame; /* in the outbox; NULL: it was sent, or is refused */
+	struct frame *kept;  /* when it is not in the outbox, if it may be asked again; or NULL */
+	bool is_refused;
+	unsigned tries; /* how often it was */
+	usec_t due;	/* when to ask again; 0: not drawn yet */
+	usec_t until;	/* until when to ask again; USEC_INFINITY: see client.c; 0: never */
+	struct poold_reply refusal; /* its own copy of the last; all zero: none */
 	usec_t deadline;
 	poold_callback callback;
 	void *userdata;

@@ -1,5 +1,6 @@
 #include "client/lib/client_session.h"
 
+#include "client/lib/client_again.h"
 #include "client/lib/notice.h"
 #include "client/lib/reply.h"
 #include "client/lib/value.h"
@@ -29,6 +30,8 @@ void client_session_init(struct client_session *session, struct client_session_l
 		.in_flight_max = limits.in_flight_max,
 		.next_deadline = USEC_INFINITY,
 		.message_max = UINT64_MAX,
+		.reconnects = limits.reconnects,
+		.random = limits.seed | 1,
 		.name = name,
 	};
 	inbox_init(&session->inbox, limits.response_max);
@@ -43,8 +46,11 @@ void client_session_init(struct client_session *session, struct client_session_l
 
 static void request_free_if_done(struct client_request *request)
 {
-	if (!request->has_slot && !request->is_finished)
-		free(request);
+	if (request->has_slot || request->is_finished)
+		return;
+	frame_free(request->kept);
+	poold_reply_free(&request->refusal);
+	free(request);
 }
 
 /* Removes the request from the table: no answer to it will come, or it has come. */
@@ -54,6 +60,8 @@ static void release(struct client_session *session, struct client_request *reque
 		outbox_drop(&session->outbox, request->frame);
 	if (request->is_abandoned)
 		session->abandoned--;
+	if (request->is_refused)
+		session->to_ask_again--;
 	client_requests_remove(&session->requests, request);
 	request_free_if_done(request);
 }
@@ -88,7 +96,15 @@ void client_session_deliver(struct client_session *session)
 		request->is_finished = false;
 		request_free_if_done(request);
 		callback(userdata, &outcome);
+		poold_reply_free(&outcome);
 	}
+}
+
+static void free_finished(struct client_request *request)
+{
+	poold_reply_free(&request->outcome);
+	request->is_finished = false;
+	request_free_if_done(request);
 }
 
 void client_session_done(struct client_session *session)
@@ -101,7 +117,7 @@ void client_session_done(struct client_session *session)
 			release(session, session->requests.slots[slot]);
 	}
 	list_for_each_safe (node, after, &session->finished)
-		free(list_entry(node, struct client_request, in_finished));
+		free_finished(list_entry(node, struct client_request, in_finished));
 	inbox_free(&session->inbox);
 	buf_free(&session->texts);
 	client_requests_done(&session->requests);
@@ -153,6 +169,7 @@ static int request_new(struct client_session *session, const struct client_start
 	if (!request)
 		return -ENOMEM;
 	request->deadline = start->deadline;
+	request->until = session->reconnects ? start->until : 0;
 	request->callback = start->callback;
 	request->userdata = start->userdata;
 	request->stream = start->stream;
@@ -191,6 +208,28 @@ static int check_start(const struct client_session *session, const struct client
 	return 0;
 }
 
+static void send_request(struct client_session *session, struct client_request *request,
+			 struct frame *frame)
+{
+	outbox_add(&session->outbox, frame, &request->frame,
+		   request->until > 0 ? &request->kept : NULL);
+}
+
+static void mark_refused(struct client_session *session, struct client_request *request, usec_t due)
+{
+	request->is_refused = true;
+	request->due = due;
+	session->to_ask_again++;
+	session->next_deadline = 0;
+}
+
+/* Takes back a request of which nothing was written, for the next connection. */
+static void hold_back(struct client_session *session, struct client_request *request)
+{
+	outbox_take_back(&session->outbox, request->frame);
+	mark_refused(session, request, 1);
+}
+
 int client_session_start(struct client_session *session, const struct client_start *start,
 			 uint32_t *ret_id)
 {
@@ -201,13 +240,15 @@ int client_session_start(struct client_session *session, const struct client_sta
 	/* Nobody but the daemon, by answering, could make room. */
 	if (r == -EBUSY && session->abandoned > 0 &&
 	    session->abandoned == client_requests_count(&session->requests))
-		session->refused++;
+		session->crowded_out++;
 	if (r < 0)
 		return r;
 	r = request_new(session, start, &request, &frame);
 	if (r < 0)
 		return r;
-	outbox_add(&session->outbox, frame, &request->frame);
+	send_request(session, request, frame);
+	if (session->is_closing)
+		hold_back(session, request);
 	if (request->deadline < session->next_deadline)
 		session->next_deadline = request->deadline;
 	*ret_id = request->id;
@@ -232,12 +273,14 @@ static void send_cancel(struct client_session *session, uint32_t id)
 		frame = frame_new(parts, ARRAY_SIZE(parts));
 	buf_free(&params);
 	if (frame)
-		outbox_add(&session->outbox, frame, NULL);
+		outbox_add(&session->outbox, frame, NULL, NULL);
 }
 
+/* Whether the daemon has nothing of it, or has refused it. */
 static bool is_untouched(const struct client_session *session, const struct client_request *request)
 {
-	return request->frame && !outbox_has_begun(&session->outbox, request->frame);
+	return request->is_refused ||
+	       (request->frame && !outbox_has_begun(&session->outbox, request->frame));
 }
 
 int client_session_cancel(struct client_session *session, uint32_t id)
@@ -252,6 +295,7 @@ int client_session_cancel(struct client_session *session, uint32_t id)
 					 "the request was cancelled before it was sent"));
 		release(session, request);
 	} else {
+		request->until = 0;
 		send_cancel(session, id);
 	}
 	return 0;
@@ -259,12 +303,60 @@ int client_session_cancel(struct client_session *session, uint32_t id)
 
 bool client_session_is_dead(const struct client_session *session)
 {
-	return session->overdue >= OVERDUE_MAX || session->refused >= OVERDUE_MAX;
+	return session->overdue >= OVERDUE_MAX || session->crowded_out >= OVERDUE_MAX;
 }
 
 usec_t client_session_deadline(const struct client_session *session)
 {
 	return list_empty(&session->finished) ? session->next_deadline : 0;
+}
+
+/* Finishes a refused request with its refusal. */
+static void end_refused(struct client_session *session, struct client_request *request)
+{
+	struct poold_reply outcome = request->refusal;
+
+	if (!outcome.error.code)
+		outcome = reply_local_error(
+			-ETIMEDOUT, POOLD_EXECUTED_NO,
+			"the daemon was stopping, and the time was over before the next one came");
+	request->refusal = (struct poold_reply){0};
+	finish(session, request, outcome);
+	release(session, request);
+}
+
+static void ask_again(struct client_session *session, struct client_request *request, usec_t now)
+{
+	struct frame *frame = request->kept;
+	struct frame *renewed =
+		request->until < USEC_INFINITY ? again_renew(frame, request->until - now) : NULL;
+
+	request->kept = NULL;
+	request->is_refused = false;
+	session->to_ask_again--;
+	if (renewed)
+		frame_free(frame);
+	send_request(session, request, renewed ? renewed : frame);
+}
+
+/* Does with a refused request what its time has come for.  Returns when to come back. */
+static usec_t tick_refused(struct client_session *session, struct client_request *request,
+			   usec_t now)
+{
+	usec_t next = request->until < request->deadline ? request->until : request->deadline;
+
+	if (request->due == 0)
+		request->due = now + again_pause(&session->random, request->tries++);
+	if (next <= now) {
+		end_refused(session, request);
+		return USEC_INFINITY;
+	}
+	if (!session->is_connected || session->is_closing)
+		return next;
+	if (request->due > now)
+		return request->due < next ? request->due : next;
+	ask_again(session, request, now);
+	return request->deadline;
 }
 
 static void give_up(struct client_session *session, struct client_request *request)
@@ -285,6 +377,11 @@ static void give_up(struct client_session *session, struct client_request *reque
 				 "the daemon did not answer in time"));
 }
 
+static usec_t earlier(usec_t first, usec_t second)
+{
+	return first < second ? first : second;
+}
+
 void client_session_tick(struct client_session *session, usec_t now)
 {
 	usec_t earliest = USEC_INFINITY;
@@ -296,10 +393,12 @@ void client_session_tick(struct client_session *session, usec_t now)
 
 		if (!request)
 			continue;
-		if (request->deadline <= now)
+		if (request->is_refused)
+			earliest = earlier(earliest, tick_refused(session, request, now));
+		else if (request->deadline <= now)
 			give_up(session, request);
-		else if (request->deadline < earliest)
-			earliest = request->deadline;
+		else
+			earliest = earlier(earliest, request->deadline);
 	}
 	session->next_deadline = earliest;
 }
@@ -342,13 +441,17 @@ int client_session_begin(struct client_session *session)
 
 	buf_init(&params, 1024);
 	pack_array(&params, 1);
-	pack_map(&params, 3);
+	pack_map(&params, session->reconnects ? 4 : 3);
 	pack_str(&params, "client");
 	pack_str(&params, session->name);
 	pack_str(&params, "version");
 	pack_str(&params, poold_version());
 	pack_str(&params, "errors");
 	pack_str(&params, "map");
+	if (session->reconnects) {
+		pack_str(&params, "closing");
+		pack_bool(&params, true);
+	}
 	part = (struct bytes){params.data, params.len};
 	r = buf_error(&params);
 	r = r < 0 ? r : request_new(session, &start, &request, &frame);
@@ -356,6 +459,10 @@ int client_session_begin(struct client_session *session)
 	if (r < 0)
 		return r;
 	session->message_max = UINT64_MAX;
+	session->is_connected = true;
+	session->is_closing = false;
+	if (session->to_ask_again > 0)
+		session->next_deadline = 0;
 	outbox_add_first(&session->outbox, frame, &request->frame);
 	return 0;
 }
@@ -365,9 +472,12 @@ int client_session_begin(struct client_session *session)
 static void lose(struct client_session *session, struct client_request *request,
 		 struct poold_reply outcome)
 {
+	if (request->is_refused)
+		return;
 	if (!request->frame && !is_hello(request) && !request->is_abandoned) {
 		finish(session, request, outcome);
-	} else if (request->frame && request->has_moved && !request->is_abandoned) {
+	} else if (request->frame && request->has_moved && request->until == 0 &&
+		   !request->is_abandoned) {
 		outcome.error.executed = POOLD_EXECUTED_NO;
 		finish(session, request, outcome);
 	} else if (request->frame && !is_hello(request) && !request->is_abandoned) {
@@ -381,8 +491,10 @@ void client_session_lost(struct client_session *session, int status, const char 
 {
 	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_MAYBE, message);
 
+	session->is_connected = false;
+	session->is_closing = false;
 	session->overdue = 0;
-	session->refused = 0;
+	session->crowded_out = 0;
 	inbox_free(&session->inbox);
 	outbox_restart(&session->outbox);
 	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
@@ -403,6 +515,43 @@ void client_session_refused(struct client_session *session, int status, const ch
 		finish(session, request, outcome);
 		release(session, request);
 	}
+}
+
+usec_t client_session_unreachable(struct client_session *session, usec_t now, bool is_over,
+				  int status, const char *message)
+{
+	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_NO, message);
+	usec_t earliest = USEC_INFINITY;
+
+	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
+		struct client_request *request = session->requests.slots[slot];
+
+		if (!request)
+			continue;
+		if (request->until > now && (request->until < USEC_INFINITY || !is_over)) {
+			earliest = earlier(earliest, request->until);
+			continue;
+		}
+		finish(session, request, outcome);
+		release(session, request);
+	}
+	return earliest;
+}
+
+bool client_session_wants_connection(const struct client_session *session)
+{
+	return client_session_has_output(session) || session->to_ask_again > 0;
+}
+
+bool client_session_is_left(const struct client_session *session)
+{
+	return session->is_closing && !client_session_has_output(session) &&
+	       client_requests_count(&session->requests) == session->to_ask_again;
+}
+
+usec_t client_session_pause(struct client_session *session)
+{
+	return again_pause(&session->random, session->tries++);
 }
 
 /* --- Bytes out and in --- */
@@ -427,6 +576,32 @@ int client_session_space(struct client_session *session, uint8_t **ret_data, siz
 	return inbox_space(&session->inbox, ret_data, ret_len);
 }
 
+/* The request is asked again; if that comes to nothing, the caller gets this answer. */
+static void refuse(struct client_session *session, struct client_request *request,
+		   const struct envelope *envelope)
+{
+	struct poold_reply refusal = reply_remote_error(envelope->error, &session->texts);
+
+	poold_reply_free(&request->refusal);
+	reply_copy(&refusal, &request->refusal);
+	mark_refused(session, request, 0);
+}
+
+/* The daemon will close the connection: what it has not begun to get waits for the next one. */
+static void on_closing(struct client_session *session)
+{
+	if (!session->reconnects)
+		return;
+	session->is_closing = true;
+	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
+		struct client_request *request = session->requests.slots[slot];
+
+		if (request && request->frame && request->until > 0 &&
+		    is_untouched(session, request))
+			hold_back(session, request);
+	}
+}
+
 static void on_response(struct client_session *session, const struct envelope *envelope)
 {
 	struct client_request *request = client_requests_find(&session->requests, envelope->id);
@@ -440,9 +615,14 @@ static void on_response(struct client_session *session, const struct envelope *e
 	if (!request || is_untouched(session, request))
 		return;
 
+	if (request->kept && request->until > 0 && !request->is_abandoned &&
+	    again_is_refusal(envelope->error)) {
+		refuse(session, request, envelope);
+		return;
+	}
 	callback = request->is_abandoned ? NULL : request->callback;
 	userdata = request->userdata;
-	session->refused = 0;
+	session->crowded_out = 0;
 	release(session, request);
 	if (!callback)
 		return;
@@ -467,7 +647,7 @@ static void on_stream(const struct client_session *session, const struct notice 
 		request->stream.on_restart(request->stream.userdata);
 }
 
-static void on_notification(const struct client_session *session, const struct envelope *envelope)
+static void on_notification(struct client_session *session, const struct envelope *envelope)
 {
 	struct notice notice = notice_read(envelope);
 
@@ -479,6 +659,9 @@ static void on_notification(const struct client_session *session, const struct e
 	case NOTICE_EVENT:
 		if (session->on_event)
 			session->on_event(session->event_userdata, bytes_to_public(notice.value));
+		break;
+	case NOTICE_CLOSING:
+		on_closing(session);
 		break;
 	case NOTICE_UNKNOWN:
 	default:
@@ -492,8 +675,10 @@ int client_session_took(struct client_session *session, size_t len)
 	size_t value_len;
 	int r;
 
-	if (len > 0)
+	if (len > 0) {
 		session->overdue = 0;
+		session->tries = 0;
+	}
 	inbox_took(&session->inbox, len);
 	while ((r = inbox_next(&session->inbox, &position, &value_len)) > 0) {
 		struct envelope envelope;

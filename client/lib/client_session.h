@@ -8,9 +8,14 @@
  *	sent       it is written; the daemon will answer
  *	abandoned  the caller gave it up after it was sent; its id stays in use until the daemon has
  *	           answered, so that no id is in flight twice
+ *	refused    it certainly was not executed, and is asked again when it is due and there is a
+ *	           connection (client_again.h); it keeps its id
  *	finished   it ended without an answer; client_session_deliver calls its callback
  *
  * Only a sent request gets chunks.
+ *
+ * A connection is closing once the daemon has said so.  Nothing new is sent on it: what was not
+ * begun becomes refused, and a new connection is made when those that were sent are answered.
  */
 #ifndef POOLD_LIB_CLIENT_SESSION_H
 #define POOLD_LIB_CLIENT_SESSION_H
@@ -35,9 +40,15 @@ struct client_session {
 
 	struct client_requests requests; /* waiting, sent and abandoned ones, hello among them */
 	size_t in_flight_max;
+	bool reconnects; /* whether requests are asked again */
+	bool is_connected;
+	bool is_closing;      /* the connection is */
+	uint64_t random;      /* state of a generator, for pauses; not zero */
+	unsigned tries;	      /* connections in a row on which nothing was heard */
 	size_t abandoned;     /* how many of the requests are */
+	size_t to_ask_again;  /* how many are refused */
 	unsigned overdue;     /* requests that were given up since the daemon has sent anything */
-	unsigned refused;     /* starts that abandoned requests left no room for, since an answer */
+	unsigned crowded_out; /* starts that abandoned requests left no room for, since an answer */
 	struct list finished; /* requests, by in_finished: their callbacks are still to be called */
 	usec_t next_deadline; /* at or before the earliest deadline of all requests */
 	uint64_t message_max; /* the daemon's limit; UINT64_MAX: not known */
@@ -52,6 +63,8 @@ struct client_session_limits {
 	size_t response_max;
 	size_t output_max;
 	size_t in_flight_max;
+	bool reconnects;
+	uint64_t seed; /* for the pauses before requests are asked again */
 };
 
 /* `name` must outlive the session. */
@@ -65,6 +78,8 @@ struct client_start {
 	const struct bytes *parts;
 	size_t part_count;
 	usec_t deadline; /* USEC_INFINITY: none */
+	usec_t until;	 /* until when it may be asked again; USEC_INFINITY: as long as the client
+			    tries to connect */
 	poold_callback callback;
 	void *userdata;
 	struct client_stream stream;
@@ -87,11 +102,23 @@ int client_session_begin(struct client_session *session);
 /*
  * To be called when the connection is lost.  Sent requests finish with `status` and `message`,
  * which must live until they are delivered; requests that were not sent whole stay waiting for the
- * next connection, but only once.
+ * next connection, but only once, unless the session reconnects.
  */
 void client_session_lost(struct client_session *session, int status, const char *message);
 /* To be called when no new connection could be made: all waiting requests finish. */
 void client_session_refused(struct client_session *session, int status, const char *message);
+
+/* To be called instead while the client goes on trying: only requests whose time to be asked again
+ * is over by `now` finish, and with `is_over` those that have no such time.  Returns the earliest
+ * such time of the others. */
+usec_t client_session_unreachable(struct client_session *session, usec_t now, bool is_over,
+				  int status, const char *message);
+/* Whether a request waits for a connection. */
+bool client_session_wants_connection(const struct client_session *session);
+/* Whether the connection is closing, and nothing is left to be written or answered on it. */
+bool client_session_is_left(const struct client_session *session);
+/* How long to wait before the next try to connect, if `tries` were in vain. */
+usec_t client_session_pause(struct client_session *session);
 
 /* The next bytes to write, as up to `max` slices.  Returns how many; 0: nothing to write. */
 size_t client_session_output(const struct client_session *session, struct iovec *slices,
@@ -111,7 +138,7 @@ int client_session_took(struct client_session *session, size_t len);
 usec_t client_session_deadline(const struct client_session *session);
 /* Whether the daemon seems to have stopped to answer on this connection, which should be given up. */
 bool client_session_is_dead(const struct client_session *session);
-/* Gives up the requests whose deadline has passed. */
+/* Gives up the requests whose deadline has passed, and asks again those that are due. */
 void client_session_tick(struct client_session *session, usec_t now);
 /* Calls the callbacks of all finished requests. */
 void client_session_deliver(struct client_session *session);

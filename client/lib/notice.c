@@ -8,6 +8,8 @@ static enum notice_kind kind_of(struct bytes method)
 		return NOTICE_CHUNK;
 	if (bytes_equal(method, "poold.restart"))
 		return NOTICE_RESTART;
+	if (bytes_equal(method, "poold.closing"))
+		return NOTICE_CLOSING;
 	return bytes_equal(method, "poold.event") ? NOTICE_EVENT : NOTICE_UNKNOWN;
 }
 
@@ -44,7 +46,8 @@ struct notice notice_read(const struct envelope *envelope)
 {
 	struct notice notice = {.kind = kind_of(envelope->method)};
 
-	if (notice.kind != NOTICE_UNKNOWN && read_params(envelope->params, &notice) < 0)
+	if (notice.kind != NOTICE_UNKNOWN && notice.kind != NOTICE_CLOSING &&
+	    read_params(envelope->params, &notice) < 0)
 		notice.kind = NOTICE_UNKNOWN;
 	return notice;
 }

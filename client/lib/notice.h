@@ -9,7 +9,8 @@ enum notice_kind {
 	NOTICE_UNKNOWN = 0, /* of a later version, or malformed: to be ignored */
 	NOTICE_CHUNK,
 	NOTICE_RESTART,
-	NOTICE_EVENT
+	NOTICE_EVENT,
+	NOTICE_CLOSING /* the daemon will close the connection */
 };
 
 struct notice {

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-int options_take(const void *given, size_t known, void *ret)
+int options_take(const void *given, size_t first, size_t known, void *ret)
 {
 	const uint8_t *bytes = given;
 	size_t size;
@@ -13,9 +13,8 @@ int options_take(const void *given, size_t known, void *ret)
 	if (!given)
 		return 0;
 	memcpy(&size, given, sizeof(size));
-	/* Nothing was added to a struct yet: what version 0.1 has is all of it. */
 	if (size == 0)
-		size = known;
+		size = first;
 	for (size_t i = known; i < size; i++) {
 		if (bytes[i] != 0)
 			return -EINVAL;

@@ -6,6 +6,7 @@
 struct frame {
 	struct list_node in_outbox;
 	struct frame **holder;
+	struct frame **keeper;
 	size_t len;
 	uint8_t data[];
 };
@@ -24,13 +25,28 @@ static struct frame *first_frame(const struct outbox *outbox)
 	return node ? list_entry(node, struct frame, in_outbox) : NULL;
 }
 
-static void frame_free(struct outbox *outbox, struct frame *frame)
+static void take_out(struct outbox *outbox, struct frame *frame)
 {
 	list_remove(&outbox->frames, &frame->in_outbox);
 	outbox->bytes -= frame->len;
 	if (frame->holder)
 		*frame->holder = NULL;
+}
+
+static void drop(struct outbox *outbox, struct frame *frame)
+{
+	take_out(outbox, frame);
 	free(frame);
+}
+
+void frame_free(struct frame *frame)
+{
+	free(frame);
+}
+
+struct bytes frame_bytes(const struct frame *frame)
+{
+	return (struct bytes){frame->data, frame->len};
 }
 
 void outbox_done(struct outbox *outbox)
@@ -38,7 +54,7 @@ void outbox_done(struct outbox *outbox)
 	struct list_node *node, *after;
 
 	list_for_each_safe (node, after, &outbox->frames)
-		frame_free(outbox, list_entry(node, struct frame, in_outbox));
+		drop(outbox, list_entry(node, struct frame, in_outbox));
 }
 
 struct frame *frame_new(const struct bytes *parts, size_t part_count)
@@ -60,25 +76,44 @@ struct frame *frame_new(const struct bytes *parts, size_t part_count)
 	return frame;
 }
 
-static void take_over(struct outbox *outbox, struct frame *frame, struct frame **holder)
+static void take_over(struct outbox *outbox, struct frame *frame, struct frame **holder,
+		      struct frame **keeper)
 {
 	outbox->bytes += frame->len;
 	frame->holder = holder;
+	frame->keeper = keeper;
 	if (holder)
 		*holder = frame;
 }
 
-void outbox_add(struct outbox *outbox, struct frame *frame, struct frame **holder)
+void outbox_add(struct outbox *outbox, struct frame *frame, struct frame **holder,
+		struct frame **keeper)
 {
 	list_push_back(&outbox->frames, &frame->in_outbox);
-	take_over(outbox, frame, holder);
+	take_over(outbox, frame, holder, keeper);
 }
 
 void outbox_add_first(struct outbox *outbox, struct frame *frame, struct frame **holder)
 {
 	assert(outbox->written == 0);
 	list_push_front(&outbox->frames, &frame->in_outbox);
-	take_over(outbox, frame, holder);
+	take_over(outbox, frame, holder, NULL);
+}
+
+/* Passes a frame that is not in the outbox any more to its keeper, if it has one. */
+static void keep(struct frame *frame)
+{
+	if (frame->keeper)
+		*frame->keeper = frame;
+	else
+		free(frame);
+}
+
+void outbox_take_back(struct outbox *outbox, struct frame *frame)
+{
+	assert(!outbox_has_begun(outbox, frame));
+	take_out(outbox, frame);
+	keep(frame);
 }
 
 bool outbox_has_begun(const struct outbox *outbox, const struct frame *frame)
@@ -89,10 +124,11 @@ bool outbox_has_begun(const struct outbox *outbox, const struct frame *frame)
 void outbox_drop(struct outbox *outbox, struct frame *frame)
 {
 	if (!outbox_has_begun(outbox, frame)) {
-		frame_free(outbox, frame);
+		drop(outbox, frame);
 	} else if (frame->holder) {
 		*frame->holder = NULL;
 		frame->holder = NULL;
+		frame->keeper = NULL;
 	}
 }
 
@@ -105,7 +141,7 @@ void outbox_restart(struct outbox *outbox)
 		struct frame *frame = list_entry(node, struct frame, in_outbox);
 
 		if (!frame->holder)
-			frame_free(outbox, frame);
+			drop(outbox, frame);
 	}
 }
 
@@ -144,6 +180,7 @@ void outbox_wrote(struct outbox *outbox, size_t len)
 		if (outbox->written < frame->len)
 			break;
 		outbox->written -= frame->len;
-		frame_free(outbox, frame);
+		take_out(outbox, frame);
+		keep(frame);
 	}
 }

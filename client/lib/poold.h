@@ -215,6 +215,7 @@ struct poold_client_options {
 	size_t output_max;	     /* limit of requests not yet written, in bytes; 0: 128 MiB */
 	size_t in_flight_max;	     /* limit of unanswered requests, up to 65535; 0: 1024 */
 	const char *name;	     /* of the program, for the daemon's log; NULL: "libpoold" */
+	bool no_reconnect;	     /* requests are not asked again, see poold_call */
 };
 
 /*

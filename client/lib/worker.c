@@ -62,7 +62,7 @@ int poold_worker_new(const struct poold_worker_options *given, struct poold_work
 	struct poold_worker_options options;
 	struct poold_worker *worker;
 	char *version;
-	int r = options_take(given, sizeof(options), &options);
+	int r = options_take(given, sizeof(options), sizeof(options), &options);
 
 	if (r == 0 && options.fd <= 0)
 		r = inherited_fd(&options.fd);

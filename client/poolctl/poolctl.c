@@ -65,8 +65,11 @@ static void print_command_help(const struct command *command)
 static int run(const struct command *command, const struct options *options, char **args,
 	       int arg_count)
 {
-	struct poold_client_options client_options = {.connect_timeout_ms = options->wait_ms,
-						      .name = "poolctl"};
+	/* Who asks how the daemon is wants to know at once that there is none. */
+	struct poold_client_options client_options = {.size = sizeof(client_options),
+						      .connect_timeout_ms = options->wait_ms,
+						      .name = "poolctl",
+						      .no_reconnect = command->run != run_call};
 	struct poold_client *client;
 	int r = poold_client_new(options->socket, &client_options, &client);
 

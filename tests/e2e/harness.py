@@ -217,6 +217,10 @@ class Daemon:
     def command(self) -> list[str]:
         return [str(BUILD / "poold"), "-c", str(self.config)]
 
+    def passed_on(self) -> tuple[int, ...]:
+        """Descriptors that it is started with beside the standard ones."""
+        return ()
+
     def _launch(self) -> None:
         self.process = subprocess.Popen(
             self.command(),
@@ -224,6 +228,7 @@ class Daemon:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=self.environment(),
+            pass_fds=self.passed_on(),
         )
         self._end_awaited = False
         self.pressure = pressure()
@@ -435,7 +440,7 @@ class Daemon:
     def _check_nothing_left(self) -> None:
         left = procs.wait_gone(self.family(), min(2.0, self.settle_time))
         assert not left, f"left running: {[procs.describe(pid) for pid in left]}"
-        if self.process.returncode == 0:
+        if self.process.returncode == 0 and not self.passed_on():
             assert not os.path.exists(self.path), "its socket file is left"
 
     def _check_log(self) -> None:
@@ -474,9 +479,11 @@ class DaemonTest(unittest.TestCase):
         begin_scenario()
         return super().run(result)
 
+    daemon_class: type[Daemon] = Daemon
+
     def launch(self, *pools: str, **options: object) -> Daemon:
         """A daemon that was just started.  It is finished with the test."""
-        daemon = Daemon(pools, options)
+        daemon = self.daemon_class(pools, options)
         self.addCleanup(daemon.finish)
         return daemon
 

@@ -100,7 +100,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	uint32_t id;
 
 	memset(reported, 0, sizeof(reported));
-	client_session_init(&session, (struct client_session_limits){RESPONSE_MAX, 4096, REQUESTS},
+	client_session_init(&session,
+			    (struct client_session_limits){.response_max = RESPONSE_MAX,
+							   .output_max = 4096,
+							   .in_flight_max = REQUESTS},
 			    "fuzz");
 	session.on_event = on_event;
 	for (size_t i = 0; i < REQUESTS; i++) {

@@ -36,8 +36,12 @@ class TestRequests(unittest.TestCase):
         with FakeServer(echo) as server, poold.Client(server.path, name="a test") as client:
             client.call("p", "m")
             self.assertEqual(len(server.hellos), 1)
-            params = [{"client": "a test", "version": poold.__version__, "errors": "map"}]
-            self.assertEqual(server.hellos[0][3], params)
+            params = {"client": "a test", "version": poold.__version__, "errors": "map"}
+            self.assertEqual(server.hellos[0][3], [{**params, "closing": True}])
+        with FakeServer(echo) as server:
+            with poold.Client(server.path, name="a test", reconnect=False) as client:
+                client.call("p", "m")
+            self.assertEqual(server.hellos[0][3], [params])
 
     def test_params(self) -> None:
         with FakeServer(echo) as server, poold.Client(server.path) as client:

@@ -349,12 +349,14 @@ START_TEST(calls_that_can_not_be_made)
 }
 END_TEST
 
+static const struct poold_client_options once = {.size = sizeof(once), .no_reconnect = true};
+
 START_TEST(nobody_listens)
 {
 	struct world world;
 	struct poold_reply reply;
 
-	world_init(&world);
+	world_init_with(&world, &once);
 	close(world.listener);
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), -ECONNREFUSED);
 	ck_assert_str_eq(reply.error.code, "connect_failed");
@@ -718,7 +720,7 @@ START_TEST(what_never_left_and_can_not_be_sent)
 {
 	struct world world;
 
-	world_init(&world);
+	world_init_with(&world, &once);
 	connect_both(&world);
 	daemon_closes(&world);
 	start(&world, "stayed");

@@ -291,7 +291,10 @@ static void step(struct world *world)
 static void run_world(struct world *world)
 {
 	current = world;
-	client_session_init(&world->session, (struct client_session_limits){4096, 4096, 12}, "t");
+	client_session_init(&world->session,
+			    (struct client_session_limits){
+				    .response_max = 4096, .output_max = 4096, .in_flight_max = 12},
+			    "t");
 	buf_init(&world->to_daemon, STREAM_MAX);
 	buf_init(&world->to_client, STREAM_MAX);
 	for (unsigned i = 0; i < STEPS; i++)

@@ -653,7 +653,9 @@ START_TEST(output_is_limited)
 	struct world world;
 	uint32_t id;
 
-	world_init_with(&world, (struct client_session_limits){1024, 100, 100});
+	world_init_with(&world, (struct client_session_limits){.response_max = 1024,
+							       .output_max = 100,
+							       .in_flight_max = 100});
 	greet(&world);
 	while (try_start(&world, "method", "['0123456789']", USEC_INFINITY, &id) == 0)
 		;

@@ -15,12 +15,15 @@ import itertools
 import math
 import os
 import socket
+import time
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from poold import errors, wire
+from poold.again import NoConnection, Request, is_passing, may_ask_again, pause
 from poold.aiostreams import AsyncEvents, AsyncStream, InParts
 from poold.calls import (
+    CLOSING,
     EVENTS,
     GRACE,
     ID_MAX,
@@ -46,7 +49,6 @@ from poold.calls import (
     subscribe_params,
     subscribed_kinds,
     too_large,
-    unreachable,
     unsent,
 )
 from poold.proxy import Pool
@@ -82,14 +84,18 @@ class AsyncClient(AsyncRequests):
         connect_timeout: Seconds = 10.0,
         max_buffer_size: int = MAX_BUFFER_SIZE,
         name: str = "poold-python-asyncio",
+        reconnect: bool = True,
     ) -> None:
-        chosen = Settings(path, timeout, grace, connect_timeout, max_buffer_size, name)
+        chosen = Settings(
+            path, timeout, grace, connect_timeout, max_buffer_size, name, reconnect
+        )
         self.path = chosen.path
         self.timeout: Seconds | None = chosen.timeout
         self._grace = chosen.grace
         self._connect_timeout = chosen.connect_timeout
         self._max_buffer_size = chosen.max_buffer_size
         self._name = chosen.name
+        self._reconnects = reconnect
         self._numbers = itertools.count(1)
         self._homes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Home]
         self._homes = weakref.WeakKeyDictionary()
@@ -163,8 +169,9 @@ class AsyncClient(AsyncRequests):
             pool, method, args, kwargs, timeout=limit, stream=True, **options
         )
         number = next(self._numbers) & ID_MAX
-        data = pack_request(number, "poold.call", params)
-        return AsyncStream(self, number, data, limit_of(limit, self._grace), options.get("meta", False))
+        request = self._request(number, "poold.call", params, limit)
+        meta = options.get("meta", False)
+        return AsyncStream(self, number, request, limit_of(limit, self._grace), meta)
 
     @overload
     def pool(self, name: str, /, **options: Any) -> Pool: ...
@@ -212,13 +219,18 @@ class AsyncClient(AsyncRequests):
     async def _ask(self, method: str, params: list[Any], timeout: float | None) -> Any:
         limit = limit_of(timeout, self._grace)
         number = next(self._numbers) & ID_MAX
-        data = pack_request(number, method, params)
+        request = self._request(number, method, params, timeout)
         connection: _Connection | None = None
         expiry = asyncio.timeout(limit)
         try:
             async with expiry:
-                connection = await self._connected()
-                return await connection.ask(number, data)
+                while True:
+                    try:
+                        connection = None
+                        connection = await self._connected()
+                        return await connection.ask(number, request.packed())
+                    except (NoConnection, errors.Error) as reason:
+                        await self._pause(request, reason)
         except TimeoutError:
             if not expiry.expired():
                 raise
@@ -227,6 +239,39 @@ class AsyncClient(AsyncRequests):
             connection.count_overdue()
             raise overdue() from None
 
+    def _request(
+        self, number: int, method: str, params: list[Any], timeout: float | None
+    ) -> Request:
+        options = params[3] if method == "poold.call" and len(params) > 3 else None
+        data = pack_request(number, method, params)
+        return Request(data, options, timeout, self._connect_timeout)
+
+    async def _pause(self, request: Request, reason: NoConnection | errors.Error) -> None:
+        """Waits until a request can be asked again.
+
+        Raises:
+            poold.Error: it is not asked again, for this reason.
+        """
+        now, until = time.monotonic(), 0.0
+        if isinstance(reason, errors.Error):
+            if not may_ask_again(reason):
+                raise reason
+            if reason.code == "shutting_down":
+                request.take_answer()
+            # An idle connection that the daemon had closed is no reason to wait.
+            if reason.code == "shutting_down" or request.tries:
+                until = now + pause(request.tries)
+            error = reason
+        else:
+            error = reason.error(request.waited() if self._reconnects else 0.0)
+            until = self._home().next_try
+            if not reason.is_passing:
+                raise error
+        if not self._reconnects or now >= request.waits_until():
+            raise error
+        request.tries += 1
+        await asyncio.sleep(max(0.0, min(until, request.waits_until()) - now))
+
     async def _connected(self) -> _Connection:
         """The connection of this event loop, made now if there is none that can be used."""
         if self._closed:
@@ -234,6 +279,8 @@ class AsyncClient(AsyncRequests):
         home = self._home()
         if home.connection is not None and home.connection.is_usable():
             return home.connection
+        if home.failure is not None and time.monotonic() < home.next_try:
+            raise home.failure.bare()  # so the daemon is not asked by each call at once
         if home.attempt is None or home.attempt.done():
             home.attempt = asyncio.get_running_loop().create_task(self._reconnect(home))
             home.attempt.add_done_callback(_take_exception)
@@ -243,7 +290,15 @@ class AsyncClient(AsyncRequests):
     async def _reconnect(self, home: _Home) -> _Connection:
         if home.connection is not None and home.connection.lost is None:
             self._others.add(home.connection)  # some wait for their answers there
-        home.connection = await self._connect()
+        try:
+            home.connection = await self._connect()
+        except NoConnection as reason:
+            if self._reconnects:
+                home.tries += 1
+                home.next_try = time.monotonic() + pause(home.tries)
+                home.failure = reason.bare()
+            raise
+        home.tries, home.failure = 0, None
         if self._closed:
             home.connection.lose("the client was closed")
         return home.connection
@@ -265,7 +320,10 @@ class AsyncClient(AsyncRequests):
     async def _subscribe(self, kinds: tuple[str, ...]) -> tuple[_Connection, InParts, list[str]]:
         if self._closed:
             raise RuntimeError("the client is closed")
-        connection = await self._connect()
+        try:
+            connection = await self._connect()
+        except NoConnection as reason:
+            raise reason.error() from reason
         self._others.add(connection)
         events = connection.expect(EVENTS)
         number = next(self._numbers) & ID_MAX
@@ -283,7 +341,7 @@ class AsyncClient(AsyncRequests):
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
         number = next(self._numbers) & ID_MAX
-        hello = pack_request(number, "poold.hello", hello_params(self._name))
+        hello = pack_request(number, "poold.hello", hello_params(self._name, self._reconnects))
         connection = _Connection(self._max_buffer_size)
         try:
             async with asyncio.timeout(self._connect_timeout):
@@ -295,7 +353,9 @@ class AsyncClient(AsyncRequests):
             connection.lose("no greeting")
             if not isinstance(error, (OSError, errors.Error)):
                 raise
-            raise unreachable(self.path, str(error) or "no greeting in time") from error
+            reason = str(error) or "no greeting in time"
+            code = error.errno if isinstance(error, OSError) else None
+            raise NoConnection(self.path, reason, code, is_passing(error)) from error
         return connection
 
 
@@ -331,6 +391,9 @@ class _Home:
     def __init__(self) -> None:
         self.connection: _Connection | None = None
         self.attempt: asyncio.Task[_Connection] | None = None  # to connect, for all who wait
+        self.failure: NoConnection | None = None  # of the last attempt, if it failed
+        self.tries = 0  # in vain
+        self.next_try = 0.0  # when there may be another
 
 
 class _Connection(asyncio.Protocol):
@@ -346,6 +409,8 @@ class _Connection(asyncio.Protocol):
         self._futures: dict[int | str, asyncio.Future[Any]] = {}
         self._parts: dict[int | str, InParts] = {}
         self._transport: Any = None  # an asyncio.Transport, once it is connected
+        self._closing = False  # the daemon will close it: no new calls
+        self._halfway: int | None = None  # the request of which some bytes are not written
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -355,7 +420,7 @@ class _Connection(asyncio.Protocol):
         future = asyncio.get_running_loop().create_future()
         self._futures[number] = future
         try:
-            self._write(data)
+            self._write(data, number)
             return await future
         except asyncio.CancelledError:
             self.cancel(number)
@@ -368,22 +433,46 @@ class _Connection(asyncio.Protocol):
         """Sends a packed request whose answer is streamed."""
         await self._prepare(data)
         parts = self.expect(number)
-        self._write(data)
+        self._write(data, number)
         return parts
 
-    def _write(self, data: bytes) -> None:
-        """Writes a message; if anything interrupts that, nothing must be written after it."""
+    def _write(self, data: bytes, number: int | None = None) -> None:
+        """Writes a message; if anything interrupts that, nothing must be written after it.  Only
+        the last message can be written in part: see `_prepare`.
+        """
         try:
+            self._halfway = None
             self._transport.write(data)
+            if self._transport.is_closing():  # it was not written, nor will be
+                self._halfway = number
+                self._receive_rest()
+                self.lose("the daemon closed the connection")
+            elif self._transport.get_write_buffer_size() > 0:
+                self._halfway = number
         except BaseException:
             self.lose("writing was interrupted")
             raise
 
+    def _receive_rest(self) -> None:
+        """Takes what came before the end, which the transport does not read any more."""
+        while self.lost is None and self.channel is not None:
+            try:
+                data = self.channel.recv(wire.READ_SIZE, socket.MSG_DONTWAIT)
+            except OSError:
+                return
+            if not data:
+                return
+            self.data_received(data)
+
     async def _prepare(self, data: bytes) -> None:
+        """Waits until all before it is written."""
         check_size(data, self.message_max)
-        await self._writable.wait()
+        while self.lost is None and not self._writable.is_set():
+            await self._writable.wait()
         if self.lost is not None:
             raise lost_error(self.lost, "no")
+        if self._closing:
+            raise lost_error("the daemon closes the connection", "no")
 
     def expect(self, key: int | str) -> InParts:
         """Returns the object that will hold the parts of an answer, or the events; `cancel` or the
@@ -403,7 +492,7 @@ class _Connection(asyncio.Protocol):
 
     def is_usable(self) -> bool:
         """Whether new calls can be made on it."""
-        return self.lost is None and self._overdue < OVERDUE_MAX
+        return self.lost is None and not self._closing and self._overdue < OVERDUE_MAX
 
     def count_overdue(self) -> None:
         """A call was given up since no answer came in time.  When that happens several times in a
@@ -413,8 +502,12 @@ class _Connection(asyncio.Protocol):
         self._close_if_retired()
 
     def _close_if_retired(self) -> None:
-        if self._overdue >= OVERDUE_MAX and not self._futures and self.lost is None:
+        if self._futures or self.lost is not None:
+            return
+        if self._overdue >= OVERDUE_MAX:
             self.lose("the daemon did not answer for a long time")
+        elif self._closing:
+            self.lose("the daemon closes the connection")
 
     def lose(self, reason: str) -> None:
         """Closes the connection; every call in flight fails with peer_closed."""
@@ -429,9 +522,10 @@ class _Connection(asyncio.Protocol):
                 self._transport.abort()
             elif self.channel is not None:
                 self.channel.close()
-        for future in list(self._futures.values()):
+        for key, future in list(self._futures.items()):
             if not future.done():
-                future.set_exception(lost_error(self.lost, "maybe"))
+                executed = "no" if key == self._halfway else "maybe"
+                future.set_exception(lost_error(self.lost, executed))
         self._writable.set()
 
     def lose_if_orphaned(self) -> None:
@@ -451,6 +545,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # as of every stream
+        self._transport.set_write_buffer_limits(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lose(str(exc) if exc else "the daemon closed the connection")
@@ -459,6 +554,7 @@ class _Connection(asyncio.Protocol):
         self._writable.clear()
 
     def resume_writing(self) -> None:
+        self._halfway = None
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
@@ -472,6 +568,8 @@ class _Connection(asyncio.Protocol):
                 failure = None if message[2] is None else errors.from_wire(message[2])
                 self._settle(message[1], failure, message[3])
             elif message[0] == wire.NOTIFICATION:
+                if message[1] == CLOSING:
+                    self._closing = True
                 number, value = part_of(message)
                 if number is not None and number in self._parts:
                     self._parts[number].put(value)
@@ -481,6 +579,8 @@ class _Connection(asyncio.Protocol):
             self._settle(error.number, too_large(error), None)
         if error is not None:
             self.lose(f"the daemon sent {error}")
+        elif self._closing:
+            self._close_if_retired()
 
     def _settle(self, number: int | None, failure: errors.Error | None, value: Any) -> None:
         self._overdue = 0

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from poold import errors
+from poold.again import NoConnection, Request, may_ask_again
 from poold.calls import (
     LATE,
     Inbox,
@@ -137,11 +138,11 @@ class AsyncStream(_Parts):
     """
 
     def __init__(
-        self, client: Any, number: int, data: bytes, limit: float | None, meta: bool
+        self, client: Any, number: int, request: Request, limit: float | None, meta: bool
     ) -> None:
         super().__init__(client)
         self._number = number
-        self._data = data
+        self._request = request
         self._limit = limit
         self._deadline: float | None = None
         self._meta = meta
@@ -162,17 +163,38 @@ class AsyncStream(_Parts):
     async def __anext__(self) -> Any:
         if not self._closed:
             await self._begin_once()
-        return await self._next(self._deadline)
+        while True:
+            try:
+                return await self._next(self._deadline)
+            except errors.Error as error:
+                if self._closed or not may_ask_again(error):
+                    raise
+                await self._send(error)
+                if self._closed:  # by another task, meanwhile
+                    self._give_up()
 
     async def _begin(self) -> None:
         if self._limit is not None:
             self._deadline = asyncio.get_running_loop().time() + self._limit
+        self._request.begin()
+        await self._send(None)
+
+    async def _send(self, reason: NoConnection | errors.Error | None) -> None:
+        """Sends the request, after `reason` once more."""
         expiry = asyncio.timeout_at(self._deadline)
         try:
             async with expiry:
-                connection = await self._client._connected()
-                self._connection = connection
-                self._parts = await connection.send_in_parts(self._number, self._data)
+                while True:
+                    if reason is not None:
+                        await self._client._pause(self._request, reason)
+                    try:
+                        connection = await self._client._connected()
+                        self._connection = connection
+                        data = self._request.packed()
+                        self._parts = await connection.send_in_parts(self._number, data)
+                        return
+                    except (NoConnection, errors.Error) as failure:
+                        reason = failure
         except TimeoutError:
             if not expiry.expired():
                 raise

@@ -39,6 +39,9 @@ ID_MAX = 0xFFFFFFFF
 # Used as the id of notifications that belong to no call: poold.event.
 EVENTS = "events"
 
+# The notification that the daemon closes the connection soon.
+CLOSING = "poold.closing"
+
 
 class Reply(NamedTuple):
     """The result of a call with meta=True.
@@ -181,6 +184,7 @@ class Settings:
         connect_timeout: Seconds,
         max_buffer_size: int,
         name: str,
+        reconnect: bool,
     ) -> None:
         try:
             self.path = os.fsdecode(default_path() if path is None else path) or default_path()
@@ -192,6 +196,8 @@ class Settings:
             raise TypeError(f"max_buffer_size is a number of bytes, not {max_buffer_size!r}")
         if max_buffer_size < 0:
             raise ValueError(f"max_buffer_size is a number of bytes, not {max_buffer_size!r}")
+        if not isinstance(reconnect, bool):
+            raise TypeError(f"reconnect is True or False, not {reconnect!r}")
         self.timeout = seconds("timeout", timeout)
         self.grace = _needed("grace", grace, -TINY)
         self.connect_timeout = _needed("connect_timeout", connect_timeout, 0.0)
@@ -226,9 +232,12 @@ def patience(method: str, calls: Seconds | None, daemon: float) -> Seconds | Non
     return daemon if method.startswith("poold.") and method != "poold.call" else calls
 
 
-def hello_params(name: str) -> list[Any]:
+def hello_params(name: str, reconnect: bool) -> list[Any]:
     """The params of the poold.hello that begins each connection."""
-    return [{"client": name, "version": __version__, "errors": "map"}]
+    hello: dict[str, Any] = {"client": name, "version": __version__, "errors": "map"}
+    if reconnect:
+        hello["closing"] = True
+    return [hello]
 
 
 def reply_value(value: object, meta: bool) -> object:
@@ -289,9 +298,19 @@ def unsent(reason: str) -> errors.Error:
     return errors.make("deadline_exceeded", reason, executed="no", retryable=True)
 
 
+def closed_by_client() -> errors.Error:
+    """The error of a call that was not sent when the client was closed."""
+    return lost_error("the client was closed", "no")
+
+
 def closed_error() -> errors.Error:
     """The error of a stream that was closed by the program."""
     return errors.make("cancelled", "the stream was closed before its end", executed="maybe")
+
+
+def cancelled_error(executed: str) -> errors.Error:
+    """The error of a call that was cancelled while it waited to be asked again."""
+    return errors.make("cancelled", "the call was cancelled before it was sent", executed=executed)
 
 
 def unfinished() -> LookupError:

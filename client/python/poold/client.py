@@ -24,6 +24,7 @@ import weakref
 from typing import Any, TypeVar, overload
 
 from poold import errors, wire
+from poold.again import Again, Asker, CutShort, NeverLeft, NoConnection, is_passing
 from poold.calls import (
     GRACE,
     ID_MAX,
@@ -44,10 +45,9 @@ from poold.calls import (
     split_options,
     subscribe_params,
     subscribed_kinds,
-    unreachable,
     unsent,
 )
-from poold.connection import AnyCall, Call, Connection, InParts, NeverLeft, open_socket
+from poold.connection import AnyCall, Call, Connection, InParts, open_socket
 from poold.proxy import Pool
 from poold.roles import Role
 from poold.streams import Events, Stream
@@ -89,8 +89,11 @@ class Client(Requests):
         connect_timeout: Seconds = 10.0,
         max_buffer_size: int = MAX_BUFFER_SIZE,
         name: str = "poold-python",
+        reconnect: bool = True,
     ) -> None:
-        chosen = Settings(path, timeout, grace, connect_timeout, max_buffer_size, name)
+        chosen = Settings(
+            path, timeout, grace, connect_timeout, max_buffer_size, name, reconnect
+        )
         self.path = chosen.path
         self.timeout: Seconds | None = chosen.timeout
         self._grace = chosen.grace
@@ -101,8 +104,10 @@ class Client(Requests):
         self._connection: Connection | None = None
         self._others: weakref.WeakSet[Connection] = weakref.WeakSet()  # of events, and retired ones
         self._connector = Role()
+        self._reconnects = reconnect
+        self._asker = Asker()
         self._unfinished: Connection | None = None  # what the connecting thread has so far
-        self._failure: list[str] | None = None  # why nobody could connect the last time
+        self._failure: NoConnection | None = None  # why nobody could connect the last time
         self._pid = os.getpid()
         self._closed = False
 
@@ -123,6 +128,7 @@ class Client(Requests):
             unfinished.lose("the client was closed")
         for connection in list(self._others):
             connection.lose("the client was closed")
+        self._asker.wake()
 
     def call(self, pool: str, method: str, /, *args: Any, **named: Any) -> Any:
         """Calls a method of a pool and waits for its result.
@@ -216,7 +222,7 @@ class Client(Requests):
         )
         call = self._start("poold.call", params, limit, options.get("meta", False), InParts)
         assert isinstance(call, InParts)
-        return Stream(call, call._connection)
+        return Stream(call)
 
     @overload
     def pool(self, name: str, /, **options: Any) -> Pool: ...
@@ -254,7 +260,10 @@ class Client(Requests):
         if self._closed:
             raise RuntimeError("the client is closed")
         self._check_parent()
-        connection = self._connector.hold(None, self._connect_beside)
+        try:
+            connection = self._connector.hold(None, self._connect_beside)
+        except NoConnection as reason:
+            raise reason.error() from reason
         assert connection is not None  # it waited for its turn
         call = connection.expect_events()
         number = next(self._numbers) & ID_MAX
@@ -303,15 +312,53 @@ class Client(Requests):
         data = pack_request(number, method, params)
         limit = limit_of(timeout, self._grace)
         deadline = None if limit is None else time.monotonic() + limit
-        connection = self._connected(deadline)
+        if not self._reconnects:
+            return self._send_once(number, data, deadline, meta, kind)
+        options = params[3] if method == "poold.call" and len(params) > 3 else None
+        again = Again(self, data, options, timeout, self._connect_timeout)
         try:
-            return connection.send_request(number, data, deadline, meta, kind)
-        except NeverLeft:
-            pass  # an idle connection that the daemon had closed: it restarted, perhaps
+            if self._asker.failure is not None:  # it tries to connect already
+                raise self._asker.failure.bare()
+            connection = self._connected(deadline)
+            return connection.send_request(number, data, deadline, meta, kind, again)
+        except (NoConnection, NeverLeft) as reason:
+            again.refuse(None, reason)
+            is_final = isinstance(reason, NoConnection) and not reason.is_passing
+            if is_final or time.monotonic() >= again.waits_until():
+                raise again.failure() from reason
+        call = kind(number, None, deadline, meta, again)
+        again.wake(call)
+        return call
+
+    def _send_once(
+        self, number: int, data: bytes, deadline: float | None, meta: bool, kind: type[AnyCall]
+    ) -> AnyCall:
+        """Sends a request that is not to be asked again.  It has a second try only if no byte of it
+        was written the first time: an idle connection that the daemon had closed.
+        """
         try:
-            return self._connected(deadline).send_request(number, data, deadline, meta, kind)
+            try:
+                connection = self._connected(deadline)
+                return connection.send_request(number, data, deadline, meta, kind)
+            except CutShort as reason:
+                raise lost_error(str(reason), "no") from None
+            except NeverLeft:
+                connection = self._connected(deadline)
+                return connection.send_request(number, data, deadline, meta, kind)
         except NeverLeft as reason:
             raise lost_error(str(reason), "no") from None
+        except NoConnection as reason:
+            raise reason.error() from reason
+
+    def _ask_again(self, call: Call, again: Again) -> None:
+        """Sends a call that is between two connections; called in the thread of the asker.
+
+        Raises:
+            NoConnection, NeverLeft: it is still there.
+            poold.Error: it cannot be sent.
+        """
+        deadline = again.waits_until()
+        self._connected(deadline).take_over(call, again.packed())
 
     # --- the connection ---
 
@@ -331,21 +378,24 @@ class Client(Requests):
         if self._closed:
             raise RuntimeError("the client is closed")
         connection = self._connection
-        if connection is None or connection.lost is not None or connection.retired:
+        if connection is None or connection.lost is not None:
+            return None
+        if connection.retired or connection.closing:
             return None
         return connection
 
-    def _reconnect(self, deadline: float | None, known: list[str] | None) -> Connection:
+    def _reconnect(self, deadline: float | None, known: NoConnection | None) -> Connection:
         """To be called by one thread at a time; `known` is the last failure when it began to wait.
         """
         found = self._usable()
         if found is not None:
             return found
         if self._failure is not None and self._failure is not known:
-            raise errors.make("connect_failed", self._failure[0], executed="no", retryable=True)
+            raise self._failure.bare()
         old = self._connection
         if old is not None and old.lost is None:
             self._others.add(old)  # some wait for their answers there
+            old.retire()
         elif old is not None:
             old.lose("it was lost")  # once more: the first time may have been interrupted
         connection = self._connection = self._connect(deadline)
@@ -367,10 +417,10 @@ class Client(Requests):
         until = time.monotonic() + self._connect_timeout
         try:
             return self._greet(until if deadline is None else min(until, deadline))
-        except errors.Error as error:
+        except NoConnection as reason:
             if deadline is not None and deadline < until and time.monotonic() >= deadline:
-                raise unsent(LATE) from error
-            self._failure = [error.message]
+                raise unsent(LATE) from reason
+            self._failure = reason.bare()
             raise
 
     def _greet(self, until: float) -> Connection:
@@ -378,14 +428,15 @@ class Client(Requests):
         self._unfinished = connection
         number = next(self._numbers) & ID_MAX
         try:
-            data = pack_request(number, "poold.hello", hello_params(self._name))
+            data = pack_request(number, "poold.hello", hello_params(self._name, self._reconnects))
             welcome = connection.send_request(number, data, until, False, Call).result()
             connection.message_max = message_max(welcome)
             return connection
         except BaseException as error:
             connection.lose(str(error))
             if isinstance(error, (errors.Error, NeverLeft)):
-                raise unreachable(self.path, f"no greeting: {error}") from error
+                reason = f"no greeting: {error}"
+                raise NoConnection(self.path, reason, is_passing=is_passing(error)) from error
             raise
 
     def _check_parent(self) -> None:
@@ -395,7 +446,9 @@ class Client(Requests):
         if self._pid == os.getpid():
             return
         self._connector = Role()
-        self._unfinished = self._failure = None
+        self._asker = Asker()
+        self._unfinished = None
+        self._failure = None
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abandon()
@@ -409,5 +462,5 @@ def _result(call: Call) -> Any:
     except errors.Error:
         raise
     except BaseException:
-        call._connection.drop(call)
+        call.drop()
         raise

@@ -27,20 +27,22 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from poold import errors, wire
+from poold.again import Again, CutShort, NeverLeft, NoConnection, is_refusal
 from poold.calls import (
+    CLOSING,
     EVENTS,
     GRACE,
     OVERDUE_MAX,
     Inbox,
     check_size,
     Seconds,
+    cancelled_error,
     closed_error,
     lost_error,
     overdue,
     part_of,
     reply_value,
     too_large,
-    unreachable,
     unsent,
     until_of,
 )
@@ -65,7 +67,7 @@ def open_socket(path: str, until: float) -> socket.socket:
     """Returns a blocking socket connected to `path`; while the daemon's backlog is full, it waits.
 
     Raises:
-        PoolConnectionError: it could not connect by `until`, in monotonic seconds (connect_failed).
+        NoConnection: it could not connect by `until`, in monotonic seconds.
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -82,7 +84,8 @@ def open_socket(path: str, until: float) -> socket.socket:
         channel.close()
         raise
     channel.close()
-    raise unreachable(path, failure.strerror or str(failure)) from failure
+    reason, number = failure.strerror or str(failure), failure.errno or 0
+    raise NoConnection(path, reason, number) from failure
 
 
 def _limit_waiting(channel: socket.socket, until: float) -> None:
@@ -105,15 +108,26 @@ class Call(Watchable):
     Answers are read only while a thread waits for one of the connection's calls, in `result` or
     `done`; and for a call that is used as a concurrent.futures.Future, which it is too
     (`add_done_callback`, as_completed, asyncio.wrap_future, ...; see poold.futures).
+
+    A call that certainly was not executed is asked again (see poold.again); meanwhile it is between
+    two connections.
     """
 
-    __slots__ = ("number", "_connection", "_deadline", "_meta", "_outcomes", "_turns")
+    __slots__ = ("number", "_again", "_connection", "_deadline", "_meta", "_outcomes", "_turns")
 
-    _connection: Connection
+    _connection: Connection | None  # None: it has had none yet
 
-    def __init__(self, number: int, connection: Connection, deadline: float | None, meta: bool):
+    def __init__(
+        self,
+        number: int,
+        connection: Connection | None,
+        deadline: float | None,
+        meta: bool,
+        again: Again | None = None,
+    ) -> None:
         self._arrivals = None  # in place of the constructor of a Future, which makes a lock
         self.number = number
+        self._again = again  # None: it is never asked again
         self._connection = connection
         self._deadline = deadline
         self._meta = meta
@@ -132,10 +146,10 @@ class Call(Watchable):
             TimeoutError: no answer within `timeout`.
         """
         until = until_of(timeout)
-        if not self._connection.wait(self, _earlier(until, self._deadline)):
+        if not self._wait(_earlier(until, self._deadline)):
             if self._deadline is None or time.monotonic() < self._deadline:
                 raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")
-            self._connection.give_up_overdue(self)
+            self.give_up_overdue()
         error, value = self._outcomes[0]
         if error is not None:
             raise _raisable(error)
@@ -143,23 +157,131 @@ class Call(Watchable):
 
     def done(self) -> bool:
         """Whether `result` would return or raise at once."""
-        return self._connection.wait(self, time.monotonic())
+        return self._wait(time.monotonic())
 
     def cancel(self) -> bool:
         """Asks the daemon to cancel the request; `result` then raises Cancelled, unless the answer
-        comes first.  Returns False if the answer has been received already.
+        comes first.  Returns False if the answer has been received already.  A call that waits to
+        be asked again is cancelled at once.
         """
         if self._answered:
             return False
-        self._connection.send_cancel(self, GRACE)
+        again = self._again
+        if again is not None:
+            again.is_over = True
+        if self._is_between():
+            self._end_between(cancelled_error(self._may_be_sent()))
+        elif self._connection is not None:
+            self._connection.send_cancel(self, GRACE)
         return True
+
+    def give_up(self, error: errors.Error) -> None:
+        """Finishes the call with this error, unless it is; its answer will be ignored."""
+        again = self._again
+        if again is not None:
+            again.is_over = True
+        if self._is_between():
+            self._end_between(error)
+        elif self._connection is not None:
+            self._connection.give_up(self, error)
+
+    def give_up_overdue(self) -> None:
+        """Gives up the call since its time is over."""
+        if self._is_between():
+            again = self._again
+            assert again is not None
+            self.give_up(overdue() if again.is_being_asked else again.failure())
+        elif self._connection is not None:
+            self._connection.give_up_overdue(self)
+
+    def drop(self) -> None:
+        """Gives up a call that nobody can wait for any more; see Connection.drop."""
+        again = self._again
+        if again is not None:
+            again.is_over = True
+        if self._connection is not None and not self._is_between():
+            self._connection.drop(self)
+
+    def is_ours(self) -> bool:
+        """False in a forked child: the call is the parent's."""
+        if self._connection is not None:
+            return self._connection.is_ours()
+        return self._again is None or self._again.pid == os.getpid()
 
     @property
     def _answered(self) -> bool:
-        """Whether there is an outcome; the loss of the connection is one."""
-        if not self._outcomes and self._connection.lost is not None:
-            self._settle(lost_error(self._connection.lost, "maybe"), None)
+        """Whether there is an outcome; the loss of the connection is one, unless the call was
+        refused there before.
+        """
+        if not self._outcomes:
+            again = self._again
+            refused = None if again is None else again.refused
+            connection = self._connection
+            if connection is not None and connection.lost is not None:
+                if refused is None or refused[0] is not connection:
+                    if again is None or again.refused is refused:
+                        self._settle(lost_error(connection.lost, "maybe"), None)
         return bool(self._outcomes)
+
+    def _is_between(self) -> bool:
+        """Whether it waits to be asked again, and is in flight nowhere."""
+        again = self._again
+        if again is None or self._outcomes:
+            return False
+        refused = again.refused
+        return refused is not None and refused[0] is self._connection
+
+    def _may_be_sent(self) -> str:
+        """Whether it may have been executed, if it is between two connections."""
+        return "maybe" if self._again is not None and self._again.is_being_asked else "no"
+
+    def _end_between(self, error: errors.Error) -> None:
+        self._settle(error, None)
+        self._notify()
+
+    def _wait(self, until: float | None) -> bool:
+        """Waits until the call is answered or lost, or a part of its answer was received.  Returns
+        False if none of these happens by `until` (monotonic seconds).
+        """
+        while not self._has_arrived():
+            connection = self._connection
+            if self._is_between():
+                if not self._wait_between(until):
+                    return self._has_arrived()
+            elif connection is not None and not connection.wait(self, until):
+                return False
+        return True
+
+    def _wait_between(self, until: float | None) -> bool:
+        """Waits until it is asked again, or over.  Returns False if it is not by `until`."""
+        if not self.is_ours():
+            raise lost_error("made before a fork, the call is the parent's", "maybe")
+        again = self._again
+        assert again is not None
+        turn: Turn = SimpleQueue()
+        try:
+            self._turns.append(turn)
+            while self._is_between():
+                again.wake(self)
+                left = HEARTBEAT if until is None else min(until - time.monotonic(), HEARTBEAT)
+                if left <= 0:
+                    return False
+                try:
+                    turn.get(timeout=left)
+                except Empty:
+                    pass
+            return True
+        finally:
+            self._turns.remove(turn)
+
+    def _take_answer(self, connection: Connection, error: object, value: object) -> None:
+        """Called with the answer: sets the outcome, or has the call asked again."""
+        again = self._again
+        if again is not None and isinstance(error, dict) and is_refusal(error):
+            if not again.is_over and time.monotonic() < again.ends:
+                again.refuse(connection, error)
+                return
+        self._settle(error, value)
 
     def _has_arrived(self) -> bool:
         """Whether what the waiting thread waits for has arrived."""
@@ -175,6 +297,8 @@ class Call(Watchable):
         """
         for turn in self._turns.copy():
             turn.put(None)
+        if self._again is not None and self._is_between():
+            self._again.wake(self)
         arrivals = self._arrivals
         if arrivals is not None and self._answered:
             arrivals.put(("answered", self))  # its callbacks are run elsewhere
@@ -211,20 +335,17 @@ class InParts(Call):
                 if error is not None:
                     raise _raisable(error)
                 raise StopIteration
-            if not self._connection.wait(self, self._deadline):
-                self._connection.give_up_overdue(self)
+            if not self._wait(self._deadline):
+                self.give_up_overdue()
         if not answered and self._deadline is not None and time.monotonic() > self._deadline:
-            self._connection.end_in_time(self)
+            if self._connection is not None:
+                self._connection.end_in_time(self)
         try:
             return self.inbox.take()
         except errors.Error as error:
             self.inbox.values.clear()
-            self._connection.give_up(self, error)
+            self.give_up(error)
             raise
-
-
-class NeverLeft(Exception):
-    """The connection was lost before any byte of a request was written."""
 
 
 class Connection:
@@ -238,6 +359,7 @@ class Connection:
     def __init__(self, channel: socket.socket, max_buffer_size: int) -> None:
         self.lost: str | None = None  # why, once it is
         self.retired = False  # it may be dead: no new calls, and closed after the last one
+        self.closing = False  # the daemon will close it: no new calls
         self.message_max = math.inf  # bytes that the daemon takes
         self._channel = channel
         self._pid = os.getpid()
@@ -256,25 +378,47 @@ class Connection:
     # --- requests ---
 
     def send_request(
-        self, number: int, data: bytes, deadline: float | None, meta: bool, kind: type[AnyCall]
+        self,
+        number: int,
+        data: bytes,
+        deadline: float | None,
+        meta: bool,
+        kind: type[AnyCall],
+        again: Again | None = None,
     ) -> AnyCall:
         """Sends a packed request, to be answered by `deadline` (monotonic seconds).
 
         Raises:
-            NeverLeft: no byte of it was written; it can be sent on another connection.
+            NeverLeft: no byte of it was written, or not all (CutShort); it can be sent on another
+                connection.
             poold.Error: it cannot be sent.
         """
+        call = kind(number, self, deadline, meta, again)
+        self._send(call, data, deadline)
+        return call
+
+    def take_over(self, call: Call, data: bytes) -> None:
+        """Sends the packed request of a call that is between two connections; raises as
+        `send_request` does.
+        """
+        self._send(call, data, call._deadline)
+        call._connection = self
+        if call._outcomes:  # it was given up meanwhile
+            self._calls.pop(call.number, None)
+            self.send_cancel(call, LAST_WORD)
+        else:
+            call._follow()
+
+    def _send(self, call: Call, data: bytes, deadline: float | None) -> None:
         if self._dropped:
             self._give_up_dropped()
         check_size(data, self.message_max)
-        call = kind(number, self, deadline, meta)
         try:
-            self._calls[number] = call
+            self._calls[call.number] = call
             self._write(data, deadline)
         except BaseException:
-            self._calls.pop(number, None)
+            self._calls.pop(call.number, None)
             raise
-        return call
 
     def expect_events(self) -> InParts:
         """Returns the object that will hold the events; it ends with the connection."""
@@ -347,11 +491,15 @@ class Connection:
         """Waits until the call is answered or lost, or a part of its answer was received.  Returns
         False if none of these happens by `until` (monotonic seconds).
         """
-        if call._has_arrived():
+        if self._has_news(call):
             return True
         self._check_process()
         found = self._try_to_read(call, until)
         return self._wait_beside(call, until) if found is None else found
+
+    def _has_news(self, call: Call) -> bool:
+        """Whether something has come for the call, or nothing will on this connection."""
+        return call._has_arrived() or call._connection is not self or call._is_between()
 
     def _try_to_read(self, call: Call, until: float | None) -> bool | None:
         """Reads until something has come for the call: as `wait`.  None: another thread reads."""
@@ -374,14 +522,14 @@ class Connection:
             while True:
                 # First it is known to wait, then it looks: so nobody forgets to wake it.
                 self._waiting[turn] = call
-                if call._has_arrived():
+                if self._has_news(call):
                     return True
                 found = self._try_to_read(call, until)
                 if found is not None:
                     return found
                 left = HEARTBEAT if until is None else min(until - time.monotonic(), HEARTBEAT)
                 if left <= 0:
-                    return call._has_arrived()
+                    return self._has_news(call)
                 try:
                     turn.get(timeout=left)
                 except Empty:
@@ -399,7 +547,7 @@ class Connection:
                 turn, call = self._waiting.popitem()
             except KeyError:
                 return  # another thread was quicker
-            if not call._has_arrived():
+            if not self._has_news(call):
                 return turn.put(None)
 
     # --- reading: by the thread that holds the reader's lock ---
@@ -410,7 +558,7 @@ class Connection:
         self._reading = True
         try:
             poll = _poll(self._channel, select.POLLIN) if self.lost is None else None
-            while not call._has_arrived():
+            while not self._has_news(call):
                 if poll is None or not _ready(poll, until) or time.monotonic() > stop:
                     return False
                 self._read_once()
@@ -453,6 +601,11 @@ class Connection:
             self._close_if_retired()
         return True
 
+    def _read_rest(self) -> bool:
+        while self._read_once():
+            pass
+        return True
+
     def _decode(self, data: bytes) -> tuple[list[list[Any]], wire.Unreadable | None]:
         """The messages that are complete, and why no more can be read after them."""
         try:
@@ -471,8 +624,10 @@ class Connection:
                 call = self._calls.pop(message[1], None)
                 self._overdue = 0
                 if call is not None:
-                    call._settle(message[2], message[3])
+                    call._take_answer(self, message[2], message[3])
             elif message[0] == wire.NOTIFICATION:
+                if message[1] == CLOSING:
+                    self.closing = True
                 number, value = part_of(message)
                 found = self._calls.get(number)
                 if isinstance(found, InParts):
@@ -519,10 +674,12 @@ class Connection:
             if self._half_written:
                 self.lose("a message was only written in part")
             raise
+        # Answers may have come before the end; without this they would be lost.
+        self._reader.hold(time.monotonic() + LAST_LOOK, self._read_rest)
         self.lose(reason)
         if sent == 0:
             raise NeverLeft(self.lost or reason)
-        raise lost_error(self.lost or reason, "no")
+        raise CutShort(self.lost or reason)
 
     def _await_room(self, deadline: float | None) -> None:
         """Waits a while until the socket takes more bytes; reads meanwhile, if nobody else does."""
@@ -569,9 +726,22 @@ class Connection:
         if self._reader.hold(0, _nothing) and self._writer.hold(0, _nothing):
             self._channel.close()
 
+    def retire(self) -> None:
+        """To be called when new calls have another connection: this one is closed after the last
+        of its calls.
+        """
+        self.retired = True
+        self._close_if_retired()
+
     def _close_if_retired(self) -> None:
+        # A call that is being written is among them before, or finds the connection lost.
         if self.retired and not self._calls:
-            self.lose("the daemon did not answer for a long time")
+            self._writer.hold(0, self._close_if_answered)
+
+    def _close_if_answered(self) -> None:
+        if not self._calls:
+            closing = "the daemon closes the connection"
+            self.lose(closing if self.closing else "the daemon did not answer for a long time")
 
     def abandon(self) -> None:
         """Closes the socket of a connection that belongs to the parent process, without sending

@@ -41,6 +41,7 @@ class Watchable(Future[Any]):
 
     _connection: Any
     _deadline: float | None
+    _outcomes: list[tuple[object, object]]
     _arrivals: queue.SimpleQueue[Any] | None  # where to tell that it was answered, if watched
 
     @property
@@ -106,7 +107,27 @@ class Watchable(Future[Any]):
             self._tell_all()  # at once, as of any Future that is done
         else:
             watcher.arrivals.put(("watch", self))
-            _reader_of(self._connection).add(self)
+            self._follow()
+
+    def _is_between(self) -> bool:
+        """Whether it is in flight nowhere, and will be asked again."""
+        raise NotImplementedError
+
+    def give_up(self, error: errors.Error) -> None:
+        """Finishes it with this error."""
+        raise NotImplementedError
+
+    def give_up_overdue(self) -> None:
+        """Finishes it since its time is over."""
+        raise NotImplementedError
+
+    def _follow(self) -> None:
+        """Has the answer read, if it is watched, on the connection where it is in flight now.
+        Called when it is watched, and when it has another connection.
+        """
+        connection = self._connection
+        if self._arrivals is not None and connection is not None and not self._is_between():
+            _reader_of(connection).add(self, connection)
 
     def _tell_all(self) -> None:
         """Tells everybody who waits for this as for a Future."""
@@ -154,7 +175,10 @@ class _Watcher:
         while self._due and self._due[0][0] <= time.monotonic():
             call = heapq.heappop(self._due)[2]()
             if call is not None and not call._answered:
-                call._connection.give_up(call, overdue())
+                if call._is_between():
+                    call.give_up_overdue()
+                else:
+                    call.give_up(overdue())
 
 
 class _Reader:
@@ -162,31 +186,33 @@ class _Reader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls: dict[int, Watchable] = {}
+        self._calls: dict[int, tuple[Watchable, Any]] = {}
         self._is_running = False
 
-    def add(self, call: Watchable) -> None:
+    def add(self, call: Watchable, connection: Any) -> None:
         with self._lock:
-            self._calls[id(call)] = call
+            self._calls[id(call)] = call, connection
             if self._is_running:
                 return
             self._is_running = True
         threading.Thread(target=self._run, name="poold-reader", daemon=True).start()
 
     def _run(self) -> None:
-        while (call := self._next()) is not None:
+        while (found := self._next()) is not None:
+            call, connection = found
             try:
-                call._connection.wait(call, None)
+                connection.wait(call, None)
             except BaseException as error:  # in a forked child, say, nothing will come
                 _finish_with(call, error)
 
-    def _next(self) -> Watchable | None:
-        """A call in flight; None: there is none, and the thread ends."""
+    def _next(self) -> tuple[Watchable, Any] | None:
+        """A call in flight and its connection; None: there is none, and the thread ends."""
         with self._lock:
             while self._calls:
-                key, call = next(iter(self._calls.items()))
-                if not call._answered:
-                    return call
+                key, (call, connection) = next(iter(self._calls.items()))
+                is_here = call._connection is connection and not call._is_between()
+                if is_here and not call._answered:
+                    return call, connection
                 del self._calls[key]
             self._is_running = False
             return None
@@ -196,7 +222,7 @@ def _finish_with(call: Watchable, error: BaseException) -> None:
     if not isinstance(error, errors.Error):
         error = errors.make("peer_closed", str(error), executed="maybe", retryable=True)
     try:
-        call._connection.give_up(call, error)
+        call.give_up(error)
     except errors.Error:
         pass  # it is finished, and nobody need be told
 

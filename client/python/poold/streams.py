@@ -12,9 +12,8 @@ from poold.connection import Connection, InParts
 class _Parts:
     """Base class of streams and subscriptions."""
 
-    def __init__(self, call: InParts, connection: Connection) -> None:
+    def __init__(self, call: InParts) -> None:
         self._call = call
-        self._connection = connection
         self._closed = False
 
     def __iter__(self) -> Any:
@@ -67,12 +66,12 @@ class Stream(_Parts):
         """Gives up the rest of the stream; there are no more chunks after this."""
         self._closed = True
         self._call.inbox.values.clear()
-        if self._connection.is_ours():
-            self._connection.give_up(self._call, closed_error())
+        if self._call.is_ours():
+            self._call.give_up(closed_error())
 
     def __del__(self) -> None:
         if not self._closed:
-            self._connection.drop(self._call)
+            self._call.drop()
 
 
 class Events(_Parts):
@@ -87,7 +86,8 @@ class Events(_Parts):
     """
 
     def __init__(self, call: InParts, connection: Connection, kinds: list[str]) -> None:
-        super().__init__(call, connection)
+        super().__init__(call)
+        self._connection = connection
         self.kinds = kinds
 
     def close(self) -> None:
