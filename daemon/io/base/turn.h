@@ -10,7 +10,7 @@
 #include "protocol/base.h"
 
 /* One link hands over for so long without a break, and so many units. */
-#define SLICE_TIME  (usec_t)250
+#define SLICE_TIME  (usec_t)500
 #define SLICE_UNITS 1024
 
 /* In one turn the links of a kind that wait with a rest hand over for so long, all together. */
