@@ -106,6 +106,12 @@ static void drop_input(struct link *link)
 	framing_restart(&link->framing);
 }
 
+static void drop_rest(struct link *link)
+{
+	chunk_unref(link->rest_chunk);
+	link->rest_chunk = NULL;
+}
+
 /* The buffer is freed first: where memory is short, the answer needs it. */
 static void end(struct link *link, enum link_end why, int error, struct bytes begun)
 {
@@ -119,6 +125,7 @@ static void end(struct link *link, enum link_end why, int error, struct bytes be
 	if (len > 0)
 		memcpy(head, begun.data, len);
 	drop_input(link);
+	drop_rest(link);
 	link->handler->on_end(link->owner, why, error, (struct bytes){head, len});
 }
 
@@ -264,6 +271,39 @@ void link_flush_all(struct loop *loop)
 	}
 }
 
+/* --- those that wait for their turn --- */
+
+static struct list *backlog_of(const struct link *link)
+{
+	return link->reads_last ? &link->loop->backlog_last : &link->loop->backlog;
+}
+
+static void enter_backlog(struct link *link)
+{
+	if (!list_linked(&link->in_backlog))
+		list_push_back(backlog_of(link), &link->in_backlog);
+}
+
+static void leave_backlog(struct link *link)
+{
+	if (list_linked(&link->in_backlog))
+		list_remove(backlog_of(link), &link->in_backlog);
+}
+
+static void keep_for_later(struct link *link, struct chunk *chunk, struct bytes rest)
+{
+	link->rest_chunk = chunk_ref(chunk);
+	link->rest = rest;
+	if (link->is_reading)
+		enter_backlog(link);
+}
+
+/* Bytes of output that were ever put. */
+static uint64_t bytes_put(const struct link *link)
+{
+	return link->written + link->out.bytes;
+}
+
 /* --- in --- */
 
 static void skip(struct link *link, struct bytes bytes, bool is_end)
@@ -271,6 +311,12 @@ static void skip(struct link *link, struct bytes bytes, bool is_end)
 	link->is_skipping = !is_end;
 	if (link->handler->on_skipped)
 		link->handler->on_skipped(link->owner, bytes, is_end);
+}
+
+/* Whether more messages can be handed over, now or later. */
+static bool is_alive(const struct link *link)
+{
+	return !link->is_closed && !link->has_ended && !link->is_closing;
 }
 
 /* Takes a whole message and what frames it, or the end of one that is skipped. */
@@ -285,13 +331,27 @@ static void take_frame(struct link *link, struct chunk *chunk, struct bytes fram
 	link->handler->on_message(link->owner, chunk, framing_message(&link->framing, frame));
 }
 
+/* Returns whether the link may go on to its next message. */
+static bool hand_over(struct link *link, struct chunk *chunk, struct bytes frame,
+		      struct slice *slice)
+{
+	uint64_t before = bytes_put(link);
+
+	take_frame(link, chunk, frame);
+	if (!is_alive(link))
+		return false;
+	link->is_heavy = slice_charge(slice, frame.len + bytes_put(link) - before);
+	return !link->is_heavy && (link->is_reading || link->is_draining);
+}
+
 /*
  * Hands over every whole message of data[0..len), of which the first `scanned` bytes were scanned
- * before.  Returns how many bytes belong to messages handed over, or to one that is skipped; the
- * rest is the beginning of one.
+ * before, unless the link stops before the last one: then it keeps the others.  Returns how many
+ * bytes belong to messages handed over or kept, or to one that is skipped; the rest is the
+ * beginning of one.
  */
 static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *data, size_t len,
-		      size_t scanned)
+		      size_t scanned, struct slice *slice)
 {
 	size_t start = 0;
 
@@ -309,9 +369,12 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 			return len;
 		}
 		link->arrived = (struct bytes){data + start, len - start};
-		take_frame(link, chunk, (struct bytes){data + start, scanned - start});
-		if (link->is_closed || link->has_ended || link->is_closing)
+		if (!hand_over(link, chunk, (struct bytes){data + start, scanned - start}, slice)) {
+			if (scanned < len && is_alive(link))
+				keep_for_later(link, chunk,
+					       (struct bytes){data + scanned, len - scanned});
 			return len;
+		}
 		start = scanned;
 	}
 	if (link->is_skipping) {
@@ -437,7 +500,7 @@ static bool find_shared_room(struct loop *loop)
 }
 
 /* Reads into the loop's chunk; the beginning of a message moves to a chunk of the link's own. */
-static ssize_t read_shared(struct link *link)
+static ssize_t read_shared(struct link *link, struct slice *slice)
 {
 	struct loop *loop = link->loop;
 	struct chunk *chunk;
@@ -461,8 +524,8 @@ static ssize_t read_shared(struct link *link)
 	/* Before any message is handed over: what handlers read themselves must not land here. */
 	loop->shared_used += (size_t)n;
 	chunk_ref(chunk);
-	done = deliver(link, chunk, data, (size_t)n, 0);
-	if (!link->is_closed && !link->has_ended && !link->is_closing && done < (size_t)n)
+	done = deliver(link, chunk, data, (size_t)n, 0, slice);
+	if (is_alive(link) && done < (size_t)n)
 		keep_rest(link, data + done, (size_t)n - done);
 	chunk_unref(chunk);
 	if (loop->shared == chunk && chunk->references == 1)
@@ -471,21 +534,21 @@ static ssize_t read_shared(struct link *link)
 }
 
 /* Reads into the chunk that has the beginning of a message.  Returns what read(2) did. */
-static ssize_t read_own(struct link *link)
+static ssize_t read_own(struct link *link, struct slice *slice)
 {
 	struct chunk *chunk;
 	size_t done;
 	ssize_t n;
 
 	if (!make_in_room(link))
-		return link->is_skipping ? read_shared(link) : -1;
+		return link->is_skipping ? read_shared(link, slice) : -1;
 	n = read(link->stream.in, link->in->data + link->in_len, link->in->capacity - link->in_len);
 	if (n <= 0)
 		return n;
 	link->in_len += (size_t)n;
 	chunk = link->in;
-	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned);
-	if (link->is_closed || link->has_ended || link->is_closing)
+	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned, slice);
+	if (!is_alive(link))
 		return n;
 	if (done == link->in_len)
 		drop_input(link);
@@ -505,15 +568,15 @@ static bool start_own(struct link *link)
 }
 
 /* Returns whether there may be more to read. */
-static bool read_some(struct link *link)
+static bool read_some(struct link *link, struct slice *slice)
 {
 	ssize_t n;
 
 	if (link->in || (!link->is_skipping && start_own(link)))
-		n = read_own(link);
+		n = read_own(link, slice);
 	else
-		n = read_shared(link);
-	if (link->is_closed || link->has_ended || link->is_closing)
+		n = read_shared(link, slice);
+	if (!is_alive(link))
 		return false;
 	if (n > 0)
 		return true;
@@ -526,16 +589,53 @@ static bool read_some(struct link *link)
 	return false;
 }
 
+/* Goes on with what was read before.  Returns whether there may be more. */
+static bool go_on(struct link *link, struct slice *slice)
+{
+	struct chunk *chunk = link->rest_chunk;
+	struct bytes rest = link->rest;
+	size_t done;
+
+	link->rest_chunk = NULL;
+	done = deliver(link, chunk, rest.data, rest.len, 0, slice);
+	if (is_alive(link) && done < rest.len)
+		keep_rest(link, rest.data + done, rest.len - done);
+	chunk_unref(chunk);
+	return is_alive(link);
+}
+
+/* Returns whether there may be more. */
+static bool take_more(struct link *link, struct slice *slice)
+{
+	return link->rest_chunk ? go_on(link, slice) : read_some(link, slice);
+}
+
+static void take_slice(struct link *link)
+{
+	struct slice slice = slice_begin(&link->loop->turn);
+
+	link->is_heavy = false;
+	take_more(link, &slice);
+}
+
+/* Whoever used up its last slice waits behind those that did not. */
 static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
 	struct link *link = argument;
 
 	(void)fd;
 	(void)what;
-	if (!link->reads_last)
-		read_some(link);
-	else if (!list_linked(&link->in_deferred))
+	if (list_linked(&link->in_backlog) || list_linked(&link->in_deferred))
+		return;
+	turn_begin(&link->loop->turn);
+	if (link->is_heavy)
+		enter_backlog(link);
+	else if (link->reads_last)
 		list_push_back(&link->loop->deferred, &link->in_deferred);
+	else if (turn_is_over(&link->loop->turn, TURN_CLIENTS))
+		enter_backlog(link);
+	else
+		take_slice(link);
 }
 
 void link_read_last(struct link *link)
@@ -547,13 +647,42 @@ void link_read_deferred(struct loop *loop)
 {
 	struct list_node *node;
 
-	while ((node = list_first(&loop->deferred))) {
+	/* Those that are left over are still readable in the next turn. */
+	while ((node = list_first(&loop->deferred)) && !turn_is_over(&loop->turn, TURN_WORKERS)) {
 		struct link *link = list_entry(node, struct link, in_deferred);
 
 		list_remove(&loop->deferred, node);
 		if (link->is_reading && !list_linked(&link->in_starved))
-			read_some(link);
+			take_slice(link);
 	}
+}
+
+bool link_has_backlog(const struct loop *loop)
+{
+	return !list_empty(&loop->backlog) || !list_empty(&loop->backlog_last);
+}
+
+/* In turns, each a slice.  Whoever comes in again has used up its slice, and the clock was read. */
+static void serve_backlog(struct loop *loop, struct list *backlog)
+{
+	usec_t until;
+
+	if (list_empty(backlog))
+		return;
+	turn_begin(&loop->turn);
+	until = usec_add(turn_measure(&loop->turn), TURN_REST);
+	while (!list_empty(backlog) && loop->turn.measured < until) {
+		struct link *link = list_entry(list_first(backlog), struct link, in_backlog);
+
+		leave_backlog(link);
+		take_slice(link);
+	}
+}
+
+void link_serve_backlog(struct loop *loop)
+{
+	serve_backlog(loop, &loop->backlog_last);
+	serve_backlog(loop, &loop->backlog);
 }
 
 bool link_is_unheard(const struct link *link)
@@ -565,6 +694,11 @@ bool link_is_unheard(const struct link *link)
 	return poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
 }
 
+bool link_is_idle(const struct link *link)
+{
+	return !link->in && !link->rest_chunk && !link->is_skipping && link->out.bytes == 0;
+}
+
 struct bytes link_begun(const struct link *link)
 {
 	return link->in ? (struct bytes){link->in->data, link->in_len} : (struct bytes){0};
@@ -572,10 +706,14 @@ struct bytes link_begun(const struct link *link)
 
 void link_drain(struct link *link)
 {
-	for (unsigned i = 0; i < DRAIN_READS_MAX; i++)
+	struct slice slice = slice_of(&link->loop->turn, DRAIN_UNITS);
+
+	link->is_draining = true;
+	for (unsigned i = 0; i < DRAIN_READS_MAX && slice.units > 0; i++)
 		if (link->is_closed || link->has_ended || list_linked(&link->in_starved) ||
-		    !read_some(link))
-			return;
+		    !take_more(link, &slice))
+			break;
+	link->is_draining = false;
 }
 
 void link_set_reading(struct link *link, bool reading)
@@ -583,6 +721,10 @@ void link_set_reading(struct link *link, bool reading)
 	if (link->is_reading == reading || link->is_closed || (reading && link->has_ended))
 		return;
 	link->is_reading = reading;
+	if (reading && link->rest_chunk)
+		enter_backlog(link);
+	else if (!reading)
+		leave_backlog(link);
 	if (list_linked(&link->in_starved))
 		return;
 	if (reading)
@@ -603,6 +745,8 @@ void link_close(struct link *link)
 	link->stream = (struct stream){-1, -1};
 	link->is_closed = true;
 	forget_starved(link);
+	leave_backlog(link);
+	drop_rest(link);
 	if (list_linked(&link->in_dirty))
 		list_remove(&link->loop->dirty, &link->in_dirty);
 	if (list_linked(&link->in_deferred))
@@ -614,6 +758,7 @@ void link_close(struct link *link)
 void link_close_when_written(struct link *link)
 {
 	link_set_reading(link, false);
+	drop_rest(link);
 	link->is_closing = true;
 	if (link->out.bytes == 0)
 		link_close(link);

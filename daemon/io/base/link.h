@@ -2,8 +2,10 @@
  * A link: one stream of messages, in and out, to a client or to a worker.
  *
  * In: bytes are read once per readiness, cut into whole messages (framing.h), and handed over where
- * they are; a handler that keeps them takes a reference to the chunk.  A link between two messages
- * owns no buffer.  Out: what is put is written at the end of the loop's turn, all of it in one
+ * they are; a handler that keeps them takes a reference to the chunk.  A link that is not to be read
+ * any more, or whose messages take too long (turn.h), keeps the rest of what was read; it goes on
+ * with that in a later turn, behind the others that wait, and is not read meanwhile.  A link
+ * between two messages owns no buffer.  Out: what is put is written at the end of the loop's turn, all of it in one
  * system call; large pieces are written from the chunk that they were received in.
  */
 #ifndef POOLD_IO_BASE_LINK_H
@@ -69,7 +71,10 @@ struct link {
 	struct list_node in_dirty;
 	struct list_node in_deferred;
 	struct list_node in_closed;
-	struct chunk *in; /* a message half read, at its beginning; NULL: none */
+	struct list_node in_backlog;
+	struct chunk *rest_chunk; /* what was read and not handed over: messages; NULL: nothing */
+	struct bytes rest;	  /* in it */
+	struct chunk *in;	  /* a message half read, at its beginning; NULL: none */
 	size_t in_len;
 	size_t in_scanned;
 	size_t typical;	      /* size of the last message */
@@ -81,6 +86,8 @@ struct link {
 	usec_t stall_timeout; /* how long the peer may read nothing while output is pending; 0: any
 				 time */
 	bool is_reading;
+	bool is_heavy;	  /* used up its last slice, so it waits behind those that did not */
+	bool is_draining; /* is read to its end, whether it is_reading or not */
 	bool is_skipping; /* the message that comes is read and dropped */
 	struct list_node in_starved;
 	bool reads_last; /* see link_read_last */
@@ -116,19 +123,25 @@ void link_close_when_written(struct link *link);
  * What is put from now on is dropped. */
 void link_finish_output(struct link *link);
 
-/* Starts or stops reading.  A link that is not read notices neither messages nor the end. */
+/* Starts or stops reading.  A link that is not read notices neither messages nor the end, not even
+ * those that came in one piece with the message that is being handled. */
 void link_set_reading(struct link *link, bool reading);
 
 /* From now on the link is read at the end of a turn, when all else that became readable in that
  * turn has been read.  What the peer wrote elsewhere before its message is then known before it. */
 void link_read_last(struct link *link);
 
-/* Reads what is there until there is no more, as for a peer that is gone. */
+/* Reads what is there until there is no more, or DRAIN_UNITS (turn.h) of it, as for a peer that is
+ * gone. */
 void link_drain(struct link *link);
 
 /* Whether nobody can read any more what is written to one of two pipes.  Of a socket it is not
  * known: false. */
 bool link_is_unheard(const struct link *link);
+
+/* Whether nothing is on its way, in or out, as far as it was read: no message or a part of one, and no
+ * output. */
+bool link_is_idle(const struct link *link);
 
 /* The message that is half read, with what frames it, as far as it has come; valid until the link
  * is read again or closed. */
@@ -143,9 +156,13 @@ void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes)
  * once. */
 void link_fail(struct link *link, enum link_end why);
 
-/* At the turn's end: read the links that are read last; write what was put; free what was
- * closed. */
+/* Whether messages wait for their turn, so that the loop must not sleep. */
+bool link_has_backlog(const struct loop *loop);
+
+/* At the turn's end: read the links that are read last; go on with those whose messages wait; write
+ * what was put; free what was closed. */
 void link_read_deferred(struct loop *loop);
+void link_serve_backlog(struct loop *loop);
 void link_flush_all(struct loop *loop);
 void link_free_closed(struct loop *loop);
 /* Reads those again that waited for memory, if there is some. */

@@ -1,10 +1,10 @@
 #include "daemon/io/base/loop.h"
 
+#include "daemon/io/base/clock.h"
 #include "daemon/io/base/link.h"
 
 #include <errno.h>
 #include <malloc.h>
-#include <time.h>
 
 static void on_timer(evutil_socket_t fd, short what, void *argument)
 {
@@ -61,6 +61,8 @@ int loop_init(struct loop *loop, size_t memory_max)
 	chunk_store_init(&loop->store, memory_max);
 	outbox_store_init(&loop->outboxes, &loop->store);
 	list_init(&loop->deferred);
+	list_init(&loop->backlog);
+	list_init(&loop->backlog_last);
 	list_init(&loop->dirty);
 	list_init(&loop->starved);
 	list_init(&loop->closed);
@@ -81,24 +83,16 @@ void loop_done(struct loop *loop)
 	loop->base = NULL;
 }
 
-static usec_t read_clock(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return (usec_t)time.tv_sec * USEC_PER_SEC + (usec_t)time.tv_nsec / 1000;
-}
-
 usec_t loop_clock(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	return clock_now(CLOCK_MONOTONIC);
 }
 
 static void begin_turn(struct loop *loop)
 {
 	loop->now = loop_clock();
 	loop->stalled =
-		stall_wake(&loop->stall, loop->now, read_clock(CLOCK_BOOTTIME), &loop->suspended);
+		stall_wake(&loop->stall, loop->now, clock_now(CLOCK_BOOTTIME), &loop->suspended);
 	loop->is_catching_up = loop->stalled > 0;
 }
 
@@ -148,8 +142,10 @@ static void catch_up(struct loop *loop)
 		return;
 	loop->is_catching_up = false;
 	for (unsigned i = 0; i < CATCH_UP_PASSES; i++) {
+		turn_end(&loop->turn);
 		event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		link_read_deferred(loop);
+		link_serve_backlog(loop);
 	}
 }
 
@@ -157,12 +153,14 @@ static void fall_asleep(struct loop *loop)
 {
 	stall_sleep(&loop->stall, loop_now(loop), loop_clock(), loop->timer_at);
 	loop->now = 0;
+	turn_end(&loop->turn);
 }
 
 static void end_turn(struct loop *loop)
 {
 	link_read_deferred(loop);
 	catch_up(loop);
+	link_serve_backlog(loop);
 	run_timer(loop);
 	if (loop->on_turn)
 		loop->on_turn(loop->owner);
@@ -177,7 +175,9 @@ void loop_run(struct loop *loop)
 {
 	end_turn(loop);
 	while (!loop->is_leaving) {
-		event_base_loop(loop->base, EVLOOP_ONCE);
+		int wait = link_has_backlog(loop) ? EVLOOP_NONBLOCK : 0;
+
+		event_base_loop(loop->base, EVLOOP_ONCE | wait);
 		end_turn(loop);
 	}
 }

@@ -2,7 +2,9 @@
  * The event loop: libevent, one reading of the clock per turn, one timer, and what is done at the
  * end of each turn.
  *
- * All that a turn writes to one peer leaves in one system call at its end (see link.h).
+ * All that a turn writes to one peer leaves in one system call at its end (see link.h).  What a turn
+ * takes in is bounded (see turn.h), so that timers, answers and new connections are served between
+ * the messages of whoever sends very many.
  */
 #ifndef POOLD_IO_BASE_LOOP_H
 #define POOLD_IO_BASE_LOOP_H
@@ -10,6 +12,7 @@
 #include "daemon/io/base/chunk.h"
 #include "daemon/io/base/outbox.h"
 #include "daemon/io/base/stall.h"
+#include "daemon/io/base/turn.h"
 #include "protocol/base.h"
 #include "protocol/list.h"
 
@@ -23,6 +26,7 @@ struct loop {
 	usec_t timer_at;   /* USEC_INFINITY: not set */
 	bool is_timer_due; /* on_timer is to be called at the end of this turn */
 	usec_t now;	   /* 0: not read in this turn */
+	struct turn turn;
 	struct stall stall;
 	usec_t stalled;	     /* before this turn the loop stood still so long: loop_take_stall */
 	usec_t suspended;    /* and the machine was suspended so long */
@@ -33,6 +37,8 @@ struct loop {
 	size_t shared_used;
 	struct outbox_store outboxes;
 	struct list deferred;	       /* links to be read at the end of the turn */
+	struct list backlog;	       /* links whose messages wait for their turn */
+	struct list backlog_last;      /* the same of those that are read last */
 	struct list dirty;	       /* links with something to write */
 	struct list starved;	       /* links that are not read until there is memory again */
 	struct list closed;	       /* links to be freed at the end of the turn */
