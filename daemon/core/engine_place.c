@@ -43,7 +43,8 @@ struct failure engine_refusal(struct engine *engine, const struct request *reque
 	usec_t left;
 
 	if (code == ERR_queue_full) {
-		failure.is_over_share = !queue_user_has_room(&pool->queue, request->user);
+		if (!queue_user_has_room(&pool->queue, request->user))
+			failure.over_share = OVER_QUEUE;
 		failure.retry_after =
 			forecast_retry_after(pool, request, &engine->prng, engine->now);
 	} else if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed) {

@@ -401,7 +401,7 @@ static void turn_away(struct engine *engine, struct request *request, enum errco
 	struct failure failure = engine_failure(request, code);
 
 	if (code == ERR_queue_full) {
-		failure.is_over_share = true;
+		failure.over_share = OVER_DAEMON;
 		failure.retry_after = pool_retry_after(&engine->pools[request->run.pool]);
 	}
 	engine_begin(engine, request);

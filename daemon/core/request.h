@@ -54,6 +54,13 @@ struct lane;
 struct recovery;
 struct session;
 
+/* The limit for one user that a request exceeds. */
+enum over_share {
+	OVER_NONE = 0,
+	OVER_DAEMON,
+	OVER_QUEUE
+};
+
 /* What went wrong.  It is classified once, where it happened, and not changed after that. */
 struct failure {
 	enum errcode code; /* ERR_NONE: no failure */
@@ -62,11 +69,11 @@ struct failure {
 	bool is_from_worker; /* the worker reported it */
 	bool has_retryable;  /* the worker sent is_retryable */
 	bool is_retryable;
-	bool has_severity;  /* the worker sent `severity` */
-	bool was_reported;  /* by an earlier EFFECT_RETRY */
-	bool is_over_share; /* queue_full: its user has as many requests there as one may have */
-	bool has_waited;    /* to the end, for another request of its session or with its key */
-	bool budget_spent;  /* only the empty retry budget prevented a retry */
+	bool has_severity;	    /* the worker sent `severity` */
+	bool was_reported;	    /* by an earlier EFFECT_RETRY */
+	enum over_share over_share; /* queue_full: whose limit for one user it exceeds */
+	bool has_waited;   /* to the end, for another request of its session or with its key */
+	bool budget_spent; /* only the empty retry budget prevented a retry */
 	enum errseverity severity;
 	enum worker_cause cause; /* why the daemon ended the worker, if it did */
 	usec_t retry_after;	 /* USEC_INFINITY: unknown */
