@@ -104,9 +104,12 @@ bool judge_is_over_share(const struct world *world, const struct record *record,
 	if (over == OVER_DAEMON)
 		return world->settings.requests_per_user > 0 &&
 		       count_open(world, user) > world->settings.requests_per_user;
-	return world->pools[pool].queue_per_user > 0 &&
-	       (count_queued(world, pool, user) >= world->pools[pool].queue_per_user ||
-		world->judge.queued_by[pool][user] >= world->pools[pool].queue_per_user);
+	if (world->pools[pool].queue_per_user == 0)
+		return false;
+	/* One that comes from elsewhere may have found others there during the event. */
+	return world->subject != judge_number(world, record) ||
+	       count_queued(world, pool, user) >= world->pools[pool].queue_per_user ||
+	       world->judge.queued_by[pool][user] >= world->pools[pool].queue_per_user;
 }
 
 static void judge_user_limits(struct world *world, uint32_t user)
