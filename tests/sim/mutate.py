@@ -195,7 +195,7 @@ FAULTS = [
           "the queue holds one more than its limit"),
     # --- clients take turns ---
     Fault("queue.c", "\t\trequest->lane->balance -= request->weight;\n", "\t\trequest->lane->balance -= 0;\n",
-          "a client has its turn until it has nothing left"),
+          "the first client is served until it has nothing left"),
     Fault("queue.c", "\t\tlane->balance += QUEUE_TURN;\n", "\t\tlane->balance = QUEUE_TURN;\n",
           "who sends long calls gets more of the time"),
     Fault("queue.c", " << 32 | request->client;", " << 32;", "all clients share a turn"),

@@ -305,6 +305,30 @@ START_TEST(the_time_is_shared_equally)
 }
 END_TEST
 
+/* Each of the two has its next request queued before the other's is taken. */
+START_TEST(who_comes_again_and_again_leaves_the_others_their_turn)
+{
+	static struct request many[MANY], own[2];
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+	unsigned served[3] = {0};
+
+	push_many(queue, many, MANY, 2, QUEUE_TURN);
+	for (unsigned i = 0; i < 2; i++) {
+		own[i] = request_by(i, 3 * QUEUE_TURN);
+		queue_push(queue, &own[i]);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		uint32_t client = take(queue);
+
+		served[client]++;
+		if (client < 2)
+			queue_push(queue, &own[client]);
+	}
+	ck_assert_uint_ge(served[2], MANY / 3);
+}
+END_TEST
+
 START_TEST(a_client_that_was_away_has_saved_up_nothing)
 {
 	static struct request many[MANY], own[MANY];
@@ -831,6 +855,7 @@ int main(void)
 		who_is_parked_counts_and_can_leave,
 		one_request_waits_for_one_of_each_other_client,
 		the_time_is_shared_equally,
+		who_comes_again_and_again_leaves_the_others_their_turn,
 		a_client_that_was_away_has_saved_up_nothing,
 		the_victim_is_of_the_client_with_the_most,
 		a_user_has_a_limit_of_its_own,
