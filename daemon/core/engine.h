@@ -69,6 +69,8 @@ struct engine_event {
 	union {
 		struct {
 			uint32_t pool;
+			uint32_t client; /* those of different clients take turns */
+			uint32_t user;	 /* the uid for which it runs: per-user limits count it */
 			enum priority priority;
 			bool is_idempotent;
 			bool no_fallback;      /* no other pool of the chain is accepted */

@@ -72,7 +72,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
-	pool_dequeue(pool, request);
+	pool_take(pool, request);
 	request_move(request, REQUEST_SENT);
 	request->run.attempt = worker_add_attempt(worker, request, engine->now);
 	request->run.worker = worker->index;
@@ -191,7 +191,7 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 		return;
 	while (--count > 0 && node->next != &worker->parked.head)
 		node = node->next;
-	/* Backwards, because each one goes to the head of its class. */
+	/* Backwards, because each one goes before the others. */
 	for (; node != &worker->parked.head; node = before) {
 		before = node->prev;
 		queue_unpark(&pool->queue, list_entry(node, struct request, in_queue));

@@ -34,8 +34,8 @@ static const char *check_queue(const struct pool *pool)
 	unsigned len = 0, parked = 0;
 
 	for (unsigned i = 0; !wrong && i < PRIORITY_COUNT_; i++) {
-		wrong = check_line(pool, &queue->classes[i], false, i, &bytes);
-		len += queue->classes[i].len;
+		wrong = check_line(pool, &queue->classes[i].requests, false, i, &bytes);
+		len += queue->classes[i].requests.len;
 	}
 	for (unsigned i = 0; !wrong && i < pool->slots; i++) {
 		wrong = check_line(pool, &pool->workers[i].parked, true, 0, &bytes);
@@ -46,7 +46,7 @@ static const char *check_queue(const struct pool *pool)
 	HOLD(queue->len == len + parked);
 	HOLD(queue->parked == parked);
 	HOLD(queue->bytes == bytes);
-	return NULL;
+	return queue_check(queue);
 }
 
 static const char *check_held(const struct pool *pool)

@@ -38,12 +38,24 @@ static uint32_t count_effects(const struct engine_settings *settings)
 	       5 * settings->pool_count + 2 * settings->sessions.max + settings->keys.max + 16;
 }
 
+/* Returns how many counts of requests by user are needed at most: each request is in one queue, and
+ * in the daemon. */
+static uint32_t count_shares(const struct engine_settings *settings)
+{
+	uint32_t count = settings->requests_per_user > 0 ? settings->requests_max : 0;
+
+	for (uint32_t i = 0; i < settings->pool_count; i++)
+		if (settings->pools[i].queue_per_user > 0)
+			return count + settings->requests_max;
+	return count;
+}
+
 /* --- memory --- */
 
 struct layout {
-	size_t requests, workers, attempts, pools, circuits, recoveries, sessions, session_names,
-		keys, key_names, request_timers, worker_timers, circuit_timers, chain_timers,
-		effects, end;
+	size_t requests, lanes, lane_buckets, shares, share_buckets, workers, attempts, pools,
+		circuits, recoveries, sessions, session_names, keys, key_names, request_timers,
+		worker_timers, circuit_timers, chain_timers, effects, end;
 };
 
 static size_t put(size_t *at, size_t count, size_t size)
@@ -62,6 +74,12 @@ static void lay_out(const struct engine_settings *settings, struct layout *ret)
 	size_t at = aligned(sizeof(struct engine));
 
 	ret->requests = put(&at, settings->requests_max, sizeof(struct request));
+	ret->lanes = put(&at, settings->requests_max, sizeof(struct lane));
+	ret->lane_buckets =
+		put(&at, table_buckets(settings->requests_max), sizeof(struct table_entry *));
+	ret->shares = put(&at, count_shares(settings), sizeof(struct share));
+	ret->share_buckets =
+		put(&at, table_buckets(count_shares(settings)), sizeof(struct table_entry *));
 	ret->workers = put(&at, workers, sizeof(struct worker));
 	ret->attempts = put(&at, workers * WORKER_ATTEMPTS_MAX, sizeof(struct attempt));
 	ret->pools = put(&at, settings->pool_count, sizeof(struct pool));
@@ -98,6 +116,8 @@ static void init_pool(struct engine *engine, uint32_t index, const struct pool_s
 	}
 	pool_init(&engine->pools[index], index, settings, workers, circuits,
 		  prng_next(&engine->prng), engine->now);
+	queue_attach(&engine->pools[index].queue, index, &engine->lanes, &engine->shares,
+		     settings->queue_per_user);
 	engine->has_chains |= settings->fallback_count > 0;
 }
 
@@ -117,6 +137,10 @@ static void init_pools(struct engine *engine, const struct engine_settings *sett
 static void init_tables(struct engine *engine, const struct engine_settings *settings, char *base,
 			const struct layout *at)
 {
+	lanes_init(&engine->lanes, (void *)(base + at->lanes), settings->requests_max,
+		   (void *)(base + at->lane_buckets));
+	shares_init(&engine->shares, (void *)(base + at->shares), count_shares(settings),
+		    (void *)(base + at->share_buckets));
 	sessions_init(&engine->sessions, &settings->sessions, (void *)(base + at->sessions),
 		      (void *)(base + at->session_names),
 		      names_buckets(sessions_slots(&settings->sessions)), prng_next(&engine->prng));
@@ -150,6 +174,7 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 		.workers = (void *)(base + at.workers),
 		.pools = (void *)(base + at.pools),
 		.requests_max = settings->requests_max,
+		.requests_per_user = settings->requests_per_user,
 		.worker_count = count_workers(settings),
 		.pool_count = settings->pool_count,
 		.drain_timeout = settings->drain_timeout,

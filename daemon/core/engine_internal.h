@@ -46,9 +46,12 @@ struct engine {
 	struct worker *workers;
 	struct pool *pools;
 	uint32_t requests_max;
+	uint32_t requests_per_user; /* 0: no limit */
 	uint32_t worker_count;
 	uint32_t pool_count;
 	uint32_t open_requests;
+	struct lanes lanes;   /* of the queues of all pools */
+	struct shares shares; /* of what is limited for each user */
 	struct heap request_timers;
 	struct heap worker_timers;
 	struct heap circuit_timers;

@@ -135,7 +135,7 @@ unsigned engine_leave_queue(struct engine *engine, struct pool *pool, bool now)
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++)
-		left += leave_line(engine, pool, &pool->queue.classes[i], now);
+		left += leave_line(engine, pool, &pool->queue.classes[i].requests, now);
 	for (unsigned i = 0; pool->queue.parked > 0 && i < pool->slots; i++)
 		left += leave_line(engine, pool, &pool->workers[i].parked, now);
 	return left;

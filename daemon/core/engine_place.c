@@ -42,11 +42,14 @@ struct failure engine_refusal(struct engine *engine, const struct request *reque
 	struct failure failure = engine_failure(request, code);
 	usec_t left;
 
-	if (code == ERR_queue_full)
+	if (code == ERR_queue_full) {
+		if (!queue_user_has_room(&pool->queue, request->user))
+			failure.over_share = OVER_QUEUE;
 		failure.retry_after =
 			forecast_retry_after(pool, request, &engine->prng, engine->now);
-	else if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed)
+	} else if (errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed) {
 		failure.retry_after = pool_retry_after(pool);
+	}
 	/* It may be the breaker of another one with the same key, where its own pool has none. */
 	if (code != ERR_circuit_open || !request->run.circuit)
 		return failure;
@@ -107,7 +110,7 @@ static enum errcode take_place(struct engine *engine, struct request *request)
 		engine_note_refusal(engine, pool);
 	if (code != ERR_NONE)
 		return code;
-	if (!make_room(engine, pool, request))
+	if (!queue_user_has_room(&pool->queue, request->user) || !make_room(engine, pool, request))
 		return ERR_queue_full;
 	engine_enqueue(engine, request, false);
 	forecast_queued(pool, request, engine->now);
@@ -269,6 +272,7 @@ static bool has_place(const struct engine *engine, const struct request *request
 
 	there.run.entry = runs_find(&pool->runs, request->method);
 	return queue_has_room(&pool->queue, request->bytes) &&
+	       queue_user_has_room(&pool->queue, request->user) &&
 	       too_late(engine, pool, &there) == ERR_NONE;
 }
 

@@ -337,7 +337,7 @@ void engine_fail_queue(struct engine *engine, struct pool *pool, const struct ci
 		       enum errcode code)
 {
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++)
-		fail_line(engine, &pool->queue.classes[i], circuit, code);
+		fail_line(engine, &pool->queue.classes[i].requests, circuit, code);
 	for (unsigned i = 0; i < pool->slots; i++)
 		fail_line(engine, &pool->workers[i].parked, circuit, code);
 	fail_line(engine, &pool->held, circuit, code);

@@ -20,6 +20,8 @@ static void finish(struct engine *engine, struct request *request)
 	engine_return_token(engine, request);
 	request_move(request, REQUEST_DONE);
 	engine->open_requests--;
+	if (engine->requests_per_user > 0)
+		shares_drop(&engine->shares, SHARES_DAEMON, request->user);
 	hist_add(&pool->stats.total_time, usec_sub(engine->now, request->submitted));
 }
 
@@ -359,6 +361,8 @@ static void open_request(struct engine *engine, struct request *request,
 		.is_stream = event->submit.is_stream,
 		.is_restartable = event->submit.is_restartable,
 		.is_held = event->submit.is_held,
+		.client = event->submit.client,
+		.user = event->submit.user,
 		.home = event->submit.pool,
 		.run.pool = event->submit.pool,
 		.pool_skip = event->submit.skip,
@@ -371,6 +375,8 @@ static void open_request(struct engine *engine, struct request *request,
 	};
 	heap_entry_init(&request->timer);
 	engine->open_requests++;
+	if (engine->requests_per_user > 0)
+		shares_add(&engine->shares, SHARES_DAEMON, request->user);
 	engine->pools[request->run.pool].stats.requests++;
 }
 
@@ -381,22 +387,41 @@ void engine_begin(struct engine *engine, struct request *request)
 	engine->pools[request->run.pool].delayed++;
 }
 
+/* Whether its user has more requests than one may have, this one included. */
+static bool is_over_share(const struct engine *engine, const struct request *request)
+{
+	return engine->requests_per_user > 0 &&
+	       shares_count(&engine->shares, SHARES_DAEMON, request->user) >
+		       engine->requests_per_user;
+}
+
+/* Answers a request that is not let in. */
+static void turn_away(struct engine *engine, struct request *request, enum errcode code)
+{
+	struct failure failure = engine_failure(request, code);
+
+	if (code == ERR_queue_full) {
+		failure.over_share = OVER_DAEMON;
+		failure.retry_after = pool_retry_after(&engine->pools[request->run.pool]);
+	}
+	engine_begin(engine, request);
+	engine_answer_error(engine, request, &failure);
+}
+
 void engine_submit(struct engine *engine, const struct engine_event *event)
 {
 	struct request *request = &engine->requests[event->request];
 	struct pool *pool = &engine->pools[event->submit.pool];
-	struct failure failure;
 
 	assert(event->request < engine->requests_max && event->submit.pool < engine->pool_count);
 	open_request(engine, request, event);
 	request->run.circuit = engine_circuit(engine, pool, event->submit.method);
-	if (engine->is_stopping) {
-		failure = engine_failure(request, ERR_shutting_down);
-		engine_begin(engine, request);
-		engine_answer_error(engine, request, &failure);
-	} else if (engine_enter(engine, request, event)) {
+	if (engine->is_stopping)
+		turn_away(engine, request, ERR_shutting_down);
+	else if (is_over_share(engine, request))
+		turn_away(engine, request, ERR_queue_full);
+	else if (engine_enter(engine, request, event))
 		engine_place(engine, request);
-	}
 }
 
 static bool is_open(const struct request *request)

@@ -74,16 +74,43 @@ static usec_t time_for(uint64_t work, uint64_t rate)
 	return span + work % rate * USEC_PER_SEC / rate;
 }
 
-usec_t forecast_wait(const struct pool *pool, unsigned priority, usec_t now)
+/* Returns how long that work of this and higher priorities takes, if it is queued. */
+static usec_t wait_for(const struct pool *pool, uint64_t work, unsigned priority, usec_t now)
 {
 	uint64_t workers = places(pool);
 	usec_t wait;
 
 	if (workers == 0 || (pool->queue.len == 0 && has_room(pool)))
 		return 0;
-	wait = time_for(runs_work(&pool->runs, priority), rate(pool, priority, now));
+	wait = time_for(work, rate(pool, priority, now));
 	/* Until the first of the running requests ends. */
 	return wait + runs_cost(&pool->runs, RUNS_OTHER) / (workers + 1);
+}
+
+usec_t forecast_wait(const struct pool *pool, unsigned priority, usec_t now)
+{
+	return wait_for(pool, runs_work(&pool->runs, priority), priority, now);
+}
+
+/* Returns the work that is done before the request if it is queued now: that of higher priorities,
+ * and of its own no more than what comes before it by turns. */
+static uint64_t work_before(const struct pool *pool, const struct request *request)
+{
+	uint64_t all = runs_work(&pool->runs, request->rank);
+	uint64_t of_higher = request->rank > 0 ? runs_work(&pool->runs, request->rank - 1) : 0;
+	uint32_t weight = pool_weight(pool, request->run.entry);
+	uint64_t turns = queue_weight_before(&pool->queue, request, weight);
+
+	if (turns == UINT64_MAX)
+		return all;
+	turns = runs_of_weight(&pool->runs, turns, QUEUE_TURN);
+	return all - of_higher > turns ? of_higher + turns : all;
+}
+
+/* Returns how long the request would wait if it was queued now. */
+static usec_t wait_of(const struct pool *pool, const struct request *request, usec_t now)
+{
+	return wait_for(pool, work_before(pool, request), request->rank, now);
 }
 
 /* The method may have had its first result while the request was queued. */
@@ -171,7 +198,7 @@ enum forecast_verdict forecast_judge(const struct pool *pool, const struct reque
 		return FORECAST_IN_TIME;
 	if (pool->queue.len == 0 && has_room(pool))
 		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
-	wait = forecast_wait(pool, request->rank, now);
+	wait = wait_of(pool, request, now);
 	if (usec_add(wait, reserve(pool, request, left)) <= left)
 		return FORECAST_IN_TIME;
 	if (left < typical(pool, request))
@@ -227,8 +254,7 @@ usec_t forecast_retry_after(struct pool *pool, const struct request *request, st
 {
 	struct forecast *forecast = &pool->forecast;
 	usec_t left = usec_sub(request->deadline, now);
-	usec_t wait =
-		usec_add(forecast_wait(pool, request->rank, now), reserve(pool, request, left));
+	usec_t wait = usec_add(wait_of(pool, request, now), reserve(pool, request, left));
 	usec_t cost = runs_cost(&pool->runs, request->run.entry);
 	uint64_t before = promised(pool, now);
 	usec_t span;

@@ -60,10 +60,11 @@ enum forecast_verdict {
 	FORECAST_HOPELESS /* its deadline is below the typical run: waiting does not help */
 };
 
-/* Returns how long a request of this priority would wait if it was queued now, in µs. */
+/* Returns how long all that is queued with this priority or a higher one waits, in µs. */
 usec_t forecast_wait(const struct pool *pool, unsigned priority, usec_t now);
 
-/* Judges a request that is to be queued. */
+/* Judges a request that is to be queued.  It waits for no more than its client's share of what is
+ * queued: see queue.h. */
 enum forecast_verdict forecast_judge(const struct pool *pool, const struct request *request,
 				     usec_t now);
 

@@ -287,8 +287,14 @@ unsigned pool_at_work(const struct pool *pool)
 	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
 }
 
+uint32_t pool_weight(const struct pool *pool, unsigned entry)
+{
+	return runs_weight(&pool->runs, entry, QUEUE_TURN, QUEUE_WEIGHT_MAX);
+}
+
 void pool_enqueue(struct pool *pool, struct request *request, enum queue_place place)
 {
+	request->weight = pool_weight(pool, request->run.entry);
 	if (place == QUEUE_FRONT)
 		queue_push_front(&pool->queue, request);
 	else if (place == QUEUE_RETURN)
@@ -300,12 +306,24 @@ void pool_enqueue(struct pool *pool, struct request *request, enum queue_place p
 		request->run.circuit->queued++;
 }
 
-void pool_dequeue(struct pool *pool, struct request *request)
+/* What depends on the queue. */
+static void left_queue(struct pool *pool, struct request *request)
 {
-	queue_remove(&pool->queue, request);
 	runs_leave(&pool->runs, request->run.entry, request->rank);
 	if (request->run.circuit)
 		request->run.circuit->queued--;
+}
+
+void pool_dequeue(struct pool *pool, struct request *request)
+{
+	queue_remove(&pool->queue, request);
+	left_queue(pool, request);
+}
+
+void pool_take(struct pool *pool, struct request *request)
+{
+	queue_take(&pool->queue, request);
+	left_queue(pool, request);
 }
 
 struct request *pool_victim(const struct pool *pool, enum priority priority)

@@ -37,8 +37,9 @@ struct pool_settings {
 	unsigned start_parallel; /* workers that may start at the same time; 0: no limit */
 	unsigned queue_max;	 /* requests */
 	uint64_t queue_bytes_max;
-	bool no_admission; /* no request is refused because it would come too late */
-	unsigned prefetch; /* requests that may wait at a worker behind the ones it runs */
+	unsigned queue_per_user; /* requests of one user; 0: no limit but queue_max */
+	bool no_admission;	 /* no request is refused because it would come too late */
+	unsigned prefetch;	 /* requests that may wait at a worker behind the ones it runs */
 	unsigned max_crash_retries;
 	usec_t attempt_timeout; /* time limit of one attempt; 0: the request's deadline */
 	usec_t timeout;		/* usual time limit of a request, for runs that nobody waits for */
@@ -229,15 +230,19 @@ bool pool_may_start(const struct pool *pool, bool replacement);
 
 /* Where a request goes in the queue. */
 enum queue_place {
-	QUEUE_BACK = 0, /* the end of its class */
-	QUEUE_FRONT,	/* the head of its class */
+	QUEUE_BACK = 0, /* the end of its client's lane */
+	QUEUE_FRONT,	/* the head of its client's lane */
 	QUEUE_RETURN	/* where it was before it was HELD (queue_put_back) */
 };
 
+/* Returns the weight in the queue of a request whose method has that entry. */
+uint32_t pool_weight(const struct pool *pool, unsigned entry);
+
 /* Adds the request to the queue and to what depends on it, the work and the circuit's count;
- * removes it from there. */
+ * removes it from there; or takes it from there as it is sent. */
 void pool_enqueue(struct pool *pool, struct request *request, enum queue_place place);
 void pool_dequeue(struct pool *pool, struct request *request);
+void pool_take(struct pool *pool, struct request *request);
 
 /* Returns the request that may be shed for one of `priority`: queue_victim, or a request of a still
  * lower priority that is the last to wait for a certain worker.  NULL: there is none. */

@@ -50,8 +50,16 @@ enum priority {
 struct attempt;
 struct circuit;
 struct key;
+struct lane;
 struct recovery;
 struct session;
+
+/* The limit for one user that a request exceeds. */
+enum over_share {
+	OVER_NONE = 0,
+	OVER_DAEMON,
+	OVER_QUEUE
+};
 
 /* What went wrong.  It is classified once, where it happened, and not changed after that. */
 struct failure {
@@ -61,8 +69,9 @@ struct failure {
 	bool is_from_worker; /* the worker reported it */
 	bool has_retryable;  /* the worker sent is_retryable */
 	bool is_retryable;
-	bool has_severity; /* the worker sent `severity` */
-	bool was_reported; /* by an earlier EFFECT_RETRY */
+	bool has_severity;	    /* the worker sent `severity` */
+	bool was_reported;	    /* by an earlier EFFECT_RETRY */
+	enum over_share over_share; /* queue_full: whose limit for one user it exceeds */
 	bool has_waited;   /* to the end, for another request of its session or with its key */
 	bool budget_spent; /* only the empty retry budget prevented a retry */
 	enum errseverity severity;
@@ -111,6 +120,8 @@ struct request {
 	bool is_barred;	      /* while WAITING: until a run that it gave up has ended */
 	bool is_deferred;     /* it continues at the end of the event */
 	enum errcode refused; /* while deferred: it fails with this; ERR_NONE: it is placed */
+	uint32_t client;      /* who sent it, as EVENT_SUBMIT says: clients take turns */
+	uint32_t user;	      /* whose share of the limits it takes */
 	uint32_t home;	      /* the pool that the client named: the head of the chain */
 	uint32_t pool_skip;   /* bit mask of the chain's levels that cannot serve it */
 	uint32_t max_attempts;
@@ -125,6 +136,9 @@ struct request {
 	struct list *line;	   /* while QUEUED: the list that holds in_queue */
 	struct list_node in_queue; /* also while WAITING, in the session's or key's list, and while
 				      HELD, in the pool's */
+	uint32_t weight;	   /* while QUEUED, as is `lane`: see queue.h */
+	struct lane *lane;	   /* of its client; NULL: it is parked, or was called */
+	struct list_node in_lane;
 	struct heap_entry timer;
 	struct bytes method;   /* method and key_name: owned by the caller until the answer */
 	struct bytes key_name; /* empty: no key */

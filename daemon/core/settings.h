@@ -9,6 +9,7 @@
 
 struct engine_settings {
 	uint32_t requests_max;
+	uint32_t requests_per_user; /* 0: no limit but requests_max */
 	uint32_t pool_count;
 	const struct pool_settings *pools; /* pool_count of them; copied */
 	const struct policy *policy;	   /* copied; NULL: the table of errcode.def */

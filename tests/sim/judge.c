@@ -190,17 +190,17 @@ void judge_before(struct world *world)
 	judge_rooms_before(world);
 	judge_scaling_before(world);
 	judge_eject_before(world);
+	judge_turns_before(world);
 	note_event(world);
 }
 
-/* Whether a request that was held has come back to the queue of the pool. */
-static bool has_come_back(const struct world *world, const struct pool *pool)
+bool judge_has_come_back(const struct world *world, uint32_t pool)
 {
 	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
 		const struct request *request = engine_request(world->engine, i);
 
 		if (world->judge.was_held[i] && request->state == REQUEST_QUEUED &&
-		    request->run.pool == pool->index)
+		    request->run.pool == pool)
 			return true;
 	}
 	return false;
@@ -212,7 +212,7 @@ static void judge_queue(struct world *world, const struct pool *pool)
 	const struct queue *queue = &pool->queue;
 
 	/* One that was held comes back whatever the limits. */
-	if (world->event.type == EVENT_SUBMIT && !has_come_back(world, pool) &&
+	if (world->event.type == EVENT_SUBMIT && !judge_has_come_back(world, pool->index) &&
 	    ((queue->len > queue->len_max && queue->len > judge->queue_len[pool->index]) ||
 	     (queue->bytes > queue->bytes_max && queue->bytes > judge->queue_bytes[pool->index])))
 		judge_blame(world, "P5", "the queue of pool %u is over its limit", pool->index);
@@ -381,6 +381,7 @@ void judge_after(struct world *world)
 	judge_names_after(world);
 	judge_ledger_after(world);
 	judge_traffic_after(world);
+	judge_turns_after(world);
 	judge_rooms_after(world);
 	judge_scaling_after(world);
 	judge_eject_after(world);

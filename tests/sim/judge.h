@@ -136,6 +136,17 @@ void judge_eject_after(struct world *world);
 void judge_answered(struct world *world, const struct engine_event *event, bool given_up);
 
 /* What comes to pools, what runs there, and what must go elsewhere because nobody is there. */
+/* Turns and users: who sent a request, and whether one user has more than one may have. */
+void judge_turns_before(struct world *world);
+void judge_turns_after(struct world *world);
+void judge_turns_send(struct world *world, const struct record *record, uint32_t pool);
+uint32_t judge_user(const struct record *record);
+bool judge_is_over_share(const struct world *world, const struct record *record, uint32_t pool,
+			 enum over_share over);
+
+/* Whether a request that was held has come back to the queue of the pool. */
+bool judge_has_come_back(const struct world *world, uint32_t pool);
+
 void judge_traffic_begin(struct world *world);
 void judge_traffic_after(struct world *world);
 void judge_traffic_send(struct world *world, const struct record *record, uint32_t pool);

@@ -204,6 +204,10 @@ static bool is_due(struct world *world, const struct record *record, const struc
 	case ERR_shutting_down:
 		return world->judge.stopping;
 	case ERR_queue_full:
+		world->judge.turned_away |= effect->failed.failure.over_share == OVER_DAEMON;
+		if (effect->failed.failure.over_share != OVER_NONE)
+			return judge_is_over_share(world, record, effect->pool,
+						   effect->failed.failure.over_share);
 		return is_queue_full(world, record, effect->pool);
 	case ERR_shed:
 		return record->priority != PRIORITY_CRITICAL;
@@ -570,6 +574,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	judge_time(world, record, effect);
 	judge_choice(world, record, effect);
 	judge_traffic_send(world, record, effect->pool);
+	judge_turns_send(world, record, effect->pool);
 	judge_place(world, record, effect);
 	judge_service(world, record, effect->pool);
 	judge_stream_send(world, record, effect);

@@ -426,7 +426,7 @@ static void judge_entry(struct world *world)
 	struct judge *judge = &world->judge;
 	struct record *record = &world->records[world->subject];
 
-	if (record->session == NO_NAME || judge->repeats || judge->stopping)
+	if (record->session == NO_NAME || judge->repeats || judge->stopping || judge->turned_away)
 		return;
 	if (judge->expected != ERR_NONE && judge->heard != judge->expected)
 		judge_blame(world, "session", "request %u of s%u is not told %s", world->subject,
@@ -733,7 +733,7 @@ bool judge_is_passed_on(struct world *world, const struct record *record)
 static void judge_keys(struct world *world)
 {
 	if (world->event.type == EVENT_SUBMIT && world->judge.repeats && !world->judge.stopping &&
-	    !world->judge.repeated)
+	    !world->judge.repeated && !world->judge.turned_away)
 		judge_blame(world, "key", "request %u does not get the answer of k%u",
 			    world->subject, world->records[world->subject].key);
 	for (unsigned i = 0; i < NAMES_MAX && !world->judge.stopped; i++) {
@@ -763,7 +763,7 @@ void judge_names_before(struct world *world)
 	struct judge *judge = &world->judge;
 
 	judge->heard = ERR_NONE;
-	judge->repeated = false;
+	judge->repeated = judge->turned_away = false;
 	switch (world->event.type) {
 	case EVENT_SUBMIT: {
 		const struct reported_key *key = key_of(world, &world->records[world->subject]);

@@ -79,7 +79,8 @@ static bool is_idle(struct world *world, const struct record *record, uint32_t i
 	const struct pool *pool = engine_pool(world->engine, index);
 	struct list_node *node = list_last(&pool->states[WORKER_READY]);
 
-	if (!queue_has_room(&pool->queue, engine_request(world->engine, record->slot)->bytes))
+	if (!queue_has_room(&pool->queue, engine_request(world->engine, record->slot)->bytes) ||
+	    !queue_user_has_room(&pool->queue, judge_user(record)))
 		return false;
 
 	for (unsigned i = 0; i < pool->circuit_count; i++)

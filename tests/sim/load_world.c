@@ -203,6 +203,7 @@ static void send(struct load_world *world, struct load_record *record)
 	record->submitted = world->now;
 	record->deadline = world->now + stream->timeout;
 	world->open[record->slot] = (uint32_t)(record - world->records);
+	event.submit.client = record->stream;
 	event.submit.priority = record->is_critical ? PRIORITY_CRITICAL : PRIORITY_NORMAL;
 	event.submit.is_idempotent = record->is_idempotent;
 	event.submit.max_attempts = 3;

@@ -39,7 +39,7 @@ struct load_method {
 	usec_t slow_until;
 };
 
-/* Clients of one kind.  They come in a steady or a random (Poisson) stream, or as one client that
+/* Clients of one kind, on one connection.  They come in a steady or a random (Poisson) stream, or as one client that
  * sends its next request when the last one is answered. */
 struct load_stream {
 	unsigned method;

@@ -220,6 +220,7 @@ static void draw_pool(struct world *world, unsigned i)
 	if (!world->plain)
 		pool->adapter = lot < 15 ? POOL_STATIC : lot < 35 ? POOL_SOCKET : POOL_PROCESS;
 	pool->queue_max = (unsigned)prop_between(prop, 1, 20);
+	pool->queue_per_user = prop_chance(prop, 20) ? (unsigned)prop_between(prop, 1, 10) : 0;
 	pool->queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000);
 	pool->prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16);
 	pool->max_crash_retries = world->storm ? 3 : (unsigned)ONE_OF(world, 0, 0, 1, 3);
@@ -342,6 +343,8 @@ static void draw_world(struct world *world, uint64_t seed)
 	draw_rates(world);
 	engine_default_settings(&world->settings);
 	world->settings.requests_max = (uint32_t)prop_between(prop, 1, REQUESTS_MAX);
+	world->settings.requests_per_user =
+		prop_chance(prop, 20) ? (uint32_t)prop_between(prop, 1, REQUESTS_MAX / 2) : 0;
 	world->settings.pool_count = (uint32_t)prop_between(prop, 1, POOLS_MAX);
 	world->settings.pools = world->pools;
 	world->settings.drain_timeout = ONE_OF(world, 0, 10000, 200000, 2000000);
@@ -579,6 +582,8 @@ static void draw_options(struct world *world, struct record *record)
 static void fill_in(struct world *world, const struct record *record, struct engine_event *event)
 {
 	event->submit.pool = record->pool;
+	event->submit.client = record->client;
+	event->submit.user = judge_user(record);
 	event->submit.priority = record->priority;
 	event->submit.is_idempotent = record->idempotent;
 	event->submit.no_fallback = record->no_fallback;

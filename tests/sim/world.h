@@ -20,6 +20,7 @@
 #define SLOTS_MAX    60 /* of all pools */
 #define REQUESTS_MAX 48 /* open at a time */
 #define CLIENTS_MAX  6
+#define USERS	     (CLIENTS_MAX / 2)
 #define METHODS	     3
 #define SESSIONS     6 /* names of sessions; few, so that they are reused often */
 #define KEYS	     3
@@ -324,11 +325,21 @@ struct reported_traffic {
 	unsigned unsent;      /* attempts that could not be sent */
 };
 
+/* Who waits in a class of a pool, and since two of them wait at the same time, by how much the one
+ * was served more than the other, and the heaviest request of both. */
+struct reported_turns {
+	bool waits[CLIENTS_MAX];
+	int64_t lead[CLIENTS_MAX][CLIENTS_MAX];
+	uint32_t heaviest[CLIENTS_MAX][CLIENTS_MAX];
+};
+
 struct judge {
 	const char *property; /* the first property that was violated; NULL: none */
 	char text[300];
 	unsigned queue_len[POOLS_MAX]; /* before the event */
 	uint64_t queue_bytes[POOLS_MAX];
+	unsigned queued_by[POOLS_MAX][USERS];
+	struct reported_turns turns[POOLS_MAX][PRIORITY_COUNT_];
 	bool was_held[REQUESTS_MAX]; /* by slot: its client did not read */
 	bool took_along;	     /* the event ends a worker of which one answer was too large */
 	enum pool_health health[POOLS_MAX]; /* as reported */
@@ -354,6 +365,7 @@ struct judge {
 	enum errcode expected;	       /* what the session of a new request must be answered */
 	bool known;	    /* `expected` is certain: the tombstone, if any, still exists */
 	bool may_open;	    /* the session may be opened */
+	bool turned_away;   /* it was not let in, as its user has too many */
 	enum errcode heard; /* what the request was answered */
 	bool repeats;	    /* a new request comes with a key that has its answer */
 	bool must_store;    /* the answer of a request that gave up is to be stored */

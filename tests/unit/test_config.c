@@ -20,6 +20,7 @@ static const struct {
 	{SECTION_DAEMON, "control_reserve", "8", "0", "1024", "-1", "1025"},
 	{SECTION_DAEMON, "in_flight_max", "1024", "1", "65536", "0", "65537"},
 	{SECTION_DAEMON, "requests_max", "16384", "1", "1048576", "0", "1048577"},
+	{SECTION_DAEMON, "requests_per_uid", "0", "0", "1048576", "-1", "1048577"},
 	{SECTION_DAEMON, "workers_max", "256", "1", "4096", "0", "4097"},
 	{SECTION_DAEMON, "message_max", "16M", "1K", "1G", "1023", "1073741825"},
 	{SECTION_DAEMON, "response_max", "64M", "64K", "1G", "65535", "1073741825"},
@@ -30,6 +31,8 @@ static const struct {
 	{SECTION_DAEMON, "drain_timeout", "30s", "0", "1d", "-1s", "2d"},
 	{SECTION_DAEMON, "start_timeout", "1min", "100ms", "1d", "99ms", "2d"},
 	{SECTION_DAEMON, "admin_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a", "a b"},
+	{SECTION_DAEMON, "critical_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a",
+	 "a b"},
 	{SECTION_DAEMON, "recoveries_max", "1024", "1", "1048576", "0", "1048577"},
 	{SECTION_DAEMON, "sessions_max", "4096", "1", "1048576", "0", "1048577"},
 	{SECTION_DAEMON, "session_ttl", "5min", "1ms", "7d", "999us", "8d"},
@@ -60,6 +63,7 @@ static const struct {
 	{SECTION_POOL, "timeout_max", "1h", "1ms", "7d", "999us", "8d"},
 	{SECTION_POOL, "attempt_timeout", "0", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "queue_max", "1024", "1", "1048576", "0", "1048577"},
+	{SECTION_POOL, "queue_per_uid", "0", "0", "1048576", "-1", "1048577"},
 	{SECTION_POOL, "queue_bytes_max", "64M", "1K", "64G", "1023", "65G"},
 	{SECTION_POOL, "admission", "yes", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "prefetch", "2", "0", "63", "-1", "64"},
@@ -443,16 +447,16 @@ END_TEST
 
 #define DAEMON_KEYS                                                                                \
 	"socket, socket_mode, connections_max, connections_per_uid, control_reserve, "             \
-	"in_flight_max, "                                                                          \
-	"requests_max, workers_max, message_max, response_max, output_pause, output_max, "         \
-	"stall_timeout, memory_max, drain_timeout, start_timeout, admin_group, recoveries_max, "   \
+	"in_flight_max, requests_max, requests_per_uid, workers_max, message_max, response_max, "  \
+	"output_pause, output_max, stall_timeout, memory_max, drain_timeout, start_timeout, "      \
+	"admin_group, critical_group, recoveries_max, "                                            \
 	"sessions_max, session_ttl, session_state_max, session_bytes_max, keys_max, key_ttl, "     \
 	"key_bytes_max, errors_kept, cgroups, log_level, log_target"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, progress_notification, "              \
 	"workers, spares, start_parallel, timeout, timeout_max, attempt_timeout, "                 \
-	"queue_max, queue_bytes_max, admission, prefetch, prefork, idempotent, "                   \
+	"queue_max, queue_per_uid, queue_bytes_max, admission, prefetch, prefork, idempotent, "    \
 	"max_crash_retries, "                                                                      \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
@@ -731,6 +735,12 @@ START_TEST(values_must_fit_together)
 		{"[pool a]\ncommand = x\nqueue_max = 20000\n",
 		 "t:3: [pool a] queue_max = 20000 must not be above [daemon] requests_max = 16384 "
 		 "(the default): the queue could not fill\n"},
+		{"[pool a]\ncommand = x\nqueue_per_uid = 2000\n",
+		 "t:3: [pool a] queue_per_uid = 2000 must not be above [pool a] queue_max = 1024 "
+		 "(the default): all users together may have no more\n"},
+		{"[daemon]\nrequests_per_uid = 20000\n",
+		 "t:2: [daemon] requests_per_uid = 20000 must not be above [daemon] requests_max = "
+		 "16384 (the default): all users together may have no more\n"},
 		{"[pool a]\ncommand = x\nqueue_bytes_max = 2G\n",
 		 "t:3: [pool a] queue_bytes_max = 2G must not be above [daemon] memory_max = 1G "
 		 "(the default): one queue could use all memory\n"},

@@ -16,6 +16,9 @@ struct fixture {
 	struct circuit circuits[1 + CIRCUIT_METHODS_MAX];
 	struct attempt attempts[SLOTS][WORKER_ATTEMPTS_MAX];
 	struct request requests[8];
+	struct lane lane_slots[8];
+	struct table_entry *lane_buckets[16];
+	struct lanes lanes;
 };
 
 /* With the settings that stand in the fixture. */
@@ -24,6 +27,8 @@ static void set_up_again(struct fixture *f)
 	for (unsigned i = 0; i < SLOTS; i++)
 		worker_init(&f->workers[i], i, 0, f->attempts[i]);
 	pool_init(&f->pool, 0, &f->settings, f->workers, f->circuits, 1, 1);
+	lanes_init(&f->lanes, f->lane_slots, ARRAY_SIZE(f->lane_slots), f->lane_buckets);
+	queue_attach(&f->pool.queue, 0, &f->lanes, NULL, 0);
 }
 
 static void set_up(struct fixture *f)

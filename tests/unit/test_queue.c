@@ -9,42 +9,73 @@
 #define BYTES_MAX 100
 #define REQUESTS  12
 #define LISTS	  2 /* of workers that requests wait for */
+#define CLIENTS	  3
+#define USERS	  2
+#define USER_MAX  4
+#define MANY	  64 /* requests in the tests of turns */
+
+/* A queue and what it needs. */
+struct fixture {
+	struct queue queue;
+	struct lanes lanes;
+	struct shares shares;
+	struct lane lane_slots[4 * MANY];
+	struct share share_slots[4 * MANY];
+	struct table_entry *lane_buckets[4 * MANY];
+	struct table_entry *share_buckets[4 * MANY];
+};
+
+static struct queue *set_up_sized(struct fixture *f, unsigned len_max, uint64_t bytes_max,
+				  unsigned user_max)
+{
+	lanes_init(&f->lanes, f->lane_slots, 4 * MANY, f->lane_buckets);
+	shares_init(&f->shares, f->share_slots, 4 * MANY, f->share_buckets);
+	queue_init(&f->queue, len_max, bytes_max);
+	queue_attach(&f->queue, 3, &f->lanes, &f->shares, user_max);
+	return &f->queue;
+}
+
+static struct queue *set_up(struct fixture *f)
+{
+	return set_up_sized(f, LEN_MAX, BYTES_MAX, 0);
+}
 
 static struct request request_of(enum priority priority, uint64_t bytes)
 {
-	return (struct request){.priority = priority, .rank = priority, .bytes = bytes};
+	return (struct request){
+		.priority = priority, .rank = priority, .bytes = bytes, .weight = QUEUE_TURN};
 }
 
 START_TEST(empty_queue_has_nothing)
 {
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
-	ck_assert_ptr_null(queue_peek(&queue));
-	ck_assert_ptr_null(queue_victim(&queue, PRIORITY_CRITICAL));
-	ck_assert(queue_has_room(&queue, BYTES_MAX));
-	ck_assert(!queue_has_room(&queue, BYTES_MAX + 1));
-	ck_assert(!queue_has_room(&queue, UINT64_MAX));
+	ck_assert_ptr_null(queue_peek(queue));
+	ck_assert_ptr_null(queue_victim(queue, PRIORITY_CRITICAL));
+	ck_assert(queue_has_room(queue, BYTES_MAX));
+	ck_assert(!queue_has_room(queue, BYTES_MAX + 1));
+	ck_assert(!queue_has_room(queue, UINT64_MAX));
 }
 END_TEST
 
 START_TEST(first_in_is_first_out)
 {
 	struct request a = request_of(PRIORITY_NORMAL, 1), b = a, c = a;
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
-	queue_push(&queue, &a);
-	queue_push(&queue, &b);
-	queue_push_front(&queue, &c);
-	ck_assert_ptr_eq(queue_peek(&queue), &c);
-	queue_remove(&queue, &c);
-	ck_assert_ptr_eq(queue_peek(&queue), &a);
-	queue_remove(&queue, &a);
-	ck_assert_ptr_eq(queue_peek(&queue), &b);
-	queue_remove(&queue, &b);
-	ck_assert_ptr_null(queue_peek(&queue));
-	ck_assert_uint_eq(queue.bytes, 0);
+	queue_push(queue, &a);
+	queue_push(queue, &b);
+	queue_push_front(queue, &c);
+	ck_assert_ptr_eq(queue_peek(queue), &c);
+	queue_remove(queue, &c);
+	ck_assert_ptr_eq(queue_peek(queue), &a);
+	queue_remove(queue, &a);
+	ck_assert_ptr_eq(queue_peek(queue), &b);
+	queue_remove(queue, &b);
+	ck_assert_ptr_null(queue_peek(queue));
+	ck_assert_uint_eq(queue->bytes, 0);
 }
 END_TEST
 
@@ -53,17 +84,17 @@ START_TEST(priorities_are_strict)
 	struct request sheddable = request_of(PRIORITY_SHEDDABLE, 1);
 	struct request normal = request_of(PRIORITY_NORMAL, 1);
 	struct request critical = request_of(PRIORITY_CRITICAL, 1);
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
-	queue_push_front(&queue, &sheddable);
-	queue_push(&queue, &normal);
-	queue_push(&queue, &critical);
-	ck_assert_ptr_eq(queue_peek(&queue), &critical);
-	queue_remove(&queue, &critical);
-	ck_assert_ptr_eq(queue_peek(&queue), &normal);
-	queue_remove(&queue, &normal);
-	ck_assert_ptr_eq(queue_peek(&queue), &sheddable);
+	queue_push_front(queue, &sheddable);
+	queue_push(queue, &normal);
+	queue_push(queue, &critical);
+	ck_assert_ptr_eq(queue_peek(queue), &critical);
+	queue_remove(queue, &critical);
+	ck_assert_ptr_eq(queue_peek(queue), &normal);
+	queue_remove(queue, &normal);
+	ck_assert_ptr_eq(queue_peek(queue), &sheddable);
 }
 END_TEST
 
@@ -71,19 +102,19 @@ START_TEST(the_victim_is_the_youngest_of_the_lowest)
 {
 	struct request old = request_of(PRIORITY_SHEDDABLE, 1), young = old;
 	struct request normal = request_of(PRIORITY_NORMAL, 1);
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
-	queue_push(&queue, &old);
-	queue_push(&queue, &young);
-	queue_push(&queue, &normal);
-	ck_assert_ptr_eq(queue_victim(&queue, PRIORITY_CRITICAL), &young);
-	ck_assert_ptr_eq(queue_victim(&queue, PRIORITY_NORMAL), &young);
-	ck_assert_ptr_null(queue_victim(&queue, PRIORITY_SHEDDABLE));
-	queue_remove(&queue, &young);
-	queue_remove(&queue, &old);
-	ck_assert_ptr_eq(queue_victim(&queue, PRIORITY_CRITICAL), &normal);
-	ck_assert_ptr_null(queue_victim(&queue, PRIORITY_NORMAL));
+	queue_push(queue, &old);
+	queue_push(queue, &young);
+	queue_push(queue, &normal);
+	ck_assert_ptr_eq(queue_victim(queue, PRIORITY_CRITICAL), &young);
+	ck_assert_ptr_eq(queue_victim(queue, PRIORITY_NORMAL), &young);
+	ck_assert_ptr_null(queue_victim(queue, PRIORITY_SHEDDABLE));
+	queue_remove(queue, &young);
+	queue_remove(queue, &old);
+	ck_assert_ptr_eq(queue_victim(queue, PRIORITY_CRITICAL), &normal);
+	ck_assert_ptr_null(queue_victim(queue, PRIORITY_NORMAL));
 }
 END_TEST
 
@@ -91,15 +122,15 @@ END_TEST
 START_TEST(a_retry_is_shed_before_the_youngest)
 {
 	struct request retry = request_of(PRIORITY_SHEDDABLE, 1), young = retry;
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
 	retry.run.retries = 1;
-	queue_push(&queue, &young);
-	queue_push_front(&queue, &retry);
-	ck_assert_ptr_eq(queue_victim(&queue, PRIORITY_NORMAL), &retry);
-	queue_remove(&queue, &retry);
-	ck_assert_ptr_eq(queue_victim(&queue, PRIORITY_NORMAL), &young);
+	queue_push(queue, &young);
+	queue_push_front(queue, &retry);
+	ck_assert_ptr_eq(queue_victim(queue, PRIORITY_NORMAL), &retry);
+	queue_remove(queue, &retry);
+	ck_assert_ptr_eq(queue_victim(queue, PRIORITY_NORMAL), &young);
 }
 END_TEST
 
@@ -107,35 +138,35 @@ START_TEST(room_is_counted_in_requests_and_bytes)
 {
 	struct request big = request_of(PRIORITY_NORMAL, BYTES_MAX - 1);
 	struct request small[LEN_MAX];
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
-	queue_push(&queue, &big);
-	ck_assert(queue_has_room(&queue, 1));
-	ck_assert(!queue_has_room(&queue, 2));
-	queue_remove(&queue, &big);
+	queue_push(queue, &big);
+	ck_assert(queue_has_room(queue, 1));
+	ck_assert(!queue_has_room(queue, 2));
+	queue_remove(queue, &big);
 	for (unsigned i = 0; i < LEN_MAX; i++) {
 		small[i] = request_of(PRIORITY_NORMAL, 0);
-		ck_assert(queue_has_room(&queue, 0));
-		queue_push(&queue, &small[i]);
+		ck_assert(queue_has_room(queue, 0));
+		queue_push(queue, &small[i]);
 	}
-	ck_assert(!queue_has_room(&queue, 0));
+	ck_assert(!queue_has_room(queue, 0));
 }
 END_TEST
 
 START_TEST(what_comes_back_is_never_refused)
 {
 	struct request requests[LEN_MAX + 2];
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
 	for (unsigned i = 0; i < LEN_MAX + 2; i++) {
 		requests[i] = request_of(PRIORITY_NORMAL, BYTES_MAX);
-		queue_push_front(&queue, &requests[i]);
+		queue_push_front(queue, &requests[i]);
 	}
-	ck_assert_uint_eq(queue.len, LEN_MAX + 2);
-	ck_assert(!queue_has_room(&queue, 0));
-	ck_assert_ptr_eq(queue_peek(&queue), &requests[LEN_MAX + 1]);
+	ck_assert_uint_eq(queue->len, LEN_MAX + 2);
+	ck_assert(!queue_has_room(queue, 0));
+	ck_assert_ptr_eq(queue_peek(queue), &requests[LEN_MAX + 1]);
 }
 END_TEST
 
@@ -143,26 +174,26 @@ START_TEST(who_waits_for_one_worker_holds_up_nobody)
 {
 	struct request a = request_of(PRIORITY_NORMAL, 5), b = a, c = a;
 	struct list parked;
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
 	list_init(&parked);
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
-	queue_push(&queue, &a);
-	queue_push(&queue, &b);
-	queue_push(&queue, &c);
-	queue_park(&queue, &a, &parked);
-	queue_park(&queue, &b, &parked);
-	ck_assert_ptr_eq(queue_peek(&queue), &c);
+	queue_push(queue, &a);
+	queue_push(queue, &b);
+	queue_push(queue, &c);
+	queue_park(queue, &a, &parked);
+	queue_park(queue, &b, &parked);
+	ck_assert_ptr_eq(queue_peek(queue), &c);
 	ck_assert_ptr_eq(list_first(&parked), &a.in_queue);
-	ck_assert_uint_eq(queue.parked, 2);
-	ck_assert_uint_eq(queue.len, 3);
-	ck_assert_uint_eq(queue.bytes, 15);
-	queue_remove(&queue, &c);
-	ck_assert_ptr_null(queue_peek(&queue));
-	queue_unpark(&queue, &b);
-	queue_unpark(&queue, &a);
-	ck_assert_ptr_eq(queue_peek(&queue), &a);
-	ck_assert_uint_eq(queue.parked, 0);
+	ck_assert_uint_eq(queue->parked, 2);
+	ck_assert_uint_eq(queue->len, 3);
+	ck_assert_uint_eq(queue->bytes, 15);
+	queue_remove(queue, &c);
+	ck_assert_ptr_null(queue_peek(queue));
+	queue_unpark(queue, &b);
+	queue_unpark(queue, &a);
+	ck_assert_ptr_eq(queue_peek(queue), &a);
+	ck_assert_uint_eq(queue->parked, 0);
 	ck_assert(list_empty(&parked));
 }
 END_TEST
@@ -171,45 +202,251 @@ START_TEST(who_is_parked_counts_and_can_leave)
 {
 	struct request small[LEN_MAX];
 	struct list parked;
-	struct queue queue;
+	static struct fixture f;
+	struct queue *queue = set_up(&f);
 
 	list_init(&parked);
-	queue_init(&queue, LEN_MAX, BYTES_MAX);
 	for (unsigned i = 0; i < LEN_MAX; i++) {
 		small[i] = request_of(PRIORITY_SHEDDABLE, 1);
-		queue_push(&queue, &small[i]);
-		queue_park(&queue, &small[i], &parked);
+		queue_push(queue, &small[i]);
+		queue_park(queue, &small[i], &parked);
 	}
-	ck_assert(!queue_has_room(&queue, 1));
-	queue_remove(&queue, &small[2]);
-	ck_assert_uint_eq(queue.parked, LEN_MAX - 1);
-	ck_assert_uint_eq(queue.len, LEN_MAX - 1);
+	ck_assert(!queue_has_room(queue, 1));
+	queue_remove(queue, &small[2]);
+	ck_assert_uint_eq(queue->parked, LEN_MAX - 1);
+	ck_assert_uint_eq(queue->len, LEN_MAX - 1);
 	ck_assert_uint_eq(parked.len, LEN_MAX - 1);
-	ck_assert(queue_has_room(&queue, 1));
+	ck_assert(queue_has_room(queue, 1));
 	ck_assert_ptr_null(small[2].line);
 }
 END_TEST
 
-/* The naive model: one array in the order of service, and one in the order of parking. */
-struct model {
+/* --- turns --- */
+
+static struct request request_by(uint32_t client, uint32_t weight)
+{
+	struct request request = request_of(PRIORITY_NORMAL, 0);
+
+	request.client = client;
+	request.weight = weight;
+	return request;
+}
+
+/* Pushes `count` requests of that client and weight. */
+static void push_many(struct queue *queue, struct request *requests, unsigned count,
+		      uint32_t client, uint32_t weight)
+{
+	for (unsigned i = 0; i < count; i++) {
+		requests[i] = request_by(client, weight);
+		queue_push(queue, &requests[i]);
+	}
+}
+
+/* Takes the next request and returns its client. */
+static uint32_t take(struct queue *queue)
+{
+	struct request *request = queue_peek(queue);
+
+	ck_assert_ptr_nonnull(request);
+	queue_take(queue, request);
+	return request->client;
+}
+
+START_TEST(one_request_waits_for_one_of_each_other_client)
+{
+	static struct request many[MANY], few[3], own;
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+
+	push_many(queue, many, MANY, 1, QUEUE_TURN);
+	push_many(queue, few, 3, 2, QUEUE_TURN);
+	own = request_by(3, QUEUE_TURN);
+	queue_push(queue, &own);
+	ck_assert_uint_eq(take(queue), 1);
+	ck_assert_uint_eq(take(queue), 2);
+	ck_assert_uint_eq(take(queue), 3);
+	ck_assert_uint_eq(take(queue), 1);
+	ck_assert_uint_eq(take(queue), 2);
+	/* It comes again, and again there is one of each before it. */
+	queue_push(queue, &own);
+	ck_assert_uint_eq(take(queue), 1);
+	ck_assert_uint_eq(take(queue), 2);
+	ck_assert_uint_eq(take(queue), 3);
+	for (unsigned i = 3; i < MANY; i++)
+		ck_assert_uint_eq(take(queue), 1);
+	ck_assert_ptr_null(queue_peek(queue));
+}
+END_TEST
+
+/* Whoever sends long calls gets fewer of them: the time is shared, not the number. */
+START_TEST(the_time_is_shared_equally)
+{
+	static const uint32_t weights[][2] = {{QUEUE_TURN, QUEUE_TURN},
+					      {QUEUE_TURN, 8 * QUEUE_TURN},
+					      {QUEUE_TURN / 16, QUEUE_TURN},
+					      {1, 3 * QUEUE_TURN}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(weights); i++) {
+		static struct request light[MANY], heavy[MANY];
+		static struct fixture f;
+		struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+		int64_t served[2] = {0}, most = QUEUE_TURN + (int64_t)weights[i][0] + weights[i][1];
+
+		push_many(queue, light, MANY, 0, weights[i][0]);
+		push_many(queue, heavy, MANY, 1, weights[i][1]);
+		while (queue->classes[PRIORITY_NORMAL].ring.len == 2) {
+			uint32_t client = take(queue);
+
+			served[client] += weights[i][client];
+			ck_assert_int_le(served[0] - served[1], most);
+			ck_assert_int_le(served[1] - served[0], most);
+		}
+	}
+}
+END_TEST
+
+/* Each of the two has its next request queued before the other's is taken. */
+START_TEST(who_comes_again_and_again_leaves_the_others_their_turn)
+{
+	static struct request many[MANY], own[2];
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+	unsigned served[3] = {0};
+
+	push_many(queue, many, MANY, 2, QUEUE_TURN);
+	for (unsigned i = 0; i < 2; i++) {
+		own[i] = request_by(i, 3 * QUEUE_TURN);
+		queue_push(queue, &own[i]);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		uint32_t client = take(queue);
+
+		served[client]++;
+		if (client < 2)
+			queue_push(queue, &own[client]);
+	}
+	ck_assert_uint_ge(served[2], MANY / 3);
+}
+END_TEST
+
+START_TEST(a_client_that_was_away_has_saved_up_nothing)
+{
+	static struct request many[MANY], own[MANY];
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+
+	push_many(queue, many, MANY, 1, QUEUE_TURN);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_uint_eq(take(queue), 1);
+	push_many(queue, own, 3, 2, QUEUE_TURN);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_eq(take(queue), 1);
+		ck_assert_uint_eq(take(queue), 2);
+	}
+}
+END_TEST
+
+START_TEST(the_victim_is_of_the_client_with_the_most)
+{
+	static struct request few[2], many[3], last;
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+
+	push_many(queue, few, 2, 1, QUEUE_TURN);
+	push_many(queue, many, 3, 2, QUEUE_TURN);
+	last = request_by(3, QUEUE_TURN);
+	queue_push(queue, &last);
+	ck_assert_ptr_eq(queue_victim(queue, PRIORITY_CRITICAL), &many[2]);
+	queue_remove(queue, &many[2]);
+	queue_remove(queue, &many[1]);
+	ck_assert_ptr_eq(queue_victim(queue, PRIORITY_CRITICAL), &few[1]);
+}
+END_TEST
+
+START_TEST(a_user_has_a_limit_of_its_own)
+{
+	static struct request many[USER_MAX];
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, USER_MAX);
+	struct list parked;
+
+	list_init(&parked);
+	for (unsigned i = 0; i < USER_MAX; i++) {
+		ck_assert(queue_user_has_room(queue, 7));
+		many[i] = request_by(i, QUEUE_TURN);
+		many[i].user = 7;
+		queue_push(queue, &many[i]);
+	}
+	ck_assert(!queue_user_has_room(queue, 7));
+	ck_assert(queue_user_has_room(queue, 8));
+	queue_park(queue, &many[0], &parked);
+	ck_assert(!queue_user_has_room(queue, 7));
+	queue_remove(queue, &many[0]);
+	ck_assert(queue_user_has_room(queue, 7));
+}
+END_TEST
+
+START_TEST(what_stands_before_a_request_is_its_share)
+{
+	static struct request many[MANY], own[4], next;
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+
+	next = request_by(2, QUEUE_TURN);
+	ck_assert(queue_weight_before(queue, &next, QUEUE_TURN) == UINT64_MAX);
+	push_many(queue, many, MANY, 1, QUEUE_TURN);
+	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_TURN), QUEUE_TURN);
+	push_many(queue, own, 4, 2, QUEUE_TURN);
+	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_TURN), 9 * QUEUE_TURN);
+	/* And so it comes. */
+	queue_push(queue, &next);
+	for (unsigned i = 0; i < 9; i++)
+		take(queue);
+	ck_assert_ptr_eq(queue_peek(queue), &next);
+}
+END_TEST
+
+/*
+ * The naive model: arrays of requests in the order of service, one for each client of each class
+ * and one for those that were called, with the clients in the order of their turns; and one array of
+ * the parked ones.
+ */
+struct model_lane {
+	uint32_t client;
+	int64_t balance;
 	struct request *order[REQUESTS];
 	unsigned len;
+};
+
+struct model_class {
+	struct model_lane lanes[CLIENTS];
+	unsigned lane_count;
+	struct request *called[REQUESTS];
+	unsigned called_len;
+};
+
+struct model {
+	struct model_class classes[PRIORITY_COUNT_];
 	struct request *parked[REQUESTS];
 	unsigned list[REQUESTS]; /* the worker that the parked one waits for */
 	unsigned parked_len;
-	uint64_t bytes; /* of both */
+	unsigned len;	/* of all but the parked ones */
+	uint64_t bytes; /* of all */
+	unsigned of_user[USERS];
 };
 
 struct world {
-	struct queue queue;
+	struct fixture f;
 	struct list lists[LISTS];
 	struct request requests[REQUESTS];
+	usec_t clock;
 	struct model model;
 };
 
 enum op_kind {
 	OP_PUSH = 0,
 	OP_PUSH_FRONT,
+	OP_PUT_BACK,
 	OP_TAKE,
 	OP_REMOVE,
 	OP_SHED,
@@ -220,8 +457,9 @@ enum op_kind {
 
 static enum op_kind kind_of(uint64_t op)
 {
-	static const enum op_kind kinds[] = {OP_PUSH, OP_PUSH,	 OP_PUSH, OP_PUSH_FRONT, OP_TAKE,
-					     OP_TAKE, OP_REMOVE, OP_SHED, OP_PARK,	 OP_UNPARK};
+	static const enum op_kind kinds[] = {
+		OP_PUSH,       OP_PUSH, OP_PUSH, OP_PUSH,   OP_PUSH,	 OP_TAKE, OP_TAKE,
+		OP_PUSH_FRONT, OP_TAKE, OP_SHED, OP_REMOVE, OP_PUT_BACK, OP_PARK, OP_UNPARK};
 
 	return kinds[op % ARRAY_SIZE(kinds)];
 }
@@ -233,17 +471,26 @@ static unsigned slot_of(uint64_t op)
 
 static struct request new_request(uint64_t op)
 {
-	return request_of((enum priority)((op >> 16 & 0xff) % PRIORITY_COUNT_), op >> 24 & 0x3f);
+	static const uint32_t weights[] = {1, QUEUE_TURN / 3, QUEUE_TURN, QUEUE_TURN,
+					   5 * QUEUE_TURN};
+	struct request request =
+		request_of((enum priority)((op >> 16 & 0xff) % PRIORITY_COUNT_), op >> 24 & 0x3f);
+
+	request.client = (uint32_t)(op >> 40 & 0xff) % CLIENTS;
+	request.user = request.client % USERS;
+	request.weight = weights[(op >> 48 & 0xff) % ARRAY_SIZE(weights)];
+	return request;
 }
 
 static void describe(uint64_t op, char *text, size_t size)
 {
-	static const char *const names[OP_COUNT_] = {"push",	 "push front", "take",	"remove",
-						     "shed for", "park",       "unpark"};
+	static const char *const names[OP_COUNT_] = {"push",   "push front", "put back", "take",
+						     "remove", "shed for",   "park",	 "unpark"};
 	struct request request = new_request(op);
 
-	snprintf(text, size, "%s %u (%s, %u bytes)", names[kind_of(op)], slot_of(op),
-		 priority_name(request.priority), (unsigned)request.bytes);
+	snprintf(text, size, "%s %u (%s, %u bytes, client %u, weight %u)", names[kind_of(op)],
+		 slot_of(op), priority_name(request.priority), (unsigned)request.bytes,
+		 (unsigned)request.client, (unsigned)request.weight);
 }
 
 static unsigned list_of(uint64_t op)
@@ -251,9 +498,10 @@ static unsigned list_of(uint64_t op)
 	return (unsigned)(op >> 32) % LISTS;
 }
 
+/* --- arrays --- */
+
 /* Where the request stands in an array of them; `len`: nowhere. */
-static unsigned model_find(struct request *const *order, unsigned len,
-			   const struct request *request)
+static unsigned find_in(struct request *const *order, unsigned len, const struct request *request)
 {
 	unsigned i = 0;
 
@@ -262,133 +510,265 @@ static unsigned model_find(struct request *const *order, unsigned len,
 	return i;
 }
 
-static void model_insert(struct model *model, unsigned at, struct request *request)
+static void insert_in(struct request **order, unsigned *len, unsigned at, struct request *request)
 {
-	for (unsigned i = model->len++; i > at; i--)
-		model->order[i] = model->order[i - 1];
-	model->order[at] = request;
-	model->bytes += request->bytes;
+	for (unsigned i = (*len)++; i > at; i--)
+		order[i] = order[i - 1];
+	order[at] = request;
 }
 
-static void model_remove(struct model *model, unsigned at)
+static void remove_from(struct request **order, unsigned *len, unsigned at)
 {
-	model->bytes -= model->order[at]->bytes;
-	model->len--;
-	for (unsigned i = at; i < model->len; i++)
-		model->order[i] = model->order[i + 1];
+	(*len)--;
+	for (unsigned i = at; i < *len; i++)
+		order[i] = order[i + 1];
 }
 
-static void model_remove_parked(struct model *model, unsigned at)
-{
-	model->bytes -= model->parked[at]->bytes;
-	model->parked_len--;
-	for (unsigned i = at; i < model->parked_len; i++) {
-		model->parked[i] = model->parked[i + 1];
-		model->list[i] = model->list[i + 1];
-	}
-}
+/* --- the model's lanes --- */
 
-/* Where the class of this priority begins, or, with `behind`, ends. */
-static unsigned model_class(const struct model *model, enum priority priority, bool behind)
+static unsigned model_lane_at(const struct model_class *class, uint32_t client)
 {
 	unsigned i = 0;
 
-	while (i < model->len && (model->order[i]->priority < priority ||
-				  (behind && model->order[i]->priority == priority)))
+	while (i < class->lane_count && class->lanes[i].client != client)
 		i++;
 	return i;
 }
+
+static struct model_lane *model_lane(struct model_class *class, uint32_t client)
+{
+	unsigned at = model_lane_at(class, client);
+
+	if (at == class->lane_count)
+		class->lanes[class->lane_count++] =
+			(struct model_lane){.client = client, .balance = QUEUE_TURN};
+	return &class->lanes[at];
+}
+
+static void model_drop_lane(struct model_class *class, unsigned at)
+{
+	class->lane_count--;
+	for (unsigned i = at; i < class->lane_count; i++)
+		class->lanes[i] = class->lanes[i + 1];
+}
+
+/* Who owes passes the turn on. */
+static void model_settle(struct model_class *class)
+{
+	if (class->lane_count == 1 && class->lanes[0].balance <= 0)
+		class->lanes[0].balance = QUEUE_TURN;
+	while (class->lane_count > 0 && class->lanes[0].balance <= 0) {
+		struct model_lane lane = class->lanes[0];
+
+		lane.balance += QUEUE_TURN;
+		model_drop_lane(class, 0);
+		class->lanes[class->lane_count++] = lane;
+	}
+}
+
+static struct request *model_next(const struct model *model)
+{
+	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
+		if (model->classes[i].called_len > 0)
+			return model->classes[i].called[0];
+		if (model->classes[i].lane_count > 0)
+			return model->classes[i].lanes[0].order[0];
+	}
+	return NULL;
+}
+
+static bool model_holds(struct model *model, const struct request *request)
+{
+	struct model_class *class = &model->classes[request->rank];
+	unsigned at = model_lane_at(class, request->client);
+
+	return find_in(class->called, class->called_len, request) < class->called_len ||
+	       (at < class->lane_count && find_in(class->lanes[at].order, class->lanes[at].len,
+						  request) < class->lanes[at].len);
+}
+
+/* Takes out a request that is queued, and if it is its turn, lets its client pay. */
+static void model_remove(struct model *model, const struct request *request, bool is_turn)
+{
+	struct model_class *class = &model->classes[request->rank];
+	unsigned at = find_in(class->called, class->called_len, request);
+	struct model_lane *lane;
+
+	model->len--;
+	if (at < class->called_len) {
+		remove_from(class->called, &class->called_len, at);
+		return;
+	}
+	lane = model_lane(class, request->client);
+	if (is_turn)
+		lane->balance -= request->weight;
+	remove_from(lane->order, &lane->len, find_in(lane->order, lane->len, request));
+	if (lane->len == 0)
+		model_drop_lane(class, model_lane_at(class, request->client));
+	model_settle(class);
+}
+
+static void model_forget(struct model *model, const struct request *request)
+{
+	model->bytes -= request->bytes;
+	model->of_user[request->user]--;
+}
+
+static struct request *model_victim(const struct model *model, enum priority priority)
+{
+	for (unsigned i = PRIORITY_COUNT_ - 1; i > priority; i--) {
+		const struct model_class *class = &model->classes[i];
+		const struct model_lane *most = &class->lanes[0];
+
+		for (unsigned n = 1; n < class->lane_count; n++)
+			if (class->lanes[n].len > most->len)
+				most = &class->lanes[n];
+		if (class->lane_count > 0)
+			return most->order[most->len - 1];
+		if (class->called_len > 0)
+			return class->called[class->called_len - 1];
+	}
+	return NULL;
+}
+
+/* --- operations --- */
 
 static bool model_has_room(const struct model *model, uint64_t bytes)
 {
 	return model->len + model->parked_len + 1 <= LEN_MAX && model->bytes + bytes <= BYTES_MAX;
 }
 
+/* Where a request goes that is put back. */
+static unsigned place_in(const struct model_lane *lane, const struct request *request)
+{
+	unsigned at = 0;
+
+	while (at < lane->len && lane->order[at]->submitted <= request->submitted)
+		at++;
+	return at;
+}
+
 static const char *push(struct world *world, struct request *request, uint64_t op)
 {
+	struct queue *queue = &world->f.queue;
 	struct model *model = &world->model;
+	struct model_lane *lane;
 	bool room;
 
 	*request = new_request(op);
-	room = queue_has_room(&world->queue, request->bytes);
+	request->submitted = ++world->clock;
+	room = queue_has_room(queue, request->bytes);
 	if (room != model_has_room(model, request->bytes))
 		return "there is room when there should be none, or none when there should be";
+	if (queue_user_has_room(queue, request->user) != (model->of_user[request->user] < USER_MAX))
+		return "a user has room when it should have none, or none when it should";
 	if (kind_of(op) == OP_PUSH && !room)
 		return NULL;
-	if (kind_of(op) == OP_PUSH)
-		queue_push(&world->queue, request);
-	else
-		queue_push_front(&world->queue, request);
-	model_insert(model, model_class(model, request->priority, kind_of(op) == OP_PUSH), request);
+	lane = model_lane(&model->classes[request->rank], request->client);
+	if (kind_of(op) == OP_PUSH) {
+		queue_push(queue, request);
+		insert_in(lane->order, &lane->len, lane->len, request);
+	} else if (kind_of(op) == OP_PUSH_FRONT) {
+		queue_push_front(queue, request);
+		insert_in(lane->order, &lane->len, 0, request);
+	} else {
+		request->submitted = world->clock / 2;
+		queue_put_back(queue, request);
+		insert_in(lane->order, &lane->len, place_in(lane, request), request);
+	}
+	model->len++;
+	model->bytes += request->bytes;
+	model->of_user[request->user]++;
 	return NULL;
 }
 
 static const char *shed(struct world *world, enum priority priority)
 {
-	struct model *model = &world->model;
-	struct request *victim = queue_victim(&world->queue, priority);
-	struct request *expected = NULL;
+	struct request *victim = queue_victim(&world->f.queue, priority);
 
-	if (model->len > 0 && model->order[model->len - 1]->priority > priority)
-		expected = model->order[model->len - 1];
-	if (victim != expected)
-		return "the victim is not the youngest of the lowest priority";
+	if (victim != model_victim(&world->model, priority))
+		return "the victim is not the youngest of the client with the most of the lowest "
+		       "priority";
 	if (victim) {
-		queue_remove(&world->queue, victim);
-		model_remove(model, model->len - 1);
+		queue_remove(&world->f.queue, victim);
+		model_remove(&world->model, victim, false);
+		model_forget(&world->model, victim);
 	}
 	return NULL;
 }
 
-static void park(struct world *world, unsigned at, unsigned list)
+static void park(struct world *world, struct request *request, unsigned list)
 {
 	struct model *model = &world->model;
-	struct request *request = model->order[at];
 
-	queue_park(&world->queue, request, &world->lists[list]);
-	model_remove(model, at);
+	queue_park(&world->f.queue, request, &world->lists[list]);
+	model_remove(model, request, true);
 	model->parked[model->parked_len] = request;
 	model->list[model->parked_len++] = list;
-	model->bytes += request->bytes;
+}
+
+/* Takes out a parked one. */
+static void model_unpark(struct model *model, unsigned at)
+{
+	for (unsigned i = at; i + 1 < model->parked_len; i++)
+		model->list[i] = model->list[i + 1];
+	remove_from(model->parked, &model->parked_len, at);
 }
 
 static void unpark(struct world *world, unsigned at)
 {
 	struct model *model = &world->model;
 	struct request *request = model->parked[at];
+	struct model_class *class = &model->classes[request->rank];
 
-	queue_unpark(&world->queue, request);
-	model_remove_parked(model, at);
-	model_insert(model, model_class(model, request->priority, false), request);
+	queue_unpark(&world->f.queue, request);
+	model_unpark(model, at);
+	insert_in(class->called, &class->called_len, 0, request);
+	model->len++;
+}
+
+static void drop(struct world *world, struct request *request, unsigned parked_at)
+{
+	struct model *model = &world->model;
+
+	queue_remove(&world->f.queue, request);
+	if (parked_at < model->parked_len)
+		model_unpark(model, parked_at);
+	else
+		model_remove(model, request, false);
+	model_forget(model, request);
+}
+
+static void take_next(struct world *world)
+{
+	struct request *next = queue_peek(&world->f.queue);
+
+	queue_take(&world->f.queue, next);
+	model_remove(&world->model, next, true);
+	model_forget(&world->model, next);
 }
 
 static const char *apply(struct world *world, uint64_t op)
 {
 	struct request *request = &world->requests[slot_of(op)];
 	struct model *model = &world->model;
-	unsigned at = model_find(model->order, model->len, request);
-	unsigned parked_at = model_find(model->parked, model->parked_len, request);
-	bool queued = at < model->len, parked = parked_at < model->parked_len;
+	unsigned parked_at = find_in(model->parked, model->parked_len, request);
+	bool parked = parked_at < model->parked_len, queued = model_holds(model, request);
 
 	switch (kind_of(op)) {
 	case OP_PUSH:
 	case OP_PUSH_FRONT:
-		return queued || parked || model->len + model->parked_len == REQUESTS
-			       ? NULL
-			       : push(world, request, op);
+	case OP_PUT_BACK:
+		return queued || parked ? NULL : push(world, request, op);
 	case OP_REMOVE:
 		if (queued || parked)
-			queue_remove(&world->queue, request);
-		if (queued)
-			model_remove(model, at);
-		if (parked)
-			model_remove_parked(model, parked_at);
+			drop(world, request, parked_at);
 		return NULL;
 	case OP_SHED:
 		return shed(world, new_request(op).priority);
 	case OP_PARK:
 		if (queued)
-			park(world, at, list_of(op));
+			park(world, request, list_of(op));
 		return NULL;
 	case OP_UNPARK:
 		if (parked)
@@ -396,10 +776,8 @@ static const char *apply(struct world *world, uint64_t op)
 		return NULL;
 	case OP_TAKE:
 	case OP_COUNT_:
-		if (model->len > 0) {
-			queue_remove(&world->queue, queue_peek(&world->queue));
-			model_remove(model, 0);
-		}
+		if (model->len > 0)
+			take_next(world);
 		return NULL;
 	}
 	return NULL;
@@ -432,8 +810,8 @@ static const char *agrees_with_model(const uint64_t *ops, size_t len)
 {
 	struct world world = {.model = {.len = 0}};
 	const struct model *model = &world.model;
+	const struct queue *queue = set_up_sized(&world.f, LEN_MAX, BYTES_MAX, USER_MAX);
 
-	queue_init(&world.queue, LEN_MAX, BYTES_MAX);
 	for (unsigned i = 0; i < LISTS; i++)
 		list_init(&world.lists[i]);
 	for (size_t i = 0; i < len; i++) {
@@ -441,11 +819,14 @@ static const char *agrees_with_model(const uint64_t *ops, size_t len)
 
 		if (wrong)
 			return wrong;
-		if (queue_peek(&world.queue) != (model->len > 0 ? model->order[0] : NULL))
+		if (queue_peek(queue) != model_next(model))
 			return "the next is another one than in the model";
-		if (world.queue.len != model->len + model->parked_len ||
-		    world.queue.parked != model->parked_len || world.queue.bytes != model->bytes)
+		if (queue->len != model->len + model->parked_len ||
+		    queue->parked != model->parked_len || queue->bytes != model->bytes)
 			return "the length or the bytes are wrong";
+		wrong = queue_check(queue);
+		if (wrong)
+			return wrong;
 		if (!lists_agree(&world))
 			return "a worker's list is not the model's";
 	}
@@ -472,6 +853,13 @@ int main(void)
 		what_comes_back_is_never_refused,
 		who_waits_for_one_worker_holds_up_nobody,
 		who_is_parked_counts_and_can_leave,
+		one_request_waits_for_one_of_each_other_client,
+		the_time_is_shared_equally,
+		who_comes_again_and_again_leaves_the_others_their_turn,
+		a_client_that_was_away_has_saved_up_nothing,
+		the_victim_is_of_the_client_with_the_most,
+		a_user_has_a_limit_of_its_own,
+		what_stands_before_a_request_is_its_share,
 		random_sequences_agree_with_the_model,
 	};
 

@@ -41,21 +41,22 @@ struct config_daemon {
 	char *socket;	      /* absolute path */
 	unsigned socket_mode; /* permission bits */
 	unsigned connections_max;
-	/* 0: no limit of its own */
-	unsigned connections_per_uid;
-	unsigned control_reserve; /* of connections_max, for control and health only */
-	unsigned in_flight_max;	  /* unanswered requests of one connection */
-	unsigned requests_max;	  /* unanswered requests of the whole daemon */
-	unsigned workers_max;	  /* workers of all pools */
-	size_t message_max;	  /* bytes in a client's message */
-	size_t response_max;	  /* bytes in a worker's message */
-	size_t output_pause;	  /* bytes waiting for a client: nothing more is read from it */
-	size_t output_max;	  /* bytes waiting for a client: its connection is closed */
-	usec_t stall_timeout;	  /* a client that reads nothing for this long is closed */
-	size_t memory_max;	  /* bytes in all buffers */
+	unsigned connections_per_uid; /* 0: no limit of its own */
+	unsigned control_reserve;     /* of connections_max, for control and health only */
+	unsigned in_flight_max;	      /* unanswered requests of one connection */
+	unsigned requests_max;	      /* unanswered requests of the whole daemon */
+	unsigned requests_per_uid;    /* unanswered requests of one user; 0: no limit of its own */
+	unsigned workers_max;	      /* workers of all pools */
+	size_t message_max;	      /* bytes in a client's message */
+	size_t response_max;	      /* bytes in a worker's message */
+	size_t output_pause;	      /* bytes waiting for a client: nothing more is read from it */
+	size_t output_max;	      /* bytes waiting for a client: its connection is closed */
+	usec_t stall_timeout;	      /* a client that reads nothing for this long is closed */
+	size_t memory_max;	      /* bytes in all buffers */
 	usec_t drain_timeout;
 	usec_t start_timeout;
 	char *admin_group;	 /* its members may control the daemon; "": no group */
+	char *critical_group;	 /* its members' requests may be critical, besides admins' */
 	unsigned recoveries_max; /* requests that are recovered at once */
 	unsigned sessions_max;
 	usec_t session_ttl;	  /* after its last use */
@@ -168,6 +169,7 @@ struct config_pool {
 	size_t queue_bytes_max;
 	bool admission;
 	unsigned queue_max;
+	unsigned queue_per_uid; /* of one user; 0: no other limit */
 	unsigned prefetch;
 	bool prefork; /* only where the adapter is process and the dialect poold */
 	bool idempotent;

@@ -29,6 +29,9 @@
 	RULE(POOL, timeout, POOL, timeout_max, 0, "no request may take that long")                 \
 	RULE(POOL, attempt_timeout, POOL, timeout_max, 0, "no request may take that long")         \
 	RULE(POOL, queue_max, DAEMON, requests_max, 0, "the queue could not fill")                 \
+	RULE(POOL, queue_per_uid, POOL, queue_max, 0, "all users together may have no more")       \
+	RULE(DAEMON, requests_per_uid, DAEMON, requests_max, 0,                                    \
+	     "all users together may have no more")                                                \
 	RULE(POOL, queue_bytes_max, DAEMON, memory_max, 0, "one queue could use all memory")       \
 	RULE(POOL, restart_delay, POOL, restart_delay_max, 0,                                      \
 	     "the first delay would exceed the longest")                                           \

@@ -77,6 +77,7 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.start_parallel = pool->start_parallel,
 		.queue_max = pool->queue_max,
 		.queue_bytes_max = pool->queue_bytes_max,
+		.queue_per_user = pool->queue_per_uid,
 		.no_admission = !pool->admission,
 		.prefetch = pool->prefetch,
 		.max_crash_retries = pool->max_crash_retries,
@@ -119,6 +120,7 @@ struct engine_settings settings_engine(const struct config *config)
 	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
 	return (struct engine_settings){
 		.requests_max = daemon->requests_max,
+		.requests_per_user = daemon->requests_per_uid,
 		.pool_count = (uint32_t)config->pool_count,
 		.policy = &config->policy,
 		.recoveries_max = daemon->recoveries_max,

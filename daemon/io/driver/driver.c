@@ -65,17 +65,27 @@ static void on_turn(void *owner)
 
 /* --- its parts --- */
 
-/* A group that does not exist gives nobody control; that it does not is logged once. */
-static void find_admin_group(struct driver *driver)
+/* Finds the group that the option `key` names.  One that does not exist gives nobody anything; that
+ * it does not is logged once. */
+static bool find_group(const char *key, const char *name, gid_t *ret)
 {
-	const char *name = driver->config->daemon.admin_group;
 	struct group *group = *name ? getgrnam(name) : NULL;
 
-	driver->has_admin_group = group != NULL;
 	if (group)
-		driver->admin_gid = group->gr_gid;
+		*ret = group->gr_gid;
 	else if (*name)
-		log_warning("admin_group = %s: there is no such group", name);
+		log_warning("%s = %s: there is no such group", key, name);
+	return group != NULL;
+}
+
+static void find_groups(struct driver *driver)
+{
+	const struct config_daemon *daemon = &driver->config->daemon;
+
+	driver->has_admin_group =
+		find_group("admin_group", daemon->admin_group, &driver->admin_gid);
+	driver->has_critical_group =
+		find_group("critical_group", daemon->critical_group, &driver->critical_gid);
 }
 
 static int make_engine(struct driver *driver)
@@ -210,7 +220,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	list_init(&driver->turned_callers);
 	events_init(&driver->events);
 	starts_init(&driver->starts);
-	find_admin_group(driver);
+	find_groups(driver);
 	r = make_all(driver);
 	if (r < 0) {
 		driver_done(driver);

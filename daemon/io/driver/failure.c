@@ -117,8 +117,22 @@ static void describe_queue_timeout(const struct facts *facts, const struct pool_
 static void describe_queue_full(const struct facts *facts, const struct pool_view *pool, char *out,
 				size_t size)
 {
+	const struct config_daemon *daemon = &facts->driver->config->daemon;
+	enum over_share over = facts->effect->failed.failure.over_share;
 	char span[32];
 
+	if (over != OVER_NONE) {
+		const struct config_pool *settings =
+			driver_pool_config(facts->driver, facts->effect->failed.from);
+
+		snprintf(out, size,
+			 "user %u has %u requests in %s%s, the most that one user may have",
+			 facts->call->caller->uid,
+			 over == OVER_DAEMON ? daemon->requests_per_uid : settings->queue_per_uid,
+			 over == OVER_DAEMON ? "hand" : "the queue of pool ",
+			 over == OVER_DAEMON ? "" : facts->pool);
+		return;
+	}
 	if (pool->queued >= pool->queue_max ||
 	    pool->queued_bytes + facts->call->args.len > pool->queue_bytes_max) {
 		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",

@@ -15,6 +15,7 @@
 #include "daemon/io/base/slot_store.h"
 #include "daemon/io/config/config.h"
 #include "daemon/io/driver/call.h"
+#include "daemon/io/driver/critical.h"
 #include "daemon/io/driver/error_log.h"
 #include "daemon/io/driver/events.h"
 #include "daemon/io/driver/memory_pressure.h"
@@ -60,6 +61,11 @@ struct driver {
 	/* Who may control the daemon, beside root and its own user. */
 	bool has_admin_group;
 	gid_t admin_gid;
+
+	/* Whose requests may be critical, beside those who may control it. */
+	bool has_critical_group;
+	gid_t critical_gid;
+	struct lowered lowered;
 
 	/* What people see. */
 	struct daemon_stats stats;

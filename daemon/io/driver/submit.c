@@ -1,6 +1,7 @@
 #include "daemon/io/driver/submit.h"
 
 #include "daemon/io/driver/credit.h"
+#include "daemon/io/driver/critical.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 
@@ -28,7 +29,9 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 	usec_t timeout = options->timeout > 0 ? options->timeout : pool->timeout;
 
 	event->submit.pool = call->pool;
-	event->submit.priority = options->priority;
+	event->submit.client = call->caller->client;
+	event->submit.user = call->caller->uid;
+	event->submit.priority = critical_allowed(driver, call->caller, options->priority);
 	event->submit.is_idempotent =
 		options->has_idempotent ? options->is_idempotent : pool->idempotent;
 	event->submit.max_attempts = options->max_attempts > 0 ? options->max_attempts : UINT32_MAX;

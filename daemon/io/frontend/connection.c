@@ -473,7 +473,11 @@ static void identify(struct connection *connection, int fd)
 
 	connection->caller.uid = peer.uid;
 	connection->caller.pid = peer.pid;
+	connection->caller.client = (uint32_t)driver->stats.connections_accepted;
 	connection->caller.may_control = peer.uid == 0 || peer.uid == geteuid() || peer.is_in_group;
+	connection->caller.may_be_critical =
+		connection->caller.may_control ||
+		(driver->has_critical_group && peer_is_member(fd, driver->critical_gid));
 }
 
 int connection_open(struct frontend *frontend, int fd, struct connection **ret)

@@ -32,3 +32,8 @@ struct peer peer_of(int fd, bool has_group, gid_t group)
 			has_group && (credentials.gid == group || has_supplementary(fd, group)),
 	};
 }
+
+bool peer_is_member(int fd, gid_t group)
+{
+	return peer_of(fd, true, group).is_in_group;
+}

@@ -17,4 +17,7 @@ struct peer {
  * UINT32_MAX. */
 struct peer peer_of(int fd, bool has_group, gid_t group);
 
+/* Whether the peer was a member of that group when the connection was made. */
+bool peer_is_member(int fd, gid_t group);
+
 #endif
