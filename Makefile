@@ -24,7 +24,7 @@ OBJCOPY     ?= objcopy
 WERROR      ?= 1
 # V=1 shows every command
 V           ?= 0
-# SAN: none, asan (address and undefined behaviour), fuzz (clang's libFuzzer with both), cov (coverage)
+# SAN: none, asan (address and undefined behaviour), tsan (threads), fuzz (clang's libFuzzer with asan's), cov (coverage)
 SAN         ?= none
 O           ?= build/$(SAN)
 # The first interpreter that can import msgpack: the one on PATH need not be the distribution's.
@@ -60,6 +60,10 @@ ALL_CFLAGS  += -ffile-prefix-map=$(CURDIR)=.
 endif
 ifeq ($(SAN),asan)
 SAN_FLAGS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDENING   :=
+endif
+ifeq ($(SAN),tsan)
+SAN_FLAGS   := -fsanitize=thread -fno-omit-frame-pointer
 HARDENING   :=
 endif
 ifeq ($(SAN),fuzz)
@@ -222,7 +226,7 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)
 	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK) jansson)
 
 # --- what a person types --------------------------------------------------------------------------------------------
-.PHONY: deps demo check check-run check-asan check-clang check-valgrind fuzz chaos bench overload soak lint format format-check docs clean help
+.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench overload soak lint format format-check docs clean help
 
 deps:
 	@.ci/deps check
@@ -287,6 +291,14 @@ check-asan:
 	@.ci/deps check
 	@$(MAKE) --no-print-directory $(PARALLEL) SAN=asan test-programs
 	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
+
+# libpoold in programs with threads, beside a server that misbehaves, with the thread sanitizer.
+TSAN_STEP    = 'step:libpoold in threads:1' 'unittest:$(PYTHON) tests/e2e/test_hostile_server.py Libpoold'
+.PHONY: check-tsan-run
+check-tsan:
+	@$(MAKE) --no-print-directory $(PARALLEL) SAN=tsan check-tsan-run
+check-tsan-run: $(O)/workers/caller
+	@$(RUN) $(TSAN_STEP)
 
 check-clang:
 	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit
@@ -360,6 +372,7 @@ help:
 	@echo 'make unit       the unit tests, and a part of the simulator'
 	@echo 'make check      unit tests, simulator, lints, Python and end-to-end tests'
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
+	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone'
 	@echo 'make bench      ratios against the bare forwarder'

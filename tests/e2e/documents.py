@@ -83,6 +83,13 @@ class Place:
     def remove(self) -> None:
         shutil.rmtree(self._top, ignore_errors=True)
 
+    def clear(self) -> None:
+        """Makes the directories empty again, for the next test."""
+        for folder in (self.path, self.runtime):
+            for entry in folder.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        (self._top / "log").unlink(missing_ok=True)
+
     def environment(self) -> dict[str, str]:
         """What a person's shell has, and nothing of this test's."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "ASAN_OPTIONS") if name in os.environ}
@@ -140,29 +147,35 @@ class Installed(Place):
     def shell(self, command: str) -> list[str]:
         stage = shlex.quote(str(self._stage / "usr"))
         cache = shlex.quote(str(self._top / "cache"))
-        # The loader's cache is made anew, as `make install` does where it runs as root.
+        # The loader's cache is made anew once, as `make install` does where it runs as root.
         mounts = (f"mount -t overlay overlay -o lowerdir={stage}:/usr /usr && "
-                  f"/sbin/ldconfig -C {cache} && mount --bind {cache} /etc/ld.so.cache")
+                  f"{{ [ -e {cache} ] || /sbin/ldconfig -C {cache}; }} && mount --bind {cache} /etc/ld.so.cache")
         return [*unshare("--mount"), "sh", "-c", f"{mounts} && {command}"]
+
+
+def place_below(prefix: str) -> Place:
+    """A place on a machine where poold was installed below the prefix; "": in the tree.
+
+    Raises:
+        unittest.SkipTest: there is no unshare.
+    """
+    if not prefix:
+        return Place()
+    if not may_unshare("--mount"):
+        raise unittest.SkipTest("no mount namespace may be made here")
+    return Installed(prefix)
 
 
 def each_place(test: Callable[[unittest.TestCase, Place], None]) -> dict[str, Callable[[unittest.TestCase], None]]:
     """The test in the tree, and installed with both prefixes; skipped where there is no unshare."""
 
-    def in_tree(self: unittest.TestCase) -> None:
-        place = Place()
-        self.addCleanup(place.remove)
-        test(self, place)
-
-    def installed(prefix: str) -> Callable[[unittest.TestCase], None]:
+    def in_place(prefix: str) -> Callable[[unittest.TestCase], None]:
         def run(self: unittest.TestCase) -> None:
-            if not may_unshare("--mount"):
-                self.skipTest("no mount namespace may be made here")
-            place = Installed(prefix)
+            place = place_below(prefix)
             self.addCleanup(place.remove)
             test(self, place)
 
         return run
 
-    return {"test_in_the_tree": in_tree, "test_installed_in_usr": installed("/usr"),
-            "test_installed_in_usr_local": installed("/usr/local")}
+    return {"test_in_the_tree": in_place(""), "test_installed_in_usr": in_place("/usr"),
+            "test_installed_in_usr_local": in_place("/usr/local")}

@@ -1,4 +1,4 @@
-"""The examples of docs/CLIENT.md do what their comments say, as written."""
+"""The examples of docs/CLIENT.md do what their comments say, as written, in the tree and installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 from clock import eventually
-from documents import Place, examples, printed, write_files
+from documents import Place, examples, place_below, printed, write_files
 from harness import ROOT
 
 DOCUMENT = "docs/CLIENT.md"
@@ -19,12 +19,13 @@ PYTHON = "/usr/bin/python3"
 class ClientExamples(unittest.TestCase):
     """All of them call the module of the document, which one daemon serves as the document says."""
 
+    prefix = ""
     place: Place
     daemon: subprocess.Popen[bytes]
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.place = Place()
+        cls.place = place_below(cls.prefix)
         write_files(DOCUMENT, cls.place.path)
         serve = next(each.text for each in examples(DOCUMENT) if each.language == "sh")
         cls.daemon = cls.place.start(serve)
@@ -41,6 +42,25 @@ class ClientExamples(unittest.TestCase):
         nameless = [each.text for each in examples(DOCUMENT)
                     if each.language == "python" and not each.file]
         self.assertEqual(nameless, [])
+
+
+def _runs(name: str) -> object:
+    def test(self: ClientExamples) -> None:
+        text = (self.place.path / name).read_text()
+        expected = printed(text)
+        self.assertTrue(expected, "it says nothing of what it prints")
+        self.assertEqual(self.place.run(f"{PYTHON} {name}").splitlines(), expected)
+
+    return test
+
+
+class Sources(unittest.TestCase):
+    """What needs no daemon that was installed."""
+
+    def setUp(self) -> None:
+        self.place = Place()
+        self.addCleanup(self.place.remove)
+        write_files(DOCUMENT, self.place.path)
 
     def test_fixtures(self) -> None:
         if subprocess.run([PYTHON, "-c", "import pytest"], capture_output=True, check=False).returncode != 0:
@@ -71,14 +91,12 @@ class ClientExamples(unittest.TestCase):
         self.assertIn("/venv/bin/python3 -m poold.worker shop", told)
 
 
-def _runs(name: str) -> object:
-    def test(self: ClientExamples) -> None:
-        text = (self.place.path / name).read_text()
-        expected = printed(text)
-        self.assertTrue(expected, "it says nothing of what it prints")
-        self.assertEqual(self.place.run(f"{PYTHON} {name}").splitlines(), expected)
+class InstalledInUsr(ClientExamples):
+    prefix = "/usr"
 
-    return test
+
+class InstalledInUsrLocal(ClientExamples):
+    prefix = "/usr/local"
 
 
 for _each in examples(DOCUMENT):

@@ -41,12 +41,12 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
 
 
 class Libpoold(unittest.TestCase):
-    def calls(self, path: str, count: int) -> list[str]:
-        """The outcomes of so many calls, each of which ends in time."""
-        found = run(BUILD / "workers" / "caller", path, count, TIMEOUT, GRACE)
+    def calls(self, path: str, count: int, threads: int = 1) -> list[str]:
+        """The outcomes of so many calls of each thread; each call ends in time."""
+        found = run(BUILD / "workers" / "caller", path, count, TIMEOUT, GRACE, threads)
         self.assertEqual((found.returncode, found.stderr), (0, ""))
         outcomes = [line.split() for line in found.stdout.splitlines()]
-        self.assertEqual(len(outcomes), count)
+        self.assertEqual(len(outcomes), count * threads)
         for _, milliseconds in outcomes:
             self.assertLess(int(milliseconds), TIMEOUT + GRACE + 1000 * stretch(SLACK))
         return [outcome for outcome, _ in outcomes]
@@ -65,6 +65,16 @@ class Libpoold(unittest.TestCase):
         with FakeServer(silent, greeted=False) as server:
             self.assertEqual(self.calls(server.path, 4), ["deadline_exceeded"] * 4)
             self.assertEqual(server.connections, 2)  # the first was left as dead
+
+    def test_from_several_threads(self) -> None:
+        """Clients of their own, and one that they use in turns: `make check-tsan` looks for races."""
+        with FakeServer(Hostile(7), greeted=False) as server:
+            self.assertIn("result", self.calls(server.path, 40, threads=4))
+
+    def test_a_flood_at_several_threads(self) -> None:
+        for flood in FLOODS:
+            with FakeServer(flood) as server:
+                self.calls(server.path, 2, threads=4)
 
 
 class Poolctl(unittest.TestCase):

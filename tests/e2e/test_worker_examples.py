@@ -1,4 +1,5 @@
-"""The examples of docs/WORKERS.md do what it says, as written but for the folders /srv and /opt.
+"""The examples of docs/WORKERS.md do what it says, as written but for the folders /srv and /opt, in
+the tree and installed.
 
 Every block and every line behind a `$` belongs to a test here: the last test says which does not.
 """
@@ -14,7 +15,7 @@ import subprocess
 import unittest
 
 from clock import eventually
-from documents import Place, examples
+from documents import Place, examples, place_below
 from harness import HERE, ROOT
 
 DOCUMENT = "docs/WORKERS.md"
@@ -80,11 +81,18 @@ def shown(command: str) -> list[str]:
 
 
 class WorkerExamples(unittest.TestCase):
-    """Each test has a place of its own, which stands for /srv/shop and /opt."""
+    """Each test has an empty place, which stands for /srv/shop and /opt."""
+
+    prefix = ""
+    place: Place
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.place = place_below(cls.prefix)
+        cls.addClassCleanup(cls.place.remove)
 
     def setUp(self) -> None:
-        self.place = Place()
-        self.addCleanup(self.place.remove)
+        self.place.clear()
         self.daemon: subprocess.Popen[bytes] | None = None
 
     def local(self, text: str) -> str:
@@ -305,6 +313,14 @@ class WorkerExamples(unittest.TestCase):
             if found == text:
                 return True
         return False
+
+
+class InstalledInUsr(WorkerExamples):
+    prefix = "/usr"
+
+
+class InstalledInUsrLocal(WorkerExamples):
+    prefix = "/usr/local"
 
 
 def _plain(command: str) -> str:

@@ -115,12 +115,29 @@ class TestFromWire(unittest.TestCase):
         self.assertIs(type(error), poold.Error)
 
     def test_other_shapes(self) -> None:
-        for value in ("odd text", [1, 2, 3], 5, {}, {"detail": 3, "attempts": 4}, [0, "a: b"]):
+        """An error without a code is an exception, as it is for libpoold."""
+        for value, message in (
+            ("odd text", "odd text"),
+            ("", ""),
+            ([0, "a: b"], "a: b"),
+            ([1, 2, 3], "[1, 2, 3]"),
+            (5, "5"),
+            ({}, ""),
+            ({"code": 5, "message": "why"}, "why"),
+            ({"code": "", "message": "why"}, "why"),
+            ({"detail": 3, "attempts": 4}, ""),
+        ):
             with self.subTest(value):
                 error = errors.from_wire(value)
-                self.assertIs(type(error), poold.PoolSystemError)
-                self.assertEqual(error.code, "internal")
+                self.assertIs(type(error), poold.WorkerException)
+                self.assertEqual((error.code, error.category), ("exception", "application_error"))
+                self.assertEqual(error.message, message)
                 self.assertIsNone(error.retry_after)
+
+    def test_a_code_before_a_colon(self) -> None:
+        for value, message in (("shed:now", "now"), ("shed:", ""), ([0, "shed: a: b"], "a: b")):
+            error = errors.from_wire(value)
+            self.assertEqual((error.code, error.message), ("shed", message))
 
 
 class TestObjects(unittest.TestCase):

@@ -9,6 +9,8 @@ import concurrent.futures
 import functools
 import os
 import socket
+import subprocess
+import sys
 import threading
 import unittest
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import poold
 from poold import codec, executor
 from poold.aio import AsyncClient
-from support import PATIENCE, FakeServer, Peer, WorkerProcess, echo
+from support import PACKAGE, PATIENCE, FakeServer, Peer, WorkerProcess, echo
 
 import served
 
@@ -342,6 +344,61 @@ class TestExecutor(unittest.TestCase):
 
         with FakeServer(echo) as server, poold.Executor("p", path=server.path) as pool:
             asyncio.run(main(pool))
+
+
+class TestExit(unittest.TestCase):
+    """A program that ends while its work is under way, without `with`."""
+
+    PROGRAM = """
+import sys
+import poold
+
+executor = poold.Executor("p", 2, path=sys.argv[1])
+for number in range(5):
+    future = executor.submit("any.name", number)
+    future.add_done_callback(
+        lambda it: print("cancelled" if it.cancelled() else it.result()[2][0], flush=True)
+    )
+print("the end", flush=True)
+{last}
+"""
+
+    def lines_after(self, last: str) -> tuple[list[str], int]:
+        """What is printed after the last line of the program, and its exit status."""
+        over = threading.Event()
+
+        def script(peer: Peer) -> None:
+            if over.wait(PATIENCE):
+                echo(peer)
+
+        with FakeServer(script) as server, subprocess.Popen(
+            [sys.executable, "-c", self.PROGRAM.format(last=last), server.path],
+            env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as program:
+            assert program.stdout is not None
+            self.assertEqual(program.stdout.readline(), "the end\n")
+            over.set()
+            found = program.stdout.read().split()
+            return sorted(found), program.wait(PATIENCE)
+
+    def test_what_was_submitted_is_awaited(self) -> None:
+        for last, status in (
+            ("", 0),
+            ("del executor, future", 0),
+            ("executor.shutdown(wait=False)", 0),
+            ("sys.exit(3)", 3),
+            ("raise ValueError", 1),
+        ):
+            with self.subTest(last):
+                self.assertEqual(self.lines_after(last), (["0", "1", "2", "3", "4"], status))
+
+    def test_what_is_cancelled_is_not(self) -> None:
+        found, status = self.lines_after("executor.shutdown(wait=False, cancel_futures=True)")
+        self.assertEqual((len(found), status), (5, 0))
+        self.assertGreaterEqual(found.count("cancelled"), 3)
 
 
 class TestNames(unittest.TestCase):

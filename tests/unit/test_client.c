@@ -235,6 +235,8 @@ static const struct {
 	 false, -1, POOLD_EXECUTED_MAYBE, true},
 	{"{1: 2, 'code': 5, 'message': nil, 'retry_after_ms': -1, 'retryable': 'x'}", "exception",
 	 "application_error", "", false, -1, POOLD_EXECUTED_MAYBE, true},
+	{"{'code': '', 'message': 'why'}", "exception", "application_error", "why", false, -1,
+	 POOLD_EXECUTED_MAYBE, true},
 	{"{'retry_after_ms': 18446744073709551614}", "exception", "application_error", "", false,
 	 -1, POOLD_EXECUTED_MAYBE, true},
 	{"[0, 'unknown_pool: there is no such pool']", "unknown_pool", "request_error",

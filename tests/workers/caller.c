@@ -1,14 +1,28 @@
 /*
- * A client for tests, in C: makes streamed calls, one after the other, and prints how each of them
- * ended and after how many milliseconds.
+ * A client for tests, in C: makes streamed calls and prints how each of them ended and after how
+ * many milliseconds.
  *
- * usage: caller SOCKET CALLS TIMEOUT_MS GRACE_MS
+ * usage: caller SOCKET CALLS TIMEOUT_MS GRACE_MS [THREADS]
+ *
+ * Each thread makes so many calls, one after the other.  Where there are several, every second call
+ * is made on a client that all share and use in turns, the others on a client of the thread's own.
  */
 #include <poold.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#define THREADS_MAX 16
+
+struct plan {
+	const char *path;
+	struct poold_client_options options;
+	unsigned long calls;
+	struct poold_client *shared; /* NULL: there is one thread */
+	pthread_mutex_t turn;	     /* held by who uses `shared` */
+};
 
 static long now_ms(void)
 {
@@ -38,19 +52,52 @@ static void call(struct poold_client *client)
 	poold_reply_free(&reply);
 }
 
+static void *make_calls(void *userdata)
+{
+	struct plan *plan = userdata;
+	struct poold_client *own;
+
+	if (poold_client_new(plan->path, &plan->options, &own) < 0)
+		return NULL;
+	for (unsigned long i = 0; i < plan->calls; i++) {
+		if (plan->shared == NULL || i % 2 == 0) {
+			call(own);
+			continue;
+		}
+		pthread_mutex_lock(&plan->turn);
+		call(plan->shared);
+		pthread_mutex_unlock(&plan->turn);
+	}
+	poold_client_free(own);
+	return NULL;
+}
+
+static int run(struct plan *plan, unsigned long threads)
+{
+	pthread_t ids[THREADS_MAX];
+	unsigned long started = 0;
+
+	if (threads > 1 && poold_client_new(plan->path, &plan->options, &plan->shared) < 0)
+		return 1;
+	while (started < threads && pthread_create(&ids[started], NULL, make_calls, plan) == 0)
+		started++;
+	for (unsigned long i = 0; i < started; i++)
+		pthread_join(ids[i], NULL);
+	poold_client_free(plan->shared);
+	return started == threads && fflush(stdout) == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
-	struct poold_client_options options = {.size = sizeof(options)};
-	struct poold_client *client;
+	struct plan plan = {.options = {.size = sizeof(plan.options)},
+			    .turn = PTHREAD_MUTEX_INITIALIZER};
+	unsigned long threads = argc > 5 ? strtoul(argv[5], NULL, 10) : 1;
 
-	if (argc != 5)
+	if (argc < 5 || argc > 6 || threads == 0 || threads > THREADS_MAX)
 		return 2;
-	options.timeout_ms = strtoul(argv[3], NULL, 10);
-	options.grace_ms = strtoul(argv[4], NULL, 10);
-	if (poold_client_new(argv[1], &options, &client) < 0)
-		return 1;
-	for (unsigned long left = strtoul(argv[2], NULL, 10); left > 0; left--)
-		call(client);
-	poold_client_free(client);
-	return fflush(stdout) == 0 ? 0 : 1;
+	plan.path = argv[1];
+	plan.calls = strtoul(argv[2], NULL, 10);
+	plan.options.timeout_ms = strtoul(argv[3], NULL, 10);
+	plan.options.grace_ms = strtoul(argv[4], NULL, 10);
+	return run(&plan, threads);
 }

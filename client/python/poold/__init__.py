@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from poold.client import Call, Client, Events, Reply, Stream
     from poold.errors import Cancelled
     from poold.executor import Executor
+    from poold.serving import serve
     from poold.worker import Context, Worker, context, session_class
 
 __version__ = "0.1.0"

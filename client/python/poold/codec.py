@@ -12,7 +12,8 @@ the class is registered on both sides:
 without it, and costs nothing.
 
 What arrives decides nothing but values: no class or module is found by a name in a message, sizes
-are checked before anything is made, and what does not fit raises ValueError.  The module of a type
+are checked before anything is made, and what does not fit, byte for byte, is no such value: it stays
+the msgpack.ExtType that it came as, which a program may have of its own.  The module of a type
 of the standard library is loaded when the first such value has come and was found to be right;
 numpy never is: without it an array arrives as `Array`, and a scalar as Python's own number.
 """
@@ -26,6 +27,8 @@ import sys
 from collections.abc import Callable
 
 import msgpack
+
+from poold.origins import raised_by_handler, raised_elsewhere
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
@@ -469,30 +472,58 @@ _STANDARD: tuple[tuple[str, str, _Put], ...] = (
 # --- decoding -------------------------------------------------------------------------------------
 
 
+class _Refused(ValueError):
+    """The program's own `decode` has refused what belongs to it."""
+
+
 def decode(code: int, data: bytes) -> object:
     """The value of an extension value: msgpack's `ext_hook`.
 
     Raises:
-        ValueError: it is not what it says that it is.
+        ValueError: it is not of the class that is registered for it.
     """
     return _decode(code, data, 0, False)
 
 
 def _decode(code: int, data: bytes, depth: int, in_set: bool) -> object:
+    own = _by_code.get(code)
+    if own is not None:
+        return _decode_own(own, data, depth, in_set)
     take = _TAKERS.get(data[:1]) if code == CODE else None
-    own = _by_code.get(code) if take is None else None
-    if take is None and own is None:
-        return msgpack.ExtType(code, data)  # the program's own
-    if depth >= DEPTH_MAX or (depth >= _ANY_SIZE_DEPTH and len(data) > _DEEP_SIZE_MAX):
-        raise ValueError("sets and the like are nested too deeply")
-    name = own.cls.__qualname__ if own is not None else take[0]  # type: ignore[index]
+    if take is not None and not _is_too_deep(depth, data):
+        try:
+            return take(data[1:], depth)
+        except (_Refused, MemoryError):
+            raise
+        except Exception as error:
+            if _is_interruption(error):
+                raise
+    # A program's own: also of our type, if it is not what the table says, byte for byte.
+    return msgpack.ExtType(code, data)
+
+
+def _decode_own(own: _Registered, data: bytes, depth: int, in_set: bool) -> object:
     try:
-        if own is not None:
-            return _call(own.decode, data, depth + 1, in_set)
-        return take[1](data[1:], depth)  # type: ignore[index]
+        if _is_too_deep(depth, data):
+            raise ValueError("sets and the like are nested too deeply")
+        return _call(own.decode, data, depth + 1, in_set)
+    except _Refused:
+        raise
     except Exception as error:
+        if _is_interruption(error):
+            raise
         reason = str(error) or type(error).__name__
-        raise ValueError(f"an extension value that is no {name}: {reason}"[:500]) from None
+        name = own.cls.__qualname__
+        raise _Refused(f"an extension value that is no {name}: {reason}"[:500]) from None
+
+
+def _is_too_deep(depth: int, data: bytes) -> bool:
+    return depth >= DEPTH_MAX or (depth >= _ANY_SIZE_DEPTH and len(data) > _DEEP_SIZE_MAX)
+
+
+def _is_interruption(error: Exception) -> bool:
+    """Whether it is that of a signal handler, such as a time limit's."""
+    return raised_elsewhere(error) and raised_by_handler(error)
 
 
 def _hook(depth: int, in_set: bool) -> Callable[[int, bytes], object]:
@@ -712,18 +743,18 @@ def _take_array(data: bytes, depth: int) -> object:
     return numpy.frombuffer(raw, dtype).reshape(shape).copy()
 
 
-_TAKERS: dict[bytes, tuple[str, Callable[[bytes, int], object]]] = {
-    b"\xa0": ("pair of positional and keyword arguments", _take_arguments),
-    b"\xa1": ("date", _take_date),
-    b"\xa2": ("time", _take_time),
-    b"\xa3": ("datetime", _take_datetime),
-    b"\xa4": ("timedelta", _take_timedelta),
-    b"\xa5": ("UUID", _take_uuid),
-    b"\xa6": ("Decimal", _take_decimal),
-    b"\xa7": ("complex", _take_complex),
-    b"\xa8": ("set", _take_set),
-    b"\xa9": ("frozenset", _take_frozenset),
-    b"\xaa": ("path", _take_path),
-    b"\xab": ("scalar", _take_scalar),
-    b"\xac": ("array", _take_array),
+_TAKERS: dict[bytes, Callable[[bytes, int], object]] = {
+    b"\xa0": _take_arguments,
+    b"\xa1": _take_date,
+    b"\xa2": _take_time,
+    b"\xa3": _take_datetime,
+    b"\xa4": _take_timedelta,
+    b"\xa5": _take_uuid,
+    b"\xa6": _take_decimal,
+    b"\xa7": _take_complex,
+    b"\xa8": _take_set,
+    b"\xa9": _take_frozenset,
+    b"\xaa": _take_path,
+    b"\xab": _take_scalar,
+    b"\xac": _take_array,
 }

@@ -372,7 +372,7 @@ _PLAIN = (
 
 def from_wire(value: object) -> Error:
     """Creates the error for the error element of a response: the protocol's map, a stock error
-    [number, "CODE: text"], or any other value.
+    [number, "CODE: text"], or any other value.  One without a code is a worker's: an `exception`.
     """
     if isinstance(value, dict):
         return _from_map(value)
@@ -380,10 +380,10 @@ def from_wire(value: object) -> Error:
     if isinstance(value, list) and len(value) == 2:
         text = value[1]
     said = _text_of(text)
-    code, separator, rest = said.partition(": ")
+    code, separator, rest = said.partition(":")
     if separator and code in CODES:
-        return make(code, rest)
-    return make("internal", said)
+        return make(code, rest.removeprefix(" "))
+    return make("exception", said)
 
 
 def _text_of(value: object) -> str:
@@ -402,7 +402,7 @@ def _word(raw: dict[str, Any], key: str, default: str) -> str:
 
 
 def _from_map(raw: dict[str, Any]) -> Error:
-    code = _word(raw, "code", "internal")
+    code = _word(raw, "code", "") or "exception"
     known = CODES.get(code, UNKNOWN)
     category = _word(raw, "category", known[0])
     kind: type[Error] = SPECIFIC.get(code, CATEGORIES.get(category, Error))

@@ -112,6 +112,8 @@ class Executor(futures.Executor):
     idempotent and tried again), and nothing else.  If the daemon has no room, a request is sent
     again later.
 
+    A program that ends without `shutdown` waits until all that it has submitted is done.
+
     Raises:
         TypeError: pool is no name; `initializer` and other arguments that belong to processes of
             one's own.
@@ -171,8 +173,10 @@ class Executor(futures.Executor):
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._events.put((_SUBMITTED, task))
             if self._thread is None:
+                # It is no daemon: a program that ends waits for what it has submitted, as with the
+                # executors of the standard library.
                 self._thread = threading.Thread(
-                    target=self._run, name="poold-executor", daemon=True
+                    target=self._run, name="poold-executor", daemon=False
                 )
                 self._thread.start()
         return task

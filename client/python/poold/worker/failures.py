@@ -86,6 +86,7 @@ def describe(error: BaseException) -> dict[str, Any]:
     """Returns the error map for an exception that a function raised."""
     kind = type(error)
     severity = _severity(error)
+    answer: dict[str, Any]
     if issubclass(kind, Rejected):
         answer = rejected(_message(error))
         # The default of the daemon need not be sent.

@@ -12,7 +12,7 @@ from poold.worker.current import Context, context
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any, TypeGuard, TypeVar
 
     T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def session_class(cls: type[T]) -> type[T]:
     return cls
 
 
-def is_session_class(target: object) -> bool:
+def is_session_class(target: object) -> TypeGuard[type]:
     return isinstance(target, type) and getattr(target, _MARK, False)
 
 
