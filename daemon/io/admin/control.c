@@ -115,7 +115,7 @@ static enum errcode close_session(struct driver *driver, struct bytes params, st
 	if (read_array(&reader, &count) < 0 || count != 1 || read_str(&reader, &name) < 0 ||
 	    name.len == 0 || name.len > NAME_LEN_MAX)
 		return wrong(why, ERR_invalid_request, "[session] is wanted");
-	code = operator_close_session(driver, name);
+	code = operator_close_session(driver, 0, name);
 	if (code != ERR_NONE)
 		return wrong(why, code, errcode_info(code)->text);
 	pack_bool(out, true);

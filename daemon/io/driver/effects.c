@@ -211,6 +211,8 @@ static void report(struct driver *driver, const struct effect *effect)
 	case EFFECT_ROLL:
 		notify_roll(driver, effect);
 		break;
+	case EFFECT_NAMESAKE:
+		break;
 	case EFFECT_INCIDENT:
 		failure_incident(driver, effect);
 		break;
@@ -271,6 +273,7 @@ void effects_carry_out(struct driver *driver, struct driver_step *step, const st
 	case EFFECT_RECOVERY:
 	case EFFECT_SLOW:
 	case EFFECT_ROLL:
+	case EFFECT_NAMESAKE:
 	case EFFECT_INCIDENT:
 		report(driver, effect);
 		break;

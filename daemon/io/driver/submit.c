@@ -28,6 +28,7 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 	usec_t timeout = options->timeout > 0 ? options->timeout : pool->timeout;
 
 	event->submit.pool = call->pool;
+	event->submit.user = call->caller->uid;
 	event->submit.priority = options->priority;
 	event->submit.is_idempotent =
 		options->has_idempotent ? options->is_idempotent : pool->idempotent;
