@@ -156,6 +156,17 @@ class Names(RightsTest):
         self.assertNotIn("sessions", findings(bert))
 
 
+    def test_of_many_users_some_are_told(self) -> None:
+        daemon = self.open(pool("keeper", KEEPER))
+        daemon.announced.append(NAMESAKE)
+        for uid in range(ANNE, ANNE + 40):
+            with become(uid), Raw(daemon.path) as client:
+                client.call_pool("keeper", "pid", session="same")
+        told = [line for line in str(daemon.log).splitlines() if " uses " in line]
+        found = [each for each in daemon.ask("poold.doctor") if each["check"] == "sessions"]
+        self.assertEqual((len(told), len(found)), (16, 16))
+
+
 @unittest.skipUnless(IS_ROOT, "only root can become another user")
 class Texts(RightsTest):
     """Messages and names are for who asked, and for who controls."""
