@@ -239,7 +239,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		engine_recovery_cancel(engine, event->recovery);
 		break;
 	case EVENT_SESSION_CLOSE:
-		engine_session_close(engine, event->session);
+		engine_session_close(engine, event->close.user, event->close.session);
 		break;
 	case EVENT_STOP:
 		begin_stop(engine);

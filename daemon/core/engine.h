@@ -45,7 +45,7 @@ enum event_type {
 	EVENT_WORKER_MEMORY, /* the worker uses `memory` bytes */
 	EVENT_BREAKER,	     /* an operator changes a breaker: `manual` */
 	EVENT_RECOVERY_CANCEL, /* an operator ends a recovery: `recovery` */
-	EVENT_SESSION_CLOSE,   /* an operator closes a session: `session` */
+	EVENT_SESSION_CLOSE,   /* somebody closes a session: `close` */
 	EVENT_RESTART,	       /* an operator starts a rolling restart of `pool` */
 	EVENT_RESIZE,	       /* an operator changes the size limits of `pool`: `size` */
 	EVENT_DRAIN,	       /* an operator drains `pool`: it accepts no new requests */
@@ -70,7 +70,8 @@ struct engine_event {
 		struct {
 			uint32_t pool;
 			uint32_t client; /* those of different clients take turns */
-			uint32_t user;	 /* the uid for which it runs: per-user limits count it */
+			uint32_t user; /* the uid of who asks: its session and key are this user's,
+					    and the limits for each user count it */
 			enum priority priority;
 			bool is_idempotent;
 			bool no_fallback;      /* no other pool of the chain is accepted */
@@ -125,7 +126,10 @@ struct engine_event {
 			int32_t pid;
 		} manual;
 		uint64_t recovery;
-		struct bytes session;
+		struct {
+			struct bytes session;
+			uint32_t user; /* whose session it is */
+		} close;
 		struct {
 			unsigned min;
 			unsigned max;
@@ -163,6 +167,8 @@ enum effect_type {
 	EFFECT_SESSION,	 /* a session began, ended, moved or lost state: `session` */
 	EFFECT_SLOW,	 /* an attempt of `request` has been running at `worker` for `ran` */
 	EFFECT_ROLL,	 /* the rolling restart of `pool` began, advanced or ended: `roll` */
+	EFFECT_NAMESAKE, /* the new session or key of `request` has the name of another user's:
+			    `namesake` */
 	EFFECT_INCIDENT, /* a failure that belongs to no request: `incident`, at `worker` unless
 			    that is NO_SLOT */
 	EFFECT_DONE,	 /* the result of EVENT_BREAKER, _RECOVERY_CANCEL, _SESSION_CLOSE, _RESTART,
@@ -243,6 +249,10 @@ struct effect {
 			bool has_begun; /* the session was just opened */
 			enum session_reason reason;
 		} session; /* notify `worker`, unless it is NO_SLOT, except for LOST */
+		struct {
+			uint32_t user; /* whose the other one is */
+			bool is_key;   /* of `pool`; else a session */
+		} namesake;
 		enum errcode incident;
 		usec_t ran;	   /* SLOW */
 		struct roll roll;  /* ROLL */

@@ -27,14 +27,15 @@ static uint32_t count_circuits(const struct engine_settings *settings)
 }
 
 /*
- * Returns an upper bound of the effects of one event: eight for each request (cancel at a worker,
- * retry, restart, send anew or answer; the end of its recovery, its session, its key), eight for
+ * Returns an upper bound of the effects of one event: nine for each request (cancel at a worker,
+ * retry, restart, send anew or answer; the end of its recovery, its session, its key; that its key
+ * is also another user's), eight for
  * each worker (close, two signals, start, incidents), one for each breaker, five for each pool, two
  * for each session (it loses its worker, it ends), and one for each key.
  */
 static uint32_t count_effects(const struct engine_settings *settings)
 {
-	return 8 * settings->requests_max + 8 * count_workers(settings) + count_circuits(settings) +
+	return 9 * settings->requests_max + 8 * count_workers(settings) + count_circuits(settings) +
 	       5 * settings->pool_count + 2 * settings->sessions.max + settings->keys.max + 16;
 }
 

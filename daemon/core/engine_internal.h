@@ -391,7 +391,7 @@ bool engine_fits_state(struct engine *engine, struct session *session, uint64_t 
 void engine_bind(struct engine *engine, struct session *session, const struct worker *worker,
 		 const struct engine_event *event);
 
-void engine_session_close(struct engine *engine, struct bytes name);
+void engine_session_close(struct engine *engine, uint32_t user, struct bytes name);
 void engine_names_due(struct engine *engine);
 
 /* The key of the WAITING or new request has succeeded: answers with what is stored, or with an

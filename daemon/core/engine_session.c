@@ -1,5 +1,18 @@
 #include "daemon/core/engine_internal.h"
 
+/* Reports that the request's session, or key, has a name that this other user has given to one of
+ * its own. */
+static void emit_namesake(struct engine *engine, uint32_t request, uint32_t pool, uint32_t user,
+			  bool is_key)
+{
+	struct effect *effect = engine_emit(engine, EFFECT_NAMESAKE);
+
+	effect->request = request;
+	effect->pool = pool;
+	effect->namesake.user = user;
+	effect->namesake.is_key = is_key;
+}
+
 /* --- sessions --- */
 
 static struct effect *emit_session(struct engine *engine, const struct session *session,
@@ -23,7 +36,8 @@ static void end_session(struct engine *engine, struct session *session, enum ses
 	sessions_end(&engine->sessions, session, reason, engine->now);
 }
 
-static enum errcode open_session(struct engine *engine, struct bytes name, struct session **ret)
+static enum errcode open_session(struct engine *engine, uint32_t user, struct bytes name,
+				 struct session **ret)
 {
 	struct session *victim;
 
@@ -31,33 +45,30 @@ static enum errcode open_session(struct engine *engine, struct bytes name, struc
 		return ERR_session_limit;
 	if (victim)
 		end_session(engine, victim, SESSION_EVICTED);
-	*ret = sessions_open(&engine->sessions, name, engine->now);
+	*ret = sessions_open(&engine->sessions, user, name, engine->now);
 	emit_session(engine, *ret, SESSION_CLOSED)->session.has_begun = true;
 	return ERR_NONE;
-}
-
-/* Whether there is neither a session of that name nor a tombstone of one, so that a new session may
- * be opened. */
-static bool is_unknown_name(struct engine *engine, struct bytes name, enum errcode code)
-{
-	return code == ERR_session_not_found && !names_find(&engine->sessions.names, 0, name);
 }
 
 static enum errcode find_session(struct engine *engine, const struct engine_event *event,
 				 struct session **ret)
 {
 	struct bytes name = event->submit.session;
-	enum errcode code = sessions_find(&engine->sessions, name, engine->now, ret);
+	uint32_t user = event->submit.user, other;
+	enum errcode code = sessions_find(&engine->sessions, user, name, engine->now, ret);
 
-	if (is_unknown_name(engine, name, code) && !event->submit.session_exists)
-		return open_session(engine, name, ret);
-	return code;
+	/* With a tombstone of that name no new session may be opened. */
+	if (code != ERR_session_not_found || sessions_knows(&engine->sessions, user, name))
+		return code;
+	if (sessions_has_namesake(&engine->sessions, user, name, &other))
+		emit_namesake(engine, event->request, event->submit.pool, other, false);
+	return event->submit.session_exists ? code : open_session(engine, user, name, ret);
 }
 
-void engine_session_close(struct engine *engine, struct bytes name)
+void engine_session_close(struct engine *engine, uint32_t user, struct bytes name)
 {
 	struct session *session = NULL;
-	enum errcode code = sessions_find(&engine->sessions, name, engine->now, &session);
+	enum errcode code = sessions_find(&engine->sessions, user, name, engine->now, &session);
 
 	if (code == ERR_NONE) {
 		struct request *request;
@@ -205,14 +216,29 @@ static void drop_key(struct engine *engine, struct key *key)
 	keys_drop(&engine->keys, key);
 }
 
+/* To whom the request's key belongs. */
+static uint32_t key_user(const struct engine *engine, const struct request *request)
+{
+	return engine->pools[request->home].settings.keys_are_shared ? 0 : request->user;
+}
+
+static struct key *find_key(const struct engine *engine, const struct request *request)
+{
+	return keys_find(&engine->keys, request->home, key_user(engine, request), request->key_name,
+			 engine->now);
+}
+
 /* Drops the expired keys, then makes the request the leader of its key.  NULL: no slot is free. */
 static struct key *lead(struct engine *engine, struct request *request)
 {
+	uint32_t user = key_user(engine, request), other;
 	struct key *completed;
 
 	while ((completed = keys_expired(&engine->keys, engine->now)))
 		drop_key(engine, completed);
-	return keys_lead(&engine->keys, request->home, request->key_name, request);
+	if (keys_has_namesake(&engine->keys, request->home, user, request->key_name, &other))
+		emit_namesake(engine, engine_slot_of(engine, request), request->home, other, true);
+	return keys_lead(&engine->keys, request->home, user, request->key_name, request);
 }
 
 /* True: the request leads its key, or has no key.  False: it waits, or is answered. */
@@ -223,7 +249,7 @@ static bool take_key(struct engine *engine, struct request *request)
 	if (request->key_name.len == 0 || (key && key->leader == request))
 		return true;
 	if (!key)
-		key = keys_find(&engine->keys, request->home, request->key_name, engine->now);
+		key = find_key(engine, request);
 	if (!key) {
 		request->key = lead(engine, request);
 		if (!request->key)
@@ -259,7 +285,7 @@ bool engine_enter(struct engine *engine, struct request *request, const struct e
 	enum errcode code;
 
 	if (request->key_name.len > 0)
-		key = keys_find(&engine->keys, request->home, request->key_name, engine->now);
+		key = find_key(engine, request);
 	if (key && key->state != KEY_IN_PROGRESS) {
 		request->key = key;
 		engine_answer_again(engine, request);

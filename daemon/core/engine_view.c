@@ -296,6 +296,7 @@ void engine_view_sessions(const struct engine *engine, struct sessions_view *ret
 		.slots = sessions_slots(&sessions->settings),
 		.bytes = sessions->bytes,
 		.ttl = sessions->settings.ttl,
+		.is_shared = sessions->settings.is_shared,
 	};
 }
 
@@ -319,6 +320,7 @@ void engine_view_session(const struct engine *engine, uint32_t index, struct ses
 
 	*ret = (struct session_view){
 		.name = name_text(&session->name),
+		.user = session->name.user,
 		.is_bound = session->is_bound,
 		.pool = session->pool,
 		.worker = session->worker,
@@ -335,6 +337,11 @@ void engine_view_session(const struct engine *engine, uint32_t index, struct ses
 struct bytes engine_session_name(const struct engine *engine, uint32_t session)
 {
 	return name_text(&session_at(engine, session)->name);
+}
+
+uint32_t engine_session_user(const struct engine *engine, uint32_t session)
+{
+	return session_at(engine, session)->name.user;
 }
 
 void engine_view_keys(const struct engine *engine, struct keys_view *ret)

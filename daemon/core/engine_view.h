@@ -201,12 +201,14 @@ struct sessions_view {
 	uint32_t slots; /* the slot of a session is below this */
 	uint64_t bytes; /* of the states of all sessions */
 	usec_t ttl;
+	bool is_shared; /* all users have the same sessions */
 };
 
 void engine_view_sessions(const struct engine *engine, struct sessions_view *ret);
 
 struct session_view {
 	struct bytes name;
+	uint32_t user; /* whose it is; without meaning where sessions are shared */
 	bool is_bound; /* to a live worker: these two */
 	uint32_t pool;
 	uint32_t worker;
@@ -226,6 +228,8 @@ void engine_view_session(const struct engine *engine, uint32_t index, struct ses
 
 /* The name of an open session, or of one whose end is being carried out. */
 struct bytes engine_session_name(const struct engine *engine, uint32_t session);
+/* Whose that one is; without meaning where sessions are shared. */
+uint32_t engine_session_user(const struct engine *engine, uint32_t session);
 
 struct keys_view {
 	unsigned used;	/* in progress or completed */

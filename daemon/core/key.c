@@ -54,9 +54,20 @@ static usec_t over_at(const struct keys *keys, const struct key *key)
 	return usec_add(key->succeeded, keys->settings.ttl);
 }
 
-struct key *keys_find(const struct keys *keys, uint32_t pool, struct bytes text, usec_t now)
+bool keys_has_namesake(const struct keys *keys, uint32_t pool, uint32_t user, struct bytes text,
+		       uint32_t *ret_user)
 {
-	struct name *name = names_find(&keys->names, pool, text);
+	const struct name *other = names_find_other(&keys->names, pool, user, text);
+
+	if (other)
+		*ret_user = other->user;
+	return other != NULL;
+}
+
+struct key *keys_find(const struct keys *keys, uint32_t pool, uint32_t user, struct bytes text,
+		      usec_t now)
+{
+	struct name *name = names_find(&keys->names, pool, user, text);
 	struct key *key = name ? container_of(name, struct key, name) : NULL;
 
 	if (key && key->state != KEY_IN_PROGRESS && over_at(keys, key) <= now)
@@ -64,15 +75,16 @@ struct key *keys_find(const struct keys *keys, uint32_t pool, struct bytes text,
 	return key;
 }
 
-struct key *keys_lead(struct keys *keys, uint32_t pool, struct bytes text, struct request *leader)
+struct key *keys_lead(struct keys *keys, uint32_t pool, uint32_t user, struct bytes text,
+		      struct request *leader)
 {
 	struct list_node *node = list_first(&keys->spare);
 	struct key *key = node ? list_entry(node, struct key, in_list) : NULL;
 
 	if (!key)
 		return NULL;
-	assert(!names_find(&keys->names, pool, text));
-	names_add(&keys->names, &key->name, pool, text);
+	assert(!names_find(&keys->names, pool, user, text));
+	names_add(&keys->names, &key->name, pool, user, text);
 	key->leader = leader;
 	key->run = NULL;
 	key->outcome_unknown = false;

@@ -1,6 +1,9 @@
 /*
  * Idempotency keys: a request with a key succeeds at most once within the key's lifetime.
  *
+ * A key belongs to the pool and to the user that gave it: the same key of another user is another
+ * one, unless the pool's keys are shared (then the caller gives 0 for every user).
+ *
  * Of the requests with the same key for the same pool, the first one is the leader; the others wait
  * for it.  A run that its leader has given up holds the key until it ends, and no other one begins
  * before that.  When the leader, or such a run, succeeds, its answer is stored (by the caller; this file knows only its
@@ -39,7 +42,7 @@ struct key_settings {
 };
 
 struct key {
-	struct name name; /* its scope is the pool */
+	struct name name; /* its scope is the pool; its user is 0 where the keys are shared */
 	enum key_state state;
 	struct request *leader; /* while IN_PROGRESS; NULL: only a run holds the key */
 	struct attempt *run;	/* it was given up, may still run, and holds the key; or NULL */
@@ -66,12 +69,19 @@ bool key_may_move(enum key_state from, enum key_state to);
 void keys_init(struct keys *keys, const struct key_settings *settings, struct key *slots,
 	       struct name **buckets, uint32_t bucket_count, uint64_t seed);
 
-/* The key of that name in the pool; NULL if there is none, or if its lifetime is over at `now`. */
-struct key *keys_find(const struct keys *keys, uint32_t pool, struct bytes text, usec_t now);
+/* The user's key of that name in the pool; NULL if there is none, or if its lifetime is over at
+ * `now`. */
+struct key *keys_find(const struct keys *keys, uint32_t pool, uint32_t user, struct bytes text,
+		      usec_t now);
+
+/* Whether another user has a key of that name in the pool.  True: `ret_user` is that user. */
+bool keys_has_namesake(const struct keys *keys, uint32_t pool, uint32_t user, struct bytes text,
+		       uint32_t *ret_user);
 
 /* Adds a key with this leader.  Returns NULL if all slots are in use.  The name must not be in the
  * table: the caller has dropped all keys that keys_expired returns. */
-struct key *keys_lead(struct keys *keys, uint32_t pool, struct bytes text, struct request *leader);
+struct key *keys_lead(struct keys *keys, uint32_t pool, uint32_t user, struct bytes text,
+		      struct request *leader);
 
 /* Adds the request to those that wait for the leader, or removes it from them. */
 void key_wait(struct key *key, struct request *request);

@@ -47,19 +47,31 @@ static bool is_same(const struct name *name, uint32_t scope, struct bytes text)
 	       memcmp(name->text, text.data, text.len) == 0;
 }
 
-struct name *names_find(const struct names *names, uint32_t scope, struct bytes text)
+struct name *names_find(const struct names *names, uint32_t scope, uint32_t user, struct bytes text)
 {
 	struct name *name = names->buckets[bucket_of(names, scope, text)];
 
-	while (name && !is_same(name, scope, text))
+	while (name && (name->user != user || !is_same(name, scope, text)))
 		name = name->next;
 	return name;
 }
 
-void names_add(struct names *names, struct name *name, uint32_t scope, struct bytes text)
+struct name *names_find_other(const struct names *names, uint32_t scope, uint32_t user,
+			      struct bytes text)
+{
+	struct name *name = names->buckets[bucket_of(names, scope, text)];
+
+	while (name && (name->user == user || !is_same(name, scope, text)))
+		name = name->next;
+	return name;
+}
+
+void names_add(struct names *names, struct name *name, uint32_t scope, uint32_t user,
+	       struct bytes text)
 {
 	assert(text.len > 0 && text.len <= NAME_LEN_MAX);
 	name->scope = scope;
+	name->user = user;
 	name->len = (uint8_t)text.len;
 	memcpy(name->text, text.data, text.len);
 	name->bucket = bucket_of(names, scope, text);

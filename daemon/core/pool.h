@@ -69,6 +69,7 @@ struct pool_settings {
 	struct failover_settings failover;
 	usec_t no_worker_wait; /* without a worker at work, after which requests go elsewhere */
 	enum session_affinity affinity;
+	bool keys_are_shared; /* all users have the same idempotency keys */
 };
 
 /* Returns how many slots a pool with these settings needs: twice workers_max, so that it can be

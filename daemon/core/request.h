@@ -121,7 +121,7 @@ struct request {
 	bool is_deferred;     /* it continues at the end of the event */
 	enum errcode refused; /* while deferred: it fails with this; ERR_NONE: it is placed */
 	uint32_t client;      /* who sent it, as EVENT_SUBMIT says: clients take turns */
-	uint32_t user;	      /* whose share of the limits it takes */
+	uint32_t user;	      /* the uid of who asked, whose share of the limits it takes */
 	uint32_t home;	      /* the pool that the client named: the head of the chain */
 	uint32_t pool_skip;   /* bit mask of the chain's levels that cannot serve it */
 	uint32_t max_attempts;

@@ -40,7 +40,7 @@ unsigned runs_find(const struct runs *runs, struct bytes method)
 
 	if (method.len == 0 || method.len > NAME_LEN_MAX)
 		return RUNS_OTHER;
-	name = names_find(&runs->names, 0, method);
+	name = names_find(&runs->names, 0, 0, method);
 	if (!name)
 		return RUNS_OTHER;
 	return (unsigned)(container_of(name, struct method_runs, name) - runs->methods);
@@ -52,7 +52,7 @@ static unsigned add(struct runs *runs, struct bytes method)
 	if (method.len == 0 || method.len > NAME_LEN_MAX ||
 	    runs->count == ARRAY_SIZE(runs->methods))
 		return RUNS_OTHER;
-	names_add(&runs->names, &runs->methods[runs->count].name, 0, method);
+	names_add(&runs->names, &runs->methods[runs->count].name, 0, 0, method);
 	return runs->count++;
 }
 

@@ -89,10 +89,32 @@ static void free_closed(struct sessions *sessions, struct session *session)
 	move(session, SESSION_FREE, &sessions->ended, &sessions->spare);
 }
 
-enum errcode sessions_find(struct sessions *sessions, struct bytes text, usec_t now,
+/* To whom the names that the user gives belong. */
+static uint32_t owner_of(const struct sessions *sessions, uint32_t user)
+{
+	return sessions->settings.is_shared ? 0 : user;
+}
+
+bool sessions_knows(const struct sessions *sessions, uint32_t user, struct bytes text)
+{
+	return names_find(&sessions->names, 0, owner_of(sessions, user), text) != NULL;
+}
+
+bool sessions_has_namesake(const struct sessions *sessions, uint32_t user, struct bytes text,
+			   uint32_t *ret_user)
+{
+	const struct name *other =
+		names_find_other(&sessions->names, 0, owner_of(sessions, user), text);
+
+	if (other)
+		*ret_user = other->user;
+	return other != NULL;
+}
+
+enum errcode sessions_find(struct sessions *sessions, uint32_t user, struct bytes text, usec_t now,
 			   struct session **ret)
 {
-	struct name *name = names_find(&sessions->names, 0, text);
+	struct name *name = names_find(&sessions->names, 0, owner_of(sessions, user), text);
 	struct session *session = name ? container_of(name, struct session, name) : NULL;
 
 	if (!session)
@@ -122,7 +144,8 @@ bool sessions_make_room(const struct sessions *sessions, struct session **ret_vi
 	return *ret_victim != NULL;
 }
 
-struct session *sessions_open(struct sessions *sessions, struct bytes text, usec_t now)
+struct session *sessions_open(struct sessions *sessions, uint32_t user, struct bytes text,
+			      usec_t now)
 {
 	struct session *session;
 
@@ -130,7 +153,7 @@ struct session *sessions_open(struct sessions *sessions, struct bytes text, usec
 		free_closed(sessions, first(&sessions->ended));
 	session = first(&sessions->spare);
 	assert(session);
-	names_add(&sessions->names, &session->name, 0, text);
+	names_add(&sessions->names, &session->name, 0, owner_of(sessions, user), text);
 	session->created = session->used = now;
 	session->is_bound = session->was_bound = session->has_handed_back =
 		session->has_lost_state = false;

@@ -8,6 +8,9 @@
  * evicted or closed session leaves a tombstone for the same time, so that its name does not open a
  * new session.  Expiry depends on the time alone, not on when somebody looks the session up.
  *
+ * A session belongs to the user that opened it: the same name of another user is another session,
+ * unless the settings say that sessions are shared.
+ *
  * The caller keeps the bytes of the state; this file knows only how many there are.
  */
 #ifndef POOLD_CORE_SESSION_H
@@ -63,10 +66,11 @@ struct session_settings {
 	usec_t ttl;
 	uint64_t state_max; /* limit of one state, bytes */
 	uint64_t bytes_max; /* limit of all states together, bytes */
+	bool is_shared;	    /* all users have the same sessions */
 };
 
 struct session {
-	struct name name;
+	struct name name; /* its user is 0 where sessions are shared */
 	enum session_state state;
 	enum session_reason reason; /* while ENDED */
 	usec_t created;
@@ -111,19 +115,27 @@ void sessions_init(struct sessions *sessions, const struct session_settings *set
 		   uint64_t seed);
 
 /*
- * Looks up the open session of that name.  Returns ERR_NONE and the session in `ret`;
+ * Looks up the user's open session of that name.  Returns ERR_NONE and the session in `ret`;
  * ERR_session_expired if it has expired or was evicted; ERR_session_not_found if it was closed, is
  * closing or does not exist.
  */
-enum errcode sessions_find(struct sessions *sessions, struct bytes text, usec_t now,
+enum errcode sessions_find(struct sessions *sessions, uint32_t user, struct bytes text, usec_t now,
 			   struct session **ret);
+
+/* Whether the user has a session of that name, or a tombstone of one. */
+bool sessions_knows(const struct sessions *sessions, uint32_t user, struct bytes text);
+
+/* Whether another user has one, and sessions are not shared.  True: `ret_user` is that user. */
+bool sessions_has_namesake(const struct sessions *sessions, uint32_t user, struct bytes text,
+			   uint32_t *ret_user);
 
 /* Whether a session can be opened.  True: `ret_victim` is the idle session that must end first, or
  * NULL.  False: `max` sessions are open, and all of them have requests. */
 bool sessions_make_room(const struct sessions *sessions, struct session **ret_victim);
 
-/* Opens a session.  No slot has this name, and sessions_make_room has found room. */
-struct session *sessions_open(struct sessions *sessions, struct bytes text, usec_t now);
+/* Opens a session.  No slot has this name for the user, and sessions_make_room has found room. */
+struct session *sessions_open(struct sessions *sessions, uint32_t user, struct bytes text,
+			      usec_t now);
 
 /* Ends an open session that has no requests; its state no longer counts in `bytes`. */
 void sessions_end(struct sessions *sessions, struct session *session, enum session_reason reason,

@@ -201,6 +201,7 @@ SESSIONS = {
             "waiting": 0,
             "state_bytes": 0,
             "state_lost": False,
+            "uid": (int, type(None)),
         }
     ],
 }

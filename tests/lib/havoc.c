@@ -196,6 +196,7 @@ static void take_effect(struct havoc *havoc, const struct effect *effect)
 	case EFFECT_LEVEL:
 	case EFFECT_RECOVERY:
 	case EFFECT_SESSION:
+	case EFFECT_NAMESAKE:
 	case EFFECT_INCIDENT:
 	case EFFECT_ROLL:
 	case EFFECT_DONE:
@@ -266,6 +267,7 @@ static void submit(struct havoc *havoc, struct engine_event *event, uint64_t wor
 	event->submit.method = take_name(&more, 2);
 	event->submit.key = take_name(&more, 4);
 	event->submit.session = take_name(&more, 4);
+	event->submit.user = take(&more, 2);
 	havoc->owned[event->request] = true;
 	step(havoc, event);
 }
@@ -360,7 +362,8 @@ static void manual(struct havoc *havoc, struct engine_event *event, uint64_t wor
 	} else if (event->type == EVENT_RECOVERY_CANCEL) {
 		event->recovery = take(&word, 32);
 	} else {
-		event->session = take_name(&word, 0);
+		event->close.session = take_name(&word, 0);
+		event->close.user = take(&word, 2);
 	}
 	step(havoc, event);
 }
@@ -566,7 +569,8 @@ static bool begin(struct havoc *havoc, uint64_t word)
 	settings.pool_count = POOLS;
 	settings.pools = havoc->pools;
 	settings.recoveries_max = 3;
-	settings.sessions = (struct session_settings){2, 50000, 20, 30};
+	settings.sessions =
+		(struct session_settings){.max = 2, .ttl = 50000, .state_max = 20, .bytes_max = 30};
 	settings.keys = (struct key_settings){2, 50000, 20};
 	for (unsigned i = 0; i < POOLS; i++)
 		take_pool(&havoc->pools[i], i, &word);

@@ -116,6 +116,8 @@ static void add_submit_options(char *text, const struct engine_event *event)
 		add(text, " held");
 	if (event->submit.session_exists)
 		add(text, " exists");
+	if (event->submit.user != 0)
+		add(text, " user %u", event->submit.user);
 	if (event->submit.skip != 0)
 		add(text, " skip %u", event->submit.skip);
 	add_name(text, "method", event->submit.method);
@@ -193,7 +195,9 @@ const char *narrate_event(const struct engine_event *event, char *text)
 		add(text, " %" PRIu64, event->recovery);
 		return text;
 	case EVENT_SESSION_CLOSE:
-		add_name(text, "of", event->session);
+		add_name(text, "of", event->close.session);
+		if (event->close.user > 0)
+			add(text, " user %u", event->close.user);
 		return text;
 	case EVENT_RESIZE:
 		add(text, " %u %u..%u", event->pool, event->size.min, event->size.max);
@@ -382,6 +386,11 @@ const char *narrate_effect(const struct effect *effect, char *text)
 	case EFFECT_SESSION:
 		add_session(text, effect);
 		break;
+	case EFFECT_NAMESAKE:
+		add(text, "%s of %u has the name of user %u's",
+		    effect->namesake.is_key ? "key" : "session", effect->request,
+		    effect->namesake.user);
+		break;
 	case EFFECT_INCIDENT:
 		add(text, "incident in pool %u: %s", effect->pool, errcode_name(effect->incident));
 		if (effect->worker != NO_SLOT)
@@ -499,6 +508,8 @@ static bool read_submit_option(struct words *words, const char *word, struct eng
 		return event->submit.is_restartable = true;
 	if (strcmp(word, "exists") == 0)
 		return event->submit.session_exists = true;
+	if (strcmp(word, "user") == 0)
+		return read_u32(words, &event->submit.user);
 	if (strcmp(word, "skip") == 0)
 		return read_u32(words, &event->submit.skip);
 	if (strcmp(word, "method") == 0)
@@ -753,7 +764,10 @@ static bool read_session(struct words *words, struct engine_event *event)
 {
 	const char *word = next_word(words);
 
-	return word && strcmp(word, "of") == 0 && read_name(words, &event->session);
+	if (!word || strcmp(word, "of") != 0 || !read_name(words, &event->close.session))
+		return false;
+	word = next_word(words);
+	return !word || (strcmp(word, "user") == 0 && read_u32(words, &event->close.user));
 }
 
 static bool read_send_failed(struct words *words, struct engine_event *event)

@@ -234,6 +234,8 @@ static bool set_pool(struct pool_settings *pool, const char *key, const char *va
 		return pool->any_pong = strcmp(value, "yes") == 0;
 	if (strcmp(key, "per_method") == 0)
 		return pool->breaker_per_method = strcmp(value, "yes") == 0;
+	if (strcmp(key, "keys_shared") == 0)
+		return pool->keys_are_shared = strcmp(value, "yes") == 0;
 	if (strcmp(key, "backoff") == 0)
 		return set_backoff(pool, value);
 	return set_number(pool, key, value) || set_span(pool, key, value);
@@ -279,6 +281,8 @@ static bool set_engine(struct play *play, const char *key, const char *value)
 
 	if (strcmp(key, "count") == 0)
 		return set_count(&play->policy, value);
+	if (strcmp(key, "sessions_shared") == 0)
+		return engine->sessions.is_shared = strcmp(value, "yes") == 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (strcmp(numbers[i].key, key) == 0)
 			return read_uint(value, numbers[i].number);

@@ -90,6 +90,7 @@ void judge_names_begin(struct world *world);
 void judge_names_before(struct world *world);
 void judge_names_after(struct world *world);
 void judge_session(struct world *world, const struct effect *effect);
+void judge_namesake(struct world *world, const struct effect *effect);
 void judge_session_send(struct world *world, const struct record *record,
 			const struct effect *effect);
 /* A worker has answered a request that gave up on it: the key has its answer, the session its

@@ -934,6 +934,9 @@ void judge_effect(struct world *world, const struct effect *effect)
 	case EFFECT_DONE:
 		judge_done(world, effect);
 		break;
+	case EFFECT_NAMESAKE:
+		judge_namesake(world, effect);
+		break;
 	case EFFECT_INCIDENT:
 		break;
 	case EFFECT_SLOW:

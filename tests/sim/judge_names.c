@@ -13,9 +13,10 @@ static const struct key_settings *key_settings(const struct world *world)
 	return &world->settings.keys;
 }
 
-static uint32_t number_in(struct bytes name)
+/* The session that the current event is to close. */
+static uint32_t closed_by_event(const struct world *world)
 {
-	return (uint32_t)(name.data[1] - '0');
+	return world_session_number(world, world->event.close.user, world->event.close.session);
 }
 
 /* --- sessions --- */
@@ -87,8 +88,7 @@ static void expect_close(struct world *world)
 	struct judge *judge = &world->judge;
 	bool fresh;
 
-	judge->done_known =
-		know_session(world, number_in(world->event.session), &judge->done_code, &fresh);
+	judge->done_known = know_session(world, closed_by_event(world), &judge->done_code, &fresh);
 }
 
 /* A process has ended: the states that it kept for sessions are lost. */
@@ -151,8 +151,8 @@ static void judge_ending(struct world *world, uint32_t name, const struct effect
 	struct judge *judge = &world->judge;
 	struct reported_session *session = &judge->sessions[name];
 	enum session_reason reason = effect->session.reason;
-	bool asked = session->closing || (world->event.type == EVENT_SESSION_CLOSE &&
-					  number_in(world->event.session) == name);
+	bool asked = session->closing ||
+		     (world->event.type == EVENT_SESSION_CLOSE && closed_by_event(world) == name);
 
 	if (users(world, name) > 0)
 		judge_blame(world, "session", "s%u ends while requests of it are open", name);
@@ -205,6 +205,21 @@ void judge_session(struct world *world, const struct effect *effect)
 	} else {
 		judge_ending(world, name, effect);
 	}
+}
+
+/* It is told only where users do not share their names, and of another user's. */
+void judge_namesake(struct world *world, const struct effect *effect)
+{
+	const struct record *record = &world->records[world->open[effect->request]];
+	bool is_key = effect->namesake.is_key;
+	bool shared = is_key ? world->pools[record->pool].keys_are_shared
+			     : session_settings(world)->is_shared;
+
+	if (shared || effect->namesake.user == record->user ||
+	    effect->namesake.user >= world->users ||
+	    (is_key ? record->key : record->session) == NO_NAME)
+		judge_blame(world, "names", "request %u: a namesake is told that is none",
+			    judge_number(world, record));
 }
 
 static void judge_order(struct world *world, const struct record *record)
@@ -411,7 +426,7 @@ bool judge_is_session_error(struct world *world, const struct record *record, en
 		return judge->expected == code || !judge->known;
 	}
 	return code == ERR_session_not_found && world->event.type == EVENT_SESSION_CLOSE &&
-	       number_in(world->event.session) == record->session;
+	       closed_by_event(world) == record->session;
 }
 
 void judge_session_leave(struct world *world, const struct record *record)
@@ -439,7 +454,7 @@ static void judge_entry(struct world *world)
 
 static void judge_closing(struct world *world)
 {
-	uint32_t name = number_in(world->event.session);
+	uint32_t name = closed_by_event(world);
 	struct reported_session *session = &world->judge.sessions[name];
 
 	if (world->judge.done_code == ERR_NONE && session->open)

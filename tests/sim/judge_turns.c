@@ -69,7 +69,7 @@ static void judge_class(struct world *world, const struct pool *pool, enum prior
 
 uint32_t judge_user(const struct record *record)
 {
-	return record->client / 2;
+	return record->user;
 }
 
 static unsigned count_open(const struct world *world, uint32_t user)

@@ -502,6 +502,14 @@ FAULTS = [
     Fault("engine_session.c", "\t\tanswer(engine, request, ERR_memory_limit, EXECUTED_YES);\n",
           "\t\tanswer(engine, request, ERR_memory_limit, EXECUTED_NO);\n",
           "a spent key is said not to have run"),
+    # --- whose a name is ---
+    Fault("session.c", "\treturn sessions->settings.is_shared ? 0 : user;\n", "\treturn user & 0;\n",
+          "a session is that of all users"),
+    Fault("engine_session.c", "settings.keys_are_shared ? 0 : request->user;", "settings.keys_are_shared ? 0 : 0;",
+          "a key, and its answer, is that of all users"),
+    Fault("engine_session.c", "settings.keys_are_shared ? 0 : request->user;", "settings.keys_are_shared ? request->user : request->user;",
+          "shared keys are not shared"),
+    Fault("names.c", "name->user == user || !is_same", "!is_same", "a name is its own namesake"),
     # --- clients that do not read ---
     Fault("engine.c", "\t\tengine_stall(engine, event->stall);\n", "",
           "an attempt is blamed for the time in which the daemon stood still"),

@@ -46,9 +46,16 @@ struct record *world_heir(struct world *world, uint32_t record)
 
 struct bytes world_session_name(uint32_t session)
 {
-	static const char *const names[SESSIONS] = {"s0", "s1", "s2", "s3", "s4", "s5"};
+	static const char *const names[SESSION_WORDS] = {"s0", "s1", "s2", "s3", "s4", "s5"};
 
-	return (struct bytes){(const uint8_t *)names[session], 2};
+	return (struct bytes){(const uint8_t *)names[session % SESSION_WORDS], 2};
+}
+
+uint32_t world_session_number(const struct world *world, uint32_t user, struct bytes name)
+{
+	uint32_t word = (uint32_t)(name.data[1] - '0');
+
+	return world->settings.sessions.is_shared ? word : user * SESSION_WORDS + word;
 }
 
 usec_t world_delay(struct world *world)
@@ -226,6 +233,7 @@ static void draw_pool(struct world *world, unsigned i)
 	pool->max_crash_retries = world->storm ? 3 : (unsigned)ONE_OF(world, 0, 0, 1, 3);
 	pool->any_pong = prop_chance(prop, 20);
 	pool->affinity = (enum session_affinity)prop_below(prop, SESSION_AFFINITY_COUNT_);
+	pool->keys_are_shared = prop_chance(prop, 20);
 	draw_times(world, pool);
 	draw_breaker(world, pool);
 	draw_retries(world, pool);
@@ -264,9 +272,11 @@ static void draw_names(struct world *world)
 {
 	struct prop *prop = &world->prop;
 
+	world->users = (unsigned)ONE_OF(world, 1, 2, USERS);
 	world->named = world->storm || world->plain ? 0 : (unsigned)ONE_OF(world, 0, 20, 50, 90);
 	world->settings.sessions = (struct session_settings){
-		.max = (uint32_t)prop_between(prop, 1, SESSIONS),
+		.max = (uint32_t)prop_between(prop, 1, SESSION_WORDS),
+		.is_shared = prop_chance(prop, 20),
 		.ttl = 1 + world_span(world, ONE_OF(world, 5000, 200000, 2000000)),
 		.state_max = STATE_MAX,
 		.bytes_max = ONE_OF(world, STATE_MAX, 2 * STATE_MAX, 10 * STATE_MAX),
@@ -575,15 +585,20 @@ static void draw_options(struct world *world, struct record *record)
 	record->max_attempts = world->storm ? 4 : (uint32_t)prop_between(prop, 1, 6);
 	record->skip = prop_chance(prop, 15) ? (uint32_t)prop_below(prop, 16) & ~1u : 0;
 	record->method = draw_name(world, 70, METHODS);
-	record->session = draw_name(world, world->named, SESSIONS);
-	record->key = draw_name(world, world->named / 2, KEYS);
+	record->user = (uint32_t)prop_below(prop, world->users);
+	record->session = draw_name(world, world->named, SESSION_WORDS);
+	record->key = draw_name(world, world->named / 2, KEY_WORDS);
+	if (record->session != NO_NAME && !world->settings.sessions.is_shared)
+		record->session += record->user * SESSION_WORDS;
+	if (record->key != NO_NAME && !world->pools[record->pool].keys_are_shared)
+		record->key += record->user * KEY_WORDS;
 }
 
 static void fill_in(struct world *world, const struct record *record, struct engine_event *event)
 {
 	event->submit.pool = record->pool;
 	event->submit.client = record->client;
-	event->submit.user = judge_user(record);
+	event->submit.user = record->user;
 	event->submit.priority = record->priority;
 	event->submit.is_idempotent = record->idempotent;
 	event->submit.no_fallback = record->no_fallback;
@@ -592,7 +607,8 @@ static void fill_in(struct world *world, const struct record *record, struct eng
 	event->submit.max_attempts = record->max_attempts;
 	event->submit.skip = record->skip;
 	event->submit.method = name_in(world->names[record->slot][0], 'm', record->method);
-	event->submit.key = name_in(world->names[record->slot][1], 'k', record->key);
+	event->submit.key = name_in(world->names[record->slot][1], 'k',
+				    record->key == NO_NAME ? NO_NAME : record->key % KEY_WORDS);
 	if (record->session != NO_NAME)
 		event->submit.session = world_session_name(record->session);
 }
@@ -767,7 +783,8 @@ static void close_session(struct world *world)
 {
 	struct engine_event event = {.type = EVENT_SESSION_CLOSE};
 
-	event.session = world_session_name((uint32_t)prop_below(&world->prop, SESSIONS));
+	event.close.session = world_session_name((uint32_t)prop_below(&world->prop, SESSION_WORDS));
+	event.close.user = (uint32_t)prop_below(&world->prop, world->users);
 	step(world, &event);
 }
 

@@ -15,15 +15,19 @@
 #include "tests/lib/prop.h"
 #include "tests/sim/agenda.h"
 
-#define POOLS_MAX    5
-#define WORKERS_MAX  20 /* of all pools, as they are configured */
-#define SLOTS_MAX    60 /* of all pools */
-#define REQUESTS_MAX 48 /* open at a time */
-#define CLIENTS_MAX  6
-#define USERS	     (CLIENTS_MAX / 2)
-#define METHODS	     3
-#define SESSIONS     6 /* names of sessions; few, so that they are reused often */
-#define KEYS	     3
+#define POOLS_MAX     5
+#define WORKERS_MAX   20 /* of all pools, as they are configured */
+#define SLOTS_MAX     60 /* of all pools */
+#define REQUESTS_MAX  48 /* open at a time */
+#define CLIENTS_MAX   6
+#define METHODS	      3
+#define USERS	      3
+#define SESSION_WORDS 6 /* few names, so that they are reused often */
+#define KEY_WORDS     3
+/* The judge tells names apart by numbers: the words of user 0 come first, then those of user 1.
+ * Where all users share their names, they are all user 0's. */
+#define SESSIONS     (USERS * SESSION_WORDS)
+#define KEYS	     (USERS * KEY_WORDS)
 #define NAMES_MAX    9 /* sessions open at once, and keys */
 #define CIRCUITS_MAX (1 + METHODS)
 #define INBOX_MAX    256
@@ -92,6 +96,7 @@ enum sabotage {
 struct record {
 	uint32_t slot;
 	uint32_t client;
+	uint32_t user;
 	uint32_t pool; /* the pool of its submit: the head of the chain */
 	enum priority priority;
 	bool idempotent;
@@ -407,6 +412,7 @@ struct world {
 	bool calm;		      /* there are no faults at present */
 	bool deaf[CLIENTS_MAX];	      /* clients that read nothing for now */
 	uint32_t outage;	      /* the pool where every request fails, or NOBODY */
+	unsigned users;		      /* who ask, USERS at most */
 	unsigned named;		      /* percent of the requests that have a session or a key */
 	struct engine_settings settings;
 	struct policy policy;
@@ -449,6 +455,8 @@ struct record *world_heir(struct world *world, uint32_t record);
 
 /* Returns the name of the session with that number. */
 struct bytes world_session_name(uint32_t session);
+/* The number of the session that this user means by that name. */
+uint32_t world_session_number(const struct world *world, uint32_t user, struct bytes name);
 
 /* Returns a number from 0 to about `middle` times 8; small ones are as likely as large ones. */
 usec_t world_span(struct world *world, usec_t middle);

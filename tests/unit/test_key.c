@@ -44,12 +44,12 @@ static struct bytes text(const char *word)
 
 static struct key *lead(struct fixture *f, const char *word, unsigned request)
 {
-	return keys_lead(&f->keys, 0, text(word), &f->requests[request]);
+	return keys_lead(&f->keys, 0, 0, text(word), &f->requests[request]);
 }
 
 static struct key *find(struct fixture *f, const char *word, usec_t now)
 {
-	return keys_find(&f->keys, 0, text(word), now);
+	return keys_find(&f->keys, 0, 0, text(word), now);
 }
 
 START_TEST(every_pair_of_states_is_an_edge_or_not)
@@ -83,9 +83,27 @@ START_TEST(the_same_key_of_two_pools_is_two)
 	struct key *key;
 
 	set_up(&f);
-	key = keys_lead(&f.keys, 1, text("a"), &f.requests[0]);
-	ck_assert_ptr_null(keys_find(&f.keys, 0, text("a"), START));
-	ck_assert_ptr_ne(keys_lead(&f.keys, 0, text("a"), &f.requests[1]), key);
+	key = keys_lead(&f.keys, 1, 0, text("a"), &f.requests[0]);
+	ck_assert_ptr_null(keys_find(&f.keys, 0, 0, text("a"), START));
+	ck_assert_ptr_ne(keys_lead(&f.keys, 0, 0, text("a"), &f.requests[1]), key);
+}
+END_TEST
+
+START_TEST(the_same_key_of_two_users_is_two)
+{
+	struct fixture f;
+	uint32_t user = 0;
+	struct key *key;
+
+	set_up(&f);
+	key = keys_lead(&f.keys, 1, 7, text("a"), &f.requests[0]);
+	ck_assert_ptr_null(keys_find(&f.keys, 1, 8, text("a"), START));
+	ck_assert(!keys_has_namesake(&f.keys, 1, 7, text("a"), &user));
+	ck_assert(!keys_has_namesake(&f.keys, 0, 8, text("a"), &user));
+	ck_assert(keys_has_namesake(&f.keys, 1, 8, text("a"), &user));
+	ck_assert_uint_eq(user, 7);
+	ck_assert_ptr_ne(keys_lead(&f.keys, 1, 8, text("a"), &f.requests[1]), key);
+	ck_assert_ptr_eq(keys_find(&f.keys, 1, 7, text("a"), START), key);
 }
 END_TEST
 
@@ -196,7 +214,13 @@ END_TEST
 
 #define WORDS 5
 
-static const char *const model_words[WORDS] = {"a", "b", "c", "d", "e"};
+/* Two users have each of these words, and to each it is a key of its own. */
+static const char *const model_words[WORDS] = {"a", "a", "b", "b", "c"};
+
+static struct key *find_word(struct fixture *f, unsigned word, usec_t now)
+{
+	return keys_find(&f->keys, 0, word % 2, text(model_words[word]), now);
+}
 
 struct record {
 	enum key_state state;
@@ -252,7 +276,7 @@ static void model_leave(struct model *model, struct record *record, unsigned at)
 static const char *come(struct fixture *f, struct model *model, unsigned word, unsigned slot)
 {
 	struct record *record = &model->records[word];
-	struct key *key = find(f, model_words[word], model->now);
+	struct key *key = find_word(f, word, model->now);
 
 	if ((key ? key->state : KEY_FREE) != record->state)
 		return "a key is found in another state than in the model";
@@ -261,7 +285,7 @@ static const char *come(struct fixture *f, struct model *model, unsigned word, u
 	if (record->state == KEY_IN_PROGRESS) {
 		key_wait(key, &f->requests[slot]);
 	} else {
-		key = lead(f, model_words[word], slot);
+		key = keys_lead(&f->keys, 0, word % 2, text(model_words[word]), &f->requests[slot]);
 		if ((key == NULL) != (model_taken(model) == SLOTS))
 			return "a new key is refused, or taken, against the model";
 		if (!key)
@@ -277,7 +301,7 @@ static const char *succeed(struct fixture *f, struct model *model, unsigned word
 {
 	struct record *record = &model->records[word];
 	bool fits = model_bytes(model) + bytes <= BYTES_MAX;
-	struct key *key = find(f, model_words[word], model->now);
+	struct key *key = find_word(f, word, model->now);
 
 	if (record->state != KEY_IN_PROGRESS)
 		return NULL;
@@ -296,7 +320,7 @@ static const char *succeed(struct fixture *f, struct model *model, unsigned word
 static const char *lead_fails(struct fixture *f, struct model *model, unsigned word)
 {
 	struct record *record = &model->records[word];
-	struct key *key = find(f, model_words[word], model->now);
+	struct key *key = find_word(f, word, model->now);
 	struct request *next;
 
 	if (record->state != KEY_IN_PROGRESS)
@@ -318,7 +342,7 @@ static const char *leave(struct fixture *f, struct model *model, unsigned word, 
 
 	for (unsigned i = 1; i < record->line_len; i++)
 		if (record->line[i] == slot) {
-			key_leave(find(f, model_words[word], model->now), &f->requests[slot]);
+			key_leave(find_word(f, word, model->now), &f->requests[slot]);
 			model_leave(model, record, i);
 		}
 	return NULL;
@@ -423,6 +447,7 @@ int main(void)
 		every_pair_of_states_is_an_edge_or_not,
 		the_first_of_a_key_leads,
 		the_same_key_of_two_pools_is_two,
+		the_same_key_of_two_users_is_two,
 		a_kept_answer_lives_from_its_success_on,
 		an_answer_without_room_leaves_its_key_spent,
 		those_that_wait_lead_in_their_order,

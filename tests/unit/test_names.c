@@ -40,7 +40,7 @@ START_TEST(an_empty_table_has_no_name)
 
 	memset(buckets, 0xa5, sizeof(buckets));
 	names_init(&names, buckets, 16, SEED);
-	ck_assert_ptr_null(names_find(&names, 0, text("a")));
+	ck_assert_ptr_null(names_find(&names, 0, 0, text("a")));
 }
 END_TEST
 
@@ -50,19 +50,19 @@ START_TEST(a_name_is_found_in_its_scope_until_it_is_removed)
 	struct names names;
 
 	names_init(&names, buckets, 16, SEED);
-	names_add(&names, &a, 1, text("cart"));
-	names_add(&names, &b, 2, text("cart"));
-	ck_assert_ptr_eq(names_find(&names, 1, text("cart")), &a);
-	ck_assert_ptr_eq(names_find(&names, 2, text("cart")), &b);
-	ck_assert_ptr_null(names_find(&names, 0, text("cart")));
-	ck_assert_ptr_null(names_find(&names, 1, text("car")));
-	ck_assert_ptr_null(names_find(&names, 1, text("carts")));
-	ck_assert_ptr_null(names_find(&names, 1, text("Cart")));
+	names_add(&names, &a, 1, 0, text("cart"));
+	names_add(&names, &b, 2, 0, text("cart"));
+	ck_assert_ptr_eq(names_find(&names, 1, 0, text("cart")), &a);
+	ck_assert_ptr_eq(names_find(&names, 2, 0, text("cart")), &b);
+	ck_assert_ptr_null(names_find(&names, 0, 0, text("cart")));
+	ck_assert_ptr_null(names_find(&names, 1, 0, text("car")));
+	ck_assert_ptr_null(names_find(&names, 1, 0, text("carts")));
+	ck_assert_ptr_null(names_find(&names, 1, 0, text("Cart")));
 	names_remove(&names, &a);
-	ck_assert_ptr_null(names_find(&names, 1, text("cart")));
-	ck_assert_ptr_eq(names_find(&names, 2, text("cart")), &b);
-	names_add(&names, &a, 1, text("other"));
-	ck_assert_ptr_eq(names_find(&names, 1, text("other")), &a);
+	ck_assert_ptr_null(names_find(&names, 1, 0, text("cart")));
+	ck_assert_ptr_eq(names_find(&names, 2, 0, text("cart")), &b);
+	names_add(&names, &a, 1, 0, text("other"));
+	ck_assert_ptr_eq(names_find(&names, 1, 0, text("other")), &a);
 }
 END_TEST
 
@@ -76,14 +76,15 @@ START_TEST(names_are_bytes_of_every_length)
 	names_init(&names, buckets, 16, SEED);
 	for (size_t len = 1; len <= NAME_LEN_MAX; len++) {
 		bytes[len - 1] = (uint8_t)(len * 37);
-		names_add(&names, &kept[len - 1], 0, (struct bytes){bytes, len});
+		names_add(&names, &kept[len - 1], 0, 0, (struct bytes){bytes, len});
 	}
 	for (size_t len = 1; len <= NAME_LEN_MAX; len++) {
 		struct bytes name = name_text(&kept[len - 1]);
 
 		ck_assert_uint_eq(name.len, len);
 		ck_assert(name.data != bytes && memcmp(name.data, bytes, len) == 0);
-		ck_assert_ptr_eq(names_find(&names, 0, (struct bytes){bytes, len}), &kept[len - 1]);
+		ck_assert_ptr_eq(names_find(&names, 0, 0, (struct bytes){bytes, len}),
+				 &kept[len - 1]);
 	}
 }
 END_TEST
@@ -96,9 +97,10 @@ START_TEST(names_that_differ_in_a_zero_byte_are_two)
 
 	names_init(&names, buckets, 16, SEED);
 	for (size_t len = 1; len <= 9; len++)
-		names_add(&names, &kept[len - 1], 0, (struct bytes){zeros, len});
+		names_add(&names, &kept[len - 1], 0, 0, (struct bytes){zeros, len});
 	for (size_t len = 1; len <= 9; len++)
-		ck_assert_ptr_eq(names_find(&names, 0, (struct bytes){zeros, len}), &kept[len - 1]);
+		ck_assert_ptr_eq(names_find(&names, 0, 0, (struct bytes){zeros, len}),
+				 &kept[len - 1]);
 }
 END_TEST
 
@@ -114,7 +116,7 @@ static void add_one(void *argument)
 	struct names names;
 
 	names_init(&names, &bucket, 1, SEED);
-	names_add(&names, &addition->name, 0, addition->text);
+	names_add(&names, &addition->name, 0, 0, addition->text);
 }
 
 START_TEST(what_is_empty_or_too_long_is_no_name)
@@ -142,11 +144,11 @@ START_TEST(the_seed_decides_the_bucket)
 	uint32_t first;
 
 	names_init(&names, buckets, 1024, 0);
-	names_add(&names, &kept, 0, text("cart"));
+	names_add(&names, &kept, 0, 0, text("cart"));
 	first = kept.bucket;
 	for (uint64_t seed = 1; seed <= 1000; seed++) {
 		names_init(&names, buckets, 1024, seed);
-		names_add(&names, &kept, 0, text("cart"));
+		names_add(&names, &kept, 0, 0, text("cart"));
 		same += kept.bucket == first;
 	}
 	ck_assert_uint_lt(same, 10);
@@ -164,7 +166,7 @@ START_TEST(like_names_spread_over_the_buckets)
 		char word[16];
 
 		snprintf(word, sizeof(word), "cart-%u", i);
-		names_add(&names, &kept[i], i % 2, text(word));
+		names_add(&names, &kept[i], i % 2, 0, text(word));
 		if (++fill[kept[i].bucket] > most)
 			most = fill[kept[i].bucket];
 	}
@@ -172,41 +174,46 @@ START_TEST(like_names_spread_over_the_buckets)
 }
 END_TEST
 
-/* --- against a model: which of a few names, in two scopes, are in the table --- */
+/* --- against a model: which of a few names, of two users in two scopes, are in the table --- */
 
 #define WORDS  8
 #define SCOPES 2
+#define USERS  2
 
 static const char *const words[WORDS] = {"a",	     "b",	  "ab", "ba",
 					 "12345678", "123456789", "x",	"12345678a"};
 
 static const char *agrees_with_model(const uint64_t *ops, size_t len)
 {
-	struct name *buckets[4], kept[SCOPES][WORDS];
-	bool there[SCOPES][WORDS] = {{false}};
+	struct name *buckets[4], kept[SCOPES][USERS][WORDS];
+	bool there[SCOPES][USERS][WORDS] = {{{false}}};
 	struct names names;
 
 	names_init(&names, buckets, 4, len);
 	for (size_t i = 0; i < len; i++) {
 		unsigned scope = ops[i] % SCOPES, word = (ops[i] >> 8) % WORDS;
-		struct name *found;
+		unsigned user = (ops[i] >> 16) % USERS;
+		struct name *found, *other;
 
-		found = names_find(&names, scope, text(words[word]));
-		if (found != (there[scope][word] ? &kept[scope][word] : NULL))
+		found = names_find(&names, scope, user, text(words[word]));
+		if (found != (there[scope][user][word] ? &kept[scope][user][word] : NULL))
 			return "what is found is not what is there";
+		other = names_find_other(&names, scope, user, text(words[word]));
+		if (other != (there[scope][1 - user][word] ? &kept[scope][1 - user][word] : NULL))
+			return "a namesake is found that is not there, or not found";
 		if (found)
 			names_remove(&names, found);
 		else
-			names_add(&names, &kept[scope][word], scope, text(words[word]));
-		there[scope][word] = !found;
+			names_add(&names, &kept[scope][user][word], scope, user, text(words[word]));
+		there[scope][user][word] = !found;
 	}
 	return NULL;
 }
 
 static void describe(uint64_t op, char *line, size_t size)
 {
-	snprintf(line, size, "add or remove %s in scope %u", words[(op >> 8) % WORDS],
-		 (unsigned)(op % SCOPES));
+	snprintf(line, size, "add or remove %s of user %u in scope %u", words[(op >> 8) % WORDS],
+		 (unsigned)(op >> 16) % USERS, (unsigned)(op % SCOPES));
 }
 
 START_TEST(random_sequences_agree_with_the_model)

@@ -46,14 +46,14 @@ static struct bytes text(const char *word)
 
 static struct session *opened(struct fixture *f, const char *word, usec_t now)
 {
-	return sessions_open(&f->sessions, text(word), now);
+	return sessions_open(&f->sessions, 0, text(word), now);
 }
 
 static void assert_found(struct fixture *f, const char *word, usec_t now, enum errcode code)
 {
 	struct session *session = NULL;
 
-	ck_assert_str_eq(errcode_name(sessions_find(&f->sessions, text(word), now, &session)),
+	ck_assert_str_eq(errcode_name(sessions_find(&f->sessions, 0, text(word), now, &session)),
 			 errcode_name(code));
 	ck_assert_int_eq(session != NULL, code == ERR_NONE);
 }
@@ -142,9 +142,9 @@ START_TEST(a_tombstone_tells_expired_and_closed_apart)
 		set_up(&f);
 		sessions_end(&f.sessions, opened(&f, "a", START), ends[i].reason, START + TTL);
 		assert_found(&f, "a", START + 2 * TTL - 1, ends[i].code);
-		ck_assert_ptr_nonnull(names_find(&f.sessions.names, 0, text("a")));
+		ck_assert_ptr_nonnull(names_find(&f.sessions.names, 0, 0, text("a")));
 		assert_found(&f, "a", START + 2 * TTL, ERR_session_not_found);
-		ck_assert_ptr_null(names_find(&f.sessions.names, 0, text("a")));
+		ck_assert_ptr_null(names_find(&f.sessions.names, 0, 0, text("a")));
 		opened(&f, "a", START + 2 * TTL);
 	}
 }
@@ -318,11 +318,58 @@ START_TEST(a_new_session_knows_nothing_of_the_slots_old_one)
 }
 END_TEST
 
+START_TEST(the_same_name_of_two_users_is_two)
+{
+	struct session *mine, *theirs, *found;
+	struct fixture f;
+	uint32_t user = 0;
+
+	set_up(&f);
+	mine = sessions_open(&f.sessions, 7, text("a"), START);
+	ck_assert(!sessions_has_namesake(&f.sessions, 7, text("a"), &user));
+	ck_assert(sessions_has_namesake(&f.sessions, 8, text("a"), &user));
+	ck_assert_uint_eq(user, 7);
+	ck_assert(!sessions_has_namesake(&f.sessions, 8, text("b"), &user));
+	ck_assert_int_eq(sessions_find(&f.sessions, 8, text("a"), START, &found),
+			 ERR_session_not_found);
+	ck_assert(!sessions_knows(&f.sessions, 8, text("a")));
+	theirs = sessions_open(&f.sessions, 8, text("a"), START);
+	ck_assert_ptr_ne(mine, theirs);
+	ck_assert_int_eq(sessions_find(&f.sessions, 8, text("a"), START, &found), ERR_NONE);
+	ck_assert_ptr_eq(found, theirs);
+	sessions_end(&f.sessions, theirs, SESSION_CLOSED, START);
+	ck_assert_int_eq(sessions_find(&f.sessions, 7, text("a"), START, &found), ERR_NONE);
+	ck_assert_ptr_eq(found, mine);
+}
+END_TEST
+
+START_TEST(shared_sessions_are_those_of_all_users)
+{
+	struct session *opened, *found;
+	struct fixture f;
+	uint32_t user;
+
+	set_up(&f);
+	f.sessions.settings.is_shared = true;
+	opened = sessions_open(&f.sessions, 7, text("a"), START);
+	ck_assert_int_eq(sessions_find(&f.sessions, 8, text("a"), START, &found), ERR_NONE);
+	ck_assert_ptr_eq(found, opened);
+	ck_assert(sessions_knows(&f.sessions, 9, text("a")));
+	ck_assert(!sessions_has_namesake(&f.sessions, 8, text("a"), &user));
+}
+END_TEST
+
 /* --- against a model: one record a name, everything found by walking --- */
 
 #define WORDS 6
 
-static const char *const model_words[WORDS] = {"a", "b", "c", "d", "e", "f"};
+/* Two users have each of these words, and to each it is a session of its own. */
+static const char *const model_words[WORDS] = {"a", "a", "b", "b", "c", "c"};
+
+static uint32_t user_of(size_t word)
+{
+	return (uint32_t)(word % 2);
+}
 
 struct record {
 	enum session_state state;
@@ -426,6 +473,7 @@ static const char *open_one(struct fixture *f, struct model *model, unsigned wor
 		return NULL;
 	if (victim &&
 	    victim != container_of(names_find(&f->sessions.names, 0,
+					      user_of((size_t)(expected - model->records)),
 					      text(model_words[expected - model->records])),
 				   struct session, name))
 		return "the victim is not the longest unused";
@@ -433,7 +481,7 @@ static const char *open_one(struct fixture *f, struct model *model, unsigned wor
 		sessions_end(&f->sessions, victim, SESSION_EVICTED, model->now);
 		model_end(model, expected, false, model->now);
 	}
-	sessions_open(&f->sessions, text(model_words[word]), model->now);
+	sessions_open(&f->sessions, user_of(word), text(model_words[word]), model->now);
 	*record = (struct record){
 		.state = SESSION_OPEN, .used = model->now, .stamp = model->stamps++};
 	return NULL;
@@ -449,7 +497,8 @@ static const char *come(struct fixture *f, struct model *model, unsigned word, u
 		return wrong;
 	if (record->state != SESSION_OPEN || model->used[slot])
 		return NULL;
-	if (sessions_find(&f->sessions, text(model_words[word]), model->now, &session) != ERR_NONE)
+	if (sessions_find(&f->sessions, user_of(word), text(model_words[word]), model->now,
+			  &session) != ERR_NONE)
 		return "an open session is not found";
 	if (session_enter(&f->sessions, session, &f->requests[slot], model->now) !=
 	    (record->line_len == 0))
@@ -471,7 +520,7 @@ static const char *go(struct fixture *f, struct model *model, unsigned word, uns
 		return NULL;
 	at %= record->line_len;
 	slot = record->line[at];
-	sessions_find(&f->sessions, text(model_words[word]), model->now, &session);
+	sessions_find(&f->sessions, user_of(word), text(model_words[word]), model->now, &session);
 	next = session_leave(&f->sessions, session, &f->requests[slot], model->now);
 	model->used[slot] = false;
 	record->line_len--;
@@ -494,7 +543,7 @@ static const char *serve(struct fixture *f, struct model *model, unsigned word, 
 
 	if (record->state != SESSION_OPEN || record->line_len == 0)
 		return NULL;
-	sessions_find(&f->sessions, text(model_words[word]), model->now, &session);
+	sessions_find(&f->sessions, user_of(word), text(model_words[word]), model->now, &session);
 	session_bind(session, 0, worker, 1, handed);
 	record->lost |= record->bound && record->worker != worker && !record->handed;
 	record->handed = handed || (record->bound && record->worker == worker && record->handed);
@@ -517,7 +566,7 @@ static const char *lose(struct fixture *f, struct model *model, unsigned word)
 
 	if (record->state != SESSION_OPEN)
 		return NULL;
-	sessions_find(&f->sessions, text(model_words[word]), model->now, &session);
+	sessions_find(&f->sessions, user_of(word), text(model_words[word]), model->now, &session);
 	session_unbind(session);
 	record->lost |= record->bound && !record->handed;
 	record->bound = false;
@@ -532,7 +581,7 @@ static const char *close_one(struct fixture *f, struct model *model, unsigned wo
 
 	if (record->state != SESSION_OPEN || record->line_len > 0)
 		return NULL;
-	sessions_find(&f->sessions, text(model_words[word]), model->now, &session);
+	sessions_find(&f->sessions, user_of(word), text(model_words[word]), model->now, &session);
 	sessions_end(&f->sessions, session, SESSION_CLOSED, model->now);
 	model_end(model, record, true, model->now);
 	return NULL;
@@ -601,8 +650,8 @@ static const char *compare(struct fixture *f, struct model *model)
 	struct session *session;
 
 	for (unsigned i = 0; i < WORDS; i++)
-		if (sessions_find(&f->sessions, text(model_words[i]), model->now, &session) !=
-		    model_find(&model->records[i]))
+		if (sessions_find(&f->sessions, user_of(i), text(model_words[i]), model->now,
+				  &session) != model_find(&model->records[i]))
 			return "a session is found otherwise than in the model";
 	if (f->sessions.idle.len != model_count(model, SESSION_OPEN, true) ||
 	    f->sessions.busy.len != model_count(model, SESSION_OPEN, false) ||
@@ -669,6 +718,8 @@ int main(void)
 		states_share_the_room_for_all,
 		a_new_session_knows_nothing_of_the_slots_old_one,
 		random_sequences_agree_with_the_model,
+		the_same_name_of_two_users_is_two,
+		shared_sessions_are_those_of_all_users,
 	};
 
 	return unit_main("session", tests, ARRAY_SIZE(tests));

@@ -42,8 +42,10 @@ struct caller {
 	uint32_t uid; /* of the process that asks, as is `pid` */
 	int32_t pid;
 	uint32_t client;      /* a number of its own while it lives: clients take turns in queues */
+	uint64_t groups;      /* of those that the configuration names, which it is in (rights.h) */
+	bool may_control;     /* the daemon: rights_decide, as are the next two */
 	bool may_be_critical; /* whether its requests may have the priority `critical` */
-	bool may_control;     /* root, the daemon's own user, or a member of admin_group */
+	bool is_barred;	      /* it comes from a worker, and so controls nothing at all */
 	bool wants_errors_map; /* wants errors as the map of PROTOCOL.md, not as text */
 	struct list calls;     /* its open calls, by in_caller */
 	/* Bytes that were ever put for its peer, and of these, bytes that it has taken: whoever

@@ -10,7 +10,6 @@
 #include "daemon/io/worker/forkserver.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,29 +63,6 @@ static void on_turn(void *owner)
 }
 
 /* --- its parts --- */
-
-/* Finds the group that the option `key` names.  One that does not exist gives nobody anything; that
- * it does not is logged once. */
-static bool find_group(const char *key, const char *name, gid_t *ret)
-{
-	struct group *group = *name ? getgrnam(name) : NULL;
-
-	if (group)
-		*ret = group->gr_gid;
-	else if (*name)
-		log_warning("%s = %s: there is no such group", key, name);
-	return group != NULL;
-}
-
-static void find_groups(struct driver *driver)
-{
-	const struct config_daemon *daemon = &driver->config->daemon;
-
-	driver->has_admin_group =
-		find_group("admin_group", daemon->admin_group, &driver->admin_gid);
-	driver->has_critical_group =
-		find_group("critical_group", daemon->critical_group, &driver->critical_gid);
-}
 
 static int make_engine(struct driver *driver)
 {
@@ -218,10 +194,11 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .started = loop_now(loop)};
 	list_init(&driver->noted);
 	list_init(&driver->turned_callers);
-	events_init(&driver->events);
+	events_init(&driver->events, driver);
 	starts_init(&driver->starts);
-	find_groups(driver);
-	r = make_all(driver);
+	r = rights_init(&driver->rights, config);
+	if (r == 0)
+		r = make_all(driver);
 	if (r < 0) {
 		driver_done(driver);
 		return r;
@@ -288,6 +265,7 @@ void driver_done(struct driver *driver)
 	free(driver->start_faults);
 	driver->start_faults = NULL;
 	events_done(&driver->events);
+	rights_done(&driver->rights);
 	config_unref(driver->config);
 	driver->config = NULL;
 }

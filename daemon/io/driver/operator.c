@@ -32,9 +32,10 @@ enum errcode operator_cancel_recovery(struct driver *driver, uint64_t id)
 	return verdict_on(driver, &event);
 }
 
-enum errcode operator_close_session(struct driver *driver, struct bytes name)
+enum errcode operator_close_session(struct driver *driver, uint32_t user, struct bytes name)
 {
-	struct engine_event event = {.type = EVENT_SESSION_CLOSE, .session = name};
+	struct engine_event event = {.type = EVENT_SESSION_CLOSE,
+				     .close = {.session = name, .user = user}};
 
 	return verdict_on(driver, &event);
 }

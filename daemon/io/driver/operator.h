@@ -17,6 +17,7 @@ enum errcode operator_restart(struct driver *driver, uint32_t pool);
 enum errcode operator_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max);
 enum errcode operator_set_drained(struct driver *driver, uint32_t pool, bool drained);
 enum errcode operator_kill(struct driver *driver, uint32_t worker, int signal);
-enum errcode operator_close_session(struct driver *driver, struct bytes name);
+/* Closes the session that this user has by that name. */
+enum errcode operator_close_session(struct driver *driver, uint32_t user, struct bytes name);
 
 #endif

@@ -19,6 +19,8 @@
 #include "daemon/io/driver/error_log.h"
 #include "daemon/io/driver/events.h"
 #include "daemon/io/driver/memory_pressure.h"
+#include "daemon/io/driver/namesakes.h"
+#include "daemon/io/driver/rights.h"
 #include "daemon/io/driver/starts.h"
 #include "daemon/io/driver/stats.h"
 #include "daemon/io/worker/confine.h"
@@ -58,13 +60,10 @@ struct driver {
 	struct rlimit open_files; /* the limit that workers get */
 	struct memory_pressure memory;
 
-	/* Who may control the daemon, beside root and its own user. */
-	bool has_admin_group;
-	gid_t admin_gid;
+	struct rights rights;
+	struct namesakes namesakes;
 
 	/* Whose requests may be critical, beside those who may control it. */
-	bool has_critical_group;
-	gid_t critical_gid;
 	struct lowered lowered;
 
 	/* What people see. */
