@@ -11,7 +11,7 @@ import unittest
 import procs
 from clock import eventually
 from documents import Place, unshare
-from harness import ROOT
+from harness import BUILD, ROOT
 
 MODULE = """
 import os, signal, time
@@ -164,8 +164,7 @@ class Containerfile(unittest.TestCase):
         image = self.TEXT.rsplit("FROM", 1)[1]
         needed = set()
         for name in ("poold", "poolctl"):
-            build = os.environ.get("POOLD_BUILD", "build/none")
-            said = subprocess.run(["readelf", "-d", str(ROOT / build / name)], capture_output=True,
+            said = subprocess.run(["readelf", "-d", str(BUILD / name)], capture_output=True,
                                   text=True, check=True).stdout
             needed |= set(re.findall(r"\(NEEDED\)\s+Shared library: \[(.*?)\]", said))
         packages = {"libevent_core-2.1.so.7": "libevent-core-2.1-7", "libsystemd.so.0": "libsystemd0",
@@ -174,3 +173,15 @@ class Containerfile(unittest.TestCase):
         self.assertLessEqual(own, packages.keys(), "a library that no package is known for")
         for library in own:
             self.assertIn(packages[library], image)
+
+    def test_its_paths_are_those_that_are_installed(self) -> None:
+        (target,) = re.findall(r"make .*?(DESTDIR=\S+ PREFIX=\S+) install", self.TEXT)
+        stage = re.findall(r"DESTDIR=(\S+)", target)[0]
+        self.assertIn(f"COPY --from=build {stage}/ /\n", self.TEXT)
+        said = subprocess.run(["make", "-n", f"O={BUILD}", *target.split(), "install"], cwd=ROOT,
+                              capture_output=True, text=True, check=True).stdout
+        for words in re.findall(r"^(?:ENTRYPOINT|CMD) (.*)$", self.TEXT, re.M):
+            for path in re.findall(r'"(/.*?)"', words):
+                self.assertRegex(said, rf" {re.escape(stage + path)}\s")
+        # Debian's interpreter finds it there.
+        self.assertIn(f" {stage}/usr/lib/python3/dist-packages/poold/__init__.py", said)
