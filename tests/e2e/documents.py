@@ -90,6 +90,12 @@ class Place:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         (self._top / "log").unlink(missing_ok=True)
 
+    def give_to(self, user: int) -> None:
+        """Makes the directories this user's."""
+        self._top.chmod(0o711)
+        for folder in (self.path, self.runtime):
+            os.chown(folder, user, user)
+
     def environment(self) -> dict[str, str]:
         """What a person's shell has, and nothing of this test's."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "ASAN_OPTIONS") if name in os.environ}

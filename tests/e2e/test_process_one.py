@@ -10,8 +10,8 @@ import unittest
 
 import procs
 from clock import eventually
-from documents import Place, may_unshare, unshare
-from harness import ROOT
+from documents import Place, unshare
+from harness import BUILD, ROOT
 
 MODULE = """
 import os, signal, time
@@ -37,16 +37,30 @@ def die():
 """
 
 
+# Who runs the daemon in the tests of a rootless container, where root runs the tests.
+ORDINARY_USER = 65534
+
+
 class ProcessOne(unittest.TestCase):
     """It serves, reaps and drains in a process namespace of its own."""
 
+    # How the commands of the daemon's user begin.
+    as_user = ""
+
+    def unshare(self, *options: str) -> list[str]:
+        """The command that makes these namespaces."""
+        return unshare(*options)
+
     def setUp(self) -> None:
-        if not may_unshare("--mount", "--pid", "--fork", "--mount-proc"):
+        options = ("--pid", "--fork", "--mount-proc")
+        tried = [*self.unshare("--mount", *options), "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+        if subprocess.run(tried, capture_output=True, check=False).returncode != 0:
             self.skipTest("no process namespace may be made here")
         self.place = Place()
         self.addCleanup(self.place.remove)
         (self.place.path / "mine.py").write_text(MODULE)
-        first = " ".join(unshare("--pid", "--fork", "--mount-proc", "--kill-child"))
+        self.give_away()
+        first = " ".join(self.unshare(*options, "--kill-child"))
         self.outside = self.place.start(f"{first} poold run --workers 1 mine")
         self.addCleanup(self.outside.wait)
         self.addCleanup(self.outside.kill)
@@ -55,8 +69,11 @@ class ProcessOne(unittest.TestCase):
         (self.pid,) = procs.children(self.outside.pid)
         self.inside = os.readlink(f"/proc/{self.pid}/ns/pid")
 
+    def give_away(self) -> None:
+        """Lets the daemon's user write where it is to write."""
+
     def call(self, words: str) -> str:
-        return self.place.run(f"poolctl call python {words}").strip()
+        return self.place.run(f"{self.as_user}poolctl call python {words}").strip()
 
     def family(self) -> list[int]:
         """Every process in the namespace."""
@@ -92,7 +109,7 @@ class ProcessOne(unittest.TestCase):
         before = self.call("pid")
         self.call("leave '[600]'")
         eventually(lambda: len(self.sleepers()) == 1, lambda: f"one sleeps: {self.sleepers()}")
-        dead = subprocess.run(self.place.shell("poolctl call python die"), cwd=self.place.path,
+        dead = subprocess.run(self.place.shell(f"{self.as_user}poolctl call python die"), cwd=self.place.path,
                               env=self.place.environment(), capture_output=True, check=False)
         self.assertEqual(dead.returncode, 1)
         eventually(lambda: not self.sleepers() and not self.zombies(),
@@ -100,17 +117,35 @@ class ProcessOne(unittest.TestCase):
         self.assertNotEqual(self.call("pid"), before)
 
     def test_it_drains(self) -> None:
-        open_call = subprocess.Popen(self.place.shell("poolctl call python nap '[1]'"), text=True,
+        open_call = subprocess.Popen(self.place.shell(f"{self.as_user}poolctl call python nap '[1]'"), text=True,
                                      cwd=self.place.path, env=self.place.environment(),
                                      stdout=subprocess.PIPE)
         self.addCleanup(open_call.wait)
-        eventually(lambda: "nap" in self.place.run("poolctl workers"), "the call runs")
+        eventually(lambda: "nap" in self.place.run(f"{self.as_user}poolctl workers"), "the call runs")
         os.kill(self.pid, signal.SIGTERM)
         said, _ = open_call.communicate(timeout=30)
         self.assertIn("rested", said)
         self.assertEqual(self.outside.wait(30), 0, self.place.log())
         self.assertEqual(self.family(), [])
         self.assertIn("SIGTERM: draining", self.place.log())
+
+
+class Rootless(ProcessOne):
+    """The same as an ordinary user, who is root in a user namespace of its own."""
+
+    as_user = f"setpriv --reuid {ORDINARY_USER} --regid {ORDINARY_USER} --clear-groups " if os.geteuid() == 0 else ""
+
+    def unshare(self, *options: str) -> list[str]:
+        return [*self.as_user.split(), "unshare", "--user", "--map-root-user", *options]
+
+    def give_away(self) -> None:
+        if os.geteuid() == 0:
+            self.place.give_to(ORDINARY_USER)
+
+    def test_it_is_no_root(self) -> None:
+        status = (procs.PROC / str(self.pid) / "status").read_text()
+        (real,) = re.findall(r"^Uid:\s+(\d+)", status, re.M)
+        self.assertNotEqual(real, "0")
 
 
 class Containerfile(unittest.TestCase):
@@ -129,8 +164,7 @@ class Containerfile(unittest.TestCase):
         image = self.TEXT.rsplit("FROM", 1)[1]
         needed = set()
         for name in ("poold", "poolctl"):
-            build = os.environ.get("POOLD_BUILD", "build/none")
-            said = subprocess.run(["readelf", "-d", str(ROOT / build / name)], capture_output=True,
+            said = subprocess.run(["readelf", "-d", str(BUILD / name)], capture_output=True,
                                   text=True, check=True).stdout
             needed |= set(re.findall(r"\(NEEDED\)\s+Shared library: \[(.*?)\]", said))
         packages = {"libevent_core-2.1.so.7": "libevent-core-2.1-7", "libsystemd.so.0": "libsystemd0",
@@ -139,3 +173,15 @@ class Containerfile(unittest.TestCase):
         self.assertLessEqual(own, packages.keys(), "a library that no package is known for")
         for library in own:
             self.assertIn(packages[library], image)
+
+    def test_its_paths_are_those_that_are_installed(self) -> None:
+        (target,) = re.findall(r"make .*?(DESTDIR=\S+ PREFIX=\S+) install", self.TEXT)
+        stage = re.findall(r"DESTDIR=(\S+)", target)[0]
+        self.assertIn(f"COPY --from=build {stage}/ /\n", self.TEXT)
+        said = subprocess.run(["make", "-n", f"O={BUILD}", *target.split(), "install"], cwd=ROOT,
+                              capture_output=True, text=True, check=True).stdout
+        for words in re.findall(r"^(?:ENTRYPOINT|CMD) (.*)$", self.TEXT, re.M):
+            for path in re.findall(r'"(/.*?)"', words):
+                self.assertRegex(said, rf" {re.escape(stage + path)}\s")
+        # Debian's interpreter finds it there.
+        self.assertIn(f" {stage}/usr/lib/python3/dist-packages/poold/__init__.py", said)
