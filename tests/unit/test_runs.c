@@ -198,7 +198,6 @@ END_TEST
 /* A method's share of the pool's mean, and back. */
 START_TEST(weights_are_shares_of_the_mean)
 {
-	static struct runs runs;
 	struct bytes light = {(const uint8_t *)"light", 5}, heavy = {(const uint8_t *)"heavy", 5};
 
 	runs_init(&runs, 1);
