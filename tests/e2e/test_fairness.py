@@ -202,7 +202,7 @@ class Users(DaemonTest):
             self.assertEqual(self.order_with_critical(daemon)[0], "ours")
         group = grp.getgrnam("daemon").gr_gid
         self.assertEqual(self.order_with_critical(daemon, (group,))[0], "theirs")
-        told = [line for line in daemon.log.lines() if "run as normal" in line]
+        told = [line for line in daemon.log.lines if "run as normal" in line]
         self.assertEqual(len(told), 1, told)
         self.assertIn(f"requests of user {NOBODY} ask for the priority critical", told[0])
 
