@@ -25,6 +25,10 @@
 /* The weight of a typical run of the pool, and what a client's turn is worth. */
 #define QUEUE_TURN 64
 
+/* The lightest request: a turn is no more than four, so that clients of short calls do not wait for
+ * many others where the pool's typical run is a long one. */
+#define QUEUE_WEIGHT_MIN (QUEUE_TURN / 4)
+
 /* The heaviest request.  It bounds how often a lane in debt is passed over. */
 #define QUEUE_WEIGHT_MAX (64 * QUEUE_TURN)
 
@@ -87,7 +91,8 @@ bool queue_user_has_room(const struct queue *queue, uint32_t user);
  * any.  NULL: none. */
 struct request *queue_victim(const struct queue *queue, enum priority priority);
 
-/* Adds the request at the end of its client's lane.  Its weight, from 1 to QUEUE_WEIGHT_MAX, is set.
+/* Adds the request at the end of its client's lane.  Its weight, from
+ * QUEUE_WEIGHT_MIN to QUEUE_WEIGHT_MAX, is set.
  * The caller has checked that there is room. */
 void queue_push(struct queue *queue, struct request *request);
 

@@ -147,15 +147,11 @@ usec_t runs_cost(const struct runs *runs, unsigned entry)
 	return runs->methods[entry].cost;
 }
 
-uint32_t runs_weight(const struct runs *runs, unsigned entry, uint32_t unit, uint32_t max)
+uint64_t runs_weight(const struct runs *runs, unsigned entry, uint32_t unit)
 {
 	usec_t cost = runs->methods[entry].cost, mean = mean_of(&runs->of_pool);
-	uint64_t weight;
 
-	if (cost == mean || mean == 0)
-		return unit;
-	weight = usec_mul(cost, unit) / mean;
-	return weight == 0 ? 1 : weight > max ? max : (uint32_t)weight;
+	return cost == mean || mean == 0 ? unit : usec_mul(cost, unit) / mean;
 }
 
 uint64_t runs_of_weight(const struct runs *runs, uint64_t weight, uint32_t unit)

@@ -91,9 +91,8 @@ usec_t runs_high(const struct runs *runs, unsigned entry);
 /* The cost in µs; that of the whole pool for an unknown method; 0: nothing has run yet. */
 usec_t runs_cost(const struct runs *runs, unsigned entry);
 
-/* The method's cost as a share of the pool's mean cost, where that mean is `unit`: from 1 to `max`.
- * `unit` if nothing has run yet. */
-uint32_t runs_weight(const struct runs *runs, unsigned entry, uint32_t unit, uint32_t max);
+/* The method's cost, where the pool's mean cost is `unit`; `unit` if nothing has run yet. */
+uint64_t runs_weight(const struct runs *runs, unsigned entry, uint32_t unit);
 
 /* What so many units are in µs. */
 uint64_t runs_of_weight(const struct runs *runs, uint64_t weight, uint32_t unit);

@@ -388,7 +388,7 @@ END_TEST
 
 START_TEST(what_stands_before_a_request_is_its_share)
 {
-	static struct request many[MANY], own[4], next;
+	static struct request many[MANY], own[4], others[2], next;
 	static struct fixture f;
 	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
 
@@ -398,6 +398,13 @@ START_TEST(what_stands_before_a_request_is_its_share)
 	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_TURN), QUEUE_TURN);
 	push_many(queue, own, 4, 2, QUEUE_TURN);
 	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_TURN), 9 * QUEUE_TURN);
+	for (unsigned i = 0; i < 2; i++) {
+		others[i] = request_by(5 + i, QUEUE_TURN);
+		queue_push(queue, &others[i]);
+	}
+	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_TURN), 19 * QUEUE_TURN);
+	queue_remove(queue, &others[0]);
+	queue_remove(queue, &others[1]);
 	/* And so it comes. */
 	queue_push(queue, &next);
 	for (unsigned i = 0; i < 9; i++)

@@ -195,6 +195,23 @@ START_TEST(methods_without_room_share_one_entry)
 }
 END_TEST
 
+/* A method's share of the pool's mean, and back. */
+START_TEST(weights_are_shares_of_the_mean)
+{
+	struct bytes light = {(const uint8_t *)"light", 5}, heavy = {(const uint8_t *)"heavy", 5};
+
+	runs_init(&runs, 1);
+	ck_assert_uint_eq(runs_weight(&runs, RUNS_OTHER, 64), 64);
+	ck_assert_uint_eq(runs_of_weight(&runs, 64, 64), 0);
+	runs_learn_result(&runs, RUNS_OTHER, light, 100, 1);
+	runs_learn_result(&runs, RUNS_OTHER, heavy, 300, 1);
+	ck_assert_uint_eq(runs_weight(&runs, runs_find(&runs, light), 64), 32);
+	ck_assert_uint_eq(runs_weight(&runs, runs_find(&runs, heavy), 64), 96);
+	ck_assert_uint_eq(runs_weight(&runs, RUNS_OTHER, 64), 64);
+	ck_assert_uint_eq(runs_of_weight(&runs, 96, 64), 300);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -209,6 +226,7 @@ int main(void)
 		one_in_a_hundred_exceeds_high,
 		queued_work_is_that_of_the_present_costs,
 		methods_without_room_share_one_entry,
+		weights_are_shares_of_the_mean,
 	};
 
 	return unit_main("runs", tests, ARRAY_SIZE(tests));
