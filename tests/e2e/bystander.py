@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,10 @@ class Bystander:
     """A client with a pool of its own that goes on calling while something bad happens elsewhere.
 
     Use it as a context: leaving it raises what went wrong, and an error if nothing went on.
+
+    Attributes:
+        count: its calls so far.
+        worst: the seconds that the slowest of them took.
     """
 
     # Seconds of thought between two calls.
@@ -27,11 +32,14 @@ class Bystander:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._fault: BaseException | None = None
         self.count = 0
+        self.worst = 0.0
 
     def _run(self) -> None:
         try:
             while not self._leaving.wait(self.PAUSE):
+                begin = time.monotonic()
                 assert self._client.call(self._method, self.count) == [self.count]
+                self.worst = max(self.worst, time.monotonic() - begin)
                 self.count += 1
         except BaseException as fault:
             self._fault = fault

@@ -160,6 +160,16 @@ class Notices:
             elif deadline.passed():
                 raise AssertionError(f"the daemon does not say {notice}; it said {self.heard}")
 
+    def wait_next(self, notice: str, seconds: float = 30.0) -> None:
+        """Waits until this is said once more.
+
+        Raises:
+            TimeoutError: it is not, in time.
+        """
+        self._socket.settimeout(Deadline(seconds).left())
+        while notice not in self._socket.recv(65536).decode().splitlines():
+            pass
+
     def close(self) -> None:
         self._socket.close()
 

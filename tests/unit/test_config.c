@@ -16,6 +16,7 @@ static const struct {
 	{SECTION_DAEMON, "socket", "/run/poold/poold.sock", "/", NULL, "", NULL},
 	{SECTION_DAEMON, "socket_mode", "0660", "0000", "0777", "-1", "1000"},
 	{SECTION_DAEMON, "connections_max", "1024", "2", "65536", "1", "65537"},
+	{SECTION_DAEMON, "connections_per_uid", "0", "0", "65536", "-1", "65537"},
 	{SECTION_DAEMON, "control_reserve", "8", "0", "1024", "-1", "1025"},
 	{SECTION_DAEMON, "in_flight_max", "1024", "1", "65536", "0", "65537"},
 	{SECTION_DAEMON, "requests_max", "16384", "1", "1048576", "0", "1048577"},
@@ -441,7 +442,8 @@ END_TEST
 /* --- faults --- */
 
 #define DAEMON_KEYS                                                                                \
-	"socket, socket_mode, connections_max, control_reserve, in_flight_max, "                   \
+	"socket, socket_mode, connections_max, connections_per_uid, control_reserve, "             \
+	"in_flight_max, "                                                                          \
 	"requests_max, workers_max, message_max, response_max, output_pause, output_max, "         \
 	"stall_timeout, memory_max, drain_timeout, start_timeout, admin_group, recoveries_max, "   \
 	"sessions_max, session_ttl, session_state_max, session_bytes_max, keys_max, key_ttl, "     \

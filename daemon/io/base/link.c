@@ -696,6 +696,11 @@ bool link_is_unheard(const struct link *link)
 	return poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
 }
 
+bool link_is_idle(const struct link *link)
+{
+	return !link->in && !link->rest_chunk && !link->is_skipping && link->out.bytes == 0;
+}
+
 struct bytes link_begun(const struct link *link)
 {
 	return link->in ? (struct bytes){link->in->data, link->in_len} : (struct bytes){0};

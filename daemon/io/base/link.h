@@ -139,6 +139,10 @@ void link_drain(struct link *link);
  * known: false. */
 bool link_is_unheard(const struct link *link);
 
+/* Whether nothing is on its way, in or out, as far as it was read: no message or a part of one, and no
+ * output. */
+bool link_is_idle(const struct link *link);
+
 /* The message that is half read, with what frames it, as far as it has come; valid until the link
  * is read again or closed. */
 struct bytes link_begun(const struct link *link);

@@ -41,6 +41,8 @@ struct config_daemon {
 	char *socket;	      /* absolute path */
 	unsigned socket_mode; /* permission bits */
 	unsigned connections_max;
+	/* 0: no limit of its own */
+	unsigned connections_per_uid;
 	unsigned control_reserve; /* of connections_max, for control and health only */
 	unsigned in_flight_max;	  /* unanswered requests of one connection */
 	unsigned requests_max;	  /* unanswered requests of the whole daemon */

@@ -8,6 +8,7 @@
 #define DAEMON_COUNTERS(COUNTER)                                                                   \
 	COUNTER(connections_accepted, "connections taken")                                         \
 	COUNTER(connections_refused, "connections closed at once as all places were taken")        \
+	COUNTER(connections_evicted, "idle connections closed for new ones")                       \
 	COUNTER(connections_stalled, "connections closed as they did not read their answers")      \
 	COUNTER(messages_malformed, "messages that were not what the protocol says")               \
 	COUNTER(duplicate_ids, "connections closed for using a message id twice at a time")        \

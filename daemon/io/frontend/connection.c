@@ -9,6 +9,7 @@
 #include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/peer.h"
 #include "daemon/io/frontend/request_parse.h"
+#include "daemon/io/frontend/users.h"
 #include "protocol/envelope.h"
 #include "protocol/method.h"
 #include "protocol/read.h"
@@ -376,6 +377,7 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 	struct envelope envelope = {0};
 	int r = envelope_read(message.data, message.len, &envelope);
 
+	connection->active_at = loop_now(connection->driver->loop);
 	if (r < 0 || envelope.type == ENVELOPE_RESPONSE)
 		take_malformed(connection, &envelope, r == -EBADMSG);
 	else if (envelope.type == ENVELOPE_REQUEST)
@@ -436,6 +438,7 @@ static void on_written(void *owner)
 
 	if (connection->is_gone)
 		return;
+	connection->active_at = loop_now(connection->driver->loop);
 	connection->caller.taken = connection->link.written;
 	driver_caller_took(connection->driver, &connection->caller);
 	if (connection->link.out.bytes <= connection->driver->config->daemon.output_pause / 2)
@@ -449,6 +452,7 @@ static void on_free(struct link *link)
 
 	list_remove(&frontend->connections, &connection->in_connections);
 	frontend->control_connections -= connection->is_control_only;
+	users_leave(&frontend->users, connection->user);
 	frontend->driver->stats.connections_open--;
 	free(connection);
 	frontend->on_place(frontend->owner);
@@ -472,7 +476,7 @@ static void identify(struct connection *connection, int fd)
 	connection->caller.may_control = peer.uid == 0 || peer.uid == geteuid() || peer.is_in_group;
 }
 
-int connection_open(struct frontend *frontend, int fd, bool control_only)
+int connection_open(struct frontend *frontend, int fd, struct connection **ret)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 	struct driver *driver = frontend->driver;
@@ -483,19 +487,25 @@ int connection_open(struct frontend *frontend, int fd, bool control_only)
 	caller_init(&connection->caller, &caller_ops);
 	connection->frontend = frontend;
 	connection->driver = driver;
-	connection->is_control_only = control_only;
+	connection->active_at = loop_now(driver->loop);
 	identify(connection, fd);
+	connection->user = users_enter(&frontend->users, connection->caller.uid);
+	if (!connection->user) {
+		free(connection);
+		return -ENOMEM;
+	}
 	r = link_open(&connection->link, driver->loop, stream_of_socket(fd), FRAMING_MSGPACK,
 		      driver->config->daemon.message_max, &link_handler, connection);
 	if (r < 0) {
+		users_leave(&frontend->users, connection->user);
 		free(connection);
 		return r;
 	}
 	connection->link.stall_timeout = driver->config->daemon.stall_timeout;
 	list_push_back(&frontend->connections, &connection->in_connections);
-	frontend->control_connections += control_only;
 	driver->stats.connections_open++;
 	driver->stats.connections_accepted++;
+	*ret = connection;
 	return 0;
 }
 

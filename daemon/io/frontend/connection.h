@@ -10,6 +10,7 @@
 
 struct driver;
 struct frontend;
+struct user;
 
 struct connection {
 	struct caller caller;
@@ -17,13 +18,15 @@ struct connection {
 	struct driver *driver; /* the frontend's */
 	struct link link;
 	struct list_node in_connections;
+	struct user *user;    /* whose it is */
+	usec_t active_at;     /* the last message of its client, or the last output that it took */
 	bool is_control_only; /* came when all other places were taken: it may look, not call */
 	bool is_gone; /* gets no more answers; it stays in the list until its link is closed */
 };
 
-/* Takes over the accepted, non-blocking `fd`.  Returns 0 or -errno; then `fd` is still the
- * caller's. */
-int connection_open(struct frontend *frontend, int fd, bool control_only);
+/* Takes over the accepted, non-blocking `fd`; places.h says whether it may stay.  Returns 0 or
+ * -errno; then `fd` is still the caller's. */
+int connection_open(struct frontend *frontend, int fd, struct connection **ret);
 
 /* Closes it and cancels all that it asked. */
 void connection_close(struct connection *connection);

@@ -6,7 +6,9 @@ void frontend_init(struct frontend *frontend, struct driver *driver, void (*on_p
 		   void *owner)
 {
 	*frontend = (struct frontend){.driver = driver, .on_place = on_place, .owner = owner};
+	frontend->evicted_limit.per_second = frontend->refused_limit.per_second = 1;
 	list_init(&frontend->connections);
+	list_init(&frontend->users);
 }
 
 void frontend_close(struct frontend *frontend)

@@ -5,6 +5,7 @@
 #ifndef POOLD_IO_FRONTEND_FRONTEND_H
 #define POOLD_IO_FRONTEND_FRONTEND_H
 
+#include "daemon/io/base/log.h"
 #include "protocol/list.h"
 
 struct driver;
@@ -14,6 +15,8 @@ struct frontend {
 	struct list connections;      /* in the order in which they came */
 	unsigned control_connections; /* those of them that came when only places kept for control
 					 were left */
+	struct list users;	      /* users.h: whose connections they are */
+	struct log_limit evicted_limit, refused_limit; /* of lines in the log about places */
 	/* Called when a connection was closed: there is a place again. */
 	void (*on_place)(void *owner);
 	void *owner;

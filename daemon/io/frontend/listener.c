@@ -3,6 +3,7 @@
 #include "daemon/io/driver/state.h"
 #include "daemon/io/frontend/connection.h"
 #include "daemon/io/frontend/frontend.h"
+#include "daemon/io/frontend/places.h"
 
 #include <errno.h>
 #include <string.h>
@@ -93,40 +94,16 @@ void listener_resume(struct listener *listener)
 	event_add(&listener->accept_event, NULL);
 }
 
-/* Makes a place: closes the oldest connection that took one of the places kept for control. */
-static bool evict_control(struct frontend *frontend)
-{
-	struct list_node *node;
-
-	list_for_each (node, &frontend->connections) {
-		struct connection *connection = list_entry(node, struct connection, in_connections);
-
-		if (connection->is_control_only) {
-			frontend->driver->stats.connections_refused++;
-			connection_close(connection);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Returns whether to go on accepting.  Only of the first in a turn is it known that somebody waits,
- * so that a place may be made for it. */
-static bool accept_one(struct listener *listener, bool is_first)
+/* Returns whether to go on accepting: in a turn only one connection is closed for another. */
+static bool accept_one(struct listener *listener)
 {
 	struct frontend *frontend = listener->frontend;
-	const struct config_daemon *config = &frontend->driver->config->daemon;
-	unsigned clients = frontend->connections.len - frontend->control_connections;
-	bool control_only = clients >= config->connections_max - config->control_reserve;
+	struct connection *connection;
 	int fd;
 
-	if (frontend->connections.len >= config->connections_max) {
-		if (!is_first)
-			return false;
-		if (!evict_control(frontend)) {
-			pause_accepting(listener, "connections_max is reached");
-			return false;
-		}
+	if (!places_may_accept(frontend)) {
+		pause_accepting(listener, "connections_max is reached");
+		return false;
 	}
 	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
@@ -134,9 +111,11 @@ static bool accept_one(struct listener *listener, bool is_first)
 			pause_accepting(listener, strerror(errno));
 		return errno == ECONNABORTED || errno == EINTR;
 	}
-	if (connection_open(frontend, fd, control_only) < 0)
+	if (connection_open(frontend, fd, &connection) < 0) {
 		close(fd);
-	return true;
+		return true;
+	}
+	return places_give(connection) != PLACES_MADE;
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *argument)
@@ -144,7 +123,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++)
-		if (!accept_one(argument, i == 0))
+		if (!accept_one(argument))
 			return;
 }
 

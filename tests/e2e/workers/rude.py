@@ -205,6 +205,20 @@ def flood_notes(number: int, args: object) -> None:
 
 
 @method
+def flood_alive(number: int, args: object) -> None:
+    """Signs of life without end, in one piece, then the answer."""
+    send_bytes(msgpack.packb([2, "alive", [0]]) * 1_000_000)
+    answer(number, "alive")
+
+
+@method
+def flood_and_exit(number: int, args: object) -> None:
+    """The same without an answer."""
+    send_bytes(msgpack.packb([2, "alive", [0]]) * 1_000_000)
+    sys.exit(3)
+
+
+@method
 def flood_requests(number: int, args: object) -> None:
     """Requests of its own, without an end; their answers are never read."""
     while True:
