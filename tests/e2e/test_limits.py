@@ -144,10 +144,10 @@ class Connections(DaemonTest):
     OPTIONS = {"connections_max": 12, "control_reserve": 4}
 
     def fill(self, daemon: Daemon) -> list[Raw]:
-        """Connects until no place is left for anybody but the operator."""
+        """Connects until no place is left for anybody but the operator; none of them is idle."""
         clients = [daemon.connect() for _ in range(8)]
         for client in clients:
-            client.call("poold.version")
+            client.call("poold.subscribe", ["stall"])
         return clients
 
     def check_control(self, daemon: Daemon) -> None:

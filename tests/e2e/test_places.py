@@ -1,0 +1,160 @@
+"""Who may have a connection when all places are taken: idle ones make way, first those of others."""
+
+from __future__ import annotations
+
+import os
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clock import eventually
+from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
+from raw import Raw, pack
+
+IS_ROOT = os.geteuid() == 0
+NOBODY = 65534
+
+# Places for everybody, and those for control.
+PLACES, RESERVE = 8, 4
+
+
+class Places(DaemonTest):
+    """connections_max, connections_per_uid and control_reserve"""
+
+    OPTIONS = {"connections_max": PLACES + RESERVE, "control_reserve": RESERVE, "socket_mode": "0666"}
+
+    def start_small(self, **options: object) -> Daemon:
+        daemon = self.start(pool("raw", UNRULY), **{**self.OPTIONS, **options})
+        daemon.directory.chmod(0o711)
+        return daemon
+
+    def idle(self, daemon: Daemon, count: int) -> list[Raw]:
+        """Connections that were used and are idle, the oldest first."""
+        clients = [daemon.connect() for _ in range(count)]
+        for client in clients:
+            client.call("raw.echo", 1)
+        return clients
+
+    @contextmanager
+    def other_user(self) -> Iterator[None]:
+        """What connects in it does so as another user."""
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    def check_closed(self, client: Raw) -> None:
+        self.assertEqual(client.read_to_end(), b"")
+
+    def check_open(self, clients: list[Raw]) -> None:
+        for client in clients:
+            self.assertEqual(client.call("raw.echo", 2), [2])
+
+    def check_control_only(self, client: Raw) -> None:
+        self.assert_code(client.answer("raw.echo", 1), "queue_full")
+
+    def evicted(self, daemon: Daemon) -> int:
+        return daemon.ask("poold.stats")["daemon"]["connections_evicted"]
+
+    def test_the_oldest_idle_one_makes_way(self) -> None:
+        daemon = self.start_small()
+        clients = self.idle(daemon, PLACES)
+        clients[0].call("raw.echo", 1)  # now the second one is the oldest
+        fresh = daemon.connect()
+        self.assertEqual(fresh.call("raw.echo", 1), [1])
+        self.check_closed(clients.pop(1))
+        self.check_open([*clients, fresh])
+
+    def test_a_flood_of_idle_ones_keeps_nobody_out(self) -> None:
+        daemon = self.start_small()
+        flood = [daemon.connect() for _ in range(100)]
+        for _ in range(20):
+            with Raw(daemon.path) as client:
+                self.assertEqual(client.call("raw.echo", 1), [1])
+        self.assertGreaterEqual(self.evicted(daemon), 92)
+        self.assertEqual(daemon.ask("poold.stats")["daemon"]["connections_refused"], 0)
+        for client in flood:
+            client.close()
+
+    def test_those_that_are_not_idle_stay(self) -> None:
+        daemon = self.start(pool("raw", UNRULY), pool("tools", TOOLBOX), **self.OPTIONS)
+        clients = [daemon.connect() for _ in range(PLACES)]
+        busy = daemon.occupy(clients[0])
+        for client in clients[1:4]:
+            client.call("poold.subscribe", ["stall"])
+        for client in clients[4:]:
+            client.call("raw.echo", 1)
+            client.send(pack([0, 9, "raw.echo", ["x" * 100]])[:50])
+        for _ in range(3):
+            self.check_control_only(daemon.connect())
+        self.assertEqual(self.evicted(daemon), 0)
+        for client in clients[4:]:
+            client.send(pack([0, 9, "raw.echo", ["x" * 100]])[50:])
+            self.assertEqual(client.read_of(9).result, ["x" * 100])
+        self.check_open(clients[1:4])
+        daemon.release()
+        self.assertIsNone(clients[0].read_of(busy).error)
+
+    def test_a_user_has_a_limit_of_its_own(self) -> None:
+        daemon = self.start_small(connections_per_uid=3)
+        clients = self.idle(daemon, 3)
+        fresh = daemon.connect()
+        self.assertEqual(fresh.call("raw.echo", 1), [1])
+        self.check_closed(clients.pop(0))
+        for client in [*clients, fresh]:
+            client.call("poold.subscribe", ["stall"])
+        # Its user may control the daemon.
+        self.check_control_only(daemon.connect())
+
+    @unittest.skipUnless(IS_ROOT, "only root becomes another user")
+    def test_a_user_over_its_limit_is_refused(self) -> None:
+        daemon = self.start_small(connections_per_uid=3)
+        daemon.announced.append("connections_per_uid is reached and no connection is idle")
+        with self.other_user():
+            clients = [daemon.connect() for _ in range(3)]
+            for client in clients:
+                client.call("poold.subscribe", ["stall"])
+            self.check_closed(daemon.connect())
+        self.check_open([*clients, *self.idle(daemon, 2)])
+
+    @unittest.skipUnless(IS_ROOT, "only root becomes another user")
+    def test_whoever_has_most_makes_way_first(self) -> None:
+        daemon = self.start_small()
+        mine = self.idle(daemon, 2)
+        with self.other_user():
+            theirs = self.idle(daemon, PLACES - 2)
+        for _ in range(2):
+            mine += self.idle(daemon, 1)
+            self.check_closed(theirs.pop(0))
+        # Now both have as many, so each makes way for its own.
+        mine += self.idle(daemon, 1)
+        self.check_closed(mine.pop(0))
+        with self.other_user():
+            theirs += self.idle(daemon, 1)
+        self.check_closed(theirs.pop(0))
+        self.check_open([*mine, *theirs])
+
+    @unittest.skipUnless(IS_ROOT, "only root becomes another user")
+    def test_control_has_the_reserve_for_itself(self) -> None:
+        daemon = self.start_small()
+        daemon.announced.append("connections_max is reached and no connection is idle")
+        with self.other_user():
+            for _ in range(PLACES):
+                daemon.connect().call("poold.subscribe", ["stall"])
+            theirs = [daemon.connect() for _ in range(RESERVE)]
+            for client in theirs:
+                self.check_control_only(client)
+        mine = []
+        for _ in range(RESERVE):
+            mine.append(daemon.connect())
+            self.check_control_only(mine[-1])
+            self.check_closed(theirs.pop(0))
+        with self.other_user():
+            self.check_closed(daemon.connect())
+        for client in mine:
+            self.check_control_only(client)
+        # Among those who may control it the oldest makes way.
+        self.check_control_only(daemon.connect())
+        self.check_closed(mine.pop(0))
+        eventually(lambda: daemon.ask("poold.status")["connections"] == PLACES + RESERVE, "full")
