@@ -612,10 +612,8 @@ static bool take_more(struct link *link, struct slice *slice)
 
 static void take_slice(struct link *link)
 {
-	struct slice slice;
+	struct slice slice = slice_begin(&link->loop->turn);
 
-	loop_now(link->loop);
-	slice = slice_begin(&link->loop->turn);
 	link->is_heavy = false;
 	take_more(link, &slice);
 }
@@ -629,7 +627,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 	(void)what;
 	if (list_linked(&link->in_backlog) || list_linked(&link->in_deferred))
 		return;
-	loop_now(link->loop);
+	turn_begin(&link->loop->turn);
 	if (link->is_heavy)
 		enter_backlog(link);
 	else if (link->reads_last)
@@ -671,7 +669,7 @@ static void serve_backlog(struct loop *loop, struct list *backlog)
 
 	if (list_empty(backlog))
 		return;
-	loop_now(loop);
+	turn_begin(&loop->turn);
 	until = usec_add(turn_measure(&loop->turn), TURN_REST);
 	while (!list_empty(backlog) && loop->turn.measured < until) {
 		struct link *link = list_entry(list_first(backlog), struct link, in_backlog);

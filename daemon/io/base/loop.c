@@ -91,7 +91,6 @@ usec_t loop_clock(void)
 static void begin_turn(struct loop *loop)
 {
 	loop->now = loop_clock();
-	turn_begin(&loop->turn, loop->now);
 	loop->stalled =
 		stall_wake(&loop->stall, loop->now, clock_now(CLOCK_BOOTTIME), &loop->suspended);
 	loop->is_catching_up = loop->stalled > 0;
@@ -143,7 +142,7 @@ static void catch_up(struct loop *loop)
 		return;
 	loop->is_catching_up = false;
 	for (unsigned i = 0; i < CATCH_UP_PASSES; i++) {
-		turn_begin(&loop->turn, loop_clock());
+		turn_end(&loop->turn);
 		event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		link_read_deferred(loop);
 		link_serve_backlog(loop);
@@ -154,6 +153,7 @@ static void fall_asleep(struct loop *loop)
 {
 	stall_sleep(&loop->stall, loop_now(loop), loop_clock(), loop->timer_at);
 	loop->now = 0;
+	turn_end(&loop->turn);
 }
 
 static void end_turn(struct loop *loop)

@@ -7,9 +7,9 @@
 
 #define UNIT_BYTES 1024
 
-void turn_begin(struct turn *turn, usec_t now)
+void turn_end(struct turn *turn)
 {
-	*turn = (struct turn){.begun = now, .measured = now};
+	*turn = (struct turn){0};
 }
 
 usec_t turn_measure(struct turn *turn)
@@ -19,8 +19,15 @@ usec_t turn_measure(struct turn *turn)
 	return turn->measured;
 }
 
+void turn_begin(struct turn *turn)
+{
+	if (turn->begun == 0)
+		turn->begun = turn_measure(turn);
+}
+
 struct slice slice_begin(struct turn *turn)
 {
+	turn_begin(turn);
 	/* What was done since the last reading is charged to this link: it was little. */
 	return (struct slice){
 		.turn = turn, .until = usec_add(turn->measured, SLICE_TIME), .units = SLICE_UNITS};
@@ -28,6 +35,7 @@ struct slice slice_begin(struct turn *turn)
 
 struct slice slice_of(struct turn *turn, unsigned units)
 {
+	turn_begin(turn);
 	return (struct slice){.turn = turn, .until = USEC_INFINITY, .units = units};
 }
 

@@ -26,7 +26,7 @@
 
 /* Of the loop. */
 struct turn {
-	usec_t begun;	     /* when the turn began */
+	usec_t begun;	     /* when its first message came; 0: none has */
 	usec_t measured;     /* the last reading of the clock in it */
 	unsigned unmeasured; /* units since then */
 };
@@ -38,8 +38,11 @@ struct slice {
 	unsigned units; /* left */
 };
 
-/* A turn begins. */
-void turn_begin(struct turn *turn, usec_t now);
+/* The next message is the first one of a turn. */
+void turn_end(struct turn *turn);
+
+/* A message comes: if it is the first one of the turn, its time is that of the turn. */
+void turn_begin(struct turn *turn);
 
 /* Reads the clock. */
 usec_t turn_measure(struct turn *turn);
