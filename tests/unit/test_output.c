@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINES_MAX 4096
+#define LINES_MAX 8192
 
 /* An output whose worker's ends are the test's, and what it handed over. */
 struct fixture {
@@ -308,6 +308,75 @@ START_TEST(a_turn_takes_a_bounded_part_of_a_flood)
 }
 END_TEST
 
+/* Numbered lines: "00000".  A pipe holds as many. */
+static void say_numbers(struct fixture *fixture, unsigned from, unsigned to)
+{
+	static char text[LINES_MAX * 6 + 1];
+
+	for (unsigned i = from; i < to; i++)
+		snprintf(text + (i - from) * (size_t)6, 7, "%05u\n", i);
+	write_to(fixture, OUTPUT_STDOUT, text, (to - from) * (size_t)6);
+}
+
+static void expect_numbers(const struct fixture *fixture)
+{
+	for (size_t i = 0; i < fixture->count; i++) {
+		char line[16];
+
+		snprintf(line, sizeof(line), "out 0 %05zu", i);
+		ck_assert_str_eq(fixture->lines[i], line);
+	}
+}
+
+START_TEST(many_short_lines_come_in_several_turns)
+{
+	struct fixture *fixture = begin(&plain);
+
+	say_numbers(fixture, 0, 2000);
+	turn(fixture);
+	ck_assert_uint_gt(fixture->count, 0);
+	ck_assert_uint_lt(fixture->count, 1000);
+	say_numbers(fixture, 2000, 2001);
+	while (fixture->count < 2001)
+		wait_turn(fixture);
+	/* And then as ever. */
+	say_numbers(fixture, 2001, 2002);
+	wait_turn(fixture);
+	ck_assert_uint_eq(fixture->count, 2002);
+	expect_numbers(fixture);
+	ck_assert_uint_eq(fixture->output.dropped, 0);
+	end(fixture);
+}
+END_TEST
+
+START_TEST(what_waits_comes_at_the_end)
+{
+	struct fixture *fixture = begin(&plain);
+
+	say_numbers(fixture, 0, 2000);
+	turn(fixture);
+	ck_assert_uint_lt(fixture->count, 2000);
+	output_finish(&fixture->output);
+	ck_assert_uint_eq(fixture->count, 2000);
+	expect_numbers(fixture);
+	end(fixture);
+	/* As far as it is no flood. */
+	fixture = begin(&plain);
+	say_numbers(fixture, 0, LINES_MAX);
+	output_finish(&fixture->output);
+	ck_assert_uint_gt(fixture->count, 2000);
+	ck_assert_uint_lt(fixture->count, LINES_MAX);
+	ck_assert_uint_eq(fixture->count + fixture->reported, LINES_MAX);
+	expect_numbers(fixture);
+	end(fixture);
+	/* Or it goes with a life that is closed. */
+	fixture = begin(&plain);
+	say_numbers(fixture, 0, 2000);
+	turn(fixture);
+	end(fixture);
+}
+END_TEST
+
 static void expect_tail(struct fixture *fixture, const char *text)
 {
 	struct buf tail;
@@ -381,6 +450,8 @@ int main(void)
 		a_refused_buffer_splits_the_line,
 		lines_over_the_rate_are_counted,
 		a_turn_takes_a_bounded_part_of_a_flood,
+		many_short_lines_come_in_several_turns,
+		what_waits_comes_at_the_end,
 		the_end_of_standard_error_is_kept,
 		a_long_tail_begins_with_a_whole_character,
 		a_new_life_begins_anew,

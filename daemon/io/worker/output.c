@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,10 +14,14 @@
 /* Reads from one stream in a turn of the loop, and how long a stream that has more is not read
  * then: so the daemon reads at most 32 MB a second from it. */
 #define READS_A_TURN 4
+/* Lines of one stream that are handed over in a turn; those behind them wait for the pause. */
+#define LINES_A_TURN 256
 static const struct timeval flood_pause = {.tv_usec = 2000};
 
 /* Reads from a stream after the worker's end: a process that it left behind may go on writing. */
 #define READS_AT_END 64
+/* Lines that are handed over then; further ones are dropped. */
+#define LINES_AT_END 4096
 
 #define LINE_CREDIT  USEC_PER_SEC
 static const struct timeval notify_pause = {.tv_sec = 1};
@@ -88,11 +93,12 @@ static void hand_over(struct output_source *source, struct bytes line, bool ends
 		source->part = 0;
 	if (line.len == 0)
 		return;
-	if (!may_pass(output)) {
+	if ((output->lines_left == 0 && output->is_ending) || !may_pass(output)) {
 		drop(output);
 		return;
 	}
 	output->lines++;
+	output->lines_left -= output->lines_left > 0;
 	output->handler->on_line(output->owner, stream_of(source), line, part);
 }
 
@@ -165,7 +171,55 @@ static void remember(struct output *output, struct bytes text)
 		output->tail[(output->tail_len - text.len + i) % OUTPUT_TAIL_MAX] = text.data[i];
 }
 
-static void take(struct output_source *source, struct bytes text)
+/* Returns the text that has to wait. */
+static struct bytes take_lines(struct output_source *source, struct bytes text)
+{
+	const struct output *output = source->output;
+
+	while (text.len > 0 && (output->lines_left > 0 || output->is_ending)) {
+		const uint8_t *end = memchr(text.data, '\n', text.len);
+		struct bytes line = {text.data, end ? (size_t)(end - text.data) : text.len};
+
+		if (!end) {
+			keep(source, line);
+			return (struct bytes){0};
+		}
+		end_line(source, line);
+		text = (struct bytes){end + 1, text.len - line.len - 1};
+	}
+	return text;
+}
+
+/* Without memory nothing can wait. */
+static void keep_waiting(struct output_source *source, struct bytes text)
+{
+	struct output *output = source->output;
+
+	source->waiting = chunk_new(&output->loop->store, text.len);
+	if (!source->waiting) {
+		output->lines_left = UINT_MAX;
+		take_lines(source, text);
+		return;
+	}
+	memcpy(source->waiting->data, text.data, text.len);
+	source->waiting_text = (struct bytes){source->waiting->data, text.len};
+}
+
+/* Returns whether nothing waits any more. */
+static bool take_waiting(struct output_source *source)
+{
+	if (!source->waiting)
+		return true;
+	source->waiting_text = take_lines(source, source->waiting_text);
+	if (source->waiting_text.len > 0)
+		return false;
+	chunk_unref(source->waiting);
+	source->waiting = NULL;
+	return true;
+}
+
+/* Returns whether all of it was taken. */
+static bool take(struct output_source *source, struct bytes text)
 {
 	struct output *output = source->output;
 
@@ -175,17 +229,11 @@ static void take(struct output_source *source, struct bytes text)
 	}
 	if (stream_of(source) == OUTPUT_STDERR)
 		remember(output, text);
-	while (text.len > 0) {
-		const uint8_t *end = memchr(text.data, '\n', text.len);
-		struct bytes line = {text.data, end ? (size_t)(end - text.data) : text.len};
-
-		if (!end) {
-			keep(source, line);
-			return;
-		}
-		end_line(source, line);
-		text = (struct bytes){end + 1, text.len - line.len - 1};
-	}
+	text = take_lines(source, text);
+	if (text.len == 0)
+		return true;
+	keep_waiting(source, text);
+	return false;
 }
 
 /* --- the pipes --- */
@@ -198,6 +246,8 @@ static void close_source(struct output_source *source)
 	event_del(&source->resume);
 	close(source->fd);
 	source->fd = -1;
+	chunk_unref(source->waiting);
+	source->waiting = NULL;
 }
 
 static void end_source(struct output_source *source)
@@ -212,6 +262,9 @@ static bool read_some(struct output_source *source, unsigned reads)
 {
 	uint8_t buffer[READ_SIZE];
 
+	source->output->lines_left = source->output->is_ending ? LINES_AT_END : LINES_A_TURN;
+	if (!take_waiting(source))
+		return true;
 	while (reads-- > 0) {
 		ssize_t len = read(source->fd, buffer, sizeof(buffer));
 
@@ -221,7 +274,8 @@ static bool read_some(struct output_source *source, unsigned reads)
 			end_source(source);
 			return false;
 		}
-		take(source, (struct bytes){buffer, (size_t)len});
+		if (!take(source, (struct bytes){buffer, (size_t)len}))
+			return true;
 		if ((size_t)len < sizeof(buffer))
 			return false;
 	}
@@ -240,13 +294,18 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 	}
 }
 
+/* What waits is taken whether there is more to read or not. */
+
 static void on_resume(evutil_socket_t fd, short what, void *argument)
 {
 	struct output_source *source = argument;
 
 	(void)fd;
 	(void)what;
-	event_add(&source->readable, NULL);
+	if (read_some(source, READS_A_TURN))
+		event_add(&source->resume, &flood_pause);
+	else if (source->fd >= 0)
+		event_add(&source->readable, NULL);
 }
 
 static int open_source(struct output_source *source, int *ret_end)
@@ -311,6 +370,7 @@ void output_read(struct output *output)
 
 void output_finish(struct output *output)
 {
+	output->is_ending = true;
 	for (unsigned i = 0; i < OUTPUT_STREAM_COUNT_; i++) {
 		struct output_source *source = &output->sources[i];
 
@@ -320,6 +380,7 @@ void output_finish(struct output *output)
 		if (source->fd >= 0)
 			end_source(source);
 	}
+	output->is_ending = false;
 	event_del(&output->notify);
 	notify_dropped(output);
 }

@@ -45,7 +45,9 @@ struct output_source {
 	struct event resume; /* when a stream that had too much is read again */
 	struct chunk *begun; /* a line that is not complete; NULL: none */
 	size_t begun_len;
-	unsigned part; /* parts of this line that were handed over */
+	unsigned part;		   /* parts of this line that were handed over */
+	struct chunk *waiting;	   /* what was read and has to wait; NULL: nothing */
+	struct bytes waiting_text; /* in it */
 };
 
 struct output {
@@ -61,6 +63,8 @@ struct output {
 	uint64_t dropped;	       /* in this life */
 	uint64_t unreported;	       /* of those */
 	bool has_written;	       /* in this life */
+	bool is_ending;		       /* output_finish runs: nothing can wait */
+	unsigned lines_left;	       /* to be handed over in this turn */
 	uint8_t tail[OUTPUT_TAIL_MAX]; /* a ring */
 	uint64_t tail_len;	       /* bytes that went into it, in this life */
 };
@@ -79,8 +83,8 @@ int output_open(struct output *output, const struct output_limits *limits, unsig
 /* Hands over the lines that are there now, as far as one turn of the loop reads. */
 void output_read(struct output *output);
 
-/* The worker has ended: hands over what it had written, with a last line that has no newline, and
- * closes.  The tail stays until the next life. */
+/* The worker has ended: hands over what it had written, as far as that is no flood, with a last line
+ * that has no newline, and closes.  The tail stays until the next life. */
 void output_finish(struct output *output);
 
 /* Closes without handing anything over. */
