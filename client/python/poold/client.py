@@ -322,7 +322,7 @@ class Client(Requests):
             connection = self._connected(deadline)
             return connection.send_request(number, data, deadline, meta, kind, again)
         except (NoConnection, NeverLeft) as reason:
-            again.refuse(None, reason)
+            again.refuse(reason)
             is_final = isinstance(reason, NoConnection) and not reason.is_passing
             if is_final or time.monotonic() >= again.waits_until():
                 raise again.failure() from reason
@@ -358,7 +358,7 @@ class Client(Requests):
             poold.Error: it cannot be sent.
         """
         deadline = again.waits_until()
-        self._connected(deadline).take_over(call, again.packed())
+        self._connected(deadline).take_over(call, again)
 
     # --- the connection ---
 
