@@ -32,6 +32,7 @@ struct guard;
 /* Why the last start of a worker failed, in words; "": none has failed since one was ready. */
 struct start_fault {
 	char text[START_FAULT_MAX];
+	bool is_size_told; /* that its workers are larger than max_memory from their start on */
 };
 
 struct driver {
