@@ -217,9 +217,14 @@ class Daemon:
     def command(self) -> list[str]:
         return [str(BUILD / "poold"), "-c", str(self.config)]
 
+    def inherited(self) -> tuple[int, ...]:
+        """Descriptors that `command` is started with, beside the standard ones."""
+        return ()
+
     def _launch(self) -> None:
         self.process = subprocess.Popen(
             self.command(),
+            pass_fds=self.inherited(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
