@@ -117,7 +117,7 @@ void report_health(const struct driver *driver, struct buf *out)
 
 	pack_map(out, 4);
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
-	pack_named_bool(out, "ready", driver_is_ready(driver));
+	pack_named_bool(out, "ready", driver->has_started);
 	pack_named_bool(out, "draining", engine_stopping(driver->engine));
 	pack_str(out, "pools");
 	pack_map(out, count);
