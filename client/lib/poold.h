@@ -151,7 +151,8 @@ enum poold_executed {
  * Why a request failed.  The codes are those of the daemon (docs/ERRORS.md).  Errors of the
  * client's side have one of these codes:
  *
- *   connect_failed      the client could not connect to the daemon; executed no
+ *   connect_failed      the client could not connect to the daemon, within the time of the request
+ *                       unless no_reconnect is set; executed no
  *   peer_closed         the connection ended before the answer; executed maybe, or no if the
  *                       request was not sent whole
  *   deadline_exceeded   the daemon did not answer in time; executed maybe
@@ -209,13 +210,15 @@ struct poold_client_options {
 					of the pool, and the client waits without limit */
 	uint64_t grace_ms;	     /* how long after the timeout of a call the client still waits
 					for the daemon's answer; 0: 1000 */
-	uint64_t connect_timeout_ms; /* how long to try while the daemon's backlog is full; the
-					time of a call counts meanwhile; 0: 5000 */
+	uint64_t connect_timeout_ms; /* how long to try to connect for a request that has no
+					timeout; with no_reconnect, and for poold_client_connect,
+					while the daemon's backlog is full; 0: 5000 */
 	size_t response_max;	     /* limit of one answer, in bytes; 0: 64 MiB + 64 KiB */
 	size_t output_max;	     /* limit of requests not yet written, in bytes; 0: 128 MiB */
 	size_t in_flight_max;	     /* limit of unanswered requests, up to 65535; 0: 1024 */
 	const char *name;	     /* of the program, for the daemon's log; NULL: "libpoold" */
-	bool no_reconnect;	     /* requests are not asked again, see poold_call */
+	bool no_reconnect;	     /* no request is asked again, see poold_call.  In a struct with
+					`size` 0 it is not read */
 };
 
 /*
@@ -229,8 +232,8 @@ POOLD_API int poold_client_new(const char *path, const struct poold_client_optio
 /* Closes the connection, which cancels all requests in flight, and frees the client; no callback
  * runs.  Does nothing if `client` is NULL.  Must not be called from a callback. */
 POOLD_API void poold_client_free(struct poold_client *client);
-/* Connects now instead of with the first request.  Returns 0 also if the client is connected
- * already.  Else the error of connect(2): -ENOENT, -ECONNREFUSED, -EACCES, -EAGAIN (the daemon did
+/* Connects now instead of with the first request; it does not wait for a daemon.  Returns 0 also if
+ * the client is connected already.  Else the error of connect(2): -ENOENT, -ECONNREFUSED, -EACCES, -EAGAIN (the daemon did
  * not accept the connection within connect_timeout_ms), ... */
 POOLD_API int poold_client_connect(struct poold_client *client);
 /* The path of the socket; valid until the client is freed. */
@@ -299,8 +302,21 @@ struct poold_call_options {
  *   -ENOMEM     out of memory
  *   or the error of connecting or of the connection (-ENOENT, -ECONNRESET, -EPROTO, ...)
  *
- * After the connection is lost, the next request connects again.  The library sends a request a
- * second time only if the first time it was certainly not sent whole.
+ * After the connection is lost, the next request connects again.  So that a restart of the daemon
+ * loses nothing, the library asks again what certainly was not executed, within the timeout of the
+ * request (without one: within connect_timeout_ms), and in these cases only:
+ *
+ *   - there is no connection: no socket file, or nobody listens (-ENOENT, -ECONNREFUSED)
+ *   - the connection ended before the request was written whole
+ *   - the daemon answered `shutting_down`, and that nothing was executed
+ *
+ * It waits at most 10 ms before the first time, and twice as long each time up to a second, drawn at
+ * random; a call is asked again with the timeout_ms that is left.  A request keeps its bytes until
+ * it is answered.  One that was written whole on a connection that then ended fails with
+ * peer_closed, executed maybe, and is never asked again.  A daemon that stops says so before it
+ * closes the connection: then requests in flight end on it, and all others wait for the next one.
+ * With no_reconnect none of this happens, but that a request moves to a new connection, once, if
+ * the old one had ended.
  *
  * A connection may be open and yet dead.  After three requests in a row that were not answered in
  * time, while nothing else came either, it is given up: other requests in flight on it fail with
@@ -330,8 +346,8 @@ POOLD_API int poold_request(struct poold_client *client, const char *method,
  * request that was started is called exactly once, unless the client is freed first.  The reply is
  * valid until the callback returns.  A callback may start and cancel requests, but must not call a
  * blocking function of the same client, or free it.  Starting a request connects if there is no
- * connection.  While the backlog of the daemon is full, poold_fd is -1, which poll ignores, and
- * poold_dispatch tries again.
+ * connection.  While there is no daemon, or its backlog is full, poold_fd is -1, which poll ignores,
+ * poold_dispatch tries again when poold_timeout_ms is over, and nothing ever waits.
  */
 typedef void (*poold_callback)(void *userdata, const struct poold_reply *reply);
 

@@ -112,7 +112,9 @@ class AsyncTexts:
 
 def ask(path: Path) -> None:
     hour = datetime.timedelta(hours=1)
-    with poold.Client(path, hour, grace=1, connect_timeout=2.5, name="sample") as client:
+    with poold.Client(
+        path, hour, grace=1, connect_timeout=2.5, name="sample", reconnect=False
+    ) as client:
         client.call("python", "word_count", "to be", least=2, timeout=hour, idempotent=True)
         reply: poold.Reply = client.call("python", "word_count", "to be", meta=True)
         print(reply.result, reply.meta["attempts"])

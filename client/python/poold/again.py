@@ -23,7 +23,7 @@ from poold.calls import closed_by_client, lost_error, unreachable
 
 if TYPE_CHECKING:
     from poold.client import Client
-    from poold.connection import Call, Connection
+    from poold.connection import Call
 
 # Seconds before a request is asked again: drawn from zero to a limit, which doubles each time.
 FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0
@@ -173,29 +173,31 @@ class Request:
 class Again(Request):
     """That of the blocking client, for one call.
 
-    Every change of state is one assignment: `refused` says on which connection the call was
-    refused (None: it has had none) and why, so a call is between two connections as long as that
-    is its connection.
+    Every change of state is one assignment.  The call is between two connections while `asked` is
+    not the same object as `refused`.
 
     Attributes:
+        refused: why it has to be asked again, for the last time; None: it has not been refused.
+        asked: the refusal after which it was asked again.
         due: when to ask.
         is_over: nobody wants it any more.
         is_being_asked: it may have been sent at this moment.
     """
 
-    __slots__ = ("client", "pid", "refused", "due", "is_over", "is_being_asked")
+    __slots__ = ("client", "pid", "refused", "asked", "due", "is_over", "is_being_asked")
 
     def __init__(self, client: Client, *fields: Any) -> None:
         super().__init__(*fields)
         self.client = client
         self.pid = os.getpid()
-        self.refused: tuple[Connection | None, Reason] | None = None
+        self.refused: Reason | None = None
+        self.asked: Reason | None = None
         self.due = 0.0
         self.is_over = False
         self.is_being_asked = False
 
-    def refuse(self, connection: Connection | None, reason: Reason) -> None:
-        """The call has to be asked again: it was not executed on this connection."""
+    def refuse(self, reason: Reason) -> None:
+        """The call has to be asked again: it was not executed."""
         if isinstance(reason, dict):
             self.take_answer()
         # An idle connection that the daemon had closed is no reason to wait.
@@ -206,12 +208,12 @@ class Again(Request):
             reason = reason.bare()
         elif isinstance(reason, NeverLeft):
             reason = NeverLeft(str(reason))
-        self.refused = connection, reason
+        self.refused = reason
 
     def failure(self) -> errors.Error:
         """Why the call failed, if it is not asked again any more."""
         assert self.refused is not None
-        return failure_of(self.refused[1], self.waited())
+        return failure_of(self.refused, self.waited())
 
     def wake(self, call: Call) -> None:
         """Has the call asked again; may be repeated."""
@@ -310,14 +312,14 @@ class Asker:
                 again.client._ask_again(call, again)
             self._tries, self._next_try, self.failure = 0, 0.0, None
         except NoConnection as reason:
-            again.refuse(call._connection, reason)
+            again.refuse(reason)
             if not reason.is_passing:
                 call.give_up(again.failure())
             self._tries += 1
             self._next_try = time.monotonic() + pause(self._tries)
             self.failure = reason.bare()
         except NeverLeft as reason:
-            again.refuse(call._connection, reason)
+            again.refuse(reason)
         except errors.Error as error:
             call.give_up(error)
         except BaseException as error:  # the client was closed, say

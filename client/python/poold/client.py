@@ -1,8 +1,8 @@
 """The blocking client.
 
 One `Client` has one connection and may be used by many threads at once: the calls of all threads
-are in flight on it together.  It starts no thread: one of the threads that wait for an answer
-reads for all of them (see `Connection`).
+are in flight on it together.  It starts no thread but while calls wait to be asked again: one of
+the threads that wait for an answer reads for all of them (see `Connection`).
 
     with poold.Client() as client:
         count = client.call("python", "word_count", text)
@@ -11,8 +11,8 @@ reads for all of them (see `Connection`).
         for chunk in client.stream("python", "tell", "a story"):
             print(chunk)
 
-The daemon retries requests; the client does not.  It sends a request on a new connection only if
-no byte of it was written to the old one.
+The daemon retries requests.  The client asks again only what certainly was not executed, so that a
+restart of the daemon loses nothing (see poold.again).
 """
 
 from __future__ import annotations
@@ -67,9 +67,13 @@ class Client(Requests):
         grace: seconds after the timeout of a call that the client still waits for the daemon's
             answer, before it raises DeadlineExceeded itself.
         connect_timeout: seconds to connect and to exchange poold.hello; the time of a call counts
-            meanwhile.  Also the timeout of the daemon's own methods (health and so on).
+            meanwhile.  Also the timeout of the daemon's own methods (health and so on), and how
+            long a call without a timeout waits for a connection.
         max_buffer_size: limit of one answer, in bytes.
         name: name of the program, sent to the daemon.
+        reconnect: while there is no connection to the daemon, or it is stopping, calls wait within
+            their own timeout and are asked again, unless they may have been executed.  False: they
+            fail at once.
 
     Thread-safe.  A forked child may use it too: the child gets a connection of its own, and calls
     in flight stay with the parent.  A signal handler may raise while a call is being made or waited
@@ -322,7 +326,7 @@ class Client(Requests):
             connection = self._connected(deadline)
             return connection.send_request(number, data, deadline, meta, kind, again)
         except (NoConnection, NeverLeft) as reason:
-            again.refuse(None, reason)
+            again.refuse(reason)
             is_final = isinstance(reason, NoConnection) and not reason.is_passing
             if is_final or time.monotonic() >= again.waits_until():
                 raise again.failure() from reason
@@ -358,7 +362,7 @@ class Client(Requests):
             poold.Error: it cannot be sent.
         """
         deadline = again.waits_until()
-        self._connected(deadline).take_over(call, again.packed())
+        self._connected(deadline).take_over(call, again)
 
     # --- the connection ---
 

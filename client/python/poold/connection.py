@@ -214,13 +214,10 @@ class Call(Watchable):
         refused there before.
         """
         if not self._outcomes:
-            again = self._again
-            refused = None if again is None else again.refused
             connection = self._connection
             if connection is not None and connection.lost is not None:
-                if refused is None or refused[0] is not connection:
-                    if again is None or again.refused is refused:
-                        self._settle(lost_error(connection.lost, "maybe"), None)
+                if not self._is_between() and self._connection is connection:
+                    self._settle(lost_error(connection.lost, "maybe"), None)
         return bool(self._outcomes)
 
     def _is_between(self) -> bool:
@@ -228,8 +225,7 @@ class Call(Watchable):
         again = self._again
         if again is None or self._outcomes:
             return False
-        refused = again.refused
-        return refused is not None and refused[0] is self._connection
+        return again.refused is not again.asked
 
     def _may_be_sent(self) -> str:
         """Whether it may have been executed, if it is between two connections."""
@@ -274,12 +270,12 @@ class Call(Watchable):
         finally:
             self._turns.remove(turn)
 
-    def _take_answer(self, connection: Connection, error: object, value: object) -> None:
+    def _take_answer(self, error: object, value: object) -> None:
         """Called with the answer: sets the outcome, or has the call asked again."""
         again = self._again
         if again is not None and isinstance(error, dict) and is_refusal(error):
             if not again.is_over and time.monotonic() < again.ends:
-                again.refuse(connection, error)
+                again.refuse(error)
                 return
         self._settle(error, value)
 
@@ -397,12 +393,14 @@ class Connection:
         self._send(call, data, deadline)
         return call
 
-    def take_over(self, call: Call, data: bytes) -> None:
-        """Sends the packed request of a call that is between two connections; raises as
-        `send_request` does.
+    def take_over(self, call: Call, again: Again) -> None:
+        """Sends the request of a call that is between two connections; raises as `send_request`
+        does.
         """
-        self._send(call, data, call._deadline)
+        refused = again.refused
+        self._send(call, again.packed(), call._deadline)
         call._connection = self
+        again.asked = refused  # in this order: see _answered; and it may be refused once more
         if call._outcomes:  # it was given up meanwhile
             self._calls.pop(call.number, None)
             self.send_cancel(call, LAST_WORD)
@@ -624,7 +622,7 @@ class Connection:
                 call = self._calls.pop(message[1], None)
                 self._overdue = 0
                 if call is not None:
-                    call._take_answer(self, message[2], message[3])
+                    call._take_answer(message[2], message[3])
             elif message[0] == wire.NOTIFICATION:
                 if message[1] == CLOSING:
                     self.closing = True
