@@ -164,7 +164,8 @@ class File(DaemonTest):
                 self.assertEqual(client.call("s.x"), 1)
             process.terminate()
         self.assertEqual(process.returncode, 0)
-        self.assertEqual([each for each in os.listdir(self.directory()) if each.startswith(".")], [])
+        hidden = [each for each in os.listdir(self.directory()) if each.startswith(".")]
+        self.assertEqual(hidden, [])
 
     def test_twenty_at_once(self) -> None:
         path = self.directory() / "twenty"
@@ -273,7 +274,8 @@ class Closing(DaemonTest):
     def test_who_asks_is_told(self) -> None:
         daemon = self.start(static_pool("s", answer="1"))
         told, other = daemon.connect(map_errors=True), daemon.connect()
-        self.assertIn("closing", told.call("poold.hello", {"errors": "map", "closing": True})["features"])
+        greeted = told.call("poold.hello", {"errors": "map", "closing": True})
+        self.assertIn("closing", greeted["features"])
         other.call("poold.version")
         daemon.signal(signal.SIGTERM)
         self.assertEqual(unpack(told.read_message()), [2, "poold.closing", [{"grace_ms": 1000}]])

@@ -59,7 +59,9 @@ class Ignored(DaemonTest):
                                      "[pool s]\nadapter = static\nanswer = 1\n")
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             self.addCleanup(process.kill)
-            eventually(lambda: process.poll() is not None or masks(process.pid)["SigBlk"], "it runs")
+            eventually(
+                lambda: process.poll() is not None or masks(process.pid)["SigBlk"], "it runs"
+            )
             while not path.exists() and process.poll() is None:
                 for name in ("SIGUSR1", "SIGALRM", "SIGRTMIN"):
                     process.send_signal(getattr(signal, name))
