@@ -132,7 +132,8 @@ static const char *const breaker_actions[] = {"reset", "open", "disable", "obser
 static const char *const recovery_actions[] = {"cancel", NULL};
 static const char *const session_actions[] = {"close", NULL};
 
-#define ADMINS_ONLY "Allowed to root, the daemon's user, and the members of its admin_group.\n"
+#define ADMINS_ONLY                                                                                \
+	"Allowed to root, the daemon's user, and the members of its admin_group or the pool's.\n"
 
 const struct command commands[] = {
 	{.name = "status",

@@ -102,6 +102,9 @@ static void check_control(struct findings *findings, const struct driver *driver
 	check_group(findings, "admin group", driver->config->daemon.admin_group,
 		    &driver->rights.admin, "control the daemon",
 		    "create the group, or correct admin_group");
+	check_group(findings, "call group", driver->config->daemon.call_group, &driver->rights.call,
+		    "call the pools that name no other group",
+		    "create the group, or correct call_group");
 }
 
 static void check_namesakes(struct findings *findings, const struct driver *driver)

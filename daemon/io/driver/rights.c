@@ -50,7 +50,6 @@ static int find_group(struct rights *rights, const char *pool, const char *optio
 
 int rights_init(struct rights *rights, const struct config *config)
 {
-	struct right call;
 	int r;
 
 	*rights = (struct rights){.since = ancestry_now()};
@@ -62,7 +61,8 @@ int rights_init(struct rights *rights, const struct config *config)
 		r = find_group(rights, NULL, "critical_group", config->daemon.critical_group,
 			       &rights->critical);
 	if (r == 0)
-		r = find_group(rights, NULL, "call_group", config->daemon.call_group, &call);
+		r = find_group(rights, NULL, "call_group", config->daemon.call_group,
+			       &rights->call);
 	for (size_t i = 0; r == 0 && i < config->pool_count; i++) {
 		const struct config_pool *pool = &config->pools[i];
 		struct pool_rights *its = &rights->pools[i];
@@ -72,8 +72,10 @@ int rights_init(struct rights *rights, const struct config *config)
 			r = find_group(rights, pool->name, "call_group", pool->call_group,
 				       &its->call);
 		if (!its->call.is_set)
-			its->call = call;
+			its->call = rights->call;
+		rights->admins |= its->admin.group;
 	}
+	rights->admins |= rights->admin.group;
 	return r;
 }
 
@@ -120,8 +122,8 @@ static bool has_ended(int pidfd)
 	return pidfd < 0 || poll(&poll_fd, 1, 0) != 0;
 }
 
-/* Whether it is, or comes from, a worker that may not control.  What can't be known of a user's
- * process is taken for that where it may be one. */
+/* Whether it is, or comes from, a worker whose pool does not let it control.  Where that can't be
+ * known, it is taken for one if workers may have its user. */
 static bool is_barred_worker(const struct driver *driver, const struct caller *caller, int pidfd)
 {
 	pid_t child;
@@ -131,7 +133,6 @@ static bool is_barred_worker(const struct driver *driver, const struct caller *c
 	if (caller->pid == 0)
 		return false;
 	r = ancestry_find(caller->pid, driver->rights.since, &child);
-	/* A worker that may control can't take its group along to where it may not. */
 	if (r == 1 && may_child_control(driver, child) && !has_ended(pidfd))
 		return false;
 	if (r == 0)
@@ -143,12 +144,8 @@ static bool is_barred_worker(const struct driver *driver, const struct caller *c
 
 bool rights_has_claim(const struct driver *driver, const struct caller *caller)
 {
-	const struct rights *rights = &driver->rights;
-	uint64_t admins = rights->admin.group;
-
-	for (size_t i = 0; i < driver->config->pool_count; i++)
-		admins |= rights->pools[i].admin.group;
-	return caller->uid == 0 || caller->uid == geteuid() || (caller->groups & admins);
+	return caller->uid == 0 || caller->uid == geteuid() ||
+	       (caller->groups & driver->rights.admins);
 }
 
 void rights_decide(const struct driver *driver, struct caller *caller, int pidfd)
@@ -166,8 +163,8 @@ void rights_decide(const struct driver *driver, struct caller *caller, int pidfd
 bool rights_may_control_pool(const struct driver *driver, const struct caller *caller,
 			     uint32_t pool)
 {
-	if (!caller || pool == NO_SLOT)
-		return caller && caller->may_control;
+	if (pool == NO_SLOT)
+		return caller->may_control;
 	return caller->may_control ||
 	       (!caller->is_barred && (caller->groups & driver->rights.pools[pool].admin.group));
 }
@@ -176,7 +173,7 @@ bool rights_may_call(const struct driver *driver, const struct caller *caller, u
 {
 	const struct right *call = &driver->rights.pools[pool].call;
 
-	return !call->is_set || (caller && (caller->groups & call->group)) ||
+	return !call->is_set || (caller->groups & call->group) ||
 	       rights_may_control_pool(driver, caller, pool);
 }
 
@@ -185,7 +182,7 @@ bool rights_may_see(const struct driver *driver, const struct caller *caller,
 {
 	if (rights_may_control_pool(driver, caller, audience->pool))
 		return true;
-	if (caller && audience->uid != RIGHTS_NO_UID && caller->uid == audience->uid)
+	if (audience->uid != RIGHTS_NO_UID && caller->uid == audience->uid)
 		return true;
 	return audience->is_for_callers && audience->pool != NO_SLOT &&
 	       rights_may_call(driver, caller, audience->pool);

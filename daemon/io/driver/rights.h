@@ -41,8 +41,10 @@ struct pool_rights {
 struct rights {
 	gid_t groups[RIGHTS_GROUPS_MAX]; /* bit i of a mask stands for group i */
 	unsigned group_count;
-	struct right admin;
-	struct right critical; /* who may be critical, beside those who control the daemon */
+	struct right admin; /* these three: of [daemon] */
+	struct right critical;
+	struct right call;
+	uint64_t admins; /* the groups that control anything, as a mask */
 	struct pool_rights *pools;
 	uint64_t since; /* when the daemon began to start processes (ancestry.h) */
 };
@@ -62,8 +64,8 @@ bool rights_has_claim(const struct driver *driver, const struct caller *caller);
  */
 void rights_decide(const struct driver *driver, struct caller *caller, int pidfd);
 
-/* `caller` may be NULL here: nobody. */
 bool rights_may_call(const struct driver *driver, const struct caller *caller, uint32_t pool);
+/* NO_SLOT: the daemon. */
 bool rights_may_control_pool(const struct driver *driver, const struct caller *caller,
 			     uint32_t pool);
 

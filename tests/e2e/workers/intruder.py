@@ -52,7 +52,8 @@ def ask_from_afar(path: str, pool: str, answer: str) -> None:
         if os.fork() == 0:
             while os.getppid() == parent:
                 time.sleep(0.001)
-            os.execve(sys.executable, [sys.executable, "-c", DISTANT, home, path, pool, answer], {})
+            nothing: dict[str, str] = {}
+            os.execve(sys.executable, [sys.executable, "-c", DISTANT, home, path, pool, answer], nothing)
         os._exit(0)
     os.wait()
 
