@@ -36,6 +36,21 @@ static bool write_numbers(struct poold_writer *writer, char **args, int arg_coun
 	return true;
 }
 
+/* Params of `session close`, from SESSION [UID]: [session] or [session, uid]. */
+static bool write_session(struct poold_writer *writer, char **args, int arg_count)
+{
+	uint64_t uid;
+
+	poold_write_array(writer, (uint32_t)arg_count);
+	poold_write_str(writer, args[0]);
+	if (arg_count == 1)
+		return true;
+	if (!argument_number(args[1], &uid))
+		return false;
+	poold_write_uint(writer, uid);
+	return true;
+}
+
 /* Params of `resize`, from POOL MIN[..MAX]: [pool, min, max]. */
 static bool write_size(struct poold_writer *writer, char **args, int arg_count)
 {
@@ -117,7 +132,8 @@ static const char *const breaker_actions[] = {"reset", "open", "disable", "obser
 static const char *const recovery_actions[] = {"cancel", NULL};
 static const char *const session_actions[] = {"close", NULL};
 
-#define ADMINS_ONLY "Allowed to root, the daemon's user, and the members of its admin_group.\n"
+#define ADMINS_ONLY                                                                                \
+	"Allowed to root, the daemon's user, and the members of its admin_group or the pool's.\n"
 
 const struct command commands[] = {
 	{.name = "status",
@@ -344,14 +360,16 @@ const struct command commands[] = {
 	 .params = write_numbers,
 	 .show = show_sessions},
 	{.name = "session",
-	 .arguments = "close SESSION",
+	 .arguments = "close SESSION [UID]",
 	 .summary = "close a session and delete its state",
+	 .help = "Without UID the session is yours.  Another user's is closed by who may control\n"
+		 "the daemon.\n",
 	 .arg_min = 2,
-	 .arg_max = 2,
+	 .arg_max = 3,
 	 .run = run_report,
 	 .method = "poold.session_",
 	 .actions = session_actions,
-	 .params = write_texts,
+	 .params = write_session,
 	 .show = show_done},
 	{.name = "events",
 	 .arguments = "[KIND...]",

@@ -230,8 +230,9 @@ void show_doctor(const json_t *findings, const char *wanted)
 /* --- sessions --- */
 
 static const struct column session_columns[] = {
-	{"SESSION", false}, {"POOL", false},	{"WORKER", true},  {"AGE", true},   {"IDLE", true},
-	{"EXPIRES", true},  {"REQUESTS", true}, {"WAITING", true}, {"STATE", true}, {"LOST", false},
+	{"SESSION", false}, {"UID", true},   {"POOL", false},	{"WORKER", true},
+	{"AGE", true},	    {"IDLE", true},  {"EXPIRES", true}, {"REQUESTS", true},
+	{"WAITING", true},  {"STATE", true}, {"LOST", false},
 };
 
 static void session_row(struct table *table, const json_t *session)
@@ -239,6 +240,7 @@ static void session_row(struct table *table, const json_t *session)
 	char text[UNIT_TEXT_MAX];
 
 	field_text_cell(table, session, "session");
+	field_count_cell(table, session, "uid");
 	field_text_cell(table, session, "pool");
 	field_count_cell(table, session, "worker");
 	field_duration_cell(table, session, "age_ms");

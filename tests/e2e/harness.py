@@ -201,6 +201,9 @@ class Daemon:
 
     def _configuration(self, pools: tuple[str, ...], options: dict[str, object]) -> str:
         fixed = {"socket": self.path, "log_target": "stderr", "start_timeout": "20s"}
+        if os.geteuid() != 0:
+            # An ordinary user's tests may look at its descriptors and its environment only then.
+            fixed["core_dumps"] = "yes"
         mark = f"env.{MARK} = {self.mark}\n"
         marked = [text + mark * ("\ncommand = " in text) for text in pools]
         return "\n".join([section("daemon", {**fixed, **options}), *marked])

@@ -200,6 +200,7 @@ SESSIONS = {
             "waiting": 0,
             "state_bytes": 0,
             "state_lost": False,
+            "uid": (int, type(None)),
         }
     ],
 }

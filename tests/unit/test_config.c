@@ -29,9 +29,12 @@ static const struct {
 	{SECTION_DAEMON, "drain_timeout", "30s", "0", "1d", "-1s", "2d"},
 	{SECTION_DAEMON, "start_timeout", "1min", "100ms", "1d", "99ms", "2d"},
 	{SECTION_DAEMON, "admin_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a", "a b"},
+	{SECTION_DAEMON, "call_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a", "a b"},
+	{SECTION_DAEMON, "core_dumps", "no", "no", "yes", "", "maybe"},
 	{SECTION_DAEMON, "recoveries_max", "1024", "1", "1048576", "0", "1048577"},
 	{SECTION_DAEMON, "sessions_max", "4096", "1", "1048576", "0", "1048577"},
 	{SECTION_DAEMON, "session_ttl", "5min", "1ms", "7d", "999us", "8d"},
+	{SECTION_DAEMON, "sessions_shared", "no", "no", "yes", "", "maybe"},
 	{SECTION_DAEMON, "session_state_max", "64K", "0", "1G", "-1", "1073741825"},
 	{SECTION_DAEMON, "session_bytes_max", "64M", "0", "64G", "-1", "65G"},
 	{SECTION_DAEMON, "keys_max", "4096", "1", "1048576", "0", "1048577"},
@@ -62,6 +65,10 @@ static const struct {
 	{SECTION_POOL, "queue_bytes_max", "64M", "1K", "64G", "1023", "65G"},
 	{SECTION_POOL, "admission", "yes", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "prefetch", "2", "0", "63", "-1", "64"},
+	{SECTION_POOL, "call_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a", "a b"},
+	{SECTION_POOL, "admin_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a", "a b"},
+	{SECTION_POOL, "control", "no", "no", "yes", "", "maybe"},
+	{SECTION_POOL, "keys_shared", "no", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "prefork", "no", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "idempotent", "no", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "max_crash_retries", "2", "0", "10", "-1", "11"},
@@ -443,14 +450,17 @@ END_TEST
 #define DAEMON_KEYS                                                                                \
 	"socket, socket_mode, connections_max, control_reserve, in_flight_max, "                   \
 	"requests_max, workers_max, message_max, response_max, output_pause, output_max, "         \
-	"stall_timeout, memory_max, drain_timeout, start_timeout, admin_group, recoveries_max, "   \
-	"sessions_max, session_ttl, session_state_max, session_bytes_max, keys_max, key_ttl, "     \
+	"stall_timeout, memory_max, drain_timeout, start_timeout, admin_group, call_group, "       \
+	"core_dumps, recoveries_max, "                                                             \
+	"sessions_max, session_ttl, sessions_shared, session_state_max, session_bytes_max, "       \
+	"keys_max, key_ttl, "                                                                      \
 	"key_bytes_max, errors_kept, cgroups, log_level, log_target"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, progress_notification, "              \
 	"workers, spares, start_parallel, timeout, timeout_max, attempt_timeout, "                 \
-	"queue_max, queue_bytes_max, admission, prefetch, prefork, idempotent, "                   \
+	"queue_max, queue_bytes_max, admission, prefetch, call_group, admin_group, "               \
+	"control, keys_shared, prefork, idempotent, "                                              \
 	"max_crash_retries, "                                                                      \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \

@@ -523,7 +523,7 @@ START_TEST(a_step_brings_its_verdict)
 	driver_step(&world.driver, &drain);
 	ck_assert_int_eq(drain.verdict, ERR_NONE);
 	ck_assert_int_eq(operator_set_drained(&world.driver, 0, false), ERR_NONE);
-	ck_assert_int_ne(operator_close_session(&world.driver, bytes_of("s")), ERR_NONE);
+	ck_assert_int_ne(operator_close_session(&world.driver, 0, bytes_of("s")), ERR_NONE);
 	close_world(&world);
 }
 END_TEST

@@ -161,15 +161,17 @@ START_TEST(sessions_are_counted_and_listed)
 	ck_assert_str_eq(
 		shown(show_sessions,
 		      "{\"count\": 1, \"max\": 10, \"tombstones\": 2, \"sessions\": [{\"session\": "
-		      "\"cart\", \"pool\": null, \"worker\": null, \"age_ms\": 60000, \"idle_ms\": "
+		      "\"cart\", \"uid\": 1000, \"pool\": null, \"worker\": null, \"age_ms\": "
+		      "60000, \"idle_ms\": "
 		      "1000, \"expires_ms\": 299000, \"requests\": 5, \"waiting\": 0, "
 		      "\"state_bytes\": 2048, \"state_lost\": true}]}",
 		      NULL),
 		"1 of at most 10 sessions are open; the names of 2 ended ones are kept\n"
 		"\n"
-		"SESSION  POOL  WORKER    AGE  IDLE  EXPIRES  REQUESTS  WAITING    STATE  LOST\n"
-		"cart     -          -  1 min   1 s    4 min         5        0  2.0 KiB  state "
-		"lost\n");
+		"SESSION   UID  POOL  WORKER    AGE  IDLE  EXPIRES  REQUESTS  WAITING    STATE  "
+		"LOST\n"
+		"cart     1000  -          -  1 min   1 s    4 min         5        0  2.0 KiB  "
+		"state lost\n");
 }
 END_TEST
 

@@ -408,12 +408,15 @@ class Requests:
         """Open sessions, at most `limit`: {count, max, tombstones, sessions}."""
         return self.request("poold.sessions", [] if limit is None else [limit])
 
-    def session_close(self, session: str) -> bool:
-        """Closes a session: its state is deleted, and the worker that holds it is notified."""
-        return self.request("poold.session_close", [session])
+    def session_close(self, session: str, uid: int | None = None) -> bool:
+        """Closes a session: its state is deleted, and the worker that holds it is notified.
 
-    # For root, the daemon's own user and the members of its admin_group; others get a RequestError
-    # (permission_denied).
+        It is one's own; that of another user, `uid`, may be closed by who may control the daemon.
+        """
+        return self.request("poold.session_close", [session] if uid is None else [session, uid])
+
+    # For root, the daemon's own user and the members of its admin_group, or of that of the pool;
+    # others get a RequestError (permission_denied).
 
     def breaker_reset(self, pool: str, method: str | None = None) -> dict[str, Any]:
         """Closes the circuit breaker of a pool, or of one method; it then works automatically

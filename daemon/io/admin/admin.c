@@ -48,8 +48,8 @@ static void answer_metrics(const struct driver *driver, struct buf *out)
 }
 
 /* Methods whose parameter is how many things to report. */
-static enum errcode answer_some(const struct driver *driver, enum method method,
-				struct bytes params, struct buf *out, char *why)
+static enum errcode answer_some(const struct driver *driver, const struct caller *caller,
+				enum method method, struct bytes params, struct buf *out, char *why)
 {
 	unsigned max;
 
@@ -58,9 +58,9 @@ static enum errcode answer_some(const struct driver *driver, enum method method,
 		return ERR_invalid_request;
 	}
 	if (method == METHOD_errors)
-		error_log_pack(&driver->errors, max, out);
+		error_log_pack(&driver->errors, driver, caller, max, out);
 	else
-		report_sessions(driver, max, out);
+		report_sessions(driver, caller, max, out);
 	return ERR_NONE;
 }
 
@@ -78,10 +78,10 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		report_status(driver, out);
 		break;
 	case METHOD_pools:
-		report_pools(driver, out);
+		report_pools(driver, caller, out);
 		break;
 	case METHOD_workers:
-		report_workers(driver, out);
+		report_workers(driver, caller, out);
 		break;
 	case METHOD_stats:
 		report_stats(driver, out);
@@ -90,17 +90,17 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		answer_metrics(driver, out);
 		break;
 	case METHOD_breakers:
-		report_breakers(driver, out);
+		report_breakers(driver, caller, out);
 		break;
 	case METHOD_recoveries:
 		report_recoveries(driver, out);
 		break;
 	case METHOD_doctor:
-		doctor_report(driver, out);
+		doctor_report(driver, caller, out);
 		break;
 	case METHOD_errors:
 	case METHOD_sessions:
-		return answer_some(driver, method, params, out, why);
+		return answer_some(driver, caller, method, params, out, why);
 	default:
 		return control_answer(driver, caller, method, params, out, why);
 	}

@@ -103,19 +103,39 @@ static enum errcode cancel_recovery(struct driver *driver, struct bytes params, 
 	return ERR_NONE;
 }
 
-static enum errcode close_session(struct driver *driver, struct bytes params, struct buf *out,
-				  char *why)
+/* [session, uid?]; without an uid, or nil: the caller's own. */
+static int read_session(struct bytes params, struct bytes *ret_name, uint64_t *ret_uid)
 {
 	struct reader reader;
 	uint32_t count;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count < 1 || count > 2 ||
+	    read_str(&reader, ret_name) < 0 || ret_name->len == 0 || ret_name->len > NAME_LEN_MAX)
+		return -EINVAL;
+	if (count == 1 || read_nil(&reader) == 0)
+		return 0;
+	return read_uint(&reader, ret_uid) < 0 || *ret_uid > UINT32_MAX ? -EINVAL : 0;
+}
+
+static enum errcode close_session(struct driver *driver, const struct caller *caller,
+				  struct bytes params, struct buf *out, char *why)
+{
+	uint64_t uid = caller->uid;
 	struct bytes name;
 	enum errcode code;
 
-	reader_init(&reader, params.data, params.len);
-	if (read_array(&reader, &count) < 0 || count != 1 || read_str(&reader, &name) < 0 ||
-	    name.len == 0 || name.len > NAME_LEN_MAX)
-		return wrong(why, ERR_invalid_request, "[session] is wanted");
-	code = operator_close_session(driver, 0, name);
+	if (read_session(params, &name, &uid) < 0)
+		return wrong(why, ERR_invalid_request, "[session] or [session, uid] is wanted");
+	if (uid != caller->uid && !caller->may_control) {
+		rights_say_why_not_control(driver, caller, NO_SLOT, why, CONTROL_WHY_SIZE);
+		return ERR_permission_denied;
+	}
+	code = operator_close_session(driver, (uint32_t)uid, name);
+	if (code != ERR_NONE && caller->may_control && uid == caller->uid)
+		return wrong(why, code,
+			     "you have no such session; for another user's, add its uid as "
+			     "poold.sessions shows it");
 	if (code != ERR_NONE)
 		return wrong(why, code, errcode_info(code)->text);
 	pack_bool(out, true);
@@ -184,18 +204,38 @@ static enum errcode subscribe(struct driver *driver, struct caller *caller, stru
 	return ERR_NONE;
 }
 
+/* --- who may --- */
+
+/* The pool that the method is to act on; NO_SLOT: none, or there is no pool of that name. */
+static uint32_t pool_named(const struct driver *driver, enum method method, struct bytes params)
+{
+	struct reader reader;
+	struct bytes name;
+	uint32_t count, pool;
+
+	reader_init(&reader, params.data, params.len);
+	if (method == METHOD_recovery_cancel || read_array(&reader, &count) < 0 || count == 0 ||
+	    read_str(&reader, &name) < 0 || driver_find_pool(driver, name, &pool) < 0)
+		return NO_SLOT;
+	return pool;
+}
+
 enum errcode control_answer(struct driver *driver, struct caller *caller, enum method method,
 			    struct bytes params, struct buf *out, char why[CONTROL_WHY_SIZE])
 {
-	if (method_info(method)->kind == METHOD_KIND_CONTROL && !caller->may_control)
-		return wrong(why, ERR_permission_denied,
-			     "only root, the daemon's own user and members of admin_group may "
-			     "do that");
+	if (method_info(method)->kind == METHOD_KIND_CONTROL && !caller->may_control) {
+		uint32_t pool = pool_named(driver, method, params);
+
+		if (!rights_may_control_pool(driver, caller, pool)) {
+			rights_say_why_not_control(driver, caller, pool, why, CONTROL_WHY_SIZE);
+			return ERR_permission_denied;
+		}
+	}
 	switch (method) {
 	case METHOD_recovery_cancel:
 		return cancel_recovery(driver, params, out, why);
 	case METHOD_session_close:
-		return close_session(driver, params, out, why);
+		return close_session(driver, caller, params, out, why);
 	case METHOD_subscribe:
 		return subscribe(driver, caller, params, out, why);
 	case METHOD_restart_workers:

@@ -2,6 +2,7 @@
 
 #include "daemon/core/engine_view.h"
 #include "daemon/io/base/pack_named.h"
+#include "daemon/io/driver/caller.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,17 +84,47 @@ static void check_files(struct findings *findings, const struct driver *driver)
 	     (unsigned long long)wanted);
 }
 
+/* A group that the configuration names; `right`: what was found of it. */
+static void check_group(struct findings *findings, const char *check, const char *name,
+			const struct right *right, const char *does, const char *advice)
+{
+	if (!*name)
+		return;
+	if (right->group)
+		find(findings, check, VERDICT_OK, "", "members of %s may %s", name, does);
+	else
+		find(findings, check, VERDICT_WARNING, advice, "there is no group %s", name);
+}
+
 static void check_control(struct findings *findings, const struct driver *driver)
 {
-	const char *group = driver->config->daemon.admin_group;
+	check_group(findings, "admin group", driver->config->daemon.admin_group,
+		    &driver->rights.admin, "control the daemon",
+		    "create the group, or correct admin_group");
+	check_group(findings, "call group", driver->config->daemon.call_group, &driver->rights.call,
+		    "call the pools that name no other group",
+		    "create the group, or correct call_group");
+}
 
-	if (*group)
-		find(findings, "admin group",
-		     driver->has_admin_group ? VERDICT_OK : VERDICT_WARNING,
-		     "create the group, or correct admin_group",
-		     driver->has_admin_group ? "members of %s may control the daemon"
-					     : "there is no group %s",
-		     group);
+static void check_namesakes(struct findings *findings, const struct driver *driver)
+{
+	for (unsigned i = 0; i < driver->namesakes.count; i++) {
+		const struct namesake *namesake = &driver->namesakes.pairs[i];
+
+		findings->pool =
+			namesake->is_key ? driver_pool_config(driver, namesake->pool)->name : NULL;
+		find(findings, namesake->is_key ? "keys" : "sessions", VERDICT_WARNING,
+		     namesake->is_key
+			     ? "if these users are one application, set keys_shared = yes for the "
+			       "pool"
+			     : "if these users are one application, set sessions_shared = yes in "
+			       "[daemon]",
+		     "uid %" PRIu32 " has used %s of uid %" PRIu32 " %" PRIu64
+		     " times: to each of them these are its own",
+		     namesake->user, namesake->is_key ? "idempotency keys" : "names of sessions",
+		     namesake->other, namesake->times);
+	}
+	findings->pool = NULL;
 }
 
 /* --- the program of a pool --- */
@@ -134,11 +165,16 @@ static bool find_program(const struct config_pool *pool, char out[PATH_MAX])
 	return false;
 }
 
-static void check_program(struct findings *findings, const struct config_pool *pool)
+static void check_program(struct findings *findings, const struct config_pool *pool, bool is_shown)
 {
 	char path[PATH_MAX];
+	bool found = find_program(pool, path);
 
-	if (find_program(pool, path))
+	if (!is_shown)
+		find(findings, "command", found ? VERDICT_OK : VERDICT_FAULT,
+		     "install it, or name it by its full path in command",
+		     found ? "its program can be run" : "its program can't be run by the daemon");
+	else if (found)
 		find(findings, "command", VERDICT_OK, "", "%s can be run", path);
 	else
 		find(findings, "command", VERDICT_FAULT,
@@ -159,14 +195,16 @@ static int directory_fault(const char *path)
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
 }
 
-static void check_directory(struct findings *findings, const struct config_pool *pool)
+static void check_directory(struct findings *findings, const struct config_pool *pool,
+			    bool is_shown)
 {
 	int error = *pool->directory ? directory_fault(pool->directory) : 0;
 
 	if (!*pool->directory)
 		return;
 	find(findings, "directory", error ? VERDICT_FAULT : VERDICT_OK,
-	     "create it, or correct directory", "%s%s%s", pool->directory, error ? ": " : "",
+	     "create it, or correct directory", "%s%s%s",
+	     is_shown ? pool->directory : "its directory", error ? ": " : "",
 	     error ? strerror(error) : "");
 }
 
@@ -226,31 +264,41 @@ static void check_health(struct findings *findings, const struct pool_view *pool
 		     pool->refused, (unsigned)(FORECAST_RECENT / USEC_PER_SEC));
 }
 
-static void examine_pool(struct findings *findings, const struct driver *driver, uint32_t index)
+static void examine_pool(struct findings *findings, const struct driver *driver,
+			 const struct caller *caller, uint32_t index)
 {
 	const struct config_pool *config = driver_pool_config(driver, index);
+	const struct pool_rights *rights = &driver->rights.pools[index];
+	bool is_shown = rights_may_call(driver, caller, index);
 	struct pool_view pool;
 
 	engine_view_pool(driver->engine, index, &pool);
 	findings->pool = config->name;
+	check_group(findings, "call group", config->call_group, &rights->call, "call it",
+		    "create the group, or correct call_group");
+	check_group(findings, "admin group", config->admin_group, &rights->admin, "control it",
+		    "create the group, or correct admin_group");
 	if (config->adapter == POOL_PROCESS) {
-		check_program(findings, config);
-		check_directory(findings, config);
+		check_program(findings, config, is_shown);
+		check_directory(findings, config, is_shown);
 	}
 	if (config->adapter != POOL_STATIC)
-		check_starts(findings, &pool, driver->start_faults[index].text);
+		check_starts(findings, &pool, is_shown ? driver->start_faults[index].text : "");
 	check_health(findings, &pool);
 }
 
-void doctor_report(const struct driver *driver, struct buf *out)
+void doctor_report(const struct driver *driver, const struct caller *caller, struct buf *out)
 {
 	struct findings findings = {.count = 0};
 
 	buf_init(&findings.buf, out->max);
 	check_files(&findings, driver);
 	check_control(&findings, driver);
+	/* That another user has a name is nobody else's business. */
+	if (caller->may_control)
+		check_namesakes(&findings, driver);
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
-		examine_pool(&findings, driver, i);
+		examine_pool(&findings, driver, caller, i);
 	pack_array(out, findings.count);
 	if (buf_error(&findings.buf) == 0)
 		buf_put(out, findings.buf.data, findings.buf.len);

@@ -6,7 +6,8 @@
 #include "daemon/io/driver/driver.h"
 #include "protocol/buf.h"
 
-/* Packs the findings as an array of maps (PROTOCOL.md, poold.doctor), one whole value. */
-void doctor_report(const struct driver *driver, struct buf *out);
+/* Packs the findings as an array of maps (PROTOCOL.md, poold.doctor), one whole value, without what
+ * the caller may not read (rights.h). */
+void doctor_report(const struct driver *driver, const struct caller *caller, struct buf *out);
 
 #endif

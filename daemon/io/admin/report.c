@@ -327,7 +327,8 @@ void report_pack_roll(const struct driver *driver, uint32_t pool, struct buf *ou
 	pack_named_whole_ms(out, "since_ms", elapsed(driver, view.roll.since));
 }
 
-static void pack_pool(const struct driver *driver, struct buf *out, uint32_t index)
+static void pack_pool(const struct driver *driver, const struct caller *caller, struct buf *out,
+		      uint32_t index)
 {
 	const struct config_pool *config = driver_pool_config(driver, index);
 	const struct pool_stats *stats = engine_pool_stats(driver->engine, index);
@@ -340,8 +341,11 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 	pack_named_str(out, "name", config->name);
 	pack_named_str(out, "adapter", pool_adapter_name(config->adapter));
 	pack_named_str(out, "dialect", option_word(OPTION_DIALECT, config->dialect));
-	pack_named_str(out, "command",
-		       config->adapter == POOL_SOCKET ? config->address : config->command);
+	pack_str(out, "command");
+	if (rights_may_call(driver, caller, index))
+		pack_str(out, config->adapter == POOL_SOCKET ? config->address : config->command);
+	else
+		pack_nil(out);
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
 	pack_texts(out, &pool, false);
@@ -358,13 +362,13 @@ static void pack_pool(const struct driver *driver, struct buf *out, uint32_t ind
 	pack_latencies(out, stats);
 }
 
-void report_pools(const struct driver *driver, struct buf *out)
+void report_pools(const struct driver *driver, const struct caller *caller, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
 	pack_array(out, count);
 	for (uint32_t i = 0; i < count; i++)
-		pack_pool(driver, out, i);
+		pack_pool(driver, caller, out, i);
 }
 
 /* --- workers --- */
@@ -387,8 +391,28 @@ static void pack_running(const struct driver *driver, struct buf *out, uint32_t 
 	}
 }
 
-static void pack_worker(const struct driver *driver, struct buf *out, uint32_t index,
-			const struct worker_view *worker)
+/* How the last life ended, and what it said: after a failed start for whoever may call the pool; one
+ * that was at work may speak of requests. */
+static void pack_last_words(const struct driver *driver, const struct caller *caller,
+			    struct buf *out, uint32_t pool, const struct life *life)
+{
+	bool may_control = rights_may_control_pool(driver, caller, pool);
+	bool may_call = rights_may_call(driver, caller, pool);
+
+	pack_str(out, "last_exit");
+	if (life->last_end[0] && may_call)
+		pack_str(out, life->last_end);
+	else
+		pack_nil(out);
+	pack_str(out, "last_stderr");
+	if (life->last_stderr.len > 0 && (may_control || (may_call && !life->was_ready)))
+		pack_text(out, life->last_stderr);
+	else
+		pack_nil(out);
+}
+
+static void pack_worker(const struct driver *driver, const struct caller *caller, struct buf *out,
+			uint32_t index, const struct worker_view *worker)
 {
 	const struct life *life = &driver->lives[index];
 	bool is_alive = worker->state != WORKER_TERMINATED;
@@ -407,17 +431,12 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_named_uint(out, "served", worker->served);
 	pack_named_uint(out, "failed", worker->failed);
 	pack_named_uint(out, "restarts", worker->restarts);
-	pack_str(out, "last_exit");
-	if (life->last_end[0])
-		pack_str(out, life->last_end);
-	else
-		pack_nil(out);
+	pack_last_words(driver, caller, out, worker->pool, life);
 	pack_str(out, "last_out_of_memory");
 	if (life->knows_memory)
 		pack_bool(out, life->last_out_of_memory);
 	else
 		pack_nil(out);
-	pack_named_text(out, "last_stderr", life->last_stderr);
 	pack_named_uint(out, "output_dropped", life->output.dropped);
 	pack_named_uint(out, "rss_bytes",
 			life->process.pid > 0 ? process_rss(life->process.pid) : 0);
@@ -426,7 +445,7 @@ static void pack_worker(const struct driver *driver, struct buf *out, uint32_t i
 	pack_running(driver, out, index);
 }
 
-void report_workers(const struct driver *driver, struct buf *out)
+void report_workers(const struct driver *driver, const struct caller *caller, struct buf *out)
 {
 	struct worker_view worker;
 	uint32_t count = 0;
@@ -439,7 +458,7 @@ void report_workers(const struct driver *driver, struct buf *out)
 	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
 		engine_view_worker(driver->engine, i, &worker);
 		if (worker.is_shown)
-			pack_worker(driver, out, i, &worker);
+			pack_worker(driver, caller, out, i, &worker);
 	}
 }
 

@@ -1,5 +1,6 @@
 /* What the methods poold.health, status, pools, workers and stats answer (PROTOCOL.md).  Each
- * function packs one whole MessagePack value. */
+ * function packs one whole MessagePack value.  Those with a `caller` leave out what that one may not
+ * read (rights.h). */
 #ifndef POOLD_IO_ADMIN_REPORT_H
 #define POOLD_IO_ADMIN_REPORT_H
 
@@ -8,8 +9,8 @@
 
 void report_health(const struct driver *driver, struct buf *out);
 void report_status(const struct driver *driver, struct buf *out);
-void report_pools(const struct driver *driver, struct buf *out);
-void report_workers(const struct driver *driver, struct buf *out);
+void report_pools(const struct driver *driver, const struct caller *caller, struct buf *out);
+void report_workers(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_stats(const struct driver *driver, struct buf *out);
 
 /* Packs state and progress of the last rolling restart of a pool; nil: there was none. */

@@ -37,8 +37,8 @@ static void pack_open_left(const struct driver *driver, struct buf *out,
 		pack_nil(out);
 }
 
-static void pack_breaker(const struct driver *driver, struct buf *out, uint32_t pool,
-			 unsigned number)
+static void pack_breaker(const struct driver *driver, const struct caller *caller, struct buf *out,
+			 uint32_t pool, unsigned number)
 {
 	const struct breaker_snapshot *snapshot;
 	struct circuit_view circuit;
@@ -60,7 +60,8 @@ static void pack_breaker(const struct driver *driver, struct buf *out, uint32_t 
 	pack_named_uint(out, "rejected", snapshot->rejected);
 	pack_named_uint(out, "late", snapshot->late);
 	pack_str(out, "by");
-	notify_pack_operator(driver, out, &circuit.changed_by);
+	notify_pack_operator(driver, out, &circuit.changed_by,
+			     rights_may_control_pool(driver, caller, pool));
 }
 
 static unsigned circuit_count(const struct driver *driver, uint32_t index)
@@ -71,7 +72,7 @@ static unsigned circuit_count(const struct driver *driver, uint32_t index)
 	return pool.circuit_count;
 }
 
-void report_breakers(const struct driver *driver, struct buf *out)
+void report_breakers(const struct driver *driver, const struct caller *caller, struct buf *out)
 {
 	uint32_t count = 0;
 
@@ -82,7 +83,7 @@ void report_breakers(const struct driver *driver, struct buf *out)
 		unsigned circuits = circuit_count(driver, i);
 
 		for (unsigned n = 0; n < circuits; n++)
-			pack_breaker(driver, out, i, n);
+			pack_breaker(driver, caller, out, i, n);
 	}
 }
 
@@ -170,15 +171,31 @@ void report_recoveries(const struct driver *driver, struct buf *out)
 
 /* --- sessions --- */
 
-static void pack_session(const struct driver *driver, struct buf *out, uint32_t slot, usec_t ttl)
+/* Name and user, or two times nil. */
+static void pack_session_owner(const struct driver *driver, const struct caller *caller,
+			       struct buf *out, const struct session_view *session, bool is_shared)
+{
+	const struct audience owner = {.uid = session->user, .pool = NO_SLOT};
+	bool is_shown = is_shared || rights_may_see(driver, caller, &owner);
+
+	pack_named_text(out, "session", is_shown ? session->name : (struct bytes){0});
+	pack_str(out, "uid");
+	if (is_shown && !is_shared)
+		pack_uint(out, session->user);
+	else
+		pack_nil(out);
+}
+
+static void pack_session(const struct driver *driver, const struct caller *caller, struct buf *out,
+			 uint32_t slot, const struct sessions_view *all)
 {
 	struct session_view session;
 	usec_t idle;
 
 	engine_view_session(driver->engine, slot, &session);
 	idle = session.is_busy ? 0 : age(driver, session.used);
-	pack_map(out, 10);
-	pack_named_text(out, "session", session.name);
+	pack_map(out, 11);
+	pack_session_owner(driver, caller, out, &session, all->is_shared);
 	pack_str(out, "pool");
 	if (session.is_bound)
 		pack_str(out, pool_name(driver, session.pool));
@@ -191,14 +208,15 @@ static void pack_session(const struct driver *driver, struct buf *out, uint32_t 
 		pack_nil(out);
 	pack_named_whole_ms(out, "age_ms", age(driver, session.created));
 	pack_named_whole_ms(out, "idle_ms", idle);
-	pack_named_whole_ms(out, "expires_ms", usec_sub(ttl, idle));
+	pack_named_whole_ms(out, "expires_ms", usec_sub(all->ttl, idle));
 	pack_named_uint(out, "requests", session.served);
 	pack_named_uint(out, "waiting", session.waiting);
 	pack_named_uint(out, "state_bytes", session.state_bytes);
 	pack_named_bool(out, "state_lost", session.has_lost_state);
 }
 
-void report_sessions(const struct driver *driver, unsigned max, struct buf *out)
+void report_sessions(const struct driver *driver, const struct caller *caller, unsigned max,
+		     struct buf *out)
 {
 	struct sessions_view sessions;
 	uint32_t slot = NO_SLOT;
@@ -214,6 +232,6 @@ void report_sessions(const struct driver *driver, unsigned max, struct buf *out)
 	pack_array(out, reported);
 	for (unsigned i = 0; i < reported; i++) {
 		slot = engine_next_session(driver->engine, slot);
-		pack_session(driver, out, slot, sessions.ttl);
+		pack_session(driver, caller, out, slot, &sessions);
 	}
 }

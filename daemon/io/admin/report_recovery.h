@@ -9,9 +9,11 @@
 /* Limit of the errors, and of the sessions, in one answer. */
 #define REPORT_MAX 1000
 
-void report_breakers(const struct driver *driver, struct buf *out);
+/* Each leaves out what the caller may not read (rights.h). */
+void report_breakers(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_recoveries(const struct driver *driver, struct buf *out);
 /* Sessions with a request at work come first. */
-void report_sessions(const struct driver *driver, unsigned max, struct buf *out);
+void report_sessions(const struct driver *driver, const struct caller *caller, unsigned max,
+		     struct buf *out);
 
 #endif

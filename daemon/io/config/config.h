@@ -54,9 +54,12 @@ struct config_daemon {
 	usec_t drain_timeout;
 	usec_t start_timeout;
 	char *admin_group;	 /* its members may control the daemon; "": no group */
+	char *call_group;	 /* its members may call the pools; "": everybody may */
+	bool core_dumps;	 /* the daemon may be dumped, and traced by its own user */
 	unsigned recoveries_max; /* requests that are recovered at once */
 	unsigned sessions_max;
 	usec_t session_ttl;	  /* after its last use */
+	bool sessions_shared;	  /* by all users */
 	size_t session_state_max; /* bytes in the state of one session */
 	size_t session_bytes_max; /* bytes in the states of all sessions */
 	unsigned keys_max;	  /* idempotency keys */
@@ -167,7 +170,11 @@ struct config_pool {
 	bool admission;
 	unsigned queue_max;
 	unsigned prefetch;
-	bool prefork; /* only where the adapter is process and the dialect poold */
+	char *call_group;  /* its members may call the pool; "": as that of the daemon says */
+	char *admin_group; /* its members may control the pool; "": no group */
+	bool control;	   /* its workers may control the daemon, if their user may */
+	bool keys_shared;  /* by all users */
+	bool prefork;	   /* only where the adapter is process and the dialect poold */
 	bool idempotent;
 	unsigned max_crash_retries;
 	usec_t init_timeout;

@@ -102,6 +102,7 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.failover = {.dwell = pool->return_dwell, .step = pool->return_step},
 		.no_worker_wait = pool->no_worker_wait,
 		.affinity = pool->affinity,
+		.keys_are_shared = pool->keys_shared,
 	};
 	set_breaker(pool, &ret->breaker);
 	set_backoff(pool, &ret->backoff);
@@ -124,6 +125,7 @@ struct engine_settings settings_engine(const struct config *config)
 		.recoveries_max = daemon->recoveries_max,
 		.sessions = {.max = daemon->sessions_max,
 			     .ttl = daemon->session_ttl,
+			     .is_shared = daemon->sessions_shared,
 			     .state_max = daemon->session_state_max,
 			     .bytes_max = daemon->session_bytes_max},
 		.keys = {.max = daemon->keys_max,

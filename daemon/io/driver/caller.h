@@ -41,7 +41,9 @@ struct caller {
 	const struct caller_ops *ops;
 	uint32_t uid; /* of the process that asks, as is `pid` */
 	int32_t pid;
-	bool may_control;      /* root, the daemon's own user, or a member of admin_group */
+	uint64_t groups;  /* of those that the configuration names, which it is in (rights.h) */
+	bool may_control; /* the daemon: rights_decide */
+	bool is_barred;	  /* it comes from a worker, and so controls nothing at all */
 	bool wants_errors_map; /* wants errors as the map of PROTOCOL.md, not as text */
 	struct list calls;     /* its open calls, by in_caller */
 	/* Bytes that were ever put for its peer, and of these, bytes that it has taken: whoever

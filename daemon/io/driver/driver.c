@@ -10,7 +10,6 @@
 #include "daemon/io/worker/forkserver.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,19 +63,6 @@ static void on_turn(void *owner)
 }
 
 /* --- its parts --- */
-
-/* A group that does not exist gives nobody control; that it does not is logged once. */
-static void find_admin_group(struct driver *driver)
-{
-	const char *name = driver->config->daemon.admin_group;
-	struct group *group = *name ? getgrnam(name) : NULL;
-
-	driver->has_admin_group = group != NULL;
-	if (group)
-		driver->admin_gid = group->gr_gid;
-	else if (*name)
-		log_warning("admin_group = %s: there is no such group", name);
-}
 
 static int make_engine(struct driver *driver)
 {
@@ -208,10 +194,11 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .started = loop_now(loop)};
 	list_init(&driver->noted);
 	list_init(&driver->turned_callers);
-	events_init(&driver->events);
+	events_init(&driver->events, driver);
 	starts_init(&driver->starts);
-	find_admin_group(driver);
-	r = make_all(driver);
+	r = rights_init(&driver->rights, config);
+	if (r == 0)
+		r = make_all(driver);
 	if (r < 0) {
 		driver_done(driver);
 		return r;
@@ -278,6 +265,7 @@ void driver_done(struct driver *driver)
 	free(driver->start_faults);
 	driver->start_faults = NULL;
 	events_done(&driver->events);
+	rights_done(&driver->rights);
 	config_unref(driver->config);
 	driver->config = NULL;
 }

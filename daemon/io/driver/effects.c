@@ -3,7 +3,9 @@
 #include "daemon/io/driver/answer.h"
 #include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/flow.h"
+#include "daemon/io/driver/namesakes.h"
 #include "daemon/io/driver/notify.h"
+#include "daemon/io/driver/session_alias.h"
 #include "daemon/io/driver/slow_request.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
@@ -25,6 +27,7 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	struct call *call = call_of(driver, effect);
 	struct life *life = &driver->lives[effect->worker];
 	usec_t left = usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC;
+	uint8_t alias[SESSION_ALIAS_MAX];
 	struct channel_request sent = {
 		.id = effect->send.id,
 		.number = call->number,
@@ -34,7 +37,7 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		.args = call->args,
 		.chunk = call->chunk,
 		.trace = call->trace,
-		.session = call->session,
+		.session = session_alias(driver, call->caller->uid, call->session, alias),
 		.is_stream = effect->send.is_stream,
 		.credit = FLOW_WINDOW,
 	};
@@ -173,6 +176,7 @@ static void do_answer(struct driver *driver, const struct driver_step *step,
 static void do_session(struct driver *driver, const struct effect *effect)
 {
 	uint32_t slot = effect->session.session;
+	uint8_t alias[SESSION_ALIAS_MAX];
 	enum session_reason reason = effect->session.reason;
 	bool over = !effect->session.has_begun && reason != SESSION_MOVED && reason != SESSION_LOST;
 
@@ -181,7 +185,8 @@ static void do_session(struct driver *driver, const struct effect *effect)
 	if (effect->worker != NO_SLOT && (over || reason == SESSION_MOVED) &&
 	    driver->lives[effect->worker].number == effect->life)
 		channel_end_session(&driver->lives[effect->worker].channel,
-				    engine_session_name(driver->engine, slot),
+				    session_alias(driver, engine_session_user(driver->engine, slot),
+						  engine_session_name(driver->engine, slot), alias),
 				    session_reason_name(reason));
 	notify_session(driver, effect);
 }
@@ -212,6 +217,7 @@ static void report(struct driver *driver, const struct effect *effect)
 		notify_roll(driver, effect);
 		break;
 	case EFFECT_NAMESAKE:
+		namesakes_take(driver, effect);
 		break;
 	case EFFECT_INCIDENT:
 		failure_incident(driver, effect);

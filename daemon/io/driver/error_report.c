@@ -97,17 +97,17 @@ static bool is_refusal(enum errcode code)
 	return errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed;
 }
 
-void error_report(struct driver *driver, uint32_t pool, const struct error *error, const char *what,
-		  bool is_incident)
+void error_report(struct driver *driver, const struct audience *audience, const struct error *error,
+		  const char *what, bool is_incident)
 {
 	struct log_limit *limit = is_refusal(error->code) && !is_incident
-					  ? &driver->refusal_limits[pool]
+					  ? &driver->refusal_limits[audience->pool]
 					  : &driver->error_limit;
 	unsigned held;
 
 	if (!log_limit_pass(limit, loop_now(driver->loop), &held))
 		return;
 	error_report_line(error, what, held);
-	error_log_add(&driver->errors, error, is_incident, loop_wall_ms());
-	notify_error(driver, error);
+	error_log_add(&driver->errors, error, audience, is_incident, loop_wall_ms());
+	notify_error(driver, audience, error);
 }

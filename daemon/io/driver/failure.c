@@ -402,6 +402,7 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 {
 	struct facts facts = facts_of(driver, step, call, effect);
 	struct error error = error_of(&facts);
+	struct audience audience;
 	char message[MESSAGE_SIZE];
 	struct buf detail;
 
@@ -419,7 +420,8 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 		error.attempt_count = call->history->count;
 	}
 	call_answer_error(call, &error);
-	error_report(driver, effect->failed.from, &error, "request failed", false);
+	audience = (struct audience){.uid = call->caller->uid, .pool = effect->failed.from};
+	error_report(driver, &audience, &error, "request failed", false);
 	buf_free(&detail);
 }
 
@@ -524,6 +526,9 @@ static void append_check(char *text, size_t size, const struct config_pool *pool
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
 	const struct config_pool *config = driver_pool_config(driver, effect->pool);
+	/* It has the last words of a start, or of a health check. */
+	const struct audience audience = {
+		.uid = RIGHTS_NO_UID, .pool = effect->pool, .is_for_callers = true};
 	struct error error = failure_error(driver, effect->incident);
 	char message[MESSAGE_SIZE];
 	struct pool_view pool;
@@ -545,5 +550,5 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 	if (pool.circuit_count > 0)
 		error.circuit = breaker_state_name(pool.breaker);
 	error.message = message;
-	error_report(driver, effect->pool, &error, "incident", true);
+	error_report(driver, &audience, &error, "incident", true);
 }

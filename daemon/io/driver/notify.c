@@ -13,11 +13,14 @@ static const char *pool_name(const struct driver *driver, uint32_t pool)
 	return driver_pool_config(driver, pool)->name;
 }
 
-void notify_worker_event(struct driver *driver, uint32_t worker, const char *what, const char *text)
+void notify_worker_event(struct driver *driver, uint32_t worker, const char *what, const char *text,
+			 bool is_of_requests)
 {
 	uint32_t pool = engine_worker_pool(driver->engine, worker);
+	const struct audience audience = {
+		.uid = RIGHTS_NO_UID, .pool = pool, .is_for_callers = !is_of_requests};
 	int pid = (int)driver->lives[worker].last_pid;
-	struct buf *out = events_begin(&driver->events, EVENT_KIND_worker, 5);
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_worker, 4);
 
 	if (!out)
 		return;
@@ -25,7 +28,7 @@ void notify_worker_event(struct driver *driver, uint32_t worker, const char *wha
 	pack_named_uint(out, "worker", driver_worker_number(driver, worker));
 	pack_named_uint(out, "pid", pid > 0 ? (uint64_t)pid : 0);
 	pack_named_str(out, "what", what);
-	pack_named_str(out, "text", text);
+	pack_named_str(events_restrict(&driver->events, &audience, 1), "text", text);
 	events_send(&driver->events);
 }
 
@@ -41,7 +44,7 @@ void notify_worker(struct driver *driver, enum log_level level, uint32_t worker,
 	snprintf(pid, sizeof(pid), "%d", (int)driver->lives[worker].last_pid);
 	log_event(level, NULL, fields, ARRAY_SIZE(fields), "worker %s%s%s", what, *text ? ": " : "",
 		  text);
-	notify_worker_event(driver, worker, what, text);
+	notify_worker_event(driver, worker, what, text, false);
 }
 
 #define NUMBER_SIZE 24
@@ -157,9 +160,9 @@ void notify_health(struct driver *driver, const struct effect *effect)
 }
 
 void notify_pack_operator(const struct driver *driver, struct buf *out,
-			  const struct circuit_operator *operator)
+			  const struct circuit_operator *operator, bool is_shown)
 {
-	if (operator->at == 0) {
+	if (operator->at == 0 || !is_shown) {
 		pack_nil(out);
 		return;
 	}
@@ -174,6 +177,7 @@ void notify_breaker(struct driver *driver, const struct effect *effect)
 	const struct breaker_change *change = &effect->breaker.change;
 	const char *pool = pool_name(driver, effect->pool);
 	const char *from = breaker_state_name(change->from), *to = breaker_state_name(change->to);
+	const struct audience operators = {.uid = RIGHTS_NO_UID, .pool = effect->pool};
 	bool opens = change->to == BREAKER_OPEN || change->from == BREAKER_OBSERVING;
 	struct log_field fields[] = {{"pool", pool}, {"circuit", to}};
 	struct circuit_view circuit;
@@ -187,7 +191,7 @@ void notify_breaker(struct driver *driver, const struct effect *effect)
 		  "breaker%s%.*s is %s, was %s: %s", method.len > 0 ? " of method " : "",
 		  (int)method.len, (const char *)method.data, to, from,
 		  breaker_reason_text(change->reason));
-	out = events_begin(&driver->events, EVENT_KIND_breaker, 6);
+	out = events_begin(&driver->events, EVENT_KIND_breaker, 5);
 	if (!out)
 		return;
 	pack_named_str(out, "pool", pool);
@@ -195,8 +199,9 @@ void notify_breaker(struct driver *driver, const struct effect *effect)
 	pack_named_str(out, "from", from);
 	pack_named_str(out, "to", to);
 	pack_named_str(out, "reason", breaker_reason_name(change->reason));
+	out = events_restrict(&driver->events, &operators, 1);
 	pack_str(out, "by");
-	notify_pack_operator(driver, out, &circuit.changed_by);
+	notify_pack_operator(driver, out, &circuit.changed_by, true);
 	events_send(&driver->events);
 }
 
@@ -289,8 +294,10 @@ void notify_recovery(struct driver *driver, const struct effect *effect)
 void notify_session(struct driver *driver, const struct effect *effect)
 {
 	enum session_reason reason = effect->session.reason;
+	bool is_shared = driver->config->daemon.sessions_shared;
+	struct audience audience = {.pool = NO_SLOT};
 	const char *what = "ended";
-	struct buf *out = events_begin(&driver->events, EVENT_KIND_session, 3);
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_session, is_shared ? 3 : 2);
 
 	if (!out)
 		return;
@@ -300,22 +307,27 @@ void notify_session(struct driver *driver, const struct effect *effect)
 		what = "moved";
 	else if (reason == SESSION_LOST)
 		what = "lost";
-	pack_named_text(out, "session",
-			engine_session_name(driver->engine, effect->session.session));
 	pack_named_str(out, "what", what);
 	pack_named_str(out, "reason",
 		       effect->session.has_begun ? "used" : session_reason_name(reason));
+	audience.uid = engine_session_user(driver->engine, effect->session.session);
+	/* A shared session is everybody's, and so is its name. */
+	if (!is_shared)
+		out = events_restrict(&driver->events, &audience, 1);
+	pack_named_text(out, "session",
+			engine_session_name(driver->engine, effect->session.session));
 	events_send(&driver->events);
 }
 
-void notify_error(struct driver *driver, const struct error *error)
+void notify_error(struct driver *driver, const struct audience *audience, const struct error *error)
 {
-	struct buf *out = events_begin(&driver->events, EVENT_KIND_error, 3);
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_error, 2);
 
 	if (!out)
 		return;
 	pack_named_str(out, "code", errcode_name(error->code));
 	pack_named_str(out, "pool", error->pool);
+	out = events_restrict(&driver->events, audience, 1);
 	pack_str(out, "message");
 	pack_text(out, (struct bytes){(const uint8_t *)error->message, strlen(error->message)});
 	events_send(&driver->events);

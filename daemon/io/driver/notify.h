@@ -8,15 +8,17 @@
 #include "protocol/buf.h"
 #include "protocol/error.h"
 
+struct audience;
 struct driver;
 struct effect;
 
 /* A line about a worker, and an event: `what` is "started", "ready", "ended" and the like. */
 void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,
 		   const char *text);
-/* The event alone. */
-void notify_worker_event(struct driver *driver, uint32_t worker, const char *what,
-			 const char *text);
+/* The event alone.  The text is for those who may call the pool, or with `is_of_requests` (it may
+ * tell of somebody's request) for those alone who may control it. */
+void notify_worker_event(struct driver *driver, uint32_t worker, const char *what, const char *text,
+			 bool is_of_requests);
 /* A line of a worker's output (output.h): for the log alone. */
 void notify_output(struct driver *driver, uint32_t worker, enum output_stream stream,
 		   struct bytes line, unsigned part);
@@ -31,10 +33,12 @@ void notify_recovery(struct driver *driver, const struct effect *effect);
 void notify_session(struct driver *driver, const struct effect *effect);
 /* The loop stood still, and the machine was suspended, for so long; one may be 0. */
 void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended);
-void notify_error(struct driver *driver, const struct error *error);
+void notify_error(struct driver *driver, const struct audience *audience,
+		  const struct error *error);
 
-/* Packs {uid, pid, ago_ms} of who changed it, or nil where no operator did. */
+/* Packs {uid, pid, ago_ms} of who changed it, or nil where no operator did, or where it is not to be
+ * shown. */
 void notify_pack_operator(const struct driver *driver, struct buf *out,
-			  const struct circuit_operator *operator);
+			  const struct circuit_operator *operator, bool is_shown);
 
 #endif

@@ -43,7 +43,7 @@ void stack_end(struct life *life)
 		return;
 	buf_put(&stack->text, "", 1);
 	notify_worker_event(stack->driver, life->worker, "stack",
-			    stack->text.len > 1 ? (const char *)stack->text.data : none);
+			    stack->text.len > 1 ? (const char *)stack->text.data : none, true);
 	stack_drop(life);
 }
 

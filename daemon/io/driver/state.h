@@ -18,6 +18,8 @@
 #include "daemon/io/driver/error_log.h"
 #include "daemon/io/driver/events.h"
 #include "daemon/io/driver/memory_pressure.h"
+#include "daemon/io/driver/namesakes.h"
+#include "daemon/io/driver/rights.h"
 #include "daemon/io/driver/starts.h"
 #include "daemon/io/driver/stats.h"
 #include "daemon/io/worker/confine.h"
@@ -57,9 +59,8 @@ struct driver {
 	struct rlimit open_files; /* the limit that workers get */
 	struct memory_pressure memory;
 
-	/* Who may control the daemon, beside root and its own user. */
-	bool has_admin_group;
-	gid_t admin_gid;
+	struct rights rights;
+	struct namesakes namesakes;
 
 	/* What people see. */
 	struct daemon_stats stats;

@@ -33,6 +33,7 @@ static void on_ready(struct channel *channel, unsigned concurrency, bool announc
 	step.event.ready.announces = announces;
 	step.event.ready.batches = batches;
 	life_of(channel)->concurrency = concurrency > 1 ? concurrency : 1;
+	life_of(channel)->is_ready = true;
 	steps_end(&life_of(channel)->steps, loop_now(driver->loop));
 	driver->start_faults[engine_worker_pool(driver->engine, life_of(channel)->worker)].text[0] =
 		'\0';
@@ -178,6 +179,8 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 	life->last = end ? *end : (struct process_end){0};
 	life->last_uptime = usec_sub(loop_now(driver->loop), worker.started);
 	life->last_served = worker.served;
+	life->was_ready = life->is_ready;
+	life->is_ready = false;
 	if (end) {
 		step.event.exit.is_signalled =
 			end->is_signalled && (end->status == SIGKILL || end->status == SIGTERM);
@@ -228,6 +231,7 @@ static void on_unreachable(struct life *life, int error)
 	struct driver_step step = step_of(life, EVENT_SPAWN_FAILED);
 
 	step.event.code = effects_start_code(life->is_connected, error);
+	life->was_ready = life->is_ready = false;
 	driver_step(life->owner, &step);
 }
 

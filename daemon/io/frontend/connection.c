@@ -226,6 +226,13 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 		       (const char *)parsed->pool.data);
 		return;
 	}
+	if (!rights_may_call(driver, &connection->caller, pool)) {
+		char why[256];
+
+		rights_say_why_not_call(driver, pool, why, sizeof(why));
+		refuse(connection, msgid, ERR_permission_denied, "%s", why);
+		return;
+	}
 	if (driver_pool_config(driver, pool)->adapter == POOL_STATIC &&
 	    !driver_static_answer(driver, pool, parsed->method)) {
 		refuse(connection, msgid, ERR_unknown_method,
@@ -465,11 +472,17 @@ static const struct link_handler link_handler = {
 static void identify(struct connection *connection, int fd)
 {
 	const struct driver *driver = connection->driver;
-	struct peer peer = peer_of(fd, driver->has_admin_group, driver->admin_gid);
+	struct peer peer = peer_of(fd, driver->rights.groups, driver->rights.group_count);
+	int pidfd = -1;
 
 	connection->caller.uid = peer.uid;
 	connection->caller.pid = peer.pid;
-	connection->caller.may_control = peer.uid == 0 || peer.uid == geteuid() || peer.is_in_group;
+	connection->caller.groups = peer.groups;
+	if (rights_has_claim(driver, &connection->caller))
+		pidfd = peer_pidfd(fd, &peer);
+	rights_decide(driver, &connection->caller, pidfd);
+	if (pidfd >= 0)
+		close(pidfd);
 }
 
 int connection_open(struct frontend *frontend, int fd, bool control_only)

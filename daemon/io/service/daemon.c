@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 /* The name of the socket that a service manager hands over. */
@@ -384,6 +385,9 @@ int daemon_run(const struct config *config, struct systemd *systemd,
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* Its memory has the data of all clients: its workers, of the same user, may not look. */
+	if (!config->daemon.core_dumps)
+		prctl(PR_SET_DUMPABLE, 0);
 	r = identity_check(config);
 	if (r < 0)
 		return r == -ENOMEM ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;

@@ -357,6 +357,25 @@ void cgroup_shut(struct cgroup *cgroup)
 	cgroup->procs = -1;
 }
 
+int cgroups_has(const struct cgroups *cgroups, pid_t pid)
+{
+	char path[32], group[PATH_MAX];
+	size_t base = strlen(cgroups->base), len;
+	const char *worker;
+	int r;
+
+	if (!cgroups->base[0])
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	r = find_in_file(path, "0::", group, sizeof(group));
+	if (r < 0)
+		return r;
+	worker = strstr(group, "/" WORKER_PREFIX);
+	len = worker ? (size_t)(worker - group) : 0;
+	/* It names groups as from the root of all, `base` as from where that is mounted. */
+	return len > 0 && len <= base && memcmp(cgroups->base + base - len, group, len) == 0;
+}
+
 int cgroup_out_of_memory(const struct cgroups *cgroups, const struct cgroup *cgroup)
 {
 	static const char key[] = "oom_kill ";

@@ -74,6 +74,10 @@ void cgroup_shut(struct cgroup *cgroup);
  * or -errno: that is not known. */
 int cgroup_out_of_memory(const struct cgroups *cgroups, const struct cgroup *cgroup);
 
+/* Whether the process is in the group of one of the workers.  Returns 1, 0, or -errno: that is not
+ * known.  Without groups none is. */
+int cgroups_has(const struct cgroups *cgroups, pid_t pid);
+
 /* Kills all that is in it, and removes it now or soon. */
 void cgroup_end(struct cgroups *cgroups, struct cgroup *cgroup);
 

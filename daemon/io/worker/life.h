@@ -84,6 +84,8 @@ struct life {
 
 	/* The last process, or the one that runs. */
 	pid_t last_pid;
+	bool is_ready;		     /* it has been ready; the owner sets these two */
+	bool was_ready;		     /* so had been the last one that ended */
 	bool was_signalled;	     /* the daemon has sent it a signal */
 	bool has_closed;	     /* before the first of them it had closed its channel */
 	char last_end[LIFE_END_MAX]; /* how it ended, in words, and what it did wrong before; "":
