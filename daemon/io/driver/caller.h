@@ -44,6 +44,7 @@ struct caller {
 	bool may_control;      /* root, the daemon's own user, or a member of admin_group */
 	bool wants_errors_map; /* wants errors as the map of PROTOCOL.md, not as text */
 	struct list calls;     /* its open calls, by in_caller */
+	size_t kept;	       /* bytes of memory that they keep */
 	/* Bytes that were ever put for its peer, and of these, bytes that it has taken: whoever
 	 * embeds it counts both, or leaves both 0. */
 	uint64_t put;

@@ -1,12 +1,14 @@
 #include "daemon/io/frontend/frontend.h"
 
 #include "daemon/io/frontend/connection.h"
+#include "daemon/io/frontend/shortage.h"
 
 void frontend_init(struct frontend *frontend, struct driver *driver, void (*on_place)(void *owner),
 		   void *owner)
 {
 	*frontend = (struct frontend){.driver = driver, .on_place = on_place, .owner = owner};
 	list_init(&frontend->connections);
+	shortage_watch(frontend);
 }
 
 void frontend_close(struct frontend *frontend)

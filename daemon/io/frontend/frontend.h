@@ -5,6 +5,7 @@
 #ifndef POOLD_IO_FRONTEND_FRONTEND_H
 #define POOLD_IO_FRONTEND_FRONTEND_H
 
+#include "protocol/base.h"
 #include "protocol/list.h"
 
 struct driver;
@@ -14,6 +15,7 @@ struct frontend {
 	struct list connections;      /* in the order in which they came */
 	unsigned control_connections; /* those of them that came when only places kept for control
 					 were left */
+	usec_t short_logged_at;	      /* when it was logged last that memory is short; 0: never */
 	/* Called when a connection was closed: there is a place again. */
 	void (*on_place)(void *owner);
 	void *owner;
