@@ -74,6 +74,17 @@ static void show_guard(const json_t *report)
 		       "killed\n");
 }
 
+static void show_reasons(const json_t *reasons)
+{
+	const json_t *reason;
+	size_t i;
+
+	json_array_foreach (reasons, i, reason) {
+		printf("%s", i == 0 ? ": " : "; ");
+		print_safe(stdout, json_is_string(reason) ? json_string_value(reason) : "-");
+	}
+}
+
 static void show_daemon(const json_t *status)
 {
 	char pid[UNIT_TEXT_MAX], uptime[UNIT_TEXT_MAX];
@@ -82,9 +93,11 @@ static void show_daemon(const json_t *status)
 	print_safe(stdout, field_text(status, "version"));
 	printf(" is ");
 	print_status(stdout, field_text(status, "status"));
-	printf("%s (process %s, up %s)\n",
+	printf("%s (process %s, up %s)",
 	       json_is_true(json_object_get(status, "draining")) ? " and stopping" : "",
 	       field_count(pid, status, "pid"), field_duration(uptime, status, "uptime_ms"));
+	show_reasons(json_object_get(status, "reasons"));
+	putchar('\n');
 	show_guard(status);
 }
 
@@ -128,17 +141,6 @@ void show_status(const json_t *status, const char *wanted)
 
 /* --- health --- */
 
-static void show_reasons(const json_t *reasons)
-{
-	const json_t *reason;
-	size_t i;
-
-	json_array_foreach (reasons, i, reason) {
-		printf("%s", i == 0 ? ": " : "; ");
-		print_safe(stdout, json_is_string(reason) ? json_string_value(reason) : "-");
-	}
-}
-
 static void show_pool_health(const char *name, const json_t *pool)
 {
 	print_safe(stdout, name);
@@ -161,8 +163,10 @@ void show_health(const json_t *health, const char *wanted)
 		return;
 	}
 	print_status(stdout, field_text(health, "status"));
-	printf("%s%s\n", json_is_true(json_object_get(health, "ready")) ? "" : ", not ready",
+	printf("%s%s", json_is_true(json_object_get(health, "ready")) ? "" : ", not ready",
 	       json_is_true(json_object_get(health, "draining")) ? ", stopping" : "");
+	show_reasons(json_object_get(health, "reasons"));
+	putchar('\n');
 	show_guard(health);
 	json_object_foreach (pools, name, pool) {
 		printf("  ");

@@ -232,7 +232,7 @@ class ShortOfMemory(BackpressureTest):
 
     def check(self, command: str, stream: bool) -> None:
         daemon = self.start(pool("tell", command, workers=2), **self.LITTLE)
-        daemon.announced.append("pool=tell")
+        daemon.announced += ["pool=tell", "memory is short"]
         before = sorted(daemon.worker_pids("tell"))
         client = daemon.connect(map_errors=True)
         begun = pack([0, 9, "tell.echo", [bytes(900_000)]])[:-1]

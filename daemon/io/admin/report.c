@@ -79,9 +79,25 @@ static usec_t elapsed(const struct driver *driver, usec_t since)
 	return usec_sub(loop_now(driver->loop), since);
 }
 
+/* Why the daemon itself is degraded; the key is there only while it is. */
+static void pack_own_reasons(const struct driver *driver, struct buf *out)
+{
+	const struct chunk_store *store = &driver->loop->store;
+	char text[80];
+
+	if (!driver->loop->is_short)
+		return;
+	snprintf(text, sizeof(text), "memory: %u %% of memory_max is in use",
+		 (unsigned)(store->bytes / (store->bytes_max / 100)));
+	pack_str(out, "reasons");
+	pack_array(out, 1);
+	pack_str(out, text);
+}
+
 enum pool_health report_overall(const struct driver *driver)
 {
-	enum pool_health worst = guard_is_alive(driver->guard) ? POOL_OK : POOL_DEGRADED;
+	enum pool_health worst =
+		driver->loop->is_short || !guard_is_alive(driver->guard) ? POOL_DEGRADED : POOL_OK;
 
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
 		struct pool_view pool;
@@ -116,8 +132,9 @@ void report_health(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 5);
+	pack_map(out, 5u + driver->loop->is_short);
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
+	pack_own_reasons(driver, out);
 	pack_named_bool(out, "ready", driver->has_started);
 	pack_named_bool(out, "draining", engine_stopping(driver->engine));
 	pack_named_bool(out, "guard", guard_is_alive(driver->guard));
@@ -219,8 +236,9 @@ void report_status(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 11);
+	pack_map(out, 11u + driver->loop->is_short);
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
+	pack_own_reasons(driver, out);
 	pack_named_str(out, "version", POOLD_VERSION);
 	pack_str(out, "pid");
 	pack_int(out, getpid());

@@ -6,9 +6,18 @@
 /* 4 MiB of spare blocks: more is given back to the system. */
 #define SPARE_MAX 256
 
+/* However little is free, so much is everybody's share. */
+#define SHARE_MIN (2 * CHUNK_SIZE)
+
+static const size_t percents[CHUNK_LEVEL_COUNT_] = {
+	[CHUNK_CROWDED] = 85, [CHUNK_SCARCE] = 92, [CHUNK_LAST] = 95};
+
 void chunk_store_init(struct chunk_store *store, size_t bytes_max)
 {
 	*store = (struct chunk_store){.bytes_max = bytes_max};
+	for (unsigned i = 0; i < CHUNK_LEVEL_COUNT_; i++)
+		store->levels[i] = bytes_max / 100 * percents[i];
+	store->over_max = bytes_max / 100 * 80;
 }
 
 void chunk_store_done(struct chunk_store *store)
@@ -22,19 +31,40 @@ void chunk_store_done(struct chunk_store *store)
 	}
 }
 
-bool chunk_has_room(const struct chunk_store *store, size_t bytes)
+enum chunk_level chunk_level(const struct chunk_store *store)
 {
-	return bytes <= store->bytes_max && store->bytes <= store->bytes_max - bytes;
+	unsigned level = CHUNK_PLENTY;
+
+	while (level + 1 < CHUNK_LEVEL_COUNT_ && store->bytes >= store->levels[level + 1])
+		level++;
+	return (enum chunk_level)level;
 }
 
-static struct chunk *make(struct chunk_store *store, size_t capacity, bool reserved)
+size_t chunk_share(const struct chunk_store *store)
+{
+	size_t end = store->levels[CHUNK_SCARCE];
+	size_t half = store->bytes < end ? (end - store->bytes) / 2 : 0;
+
+	return half > SHARE_MIN ? half : SHARE_MIN;
+}
+
+static bool has_room(const struct chunk_store *store, size_t more, size_t limit)
+{
+	return more <= limit && store->bytes <= limit - more;
+}
+
+bool chunk_may_take(const struct chunk_store *store, size_t more, size_t total, size_t limit)
+{
+	if (total > chunk_share(store) && limit > store->over_max)
+		limit = store->over_max;
+	return has_room(store, more, limit);
+}
+
+/* `may`: whether it is granted. */
+static struct chunk *make(struct chunk_store *store, size_t capacity, bool may)
 {
 	struct chunk *chunk = NULL;
-	bool may;
 
-	if (capacity < CHUNK_SIZE)
-		capacity = CHUNK_SIZE;
-	may = reserved || chunk_has_room(store, capacity);
 	if (may) {
 		if (capacity == CHUNK_SIZE && store->spare) {
 			chunk = store->spare;
@@ -54,14 +84,26 @@ static struct chunk *make(struct chunk_store *store, size_t capacity, bool reser
 	return chunk;
 }
 
+static size_t at_least_common(size_t capacity)
+{
+	return capacity > CHUNK_SIZE ? capacity : CHUNK_SIZE;
+}
+
 struct chunk *chunk_new(struct chunk_store *store, size_t capacity)
 {
-	return make(store, capacity, false);
+	capacity = at_least_common(capacity);
+	return make(store, capacity, has_room(store, capacity, store->bytes_max));
+}
+
+struct chunk *chunk_new_for(struct chunk_store *store, size_t capacity, size_t total, size_t limit)
+{
+	capacity = at_least_common(capacity);
+	return make(store, capacity, chunk_may_take(store, capacity, total, limit));
 }
 
 struct chunk *chunk_new_reserved(struct chunk_store *store, size_t capacity)
 {
-	return make(store, capacity, true);
+	return make(store, at_least_common(capacity), true);
 }
 
 /* What stands before the bytes of a chunk. */
@@ -89,7 +131,8 @@ struct chunk *chunk_from_buf(struct chunk_store *store, struct buf *buf)
 
 	if (buf_error(buf) < 0)
 		return NULL;
-	if (!chunk_has_room(store, capacity)) {
+	/* The memory is there already: to refuse little of it would gain nothing. */
+	if (capacity > CHUNK_SIZE && !chunk_may_take(store, capacity, capacity, store->bytes_max)) {
 		store->refused++;
 		return NULL;
 	}
@@ -122,6 +165,7 @@ void chunk_unref(struct chunk *chunk)
 		return;
 	store = chunk->store;
 	store->bytes -= chunk->capacity;
+	store->has_returned = true;
 	if (chunk->capacity != CHUNK_SIZE || store->spare_count >= SPARE_MAX) {
 		store->is_trimmable = true;
 		free(chunk);
@@ -132,11 +176,11 @@ void chunk_unref(struct chunk *chunk)
 	store->spare_count++;
 }
 
-struct chunk *chunk_grow(struct chunk *chunk, size_t capacity)
+struct chunk *chunk_grow(struct chunk *chunk, size_t capacity, size_t total, size_t limit)
 {
 	struct chunk_store *store = chunk->store;
 	size_t more = capacity - chunk->capacity;
-	bool may = chunk_has_room(store, more);
+	bool may = chunk_may_take(store, more, total, limit);
 	struct chunk *grown = NULL;
 
 	assert(chunk->references == 1 && capacity >= chunk->capacity);
@@ -150,4 +194,20 @@ struct chunk *chunk_grow(struct chunk *chunk, size_t capacity)
 	grown->capacity = capacity;
 	store->bytes += more;
 	return grown;
+}
+
+struct chunk *chunk_shrink(struct chunk *chunk, size_t capacity)
+{
+	struct chunk_store *store = chunk->store;
+	size_t less = chunk->capacity - capacity;
+	struct chunk *shrunk;
+
+	assert(chunk->references == 1 && capacity <= chunk->capacity);
+	shrunk = realloc(chunk, sizeof(*chunk) + capacity);
+	if (!shrunk)
+		return chunk;
+	shrunk->capacity = capacity;
+	store->bytes -= less;
+	store->has_returned = true;
+	return shrunk;
 }

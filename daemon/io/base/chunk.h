@@ -3,6 +3,11 @@
  * is received once and sent from where it lies.
  *
  * All of it counts against one limit.  Blocks of the common size come from a free list.
+ *
+ * The memory is shared among those who hold some.  A holder's share is half of what is free below
+ * CHUNK_SCARCE: it shrinks as others hold more, so some is always left for who comes next.  Who would
+ * hold more than its share gets memory only up to a limit below CHUNK_CROWDED.  Above CHUNK_SCARCE only
+ * little is given at a time.
  */
 #ifndef POOLD_IO_BASE_CHUNK_H
 #define POOLD_IO_BASE_CHUNK_H
@@ -12,14 +17,26 @@
 /* Usable bytes of a block of the common size. */
 #define CHUNK_SIZE ((size_t)16 * 1024 - 64)
 
+/* How full the store is: what is refused at each level is up to whoever asks. */
+enum chunk_level {
+	CHUNK_PLENTY = 0,
+	CHUNK_CROWDED, /* 85 % of the limit or more */
+	CHUNK_SCARCE,  /* 92 % */
+	CHUNK_LAST,    /* 95 %: the rest is for answers, and for those who look after the daemon */
+	CHUNK_LEVEL_COUNT_
+};
+
 struct chunk_store {
 	struct chunk *spare; /* common size, ready to be used */
 	unsigned spare_count;
 	size_t bytes;	   /* handed out */
 	bool is_trimmable; /* memory was freed since the caller last set this to false */
+	bool has_returned; /* the same, and blocks of the common size count too */
 	size_t bytes_max;
-	uint64_t refused;   /* times the limit or the system said no */
-	uint64_t exhausted; /* of these: times the system did */
+	size_t levels[CHUNK_LEVEL_COUNT_]; /* where each level begins */
+	size_t over_max;		   /* 80 %: so far for who holds more than its share */
+	uint64_t refused;		   /* times the limit or the system said no */
+	uint64_t exhausted;		   /* of these: times the system did */
 };
 
 struct chunk {
@@ -34,9 +51,30 @@ void chunk_store_init(struct chunk_store *store, size_t bytes_max);
 /* Frees the spare blocks; everything handed out must be back. */
 void chunk_store_done(struct chunk_store *store);
 
+enum chunk_level chunk_level(const struct chunk_store *store);
+
+/* Bytes that one holder may have now. */
+size_t chunk_share(const struct chunk_store *store);
+
+/* Whether `more` bytes can be had by who would then hold `total`, and may fill the store up to
+ * `limit`. */
+bool chunk_may_take(const struct chunk_store *store, size_t more, size_t total, size_t limit);
+
+/* What is counted for `len` bytes of a block that are kept: a small piece keeps all of the block,
+ * so it counts for an eighth of that at least. */
+static inline size_t chunk_cost(const struct chunk *chunk, size_t len)
+{
+	size_t least = chunk->capacity / 8;
+
+	return len > least ? len : least;
+}
+
 /* A block of at least `capacity` bytes with one reference, the caller's; NULL at the limit or
  * without memory. */
 struct chunk *chunk_new(struct chunk_store *store, size_t capacity);
+
+/* The same for who would hold `total` bytes with it, up to `limit`: see chunk_may_take. */
+struct chunk *chunk_new_for(struct chunk_store *store, size_t capacity, size_t total, size_t limit);
 
 /*
  * A buffer that becomes a block without being copied.  chunk_buf_init: it is empty, and may grow to
@@ -46,12 +84,9 @@ void chunk_buf_init(struct buf *buf, size_t max);
 struct bytes chunk_buf_bytes(const struct buf *buf);
 
 /* The block of such a buffer, whose memory it takes over, with one reference, the caller's: the
- * bytes are at its beginning.  NULL: at the limit, or the buffer has failed; then the buffer is as
- * it was. */
+ * bytes are at its beginning.  NULL: there is no room for it (chunk_may_take) though it is larger
+ * than the common size, or the buffer has failed; then the buffer is as it was. */
 struct chunk *chunk_from_buf(struct chunk_store *store, struct buf *buf);
-
-/* Whether a block of so many bytes would fit now. */
-bool chunk_has_room(const struct chunk_store *store, size_t bytes);
 
 /* The same as chunk_new, but also above the limit: for the little without which nothing that is
  * there could be given back.  NULL without memory. */
@@ -64,9 +99,14 @@ struct chunk *chunk_ref(struct chunk *chunk);
 void chunk_unref(struct chunk *chunk);
 
 /*
- * Makes the block larger, keeping its bytes.  It must have one reference.  Returns the block, which
- * may have moved, or NULL (limit or memory), and then the old one is as it was.
+ * Makes the block larger, keeping its bytes, for who would then hold `total` bytes, up to `limit`.
+ * It must have one reference.  Returns the block, which may have moved, or NULL (limit or memory),
+ * and then the old one is as it was.
  */
-struct chunk *chunk_grow(struct chunk *chunk, size_t capacity);
+struct chunk *chunk_grow(struct chunk *chunk, size_t capacity, size_t total, size_t limit);
+
+/* Gives back what is behind the first `capacity` bytes of a block with one reference, which may
+ * move.  Returns it. */
+struct chunk *chunk_shrink(struct chunk *chunk, size_t capacity);
 
 #endif

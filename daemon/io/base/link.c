@@ -19,6 +19,10 @@
 
 #define DRAIN_READS_MAX 1024
 
+/* So much may be pending for a peer with memory above the limit: errors, and what little an operator
+ * asks for, can be said at any time. */
+#define OUTPUT_RESERVE ((size_t)64 * 1024)
+
 static void stop_waiting(struct link *link);
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_writable(evutil_socket_t fd, short what, void *argument);
@@ -34,6 +38,7 @@ int link_open(struct link *link, struct loop *loop, struct stream stream, enum f
 		.is_reading = true,
 	};
 	framing_init(&link->framing, framing, message_max);
+	link->out.reserve = OUTPUT_RESERVE;
 	event_assign(&link->read_event, loop->base, stream.in, EV_READ | EV_PERSIST, on_readable,
 		     link);
 	event_assign(&link->write_event, loop->base, stream.out, EV_WRITE | EV_PERSIST, on_writable,
@@ -390,21 +395,72 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 
 /* --- no memory --- */
 
-static void starve(struct link *link)
+/* What its holder would have with a buffer of that capacity for the message that comes. */
+static size_t total_with(const struct link *link, size_t capacity)
 {
-	if (list_linked(&link->in_starved))
-		return;
-	list_push_back(&link->loop->starved, &link->in_starved);
-	if (link->is_reading)
-		event_del(&link->read_event);
+	return link->kept ? outbox_held(&link->out) + *link->kept + capacity : capacity;
 }
 
-/* Where the system has no memory to watch the descriptor with, that is tried again at the end of
- * each turn. */
+/* How full the store may become for its messages.  A client's large ones leave room for the answers to
+ * those that have come. */
+static size_t limit_of(const struct link *link, size_t total)
+{
+	const struct chunk_store *store = &link->loop->store;
+
+	if (!link->kept)
+		return store->bytes_max;
+	return store->levels[total <= OUTPUT_RESERVE ? CHUNK_LAST : CHUNK_CROWDED];
+}
+
+static struct chunk *new_buffer(struct link *link, size_t capacity)
+{
+	size_t total = total_with(link, capacity);
+
+	link->has_grown = true;
+	return chunk_new_for(&link->loop->store, capacity, total, limit_of(link, total));
+}
+
+/* Whether the limits allow a buffer of that capacity. */
+static bool can_have(const struct link *link, size_t wanted)
+{
+	size_t have = link->in ? link->in->capacity : 0;
+	size_t total = total_with(link, wanted);
+
+	return chunk_may_take(&link->loop->store, wanted > have ? wanted - have : 0, total,
+			      limit_of(link, total));
+}
+
+static void wait_for_memory(struct link *link)
+{
+	if (!list_linked(&link->in_starved))
+		list_push_back(&link->loop->starved, &link->in_starved);
+}
+
+static void starve(struct link *link, size_t wanted)
+{
+	if (link->wanted == 0 && link->is_reading)
+		event_del(&link->read_event);
+	link->loop->hungry += link->wanted == 0;
+	link->wanted = wanted;
+	wait_for_memory(link);
+}
+
+/* Where the system has no memory to watch the descriptor with, the link waits as for any other. */
 static void start_reading(struct link *link)
 {
 	if (event_add(&link->read_event, NULL) < 0)
-		list_push_back(&link->loop->starved, &link->in_starved);
+		starve(link, 1);
+}
+
+/* It is read again, if it may be. */
+static void end_starving(struct link *link)
+{
+	if (link->wanted == 0)
+		return;
+	link->loop->hungry--;
+	link->wanted = 0;
+	if (link->is_reading && !link->is_closed)
+		start_reading(link);
 }
 
 static void forget_starved(struct link *link)
@@ -413,36 +469,67 @@ static void forget_starved(struct link *link)
 		list_remove(&link->loop->starved, &link->in_starved);
 }
 
+void link_await_memory(struct link *link)
+{
+	link->is_awaiting = true;
+	wait_for_memory(link);
+}
+
+void link_skip_begun(struct link *link)
+{
+	chunk_unref(link->in);
+	link->in = NULL;
+	link->in_len = link->in_scanned = 0;
+	link->is_skipping = true;
+	end_starving(link);
+}
+
+static void feed(struct link *link)
+{
+	bool is_awaiting = link->is_awaiting;
+
+	link->is_awaiting = false;
+	if (link->wanted > 0 && can_have(link, link->wanted))
+		end_starving(link);
+	if (link->wanted > 0)
+		wait_for_memory(link);
+	if (is_awaiting)
+		link->handler->on_memory(link->owner);
+}
+
 void link_feed_starved(struct loop *loop)
 {
-	if (!chunk_has_room(&loop->store, LARGE_CHUNK))
+	if (!loop->store.has_returned && !loop->is_relief_due)
 		return;
-	for (unsigned left = loop->starved.len; left > 0; left--) {
+	loop->store.has_returned = false;
+	for (unsigned left = loop->starved.len; left > 0 && !list_empty(&loop->starved); left--) {
 		struct link *link = list_entry(list_first(&loop->starved), struct link, in_starved);
 
 		forget_starved(link);
-		if (link->is_reading)
-			start_reading(link);
+		feed(link);
 	}
 }
 
 /* The message that is half read can't be kept. */
-static void run_short(struct link *link, struct bytes begun)
+static void run_short(struct link *link, size_t wanted, struct bytes begun)
 {
 	if (!link->handler->on_no_memory) {
 		end(link, LINK_END_NO_MEMORY, -ENOMEM, begun);
 		return;
 	}
-	if (!link->handler->on_no_memory(link->owner, begun)) {
-		starve(link);
-		return;
+	/* What it refuses begins with these bytes, so they stay until it returns. */
+	if (link->handler->on_no_memory(link->owner, begun, can_have(link, wanted))) {
+		if (!link->is_closed)
+			link_skip_begun(link);
+	} else if (!link->is_closed && !link->has_ended) {
+		starve(link, wanted);
 	}
-	if (link->is_closed)
-		return;
-	chunk_unref(link->in);
-	link->in = NULL;
-	link->in_len = link->in_scanned = 0;
-	link->is_skipping = true;
+}
+
+/* Whether to take more than the next message may need; not where memory is short. */
+static bool starts_large(const struct link *link)
+{
+	return link->typical > LARGE_MESSAGE && LARGE_CHUNK <= chunk_share(&link->loop->store);
 }
 
 /* How large a chunk for a message of which `len` bytes are there and `need` more must come at
@@ -451,7 +538,7 @@ static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need
 {
 	uint64_t whole = len + need;
 
-	if (link->typical > LARGE_MESSAGE && whole < LARGE_CHUNK)
+	if (whole < LARGE_CHUNK && starts_large(link))
 		return LARGE_CHUNK;
 	/* No memory is reserved for an announced length before a part of the message has come. */
 	if (whole > LARGE_CHUNK && whole > 2 * (uint64_t)len)
@@ -463,7 +550,7 @@ static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need
 static bool keep_rest(struct link *link, const uint8_t *rest, size_t len)
 {
 	size_t capacity = wanted_capacity(link, len, framing_need(&link->framing));
-	struct chunk *chunk = chunk_new(&link->loop->store, capacity);
+	struct chunk *chunk = new_buffer(link, capacity);
 
 	if (!chunk && link->handler->on_no_memory)
 		chunk = chunk_new_reserved(&link->loop->store, len);
@@ -481,16 +568,19 @@ static bool keep_rest(struct link *link, const uint8_t *rest, size_t len)
 static bool make_in_room(struct link *link)
 {
 	struct chunk *grown;
+	size_t wanted, total;
 
 	if (link->in_len < link->in->capacity)
 		return true;
-	grown = chunk_grow(link->in,
-			   wanted_capacity(link, link->in_len, framing_need(&link->framing) + 1));
+	wanted = wanted_capacity(link, link->in_len, framing_need(&link->framing) + 1);
+	total = total_with(link, wanted);
+	grown = chunk_grow(link->in, wanted, total, limit_of(link, total));
 	if (!grown) {
-		run_short(link, (struct bytes){link->in->data, link->in_len});
+		run_short(link, wanted, (struct bytes){link->in->data, link->in_len});
 		errno = EAGAIN;
 		return false;
 	}
+	link->has_grown = true;
 	link->in = grown;
 	return true;
 }
@@ -505,7 +595,8 @@ static bool find_shared_room(struct loop *loop)
 		return true;
 	}
 	chunk_unref(loop->shared);
-	loop->shared = chunk_new(&loop->store, CHUNK_SIZE);
+	/* Also above the limit: else nobody would be heard, nor could be told so. */
+	loop->shared = chunk_new_reserved(&loop->store, CHUNK_SIZE);
 	loop->shared_used = 0;
 	return loop->shared != NULL;
 }
@@ -521,7 +612,7 @@ static ssize_t read_shared(struct link *link, struct slice *slice)
 
 	if (!find_shared_room(loop)) {
 		if (link->handler->on_no_memory)
-			starve(link);
+			starve(link, CHUNK_SIZE);
 		else
 			end(link, LINK_END_NO_MEMORY, -ENOMEM, (struct bytes){0});
 		errno = EAGAIN;
@@ -544,6 +635,19 @@ static ssize_t read_shared(struct link *link, struct slice *slice)
 	return n;
 }
 
+void link_trim_begun(struct link *link)
+{
+	if (link->in)
+		link->in = chunk_shrink(link->in, link->in_len);
+}
+
+/* Whoever keeps a message keeps its whole chunk: one that is mostly empty is cut. */
+static void trim_in(struct link *link)
+{
+	if (link->in_len < link->in->capacity / 4)
+		link_trim_begun(link);
+}
+
 /* Reads into the chunk that has the beginning of a message.  Returns what read(2) did. */
 static ssize_t read_own(struct link *link, struct slice *slice)
 {
@@ -557,6 +661,7 @@ static ssize_t read_own(struct link *link, struct slice *slice)
 	if (n <= 0)
 		return n;
 	link->in_len += (size_t)n;
+	trim_in(link);
 	chunk = link->in;
 	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned, slice);
 	if (!is_alive(link))
@@ -571,9 +676,9 @@ static ssize_t read_own(struct link *link, struct slice *slice)
 /* Links with large messages start on a chunk of their own. */
 static bool start_own(struct link *link)
 {
-	if (link->typical <= LARGE_MESSAGE)
+	if (!starts_large(link))
 		return false;
-	link->in = chunk_new(&link->loop->store, LARGE_CHUNK);
+	link->in = new_buffer(link, LARGE_CHUNK);
 	link->in_len = link->in_scanned = 0;
 	return link->in != NULL;
 }
@@ -663,7 +768,7 @@ void link_read_deferred(struct loop *loop)
 		struct link *link = list_entry(node, struct link, in_deferred);
 
 		list_remove(&loop->deferred, node);
-		if (link->is_reading && !list_linked(&link->in_starved))
+		if (link->is_reading && link->wanted == 0)
 			take_slice(link);
 	}
 }
@@ -721,7 +826,7 @@ void link_drain(struct link *link)
 
 	link->is_draining = true;
 	for (unsigned i = 0; i < DRAIN_READS_MAX && slice.units > 0; i++)
-		if (link->is_closed || link->has_ended || list_linked(&link->in_starved) ||
+		if (link->is_closed || link->has_ended || link->wanted > 0 ||
 		    !take_more(link, &slice))
 			break;
 	link->is_draining = false;
@@ -736,7 +841,7 @@ void link_set_reading(struct link *link, bool reading)
 		enter_backlog(link);
 	else if (!reading)
 		leave_backlog(link);
-	if (list_linked(&link->in_starved))
+	if (link->wanted > 0)
 		return;
 	if (reading)
 		start_reading(link);
@@ -755,6 +860,7 @@ void link_close(struct link *link)
 	stream_close(link->stream);
 	link->stream = (struct stream){-1, -1};
 	link->is_closed = true;
+	end_starving(link);
 	forget_starved(link);
 	leave_backlog(link);
 	drop_rest(link);

@@ -48,10 +48,11 @@ struct link_handler {
 	void (*on_free)(struct link *link);
 	/*
 	 * There is no memory for the message that begins with `begun`, with what frames it: all
-	 * that is there.  True: it is skipped, and the link goes on behind it.  False: the link is
-	 * not read until there is memory again.  NULL: the link ends (LINK_END_NO_MEMORY).
+	 * that is there.  `by_system`: the system has none; else others have it, or it is over the
+	 * share.  True: it is skipped, and the link goes on behind it.  False: the link is not read
+	 * until there is memory for it.  NULL: the link ends (LINK_END_NO_MEMORY).
 	 */
-	bool (*on_no_memory)(void *owner, struct bytes begun);
+	bool (*on_no_memory)(void *owner, struct bytes begun, bool by_system);
 	/* More of the message that is skipped, with what frames it; `is_end`: the last of it.  The
 	 * link may be closed from here.  NULL: not interesting. */
 	void (*on_skipped)(void *owner, struct bytes bytes, bool is_end);
@@ -59,6 +60,8 @@ struct link_handler {
 	void (*on_drained)(void *owner);
 	/* The peer has taken more of the output: link->written (NULL: not interesting). */
 	void (*on_written)(void *owner);
+	/* Memory was given back since the link began to wait for that (link_await_memory). */
+	void (*on_memory)(void *owner);
 };
 
 struct link {
@@ -85,10 +88,16 @@ struct link {
 	uint64_t written;     /* bytes of output that the peer's side has taken, in all */
 	usec_t stall_timeout; /* how long the peer may read nothing while output is pending; 0: any
 				 time */
+	/* Of a client: bytes of its messages that its owner keeps.  NULL: a worker's link, whose
+	 * messages may use the last of the memory. */
+	const size_t *kept;
 	bool is_reading;
 	bool is_heavy;	  /* used up its last slice, so it waits behind those that did not */
 	bool is_draining; /* is read to its end, whether it is_reading or not */
 	bool is_skipping; /* the message that comes is read and dropped */
+	bool is_awaiting; /* on_memory is to be called */
+	size_t wanted;	  /* the capacity that there was no memory for; 0: it is read */
+	bool has_grown; /* more memory was asked for, or taken, since the owner set this to false */
 	struct list_node in_starved;
 	bool reads_last; /* see link_read_last */
 	bool is_waiting; /* until the peer's side takes more */
@@ -126,6 +135,23 @@ void link_finish_output(struct link *link);
 /* Starts or stops reading.  A link that is not read notices neither messages nor the end, not even
  * those that came in one piece with the message that is being handled. */
 void link_set_reading(struct link *link, bool reading);
+
+/* The memory that a client's link and its owner hold. */
+static inline size_t link_held(const struct link *link)
+{
+	return outbox_held(&link->out) + (link->in ? link->in->capacity : 0) +
+	       (link->rest_chunk ? chunk_cost(link->rest_chunk, link->rest.len) : 0) +
+	       (link->kept ? *link->kept : 0);
+}
+
+/* Has on_memory called once when memory was given back: in a later turn, and not for every little. */
+void link_await_memory(struct link *link);
+
+/* Drops what has come of a message that is half read; the rest is read and dropped when it comes. */
+void link_skip_begun(struct link *link);
+
+/* Gives back the memory that was taken for more of it. */
+void link_trim_begun(struct link *link);
 
 /* From now on the link is read at the end of a turn, when all else that became readable in that
  * turn has been read.  What the peer wrote elsewhere before its message is then known before it. */
@@ -165,7 +191,8 @@ void link_read_deferred(struct loop *loop);
 void link_serve_backlog(struct loop *loop);
 void link_flush_all(struct loop *loop);
 void link_free_closed(struct loop *loop);
-/* Reads those again that waited for memory, if there is some. */
+/* Reads those again that wait for memory and can have it now, if some was given back or
+ * is_relief_due. */
 void link_feed_starved(struct loop *loop);
 
 #endif

@@ -62,6 +62,47 @@ static int reserve_timers(struct event_base *base)
 	return r;
 }
 
+static void on_relief(evutil_socket_t fd, short what, void *argument)
+{
+	struct loop *loop = argument;
+
+	(void)fd;
+	(void)what;
+	loop->is_relief_due = true;
+}
+
+static bool was_refused_lately(struct loop *loop)
+{
+	if (loop->refused != loop->store.refused)
+		loop->refused_at = loop_now(loop);
+	loop->refused = loop->store.refused;
+	return loop->refused_at > 0 && usec_sub(loop_now(loop), loop->refused_at) < SHORT_FOR;
+}
+
+/* Those are looked for who could give some memory back. */
+static void tell_short(struct loop *loop)
+{
+	bool was_short = loop->is_short;
+
+	loop->is_short = was_refused_lately(loop) || loop->hungry > 0 ||
+			 chunk_level(&loop->store) >= CHUNK_CROWDED;
+	if (loop->is_short ? was_short && !loop->is_relief_due : !was_short)
+		return;
+	if (loop->on_short)
+		loop->on_short(loop->short_owner);
+}
+
+/* What waits for memory is looked at when some was given back, and now and then in any case. */
+static void relieve(struct loop *loop)
+{
+	static const struct timeval interval = {.tv_usec = RELIEF_INTERVAL};
+
+	link_feed_starved(loop);
+	loop->is_relief_due = false;
+	if (loop->is_short && !evtimer_pending(&loop->relief_timer, NULL))
+		loop_add_timer(&loop->relief_timer, &interval);
+}
+
 static void plan_tidying(struct loop *loop)
 {
 	if (!loop->store.is_trimmable)
@@ -92,6 +133,7 @@ int loop_init(struct loop *loop, size_t memory_max)
 	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 	evtimer_assign(&loop->tidy_timer, loop->base, on_tidy, loop);
+	evtimer_assign(&loop->relief_timer, loop->base, on_relief, loop);
 	evtimer_assign(&loop->timer, loop->base, on_timer, loop);
 	chunk_store_init(&loop->store, memory_max);
 	outbox_store_init(&loop->outboxes, &loop->store);
@@ -113,6 +155,7 @@ void loop_done(struct loop *loop)
 	chunk_unref(loop->shared);
 	event_del(&loop->timer);
 	event_del(&loop->tidy_timer);
+	event_del(&loop->relief_timer);
 	event_base_free(loop->base);
 	chunk_store_done(&loop->store);
 	loop->base = NULL;
@@ -199,9 +242,10 @@ static void end_turn(struct loop *loop)
 	run_timer(loop);
 	if (loop->on_turn)
 		loop->on_turn(loop->owner);
+	tell_short(loop);
 	link_flush_all(loop);
 	link_free_closed(loop);
-	link_feed_starved(loop);
+	relieve(loop);
 	plan_tidying(loop);
 	fall_asleep(loop);
 }

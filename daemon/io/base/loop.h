@@ -40,13 +40,29 @@ struct loop {
 	struct list backlog;	       /* links whose messages wait for their turn */
 	struct list backlog_last;      /* the same of those that are read last */
 	struct list dirty;	       /* links with something to write */
-	struct list starved;	       /* links that are not read until there is memory again */
+	struct list starved;	       /* links that wait for memory */
+	unsigned hungry;	       /* of these: links that are not read meanwhile */
+	struct event relief_timer;     /* pending while memory is short */
+	bool is_relief_due;	       /* it has fired */
+	bool is_short;		       /* memory is short: see on_short */
+	uint64_t refused;	       /* of the store, when it was looked at last */
+	usec_t refused_at;	       /* when it had refused memory last; 0: never */
 	struct list closed;	       /* links to be freed at the end of the turn */
 	struct orphans *orphans;       /* tracks the daemon's children; NULL: nothing does */
 	void (*on_timer)(void *owner); /* when all that the turn saw has been read */
 	void (*on_turn)(void *owner);  /* at the end of each turn, before anything is written */
 	void *owner;
+	/* While memory is short (CHUNK_CROWDED, links wait for some, or some was refused in the last
+	 * seconds): when it begins, every RELIEF_INTERVAL, and once when it is over.  NULL: not
+	 * interesting. */
+	void (*on_short)(void *owner);
+	void *short_owner;
 };
+
+#define RELIEF_INTERVAL (100 * USEC_PER_MSEC)
+
+/* Memory stays short for so long after some was refused. */
+#define SHORT_FOR (5 * USEC_PER_SEC)
 
 /* Returns 0 or -ENOMEM.  `memory_max` limits all buffers together, in bytes. */
 int loop_init(struct loop *loop, size_t memory_max);

@@ -17,6 +17,7 @@ struct segment {
 	struct chunk *chunk;
 	const uint8_t *data;
 	size_t len;
+	size_t extra; /* bytes that are kept for it beyond those */
 };
 
 void outbox_store_init(struct outbox_store *store, struct chunk_store *chunks)
@@ -52,6 +53,9 @@ static void drop_first(struct outbox *outbox, struct outbox_store *store)
 	outbox->first = segment->next;
 	if (!outbox->first)
 		outbox->last = NULL;
+	outbox->extra -= segment->extra;
+	store->bytes -= segment->len + segment->extra;
+	outbox->bytes -= segment->len;
 	chunk_unref(segment->chunk);
 	segment->next = store->spare;
 	store->spare = segment;
@@ -63,20 +67,28 @@ static void drop_chunk(struct outbox *outbox)
 	outbox->chunk = NULL;
 }
 
+static void count(struct outbox *outbox, struct outbox_store *store, size_t len, size_t extra)
+{
+	outbox->bytes += len;
+	outbox->extra += extra;
+	store->bytes += len + extra;
+}
+
 static int append(struct outbox *outbox, struct outbox_store *store, struct chunk *chunk,
-		  const uint8_t *data, size_t len)
+		  struct bytes bytes, size_t extra)
 {
 	struct segment *segment = take_segment(store);
 
 	if (!segment)
 		return -ENOMEM;
-	*segment = (struct segment){.chunk = chunk_ref(chunk), .data = data, .len = len};
+	*segment = (struct segment){
+		.chunk = chunk_ref(chunk), .data = bytes.data, .len = bytes.len, .extra = extra};
 	if (outbox->last)
 		outbox->last->next = segment;
 	else
 		outbox->first = segment;
 	outbox->last = segment;
-	outbox->bytes += len;
+	count(outbox, store, bytes.len, extra);
 	return 0;
 }
 
@@ -87,6 +99,8 @@ static size_t gather_room(struct outbox *outbox, struct outbox_store *store)
 		return outbox->chunk->capacity - outbox->chunk_len;
 	drop_chunk(outbox);
 	outbox->chunk = chunk_new(store->chunks, CHUNK_SIZE);
+	if (!outbox->chunk && outbox->bytes < outbox->reserve)
+		outbox->chunk = chunk_new_reserved(store->chunks, CHUNK_SIZE);
 	outbox->chunk_len = 0;
 	return outbox->chunk ? outbox->chunk->capacity : 0;
 }
@@ -100,9 +114,9 @@ static int gather(struct outbox *outbox, struct outbox_store *store, const uint8
 	memcpy(to, data, len);
 	outbox->chunk_len += len;
 	if (!last || last->chunk != outbox->chunk || last->data + last->len != to)
-		return append(outbox, store, outbox->chunk, to, len);
+		return append(outbox, store, outbox->chunk, (struct bytes){to, len}, 0);
 	last->len += len;
-	outbox->bytes += len;
+	count(outbox, store, len, 0);
 	return 0;
 }
 
@@ -127,19 +141,22 @@ int outbox_put_shared(struct outbox *outbox, struct outbox_store *store, struct 
 {
 	if (!chunk || bytes.len <= COPY_MAX)
 		return outbox_put(outbox, store, bytes.data, bytes.len);
-	return append(outbox, store, chunk, bytes.data, bytes.len);
+	return append(outbox, store, chunk, bytes, chunk_cost(chunk, bytes.len) - bytes.len);
 }
 
 static void take_written(struct outbox *outbox, struct outbox_store *store, size_t len)
 {
-	outbox->bytes -= len;
 	while (len > 0) {
 		struct segment *first = outbox->first;
 
 		assert(first);
 		if (len < first->len) {
+			/* Its chunk is kept whole until the last byte of it is written. */
 			first->data += len;
 			first->len -= len;
+			first->extra += len;
+			outbox->bytes -= len;
+			outbox->extra += len;
 			return;
 		}
 		len -= first->len;
@@ -192,5 +209,4 @@ void outbox_clear(struct outbox *outbox, struct outbox_store *store)
 	while (outbox->first)
 		drop_first(outbox, store);
 	drop_chunk(outbox);
-	outbox->bytes = 0;
 }

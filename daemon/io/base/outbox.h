@@ -17,20 +17,30 @@ struct segment;
 struct outbox_store {
 	struct chunk_store *chunks;
 	struct segment *spare;
+	size_t bytes; /* that all outboxes hold */
 };
 
 void outbox_store_init(struct outbox_store *store, struct chunk_store *chunks);
 /* Frees what is kept for reuse. */
 void outbox_store_done(struct outbox_store *store);
 
-/* All zero: empty. */
+/* All zero: empty, and without a reserve. */
 struct outbox {
 	struct segment *first;
 	struct segment *last;
 	struct chunk *chunk; /* where small pieces are gathered */
 	size_t chunk_len;
 	size_t bytes; /* pending */
+	size_t extra; /* of memory that is kept for them beyond that: see chunk_cost */
+	/* While fewer bytes are pending, small pieces get memory above the limit too. */
+	size_t reserve;
 };
+
+/* The memory that it holds. */
+static inline size_t outbox_held(const struct outbox *outbox)
+{
+	return outbox->bytes + outbox->extra;
+}
 
 /*
  * Append.  outbox_put copies; outbox_put_shared keeps a reference of the chunk instead where that

@@ -71,18 +71,23 @@ static void pack_meta(const struct driver *driver, const struct call *call,
 static void answer_with_meta(const struct driver *driver, struct call *call,
 			     const struct effect *effect, struct bytes result)
 {
+	struct chunk *chunk = NULL;
 	struct buf buf;
+	size_t len;
 
-	buf_init(&buf, result.len + 512);
+	chunk_buf_init(&buf, result.len + 512);
 	pack_map(&buf, 2);
 	pack_str(&buf, "result");
 	pack_raw(&buf, result);
 	pack_str(&buf, "meta");
 	pack_meta(driver, call, effect, &buf);
-	if (buf_error(&buf) == 0)
-		call_answer(call, NULL, (struct bytes){buf.data, buf.len});
+	len = chunk_buf_bytes(&buf).len;
+	chunk = chunk_from_buf(&driver->loop->store, &buf);
+	if (chunk)
+		call_answer(call, chunk, (struct bytes){chunk->data, len});
 	else
 		refuse(driver, call, ERR_memory_limit, "there was no memory for the answer's meta");
+	chunk_unref(chunk);
 	buf_free(&buf);
 }
 

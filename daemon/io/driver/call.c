@@ -68,6 +68,14 @@ struct call *call_open(struct call_table *table, struct caller *caller, uint32_t
 	return call;
 }
 
+void call_keep(struct call_table *table, struct call *call, struct chunk *chunk, size_t len)
+{
+	call->chunk = chunk_ref(chunk);
+	call->cost = chunk_cost(chunk, len);
+	call->caller->kept += call->cost;
+	table->kept += call->cost;
+}
+
 struct call *call_find(const struct call_table *table, const struct caller *caller, uint32_t msgid)
 {
 	struct call *call = *bucket_of(table, caller, msgid);
@@ -106,6 +114,8 @@ void call_close(struct call_table *table, struct call *call)
 	*at = call->next_same;
 	attempt_history_free(call->history);
 	call->history = NULL;
+	call->caller->kept -= call->cost;
+	table->kept -= call->cost;
 	chunk_unref(call->chunk);
 	call->chunk = NULL;
 	list_remove(&call->caller->calls, &call->in_caller);

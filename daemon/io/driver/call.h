@@ -21,6 +21,7 @@ struct call {
 	uint32_t pool;
 	bool wants_meta;
 	struct chunk *chunk; /* keeps the slices below alive */
+	size_t cost;	     /* what that counts for: chunk_cost */
 	struct bytes method;
 	struct bytes args;
 	struct bytes trace;
@@ -41,6 +42,7 @@ struct call_table {
 	uint32_t capacity;
 	uint32_t bucket_mask;
 	uint64_t next_number;
+	size_t kept; /* bytes of memory that all calls keep */
 };
 
 /* Returns 0 or -ENOMEM. */
@@ -49,6 +51,9 @@ void call_table_done(struct call_table *table);
 
 /* A call of that caller, in its list and with a number of its own; NULL: all slots are taken. */
 struct call *call_open(struct call_table *table, struct caller *caller, uint32_t msgid);
+
+/* Takes a reference of the chunk that holds the call's message, of which `len` bytes are its. */
+void call_keep(struct call_table *table, struct call *call, struct chunk *chunk, size_t len);
 
 /* The open call of that caller and message id, or NULL. */
 struct call *call_find(const struct call_table *table, const struct caller *caller, uint32_t msgid);

@@ -48,6 +48,7 @@ struct caller {
 	bool is_barred;	      /* it comes from a worker, and so controls nothing at all */
 	bool wants_errors_map; /* wants errors as the map of PROTOCOL.md, not as text */
 	struct list calls;     /* its open calls, by in_caller */
+	size_t kept;	       /* bytes of memory that they keep */
 	/* Bytes that were ever put for its peer, and of these, bytes that it has taken: whoever
 	 * embeds it counts both, or leaves both 0. */
 	uint64_t put;

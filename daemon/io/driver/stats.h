@@ -13,6 +13,8 @@
 	COUNTER(messages_malformed, "messages that were not what the protocol says")               \
 	COUNTER(duplicate_ids, "connections closed for using a message id twice at a time")        \
 	COUNTER(requests_refused, "requests refused before they reached a pool")                   \
+	COUNTER(requests_unfinished,                                                               \
+		"requests refused before their end had come, as memory was short")                 \
 	COUNTER(output_lines, "lines that workers wrote to standard output and error, logged")     \
 	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")   \
 	COUNTER(stalls, "times the daemon's loop stood still for more than 100 ms")                \

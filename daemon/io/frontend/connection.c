@@ -24,6 +24,9 @@
 
 #define ERROR_MAX ((size_t)128 * 1024)
 
+/* A longer answer that lies nowhere in a chunk is copied in one piece, if there is memory for it. */
+#define COPIED_MAX ((size_t)64 * 1024)
+
 /* How long a caller is asked to wait before it tries again when nothing better is known. */
 #define REFUSED_FOR (100 * USEC_PER_MSEC)
 
@@ -39,17 +42,44 @@ static struct connection *of_caller(struct caller *caller)
 	return container_of(caller, struct connection, caller);
 }
 
-/* Something was put.  A connection with too much unread is not read, and its queued requests wait.
+/* So many bytes may wait for it to be read before it has too much unread: output_pause, or its share
+ * of the memory if that is less. */
+static size_t unread_max(const struct connection *connection)
+{
+	size_t share = chunk_share(&connection->driver->loop->store);
+	size_t pause = connection->driver->config->daemon.output_pause;
+
+	return pause < share ? pause : share;
+}
+
+/*
+ * A connection with too much unread is not read, and its queued requests wait; one that holds more
+ * than its share of the memory is not read either, but its requests run, which gives memory back.
+ * Both end at half of it.
  */
+static void settle(struct connection *connection)
+{
+	struct link *link = &connection->link;
+	size_t unread = unread_max(connection);
+	size_t share = chunk_share(&connection->driver->loop->store);
+	size_t held = connection->caller.kept + outbox_held(&link->out);
+
+	if (connection->is_gone)
+		return;
+	connection->has_unread = link->out.bytes > (connection->has_unread ? unread / 2 : unread);
+	connection->is_over = held > (connection->is_over ? share / 2 : share);
+	link_set_reading(link, !connection->has_unread && !connection->is_over);
+	driver_hold_caller(connection->driver, &connection->caller, connection->has_unread);
+	/* What others give back makes its share larger. */
+	if (connection->is_over || (connection->has_unread && unread == share))
+		link_await_memory(link);
+}
+
+/* Something was put. */
 static void after_put(struct connection *connection)
 {
-	const struct link *link = &connection->link;
-
-	connection->caller.put = link->written + link->out.bytes;
-	if (link->out.bytes <= connection->driver->config->daemon.output_pause)
-		return;
-	link_set_reading(&connection->link, false);
-	driver_hold_caller(connection->driver, &connection->caller, true);
+	connection->caller.put = connection->link.written + connection->link.out.bytes;
+	settle(connection);
 }
 
 /* The last guard, for what nothing holds back: all but the answers to its calls, of which only as
@@ -60,24 +90,41 @@ static void end_if_over(struct connection *connection)
 		link_fail(&connection->link, LINK_END_STALLED);
 }
 
-/* It has read enough for the next. */
-static void resume(struct connection *connection)
+/* The chunk for bytes that lie elsewhere and would take much memory to copy; NULL: its share does not
+ * allow that, or there is no memory. */
+static struct chunk *copy_large(struct connection *connection, struct bytes value)
 {
-	if (connection->is_gone)
-		return;
-	link_set_reading(&connection->link, true);
-	driver_hold_caller(connection->driver, &connection->caller, false);
+	struct chunk_store *store = &connection->driver->loop->store;
+	struct chunk *chunk = chunk_new_for(
+		store, value.len, link_held(&connection->link) + value.len, store->bytes_max);
+
+	if (chunk)
+		memcpy(chunk->data, value.data, value.len);
+	return chunk;
 }
+
+static void answer_no_memory(struct connection *connection, uint32_t msgid);
 
 static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, struct bytes value)
 {
 	struct connection *connection = of_caller(caller);
 	uint8_t head[ENVELOPE_HEAD_MAX];
+	struct chunk *copy = NULL;
 
 	if (connection->is_gone)
 		return;
+	if (!chunk && value.len > COPIED_MAX) {
+		copy = copy_large(connection, value);
+		if (!copy) {
+			answer_no_memory(connection, msgid);
+			return;
+		}
+		chunk = copy;
+		value.data = copy->data;
+	}
 	link_put(&connection->link, head, envelope_put_result(head, msgid));
 	link_put_shared(&connection->link, chunk, value);
+	chunk_unref(copy);
 	after_put(connection);
 }
 
@@ -102,6 +149,14 @@ static void answer_error(struct caller *caller, uint32_t msgid, const struct err
 		link_fail(&connection->link, LINK_END_NO_MEMORY);
 	buf_free(&buf);
 	after_put(connection);
+}
+
+static void answer_no_memory(struct connection *connection, uint32_t msgid)
+{
+	struct error error = failure_error(connection->driver, ERR_memory_limit);
+
+	error.message = "there was no memory for the answer";
+	answer_error(&connection->caller, msgid, &error);
 }
 
 /* Writes the notification up to the message id, the first of its `count` params. */
@@ -148,8 +203,7 @@ static bool send_event(struct caller *caller, struct bytes map)
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
 	size_t len;
 
-	if (connection->is_gone ||
-	    connection->link.out.bytes > connection->driver->config->daemon.output_pause)
+	if (connection->is_gone || connection->link.out.bytes > unread_max(connection))
 		return false;
 	len = envelope_put_notification(head, name);
 	head[len++] = 0x91; /* [map] */
@@ -190,8 +244,30 @@ static void refuse(struct connection *connection, uint32_t msgid, enum errcode c
 
 /* --- requests --- */
 
-static struct call *open_call(struct connection *connection, uint32_t msgid)
+/* What is refused while memory is short.  Returns why, or NULL. */
+static const char *refused_for_memory(const struct connection *connection, enum priority priority)
 {
+	switch (chunk_level(&connection->driver->loop->store)) {
+	case CHUNK_CROWDED:
+		return priority == PRIORITY_SHEDDABLE
+			       ? "85 % of memory_max is in use: no sheddable request is taken"
+			       : NULL;
+	case CHUNK_SCARCE:
+		return priority != PRIORITY_CRITICAL
+			       ? "92 % of memory_max is in use: only critical requests are taken"
+			       : NULL;
+	case CHUNK_LAST:
+		return "95 % of memory_max is in use: no request is taken";
+	case CHUNK_PLENTY:
+	case CHUNK_LEVEL_COUNT_:
+		break;
+	}
+	return NULL;
+}
+
+static struct call *open_call(struct connection *connection, uint32_t msgid, enum priority priority)
+{
+	const char *why = refused_for_memory(connection, priority);
 	struct driver *driver = connection->driver;
 	unsigned in_flight_max = driver->config->daemon.in_flight_max;
 	struct call *call;
@@ -199,6 +275,10 @@ static struct call *open_call(struct connection *connection, uint32_t msgid)
 	if (connection->is_control_only) {
 		refuse(connection, msgid, ERR_queue_full,
 		       "all connections are taken; this one is kept for control and health");
+		return NULL;
+	}
+	if (why) {
+		refuse(connection, msgid, ERR_memory_limit, "%s", why);
 		return NULL;
 	}
 	if (connection->caller.calls.len >= in_flight_max) {
@@ -241,11 +321,11 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 		       "the pool has no answer for this method");
 		return;
 	}
-	call = open_call(connection, msgid);
+	call = open_call(connection, msgid, parsed->options.priority);
 	if (!call)
 		return;
 	call->pool = pool;
-	call->chunk = chunk_ref(chunk);
+	call_keep(&driver->calls, call, chunk, parsed->args.len);
 	call->method = parsed->method;
 	call->args = parsed->args;
 	call->trace = parsed->trace;
@@ -253,6 +333,7 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 	call->key = parsed->key;
 	call->wants_meta = parsed->wants_meta;
 	driver_submit(driver, call, &parsed->options);
+	settle(connection);
 }
 
 static void take_call(struct connection *connection, struct chunk *chunk,
@@ -443,9 +524,29 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	connection_finish(connection);
 }
 
+/* Refuses the request of which only the beginning is there.  False: it has no id. */
+static bool refuse_begun(struct connection *connection, struct bytes begun)
+{
+	uint32_t msgid;
+
+	if (request_begun_id(begun, &msgid) < 0)
+		return false;
+	connection->driver->stats.requests_unfinished++;
+	if (!call_find(&connection->driver->calls, &connection->caller, msgid))
+		refuse(connection, msgid, ERR_memory_limit,
+		       "memory is short, and this request had not come to its end");
+	return true;
+}
+
+static bool on_no_memory(void *owner, struct bytes begun, bool by_system)
+{
+	/* What others have is waited for; who holds too much meanwhile, the frontend finds. */
+	return by_system && refuse_begun(of_link(owner), begun);
+}
+
 static void on_drained(void *owner)
 {
-	resume(of_link(owner));
+	settle(of_link(owner));
 }
 
 static void on_written(void *owner)
@@ -457,8 +558,12 @@ static void on_written(void *owner)
 	connection->active_at = loop_now(connection->driver->loop);
 	connection->caller.taken = connection->link.written;
 	driver_caller_took(connection->driver, &connection->caller);
-	if (connection->link.out.bytes <= connection->driver->config->daemon.output_pause / 2)
-		resume(connection);
+	settle(connection);
+}
+
+static void on_memory(void *owner)
+{
+	settle(of_link(owner));
 }
 
 static void on_free(struct link *link)
@@ -477,8 +582,10 @@ static void on_free(struct link *link)
 static const struct link_handler link_handler = {
 	.on_message = on_message,
 	.on_end = on_end,
+	.on_no_memory = on_no_memory,
 	.on_drained = on_drained,
 	.on_written = on_written,
+	.on_memory = on_memory,
 	.on_free = on_free,
 };
 
@@ -524,12 +631,25 @@ int connection_open(struct frontend *frontend, int fd, struct connection **ret)
 		free(connection);
 		return r;
 	}
+	connection->link.kept = &connection->caller.kept;
 	connection->link.stall_timeout = driver->config->daemon.stall_timeout;
 	list_push_back(&frontend->connections, &connection->in_connections);
 	driver->stats.connections_open++;
 	driver->stats.connections_accepted++;
 	*ret = connection;
 	return 0;
+}
+
+void connection_refuse_begun(struct connection *connection)
+{
+	struct link *link = &connection->link;
+
+	if (refuse_begun(connection, link_begun(link)))
+		link_skip_begun(link);
+	else if (link->in_len < LINK_BEGUN_MAX)
+		link_trim_begun(link);
+	else
+		connection_finish(connection);
 }
 
 void connection_close(struct connection *connection)

@@ -23,12 +23,20 @@ struct connection {
 	bool is_control_only; /* came when all other places were taken: it may look, not call */
 	bool wants_closing;   /* connection_notify_closing tells it */
 	bool is_ending;	      /* its input ends as the daemon stops to read it */
+	usec_t grown_at;      /* when its half-received request was last seen to take memory; see
+			    shortage.c */
+	bool has_unread;      /* too much of it: neither read nor sent to workers */
+	bool is_over;	      /* holds more than its share of the memory: not read */
 	bool is_gone; /* gets no more answers; it stays in the list until its link is closed */
 };
 
 /* Takes over the accepted, non-blocking `fd`; places.h says whether it may stay.  Returns 0 or
  * -errno; then `fd` is still the caller's. */
 int connection_open(struct frontend *frontend, int fd, struct connection **ret);
+
+/* Refuses the request of which the beginning has come, and gives back its memory; the rest of it is
+ * dropped when it comes.  If not even its id has come, only what is not used yet is given back. */
+void connection_refuse_begun(struct connection *connection);
 
 /* Closes it and cancels all that it asked. */
 void connection_close(struct connection *connection);

@@ -1,6 +1,7 @@
 #include "daemon/io/frontend/frontend.h"
 
 #include "daemon/io/frontend/connection.h"
+#include "daemon/io/frontend/shortage.h"
 
 void frontend_init(struct frontend *frontend, struct driver *driver, void (*on_place)(void *owner),
 		   void *owner)
@@ -9,6 +10,7 @@ void frontend_init(struct frontend *frontend, struct driver *driver, void (*on_p
 	frontend->evicted_limit.per_second = frontend->refused_limit.per_second = 1;
 	list_init(&frontend->connections);
 	list_init(&frontend->users);
+	shortage_watch(frontend);
 }
 
 void frontend_close(struct frontend *frontend)

@@ -6,6 +6,7 @@
 #define POOLD_IO_FRONTEND_FRONTEND_H
 
 #include "daemon/io/base/log.h"
+#include "protocol/base.h"
 #include "protocol/list.h"
 
 /* After frontend_notify_closing, frontend_finish comes when this is over. */
@@ -20,6 +21,7 @@ struct frontend {
 					 were left */
 	struct list users;	      /* users.h: whose connections they are */
 	struct log_limit evicted_limit, refused_limit; /* of lines in the log about places */
+	usec_t short_logged_at; /* when it was logged last that memory is short; 0: never */
 	/* Called when a connection was closed: there is a place again. */
 	void (*on_place)(void *owner);
 	void *owner;

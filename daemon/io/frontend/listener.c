@@ -271,7 +271,7 @@ void listener_close(struct listener *listener)
 		listener->is_closing = true;
 		socket_file_hide(&listener->file);
 		(void)shutdown(listener->fd, SHUT_RD);
-		for (unsigned i = 0; i < BACKLOG_MAX && accept_one(listener, true); i++)
+		for (unsigned i = 0; i < BACKLOG_MAX && accept_one(listener); i++)
 			;
 	}
 	event_del(&listener->accept_event);

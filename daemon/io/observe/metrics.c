@@ -160,6 +160,11 @@ static void write_daemon(const struct driver *driver, struct buf *out)
 	buf_printf(out, "poold_connections %u\n", driver->stats.connections_open);
 	metrics_head(out, "buffer_bytes", "", "gauge", "bytes of buffers in use");
 	buf_printf(out, "poold_buffer_bytes %zu\n", driver->loop->store.bytes);
+	metrics_head(out, "held_bytes", "", "gauge",
+		     "bytes of buffers that are held, by what they are held for; what is on its "
+		     "way from a client to a worker counts twice");
+	buf_printf(out, "poold_held_bytes{kind=\"requests\"} %zu\n", driver->calls.kept);
+	buf_printf(out, "poold_held_bytes{kind=\"output\"} %zu\n", driver->loop->outboxes.bytes);
 	metrics_head(out, "uptime_seconds", "", "gauge", "time since the daemon's start");
 	buf_printf(out, "poold_uptime_seconds %.3f\n",
 		   (double)usec_sub(loop_now(driver->loop), driver->started) / 1e6);

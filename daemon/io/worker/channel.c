@@ -144,10 +144,11 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	channel->said = (struct bytes){0};
 }
 
-static bool on_no_memory(void *owner, struct bytes begun)
+static bool on_no_memory(void *owner, struct bytes begun, bool by_system)
 {
 	struct channel *channel = owner;
 
+	(void)by_system;
 	return channel->dialect->on_no_memory && channel->is_ready &&
 	       channel->dialect->on_no_memory(channel, begun);
 }
@@ -200,6 +201,8 @@ int channel_adopt(struct channel *channel, struct stream stream, const struct co
 	/* The lines that the worker wrote before it answered belong to the request that it answers:
 	 * they are read first. */
 	link_read_last(channel->link);
+	/* No worker ends because others have the memory; what is put for it has limits of its own. */
+	channel->link->out.reserve = SIZE_MAX;
 	return 0;
 }
 

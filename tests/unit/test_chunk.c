@@ -1,0 +1,130 @@
+#include "daemon/io/base/chunk.h"
+
+#include "daemon/io/base/outbox.h"
+
+#include "tests/lib/unit.h"
+
+#include <string.h>
+
+#define MIB ((size_t)1 << 20)
+
+static struct chunk_store store;
+
+static void begin(void)
+{
+	chunk_store_init(&store, 64 * MIB);
+}
+
+START_TEST(levels_begin_at_their_percent)
+{
+	begin();
+	ck_assert_int_eq(chunk_level(&store), CHUNK_PLENTY);
+	store.bytes = 64 * MIB / 100 * 85;
+	ck_assert_int_eq(chunk_level(&store), CHUNK_CROWDED);
+	store.bytes = 64 * MIB / 100 * 92;
+	ck_assert_int_eq(chunk_level(&store), CHUNK_SCARCE);
+	store.bytes = 64 * MIB / 100 * 95 - 1;
+	ck_assert_int_eq(chunk_level(&store), CHUNK_SCARCE);
+	store.bytes++;
+	ck_assert_int_eq(chunk_level(&store), CHUNK_LAST);
+	store.bytes = 65 * MIB;
+	ck_assert_int_eq(chunk_level(&store), CHUNK_LAST);
+}
+END_TEST
+
+/* However much one takes, the next has a share. */
+START_TEST(who_is_over_its_share_leaves_room_for_the_others)
+{
+	size_t before;
+
+	begin();
+	ck_assert(chunk_may_take(&store, 40 * MIB, 40 * MIB, store.bytes_max));
+	store.bytes = 50 * MIB;
+	ck_assert(!chunk_may_take(&store, 2 * MIB, 52 * MIB, store.bytes_max));
+	ck_assert(chunk_may_take(&store, 2 * MIB, 2 * MIB, store.bytes_max));
+	ck_assert(!chunk_may_take(&store, 2 * MIB, 2 * MIB, 51 * MIB));
+	/* Many take what they get: there is always less for one, and never nothing. */
+	for (unsigned i = 0; i < 20; i++) {
+		before = chunk_share(&store);
+		store.bytes += before;
+		ck_assert_uint_le(chunk_share(&store), before);
+		ck_assert_uint_ge(chunk_share(&store), CHUNK_SIZE);
+	}
+	ck_assert(chunk_may_take(&store, CHUNK_SIZE, CHUNK_SIZE, store.bytes_max));
+	store.bytes = store.bytes_max;
+	ck_assert(!chunk_may_take(&store, 1, 1, store.bytes_max));
+	store.bytes = 0;
+}
+END_TEST
+
+START_TEST(a_small_piece_counts_for_an_eighth_of_what_it_keeps)
+{
+	struct chunk *chunk;
+
+	begin();
+	chunk = chunk_new(&store, 8 * MIB);
+	ck_assert_uint_eq(chunk_cost(chunk, 1), MIB);
+	ck_assert_uint_eq(chunk_cost(chunk, 3 * MIB), 3 * MIB);
+	chunk_unref(chunk);
+	chunk_store_done(&store);
+}
+END_TEST
+
+START_TEST(what_is_cut_off_is_given_back)
+{
+	struct chunk *chunk;
+
+	begin();
+	chunk = chunk_new(&store, MIB);
+	memset(chunk->data, 7, 100);
+	store.has_returned = false;
+	chunk = chunk_shrink(chunk, 100);
+	ck_assert(store.has_returned);
+	ck_assert_uint_eq(store.bytes, 100);
+	ck_assert_uint_eq(chunk->data[99], 7);
+	chunk = chunk_grow(chunk, MIB, MIB, store.bytes_max);
+	ck_assert_uint_eq(store.bytes, MIB);
+	chunk_unref(chunk);
+	ck_assert_uint_eq(store.bytes, 0);
+	chunk_store_done(&store);
+}
+END_TEST
+
+/* What a peer is told has a reserve above the limit; a large answer has none. */
+START_TEST(a_full_store_still_lets_little_be_said)
+{
+	struct outbox outbox = {.reserve = 2 * CHUNK_SIZE};
+	struct outbox_store outboxes;
+	uint8_t word[1000] = {0};
+	size_t taken = 0;
+
+	begin();
+	outbox_store_init(&outboxes, &store);
+	store.bytes = store.bytes_max;
+	while (outbox_put(&outbox, &outboxes, word, sizeof(word)) == 0)
+		taken += sizeof(word);
+	ck_assert_uint_ge(taken, CHUNK_SIZE);
+	ck_assert_uint_le(taken, 3 * CHUNK_SIZE);
+	ck_assert_uint_ge(outbox_held(&outbox), taken);
+	outbox_clear(&outbox, &outboxes);
+	ck_assert_uint_eq(outbox_held(&outbox), 0);
+	ck_assert_uint_eq(outboxes.bytes, 0);
+	ck_assert_uint_eq(store.bytes, store.bytes_max);
+	store.bytes = 0;
+	outbox_store_done(&outboxes);
+	chunk_store_done(&store);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		levels_begin_at_their_percent,
+		who_is_over_its_share_leaves_room_for_the_others,
+		a_small_piece_counts_for_an_eighth_of_what_it_keeps,
+		what_is_cut_off_is_given_back,
+		a_full_store_still_lets_little_be_said,
+	};
+
+	return unit_main("chunk", tests, ARRAY_SIZE(tests));
+}
