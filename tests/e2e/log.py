@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from clock import Deadline
+from clock import Deadline, slowness
 
 # On a busy machine the daemon may not be run for a moment at any time.
-STOOD_STILL = re.compile(r"the daemon stood still for (0\.\d+) s")
+STOOD_STILL = re.compile(r"the daemon stood still for (\d+\.\d+) s")
+
+# How long it may so at most, in seconds, on an idle machine.
+STOOD_STILL_MAX = 1.0
 
 # The daemon may say so much too much, in seconds.
 STOOD_STILL_LESS = 0.1
@@ -93,9 +96,9 @@ class Log:
         """The lines from warning upwards, and those that are not the daemon's, that match none
         of the announced patterns; every line of a sanitizer's report.
 
-        That the daemon stood still for less than a second needs no announcement if the machine made
-        processes wait, for so many seconds in all: no longer than that can it have stood still
-        through no fault of its own.
+        That the daemon stood still for less than a second, or longer as the machine is slower,
+        needs no announcement if the machine made processes wait, for so many seconds in all: no
+        longer than that can it have stood still through no fault of its own.
         """
         lines = self.lines
         if any(SANITIZER.search(line) for line in lines):
@@ -106,8 +109,10 @@ class Log:
             for line in lines
             if _is_loud(line) and not any(pattern.search(line) for pattern in patterns)
         ]
-        stood_still = [match for match in map(STOOD_STILL.search, loud) if match]
-        if sum(float(match[1]) - STOOD_STILL_LESS for match in stood_still) > waited:
+        stood_still = [float(match[1]) for match in map(STOOD_STILL.search, loud) if match]
+        if sum(stood_still) - STOOD_STILL_LESS * len(stood_still) > waited:
+            return loud
+        if max(stood_still, default=0.0) > STOOD_STILL_MAX * slowness():
             return loud
         return [line for line in loud if not STOOD_STILL.search(line)]
 

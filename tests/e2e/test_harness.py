@@ -63,7 +63,7 @@ class Finds(DaemonTest):
 
     def test_that_it_stood_still_for_long(self) -> None:
         daemon = self.launch_unchecked()
-        daemon.log.add(f"{AT} warning the daemon stood still for 1.250 s stalled_ms=1250")
+        daemon.log.add(f"{AT} warning the daemon stood still for 999.250 s stalled_ms=999250")
         daemon.pressure -= 2.0
         self.check_found(daemon, "did not announce")
 
