@@ -2,6 +2,7 @@
 
 #include "daemon/core/engine_view.h"
 #include "daemon/io/base/pack_named.h"
+#include "daemon/io/config/config_program.h"
 #include "daemon/io/driver/caller.h"
 #include "daemon/io/worker/guard.h"
 
@@ -142,46 +143,10 @@ static void check_guard(struct findings *findings, const struct guard *guard)
 
 /* --- the program of a pool --- */
 
-static bool may_run(const char *path)
-{
-	struct stat status;
-
-	return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
-}
-
-/* Searches the program of the pool as execvp(3) does, and writes its path to `out`.  Returns false
- * if there is none; `out` then is the command's first word. */
-static bool find_program(const struct config_pool *pool, char out[PATH_MAX])
-{
-	const char *name = pool->argv[0];
-	const char *path = getenv("PATH");
-
-	if (strchr(name, '/')) {
-		bool from_directory = name[0] != '/' && *pool->directory;
-
-		snprintf(out, PATH_MAX, "%s%s%s", from_directory ? pool->directory : "",
-			 from_directory ? "/" : "", name);
-		return may_run(out);
-	}
-	if (!path)
-		path = "/bin:/usr/bin";
-	while (*path) {
-		size_t len = strcspn(path, ":");
-
-		snprintf(out, PATH_MAX, "%.*s/%s", (int)len, path, name);
-		if (may_run(out))
-			return true;
-		path += len + (path[len] == ':');
-	}
-	snprintf(out, PATH_MAX, "%s", name);
-	return false;
-}
-
 static void check_program(struct findings *findings, const struct config_pool *pool, bool is_shown)
 {
 	char path[PATH_MAX];
-	bool found = find_program(pool, path);
+	bool found = config_find_program(pool, path);
 
 	if (!is_shown)
 		find(findings, "command", found ? VERDICT_OK : VERDICT_FAULT,
@@ -196,22 +161,10 @@ static void check_program(struct findings *findings, const struct config_pool *p
 		     strchr(path, '/') ? "" : ", nor is it in its PATH");
 }
 
-/* Returns 0, or the errno that says why the daemon cannot enter the directory. */
-static int directory_fault(const char *path)
-{
-	struct stat status;
-
-	if (stat(path, &status) < 0)
-		return errno;
-	if (!S_ISDIR(status.st_mode))
-		return ENOTDIR;
-	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
-}
-
 static void check_directory(struct findings *findings, const struct config_pool *pool,
 			    bool is_shown)
 {
-	int error = *pool->directory ? directory_fault(pool->directory) : 0;
+	int error = *pool->directory ? config_directory_fault(pool->directory) : 0;
 
 	if (!*pool->directory)
 		return;

@@ -249,6 +249,11 @@ struct config {
  */
 int config_load(const char *path, const struct config **ret_config, struct buf *errors);
 
+/* The same; `warnings` gets a line for what is allowed and will most likely not work on this
+ * machine: a program, folder, user or group that is missing, times that don't fit together. */
+int config_load_checked(const char *path, const struct config **ret_config, struct buf *errors,
+			struct buf *warnings);
+
 /* The file that is read where no other is asked for. */
 const char *config_path_default(void);
 
