@@ -132,6 +132,7 @@ static int run(const struct config *config, const struct daemon_manner *manner)
 	/* First of all, so that nothing that is started inherits what was meant for us. */
 	systemd_init(&systemd);
 	log_open(config->daemon.log_target, config->daemon.log_level);
+	log_set_format(config->daemon.log_format);
 	status = daemon_run(config, &systemd, manner);
 	systemd_done(&systemd);
 	log_close();

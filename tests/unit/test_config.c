@@ -48,6 +48,7 @@ static const struct {
 	{SECTION_DAEMON, "cgroups", "auto", "yes", "no", "", "on"},
 	{SECTION_DAEMON, "log_level", "info", "error", "debug", "", "trace"},
 	{SECTION_DAEMON, "log_target", "auto", "auto", "stderr", "", "syslog"},
+	{SECTION_DAEMON, "log_format", "text", "text", "json", "", "JSON"},
 	{SECTION_POOL, "adapter", "process", "socket", "static", "", "Process"},
 	{SECTION_POOL, "command", "", "x", "x 'y z'", "''", "x 'y"},
 	{SECTION_POOL, "address", "", "/a", "tcp:[::1]:65535", "a", "tcp:localhost:80"},
@@ -267,6 +268,7 @@ START_TEST(words_for_what_is_allowed)
 		 "a duration such as 250ms, 5s or 2min, from 100ms to 1d"},
 		{OPTION_DAEMON_log_level, "error, warning, notice, info or debug"},
 		{OPTION_DAEMON_log_target, "auto, journal or stderr"},
+		{OPTION_DAEMON_log_format, "text or json"},
 		{OPTION_POOL_command,
 		 "a program and its arguments, at most 256 words, with each quote closed"},
 		{OPTION_POOL_workers, "a number or a range such as 2..8 or 0..4, from 1 to 4096"},
@@ -459,7 +461,7 @@ END_TEST
 	"admin_group, critical_group, call_group, core_dumps, recoveries_max, "                    \
 	"sessions_max, session_ttl, sessions_shared, session_state_max, session_bytes_max, "       \
 	"keys_max, key_ttl, "                                                                      \
-	"key_bytes_max, errors_kept, cgroups, log_level, log_target"
+	"key_bytes_max, errors_kept, cgroups, log_level, log_target, log_format"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, progress_notification, "              \

@@ -177,7 +177,7 @@ static void check_directory(struct findings *findings, const struct config_pool 
 /* --- the workers of a pool --- */
 
 static void check_failed_starts(struct findings *findings, const struct pool_view *pool,
-				const char *fault)
+				const char *fault, const char *home)
 {
 	const char *advice = "check that the server is running and that address is correct";
 	char count[64];
@@ -187,6 +187,10 @@ static void check_failed_starts(struct findings *findings, const struct pool_vie
 				 ? "correct what its message names; exit status 78 says that "
 				   "trying again is of no use"
 				 : "run its command manually; see poolctl errors and the journal";
+	if (home)
+		advice = "if the unit's ProtectHome= hides it: systemctl edit poold, add "
+			 "ProtectHome=read-only below [Service], and restart; or install the code "
+			 "elsewhere, such as in /srv";
 	snprintf(count, sizeof(count), "%u consecutive %s failed", pool->failed_starts,
 		 pool->failed_starts == 1 ? "start" : "starts");
 	find(findings, "start", VERDICT_FAULT, advice, "%s%s%s",
@@ -194,11 +198,12 @@ static void check_failed_starts(struct findings *findings, const struct pool_vie
 	     *fault ? ": " : "", fault);
 }
 
-/* `fault`: why the last start failed. */
-static void check_starts(struct findings *findings, const struct pool_view *pool, const char *fault)
+/* `fault`: why the last start failed; `home`: of config_hidden_home. */
+static void check_starts(struct findings *findings, const struct pool_view *pool, const char *fault,
+			 const char *home)
 {
 	if (pool->failed_starts > 0 || pool->is_unusable)
-		check_failed_starts(findings, pool, fault);
+		check_failed_starts(findings, pool, fault, home);
 	else if (pool->at_work < pool->workers_min)
 		find(findings, "start", VERDICT_WARNING,
 		     "see poolctl workers for the step that they are in",
@@ -249,7 +254,8 @@ static void examine_pool(struct findings *findings, const struct driver *driver,
 		check_directory(findings, config, is_shown);
 	}
 	if (config->adapter != POOL_STATIC)
-		check_starts(findings, &pool, is_shown ? driver->start_faults[index].text : "");
+		check_starts(findings, &pool, is_shown ? driver->start_faults[index].text : "",
+			     config->adapter == POOL_PROCESS ? config_hidden_home(config) : NULL);
 	check_health(findings, &pool);
 }
 

@@ -8,7 +8,7 @@
 #include "protocol/buf.h"
 
 void report_health(const struct driver *driver, struct buf *out);
-void report_status(const struct driver *driver, struct buf *out);
+void report_status(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_pools(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_workers(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_stats(const struct driver *driver, struct buf *out);
@@ -21,5 +21,10 @@ enum pool_health report_overall(const struct driver *driver);
 
 /* Appends, as plain text, which pools do not have enough ready workers yet, or "ready". */
 void report_progress(const struct driver *driver, struct buf *out);
+
+/* Packs start_fault and start_stderr, two entries of a map: why the last start of the pool failed and
+ * what its worker said last; both nil when none failed, or the caller may not call the pool. */
+void report_pack_start_fault(const struct driver *driver, const struct caller *caller,
+			     struct buf *out, uint32_t pool);
 
 #endif

@@ -72,6 +72,7 @@ struct config_daemon {
 	enum config_cgroups cgroups;
 	enum log_level log_level;
 	enum log_target log_target;
+	enum log_format log_format; /* of lines on standard error */
 };
 
 /* The protocol between the daemon and the workers of a pool. */

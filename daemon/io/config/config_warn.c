@@ -154,13 +154,15 @@ static void warn_of_users(struct config_draft *draft, size_t i)
 		      pool->admin_group);
 }
 
-/* The unit makes /run/poold, and may hand the socket in, so that this is no fault. */
 static void warn_of_socket(struct config_draft *draft)
 {
 	const char *path = draft->config->daemon.socket;
 	char folder[PATH_MAX];
 	const char *why = NULL;
 
+	/* The unit makes that of the default. */
+	if (!draft->daemon.options[OPTION_DAEMON_socket].file)
+		return;
 	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
 	if (folder[0] == '\0')
 		snprintf(folder, sizeof(folder), "/");
@@ -188,7 +190,7 @@ static void warn_of_times(struct config_draft *draft, size_t i)
 			  "it is above timeout, so that no request without a time limit of its "
 			  "own reaches it; lower it, or raise timeout",
 			  pool->name, "attempt_timeout");
-	if (pool->adapter == POOL_PROCESS && pool->workers.min > 0 &&
+	if (draft->pools[i].options[OPTION_POOL_init_timeout].file && pool->workers.min > 0 &&
 	    pool->init_timeout > daemon->start_timeout)
 		WARN_POOL(OPTION_POOL_init_timeout,
 			  HEAD "it is above start_timeout of [daemon], so that the daemon may be "

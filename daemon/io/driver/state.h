@@ -35,6 +35,7 @@ struct guard;
 /* Why the last start of a worker failed, in words; "": none has failed since one was ready. */
 struct start_fault {
 	char text[START_FAULT_MAX];
+	uint32_t worker; /* whose start it was: its life has the last words */
 };
 
 struct driver {
