@@ -1,6 +1,7 @@
 #include "daemon/io/admin/doctor.h"
 
 #include "daemon/core/engine_view.h"
+#include "daemon/io/admin/report.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_program.h"
 #include "daemon/io/driver/caller.h"
@@ -36,7 +37,8 @@ enum verdict {
 struct findings {
 	struct buf buf;
 	uint32_t count;
-	const char *pool; /* the pool under examination; NULL: the daemon itself */
+	const char *pool;   /* the pool under examination; NULL: the daemon itself */
+	struct bytes words; /* what a worker said last; of the next finding only */
 };
 
 static void find(struct findings *findings, const char *check, enum verdict verdict,
@@ -53,7 +55,7 @@ static void find(struct findings *findings, const char *check, enum verdict verd
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	pack_map(out, 5);
+	pack_map(out, 6);
 	pack_str(out, "pool");
 	if (findings->pool)
 		pack_str(out, findings->pool);
@@ -67,6 +69,12 @@ static void find(struct findings *findings, const char *check, enum verdict verd
 		pack_nil(out);
 	else
 		pack_str(out, advice);
+	pack_str(out, "stderr");
+	if (findings->words.len > 0)
+		pack_text(out, findings->words);
+	else
+		pack_nil(out);
+	findings->words = (struct bytes){0};
 	findings->count++;
 }
 
@@ -253,9 +261,12 @@ static void examine_pool(struct findings *findings, const struct driver *driver,
 		check_program(findings, config, is_shown);
 		check_directory(findings, config, is_shown);
 	}
+	if (is_shown)
+		findings->words = report_last_words(driver, index);
 	if (config->adapter != POOL_STATIC)
 		check_starts(findings, &pool, is_shown ? driver->start_faults[index].text : "",
 			     config->adapter == POOL_PROCESS ? config_hidden_home(config) : NULL);
+	findings->words = (struct bytes){0};
 	check_health(findings, &pool);
 }
 

@@ -151,21 +151,31 @@ static void pack_worker_counts(struct buf *out, const struct pool_view *pool)
 	pack_named_uint(out, "total", pool->live + ending);
 }
 
-void report_pack_start_fault(const struct driver *driver, const struct caller *caller,
-			     struct buf *out, uint32_t pool)
+struct bytes report_last_words(const struct driver *driver, uint32_t pool)
 {
 	const struct start_fault *fault = &driver->start_faults[pool];
 	const struct life *life = &driver->lives[fault->worker];
-	bool is_shown = fault->text[0] && rights_may_call(driver, caller, pool);
+
+	/* One that was at work may speak of requests. */
+	return fault->text[0] && !life->was_ready ? life->last_stderr : (struct bytes){0};
+}
+
+/* Why the last start of the pool failed, and what its worker said last: for whoever may call it. */
+static void pack_start_fault(const struct driver *driver, const struct caller *caller,
+			     struct buf *out, uint32_t pool)
+{
+	const char *text = driver->start_faults[pool].text;
+	struct bytes words = report_last_words(driver, pool);
+	bool is_shown = rights_may_call(driver, caller, pool);
 
 	pack_str(out, "start_fault");
-	if (is_shown)
-		pack_str(out, fault->text);
+	if (is_shown && *text)
+		pack_str(out, text);
 	else
 		pack_nil(out);
 	pack_str(out, "start_stderr");
-	if (is_shown && !life->was_ready && life->last_stderr.len > 0)
-		pack_text(out, life->last_stderr);
+	if (is_shown && words.len > 0)
+		pack_text(out, words);
 	else
 		pack_nil(out);
 }
@@ -197,7 +207,7 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	pack_named_ms(out, "p50_ms", hist_quantile(&stats->total_time, 500));
 	pack_named_ms(out, "p99_ms", hist_quantile(&stats->total_time, 990));
 	pack_named_uint(out, "restarts", workers.restarts);
-	report_pack_start_fault(driver, caller, out, index);
+	pack_start_fault(driver, caller, out, index);
 }
 
 struct sums {

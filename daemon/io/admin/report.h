@@ -22,9 +22,8 @@ enum pool_health report_overall(const struct driver *driver);
 /* Appends, as plain text, which pools do not have enough ready workers yet, or "ready". */
 void report_progress(const struct driver *driver, struct buf *out);
 
-/* Packs start_fault and start_stderr, two entries of a map: why the last start of the pool failed and
- * what its worker said last; both nil when none failed, or the caller may not call the pool. */
-void report_pack_start_fault(const struct driver *driver, const struct caller *caller,
-			     struct buf *out, uint32_t pool);
+/* The last lines on standard error of the pool's last start, if that failed; else none.  They stay
+ * until the worker's next end, and are for whoever may call the pool. */
+struct bytes report_last_words(const struct driver *driver, uint32_t pool);
 
 #endif

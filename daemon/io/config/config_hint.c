@@ -38,23 +38,25 @@ static void offer_keys(struct nearest *nearest, enum option_section section)
 void config_hint_key(enum option_section section, const char *key, struct buf *out)
 {
 	struct nearest nearest;
+	const char *own;
 
 	if (say_where_it_belongs(key, out))
 		return;
-	nearest_init(&nearest, key);
-	offer_keys(&nearest, section);
-	if (section == SECTION_POOL) {
-		nearest_offer(&nearest, "answer");
-		if (strncasecmp(key, "env", 3) == 0)
-			nearest.found = "env.NAME = VALUE";
-	}
-	if (nearest.found) {
-		buf_printf(out, "did you mean %s?", nearest.found);
+	if (section == SECTION_POOL && strncasecmp(key, "env", 3) == 0) {
+		buf_printf(out, "did you mean env.NAME = VALUE?");
 		return;
 	}
-	for (section = 0; section < SECTION_COUNT_ && !nearest.found; section++)
+	nearest_init(&nearest, key);
+	offer_keys(&nearest, section);
+	if (section == SECTION_POOL)
+		nearest_offer(&nearest, "answer");
+	own = nearest.found;
+	/* A key of another section must be nearer. */
+	for (section = 0; section < SECTION_COUNT_ && nearest.found == own; section++)
 		offer_keys(&nearest, section);
-	if (nearest.found)
+	if (nearest.found && nearest.found == own)
+		buf_printf(out, "did you mean %s?", own);
+	else if (nearest.found)
 		buf_printf(out, "did you mean %s of %s?", nearest.found, titles[section - 1]);
 }
 
