@@ -76,7 +76,11 @@ static int parse_options(int argc, char **argv, struct options *ret)
 			return -1;
 		}
 	}
-	return optind == argc ? 0 : -1;
+	if (optind == argc)
+		return 0;
+	fprintf(stderr, "poold: there is no argument \"%s\"; a configuration is named by -c FILE\n",
+		argv[optind]);
+	return -1;
 }
 
 static void print(void (*write)(struct buf *out), FILE *file)
@@ -99,18 +103,26 @@ static void print_config(const struct config *config)
 	buf_free(&text);
 }
 
-static int load(const char *path, const struct config **ret_config)
+static void print_errors(const struct buf *text)
 {
-	struct buf errors;
+	fwrite(text->data, 1, text->len, stderr);
+}
+
+/* `is_test`: with warnings. */
+static int load(const char *path, bool is_test, const struct config **ret_config)
+{
+	struct buf errors, warnings;
 	int r;
 
 	buf_init(&errors, TEXT_MAX);
-	r = config_load(path, ret_config, &errors);
-	if (errors.len > 0)
-		fwrite(errors.data, 1, errors.len, stderr);
-	else if (r < 0)
+	buf_init(&warnings, TEXT_MAX);
+	r = config_load_checked(path, ret_config, &errors, is_test ? &warnings : NULL);
+	print_errors(&errors);
+	print_errors(&warnings);
+	if (r < 0 && errors.len == 0)
 		fprintf(stderr, "poold: the configuration could not be read: %s\n", strerror(-r));
 	buf_free(&errors);
+	buf_free(&warnings);
 	return r;
 }
 
@@ -122,6 +134,7 @@ static int run(const struct config *config, const struct daemon_manner *manner)
 	/* First of all, so that nothing that is started inherits what was meant for us. */
 	systemd_init(&systemd);
 	log_open(config->daemon.log_target, config->daemon.log_level);
+	log_set_format(config->daemon.log_format);
 	status = daemon_run(config, &systemd, manner);
 	systemd_done(&systemd);
 	log_close();
@@ -182,7 +195,7 @@ int main(int argc, char **argv)
 		print(options.describe, stdout);
 		return DAEMON_EXIT_OK;
 	}
-	r = load(options.config_path, &config);
+	r = load(options.config_path, options.test, &config);
 	if (r < 0)
 		return is_passing(r) ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
 	if (options.test)

@@ -13,4 +13,9 @@ bool argument_number(const char *text, uint64_t *ret);
  * 1 ms and at most a day.  Returns false, and leaves *ret_ms as it is, if the text is none. */
 bool argument_duration(const char *text, uint64_t *ret_ms);
 
+/* What a word is not that is none, for: "5m" is not ... */
+#define ARGUMENT_DURATION                                                                          \
+	"a duration from 1ms to 24h: write 5min, 300s, 250ms, 1h, or a number of seconds"
+#define ARGUMENT_WORKER "the number of a worker; poolctl workers shows them"
+
 #endif

@@ -14,57 +14,95 @@
 /* --- Params and exit statuses --- */
 
 /* Params: a list of all arguments as text. */
-static bool write_texts(struct poold_writer *writer, char **args, int arg_count)
+static bool write_texts(struct poold_writer *writer, char **args, int arg_count,
+			char fault[FAULT_MAX])
 {
+	(void)fault;
 	poold_write_array(writer, (uint32_t)arg_count);
 	for (int i = 0; i < arg_count; i++)
 		poold_write_str(writer, args[i]);
 	return true;
 }
 
-/* Params: a list of all arguments as numbers. */
-static bool write_numbers(struct poold_writer *writer, char **args, int arg_count)
+/* Adds a number; `what` says in a fault what it counts or names. */
+static bool write_number(struct poold_writer *writer, const char *text, const char *what,
+			 char fault[FAULT_MAX])
+{
+	uint64_t number;
+
+	if (!argument_number(text, &number)) {
+		snprintf(fault, FAULT_MAX, "\"%.100s\" is not %s", text, what);
+		return false;
+	}
+	poold_write_uint(writer, number);
+	return true;
+}
+
+/* Params of `errors` and `sessions`, from [N]. */
+static bool write_count(struct poold_writer *writer, char **args, int arg_count,
+			char fault[FAULT_MAX])
 {
 	poold_write_array(writer, (uint32_t)arg_count);
-	for (int i = 0; i < arg_count; i++) {
-		uint64_t number;
+	return arg_count == 0 ||
+	       write_number(writer, args[0], "a number of lines, such as 20", fault);
+}
 
-		if (!argument_number(args[i], &number))
-			return false;
-		poold_write_uint(writer, number);
-	}
-	return true;
+/* Params of `recovery cancel`, from ID. */
+static bool write_id(struct poold_writer *writer, char **args, int arg_count, char fault[FAULT_MAX])
+{
+	(void)arg_count;
+	poold_write_array(writer, 1);
+	return write_number(writer, args[0],
+			    "the number of a recovery; poolctl recoveries shows them", fault);
 }
 
 /* Params of `session close`, from SESSION [UID]: [session] or [session, uid]. */
-static bool write_session(struct poold_writer *writer, char **args, int arg_count)
+static bool write_session(struct poold_writer *writer, char **args, int arg_count,
+			  char fault[FAULT_MAX])
 {
-	uint64_t uid;
-
 	poold_write_array(writer, (uint32_t)arg_count);
 	poold_write_str(writer, args[0]);
-	if (arg_count == 1)
-		return true;
-	if (!argument_number(args[1], &uid))
-		return false;
-	poold_write_uint(writer, uid);
-	return true;
+	return arg_count == 1 ||
+	       write_number(writer, args[1],
+			    "the number of a user; poolctl sessions shows them, and id -u NAME",
+			    fault);
+}
+
+/* Reads MIN or MIN..MAX. */
+static bool read_size(const char *text, uint64_t *ret_min, uint64_t *ret_max)
+{
+	const char *dots = strstr(text, "..");
+	char min[32];
+
+	if (!dots) {
+		bool is_number = argument_number(text, ret_min);
+
+		*ret_max = *ret_min;
+		return is_number;
+	}
+	snprintf(min, sizeof(min), "%.*s", (int)(dots - text), text);
+	return strlen(min) == (size_t)(dots - text) && argument_number(min, ret_min) &&
+	       argument_number(dots + 2, ret_max);
 }
 
 /* Params of `resize`, from POOL MIN[..MAX]: [pool, min, max]. */
-static bool write_size(struct poold_writer *writer, char **args, int arg_count)
+static bool write_size(struct poold_writer *writer, char **args, int arg_count,
+		       char fault[FAULT_MAX])
 {
-	unsigned long min, max;
-	char *end;
+	uint64_t min = 0, max = 0;
 
 	(void)arg_count;
-	if (args[1][0] < '0' || args[1][0] > '9')
+	if (!read_size(args[1], &min, &max)) {
+		snprintf(fault, FAULT_MAX,
+			 "\"%.100s\" is not a number of workers; write 3, or 1..3 for a minimum "
+			 "and a maximum",
+			 args[1]);
 		return false;
-	min = max = strtoul(args[1], &end, 10);
-	if (end[0] == '.' && end[1] == '.' && end[2] >= '0' && end[2] <= '9')
-		max = strtoul(end + 2, &end, 10);
-	if (*end != '\0')
+	}
+	if (min > max) {
+		snprintf(fault, FAULT_MAX, "\"%.100s\" has a minimum above its maximum", args[1]);
 		return false;
+	}
 	poold_write_array(writer, 3);
 	poold_write_str(writer, args[0]);
 	poold_write_uint(writer, min);
@@ -72,58 +110,69 @@ static bool write_size(struct poold_writer *writer, char **args, int arg_count)
 	return true;
 }
 
-/* Params of `kill`, from POOL WORKER [SIGNAL]: [pool, worker] or [pool, worker, signal]. */
-static bool write_worker(struct poold_writer *writer, char **args, int arg_count)
+static bool is_signal(const char *name)
 {
-	uint64_t worker;
+	static const char *const names[] = {"TERM", "KILL", "INT", "QUIT", "ABRT"};
 
-	if (!argument_number(args[1], &worker))
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Params of `kill`, from POOL WORKER [SIGNAL]: [pool, worker] or [pool, worker, signal]. */
+static bool write_worker(struct poold_writer *writer, char **args, int arg_count,
+			 char fault[FAULT_MAX])
+{
+	if (arg_count == 3 && !is_signal(args[2])) {
+		snprintf(fault, FAULT_MAX,
+			 "\"%.100s\" is not a signal of kill; they are TERM, KILL, INT, QUIT and "
+			 "ABRT",
+			 args[2]);
 		return false;
+	}
 	poold_write_array(writer, (uint32_t)arg_count);
 	poold_write_str(writer, args[0]);
-	poold_write_uint(writer, worker);
+	if (!write_number(writer, args[1], ARGUMENT_WORKER, fault))
+		return false;
 	if (arg_count == 3)
 		poold_write_str(writer, args[2]);
 	return true;
 }
 
-static int health_exit_status(const json_t *health, const char *pool)
+static int health_exit_status(const struct options *options, const json_t *health, const char *pool)
 {
 	const json_t *judged =
 		pool ? json_object_get(json_object_get(health, "pools"), pool) : health;
 	const char *status = json_string_value(json_object_get(judged, "status"));
 
-	if (pool && !judged) {
-		fprintf(stderr, "poolctl: there is no pool %s\n", pool);
-		return EX_USAGE;
-	}
-	if (status && strcmp(status, "ok") == 0)
+	if (options->live || (status && strcmp(status, "ok") == 0))
 		return 0;
-	return status && strcmp(status, "degraded") == 0 ? EXIT_FAILED : EXIT_DOWN;
+	if (status && strcmp(status, "degraded") == 0)
+		return options->ready ? 0 : EXIT_FAILED;
+	return EXIT_DOWN;
 }
 
-static int doctor_exit_status(const json_t *findings, const char *pool)
+static int doctor_exit_status(const struct options *options, const json_t *findings,
+			      const char *pool)
 {
 	const json_t *finding;
-	bool is_known = !pool;
 	int status = 0;
 	size_t i;
 
+	(void)options;
 	json_array_foreach (findings, i, finding) {
 		const char *of = json_string_value(json_object_get(finding, "pool"));
 		const char *found = json_string_value(json_object_get(finding, "status"));
 
 		if (pool && (!of || strcmp(of, pool) != 0))
 			continue;
-		is_known = true;
 		if (found && strcmp(found, "fault") == 0)
 			status = EXIT_DOWN;
 		else if (status == 0 && found && strcmp(found, "warning") == 0)
 			status = EXIT_FAILED;
 	}
-	if (!is_known)
-		fprintf(stderr, "poolctl: there is no pool %s that has workers\n", pool);
-	return is_known ? status : EX_USAGE;
+	return status;
 }
 
 /* --- The table --- */
@@ -149,12 +198,18 @@ const struct command commands[] = {
 	 .arguments = "[POOL]",
 	 .summary = "health as an exit status, for programs: 0, 1 or 2",
 	 .help = "Exits with 0 if all pools are ok, 1 if a pool is degraded, 2 if a pool is\n"
-		 "down.  With POOL, only that pool counts.\n",
+		 "down.  With POOL, only that pool counts.  64: there is no such pool.\n"
+		 "\n"
+		 "      --live              exit with 0 if the daemon answers at all\n"
+		 "      --ready             exit with 0 if it can serve: ok and degraded pools "
+		 "count\n",
 	 .arg_max = 1,
+	 .takes = OPTIONS_OF_HEALTH,
 	 .run = run_report,
 	 .method = "poold.health",
 	 .show = show_health,
-	 .exit_status = health_exit_status},
+	 .exit_status = health_exit_status,
+	 .unknown_pool = EX_USAGE},
 	{.name = "doctor",
 	 .arguments = "[POOL]",
 	 .summary = "check everything that a pool needs in order to work",
@@ -165,7 +220,8 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.doctor",
 	 .show = show_doctor,
-	 .exit_status = doctor_exit_status},
+	 .exit_status = doctor_exit_status,
+	 .unknown_pool = EX_USAGE},
 	{.name = "call",
 	 .arguments = "POOL METHOD [JSON]",
 	 .summary = "call a method and print its result",
@@ -338,7 +394,7 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.recovery_",
 	 .actions = recovery_actions,
-	 .params = write_numbers,
+	 .params = write_id,
 	 .show = show_done},
 	{.name = "errors",
 	 .arguments = "[N]",
@@ -347,7 +403,7 @@ const struct command commands[] = {
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.errors",
-	 .params = write_numbers,
+	 .params = write_count,
 	 .show = show_errors},
 	{.name = "sessions",
 	 .arguments = "[N]",
@@ -357,7 +413,7 @@ const struct command commands[] = {
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.sessions",
-	 .params = write_numbers,
+	 .params = write_count,
 	 .show = show_sessions},
 	{.name = "session",
 	 .arguments = "close SESSION [UID]",
@@ -402,6 +458,15 @@ const struct command commands[] = {
 };
 
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+bool command_is_action(const struct command *command, const char *word)
+{
+	for (const char *const *action = command->actions; *action; action++) {
+		if (strcmp(*action, word) == 0)
+			return true;
+	}
+	return false;
+}
 
 const struct command *command_find(const char *name)
 {

@@ -16,14 +16,20 @@ struct options {
 
 	/* Options that only some commands take; `given` is a mask of those on the command line. */
 	unsigned given;
+	const char *special;		/* the last of them, as it was written */
 	struct poold_call_options call; /* `call` */
 	bool stream;			/* `call` */
 	uint64_t count;			/* `events`: how many to print; 0: no limit */
+	bool live, ready;		/* `health`: what its exit status says */
 };
 
 /* Bits of `given` and `takes`. */
 #define OPTIONS_OF_CALL	  1u
 #define OPTIONS_OF_EVENTS 2u
+#define OPTIONS_OF_HEALTH 4u
+
+/* Room for what is wrong with an argument, in words. */
+#define FAULT_MAX 512
 
 struct command {
 	const char *name;
@@ -43,15 +49,21 @@ struct command {
 	const char *const
 		*actions; /* allowed values of the first argument, ended by NULL; NULL: the
 				       first argument has no special meaning */
-	/* Writes the arguments as params; returns false if they are wrong.  NULL: the method has no
-	 * params, and the argument is the pool to show. */
-	bool (*params)(struct poold_writer *writer, char **args, int arg_count);
-	void (*show)(const json_t *result, const char *pool);	    /* show.h; NULL: as JSON */
-	int (*exit_status)(const json_t *result, const char *pool); /* NULL: always 0 */
+	/* Writes the arguments as params; returns false if they are wrong, and then writes to
+	 * `fault` what is.  NULL: the method has no params, and the argument is the pool to show. */
+	bool (*params)(struct poold_writer *writer, char **args, int arg_count,
+		       char fault[FAULT_MAX]);
+	void (*show)(const json_t *result, const char *pool); /* show.h; NULL: as JSON */
+	/* Judges a result; NULL: always 0.  `pool`: one that exists, or NULL. */
+	int (*exit_status)(const struct options *options, const json_t *result, const char *pool);
+	int unknown_pool; /* exit status when there is no such pool; 0: as when a request fails */
 };
 
 extern const struct command commands[];
 extern const size_t command_count;
+
+/* Whether it is one of the command's actions. */
+bool command_is_action(const struct command *command, const char *word);
 
 /* Returns NULL if there is no command of that name. */
 const struct command *command_find(const char *name);

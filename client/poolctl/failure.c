@@ -1,18 +1,35 @@
 #include "client/poolctl/failure.h"
 
 #include "client/poolctl/json.h"
+#include "client/poolctl/print.h"
 #include "client/poolctl/show.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-int failure_usage(const char *what, const char *which)
+int failure_usage(const struct command *command, const char *format, ...)
 {
-	fprintf(stderr, "poolctl: %s%s%s; see poolctl --help\n", what, which ? ": " : "",
-		which ? which : "");
+	char text[FAULT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fputs("poolctl: ", stderr);
+	print_safe(stderr, text);
+	if (command)
+		fprintf(stderr,
+			"\nusage: poolctl %s [OPTIONS]%s%s\n"
+			"See poolctl %s --help.\n",
+			command->name, command->arguments[0] ? " " : "", command->arguments,
+			command->name);
+	else
+		fprintf(stderr, "\nusage: poolctl [OPTIONS] COMMAND [ARGUMENTS]\n"
+				"See poolctl --help for the commands.\n");
 	return EX_USAGE;
 }
 

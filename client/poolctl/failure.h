@@ -3,6 +3,7 @@
 #define POOLD_POOLCTL_FAILURE_H
 
 #include "client/poolctl/command.h"
+#include "protocol/base.h"
 
 #include <poold.h>
 
@@ -10,9 +11,9 @@
 #define EXIT_FAILED 1 /* the request failed; health: degraded; doctor: a warning */
 #define EXIT_DOWN   2 /* health: down; doctor: a fault */
 
-/* Prints to stderr what is wrong with the command line; `which` names the word, or is NULL.
- * Returns EX_USAGE. */
-int failure_usage(const char *what, const char *which);
+/* Prints to stderr what is wrong with the command line, and the usage of the command, NULL: of
+ * poolctl.  Returns EX_USAGE. */
+int failure_usage(const struct command *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* The exit status for the value that a function of libpoold returned: 0 or a negative errno. */
 int failure_exit_status(int status);

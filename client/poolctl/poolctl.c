@@ -2,6 +2,7 @@
 #include "client/poolctl/command.h"
 #include "client/poolctl/failure.h"
 #include "client/poolctl/run.h"
+#include "protocol/nearest.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -37,7 +38,7 @@ static const char exit_statuses[] =
 	"      doctor: a warning             75  no answer in time\n"
 	"  2   health: a pool is down;       76  the daemon's answer could not be read\n"
 	"      doctor: a fault\n"
-	"  64  wrong usage\n"
+	"  64  wrong usage; health and doctor: there is no such pool\n"
 	"  65  the arguments of a call cannot be sent\n";
 
 static void print_help(FILE *out)
@@ -74,8 +75,8 @@ static int run(const struct command *command, const struct options *options, cha
 	int r = poold_client_new(options->socket, &client_options, &client);
 
 	if (r == -EINVAL)
-		return failure_usage("the path of a socket must have 1 to 107 bytes",
-				     options->socket);
+		return failure_usage(command, "the path of a socket has 1 to 107 bytes: \"%.200s\"",
+				     options->socket ? options->socket : "");
 	if (r < 0)
 		return failure_exit_status(r);
 	r = command->run(command, options, client, args, arg_count);
@@ -96,7 +97,9 @@ enum {
 	OPTION_IDEMPOTENT,
 	OPTION_NO_FALLBACK,
 	OPTION_STREAM,
-	OPTION_COUNT
+	OPTION_COUNT,
+	OPTION_LIVE,
+	OPTION_READY
 };
 
 static const struct option long_options[] = {
@@ -113,86 +116,261 @@ static const struct option long_options[] = {
 	{"no-fallback", no_argument, NULL, OPTION_NO_FALLBACK},
 	{"stream", no_argument, NULL, OPTION_STREAM},
 	{"count", required_argument, NULL, OPTION_COUNT},
+	{"live", no_argument, NULL, OPTION_LIVE},
+	{"ready", no_argument, NULL, OPTION_READY},
 	{NULL, 0, NULL, 0},
 };
 
-static int set_count(struct options *options, const char *text)
+/* Reads a duration of an option.  Returns false after it has said in `fault` what is wrong. */
+static bool read_duration(const char *option, const char *text, uint64_t *ret_ms,
+			  char fault[FAULT_MAX])
 {
-	options->given |= OPTIONS_OF_EVENTS;
-	if (!argument_number(text, &options->count) || options->count == 0)
-		return failure_usage("not a number of events above 0", text);
-	return 0;
+	if (argument_duration(text, ret_ms))
+		return true;
+	snprintf(fault, FAULT_MAX, "%s: \"%.100s\" is not " ARGUMENT_DURATION, option, text);
+	return false;
 }
 
-/* An option that only some commands take. */
-static int set_special(struct options *options, int option, const char *text)
+static bool set_count(struct options *options, const char *text, char fault[FAULT_MAX])
 {
-	if (option == OPTION_COUNT)
-		return set_count(options, text);
-	options->given |= OPTIONS_OF_CALL;
+	if (argument_number(text, &options->count) && options->count > 0)
+		return true;
+	snprintf(fault, FAULT_MAX, "--count: \"%.100s\" is not a number of events above 0", text);
+	return false;
+}
+
+/* The bits of `given` that an option belongs to; 0: every command takes it. */
+static unsigned owner_of(int option)
+{
 	switch (option) {
-	case 't':
-		if (!argument_duration(text, &options->call.timeout_ms))
-			return failure_usage("not a duration", text);
+	case 's':
+	case 'w':
+	case 'j':
+	case 'h':
+	case 'V':
 		return 0;
-	case OPTION_META:
-		options->call.meta = true;
-		return 0;
-	case OPTION_SESSION:
-		options->call.session = text;
-		return 0;
-	case OPTION_KEY:
-		options->call.key = text;
-		return 0;
-	case OPTION_IDEMPOTENT:
-		options->call.idempotent = POOLD_YES;
-		return 0;
-	case OPTION_NO_FALLBACK:
-		options->call.fallback = POOLD_NO;
-		return 0;
-	case OPTION_STREAM:
-		options->stream = true;
-		return 0;
+	case OPTION_COUNT:
+		return OPTIONS_OF_EVENTS;
+	case OPTION_LIVE:
+	case OPTION_READY:
+		return OPTIONS_OF_HEALTH;
 	default:
-		return failure_usage("unknown option", NULL);
+		return OPTIONS_OF_CALL;
 	}
 }
 
-static int set_option(struct options *options, int option, const char *text)
+/* An option that only some commands take. */
+static bool set_special(struct options *options, int option, const char *text,
+			char fault[FAULT_MAX])
+{
+	switch (option) {
+	case 't':
+		return read_duration("--timeout", text, &options->call.timeout_ms, fault);
+	case OPTION_META:
+		options->call.meta = true;
+		return true;
+	case OPTION_SESSION:
+		options->call.session = text;
+		return true;
+	case OPTION_KEY:
+		options->call.key = text;
+		return true;
+	case OPTION_IDEMPOTENT:
+		options->call.idempotent = POOLD_YES;
+		return true;
+	case OPTION_NO_FALLBACK:
+		options->call.fallback = POOLD_NO;
+		return true;
+	case OPTION_STREAM:
+		options->stream = true;
+		return true;
+	case OPTION_LIVE:
+		options->live = true;
+		return true;
+	case OPTION_READY:
+		options->ready = true;
+		return true;
+	default:
+		return set_count(options, text, fault);
+	}
+}
+
+static bool set_option(struct options *options, int option, const char *text, char fault[FAULT_MAX])
 {
 	switch (option) {
 	case 's':
 		options->socket = text;
-		return 0;
+		return true;
 	case 'w':
-		if (!argument_duration(text, &options->wait_ms))
-			return failure_usage("not a duration", text);
-		return 0;
+		return read_duration("--wait", text, &options->wait_ms, fault);
 	case 'j':
 		options->json = true;
-		return 0;
+		return true;
 	case 'h':
 		options->help = true;
-		return 0;
+		return true;
 	case 'V':
 		options->version = true;
-		return 0;
+		return true;
 	default:
-		return set_special(options, option, text);
+		return set_special(options, option, text, fault);
 	}
 }
 
-/* Reads all options; the other words then begin at argv[optind].  Returns 0 or an exit status. */
-static int read_options(int argc, char **argv, struct options *options)
+static const char *name_of_option(int option)
 {
+	for (const struct option *known = long_options; known->name; known++)
+		if (known->val == option)
+			return known->name;
+	return "";
+}
+
+/* Says what is wrong with an option that getopt refused; `word` is where it stands. */
+static void describe_refused(int found, const char *word, char fault[FAULT_MAX])
+{
+	size_t len = strcspn(word, "=");
+	bool is_long = strncmp(word, "--", 2) == 0;
+	char name[64];
+	struct nearest nearest;
+
+	if (found == ':') {
+		snprintf(fault, FAULT_MAX, "--%s needs a value behind it", name_of_option(optopt));
+		return;
+	}
+	if (!is_long) {
+		snprintf(fault, FAULT_MAX, "there is no option -%c", optopt);
+		return;
+	}
+	if (optopt != 0) {
+		snprintf(fault, FAULT_MAX, "--%s takes no value: \"%.100s\"",
+			 name_of_option(optopt), word);
+		return;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)(len - 2), word + 2);
+	nearest_init(&nearest, name);
+	for (const struct option *known = long_options; known->name; known++)
+		nearest_offer(&nearest, known->name);
+	snprintf(fault, FAULT_MAX, "there is no option \"%.*s\"%s%s%s", (int)(len < 64 ? len : 64),
+		 word, nearest.found ? "; did you mean --" : "", nearest.found ? nearest.found : "",
+		 nearest.found ? "?" : "");
+}
+
+/*
+ * Reads all options; the other words then begin at argv[optind].  What is wrong first is in `fault`,
+ * which is empty if nothing is: the usage that is printed with it is that of the command, which may
+ * come later.
+ */
+static void read_options(int argc, char **argv, struct options *options, char fault[FAULT_MAX])
+{
+	char next[FAULT_MAX];
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:w:t:jhV", long_options, NULL)) != -1) {
-		int r = set_option(options, option, optarg);
-
-		if (r != 0)
-			return r;
+	fault[0] = '\0';
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":s:w:t:jhV", long_options, NULL)) != -1) {
+		next[0] = '\0';
+		if (option == '?' || option == ':') {
+			describe_refused(option, argv[optind - 1], next);
+		} else {
+			set_option(options, option, optarg, next);
+			if (owner_of(option) != 0) {
+				options->given |= owner_of(option);
+				options->special = name_of_option(option);
+			}
+		}
+		if (fault[0] == '\0')
+			snprintf(fault, FAULT_MAX, "%s", next);
 	}
+}
+
+/* --- Arguments --- */
+
+/* Names the commands that begin with the word, or else the nearest one. */
+static int refuse_command(const char *name)
+{
+	char meant[FAULT_MAX] = "";
+	struct nearest nearest;
+
+	nearest_init(&nearest, name);
+	for (size_t i = 0; i < command_count; i++) {
+		size_t len = strlen(meant);
+
+		nearest_offer(&nearest, commands[i].name);
+		if (strlen(name) > 1 && strncmp(commands[i].name, name, strlen(name)) == 0)
+			snprintf(meant + len, sizeof(meant) - len, "%s%s", len > 0 ? " or " : "",
+				 commands[i].name);
+	}
+	if (meant[0] == '\0' && nearest.found)
+		snprintf(meant, sizeof(meant), "%s", nearest.found);
+	if (meant[0] == '\0')
+		return failure_usage(NULL, "there is no command \"%.100s\"", name);
+	return failure_usage(NULL, "there is no command \"%.100s\"; did you mean %s?", name, meant);
+}
+
+static int refuse_action(const struct command *command, const char *word)
+{
+	char actions[FAULT_MAX] = "";
+
+	for (const char *const *action = command->actions; *action; action++) {
+		size_t len = strlen(actions);
+
+		snprintf(actions + len, sizeof(actions) - len, "%s%s",
+			 len == 0    ? ""
+			 : action[1] ? ", "
+				     : " and ",
+			 *action);
+	}
+	return failure_usage(command, "\"%.100s\" is no action of %s; %s %s", word, command->name,
+			     command->actions[1] ? "they are" : "the only one is", actions);
+}
+
+/* The nth word of the command's arguments, as the usage shows it. */
+static void nth_argument(const struct command *command, int nth, char *out, size_t size)
+{
+	const char *word = command->arguments;
+
+	for (; nth > 0; nth--)
+		word += strcspn(word, " ") + 1;
+	snprintf(out, size, "%.*s", (int)strcspn(word, " "), word);
+}
+
+static int refuse_special(const struct command *command, const struct options *options)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if ((commands[i].takes & options->given & ~command->takes) != 0)
+			return failure_usage(command, "%s takes no option --%s; %s does",
+					     command->name, options->special, commands[i].name);
+	return EX_USAGE;
+}
+
+/* Returns 0, or the exit status after it was said what is wrong. */
+static int check_arguments(const struct command *command, const struct options *options,
+			   char **args, int arg_count)
+{
+	char missing[64];
+
+	if (command->actions && arg_count > 0 && !command_is_action(command, args[0]))
+		return refuse_action(command, args[0]);
+	if (arg_count < command->arg_min) {
+		nth_argument(command, arg_count, missing, sizeof(missing));
+		return failure_usage(command, "%s needs more arguments: %s is missing",
+				     command->name, missing);
+	}
+	if (arg_count > command->arg_max && command->run == run_call)
+		return failure_usage(command,
+				     "\"%.100s\" is one argument too many; the JSON is one word: "
+				     "quote it, as in '[1, \"text\"]'",
+				     args[command->arg_max]);
+	if (arg_count > command->arg_max)
+		return failure_usage(command, "\"%.100s\" is one argument too many",
+				     args[command->arg_max]);
+	if ((options->given & ~command->takes) != 0)
+		return refuse_special(command, options);
+	if (options->live && options->ready)
+		return failure_usage(command, "--live and --ready are two questions: ask one");
+	if (options->live && arg_count > 0)
+		return failure_usage(command, "--live asks for the daemon, not for pool \"%.100s\"",
+				     args[0]);
 	return 0;
 }
 
@@ -200,30 +378,35 @@ int main(int argc, char **argv)
 {
 	struct options options = {.wait_ms = WAIT_MS};
 	const struct command *command;
-	int r = read_options(argc, argv, &options);
-	int arg_count = argc - optind - 1;
+	char fault[FAULT_MAX];
+	int arg_count, r;
 
-	if (r != 0)
-		return r;
+	read_options(argc, argv, &options, fault);
+	arg_count = argc - optind - 1;
+	command = arg_count >= 0 ? command_find(argv[optind]) : NULL;
+	if (fault[0] != '\0')
+		return failure_usage(command, "%s", fault);
 	if (options.version) {
 		printf("poolctl %s\n", poold_version());
 		return 0;
 	}
-	if (arg_count < 0) {
-		print_help(options.help ? stdout : stderr);
-		return options.help ? 0 : EX_USAGE;
+	if (arg_count < 0 && options.help) {
+		print_help(stdout);
+		return 0;
 	}
-	command = command_find(argv[optind]);
+	if (arg_count < 0) {
+		print_help(stderr);
+		return EX_USAGE;
+	}
 	if (!command)
-		return failure_usage("no such command", argv[optind]);
+		return refuse_command(argv[optind]);
 	if (options.help) {
 		print_command_help(command);
 		return 0;
 	}
-	if (arg_count < command->arg_min || arg_count > command->arg_max)
-		return failure_usage("wrong number of arguments for", command->name);
-	if ((options.given & ~command->takes) != 0)
-		return failure_usage("an option that this command does not take", command->name);
+	r = check_arguments(command, &options, argv + optind + 1, arg_count);
+	if (r != 0)
+		return r;
 	if (options.call.timeout_ms == 0)
 		options.call.timeout_ms = CALL_MS;
 	return run(command, &options, argv + optind + 1, arg_count);

@@ -20,4 +20,14 @@ int run_stack(const struct command *command, const struct options *options,
 int run_print_result(const struct command *command, const struct options *options,
 		     struct poold_bytes result, const char *pool);
 
+/* Whether there is a pool of that name: returns 0, or the exit status after it was said that there
+ * is none, and which one may have been meant. */
+int run_check_pool(const struct command *command, const struct options *options,
+		   struct poold_client *client, const char *pool);
+
+/* failure_report, with the pools' names where the request named one that does not exist. */
+int run_report_failure(const struct command *command, const struct options *options,
+		       struct poold_client *client, const char *pool,
+		       const struct poold_reply *reply);
+
 #endif

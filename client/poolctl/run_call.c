@@ -1,5 +1,6 @@
 #include "client/poolctl/failure.h"
 #include "client/poolctl/json.h"
+#include "client/poolctl/print.h"
 #include "client/poolctl/run.h"
 
 #include <errno.h>
@@ -8,6 +9,18 @@
 #include <sysexits.h>
 
 #define JSON_IN_FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES)
+
+/* jansson repeats the text behind "near", which would hide the reason at its front. */
+static void report_json_fault(const char *text, const json_error_t *error)
+{
+	fprintf(stderr, "poolctl: the arguments are not JSON: line %d, column %d: ", error->line,
+		error->column);
+	print_safe(stderr, error->text);
+	fprintf(stderr, "\n  Write a list, an object or one value, quoted for the shell: "
+			"'[\"text\", 5]'\n");
+	if (strcmp(text, "-") != 0 && strchr(text, '\''))
+		fprintf(stderr, "  JSON has no texts in single quotes: write \"text\"\n");
+}
 
 /* Writes the arguments of a call, given as JSON text or "-" for standard input. */
 static int read_args(const char *text, struct poold_writer *writer)
@@ -18,8 +31,7 @@ static int read_args(const char *text, struct poold_writer *writer)
 	int r;
 
 	if (!json) {
-		fprintf(stderr, "poolctl: the arguments are not JSON: %s (line %d, column %d)\n",
-			error.text, error.line, error.column);
+		report_json_fault(text, &error);
 		return -EINVAL;
 	}
 	r = json_to_value(json, JSON_MARKED, writer);
@@ -66,7 +78,7 @@ static int call(const struct command *command, const struct options *options,
 	r = poold_call(client, args[0], args[1], value, &call, &reply);
 
 	if (r < 0)
-		r = failure_report(options, client, &reply);
+		r = run_report_failure(command, options, client, args[0], &reply);
 	else
 		r = run_print_result(command, options, reply.result, NULL);
 	poold_reply_free(&reply);

@@ -82,15 +82,39 @@ static void write_kinds(struct poold_writer *writer, char **kinds, int count)
 		poold_write_str(writer, kinds[i]);
 }
 
+/* Returns the first word that is none, or NULL. */
+static const char *find_wrong_kind(char **kinds, int count)
+{
+	static const char *const known[] = {"breaker", "failover", "recovery", "health",
+					    "worker",  "session",  "error",    "stall"};
+
+	for (int i = 0; i < count; i++) {
+		size_t k = 0;
+
+		while (k < sizeof(known) / sizeof(known[0]) && strcmp(known[k], kinds[i]) != 0)
+			k++;
+		if (k == sizeof(known) / sizeof(known[0]))
+			return kinds[i];
+	}
+	return NULL;
+}
+
 int run_events(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count)
 {
 	struct poold_writer *writer = poold_writer_new();
 	struct follower follower = {.options = options};
 	struct poold_reply reply;
+	const char *wrong = find_wrong_kind(args, arg_count);
 	int r;
 
-	(void)command;
+	if (wrong) {
+		poold_writer_free(writer);
+		return failure_usage(command,
+				     "\"%.100s\" is no kind of event; they are breaker, failover, "
+				     "recovery, health, worker, session, error and stall",
+				     wrong);
+	}
 	if (!writer)
 		return EX_OSERR;
 	write_kinds(writer, args, arg_count);

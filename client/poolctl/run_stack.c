@@ -138,10 +138,9 @@ int run_stack(const struct command *command, const struct options *options,
 	struct poold_reply reply = {0};
 	int r;
 
-	(void)command;
 	(void)arg_count;
 	if (!argument_number(args[1], &awaited.worker))
-		return failure_usage("not a number", args[1]);
+		return failure_usage(command, "\"%.100s\" is not " ARGUMENT_WORKER, args[1]);
 	poold_set_event_callback(client, on_event, &awaited);
 	r = subscribe(client, options, &reply);
 	if (r == 0) {
@@ -151,7 +150,7 @@ int run_stack(const struct command *command, const struct options *options,
 	if (r == -ENOMEM)
 		return EX_OSERR;
 	if (r < 0) {
-		r = failure_report(options, client, &reply);
+		r = run_report_failure(command, options, client, args[0], &reply);
 		poold_reply_free(&reply);
 		return r;
 	}

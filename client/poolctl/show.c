@@ -40,6 +40,23 @@ static void status_row(struct table *table, const json_t *pool)
 	field_count_cell(table, pool, "restarts");
 }
 
+/* Prints why the last start of a worker failed, and what the worker said last. */
+static void show_start_fault(const json_t *pool)
+{
+	const char *fault = json_string_value(json_object_get(pool, "start_fault"));
+	const char *words = json_string_value(json_object_get(pool, "start_stderr"));
+
+	if (!fault)
+		return;
+	printf("  - the last start failed: ");
+	print_safe(stdout, fault);
+	putchar('\n');
+	if (!words)
+		return;
+	printf("    the last lines of its stderr:\n");
+	print_lines(stdout, show_last_lines(words));
+}
+
 /* Prints why the pool is not ok: each reason with its advice; the two lists have the same order. */
 static void show_problems(const json_t *pool)
 {
@@ -64,6 +81,7 @@ static void show_problems(const json_t *pool)
 		print_safe(stdout, what ? what : "");
 		putchar('\n');
 	}
+	show_start_fault(pool);
 }
 
 /* A daemon that says nothing of its guard is an older one. */

@@ -34,4 +34,7 @@ void show_event(const json_t *event);
 /* Prints the error map of a failed request to stderr. */
 void show_error(const json_t *error);
 
+/* The end of a text: its last few lines. */
+const char *show_last_lines(const char *text);
+
 #endif

@@ -220,10 +220,29 @@ static void show_advice(const json_t *findings, const char *wanted)
 		putchar('\n');
 }
 
+static void show_last_words(const json_t *findings, const char *wanted)
+{
+	const json_t *finding;
+	size_t i;
+
+	json_array_foreach (findings, i, finding) {
+		const char *words = json_string_value(json_object_get(finding, "stderr"));
+		const char *pool = field_text(finding, "pool");
+
+		if (!words || (wanted && strcmp(pool, wanted) != 0))
+			continue;
+		putchar('\n');
+		print_safe(stdout, pool);
+		printf(", the last lines of a worker's stderr:\n");
+		print_lines(stdout, show_last_lines(words));
+	}
+}
+
 void show_doctor(const json_t *findings, const char *wanted)
 {
 	field_print_list(findings, "pool", wanted, finding_columns, COUNT(finding_columns),
 			 finding_row);
+	show_last_words(findings, wanted);
 	show_advice(findings, wanted);
 }
 

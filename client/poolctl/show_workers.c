@@ -66,7 +66,7 @@ static void worker_row(struct table *table, const json_t *worker)
 	table_cell(table, "%s", field_text(worker, "last_exit"));
 }
 
-static const char *last_lines(const char *text)
+const char *show_last_lines(const char *text)
 {
 	const char *begin = text + strlen(text);
 
@@ -87,7 +87,7 @@ static void show_last_stderr(const json_t *worker)
 	       field_count(number, worker, "worker"));
 	print_safe(stdout, field_text(worker, "last_exit"));
 	printf("; last lines of its stderr:\n");
-	print_lines(stdout, last_lines(lines));
+	print_lines(stdout, show_last_lines(lines));
 }
 
 void show_workers(const json_t *workers, const char *wanted)

@@ -75,7 +75,7 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		report_health(driver, out);
 		break;
 	case METHOD_status:
-		report_status(driver, out);
+		report_status(driver, caller, out);
 		break;
 	case METHOD_pools:
 		report_pools(driver, caller, out);

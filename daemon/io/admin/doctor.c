@@ -1,7 +1,9 @@
 #include "daemon/io/admin/doctor.h"
 
 #include "daemon/core/engine_view.h"
+#include "daemon/io/admin/report.h"
 #include "daemon/io/base/pack_named.h"
+#include "daemon/io/config/config_program.h"
 #include "daemon/io/driver/caller.h"
 #include "daemon/io/worker/guard.h"
 
@@ -35,7 +37,8 @@ enum verdict {
 struct findings {
 	struct buf buf;
 	uint32_t count;
-	const char *pool; /* the pool under examination; NULL: the daemon itself */
+	const char *pool;   /* the pool under examination; NULL: the daemon itself */
+	struct bytes words; /* what a worker said last; of the next finding only */
 };
 
 static void find(struct findings *findings, const char *check, enum verdict verdict,
@@ -52,7 +55,7 @@ static void find(struct findings *findings, const char *check, enum verdict verd
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	pack_map(out, 5);
+	pack_map(out, 6);
 	pack_str(out, "pool");
 	if (findings->pool)
 		pack_str(out, findings->pool);
@@ -66,6 +69,12 @@ static void find(struct findings *findings, const char *check, enum verdict verd
 		pack_nil(out);
 	else
 		pack_str(out, advice);
+	pack_str(out, "stderr");
+	if (findings->words.len > 0)
+		pack_text(out, findings->words);
+	else
+		pack_nil(out);
+	findings->words = (struct bytes){0};
 	findings->count++;
 }
 
@@ -145,46 +154,10 @@ static void check_guard(struct findings *findings, const struct guard *guard)
 
 /* --- the program of a pool --- */
 
-static bool may_run(const char *path)
-{
-	struct stat status;
-
-	return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
-}
-
-/* Searches the program of the pool as execvp(3) does, and writes its path to `out`.  Returns false
- * if there is none; `out` then is the command's first word. */
-static bool find_program(const struct config_pool *pool, char out[PATH_MAX])
-{
-	const char *name = pool->argv[0];
-	const char *path = getenv("PATH");
-
-	if (strchr(name, '/')) {
-		bool from_directory = name[0] != '/' && *pool->directory;
-
-		snprintf(out, PATH_MAX, "%s%s%s", from_directory ? pool->directory : "",
-			 from_directory ? "/" : "", name);
-		return may_run(out);
-	}
-	if (!path)
-		path = "/bin:/usr/bin";
-	while (*path) {
-		size_t len = strcspn(path, ":");
-
-		snprintf(out, PATH_MAX, "%.*s/%s", (int)len, path, name);
-		if (may_run(out))
-			return true;
-		path += len + (path[len] == ':');
-	}
-	snprintf(out, PATH_MAX, "%s", name);
-	return false;
-}
-
 static void check_program(struct findings *findings, const struct config_pool *pool, bool is_shown)
 {
 	char path[PATH_MAX];
-	bool found = find_program(pool, path);
+	bool found = config_find_program(pool, path);
 
 	if (!is_shown)
 		find(findings, "command", found ? VERDICT_OK : VERDICT_FAULT,
@@ -199,22 +172,10 @@ static void check_program(struct findings *findings, const struct config_pool *p
 		     strchr(path, '/') ? "" : ", nor is it in its PATH");
 }
 
-/* Returns 0, or the errno that says why the daemon cannot enter the directory. */
-static int directory_fault(const char *path)
-{
-	struct stat status;
-
-	if (stat(path, &status) < 0)
-		return errno;
-	if (!S_ISDIR(status.st_mode))
-		return ENOTDIR;
-	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
-}
-
 static void check_directory(struct findings *findings, const struct config_pool *pool,
 			    bool is_shown)
 {
-	int error = *pool->directory ? directory_fault(pool->directory) : 0;
+	int error = *pool->directory ? config_directory_fault(pool->directory) : 0;
 
 	if (!*pool->directory)
 		return;
@@ -227,7 +188,7 @@ static void check_directory(struct findings *findings, const struct config_pool 
 /* --- the workers of a pool --- */
 
 static void check_failed_starts(struct findings *findings, const struct pool_view *pool,
-				const char *fault)
+				const char *fault, const char *home)
 {
 	const char *advice = "check that the server is running and that address is correct";
 	char count[64];
@@ -237,6 +198,10 @@ static void check_failed_starts(struct findings *findings, const struct pool_vie
 				 ? "correct what its message names; exit status 78 says that "
 				   "trying again is of no use"
 				 : "run its command manually; see poolctl errors and the journal";
+	if (home)
+		advice = "if the unit's ProtectHome= hides it: systemctl edit poold, add "
+			 "ProtectHome=read-only below [Service], and restart; or install the code "
+			 "elsewhere, such as in /srv";
 	snprintf(count, sizeof(count), "%u consecutive %s failed", pool->failed_starts,
 		 pool->failed_starts == 1 ? "start" : "starts");
 	find(findings, "start", VERDICT_FAULT, advice, "%s%s%s",
@@ -244,11 +209,12 @@ static void check_failed_starts(struct findings *findings, const struct pool_vie
 	     *fault ? ": " : "", fault);
 }
 
-/* `fault`: why the last start failed. */
-static void check_starts(struct findings *findings, const struct pool_view *pool, const char *fault)
+/* `fault`: why the last start failed; `home`: of config_hidden_home. */
+static void check_starts(struct findings *findings, const struct pool_view *pool, const char *fault,
+			 const char *home)
 {
 	if (pool->failed_starts > 0 || pool->is_unusable)
-		check_failed_starts(findings, pool, fault);
+		check_failed_starts(findings, pool, fault, home);
 	else if (pool->at_work < pool->workers_min)
 		find(findings, "start", VERDICT_WARNING,
 		     "see poolctl workers for the step that they are in",
@@ -298,8 +264,12 @@ static void examine_pool(struct findings *findings, const struct driver *driver,
 		check_program(findings, config, is_shown);
 		check_directory(findings, config, is_shown);
 	}
+	if (is_shown)
+		findings->words = report_last_words(driver, index);
 	if (config->adapter != POOL_STATIC)
-		check_starts(findings, &pool, is_shown ? driver->start_faults[index].text : "");
+		check_starts(findings, &pool, is_shown ? driver->start_faults[index].text : "",
+			     config->adapter == POOL_PROCESS ? config_hidden_home(config) : NULL);
+	findings->words = (struct bytes){0};
 	check_health(findings, &pool);
 }
 

@@ -168,7 +168,37 @@ static void pack_worker_counts(struct buf *out, const struct pool_view *pool)
 	pack_named_uint(out, "total", pool->live + ending);
 }
 
-static void pack_pool_status(const struct driver *driver, struct buf *out, uint32_t index)
+struct bytes report_last_words(const struct driver *driver, uint32_t pool)
+{
+	const struct start_fault *fault = &driver->start_faults[pool];
+	const struct life *life = &driver->lives[fault->worker];
+
+	/* One that was at work may speak of requests. */
+	return fault->text[0] && !life->was_ready ? life->last_stderr : (struct bytes){0};
+}
+
+/* Why the last start of the pool failed, and what its worker said last: for whoever may call it. */
+static void pack_start_fault(const struct driver *driver, const struct caller *caller,
+			     struct buf *out, uint32_t pool)
+{
+	const char *text = driver->start_faults[pool].text;
+	struct bytes words = report_last_words(driver, pool);
+	bool is_shown = rights_may_call(driver, caller, pool);
+
+	pack_str(out, "start_fault");
+	if (is_shown && *text)
+		pack_str(out, text);
+	else
+		pack_nil(out);
+	pack_str(out, "start_stderr");
+	if (is_shown && words.len > 0)
+		pack_text(out, words);
+	else
+		pack_nil(out);
+}
+
+static void pack_pool_status(const struct driver *driver, const struct caller *caller,
+			     struct buf *out, uint32_t index)
 {
 	const struct pool_stats *stats = engine_pool_stats(driver->engine, index);
 	struct pool_workers_view workers;
@@ -176,7 +206,7 @@ static void pack_pool_status(const struct driver *driver, struct buf *out, uint3
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 14);
+	pack_map(out, 16);
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
@@ -194,6 +224,7 @@ static void pack_pool_status(const struct driver *driver, struct buf *out, uint3
 	pack_named_ms(out, "p50_ms", hist_quantile(&stats->total_time, 500));
 	pack_named_ms(out, "p99_ms", hist_quantile(&stats->total_time, 990));
 	pack_named_uint(out, "restarts", workers.restarts);
+	pack_start_fault(driver, caller, out, index);
 }
 
 struct sums {
@@ -232,7 +263,7 @@ static void pack_sums(const struct driver *driver, struct buf *out)
 	pack_named_uint(out, "cancelled", sums.cancelled);
 }
 
-void report_status(const struct driver *driver, struct buf *out)
+void report_status(const struct driver *driver, const struct caller *caller, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
@@ -256,7 +287,7 @@ void report_status(const struct driver *driver, struct buf *out)
 	pack_str(out, "pools");
 	pack_array(out, count);
 	for (uint32_t i = 0; i < count; i++)
-		pack_pool_status(driver, out, i);
+		pack_pool_status(driver, caller, out, i);
 }
 
 /* --- pools --- */
@@ -412,6 +443,19 @@ static void pack_running(const struct driver *driver, struct buf *out, uint32_t 
 	}
 }
 
+/* How it ended, and before that why the daemon ended it, if it did. */
+static void pack_last_exit(struct buf *out, const struct life *life)
+{
+	char text[LIFE_END_MAX + 128];
+
+	if (life->last_cause == CAUSE_NONE)
+		snprintf(text, sizeof(text), "%s", life->last_end);
+	else
+		snprintf(text, sizeof(text), "%s: %s", worker_cause_text(life->last_cause),
+			 life->last_end);
+	pack_str(out, text);
+}
+
 /* How the last life ended, and what it said: after a failed start for whoever may call the pool; one
  * that was at work may speak of requests. */
 static void pack_last_words(const struct driver *driver, const struct caller *caller,
@@ -422,7 +466,7 @@ static void pack_last_words(const struct driver *driver, const struct caller *ca
 
 	pack_str(out, "last_exit");
 	if (life->last_end[0] && may_call)
-		pack_str(out, life->last_end);
+		pack_last_exit(out, life);
 	else
 		pack_nil(out);
 	pack_str(out, "last_stderr");

@@ -8,7 +8,7 @@
 #include "protocol/buf.h"
 
 void report_health(const struct driver *driver, struct buf *out);
-void report_status(const struct driver *driver, struct buf *out);
+void report_status(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_pools(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_workers(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_stats(const struct driver *driver, struct buf *out);
@@ -21,5 +21,9 @@ enum pool_health report_overall(const struct driver *driver);
 
 /* Appends, as plain text, which pools do not have enough ready workers yet, or "ready". */
 void report_progress(const struct driver *driver, struct buf *out);
+
+/* The last lines on standard error of the pool's last start, if that failed; else none.  They stay
+ * until the worker's next end, and are for whoever may call the pool. */
+struct bytes report_last_words(const struct driver *driver, uint32_t pool);
 
 #endif

@@ -1,5 +1,6 @@
 #include "daemon/io/base/log.h"
 
+#include "daemon/io/base/log_json.h"
 #include "daemon/io/base/log_sink.h"
 #include "daemon/io/base/log_text.h"
 
@@ -22,6 +23,7 @@
 
 static enum log_level log_level = LOG_LEVEL_INFO;
 static struct log_sink log_sink = LOG_SINK_STDERR;
+static enum log_format log_format = LOG_FORMAT_TEXT;
 static uint64_t log_dropped_total;
 static uint64_t log_dropped_unreported;
 
@@ -42,18 +44,19 @@ static void record_put(struct record *record, const char *text)
 	record->len += len;
 }
 
+#define TIME_TEXT_MAX 64
+
 /* A time that sorts and that every program reads. */
-static void put_time(struct record *record)
+static void print_time(char out[TIME_TEXT_MAX])
 {
 	struct timespec now;
 	struct tm parts;
-	char day[32], text[64];
+	char day[32];
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &parts);
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &parts);
-	snprintf(text, sizeof(text), "%s.%03ldZ ", day, now.tv_nsec / 1000000 % 1000);
-	record_put(record, text);
+	snprintf(out, TIME_TEXT_MAX, "%s.%03ldZ", day, now.tv_nsec / 1000000 % 1000);
 }
 
 /* Writes name=value, with quotes where the end of the value would not be clear. */
@@ -81,7 +84,11 @@ static void make_line(struct record *record, enum log_level level, const char *m
 	if (log_sink.is_prefixed) {
 		record_put(record, (char[]){'<', (char)('0' + level), '>', '\0'});
 	} else {
-		put_time(record);
+		char time[TIME_TEXT_MAX];
+
+		print_time(time);
+		record_put(record, time);
+		record_put(record, " ");
 		record_put(record, log_level_name(level));
 		record_put(record, " ");
 	}
@@ -90,6 +97,20 @@ static void make_line(struct record *record, enum log_level level, const char *m
 		if (fields[i].value)
 			put_line_field(record, &fields[i]);
 	record->data[record->len++] = '\n';
+}
+
+/* The journal, where standard error is connected to it, takes the priority off again. */
+static void make_json(struct record *record, enum log_level level, const char *message_id,
+		      const char *message, const struct log_field *fields, size_t count)
+{
+	char time[TIME_TEXT_MAX];
+	const struct log_json json = {time, level, message_id, message, fields, count};
+
+	print_time(time);
+	record->max = LINE_MAX_BYTES;
+	if (log_sink.is_prefixed)
+		record_put(record, (char[]){'<', (char)('0' + level), '>', '\0'});
+	record->len += log_json_line(&json, record->data + record->len, record->max - record->len);
 }
 
 /* The journal's own protocol: NAME=value and a newline.  Values have no newline, so the form with a
@@ -128,14 +149,18 @@ static void make_journal_record(struct record *record, enum log_level level, con
 	}
 }
 
-/* Returns whether it was written. */
-static bool emit(enum log_level level, const char *message_id, const char *message,
+/* `text` is not escaped yet.  Returns whether it was written. */
+static bool emit(enum log_level level, const char *message_id, const char *text,
 		 const struct log_field *fields, size_t count)
 {
-	char data[JOURNAL_RECORD_MAX];
+	char data[JOURNAL_RECORD_MAX], message[LOG_TEXT_MAX + 1];
 	struct record record = {.data = data};
 
-	if (log_sink.is_journal)
+	log_text_escape((struct bytes){(const uint8_t *)text, strlen(text)}, message,
+			sizeof(message));
+	if (!log_sink.is_journal && log_format == LOG_FORMAT_JSON)
+		make_json(&record, level, message_id, text, fields, count);
+	else if (log_sink.is_journal)
 		make_journal_record(&record, level, message_id, message, fields, count);
 	else
 		make_line(&record, level, message, fields, count);
@@ -161,7 +186,7 @@ void log_event(enum log_level level, const char *message_id, const struct log_fi
 	       size_t field_count, const char *format, ...)
 {
 	const int saved_errno = errno;
-	char formatted[FORMATTED_MAX + 1], message[LOG_TEXT_MAX + 1];
+	char formatted[FORMATTED_MAX + 1];
 	va_list args;
 
 	if (!log_is_enabled(level))
@@ -169,11 +194,9 @@ void log_event(enum log_level level, const char *message_id, const struct log_fi
 	va_start(args, format);
 	vsnprintf(formatted, sizeof(formatted), format, args);
 	va_end(args);
-	log_text_escape((struct bytes){(const uint8_t *)formatted, strlen(formatted)}, message,
-			sizeof(message));
 	if (field_count > LOG_FIELDS_MAX)
 		field_count = LOG_FIELDS_MAX;
-	if (!notify_dropped() || !emit(level, message_id, message, fields, field_count)) {
+	if (!notify_dropped() || !emit(level, message_id, formatted, fields, field_count)) {
 		log_dropped_total++;
 		log_dropped_unreported++;
 	}
@@ -182,7 +205,7 @@ void log_event(enum log_level level, const char *message_id, const struct log_fi
 
 bool log_has_fields(void)
 {
-	return log_sink.is_journal;
+	return log_sink.is_journal || log_format == LOG_FORMAT_JSON;
 }
 
 int log_open(enum log_target target, enum log_level level)
@@ -208,6 +231,12 @@ void log_close(void)
 	log_sink_close(&log_sink);
 	log_sink = (struct log_sink)LOG_SINK_STDERR;
 	log_level = LOG_LEVEL_INFO;
+	log_format = LOG_FORMAT_TEXT;
+}
+
+void log_set_format(enum log_format format)
+{
+	log_format = format;
 }
 
 bool log_is_enabled(enum log_level level)
@@ -255,4 +284,14 @@ static const char *const target_names[] = {
 const char *log_target_name(enum log_target target)
 {
 	return target < ARRAY_SIZE(target_names) ? target_names[target] : NULL;
+}
+
+static const char *const format_names[] = {
+	[LOG_FORMAT_TEXT] = "text",
+	[LOG_FORMAT_JSON] = "json",
+};
+
+const char *log_format_name(enum log_format format)
+{
+	return format < ARRAY_SIZE(format_names) ? format_names[format] : NULL;
 }

@@ -31,6 +31,13 @@ enum log_target {
 	LOG_TARGET_COUNT_
 };
 
+/* How lines on standard error are written; the journal's records are as they are. */
+enum log_format {
+	LOG_FORMAT_TEXT = 0,
+	LOG_FORMAT_JSON, /* one object a line, with each field apart (log_json.h) */
+	LOG_FORMAT_COUNT_
+};
+
 /* A named value: `pool=python` on standard error, `POOLD_POOL=python` in the journal. */
 struct log_field {
 	const char *name;  /* lower case letters, digits and _ */
@@ -45,7 +52,9 @@ struct log_field {
 int log_open(enum log_target target, enum log_level level);
 /* Closes what log_open opened; logging goes on as before it. */
 void log_close(void);
-/* Whether fields are stored apart from the message, as in the journal.  On standard error they
+/* After log_open, which begins with text. */
+void log_set_format(enum log_format format);
+/* Whether fields are stored apart from the message, as in the journal and in JSON.  On standard error they
  * follow the message, so a message that has their values already needs none. */
 bool log_has_fields(void);
 /* Whether a line of that level would be written, for arguments that are costly to make. */
@@ -81,8 +90,9 @@ struct log_limit {
  */
 bool log_limit_pass(struct log_limit *limit, usec_t now, unsigned *ret_held);
 
-/* "error" .. "debug"; "auto" .. "stderr"; NULL: there is no such value. */
+/* "error" .. "debug"; "auto" .. "stderr"; "text", "json"; NULL: there is no such value. */
 const char *log_level_name(enum log_level level);
 const char *log_target_name(enum log_target target);
+const char *log_format_name(enum log_format format);
 
 #endif

@@ -72,6 +72,7 @@ struct config_daemon {
 	enum config_cgroups cgroups;
 	enum log_level log_level;
 	enum log_target log_target;
+	enum log_format log_format; /* of lines on standard error */
 };
 
 /* The protocol between the daemon and the workers of a pool. */
@@ -248,6 +249,11 @@ struct config {
  * number of the others; -ENOMEM.
  */
 int config_load(const char *path, const struct config **ret_config, struct buf *errors);
+
+/* The same; `warnings` gets a line for what is allowed and will most likely not work on this
+ * machine: a program, folder, user or group that is missing, times that don't fit together. */
+int config_load_checked(const char *path, const struct config **ret_config, struct buf *errors,
+			struct buf *warnings);
 
 /* The file that is read where no other is asked for. */
 const char *config_path_default(void);

@@ -1,6 +1,7 @@
 #include "daemon/io/config/config_check.h"
 
 #include "daemon/io/config/config_adapter.h"
+#include "daemon/io/config/config_warn.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -226,6 +227,8 @@ int config_check(struct config_draft *draft, const struct config **ret_config)
 	r = config_faults_end(&draft->faults);
 	if (r < 0)
 		return r;
+	if (draft->warnings.out)
+		config_warn(draft);
 	*ret_config = draft->config;
 	draft->config = NULL;
 	return 0;

@@ -23,7 +23,8 @@ struct config_origins {
 
 struct config_draft {
 	struct config *config;
-	struct config_faults faults; /* set `out` before anything is read */
+	struct config_faults faults;   /* set `out` before anything is read */
+	struct config_faults warnings; /* `out` NULL: nobody asked for them */
 	struct config_origins daemon;
 	struct config_origins pools[CONFIG_POOLS_MAX]; /* beside config.pools */
 	struct config_origins codes[ERR_COUNT_];       /* beside config.policy */

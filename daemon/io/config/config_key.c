@@ -1,6 +1,7 @@
 #include "daemon/io/config/config_key.h"
 
 #include "daemon/io/config/config_answer.h"
+#include "daemon/io/config/config_hint.h"
 #include "daemon/io/config/config_list.h"
 
 #include <errno.h>
@@ -43,19 +44,31 @@ static bool record_key(struct config_draft *draft, unsigned line, const char *ke
 	return true;
 }
 
-static void report_unknown_key(struct config_draft *draft, unsigned line, const char *key)
+static void list_keys(const struct config_draft *draft, struct buf *known)
 {
-	struct buf known;
-
-	buf_init(&known, CONFIG_LINE_MAX);
 	for (enum option_id id = 0; id < OPTION_ID_COUNT_; id++)
 		if (option_get(id)->section == draft->section)
-			buf_printf(&known, "%s, ", option_get(id)->key);
+			buf_printf(known, "%s, ", option_get(id)->key);
 	if (draft->section == SECTION_POOL)
-		buf_printf(&known, "answer, answer.METHOD, env.NAME, ");
-	key_fault(draft, line, key, "unknown key, allowed are %.*s", (int)known.len - 2,
-		  (const char *)known.data);
-	buf_free(&known);
+		buf_printf(known, "answer, answer.METHOD, env.NAME, ");
+}
+
+/* All keys are listed only where none of them is near. */
+static void report_unknown_key(struct config_draft *draft, unsigned line, const char *key)
+{
+	struct buf text;
+
+	buf_init(&text, CONFIG_LINE_MAX);
+	config_hint_key(draft->section, key, &text);
+	if (text.len > 0) {
+		key_fault(draft, line, key, "unknown key; %.*s", (int)text.len,
+			  (const char *)text.data);
+	} else {
+		list_keys(draft, &text);
+		key_fault(draft, line, key, "unknown key, allowed are %.*s", (int)text.len - 2,
+			  (const char *)text.data);
+	}
+	buf_free(&text);
 }
 
 /*

@@ -127,6 +127,12 @@ static void load_folder(struct config_draft *draft, const char *folder)
 
 int config_load(const char *path, const struct config **ret_config, struct buf *errors)
 {
+	return config_load_checked(path, ret_config, errors, NULL);
+}
+
+int config_load_checked(const char *path, const struct config **ret_config, struct buf *errors,
+			struct buf *warnings)
+{
 	const char *file = path ? path : config_path_default();
 	struct config_draft *draft;
 	char *folder;
@@ -138,6 +144,7 @@ int config_load(const char *path, const struct config **ret_config, struct buf *
 	if (r < 0)
 		goto out;
 	draft->faults.out = errors;
+	draft->warnings.out = warnings;
 	/* Only a file that somebody asked for must exist. */
 	if (path || access(file, F_OK) == 0 || errno != ENOENT)
 		load_file(draft, file);

@@ -1,5 +1,6 @@
 #include "daemon/io/config/config_read.h"
 
+#include "daemon/io/config/config_hint.h"
 #include "daemon/io/config/config_ini.h"
 #include "daemon/io/config/config_key.h"
 #include "daemon/io/config/config_list.h"
@@ -63,6 +64,14 @@ static void report_unknown_error(struct config_draft *draft, unsigned line, cons
 	struct buf known;
 
 	buf_init(&known, CONFIG_LINE_MAX);
+	config_hint_error(name, &known);
+	if (known.len > 0) {
+		config_fault(&draft->faults, config_draft_origin(draft, line),
+			     "error name: found \"%.*s\"; %.*s", config_shown_len(name), name,
+			     (int)known.len, (const char *)known.data);
+		buf_free(&known);
+		return;
+	}
 	for (enum errcategory category = 0; category < ERRCAT_COUNT_; category++)
 		buf_printf(&known, "%s%s", category ? ", " : "", errcategory_name(category));
 	buf_printf(&known, ") or a code (");
@@ -103,6 +112,24 @@ static enum option_section find_section(const char *word, size_t len)
 	return section;
 }
 
+static void report_unknown_section(struct config_draft *draft, unsigned line, const char *name)
+{
+	struct buf hint;
+
+	buf_init(&hint, CONFIG_LINE_MAX);
+	config_hint_section(name, &hint);
+	if (hint.len > 0)
+		config_fault(&draft->faults, config_draft_origin(draft, line),
+			     "section: found [%.*s]; %.*s", config_shown_len(name), name,
+			     (int)hint.len, (const char *)hint.data);
+	else
+		config_fault(&draft->faults, config_draft_origin(draft, line),
+			     "section: found [%.*s], allowed are [daemon], [pool NAME], "
+			     "[breaker NAME], [retry NAME] and [error NAME]",
+			     config_shown_len(name), name);
+	buf_free(&hint);
+}
+
 static void on_section(void *user, unsigned line, const char *name)
 {
 	struct config_draft *draft = user;
@@ -121,10 +148,7 @@ static void on_section(void *user, unsigned line, const char *name)
 	} else if (section != SECTION_DAEMON && section != SECTION_COUNT_) {
 		enter_pool(draft, line, section, rest);
 	} else {
-		config_fault(&draft->faults, config_draft_origin(draft, line),
-			     "section: found [%.*s], allowed are [daemon], [pool NAME], "
-			     "[breaker NAME], [retry NAME] and [error NAME]",
-			     config_shown_len(name), name);
+		report_unknown_section(draft, line, name);
 	}
 }
 

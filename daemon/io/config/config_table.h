@@ -41,6 +41,7 @@ enum option_type {
 
 	OPTION_LEVEL, /* from here on one word of several, config_word.h */
 	OPTION_TARGET,
+	OPTION_FORMAT,
 	OPTION_ADAPTER,
 	OPTION_DIALECT,
 	OPTION_OUTPUT,

@@ -66,6 +66,8 @@ const char *option_word(enum option_type type, unsigned number)
 		return log_level_name((enum log_level)number);
 	case OPTION_TARGET:
 		return log_target_name((enum log_target)number);
+	case OPTION_FORMAT:
+		return log_format_name((enum log_format)number);
 	case OPTION_ADAPTER:
 		return number < POOL_ADAPTER_COUNT_ ? pool_adapter_name(number) : NULL;
 	case OPTION_AFFINITY:

@@ -1,4 +1,5 @@
 #include "daemon/io/driver/failure.h"
+#include "daemon/io/config/config_program.h"
 
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
@@ -499,6 +500,20 @@ static void append_end(char *text, size_t size, const struct life *life, bool ha
 	append_last_line(text, size, life);
 }
 
+/* The code lies where the daemon may not look. */
+static void append_hidden_home(char *text, size_t size, const struct life *life)
+{
+	const char *home = life->pool && life->pool->adapter == POOL_PROCESS
+				   ? config_hidden_home(life->pool)
+				   : NULL;
+
+	if (!home)
+		return;
+	append(text, size, "; its code lies in ");
+	append(text, size, home);
+	append(text, size, ", which can't be read here: the unit's ProtectHome= may hide it");
+}
+
 void failure_note_unusable(struct driver *driver, const struct life *life)
 {
 	struct start_fault *fault =
@@ -506,6 +521,8 @@ void failure_note_unusable(struct driver *driver, const struct life *life)
 
 	snprintf(fault->text, sizeof(fault->text), "a worker ended: ");
 	append_end(fault->text, sizeof(fault->text), life, false);
+	append_hidden_home(fault->text, sizeof(fault->text), life);
+	fault->worker = life->worker;
 }
 
 /* Describes a failed start, or a server that was not reached, and keeps that for the requests that
@@ -520,6 +537,8 @@ static void describe_start(struct driver *driver, const struct effect *effect, c
 
 	append(text, size, ": ");
 	append_end(text, size, life, has_step);
+	append_hidden_home(text, size, life);
+	fault->worker = effect->worker;
 	snprintf(fault->text, sizeof(fault->text), "%s",
 		 text + (life->is_connected ? head + strlen(": ") : 0));
 }

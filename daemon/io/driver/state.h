@@ -36,6 +36,7 @@ struct guard;
 struct start_fault {
 	char text[START_FAULT_MAX];
 	bool is_size_told; /* that its workers are larger than max_memory from their start on */
+	uint32_t worker;   /* whose start it was: its life has the last words */
 };
 
 struct driver {

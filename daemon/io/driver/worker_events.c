@@ -182,6 +182,7 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 	life->last_served = worker.served;
 	life->was_ready = life->is_ready;
 	life->is_ready = false;
+	life->last_cause = worker.cause;
 	if (end) {
 		step.event.exit.is_signalled =
 			end->is_signalled && (end->status == SIGKILL || end->status == SIGTERM);
@@ -233,6 +234,7 @@ static void on_unreachable(struct life *life, int error)
 
 	step.event.code = effects_start_code(life->is_connected, error);
 	life->was_ready = life->is_ready = false;
+	life->last_cause = CAUSE_NONE;
 	driver_step(life->owner, &step);
 }
 

@@ -78,7 +78,15 @@ int run_parse(int argc, char **argv, struct run *ret)
 	if (ret->help)
 		return 0;
 	ret->words.module = argv[optind];
-	return optind + 1 == argc ? 0 : -EINVAL;
+	if (optind + 1 == argc)
+		return 0;
+	if (optind == argc)
+		fprintf(stderr, "poold run: the module is missing, as in: poold run texts\n");
+	else
+		fprintf(stderr,
+			"poold run: \"%s\" is one argument too many; one module is served\n",
+			argv[optind + 1]);
+	return -EINVAL;
 }
 
 static const char *folder_fault(int r)

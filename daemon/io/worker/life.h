@@ -84,13 +84,14 @@ struct life {
 
 	/* The last process, or the one that runs. */
 	pid_t last_pid;
-	bool is_ready;		     /* it has been ready; the owner sets these two */
-	bool was_ready;		     /* so had been the last one that ended */
-	bool was_signalled;	     /* the daemon has sent it a signal */
-	bool has_closed;	     /* before the first of them it had closed its channel */
-	char last_end[LIFE_END_MAX]; /* how it ended, in words, and what it did wrong before; "":
+	bool is_ready;		      /* it has been ready; the owner sets these two */
+	bool was_ready;		      /* so had been the last one that ended */
+	enum worker_cause last_cause; /* why the daemon ended that one; the owner sets it */
+	bool was_signalled;	      /* the daemon has sent it a signal */
+	bool has_closed;	      /* before the first of them it had closed its channel */
+	char last_end[LIFE_END_MAX];  /* how it ended, in words, and what it did wrong before; "":
 					none has ended yet */
-	struct process_end last;     /* the same, for programs; the owner sets these three */
+	struct process_end last;      /* the same, for programs; the owner sets these three */
 	usec_t last_uptime;
 	uint64_t last_served;
 	bool knows_memory;	  /* last_out_of_memory is known */
