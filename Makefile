@@ -91,6 +91,8 @@ BENCH_SRC   := $(wildcard tests/bench/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
+HOSTILE     := $(O)/hostile_libc.so
+
 obj          = $(patsubst %.c,$(O)/%.o,$(1))
 SIM         := $(O)/sim/sim
 LOAD        := $(O)/sim/load
@@ -103,7 +105,7 @@ SONAME      := libpoold.so.0
 .PHONY: all tools
 all: $(O)/poold $(O)/poolctl $(O)/poold-mcp $(O)/libpoold.a $(O)/$(SONAME) $(O)/libpoold.pc \
      $(O)/libpoold-uninstalled.pc $(O)/env
-tools: $(WORKERS) $(BENCHES)
+tools: $(WORKERS) $(BENCHES) $(HOSTILE)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 # Make would delete the objects that only a pattern names.
@@ -216,6 +218,11 @@ $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK))
+# A C library that fails, to be preloaded.  Checks that the compiler puts into calls would get around it.
+$(HOSTILE): tests/hostile/hostile_libc.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) -U_FORTIFY_SOURCE $(filter-out $(SAN_FLAGS),$(ALL_CFLAGS)) -shared -o $@ $<
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libclient.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
