@@ -1,9 +1,11 @@
 /* Options and the order of start; everything else is in io/ and core/. */
 #include "daemon/io/base/log.h"
+#include "daemon/io/base/passing.h"
 #include "daemon/io/config/config.h"
 #include "daemon/io/config/matrix.h"
 #include "daemon/io/service/daemon.h"
 #include "daemon/io/service/run.h"
+#include "daemon/io/service/signals.h"
 #include "daemon/io/service/systemd.h"
 
 #include <getopt.h>
@@ -159,7 +161,9 @@ int main(int argc, char **argv)
 	struct options options = {0};
 	const struct config *config;
 	int status = DAEMON_EXIT_OK;
+	int r;
 
+	signals_block_unused();
 	if (argc > 1 && strcmp(argv[1], "run") == 0)
 		return run_words(argc - 1, argv + 1);
 	if (parse_options(argc, argv, &options) < 0) {
@@ -178,8 +182,9 @@ int main(int argc, char **argv)
 		print(options.describe, stdout);
 		return DAEMON_EXIT_OK;
 	}
-	if (load(options.config_path, &config) < 0)
-		return DAEMON_EXIT_CONFIG;
+	r = load(options.config_path, &config);
+	if (r < 0)
+		return is_passing(r) ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
 	if (options.test)
 		print_config(config);
 	else

@@ -40,6 +40,34 @@ size_t utf8_char(const uint8_t *at, size_t left)
 	return overlong || surrogate || too_high ? 0 : len;
 }
 
+uint32_t utf8_code(struct bytes character)
+{
+	static const uint8_t lead_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	uint32_t code = character.data[0] & lead_bits[character.len];
+
+	for (size_t i = 1; i < character.len; i++)
+		code = code << 6 | (character.data[i] & 0x3f);
+	return code;
+}
+
+bool utf8_is_command(struct bytes character)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{0x00, 0x1f},	  {0x7f, 0x9f}, {0x61c, 0x61c}, /* Arabic letter mark */
+		{0x200e, 0x200f}, /* left-to-right and right-to-left marks */
+		{0x2028, 0x202e}, /* separators of lines and paragraphs; embeddings, overrides */
+		{0x2066, 0x2069}, /* isolates */
+	};
+	uint32_t code = utf8_code(character);
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
+		if (code >= ranges[i].first && code <= ranges[i].last)
+			return true;
+	return false;
+}
+
 /* How many whole words at the beginning are ASCII, in bytes. */
 static size_t ascii_words(const uint8_t *at, size_t left)
 {

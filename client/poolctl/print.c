@@ -1,27 +1,41 @@
 #include "client/poolctl/print.h"
 
+#include "protocol/utf8.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* How many bytes at the text make a control character: one of ASCII, or one of U+0080 to U+009F. */
-static size_t control_len(const char *text)
+static void print_bytes(FILE *out, const char *text, size_t left)
 {
-	unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
+	while (left > 0) {
+		size_t len = utf8_char((const uint8_t *)text, left);
+		struct bytes character = {(const uint8_t *)text, len};
 
-	if (first < 0x20 || first == 0x7f)
-		return 1;
-	return first == 0xc2 && second >= 0x80 && second < 0xa0 ? 2 : 0;
+		if (len == 0 || utf8_is_command(character))
+			putc('?', out);
+		else
+			fwrite(text, 1, len, out);
+		text += len > 0 ? len : 1;
+		left -= len > 0 ? len : 1;
+	}
 }
 
 void print_safe(FILE *out, const char *text)
 {
-	while (*text != '\0') {
-		size_t len = control_len(text);
+	print_bytes(out, text, strlen(text));
+}
 
-		putc(len > 0 ? '?' : *text, out);
-		text += len > 0 ? len : 1;
+void print_text(FILE *out, const char *text)
+{
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n");
+
+		print_bytes(out, text, len);
+		text += len;
+		if (*text == '\n')
+			putc(*text++, out);
 	}
 }
 

@@ -4,9 +4,12 @@
 
 #include <stdio.h>
 
-/* Prints the text with each control character, which a terminal could take for a command, replaced
- * by '?'. */
+/* Prints the text with each character that a terminal could take for a command (utf8_is_command), and
+ * each byte that is not UTF-8, replaced by '?'. */
 void print_safe(FILE *out, const char *text);
+
+/* Prints text of several lines, each safe as by print_safe. */
+void print_text(FILE *out, const char *text);
 
 /* Prints the text line by line, each indented by two blanks and safe as by print_safe. */
 void print_lines(FILE *out, const char *text);

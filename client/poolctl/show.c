@@ -237,7 +237,9 @@ static void show_flat(const char *path, json_t *value)
 		char *dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 
 		print_safe(stdout, path);
-		printf(" %s\n", dump ? dump : "-");
+		putchar(' ');
+		print_safe(stdout, dump ? dump : "-");
+		putchar('\n');
 		free(dump);
 		return;
 	}
@@ -257,7 +259,7 @@ void show_stats(const json_t *stats, const char *wanted)
 void show_metrics(const json_t *metrics, const char *wanted)
 {
 	(void)wanted;
-	fputs(json_is_string(metrics) ? json_string_value(metrics) : "", stdout);
+	print_text(stdout, json_is_string(metrics) ? json_string_value(metrics) : "");
 }
 
 void show_version(const json_t *version, const char *wanted)

@@ -42,7 +42,7 @@ enum event_type {
 	EVENT_WORKER_EXITED, /* its process has ended: `exit` */
 	EVENT_SPAWN_FAILED,  /* EFFECT_SPAWN failed: `code` says why */
 	EVENT_PRESSURE,	     /* memory is low; of the idle workers this one uses the most */
-	EVENT_WORKER_MEMORY, /* the worker uses `memory` bytes */
+	EVENT_WORKER_MEMORY, /* the worker uses `memory.bytes` */
 	EVENT_BREAKER,	     /* an operator changes a breaker: `manual` */
 	EVENT_RECOVERY_CANCEL, /* an operator ends a recovery: `recovery` */
 	EVENT_SESSION_CLOSE,   /* somebody closes a session: `close` */
@@ -95,6 +95,7 @@ struct engine_event {
 			unsigned concurrency;
 			bool announces;
 			bool batches;
+			uint64_t memory; /* that the worker uses now; 0: unknown */
 		} ready;
 		struct {
 			enum errcode code;  /* ERR_NONE: a result */
@@ -135,7 +136,10 @@ struct engine_event {
 			unsigned max;
 		} size;
 		int signal;
-		uint64_t memory;
+		struct {
+			uint64_t bytes;
+			bool is_start; /* this is what it needs to work at all */
+		} memory;
 		usec_t stall;
 	};
 };

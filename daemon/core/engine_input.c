@@ -41,11 +41,18 @@ static bool is_heard(enum worker_input input)
 	       input != INPUT_HELD && input != INPUT_DUE;
 }
 
-static void check_memory(struct engine *engine, struct worker *worker, uint64_t bytes)
+/* A worker that is larger than max_memory from its start on must have grown by a quarter: to replace
+ * it earlier would only bring another of that size. */
+static void check_memory(struct engine *engine, struct worker *worker,
+			 const struct engine_event *event)
 {
 	uint64_t most = engine_pool_of(engine, worker)->settings.max_memory;
+	uint64_t grown;
 
-	if (most > 0 && bytes > most)
+	if (event->memory.is_start)
+		worker->start_memory = event->memory.bytes;
+	grown = worker->start_memory + worker->start_memory / 4;
+	if (most > 0 && event->memory.bytes > most && event->memory.bytes > grown)
 		engine_schedule_replacement(engine, worker, CAUSE_GROWN);
 }
 
@@ -118,7 +125,7 @@ static void react(struct engine *engine, struct worker *worker, enum worker_reac
 		engine_pressure(engine, worker);
 		break;
 	case REACTION_MEASURED:
-		check_memory(engine, worker, event->memory);
+		check_memory(engine, worker, event);
 		break;
 	case REACTION_KILLED:
 		engine_kill(engine, worker, event->signal);

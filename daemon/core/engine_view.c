@@ -156,6 +156,7 @@ void engine_view_worker(const struct engine *engine, uint32_t index, struct work
 		.served = worker->served,
 		.failed = worker->failed,
 		.restarts = worker->restarts,
+		.start_memory = worker->start_memory,
 	};
 }
 

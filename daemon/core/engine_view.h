@@ -103,6 +103,7 @@ struct worker_view {
 	uint64_t served; /* these two: answers of this life */
 	uint64_t failed;
 	uint64_t restarts;
+	uint64_t start_memory; /* bytes that it used when it was ready; 0: unknown */
 };
 
 void engine_view_worker(const struct engine *engine, uint32_t index, struct worker_view *ret);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness import TOOLBOX, DaemonTest, pool
 from raw import pack
 
-FEATURES = ["cancel", "meta", "priority", "session", "key", "fallback", "stream", "events"]
+FEATURES = ["cancel", "meta", "priority", "session", "key", "fallback", "stream", "events", "closing"]
 
 
 class Hello(DaemonTest):

@@ -184,6 +184,38 @@ class Recycling(StaffTest):
         self.assertEqual(procs.wait_gone([large], 10.0), [])
         self.assertEqual(daemon.counters("tools")["worker_crashes"], 0)
 
+    def test_max_memory_below_the_size_at_the_start(self) -> None:
+        """It is told once, and a worker is replaced when it has grown, not before."""
+        for options in ({}, {"prefork": True}):
+            with self.subTest(**options):
+                self.check_small_limit(**options)
+
+    def check_small_limit(self, **options: Any) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=2, max_memory="4M", **options))
+        daemon.announced.append("from its start on, more than max_memory = 4096 KiB")
+        client = self.connect_client(daemon)
+        before = set(daemon.worker_pids("tools"))
+        daemon.log.wait_for("from its start on")
+        for step in range(200):
+            self.assertEqual(client.call("tools", "echo", step), step)
+        self.assertEqual(set(daemon.worker_pids("tools")), before)
+        self.assertEqual(daemon.counters("tools")["worker_starts"], 2)
+        large = client.call("tools", "grow", 100 << 20)
+        daemon.wait_workers("tools", 2, apart_from=(large,))
+        self.assertEqual(sum("from its start on" in line for line in daemon.log.lines), 1)
+
+    def test_max_memory_of_a_program_that_does_not_say_when_it_is_ready(self) -> None:
+        """Its size after its first answer counts."""
+        daemon = self.start(
+            pool("late", worker("hoarder"), dialect="jsonrpc", workers=1, max_memory="20M")
+        )
+        daemon.announced.append("from its start on, more than max_memory")
+        client = self.connect_client(daemon)
+        for step in range(50):
+            self.assertEqual(client.call("late", "f", step), [step])
+        daemon.log.wait_for("from its start on")
+        self.assertEqual(daemon.counters("late")["worker_starts"], 1)
+
 
 class ByOperator(StaffTest):
     """poolctl resize, kill, drain, resume"""

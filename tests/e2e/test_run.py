@@ -94,7 +94,7 @@ class Serve(RunTest):
 
     def test_one_at_a_time(self) -> None:
         self.serve("poold run mine")
-        self.refuse("poold run mine", 1, "another daemon listens there")
+        self.refuse("poold run mine", 1, "another daemon serves there: the process")
         self.assertEqual(self.call("number"), "1")
 
 

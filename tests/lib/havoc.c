@@ -397,7 +397,7 @@ static void worker_event(struct havoc *havoc, struct engine_event *event, uint64
 		event->exit.is_unusable = take(&word, 4) == 0;
 		event->exit.is_connection = take(&word, 4) == 0;
 	} else if (event->type == EVENT_WORKER_MEMORY) {
-		event->memory = take(&word, 30);
+		event->memory.bytes = take(&word, 30);
 	}
 	if (!is_possible(havoc, event))
 		return;

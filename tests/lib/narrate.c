@@ -228,7 +228,7 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	else if (event->type == EVENT_WORKER_HELD)
 		add(text, " as %u%s", event->id, event->is_held ? "" : " off");
 	else if (event->type == EVENT_WORKER_MEMORY)
-		add(text, " %" PRIu64, event->memory);
+		add(text, " %" PRIu64, event->memory.bytes);
 	else if (event->type == EVENT_KILL)
 		add(text, " %s", signal_name(event->signal));
 	else if (event->type == EVENT_SPAWN_FAILED && event->code != ERR_spawn_failed)
@@ -752,7 +752,7 @@ static bool read_stall(struct words *words, struct engine_event *event)
 
 static bool read_memory(struct words *words, struct engine_event *event)
 {
-	return read_worker(words, event) && read_number(words, &event->memory);
+	return read_worker(words, event) && read_number(words, &event->memory.bytes);
 }
 
 static bool read_recovery(struct words *words, struct engine_event *event)

@@ -114,7 +114,7 @@ void judge_scaling_before(struct world *world)
 	}
 	if (world->event.type == EVENT_WORKER_MEMORY &&
 	    world->event.life == world->processes[world->event.worker].life)
-		note_memory(&world->processes[world->event.worker], world->event.memory);
+		note_memory(&world->processes[world->event.worker], world->event.memory.bytes);
 	note_operator(world);
 }
 
@@ -316,7 +316,7 @@ static void judge_worker_limits(struct world *world, const struct worker *worker
 		judge_blame(world, "workers", "worker %u is too old", worker->index);
 	if (pool->max_memory > 0 && world->event.type == EVENT_WORKER_MEMORY &&
 	    world->event.worker == worker->index && world->event.life == worker->life &&
-	    world->event.memory > pool->max_memory)
+	    world->event.memory.bytes > pool->max_memory)
 		judge_blame(world, "workers", "worker %u is too large", worker->index);
 }
 

@@ -849,7 +849,7 @@ static void account(struct world *world)
 			continue;
 		event.worker = i;
 		event.life = world->processes[i].life;
-		event.memory = prop_below(&world->prop, 2 * MEMORY_MAX);
+		event.memory.bytes = prop_below(&world->prop, 2 * MEMORY_MAX);
 		step(world, &event);
 	}
 }

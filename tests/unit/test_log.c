@@ -31,7 +31,10 @@ START_TEST(text_is_one_safe_line)
 		 "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
 		{"\xc2\x9b"
 		 "1m",
-		 "\\xc2\\x9b1m"},		     /* a control character of two bytes */
+		 "\\xc2\\x9b1m"}, /* a control character of two bytes */
+		{"a\xe2\x80\xae"
+		 "b",
+		 "a\\xe2\\x80\\xaeb"},		     /* from right to left */
 		{"\xc2\xa0", "\xc2\xa0"},	     /* the first that is none */
 		{"\xc0\xaf", "\\xc0\\xaf"},	     /* overlong */
 		{"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* a surrogate */

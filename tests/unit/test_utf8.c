@@ -140,10 +140,31 @@ START_TEST(random_cuts)
 }
 END_TEST
 
+/* What terminals obey, by the table of Unicode, and the characters beside it, which are shown. */
+START_TEST(commands)
+{
+	static const struct {
+		uint32_t first, last;
+	} obeyed[] = {{0, 0x1f},	{0x7f, 0x9f},	  {0x61c, 0x61c},
+		      {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}};
+
+	for (uint32_t point = 0; point < 0x3000; point++) {
+		uint8_t bytes[4];
+		struct bytes character = {bytes, encode(point, bytes)};
+		bool wanted = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(obeyed); i++)
+			wanted |= point >= obeyed[i].first && point <= obeyed[i].last;
+		ck_assert_msg(utf8_is_command(character) == wanted, "U+%04X", point);
+		ck_assert_uint_eq(utf8_code(character), point);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		every_code_point, prefixes, a_zero_byte_is_a_character, cuts, random_cuts,
+		every_code_point, prefixes, a_zero_byte_is_a_character, cuts, random_cuts, commands,
 	};
 
 	return unit_main("utf8", tests, ARRAY_SIZE(tests));

@@ -109,8 +109,8 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 
 void admin_hello(const struct driver *driver, bool errors_map, struct buf *out)
 {
-	static const char *const features[] = {"cancel", "meta",     "priority", "session",
-					       "key",	 "fallback", "stream",	 "events"};
+	static const char *const features[] = {"cancel",   "meta",   "priority", "session", "key",
+					       "fallback", "stream", "events",	 "closing"};
 	const struct config_daemon *limits = &driver->config->daemon;
 
 	pack_map(out, 6);

@@ -118,7 +118,7 @@ void report_health(const struct driver *driver, struct buf *out)
 
 	pack_map(out, 5);
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
-	pack_named_bool(out, "ready", driver_is_ready(driver));
+	pack_named_bool(out, "ready", driver->has_started);
 	pack_named_bool(out, "draining", engine_stopping(driver->engine));
 	pack_named_bool(out, "guard", guard_is_alive(driver->guard));
 	pack_str(out, "pools");

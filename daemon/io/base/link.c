@@ -185,9 +185,12 @@ static void wait_writable(struct link *link)
 
 	if (link->is_waiting)
 		return;
-	link->is_waiting = true;
 	link->unsent = count_unsent(link);
-	event_add(&link->write_event, link->stall_timeout > 0 ? &timeout : NULL);
+	/* Where the system has no memory to wait with, it is tried again at the next turn. */
+	link->is_waiting =
+		event_add(&link->write_event, link->stall_timeout > 0 ? &timeout : NULL) == 0;
+	if (!link->is_waiting)
+		event_active(&link->write_event, EV_WRITE, 0);
 }
 
 static void stop_waiting(struct link *link)
@@ -396,6 +399,14 @@ static void starve(struct link *link)
 		event_del(&link->read_event);
 }
 
+/* Where the system has no memory to watch the descriptor with, that is tried again at the end of
+ * each turn. */
+static void start_reading(struct link *link)
+{
+	if (event_add(&link->read_event, NULL) < 0)
+		list_push_back(&link->loop->starved, &link->in_starved);
+}
+
 static void forget_starved(struct link *link)
 {
 	if (list_linked(&link->in_starved))
@@ -411,7 +422,7 @@ void link_feed_starved(struct loop *loop)
 
 		forget_starved(link);
 		if (link->is_reading)
-			event_add(&link->read_event, NULL);
+			start_reading(link);
 	}
 }
 
@@ -728,7 +739,7 @@ void link_set_reading(struct link *link, bool reading)
 	if (list_linked(&link->in_starved))
 		return;
 	if (reading)
-		event_add(&link->read_event, NULL);
+		start_reading(link);
 	else
 		event_del(&link->read_event);
 }

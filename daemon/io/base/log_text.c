@@ -5,16 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ESCAPE_MAX 9 /* "\xNN\xNN" and its end */
-
-/* C0, DEL, and C1 (two bytes in UTF-8): all that a terminal may obey. */
-static bool is_control(struct bytes character)
-{
-	uint8_t c = character.data[0];
-
-	return c < ' ' || c == 0x7f ||
-	       (character.len == 2 && c == 0xc2 && character.data[1] < 0xa0);
-}
+#define ESCAPE_MAX 13 /* "\xNN\xNN\xNN" and its end */
 
 /* The first character of the text: one byte where it is not UTF-8, with *ret_valid false. */
 static struct bytes first_character(struct bytes text, bool *ret_valid)
@@ -33,7 +24,7 @@ static size_t spell(struct bytes character, bool is_valid, char out[static ESCAP
 {
 	size_t len = 0;
 
-	if (is_valid && !is_control(character)) {
+	if (is_valid && !utf8_is_command(character)) {
 		memcpy(out, character.data, character.len);
 		return character.len;
 	}

@@ -6,7 +6,8 @@
 
 /*
  * Writes the text to `out` (`size` bytes, at least 8) and a zero byte after it: a newline as \n, a
- * tab as \t, other control characters and each byte that is not UTF-8 as \xNN.  What doesn't fit is
+ * tab as \t, other characters that a terminal may obey (utf8_is_command) and each byte that is not
+ * UTF-8 as \xNN.  What doesn't fit is
  * left out, and "..." says so. Returns the bytes written without the zero byte.
  */
 size_t log_text_escape(struct bytes text, char *out, size_t size);

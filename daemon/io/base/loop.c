@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdlib.h>
 
 static void on_timer(evutil_socket_t fd, short what, void *argument)
 {
@@ -32,12 +33,41 @@ static void on_tidy(evutil_socket_t fd, short what, void *argument)
 	malloc_trim(0);
 }
 
+/* Timers that exist at the same time, at most, for which memory is there from the start: libevent
+ * keeps the room that it once had. */
+#define TIMERS_RESERVED 4096
+
+static void on_reserve(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	(void)argument;
+}
+
+static int reserve_timers(struct event_base *base)
+{
+	struct event *timers = calloc(TIMERS_RESERVED, sizeof(*timers));
+	const struct timeval never = {.tv_sec = 3600};
+	int r = timers ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < TIMERS_RESERVED && r == 0; i++) {
+		evtimer_assign(&timers[i], base, on_reserve, NULL);
+		if (event_add(&timers[i], &never) < 0)
+			r = -ENOMEM;
+	}
+	for (size_t i = 0; timers && i < TIMERS_RESERVED; i++)
+		if (event_initialized(&timers[i]))
+			event_del(&timers[i]);
+	free(timers);
+	return r;
+}
+
 static void plan_tidying(struct loop *loop)
 {
 	if (!loop->store.is_trimmable)
 		return;
 	loop->store.is_trimmable = false;
-	event_add(&loop->tidy_timer, &tidy_after);
+	loop_add_timer(&loop->tidy_timer, &tidy_after);
 }
 
 int loop_init(struct loop *loop, size_t memory_max)
@@ -54,6 +84,11 @@ int loop_init(struct loop *loop, size_t memory_max)
 	event_config_free(config);
 	if (!loop->base)
 		return -ENOMEM;
+	if (reserve_timers(loop->base) < 0) {
+		event_base_free(loop->base);
+		loop->base = NULL;
+		return -ENOMEM;
+	}
 	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 	evtimer_assign(&loop->tidy_timer, loop->base, on_tidy, loop);
@@ -200,5 +235,19 @@ void loop_set_timer(struct loop *loop, usec_t at)
 	left = usec_sub(at, loop_now(loop));
 	delay.tv_sec = (time_t)(left / USEC_PER_SEC);
 	delay.tv_usec = (suseconds_t)(left % USEC_PER_SEC);
-	event_add(&loop->timer, &delay);
+	loop_add_timer(&loop->timer, &delay);
+}
+
+void loop_add_timer(struct event *timer, const struct timeval *delay)
+{
+	if (event_add(timer, delay) < 0)
+		event_active(timer, EV_TIMEOUT, 0);
+}
+
+void loop_set_event_timer(struct event *timer, usec_t span)
+{
+	struct timeval delay = {.tv_sec = (time_t)(span / USEC_PER_SEC),
+				.tv_usec = (suseconds_t)(span % USEC_PER_SEC)};
+
+	loop_add_timer(timer, &delay);
 }

@@ -75,4 +75,11 @@ void loop_leave(struct loop *loop);
  * the time. */
 void loop_set_timer(struct loop *loop, usec_t at);
 
+/*
+ * Has the event of a timer (evtimer_assign) called after that time.  It always is: room for some
+ * thousand timers is reserved, and where there is no memory for more, it is called at once.
+ */
+void loop_add_timer(struct event *timer, const struct timeval *delay);
+void loop_set_event_timer(struct event *timer, usec_t span);
+
 #endif

@@ -2,6 +2,8 @@
 #include "daemon/io/config/config_check.h"
 #include "daemon/io/config/config_read.h"
 
+#include "daemon/io/base/passing.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +67,8 @@ static void load_file(struct config_draft *draft, const char *path)
 	len = read_whole(path, data, CONFIG_FILE_MAX);
 	if (len >= 0)
 		config_read(draft, path, (struct bytes){data, (size_t)len});
+	else if (is_passing((int)len))
+		draft->error = (int)len;
 	else if (len == -EFBIG)
 		config_fault(&draft->faults, origin, "is larger than %zu bytes", CONFIG_FILE_MAX);
 	else if (len == -ESPIPE)
@@ -105,8 +109,8 @@ static void load_folder(struct config_draft *draft, const char *folder)
 	struct dirent **entries = NULL;
 	int count = scandir(folder, &entries, is_conf_name, compare_names);
 
-	if (count < 0 && errno == ENOMEM)
-		draft->error = -ENOMEM;
+	if (count < 0 && is_passing(-errno))
+		draft->error = -errno;
 	else if (count < 0 && errno != ENOENT)
 		config_fault(&draft->faults, (struct config_origin){folder, 0}, "can't be read: %s",
 			     strerror(errno));

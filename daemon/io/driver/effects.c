@@ -221,6 +221,9 @@ static void report(struct driver *driver, const struct effect *effect)
 		break;
 	case EFFECT_INCIDENT:
 		failure_incident(driver, effect);
+		/* The start of the daemon may have waited for this one. */
+		if (!driver->has_started)
+			driver->on_change(driver->owner);
 		break;
 	default:
 		break;

@@ -3,6 +3,8 @@
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 
+#include <inttypes.h>
+
 /* How often the memory of workers is read whose pools limit it. */
 #define CHECK_INTERVAL (100 * USEC_PER_MSEC)
 
@@ -80,18 +82,67 @@ void memory_pressure_relieve(struct driver *driver)
 	driver_step(driver, &step);
 }
 
+/* Whether a worker of the pool says when it has loaded what it needs; else it counts as ready from
+ * the first moment. */
+static bool says_ready(const struct config_pool *pool)
+{
+	return pool->dialect == DIALECT_POOLD || *pool->ready_call || *pool->ready_notification;
+}
+
+uint64_t memory_pressure_at_ready(const struct driver *driver, uint32_t worker)
+{
+	const struct config_pool *pool =
+		driver_pool_config(driver, engine_worker_pool(driver->engine, worker));
+	pid_t pid = driver->lives[worker].process.pid;
+
+	return pool->max_memory > 0 && pid > 0 && says_ready(pool) ? process_rss(pid) : 0;
+}
+
+/* Once for each pool. */
+static void warn_of_start_size(struct driver *driver, const struct worker_view *worker)
+{
+	const struct config_pool *pool = driver_pool_config(driver, worker->pool);
+	const struct log_field field = {"pool", pool->name};
+	bool *is_told = &driver->start_faults[worker->pool].is_size_told;
+
+	if (*is_told || worker->start_memory <= pool->max_memory)
+		return;
+	*is_told = true;
+	log_event(LOG_LEVEL_WARNING, NULL, &field, 1,
+		  "a worker uses %" PRIu64
+		  " KiB of memory from its start on, more than max_memory = "
+		  "%zu KiB: such workers are replaced only when they have grown by a quarter; set "
+		  "max_memory well above that size",
+		  worker->start_memory / 1024, pool->max_memory / 1024);
+}
+
+/* One that does not say when it is ready is measured once it has answered something: then it has
+ * loaded what it needs. */
+static void check_one(struct driver *driver, uint32_t index)
+{
+	struct driver_step step = {.event = {.type = EVENT_WORKER_MEMORY,
+					     .worker = index,
+					     .life = driver->lives[index].number}};
+	struct worker_view worker;
+
+	engine_view_worker(driver->engine, index, &worker);
+	if (worker.start_memory == 0 && worker.served == 0)
+		return;
+	step.event.memory.is_start = worker.start_memory == 0;
+	step.event.memory.bytes = process_rss(driver->lives[index].process.pid);
+	driver_step(driver, &step);
+	engine_view_worker(driver->engine, index, &worker);
+	warn_of_start_size(driver, &worker);
+}
+
 void memory_pressure_check(struct driver *driver)
 {
 	driver->memory.check_at = usec_add(loop_now(driver->loop), CHECK_INTERVAL);
 	for (unsigned i = 0; i < CHECKED_MAX; i++) {
-		struct driver_step step = {.event = {.type = EVENT_WORKER_MEMORY}};
 		uint32_t worker = next_limited(driver, &driver->memory.check_from);
 
 		if (worker == NO_SLOT)
 			return;
-		step.event.worker = worker;
-		step.event.life = driver->lives[worker].number;
-		step.event.memory = process_rss(driver->lives[worker].process.pid);
-		driver_step(driver, &step);
+		check_one(driver, worker);
 	}
 }

@@ -25,6 +25,10 @@ void memory_pressure_init(struct memory_pressure *memory, usec_t now, bool is_li
  * last time, once a second at most.  What memory_max refuses no worker could give back. */
 void memory_pressure_relieve(struct driver *driver);
 
+/* The bytes that a worker uses that is ready now; 0 where its pool does not limit them, or where that
+ * says nothing, as it is not known when its program has loaded what it needs. */
+uint64_t memory_pressure_at_ready(const struct driver *driver, uint32_t worker);
+
 /* Tells the engine how much memory some of the workers use whose pools limit it, and sets the time
  * for the next of them. */
 void memory_pressure_check(struct driver *driver);

@@ -73,7 +73,7 @@ int stack_ask(struct driver *driver, uint32_t worker)
 	*stack = (struct stack){.driver = driver, .life = life};
 	buf_init(&stack->text, STACK_MAX);
 	evtimer_assign(&stack->due, driver->loop->base, on_due, stack);
-	event_add(&stack->due, &patience);
+	loop_add_timer(&stack->due, &patience);
 	life->stack = stack;
 	process_signal_one(&life->process, life->channel.stack_signal);
 	return 0;
@@ -90,5 +90,5 @@ void stack_take(struct life *life, struct bytes line)
 	/* Whole lines only, with room for the zero byte at the end. */
 	if (stack->text.len + sizeof(text) + 2 < STACK_MAX)
 		buf_printf(&stack->text, "%s%s", stack->text.len > 0 ? "\n" : "", text);
-	event_add(&stack->due, &quiet);
+	loop_add_timer(&stack->due, &quiet);
 }

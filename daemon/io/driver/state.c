@@ -29,13 +29,29 @@ unsigned driver_worker_number(const struct driver *driver, uint32_t worker)
 	return engine_worker_number(driver->engine, worker);
 }
 
-bool driver_is_ready(const struct driver *driver)
+static bool has_given_up(const struct pool_view *pool)
+{
+	if (!(pool->troubles & TROUBLE_BELOW_MINIMUM))
+		return false;
+	return pool->is_unusable || pool->troubles & TROUBLE_START_FAILED ||
+	       (pool->failed_starts > 0 && pool->states[WORKER_INITIALIZING] == 0);
+}
+
+bool driver_has_given_up(const struct driver *driver, uint32_t pool)
+{
+	struct pool_view view;
+
+	engine_view_pool(driver->engine, pool, &view);
+	return has_given_up(&view);
+}
+
+bool driver_is_settled(const struct driver *driver)
 {
 	struct pool_view pool;
 
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
 		engine_view_pool(driver->engine, i, &pool);
-		if (pool.troubles & TROUBLE_BELOW_MINIMUM)
+		if (pool.troubles & TROUBLE_BELOW_MINIMUM && !has_given_up(&pool))
 			return false;
 	}
 	return true;

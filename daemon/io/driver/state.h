@@ -35,6 +35,7 @@ struct guard;
 /* Why the last start of a worker failed, in words; "": none has failed since one was ready. */
 struct start_fault {
 	char text[START_FAULT_MAX];
+	bool is_size_told; /* that its workers are larger than max_memory from their start on */
 };
 
 struct driver {
@@ -76,10 +77,11 @@ struct driver {
 
 	/* The owner's, set before driver_start. */
 	void (*on_change)(void *owner);	 /* the health of a pool or the number of its workers
-					    changed: see driver_is_ready */
+					    changed: see driver_is_settled */
 	void (*on_stopped)(void *owner); /* once after driver_stop: no request and no worker is
 					    left */
 	void *owner;
+	bool has_started; /* the owner's: it waits for no pool any more */
 	bool has_stopped; /* on_stopped is to be called at the end of this turn */
 };
 
@@ -92,8 +94,15 @@ const struct config_pool *driver_pool_config(const struct driver *driver, uint32
 /* The number of a worker within its pool, from 1, which people see. */
 unsigned driver_worker_number(const struct driver *driver, uint32_t worker);
 
-/* Whether every pool has the workers it starts with. */
-bool driver_is_ready(const struct driver *driver);
+/*
+ * Whether the pool's start has failed in a way that waiting does not change: its workers ended before
+ * they were ready, or could not be started, and none is starting now.  It is tried again all the
+ * same.
+ */
+bool driver_has_given_up(const struct driver *driver, uint32_t pool);
+
+/* Whether every pool has the workers it starts with, or has given up. */
+bool driver_is_settled(const struct driver *driver);
 
 /* Whether driver_stop was called. */
 bool driver_is_stopping(const struct driver *driver);

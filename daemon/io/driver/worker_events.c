@@ -32,6 +32,7 @@ static void on_ready(struct channel *channel, unsigned concurrency, bool announc
 	step.event.ready.concurrency = concurrency;
 	step.event.ready.announces = announces;
 	step.event.ready.batches = batches;
+	step.event.ready.memory = memory_pressure_at_ready(driver, life_of(channel)->worker);
 	life_of(channel)->concurrency = concurrency > 1 ? concurrency : 1;
 	life_of(channel)->is_ready = true;
 	steps_end(&life_of(channel)->steps, loop_now(driver->loop));

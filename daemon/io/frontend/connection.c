@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define ERROR_MAX ((size_t)128 * 1024)
@@ -283,13 +284,17 @@ static void take_short_call(struct connection *connection, struct chunk *chunk,
 
 static void take_hello(struct connection *connection, const struct envelope *envelope)
 {
+	struct parsed_hello hello = {.wants_errors_map = connection->caller.wants_errors_map,
+				     .wants_closing = connection->wants_closing};
 	char why[REQUEST_WHY_SIZE];
 	struct buf out;
 
-	if (request_parse_hello(envelope->params, &connection->caller.wants_errors_map, why) < 0) {
+	if (request_parse_hello(envelope->params, &hello, why) < 0) {
 		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
 		return;
 	}
+	connection->caller.wants_errors_map = hello.wants_errors_map;
+	connection->wants_closing = hello.wants_closing;
 	buf_init(&out, ERROR_MAX);
 	admin_hello(connection->driver, connection->caller.wants_errors_map, &out);
 	if (buf_error(&out) == 0)
@@ -422,6 +427,10 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	(void)error;
 	if (end == LINK_END_STALLED)
 		driver->stats.connections_stalled++;
+	if (code == ERR_NONE && end == LINK_END_OF_FILE && connection->is_ending) {
+		connection_finish(connection);
+		return;
+	}
 	if (code == ERR_NONE) {
 		connection_close(connection);
 		return;
@@ -528,6 +537,38 @@ void connection_close(struct connection *connection)
 	connection->is_gone = true;
 	driver_leave(connection->driver, &connection->caller);
 	link_close(&connection->link);
+}
+
+void connection_notify_closing(struct connection *connection)
+{
+	static const struct bytes name = {(const uint8_t *)"poold.closing", 13};
+	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
+	struct buf params;
+
+	if (connection->is_gone || !connection->wants_closing)
+		return;
+	buf_init(&params, 64);
+	pack_array(&params, 1);
+	pack_map(&params, 1);
+	pack_str(&params, "grace_ms");
+	pack_uint(&params, FRONTEND_GRACE_MS);
+	if (buf_error(&params) == 0) {
+		link_put(&connection->link, head, envelope_put_notification(head, name));
+		link_put(&connection->link, params.data, params.len);
+		after_put(connection);
+	}
+	buf_free(&params);
+}
+
+void connection_end(struct connection *connection)
+{
+	if (connection->is_gone)
+		return;
+	connection->is_ending = true;
+	(void)shutdown(connection->link.stream.in, SHUT_RD);
+	link_drain(&connection->link);
+	if (!connection->is_gone)
+		connection_finish(connection);
 }
 
 void connection_finish(struct connection *connection)

@@ -21,6 +21,8 @@ struct connection {
 	struct user *user;    /* whose it is */
 	usec_t active_at;     /* the last message of its client, or the last output that it took */
 	bool is_control_only; /* came when all other places were taken: it may look, not call */
+	bool wants_closing;   /* connection_notify_closing tells it */
+	bool is_ending;	      /* its input ends as the daemon stops to read it */
 	bool is_gone; /* gets no more answers; it stays in the list until its link is closed */
 };
 
@@ -30,6 +32,13 @@ int connection_open(struct frontend *frontend, int fd, struct connection **ret);
 
 /* Closes it and cancels all that it asked. */
 void connection_close(struct connection *connection);
+
+/* Tells the client, if it has asked for that, that the daemon closes the connection in a moment. */
+void connection_notify_closing(struct connection *connection);
+
+/* Nothing more can be sent to the daemon from now on; what was sent is read and answered, then the
+ * connection is closed as by connection_finish.  The daemon must be stopping. */
+void connection_end(struct connection *connection);
 
 /* Cancels all that it asked, lets its output go out, then closes. */
 void connection_finish(struct connection *connection);

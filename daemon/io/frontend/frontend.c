@@ -19,10 +19,18 @@ void frontend_close(struct frontend *frontend)
 		connection_close(list_entry(node, struct connection, in_connections));
 }
 
+void frontend_notify_closing(struct frontend *frontend)
+{
+	struct list_node *node;
+
+	list_for_each (node, &frontend->connections)
+		connection_notify_closing(list_entry(node, struct connection, in_connections));
+}
+
 void frontend_finish(struct frontend *frontend)
 {
 	struct list_node *node, *after;
 
 	list_for_each_safe (node, after, &frontend->connections)
-		connection_finish(list_entry(node, struct connection, in_connections));
+		connection_end(list_entry(node, struct connection, in_connections));
 }

@@ -8,6 +8,9 @@
 #include "daemon/io/base/log.h"
 #include "protocol/list.h"
 
+/* After frontend_notify_closing, frontend_finish comes when this is over. */
+#define FRONTEND_GRACE_MS 1000
+
 struct driver;
 
 struct frontend {
@@ -29,7 +32,11 @@ void frontend_init(struct frontend *frontend, struct driver *driver, void (*on_p
 /* Closes all connections at once. */
 void frontend_close(struct frontend *frontend);
 
-/* Closes each connection as soon as its output is written; on_place is called for each. */
+/* Tells each client that has asked for it that the daemon closes its connection in a moment. */
+void frontend_notify_closing(struct frontend *frontend);
+
+/* Takes nothing more from any connection, answers what was sent, and closes each as soon as its
+ * output is written; on_place is called for each. */
 void frontend_finish(struct frontend *frontend);
 
 #endif

@@ -233,30 +233,36 @@ static int parse_errors(struct reader *reader, bool *ret_errors_map, char *why)
 	return wrong(why, "errors: map or stock is wanted");
 }
 
-int request_parse_hello(struct bytes params, bool *ret_errors_map, char why[REQUEST_WHY_SIZE])
+static int parse_hello_pair(struct reader *reader, struct parsed_hello *ret, char *why)
+{
+	struct bytes key, value;
+
+	if (read_str(reader, &key) < 0)
+		return wrong(why, "poold.hello: every key must be a string");
+	if (bytes_equal(key, "errors"))
+		return parse_errors(reader, &ret->wants_errors_map, why);
+	if (bytes_equal(key, "closing"))
+		return parse_bool(reader, &ret->wants_closing, "closing", why);
+	if (read_value(reader, &value) < 0)
+		return wrong(why, "poold.hello: a value is missing");
+	return 0;
+}
+
+int request_parse_hello(struct bytes params, struct parsed_hello *ret, char why[REQUEST_WHY_SIZE])
 {
 	struct reader reader;
 	uint32_t count, pairs;
 
 	reader_init(&reader, params.data, params.len);
 	if (read_array(&reader, &count) < 0 || count > 1)
-		return wrong(why, "poold.hello takes [{client, version, errors}]");
+		return wrong(why, "poold.hello takes [{client, version, errors, closing}]");
 	if (count == 0)
 		return 0;
 	if (read_map(&reader, &pairs) < 0)
 		return wrong(why, "poold.hello: a map is wanted");
-	while (pairs-- > 0) {
-		struct bytes key, value;
-
-		if (read_str(&reader, &key) < 0)
-			return wrong(why, "poold.hello: every key must be a string");
-		if (bytes_equal(key, "errors")) {
-			if (parse_errors(&reader, ret_errors_map, why) < 0)
-				return -EINVAL;
-		} else if (read_value(&reader, &value) < 0) {
-			return wrong(why, "poold.hello: a value is missing");
-		}
-	}
+	while (pairs-- > 0)
+		if (parse_hello_pair(&reader, ret, why) < 0)
+			return -EINVAL;
 	return 0;
 }
 

@@ -29,8 +29,15 @@ int request_parse_call(struct bytes params, struct parsed_call *ret, char why[RE
  */
 int request_parse_short(struct bytes name, struct bytes params, struct parsed_call *ret);
 
-/* [{client, version, errors}].  Returns 0, or -EINVAL and a sentence in `why`. */
-int request_parse_hello(struct bytes params, bool *ret_errors_map, char why[REQUEST_WHY_SIZE]);
+/* What a client asks for in its hello. */
+struct parsed_hello {
+	bool wants_errors_map;
+	bool wants_closing; /* to be told before the daemon closes the connection */
+};
+
+/* [{client, version, errors, closing}].  Returns 0, or -EINVAL and a sentence in `why`; what is not
+ * there is left as it is in *ret. */
+int request_parse_hello(struct bytes params, struct parsed_hello *ret, char why[REQUEST_WHY_SIZE]);
 
 /* The id of a request of which only the beginning is there.  Returns 0 or -EPROTO. */
 int request_begun_id(struct bytes begun, uint32_t *ret_id);

@@ -2,10 +2,12 @@
 
 #include "daemon/io/admin/report.h"
 #include "daemon/io/base/log.h"
+#include "daemon/io/base/passing.h"
 #include "daemon/io/driver/driver.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/listener.h"
+#include "daemon/io/service/signals.h"
 #include "daemon/io/service/watch.h"
 #include "daemon/io/worker/guard.h"
 #include "daemon/io/worker/identity.h"
@@ -20,7 +22,10 @@
 /* The name of the socket that a service manager hands over. */
 #define SOCKET_NAME "poold.socket"
 
-/* How long the last answers may take to leave after everything else is done. */
+/* How long requests are still answered, with shutting_down, after all else is done. */
+#define GRACE (FRONTEND_GRACE_MS * USEC_PER_MSEC)
+
+/* How long the last answers may take to leave after that. */
 #define LINGER (2 * USEC_PER_SEC)
 
 /* When a message is sent again that the service manager's socket had no room for. */
@@ -37,21 +42,17 @@ struct daemon {
 	struct driver driver;
 	struct frontend frontend;
 	struct listener listener;
-	struct event signals[3];
+	struct signals signals;
 	struct event watchdog;
 	struct event start_timer;
+	struct event grace_timer;
 	struct event linger_timer;
 	struct event pending_timer;
 	struct watch watch;
 	bool ready_reported;
-	bool finishing;
+	bool is_closing;   /* all is done; who is connected has a little time to ask elsewhere */
+	bool is_finishing; /* connections are closed once their output is written */
 };
-
-static struct timeval to_timeval(usec_t span)
-{
-	return (struct timeval){.tv_sec = (time_t)(span / USEC_PER_SEC),
-				.tv_usec = (suseconds_t)(span % USEC_PER_SEC)};
-}
 
 /* --- messages to the service manager --- */
 
@@ -72,10 +73,8 @@ static void notify_status(struct daemon *daemon)
  * stop. */
 static void await_pending(struct daemon *daemon)
 {
-	struct timeval pause = to_timeval(PENDING_PAUSE);
-
 	if (systemd_has_pending(daemon->systemd))
-		event_add(&daemon->pending_timer, &pause);
+		loop_set_event_timer(&daemon->pending_timer, PENDING_PAUSE);
 }
 
 static void on_pending(evutil_socket_t fd, short what, void *argument)
@@ -89,12 +88,26 @@ static void on_pending(evutil_socket_t fd, short what, void *argument)
 	await_pending(daemon);
 }
 
+static void log_given_up(const struct daemon *daemon)
+{
+	for (uint32_t i = 0; i < daemon->config->pool_count; i++) {
+		const struct log_field pool = {"pool", daemon->config->pools[i].name};
+
+		if (driver_has_given_up(&daemon->driver, i))
+			log_event(LOG_LEVEL_WARNING, NULL, &pool, 1,
+				  "the start of the daemon does not wait for the pool: its workers "
+				  "do not start, which is tried again");
+	}
+}
+
 static void notify_ready(struct daemon *daemon)
 {
 	daemon->ready_reported = true;
+	daemon->driver.has_started = true;
 	event_del(&daemon->start_timer);
 	systemd_ready(daemon->systemd);
 	await_pending(daemon);
+	log_given_up(daemon);
 	log_notice("ready: listening on %s", daemon->config->daemon.socket);
 }
 
@@ -104,7 +117,7 @@ static void on_change(void *owner)
 
 	if (driver_is_stopping(&daemon->driver))
 		return;
-	if (!daemon->ready_reported && driver_is_ready(&daemon->driver))
+	if (!daemon->ready_reported && driver_is_settled(&daemon->driver))
 		notify_ready(daemon);
 	notify_status(daemon);
 }
@@ -122,6 +135,12 @@ static void on_start_timeout(evutil_socket_t fd, short what, void *argument)
 	notify_status(daemon);
 }
 
+static void set_watchdog(struct daemon *daemon)
+{
+	if (systemd_watchdog_usec(daemon->systemd) > 0)
+		loop_set_event_timer(&daemon->watchdog, systemd_watchdog_usec(daemon->systemd) / 2);
+}
+
 static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 {
 	struct daemon *daemon = argument;
@@ -129,6 +148,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	systemd_watchdog(daemon->systemd);
+	set_watchdog(daemon);
 }
 
 /* --- the end --- */
@@ -148,20 +168,38 @@ static void on_linger_over(evutil_socket_t fd, short what, void *argument)
 
 static void leave_if_all_is_written(struct daemon *daemon)
 {
-	if (daemon->finishing && list_empty(&daemon->frontend.connections))
+	if (daemon->is_closing && list_empty(&daemon->frontend.connections))
 		loop_leave(&daemon->loop);
 }
 
 /* Nothing is left to do but to let the last answers out. */
+static void finish(struct daemon *daemon)
+{
+	if (daemon->is_finishing)
+		return;
+	daemon->is_finishing = true;
+	event_del(&daemon->grace_timer);
+	frontend_finish(&daemon->frontend);
+	loop_set_event_timer(&daemon->linger_timer, LINGER);
+}
+
+static void on_grace_over(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	finish(argument);
+}
+
+/* No request and no worker is left.  What clients send before they know is refused, and so never
+ * lost on the way. */
 static void on_stopped(void *owner)
 {
 	struct daemon *daemon = owner;
-	struct timeval linger = to_timeval(LINGER);
 
-	daemon->finishing = true;
+	daemon->is_closing = true;
 	listener_close(&daemon->listener);
-	frontend_finish(&daemon->frontend);
-	event_add(&daemon->linger_timer, &linger);
+	frontend_notify_closing(&daemon->frontend);
+	loop_set_event_timer(&daemon->grace_timer, GRACE);
 	leave_if_all_is_written(daemon);
 }
 
@@ -173,38 +211,36 @@ static void on_place(void *owner)
 	leave_if_all_is_written(daemon);
 }
 
-static const char *stop_signal_name(evutil_socket_t number)
+static void stop(struct daemon *daemon, int number, const char *sender)
 {
-	if (number == SIGHUP)
-		return "SIGHUP";
-	return number == SIGTERM ? "SIGTERM" : "SIGINT";
-}
-
-static void on_stop_signal(evutil_socket_t number, short what, void *argument)
-{
-	struct daemon *daemon = argument;
 	bool again = driver_is_stopping(&daemon->driver);
+	char name[32];
 
-	(void)what;
-	log_notice("%s: %s", stop_signal_name(number), again ? "stopping at once" : "draining");
+	signals_name(number, name, sizeof(name));
+	log_notice("%s: %s (%s)", name, again ? "stopping at once" : "draining", sender);
+	if (daemon->is_closing) {
+		finish(daemon);
+		return;
+	}
 	systemd_stopping(daemon->systemd);
 	systemd_status(daemon->systemd, "draining: %u requests in hand",
 		       driver_open_requests(&daemon->driver));
-	systemd_extend_timeout(daemon->systemd,
-			       daemon->config->daemon.drain_timeout + LINGER + 10 * USEC_PER_SEC);
+	systemd_extend_timeout(daemon->systemd, daemon->config->daemon.drain_timeout + GRACE +
+							LINGER + 10 * USEC_PER_SEC);
 	await_pending(daemon);
 	driver_stop(&daemon->driver);
 }
 
-static void on_hangup(evutil_socket_t number, short what, void *argument)
+static void on_signal(void *owner, int number, const char *sender)
 {
-	struct daemon *daemon = argument;
+	struct daemon *daemon = owner;
 
-	if (daemon->manner->in_terminal)
-		on_stop_signal(number, what, argument);
+	if (number != SIGHUP || daemon->manner->in_terminal)
+		stop(daemon, number, sender);
 	else
-		log_warning(
-			"SIGHUP: the configuration is read at start only; restart to change it");
+		log_warning("SIGHUP: the configuration is read at start only; restart to change it "
+			    "(%s)",
+			    sender);
 }
 
 /* --- changed files --- */
@@ -249,38 +285,25 @@ static void raise_open_files(struct rlimit *ret_original)
 		log_warning("the limit of open files could not be raised: %s", strerror(errno));
 }
 
-static void watch_signals(struct daemon *daemon)
-{
-	struct event_base *base = daemon->loop.base;
-
-	evsignal_assign(&daemon->signals[0], base, SIGTERM, on_stop_signal, daemon);
-	evsignal_assign(&daemon->signals[1], base, SIGINT, on_stop_signal, daemon);
-	evsignal_assign(&daemon->signals[2], base, SIGHUP, on_hangup, daemon);
-	for (size_t i = 0; i < ARRAY_SIZE(daemon->signals); i++)
-		event_add(&daemon->signals[i], NULL);
-}
-
 static void set_timers(struct daemon *daemon)
 {
 	struct event_base *base = daemon->loop.base;
-	struct timeval start = to_timeval(daemon->config->daemon.start_timeout);
-	struct timeval beat = to_timeval(systemd_watchdog_usec(daemon->systemd) / 2);
 
-	event_assign(&daemon->watchdog, base, -1, EV_PERSIST, on_watchdog, daemon);
+	evtimer_assign(&daemon->watchdog, base, on_watchdog, daemon);
 	evtimer_assign(&daemon->start_timer, base, on_start_timeout, daemon);
+	evtimer_assign(&daemon->grace_timer, base, on_grace_over, daemon);
 	evtimer_assign(&daemon->linger_timer, base, on_linger_over, daemon);
 	evtimer_assign(&daemon->pending_timer, base, on_pending, daemon);
-	event_add(&daemon->start_timer, &start);
-	if (systemd_watchdog_usec(daemon->systemd) > 0)
-		event_add(&daemon->watchdog, &beat);
+	loop_set_event_timer(&daemon->start_timer, daemon->config->daemon.start_timeout);
+	set_watchdog(daemon);
 }
 
 static void unwatch(struct daemon *daemon)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(daemon->signals); i++)
-		event_del(&daemon->signals[i]);
+	signals_close(&daemon->signals);
 	event_del(&daemon->watchdog);
 	event_del(&daemon->start_timer);
+	event_del(&daemon->grace_timer);
 	event_del(&daemon->linger_timer);
 	event_del(&daemon->pending_timer);
 	guard_unwatch(&daemon->guard);
@@ -289,6 +312,7 @@ static void unwatch(struct daemon *daemon)
 static int open_listener(struct daemon *daemon)
 {
 	int fd = systemd_listen_fd(daemon->systemd, SOCKET_NAME);
+	char why[SOCKET_FILE_WHY_SIZE];
 	int r;
 
 	if (fd < 0 && fd != -ENOENT) {
@@ -296,20 +320,32 @@ static int open_listener(struct daemon *daemon)
 			  " is not a listening Unix socket");
 		return fd;
 	}
-	r = listener_open(&daemon->listener, &daemon->frontend, fd);
+	r = listener_open(&daemon->listener, &daemon->frontend, fd, why);
 	if (r < 0)
-		log_error("socket %s: %s", daemon->config->daemon.socket,
-			  r == -EADDRINUSE ? "another daemon listens there" : strerror(-r));
+		log_error("socket %s: %s", daemon->config->daemon.socket, why);
+	return r;
+}
+
+static int open_signals(struct daemon *daemon)
+{
+	int r = signals_open(&daemon->signals, &daemon->loop, on_signal, daemon);
+
+	if (r < 0)
+		log_error("signals cannot be read: %s", strerror(-r));
 	return r;
 }
 
 static int serve(struct daemon *daemon)
 {
-	int r = open_listener(daemon);
+	int r = open_signals(daemon);
 
 	if (r < 0)
 		return r;
-	watch_signals(daemon);
+	r = open_listener(daemon);
+	if (r < 0) {
+		signals_close(&daemon->signals);
+		return r;
+	}
 	set_timers(daemon);
 	watch_files(daemon);
 	driver_start(&daemon->driver);
@@ -356,13 +392,14 @@ int daemon_run(const struct config *config, struct systemd *systemd,
 		.config = config, .systemd = systemd, .manner = manner, .watch.fd = -1};
 	int r;
 
+	signals_block_all();
 	signal(SIGPIPE, SIG_IGN);
 	/* Its memory has the data of all clients: its workers, of the same user, may not look. */
 	if (!config->daemon.core_dumps)
 		prctl(PR_SET_DUMPABLE, 0);
 	r = identity_check(config);
 	if (r < 0)
-		return r == -ENOMEM ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
+		return is_passing(r) ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
 	r = guard_start(&daemon.guard);
 	if (r < 0) {
 		log_error("no name could be drawn for the daemon: %s", strerror(-r));

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,17 +18,25 @@
 static int run_silently(char *const argv[])
 {
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
 	int status;
 	pid_t pid;
 	int r = posix_spawn_file_actions_init(&actions);
 
 	if (r != 0)
 		return -1;
+	/* It starts without the signals that the daemon blocks. */
+	sigemptyset(&none);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && r == 0; fd++)
 		r = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
 	if (r == 0)
-		r = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+		r = posix_spawnp(&pid, argv[0], &actions, &attributes, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
 	if (r != 0)
 		return -1;
 	while (waitpid(pid, &status, 0) < 0)

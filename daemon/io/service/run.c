@@ -1,5 +1,6 @@
 #include "daemon/io/service/run.h"
 
+#include "daemon/io/base/passing.h"
 #include "daemon/io/service/daemon.h"
 #include "daemon/io/service/interpreter.h"
 #include "protocol/run_path.h"
@@ -180,14 +181,18 @@ int run_configure(struct run *run, const struct config **ret_config)
 		return DAEMON_EXIT_FAILED;
 	/* First the words themselves: a wrong module name is no reason to look for an interpreter. */
 	run->words.python = "python3";
-	if (configure(&run->words, &checked) < 0)
-		return DAEMON_EXIT_CONFIG;
+	r = configure(&run->words, &checked);
+	if (r < 0)
+		return is_passing(r) ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
 	config_unref(checked);
 	r = interpreter_find(run->python, run->words.module, &run->found_python);
 	if (r < 0)
-		return r == -ENOMEM ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
+		return is_passing(r) ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
 	run->words.python = run->found_python;
-	return configure(&run->words, ret_config) < 0 ? DAEMON_EXIT_CONFIG : DAEMON_EXIT_OK;
+	r = configure(&run->words, ret_config);
+	if (r < 0)
+		return is_passing(r) ? DAEMON_EXIT_FAILED : DAEMON_EXIT_CONFIG;
+	return DAEMON_EXIT_OK;
 }
 
 void run_done(struct run *run)

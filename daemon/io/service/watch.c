@@ -173,7 +173,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 		at += (ssize_t)(sizeof(*event) + event->len);
 	}
 	if (changed)
-		event_add(&watch->settle_timer, &settle_time);
+		loop_add_timer(&watch->settle_timer, &settle_time);
 }
 
 static void on_settled(evutil_socket_t fd, short what, void *argument)

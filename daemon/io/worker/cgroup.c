@@ -180,7 +180,7 @@ static void try_again(struct cgroups *cgroups)
 	}
 	cgroups->ending_count = kept;
 	if (kept > 0 && cgroups->tries_left-- > 0)
-		event_add(&cgroups->timer, &try_pause);
+		loop_add_timer(&cgroups->timer, &try_pause);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *argument)
@@ -202,7 +202,7 @@ static void end_group(struct cgroups *cgroups, const char *name)
 	}
 	snprintf(cgroups->ending[cgroups->ending_count++], CGROUP_NAME_MAX, "%s", name);
 	cgroups->tries_left = TRIES_MAX;
-	event_add(&cgroups->timer, &try_pause);
+	loop_add_timer(&cgroups->timer, &try_pause);
 }
 
 void cgroups_init(struct cgroups *cgroups, struct loop *loop)

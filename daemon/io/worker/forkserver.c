@@ -397,7 +397,7 @@ static void on_link_end(void *owner, enum link_end end, int error, struct bytes 
 	(void)begun;
 	close_link(server);
 	if (end == LINK_END_OF_FILE || end == LINK_END_ERROR)
-		event_add(&server->grace, &close_grace);
+		loop_add_timer(&server->grace, &close_grace);
 	else
 		end_broken(server, "");
 }

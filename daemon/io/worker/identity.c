@@ -1,5 +1,7 @@
 #include "daemon/io/worker/identity.h"
 
+#include "daemon/io/base/passing.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -23,28 +25,39 @@ static bool is_capable(unsigned capability)
 	return data[capability / 32].effective & 1u << capability % 32;
 }
 
+/* Whether the name is unknown, or could not be looked up now: errno is what the look-up set. */
+static int not_found(void)
+{
+	return is_passing(-errno) ? -errno : -EINVAL;
+}
+
 static int find_groups(const char *user, struct identity *identity)
 {
 	int count = 0;
 
+	/* There is one at least, unless there was no memory. */
 	getgrouplist(user, identity->gid, NULL, &count);
-	if (count < 1 || count > GROUPS_MAX)
+	if (count < 1)
+		return -ENOMEM;
+	if (count > GROUPS_MAX)
 		return -EINVAL;
 	identity->groups = calloc((size_t)count, sizeof(*identity->groups));
 	if (!identity->groups)
 		return -ENOMEM;
 	if (getgrouplist(user, identity->gid, identity->groups, &count) < 0)
-		return -EINVAL;
+		return -EAGAIN;
 	identity->group_count = (size_t)count;
 	return 0;
 }
 
 static int find_group(const char *name, struct identity *identity)
 {
-	const struct group *group = getgrnam(name);
+	const struct group *group;
 
+	errno = 0;
+	group = getgrnam(name);
 	if (!group)
-		return -EINVAL;
+		return not_found();
 	identity->has_group = true;
 	identity->gid = group->gr_gid;
 	return 0;
@@ -53,10 +66,12 @@ static int find_group(const char *name, struct identity *identity)
 /* The group must be known when the user's groups are looked up. */
 static int find_user(const char *name, struct identity *identity)
 {
-	const struct passwd *user = getpwnam(name);
+	const struct passwd *user;
 
+	errno = 0;
+	user = getpwnam(name);
 	if (!user)
-		return -EINVAL;
+		return not_found();
 	if (!identity->has_group)
 		identity->gid = user->pw_gid;
 	identity->has_user = identity->has_group = true;
@@ -113,8 +128,8 @@ int identity_find(const struct config_pool *pool, struct identity *ret, char *wh
 		drop_own_identity(ret, pool);
 		r = check_rights(ret, why, size);
 	}
-	if (r == -ENOMEM)
-		snprintf(why, size, "no memory");
+	if (is_passing(r))
+		snprintf(why, size, "it cannot be looked up: %s", strerror(-r));
 	if (r < 0)
 		identity_done(ret);
 	return r;

@@ -22,7 +22,8 @@ struct identity {
 
 /*
  * Looks up the pool's user and group, and checks whether the daemon may change to them.  Returns 0;
- * -EINVAL (there is no such), -EPERM (it may not) or -ENOMEM, with the reason in words in `why`.
+ * -EINVAL (there is no such), -EPERM (it may not) or what is_passing knows, with the reason in words
+ * in `why`.
  * The caller gives *ret to identity_done.
  */
 int identity_find(const struct config_pool *pool, struct identity *ret, char *why, size_t size);

@@ -192,7 +192,7 @@ static void advance(struct orphans *orphans)
 
 	orphans->steps_left--;
 	if (more && orphans->steps_left > 0) {
-		event_add(&orphans->sweep_timer, &sweep_pause);
+		loop_add_timer(&orphans->sweep_timer, &sweep_pause);
 		return;
 	}
 	if (more)

@@ -67,7 +67,7 @@ static void drop(struct output *output)
 {
 	output->dropped++;
 	if (output->unreported++ == 0)
-		event_add(&output->notify, &notify_pause);
+		loop_add_timer(&output->notify, &notify_pause);
 }
 
 /* --- lines --- */
@@ -236,7 +236,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 	(void)what;
 	if (read_some(source, READS_A_TURN)) {
 		event_del(&source->readable);
-		event_add(&source->resume, &flood_pause);
+		loop_add_timer(&source->resume, &flood_pause);
 	}
 }
 
@@ -246,7 +246,8 @@ static void on_resume(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	event_add(&source->readable, NULL);
+	if (event_add(&source->readable, NULL) < 0)
+		loop_add_timer(&source->resume, &flood_pause);
 }
 
 static int open_source(struct output_source *source, int *ret_end)

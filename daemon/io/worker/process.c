@@ -27,9 +27,9 @@ struct spawn_child {
 	const struct process_spec *spec;
 	pid_t parent;
 	struct stream channel; /* its side */
-	sigset_t mask;
-	int error;	  /* the child's errno; 0: it has not failed */
-	const char *step; /* the step that it is at, for the error text */
+	sigset_t mask;	       /* the daemon's */
+	int error;	       /* the child's errno; 0: it has not failed */
+	const char *step;      /* the step that it is at, for the error text */
 };
 
 /* Steps whose error text also has the value of the option. */
@@ -38,13 +38,15 @@ static const char STEP_GROUP[] = "group";
 static const char STEP_DIRECTORY[] = "directory";
 static const char STEP_COMMAND[] = "command";
 
-static void reset_signals(const sigset_t *mask)
+static void reset_signals(void)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
+	sigset_t none;
 
 	for (int signal = 1; signal < NSIG; signal++)
 		sigaction(signal, &action, NULL);
-	sigprocmask(SIG_SETMASK, mask, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static int set_standard_files(const int standard[3], struct stream channel)
@@ -162,7 +164,7 @@ static int prepare(struct spawn_child *child)
 	child->step = STEP_DIRECTORY;
 	if (spec->directory && *spec->directory && chdir(spec->directory) < 0)
 		return -errno;
-	reset_signals(&child->mask);
+	reset_signals();
 	child->step = STEP_COMMAND;
 	return 0;
 }
