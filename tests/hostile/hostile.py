@@ -42,7 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 import procs
 from clock import Deadline, stretch
-from harness import BUILD, MARK, Notices, pool, program, section
+from harness import BUILD, MARK, Notices, pool, program, section, static_pool
 from raw import Closed, NOTIFICATION, Raw, RESPONSE, pack, request, unpack
 
 LIBRARY = BUILD / "hostile_libc.so"
@@ -77,6 +77,9 @@ ALLOCATIONS = 2000
 
 # Seconds on an idle machine: for a start, for one answer, and until the daemon is well again.
 PATIENCE = 8.0
+
+# Connections that are open at once.
+CROWD = 12
 
 ROW = struct.Struct("16sQQ")
 
@@ -169,6 +172,7 @@ class Client:
                 number, value = message[2][:2]
                 assert number in left and value == chunks[number], f"a wrong chunk: {message}"
                 chunks[number] += 1
+            if message[0] == NOTIFICATION:
                 continue
             assert message[0] == RESPONSE and message[1] in left, f"not awaited: {message!r:.200}"
             left.remove(message[1])
@@ -232,8 +236,28 @@ def work(path: str, outcome: Outcome) -> None:
             (*call("c", "echo", ["after"]), ["after"]),
         ]
     )
+    crowd(path, outcome)
+    listener.ask_all([("poold.version", (), anything)])
     listener.drop()
     client.drop()
+
+
+def crowd(path: str, outcome: Outcome) -> None:
+    """Many connections at once, and large answers to some."""
+    clients = [Client(path, outcome) for _ in range(CROWD)]
+    for number, client in enumerate(clients):
+        text = payload(1000 + number, 30_000 if number % 4 else 200_000)
+        name = "s" if number % 3 else "c"
+        client.ask_all(
+            [
+                (*call(name, "echo", [text]), [text]),
+                (*call("fixed", "any", []), {"a": [1, "b"]}),
+                (*call("c", "echo", [number], key=f"key {number}"), [number]),
+                (*call("s", "count", [], session=f"session {number}"), anything),
+            ]
+        )
+    for client in clients:
+        client.drop()
 
 
 def check_hearing(path: str) -> None:
@@ -287,8 +311,9 @@ class Run:
             pool("c", program("workers/echo"), workers=2, max_crash_retries=0, **options),
             pool("s", program("workers/session"), **options),
         )
+        fixed = static_pool("fixed", answer='{"a": [1, "b"]}', **options)
         breakers = [section(f"breaker {name}", {"mode": "off"}) for name in "cs"]
-        text = "\n".join([section("daemon", daemon), *[p + mark for p in pools], *breakers])
+        text = "\n".join([section("daemon", daemon), *[p + mark for p in pools], fixed, *breakers])
         (self.directory / "conf").write_text(text)
 
     def start(self, hostile: dict[str, str]) -> None:
