@@ -78,9 +78,6 @@ ALLOCATIONS = 2000
 # Seconds on an idle machine: for a start, for one answer, and until the daemon is well again.
 PATIENCE = 8.0
 
-# Connections that are open at once.
-CROWD = 12
-
 ROW = struct.Struct("16sQQ")
 
 
@@ -244,7 +241,7 @@ def work(path: str, outcome: Outcome) -> None:
 
 def crowd(path: str, outcome: Outcome) -> None:
     """Many connections at once, and large answers to some."""
-    clients = [Client(path, outcome) for _ in range(CROWD)]
+    clients = [Client(path, outcome) for _ in range(options.crowd)]
     for number, client in enumerate(clients):
         text = payload(1000 + number, 30_000 if number % 4 else 200_000)
         name = "s" if number % 3 else "c"
@@ -301,8 +298,8 @@ class Run:
             "log_target": "stderr",
             "requests_max": 256,
             "workers_max": 8,
-            "sessions_max": 16,
-            "keys_max": 16,
+            "sessions_max": 512,
+            "keys_max": 512,
             "drain_timeout": "5s",
             "core_dumps": "yes",
         }
@@ -472,7 +469,7 @@ def run_all(cases: list[str], jobs: int) -> int:
     return failed
 
 
-def main() -> int:
+def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("--kinds", default=",".join(FAULTS))
     parser.add_argument("--range", default=f"1-{ALLOCATIONS}")
@@ -480,8 +477,12 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--crowd", type=int, default=12, help="connections at once")
     parser.add_argument("--case")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
     if options.case:
         outcome = judge(options.case, trace=True)
         print(outcome.log)
@@ -503,4 +504,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    options = read_options()
     sys.exit(main())
