@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import mmap
 import os
 import random
 import select
@@ -78,6 +77,9 @@ ALLOCATIONS = 2000
 # Seconds on an idle machine: for a start, for one answer, and until the daemon is well again.
 PATIENCE = 8.0
 
+# Seconds in which the guard ends what a killed daemon has left.
+GUARD_TIME = 6.0
+
 ROW = struct.Struct("16sQQ")
 
 
@@ -99,7 +101,7 @@ class Outcome:
 def environment_of(case: str) -> dict[str, str]:
     """What makes the library fail as the case says; `guard/` before it: in the guard."""
     where, _, fault = case.rpartition("/")
-    place = {"HOSTILE_IN": where} if where else {}
+    place = {"HOSTILE_IN": where or "daemon"}
     if fault == "none":
         return place
     if fault.startswith("seed:"):
@@ -306,16 +308,25 @@ class Run:
         mark = f"env.{MARK} = {self.mark}\n"
         pools = (
             pool("c", program("workers/echo"), workers=2, max_crash_retries=0, **options),
-            pool("s", program("workers/session"), **options),
+            pool("s", self._session_command(), **options),
         )
         fixed = static_pool("fixed", answer='{"a": [1, "b"]}', **options)
         breakers = [section(f"breaker {name}", {"mode": "off"}) for name in "cs"]
         text = "\n".join([section("daemon", daemon), *[p + mark for p in pools], fixed, *breakers])
         (self.directory / "conf").write_text(text)
 
+    def _session_command(self) -> str:
+        """In cases of the guard, with a process that only the guard ends after the daemon."""
+        command = program("workers/session")
+        return f"sh -c 'sleep 600 & exec {command}'" if self.is_guards() else command
+
+    def is_guards(self) -> bool:
+        return self.outcome.case.startswith("guard/")
+
     def start(self, hostile: dict[str, str]) -> None:
         trace = {"HOSTILE_TRACE": "1"} if self.trace else {}
-        self.log = open(self.directory / "log", "w+b")
+        self.notices.heard.clear()
+        self.log = open(self.directory / "log", "ab")
         self.process = subprocess.Popen(
             [str(BUILD / "poold"), "-c", str(self.directory / "conf")],
             stdin=subprocess.DEVNULL,
@@ -326,7 +337,7 @@ class Run:
                 "NOTIFY_SOCKET": str(self.notices.path),
                 MARK: self.mark,
                 "LD_PRELOAD": str(LIBRARY),
-                "HOSTILE_COUNTS": str(self.directory / "counts"),
+                **({"HOSTILE_COUNTS": str(self.directory / "counts")} if hostile else {}),
                 **trace,
                 **hostile,
             },
@@ -360,25 +371,40 @@ class Run:
         status = self.process.wait()
         assert status == 0, f"it ends with status {status}"
 
-    def check_nothing_left(self) -> None:
-        left = procs.wait_gone(procs.marked(MARK, self.mark), 2.0)
+    def check_no_process(self, seconds: float) -> None:
+        left = procs.wait_gone(procs.marked(MARK, self.mark), seconds)
         assert not left, f"left running: {[procs.describe(pid) for pid in left]}"
+
+    def check_nothing_left(self) -> None:
+        self.check_no_process(2.0)
         assert not os.path.exists(self.path), "its socket file is left"
+
+    def start_again(self) -> None:
+        """Nothing of the life before hinders the next."""
+        self._close()
+        self.start({})
+        assert self.is_ready(), "it can't be started again"
+        self.stop()
+        self.check_nothing_left()
 
     def live(self) -> None:
         self.start(environment_of(self.outcome.case))
-        if self.is_ready():
-            work(self.path, self.outcome)
-            check_hearing(self.path)
-            self.stop()
-        else:
+        if not self.is_ready():
             self.process.wait()
             self.judge_refusal()
-        self.check_nothing_left()
-        if self.outcome.refused:
-            self.start({})
-            assert self.is_ready(), "it can't be started after it was refused"
+            self.check_nothing_left()
+            self.start_again()
+            return
+        work(self.path, self.outcome)
+        check_hearing(self.path)
+        if self.is_guards():
+            self.process.kill()
+            self.process.wait()
+            self.check_no_process(GUARD_TIME)
+            self.start_again()
+        else:
             self.stop()
+            self.check_nothing_left()
 
     def judge(self) -> Outcome:
         begin = time.monotonic()
@@ -400,12 +426,15 @@ class Run:
         for pid in procs.marked(MARK, self.mark) if self.outcome.faults else []:
             procs.kill(pid)
         procs.reap_adopted(set())
-        os.close(self.pidfd)
-        self.notices.close()
         self.outcome.log = self.text()
         self._read_counts()
-        self.log.close()
+        self._close()
+        self.notices.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _close(self) -> None:
+        os.close(self.pidfd)
+        self.log.close()
 
     def _read_counts(self) -> None:
         try:
