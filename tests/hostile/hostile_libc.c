@@ -225,7 +225,8 @@ static void read_fault(const char *text)
 
 static void share_rows(const char *path)
 {
-	int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)
+	int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path,
+				     O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)
 		      : -1;
 	void *memory;
 
