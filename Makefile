@@ -91,6 +91,8 @@ BENCH_SRC   := $(wildcard tests/bench/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
+HOSTILE     := $(O)/hostile_libc.so
+
 obj          = $(patsubst %.c,$(O)/%.o,$(1))
 SIM         := $(O)/sim/sim
 LOAD        := $(O)/sim/load
@@ -103,7 +105,7 @@ SONAME      := libpoold.so.0
 .PHONY: all tools
 all: $(O)/poold $(O)/poolctl $(O)/poold-mcp $(O)/libpoold.a $(O)/$(SONAME) $(O)/libpoold.pc \
      $(O)/libpoold-uninstalled.pc $(O)/env
-tools: $(WORKERS) $(BENCHES)
+tools: $(WORKERS) $(BENCHES) $(HOSTILE)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 # Make would delete the objects that only a pattern names.
@@ -216,6 +218,11 @@ $(O)/workers/%: $(O)/tests/workers/%.o $(O)/libpoold.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK))
+# A C library that fails, to be preloaded.  Checks that the compiler puts into calls would get around it.
+$(HOSTILE): tests/hostile/hostile_libc.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) -U_FORTIFY_SOURCE $(filter-out $(SAN_FLAGS),$(ALL_CFLAGS)) -shared -o $@ $<
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libtest.a $(O)/libcore.a $(O)/libclient.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -320,8 +327,20 @@ fuzz-run: $(FUZZERS)
 	  tail -n 1 $(O)/fuzz-$$name.log; \
 	done
 
+# A libc whose calls fail, one in each case: some of all cases, drawn by a seed, and all of them.  A sanitizer has a libc of
+# its own.
+HOSTILE_RUN  = lines:$(PYTHON) tests/hostile/hostile.py
+HOSTILE_STEP = $(if $(filter none,$(SAN)),'step:hostile libc:1' '$(HOSTILE_RUN) --sample 100')
+HOSTILE_CALLS := open,socket,pipe,accept,connect,bind,poller,watch,poll,fork,clone,pidfd,signal,wait,fcntl,random,wall,mono
+HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTILE_CALLS)' \
+               '$(HOSTILE_RUN) --kinds read' '$(HOSTILE_RUN) --kinds write,mmap' \
+               '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1-700' \
+               '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 701-1300' \
+               '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1301-2000' \
+               '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard'
+
 chaos: all tools
-	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD) $(NPM_TESTS))
+	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD) $(NPM_TESTS)) $(HOSTILE_STEP)
 
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
@@ -332,6 +351,7 @@ overload: all tools
 
 soak: all tools $(SIM) $(LOAD)
 	@POOLD_TORN=1000000 $(MAKE) --no-print-directory chaos
+	@$(RUN) $(HOSTILE_SOAK)
 	@POOLD_TORN=1000000 $(RUN) 'step:a million values:1' file:tests/python/test_wire.py
 	@$(O)/sim/sim --seeds 100000
 	@$(O)/sim/load --seeds 100 --quiet
@@ -374,7 +394,7 @@ help:
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
-	@echo 'make chaos      the load tests with kills, alone'
+	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make soak       the long runs'

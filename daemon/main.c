@@ -129,13 +129,18 @@ static int load(const char *path, bool is_test, const struct config **ret_config
 static int run(const struct config *config, const struct daemon_manner *manner)
 {
 	struct systemd systemd;
-	int status;
+	int status = DAEMON_EXIT_FAILED;
+	int r;
 
 	/* First of all, so that nothing that is started inherits what was meant for us. */
-	systemd_init(&systemd);
+	r = systemd_init(&systemd);
 	log_open(config->daemon.log_target, config->daemon.log_level);
 	log_set_format(config->daemon.log_format);
-	status = daemon_run(config, &systemd, manner);
+	/* A daemon without the socket that it was to have would be found by nobody. */
+	if (is_passing(r))
+		log_error("what the service manager hands over can't be taken: %s", strerror(-r));
+	else
+		status = daemon_run(config, &systemd, manner);
 	systemd_done(&systemd);
 	log_close();
 	return status;

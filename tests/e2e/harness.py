@@ -230,18 +230,18 @@ class Daemon:
     def command(self) -> list[str]:
         return [str(BUILD / "poold"), "-c", str(self.config)]
 
-    def inherited(self) -> tuple[int, ...]:
+    def passed_on(self) -> tuple[int, ...]:
         """Descriptors that `command` is started with, beside the standard ones."""
         return ()
 
     def _launch(self) -> None:
         self.process = subprocess.Popen(
             self.command(),
-            pass_fds=self.inherited(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=self.environment(),
+            pass_fds=self.passed_on(),
         )
         self._end_awaited = False
         self.pressure = pressure()
@@ -453,7 +453,7 @@ class Daemon:
     def _check_nothing_left(self) -> None:
         left = procs.wait_gone(self.family(), min(2.0, self.settle_time))
         assert not left, f"left running: {[procs.describe(pid) for pid in left]}"
-        if self.process.returncode == 0 and not self.inherited():
+        if self.process.returncode == 0 and not self.passed_on():
             assert not os.path.exists(self.path), "its socket file is left"
 
     def _check_log(self) -> None:

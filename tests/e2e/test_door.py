@@ -211,7 +211,7 @@ class HandedDaemon(Daemon):
             self.listener.listen(64)
         return self.listener.fileno()
 
-    def inherited(self) -> tuple[int, ...]:
+    def passed_on(self) -> tuple[int, ...]:
         return (self._socket(),)
 
     def command(self) -> list[str]:

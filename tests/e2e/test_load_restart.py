@@ -49,7 +49,7 @@ class Activated(Daemon):
             self.listener.listen(1024)
         super()._launch()
 
-    def inherited(self) -> tuple[int, ...]:
+    def passed_on(self) -> tuple[int, ...]:
         return (self.listener.fileno(),)
 
     def command(self) -> list[str]:

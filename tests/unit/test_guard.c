@@ -1,6 +1,7 @@
 #include "daemon/io/worker/guard.h"
 
 #include "daemon/io/worker/process_stat.h"
+#include "daemon/io/worker/process_tag.h"
 #include "tests/unit/test_config.h"
 
 #include <errno.h>
@@ -126,6 +127,61 @@ START_TEST(the_kernel_says_of_a_process)
 }
 END_TEST
 
+static struct rlimit limit_files(rlim_t count)
+{
+	struct rlimit before, now;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = (struct rlimit){.rlim_cur = count, .rlim_max = before.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
+	return before;
+}
+
+/* A table from which processes are missing is never taken for a whole one. */
+START_TEST(a_table_without_descriptors)
+{
+	struct process_table all = {0};
+	char value[8];
+	int lowest = dup(0);
+	struct rlimit before = limit_files((rlim_t)lowest + 1);
+
+	close(lowest);
+	ck_assert_int_eq(process_table_read(&all), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &before);
+	ck_assert_int_eq(process_table_read(&all), 0);
+	process_table_free(&all);
+	before = limit_files((rlim_t)lowest);
+	ck_assert_int_eq(process_tag_read(getpid(), "PATH", value, sizeof(value)), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &before);
+}
+END_TEST
+
+/* A guard that can't be started yet learns later what was there before the daemon. */
+START_TEST(what_was_there_is_found_later)
+{
+	struct world world = {0};
+	struct process_stat process;
+	pid_t before = start_sleeper();
+	struct rlimit files;
+
+	ck_assert_int_eq(process_stat_read(before, &process), 0);
+	ck_assert_int_eq(loop_init(&world.loop, MEMORY), 0);
+	files = close_files();
+	ck_assert_int_eq(guard_start(&world.guard), 0);
+	ck_assert_int_eq(world.guard.error, -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &files);
+	ck_assert_int_eq(guard_watch(&world.guard, &world.loop, false, on_change, &world), 0);
+	ck_assert(guard_is_alive(&world.guard));
+	ck_assert(process_table_has(&world.guard.inherited, &process));
+	guard_unwatch(&world.guard);
+	guard_finish(&world.guard);
+	loop_done(&world.loop);
+	ck_assert_int_eq(waitpid(before, NULL, WNOHANG), 0);
+	kill(before, SIGKILL);
+	waitpid(before, NULL, 0);
+}
+END_TEST
+
 /* Whoever has got the number of a process that has ended gets no signal for it. */
 START_TEST(a_number_that_is_used_again)
 {
@@ -146,10 +202,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		one_that_cannot_be_started,
-		what_was_there_before_stays,
-		the_kernel_says_of_a_process,
-		a_number_that_is_used_again,
+		one_that_cannot_be_started,    what_was_there_before_stays,
+		the_kernel_says_of_a_process,  a_table_without_descriptors,
+		what_was_there_is_found_later, a_number_that_is_used_again,
 	};
 
 	return unit_main("guard", tests, ARRAY_SIZE(tests));

@@ -3,6 +3,8 @@
 
 #include "tests/lib/unit.h"
 
+#include <sys/resource.h>
+
 static const char instance[] = "0123456789abcdef0123456789abcdef";
 
 struct fixture {
@@ -143,6 +145,58 @@ START_TEST(who_ends_by_himself_is_reaped)
 }
 END_TEST
 
+static void set_files_limit(rlim_t most)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = most;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* A sweep that can't look goes on until it can. */
+START_TEST(without_descriptors_a_sweep_goes_on)
+{
+	struct fixture *fixture = begin();
+	pid_t dead = start(1), living = start(2);
+
+	set_files_limit(0);
+	orphans_sweep(&fixture->orphans);
+	for (unsigned i = 0; i < 3; i++)
+		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+	ck_assert(is_there(dead));
+	ck_assert_uint_gt(fixture->orphans.steps_left, 0);
+	set_files_limit(1024);
+	while (fixture->orphans.steps_left > 0)
+		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+	ck_assert(!is_there(dead));
+	ck_assert(is_there(living));
+	/* Whoever ends meanwhile is reaped later. */
+	set_files_limit(0);
+	kill(living, SIGKILL);
+	event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+	set_files_limit(1024);
+	while (is_there(living))
+		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+	end(fixture);
+}
+END_TEST
+
+/* Who was there before must be known. */
+START_TEST(without_descriptors_there_is_no_begin)
+{
+	struct orphans orphans;
+	struct loop loop;
+
+	ck_assert_int_eq(loop_init(&loop, (size_t)1 << 20), 0);
+	set_files_limit(0);
+	ck_assert_int_eq(orphans_init(&orphans, &loop, instance, is_living, NULL), -EMFILE);
+	set_files_limit(1024);
+	orphans_done(&orphans);
+	loop_done(&loop);
+}
+END_TEST
+
 START_TEST(the_known_are_kept_in_order)
 {
 	static const pid_t pids[] = {5, 9, 7, 1, 8, 3};
@@ -195,6 +249,8 @@ int main(void)
 		who_was_there_before_is_left_alone,
 		more_than_one_step_takes_are_all_found,
 		who_ends_by_himself_is_reaped,
+		without_descriptors_a_sweep_goes_on,
+		without_descriptors_there_is_no_begin,
 		the_known_are_kept_in_order,
 		a_search_finds_the_same_as_the_kernel_says,
 	};

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,9 +83,9 @@ static void check_words(bool is_abstract)
 	manager_start(&manager, is_abstract);
 	ck_assert_int_eq(systemd_init(&systemd), 0);
 	ck_assert_ptr_null(getenv("NOTIFY_SOCKET"));
-	ck_assert_int_eq(fcntl(systemd.notify_fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 
 	ck_assert_int_eq(systemd_ready(&systemd), 0);
+	ck_assert_int_eq(fcntl(systemd.notify_fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 	ck_assert_str_eq(manager_read(&manager), "READY=1");
 	ck_assert_int_eq(systemd_stopping(&systemd), 0);
 	ck_assert_str_eq(manager_read(&manager), "STOPPING=1");
@@ -108,6 +109,30 @@ END_TEST
 START_TEST(words_to_an_abstract_socket)
 {
 	check_words(true);
+}
+END_TEST
+
+/* READY=1 is said as soon as there is a descriptor for it. */
+START_TEST(no_descriptor_for_the_words)
+{
+	struct rlimit limit, none = {0};
+	struct manager manager;
+	struct systemd systemd;
+
+	clear_environment();
+	manager_start(&manager, true);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none.rlim_max = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(systemd_init(&systemd), 0);
+	ck_assert_int_eq(systemd_ready(&systemd), -EAGAIN);
+	ck_assert(systemd_has_pending(&systemd));
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_int_eq(systemd_send_pending(&systemd), 0);
+	ck_assert(!systemd_has_pending(&systemd));
+	ck_assert_str_eq(manager_read(&manager), "READY=1");
+	systemd_done(&systemd);
+	manager_stop(&manager);
 }
 END_TEST
 
@@ -405,6 +430,7 @@ int main(void)
 	const TTest *const tests[] = {
 		words_to_a_socket_in_the_file_system,
 		words_to_an_abstract_socket,
+		no_descriptor_for_the_words,
 		nobody_to_notify,
 		bad_addresses_are_refused,
 		a_state_is_reported_again,

@@ -1,6 +1,7 @@
 #include "daemon/io/service/systemd.h"
 
 #include "daemon/io/base/log_text.h"
+#include "daemon/io/base/passing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,18 +36,10 @@ static int parse_address(const char *text, struct sockaddr_un *ret_address, sock
 static int take_notify(struct systemd *systemd)
 {
 	const char *text = getenv("NOTIFY_SOCKET");
-	int fd, r;
 
 	if (!text)
 		return 0;
-	r = parse_address(text, &systemd->notify_address, &systemd->notify_address_len);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	systemd->notify_fd = fd;
-	return 0;
+	return parse_address(text, &systemd->notify_address, &systemd->notify_address_len);
 }
 
 static int take_watchdog(struct systemd *systemd)
@@ -140,17 +133,25 @@ usec_t systemd_watchdog_usec(const struct systemd *systemd)
 }
 
 /* sd_notify(3) blocks while the service manager's queue is full, so the datagram is sent here. */
+static int send_datagram(struct systemd *systemd, const char *text)
+{
+	if (systemd->notify_fd < 0)
+		systemd->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (systemd->notify_fd < 0 ||
+	    sendto(systemd->notify_fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (const struct sockaddr *)&systemd->notify_address,
+		   systemd->notify_address_len) < 0)
+		return -errno;
+	return 0;
+}
+
 static int send_text(struct systemd *systemd, const char *text)
 {
-	ssize_t n;
+	int r = 0;
 
-	if (systemd->notify_fd < 0)
-		return 0;
-	n = sendto(systemd->notify_fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
-		   (const struct sockaddr *)&systemd->notify_address, systemd->notify_address_len);
-	if (n >= 0)
-		return 0;
-	return errno == EWOULDBLOCK || errno == ENOBUFS ? -EAGAIN : -errno;
+	if (systemd->notify_address_len > 0)
+		r = send_datagram(systemd, text);
+	return is_passing(r) ? -EAGAIN : r;
 }
 
 bool systemd_has_pending(const struct systemd *systemd)
@@ -165,7 +166,7 @@ int systemd_send_pending(struct systemd *systemd)
 	if (!systemd_has_pending(systemd))
 		return 0;
 	r = send_text(systemd, systemd->pending);
-	/* It is tried again only where the queue was full. */
+	/* It is tried again only where the queue was full, or something else was short. */
 	if (r != -EAGAIN)
 		systemd->pending[0] = '\0';
 	return r;

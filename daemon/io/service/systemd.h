@@ -14,9 +14,9 @@
 #define SERVICE_LISTEN_MAX 16 /* descriptors taken over; more are closed */
 
 struct systemd {
-	int notify_fd; /* -1: the service manager takes no messages */
 	struct sockaddr_un notify_address;
-	socklen_t notify_address_len;
+	socklen_t notify_address_len; /* 0: the service manager takes no messages */
+	int notify_fd;		      /* -1: nothing was sent yet */
 	char pending[64]; /* the last state that was not sent, as the queue was full; "": none */
 	usec_t watchdog_usec;		    /* 0: no watchdog */
 	int listen_fds[SERVICE_LISTEN_MAX]; /* -1: given away */
@@ -28,7 +28,8 @@ struct systemd {
  * Takes over what stands in the environment (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID,
  * LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES) and removes it from there, so that no worker inherits it.
  * Call once, before anything is started.  Returns 0 or -errno; the environment is clean in either
- * case, and the service may be used as if there were none.
+ * case, and the service may be used as if there were none.  An error that is_passing knows: what was
+ * handed over could not be found out now.
  */
 int systemd_init(struct systemd *systemd);
 /* Closes what was not given away. */
@@ -45,9 +46,9 @@ int systemd_listen_fd(struct systemd *systemd, const char *name);
 usec_t systemd_watchdog_usec(const struct systemd *systemd);
 
 /*
- * Each sends the service manager one message.  They return 0; -EAGAIN: its queue is full (ready
- * and stopping are sent again with the next call of any of these, the others are
- * dropped); or another -errno.
+ * Each sends the service manager one message.  They return 0; -EAGAIN: its queue is full, or a
+ * descriptor or memory is wanting (ready and stopping are sent again with the next call of any of
+ * these, the others are dropped); or another -errno.
  */
 int systemd_ready(struct systemd *systemd);
 int systemd_stopping(struct systemd *systemd);

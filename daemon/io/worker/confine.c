@@ -64,8 +64,12 @@ int confine_init(struct confine *confine, struct loop *loop, const struct config
 	confine->loop = loop;
 	confine->config = config_ref(config);
 	r = find_identities(confine);
-	if (r == 0)
+	if (r == 0) {
 		r = orphans_init(&confine->orphans, loop, guard->instance, is_living, owner);
+		if (r < 0)
+			log_error("the processes that workers leave behind can't be found: %s",
+				  strerror(-r));
+	}
 	if (r == 0 && guard->pid > 0)
 		r = orphans_track(&confine->orphans, guard->pid);
 	if (r < 0)

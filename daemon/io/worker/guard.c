@@ -27,16 +27,19 @@ static const struct timeval beat_pause = {.tv_sec = 1};
 /* --- one process --- */
 
 /* The children that the process has before it starts any: a shell may have started some, and then
- * executed poold. */
-static void find_inherited(struct guard *guard)
+ * executed poold.  Where they can't be found out at once, their age tells them from others later. */
+static int find_inherited(struct guard *guard)
 {
 	struct process_table all = {0};
+	int r = process_table_read(&all);
 
-	if (process_table_read(&all) == 0)
-		for (size_t i = 0; i < all.count; i++)
-			if (all.entries[i].parent == getpid())
-				process_table_add(&guard->inherited, &all.entries[i]);
+	guard->inherited.count = 0;
+	for (size_t i = 0; i < all.count && r == 0; i++)
+		if (all.entries[i].parent == getpid() && all.entries[i].start <= guard->begun)
+			r = process_table_add(&guard->inherited, &all.entries[i]);
 	process_table_free(&all);
+	guard->knows_inherited = r == 0;
+	return r;
 }
 
 static void forget_process(struct guard *guard)
@@ -95,9 +98,14 @@ static int hold_process(struct guard *guard, pid_t pid, int link)
 static int start_process(struct guard *guard)
 {
 	pid_t daemon = getpid();
-	int ends[2], r;
+	int ends[2], r = 0;
 	pid_t pid;
 
+	/* A guard that doesn't know them would end them. */
+	if (!guard->knows_inherited)
+		r = find_inherited(guard);
+	if (r < 0)
+		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	pid = fork();
@@ -127,7 +135,7 @@ int guard_start(struct guard *guard)
 	r = process_tag_draw(guard->instance);
 	if (r < 0)
 		return r;
-	find_inherited(guard);
+	guard->begun = process_stat_now();
 	guard->error = start_process(guard);
 	return 0;
 }

@@ -25,12 +25,14 @@
 struct guard {
 	char instance[PROCESS_TAG_INSTANCE_SIZE]; /* the daemon's name, which every worker has in
 						     its environment */
-	struct process_table inherited;		  /* children that the daemon had before it began */
-	pid_t pid;				  /* 0: none is running */
-	int pidfd;				  /* readable when the guard is gone */
-	int link;				  /* the daemon's end of a socket */
-	bool has_groups;			  /* the daemon has made control groups */
-	int error;				  /* why the last start failed, -errno; 0 */
+	uint64_t begun; /* when guard_start was called, as process_stat_now says it */
+	bool knows_inherited;
+	struct process_table inherited; /* children that the daemon had before it began */
+	pid_t pid;			/* 0: none is running */
+	int pidfd;			/* readable when the guard is gone */
+	int link;			/* the daemon's end of a socket */
+	bool has_groups;		/* the daemon has made control groups */
+	int error;			/* why the last start failed, -errno; 0 */
 
 	/* From guard_watch to guard_unwatch. */
 	struct loop *loop;

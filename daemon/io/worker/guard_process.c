@@ -1,5 +1,6 @@
 #include "daemon/io/worker/guard_process.h"
 
+#include "daemon/io/base/passing.h"
 #include "daemon/io/worker/cgroup.h"
 #include "daemon/io/worker/process_tag.h"
 
@@ -46,6 +47,7 @@ struct guard_state {
 	bool *is_ours;		    /* of each process in `all` */
 	size_t is_ours_room;
 	uint64_t begun;	      /* processes that the system has ever begun, when they were seen */
+	bool is_unsure;	      /* of a process it could not be found out whether it is ours */
 	bool trusts_sessions; /* the number of a session is that of the one that was seen */
 	bool has_groups;
 	bool daemon_has_ended; /* or is about to */
@@ -83,12 +85,13 @@ static bool may_trust_sessions(const struct guard_state *guard)
 	return guard->begun > 0 && begun >= guard->begun && begun - guard->begun < numbers / 2;
 }
 
-static bool has_tag(const struct guard_state *guard, pid_t pid)
+static bool has_tag(struct guard_state *guard, pid_t pid)
 {
 	char found[PROCESS_TAG_INSTANCE_SIZE + 1];
+	int r = process_tag_read(pid, PROCESS_TAG_INSTANCE, found, sizeof(found));
 
-	return process_tag_read(pid, PROCESS_TAG_INSTANCE, found, sizeof(found)) == 1 &&
-	       strcmp(found, guard->charge->instance) == 0;
+	guard->is_unsure |= is_passing(r);
+	return r == 1 && strcmp(found, guard->charge->instance) == 0;
 }
 
 static bool is_in_known_session(const struct guard_state *guard, pid_t session)
@@ -110,7 +113,7 @@ static bool is_other(const struct guard_state *guard, const struct process_stat 
 }
 
 /* Whether it is ours, whoever its parent is. */
-static bool is_ours_itself(const struct guard_state *guard, const struct process_stat *process)
+static bool is_ours_itself(struct guard_state *guard, const struct process_stat *process)
 {
 	/* With the daemon's end its children got another parent, and this process too. */
 	if (process->parent == guard->charge->daemon && getppid() == guard->charge->daemon)
@@ -127,23 +130,36 @@ static bool has_parent_of_ours(const struct guard_state *guard, const struct pro
 	return parent && guard->is_ours[parent - guard->all.entries];
 }
 
-/* Fills `all` and `is_ours`.  Returns 0 or -errno. */
-static int look(struct guard_state *guard)
+/* Fills `all`, and makes as much room in `is_ours`. */
+static int read_all(struct guard_state *guard)
 {
 	struct process_table *all = &guard->all;
 	int r = process_table_read(all);
+	bool *is_ours;
+
+	if (r < 0 || guard->is_ours_room >= all->room)
+		return r;
+	is_ours = realloc(guard->is_ours, all->room * sizeof(*is_ours));
+	if (!is_ours)
+		return -ENOMEM;
+	guard->is_ours = is_ours;
+	guard->is_ours_room = all->room;
+	return 0;
+}
+
+/* Fills `all` and `is_ours`.  Returns 0, or -errno with nothing in them: what is known of some of
+ * the processes would be taken for others. */
+static int look(struct guard_state *guard)
+{
+	struct process_table *all = &guard->all;
+	int r = read_all(guard);
 	bool again = true;
 
-	if (r == 0 && guard->is_ours_room < all->room) {
-		bool *is_ours = realloc(guard->is_ours, all->room * sizeof(*is_ours));
-
-		if (!is_ours)
-			return -ENOMEM;
-		guard->is_ours = is_ours;
-		guard->is_ours_room = all->room;
-	}
-	if (r < 0)
+	guard->is_unsure = r < 0;
+	if (r < 0) {
+		all->count = 0;
 		return r;
+	}
 	for (size_t i = 0; i < all->count; i++)
 		guard->is_ours[i] = !is_other(guard, &all->entries[i]) &&
 				    is_ours_itself(guard, &all->entries[i]);
@@ -277,16 +293,19 @@ static unsigned kill_all(const struct guard_state *guard)
 	return count;
 }
 
-/* Kills all that is ours.  Returns how many there were. */
-static unsigned sweep(struct guard_state *guard)
+/* Kills all that is ours.  Returns whether there was anything, or may have been. */
+static bool sweep(struct guard_state *guard)
 {
+	unsigned killed;
+
 	guard->trusts_sessions = may_trust_sessions(guard);
 	if (guard->has_groups)
 		cgroups_kill_workers();
 	for (unsigned i = 0; i < STOP_ROUNDS; i++)
 		if (look(guard) < 0 || stop_new(guard) == 0)
 			break;
-	return kill_all(guard);
+	killed = kill_all(guard);
+	return killed > 0 || guard->is_unsure;
 }
 
 static void end_all(struct guard_state *guard, bool is_orderly)
@@ -299,7 +318,7 @@ static void end_all(struct guard_state *guard, bool is_orderly)
 		if (i > 0)
 			nanosleep(&pause, NULL);
 		empty++;
-		if (sweep(guard) > 0) {
+		if (sweep(guard)) {
 			empty = 0;
 			enough = EMPTY_SWEEPS;
 		}

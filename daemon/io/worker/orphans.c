@@ -1,6 +1,7 @@
 #include "daemon/io/worker/orphans.h"
 
 #include "daemon/io/base/log.h"
+#include "daemon/io/base/passing.h"
 #include "daemon/io/worker/process_stat.h"
 #include "daemon/io/worker/process_tag.h"
 
@@ -71,12 +72,15 @@ static int list_by_kernel(struct pids *list)
 
 	if (!file)
 		return -errno;
+	errno = 0;
 	while (r == 0 && list->count < LISTED_MAX && getdelim(&word, &size, ' ', file) > 0) {
 		pid_t pid = (pid_t)strtol(word, NULL, 10);
 
 		if (pid > 0)
 			r = add_pid(list, pid);
 	}
+	if (r == 0 && (ferror(file) || errno == ENOMEM))
+		r = errno > 0 ? -errno : -EIO;
 	free(word);
 	fclose(file);
 	return r;
@@ -95,14 +99,16 @@ static int list_by_search(struct pids *list)
 	return r;
 }
 
-/* The children that are not tracked and have not ended; those that have ended are reaped. */
-static struct pids list_orphans(const struct orphans *orphans)
+/* The children that are not tracked and have not ended; those that have ended are reaped.  Returns
+ * 0, or -errno: some may be missing. */
+static int list_orphans(const struct orphans *orphans, struct pids *ret)
 {
 	struct pids list = {0};
 	size_t kept = 0;
+	int r = list_by_kernel(&list);
 
-	if (list_by_kernel(&list) == -ENOENT)
-		list_by_search(&list);
+	if (r == -ENOENT)
+		r = list_by_search(&list);
 	for (size_t i = 0; i < list.count; i++) {
 		pid_t pid = list.pids[i];
 
@@ -111,7 +117,8 @@ static struct pids list_orphans(const struct orphans *orphans)
 			list.pids[kept++] = pid;
 	}
 	list.count = kept;
-	return list;
+	*ret = list;
+	return r;
 }
 
 /* --- the sweep --- */
@@ -119,16 +126,19 @@ static struct pids list_orphans(const struct orphans *orphans)
 enum verdict {
 	VERDICT_LEAVE = 0,
 	VERDICT_KILL,
-	VERDICT_UNTAGGED
+	VERDICT_UNTAGGED,
+	VERDICT_UNKNOWN /* it can't be looked at now */
 };
 
 static enum verdict judge(const struct orphans *orphans, pid_t pid)
 {
 	char name[PROCESS_TAG_LIFE_SIZE + 1];
 	uint32_t worker, life;
+	int r = process_tag_read(pid, PROCESS_TAG_LIFE, name, sizeof(name));
 
-	if (process_tag_read(pid, PROCESS_TAG_LIFE, name, sizeof(name)) != 1 ||
-	    process_tag_parse_life(orphans->instance, name, &worker, &life) < 0)
+	if (is_passing(r))
+		return VERDICT_UNKNOWN;
+	if (r != 1 || process_tag_parse_life(orphans->instance, name, &worker, &life) < 0)
 		return VERDICT_UNTAGGED;
 	return orphans->is_living(orphans->owner, worker, life) ? VERDICT_LEAVE : VERDICT_KILL;
 }
@@ -154,7 +164,7 @@ static bool is_confirmed(struct orphans *orphans, pid_t pid)
 	orphans->suspects = suspects.pids;
 	orphans->suspect_count = suspects.count;
 	orphans->suspect_room = suspects.room;
-	return r < 0;
+	return false;
 }
 
 static void treat(struct orphans *orphans, pid_t pid)
@@ -171,11 +181,13 @@ static void treat(struct orphans *orphans, pid_t pid)
 /* One step of a sweep; returns whether there is more to do. */
 static bool sweep_step(struct orphans *orphans)
 {
-	struct pids found = list_orphans(orphans);
+	struct pids found;
+	int r = list_orphans(orphans, &found);
 	size_t begin = orphans->next < found.count ? orphans->next : 0;
 	size_t end = found.count - begin > READ_MAX ? begin + READ_MAX : found.count;
 	bool more;
 
+	orphans->has_found |= is_passing(r);
 	for (size_t i = begin; i < end; i++)
 		treat(orphans, found.pids[i]);
 	more = end < found.count || orphans->has_found;
@@ -196,7 +208,8 @@ static void advance(struct orphans *orphans)
 		return;
 	}
 	if (more)
-		log_warning("processes that a worker left behind do not end after SIGKILL");
+		log_warning("processes that a worker left behind do not end after SIGKILL, or "
+			    "can't be looked at");
 	orphans->steps_left = 0;
 	orphans->suspect_count = 0;
 }
@@ -210,11 +223,13 @@ static void on_sweep_timer(evutil_socket_t fd, short what, void *argument)
 
 static void on_child(evutil_socket_t number, short what, void *argument)
 {
-	struct pids orphans = list_orphans(argument);
+	struct pids found;
 
 	(void)number;
 	(void)what;
-	free(orphans.pids);
+	if (is_passing(list_orphans(argument, &found)))
+		orphans_sweep(argument); /* which tries again */
+	free(found.pids);
 }
 
 void orphans_pause(struct orphans *orphans)
@@ -283,14 +298,16 @@ void orphans_untrack(struct orphans *orphans, pid_t pid)
 		(orphans->tracked_count - place) * sizeof(*orphans->tracked));
 }
 
-static void note_inherited(struct orphans *orphans)
+static int note_inherited(struct orphans *orphans)
 {
-	struct pids inherited = list_orphans(orphans);
+	struct pids inherited;
+	int r = list_orphans(orphans, &inherited);
 
 	if (inherited.count > 0)
 		qsort(inherited.pids, inherited.count, sizeof(*inherited.pids), compare_pids);
 	orphans->inherited = inherited.pids;
 	orphans->inherited_count = inherited.count;
+	return is_passing(r) ? r : 0;
 }
 
 int orphans_init(struct orphans *orphans, struct loop *loop, const char *instance,
@@ -298,11 +315,16 @@ int orphans_init(struct orphans *orphans, struct loop *loop, const char *instanc
 {
 	*orphans = (struct orphans){
 		.loop = loop, .instance = instance, .is_living = is_living, .owner = owner};
+	int r;
+
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -errno;
-	note_inherited(orphans);
 	evsignal_assign(&orphans->child_event, loop->base, SIGCHLD, on_child, orphans);
 	evtimer_assign(&orphans->sweep_timer, loop->base, on_sweep_timer, orphans);
+	/* Without them what is not the daemon's would be killed. */
+	r = note_inherited(orphans);
+	if (r < 0)
+		return r;
 	return event_add(&orphans->child_event, NULL) < 0 ? -ENOMEM : 0;
 }
 

@@ -1,5 +1,7 @@
 #include "daemon/io/worker/process_stat.h"
 
+#include "daemon/io/base/passing.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -189,9 +191,13 @@ int process_table_read(struct process_table *table)
 	while (r == 0 && (entry = readdir(proc))) {
 		struct process_stat process;
 
-		if (isdigit((unsigned char)entry->d_name[0]) &&
-		    process_stat_read((pid_t)strtol(entry->d_name, NULL, 10), &process) == 0)
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		r = process_stat_read((pid_t)strtol(entry->d_name, NULL, 10), &process);
+		if (r == 0)
 			r = process_table_add(table, &process);
+		else if (!is_passing(r))
+			r = 0; /* it has ended meanwhile */
 	}
 	closedir(proc);
 	process_table_sort(table);

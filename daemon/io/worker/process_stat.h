@@ -47,8 +47,8 @@ int process_stat_command_line(uintptr_t *ret_begin, uintptr_t *ret_end);
  */
 int process_stat_signal(const struct process_stat *process, int signal);
 
-/* Reads all processes of the system into the table, in place of what was in it.  Returns 0 or
- * -errno. */
+/* Reads all processes of the system into the table, in place of what was in it.  Returns 0, or
+ * -errno: some may be missing in the table. */
 int process_table_read(struct process_table *table);
 
 /* The process of that number, or NULL. */

@@ -74,7 +74,8 @@ int process_tag_read(pid_t pid, const char *variable, char *value, size_t size)
 		return -errno;
 	errno = 0;
 	r = find(file, variable, value, size);
-	if (r == 0 && ferror(file))
+	/* A line that there is no memory for is no error of the file. */
+	if (r == 0 && (ferror(file) || errno == ENOMEM))
 		r = errno > 0 ? -errno : -EIO;
 	fclose(file);
 	return r;
