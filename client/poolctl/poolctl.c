@@ -196,13 +196,23 @@ static int read_options(int argc, char **argv, struct options *options)
 	return 0;
 }
 
+/* Texts are printed character by character: a line of the standard error is one write too. */
+static void buffer_errors(void)
+{
+	static char buffer[BUFSIZ];
+
+	setvbuf(stderr, buffer, _IOLBF, sizeof(buffer));
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.wait_ms = WAIT_MS};
 	const struct command *command;
-	int r = read_options(argc, argv, &options);
-	int arg_count = argc - optind - 1;
+	int r, arg_count;
 
+	buffer_errors();
+	r = read_options(argc, argv, &options);
+	arg_count = argc - optind - 1;
 	if (r != 0)
 		return r;
 	if (options.version) {
