@@ -202,7 +202,8 @@ START_TEST(a_link_with_half_of_a_large_message_waits_behind_others)
 	}
 	say(&fixture, 0, "a\n");
 	say(&fixture, 1, "b\n");
-	expect_in_turn(&fixture, "a.");
+	turn(&fixture);
+	ck_assert_int_eq(fixture.order[0], 'a');
 	while (!strchr(fixture.order, 'x'))
 		turn(&fixture);
 	end(&fixture);
