@@ -90,20 +90,24 @@ void buf_put_text(struct buf *buf, struct bytes text)
 	}
 }
 
+/* Printed to where it belongs at once; a second time only where that had too little room. */
 void buf_printf(struct buf *buf, const char *format, ...)
 {
+	size_t room = buf->data && buf->error == 0 ? buf->capacity - buf->len + 1 : 0;
+	char *end = room > 0 ? (char *)buf->data + buf->len : NULL;
 	va_list args;
 	int len;
 
 	va_start(args, format);
-	len = vsnprintf(NULL, 0, format, args);
+	len = vsnprintf(end, room, format, args);
 	va_end(args);
-
 	if (len <= 0 || !reserve(buf, (size_t)len))
 		return;
-	va_start(args, format);
-	vsnprintf((char *)buf->data + buf->len, (size_t)len + 1, format, args);
-	va_end(args);
+	if ((size_t)len >= room) {
+		va_start(args, format);
+		vsnprintf((char *)buf->data + buf->len, (size_t)len + 1, format, args);
+		va_end(args);
+	}
 	buf->len += (size_t)len;
 }
 

@@ -374,6 +374,14 @@ static int check_arguments(const struct command *command, const struct options *
 	return 0;
 }
 
+/* Texts are printed character by character: a line of the standard error is one write too. */
+static void buffer_errors(void)
+{
+	static char buffer[BUFSIZ];
+
+	setvbuf(stderr, buffer, _IOLBF, sizeof(buffer));
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.wait_ms = WAIT_MS};
@@ -381,6 +389,7 @@ int main(int argc, char **argv)
 	char fault[FAULT_MAX];
 	int arg_count, r;
 
+	buffer_errors();
 	read_options(argc, argv, &options, fault);
 	arg_count = argc - optind - 1;
 	command = arg_count >= 0 ? command_find(argv[optind]) : NULL;

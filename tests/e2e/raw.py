@@ -120,6 +120,7 @@ class Raw:
 
     def send(self, data: bytes) -> None:
         """Writes these bytes, all of them."""
+        self.socket.settimeout(HANGS)  # a read may have left a shorter one
         self.socket.sendall(data)
 
     def ask(self, method: str, *params: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import unittest
@@ -20,6 +21,9 @@ from harness import BUILD  # noqa: E402
 TIMEOUT, GRACE = 100, 50
 SLACK = 2.0
 
+# The length of a long error text.
+LONG = 200_000
+
 # The exit statuses that poolctl documents.
 STATUSES = {0, 1, 2, 65, 69, 71, 75, 76}
 
@@ -27,6 +31,13 @@ STATUSES = {0, 1, 2, 65, 69, 71, 75, 76}
 def silent(peer: Peer) -> None:
     while True:
         peer.read()
+
+
+def chatty(peer: Peer) -> None:
+    while True:
+        _, number, method, _ = peer.read()
+        error = {"code": "shed", "message": "x" * LONG}
+        peer.send([1, number, None, {}] if method == "poold.hello" else [1, number, error, None])
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:
@@ -103,6 +114,18 @@ class Poolctl(unittest.TestCase):
     def test_silence(self) -> None:
         with FakeServer(silent, greeted=False) as server:
             self.assertEqual(self.ask(server.path, "health").returncode, 75)
+
+    def test_a_long_error_is_not_written_in_bytes(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a write is a packet
+        command = [BUILD / "poolctl", "--socket", None, "call", "p", "m"]
+        with ours, FakeServer(chatty, greeted=False) as server:
+            command[2] = server.path
+            with theirs, subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=theirs) as process:
+                theirs.close()
+                packets = list(iter(lambda: ours.recv(1 << 20), b""))
+            self.assertEqual(process.returncode, 1)
+        self.assertEqual(b"".join(packets).count(b"x"), LONG)
+        self.assertLess(len(packets), LONG // 1000)
 
 
 if __name__ == "__main__":

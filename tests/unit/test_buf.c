@@ -148,6 +148,25 @@ START_TEST(formatted)
 }
 END_TEST
 
+/* Wherever the end of the memory falls. */
+START_TEST(formatted_at_the_end_of_the_memory)
+{
+	for (size_t before = 230; before < 270; before++) {
+		struct buf buf;
+
+		buf_init(&buf, SIZE_MAX);
+		for (size_t i = 0; i < before; i++)
+			buf_put(&buf, "-", 1);
+		buf_printf(&buf, "%s", "0123456789");
+		buf_printf(&buf, "%d", 1);
+		ck_assert_int_eq(buf_error(&buf), 0);
+		ck_assert_uint_eq(buf.len, before + 11);
+		ck_assert_mem_eq(buf.data + before, "01234567891", 11);
+		buf_free(&buf);
+	}
+}
+END_TEST
+
 START_TEST(packed_integers)
 {
 	static const struct {
@@ -342,6 +361,7 @@ int main(void)
 		failure_lasts,
 		memory_refused,
 		formatted,
+		formatted_at_the_end_of_the_memory,
 		packed_integers,
 		packed_values,
 		lengths_of_text,

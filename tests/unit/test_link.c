@@ -73,11 +73,11 @@ static void on_turn(void *owner)
 static const struct link_handler handler = {
 	.on_message = on_message, .on_end = on_end, .on_free = on_free};
 
-static void begin(struct fixture *fixture)
+static void begin_with(struct fixture *fixture, size_t memory_max, uint64_t message_max)
 {
 	*fixture = (struct fixture){0};
 	current = fixture;
-	ck_assert_int_eq(loop_init(&fixture->loop, (size_t)1 << 20), 0);
+	ck_assert_int_eq(loop_init(&fixture->loop, memory_max), 0);
 	fixture->loop.on_timer = on_timer;
 	fixture->loop.on_turn = on_turn;
 	fixture->loop.owner = fixture;
@@ -86,12 +86,17 @@ static void begin(struct fixture *fixture)
 
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 		ck_assert_int_eq(link_open(&fixture->links[i], &fixture->loop,
-					   stream_of_socket(ends[0]), FRAMING_LINE, 100, &handler,
-					   &fixture->links[i]),
+					   stream_of_socket(ends[0]), FRAMING_LINE, message_max,
+					   &handler, &fixture->links[i]),
 				 0);
 		fixture->peers[i] = ends[1];
 	}
 	link_read_last(&fixture->links[0]);
+}
+
+static void begin(struct fixture *fixture)
+{
+	begin_with(fixture, (size_t)1 << 20, 100);
 }
 
 static void end(struct fixture *fixture)
@@ -116,6 +121,14 @@ static void expect_in_turn(struct fixture *fixture, const char *order)
 	event_base_loop(fixture->loop.base, EVLOOP_ONCE);
 	loop_run(&fixture->loop);
 	ck_assert_str_eq(fixture->order, order);
+}
+
+static void turn(struct fixture *fixture)
+{
+	memset(fixture->order, 0, sizeof(fixture->order));
+	fixture->loop.is_leaving = false;
+	event_base_loop(fixture->loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	loop_run(&fixture->loop);
 }
 
 START_TEST(a_link_is_read_after_all_others)
@@ -171,6 +184,32 @@ START_TEST(a_link_that_is_closed_or_paused_is_not_read)
 }
 END_TEST
 
+/* Who sends half of a large message has its slice too: the copies that its buffer costs as it grows
+ * count, though no message comes. */
+START_TEST(a_link_with_half_of_a_large_message_waits_behind_others)
+{
+	static char piece[64 * 1024];
+	struct fixture fixture;
+	size_t sent = 0;
+
+	memset(piece, 'x', sizeof(piece));
+	begin_with(&fixture, (size_t)32 << 20, (size_t)8 << 20);
+	while (!fixture.links[1].is_heavy) {
+		ck_assert_uint_lt(sent, (size_t)4 << 20);
+		sent += sizeof(piece);
+		ck_assert_int_eq(write(fixture.peers[1], piece, sizeof(piece)), sizeof(piece));
+		expect_in_turn(&fixture, ".");
+	}
+	say(&fixture, 0, "a\n");
+	say(&fixture, 1, "b\n");
+	turn(&fixture);
+	ck_assert_int_eq(fixture.order[0], 'a');
+	while (!strchr(fixture.order, 'x'))
+		turn(&fixture);
+	end(&fixture);
+}
+END_TEST
+
 /* --- two pipes --- */
 
 #define SMALL_PIPE 4096
@@ -195,14 +234,6 @@ static struct stream begin_piped(struct fixture *fixture)
 	close(fixture->peers[0]);
 	fixture->peers[0] = input[1];
 	return (struct stream){.in = output[0], .out = input[1]};
-}
-
-static void turn(struct fixture *fixture)
-{
-	memset(fixture->order, 0, sizeof(fixture->order));
-	fixture->loop.is_leaving = false;
-	event_base_loop(fixture->loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	loop_run(&fixture->loop);
 }
 
 /* More than a pipe holds is written as the peer reads it. */
@@ -292,6 +323,7 @@ int main(void)
 		a_link_is_read_after_all_others,
 		the_timer_comes_after_all_input,
 		a_link_that_is_closed_or_paused_is_not_read,
+		a_link_with_half_of_a_large_message_waits_behind_others,
 		output_waits_until_a_pipe_has_room,
 		output_ends_and_input_goes_on,
 		what_was_said_comes_before_the_end,

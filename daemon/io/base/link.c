@@ -565,7 +565,14 @@ static bool keep_rest(struct link *link, const uint8_t *rest, size_t len)
 	return true;
 }
 
-static bool make_in_room(struct link *link)
+/* Work for a message that has not come to its end.  A drain is limited by messages. */
+static void charge_unfinished(struct link *link, struct slice *slice, size_t bytes)
+{
+	if (!link->is_draining)
+		link->is_heavy = slice_charge(slice, bytes);
+}
+
+static bool make_in_room(struct link *link, struct slice *slice)
 {
 	struct chunk *grown;
 	size_t wanted, total;
@@ -582,6 +589,7 @@ static bool make_in_room(struct link *link)
 	}
 	link->has_grown = true;
 	link->in = grown;
+	charge_unfinished(link, slice, link->in_len); /* it may have been moved */
 	return true;
 }
 
@@ -655,7 +663,7 @@ static ssize_t read_own(struct link *link, struct slice *slice)
 	size_t done;
 	ssize_t n;
 
-	if (!make_in_room(link))
+	if (!make_in_room(link, slice))
 		return link->is_skipping ? read_shared(link, slice) : -1;
 	n = read(link->stream.in, link->in->data + link->in_len, link->in->capacity - link->in_len);
 	if (n <= 0)
@@ -670,6 +678,8 @@ static ssize_t read_own(struct link *link, struct slice *slice)
 		drop_input(link);
 	else if (done > 0)
 		keep_rest(link, chunk->data + done, link->in_len - done);
+	else
+		charge_unfinished(link, slice, (size_t)n);
 	return n;
 }
 
