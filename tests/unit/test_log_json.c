@@ -51,7 +51,7 @@ START_TEST(long_texts_are_cut)
 
 	memset(message, 1, sizeof(message) - 1);
 	memset(value, '"', sizeof(value) - 1);
-	for (size_t size = 256; size <= 4096; size++) {
+	for (size_t size = 512; size <= 4096; size++) {
 		const char *line = line_of(message, value, size);
 		const char *pool = strstr(line, "\"pool\":\"");
 
