@@ -11,7 +11,7 @@ static const char *line_of(const char *message, const char *value, size_t size)
 	static char out[4097];
 	const struct log_field fields[] = {{"pool", value}, {"left", NULL}, {"worker", "3"}};
 	const struct log_json record = {.time = "T",
-					.level = LOG_LEVEL_WARNING,
+					.level = "warning",
 					.message = message,
 					.fields = fields,
 					.field_count = ARRAY_SIZE(fields)};
