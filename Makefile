@@ -416,6 +416,17 @@ D              := $(DESTDIR)
 man_dir         = $(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/
 render          = sed -e 's|@sbindir@|$(SBINDIR)|g;s|@sysconfdir@|$(SYSCONFDIR)|g;s|@datadir@|$(DATADIR)|g' $(1) | install -Dm644 /dev/stdin $(2)
 
+# A manual has the date of its last commit, in a tree without git that of SOURCE_DATE_EPOCH, without either its own.
+define dated
+epoch=$$(git -c safe.directory='*' log -1 --no-merges --format=%at -- $(1) 2>/dev/null); epoch=$${epoch:-$$SOURCE_DATE_EPOCH}; \
+  sed "$${epoch:+s/^\.Dd .*/.Dd $$(LC_ALL=C date -u -d "@$$epoch" '+%B %-d, %Y')/}" $(1)
+endef
+
+# One manual as it is installed, for tests/lint/manuals.sh.
+.PHONY: man-page
+man-page:
+	@$(call dated,$(PAGE))
+
 # The loader finds the library through its cache, which root rebuilds: where that is not possible here, it is named.
 LDCONFIG       ?= $(or $(shell command -v ldconfig),/sbin/ldconfig)
 define refresh_loader
@@ -445,7 +456,7 @@ install: all
 	install -Dm644 daemon/poold.bash-completion $(D)$(COMPLETIONDIR)/poold
 	$(foreach f,$(PY_FILES),install -Dm644 client/python/$(f) $(D)$(PYTHONDIR)/$(f) &&) true
 	$(foreach f,$(EXAMPLE_FILES),install -Dm644 client/python/$(f) $(D)$(DATADIR)/$(f) &&) true
-	$(foreach f,$(MAN_PAGES),install -Dm644 $(f) $(call man_dir,$(f))$(notdir $(f)) &&) true
+	$(foreach f,$(MAN_PAGES),{ $(call dated,$(f)) | install -Dm644 /dev/stdin $(call man_dir,$(f))$(notdir $(f)); } &&) true
 	$(call render,systemd/poold.service.in,$(D)$(UNITDIR)/poold.service)
 	install -Dm644 systemd/poold.socket $(D)$(UNITDIR)/poold.socket
 	install -Dm644 systemd/poold.sysusers $(D)$(SYSUSERSDIR)/poold.conf

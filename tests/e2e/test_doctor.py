@@ -74,3 +74,24 @@ class Doctor(PoolctlTest):
         self.assertEqual(found["breaker"]["status"], "fault")
         done = poolctl(daemon, "doctor", "nothing")
         self.assertEqual(done.returncode, 64, done)
+
+    def test_the_last_words_of_a_start_that_failed(self) -> None:
+        daemon = self.ill(pool("tools", "/bin/sh -c 'echo first >&2; echo second >&2; exit 3'"))
+
+        def shown() -> bool:
+            return all(
+                "exit status 3" in text and "  first\n" in text and "  second\n" in text
+                for text in (poolctl(daemon, words).stdout for words in ("status", "doctor")))
+
+        eventually(shown, lambda: poolctl(daemon, "status").stdout)
+
+    def test_code_in_a_home_directory_that_cannot_be_read(self) -> None:
+        hidden = "/home/nobody-has-this/worker.py"
+        daemon = self.ill(pool("tools", f"/usr/bin/python3 {hidden}"))
+
+        def found() -> bool:
+            start = self.findings(daemon, "tools")["start"]
+            return ("lies in /home" in start["text"] and "ProtectHome=" in start["text"]
+                    and "ProtectHome=read-only" in start["advice"])
+
+        eventually(found, lambda: str(self.findings(daemon, "tools")))

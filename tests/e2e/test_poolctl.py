@@ -112,3 +112,34 @@ class Poolctl(PoolctlTest):
         done = poolctl(daemon, "status")
         self.assertIn("broken", done.stdout)
         self.assertIn("down", done.stdout)
+
+    def test_why_the_daemon_ended_a_worker(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="50ms"))
+        daemon.announced.append("pool=tools")
+        self.succeed(daemon, "kill", "tools", "1", "KILL")
+        eventually(lambda: "killed by hand: " in self.succeed(daemon, "workers"),
+                   lambda: self.succeed(daemon, "workers"))
+        poolctl(daemon, "call", "--timeout", "200ms", "tools", "hang")
+        eventually(lambda: "killed for overrunning" in self.succeed(daemon, "workers"),
+                   lambda: self.succeed(daemon, "workers"))
+
+    def test_probes(self) -> None:
+        bad = pool("bad", worker("rude", "never_ready"))
+        daemon = self.launch(pool("good", UNRULY), bad)
+        daemon.wait_listening()
+        eventually(lambda: daemon.pool("good")["status"] == "ok", "the good one is")
+        for words, status in (("--live", 0), ("--ready good", 0), ("--ready bad", 2),
+                              ("--ready", 2)):
+            with self.subTest(words):
+                self.assertEqual(poolctl(daemon, "health", *words.split()).returncode, status)
+        self.assertEqual(poolctl(daemon, "-s", "/nowhere.sock", "health", "--live").returncode, 69)
+
+    def test_a_log_of_json(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), log_format="json")
+        daemon.announced.append(r'^\{"time":')
+        self.succeed(daemon, "kill", "tools", "1", "TERM")
+        eventually(lambda: "by hand" in str(daemon.log), "its end is logged")
+        lines = [json.loads(line) for line in daemon.log.lines]
+        for line in lines:
+            self.assertLessEqual({"time", "level", "message"}, set(line), line)
+        self.assertTrue(any(line.get("pool") == "tools" and line.get("worker") for line in lines))

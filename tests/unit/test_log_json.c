@@ -11,7 +11,7 @@ static const char *line_of(const char *message, const char *value, size_t size)
 	static char out[4097];
 	const struct log_field fields[] = {{"pool", value}, {"left", NULL}, {"worker", "3"}};
 	const struct log_json record = {.time = "T",
-					.level = LOG_LEVEL_WARNING,
+					.level = "warning",
 					.message = message,
 					.fields = fields,
 					.field_count = ARRAY_SIZE(fields)};
@@ -51,7 +51,7 @@ START_TEST(long_texts_are_cut)
 
 	memset(message, 1, sizeof(message) - 1);
 	memset(value, '"', sizeof(value) - 1);
-	for (size_t size = 256; size <= 4096; size++) {
+	for (size_t size = 512; size <= 4096; size++) {
 		const char *line = line_of(message, value, size);
 		const char *pool = strstr(line, "\"pool\":\"");
 

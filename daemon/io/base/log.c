@@ -104,7 +104,8 @@ static void make_json(struct record *record, enum log_level level, const char *m
 		      const char *message, const struct log_field *fields, size_t count)
 {
 	char time[TIME_TEXT_MAX];
-	const struct log_json json = {time, level, message_id, message, fields, count};
+	const struct log_json json = {time, log_level_name(level), message_id, message, fields,
+				      count};
 
 	print_time(time);
 	record->max = LINE_MAX_BYTES;

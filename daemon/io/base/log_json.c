@@ -8,7 +8,7 @@
 #define SPELLED_MAX 16 /* the longest way to write one character, and a zero byte */
 #define TAIL	    6  /* `..."` of a text, and `}` and the newline of the line */
 
-/* A line under construction, which always has room for its TAIL. */
+/* A line under construction, which always has room for its end: a text keeps that of a TAIL before it. */
 struct line {
 	char *data;
 	size_t len;
@@ -17,7 +17,9 @@ struct line {
 
 static size_t room_of(const struct line *line)
 {
-	return line->max - TAIL - line->len;
+	size_t used = line->len + TAIL;
+
+	return used < line->max ? line->max - used : 0;
 }
 
 static void put(struct line *line, const char *text, size_t len)
@@ -95,7 +97,7 @@ size_t log_json_line(const struct log_json *record, char *out, size_t size)
 	struct line line = {.data = out, .max = size};
 
 	put_field(&line, "time", record->time, size);
-	put_field(&line, "level", log_level_name(record->level), size);
+	put_field(&line, "level", record->level, size);
 	/* So that the fields have room behind a long message. */
 	put_field(&line, "message", record->message, size * 3 / 4);
 	if (record->message_id)

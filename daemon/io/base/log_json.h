@@ -6,7 +6,7 @@
 
 struct log_json {
 	const char *time;
-	enum log_level level;
+	const char *level;
 	const char *message_id; /* NULL: none */
 	const char *message;
 	const struct log_field *fields;
