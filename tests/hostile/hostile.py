@@ -488,7 +488,7 @@ def draw(cases: list[str], count: int, source: random.Random) -> list[str]:
     left: dict[str, list[str]] = {}
     for case in cases:
         left.setdefault(case.partition(":")[0], []).append(case)
-    drawn = []
+    drawn: list[str] = []
     while left and len(drawn) < count:
         kinds = list(left)
         weights = [WEIGHTS.get(kind.rpartition("/")[2], 1) for kind in kinds]
