@@ -330,14 +330,15 @@ fuzz-run: $(FUZZERS)
 # A libc whose calls fail, one in each case: some of all cases, drawn by a seed, and all of them.  A sanitizer has a libc of
 # its own.
 HOSTILE_RUN  = lines:$(PYTHON) tests/hostile/hostile.py
-HOSTILE_STEP = $(if $(filter none,$(SAN)),'step:hostile libc:1' '$(HOSTILE_RUN) --sample 100')
+HOSTILE_STEP = $(if $(filter none,$(SAN)),'step:hostile libc:1' '$(HOSTILE_RUN) --sample 94' \
+               '$(HOSTILE_RUN) --guard --range 1-60 --sample 6')
 HOSTILE_CALLS := open,socket,pipe,accept,connect,bind,poller,watch,poll,fork,clone,pidfd,signal,wait,fcntl,random,wall,mono
 HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTILE_CALLS)' \
                '$(HOSTILE_RUN) --kinds read' '$(HOSTILE_RUN) --kinds write,mmap' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1-700' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 701-1300' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1301-2000' \
-               '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard'
+               '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100'
 
 chaos: all tools
 	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD) $(NPM_TESTS)) $(HOSTILE_STEP)
