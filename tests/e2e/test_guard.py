@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -12,6 +13,11 @@ import procs
 from clock import Timed, eventually
 from harness import START_TIMEOUT, TOOLBOX, Daemon, DaemonTest, pool, worker
 
+# Signals of faults keep their default.
+FAULTS = (
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP
+)
+
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 
 
@@ -20,12 +26,18 @@ def guards(daemon: Daemon) -> list[int]:
     return [pid for pid in below if procs.name(pid) == "pguard" and procs.is_alive(pid)]
 
 
+def status(pid: int, field: str) -> str:
+    """What /proc says in that line of a process's status; "" of one that is gone."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return value.strip()
+    return ""
+
+
 def wakings(pid: int) -> int:
     """How often a process has waited for something."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("voluntary_ctxt_switches:"):
-            return int(line.split()[1])
-    return 0
+    return int(status(pid, "voluntary_ctxt_switches") or 0)
 
 
 def wait_for_look(daemon: Daemon) -> None:
@@ -73,6 +85,16 @@ class Found(DaemonTest):
         command = Path(f"/proc/{guard}/cmdline").read_bytes()
         self.assertTrue(command.startswith(b"pguard"), command)
         self.assertNotIn(b"poold", command)
+
+    def test_it_ignores_signals_and_keeps_none(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        (guard,) = guards(daemon)
+        for number in signal.valid_signals():
+            if number not in (signal.SIGKILL, signal.SIGSTOP, *FAULTS):
+                os.kill(guard, number)
+        self.assertEqual(guards(daemon), [guard])
+        self.assertEqual(int(status(guard, "SigBlk"), 16), 0)
+        self.assertEqual(int(status(guard, "ShdPnd"), 16), 0)
 
 
 class Attacked(DaemonTest):
