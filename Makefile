@@ -321,7 +321,7 @@ fuzz-run: $(FUZZERS)
 	done
 
 chaos: all tools
-	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD) $(NPM_TESTS))
+	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD) tests/e2e/test_unfriendly.py $(NPM_TESTS))
 
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
