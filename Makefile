@@ -341,7 +341,8 @@ HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTI
                '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100'
 
 chaos: all tools
-	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' $(addprefix file:,$(E2E_LOAD) $(NPM_TESTS)) $(HOSTILE_STEP)
+	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' \
+	  $(addprefix file:,$(E2E_LOAD) tests/e2e/test_unfriendly.py $(NPM_TESTS)) $(HOSTILE_STEP)
 
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)

@@ -91,11 +91,9 @@ class Sources(unittest.TestCase):
         self.assertIn("/venv/bin/python3 -m poold.worker shop", told)
 
 
-class InstalledInUsr(ClientExamples):
-    prefix = "/usr"
+class Installed(ClientExamples):
+    """Below the default prefix; test_readme has another one too."""
 
-
-class InstalledInUsrLocal(ClientExamples):
     prefix = "/usr/local"
 
 

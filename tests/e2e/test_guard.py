@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -12,6 +13,11 @@ import procs
 from clock import Timed, eventually
 from harness import START_TIMEOUT, TOOLBOX, Daemon, DaemonTest, pool, worker
 
+# Signals of faults keep their default.
+FAULTS = (
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP
+)
+
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 
 
@@ -20,52 +26,60 @@ def guards(daemon: Daemon) -> list[int]:
     return [pid for pid in below if procs.name(pid) == "pguard" and procs.is_alive(pid)]
 
 
+def status(pid: int, field: str) -> str:
+    """What /proc says in that line of a process's status; "" of one that is gone."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return value.strip()
+    return ""
+
+
 def wakings(pid: int) -> int:
     """How often a process has waited for something."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("voluntary_ctxt_switches:"):
-            return int(line.split()[1])
-    return 0
+    return int(status(pid, "voluntary_ctxt_switches") or 0)
 
 
-def wait_for_look(daemon: Daemon) -> None:
+def wait_for_look(*daemons: Daemon) -> None:
     """The guard wakes up once a second for the daemon, and once to look at the processes."""
-    (guard,) = guards(daemon)
-    before = wakings(guard)
-    eventually(lambda: wakings(guard) >= before + 5, "the guard has looked")
+    watched = [guard for daemon in daemons for guard in guards(daemon)]
+    enough = [wakings(guard) + 5 for guard in watched]
+    assert len(watched) == len(daemons)
+    eventually(
+        lambda: all(wakings(guard) >= count for guard, count in zip(watched, enough)),
+        "the guard has looked",
+    )
 
 
 class Found(DaemonTest):
     """The daemon is killed: whatever its workers have started ends."""
 
     def test_whatever_it_did_to_its_environment(self) -> None:
-        daemon = self.start(pool("wild", UNQUIET))
+        """Also where the guard is not the first one."""
+        daemon, other = (self.start(pool("wild", UNQUIET)) for _ in range(2))
         client = daemon.connect()
         seen = [
             client.call_pool("wild", "disguised", [disguise, True])
             for disguise in ("empty", "undumpable", "overwritten")
         ]
-        wait_for_look(daemon)
+        seen_by_other = other.connect().call_pool("wild", "disguised", ["empty", True])
+        self.replace_guard(other)
+        wait_for_look(daemon, other)
         late = [
             client.call_pool("wild", "disguised", [disguise, False])
             for disguise in ("empty", "overwritten")
         ]
-        daemon.signal(signal.SIGKILL)
-        daemon.wait_ended()
-        left = procs.wait_gone([*seen, *late], 5.0)
+        for each in (daemon, other):
+            each.signal(signal.SIGKILL)
+            each.wait_ended()
+        left = procs.wait_gone([*seen, seen_by_other, *late], 5.0)
         self.assertEqual(left, [], [procs.describe(pid) for pid in left])
 
-    def test_also_by_a_guard_that_came_later(self) -> None:
-        daemon = self.start(pool("wild", UNQUIET))
+    def replace_guard(self, daemon: Daemon) -> None:
         daemon.announced.append("guard")
-        hidden = daemon.connect().call_pool("wild", "disguised", ["empty", True])
         (first,) = guards(daemon)
         procs.kill(first)
         eventually(lambda: guards(daemon) not in ([], [first]), "there is another")
-        wait_for_look(daemon)
-        daemon.signal(signal.SIGKILL)
-        daemon.wait_ended()
-        self.assertEqual(procs.wait_gone([hidden], 5.0), [])
 
     def test_it_has_another_name_than_the_daemon(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX))
@@ -74,22 +88,33 @@ class Found(DaemonTest):
         self.assertTrue(command.startswith(b"pguard"), command)
         self.assertNotIn(b"poold", command)
 
+    def test_it_ignores_signals_and_keeps_none(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        (guard,) = guards(daemon)
+        for number in signal.valid_signals():
+            if number not in (signal.SIGKILL, signal.SIGSTOP, *FAULTS):
+                os.kill(guard, number)
+        self.assertEqual(guards(daemon), [guard])
+        self.assertEqual(int(status(guard, "SigBlk"), 16), 0)
+        self.assertEqual(int(status(guard, "ShdPnd"), 16), 0)
+
 
 class Attacked(DaemonTest):
     """A worker of the daemon's own user ends or stops the guard."""
 
-    def test_one_that_was_stopped_is_replaced(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
-        daemon.announced.append("guard")
-        (guard,) = guards(daemon)
-        daemon.connect().call("tools.signal_process", guard, signal.SIGSTOP)
-        eventually(lambda: guards(daemon) not in ([], [guard]), "there is another")
-        daemon.log.wait_for("guard.* has not answered")
-        eventually(lambda: daemon.ask("poold.health")["guard"], "health says that it lives")
+    def test_another_comes_for_one_that_is_stopped_or_killed(self) -> None:
+        stopped, killed = (self.start(pool("tools", TOOLBOX)) for _ in range(2))
+        for daemon in (stopped, killed):
+            daemon.announced.append("guard")
+        (guard,) = guards(stopped)
+        stopped.connect().call("tools.signal_process", guard, signal.SIGSTOP)
+        self.check_killed(killed)
+        eventually(lambda: guards(stopped) not in ([], [guard]), "there is another")
+        stopped.log.wait_for("guard.* has not answered")
+        eventually(lambda: stopped.ask("poold.health")["guard"], "health says that it lives")
 
-    def test_one_that_is_killed_again_and_again_comes_back(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
-        daemon.announced.append("guard")
+    def check_killed(self, daemon: Daemon) -> None:
+        """It comes back each time, though later."""
         killed: list[int] = []
         for _ in range(3):
             (guard,) = eventually(lambda: guards(daemon), "there is one")

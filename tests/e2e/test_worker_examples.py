@@ -315,11 +315,9 @@ class WorkerExamples(unittest.TestCase):
         return False
 
 
-class InstalledInUsr(WorkerExamples):
-    prefix = "/usr"
+class Installed(WorkerExamples):
+    """Below the default prefix; test_readme has another one too."""
 
-
-class InstalledInUsrLocal(WorkerExamples):
     prefix = "/usr/local"
 
 

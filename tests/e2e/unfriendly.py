@@ -49,12 +49,14 @@ def keep_asking(path: str, connections: int, requests: Iterator[bytes], ahead: i
     begun()
     while True:
         for key, _ in chosen.select():
-            data = key.fileobj.recv(MIB)
+            peer = key.fileobj
+            assert isinstance(peer, socket.socket)
+            data = peer.recv(MIB)
             if not data:
                 raise EOFError("the connection was closed")
             key.data.feed(data)
             answers = sum(1 for _ in key.data)
-            key.fileobj.sendall(b"".join(itertools.islice(requests, answers)))
+            peer.sendall(b"".join(itertools.islice(requests, answers)))
 
 
 def calls(method: str, args: object, **options: object) -> Iterator[bytes]:

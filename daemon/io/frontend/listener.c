@@ -17,6 +17,8 @@
 
 /* Accepted in one turn at most, so that those who are in go on being served. */
 #define ACCEPTS_PER_TURN 64
+/* And for so long: who comes costs more than a call, as it is found out who that is. */
+#define ACCEPTS_TIME USEC_PER_MSEC
 
 /* When accepting is tried again that failed. */
 #define RETRY_PAUSE (200 * USEC_PER_MSEC)
@@ -127,10 +129,16 @@ static bool accept_one(struct listener *listener)
 
 static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 {
+	struct listener *listener = argument;
+	struct turn *turn = &listener->frontend->driver->loop->turn;
+	usec_t until;
+
 	(void)fd;
 	(void)what;
+	turn_begin(turn);
+	until = usec_add(turn_measure(turn), ACCEPTS_TIME);
 	for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++)
-		if (!accept_one(argument))
+		if (!accept_one(listener) || turn_measure(turn) >= until)
 			return;
 }
 

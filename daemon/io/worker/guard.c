@@ -212,11 +212,13 @@ static void on_gone(evutil_socket_t fd, short what, void *argument)
 	take_end(argument);
 }
 
-/* Without the event the next beat finds its end. */
+/* Without memory for the event the next beat finds its end, which is soon enough. */
 static void watch_process(struct guard *guard)
 {
 	event_assign(&guard->gone, guard->loop->base, guard->pidfd, EV_READ, on_gone, guard);
-	event_add(&guard->gone, NULL);
+	if (event_add(&guard->gone, NULL) < 0)
+		log_debug("no memory to watch the guard, process %d: it is looked at once a second",
+			  (int)guard->pid);
 }
 
 /* Takes the answers to earlier beats and sends another. */

@@ -327,14 +327,20 @@ static void end_all(struct guard_state *guard, bool is_orderly)
 
 /* --- its begin --- */
 
+/* The daemon blocks signals that it reads from a descriptor.  Here nobody reads them, and what is
+ * ignored but blocked would be kept for ever, so nothing stays blocked.  SIGKILL and SIGSTOP always
+ * act: the daemon starts another guard. */
 static void ignore_signals(void)
 {
 	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGCHLD};
+	sigset_t none;
 
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_IGN);
 	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
 		signal(faults[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* A program that reads the daemon's output to its end must not have to wait for the guard. */
