@@ -184,6 +184,22 @@ START_TEST(a_link_that_is_closed_or_paused_is_not_read)
 }
 END_TEST
 
+START_TEST(what_comes_before_the_first_turn_is_no_standstill)
+{
+	struct fixture fixture;
+
+	begin(&fixture);
+	loop_now(&fixture.loop);
+	usleep(150 * USEC_PER_MSEC);
+	fixture.loop.on_turn(&fixture);
+	loop_run(&fixture.loop);
+	say(&fixture, 1, "a\n");
+	expect_in_turn(&fixture, "a.");
+	ck_assert_uint_eq(fixture.loop.stalled, 0);
+	end(&fixture);
+}
+END_TEST
+
 /* Who sends half of a large message has its slice too: the copies that its buffer costs as it grows
  * count, though no message comes. */
 START_TEST(a_link_with_half_of_a_large_message_waits_behind_others)
@@ -323,6 +339,7 @@ int main(void)
 		a_link_is_read_after_all_others,
 		the_timer_comes_after_all_input,
 		a_link_that_is_closed_or_paused_is_not_read,
+		what_comes_before_the_first_turn_is_no_standstill,
 		a_link_with_half_of_a_large_message_waits_behind_others,
 		output_waits_until_a_pipe_has_room,
 		output_ends_and_input_goes_on,

@@ -252,6 +252,9 @@ static void end_turn(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+	/* What came before the first turn was the start: it may take long, and nobody waited. */
+	if (loop->stall.slept == 0)
+		loop->now = 0;
 	end_turn(loop);
 	while (!loop->is_leaving) {
 		int wait = link_has_backlog(loop) ? EVLOOP_NONBLOCK : 0;

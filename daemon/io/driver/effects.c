@@ -99,14 +99,22 @@ static void do_shutdown(struct driver *driver, const struct effect *effect)
 			      worker_cause_text(effect->kill.cause));
 }
 
-/* Only the start of a process takes so long that it has to wait for its turn. */
+/* Whether a process is started for the worker, be it a fork server: on a busy machine that may take
+ * as long as many messages. */
+static bool starts_process(const struct life *life, const struct config_pool *pool)
+{
+	return pool->adapter == POOL_PROCESS &&
+	       !(life->forkserver && forkserver_is_running(life->forkserver));
+}
+
+/* Only that takes so long that it has to wait for its turn. */
 static void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct life *life = &driver->lives[effect->worker];
 	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
 
 	life->number = effect->life;
-	if (pool->adapter == POOL_PROCESS && !pool->prefork)
+	if (starts_process(life, pool))
 		starts_add(&driver->starts, life);
 	else
 		effects_start(driver, life);

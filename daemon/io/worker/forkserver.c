@@ -154,6 +154,11 @@ bool forkserver_cancel(struct forkserver *server, struct fork_request *fork_requ
 	return true;
 }
 
+bool forkserver_is_running(const struct forkserver *server)
+{
+	return server->process.pid > 0;
+}
+
 bool forkserver_is_forking(const struct forkserver *server)
 {
 	return server->is_forking;

@@ -79,6 +79,9 @@ bool fork_request_is_waiting(const struct fork_request *fork_request);
 /* Cancels the request.  False: too late, the worker is being forked. */
 bool forkserver_cancel(struct forkserver *server, struct fork_request *fork_request);
 
+/* Whether it has a process, which may be on its way to be ready. */
+bool forkserver_is_running(const struct forkserver *server);
+
 /* Whether a child of the daemon may be a worker whose pid the server has not reported yet. */
 bool forkserver_is_forking(const struct forkserver *server);
 
