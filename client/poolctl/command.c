@@ -381,6 +381,52 @@ const struct command commands[] = {
 	 .arg_max = 16,
 	 .takes = OPTIONS_OF_EVENTS,
 	 .run = run_events},
+	{.name = "clients",
+	 .arguments = "",
+	 .summary = "who is connected, and what each has in flight",
+	 .help = "NAME and VERSION are what a client says of itself.  IN FLIGHT counts its\n"
+		 "unanswered calls, QUEUED those of them that are at no worker, CALLS all that\n"
+		 "it made.  UNREAD is the output that waits for it.  PAUSED: the daemon reads\n"
+		 "nothing from it, because it has too much unread (unread) or holds more than\n"
+		 "its share of memory_max (memory).  PLACE: it came when all other places were\n"
+		 "taken, and can only look and control.\n"
+		 "\n"
+		 "Who may control the daemon sees all clients, others those of their own user.\n",
+	 .run = run_report,
+	 .method = "poold.clients",
+	 .show = show_clients},
+	{.name = "requests",
+	 .arguments = "[POOL]",
+	 .summary = "requests that are not answered yet, the oldest first",
+	 .help = "STATE is waiting (for another request of its session, or with its key),\n"
+		 "queued (for a worker), held (until its client has read what waits for it),\n"
+		 "delayed (between two attempts), sent (it stands behind another one at its\n"
+		 "worker) or running.  LEFT is the time to its deadline, RUN the time at its\n"
+		 "worker.  POOL is where it is now.\n"
+		 "\n"
+		 "      --queued            only those that are at no worker\n"
+		 "      --running           only those that are at a worker\n"
+		 "\n"
+		 "Who may control the daemon sees all requests, who may control a pool those of\n"
+		 "the pool, others those of their own user.\n",
+	 .arg_max = 1,
+	 .takes = OPTIONS_OF_REQUESTS,
+	 .run = run_requests,
+	 .method = "poold.requests",
+	 .show = show_requests},
+	{.name = "cancel",
+	 .arguments = "ID",
+	 .summary = "end a request: its client gets the error cancelled",
+	 .help = "ID is the number that poolctl requests shows.  On a terminal it asks first.\n"
+		 "\n"
+		 "      --yes               do not ask\n"
+		 "\n" ADMINS_ONLY,
+	 .arg_min = 1,
+	 .arg_max = 1,
+	 .takes = OPTIONS_OF_CANCEL,
+	 .run = run_cancel,
+	 .method = "poold.request_cancel",
+	 .show = show_cancelled},
 	{.name = "stats",
 	 .arguments = "",
 	 .summary = "all counters, one a line",

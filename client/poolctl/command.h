@@ -18,12 +18,16 @@ struct options {
 	unsigned given;
 	struct poold_call_options call; /* `call` */
 	bool stream;			/* `call` */
+	const char *only;		/* `requests`: "queued" or "running"; NULL: all */
+	bool yes;			/* `cancel`: do not ask */
 	uint64_t count;			/* `events`: how many to print; 0: no limit */
 };
 
 /* Bits of `given` and `takes`. */
-#define OPTIONS_OF_CALL	  1u
-#define OPTIONS_OF_EVENTS 2u
+#define OPTIONS_OF_CALL	    1u
+#define OPTIONS_OF_EVENTS   2u
+#define OPTIONS_OF_REQUESTS 4u
+#define OPTIONS_OF_CANCEL   8u
 
 struct command {
 	const char *name;

@@ -96,7 +96,10 @@ enum {
 	OPTION_IDEMPOTENT,
 	OPTION_NO_FALLBACK,
 	OPTION_STREAM,
-	OPTION_COUNT
+	OPTION_COUNT,
+	OPTION_QUEUED,
+	OPTION_RUNNING,
+	OPTION_YES
 };
 
 static const struct option long_options[] = {
@@ -113,6 +116,9 @@ static const struct option long_options[] = {
 	{"no-fallback", no_argument, NULL, OPTION_NO_FALLBACK},
 	{"stream", no_argument, NULL, OPTION_STREAM},
 	{"count", required_argument, NULL, OPTION_COUNT},
+	{"queued", no_argument, NULL, OPTION_QUEUED},
+	{"running", no_argument, NULL, OPTION_RUNNING},
+	{"yes", no_argument, NULL, OPTION_YES},
 	{NULL, 0, NULL, 0},
 };
 
@@ -124,11 +130,9 @@ static int set_count(struct options *options, const char *text)
 	return 0;
 }
 
-/* An option that only some commands take. */
-static int set_special(struct options *options, int option, const char *text)
+/* An option of `call`. */
+static int set_of_call(struct options *options, int option, const char *text)
 {
-	if (option == OPTION_COUNT)
-		return set_count(options, text);
 	options->given |= OPTIONS_OF_CALL;
 	switch (option) {
 	case 't':
@@ -158,6 +162,34 @@ static int set_special(struct options *options, int option, const char *text)
 	}
 }
 
+/* --queued or --running: one of them. */
+static int set_only(struct options *options, const char *word)
+{
+	options->given |= OPTIONS_OF_REQUESTS;
+	if (options->only && strcmp(options->only, word) != 0)
+		return failure_usage("--queued and --running exclude each other", NULL);
+	options->only = word;
+	return 0;
+}
+
+/* An option that only some commands take. */
+static int set_special(struct options *options, int option, const char *text)
+{
+	switch (option) {
+	case OPTION_COUNT:
+		return set_count(options, text);
+	case OPTION_QUEUED:
+		return set_only(options, "queued");
+	case OPTION_RUNNING:
+		return set_only(options, "running");
+	case OPTION_YES:
+		options->given |= OPTIONS_OF_CANCEL;
+		options->yes = true;
+		return 0;
+	default:
+		return set_of_call(options, option, text);
+	}
+}
 static int set_option(struct options *options, int option, const char *text)
 {
 	switch (option) {

@@ -12,6 +12,11 @@ int run_call(const struct command *command, const struct options *options,
 	     struct poold_client *client, char **args, int arg_count);
 int run_events(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count);
+int run_requests(const struct command *command, const struct options *options,
+		 struct poold_client *client, char **args, int arg_count);
+/* Asks first on a terminal. */
+int run_cancel(const struct command *command, const struct options *options,
+	       struct poold_client *client, char **args, int arg_count);
 int run_stack(const struct command *command, const struct options *options,
 	      struct poold_client *client, char **args, int arg_count);
 

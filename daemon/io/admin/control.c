@@ -103,6 +103,36 @@ static enum errcode cancel_recovery(struct driver *driver, struct bytes params, 
 	return ERR_NONE;
 }
 
+static enum errcode cancel_request(struct driver *driver, const struct caller *caller,
+				   struct bytes params, struct buf *out, char *why)
+{
+	struct call *call = NULL;
+	struct reader reader;
+	uint32_t count;
+	uint64_t id;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count != 1 || read_uint(&reader, &id) < 0)
+		return wrong(why, ERR_invalid_request, "[id] is wanted");
+	/* Whoever controls nothing learns nothing, not even which requests there are. */
+	if (rights_controls_something(driver, caller))
+		call = call_find_number(&driver->calls, id);
+	if (call ? !rights_may_control_call(driver, caller, call) : !caller->may_control) {
+		rights_say_why_not_control(driver, caller, call ? call->pool : NO_SLOT, why,
+					   CONTROL_WHY_SIZE);
+		return ERR_permission_denied;
+	}
+	if (!call)
+		return wrong(why, ERR_invalid_request,
+			     "no request of that id is open: see poold.requests");
+	pack_map(out, 3);
+	pack_named_uint(out, "id", id);
+	pack_named_str(out, "pool", driver_pool_config(driver, call->pool)->name);
+	pack_named_text(out, "method", call->method);
+	operator_cancel_request(driver, call, caller->uid);
+	return ERR_NONE;
+}
+
 /* [session, uid?]; without an uid, or nil: the caller's own. */
 static int read_session(struct bytes params, struct bytes *ret_name, uint64_t *ret_uid)
 {
@@ -223,6 +253,8 @@ static uint32_t pool_named(const struct driver *driver, enum method method, stru
 enum errcode control_answer(struct driver *driver, struct caller *caller, enum method method,
 			    struct bytes params, struct buf *out, char why[CONTROL_WHY_SIZE])
 {
+	if (method == METHOD_request_cancel)
+		return cancel_request(driver, caller, params, out, why);
 	if (method_info(method)->kind == METHOD_KIND_CONTROL && !caller->may_control) {
 		uint32_t pool = pool_named(driver, method, params);
 
