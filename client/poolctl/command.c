@@ -427,6 +427,52 @@ const struct command commands[] = {
 	 .run = run_cancel,
 	 .method = "poold.request_cancel",
 	 .show = show_cancelled},
+	{.name = "config",
+	 .arguments = "[POOL]",
+	 .summary = "the running configuration, and where each value was set",
+	 .help = "FROM is the file and line that set the value, or default.  The values of\n"
+		 "env.NAME are not shown.  With POOL only the sections of that pool.\n"
+		 "\n" ADMINS_ONLY,
+	 .arg_max = 1,
+	 .run = run_report,
+	 .method = "poold.config",
+	 .params = write_texts,
+	 .show = show_config},
+	{.name = "explain",
+	 .arguments = "[WORD]",
+	 .summary = "what an error code, event, metric or state means",
+	 .help = "WORD is an error code, a kind of event, a metric, or a state of a request, a\n"
+		 "worker or a circuit breaker; without it all words are listed.  Says what it\n"
+		 "means, what poold does, what to do, and the page of the runbook.  No daemon\n"
+		 "is needed.\n",
+	 .arg_max = 1,
+	 .run = run_explain},
+	{.name = "report",
+	 .arguments = "[FILE]",
+	 .summary = "write all that a support request needs to FILE, or print it",
+	 .help = "One JSON object with versions, configuration, status, checks, errors, pools,\n"
+		 "workers, circuit breakers, recoveries, metrics, and the last lines of the\n"
+		 "journal.  It has what you may see; what you may not is said to be missing.\n"
+		 "The values of env.NAME and the names of sessions are left out, but commands,\n"
+		 "messages of errors and lines of the log are as they are: read it before you\n"
+		 "pass it on.  FILE must not exist yet; only you can read it.\n",
+	 .arg_max = 1,
+	 .run = run_bundle},
+	{.name = "logs",
+	 .arguments = "POOL [WORKER]",
+	 .summary = "the journal's lines about a pool, or one of its workers",
+	 .help = "Runs journalctl with the fields that poold sets.  WORKER is the number that\n"
+		 "poolctl workers shows.\n"
+		 "\n"
+		 "      --follow            go on with new lines until interrupted\n",
+	 .arg_min = 1,
+	 .arg_max = 2,
+	 .takes = OPTIONS_OF_LOGS,
+	 .run = run_logs},
+	{.name = "completion",
+	 .arguments = "",
+	 .summary = "print the completion for bash",
+	 .run = run_completion},
 	{.name = "stats",
 	 .arguments = "",
 	 .summary = "all counters, one a line",

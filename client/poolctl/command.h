@@ -20,6 +20,7 @@ struct options {
 	bool stream;			/* `call` */
 	const char *only;		/* `requests`: "queued" or "running"; NULL: all */
 	bool yes;			/* `cancel`: do not ask */
+	bool follow;			/* `logs`: go on with new lines */
 	uint64_t count;			/* `events`: how many to print; 0: no limit */
 };
 
@@ -28,6 +29,7 @@ struct options {
 #define OPTIONS_OF_EVENTS   2u
 #define OPTIONS_OF_REQUESTS 4u
 #define OPTIONS_OF_CANCEL   8u
+#define OPTIONS_OF_LOGS	    16u
 
 struct command {
 	const char *name;

@@ -99,7 +99,8 @@ enum {
 	OPTION_COUNT,
 	OPTION_QUEUED,
 	OPTION_RUNNING,
-	OPTION_YES
+	OPTION_YES,
+	OPTION_FOLLOW
 };
 
 static const struct option long_options[] = {
@@ -119,6 +120,7 @@ static const struct option long_options[] = {
 	{"queued", no_argument, NULL, OPTION_QUEUED},
 	{"running", no_argument, NULL, OPTION_RUNNING},
 	{"yes", no_argument, NULL, OPTION_YES},
+	{"follow", no_argument, NULL, OPTION_FOLLOW},
 	{NULL, 0, NULL, 0},
 };
 
@@ -185,6 +187,10 @@ static int set_special(struct options *options, int option, const char *text)
 	case OPTION_YES:
 		options->given |= OPTIONS_OF_CANCEL;
 		options->yes = true;
+		return 0;
+	case OPTION_FOLLOW:
+		options->given |= OPTIONS_OF_LOGS;
+		options->follow = true;
 		return 0;
 	default:
 		return set_of_call(options, option, text);

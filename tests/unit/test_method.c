@@ -55,6 +55,7 @@ START_TEST(kinds)
 		{METHOD_breaker_disable, METHOD_KIND_CONTROL},
 		{METHOD_breaker_observe, METHOD_KIND_CONTROL},
 		{METHOD_recovery_cancel, METHOD_KIND_CONTROL},
+		{METHOD_config, METHOD_KIND_CONTROL},
 		{METHOD_request_cancel, METHOD_KIND_CONTROL},
 		{METHOD_restart_workers, METHOD_KIND_CONTROL},
 		{METHOD_resize, METHOD_KIND_CONTROL},

@@ -477,6 +477,12 @@ class Requests:
         """Stops a recovery: its request fails with the original error."""
         return self.request("poold.recovery_cancel", [id])
 
+    def config(self, pool: str | None = None) -> list[dict[str, Any]]:
+        """The running configuration: sections with section, name and values, each with its key,
+        value, default and source (FILE:LINE; None: it is the default).
+        """
+        return self.request("poold.config", [pool])
+
     def request_cancel(self, id: int) -> dict[str, Any]:
         """Ends a request, by its number in `requests`, with the error cancelled: {id, pool, method}."""
         return self.request("poold.request_cancel", [id])

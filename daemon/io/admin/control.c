@@ -2,6 +2,7 @@
 
 #include "daemon/io/admin/control_workers.h"
 #include "daemon/io/base/pack_named.h"
+#include "daemon/io/config/config_pack.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/driver/state.h"
 #include "protocol/read.h"
@@ -234,6 +235,41 @@ static enum errcode subscribe(struct driver *driver, struct caller *caller, stru
 	return ERR_NONE;
 }
 
+/* --- configuration --- */
+
+/* [], [nil] or [pool]; an empty name: none. */
+static int read_only_pool(struct bytes params, struct bytes *ret_name)
+{
+	struct reader reader;
+	uint32_t count;
+
+	*ret_name = (struct bytes){0};
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count > 1)
+		return -EINVAL;
+	if (count == 0 || read_nil(&reader) == 0)
+		return 0;
+	return read_str(&reader, ret_name);
+}
+
+static enum errcode tell_config(const struct driver *driver, struct bytes params, struct buf *out,
+				char *why)
+{
+	const struct config_pool *only = NULL;
+	struct bytes name;
+	uint32_t pool;
+
+	if (read_only_pool(params, &name) < 0)
+		return wrong(why, ERR_invalid_request, "[] or [pool] is wanted");
+	if (name.len > 0) {
+		if (driver_find_pool(driver, name, &pool) < 0)
+			return wrong(why, ERR_unknown_pool, "there is no such pool");
+		only = driver_pool_config(driver, pool);
+	}
+	config_pack(driver->config, only, out);
+	return ERR_NONE;
+}
+
 /* --- who may --- */
 
 /* The pool that the method is to act on; NO_SLOT: none, or there is no pool of that name. */
@@ -268,6 +304,8 @@ enum errcode control_answer(struct driver *driver, struct caller *caller, enum m
 		return cancel_recovery(driver, params, out, why);
 	case METHOD_session_close:
 		return close_session(driver, caller, params, out, why);
+	case METHOD_config:
+		return tell_config(driver, params, out, why);
 	case METHOD_subscribe:
 		return subscribe(driver, caller, params, out, why);
 	case METHOD_restart_workers:

@@ -1,6 +1,7 @@
 #include "daemon/io/config/config.h"
 #include "daemon/io/config/config_check.h"
 #include "daemon/io/config/config_read.h"
+#include "daemon/io/config/config_source.h"
 
 #include "daemon/io/base/passing.h"
 
@@ -142,7 +143,9 @@ int config_load(const char *path, const struct config **ret_config, struct buf *
 	if (path || access(file, F_OK) == 0 || errno != ENOENT)
 		load_file(draft, file);
 	load_folder(draft, folder);
-	r = config_check(draft, ret_config);
+	r = config_sources_keep(draft);
+	if (r == 0)
+		r = config_check(draft, ret_config);
 	config_draft_free(draft);
 out:
 	free(folder);
