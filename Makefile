@@ -143,7 +143,7 @@ $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 # What poolctl explain says: made from the documents and from the tables of the code.
-EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md protocol/PROTOCOL.md daemon/core/stats.h daemon/io/driver/stats.h \
+EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md protocol/PROTOCOL.md systemd/poold.catalog daemon/core/stats.h daemon/io/driver/stats.h \
                daemon/core/request.h daemon/core/worker.h daemon/core/breaker.h
 $(O)/client/poolctl/explain_table.c: client/poolctl/explain.awk $(EXPLAINED)
 	@mkdir -p $(@D)

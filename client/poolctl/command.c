@@ -441,10 +441,10 @@ const struct command commands[] = {
 	{.name = "explain",
 	 .arguments = "[WORD]",
 	 .summary = "what an error code, event, metric or state means",
-	 .help = "WORD is an error code, a kind of event, a metric, or a state of a request, a\n"
-		 "worker or a circuit breaker; without it all words are listed.  Says what it\n"
-		 "means, what poold does, what to do, and the page of the runbook.  No daemon\n"
-		 "is needed.\n",
+	 .help = "WORD is an error code, a kind of event, a metric, a MESSAGE_ID of the journal,\n"
+		 "or a state of a request, a worker or a circuit breaker; without it all words\n"
+		 "are listed.  Says what it means, what poold does, what to do, and the page of\n"
+		 "the runbook.  No daemon is needed.\n",
 	 .arg_max = 1,
 	 .run = run_explain},
 	{.name = "report",

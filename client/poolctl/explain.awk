@@ -2,8 +2,9 @@
 #   docs/RUNBOOK.md       which page belongs to a symptom
 #   docs/ERRORS.md        the table of error codes, and a paragraph for each
 #   protocol/PROTOCOL.md  the kinds of events
+#   poold.catalog         the entries of the journal with a MESSAGE_ID
 #   the headers           COUNTER(name, "help") of metrics, STATE(NAME, "name", ..., "sentence") of states
-# usage: awk -f explain.awk RUNBOOK.md ERRORS.md PROTOCOL.md HEADER...
+# usage: awk -f explain.awk RUNBOOK.md ERRORS.md PROTOCOL.md poold.catalog HEADER...
 
 function trim(text)
 {
@@ -40,9 +41,19 @@ function row(kind, word, facts, text)
 
 function end_code()
 {
-	if (code != "")
-		row("error code", code, facts[code], plain(text))
+	if (code == "")
+		return
+	row("error code", code, facts[code], plain(text))
 	code = ""
+	text = ""
+}
+
+function end_entry()
+{
+	if (entry == "")
+		return
+	row("journal entry", entry, subject, text)
+	entry = ""
 	text = ""
 }
 
@@ -92,6 +103,7 @@ BEGIN {
 
 FNR == 1 {
 	end_code()
+	end_entry()
 	end_macro()
 }
 
@@ -133,6 +145,19 @@ FILENAME ~ /PROTOCOL/ && in_kinds && /^\| `/ {
 	gsub(/[|` ]/, "", kind)
 	sub(/ *\|$/, "", cell[3])
 	row("event", kind, "keys: " plain(cell[2]), plain(cell[3]))
+}
+
+FILENAME ~ /catalog/ && /^-- / {
+	end_entry()
+	entry = $2
+	in_head = 1
+	next
+}
+FILENAME ~ /catalog/ && in_head && /^Subject: / { subject = substr($0, 10) }
+FILENAME ~ /catalog/ && in_head && /^$/ { in_head = 0 }
+FILENAME ~ /catalog/ && entry != "" && !in_head {
+	gsub(/@/, "")
+	text = text $0 "\n"
 }
 
 FILENAME ~ /\.h$/ && /^\t(COUNTER|STATE)\(/ {

@@ -19,7 +19,7 @@ static const char *const methods[] = {"version", "status",   "health",	 "doctor"
 				      "clients", "requests", "stats",	 "metrics"};
 
 /* Lines of the journal, and bytes of them, in the report. */
-#define LOG_LINES "200"
+#define LOG_LINES "--lines=200"
 #define LOG_MAX	  ((size_t)256 * 1024)
 
 /* --- the daemon --- */
@@ -70,8 +70,7 @@ static json_t *ask(struct poold_client *client, const struct options *options, c
 /* Starts journalctl with its output to the pipe.  Returns 0 or an errno. */
 static int start_journalctl(const char *match, int out, pid_t *ret_pid)
 {
-	const char *const words[] = {"journalctl",	   match,
-				     "--no-pager",	   "--lines=" LOG_LINES,
+	const char *const words[] = {"journalctl",	   match, "--no-pager", LOG_LINES,
 				     "--output=short-iso", NULL};
 	posix_spawn_file_actions_t actions;
 	int r = posix_spawn_file_actions_init(&actions);

@@ -65,6 +65,15 @@ class Explain(unittest.TestCase):
             for state in self.words(r'^\tSTATE\(\w+, "(\w+)",', f"daemon/core/{file}.h"):
                 self.assertTrue(any(each["text"] for each in self.explained(state)), state)
 
+    def test_every_entry_of_the_journals_catalog(self) -> None:
+        catalog = (ROOT / "systemd/poold.catalog").read_text(encoding="utf-8")
+        entries = re.findall(r"^-- (\w+)\nSubject: (.*)$", catalog, re.MULTILINE)
+        self.assertGreater(len(entries), 0)
+        for identifier, subject in entries:
+            (found,) = self.explained(identifier)
+            self.assertEqual((found["kind"], found["facts"]), ("journal entry", subject))
+            self.assertGreater(len(found["text"]), 40)
+
     def test_the_runbook_has_its_pages(self) -> None:
         runbook = (ROOT / "docs/RUNBOOK.md").read_text(encoding="utf-8")
         pages = {each["runbook"] for each in json.loads(offline("--json", "explain").stdout)} - {None}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import grp
 import os
+import subprocess
 import unittest
 
 import poold
 
 from clients import PoolctlTest, poolctl
-from clock import eventually
-from harness import TOOLBOX, UNRULY, Daemon, pool
+from clock import HANGS, eventually
+from harness import BUILD, TOOLBOX, UNRULY, Daemon, pool
 from raw import Raw
 from shapes import NUMBER, shape_faults
 from test_rights import ANNE, BERT, IS_ROOT, RightsTest
@@ -191,6 +192,33 @@ class Requests(Occupied):
         self.assertNotIn("echo", shown)
         both = poolctl(daemon, "requests", "--queued", "--running")
         self.assertEqual(both.returncode, 64, both)
+
+    def test_on_a_terminal_it_asks_first(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, prefetch=0))
+        daemon.announced.append("pool=tools")
+        client, asker = daemon.connect(map_errors=True), daemon.connect()
+        self.start_busy(client, daemon)
+        queued = client.ask_pool("tools", "echo", [1])
+        eventually(lambda: len(self.requests(asker, only="queued")) == 1, "it is queued")
+        (found,) = self.requests(asker, only="queued")
+        for words, answer, status in ((["cancel"], b"n\n", 1), (["cancel"], b"\n", 1), (["cancel"], b"\x04", 1),
+                                      (["cancel"], b"y\n", 0), (["cancel", "--yes"], b"", 1)):
+            with self.subTest(words=words, answer=answer):
+                done, said = self.on_terminal(daemon, [*words, str(found["id"])], answer)
+                self.assertEqual(done, status, said)
+                self.assertEqual("poold.request_cancel" in said, "--yes" not in words, said)
+        self.check_cancelled(client.read_of(queued).error)
+        self.open_gate(daemon)
+
+    def on_terminal(self, daemon: Daemon, words: list[str], answer: bytes) -> tuple[int, str]:
+        """The exit status of poolctl on a terminal where somebody types `answer`, and what it said."""
+        master, slave = os.openpty()
+        os.write(master, answer)
+        done = subprocess.run([str(BUILD / "poolctl"), "--socket", daemon.path, *words], stdin=slave,
+                              capture_output=True, text=True, timeout=HANGS, check=False)
+        os.close(slave)
+        os.close(master)
+        return done.returncode, done.stderr
 
     def test_one_that_is_at_another_pool(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX), pool("first", TOOLBOX, fallback="tools"))
