@@ -3,6 +3,7 @@
 #   docs/ERRORS.md        the table of error codes, and a paragraph for each
 #   protocol/PROTOCOL.md  the kinds of events
 #   poold.catalog         the entries of the journal with a MESSAGE_ID
+#   metrics.def           METRIC(name, KIND, "labels", "help")
 #   the headers           COUNTER(name, "help") of metrics, STATE(NAME, "name", ..., "sentence") of states
 # usage: awk -f explain.awk RUNBOOK.md ERRORS.md PROTOCOL.md poold.catalog HEADER...
 
@@ -68,13 +69,21 @@ function last_string(rest,	found)
 	return found
 }
 
-function end_macro(	name, rest)
+function end_macro(	name, rest, part, labels)
 {
 	if (macro == "")
 		return
 	rest = macro
 	sub(/^[^(]*\(/, "", rest)
-	if (macro_kind == "COUNTER") {
+	if (macro_kind == "METRIC") {
+		split(rest, part, /, */)
+		labels = rest
+		sub(/^[^"]*"/, "", labels)
+		sub(/".*/, "", labels)
+		sub(/^[^"]*"[^"]*"/, "", rest)
+		row("metric", "poold_" trim(part[1]) (part[2] == "COUNTER" ? "_total" : ""), \
+		    "a " tolower(part[2]) (labels == "" ? "" : "; labels: " labels), last_string(rest))
+	} else if (macro_kind == "COUNTER") {
 		name = rest
 		sub(/,.*/, "", name)
 		row("metric", "poold_" trim(name) "_total", "a counter: it only grows while the daemon lives", \
@@ -158,6 +167,16 @@ FILENAME ~ /catalog/ && in_head && /^$/ { in_head = 0 }
 FILENAME ~ /catalog/ && entry != "" && !in_head {
 	gsub(/@/, "")
 	text = text $0 "\n"
+}
+
+FILENAME ~ /metrics\.def$/ && /^METRIC\(/ {
+	macro_kind = "METRIC"
+	macro = " "
+}
+FILENAME ~ /metrics\.def$/ && macro != "" {
+	macro = macro " " $0
+	if ($0 ~ /"\)$/)
+		end_macro()
 }
 
 FILENAME ~ /\.h$/ && /^\t(COUNTER|STATE)\(/ {

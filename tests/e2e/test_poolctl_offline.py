@@ -61,6 +61,9 @@ class Explain(unittest.TestCase):
                 (found,) = self.explained(f"poold_{name}_total")
                 self.assertEqual(found["kind"], "metric")
                 self.assertGreater(len(found["text"]), 8, name)
+        table = ROOT / "daemon/io/observe/metrics.def"
+        for name in re.findall(r"^METRIC\((\w+),", table.read_text() if table.exists() else "", re.MULTILINE):
+            self.assertTrue(any(offline("explain", f"poold_{name}{end}").returncode == 0 for end in ("", "_total")), name)
         for file in ("request", "worker", "breaker"):
             for state in self.words(r'^\tSTATE\(\w+, "(\w+)",', f"daemon/core/{file}.h"):
                 self.assertTrue(any(each["text"] for each in self.explained(state)), state)
