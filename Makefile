@@ -144,7 +144,17 @@ $(O)/libpoold.a: $(O)/libpoold.o
 $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
-$(O)/libpoolctl.a: $(call obj,$(CTL_SRC))
+# What poolctl explain says: made from the documents and from the tables of the code.
+EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md protocol/PROTOCOL.md systemd/poold.catalog daemon/core/stats.h daemon/io/driver/stats.h \
+               daemon/core/request.h daemon/core/worker.h daemon/core/breaker.h $(wildcard daemon/io/observe/metrics.def)
+$(O)/client/poolctl/explain_table.c: client/poolctl/explain.awk $(EXPLAINED)
+	@mkdir -p $(@D)
+	$(call say,AWK,$@)
+	$(Q)awk -f client/poolctl/explain.awk $(EXPLAINED) >$@.new && mv $@.new $@
+$(O)/client/poolctl/explain_table.o: $(O)/client/poolctl/explain_table.c client/poolctl/explain.h
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -c $< -o $@
+$(O)/libpoolctl.a: $(call obj,$(CTL_SRC)) $(O)/client/poolctl/explain_table.o
 	$(archive)
 $(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a $(O)/libproto.a
 	$(call say,LD,$@)
@@ -381,8 +391,9 @@ lint: format-check
 	  ../../tests/types/sample.py; fi
 
 # The parts of the documents that the code says.
-docs: $(O)/poold
+docs: $(O)/poold $(O)/poolctl
 	@O=$(O) sh tests/lint/errors.sh --write
+	@$(O)/poolctl completion >client/poolctl/poolctl.bash-completion
 
 clean:
 	rm -rf build

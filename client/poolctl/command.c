@@ -437,6 +437,98 @@ const struct command commands[] = {
 	 .arg_max = 16,
 	 .takes = OPTIONS_OF_EVENTS,
 	 .run = run_events},
+	{.name = "clients",
+	 .arguments = "",
+	 .summary = "who is connected, and what each has in flight",
+	 .help = "NAME and VERSION are what a client says of itself.  IN FLIGHT counts its\n"
+		 "unanswered calls, QUEUED those of them that are at no worker, CALLS all that\n"
+		 "it made.  UNREAD is the output that waits for it.  PAUSED: the daemon reads\n"
+		 "nothing from it, because it has too much unread (unread) or holds more than\n"
+		 "its share of memory_max (memory).  PLACE: it came when all other places were\n"
+		 "taken, and can only look and control.\n"
+		 "\n"
+		 "Who may control the daemon sees all clients, others those of their own user.\n",
+	 .run = run_report,
+	 .method = "poold.clients",
+	 .show = show_clients},
+	{.name = "requests",
+	 .arguments = "[POOL]",
+	 .summary = "requests that are not answered yet, the oldest first",
+	 .help = "STATE is waiting (for another request of its session, or with its key),\n"
+		 "queued (for a worker), held (until its client has read what waits for it),\n"
+		 "delayed (between two attempts), sent (it stands behind another one at its\n"
+		 "worker) or running.  LEFT is the time to its deadline, RUN the time at its\n"
+		 "worker.  POOL is where it is now.\n"
+		 "\n"
+		 "      --queued            only those that are at no worker\n"
+		 "      --running           only those that are at a worker\n"
+		 "\n"
+		 "Who may control the daemon sees all requests, who may control a pool those of\n"
+		 "the pool, others those of their own user.\n",
+	 .arg_max = 1,
+	 .takes = OPTIONS_OF_REQUESTS,
+	 .run = run_requests,
+	 .method = "poold.requests",
+	 .show = show_requests},
+	{.name = "cancel",
+	 .arguments = "ID",
+	 .summary = "end a request: its client gets the error cancelled",
+	 .help = "ID is the number that poolctl requests shows.  On a terminal it asks first.\n"
+		 "\n"
+		 "      --yes               do not ask\n"
+		 "\n" ADMINS_ONLY,
+	 .arg_min = 1,
+	 .arg_max = 1,
+	 .takes = OPTIONS_OF_CANCEL,
+	 .run = run_cancel,
+	 .method = "poold.request_cancel",
+	 .show = show_cancelled},
+	{.name = "config",
+	 .arguments = "[POOL]",
+	 .summary = "the running configuration, and where each value was set",
+	 .help = "FROM is the file and line that set the value, or default.  The values of\n"
+		 "env.NAME are not shown.  With POOL only the sections of that pool.\n"
+		 "\n" ADMINS_ONLY,
+	 .arg_max = 1,
+	 .run = run_report,
+	 .method = "poold.config",
+	 .params = write_texts,
+	 .show = show_config},
+	{.name = "explain",
+	 .arguments = "[WORD]",
+	 .summary = "what an error code, event, metric or state means",
+	 .help = "WORD is an error code, a kind of event, a metric, a MESSAGE_ID of the journal,\n"
+		 "or a state of a request, a worker or a circuit breaker; without it all words\n"
+		 "are listed.  Says what it means, what poold does, what to do, and the page of\n"
+		 "the runbook.  No daemon is needed.\n",
+	 .arg_max = 1,
+	 .run = run_explain},
+	{.name = "report",
+	 .arguments = "[FILE]",
+	 .summary = "write all that a support request needs to FILE, or print it",
+	 .help = "One JSON object with versions, configuration, status, checks, errors, pools,\n"
+		 "workers, circuit breakers, recoveries, metrics, and the last lines of the\n"
+		 "journal.  It has what you may see; what you may not is said to be missing.\n"
+		 "The values of env.NAME and the names of sessions are left out, but commands,\n"
+		 "messages of errors and lines of the log are as they are: read it before you\n"
+		 "pass it on.  FILE must not exist yet; only you can read it.\n",
+	 .arg_max = 1,
+	 .run = run_bundle},
+	{.name = "logs",
+	 .arguments = "POOL [WORKER]",
+	 .summary = "the journal's lines about a pool, or one of its workers",
+	 .help = "Runs journalctl with the fields that poold sets.  WORKER is the number that\n"
+		 "poolctl workers shows.\n"
+		 "\n"
+		 "      --follow            go on with new lines until interrupted\n",
+	 .arg_min = 1,
+	 .arg_max = 2,
+	 .takes = OPTIONS_OF_LOGS,
+	 .run = run_logs},
+	{.name = "completion",
+	 .arguments = "",
+	 .summary = "print the completion for bash",
+	 .run = run_completion},
 	{.name = "stats",
 	 .arguments = "",
 	 .summary = "all counters, one a line",

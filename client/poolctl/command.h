@@ -19,14 +19,20 @@ struct options {
 	const char *special;		/* the last of them, as it was written */
 	struct poold_call_options call; /* `call` */
 	bool stream;			/* `call` */
+	const char *only;		/* `requests`: "queued" or "running"; NULL: all */
+	bool yes;			/* `cancel`: do not ask */
+	bool follow;			/* `logs`: go on with new lines */
 	uint64_t count;			/* `events`: how many to print; 0: no limit */
 	bool live, ready;		/* `health`: what its exit status says */
 };
 
 /* Bits of `given` and `takes`. */
-#define OPTIONS_OF_CALL	  1u
-#define OPTIONS_OF_EVENTS 2u
-#define OPTIONS_OF_HEALTH 4u
+#define OPTIONS_OF_CALL	    1u
+#define OPTIONS_OF_EVENTS   2u
+#define OPTIONS_OF_HEALTH   4u
+#define OPTIONS_OF_REQUESTS 8u
+#define OPTIONS_OF_CANCEL   16u
+#define OPTIONS_OF_LOGS	    32u
 
 /* Room for what is wrong with an argument, in words. */
 #define FAULT_MAX 512

@@ -99,7 +99,11 @@ enum {
 	OPTION_STREAM,
 	OPTION_COUNT,
 	OPTION_LIVE,
-	OPTION_READY
+	OPTION_READY,
+	OPTION_QUEUED,
+	OPTION_RUNNING,
+	OPTION_YES,
+	OPTION_FOLLOW
 };
 
 static const struct option long_options[] = {
@@ -118,6 +122,10 @@ static const struct option long_options[] = {
 	{"count", required_argument, NULL, OPTION_COUNT},
 	{"live", no_argument, NULL, OPTION_LIVE},
 	{"ready", no_argument, NULL, OPTION_READY},
+	{"queued", no_argument, NULL, OPTION_QUEUED},
+	{"running", no_argument, NULL, OPTION_RUNNING},
+	{"yes", no_argument, NULL, OPTION_YES},
+	{"follow", no_argument, NULL, OPTION_FOLLOW},
 	{NULL, 0, NULL, 0},
 };
 
@@ -139,6 +147,17 @@ static bool set_count(struct options *options, const char *text, char fault[FAUL
 	return false;
 }
 
+/* --queued or --running: one of them. */
+static bool set_only(struct options *options, const char *word, char fault[FAULT_MAX])
+{
+	if (options->only && strcmp(options->only, word) != 0) {
+		snprintf(fault, FAULT_MAX, "--queued and --running exclude each other");
+		return false;
+	}
+	options->only = word;
+	return true;
+}
+
 /* The bits of `given` that an option belongs to; 0: every command takes it. */
 static unsigned owner_of(int option)
 {
@@ -154,13 +173,20 @@ static unsigned owner_of(int option)
 	case OPTION_LIVE:
 	case OPTION_READY:
 		return OPTIONS_OF_HEALTH;
+	case OPTION_QUEUED:
+	case OPTION_RUNNING:
+		return OPTIONS_OF_REQUESTS;
+	case OPTION_YES:
+		return OPTIONS_OF_CANCEL;
+	case OPTION_FOLLOW:
+		return OPTIONS_OF_LOGS;
 	default:
 		return OPTIONS_OF_CALL;
 	}
 }
 
-/* An option that only some commands take. */
-static bool set_special(struct options *options, int option, const char *text,
+/* An option of `call`. */
+static bool set_of_call(struct options *options, int option, const char *text,
 			char fault[FAULT_MAX])
 {
 	switch (option) {
@@ -168,30 +194,51 @@ static bool set_special(struct options *options, int option, const char *text,
 		return read_duration("--timeout", text, &options->call.timeout_ms, fault);
 	case OPTION_META:
 		options->call.meta = true;
-		return true;
+		break;
 	case OPTION_SESSION:
 		options->call.session = text;
-		return true;
+		break;
 	case OPTION_KEY:
 		options->call.key = text;
-		return true;
+		break;
 	case OPTION_IDEMPOTENT:
 		options->call.idempotent = POOLD_YES;
-		return true;
+		break;
 	case OPTION_NO_FALLBACK:
 		options->call.fallback = POOLD_NO;
-		return true;
-	case OPTION_STREAM:
+		break;
+	default:
 		options->stream = true;
-		return true;
+		break;
+	}
+	return true;
+}
+
+/* An option that only some commands take. */
+static bool set_special(struct options *options, int option, const char *text,
+			char fault[FAULT_MAX])
+{
+	switch (option) {
+	case OPTION_COUNT:
+		return set_count(options, text, fault);
 	case OPTION_LIVE:
 		options->live = true;
 		return true;
 	case OPTION_READY:
 		options->ready = true;
 		return true;
+	case OPTION_QUEUED:
+		return set_only(options, "queued", fault);
+	case OPTION_RUNNING:
+		return set_only(options, "running", fault);
+	case OPTION_YES:
+		options->yes = true;
+		return true;
+	case OPTION_FOLLOW:
+		options->follow = true;
+		return true;
 	default:
-		return set_count(options, text, fault);
+		return set_of_call(options, option, text, fault);
 	}
 }
 

@@ -12,6 +12,23 @@ int run_call(const struct command *command, const struct options *options,
 	     struct poold_client *client, char **args, int arg_count);
 int run_events(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count);
+int run_requests(const struct command *command, const struct options *options,
+		 struct poold_client *client, char **args, int arg_count);
+/* Asks first on a terminal. */
+int run_cancel(const struct command *command, const struct options *options,
+	       struct poold_client *client, char **args, int arg_count);
+/* Needs no daemon. */
+int run_explain(const struct command *command, const struct options *options,
+		struct poold_client *client, char **args, int arg_count);
+/* A support bundle: what the daemon says of itself, as one JSON object. */
+int run_bundle(const struct command *command, const struct options *options,
+	       struct poold_client *client, char **args, int arg_count);
+/* The journal's lines about a pool or a worker. */
+int run_logs(const struct command *command, const struct options *options,
+	     struct poold_client *client, char **args, int arg_count);
+/* The completion for bash. */
+int run_completion(const struct command *command, const struct options *options,
+		   struct poold_client *client, char **args, int arg_count);
 int run_stack(const struct command *command, const struct options *options,
 	      struct poold_client *client, char **args, int arg_count);
 

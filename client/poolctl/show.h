@@ -18,6 +18,11 @@ void show_recoveries(const json_t *recoveries, const char *wanted);
 void show_doctor(const json_t *findings, const char *wanted);
 void show_errors(const json_t *errors, const char *wanted);
 void show_sessions(const json_t *sessions, const char *wanted);
+void show_clients(const json_t *clients, const char *wanted);
+void show_requests(const json_t *requests, const char *wanted);
+void show_config(const json_t *config, const char *wanted);
+/* The request that was ended by `cancel`. */
+void show_cancelled(const json_t *request, const char *wanted);
 /* The new state of one breaker. */
 void show_breaker(const json_t *breaker, const char *wanted);
 /* "done", or "not done" for a result of false. */

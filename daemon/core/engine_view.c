@@ -216,6 +216,10 @@ void engine_view_request(const struct engine *engine, uint32_t index, struct req
 	*ret = (struct request_view){
 		.pool = request->run.pool,
 		.state = request->state,
+		.priority = request->priority,
+		.worker = request->state == REQUEST_SENT ? request->run.worker : NO_SLOT,
+		.has_begun = request->state == REQUEST_SENT && request->run.attempt &&
+			     request->run.attempt->begun > 0,
 		.attempts = request->run.attempts,
 		.submitted = request->submitted,
 		.deadline = request->deadline,

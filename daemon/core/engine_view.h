@@ -146,7 +146,10 @@ unsigned engine_view_attempts(const struct engine *engine, uint32_t index,
 struct request_view {
 	uint32_t pool; /* where it is now */
 	enum request_state state;
+	enum priority priority;
 	unsigned attempts; /* times it was sent so far */
+	uint32_t worker;   /* where it is SENT to; NO_SLOT in every other state */
+	bool has_begun;	   /* while SENT: it runs there, and does not stand behind others */
 	usec_t submitted;
 	usec_t deadline;
 	usec_t first_sent; /* the end of its first wait in the queue */

@@ -187,6 +187,7 @@ class Shapes(DaemonTest):
         self.check_shape(answer.result, "meta_result_session")
         self.assertEqual(answer.result["result"], ["tea"])
         self.check_shape(client.call("poold.sessions", 10), "sessions_result")
+        self.check_shape(client.call("poold.clients", 10), "clients_result")
         self.assertIs(client.call("poold.session_close", "cart-17"), True)
         answer = client.answer("poold.call", "python", "add_item", ["tea"], options)
         self.assertEqual(answer.code, "session_not_found")

@@ -427,6 +427,24 @@ class Requests:
         """Open sessions, at most `limit`: {count, max, tombstones, sessions}."""
         return self.request("poold.sessions", [] if limit is None else [limit])
 
+    def clients(self, limit: int | None = None) -> dict[str, Any]:
+        """Who is connected, at most `limit`: {count, more, clients}.  Who may not control the daemon
+        sees the connections of its own user alone.
+        """
+        return self.request("poold.clients", [] if limit is None else [limit])
+
+    def requests(
+        self, pool: str | None = None, *, only: str | None = None, limit: int | None = None
+    ) -> dict[str, Any]:
+        """Requests that are not answered yet, the oldest first, at most `limit`:
+        {count, more, requests}.
+
+        Args:
+            pool: only those that are at this pool now.
+            only: "queued", those that are at no worker, or "running", the others.
+        """
+        return self.request("poold.requests", [{"pool": pool, "only": only, "max": limit}])
+
     def session_close(self, session: str, uid: int | None = None) -> bool:
         """Closes a session: its state is deleted, and the worker that holds it is notified.
 
@@ -458,6 +476,16 @@ class Requests:
     def recovery_cancel(self, id: int) -> bool:
         """Stops a recovery: its request fails with the original error."""
         return self.request("poold.recovery_cancel", [id])
+
+    def config(self, pool: str | None = None) -> list[dict[str, Any]]:
+        """The running configuration: sections with section, name and values, each with its key,
+        value, default and source (FILE:LINE; None: it is the default).
+        """
+        return self.request("poold.config", [pool])
+
+    def request_cancel(self, id: int) -> dict[str, Any]:
+        """Ends a request, by its number in `requests`, with the error cancelled: {id, pool, method}."""
+        return self.request("poold.request_cancel", [id])
 
     def restart_workers(self, pool: str) -> dict[str, Any]:
         """Starts a rolling restart, which replaces the workers one by one: {pool, roll}; `pools`

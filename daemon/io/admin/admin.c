@@ -3,7 +3,9 @@
 #include "daemon/io/admin/control.h"
 #include "daemon/io/admin/doctor.h"
 #include "daemon/io/admin/report.h"
+#include "daemon/io/admin/report_clients.h"
 #include "daemon/io/admin/report_recovery.h"
+#include "daemon/io/admin/report_requests.h"
 #include "daemon/io/observe/metrics.h"
 
 #include <stdio.h>
@@ -59,6 +61,8 @@ static enum errcode answer_some(const struct driver *driver, const struct caller
 	}
 	if (method == METHOD_errors)
 		error_log_pack(&driver->errors, driver, caller, max, out);
+	else if (method == METHOD_clients)
+		report_clients(driver, caller, max, out);
 	else
 		report_sessions(driver, caller, max, out);
 	return ERR_NONE;
@@ -98,6 +102,9 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 	case METHOD_doctor:
 		doctor_report(driver, caller, out);
 		break;
+	case METHOD_requests:
+		return report_requests(driver, caller, params, out, why);
+	case METHOD_clients:
 	case METHOD_errors:
 	case METHOD_sessions:
 		return answer_some(driver, caller, method, params, out, why);

@@ -2,6 +2,7 @@
 
 #include "daemon/io/admin/control_workers.h"
 #include "daemon/io/base/pack_named.h"
+#include "daemon/io/config/config_pack.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/driver/state.h"
 #include "protocol/read.h"
@@ -100,6 +101,36 @@ static enum errcode cancel_recovery(struct driver *driver, struct bytes params, 
 	if (operator_cancel_recovery(driver, id) != ERR_NONE)
 		return wrong(why, ERR_invalid_request, "there is no recovery of that id");
 	pack_bool(out, true);
+	return ERR_NONE;
+}
+
+static enum errcode cancel_request(struct driver *driver, const struct caller *caller,
+				   struct bytes params, struct buf *out, char *why)
+{
+	struct call *call = NULL;
+	struct reader reader;
+	uint32_t count;
+	uint64_t id;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count != 1 || read_uint(&reader, &id) < 0)
+		return wrong(why, ERR_invalid_request, "[id] is wanted");
+	/* Whoever controls nothing learns nothing, not even which requests there are. */
+	if (rights_controls_something(driver, caller))
+		call = call_find_number(&driver->calls, id);
+	if (call ? !rights_may_control_call(driver, caller, call) : !caller->may_control) {
+		rights_say_why_not_control(driver, caller, call ? call->pool : NO_SLOT, why,
+					   CONTROL_WHY_SIZE);
+		return ERR_permission_denied;
+	}
+	if (!call)
+		return wrong(why, ERR_invalid_request,
+			     "no request of that id is open: see poold.requests");
+	pack_map(out, 3);
+	pack_named_uint(out, "id", id);
+	pack_named_str(out, "pool", driver_pool_config(driver, call->pool)->name);
+	pack_named_text(out, "method", call->method);
+	operator_cancel_request(driver, call, caller->uid);
 	return ERR_NONE;
 }
 
@@ -204,6 +235,41 @@ static enum errcode subscribe(struct driver *driver, struct caller *caller, stru
 	return ERR_NONE;
 }
 
+/* --- configuration --- */
+
+/* [], [nil] or [pool]; an empty name: none. */
+static int read_only_pool(struct bytes params, struct bytes *ret_name)
+{
+	struct reader reader;
+	uint32_t count;
+
+	*ret_name = (struct bytes){0};
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count > 1)
+		return -EINVAL;
+	if (count == 0 || read_nil(&reader) == 0)
+		return 0;
+	return read_str(&reader, ret_name);
+}
+
+static enum errcode tell_config(const struct driver *driver, struct bytes params, struct buf *out,
+				char *why)
+{
+	const struct config_pool *only = NULL;
+	struct bytes name;
+	uint32_t pool;
+
+	if (read_only_pool(params, &name) < 0)
+		return wrong(why, ERR_invalid_request, "[] or [pool] is wanted");
+	if (name.len > 0) {
+		if (driver_find_pool(driver, name, &pool) < 0)
+			return wrong(why, ERR_unknown_pool, "there is no such pool");
+		only = driver_pool_config(driver, pool);
+	}
+	config_pack(driver->config, only, out);
+	return ERR_NONE;
+}
+
 /* --- who may --- */
 
 /* The pool that the method is to act on; NO_SLOT: none, or there is no pool of that name. */
@@ -223,6 +289,8 @@ static uint32_t pool_named(const struct driver *driver, enum method method, stru
 enum errcode control_answer(struct driver *driver, struct caller *caller, enum method method,
 			    struct bytes params, struct buf *out, char why[CONTROL_WHY_SIZE])
 {
+	if (method == METHOD_request_cancel)
+		return cancel_request(driver, caller, params, out, why);
 	if (method_info(method)->kind == METHOD_KIND_CONTROL && !caller->may_control) {
 		uint32_t pool = pool_named(driver, method, params);
 
@@ -236,6 +304,8 @@ enum errcode control_answer(struct driver *driver, struct caller *caller, enum m
 		return cancel_recovery(driver, params, out, why);
 	case METHOD_session_close:
 		return close_session(driver, caller, params, out, why);
+	case METHOD_config:
+		return tell_config(driver, params, out, why);
 	case METHOD_subscribe:
 		return subscribe(driver, caller, params, out, why);
 	case METHOD_restart_workers:

@@ -702,6 +702,8 @@ static bool read_some(struct link *link, struct slice *slice)
 		n = read_own(link, slice);
 	else
 		n = read_shared(link, slice);
+	if (n > 0)
+		link->received += (uint64_t)n;
 	if (!is_alive(link))
 		return false;
 	if (n > 0)

@@ -85,6 +85,7 @@ struct link {
 				 read behind it */
 	struct framing framing;
 	struct outbox out;
+	uint64_t received;    /* bytes of input that were read, in all */
 	uint64_t written;     /* bytes of output that the peer's side has taken, in all */
 	usec_t stall_timeout; /* how long the peer may read nothing while output is pending; 0: any
 				 time */

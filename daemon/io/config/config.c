@@ -2,6 +2,7 @@
 
 #include "daemon/io/config/config_answer.h"
 #include "daemon/io/config/config_option.h"
+#include "daemon/io/config/config_source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static void free_config(struct config *config)
 		strv_free(config->pools[i].env);
 		free(config->pools[i].name);
 	}
+	config_sources_free(config->sources);
 	free(config->pools);
 	free(config);
 }

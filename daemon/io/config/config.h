@@ -225,6 +225,8 @@ struct config_pool {
 	unsigned output_burst;	/* lines beyond output_rate */
 };
 
+struct config_sources;
+
 /*
  * A configuration with a count of its references.  Whoever keeps a pointer to it, to one of its
  * pools or to anything in them holds a reference for as long as it keeps the pointer.
@@ -234,6 +236,7 @@ struct config {
 	struct config_pool *pools; /* in the order in which the files first name them */
 	size_t pool_count;
 	struct policy policy; /* that of errcode.def with the changes of [error NAME] */
+	struct config_sources *sources; /* where its values were found; NULL: in no file */
 	unsigned references;
 	struct config *self; /* this struct, so that const holders can count too */
 };

@@ -1,6 +1,7 @@
 #include "daemon/io/config/config.h"
 #include "daemon/io/config/config_check.h"
 #include "daemon/io/config/config_read.h"
+#include "daemon/io/config/config_source.h"
 
 #include "daemon/io/base/passing.h"
 
@@ -149,7 +150,9 @@ int config_load_checked(const char *path, const struct config **ret_config, stru
 	if (path || access(file, F_OK) == 0 || errno != ENOENT)
 		load_file(draft, file);
 	load_folder(draft, folder);
-	r = config_check(draft, ret_config);
+	r = config_sources_keep(draft);
+	if (r == 0)
+		r = config_check(draft, ret_config);
 	config_draft_free(draft);
 out:
 	free(folder);

@@ -18,6 +18,7 @@ int call_table_init(struct call_table *table, uint32_t capacity)
 		.bucket_mask = buckets - 1,
 		.next_number = 1,
 	};
+	list_init(&table->open);
 	if (!table->calls || !table->buckets) {
 		call_table_done(table);
 		return -ENOMEM;
@@ -65,6 +66,8 @@ struct call *call_open(struct call_table *table, struct caller *caller, uint32_t
 	};
 	*bucket = call;
 	list_push_back(&caller->calls, &call->in_caller);
+	list_push_back(&table->open, &call->in_open);
+	caller->calls_opened++;
 	return call;
 }
 
@@ -83,6 +86,19 @@ struct call *call_find(const struct call_table *table, const struct caller *call
 	while (call && (call->caller != caller || call->msgid != msgid))
 		call = call->next_same;
 	return call;
+}
+
+struct call *call_find_number(const struct call_table *table, uint64_t number)
+{
+	struct list_node *node;
+
+	list_for_each (node, &table->open) {
+		struct call *call = list_entry(node, struct call, in_open);
+
+		if (call->number >= number)
+			return call->number == number ? call : NULL;
+	}
+	return NULL;
 }
 
 void call_answer(const struct call *call, struct chunk *chunk, struct bytes value)
@@ -119,6 +135,7 @@ void call_close(struct call_table *table, struct call *call)
 	chunk_unref(call->chunk);
 	call->chunk = NULL;
 	list_remove(&call->caller->calls, &call->in_caller);
+	list_remove(&table->open, &call->in_open);
 	call->caller = NULL;
 	call->next_same = table->free;
 	table->free = call;

@@ -31,7 +31,9 @@ struct call {
 	const char *encode_fault;
 	struct flow flow;
 	struct attempt_history *history; /* NULL: no attempt has failed yet */
+	bool is_cancelled_by_operator;	 /* so says the answer (operator_cancel_request) */
 	struct list_node in_caller;
+	struct list_node in_open;
 	struct call *next_same; /* of the same hash; or the next free one */
 };
 
@@ -39,6 +41,7 @@ struct call_table {
 	struct call *calls;
 	struct call **buckets;
 	struct call *free;
+	struct list open; /* by in_open, the oldest first: in the order of their numbers */
 	uint32_t capacity;
 	uint32_t bucket_mask;
 	uint64_t next_number;
@@ -57,6 +60,9 @@ void call_keep(struct call_table *table, struct call *call, struct chunk *chunk,
 
 /* The open call of that caller and message id, or NULL. */
 struct call *call_find(const struct call_table *table, const struct caller *caller, uint32_t msgid);
+
+/* The open call of that number, or NULL.  Takes time in proportion to the calls that are older. */
+struct call *call_find_number(const struct call_table *table, uint64_t number);
 
 /* Call the function of its caller (caller.h). */
 void call_answer(const struct call *call, struct chunk *chunk, struct bytes value);

@@ -13,7 +13,33 @@
 #include "protocol/error.h"
 #include "protocol/list.h"
 
+/* Bytes of what a client says of itself, with the 0 at the end: more is cut off. */
+#define CALLER_NAME_SIZE    64
+#define CALLER_VERSION_SIZE 32
+
 struct caller;
+
+/* Why nothing is read from a caller's peer for the moment. */
+enum caller_pause {
+	CALLER_READ = 0,      /* it is read */
+	CALLER_PAUSED_UNREAD, /* it has too much unread output, so its queued requests wait too */
+	CALLER_PAUSED_MEMORY, /* it holds more than its share of memory_max */
+	CALLER_PAUSE_COUNT_
+};
+
+/* The word for it; NULL: it is read. */
+const char *caller_pause_name(enum caller_pause pause);
+
+/* What only the one who embeds a caller knows of it. */
+struct caller_view {
+	usec_t since;	 /* when it came */
+	usec_t active;	 /* the last message of its peer, or the last output that the peer took */
+	uint64_t in;	 /* bytes that came from its peer */
+	uint64_t out;	 /* bytes that its peer has taken */
+	uint64_t unread; /* bytes that wait here for its peer */
+	enum caller_pause pause;
+	bool is_control_only; /* it has a place of the reserve, from which nothing can be called */
+};
 
 /*
  * What happens to its calls.  `msgid` is the id that the caller gave the call.  Bytes last as long
@@ -35,6 +61,8 @@ struct caller_ops {
 	/* An event that it has subscribed to: a whole map.  False: it has too much unread, and the
 	 * event is lost to it.  NULL where the caller never subscribes. */
 	bool (*event)(struct caller *caller, struct bytes map);
+	/* Fills *ret.  NULL where the caller never joins (driver_join). */
+	void (*view)(struct caller *caller, struct caller_view *ret);
 };
 
 struct caller {
@@ -46,9 +74,13 @@ struct caller {
 	bool may_control;     /* the daemon: rights_decide, as are the next two */
 	bool may_be_critical; /* whether its requests may have the priority `critical` */
 	bool is_barred;	      /* it comes from a worker, and so controls nothing at all */
-	bool wants_errors_map; /* wants errors as the map of PROTOCOL.md, not as text */
-	struct list calls;     /* its open calls, by in_caller */
-	size_t kept;	       /* bytes of memory that they keep */
+	bool wants_errors_map;	     /* wants errors as the map of PROTOCOL.md, not as text */
+	char name[CALLER_NAME_SIZE]; /* these two: as the client calls itself; "": unknown */
+	char version[CALLER_VERSION_SIZE];
+	struct list_node in_callers; /* of the driver: driver_join */
+	struct list calls;	     /* its open calls, by in_caller */
+	uint64_t calls_opened;	     /* calls that it ever made */
+	size_t kept;		     /* bytes of memory that they keep */
 	/* Bytes that were ever put for its peer, and of these, bytes that it has taken: whoever
 	 * embeds it counts both, or leaves both 0. */
 	uint64_t put;
@@ -63,5 +95,8 @@ struct caller {
 
 /* A caller without calls who may ask and not control; the rest is set by whoever embeds it. */
 void caller_init(struct caller *caller, const struct caller_ops *ops);
+
+/* What the client says of itself; an empty text leaves what was there. */
+void caller_set_name(struct caller *caller, struct bytes name, struct bytes version);
 
 #endif

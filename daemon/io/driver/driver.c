@@ -194,6 +194,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 				  .started = loop_now(loop)};
 	list_init(&driver->noted);
 	list_init(&driver->turned_callers);
+	list_init(&driver->callers);
 	events_init(&driver->events, driver);
 	starts_init(&driver->starts);
 	r = rights_init(&driver->rights, config);

@@ -181,6 +181,10 @@ static void describe(const struct facts *facts, char *out, size_t size)
 	enum errcode code = facts->effect->failed.failure.code;
 	struct pool_view pool;
 
+	if (code == ERR_cancelled && facts->call->is_cancelled_by_operator) {
+		snprintf(out, size, "an operator cancelled the request");
+		return;
+	}
 	if (!facts->life && is_of_worker(code)) {
 		/* It waited for another with its key. */
 		snprintf(out, size, "the request that ran with the same key failed: %s",

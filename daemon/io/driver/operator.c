@@ -2,7 +2,10 @@
 
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
+#include "daemon/io/driver/submit.h"
 #include "daemon/io/worker/forkserver.h"
+
+#include <inttypes.h>
 
 static enum errcode verdict_on(struct driver *driver, const struct engine_event *event)
 {
@@ -30,6 +33,18 @@ enum errcode operator_cancel_recovery(struct driver *driver, uint64_t id)
 	struct engine_event event = {.type = EVENT_RECOVERY_CANCEL, .recovery = id};
 
 	return verdict_on(driver, &event);
+}
+
+void operator_cancel_request(struct driver *driver, struct call *call, uint32_t uid)
+{
+	const char *pool = driver_pool_config(driver, call->pool)->name;
+	const struct log_field fields[] = {{"pool", pool}};
+
+	log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
+		  "request %" PRIu64 " is cancelled by an operator, uid %" PRIu32, call->number,
+		  uid);
+	call->is_cancelled_by_operator = true;
+	driver_cancel(driver, call);
 }
 
 enum errcode operator_close_session(struct driver *driver, uint32_t user, struct bytes name)

@@ -169,6 +169,23 @@ bool rights_may_control_pool(const struct driver *driver, const struct caller *c
 	       (!caller->is_barred && (caller->groups & driver->rights.pools[pool].admin.group));
 }
 
+bool rights_may_control_call(const struct driver *driver, const struct caller *caller,
+			     const struct call *call)
+{
+	struct request_view request;
+
+	if (rights_may_control_pool(driver, caller, call->pool))
+		return true;
+	engine_view_request(driver->engine, call->slot, &request);
+	return rights_may_control_pool(driver, caller, request.pool);
+}
+
+bool rights_controls_something(const struct driver *driver, const struct caller *caller)
+{
+	return caller->may_control ||
+	       (!caller->is_barred && (caller->groups & driver->rights.admins));
+}
+
 bool rights_may_call(const struct driver *driver, const struct caller *caller, uint32_t pool)
 {
 	const struct right *call = &driver->rights.pools[pool].call;

@@ -16,6 +16,7 @@
 
 #include <sys/types.h>
 
+struct call;
 struct caller;
 struct config;
 struct driver;
@@ -68,6 +69,12 @@ bool rights_may_call(const struct driver *driver, const struct caller *caller, u
 /* NO_SLOT: the daemon. */
 bool rights_may_control_pool(const struct driver *driver, const struct caller *caller,
 			     uint32_t pool);
+
+/* The pool that the call names, or the one where it is now. */
+bool rights_may_control_call(const struct driver *driver, const struct caller *caller,
+			     const struct call *call);
+/* Whether it may control the daemon or any of its pools. */
+bool rights_controls_something(const struct driver *driver, const struct caller *caller);
 
 /* Who may read a text beside those who control the daemon. */
 struct audience {

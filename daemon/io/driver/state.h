@@ -45,6 +45,8 @@ struct driver {
 	struct engine *engine;
 	usec_t started;
 
+	struct list callers; /* who is connected, by in_callers, in the order in which they came */
+
 	/* Requests. */
 	struct call_table calls;
 	struct list turned_callers;	  /* flow_hold_callers tells the engine of them */

@@ -62,11 +62,18 @@ void driver_cancel(struct driver *driver, const struct call *call)
 	cancel(driver, call, false);
 }
 
+void driver_join(struct driver *driver, struct caller *caller)
+{
+	list_push_back(&driver->callers, &caller->in_callers);
+}
+
 void driver_leave(struct driver *driver, struct caller *caller)
 {
 	struct list_node *node;
 
 	events_unsubscribe(&driver->events, caller);
+	if (list_linked(&caller->in_callers))
+		list_remove(&driver->callers, &caller->in_callers);
 	if (list_linked(&caller->in_turned))
 		list_remove(&driver->turned_callers, &caller->in_turned);
 	while ((node = list_first(&caller->calls)))

@@ -29,6 +29,9 @@ void driver_submit(struct driver *driver, struct call *call, const struct call_o
 /* The caller gives its call up, and is answered so. */
 void driver_cancel(struct driver *driver, const struct call *call);
 
+/* The caller is one of those that poold.clients shows, until it leaves. */
+void driver_join(struct driver *driver, struct caller *caller);
+
 /* The caller goes: its open calls are given up without an answer, and it gets no more events. */
 void driver_leave(struct driver *driver, struct caller *caller);
 

@@ -213,12 +213,30 @@ static bool send_event(struct caller *caller, struct bytes map)
 	return true;
 }
 
+static void view(struct caller *caller, struct caller_view *ret)
+{
+	const struct connection *connection = of_caller(caller);
+
+	*ret = (struct caller_view){
+		.since = connection->opened_at,
+		.active = connection->active_at,
+		.in = connection->link.received,
+		.out = connection->link.written,
+		.unread = connection->link.out.bytes,
+		.pause = connection->has_unread ? CALLER_PAUSED_UNREAD
+			 : connection->is_over	? CALLER_PAUSED_MEMORY
+						: CALLER_READ,
+		.is_control_only = connection->is_control_only,
+	};
+}
+
 static const struct caller_ops caller_ops = {
 	.answer = answer,
 	.error = answer_error,
 	.part = answer_part,
 	.restart = answer_restart,
 	.event = send_event,
+	.view = view,
 };
 
 /* Refuses a request that does not become a call. */
@@ -376,6 +394,7 @@ static void take_hello(struct connection *connection, const struct envelope *env
 	}
 	connection->caller.wants_errors_map = hello.wants_errors_map;
 	connection->wants_closing = hello.wants_closing;
+	caller_set_name(&connection->caller, hello.client, hello.version);
 	buf_init(&out, ERROR_MAX);
 	admin_hello(connection->driver, connection->caller.wants_errors_map, &out);
 	if (buf_error(&out) == 0)
@@ -617,7 +636,7 @@ int connection_open(struct frontend *frontend, int fd, struct connection **ret)
 	caller_init(&connection->caller, &caller_ops);
 	connection->frontend = frontend;
 	connection->driver = driver;
-	connection->active_at = loop_now(driver->loop);
+	connection->opened_at = connection->active_at = loop_now(driver->loop);
 	identify(connection, fd);
 	connection->user = users_enter(&frontend->users, connection->caller.uid);
 	if (!connection->user) {
@@ -634,6 +653,7 @@ int connection_open(struct frontend *frontend, int fd, struct connection **ret)
 	connection->link.kept = &connection->caller.kept;
 	connection->link.stall_timeout = driver->config->daemon.stall_timeout;
 	list_push_back(&frontend->connections, &connection->in_connections);
+	driver_join(driver, &connection->caller);
 	driver->stats.connections_open++;
 	driver->stats.connections_accepted++;
 	*ret = connection;

@@ -18,7 +18,8 @@ struct connection {
 	struct driver *driver; /* the frontend's */
 	struct link link;
 	struct list_node in_connections;
-	struct user *user;    /* whose it is */
+	struct user *user; /* whose it is */
+	usec_t opened_at;
 	usec_t active_at;     /* the last message of its client, or the last output that it took */
 	bool is_control_only; /* came when all other places were taken: it may look, not call */
 	bool wants_closing;   /* connection_notify_closing tells it */

@@ -243,6 +243,10 @@ static int parse_hello_pair(struct reader *reader, struct parsed_hello *ret, cha
 		return parse_errors(reader, &ret->wants_errors_map, why);
 	if (bytes_equal(key, "closing"))
 		return parse_bool(reader, &ret->wants_closing, "closing", why);
+	if (bytes_equal(key, "client") && read_str(reader, &ret->client) == 0)
+		return 0;
+	if (bytes_equal(key, "version") && read_str(reader, &ret->version) == 0)
+		return 0;
 	if (read_value(reader, &value) < 0)
 		return wrong(why, "poold.hello: a value is missing");
 	return 0;

@@ -31,6 +31,8 @@ int request_parse_short(struct bytes name, struct bytes params, struct parsed_ca
 
 /* What a client asks for in its hello. */
 struct parsed_hello {
+	struct bytes client; /* these two: as it calls itself; empty where it does not say */
+	struct bytes version;
 	bool wants_errors_map;
 	bool wants_closing; /* to be told before the daemon closes the connection */
 };
