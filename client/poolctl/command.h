@@ -44,7 +44,8 @@ struct command {
 	const char *help; /* NULL: the summary is enough */
 	int arg_min;
 	int arg_max;
-	unsigned takes; /* mask: which special options the command takes */
+	unsigned takes;	  /* mask: which special options the command takes */
+	int unknown_pool; /* exit status when there is no such pool; 0: as when a request fails */
 
 	/* Runs the command (run.h).  Returns the exit status. */
 	int (*run)(const struct command *command, const struct options *options,
@@ -62,7 +63,6 @@ struct command {
 	void (*show)(const json_t *result, const char *pool); /* show.h; NULL: as JSON */
 	/* Judges a result; NULL: always 0.  `pool`: one that exists, or NULL. */
 	int (*exit_status)(const struct options *options, const json_t *result, const char *pool);
-	int unknown_pool; /* exit status when there is no such pool; 0: as when a request fails */
 };
 
 extern const struct command commands[];

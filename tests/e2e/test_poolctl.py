@@ -114,12 +114,12 @@ class Poolctl(PoolctlTest):
         self.assertIn("down", done.stdout)
 
     def test_why_the_daemon_ended_a_worker(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="50ms"))
+        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="50ms", attempt_timeout="200ms"))
         daemon.announced.append("pool=tools")
         self.succeed(daemon, "kill", "tools", "1", "KILL")
         eventually(lambda: "killed by hand: " in self.succeed(daemon, "workers"),
                    lambda: self.succeed(daemon, "workers"))
-        poolctl(daemon, "call", "--timeout", "200ms", "tools", "hang")
+        poolctl(daemon, "call", "tools", "hang")
         eventually(lambda: "killed for overrunning" in self.succeed(daemon, "workers"),
                    lambda: self.succeed(daemon, "workers"))
 

@@ -69,10 +69,11 @@ done >>"$faults"
 sed -E 's/^#(\[|[a-z_]+(\.[A-Z]+)? =)/\1/' "$sample" >"$work/sample.conf"
 printf '[pool python]\ncommand = /usr/bin/python3 -m poold.worker examples.text\nenv.PYTHONPATH = @datadir@\n' \
 	>"$work/plain.conf"
-"$poold" -t -c "$work/sample.conf" >"$work/sample" 2>>"$faults" || :
-"$poold" -t -c "$work/plain.conf" >"$work/plain"
+# What this machine lacks is no fault of the sample.
+"$poold" -t -c "$work/sample.conf" 2>&1 >"$work/sample" | sed '/: warning: /d' >>"$faults" || :
+"$poold" -t -c "$work/plain.conf" >"$work/plain" 2>/dev/null
 diff "$work/plain" "$work/sample" >>"$faults" || :
-"$poold" -t -c "$sample" >/dev/null 2>>"$faults" || :
+"$poold" -t -c "$sample" 2>&1 >/dev/null | sed '/: warning: /d' >>"$faults" || :
 
 cat "$faults"
 [ ! -s "$faults" ]

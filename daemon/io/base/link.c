@@ -756,11 +756,9 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 	if (list_linked(&link->in_backlog) || list_linked(&link->in_deferred))
 		return;
 	turn_begin(&link->loop->turn);
-	if (link->is_heavy)
-		enter_backlog(link);
-	else if (link->reads_last)
+	if (link->reads_last && !link->is_heavy)
 		list_push_back(&link->loop->deferred, &link->in_deferred);
-	else if (turn_is_over(&link->loop->turn, TURN_CLIENTS))
+	else if (link->is_heavy || turn_is_over(&link->loop->turn, TURN_CLIENTS))
 		enter_backlog(link);
 	else
 		take_slice(link);

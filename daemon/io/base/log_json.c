@@ -94,8 +94,9 @@ static void put_field(struct line *line, const char *name, const char *value, si
 
 size_t log_json_line(const struct log_json *record, char *out, size_t size)
 {
-	struct line line = {.data = out, .max = size};
+	struct line line = {.max = size};
 
+	line.data = out;
 	put_field(&line, "time", record->time, size);
 	put_field(&line, "level", record->level, size);
 	/* So that the fields have room behind a long message. */

@@ -28,8 +28,11 @@ static bool has_any(const char *word, const char *const *words)
 static bool has_variable(const char *word)
 {
 	const char *dollar = strchr(word, '$');
-	char next = dollar ? dollar[1] : '\0';
+	char next;
 
+	if (!dollar)
+		return false;
+	next = dollar[1];
 	return next == '{' || next == '(' || next == '_' || (next >= 'A' && next <= 'Z') ||
 	       (next >= 'a' && next <= 'z');
 }
@@ -166,9 +169,7 @@ static void warn_of_socket(struct config_draft *draft)
 	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
 	if (folder[0] == '\0')
 		snprintf(folder, sizeof(folder), "/");
-	if (access(folder, F_OK) < 0)
-		why = strerror(errno);
-	else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
+	if (access(folder, F_OK) < 0 || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
 		why = strerror(errno);
 	if (why)
 		config_fault(&draft->warnings, draft->daemon.options[OPTION_DAEMON_socket],

@@ -302,9 +302,8 @@ static void on_resume(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	if (read_some(source, READS_A_TURN))
-		loop_add_timer(&source->resume, &flood_pause);
-	else if (source->fd >= 0 && event_add(&source->readable, NULL) < 0)
+	if (read_some(source, READS_A_TURN) ||
+	    (source->fd >= 0 && event_add(&source->readable, NULL) < 0))
 		loop_add_timer(&source->resume, &flood_pause);
 }
 
