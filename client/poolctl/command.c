@@ -14,6 +14,7 @@
 /* --- Params and exit statuses --- */
 
 /* Params: a list of all arguments as text. */
+// NOLINTNEXTLINE(readability-non-const-parameter)
 static bool write_texts(struct poold_writer *writer, char **args, int arg_count,
 			char fault[FAULT_MAX])
 {
