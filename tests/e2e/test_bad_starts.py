@@ -216,7 +216,7 @@ class OtherDialects(BadStart):
         daemon = self.start_bad(pool("bad", str(place), dialect="jsonrpc", ready_call="x"))
         daemon.log.wait_for('init_failed.*"hello"')
         place.unlink()
-        daemon.log.wait_for("spawn_failed.*No such file or directory$")
+        daemon.log.wait_for("spawn_failed.*No such file or directory")
         eventually(
             lambda: "hello" not in poolctl(daemon, "doctor", "bad").stdout, "it is forgotten"
         )

@@ -265,7 +265,8 @@ class WithoutTheSocketUnit(Restarts):
             self.restart(daemon, signal.SIGKILL)
         codes = Counter(_outcome(failure) for failure in load.failures)
         self.assertLessEqual(set(codes), {"peer_closed maybe"}, load.failures)
-        self.assertLessEqual(codes.total(), 8 + 50 + 20 + 20 + 1 + 20)
+        # All that were in flight at once; and once more, if the dying daemon's socket took new connections.
+        self.assertLessEqual(codes.total(), 2 * (8 + 50 + 20 + 20 + 1 + 20))
         self.assertEqual(load.done + codes.total(), load.total)
         runs = self.runs_of(journal)
         self.assertEqual([number for number, times in runs.items() if times > 1], [])

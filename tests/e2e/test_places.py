@@ -138,7 +138,8 @@ class Places(DaemonTest):
     @unittest.skipUnless(IS_ROOT, "only root becomes another user")
     def test_control_has_the_reserve_for_itself(self) -> None:
         daemon = self.start_small()
-        daemon.announced.append("connections_max is reached and no connection is idle")
+        daemon.announced += ["connections_max is reached and no connection is idle",
+                             "no new connections until one is closed"]
         with self.other_user():
             for _ in range(PLACES):
                 daemon.connect().call("poold.subscribe", ["stall"])

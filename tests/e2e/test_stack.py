@@ -48,7 +48,7 @@ class Stack(PoolctlTest):
             ("tools", "1", "output is not log"),
             ("c", "1", "it has named no signal"),
             ("c", "9", "no such worker"),
-            ("other", "1", "no such pool"),
+            ("other", "1", "there is no pool \"other\""),
         ):
             done = poolctl(daemon, "stack", name, number)
             self.assertEqual(done.returncode, 1, done)

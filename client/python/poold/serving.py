@@ -221,6 +221,8 @@ def _await_ready(daemon: _Daemon, place: Path, client: Client, seconds: float) -
             if daemon.notices.fileno() in events:
                 notice = daemon.notices.recv(65536).decode(errors="replace")
                 if "READY=1" in notice.splitlines():
+                    # The daemon is ready also once it has given a pool up.
+                    _check_starts(client, place)
                     return
             elif pidfd in events:
                 raise _failure(daemon.wait(), place)
