@@ -235,7 +235,7 @@ struct config {
 	struct config_daemon daemon;
 	struct config_pool *pools; /* in the order in which the files first name them */
 	size_t pool_count;
-	struct policy policy; /* that of errcode.def with the changes of [error NAME] */
+	struct policy policy;		/* that of errcode.def with the changes of [error NAME] */
 	struct config_sources *sources; /* where its values were found; NULL: in no file */
 	unsigned references;
 	struct config *self; /* this struct, so that const holders can count too */
