@@ -7,9 +7,14 @@
 
 static char plain(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return (char)(c - 'A' + 'a');
-	return c == '-' ? '_' : c;
+	static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *at = c != '\0' ? strchr(upper, c) : NULL;
+
+	if (at)
+		return "abcdefghijklmnopqrstuvwxyz"[at - upper];
+	if (c == '-')
+		return '_';
+	return c;
 }
 
 static unsigned least(unsigned a, unsigned b)

@@ -14,9 +14,8 @@
 /* --- Params and exit statuses --- */
 
 /* Params: a list of all arguments as text. */
-// NOLINTNEXTLINE(readability-non-const-parameter)
 static bool write_texts(struct poold_writer *writer, char **args, int arg_count,
-			char fault[FAULT_MAX])
+			char fault[FAULT_MAX]) // NOLINT(readability-non-const-parameter)
 {
 	(void)fault;
 	poold_write_array(writer, (uint32_t)arg_count);

@@ -289,11 +289,12 @@ unsigned pool_at_work(const struct pool *pool)
 
 uint32_t pool_weight(const struct pool *pool, unsigned entry)
 {
+	const uint32_t least = QUEUE_WEIGHT_MIN, most = QUEUE_WEIGHT_MAX;
 	uint64_t weight = runs_weight(&pool->runs, entry, QUEUE_TURN);
 
-	if (weight < QUEUE_WEIGHT_MIN)
-		return QUEUE_WEIGHT_MIN;
-	return weight > QUEUE_WEIGHT_MAX ? QUEUE_WEIGHT_MAX : (uint32_t)weight;
+	if (weight < least)
+		weight = least;
+	return (uint32_t)(weight > most ? most : weight);
 }
 
 void pool_enqueue(struct pool *pool, struct request *request, enum queue_place place)

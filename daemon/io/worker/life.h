@@ -58,7 +58,6 @@ struct life {
 	uint32_t number;      /* which life of the worker it is; the owner sets it before a start */
 	const struct config_pool *pool; /* of the last start, with a reference to its configuration;
 					   NULL: there was none */
-	bool is_connected;		/* a connection to a server stands for the process */
 	struct channel channel;
 	struct process process;
 	struct cgroups *cgroups; /* the owner sets it */
@@ -73,9 +72,10 @@ struct life {
 	/* For the driver: what is still to be done, or to be reported to the engine. */
 	struct list_node in_starts;
 	struct list_node in_noted; /* linked while it has notes: what follows */
-	bool is_opened;		   /* channel_open is to be called */
-	bool has_spawn_failed;
 	enum errcode spawn_code;
+	bool is_connected;	     /* a connection to a server stands for the process */
+	bool is_opened;		     /* channel_open is to be called */
+	bool has_spawn_failed;	     /* with spawn_code */
 	bool has_hung_up;	     /* the connection was closed */
 	bool cancelled_before_start; /* it was ended before there was a process */
 	struct handed *handed;	     /* states of sessions: see driver/handed.h */
@@ -84,18 +84,18 @@ struct life {
 
 	/* The last process, or the one that runs. */
 	pid_t last_pid;
+	enum worker_cause last_cause; /* why the daemon ended that one; the owner sets it */
 	bool is_ready;		      /* it has been ready; the owner sets these two */
 	bool was_ready;		      /* so had been the last one that ended */
-	enum worker_cause last_cause; /* why the daemon ended that one; the owner sets it */
 	bool was_signalled;	      /* the daemon has sent it a signal */
 	bool has_closed;	      /* before the first of them it had closed its channel */
+	bool knows_memory;	      /* last_out_of_memory is known */
+	bool last_out_of_memory;      /* the kernel killed it because its memory was used up */
 	char last_end[LIFE_END_MAX];  /* how it ended, in words, and what it did wrong before; "":
 					none has ended yet */
 	struct process_end last;      /* the same, for programs; the owner sets these three */
 	usec_t last_uptime;
 	uint64_t last_served;
-	bool knows_memory;	  /* last_out_of_memory is known */
-	bool last_out_of_memory;  /* the kernel killed it because its memory was used up */
 	struct bytes last_stderr; /* the end of its standard error, escaped; bytes_copy made it */
 };
 
