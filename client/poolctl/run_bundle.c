@@ -41,10 +41,12 @@ static void hide_sessions(json_t *value)
 
 	if (json_is_string(json_object_get(value, "session")))
 		json_object_set_new(value, "session", json_string("(not shown)"));
-	json_object_foreach (value, key, inner)
+	json_object_foreach (value, key, inner) {
 		hide_sessions(inner);
-	json_array_foreach (value, i, inner)
+	}
+	json_array_foreach (value, i, inner) {
 		hide_sessions(inner);
+	}
 }
 
 static json_t *ask(struct poold_client *client, const struct options *options, const char *name)

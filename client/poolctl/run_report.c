@@ -39,8 +39,9 @@ static void say_pools(const char *pool, json_t *pools, char *out, size_t size)
 	json_t *entry;
 
 	nearest_init(&nearest, pool);
-	json_object_foreach (pools, name, entry)
+	json_object_foreach (pools, name, entry) {
 		nearest_offer(&nearest, name);
+	}
 	if (nearest.found) {
 		snprintf(out, size, "; did you mean \"%s\"?", nearest.found);
 		return;
