@@ -96,7 +96,7 @@ static int start_journalctl(const char *match, int out, pid_t *ret_pid)
 /* Reads what fits, and drops the rest.  Returns how much was kept. */
 static size_t read_all(int in, char *text, size_t max)
 {
-	char rest[4096];
+	char rest[4096] = {0};
 	size_t len = 0;
 	ssize_t n;
 

@@ -179,7 +179,7 @@ class Fast(DaemonTest):
                 )
             spans.append(timed.seconds)
         print(f"\nback after {', '.join(f'{span * 1000:.1f}' for span in sorted(spans))} ms")
-        self.assertLess(sorted(spans)[2], stretch(0.1))
+        self.assertLess(sorted(spans)[2], stretch(0.25))
         self.assertLess(max(spans), stretch(1.0), "as long as a cold start")
 
     def test_memory_is_shared(self) -> None:
