@@ -105,7 +105,8 @@ static void print_config(const struct config *config)
 
 static void print_errors(const struct buf *text)
 {
-	fwrite(text->data, 1, text->len, stderr);
+	if (text->len > 0)
+		fwrite(text->data, 1, text->len, stderr);
 }
 
 /* `is_test`: with warnings. */
