@@ -79,6 +79,20 @@ static usec_t elapsed(const struct driver *driver, usec_t since)
 	return usec_sub(loop_now(driver->loop), since);
 }
 
+void report_pack_process(const struct caller *caller, struct buf *out)
+{
+	pack_str(out, "uid");
+	if (caller->uid == RIGHTS_NO_UID)
+		pack_nil(out);
+	else
+		pack_uint(out, caller->uid);
+	pack_str(out, "pid");
+	if (caller->pid <= 0)
+		pack_nil(out);
+	else
+		pack_int(out, caller->pid);
+}
+
 /* Why the daemon itself is degraded; the key is there only while it is. */
 static void pack_own_reasons(const struct driver *driver, struct buf *out)
 {

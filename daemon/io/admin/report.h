@@ -16,6 +16,10 @@ void report_stats(const struct driver *driver, struct buf *out);
 /* Packs state and progress of the last rolling restart of a pool; nil: there was none. */
 void report_pack_roll(const struct driver *driver, uint32_t pool, struct buf *out);
 
+/* Packs two pairs, `uid` and `pid`: of the process that the caller is; nil where the kernel does not
+ * say. */
+void report_pack_process(const struct caller *caller, struct buf *out);
+
 /* The worst health of all pools; POOL_OK if there is no pool. */
 enum pool_health report_overall(const struct driver *driver);
 

@@ -1,5 +1,6 @@
 #include "daemon/io/admin/report_clients.h"
 
+#include "daemon/io/admin/report.h"
 #include "daemon/io/admin/report_recovery.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/state.h"
@@ -54,16 +55,7 @@ static void pack_subscribed(const struct caller *client, struct buf *out)
 static void pack_who(const struct caller *client, struct buf *out)
 {
 	pack_named_uint(out, "client", client->client);
-	pack_str(out, "uid");
-	if (client->uid == RIGHTS_NO_UID)
-		pack_nil(out);
-	else
-		pack_uint(out, client->uid);
-	pack_str(out, "pid");
-	if (client->pid <= 0)
-		pack_nil(out);
-	else
-		pack_int(out, client->pid);
+	report_pack_process(client, out);
 	pack_named_text(out, "name", text_of(client->name));
 	pack_named_text(out, "version", text_of(client->version));
 }

@@ -1,6 +1,7 @@
 #include "daemon/io/admin/report_requests.h"
 
 #include "daemon/io/admin/control.h"
+#include "daemon/io/admin/report.h"
 #include "daemon/io/admin/report_recovery.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/state.h"
@@ -165,16 +166,7 @@ static void pack_peer(const struct caller *peer, struct buf *out)
 {
 	const struct bytes name = {(const uint8_t *)peer->name, strlen(peer->name)};
 
-	pack_str(out, "uid");
-	if (peer->uid == RIGHTS_NO_UID)
-		pack_nil(out);
-	else
-		pack_uint(out, peer->uid);
-	pack_str(out, "pid");
-	if (peer->pid <= 0)
-		pack_nil(out);
-	else
-		pack_int(out, peer->pid);
+	report_pack_process(peer, out);
 	pack_named_text(out, "client", name);
 }
 

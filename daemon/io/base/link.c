@@ -103,11 +103,16 @@ void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes)
 		link_fail(link, LINK_END_NO_MEMORY);
 }
 
-static void drop_input(struct link *link)
+static void free_input(struct link *link)
 {
 	chunk_unref(link->in);
 	link->in = NULL;
 	link->in_len = link->in_scanned = 0;
+}
+
+static void drop_input(struct link *link)
+{
+	free_input(link);
 	framing_restart(&link->framing);
 }
 
@@ -477,9 +482,7 @@ void link_await_memory(struct link *link)
 
 void link_skip_begun(struct link *link)
 {
-	chunk_unref(link->in);
-	link->in = NULL;
-	link->in_len = link->in_scanned = 0;
+	free_input(link);
 	link->is_skipping = true;
 	end_starving(link);
 }

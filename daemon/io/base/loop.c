@@ -194,10 +194,7 @@ usec_t loop_take_stall(struct loop *loop, usec_t *ret_suspended)
 
 uint64_t loop_wall_ms(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_REALTIME, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+	return clock_now(CLOCK_REALTIME) / USEC_PER_MSEC;
 }
 
 static void run_timer(struct loop *loop)
@@ -271,18 +268,12 @@ void loop_leave(struct loop *loop)
 
 void loop_set_timer(struct loop *loop, usec_t at)
 {
-	struct timeval delay;
-	usec_t left;
-
 	/* A timer that is due too early costs a turn now and then; to move it for every request
 	 * would cost more. */
 	if (at >= loop->timer_at)
 		return;
 	loop->timer_at = at;
-	left = usec_sub(at, loop_now(loop));
-	delay.tv_sec = (time_t)(left / USEC_PER_SEC);
-	delay.tv_usec = (suseconds_t)(left % USEC_PER_SEC);
-	loop_add_timer(&loop->timer, &delay);
+	loop_set_event_timer(&loop->timer, usec_sub(at, loop_now(loop)));
 }
 
 void loop_add_timer(struct event *timer, const struct timeval *delay)
