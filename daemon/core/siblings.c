@@ -13,15 +13,17 @@ static unsigned log2_of(unsigned x)
 	return ONE_BIT * whole + (ONE_BIT * (x - (1u << whole)) >> whole);
 }
 
-/* Halves the recent counts of the share as often as those of the pool were meanwhile. */
+/* Halves the recent counts of the share as often as those of the pool were meanwhile.  Successes and
+ * failures are halved apart, each rounded down: so neither adds up to more than the pool's. */
 static void catch_up(const struct siblings_method *method, struct siblings_share *share)
 {
 	uint32_t behind = method->halvings - share->halvings;
+	unsigned shift = behind > 15 ? 16 : behind;
+	unsigned successes = (unsigned)(share->recent_calls - share->recent_failures) >> shift;
+	unsigned failures = (unsigned)share->recent_failures >> shift;
 
-	if (behind > 15)
-		share->recent_calls = share->recent_failures = 0;
-	share->recent_calls = (uint16_t)(share->recent_calls >> (behind & 15));
-	share->recent_failures = (uint16_t)(share->recent_failures >> (behind & 15));
+	share->recent_calls = (uint16_t)(successes + failures);
+	share->recent_failures = (uint16_t)failures;
 	share->halvings = method->halvings;
 }
 
@@ -94,8 +96,10 @@ void siblings_count(struct siblings *siblings, struct siblings_share *shares, un
 	all->calls++;
 	all->failures += failed;
 	if (all->calls == RECENT_MAX) {
-		all->calls /= 2;
+		unsigned successes = (all->calls - all->failures) / 2;
+
 		all->failures /= 2;
+		all->calls = successes + all->failures;
 		all->halvings++;
 	}
 	note(failed ? &all->failed : &all->succeeded, worker, now);
