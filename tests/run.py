@@ -18,6 +18,7 @@ At the end stand the programs that failed, the seconds of each step, and "N pass
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -165,6 +166,9 @@ def main() -> int:
     if len(sys.argv) < 2 or not sys.argv[1].startswith("step:"):
         print(__doc__, end="", file=sys.stderr)
         return 64
+    # A shell's background job ignores these, and what it starts would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     steps = read_steps(sys.argv[1:])
     for step in steps:
         run_step(step)
