@@ -318,24 +318,19 @@ check-tsan-run: $(O)/workers/caller
 	@$(RUN) $(TSAN_STEP)
 
 check-clang:
-	@$(MAKE) --no-print-directory CC=clang O=build/clang all tools unit
+	@$(MAKE) --no-print-directory $(PARALLEL) CC=clang O=build/clang all tools unit
 
+# Not those that go the same ways ten thousand times.
 check-valgrind: $(UNIT)
-	@CK_FORK=no POOLD_ROUNDS=2 $(RUN) 'step:valgrind:2' $(foreach u,$(sort $(filter-out %_random,$(CORE_UNIT))),\
+	@CK_FORK=no POOLD_ROUNDS=2 $(RUN) 'step:valgrind:2' $(foreach u,$(filter-out %_random %_strategy,$(sort $(CORE_UNIT))),\
 	  'check:valgrind -q --leak-check=full --error-exitcode=9 $(u)')
 
 FUZZ_SECONDS ?= 60
 fuzz:
-	@$(MAKE) --no-print-directory SAN=fuzz fuzz-run
+	@$(MAKE) --no-print-directory $(PARALLEL) SAN=fuzz fuzz-run
 .PHONY: fuzz-run
 fuzz-run: $(FUZZERS)
-	@for f in $(FUZZERS); do \
-	  name=$${f##*/fuzz_}; mkdir -p $(O)/corpus/$$name; \
-	  echo "fuzz $$name for $(FUZZ_SECONDS) s"; \
-	  $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -artifact_prefix=$(O)/ $(O)/corpus/$$name \
-	    $(wildcard tests/fuzz/corpus)/$$name >$(O)/fuzz-$$name.log 2>&1 || { tail -n 60 $(O)/fuzz-$$name.log; exit 1; }; \
-	  tail -n 1 $(O)/fuzz-$$name.log; \
-	done
+	@POOLD_RUN_SECONDS=$$(($(FUZZ_SECONDS) + 600)) $(RUN) 'step:fuzz, $(FUZZ_SECONDS) s each:2' $(foreach f,$(FUZZERS),'exit:sh tests/fuzz/run.sh $(f) $(O) $(FUZZ_SECONDS)')
 
 # A libc whose calls fail, one in each case: some of all cases, drawn by a seed, and all of them.  A sanitizer has a libc of
 # its own.

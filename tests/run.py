@@ -17,6 +17,7 @@ At the end stand the programs that failed, the seconds of each step, and "N pass
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -26,7 +27,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TIMEOUT_SECONDS = 1200
+# What a program may take; the long ones say more.
+TIMEOUT_SECONDS = int(os.environ.get("POOLD_RUN_SECONDS", "1200"))
 
 # Of the output of a program that failed, so many lines from its end are shown, and before them
 # those that name what failed.

@@ -321,7 +321,7 @@ static void say_numbers(struct fixture *fixture, unsigned from, unsigned to)
 static void expect_numbers(const struct fixture *fixture)
 {
 	for (size_t i = 0; i < fixture->count; i++) {
-		char line[16];
+		char line[32];
 
 		snprintf(line, sizeof(line), "out 0 %05zu", i);
 		ck_assert_str_eq(fixture->lines[i], line);
