@@ -345,8 +345,10 @@ HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTI
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1301-2000' \
                '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100'
 
+# How many times as much as in make check.
+CHAOS       ?= 10
 chaos: all tools
-	@POOLD_CHAOS=1 $(RUN) 'step:load with kills:1' \
+	@POOLD_CHAOS=$(CHAOS) $(RUN) 'step:load with kills:1' \
 	  $(addprefix file:,$(E2E_LOAD) tests/e2e/test_unfriendly.py $(NPM_TESTS)) $(HOSTILE_STEP)
 
 bench: all tools

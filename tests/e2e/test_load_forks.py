@@ -16,7 +16,7 @@ from harness import LOAD, DaemonTest, pool
 
 import poold
 
-POOLS = int(os.environ.get("POOLD_POOLS") or (1000 if LOAD > 1 else 24))
+POOLS = int(os.environ.get("POOLD_POOLS") or (100 * LOAD if LOAD > 1 else 24))
 # So many of them in one call.
 EACH = 8
 MODULES = str(Path(__file__).parents[1] / "python")

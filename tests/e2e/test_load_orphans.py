@@ -12,7 +12,7 @@ from harness import LOAD, UNRULY, Daemon, DaemonTest, pool
 from raw import Raw
 
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
-ROUNDS = 12 if LOAD == 1 else 100
+ROUNDS = 12 if LOAD == 1 else 10 * LOAD
 REQUESTS = 60
 
 # What a worker is asked to do: much of it leaves processes behind, some of it ends the worker.

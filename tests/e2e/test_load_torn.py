@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).parent / "workers"))
 
 import lies  # noqa: E402
 
-CALLS = int(os.environ.get("POOLD_TORN") or (30_000 if LOAD > 1 else 4_000))
+CALLS = int(os.environ.get("POOLD_TORN") or (3_000 * LOAD if LOAD > 1 else 4_000))
 # Requests in flight at a time.
 BATCH = 32
 SEED = int(os.environ.get("POOLD_SEED", random.randrange(2**32)))
