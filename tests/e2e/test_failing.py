@@ -13,7 +13,7 @@ CALLS = 12
 
 class Failing(PoolctlTest):
     def start_tools(self, **options: object) -> tuple[Daemon, Raw]:
-        daemon = self.start(pool("tools", TOOLBOX, **options))
+        daemon = self.start(pool("tools", TOOLBOX, **{"degraded_min": 10, **options}))
         daemon.announced.append("pool=tools")
         return daemon, daemon.connect()
 
