@@ -65,6 +65,10 @@ void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_v
 		.roll = pool->roll,
 		.circuit_count = is_static ? 0 : pool->circuit_count,
 		.breaker = pool->circuits[0].breaker.state,
+		.is_failing = pool->failing.is_failing,
+		.failing_since = pool->failing.since,
+		.failing_code = failing_code(&pool->failing),
+		.recent = failing_sum(&pool->failing),
 	};
 	view_workers(pool, ret);
 }
@@ -94,6 +98,11 @@ void engine_view_pool_workers(const struct engine *engine, uint32_t index,
 const struct pool_stats *engine_pool_stats(const struct engine *engine, uint32_t pool)
 {
 	return &pool_at(engine, pool)->stats;
+}
+
+const struct window *engine_pool_window(const struct engine *engine, uint32_t pool)
+{
+	return pool_at(engine, pool)->window;
 }
 
 uint32_t engine_retry_budget(const struct engine *engine, uint32_t pool, usec_t now)

@@ -6,12 +6,14 @@
 #include "daemon/core/backoff.h"
 #include "daemon/core/budget.h"
 #include "daemon/core/circuit.h"
+#include "daemon/core/failing.h"
 #include "daemon/core/failover.h"
 #include "daemon/core/forecast.h"
 #include "daemon/core/queue.h"
 #include "daemon/core/runs.h"
 #include "daemon/core/session.h"
 #include "daemon/core/stats.h"
+#include "daemon/core/window.h"
 #include "daemon/core/worker.h"
 
 /* ADAPTER(NAME, "name", text): where a pool sends its attempts. */
@@ -56,6 +58,7 @@ struct pool_settings {
 	usec_t max_lifetime;
 	uint64_t max_memory;
 	usec_t slow_after; /* an attempt that runs for longer is reported; 0: none is */
+	struct failing_settings failing;
 
 	struct breaker_settings breaker;
 	enum breaker_state breaker_begins; /* CLOSED, OBSERVING or DISABLED */
@@ -93,7 +96,8 @@ enum pool_trouble {
 	TROUBLE_PROBING = 1u << 7,	/* its breaker is half-open: it admits a few probes */
 	TROUBLE_FALLBACK = 1u << 8,	/* some or all of its requests go to a fallback */
 	TROUBLE_DRAINED = 1u << 9,	/* an operator took it out of service */
-	TROUBLE_SHEDDING = 1u << 10	/* requests were refused lately, for what they would wait */
+	TROUBLE_SHEDDING = 1u << 10,	/* requests were refused lately, for what they would wait */
+	TROUBLE_FAILING = 1u << 11	/* most of its requests fail (failing.h) */
 };
 
 enum pool_health {
@@ -178,12 +182,16 @@ struct pool {
 	enum pool_health health; /* as last reported by EFFECT_HEALTH, and when */
 	usec_t health_since;
 	struct pool_stats stats;
+	struct window *window; /* what ended lately */
+	struct failing failing;
 };
 
 /* Initializes a pool with these settings.  `workers` are its pool_slots slots; `circuits` is memory
- * for one circuit, or with breaker_per_method for 1 + CIRCUIT_METHODS_MAX of them. */
+ * for one circuit, or with breaker_per_method for 1 + CIRCUIT_METHODS_MAX of them; `window` is
+ * memory for one window. */
 void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
-	       struct worker *workers, struct circuit *circuits, uint64_t seed, usec_t now);
+	       struct worker *workers, struct circuit *circuits, struct window *window,
+	       uint64_t seed, usec_t now);
 
 /* Changes a worker's state, which WORKER_STATES must allow, and moves it to that state's list. */
 void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_state state,

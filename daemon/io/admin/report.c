@@ -1,12 +1,14 @@
 #include "daemon/io/admin/report.h"
 
 #include "daemon/core/engine_view.h"
+#include "daemon/io/admin/report_window.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 #include "daemon/io/worker/guard.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct {
@@ -18,6 +20,7 @@ static const struct {
 	 "see poolctl errors for the reason; run the command, or connect to the server, manually"},
 	{TROUBLE_NO_WORKER, "no worker is ready",
 	 "see poolctl workers for the step that they are in"},
+	{TROUBLE_FAILING, "most of its requests fail", "see poolctl errors for the latest of them"},
 	{TROUBLE_BELOW_MINIMUM, "fewer workers than its minimum are at work",
 	 "see poolctl workers for those that are missing and how they ended"},
 	{TROUBLE_QUEUE_FULL, "its queue is full; requests are refused",
@@ -49,7 +52,28 @@ static void pack_figures(struct buf *out, const char *text, const struct pool_vi
 	pack_str(out, figures);
 }
 
-static void pack_texts(struct buf *out, const struct pool_view *pool, bool advice)
+static struct bytes text_of(const char *text)
+{
+	return (struct bytes){(const uint8_t *)text, strlen(text)};
+}
+
+/* How many of the last minute's requests failed, and by what: the code, and an exception's type. */
+static void pack_failing(const struct driver *driver, struct buf *out, const char *text,
+			 uint32_t index, const struct pool_view *pool)
+{
+	const struct last_failure *last = &driver->last_failures[index];
+	bool has_type = last->code == pool->failing_code && *last->type;
+	char figures[80 + LAST_FAILURE_TYPE];
+
+	snprintf(figures, sizeof(figures), "%s: %u of %u in the last minute, by %s%s%s%s", text,
+		 pool->recent.failed, pool->recent.failed + pool->recent.succeeded,
+		 errcode_name(pool->failing_code), has_type ? " (" : "", has_type ? last->type : "",
+		 has_type ? ")" : "");
+	pack_text(out, text_of(figures));
+}
+
+static void pack_texts(const struct driver *driver, struct buf *out, uint32_t index,
+		       const struct pool_view *pool, bool advice)
 {
 	uint32_t count = 0;
 
@@ -63,6 +87,8 @@ static void pack_texts(struct buf *out, const struct pool_view *pool, bool advic
 			pack_str(out, troubles[i].advice);
 		else if (troubles[i].bit == TROUBLE_SHEDDING)
 			pack_figures(out, troubles[i].text, pool);
+		else if (troubles[i].bit == TROUBLE_FAILING)
+			pack_failing(driver, out, troubles[i].text, index, pool);
 		else
 			pack_str(out, troubles[i].text);
 	}
@@ -162,7 +188,7 @@ void report_health(const struct driver *driver, struct buf *out)
 		pack_map(out, 2);
 		pack_named_str(out, "status", pool_health_name(pool.health));
 		pack_str(out, "reasons");
-		pack_texts(out, &pool, false);
+		pack_texts(driver, out, i, &pool, false);
 	}
 }
 
@@ -211,6 +237,32 @@ static void pack_start_fault(const struct driver *driver, const struct caller *c
 		pack_nil(out);
 }
 
+/* What fails of a pool most of whose requests do: the text for who may read it. */
+static void pack_last_failure(const struct driver *driver, const struct caller *caller,
+			      struct buf *out, uint32_t index)
+{
+	const struct last_failure *last = &driver->last_failures[index];
+	struct pool_view pool;
+	bool is_known;
+
+	engine_view_pool(driver->engine, index, &pool);
+	if (!pool.is_failing) {
+		pack_nil(out);
+		return;
+	}
+	is_known = last->code == pool.failing_code;
+	pack_map(out, 6);
+	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.failing_since));
+	pack_named_uint(out, "failed", pool.recent.failed);
+	pack_named_uint(out, "succeeded", pool.recent.succeeded);
+	pack_named_str(out, "code", errcode_name(pool.failing_code));
+	pack_named_text(out, "type", text_of(is_known ? last->type : ""));
+	pack_named_text(out, "text",
+			text_of(is_known && rights_may_see(driver, caller, &last->audience)
+					? last->text
+					: ""));
+}
+
 static void pack_pool_status(const struct driver *driver, const struct caller *caller,
 			     struct buf *out, uint32_t index)
 {
@@ -220,13 +272,13 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 16);
+	pack_map(out, 18);
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(out, &pool, false);
+	pack_texts(driver, out, index, &pool, false);
 	pack_str(out, "advice");
-	pack_texts(out, &pool, true);
+	pack_texts(driver, out, index, &pool, true);
 	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.health_since));
 	pack_str(out, "workers");
 	pack_worker_counts(out, &pool);
@@ -237,8 +289,11 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	pack_named_uint(out, "failed", stats->failed);
 	pack_named_ms(out, "p50_ms", hist_quantile(&stats->total_time, 500));
 	pack_named_ms(out, "p99_ms", hist_quantile(&stats->total_time, 990));
+	report_pack_window(driver, out, index, "last_minute", WINDOW_NOW);
 	pack_named_uint(out, "restarts", workers.restarts);
 	pack_start_fault(driver, caller, out, index);
+	pack_str(out, "failing");
+	pack_last_failure(driver, caller, out, index);
 }
 
 struct sums {
@@ -317,13 +372,15 @@ static void pack_latency(struct buf *out, const char *name, const struct hist *h
 	pack_named_ms(out, "max", hist->max);
 }
 
-static void pack_latencies(struct buf *out, const struct pool_stats *stats)
+static void pack_latencies(const struct driver *driver, struct buf *out, uint32_t pool)
 {
+	const struct window *window = engine_pool_window(driver->engine, pool);
+
 	pack_str(out, "latency_ms");
 	pack_map(out, 3);
-	pack_latency(out, "queue", &stats->queue_time);
-	pack_latency(out, "run", &stats->run_time);
-	pack_latency(out, "total", &stats->total_time);
+	pack_latency(out, "queue", window_hist(window, WINDOW_WAIT));
+	pack_latency(out, "run", window_hist(window, WINDOW_RUN));
+	pack_latency(out, "total", &engine_pool_stats(driver->engine, pool)->total_time);
 }
 
 #define COUNT_ONE(name, help) +1
@@ -403,7 +460,7 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 14);
+	pack_map(out, 15);
 	pack_named_str(out, "name", config->name);
 	pack_named_str(out, "adapter", pool_adapter_name(config->adapter));
 	pack_named_str(out, "dialect", option_word(OPTION_DIALECT, config->dialect));
@@ -414,7 +471,7 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 		pack_nil(out);
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(out, &pool, false);
+	pack_texts(driver, out, index, &pool, false);
 	pack_pool_workers(out, &pool, &workers);
 	pack_pool_queue(out, &pool);
 	pack_named_uint(out, "running", pool.running);
@@ -425,7 +482,8 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 	pack_str(out, "counters");
 	pack_map(out, pool_counter_count);
 	pack_pool_counters(out, stats);
-	pack_latencies(out, stats);
+	pack_latencies(driver, out, index);
+	report_pack_windows(driver, out, index);
 }
 
 void report_pools(const struct driver *driver, const struct caller *caller, struct buf *out)
@@ -577,11 +635,12 @@ void report_stats(const struct driver *driver, struct buf *out)
 
 		engine_view_pool(driver->engine, i, &pool);
 		pack_str(out, pool_name(driver, i));
-		pack_map(out, pool_counter_count + 4);
+		pack_map(out, pool_counter_count + 5);
 		pack_pool_counters(out, stats);
 		pack_named_uint(out, "queued", pool.queued);
 		pack_named_uint(out, "running", pool.running);
 		pack_errors(out, stats);
-		pack_latencies(out, stats);
+		pack_latencies(driver, out, i);
+		report_pack_windows(driver, out, i);
 	}
 }
