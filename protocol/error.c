@@ -3,6 +3,7 @@
 #include "protocol/read.h"
 #include "protocol/utf8.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static struct bytes text_bytes(const char *text)
@@ -199,6 +200,16 @@ static void say_span(struct buf *buf, const char *name, usec_t span)
 		buf_printf(buf, " %s=N/A", name);
 }
 
+static void say_peer(struct buf *buf, const struct error_peer *peer)
+{
+	if (peer)
+		buf_printf(buf, " uid=%" PRIu32, peer->uid);
+	else
+		buf_printf(buf, " uid=N/A");
+	say_number(buf, "peer_pid", peer && peer->pid > 0 ? (uint64_t)peer->pid : 0);
+	say_string(buf, "client", peer && peer->client[0] ? peer->client : NULL);
+}
+
 void error_format(struct buf *buf, const struct error *error)
 {
 	buf_printf(buf, "code=%s category=%s severity=%s strategy=%s executed=%s",
@@ -216,6 +227,7 @@ void error_format(struct buf *buf, const struct error *error)
 	say_span(buf, "queue_ms", error->queued);
 	say_span(buf, "run_ms", error->run);
 	say_string(buf, "circuit", error->circuit);
+	say_peer(buf, error->peer);
 	buf_printf(buf, ": ");
 	buf_put_text(buf, text_bytes(message_of(error)));
 }

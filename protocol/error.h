@@ -22,6 +22,13 @@ struct error_attempt {
 	usec_t delay; /* the wait before this attempt */
 };
 
+/* Who asked. */
+struct error_peer {
+	uint32_t uid;
+	int32_t pid;
+	const char *client; /* as it calls itself; "": it does not say */
+};
+
 struct error {
 	enum errcode code;
 	enum errseverity severity;
@@ -47,6 +54,7 @@ struct error {
 	const struct error_attempt *attempts;
 	size_t attempt_count;
 	struct bytes detail; /* a whole MessagePack map, or empty */
+	const struct error_peer *peer; /* for error_format alone; NULL: unknown */
 };
 
 /* An error of that code with its row's severity and strategy, and everything else left out. */

@@ -181,17 +181,19 @@ START_TEST(line_without_context)
 {
 	struct error error = error_make(ERR_shutting_down);
 
-	check_line(&error, "code=shutting_down category=system_error severity=critical "
-			   "strategy=abandon executed=no request=N/A pool=N/A worker=N/A pid=N/A "
-			   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
-			   "run_ms=N/A circuit=N/A: the daemon is stopping");
+	check_line(
+		&error,
+		"code=shutting_down category=system_error severity=critical "
+		"strategy=abandon executed=no request=N/A pool=N/A worker=N/A pid=N/A "
+		"session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
+		"run_ms=N/A circuit=N/A uid=N/A peer_pid=N/A client=N/A: the daemon is stopping");
 	error.pid = -1;
 	error.message = "stopping";
 	error.executed = EXECUTED_YES;
 	check_line(&error, "code=shutting_down category=system_error severity=critical "
 			   "strategy=abandon executed=yes request=N/A pool=N/A worker=N/A pid=N/A "
 			   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
-			   "run_ms=N/A circuit=N/A: stopping");
+			   "run_ms=N/A circuit=N/A uid=N/A peer_pid=N/A client=N/A: stopping");
 }
 END_TEST
 
@@ -215,12 +217,14 @@ START_TEST(line_with_everything)
 		.queued = 1500,
 		.run = 0,
 		.circuit = "open",
+		.peer = &(const struct error_peer){1000, 4800, "cart"},
 	};
 
 	check_line(&error, "code=worker_killed category=connection_error severity=critical "
 			   "strategy=backoff_retry executed=maybe request=812 pool=python worker=4 "
 			   "pid=4711 session=cart ?\n7 method=word_count attempt=3 "
-			   "elapsed_ms=124.000 queue_ms=1.500 run_ms=0.000 circuit=open: "
+			   "elapsed_ms=124.000 queue_ms=1.500 run_ms=0.000 circuit=open "
+			   "uid=1000 peer_pid=4800 client=cart: "
 			   "worker 4 was killed");
 }
 END_TEST

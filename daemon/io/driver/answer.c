@@ -14,8 +14,7 @@ struct source {
 	struct bytes value;
 };
 
-static void refuse(const struct driver *driver, struct call *call, enum errcode code,
-		   const char *message)
+static void refuse(struct driver *driver, struct call *call, enum errcode code, const char *message)
 {
 	struct error error = failure_error(driver, code);
 
@@ -24,6 +23,7 @@ static void refuse(const struct driver *driver, struct call *call, enum errcode 
 	error.request = call->number;
 	error.method = call->method;
 	call_answer_error(call, &error);
+	refusal_report_lost(driver, call->caller, &error);
 }
 
 static struct source source_of(const struct driver *driver, const struct driver_step *step,
@@ -68,8 +68,8 @@ static void pack_meta(const struct driver *driver, const struct call *call,
 }
 
 /* {result, meta: {...}} in the place of the result. */
-static void answer_with_meta(const struct driver *driver, struct call *call,
-			     const struct effect *effect, struct bytes result)
+static void answer_with_meta(struct driver *driver, struct call *call, const struct effect *effect,
+			     struct bytes result)
 {
 	struct chunk *chunk = NULL;
 	struct buf buf;
