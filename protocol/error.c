@@ -129,6 +129,7 @@ static void put_error_fields(struct fields *fields, const struct error *error)
 	field_string(fields, "circuit", error->circuit);
 	if (error->request > 0 && field(fields, "queue_depth"))
 		pack_uint(fields->buf, error->queue_depth);
+	field_string(fields, "outcome", error->outcome);
 	field_attempts(fields, error);
 	if (error->detail.len > 0 && field(fields, "detail"))
 		pack_raw(fields->buf, error->detail);
@@ -227,6 +228,8 @@ void error_format(struct buf *buf, const struct error *error)
 	say_span(buf, "queue_ms", error->queued);
 	say_span(buf, "run_ms", error->run);
 	say_string(buf, "circuit", error->circuit);
+	say_string(buf, "outcome", error->outcome);
+	say_number(buf, "arrived_ms", error->arrived_ms);
 	say_peer(buf, error->peer);
 	buf_printf(buf, ": ");
 	buf_put_text(buf, text_bytes(message_of(error)));

@@ -53,8 +53,11 @@ struct error {
 	unsigned queue_depth; /* requests that waited in the pool; only with a `request` */
 	const struct error_attempt *attempts;
 	size_t attempt_count;
+	const char *outcome; /* how it ended, in two letters */
 	struct bytes detail; /* a whole MessagePack map, or empty */
-	const struct error_peer *peer; /* for error_format alone; NULL: unknown */
+	/* These two are for error_format alone. */
+	const struct error_peer *peer; /* NULL: unknown */
+	uint64_t arrived_ms;	       /* milliseconds since 1970; 0: unknown */
 };
 
 /* An error of that code with its row's severity and strategy, and everything else left out. */

@@ -89,8 +89,10 @@ class Refusals(CapturedTest):
         self.assertEqual((found["peer"]["client"], found["peer"]["pid"]), ("e2e", os.getpid()))
         heard = self.event(listener, "error")
         self.assertEqual((heard["code"], heard["message"]), (code, found["message"]))
+        self.assertEqual((found["outcome"], heard["outcome"]), ("DQ", "DQ"))
         line = daemon.log.wait_for(rf"(info|notice) request refused: code={code} .*{re.escape(found['message'])}")
         self.assertIn(f" method={found['method']} ", line)
+        self.assertRegex(line, r" outcome=DQ arrived_ms=\d+ ")
         self.assertIn(f" uid={found['peer']['uid']} peer_pid={os.getpid()} client=e2e: ", line)
 
     def test_each_code(self) -> None:
@@ -146,7 +148,7 @@ class Refusals(CapturedTest):
         self.assertEqual((heard["code"], heard.get("message")), ("permission_denied", None))
         (entry,) = bert.call("poold.errors")
         self.assertEqual(entry["code"], "permission_denied")
-        self.assertEqual({"method", "peer"} & entry.keys(), set())
+        self.assertEqual({"method", "peer", "outcome"} & entry.keys(), set())
 
     def test_a_flood_drops_nothing_else(self) -> None:
         daemon, _ = self.start_heard(pool("tools", TOOLBOX), errors_kept=2)

@@ -22,6 +22,7 @@ static void refuse(struct driver *driver, struct call *call, enum errcode code, 
 	error.message = message;
 	error.request = call->number;
 	error.method = call->method;
+	error.outcome = outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	call_answer_error(call, &error);
 	refusal_report_lost(driver, call->caller, &error);
 }

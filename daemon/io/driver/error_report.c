@@ -45,6 +45,15 @@ static const char *number_text(uint64_t number, char text[NUMBER_SIZE])
 	return text;
 }
 
+/* A span in milliseconds; NULL where it is not known. */
+static const char *span_text(usec_t span, char text[NUMBER_SIZE])
+{
+	if (span == USEC_INFINITY)
+		return NULL;
+	snprintf(text, NUMBER_SIZE, "%.3f", (double)span / 1e3);
+	return text;
+}
+
 static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
 {
 	if (name.len == 0)
@@ -59,10 +68,10 @@ static void log_fields(const struct error_record *record, const char *what, stru
 {
 	const struct error *error = record->error;
 	const struct caller *caller = record->caller;
-	char uid[NUMBER_SIZE], peer_pid[NUMBER_SIZE];
+	char uid[NUMBER_SIZE], peer_pid[NUMBER_SIZE], arrived[NUMBER_SIZE];
+	char queued[NUMBER_SIZE], run[NUMBER_SIZE];
 	char request[NUMBER_SIZE], worker[NUMBER_SIZE], pid[NUMBER_SIZE], attempt[NUMBER_SIZE];
 	char elapsed[NUMBER_SIZE], session[NAME_LEN_MAX + 1], method[NAME_LEN_MAX + 1];
-	usec_t elapsed_ms = error->elapsed == USEC_INFINITY ? 0 : error->elapsed / USEC_PER_MSEC;
 	const struct log_field fields[] = {
 		{"code", errcode_name(error->code)},
 		{"category", errcategory_name(errcode_info(error->code)->category)},
@@ -76,7 +85,11 @@ static void log_fields(const struct error_record *record, const char *what, stru
 		{"session", name_value(error->session, session)},
 		{"method", name_value(error->method, method)},
 		{"attempt", number_text(error->attempt, attempt)},
-		{"elapsed_ms", number_text(elapsed_ms, elapsed)},
+		{"outcome", error->outcome},
+		{"arrived_ms", number_text(error->arrived_ms, arrived)},
+		{"elapsed_ms", span_text(error->elapsed, elapsed)},
+		{"queue_ms", span_text(error->queued, queued)},
+		{"run_ms", span_text(error->run, run)},
 		{"circuit", error->circuit},
 		{"uid", caller ? uid : NULL},
 		{"peer_pid",

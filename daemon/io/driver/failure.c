@@ -337,6 +337,16 @@ static enum breaker_state breaker_of(const struct facts *facts, const struct poo
 		       : pool->breaker;
 }
 
+/* The engine does not know who cancelled it. */
+static struct request_outcome outcome_for(const struct facts *facts)
+{
+	struct request_outcome outcome = facts->effect->failed.outcome;
+
+	if (outcome.by == OUTCOME_BY_CLIENT && facts->call->is_cancelled_by_operator)
+		outcome.by = OUTCOME_BY_DAEMON;
+	return outcome;
+}
+
 static struct error error_of(const struct facts *facts)
 {
 	const struct driver *driver = facts->driver;
@@ -360,6 +370,8 @@ static struct error error_of(const struct facts *facts)
 	error.queue_depth = pool.queued;
 	if (pool.circuit_count > 0)
 		error.circuit = breaker_state_name(breaker_of(facts, &pool));
+	error.outcome = outcome_text(outcome_for(facts));
+	error.arrived_ms = loop_wall_ms() - elapsed / USEC_PER_MSEC;
 	if (facts->life)
 		fill_worker(facts, &error);
 	return error;

@@ -1,5 +1,6 @@
 #include "daemon/io/frontend/connection.h"
 
+#include "daemon/core/outcome.h"
 #include "daemon/io/admin/admin.h"
 #include "daemon/io/admin/control.h"
 #include "daemon/io/driver/credit.h"
@@ -255,6 +256,9 @@ static void refuse_with(struct connection *connection, const struct asked *asked
 		error->retry_after = REFUSED_FOR;
 	answer_error(&connection->caller, asked->msgid, error);
 	error->method = asked->method;
+	error->outcome =
+		outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_QUEUE});
+	error->arrived_ms = loop_wall_ms();
 	if (asked->pool != NO_SLOT)
 		error->pool = driver_pool_config(driver, asked->pool)->name;
 	refusal_report(driver, &connection->caller, asked->pool, error);
@@ -289,6 +293,7 @@ static void answer_no_memory(struct connection *connection, uint32_t msgid)
 		refuse_with(connection, &(struct asked){.msgid = msgid, .pool = NO_SLOT}, &error);
 		return;
 	}
+	error.outcome = outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	answer_error(&connection->caller, msgid, &error);
 	error.request = call->number;
 	error.method = call->method;
