@@ -282,3 +282,72 @@ class Places(CapturedTest):
         self.assertEqual(second.read_to_end(), b"")
         self.check(daemon, listener, "refused", "connections_per_uid is reached")
         first.close()
+
+
+class Requests(CapturedTest):
+    """log_requests: a line for a request, with its outcome and its four times."""
+
+    TIMES = r"arrived_ms=\d+ elapsed_ms=\d+\.\d{3} queue_ms=\d+\.\d{3} run_ms=\d+\.\d{3} uid=\d+ peer_pid=\d+ client=e2e$"
+
+    def lines(self, daemon: Daemon) -> list[str]:
+        return [line for line in daemon.log.lines if re.search("request answered|client gone", line)]
+
+    def test_all(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), static_pool("fixed", **{"answer.hello": 1}), log_requests="all")
+        client = daemon.connect(map_errors=True)
+        client.call("tools.echo", 1)
+        client.call("fixed.hello")
+        daemon.log.wait_for(rf"info request answered: outcome=-A request=\d+ pool=tools worker=1 session=N/A "
+                            rf"method=echo attempt=1 {self.TIMES}")
+        daemon.log.wait_for(rf"info request answered: outcome=-Q request=\d+ pool=fixed worker=N/A session=N/A "
+                            rf"method=hello attempt=0 {self.TIMES}")
+        gone = daemon.connect(map_errors=True)
+        daemon.occupy(gone)
+        gone.close()
+        daemon.log.wait_for(r"info client gone: outcome=CA request=\d+ pool=tools ")
+        daemon.release()
+
+    def test_a_share(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), log_requests="1/3")
+        client = daemon.connect(map_errors=True)
+        for _ in range(9):
+            client.call("tools.echo", 1)
+        daemon.log.wait_for("request answered", count=3)
+        self.assertEqual(len(self.lines(daemon)), 3)
+
+    def test_slow_ones(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, slow_after="50ms"), log_requests="slow")
+        daemon.announced.append("worker is slow")
+        client = daemon.connect(map_errors=True)
+        busy = daemon.occupy(client)
+        daemon.log.wait_for("worker is slow")
+        daemon.release()
+        self.assertEqual(client.read().id, busy)
+        daemon.log.wait_for("request answered: outcome=-A ")
+        self.assertEqual(len(self.lines(daemon)), 1)
+
+    def test_failed_ones_alone_by_default(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        client = daemon.connect(map_errors=True)
+        client.call("tools.echo", 1)
+        self.assert_code(client.answer("tools.divide", 1, 0), "exception")
+        daemon.log.wait_for(r"request failed: code=exception .* outcome=WA arrived_ms=\d+ uid=\d+ peer_pid=\d+ client=e2e: ")
+        self.assertEqual(self.lines(daemon), [])
+
+    def test_too_many_lines_are_counted(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), log_requests="all")
+        client = daemon.connect(map_errors=True)
+        asked = 0
+
+        def held() -> int:
+            nonlocal asked
+            asked += 400
+            for number in range(400):
+                client.ask("tools.echo", number)
+            for _ in range(400):
+                client.read()
+            return daemon.ask("poold.stats")["daemon"]["log_lines_held"]
+
+        left_out = eventually(held, "some are left out")
+        daemon.log.wait_for("request answered", count=asked - left_out)
+        self.assertEqual(len(self.lines(daemon)), asked - left_out)

@@ -175,6 +175,8 @@ static void do_answer(struct driver *driver, const struct driver_step *step,
 	default: /* EFFECT_DROP */
 		break;
 	}
+	if (effect->type != EFFECT_ERROR)
+		request_log_take(driver, call, effect);
 	flow_reset(driver, call);
 	call_close(&driver->calls, call);
 }

@@ -145,4 +145,6 @@ void error_report(struct driver *driver, const struct error_record *record, cons
 
 	if (log_limit_pass(limit, loop_now(driver->loop), &held))
 		error_report_record(driver, record, what, held);
+	else
+		driver->stats.log_lines_held++;
 }

@@ -32,6 +32,14 @@ static struct error_record record_of(enum error_kind kind, const struct caller *
 	};
 }
 
+static bool may_report(struct driver *driver, struct log_limit *limit, unsigned *ret_held)
+{
+	bool may = log_limit_pass(limit, loop_now(driver->loop), ret_held);
+
+	driver->stats.log_lines_held += !may;
+	return may;
+}
+
 void refusal_report(struct driver *driver, const struct caller *caller, uint32_t pool,
 		    const struct error *error)
 {
@@ -40,7 +48,7 @@ void refusal_report(struct driver *driver, const struct caller *caller, uint32_t
 
 	driver->stats.requests_refused++;
 	driver->stats.refusals[error->code]++;
-	if (!log_limit_pass(&driver->refusals.codes[error->code], loop_now(driver->loop), &held))
+	if (!may_report(driver, &driver->refusals.codes[error->code], &held))
 		return;
 	record.error = error;
 	record.audience.pool = pool;
@@ -54,7 +62,7 @@ void refusal_report_lost(struct driver *driver, const struct caller *caller,
 	unsigned held;
 
 	driver->stats.answers_lost++;
-	if (!log_limit_pass(&driver->error_limit, loop_now(driver->loop), &held))
+	if (!may_report(driver, &driver->error_limit, &held))
 		return;
 	record.error = error;
 	error_report_record(driver, &record, "answer lost", held);
@@ -90,8 +98,7 @@ void refusal_report_end(struct driver *driver, const struct caller *caller, enum
 	unsigned held;
 
 	driver->stats.ends[end]++;
-	if (!caller_end_is_cut_off(end) ||
-	    !log_limit_pass(&driver->refusals.ends[end], loop_now(driver->loop), &held))
+	if (!caller_end_is_cut_off(end) || !may_report(driver, &driver->refusals.ends[end], &held))
 		return;
 	record.end = end;
 	if (!is_logged_elsewhere(end))
