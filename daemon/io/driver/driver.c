@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 /* Lines in the log about errors of requests, in a second; and about those that a pool refuses. */
 #define ERROR_LINES   20
@@ -184,6 +186,15 @@ static int make_all(struct driver *driver)
 
 /* --- from start to end --- */
 
+/* Other daemons' spans must be others.  Without randomness at hand the time makes the difference. */
+static void seed_spans(struct driver *driver)
+{
+	uint64_t seed = 0;
+
+	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+	prng_init(&driver->spans, seed ^ driver->started ^ (uint64_t)getpid() << 40);
+}
+
 int driver_init(struct driver *driver, struct loop *loop, const struct config *config,
 		const struct guard *guard, const struct rlimit *open_files)
 {
@@ -198,6 +209,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	list_init(&driver->turned_callers);
 	list_init(&driver->callers);
 	events_init(&driver->events, driver);
+	seed_spans(driver);
 	starts_init(&driver->starts);
 	r = rights_init(&driver->rights, config);
 	if (r == 0)

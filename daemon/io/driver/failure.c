@@ -371,6 +371,7 @@ static struct error error_of(const struct facts *facts)
 	if (pool.circuit_count > 0)
 		error.circuit = breaker_state_name(breaker_of(facts, &pool));
 	error.outcome = outcome_text(outcome_for(facts));
+	trace_fill(&facts->call->trace, &error);
 	error.arrived_ms = loop_wall_ms() - elapsed / USEC_PER_MSEC;
 	if (facts->life)
 		fill_worker(facts, &error);

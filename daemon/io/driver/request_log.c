@@ -103,13 +103,18 @@ static void put_line(struct buf *line, const struct facts *facts)
 		   in_ms(facts->queued), in_ms(facts->run));
 	buf_printf(line, " uid=%" PRIu32 " peer_pid=%" PRId32 " client=%s", caller->uid,
 		   caller->pid, caller->name[0] ? caller->name : "N/A");
+	put_name(line, "trace", trace_id(&call->trace));
+	if (call->trace.is_w3c)
+		buf_printf(line, " span=%016" PRIx64 " attempt_span=%016" PRIx64, call->trace.span,
+			   call->trace.attempt_span);
 }
 
 static void log_line(const struct facts *facts, const char *what, unsigned held)
 {
 	char request[NUMBER_SIZE], worker[NUMBER_SIZE], elapsed[NUMBER_SIZE], queued[NUMBER_SIZE];
-	char run[NUMBER_SIZE], uid[NUMBER_SIZE], method[SHOWN_MAX + 1];
-	struct bytes name = cut(facts->call->method);
+	char run[NUMBER_SIZE], uid[NUMBER_SIZE], method[SHOWN_MAX + 1], trace[SHOWN_MAX + 1];
+	char span[NUMBER_SIZE];
+	struct bytes name = cut(facts->call->method), id = cut(trace_id(&facts->call->trace));
 	const struct log_field fields[] = {
 		{"outcome", facts->outcome},
 		{"pool", facts->pool},
@@ -121,6 +126,8 @@ static void log_line(const struct facts *facts, const char *what, unsigned held)
 		{"run_ms", run},
 		{"uid", uid},
 		{"client", facts->call->caller->name[0] ? facts->call->caller->name : NULL},
+		{"trace", id.len > 0 ? trace : NULL},
+		{"span", facts->call->trace.is_w3c ? span : NULL},
 	};
 	struct buf line;
 
@@ -131,6 +138,8 @@ static void log_line(const struct facts *facts, const char *what, unsigned held)
 	snprintf(run, sizeof(run), "%.3f", in_ms(facts->run));
 	snprintf(uid, sizeof(uid), "%" PRIu32, facts->call->caller->uid);
 	snprintf(method, sizeof(method), "%.*s", (int)name.len, (const char *)name.data);
+	snprintf(trace, sizeof(trace), "%.*s", (int)id.len, (const char *)id.data);
+	snprintf(span, sizeof(span), "%016" PRIx64, facts->call->trace.span);
 	buf_init(&line, LOG_TEXT_MAX);
 	put_line(&line, facts);
 	if (held > 0)

@@ -10,6 +10,7 @@
 #define POOLD_IO_DRIVER_STATE_H
 
 #include "daemon/core/engine_view.h"
+#include "daemon/core/prng.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/base/loop.h"
 #include "daemon/io/base/slot_store.h"
@@ -51,6 +52,7 @@ struct driver {
 
 	/* Requests. */
 	struct call_table calls;
+	struct prng spans;		  /* ids of spans: trace.h */
 	struct list turned_callers;	  /* flow_hold_callers tells the engine of them */
 	struct slot_store session_states; /* by the session's slot */
 	struct slot_store stored_answers; /* by the slot of the idempotency key */
