@@ -98,7 +98,8 @@ static int make_reports(struct driver *driver)
 		calloc(driver->config->pool_count + 1, sizeof(*driver->start_faults));
 	driver->refusal_limits =
 		calloc(driver->config->pool_count + 1, sizeof(*driver->refusal_limits));
-	if (!driver->refusal_limits || !driver->start_faults)
+	driver->incidents = calloc(driver->config->pool_count + 1, sizeof(*driver->incidents));
+	if (!driver->refusal_limits || !driver->start_faults || !driver->incidents)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_limits[i].per_second = REFUSAL_LINES;
@@ -277,6 +278,8 @@ void driver_done(struct driver *driver)
 	error_log_done(&driver->errors);
 	free(driver->refusal_limits);
 	driver->refusal_limits = NULL;
+	free(driver->incidents);
+	driver->incidents = NULL;
 	free(driver->start_faults);
 	driver->start_faults = NULL;
 	events_done(&driver->events);

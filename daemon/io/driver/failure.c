@@ -596,6 +596,7 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 	char message[MESSAGE_SIZE];
 	struct pool_view pool;
 
+	driver->incidents[effect->pool].codes[effect->incident]++;
 	error.pool = config->name;
 	error.adapter = pool_adapter_name(config->adapter);
 	snprintf(message, sizeof(message), "%s",

@@ -76,6 +76,7 @@ struct driver {
 
 	/* What people see. */
 	struct daemon_stats stats;
+	struct incident_counts *incidents; /* of each pool */
 	struct events events;
 	struct error_log errors;
 	struct log_limit error_limit;

@@ -27,6 +27,11 @@
 	COUNTER(stalls, "times the daemon's loop stood still for more than 100 ms")                \
 	COUNTER(stalled_ms, "milliseconds in which it stood still")
 
+/* Incidents of one pool, by code. */
+struct incident_counts {
+	uint64_t codes[ERR_COUNT_];
+};
+
 struct daemon_stats {
 #define COUNTER(name, help) uint64_t name;
 	DAEMON_COUNTERS(COUNTER)
