@@ -9,7 +9,6 @@ import socket
 import struct
 import unittest
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from clock import eventually
