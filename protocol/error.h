@@ -19,7 +19,15 @@ struct error_attempt {
 	const char *message; /* NULL: left out */
 	usec_t started;	     /* since the request was submitted */
 	usec_t run;
-	usec_t delay; /* the wait before this attempt */
+	usec_t delay;  /* the wait before this attempt */
+	uint64_t span; /* W3C span id; 0: left out */
+};
+
+/* Who asked. */
+struct error_peer {
+	uint32_t uid;
+	int32_t pid;
+	const char *client; /* as it calls itself; "": it does not say */
 };
 
 struct error {
@@ -46,7 +54,14 @@ struct error {
 	unsigned queue_depth; /* requests that waited in the pool; only with a `request` */
 	const struct error_attempt *attempts;
 	size_t attempt_count;
+	const char *outcome; /* how it ended, in two letters */
+	struct bytes trace;  /* W3C trace id, or the client's own text */
+	uint64_t span;	     /* W3C span ids: of the request, and of its last attempt */
+	uint64_t attempt_span;
 	struct bytes detail; /* a whole MessagePack map, or empty */
+	/* These two are for error_format alone. */
+	const struct error_peer *peer; /* NULL: unknown */
+	uint64_t arrived_ms;	       /* milliseconds since 1970; 0: unknown */
 };
 
 /* An error of that code with its row's severity and strategy, and everything else left out. */

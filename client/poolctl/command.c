@@ -438,8 +438,9 @@ const struct command commands[] = {
 	{.name = "events",
 	 .arguments = "[KIND...]",
 	 .summary = "print events as they happen, until interrupted",
-	 .help = "KIND is breaker, failover, recovery, health, worker, session, error or stall;\n"
-		 "without a KIND, all events are printed.  --json prints one object a line.\n"
+	 .help = "KIND is breaker, failover, recovery, health, worker, session, error,\n"
+		 "connection or stall; without a KIND, all events are printed.  --json prints\n"
+		 "one object a line.\n"
 		 "\n"
 		 "      --count N           exit after N events\n",
 	 .arg_max = 16,

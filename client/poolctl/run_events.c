@@ -85,8 +85,8 @@ static void write_kinds(struct poold_writer *writer, char **kinds, int count)
 /* Returns the first word that is none, or NULL. */
 static const char *find_wrong_kind(char **kinds, int count)
 {
-	static const char *const known[] = {"breaker", "failover", "recovery", "health",
-					    "worker",  "session",  "error",    "stall"};
+	static const char *const known[] = {"breaker", "failover", "recovery",	 "health", "worker",
+					    "session", "error",	   "connection", "stall"};
 
 	for (int i = 0; i < count; i++) {
 		size_t k = 0;
@@ -110,10 +110,11 @@ int run_events(const struct command *command, const struct options *options,
 
 	if (wrong) {
 		poold_writer_free(writer);
-		return failure_usage(command,
-				     "\"%.100s\" is no kind of event; they are breaker, failover, "
-				     "recovery, health, worker, session, error and stall",
-				     wrong);
+		return failure_usage(
+			command,
+			"\"%.100s\" is no kind of event; they are breaker, failover, "
+			"recovery, health, worker, session, error, connection and stall",
+			wrong);
 	}
 	if (!writer)
 		return EX_OSERR;

@@ -25,6 +25,7 @@ struct caller;
 	EVENT(worker)                                                                              \
 	EVENT(session)                                                                             \
 	EVENT(error)                                                                               \
+	EVENT(connection)                                                                          \
 	EVENT(stall)
 
 enum event_kind {

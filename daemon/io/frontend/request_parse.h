@@ -6,9 +6,10 @@
 #include "protocol/base.h"
 
 /* Room for a sentence that says what is wrong. */
-#define REQUEST_WHY_SIZE 256
+#define REQUEST_WHY_SIZE   256
 
-#define TRACE_LEN_MAX	 256
+#define TRACE_LEN_MAX	   256
+#define TRACESTATE_LEN_MAX 512
 
 /* Slices of the parameters. */
 struct parsed_call {
@@ -16,6 +17,7 @@ struct parsed_call {
 	struct bytes method;
 	struct bytes args; /* a whole value */
 	struct bytes trace;
+	struct bytes tracestate;
 	struct bytes session; /* these two: empty when not given */
 	struct bytes key;
 	bool wants_meta;
@@ -41,7 +43,8 @@ struct parsed_hello {
  * there is left as it is in *ret. */
 int request_parse_hello(struct bytes params, struct parsed_hello *ret, char why[REQUEST_WHY_SIZE]);
 
-/* The id of a request of which only the beginning is there.  Returns 0 or -EPROTO. */
-int request_begun_id(struct bytes begun, uint32_t *ret_id);
+/* The id of a request of which only the beginning is there, and its method, empty where that has not
+ * come.  Returns 0 or -EPROTO: it has no id. */
+int request_begun(struct bytes begun, uint32_t *ret_id, struct bytes *ret_method);
 
 #endif

@@ -45,6 +45,49 @@ static void write_errors(const struct driver *driver, struct buf *out)
 	}
 }
 
+static void write_incidents(const struct driver *driver, struct buf *out)
+{
+	metrics_head(out, "incidents", "_total", "counter",
+		     "failures that belong to no request, by their code");
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
+		for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+			const struct errinfo *info = errcode_info((enum errcode)code);
+			uint64_t count = driver->incidents[i].codes[code];
+
+			if (count > 0)
+				buf_printf(out,
+					   "poold_incidents_total{pool=\"%s\",code=\"%s\","
+					   "category=\"%s\"} %llu\n",
+					   metrics_pool_name(driver, i), info->name,
+					   errcategory_name(info->category),
+					   (unsigned long long)count);
+		}
+	}
+}
+
+/* What ends before it comes to a pool. */
+static void write_door(const struct driver *driver, struct buf *out)
+{
+	const struct daemon_stats *stats = &driver->stats;
+
+	metrics_head(out, "refusals", "_total", "counter",
+		     "requests refused before they reached a pool, by the code of the error");
+	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+		const struct errinfo *info = errcode_info((enum errcode)code);
+
+		if (stats->refusals[code] > 0)
+			buf_printf(out, "poold_refusals_total{code=\"%s\",category=\"%s\"} %llu\n",
+				   info->name, errcategory_name(info->category),
+				   (unsigned long long)stats->refusals[code]);
+	}
+	metrics_head(out, "connections_ended", "_total", "counter",
+		     "connections that have ended, by the reason");
+	for (unsigned end = 0; end < CALLER_END_COUNT_; end++)
+		buf_printf(out, "poold_connections_ended_total{reason=\"%s\"} %llu\n",
+			   caller_end_name((enum caller_end)end),
+			   (unsigned long long)stats->ends[end]);
+}
+
 static uint64_t queued(const struct pool_view *pool)
 {
 	return pool->queued;
@@ -175,8 +218,10 @@ static void write_daemon(const struct driver *driver, struct buf *out)
 void metrics_write(const struct driver *driver, struct buf *out)
 {
 	write_daemon(driver, out);
+	write_door(driver, out);
 	write_pool_counters(driver, out);
 	write_errors(driver, out);
+	write_incidents(driver, out);
 	write_pool_gauges(driver, out);
 	write_hists(driver, out);
 	metrics_write_recovery(driver, out);
