@@ -430,7 +430,7 @@ const struct command commands[] = {
 	{.name = "events",
 	 .arguments = "[KIND...]",
 	 .summary = "print events as they happen, until interrupted",
-	 .help = "KIND is breaker, failover, recovery, health, worker, session, error or stall;\n"
+	 .help = "poolctl explain lists the kinds of events, and says what each KIND means;\n"
 		 "without a KIND, all events are printed.  --json prints one object a line.\n"
 		 "\n"
 		 "      --count N           exit after N events\n",

@@ -1,3 +1,4 @@
+#include "client/poolctl/explain.h"
 #include "client/poolctl/failure.h"
 #include "client/poolctl/json.h"
 #include "client/poolctl/run.h"
@@ -82,21 +83,35 @@ static void write_kinds(struct poold_writer *writer, char **kinds, int count)
 		poold_write_str(writer, kinds[i]);
 }
 
+/* The table of explain has each kind once. */
+static bool is_kind(const char *word)
+{
+	for (size_t i = 0; i < explanation_count; i++)
+		if (strcmp(explanations[i].kind, "event") == 0 &&
+		    strcmp(explanations[i].word, word) == 0)
+			return true;
+	return false;
+}
+
 /* Returns the first word that is none, or NULL. */
 static const char *find_wrong_kind(char **kinds, int count)
 {
-	static const char *const known[] = {"breaker", "failover", "recovery", "health",
-					    "worker",  "session",  "error",    "stall"};
-
-	for (int i = 0; i < count; i++) {
-		size_t k = 0;
-
-		while (k < sizeof(known) / sizeof(known[0]) && strcmp(known[k], kinds[i]) != 0)
-			k++;
-		if (k == sizeof(known) / sizeof(known[0]))
+	for (int i = 0; i < count; i++)
+		if (!is_kind(kinds[i]))
 			return kinds[i];
-	}
 	return NULL;
+}
+
+/* All kinds, with ", " between them. */
+static void list_kinds(char *out, size_t size)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < explanation_count && len < size; i++)
+		if (strcmp(explanations[i].kind, "event") == 0)
+			len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "",
+						explanations[i].word);
 }
 
 int run_events(const struct command *command, const struct options *options,
@@ -109,11 +124,12 @@ int run_events(const struct command *command, const struct options *options,
 	int r;
 
 	if (wrong) {
+		char known[256];
+
 		poold_writer_free(writer);
-		return failure_usage(command,
-				     "\"%.100s\" is no kind of event; they are breaker, failover, "
-				     "recovery, health, worker, session, error and stall",
-				     wrong);
+		list_kinds(known, sizeof(known));
+		return failure_usage(command, "\"%.100s\" is no kind of event; they are %s", wrong,
+				     known);
 	}
 	if (!writer)
 		return EX_OSERR;

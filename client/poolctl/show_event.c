@@ -21,7 +21,9 @@ static const struct {
 	{"health", "$pool: $from -> $to"},
 	{"worker", "$pool[ worker $worker][ (process $pid)] $what[: $text]"},
 	{"session", "$session $what[, $reason]"},
-	{"error", "$code[ in $pool]: $message"},
+	{"error", "$code[ in $pool][: $message]"},
+	{"stall", "the daemon stood still for $stalled_ms ms"},
+	{"gap", "$lost events are missing here: they were not read in time"},
 };
 
 static const char *sentence_of(const char *kind)
@@ -89,10 +91,8 @@ void show_event(const json_t *event)
 {
 	const char *kind = field_text(event, "kind");
 	const char *sentence = sentence_of(kind);
-	char time[UNIT_TEXT_MAX], lost[UNIT_TEXT_MAX];
+	char time[UNIT_TEXT_MAX];
 
-	if (field_number(event, "lost") > 0)
-		printf("(%s events before this one were lost)\n", field_count(lost, event, "lost"));
 	printf("%s  ", field_clock(time, event, "at_ms"));
 	print_safe(stdout, kind);
 	printf("%*s", strlen(kind) < 10 ? (int)(10 - strlen(kind)) : 1, "");

@@ -56,6 +56,7 @@ static void on_turn(void *owner)
 	flow_hold_callers(driver);
 	worker_events_handle_notes(driver);
 	memory_pressure_relieve(driver);
+	events_catch_up(&driver->events);
 	if (driver->has_stopped) {
 		driver->has_stopped = false;
 		driver->on_stopped(driver->owner);
@@ -195,9 +196,10 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	list_init(&driver->noted);
 	list_init(&driver->turned_callers);
 	list_init(&driver->callers);
-	events_init(&driver->events, driver);
 	starts_init(&driver->starts);
-	r = rights_init(&driver->rights, config);
+	r = events_init(&driver->events, driver, config->daemon.events_kept);
+	if (r == 0)
+		r = rights_init(&driver->rights, config);
 	if (r == 0)
 		r = make_all(driver);
 	if (r < 0) {

@@ -297,7 +297,12 @@ void notify_session(struct driver *driver, const struct effect *effect)
 	bool is_shared = driver->config->daemon.sessions_shared;
 	struct audience audience = {.pool = NO_SLOT};
 	const char *what = "ended";
-	struct buf *out = events_begin(&driver->events, EVENT_KIND_session, is_shared ? 3 : 2);
+	/* A session that is used, moved and closed succeeds. */
+	bool is_loss =
+		!effect->session.has_begun &&
+		(reason == SESSION_LOST || reason == SESSION_EXPIRED || reason == SESSION_EVICTED);
+	struct buf *out = (is_loss ? events_begin : events_begin_passing)(
+		&driver->events, EVENT_KIND_session, is_shared ? 3 : 2);
 
 	if (!out)
 		return;

@@ -1,0 +1,229 @@
+"""Events: kept ones, slow readers, many subscribers, a restart, and who may read what."""
+
+from __future__ import annotations
+
+import resource
+import unittest
+from typing import Any
+
+from clock import eventually
+from harness import TOOLBOX, Daemon, DaemonTest, pool
+from raw import Raw, unpack
+from test_rights import ANNE, BERT, IS_ROOT, RightsTest
+
+Event = dict[str, Any]
+
+# The daemon sends no more events to who has so much unread (bytes).
+WINDOW = 64 * 1024
+
+
+def read_events(client: Raw, count: int) -> list[Event]:
+    """The next so many messages, which must be events."""
+    found = []
+    for _ in range(count):
+        kind, name, (event,) = unpack(client.read_message())
+        assert (kind, name) == (2, "poold.event"), (kind, name)
+        found.append(event)
+    return found
+
+
+def seqs(events: list[Event]) -> list[int]:
+    return [event["seq"] for event in events]
+
+
+class EventsTest(DaemonTest):
+    """A pool whose breaker is disabled and set to observe: each time there is one event, and no other."""
+
+    changes = 0
+
+    def serve(self, **options: object) -> Daemon:
+        daemon = self.start(pool("tools", TOOLBOX), **options)
+        daemon.announced += ["breaker is"]
+        return daemon
+
+    def change(self, daemon: Daemon, count: int) -> None:
+        """Makes so many events of the kind breaker."""
+        with daemon.connect(map_errors=True) as client:
+            actions = ("poold.breaker_disable", "poold.breaker_observe")
+            asked = [client.ask(actions[(self.changes + i) % 2], "tools") for i in range(count)]
+            self.changes += count
+            for number in asked:
+                self.assertIsNone(client.read_of(number).error)
+
+
+class Kept(EventsTest):
+    """Who subscribes with `since` gets what was kept, and then goes on."""
+
+    def test_replay_without_gap_or_double(self) -> None:
+        daemon = self.serve()
+        self.change(daemon, 6)
+        client = daemon.connect(map_errors=True)
+        found = client.call("poold.subscribe", ["breaker"], {"since": 0})
+        self.assertEqual((found["kinds"], found["lost"]), (["breaker"], 0))
+        self.change(daemon, 2)
+        events = read_events(client, 8)
+        self.assertEqual(seqs(events), sorted(set(seqs(events))))
+        self.assertEqual([event["seq"] > found["seq"] for event in events], [False] * 6 + [True] * 2)
+        self.assertEqual({event["epoch"] for event in events}, {found["epoch"]})
+        self.assertEqual([event["to"] for event in events], ["disabled", "observing"] * 4)
+        self.assertEqual([event["at_ms"] for event in events], sorted(event["at_ms"] for event in events))
+        # From the middle on, and of no other start.
+        for options in ({"since": events[4]["seq"]}, {"since": events[4]["seq"], "epoch": found["epoch"]}):
+            again = client.call("poold.subscribe", ["breaker"], options)
+            self.assertEqual(again["lost"], 0)
+            self.assertEqual(read_events(client, 3), events[5:])
+        client.call("poold.subscribe", ["breaker"], {"since": events[7]["seq"], "epoch": 1})
+        self.assertEqual(read_events(client, 8), events)
+        # Without `since` nothing of the past comes.
+        client.call("poold.subscribe", ["breaker"])
+        client.check_quiet()
+
+    def test_kinds_and_options_that_are_none(self) -> None:
+        client = self.serve().connect(map_errors=True)
+        for params in (
+            [["weather"]], ["breaker"], [["breaker", 1]], [None, {"since": -1}], [None, {"since": "x"}],
+            [None, {"epoch": None}], [None, 1], [None, {1: 2}], [None, {}, 3],
+        ):
+            answer = client.answer("poold.subscribe", *params)
+            self.assertEqual(answer.code, "invalid_request", params)
+            self.assertIn("the kinds are breaker failover", answer.error["message"])
+        self.assertEqual(client.call("poold.subscribe", [], {"later": [1]})["kinds"][-1], "gap")
+        self.assertEqual(client.call("poold.subscribe", None)["kinds"][0], "breaker")
+        client.check_quiet()
+
+    def test_what_is_gone(self) -> None:
+        daemon = self.serve(events_kept=4)
+        self.change(daemon, 10)
+        client = daemon.connect(map_errors=True)
+        found = client.call("poold.subscribe", ["breaker"], {"since": 0})
+        events = read_events(client, 4)
+        # Not every lost one was of that kind: the worker has started before.
+        self.assertEqual(found["seq"] - found["lost"], 4)
+        self.assertEqual(seqs(events), list(range(found["seq"] - 3, found["seq"] + 1)))
+        # Of the other kinds none is gone: they are kept apart.
+        self.assertEqual(client.call("poold.subscribe", ["error"], {"since": 0})["lost"], 0)
+        client.check_quiet()
+
+    def test_restart_of_the_daemon(self) -> None:
+        daemon = self.serve()
+        self.change(daemon, 3)
+        first = daemon.ask("poold.subscribe")
+        daemon.signal(15)
+        daemon.wait_ended()
+        daemon.relaunch()
+        daemon.wait_ready()
+        self.change(daemon, 1)
+        with daemon.connect(map_errors=True) as client:
+            # Its number is larger than that of any event since.
+            known = {"since": first["seq"] + 100, "epoch": first["epoch"]}
+            found = client.call("poold.subscribe", ["breaker"], known)
+            self.assertGreater(found["epoch"], first["epoch"])
+            self.assertEqual(found["lost"], 0)
+            (event,) = read_events(client, 1)
+            self.assertEqual(event["epoch"], found["epoch"])
+            self.assertLessEqual(event["seq"], found["seq"])
+
+
+class Slow(EventsTest):
+    """Who does not read costs the others nothing, and is told what it has lost."""
+
+    KEPT = 300
+
+    def fill(self, daemon: Daemon, stuck: Raw) -> int:
+        """Makes events until the daemon sends it none any more; returns how many."""
+        (number,) = (one["client"] for one in daemon.ask("poold.clients")["clients"] if one["subscribed"])
+        count = 0
+
+        def is_full() -> bool:
+            nonlocal count
+            self.change(daemon, self.KEPT)
+            count += self.KEPT
+            clients = daemon.ask("poold.clients")["clients"]
+            return any(one["client"] == number and one["unread_bytes"] > WINDOW for one in clients)
+
+        eventually(is_full, "too much is unread")
+        return count
+
+    def test_gap(self) -> None:
+        daemon = self.serve(events_kept=self.KEPT)
+        stuck = daemon.connect(map_errors=True, read_buffer=4096)
+        stuck.call("poold.subscribe", ["breaker"])
+        count = self.fill(daemon, stuck)
+        self.change(daemon, 2 * self.KEPT)
+        count += 2 * self.KEPT
+        events, heard = [], 0
+        while heard < count:
+            events += read_events(stuck, 1)
+            heard += events[-1].get("lost", 1)
+        self.assertEqual(heard, count)
+        gaps = [event for event in events if event["kind"] == "gap"]
+        self.assertEqual(len(gaps), 1)
+        self.assertGreaterEqual(gaps[0]["lost"], self.KEPT)
+        self.assertEqual(seqs(events), sorted(set(seqs(events))))
+        place = events.index(gaps[0])
+        # The numbers are without a hole but for the gap, as nothing else happens.
+        self.assertEqual(events[place + 1]["seq"] - events[place - 1]["seq"] - 1, gaps[0]["lost"])
+        self.assertEqual(len(events) - place - 1, self.KEPT)
+        # From now on it hears at once.
+        self.change(daemon, 1)
+        self.assertEqual(read_events(stuck, 1)[0]["seq"], events[-1]["seq"] + 1)
+
+    def test_nothing_is_lost_that_is_kept(self) -> None:
+        daemon = self.serve(events_kept=20000)
+        stuck = daemon.connect(map_errors=True, read_buffer=4096)
+        stuck.call("poold.subscribe", ["breaker"])
+        count = self.fill(daemon, stuck)
+        self.change(daemon, 10)
+        events = read_events(stuck, count + 10)
+        self.assertEqual({event["kind"] for event in events}, {"breaker"})
+        self.assertEqual(seqs(events), sorted(set(seqs(events))))
+
+    def test_a_thousand_and_one_is_stuck(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 4096:
+            self.skipTest("not enough descriptors")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        daemon = self.serve(connections_max=2048, events_kept=self.KEPT)
+        daemon.growth_max *= 4
+        stuck = daemon.connect(map_errors=True, read_buffer=4096)
+        stuck.call("poold.subscribe", ["breaker"])
+        self.fill(daemon, stuck)
+        others = [daemon.connect() for _ in range(999)]
+        for other in others:
+            other.call("poold.subscribe", ["breaker"])
+        self.change(daemon, 20)
+        heard = [seqs(read_events(other, 20)) for other in others]
+        self.assertEqual(heard, [heard[0]] * len(others))
+        self.assertEqual(heard[0], list(range(heard[0][0], heard[0][0] + 20)))
+        unread = [one["unread_bytes"] for one in daemon.ask("poold.clients")["clients"]]
+        self.assertLess(max(unread), 2 * WINDOW)
+
+
+@unittest.skipUnless(IS_ROOT, "only root can become another user")
+class Owners(RightsTest):
+    """What is kept of a request is shown to those who may read it, later as at once."""
+
+    SECRET = "what Anne alone may read"
+
+    def test_replay(self) -> None:
+        daemon = self.open(pool("tools", TOOLBOX), session_ttl="200ms")
+        daemon.announced.append("request failed")
+        asker = self.connect(daemon, ANNE)
+        asker.answer_pool("tools", "fail", ["ValueError", self.SECRET], session="her cart")
+        root = daemon.connect(map_errors=True)
+        root.call("poold.subscribe", ["session", "error"], {"since": 0})
+        self.assertEqual([event["kind"] for event in read_events(root, 2)], ["error", "session"])
+        heard = {}
+        for name, client in (("anne", asker), ("bert", self.connect(daemon, BERT)), ("root", root)):
+            client.call("poold.subscribe", ["session", "error"], {"since": 0})
+            heard[name] = read_events(client, 2)
+        for name in ("anne", "root"):
+            failed, expired = heard[name]
+            self.assertIn(self.SECRET, failed["message"])
+            self.assertEqual((expired["session"], expired["reason"]), ("her cart", "expired"))
+        failed, expired = heard["bert"]
+        self.assertEqual((failed["code"], failed["pool"]), ("exception", "tools"))
+        self.assertEqual((expired["what"], expired["reason"]), ("ended", "expired"))
+        for trace in ("Anne", "cart"):
+            self.assertNotIn(trace, str(heard["bert"]))
