@@ -3,6 +3,7 @@
 #include "protocol/read.h"
 #include "protocol/utf8.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static struct bytes text_bytes(const char *text)
@@ -128,6 +129,7 @@ static void put_error_fields(struct fields *fields, const struct error *error)
 	field_string(fields, "circuit", error->circuit);
 	if (error->request > 0 && field(fields, "queue_depth"))
 		pack_uint(fields->buf, error->queue_depth);
+	field_string(fields, "outcome", error->outcome);
 	field_attempts(fields, error);
 	if (error->detail.len > 0 && field(fields, "detail"))
 		pack_raw(fields->buf, error->detail);
@@ -199,6 +201,16 @@ static void say_span(struct buf *buf, const char *name, usec_t span)
 		buf_printf(buf, " %s=N/A", name);
 }
 
+static void say_peer(struct buf *buf, const struct error_peer *peer)
+{
+	if (peer)
+		buf_printf(buf, " uid=%" PRIu32, peer->uid);
+	else
+		buf_printf(buf, " uid=N/A");
+	say_number(buf, "peer_pid", peer && peer->pid > 0 ? (uint64_t)peer->pid : 0);
+	say_string(buf, "client", peer && peer->client[0] ? peer->client : NULL);
+}
+
 void error_format(struct buf *buf, const struct error *error)
 {
 	buf_printf(buf, "code=%s category=%s severity=%s strategy=%s executed=%s",
@@ -216,6 +228,9 @@ void error_format(struct buf *buf, const struct error *error)
 	say_span(buf, "queue_ms", error->queued);
 	say_span(buf, "run_ms", error->run);
 	say_string(buf, "circuit", error->circuit);
+	say_string(buf, "outcome", error->outcome);
+	say_number(buf, "arrived_ms", error->arrived_ms);
+	say_peer(buf, error->peer);
 	buf_printf(buf, ": ");
 	buf_put_text(buf, text_bytes(message_of(error)));
 }

@@ -22,6 +22,13 @@ struct error_attempt {
 	usec_t delay; /* the wait before this attempt */
 };
 
+/* Who asked. */
+struct error_peer {
+	uint32_t uid;
+	int32_t pid;
+	const char *client; /* as it calls itself; "": it does not say */
+};
+
 struct error {
 	enum errcode code;
 	enum errseverity severity;
@@ -46,7 +53,11 @@ struct error {
 	unsigned queue_depth; /* requests that waited in the pool; only with a `request` */
 	const struct error_attempt *attempts;
 	size_t attempt_count;
+	const char *outcome; /* how it ended, in two letters */
 	struct bytes detail; /* a whole MessagePack map, or empty */
+	/* These two are for error_format alone. */
+	const struct error_peer *peer; /* NULL: unknown */
+	uint64_t arrived_ms;	       /* milliseconds since 1970; 0: unknown */
 };
 
 /* An error of that code with its row's severity and strategy, and everything else left out. */

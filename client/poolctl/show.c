@@ -275,6 +275,10 @@ void show_stats(const json_t *stats, const char *wanted)
 {
 	(void)wanted;
 	show_flat("daemon", json_object_get(stats, "daemon"));
+	if (json_object_get(stats, "refusals"))
+		show_flat("refusals", json_object_get(stats, "refusals"));
+	if (json_object_get(stats, "ends"))
+		show_flat("ends", json_object_get(stats, "ends"));
 	show_flat("pools", json_object_get(stats, "pools"));
 }
 

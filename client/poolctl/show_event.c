@@ -24,6 +24,7 @@ static const struct {
 	{"error", "$code[ in $pool][: $message]"},
 	{"stall", "the daemon stood still for $stalled_ms ms"},
 	{"gap", "$lost events are missing here: they were not read in time"},
+	{"connection", "[of $client ][user $uid, process $pid: ]$reason[: $message]"},
 };
 
 static const char *sentence_of(const char *kind)

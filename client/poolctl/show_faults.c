@@ -169,7 +169,8 @@ static void error_row(struct table *table, const json_t *error)
 	char time[UNIT_TEXT_MAX];
 
 	table_cell(table, "%s", field_clock(time, error, "at_ms"));
-	field_text_cell(table, error, "code");
+	/* A client that was cut off has a reason instead. */
+	field_text_cell(table, error, json_object_get(error, "code") ? "code" : "reason");
 	field_text_cell(table, error, "severity");
 	field_text_cell(table, error, "pool");
 	field_count_cell(table, error, "worker");

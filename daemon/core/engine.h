@@ -18,6 +18,7 @@
 #ifndef POOLD_CORE_ENGINE_H
 #define POOLD_CORE_ENGINE_H
 
+#include "daemon/core/outcome.h"
 #include "daemon/core/recovery.h"
 #include "daemon/core/settings.h"
 
@@ -210,6 +211,7 @@ struct effect {
 					   NO_SLOT: none */
 			uint32_t session; /* store the state just returned; NO_SLOT: none */
 			bool has_lost_state; /* report: state that a worker kept is lost */
+			struct request_outcome outcome;
 		} result;
 		struct {
 			uint32_t key;	  /* for which the answer is stored; NO_SLOT: none */
@@ -222,7 +224,8 @@ struct effect {
 			bool has_worker; /* it was sent to `worker` */
 			usec_t delay;	 /* RETRY */
 			uint32_t from;	 /* RETRY: the pool where the attempt failed */
-		} failed;		 /* ERROR, RETRY */
+			struct request_outcome outcome; /* ERROR */
+		} failed;				/* ERROR, RETRY */
 		struct {
 			int signal;
 			enum worker_cause cause;
@@ -258,10 +261,11 @@ struct effect {
 			bool is_key;   /* of `pool`; else a session */
 		} namesake;
 		enum errcode incident;
-		usec_t ran;	   /* SLOW */
-		struct roll roll;  /* ROLL */
-		enum errcode code; /* DONE; ERR_NONE: success */
-		uint32_t key;	   /* FORGET */
+		struct request_outcome outcome; /* DROP */
+		usec_t ran;			/* SLOW */
+		struct roll roll;		/* ROLL */
+		enum errcode code;		/* DONE; ERR_NONE: success */
+		uint32_t key;			/* FORGET */
 	};
 };
 

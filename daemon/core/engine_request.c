@@ -37,6 +37,27 @@ static bool lacks_state(struct session *session, enum result_source source)
 	return is_lost;
 }
 
+/* How the request ends: with this failure, or with a result (NULL). */
+static struct request_outcome outcome_with(const struct request *request,
+					   const struct failure *failure, bool is_gone)
+{
+	struct outcome_case facts = {
+		.is_gone = is_gone,
+		.has_begun_answer = request->has_streamed,
+		.attempts = request->run.attempts,
+		.retries = request->run.retries,
+		.level = request->run.level,
+	};
+
+	if (failure) {
+		facts.code = failure->code;
+		facts.is_from_worker = failure->is_from_worker;
+		facts.was_attempted = failure->was_attempted;
+		facts.executed = failure->executed;
+	}
+	return outcome_of(&facts);
+}
+
 void engine_answer_result(struct engine *engine, struct request *request, enum result_source source,
 			  const struct engine_event *event)
 {
@@ -53,6 +74,7 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 	effect->result.source = source;
 	effect->result.level = request->run.level;
 	effect->result.key = effect->result.session = NO_SLOT;
+	effect->result.outcome = outcome_with(request, NULL, false);
 	if (source == RESULT_STORED)
 		effect->result.key = (uint32_t)(request->key - engine->keys.slots);
 	if (request->session && source != RESULT_STORED)
@@ -128,6 +150,7 @@ void engine_fill_failure(const struct engine *engine, const struct request *requ
 	effect->failed.strategy = policy_row(&engine->policy, failure->code)->strategy;
 	effect->failed.has_worker = request->run.attempts > 0;
 	effect->failed.from = from;
+	effect->failed.outcome = outcome_with(request, failure, false);
 }
 
 void engine_answer_error(struct engine *engine, struct request *request,
@@ -434,6 +457,7 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 	struct request *request = &engine->requests[slot];
 	struct pool *pool = &engine->pools[request->run.pool];
 	struct failure failure;
+	struct effect *drop;
 
 	assert(slot < engine->requests_max);
 	if (!is_open(request))
@@ -447,7 +471,9 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 		finish(engine, request);
 		engine_close_recovery(engine, request, RECOVERY_CANCELLED);
 		pool->stats.cancelled++;
-		engine_emit(engine, EFFECT_DROP)->request = slot;
+		drop = engine_emit(engine, EFFECT_DROP);
+		drop->request = slot;
+		drop->outcome = outcome_with(request, &failure, true);
 		engine_leave(engine, request, &failure);
 	}
 	engine_mark_pool_dirty(engine, pool);

@@ -281,7 +281,7 @@ class Shapes(DaemonTest):
         self.assertEqual(self.check_shape("poold.errors", []), [])
 
     def test_stats(self) -> None:
-        shape = {"daemon": dict, "pools": {"one": dict, "two": dict}}
+        shape = {"refusals": dict, "ends": dict, "daemon": dict, "pools": {"one": dict, "two": dict}}
         found = self.check_shape("poold.stats", shape)
         for counters in (found["daemon"], *found["pools"].values()):
             self.assertTrue(counters)

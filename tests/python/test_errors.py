@@ -82,7 +82,8 @@ class TestFromWire(unittest.TestCase):
                 self.assertEqual(getattr(error, field), raw[field])
         self.assertEqual(error.raw, raw)
         bare = errors.from_wire({"code": "internal"})
-        for field in ("request", "adapter", "pid", "method", "session", "circuit", "queue_depth"):
+        for field in ("request", "adapter", "pid", "method", "session", "circuit", "queue_depth",
+                      "outcome"):
             self.assertIsNone(getattr(bare, field))
 
     def test_class_of_each_code(self) -> None:

@@ -98,6 +98,7 @@ START_TEST(fullest_map)
 		.run = 0,
 		.circuit = "half_open",
 		.queue_depth = 17,
+		.outcome = "TR",
 		.attempts = attempts,
 		.attempt_count = ARRAY_SIZE(attempts),
 		.detail = {detail, sizeof(detail)},
@@ -114,7 +115,8 @@ START_TEST(fullest_map)
 		    "\"pool\"=>\"python\", \"adapter\"=>\"process\", \"worker\"=>4, \"pid\"=>4711, "
 		    "\"session\"=>\"s7\", \"method\"=>\"word_count\", \"attempt\"=>2, "
 		    "\"elapsed_ms\"=>124.000000, \"queue_ms\"=>1.500000, \"run_ms\"=>0.000000, "
-		    "\"circuit\"=>\"half_open\", \"queue_depth\"=>17, \"attempts\"=>["
+		    "\"circuit\"=>\"half_open\", \"queue_depth\"=>17, \"outcome\"=>\"TR\", "
+		    "\"attempts\"=>["
 		    "{\"pool\"=>\"python\", \"worker\"=>3, \"code\"=>\"worker_exited\", "
 		    "\"message\"=>\"it ended\", \"started_ms\"=>1.500000, \"run_ms\"=>20.000000, "
 		    "\"delay_ms\"=>0.000000}, "
@@ -184,14 +186,16 @@ START_TEST(line_without_context)
 	check_line(&error, "code=shutting_down category=system_error severity=critical "
 			   "strategy=abandon executed=no request=N/A pool=N/A worker=N/A pid=N/A "
 			   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
-			   "run_ms=N/A circuit=N/A: the daemon is stopping");
+			   "run_ms=N/A circuit=N/A outcome=N/A arrived_ms=N/A uid=N/A peer_pid=N/A "
+			   "client=N/A: the daemon is stopping");
 	error.pid = -1;
 	error.message = "stopping";
 	error.executed = EXECUTED_YES;
 	check_line(&error, "code=shutting_down category=system_error severity=critical "
 			   "strategy=abandon executed=yes request=N/A pool=N/A worker=N/A pid=N/A "
 			   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
-			   "run_ms=N/A circuit=N/A: stopping");
+			   "run_ms=N/A circuit=N/A outcome=N/A arrived_ms=N/A uid=N/A peer_pid=N/A "
+			   "client=N/A: stopping");
 }
 END_TEST
 
@@ -215,12 +219,17 @@ START_TEST(line_with_everything)
 		.queued = 1500,
 		.run = 0,
 		.circuit = "open",
+		.outcome = "WA",
+		.arrived_ms = 1767225600000,
+		.peer = &(const struct error_peer){1000, 4800, "cart"},
 	};
 
 	check_line(&error, "code=worker_killed category=connection_error severity=critical "
 			   "strategy=backoff_retry executed=maybe request=812 pool=python worker=4 "
 			   "pid=4711 session=cart ?\n7 method=word_count attempt=3 "
-			   "elapsed_ms=124.000 queue_ms=1.500 run_ms=0.000 circuit=open: "
+			   "elapsed_ms=124.000 queue_ms=1.500 run_ms=0.000 circuit=open "
+			   "outcome=WA arrived_ms=1767225600000 "
+			   "uid=1000 peer_pid=4800 client=cart: "
 			   "worker 4 was killed");
 }
 END_TEST

@@ -343,6 +343,7 @@ static void check_error_map(const char *name, const json_t *map, struct bytes gi
 		.run = span_of(map, "run_ms"),
 		.circuit = json_string_value(json_object_get(map, "circuit")),
 		.queue_depth = (unsigned)number_of(map, "queue_depth"),
+		.outcome = json_string_value(json_object_get(map, "outcome")),
 		.attempts = attempts,
 		.attempt_count = attempts_of(map, attempts, ARRAY_SIZE(attempts)),
 	};

@@ -254,7 +254,7 @@ class Client(Requests):
 
         Args:
             kinds: "breaker", "failover", "recovery", "health", "worker", "session", "error",
-                "stall"; none:
+                "connection", "stall"; none:
                 all kinds.
 
         Raises:

@@ -52,6 +52,8 @@ class Error(Exception):
         circuit (str | None): state of the circuit breaker of the pool or method: "closed", "open",
             "half_open", "forced_open", "disabled" or "observing".
         queue_depth (int | None): requests that waited in the pool at that time.
+        outcome (str | None): who ended the request, and where it was then, in two letters of the
+            protocol's table: "WA", a worker in the first attempt.
         attempt (int): number of attempts; 0: the request was never sent to a worker.
         detail (dict): details that depend on the code: exit status, signal, standard error...
         attempts (list[dict]): each attempt with pool, worker, code, message, started_ms, run_ms
@@ -80,6 +82,7 @@ class Error(Exception):
         self.session: str | None = None
         self.circuit: str | None = None
         self.queue_depth: int | None = None
+        self.outcome: str | None = None
         self.attempt = 0
         self.detail: dict[str, Any] = {}
         self.attempts: list[dict[str, Any]] = []
@@ -367,6 +370,7 @@ _PLAIN = (
     "session",
     "circuit",
     "queue_depth",
+    "outcome",
 )
 
 

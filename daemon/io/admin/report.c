@@ -556,11 +556,35 @@ static void pack_errors(struct buf *out, const struct pool_stats *stats)
 			pack_named_uint(out, errcode_name((enum errcode)code), stats->errors[code]);
 }
 
+static void pack_refusals(struct buf *out, const struct daemon_stats *stats)
+{
+	uint32_t count = 0;
+
+	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)
+		count += stats->refusals[code] > 0;
+	pack_str(out, "refusals");
+	pack_map(out, count);
+	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)
+		if (stats->refusals[code] > 0)
+			pack_named_uint(out, errcode_name((enum errcode)code),
+					stats->refusals[code]);
+}
+
+static void pack_ends(struct buf *out, const struct daemon_stats *stats)
+{
+	pack_str(out, "ends");
+	pack_map(out, CALLER_END_COUNT_);
+	for (unsigned end = 0; end < CALLER_END_COUNT_; end++)
+		pack_named_uint(out, caller_end_name((enum caller_end)end), stats->ends[end]);
+}
+
 void report_stats(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 2);
+	pack_map(out, 4);
+	pack_refusals(out, &driver->stats);
+	pack_ends(out, &driver->stats);
 	pack_str(out, "daemon");
 	pack_map(out, daemon_counter_count + 3);
 #define COUNTER(name, help) pack_named_uint(out, #name, driver->stats.name);

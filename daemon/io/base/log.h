@@ -12,7 +12,7 @@
 #include "protocol/base.h"
 
 #define LOG_TEXT_MAX   2048 /* bytes of a message, and of a field's value, once escaped */
-#define LOG_FIELDS_MAX 16   /* fields of an event; the rest is left out */
+#define LOG_FIELDS_MAX 24   /* fields of an event; the rest is left out */
 
 /* The numbers are the journal's priorities. */
 enum log_level {

@@ -14,8 +14,7 @@ struct source {
 	struct bytes value;
 };
 
-static void refuse(const struct driver *driver, struct call *call, enum errcode code,
-		   const char *message)
+static void refuse(struct driver *driver, struct call *call, enum errcode code, const char *message)
 {
 	struct error error = failure_error(driver, code);
 
@@ -23,7 +22,9 @@ static void refuse(const struct driver *driver, struct call *call, enum errcode 
 	error.message = message;
 	error.request = call->number;
 	error.method = call->method;
+	error.outcome = outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	call_answer_error(call, &error);
+	refusal_report_lost(driver, call->caller, &error);
 }
 
 static struct source source_of(const struct driver *driver, const struct driver_step *step,
@@ -68,8 +69,8 @@ static void pack_meta(const struct driver *driver, const struct call *call,
 }
 
 /* {result, meta: {...}} in the place of the result. */
-static void answer_with_meta(const struct driver *driver, struct call *call,
-			     const struct effect *effect, struct bytes result)
+static void answer_with_meta(struct driver *driver, struct call *call, const struct effect *effect,
+			     struct bytes result)
 {
 	struct chunk *chunk = NULL;
 	struct buf buf;

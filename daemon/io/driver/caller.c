@@ -16,6 +16,33 @@ const char *caller_pause_name(enum caller_pause pause)
 	return names[pause];
 }
 
+const char *caller_end_name(enum caller_end end)
+{
+	static const char *const names[] = {
+#define END(name, text) #name,
+		CALLER_ENDS(END)
+#undef END
+	};
+
+	return names[end];
+}
+
+const char *caller_end_text(enum caller_end end)
+{
+	static const char *const texts[] = {
+#define END(name, text) text,
+		CALLER_ENDS(END)
+#undef END
+	};
+
+	return texts[end];
+}
+
+bool caller_end_is_cut_off(enum caller_end end)
+{
+	return end != CALLER_END_closed && end != CALLER_END_reset && end != CALLER_END_shutdown;
+}
+
 void caller_init(struct caller *caller, const struct caller_ops *ops)
 {
 	*caller = (struct caller){.ops = ops};

@@ -30,6 +30,34 @@ enum caller_pause {
 /* The word for it; NULL: it is read. */
 const char *caller_pause_name(enum caller_pause pause);
 
+/* END(name, text): why a caller's connection came to its end. */
+#define CALLER_ENDS(END)                                                                           \
+	END(closed, "its client closed it")                                                        \
+	END(reset, "its client was gone before it had read all")                                   \
+	END(malformed, "its client sent what is not a message")                                    \
+	END(too_large, "its client sent a message over message_max")                               \
+	END(duplicate_id, "its client used a message id twice at a time")                          \
+	END(stalled, "its client read too little while answers waited for it")                     \
+	END(memory, "there was no memory for its messages or answers")                             \
+	END(evicted, "it was idle, and its place was needed")                                      \
+	END(displaced, "its place, one of control_reserve, was needed")                            \
+	END(refused, "all places were taken")                                                      \
+	END(shutdown, "the daemon stops")
+
+enum caller_end {
+#define END(name, text) CALLER_END_##name,
+	CALLER_ENDS(END)
+#undef END
+	CALLER_END_COUNT_
+};
+
+/* "closed" and so on, and the sentence for people. */
+const char *caller_end_name(enum caller_end end);
+const char *caller_end_text(enum caller_end end);
+
+/* Whether the client was cut off: neither has it gone by itself, nor does the daemon stop. */
+bool caller_end_is_cut_off(enum caller_end end);
+
 /* What only the one who embeds a caller knows of it. */
 struct caller_view {
 	usec_t since;	 /* when it came */

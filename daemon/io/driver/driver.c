@@ -91,6 +91,7 @@ static int make_engine(struct driver *driver)
 static int make_reports(struct driver *driver)
 {
 	driver->error_limit.per_second = ERROR_LINES;
+	refusal_limits_init(&driver->refusals);
 	driver->start_faults =
 		calloc(driver->config->pool_count + 1, sizeof(*driver->start_faults));
 	driver->refusal_limits =

@@ -7,15 +7,24 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ENTRY_MAX ((size_t)128 * 1024)
 #define TYPE_MAX  ((size_t)100)
 
+static int ring_init(struct error_ring *ring, unsigned max)
+{
+	*ring = (struct error_ring){.entries = calloc((size_t)max + 1, sizeof(*ring->entries)),
+				    .max = max};
+	return ring->entries ? 0 : -ENOMEM;
+}
+
 int error_log_init(struct error_log *error_log, unsigned max)
 {
-	*error_log = (struct error_log){
-		.entries = calloc((size_t)max + 1, sizeof(*error_log->entries)), .max = max};
-	return error_log->entries ? 0 : -ENOMEM;
+	*error_log = (struct error_log){0};
+	return ring_init(&error_log->pools, max) < 0 || ring_init(&error_log->door, max) < 0
+		       ? -ENOMEM
+		       : 0;
 }
 
 static void free_entry(struct error_log_entry *entry)
@@ -24,25 +33,73 @@ static void free_entry(struct error_log_entry *entry)
 	bytes_free(&entry->open);
 }
 
+static void ring_done(struct error_ring *ring)
+{
+	for (unsigned i = 0; ring->entries && i < ring->max; i++)
+		free_entry(&ring->entries[i]);
+	free(ring->entries);
+}
+
 void error_log_done(struct error_log *error_log)
 {
-	for (unsigned i = 0; error_log->entries && i < error_log->max; i++)
-		free_entry(&error_log->entries[i]);
-	free(error_log->entries);
+	ring_done(&error_log->pools);
+	ring_done(&error_log->door);
 	*error_log = (struct error_log){0};
 }
 
-static void pack_head(struct buf *buf, bool incident, uint64_t at_ms)
+/* --- one entry --- */
+
+static const char *const kind_names[] = {
+	[ERROR_OF_REQUEST] = "request",
+	[ERROR_INCIDENT] = "incident",
+	[ERROR_REFUSAL] = "refusal",
+	[ERROR_CONNECTION] = "connection",
+};
+static_assert(ARRAY_SIZE(kind_names) == ERROR_KIND_COUNT_, "a kind of error has no name");
+
+static void pack_head(struct buf *buf, const struct error_record *record)
 {
-	pack_named_uint(buf, "at_ms", at_ms);
-	pack_named_str(buf, "kind", incident ? "incident" : "request");
+	pack_named_uint(buf, "at_ms", record->at_ms);
+	pack_named_str(buf, "kind", kind_names[record->kind]);
 }
 
-static void pack_whole(struct buf *buf, const struct error *error, bool incident, uint64_t at_ms)
+/* Two pairs in the place of an error's. */
+static void pack_end(struct buf *buf, enum caller_end end)
 {
-	pack_map(buf, error_count_fields(error) + 2);
-	pack_head(buf, incident, at_ms);
-	error_pack_fields(buf, error);
+	pack_named_str(buf, "reason", caller_end_name(end));
+	pack_named_str(buf, "message", caller_end_text(end));
+}
+
+static void pack_peer(struct buf *buf, const struct caller *caller)
+{
+	pack_str(buf, "peer");
+	pack_map(buf, 3);
+	pack_str(buf, "uid");
+	if (caller->uid == RIGHTS_NO_UID)
+		pack_nil(buf);
+	else
+		pack_uint(buf, caller->uid);
+	pack_str(buf, "pid");
+	if (caller->pid > 0)
+		pack_uint(buf, (uint64_t)caller->pid);
+	else
+		pack_nil(buf);
+	pack_named_text(buf, "client",
+			(struct bytes){(const uint8_t *)caller->name, strlen(caller->name)});
+}
+
+static void pack_whole(struct buf *buf, const struct error_record *record)
+{
+	uint32_t pairs = record->error ? error_count_fields(record->error) : 2;
+
+	pack_map(buf, pairs + 2 + (record->caller != NULL));
+	pack_head(buf, record);
+	if (record->error)
+		error_pack_fields(buf, record->error);
+	else
+		pack_end(buf, record->end);
+	if (record->caller)
+		pack_peer(buf, record->caller);
 }
 
 /* The type of the worker's exception; empty: the error has none. */
@@ -69,9 +126,11 @@ static struct bytes type_of(const struct error *error)
 	return (struct bytes){0};
 }
 
-/* What everybody may read: the code, what it says in general, and the type of an exception. */
-static void pack_open(struct buf *buf, const struct error *error, bool incident, uint64_t at_ms)
+/* What everybody may read of an error: the code, what it says in general, and the type of an
+ * exception. */
+static void pack_open_error(struct buf *buf, const struct error_record *record)
 {
+	const struct error *error = record->error;
 	struct error general = error_make(error->code);
 	struct bytes type = type_of(error);
 	struct buf detail;
@@ -90,21 +149,31 @@ static void pack_open(struct buf *buf, const struct error *error, bool incident,
 	if (buf_error(&detail) == 0)
 		general.detail = (struct bytes){detail.data, detail.len};
 	pack_map(buf, error_count_fields(&general) + 2);
-	pack_head(buf, incident, at_ms);
+	pack_head(buf, record);
 	error_pack_fields(buf, &general);
 	buf_free(&detail);
 }
 
+static void pack_open(struct buf *buf, const struct error_record *record)
+{
+	if (record->error) {
+		pack_open_error(buf, record);
+		return;
+	}
+	pack_map(buf, 4);
+	pack_head(buf, record);
+	pack_end(buf, record->end);
+}
+
 /* Returns 0 or -errno. */
-static int copy_of(void (*pack)(struct buf *buf, const struct error *error, bool incident,
-				uint64_t at_ms),
-		   const struct error *error, bool incident, uint64_t at_ms, struct bytes *ret)
+static int copy_of(void (*pack)(struct buf *buf, const struct error_record *record),
+		   const struct error_record *record, struct bytes *ret)
 {
 	struct buf buf;
 	int r;
 
 	buf_init(&buf, ENTRY_MAX);
-	pack(&buf, error, incident, at_ms);
+	pack(&buf, record);
 	r = buf_error(&buf);
 	if (r == 0)
 		*ret = bytes_copy((struct bytes){buf.data, buf.len});
@@ -112,41 +181,66 @@ static int copy_of(void (*pack)(struct buf *buf, const struct error *error, bool
 	return r;
 }
 
-void error_log_add(struct error_log *error_log, const struct error *error,
-		   const struct audience *audience, bool incident, uint64_t at_ms)
-{
-	struct error_log_entry *entry = &error_log->entries[error_log->next];
-	struct error_log_entry added = {.audience = *audience};
+/* --- both rings --- */
 
-	if (error_log->max == 0)
+void error_log_add(struct error_log *error_log, const struct error_record *record)
+{
+	bool is_of_pools = record->kind == ERROR_OF_REQUEST || record->kind == ERROR_INCIDENT;
+	struct error_ring *ring = is_of_pools ? &error_log->pools : &error_log->door;
+	struct error_log_entry *entry = &ring->entries[ring->next];
+	struct error_log_entry added = {.audience = record->audience};
+
+	if (ring->max == 0)
 		return;
-	if (copy_of(pack_whole, error, incident, at_ms, &added.whole) < 0 ||
-	    copy_of(pack_open, error, incident, at_ms, &added.open) < 0) {
+	if (copy_of(pack_whole, record, &added.whole) < 0 ||
+	    copy_of(pack_open, record, &added.open) < 0) {
 		free_entry(&added);
 		return;
 	}
+	added.number = ++error_log->added;
 	free_entry(entry);
 	*entry = added;
-	error_log->next = (error_log->next + 1) % error_log->max;
-	error_log->count += error_log->count < error_log->max;
+	ring->next = (ring->next + 1) % ring->max;
+	ring->count += ring->count < ring->max;
+}
+
+/* The entry that has `newer` newer ones in its ring; NULL: there is none. */
+static const struct error_log_entry *entry_of(const struct error_ring *ring, unsigned newer)
+{
+	return newer < ring->count
+		       ? &ring->entries[(ring->next + ring->max - 1 - newer) % ring->max]
+		       : NULL;
+}
+
+static void pack_entry(const struct error_log_entry *entry, const struct driver *driver,
+		       const struct caller *caller, struct buf *out)
+{
+	bool is_whole = rights_may_see(driver, caller, &entry->audience);
+	struct bytes shown = is_whole ? entry->whole : entry->open;
+
+	/* One that there was no memory for. */
+	if (shown.len > 0)
+		pack_raw(out, shown);
+	else
+		pack_map(out, 0);
 }
 
 void error_log_pack(const struct error_log *error_log, const struct driver *driver,
 		    const struct caller *caller, unsigned max, struct buf *out)
 {
-	unsigned count = error_log->count < max ? error_log->count : max;
+	unsigned count = error_log->pools.count + error_log->door.count;
+	unsigned pools = 0, door = 0;
 
+	if (count > max)
+		count = max;
 	pack_array(out, count);
-	for (unsigned i = 1; i <= count; i++) {
-		unsigned place = (error_log->next + error_log->max - i) % error_log->max;
-		const struct error_log_entry *entry = &error_log->entries[place];
-		bool is_whole = rights_may_see(driver, caller, &entry->audience);
-		struct bytes shown = is_whole ? entry->whole : entry->open;
+	while (count-- > 0) {
+		const struct error_log_entry *entry = entry_of(&error_log->pools, pools);
+		const struct error_log_entry *other = entry_of(&error_log->door, door);
+		bool is_other = other && (!entry || other->number > entry->number);
 
-		/* One that there was no memory for. */
-		if (shown.len > 0)
-			pack_raw(out, shown);
-		else
-			pack_map(out, 0);
+		pools += !is_other;
+		door += is_other;
+		pack_entry(is_other ? other : entry, driver, caller, out);
 	}
 }

@@ -7,9 +7,10 @@
 #include <stdio.h>
 
 /* The fault of a caller or of the application is for the caller to read, not for the operator to
- * mend. */
-static enum log_level level_of(const struct error *error)
+ * mend; nor is what a caller asks beyond its own limits. */
+static enum log_level level_of(const struct error_record *record)
 {
+	const struct error *error = record->error;
 	enum errcategory category = errcode_info(error->code)->category;
 
 	if (category == ERRCAT_request || category == ERRCAT_application)
@@ -17,6 +18,8 @@ static enum log_level level_of(const struct error *error)
 	/* That the daemon stops was logged once already. */
 	if (error->code == ERR_shutting_down)
 		return LOG_LEVEL_INFO;
+	if (record->kind == ERROR_REFUSAL)
+		return LOG_LEVEL_NOTICE;
 	switch (error->severity) {
 	case SEVERITY_CRITICAL:
 		return LOG_LEVEL_ERROR;
@@ -42,6 +45,15 @@ static const char *number_text(uint64_t number, char text[NUMBER_SIZE])
 	return text;
 }
 
+/* A span in milliseconds; NULL where it is not known. */
+static const char *span_text(usec_t span, char text[NUMBER_SIZE])
+{
+	if (span == USEC_INFINITY)
+		return NULL;
+	snprintf(text, NUMBER_SIZE, "%.3f", (double)span / 1e3);
+	return text;
+}
+
 static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
 {
 	if (name.len == 0)
@@ -52,11 +64,14 @@ static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
 }
 
 /* The journal gets each field by its name; on standard error they are part of the line. */
-static void log_fields(const struct error *error, const char *what, struct bytes line)
+static void log_fields(const struct error_record *record, const char *what, struct bytes line)
 {
+	const struct error *error = record->error;
+	const struct caller *caller = record->caller;
+	char uid[NUMBER_SIZE], peer_pid[NUMBER_SIZE], arrived[NUMBER_SIZE];
+	char queued[NUMBER_SIZE], run[NUMBER_SIZE];
 	char request[NUMBER_SIZE], worker[NUMBER_SIZE], pid[NUMBER_SIZE], attempt[NUMBER_SIZE];
 	char elapsed[NUMBER_SIZE], session[NAME_LEN_MAX + 1], method[NAME_LEN_MAX + 1];
-	usec_t elapsed_ms = error->elapsed == USEC_INFINITY ? 0 : error->elapsed / USEC_PER_MSEC;
 	const struct log_field fields[] = {
 		{"code", errcode_name(error->code)},
 		{"category", errcategory_name(errcode_info(error->code)->category)},
@@ -70,24 +85,40 @@ static void log_fields(const struct error *error, const char *what, struct bytes
 		{"session", name_value(error->session, session)},
 		{"method", name_value(error->method, method)},
 		{"attempt", number_text(error->attempt, attempt)},
-		{"elapsed_ms", number_text(elapsed_ms, elapsed)},
+		{"outcome", error->outcome},
+		{"arrived_ms", number_text(error->arrived_ms, arrived)},
+		{"elapsed_ms", span_text(error->elapsed, elapsed)},
+		{"queue_ms", span_text(error->queued, queued)},
+		{"run_ms", span_text(error->run, run)},
 		{"circuit", error->circuit},
+		{"uid", caller ? uid : NULL},
+		{"peer_pid",
+		 number_text(caller && caller->pid > 0 ? (uint64_t)caller->pid : 0, peer_pid)},
+		{"client", caller && caller->name[0] ? caller->name : NULL},
 	};
 
-	log_event(level_of(error), NULL, fields, log_has_fields() ? ARRAY_SIZE(fields) : 0,
+	snprintf(uid, sizeof(uid), "%u", caller ? caller->uid : 0);
+	log_event(level_of(record), NULL, fields, log_has_fields() ? ARRAY_SIZE(fields) : 0,
 		  "%s: %.*s", what, (int)line.len, (const char *)line.data);
 }
 
-void error_report_line(const struct error *error, const char *what, unsigned held)
+void error_report_line(const struct error_record *record, const char *what, unsigned held)
 {
+	const struct caller *caller = record->caller;
+	struct error error = *record->error;
+	struct error_peer peer;
 	struct buf line;
 
+	if (caller) {
+		peer = (struct error_peer){caller->uid, caller->pid, caller->name};
+		error.peer = &peer;
+	}
 	buf_init(&line, LOG_TEXT_MAX);
-	error_format(&line, error);
+	error_format(&line, &error);
 	if (held > 0)
 		buf_printf(&line, " (%u more of these not logged)", held);
 	if (buf_error(&line) == 0)
-		log_fields(error, what, (struct bytes){line.data, line.len});
+		log_fields(record, what, (struct bytes){line.data, line.len});
 	buf_free(&line);
 }
 
@@ -97,17 +128,21 @@ static bool is_refusal(enum errcode code)
 	return errcode_info(code)->category == ERRCAT_resource || code == ERR_connect_failed;
 }
 
-void error_report(struct driver *driver, const struct audience *audience, const struct error *error,
-		  const char *what, bool is_incident)
+void error_report_record(struct driver *driver, const struct error_record *record, const char *what,
+			 unsigned held)
 {
-	struct log_limit *limit = is_refusal(error->code) && !is_incident
-					  ? &driver->refusal_limits[audience->pool]
-					  : &driver->error_limit;
+	error_report_line(record, what, held);
+	error_log_add(&driver->errors, record);
+	notify_error(driver, &record->audience, record->error);
+}
+
+void error_report(struct driver *driver, const struct error_record *record, const char *what)
+{
+	bool is_limited_apart = is_refusal(record->error->code) && record->kind == ERROR_OF_REQUEST;
+	struct log_limit *limit = is_limited_apart ? &driver->refusal_limits[record->audience.pool]
+						   : &driver->error_limit;
 	unsigned held;
 
-	if (!log_limit_pass(limit, loop_now(driver->loop), &held))
-		return;
-	error_report_line(error, what, held);
-	error_log_add(&driver->errors, error, audience, is_incident, loop_wall_ms());
-	notify_error(driver, audience, error);
+	if (log_limit_pass(limit, loop_now(driver->loop), &held))
+		error_report_record(driver, record, what, held);
 }

@@ -4,19 +4,21 @@
 
 #include "protocol/error.h"
 
-struct audience;
 struct driver;
+struct error_record;
 
 /*
  * Reports an error of the pool in all three ways: `what` begins the line in the log, and what is
- * particular about the error only its audience gets to read.  An incident is an error that belongs
- * to no request.  When there are too many errors in a second, some are
- * only counted, and the next line in the log says how many.
+ * particular about the error only its audience gets to read.  When there are too many errors in a
+ * second, some are only counted, and the next line in the log says how many.
  */
-void error_report(struct driver *driver, const struct audience *audience, const struct error *error,
-		  const char *what, bool is_incident);
+void error_report(struct driver *driver, const struct error_record *record, const char *what);
 
-/* The line in the log alone; `held`: so many before it were only counted. */
-void error_report_line(const struct error *error, const char *what, unsigned held);
+/* The same without that limit; `held`: so many before it were only counted. */
+void error_report_record(struct driver *driver, const struct error_record *record, const char *what,
+			 unsigned held);
+
+/* The line in the log alone. */
+void error_report_line(const struct error_record *record, const char *what, unsigned held);
 
 #endif

@@ -337,6 +337,16 @@ static enum breaker_state breaker_of(const struct facts *facts, const struct poo
 		       : pool->breaker;
 }
 
+/* The engine does not know who cancelled it. */
+static struct request_outcome outcome_for(const struct facts *facts)
+{
+	struct request_outcome outcome = facts->effect->failed.outcome;
+
+	if (outcome.by == OUTCOME_BY_CLIENT && facts->call->is_cancelled_by_operator)
+		outcome.by = OUTCOME_BY_DAEMON;
+	return outcome;
+}
+
 static struct error error_of(const struct facts *facts)
 {
 	const struct driver *driver = facts->driver;
@@ -360,6 +370,8 @@ static struct error error_of(const struct facts *facts)
 	error.queue_depth = pool.queued;
 	if (pool.circuit_count > 0)
 		error.circuit = breaker_state_name(breaker_of(facts, &pool));
+	error.outcome = outcome_text(outcome_for(facts));
+	error.arrived_ms = loop_wall_ms() - elapsed / USEC_PER_MSEC;
 	if (facts->life)
 		fill_worker(facts, &error);
 	return error;
@@ -421,7 +433,13 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 {
 	struct facts facts = facts_of(driver, step, call, effect);
 	struct error error = error_of(&facts);
-	struct audience audience;
+	const struct error_record record = {
+		.kind = ERROR_OF_REQUEST,
+		.error = &error,
+		.caller = call->caller,
+		.audience = {.uid = call->caller->uid, .pool = effect->failed.from},
+		.at_ms = loop_wall_ms(),
+	};
 	char message[MESSAGE_SIZE];
 	struct buf detail;
 
@@ -439,8 +457,7 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 		error.attempt_count = call->history->count;
 	}
 	call_answer_error(call, &error);
-	audience = (struct audience){.uid = call->caller->uid, .pool = effect->failed.from};
-	error_report(driver, &audience, &error, "request failed", false);
+	error_report(driver, &record, "request failed");
 	buf_free(&detail);
 }
 
@@ -458,12 +475,16 @@ void failure_note(const struct driver *driver, const struct driver_step *step, s
 			    usec_sub(facts.request.sent, facts.request.submitted));
 	if (call->history)
 		call->history->delay = effect->failed.delay;
-	if (log_is_enabled(LOG_LEVEL_DEBUG))
-		error_report_line(&error,
+	if (log_is_enabled(LOG_LEVEL_DEBUG)) {
+		const struct error_record record = {
+			.kind = ERROR_OF_REQUEST, .error = &error, .caller = call->caller};
+
+		error_report_line(&record,
 				  effect->pool == effect->failed.from
 					  ? "attempt failed, tried again"
 					  : "attempt failed, failed over",
 				  0);
+	}
 	buf_free(&detail);
 }
 
@@ -563,10 +584,14 @@ static void append_check(char *text, size_t size, const struct config_pool *pool
 void failure_incident(struct driver *driver, const struct effect *effect)
 {
 	const struct config_pool *config = driver_pool_config(driver, effect->pool);
-	/* It has the last words of a start, or of a health check. */
-	const struct audience audience = {
-		.uid = RIGHTS_NO_UID, .pool = effect->pool, .is_for_callers = true};
 	struct error error = failure_error(driver, effect->incident);
+	const struct error_record record = {
+		.kind = ERROR_INCIDENT,
+		.error = &error,
+		/* It has the last words of a start, or of a health check. */
+		.audience = {.uid = RIGHTS_NO_UID, .pool = effect->pool, .is_for_callers = true},
+		.at_ms = loop_wall_ms(),
+	};
 	char message[MESSAGE_SIZE];
 	struct pool_view pool;
 
@@ -587,5 +612,5 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 	if (pool.circuit_count > 0)
 		error.circuit = breaker_state_name(pool.breaker);
 	error.message = message;
-	error_report(driver, &audience, &error, "incident", true);
+	error_report(driver, &record, "incident");
 }

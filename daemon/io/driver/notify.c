@@ -331,10 +331,33 @@ void notify_error(struct driver *driver, const struct audience *audience, const 
 	if (!out)
 		return;
 	pack_named_str(out, "code", errcode_name(error->code));
-	pack_named_str(out, "pool", error->pool);
-	out = events_restrict(&driver->events, audience, 1);
+	pack_str(out, "pool");
+	if (error->pool)
+		pack_str(out, error->pool);
+	else
+		pack_nil(out);
+	out = events_restrict(&driver->events, audience, error->outcome ? 2 : 1);
 	pack_str(out, "message");
 	pack_text(out, (struct bytes){(const uint8_t *)error->message, strlen(error->message)});
+	if (error->outcome)
+		pack_named_str(out, "outcome", error->outcome);
+	events_send(&driver->events);
+}
+
+void notify_end(struct driver *driver, const struct caller *caller, enum caller_end end)
+{
+	const struct audience audience = {.uid = caller->uid, .pool = NO_SLOT};
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_connection, 2);
+
+	if (!out)
+		return;
+	pack_named_str(out, "reason", caller_end_name(end));
+	pack_named_str(out, "message", caller_end_text(end));
+	out = events_restrict(&driver->events, &audience, 3);
+	pack_named_uint(out, "uid", caller->uid);
+	pack_named_uint(out, "pid", (uint64_t)(caller->pid > 0 ? caller->pid : 0));
+	pack_named_text(out, "client",
+			(struct bytes){(const uint8_t *)caller->name, strlen(caller->name)});
 	events_send(&driver->events);
 }
 

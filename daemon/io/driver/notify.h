@@ -4,6 +4,7 @@
 
 #include "daemon/core/circuit.h"
 #include "daemon/io/base/log.h"
+#include "daemon/io/driver/caller.h"
 #include "daemon/io/worker/output.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
@@ -35,6 +36,8 @@ void notify_session(struct driver *driver, const struct effect *effect);
 void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended);
 void notify_error(struct driver *driver, const struct audience *audience,
 		  const struct error *error);
+/* The event alone: the caller was cut off. */
+void notify_end(struct driver *driver, const struct caller *caller, enum caller_end end);
 
 /* Packs {uid, pid, ago_ms} of who changed it, or nil where no operator did, or where it is not to be
  * shown. */

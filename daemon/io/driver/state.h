@@ -20,6 +20,7 @@
 #include "daemon/io/driver/events.h"
 #include "daemon/io/driver/memory_pressure.h"
 #include "daemon/io/driver/namesakes.h"
+#include "daemon/io/driver/refusal.h"
 #include "daemon/io/driver/rights.h"
 #include "daemon/io/driver/starts.h"
 #include "daemon/io/driver/stats.h"
@@ -76,6 +77,7 @@ struct driver {
 	struct error_log errors;
 	struct log_limit error_limit;
 	struct log_limit *refusal_limits; /* of each pool: it may refuse thousands at a time */
+	struct refusal_limits refusals;	  /* of what is refused before it comes to a pool */
 	struct start_fault *start_faults; /* of each pool */
 
 	/* The owner's, set before driver_start. */

@@ -2,6 +2,9 @@
 #ifndef POOLD_IO_DRIVER_STATS_H
 #define POOLD_IO_DRIVER_STATS_H
 
+#include "daemon/io/driver/caller.h"
+#include "protocol/errcode.h"
+
 #include <stdint.h>
 
 /* COUNTER(name, help) */
@@ -15,6 +18,8 @@
 	COUNTER(requests_refused, "requests refused before they reached a pool")                   \
 	COUNTER(requests_unfinished,                                                               \
 		"requests refused before their end had come, as memory was short")                 \
+	COUNTER(answers_lost, "requests that succeeded at their pool and failed as memory for "    \
+			      "the answer lacked")                                                 \
 	COUNTER(output_lines, "lines that workers wrote to standard output and error, logged")     \
 	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")   \
 	COUNTER(stalls, "times the daemon's loop stood still for more than 100 ms")                \
@@ -24,7 +29,9 @@ struct daemon_stats {
 #define COUNTER(name, help) uint64_t name;
 	DAEMON_COUNTERS(COUNTER)
 #undef COUNTER
-	unsigned connections_open; /* now */
+	uint64_t refusals[ERR_COUNT_];	  /* requests_refused, by code */
+	uint64_t ends[CALLER_END_COUNT_]; /* connections that have ended, by the reason */
+	unsigned connections_open;	  /* now */
 };
 
 #endif

@@ -1,9 +1,11 @@
 #include "daemon/io/frontend/connection.h"
 
+#include "daemon/core/outcome.h"
 #include "daemon/io/admin/admin.h"
 #include "daemon/io/admin/control.h"
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/failure.h"
+#include "daemon/io/driver/refusal.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/submit.h"
 #include "daemon/io/frontend/frontend.h"
@@ -155,14 +157,6 @@ static void answer_error(struct caller *caller, uint32_t msgid, const struct err
 	after_put(connection);
 }
 
-static void answer_no_memory(struct connection *connection, uint32_t msgid)
-{
-	struct error error = failure_error(connection->driver, ERR_memory_limit);
-
-	error.message = "there was no memory for the answer";
-	answer_error(&connection->caller, msgid, &error);
-}
-
 /* Writes the notification up to the message id, the first of its `count` params. */
 static void put_notification(struct connection *connection, struct bytes name, uint8_t count,
 			     uint32_t msgid)
@@ -243,9 +237,41 @@ static const struct caller_ops caller_ops = {
 	.view = view,
 };
 
+/* What a request asked for that does not become a call, as far as that is known. */
+struct asked {
+	uint32_t msgid;
+	uint32_t pool; /* NO_SLOT: none that exists */
+	struct bytes method;
+};
+
+static struct asked asked_of(const struct envelope *envelope)
+{
+	return (struct asked){.msgid = envelope->id, .pool = NO_SLOT, .method = envelope->method};
+}
+
+/* The client gets the error alone; whoever reads the reports, also what was asked. */
+static void refuse_with(struct connection *connection, const struct asked *asked,
+			struct error *error)
+{
+	struct driver *driver = connection->driver;
+
+	error->is_retryable = errcode_info(error->code)->category == ERRCAT_resource;
+	if (error->is_retryable)
+		error->retry_after = REFUSED_FOR;
+	answer_error(&connection->caller, asked->msgid, error);
+	error->method = asked->method;
+	error->outcome =
+		outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_QUEUE});
+	error->arrived_ms = loop_wall_ms();
+	if (asked->pool != NO_SLOT)
+		error->pool = driver_pool_config(driver, asked->pool)->name;
+	refusal_report(driver, &connection->caller, asked->pool, error);
+	end_if_over(connection);
+}
+
 /* Refuses a request that does not become a call. */
 PRINTF_LIKE(4, 5)
-static void refuse(struct connection *connection, uint32_t msgid, enum errcode code,
+static void refuse(struct connection *connection, const struct asked *asked, enum errcode code,
 		   const char *format, ...)
 {
 	char message[512];
@@ -256,12 +282,27 @@ static void refuse(struct connection *connection, uint32_t msgid, enum errcode c
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 	error.message = message;
-	error.is_retryable = errcode_info(code)->category == ERRCAT_resource;
-	if (error.is_retryable)
-		error.retry_after = REFUSED_FOR;
-	connection->driver->stats.requests_refused++;
+	refuse_with(connection, asked, &error);
+}
+
+/* There is no memory for the answer to a call, or of the daemon itself. */
+static void answer_no_memory(struct connection *connection, uint32_t msgid)
+{
+	struct driver *driver = connection->driver;
+	const struct call *call = call_find(&driver->calls, &connection->caller, msgid);
+	struct error error = failure_error(driver, ERR_memory_limit);
+
+	error.message = "there was no memory for the answer";
+	if (!call) {
+		refuse_with(connection, &(struct asked){.msgid = msgid, .pool = NO_SLOT}, &error);
+		return;
+	}
+	error.outcome = outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	answer_error(&connection->caller, msgid, &error);
-	end_if_over(connection);
+	error.request = call->number;
+	error.method = call->method;
+	error.pool = driver_pool_config(driver, call->pool)->name;
+	refusal_report_lost(driver, &connection->caller, &error);
 }
 
 /* --- requests --- */
@@ -287,7 +328,8 @@ static const char *refused_for_memory(const struct connection *connection, enum 
 	return NULL;
 }
 
-static struct call *open_call(struct connection *connection, uint32_t msgid, enum priority priority)
+static struct call *open_call(struct connection *connection, const struct asked *asked,
+			      enum priority priority)
 {
 	const char *why = refused_for_memory(connection, priority);
 	struct driver *driver = connection->driver;
@@ -295,23 +337,23 @@ static struct call *open_call(struct connection *connection, uint32_t msgid, enu
 	struct call *call;
 
 	if (connection->is_control_only) {
-		refuse(connection, msgid, ERR_queue_full,
+		refuse(connection, asked, ERR_queue_full,
 		       "all connections are taken; this one is kept for control and health");
 		return NULL;
 	}
 	if (why) {
-		refuse(connection, msgid, ERR_memory_limit, "%s", why);
+		refuse(connection, asked, ERR_memory_limit, "%s", why);
 		return NULL;
 	}
 	if (connection->caller.calls.len >= in_flight_max) {
-		refuse(connection, msgid, ERR_queue_full,
+		refuse(connection, asked, ERR_queue_full,
 		       "this connection has %u requests in flight, the most it may have",
 		       in_flight_max);
 		return NULL;
 	}
-	call = call_open(&driver->calls, &connection->caller, msgid);
+	call = call_open(&driver->calls, &connection->caller, asked->msgid);
 	if (!call)
-		refuse(connection, msgid, ERR_queue_full,
+		refuse(connection, asked, ERR_queue_full,
 		       "the daemon has %u requests in hand, the most it may have",
 		       driver->calls.capacity);
 	return call;
@@ -320,30 +362,32 @@ static struct call *open_call(struct connection *connection, uint32_t msgid, enu
 static void start_call(struct connection *connection, struct chunk *chunk, uint32_t msgid,
 		       const struct parsed_call *parsed)
 {
+	struct asked asked = {.msgid = msgid, .pool = NO_SLOT, .method = parsed->method};
 	struct driver *driver = connection->driver;
 	uint32_t pool;
 	struct call *call;
 
 	if (driver_find_pool(driver, parsed->pool, &pool) < 0) {
-		refuse(connection, msgid, ERR_unknown_pool, "there is no pool %.*s",
+		refuse(connection, &asked, ERR_unknown_pool, "there is no pool %.*s",
 		       (int)(parsed->pool.len < 64 ? parsed->pool.len : 64),
 		       (const char *)parsed->pool.data);
 		return;
 	}
+	asked.pool = pool;
 	if (!rights_may_call(driver, &connection->caller, pool)) {
 		char why[256];
 
 		rights_say_why_not_call(driver, pool, why, sizeof(why));
-		refuse(connection, msgid, ERR_permission_denied, "%s", why);
+		refuse(connection, &asked, ERR_permission_denied, "%s", why);
 		return;
 	}
 	if (driver_pool_config(driver, pool)->adapter == POOL_STATIC &&
 	    !driver_static_answer(driver, pool, parsed->method)) {
-		refuse(connection, msgid, ERR_unknown_method,
+		refuse(connection, &asked, ERR_unknown_method,
 		       "the pool has no answer for this method");
 		return;
 	}
-	call = open_call(connection, msgid, parsed->options.priority);
+	call = open_call(connection, &asked, parsed->options.priority);
 	if (!call)
 		return;
 	call->pool = pool;
@@ -361,11 +405,12 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 static void take_call(struct connection *connection, struct chunk *chunk,
 		      const struct envelope *envelope)
 {
+	const struct asked asked = asked_of(envelope);
 	char why[REQUEST_WHY_SIZE];
 	struct parsed_call parsed;
 
 	if (request_parse_call(envelope->params, &parsed, why) < 0)
-		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
+		refuse(connection, &asked, ERR_invalid_request, "%s", why);
 	else
 		start_call(connection, chunk, envelope->id, &parsed);
 }
@@ -374,10 +419,11 @@ static void take_call(struct connection *connection, struct chunk *chunk,
 static void take_short_call(struct connection *connection, struct chunk *chunk,
 			    const struct envelope *envelope)
 {
+	const struct asked asked = asked_of(envelope);
 	struct parsed_call parsed;
 
 	if (request_parse_short(envelope->method, envelope->params, &parsed) < 0)
-		refuse(connection, envelope->id, ERR_unknown_method,
+		refuse(connection, &asked, ERR_unknown_method,
 		       "there is no method %.*s: pools are called as POOL.METHOD",
 		       (int)(envelope->method.len < 64 ? envelope->method.len : 64),
 		       (const char *)envelope->method.data);
@@ -389,11 +435,12 @@ static void take_hello(struct connection *connection, const struct envelope *env
 {
 	struct parsed_hello hello = {.wants_errors_map = connection->caller.wants_errors_map,
 				     .wants_closing = connection->wants_closing};
+	const struct asked asked = asked_of(envelope);
 	char why[REQUEST_WHY_SIZE];
 	struct buf out;
 
 	if (request_parse_hello(envelope->params, &hello, why) < 0) {
-		refuse(connection, envelope->id, ERR_invalid_request, "%s", why);
+		refuse(connection, &asked, ERR_invalid_request, "%s", why);
 		return;
 	}
 	connection->caller.wants_errors_map = hello.wants_errors_map;
@@ -409,6 +456,7 @@ static void take_hello(struct connection *connection, const struct envelope *env
 static void take_admin(struct connection *connection, enum method method,
 		       const struct envelope *envelope)
 {
+	const struct asked asked = asked_of(envelope);
 	char why[CONTROL_WHY_SIZE] = "the answer does not fit";
 	enum errcode code;
 	struct buf out;
@@ -421,7 +469,7 @@ static void take_admin(struct connection *connection, enum method method,
 	if (code == ERR_NONE)
 		answer(&connection->caller, envelope->id, NULL, (struct bytes){out.data, out.len});
 	else
-		refuse(connection, envelope->id, code, "%s", why);
+		refuse(connection, &asked, code, "%s", why);
 	end_if_over(connection);
 	buf_free(&out);
 }
@@ -436,12 +484,13 @@ static bool has_prefix(struct bytes name, const char *prefix)
 static void take_request(struct connection *connection, struct chunk *chunk,
 			 const struct envelope *envelope)
 {
+	const struct asked asked = asked_of(envelope);
 	enum method method = METHOD_NONE;
 
 	if (call_find(&connection->driver->calls, &connection->caller, envelope->id)) {
 		/* The peer could not tell the two answers apart: such a peer is not served. */
 		connection->driver->stats.duplicate_ids++;
-		connection_close(connection);
+		connection_close(connection, CALLER_END_duplicate_id);
 		return;
 	}
 	if (!has_prefix(envelope->method, "poold.")) {
@@ -456,7 +505,7 @@ static void take_request(struct connection *connection, struct chunk *chunk,
 	else if (method != METHOD_NONE && method_info(method)->kind != METHOD_KIND_NOTE)
 		take_admin(connection, method, envelope);
 	else
-		refuse(connection, envelope->id, ERR_unknown_method, "there is no method %.*s",
+		refuse(connection, &asked, ERR_unknown_method, "there is no method %.*s",
 		       (int)(envelope->method.len < 64 ? envelope->method.len : 64),
 		       (const char *)envelope->method.data);
 }
@@ -480,11 +529,13 @@ static void take_cancel(struct connection *connection, struct bytes params)
 static void take_malformed(struct connection *connection, const struct envelope *envelope,
 			   bool has_id)
 {
+	const struct asked asked = asked_of(envelope);
+
 	connection->driver->stats.messages_malformed++;
 	if (has_id)
-		refuse(connection, envelope->id, ERR_invalid_request,
+		refuse(connection, &asked, ERR_invalid_request,
 		       "the message is not a MessagePack-RPC request");
-	connection_finish(connection);
+	connection_finish(connection, CALLER_END_malformed);
 }
 
 static void on_message(void *owner, struct chunk *chunk, struct bytes message)
@@ -504,6 +555,7 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 
 /* --- the end --- */
 
+/* What a request gets of which only the beginning came; ERR_NONE: no answer. */
 static enum errcode end_code(enum link_end end)
 {
 	switch (end) {
@@ -521,44 +573,70 @@ static enum errcode end_code(enum link_end end)
 	return ERR_NONE;
 }
 
+static enum caller_end caller_end_of(enum link_end end)
+{
+	switch (end) {
+	case LINK_END_TOO_LARGE:
+		return CALLER_END_too_large;
+	case LINK_END_NO_MEMORY:
+		return CALLER_END_memory;
+	case LINK_END_MALFORMED:
+		return CALLER_END_malformed;
+	case LINK_END_STALLED:
+		return CALLER_END_stalled;
+	case LINK_END_ERROR:
+		return CALLER_END_reset;
+	case LINK_END_OF_FILE:
+		break;
+	}
+	return CALLER_END_closed;
+}
+
+/* Refuses the request of which only the beginning is there, unless one with its id is in flight.
+ * False: it has no id. */
+static bool refuse_begun_with(struct connection *connection, struct bytes begun, enum errcode code,
+			      const char *why)
+{
+	struct asked asked = {.pool = NO_SLOT};
+
+	if (request_begun(begun, &asked.msgid, &asked.method) < 0)
+		return false;
+	if (!call_find(&connection->driver->calls, &connection->caller, asked.msgid))
+		refuse(connection, &asked, code, "%s", why);
+	return true;
+}
+
 static void on_end(void *owner, enum link_end end, int error, struct bytes begun)
 {
 	struct connection *connection = of_link(owner);
 	struct driver *driver = connection->driver;
 	enum errcode code = end_code(end);
-	uint32_t msgid;
 
 	(void)error;
 	if (end == LINK_END_STALLED)
 		driver->stats.connections_stalled++;
 	if (code == ERR_NONE && end == LINK_END_OF_FILE && connection->is_ending) {
-		connection_finish(connection);
+		connection_finish(connection, CALLER_END_shutdown);
 		return;
 	}
 	if (code == ERR_NONE) {
-		connection_close(connection);
+		connection_close(connection, caller_end_of(end));
 		return;
 	}
 	if (code != ERR_memory_limit)
 		driver->stats.messages_malformed++;
-	if (request_begun_id(begun, &msgid) == 0 &&
-	    !call_find(&driver->calls, &connection->caller, msgid))
-		refuse(connection, msgid, code, "%s", errcode_info(code)->text);
-	connection_finish(connection);
+	(void)refuse_begun_with(connection, begun, code, errcode_info(code)->text);
+	connection_finish(connection, caller_end_of(end));
 }
 
-/* Refuses the request of which only the beginning is there.  False: it has no id. */
 static bool refuse_begun(struct connection *connection, struct bytes begun)
 {
-	uint32_t msgid;
+	bool has_id =
+		refuse_begun_with(connection, begun, ERR_memory_limit,
+				  "memory is short, and this request had not come to its end");
 
-	if (request_begun_id(begun, &msgid) < 0)
-		return false;
-	connection->driver->stats.requests_unfinished++;
-	if (!call_find(&connection->driver->calls, &connection->caller, msgid))
-		refuse(connection, msgid, ERR_memory_limit,
-		       "memory is short, and this request had not come to its end");
-	return true;
+	connection->driver->stats.requests_unfinished += has_id;
+	return has_id;
 }
 
 static bool on_no_memory(void *owner, struct bytes begun, bool by_system)
@@ -673,13 +751,23 @@ void connection_refuse_begun(struct connection *connection)
 	else if (link->in_len < LINK_BEGUN_MAX)
 		link_trim_begun(link);
 	else
-		connection_finish(connection);
+		connection_finish(connection, CALLER_END_memory);
 }
 
-void connection_close(struct connection *connection)
+/* It asks nothing more, and gets no answer any more. */
+static void leave(struct connection *connection, enum caller_end end)
 {
+	bool was_gone = connection->is_gone;
+
 	connection->is_gone = true;
 	driver_leave(connection->driver, &connection->caller);
+	if (!was_gone)
+		refusal_report_end(connection->driver, &connection->caller, end);
+}
+
+void connection_close(struct connection *connection, enum caller_end end)
+{
+	leave(connection, end);
 	link_close(&connection->link);
 }
 
@@ -712,12 +800,11 @@ void connection_end(struct connection *connection)
 	(void)shutdown(connection->link.stream.in, SHUT_RD);
 	link_drain(&connection->link);
 	if (!connection->is_gone)
-		connection_finish(connection);
+		connection_finish(connection, CALLER_END_shutdown);
 }
 
-void connection_finish(struct connection *connection)
+void connection_finish(struct connection *connection, enum caller_end end)
 {
-	connection->is_gone = true;
-	driver_leave(connection->driver, &connection->caller);
+	leave(connection, end);
 	link_close_when_written(&connection->link);
 }

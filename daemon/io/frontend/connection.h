@@ -39,8 +39,8 @@ int connection_open(struct frontend *frontend, int fd, struct connection **ret);
  * dropped when it comes.  If not even its id has come, only what is not used yet is given back. */
 void connection_refuse_begun(struct connection *connection);
 
-/* Closes it and cancels all that it asked. */
-void connection_close(struct connection *connection);
+/* Closes it and cancels all that it asked; `end` says why. */
+void connection_close(struct connection *connection, enum caller_end end);
 
 /* Tells the client, if it has asked for that, that the daemon closes the connection in a moment. */
 void connection_notify_closing(struct connection *connection);
@@ -49,7 +49,7 @@ void connection_notify_closing(struct connection *connection);
  * connection is closed as by connection_finish.  The daemon must be stopping. */
 void connection_end(struct connection *connection);
 
-/* Cancels all that it asked, lets its output go out, then closes. */
-void connection_finish(struct connection *connection);
+/* Cancels all that it asked, lets its output go out, then closes; `end` says why. */
+void connection_finish(struct connection *connection, enum caller_end end);
 
 #endif

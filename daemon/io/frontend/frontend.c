@@ -18,7 +18,8 @@ void frontend_close(struct frontend *frontend)
 	struct list_node *node, *after;
 
 	list_for_each_safe (node, after, &frontend->connections)
-		connection_close(list_entry(node, struct connection, in_connections));
+		connection_close(list_entry(node, struct connection, in_connections),
+				 CALLER_END_shutdown);
 }
 
 void frontend_notify_closing(struct frontend *frontend)

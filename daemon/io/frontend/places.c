@@ -101,7 +101,7 @@ static bool close_idle(struct connection *connection, enum whose whose, const ch
 		log_notice("%s is reached: an idle connection of uid %u was closed for a new one "
 			   "of uid %u (%u times before)",
 			   limit, other->caller.uid, connection->caller.uid, held);
-	connection_close(other);
+	connection_close(other, CALLER_END_evicted);
 	return true;
 }
 
@@ -138,7 +138,7 @@ static bool close_reserved(const struct connection *connection)
 	if (!other)
 		return false;
 	frontend->driver->stats.connections_refused++;
-	connection_close(other);
+	connection_close(other, CALLER_END_displaced);
 	return true;
 }
 
@@ -152,7 +152,7 @@ static enum places_verdict refuse(struct connection *connection, const char *lim
 		log_warning("%s is reached and no connection is idle: a new one of uid %u was "
 			    "closed (%u times before)",
 			    limit, connection->caller.uid, held);
-	connection_close(connection);
+	connection_close(connection, CALLER_END_refused);
 	return PLACES_REFUSED;
 }
 

@@ -270,7 +270,7 @@ int request_parse_hello(struct bytes params, struct parsed_hello *ret, char why[
 	return 0;
 }
 
-int request_begun_id(struct bytes begun, uint32_t *ret_id)
+int request_begun(struct bytes begun, uint32_t *ret_id, struct bytes *ret_method)
 {
 	struct reader reader;
 	uint32_t count;
@@ -282,5 +282,7 @@ int request_begun_id(struct bytes begun, uint32_t *ret_id)
 	    read_uint(&reader, &id) < 0 || id > UINT32_MAX)
 		return -EPROTO;
 	*ret_id = (uint32_t)id;
+	if (read_str(&reader, ret_method) < 0)
+		*ret_method = (struct bytes){0};
 	return 0;
 }

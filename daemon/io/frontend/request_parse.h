@@ -41,7 +41,8 @@ struct parsed_hello {
  * there is left as it is in *ret. */
 int request_parse_hello(struct bytes params, struct parsed_hello *ret, char why[REQUEST_WHY_SIZE]);
 
-/* The id of a request of which only the beginning is there.  Returns 0 or -EPROTO. */
-int request_begun_id(struct bytes begun, uint32_t *ret_id);
+/* The id of a request of which only the beginning is there, and its method, empty where that has not
+ * come.  Returns 0 or -EPROTO: it has no id. */
+int request_begun(struct bytes begun, uint32_t *ret_id, struct bytes *ret_method);
 
 #endif

@@ -45,6 +45,29 @@ static void write_errors(const struct driver *driver, struct buf *out)
 	}
 }
 
+/* What ends before it comes to a pool. */
+static void write_door(const struct driver *driver, struct buf *out)
+{
+	const struct daemon_stats *stats = &driver->stats;
+
+	metrics_head(out, "refusals", "_total", "counter",
+		     "requests refused before they reached a pool, by the code of the error");
+	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+		const struct errinfo *info = errcode_info((enum errcode)code);
+
+		if (stats->refusals[code] > 0)
+			buf_printf(out, "poold_refusals_total{code=\"%s\",category=\"%s\"} %llu\n",
+				   info->name, errcategory_name(info->category),
+				   (unsigned long long)stats->refusals[code]);
+	}
+	metrics_head(out, "connections_ended", "_total", "counter",
+		     "connections that have ended, by the reason");
+	for (unsigned end = 0; end < CALLER_END_COUNT_; end++)
+		buf_printf(out, "poold_connections_ended_total{reason=\"%s\"} %llu\n",
+			   caller_end_name((enum caller_end)end),
+			   (unsigned long long)stats->ends[end]);
+}
+
 static uint64_t queued(const struct pool_view *pool)
 {
 	return pool->queued;
@@ -175,6 +198,7 @@ static void write_daemon(const struct driver *driver, struct buf *out)
 void metrics_write(const struct driver *driver, struct buf *out)
 {
 	write_daemon(driver, out);
+	write_door(driver, out);
 	write_pool_counters(driver, out);
 	write_errors(driver, out);
 	write_pool_gauges(driver, out);

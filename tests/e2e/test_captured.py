@@ -1,0 +1,284 @@
+"""Whatever goes wrong is captured: in exactly one counter by code or reason, in poold.errors, as an
+event, and in the log."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+import unittest
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from clock import eventually
+from harness import TOOLBOX, Daemon, DaemonTest, pool, static_pool
+from raw import Raw, request, unpack
+from test_rights import ANNE, BERT, IS_ROOT, become
+
+# Places for everybody, and those for control.
+PLACES, RESERVE = 4, 2
+
+# A message that is too large, by the option that the daemons here have.
+MESSAGE_MAX = 65536
+
+# How often the daemon refused: by code in poold.stats and in the metrics.
+Counts = Counter[str]
+
+
+def metric(daemon: Daemon, name: str, label: str) -> Counts:
+    """The samples of a metric, summed up for each value of one of its labels."""
+    found: Counts = Counter()
+    for line in daemon.ask("poold.metrics").splitlines():
+        sample = re.match(rf'{name}\{{(.*)\}} (\d+)$', line)
+        if sample:
+            found[re.search(rf'\b{label}="([^"]*)"', sample[1])[1]] += int(sample[2])
+    return +found
+
+
+class CapturedTest(DaemonTest):
+    """A daemon, and somebody who hears all of its errors."""
+
+    def start_heard(self, *pools: str, **options: object) -> tuple[Daemon, Raw]:
+        daemon = self.start(*pools, **{"socket_mode": "0666", "message_max": MESSAGE_MAX, **options})
+        daemon.directory.chmod(0o755)
+        listener = daemon.connect(map_errors=True)
+        listener.call("poold.subscribe", ["error", "connection"])
+        return daemon, listener
+
+    def refusals(self, daemon: Daemon) -> Counts:
+        """The counters by code, which must be the same wherever they are shown."""
+        stats = daemon.ask("poold.stats")
+        counts = Counter(stats["refusals"])
+        self.assertEqual(counts.total(), stats["daemon"]["requests_refused"])
+        self.assertEqual(metric(daemon, "poold_refusals_total", "code"), counts)
+        return counts
+
+    def ends(self, daemon: Daemon) -> Counts:
+        """The same of connections, by reason."""
+        with daemon.connect() as client:
+            stats = client.call("poold.stats")
+            counts = Counter(stats["ends"])
+            self.assertEqual(counts.total() + stats["daemon"]["connections"],
+                             stats["daemon"]["connections_accepted"])
+        self.assertLessEqual(+(counts - Counter(metric(daemon, "poold_connections_ended_total", "reason"))), Counter())
+        return +counts
+
+    def entry(self, daemon: Daemon, kind: str, **wanted: object) -> dict[str, Any]:
+        """The only entry of poold.errors with these values."""
+        found = [each for each in daemon.ask("poold.errors")
+                 if each["kind"] == kind and each.items() >= wanted.items()]
+        self.assertEqual(len(found), 1, found)
+        return found[0]
+
+    def event(self, listener: Raw, kind: str) -> dict[str, Any]:
+        """The next event, which must be of that kind."""
+        message = unpack(listener.read_message())
+        self.assertEqual((message[1], message[2][0]["kind"]), ("poold.event", kind))
+        return message[2][0]
+
+
+class Refusals(CapturedTest):
+    """Requests that are refused before they reach a pool."""
+
+    def check(self, daemon: Daemon, listener: Raw, before: Counts, code: str, **wanted: object) -> None:
+        """The code is found once in each place, with what is wanted in poold.errors."""
+        self.assertEqual(self.refusals(daemon) - before, Counter([code]))
+        found = self.entry(daemon, "refusal", code=code, **wanted)
+        self.assertEqual((found["peer"]["client"], found["peer"]["pid"]), ("e2e", os.getpid()))
+        heard = self.event(listener, "error")
+        self.assertEqual((heard["code"], heard["message"]), (code, found["message"]))
+        self.assertEqual((found["outcome"], heard["outcome"]), ("DQ", "DQ"))
+        line = daemon.log.wait_for(rf"(info|notice) request refused: code={code} .*{re.escape(found['message'])}")
+        self.assertIn(f" method={found['method']} ", line)
+        self.assertRegex(line, r" outcome=DQ arrived_ms=\d+ ")
+        self.assertIn(f" uid={found['peer']['uid']} peer_pid={os.getpid()} client=e2e: ", line)
+
+    def test_each_code(self) -> None:
+        daemon, listener = self.start_heard(pool("tools", TOOLBOX), static_pool("fixed", **{"answer.hello": 1}), in_flight_max=1)
+        asks: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
+            ("unknown_pool", "poold.call", ("nothing", "echo", []), {"method": "echo"}),
+            ("unknown_method", "fixed.other", (), {"method": "other", "pool": "fixed"}),
+            ("unknown_method", "poold.nothing", (), {"method": "poold.nothing"}),
+            ("unknown_method", "nothing", (), {"method": "nothing"}),
+            ("invalid_request", "poold.call", (5,), {"method": "poold.call"}),
+            ("invalid_request", "poold.hello", ([],), {"method": "poold.hello"}),
+            ("invalid_request", "poold.errors", ("many",), {"method": "poold.errors"}),
+        ]
+        for code, method, params, wanted in asks:
+            with self.subTest(code=code, method=method), daemon.connect(map_errors=True) as client:
+                before = self.refusals(daemon)
+                answer = client.answer(method, *params)
+                self.assert_code(answer, code)
+                self.assertNotIn("method", answer.error)  # what it asked it knows itself
+                self.check(daemon, listener, before, code, **wanted)
+
+    def test_too_many_in_flight(self) -> None:
+        daemon, listener = self.start_heard(pool("tools", TOOLBOX), in_flight_max=1)
+        client = daemon.connect(map_errors=True)
+        before = self.refusals(daemon)
+        busy = daemon.occupy(client)
+        self.assert_code(client.read_of(client.ask("tools.echo", 1)), "queue_full")
+        self.check(daemon, listener, before, "queue_full", method="echo", pool="tools")
+        daemon.release()
+        self.assertEqual(client.read().id, busy)
+
+    def test_too_large(self) -> None:
+        daemon, listener = self.start_heard(pool("tools", TOOLBOX))
+        client = daemon.connect(map_errors=True)
+        before = self.refusals(daemon)
+        self.assert_code(client.answer("tools.echo", bytes(2 * MESSAGE_MAX)), "payload_too_large")
+        self.check(daemon, listener, before, "payload_too_large", method="tools.echo")
+        self.assertEqual(client.read_to_end(), b"")
+
+    @unittest.skipUnless(IS_ROOT, "only root can become another user")
+    def test_what_others_see(self) -> None:
+        daemon, _ = self.start_heard(pool("tools", TOOLBOX))
+        with become(ANNE):
+            anne = daemon.connect(map_errors=True)
+        with become(BERT):
+            bert = daemon.connect(map_errors=True)
+        bert.call("poold.subscribe", ["error"])
+        self.assert_code(anne.answer("poold.restart_workers", "tools"), "permission_denied")
+        for client in (daemon.connect(), anne):
+            (entry,) = client.call("poold.errors")
+            self.assertEqual((entry["method"], entry["peer"]["uid"]), ("poold.restart_workers", ANNE))
+        heard = self.event(bert, "error")
+        self.assertEqual((heard["code"], heard.get("message")), ("permission_denied", None))
+        (entry,) = bert.call("poold.errors")
+        self.assertEqual(entry["code"], "permission_denied")
+        self.assertEqual({"method", "peer", "outcome"} & entry.keys(), set())
+
+    def test_a_flood_drops_nothing_else(self) -> None:
+        daemon, _ = self.start_heard(pool("tools", TOOLBOX), errors_kept=2)
+        client = daemon.connect(map_errors=True)
+        for divisor in (0, 0):
+            self.assert_code(client.answer("tools.divide", 1, divisor), "exception")
+        for number in range(1000):
+            client.ask(f"nothing{number}.echo", 1)
+        for _ in range(1000):
+            self.assert_code(client.read(), "unknown_pool")
+        self.assertEqual(self.refusals(daemon)["unknown_pool"], 1000)
+        kinds = Counter(each["kind"] for each in daemon.ask("poold.errors"))
+        self.assertEqual(kinds, {"request": 2, "refusal": 2})
+        self.assertLess(sum("request refused" in line for line in daemon.log.lines), 500)
+        eventually(lambda: self.held(daemon, client), "a line says how many were only counted")
+
+    @staticmethod
+    def held(daemon: Daemon, client: Raw) -> bool:
+        client.answer("nothing.echo", 1)
+        return any(re.search(r"\(\d+ more of these not logged\)", line) for line in daemon.log.lines)
+
+
+class Ends(CapturedTest):
+    """Connections that come to their end."""
+
+    def check(self, daemon: Daemon, listener: Raw, before: Counts, reason: str, pattern: str = "") -> None:
+        """The reason is found once in each place."""
+        eventually(lambda: self.ends(daemon)[reason] == before[reason] + 1, lambda: f"{reason}: {self.ends(daemon)}")
+        others = self.ends(daemon) - before - Counter([reason])
+        self.assertEqual(others.keys() - {"closed"}, set())
+        found = self.entry(daemon, "connection", reason=reason)
+        heard = self.event(listener, "connection")
+        self.assertEqual((heard["reason"], heard["message"]), (reason, found["message"]))
+        self.assertEqual((heard["pid"], found["peer"]["pid"]), (os.getpid(), os.getpid()))
+        daemon.log.wait_for(pattern or rf"notice connection cut off: {re.escape(found['message'])} .*reason={reason} ")
+
+    def test_what_is_no_message(self) -> None:
+        for reason, sent in (("malformed", b"\xc1"), ("malformed", b"\x05"), ("malformed", b"\x94\x01\x01\xc0\xc0"),
+                             ("too_large", b"\xdd\x10\x00\x00\x00")):
+            with self.subTest(sent=sent):
+                daemon, listener = self.start_heard(pool("tools", TOOLBOX))
+                client, before = daemon.connect(), self.ends(daemon)
+                client.send(sent)
+                self.assertEqual(client.read_to_end(), b"")
+                self.check(daemon, listener, before, reason)
+
+    def test_duplicate_id(self) -> None:
+        daemon, listener = self.start_heard(pool("tools", TOOLBOX))
+        client, before = daemon.connect(), self.ends(daemon)
+        daemon.occupy(client)
+        client.send(request(client.number, "tools.echo", b"\x91\x01"))
+        self.assertEqual(client.read_to_end(), b"")
+        self.check(daemon, listener, before, "duplicate_id")
+        daemon.release()
+
+    def test_stalled(self) -> None:
+        daemon, listener = self.start_heard(pool("tools", TOOLBOX), stall_timeout="200ms", message_max="16M")
+        client, before = Raw(daemon.path, read_buffer=4096), self.ends(daemon)
+        client.ask("tools.echo", bytes(4 << 20))
+        self.check(daemon, listener, before, "stalled")
+        client.close()
+
+    def test_ordinary_ends_are_only_counted(self) -> None:
+        daemon, listener = self.start_heard(pool("tools", TOOLBOX))
+        before = self.ends(daemon)
+        with daemon.connect() as client:
+            client.call("tools.echo", 1)
+        client = daemon.connect()
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.ask("tools.echo", bytes(1000))
+        client.socket.shutdown(socket.SHUT_RD)
+        client.close()
+        eventually(lambda: (self.ends(daemon) - before).total() >= 2, "both have ended")
+        self.assertEqual((self.ends(daemon) - before).keys() - {"closed", "reset"}, set())
+        self.assertEqual(daemon.ask("poold.errors"), [])
+        self.assertFalse([line for line in daemon.log.lines if "cut off" in line])
+        listener.check_quiet()
+
+
+class Places(CapturedTest):
+    """Connections that end because their places are needed, or because there was none for them."""
+
+    OPTIONS = {"connections_max": PLACES + RESERVE, "control_reserve": RESERVE}
+
+    def check(self, daemon: Daemon, client: Raw, reason: str, pattern: str) -> None:
+        """As the client sees it, which has a place that nobody takes."""
+        message = unpack(client.read_message())[2][0]
+        self.assertEqual((message["kind"], message["reason"]), ("connection", reason))
+        stats = client.call("poold.stats")
+        self.assertEqual({end: count for end, count in stats["ends"].items() if count and end != "closed"}, {reason: 1})
+        found = [each["reason"] for each in client.call("poold.errors") if each["kind"] == "connection"]
+        self.assertEqual(found, [reason])
+        self.assertIn(f'poold_connections_ended_total{{reason="{reason}"}} 1\n', client.call("poold.metrics"))
+        daemon.log.wait_for(pattern)
+
+    def subscribe(self, daemon: Daemon) -> Raw:
+        client = daemon.connect()
+        client.call("poold.subscribe", ["connection"])
+        return client
+
+    def test_evicted(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), **self.OPTIONS)
+        listener = self.subscribe(daemon)
+        idle = [daemon.connect() for _ in range(PLACES - 1)]
+        fresh = daemon.connect()
+        self.assertEqual(idle[0].read_to_end(), b"")
+        self.check(daemon, listener, "evicted", "connections_max is reached: an idle connection")
+        fresh.close()
+
+    def test_displaced(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), **self.OPTIONS)
+        daemon.announced.append("no new connections until one is closed")
+        clients = [self.subscribe(daemon) for _ in range(PLACES)]
+        reserved = [daemon.connect() for _ in range(RESERVE)]
+        for client in reserved:
+            client.call("poold.version")
+        fresh = daemon.connect()
+        self.assertEqual(reserved[0].read_to_end(), b"")
+        self.check(daemon, clients[0], "displaced", "connection cut off: its place, one of control_reserve, was needed")
+        fresh.close()
+
+    @unittest.skipUnless(IS_ROOT, "only root can become another user")
+    def test_refused(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), socket_mode="0666", connections_per_uid=1)
+        daemon.announced.append("connections_per_uid is reached")
+        daemon.directory.chmod(0o755)
+        listener = self.subscribe(daemon)
+        with become(ANNE):
+            first = self.subscribe(daemon)
+            second = daemon.connect()
+        self.assertEqual(second.read_to_end(), b"")
+        self.check(daemon, listener, "refused", "connections_per_uid is reached")
+        first.close()
