@@ -23,6 +23,13 @@ static const struct {
 	{"session", "$session $what[, $reason]"},
 	{"error", "$code[ in $pool][: $message]"},
 	{"stall", "the daemon stood still for $stalled_ms ms"},
+	{"alert", "[$pool: ]$name ($severity) $what[: $text]"},
+	{"retry",
+	 "$pool: attempt $attempt of request $request failed with $code, the next one is made "
+	 "at $to after $delay_ms ms[: $message]"},
+	{"overload", "[$pool: ]overload $what: $code, $refused refused in $duration_ms ms"},
+	{"config", "[$pool: ]$what[: $text]"},
+	{"daemon", "the daemon is $what[: $text]"},
 	{"gap", "$lost events are missing here: they were not read in time"},
 	{"connection", "[of $client ][user $uid, process $pid: ]$reason[: $message]"},
 };

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import resource
+import signal
+import time
 import unittest
 from typing import Any
 
-from clock import eventually
-from harness import TOOLBOX, Daemon, DaemonTest, pool
+import procs
+from clock import eventually, ms
+from harness import TOOLBOX, Daemon, DaemonTest, pool, static_pool
 from raw import Raw, unpack
 from test_rights import ANNE, BERT, IS_ROOT, RightsTest
 
@@ -122,6 +125,100 @@ class Kept(EventsTest):
             (event,) = read_events(client, 1)
             self.assertEqual(event["epoch"], found["epoch"])
             self.assertLessEqual(event["seq"], found["seq"])
+
+
+class Kinds(DaemonTest):
+    """Each kind comes when what it tells of happens; those of a gap and of alerts are tested elsewhere."""
+
+    def test_each_kind(self) -> None:
+        daemon = self.start(
+            pool("tools", TOOLBOX, fallback="mock", queue_max=1, prefetch=0, idempotent="yes"),
+            static_pool("mock", answer="1"),
+            session_ttl=ms(300),
+        )
+        daemon.announced += ["request failed", "breaker is", "requests start", "pool is", "worker ended",
+                             "the daemon stood still", "SIGHUP", "gets SIG", "killed"]
+        self.client = daemon.connect(map_errors=True)
+        self.listener = daemon.connect(map_errors=True)
+        self.listener.call("poold.subscribe", [], {"since": 0})
+        self.heard: list[Event] = []
+        self.fresh: list[Event] = []
+        self.wait(kind="worker", what="ready", pool="tools")
+        self.wait(kind="daemon", what="ready")
+        self.check_requests(daemon)
+        self.check_operator(daemon)
+        self.check_daemon(daemon)
+        kinds = set(self.client.call("poold.subscribe", [])["kinds"])
+        self.assertEqual({event["kind"] for event in self.heard}, kinds - {"gap", "alert"})
+        daemon.signal(signal.SIGTERM)
+        stopping = self.wait(kind="daemon", what="stopping")
+        self.assertIn("SIGTERM", stopping["text"])
+
+    def wait(self, **wanted: object) -> Event:
+        """Reads until this event has come, none that was waited for before."""
+        while True:
+            for event in self.fresh:
+                if wanted.items() <= event.items():
+                    self.fresh.remove(event)
+                    return event
+            try:
+                self.fresh += read_events(self.listener, 1)
+            except TimeoutError:
+                self.fail(f"no event with {wanted}: {self.heard}")
+            self.heard.append(self.fresh[-1])
+
+    def check_requests(self, daemon: Daemon) -> None:
+        self.client.answer_pool("tools", "fail", ["ValueError", "oh"], session="cart")
+        self.assertIn("oh", self.wait(kind="error", code="exception", pool="tools")["message"])
+        expired = self.wait(kind="session", reason="expired")
+        self.assertEqual((expired["what"], expired["session"]), ("ended", "cart"))
+        self.client.answer_pool("tools", "leave_once", [str(daemon.directory / "left")])
+        again = self.wait(kind="retry", pool="tools", code="worker_exited")
+        self.assertEqual((again["to"], again["attempt"]), ("tools", 1))
+        self.assertIn("exit", again["message"])
+        self.wait(kind="recovery", result="succeeded", cause="worker_exited")
+        busy = daemon.occupy(self.client)
+        with daemon.connect(map_errors=True) as other:
+            for _ in range(3):
+                other.ask_pool("tools", "echo", [1], fallback=False)
+            for _ in range(2):
+                self.assertEqual(other.read().code, "queue_full")
+            begun = self.wait(kind="overload", pool="tools", what="begins")
+            self.assertEqual((begun["code"], begun["refused"]), ("queue_full", 1))
+            # Only a daemon that has something to do can be late.
+            procs.stop(daemon.pid)
+            began = time.monotonic()
+            eventually(lambda: time.monotonic() - began > 0.5, "the daemon stood still for long")
+            procs.kill(daemon.pid, signal.SIGCONT)
+            self.wait(kind="stall")
+            daemon.release()
+            self.client.read_of(busy)
+            self.assertEqual(other.read().result, 1)
+        ended = self.wait(kind="overload", pool="tools", what="ends")
+        self.assertEqual(ended["refused"], 2)
+        self.assertGreaterEqual(ended["duration_ms"], 5000)
+
+    def check_operator(self, daemon: Daemon) -> None:
+        self.client.call("poold.breaker_open", "tools")
+        self.wait(kind="breaker", pool="tools", to="forced_open")
+        self.client.call_pool("tools", "echo", [1])
+        self.wait(kind="failover", pool="tools", to="mock")
+        self.client.call("poold.breaker_reset", "tools")
+        self.wait(kind="health", pool="tools", to="ok")
+        self.client.call("poold.resize", "tools", 1, 2)
+        self.assertIn("1 to 2 workers", self.wait(kind="config", what="resized", pool="tools")["text"])
+        self.client.call("poold.drain", "tools")
+        self.wait(kind="config", what="drained", pool="tools")
+        self.client.call("poold.resume", "tools")
+        self.wait(kind="config", what="resumed", pool="tools")
+
+    def check_daemon(self, daemon: Daemon) -> None:
+        rude = daemon.connect()
+        rude.send(b"\xc1")
+        rude.read_to_end()
+        self.assertEqual(self.wait(kind="connection")["reason"], "malformed")
+        daemon.signal(signal.SIGHUP)
+        self.wait(kind="config", what="not reloaded", pool=None)
 
 
 class Slow(EventsTest):

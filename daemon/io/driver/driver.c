@@ -32,6 +32,7 @@ static void on_timer(void *owner)
 	}
 	if (driver->memory.check_at <= now && !engine_stopping(driver->engine))
 		memory_pressure_check(driver);
+	overloads_check(driver);
 	driver_set_timer(driver);
 }
 
@@ -100,7 +101,7 @@ static int make_reports(struct driver *driver)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_limits[i].per_second = REFUSAL_LINES;
-	return 0;
+	return overloads_init(&driver->overloads, (unsigned)driver->config->pool_count);
 }
 
 static int make_tables(struct driver *driver)
@@ -268,6 +269,7 @@ void driver_done(struct driver *driver)
 	driver->refusal_limits = NULL;
 	free(driver->start_faults);
 	driver->start_faults = NULL;
+	overloads_done(&driver->overloads);
 	events_done(&driver->events);
 	rights_done(&driver->rights);
 	config_unref(driver->config);

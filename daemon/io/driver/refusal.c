@@ -40,10 +40,13 @@ void refusal_report(struct driver *driver, const struct caller *caller, uint32_t
 
 	driver->stats.requests_refused++;
 	driver->stats.refusals[error->code]++;
-	if (!log_limit_pass(&driver->refusals.codes[error->code], loop_now(driver->loop), &held))
-		return;
 	record.error = error;
 	record.audience.pool = pool;
+	notify_error(driver, &record.audience, error);
+	if (error->code == ERR_memory_limit)
+		overload_note(driver, NO_SLOT, error->code);
+	if (!log_limit_pass(&driver->refusals.codes[error->code], loop_now(driver->loop), &held))
+		return;
 	error_report_record(driver, &record, "request refused", held);
 }
 
@@ -54,9 +57,10 @@ void refusal_report_lost(struct driver *driver, const struct caller *caller,
 	unsigned held;
 
 	driver->stats.answers_lost++;
+	record.error = error;
+	notify_error(driver, &record.audience, error);
 	if (!log_limit_pass(&driver->error_limit, loop_now(driver->loop), &held))
 		return;
-	record.error = error;
 	error_report_record(driver, &record, "answer lost", held);
 }
 
@@ -90,12 +94,13 @@ void refusal_report_end(struct driver *driver, const struct caller *caller, enum
 	unsigned held;
 
 	driver->stats.ends[end]++;
-	if (!caller_end_is_cut_off(end) ||
-	    !log_limit_pass(&driver->refusals.ends[end], loop_now(driver->loop), &held))
+	if (!caller_end_is_cut_off(end))
+		return;
+	notify_end(driver, caller, end);
+	if (!log_limit_pass(&driver->refusals.ends[end], loop_now(driver->loop), &held))
 		return;
 	record.end = end;
 	if (!is_logged_elsewhere(end))
 		log_end(caller, end, held);
 	error_log_add(&driver->errors, &record);
-	notify_end(driver, caller, end);
 }

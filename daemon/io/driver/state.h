@@ -20,6 +20,7 @@
 #include "daemon/io/driver/events.h"
 #include "daemon/io/driver/memory_pressure.h"
 #include "daemon/io/driver/namesakes.h"
+#include "daemon/io/driver/overload.h"
 #include "daemon/io/driver/refusal.h"
 #include "daemon/io/driver/rights.h"
 #include "daemon/io/driver/starts.h"
@@ -79,6 +80,7 @@ struct driver {
 	struct log_limit *refusal_limits; /* of each pool: it may refuse thousands at a time */
 	struct refusal_limits refusals;	  /* of what is refused before it comes to a pool */
 	struct start_fault *start_faults; /* of each pool */
+	struct overloads overloads;
 
 	/* The owner's, set before driver_start. */
 	void (*on_change)(void *owner);	 /* the health of a pool or the number of its workers
