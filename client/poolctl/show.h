@@ -4,6 +4,9 @@
 #define POOLD_POOLCTL_SHOW_H
 
 #include <jansson.h>
+#include <stdbool.h>
+
+struct since;
 
 /* `wanted` is the pool to show, NULL: all pools.  status, stats, metrics and version ignore it. */
 void show_status(const json_t *status, const char *wanted);
@@ -33,8 +36,10 @@ void show_resize(const json_t *result, const char *wanted);
 void show_kill(const json_t *result, const char *wanted);
 void show_drained(const json_t *result, const char *wanted);
 
-/* One event as one line; a line before it says how many events were lost, if any were. */
+/* One event as one line: its number, time, kind, and a sentence. */
 void show_event(const json_t *event);
+/* Whether it names the pool (NULL: any) and came then or later.  A gap is of every pool. */
+bool show_event_is_of(const json_t *event, const char *pool, const struct since *since);
 
 /* Prints the error map of a failed request to stderr. */
 void show_error(const json_t *error);

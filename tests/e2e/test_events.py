@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
+import subprocess
 import time
 import unittest
 from typing import Any
 
 import procs
+from clients import PoolctlTest, poolctl
 from clock import eventually, ms
-from harness import TOOLBOX, Daemon, DaemonTest, pool, static_pool
+from harness import BUILD, TOOLBOX, Daemon, DaemonTest, pool, static_pool
 from raw import Raw, unpack
 from test_rights import ANNE, BERT, IS_ROOT, RightsTest
 
@@ -295,6 +298,101 @@ class Slow(EventsTest):
         self.assertEqual(heard[0], list(range(heard[0][0], heard[0][0] + 20)))
         unread = [one["unread_bytes"] for one in daemon.ask("poold.clients")["clients"]]
         self.assertLess(max(unread), 2 * WINDOW)
+
+
+class Poolctl(EventsTest, PoolctlTest):
+    """poolctl events and poolctl history."""
+
+    def follow(self, daemon: Daemon, *words: str) -> subprocess.Popen[str]:
+        command = [str(BUILD / "poolctl"), "-s", daemon.path, "--json", "events", "--follow", *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_events(self) -> None:
+        daemon = self.serve()
+        self.change(daemon, 3)
+        lines = self.succeed(daemon, "events", "breaker").splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertRegex(lines[0], r"^ +\d+  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}  breaker   "
+                                   r"tools: closed -> disabled, by_hand$")
+        found = [json.loads(line) for line in
+                 self.succeed(daemon, "--json", "events", "--kind", "breaker", "tools").splitlines()]
+        self.assertEqual([event["to"] for event in found], ["disabled", "observing", "disabled"])
+        after = self.succeed(daemon, "events", "--since", str(found[0]["seq"]), "breaker")
+        self.assertEqual(after.splitlines(), lines[1:])
+        self.assertEqual(len(self.succeed(daemon, "events", "--since", "1h", "--count", "2").splitlines()), 2)
+        self.assertEqual(self.succeed(daemon, "events", "--since", "2100-01-01"), "")
+        everything = self.succeed(daemon, "events")
+        for part in ("worker 1", "tools: down -> ok", "the daemon is ready"):
+            self.assertIn(part, everything)
+
+    def test_words_that_are_wrong(self) -> None:
+        daemon = self.serve()
+        for words, part in (
+            (("events", "--kind", "weather"), "weather\" is no kind of event; they are breaker"),
+            (("events", "one", "two"), "only one can be a pool"),
+            (("events", "--since", "5m"), "is not the number of an event"),
+            (("history", "--kind", "error"), "history takes no option --kind; events does"),
+        ):
+            done = poolctl(daemon, *words)
+            self.assertEqual((done.returncode, done.stdout), (64, ""), words)
+            self.assertIn(part, done.stderr)
+        done = poolctl(daemon, "events", "tolls")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is no pool \"tolls\"", done.stderr)
+
+    def test_follow_survives_a_restart(self) -> None:
+        daemon = self.serve()
+        self.change(daemon, 1)
+        process = self.follow(daemon, "--since", "0", "breaker", "daemon")
+        assert process.stdout and process.stderr
+        heard = [json.loads(process.stdout.readline()) for _ in range(2)]
+        self.assertEqual([event["kind"] for event in heard], ["daemon", "breaker"])
+        self.change(daemon, 1)
+        self.assertEqual(json.loads(process.stdout.readline())["to"], "observing")
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(json.loads(process.stdout.readline())["what"], "stopping")
+        daemon.wait_ended()
+        self.assertIn("the connection to the daemon ended", process.stderr.readline())
+        self.changes = 0
+        daemon.relaunch()
+        daemon.wait_ready()
+        self.assertIn("the daemon was restarted", process.stderr.readline())
+        again = json.loads(process.stdout.readline())
+        self.assertEqual((again["kind"], again["what"]), ("daemon", "ready"))
+        self.assertGreater(again["epoch"], heard[0]["epoch"])
+        self.change(daemon, 1)
+        self.assertEqual(json.loads(process.stdout.readline())["to"], "disabled")
+
+    def test_many_kept_ones(self) -> None:
+        daemon = self.serve(events_kept=20000)
+        self.change(daemon, 2000)
+        self.assertEqual(len(self.succeed(daemon, "events", "breaker").splitlines()), 2000)
+
+    def test_history(self) -> None:
+        daemon = self.serve()
+        daemon.announced += ["worker ended", "request failed", "pool is"]
+        client = daemon.connect(map_errors=True)
+        for _ in range(2):
+            client.answer_pool("tools", "leave", [3])
+            eventually(lambda: daemon.pool("tools")["status"] == "ok", "a worker is ready again")
+        self.change(daemon, 4)
+        text = self.succeed(daemon, "history")
+        self.assertRegex(text, r"(?m)^POOL +EVENT +TIMES +FIRST +LAST$")
+        for what, times in (("worker ended", 2), ("error worker_exited", 2), ("breaker disabled", 2),
+                            ("worker ready", 3)):
+            self.assertRegex(text, rf"(?m)^tools +{what} +{times} +\d")
+        self.assertRegex(text, r"(?m)^- +daemon ready +1 ")
+        listed = text.split("\n\n")[1].splitlines()
+        self.assertEqual(sum("ended: exit status 3" in line for line in listed), 2)
+        self.assertEqual(sum("request" in line for line in listed), 0)
+        self.assertEqual(listed, sorted(listed))
+        found = self.json(daemon, "history", "tools", "--since", "1h")
+        self.assertEqual({entry["pool"] for entry in found["summary"]}, {"tools"})
+        self.assertEqual(self.json(daemon, "history", "--since", "2100-01-01")["events"], [])
+        self.assertEqual(self.succeed(daemon, "history", "--since", "2100-01-01"), "Nothing has happened.\n")
 
 
 @unittest.skipUnless(IS_ROOT, "only root can become another user")

@@ -216,7 +216,8 @@ START_TEST(events_are_sentences)
 		char event[512], line[512];
 
 		snprintf(event, sizeof(event), "{\"at_ms\": 1795624176028, %s}", events[i].event);
-		snprintf(line, sizeof(line), "2026-11-25 16:29:36.028  %s\n", events[i].line);
+		snprintf(line, sizeof(line), "     -  2026-11-25 16:29:36.028  %s\n",
+			 events[i].line);
 		ck_assert_str_eq(shown(show_one_event, event, NULL), line);
 	}
 }
