@@ -1,6 +1,7 @@
 #include "protocol/error.h"
 
 #include "protocol/read.h"
+#include "protocol/traceparent.h"
 #include "protocol/utf8.h"
 
 #include <inttypes.h>
@@ -66,6 +67,16 @@ static void field_span(struct fields *fields, const char *name, usec_t span)
 		pack_double(fields->buf, (double)span / (double)USEC_PER_MSEC);
 }
 
+static void field_span_id(struct fields *fields, const char *name, uint64_t span)
+{
+	uint8_t text[SPAN_ID_LEN];
+
+	if (span == 0 || !field(fields, name))
+		return;
+	traceparent_format_span(span, text);
+	pack_str_len(fields->buf, (const char *)text, sizeof(text));
+}
+
 /* A delay in milliseconds, rounded up. */
 static void field_delay(struct fields *fields, const char *name, usec_t delay)
 {
@@ -82,6 +93,7 @@ static void put_attempt_fields(struct fields *fields, const struct error_attempt
 	field_span(fields, "started_ms", attempt->started);
 	field_span(fields, "run_ms", attempt->run);
 	field_span(fields, "delay_ms", attempt->delay);
+	field_span_id(fields, "span", attempt->span);
 }
 
 static void pack_attempt(struct buf *buf, const struct error_attempt *attempt)
@@ -130,6 +142,9 @@ static void put_error_fields(struct fields *fields, const struct error *error)
 	if (error->request > 0 && field(fields, "queue_depth"))
 		pack_uint(fields->buf, error->queue_depth);
 	field_string(fields, "outcome", error->outcome);
+	field_text(fields, "trace", error->trace);
+	field_span_id(fields, "span", error->span);
+	field_span_id(fields, "attempt_span", error->attempt_span);
 	field_attempts(fields, error);
 	if (error->detail.len > 0 && field(fields, "detail"))
 		pack_raw(fields->buf, error->detail);
@@ -201,6 +216,14 @@ static void say_span(struct buf *buf, const char *name, usec_t span)
 		buf_printf(buf, " %s=N/A", name);
 }
 
+static void say_span_id(struct buf *buf, const char *name, uint64_t span)
+{
+	if (span != 0)
+		buf_printf(buf, " %s=%016" PRIx64, name, span);
+	else
+		buf_printf(buf, " %s=N/A", name);
+}
+
 static void say_peer(struct buf *buf, const struct error_peer *peer)
 {
 	if (peer)
@@ -231,6 +254,9 @@ void error_format(struct buf *buf, const struct error *error)
 	say_string(buf, "outcome", error->outcome);
 	say_number(buf, "arrived_ms", error->arrived_ms);
 	say_peer(buf, error->peer);
+	say_text(buf, "trace", error->trace);
+	say_span_id(buf, "span", error->span);
+	say_span_id(buf, "attempt_span", error->attempt_span);
 	buf_printf(buf, ": ");
 	buf_put_text(buf, text_bytes(message_of(error)));
 }

@@ -19,7 +19,8 @@ struct error_attempt {
 	const char *message; /* NULL: left out */
 	usec_t started;	     /* since the request was submitted */
 	usec_t run;
-	usec_t delay; /* the wait before this attempt */
+	usec_t delay;  /* the wait before this attempt */
+	uint64_t span; /* W3C span id; 0: left out */
 };
 
 /* Who asked. */
@@ -54,6 +55,9 @@ struct error {
 	const struct error_attempt *attempts;
 	size_t attempt_count;
 	const char *outcome; /* how it ended, in two letters */
+	struct bytes trace;  /* W3C trace id, or the client's own text */
+	uint64_t span;	     /* W3C span ids: of the request, and of its last attempt */
+	uint64_t attempt_span;
 	struct bytes detail; /* a whole MessagePack map, or empty */
 	/* These two are for error_format alone. */
 	const struct error_peer *peer; /* NULL: unknown */

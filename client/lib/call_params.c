@@ -55,6 +55,7 @@ static uint32_t put_options(struct buf *buf, const struct poold_call_options *op
 	count += put_number(buf, "max_attempts", options->max_attempts);
 	count += put_flag(buf, "meta", options->meta);
 	count += put_text(buf, "trace", options->trace);
+	count += put_text(buf, "tracestate", options->tracestate);
 	count += put_text(buf, "session", options->session);
 	count += put_choice(buf, "session_create", options->session_create);
 	count += put_text(buf, "key", options->key);

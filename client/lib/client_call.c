@@ -56,7 +56,8 @@ int poold_call_start(struct poold_client *client, const char *pool, const char *
 	struct poold_call_options options;
 	struct bytes value = args.data ? bytes_from_public(args) : (struct bytes){&nil, 1};
 	struct buf before, after;
-	int r = options_take(given, sizeof(options), sizeof(options), &options);
+	int r = options_take(given, offsetof(struct poold_call_options, tracestate),
+			     sizeof(options), &options);
 
 	if (r < 0)
 		return r;

@@ -283,6 +283,9 @@ struct poold_call_options {
 	poold_restart_callback on_restart; /* NULL: the call is not retried after its first chunk.
 					      Requires on_chunk */
 	void *stream_userdata;		   /* passed to both */
+
+	const char *tracestate; /* W3C tracestate, at most 512 bytes, passed on to the worker with a
+				   traceparent; NULL: none */
 };
 
 /*

@@ -93,7 +93,7 @@ class Refusals(CapturedTest):
         line = daemon.log.wait_for(rf"(info|notice) request refused: code={code} .*{re.escape(found['message'])}")
         self.assertIn(f" method={found['method']} ", line)
         self.assertRegex(line, r" outcome=DQ arrived_ms=\d+ ")
-        self.assertIn(f" uid={found['peer']['uid']} peer_pid={os.getpid()} client=e2e: ", line)
+        self.assertIn(f" uid={found['peer']['uid']} peer_pid={os.getpid()} client=e2e trace=", line)
 
     def test_each_code(self) -> None:
         daemon, listener = self.start_heard(pool("tools", TOOLBOX), static_pool("fixed", **{"answer.hello": 1}), in_flight_max=1)
@@ -282,3 +282,136 @@ class Places(CapturedTest):
         self.assertEqual(second.read_to_end(), b"")
         self.check(daemon, listener, "refused", "connections_per_uid is reached")
         first.close()
+
+
+class Requests(CapturedTest):
+    """log_requests: a line for a request, with its outcome and its four times."""
+
+    TIMES = r"arrived_ms=\d+ elapsed_ms=\d+\.\d{3} queue_ms=\d+\.\d{3} run_ms=\d+\.\d{3} uid=\d+ peer_pid=\d+ client=e2e trace=N/A$"
+
+    def lines(self, daemon: Daemon) -> list[str]:
+        return [line for line in daemon.log.lines if re.search("request answered|client gone", line)]
+
+    def test_all(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), static_pool("fixed", **{"answer.hello": 1}), log_requests="all")
+        client = daemon.connect(map_errors=True)
+        client.call("tools.echo", 1)
+        client.call("fixed.hello")
+        daemon.log.wait_for(rf"info request answered: outcome=-A request=\d+ pool=tools worker=1 session=N/A "
+                            rf"method=echo attempt=1 {self.TIMES}")
+        daemon.log.wait_for(rf"info request answered: outcome=-Q request=\d+ pool=fixed worker=N/A session=N/A "
+                            rf"method=hello attempt=0 {self.TIMES}")
+        gone = daemon.connect(map_errors=True)
+        daemon.occupy(gone)
+        gone.close()
+        daemon.log.wait_for(r"info client gone: outcome=CA request=\d+ pool=tools ")
+        daemon.release()
+
+    def test_a_share(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), log_requests="1/3")
+        client = daemon.connect(map_errors=True)
+        for _ in range(9):
+            client.call("tools.echo", 1)
+        daemon.log.wait_for("request answered", count=3)
+        self.assertEqual(len(self.lines(daemon)), 3)
+
+    def test_slow_ones(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, slow_after="50ms"), log_requests="slow")
+        daemon.announced.append("worker is slow")
+        client = daemon.connect(map_errors=True)
+        busy = daemon.occupy(client)
+        daemon.log.wait_for("worker is slow")
+        daemon.release()
+        self.assertEqual(client.read().id, busy)
+        daemon.log.wait_for("request answered: outcome=-A ")
+        self.assertEqual(len(self.lines(daemon)), 1)
+
+    def test_failed_ones_alone_by_default(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        client = daemon.connect(map_errors=True)
+        client.call("tools.echo", 1)
+        self.assert_code(client.answer("tools.divide", 1, 0), "exception")
+        daemon.log.wait_for(r"request failed: code=exception .* outcome=WA arrived_ms=\d+ uid=\d+ peer_pid=\d+ client=e2e trace=")
+        self.assertEqual(self.lines(daemon), [])
+
+    def test_too_many_lines_are_counted(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), log_requests="all")
+        client = daemon.connect(map_errors=True)
+        asked = 0
+
+        def held() -> int:
+            nonlocal asked
+            asked += 400
+            for number in range(400):
+                client.ask("tools.echo", number)
+            for _ in range(400):
+                client.read()
+            return daemon.ask("poold.stats")["daemon"]["log_lines_held"]
+
+        left_out = eventually(held, "some are left out")
+        daemon.log.wait_for("request answered", count=asked - left_out)
+        self.assertEqual(len(self.lines(daemon)), asked - left_out)
+
+
+class Traces(CapturedTest):
+    """A W3C traceparent: spans of the request and its attempts, and the trace id wherever one looks."""
+
+    TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    GIVEN = f"00-{TRACE}-{PARENT}-01"
+
+    def test_the_worker_gets_its_attempt_as_the_parent(self) -> None:
+        client = self.start(pool("tools", TOOLBOX)).connect(map_errors=True)
+        spans = set()
+        for _ in range(10):
+            found = client.call_pool("tools", "attempt", [], trace=self.GIVEN, tracestate="a=1,b=2")
+            match = re.fullmatch(rf"00-{self.TRACE}-([0-9a-f]{{16}})-01", found["trace"])
+            assert match is not None, found
+            spans.add(match[1])
+            self.assertEqual(found["tracestate"], "a=1,b=2")
+        self.assertEqual(len(spans - {self.PARENT, "0" * 16}), 10)
+
+    def test_what_is_none_travels_as_it_is(self) -> None:
+        client = self.start(pool("tools", TOOLBOX)).connect(map_errors=True)
+        for text in ("an id of ours", self.GIVEN.upper(), self.GIVEN + "-", f"00-{'0' * 32}-{self.PARENT}-01", "x" * 256):
+            found = client.call_pool("tools", "attempt", [], trace=text, tracestate="a=1")
+            self.assertEqual((found["trace"], found["tracestate"]), (text, None))
+        found = client.call_pool("tools", "attempt", [], tracestate="a=1")
+        self.assertEqual((found["trace"], found["tracestate"]), (None, None))
+
+    def test_a_later_version(self) -> None:
+        client = self.start(pool("tools", TOOLBOX)).connect(map_errors=True)
+        found = client.call_pool("tools", "attempt", [], trace=f"cc-{self.TRACE}-{self.PARENT}-ff-more")
+        self.assertRegex(found["trace"], rf"^00-{self.TRACE}-[0-9a-f]{{16}}-03$")
+
+    def test_a_failure_is_found_by_its_trace(self) -> None:
+        daemon, listener = self.start_heard(pool("tools", TOOLBOX, idempotent=True, workers=2))
+        daemon.announced += ["worker ended", "pool is", "request failed"]
+        client = daemon.connect(map_errors=True)
+        error = client.answer_pool("tools", "leave", [4], trace=self.GIVEN, max_attempts=2).error
+        self.assertEqual((error["code"], error["outcome"], error["trace"]), ("worker_exited", "WR", self.TRACE))
+        spans = [error["span"], *(each["span"] for each in error["attempts"])]
+        self.assertEqual(len({self.PARENT, *spans}), 4)
+        self.assertEqual(error["attempt_span"], spans[-1])
+        for span in spans:
+            self.assertRegex(span, r"^[0-9a-f]{16}$")
+        entry = self.entry(daemon, "request", trace=self.TRACE)
+        self.assertEqual([entry["span"], entry["attempt_span"]], [spans[0], spans[-1]])
+        self.assertEqual(self.event(listener, "error")["trace"], self.TRACE)
+        daemon.log.wait_for(f"request failed: .* trace={self.TRACE} span={spans[0]} attempt_span={spans[-1]}: ")
+        self.assert_code(client.answer_pool("nothing", "echo", [], trace=self.GIVEN), "unknown_pool")
+        self.assertEqual(self.entry(daemon, "refusal")["trace"], self.TRACE)
+        self.assertEqual(self.event(listener, "error")["trace"], self.TRACE)
+
+    def test_a_success_is_found_by_its_trace(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), log_requests="all")
+        client = daemon.connect(map_errors=True)
+        found = client.call_pool("tools", "attempt", [], trace=self.GIVEN)
+        span = found["trace"].split("-")[2]
+        daemon.log.wait_for(rf"request answered: outcome=-A .* trace={self.TRACE} span=[0-9a-f]{{16}} attempt_span={span}$")
+
+    def test_an_opaque_text_is_in_the_error_too(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        client = daemon.connect(map_errors=True)
+        error = client.answer_pool("tools", "divide", [1, 0], trace="an id of ours").error
+        self.assertEqual((error["trace"], error.get("span")), ("an id of ours", None))
+        daemon.log.wait_for("request failed: .* trace=an id of ours span=N/A ")

@@ -286,7 +286,7 @@ class Lines(ErrorTest):
             r"warning request failed: code=queue_timeout category=timeout_error severity=major "
             rf"strategy=abandon executed=no request={error.request} pool=tools worker=N/A "
             r"pid=N/A session=N/A method=echo attempt=1 elapsed_ms=\d+\.\d+ queue_ms=\d+\.\d+ "
-            r"run_ms=N/A circuit=closed outcome=TQ arrived_ms=\d+ uid=\d+ peer_pid=\d+ client=\S+: no worker of pool tools was free in 50 ms",
+            r"run_ms=N/A circuit=closed outcome=TQ arrived_ms=\d+ uid=\d+ peer_pid=\d+ client=\S+ trace=N/A span=N/A attempt_span=N/A: no worker of pool tools was free in 50 ms",
         )
         daemon.release()
         busy.read()
@@ -301,7 +301,7 @@ class Lines(ErrorTest):
             r"severity=major strategy=backoff_retry executed=maybe "
             rf"request={error.request} pool=tools worker={error.worker} pid={error.pid} "
             r"session=a b method=leave attempt=1 elapsed_ms=\d+\.\d+ queue_ms=\d+\.\d+ "
-            r"run_ms=\d+\.\d+ circuit=closed outcome=WA arrived_ms=\d+ uid=\d+ peer_pid=\d+ client=\S+: worker \d ended .*exit status 4",
+            r"run_ms=\d+\.\d+ circuit=closed outcome=WA arrived_ms=\d+ uid=\d+ peer_pid=\d+ client=\S+ trace=N/A span=N/A attempt_span=N/A: worker \d ended .*exit status 4",
         )
 
     def test_the_faults_of_callers_and_their_code_are_no_alarm(self) -> None:

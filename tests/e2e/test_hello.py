@@ -107,6 +107,7 @@ class Refusals(DaemonTest):
             "priority": ("urgent", 1, "", None),
             "max_attempts": (0, -1, 1.5, "1"),
             "trace": (5, "x" * 257),
+            "tracestate": (5, None, "x" * 513),
             "session": ("", 5, b"s", None, "x" * 129, "\udcff"),
             "session_create": (1, "yes", None),
             "key": ("", 5, b"k", None, "x" * 129, "\udcff"),

@@ -162,6 +162,7 @@ def context() -> dict:
         "attempt": here.attempt,
         "priority": here.priority,
         "trace": here.trace,
+        "tracestate": here.tracestate,
         "session": here.session,
         "state": here.state,
         "stream": here.stream,

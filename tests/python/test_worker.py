@@ -224,12 +224,14 @@ class TestCalls(unittest.TestCase):
 
     def test_context(self) -> None:
         self.worker.ask(
-            1, "context", [], request=9, attempt=2, priority="critical", trace="00-a", other=[1]
+            1, "context", [], request=9, attempt=2, priority="critical", trace="00-a", tracestate="v=1",
+            other=[1],
         )
         _, seen = self.worker.answer(1)
         left = seen.pop("remaining")
         self.assertTrue(0 < left <= 5.0, left)
-        known = {"request": 9, "attempt": 2, "priority": "critical", "trace": "00-a"}
+        known = {"request": 9, "attempt": 2, "priority": "critical", "trace": "00-a",
+                 "tracestate": "v=1"}
         self.assertEqual(seen, known | {"session": None, "state": None, "stream": False})
         self.worker.ask(1, "context", [], session="s", state=b"\x00\xff", stream=True)
         _, seen = self.worker.answer(1)

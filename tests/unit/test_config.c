@@ -50,6 +50,7 @@ static const struct {
 	{SECTION_DAEMON, "log_level", "info", "error", "debug", "", "trace"},
 	{SECTION_DAEMON, "log_target", "auto", "auto", "stderr", "", "syslog"},
 	{SECTION_DAEMON, "log_format", "text", "text", "json", "", "JSON"},
+	{SECTION_DAEMON, "log_requests", "failed", "slow", "1/1000000", "1/0", "2/3"},
 	{SECTION_POOL, "adapter", "process", "socket", "static", "", "Process"},
 	{SECTION_POOL, "command", "", "x", "x 'y z'", "''", "x 'y"},
 	{SECTION_POOL, "address", "", "/a", "tcp:[::1]:65535", "a", "tcp:localhost:80"},
@@ -462,7 +463,8 @@ END_TEST
 	"admin_group, critical_group, call_group, core_dumps, recoveries_max, "                    \
 	"sessions_max, session_ttl, sessions_shared, session_state_max, session_bytes_max, "       \
 	"keys_max, key_ttl, "                                                                      \
-	"key_bytes_max, errors_kept, events_kept, cgroups, log_level, log_target, log_format"
+	"key_bytes_max, errors_kept, events_kept, cgroups, log_level, log_target, log_format, "    \
+	"log_requests"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, progress_notification, "              \

@@ -85,6 +85,40 @@ START_TEST(sizes)
 }
 END_TEST
 
+START_TEST(requests_that_are_logged)
+{
+	static const struct {
+		const char *text;
+		int r;
+		unsigned number;
+	} cases[] = {
+		{"failed", 0, VALUE_REQUESTS_FAILED},
+		{"slow", 0, VALUE_REQUESTS_SLOW},
+		{"all", 0, 1},
+		{"1/2", 0, 2},
+		{"1/1000000", 0, VALUE_REQUESTS_MAX},
+		{"1/1000001", -ERANGE, 0},
+		{"1/0", -ERANGE, 0},
+		{"1/", -EINVAL, 0},
+		{"1/x", -EINVAL, 0},
+		{"2/3", -EINVAL, 0},
+		{"", -EINVAL, 0},
+		{"none", -EINVAL, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[VALUE_TEXT_MAX];
+		unsigned number = 77;
+
+		ck_assert_int_eq(value_parse_requests(cases[i].text, &number), cases[i].r);
+		ck_assert_uint_eq(number, cases[i].r == 0 ? cases[i].number : 77);
+		value_format_requests(number, text);
+		if (cases[i].r == 0)
+			ck_assert_str_eq(text, cases[i].text);
+	}
+}
+END_TEST
+
 START_TEST(numbers)
 {
 	unsigned number = 77;
@@ -294,7 +328,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		durations, sizes, numbers, booleans, ranges, modes, formats_read_back, words, lists,
+		durations, sizes,  numbers, requests_that_are_logged,
+		booleans,  ranges, modes,   formats_read_back,
+		words,	   lists,
 	};
 
 	return unit_main("config_value", tests, ARRAY_SIZE(tests));

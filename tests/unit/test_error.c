@@ -73,8 +73,8 @@ END_TEST
 START_TEST(fullest_map)
 {
 	static const struct error_attempt attempts[] = {
-		{"python", 3, ERR_worker_exited, "it ended", 1500, 20000, 0},
-		{"spare", 0, ERR_attempt_timeout, NULL, 121500, 2500, 100000},
+		{"python", 3, ERR_worker_exited, "it ended", 1500, 20000, 0, 0},
+		{"spare", 0, ERR_attempt_timeout, NULL, 121500, 2500, 100000, 0xab},
 	};
 	static const uint8_t detail[] = {0x81, 0xa6, 's', 'i', 'g', 'n', 'a', 'l', 0x09};
 	struct error error = {
@@ -99,6 +99,9 @@ START_TEST(fullest_map)
 		.circuit = "half_open",
 		.queue_depth = 17,
 		.outcome = "TR",
+		.trace = text("an id"),
+		.span = 1,
+		.attempt_span = 0x1234567890abcdef,
 		.attempts = attempts,
 		.attempt_count = ARRAY_SIZE(attempts),
 		.detail = {detail, sizeof(detail)},
@@ -116,12 +119,15 @@ START_TEST(fullest_map)
 		    "\"session\"=>\"s7\", \"method\"=>\"word_count\", \"attempt\"=>2, "
 		    "\"elapsed_ms\"=>124.000000, \"queue_ms\"=>1.500000, \"run_ms\"=>0.000000, "
 		    "\"circuit\"=>\"half_open\", \"queue_depth\"=>17, \"outcome\"=>\"TR\", "
+		    "\"trace\"=>\"an id\", \"span\"=>\"0000000000000001\", "
+		    "\"attempt_span\"=>\"1234567890abcdef\", "
 		    "\"attempts\"=>["
 		    "{\"pool\"=>\"python\", \"worker\"=>3, \"code\"=>\"worker_exited\", "
 		    "\"message\"=>\"it ended\", \"started_ms\"=>1.500000, \"run_ms\"=>20.000000, "
 		    "\"delay_ms\"=>0.000000}, "
 		    "{\"pool\"=>\"spare\", \"code\"=>\"attempt_timeout\", "
-		    "\"started_ms\"=>121.500000, \"run_ms\"=>2.500000, \"delay_ms\"=>100.000000}], "
+		    "\"started_ms\"=>121.500000, \"run_ms\"=>2.500000, \"delay_ms\"=>100.000000, "
+		    "\"span\"=>\"00000000000000ab\"}], "
 		    "\"detail\"=>{\"signal\"=>9}}");
 	buf_free(&buf);
 }
@@ -183,11 +189,12 @@ START_TEST(line_without_context)
 {
 	struct error error = error_make(ERR_shutting_down);
 
-	check_line(&error, "code=shutting_down category=system_error severity=critical "
-			   "strategy=abandon executed=no request=N/A pool=N/A worker=N/A pid=N/A "
-			   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
-			   "run_ms=N/A circuit=N/A outcome=N/A arrived_ms=N/A uid=N/A peer_pid=N/A "
-			   "client=N/A: the daemon is stopping");
+	check_line(&error,
+		   "code=shutting_down category=system_error severity=critical "
+		   "strategy=abandon executed=no request=N/A pool=N/A worker=N/A pid=N/A "
+		   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
+		   "run_ms=N/A circuit=N/A outcome=N/A arrived_ms=N/A uid=N/A peer_pid=N/A "
+		   "client=N/A trace=N/A span=N/A attempt_span=N/A: the daemon is stopping");
 	error.pid = -1;
 	error.message = "stopping";
 	error.executed = EXECUTED_YES;
@@ -195,7 +202,7 @@ START_TEST(line_without_context)
 			   "strategy=abandon executed=yes request=N/A pool=N/A worker=N/A pid=N/A "
 			   "session=N/A method=N/A attempt=1 elapsed_ms=N/A queue_ms=N/A "
 			   "run_ms=N/A circuit=N/A outcome=N/A arrived_ms=N/A uid=N/A peer_pid=N/A "
-			   "client=N/A: stopping");
+			   "client=N/A trace=N/A span=N/A attempt_span=N/A: stopping");
 }
 END_TEST
 
@@ -220,6 +227,9 @@ START_TEST(line_with_everything)
 		.run = 0,
 		.circuit = "open",
 		.outcome = "WA",
+		.trace = text("4bf92f3577b34da6a3ce929d0e0e4736"),
+		.span = 0xaa,
+		.attempt_span = 0xfedcba9876543210,
 		.arrived_ms = 1767225600000,
 		.peer = &(const struct error_peer){1000, 4800, "cart"},
 	};
@@ -229,7 +239,9 @@ START_TEST(line_with_everything)
 			   "pid=4711 session=cart ?\n7 method=word_count attempt=3 "
 			   "elapsed_ms=124.000 queue_ms=1.500 run_ms=0.000 circuit=open "
 			   "outcome=WA arrived_ms=1767225600000 "
-			   "uid=1000 peer_pid=4800 client=cart: "
+			   "uid=1000 peer_pid=4800 client=cart "
+			   "trace=4bf92f3577b34da6a3ce929d0e0e4736 span=00000000000000aa "
+			   "attempt_span=fedcba9876543210: "
 			   "worker 4 was killed");
 }
 END_TEST

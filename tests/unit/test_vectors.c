@@ -315,6 +315,13 @@ static size_t attempts_of(const json_t *map, struct error_attempt *ret, size_t m
 	return count;
 }
 
+static uint64_t span_id_of(const json_t *map, const char *key)
+{
+	const char *text = json_string_value(json_object_get(map, key));
+
+	return text ? strtoull(text, NULL, 16) : 0;
+}
+
 /* Makes the error that a map speaks of, and packs it: the same bytes must come out. */
 static void check_error_map(const char *name, const json_t *map, struct bytes given)
 {
@@ -344,6 +351,9 @@ static void check_error_map(const char *name, const json_t *map, struct bytes gi
 		.circuit = json_string_value(json_object_get(map, "circuit")),
 		.queue_depth = (unsigned)number_of(map, "queue_depth"),
 		.outcome = json_string_value(json_object_get(map, "outcome")),
+		.trace = text_of(map, "trace"),
+		.span = span_id_of(map, "span"),
+		.attempt_span = span_id_of(map, "attempt_span"),
 		.attempts = attempts,
 		.attempt_count = attempts_of(map, attempts, ARRAY_SIZE(attempts)),
 	};

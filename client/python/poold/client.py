@@ -147,7 +147,11 @@ class Client(Requests):
                 after a failure; None: as configured for the pool.
             priority (str): "critical", "normal" or "sheddable".
             max_attempts (int): limit of the attempts; 1: no retries.
-            trace (str): W3C traceparent, passed to the worker and the journal, at most 256 bytes.
+            trace (str): W3C traceparent, or any text, at most 256 bytes, passed to the worker, the
+                log and the error.  In a traceparent, the worker gets the span of its attempt as
+                the parent.
+            tracestate (str): W3C tracestate, at most 512 bytes, passed to the worker with a
+                traceparent.
             session (str): name of the session, 1 to 128 bytes: requests of a session are executed
                 one after the other, if possible by the same worker, and the daemon keeps the state
                 that the worker stores for the session.
@@ -175,6 +179,7 @@ class Client(Requests):
         priority: str | None = None,
         max_attempts: int | None = None,
         trace: str | None = None,
+        tracestate: str | None = None,
         session: str | None = None,
         session_create: bool | None = None,
         key: str | None = None,
@@ -195,6 +200,7 @@ class Client(Requests):
             priority=priority,
             max_attempts=max_attempts,
             trace=trace,
+            tracestate=tracestate,
             session=session,
             session_create=session_create,
             key=key,

@@ -54,6 +54,9 @@ class Error(Exception):
         queue_depth (int | None): requests that waited in the pool at that time.
         outcome (str | None): who ended the request, and where it was then, in two letters of the
             protocol's table: "WA", a worker in the first attempt.
+        trace (str | None), span (str | None), attempt_span (str | None): the trace id of the call's
+            W3C traceparent, and in it the ids of the spans of the request and of its last attempt;
+            or the call's own text as `trace`.
         attempt (int): number of attempts; 0: the request was never sent to a worker.
         detail (dict): details that depend on the code: exit status, signal, standard error...
         attempts (list[dict]): each attempt with pool, worker, code, message, started_ms, run_ms
@@ -83,6 +86,9 @@ class Error(Exception):
         self.circuit: str | None = None
         self.queue_depth: int | None = None
         self.outcome: str | None = None
+        self.trace: str | None = None
+        self.span: str | None = None
+        self.attempt_span: str | None = None
         self.attempt = 0
         self.detail: dict[str, Any] = {}
         self.attempts: list[dict[str, Any]] = []
@@ -371,6 +377,9 @@ _PLAIN = (
     "circuit",
     "queue_depth",
     "outcome",
+    "trace",
+    "span",
+    "attempt_span",
 )
 
 

@@ -42,6 +42,7 @@ OPTIONS = (
     "priority",
     "max_attempts",
     "trace",
+    "tracestate",
     "session",
     "session_create",
     "key",

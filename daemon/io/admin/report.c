@@ -543,31 +543,18 @@ void report_workers(const struct driver *driver, const struct caller *caller, st
 
 /* --- stats --- */
 
-static void pack_errors(struct buf *out, const struct pool_stats *stats)
+/* A map of code to number, of those that occurred. */
+static void pack_codes(struct buf *out, const char *name, const uint64_t counts[ERR_COUNT_])
 {
 	uint32_t count = 0;
 
 	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)
-		count += stats->errors[code] > 0;
-	pack_str(out, "errors");
+		count += counts[code] > 0;
+	pack_str(out, name);
 	pack_map(out, count);
 	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)
-		if (stats->errors[code] > 0)
-			pack_named_uint(out, errcode_name((enum errcode)code), stats->errors[code]);
-}
-
-static void pack_refusals(struct buf *out, const struct daemon_stats *stats)
-{
-	uint32_t count = 0;
-
-	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)
-		count += stats->refusals[code] > 0;
-	pack_str(out, "refusals");
-	pack_map(out, count);
-	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)
-		if (stats->refusals[code] > 0)
-			pack_named_uint(out, errcode_name((enum errcode)code),
-					stats->refusals[code]);
+		if (counts[code] > 0)
+			pack_named_uint(out, errcode_name((enum errcode)code), counts[code]);
 }
 
 static void pack_ends(struct buf *out, const struct daemon_stats *stats)
@@ -583,7 +570,7 @@ void report_stats(const struct driver *driver, struct buf *out)
 	uint32_t count = engine_pool_count(driver->engine);
 
 	pack_map(out, 4);
-	pack_refusals(out, &driver->stats);
+	pack_codes(out, "refusals", driver->stats.refusals);
 	pack_ends(out, &driver->stats);
 	pack_str(out, "daemon");
 	pack_map(out, daemon_counter_count + 3);
@@ -601,11 +588,12 @@ void report_stats(const struct driver *driver, struct buf *out)
 
 		engine_view_pool(driver->engine, i, &pool);
 		pack_str(out, pool_name(driver, i));
-		pack_map(out, pool_counter_count + 4);
+		pack_map(out, pool_counter_count + 5);
 		pack_pool_counters(out, stats);
 		pack_named_uint(out, "queued", pool.queued);
 		pack_named_uint(out, "running", pool.running);
-		pack_errors(out, stats);
+		pack_codes(out, "errors", stats->errors);
+		pack_codes(out, "incidents", driver->incidents[i].codes);
 		pack_latencies(out, stats);
 	}
 }

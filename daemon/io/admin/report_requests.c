@@ -208,7 +208,7 @@ static void pack_request(const struct driver *driver, const struct caller *calle
 	pack_worker(driver, &request, out);
 	pack_named_str(out, "priority", priority_name(request.priority));
 	pack_peer(call->caller, out);
-	pack_named_text(out, "trace", call->trace);
+	pack_named_text(out, "trace", call->trace.text);
 }
 
 enum errcode report_requests(const struct driver *driver, const struct caller *caller,

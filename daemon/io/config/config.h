@@ -74,6 +74,7 @@ struct config_daemon {
 	enum log_level log_level;
 	enum log_target log_target;
 	enum log_format log_format; /* of lines on standard error */
+	unsigned log_requests;	    /* which get a line: see value_parse_requests */
 };
 
 /* The protocol between the daemon and the workers of a pool. */

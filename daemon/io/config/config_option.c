@@ -166,6 +166,11 @@ static int set_limit(const struct option *option, void *values, const char *text
 	return value_parse_limit(text, option_field(option, values)) < 0 ? -EINVAL : 0;
 }
 
+static int set_requests(const struct option *option, void *values, const char *text)
+{
+	return value_parse_requests(text, option_field(option, values)) < 0 ? -EINVAL : 0;
+}
+
 int option_set(const struct option *option, void *values, const char *text)
 {
 	static int (*const setters[])(const struct option *, void *, const char *) = {
@@ -176,7 +181,7 @@ int option_set(const struct option *option, void *values, const char *text)
 		[OPTION_GROUP] = set_string,	  [OPTION_USER] = set_string,
 		[OPTION_METHOD] = set_string,	  [OPTION_JSON] = set_string,
 		[OPTION_NICE] = set_nice,	  [OPTION_UMASK] = set_umask,
-		[OPTION_LIMIT] = set_limit,
+		[OPTION_LIMIT] = set_limit,	  [OPTION_REQUESTS] = set_requests,
 	};
 	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
 
@@ -236,6 +241,14 @@ static void print_limit(uint64_t limit, struct buf *out)
 	buf_printf(out, "%s", text);
 }
 
+static void print_requests(unsigned requests, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_requests(requests, text);
+	buf_printf(out, "%s", text);
+}
+
 static void print_umask(uint64_t mask, struct buf *out)
 {
 	if (mask != VALUE_LIMIT_UNSET)
@@ -289,6 +302,9 @@ void option_print(const struct option *option, const void *values, struct buf *o
 		break;
 	case OPTION_LIMIT:
 		print_limit(*(const uint64_t *)field, out);
+		break;
+	case OPTION_REQUESTS:
+		print_requests(*(const unsigned *)field, out);
 		break;
 	default:
 		if (option_is_list(option->type))
@@ -353,6 +369,10 @@ void option_print_allowed(const struct option *option, struct buf *out)
 		break;
 	case OPTION_LIMIT:
 		buf_printf(out, "a number or a size such as 64 or 16M, none, or empty");
+		break;
+	case OPTION_REQUESTS:
+		buf_printf(out, "failed, slow, all, or a share from 1/1 to 1/%d",
+			   VALUE_REQUESTS_MAX);
 		break;
 	case OPTION_METHOD:
 		buf_printf(out, "a method name of at most %" PRIu64 " bytes, or empty",

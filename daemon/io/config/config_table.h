@@ -32,6 +32,7 @@ enum option_type {
 	OPTION_NICE,
 	OPTION_UMASK,
 	OPTION_LIMIT,
+	OPTION_REQUESTS,
 
 	OPTION_COMMAND, /* from here on lists, config_list.h */
 	OPTION_VARIABLES,

@@ -179,6 +179,38 @@ int value_parse_limit(const char *text, uint64_t *ret_limit)
 	return 0;
 }
 
+int value_parse_requests(const char *text, unsigned *ret_requests)
+{
+	unsigned number;
+	int r;
+
+	if (strcmp(text, "failed") == 0)
+		number = VALUE_REQUESTS_FAILED;
+	else if (strcmp(text, "slow") == 0)
+		number = VALUE_REQUESTS_SLOW;
+	else if (strcmp(text, "all") == 0)
+		number = 1;
+	else if (strncmp(text, "1/", 2) != 0)
+		return -EINVAL;
+	else if ((r = value_parse_unsigned(text + 2, &number)) < 0)
+		return r;
+	else if (number == 0 || number > VALUE_REQUESTS_MAX)
+		return -ERANGE;
+	*ret_requests = number;
+	return 0;
+}
+
+void value_format_requests(unsigned requests, char text[static VALUE_TEXT_MAX])
+{
+	if (requests == VALUE_REQUESTS_FAILED || requests == VALUE_REQUESTS_SLOW || requests == 1)
+		snprintf(text, VALUE_TEXT_MAX, "%s",
+			 requests == 1			     ? "all"
+			 : requests == VALUE_REQUESTS_FAILED ? "failed"
+							     : "slow");
+	else
+		snprintf(text, VALUE_TEXT_MAX, "1/%u", requests);
+}
+
 int value_parse_mode(const char *text, unsigned *ret_mode)
 {
 	unsigned mode = 0;

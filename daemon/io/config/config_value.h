@@ -36,10 +36,18 @@ int value_parse_nice(const char *text, int *ret_nice);
 #define VALUE_LIMIT_UNSET (UINT64_MAX - 1)
 int value_parse_limit(const char *text, uint64_t *ret_limit);
 
+/* Which requests are logged: VALUE_REQUESTS_FAILED ("failed"), VALUE_REQUESTS_SLOW ("slow"), 1
+ * ("all"), or N ("1/N": one in N, which is 1000000 at most). */
+#define VALUE_REQUESTS_FAILED 0
+#define VALUE_REQUESTS_SLOW   UINT32_MAX
+#define VALUE_REQUESTS_MAX    1000000
+int value_parse_requests(const char *text, unsigned *ret_requests);
+
 /* The shortest text that the parser reads back to the same value. */
 void value_format_duration(usec_t usec, char text[static VALUE_TEXT_MAX]);
 void value_format_size(size_t size, char text[static VALUE_TEXT_MAX]);
 void value_format_limit(uint64_t limit, char text[static VALUE_TEXT_MAX]);
+void value_format_requests(unsigned requests, char text[static VALUE_TEXT_MAX]);
 
 /*
  * Splits a command into words as a shell does: spaces and tabs separate words; '...' keeps all

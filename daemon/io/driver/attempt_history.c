@@ -26,6 +26,7 @@ void attempt_history_add(struct attempt_history **history, const struct error *e
 		.started = started,
 		.run = error->run,
 		.delay = all->delay,
+		.span = error->attempt_span,
 	};
 	all->delay = 0;
 	bytes_free(&all->detail);

@@ -11,6 +11,7 @@
 #include "daemon/io/driver/attempt_history.h"
 #include "daemon/io/driver/caller.h"
 #include "daemon/io/driver/flow.h"
+#include "daemon/io/driver/trace.h"
 #include "protocol/list.h"
 
 struct call {
@@ -24,7 +25,7 @@ struct call {
 	size_t cost;	     /* what that counts for: chunk_cost */
 	struct bytes method;
 	struct bytes args;
-	struct bytes trace;
+	struct trace trace;
 	struct bytes session;
 	struct bytes key;
 	/* Why the last attempt can't be expressed in its worker's dialect; NULL: it was sent. */

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 /* Lines in the log about errors of requests, in a second; and about those that a pool refuses. */
 #define ERROR_LINES   20
@@ -93,11 +95,13 @@ static int make_reports(struct driver *driver)
 {
 	driver->error_limit.per_second = ERROR_LINES;
 	refusal_limits_init(&driver->refusals);
+	request_log_init(&driver->request_log);
 	driver->start_faults =
 		calloc(driver->config->pool_count + 1, sizeof(*driver->start_faults));
 	driver->refusal_limits =
 		calloc(driver->config->pool_count + 1, sizeof(*driver->refusal_limits));
-	if (!driver->refusal_limits || !driver->start_faults)
+	driver->incidents = calloc(driver->config->pool_count + 1, sizeof(*driver->incidents));
+	if (!driver->refusal_limits || !driver->start_faults || !driver->incidents)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_limits[i].per_second = REFUSAL_LINES;
@@ -185,6 +189,15 @@ static int make_all(struct driver *driver)
 
 /* --- from start to end --- */
 
+/* Other daemons' spans must be others.  Without randomness at hand the time makes the difference. */
+static void seed_spans(struct driver *driver)
+{
+	uint64_t seed = 0;
+
+	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+	prng_init(&driver->spans, seed ^ driver->started ^ (uint64_t)getpid() << 40);
+}
+
 int driver_init(struct driver *driver, struct loop *loop, const struct config *config,
 		const struct guard *guard, const struct rlimit *open_files)
 {
@@ -198,6 +211,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	list_init(&driver->noted);
 	list_init(&driver->turned_callers);
 	list_init(&driver->callers);
+	seed_spans(driver);
 	starts_init(&driver->starts);
 	r = events_init(&driver->events, driver, config->daemon.events_kept);
 	if (r == 0)
@@ -267,6 +281,8 @@ void driver_done(struct driver *driver)
 	error_log_done(&driver->errors);
 	free(driver->refusal_limits);
 	driver->refusal_limits = NULL;
+	free(driver->incidents);
+	driver->incidents = NULL;
 	free(driver->start_faults);
 	driver->start_faults = NULL;
 	overloads_done(&driver->overloads);

@@ -27,7 +27,7 @@ static void do_send(struct driver *driver, const struct effect *effect)
 	struct call *call = call_of(driver, effect);
 	struct life *life = &driver->lives[effect->worker];
 	usec_t left = usec_sub(effect->send.deadline, loop_now(driver->loop)) / USEC_PER_MSEC;
-	uint8_t alias[SESSION_ALIAS_MAX];
+	uint8_t alias[SESSION_ALIAS_MAX], traceparent[TRACEPARENT_LEN];
 	struct channel_request sent = {
 		.id = effect->send.id,
 		.number = call->number,
@@ -36,7 +36,8 @@ static void do_send(struct driver *driver, const struct effect *effect)
 		.method = call->method,
 		.args = call->args,
 		.chunk = call->chunk,
-		.trace = call->trace,
+		.trace = trace_attempt(driver, &call->trace, traceparent),
+		.tracestate = call->trace.state,
 		.session = session_alias(driver, call->caller->uid, call->session, alias),
 		.is_stream = effect->send.is_stream,
 		.credit = FLOW_WINDOW,
@@ -175,6 +176,8 @@ static void do_answer(struct driver *driver, const struct driver_step *step,
 	default: /* EFFECT_DROP */
 		break;
 	}
+	if (effect->type != EFFECT_ERROR)
+		request_log_take(driver, call, effect);
 	flow_reset(driver, call);
 	call_close(&driver->calls, call);
 }

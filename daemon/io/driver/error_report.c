@@ -4,6 +4,7 @@
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/state.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* The fault of a caller or of the application is for the caller to read, not for the operator to
@@ -54,6 +55,14 @@ static const char *span_text(usec_t span, char text[NUMBER_SIZE])
 	return text;
 }
 
+static const char *span_id_text(uint64_t span, char text[NUMBER_SIZE])
+{
+	if (span == 0)
+		return NULL;
+	snprintf(text, NUMBER_SIZE, "%016" PRIx64, span);
+	return text;
+}
+
 static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
 {
 	if (name.len == 0)
@@ -69,7 +78,8 @@ static void log_fields(const struct error_record *record, const char *what, stru
 	const struct error *error = record->error;
 	const struct caller *caller = record->caller;
 	char uid[NUMBER_SIZE], peer_pid[NUMBER_SIZE], arrived[NUMBER_SIZE];
-	char queued[NUMBER_SIZE], run[NUMBER_SIZE];
+	char queued[NUMBER_SIZE], run[NUMBER_SIZE], trace[NAME_LEN_MAX + 1];
+	char span[NUMBER_SIZE], attempt_span[NUMBER_SIZE];
 	char request[NUMBER_SIZE], worker[NUMBER_SIZE], pid[NUMBER_SIZE], attempt[NUMBER_SIZE];
 	char elapsed[NUMBER_SIZE], session[NAME_LEN_MAX + 1], method[NAME_LEN_MAX + 1];
 	const struct log_field fields[] = {
@@ -95,6 +105,9 @@ static void log_fields(const struct error_record *record, const char *what, stru
 		{"peer_pid",
 		 number_text(caller && caller->pid > 0 ? (uint64_t)caller->pid : 0, peer_pid)},
 		{"client", caller && caller->name[0] ? caller->name : NULL},
+		{"trace", name_value(error->trace, trace)},
+		{"span", span_id_text(error->span, span)},
+		{"attempt_span", span_id_text(error->attempt_span, attempt_span)},
 	};
 
 	snprintf(uid, sizeof(uid), "%u", caller ? caller->uid : 0);
@@ -147,4 +160,6 @@ void error_report(struct driver *driver, const struct error_record *record, cons
 		overload_note(driver, record->audience.pool, record->error->code);
 	if (log_limit_pass(limit, loop_now(driver->loop), &held))
 		error_report_record(driver, record, what, held);
+	else
+		driver->stats.log_lines_held++;
 }

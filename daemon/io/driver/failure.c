@@ -372,6 +372,7 @@ static struct error error_of(const struct facts *facts)
 	if (pool.circuit_count > 0)
 		error.circuit = breaker_state_name(breaker_of(facts, &pool));
 	error.outcome = outcome_text(outcome_for(facts));
+	trace_fill(&facts->call->trace, &error);
 	error.arrived_ms = loop_wall_ms() - elapsed / USEC_PER_MSEC;
 	if (facts->life)
 		fill_worker(facts, &error);
@@ -598,6 +599,7 @@ void failure_incident(struct driver *driver, const struct effect *effect)
 	char message[MESSAGE_SIZE];
 	struct pool_view pool;
 
+	driver->incidents[effect->pool].codes[effect->incident]++;
 	error.pool = config->name;
 	error.adapter = pool_adapter_name(config->adapter);
 	snprintf(message, sizeof(message), "%s",

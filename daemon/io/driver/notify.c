@@ -336,11 +336,14 @@ void notify_error(struct driver *driver, const struct audience *audience, const 
 		pack_str(out, error->pool);
 	else
 		pack_nil(out);
-	out = events_restrict(&driver->events, audience, error->outcome ? 2 : 1);
+	out = events_restrict(&driver->events, audience,
+			      1u + (error->outcome != NULL) + (error->trace.len > 0));
 	pack_str(out, "message");
 	pack_text(out, (struct bytes){(const uint8_t *)error->message, strlen(error->message)});
 	if (error->outcome)
 		pack_named_str(out, "outcome", error->outcome);
+	if (error->trace.len > 0)
+		pack_named_text(out, "trace", error->trace);
 	events_send(&driver->events);
 }
 

@@ -32,6 +32,14 @@ static struct error_record record_of(enum error_kind kind, const struct caller *
 	};
 }
 
+static bool may_report(struct driver *driver, struct log_limit *limit, unsigned *ret_held)
+{
+	bool may = log_limit_pass(limit, loop_now(driver->loop), ret_held);
+
+	driver->stats.log_lines_held += !may;
+	return may;
+}
+
 void refusal_report(struct driver *driver, const struct caller *caller, uint32_t pool,
 		    const struct error *error)
 {
@@ -45,7 +53,7 @@ void refusal_report(struct driver *driver, const struct caller *caller, uint32_t
 	notify_error(driver, &record.audience, error);
 	if (error->code == ERR_memory_limit)
 		overload_note(driver, NO_SLOT, error->code);
-	if (!log_limit_pass(&driver->refusals.codes[error->code], loop_now(driver->loop), &held))
+	if (!may_report(driver, &driver->refusals.codes[error->code], &held))
 		return;
 	error_report_record(driver, &record, "request refused", held);
 }
@@ -59,7 +67,7 @@ void refusal_report_lost(struct driver *driver, const struct caller *caller,
 	driver->stats.answers_lost++;
 	record.error = error;
 	notify_error(driver, &record.audience, error);
-	if (!log_limit_pass(&driver->error_limit, loop_now(driver->loop), &held))
+	if (!may_report(driver, &driver->error_limit, &held))
 		return;
 	error_report_record(driver, &record, "answer lost", held);
 }
@@ -97,7 +105,7 @@ void refusal_report_end(struct driver *driver, const struct caller *caller, enum
 	if (!caller_end_is_cut_off(end))
 		return;
 	notify_end(driver, caller, end);
-	if (!log_limit_pass(&driver->refusals.ends[end], loop_now(driver->loop), &held))
+	if (!may_report(driver, &driver->refusals.ends[end], &held))
 		return;
 	record.end = end;
 	if (!is_logged_elsewhere(end))

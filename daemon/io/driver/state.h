@@ -10,6 +10,7 @@
 #define POOLD_IO_DRIVER_STATE_H
 
 #include "daemon/core/engine_view.h"
+#include "daemon/core/prng.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/base/loop.h"
 #include "daemon/io/base/slot_store.h"
@@ -22,6 +23,7 @@
 #include "daemon/io/driver/namesakes.h"
 #include "daemon/io/driver/overload.h"
 #include "daemon/io/driver/refusal.h"
+#include "daemon/io/driver/request_log.h"
 #include "daemon/io/driver/rights.h"
 #include "daemon/io/driver/starts.h"
 #include "daemon/io/driver/stats.h"
@@ -51,6 +53,7 @@ struct driver {
 
 	/* Requests. */
 	struct call_table calls;
+	struct prng spans;		  /* ids of spans: trace.h */
 	struct list turned_callers;	  /* flow_hold_callers tells the engine of them */
 	struct slot_store session_states; /* by the session's slot */
 	struct slot_store stored_answers; /* by the slot of the idempotency key */
@@ -74,11 +77,13 @@ struct driver {
 
 	/* What people see. */
 	struct daemon_stats stats;
+	struct incident_counts *incidents; /* of each pool */
 	struct events events;
 	struct error_log errors;
 	struct log_limit error_limit;
 	struct log_limit *refusal_limits; /* of each pool: it may refuse thousands at a time */
 	struct refusal_limits refusals;	  /* of what is refused before it comes to a pool */
+	struct request_log request_log;	  /* of requests that did not fail */
 	struct start_fault *start_faults; /* of each pool */
 	struct overloads overloads;
 

@@ -22,8 +22,15 @@
 			      "the answer lacked")                                                 \
 	COUNTER(output_lines, "lines that workers wrote to standard output and error, logged")     \
 	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")   \
+	COUNTER(log_lines_held,                                                                    \
+		"lines about requests and connections that were too many in a second, not logged") \
 	COUNTER(stalls, "times the daemon's loop stood still for more than 100 ms")                \
 	COUNTER(stalled_ms, "milliseconds in which it stood still")
+
+/* Incidents of one pool, by code. */
+struct incident_counts {
+	uint64_t codes[ERR_COUNT_];
+};
 
 struct daemon_stats {
 #define COUNTER(name, help) uint64_t name;

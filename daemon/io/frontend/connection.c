@@ -242,6 +242,7 @@ struct asked {
 	uint32_t msgid;
 	uint32_t pool; /* NO_SLOT: none that exists */
 	struct bytes method;
+	struct bytes trace; /* as the client gave it */
 };
 
 static struct asked asked_of(const struct envelope *envelope)
@@ -263,6 +264,7 @@ static void refuse_with(struct connection *connection, const struct asked *asked
 	error->outcome =
 		outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_QUEUE});
 	error->arrived_ms = loop_wall_ms();
+	error->trace = trace_id_of(asked->trace);
 	if (asked->pool != NO_SLOT)
 		error->pool = driver_pool_config(driver, asked->pool)->name;
 	refusal_report(driver, &connection->caller, asked->pool, error);
@@ -298,6 +300,7 @@ static void answer_no_memory(struct connection *connection, uint32_t msgid)
 		return;
 	}
 	error.outcome = outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
+	trace_fill(&call->trace, &error);
 	answer_error(&connection->caller, msgid, &error);
 	error.request = call->number;
 	error.method = call->method;
@@ -362,7 +365,8 @@ static struct call *open_call(struct connection *connection, const struct asked 
 static void start_call(struct connection *connection, struct chunk *chunk, uint32_t msgid,
 		       const struct parsed_call *parsed)
 {
-	struct asked asked = {.msgid = msgid, .pool = NO_SLOT, .method = parsed->method};
+	struct asked asked = {
+		.msgid = msgid, .pool = NO_SLOT, .method = parsed->method, .trace = parsed->trace};
 	struct driver *driver = connection->driver;
 	uint32_t pool;
 	struct call *call;
@@ -394,7 +398,7 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 	call_keep(&driver->calls, call, chunk, parsed->args.len);
 	call->method = parsed->method;
 	call->args = parsed->args;
-	call->trace = parsed->trace;
+	trace_begin(driver, &call->trace, parsed->trace, parsed->tracestate);
 	call->session = parsed->session;
 	call->key = parsed->key;
 	call->wants_meta = parsed->wants_meta;

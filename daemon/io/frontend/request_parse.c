@@ -89,6 +89,14 @@ static int parse_trace(struct reader *reader, struct parsed_call *ret, char *why
 	return 0;
 }
 
+static int parse_tracestate(struct reader *reader, struct parsed_call *ret, char *why)
+{
+	if (read_str(reader, &ret->tracestate) < 0 || ret->tracestate.len > TRACESTATE_LEN_MAX)
+		return wrong(why, "option tracestate: a string of at most %d bytes is wanted",
+			     TRACESTATE_LEN_MAX);
+	return 0;
+}
+
 /* Workers and people read names, so they must be text. */
 static int parse_name(struct reader *reader, struct bytes *ret, const char *name, char *why)
 {
@@ -149,6 +157,7 @@ static const struct {
 	{"max_attempts", parse_max_attempts},
 	{"priority", parse_priority},
 	{"trace", parse_trace},
+	{"tracestate", parse_tracestate},
 	{"session", parse_session},
 	{"session_create", parse_session_create},
 	{"key", parse_key},

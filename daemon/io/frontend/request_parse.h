@@ -6,9 +6,10 @@
 #include "protocol/base.h"
 
 /* Room for a sentence that says what is wrong. */
-#define REQUEST_WHY_SIZE 256
+#define REQUEST_WHY_SIZE   256
 
-#define TRACE_LEN_MAX	 256
+#define TRACE_LEN_MAX	   256
+#define TRACESTATE_LEN_MAX 512
 
 /* Slices of the parameters. */
 struct parsed_call {
@@ -16,6 +17,7 @@ struct parsed_call {
 	struct bytes method;
 	struct bytes args; /* a whole value */
 	struct bytes trace;
+	struct bytes tracestate;
 	struct bytes session; /* these two: empty when not given */
 	struct bytes key;
 	bool wants_meta;

@@ -45,6 +45,26 @@ static void write_errors(const struct driver *driver, struct buf *out)
 	}
 }
 
+static void write_incidents(const struct driver *driver, struct buf *out)
+{
+	metrics_head(out, "incidents", "_total", "counter",
+		     "failures that belong to no request, by their code");
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
+		for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+			const struct errinfo *info = errcode_info((enum errcode)code);
+			uint64_t count = driver->incidents[i].codes[code];
+
+			if (count > 0)
+				buf_printf(out,
+					   "poold_incidents_total{pool=\"%s\",code=\"%s\","
+					   "category=\"%s\"} %llu\n",
+					   metrics_pool_name(driver, i), info->name,
+					   errcategory_name(info->category),
+					   (unsigned long long)count);
+		}
+	}
+}
+
 /* What ends before it comes to a pool. */
 static void write_door(const struct driver *driver, struct buf *out)
 {
@@ -201,6 +221,7 @@ void metrics_write(const struct driver *driver, struct buf *out)
 	write_door(driver, out);
 	write_pool_counters(driver, out);
 	write_errors(driver, out);
+	write_incidents(driver, out);
 	write_pool_gauges(driver, out);
 	write_hists(driver, out);
 	metrics_write_recovery(driver, out);

@@ -10,8 +10,8 @@
 #include <string.h>
 
 /* The bytes of a message around the arguments and a session's state never exceed this: a method's
- * name, a trace and a few numbers. */
-#define AROUND_MAX ((size_t)1024)
+ * name, a trace with its state, and a few numbers. */
+#define AROUND_MAX ((size_t)2048)
 
 void channel_init(struct channel *channel, struct loop *loop, size_t state_max,
 		  const struct channel_handler *handler, void *owner)

@@ -116,6 +116,7 @@ struct channel_request {
 	struct bytes args;   /* a whole value */
 	struct chunk *chunk; /* that `args` lies in; NULL: it is copied */
 	struct bytes trace;  /* these are empty where there is none */
+	struct bytes tracestate;
 	struct bytes session;
 	struct bytes state;   /* of its session */
 	const char *priority; /* NULL: normal */

@@ -278,8 +278,8 @@ static bool has_credit(const struct channel *channel, const struct channel_reque
 static unsigned count_extras(const struct channel *channel, const struct channel_request *request)
 {
 	return 0u + (request->priority != NULL) + (request->trace.len > 0) +
-	       (request->session.len > 0) + (request->state.len > 0) + request->is_stream +
-	       has_credit(channel, request);
+	       (request->tracestate.len > 0) + (request->session.len > 0) +
+	       (request->state.len > 0) + request->is_stream + has_credit(channel, request);
 }
 
 /* The members that only some requests have. */
@@ -295,6 +295,10 @@ static void put_extras(struct channel *channel, const struct channel_request *re
 	if (request->trace.len > 0) {
 		pack_str(buf, "trace");
 		pack_text(buf, request->trace);
+	}
+	if (request->tracestate.len > 0) {
+		pack_str(buf, "tracestate");
+		pack_text(buf, request->tracestate);
 	}
 	if (request->session.len > 0) {
 		pack_str(buf, "session");

@@ -53,6 +53,7 @@ def attempt() -> dict[str, object]:
         "attempt": context.attempt,
         "priority": context.priority,
         "trace": context.trace,
+        "tracestate": context.tracestate,
         "remaining": context.remaining(),
     }
 

@@ -17,7 +17,9 @@ class Context:
         request (int): the daemon's number of the request, the same for each of its attempts.
         attempt (int): number of the attempt; 1 is the first.
         priority (str | None): "critical", "normal" or "sheddable".
-        trace (str | None): the caller's trace id.
+        trace (str | None): the caller's trace id; of a W3C traceparent, with the span of this
+            attempt as the parent.
+        tracestate (str | None): the caller's W3C tracestate.
         session (str | None): name of the session.
         state (bytes | None): state of the session as stored by its last successful request, in this
             worker or another.
@@ -29,6 +31,7 @@ class Context:
         "attempt",
         "priority",
         "trace",
+        "tracestate",
         "session",
         "state",
         "stream",
@@ -40,6 +43,7 @@ class Context:
     attempt: int
     priority: str | None
     trace: str | None
+    tracestate: str | None
     session: str | None
     state: bytes | None
     stream: bool
@@ -49,6 +53,7 @@ class Context:
         self.attempt = fields.get("attempt", 1)
         self.priority = fields.get("priority")
         self.trace = fields.get("trace")
+        self.tracestate = fields.get("tracestate")
         self.session = fields.get("session")
         self.state = fields.get("state")
         self.stream = fields.get("stream") is True
