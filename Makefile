@@ -145,12 +145,13 @@ $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 # What poolctl explain says: made from the documents and from the tables of the code.
-EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md protocol/PROTOCOL.md systemd/poold.catalog daemon/core/stats.h daemon/io/driver/stats.h \
+EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md - systemd/poold.catalog daemon/core/stats.h daemon/io/driver/stats.h \
                daemon/core/request.h daemon/core/worker.h daemon/core/breaker.h $(wildcard daemon/io/observe/metrics.def)
-$(O)/client/poolctl/explain_table.c: client/poolctl/explain.awk $(EXPLAINED)
+EVENT_TABLE := tests/lint/event_table.awk daemon/io/driver/event.def
+$(O)/client/poolctl/explain_table.c: client/poolctl/explain.awk $(EVENT_TABLE) $(filter-out -,$(EXPLAINED))
 	@mkdir -p $(@D)
 	$(call say,AWK,$@)
-	$(Q)awk -f client/poolctl/explain.awk $(EXPLAINED) >$@.new && mv $@.new $@
+	$(Q)awk -f $(EVENT_TABLE) | awk -f client/poolctl/explain.awk $(EXPLAINED) >$@.new && mv $@.new $@
 $(O)/client/poolctl/explain_table.o: $(O)/client/poolctl/explain_table.c client/poolctl/explain.h
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -c $< -o $@
@@ -390,6 +391,7 @@ lint: format-check
 # The parts of the documents that the code says.
 docs: $(O)/poold $(O)/poolctl
 	@O=$(O) sh tests/lint/errors.sh --write
+	@sh tests/lint/events.sh --write
 	@$(O)/poolctl completion >client/poolctl/poolctl.bash-completion
 
 clean:

@@ -319,7 +319,7 @@ const struct command commands[] = {
 	 .help = "An old worker is stopped when its replacement is ready and its own requests\n"
 		 "are finished.  If a new worker fails to start, the restart stops and the\n"
 		 "remaining old workers are kept.  The command returns at once; poolctl pools\n"
-		 "and poolctl events worker show the progress.\n"
+		 "and poolctl events --follow worker show the progress.\n"
 		 "\n" ADMINS_ONLY,
 	 .arg_min = 1,
 	 .arg_max = 1,
@@ -436,16 +436,37 @@ const struct command commands[] = {
 	 .params = write_session,
 	 .show = show_done},
 	{.name = "events",
-	 .arguments = "[KIND...]",
-	 .summary = "print events as they happen, until interrupted",
-	 .help = "KIND is breaker, failover, recovery, health, worker, session, error,\n"
-		 "connection or stall; without a KIND, all events are printed.  --json prints\n"
-		 "one object a line.\n"
+	 .arguments = "[KIND...] [POOL]",
+	 .summary = "what happened, from the events that the daemon has kept",
+	 .help = "poolctl explain lists the kinds of events, and says what each KIND means;\n"
+		 "without a KIND, all events are printed, and with a POOL those that name it.\n"
+		 "--json prints one object a line.  Each line has the event's number and time.\n"
 		 "\n"
+		 "      --follow            go on with new events until interrupted, also after a\n"
+		 "                          restart of the daemon; without --since only with them\n"
+		 "      --since WHEN        begin behind the event of that number (1234), at a\n"
+		 "                          time (14:30, \"2026-11-23 14:30:00\"), or so long ago\n"
+		 "                          (90s, 15min, 2h)\n"
+		 "      --kind KIND         the same as KIND; may come more than once\n"
 		 "      --count N           exit after N events\n",
 	 .arg_max = 16,
-	 .takes = OPTIONS_OF_EVENTS,
+	 .takes = OPTIONS_OF_EVENTS | OPTIONS_OF_HISTORY | OPTIONS_OF_LOGS,
 	 .run = run_events},
+	{.name = "history",
+	 .arguments = "[POOL]",
+	 .summary = "what happened in the last hour: counted, and in order",
+	 .help = "Counts the events that the daemon has kept, by pool and by what happened, and\n"
+		 "prints in their order those about breakers, failovers, health, workers that\n"
+		 "ended, recoveries, lost sessions, overload, changes of the configuration, and\n"
+		 "the daemon.  poolctl events prints all of them.\n"
+		 "\n"
+		 "      --since WHEN        instead of one hour ago: a time (14:30,\n"
+		 "                          \"2026-11-23 14:30:00\"), how long ago (90s, 15min, "
+		 "2h),\n"
+		 "                          or the number of an event\n",
+	 .arg_max = 1,
+	 .takes = OPTIONS_OF_HISTORY,
+	 .run = run_history},
 	{.name = "clients",
 	 .arguments = "",
 	 .summary = "who is connected, and what each has in flight",

@@ -2,10 +2,14 @@
 #ifndef POOLD_POOLCTL_COMMAND_H
 #define POOLD_POOLCTL_COMMAND_H
 
+#include "client/poolctl/since.h"
+
 #include <jansson.h>
 #include <poold.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#define EVENT_KINDS_MAX 32
 
 struct options {
 	const char *socket; /* NULL: libpoold's default */
@@ -21,9 +25,13 @@ struct options {
 	bool stream;			/* `call` */
 	const char *only;		/* `requests`: "queued" or "running"; NULL: all */
 	bool yes;			/* `cancel`: do not ask */
-	bool follow;			/* `logs`: go on with new lines */
+	bool follow;			/* `logs`, `events`: go on with new ones */
 	uint64_t count;			/* `events`: how many to print; 0: no limit */
-	bool live, ready;		/* `health`: what its exit status says */
+	bool has_since;			/* `events`, `history`: --since was given */
+	struct since since;
+	const char *kinds[EVENT_KINDS_MAX]; /* `events`: those of --kind */
+	unsigned kind_count;
+	bool live, ready; /* `health`: what its exit status says */
 };
 
 /* Bits of `given` and `takes`. */
@@ -33,6 +41,7 @@ struct options {
 #define OPTIONS_OF_REQUESTS 8u
 #define OPTIONS_OF_CANCEL   16u
 #define OPTIONS_OF_LOGS	    32u
+#define OPTIONS_OF_HISTORY  128u
 
 /* Room for what is wrong with an argument, in words. */
 #define FAULT_MAX 512

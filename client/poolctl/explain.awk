@@ -1,11 +1,11 @@
 # Writes the table of poolctl explain in C.  Its only sources are the documents and the tables of the code:
 #   docs/RUNBOOK.md       which page belongs to a symptom
 #   docs/ERRORS.md        the table of error codes, and a paragraph for each
-#   protocol/PROTOCOL.md  the kinds of events
+#   event.def             the kinds of events, as lines of tests/lint/event_table.awk
 #   poold.catalog         the entries of the journal with a MESSAGE_ID
 #   metrics.def           METRIC(name, KIND, "labels", "help")
 #   the headers           COUNTER(name, "help") of metrics, STATE(NAME, "name", ..., "sentence") of states
-# usage: awk -f explain.awk RUNBOOK.md ERRORS.md PROTOCOL.md poold.catalog HEADER...
+# usage: awk -f event_table.awk event.def | awk -f explain.awk RUNBOOK.md ERRORS.md - poold.catalog HEADER...
 
 function trim(text)
 {
@@ -146,14 +146,10 @@ FILENAME ~ /ERRORS/ && /^#/ {
 }
 FILENAME ~ /ERRORS/ && code != "" { text = text $0 "\n" }
 
-FILENAME ~ /PROTOCOL/ && /^\| kind \| further keys/ { in_kinds = 1; next }
-FILENAME ~ /PROTOCOL/ && !/^\|/ { in_kinds = 0 }
-FILENAME ~ /PROTOCOL/ && in_kinds && /^\| `/ {
-	split($0, cell, / \| /)
-	kind = cell[1]
-	gsub(/[|` ]/, "", kind)
-	sub(/ *\|$/, "", cell[3])
-	row("event", kind, "keys: " plain(cell[2]), plain(cell[3]))
+FILENAME == "-" {
+	split($0, cell, /\t/)
+	row("event", cell[1], "keys: " plain(cell[4]) (cell[3] == "" ? "" : "\nMESSAGE_ID in the journal: " cell[3]), \
+	    plain(cell[5]))
 }
 
 FILENAME ~ /catalog/ && /^-- / {

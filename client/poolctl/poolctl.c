@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #define WAIT_MS 5000
 #define CALL_MS 30000
@@ -103,7 +104,9 @@ enum {
 	OPTION_QUEUED,
 	OPTION_RUNNING,
 	OPTION_YES,
-	OPTION_FOLLOW
+	OPTION_FOLLOW,
+	OPTION_SINCE,
+	OPTION_KIND
 };
 
 static const struct option long_options[] = {
@@ -126,6 +129,8 @@ static const struct option long_options[] = {
 	{"running", no_argument, NULL, OPTION_RUNNING},
 	{"yes", no_argument, NULL, OPTION_YES},
 	{"follow", no_argument, NULL, OPTION_FOLLOW},
+	{"since", required_argument, NULL, OPTION_SINCE},
+	{"kind", required_argument, NULL, OPTION_KIND},
 	{NULL, 0, NULL, 0},
 };
 
@@ -145,6 +150,25 @@ static bool set_count(struct options *options, const char *text, char fault[FAUL
 		return true;
 	snprintf(fault, FAULT_MAX, "--count: \"%.100s\" is not a number of events above 0", text);
 	return false;
+}
+
+static bool set_since(struct options *options, const char *text, char fault[FAULT_MAX])
+{
+	options->has_since = true;
+	if (since_read(text, (uint64_t)time(NULL) * 1000, &options->since))
+		return true;
+	snprintf(fault, FAULT_MAX, "--since: \"%.100s\" is not " SINCE_WORDS, text);
+	return false;
+}
+
+static bool add_kind(struct options *options, const char *text, char fault[FAULT_MAX])
+{
+	if (options->kind_count == EVENT_KINDS_MAX) {
+		snprintf(fault, FAULT_MAX, "--kind comes more than %d times", EVENT_KINDS_MAX);
+		return false;
+	}
+	options->kinds[options->kind_count++] = text;
+	return true;
 }
 
 /* --queued or --running: one of them. */
@@ -169,7 +193,10 @@ static unsigned owner_of(int option)
 	case 'V':
 		return 0;
 	case OPTION_COUNT:
+	case OPTION_KIND:
 		return OPTIONS_OF_EVENTS;
+	case OPTION_SINCE:
+		return OPTIONS_OF_HISTORY;
 	case OPTION_LIVE:
 	case OPTION_READY:
 		return OPTIONS_OF_HEALTH;
@@ -237,6 +264,10 @@ static bool set_special(struct options *options, int option, const char *text,
 	case OPTION_FOLLOW:
 		options->follow = true;
 		return true;
+	case OPTION_SINCE:
+		return set_since(options, text, fault);
+	case OPTION_KIND:
+		return add_kind(options, text, fault);
 	default:
 		return set_of_call(options, option, text, fault);
 	}

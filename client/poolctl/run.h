@@ -12,6 +12,9 @@ int run_call(const struct command *command, const struct options *options,
 	     struct poold_client *client, char **args, int arg_count);
 int run_events(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count);
+/* What happened, summed and in order. */
+int run_history(const struct command *command, const struct options *options,
+		struct poold_client *client, char **args, int arg_count);
 int run_requests(const struct command *command, const struct options *options,
 		 struct poold_client *client, char **args, int arg_count);
 /* Asks first on a terminal. */

@@ -28,14 +28,16 @@ static const char head[] =
 	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	"\t\tcase ${COMP_WORDS[i]} in\n"
 	"\t\t-s | --socket) ((i++)); socket=${COMP_WORDS[i]} ;;\n"
-	"\t\t-w | -t | --wait | --timeout | --session | --key | --count) ((i++)) ;;\n"
+	"\t\t-w | -t | --wait | --timeout | --session | --key | --count | --since | --kind) "
+	"((i++)) ;;\n"
 	"\t\t-*) ;;\n"
 	"\t\t*) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((count++)); fi ;;\n"
 	"\t\tesac\n"
 	"\tdone\n"
 	"\tcase $previous in\n"
 	"\t-s | --socket) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n"
-	"\t-w | --wait | -t | --timeout | --session | --key | --count) return ;;\n"
+	"\t-w | --wait | -t | --timeout | --session | --key | --count | --since | --kind) return "
+	";;\n"
 	"\tesac\n";
 
 static const char tail[] = "\tif [[ $word == -* ]]; then words=$options; fi\n"
@@ -53,7 +55,8 @@ static const struct {
 	const char *options;
 } special[] = {
 	{OPTIONS_OF_CALL, " --timeout --meta --session --key --idempotent --no-fallback --stream"},
-	{OPTIONS_OF_EVENTS, " --count"},
+	{OPTIONS_OF_EVENTS, " --count --kind"},
+	{OPTIONS_OF_HISTORY, " --since"},
 	{OPTIONS_OF_HEALTH, " --live --ready"},
 	{OPTIONS_OF_REQUESTS, " --queued --running"},
 	{OPTIONS_OF_CANCEL, " --yes"},

@@ -1,4 +1,7 @@
+#include "client/poolctl/event_stream.h"
+#include "client/poolctl/explain.h"
 #include "client/poolctl/failure.h"
+#include "client/poolctl/field.h"
 #include "client/poolctl/json.h"
 #include "client/poolctl/run.h"
 #include "client/poolctl/show.h"
@@ -9,126 +12,154 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* How far the printing of events has come. */
-struct follower {
+/* While the daemon is away it is looked for so often. */
+#define RETRY_PAUSE_MS 200
+
+struct printer {
 	const struct options *options;
+	const char *pool; /* only events that name it; NULL: all */
 	uint64_t shown;
-	bool is_stopped;
-	int status; /* the exit status, when is_stopped */
 };
 
-static void stop(struct follower *follower, int status)
+/* The table of explain has each kind once. */
+static bool is_kind(const char *word)
 {
-	follower->is_stopped = true;
-	follower->status = status;
+	for (size_t i = 0; i < explanation_count; i++)
+		if (strcmp(explanations[i].kind, "event") == 0 &&
+		    strcmp(explanations[i].word, word) == 0)
+			return true;
+	return false;
 }
 
-static void on_event(void *userdata, struct poold_bytes event)
+/* All kinds, with ", " between them. */
+static void list_kinds(char *out, size_t size)
 {
-	struct follower *follower = userdata;
-	const struct options *options = follower->options;
-	json_t *json;
+	size_t len = 0;
 
-	if (follower->is_stopped)
-		return;
-	if (json_from_value(event, JSON_MARKED, &json) < 0) {
-		fprintf(stderr, "poolctl: an event cannot be read\n");
-		stop(follower, EX_PROTOCOL);
-		return;
-	}
+	out[0] = '\0';
+	for (size_t i = 0; i < explanation_count && len < size; i++)
+		if (strcmp(explanations[i].kind, "event") == 0)
+			len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "",
+						explanations[i].word);
+}
+
+static bool take(void *userdata, json_t *event)
+{
+	struct printer *printer = userdata;
+	const struct options *options = printer->options;
+
+	if (!show_event_is_of(event, printer->pool, &options->since))
+		return true;
 	if (options->json)
-		json_print(json, true, stdout);
+		json_print(event, true, stdout);
 	else
-		show_event(json);
-	json_decref(json);
+		show_event(event);
 	/* If the output cannot be written, stop: main reports it. */
-	if (fflush(stdout) != 0 || ++follower->shown == options->count)
-		stop(follower, 0);
+	return fflush(stdout) == 0 && ++printer->shown != options->count;
 }
 
-static int follow(struct follower *follower, struct poold_client *client)
+/* Events that are gone, and a daemon that was started anew: on the standard error, as they are no
+ * events. */
+static void say_lost(const struct event_stream *stream)
 {
-	while (!follower->is_stopped) {
-		struct pollfd ready = {.fd = poold_fd(client), .events = poold_events(client)};
-		int r;
+	if (stream->lost > 0)
+		fprintf(stderr,
+			"poolctl: up to %llu older events are not kept any more (events_kept in "
+			"poold.conf(5))\n",
+			(unsigned long long)stream->lost);
+}
 
-		poll(&ready, 1, poold_timeout_ms(client));
-		r = poold_dispatch(client, ready.revents);
+/* Subscribes again until that succeeds.  Returns 0, or a negative errno that waiting does not mend. */
+static int begin_again(struct event_stream *stream, struct poold_reply *reply)
+{
+	uint64_t epoch = stream->epoch;
+	int r;
 
-		if (r < 0 && !follower->is_stopped)
+	fprintf(stderr, "poolctl: the connection to the daemon ended; waiting for it\n");
+	for (;;) {
+		poold_reply_free(reply);
+		r = event_stream_begin(stream, true, reply);
+		if (r == 0)
+			break;
+		if (r == -ENOMEM || r == -EACCES || r == -EPROTO)
+			return r;
+		poll(NULL, 0, RETRY_PAUSE_MS);
+	}
+	if (stream->epoch != epoch)
+		fprintf(stderr,
+			"poolctl: the daemon was restarted: its events count from 1 again\n");
+	say_lost(stream);
+	return 0;
+}
+
+/* Prints what is kept, and with --follow what comes. */
+static int print_all(struct event_stream *stream, struct poold_reply *reply)
+{
+	const struct options *options = stream->options;
+	int r = event_stream_begin(stream, options->has_since || !options->follow, reply);
+
+	if (r < 0)
+		return r;
+	say_lost(stream);
+	if (!options->follow)
+		return event_stream_take_kept(stream, reply);
+	while (event_stream_follow(stream) < 0) {
+		r = begin_again(stream, reply);
+		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int report_end(const struct options *options, const struct poold_client *client, int status)
+/* Sorts the words into kinds and a pool.  Returns 0, or the exit status after it was said what is
+ * wrong. */
+static int read_words(const struct command *command, const struct options *options,
+		      struct poold_client *client, char **args, int arg_count,
+		      struct event_stream *stream, const char *kinds[EVENT_KINDS_MAX],
+		      const char **ret_pool)
 {
-	struct poold_reply reply = {
-		.status = status,
-		.error = {.code = "peer_closed",
-			  .category = "connection_error",
-			  .message = "the connection to the daemon ended; there are no more events",
-			  .retryable = true}};
+	char known[256];
 
-	return failure_report(options, client, &reply);
-}
-
-static void write_kinds(struct poold_writer *writer, char **kinds, int count)
-{
-	poold_write_array(writer, count > 0);
-	if (count > 0)
-		poold_write_array(writer, (uint32_t)count);
-	for (int i = 0; i < count; i++)
-		poold_write_str(writer, kinds[i]);
-}
-
-/* Returns the first word that is none, or NULL. */
-static const char *find_wrong_kind(char **kinds, int count)
-{
-	static const char *const known[] = {"breaker", "failover", "recovery",	 "health", "worker",
-					    "session", "error",	   "connection", "stall"};
-
-	for (int i = 0; i < count; i++) {
-		size_t k = 0;
-
-		while (k < sizeof(known) / sizeof(known[0]) && strcmp(known[k], kinds[i]) != 0)
-			k++;
-		if (k == sizeof(known) / sizeof(known[0]))
-			return kinds[i];
+	for (unsigned i = 0; i < options->kind_count; i++)
+		kinds[stream->kind_count++] = options->kinds[i];
+	for (int i = 0; i < arg_count; i++) {
+		if (is_kind(args[i]) && stream->kind_count < EVENT_KINDS_MAX)
+			kinds[stream->kind_count++] = args[i];
+		else if (!*ret_pool)
+			*ret_pool = args[i];
+		else
+			return failure_usage(
+				command,
+				"\"%.100s\" and \"%.100s\" are no kinds of events, and "
+				"only one can be a pool",
+				*ret_pool, args[i]);
 	}
-	return NULL;
+	list_kinds(known, sizeof(known));
+	for (unsigned i = 0; i < stream->kind_count; i++)
+		if (!is_kind(kinds[i]))
+			return failure_usage(command, "\"%.100s\" is no kind of event; they are %s",
+					     kinds[i], known);
+	stream->kinds = kinds;
+	return *ret_pool ? run_check_pool(command, options, client, *ret_pool) : 0;
 }
 
 int run_events(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count)
 {
-	struct poold_writer *writer = poold_writer_new();
-	struct follower follower = {.options = options};
-	struct poold_reply reply;
-	const char *wrong = find_wrong_kind(args, arg_count);
-	int r;
+	struct printer printer = {.options = options};
+	struct event_stream stream = {
+		.client = client, .options = options, .take = take, .userdata = &printer};
+	const char *kinds[EVENT_KINDS_MAX];
+	struct poold_reply reply = {0};
+	int r = read_words(command, options, client, args, arg_count, &stream, kinds,
+			   &printer.pool);
 
-	if (wrong) {
-		poold_writer_free(writer);
-		return failure_usage(
-			command,
-			"\"%.100s\" is no kind of event; they are breaker, failover, "
-			"recovery, health, worker, session, error, connection and stall",
-			wrong);
-	}
-	if (!writer)
-		return EX_OSERR;
-	write_kinds(writer, args, arg_count);
-	poold_set_event_callback(client, on_event, &follower);
-	r = poold_request(client, "poold.subscribe", poold_writer_bytes(writer), options->wait_ms,
-			  &reply);
-	poold_writer_free(writer);
-	if (r < 0) {
-		r = failure_report(options, client, &reply);
-	} else {
-		r = follow(&follower, client);
-		r = r < 0 ? report_end(options, client, r) : follower.status;
-	}
+	if (r != 0)
+		return r;
+	if (options->since.is_seq)
+		stream.seq = options->since.seq;
+	r = print_all(&stream, &reply);
+	r = r < 0 ? failure_report(options, client, &reply) : stream.status;
 	poold_reply_free(&reply);
 	return r;
 }

@@ -6,6 +6,9 @@
 #include "client/poolctl/table.h"
 
 #include <jansson.h>
+#include <stdbool.h>
+
+struct since;
 
 /* `wanted` is the pool to show, NULL: all pools.  status, stats, metrics and version ignore it. */
 void show_status(const json_t *status, const char *wanted);
@@ -38,8 +41,10 @@ void show_drained(const json_t *result, const char *wanted);
 /* Five cells for a window of a pool or method: RATE, OK%, P50, P99, WAIT. */
 void show_window_cells(struct table *table, const json_t *window);
 
-/* One event as one line; a line before it says how many events were lost, if any were. */
+/* One event as one line: its number, time, kind, and a sentence. */
 void show_event(const json_t *event);
+/* Whether it names the pool (NULL: any) and came then or later.  A gap is of every pool. */
+bool show_event_is_of(const json_t *event, const char *pool, const struct since *since);
 
 /* Prints the error map of a failed request to stderr. */
 void show_error(const json_t *error);

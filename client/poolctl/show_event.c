@@ -1,6 +1,7 @@
 #include "client/poolctl/field.h"
 #include "client/poolctl/print.h"
 #include "client/poolctl/show.h"
+#include "client/poolctl/since.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,16 @@ static const struct {
 	{"health", "$pool: $from -> $to"},
 	{"worker", "$pool[ worker $worker][ (process $pid)] $what[: $text]"},
 	{"session", "$session $what[, $reason]"},
-	{"error", "$code[ in $pool]: $message"},
+	{"error", "$code[ in $pool][: $message]"},
+	{"stall", "the daemon stood still for $stalled_ms ms"},
+	{"alert", "[$pool: ]$name ($severity) $what[: $text]"},
+	{"retry",
+	 "$pool: attempt $attempt of request $request failed with $code, the next one is made "
+	 "at $to after $delay_ms ms[: $message]"},
+	{"overload", "[$pool: ]overload $what: $code, $refused refused in $duration_ms ms"},
+	{"config", "[$pool: ]$what[: $text]"},
+	{"daemon", "the daemon is $what[: $text]"},
+	{"gap", "$lost events are missing here: they were not read in time"},
 	{"connection", "[of $client ][user $uid, process $pid: ]$reason[: $message]"},
 };
 
@@ -86,15 +96,21 @@ static void print_sentence(const char *text, const json_t *event)
 	}
 }
 
+bool show_event_is_of(const json_t *event, const char *pool, const struct since *since)
+{
+	bool is_of = !pool || strcmp(field_text(event, "pool"), pool) == 0 ||
+		     strcmp(field_text(event, "kind"), "gap") == 0;
+
+	return is_of && field_number(event, "at_ms") >= (double)since->at_ms;
+}
+
 void show_event(const json_t *event)
 {
 	const char *kind = field_text(event, "kind");
 	const char *sentence = sentence_of(kind);
-	char time[UNIT_TEXT_MAX], lost[UNIT_TEXT_MAX];
+	char time[UNIT_TEXT_MAX], seq[UNIT_TEXT_MAX];
 
-	if (field_number(event, "lost") > 0)
-		printf("(%s events before this one were lost)\n", field_count(lost, event, "lost"));
-	printf("%s  ", field_clock(time, event, "at_ms"));
+	printf("%6s  %s  ", field_count(seq, event, "seq"), field_clock(time, event, "at_ms"));
 	print_safe(stdout, kind);
 	printf("%*s", strlen(kind) < 10 ? (int)(10 - strlen(kind)) : 1, "");
 	if (sentence) {

@@ -53,7 +53,7 @@ class Explain(unittest.TestCase):
             self.assertNotIn("](", found["text"], code)
 
     def test_every_kind_of_event(self) -> None:
-        for kind in self.words(r"^\tEVENT\((\w+)\)", "daemon/io/driver/events.h"):
+        for kind in self.words(r"^EVENT\((\w+),", "daemon/io/driver/event.def"):
             (found,) = [each for each in self.explained(kind) if each["kind"] == "event"]
             self.assertGreater(len(found["text"]), 20, kind)
 

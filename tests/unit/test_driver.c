@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "tests/lib/wire.h"
@@ -486,25 +487,145 @@ START_TEST(who_leaves_hears_nothing_more)
 }
 END_TEST
 
-START_TEST(events_are_counted_while_one_is_behind)
+/* The events that it was told of since this was last called: the worker's state, or how many were lost, each
+ * with a space behind it. */
+static const char *heard(struct asker *asker)
+{
+	static char out[256];
+	const char *text = told(asker);
+
+	out[0] = '\0';
+	while ((text = strstr(text, "'kind': '"))) {
+		const char *what = strstr(text, "'what': '"), *lost = strstr(text, "'lost': ");
+		const char *end = strchr(text, '\n');
+		size_t len = strlen(out);
+
+		if (what && what < end)
+			snprintf(out + len, sizeof(out) - len, "%.*s ", (int)strcspn(what + 9, "'"),
+				 what + 9);
+		else if (lost && lost < end)
+			snprintf(out + len, sizeof(out) - len, "%d ", atoi(lost + 8));
+		text = end;
+	}
+	return out;
+}
+
+START_TEST(events_wait_for_one_that_is_behind)
 {
 	struct world world;
-	const char *text;
+	struct events *events = &world.driver.events;
 
 	open_world(&world, PLAYED_POOL);
-	events_subscribe(&world.driver.events, &world.asker.caller, 1u << EVENT_KIND_worker);
+	events_subscribe(events, &world.asker.caller, 1u << EVENT_KIND_worker);
 	world.asker.is_behind = true;
 	play_ready(&world);
+	worker_events_life_handler.on_forked(played(&world));
+	events_catch_up(events);
+	ck_assert_str_eq(heard(&world.asker), "");
+	world.asker.is_behind = false;
+	/* It counts nothing, so the next event is the sign. */
+	events_catch_up(events);
+	ck_assert_str_eq(heard(&world.asker), "");
+	worker_events_life_handler.on_forked(played(&world));
+	events_catch_up(events);
+	ck_assert_str_eq(heard(&world.asker), "ready started started ");
+	worker_events_life_handler.on_forked(played(&world));
+	ck_assert_str_eq(heard(&world.asker), "started ");
+	driver_leave(&world.driver, &world.asker.caller);
+	worker_events_life_handler.on_forked(played(&world));
 	ck_assert_str_eq(told(&world.asker), "");
-	ck_assert_uint_eq(world.asker.caller.events_lost, 1);
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(events_that_are_not_kept_are_counted)
+{
+	struct world world;
+	struct events *events = &world.driver.events;
+
+	open_world(&world, "[daemon]\nevents_kept = 2\n" PLAYED_POOL);
+	events_subscribe(events, &world.asker.caller, 1u << EVENT_KIND_worker);
+	world.asker.is_behind = true;
+	play_ready(&world);
+	for (unsigned i = 0; i < 4; i++)
+		worker_events_life_handler.on_forked(played(&world));
+	world.asker.is_behind = false;
+	/* As when its peer has read. */
+	events_caller_took(events, &world.asker.caller);
+	events_catch_up(events);
+	ck_assert_str_eq(heard(&world.asker), "3 started started ");
+	worker_events_life_handler.on_forked(played(&world));
+	ck_assert_str_eq(heard(&world.asker), "started ");
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(events_that_came_before)
+{
+	struct world world;
+	struct events *events = &world.driver.events;
+	struct caller *caller = &world.asker.caller;
+	uint64_t ready;
+
+	open_world(&world, "[daemon]\nevents_kept = 3\n" PLAYED_POOL);
+	play_ready(&world);
+	ready = events->sequence;
+	worker_events_life_handler.on_forked(played(&world));
+	ck_assert_uint_eq(events_subscribe_since(events, caller, 1u << EVENT_KIND_worker, ready),
+			  0);
+	/* Between the subscription and the end of the turn. */
+	worker_events_life_handler.on_forked(played(&world));
+	ck_assert_str_eq(heard(&world.asker), "");
+	events_catch_up(events);
+	ck_assert_str_eq(heard(&world.asker), "started started ");
+	/* What is gone is said at once, and not once more in a gap. */
+	for (unsigned i = 0; i < 3; i++)
+		worker_events_life_handler.on_forked(played(&world));
+	(void)told(&world.asker);
+	ck_assert_uint_eq(events_subscribe_since(events, caller, 1u << EVENT_KIND_worker, ready),
+			  2);
+	events_catch_up(events);
+	ck_assert_str_eq(heard(&world.asker), "started started started ");
+	/* A number of an earlier start. */
+	ck_assert_uint_eq(events_subscribe_since(events, caller, 1u << EVENT_KIND_stall, 1000),
+			  events->sequence - 3);
+	events_catch_up(events);
+	ck_assert_str_eq(heard(&world.asker), "");
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(events_of_which_none_is_kept)
+{
+	struct world world;
+	struct events *events = &world.driver.events;
+
+	open_world(&world, "[daemon]\nevents_kept = 0\n" PLAYED_POOL);
+	play_ready(&world);
+	ck_assert_uint_eq(
+		events_subscribe_since(events, &world.asker.caller, 1u << EVENT_KIND_worker, 0), 0);
+	events_catch_up(events);
+	worker_events_life_handler.on_forked(played(&world));
+	ck_assert_str_eq(heard(&world.asker), "started ");
+	world.asker.is_behind = true;
+	worker_events_life_handler.on_forked(played(&world));
 	world.asker.is_behind = false;
 	worker_events_life_handler.on_forked(played(&world));
-	text = told(&world.asker);
-	ck_assert_ptr_nonnull(strstr(text, "'kind': 'worker'"));
-	ck_assert_ptr_nonnull(strstr(text, "'lost': 1"));
-	ck_assert_ptr_nonnull(strstr(text, "'what': 'started'"));
-	ck_assert_uint_eq(world.asker.caller.events_lost, 0);
+	events_catch_up(events);
+	ck_assert_str_eq(heard(&world.asker), "2 ");
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(nobody_hears_after_it_left)
+{
+	struct world world;
+
+	open_world(&world, PLAYED_POOL);
+	events_subscribe_since(&world.driver.events, &world.asker.caller, 1u << EVENT_KIND_worker,
+			       0);
 	driver_leave(&world.driver, &world.asker.caller);
+	events_catch_up(&world.driver.events);
 	worker_events_life_handler.on_forked(played(&world));
 	ck_assert_str_eq(told(&world.asker), "");
 	close_world(&world);
@@ -640,7 +761,11 @@ int main(void)
 		a_failure_is_told_with_its_attempts,
 		a_call_is_given_up,
 		who_leaves_hears_nothing_more,
-		events_are_counted_while_one_is_behind,
+		events_wait_for_one_that_is_behind,
+		events_that_are_not_kept_are_counted,
+		events_that_came_before,
+		events_of_which_none_is_kept,
+		nobody_hears_after_it_left,
 		a_step_brings_its_verdict,
 		a_process_answers,
 		a_worker_keeps_its_configuration,

@@ -75,11 +75,11 @@ class Stream(_Parts):
 
 
 class Events(_Parts):
-    """Events of the daemon: an iterator over maps, each with "kind", "seq", "at_ms" and the keys
-    of its kind; created by Client.subscribe.
+    """Events of the daemon: an iterator over maps, each with "kind", "seq", "at_ms", "epoch" and
+    the keys of its kind; created by Client.subscribe.
 
-    It waits for the next event without a time limit.  "lost" in a map is the number of events
-    before it that were dropped because they were not read in time.
+    It waits for the next event without a time limit.  An event of the kind "gap" stands for those
+    that were not read in time; its "lost" is how many they were.
 
     Attributes:
         kinds (list[str]): the kinds of events that are delivered.

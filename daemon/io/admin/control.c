@@ -190,48 +190,123 @@ static int read_kind(struct reader *reader, unsigned *kinds)
 	return -EINVAL;
 }
 
-/* [], [nil] or [[kind, ...]]; none: all. */
-static int read_kinds(struct bytes params, unsigned *ret_kinds)
+/* nil, or an array of kinds; none: all. */
+static int read_kinds(struct reader *reader, unsigned *ret_kinds)
 {
-	struct reader reader;
 	uint32_t count;
 
-	*ret_kinds = (1u << EVENT_KIND_COUNT_) - 1;
-	reader_init(&reader, params.data, params.len);
-	if (read_array(&reader, &count) < 0 || count > 1)
-		return -EINVAL;
-	if (count == 0 || read_nil(&reader) == 0)
+	if (read_nil(reader) == 0)
 		return 0;
-	if (read_array(&reader, &count) < 0)
+	if (read_array(reader, &count) < 0)
 		return -EINVAL;
-	if (count == 0)
-		return 0;
-	*ret_kinds = 0;
+	if (count > 0)
+		*ret_kinds = 0;
 	while (count-- > 0)
-		if (read_kind(&reader, ret_kinds) < 0)
+		if (read_kind(reader, ret_kinds) < 0)
 			return -EINVAL;
 	return 0;
 }
 
-static enum errcode subscribe(struct driver *driver, struct caller *caller, struct bytes params,
-			      struct buf *out, char *why)
-{
+/* What is asked for. */
+struct subscription {
 	unsigned kinds;
+	bool has_since;
+	uint64_t since;
+	uint64_t epoch; /* 0: any */
+};
+
+/* The map of options. */
+static int read_options(struct reader *reader, struct subscription *ret)
+{
+	struct bytes key, value;
+	uint32_t pairs;
+
+	if (read_nil(reader) == 0)
+		return 0;
+	if (read_map(reader, &pairs) < 0)
+		return -EINVAL;
+	while (pairs-- > 0) {
+		int r;
+
+		if (read_str(reader, &key) < 0)
+			return -EINVAL;
+		if (bytes_equal(key, "since")) {
+			r = read_uint(reader, &ret->since);
+			ret->has_since = true;
+		} else if (bytes_equal(key, "epoch")) {
+			r = read_uint(reader, &ret->epoch);
+		} else {
+			r = read_value(reader, &value);
+		}
+		if (r < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* [], [kinds] or [kinds, options]. */
+static int read_subscription(struct bytes params, struct subscription *ret)
+{
+	struct reader reader;
+	uint32_t count;
+
+	*ret = (struct subscription){.kinds = (1u << EVENT_KIND_COUNT_) - 1};
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count > 2)
+		return -EINVAL;
+	if (count > 0 && read_kinds(&reader, &ret->kinds) < 0)
+		return -EINVAL;
+	return count > 1 ? read_options(&reader, ret) : 0;
+}
+
+static void pack_kinds(struct buf *out, unsigned kinds)
+{
 	uint32_t count = 0;
 
-	if (read_kinds(params, &kinds) < 0)
-		return wrong(why, ERR_invalid_request,
-			     "a list of kinds is wanted: breaker failover recovery health worker "
-			     "session error");
-	events_subscribe(&driver->events, caller, kinds);
 	for (unsigned i = 0; i < EVENT_KIND_COUNT_; i++)
 		count += (kinds & 1u << i) != 0;
-	pack_map(out, 1);
 	pack_str(out, "kinds");
 	pack_array(out, count);
 	for (unsigned i = 0; i < EVENT_KIND_COUNT_; i++)
 		if (kinds & 1u << i)
 			pack_str(out, event_kind_name((enum event_kind)i));
+}
+
+/* The kinds, in words. */
+static enum errcode refuse_subscription(char *why)
+{
+	size_t len =
+		(size_t)snprintf(why, CONTROL_WHY_SIZE,
+				 "[kinds] or [kinds, {since, epoch}] is wanted; the kinds are");
+
+	for (unsigned i = 0; i < EVENT_KIND_COUNT_ && len < CONTROL_WHY_SIZE; i++)
+		len += (size_t)snprintf(why + len, CONTROL_WHY_SIZE - len, " %s",
+					event_kind_name((enum event_kind)i));
+	return ERR_invalid_request;
+}
+
+static enum errcode subscribe(struct driver *driver, struct caller *caller, struct bytes params,
+			      struct buf *out, char *why)
+{
+	struct events *events = &driver->events;
+	struct subscription wanted;
+	uint64_t lost = 0;
+
+	if (read_subscription(params, &wanted) < 0)
+		return refuse_subscription(why);
+	/* Numbers of an earlier start of the daemon say nothing. */
+	if (wanted.epoch != 0 && wanted.epoch != events->epoch)
+		wanted.since = 0;
+	if (wanted.has_since)
+		lost = events_subscribe_since(events, caller, wanted.kinds, wanted.since);
+	else
+		events_subscribe(events, caller, wanted.kinds);
+	pack_map(out, wanted.has_since ? 4 : 3);
+	pack_kinds(out, wanted.kinds);
+	pack_named_uint(out, "epoch", events->epoch);
+	pack_named_uint(out, "seq", events->sequence);
+	if (wanted.has_since)
+		pack_named_uint(out, "lost", lost);
 	return ERR_NONE;
 }
 

@@ -69,6 +69,7 @@ struct config_daemon {
 	usec_t key_ttl;
 	size_t key_bytes_max; /* bytes in the kept answers of all keys */
 	unsigned errors_kept;
+	unsigned events_kept;
 	enum config_cgroups cgroups;
 	enum log_level log_level;
 	enum log_target log_target;

@@ -118,7 +118,12 @@ struct caller {
 	struct list_node in_turned; /* until the engine is told of is_held */
 	struct list_node in_subscribers;
 	unsigned event_kinds; /* that it has subscribed to: a mask of 1u << enum event_kind */
-	uint64_t events_lost; /* since the last event that it took */
+	/* These are of events.c. */
+	bool is_behind;	     /* it did not take an event: it gets the next ones from what is kept */
+	uint64_t event_seen; /* seq of the last event that it got, or that was none for it */
+	uint64_t events_waiting;  /* kept events that it has to get while it is behind */
+	uint64_t events_lost;	  /* since the last event that it took */
+	struct list_node in_late; /* while it is to be given what it has missed */
 };
 
 /* A caller without calls who may ask and not control; the rest is set by whoever embeds it. */

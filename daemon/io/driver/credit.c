@@ -105,6 +105,7 @@ static void count_taken(struct call *call)
 
 void driver_caller_took(struct driver *driver, struct caller *caller)
 {
+	events_caller_took(&driver->events, caller);
 	/* What a step ends leaves the list, so the others are found from its front. */
 	for (unsigned left = caller->unread.len; left > 0 && !list_empty(&caller->unread); left--) {
 		struct list_node *node = list_first(&caller->unread);

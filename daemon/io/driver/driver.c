@@ -34,6 +34,7 @@ static void on_timer(void *owner)
 	}
 	if (driver->memory.check_at <= now && !engine_stopping(driver->engine))
 		memory_pressure_check(driver);
+	overloads_check(driver);
 	driver_set_timer(driver);
 }
 
@@ -58,6 +59,7 @@ static void on_turn(void *owner)
 	flow_hold_callers(driver);
 	worker_events_handle_notes(driver);
 	memory_pressure_relieve(driver);
+	events_catch_up(&driver->events);
 	if (driver->has_stopped) {
 		driver->has_stopped = false;
 		driver->on_stopped(driver->owner);
@@ -106,7 +108,7 @@ static int make_reports(struct driver *driver)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_limits[i].per_second = REFUSAL_LINES;
-	return 0;
+	return overloads_init(&driver->overloads, (unsigned)driver->config->pool_count);
 }
 
 static int make_tables(struct driver *driver)
@@ -212,10 +214,11 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	list_init(&driver->noted);
 	list_init(&driver->turned_callers);
 	list_init(&driver->callers);
-	events_init(&driver->events, driver);
 	seed_spans(driver);
 	starts_init(&driver->starts);
-	r = rights_init(&driver->rights, config);
+	r = events_init(&driver->events, driver, config->daemon.events_kept);
+	if (r == 0)
+		r = rights_init(&driver->rights, config);
 	if (r == 0)
 		r = make_all(driver);
 	if (r < 0) {
@@ -287,6 +290,7 @@ void driver_done(struct driver *driver)
 	driver->start_faults = NULL;
 	free(driver->last_failures);
 	driver->last_failures = NULL;
+	overloads_done(&driver->overloads);
 	events_done(&driver->events);
 	rights_done(&driver->rights);
 	config_unref(driver->config);

@@ -146,7 +146,6 @@ void error_report_record(struct driver *driver, const struct error_record *recor
 {
 	error_report_line(record, what, held);
 	error_log_add(&driver->errors, record);
-	notify_error(driver, &record->audience, record->error);
 }
 
 void error_report(struct driver *driver, const struct error_record *record, const char *what)
@@ -156,6 +155,9 @@ void error_report(struct driver *driver, const struct error_record *record, cons
 						   : &driver->error_limit;
 	unsigned held;
 
+	notify_error(driver, &record->audience, record->error);
+	if (record->kind == ERROR_OF_REQUEST)
+		overload_note(driver, record->audience.pool, record->error->code);
 	if (log_limit_pass(limit, loop_now(driver->loop), &held))
 		error_report_record(driver, record, what, held);
 	else

@@ -10,11 +10,11 @@ struct error_record;
 /*
  * Reports an error of the pool in all three ways: `what` begins the line in the log, and what is
  * particular about the error only its audience gets to read.  When there are too many errors in a
- * second, some are only counted, and the next line in the log says how many.
+ * second, some become an event and are counted, and the next line in the log says how many.
  */
 void error_report(struct driver *driver, const struct error_record *record, const char *what);
 
-/* The same without that limit; `held`: so many before it were only counted. */
+/* The line and the entry of poold.errors, without that limit and without the event; `held`: so many before it were only counted. */
 void error_report_record(struct driver *driver, const struct error_record *record, const char *what,
 			 unsigned held);
 

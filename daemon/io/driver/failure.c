@@ -4,6 +4,7 @@
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 #include "daemon/io/driver/error_report.h"
+#include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 #include "protocol/utf8.h"
@@ -463,9 +464,10 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 	buf_free(&detail);
 }
 
-void failure_note(const struct driver *driver, const struct driver_step *step, struct call *call,
+void failure_note(struct driver *driver, const struct driver_step *step, struct call *call,
 		  const struct effect *effect)
 {
+	const struct audience audience = {.uid = call->caller->uid, .pool = effect->failed.from};
 	struct facts facts = facts_of(driver, step, call, effect);
 	struct error error = error_of(&facts);
 	char message[MESSAGE_SIZE];
@@ -477,6 +479,7 @@ void failure_note(const struct driver *driver, const struct driver_step *step, s
 			    usec_sub(facts.request.sent, facts.request.submitted));
 	if (call->history)
 		call->history->delay = effect->failed.delay;
+	notify_retry(driver, &audience, &error, effect);
 	if (log_is_enabled(LOG_LEVEL_DEBUG)) {
 		const struct error_record record = {
 			.kind = ERROR_OF_REQUEST, .error = &error, .caller = call->caller};

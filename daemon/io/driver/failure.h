@@ -20,7 +20,7 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 		    const struct effect *effect);
 
 /* Adds what EFFECT_RETRY says to the call's attempt history: the request goes on. */
-void failure_note(const struct driver *driver, const struct driver_step *step, struct call *call,
+void failure_note(struct driver *driver, const struct driver_step *step, struct call *call,
 		  const struct effect *effect);
 
 /* The life ended because its worker can't work as it is configured (exit status 78): requests that

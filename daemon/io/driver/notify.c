@@ -297,7 +297,12 @@ void notify_session(struct driver *driver, const struct effect *effect)
 	bool is_shared = driver->config->daemon.sessions_shared;
 	struct audience audience = {.pool = NO_SLOT};
 	const char *what = "ended";
-	struct buf *out = events_begin(&driver->events, EVENT_KIND_session, is_shared ? 3 : 2);
+	/* A session that is used, moved and closed succeeds. */
+	bool is_loss =
+		!effect->session.has_begun &&
+		(reason == SESSION_LOST || reason == SESSION_EXPIRED || reason == SESSION_EVICTED);
+	struct buf *out = (is_loss ? events_begin : events_begin_passing)(
+		&driver->events, EVENT_KIND_session, is_shared ? 3 : 2);
 
 	if (!out)
 		return;
@@ -356,6 +361,96 @@ void notify_end(struct driver *driver, const struct caller *caller, enum caller_
 	pack_named_uint(out, "pid", (uint64_t)(caller->pid > 0 ? caller->pid : 0));
 	pack_named_text(out, "client",
 			(struct bytes){(const uint8_t *)caller->name, strlen(caller->name)});
+	events_send(&driver->events);
+}
+
+void notify_retry(struct driver *driver, const struct audience *audience, const struct error *error,
+		  const struct effect *effect)
+{
+	struct buf *out = events_begin(&driver->events, EVENT_KIND_retry, 7);
+
+	if (!out)
+		return;
+	pack_named_str(out, "pool", error->pool);
+	pack_named_str(out, "to", pool_name(driver, effect->pool));
+	pack_named_uint(out, "request", error->request);
+	pack_named_uint(out, "worker", error->worker);
+	pack_named_uint(out, "attempt", error->attempt);
+	pack_named_str(out, "code", errcode_name(error->code));
+	pack_named_ms(out, "delay_ms", effect->failed.delay);
+	out = events_restrict(&driver->events, audience, 1);
+	pack_named_text(out, "message",
+			(struct bytes){(const uint8_t *)error->message, strlen(error->message)});
+	events_send(&driver->events);
+}
+
+static void pack_pool(const struct driver *driver, struct buf *out, uint32_t pool)
+{
+	pack_str(out, "pool");
+	if (pool == NO_SLOT)
+		pack_nil(out);
+	else
+		pack_str(out, pool_name(driver, pool));
+}
+
+void notify_overload(struct driver *driver, uint32_t pool, const struct overload *overload,
+		     bool begins)
+{
+	const char *code = errcode_name(overload->code);
+	const char *name = pool == NO_SLOT ? NULL : pool_name(driver, pool);
+	usec_t lasted = usec_sub(loop_now(driver->loop), overload->since);
+	const struct log_field fields[] = {{"pool", name}, {"code", code}};
+	struct buf *out;
+
+	if (begins)
+		log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields), "overload begins: %s",
+			  errcode_info(overload->code)->text);
+	else
+		log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
+			  "overload ends: %" PRIu64 " requests were refused in %.1f s",
+			  overload->refused, (double)lasted / USEC_PER_SEC);
+	out = events_begin(&driver->events, EVENT_KIND_overload, 5);
+	if (!out)
+		return;
+	pack_pool(driver, out, pool);
+	pack_named_str(out, "what", begins ? "begins" : "ends");
+	pack_named_str(out, "code", code);
+	pack_named_uint(out, "refused", overload->refused);
+	pack_named_ms(out, "duration_ms", lasted);
+	events_send(&driver->events);
+}
+
+void notify_config(struct driver *driver, enum log_level level, uint32_t pool, const char *what,
+		   const char *text)
+{
+	const struct audience operators = {.uid = RIGHTS_NO_UID, .pool = pool};
+	const struct log_field fields[] = {
+		{"pool", pool == NO_SLOT ? NULL : pool_name(driver, pool)}};
+	struct buf *out;
+
+	log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s", text);
+	out = events_begin(&driver->events, EVENT_KIND_config, 2);
+	if (!out)
+		return;
+	pack_pool(driver, out, pool);
+	pack_named_str(out, "what", what);
+	pack_named_str(events_restrict(&driver->events, &operators, 1), "text", text);
+	events_send(&driver->events);
+}
+
+void notify_daemon(struct driver *driver, const char *what, bool is_open, const char *text)
+{
+	const struct audience operators = {.uid = RIGHTS_NO_UID, .pool = NO_SLOT};
+	struct buf *out;
+
+	log_event(LOG_LEVEL_NOTICE, NULL, NULL, 0, "%s", text);
+	out = events_begin(&driver->events, EVENT_KIND_daemon, is_open ? 2 : 1);
+	if (!out)
+		return;
+	pack_named_str(out, "what", what);
+	if (!is_open)
+		out = events_restrict(&driver->events, &operators, 1);
+	pack_named_str(out, "text", text);
 	events_send(&driver->events);
 }
 

@@ -12,6 +12,7 @@
 struct audience;
 struct driver;
 struct effect;
+struct overload;
 
 /* A line about a worker, and an event: `what` is "started", "ready", "ended" and the like. */
 void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,
@@ -34,6 +35,18 @@ void notify_recovery(struct driver *driver, const struct effect *effect);
 void notify_session(struct driver *driver, const struct effect *effect);
 /* The loop stood still, and the machine was suspended, for so long; one may be 0. */
 void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended);
+/* An attempt failed with this error, and the request is tried again. */
+void notify_retry(struct driver *driver, const struct audience *audience, const struct error *error,
+		  const struct effect *effect);
+/* NO_SLOT: the daemon. */
+void notify_overload(struct driver *driver, uint32_t pool, const struct overload *overload,
+		     bool begins);
+/* What is configured changed: `what` in one word or two, `text` in a sentence, which is also the
+ * line in the log, for those who may control the pool.  NO_SLOT: it is about the daemon. */
+void notify_config(struct driver *driver, enum log_level level, uint32_t pool, const char *what,
+		   const char *text);
+/* "ready" or "stopping"; the text is the line in the log.  `is_open`: everybody may read it. */
+void notify_daemon(struct driver *driver, const char *what, bool is_open, const char *text);
 void notify_error(struct driver *driver, const struct audience *audience,
 		  const struct error *error);
 /* The event alone: the caller was cut off. */

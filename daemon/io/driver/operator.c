@@ -1,11 +1,13 @@
 #include "daemon/io/driver/operator.h"
 
+#include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 #include "daemon/io/driver/submit.h"
 #include "daemon/io/worker/forkserver.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 static enum errcode verdict_on(struct driver *driver, const struct engine_event *event)
 {
@@ -68,17 +70,31 @@ enum errcode operator_restart(struct driver *driver, uint32_t pool)
 enum errcode operator_resize(struct driver *driver, uint32_t pool, unsigned min, unsigned max)
 {
 	struct engine_event event = {.type = EVENT_RESIZE, .pool = pool};
+	enum errcode code;
+	char text[128];
 
 	event.size.min = min;
 	event.size.max = max;
-	return verdict_on(driver, &event);
+	code = verdict_on(driver, &event);
+	snprintf(text, sizeof(text), "the pool has %u to %u workers now, until the daemon restarts",
+		 min, max);
+	if (code == ERR_NONE)
+		notify_config(driver, LOG_LEVEL_NOTICE, pool, "resized", text);
+	return code;
 }
 
 enum errcode operator_set_drained(struct driver *driver, uint32_t pool, bool drained)
 {
 	struct engine_event event = {.type = drained ? EVENT_DRAIN : EVENT_RESUME, .pool = pool};
+	enum errcode code = verdict_on(driver, &event);
 
-	return verdict_on(driver, &event);
+	if (code == ERR_NONE && drained)
+		notify_config(driver, LOG_LEVEL_NOTICE, pool, "drained",
+			      "an operator took the pool out of service");
+	else if (code == ERR_NONE)
+		notify_config(driver, LOG_LEVEL_NOTICE, pool, "resumed",
+			      "an operator put the pool back into service");
+	return code;
 }
 
 enum errcode operator_kill(struct driver *driver, uint32_t worker, int signal)

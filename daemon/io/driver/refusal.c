@@ -48,10 +48,13 @@ void refusal_report(struct driver *driver, const struct caller *caller, uint32_t
 
 	driver->stats.requests_refused++;
 	driver->stats.refusals[error->code]++;
-	if (!may_report(driver, &driver->refusals.codes[error->code], &held))
-		return;
 	record.error = error;
 	record.audience.pool = pool;
+	notify_error(driver, &record.audience, error);
+	if (error->code == ERR_memory_limit)
+		overload_note(driver, NO_SLOT, error->code);
+	if (!may_report(driver, &driver->refusals.codes[error->code], &held))
+		return;
 	error_report_record(driver, &record, "request refused", held);
 }
 
@@ -62,9 +65,10 @@ void refusal_report_lost(struct driver *driver, const struct caller *caller,
 	unsigned held;
 
 	driver->stats.answers_lost++;
+	record.error = error;
+	notify_error(driver, &record.audience, error);
 	if (!may_report(driver, &driver->error_limit, &held))
 		return;
-	record.error = error;
 	error_report_record(driver, &record, "answer lost", held);
 }
 
@@ -98,11 +102,13 @@ void refusal_report_end(struct driver *driver, const struct caller *caller, enum
 	unsigned held;
 
 	driver->stats.ends[end]++;
-	if (!caller_end_is_cut_off(end) || !may_report(driver, &driver->refusals.ends[end], &held))
+	if (!caller_end_is_cut_off(end))
+		return;
+	notify_end(driver, caller, end);
+	if (!may_report(driver, &driver->refusals.ends[end], &held))
 		return;
 	record.end = end;
 	if (!is_logged_elsewhere(end))
 		log_end(caller, end, held);
 	error_log_add(&driver->errors, &record);
-	notify_end(driver, caller, end);
 }

@@ -22,6 +22,7 @@
 #include "daemon/io/driver/last_failure.h"
 #include "daemon/io/driver/memory_pressure.h"
 #include "daemon/io/driver/namesakes.h"
+#include "daemon/io/driver/overload.h"
 #include "daemon/io/driver/refusal.h"
 #include "daemon/io/driver/request_log.h"
 #include "daemon/io/driver/rights.h"
@@ -86,6 +87,7 @@ struct driver {
 	struct request_log request_log;	    /* of requests that did not fail */
 	struct start_fault *start_faults;   /* of each pool */
 	struct last_failure *last_failures; /* of each pool */
+	struct overloads overloads;
 
 	/* The owner's, set before driver_start. */
 	void (*on_change)(void *owner);	 /* the health of a pool or the number of its workers

@@ -10,6 +10,7 @@ static usec_t next_deadline(const struct driver *driver)
 
 	if (engine_open_requests(driver->engine) > 0)
 		next = usec_min(next, usec_add(loop_now(driver->loop), STALL_PULSE));
+	next = usec_min(next, driver->overloads.check_at);
 	return engine_stopping(driver->engine) ? next : usec_min(next, driver->memory.check_at);
 }
 

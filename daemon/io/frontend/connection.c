@@ -29,6 +29,10 @@
 /* A longer answer that lies nowhere in a chunk is copied in one piece, if there is memory for it. */
 #define COPIED_MAX ((size_t)64 * 1024)
 
+/* A client with more unread output than this gets its events later, from what the daemon keeps: so a
+ * thousand of them that never read need little memory. */
+#define EVENTS_UNREAD_MAX ((size_t)64 * 1024)
+
 /* How long a caller is asked to wait before it tries again when nothing better is known. */
 #define REFUSED_FOR (100 * USEC_PER_MSEC)
 
@@ -197,7 +201,7 @@ static bool send_event(struct caller *caller, struct bytes map)
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
 	size_t len;
 
-	if (connection->is_gone || connection->link.out.bytes > unread_max(connection))
+	if (connection->is_gone || connection->link.out.bytes > EVENTS_UNREAD_MAX)
 		return false;
 	len = envelope_put_notification(head, name);
 	head[len++] = 0x91; /* [map] */

@@ -4,6 +4,7 @@
 #include "daemon/io/base/log.h"
 #include "daemon/io/base/passing.h"
 #include "daemon/io/driver/driver.h"
+#include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/listener.h"
@@ -102,13 +103,16 @@ static void log_given_up(const struct daemon *daemon)
 
 static void notify_ready(struct daemon *daemon)
 {
+	char text[256];
+
 	daemon->ready_reported = true;
 	daemon->driver.has_started = true;
 	event_del(&daemon->start_timer);
 	systemd_ready(daemon->systemd);
 	await_pending(daemon);
 	log_given_up(daemon);
-	log_notice("ready: listening on %s", daemon->config->daemon.socket);
+	snprintf(text, sizeof(text), "ready: listening on %s", daemon->config->daemon.socket);
+	notify_daemon(&daemon->driver, "ready", true, text);
 }
 
 static void on_change(void *owner)
@@ -214,10 +218,12 @@ static void on_place(void *owner)
 static void stop(struct daemon *daemon, int number, const char *sender)
 {
 	bool again = driver_is_stopping(&daemon->driver);
-	char name[32];
+	char name[32], text[256];
 
 	signals_name(number, name, sizeof(name));
-	log_notice("%s: %s (%s)", name, again ? "stopping at once" : "draining", sender);
+	snprintf(text, sizeof(text), "%s: %s (%s)", name, again ? "stopping at once" : "draining",
+		 sender);
+	notify_daemon(&daemon->driver, "stopping", false, text);
 	if (daemon->is_closing) {
 		finish(daemon);
 		return;
@@ -235,12 +241,16 @@ static void on_signal(void *owner, int number, const char *sender)
 {
 	struct daemon *daemon = owner;
 
-	if (number != SIGHUP || daemon->manner->in_terminal)
+	char text[256];
+
+	if (number != SIGHUP || daemon->manner->in_terminal) {
 		stop(daemon, number, sender);
-	else
-		log_warning("SIGHUP: the configuration is read at start only; restart to change it "
-			    "(%s)",
-			    sender);
+		return;
+	}
+	snprintf(text, sizeof(text),
+		 "SIGHUP: the configuration is read at start only; restart to change it (%s)",
+		 sender);
+	notify_config(&daemon->driver, LOG_LEVEL_WARNING, NO_SLOT, "not reloaded", text);
 }
 
 /* --- changed files --- */
@@ -251,7 +261,8 @@ static void on_files_changed(void *owner)
 
 	if (driver_is_stopping(&daemon->driver))
 		return;
-	log_notice("Python files have changed: the workers are replaced one after the other");
+	notify_config(&daemon->driver, LOG_LEVEL_NOTICE, NO_SLOT, "files changed",
+		      "Python files have changed: the workers are replaced one after the other");
 	for (uint32_t i = 0; i < daemon->config->pool_count; i++)
 		operator_restart(&daemon->driver, i);
 }
