@@ -393,6 +393,7 @@ lint: format-check
 # The parts of the documents that the code says.
 docs: $(O)/poold $(O)/poolctl
 	@O=$(O) sh tests/lint/errors.sh --write
+	@O=$(O) sh tests/lint/metrics.sh --write
 	@$(O)/poolctl completion >client/poolctl/poolctl.bash-completion
 
 clean:
