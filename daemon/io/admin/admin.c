@@ -10,6 +10,7 @@
 #include "protocol/read.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -115,7 +116,7 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		report_pools(driver, caller, out);
 		break;
 	case METHOD_workers:
-		report_workers(driver, caller, out);
+		report_workers(driver, caller, UINT_MAX, out);
 		break;
 	case METHOD_stats:
 		report_stats(driver, out);

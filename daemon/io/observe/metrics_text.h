@@ -24,7 +24,7 @@ struct metrics_text {
 
 /* The values of a metric's labels, in the order of metrics.def: LABELS("a", "b"). */
 #define LABELS(...) ((const char *const[METRIC_LABELS_MAX]){__VA_ARGS__})
-#define NO_LABELS   NULL
+#define NO_LABELS   LABELS("")
 
 /* Writes the lines before the samples of a metric: help, type and, in OpenMetrics, unit. */
 void metrics_begin(struct metrics_text *text, enum metric metric);
