@@ -39,6 +39,7 @@ static void write_counters(const struct driver *driver, struct metrics_text *tex
 #undef COUNTER
 }
 
+/* Those with 0 too: of a counter that appears with its first error nobody can tell that it grew. */
 static void write_errors(const struct driver *driver, struct metrics_text *text)
 {
 	metrics_begin(text, METRIC_errors);
@@ -48,11 +49,10 @@ static void write_errors(const struct driver *driver, struct metrics_text *text)
 		for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
 			const struct errinfo *info = errcode_info((enum errcode)code);
 
-			if (stats->errors[code] > 0)
-				metrics_put(text,
-					    LABELS(metrics_pool_name(driver, i), info->name,
-						   errcategory_name(info->category)),
-					    stats->errors[code]);
+			metrics_put(text,
+				    LABELS(metrics_pool_name(driver, i), info->name,
+					   errcategory_name(info->category)),
+				    stats->errors[code]);
 		}
 	}
 }
@@ -135,14 +135,13 @@ static void write_hists(const struct driver *driver, struct metrics_text *text)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-#define HISTOGRAM(metric, field)                                                                   \
+#define HISTOGRAM(metric, hist)                                                                    \
 	metrics_begin(text, METRIC_##metric);                                                      \
 	for (uint32_t i = 0; i < count; i++)                                                       \
-		metrics_put_hist(text, LABELS(metrics_pool_name(driver, i)),                       \
-				 &engine_pool_stats(driver->engine, i)->field);
-	HISTOGRAM(queue_seconds, queue_time)
-	HISTOGRAM(run_seconds, run_time)
-	HISTOGRAM(request_seconds, total_time)
+		metrics_put_hist(text, LABELS(metrics_pool_name(driver, i)), hist);
+	HISTOGRAM(queue_seconds, &engine_pool_stats(driver->engine, i)->queue_time)
+	HISTOGRAM(run_seconds, &engine_pool_stats(driver->engine, i)->run_time)
+	HISTOGRAM(request_seconds, &engine_pool_stats(driver->engine, i)->total_time)
 #undef HISTOGRAM
 }
 
