@@ -392,6 +392,7 @@ lint: format-check
 docs: $(O)/poold $(O)/poolctl
 	@O=$(O) sh tests/lint/errors.sh --write
 	@sh tests/lint/events.sh --write
+	@O=$(O) sh tests/lint/metrics.sh --write
 	@$(O)/poolctl completion >client/poolctl/poolctl.bash-completion
 
 clean:

@@ -3,6 +3,7 @@
 #include "daemon/io/base/passing.h"
 #include "daemon/io/config/config.h"
 #include "daemon/io/config/matrix.h"
+#include "daemon/io/observe/metrics_table.h"
 #include "daemon/io/service/daemon.h"
 #include "daemon/io/service/run.h"
 #include "daemon/io/service/signals.h"
@@ -25,6 +26,7 @@ static const char usage[] =
 	"  -t, --test           check the configuration, print it as it is understood, and exit\n"
 	"      --help-config    print every option of the configuration\n"
 	"      --help-errors    print what is done about each error, as a table in Markdown\n"
+	"      --help-metrics   print every metric, as a table in Markdown\n"
 	"  -V, --version        print the version\n"
 	"  -h, --help           print this\n"
 	"\n"
@@ -42,13 +44,10 @@ struct options {
 static int parse_options(int argc, char **argv, struct options *ret)
 {
 	static const struct option long_options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"test", no_argument, NULL, 't'},
-		{"help-config", no_argument, NULL, 'd'},
-		{"help-errors", no_argument, NULL, 'e'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
+		{"help-config", no_argument, NULL, 'd'},  {"help-errors", no_argument, NULL, 'e'},
+		{"help-metrics", no_argument, NULL, 'm'}, {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -65,6 +64,9 @@ static int parse_options(int argc, char **argv, struct options *ret)
 			break;
 		case 'e':
 			ret->describe = matrix_describe;
+			break;
+		case 'm':
+			ret->describe = metrics_describe;
 			break;
 		case 'V':
 			ret->version = true;

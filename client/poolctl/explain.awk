@@ -3,7 +3,7 @@
 #   docs/ERRORS.md        the table of error codes, and a paragraph for each
 #   event.def             the kinds of events, as lines of tests/lint/event_table.awk
 #   poold.catalog         the entries of the journal with a MESSAGE_ID
-#   metrics.def           METRIC(name, KIND, "labels", "help")
+#   metrics.def           METRIC(name, KIND, UNIT, "labels", "help")
 #   the headers           COUNTER(name, "help") of metrics, STATE(NAME, "name", ..., "sentence") of states
 # usage: awk -f event_table.awk event.def | awk -f explain.awk RUNBOOK.md ERRORS.md - poold.catalog HEADER...
 
@@ -86,7 +86,7 @@ function end_macro(	name, rest, part, labels)
 	} else if (macro_kind == "COUNTER") {
 		name = rest
 		sub(/,.*/, "", name)
-		row("metric", "poold_" trim(name) "_total", "a counter: it only grows while the daemon lives", \
+		row("metric", "poold_" trim(name) "_total", "a counter" (FILENAME ~ /core\/stats/ ? "; labels: pool" : ""), \
 		    last_string(rest))
 	} else {
 		sub(/^[^"]*"/, "", rest)

@@ -1,5 +1,5 @@
 /*
- * Packets and lines on any bytes.  The first byte chooses which, the second the limit, the third
+ * Packets, lines and heads of HTTP on any bytes.  The first byte chooses which, the second the limit, the third
  * how they are split.
  *
  *  - the frames are those of a scanner that sees everything at once
@@ -14,6 +14,28 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+/* The same for a head of HTTP: it ends with the first empty line behind one that is not empty. */
+static enum skip_result find_head(const uint8_t *data, size_t len, size_t limit, size_t *ret_end)
+{
+	size_t begin = 0, texts = 0;
+
+	for (size_t at = 0; at < len; at++) {
+		if (at == limit)
+			return SKIP_TOO_LARGE;
+		texts += data[at] != '\r' && data[at] != '\n';
+		if (data[at] != '\n')
+			continue;
+		*ret_end = at + 1;
+		while (begin < at && data[begin] == '\r')
+			begin++;
+		if (begin == at && texts > 0)
+			return SKIP_DONE;
+		begin = at + 1;
+	}
+	*ret_end = len;
+	return SKIP_MORE;
+}
+
 /* The frame at `data`: its end in *ret_end where it is whole. */
 static enum skip_result find(enum framing_kind kind, const uint8_t *data, size_t len, size_t limit,
 			     size_t *ret_end)
@@ -27,6 +49,8 @@ static enum skip_result find(enum framing_kind kind, const uint8_t *data, size_t
 		*ret_end = newline ? (size_t)(newline - data) + 1 : len;
 		return newline ? SKIP_DONE : SKIP_MORE;
 	}
+	if (kind == FRAMING_HTTP)
+		return find_head(data, len, limit, ret_end);
 	if (len < FRAMING_HEAD)
 		return SKIP_MORE;
 	length = (uint64_t)data[0] << 24 | (uint64_t)data[1] << 16 | (uint64_t)data[2] << 8 |
@@ -60,12 +84,13 @@ static enum skip_result feed(struct framing *framing, const uint8_t *data, size_
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct framing framing;
+	static const enum framing_kind kinds[] = {FRAMING_PACKET4, FRAMING_LINE, FRAMING_HTTP};
 	enum framing_kind kind;
 	size_t limit, longest, at = 3;
 
 	if (len < 3)
 		return 0;
-	kind = data[0] % 2 ? FRAMING_LINE : FRAMING_PACKET4;
+	kind = kinds[data[0] % 3];
 	limit = data[1];
 	longest = (size_t)data[2] + 1;
 	framing_init(&framing, kind, limit);

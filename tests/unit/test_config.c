@@ -156,6 +156,8 @@ static const struct {
 	{SECTION_ERROR, "counts_worker", NULL, "no", "yes", "", "1"},
 	{SECTION_ERROR, "counts_breaker", NULL, "no", "yes", "", "1"},
 	{SECTION_ERROR, "fails_over", NULL, "no", "asked", "", "maybe"},
+	{SECTION_HTTP, "listen", "", "127.0.0.1:1", "unix:/a", "0.0.0.0:80", "127.0.0.1:65536"},
+	{SECTION_HTTP, "texts", "no", "no", "yes", "", "maybe"},
 };
 
 union section_values {
@@ -164,6 +166,7 @@ union section_values {
 	struct config_breaker breaker;
 	struct config_retry retry;
 	struct policy_row row;
+	struct config_http http;
 };
 
 /* Sets the option alone; NULL is no case.  A value that is taken must print as it was written. */
@@ -213,6 +216,7 @@ START_TEST(every_option_has_its_default)
 			[SECTION_POOL] = &config->pools[0],
 			[SECTION_BREAKER] = &config->pools[0].breaker,
 			[SECTION_RETRY] = &config->pools[0].retry,
+			[SECTION_HTTP] = &config->http,
 		};
 		struct buf printed;
 
@@ -232,7 +236,7 @@ START_TEST(every_refusal_says_what_is_allowed)
 	static const char *const titles[] = {
 		[SECTION_DAEMON] = "daemon",	 [SECTION_POOL] = "pool a",
 		[SECTION_BREAKER] = "breaker a", [SECTION_RETRY] = "retry a",
-		[SECTION_ERROR] = "error shed",
+		[SECTION_ERROR] = "error shed",	 [SECTION_HTTP] = "http",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -312,6 +316,9 @@ START_TEST(words_for_what_is_allowed)
 		 "abandon, immediate_retry, backoff_retry, circuit_break or failover"},
 		{OPTION_ERROR_backoff, "none, linear or exponential"},
 		{OPTION_ERROR_fails_over, "no, yes, idempotent or asked"},
+		{OPTION_HTTP_listen,
+		 "an address of this machine such as 127.0.0.1:9464 or [::1]:9464, or unix: and "
+		 "an absolute path, or empty"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -322,6 +329,42 @@ START_TEST(words_for_what_is_allowed)
 		ck_assert_str_eq(text_of(&text), cases[i].text);
 		buf_free(&text);
 	}
+}
+END_TEST
+
+/* Whoever may reach the address sees all, so it must be one that only this machine reaches. */
+START_TEST(listens_at_this_machine_only)
+{
+	static const char *const allowed[] = {"127.0.0.1:9464", "127.8.9.1:65535", "[::1]:1",
+					      "unix:/run/poold/http.sock"};
+	static const char *const refused[] = {
+		"0.0.0.0:9464",
+		"192.168.0.1:80",
+		"128.0.0.1:80",
+		"[::]:9464",
+		"[fe80::1]:9464",
+		"[::ffff:1.2.3.4]:80",
+		"[::2]:80",
+		"localhost:9464",
+		"9464",
+		":9464",
+		"127.0.0.1",
+		"127.0.0.1:0",
+		"127.0.0.1:99999",
+		"127.1:80",
+		"unix:",
+		"unix:relative",
+		"/run/x",
+		"tcp:127.0.0.1:80",
+		"http://127.0.0.1:80",
+		"unix:/0123456789012345678901234567890123456789012345678901234567890123456789"
+		"0123456789012345678901234567890123456789"};
+	const struct option *option = option_get(OPTION_HTTP_listen);
+
+	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
+		check_value(option, allowed[i], 0);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		check_value(option, refused[i], -EINVAL);
 }
 END_TEST
 
@@ -495,7 +538,8 @@ END_TEST
 	"budget_refill_below"
 #define ERROR_KEYS "severity, strategy, retries, backoff, counts_worker, counts_breaker, fails_over"
 #define SECTION_RULE                                                                               \
-	"allowed are [daemon], [pool NAME], [breaker NAME], [retry NAME] and [error NAME]\n"
+	"allowed are [daemon], [pool NAME], [breaker NAME], [retry NAME], [error NAME] and "       \
+	"[http]\n"
 #define ERROR_RULE                                                                                 \
 	"allowed are a category (initialization_error, connection_error, communication_error, "    \
 	"timeout_error, resource_error, health_check_error, session_error, application_error, "    \
@@ -794,6 +838,7 @@ int main(void)
 		every_option_keeps_its_limits,
 		every_option_has_its_default,
 		every_refusal_says_what_is_allowed,
+		listens_at_this_machine_only,
 		words_for_what_is_allowed,
 		description_has_every_option,
 		values_reach_their_fields,

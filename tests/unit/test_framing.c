@@ -43,6 +43,15 @@ static const struct frame_case cases[] = {
 	{FRAMING_LINE, BYTES("0123456789abcdefg"), SKIP_TOO_LARGE, NULL},
 	{FRAMING_LINE, BYTES("0123456789abcdef"), SKIP_MORE, NULL},
 	{FRAMING_LINE, BYTES(""), SKIP_MORE, NULL},
+	{FRAMING_HTTP, BYTES("GET\r\na\r\n\r\nmore"), SKIP_DONE, "GET\r\na\r\n\r\n"},
+	{FRAMING_HTTP, BYTES("GET\n\nmore"), SKIP_DONE, "GET\n\n"},
+	{FRAMING_HTTP, BYTES("\r\n\nGET\n\r\n"), SKIP_DONE, "\r\n\nGET\n\r\n"},
+	{FRAMING_HTTP, BYTES("GET / HTTP/1.0\n\n"), SKIP_DONE, "GET / HTTP/1.0\n\n"},
+	{FRAMING_HTTP, BYTES("GET / HTTP/1.0\r\n\n"), SKIP_TOO_LARGE, NULL},
+	{FRAMING_HTTP, BYTES("\n\n\n\n"), SKIP_MORE, NULL},
+	{FRAMING_HTTP, BYTES("\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"), SKIP_TOO_LARGE, NULL},
+	{FRAMING_HTTP, BYTES("GET\r\n\r"), SKIP_MORE, NULL},
+	{FRAMING_HTTP, BYTES(""), SKIP_MORE, NULL},
 };
 
 /* Feeds the bytes in pieces of that size.  *ret_taken: what belongs to the frame. */

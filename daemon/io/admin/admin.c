@@ -7,7 +7,10 @@
 #include "daemon/io/admin/report_recovery.h"
 #include "daemon/io/admin/report_requests.h"
 #include "daemon/io/observe/metrics.h"
+#include "protocol/read.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -36,17 +39,45 @@ static void answer_version(const struct driver *driver, struct buf *out)
 	pack_uint(out, uptime / USEC_PER_MSEC);
 }
 
-static void answer_metrics(const struct driver *driver, struct buf *out)
+/* [] or [format] */
+static int read_format(struct bytes params, enum metrics_format *ret)
 {
+	struct reader reader;
+	struct bytes format;
+	uint32_t count;
+
+	*ret = METRICS_PROMETHEUS;
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count > 1)
+		return -EINVAL;
+	if (count == 0)
+		return 0;
+	if (read_str(&reader, &format) < 0)
+		return -EINVAL;
+	if (bytes_equal(format, "openmetrics"))
+		*ret = METRICS_OPENMETRICS;
+	return *ret == METRICS_OPENMETRICS || bytes_equal(format, "prometheus") ? 0 : -EINVAL;
+}
+
+static enum errcode answer_metrics(const struct driver *driver, struct bytes params,
+				   struct buf *out, char *why)
+{
+	enum metrics_format format;
 	struct buf text;
 
+	if (read_format(params, &format) < 0) {
+		snprintf(why, CONTROL_WHY_SIZE,
+			 "[], [\"prometheus\"] or [\"openmetrics\"] is wanted");
+		return ERR_invalid_request;
+	}
 	buf_init(&text, out->max);
-	metrics_write(driver, &text);
+	metrics_write(driver, format, &text);
 	if (buf_error(&text) == 0)
 		pack_str_len(out, (const char *)text.data, text.len);
 	else
 		out->error = buf_error(&text);
 	buf_free(&text);
+	return ERR_NONE;
 }
 
 /* Methods whose parameter is how many things to report. */
@@ -85,14 +116,13 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		report_pools(driver, caller, out);
 		break;
 	case METHOD_workers:
-		report_workers(driver, caller, out);
+		report_workers(driver, caller, UINT_MAX, out);
 		break;
 	case METHOD_stats:
 		report_stats(driver, out);
 		break;
 	case METHOD_metrics:
-		answer_metrics(driver, out);
-		break;
+		return answer_metrics(driver, params, out, why);
 	case METHOD_breakers:
 		report_breakers(driver, caller, out);
 		break;

@@ -548,8 +548,17 @@ static void pack_last_words(const struct driver *driver, const struct caller *ca
 		pack_nil(out);
 }
 
+static void pack_memory(struct buf *out, const struct life *life, bool is_measured)
+{
+	pack_str(out, "rss_bytes");
+	if (!is_measured)
+		pack_nil(out);
+	else
+		pack_uint(out, life->process.pid > 0 ? process_rss(life->process.pid) : 0);
+}
+
 static void pack_worker(const struct driver *driver, const struct caller *caller, struct buf *out,
-			uint32_t index, const struct worker_view *worker)
+			uint32_t index, const struct worker_view *worker, bool is_measured)
 {
 	const struct life *life = &driver->lives[index];
 	bool is_alive = worker->state != WORKER_TERMINATED;
@@ -575,14 +584,14 @@ static void pack_worker(const struct driver *driver, const struct caller *caller
 	else
 		pack_nil(out);
 	pack_named_uint(out, "output_dropped", life->output.dropped);
-	pack_named_uint(out, "rss_bytes",
-			life->process.pid > 0 ? process_rss(life->process.pid) : 0);
+	pack_memory(out, life, is_measured);
 	pack_str(out, "steps");
 	steps_pack(&life->steps, out, loop_now(driver->loop));
 	pack_running(driver, out, index);
 }
 
-void report_workers(const struct driver *driver, const struct caller *caller, struct buf *out)
+void report_workers(const struct driver *driver, const struct caller *caller, unsigned measured,
+		    struct buf *out)
 {
 	struct worker_view worker;
 	uint32_t count = 0;
@@ -594,8 +603,10 @@ void report_workers(const struct driver *driver, const struct caller *caller, st
 	pack_array(out, count);
 	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
 		engine_view_worker(driver->engine, i, &worker);
-		if (worker.is_shown)
-			pack_worker(driver, caller, out, i, &worker);
+		if (!worker.is_shown)
+			continue;
+		pack_worker(driver, caller, out, i, &worker, measured > 0);
+		measured -= measured > 0;
 	}
 }
 

@@ -10,7 +10,9 @@
 void report_health(const struct driver *driver, struct buf *out);
 void report_status(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_pools(const struct driver *driver, const struct caller *caller, struct buf *out);
-void report_workers(const struct driver *driver, const struct caller *caller, struct buf *out);
+/* Reads the memory of the first `measured` workers, which takes some ten microseconds each. */
+void report_workers(const struct driver *driver, const struct caller *caller, unsigned measured,
+		    struct buf *out);
 void report_stats(const struct driver *driver, struct buf *out);
 
 /* Packs state and progress of the last rolling restart of a pool; nil: there was none. */

@@ -45,12 +45,40 @@ static enum skip_result feed_line(struct framing *framing, const uint8_t *data, 
 	return end ? SKIP_DONE : SKIP_MORE;
 }
 
+/* One byte of a head.  Returns whether the head ends with it. */
+static bool take_byte(struct framing *framing, uint8_t byte)
+{
+	bool is_empty = byte == '\n' && !framing->has_line;
+
+	if (byte == '\n')
+		framing->has_line = false;
+	else if (byte != '\r')
+		framing->has_line = framing->has_any = true;
+	return is_empty && framing->has_any;
+}
+
+static enum skip_result feed_head(struct framing *framing, const uint8_t *data, size_t len,
+				  size_t *ret_taken)
+{
+	for (size_t at = 0; at < len; at++) {
+		if (framing->taken == framing->limit)
+			return SKIP_TOO_LARGE;
+		framing->taken++;
+		*ret_taken = at + 1;
+		if (take_byte(framing, data[at]))
+			return SKIP_DONE;
+	}
+	return SKIP_MORE;
+}
+
 enum skip_result framing_feed_other(struct framing *framing, const uint8_t *data, size_t len,
 				    size_t *ret_taken)
 {
 	*ret_taken = 0;
 	if (framing->kind == FRAMING_PACKET4)
 		return feed_packet(framing, data, len, ret_taken);
+	if (framing->kind == FRAMING_HTTP)
+		return feed_head(framing, data, len, ret_taken);
 	return feed_line(framing, data, len, ret_taken);
 }
 
@@ -64,6 +92,7 @@ uint64_t framing_need(const struct framing *framing)
 			return FRAMING_HEAD - framing->taken;
 		return FRAMING_HEAD + (uint64_t)framing->length - framing->taken;
 	case FRAMING_LINE:
+	case FRAMING_HTTP:
 		break;
 	}
 	/* As much again: a long line is not moved at each of its pieces. */

@@ -10,7 +10,9 @@
 enum framing_kind {
 	FRAMING_MSGPACK = 0, /* a message is one MessagePack value, and says itself where it ends */
 	FRAMING_PACKET4,     /* four bytes of length, big-endian, before the message */
-	FRAMING_LINE	     /* a newline behind the message */
+	FRAMING_LINE,	     /* a newline behind the message */
+	FRAMING_HTTP	     /* lines up to an empty one, which belongs to the message, as do empty
+				ones before the first */
 };
 
 /* Bytes before the message in FRAMING_PACKET4. */
@@ -22,6 +24,9 @@ struct framing {
 	struct skip skip; /* FRAMING_MSGPACK */
 	uint64_t taken;	  /* the others: bytes of the frame so far */
 	uint32_t length;  /* FRAMING_PACKET4: what its head says, as far as it has come */
+	/* FRAMING_HTTP: whether the line that has begun, and any before it, has more than its end. */
+	bool has_line;
+	bool has_any;
 };
 
 /* Starts on a new frame, whose message has at most `limit` bytes. */
@@ -32,6 +37,7 @@ static inline void framing_restart(struct framing *framing)
 {
 	framing->taken = 0;
 	framing->length = 0;
+	framing->has_line = framing->has_any = false;
 	if (framing->kind == FRAMING_MSGPACK)
 		skip_init(&framing->skip, framing->limit);
 }

@@ -26,6 +26,7 @@ static void section_clear(enum option_section section, void *values)
 static void free_config(struct config *config)
 {
 	section_clear(SECTION_DAEMON, &config->daemon);
+	section_clear(SECTION_HTTP, &config->http);
 	for (size_t i = 0; i < config->pool_count; i++) {
 		section_clear(SECTION_POOL, &config->pools[i]);
 		section_clear(SECTION_BREAKER, &config->pools[i].breaker);
@@ -116,6 +117,8 @@ void config_dump(const struct config *config, struct buf *out)
 {
 	buf_printf(out, "[daemon]\n");
 	dump_section(SECTION_DAEMON, &config->daemon, out);
+	buf_printf(out, "\n[http]\n");
+	dump_section(SECTION_HTTP, &config->http, out);
 	for (size_t i = 0; i < config->pool_count; i++)
 		dump_pool(&config->pools[i], out);
 	dump_policy(&config->policy, out);
@@ -157,6 +160,7 @@ void config_describe(struct buf *out)
 		[SECTION_BREAKER] = "[breaker NAME], for the pool of that name",
 		[SECTION_RETRY] = "[retry NAME], for the pool of that name",
 		[SECTION_ERROR] = "[error NAME], for the error or category of that name",
+		[SECTION_HTTP] = "[http]",
 	};
 	static_assert(ARRAY_SIZE(titles) == SECTION_COUNT_, "a section has no title");
 

@@ -77,6 +77,12 @@ struct config_daemon {
 	unsigned log_requests;	    /* which get a line: see value_parse_requests */
 };
 
+/* Section [http].  Strings are never NULL. */
+struct config_http {
+	char *listen; /* see config_listen_parse; "": nobody listens */
+	bool texts;   /* whether who asks may read texts: messages of errors, sessions, commands */
+};
+
 /* The protocol between the daemon and the workers of a pool. */
 enum config_dialect {
 	DIALECT_POOLD = 0,
@@ -237,6 +243,7 @@ struct config_sources;
  */
 struct config {
 	struct config_daemon daemon;
+	struct config_http http;
 	struct config_pool *pools; /* in the order in which the files first name them */
 	size_t pool_count;
 	struct policy policy;		/* that of errcode.def with the changes of [error NAME] */

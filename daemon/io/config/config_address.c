@@ -72,3 +72,32 @@ int config_address_parse(const char *text, struct sockaddr_storage *ret_address,
 		return parse_tcp(text + strlen(tcp), ret_address, ret_len);
 	return -EINVAL;
 }
+
+/* 127.0.0.0/8 and ::1. */
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (address->ss_family == AF_INET) {
+		memcpy(&v4, address, sizeof(v4));
+		return ntohl(v4.sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+	}
+	memcpy(&v6, address, sizeof(v6));
+	return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
+int config_listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_len)
+{
+	static const char scheme[] = "unix:";
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	if (strncmp(text, scheme, strlen(scheme)) == 0 && text[strlen(scheme)] == '/')
+		return parse_path(text + strlen(scheme), ret_address, ret_len);
+	if (parse_tcp(text, &address, &len) < 0 || !is_loopback(&address))
+		return -EINVAL;
+	*ret_address = address;
+	*ret_len = len;
+	return 0;
+}

@@ -14,4 +14,11 @@
 int config_address_parse(const char *text, struct sockaddr_storage *ret_address,
 			 socklen_t *ret_len);
 
+/*
+ * Parses where to listen: an IP of this machine in numbers and a port, "127.0.0.1:9464" or
+ * "[::1]:9464", or "unix:" and the absolute path of a Unix socket.  An IP that others can reach is
+ * refused.  Returns as config_address_parse.
+ */
+int config_listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_len);
+
 #endif

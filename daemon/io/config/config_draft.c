@@ -28,7 +28,8 @@ static struct config *config_new(void)
 	config->self = config;
 	policy_init(&config->policy);
 	config->pools = calloc(CONFIG_POOLS_MAX, sizeof(*config->pools));
-	if (!config->pools || set_defaults(SECTION_DAEMON, &config->daemon) < 0) {
+	if (!config->pools || set_defaults(SECTION_DAEMON, &config->daemon) < 0 ||
+	    set_defaults(SECTION_HTTP, &config->http) < 0) {
 		config_unref(config);
 		return NULL;
 	}
@@ -72,6 +73,8 @@ void *config_draft_values(const struct config_draft *draft, enum option_section 
 		return &config->pools[pool].breaker;
 	case SECTION_RETRY:
 		return &config->pools[pool].retry;
+	case SECTION_HTTP:
+		return &config->http;
 	default:
 		return &config->daemon;
 	}

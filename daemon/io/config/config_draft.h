@@ -23,9 +23,9 @@ struct config_origins {
 
 struct config_draft {
 	struct config *config;
-	struct config_faults faults;   /* set `out` before anything is read */
-	struct config_faults warnings; /* `out` NULL: nobody asked for them */
-	struct config_origins daemon;
+	struct config_faults faults;		       /* set `out` before anything is read */
+	struct config_faults warnings;		       /* `out` NULL: nobody asked for them */
+	struct config_origins daemon;		       /* of [http] too: no option is in both */
 	struct config_origins pools[CONFIG_POOLS_MAX]; /* beside config.pools */
 	struct config_origins codes[ERR_COUNT_];       /* beside config.policy */
 	struct config_origins categories[ERRCAT_COUNT_];
@@ -57,7 +57,7 @@ void config_draft_free(struct config_draft *draft);
 /* Adds a pool with its defaults at the end of the configuration's.  Returns 0 or -ENOMEM. */
 int config_draft_add_pool(struct config_draft *draft, const char *name);
 
-/* The struct of one section; `pool` is ignored for [daemon]. */
+/* The struct of one section; `pool` is ignored for [daemon] and [http]. */
 void *config_draft_values(const struct config_draft *draft, enum option_section section,
 			  size_t pool);
 

@@ -10,7 +10,7 @@
 static const char *const titles[] = {
 	[SECTION_DAEMON] = "[daemon]",	      [SECTION_POOL] = "[pool NAME]",
 	[SECTION_BREAKER] = "[breaker NAME]", [SECTION_RETRY] = "[retry NAME]",
-	[SECTION_ERROR] = "[error NAME]",
+	[SECTION_ERROR] = "[error NAME]",     [SECTION_HTTP] = "[http]",
 };
 static_assert(ARRAY_SIZE(titles) == SECTION_COUNT_, "a section has no title");
 
@@ -60,6 +60,16 @@ void config_hint_key(enum option_section section, const char *key, struct buf *o
 		buf_printf(out, "did you mean %s of %s?", nearest.found, titles[section - 1]);
 }
 
+/* Whether it is the word of a section without a name. */
+static bool is_single(const char *word)
+{
+	for (enum option_section section = 0; section < SECTION_COUNT_; section++)
+		if (option_section_is_single(section) &&
+		    strcmp(word, option_section_name(section)) == 0)
+			return true;
+	return false;
+}
+
 void config_hint_section(const char *name, struct buf *out)
 {
 	static const char separators[] = " \t:.\"'/";
@@ -77,8 +87,8 @@ void config_hint_section(const char *name, struct buf *out)
 		nearest_offer(&nearest, option_section_name(section));
 	if (!nearest.found)
 		return;
-	if (strcmp(nearest.found, option_section_name(SECTION_DAEMON)) == 0)
-		buf_printf(out, "did you mean [daemon]?");
+	if (is_single(nearest.found))
+		buf_printf(out, "did you mean [%s]?", nearest.found);
 	else
 		buf_printf(out, "did you mean [%s %.*s]?", nearest.found, *rest ? rest_len : 4,
 			   *rest ? rest : "NAME");

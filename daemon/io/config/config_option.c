@@ -104,6 +104,8 @@ static bool is_of_type(enum option_type type, const char *text)
 		return *text == '/';
 	case OPTION_ADDRESS:
 		return config_address_parse(text, &address, &len) == 0;
+	case OPTION_LISTEN:
+		return config_listen_parse(text, &address, &len) == 0;
 	case OPTION_METHOD:
 		return is_method_name(text);
 	case OPTION_JSON:
@@ -178,10 +180,11 @@ int option_set(const struct option *option, void *values, const char *text)
 		[OPTION_DURATION] = set_duration, [OPTION_BOOL] = set_bool,
 		[OPTION_RANGE] = set_range,	  [OPTION_MODE] = set_count,
 		[OPTION_PATH] = set_string,	  [OPTION_ADDRESS] = set_string,
-		[OPTION_GROUP] = set_string,	  [OPTION_USER] = set_string,
-		[OPTION_METHOD] = set_string,	  [OPTION_JSON] = set_string,
-		[OPTION_NICE] = set_nice,	  [OPTION_UMASK] = set_umask,
-		[OPTION_LIMIT] = set_limit,	  [OPTION_REQUESTS] = set_requests,
+		[OPTION_LISTEN] = set_string,	  [OPTION_GROUP] = set_string,
+		[OPTION_USER] = set_string,	  [OPTION_METHOD] = set_string,
+		[OPTION_JSON] = set_string,	  [OPTION_NICE] = set_nice,
+		[OPTION_UMASK] = set_umask,	  [OPTION_LIMIT] = set_limit,
+		[OPTION_REQUESTS] = set_requests,
 	};
 	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
 
@@ -288,6 +291,7 @@ void option_print(const struct option *option, const void *values, struct buf *o
 		break;
 	case OPTION_PATH:
 	case OPTION_ADDRESS:
+	case OPTION_LISTEN:
 	case OPTION_GROUP:
 	case OPTION_USER:
 	case OPTION_METHOD:
@@ -354,6 +358,11 @@ void option_print_allowed(const struct option *option, struct buf *out)
 			   " bytes, or tcp:IP:PORT with the IP in numbers, such as "
 			   "tcp:127.0.0.1:4000 or tcp:[::1]:4000",
 			   option->max);
+		break;
+	case OPTION_LISTEN:
+		buf_printf(out,
+			   "an address of this machine such as 127.0.0.1:9464 or [::1]:9464, or "
+			   "unix: and an absolute path, or empty");
 		break;
 	case OPTION_GROUP:
 	case OPTION_USER:

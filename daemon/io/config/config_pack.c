@@ -193,7 +193,9 @@ void config_pack(const struct config *config, const struct config_pool *pool, st
 {
 	const struct section daemon = {
 		.config = config, .section = SECTION_DAEMON, .values = &config->daemon};
-	uint32_t count = 1 + POOL_SECTIONS * (uint32_t)config->pool_count;
+	const struct section http = {
+		.config = config, .section = SECTION_HTTP, .values = &config->http};
+	uint32_t count = 2 + POOL_SECTIONS * (uint32_t)config->pool_count;
 
 	if (pool) {
 		pack_array(out, POOL_SECTIONS);
@@ -204,6 +206,7 @@ void config_pack(const struct config *config, const struct config_pool *pool, st
 		count += is_code_set(config, code);
 	pack_array(out, count);
 	pack_head(&daemon, 0, out);
+	pack_head(&http, 0, out);
 	for (unsigned i = 0; i < config->pool_count; i++)
 		pack_pool(config, i, out);
 	pack_codes(config, out);

@@ -125,7 +125,7 @@ static void report_unknown_section(struct config_draft *draft, unsigned line, co
 	else
 		config_fault(&draft->faults, config_draft_origin(draft, line),
 			     "section: found [%.*s], allowed are [daemon], [pool NAME], "
-			     "[breaker NAME], [retry NAME] and [error NAME]",
+			     "[breaker NAME], [retry NAME], [error NAME] and [http]",
 			     config_shown_len(name), name);
 	buf_free(&hint);
 }
@@ -140,12 +140,12 @@ static void on_section(void *user, unsigned line, const char *name)
 	draft->keys = KEYS_SKIPPED;
 	if (draft->error < 0)
 		return;
-	if (section == SECTION_DAEMON && *rest == '\0') {
-		draft->values = &draft->config->daemon;
+	if (section != SECTION_COUNT_ && option_section_is_single(section) && *rest == '\0') {
+		draft->values = config_draft_values(draft, section, 0);
 		enter_section(draft, line, section, "", &draft->daemon);
 	} else if (section == SECTION_ERROR) {
 		enter_error(draft, line, rest);
-	} else if (section != SECTION_DAEMON && section != SECTION_COUNT_) {
+	} else if (section != SECTION_COUNT_ && !option_section_is_single(section)) {
 		enter_pool(draft, line, section, rest);
 	} else {
 		report_unknown_section(draft, line, name);

@@ -9,6 +9,7 @@
 #define FIELD_BREAKER struct config_breaker
 #define FIELD_RETRY   struct config_retry
 #define FIELD_ERROR   struct policy_row
+#define FIELD_HTTP    struct config_http
 
 static const struct option options[] = {
 #define OPTION(section_, key_, type_, initial_, min_, max_, help_)                                 \
@@ -47,11 +48,16 @@ const char *option_section_name(enum option_section section)
 	static const char *const names[] = {
 		[SECTION_DAEMON] = "daemon",   [SECTION_POOL] = "pool",
 		[SECTION_BREAKER] = "breaker", [SECTION_RETRY] = "retry",
-		[SECTION_ERROR] = "error",
+		[SECTION_ERROR] = "error",     [SECTION_HTTP] = "http",
 	};
 	static_assert(ARRAY_SIZE(names) == SECTION_COUNT_, "a section has no name");
 
 	return names[section];
+}
+
+bool option_section_is_single(enum option_section section)
+{
+	return section == SECTION_DAEMON || section == SECTION_HTTP;
 }
 
 void *option_field(const struct option *option, void *values)

@@ -13,6 +13,7 @@ enum option_section {
 	SECTION_BREAKER,    /* in its struct config_breaker */
 	SECTION_RETRY,	    /* in its struct config_retry */
 	SECTION_ERROR,	    /* in a struct policy_row */
+	SECTION_HTTP,	    /* in a struct config_http */
 	SECTION_COUNT_
 };
 
@@ -25,6 +26,7 @@ enum option_type {
 	OPTION_MODE,
 	OPTION_PATH,
 	OPTION_ADDRESS,
+	OPTION_LISTEN,
 	OPTION_GROUP,
 	OPTION_USER,
 	OPTION_METHOD,
@@ -82,6 +84,9 @@ enum option_id option_id(const struct option *option);
 
 /* "daemon", "pool" and so on: the first word of the section in a file. */
 const char *option_section_name(enum option_section section);
+
+/* Whether there is one section of that kind, without a name: [daemon] and [http]. */
+bool option_section_is_single(enum option_section section);
 
 /* The field of the option's value in the struct of its section. */
 void *option_field(const struct option *option, void *values);

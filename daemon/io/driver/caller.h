@@ -102,6 +102,7 @@ struct caller {
 	bool may_control;     /* the daemon: rights_decide, as are the next two */
 	bool may_be_critical; /* whether its requests may have the priority `critical` */
 	bool is_barred;	      /* it comes from a worker, and so controls nothing at all */
+	bool is_unknown;      /* nobody knows whose it is: it reads no text that has an audience */
 	bool wants_errors_map;	     /* wants errors as the map of PROTOCOL.md, not as text */
 	char name[CALLER_NAME_SIZE]; /* these two: as the client calls itself; "": unknown */
 	char version[CALLER_VERSION_SIZE];

@@ -190,6 +190,8 @@ bool rights_may_call(const struct driver *driver, const struct caller *caller, u
 {
 	const struct right *call = &driver->rights.pools[pool].call;
 
+	if (caller->is_unknown)
+		return false;
 	return !call->is_set || (caller->groups & call->group) ||
 	       rights_may_control_pool(driver, caller, pool);
 }

@@ -13,6 +13,9 @@
 	COUNTER(connections_refused, "connections closed at once as all places were taken")        \
 	COUNTER(connections_evicted, "idle connections closed for new ones")                       \
 	COUNTER(connections_stalled, "connections closed as they did not read their answers")      \
+	COUNTER(http_requests, "requests over HTTP that were answered")                            \
+	COUNTER(http_refused, "requests and connections over HTTP that were refused: malformed, "  \
+			      "too many or too slow")                                              \
 	COUNTER(messages_malformed, "messages that were not what the protocol says")               \
 	COUNTER(duplicate_ids, "connections closed for using a message id twice at a time")        \
 	COUNTER(requests_refused, "requests refused before they reached a pool")                   \

@@ -3,9 +3,9 @@
 #define POOLD_IO_OBSERVE_METRICS_RECOVERY_H
 
 #include "daemon/io/driver/driver.h"
-#include "protocol/buf.h"
+#include "daemon/io/observe/metrics_text.h"
 
-/* Appends them as plain text. */
-void metrics_write_recovery(const struct driver *driver, struct buf *out);
+/* Appends them. */
+void metrics_write_recovery(const struct driver *driver, struct metrics_text *text);
 
 #endif

@@ -1,26 +1,184 @@
 #include "daemon/io/observe/metrics_text.h"
 
-void metrics_head(struct buf *out, const char *name, const char *suffix, const char *type,
-		  const char *help)
+#include <string.h>
+
+/* Upper bounds of the histograms' buckets, in µs.  Each is the end of a bucket of struct hist, or a
+ * little above one. */
+static const usec_t bounds[] = {127,	255,	 511,	  1023,	    2047,    4095,
+				8191,	16383,	 32767,	  65535,    131071,  262143,
+				524287, 1048575, 4194303, 16777215, 67108863};
+
+/* Room for the digits of a number. */
+#define DIGITS_MAX 20
+
+static void put(struct metrics_text *text, const char *string)
 {
-	buf_printf(out, "# HELP poold_%s%s %s\n# TYPE poold_%s%s %s\n", name, suffix, help, name,
-		   suffix, type);
+	buf_put(text->out, string, strlen(string));
 }
 
-void metrics_pool_gauge(const struct driver *driver, struct buf *out, const char *name,
-			const char *help, uint64_t (*value)(const struct pool_view *pool))
+/* Far cheaper than printf, and a scrape has ten thousand of them.  At least `width` digits. */
+static void put_digits(struct metrics_text *text, uint64_t value, unsigned width)
 {
-	metrics_head(out, name, "", "gauge", help);
-	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		struct pool_view pool;
+	char digits[DIGITS_MAX];
+	size_t begin = sizeof(digits);
 
-		engine_view_pool(driver->engine, i, &pool);
-		buf_printf(out, "poold_%s{pool=\"%s\"} %llu\n", name, metrics_pool_name(driver, i),
-			   (unsigned long long)value(&pool));
+	do {
+		digits[--begin] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0 || sizeof(digits) - begin < width);
+	buf_put(text->out, digits + begin, sizeof(digits) - begin);
+}
+
+/* `value` parts, of which `unit` make one, and which need `width` digits behind the point. */
+static void put_fraction(struct metrics_text *text, uint64_t value, uint64_t unit, unsigned width)
+{
+	put_digits(text, value / unit, 1);
+	put(text, ".");
+	put_digits(text, value % unit, width);
+}
+
+static void put_seconds(struct metrics_text *text, usec_t time)
+{
+	put_fraction(text, time, USEC_PER_SEC, 6);
+}
+
+/* --- heads --- */
+
+static void put_name(struct metrics_text *text, const char *suffix)
+{
+	put(text, "poold_");
+	put(text, text->metric->name);
+	put(text, suffix);
+}
+
+/* What the samples of the metric have behind its name. */
+static const char *suffix_of(const struct metric_info *metric)
+{
+	return metric->kind == METRIC_KIND_COUNTER ? "_total" : "";
+}
+
+/* Only in OpenMetrics a counter is called in its head without _total. */
+static void put_head(struct metrics_text *text, const char *what, const char *value)
+{
+	put(text, "# ");
+	put(text, what);
+	put(text, " ");
+	put_name(text, text->format == METRICS_OPENMETRICS ? "" : suffix_of(text->metric));
+	put(text, " ");
+	put(text, value);
+	put(text, "\n");
+}
+
+void metrics_begin(struct metrics_text *text, enum metric metric)
+{
+	text->metric = metric_info(metric);
+	put_head(text, "HELP", text->metric->help);
+	put_head(text, "TYPE", metric_kind_name(text->metric->kind));
+	if (text->format == METRICS_OPENMETRICS && text->metric->unit != METRIC_UNIT_NONE)
+		put_head(text, "UNIT", metric_unit_name(text->metric->unit));
+}
+
+void metrics_end(struct metrics_text *text)
+{
+	if (text->format == METRICS_OPENMETRICS)
+		put(text, "# EOF\n");
+}
+
+/* --- samples --- */
+
+/* A pool's name needs no escape; this is for whatever else becomes a label. */
+static void put_escaped(struct metrics_text *text, const char *value)
+{
+	static const char special[] = "\\\"\n";
+
+	for (;;) {
+		size_t plain = strcspn(value, special);
+
+		buf_put_text(text->out, (struct bytes){(const uint8_t *)value, plain});
+		value += plain;
+		if (*value == '\0')
+			return;
+		put(text, *value == '\n' ? "\\n" : *value == '"' ? "\\\"" : "\\\\");
+		value++;
 	}
 }
 
-const char *metrics_pool_name(const struct driver *driver, uint32_t pool)
+/* Writes the labels without the brace that closes them.  Returns whether there are any. */
+static bool put_labels(struct metrics_text *text, const char *const *values)
 {
-	return driver_pool_config(driver, pool)->name;
+	const char *name = text->metric->labels;
+
+	for (size_t i = 0; *name; i++) {
+		size_t len = strcspn(name, ",");
+
+		put(text, i == 0 ? "{" : ",");
+		buf_put(text->out, name, len);
+		put(text, "=\"");
+		put_escaped(text, values[i]);
+		put(text, "\"");
+		name += len;
+		name += strspn(name, ", ");
+	}
+	return text->metric->labels[0] != '\0';
+}
+
+static void begin_sample(struct metrics_text *text, const char *suffix, const char *const *labels)
+{
+	put_name(text, suffix);
+	put(text, put_labels(text, labels) ? "} " : " ");
+}
+
+void metrics_put(struct metrics_text *text, const char *const *labels, uint64_t value)
+{
+	begin_sample(text, suffix_of(text->metric), labels);
+	put_digits(text, value, 1);
+	put(text, "\n");
+}
+
+void metrics_put_time(struct metrics_text *text, const char *const *labels, usec_t value)
+{
+	begin_sample(text, suffix_of(text->metric), labels);
+	put_seconds(text, value);
+	put(text, "\n");
+}
+
+void metrics_put_milli(struct metrics_text *text, const char *const *labels, uint64_t value)
+{
+	begin_sample(text, suffix_of(text->metric), labels);
+	put_fraction(text, value, 1000, 3);
+	put(text, "\n");
+}
+
+void metrics_single(struct metrics_text *text, enum metric metric, uint64_t value)
+{
+	metrics_begin(text, metric);
+	metrics_put(text, NO_LABELS, value);
+}
+
+/* `bound` USEC_INFINITY: the bucket without an end. */
+static void put_bucket(struct metrics_text *text, const char *const *labels, usec_t bound,
+		       uint64_t count)
+{
+	put_name(text, "_bucket");
+	put(text, put_labels(text, labels) ? ",le=\"" : "{le=\"");
+	if (bound == USEC_INFINITY)
+		put(text, "+Inf");
+	else
+		put_seconds(text, bound);
+	put(text, "\"} ");
+	put_digits(text, count, 1);
+	put(text, "\n");
+}
+
+void metrics_put_hist(struct metrics_text *text, const char *const *labels, const struct hist *hist)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bounds); i++)
+		put_bucket(text, labels, bounds[i], hist_count_upto(hist, bounds[i]));
+	put_bucket(text, labels, USEC_INFINITY, hist->count);
+	begin_sample(text, "_sum", labels);
+	put_seconds(text, hist->sum);
+	put(text, "\n");
+	begin_sample(text, "_count", labels);
+	put_digits(text, hist->count, 1);
+	put(text, "\n");
 }

@@ -7,6 +7,7 @@
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/frontend/frontend.h"
+#include "daemon/io/frontend/http.h"
 #include "daemon/io/frontend/listener.h"
 #include "daemon/io/service/signals.h"
 #include "daemon/io/service/watch.h"
@@ -43,6 +44,7 @@ struct daemon {
 	struct driver driver;
 	struct frontend frontend;
 	struct listener listener;
+	struct http http;
 	struct signals signals;
 	struct event watchdog;
 	struct event start_timer;
@@ -160,6 +162,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 static void leave(struct daemon *daemon)
 {
 	frontend_close(&daemon->frontend);
+	http_close(&daemon->http);
 	loop_leave(&daemon->loop);
 }
 
@@ -337,6 +340,16 @@ static int open_listener(struct daemon *daemon)
 	return r;
 }
 
+static int open_http(struct daemon *daemon)
+{
+	char why[SOCKET_FILE_WHY_SIZE];
+	int r = http_open(&daemon->http, &daemon->driver, why);
+
+	if (r < 0)
+		log_error("HTTP at %s: %s", daemon->config->http.listen, why);
+	return r;
+}
+
 static int open_signals(struct daemon *daemon)
 {
 	int r = signals_open(&daemon->signals, &daemon->loop, on_signal, daemon);
@@ -354,6 +367,12 @@ static int serve(struct daemon *daemon)
 		return r;
 	r = open_listener(daemon);
 	if (r < 0) {
+		signals_close(&daemon->signals);
+		return r;
+	}
+	r = open_http(daemon);
+	if (r < 0) {
+		listener_close(&daemon->listener);
 		signals_close(&daemon->signals);
 		return r;
 	}

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Holds docs/MONITORING.md against the table of metrics, metrics.def, as poold --help-metrics prints it.
+# usage: O=build/none metrics.sh [--write]        --write puts the table into the document
+set -eu
+cd "$(dirname "$0")/../.."
+poold=${O:-build/none}/poold
+document=docs/MONITORING.md
+begin='<!-- table: make docs -->' end='<!-- end of table -->'
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$poold" --help-metrics >"$work/table"
+awk -v begin="$begin" -v end="$end" -v table="$work/table" '
+	$0 == begin { print; print ""; while ((getline line < table) > 0) print line; print ""; skips = 1; found++ }
+	$0 == end { skips = 0; found++ }
+	!skips
+	END { exit found != 2 }' "$document" >"$work/document" || {
+	echo "$document: the lines $begin and $end are wanted, once each"
+	exit 1
+}
+if [ "${1:-}" = --write ]; then
+	cmp -s "$work/document" "$document" || cat "$work/document" >"$document"
+	exit
+fi
+diff "$document" "$work/document" || {
+	echo "$document: its table is not that of the code; make docs rewrites it"
+	exit 1
+}
