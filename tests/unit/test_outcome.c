@@ -163,7 +163,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {each_case, all_pairs, letters_are_those_of_the_table, every_code};
+	const TTest *const tests[] = {each_case, all_pairs, letters_are_those_of_the_table,
+				      every_code};
 
 	return unit_main("outcome", tests, ARRAY_SIZE(tests));
 }
