@@ -40,7 +40,7 @@ seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {
 	case $1 in
-	cause | failover | forecast | heap | hist | names | outcome | prng | siblings | table) echo 0 ;;
+	cause | failover | forecast | heap | hist | names | outcome_code | prng | siblings | table) echo 0 ;;
 	backoff | breaker | budget | share | stats) echo 1 ;;
 	circuit | request) echo 2 ;;
 	policy | queue | runs | waiting | worker) echo 3 ;;

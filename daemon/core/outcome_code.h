@@ -2,11 +2,11 @@
  * How a request ended, in two letters: who ended it, and where it was then.
  *
  * The letters are for people and for programs that count: in the log, in poold.errors, in the error
- * map.  Not each letter goes with each other one: the table of tests/unit/test_outcome.c has those
+ * map.  Not each letter goes with each other one: the table of tests/unit/test_outcome_code.c has those
  * that occur.
  */
-#ifndef POOLD_CORE_OUTCOME_H
-#define POOLD_CORE_OUTCOME_H
+#ifndef POOLD_CORE_OUTCOME_CODE_H
+#define POOLD_CORE_OUTCOME_CODE_H
 
 #include "protocol/errcode.h"
 
@@ -40,13 +40,13 @@ enum outcome_at {
 	OUTCOME_AT_COUNT_
 };
 
-struct request_outcome {
+struct outcome_code {
 	enum outcome_by by;
 	enum outcome_at at;
 };
 
 /* All that it depends on. */
-struct outcome_case {
+struct outcome_code_case {
 	enum errcode code;	/* ERR_NONE: it was answered with a result */
 	bool is_gone;		/* its client is */
 	bool is_from_worker;	/* the worker reported the error */
@@ -58,9 +58,9 @@ struct outcome_case {
 	unsigned level;		/* of the chain where it was last; above 0: a fallback */
 };
 
-struct request_outcome outcome_of(const struct outcome_case *facts);
+struct outcome_code outcome_code_of(const struct outcome_code_case *facts);
 
 /* The two letters, as a text that is always there. */
-const char *outcome_text(struct request_outcome outcome);
+const char *outcome_code_text(struct outcome_code outcome);
 
 #endif
