@@ -38,13 +38,25 @@ static bool write_number(struct poold_writer *writer, const char *text, const ch
 	return true;
 }
 
-/* Params of `errors` and `sessions`, from [N]. */
+/* Params of `sessions` and others, from [N]. */
 static bool write_count(struct poold_writer *writer, char **args, int arg_count,
 			char fault[FAULT_MAX])
 {
 	poold_write_array(writer, (uint32_t)arg_count);
 	return arg_count == 0 ||
 	       write_number(writer, args[0], "a number of lines, such as 20", fault);
+}
+
+/* Params of `errors`, from [N [KIND]]. */
+static bool write_errors(struct poold_writer *writer, char **args, int arg_count,
+			 char fault[FAULT_MAX])
+{
+	poold_write_array(writer, (uint32_t)arg_count);
+	if (arg_count > 0 && !write_number(writer, args[0], "a number of lines, such as 20", fault))
+		return false;
+	if (arg_count > 1)
+		poold_write_str(writer, args[1]);
+	return true;
 }
 
 /* Params of `recovery cancel`, from ID. */
@@ -417,13 +429,15 @@ const struct command commands[] = {
 	 .params = write_id,
 	 .show = show_done},
 	{.name = "errors",
-	 .arguments = "[N]",
+	 .arguments = "[N [KIND]]",
 	 .summary = "the last errors, newest first, at most N",
-	 .help = "--json prints all details of each error.\n",
-	 .arg_max = 1,
+	 .help = "KIND is request, incident, refusal (before a pool had the request) or\n"
+		 "connection (a client that was cut off); without it, all are shown.  --json\n"
+		 "prints all details of each error.\n",
+	 .arg_max = 2,
 	 .run = run_report,
 	 .method = "poold.errors",
-	 .params = write_count,
+	 .params = write_errors,
 	 .show = show_errors},
 	{.name = "sessions",
 	 .arguments = "[N]",

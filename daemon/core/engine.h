@@ -18,7 +18,7 @@
 #ifndef POOLD_CORE_ENGINE_H
 #define POOLD_CORE_ENGINE_H
 
-#include "daemon/core/outcome.h"
+#include "daemon/core/outcome_code.h"
 #include "daemon/core/recovery.h"
 #include "daemon/core/settings.h"
 
@@ -211,7 +211,7 @@ struct effect {
 					   NO_SLOT: none */
 			uint32_t session; /* store the state just returned; NO_SLOT: none */
 			bool has_lost_state; /* report: state that a worker kept is lost */
-			struct request_outcome outcome;
+			struct outcome_code outcome;
 		} result;
 		struct {
 			uint32_t key;	  /* for which the answer is stored; NO_SLOT: none */
@@ -221,11 +221,11 @@ struct effect {
 			struct failure failure;
 			enum errseverity severity;
 			enum errstrategy strategy;
-			bool has_worker; /* it was sent to `worker` */
-			usec_t delay;	 /* RETRY */
-			uint32_t from;	 /* RETRY: the pool where the attempt failed */
-			struct request_outcome outcome; /* ERROR */
-		} failed;				/* ERROR, RETRY */
+			bool has_worker;	     /* it was sent to `worker` */
+			usec_t delay;		     /* RETRY */
+			uint32_t from;		     /* RETRY: the pool where the attempt failed */
+			struct outcome_code outcome; /* ERROR */
+		} failed;			     /* ERROR, RETRY */
 		struct {
 			int signal;
 			enum worker_cause cause;
@@ -261,11 +261,11 @@ struct effect {
 			bool is_key;   /* of `pool`; else a session */
 		} namesake;
 		enum errcode incident;
-		struct request_outcome outcome; /* DROP */
-		usec_t ran;			/* SLOW */
-		struct roll roll;		/* ROLL */
-		enum errcode code;		/* DONE; ERR_NONE: success */
-		uint32_t key;			/* FORGET */
+		struct outcome_code outcome; /* DROP */
+		usec_t ran;		     /* SLOW */
+		struct roll roll;	     /* ROLL */
+		enum errcode code;	     /* DONE; ERR_NONE: success */
+		uint32_t key;		     /* FORGET */
 	};
 };
 

@@ -90,10 +90,10 @@ static bool lacks_state(struct session *session, enum result_source source)
 }
 
 /* How the request ends: with this failure, or with a result (NULL). */
-static struct request_outcome outcome_with(const struct request *request,
-					   const struct failure *failure, bool is_gone)
+static struct outcome_code outcome_with(const struct request *request,
+					const struct failure *failure, bool is_gone)
 {
-	struct outcome_case facts = {
+	struct outcome_code_case facts = {
 		.is_gone = is_gone,
 		.has_begun_answer = request->has_streamed,
 		.attempts = request->run.attempts,
@@ -107,7 +107,7 @@ static struct request_outcome outcome_with(const struct request *request,
 		facts.was_attempted = failure->was_attempted;
 		facts.executed = failure->executed;
 	}
-	return outcome_of(&facts);
+	return outcome_code_of(&facts);
 }
 
 void engine_answer_result(struct engine *engine, struct request *request, enum result_source source,

@@ -8,7 +8,7 @@
 #define POOLD_CORE_METHOD_WINDOW_H
 
 #include "daemon/core/hist.h"
-#include "daemon/core/window_outcome.h"
+#include "daemon/core/outcome.h"
 #include "daemon/core/slots.h"
 
 struct method_slot {

@@ -158,9 +158,13 @@ class Refusals(CapturedTest):
             client.ask(f"nothing{number}.echo", 1)
         for _ in range(1000):
             self.assert_code(client.read(), "unknown_pool")
-        self.assertEqual(self.refusals(daemon)["unknown_pool"], 1000)
+        self.assertEqual(self.refusals(daemon), {"unknown_pool": 1000})
         kinds = Counter(each["kind"] for each in daemon.ask("poold.errors"))
         self.assertEqual(kinds, {"request": 2, "refusal": 2})
+        for kind, count in (("request", 2), ("refusal", 2), ("incident", 0), ("connection", 0)):
+            self.assertEqual([each["kind"] for each in daemon.ask("poold.errors", 10, kind)], [kind] * count)
+        self.assertEqual([each["kind"] for each in daemon.ask("poold.errors", 1, "request")], ["request"])
+        self.assert_code(client.answer("poold.errors", 1, "others"), "invalid_request")
         self.assertLess(sum("request refused" in line for line in daemon.log.lines), 500)
         eventually(lambda: self.held(daemon, client), "a line says how many were only counted")
 

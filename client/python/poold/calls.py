@@ -421,11 +421,13 @@ class Requests:
         """
         return self.request("poold.recoveries")
 
-    def errors(self, limit: int | None = None) -> list[dict[str, Any]]:
-        """The last errors, newest first, at most `limit`: error maps with "at_ms" (since 1970) and
-        "kind" ("request" or "incident").
+    def errors(self, limit: int | None = None, kind: str | None = None) -> list[dict[str, Any]]:
+        """The last errors, newest first, at most `limit`, of all kinds or one: error maps with
+        "at_ms" (since 1970) and "kind" ("request", "incident", "refusal", or "connection" for a
+        client that was cut off, with "reason" in place of an error).
         """
-        return self.request("poold.errors", [] if limit is None else [limit])
+        most = 0xFFFFFFFF if limit is None else limit
+        return self.request("poold.errors", [most] if kind is None else [most, kind])
 
     def sessions(self, limit: int | None = None) -> dict[str, Any]:
         """Open sessions, at most `limit`: {count, max, tombstones, sessions}."""

@@ -81,6 +81,44 @@ static enum errcode answer_metrics(const struct driver *driver, struct bytes par
 	return ERR_NONE;
 }
 
+/* Reads [], [max] or [max, kind]. */
+static int read_errors_wish(struct bytes params, unsigned *ret_max, unsigned *ret_kinds)
+{
+	struct reader reader;
+	enum error_kind kind;
+	struct bytes name;
+	uint32_t count;
+	uint64_t max = REPORT_MAX;
+
+	*ret_kinds = (1u << ERROR_KIND_COUNT_) - 1;
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count > 2 ||
+	    (count > 0 && read_uint(&reader, &max) < 0) ||
+	    (count > 1 && read_str(&reader, &name) < 0))
+		return -EINVAL;
+	*ret_max = max < REPORT_MAX ? (unsigned)max : REPORT_MAX;
+	if (count < 2)
+		return 0;
+	kind = error_kind_find(name);
+	*ret_kinds = 1u << kind;
+	return kind < ERROR_KIND_COUNT_ ? 0 : -EINVAL;
+}
+
+static enum errcode answer_errors(const struct driver *driver, const struct caller *caller,
+				  struct bytes params, struct buf *out, char *why)
+{
+	unsigned max, kinds;
+
+	if (read_errors_wish(params, &max, &kinds) < 0) {
+		snprintf(why, CONTROL_WHY_SIZE,
+			 "[], [max] or [max, kind] is wanted; the kinds are request, incident, "
+			 "refusal and connection");
+		return ERR_invalid_request;
+	}
+	error_log_pack(&driver->errors, driver, caller, kinds, max, out);
+	return ERR_NONE;
+}
+
 /* Methods whose parameter is how many things to report. */
 static enum errcode answer_some(const struct driver *driver, const struct caller *caller,
 				enum method method, struct bytes params, struct buf *out, char *why)
@@ -91,9 +129,7 @@ static enum errcode answer_some(const struct driver *driver, const struct caller
 		snprintf(why, CONTROL_WHY_SIZE, "[] or [max] is wanted");
 		return ERR_invalid_request;
 	}
-	if (method == METHOD_errors)
-		error_log_pack(&driver->errors, driver, caller, max, out);
-	else if (method == METHOD_clients)
+	if (method == METHOD_clients)
 		report_clients(driver, caller, max, out);
 	else
 		report_sessions(driver, caller, max, out);
@@ -138,8 +174,9 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		break;
 	case METHOD_requests:
 		return report_requests(driver, caller, params, out, why);
-	case METHOD_clients:
 	case METHOD_errors:
+		return answer_errors(driver, caller, params, out, why);
+	case METHOD_clients:
 	case METHOD_sessions:
 		return answer_some(driver, caller, method, params, out, why);
 	default:

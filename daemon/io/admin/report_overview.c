@@ -26,5 +26,5 @@ void report_overview(const struct driver *driver, const struct caller *caller, s
 	pack_str(out, "breakers");
 	report_breakers(driver, caller, out);
 	pack_str(out, "errors");
-	error_log_pack(&driver->errors, driver, caller, ERRORS_MAX, out);
+	error_log_pack(&driver->errors, driver, caller, ~0u, ERRORS_MAX, out);
 }

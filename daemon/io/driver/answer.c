@@ -22,7 +22,8 @@ static void refuse(struct driver *driver, struct call *call, enum errcode code, 
 	error.message = message;
 	error.request = call->number;
 	error.method = call->method;
-	error.outcome = outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
+	error.outcome =
+		outcome_code_text((struct outcome_code){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	trace_fill(&call->trace, &error);
 	call_answer_error(call, &error);
 	refusal_report_lost(driver, call->caller, &error);

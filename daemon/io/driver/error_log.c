@@ -57,6 +57,20 @@ static const char *const kind_names[] = {
 };
 static_assert(ARRAY_SIZE(kind_names) == ERROR_KIND_COUNT_, "a kind of error has no name");
 
+const char *error_kind_name(enum error_kind kind)
+{
+	return kind_names[kind];
+}
+
+enum error_kind error_kind_find(struct bytes name)
+{
+	unsigned kind = 0;
+
+	while (kind < ERROR_KIND_COUNT_ && !bytes_equal(name, kind_names[kind]))
+		kind++;
+	return (enum error_kind)kind;
+}
+
 static void pack_head(struct buf *buf, const struct error_record *record)
 {
 	pack_named_uint(buf, "at_ms", record->at_ms);
@@ -187,7 +201,7 @@ void error_log_add(struct error_log *error_log, const struct error_record *recor
 	bool is_of_pools = record->kind == ERROR_OF_REQUEST || record->kind == ERROR_INCIDENT;
 	struct error_ring *ring = is_of_pools ? &error_log->pools : &error_log->door;
 	struct error_log_entry *entry = &ring->entries[ring->next];
-	struct error_log_entry added = {.audience = record->audience};
+	struct error_log_entry added = {.audience = record->audience, .kind = record->kind};
 
 	if (ring->max == 0)
 		return;
@@ -203,12 +217,35 @@ void error_log_add(struct error_log *error_log, const struct error_record *recor
 	ring->count += ring->count < ring->max;
 }
 
-/* The entry that has `newer` newer ones in its ring; NULL: there is none. */
-static const struct error_log_entry *entry_of(const struct error_ring *ring, unsigned newer)
+/* A way through a ring, from the newest entry on. */
+struct cursor {
+	const struct error_ring *ring;
+	unsigned kinds;
+	unsigned passed;
+};
+
+/* The next entry of these kinds, which the cursor stands at then; NULL: there is none. */
+static const struct error_log_entry *find_next(struct cursor *cursor)
 {
-	return newer < ring->count
-		       ? &ring->entries[(ring->next + ring->max - 1 - newer) % ring->max]
-		       : NULL;
+	const struct error_ring *ring = cursor->ring;
+
+	for (; cursor->passed < ring->count; cursor->passed++) {
+		unsigned place = (ring->next + ring->max - 1 - cursor->passed) % ring->max;
+
+		if (cursor->kinds & 1u << ring->entries[place].kind)
+			return &ring->entries[place];
+	}
+	return NULL;
+}
+
+static unsigned count_of(const struct error_ring *ring, unsigned kinds)
+{
+	struct cursor cursor = {.ring = ring, .kinds = kinds};
+	unsigned count = 0;
+
+	for (; find_next(&cursor); cursor.passed++)
+		count++;
+	return count;
 }
 
 static void pack_entry(const struct error_log_entry *entry, const struct driver *driver,
@@ -225,21 +262,21 @@ static void pack_entry(const struct error_log_entry *entry, const struct driver 
 }
 
 void error_log_pack(const struct error_log *error_log, const struct driver *driver,
-		    const struct caller *caller, unsigned max, struct buf *out)
+		    const struct caller *caller, unsigned kinds, unsigned max, struct buf *out)
 {
-	unsigned count = error_log->pools.count + error_log->door.count;
-	unsigned pools = 0, door = 0;
+	struct cursor pools = {.ring = &error_log->pools, .kinds = kinds};
+	struct cursor door = {.ring = &error_log->door, .kinds = kinds};
+	unsigned count = count_of(pools.ring, kinds) + count_of(door.ring, kinds);
 
 	if (count > max)
 		count = max;
 	pack_array(out, count);
 	while (count-- > 0) {
-		const struct error_log_entry *entry = entry_of(&error_log->pools, pools);
-		const struct error_log_entry *other = entry_of(&error_log->door, door);
+		const struct error_log_entry *entry = find_next(&pools), *other = find_next(&door);
 		bool is_other = other && (!entry || other->number > entry->number);
 
-		pools += !is_other;
-		door += is_other;
+		pools.passed += !is_other;
+		door.passed += is_other;
 		pack_entry(is_other ? other : entry, driver, caller, out);
 	}
 }

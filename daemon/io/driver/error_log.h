@@ -37,6 +37,7 @@ struct error_log_entry {
 	struct bytes whole; /* copies (slot_store.h) */
 	struct bytes open;  /* for those who are not in the audience */
 	struct audience audience;
+	enum error_kind kind;
 	uint64_t number; /* counts all entries of both rings */
 };
 
@@ -64,8 +65,14 @@ void error_log_add(struct error_log *error_log, const struct error_record *recor
  * `error`. */
 struct bytes error_log_type(const struct error *error);
 
-/* An array of the last `max` of both rings, the newest first, as the caller may read them. */
+/* "request" and so on. */
+const char *error_kind_name(enum error_kind kind);
+/* The kind of that name, or ERROR_KIND_COUNT_. */
+enum error_kind error_kind_find(struct bytes name);
+
+/* An array of the last `max` of these kinds (a mask of 1u << enum error_kind), the newest first, as
+ * the caller may read them. */
 void error_log_pack(const struct error_log *error_log, const struct driver *driver,
-		    const struct caller *caller, unsigned max, struct buf *out);
+		    const struct caller *caller, unsigned kinds, unsigned max, struct buf *out);
 
 #endif

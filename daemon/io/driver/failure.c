@@ -339,9 +339,9 @@ static enum breaker_state breaker_of(const struct facts *facts, const struct poo
 }
 
 /* The engine does not know who cancelled it. */
-static struct request_outcome outcome_for(const struct facts *facts)
+static struct outcome_code outcome_for(const struct facts *facts)
 {
-	struct request_outcome outcome = facts->effect->failed.outcome;
+	struct outcome_code outcome = facts->effect->failed.outcome;
 
 	if (outcome.by == OUTCOME_BY_CLIENT && facts->call->is_cancelled_by_operator)
 		outcome.by = OUTCOME_BY_DAEMON;
@@ -371,7 +371,7 @@ static struct error error_of(const struct facts *facts)
 	error.queue_depth = pool.queued;
 	if (pool.circuit_count > 0)
 		error.circuit = breaker_state_name(breaker_of(facts, &pool));
-	error.outcome = outcome_text(outcome_for(facts));
+	error.outcome = outcome_code_text(outcome_for(facts));
 	trace_fill(&facts->call->trace, &error);
 	error.arrived_ms = loop_wall_ms() - elapsed / USEC_PER_MSEC;
 	if (facts->life)

@@ -37,7 +37,7 @@ static struct facts facts_of(const struct driver *driver, const struct call *cal
 	usec_t now = loop_now(driver->loop);
 
 	engine_view_request(driver->engine, call->slot, &facts.request);
-	facts.outcome = outcome_text(is_result ? effect->result.outcome : effect->outcome);
+	facts.outcome = outcome_code_text(is_result ? effect->result.outcome : effect->outcome);
 	facts.pool = driver_pool_config(driver, facts.request.pool)->name;
 	facts.elapsed = usec_sub(now, facts.request.submitted);
 	facts.queued = facts.elapsed;

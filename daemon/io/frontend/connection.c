@@ -1,6 +1,6 @@
 #include "daemon/io/frontend/connection.h"
 
-#include "daemon/core/outcome.h"
+#include "daemon/core/outcome_code.h"
 #include "daemon/io/admin/admin.h"
 #include "daemon/io/admin/control.h"
 #include "daemon/io/driver/credit.h"
@@ -262,7 +262,7 @@ static void refuse_with(struct connection *connection, const struct asked *asked
 	answer_error(&connection->caller, asked->msgid, error);
 	error->method = asked->method;
 	error->outcome =
-		outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_QUEUE});
+		outcome_code_text((struct outcome_code){OUTCOME_BY_DAEMON, OUTCOME_AT_QUEUE});
 	error->arrived_ms = loop_wall_ms();
 	error->trace = trace_id_of(asked->trace);
 	if (asked->pool != NO_SLOT)
@@ -299,7 +299,8 @@ static void answer_no_memory(struct connection *connection, uint32_t msgid)
 		refuse_with(connection, &(struct asked){.msgid = msgid, .pool = NO_SLOT}, &error);
 		return;
 	}
-	error.outcome = outcome_text((struct request_outcome){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
+	error.outcome =
+		outcome_code_text((struct outcome_code){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	trace_fill(&call->trace, &error);
 	answer_error(&connection->caller, msgid, &error);
 	error.request = call->number;

@@ -1,4 +1,4 @@
-#include "daemon/core/outcome.h"
+#include "daemon/core/outcome_code.h"
 
 /* Whose fault each failure is, as far as its code says that. */
 static enum outcome_by by_code(enum errcode code)
@@ -25,7 +25,7 @@ static enum outcome_by by_code(enum errcode code)
 	return OUTCOME_BY_DAEMON;
 }
 
-static enum outcome_by by_of(const struct outcome_case *facts)
+static enum outcome_by by_of(const struct outcome_code_case *facts)
 {
 	if (facts->is_gone)
 		return OUTCOME_BY_CLIENT;
@@ -35,7 +35,7 @@ static enum outcome_by by_of(const struct outcome_case *facts)
 }
 
 /* Whether the answer was there, or a part of it, and the failure came after that. */
-static bool is_in_reply(const struct outcome_case *facts)
+static bool is_in_reply(const struct outcome_code_case *facts)
 {
 	bool is_lost =
 		facts->was_attempted && !facts->is_from_worker && facts->executed == EXECUTED_YES;
@@ -45,7 +45,7 @@ static bool is_in_reply(const struct outcome_case *facts)
 	return facts->has_begun_answer || is_lost || facts->code == ERR_response_too_large;
 }
 
-static enum outcome_at at_of(const struct outcome_case *facts)
+static enum outcome_at at_of(const struct outcome_code_case *facts)
 {
 	bool has_failed = facts->code != ERR_NONE || facts->is_gone;
 	bool had_attempt = has_failed ? facts->was_attempted || facts->executed != EXECUTED_NO
@@ -60,9 +60,9 @@ static enum outcome_at at_of(const struct outcome_case *facts)
 	return had_attempt ? OUTCOME_AT_ATTEMPT : OUTCOME_AT_QUEUE;
 }
 
-struct request_outcome outcome_of(const struct outcome_case *facts)
+struct outcome_code outcome_code_of(const struct outcome_code_case *facts)
 {
-	return (struct request_outcome){.by = by_of(facts), .at = at_of(facts)};
+	return (struct outcome_code){.by = by_of(facts), .at = at_of(facts)};
 }
 
 /* Of each pair, one after the other: "-Q", "-A" and so on. */
@@ -71,7 +71,7 @@ struct request_outcome outcome_of(const struct outcome_case *facts)
 		{by, 'Q', 0}, {by, 'A', 0}, {by, 'R', 0}, {by, 'F', 0}, {by, 'P', 0},              \
 	}
 
-const char *outcome_text(struct request_outcome outcome)
+const char *outcome_code_text(struct outcome_code outcome)
 {
 	static const char texts[OUTCOME_BY_COUNT_][OUTCOME_AT_COUNT_][3] = {
 #define BY(name, letter, text) [OUTCOME_BY_##name] = PAIRS(letter),

@@ -1,4 +1,4 @@
-#include "daemon/core/outcome.h"
+#include "daemon/core/outcome_code.h"
 
 #include <string.h>
 
@@ -16,7 +16,7 @@
 
 /* Every combination of letters that occurs, by each way to it. */
 static const struct {
-	struct outcome_case facts;
+	struct outcome_code_case facts;
 	const char *text;
 	const char *what;
 } cases[] = {
@@ -92,10 +92,10 @@ static const struct {
 START_TEST(each_case)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct request_outcome outcome = outcome_of(&cases[i].facts);
+		struct outcome_code outcome = outcome_code_of(&cases[i].facts);
 
-		ck_assert_msg(strcmp(outcome_text(outcome), cases[i].text) == 0,
-			      "%s: %s instead of %s", cases[i].what, outcome_text(outcome),
+		ck_assert_msg(strcmp(outcome_code_text(outcome), cases[i].text) == 0,
+			      "%s: %s instead of %s", cases[i].what, outcome_code_text(outcome),
 			      cases[i].text);
 	}
 }
@@ -107,13 +107,13 @@ START_TEST(all_pairs)
 {
 	for (unsigned by = 0; by < OUTCOME_BY_COUNT_; by++) {
 		for (unsigned at = 0; at < OUTCOME_AT_COUNT_; at++) {
-			struct request_outcome outcome = {(enum outcome_by)by, (enum outcome_at)at};
+			struct outcome_code outcome = {(enum outcome_by)by, (enum outcome_at)at};
 			bool may_occur = by != OUTCOME_BY_NOBODY || at != OUTCOME_AT_REPLY;
 			bool is_listed = false;
 
 			for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-				is_listed |= strcmp(cases[i].text, outcome_text(outcome)) == 0;
-			ck_assert_msg(is_listed == may_occur, "%s", outcome_text(outcome));
+				is_listed |= strcmp(cases[i].text, outcome_code_text(outcome)) == 0;
+			ck_assert_msg(is_listed == may_occur, "%s", outcome_code_text(outcome));
 		}
 	}
 }
@@ -133,9 +133,9 @@ START_TEST(letters_are_those_of_the_table)
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(by) * ARRAY_SIZE(at); i++) {
-		struct request_outcome outcome = {(enum outcome_by)(i / ARRAY_SIZE(at)),
-						  (enum outcome_at)(i % ARRAY_SIZE(at))};
-		const char *text = outcome_text(outcome);
+		struct outcome_code outcome = {(enum outcome_by)(i / ARRAY_SIZE(at)),
+					       (enum outcome_at)(i % ARRAY_SIZE(at))};
+		const char *text = outcome_code_text(outcome);
 
 		ck_assert_int_eq(text[0], by[outcome.by]);
 		ck_assert_int_eq(text[1], at[outcome.at]);
@@ -149,14 +149,14 @@ END_TEST
 START_TEST(every_code)
 {
 	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
-		struct outcome_case facts = {.code = code};
+		struct outcome_code_case facts = {.code = code};
 
-		ck_assert_uint_eq(strlen(outcome_text(outcome_of(&facts))), 2);
-		ck_assert_int_ne(outcome_of(&facts).by, OUTCOME_BY_NOBODY);
+		ck_assert_uint_eq(strlen(outcome_code_text(outcome_code_of(&facts))), 2);
+		ck_assert_int_ne(outcome_code_of(&facts).by, OUTCOME_BY_NOBODY);
 		facts.is_from_worker = true;
-		ck_assert_int_eq(outcome_of(&facts).by, OUTCOME_BY_WORKER);
+		ck_assert_int_eq(outcome_code_of(&facts).by, OUTCOME_BY_WORKER);
 		facts.is_gone = true;
-		ck_assert_int_eq(outcome_of(&facts).by, OUTCOME_BY_CLIENT);
+		ck_assert_int_eq(outcome_code_of(&facts).by, OUTCOME_BY_CLIENT);
 	}
 }
 END_TEST
@@ -166,5 +166,5 @@ int main(void)
 	const TTest *const tests[] = {each_case, all_pairs, letters_are_those_of_the_table,
 				      every_code};
 
-	return unit_main("outcome", tests, ARRAY_SIZE(tests));
+	return unit_main("outcome_code", tests, ARRAY_SIZE(tests));
 }
