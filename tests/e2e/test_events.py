@@ -300,6 +300,49 @@ class Slow(EventsTest):
         self.assertLess(max(unread), 2 * WINDOW)
 
 
+class Logged(EventsTest):
+    """Where fields are stored apart, each event's line has its number, message id and pool."""
+
+    def test_lines(self) -> None:
+        # A line of JSON has no level in front: all that comes is expected.
+        daemon = self.serve(log_format="json")
+        daemon.announced.append(".")
+        listener = daemon.connect(map_errors=True)
+        listener.call("poold.subscribe", ["breaker", "worker", "error", "connection"])
+        self.change(daemon, 1)
+        client = daemon.connect(map_errors=True)
+        client.answer_pool("tools", "fail", ["ValueError", "oh"])
+        client.answer_pool("tools", "leave", [3])
+        client.send(b"\xc1")
+        events = []
+        while not events or events[-1]["kind"] != "connection":
+            events += read_events(listener, 1)
+        lines: dict[int, dict[str, str]] = {}
+
+        def collect() -> bool:
+            for line in str(daemon.log).splitlines():
+                if line.startswith("{"):
+                    record = json.loads(line)
+                    if "seq" in record:
+                        lines[int(record["seq"])] = record
+            return all(event["seq"] in lines for event in events)
+
+        eventually(collect, lambda: f"not all of {seqs(events)} are in {lines}")
+        words = {}
+        for event in events:
+            line = lines[event["seq"]]
+            self.assertRegex(line["message_id"], "^[0-9a-f]{32}$")
+            words.setdefault(event["kind"], set()).add(line["message_id"])
+            worker = f"/{line['worker']}" if line.get("worker") else ""
+            subject = f"tools{worker}: " if line.get("pool") else ""
+            self.assertEqual(line["message"][: len(subject)], subject)
+            self.assertEqual(bool(subject), event["kind"] != "connection")
+        self.assertEqual(sorted(words), ["breaker", "connection", "error", "worker"])
+        # One id for each kind, and another one for each other kind.
+        self.assertEqual([len(ids) for ids in words.values()], [1] * 4)
+        self.assertEqual(len(set.union(*words.values())), 4)
+
+
 class Poolctl(EventsTest, PoolctlTest):
     """poolctl events and poolctl history."""
 

@@ -366,6 +366,7 @@ START_TEST(records_in_the_journal)
 		{"worker", NULL},
 		{"detail", "x\nPRIORITY=0"},
 	};
+	static const struct log_field of_worker[] = {{"worker", "3"}, {"pool", "python"}};
 	struct journal journal;
 
 	journal_start(&journal);
@@ -374,13 +375,17 @@ START_TEST(records_in_the_journal)
 		  "worker %d ended\nMESSAGE=forged", 3);
 	ck_assert_str_eq(journal_read(&journal), "PRIORITY=4\n"
 						 "SYSLOG_IDENTIFIER=poold\n"
-						 "MESSAGE=worker 3 ended\\nMESSAGE=forged\n"
+						 "MESSAGE=python: worker 3 ended\\nMESSAGE=forged\n"
 						 "MESSAGE_ID=0123456789abcdef0123456789abcdef\n"
 						 "POOLD_POOL=python\n"
 						 "POOLD_DETAIL=x\\nPRIORITY=0\n");
 	log_info("plain");
 	ck_assert_str_eq(journal_read(&journal), "PRIORITY=6\nSYSLOG_IDENTIFIER=poold\n"
 						 "MESSAGE=plain\n");
+	log_event(LOG_LEVEL_INFO, NULL, of_worker, ARRAY_SIZE(of_worker), "worker ready");
+	ck_assert_str_eq(journal_read(&journal), "PRIORITY=6\nSYSLOG_IDENTIFIER=poold\n"
+						 "MESSAGE=python/3: worker ready\n"
+						 "POOLD_WORKER=3\nPOOLD_POOL=python\n");
 	journal_stop(&journal);
 }
 END_TEST

@@ -183,20 +183,43 @@ static bool notify_dropped(void)
 	return true;
 }
 
+static const char *field_of(const struct log_field *fields, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(fields[i].name, name) == 0)
+			return fields[i].value;
+	return NULL;
+}
+
+/* Writes whom the message is about, and returns its length. */
+static size_t put_subject(char *out, size_t size, const struct log_field *fields, size_t count)
+{
+	const char *pool = field_of(fields, count, "pool");
+	const char *worker = field_of(fields, count, "worker");
+	int len;
+
+	if (!pool || !log_has_fields())
+		return 0;
+	len = snprintf(out, size, "%s%s%s: ", pool, worker ? "/" : "", worker ? worker : "");
+	return (size_t)len < size ? (size_t)len : size - 1;
+}
+
 void log_event(enum log_level level, const char *message_id, const struct log_field *fields,
 	       size_t field_count, const char *format, ...)
 {
 	const int saved_errno = errno;
 	char formatted[FORMATTED_MAX + 1];
+	size_t subject;
 	va_list args;
 
 	if (!log_is_enabled(level))
 		return;
-	va_start(args, format);
-	vsnprintf(formatted, sizeof(formatted), format, args);
-	va_end(args);
 	if (field_count > LOG_FIELDS_MAX)
 		field_count = LOG_FIELDS_MAX;
+	subject = put_subject(formatted, sizeof(formatted), fields, field_count);
+	va_start(args, format);
+	vsnprintf(formatted + subject, sizeof(formatted) - subject, format, args);
+	va_end(args);
 	if (!notify_dropped() || !emit(level, message_id, formatted, fields, field_count)) {
 		log_dropped_total++;
 		log_dropped_unreported++;

@@ -12,7 +12,7 @@
 #include "protocol/base.h"
 
 #define LOG_TEXT_MAX   2048 /* bytes of a message, and of a field's value, once escaped */
-#define LOG_FIELDS_MAX 24   /* fields of an event; the rest is left out */
+#define LOG_FIELDS_MAX 26   /* fields of an event; the rest is left out */
 
 /* The numbers are the journal's priorities. */
 enum log_level {
@@ -61,7 +61,8 @@ bool log_has_fields(void);
 bool log_is_enabled(enum log_level level);
 
 /*
- * Logs one event.  `message_id` is 32 hexadecimal digits that the journal's catalog explains, or
+ * Logs one event.  Where fields are stored apart, the message begins with the values of `pool` and
+ * `worker`, as "python/3: ": who reads only the text must know whom it is about.  `message_id` is 32 hexadecimal digits that the journal's catalog explains, or
  * NULL.  errno is kept.
  */
 void log_event(enum log_level level, const char *message_id, const struct log_field *fields,

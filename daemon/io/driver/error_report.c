@@ -73,8 +73,10 @@ static const char *name_value(struct bytes name, char text[NAME_LEN_MAX + 1])
 }
 
 /* The journal gets each field by its name; on standard error they are part of the line. */
-static void log_fields(const struct error_record *record, const char *what, struct bytes line)
+static void log_fields(const struct error_record *record, uint64_t seq, const char *what,
+		       struct bytes line)
 {
+	char number[NUMBER_SIZE];
 	const struct error *error = record->error;
 	const struct caller *caller = record->caller;
 	char uid[NUMBER_SIZE], peer_pid[NUMBER_SIZE], arrived[NUMBER_SIZE];
@@ -108,14 +110,18 @@ static void log_fields(const struct error_record *record, const char *what, stru
 		{"trace", name_value(error->trace, trace)},
 		{"span", span_id_text(error->span, span)},
 		{"attempt_span", span_id_text(error->attempt_span, attempt_span)},
+		{"seq", number_text(seq, number)},
 	};
 
 	snprintf(uid, sizeof(uid), "%u", caller ? caller->uid : 0);
-	log_event(level_of(record), NULL, fields, log_has_fields() ? ARRAY_SIZE(fields) : 0,
-		  "%s: %.*s", what, (int)line.len, (const char *)line.data);
+	log_event(level_of(record), seq > 0 ? event_message_id(EVENT_KIND_error) : NULL, fields,
+		  log_has_fields() ? ARRAY_SIZE(fields) : 0, "%s: %.*s", what, (int)line.len,
+		  (const char *)line.data);
 }
 
-void error_report_line(const struct error_record *record, const char *what, unsigned held)
+/* `seq`: of its event; 0: it has none. */
+static void put_line(const struct error_record *record, uint64_t seq, const char *what,
+		     unsigned held)
 {
 	const struct caller *caller = record->caller;
 	struct error error = *record->error;
@@ -131,8 +137,13 @@ void error_report_line(const struct error_record *record, const char *what, unsi
 	if (held > 0)
 		buf_printf(&line, " (%u more of these not logged)", held);
 	if (buf_error(&line) == 0)
-		log_fields(record, what, (struct bytes){line.data, line.len});
+		log_fields(record, seq, what, (struct bytes){line.data, line.len});
 	buf_free(&line);
+}
+
+void error_report_line(const struct error_record *record, const char *what, unsigned held)
+{
+	put_line(record, 0, what, held);
 }
 
 /* Whether a pool that is overloaded or down answers thousands of requests with it. */
@@ -144,7 +155,7 @@ static bool is_refusal(enum errcode code)
 void error_report_record(struct driver *driver, const struct error_record *record, const char *what,
 			 unsigned held)
 {
-	error_report_line(record, what, held);
+	put_line(record, driver->events.sequence, what, held);
 	error_log_add(&driver->errors, record);
 }
 
@@ -155,9 +166,9 @@ void error_report(struct driver *driver, const struct error_record *record, cons
 						   : &driver->error_limit;
 	unsigned held;
 
-	notify_error(driver, &record->audience, record->error);
 	if (record->kind == ERROR_OF_REQUEST)
 		overload_note(driver, record->audience.pool, record->error->code);
+	notify_error(driver, &record->audience, record->error);
 	if (log_limit_pass(limit, loop_now(driver->loop), &held))
 		error_report_record(driver, record, what, held);
 	else

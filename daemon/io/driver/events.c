@@ -13,8 +13,9 @@
 static const struct {
 	const char *name;
 	enum event_kept kept;
+	const char *message_id; /* "": none */
 } kinds[EVENT_KIND_COUNT_] = {
-#define EVENT(kind, kept, message_id, keys, when) {#kind, EVENT_KEPT_##kept},
+#define EVENT(kind, kept, message_id, keys, when) {#kind, EVENT_KEPT_##kept, message_id},
 #include "daemon/io/driver/event.def"
 #undef EVENT
 };
@@ -22,6 +23,11 @@ static const struct {
 const char *event_kind_name(enum event_kind kind)
 {
 	return kinds[kind].name;
+}
+
+const char *event_message_id(enum event_kind kind)
+{
+	return *kinds[kind].message_id ? kinds[kind].message_id : NULL;
 }
 
 int events_init(struct events *events, const struct driver *driver, unsigned kept)

@@ -64,6 +64,8 @@ int events_init(struct events *events, const struct driver *driver, unsigned kep
 void events_done(struct events *events);
 
 const char *event_kind_name(enum event_kind kind);
+/* Of its entry in the journal's catalog, systemd/poold.catalog; NULL: it is not logged. */
+const char *event_message_id(enum event_kind kind);
 
 /* The caller gets events of these kinds (a mask) from now on, and of no others. */
 void events_subscribe(struct events *events, struct caller *caller, unsigned kinds);

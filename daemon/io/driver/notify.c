@@ -5,8 +5,34 @@
 #include "daemon/io/driver/state.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+void notify_log(const struct driver *driver, enum event_kind kind, uint64_t seq,
+		enum log_level level, const struct log_field *fields, size_t count,
+		const char *format, ...)
+{
+	struct log_field numbered[LOG_FIELDS_MAX];
+	char text[LOG_TEXT_MAX + 2], number[24];
+	va_list args;
+
+	if (!log_is_enabled(level))
+		return;
+	/* Where fields follow the message it is of no use: no event is found by it there. */
+	if (log_has_fields() && count < LOG_FIELDS_MAX) {
+		for (size_t i = 0; i < count; i++)
+			numbered[i] = fields[i];
+		snprintf(number, sizeof(number), "%" PRIu64,
+			 seq != 0 ? seq : driver->events.sequence + 1);
+		numbered[count++] = (struct log_field){"seq", number};
+		fields = numbered;
+	}
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_event(level, event_message_id(kind), fields, count, "%s", text);
+}
 
 static const char *pool_name(const struct driver *driver, uint32_t pool)
 {
@@ -42,8 +68,8 @@ void notify_worker(struct driver *driver, enum log_level level, uint32_t worker,
 
 	snprintf(number, sizeof(number), "%u", driver_worker_number(driver, worker));
 	snprintf(pid, sizeof(pid), "%d", (int)driver->lives[worker].last_pid);
-	log_event(level, NULL, fields, ARRAY_SIZE(fields), "worker %s%s%s", what, *text ? ": " : "",
-		  text);
+	notify_log(driver, EVENT_KIND_worker, 0, level, fields, ARRAY_SIZE(fields), "worker %s%s%s",
+		   what, *text ? ": " : "", text);
 	notify_worker_event(driver, worker, what, text, false);
 }
 
@@ -103,12 +129,7 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 	if (!log_is_enabled(level))
 		return;
 	log_text_escape(line, text, sizeof(text));
-	/* In the journal the fields are not seen beside the line. */
-	if (log_has_fields())
-		log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s/%s: %s", pool, texts.worker,
-			  text);
-	else
-		log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s", text);
+	log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s", text);
 }
 
 void notify_last_stderr(struct driver *driver, uint32_t worker)
@@ -148,8 +169,9 @@ void notify_health(struct driver *driver, const struct effect *effect)
 	struct log_field fields[] = {{"pool", pool}};
 	struct buf *out;
 
-	log_event(worse && !engine_stopping(driver->engine) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
-		  NULL, fields, ARRAY_SIZE(fields), "pool is %s, was %s", is, was);
+	notify_log(driver, EVENT_KIND_health, 0,
+		   worse && !engine_stopping(driver->engine) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+		   fields, ARRAY_SIZE(fields), "pool is %s, was %s", is, was);
 	out = events_begin(&driver->events, EVENT_KIND_health, 3);
 	if (!out)
 		return;
@@ -187,10 +209,10 @@ void notify_breaker(struct driver *driver, const struct effect *effect)
 	engine_view_circuit(driver->engine, effect->pool, effect->breaker.circuit,
 			    loop_now(driver->loop), &circuit);
 	method = circuit.method;
-	log_event(opens ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
-		  "breaker%s%.*s is %s, was %s: %s", method.len > 0 ? " of method " : "",
-		  (int)method.len, (const char *)method.data, to, from,
-		  breaker_reason_text(change->reason));
+	notify_log(driver, EVENT_KIND_breaker, 0, opens ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+		   fields, ARRAY_SIZE(fields), "breaker%s%.*s is %s, was %s: %s",
+		   method.len > 0 ? " of method " : "", (int)method.len, (const char *)method.data,
+		   to, from, breaker_reason_text(change->reason));
 	out = events_begin(&driver->events, EVENT_KIND_breaker, 5);
 	if (!out)
 		return;
@@ -218,9 +240,10 @@ void notify_level(struct driver *driver, const struct effect *effect)
 	struct log_field fields[] = {{"pool", pool}};
 	struct buf *out;
 
-	log_event(down ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
-		  "requests start at %s (level %u), before at %s (level %u): %s", to,
-		  effect->level.to, from, effect->level.from, reason);
+	notify_log(driver, EVENT_KIND_failover, 0, down ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+		   fields, ARRAY_SIZE(fields),
+		   "requests start at %s (level %u), before at %s (level %u): %s", to,
+		   effect->level.to, from, effect->level.from, reason);
 	out = events_begin(&driver->events, EVENT_KIND_failover, 6);
 	if (!out)
 		return;
@@ -262,8 +285,9 @@ void notify_roll(struct driver *driver, const struct effect *effect)
 	struct buf *out;
 
 	describe_roll(&effect->roll, text, sizeof(text));
-	log_event(effect->roll.state == ROLL_STOPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL,
-		  fields, ARRAY_SIZE(fields), "rolling restart: %s", text);
+	notify_log(driver, EVENT_KIND_worker, 0,
+		   effect->roll.state == ROLL_STOPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+		   fields, ARRAY_SIZE(fields), "rolling restart: %s", text);
 	out = events_begin(&driver->events, EVENT_KIND_worker, 3);
 	if (!out)
 		return;
@@ -403,12 +427,14 @@ void notify_overload(struct driver *driver, uint32_t pool, const struct overload
 	struct buf *out;
 
 	if (begins)
-		log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields), "overload begins: %s",
-			  errcode_info(overload->code)->text);
+		notify_log(driver, EVENT_KIND_overload, 0, LOG_LEVEL_NOTICE, fields,
+			   ARRAY_SIZE(fields), "overload begins: %s",
+			   errcode_info(overload->code)->text);
 	else
-		log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields),
-			  "overload ends: %" PRIu64 " requests were refused in %.1f s",
-			  overload->refused, (double)lasted / USEC_PER_SEC);
+		notify_log(driver, EVENT_KIND_overload, 0, LOG_LEVEL_NOTICE, fields,
+			   ARRAY_SIZE(fields),
+			   "overload ends: %" PRIu64 " requests were refused in %.1f s",
+			   overload->refused, (double)lasted / USEC_PER_SEC);
 	out = events_begin(&driver->events, EVENT_KIND_overload, 5);
 	if (!out)
 		return;
@@ -428,7 +454,7 @@ void notify_config(struct driver *driver, enum log_level level, uint32_t pool, c
 		{"pool", pool == NO_SLOT ? NULL : pool_name(driver, pool)}};
 	struct buf *out;
 
-	log_event(level, NULL, fields, ARRAY_SIZE(fields), "%s", text);
+	notify_log(driver, EVENT_KIND_config, 0, level, fields, ARRAY_SIZE(fields), "%s", text);
 	out = events_begin(&driver->events, EVENT_KIND_config, 2);
 	if (!out)
 		return;
@@ -443,7 +469,7 @@ void notify_daemon(struct driver *driver, const char *what, bool is_open, const 
 	const struct audience operators = {.uid = RIGHTS_NO_UID, .pool = NO_SLOT};
 	struct buf *out;
 
-	log_event(LOG_LEVEL_NOTICE, NULL, NULL, 0, "%s", text);
+	notify_log(driver, EVENT_KIND_daemon, 0, LOG_LEVEL_NOTICE, NULL, 0, "%s", text);
 	out = events_begin(&driver->events, EVENT_KIND_daemon, is_open ? 2 : 1);
 	if (!out)
 		return;
@@ -454,9 +480,6 @@ void notify_daemon(struct driver *driver, const char *what, bool is_open, const 
 	events_send(&driver->events);
 }
 
-/* Explained in the journal's catalog, systemd/poold.catalog. */
-#define STALL_MESSAGE_ID "6b1fd3a70c8e4d5a9a2e7c41f5d0b86e"
-
 void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended)
 {
 	char number[NUMBER_SIZE];
@@ -465,9 +488,9 @@ void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended)
 	struct buf *out;
 
 	snprintf(number, sizeof(number), "%" PRIu64, (uint64_t)(whole / USEC_PER_MSEC));
-	log_event(LOG_LEVEL_WARNING, STALL_MESSAGE_ID, fields, ARRAY_SIZE(fields),
-		  "the daemon stood still for %.3f s%s", (double)whole / 1e6,
-		  suspended > 0 ? ": the machine was suspended" : "");
+	notify_log(driver, EVENT_KIND_stall, 0, LOG_LEVEL_WARNING, fields, ARRAY_SIZE(fields),
+		   "the daemon stood still for %.3f s%s", (double)whole / 1e6,
+		   suspended > 0 ? ": the machine was suspended" : "");
 	out = events_begin(&driver->events, EVENT_KIND_stall, 2);
 	if (!out)
 		return;

@@ -5,6 +5,7 @@
 #include "daemon/core/circuit.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/driver/caller.h"
+#include "daemon/io/driver/events.h"
 #include "daemon/io/worker/output.h"
 #include "protocol/buf.h"
 #include "protocol/error.h"
@@ -13,6 +14,12 @@ struct audience;
 struct driver;
 struct effect;
 struct overload;
+
+/* The line of an event in the log, with its message id, and where fields are stored apart with its
+ * number: `seq`, or 0 for the event that is begun next. */
+void notify_log(const struct driver *driver, enum event_kind kind, uint64_t seq,
+		enum log_level level, const struct log_field *fields, size_t count,
+		const char *format, ...) PRINTF_LIKE(7, 8);
 
 /* A line about a worker, and an event: `what` is "started", "ready", "ended" and the like. */
 void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,

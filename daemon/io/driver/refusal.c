@@ -50,9 +50,9 @@ void refusal_report(struct driver *driver, const struct caller *caller, uint32_t
 	driver->stats.refusals[error->code]++;
 	record.error = error;
 	record.audience.pool = pool;
-	notify_error(driver, &record.audience, error);
 	if (error->code == ERR_memory_limit)
 		overload_note(driver, NO_SLOT, error->code);
+	notify_error(driver, &record.audience, error);
 	if (!may_report(driver, &driver->refusals.codes[error->code], &held))
 		return;
 	error_report_record(driver, &record, "request refused", held);
@@ -78,7 +78,8 @@ static bool is_logged_elsewhere(enum caller_end end)
 	return end == CALLER_END_evicted || end == CALLER_END_refused;
 }
 
-static void log_end(const struct caller *caller, enum caller_end end, unsigned held)
+static void log_end(const struct driver *driver, const struct caller *caller, enum caller_end end,
+		    unsigned held)
 {
 	char uid[NUMBER_SIZE], pid[NUMBER_SIZE], more[64] = "";
 	const struct log_field fields[] = {
@@ -92,8 +93,8 @@ static void log_end(const struct caller *caller, enum caller_end end, unsigned h
 	snprintf(pid, sizeof(pid), "%" PRId32, caller->pid);
 	if (held > 0)
 		snprintf(more, sizeof(more), " (%u more of these not logged)", held);
-	log_event(LOG_LEVEL_NOTICE, NULL, fields, ARRAY_SIZE(fields), "connection cut off: %s%s",
-		  caller_end_text(end), more);
+	notify_log(driver, EVENT_KIND_connection, driver->events.sequence, LOG_LEVEL_NOTICE, fields,
+		   ARRAY_SIZE(fields), "connection cut off: %s%s", caller_end_text(end), more);
 }
 
 void refusal_report_end(struct driver *driver, const struct caller *caller, enum caller_end end)
@@ -109,6 +110,6 @@ void refusal_report_end(struct driver *driver, const struct caller *caller, enum
 		return;
 	record.end = end;
 	if (!is_logged_elsewhere(end))
-		log_end(caller, end, held);
+		log_end(driver, caller, end, held);
 	error_log_add(&driver->errors, &record);
 }

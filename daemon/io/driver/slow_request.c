@@ -25,7 +25,8 @@ void slow_request_report(struct driver *driver, const struct effect *effect)
 	snprintf(text, sizeof(text), "request %s, method %.*s, for %.1f s", request,
 		 (int)(call->method.len < 100 ? call->method.len : 100),
 		 (const char *)call->method.data, (double)effect->ran / USEC_PER_SEC);
-	log_event(LOG_LEVEL_WARNING, NULL, fields, ARRAY_SIZE(fields), "worker is slow: %s", text);
+	notify_log(driver, EVENT_KIND_worker, 0, LOG_LEVEL_WARNING, fields, ARRAY_SIZE(fields),
+		   "worker is slow: %s", text);
 	notify_worker_event(driver, effect->worker, "is slow", text, true);
 	/* A worker that has named a signal for it writes its stacks, which follow as an event. */
 	stack_ask(driver, effect->worker);
