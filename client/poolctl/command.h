@@ -24,6 +24,8 @@ struct options {
 	bool follow;			/* `logs`: go on with new lines */
 	uint64_t count;			/* `events`: how many to print; 0: no limit */
 	bool live, ready;		/* `health`: what its exit status says */
+	bool once;			/* `top`: print one screen */
+	uint64_t interval_ms;		/* `top`: between two samples */
 };
 
 /* Bits of `given` and `takes`. */
@@ -33,6 +35,7 @@ struct options {
 #define OPTIONS_OF_REQUESTS 8u
 #define OPTIONS_OF_CANCEL   16u
 #define OPTIONS_OF_LOGS	    32u
+#define OPTIONS_OF_TOP	    64u
 
 /* Room for what is wrong with an argument, in words. */
 #define FAULT_MAX 512

@@ -13,8 +13,11 @@
 #include <string.h>
 #include <sysexits.h>
 
-#define WAIT_MS 5000
-#define CALL_MS 30000
+#define WAIT_MS		5000
+#define CALL_MS		30000
+
+#define INTERVAL_MS	1000
+#define INTERVAL_MIN_MS 100
 
 /* --- Help --- */
 
@@ -103,7 +106,9 @@ enum {
 	OPTION_QUEUED,
 	OPTION_RUNNING,
 	OPTION_YES,
-	OPTION_FOLLOW
+	OPTION_FOLLOW,
+	OPTION_ONCE,
+	OPTION_INTERVAL
 };
 
 static const struct option long_options[] = {
@@ -126,6 +131,8 @@ static const struct option long_options[] = {
 	{"running", no_argument, NULL, OPTION_RUNNING},
 	{"yes", no_argument, NULL, OPTION_YES},
 	{"follow", no_argument, NULL, OPTION_FOLLOW},
+	{"once", no_argument, NULL, OPTION_ONCE},
+	{"interval", required_argument, NULL, OPTION_INTERVAL},
 	{NULL, 0, NULL, 0},
 };
 
@@ -158,6 +165,16 @@ static bool set_only(struct options *options, const char *word, char fault[FAULT
 	return true;
 }
 
+static bool set_interval(struct options *options, const char *text, char fault[FAULT_MAX])
+{
+	if (!read_duration("--interval", text, &options->interval_ms, fault))
+		return false;
+	if (options->interval_ms >= INTERVAL_MIN_MS)
+		return true;
+	snprintf(fault, FAULT_MAX, "--interval: \"%.100s\" is less than 100ms", text);
+	return false;
+}
+
 /* The bits of `given` that an option belongs to; 0: every command takes it. */
 static unsigned owner_of(int option)
 {
@@ -180,6 +197,9 @@ static unsigned owner_of(int option)
 		return OPTIONS_OF_CANCEL;
 	case OPTION_FOLLOW:
 		return OPTIONS_OF_LOGS;
+	case OPTION_ONCE:
+	case OPTION_INTERVAL:
+		return OPTIONS_OF_TOP;
 	default:
 		return OPTIONS_OF_CALL;
 	}
@@ -237,6 +257,11 @@ static bool set_special(struct options *options, int option, const char *text,
 	case OPTION_FOLLOW:
 		options->follow = true;
 		return true;
+	case OPTION_ONCE:
+		options->once = true;
+		return true;
+	case OPTION_INTERVAL:
+		return set_interval(options, text, fault);
 	default:
 		return set_of_call(options, option, text, fault);
 	}
@@ -465,5 +490,7 @@ int main(int argc, char **argv)
 		return r;
 	if (options.call.timeout_ms == 0)
 		options.call.timeout_ms = CALL_MS;
+	if (options.interval_ms == 0)
+		options.interval_ms = INTERVAL_MS;
 	return run(command, &options, argv + optind + 1, arg_count);
 }

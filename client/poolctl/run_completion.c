@@ -28,14 +28,14 @@ static const char head[] =
 	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	"\t\tcase ${COMP_WORDS[i]} in\n"
 	"\t\t-s | --socket) ((i++)); socket=${COMP_WORDS[i]} ;;\n"
-	"\t\t-w | -t | --wait | --timeout | --session | --key | --count) ((i++)) ;;\n"
+	"\t\t-w | -t | --wait | --timeout | --session | --key | --count | --interval) ((i++)) ;;\n"
 	"\t\t-*) ;;\n"
 	"\t\t*) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((count++)); fi ;;\n"
 	"\t\tesac\n"
 	"\tdone\n"
 	"\tcase $previous in\n"
 	"\t-s | --socket) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n"
-	"\t-w | --wait | -t | --timeout | --session | --key | --count) return ;;\n"
+	"\t-w | --wait | -t | --timeout | --session | --key | --count | --interval) return ;;\n"
 	"\tesac\n";
 
 static const char tail[] = "\tif [[ $word == -* ]]; then words=$options; fi\n"
@@ -58,6 +58,7 @@ static const struct {
 	{OPTIONS_OF_REQUESTS, " --queued --running"},
 	{OPTIONS_OF_CANCEL, " --yes"},
 	{OPTIONS_OF_LOGS, " --follow"},
+	{OPTIONS_OF_TOP, " --once --interval"},
 };
 
 static void print_options(const struct command *command)

@@ -71,6 +71,8 @@ STATUS = {
             "p50_ms": NUMBER,
             "p99_ms": NUMBER,
             "restarts": int,
+            "level": int,
+            "served_by": str,
             "start_fault": (str, type(None)),
             "start_stderr": (str, type(None)),
             "advice": [str],

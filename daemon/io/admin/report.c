@@ -220,7 +220,7 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 16);
+	pack_map(out, 18);
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
@@ -238,6 +238,9 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	pack_named_ms(out, "p50_ms", hist_quantile(&stats->total_time, 500));
 	pack_named_ms(out, "p99_ms", hist_quantile(&stats->total_time, 990));
 	pack_named_uint(out, "restarts", workers.restarts);
+	pack_named_uint(out, "level", pool.level);
+	pack_named_str(out, "served_by",
+		       pool_name(driver, engine_chain_pool(driver->engine, index, pool.level)));
 	pack_start_fault(driver, caller, out, index);
 }
 
