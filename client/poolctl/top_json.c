@@ -26,18 +26,20 @@ static json_t *pool_json(const struct top_pool *pool)
 /* Errors by pool and code, as the pane shows them. */
 static json_t *errors_json(const struct top_model *model)
 {
+	json_t *pools = json_object_get(model->now.answers[TOP_STATS], "pools");
 	json_t *list = json_array(), *counters, *count;
 	const char *pool, *code;
 
-	json_object_foreach (json_object_get(model->now.answers[TOP_STATS], "pools"), pool,
-			     counters)
-		json_object_foreach (json_object_get(counters, "errors"), code, count)
+	json_object_foreach (pools, pool, counters) {
+		json_object_foreach (json_object_get(counters, "errors"), code, count) {
 			json_array_append_new(
 				list,
 				json_pack("{s:s, s:s, s:f, s:O, s:O?}", "pool", pool, "code", code,
 					  "in_window",
 					  top_model_growth(model, pool, "errors", code), "count",
 					  count, "last", top_model_last_error(model, pool, code)));
+		}
+	}
 	return list;
 }
 

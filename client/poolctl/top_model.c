@@ -56,7 +56,9 @@ double top_model_growth(const struct top_model *model, const char *pool, const c
 		return 0;
 	before = count_in(model->points[0].stats, pool, map, key);
 	/* A counter that is smaller began anew. */
-	return now >= before ? now - before : now;
+	if (now >= before)
+		return now - before;
+	return now > 0 ? now : 0;
 }
 
 const json_t *top_model_last_error(const struct top_model *model, const char *pool,
@@ -104,8 +106,8 @@ static bool is_word(const char *word, const char *const *words)
 
 enum top_rank top_word_rank(const char *word)
 {
-	static const char *const fine[] = {"ok",   "healthy", "ready",	  "closed",
-					   "busy", "running", "resolved", NULL};
+	static const char *const fine[] = {"ok",      "healthy",  "ready",    "closed", "busy",
+					   "running", "resolved", "inactive", NULL};
 	static const char *const notable[] = {"initializing", "draining", "terminating",
 					      "half_open",    "disabled", "observing",
 					      "pending",      "info",	  NULL};
@@ -144,6 +146,23 @@ static void judge_breakers(struct top_pool *pool, const json_t *breakers)
 		pool->rank = TOP_NOTABLE;
 }
 
+/* The daemon's own judgement.  Returns false if it has none. */
+static bool take_judgement(struct top_pool *pool)
+{
+	const json_t *failing = json_object_get(pool->status, "failing");
+
+	if (!failing)
+		return false;
+	pool->is_failing = json_is_object(failing);
+	if (!pool->is_failing)
+		return true;
+	pool->failing = failing;
+	pool->code = json_string_value(json_object_get(failing, "code"));
+	if (pool->rank < TOP_WRONG)
+		pool->rank = TOP_WRONG;
+	return true;
+}
+
 /* Which failures there were in the window; those that are the caller's fault count for nothing. */
 static void judge_failures(struct top_pool *pool, const struct top_model *model)
 {
@@ -173,18 +192,38 @@ static void judge_failures(struct top_pool *pool, const struct top_model *model)
 	}
 }
 
+/* The latest latencies that the daemon has, and its rates, as long as there are no others. */
+static void take_last_minute(struct top_pool *pool)
+{
+	const json_t *minute = json_object_get(pool->status, "last_minute");
+	const json_t *run = json_object_get(json_object_get(minute, "latency_ms"), "run");
+
+	if (!json_is_object(minute))
+		return;
+	pool->p50_ms = field_number(run, "p50");
+	pool->p99_ms = field_number(run, "p99");
+	pool->rate = field_number(minute, "rate");
+	if (json_is_number(json_object_get(minute, "ok_percent")))
+		pool->ok_percent = field_number(minute, "ok_percent");
+}
+
 static void judge_traffic(struct top_pool *pool, const struct top_model *model)
 {
+	bool is_judged = take_judgement(pool);
+
 	pool->rate = pool->ok_percent = -1;
+	take_last_minute(pool);
 	if (model->window_ms <= 0)
 		return;
+	pool->ok_percent = -1;
 	pool->rate =
 		top_model_growth(model, pool->name, NULL, "requests") * 1000 / model->window_ms;
 	pool->failed = top_model_growth(model, pool->name, NULL, "failed");
 	pool->finished = top_model_growth(model, pool->name, NULL, "succeeded") + pool->failed;
 	if (pool->finished > 0)
 		pool->ok_percent = (pool->finished - pool->failed) * 100 / pool->finished;
-	judge_failures(pool, model);
+	if (!is_judged)
+		judge_failures(pool, model);
 }
 
 static void judge_pool(struct top_pool *pool, const json_t *status, const struct top_model *model)

@@ -64,17 +64,19 @@ struct top_pool {
 	const json_t *status; /* its map of poold.status */
 	const char *name, *word, *breaker, *served_by;
 	enum top_rank rank;
-	bool is_failing;       /* most of its requests fail, though the daemon may call it ok */
-	double since_ms;       /* in this status */
-	double rate;	       /* requests a second; below 0: not known yet */
-	double finished;       /* requests answered within the window */
-	double failed;	       /* those of them that failed */
-	double ok_percent;     /* of `finished`; below 0: none was */
+	bool is_failing;   /* most of its requests fail; a daemon that does not judge that may call
+			    the pool ok */
+	double since_ms;   /* in this status */
+	double rate;	   /* requests a second; below 0: not known yet */
+	double finished;   /* requests answered within the window */
+	double failed;	   /* those of them that failed */
+	double ok_percent; /* of `finished`; below 0: none was */
 	double p50_ms, p99_ms; /* 0: nothing was measured */
 	double queued, queue_max, busy, workers, workers_min, running;
-	double open_left_ms; /* until probes pass; below 0: not open, or until a reset */
-	double level;	     /* of its chain, where its requests start */
-	const char *code;    /* of most failures in the window, or NULL */
+	double open_left_ms;   /* until probes pass; below 0: not open, or until a reset */
+	double level;	       /* of its chain, where its requests start */
+	const json_t *failing; /* what the daemon says of its failures, or NULL */
+	const char *code;      /* of most failures in the window, or NULL */
 	double code_count;
 	const json_t *last_error; /* the newest with that code, or NULL */
 };

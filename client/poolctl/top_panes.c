@@ -216,9 +216,10 @@ static void fill_workers(const struct top_model *model, struct sheet *sheet)
 	size_t i;
 
 	for (int rank = TOP_BROKEN; rank >= TOP_FINE; rank--)
-		json_array_foreach (list, i, worker)
+		json_array_foreach (list, i, worker) {
 			if (worker_rank(worker) == (enum top_rank)rank)
 				add_worker(sheet, worker);
+		}
 }
 
 /* --- errors by code --- */
@@ -279,10 +280,12 @@ static void fill_errors(const struct top_model *model, struct sheet *sheet)
 	const char *pool, *code;
 	json_t *counters, *count;
 
-	json_object_foreach (pools, pool, counters)
-		json_object_foreach (json_object_get(counters, "errors"), code, count)
+	json_object_foreach (pools, pool, counters) {
+		json_object_foreach (json_object_get(counters, "errors"), code, count) {
 			if (json_number_value(count) > 0)
 				add_error(sheet, model, pool, code, json_number_value(count));
+		}
+	}
 	sheet_sort(sheet, ERROR_COUNT, true);
 	sheet_sort(sheet, ERROR_NEW, true);
 }
@@ -402,9 +405,10 @@ static void fill_clients(const struct top_model *model, struct sheet *sheet)
 	size_t i;
 
 	for (int paused = 1; paused >= 0; paused--)
-		json_array_foreach (list, i, client)
+		json_array_foreach (list, i, client) {
 			if (json_is_string(json_object_get(client, "paused")) == (paused == 1))
 				add_client(sheet, client);
+		}
 }
 
 /* --- alerts --- */
@@ -419,34 +423,50 @@ enum {
 };
 
 static const struct sheet_column alert_columns[] = {
-	[ALERT_STATE] = {"STATE", 10, false, 0}, [ALERT_SEVERITY] = {"SEVERITY", 9, false, 1},
+	[ALERT_STATE] = {"STATE", 18, false, 0}, [ALERT_SEVERITY] = {"SEVERITY", 9, false, 1},
 	[ALERT_NAME] = {"ALERT", 24, false, 0},	 [ALERT_POOL] = {"POOL", 20, false, 0},
 	[ALERT_SINCE] = {"SINCE", 10, true, 2},	 [ALERT_TEXT] = {"TEXT", 0, false, 1},
 };
 
+static enum top_rank alert_rank(const json_t *alert)
+{
+	const char *state = field_text(alert, "state");
+
+	if (strcmp(state, "firing") != 0)
+		return top_word_rank(state);
+	return top_word_rank(field_text(alert, "severity"));
+}
+
+static void add_alert(struct sheet *sheet, const json_t *alert)
+{
+	bool is_silenced = json_is_number(json_object_get(alert, "silenced_ms"));
+	struct sheet_row *row = sheet_add(sheet);
+
+	if (!row)
+		return;
+	row->pool = json_string_value(json_object_get(alert, "pool"));
+	row->details = alert;
+	row->look = top_rank_look(alert_rank(alert));
+	set_id(sheet, "%s/%s", field_text(alert, "name"), field_text(alert, "pool"));
+	sheet_set(sheet, ALERT_STATE, 0, "%s%s", field_text(alert, "state"),
+		  is_silenced ? ", silenced" : "");
+	text_cell(sheet, ALERT_SEVERITY, alert, "severity");
+	text_cell(sheet, ALERT_NAME, alert, "name");
+	text_cell(sheet, ALERT_POOL, alert, "pool");
+	duration_cell(sheet, ALERT_SINCE, alert, "since_ms");
+	text_cell(sheet, ALERT_TEXT, alert, "text");
+}
+
 static void fill_alerts(const struct top_model *model, struct sheet *sheet)
 {
-	const json_t *answer = model->now.answers[TOP_ALERTS];
-	const json_t *list = json_is_array(answer) ? answer : json_object_get(answer, "alerts");
-	const json_t *alert;
+	const json_t *list = json_object_get(model->now.answers[TOP_ALERTS], "active"), *alert;
 	size_t i;
 
-	json_array_foreach (list, i, alert) {
-		struct sheet_row *row = sheet_add(sheet);
-
-		if (!row)
-			return;
-		row->pool = json_string_value(json_object_get(alert, "pool"));
-		row->details = alert;
-		row->look = top_rank_look(top_word_rank(field_text(alert, "state")));
-		set_id(sheet, "%s/%s", field_text(alert, "name"), field_text(alert, "pool"));
-		text_cell(sheet, ALERT_STATE, alert, "state");
-		text_cell(sheet, ALERT_SEVERITY, alert, "severity");
-		text_cell(sheet, ALERT_NAME, alert, "name");
-		text_cell(sheet, ALERT_POOL, alert, "pool");
-		duration_cell(sheet, ALERT_SINCE, alert, "since_ms");
-		text_cell(sheet, ALERT_TEXT, alert, "text");
-	}
+	for (int rank = TOP_BROKEN; rank >= TOP_FINE; rank--)
+		json_array_foreach (list, i, alert) {
+			if (alert_rank(alert) == (enum top_rank)rank)
+				add_alert(sheet, alert);
+		}
 }
 
 /* --- all of them --- */

@@ -31,9 +31,10 @@ static void append_reasons(char text[TOP_TEXT_MAX], const char *separator, const
 	const json_t *reason;
 	size_t i;
 
-	json_array_foreach (reasons, i, reason)
+	json_array_foreach (reasons, i, reason) {
 		append(text, "%s%.150s", i == 0 ? separator : "; ",
 		       json_is_string(reason) ? json_string_value(reason) : "-");
+	}
 }
 
 /* A text that was cut within a character is no UTF-8: such bytes become "?". */
@@ -56,6 +57,15 @@ static void append_failures(char text[TOP_TEXT_MAX], const struct top_pool *pool
 {
 	char window[UNIT_TEXT_MAX];
 
+	if (pool->failing) { /* the daemon's reason says how many */
+		const char *type = json_string_value(json_object_get(pool->failing, "type"));
+		const char *said = json_string_value(json_object_get(pool->failing, "text"));
+
+		append(text, "%s", pool->code ? pool->code : "-");
+		if (said || type)
+			append(text, ": %.120s", said ? said : type);
+		return;
+	}
 	if (pool->code)
 		append(text, "%s", pool->code);
 	if (pool->last_error)

@@ -291,6 +291,64 @@ START_TEST(panes_have_rows)
 }
 END_TEST
 
+START_TEST(the_daemons_own_judgement_counts)
+{
+	static const char pool[] =
+		"{'pools': [{'name': 'a', 'status': 'degraded', 'since_ms': 3000, 'reasons': "
+		"['most "
+		"of its requests fail: 6 of 9'], 'advice': ['see poolctl errors'], 'failing': "
+		"{'since_ms': 3000, 'code': 'exception', 'type': 'ValueError', 'text': "
+		"'ValueError: "
+		"boom'}, 'last_minute': {'rate': 4.5, 'ok_percent': 33.3, 'latency_ms': {'run': "
+		"{'p50': 12.0, 'p99': 80.0}}}}, {'name': 'b', 'status': 'ok', 'failing': null, "
+		"'last_minute': {'rate': 0.0, 'ok_percent': null, 'latency_ms': {'run': {'p50': "
+		"null, 'p99': null}}}}], 'status': 'degraded', 'pid': 1}";
+	struct top_model model = {0};
+	struct top_verdict verdict;
+
+	add_sample(&model, 0, pool, "{'pools': {}}", NO_LIST, NO_LIST);
+	ck_assert(model.pools[0].is_failing);
+	ck_assert_double_eq_tol(model.pools[0].rate, 4.5, 1e-9);
+	ck_assert_double_eq_tol(model.pools[0].ok_percent, 33.3, 1e-9);
+	ck_assert_double_eq_tol(model.pools[0].p99_ms, 80, 1e-9);
+	ck_assert_double_lt(model.pools[1].ok_percent, 0);
+	top_verdict_make(&verdict, &model);
+	ck_assert_str_eq(verdict.problems[0].text,
+			 "a is degraded since 3 s: exception: ValueError: boom; most of its "
+			 "requests fail: 6 of 9");
+	/* Failures of a pool that the daemon does not call failing are its callers' fault. */
+	add_sample(&model, 1000, pool, "{'pools': {" COUNTERS_OF("b", "9", "0", "9", "'x': 9") "}}",
+		   NO_LIST, NO_LIST);
+	ck_assert(!pool_of(&model, "b")->is_failing);
+	ck_assert_double_eq_tol(pool_of(&model, "b")->rate, 9, 1e-9);
+	top_model_done(&model);
+}
+END_TEST
+
+START_TEST(alerts_that_fire_come_first)
+{
+	struct top_model model = {0};
+	struct sheet sheet;
+
+	model.now.answers[TOP_ALERTS] = answer(
+		"{'active': [{'name': 'p99', 'pool': 'a', 'state': 'pending', 'severity': "
+		"'critical', 'since_ms': 5, 'silenced_ms': null, 'text': 'slow'},"
+		" {'name': 'lag', 'pool': null, 'state': 'firing', 'severity': 'warning', "
+		"'since_ms': 65000, 'silenced_ms': 9, 'text': 'late'},"
+		" {'name': 'error_share', 'pool': 'a', 'state': 'firing', 'severity': 'critical'}],"
+		" 'history': [{'name': 'old'}], 'rules': [{'name': 'r'}]}");
+	top_pane_fill(TOP_PANE_ALERTS, &model, &sheet);
+	ck_assert_uint_eq(sheet.row_count, 3);
+	ck_assert_str_eq(cell(&sheet, 0, "ALERT"), "error_share");
+	ck_assert_uint_eq(sheet.rows[0].look, LOOK_BAD);
+	ck_assert_str_eq(cell(&sheet, 1, "STATE"), "firing, silenced");
+	ck_assert_str_eq(cell(&sheet, 1, "SINCE"), "1 min");
+	ck_assert_str_eq(cell(&sheet, 2, "STATE"), "pending");
+	sheet_done(&sheet);
+	top_model_done(&model);
+}
+END_TEST
+
 START_TEST(json_has_it_all)
 {
 	struct top_model model = {0};
@@ -370,6 +428,8 @@ int main(void)
 		many_problems_are_bounded,
 		answers_of_another_shape_do_no_harm,
 		panes_have_rows,
+		the_daemons_own_judgement_counts,
+		alerts_that_fire_come_first,
 		json_has_it_all,
 		rows_are_sorted_filtered_and_found,
 	};
