@@ -378,6 +378,53 @@ START_TEST(json_has_it_all)
 }
 END_TEST
 
+/* Which allocation of jansson's fails; 0: none. */
+static unsigned failing_allocation;
+
+static void *scarce(size_t size)
+{
+	if (failing_allocation > 0 && --failing_allocation == 0)
+		return NULL;
+	return malloc(size);
+}
+
+START_TEST(json_is_whole_or_none)
+{
+	struct top_model model = {0};
+	json_t *whole = NULL;
+	char *expected, *found;
+
+	json_set_alloc_funcs(scarce, free);
+	add_sample(&model, 0, two_ok, "{'pools': {}}", NO_LIST, NO_LIST);
+	add_sample(&model, 500, two_ok,
+		   "{'pools': {" COUNTERS_OF("a", "8", "0", "8", "'exception': 8, 'x': 1") "}}",
+		   NO_LIST, ERROR_OF("exception", "application_error"));
+	whole = top_json(&model);
+	expected = json_dumps(whole, 0);
+	for (unsigned k = 1;; k++) {
+		bool has_failed;
+
+		json_decref(whole);
+		failing_allocation = k;
+		whole = top_json(&model);
+		has_failed = failing_allocation == 0;
+		failing_allocation = 0;
+		found = whole ? json_dumps(whole, 0) : NULL;
+		if (found)
+			ck_assert_str_eq(found, expected);
+		free(found);
+		if (!has_failed)
+			break;
+		ck_assert_uint_lt(k, 10000);
+	}
+	ck_assert_ptr_nonnull(whole);
+	json_decref(whole);
+	free(expected);
+	top_model_done(&model);
+	json_set_alloc_funcs(malloc, free);
+}
+END_TEST
+
 START_TEST(rows_are_sorted_filtered_and_found)
 {
 	static const struct sheet_column columns[] = {{"NAME", 10, false, 0}, {"N", 5, true, 0}};
@@ -431,6 +478,7 @@ int main(void)
 		the_daemons_own_judgement_counts,
 		alerts_that_fire_come_first,
 		json_has_it_all,
+		json_is_whole_or_none,
 		rows_are_sorted_filtered_and_found,
 	};
 
