@@ -188,6 +188,7 @@ static unsigned wanted_answers(const struct top *top)
 static void take_sample(struct top *top)
 {
 	top->state.lost = top->ask.status < 0 ? top->ask.fault : NULL;
+	top->state.is_silent = top->ask.status == -ETIMEDOUT;
 	top->is_changed = true;
 	if (top->ask.status < 0) {
 		top_sample_done(&top->ask.sample);

@@ -33,8 +33,8 @@ static void put_headline(struct canvas *canvas, const struct top_verdict *verdic
 	snprintf(text, sizeof(text), "%s", verdict->headline);
 	if (state->lost) {
 		look = LOOK_BAD | LOOK_BOLD;
-		snprintf(text, sizeof(text), "connection lost, trying again every second: %s",
-			 state->lost);
+		snprintf(text, sizeof(text), "%s, trying again every second: %s",
+			 state->is_silent ? "no answer" : "connection lost", state->lost);
 	}
 	canvas_put(canvas, 0, 0, state->is_frozen ? room : canvas->width, look, text);
 	if (state->is_frozen)

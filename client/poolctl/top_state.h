@@ -57,7 +57,8 @@ struct top_state {
 	bool all_requests;	   /* not only those at a worker */
 	char status[TOP_LINE_MAX]; /* the last line; "": the keys */
 	unsigned status_look;
-	const char *lost; /* why there is no connection; NULL: there is one */
+	const char *lost; /* why there are no answers; NULL: there are */
+	bool is_silent;	  /* the daemon is there, but says nothing */
 
 	/* What is to be done; whoever does it sets them back. */
 	bool is_over;	   /* end */

@@ -163,9 +163,9 @@ class TopTest(PoolctlTest):
         self.run_top(terminal, daemon, before)
         return terminal
 
-    def run_top(self, terminal: Terminal, daemon: Daemon, before: str = "") -> None:
+    def run_top(self, terminal: Terminal, daemon: Daemon, before: str = "", options: str = "") -> None:
         """Has the shell run it, and waits until it is there."""
-        terminal.command(f"clear; {before} {BUILD}/poolctl --socket {daemon.path} top --interval 100ms"
+        terminal.command(f"clear; {before} {BUILD}/poolctl --socket {daemon.path} {options} top --interval 100ms"
                          "; echo status=$?")
         terminal.wait_for("BREAKER")
 
@@ -416,6 +416,25 @@ class Ends(TopTest):
         terminal.wait_for("IN ALL")
         terminal.keys("q")
         terminal.wait_for("prompt>")
+        self.assert_restored(terminal)
+
+    def test_the_daemon_says_nothing(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        daemon.announced.append("the daemon stood still")
+        terminal = self.open()
+        self.settings = terminal.ask("stty -g")
+        self.run_top(terminal, daemon, options="--wait 300ms")
+        daemon.signal(signal.SIGSTOP)
+        try:
+            terminal.wait_for("no answer, trying again every second")
+            # Keys are heard meanwhile.
+            terminal.keys("3")
+            terminal.wait_for("IN ALL")
+        finally:
+            daemon.signal(signal.SIGCONT)
+        terminal.wait_for("poold is ok")
+        terminal.keys("q")
+        terminal.wait_for("status=0")
         self.assert_restored(terminal)
 
     def test_the_daemon_is_killed(self) -> None:

@@ -324,6 +324,9 @@ START_TEST(panes_are_chosen)
 	draw(80, 24);
 	ck_assert_int_eq(line_with("connection lost, trying again every second: connect_failed"),
 			 0);
+	state.is_silent = true;
+	draw(80, 24);
+	ck_assert_int_eq(line_with("no answer, trying again every second: "), 0);
 	key('h');
 	ck_assert_int_ge(line_with("cancel the request"), 0);
 	key('q');
