@@ -8,7 +8,7 @@ static json_t *number(double value)
 
 static json_t *pool_json(const struct top_pool *pool)
 {
-	const char *code = pool->is_failing ? pool->code : NULL;
+	const char *code = pool->is_failing || pool->has_failures ? pool->code : NULL;
 
 	return json_pack(
 		"{s:s, s:s, s:b, s:f, s:O?, s:O?, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:f, "

@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A pool is failing when so many requests failed, and so many of all. */
-#define FAILING_COUNT	5
+/* So many failures say something; a pool is failing when so many of all are, and worth a look when so
+ * many are. */
+#define FAILURES_MIN	5
 #define FAILING_PERCENT 50
+#define NOTABLE_PERCENT 10
+/* A queue so full has hardly any room. */
+#define FULL_PERCENT 80
 
 void top_sample_done(struct top_sample *sample)
 {
@@ -163,8 +167,23 @@ static bool take_judgement(struct top_pool *pool)
 	return true;
 }
 
-/* Which failures there were in the window; those that are the caller's fault count for nothing. */
-static void judge_failures(struct top_pool *pool, const struct top_model *model)
+/* Takes the code of most failures.  That of an open breaker is of no interest where there is
+ * another: it says nothing of the cause. */
+static void take_code(struct top_pool *pool, const char *code, double count, const json_t *last)
+{
+	bool is_breaker = strcmp(code, "circuit_open") == 0;
+	bool had_breaker = pool->code && strcmp(pool->code, "circuit_open") == 0;
+
+	if (count <= 0 || (pool->code && is_breaker) || (!had_breaker && count <= pool->code_count))
+		return;
+	pool->code = code;
+	pool->code_count = count;
+	pool->last_error = last;
+}
+
+/* Which failures there were in the window.  Returns how many; those that are the caller's fault count
+ * for nothing. */
+static double count_failures(struct top_pool *pool, const struct top_model *model)
 {
 	json_t *errors = json_object_get(
 		top_model_counters(model->now.answers[TOP_STATS], pool->name), "errors");
@@ -177,19 +196,39 @@ static void judge_failures(struct top_pool *pool, const struct top_model *model)
 		const json_t *last =
 			grown > 0 ? top_model_last_error(model, pool->name, code) : NULL;
 
-		if (last && strcmp(field_text(last, "category"), "request_error") == 0) {
+		if (last && strcmp(field_text(last, "category"), "request_error") == 0)
 			own -= grown;
-		} else if (grown > pool->code_count) {
-			pool->code = code;
-			pool->code_count = grown;
-			pool->last_error = last;
+		else
+			take_code(pool, code, grown, last);
+	}
+	return own;
+}
+
+/* `is_judged`: the daemon said that the pool is not failing. */
+static void judge_failures(struct top_pool *pool, const struct top_model *model, bool is_judged)
+{
+	double own = count_failures(pool, model);
+
+	if (own < FAILURES_MIN)
+		return;
+	if (!is_judged && own * 100 >= pool->finished * FAILING_PERCENT) {
+		pool->is_failing = true;
+		if (strcmp(pool->word, "ok") == 0) {
+			pool->word = "failing";
+			pool->rank = TOP_BROKEN;
 		}
+	} else if (own * 100 >= pool->finished * NOTABLE_PERCENT) {
+		pool->has_failures = true;
 	}
-	pool->is_failing = own >= FAILING_COUNT && own * 100 >= pool->finished * FAILING_PERCENT;
-	if (pool->is_failing && strcmp(pool->word, "ok") == 0) {
-		pool->word = "failing";
-		pool->rank = TOP_BROKEN;
-	}
+}
+
+static void judge_load(struct top_pool *pool, const struct top_model *model)
+{
+	pool->is_full = pool->queue_max > 0 && pool->queued * 100 >= pool->queue_max * FULL_PERCENT;
+	pool->crashes = top_model_growth(model, pool->name, NULL, "worker_crashes") +
+			top_model_growth(model, pool->name, NULL, "worker_kills");
+	if (pool->rank == TOP_FINE && (pool->is_full || pool->crashes > 0 || pool->has_failures))
+		pool->rank = TOP_NOTABLE;
 }
 
 /* The latest latencies that the daemon has, and its rates, as long as there are no others. */
@@ -222,8 +261,8 @@ static void judge_traffic(struct top_pool *pool, const struct top_model *model)
 	pool->finished = top_model_growth(model, pool->name, NULL, "succeeded") + pool->failed;
 	if (pool->finished > 0)
 		pool->ok_percent = (pool->finished - pool->failed) * 100 / pool->finished;
-	if (!is_judged)
-		judge_failures(pool, model);
+	if (!pool->failing)
+		judge_failures(pool, model, is_judged);
 }
 
 static void judge_pool(struct top_pool *pool, const json_t *status, const struct top_model *model)
@@ -251,6 +290,7 @@ static void judge_pool(struct top_pool *pool, const json_t *status, const struct
 		pool->rank = TOP_NOTABLE;
 	judge_breakers(pool, model->now.answers[TOP_BREAKERS]);
 	judge_traffic(pool, model);
+	judge_load(pool, model);
 }
 
 /* What is wrong first, and else as the daemon has them. */

@@ -66,6 +66,9 @@ struct top_pool {
 	enum top_rank rank;
 	bool is_failing;   /* most of its requests fail; a daemon that does not judge that may call
 			    the pool ok */
+	bool has_failures; /* so many fail that it is worth a look, but not most */
+	bool is_full;	   /* its queue has hardly any room */
+	double crashes;	   /* workers that crashed or were killed in the window */
 	double since_ms;   /* in this status */
 	double rate;	   /* requests a second; below 0: not known yet */
 	double finished;   /* requests answered within the window */

@@ -329,7 +329,7 @@ static void key_confirm(struct top_state *state, unsigned key)
 	if (key == 'y' || key == 'Y')
 		state->is_confirmed = true;
 	else
-		top_state_say(state, LOOK_PLAIN, "not done: %s",
+		top_state_say(state, LOOK_PLAIN, "%s was not called",
 			      top_action_call(&state->action, call));
 }
 

@@ -91,12 +91,37 @@ static void append_causes(char text[TOP_TEXT_MAX], const struct top_pool *pool, 
 		append(text, "%sserved by %s", separator, pool->served_by);
 		separator = "; ";
 	}
-	if (pool->is_failing) {
+	if (pool->is_failing || pool->has_failures) {
 		append(text, "%s", separator);
 		append_failures(text, pool, window_ms);
 		separator = "; ";
 	}
+	if (pool->is_full) {
+		append(text,
+		       "%sits queue has %.0f of %.0f requests, and %.0f of %.0f workers are "
+		       "busy",
+		       separator, pool->queued, pool->queue_max, pool->busy, pool->workers);
+		separator = "; ";
+	}
+	if (pool->crashes > 0) {
+		append(text, "%s%.0f worker%s in %s", separator, pool->crashes,
+		       pool->crashes == 1 ? " crashed or was killed" : "s crashed or were killed",
+		       unit_duration(left, window_ms));
+		separator = "; ";
+	}
 	append_reasons(text, separator, json_object_get(pool->status, "reasons"));
+}
+
+/* Where the daemon has none. */
+static void append_advice(char text[TOP_TEXT_MAX], const struct top_pool *pool)
+{
+	if (pool->is_failing || pool->has_failures)
+		append(text, "poolctl errors 20; poolctl explain %s",
+		       pool->code ? pool->code : "CODE");
+	else if (pool->is_full)
+		append(text, "poolctl requests --running; poolctl explain queue_full");
+	else if (pool->crashes > 0)
+		append(text, "poolctl workers; poolctl errors 20");
 }
 
 static void describe(struct top_problem *problem, const struct top_pool *pool, double window_ms)
@@ -108,14 +133,15 @@ static void describe(struct top_problem *problem, const struct top_pool *pool, d
 
 	*problem = (struct top_problem){.rank = pool->rank};
 	append(problem->text, "%s is %s", pool->name, pool->word);
-	if (!is_own)
+	if (pool->rank == TOP_NOTABLE)
+		append(problem->text, ", but");
+	else if (!is_own)
 		append(problem->text, " since %s", unit_duration(since, pool->since_ms));
 	append_causes(problem->text, pool, window_ms);
 	if (advice)
 		append(problem->advice, "%s", advice);
-	else if (pool->is_failing)
-		append(problem->advice, "poolctl errors 20; poolctl explain %s",
-		       pool->code ? pool->code : "CODE");
+	else
+		append_advice(problem->advice, pool);
 	make_valid(problem->text);
 	make_valid(problem->advice);
 }

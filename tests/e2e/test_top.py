@@ -262,7 +262,7 @@ class Panes(TopTest):
         self.assertIn("tools", row)
         self.assertIn("?[31mred??gnp", row)
         terminal.keys("5")
-        lines = terminal.wait_for("IN FLIGHT")
+        lines = terminal.wait_for("漢字")
         # Four wide characters take eight columns, and the text of the screen has four less.
         (title,) = [line for line in lines if "IN FLIGHT" in line]
         (row,) = [line for line in lines if "漢字" in line]
@@ -325,7 +325,7 @@ class Actions(TopTest):
         terminal.keys("1", "B")
         terminal.wait_for('call poold.breaker_open ["tools"]? [y/N]')
         terminal.keys("n")
-        terminal.wait_for("not done: poold.breaker_open")
+        terminal.wait_for('poold.breaker_open ["tools"] was not called')
         self.assertEqual(daemon.ask("poold.breakers")[0]["state"], "closed")
         terminal.keys("B", "y")
         terminal.wait_for('done: poold.breaker_open ["tools"]')

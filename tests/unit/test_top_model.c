@@ -160,6 +160,63 @@ START_TEST(wrong_requests_make_no_pool_failing)
 }
 END_TEST
 
+START_TEST(what_is_worth_a_look_is_told)
+{
+	static const char full[] =
+		STATUS_OF("7", "ok", POOL_STATUS_OF("a", "ok", "", "80", "0", "a"));
+	struct top_model model = {0};
+	struct top_verdict verdict;
+
+	/* One of ten fails. */
+	add_sample(&model, 0, two_ok, "{'pools': {" COUNTERS_OF("a", "0", "0", "0", "") "}}",
+		   NO_LIST, NO_LIST);
+	add_sample(&model, 1000, two_ok,
+		   "{'pools': {" COUNTERS_OF("a", "50", "45", "5", "'exception': 5") "}}", NO_LIST,
+		   ERROR_OF("exception", "application_error"));
+	top_verdict_make(&verdict, &model);
+	ck_assert_str_eq(verdict.word, "ok");
+	ck_assert_str_eq(verdict.headline, "poold is ok; 2 pools; up 1 min");
+	ck_assert_uint_eq(verdict.problem_count, 1);
+	ck_assert_str_eq(
+		verdict.problems[0].text,
+		"a is ok, but: exception: ValueError: boom; 5 of 50 requests failed in 1 s");
+	top_model_done(&model);
+
+	/* A full queue, and workers that end. */
+	add_sample(&model, 0, full, "{'pools': {'a': {'worker_crashes': 1, 'worker_kills': 1}}}",
+		   NO_LIST, NO_LIST);
+	add_sample(&model, 1000, full, "{'pools': {'a': {'worker_crashes': 2, 'worker_kills': 2}}}",
+		   NO_LIST, NO_LIST);
+	top_verdict_make(&verdict, &model);
+	ck_assert_str_eq(verdict.problems[0].text,
+			 "a is ok, but: its queue has 80 of 100 requests, and 1 of 2 workers are "
+			 "busy; 2 workers crashed or were killed in 1 s");
+	top_model_done(&model);
+}
+END_TEST
+
+/* What an open breaker refuses says nothing of why it is open. */
+START_TEST(the_cause_is_behind_the_breaker)
+{
+	static const char *const orders[] = {"'circuit_open': 90, 'exception': 10",
+					     "'exception': 10, 'circuit_open': 90"};
+
+	for (size_t i = 0; i < COUNT(orders); i++) {
+		struct top_model model = {0};
+		char stats[512];
+
+		add_sample(&model, 0, two_ok, "{'pools': {}}", NO_LIST, NO_LIST);
+		snprintf(stats, sizeof(stats),
+			 "{'pools': {'a': {'requests': 100, 'failed': 100, 'errors': {%s}}}}",
+			 orders[i]);
+		add_sample(&model, 1000, two_ok, stats, NO_LIST,
+			   ERROR_OF("exception", "application_error"));
+		ck_assert_str_eq(pool_of(&model, "a")->code, "exception");
+		top_model_done(&model);
+	}
+}
+END_TEST
+
 START_TEST(many_problems_are_bounded)
 {
 	struct top_model model = {0};
@@ -472,6 +529,8 @@ int main(void)
 		what_is_wrong_comes_first,
 		a_pool_whose_requests_fail_is_failing,
 		wrong_requests_make_no_pool_failing,
+		what_is_worth_a_look_is_told,
+		the_cause_is_behind_the_breaker,
 		many_problems_are_bounded,
 		answers_of_another_shape_do_no_harm,
 		panes_have_rows,
