@@ -211,6 +211,16 @@ static void pack_start_fault(const struct driver *driver, const struct caller *c
 		pack_nil(out);
 }
 
+/* Where the pool's requests start now: at which level of its chain, and which pool that is. */
+#define SERVED_PAIRS 2
+static void pack_served(const struct driver *driver, struct buf *out, uint32_t index,
+			unsigned level)
+{
+	pack_named_uint(out, "level", level);
+	pack_named_str(out, "served_by",
+		       pool_name(driver, engine_chain_pool(driver->engine, index, level)));
+}
+
 static void pack_pool_status(const struct driver *driver, const struct caller *caller,
 			     struct buf *out, uint32_t index)
 {
@@ -220,7 +230,7 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 18);
+	pack_map(out, 16 + SERVED_PAIRS);
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
@@ -238,9 +248,7 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	pack_named_ms(out, "p50_ms", hist_quantile(&stats->total_time, 500));
 	pack_named_ms(out, "p99_ms", hist_quantile(&stats->total_time, 990));
 	pack_named_uint(out, "restarts", workers.restarts);
-	pack_named_uint(out, "level", pool.level);
-	pack_named_str(out, "served_by",
-		       pool_name(driver, engine_chain_pool(driver->engine, index, pool.level)));
+	pack_served(driver, out, index, pool.level);
 	pack_start_fault(driver, caller, out, index);
 }
 
