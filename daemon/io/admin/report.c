@@ -191,6 +191,16 @@ struct bytes report_last_words(const struct driver *driver, uint32_t pool)
 	return fault->text[0] && !life->was_ready ? life->last_stderr : (struct bytes){0};
 }
 
+/* Where the pool's requests start now: at which level of its chain, and which pool that is. */
+#define SERVED_PAIRS 2
+static void pack_served(const struct driver *driver, struct buf *out, uint32_t index,
+			unsigned level)
+{
+	pack_named_uint(out, "level", level);
+	pack_named_str(out, "served_by",
+		       pool_name(driver, engine_chain_pool(driver->engine, index, level)));
+}
+
 /* Why the last start of the pool failed, and what its worker said last: for whoever may call it. */
 static void pack_start_fault(const struct driver *driver, const struct caller *caller,
 			     struct buf *out, uint32_t pool)
@@ -209,16 +219,6 @@ static void pack_start_fault(const struct driver *driver, const struct caller *c
 		pack_text(out, words);
 	else
 		pack_nil(out);
-}
-
-/* Where the pool's requests start now: at which level of its chain, and which pool that is. */
-#define SERVED_PAIRS 2
-static void pack_served(const struct driver *driver, struct buf *out, uint32_t index,
-			unsigned level)
-{
-	pack_named_uint(out, "level", level);
-	pack_named_str(out, "served_by",
-		       pool_name(driver, engine_chain_pool(driver->engine, index, level)));
 }
 
 static void pack_pool_status(const struct driver *driver, const struct caller *caller,
