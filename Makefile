@@ -159,7 +159,8 @@ $(O)/libpoolctl.a: $(call obj,$(CTL_SRC)) $(O)/client/poolctl/explain_table.o
 	$(archive)
 $(O)/poolctl: $(O)/libpoolctl.a $(O)/libpoold.a $(O)/libproto.a
 	$(call say,LD,$@)
-	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson)
+	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(MSGPACK) jansson ncursesw)
+$(O)/client/poolctl/top_screen.o: PKG_CFLAGS += $(call pkg_cflags,ncursesw)
 $(O)/libpoold_mcp.a: $(call obj,$(MCP_SRC))
 	$(archive)
 $(O)/poold-mcp: $(O)/libpoold_mcp.a $(O)/libpoolctl.a $(O)/libpoold.a $(O)/libproto.a

@@ -212,6 +212,18 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.status",
 	 .show = show_status},
+	{.name = "top",
+	 .arguments = "",
+	 .summary = "a screen that shows what is wrong, and all that is going on now",
+	 .help = "Shows the verdict, then the pools, what is wrong first, then a pane: workers,\n"
+		 "errors by code, requests running now, clients or alerts.  REQ/S and OK% are of\n"
+		 "the last ten seconds.  h shows the keys.  Actions ask first, and name the call\n"
+		 "that they make.  With --json it prints one object.\n"
+		 "\n"
+		 "      --once              print one screen as text; it takes one interval\n"
+		 "      --interval DURATION how often it asks the daemon, 100ms at least (1s)\n",
+	 .takes = OPTIONS_OF_TOP,
+	 .run = run_top},
 	{.name = "health",
 	 .arguments = "[POOL]",
 	 .summary = "health as an exit status, for programs: 0, 1 or 2",

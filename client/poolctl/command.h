@@ -31,7 +31,9 @@ struct options {
 	struct since since;
 	const char *kinds[EVENT_KINDS_MAX]; /* `events`: those of --kind */
 	unsigned kind_count;
-	bool live, ready; /* `health`: what its exit status says */
+	bool live, ready;     /* `health`: what its exit status says */
+	bool once;	      /* `top`: print one screen */
+	uint64_t interval_ms; /* `top`: between two samples */
 };
 
 /* Bits of `given` and `takes`. */
@@ -41,6 +43,7 @@ struct options {
 #define OPTIONS_OF_REQUESTS 8u
 #define OPTIONS_OF_CANCEL   16u
 #define OPTIONS_OF_LOGS	    32u
+#define OPTIONS_OF_TOP	    64u
 #define OPTIONS_OF_HISTORY  128u
 
 /* Room for what is wrong with an argument, in words. */

@@ -14,8 +14,11 @@
 #include <sysexits.h>
 #include <time.h>
 
-#define WAIT_MS 5000
-#define CALL_MS 30000
+#define WAIT_MS		5000
+#define CALL_MS		30000
+
+#define INTERVAL_MS	1000
+#define INTERVAL_MIN_MS 100
 
 /* --- Help --- */
 
@@ -106,7 +109,9 @@ enum {
 	OPTION_YES,
 	OPTION_FOLLOW,
 	OPTION_SINCE,
-	OPTION_KIND
+	OPTION_KIND,
+	OPTION_ONCE,
+	OPTION_INTERVAL
 };
 
 static const struct option long_options[] = {
@@ -131,6 +136,8 @@ static const struct option long_options[] = {
 	{"follow", no_argument, NULL, OPTION_FOLLOW},
 	{"since", required_argument, NULL, OPTION_SINCE},
 	{"kind", required_argument, NULL, OPTION_KIND},
+	{"once", no_argument, NULL, OPTION_ONCE},
+	{"interval", required_argument, NULL, OPTION_INTERVAL},
 	{NULL, 0, NULL, 0},
 };
 
@@ -182,6 +189,16 @@ static bool set_only(struct options *options, const char *word, char fault[FAULT
 	return true;
 }
 
+static bool set_interval(struct options *options, const char *text, char fault[FAULT_MAX])
+{
+	if (!read_duration("--interval", text, &options->interval_ms, fault))
+		return false;
+	if (options->interval_ms >= INTERVAL_MIN_MS)
+		return true;
+	snprintf(fault, FAULT_MAX, "--interval: \"%.100s\" is less than 100ms", text);
+	return false;
+}
+
 /* The bits of `given` that an option belongs to; 0: every command takes it. */
 static unsigned owner_of(int option)
 {
@@ -207,6 +224,9 @@ static unsigned owner_of(int option)
 		return OPTIONS_OF_CANCEL;
 	case OPTION_FOLLOW:
 		return OPTIONS_OF_LOGS;
+	case OPTION_ONCE:
+	case OPTION_INTERVAL:
+		return OPTIONS_OF_TOP;
 	default:
 		return OPTIONS_OF_CALL;
 	}
@@ -268,6 +288,11 @@ static bool set_special(struct options *options, int option, const char *text,
 		return set_since(options, text, fault);
 	case OPTION_KIND:
 		return add_kind(options, text, fault);
+	case OPTION_ONCE:
+		options->once = true;
+		return true;
+	case OPTION_INTERVAL:
+		return set_interval(options, text, fault);
 	default:
 		return set_of_call(options, option, text, fault);
 	}
@@ -496,5 +521,7 @@ int main(int argc, char **argv)
 		return r;
 	if (options.call.timeout_ms == 0)
 		options.call.timeout_ms = CALL_MS;
+	if (options.interval_ms == 0)
+		options.interval_ms = INTERVAL_MS;
 	return run(command, &options, argv + optind + 1, arg_count);
 }

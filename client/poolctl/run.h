@@ -29,6 +29,9 @@ int run_bundle(const struct command *command, const struct options *options,
 /* The journal's lines about a pool or a worker. */
 int run_logs(const struct command *command, const struct options *options,
 	     struct poold_client *client, char **args, int arg_count);
+/* A screen that is drawn again each second, until it is quit. */
+int run_top(const struct command *command, const struct options *options,
+	    struct poold_client *client, char **args, int arg_count);
 /* The completion for bash. */
 int run_completion(const struct command *command, const struct options *options,
 		   struct poold_client *client, char **args, int arg_count);

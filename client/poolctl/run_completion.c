@@ -28,16 +28,16 @@ static const char head[] =
 	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	"\t\tcase ${COMP_WORDS[i]} in\n"
 	"\t\t-s | --socket) ((i++)); socket=${COMP_WORDS[i]} ;;\n"
-	"\t\t-w | -t | --wait | --timeout | --session | --key | --count | --since | --kind) "
-	"((i++)) ;;\n"
+	"\t\t-w | -t | --wait | --timeout | --session | --key | --count | --since | --kind | "
+	"--interval) ((i++)) ;;\n"
 	"\t\t-*) ;;\n"
 	"\t\t*) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((count++)); fi ;;\n"
 	"\t\tesac\n"
 	"\tdone\n"
 	"\tcase $previous in\n"
 	"\t-s | --socket) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n"
-	"\t-w | --wait | -t | --timeout | --session | --key | --count | --since | --kind) return "
-	";;\n"
+	"\t-w | --wait | -t | --timeout | --session | --key | --count | --since | --kind | "
+	"--interval) return ;;\n"
 	"\tesac\n";
 
 static const char tail[] = "\tif [[ $word == -* ]]; then words=$options; fi\n"
@@ -61,6 +61,7 @@ static const struct {
 	{OPTIONS_OF_REQUESTS, " --queued --running"},
 	{OPTIONS_OF_CANCEL, " --yes"},
 	{OPTIONS_OF_LOGS, " --follow"},
+	{OPTIONS_OF_TOP, " --once --interval"},
 };
 
 static void print_options(const struct command *command)

@@ -84,6 +84,8 @@ STATUS = {
             "p99_ms": NUMBER,
             "last_minute": WINDOW,
             "restarts": int,
+            "level": int,
+            "served_by": str,
             "start_fault": (str, type(None)),
             "start_stderr": (str, type(None)),
             "failing": None,

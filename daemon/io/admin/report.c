@@ -218,6 +218,16 @@ struct bytes report_last_words(const struct driver *driver, uint32_t pool)
 	return fault->text[0] && !life->was_ready ? life->last_stderr : (struct bytes){0};
 }
 
+/* Where the pool's requests start now: at which level of its chain, and which pool that is. */
+#define SERVED_PAIRS 2
+static void pack_served(const struct driver *driver, struct buf *out, uint32_t index,
+			unsigned level)
+{
+	pack_named_uint(out, "level", level);
+	pack_named_str(out, "served_by",
+		       pool_name(driver, engine_chain_pool(driver->engine, index, level)));
+}
+
 /* Why the last start of the pool failed, and what its worker said last: for whoever may call it. */
 static void pack_start_fault(const struct driver *driver, const struct caller *caller,
 			     struct buf *out, uint32_t pool)
@@ -273,7 +283,7 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 18);
+	pack_map(out, 18 + SERVED_PAIRS);
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
@@ -292,6 +302,7 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	pack_named_ms(out, "p99_ms", hist_quantile(&stats->total_time, 990));
 	report_pack_window(driver, out, index, "last_minute", WINDOW_NOW);
 	pack_named_uint(out, "restarts", workers.restarts);
+	pack_served(driver, out, index, pool.level);
 	pack_start_fault(driver, caller, out, index);
 	pack_str(out, "failing");
 	pack_last_failure(driver, caller, out, index);
