@@ -80,7 +80,12 @@ function percent(share) {
 	return share === null ? "-" : (100 * share).toFixed(share > 0.9995 || share === 0 ? 0 : 1) + " %";
 }
 
+/* An error that there was no memory for has no key at all. */
+const orDash = (value) => value === undefined || value === null || value === "" ? "-" : value;
+
 function clock(ms) {
+	if (ms === undefined)
+		return "-";
 	return new Date(ms).toLocaleTimeString([], {hour12: false});
 }
 
@@ -403,11 +408,11 @@ const showRunning = table("running-table", "Requests at workers, the oldest firs
 
 const showErrors = table("error-table", "Last errors, the newest first", [
 	column("Time", (row) => clock(row.at_ms)),
-	column("Code", (row) => row.code),
-	column("Severity", (row) => row.severity, (row) => row.severity || ""),
-	column("Pool", (row) => row.pool || "-"),
-	column("Type", (row) => row.detail && row.detail.type || "-"),
-	column("Message", (row) => row.message),
+	column("Code", (row) => orDash(row.code)),
+	column("Severity", (row) => orDash(row.severity), (row) => row.severity || ""),
+	column("Pool", (row) => orDash(row.pool)),
+	column("Type", (row) => orDash(row.detail && row.detail.type)),
+	column("Message", (row) => orDash(row.message)),
 ]);
 
 function running(state) {
@@ -502,7 +507,7 @@ function show() {
 	showRunning(running(state).filter((row) => passes(row.method, row.worker)), (row) => row.request + " " + row.worker);
 	showWorkers(state.workers.filter((row) => passes(row.pool, row.state, row.health, row.last_exit || "")),
 		(row) => row.pool + " " + row.worker);
-	showErrors(state.errors.filter((row) => passes(row.code, row.pool || "", row.severity, row.message)),
+	showErrors(state.errors.filter((row) => passes(row.code || "", row.pool || "", row.severity || "", row.message || "")),
 		(row) => [row.at_ms, row.code, row.pool, row.request, state.errors.filter((each) => each.at_ms === row.at_ms).indexOf(row)].join(" "));
 }
 
