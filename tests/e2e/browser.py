@@ -42,9 +42,11 @@ class Browser:
     def __init__(self, *, script: bool = True) -> None:
         self._folder = tempfile.mkdtemp(prefix="poold-chromium-")
         self._log = Path(self._folder, "chromedriver.log")
+        # What it keeps for its user is no business of the one who tests.
+        own = {"HOME": self._folder, "XDG_CONFIG_HOME": self._folder, "XDG_CACHE_HOME": self._folder}
         with self._log.open("wb") as log:
             self._driver = subprocess.Popen([str(CHROMEDRIVER), "--port=0"], stdout=log, stderr=log,
-                                            start_new_session=True)
+                                            env={**os.environ, **own}, start_new_session=True)
         self._session = ""
         try:
             self._base = f"http://127.0.0.1:{self._find_port()}"
