@@ -130,6 +130,16 @@ IO_LIBS     := $(patsubst %,$(O)/libio_%.a,$(IO_FOLDERS))
 .SECONDEXPANSION:
 $(IO_LIBS): $(O)/libio_%.a: $$(call obj,$$(wildcard daemon/io/$$*/*.c))
 	$(archive)
+# The page of HTTP, as bytes in C.
+PAGE_DIR    := daemon/io/frontend/page
+$(O)/$(PAGE_DIR)/page.c: $(PAGE_DIR)/embed.sh $(PAGE_DIR)/page.html $(PAGE_DIR)/page.css $(PAGE_DIR)/page.js
+	@mkdir -p $(@D)
+	$(call say,SH,$@)
+	$(Q)sh $(PAGE_DIR)/embed.sh >$@.new && mv $@.new $@
+$(O)/$(PAGE_DIR)/page.o: $(O)/$(PAGE_DIR)/page.c daemon/io/frontend/http_page.h
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -c $< -o $@
+$(O)/libio_frontend.a: $(O)/$(PAGE_DIR)/page.o
 # For the tests, which look inside.
 $(O)/libclient.a: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 	$(archive)

@@ -2,9 +2,11 @@
 
 #include "daemon/io/admin/report.h"
 #include "daemon/io/admin/report_overview.h"
+#include "daemon/io/admin/report_plain.h"
 #include "daemon/io/base/json.h"
 #include "daemon/io/driver/rights.h"
 #include "daemon/io/driver/state.h"
+#include "daemon/io/frontend/http_page.h"
 #include "daemon/io/observe/metrics.h"
 #include "protocol/read.h"
 
@@ -22,17 +24,13 @@ static const char type_text[] = "text/plain; charset=utf-8";
 static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
 static const char type_openmetrics[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 static const char type_json[] = "application/json";
+static const char type_html[] = "text/html; charset=utf-8";
+
+/* After so many seconds the plain page asks again. */
+#define PLAIN_PAUSE 5
 
 /* What is no page needs nothing in a browser. */
 static const char policy_none[] = "default-src 'none'; frame-ancestors 'none'";
-
-static const char index_text[] =
-	"poold " POOLD_VERSION "\n"
-	"\n"
-	"/metrics      for Prometheus\n"
-	"/healthz      200 while the daemon answers\n"
-	"/readyz       200 while its pools serve\n"
-	"/api/status   the daemon, its pools, workers and last errors, as JSON\n";
 
 static struct bytes text_of(const char *text)
 {
@@ -104,9 +102,13 @@ static int write_view(struct http_answers *answers, enum http_view view, struct 
 {
 	if (view == HTTP_VIEW_STATUS)
 		return write_status(answers, out);
-	metrics_write(answers->driver,
-		      view == HTTP_VIEW_OPENMETRICS ? METRICS_OPENMETRICS : METRICS_PROMETHEUS,
-		      out);
+	if (view == HTTP_VIEW_PLAIN)
+		report_plain(answers->driver, PLAIN_PAUSE, out);
+	else
+		metrics_write(answers->driver,
+			      view == HTTP_VIEW_OPENMETRICS ? METRICS_OPENMETRICS
+							    : METRICS_PROMETHEUS,
+			      out);
 	return buf_error(out);
 }
 
@@ -160,6 +162,16 @@ static void show_text(enum http_status status, const char *text, struct http_ans
 	};
 }
 
+static void show_page(struct http_answer *ret)
+{
+	*ret = (struct http_answer){
+		.status = HTTP_OK,
+		.type = type_html,
+		.policy = http_page_policy,
+		.body = {http_page, http_page_size},
+	};
+}
+
 static void show_readiness(const struct http_answers *answers, struct http_answer *ret)
 {
 	const struct driver *driver = answers->driver;
@@ -207,7 +219,9 @@ void http_answer(struct http_answers *answers, const struct http_request *reques
 	else if (bytes_equal(path, "/readyz"))
 		show_readiness(answers, ret);
 	else if (bytes_equal(path, "/"))
-		show_text(HTTP_OK, index_text, ret);
+		show_page(ret);
+	else if (bytes_equal(path, "/plain"))
+		show_view(answers, HTTP_VIEW_PLAIN, type_html, ret);
 	else
 		http_answer_status(HTTP_NOT_FOUND, ret);
 }
