@@ -26,9 +26,8 @@ static void write_door(const struct driver *driver, struct metrics_text *text)
 	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
 		const struct errinfo *info = errcode_info((enum errcode)code);
 
-		if (stats->refusals[code] > 0)
-			metrics_put(text, LABELS(info->name, errcategory_name(info->category)),
-				    stats->refusals[code]);
+		metrics_put(text, LABELS(info->name, errcategory_name(info->category)),
+			    stats->refusals[code]);
 	}
 	metrics_begin(text, METRIC_connections_ended);
 	for (unsigned end = 0; end < CALLER_END_COUNT_; end++)
