@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
@@ -224,9 +225,18 @@ class HalfSent(MemoryTest):
         codes = Counter(client.read_of(9).code for client in clients)
         self.assertLessEqual(set(codes), {None, "memory_limit"})
         self.assertGreater(codes["memory_limit"], 0)
+        self.check_captured(daemon, codes["memory_limit"])
         for client in clients:
             self.assertEqual(client.call("well.echo", 5), [5])
         self.assertEqual(clients[0].call("well.echo", bytes(15 * MIB)), [bytes(15 * MIB)])
+
+    def check_captured(self, daemon: Daemon, count: int) -> None:
+        """So many were refused, before a pool had them or by the pool."""
+        counts = Counter(daemon.ask("poold.stats")["refusals"]) + Counter(daemon.counters("well")["errors"])
+        self.assertEqual(counts, {"memory_limit": count})
+        entry = daemon.ask("poold.errors", 1)[0]
+        self.assertEqual((entry["code"], entry["outcome"][0], entry["peer"]["pid"]), ("memory_limit", "D", os.getpid()))
+        daemon.log.wait_for("request (refused|failed): code=memory_limit ")
 
 
 class Queued(MemoryTest):

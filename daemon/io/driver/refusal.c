@@ -58,6 +58,17 @@ void refusal_report(struct driver *driver, const struct caller *caller, uint32_t
 	error_report_record(driver, &record, "request refused", held);
 }
 
+void refusal_count_unopened(struct driver *driver)
+{
+	unsigned held;
+
+	driver->stats.connections_accepted++;
+	driver->stats.ends[CALLER_END_memory]++;
+	if (may_report(driver, &driver->refusals.ends[CALLER_END_memory], &held))
+		log_notice("connection cut off: %s (%u times before)",
+			   caller_end_text(CALLER_END_memory), held);
+}
+
 void refusal_report_lost(struct driver *driver, const struct caller *caller,
 			 const struct error *error)
 {

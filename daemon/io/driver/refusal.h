@@ -28,6 +28,10 @@ void refusal_report(struct driver *driver, const struct caller *caller, uint32_t
 /* The connection of the caller has come to its end. */
 void refusal_report_end(struct driver *driver, const struct caller *caller, enum caller_end end);
 
+/* A connection that was accepted ended before it had a caller, as memory lacked: it is counted as
+ * accepted and as ended. */
+void refusal_count_unopened(struct driver *driver);
+
 /* A request succeeded, and its answer could not be given: the caller got this error. */
 void refusal_report_lost(struct driver *driver, const struct caller *caller,
 			 const struct error *error);

@@ -1,5 +1,6 @@
 #include "daemon/io/frontend/listener.h"
 
+#include "daemon/io/driver/refusal.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/frontend/connection.h"
 #include "daemon/io/frontend/frontend.h"
@@ -122,6 +123,7 @@ static bool accept_one(struct listener *listener)
 	listener->last_fd = fd;
 	if (connection_open(frontend, fd, &connection) < 0) {
 		close(fd);
+		refusal_count_unopened(frontend->driver);
 		return true;
 	}
 	return places_give(connection) != PLACES_MADE;
