@@ -18,6 +18,8 @@
 struct printer {
 	const struct options *options;
 	const char *pool; /* only events that name it; NULL: all */
+	const char *kinds[EVENT_KINDS_MAX];
+	unsigned kind_count; /* 0: all */
 	uint64_t shown;
 };
 
@@ -113,49 +115,59 @@ static int print_all(struct event_stream *stream, struct poold_reply *reply)
 
 /* Sorts the words into kinds and a pool.  Returns 0, or the exit status after it was said what is
  * wrong. */
-static int read_words(const struct command *command, const struct options *options,
-		      struct poold_client *client, char **args, int arg_count,
-		      struct event_stream *stream, const char *kinds[EVENT_KINDS_MAX],
-		      const char **ret_pool)
+static int read_words(const struct command *command, char **args, int arg_count,
+		      struct printer *printer)
 {
-	char known[256];
+	const struct options *options = printer->options;
 
 	for (unsigned i = 0; i < options->kind_count; i++)
-		kinds[stream->kind_count++] = options->kinds[i];
+		printer->kinds[printer->kind_count++] = options->kinds[i];
 	for (int i = 0; i < arg_count; i++) {
-		if (is_kind(args[i]) && stream->kind_count < EVENT_KINDS_MAX)
-			kinds[stream->kind_count++] = args[i];
-		else if (!*ret_pool)
-			*ret_pool = args[i];
+		if (is_kind(args[i]) && printer->kind_count < EVENT_KINDS_MAX)
+			printer->kinds[printer->kind_count++] = args[i];
+		else if (!printer->pool)
+			printer->pool = args[i];
 		else
 			return failure_usage(
 				command,
 				"\"%.100s\" and \"%.100s\" are no kinds of events, and "
 				"only one can be a pool",
-				*ret_pool, args[i]);
+				printer->pool, args[i]);
 	}
+	return 0;
+}
+
+static int check_kinds(const struct command *command, const struct printer *printer)
+{
+	char known[256];
+
 	list_kinds(known, sizeof(known));
-	for (unsigned i = 0; i < stream->kind_count; i++)
-		if (!is_kind(kinds[i]))
+	for (unsigned i = 0; i < printer->kind_count; i++)
+		if (!is_kind(printer->kinds[i]))
 			return failure_usage(command, "\"%.100s\" is no kind of event; they are %s",
-					     kinds[i], known);
-	stream->kinds = kinds;
-	return *ret_pool ? run_check_pool(command, options, client, *ret_pool) : 0;
+					     printer->kinds[i], known);
+	return 0;
 }
 
 int run_events(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count)
 {
 	struct printer printer = {.options = options};
-	struct event_stream stream = {
-		.client = client, .options = options, .take = take, .userdata = &printer};
-	const char *kinds[EVENT_KINDS_MAX];
+	struct event_stream stream = {.client = client,
+				      .options = options,
+				      .kinds = printer.kinds,
+				      .take = take,
+				      .userdata = &printer};
 	struct poold_reply reply = {0};
-	int r = read_words(command, options, client, args, arg_count, &stream, kinds,
-			   &printer.pool);
+	int r = read_words(command, args, arg_count, &printer);
 
+	if (r == 0)
+		r = check_kinds(command, &printer);
+	if (r == 0 && printer.pool)
+		r = run_check_pool(command, options, client, printer.pool);
 	if (r != 0)
 		return r;
+	stream.kind_count = printer.kind_count;
 	if (options->since.is_seq)
 		stream.seq = options->since.seq;
 	r = print_all(&stream, &reply);

@@ -10,6 +10,9 @@
 #define SIZE 1000
 #define MOST 8
 
+/* All kinds of the events that this test makes. */
+#define ALL 7u
+
 static uint8_t letters[2 * SIZE];
 
 /* An event whose bytes say which one it is. */
@@ -41,14 +44,14 @@ static void check(const struct event_ring *ring, uint64_t first, uint64_t last)
 	uint64_t seq = 0;
 
 	for (uint64_t expected = first; expected <= last; expected++) {
-		record = event_ring_after(ring, seq);
+		record = event_ring_after(ring, seq, ALL);
 		ck_assert_ptr_nonnull(record);
 		ck_assert_uint_eq(record->seq, expected);
 		check_bytes(record->open, expected);
 		check_bytes(record->secret, expected);
 		seq = record->seq;
 	}
-	ck_assert_ptr_null(event_ring_after(ring, last));
+	ck_assert_ptr_null(event_ring_after(ring, last, ALL));
 }
 
 START_TEST(the_oldest_leave_for_the_number)
@@ -56,7 +59,7 @@ START_TEST(the_oldest_leave_for_the_number)
 	struct event_ring ring;
 
 	ck_assert_int_eq(event_ring_init(&ring, MOST, SIZE), 0);
-	ck_assert_ptr_null(event_ring_after(&ring, 0));
+	ck_assert_ptr_null(event_ring_after(&ring, 0, ALL));
 	for (uint64_t seq = 1; seq <= MOST; seq++)
 		add(&ring, seq, 1, 1);
 	ck_assert_uint_eq(ring.gone, 0);
@@ -65,9 +68,11 @@ START_TEST(the_oldest_leave_for_the_number)
 	check(&ring, 2, MOST + 1);
 	ck_assert_uint_eq(ring.gone, 1);
 	ck_assert_uint_eq(ring.gone_seq, 1);
-	ck_assert_uint_eq(event_ring_after(&ring, 4)->seq, 5);
-	ck_assert_uint_eq(event_ring_count(&ring, 0, 7), MOST);
-	ck_assert_uint_eq(event_ring_count(&ring, MOST - 1, 7), 2);
+	ck_assert_uint_eq(event_ring_after(&ring, 4, ALL)->seq, 5);
+	ck_assert_uint_eq(event_ring_after(&ring, 4, 1)->seq, 6);
+	ck_assert_ptr_null(event_ring_after(&ring, 8, 2));
+	ck_assert_uint_eq(event_ring_count(&ring, 0, ALL), MOST);
+	ck_assert_uint_eq(event_ring_count(&ring, MOST - 1, ALL), 2);
 	/* 3, 6 and 9 */
 	ck_assert_uint_eq(event_ring_count(&ring, 0, 1), 3);
 	event_ring_done(&ring);
@@ -106,8 +111,8 @@ START_TEST(what_never_fits_is_gone_at_once)
 	event_ring_done(&ring);
 	ck_assert_int_eq(event_ring_init(&ring, 0, SIZE), 0);
 	add(&ring, 1, 10, 0);
-	ck_assert_ptr_null(event_ring_after(&ring, 0));
-	ck_assert_uint_eq(event_ring_count(&ring, 0, 7), 0);
+	ck_assert_ptr_null(event_ring_after(&ring, 0, ALL));
+	ck_assert_uint_eq(event_ring_count(&ring, 0, ALL), 0);
 	ck_assert_uint_eq(ring.gone, 1);
 	event_ring_done(&ring);
 }

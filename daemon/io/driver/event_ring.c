@@ -104,11 +104,13 @@ static unsigned place_after(const struct event_ring *ring, uint64_t seq)
 	return low;
 }
 
-const struct event_record *event_ring_after(const struct event_ring *ring, uint64_t seq)
+const struct event_record *event_ring_after(const struct event_ring *ring, uint64_t seq,
+					    unsigned kinds)
 {
-	unsigned place = place_after(ring, seq);
-
-	return place < ring->count ? record_at(ring, place) : NULL;
+	for (unsigned place = place_after(ring, seq); place < ring->count; place++)
+		if (kinds & 1u << record_at(ring, place)->kind)
+			return record_at(ring, place);
+	return NULL;
 }
 
 uint64_t event_ring_count(const struct event_ring *ring, uint64_t seq, unsigned kinds)

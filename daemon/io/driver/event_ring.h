@@ -40,10 +40,12 @@ void event_ring_done(struct event_ring *ring);
 /* Keeps a copy.  Its seq is larger than all before. */
 void event_ring_add(struct event_ring *ring, const struct event_record *record);
 
-/* The oldest one with a larger seq, or NULL; valid until the next one is added. */
-const struct event_record *event_ring_after(const struct event_ring *ring, uint64_t seq);
+/* The oldest one with a larger seq and one of these kinds (a mask of 1u << kind), or NULL; valid
+ * until the next one is added. */
+const struct event_record *event_ring_after(const struct event_ring *ring, uint64_t seq,
+					    unsigned kinds);
 
-/* How many of these kinds (a mask of 1u << kind) have a larger seq. */
+/* How many of these kinds have a larger seq. */
 uint64_t event_ring_count(const struct event_ring *ring, uint64_t seq, unsigned kinds);
 
 #endif

@@ -211,13 +211,14 @@ static bool send_gap(struct events *events, struct caller *caller, uint64_t seq)
 
 /* --- those who are behind --- */
 
-/* The oldest one that is kept with a larger seq, or NULL. */
-static const struct event_record *next_after(const struct events *events, uint64_t seq)
+/* The next one that is kept and that it wants, or NULL. */
+static const struct event_record *next_for(const struct events *events, const struct caller *caller)
 {
 	const struct event_record *next = NULL;
 
 	for (unsigned i = 0; i < EVENT_KEPT_COUNT_; i++) {
-		const struct event_record *found = event_ring_after(&events->rings[i], seq);
+		const struct event_record *found = event_ring_after(
+			&events->rings[i], caller->event_seen, caller->event_kinds);
 
 		if (found && (!next || found->seq < next->seq))
 			next = found;
@@ -246,18 +247,16 @@ static bool catch_up(struct events *events, struct caller *caller)
 	const struct event_record *next;
 
 	count_lost(events, caller);
+	next = next_for(events, caller);
 	if (caller->events_lost > 0) {
-		next = next_after(events, caller->event_seen);
 		if (!send_gap(events, caller, next ? next->seq - 1 : events->sequence))
 			return false;
 		caller->events_lost = 0;
 	}
-	while ((next = next_after(events, caller->event_seen))) {
-		bool is_wanted = (caller->event_kinds & 1u << next->kind) != 0;
-
-		if (is_wanted && !send_record(events, caller, next))
+	for (; next; next = next_for(events, caller)) {
+		if (!send_record(events, caller, next))
 			return false;
-		caller->events_waiting -= is_wanted;
+		caller->events_waiting--;
 		caller->event_seen = next->seq;
 	}
 	return true;

@@ -18,7 +18,7 @@ void driver_set_timer(struct driver *driver)
 {
 	/* What is left for the end of a turn can't wait for the next event. */
 	bool is_pending = !list_empty(&driver->noted) || !list_empty(&driver->turned_callers) ||
-			  driver->has_stopped;
+			  !list_empty(&driver->events.late) || driver->has_stopped;
 
 	loop_set_timer(driver->loop, is_pending ? loop_now(driver->loop) : next_deadline(driver));
 }
