@@ -288,6 +288,20 @@ class Panes(TopTest):
         terminal.wait_for("status=0")
         self.assert_restored(terminal)
 
+    def test_alerts(self) -> None:
+        with self.start().connect(map_errors=True) as client:
+            if client.answer("poold.alerts").code == "unknown_method":
+                self.skipTest("this daemon has no alerts")
+        daemon = self.start(pool("tools", TOOLBOX), alerts=True)
+        daemon.announced += ["pool=tools", "alert"]
+        with Traffic(daemon.path, bug):
+            terminal = self.top(daemon, 120, 24)
+            terminal.keys("6")
+            terminal.wait_for("SEVERITY")
+            lines = terminal.wait_for("firing", 30)
+        (row,) = [line for line in lines if line.startswith("firing") and " error_share " in line]
+        self.assertIn(" tools ", row)
+
     def test_search_filter_sort_and_freeze(self) -> None:
         names = ("alpha", "bravo", "charlie", "delta")
         daemon = self.start(*(static_pool(name, answer=1) for name in names), pool("tools", TOOLBOX))
