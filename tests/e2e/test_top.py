@@ -475,10 +475,12 @@ class Ends(TopTest):
         terminal = self.open()
         self.settings = terminal.ask("stty -g")
         # ncurses itself loses some memory there.
-        said = terminal.ask(f"ASAN_OPTIONS=detect_leaks=0 TERM=nonsense {BUILD}/poolctl --socket {daemon.path} top 2>&1 >/dev/tty; echo status=$?")
-        self.assertIn("the type of this terminal is unknown (TERM=nonsense)", said)
-        self.assertIn("status=64", said)
-        self.assert_restored(terminal)
+        for kind in ("nonsense", "dumb"):
+            said = terminal.ask(f"ASAN_OPTIONS=detect_leaks=0 TERM={kind} {BUILD}/poolctl --socket {daemon.path} top"
+                                " 2>&1 >/dev/tty; echo status=$?")
+            self.assertIn(f"this type of terminal is unknown, or has no screen (TERM={kind})", said)
+            self.assertIn("status=64", said)
+            self.assert_restored(terminal)
 
 
 class Cost(TopTest):
