@@ -366,10 +366,11 @@ static int refuse_screen(const struct command *command, int r)
 	const char *type = getenv("TERM");
 
 	if (r == -ENOTSUP)
-		return failure_usage(command,
-				     "the type of this terminal is unknown (TERM=%.100s); "
-				     "poolctl top --once needs none",
-				     type ? type : "");
+		return failure_usage(
+			command,
+			"this type of terminal is unknown, or has no screen (TERM=%.100s); "
+			"poolctl top --once needs none",
+			type ? type : "");
 	return failure_usage(command, "this is not a terminal; poolctl top --once needs none");
 }
 

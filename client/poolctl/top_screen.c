@@ -30,6 +30,23 @@ static void make_colours(void)
 		init_pair(pairs[i].look, pairs[i].colour, -1);
 }
 
+void top_screen_close(void)
+{
+	if (!screen)
+		return;
+	endwin();
+	delscreen(screen);
+	screen = NULL;
+}
+
+/* Whether the terminal can put the cursor anywhere. */
+static bool can_draw(void)
+{
+	const char *move = tigetstr("cup");
+
+	return move && move != (const char *)-1; // NOLINT(performance-no-int-to-ptr)
+}
+
 int top_screen_open(void)
 {
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -37,6 +54,10 @@ int top_screen_open(void)
 	screen = newterm(NULL, stdout, stdin);
 	if (!screen)
 		return -ENOTSUP;
+	if (!can_draw()) {
+		top_screen_close();
+		return -ENOTSUP;
+	}
 	make_colours();
 	/* Signals come through the keyboard as they do elsewhere. */
 	cbreak();
@@ -47,15 +68,6 @@ int top_screen_open(void)
 	set_escdelay(50);
 	curs_set(0);
 	return 0;
-}
-
-void top_screen_close(void)
-{
-	if (!screen)
-		return;
-	endwin();
-	delscreen(screen);
-	screen = NULL;
 }
 
 void top_screen_pause(void)

@@ -5,7 +5,7 @@
 #include "client/poolctl/canvas.h"
 
 /* Takes the terminal over.  -ENOTTY: standard input or output is none; -ENOTSUP: its type ($TERM) is
- * unknown. */
+ * unknown, or cannot put text anywhere on a screen. */
 int top_screen_open(void);
 /* Gives it back as it was.  Does nothing if it was not taken over. */
 void top_screen_close(void);
