@@ -40,9 +40,9 @@ seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {
 	case $1 in
-	cause | failover | forecast | heap | hist | names | prng | siblings | table) echo 0 ;;
-	backoff | breaker | budget | share | stats) echo 1 ;;
-	circuit | request) echo 2 ;;
+	alert_rise | alert_rule | cause | failover | forecast | heap | hist | names | prng | siblings | table) echo 0 ;;
+	alert_reading | backoff | breaker | budget | share | stats) echo 1 ;;
+	alert | circuit | request) echo 2 ;;
 	policy | queue | runs | waiting | worker) echo 3 ;;
 	key | recovery | session | worker_input) echo 4 ;;
 	pool) echo 5 ;;
