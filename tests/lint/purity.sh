@@ -41,7 +41,7 @@ seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may
 rank() {
 	case $1 in
 	alert_rise | alert_rule | cause | failover | forecast | heap | hist | names | prng | siblings | table) echo 0 ;;
-	alert_reading | backoff | breaker | budget | share | stats) echo 1 ;;
+	alert_reading | backoff | breaker | budget | share | stats | window) echo 1 ;;
 	alert | circuit | request) echo 2 ;;
 	policy | queue | runs | waiting | worker) echo 3 ;;
 	key | recovery | session | worker_input) echo 4 ;;

@@ -44,7 +44,7 @@ START_TEST(one_value_is_every_quantile)
 }
 END_TEST
 
-START_TEST(quantile_is_at_most_an_eighth_above)
+START_TEST(quantile_is_at_most_a_32nd_above)
 {
 	for (usec_t value = 1; value < (usec_t)1 << 35; value = value * 9 / 8 + 1) {
 		struct hist hist = {0};
@@ -55,7 +55,29 @@ START_TEST(quantile_is_at_most_an_eighth_above)
 		hist_add(&hist, value * 2);
 		quantile = hist_quantile(&hist, 500);
 		ck_assert_uint_ge(quantile, value);
-		ck_assert_uint_le(quantile, value + value / 8);
+		ck_assert_uint_le(quantile, value + value / 32);
+	}
+}
+END_TEST
+
+/* Every value lies in a cell that ends at most 1 / 2^bits above it, and the cells have no gaps. */
+START_TEST(cells_of_any_width_are_as_narrow_as_promised)
+{
+	for (unsigned bits = HIST_COARSE_BITS; bits <= HIST_BITS; bits++) {
+		for (usec_t value = 0; value < (usec_t)1 << HIST_RANGE_BITS;
+		     value += value / 100 + 1) {
+			usec_t end = hist_cell_end(hist_cell(value, bits), bits);
+
+			ck_assert_uint_ge(end, value);
+			ck_assert_uint_le(end - value, value >> bits);
+		}
+		for (unsigned cell = 0; cell < HIST_CELLS(bits) - 1; cell++) {
+			usec_t end = hist_cell_end(cell, bits);
+
+			ck_assert_uint_eq(hist_cell(end, bits), cell);
+			ck_assert_uint_eq(hist_cell(end + 1, bits), cell + 1);
+		}
+		ck_assert_uint_eq(hist_cell(USEC_INFINITY, bits), HIST_CELLS(bits) - 1);
 	}
 }
 END_TEST
@@ -77,7 +99,7 @@ START_TEST(quantiles_of_a_line)
 		usec_t quantile = hist_quantile(&hist, cases[i].permille);
 
 		ck_assert_uint_ge(quantile, cases[i].truth);
-		ck_assert_uint_le(quantile, cases[i].truth + cases[i].truth / 8);
+		ck_assert_uint_le(quantile, cases[i].truth + cases[i].truth / 32);
 	}
 }
 END_TEST
@@ -102,7 +124,7 @@ START_TEST(count_upto_is_exact_at_the_end_of_a_bucket)
 
 	for (usec_t value = 0; value < 4096; value++)
 		hist_add(&hist, value);
-	for (usec_t end = 15; end < 4096; end = (end + 1) * 2 - 1)
+	for (usec_t end = 31; end < 4096; end = (end + 1) * 2 - 1)
 		ck_assert_uint_eq(hist_count_upto(&hist, end), end + 1);
 	ck_assert_uint_eq(hist_count_upto(&hist, 0), 1);
 	ck_assert_uint_eq(hist_count_upto(&hist, 6), 7);
@@ -142,7 +164,7 @@ START_TEST(random_values_agree_with_sorting)
 			usec_t truth = values[(count * permille + 999) / 1000 - 1];
 			usec_t quantile = hist_quantile(&hist, permille);
 
-			ck_assert_msg(quantile >= truth && quantile <= truth + truth / 8,
+			ck_assert_msg(quantile >= truth && quantile <= truth + truth / 32,
 				      "seed %u: %u permille of %zu values is %llu, not %llu",
 				      (unsigned)seed, permille, count, (unsigned long long)quantile,
 				      (unsigned long long)truth);
@@ -154,9 +176,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		empty_histogram_answers_zero,		one_value_is_every_quantile,
-		quantile_is_at_most_an_eighth_above,	quantiles_of_a_line,
-		the_last_bucket_takes_everything_above, count_upto_is_exact_at_the_end_of_a_bucket,
+		empty_histogram_answers_zero,
+		one_value_is_every_quantile,
+		quantile_is_at_most_a_32nd_above,
+		quantiles_of_a_line,
+		cells_of_any_width_are_as_narrow_as_promised,
+		the_last_bucket_takes_everything_above,
+		count_upto_is_exact_at_the_end_of_a_bucket,
 		random_values_agree_with_sorting,
 	};
 

@@ -1,0 +1,231 @@
+/*
+ * What ended in a pool lately: counts by outcome and by error code, run times, and the time that
+ * requests waited in the queue, over windows that end now.
+ *
+ * Everything is counted in the current second alone.  When a later second begins, that second is
+ * added to the slot that it belongs to on each of four levels, which are rings:
+ *
+ *	level	   slots of	reaches back
+ *	seconds	   1 s		10 s
+ *	tens	   10 s		60 s
+ *	minutes	   1 min	15 min
+ *	day	   1 min	24 h, counts alone
+ *
+ * A slot carries the number of its time, so that one from an earlier round is known by that.  Nothing
+ * is done while nothing is counted, and a jump of the clock costs no more than one second does.
+ *
+ * A window is read from the finest level that reaches back so far.  It begins where the slot of its
+ * first moment begins, so that it is longer by up to a slot: `span` says how long.  One that is
+ * longer than the last level reaches is everything since window_init.
+ *
+ * Counting is O(1), without an allocation, a division or a copy, but for the first count of a
+ * second.  Reading takes time in proportion to the slots of a level.  Times are those of the event
+ * loop's clock, in µs.
+ */
+#ifndef POOLD_CORE_WINDOW_H
+#define POOLD_CORE_WINDOW_H
+
+#include "daemon/core/hist.h"
+#include "protocol/errcode.h"
+
+#define WINDOW_NOW (60 * USEC_PER_SEC) /* what is shown as the present */
+#define WINDOW_DAY (24 * 3600 * USEC_PER_SEC)
+
+/* How a request ended. */
+enum window_outcome {
+	WINDOW_ANSWERED = 0, /* with a result */
+	WINDOW_FAILED,	     /* with an error, after a worker had it or after all its time */
+	WINDOW_REFUSED,	     /* with an error, as the pool did not take it or had no place for it */
+	WINDOW_CANCELLED,    /* its client gave it up */
+	WINDOW_OUTCOMES_
+};
+
+/* Times of which quantiles are known. */
+enum window_time {
+	WINDOW_RUN = 0, /* from an attempt's start at the worker to its answer */
+	WINDOW_WAIT,	/* from a request's arrival to its first attempt */
+	WINDOW_TIMES_
+};
+
+/* WAIT(NAME, "name", sentence): what a request waited for before an attempt. */
+#define WINDOW_WAITS(WAIT)                                                                         \
+	WAIT(BUSY, "workers_busy", "all workers were busy")                                        \
+	WAIT(START, "worker_starting", "no worker was at work: one had to start")                  \
+	WAIT(TURN, "turn", "another request of its session, or with its key, came first")          \
+	WAIT(BREAKER, "breaker", "the breaker let only its probes pass")                           \
+	WAIT(RETRY, "retry_delay", "the delay before another attempt")                             \
+	WAIT(CLIENT, "client", "its client had not read the answers before it")
+
+enum window_wait {
+#define WAIT(name, word, text) WAIT_##name,
+	WINDOW_WAITS(WAIT)
+#undef WAIT
+	WAIT_COUNT_
+};
+
+/* "workers_busy" and so on. */
+const char *window_wait_name(enum window_wait cause);
+
+/* Counts of a window. */
+struct window_counts {
+	usec_t span; /* how long it is; less than asked for if it began with window_init */
+	uint64_t answered;
+	uint64_t failed;
+	uint64_t refused;
+	uint64_t cancelled;
+	uint64_t by_category[ERRCAT_COUNT_]; /* failed and refused ones */
+	uint64_t retried;		     /* attempts that another one followed, in this pool */
+	uint64_t failed_over;		     /* requests that went on from here to a fallback */
+	uint64_t waits[WAIT_COUNT_];	     /* how often a request waited for that */
+	usec_t waited[WAIT_COUNT_];	     /* how long, in all */
+	usec_t all_busy;		     /* time in which no worker was free */
+	unsigned queue_high;		     /* these two: the most at a time */
+	unsigned busy_high;
+};
+
+/* Quantiles of a window, each at most 3.2 % too high; 0 if there is no value. */
+struct window_latency {
+	uint64_t count;
+	usec_t p50;
+	usec_t p99;
+};
+
+/* --- its parts; only the functions below see them --- */
+
+#define WINDOW_SECONDS 11
+#define WINDOW_TENS    7
+#define WINDOW_MINUTES 16
+#define WINDOW_OF_DAY  (24 * 60 + 1)
+
+/* The counts of a slot. */
+struct window_tally {
+	uint64_t waited[WAIT_COUNT_];
+	uint64_t all_busy;
+	uint32_t outcomes[WINDOW_OUTCOMES_];
+	uint32_t by_category[ERRCAT_COUNT_];
+	uint32_t waits[WAIT_COUNT_];
+	uint32_t retried;
+	uint32_t failed_over;
+	uint32_t queue_high;
+	uint32_t busy_high;
+};
+
+struct window_slot {
+	struct window_tally tally;
+	uint32_t codes[ERR_COUNT_]; /* failed and refused ones */
+	uint32_t cells[WINDOW_TIMES_][HIST_BUCKETS];
+};
+
+struct window {
+	usec_t began;
+	usec_t second; /* when the current second began, and when it ends */
+	usec_t ends;
+	struct window_slot current;
+	struct window_counts total; /* without the current second */
+	uint64_t codes[ERR_COUNT_];
+	struct hist times[WINDOW_TIMES_]; /* since window_init, the current second included */
+	/* The slots' times, as their numbers from the clock's start + 1; 0: never used.  A slot
+	 * holds nothing before its first use, so that no memory is touched before that. */
+	uint64_t second_numbers[WINDOW_SECONDS];
+	uint64_t ten_numbers[WINDOW_TENS];
+	uint64_t minute_numbers[WINDOW_MINUTES];
+	uint64_t day_numbers[WINDOW_OF_DAY];
+	struct window_slot seconds[WINDOW_SECONDS];
+	struct window_slot tens[WINDOW_TENS];
+	struct window_slot minutes[WINDOW_MINUTES];
+	struct window_tally day[WINDOW_OF_DAY];
+};
+
+/* Adds the current second to the levels, and begins the second of `now`. */
+void window_turn(struct window *window, usec_t now);
+
+/* --- counting; `now` is seldom earlier than in the last call, and then counts in its second --- */
+
+/* `window` is memory of that size; most of it is not touched before it is used. */
+void window_init(struct window *window, usec_t now);
+
+static inline void window_tick(struct window *window, usec_t now)
+{
+	if (now >= window->ends)
+		window_turn(window, now);
+}
+
+/* A request has ended.  `code` is ERR_NONE unless it failed or was refused. */
+static inline void window_count(struct window *window, usec_t now, enum window_outcome outcome,
+				enum errcode code)
+{
+	window_tick(window, now);
+	window->current.tally.outcomes[outcome]++;
+	window->current.codes[code]++;
+}
+
+/* An attempt ran for so long, or a request waited for so long before its first attempt. */
+static inline void window_time(struct window *window, usec_t now, enum window_time time,
+			       usec_t span)
+{
+	window_tick(window, now);
+	window->current.cells[time][hist_add(&window->times[time], span)]++;
+}
+
+/* A request has waited for `span` because of that. */
+static inline void window_waited(struct window *window, usec_t now, enum window_wait cause,
+				 usec_t span)
+{
+	window_tick(window, now);
+	window->current.tally.waits[cause]++;
+	window->current.tally.waited[cause] += span;
+}
+
+static inline void window_retried(struct window *window, usec_t now)
+{
+	window_tick(window, now);
+	window->current.tally.retried++;
+}
+
+static inline void window_failed_over(struct window *window, usec_t now)
+{
+	window_tick(window, now);
+	window->current.tally.failed_over++;
+}
+
+/* So many are queued, and so many workers are busy. */
+static inline void window_level(struct window *window, usec_t now, unsigned queued, unsigned busy)
+{
+	struct window_tally *tally = &window->current.tally;
+
+	window_tick(window, now);
+	if (queued > tally->queue_high)
+		tally->queue_high = queued;
+	if (busy > tally->busy_high)
+		tally->busy_high = busy;
+}
+
+/* All workers were busy for `span`, until `now`. */
+static inline void window_all_busy(struct window *window, usec_t now, usec_t span)
+{
+	window_tick(window, now);
+	window->current.tally.all_busy += span;
+}
+
+/* --- reading; WINDOW_SINCE_START as the length: everything since window_init --- */
+
+#define WINDOW_SINCE_START USEC_INFINITY
+
+/* The counts of the last `length`, up to WINDOW_DAY. */
+void window_sum(const struct window *window, usec_t now, usec_t length, struct window_counts *ret);
+
+/* The failed and the refused ones by code, of the last `length`, up to 15 min; a longer one is
+ * everything since window_init.  This and window_latency have the span of window_sum up to 15 min. */
+void window_codes(const struct window *window, usec_t now, usec_t length, uint64_t ret[ERR_COUNT_]);
+
+/* Quantiles of the last `length`, up to 15 min; a longer one is everything since window_init. */
+void window_latency(const struct window *window, usec_t now, usec_t length, enum window_time time,
+		    struct window_latency *ret);
+
+/* All values since window_init. */
+static inline const struct hist *window_hist(const struct window *window, enum window_time time)
+{
+	return &window->times[time];
+}
+
+#endif
