@@ -189,8 +189,14 @@ const struct command commands[] = {
 	 .arguments = "",
 	 .summary = "health of the daemon and its pools, and what to do about problems",
 	 .help = "Prints one line for each pool, then each problem with advice.  WORKERS counts\n"
-		 "the workers that are ready or busy, \"of\" the configured minimum.  P50 and P99\n"
-		 "are the median and the 99th percentile of the time from request to answer.\n",
+		 "the workers that are ready or busy, \"of\" the configured minimum.\n"
+		 "\n"
+		 "These are of the last minute, \"-\" if there was nothing: RATE, the requests "
+		 "that\n"
+		 "ended in a second; OK%, the share of them with a result, cancelled ones apart;\n"
+		 "P50 and P99, the median and the 99th percentile of the run times; WAIT, the\n"
+		 "99th percentile of the time in the queue.  REQUESTS, FAILED and RESTARTS count\n"
+		 "since the daemon's start.\n",
 	 .run = run_report,
 	 .method = "poold.status",
 	 .show = show_status},
@@ -263,6 +269,8 @@ const struct command commands[] = {
 	{.name = "pools",
 	 .arguments = "[POOL]",
 	 .summary = "all pools with their limits, counters and latencies",
+	 .help = "RATE, OK%, P50, P99 and WAIT are of the last minute, as in poolctl status.\n"
+		 "With --json there are windows of 10 s, 1, 5 and 15 min and since the start.\n",
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.pools",

@@ -12,9 +12,10 @@
 /* --- status --- */
 
 static const struct column status_columns[] = {
-	{"POOL", false}, {"STATUS", false},  {"SINCE", true},	{"WORKERS", true},
-	{"BUSY", true},	 {"QUEUED", true},   {"RUNNING", true}, {"P50", true},
-	{"P99", true},	 {"REQUESTS", true}, {"FAILED", true},	{"RESTARTS", true},
+	{"POOL", false},    {"STATUS", false}, {"SINCE", true},	   {"WORKERS", true},
+	{"BUSY", true},	    {"QUEUED", true},  {"RUNNING", true},  {"RATE", true},
+	{"OK%", true},	    {"P50", true},     {"P99", true},	   {"WAIT", true},
+	{"REQUESTS", true}, {"FAILED", true},  {"RESTARTS", true},
 };
 
 static void status_row(struct table *table, const json_t *pool)
@@ -33,8 +34,7 @@ static void status_row(struct table *table, const json_t *pool)
 	field_count_cell(table, workers, "busy");
 	field_count_cell(table, pool, "queued");
 	field_count_cell(table, pool, "running");
-	field_time_cell(table, pool, "p50_ms");
-	field_time_cell(table, pool, "p99_ms");
+	show_window_cells(table, json_object_get(pool, "last_minute"));
 	field_count_cell(table, pool, "total");
 	field_count_cell(table, pool, "failed");
 	field_count_cell(table, pool, "restarts");
@@ -195,10 +195,11 @@ void show_health(const json_t *health, const char *wanted)
 /* --- pools --- */
 
 static const struct column pool_columns[] = {
-	{"POOL", false},   {"STATUS", false},  {"WORKERS", true},  {"QUEUED", true},
-	{"RUNNING", true}, {"TIMEOUT", true},  {"REQUESTS", true}, {"FAILED", true},
-	{"RETRIED", true}, {"CRASHES", true},  {"P50", true},	   {"P99", true},
-	{"P99.9", true},   {"RESTART", false}, {"COMMAND", false},
+	{"POOL", false},    {"STATUS", false}, {"WORKERS", true},  {"QUEUED", true},
+	{"RUNNING", true},  {"TIMEOUT", true}, {"REQUESTS", true}, {"FAILED", true},
+	{"RETRIED", true},  {"CRASHES", true}, {"RATE", true},	   {"OK%", true},
+	{"P50", true},	    {"P99", true},     {"WAIT", true},	   {"RESTART", false},
+	{"COMMAND", false},
 };
 
 /* State and progress of the rolling restart. */
@@ -218,7 +219,7 @@ static void pool_row(struct table *table, const json_t *pool)
 	const json_t *workers = json_object_get(pool, "workers");
 	const json_t *queue = json_object_get(pool, "queue");
 	const json_t *counters = json_object_get(pool, "counters");
-	const json_t *total = json_object_get(json_object_get(pool, "latency_ms"), "total");
+	const json_t *windows = json_object_get(pool, "windows");
 	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX];
 
 	table_cell(table, "%s", field_text(pool, "name"));
@@ -234,9 +235,7 @@ static void pool_row(struct table *table, const json_t *pool)
 	field_count_cell(table, counters, "failed");
 	field_count_cell(table, counters, "retried");
 	field_count_cell(table, counters, "worker_crashes");
-	field_time_cell(table, total, "p50");
-	field_time_cell(table, total, "p99");
-	field_time_cell(table, total, "p999");
+	show_window_cells(table, json_object_get(windows, "1m"));
 	roll_cell(table, json_object_get(pool, "roll"));
 	table_cell(table, "%s", field_text(pool, "command"));
 }

@@ -3,6 +3,8 @@
 #ifndef POOLD_POOLCTL_SHOW_H
 #define POOLD_POOLCTL_SHOW_H
 
+#include "client/poolctl/table.h"
+
 #include <jansson.h>
 
 /* `wanted` is the pool to show, NULL: all pools.  status, stats, metrics and version ignore it. */
@@ -32,6 +34,9 @@ void show_restart(const json_t *result, const char *wanted);
 void show_resize(const json_t *result, const char *wanted);
 void show_kill(const json_t *result, const char *wanted);
 void show_drained(const json_t *result, const char *wanted);
+
+/* Five cells for a window of a pool or method: RATE, OK%, P50, P99, WAIT. */
+void show_window_cells(struct table *table, const json_t *window);
 
 /* One event as one line; a line before it says how many events were lost, if any were. */
 void show_event(const json_t *event);

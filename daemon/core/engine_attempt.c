@@ -44,7 +44,8 @@ static void count_sending(struct engine *engine, struct pool *pool, struct reque
 	request->run.attempt_due = attempt_due(engine, pool);
 	if (request->run.attempts == 1) {
 		request->run.first_sent = engine->now;
-		hist_add(&pool->stats.queue_time, usec_sub(engine->now, request->submitted));
+		window_time(pool->window, engine->now, WINDOW_WAIT,
+			    usec_sub(engine->now, request->submitted));
 	}
 	pool->running++;
 	pool->stats.attempts++;
@@ -336,7 +337,7 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 		engine_late_answer(engine, worker, attempt, event);
 		return;
 	}
-	hist_add(&pool->stats.run_time, run);
+	window_time(pool->window, engine->now, WINDOW_RUN, run);
 	release(engine, request);
 	if (event->answer.is_dropped)
 		refuse_answer(engine, request, ERR_memory_limit);

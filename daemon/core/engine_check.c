@@ -163,6 +163,25 @@ static const char *check_scaling(const struct pool *pool)
 	return pool->is_stopping ? NULL : check_starts(pool);
 }
 
+/* What the window has since the start is what the counters say. */
+static const char *check_window(const struct engine *engine, const struct pool *pool)
+{
+	const struct pool_stats *stats = &pool->stats;
+	uint64_t codes[ERR_COUNT_];
+	struct window_counts counts;
+
+	window_sum(pool->window, engine->now, WINDOW_SINCE_START, &counts);
+	window_codes(pool->window, engine->now, WINDOW_SINCE_START, codes);
+	HOLD(counts.answered == stats->succeeded);
+	HOLD(counts.failed + counts.refused == stats->failed);
+	HOLD(counts.cancelled == stats->cancelled);
+	HOLD(counts.retried == stats->retried);
+	HOLD(counts.failed_over == stats->failed_over);
+	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)
+		HOLD(code == ERR_cancelled ? codes[code] == 0 : codes[code] == stats->errors[code]);
+	return NULL;
+}
+
 static const char *check_pool(const struct engine *engine, const struct pool *pool)
 {
 	const char *wrong = check_queue(pool);
@@ -182,6 +201,8 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 	}
 	if (!wrong)
 		wrong = check_scaling(pool);
+	if (!wrong)
+		wrong = check_window(engine, pool);
 	if (wrong)
 		return wrong;
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)

@@ -55,8 +55,8 @@ static uint32_t count_shares(const struct engine_settings *settings)
 
 struct layout {
 	size_t requests, lanes, lane_buckets, shares, share_buckets, workers, attempts, pools,
-		circuits, recoveries, sessions, session_names, keys, key_names, request_timers,
-		worker_timers, circuit_timers, chain_timers, effects, end;
+		windows, circuits, recoveries, sessions, session_names, keys, key_names,
+		request_timers, worker_timers, circuit_timers, chain_timers, effects, end;
 };
 
 static size_t put(size_t *at, size_t count, size_t size)
@@ -84,6 +84,7 @@ static void lay_out(const struct engine_settings *settings, struct layout *ret)
 	ret->workers = put(&at, workers, sizeof(struct worker));
 	ret->attempts = put(&at, workers * WORKER_ATTEMPTS_MAX, sizeof(struct attempt));
 	ret->pools = put(&at, settings->pool_count, sizeof(struct pool));
+	ret->windows = put(&at, settings->pool_count, sizeof(struct window));
 	ret->circuits = put(&at, circuits, sizeof(struct circuit));
 	ret->recoveries = put(&at, settings->recoveries_max, sizeof(struct recovery));
 	ret->sessions = put(&at, sessions, sizeof(struct session));
@@ -107,7 +108,8 @@ size_t engine_size(const struct engine_settings *settings)
 }
 
 static void init_pool(struct engine *engine, uint32_t index, const struct pool_settings *settings,
-		      struct worker *workers, struct circuit *circuits, struct attempt *attempts)
+		      struct worker *workers, struct circuit *circuits, struct window *window,
+		      struct attempt *attempts)
 {
 	for (unsigned n = 0; n < pool_slots(settings); n++) {
 		uint32_t slot = (uint32_t)(&workers[n] - engine->workers);
@@ -115,7 +117,7 @@ static void init_pool(struct engine *engine, uint32_t index, const struct pool_s
 		worker_init(&workers[n], slot, index,
 			    attempts + (size_t)slot * WORKER_ATTEMPTS_MAX);
 	}
-	pool_init(&engine->pools[index], index, settings, workers, circuits,
+	pool_init(&engine->pools[index], index, settings, workers, circuits, window,
 		  prng_next(&engine->prng), engine->now);
 	queue_attach(&engine->pools[index].queue, index, &engine->lanes, &engine->shares,
 		     settings->queue_per_user);
@@ -123,12 +125,12 @@ static void init_pool(struct engine *engine, uint32_t index, const struct pool_s
 }
 
 static void init_pools(struct engine *engine, const struct engine_settings *settings,
-		       struct circuit *circuits, struct attempt *attempts)
+		       struct circuit *circuits, struct window *windows, struct attempt *attempts)
 {
 	struct worker *workers = engine->workers;
 
 	for (uint32_t i = 0; i < settings->pool_count; i++) {
-		init_pool(engine, i, &settings->pools[i], workers, circuits, attempts);
+		init_pool(engine, i, &settings->pools[i], workers, circuits, &windows[i], attempts);
 		workers += pool_slots(&settings->pools[i]);
 		circuits += engine->pools[i].circuit_max;
 		engine->pools[i].heads_chain = settings->pools[i].fallback_count > 0;
@@ -192,7 +194,8 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 	else
 		policy_init(&engine->policy);
 	init_tables(engine, settings, base, &at);
-	init_pools(engine, settings, (void *)(base + at.circuits), (void *)(base + at.attempts));
+	init_pools(engine, settings, (void *)(base + at.circuits), (void *)(base + at.windows),
+		   (void *)(base + at.attempts));
 	for (uint32_t i = 0; i < engine->pool_count; i++)
 		engine_refill(engine, &engine->pools[i]);
 	engine_watch_pools(engine);

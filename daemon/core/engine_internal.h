@@ -98,6 +98,13 @@ static inline uint32_t engine_slot_of(const struct engine *engine, const struct 
 	return (uint32_t)(request - engine->requests);
 }
 
+/* Counts a request that goes on from the pool to a fallback. */
+static inline void engine_count_failover(const struct engine *engine, struct pool *pool)
+{
+	pool->stats.failed_over++;
+	window_failed_over(pool->window, engine->now);
+}
+
 /* Has the pool's queue dispatched at the end of the event. */
 static inline void engine_mark_pool_dirty(struct engine *engine, struct pool *pool)
 {

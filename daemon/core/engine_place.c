@@ -247,7 +247,7 @@ void engine_place(struct engine *engine, struct request *request)
 	if (home)
 		failure = engine_refusal(engine, request, code);
 	if (engine_descend(engine, request, 1, NULL, &retry_after)) {
-		engine->pools[request->home].stats.failed_over++;
+		engine_count_failover(engine, &engine->pools[request->home]);
 		return;
 	}
 	/* No fallback accepted it: try the home pool, whatever its share. */
@@ -298,7 +298,7 @@ bool engine_move_down(struct engine *engine, struct request *request, unsigned l
 	if (take_place(engine, request) == ERR_NONE) {
 		if (was.run.has_token)
 			budget_return(&from->budget, engine->now);
-		from->stats.failed_over++;
+		engine_count_failover(engine, from);
 		engine_pool_at(engine, request, level)->stats.taken_over++;
 		return true;
 	}

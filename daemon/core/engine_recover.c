@@ -194,6 +194,7 @@ static bool retry(struct engine *engine, struct request *request, struct failure
 	request->due = usec_add(engine->now, facts.delay);
 	request_note_tried(request, request->run.worker, engine->workers[request->run.worker].life);
 	engine->pools[request->run.pool].stats.retried++;
+	window_retried(engine->pools[request->run.pool].window, engine->now);
 	emit_retry(engine, request, failure, request->run.pool)->failed.delay = facts.delay;
 	if (facts.delay == 0)
 		engine_enqueue(engine, request, true);
@@ -213,7 +214,7 @@ static bool fail_over(struct engine *engine, struct request *request, struct fai
 		return false;
 	if (engine_descend(engine, request, level + 1, failure->was_attempted ? failure : NULL,
 			   &retry_after)) {
-		from->stats.failed_over++;
+		engine_count_failover(engine, from);
 		return true;
 	}
 	engine_move_to_level(engine, request, level);

@@ -22,7 +22,25 @@ static void finish(struct engine *engine, struct request *request)
 	engine->open_requests--;
 	if (engine->requests_per_user > 0)
 		shares_drop(&engine->shares, SHARES_DAEMON, request->user);
-	hist_add(&pool->stats.total_time, usec_sub(engine->now, request->submitted));
+}
+
+/* Counts the end of the request: a refusal tells nothing of how long requests take. */
+static void count_end(const struct engine *engine, const struct request *request,
+		      enum window_outcome outcome, enum errcode code)
+{
+	struct pool *pool = &engine->pools[request->run.pool];
+
+	window_count(pool->window, engine->now, outcome, code);
+	if (outcome != WINDOW_REFUSED)
+		hist_add(&pool->stats.total_time, usec_sub(engine->now, request->submitted));
+}
+
+/* How a request has ended that failed: the pool refused it unless a worker had it, or it waited in
+ * vain for all its time. */
+static enum window_outcome outcome_of(const struct engine *engine, const struct request *request)
+{
+	return request->run.attempts == 0 && engine->now < request->deadline ? WINDOW_REFUSED
+									     : WINDOW_FAILED;
 }
 
 /* Whether the answer is made without state that a worker kept and never returned.  A static answer
@@ -44,6 +62,7 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 
 	finish(engine, request);
 	engine_close_recovery(engine, request, RECOVERY_SUCCEEDED);
+	count_end(engine, request, WINDOW_ANSWERED, ERR_NONE);
 	engine->pools[request->run.pool].stats.succeeded++;
 	if (request->run.level > 0)
 		engine->pools[request->run.pool].stats.degraded++;
@@ -139,10 +158,13 @@ void engine_answer_error(struct engine *engine, struct request *request,
 
 	finish(engine, request);
 	engine_close_recovery(engine, request, cancelled ? RECOVERY_CANCELLED : RECOVERY_FAILED);
-	if (cancelled)
+	if (cancelled) {
+		count_end(engine, request, WINDOW_CANCELLED, ERR_NONE);
 		stats->cancelled++;
-	else
+	} else {
+		count_end(engine, request, outcome_of(engine, request), failure->code);
 		stats->failed++;
+	}
 	stats->errors[failure->code]++;
 	effect = engine_emit(engine, EFFECT_ERROR);
 	effect->pool = request->run.pool;
@@ -446,6 +468,7 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 	} else {
 		finish(engine, request);
 		engine_close_recovery(engine, request, RECOVERY_CANCELLED);
+		count_end(engine, request, WINDOW_CANCELLED, ERR_NONE);
 		pool->stats.cancelled++;
 		engine_emit(engine, EFFECT_DROP)->request = slot;
 		engine_leave(engine, request, &failure);

@@ -96,6 +96,11 @@ const struct pool_stats *engine_pool_stats(const struct engine *engine, uint32_t
 	return &pool_at(engine, pool)->stats;
 }
 
+const struct window *engine_pool_window(const struct engine *engine, uint32_t pool)
+{
+	return pool_at(engine, pool)->window;
+}
+
 uint32_t engine_retry_budget(const struct engine *engine, uint32_t pool, usec_t now)
 {
 	return budget_remaining(&pool_at(engine, pool)->budget, now);

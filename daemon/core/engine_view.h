@@ -65,9 +65,13 @@ struct pool_workers_view {
 void engine_view_pool_workers(const struct engine *engine, uint32_t index,
 			      struct pool_workers_view *ret);
 
-/* Returns the pool's counters and histograms.  They are valid as long as the engine, and change
+/* Returns the pool's counters since the start.  They are valid as long as the engine, and change
  * with each engine_step. */
 const struct pool_stats *engine_pool_stats(const struct engine *engine, uint32_t pool);
+
+/* Returns what ended in the pool lately, and the run times and waits since the start.  It is valid as
+ * long as the engine, and changes with each engine_step. */
+const struct window *engine_pool_window(const struct engine *engine, uint32_t pool);
 
 /* Returns what is left of the pool's retry budget at the time `now`, in milli-tokens; a retry takes
  * BUDGET_RETRY of them. */

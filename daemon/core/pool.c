@@ -46,7 +46,8 @@ unsigned pool_slots(const struct pool_settings *settings)
 }
 
 void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
-	       struct worker *workers, struct circuit *circuits, uint64_t seed, usec_t now)
+	       struct worker *workers, struct circuit *circuits, struct window *window,
+	       uint64_t seed, usec_t now)
 {
 	*pool = (struct pool){.settings = *settings,
 			      .index = index,
@@ -54,6 +55,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 			      .slots = pool_slots(settings),
 			      .workers_bound = 2 * settings->workers_max,
 			      .circuits = circuits,
+			      .window = window,
 			      .circuit_max =
 				      settings->breaker_per_method ? 1 + CIRCUIT_METHODS_MAX : 1};
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
@@ -61,6 +63,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 	list_init(&pool->open);
 	list_init(&pool->behind);
 	list_init(&pool->held);
+	window_init(window, now);
 	budget_init(&pool->budget, &settings->budget, now);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
 	runs_init(&pool->runs, seed);

@@ -12,6 +12,7 @@
 #include "daemon/core/runs.h"
 #include "daemon/core/session.h"
 #include "daemon/core/stats.h"
+#include "daemon/core/window.h"
 #include "daemon/core/worker.h"
 
 /* ADAPTER(NAME, "name", text): where a pool sends its attempts. */
@@ -178,12 +179,15 @@ struct pool {
 	enum pool_health health; /* as last reported by EFFECT_HEALTH, and when */
 	usec_t health_since;
 	struct pool_stats stats;
+	struct window *window; /* what ended lately */
 };
 
 /* Initializes a pool with these settings.  `workers` are its pool_slots slots; `circuits` is memory
- * for one circuit, or with breaker_per_method for 1 + CIRCUIT_METHODS_MAX of them. */
+ * for one circuit, or with breaker_per_method for 1 + CIRCUIT_METHODS_MAX of them; `window` is
+ * memory for one window. */
 void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
-	       struct worker *workers, struct circuit *circuits, uint64_t seed, usec_t now);
+	       struct worker *workers, struct circuit *circuits, struct window *window,
+	       uint64_t seed, usec_t now);
 
 /* Changes a worker's state, which WORKER_STATES must allow, and moves it to that state's list. */
 void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_state state,

@@ -1,4 +1,5 @@
-/* The statistics of a pool.  Only the engine changes them. */
+/* The statistics of a pool since the start; window.h has those of the last minutes.  Only the
+ * engine changes them. */
 #ifndef POOLD_CORE_STATS_H
 #define POOLD_CORE_STATS_H
 
@@ -33,9 +34,7 @@ struct pool_stats {
 	POOL_COUNTERS(COUNTER)
 #undef COUNTER
 	uint64_t errors[ERR_COUNT_]; /* answers by code */
-	struct hist queue_time;	     /* from arrival to the first attempt */
-	struct hist run_time;	     /* from an attempt's start at the worker to its answer */
-	struct hist total_time;	     /* from arrival to the answer */
+	struct hist total_time;	     /* from arrival to the answer, refusals apart */
 };
 
 #endif

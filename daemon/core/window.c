@@ -73,15 +73,9 @@ static void add_counts(struct window_counts *counts, const struct window_tally *
 	counts->busy_high = larger(counts->busy_high, more->busy_high);
 }
 
-/* The cells of a second that are above 0 lie from `low` to below `high`. */
-struct range {
-	unsigned low;
-	unsigned high;
-};
-
-static struct range range_of(const uint32_t *cells)
+static struct window_range range_of(const uint32_t *cells)
 {
-	struct range range = {.high = HIST_BUCKETS};
+	struct window_range range = {.high = HIST_BUCKETS};
 
 	while (range.low < HIST_BUCKETS && cells[range.low] == 0)
 		range.low++;
@@ -90,15 +84,26 @@ static struct range range_of(const uint32_t *cells)
 	return range;
 }
 
+static struct window_range join(struct window_range a, struct window_range b)
+{
+	if (a.low == a.high)
+		return b;
+	if (b.low == b.high)
+		return a;
+	return (struct window_range){a.low < b.low ? a.low : b.low, larger(a.high, b.high)};
+}
+
 static void add_slot(struct window_slot *slot, const struct window_slot *more,
-		     const struct range ranges[WINDOW_TIMES_])
+		     const struct window_range ranges[WINDOW_TIMES_])
 {
 	add_tally(&slot->tally, &more->tally);
 	for (unsigned i = 0; i < ERR_COUNT_; i++)
 		slot->codes[i] += more->codes[i];
-	for (unsigned time = 0; time < WINDOW_TIMES_; time++)
+	for (unsigned time = 0; time < WINDOW_TIMES_; time++) {
+		slot->ranges[time] = join(slot->ranges[time], ranges[time]);
 		for (unsigned i = ranges[time].low; i < ranges[time].high; i++)
 			slot->cells[time][i] += more->cells[time][i];
+	}
 }
 
 /* Returns the place in a ring for the slot of the current second.  *ret_is_new: it held another time,
@@ -113,7 +118,8 @@ static unsigned find_place(uint64_t *numbers, unsigned count, uint64_t number, b
 }
 
 static void add_to_level(const struct window *window, struct window_slot *slots, uint64_t *numbers,
-			 unsigned count, usec_t length, const struct range ranges[WINDOW_TIMES_])
+			 unsigned count, usec_t length,
+			 const struct window_range ranges[WINDOW_TIMES_])
 {
 	bool is_new;
 	unsigned place = find_place(numbers, count, number_at(window->second, length), &is_new);
@@ -143,7 +149,7 @@ static void fill_categories(const struct window_slot *slot, uint32_t ret[ERRCAT_
 			ret[errcode_info((enum errcode)code)->category] += slot->codes[code];
 }
 
-static void clear_current(struct window *window, const struct range ranges[WINDOW_TIMES_])
+static void clear_current(struct window *window, const struct window_range ranges[WINDOW_TIMES_])
 {
 	struct window_slot *current = &window->current;
 
@@ -157,7 +163,7 @@ static void clear_current(struct window *window, const struct range ranges[WINDO
 void window_turn(struct window *window, usec_t now)
 {
 	struct window_slot *current = &window->current;
-	struct range ranges[WINDOW_TIMES_];
+	struct window_range ranges[WINDOW_TIMES_];
 
 	for (unsigned time = 0; time < WINDOW_TIMES_; time++)
 		ranges[time] = range_of(current->cells[time]);
@@ -279,10 +285,17 @@ void window_codes(const struct window *window, usec_t now, usec_t length, uint64
 	ret[ERR_NONE] = 0;
 }
 
-static void add_cells(uint64_t cells[HIST_BUCKETS], const uint32_t more[HIST_BUCKETS])
+/* Adds up the cells in `ret`, which is zero but for what was added before, and counts them. */
+static uint64_t add_cells(uint64_t ret[HIST_BUCKETS], const uint32_t cells[HIST_BUCKETS],
+			  struct window_range range)
 {
-	for (unsigned i = 0; i < HIST_BUCKETS; i++)
-		cells[i] += more[i];
+	uint64_t count = 0;
+
+	for (unsigned i = range.low; i < range.high; i++) {
+		ret[i] += cells[i];
+		count += cells[i];
+	}
+	return count;
 }
 
 void window_latency(const struct window *window, usec_t now, usec_t length, enum window_time time,
@@ -299,14 +312,14 @@ void window_latency(const struct window *window, usec_t now, usec_t length, enum
 		return;
 	}
 	from = begin_of(now, length, level.length);
+	*ret = (struct window_latency){0};
 	for (unsigned i = 0; i < level.count; i++)
 		if (is_within(level.numbers[i], from, level.length))
-			add_cells(cells, level.slots[i].cells[time]);
+			ret->count += add_cells(cells, level.slots[i].cells[time],
+						level.slots[i].ranges[time]);
 	if (window->second >= from)
-		add_cells(cells, window->current.cells[time]);
-	*ret = (struct window_latency){0};
-	for (unsigned i = 0; i < HIST_BUCKETS; i++)
-		ret->count += cells[i];
+		ret->count += add_cells(cells, window->current.cells[time],
+					range_of(window->current.cells[time]));
 	ret->p50 = hist_cells_quantile(cells, HIST_BITS, ret->count, 500);
 	ret->p99 = hist_cells_quantile(cells, HIST_BITS, ret->count, 990);
 }

@@ -110,9 +110,16 @@ struct window_tally {
 	uint32_t busy_high;
 };
 
+/* The cells above 0 lie from `low` to below `high`. */
+struct window_range {
+	unsigned low;
+	unsigned high;
+};
+
 struct window_slot {
 	struct window_tally tally;
-	uint32_t codes[ERR_COUNT_]; /* failed and refused ones */
+	struct window_range ranges[WINDOW_TIMES_]; /* of the cells; unused in the current second */
+	uint32_t codes[ERR_COUNT_];		   /* failed and refused ones */
 	uint32_t cells[WINDOW_TIMES_][HIST_BUCKETS];
 };
 

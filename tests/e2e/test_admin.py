@@ -41,6 +41,18 @@ COUNTERS = dict.fromkeys(
 
 VERSION = {"server": "poold", "version": str, "protocol": 1, "pid": int, "uptime_ms": NUMBER}
 
+QUANTILES = {"count": int, "p50": (float, type(None)), "p99": (float, type(None))}
+
+WINDOW = {
+    **dict.fromkeys(
+        ("span_ms", "answered", "failed", "refused", "cancelled", "retried", "failed_over"), int
+    ),
+    "rate": float,
+    "ok_percent": (float, type(None)),
+    "errors": dict,
+    "latency_ms": {"queue": QUANTILES, "run": QUANTILES},
+}
+
 STATUS = {
     "status": str,
     "version": str,
@@ -70,6 +82,7 @@ STATUS = {
             "failed": int,
             "p50_ms": NUMBER,
             "p99_ms": NUMBER,
+            "last_minute": WINDOW,
             "restarts": int,
             "start_fault": (str, type(None)),
             "start_stderr": (str, type(None)),
@@ -114,6 +127,7 @@ POOLS = [
         },
         "counters": COUNTERS,
         "latency_ms": {"queue": SPREAD, "run": SPREAD, "total": SPREAD},
+        "windows": dict.fromkeys(("10s", "1m", "5m", "15m", "start"), WINDOW),
     }
 ]
 

@@ -14,6 +14,7 @@ struct fixture {
 	struct pool pool;
 	struct worker workers[SLOTS];
 	struct circuit circuits[1 + CIRCUIT_METHODS_MAX];
+	struct window window;
 	struct attempt attempts[SLOTS][WORKER_ATTEMPTS_MAX];
 	struct request requests[8];
 	struct lane lane_slots[8];
@@ -26,7 +27,7 @@ static void set_up_again(struct fixture *f)
 {
 	for (unsigned i = 0; i < SLOTS; i++)
 		worker_init(&f->workers[i], i, 0, f->attempts[i]);
-	pool_init(&f->pool, 0, &f->settings, f->workers, f->circuits, 1, 1);
+	pool_init(&f->pool, 0, &f->settings, f->workers, f->circuits, &f->window, 1, 1);
 	lanes_init(&f->lanes, f->lane_slots, ARRAY_SIZE(f->lane_slots), f->lane_buckets);
 	queue_attach(&f->pool.queue, 0, &f->lanes, NULL, 0);
 }

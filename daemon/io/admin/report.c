@@ -1,6 +1,7 @@
 #include "daemon/io/admin/report.h"
 
 #include "daemon/core/engine_view.h"
+#include "daemon/io/admin/report_window.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
 #include "daemon/io/worker/guard.h"
@@ -220,7 +221,7 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 16);
+	pack_map(out, 17);
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
@@ -237,6 +238,7 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	pack_named_uint(out, "failed", stats->failed);
 	pack_named_ms(out, "p50_ms", hist_quantile(&stats->total_time, 500));
 	pack_named_ms(out, "p99_ms", hist_quantile(&stats->total_time, 990));
+	report_pack_window(driver, out, index, "last_minute", WINDOW_NOW);
 	pack_named_uint(out, "restarts", workers.restarts);
 	pack_start_fault(driver, caller, out, index);
 }
@@ -317,13 +319,15 @@ static void pack_latency(struct buf *out, const char *name, const struct hist *h
 	pack_named_ms(out, "max", hist->max);
 }
 
-static void pack_latencies(struct buf *out, const struct pool_stats *stats)
+static void pack_latencies(const struct driver *driver, struct buf *out, uint32_t pool)
 {
+	const struct window *window = engine_pool_window(driver->engine, pool);
+
 	pack_str(out, "latency_ms");
 	pack_map(out, 3);
-	pack_latency(out, "queue", &stats->queue_time);
-	pack_latency(out, "run", &stats->run_time);
-	pack_latency(out, "total", &stats->total_time);
+	pack_latency(out, "queue", window_hist(window, WINDOW_WAIT));
+	pack_latency(out, "run", window_hist(window, WINDOW_RUN));
+	pack_latency(out, "total", &engine_pool_stats(driver->engine, pool)->total_time);
 }
 
 #define COUNT_ONE(name, help) +1
@@ -403,7 +407,7 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 14);
+	pack_map(out, 15);
 	pack_named_str(out, "name", config->name);
 	pack_named_str(out, "adapter", pool_adapter_name(config->adapter));
 	pack_named_str(out, "dialect", option_word(OPTION_DIALECT, config->dialect));
@@ -425,7 +429,8 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 	pack_str(out, "counters");
 	pack_map(out, pool_counter_count);
 	pack_pool_counters(out, stats);
-	pack_latencies(out, stats);
+	pack_latencies(driver, out, index);
+	report_pack_windows(driver, out, index);
 }
 
 void report_pools(const struct driver *driver, const struct caller *caller, struct buf *out)
@@ -577,11 +582,12 @@ void report_stats(const struct driver *driver, struct buf *out)
 
 		engine_view_pool(driver->engine, i, &pool);
 		pack_str(out, pool_name(driver, i));
-		pack_map(out, pool_counter_count + 4);
+		pack_map(out, pool_counter_count + 5);
 		pack_pool_counters(out, stats);
 		pack_named_uint(out, "queued", pool.queued);
 		pack_named_uint(out, "running", pool.running);
 		pack_errors(out, stats);
-		pack_latencies(out, stats);
+		pack_latencies(driver, out, i);
+		report_pack_windows(driver, out, i);
 	}
 }

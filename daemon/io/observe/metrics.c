@@ -129,14 +129,14 @@ static void write_hists(const struct driver *driver, struct buf *out)
 		     "from a request's arrival to its first attempt");
 	for (uint32_t i = 0; i < count; i++)
 		write_hist(out, "queue", metrics_pool_name(driver, i),
-			   &engine_pool_stats(driver->engine, i)->queue_time);
+			   window_hist(engine_pool_window(driver->engine, i), WINDOW_WAIT));
 	metrics_head(out, "run", "_seconds", "histogram",
 		     "from the start of an attempt to its answer");
 	for (uint32_t i = 0; i < count; i++)
 		write_hist(out, "run", metrics_pool_name(driver, i),
-			   &engine_pool_stats(driver->engine, i)->run_time);
+			   window_hist(engine_pool_window(driver->engine, i), WINDOW_RUN));
 	metrics_head(out, "request", "_seconds", "histogram",
-		     "from a request's arrival to its answer");
+		     "from a request's arrival to its answer, refusals apart");
 	for (uint32_t i = 0; i < count; i++)
 		write_hist(out, "request", metrics_pool_name(driver, i),
 			   &engine_pool_stats(driver->engine, i)->total_time);

@@ -1,0 +1,15 @@
+/* What the methods poold.status, pools and stats answer about the last minutes of a pool
+ * (PROTOCOL.md): maps that stand behind a name. */
+#ifndef POOLD_IO_ADMIN_REPORT_WINDOW_H
+#define POOLD_IO_ADMIN_REPORT_WINDOW_H
+
+#include "daemon/io/driver/driver.h"
+
+/* `name`: the window of that length, which ends now. */
+void report_pack_window(const struct driver *driver, struct buf *out, uint32_t pool,
+			const char *name, usec_t length);
+
+/* "windows": the windows of 10 s, 1, 5 and 15 min, and since the start. */
+void report_pack_windows(const struct driver *driver, struct buf *out, uint32_t pool);
+
+#endif

@@ -1,0 +1,123 @@
+"""What happened in a pool lately: the windows of poold.status, pools and stats, and their columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clients import PoolctlTest
+from clock import eventually
+from harness import TOOLBOX, Daemon, pool
+from raw import Raw
+
+
+class Windows(PoolctlTest):
+    def start_full(self) -> Daemon:
+        """A pool whose worker is occupied and whose queue is full."""
+        daemon = self.start(pool("tools", TOOLBOX, workers=1, queue_max=1, prefetch=0))
+        daemon.announced.append("pool=tools")
+        client = daemon.connect()
+        daemon.occupy(client)
+        client.ask_pool("tools", "echo", ["waits"])
+        eventually(lambda: daemon.pool("tools")["queue"]["length"] == 1, "one waits")
+        return daemon
+
+    def fail_call(self, client: Raw, code: str, *call: object, **options: object) -> None:
+        self.assert_code(client.answer_pool(*call, **options), code)
+
+    def last_minute(self, daemon: Daemon) -> dict[str, Any]:
+        return daemon.ask("poold.status")["pools"][0]["last_minute"]
+
+    def test_outcomes_are_apart(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        client = daemon.connect()
+        for number in range(6):
+            client.call_pool("tools", "echo", [number])
+        for _ in range(2):
+            self.fail_call(client, "exception", "tools", "divide", [1, 0])
+        found = self.last_minute(daemon)
+        self.assertEqual(
+            {key: found[key] for key in ("answered", "failed", "refused", "cancelled")},
+            {"answered": 6, "failed": 2, "refused": 0, "cancelled": 0},
+        )
+        self.assertEqual(found["errors"], {"exception": 2})
+        self.assertEqual(found["ok_percent"], 75)
+        self.assertGreater(found["rate"], 0)
+        for name in ("queue", "run"):
+            latency = found["latency_ms"][name]
+            self.assertEqual(latency["count"], 8)
+            self.assertGreaterEqual(latency["p99"], latency["p50"])
+        for windows in (daemon.pool("tools")["windows"], daemon.counters("tools")["windows"]):
+            for name in ("5m", "15m", "start"):
+                self.assertEqual((windows[name]["answered"], windows[name]["failed"]), (6, 2))
+
+    def test_refusals_do_not_count_as_run_times(self) -> None:
+        """Thirty requests that find no room, while one runs for a while."""
+        daemon = self.start_full()
+        client = daemon.connect()
+        for _ in range(30):
+            self.fail_call(client, "queue_full", "tools", "echo", [0])
+        found = self.last_minute(daemon)
+        self.assertEqual((found["refused"], found["failed"], found["ok_percent"]), (30, 0, 0))
+        self.assertEqual(found["latency_ms"]["run"], {"count": 0, "p50": None, "p99": None})
+        self.assertEqual(daemon.pool("tools")["latency_ms"]["total"]["max"], 0)
+        columns = self.columns(daemon, "status")
+        self.assertEqual((columns["OK%"], columns["P50"], columns["P99"]), ("0.0", "-", "-"))
+        daemon.release()
+        eventually(lambda: self.last_minute(daemon)["answered"] == 2, "both are answered")
+        found = self.last_minute(daemon)
+        self.assertEqual(found["latency_ms"]["run"]["count"], 2)
+        # The one that waited had another one before it.
+        waits = found["latency_ms"]["queue"]
+        self.assertEqual(waits["count"], 2)
+        self.assertGreater(waits["p99"], waits["p50"])
+
+    def test_a_request_that_waited_for_all_its_time_has_failed(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=1, prefetch=0, admission=False))
+        daemon.announced.append("pool=tools")
+        client = daemon.connect()
+        daemon.occupy(client)
+        self.fail_call(client, "queue_timeout", "tools", "echo", [0], timeout_ms=50)
+        found = self.last_minute(daemon)
+        self.assertEqual((found["failed"], found["refused"]), (1, 0))
+        self.assertEqual(found["errors"], {"queue_timeout": 1})
+        daemon.release()
+
+    def test_one_that_is_given_up_is_neither_good_nor_bad(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=1, cancel_grace="50ms"))
+        daemon.announced.append("pool=tools")
+        client = daemon.connect()
+        client.cancel(daemon.occupy(client))
+        eventually(lambda: self.last_minute(daemon)["cancelled"] == 1, "it is cancelled")
+        found = self.last_minute(daemon)
+        self.assertEqual((found["failed"], found["ok_percent"], found["errors"]), (0, None, {}))
+        self.assertEqual(self.columns(daemon, "pools")["OK%"], "-")
+        daemon.release()
+
+    def columns(self, daemon: Daemon, command: str) -> dict[str, str]:
+        """The line of a table about the first pool: each cell by its head."""
+        lines = self.succeed(daemon, command).splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith("POOL"))
+        return cells(lines[at], lines[at + 1])
+
+    def test_the_columns(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        for command in ("status", "pools"):
+            columns = self.columns(daemon, command)
+            found = [columns[name] for name in ("RATE", "OK%", "P50", "P99", "WAIT")]
+            self.assertEqual(found, ["-"] * 5)
+        client = daemon.connect()
+        for number in range(3):
+            client.call_pool("tools", "echo", [number])
+        for command in ("status", "pools"):
+            columns = self.columns(daemon, command)
+            self.assertEqual(columns["OK%"], "100")
+            self.assertRegex(columns["RATE"], r"^\d+(\.\d)?/s$")
+            for name in ("P50", "P99", "WAIT"):
+                self.assertRegex(columns[name], r"^[\d.e+-]+ m?s$")
+
+
+def cells(head: str, line: str) -> dict[str, str]:
+    """The cells of a table whose columns are two spaces apart."""
+    names, found = ([cell.strip() for cell in text.split("  ") if cell.strip()] for text in (head, line))
+    assert len(names) == len(found), (names, found)
+    return dict(zip(names, found))
