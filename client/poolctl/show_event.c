@@ -22,6 +22,7 @@ static const struct {
 	{"worker", "$pool[ worker $worker][ (process $pid)] $what[: $text]"},
 	{"session", "$session $what[, $reason]"},
 	{"error", "$code[ in $pool]: $message"},
+	{"alert", "[$pool: ]$name ($severity) $what: $text"},
 };
 
 static const char *sentence_of(const char *kind)

@@ -62,26 +62,13 @@ unsigned alerts_find(const struct alerts *alerts, const char *name)
 	return rule;
 }
 
-/* Whether another rule of the kind names the pool. */
-static bool is_named(const struct alerts *alerts, enum alert_kind kind, uint32_t pool)
-{
-	for (unsigned i = 0; i < alerts->rule_count; i++)
-		if (alerts->rules[i].kind == kind && alerts->rules[i].pools & UINT64_C(1) << pool)
-			return true;
-	return false;
-}
-
 bool alerts_applies(const struct alerts *alerts, unsigned index, uint32_t pool)
 {
 	const struct alert_rule *rule = &alerts->rules[index];
 
-	if (!rule->is_enabled || alert_kind_is_of_pools(rule->kind) != (pool != ALERT_NO_POOL))
-		return false;
 	if (pool == ALERT_NO_POOL)
-		return true;
-	if (rule->pools != 0)
-		return rule->pools & UINT64_C(1) << pool;
-	return !is_named(alerts, rule->kind, pool);
+		return rule->is_enabled && !alert_kind_is_of_pools(rule->kind);
+	return alert_rule_applies(alerts->rules, alerts->rule_count, index, pool);
 }
 
 /* --- one alert --- */

@@ -32,15 +32,21 @@ uint64_t alert_share(struct alert_counts counts)
 	return part.ended > 0 ? part.failed * 100000 / part.ended : 0;
 }
 
-uint64_t alert_burn(struct alert_counts counts, unsigned slo)
+uint64_t alert_burn(struct alert_counts counts, usec_t length, unsigned slo)
 {
 	struct alert_counts part = scaled(counts);
+	usec_t seconds = length / USEC_PER_SEC;
+	uint64_t burn;
 
-	assert(slo < 100000);
+	assert(slo < 100000 && seconds > 0);
 	if (part.ended == 0)
 		return 0;
 	/* failed / ended, divided by the share that may fail: (100000 - slo) / 100000. */
-	return part.failed * 100000 * 1000 / part.ended / (100000 - slo);
+	burn = part.failed * 100000 * 1000 / part.ended / (100000 - slo);
+	if (part.span == 0 || part.span >= length)
+		return burn;
+	/* At most 10^8 times the seconds of a day. */
+	return burn * (part.span / USEC_PER_SEC) / seconds;
 }
 
 static struct alert_value counted(uint64_t count)
@@ -58,8 +64,8 @@ static struct alert_value burn(const struct alert_rule *rule, const struct alert
 			       enum alert_window brief, enum alert_window whole)
 {
 	return (struct alert_value){
-		usec_min(alert_burn(pool->windows[brief], pool->slo),
-			 alert_burn(pool->windows[whole], pool->slo)),
+		usec_min(alert_burn(pool->windows[brief], alert_window_length(brief), pool->slo),
+			 alert_burn(pool->windows[whole], alert_window_length(whole), pool->slo)),
 		pool->windows[brief].ended >= rule->min,
 	};
 }
@@ -75,7 +81,8 @@ static uint64_t open_breakers(const struct alert_readings *readings)
 
 static struct alert_value memory_used(const struct alert_readings *readings)
 {
-	const struct alert_counts bytes = {readings->memory_max, readings->memory};
+	const struct alert_counts bytes = {.ended = readings->memory_max,
+					   .failed = readings->memory};
 
 	return (struct alert_value){alert_share(bytes), true};
 }
@@ -96,7 +103,10 @@ static struct alert_value measure_daemon(const struct alert_rule *rule,
 	case ALERT_memory_near_limit:
 		return memory_used(readings);
 	case ALERT_loop_lag:
-		return (struct alert_value){readings->loop_lag, true};
+		/* Thousandths of a ms are µs. */
+		return (struct alert_value){alert_rise_read(rise, readings->stalled,
+							    alert_kind_window(rule->kind), now),
+					    true};
 	case ALERT_log_dropped:
 		return risen(rule, rise, readings->log_dropped, now);
 	case ALERT_sessions_lost:

@@ -4,6 +4,8 @@
  * A burn rate says how fast a pool spends the errors that its slo allows: at 1 it spends just as
  * many as it may, so that those of 30 days last 30 days; at 14.4 they last 50 hours.  It must be
  * high in two windows: the long one shows that it matters, the short one that it still goes on.
+ * While the daemon is younger than a window, as many requests as come now are taken to have succeeded
+ * before its start: so a failure in its first second is no hour of failures.
  */
 #ifndef POOLD_CORE_ALERT_READING_H
 #define POOLD_CORE_ALERT_READING_H
@@ -34,6 +36,7 @@ usec_t alert_window_length(enum alert_window window);
 struct alert_counts {
 	uint64_t ended;
 	uint64_t failed;
+	usec_t span; /* how long the window is in fact; 0: as long as it should be */
 };
 
 struct alert_pool {
@@ -60,17 +63,19 @@ struct alert_readings {
 
 	uint64_t memory; /* bytes in all buffers, and their limit */
 	uint64_t memory_max;
-	usec_t loop_lag; /* the longest time in the last 60 s in which the loop stood still */
 
-	uint64_t log_dropped; /* lines; these two count since the start and never decrease */
+	/* These count since the start and never decrease. */
+	usec_t stalled;	      /* how long the loop stood still in all */
+	uint64_t log_dropped; /* lines */
 	uint64_t sessions_lost;
 };
 
 /* The share of the counts that failed, in thousandths of a percent; 0: nothing ended. */
 uint64_t alert_share(struct alert_counts counts);
 
-/* The burn rate in thousandths, with that slo (thousandths of a percent, below 100000). */
-uint64_t alert_burn(struct alert_counts counts, unsigned slo);
+/* The burn rate in thousandths, in a window that should have that length, with that slo (thousandths
+ * of a percent, below 100000). */
+uint64_t alert_burn(struct alert_counts counts, usec_t length, unsigned slo);
 
 /* A value that was measured, in thousandths of the unit of the rule's kind. */
 struct alert_value {

@@ -121,6 +121,29 @@ enum alert_severity alert_severity_find(const char *name)
 	return severity;
 }
 
+/* Whether any rule of the kind names the pool. */
+static bool is_named(const struct alert_rule *rules, unsigned count, enum alert_kind kind,
+		     unsigned pool)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (rules[i].kind == kind && rules[i].pools & UINT64_C(1) << pool)
+			return true;
+	return false;
+}
+
+bool alert_rule_applies(const struct alert_rule *rules, unsigned count, unsigned index,
+			unsigned pool)
+{
+	const struct alert_rule *rule = &rules[index];
+
+	assert(index < count && pool < ALERT_POOLS_MAX);
+	if (!rule->is_enabled || !alert_kind_is_of_pools(rule->kind))
+		return false;
+	if (rule->pools != 0)
+		return rule->pools & UINT64_C(1) << pool;
+	return !is_named(rules, count, rule->kind, pool);
+}
+
 uint64_t alert_rule_highest(const struct alert_rule *rule, unsigned slo, unsigned pool_count)
 {
 	assert(slo >= ALERT_SLO_MIN && slo <= ALERT_SLO_MAX);

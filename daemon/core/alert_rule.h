@@ -87,6 +87,13 @@ enum alert_kind alert_kind_find(const char *name);
 enum alert_severity alert_severity_find(const char *name);
 
 /*
+ * Whether that one of the rules is evaluated for the pool: it is switched on, is about pools, and
+ * names the pool, or no pool where no other rule of its kind names this one.
+ */
+bool alert_rule_applies(const struct alert_rule *rules, unsigned count, unsigned index,
+			unsigned pool);
+
+/*
  * The highest value that the rule can measure, in thousandths of its unit, for a pool with that slo
  * (thousandths of a percent, from ALERT_SLO_MIN to ALERT_SLO_MAX) and among so many pools;
  * UINT64_MAX: there is none.

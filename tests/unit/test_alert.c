@@ -60,7 +60,8 @@ static void begin_with(struct alert_rule rule)
 
 static void set_share(unsigned pool, unsigned percent)
 {
-	world.pools[pool].windows[ALERT_LAST_1MIN] = (struct alert_counts){100, percent};
+	world.pools[pool].windows[ALERT_LAST_1MIN] =
+		(struct alert_counts){.ended = 100, .failed = percent};
 }
 
 /* The readings stay as they are for so many seconds. */
@@ -200,13 +201,13 @@ END_TEST
 START_TEST(without_traffic_nothing_fires_and_what_fires_is_resolved)
 {
 	begin_with(share_rule());
-	world.pools[0].windows[ALERT_LAST_1MIN] = (struct alert_counts){9, 9};
+	world.pools[0].windows[ALERT_LAST_1MIN] = (struct alert_counts){.ended = 9, .failed = 9};
 	pass(20);
 	ck_assert_int_eq(state(0), ALERT_INACTIVE);
-	world.pools[0].windows[ALERT_LAST_1MIN] = (struct alert_counts){10, 9};
+	world.pools[0].windows[ALERT_LAST_1MIN] = (struct alert_counts){.ended = 10, .failed = 9};
 	pass(6);
 	ck_assert_int_eq(state(0), ALERT_FIRING);
-	world.pools[0].windows[ALERT_LAST_1MIN] = (struct alert_counts){9, 9};
+	world.pools[0].windows[ALERT_LAST_1MIN] = (struct alert_counts){.ended = 9, .failed = 9};
 	pass(4);
 	ck_assert_int_eq(state(0), ALERT_RESOLVED);
 }

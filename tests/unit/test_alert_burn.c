@@ -34,8 +34,11 @@ static struct alert_counts counts(unsigned second, enum alert_window window)
 	unsigned length = (unsigned)(alert_window_length(window) / SEC);
 	unsigned before = second >= length ? failed_upto[second - length] : 0;
 
-	return (struct alert_counts){(uint64_t)RATE * (second < length ? second + 1 : length),
-				     failed_upto[second] - before};
+	return (struct alert_counts){
+		.ended = (uint64_t)RATE * (second < length ? second + 1 : length),
+		.failed = failed_upto[second] - before,
+		.span = (second < length ? second + 1 : length) * SEC,
+	};
 }
 
 /* The seconds since BEFORE that had passed when the alert was raised and resolved; 0: it was not. */

@@ -4,6 +4,7 @@
 
 #define SEC   USEC_PER_SEC
 #define START (1000 * SEC)
+#define HOUR  (3600 * SEC)
 
 START_TEST(windows_have_their_lengths)
 {
@@ -22,20 +23,20 @@ START_TEST(shares_and_burn_rates)
 		uint64_t share; /* thousandths of a percent */
 		uint64_t burn;	/* thousandths, at 99.9 % */
 	} cases[] = {
-		{{0, 0}, 0, 0},
-		{{10, 0}, 0, 0},
-		{{1000, 1}, 100, 1000}, /* 0.1 %: just what the slo allows */
-		{{1000, 2}, 200, 2000},
-		{{10, 1}, 10000, 100000},
-		{{3, 1}, 33333, 333333},
-		{{7, 7}, 100000, 1000000},
-		{{7, 9}, 100000, 1000000}, /* more failures than requests is no more than all */
-		{{UINT64_MAX, UINT64_MAX / 2}, 50000, 500000},
+		{{0, 0, 0}, 0, 0},
+		{{10, 0, 0}, 0, 0},
+		{{1000, 1, 0}, 100, 1000}, /* 0.1 %: just what the slo allows */
+		{{1000, 2, 0}, 200, 2000},
+		{{10, 1, 0}, 10000, 100000},
+		{{3, 1, 0}, 33333, 333333},
+		{{7, 7, 0}, 100000, 1000000},
+		{{7, 9, 0}, 100000, 1000000}, /* more failures than requests is no more than all */
+		{{UINT64_MAX, UINT64_MAX / 2, 0}, 50000, 500000},
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint64_t share = alert_share(cases[i].counts);
-		uint64_t burn = alert_burn(cases[i].counts, 99900);
+		uint64_t burn = alert_burn(cases[i].counts, 300 * SEC, 99900);
 
 		/* The last one is scaled down, and may lose the last digit. */
 		ck_assert_uint_le(share, cases[i].share);
@@ -43,8 +44,25 @@ START_TEST(shares_and_burn_rates)
 		ck_assert_uint_le(burn, cases[i].burn);
 		ck_assert_uint_ge(burn + 10, cases[i].burn);
 	}
-	ck_assert_uint_eq(alert_burn((struct alert_counts){100, 7}, 93000), 1000);
-	ck_assert_uint_eq(alert_burn((struct alert_counts){100, 100}, 93000), 14285);
+	ck_assert_uint_eq(alert_burn((struct alert_counts){100, 7, 0}, HOUR, 93000), 1000);
+	ck_assert_uint_eq(alert_burn((struct alert_counts){100, 100, 0}, HOUR, 93000), 14285);
+}
+END_TEST
+
+/* One minute of an hour, in which all failed, is a sixtieth of an hour in which all failed. */
+START_TEST(before_the_start_all_went_well)
+{
+	struct alert_counts counts = {100, 100, 60 * SEC};
+
+	ck_assert_uint_eq(alert_burn(counts, HOUR, 99900), 1000000 / 60);
+	ck_assert_uint_eq(alert_burn(counts, 60 * SEC, 99900), 1000000);
+	counts.span = SEC - 1;
+	ck_assert_uint_eq(alert_burn(counts, HOUR, 99900), 0);
+	counts.span = HOUR + 60 * SEC; /* a window begins with a whole minute */
+	ck_assert_uint_eq(alert_burn(counts, HOUR, 99900), 1000000);
+	ck_assert_uint_eq(alert_burn((struct alert_counts){UINT64_MAX, UINT64_MAX, 21599 * SEC},
+				     6 * HOUR, 99999),
+			  UINT64_C(99995370));
 }
 END_TEST
 
@@ -60,7 +78,7 @@ START_TEST(each_kind_reads_what_it_is_about)
 {
 	const struct alert_pool pool = {
 		.slo = 99000,
-		.windows = {{60, 6}, {300, 9}, {1800, 90}, {3600, 72}, {21600, 648}},
+		.windows = {{60, 6, 0}, {300, 9}, {1800, 90}, {3600, 72}, {21600, 648}},
 		.critical = 4,
 		.runs = 60,
 		.run_p99 = 1500,
@@ -70,11 +88,8 @@ START_TEST(each_kind_reads_what_it_is_about)
 		.is_breaker_open = true,
 		.has_no_capacity = true,
 	};
-	const struct alert_readings readings = {.pools = &pool,
-						.pool_count = 1,
-						.memory = 30,
-						.memory_max = 40,
-						.loop_lag = 123456};
+	const struct alert_readings readings = {
+		.pools = &pool, .pool_count = 1, .memory = 30, .memory_max = 40, .stalled = 123456};
 	static const struct {
 		enum alert_kind kind;
 		uint64_t value;
@@ -93,7 +108,7 @@ START_TEST(each_kind_reads_what_it_is_about)
 		{ALERT_on_fallback, 0},
 		{ALERT_no_capacity, 1000},
 		{ALERT_memory_near_limit, 75000},
-		{ALERT_loop_lag, 123456},
+		{ALERT_loop_lag, 0},
 		{ALERT_log_dropped, 0},
 		{ALERT_sessions_lost, 0},
 	};
@@ -112,7 +127,7 @@ END_TEST
 
 START_TEST(too_few_requests_are_no_measure)
 {
-	struct alert_pool pool = {.slo = 99900, .windows = {{9, 9}, {9, 9}, {9, 9}}};
+	struct alert_pool pool = {.slo = 99900, .windows = {{9, 9, 0}, {9, 9}, {9, 9}}};
 	const struct alert_readings readings = {.pools = &pool, .pool_count = 1};
 
 	ck_assert(!measure(ALERT_error_share, &readings).is_known);
@@ -185,6 +200,7 @@ int main(void)
 	const TTest *const tests[] = {
 		windows_have_their_lengths,
 		shares_and_burn_rates,
+		before_the_start_all_went_well,
 		each_kind_reads_what_it_is_about,
 		too_few_requests_are_no_measure,
 		a_counter_that_was_not_read_before_has_not_risen,

@@ -45,6 +45,7 @@ static const struct {
 	{SECTION_DAEMON, "key_ttl", "5min", "1ms", "7d", "999us", "8d"},
 	{SECTION_DAEMON, "key_bytes_max", "64M", "0", "64G", "-1", "65G"},
 	{SECTION_DAEMON, "errors_kept", "256", "1", "65536", "0", "65537"},
+	{SECTION_DAEMON, "alerts", "yes", "no", "yes", "", "on"},
 	{SECTION_DAEMON, "cgroups", "auto", "yes", "no", "", "on"},
 	{SECTION_DAEMON, "log_level", "info", "error", "debug", "", "trace"},
 	{SECTION_DAEMON, "log_target", "auto", "auto", "stderr", "", "syslog"},
@@ -90,6 +91,7 @@ static const struct {
 	{SECTION_POOL, "max_lifetime", "0", "0", "365d", "-1s", "366d"},
 	{SECTION_POOL, "max_memory", "0", "0", "1024G", "-1", "1025G"},
 	{SECTION_POOL, "slow_after", "0", "0", "1d", "-1s", "2d"},
+	{SECTION_POOL, "slo", "99.9", "50", "99.999", "49.999", "100"},
 	{SECTION_POOL, "fallback", "", "a", "a b c d e f g h", "A", "a b c d e f g h i"},
 	{SECTION_POOL, "fallback_on", "", "application_error",
 	 "initialization_error connection_error communication_error timeout_error resource_error "
@@ -152,6 +154,16 @@ static const struct {
 	{SECTION_ERROR, "counts_worker", NULL, "no", "yes", "", "1"},
 	{SECTION_ERROR, "counts_breaker", NULL, "no", "yes", "", "1"},
 	{SECTION_ERROR, "fails_over", NULL, "no", "asked", "", "maybe"},
+	{SECTION_ALERT, "kind", NULL, "error_share", "sessions_lost", "", "errors"},
+	{SECTION_ALERT, "pool", "", "a", "a b", "A", "a/b"},
+	{SECTION_ALERT, "severity", NULL, "info", "critical", "", "major"},
+	{SECTION_ALERT, "threshold", NULL, "0.001", "1000000000", "0", "1000000000.001"},
+	{SECTION_ALERT, "for", NULL, "0", "1d", "-1s", "2d"},
+	{SECTION_ALERT, "min", NULL, "0", "1000000000", "-1", "1000000001"},
+	{SECTION_ALERT, "resolve_level", "80", "1", "100", "0", "101"},
+	{SECTION_ALERT, "resolve_after", "30s", "0", "1d", "-1s", "2d"},
+	{SECTION_ALERT, "cooldown", "5min", "0", "1d", "-1s", "2d"},
+	{SECTION_ALERT, "enabled", "yes", "no", "yes", "", "on"},
 };
 
 union section_values {
@@ -160,6 +172,7 @@ union section_values {
 	struct config_breaker breaker;
 	struct config_retry retry;
 	struct policy_row row;
+	struct config_alert alert;
 };
 
 /* Sets the option alone; NULL is no case.  A value that is taken must print as it was written. */
@@ -209,6 +222,7 @@ START_TEST(every_option_has_its_default)
 			[SECTION_POOL] = &config->pools[0],
 			[SECTION_BREAKER] = &config->pools[0].breaker,
 			[SECTION_RETRY] = &config->pools[0].retry,
+			[SECTION_ALERT] = &config->alerts[0],
 		};
 		struct buf printed;
 
@@ -228,7 +242,7 @@ START_TEST(every_refusal_says_what_is_allowed)
 	static const char *const titles[] = {
 		[SECTION_DAEMON] = "daemon",	 [SECTION_POOL] = "pool a",
 		[SECTION_BREAKER] = "breaker a", [SECTION_RETRY] = "retry a",
-		[SECTION_ERROR] = "error shed",
+		[SECTION_ERROR] = "error shed",	 [SECTION_ALERT] = "alert run_time",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -308,6 +322,11 @@ START_TEST(words_for_what_is_allowed)
 		 "abandon, immediate_retry, backoff_retry, circuit_break or failover"},
 		{OPTION_ERROR_backoff, "none, linear or exponential"},
 		{OPTION_ERROR_fails_over, "no, yes, idempotent or asked"},
+		{OPTION_POOL_slo, "a percentage from 50 to 99.999"},
+		{OPTION_ALERT_severity, "info, warning or critical"},
+		{OPTION_ALERT_threshold,
+		 "a number above 0, a percentage, a factor or a duration such as 5, 10%, 14.4x or "
+		 "500ms"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -461,7 +480,7 @@ END_TEST
 	"admin_group, critical_group, call_group, core_dumps, recoveries_max, "                    \
 	"sessions_max, session_ttl, sessions_shared, session_state_max, session_bytes_max, "       \
 	"keys_max, key_ttl, "                                                                      \
-	"key_bytes_max, errors_kept, cgroups, log_level, log_target, log_format"
+	"key_bytes_max, errors_kept, alerts, cgroups, log_level, log_target, log_format"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, progress_notification, "              \
@@ -471,7 +490,8 @@ END_TEST
 	"max_crash_retries, "                                                                      \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
-	"max_lifetime, max_memory, slow_after, fallback, fallback_on, no_worker_wait, affinity, "  \
+	"max_lifetime, max_memory, slow_after, slo, fallback, fallback_on, no_worker_wait, "       \
+	"affinity, "                                                                               \
 	"return_dwell, return_step, directory, env_allow, user, group, nice, umask, "              \
 	"limit_memory, limit_cpu, "                                                                \
 	"limit_core, "                                                                             \
@@ -489,7 +509,8 @@ END_TEST
 	"budget_refill_below"
 #define ERROR_KEYS "severity, strategy, retries, backoff, counts_worker, counts_breaker, fails_over"
 #define SECTION_RULE                                                                               \
-	"allowed are [daemon], [pool NAME], [breaker NAME], [retry NAME] and [error NAME]\n"
+	"allowed are [daemon], [pool NAME], [breaker NAME], [retry NAME], [error NAME] and "       \
+	"[alert NAME]\n"
 #define ERROR_RULE                                                                                 \
 	"allowed are a category (initialization_error, connection_error, communication_error, "    \
 	"timeout_error, resource_error, health_check_error, session_error, application_error, "    \
@@ -556,18 +577,18 @@ START_TEST(faults)
 		{"[pool poold]\n", "t:1: pool name: found \"poold\", " NAME_RULE},
 		{"[pool abcdefghijklmnopqrstuvwxyz0123456]\n",
 		 "t:1: pool name: found \"abcdefghijklmnopqrstuvwxyz0123456\", " NAME_RULE},
-		{"[daemon]\nfoo = 1\n",
-		 "t:2: [daemon] foo: unknown key, allowed are " DAEMON_KEYS "\n"},
+		{"[daemon]\nxyzzy = 1\n",
+		 "t:2: [daemon] xyzzy: unknown key, allowed are " DAEMON_KEYS "\n"},
 		{"[daemon]\ncommand = x\n",
 		 "t:2: [daemon] command: unknown key; it belongs to [pool NAME]\n"},
-		{"[breaker a]\nfoo = 1\n[pool a]\ncommand = x\n",
-		 "t:2: [breaker a] foo: unknown key, allowed are " BREAKER_KEYS "\n"},
-		{"[retry a]\nfoo = on\n[pool a]\ncommand = x\n",
-		 "t:2: [retry a] foo: unknown key, allowed are " RETRY_KEYS "\n"},
-		{"[error timeout_error]\nfoo = 1s\n",
-		 "t:2: [error timeout_error] foo: unknown key, allowed are " ERROR_KEYS "\n"},
-		{"[pool a]\ncommand = x\nfoo = b\n",
-		 "t:3: [pool a] foo: unknown key, allowed are " POOL_KEYS "\n"},
+		{"[breaker a]\nxyzzy = 1\n[pool a]\ncommand = x\n",
+		 "t:2: [breaker a] xyzzy: unknown key, allowed are " BREAKER_KEYS "\n"},
+		{"[retry a]\nxyzzy = on\n[pool a]\ncommand = x\n",
+		 "t:2: [retry a] xyzzy: unknown key, allowed are " RETRY_KEYS "\n"},
+		{"[error timeout_error]\nxyzzy = 1s\n",
+		 "t:2: [error timeout_error] xyzzy: unknown key, allowed are " ERROR_KEYS "\n"},
+		{"[pool a]\ncommand = x\nxyzzy = b\n",
+		 "t:3: [pool a] xyzzy: unknown key, allowed are " POOL_KEYS "\n"},
 		{"[daemon]\nworkers_mx = 3\n",
 		 "t:2: [daemon] workers_mx: unknown key; did you mean workers_max?\n"},
 		{"[pool a]\ncommand = x\nsocket-mode = 600\n",

@@ -1,5 +1,6 @@
 #include "daemon/io/config/config.h"
 
+#include "daemon/io/config/config_alert.h"
 #include "daemon/io/config/config_answer.h"
 #include "daemon/io/config/config_option.h"
 #include "daemon/io/config/config_source.h"
@@ -34,6 +35,11 @@ static void free_config(struct config *config)
 		strv_free(config->pools[i].env);
 		free(config->pools[i].name);
 	}
+	for (size_t i = 0; i < config->alert_count; i++) {
+		section_clear(SECTION_ALERT, &config->alerts[i]);
+		free(config->alerts[i].name);
+	}
+	free(config->alerts);
 	config_sources_free(config->sources);
 	free(config->pools);
 	free(config);
@@ -112,6 +118,19 @@ static void dump_policy(const struct policy *policy, struct buf *out)
 	}
 }
 
+/* The rules that are not as alert_rule.def has them. */
+static void dump_alerts(const struct config *config, struct buf *out)
+{
+	for (size_t i = 0; i < config->alert_count; i++) {
+		const struct config_alert *alert = &config->alerts[i];
+
+		if (config_alert_is_default(alert))
+			continue;
+		buf_printf(out, "\n[alert %s]\n", alert->name);
+		dump_section(SECTION_ALERT, alert, out);
+	}
+}
+
 void config_dump(const struct config *config, struct buf *out)
 {
 	buf_printf(out, "[daemon]\n");
@@ -119,6 +138,7 @@ void config_dump(const struct config *config, struct buf *out)
 	for (size_t i = 0; i < config->pool_count; i++)
 		dump_pool(&config->pools[i], out);
 	dump_policy(&config->policy, out);
+	dump_alerts(config, out);
 }
 
 static void describe_option(const struct option *option, struct buf *out)
@@ -126,7 +146,8 @@ static void describe_option(const struct option *option, struct buf *out)
 	buf_printf(out, "\n  %s\n      %s\n      ", option->key, option->help);
 	option_print_allowed(option, out);
 	if (!option->initial)
-		buf_printf(out, "; default: that of the error\n");
+		buf_printf(out, "; default: that of the %s\n",
+			   option->section == SECTION_ALERT ? "kind" : "error");
 	else if (option->initial[0] == '\0')
 		buf_printf(out, "; default: empty\n");
 	else
@@ -157,6 +178,8 @@ void config_describe(struct buf *out)
 		[SECTION_BREAKER] = "[breaker NAME], for the pool of that name",
 		[SECTION_RETRY] = "[retry NAME], for the pool of that name",
 		[SECTION_ERROR] = "[error NAME], for the error or category of that name",
+		[SECTION_ALERT] =
+			"[alert NAME], for the built-in rule of that name, or for a new one",
 	};
 	static_assert(ARRAY_SIZE(titles) == SECTION_COUNT_, "a section has no title");
 

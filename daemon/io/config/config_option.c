@@ -166,17 +166,39 @@ static int set_limit(const struct option *option, void *values, const char *text
 	return value_parse_limit(text, option_field(option, values)) < 0 ? -EINVAL : 0;
 }
 
+static int set_percentage(const struct option *option, void *values, const char *text)
+{
+	unsigned thousandths;
+
+	if (value_parse_percentage(text, &thousandths) < 0 || !is_within(option, thousandths))
+		return -EINVAL;
+	*(unsigned *)option_field(option, values) = thousandths;
+	return 0;
+}
+
+static int set_threshold(const struct option *option, void *values, const char *text)
+{
+	struct value_threshold threshold;
+
+	if (value_parse_threshold(text, &threshold) < 0 ||
+	    !is_within(option, threshold.thousandths))
+		return -EINVAL;
+	*(struct value_threshold *)option_field(option, values) = threshold;
+	return 0;
+}
+
 int option_set(const struct option *option, void *values, const char *text)
 {
 	static int (*const setters[])(const struct option *, void *, const char *) = {
-		[OPTION_COUNT] = set_count,	  [OPTION_SIZE] = set_size,
-		[OPTION_DURATION] = set_duration, [OPTION_BOOL] = set_bool,
-		[OPTION_RANGE] = set_range,	  [OPTION_MODE] = set_count,
-		[OPTION_PATH] = set_string,	  [OPTION_ADDRESS] = set_string,
-		[OPTION_GROUP] = set_string,	  [OPTION_USER] = set_string,
-		[OPTION_METHOD] = set_string,	  [OPTION_JSON] = set_string,
-		[OPTION_NICE] = set_nice,	  [OPTION_UMASK] = set_umask,
-		[OPTION_LIMIT] = set_limit,
+		[OPTION_COUNT] = set_count,	    [OPTION_SIZE] = set_size,
+		[OPTION_DURATION] = set_duration,   [OPTION_BOOL] = set_bool,
+		[OPTION_RANGE] = set_range,	    [OPTION_MODE] = set_count,
+		[OPTION_PATH] = set_string,	    [OPTION_ADDRESS] = set_string,
+		[OPTION_GROUP] = set_string,	    [OPTION_USER] = set_string,
+		[OPTION_METHOD] = set_string,	    [OPTION_JSON] = set_string,
+		[OPTION_NICE] = set_nice,	    [OPTION_UMASK] = set_umask,
+		[OPTION_LIMIT] = set_limit,	    [OPTION_PERCENTAGE] = set_percentage,
+		[OPTION_THRESHOLD] = set_threshold,
 	};
 	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
 
@@ -242,6 +264,22 @@ static void print_umask(uint64_t mask, struct buf *out)
 		buf_printf(out, "%04o", (unsigned)mask);
 }
 
+static void print_percentage(unsigned thousandths, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_percentage(thousandths, text);
+	buf_printf(out, "%s", text);
+}
+
+static void print_threshold(const struct value_threshold *threshold, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_threshold(threshold, text);
+	buf_printf(out, "%s", text);
+}
+
 static void print_word(const struct option *option, const void *values, struct buf *out)
 {
 	unsigned number;
@@ -289,6 +327,12 @@ void option_print(const struct option *option, const void *values, struct buf *o
 		break;
 	case OPTION_LIMIT:
 		print_limit(*(const uint64_t *)field, out);
+		break;
+	case OPTION_PERCENTAGE:
+		print_percentage(*(const unsigned *)field, out);
+		break;
+	case OPTION_THRESHOLD:
+		print_threshold(field, out);
 		break;
 	default:
 		if (option_is_list(option->type))
@@ -360,6 +404,16 @@ void option_print_allowed(const struct option *option, struct buf *out)
 		break;
 	case OPTION_JSON:
 		buf_printf(out, "one JSON value, or empty");
+		break;
+	case OPTION_PERCENTAGE:
+		buf_printf(out, "a percentage from ");
+		print_percentage((unsigned)option->min, out);
+		buf_printf(out, " to ");
+		print_percentage((unsigned)option->max, out);
+		break;
+	case OPTION_THRESHOLD:
+		buf_printf(out, "a number above 0, a percentage, a factor or a duration such as "
+				"5, 10%%, 14.4x or 500ms");
 		break;
 	default:
 		if (option_is_list(option->type))

@@ -13,6 +13,7 @@ enum option_section {
 	SECTION_BREAKER,    /* in its struct config_breaker */
 	SECTION_RETRY,	    /* in its struct config_retry */
 	SECTION_ERROR,	    /* in a struct policy_row */
+	SECTION_ALERT,	    /* in a struct config_alert */
 	SECTION_COUNT_
 };
 
@@ -32,6 +33,8 @@ enum option_type {
 	OPTION_NICE,
 	OPTION_UMASK,
 	OPTION_LIMIT,
+	OPTION_PERCENTAGE,
+	OPTION_THRESHOLD,
 
 	OPTION_COMMAND, /* from here on lists, config_list.h */
 	OPTION_VARIABLES,
@@ -53,6 +56,8 @@ enum option_type {
 	OPTION_STRATEGY,
 	OPTION_BACKOFF,
 	OPTION_FAILOVER,
+	OPTION_ALERT_KIND,
+	OPTION_ALERT_SEVERITY,
 	OPTION_TYPE_COUNT_
 };
 
@@ -66,7 +71,8 @@ enum option_id {
 
 struct option {
 	const char *key;
-	const char *initial; /* the default as text; NULL: that of each error in errcode.def */
+	const char *initial; /* the default as text; NULL: that of each error in errcode.def, or of
+				each kind of alert in alert_rule.def */
 	const char *help;
 	uint64_t min, max;
 	size_t offset; /* of the value in its section's struct */

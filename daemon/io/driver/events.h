@@ -25,7 +25,8 @@ struct caller;
 	EVENT(worker)                                                                              \
 	EVENT(session)                                                                             \
 	EVENT(error)                                                                               \
-	EVENT(stall)
+	EVENT(stall)                                                                               \
+	EVENT(alert)
 
 enum event_kind {
 #define EVENT(name) EVENT_KIND_##name,

@@ -29,6 +29,7 @@
 /* Room for how a worker ended, the step of its start, and its last line. */
 #define START_FAULT_MAX (LIFE_END_MAX + 512)
 
+struct alerting;
 struct forkserver;
 struct guard;
 
@@ -77,6 +78,9 @@ struct driver {
 	struct log_limit error_limit;
 	struct log_limit *refusal_limits; /* of each pool: it may refuse thousands at a time */
 	struct start_fault *start_faults; /* of each pool */
+
+	/* Of folder observe: the alerts; NULL: there are none. */
+	struct alerting *alerting;
 
 	/* The owner's, set before driver_start. */
 	void (*on_change)(void *owner);	 /* the health of a pool or the number of its workers
