@@ -207,7 +207,7 @@ const struct command commands[] = {
 	{.name = "status",
 	 .arguments = "",
 	 .summary = "health of the daemon and its pools, and what to do about problems",
-	 .help = "Prints one line for each pool, then each problem with advice.  WORKERS counts\n"
+	 .help = "Prints each problem with advice, then one line for each pool.  WORKERS counts\n"
 		 "the workers that are ready or busy, \"of\" the configured minimum.\n"
 		 "\n"
 		 "These are of the last minute, \"-\" if there was nothing: RATE, the requests "

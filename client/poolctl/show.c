@@ -57,6 +57,20 @@ static void show_start_fault(const json_t *pool)
 	print_lines(stdout, show_last_lines(words));
 }
 
+/* Prints what the last failed request of a failing pool was. */
+static void show_failing(const json_t *failing)
+{
+	const char *text = json_string_value(json_object_get(failing, "text"));
+	char since[UNIT_TEXT_MAX];
+
+	if (!json_is_object(failing))
+		return;
+	printf("  - most requests have failed for %s", field_duration(since, failing, "since_ms"));
+	printf("%s", text ? "; the last one: " : "");
+	print_safe(stdout, text ? text : "");
+	putchar('\n');
+}
+
 /* Prints why the pool is not ok: each reason with its advice; the two lists have the same order. */
 static void show_problems(const json_t *pool)
 {
@@ -81,6 +95,7 @@ static void show_problems(const json_t *pool)
 		print_safe(stdout, what ? what : "");
 		putchar('\n');
 	}
+	show_failing(json_object_get(pool, "failing"));
 	show_start_fault(pool);
 }
 
@@ -144,6 +159,9 @@ void show_status(const json_t *status, const char *wanted)
 
 	(void)wanted;
 	show_daemon(status);
+	json_array_foreach (pools, i, pool) {
+		show_problems(pool);
+	}
 	putchar('\n');
 	table_init(&table, status_columns, COUNT(status_columns));
 	json_array_foreach (pools, i, pool) {
@@ -151,9 +169,6 @@ void show_status(const json_t *status, const char *wanted)
 	}
 	table_print(&table, stdout);
 	table_free(&table);
-	json_array_foreach (pools, i, pool) {
-		show_problems(pool);
-	}
 	show_totals(status);
 }
 

@@ -118,6 +118,7 @@ static void set_timer(struct engine *engine, struct pool *pool)
 		due = usec_min(due, pool->leave_at);
 	if (pool->is_shedding)
 		due = usec_min(due, sheds_until(pool));
+	due = usec_min(due, failing_deadline(&pool->failing));
 	heap_set(&engine->chain_timers, &pool->chain_timer, due);
 }
 
@@ -151,6 +152,8 @@ void engine_watch_pools(struct engine *engine)
 			pool->is_shedding = false;
 			engine->has_touched_pools = true;
 		}
+		if (failing_deadline(&pool->failing) <= engine->now)
+			engine->has_touched_pools |= failing_tick(&pool->failing, engine->now);
 	}
 }
 

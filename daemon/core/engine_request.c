@@ -24,8 +24,19 @@ static void finish(struct engine *engine, struct request *request)
 		shares_drop(&engine->shares, SHARES_DAEMON, request->user);
 }
 
+/* Whether most requests of the pool fail, now that this one has ended. */
+static void judge_pool(struct engine *engine, struct pool *pool, const struct request *request,
+		       enum errcode code)
+{
+	if (!failing_count(&pool->failing, engine->now, request->user, request->client, code))
+		return;
+	/* This sets the timer as well, and has the health judged. */
+	engine->levels_moved = true;
+	engine->has_touched_pools = true;
+}
+
 /* Counts the end of the request: a refusal tells nothing of how long requests take. */
-static void count_end(const struct engine *engine, const struct request *request,
+static void count_end(struct engine *engine, const struct request *request,
 		      enum window_outcome outcome, enum errcode code)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
@@ -33,6 +44,9 @@ static void count_end(const struct engine *engine, const struct request *request
 	window_count(pool->window, engine->now, outcome, code);
 	if (outcome != WINDOW_REFUSED)
 		hist_add(&pool->stats.total_time, usec_sub(engine->now, request->submitted));
+	if (outcome == WINDOW_ANSWERED ||
+	    (outcome == WINDOW_FAILED && errcode_info(code)->category != ERRCAT_request))
+		judge_pool(engine, pool, request, code);
 }
 
 /* How a request has ended that failed: the pool refused it unless a worker had it, or it waited in

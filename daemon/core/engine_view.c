@@ -65,6 +65,10 @@ void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_v
 		.roll = pool->roll,
 		.circuit_count = is_static ? 0 : pool->circuit_count,
 		.breaker = pool->circuits[0].breaker.state,
+		.is_failing = pool->failing.is_failing,
+		.failing_since = pool->failing.since,
+		.failing_code = failing_code(&pool->failing),
+		.recent = failing_sum(&pool->failing),
 	};
 	view_workers(pool, ret);
 }

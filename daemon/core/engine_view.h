@@ -51,6 +51,12 @@ struct pool_view {
 	struct roll roll;	    /* its last rolling restart */
 	unsigned circuit_count;	    /* its breaker and those of its methods; 0: it has none */
 	enum breaker_state breaker; /* of the pool's own; meaningful with circuit_count > 0 */
+
+	bool is_failing; /* most of its requests fail: these three */
+	usec_t failing_since;
+	enum errcode failing_code; /* of most of the failures */
+	struct failing_tally
+		recent; /* requests of the last FAILING_WINDOW by which that is judged */
 };
 
 void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_view *ret);

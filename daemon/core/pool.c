@@ -64,6 +64,7 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 	list_init(&pool->behind);
 	list_init(&pool->held);
 	window_init(window, now);
+	failing_init(&pool->failing, &settings->failing, now);
 	budget_init(&pool->budget, &settings->budget, now);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
 	runs_init(&pool->runs, seed);
@@ -515,6 +516,8 @@ unsigned pool_troubles(const struct pool *pool)
 		troubles |= TROUBLE_QUEUE_FULL;
 	if (pool->is_shedding)
 		troubles |= TROUBLE_SHEDDING;
+	if (pool->failing.is_failing)
+		troubles |= TROUBLE_FAILING;
 	if (pool->states[WORKER_DEGRADED].len > 0)
 		troubles |= TROUBLE_UNHEALTHY;
 	if (pool->heads_chain && pool->failover.state != FAILOVER_HOME)

@@ -6,6 +6,7 @@
 #include "daemon/core/backoff.h"
 #include "daemon/core/budget.h"
 #include "daemon/core/circuit.h"
+#include "daemon/core/failing.h"
 #include "daemon/core/failover.h"
 #include "daemon/core/forecast.h"
 #include "daemon/core/queue.h"
@@ -57,6 +58,7 @@ struct pool_settings {
 	usec_t max_lifetime;
 	uint64_t max_memory;
 	usec_t slow_after; /* an attempt that runs for longer is reported; 0: none is */
+	struct failing_settings failing;
 
 	struct breaker_settings breaker;
 	enum breaker_state breaker_begins; /* CLOSED, OBSERVING or DISABLED */
@@ -94,7 +96,8 @@ enum pool_trouble {
 	TROUBLE_PROBING = 1u << 7,	/* its breaker is half-open: it admits a few probes */
 	TROUBLE_FALLBACK = 1u << 8,	/* some or all of its requests go to a fallback */
 	TROUBLE_DRAINED = 1u << 9,	/* an operator took it out of service */
-	TROUBLE_SHEDDING = 1u << 10	/* requests were refused lately, for what they would wait */
+	TROUBLE_SHEDDING = 1u << 10,	/* requests were refused lately, for what they would wait */
+	TROUBLE_FAILING = 1u << 11	/* most of its requests fail (failing.h) */
 };
 
 enum pool_health {
@@ -180,6 +183,7 @@ struct pool {
 	usec_t health_since;
 	struct pool_stats stats;
 	struct window *window; /* what ended lately */
+	struct failing failing;
 };
 
 /* Initializes a pool with these settings.  `workers` are its pool_slots slots; `circuits` is memory

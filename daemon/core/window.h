@@ -29,7 +29,7 @@
 #include "protocol/errcode.h"
 
 #define WINDOW_NOW (60 * USEC_PER_SEC) /* what is shown as the present */
-#define WINDOW_DAY (24 * 3600 * USEC_PER_SEC)
+#define WINDOW_DAY (86400 * USEC_PER_SEC)
 
 /* How a request ended. */
 enum window_outcome {

@@ -88,8 +88,13 @@ UNRULY = program("workers/unruly")
 
 
 def quick() -> dict[str, object]:
-    """Workers are replaced at once unless a test wants it otherwise."""
-    return {"restart_delay": "1ms", "restart_delay_max": "20ms", "kill_grace": ms(200)}
+    """Workers are replaced at once, and requests may fail, unless a test wants it otherwise."""
+    return {
+        "restart_delay": "1ms",
+        "restart_delay_max": "20ms",
+        "kill_grace": ms(200),
+        "degraded_min": 0,
+    }
 
 
 def section(head: str, options: dict[str, object]) -> str:

@@ -86,6 +86,7 @@ STATUS = {
             "restarts": int,
             "start_fault": (str, type(None)),
             "start_stderr": (str, type(None)),
+            "failing": None,
             "advice": [str],
         }
     ],

@@ -189,6 +189,23 @@ class Texts(RightsTest):
             self.assertNotIn(trace, str(entry))
         self.assertEqual(bert.call("poold.stats")["pools"]["tools"]["errors"], {"exception": 1})
 
+    def test_what_a_failing_pool_says(self) -> None:
+        daemon = self.open(pool("tools", INTRUDER, degraded_min=2))
+        daemon.announced += ["request failed", "pool is degraded"]
+        anne, bert = self.connect(daemon, ANNE), self.connect(daemon, BERT)
+        for _ in range(2):
+            anne.answer_pool("tools", "fail", [self.SECRET])
+        for client in (anne, daemon.connect()):
+            failing = client.call("poold.status")["pools"][0]["failing"]
+            self.assertEqual(failing["text"], f"ValueError: {self.SECRET}")
+            self.assertIn(self.SECRET, str(client.call("poold.doctor")))
+        failing = bert.call("poold.status")["pools"][0]["failing"]
+        self.assertEqual((failing["code"], failing["type"], failing["text"]), ("exception", "ValueError", None))
+        for method in ("poold.status", "poold.health", "poold.doctor"):
+            found = str(bert.call(method))
+            self.assertIn("ValueError", found)
+            self.assertNotIn("secret", found)
+
     def test_events(self) -> None:
         daemon = self.open(pool("tools", INTRUDER))
         daemon.announced.append("request failed")

@@ -102,6 +102,8 @@ static void take_scaling(struct pool_settings *pool, uint64_t word)
 	pool->max_lifetime = take(&word, 3) == 0 ? 1 + take_span(&word) : 0;
 	pool->max_memory = take(&word, 3) * 10;
 	pool->slow_after = take(&word, 3) == 0 ? 1 + take_span(&word) : 0;
+	pool->failing =
+		(struct failing_settings){.share = 1 + take(&word, 7), .min = take(&word, 3)};
 }
 
 static void take_pool(struct pool_settings *pool, unsigned index, uint64_t *word)

@@ -150,6 +150,8 @@ static bool set_number(struct pool_settings *pool, const char *key, const char *
 		{"probes", &pool->breaker.half_open_requests},
 		{"budget", &pool->budget.max},
 		{"fallback_on", &pool->fallback_on},
+		{"degraded_share", &pool->failing.share},
+		{"degraded_min", &pool->failing.min},
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)

@@ -211,6 +211,8 @@ static void draw_workers(struct world *world, unsigned i)
 		pool->max_memory = MEMORY_MAX;
 	if (prop_chance(prop, 25))
 		pool->slow_after = 1 + world_span(world, 2 * USEC_PER_MSEC);
+	pool->failing.share = (unsigned)prop_between(prop, 1, 100);
+	pool->failing.min = (unsigned)ONE_OF(world, 0, 1, 3, 10);
 	world->concurrency[i] = (unsigned)ONE_OF(world, 1, 1, 1, 1, 2, 4, 16);
 	world->announces[i] = prop_chance(prop, 40);
 	world->batches[i] = prop_chance(prop, 15);

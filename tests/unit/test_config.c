@@ -92,6 +92,8 @@ static const struct {
 	{SECTION_POOL, "max_memory", "0", "0", "1024G", "-1", "1025G"},
 	{SECTION_POOL, "slow_after", "0", "0", "1d", "-1s", "2d"},
 	{SECTION_POOL, "slo", "99.9", "50", "99.999", "49.999", "100"},
+	{SECTION_POOL, "degraded_share", "50", "1", "100", "0", "101"},
+	{SECTION_POOL, "degraded_min", "10", "0", "1000000", "-1", "1000001"},
 	{SECTION_POOL, "fallback", "", "a", "a b c d e f g h", "A", "a b c d e f g h i"},
 	{SECTION_POOL, "fallback_on", "", "application_error",
 	 "initialization_error connection_error communication_error timeout_error resource_error "
@@ -490,8 +492,8 @@ END_TEST
 	"max_crash_retries, "                                                                      \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
-	"max_lifetime, max_memory, slow_after, slo, fallback, fallback_on, no_worker_wait, "       \
-	"affinity, "                                                                               \
+	"max_lifetime, max_memory, slow_after, slo, degraded_share, degraded_min, "                \
+	"fallback, fallback_on, no_worker_wait, affinity, "                                        \
 	"return_dwell, return_step, directory, env_allow, user, group, nice, umask, "              \
 	"limit_memory, limit_cpu, "                                                                \
 	"limit_core, "                                                                             \

@@ -63,7 +63,8 @@ static void find(struct findings *findings, const char *check, enum verdict verd
 		pack_nil(out);
 	pack_named_str(out, "check", check);
 	pack_named_str(out, "status", verdicts[verdict]);
-	pack_named_str(out, "text", text);
+	/* It may hold what a worker said. */
+	pack_named_text(out, "text", (struct bytes){(const uint8_t *)text, strlen(text)});
 	pack_str(out, "advice");
 	if (verdict == VERDICT_OK)
 		pack_nil(out);
@@ -246,6 +247,26 @@ static void check_health(struct findings *findings, const struct pool_view *pool
 		     pool->refused, (unsigned)(FORECAST_RECENT / USEC_PER_SEC));
 }
 
+/* What the last failure was: its type for all, its text for whoever may read it. */
+static void check_failing(struct findings *findings, const struct driver *driver,
+			  const struct caller *caller, uint32_t index, const struct pool_view *pool)
+{
+	const struct last_failure *last = &driver->last_failures[index];
+	bool is_known = last->code == pool->failing_code;
+	const char *text = is_known ? last->type : "";
+
+	if (!pool->is_failing)
+		return;
+	if (is_known && rights_may_see(driver, caller, &last->audience))
+		text = last->text;
+	find(findings, "requests", VERDICT_WARNING,
+	     "see poolctl errors for the latest of them, and poolctl logs for what the workers "
+	     "wrote",
+	     "%u of %u in the last minute failed, by %s%s%s", pool->recent.failed,
+	     pool->recent.failed + pool->recent.succeeded, errcode_name(pool->failing_code),
+	     *text ? ": " : "", text);
+}
+
 static void examine_pool(struct findings *findings, const struct driver *driver,
 			 const struct caller *caller, uint32_t index)
 {
@@ -270,6 +291,7 @@ static void examine_pool(struct findings *findings, const struct driver *driver,
 		check_starts(findings, &pool, is_shown ? driver->start_faults[index].text : "",
 			     config->adapter == POOL_PROCESS ? config_hidden_home(config) : NULL);
 	findings->words = (struct bytes){0};
+	check_failing(findings, driver, caller, index, &pool);
 	check_health(findings, &pool);
 }
 

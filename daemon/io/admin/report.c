@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct {
@@ -20,6 +21,7 @@ static const struct {
 	 "see poolctl errors for the reason; run the command, or connect to the server, manually"},
 	{TROUBLE_NO_WORKER, "no worker is ready",
 	 "see poolctl workers for the step that they are in"},
+	{TROUBLE_FAILING, "most of its requests fail", "see poolctl errors for the latest of them"},
 	{TROUBLE_BELOW_MINIMUM, "fewer workers than its minimum are at work",
 	 "see poolctl workers for those that are missing and how they ended"},
 	{TROUBLE_QUEUE_FULL, "its queue is full; requests are refused",
@@ -51,8 +53,28 @@ static void pack_figures(struct buf *out, const char *text, const struct pool_vi
 	pack_str(out, figures);
 }
 
+static struct bytes text_of(const char *text)
+{
+	return (struct bytes){(const uint8_t *)text, strlen(text)};
+}
+
+/* How many of the last minute's requests failed, and by what: the code, and an exception's type. */
+static void pack_failing(const struct driver *driver, struct buf *out, const char *text,
+			 uint32_t index, const struct pool_view *pool)
+{
+	const struct last_failure *last = &driver->last_failures[index];
+	bool has_type = last->code == pool->failing_code && *last->type;
+	char figures[80 + LAST_FAILURE_TYPE];
+
+	snprintf(figures, sizeof(figures), "%s: %u of %u in the last minute, by %s%s%s%s", text,
+		 pool->recent.failed, pool->recent.failed + pool->recent.succeeded,
+		 errcode_name(pool->failing_code), has_type ? " (" : "", has_type ? last->type : "",
+		 has_type ? ")" : "");
+	pack_text(out, text_of(figures));
+}
+
 /* What is wrong with the pool, and its alerts; or what to do about each. */
-static void pack_texts(const struct driver *driver, uint32_t index, struct buf *out,
+static void pack_texts(const struct driver *driver, struct buf *out, uint32_t index,
 		       const struct pool_view *pool, bool advice)
 {
 	uint32_t count = alerting_count(driver->alerting, index);
@@ -67,6 +89,8 @@ static void pack_texts(const struct driver *driver, uint32_t index, struct buf *
 			pack_str(out, troubles[i].advice);
 		else if (troubles[i].bit == TROUBLE_SHEDDING)
 			pack_figures(out, troubles[i].text, pool);
+		else if (troubles[i].bit == TROUBLE_FAILING)
+			pack_failing(driver, out, troubles[i].text, index, pool);
 		else
 			pack_str(out, troubles[i].text);
 	}
@@ -175,7 +199,7 @@ void report_health(const struct driver *driver, struct buf *out)
 		pack_map(out, 2);
 		pack_named_str(out, "status", pool_health_name(pool.health));
 		pack_str(out, "reasons");
-		pack_texts(driver, i, out, &pool, false);
+		pack_texts(driver, out, i, &pool, false);
 	}
 }
 
@@ -224,6 +248,32 @@ static void pack_start_fault(const struct driver *driver, const struct caller *c
 		pack_nil(out);
 }
 
+/* What fails of a pool most of whose requests do: the text for who may read it. */
+static void pack_last_failure(const struct driver *driver, const struct caller *caller,
+			      struct buf *out, uint32_t index)
+{
+	const struct last_failure *last = &driver->last_failures[index];
+	struct pool_view pool;
+	bool is_known;
+
+	engine_view_pool(driver->engine, index, &pool);
+	if (!pool.is_failing) {
+		pack_nil(out);
+		return;
+	}
+	is_known = last->code == pool.failing_code;
+	pack_map(out, 6);
+	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.failing_since));
+	pack_named_uint(out, "failed", pool.recent.failed);
+	pack_named_uint(out, "succeeded", pool.recent.succeeded);
+	pack_named_str(out, "code", errcode_name(pool.failing_code));
+	pack_named_text(out, "type", text_of(is_known ? last->type : ""));
+	pack_named_text(out, "text",
+			text_of(is_known && rights_may_see(driver, caller, &last->audience)
+					? last->text
+					: ""));
+}
+
 static void pack_pool_status(const struct driver *driver, const struct caller *caller,
 			     struct buf *out, uint32_t index)
 {
@@ -233,13 +283,13 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 17);
+	pack_map(out, 18);
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(driver, index, out, &pool, false);
+	pack_texts(driver, out, index, &pool, false);
 	pack_str(out, "advice");
-	pack_texts(driver, index, out, &pool, true);
+	pack_texts(driver, out, index, &pool, true);
 	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.health_since));
 	pack_str(out, "workers");
 	pack_worker_counts(out, &pool);
@@ -253,6 +303,8 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	report_pack_window(driver, out, index, "last_minute", WINDOW_NOW);
 	pack_named_uint(out, "restarts", workers.restarts);
 	pack_start_fault(driver, caller, out, index);
+	pack_str(out, "failing");
+	pack_last_failure(driver, caller, out, index);
 }
 
 struct sums {
@@ -430,7 +482,7 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 		pack_nil(out);
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(driver, index, out, &pool, false);
+	pack_texts(driver, out, index, &pool, false);
 	pack_pool_workers(out, &pool, &workers);
 	pack_pool_queue(out, &pool);
 	pack_named_uint(out, "running", pool.running);

@@ -88,7 +88,7 @@ void report_pack_windows(const struct driver *driver, struct buf *out, uint32_t 
 		usec_t length;
 	} windows[] = {
 		{"10s", 10 * USEC_PER_SEC},    {"1m", WINDOW_NOW},
-		{"5m", 5 * 60 * USEC_PER_SEC}, {"15m", 15 * 60 * USEC_PER_SEC},
+		{"5m", 300 * USEC_PER_SEC},    {"15m", 900 * USEC_PER_SEC},
 		{"start", WINDOW_SINCE_START},
 	};
 

@@ -198,7 +198,9 @@ struct config_pool {
 	enum session_affinity affinity;
 	usec_t slow_after; /* 0: never */
 	unsigned slo;	   /* thousandths of a percent */
-	char **fallback;   /* the names of the pools that are tried after this one, in order */
+	unsigned degraded_share;
+	unsigned degraded_min;
+	char **fallback; /* the names of the pools that are tried after this one, in order */
 	uint32_t fallbacks[CONFIG_FALLBACKS_MAX]; /* the same as indexes of config.pools */
 	size_t fallback_count;
 	unsigned fallback_on; /* mask of 1u << enum errcategory, besides the policy */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Enough for a sentence with some found texts, which their callers cut with config_shown_len. */
-#define FAULT_TEXT_MAX 1000
+#define FAULT_TEXT_MAX 2000
 
 /* Bytes of a found text that a fault repeats. */
 #define SHOWN_MAX 200

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Room for one fault without its key. */
-#define FAULT_MAX 900
+#define FAULT_MAX 2000
 
 /* One fault of a key in the current section. */
 static void key_fault(struct config_draft *draft, unsigned line, const char *key,

@@ -96,6 +96,7 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.max_lifetime = pool->max_lifetime,
 		.max_memory = pool->max_memory,
 		.slow_after = pool->slow_after,
+		.failing = {.share = pool->degraded_share, .min = pool->degraded_min},
 		.breaker_begins = first_state(pool),
 		.breaker_per_method = pool->breaker.per_method,
 		.fallback_count = (unsigned)pool->fallback_count,

@@ -94,7 +94,9 @@ static int make_reports(struct driver *driver)
 		calloc(driver->config->pool_count + 1, sizeof(*driver->start_faults));
 	driver->refusal_limits =
 		calloc(driver->config->pool_count + 1, sizeof(*driver->refusal_limits));
-	if (!driver->refusal_limits || !driver->start_faults)
+	driver->last_failures =
+		calloc(driver->config->pool_count + 1, sizeof(*driver->last_failures));
+	if (!driver->refusal_limits || !driver->start_faults || !driver->last_failures)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_limits[i].per_second = REFUSAL_LINES;
@@ -265,6 +267,8 @@ void driver_done(struct driver *driver)
 	driver->refusal_limits = NULL;
 	free(driver->start_faults);
 	driver->start_faults = NULL;
+	free(driver->last_failures);
+	driver->last_failures = NULL;
 	events_done(&driver->events);
 	rights_done(&driver->rights);
 	config_unref(driver->config);

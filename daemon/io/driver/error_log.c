@@ -45,8 +45,7 @@ static void pack_whole(struct buf *buf, const struct error *error, bool incident
 	error_pack_fields(buf, error);
 }
 
-/* The type of the worker's exception; empty: the error has none. */
-static struct bytes type_of(const struct error *error)
+struct bytes error_log_type(const struct error *error)
 {
 	struct bytes key, type;
 	struct reader reader;
@@ -73,7 +72,7 @@ static struct bytes type_of(const struct error *error)
 static void pack_open(struct buf *buf, const struct error *error, bool incident, uint64_t at_ms)
 {
 	struct error general = error_make(error->code);
-	struct bytes type = type_of(error);
+	struct bytes type = error_log_type(error);
 	struct buf detail;
 
 	general.severity = error->severity;

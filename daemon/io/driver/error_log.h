@@ -30,6 +30,10 @@ void error_log_done(struct error_log *error_log);
 void error_log_add(struct error_log *error_log, const struct error *error,
 		   const struct audience *audience, bool incident, uint64_t at_ms);
 
+/* The type of the worker's exception, cut off if it is long; empty: the error has none.  Points into
+ * `error`. */
+struct bytes error_log_type(const struct error *error);
+
 /* An array of the last `max` of them, the newest first, as the caller may read them. */
 void error_log_pack(const struct error_log *error_log, const struct driver *driver,
 		    const struct caller *caller, unsigned max, struct buf *out);

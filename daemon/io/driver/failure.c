@@ -440,6 +440,7 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 	}
 	call_answer_error(call, &error);
 	audience = (struct audience){.uid = call->caller->uid, .pool = effect->failed.from};
+	last_failure_take(&driver->last_failures[effect->failed.from], &error, &audience);
 	error_report(driver, &audience, &error, "request failed", false);
 	buf_free(&detail);
 }

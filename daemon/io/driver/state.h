@@ -18,6 +18,7 @@
 #include "daemon/io/driver/critical.h"
 #include "daemon/io/driver/error_log.h"
 #include "daemon/io/driver/events.h"
+#include "daemon/io/driver/last_failure.h"
 #include "daemon/io/driver/memory_pressure.h"
 #include "daemon/io/driver/namesakes.h"
 #include "daemon/io/driver/rights.h"
@@ -76,8 +77,9 @@ struct driver {
 	struct events events;
 	struct error_log errors;
 	struct log_limit error_limit;
-	struct log_limit *refusal_limits; /* of each pool: it may refuse thousands at a time */
-	struct start_fault *start_faults; /* of each pool */
+	struct log_limit *refusal_limits;   /* of each pool: it may refuse thousands at a time */
+	struct start_fault *start_faults;   /* of each pool */
+	struct last_failure *last_failures; /* of each pool */
 
 	/* Of folder observe: the alerts; NULL: there are none. */
 	struct alerting *alerting;
