@@ -83,10 +83,10 @@ struct alert_value {
 	bool is_known; /* the window has as many requests as the rule wants */
 };
 
-/* Measures what the rule is about, in the pool of that number, which is ignored for rules about the
+/* Measures what the rule is about, in the pool of that index, which is ignored for rules about the
  * daemon.  `rise` belongs to this rule and pool alone. */
 struct alert_value alert_measure(const struct alert_rule *rule,
-				 const struct alert_readings *readings, unsigned pool,
+				 const struct alert_readings *readings, unsigned index,
 				 struct alert_rise *rise, usec_t now);
 
 #endif

@@ -40,16 +40,16 @@ enum alert_unit {
 };
 
 struct alert_rule {
-	char name[ALERT_NAME_MAX + 1];
-	enum alert_kind kind;
-	enum alert_severity severity;
-	uint64_t threshold;	  /* in thousandths of the kind's unit; above 0 */
-	uint64_t min;		  /* requests in the window; 0: any number is enough */
-	usec_t hold;		  /* so long the condition must hold before the alert fires */
-	usec_t resolve_after;	  /* so long the value must be below the resolve level */
-	unsigned resolve_percent; /* of the threshold: the resolve level, at most 100 */
+	uint64_t threshold;   /* in thousandths of the kind's unit; above 0 */
+	uint64_t min;	      /* requests in the window; 0: any number is enough */
+	usec_t hold;	      /* so long the condition must hold before the alert fires */
+	usec_t resolve_after; /* so long the value must be below the resolve level */
 	usec_t cooldown; /* no second report of the alert sooner than this after it was resolved */
 	uint64_t pools;	 /* for which it is, as a mask of 1 << number; 0: all pools */
+	unsigned resolve_percent; /* of the threshold: the resolve level, at most 100 */
+	enum alert_kind kind;
+	enum alert_severity severity;
+	char name[ALERT_NAME_MAX + 1];
 	bool is_enabled;
 };
 

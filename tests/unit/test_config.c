@@ -46,6 +46,10 @@ static const struct {
 	{SECTION_DAEMON, "key_bytes_max", "64M", "0", "64G", "-1", "65G"},
 	{SECTION_DAEMON, "errors_kept", "256", "1", "65536", "0", "65537"},
 	{SECTION_DAEMON, "alerts", "yes", "no", "yes", "", "on"},
+	{SECTION_DAEMON, "alert_command", "", "/a", "/usr/local/bin/page", "a", "./a"},
+	{SECTION_DAEMON, "alert_url", "", "unix:/a", "http://[::1]:65535/api/v2/alerts", "/a",
+	 "http://192.0.2.1:80/"},
+	{SECTION_DAEMON, "alert_timeout", "10s", "100ms", "1h", "99ms", "2h"},
 	{SECTION_DAEMON, "cgroups", "auto", "yes", "no", "", "on"},
 	{SECTION_DAEMON, "log_level", "info", "error", "debug", "", "trace"},
 	{SECTION_DAEMON, "log_target", "auto", "auto", "stderr", "", "syslog"},
@@ -324,6 +328,10 @@ START_TEST(words_for_what_is_allowed)
 		 "abandon, immediate_retry, backoff_retry, circuit_break or failover"},
 		{OPTION_ERROR_backoff, "none, linear or exponential"},
 		{OPTION_ERROR_fails_over, "no, yes, idempotent or asked"},
+		{OPTION_DAEMON_alert_url,
+		 "unix: and the absolute path of a socket, or http://IP:PORT/PATH with an IP of "
+		 "this "
+		 "machine in numbers, such as http://127.0.0.1:9093/api/v2/alerts, or empty"},
 		{OPTION_POOL_slo, "a percentage from 50 to 99.999"},
 		{OPTION_ALERT_severity, "info, warning or critical"},
 		{OPTION_ALERT_threshold,
@@ -482,7 +490,8 @@ END_TEST
 	"admin_group, critical_group, call_group, core_dumps, recoveries_max, "                    \
 	"sessions_max, session_ttl, sessions_shared, session_state_max, session_bytes_max, "       \
 	"keys_max, key_ttl, "                                                                      \
-	"key_bytes_max, errors_kept, alerts, cgroups, log_level, log_target, log_format"
+	"key_bytes_max, errors_kept, alerts, alert_command, alert_url, alert_timeout, cgroups, "   \
+	"log_level, log_target, log_format"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, progress_notification, "              \

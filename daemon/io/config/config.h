@@ -70,7 +70,10 @@ struct config_daemon {
 	usec_t key_ttl;
 	size_t key_bytes_max; /* bytes in the kept answers of all keys */
 	unsigned errors_kept;
-	bool alerts; /* no: no rule is evaluated */
+	bool alerts;	     /* no: no rule is evaluated */
+	char *alert_command; /* absolute path, or "" */
+	char *alert_url;     /* see config_url.h; "": none */
+	usec_t alert_timeout;
 	enum config_cgroups cgroups;
 	enum log_level log_level;
 	enum log_target log_target;

@@ -3,6 +3,7 @@
 #include "daemon/io/config/config_address.h"
 #include "daemon/io/config/config_answer.h"
 #include "daemon/io/config/config_list.h"
+#include "daemon/io/config/config_url.h"
 #include "daemon/io/config/config_word.h"
 
 #include <errno.h>
@@ -97,6 +98,7 @@ static bool is_json(const char *text)
 static bool is_of_type(enum option_type type, const char *text)
 {
 	struct sockaddr_storage address;
+	struct config_url url;
 	socklen_t len;
 
 	switch (type) {
@@ -104,6 +106,8 @@ static bool is_of_type(enum option_type type, const char *text)
 		return *text == '/';
 	case OPTION_ADDRESS:
 		return config_address_parse(text, &address, &len) == 0;
+	case OPTION_URL:
+		return config_url_parse(text, &url) == 0;
 	case OPTION_METHOD:
 		return is_method_name(text);
 	case OPTION_JSON:
@@ -190,14 +194,23 @@ static int set_threshold(const struct option *option, void *values, const char *
 int option_set(const struct option *option, void *values, const char *text)
 {
 	static int (*const setters[])(const struct option *, void *, const char *) = {
-		[OPTION_COUNT] = set_count,	    [OPTION_SIZE] = set_size,
-		[OPTION_DURATION] = set_duration,   [OPTION_BOOL] = set_bool,
-		[OPTION_RANGE] = set_range,	    [OPTION_MODE] = set_count,
-		[OPTION_PATH] = set_string,	    [OPTION_ADDRESS] = set_string,
-		[OPTION_GROUP] = set_string,	    [OPTION_USER] = set_string,
-		[OPTION_METHOD] = set_string,	    [OPTION_JSON] = set_string,
-		[OPTION_NICE] = set_nice,	    [OPTION_UMASK] = set_umask,
-		[OPTION_LIMIT] = set_limit,	    [OPTION_PERCENTAGE] = set_percentage,
+		[OPTION_COUNT] = set_count,
+		[OPTION_SIZE] = set_size,
+		[OPTION_DURATION] = set_duration,
+		[OPTION_BOOL] = set_bool,
+		[OPTION_RANGE] = set_range,
+		[OPTION_MODE] = set_count,
+		[OPTION_PATH] = set_string,
+		[OPTION_ADDRESS] = set_string,
+		[OPTION_URL] = set_string,
+		[OPTION_GROUP] = set_string,
+		[OPTION_USER] = set_string,
+		[OPTION_METHOD] = set_string,
+		[OPTION_JSON] = set_string,
+		[OPTION_NICE] = set_nice,
+		[OPTION_UMASK] = set_umask,
+		[OPTION_LIMIT] = set_limit,
+		[OPTION_PERCENTAGE] = set_percentage,
 		[OPTION_THRESHOLD] = set_threshold,
 	};
 	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
@@ -313,6 +326,7 @@ void option_print(const struct option *option, const void *values, struct buf *o
 		break;
 	case OPTION_PATH:
 	case OPTION_ADDRESS:
+	case OPTION_URL:
 	case OPTION_GROUP:
 	case OPTION_USER:
 	case OPTION_METHOD:
@@ -382,6 +396,13 @@ void option_print_allowed(const struct option *option, struct buf *out)
 			   " bytes, or tcp:IP:PORT with the IP in numbers, such as "
 			   "tcp:127.0.0.1:4000 or tcp:[::1]:4000",
 			   option->max);
+		break;
+	case OPTION_URL:
+		buf_printf(out, "unix: and the absolute path of a socket, or http://IP:PORT/PATH "
+				"with an IP "
+				"of this machine in numbers, such as "
+				"http://127.0.0.1:9093/api/v2/alerts, or "
+				"empty");
 		break;
 	case OPTION_GROUP:
 	case OPTION_USER:

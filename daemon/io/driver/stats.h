@@ -18,6 +18,7 @@
 	COUNTER(output_lines, "lines that workers wrote to standard output and error, logged")     \
 	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")   \
 	COUNTER(sessions_lost, "times a session lost its state as its worker ended")               \
+	COUNTER(alerts_undelivered, "alerts that alert_command or alert_url did not take at once") \
 	COUNTER(stalls, "times the daemon's loop stood still for more than 100 ms")                \
 	COUNTER(stalled_ms, "milliseconds in which it stood still")
 

@@ -16,6 +16,16 @@
 
 #define INTERVAL USEC_PER_SEC
 
+static void report(struct alerting *alerting, const struct alert_effect *effect)
+{
+	const struct alert_rule *rule = &alerting->rules[effect->rule];
+	struct alert_notice notice = alert_notice(alerting->driver, rule, effect);
+
+	alert_report(alerting->driver, rule, effect);
+	alert_command_send(&alerting->command, &notice);
+	alert_post_send(&alerting->post, &notice);
+}
+
 static void update(struct alerting *alerting)
 {
 	struct alert_readings readings;
@@ -24,7 +34,7 @@ static void update(struct alerting *alerting)
 	alert_fill(alerting->driver, alerting->pools, &readings);
 	alerts_update(&alerting->alerts, &readings, loop_now(alerting->driver->loop));
 	while (alerts_next_effect(&alerting->alerts, &effect))
-		alert_report(alerting->driver, &alerting->rules[effect.rule], &effect);
+		report(alerting, &effect);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *argument)
@@ -48,6 +58,8 @@ int alerting_init(struct alerting *alerting, struct driver *driver)
 
 	*alerting = (struct alerting){.driver = driver};
 	evtimer_assign(&alerting->timer, driver->loop->base, on_timer, alerting);
+	alert_command_init(&alerting->command, driver);
+	alert_post_init(&alerting->post, driver);
 	alerting->slots = calloc(alerts_slots(rules, pools), sizeof(*alerting->slots));
 	alerting->pools = calloc(pools + 1, sizeof(*alerting->pools));
 	if (!alerting->slots || !alerting->pools)
@@ -63,6 +75,8 @@ int alerting_init(struct alerting *alerting, struct driver *driver)
 void alerting_done(struct alerting *alerting)
 {
 	event_del(&alerting->timer);
+	alert_command_done(&alerting->command);
+	alert_post_done(&alerting->post);
 	alerting->driver->alerting = NULL;
 	free(alerting->slots);
 	free(alerting->pools);

@@ -1,6 +1,6 @@
 /*
  * Alerts of the running daemon: once a second readings are taken, and what is raised or resolved is
- * reported in the log and as an event.
+ * reported in the log, as an event, to alert_command and to alert_url.
  *
  * Nothing is measured before the daemon has started, so that pools whose workers are still on their
  * way are no alert, nor while it stops.
@@ -10,6 +10,8 @@
 
 #include "daemon/core/alert.h"
 #include "daemon/io/base/loop.h"
+#include "daemon/io/observe/alert_command.h"
+#include "daemon/io/observe/alert_post.h"
 #include "protocol/buf.h"
 
 struct driver;
@@ -18,7 +20,7 @@ struct driver;
 #define ALERTING_TEST (10 * USEC_PER_SEC)
 
 /* The longest silence. */
-#define ALERTING_SILENCE_MAX (7 * 86400 * USEC_PER_SEC)
+#define ALERTING_SILENCE_MAX ((usec_t)7 * 86400 * USEC_PER_SEC)
 
 struct alerting {
 	struct driver *driver;
@@ -27,6 +29,8 @@ struct alerting {
 	struct alert *slots;
 	struct alert_pool *pools; /* readings */
 	struct event timer;
+	struct alert_command command;
+	struct alert_post post;
 };
 
 /* Makes the alerts of the driver's configuration, and lets its reports find them.  Returns 0 or
