@@ -294,6 +294,18 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.pools",
 	 .show = show_pools},
+	{.name = "methods",
+	 .arguments = "[POOL]",
+	 .summary = "the methods of the pools: how many requests, how they ended, how long",
+	 .help = "RATE, OK%, P50 and P99 are of the last minute, as in poolctl status; REQUESTS "
+		 "and\n"
+		 "FAILED count since the daemon's start.  Up to 16 methods of a pool are known, "
+		 "those\n"
+		 "that answered first; the others stand together in one line.\n",
+	 .arg_max = 1,
+	 .run = run_report,
+	 .method = "poold.methods",
+	 .show = show_methods},
 	{.name = "workers",
 	 .arguments = "[POOL]",
 	 .summary = "all workers: state, current request, last exit",

@@ -11,6 +11,7 @@
 void show_status(const json_t *status, const char *wanted);
 void show_health(const json_t *health, const char *wanted);
 void show_pools(const json_t *pools, const char *wanted);
+void show_methods(const json_t *methods, const char *wanted);
 void show_workers(const json_t *workers, const char *wanted);
 void show_stats(const json_t *stats, const char *wanted);
 void show_metrics(const json_t *metrics, const char *wanted);
@@ -38,7 +39,7 @@ void show_resize(const json_t *result, const char *wanted);
 void show_kill(const json_t *result, const char *wanted);
 void show_drained(const json_t *result, const char *wanted);
 
-/* Five cells for a window of a pool or method: RATE, OK%, P50, P99, WAIT. */
+/* Five cells for a window of a pool: RATE, OK%, P50, P99, WAIT. */
 void show_window_cells(struct table *table, const json_t *window);
 
 /* One event as one line; a line before it says how many events were lost, if any were. */

@@ -16,10 +16,10 @@ static void percent_cell(struct table *table, const json_t *object, const char *
 		table_cell(table, "%.*f", digits, (double)(long)(percent * factor) / factor);
 }
 
-void show_window_cells(struct table *table, const json_t *window)
+/* RATE, OK%, P50 and P99. */
+static void add_cells(struct table *table, const json_t *window)
 {
-	const json_t *latency = json_object_get(window, "latency_ms");
-	const json_t *run = json_object_get(latency, "run");
+	const json_t *run = json_object_get(json_object_get(window, "latency_ms"), "run");
 	double rate = field_number(window, "rate");
 
 	if (rate > 0)
@@ -29,5 +29,39 @@ void show_window_cells(struct table *table, const json_t *window)
 	percent_cell(table, window, "ok_percent");
 	field_duration_cell(table, run, "p50");
 	field_duration_cell(table, run, "p99");
+}
+
+void show_window_cells(struct table *table, const json_t *window)
+{
+	const json_t *latency = json_object_get(window, "latency_ms");
+
+	add_cells(table, window);
 	field_duration_cell(table, json_object_get(latency, "queue"), "p99");
+}
+
+static const struct column method_columns[] = {
+	{"POOL", false}, {"METHOD", false}, {"RATE", true},	{"OK%", true},
+	{"P50", true},	 {"P99", true},	    {"REQUESTS", true}, {"FAILED", true},
+};
+
+static void method_row(struct table *table, const json_t *method)
+{
+	const json_t *windows = json_object_get(method, "windows");
+	const json_t *start = json_object_get(windows, "start");
+	double refused = field_number(start, "refused"), failed = field_number(start, "failed");
+	const char *name = json_string_value(json_object_get(method, "method"));
+
+	table_cell(table, "%s", field_text(method, "pool"));
+	table_cell(table, "%s", name ? name : "(others)");
+	add_cells(table, json_object_get(windows, "1m"));
+	table_cell(table, "%.0f",
+		   field_number(start, "answered") + failed + refused +
+			   field_number(start, "cancelled"));
+	table_cell(table, "%.0f", failed + refused);
+}
+
+void show_methods(const json_t *methods, const char *wanted)
+{
+	field_print_list(methods, "pool", wanted, method_columns, COUNT(method_columns),
+			 method_row);
 }

@@ -44,8 +44,7 @@ static void count_sending(struct engine *engine, struct pool *pool, struct reque
 	request->run.attempt_due = attempt_due(engine, pool);
 	if (request->run.attempts == 1) {
 		request->run.first_sent = engine->now;
-		window_time(pool->window, engine->now, WINDOW_WAIT,
-			    usec_sub(engine->now, request->submitted));
+		window_wait(pool->window, engine->now, usec_sub(engine->now, request->submitted));
 	}
 	pool->running++;
 	pool->stats.attempts++;
@@ -321,6 +320,16 @@ static void take_result(struct engine *engine, struct worker *worker, struct req
 	engine_answer_result(engine, request, RESULT_WORKER, event);
 }
 
+/* Gives the request's method figures of its own, now that it is known that there is such a one. */
+static void note_method(struct pool *pool, struct request *request, enum errcode code)
+{
+	bool is_known = code == ERR_NONE || (pool->settings.errors_name_methods &&
+					     errcode_info(code)->category == ERRCAT_application);
+
+	if (request->run.entry == RUNS_OTHER && request->method.len > 0 && is_known)
+		request->run.entry = runs_note(&pool->runs, request->method);
+}
+
 void engine_take_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
 			const struct engine_event *event)
 {
@@ -337,7 +346,8 @@ void engine_take_answer(struct engine *engine, struct worker *worker, struct att
 		engine_late_answer(engine, worker, attempt, event);
 		return;
 	}
-	window_time(pool->window, engine->now, WINDOW_RUN, run);
+	note_method(pool, request, event->answer.code);
+	window_run(pool->window, engine->now, engine_window_method(request->run.entry), run);
 	release(engine, request);
 	if (event->answer.is_dropped)
 		refuse_answer(engine, request, ERR_memory_limit);

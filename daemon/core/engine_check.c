@@ -167,7 +167,7 @@ static const char *check_scaling(const struct pool *pool)
 static const char *check_window(const struct engine *engine, const struct pool *pool)
 {
 	const struct pool_stats *stats = &pool->stats;
-	uint64_t codes[ERR_COUNT_];
+	uint64_t codes[ERR_COUNT_], ended = 0;
 	struct window_counts counts;
 
 	window_sum(pool->window, engine->now, WINDOW_SINCE_START, &counts);
@@ -175,6 +175,13 @@ static const char *check_window(const struct engine *engine, const struct pool *
 	HOLD(counts.answered == stats->succeeded);
 	HOLD(counts.failed + counts.refused == stats->failed);
 	HOLD(counts.cancelled == stats->cancelled);
+	for (unsigned i = 0; i < WINDOW_METHODS * WINDOW_OUTCOMES_; i++) {
+		const struct method_window *method = &pool->window->methods[i / WINDOW_OUTCOMES_];
+
+		ended += method->outcomes[i % WINDOW_OUTCOMES_] +
+			 method->current.outcomes[i % WINDOW_OUTCOMES_];
+	}
+	HOLD(ended == stats->succeeded + stats->failed + stats->cancelled);
 	HOLD(counts.retried == stats->retried);
 	HOLD(counts.failed_over == stats->failed_over);
 	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)

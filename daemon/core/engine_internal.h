@@ -98,6 +98,12 @@ static inline uint32_t engine_slot_of(const struct engine *engine, const struct 
 	return (uint32_t)(request - engine->requests);
 }
 
+/* The number in the pool's window of a method with that entry in the pool's runs. */
+static inline unsigned engine_window_method(unsigned entry)
+{
+	return entry < WINDOW_METHODS ? entry : WINDOW_OTHER_METHODS;
+}
+
 /* Counts a request that goes on from the pool to a fallback. */
 static inline void engine_count_failover(const struct engine *engine, struct pool *pool)
 {

@@ -24,29 +24,49 @@ static void finish(struct engine *engine, struct request *request)
 		shares_drop(&engine->shares, SHARES_DAEMON, request->user);
 }
 
-/* Whether most requests of the pool fail, now that this one has ended. */
-static void judge_pool(struct engine *engine, struct pool *pool, const struct request *request,
-		       enum errcode code)
+/* Whether most requests of a pool fail has changed. */
+static void note_failing(struct engine *engine)
 {
-	if (!failing_count(&pool->failing, engine->now, request->user, request->client, code))
-		return;
-	/* This sets the timer as well, and has the health judged. */
+	/* This sets the pool's timer as well, and has its health judged. */
 	engine->levels_moved = true;
 	engine->has_touched_pools = true;
 }
 
-/* Counts the end of the request: a refusal tells nothing of how long requests take. */
+/* The entry of the request's method in the runs of its pool, where none of its attempts may be. */
+static unsigned entry_of(const struct engine *engine, const struct request *request)
+{
+	return runs_find(&engine->pools[request->run.pool].runs, request->method);
+}
+
+/* Counts the end of a request that got no result: a refusal tells nothing of how long requests take,
+ * and one that was cancelled or wrong itself nothing of the pool. */
 static void count_end(struct engine *engine, const struct request *request,
 		      enum window_outcome outcome, enum errcode code)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
+	unsigned method = engine_window_method(entry_of(engine, request));
 
-	window_count(pool->window, engine->now, outcome, code);
+	window_count(pool->window, engine->now, method, outcome, code);
 	if (outcome != WINDOW_REFUSED)
 		hist_add(&pool->stats.total_time, usec_sub(engine->now, request->submitted));
-	if (outcome == WINDOW_ANSWERED ||
-	    (outcome == WINDOW_FAILED && errcode_info(code)->category != ERRCAT_request))
-		judge_pool(engine, pool, request, code);
+	if (outcome == WINDOW_FAILED && errcode_info(code)->category != ERRCAT_request &&
+	    failing_count(&pool->failing, engine->now, request->user, request->client, code))
+		note_failing(engine);
+}
+
+static void count_result(struct engine *engine, const struct request *request,
+			 enum result_source source)
+{
+	struct pool *pool = &engine->pools[request->run.pool];
+	unsigned entry = source == RESULT_WORKER ? request->run.entry : entry_of(engine, request);
+
+	pool->stats.succeeded++;
+	if (request->run.level > 0)
+		pool->stats.degraded++;
+	hist_add(&pool->stats.total_time, usec_sub(engine->now, request->submitted));
+	window_answered(pool->window, engine->now, engine_window_method(entry));
+	if (failing_succeed(&pool->failing, engine->now, request->user, request->client))
+		note_failing(engine);
 }
 
 /* How a request has ended that failed: the pool refused it unless a worker had it, or it waited in
@@ -76,10 +96,7 @@ void engine_answer_result(struct engine *engine, struct request *request, enum r
 
 	finish(engine, request);
 	engine_close_recovery(engine, request, RECOVERY_SUCCEEDED);
-	count_end(engine, request, WINDOW_ANSWERED, ERR_NONE);
-	engine->pools[request->run.pool].stats.succeeded++;
-	if (request->run.level > 0)
-		engine->pools[request->run.pool].stats.degraded++;
+	count_result(engine, request, source);
 	effect = engine_emit(engine, EFFECT_RESULT);
 	effect->pool = request->run.pool;
 	effect->request = engine_slot_of(engine, request);

@@ -105,6 +105,12 @@ const struct window *engine_pool_window(const struct engine *engine, uint32_t po
 	return pool_at(engine, pool)->window;
 }
 
+struct bytes engine_method_name(const struct engine *engine, uint32_t pool, unsigned method)
+{
+	return method < WINDOW_METHODS ? runs_name(&pool_at(engine, pool)->runs, method)
+				       : (struct bytes){0};
+}
+
 uint32_t engine_retry_budget(const struct engine *engine, uint32_t pool, usec_t now)
 {
 	return budget_remaining(&pool_at(engine, pool)->budget, now);

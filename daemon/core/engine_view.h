@@ -79,6 +79,9 @@ const struct pool_stats *engine_pool_stats(const struct engine *engine, uint32_t
  * long as the engine, and changes with each engine_step. */
 const struct window *engine_pool_window(const struct engine *engine, uint32_t pool);
 
+/* The name of a method with a number in the pool's window, from 1 on; empty: no method has it. */
+struct bytes engine_method_name(const struct engine *engine, uint32_t pool, unsigned method);
+
 /* Returns what is left of the pool's retry budget at the time `now`, in milli-tokens; a retry takes
  * BUDGET_RETRY of them. */
 uint32_t engine_retry_budget(const struct engine *engine, uint32_t pool, usec_t now);

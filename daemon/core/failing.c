@@ -20,7 +20,7 @@ void failing_init(struct failing *failing, const struct failing_settings *settin
 
 static struct failing_slot sum_up(const struct failing *failing)
 {
-	struct failing_slot sum = {0};
+	struct failing_slot sum = {.all.succeeded = failing->succeeded};
 
 	for (unsigned i = 0; i < FAILING_SLOTS; i++) {
 		const struct failing_slot *slot = &failing->slots[i];
@@ -47,6 +47,8 @@ static void turn(struct failing *failing, usec_t now)
 {
 	usec_t passed = usec_sub(now, failing->slot_ends) / FAILING_SLOT + 1;
 
+	failing->slots[failing->place].all.succeeded += failing->succeeded;
+	failing->succeeded = 0;
 	for (unsigned i = 0; i < FAILING_SLOTS && i < passed; i++) {
 		failing->place = (failing->place + 1) % FAILING_SLOTS;
 		failing->slots[failing->place] = (struct failing_slot){0};

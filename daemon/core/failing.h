@@ -51,7 +51,8 @@ struct failing_vote {
 struct failing {
 	struct failing_settings settings;
 	usec_t slot_ends;
-	unsigned place; /* the slot of now */
+	uint32_t succeeded; /* of the slot of now, while nothing failed: not yet in it */
+	unsigned place;	    /* the slot of now */
 	struct failing_slot slots[FAILING_SLOTS];
 	struct failing_vote suspects[FAILING_SUSPECTS_];
 	struct failing_vote code;
@@ -66,6 +67,16 @@ void failing_init(struct failing *failing, const struct failing_settings *settin
  * whether is_failing has changed. */
 bool failing_count(struct failing *failing, usec_t now, uint32_t user, uint32_t client,
 		   enum errcode code);
+
+/* The same of a request that ended with a result; quick while nothing fails. */
+static inline bool failing_succeed(struct failing *failing, usec_t now, uint32_t user,
+				   uint32_t client)
+{
+	if (failing->has_suspects || now >= failing->slot_ends)
+		return failing_count(failing, now, user, client, ERR_NONE);
+	failing->succeeded++;
+	return false;
+}
 
 /* When failing_tick is due; USEC_INFINITY: nothing changes by time alone. */
 usec_t failing_deadline(const struct failing *failing);

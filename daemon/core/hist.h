@@ -38,6 +38,16 @@ static inline unsigned hist_cell(usec_t value, unsigned bits)
 	return index < HIST_CELLS(bits) ? index : HIST_CELLS(bits) - 1;
 }
 
+/* The cell of HIST_COARSE_BITS that the values of a cell of HIST_BITS fall into. */
+static inline unsigned hist_coarse_cell(unsigned cell)
+{
+	const unsigned finer = HIST_BITS - HIST_COARSE_BITS;
+
+	if (cell < 1u << HIST_BITS)
+		return hist_cell(cell, HIST_COARSE_BITS);
+	return (cell >> finer) + (finer << HIST_COARSE_BITS);
+}
+
 /* The largest value that falls into the cell; of the last cell, the largest one that is below
  * 2^HIST_RANGE_BITS. */
 usec_t hist_cell_end(unsigned cell, unsigned bits);

@@ -45,7 +45,8 @@ struct pool_settings {
 	unsigned max_crash_retries;
 	usec_t attempt_timeout; /* time limit of one attempt; 0: the request's deadline */
 	usec_t timeout;		/* usual time limit of a request, for runs that nobody waits for */
-	bool any_pong;		/* a worker passes a health check with any answer, even an error */
+	bool errors_name_methods; /* the workers say unknown_method of methods that they lack */
+	bool any_pong; /* a worker passes a health check with any answer, even an error */
 	usec_t init_timeout;
 	usec_t ping_interval;
 	usec_t ping_timeout;

@@ -56,6 +56,20 @@ static unsigned add(struct runs *runs, struct bytes method)
 	return runs->count++;
 }
 
+unsigned runs_note(struct runs *runs, struct bytes method)
+{
+	unsigned entry = runs_find(runs, method);
+
+	return entry == RUNS_OTHER ? add(runs, method) : entry;
+}
+
+struct bytes runs_name(const struct runs *runs, unsigned entry)
+{
+	if (entry == RUNS_OTHER || entry >= runs->count)
+		return (struct bytes){0};
+	return name_text(&runs->methods[entry].name);
+}
+
 /* Computes the entry's cost anew, and with it the work of its queued requests. */
 static void update_cost(struct runs *runs, unsigned entry)
 {
@@ -92,9 +106,7 @@ void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, u
 	struct method_runs *of;
 
 	if (entry == RUNS_OTHER)
-		entry = runs_find(runs, method);
-	if (entry == RUNS_OTHER)
-		entry = add(runs, method);
+		entry = runs_note(runs, method);
 	of = &runs->methods[entry];
 	if (run < of->refuted) {
 		of->refuted = run;

@@ -16,7 +16,8 @@
  * at once, and falls by 1/2048 of the distance with each shorter one.
  *
  * A method gets its own figures with its first result, so that clients cannot fill the table with
- * invented names.  Methods for which there is no room share the first entry.
+ * invented names.  Methods for which there is no room share the first entry.  An error names a method
+ * too where the workers tell an unknown method from one that fails (runs_note).
  *
  * The work in the queue is the sum of the costs of the queued requests.  It is always that of the
  * present costs: when a cost changes, the sum is adapted.
@@ -66,6 +67,12 @@ void runs_init(struct runs *runs, uint64_t seed);
 
 /* Returns the method's entry; RUNS_OTHER if it has none. */
 unsigned runs_find(const struct runs *runs, struct bytes method);
+
+/* Returns the method's entry, which it gets now if it has none; RUNS_OTHER if there is no room. */
+unsigned runs_note(struct runs *runs, struct bytes method);
+
+/* Returns the name of an entry; empty: of RUNS_OTHER, or of none. */
+struct bytes runs_name(const struct runs *runs, unsigned entry);
 
 /* An attempt of the method, whose entry was `entry` when it was sent, has been answered after
  * `run` µs: with a result, or with an error of the worker's code. */

@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-#define SECOND USEC_PER_SEC
-#define TEN    (10 * USEC_PER_SEC)
-#define MINUTE (60 * USEC_PER_SEC)
-
 const char *window_wait_name(enum window_wait cause)
 {
 	static const char *const names[] = {
@@ -15,19 +11,6 @@ const char *window_wait_name(enum window_wait cause)
 	};
 
 	return names[cause];
-}
-
-/* A ring of slots, each of which is for `length` of time. */
-struct level {
-	usec_t length;
-	unsigned count;
-	const uint64_t *numbers;
-	const struct window_slot *slots; /* NULL: the level of the day */
-};
-
-static uint64_t number_at(usec_t time, usec_t length)
-{
-	return time / length + 1;
 }
 
 /* --- counting --- */
@@ -106,38 +89,35 @@ static void add_slot(struct window_slot *slot, const struct window_slot *more,
 	}
 }
 
-/* Returns the place in a ring for the slot of the current second.  *ret_is_new: it held another time,
- * or none. */
-static unsigned find_place(uint64_t *numbers, unsigned count, uint64_t number, bool *ret_is_new)
+static void add_to_levels(struct window *window, const struct window_range ranges[WINDOW_TIMES_])
 {
-	unsigned place = (unsigned)(number % count);
+	for (unsigned i = 0; i < SLOTS_LEVELS; i++) {
+		bool is_new;
+		struct window_slot *slot = &window->slots[slots_place(
+			&slots_levels[i], window->numbers, window->second, &is_new)];
 
-	*ret_is_new = numbers[place] != number;
-	numbers[place] = number;
-	return place;
-}
-
-static void add_to_level(const struct window *window, struct window_slot *slots, uint64_t *numbers,
-			 unsigned count, usec_t length,
-			 const struct window_range ranges[WINDOW_TIMES_])
-{
-	bool is_new;
-	unsigned place = find_place(numbers, count, number_at(window->second, length), &is_new);
-
-	if (is_new)
-		memset(&slots[place], 0, sizeof(slots[place]));
-	add_slot(&slots[place], &window->current, ranges);
+		if (is_new)
+			memset(slot, 0, sizeof(*slot));
+		add_slot(slot, &window->current, ranges);
+	}
 }
 
 static void add_to_day(struct window *window)
 {
+	const struct slots_level ring = {SLOTS_MINUTE, 0, WINDOW_OF_DAY};
 	bool is_new;
-	unsigned place = find_place(window->day_numbers, WINDOW_OF_DAY,
-				    number_at(window->second, MINUTE), &is_new);
+	unsigned place = slots_place(&ring, window->day_numbers, window->second, &is_new);
 
 	if (is_new)
 		window->day[place] = (struct window_tally){0};
 	add_tally(&window->day[place], &window->current.tally);
+}
+
+static void fold_methods(struct window *window)
+{
+	for (uint32_t left = window->counted; left != 0; left &= left - 1)
+		method_window_fold(&window->methods[__builtin_ctz(left)], window->second);
+	window->counted = 0;
 }
 
 /* The categories are not counted before they are needed: the codes say them. */
@@ -169,65 +149,28 @@ void window_turn(struct window *window, usec_t now)
 		ranges[time] = range_of(current->cells[time]);
 	current->codes[ERR_NONE] = 0;
 	fill_categories(current, current->tally.by_category);
-	add_to_level(window, window->seconds, window->second_numbers, WINDOW_SECONDS, SECOND,
-		     ranges);
-	add_to_level(window, window->tens, window->ten_numbers, WINDOW_TENS, TEN, ranges);
-	add_to_level(window, window->minutes, window->minute_numbers, WINDOW_MINUTES, MINUTE,
-		     ranges);
+	add_to_levels(window, ranges);
 	add_to_day(window);
 	add_counts(&window->total, &current->tally);
 	for (unsigned i = 0; i < ERR_COUNT_; i++)
 		window->codes[i] += current->codes[i];
 	clear_current(window, ranges);
-	window->second = now - now % SECOND;
-	window->ends = usec_add(window->second, SECOND);
+	fold_methods(window);
+	window->second = now - now % SLOTS_SECOND;
+	window->ends = usec_add(window->second, SLOTS_SECOND);
 }
 
 void window_init(struct window *window, usec_t now)
 {
-	memset(window, 0, offsetof(struct window, seconds));
+	memset(window, 0, offsetof(struct window, slots));
+	for (unsigned i = 0; i < WINDOW_METHODS; i++)
+		method_window_init(&window->methods[i]);
 	window->began = now;
-	window->second = now - now % SECOND;
-	window->ends = usec_add(window->second, SECOND);
+	window->second = now - now % SLOTS_SECOND;
+	window->ends = usec_add(window->second, SLOTS_SECOND);
 }
 
 /* --- reading --- */
-
-#define LEVEL(window, name, length_)                                                               \
-	{                                                                                          \
-		.length = (length_), .count = ARRAY_SIZE((window)->name##s),                       \
-		.numbers = (window)->name##_numbers, .slots = (window)->name##s,                   \
-	}
-
-/* The finest level with slots that reaches back so far; false: none does. */
-static bool find_level(const struct window *window, usec_t length, struct level *ret)
-{
-	const struct level levels[] = {
-		LEVEL(window, second, SECOND),
-		LEVEL(window, ten, TEN),
-		LEVEL(window, minute, MINUTE),
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(levels); i++) {
-		*ret = levels[i];
-		if (length <= ret->length * (ret->count - 1))
-			return true;
-	}
-	return false;
-}
-
-/* When the window begins that has this length at the level. */
-static usec_t begin_of(usec_t now, usec_t length, usec_t slot_length)
-{
-	usec_t from = usec_sub(now, length);
-
-	return from - from % slot_length;
-}
-
-static bool is_within(uint64_t number, usec_t from, usec_t slot_length)
-{
-	return number >= number_at(from, slot_length);
-}
 
 /* Adds the current second, of which the categories are not counted yet. */
 static void add_current(const struct window *window, struct window_counts *ret)
@@ -245,44 +188,62 @@ static void sum_since_start(const struct window *window, usec_t now, struct wind
 	ret->span = usec_sub(now, window->began);
 }
 
+static void sum_day(const struct window *window, usec_t from, struct window_counts *ret)
+{
+	for (unsigned i = 0; i < WINDOW_OF_DAY; i++)
+		if (slots_is_since(window->day_numbers[i], from, SLOTS_MINUTE))
+			add_counts(ret, &window->day[i]);
+}
+
+static void sum_level(const struct window *window, const struct slots_level *level, usec_t from,
+		      struct window_counts *ret)
+{
+	for (unsigned i = level->first; i < level->first + level->count; i++)
+		if (slots_is_since(window->numbers[i], from, level->length))
+			add_counts(ret, &window->slots[i].tally);
+}
+
 void window_sum(const struct window *window, usec_t now, usec_t length, struct window_counts *ret)
 {
-	struct level level;
+	const struct slots_level *level = slots_find(length);
 	usec_t from;
 
 	if (length > WINDOW_DAY) {
 		sum_since_start(window, now, ret);
 		return;
 	}
-	if (!find_level(window, length, &level))
-		level = (struct level){MINUTE, WINDOW_OF_DAY, window->day_numbers, NULL};
 	*ret = (struct window_counts){0};
-	from = begin_of(now, length, level.length);
-	for (unsigned i = 0; i < level.count; i++)
-		if (is_within(level.numbers[i], from, level.length))
-			add_counts(ret, level.slots ? &level.slots[i].tally : &window->day[i]);
+	from = slots_begin(now, length, level ? level->length : SLOTS_MINUTE);
+	if (level)
+		sum_level(window, level, from, ret);
+	else
+		sum_day(window, from, ret);
 	if (window->second >= from)
 		add_current(window, ret);
 	ret->span = usec_sub(now, usec_max(from, window->began));
 	ret->all_busy = usec_min(ret->all_busy, ret->span);
 }
 
+static void add_codes(uint64_t ret[ERR_COUNT_], const uint32_t codes[ERR_COUNT_])
+{
+	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++)
+		ret[code] += codes[code];
+}
+
 void window_codes(const struct window *window, usec_t now, usec_t length, uint64_t ret[ERR_COUNT_])
 {
-	struct level level;
-	bool is_since_start = !find_level(window, length, &level);
-	usec_t from = is_since_start ? 0 : begin_of(now, length, level.length);
+	const struct slots_level *level = slots_find(length);
+	usec_t from = level ? slots_begin(now, length, level->length) : 0;
 
-	memset(ret, 0, ERR_COUNT_ * sizeof(*ret));
-	for (unsigned i = 0; !is_since_start && i < level.count; i++)
-		for (unsigned code = 0;
-		     code < ERR_COUNT_ && is_within(level.numbers[i], from, level.length); code++)
-			ret[code] += level.slots[i].codes[code];
-	for (unsigned code = 0; is_since_start && code < ERR_COUNT_; code++)
-		ret[code] += window->codes[code];
-	for (unsigned code = 0; window->second >= from && code < ERR_COUNT_; code++)
-		ret[code] += window->current.codes[code];
-	ret[ERR_NONE] = 0;
+	if (level)
+		memset(ret, 0, ERR_COUNT_ * sizeof(*ret));
+	else
+		memcpy(ret, window->codes, ERR_COUNT_ * sizeof(*ret));
+	for (unsigned i = 0; level && i < level->count; i++)
+		if (slots_is_since(window->numbers[level->first + i], from, level->length))
+			add_codes(ret, window->slots[level->first + i].codes);
+	if (window->second >= from)
+		add_codes(ret, window->current.codes);
 }
 
 /* Adds up the cells in `ret`, which is zero but for what was added before, and counts them. */
@@ -303,23 +264,29 @@ void window_latency(const struct window *window, usec_t now, usec_t length, enum
 {
 	const struct hist *all = &window->times[time];
 	uint64_t cells[HIST_BUCKETS] = {0};
-	struct level level;
+	const struct slots_level *level = slots_find(length);
 	usec_t from;
 
-	if (!find_level(window, length, &level)) {
+	*ret = (struct window_latency){0};
+	if (!level) {
 		*ret = (struct window_latency){all->count, hist_quantile(all, 500),
 					       hist_quantile(all, 990)};
 		return;
 	}
-	from = begin_of(now, length, level.length);
-	*ret = (struct window_latency){0};
-	for (unsigned i = 0; i < level.count; i++)
-		if (is_within(level.numbers[i], from, level.length))
-			ret->count += add_cells(cells, level.slots[i].cells[time],
-						level.slots[i].ranges[time]);
+	from = slots_begin(now, length, level->length);
+	for (unsigned i = level->first; i < level->first + level->count; i++)
+		if (slots_is_since(window->numbers[i], from, level->length))
+			ret->count += add_cells(cells, window->slots[i].cells[time],
+						window->slots[i].ranges[time]);
 	if (window->second >= from)
 		ret->count += add_cells(cells, window->current.cells[time],
 					range_of(window->current.cells[time]));
 	ret->p50 = hist_cells_quantile(cells, HIST_BITS, ret->count, 500);
 	ret->p99 = hist_cells_quantile(cells, HIST_BITS, ret->count, 990);
+}
+
+void window_method(const struct window *window, usec_t now, usec_t length, unsigned method,
+		   struct method_counts *ret)
+{
+	method_window_sum(&window->methods[method], window->second, now, length, ret);
 }

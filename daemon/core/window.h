@@ -11,8 +11,11 @@
  *	minutes	   1 min	15 min
  *	day	   1 min	24 h, counts alone
  *
- * A slot carries the number of its time, so that one from an earlier round is known by that.  Nothing
- * is done while nothing is counted, and a jump of the clock costs no more than one second does.
+ * A slot has the number of its time (slots.h), so that one from an earlier round is known by that.
+ * Nothing is done while nothing is counted, and a jump of the clock costs no more than one second.
+ *
+ * Up to WINDOW_METHODS - 1 methods have counts and run times of their own; all others share the
+ * first one.
  *
  * A window is read from the finest level that reaches back so far.  It begins where the slot of its
  * first moment begins, so that it is longer by up to a slot: `span` says how long.  One that is
@@ -25,20 +28,14 @@
 #ifndef POOLD_CORE_WINDOW_H
 #define POOLD_CORE_WINDOW_H
 
-#include "daemon/core/hist.h"
+#include "daemon/core/method_window.h"
 #include "protocol/errcode.h"
 
-#define WINDOW_NOW (60 * USEC_PER_SEC) /* what is shown as the present */
-#define WINDOW_DAY (86400 * USEC_PER_SEC)
+#define WINDOW_NOW	     (60 * USEC_PER_SEC) /* what is shown as the present */
+#define WINDOW_DAY	     (86400 * USEC_PER_SEC)
 
-/* How a request ended. */
-enum window_outcome {
-	WINDOW_ANSWERED = 0, /* with a result */
-	WINDOW_FAILED,	     /* with an error, after a worker had it or after all its time */
-	WINDOW_REFUSED,	     /* with an error, as the pool did not take it or had no place for it */
-	WINDOW_CANCELLED,    /* its client gave it up */
-	WINDOW_OUTCOMES_
-};
+#define WINDOW_METHODS	     17
+#define WINDOW_OTHER_METHODS 0
 
 /* Times of which quantiles are known. */
 enum window_time {
@@ -92,10 +89,7 @@ struct window_latency {
 
 /* --- its parts; only the functions below see them --- */
 
-#define WINDOW_SECONDS 11
-#define WINDOW_TENS    7
-#define WINDOW_MINUTES 16
-#define WINDOW_OF_DAY  (24 * 60 + 1)
+#define WINDOW_OF_DAY (24 * 60 + 1)
 
 /* The counts of a slot. */
 struct window_tally {
@@ -131,16 +125,13 @@ struct window {
 	struct window_counts total; /* without the current second */
 	uint64_t codes[ERR_COUNT_];
 	struct hist times[WINDOW_TIMES_]; /* since window_init, the current second included */
-	/* The slots' times, as their numbers from the clock's start + 1; 0: never used.  A slot
-	 * holds nothing before its first use, so that no memory is touched before that. */
-	uint64_t second_numbers[WINDOW_SECONDS];
-	uint64_t ten_numbers[WINDOW_TENS];
-	uint64_t minute_numbers[WINDOW_MINUTES];
+	uint32_t counted;		  /* methods that the current second has, as a mask */
+	uint64_t numbers[SLOTS_COUNT];
 	uint64_t day_numbers[WINDOW_OF_DAY];
-	struct window_slot seconds[WINDOW_SECONDS];
-	struct window_slot tens[WINDOW_TENS];
-	struct window_slot minutes[WINDOW_MINUTES];
+	/* From here on nothing is read before its first use, so that no memory is touched. */
+	struct window_slot slots[SLOTS_COUNT];
 	struct window_tally day[WINDOW_OF_DAY];
+	struct method_window methods[WINDOW_METHODS];
 };
 
 /* Adds the current second to the levels, and begins the second of `now`. */
@@ -157,21 +148,42 @@ static inline void window_tick(struct window *window, usec_t now)
 		window_turn(window, now);
 }
 
-/* A request has ended.  `code` is ERR_NONE unless it failed or was refused. */
-static inline void window_count(struct window *window, usec_t now, enum window_outcome outcome,
-				enum errcode code)
+/* A request of that method has ended.  `code` is ERR_NONE unless it failed or was refused. */
+static inline void window_count(struct window *window, usec_t now, unsigned method,
+				enum window_outcome outcome, enum errcode code)
 {
 	window_tick(window, now);
 	window->current.tally.outcomes[outcome]++;
 	window->current.codes[code]++;
+	window->counted |= 1u << method;
+	window->methods[method].current.outcomes[outcome]++;
 }
 
-/* An attempt ran for so long, or a request waited for so long before its first attempt. */
-static inline void window_time(struct window *window, usec_t now, enum window_time time,
-			       usec_t span)
+/* The same of a request of that method that was answered with a result. */
+static inline void window_answered(struct window *window, usec_t now, unsigned method)
 {
 	window_tick(window, now);
-	window->current.cells[time][hist_add(&window->times[time], span)]++;
+	window->current.tally.outcomes[WINDOW_ANSWERED]++;
+	window->counted |= 1u << method;
+	window->methods[method].current.outcomes[WINDOW_ANSWERED]++;
+}
+
+/* A request waited for so long before its first attempt. */
+static inline void window_wait(struct window *window, usec_t now, usec_t span)
+{
+	window_tick(window, now);
+	window->current.cells[WINDOW_WAIT][hist_add(&window->times[WINDOW_WAIT], span)]++;
+}
+
+/* An attempt at that method ran for so long. */
+static inline void window_run(struct window *window, usec_t now, unsigned method, usec_t span)
+{
+	unsigned cell = hist_add(&window->times[WINDOW_RUN], span);
+
+	window_tick(window, now);
+	window->current.cells[WINDOW_RUN][cell]++;
+	window->counted |= 1u << method;
+	window->methods[method].current.cells[hist_coarse_cell(cell)]++;
 }
 
 /* A request has waited for `span` because of that. */
@@ -228,6 +240,10 @@ void window_codes(const struct window *window, usec_t now, usec_t length, uint64
 /* Quantiles of the last `length`, up to 15 min; a longer one is everything since window_init. */
 void window_latency(const struct window *window, usec_t now, usec_t length, enum window_time time,
 		    struct window_latency *ret);
+
+/* What is known of a method, of the last `length`, up to 15 min; a longer one is everything. */
+void window_method(const struct window *window, usec_t now, usec_t length, unsigned method,
+		   struct method_counts *ret);
 
 /* All values since window_init. */
 static inline const struct hist *window_hist(const struct window *window, enum window_time time)

@@ -31,7 +31,7 @@ class Failing(PoolctlTest):
         self.assertEqual(found["status"], "degraded")
         reason = f"most of its requests fail: {CALLS} of {CALLS} in the last minute, by exception (ZeroDivisionError)"
         self.assertEqual(found["reasons"], [reason])
-        self.assertEqual(found["advice"], ["see poolctl errors for the latest of them"])
+        self.assertEqual(found["advice"], ["see poolctl errors for the latest of them, poolctl methods for which calls fail"])
         failing = found["failing"]
         self.assertEqual((failing["failed"], failing["succeeded"]), (CALLS, 0))
         self.assertEqual((failing["code"], failing["type"]), ("exception", "ZeroDivisionError"))

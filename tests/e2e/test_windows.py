@@ -121,3 +121,47 @@ def cells(head: str, line: str) -> dict[str, str]:
     names, found = ([cell.strip() for cell in text.split("  ") if cell.strip()] for text in (head, line))
     assert len(names) == len(found), (names, found)
     return dict(zip(names, found))
+
+
+class Methods(PoolctlTest):
+    """poold.methods and poolctl methods"""
+
+    def found(self, asker: Raw) -> dict[tuple[str, str | None], dict[str, Any]]:
+        return {(each["pool"], each["method"]): each["windows"] for each in asker.call("poold.methods")}
+
+    def test_each_method_has_its_own_counts(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=1), pool("idle", TOOLBOX, workers=1))
+        client = daemon.connect()
+        for number in range(3):
+            client.call_pool("tools", "echo", [number])
+        client.call_pool("tools", "slow", [0.2])
+        # One that only fails is known as well, and one that there is not is not.
+        self.assert_code(client.answer_pool("tools", "divide", [1, 0]), "exception")
+        self.assert_code(client.answer_pool("tools", "nothing_like_it"), "unknown_method")
+        found = self.found(client)
+        self.assertEqual(set(found), {("tools", name) for name in ("echo", "slow", "divide", None)})
+        for name, answered, failed in (("echo", 3, 0), ("slow", 1, 0), ("divide", 0, 1), (None, 0, 1)):
+            for length in ("1m", "5m", "15m", "start"):
+                window = found["tools", name][length]
+                self.assertEqual((window["answered"], window["failed"]), (answered, failed), (name, length))
+                self.assertEqual(window["latency_ms"]["run"]["count"], answered + failed)
+        self.assertEqual(found["tools", "divide"]["1m"]["ok_percent"], 0)
+        slow = found["tools", "slow"]["1m"]["latency_ms"]["run"]
+        self.assertGreaterEqual(slow["p50"], 200)
+        self.assertLess(found["tools", "echo"]["start"]["latency_ms"]["run"]["p50"], slow["p50"])
+        lines = self.succeed(daemon, "methods", "tools").splitlines()
+        rows = {cells(lines[0], line)["METHOD"]: cells(lines[0], line) for line in lines[1:]}
+        self.assertEqual(list(rows), ["echo", "slow", "divide", "(others)"])
+        self.assertEqual((rows["echo"]["REQUESTS"], rows["echo"]["FAILED"], rows["echo"]["OK%"]), ("3", "0", "100"))
+        self.assertEqual((rows["divide"]["FAILED"], rows["divide"]["OK%"]), ("1", "0.0"))
+        self.assertEqual(len(self.succeed(daemon, "methods", "idle").splitlines()), 1)
+
+    def test_invented_names_stand_together(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=1))
+        client = daemon.connect()
+        for number in range(100):
+            self.assert_code(client.answer_pool("tools", f"invented{number}"), "unknown_method")
+        client.call_pool("tools", "echo", [1])
+        found = self.found(client)
+        self.assertEqual(set(found), {("tools", "echo"), ("tools", None)})
+        self.assertEqual(found["tools", None]["start"]["failed"], 100)

@@ -234,6 +234,7 @@ static void draw_pool(struct world *world, unsigned i)
 	pool->prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16);
 	pool->max_crash_retries = world->storm ? 3 : (unsigned)ONE_OF(world, 0, 0, 1, 3);
 	pool->any_pong = prop_chance(prop, 20);
+	pool->errors_name_methods = prop_chance(prop, 50);
 	pool->affinity = (enum session_affinity)prop_below(prop, SESSION_AFFINITY_COUNT_);
 	pool->keys_are_shared = prop_chance(prop, 20);
 	draw_times(world, pool);

@@ -17,8 +17,12 @@ static void set_up(unsigned share, unsigned min)
 /* So many requests of that user and client end; client 0 of user 0 is the usual one. */
 static void end(usec_t now, unsigned count, uint32_t user, uint32_t client, enum errcode code)
 {
-	for (unsigned i = 0; i < count; i++)
-		failing_count(&failing, now, user, client, code);
+	for (unsigned i = 0; i < count; i++) {
+		if (code == ERR_NONE)
+			failing_succeed(&failing, now, user, client);
+		else
+			failing_count(&failing, now, user, client, code);
+	}
 }
 
 static void break_down(usec_t now, unsigned count)

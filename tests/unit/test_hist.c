@@ -79,6 +79,9 @@ START_TEST(cells_of_any_width_are_as_narrow_as_promised)
 		}
 		ck_assert_uint_eq(hist_cell(USEC_INFINITY, bits), HIST_CELLS(bits) - 1);
 	}
+	for (unsigned cell = 0; cell < HIST_BUCKETS; cell++)
+		ck_assert_uint_eq(hist_coarse_cell(cell),
+				  hist_cell(hist_cell_end(cell, HIST_BITS), HIST_COARSE_BITS));
 }
 END_TEST
 

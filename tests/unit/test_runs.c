@@ -178,6 +178,23 @@ START_TEST(queued_work_is_that_of_the_present_costs)
 }
 END_TEST
 
+START_TEST(a_method_is_noted_before_its_first_result)
+{
+	unsigned a;
+
+	runs_init(&runs, 1);
+	a = runs_note(&runs, text("a"));
+	ck_assert_uint_ne(a, RUNS_OTHER);
+	ck_assert_uint_eq(runs_note(&runs, text("a")), a);
+	ck_assert_uint_eq(runs_find(&runs, text("a")), a);
+	ck_assert_uint_eq(runs_typical(&runs, a), 0);
+	ck_assert_uint_eq(runs_name(&runs, a).len, 1);
+	ck_assert_uint_eq(runs_name(&runs, RUNS_OTHER).len, 0);
+	ck_assert_uint_eq(runs_name(&runs, a + 1).len, 0);
+	ck_assert_uint_eq(runs_note(&runs, text("")), RUNS_OTHER);
+}
+END_TEST
+
 START_TEST(methods_without_room_share_one_entry)
 {
 	char name[16];
@@ -225,6 +242,7 @@ int main(void)
 		what_was_refuted_is_so_until_a_shorter_run,
 		one_in_a_hundred_exceeds_high,
 		queued_work_is_that_of_the_present_costs,
+		a_method_is_noted_before_its_first_result,
 		methods_without_room_share_one_entry,
 		weights_are_shares_of_the_mean,
 	};

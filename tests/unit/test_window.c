@@ -26,7 +26,7 @@ static struct window *window_at(usec_t now)
 static void answer(struct window *window, usec_t now, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		window_count(window, now, WINDOW_ANSWERED, ERR_NONE);
+		window_count(window, now, 0, WINDOW_ANSWERED, ERR_NONE);
 }
 
 static uint64_t answered(const struct window *window, usec_t now, usec_t length)
@@ -77,10 +77,10 @@ START_TEST(outcomes_codes_and_categories_are_apart)
 	uint64_t codes[ERR_COUNT_];
 
 	answer(window, START, 5);
-	window_count(window, START, WINDOW_FAILED, ERR_worker_exited);
-	window_count(window, START, WINDOW_FAILED, ERR_worker_killed);
-	window_count(window, START, WINDOW_REFUSED, ERR_queue_full);
-	window_count(window, START, WINDOW_CANCELLED, ERR_NONE);
+	window_count(window, START, 0, WINDOW_FAILED, ERR_worker_exited);
+	window_count(window, START, 0, WINDOW_FAILED, ERR_worker_killed);
+	window_count(window, START, 0, WINDOW_REFUSED, ERR_queue_full);
+	window_count(window, START, 0, WINDOW_CANCELLED, ERR_NONE);
 	window_retried(window, START);
 	window_failed_over(window, START);
 	window_failed_over(window, START);
@@ -129,7 +129,7 @@ START_TEST(a_count_leaves_each_window_in_time)
 			answer(window, at, 3);
 			/* Whether something is counted meanwhile makes no difference. */
 			for (usec_t now = at; busy && now < end; now += windows[i].slot / 2)
-				window_count(window, now, WINDOW_CANCELLED, ERR_NONE);
+				window_count(window, now, 0, WINDOW_CANCELLED, ERR_NONE);
 			ck_assert_uint_eq(answered(window, at, windows[i].length), 3);
 			ck_assert_uint_eq(
 				answered(window, at + windows[i].length, windows[i].length), 3);
@@ -164,8 +164,8 @@ START_TEST(run_times_and_waits_are_apart)
 	struct window_latency latency;
 
 	for (unsigned i = 1; i <= 100; i++) {
-		window_time(window, START, WINDOW_RUN, i * USEC_PER_MSEC);
-		window_time(window, START, WINDOW_WAIT, i);
+		window_run(window, START, 0, i * USEC_PER_MSEC);
+		window_wait(window, START, i);
 	}
 	window_latency(window, START, MINUTE, WINDOW_WAIT, &latency);
 	ck_assert_uint_eq(latency.count, 100);
@@ -185,8 +185,8 @@ START_TEST(quantiles_forget_what_is_over)
 	struct window *window = window_at(START);
 	struct window_latency latency;
 
-	window_time(window, START, WINDOW_RUN, 5 * SEC);
-	window_time(window, START + 2 * MINUTE, WINDOW_RUN, 100);
+	window_run(window, START, 0, 5 * SEC);
+	window_run(window, START + 2 * MINUTE, 0, 100);
 	window_latency(window, START + 2 * MINUTE, MINUTE, WINDOW_RUN, &latency);
 	ck_assert_uint_eq(latency.count, 1);
 	ck_assert_uint_lt(latency.p99, 105);
@@ -285,6 +285,43 @@ START_TEST(the_clock_may_jump)
 }
 END_TEST
 
+START_TEST(methods_have_windows_of_their_own)
+{
+	struct window *window = window_at(START);
+	struct method_counts counts;
+
+	for (unsigned i = 0; i < WINDOW_METHODS; i++) {
+		window_count(window, START + i * SEC, i, WINDOW_FAILED, ERR_exception);
+		for (unsigned method = i; method < WINDOW_METHODS; method++) {
+			window_answered(window, START + i * SEC, method);
+			window_run(window, START + i * SEC, method, (i + 1) * 1000);
+		}
+	}
+	for (unsigned method = 0; method < WINDOW_METHODS; method++) {
+		usec_t p50 = (method + 2) / 2 * 1000;
+
+		window_method(window, START + 20 * SEC, MINUTE, method, &counts);
+		ck_assert_uint_eq(counts.outcomes[WINDOW_ANSWERED], method + 1);
+		ck_assert_uint_eq(counts.outcomes[WINDOW_FAILED], 1);
+		ck_assert_uint_eq(counts.outcomes[WINDOW_REFUSED], 0);
+		ck_assert_uint_eq(counts.runs, method + 1);
+		ck_assert_uint_ge(counts.p50, p50);
+		ck_assert_uint_le(counts.p50 - p50, p50 / 8);
+		ck_assert_uint_ge(counts.p99, (method + 1) * 1000);
+		/* Only what was at most ten seconds ago. */
+		window_method(window, START + 20 * SEC, 10 * SEC, method, &counts);
+		ck_assert_uint_eq(counts.runs, method >= 10 ? method - 9 : 0);
+		window_method(window, START + HOUR, 15 * MINUTE, method, &counts);
+		ck_assert_uint_eq(counts.runs, 0);
+		ck_assert_uint_eq(counts.p99, 0);
+		window_method(window, START + HOUR, WINDOW_SINCE_START, method, &counts);
+		ck_assert_uint_eq(counts.runs, method + 1);
+		ck_assert_uint_eq(counts.outcomes[WINDOW_FAILED], 1);
+	}
+	free(window);
+}
+END_TEST
+
 /* --- random traffic against a list of all that happened --- */
 
 #define EVENTS 3000
@@ -376,8 +413,8 @@ START_TEST(random_traffic_agrees_with_a_list)
 				.run = prop_next(&prop) >> prop_between(&prop, 30, 63)};
 			if (one->outcome != WINDOW_ANSWERED)
 				one->code = (enum errcode)prop_between(&prop, 1, ERR_COUNT_ - 1);
-			window_count(window, now, one->outcome, one->code);
-			window_time(window, now, WINDOW_RUN, one->run);
+			window_count(window, now, 0, one->outcome, one->code);
+			window_run(window, now, 0, one->run);
 			if (i % 500 != 499)
 				continue;
 			for (unsigned k = 0; k < ARRAY_SIZE(lengths); k++) {
@@ -391,10 +428,9 @@ START_TEST(random_traffic_agrees_with_a_list)
 }
 END_TEST
 
-/* Half of the 128 MiB that 64 pools may take; the other half is for their methods. */
 START_TEST(sixty_four_pools_take_little_memory)
 {
-	ck_assert_uint_le(64 * sizeof(struct window), 64 * MIB);
+	ck_assert_uint_le(64 * sizeof(struct window), 128 * MIB);
 }
 END_TEST
 
@@ -418,6 +454,7 @@ int main(void)
 		no_more_of_a_time_was_busy_than_there_was,
 		the_clock_may_stand_still,
 		the_clock_may_jump,
+		methods_have_windows_of_their_own,
 		random_traffic_agrees_with_a_list,
 		sixty_four_pools_take_little_memory,
 		every_wait_has_a_name,

@@ -403,6 +403,10 @@ class Requests:
         """All pools with their limits and state."""
         return self.request("poold.pools")
 
+    def methods(self) -> list[dict[str, Any]]:
+        """The methods of all pools: {pool, method, windows}; method None: all others together."""
+        return self.request("poold.methods")
+
     def workers(self) -> list[dict[str, Any]]:
         """All workers with their state and history."""
         return self.request("poold.workers")

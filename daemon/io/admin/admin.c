@@ -6,6 +6,7 @@
 #include "daemon/io/admin/report_clients.h"
 #include "daemon/io/admin/report_recovery.h"
 #include "daemon/io/admin/report_requests.h"
+#include "daemon/io/admin/report_window.h"
 #include "daemon/io/observe/alerting.h"
 #include "daemon/io/observe/metrics.h"
 
@@ -84,6 +85,9 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		break;
 	case METHOD_pools:
 		report_pools(driver, caller, out);
+		break;
+	case METHOD_methods:
+		report_methods(driver, caller, out);
 		break;
 	case METHOD_workers:
 		report_workers(driver, caller, out);

@@ -1,5 +1,5 @@
 /* What the methods poold.status, pools and stats answer about the last minutes of a pool
- * (PROTOCOL.md): maps that stand behind a name. */
+ * (PROTOCOL.md): maps that stand behind a name; and what poold.methods does. */
 #ifndef POOLD_IO_ADMIN_REPORT_WINDOW_H
 #define POOLD_IO_ADMIN_REPORT_WINDOW_H
 
@@ -11,5 +11,8 @@ void report_pack_window(const struct driver *driver, struct buf *out, uint32_t p
 
 /* "windows": the windows of 10 s, 1, 5 and 15 min, and since the start. */
 void report_pack_windows(const struct driver *driver, struct buf *out, uint32_t pool);
+
+/* The whole answer of poold.methods: the methods of the pools that the caller may call. */
+void report_methods(const struct driver *driver, const struct caller *caller, struct buf *out);
 
 #endif

@@ -83,6 +83,7 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.max_crash_retries = pool->max_crash_retries,
 		.attempt_timeout = pool->attempt_timeout,
 		.timeout = pool->timeout,
+		.errors_name_methods = pool->dialect == DIALECT_POOLD,
 		.any_pong = pool->dialect != DIALECT_POOLD && !*pool->ping_call,
 		.init_timeout = pool->init_timeout,
 		.ping_interval = pool->ping_interval > 0 ? pool->ping_interval : USEC_INFINITY,

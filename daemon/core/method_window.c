@@ -1,0 +1,86 @@
+#include "daemon/core/method_window.h"
+
+#include <string.h>
+
+void method_window_init(struct method_window *window)
+{
+	memset(window, 0, offsetof(struct method_window, slots));
+}
+
+static void add(struct method_slot *slot, const struct method_slot *more)
+{
+	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
+		slot->outcomes[i] += more->outcomes[i];
+	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++)
+		slot->cells[i] += more->cells[i];
+}
+
+void method_window_fold(struct method_window *window, usec_t second)
+{
+	struct method_slot *current = &window->current;
+
+	for (unsigned i = 0; i < SLOTS_LEVELS; i++) {
+		bool is_new;
+		struct method_slot *slot = &window->slots[slots_place(
+			&slots_levels[i], window->numbers, second, &is_new)];
+
+		if (is_new)
+			*slot = *current;
+		else
+			add(slot, current);
+	}
+	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
+		window->outcomes[i] += current->outcomes[i];
+	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++)
+		window->cells[i] += current->cells[i];
+	*current = (struct method_slot){0};
+}
+
+/* Adds the slot to the counts and cells, and the number of its runs. */
+static void sum_slot(const struct method_slot *slot, uint64_t cells[HIST_COARSE_CELLS],
+		     struct method_counts *ret)
+{
+	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
+		ret->outcomes[i] += slot->outcomes[i];
+	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++) {
+		cells[i] += slot->cells[i];
+		ret->runs += slot->cells[i];
+	}
+}
+
+static void sum_level(const struct method_window *window, const struct slots_level *level,
+		      usec_t from, uint64_t cells[HIST_COARSE_CELLS], struct method_counts *ret)
+{
+	for (unsigned i = level->first; i < level->first + level->count; i++)
+		if (slots_is_since(window->numbers[i], from, level->length))
+			sum_slot(&window->slots[i], cells, ret);
+}
+
+static void sum_all(const struct method_window *window, uint64_t cells[HIST_COARSE_CELLS],
+		    struct method_counts *ret)
+{
+	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
+		ret->outcomes[i] = window->outcomes[i];
+	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++) {
+		cells[i] = window->cells[i];
+		ret->runs += cells[i];
+	}
+}
+
+void method_window_sum(const struct method_window *window, usec_t second, usec_t now, usec_t length,
+		       struct method_counts *ret)
+{
+	const struct slots_level *level = slots_find(length);
+	uint64_t cells[HIST_COARSE_CELLS] = {0};
+	usec_t from = level ? slots_begin(now, length, level->length) : 0;
+
+	*ret = (struct method_counts){0};
+	if (level)
+		sum_level(window, level, from, cells, ret);
+	else
+		sum_all(window, cells, ret);
+	if (second >= from)
+		sum_slot(&window->current, cells, ret);
+	ret->p50 = hist_cells_quantile(cells, HIST_COARSE_BITS, ret->runs, 500);
+	ret->p99 = hist_cells_quantile(cells, HIST_COARSE_BITS, ret->runs, 990);
+}
