@@ -25,9 +25,8 @@ uint64_t alert_rise_read(struct alert_rise *rise, uint64_t value, usec_t window,
 
 	advance(rise, now / length);
 	newest = &rise->buckets[rise->bucket % ALERT_RISE_BUCKETS];
-	if (rise->is_known && value > rise->last)
+	if (value > rise->last)
 		*newest = saturated(*newest, usec_min(value - rise->last, UINT32_MAX));
-	rise->is_known = true;
 	rise->last = value;
 	for (unsigned i = 0; i < ALERT_RISE_BUCKETS; i++)
 		sum += rise->buckets[i];

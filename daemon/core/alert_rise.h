@@ -9,17 +9,16 @@
 
 #define ALERT_RISE_BUCKETS 13
 
-/* Zeroed memory: the counter was never read. */
+/* Zeroed memory: the counter is at 0. */
 struct alert_rise {
-	bool is_known;	 /* it was read before */
-	uint64_t last;	 /* its value then */
+	uint64_t last;	 /* its value when it was read last */
 	uint64_t bucket; /* number of the newest one, counted from time 0 */
 	uint32_t buckets[ALERT_RISE_BUCKETS];
 };
 
 /*
  * The counter's value is `value` at `now`, which never decreases.  Returns by how much it has risen
- * within `window` (µs, the same at each call); the first reading is no rise.
+ * within `window` (µs, the same at each call).
  */
 uint64_t alert_rise_read(struct alert_rise *rise, uint64_t value, usec_t window, usec_t now);
 

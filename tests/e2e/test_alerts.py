@@ -305,6 +305,103 @@ class Command(AlertsTest):
         eventually(lambda: not procs.is_alive(pid), "it was killed")
 
 
+class Kinds(AlertsTest):
+    """Each kind is measured where it happens."""
+
+    def watch(self, *sections: str, **options: object) -> Daemon:
+        daemon = self.start(*sections, *NO_BURN, alerts=True, **options)
+        daemon.announced += [ALERTS, "breaker", "pool is", "worker ", "requests start", "request failed", "incident", "does not wait", "stood still"]
+        return daemon
+
+    def raised(self, daemon: Daemon, name: str, pool: str | None = "tools") -> None:
+        where = f"{pool}: " if pool else ""
+        daemon.log.wait_for(f" {where}alert {name}: ", 20.0)
+
+    def test_workers_that_never_start(self) -> None:
+        daemon = self.watch(pool("tools", "/bin/false"), alert("no_capacity", **{"for": "0"}))
+        self.raised(daemon, "crash_loop")
+        self.raised(daemon, "no_capacity")
+
+    def test_a_drained_pool_lacks_nothing(self) -> None:
+        daemon = self.watch(pool("tools", TOOLBOX), alert("no_capacity", **{"for": "0"}))
+        daemon.ask("poold.drain", "tools")
+        daemon.ask("poold.alert_test", "loop_lag")
+        self.raised(daemon, "loop_lag", None)
+        self.assertEqual(self.find(daemon, "no_capacity"), [])
+        daemon.ask("poold.resume", "tools")
+
+    def test_workers_that_are_killed(self) -> None:
+        daemon = self.watch(pool("tools", TOOLBOX), alert("restarts", threshold=2))
+        for _ in range(2):
+            (pid,) = daemon.wait_workers("tools", 1)
+            procs.kill(pid)
+            daemon.wait_workers("tools", 1, apart_from=(pid,))
+        self.raised(daemon, "restarts")
+
+    def test_times(self) -> None:
+        daemon = self.watch(
+            pool("tools", TOOLBOX, prefetch=0),
+            alert("run_time", threshold="40ms", min=1, **{"for": "0"}),
+            alert("queue_wait", threshold="40ms", min=1, **{"for": "0"}),
+        )
+        client = daemon.connect()
+        for number in [client.ask_pool("tools", "slow", [0.1]) for _ in range(3)]:
+            client.read_of(number)
+        self.raised(daemon, "run_time")
+        self.raised(daemon, "queue_wait")
+
+    def test_severe_errors(self) -> None:
+        daemon = self.watch(
+            pool("tools", TOOLBOX),
+            section("error exception", {"severity": "critical"}),
+            alert("critical_errors", threshold=3),
+        )
+        client = daemon.connect()
+        fail(client, 2)
+        daemon.ask("poold.alert_test", "loop_lag")
+        self.raised(daemon, "loop_lag", None)
+        self.assertEqual(self.find(daemon, "critical_errors"), [])
+        fail(client, 1)
+        self.raised(daemon, "critical_errors")
+
+    def test_breakers_and_the_fallback(self) -> None:
+        daemon = self.watch(
+            pool("tools", TOOLBOX, fallback="other", no_worker_wait=0),
+            pool("other", TOOLBOX),
+            alert("breaker_flapping", threshold=2),
+        )
+        client = daemon.connect()
+        daemon.ask("poold.breaker_open", "tools")
+        client.call_pool("tools", "echo", [1])
+        self.raised(daemon, "breaker_open")
+        self.raised(daemon, "on_fallback")
+        self.assertEqual(self.find(daemon, "breakers_open"), [])
+        daemon.ask("poold.breaker_open", "other")
+        self.raised(daemon, "breakers_open", None)
+        for name in ("tools", "other"):
+            daemon.ask("poold.breaker_reset", name)
+
+    def test_a_loop_that_stood_still(self) -> None:
+        daemon = self.watch(pool("tools", TOOLBOX), alert("loop_lag", threshold="500ms"))
+        client = daemon.connect()
+        number = client.ask_pool("tools", "slow", [2.0])
+        eventually(lambda: daemon.workers("tools")[0]["in_flight"] == 1, "it runs")
+        procs.stop(daemon.pid)
+        began = time.monotonic()
+        eventually(lambda: time.monotonic() - began > 1.0, "it stood still for long")
+        procs.kill(daemon.pid, signal.SIGCONT)
+        self.raised(daemon, "loop_lag", None)
+        client.read_of(number)
+
+    def test_sessions_that_lost_their_state(self) -> None:
+        daemon = self.watch(pool("keep", TOOLBOX.replace("toolbox", "keeper")))
+        client = daemon.connect()
+        client.call_pool("keep", "touch", session="cart")
+        (pid,) = daemon.wait_workers("keep", 1)
+        procs.kill(pid)
+        self.raised(daemon, "sessions_lost", None)
+
+
 class Receiver:
     """A server of HTTP that keeps what is posted to it.
 
