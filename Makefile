@@ -156,7 +156,7 @@ $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 # What poolctl explain says: made from the documents and from the tables of the code.
 EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md - systemd/poold.catalog daemon/core/stats.h daemon/io/driver/stats.h \
-               daemon/core/request.h daemon/core/worker.h daemon/core/breaker.h $(wildcard daemon/io/observe/metrics.def)
+               daemon/core/request.h daemon/core/worker.h daemon/core/breaker.h daemon/core/alert_rule.def $(wildcard daemon/io/observe/metrics.def)
 EVENT_TABLE := tests/lint/event_table.awk daemon/io/driver/event.def
 $(O)/client/poolctl/explain_table.c: client/poolctl/explain.awk $(EVENT_TABLE) $(filter-out -,$(EXPLAINED))
 	@mkdir -p $(@D)

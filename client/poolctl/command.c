@@ -122,6 +122,24 @@ static bool write_size(struct poold_writer *writer, char **args, int arg_count,
 	return true;
 }
 
+/* Params of `alert`, from ALERT [DURATION]: [alert], or [alert, seconds]. */
+static bool write_alert(struct poold_writer *writer, char **args, int arg_count,
+			char fault[FAULT_MAX])
+{
+	uint64_t span = 0;
+
+	if (arg_count == 2 && strcmp(args[1], "0") != 0 && !argument_duration(args[1], &span)) {
+		snprintf(fault, FAULT_MAX, "\"%.100s\" is not " ARGUMENT_DURATION ", or 0",
+			 args[1]);
+		return false;
+	}
+	poold_write_array(writer, (uint32_t)arg_count);
+	poold_write_str(writer, args[0]);
+	if (arg_count == 2)
+		poold_write_uint(writer, (span + 999) / 1000);
+	return true;
+}
+
 static bool is_signal(const char *name)
 {
 	static const char *const names[] = {"TERM", "KILL", "INT", "QUIT", "ABRT"};
@@ -191,6 +209,7 @@ static int doctor_exit_status(const struct options *options, const json_t *findi
 
 static const char *const breaker_actions[] = {"reset", "open", "disable", "observe", NULL};
 static const char *const recovery_actions[] = {"cancel", NULL};
+static const char *const alert_actions[] = {"test", "silence", NULL};
 static const char *const session_actions[] = {"close", NULL};
 
 #define ADMINS_ONLY                                                                                \
@@ -473,6 +492,31 @@ const struct command commands[] = {
 	 .actions = session_actions,
 	 .params = write_session,
 	 .show = show_done},
+	{.name = "alerts",
+	 .arguments = "",
+	 .summary = "alerts that are pending, firing or silenced, and the last ones",
+	 .help = "SINCE is the time in the current state, SILENCED the time for which nothing is\n"
+		 "reported yet.  poolctl explain ALERT says what to do.\n",
+	 .run = run_report,
+	 .method = "poold.alerts",
+	 .show = show_alerts},
+	{.name = "alert",
+	 .arguments = "ACTION ALERT [DURATION]",
+	 .summary = "test an alert's destinations, or silence it for a time",
+	 .help = "ACTION is one of\n"
+		 "  test     let the alert fire for 10 s, as a test that all destinations get\n"
+		 "  silence  report nothing of the alert for DURATION, such as 2h; 0 ends that.\n"
+		 "           If it still fires at the end, it is reported then\n"
+		 "ALERT is the name of a rule.\n"
+		 "\n"
+		 "Allowed to root, the daemon's user, and the members of its admin_group.\n",
+	 .arg_min = 2,
+	 .arg_max = 3,
+	 .run = run_report,
+	 .method = "poold.alert_",
+	 .actions = alert_actions,
+	 .params = write_alert,
+	 .show = show_alert},
 	{.name = "events",
 	 .arguments = "[KIND...] [POOL]",
 	 .summary = "what happened, from the events that the daemon has kept",

@@ -3,6 +3,7 @@
 #   docs/ERRORS.md        the table of error codes, and a paragraph for each
 #   event.def             the kinds of events, as lines of tests/lint/event_table.awk
 #   poold.catalog         the entries of the journal with a MESSAGE_ID
+#   alert_rule.def        ALERT(kind, SCOPE, ..., SEVERITY, ..., "text"): the built-in alerts
 #   metrics.def           METRIC(name, KIND, UNIT, "labels", "help")
 #   the headers           COUNTER(name, "help") of metrics, STATE(NAME, "name", ..., "sentence") of states
 # usage: awk -f event_table.awk event.def | awk -f explain.awk RUNBOOK.md ERRORS.md - poold.catalog HEADER...
@@ -83,6 +84,10 @@ function end_macro(	name, rest, part, labels)
 		sub(/^[^"]*"[^"]*"/, "", rest)
 		row("metric", "poold_" trim(part[1]) (part[2] == "COUNTER" ? "_total" : ""), \
 		    "a " tolower(part[2]) (labels == "" ? "" : "; labels: " labels), last_string(rest))
+	} else if (macro_kind == "ALERT") {
+		split(rest, part, /, */)
+		row("alert", trim(part[1]), "severity " tolower(part[5]) \
+		    (part[2] == "POOL" ? ", for each pool" : ", for the daemon"), last_string(rest) "\n\n" plain(trim(says[page[trim(part[1])]])))
 	} else if (macro_kind == "COUNTER") {
 		name = rest
 		sub(/,.*/, "", name)
@@ -128,6 +133,10 @@ FILENAME ~ /RUNBOOK/ && /^\| .*\]\(#/ {
 	}
 }
 
+# What a page says, below "How you see it".
+FILENAME ~ /RUNBOOK/ && /^## / { on_page = substr($0, 4); next }
+FILENAME ~ /RUNBOOK/ && on_page != "" && !/^\*\*How you see it/ { says[on_page] = says[on_page] $0 "\n" }
+
 FILENAME ~ /ERRORS/ && /^\| `[a-z_]+` \| `[a-z_]+` \|/ {
 	gsub(/`/, "")
 	split($0, cell, / *\| */)
@@ -169,7 +178,11 @@ FILENAME ~ /metrics\.def$/ && /^METRIC\(/ {
 	macro_kind = "METRIC"
 	macro = " "
 }
-FILENAME ~ /metrics\.def$/ && macro != "" {
+FILENAME ~ /alert_rule\.def$/ && /^ALERT\(/ {
+	macro_kind = "ALERT"
+	macro = " "
+}
+FILENAME ~ /\.def$/ && macro != "" {
 	macro = macro " " $0
 	if ($0 ~ /"\)$/)
 		end_macro()

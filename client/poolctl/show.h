@@ -31,6 +31,9 @@ void show_config(const json_t *config, const char *wanted);
 void show_cancelled(const json_t *request, const char *wanted);
 /* The new state of one breaker. */
 void show_breaker(const json_t *breaker, const char *wanted);
+void show_alerts(const json_t *alerts, const char *wanted);
+/* The result of `alert`. */
+void show_alert(const json_t *result, const char *wanted);
 /* "done", or "not done" for a result of false. */
 void show_done(const json_t *result, const char *wanted);
 /* The results of restart, resize, kill, drain and resume. */

@@ -215,7 +215,7 @@ class Daemon:
         self._launch()
 
     def _configuration(self, pools: tuple[str, ...], options: dict[str, object]) -> str:
-        fixed = {"socket": self.path, "log_target": "stderr", "start_timeout": "20s"}
+        fixed = {"socket": self.path, "log_target": "stderr", "start_timeout": "20s", "alerts": "no"}
         if os.geteuid() != 0:
             # An ordinary user's tests may look at its descriptors and its environment only then.
             fixed["core_dumps"] = "yes"

@@ -40,9 +40,9 @@ seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {
 	case $1 in
-	cause | failing | failover | forecast | heap | hist | names | outcome | outcome_code | prng | siblings | slots | table) echo 0 ;;
-	backoff | breaker | budget | method_window | share | stats) echo 1 ;;
-	circuit | request | window) echo 2 ;;
+	alert_rise | alert_rule | cause | failing | failover | forecast | heap | hist | names | outcome | outcome_code | prng | siblings | slots | table) echo 0 ;;
+	alert_reading | backoff | breaker | budget | method_window | share | stats) echo 1 ;;
+	alert | circuit | request | window) echo 2 ;;
 	policy | queue | runs | waiting | worker) echo 3 ;;
 	key | recovery | session | worker_input) echo 4 ;;
 	pool) echo 5 ;;

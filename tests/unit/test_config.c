@@ -46,6 +46,11 @@ static const struct {
 	{SECTION_DAEMON, "key_bytes_max", "64M", "0", "64G", "-1", "65G"},
 	{SECTION_DAEMON, "errors_kept", "256", "1", "65536", "0", "65537"},
 	{SECTION_DAEMON, "events_kept", "1000", "0", "65536", "-1", "65537"},
+	{SECTION_DAEMON, "alerts", "yes", "no", "yes", "", "on"},
+	{SECTION_DAEMON, "alert_command", "", "/a", "/usr/local/bin/page", "a", "./a"},
+	{SECTION_DAEMON, "alert_url", "", "unix:/a", "http://[::1]:65535/api/v2/alerts", "/a",
+	 "http://192.0.2.1:80/"},
+	{SECTION_DAEMON, "alert_timeout", "10s", "100ms", "1h", "99ms", "2h"},
 	{SECTION_DAEMON, "cgroups", "auto", "yes", "no", "", "on"},
 	{SECTION_DAEMON, "log_level", "info", "error", "debug", "", "trace"},
 	{SECTION_DAEMON, "log_target", "auto", "auto", "stderr", "", "syslog"},
@@ -92,6 +97,7 @@ static const struct {
 	{SECTION_POOL, "max_lifetime", "0", "0", "365d", "-1s", "366d"},
 	{SECTION_POOL, "max_memory", "0", "0", "1024G", "-1", "1025G"},
 	{SECTION_POOL, "slow_after", "0", "0", "1d", "-1s", "2d"},
+	{SECTION_POOL, "slo", "99.9", "50", "99.999", "49.999", "100"},
 	{SECTION_POOL, "degraded_share", "50", "1", "100", "0", "101"},
 	{SECTION_POOL, "degraded_min", "10", "0", "1000000", "-1", "1000001"},
 	{SECTION_POOL, "fallback", "", "a", "a b c d e f g h", "A", "a b c d e f g h i"},
@@ -158,6 +164,16 @@ static const struct {
 	{SECTION_ERROR, "fails_over", NULL, "no", "asked", "", "maybe"},
 	{SECTION_HTTP, "listen", "", "127.0.0.1:1", "unix:/a", "0.0.0.0:80", "127.0.0.1:65536"},
 	{SECTION_HTTP, "texts", "no", "no", "yes", "", "maybe"},
+	{SECTION_ALERT, "kind", NULL, "error_share", "sessions_lost", "", "errors"},
+	{SECTION_ALERT, "pool", "", "a", "a b", "A", "a/b"},
+	{SECTION_ALERT, "severity", NULL, "info", "critical", "", "major"},
+	{SECTION_ALERT, "threshold", NULL, "0.001", "1000000000", "0", "1000000000.001"},
+	{SECTION_ALERT, "for", NULL, "0", "1d", "-1s", "2d"},
+	{SECTION_ALERT, "min", NULL, "0", "1000000000", "-1", "1000000001"},
+	{SECTION_ALERT, "resolve_level", "80", "1", "100", "0", "101"},
+	{SECTION_ALERT, "resolve_after", "30s", "0", "1d", "-1s", "2d"},
+	{SECTION_ALERT, "cooldown", "5min", "0", "1d", "-1s", "2d"},
+	{SECTION_ALERT, "enabled", "yes", "no", "yes", "", "on"},
 };
 
 union section_values {
@@ -167,6 +183,7 @@ union section_values {
 	struct config_retry retry;
 	struct policy_row row;
 	struct config_http http;
+	struct config_alert alert;
 };
 
 /* Sets the option alone; NULL is no case.  A value that is taken must print as it was written. */
@@ -217,6 +234,7 @@ START_TEST(every_option_has_its_default)
 			[SECTION_BREAKER] = &config->pools[0].breaker,
 			[SECTION_RETRY] = &config->pools[0].retry,
 			[SECTION_HTTP] = &config->http,
+			[SECTION_ALERT] = &config->alerts[0],
 		};
 		struct buf printed;
 
@@ -234,9 +252,10 @@ END_TEST
 START_TEST(every_refusal_says_what_is_allowed)
 {
 	static const char *const titles[] = {
-		[SECTION_DAEMON] = "daemon",	 [SECTION_POOL] = "pool a",
-		[SECTION_BREAKER] = "breaker a", [SECTION_RETRY] = "retry a",
-		[SECTION_ERROR] = "error shed",	 [SECTION_HTTP] = "http",
+		[SECTION_DAEMON] = "daemon",	    [SECTION_POOL] = "pool a",
+		[SECTION_BREAKER] = "breaker a",    [SECTION_RETRY] = "retry a",
+		[SECTION_ERROR] = "error shed",	    [SECTION_HTTP] = "http",
+		[SECTION_ALERT] = "alert run_time",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -319,6 +338,15 @@ START_TEST(words_for_what_is_allowed)
 		{OPTION_HTTP_listen,
 		 "an address of this machine such as 127.0.0.1:9464 or [::1]:9464, or unix: and "
 		 "an absolute path, or empty"},
+		{OPTION_DAEMON_alert_url,
+		 "unix: and the absolute path of a socket, or http://IP:PORT/PATH with an IP of "
+		 "this "
+		 "machine in numbers, such as http://127.0.0.1:9093/api/v2/alerts, or empty"},
+		{OPTION_POOL_slo, "a percentage from 50 to 99.999"},
+		{OPTION_ALERT_severity, "info, warning or critical"},
+		{OPTION_ALERT_threshold,
+		 "a number above 0, a percentage, a factor or a duration such as 5, 10%, 14.4x or "
+		 "500ms"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -508,8 +536,8 @@ END_TEST
 	"admin_group, critical_group, call_group, core_dumps, recoveries_max, "                    \
 	"sessions_max, session_ttl, sessions_shared, session_state_max, session_bytes_max, "       \
 	"keys_max, key_ttl, "                                                                      \
-	"key_bytes_max, errors_kept, events_kept, cgroups, log_level, log_target, log_format, "    \
-	"log_requests"
+	"key_bytes_max, errors_kept, events_kept, alerts, alert_command, alert_url, "              \
+	"alert_timeout, cgroups, log_level, log_target, log_format, log_requests"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, progress_notification, "              \
@@ -519,7 +547,7 @@ END_TEST
 	"max_crash_retries, "                                                                      \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \
 	"kill_grace, cancel_grace, restart_delay, restart_delay_max, max_requests, "               \
-	"max_lifetime, max_memory, slow_after, degraded_share, degraded_min, "                     \
+	"max_lifetime, max_memory, slow_after, slo, degraded_share, degraded_min, "                \
 	"fallback, fallback_on, no_worker_wait, affinity, "                                        \
 	"return_dwell, return_step, directory, env_allow, user, group, nice, umask, "              \
 	"limit_memory, limit_cpu, "                                                                \
@@ -538,8 +566,8 @@ END_TEST
 	"budget_refill_below"
 #define ERROR_KEYS "severity, strategy, retries, backoff, counts_worker, counts_breaker, fails_over"
 #define SECTION_RULE                                                                               \
-	"allowed are [daemon], [pool NAME], [breaker NAME], [retry NAME], [error NAME] and "       \
-	"[http]\n"
+	"allowed are [daemon], [pool NAME], [breaker NAME], [retry NAME], [error NAME], "          \
+	"[http] and [alert NAME]\n"
 #define ERROR_RULE                                                                                 \
 	"allowed are a category (initialization_error, connection_error, communication_error, "    \
 	"timeout_error, resource_error, health_check_error, session_error, application_error, "    \
@@ -606,18 +634,18 @@ START_TEST(faults)
 		{"[pool poold]\n", "t:1: pool name: found \"poold\", " NAME_RULE},
 		{"[pool abcdefghijklmnopqrstuvwxyz0123456]\n",
 		 "t:1: pool name: found \"abcdefghijklmnopqrstuvwxyz0123456\", " NAME_RULE},
-		{"[daemon]\nfoo = 1\n",
-		 "t:2: [daemon] foo: unknown key, allowed are " DAEMON_KEYS "\n"},
+		{"[daemon]\nxyzzy = 1\n",
+		 "t:2: [daemon] xyzzy: unknown key, allowed are " DAEMON_KEYS "\n"},
 		{"[daemon]\ncommand = x\n",
 		 "t:2: [daemon] command: unknown key; it belongs to [pool NAME]\n"},
-		{"[breaker a]\nfoo = 1\n[pool a]\ncommand = x\n",
-		 "t:2: [breaker a] foo: unknown key, allowed are " BREAKER_KEYS "\n"},
-		{"[retry a]\nfoo = on\n[pool a]\ncommand = x\n",
-		 "t:2: [retry a] foo: unknown key, allowed are " RETRY_KEYS "\n"},
-		{"[error timeout_error]\nfoo = 1s\n",
-		 "t:2: [error timeout_error] foo: unknown key, allowed are " ERROR_KEYS "\n"},
-		{"[pool a]\ncommand = x\nfoo = b\n",
-		 "t:3: [pool a] foo: unknown key, allowed are " POOL_KEYS "\n"},
+		{"[breaker a]\nxyzzy = 1\n[pool a]\ncommand = x\n",
+		 "t:2: [breaker a] xyzzy: unknown key, allowed are " BREAKER_KEYS "\n"},
+		{"[retry a]\nxyzzy = on\n[pool a]\ncommand = x\n",
+		 "t:2: [retry a] xyzzy: unknown key, allowed are " RETRY_KEYS "\n"},
+		{"[error timeout_error]\nxyzzy = 1s\n",
+		 "t:2: [error timeout_error] xyzzy: unknown key, allowed are " ERROR_KEYS "\n"},
+		{"[pool a]\ncommand = x\nxyzzy = b\n",
+		 "t:3: [pool a] xyzzy: unknown key, allowed are " POOL_KEYS "\n"},
 		{"[daemon]\nworkers_mx = 3\n",
 		 "t:2: [daemon] workers_mx: unknown key; did you mean workers_max?\n"},
 		{"[pool a]\ncommand = x\nsocket-mode = 600\n",

@@ -50,6 +50,69 @@ START_TEST(durations)
 }
 END_TEST
 
+START_TEST(thresholds)
+{
+	static const struct {
+		const char *text;
+		int r;
+		uint64_t thousandths;
+		enum value_unit unit;
+	} cases[] = {
+		{"0", 0, 0, VALUE_PLAIN},
+		{"5", 0, 5000, VALUE_PLAIN},
+		{"0.001", 0, 1, VALUE_PLAIN},
+		{"12.5%", 0, 12500, VALUE_PERCENT},
+		{"14.4x", 0, 14400, VALUE_TIMES},
+		{"100.05x", 0, 100050, VALUE_TIMES},
+		{"500ms", 0, 500000, VALUE_DURATION},
+		{"10s", 0, 10000000, VALUE_DURATION},
+		{"18446744073709550", 0, UINT64_C(18446744073709550000), VALUE_PLAIN},
+		{"18446744073709551", -ERANGE, 0, VALUE_PLAIN},
+		{"99999999999999999999", -ERANGE, 0, VALUE_PLAIN},
+		{"", -EINVAL, 0, VALUE_PLAIN},
+		{".5", -EINVAL, 0, VALUE_PLAIN},
+		{"5.", -EINVAL, 0, VALUE_PLAIN},
+		{"5.0001", -EINVAL, 0, VALUE_PLAIN},
+		{"1.5s", -EINVAL, 0, VALUE_PLAIN},
+		{"5 %", -EINVAL, 0, VALUE_PLAIN},
+		{"5%%", -EINVAL, 0, VALUE_PLAIN},
+		{"-5", -EINVAL, 0, VALUE_PLAIN},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct value_threshold threshold = {77, VALUE_PLAIN};
+		char text[VALUE_TEXT_MAX];
+
+		ck_assert_msg(value_parse_threshold(cases[i].text, &threshold) == cases[i].r, "%s",
+			      cases[i].text);
+		ck_assert_uint_eq(threshold.thousandths,
+				  cases[i].r == 0 ? cases[i].thousandths : 77);
+		if (cases[i].r < 0)
+			continue;
+		ck_assert_int_eq(threshold.unit, cases[i].unit);
+		value_format_threshold(&threshold, text);
+		ck_assert_str_eq(text, cases[i].text);
+	}
+}
+END_TEST
+
+START_TEST(percentages)
+{
+	unsigned thousandths = 77;
+	char text[VALUE_TEXT_MAX];
+
+	ck_assert_int_eq(value_parse_percentage("99.95", &thousandths), 0);
+	ck_assert_uint_eq(thousandths, 99950);
+	value_format_percentage(thousandths, text);
+	ck_assert_str_eq(text, "99.95");
+	ck_assert_int_eq(value_parse_percentage("100", &thousandths), 0);
+	ck_assert_int_eq(value_parse_percentage("100.001", &thousandths), -ERANGE);
+	ck_assert_int_eq(value_parse_percentage("99.9%", &thousandths), -EINVAL);
+	ck_assert_int_eq(value_parse_percentage("", &thousandths), -EINVAL);
+	ck_assert_uint_eq(thousandths, 100000);
+}
+END_TEST
+
 START_TEST(sizes)
 {
 	static const struct {
@@ -328,9 +391,12 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		durations, sizes,  numbers, requests_that_are_logged,
-		booleans,  ranges, modes,   formats_read_back,
-		words,	   lists,
+		durations,   thresholds,
+		percentages, sizes,
+		numbers,     requests_that_are_logged,
+		booleans,    ranges,
+		modes,	     formats_read_back,
+		words,	     lists,
 	};
 
 	return unit_main("config_value", tests, ARRAY_SIZE(tests));

@@ -49,6 +49,7 @@ START_TEST(kinds)
 		{METHOD_sessions, METHOD_KIND_READ},
 		{METHOD_clients, METHOD_KIND_READ},
 		{METHOD_requests, METHOD_KIND_READ},
+		{METHOD_alerts, METHOD_KIND_READ},
 		{METHOD_session_close, METHOD_KIND_READ},
 		{METHOD_subscribe, METHOD_KIND_READ},
 		{METHOD_breaker_reset, METHOD_KIND_CONTROL},
@@ -64,6 +65,8 @@ START_TEST(kinds)
 		{METHOD_kill_worker, METHOD_KIND_CONTROL},
 		{METHOD_drain, METHOD_KIND_CONTROL},
 		{METHOD_resume, METHOD_KIND_CONTROL},
+		{METHOD_alert_test, METHOD_KIND_CONTROL},
+		{METHOD_alert_silence, METHOD_KIND_CONTROL},
 		{METHOD_version, METHOD_KIND_READ},
 		{METHOD_cancel, METHOD_KIND_NOTE},
 	};

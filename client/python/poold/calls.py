@@ -451,6 +451,20 @@ class Requests:
         """
         return self.request("poold.requests", [{"pool": pool, "only": only, "max": limit}])
 
+    def alerts(self) -> dict[str, Any]:
+        """Alerts that are pending, firing or silenced, the last ones, and their rules:
+        {active, history, rules}.
+        """
+        return self.request("poold.alerts", [])
+
+    def alert_test(self, alert: str) -> dict[str, Any]:
+        """Lets the alert of that rule fire as a test of its destinations: {alert, for_ms}."""
+        return self.request("poold.alert_test", [alert])
+
+    def alert_silence(self, alert: str, seconds: int) -> dict[str, Any]:
+        """Puts off the reports of a rule's alerts for that time; 0 ends it: {alert, silenced_ms}."""
+        return self.request("poold.alert_silence", [alert, seconds])
+
     def session_close(self, session: str, uid: int | None = None) -> bool:
         """Closes a session: its state is deleted, and the worker that holds it is notified.
 

@@ -7,6 +7,7 @@
 #include "daemon/io/admin/report_recovery.h"
 #include "daemon/io/admin/report_requests.h"
 #include "daemon/io/admin/report_window.h"
+#include "daemon/io/observe/alerting.h"
 #include "daemon/io/observe/metrics.h"
 #include "protocol/read.h"
 
@@ -171,6 +172,9 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		break;
 	case METHOD_doctor:
 		doctor_report(driver, caller, out);
+		break;
+	case METHOD_alerts:
+		alerting_pack(driver->alerting, out);
 		break;
 	case METHOD_requests:
 		return report_requests(driver, caller, params, out, why);

@@ -1,5 +1,6 @@
 #include "daemon/io/admin/control.h"
 
+#include "daemon/io/admin/control_alerts.h"
 #include "daemon/io/admin/control_workers.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_pack.h"
@@ -355,7 +356,8 @@ static uint32_t pool_named(const struct driver *driver, enum method method, stru
 	uint32_t count, pool;
 
 	reader_init(&reader, params.data, params.len);
-	if (method == METHOD_recovery_cancel || read_array(&reader, &count) < 0 || count == 0 ||
+	if (method == METHOD_recovery_cancel || method == METHOD_alert_test ||
+	    method == METHOD_alert_silence || read_array(&reader, &count) < 0 || count == 0 ||
 	    read_str(&reader, &name) < 0 || driver_find_pool(driver, name, &pool) < 0)
 		return NO_SLOT;
 	return pool;
@@ -383,6 +385,9 @@ enum errcode control_answer(struct driver *driver, struct caller *caller, enum m
 		return tell_config(driver, params, out, why);
 	case METHOD_subscribe:
 		return subscribe(driver, caller, params, out, why);
+	case METHOD_alert_test:
+	case METHOD_alert_silence:
+		return control_alerts(driver, caller, method, params, out, why);
 	case METHOD_restart_workers:
 	case METHOD_resize:
 	case METHOD_stack:

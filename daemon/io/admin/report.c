@@ -4,6 +4,7 @@
 #include "daemon/io/admin/report_window.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
+#include "daemon/io/observe/alerting.h"
 #include "daemon/io/worker/guard.h"
 
 #include <inttypes.h>
@@ -73,10 +74,11 @@ static void pack_failing(const struct driver *driver, struct buf *out, const cha
 	pack_text(out, text_of(figures));
 }
 
+/* What is wrong with the pool, and its alerts; or what to do about each. */
 static void pack_texts(const struct driver *driver, struct buf *out, uint32_t index,
 		       const struct pool_view *pool, bool advice)
 {
-	uint32_t count = 0;
+	uint32_t count = alerting_count(driver->alerting, index);
 
 	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
 		count += (pool->troubles & troubles[i].bit) != 0;
@@ -93,6 +95,7 @@ static void pack_texts(const struct driver *driver, struct buf *out, uint32_t in
 		else
 			pack_str(out, troubles[i].text);
 	}
+	alerting_pack_reasons(driver->alerting, index, advice, out);
 }
 
 static const char *pool_name(const struct driver *driver, uint32_t pool)
@@ -120,19 +123,27 @@ void report_pack_process(const struct caller *caller, struct buf *out)
 		pack_int(out, caller->pid);
 }
 
-/* Why the daemon itself is degraded; the key is there only while it is. */
+static uint32_t count_own_reasons(const struct driver *driver)
+{
+	return driver->loop->is_short + alerting_count(driver->alerting, ALERT_NO_POOL);
+}
+
+/* What is wrong with the daemon itself; the key is there only while something is. */
 static void pack_own_reasons(const struct driver *driver, struct buf *out)
 {
 	const struct chunk_store *store = &driver->loop->store;
 	char text[80];
 
-	if (!driver->loop->is_short)
+	if (count_own_reasons(driver) == 0)
 		return;
-	snprintf(text, sizeof(text), "memory: %u %% of memory_max is in use",
-		 (unsigned)(store->bytes / (store->bytes_max / 100)));
 	pack_str(out, "reasons");
-	pack_array(out, 1);
-	pack_str(out, text);
+	pack_array(out, count_own_reasons(driver));
+	if (driver->loop->is_short) {
+		snprintf(text, sizeof(text), "memory: %u %% of memory_max is in use",
+			 (unsigned)(store->bytes / (store->bytes_max / 100)));
+		pack_str(out, text);
+	}
+	alerting_pack_reasons(driver->alerting, ALERT_NO_POOL, false, out);
 }
 
 enum pool_health report_overall(const struct driver *driver)
@@ -173,7 +184,7 @@ void report_health(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 5u + driver->loop->is_short);
+	pack_map(out, 5u + (count_own_reasons(driver) > 0));
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
 	pack_own_reasons(driver, out);
 	pack_named_bool(out, "ready", driver->has_started);
@@ -348,7 +359,7 @@ void report_status(const struct driver *driver, const struct caller *caller, str
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 11u + driver->loop->is_short);
+	pack_map(out, 11u + (count_own_reasons(driver) > 0));
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
 	pack_own_reasons(driver, out);
 	pack_named_str(out, "version", POOLD_VERSION);

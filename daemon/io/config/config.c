@@ -1,5 +1,6 @@
 #include "daemon/io/config/config.h"
 
+#include "daemon/io/config/config_alert.h"
 #include "daemon/io/config/config_answer.h"
 #include "daemon/io/config/config_option.h"
 #include "daemon/io/config/config_source.h"
@@ -35,6 +36,11 @@ static void free_config(struct config *config)
 		strv_free(config->pools[i].env);
 		free(config->pools[i].name);
 	}
+	for (size_t i = 0; i < config->alert_count; i++) {
+		section_clear(SECTION_ALERT, &config->alerts[i]);
+		free(config->alerts[i].name);
+	}
+	free(config->alerts);
 	config_sources_free(config->sources);
 	free(config->pools);
 	free(config);
@@ -113,6 +119,19 @@ static void dump_policy(const struct policy *policy, struct buf *out)
 	}
 }
 
+/* The rules that are not as alert_rule.def has them. */
+static void dump_alerts(const struct config *config, struct buf *out)
+{
+	for (size_t i = 0; i < config->alert_count; i++) {
+		const struct config_alert *alert = &config->alerts[i];
+
+		if (config_alert_is_default(alert))
+			continue;
+		buf_printf(out, "\n[alert %s]\n", alert->name);
+		dump_section(SECTION_ALERT, alert, out);
+	}
+}
+
 void config_dump(const struct config *config, struct buf *out)
 {
 	buf_printf(out, "[daemon]\n");
@@ -122,6 +141,7 @@ void config_dump(const struct config *config, struct buf *out)
 	for (size_t i = 0; i < config->pool_count; i++)
 		dump_pool(&config->pools[i], out);
 	dump_policy(&config->policy, out);
+	dump_alerts(config, out);
 }
 
 static void describe_option(const struct option *option, struct buf *out)
@@ -129,7 +149,8 @@ static void describe_option(const struct option *option, struct buf *out)
 	buf_printf(out, "\n  %s\n      %s\n      ", option->key, option->help);
 	option_print_allowed(option, out);
 	if (!option->initial)
-		buf_printf(out, "; default: that of the error\n");
+		buf_printf(out, "; default: that of the %s\n",
+			   option->section == SECTION_ALERT ? "kind" : "error");
 	else if (option->initial[0] == '\0')
 		buf_printf(out, "; default: empty\n");
 	else
@@ -161,6 +182,8 @@ void config_describe(struct buf *out)
 		[SECTION_RETRY] = "[retry NAME], for the pool of that name",
 		[SECTION_ERROR] = "[error NAME], for the error or category of that name",
 		[SECTION_HTTP] = "[http]",
+		[SECTION_ALERT] =
+			"[alert NAME], for the built-in rule of that name, or for a new one",
 	};
 	static_assert(ARRAY_SIZE(titles) == SECTION_COUNT_, "a section has no title");
 

@@ -8,6 +8,7 @@
 #ifndef POOLD_IO_CONFIG_CONFIG_H
 #define POOLD_IO_CONFIG_CONFIG_H
 
+#include "daemon/core/alert_rule.h"
 #include "daemon/core/policy.h"
 #include "daemon/core/pool.h"
 #include "daemon/io/base/log.h"
@@ -70,6 +71,10 @@ struct config_daemon {
 	size_t key_bytes_max; /* bytes in the kept answers of all keys */
 	unsigned errors_kept;
 	unsigned events_kept;
+	bool alerts;	     /* no: no rule is evaluated */
+	char *alert_command; /* absolute path, or "" */
+	char *alert_url;     /* see config_url.h; "": none */
+	usec_t alert_timeout;
 	enum config_cgroups cgroups;
 	enum log_level log_level;
 	enum log_target log_target;
@@ -203,6 +208,7 @@ struct config_pool {
 	unsigned max_requests;
 	enum session_affinity affinity;
 	usec_t slow_after; /* 0: never */
+	unsigned slo;	   /* thousandths of a percent */
 	unsigned degraded_share;
 	unsigned degraded_min;
 	char **fallback; /* the names of the pools that are tried after this one, in order */
@@ -235,6 +241,26 @@ struct config_pool {
 	unsigned output_burst;	/* lines beyond output_rate */
 };
 
+/*
+ * A rule of alerts: a built-in one, with what [alert NAME] changes, or one of the configuration's
+ * own.  The fields that begin with rule_ are the keys.
+ */
+struct config_alert {
+	char *name;
+	bool is_built_in;
+	uint64_t pools; /* as a mask of 1 << index in config.pools; 0: all */
+	enum alert_kind rule_kind;
+	char **rule_pool; /* names, ended by a NULL */
+	enum alert_severity rule_severity;
+	struct value_threshold rule_threshold;
+	usec_t rule_for;
+	unsigned rule_min;
+	unsigned rule_resolve_level;
+	usec_t rule_resolve_after;
+	usec_t rule_cooldown;
+	bool rule_enabled;
+};
+
 struct config_sources;
 
 /*
@@ -246,6 +272,8 @@ struct config {
 	struct config_http http;
 	struct config_pool *pools; /* in the order in which the files first name them */
 	size_t pool_count;
+	struct config_alert *alerts; /* the built-in rules by their kind, then the others */
+	size_t alert_count;
 	struct policy policy;		/* that of errcode.def with the changes of [error NAME] */
 	struct config_sources *sources; /* where its values were found; NULL: in no file */
 	unsigned references;

@@ -1,6 +1,7 @@
 #include "daemon/io/config/config_check.h"
 
 #include "daemon/io/config/config_adapter.h"
+#include "daemon/io/config/config_alert_check.h"
 #include "daemon/io/config/config_warn.h"
 
 #include <errno.h>
@@ -210,6 +211,7 @@ static void check_together(struct config_draft *draft)
 	for (size_t pool = 0; pool < pool_count; pool++)
 		check_effect(draft, pool);
 	check_workers(draft);
+	config_check_alerts_fire(draft);
 }
 
 int config_check(struct config_draft *draft, const struct config **ret_config)
@@ -219,6 +221,7 @@ int config_check(struct config_draft *draft, const struct config **ret_config)
 	if (draft->error < 0)
 		return draft->error;
 	config_check_adapters(draft);
+	config_check_alerts(draft);
 	/* A refused value left its default behind: what follows from that is not reported. */
 	if (draft->faults.count == 0)
 		check_together(draft);

@@ -1,5 +1,7 @@
 #include "daemon/io/config/config_draft.h"
 
+#include "daemon/io/config/config_alert.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,27 @@ static int set_defaults(enum option_section section, void *values)
 	return 0;
 }
 
+int config_draft_add_alert(struct config *config, enum alert_kind kind, const char *name)
+{
+	struct config_alert *alert = &config->alerts[config->alert_count];
+
+	*alert = (struct config_alert){.rule_kind = kind, .is_built_in = kind != ALERT_KIND_COUNT_};
+	config->alert_count++; /* from here on config_unref frees what it has */
+	if (alert->is_built_in)
+		config_alert_take_defaults(alert);
+	alert->name = strdup(name);
+	return alert->name ? set_defaults(SECTION_ALERT, alert) : -ENOMEM;
+}
+
+static int add_built_in_alerts(struct config *config)
+{
+	int r = 0;
+
+	for (enum alert_kind kind = 0; kind < ALERT_KIND_COUNT_ && r == 0; kind++)
+		r = config_draft_add_alert(config, kind, alert_kind_name(kind));
+	return r;
+}
+
 static struct config *config_new(void)
 {
 	struct config *config = calloc(1, sizeof(*config));
@@ -28,7 +51,9 @@ static struct config *config_new(void)
 	config->self = config;
 	policy_init(&config->policy);
 	config->pools = calloc(CONFIG_POOLS_MAX, sizeof(*config->pools));
-	if (!config->pools || set_defaults(SECTION_DAEMON, &config->daemon) < 0 ||
+	config->alerts = calloc(ALERT_RULES_MAX, sizeof(*config->alerts));
+	if (!config->pools || !config->alerts || add_built_in_alerts(config) < 0 ||
+	    set_defaults(SECTION_DAEMON, &config->daemon) < 0 ||
 	    set_defaults(SECTION_HTTP, &config->http) < 0) {
 		config_unref(config);
 		return NULL;

@@ -11,7 +11,7 @@
 
 /*
  * Where sections and their values were found: those of [daemon]; of a pool with its breaker and its
- * retries; or of one [error NAME].
+ * retries; or of one [error NAME] or [alert NAME].
  */
 struct config_origins {
 	struct config_origin sections[SECTION_COUNT_];	  /* file NULL: there is no such section */
@@ -29,7 +29,8 @@ struct config_draft {
 	struct config_origins pools[CONFIG_POOLS_MAX]; /* beside config.pools */
 	struct config_origins codes[ERR_COUNT_];       /* beside config.policy */
 	struct config_origins categories[ERRCAT_COUNT_];
-	int error; /* 0 or -ENOMEM */
+	struct config_origins alerts[ALERT_RULES_MAX]; /* beside config.alerts */
+	int error;				       /* 0 or -ENOMEM */
 
 	char *files[CONFIG_FILES_MAX + 1]; /* every name that an origin points at */
 	size_t file_count;
@@ -56,6 +57,10 @@ void config_draft_free(struct config_draft *draft);
 
 /* Adds a pool with its defaults at the end of the configuration's.  Returns 0 or -ENOMEM. */
 int config_draft_add_pool(struct config_draft *draft, const char *name);
+
+/* Adds a rule of alerts at the end of the configuration's, where there is room for it: the built-in
+ * one of that kind, or with ALERT_KIND_COUNT_ one of that name.  Returns 0 or -ENOMEM. */
+int config_draft_add_alert(struct config *config, enum alert_kind kind, const char *name);
 
 /* The struct of one section; `pool` is ignored for [daemon] and [http]. */
 void *config_draft_values(const struct config_draft *draft, enum option_section section,

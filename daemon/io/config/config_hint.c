@@ -11,6 +11,7 @@ static const char *const titles[] = {
 	[SECTION_DAEMON] = "[daemon]",	      [SECTION_POOL] = "[pool NAME]",
 	[SECTION_BREAKER] = "[breaker NAME]", [SECTION_RETRY] = "[retry NAME]",
 	[SECTION_ERROR] = "[error NAME]",     [SECTION_HTTP] = "[http]",
+	[SECTION_ALERT] = "[alert NAME]",
 };
 static_assert(ARRAY_SIZE(titles) == SECTION_COUNT_, "a section has no title");
 

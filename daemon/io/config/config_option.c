@@ -3,6 +3,7 @@
 #include "daemon/io/config/config_address.h"
 #include "daemon/io/config/config_answer.h"
 #include "daemon/io/config/config_list.h"
+#include "daemon/io/config/config_url.h"
 #include "daemon/io/config/config_word.h"
 
 #include <errno.h>
@@ -97,6 +98,7 @@ static bool is_json(const char *text)
 static bool is_of_type(enum option_type type, const char *text)
 {
 	struct sockaddr_storage address;
+	struct config_url url;
 	socklen_t len;
 
 	switch (type) {
@@ -106,6 +108,8 @@ static bool is_of_type(enum option_type type, const char *text)
 		return config_address_parse(text, &address, &len) == 0;
 	case OPTION_LISTEN:
 		return config_listen_parse(text, &address, &len) == 0;
+	case OPTION_URL:
+		return config_url_parse(text, &url) == 0;
 	case OPTION_METHOD:
 		return is_method_name(text);
 	case OPTION_JSON:
@@ -173,18 +177,50 @@ static int set_requests(const struct option *option, void *values, const char *t
 	return value_parse_requests(text, option_field(option, values)) < 0 ? -EINVAL : 0;
 }
 
+static int set_percentage(const struct option *option, void *values, const char *text)
+{
+	unsigned thousandths;
+
+	if (value_parse_percentage(text, &thousandths) < 0 || !is_within(option, thousandths))
+		return -EINVAL;
+	*(unsigned *)option_field(option, values) = thousandths;
+	return 0;
+}
+
+static int set_threshold(const struct option *option, void *values, const char *text)
+{
+	struct value_threshold threshold;
+
+	if (value_parse_threshold(text, &threshold) < 0 ||
+	    !is_within(option, threshold.thousandths))
+		return -EINVAL;
+	*(struct value_threshold *)option_field(option, values) = threshold;
+	return 0;
+}
+
 int option_set(const struct option *option, void *values, const char *text)
 {
 	static int (*const setters[])(const struct option *, void *, const char *) = {
-		[OPTION_COUNT] = set_count,	  [OPTION_SIZE] = set_size,
-		[OPTION_DURATION] = set_duration, [OPTION_BOOL] = set_bool,
-		[OPTION_RANGE] = set_range,	  [OPTION_MODE] = set_count,
-		[OPTION_PATH] = set_string,	  [OPTION_ADDRESS] = set_string,
-		[OPTION_LISTEN] = set_string,	  [OPTION_GROUP] = set_string,
-		[OPTION_USER] = set_string,	  [OPTION_METHOD] = set_string,
-		[OPTION_JSON] = set_string,	  [OPTION_NICE] = set_nice,
-		[OPTION_UMASK] = set_umask,	  [OPTION_LIMIT] = set_limit,
+		[OPTION_COUNT] = set_count,
+		[OPTION_SIZE] = set_size,
+		[OPTION_DURATION] = set_duration,
+		[OPTION_BOOL] = set_bool,
+		[OPTION_RANGE] = set_range,
+		[OPTION_MODE] = set_count,
+		[OPTION_PATH] = set_string,
+		[OPTION_ADDRESS] = set_string,
+		[OPTION_LISTEN] = set_string,
+		[OPTION_URL] = set_string,
+		[OPTION_GROUP] = set_string,
+		[OPTION_USER] = set_string,
+		[OPTION_METHOD] = set_string,
+		[OPTION_JSON] = set_string,
+		[OPTION_NICE] = set_nice,
+		[OPTION_UMASK] = set_umask,
+		[OPTION_LIMIT] = set_limit,
 		[OPTION_REQUESTS] = set_requests,
+		[OPTION_PERCENTAGE] = set_percentage,
+		[OPTION_THRESHOLD] = set_threshold,
 	};
 	static_assert(ARRAY_SIZE(setters) == OPTION_COMMAND, "a setter for each type");
 
@@ -258,6 +294,22 @@ static void print_umask(uint64_t mask, struct buf *out)
 		buf_printf(out, "%04o", (unsigned)mask);
 }
 
+static void print_percentage(unsigned thousandths, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_percentage(thousandths, text);
+	buf_printf(out, "%s", text);
+}
+
+static void print_threshold(const struct value_threshold *threshold, struct buf *out)
+{
+	char text[VALUE_TEXT_MAX];
+
+	value_format_threshold(threshold, text);
+	buf_printf(out, "%s", text);
+}
+
 static void print_word(const struct option *option, const void *values, struct buf *out)
 {
 	unsigned number;
@@ -292,6 +344,7 @@ void option_print(const struct option *option, const void *values, struct buf *o
 	case OPTION_PATH:
 	case OPTION_ADDRESS:
 	case OPTION_LISTEN:
+	case OPTION_URL:
 	case OPTION_GROUP:
 	case OPTION_USER:
 	case OPTION_METHOD:
@@ -309,6 +362,12 @@ void option_print(const struct option *option, const void *values, struct buf *o
 		break;
 	case OPTION_REQUESTS:
 		print_requests(*(const unsigned *)field, out);
+		break;
+	case OPTION_PERCENTAGE:
+		print_percentage(*(const unsigned *)field, out);
+		break;
+	case OPTION_THRESHOLD:
+		print_threshold(field, out);
 		break;
 	default:
 		if (option_is_list(option->type))
@@ -364,6 +423,13 @@ void option_print_allowed(const struct option *option, struct buf *out)
 			   "an address of this machine such as 127.0.0.1:9464 or [::1]:9464, or "
 			   "unix: and an absolute path, or empty");
 		break;
+	case OPTION_URL:
+		buf_printf(out, "unix: and the absolute path of a socket, or http://IP:PORT/PATH "
+				"with an IP "
+				"of this machine in numbers, such as "
+				"http://127.0.0.1:9093/api/v2/alerts, or "
+				"empty");
+		break;
 	case OPTION_GROUP:
 	case OPTION_USER:
 		buf_printf(out,
@@ -389,6 +455,16 @@ void option_print_allowed(const struct option *option, struct buf *out)
 		break;
 	case OPTION_JSON:
 		buf_printf(out, "one JSON value, or empty");
+		break;
+	case OPTION_PERCENTAGE:
+		buf_printf(out, "a percentage from ");
+		print_percentage((unsigned)option->min, out);
+		buf_printf(out, " to ");
+		print_percentage((unsigned)option->max, out);
+		break;
+	case OPTION_THRESHOLD:
+		buf_printf(out, "a number above 0, a percentage, a factor or a duration such as "
+				"5, 10%%, 14.4x or 500ms");
 		break;
 	default:
 		if (option_is_list(option->type))

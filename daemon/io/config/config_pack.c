@@ -1,6 +1,7 @@
 #include "daemon/io/config/config_pack.h"
 
 #include "daemon/io/base/pack_named.h"
+#include "daemon/io/config/config_alert.h"
 #include "daemon/io/config/config_option.h"
 #include "daemon/io/config/config_source.h"
 
@@ -156,16 +157,21 @@ static void pack_pool(const struct config *config, unsigned index, struct buf *o
 	pack_head(&section, 0, out);
 }
 
-/* Whether a file sets anything in the row of that code. */
-static bool is_code_set(const struct config *config, enum errcode code)
+/* Whether a file sets anything in that section of [error] or [alert]. */
+static bool is_set(const struct config *config, enum option_section section, unsigned of)
 {
 	struct config_origin origin;
 
 	for (enum option_id id = 0; id < OPTION_ID_COUNT_; id++)
-		if (option_get(id)->section == SECTION_ERROR &&
-		    config_source_of(config, SECTION_ERROR, code, CONFIG_KEY_OPTION, id, &origin))
+		if (option_get(id)->section == section &&
+		    config_source_of(config, section, of, CONFIG_KEY_OPTION, id, &origin))
 			return true;
 	return false;
+}
+
+static bool is_code_set(const struct config *config, enum errcode code)
+{
+	return is_set(config, SECTION_ERROR, code);
 }
 
 static void pack_codes(const struct config *config, struct buf *out)
@@ -182,6 +188,23 @@ static void pack_codes(const struct config *config, struct buf *out)
 						.defaults = &defaults.rows[code]};
 
 		if (is_code_set(config, code))
+			pack_head(&section, 0, out);
+	}
+}
+
+static void pack_alerts(const struct config *config, struct buf *out)
+{
+	for (unsigned i = 0; i < config->alert_count; i++) {
+		struct config_alert defaults = {.rule_kind = config->alerts[i].rule_kind};
+		const struct section section = {.config = config,
+						.section = SECTION_ALERT,
+						.of = i,
+						.name = config->alerts[i].name,
+						.values = &config->alerts[i],
+						.defaults = &defaults};
+
+		config_alert_take_defaults(&defaults);
+		if (is_set(config, SECTION_ALERT, i))
 			pack_head(&section, 0, out);
 	}
 }
@@ -204,10 +227,13 @@ void config_pack(const struct config *config, const struct config_pool *pool, st
 	}
 	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++)
 		count += is_code_set(config, code);
+	for (unsigned i = 0; i < config->alert_count; i++)
+		count += is_set(config, SECTION_ALERT, i);
 	pack_array(out, count);
 	pack_head(&daemon, 0, out);
 	pack_head(&http, 0, out);
 	for (unsigned i = 0; i < config->pool_count; i++)
 		pack_pool(config, i, out);
 	pack_codes(config, out);
+	pack_alerts(config, out);
 }

@@ -101,6 +101,46 @@ static void enter_error(struct config_draft *draft, unsigned line, const char *n
 	}
 }
 
+/* The index of the rule of that name, or alert_count. */
+static size_t find_alert(const struct config *config, const char *name)
+{
+	size_t i = 0;
+
+	while (i < config->alert_count && strcmp(config->alerts[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static void enter_alert(struct config_draft *draft, unsigned line, const char *name)
+{
+	struct config *config = draft->config;
+	size_t i = find_alert(config, name);
+
+	if (!is_pool_name(name)) {
+		config_fault(
+			&draft->faults, config_draft_origin(draft, line),
+			"alert name: found \"%.*s\", allowed are 1 to %d of the characters a-z, "
+			"0-9, _ and -, beginning with a letter, but not \"poold\"",
+			config_shown_len(name), name, CONFIG_NAME_MAX);
+		return;
+	}
+	if (i == ALERT_RULES_MAX) {
+		config_fault(&draft->faults, config_draft_origin(draft, line),
+			     CONFIG_TITLE ": found more than %d rules, allowed are %d at most, the "
+					  "built-in ones included",
+			     CONFIG_TITLE_ARGS(SECTION_ALERT, name), ALERT_RULES_MAX,
+			     ALERT_RULES_MAX);
+		return;
+	}
+	if (i == config->alert_count &&
+	    config_draft_add_alert(config, ALERT_KIND_COUNT_, name) < 0) {
+		draft->error = -ENOMEM;
+		return;
+	}
+	draft->values = &config->alerts[i];
+	enter_section(draft, line, SECTION_ALERT, config->alerts[i].name, &draft->alerts[i]);
+}
+
 /* The section with that first word, or SECTION_COUNT_. */
 static enum option_section find_section(const char *word, size_t len)
 {
@@ -125,7 +165,7 @@ static void report_unknown_section(struct config_draft *draft, unsigned line, co
 	else
 		config_fault(&draft->faults, config_draft_origin(draft, line),
 			     "section: found [%.*s], allowed are [daemon], [pool NAME], "
-			     "[breaker NAME], [retry NAME], [error NAME] and [http]",
+			     "[breaker NAME], [retry NAME], [error NAME], [http] and [alert NAME]",
 			     config_shown_len(name), name);
 	buf_free(&hint);
 }
@@ -145,6 +185,8 @@ static void on_section(void *user, unsigned line, const char *name)
 		enter_section(draft, line, section, "", &draft->daemon);
 	} else if (section == SECTION_ERROR) {
 		enter_error(draft, line, rest);
+	} else if (section == SECTION_ALERT) {
+		enter_alert(draft, line, rest);
 	} else if (section != SECTION_COUNT_ && !option_section_is_single(section)) {
 		enter_pool(draft, line, section, rest);
 	} else {

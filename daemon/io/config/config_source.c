@@ -89,6 +89,8 @@ static void add_all(struct config_sources *sources, const struct config_draft *d
 	for (enum errcode code = ERR_NONE + 1; code < ERR_COUNT_; code++)
 		add_code(sources, draft, code);
 	add_options(sources, SECTION_HTTP, 0, draft->daemon.options);
+	for (unsigned i = 0; i < draft->config->alert_count; i++)
+		add_options(sources, SECTION_ALERT, i, draft->alerts[i].options);
 }
 
 int config_sources_keep(struct config_draft *draft)

@@ -17,8 +17,8 @@ int config_sources_keep(struct config_draft *draft);
 /* Takes NULL. */
 void config_sources_free(struct config_sources *sources);
 
-/* Where that key of a section was set.  `of`: the index of the pool, or in [error NAME] the code;
- * else 0.  False: nowhere, so that the value is the default. */
+/* Where that key of a section was set.  `of`: the index of the pool or of the rule of alerts, or
+ * in [error NAME] the code; else 0.  False: nowhere, so that the value is the default. */
 bool config_source_of(const struct config *config, enum option_section section, unsigned of,
 		      enum config_key_kind kind, unsigned index, struct config_origin *ret);
 

@@ -4,12 +4,14 @@
 
 #include <string.h>
 
-#define FIELD_DAEMON  struct config_daemon
-#define FIELD_POOL    struct config_pool
-#define FIELD_BREAKER struct config_breaker
-#define FIELD_RETRY   struct config_retry
-#define FIELD_ERROR   struct policy_row
-#define FIELD_HTTP    struct config_http
+/* The field has the name of the key, but for alerts: `for` can be none. */
+#define OFFSET_DAEMON(key)  offsetof(struct config_daemon, key)
+#define OFFSET_POOL(key)    offsetof(struct config_pool, key)
+#define OFFSET_BREAKER(key) offsetof(struct config_breaker, key)
+#define OFFSET_RETRY(key)   offsetof(struct config_retry, key)
+#define OFFSET_ERROR(key)   offsetof(struct policy_row, key)
+#define OFFSET_HTTP(key)    offsetof(struct config_http, key)
+#define OFFSET_ALERT(key)   offsetof(struct config_alert, rule_##key)
 
 static const struct option options[] = {
 #define OPTION(section_, key_, type_, initial_, min_, max_, help_)                                 \
@@ -18,7 +20,7 @@ static const struct option options[] = {
 					.help = help_,                                             \
 					.min = min_,                                               \
 					.max = max_,                                               \
-					.offset = offsetof(FIELD_##section_, key_),                \
+					.offset = OFFSET_##section_(key_),                         \
 					.section = SECTION_##section_,                             \
 					.type = OPTION_##type_},
 #include "daemon/io/config/config.def"
@@ -49,6 +51,7 @@ const char *option_section_name(enum option_section section)
 		[SECTION_DAEMON] = "daemon",   [SECTION_POOL] = "pool",
 		[SECTION_BREAKER] = "breaker", [SECTION_RETRY] = "retry",
 		[SECTION_ERROR] = "error",     [SECTION_HTTP] = "http",
+		[SECTION_ALERT] = "alert",
 	};
 	static_assert(ARRAY_SIZE(names) == SECTION_COUNT_, "a section has no name");
 

@@ -14,6 +14,7 @@ enum option_section {
 	SECTION_RETRY,	    /* in its struct config_retry */
 	SECTION_ERROR,	    /* in a struct policy_row */
 	SECTION_HTTP,	    /* in a struct config_http */
+	SECTION_ALERT,	    /* in a struct config_alert */
 	SECTION_COUNT_
 };
 
@@ -27,6 +28,7 @@ enum option_type {
 	OPTION_PATH,
 	OPTION_ADDRESS,
 	OPTION_LISTEN,
+	OPTION_URL,
 	OPTION_GROUP,
 	OPTION_USER,
 	OPTION_METHOD,
@@ -35,6 +37,8 @@ enum option_type {
 	OPTION_UMASK,
 	OPTION_LIMIT,
 	OPTION_REQUESTS,
+	OPTION_PERCENTAGE,
+	OPTION_THRESHOLD,
 
 	OPTION_COMMAND, /* from here on lists, config_list.h */
 	OPTION_VARIABLES,
@@ -56,6 +60,8 @@ enum option_type {
 	OPTION_STRATEGY,
 	OPTION_BACKOFF,
 	OPTION_FAILOVER,
+	OPTION_ALERT_KIND,
+	OPTION_ALERT_SEVERITY,
 	OPTION_TYPE_COUNT_
 };
 
@@ -69,7 +75,8 @@ enum option_id {
 
 struct option {
 	const char *key;
-	const char *initial; /* the default as text; NULL: that of each error in errcode.def */
+	const char *initial; /* the default as text; NULL: that of each error in errcode.def, or of
+				each kind of alert in alert_rule.def */
 	const char *help;
 	uint64_t min, max;
 	size_t offset; /* of the value in its section's struct */

@@ -82,6 +82,71 @@ int value_parse_duration(const char *text, usec_t *ret_usec)
 	return 0;
 }
 
+/* Reads a number with at most 3 digits behind its point, as thousandths. */
+static int parse_decimal(const char *text, uint64_t *ret_thousandths, const char **ret_rest)
+{
+	uint64_t number, scale = 1000;
+	const char *rest;
+	int r;
+
+	r = parse_digits(text, &number, &rest);
+	if (r < 0)
+		return r;
+	if (number >= UINT64_MAX / scale)
+		return -ERANGE;
+	number *= scale;
+	if (*rest == '.') {
+		for (rest++; *rest >= '0' && *rest <= '9' && scale > 1; rest++) {
+			scale /= 10;
+			number += scale * (uint64_t)(*rest - '0');
+		}
+		if (scale == 1000 || (*rest >= '0' && *rest <= '9'))
+			return -EINVAL;
+	}
+	*ret_thousandths = number;
+	*ret_rest = rest;
+	return 0;
+}
+
+int value_parse_threshold(const char *text, struct value_threshold *ret_threshold)
+{
+	static const char *const units[] = {
+		[VALUE_PLAIN] = "", [VALUE_PERCENT] = "%", [VALUE_TIMES] = "x"};
+	uint64_t number;
+	const char *rest;
+	int r;
+
+	r = parse_decimal(text, &number, &rest);
+	if (r < 0)
+		return r;
+	for (enum value_unit unit = 0; unit < ARRAY_SIZE(units); unit++)
+		if (strcmp(rest, units[unit]) == 0) {
+			*ret_threshold = (struct value_threshold){number, unit};
+			return 0;
+		}
+	r = value_parse_duration(text, &number);
+	if (r == 0)
+		*ret_threshold = (struct value_threshold){number, VALUE_DURATION};
+	return r;
+}
+
+int value_parse_percentage(const char *text, unsigned *ret_thousandths)
+{
+	uint64_t number;
+	const char *rest;
+	int r;
+
+	r = parse_decimal(text, &number, &rest);
+	if (r < 0)
+		return r;
+	if (*rest != '\0')
+		return -EINVAL;
+	if (number > 100000)
+		return -ERANGE;
+	*ret_thousandths = (unsigned)number;
+	return 0;
+}
+
 int value_parse_size(const char *text, size_t *ret_size)
 {
 	uint64_t size;
@@ -256,6 +321,36 @@ void value_format_limit(uint64_t limit, char text[static VALUE_TEXT_MAX])
 		memcpy(text, "none", sizeof("none"));
 	else
 		value_format_size((size_t)limit, text);
+}
+
+/* The number without zeros at its end, and what follows it. */
+static void format_decimal(uint64_t thousandths, const char *unit, char text[static VALUE_TEXT_MAX])
+{
+	int len = snprintf(text, VALUE_TEXT_MAX, "%" PRIu64 ".%03u", thousandths / 1000,
+			   (unsigned)(thousandths % 1000));
+
+	while (text[len - 1] == '0')
+		len--;
+	if (text[len - 1] == '.')
+		len--;
+	snprintf(text + len, VALUE_TEXT_MAX - (size_t)len, "%s", unit);
+}
+
+void value_format_threshold(const struct value_threshold *threshold,
+			    char text[static VALUE_TEXT_MAX])
+{
+	static const char *const units[] = {
+		[VALUE_PLAIN] = "", [VALUE_PERCENT] = "%", [VALUE_TIMES] = "x"};
+
+	if (threshold->unit == VALUE_DURATION)
+		value_format_duration(threshold->thousandths, text);
+	else
+		format_decimal(threshold->thousandths, units[threshold->unit], text);
+}
+
+void value_format_percentage(unsigned thousandths, char text[static VALUE_TEXT_MAX])
+{
+	format_decimal(thousandths, "", text);
 }
 
 static bool is_blank(char c)

@@ -43,11 +43,34 @@ int value_parse_limit(const char *text, uint64_t *ret_limit);
 #define VALUE_REQUESTS_MAX    1000000
 int value_parse_requests(const char *text, unsigned *ret_requests);
 
+/*
+ * A threshold: a number with up to 3 digits behind its point, and what it counts.  A duration is in
+ * ms, so that its thousandths are µs.
+ */
+enum value_unit {
+	VALUE_PLAIN = 0, /* "5" */
+	VALUE_PERCENT,	 /* "12.5%" */
+	VALUE_TIMES,	 /* "14.4x" */
+	VALUE_DURATION	 /* "500ms" */
+};
+
+struct value_threshold {
+	uint64_t thousandths;
+	enum value_unit unit;
+};
+
+int value_parse_threshold(const char *text, struct value_threshold *ret_threshold);
+/* A percentage without its sign, in thousandths: "99.95" is 99950. */
+int value_parse_percentage(const char *text, unsigned *ret_thousandths);
+
 /* The shortest text that the parser reads back to the same value. */
 void value_format_duration(usec_t usec, char text[static VALUE_TEXT_MAX]);
 void value_format_size(size_t size, char text[static VALUE_TEXT_MAX]);
 void value_format_limit(uint64_t limit, char text[static VALUE_TEXT_MAX]);
 void value_format_requests(unsigned requests, char text[static VALUE_TEXT_MAX]);
+void value_format_threshold(const struct value_threshold *threshold,
+			    char text[static VALUE_TEXT_MAX]);
+void value_format_percentage(unsigned thousandths, char text[static VALUE_TEXT_MAX]);
 
 /*
  * Splits a command into words as a shell does: spaces and tabs separate words; '...' keeps all

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Above the number of every word. */
-#define NUMBERS_MAX 16
+#define NUMBERS_MAX 32
 
 static const char *const dialects[] = {
 	[DIALECT_POOLD] = "poold",
@@ -33,7 +33,8 @@ static_assert(ARRAY_SIZE(dialects) == DIALECT_COUNT_, "a dialect has no word");
 static_assert(ARRAY_SIZE(outputs) == OUTPUT_COUNT_, "an output has no word");
 static_assert(ARRAY_SIZE(cgroups) == CGROUPS_COUNT_, "a choice has no word");
 static_assert(ARRAY_SIZE(breaker_modes) == BREAKER_MODE_COUNT_, "a mode has no word");
-static_assert(LOG_LEVEL_DEBUG < NUMBERS_MAX && BACKOFF_KIND_COUNT_ <= NUMBERS_MAX,
+static_assert(ALERT_KIND_COUNT_ <= NUMBERS_MAX && LOG_LEVEL_DEBUG < NUMBERS_MAX &&
+		      BACKOFF_KIND_COUNT_ <= NUMBERS_MAX,
 	      "NUMBERS_MAX is too small");
 
 bool option_is_word(enum option_type type)
@@ -82,6 +83,10 @@ const char *option_word(enum option_type type, unsigned number)
 		return number < ERRBACKOFF_COUNT_ ? errbackoff_name(number) : NULL;
 	case OPTION_FAILOVER:
 		return number < FAILOVER_COUNT_ ? errfailover_name(number) : NULL;
+	case OPTION_ALERT_KIND:
+		return number < ALERT_KIND_COUNT_ ? alert_kind_name(number) : NULL;
+	case OPTION_ALERT_SEVERITY:
+		return number < ALERT_SEVERITY_COUNT_ ? alert_severity_name(number) : NULL;
 	default:
 		return own_word(type, number);
 	}

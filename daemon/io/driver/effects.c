@@ -199,6 +199,7 @@ static void do_session(struct driver *driver, const struct effect *effect)
 				    session_alias(driver, engine_session_user(driver->engine, slot),
 						  engine_session_name(driver->engine, slot), alias),
 				    session_reason_name(reason));
+	driver->stats.sessions_lost += !effect->session.has_begun && reason == SESSION_LOST;
 	notify_session(driver, effect);
 }
 

@@ -34,6 +34,7 @@
 /* Room for how a worker ended, the step of its start, and its last line. */
 #define START_FAULT_MAX (LIFE_END_MAX + 512)
 
+struct alerting;
 struct forkserver;
 struct guard;
 
@@ -88,6 +89,9 @@ struct driver {
 	struct start_fault *start_faults;   /* of each pool */
 	struct last_failure *last_failures; /* of each pool */
 	struct overloads overloads;
+
+	/* Of folder observe: the alerts; NULL: there are none. */
+	struct alerting *alerting;
 
 	/* The owner's, set before driver_start. */
 	void (*on_change)(void *owner);	 /* the health of a pool or the number of its workers

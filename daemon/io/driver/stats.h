@@ -27,6 +27,8 @@
 	COUNTER(output_dropped, "lines of workers that were over their output_rate, not logged")   \
 	COUNTER(log_lines_held,                                                                    \
 		"lines about requests and connections that were too many in a second, not logged") \
+	COUNTER(sessions_lost, "times a session lost its state as its worker ended")               \
+	COUNTER(alerts_undelivered, "alerts that alert_command or alert_url did not take at once") \
 	COUNTER(stalls, "times the daemon's loop stood still for more than 100 ms")                \
 	COUNTER(stalled_ms, "milliseconds in which it stood still")
 

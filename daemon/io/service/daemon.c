@@ -9,6 +9,7 @@
 #include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/http.h"
 #include "daemon/io/frontend/listener.h"
+#include "daemon/io/observe/alerting.h"
 #include "daemon/io/service/signals.h"
 #include "daemon/io/service/watch.h"
 #include "daemon/io/worker/guard.h"
@@ -42,6 +43,7 @@ struct daemon {
 	struct guard guard;
 	struct loop loop;
 	struct driver driver;
+	struct alerting alerting;
 	struct frontend frontend;
 	struct listener listener;
 	struct http http;
@@ -379,6 +381,7 @@ static int serve(struct daemon *daemon)
 	set_timers(daemon);
 	watch_files(daemon);
 	driver_start(&daemon->driver);
+	alerting_start(&daemon->alerting);
 	on_change(daemon);
 	r = guard_watch(&daemon->guard, &daemon->loop,
 			daemon->driver.confine.cgroups.base[0] != '\0', on_change, daemon);
@@ -408,7 +411,10 @@ static int run_loop(struct daemon *daemon)
 		daemon->driver.on_stopped = on_stopped;
 		daemon->driver.owner = daemon;
 		frontend_init(&daemon->frontend, &daemon->driver, on_place, daemon);
-		r = serve(daemon);
+		r = alerting_init(&daemon->alerting, &daemon->driver);
+		if (r == 0)
+			r = serve(daemon);
+		alerting_done(&daemon->alerting);
 		driver_done(&daemon->driver);
 	}
 	loop_done(&daemon->loop);
