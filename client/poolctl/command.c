@@ -312,7 +312,10 @@ const struct command commands[] = {
 	{.name = "pools",
 	 .arguments = "[POOL]",
 	 .summary = "all pools with their limits, counters and latencies",
-	 .help = "RATE, OK%, P50, P99 and WAIT are of the last minute, as in poolctl status.\n"
+	 .help = "RATE, OK%, P50, P99 and WAIT are of the last minute, as in poolctl status.  So\n"
+		 "are FOR, what requests waited for most of that time: workers_busy,\n"
+		 "worker_starting, turn (of the session or key), retry_delay, client; PEAK, the\n"
+		 "longest queue; ALL BUSY, how long no worker was free.\n"
 		 "With --json there are windows of 10 s, 1, 5 and 15 min and since the start.\n",
 	 .arg_max = 1,
 	 .run = run_report,

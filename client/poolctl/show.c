@@ -21,7 +21,8 @@ static const struct column status_columns[] = {
 static void status_row(struct table *table, const json_t *pool)
 {
 	const json_t *workers = json_object_get(pool, "workers");
-	char min[UNIT_TEXT_MAX];
+	char min[UNIT_TEXT_MAX], busy[UNIT_TEXT_MAX], max[UNIT_TEXT_MAX];
+	char queued[UNIT_TEXT_MAX], limit[UNIT_TEXT_MAX];
 	double working = field_number(workers, "ready") + field_number(workers, "busy");
 
 	table_cell(table, "%s", field_text(pool, "name"));
@@ -31,8 +32,10 @@ static void status_row(struct table *table, const json_t *pool)
 		table_cell(table, "%.0f of %s", working, field_count(min, workers, "min"));
 	else
 		table_cell(table, "-");
-	field_count_cell(table, workers, "busy");
-	field_count_cell(table, pool, "queued");
+	table_cell(table, "%s of %s", field_count(busy, workers, "busy"),
+		   field_count(max, workers, "max"));
+	table_cell(table, "%s of %s", field_count(queued, pool, "queued"),
+		   field_count(limit, pool, "queue_max"));
 	field_count_cell(table, pool, "running");
 	show_window_cells(table, json_object_get(pool, "last_minute"));
 	field_count_cell(table, pool, "total");
@@ -210,11 +213,11 @@ void show_health(const json_t *health, const char *wanted)
 /* --- pools --- */
 
 static const struct column pool_columns[] = {
-	{"POOL", false},    {"STATUS", false}, {"WORKERS", true},  {"QUEUED", true},
-	{"RUNNING", true},  {"TIMEOUT", true}, {"REQUESTS", true}, {"FAILED", true},
-	{"RETRIED", true},  {"CRASHES", true}, {"RATE", true},	   {"OK%", true},
-	{"P50", true},	    {"P99", true},     {"WAIT", true},	   {"RESTART", false},
-	{"COMMAND", false},
+	{"POOL", false},   {"STATUS", false},  {"WORKERS", true},  {"QUEUED", true},
+	{"RUNNING", true}, {"TIMEOUT", true},  {"REQUESTS", true}, {"FAILED", true},
+	{"RETRIED", true}, {"CRASHES", true},  {"RATE", true},	   {"OK%", true},
+	{"P50", true},	   {"P99", true},      {"WAIT", true},	   {"FOR", false},
+	{"PEAK", true},	   {"ALL BUSY", true}, {"RESTART", false}, {"COMMAND", false},
 };
 
 /* State and progress of the rolling restart. */
@@ -251,6 +254,7 @@ static void pool_row(struct table *table, const json_t *pool)
 	field_count_cell(table, counters, "retried");
 	field_count_cell(table, counters, "worker_crashes");
 	show_window_cells(table, json_object_get(windows, "1m"));
+	show_wait_cells(table, json_object_get(windows, "1m"));
 	roll_cell(table, json_object_get(pool, "roll"));
 	table_cell(table, "%s", field_text(pool, "command"));
 }

@@ -45,6 +45,10 @@ void show_drained(const json_t *result, const char *wanted);
 /* Five cells for a window of a pool: RATE, OK%, P50, P99, WAIT. */
 void show_window_cells(struct table *table, const json_t *window);
 
+/* Three more: for what most of the time was waited, the longest queue, and how long no worker was
+ * free. */
+void show_wait_cells(struct table *table, const json_t *window);
+
 /* One event as one line: its number, time, kind, and a sentence. */
 void show_event(const json_t *event);
 /* Whether it names the pool (NULL: any) and came then or later.  A gap is of every pool. */

@@ -39,6 +39,35 @@ void show_window_cells(struct table *table, const json_t *window)
 	field_duration_cell(table, json_object_get(latency, "queue"), "p99");
 }
 
+/* The cause for which requests waited longest in all, and its share. */
+static void cause_cell(struct table *table, json_t *waits)
+{
+	double sum = 0, most = 0;
+	const char *cause = NULL, *name;
+	json_t *wait;
+
+	json_object_foreach (waits, name, wait) {
+		double span = field_number(wait, "sum_ms");
+
+		sum += span;
+		if (span <= most)
+			continue;
+		most = span;
+		cause = name;
+	}
+	if (cause)
+		table_cell(table, "%s %.0f%%", cause, 100 * most / sum);
+	else
+		table_cell(table, "-");
+}
+
+void show_wait_cells(struct table *table, const json_t *window)
+{
+	cause_cell(table, json_object_get(window, "waits"));
+	field_count_cell(table, window, "queue_high");
+	field_duration_cell(table, window, "all_busy_ms");
+}
+
 static const struct column method_columns[] = {
 	{"POOL", false}, {"METHOD", false}, {"RATE", true},	{"OK%", true},
 	{"P50", true},	 {"P99", true},	    {"REQUESTS", true}, {"FAILED", true},

@@ -6,6 +6,7 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
+	engine_count_wait(engine, request, WAIT_RETRY);
 	if (engine_is_barred(request)) {
 		engine_bar(engine, request);
 		return;
@@ -17,6 +18,7 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 	request_move(request, REQUEST_QUEUED);
 	pool->delayed--;
 	pool_enqueue(pool, request, front ? QUEUE_FRONT : QUEUE_BACK);
+	window_queued(pool->window, engine->now, pool->queue.len);
 	/* The first one that waits may show that a worker is wanted. */
 	engine->levels_moved |= pool->queue.len == 1 && pool_at_work(pool) == 0;
 	/* Another one that comes back to where nobody is looks for a place elsewhere. */
@@ -27,6 +29,18 @@ void engine_enqueue(struct engine *engine, struct request *request, bool front)
 	engine_plan_leave(engine, request);
 	engine_arm_request(engine, request);
 	engine_mark_pool_dirty(engine, pool);
+}
+
+void engine_count_queue_wait(struct engine *engine, struct request *request)
+{
+	const struct pool *pool = &engine->pools[request->run.pool];
+	usec_t until = pool_at_work(pool) == 0 ? engine->now : pool->manned_since;
+
+	if (until > request->waits_from) {
+		window_waited(pool->window, engine->now, WAIT_START, until - request->waits_from);
+		request->waits_from = until;
+	}
+	engine_count_wait(engine, request, WAIT_BUSY);
 }
 
 static usec_t attempt_due(const struct engine *engine, const struct pool *pool)
@@ -72,6 +86,10 @@ static void send_request(struct engine *engine, struct request *request, struct 
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
+	if (pool->manned_since > request->waits_from)
+		engine_count_queue_wait(engine, request);
+	else
+		engine_count_wait(engine, request, WAIT_BUSY);
 	pool_take(pool, request);
 	request_move(request, REQUEST_SENT);
 	request->run.attempt = worker_add_attempt(worker, request, engine->now);
@@ -231,7 +249,7 @@ static void release(struct engine *engine, struct request *request)
 	pool->running--;
 	pool->delayed++;
 	request->run.attempt = NULL;
-	request->due = engine->now;
+	request->due = request->waits_from = engine->now;
 	request_move(request, REQUEST_DELAYED);
 }
 

@@ -25,6 +25,7 @@ static void leave_queue(struct engine *engine, struct request *request)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
+	engine_count_queue_wait(engine, request);
 	pool_dequeue(pool, request);
 	engine->levels_moved |= pool_at_work(pool) == 0;
 	stand_aside(engine, request);
@@ -34,6 +35,7 @@ static void come_back(struct engine *engine, struct request *request)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
 
+	engine_count_wait(engine, request, WAIT_CLIENT);
 	list_remove(&pool->held, &request->in_queue);
 	request_move(request, REQUEST_QUEUED);
 	pool_enqueue(pool, request, QUEUE_RETURN);

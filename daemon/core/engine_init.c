@@ -117,8 +117,9 @@ static void init_pool(struct engine *engine, uint32_t index, const struct pool_s
 		worker_init(&workers[n], slot, index,
 			    attempts + (size_t)slot * WORKER_ATTEMPTS_MAX);
 	}
-	pool_init(&engine->pools[index], index, settings, workers, circuits, window,
+	pool_init(&engine->pools[index], index, settings, workers, circuits,
 		  prng_next(&engine->prng), engine->now);
+	pool_attach_window(&engine->pools[index], window, engine->now);
 	queue_attach(&engine->pools[index].queue, index, &engine->lanes, &engine->shares,
 		     settings->queue_per_user);
 	engine->has_chains |= settings->fallback_count > 0;

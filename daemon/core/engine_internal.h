@@ -104,6 +104,18 @@ static inline unsigned engine_window_method(unsigned entry)
 	return entry < WINDOW_METHODS ? entry : WINDOW_OTHER_METHODS;
 }
 
+/* Counts the time for which the request has waited because of that. */
+static inline void engine_count_wait(struct engine *engine, struct request *request,
+				     enum window_wait cause)
+{
+	usec_t span = engine->now - request->waits_from;
+
+	if (span == 0)
+		return;
+	window_waited(engine->pools[request->run.pool].window, engine->now, cause, span);
+	request->waits_from = engine->now;
+}
+
 /* Counts a request that goes on from the pool to a fallback. */
 static inline void engine_count_failover(const struct engine *engine, struct pool *pool)
 {
@@ -138,6 +150,8 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 	bool lacked = pool_lacks_workers(pool);
 
 	pool_move_worker(pool, worker, state, engine->now);
+	if (at_work == 0 && pool_at_work(pool) > 0)
+		pool->manned_since = engine->now;
 	engine->levels_moved |=
 		(at_work == 0) != (pool_at_work(pool) == 0) || lacked != pool_lacks_workers(pool);
 	engine_touch(engine, worker);
@@ -188,6 +202,10 @@ enum executed engine_ran(const struct request *request);
 void engine_fail_all(struct engine *engine);
 
 /* --- engine_attempt.c: queue, worker, answer --- */
+
+/* The request leaves the queue: counts what it waited for there, a worker that had to start or busy
+ * ones. */
+void engine_count_queue_wait(struct engine *engine, struct request *request);
 
 /* Puts a DELAYED request into its pool's queue, at the end of its priority class or (`front`)
  * at its head. */

@@ -10,6 +10,9 @@ static void finish(struct engine *engine, struct request *request)
 
 	assert(request->state == REQUEST_DELAYED || request->state == REQUEST_WAITING);
 	assert(!request->run.has_permit);
+	if (request->waits_from != engine->now)
+		engine_count_wait(engine, request,
+				  request->state == REQUEST_WAITING ? WAIT_TURN : WAIT_RETRY);
 	if (request->state == REQUEST_DELAYED)
 		pool->delayed--;
 	if (request->is_deferred) {
@@ -58,13 +61,17 @@ static void count_result(struct engine *engine, const struct request *request,
 			 enum result_source source)
 {
 	struct pool *pool = &engine->pools[request->run.pool];
-	unsigned entry = source == RESULT_WORKER ? request->run.entry : entry_of(engine, request);
 
 	pool->stats.succeeded++;
 	if (request->run.level > 0)
 		pool->stats.degraded++;
 	hist_add(&pool->stats.total_time, usec_sub(engine->now, request->submitted));
-	window_answered(pool->window, engine->now, engine_window_method(entry));
+	if (source == RESULT_WORKER)
+		window_answered(pool->window, engine_window_method(request->run.entry));
+	else
+		window_count(pool->window, engine->now,
+			     engine_window_method(entry_of(engine, request)), WINDOW_ANSWERED,
+			     ERR_NONE);
 	if (failing_succeed(&pool->failing, engine->now, request->user, request->client))
 		note_failing(engine);
 }
@@ -287,14 +294,17 @@ void engine_detach(struct engine *engine, struct request *request)
 		engine_give_up_attempt(engine, request);
 		engine_outcome(engine, request, OUTCOME_NEUTRAL);
 		request->run.attempt = NULL;
+		request->waits_from = engine->now;
 		pool->running--;
 		engine_finish_drain(engine, &engine->workers[request->run.worker]);
 		break;
 	case REQUEST_QUEUED:
+		engine_count_queue_wait(engine, request);
 		pool_dequeue(pool, request);
 		engine->levels_moved |= pool->queue.len == 0 && pool_at_work(pool) == 0;
 		break;
 	case REQUEST_HELD:
+		engine_count_wait(engine, request, WAIT_CLIENT);
 		list_remove(&pool->held, &request->in_queue);
 		break;
 	case REQUEST_FREE:
@@ -447,6 +457,7 @@ static void open_request(struct engine *engine, struct request *request,
 		.method = event->submit.method,
 		.key_name = event->submit.key,
 		.submitted = engine->now,
+		.waits_from = engine->now,
 		.deadline = usec_add(engine->now, event->submit.timeout),
 	};
 	heap_entry_init(&request->timer);
@@ -458,6 +469,8 @@ static void open_request(struct engine *engine, struct request *request,
 
 void engine_begin(struct engine *engine, struct request *request)
 {
+	if (request->state == REQUEST_WAITING)
+		engine_count_wait(engine, request, WAIT_TURN);
 	request_move(request, REQUEST_DELAYED);
 	request->due = engine->now;
 	engine->pools[request->run.pool].delayed++;

@@ -445,12 +445,14 @@ bool engine_transfer_attempt(struct engine *engine, struct request *request)
 		return false;
 	key_promote(key);
 	request->run.attempt->request = heir;
+	engine_count_wait(engine, heir, WAIT_TURN);
 	heir->run = request->run;
 	request_move(heir, REQUEST_SENT);
 	engine_arm_request(engine, heir);
 	request->run.has_permit = false;
 	request->run.attempt = NULL;
 	request->key = NULL;
+	request->waits_from = engine->now;
 	request_move(request, REQUEST_DELAYED);
 	engine->pools[request->run.pool].delayed++;
 	return true;

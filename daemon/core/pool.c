@@ -45,9 +45,19 @@ unsigned pool_slots(const struct pool_settings *settings)
 	return settings->workers_max == 0 ? 0 : most + out_max(most);
 }
 
+static void init_lists(struct pool *pool)
+{
+	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
+		list_init(&pool->states[i]);
+	list_init(&pool->open);
+	list_init(&pool->behind);
+	list_init(&pool->held);
+	for (unsigned i = 0; i < pool->slots; i++)
+		list_push_back(&pool->states[WORKER_TERMINATED], &pool->workers[i].in_state);
+}
+
 void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
-	       struct worker *workers, struct circuit *circuits, struct window *window,
-	       uint64_t seed, usec_t now)
+	       struct worker *workers, struct circuit *circuits, uint64_t seed, usec_t now)
 {
 	*pool = (struct pool){.settings = *settings,
 			      .index = index,
@@ -55,26 +65,24 @@ void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *se
 			      .slots = pool_slots(settings),
 			      .workers_bound = 2 * settings->workers_max,
 			      .circuits = circuits,
-			      .window = window,
 			      .circuit_max =
 				      settings->breaker_per_method ? 1 + CIRCUIT_METHODS_MAX : 1};
-	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
-		list_init(&pool->states[i]);
-	list_init(&pool->open);
-	list_init(&pool->behind);
-	list_init(&pool->held);
-	window_init(window, now);
+	init_lists(pool);
 	failing_init(&pool->failing, &settings->failing, now);
 	budget_init(&pool->budget, &settings->budget, now);
 	queue_init(&pool->queue, settings->queue_max, settings->queue_bytes_max);
 	runs_init(&pool->runs, seed);
-	for (unsigned i = 0; i < pool->slots; i++)
-		list_push_back(&pool->states[WORKER_TERMINATED], &workers[i].in_state);
 	failover_init(&pool->failover, &settings->failover, now);
 	heap_entry_init(&pool->chain_timer);
 	pool_add_circuit(pool, (struct bytes){0}, seed, now);
 	pool->health = pool_serves(pool) ? POOL_OK : POOL_DOWN;
 	pool->health_since = now;
+}
+
+void pool_attach_window(struct pool *pool, struct window *window, usec_t now)
+{
+	window_init(window, now);
+	pool->window = window;
 }
 
 static void begin_breaker(struct breaker *breaker, enum breaker_state state, usec_t now)
@@ -125,7 +133,19 @@ static void set_room(struct worker *worker, struct list *list)
 		list_push_back(list, &worker->in_room);
 }
 
-void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_state state, usec_t now)
+static bool is_none_free(const struct pool *pool)
+{
+	return pool->states[WORKER_READY].len + pool->open.len == 0;
+}
+
+/* Notes whether all workers are busy. */
+static void watch_busy(struct pool *pool, usec_t now)
+{
+	pool->none_free = is_none_free(pool);
+	window_all_busy(pool->window, now, pool->none_free && pool->states[WORKER_BUSY].len > 0);
+}
+
+static void move(struct pool *pool, struct worker *worker, enum worker_state state, usec_t now)
 {
 	assert(worker_may_move(worker->state, state));
 	list_remove(&pool->states[worker->state], &worker->in_state);
@@ -137,6 +157,14 @@ void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_stat
 		list_push_back(&pool->states[state], &worker->in_state);
 	else
 		list_push_front(&pool->states[state], &worker->in_state);
+	if (state == WORKER_BUSY)
+		window_busy(pool->window, now, pool->states[WORKER_BUSY].len);
+}
+
+void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_state state, usec_t now)
+{
+	move(pool, worker, state, now);
+	watch_busy(pool, now);
 }
 
 unsigned pool_live(const struct pool *pool)
@@ -408,10 +436,12 @@ void pool_place_worker(struct pool *pool, struct worker *worker, usec_t now)
 	bool busy = !list_empty(&worker->attempts);
 
 	if (busy && worker->state == WORKER_READY)
-		pool_move_worker(pool, worker, WORKER_BUSY, now);
+		move(pool, worker, WORKER_BUSY, now);
 	else if (!busy && worker->state == WORKER_BUSY)
-		pool_move_worker(pool, worker, WORKER_READY, now);
+		move(pool, worker, WORKER_READY, now);
 	set_room(worker, room_of(pool, worker));
+	if (is_none_free(pool) != pool->none_free)
+		watch_busy(pool, now);
 }
 
 usec_t pool_slow_after(const struct pool *pool)

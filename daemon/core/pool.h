@@ -185,14 +185,18 @@ struct pool {
 	struct pool_stats stats;
 	struct window *window; /* what ended lately */
 	struct failing failing;
+	bool none_free;	     /* no worker is READY or below its concurrency */
+	usec_t manned_since; /* when a worker was at work again, after there was none */
 };
 
 /* Initializes a pool with these settings.  `workers` are its pool_slots slots; `circuits` is memory
- * for one circuit, or with breaker_per_method for 1 + CIRCUIT_METHODS_MAX of them; `window` is
- * memory for one window. */
+ * for one circuit, or with breaker_per_method for 1 + CIRCUIT_METHODS_MAX of them.  The pool is used
+ * only after pool_attach_window. */
 void pool_init(struct pool *pool, uint32_t index, const struct pool_settings *settings,
-	       struct worker *workers, struct circuit *circuits, struct window *window,
-	       uint64_t seed, usec_t now);
+	       struct worker *workers, struct circuit *circuits, uint64_t seed, usec_t now);
+
+/* Gives the pool its window, which is initialized here. */
+void pool_attach_window(struct pool *pool, struct window *window, usec_t now);
 
 /* Changes a worker's state, which WORKER_STATES must allow, and moves it to that state's list. */
 void pool_move_worker(struct pool *pool, struct worker *worker, enum worker_state state,

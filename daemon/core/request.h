@@ -129,8 +129,9 @@ struct request {
 	usec_t submitted;
 	usec_t deadline;
 	usec_t leave_at; /* while QUEUED: when it may leave for a fallback; USEC_INFINITY: never */
-	usec_t due;	 /* while DELAYED: when the next attempt may start */
-	usec_t delay;	 /* before the last retry */
+	usec_t waits_from; /* while at no worker: since when it waits for the present cause */
+	usec_t due;	   /* while DELAYED: when the next attempt may start */
+	usec_t delay;	   /* before the last retry */
 	struct request_run run;
 	struct failure last;	   /* of the last attempt that failed */
 	struct list *line;	   /* while QUEUED: the list that holds in_queue */

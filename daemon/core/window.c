@@ -140,10 +140,22 @@ static void clear_current(struct window *window, const struct window_range range
 		       (ranges[time].high - ranges[time].low) * sizeof(current->cells[time][0]));
 }
 
+/* The time of the current second in which no worker was free; what was after it belongs to the next
+ * one that there is. */
+static void count_busy(struct window *window)
+{
+	if (window->all_busy_since == USEC_INFINITY)
+		return;
+	window->current.tally.all_busy += usec_sub(window->ends, window->all_busy_since);
+	window->all_busy_since = window->ends;
+}
+
 void window_turn(struct window *window, usec_t now)
 {
 	struct window_slot *current = &window->current;
 	struct window_range ranges[WINDOW_TIMES_];
+
+	count_busy(window);
 
 	for (unsigned time = 0; time < WINDOW_TIMES_; time++)
 		ranges[time] = range_of(current->cells[time]);
@@ -166,17 +178,20 @@ void window_init(struct window *window, usec_t now)
 	for (unsigned i = 0; i < WINDOW_METHODS; i++)
 		method_window_init(&window->methods[i]);
 	window->began = now;
+	window->all_busy_since = USEC_INFINITY;
 	window->second = now - now % SLOTS_SECOND;
 	window->ends = usec_add(window->second, SLOTS_SECOND);
 }
 
 /* --- reading --- */
 
-/* Adds the current second, of which the categories are not counted yet. */
-static void add_current(const struct window *window, struct window_counts *ret)
+/* Adds the current second, of which the categories are not counted yet, nor the present time in which
+ * no worker is free. */
+static void add_current(const struct window *window, usec_t now, struct window_counts *ret)
 {
 	struct window_tally tally = window->current.tally;
 
+	tally.all_busy += usec_sub(now, window->all_busy_since);
 	fill_categories(&window->current, tally.by_category);
 	add_counts(ret, &tally);
 }
@@ -184,7 +199,7 @@ static void add_current(const struct window *window, struct window_counts *ret)
 static void sum_since_start(const struct window *window, usec_t now, struct window_counts *ret)
 {
 	*ret = window->total;
-	add_current(window, ret);
+	add_current(window, now, ret);
 	ret->span = usec_sub(now, window->began);
 }
 
@@ -219,7 +234,9 @@ void window_sum(const struct window *window, usec_t now, usec_t length, struct w
 	else
 		sum_day(window, from, ret);
 	if (window->second >= from)
-		add_current(window, ret);
+		add_current(window, now, ret);
+	else
+		ret->all_busy += usec_sub(now, window->all_busy_since);
 	ret->span = usec_sub(now, usec_max(from, window->began));
 	ret->all_busy = usec_min(ret->all_busy, ret->span);
 }

@@ -44,12 +44,12 @@ enum window_time {
 	WINDOW_TIMES_
 };
 
-/* WAIT(NAME, "name", sentence): what a request waited for before an attempt. */
+/* WAIT(NAME, "name", sentence): what a request waited for before an attempt.  A breaker is not among
+ * them: it lets nothing wait, but refuses. */
 #define WINDOW_WAITS(WAIT)                                                                         \
 	WAIT(BUSY, "workers_busy", "all workers were busy")                                        \
 	WAIT(START, "worker_starting", "no worker was at work: one had to start")                  \
 	WAIT(TURN, "turn", "another request of its session, or with its key, came first")          \
-	WAIT(BREAKER, "breaker", "the breaker let only its probes pass")                           \
 	WAIT(RETRY, "retry_delay", "the delay before another attempt")                             \
 	WAIT(CLIENT, "client", "its client had not read the answers before it")
 
@@ -125,7 +125,8 @@ struct window {
 	struct window_counts total; /* without the current second */
 	uint64_t codes[ERR_COUNT_];
 	struct hist times[WINDOW_TIMES_]; /* since window_init, the current second included */
-	uint32_t counted;		  /* methods that the current second has, as a mask */
+	usec_t all_busy_since; /* what is not counted yet begins then; USEC_INFINITY: one is free */
+	uint32_t counted;      /* methods that the current second has, as a mask */
 	uint64_t numbers[SLOTS_COUNT];
 	uint64_t day_numbers[WINDOW_OF_DAY];
 	/* From here on nothing is read before its first use, so that no memory is touched. */
@@ -159,15 +160,6 @@ static inline void window_count(struct window *window, usec_t now, unsigned meth
 	window->methods[method].current.outcomes[outcome]++;
 }
 
-/* The same of a request of that method that was answered with a result. */
-static inline void window_answered(struct window *window, usec_t now, unsigned method)
-{
-	window_tick(window, now);
-	window->current.tally.outcomes[WINDOW_ANSWERED]++;
-	window->counted |= 1u << method;
-	window->methods[method].current.outcomes[WINDOW_ANSWERED]++;
-}
-
 /* A request waited for so long before its first attempt. */
 static inline void window_wait(struct window *window, usec_t now, usec_t span)
 {
@@ -184,6 +176,14 @@ static inline void window_run(struct window *window, usec_t now, unsigned method
 	window->current.cells[WINDOW_RUN][cell]++;
 	window->counted |= 1u << method;
 	window->methods[method].current.cells[hist_coarse_cell(cell)]++;
+}
+
+/* A request of that method was answered with a result, whose run has just been counted (window_run
+ * with the same method and time). */
+static inline void window_answered(struct window *window, unsigned method)
+{
+	window->current.tally.outcomes[WINDOW_ANSWERED]++;
+	window->methods[method].current.outcomes[WINDOW_ANSWERED]++;
 }
 
 /* A request has waited for `span` because of that. */
@@ -207,23 +207,36 @@ static inline void window_failed_over(struct window *window, usec_t now)
 	window->current.tally.failed_over++;
 }
 
-/* So many are queued, and so many workers are busy. */
-static inline void window_level(struct window *window, usec_t now, unsigned queued, unsigned busy)
+/* So many requests are queued; so many workers are busy.  What is not more than the most of the last
+ * second is left out, as that is in each window too. */
+static inline void window_queued(struct window *window, usec_t now, unsigned count)
 {
-	struct window_tally *tally = &window->current.tally;
-
+	if (count <= window->current.tally.queue_high)
+		return;
 	window_tick(window, now);
-	if (queued > tally->queue_high)
-		tally->queue_high = queued;
-	if (busy > tally->busy_high)
-		tally->busy_high = busy;
+	window->current.tally.queue_high = count;
 }
 
-/* All workers were busy for `span`, until `now`. */
-static inline void window_all_busy(struct window *window, usec_t now, usec_t span)
+static inline void window_busy(struct window *window, usec_t now, unsigned count)
 {
+	if (count <= window->current.tally.busy_high)
+		return;
 	window_tick(window, now);
-	window->current.tally.all_busy += span;
+	window->current.tally.busy_high = count;
+}
+
+/* Whether no worker is free from now on. */
+static inline void window_all_busy(struct window *window, usec_t now, bool is_busy)
+{
+	if (is_busy == (window->all_busy_since != USEC_INFINITY))
+		return;
+	window_tick(window, now);
+	if (is_busy) {
+		window->all_busy_since = now;
+		return;
+	}
+	window->current.tally.all_busy += usec_sub(now, window->all_busy_since);
+	window->all_busy_since = USEC_INFINITY;
 }
 
 /* --- reading; WINDOW_SINCE_START as the length: everything since window_init --- */

@@ -50,6 +50,11 @@ WINDOW = {
     "rate": float,
     "ok_percent": (float, type(None)),
     "errors": dict,
+    "waits": dict.fromkeys(
+        ("workers_busy", "worker_starting", "turn", "retry_delay", "client"),
+        {"count": int, "sum_ms": float},
+    ),
+    **dict.fromkeys(("queue_high", "busy_high", "all_busy_ms"), int),
     "latency_ms": {"queue": QUANTILES, "run": QUANTILES},
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from clients import PoolctlTest
 from clock import eventually
-from harness import TOOLBOX, Daemon, pool
+from harness import TOOLBOX, Daemon, pool, retry
 from raw import Raw
 
 
@@ -165,3 +165,71 @@ class Methods(PoolctlTest):
         found = self.found(client)
         self.assertEqual(set(found), {("tools", "echo"), ("tools", None)})
         self.assertEqual(found["tools", None]["start"]["failed"], 100)
+
+
+class Waits(PoolctlTest):
+    """What requests waited for, and how busy the pool was."""
+
+    def window(self, daemon: Daemon, length: str = "1m") -> dict[str, Any]:
+        return daemon.pool("tools")["windows"][length]
+
+    def waited(self, daemon: Daemon) -> set[str]:
+        return {name for name, wait in self.window(daemon)["waits"].items() if wait["count"] > 0}
+
+    def test_for_a_busy_worker(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=1, prefetch=0))
+        client = daemon.connect()
+        first = [daemon.occupy(client)]
+        first += [client.ask_pool("tools", "echo", [number]) for number in range(3)]
+        eventually(lambda: daemon.pool("tools")["queue"]["length"] == 3, "three wait")
+        # It is known while it lasts.
+        eventually(lambda: self.window(daemon)["all_busy_ms"] > 0, "no worker is free")
+        self.assertEqual((self.window(daemon)["queue_high"], self.window(daemon)["busy_high"]), (3, 1))
+        daemon.release()
+        for number in first:
+            client.read_of(number)
+        self.assertEqual(self.waited(daemon), {"workers_busy"})
+        for length in ("1m", "start"):
+            window = self.window(daemon, length)
+            self.assertEqual(window["waits"]["workers_busy"]["count"], 3)
+            self.assertEqual((window["queue_high"], window["busy_high"]), (3, 1))
+            self.assertGreater(window["all_busy_ms"], 0)
+        self.assertIn("workers_busy 100%", self.succeed(daemon, "pools"))
+
+    def test_for_a_start(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers="0..1"))
+        daemon.connect().call_pool("tools", "echo", [1])
+        daemon.take_measure()
+        self.assertEqual(self.waited(daemon), {"worker_starting"})
+        self.assertGreater(self.window(daemon)["waits"]["worker_starting"]["sum_ms"], 0)
+
+    def test_for_its_turn(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=2))
+        client = daemon.connect()
+        begun = daemon.directory / "begun"
+        first = client.ask_pool("tools", "occupy", [str(begun)], session="cart")
+        eventually(begun.exists, "the first one runs")
+        second = client.ask_pool("tools", "echo", [1], session="cart")
+        eventually(lambda: daemon.ask("poold.requests")["count"] == 2, "the second one waits")
+        begun.unlink()
+        for number in (first, second):
+            self.assertIsNone(client.read_of(number).error)
+        self.assertEqual(self.waited(daemon), {"turn"})
+
+    def test_for_a_retry(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=1, idempotent=True, spares=1),
+                            retry("tools", base="50ms", backoff="linear"))
+        daemon.announced.append("pool=tools")
+        client = daemon.connect()
+        flag = daemon.directory / "flag"
+        client.call_pool("tools", "leave_once", [str(flag)])
+        found = self.window(daemon)["waits"]["retry_delay"]
+        self.assertEqual(found["count"], 1)
+        self.assertGreaterEqual(found["sum_ms"], 25)
+
+    def test_gauges_stand_beside_their_limits(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers="1..3", queue_max=7))
+        lines = self.succeed(daemon, "status").splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith("POOL"))
+        columns = cells(lines[at], lines[at + 1])
+        self.assertEqual((columns["BUSY"], columns["QUEUED"]), ("0 of 3", "0 of 7"))

@@ -27,7 +27,8 @@ static void set_up_again(struct fixture *f)
 {
 	for (unsigned i = 0; i < SLOTS; i++)
 		worker_init(&f->workers[i], i, 0, f->attempts[i]);
-	pool_init(&f->pool, 0, &f->settings, f->workers, f->circuits, &f->window, 1, 1);
+	pool_init(&f->pool, 0, &f->settings, f->workers, f->circuits, 1, 1);
+	pool_attach_window(&f->pool, &f->window, 1);
 	lanes_init(&f->lanes, f->lane_slots, ARRAY_SIZE(f->lane_slots), f->lane_buckets);
 	queue_attach(&f->pool.queue, 0, &f->lanes, NULL, 0);
 }

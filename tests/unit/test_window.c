@@ -209,15 +209,20 @@ START_TEST(waits_have_causes_and_levels_their_peaks)
 
 	window_waited(window, START, WAIT_TURN, 70);
 	window_waited(window, START + SEC, WAIT_TURN, 30);
-	window_waited(window, START + SEC, WAIT_BREAKER, 5);
-	window_level(window, START, 7, 1);
-	window_level(window, START + SEC, 3, 4);
-	window_level(window, START + 2 * SEC, 1, 0);
-	window_all_busy(window, START + 2 * SEC, 1500 * USEC_PER_MSEC);
-	window_sum(window, START + 2 * SEC, MINUTE, &counts);
+	window_waited(window, START + SEC, WAIT_RETRY, 5);
+	window_queued(window, START, 7);
+	window_busy(window, START, 1);
+	window_queued(window, START + SEC, 3);
+	window_busy(window, START + SEC, 4);
+	window_queued(window, START + 2 * SEC, 1);
+	window_busy(window, START + 2 * SEC, 0);
+	window_all_busy(window, START + 2 * SEC, true);
+	window_all_busy(window, START + 3500 * USEC_PER_MSEC, false);
+	window_all_busy(window, START + 3600 * USEC_PER_MSEC, false);
+	window_sum(window, START + 4 * SEC, MINUTE, &counts);
 	ck_assert_uint_eq(counts.waits[WAIT_TURN], 2);
 	ck_assert_uint_eq(counts.waited[WAIT_TURN], 100);
-	ck_assert_uint_eq(counts.waited[WAIT_BREAKER], 5);
+	ck_assert_uint_eq(counts.waited[WAIT_RETRY], 5);
 	ck_assert_uint_eq(counts.waits[WAIT_BUSY], 0);
 	ck_assert_uint_eq(counts.queue_high, 7);
 	ck_assert_uint_eq(counts.busy_high, 4);
@@ -232,16 +237,41 @@ START_TEST(waits_have_causes_and_levels_their_peaks)
 }
 END_TEST
 
-/* A second that began before the window's own begin, or a busy time that began before the window. */
-START_TEST(no_more_of_a_time_was_busy_than_there_was)
+static usec_t all_busy(const struct window *window, usec_t now, usec_t length)
 {
-	struct window *window = window_at(START);
 	struct window_counts counts;
 
-	window_all_busy(window, START + 10 * MINUTE + SEC, 10 * MINUTE);
-	window_sum(window, START + 10 * MINUTE + SEC, MINUTE, &counts);
-	ck_assert_uint_eq(counts.all_busy, counts.span);
-	free(window);
+	window_sum(window, now, length, &counts);
+	ck_assert_uint_le(counts.all_busy, counts.span);
+	return counts.all_busy;
+}
+
+/* It counts while it lasts, whether something else is counted meanwhile or not. */
+START_TEST(the_time_without_a_free_worker_is_known_at_any_time)
+{
+	for (unsigned quiet = 0; quiet < 2; quiet++) {
+		struct window *window = window_at(START);
+		usec_t now = START + 30 * SEC;
+
+		ck_assert_uint_eq(all_busy(window, now, MINUTE), 0);
+		window_all_busy(window, now, true);
+		for (unsigned i = 0; i < 100; i++) {
+			now += 300 * USEC_PER_MSEC;
+			window_all_busy(window, now, true);
+			if (!quiet)
+				answer(window, now, 1);
+			ck_assert_uint_eq(all_busy(window, now, WINDOW_SINCE_START),
+					  now - START - 30 * SEC);
+			ck_assert_uint_eq(all_busy(window, now, MINUTE), now - START - 30 * SEC);
+		}
+		now = START + 10 * MINUTE;
+		ck_assert_uint_eq(all_busy(window, now, MINUTE), MINUTE);
+		window_all_busy(window, now, false);
+		ck_assert_uint_eq(all_busy(window, now, WINDOW_SINCE_START), 570 * SEC);
+		ck_assert_uint_eq(all_busy(window, now + MINUTE, WINDOW_SINCE_START), 570 * SEC);
+		ck_assert_uint_eq(all_busy(window, now + 2 * MINUTE, MINUTE), 0);
+		free(window);
+	}
 }
 END_TEST
 
@@ -293,8 +323,8 @@ START_TEST(methods_have_windows_of_their_own)
 	for (unsigned i = 0; i < WINDOW_METHODS; i++) {
 		window_count(window, START + i * SEC, i, WINDOW_FAILED, ERR_exception);
 		for (unsigned method = i; method < WINDOW_METHODS; method++) {
-			window_answered(window, START + i * SEC, method);
 			window_run(window, START + i * SEC, method, (i + 1) * 1000);
+			window_answered(window, method);
 		}
 	}
 	for (unsigned method = 0; method < WINDOW_METHODS; method++) {
@@ -451,7 +481,7 @@ int main(void)
 		run_times_and_waits_are_apart,
 		quantiles_forget_what_is_over,
 		waits_have_causes_and_levels_their_peaks,
-		no_more_of_a_time_was_busy_than_there_was,
+		the_time_without_a_free_worker_is_known_at_any_time,
 		the_clock_may_stand_still,
 		the_clock_may_jump,
 		methods_have_windows_of_their_own,

@@ -71,6 +71,30 @@ static void pack_shares(struct buf *out, const struct window_counts *counts)
 		pack_nil(out);
 }
 
+/* What is there now may be there since before the window. */
+static void add_present(const struct driver *driver, uint32_t pool, struct window_counts *counts)
+{
+	struct pool_view view;
+
+	engine_view_pool(driver->engine, pool, &view);
+	if (view.queued > counts->queue_high)
+		counts->queue_high = view.queued;
+	if (view.states[WORKER_BUSY] > counts->busy_high)
+		counts->busy_high = view.states[WORKER_BUSY];
+}
+
+static void pack_waits(struct buf *out, const struct window_counts *counts)
+{
+	pack_str(out, "waits");
+	pack_map(out, WAIT_COUNT_);
+	for (unsigned i = 0; i < WAIT_COUNT_; i++) {
+		pack_str(out, window_wait_name((enum window_wait)i));
+		pack_map(out, 2);
+		pack_named_uint(out, "count", counts->waits[i]);
+		pack_named_ms(out, "sum_ms", counts->waited[i]);
+	}
+}
+
 void report_pack_window(const struct driver *driver, struct buf *out, uint32_t pool,
 			const char *name, usec_t length)
 {
@@ -79,8 +103,9 @@ void report_pack_window(const struct driver *driver, struct buf *out, uint32_t p
 	struct window_counts counts;
 
 	window_sum(window, now, length, &counts);
+	add_present(driver, pool, &counts);
 	pack_str(out, name);
-	pack_map(out, 11);
+	pack_map(out, 15);
 	pack_named_whole_ms(out, "span_ms", counts.span);
 	pack_named_uint(out, "answered", counts.answered);
 	pack_named_uint(out, "failed", counts.failed);
@@ -90,6 +115,10 @@ void report_pack_window(const struct driver *driver, struct buf *out, uint32_t p
 	pack_named_uint(out, "failed_over", counts.failed_over);
 	pack_shares(out, &counts);
 	pack_codes(out, window, now, length);
+	pack_waits(out, &counts);
+	pack_named_uint(out, "queue_high", counts.queue_high);
+	pack_named_uint(out, "busy_high", counts.busy_high);
+	pack_named_whole_ms(out, "all_busy_ms", counts.all_busy);
 	pack_str(out, "latency_ms");
 	pack_map(out, WINDOW_TIMES_);
 	pack_latency(out, "queue", window, now, length, WINDOW_WAIT);

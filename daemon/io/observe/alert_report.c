@@ -27,8 +27,7 @@ static enum log_level level_of(const struct alert_rule *rule)
 static void log_raised(const struct driver *driver, const struct alert_rule *rule,
 		       const struct alert_record *record)
 {
-	const char *pool = alert_pool_name(driver, record->pool);
-	const struct log_field fields[] = {{"pool", pool},
+	const struct log_field fields[] = {{"pool", alert_pool_name(driver, record->pool)},
 					   {"alert", rule->name},
 					   {"alert_kind", alert_kind_name(rule->kind)},
 					   {"severity", alert_severity_name(rule->severity)}};
@@ -36,16 +35,14 @@ static void log_raised(const struct driver *driver, const struct alert_rule *rul
 
 	alert_describe(rule, record->highest, record->is_test, text);
 	log_event(record->is_test ? LOG_LEVEL_NOTICE : level_of(rule), RAISED_MESSAGE_ID, fields,
-		  ARRAY_SIZE(fields), "%s%salert %s: %s", pool ? pool : "", pool ? ": " : "",
-		  rule->name, text);
+		  ARRAY_SIZE(fields), "alert %s: %s", rule->name, text);
 }
 
 static void log_resolved(const struct driver *driver, const struct alert_rule *rule,
 			 const struct alert_record *record)
 {
-	const char *pool = alert_pool_name(driver, record->pool);
 	char seconds[24], highest[48];
-	const struct log_field fields[] = {{"pool", pool},
+	const struct log_field fields[] = {{"pool", alert_pool_name(driver, record->pool)},
 					   {"alert", rule->name},
 					   {"alert_kind", alert_kind_name(rule->kind)},
 					   {"severity", alert_severity_name(rule->severity)},
@@ -55,8 +52,7 @@ static void log_resolved(const struct driver *driver, const struct alert_rule *r
 		 (uint64_t)(usec_sub(record->resolved, record->raised) / USEC_PER_SEC));
 	alert_format_value(rule, record->highest, highest, sizeof(highest));
 	log_event(LOG_LEVEL_NOTICE, RESOLVED_MESSAGE_ID, fields, ARRAY_SIZE(fields),
-		  "%s%salert %s%s is resolved after %s s; the highest value was %s",
-		  pool ? pool : "", pool ? ": " : "", rule->name,
+		  "alert %s%s is resolved after %s s; the highest value was %s", rule->name,
 		  record->is_test ? " (a test)" : "", seconds, highest);
 }
 
