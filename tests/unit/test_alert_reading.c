@@ -78,7 +78,7 @@ START_TEST(each_kind_reads_what_it_is_about)
 {
 	const struct alert_pool pool = {
 		.slo = 99000,
-		.windows = {{60, 6, 0}, {300, 9}, {1800, 90}, {3600, 72}, {21600, 648}},
+		.windows = {{60, 6, 0}, {300, 9, 0}, {1800, 90, 0}, {3600, 72, 0}, {21600, 648, 0}},
 		.critical = 4,
 		.runs = 60,
 		.run_p99 = 1500,
@@ -127,7 +127,7 @@ END_TEST
 
 START_TEST(too_few_requests_are_no_measure)
 {
-	struct alert_pool pool = {.slo = 99900, .windows = {{9, 9, 0}, {9, 9}, {9, 9}}};
+	struct alert_pool pool = {.slo = 99900, .windows = {{9, 9, 0}, {9, 9, 0}, {9, 9, 0}}};
 	const struct alert_readings readings = {.pools = &pool, .pool_count = 1};
 
 	ck_assert(!measure(ALERT_error_share, &readings).is_known);
