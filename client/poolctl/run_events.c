@@ -149,6 +149,22 @@ static int check_kinds(const struct command *command, const struct printer *prin
 	return 0;
 }
 
+/* A word that is no pool may have been meant as a kind. */
+static int check_pool(const struct command *command, struct poold_client *client,
+		      const struct printer *printer)
+{
+	const struct options *options = printer->options;
+	char known[256];
+	int r = run_check_pool(command, options, client, printer->pool);
+
+	if (r == 0 || options->json)
+		return r;
+	list_kinds(known, sizeof(known));
+	fprintf(stderr, "poolctl: \"%.100s\" is no kind of event either; they are %s\n",
+		printer->pool, known);
+	return r;
+}
+
 int run_events(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count)
 {
@@ -164,7 +180,7 @@ int run_events(const struct command *command, const struct options *options,
 	if (r == 0)
 		r = check_kinds(command, &printer);
 	if (r == 0 && printer.pool)
-		r = run_check_pool(command, options, client, printer.pool);
+		r = check_pool(command, client, &printer);
 	if (r != 0)
 		return r;
 	stream.kind_count = printer.kind_count;

@@ -226,7 +226,7 @@ POOLCTL = calls(
     "64 | \"3..1\" | minimum above | resize tools 3..1",
     "64 | \"first\" | poolctl recoveries shows | recovery cancel first",
     "64 | \"root\" | id -u | session close x root",
-    "64 | \"workers\" | worker, session | events workers",
+    "1 | \"workers\" | worker, session | events workers",
     # Pools and what they have.
     "1 | \"tool\" | mean \"tools\" | pools tool",
     "1 | \"tool\" | mean \"tools\" | workers tool",

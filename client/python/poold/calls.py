@@ -426,8 +426,9 @@ class Requests:
         "at_ms" (since 1970) and "kind" ("request", "incident", "refusal", or "connection" for a
         client that was cut off, with "reason" in place of an error).
         """
-        most = 0xFFFFFFFF if limit is None else limit
-        return self.request("poold.errors", [most] if kind is None else [most, kind])
+        if kind is not None:
+            return self.request("poold.errors", [0xFFFFFFFF if limit is None else limit, kind])
+        return self.request("poold.errors", [] if limit is None else [limit])
 
     def sessions(self, limit: int | None = None) -> dict[str, Any]:
         """Open sessions, at most `limit`: {count, max, tombstones, sessions}."""
