@@ -315,11 +315,24 @@ t:
 	  [ -z "$$needs" ] || $(MAKE) --no-print-directory --silent $$needs || exit; \
 	  $(TEST_ENV) $(PYTHON) tests/t.py "$$T"
 
-# Everything again with address and undefined-behaviour sanitizers; the simulator with fewer seeds, as it is slower there.
+# Everything again that runs our C, with address and undefined-behaviour sanitizers: without the lints, the tests of the
+# Python package, and those that measure what the machine can do.  The simulator has fewer seeds, as it is slower there.
+ASAN_STEP    = $(UNIT_STEP) 'step:simulator:2' 'lines:$(SIM) --seeds $(SEEDS)' 'lines:$(LOAD)' \
+               'step:end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out \
+               $(addprefix tests/e2e/test_,load_overload.py load_outage.py load_crowd.py page.py client_examples.py \
+               readme.py prometheus.py harness.py),$(shell ls -S tests/e2e/test_*.py)))
+.PHONY: check-asan-run
+check-asan-run: test-programs
+	@$(RUN) $(ASAN_STEP)
 check-asan:
 	@.ci/deps check
 	@$(MAKE) --no-print-directory $(PARALLEL) SAN=asan test-programs
-	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-run
+	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory SAN=asan SEEDS=1000 check-asan-run
+
+# What is skipped where these programs are not installed (.ci/deps ci).
+.PHONY: check-tools
+check-tools: all tools
+	@$(RUN) 'step:Prometheus, a browser, a terminal:1' $(addprefix file:tests/e2e/test_,prometheus.py page.py top.py)
 
 # libpoold in programs with threads, beside a server that misbehaves, with the thread sanitizer.
 TSAN_STEP    = 'step:libpoold in threads:1' 'unittest:$(PYTHON) tests/e2e/test_hostile_server.py Libpoold'
@@ -416,6 +429,7 @@ help:
 	@echo 'make unit       the unit tests, and a part of the simulator'
 	@echo 'make check      unit tests, simulator, lints, Python and end-to-end tests'
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
+	@echo 'make check-tools what needs Prometheus, Chromium or tmux'
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
