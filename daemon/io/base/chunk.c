@@ -1,5 +1,6 @@
 #include "daemon/io/base/chunk.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -20,15 +21,36 @@ void chunk_store_init(struct chunk_store *store, size_t bytes_max)
 	store->over_max = bytes_max / 100 * 80;
 }
 
+int chunk_store_keep(struct chunk_store *store, unsigned count)
+{
+	store->kept_max = count;
+	while (store->kept_count < store->kept_max) {
+		struct chunk *chunk = malloc(sizeof(*chunk) + CHUNK_SIZE);
+
+		if (!chunk)
+			return -ENOMEM;
+		chunk->next = store->kept;
+		store->kept = chunk;
+		store->kept_count++;
+	}
+	return 0;
+}
+
+static void free_all(struct chunk *chunk)
+{
+	while (chunk) {
+		struct chunk *next = chunk->next;
+
+		free(chunk);
+		chunk = next;
+	}
+}
+
 void chunk_store_done(struct chunk_store *store)
 {
 	assert(store->bytes == 0);
-	while (store->spare) {
-		struct chunk *chunk = store->spare;
-
-		store->spare = chunk->next;
-		free(chunk);
-	}
+	free_all(store->spare);
+	free_all(store->kept);
 }
 
 enum chunk_level chunk_level(const struct chunk_store *store)
@@ -60,8 +82,19 @@ bool chunk_may_take(const struct chunk_store *store, size_t more, size_t total, 
 	return has_room(store, more, limit);
 }
 
-/* `may`: whether it is granted. */
-static struct chunk *make(struct chunk_store *store, size_t capacity, bool may)
+static struct chunk *take_kept(struct chunk_store *store)
+{
+	struct chunk *chunk = store->kept;
+
+	if (chunk) {
+		store->kept = chunk->next;
+		store->kept_count--;
+	}
+	return chunk;
+}
+
+/* `may`: whether it is granted; `from_kept`: also one that is set aside. */
+static struct chunk *make(struct chunk_store *store, size_t capacity, bool may, bool from_kept)
 {
 	struct chunk *chunk = NULL;
 
@@ -74,6 +107,8 @@ static struct chunk *make(struct chunk_store *store, size_t capacity, bool may)
 			chunk = malloc(sizeof(*chunk) + capacity);
 		}
 	}
+	if (!chunk && from_kept && capacity == CHUNK_SIZE)
+		chunk = take_kept(store);
 	if (!chunk) {
 		store->refused++;
 		store->exhausted += may;
@@ -92,18 +127,18 @@ static size_t at_least_common(size_t capacity)
 struct chunk *chunk_new(struct chunk_store *store, size_t capacity)
 {
 	capacity = at_least_common(capacity);
-	return make(store, capacity, has_room(store, capacity, store->bytes_max));
+	return make(store, capacity, has_room(store, capacity, store->bytes_max), false);
 }
 
 struct chunk *chunk_new_for(struct chunk_store *store, size_t capacity, size_t total, size_t limit)
 {
 	capacity = at_least_common(capacity);
-	return make(store, capacity, chunk_may_take(store, capacity, total, limit));
+	return make(store, capacity, chunk_may_take(store, capacity, total, limit), false);
 }
 
 struct chunk *chunk_new_reserved(struct chunk_store *store, size_t capacity)
 {
-	return make(store, at_least_common(capacity), true);
+	return make(store, at_least_common(capacity), true, true);
 }
 
 /* What stands before the bytes of a chunk. */
@@ -166,6 +201,12 @@ void chunk_unref(struct chunk *chunk)
 	store = chunk->store;
 	store->bytes -= chunk->capacity;
 	store->has_returned = true;
+	if (chunk->capacity == CHUNK_SIZE && store->kept_count < store->kept_max) {
+		chunk->next = store->kept;
+		store->kept = chunk;
+		store->kept_count++;
+		return;
+	}
 	if (chunk->capacity != CHUNK_SIZE || store->spare_count >= SPARE_MAX) {
 		store->is_trimmable = true;
 		free(chunk);

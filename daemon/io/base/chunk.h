@@ -29,6 +29,9 @@ enum chunk_level {
 struct chunk_store {
 	struct chunk *spare; /* common size, ready to be used */
 	unsigned spare_count;
+	struct chunk *kept; /* the same, for chunk_new_reserved where the system has no memory left */
+	unsigned kept_count;
+	unsigned kept_max;
 	size_t bytes;	   /* handed out */
 	bool is_trimmable; /* memory was freed since the caller last set this to false */
 	bool has_returned; /* the same, and blocks of the common size count too */
@@ -48,6 +51,8 @@ struct chunk {
 };
 
 void chunk_store_init(struct chunk_store *store, size_t bytes_max);
+/* Sets aside `count` blocks of the common size for chunk_new_reserved.  Returns 0 or -ENOMEM. */
+int chunk_store_keep(struct chunk_store *store, unsigned count);
 /* Frees the spare blocks; everything handed out must be back. */
 void chunk_store_done(struct chunk_store *store);
 
@@ -89,7 +94,8 @@ struct bytes chunk_buf_bytes(const struct buf *buf);
 struct chunk *chunk_from_buf(struct chunk_store *store, struct buf *buf);
 
 /* The same as chunk_new, but also above the limit: for the little without which nothing that is
- * there could be given back.  NULL without memory. */
+ * there could be given back.  Where the system has none, it is one of those that are set aside.  NULL
+ * without memory. */
 struct chunk *chunk_new_reserved(struct chunk_store *store, size_t capacity);
 
 /* One more reference.  Returns the chunk. */

@@ -23,6 +23,10 @@ static void on_timer(evutil_socket_t fd, short what, void *argument)
  */
 #define KEEP_BYTES (256 * 1024 * 1024)
 #define MMAP_BYTES (32 * 1024 * 1024)
+
+/* Blocks for answers that say that there is no memory. */
+#define KEPT_CHUNKS 4
+
 static const struct timeval tidy_after = {.tv_usec = 200000};
 
 static void on_tidy(evutil_socket_t fd, short what, void *argument)
@@ -125,7 +129,9 @@ int loop_init(struct loop *loop, size_t memory_max)
 	event_config_free(config);
 	if (!loop->base)
 		return -ENOMEM;
-	if (reserve_timers(loop->base) < 0) {
+	chunk_store_init(&loop->store, memory_max);
+	if (reserve_timers(loop->base) < 0 || chunk_store_keep(&loop->store, KEPT_CHUNKS) < 0) {
+		chunk_store_done(&loop->store);
 		event_base_free(loop->base);
 		loop->base = NULL;
 		return -ENOMEM;
@@ -135,7 +141,6 @@ int loop_init(struct loop *loop, size_t memory_max)
 	evtimer_assign(&loop->tidy_timer, loop->base, on_tidy, loop);
 	evtimer_assign(&loop->relief_timer, loop->base, on_relief, loop);
 	evtimer_assign(&loop->timer, loop->base, on_timer, loop);
-	chunk_store_init(&loop->store, memory_max);
 	outbox_store_init(&loop->outboxes, &loop->store);
 	list_init(&loop->deferred);
 	list_init(&loop->backlog);
