@@ -285,6 +285,10 @@ class TestBlocking(Cases, unittest.TestCase):
             late = Late(folder, 0.3)
             with poold.Client(late.path, PATIENCE) as client:
                 call = client.start("p", "m", "parent")
+                # What the parent knows of tries in vain is not the child's.
+                until = time.monotonic() + 0.25
+                while client._asker.failure is None and time.monotonic() < until:
+                    time.sleep(0.001)
                 child = os.fork()
                 if child == 0:
                     status = 1

@@ -326,6 +326,7 @@ class Client(Requests):
             return self._send_once(number, data, deadline, meta, kind)
         options = params[3] if method == "poold.call" and len(params) > 3 else None
         again = Again(self, data, options, timeout, self._connect_timeout)
+        self._check_parent()
         try:
             if self._asker.failure is not None:  # it tries to connect already
                 raise self._asker.failure.bare()
