@@ -182,6 +182,11 @@ def _thread_states(pid: int) -> set[str]:
     return states
 
 
+def is_asleep(pid: int) -> bool:
+    """Each of its threads waits for something."""
+    return _thread_states(pid) == {"S"}
+
+
 def describe(pid: int) -> str:
     """A process for people: its number, state and command line."""
     try:

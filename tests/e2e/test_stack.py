@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 
+import procs
 from clients import PoolctlTest, poolctl
+from clock import eventually
 from harness import TOOLBOX, UNRULY, Daemon, pool
 
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
@@ -37,6 +39,8 @@ class Stack(PoolctlTest):
         daemon = self.start(pool("tools", TOOLBOX))
         client = daemon.connect()
         (pid,) = daemon.worker_pids("tools")
+        # The faulthandler of Python 3.11 may crash in code that is just making a frame.
+        eventually(lambda: procs.is_asleep(pid), "the worker is idle")
         found = self.json(daemon, "stack", "tools", "1")
         self.assertEqual((found["pool"], found["worker"], found["pid"]), ("tools", 1, pid))
         self.assertIn("File ", found["text"])
