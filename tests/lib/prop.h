@@ -60,27 +60,31 @@ static inline bool prop_chance(struct prop *prop, unsigned percent)
 	return prop_below(prop, 100) < percent;
 }
 
+/* Returns the rounds to run of so many: POOLD_ROUNDS, if set, is their percentage. */
+static inline unsigned prop_share(unsigned rounds)
+{
+	const char *percent = getenv("POOLD_ROUNDS");
+
+	return percent ? rounds * (unsigned)strtoul(percent, NULL, 10) / 100 + 1 : rounds;
+}
+
 struct prop_rounds {
 	uint64_t seed; /* of the next round */
 	unsigned left;
 };
 
-/* Returns that many rounds with seeds from the current time, or one round with the seed in
- * POOLD_SEED; POOLD_ROUNDS, if set, is the percentage of them to run. */
+/* Returns that many rounds (see prop_share) with seeds from the current time, or one round with the
+ * seed in POOLD_SEED. */
 static inline struct prop_rounds prop_rounds(unsigned rounds)
 {
 	const char *given = getenv("POOLD_SEED");
-	const char *percent;
 	struct timespec now;
 
 	if (given)
 		return (struct prop_rounds){strtoull(given, NULL, 0), 1};
 	(void)timespec_get(&now, TIME_UTC);
-	percent = getenv("POOLD_ROUNDS");
-	if (percent)
-		rounds = rounds * (unsigned)strtoul(percent, NULL, 10) / 100 + 1;
 	return (struct prop_rounds){(uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
-				    rounds};
+				    prop_share(rounds)};
 }
 
 /* Begins the next round with its own generator.  Returns false when all are done. */

@@ -99,7 +99,7 @@ void shrink_check(const struct shrink_property *property, unsigned seeds, size_t
 	uint64_t ops[SHRINK_OPS_MAX];
 	uint64_t seed;
 	size_t len;
-	const char *wrong = shrink_find(property, seeds, len_max, ops, &len, &seed);
+	const char *wrong = shrink_find(property, prop_share(seeds), len_max, ops, &len, &seed);
 
 	if (!wrong)
 		return;

@@ -31,7 +31,7 @@ struct shrink_property {
 const char *shrink_find(const struct shrink_property *property, unsigned seeds, size_t len_max,
 			uint64_t *ret_ops, size_t *ret_len, uint64_t *ret_seed);
 
-/* The same as a test: prints what failed and ends the running check test. */
+/* The same as a test, for prop_share(seeds) of them: prints what failed and ends the running check test. */
 void shrink_check(const struct shrink_property *property, unsigned seeds, size_t len_max);
 
 #endif
