@@ -378,14 +378,31 @@ void option_print(const struct option *option, const void *values, struct buf *o
 	}
 }
 
+/* What is allowed, where the option does not matter. */
+static const char *const allowed_texts[] = {
+	[OPTION_MODE] = "permission bits in octal, such as 0660",
+	[OPTION_BOOL] = "yes or no",
+	[OPTION_LISTEN] =
+		"an address of this machine such as 127.0.0.1:9464 or [::1]:9464, or unix: "
+		"and an absolute path, or empty",
+	[OPTION_URL] =
+		"unix: and the absolute path of a socket, or http://IP:PORT/PATH with an IP of "
+		"this machine in numbers, such as http://127.0.0.1:9093/api/v2/alerts, or "
+		"empty",
+	[OPTION_NICE] = "a number from -20 to 19",
+	[OPTION_UMASK] = "permission bits in octal, such as 0027, or empty",
+	[OPTION_LIMIT] = "a number or a size such as 64 or 16M, none, or empty",
+	[OPTION_JSON] = "one JSON value, or empty",
+	[OPTION_THRESHOLD] =
+		"a number above 0, a percentage, a factor or a duration such as 5, 10%, "
+		"14.4x or 500ms",
+};
+
 void option_print_allowed(const struct option *option, struct buf *out)
 {
 	switch (option->type) {
 	case OPTION_COUNT:
 		buf_printf(out, "a number from %" PRIu64 " to %" PRIu64, option->min, option->max);
-		break;
-	case OPTION_MODE:
-		buf_printf(out, "permission bits in octal, such as 0660");
 		break;
 	case OPTION_SIZE:
 		buf_printf(out, "a size such as 64K or 16M, from ");
@@ -398,9 +415,6 @@ void option_print_allowed(const struct option *option, struct buf *out)
 		print_duration(option->min, out);
 		buf_printf(out, " to ");
 		print_duration(option->max, out);
-		break;
-	case OPTION_BOOL:
-		buf_printf(out, "yes or no");
 		break;
 	case OPTION_RANGE:
 		buf_printf(out,
@@ -418,32 +432,11 @@ void option_print_allowed(const struct option *option, struct buf *out)
 			   "tcp:127.0.0.1:4000 or tcp:[::1]:4000",
 			   option->max);
 		break;
-	case OPTION_LISTEN:
-		buf_printf(out,
-			   "an address of this machine such as 127.0.0.1:9464 or [::1]:9464, or "
-			   "unix: and an absolute path, or empty");
-		break;
-	case OPTION_URL:
-		buf_printf(out, "unix: and the absolute path of a socket, or http://IP:PORT/PATH "
-				"with an IP "
-				"of this machine in numbers, such as "
-				"http://127.0.0.1:9093/api/v2/alerts, or "
-				"empty");
-		break;
 	case OPTION_GROUP:
 	case OPTION_USER:
 		buf_printf(out,
 			   "a %s name of at most %" PRIu64 " letters, digits, _, . and -, or empty",
 			   option->type == OPTION_USER ? "user" : "group", option->max);
-		break;
-	case OPTION_NICE:
-		buf_printf(out, "a number from -20 to 19");
-		break;
-	case OPTION_UMASK:
-		buf_printf(out, "permission bits in octal, such as 0027, or empty");
-		break;
-	case OPTION_LIMIT:
-		buf_printf(out, "a number or a size such as 64 or 16M, none, or empty");
 		break;
 	case OPTION_REQUESTS:
 		buf_printf(out, "failed, slow, all, or a share from 1/1 to 1/%d",
@@ -453,22 +446,17 @@ void option_print_allowed(const struct option *option, struct buf *out)
 		buf_printf(out, "a method name of at most %" PRIu64 " bytes, or empty",
 			   option->max);
 		break;
-	case OPTION_JSON:
-		buf_printf(out, "one JSON value, or empty");
-		break;
 	case OPTION_PERCENTAGE:
 		buf_printf(out, "a percentage from ");
 		print_percentage((unsigned)option->min, out);
 		buf_printf(out, " to ");
 		print_percentage((unsigned)option->max, out);
 		break;
-	case OPTION_THRESHOLD:
-		buf_printf(out, "a number above 0, a percentage, a factor or a duration such as "
-				"5, 10%%, 14.4x or 500ms");
-		break;
 	default:
 		if (option_is_list(option->type))
 			option_print_list_allowed(option, out);
+		else if (option->type < ARRAY_SIZE(allowed_texts) && allowed_texts[option->type])
+			buf_printf(out, "%s", allowed_texts[option->type]);
 		else
 			option_print_words(option->type, out);
 		break;
