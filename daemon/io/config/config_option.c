@@ -383,19 +383,19 @@ static const char *const allowed_texts[] = {
 	[OPTION_MODE] = "permission bits in octal, such as 0660",
 	[OPTION_BOOL] = "yes or no",
 	[OPTION_LISTEN] =
-		"an address of this machine such as 127.0.0.1:9464 or [::1]:9464, or unix: "
-		"and an absolute path, or empty",
+		("an address of this machine such as 127.0.0.1:9464 or [::1]:9464, or unix: "
+		 "and an absolute path, or empty"),
 	[OPTION_URL] =
-		"unix: and the absolute path of a socket, or http://IP:PORT/PATH with an IP of "
-		"this machine in numbers, such as http://127.0.0.1:9093/api/v2/alerts, or "
-		"empty",
+		("unix: and the absolute path of a socket, or http://IP:PORT/PATH with an IP of "
+		 "this machine in numbers, such as http://127.0.0.1:9093/api/v2/alerts, or "
+		 "empty"),
 	[OPTION_NICE] = "a number from -20 to 19",
 	[OPTION_UMASK] = "permission bits in octal, such as 0027, or empty",
 	[OPTION_LIMIT] = "a number or a size such as 64 or 16M, none, or empty",
 	[OPTION_JSON] = "one JSON value, or empty",
 	[OPTION_THRESHOLD] =
-		"a number above 0, a percentage, a factor or a duration such as 5, 10%, "
-		"14.4x or 500ms",
+		("a number above 0, a percentage, a factor or a duration such as 5, 10%, "
+		 "14.4x or 500ms"),
 };
 
 void option_print_allowed(const struct option *option, struct buf *out)
