@@ -129,8 +129,9 @@ static void show_history(const struct history *history, const struct event_strea
 	field_print_list(history->summary, "pool", NULL, sum_columns, COUNT(sum_columns), sum_row);
 	if (json_array_size(history->events) > 0)
 		putchar('\n');
-	json_array_foreach (history->events, i, event)
+	json_array_foreach (history->events, i, event) {
 		show_event(event);
+	}
 }
 
 static void print_json(const struct history *history, const struct event_stream *stream)
