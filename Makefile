@@ -345,9 +345,9 @@ check-tsan-run: $(O)/workers/caller
 check-clang:
 	@$(MAKE) --no-print-directory $(PARALLEL) CC=clang O=build/clang all tools unit
 
-# Not those that go the same ways ten thousand times.
+# Not those that go the same ways thousands of times.
 check-valgrind: $(UNIT)
-	@CK_FORK=no POOLD_ROUNDS=2 $(RUN) 'step:valgrind:2' $(foreach u,$(filter-out %_random %_strategy,$(sort $(CORE_UNIT))),\
+	@CK_FORK=no POOLD_ROUNDS=2 $(RUN) 'step:valgrind:2' $(foreach u,$(filter-out %_random %_strategy %_worker_input,$(sort $(CORE_UNIT))),\
 	  'check:valgrind -q --leak-check=full --error-exitcode=9 $(u)')
 
 FUZZ_SECONDS ?= 60
