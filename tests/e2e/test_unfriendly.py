@@ -25,7 +25,7 @@ TELLER = shlex.join([sys.executable, "-m", "poold.worker", "teller"])
 TIMES = 3
 
 # What "alone" is at least, in seconds: on few processors a call may wait a moment for one of them.
-FLOOR = 0.02
+FLOOR = 0.01
 
 # Seconds of the watchdog, which is fed after half of that; a fifth of it the daemon may be late.
 WATCHDOG = 0.5

@@ -14,10 +14,10 @@
 #define SLICE_UNITS 1024
 
 /* In one turn the links of a kind that wait with a rest hand over for so long, all together. */
-#define TURN_REST (2 * USEC_PER_MSEC)
+#define TURN_REST (usec_t)500
 
 /* When a turn has taken so long, no other client is read in it, or no other worker. */
-#define TURN_CLIENTS (5 * USEC_PER_MSEC)
+#define TURN_CLIENTS (2 * USEC_PER_MSEC)
 #define TURN_WORKERS (20 * USEC_PER_MSEC)
 
 /* What a worker that has ended has left behind: so many units of it are read at once, and no more.

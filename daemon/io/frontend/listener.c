@@ -19,7 +19,7 @@
 /* Accepted in one turn at most, so that those who are in go on being served. */
 #define ACCEPTS_PER_TURN 64
 /* And for so long: who comes costs more than a call, as it is found out who that is. */
-#define ACCEPTS_TIME USEC_PER_MSEC
+#define ACCEPTS_TIME (usec_t)250
 
 /* When accepting is tried again that failed. */
 #define RETRY_PAUSE (200 * USEC_PER_MSEC)
