@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -142,8 +143,10 @@ class Server:
         """A new connection; raises OSError."""
         peer = socket.socket(socket.AF_UNIX)
         try:
-            peer.settimeout(10)
+            # With a time limit of Python's own, a full backlog is an error at once.
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 10, 0))
             peer.connect(self.socket)
+            peer.settimeout(10)
         except OSError:
             peer.close()
             raise
