@@ -10,11 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 "$poold" --help-errors >"$work/table"
-awk -v begin="$begin" -v end="$end" -v table="$work/table" '
-	$0 == begin { print; print ""; while ((getline line < table) > 0) print line; print ""; skips = 1; found++ }
-	$0 == end { skips = 0; found++ }
-	!skips
-	END { exit found != 2 }' "$document" >"$work/document" || {
+awk -v begin="$begin" -v end="$end" -v table="$work/table" -f tests/lint/put_table.awk "$document" >"$work/document" || {
 	echo "$document: the lines $begin and $end are wanted, once each"
 	exit 1
 }

@@ -12,11 +12,7 @@ trap 'rm -rf "$work"' EXIT
 awk -f tests/lint/event_table.awk daemon/io/driver/event.def >"$work/events"
 awk -F '\t' 'BEGIN { print "| kind | further keys | when |"; print "|---|---|---|" }
 	{ printf "| `%s` | %s | %s |\n", $1, $4, $5 }' "$work/events" >"$work/table"
-awk -v begin="$begin" -v end="$end" -v table="$work/table" '
-	$0 == begin { print; print ""; while ((getline line < table) > 0) print line; print ""; skips = 1; found++ }
-	$0 == end { skips = 0; found++ }
-	!skips
-	END { exit found != 2 }' "$document" >"$work/document" || {
+awk -v begin="$begin" -v end="$end" -v table="$work/table" -f tests/lint/put_table.awk "$document" >"$work/document" || {
 	echo "$document: the lines $begin and $end are wanted, once each"
 	exit 1
 }

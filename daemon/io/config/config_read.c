@@ -28,6 +28,19 @@ static void enter_section(struct config_draft *draft, unsigned line, enum option
 	draft->origins = origins;
 }
 
+/* Whether a pool or an alert may have that name; if not, the fault is noted. */
+static bool check_name(struct config_draft *draft, unsigned line, const char *what,
+		       const char *name)
+{
+	if (is_pool_name(name))
+		return true;
+	config_fault(&draft->faults, config_draft_origin(draft, line),
+		     "%s name: found \"%.*s\", allowed are 1 to %d of the characters a-z, "
+		     "0-9, _ and -, beginning with a letter, but not \"poold\"",
+		     what, config_shown_len(name), name, CONFIG_NAME_MAX);
+	return false;
+}
+
 /* [pool NAME], [breaker NAME] or [retry NAME]: they may come in any order. */
 static void enter_pool(struct config_draft *draft, unsigned line, enum option_section section,
 		       const char *name)
@@ -35,14 +48,8 @@ static void enter_pool(struct config_draft *draft, unsigned line, enum option_se
 	struct config *config = draft->config;
 	size_t i = 0;
 
-	if (!is_pool_name(name)) {
-		config_fault(
-			&draft->faults, config_draft_origin(draft, line),
-			"pool name: found \"%.*s\", allowed are 1 to %d of the characters a-z, "
-			"0-9, _ and -, beginning with a letter, but not \"poold\"",
-			config_shown_len(name), name, CONFIG_NAME_MAX);
+	if (!check_name(draft, line, "pool", name))
 		return;
-	}
 	while (i < config->pool_count && strcmp(config->pools[i].name, name) != 0)
 		i++;
 	if (i == CONFIG_POOLS_MAX) {
@@ -116,14 +123,8 @@ static void enter_alert(struct config_draft *draft, unsigned line, const char *n
 	struct config *config = draft->config;
 	size_t i = find_alert(config, name);
 
-	if (!is_pool_name(name)) {
-		config_fault(
-			&draft->faults, config_draft_origin(draft, line),
-			"alert name: found \"%.*s\", allowed are 1 to %d of the characters a-z, "
-			"0-9, _ and -, beginning with a letter, but not \"poold\"",
-			config_shown_len(name), name, CONFIG_NAME_MAX);
+	if (!check_name(draft, line, "alert", name))
 		return;
-	}
 	if (i == ALERT_RULES_MAX) {
 		config_fault(&draft->faults, config_draft_origin(draft, line),
 			     CONFIG_TITLE ": found more than %d rules, allowed are %d at most, the "

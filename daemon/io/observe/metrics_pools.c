@@ -39,38 +39,34 @@ static void write_counters(const struct driver *driver, struct metrics_text *tex
 #undef COUNTER
 }
 
+/* The counts of a pool by code; those of 0 only if `with_zeros`. */
+static void put_codes(const struct driver *driver, struct metrics_text *text, uint32_t pool,
+		      const uint64_t codes[ERR_COUNT_], bool with_zeros)
+{
+	for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
+		const struct errinfo *info = errcode_info((enum errcode)code);
+
+		if (with_zeros || codes[code] > 0)
+			metrics_put(text,
+				    LABELS(metrics_pool_name(driver, pool), info->name,
+					   errcategory_name(info->category)),
+				    codes[code]);
+	}
+}
+
 /* Those with 0 too: of a counter that appears with its first error nobody can tell that it grew. */
 static void write_errors(const struct driver *driver, struct metrics_text *text)
 {
 	metrics_begin(text, METRIC_errors);
-	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		const struct pool_stats *stats = engine_pool_stats(driver->engine, i);
-
-		for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
-			const struct errinfo *info = errcode_info((enum errcode)code);
-
-			metrics_put(text,
-				    LABELS(metrics_pool_name(driver, i), info->name,
-					   errcategory_name(info->category)),
-				    stats->errors[code]);
-		}
-	}
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
+		put_codes(driver, text, i, engine_pool_stats(driver->engine, i)->errors, true);
 }
 
 static void write_incidents(const struct driver *driver, struct metrics_text *text)
 {
 	metrics_begin(text, METRIC_incidents);
-	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++) {
-		for (unsigned code = ERR_NONE + 1; code < ERR_COUNT_; code++) {
-			const struct errinfo *info = errcode_info((enum errcode)code);
-
-			if (driver->incidents[i].codes[code] > 0)
-				metrics_put(text,
-					    LABELS(metrics_pool_name(driver, i), info->name,
-						   errcategory_name(info->category)),
-					    driver->incidents[i].codes[code]);
-		}
-	}
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
+		put_codes(driver, text, i, driver->incidents[i].codes, false);
 }
 
 /* --- gauges --- */
