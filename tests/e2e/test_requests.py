@@ -113,7 +113,7 @@ class Clients(Occupied):
         self.assertGreater(state()["bytes_out"], 4_000_000)
 
     def test_a_place_of_the_reserve(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), connections_max=4, control_reserve=2)
+        daemon = self.start(pool("tools", TOOLBOX), connections_max=6, control_reserve=4)
         for client in (daemon.connect(), daemon.connect()):
             client.call("poold.subscribe", ["stall"])
         with Raw(daemon.path) as extra:
