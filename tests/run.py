@@ -105,7 +105,7 @@ def run(kind: str, command: str) -> Tally:
         command = unittest_command(command)
     try:
         done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS, check=False)
+                              stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS, umask=0o022, check=False)
         output, status = done.stdout.decode(errors="replace"), done.returncode
     except subprocess.TimeoutExpired as error:
         output = (error.stdout or b"").decode(errors="replace") + "\nit did not end in time\n"

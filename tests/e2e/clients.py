@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from pathlib import Path
 from typing import Any
 
 import poold
@@ -82,10 +83,10 @@ class Listener:
                     raise AssertionError(f"no event with {wanted}: {self.heard}")
 
 
-def poolctl(daemon: Daemon, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs poolctl against this daemon."""
+def poolctl(daemon: Daemon, *words: str, program: Path = BUILD / "poolctl") -> subprocess.CompletedProcess[str]:
+    """Runs poolctl, or a copy of it, against this daemon."""
     return subprocess.run(
-        [str(BUILD / "poolctl"), "--socket", daemon.path, *words],
+        [str(program), "--socket", daemon.path, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

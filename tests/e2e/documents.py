@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import public
 from harness import BUILD, ROOT, SANITIZED
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -79,6 +80,7 @@ class Place:
         self.path.mkdir()
         self.runtime = self._top / "runtime"
         self.runtime.mkdir(mode=0o700)
+        self._env = BUILD / "env"
 
     def remove(self) -> None:
         shutil.rmtree(self._top, ignore_errors=True)
@@ -91,8 +93,12 @@ class Place:
         (self._top / "log").unlink(missing_ok=True)
 
     def give_to(self, user: int) -> None:
-        """Makes the directories this user's."""
+        """Makes the directories this user's, and has the shells find copies that it may run."""
         self._top.chmod(0o711)
+        found = {**public.package(self._top), "PATH": f"{public.program('poold', self._top).parent}:$PATH"}
+        public.program("poolctl", self._top)
+        self._env = self._top / "env"
+        self._env.write_text("".join(f"export {name}={value}\n" for name, value in found.items()))
         for folder in (self.path, self.runtime):
             os.chown(folder, user, user)
 
@@ -103,7 +109,7 @@ class Place:
 
     def shell(self, command: str) -> list[str]:
         """The command line that runs a line of shell in the source tree's environment."""
-        env = shlex.quote(str(BUILD / "env"))
+        env = shlex.quote(str(self._env))
         return ["sh", "-c", f". {env}; {command}"]
 
     def run(self, command: str) -> str:

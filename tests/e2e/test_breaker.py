@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,9 +11,10 @@ from pathlib import Path
 
 import poold
 
+import public
 from clients import ClientTest, Listener, PoolctlTest, poolctl
 from clock import Timed, eventually, ms, stretch
-from harness import ROOT, TOOLBOX, Daemon, breaker, pool, retry
+from harness import TOOLBOX, Daemon, breaker, pool, retry
 
 # Five failures in a row open it, and it does not probe before its time.
 QUICK = {"early_probe": "no", "success_threshold": 3}
@@ -330,12 +330,9 @@ class Permission(BreakerTest):
     def run_as_nobody(self, daemon: Daemon, groups: tuple[int, ...] = ()) -> list[str]:
         """What the intruder is answered, as another user."""
         daemon.directory.chmod(0o755)
-        # The tree itself may lie where only its owner can look.
-        client = daemon.directory / "client"
-        shutil.copytree(ROOT / "client/python/poold", client / "poold", dirs_exist_ok=True)
         done = subprocess.run(
             [sys.executable, "-c", INTRUDER, daemon.path],
-            env={"PYTHONPATH": str(client), "PYTHONDONTWRITEBYTECODE": "1"},
+            env=public.package(daemon.directory),
             user=NOBODY,
             group=NOBODY,
             extra_groups=groups,

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import grp
 import os
-import shutil
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
+import public
 from clock import eventually
-from harness import ROOT, TOOLBOX, Daemon, DaemonTest, pool
+from harness import TOOLBOX, Daemon, DaemonTest, pool
 from raw import Raw
 
 NOBODY = 65534
@@ -44,12 +44,9 @@ def run_as_nobody(
 ) -> subprocess.Popen[str]:
     """Starts the stranger; its output comes when all its requests are answered."""
     daemon.directory.chmod(0o755)
-    # The tree itself may lie where only its owner can look.
-    client = daemon.directory / "client"
-    shutil.copytree(ROOT / "client/python/poold", client / "poold", dirs_exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-c", STRANGER, daemon.path, priority, str(count), *call],
-        env={"PYTHONPATH": str(client), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=public.package(daemon.directory),
         user=NOBODY, group=NOBODY, extra_groups=groups,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )

@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
-import shutil
 import signal
 import sys
 import unittest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import procs
-from harness import HERE, ROOT, DaemonTest, pool
+import public
+from harness import DaemonTest, pool
 
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 IS_ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")
-
-NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
 class Isolation(DaemonTest):
@@ -82,11 +79,10 @@ class Identity(DaemonTest):
     """A worker that runs as somebody else, who may not be able to read where this file lies."""
 
     def setUp(self) -> None:
-        place = Path(self.enterContext(TemporaryDirectory(prefix="poold-public-")))
-        place.chmod(0o755)
-        shutil.copytree(ROOT / "client/python/poold", place / "poold", ignore=NO_CACHES)
-        shutil.copy(HERE / "workers/unquiet.py", place)
-        self.public = {"directory": str(place), "env.PYTHONPATH": str(place)}
+        place = public.folder(self)
+        public.module("unquiet", place)
+        environment = {f"env.{name}": value for name, value in public.package(place).items()}
+        self.public = {"directory": str(place), **environment}
 
     def test_a_user(self) -> None:
         daemon = self.start(pool("boxed", UNQUIET, user="nobody", **self.public))

@@ -11,6 +11,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import public
 from clients import PoolctlTest, poolctl
 from clock import HANGS
 from harness import BUILD, ROOT, TOOLBOX, Daemon, pool
@@ -136,8 +137,9 @@ class Report(PoolctlTest):
 class ReportRights(RightsTest):
     def test_it_has_what_its_reader_may_see(self) -> None:
         daemon = self.open(pool("tools", TOOLBOX))
+        program = public.program("poolctl", public.folder(self))
         with become(ANNE):
-            done = poolctl(daemon, "--json", "report")
+            done = poolctl(daemon, "--json", "report", program=program)
         report = json.loads(done.stdout)
         self.assertEqual(report["config"]["error"]["code"], "permission_denied")
         self.assertEqual(report["status"]["status"], "ok")

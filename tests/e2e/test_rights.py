@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import os
 import shlex
-import shutil
 import sys
 import unittest
 from collections.abc import Iterator
@@ -13,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import public
 from clients import poolctl
 from clock import eventually
-from harness import BUILD, HERE, PYTHON_PATH, ROOT, TOOLBOX, Daemon, DaemonTest, pool
+from harness import PYTHON_PATH, TOOLBOX, Daemon, DaemonTest, pool
 from raw import Raw, unpack
 
 IS_ROOT = os.geteuid() == 0
@@ -380,11 +380,9 @@ class OrdinaryDaemon(Daemon):
 
     def _launch(self) -> None:
         if IS_ROOT:
-            place = self.directory / "public"
-            place.mkdir(exist_ok=True)
-            shutil.copy(BUILD / "poold", place)
-            shutil.copytree(ROOT / "client/python/poold", place / "poold_package" / "poold", dirs_exist_ok=True)
-            shutil.copy(HERE / "workers/intruder.py", place / "poold_package")
+            public.program("poold", self.directory)
+            public.module("intruder", self.directory)
+            self.config.chmod(0o644)
             self.directory.chmod(0o777)
             self.notices.path.chmod(0o777)
         super()._launch()
@@ -393,12 +391,12 @@ class OrdinaryDaemon(Daemon):
         if not IS_ROOT:
             return super().command()
         return ["setpriv", "--reuid", str(ANNE), "--regid", str(ANNE), "--clear-groups", "--inh-caps=-all",
-                "--bounding-set=-all", "--no-new-privs", str(self.directory / "public" / "poold"),
+                "--bounding-set=-all", "--no-new-privs", str(self.directory / "bin" / "poold"),
                 "-c", str(self.config)]
 
     def environment(self) -> dict[str, str]:
-        path = self.directory / "public" / "poold_package" if IS_ROOT else PYTHON_PATH
-        return {**super().environment(), "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1",
+        path = public.package(self.directory) if IS_ROOT else {"PYTHONPATH": PYTHON_PATH}
+        return {**super().environment(), **path, "PYTHONDONTWRITEBYTECODE": "1",
                 "WATCHDOG_USEC": "600000000", "CREDENTIALS_DIRECTORY": "/run/credentials/poold"}
 
 

@@ -7,19 +7,18 @@ import fcntl
 import os
 import pwd
 import shlex
-import shutil
 import signal
 import sys
 import unittest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import poold
 
 import procs
+import public
 from clients import ClientTest
 from clock import eventually, ms
-from harness import BUILD, HERE, Daemon, pool, worker
+from harness import Daemon, pool, worker
 
 IS_ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")
@@ -219,19 +218,12 @@ class Ends(ClientTest):
 class Users(ClientTest):
     """Workers of another user, and a daemon of an ordinary one."""
 
-    def public_place(self) -> Path:
-        """A directory that any user can read, with the worker and the daemon's program."""
-        place = Path(self.enterContext(TemporaryDirectory(prefix="poold-public-")))
-        place.chmod(0o755)
-        shutil.copy(HERE / "workers/piped.py", place)
-        shutil.copy(BUILD / "poold", place)
-        return place
-
     @unittest.skipUnless(IS_ROOT, "only root becomes another user")
     def test_another_user_owns_its_pipes(self) -> None:
-        place = self.public_place()
+        place = public.folder(self)
+        piped_py = public.module("piped", place)
         for way in ("reopened", "both_asyncio"):
-            command = shlex.join([sys.executable, str(place / "piped.py"), way])
+            command = shlex.join([sys.executable, str(piped_py), way])
             daemon = self.start(
                 pool("t", command, dialect="jsonrpc", ready_call="pid", user="nobody",
                      directory=str(place))
@@ -253,14 +245,14 @@ class Users(ClientTest):
 
     def start_with(self, privileges: list[str], *pools: str) -> Daemon:
         """A daemon with the privileges that setpriv(1) leaves it."""
-        place = self.public_place()
+        poold_program = public.program("poold", public.folder(self))
 
         class Reduced(Daemon):
             def command(self) -> list[str]:
                 os.chown(self.directory, *ORDINARY)
                 self.config.chmod(0o644)
                 os.chmod(self.notices.path, 0o777)
-                return ["setpriv", *privileges, str(place / "poold"), "-c", str(self.config)]
+                return ["setpriv", *privileges, str(poold_program), "-c", str(self.config)]
 
         kind = Reduced if privileges else Daemon
         daemon = kind(pools, {"start_timeout": "60s", "workers_max": 300})
@@ -296,9 +288,9 @@ class Users(ClientTest):
 
     def test_small_pipes(self) -> None:
         """A user that has many pipes gets small ones, which do as well."""
-        place = self.public_place()
+        piped_py = public.module("piped", public.folder(self))
         self.use_up_pipes()
-        command = shlex.join([sys.executable, str(place / "piped.py"), "both_asyncio"])
+        command = shlex.join([sys.executable, str(piped_py), "both_asyncio"])
         daemon = self.start_ordinary(
             pool("t", command, dialect="jsonrpc", ready_call="pid", workers=2, directory="/")
         )

@@ -11,6 +11,7 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 
+import public
 from clients import PoolctlTest, poolctl
 from clock import eventually
 from harness import BUILD, TOOLBOX, Daemon, breaker, pool, static_pool
@@ -164,8 +165,9 @@ class TopTest(PoolctlTest):
         return terminal
 
     def run_top(self, terminal: Terminal, daemon: Daemon, before: str = "", options: str = "") -> None:
+        program = public.program("poolctl", public.folder(self)) if before else BUILD / "poolctl"
         """Has the shell run it, and waits until it is there."""
-        terminal.command(f"clear; {before} {BUILD}/poolctl --socket {daemon.path} {options} top --interval 100ms"
+        terminal.command(f"clear; {before} {program} --socket {daemon.path} {options} top --interval 100ms"
                          "; echo status=$?")
         terminal.wait_for("BREAKER")
 
