@@ -1,6 +1,7 @@
 /*
- * A client's connection: its messages become calls or are answered on the spot, its answers go out
- * in any order.
+ * A client's connection: its messages become calls or are answered on the spot (connection_request.h),
+ * its answers go out in any order (connection_answer.h).  Here is its state: whether it is read, and
+ * how it ends.
  */
 #ifndef POOLD_IO_FRONTEND_CONNECTION_H
 #define POOLD_IO_FRONTEND_CONNECTION_H
@@ -31,13 +32,19 @@ struct connection {
 	bool is_gone; /* gets no more answers; it stays in the list until its link is closed */
 };
 
-/* Takes over the accepted, non-blocking `fd`; places.h says whether it may stay.  Returns 0 or
- * -errno; then `fd` is still the caller's. */
-int connection_open(struct frontend *frontend, int fd, struct connection **ret);
+/*
+ * Reads it or not, and lets its queued requests run or wait: one with too much unread is not read,
+ * and its requests wait; one that holds more than its share of the memory is not read either, but its
+ * requests run, which gives memory back.  Both end at half of it.  To be called after a change.
+ */
+void connection_settle(struct connection *connection);
 
-/* Refuses the request of which the beginning has come, and gives back its memory; the rest of it is
- * dropped when it comes.  If not even its id has come, only what is not used yet is given back. */
-void connection_refuse_begun(struct connection *connection);
+/* The same, after something was put into its output. */
+void connection_after_put(struct connection *connection);
+
+/* Ends it when more than output_max is unread: the last guard, for what nothing holds back, which is
+ * all but the answers to its calls, of which only as many come as run at the same time. */
+void connection_end_if_over(struct connection *connection);
 
 /* Closes it and cancels all that it asked; `end` says why. */
 void connection_close(struct connection *connection, enum caller_end end);

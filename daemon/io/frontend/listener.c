@@ -3,6 +3,7 @@
 #include "daemon/io/driver/refusal.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/frontend/connection.h"
+#include "daemon/io/frontend/connection_open.h"
 #include "daemon/io/frontend/frontend.h"
 #include "daemon/io/frontend/places.h"
 

@@ -2,6 +2,7 @@
 
 #include "daemon/io/driver/state.h"
 #include "daemon/io/frontend/connection.h"
+#include "daemon/io/frontend/connection_open.h"
 #include "daemon/io/frontend/frontend.h"
 
 #include <inttypes.h>
