@@ -1,0 +1,88 @@
+#include "daemon/io/base/link_internal.h"
+
+#define DRAIN_READS_MAX 1024
+
+static void take_slice(struct link *link)
+{
+	struct slice slice = slice_begin(&link->loop->turn);
+
+	link->is_heavy = false;
+	link_take_more(link, &slice);
+}
+
+/* Whoever used up its last slice waits behind those that did not. */
+void link_on_readable(evutil_socket_t fd, short what, void *argument)
+{
+	struct link *link = argument;
+
+	(void)fd;
+	(void)what;
+	if (list_linked(&link->in_backlog) || list_linked(&link->in_deferred))
+		return;
+	turn_begin(&link->loop->turn);
+	if (link->reads_last && !link->is_heavy)
+		list_push_back(&link->loop->deferred, &link->in_deferred);
+	else if (link->is_heavy || turn_is_over(&link->loop->turn, TURN_CLIENTS))
+		link_enter_backlog(link);
+	else
+		take_slice(link);
+}
+
+void link_read_last(struct link *link)
+{
+	link->reads_last = true;
+}
+
+void link_read_deferred(struct loop *loop)
+{
+	struct list_node *node;
+
+	/* Those that are left over are still readable in the next turn. */
+	while ((node = list_first(&loop->deferred)) && !turn_is_over(&loop->turn, TURN_WORKERS)) {
+		struct link *link = list_entry(node, struct link, in_deferred);
+
+		list_remove(&loop->deferred, node);
+		if (link->is_reading && link->wanted == 0)
+			take_slice(link);
+	}
+}
+
+bool link_has_backlog(const struct loop *loop)
+{
+	return !list_empty(&loop->backlog) || !list_empty(&loop->backlog_last);
+}
+
+/* In turns, each a slice.  Whoever comes in again has used up its slice, and the clock was read. */
+static void serve_backlog(struct loop *loop, struct list *backlog)
+{
+	usec_t until;
+
+	if (list_empty(backlog))
+		return;
+	turn_begin(&loop->turn);
+	until = usec_add(turn_measure(&loop->turn), TURN_REST);
+	while (!list_empty(backlog) && loop->turn.measured < until) {
+		struct link *link = list_entry(list_first(backlog), struct link, in_backlog);
+
+		link_leave_backlog(link);
+		take_slice(link);
+	}
+}
+
+void link_serve_backlog(struct loop *loop)
+{
+	serve_backlog(loop, &loop->backlog_last);
+	serve_backlog(loop, &loop->backlog);
+}
+
+void link_drain(struct link *link)
+{
+	struct slice slice = slice_of(&link->loop->turn, DRAIN_UNITS);
+
+	link->is_draining = true;
+	for (unsigned i = 0; i < DRAIN_READS_MAX && slice.units > 0; i++)
+		if (link->is_closed || link->has_ended || link->wanted > 0 ||
+		    !link_take_more(link, &slice))
+			break;
+	link->is_draining = false;
+}
