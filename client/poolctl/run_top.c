@@ -187,10 +187,13 @@ static unsigned wanted_answers(const struct top *top)
 
 static void take_sample(struct top *top)
 {
+	/* A frozen screen does not show what was asked for before; only that the daemon is back. */
+	bool is_unwanted = top->state.is_frozen && !top->state.lost;
+
 	top->state.lost = top->ask.status < 0 ? top->ask.fault : NULL;
 	top->state.is_silent = top->ask.status == -ETIMEDOUT;
 	top->is_changed = true;
-	if (top->ask.status < 0) {
+	if (top->ask.status < 0 || is_unwanted) {
 		top_sample_done(&top->ask.sample);
 		return;
 	}

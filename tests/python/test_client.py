@@ -10,15 +10,18 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import poold
 from poold import codec, wire
+from poold.again import NoConnection
 from poold.aio import AsyncClient
 from support import HELLO, PATIENCE, FakeServer, Peer, echo, pack
 
@@ -436,6 +439,33 @@ class TestLoss(unittest.TestCase):
                     client.call("p", "m")
                 self.assertEqual(caught.exception.code, "connect_failed")
                 client.close()
+
+    def test_no_greeting_until_the_end(self) -> None:
+        """A try to connect that ends when its time is over fails as each one before it."""
+
+        def hang_up(peer: Peer) -> None:
+            peer.read()
+            peer.channel.shutdown(socket.SHUT_RDWR)
+
+        def greet(until: float) -> Any:
+            try:
+                return original(until)
+            except NoConnection:
+                if tries:
+                    time.sleep(max(0.0, until - time.monotonic()))
+                tries.append(until)
+                raise
+
+        tries: list[float] = []
+        with FakeServer(hang_up, greeted=False) as server:
+            client = poold.Client(server.path, connect_timeout=0.5, grace=0)
+            original = client._greet
+            with mock.patch.object(client, "_greet", greet):
+                with self.assertRaises(poold.PoolConnectionError) as caught:
+                    client.call("p", "m")
+                self.assertEqual(caught.exception.code, "connect_failed")
+                self.assertEqual(len(tries), 2)
+            client.close()
 
     def test_close(self) -> None:
         with FakeServer(silent) as server:

@@ -320,6 +320,9 @@ class Asker:
             self.failure = reason.bare()
         except NeverLeft as reason:
             again.refuse(reason)
+        except errors.DeadlineExceeded as error:
+            # Without a timeout of its own it has waited for a connection only, and in vain.
+            call.give_up(again.failure() if again.ends == math.inf else error)
         except errors.Error as error:
             call.give_up(error)
         except BaseException as error:  # the client was closed, say
