@@ -118,8 +118,9 @@ class Timeouts(DaemonTest):
         asked = {}
         for step in range(100):
             seconds = 0.05 + (step * 37 % 100) / 500
+            begin = time.monotonic()
             number = client.ask_pool("tools", "echo", [step], timeout_ms=round(seconds * 1000))
-            asked[number] = time.monotonic() + round(seconds, 3)
+            asked[number] = begin + round(seconds, 3)
         for _ in range(100):
             answer = client.read()
             late = time.monotonic() - asked.pop(answer.id)

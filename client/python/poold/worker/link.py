@@ -44,7 +44,7 @@ class Link:
         self.number = channel.fileno()
         self.is_child = False
         self._lock = _thread.allocate_lock()  # `beat` writes as well
-        self._open_end = False  # something is being read or written
+        self._open_end = False  # a message is being written
         self._partly = False  # the daemon has a part of a message, and waits for the rest
         forks.in_child(self._become_child)
 
@@ -61,7 +61,7 @@ class Link:
             with self._lock:
                 self.channel.sendall(data, _FLAGS)
         except BaseException as error:
-            self.end_by(error, "while it wrote to the daemon")
+            self.end_by(error, _WRITING)
         self._open_end = False
 
     def flush(self, output: bytearray) -> None:
@@ -72,7 +72,7 @@ class Link:
                 self.channel.sendall(output, _FLAGS)
             output.clear()
         except BaseException as error:
-            self.end_by(error, "while it wrote to the daemon")
+            self.end_by(error, _WRITING)
         self._open_end = False
 
     def drain(self, output: bytearray) -> None:
@@ -83,7 +83,7 @@ class Link:
                 del output[: self._send(output)]
                 self._partly = bool(output)
         except BaseException as error:
-            self.end_by(error, "while it wrote to the daemon")
+            self.end_by(error, _WRITING)
         self._open_end = False
 
     def _send(self, output: bytearray) -> int:
@@ -156,6 +156,8 @@ class Link:
                 os._exit(0)  # the daemon is gone: nobody waits for an answer
             if error.errno in _CLOSED:  # type: ignore[attr-defined]
                 self.end_closed()
+        if self._open_end:  # it was interrupted again before the first time was taken note of
+            when = _WRITING
         say(f"poold.worker: it was interrupted {when}, by {summary(error)}; {_SO}")
         os._exit(os.EX_SOFTWARE)
 
@@ -183,3 +185,4 @@ class Link:
 
 
 _SO = "it ends, as nothing that it would write after that could be told from it"
+_WRITING = "while it wrote to the daemon"
