@@ -7,17 +7,23 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from servers import BenchError, Caller, Daemon, Place, Shape, Unavailable
+from servers import START_TIMEOUT, BenchError, Caller, Daemon, Place, Shape, Unavailable
 from speed import Pace, Pair, measure, ratio_row
 from table import Row
 
 SHAPE = Shape(connections=64, limit=3)
 SCRAPE_EVERY = 1.0
+
+# What a large daemon is.
+POOLS = 64
+WORKERS_EACH = 8
+SCRAPES = 20
 
 # Requests between the two counts of instructions.
 COUNTED = 20_000
@@ -183,6 +189,42 @@ def features(place: Place, pace: Pace) -> list[Row]:
         ratio_row(cpu, pairs, "cpu_us", (1.03, 1.01), "us", more_is_better=False),
         ratio_row(line + "rate", pairs, "rate", (0.97, 0.99), "req/s"),
         Row("each of them alone: daemon CPU per request", ", ".join(alone)),
+    ]
+
+
+def large_scrape(place: Place, pace: Pace) -> list[Row]:
+    """How long the loop of a large daemon is busy with the text of all metrics, which is written in
+    one turn: the daemon's CPU time.  By the socket, as HTTP keeps a text for a moment."""
+    command = f"{place.program('echo_worker')} --batch"
+    more = "".join(
+        f"[pool more{i}]\ncommand = {command}\nworkers = {WORKERS_EACH}\n" for i in range(1, POOLS)
+    )
+    workers = POOLS * WORKERS_EACH
+    shape = Shape(workers=WORKERS_EACH)
+    with Daemon(place, shape, pool=more, daemon=f"workers_max = {2 * workers}\n") as daemon:
+        with Caller(daemon) as caller:
+            end = time.monotonic() + START_TIMEOUT
+            while sum(pool["workers"]["ready"] for pool in caller.call("poold.pools", [])) < workers:
+                if time.monotonic() > end:
+                    raise BenchError(f"no {workers} workers are ready: {daemon.last_words()}")
+                time.sleep(0.05)
+            for name in ("echo", *(f"more{i}" for i in range(1, POOLS))):
+                caller.call("poold.call", [name, "echo", 1])
+            found = []
+            for _ in range(pace.runs):
+                before = daemon.cpu_seconds()
+                size = [len(caller.call("poold.metrics", [])) for _ in range(SCRAPES)][0]
+                found.append((daemon.cpu_seconds() - before) / SCRAPES * 1000)
+    return [
+        Row(
+            f"scrape at {POOLS} pools and {workers} workers: CPU of the loop",
+            f"{median(found):.2f} ms ({min(found):.2f}..{max(found):.2f}), {size >> 10} KiB",
+            median(found),
+            5,
+            3,
+            more_is_better=False,
+            unit="ms",
+        )
     ]
 
 

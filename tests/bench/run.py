@@ -62,6 +62,7 @@ LINES: dict[str, Line] = {
     "bad-worker": overload_lines.bad_worker,
     "idle": faults.idle,
     "features": cost.features,
+    "scrape": cost.large_scrape,
     "instructions": cost.instructions,
     "core": speed.core,
 }
