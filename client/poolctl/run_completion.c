@@ -11,11 +11,17 @@
 static const char head[] =
 	"# Completion of poolctl for bash.  Made by `poolctl completion` from its table of "
 	"commands.\n"
-	"# The names of the pools, where the daemon answers quickly.\n"
+	"# The names of the pools, and of the alerts that can fire, where the daemon answers "
+	"quickly.\n"
 	"_poolctl_pools()\n"
 	"{\n"
 	"\tpoolctl ${socket:+--socket \"$socket\"} --wait 250ms health 2>/dev/null |\n"
 	"\t\tsed -n 's/^  \\([^ ]*\\) is .*/\\1/p'\n"
+	"}\n"
+	"_poolctl_alerts()\n"
+	"{\n"
+	"\tpoolctl ${socket:+--socket \"$socket\"} --wait 250ms --json alerts 2>/dev/null |\n"
+	"\t\ttr '{' '\\n' | sed -n 's/^\"name\":\"\\([^\"]*\\)\".*\"enabled\":true.*/\\1/p'\n"
 	"}\n"
 	"_poolctl()\n"
 	"{\n"
@@ -105,6 +111,8 @@ static void print_argument(const struct command *command, const char *argument, 
 		printf("' ;;\n");
 	} else if (strcmp(argument, "POOL") == 0) {
 		printf("\t%s%d) words=$(_poolctl_pools) ;;\n", command->name, place);
+	} else if (strcmp(argument, "ALERT") == 0) {
+		printf("\t%s%d) words=$(_poolctl_alerts) ;;\n", command->name, place);
 	} else if (is_any_more || strcmp(argument, "WORD") == 0) {
 		printf("\t%s%s) words='", command->name, is_any_more ? "*" : "0");
 		print_explained(is_any_more ? "event" : NULL);

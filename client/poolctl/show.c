@@ -137,20 +137,33 @@ static void show_daemon(const json_t *status)
 	show_guard(status);
 }
 
+static void show_limits(const json_t *status)
+{
+	const json_t *memory = json_object_get(status, "memory");
+	const json_t *peaks = json_object_get(status, "peaks");
+	const json_t *now = json_object_get(peaks, "1m"), *ever = json_object_get(peaks, "start");
+	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX], c[UNIT_TEXT_MAX], d[UNIT_TEXT_MAX];
+
+	printf("connections  %s of %s; at most %s in the last minute, %s since the start\n",
+	       field_count(a, status, "connections"), field_count(b, status, "connections_max"),
+	       field_count(c, now, "connections"), field_count(d, ever, "connections"));
+	printf("buffers      %s of %s; at most %s in the last minute, %s since the start\n",
+	       unit_size(a, field_number(memory, "buffers")),
+	       unit_size(b, field_number(memory, "max")),
+	       unit_size(c, field_number(now, "buffers")),
+	       unit_size(d, field_number(ever, "buffers")));
+}
+
 static void show_totals(const json_t *status)
 {
 	const json_t *requests = json_object_get(status, "requests");
-	const json_t *memory = json_object_get(status, "memory");
 	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX], c[UNIT_TEXT_MAX], d[UNIT_TEXT_MAX];
 
 	printf("\nrequests     %s running, %s queued; of %s so far %s failed",
 	       field_count(a, requests, "running"), field_count(b, requests, "queued"),
 	       field_count(c, requests, "total"), field_count(d, requests, "failed"));
 	printf(", %s cancelled\n", field_count(a, requests, "cancelled"));
-	printf("connections  %s of %s\n", field_count(a, status, "connections"),
-	       field_count(b, status, "connections_max"));
-	printf("buffers      %s of %s\n", unit_size(a, field_number(memory, "buffers")),
-	       unit_size(b, field_number(memory, "max")));
+	show_limits(status);
 }
 
 void show_status(const json_t *status, const char *wanted)

@@ -2,8 +2,12 @@
  * What deciding costs: the engine alone, without a socket or a process, in nanoseconds.
  *
  *	core_bench [--json]
+ *	core_bench --ask COUNT [--bare]
  *
  * A request is two steps of the engine (asked, answered) with all their effects.
+ *
+ *	--ask   asks so many, one at a time, and prints nothing: for programs that count instructions
+ *	--bare  without a breaker, retries, admission and judgement of failures
  */
 #include "tests/bench/bench.h"
 
@@ -109,6 +113,7 @@ static void submit(struct world *world, uint32_t request)
 				.max_attempts = UINT32_MAX,
 				.bytes = PAYLOAD_LEN,
 				.timeout = TIMEOUT,
+				.method = {(const uint8_t *)"echo", 4},
 			},
 	};
 
@@ -147,7 +152,17 @@ static void answer_oldest(struct world *world)
 	}
 }
 
-static void set_pool(struct pool_settings *pool)
+static void take_all_off(struct pool_settings *pool)
+{
+	pool->breaker_begins = BREAKER_DISABLED;
+	pool->budget = (struct budget_settings){0};
+	pool->max_crash_retries = 0;
+	pool->no_admission = true;
+	pool->failing.min = 0;
+	pool->attempt_timeout = pool->slow_after = 0;
+}
+
+static void set_pool(struct pool_settings *pool, bool is_bare)
 {
 	pool_default_settings(pool);
 	pool->workers_min = pool->workers_max = WORKERS;
@@ -159,9 +174,14 @@ static void set_pool(struct pool_settings *pool)
 	pool->init_timeout = pool->ping_interval = pool->ping_timeout = NEVER_SOON;
 	pool->idle_timeout = pool->kill_grace = pool->cancel_grace = NEVER_SOON;
 	pool->restart_delay = pool->restart_delay_max = 1;
+	pool->errors_name_methods = true;
+	pool->failing = (struct failing_settings){.share = 50, .min = 10};
+	pool->attempt_timeout = pool->slow_after = TIMEOUT / 2;
+	if (is_bare)
+		take_all_off(pool);
 }
 
-static struct world *world_new(void)
+static struct world *world_new(bool is_bare)
 {
 	struct engine_settings settings;
 	struct pool_settings pool;
@@ -169,7 +189,7 @@ static struct world *world_new(void)
 
 	if (!world)
 		err(1, "memory");
-	set_pool(&pool);
+	set_pool(&pool, is_bare);
 	engine_default_settings(&settings);
 	settings.requests_max = REQUESTS;
 	settings.pool_count = 1;
@@ -191,16 +211,21 @@ static void world_free(struct world *world)
 }
 
 /* One request at a time, and every worker free. */
-static double time_alone(void)
+static void ask_alone(struct world *world, uint64_t count)
 {
-	struct world *world = world_new();
-	uint64_t start = clock_nsec();
-
-	for (int i = 0; i < ROUNDS; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		submit(world, 0);
 		answer_oldest(world);
 		world->answered_count = 0;
 	}
+}
+
+static double time_alone(void)
+{
+	struct world *world = world_new(false);
+	uint64_t start = clock_nsec();
+
+	ask_alone(world, ROUNDS);
 
 	double took = (double)(clock_nsec() - start) / ROUNDS;
 
@@ -210,7 +235,7 @@ static double time_alone(void)
 
 static struct world *loaded_world(void)
 {
-	struct world *world = world_new();
+	struct world *world = world_new(false);
 
 	for (uint32_t request = 0; request < REQUESTS; request++)
 		submit(world, request);
@@ -330,8 +355,21 @@ static struct breaker_cost time_breaker(void)
 	return cost;
 }
 
+static int ask(uint64_t count, bool is_bare)
+{
+	struct world *world = world_new(is_bare);
+
+	ask_alone(world, count);
+	world_free(world);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc >= 3 && strcmp(argv[1], "--ask") == 0)
+		return ask(strtoull(argv[2], NULL, 10),
+			   argc == 4 && strcmp(argv[3], "--bare") == 0);
+
 	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
 	double alone = time_alone();
 	double loaded = time_loaded();

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Callable
 
+import cost
 import faults
 import overload_lines
 import speed
@@ -60,6 +61,9 @@ LINES: dict[str, Line] = {
     "failing": overload_lines.failing,
     "bad-worker": overload_lines.bad_worker,
     "idle": faults.idle,
+    "features": cost.features,
+    "scrape": cost.large_scrape,
+    "instructions": cost.instructions,
     "core": speed.core,
 }
 

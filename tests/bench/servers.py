@@ -248,9 +248,12 @@ class Daemon(Server):
 
     framing = "rpc"
 
-    def __init__(self, place: Place, shape: Shape, worker: str = "", pool: str = "") -> None:
+    def __init__(
+        self, place: Place, shape: Shape, worker: str = "", pool: str = "", daemon: str = ""
+    ) -> None:
         """`worker`: arguments of the C worker, or a whole command that begins with a slash.
-        `pool`: further lines of the pool's section, and sections beside it."""
+        `pool`: further lines of the pool's section, and sections beside it.
+        `daemon`: further lines of the daemon's section."""
         if shape.python:
             worker = f"{sys.executable} -m poold.worker echo_functions"
         elif not worker.startswith("/"):
@@ -258,7 +261,7 @@ class Daemon(Server):
         prefetch = shape.limit - 1 if shape.prefetch is None else shape.prefetch
         config = place.scratch / "poold.conf"
         config.write_text(
-            f"[daemon]\nsocket = {place.scratch / 'poold.sock'}\n{LIMITS}"
+            f"[daemon]\nsocket = {place.scratch / 'poold.sock'}\n{LIMITS}{daemon}"
             f"[pool echo]\ncommand = {worker}\nworkers = {shape.workers}\n"
             f"prefetch = {prefetch}\nenv.PYTHONPATH = {PYTHONPATH}\n{POOL_LIMITS}{pool}"
         )

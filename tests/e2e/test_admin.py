@@ -71,6 +71,7 @@ STATUS = {
         ("queued", "running", "total", "succeeded", "failed", "cancelled"), int
     ),
     "memory": {"buffers": int, "max": int},
+    "peaks": dict.fromkeys(("10s", "1m", "5m", "15m", "start"), {"connections": int, "buffers": int}),
     "pools": [
         {
             "name": str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import struct
 import unittest
@@ -13,7 +14,8 @@ from typing import Any
 
 from clock import eventually
 from harness import TOOLBOX, Daemon, DaemonTest, pool, static_pool
-from raw import Raw, request, unpack
+from http_client import HttpTest
+from raw import Raw, pack, request, unpack
 from test_rights import ANNE, BERT, IS_ROOT, become
 
 # Places for everybody, and those for control.
@@ -214,6 +216,32 @@ class Ends(CapturedTest):
         self.check(daemon, listener, before, "stalled")
         client.close()
 
+    def test_memory(self) -> None:
+        """Notifications that do not end: when memory is short there is nothing to answer, and they can't be
+        kept."""
+        daemon, listener = self.start_heard(pool("tools", TOOLBOX, queue_bytes_max="2M"), message_max="1M",
+                                            response_max="1M", output_max="2M", output_pause="1M", memory_max="8M")
+        daemon.announced.append("memory is short")
+        before = self.ends(daemon)
+        crowd = [Raw(daemon.path) for _ in range(12)]
+        begun = pack([2, "poold.cancel", [bytes(900_000)]])[:-1]
+        for client in crowd:
+            client.send(begun)
+        eventually(lambda: self.ends(daemon)["memory"] > 0, "one is cut off")
+        self.assertEqual(self.event(listener, "connection")["reason"], "memory")
+        daemon.log.wait_for("notice connection cut off: there was no memory for its messages or answers .*reason=memory ")
+        for client in crowd:
+            client.close()
+        eventually(lambda: daemon.ask("poold.status")["connections"] == 2, "all have ended")
+        # All that were cut off are found in each place.
+        cut = self.ends(daemon)["memory"]
+        self.assertEqual((self.ends(daemon) - before).keys() - {"closed", "reset"}, {"memory"})
+        found = [each for each in daemon.ask("poold.errors") if each["kind"] == "connection"]
+        self.assertEqual([each["reason"] for each in found], ["memory"] * cut)
+        for _ in range(cut - 1):
+            self.assertEqual(self.event(listener, "connection")["reason"], "memory")
+        listener.check_quiet()
+
     def test_ordinary_ends_are_only_counted(self) -> None:
         daemon, listener = self.start_heard(pool("tools", TOOLBOX))
         before = self.ends(daemon)
@@ -229,6 +257,24 @@ class Ends(CapturedTest):
         self.assertEqual(daemon.ask("poold.errors"), [])
         self.assertFalse([line for line in daemon.log.lines if "cut off" in line])
         listener.check_quiet()
+
+
+class Shutdown(HttpTest):
+    """The end of the daemon is no fault of a connection: it is counted, and nothing else."""
+
+    def test_shutdown(self) -> None:
+        """Seen by HTTP, which answers until a client has read the last answer."""
+        daemon = self.start_http(pool("tools", TOOLBOX))
+        idle, slow = daemon.connect(), daemon.connect(read_buffer=4096)
+        number = slow.ask("tools.big", 1 << 20)
+        eventually(lambda: daemon.counters("tools")["succeeded"] == 1, "it is answered")
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(idle.read_to_end(), b"")
+        self.assertIn('poold_connections_ended_total{reason="shutdown"} 2\n', self.get("/metrics").text)
+        self.assertEqual(len(slow.read_of(number).result), 1 << 20)
+        self.assertEqual(slow.read_to_end(), b"")
+        self.assertEqual(daemon.wait_ended(), 0)
+        self.assertFalse([line for line in daemon.log.lines if "cut off" in line])
 
 
 class Places(CapturedTest):

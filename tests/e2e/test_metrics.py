@@ -9,8 +9,9 @@ import unittest
 from collections import Counter
 from typing import Any
 
+import procs
 from clock import eventually
-from harness import BUILD, TOOLBOX, Daemon, DaemonTest, pool
+from harness import BUILD, LOAD, TOOLBOX, UNRULY, Daemon, DaemonTest, breaker, pool
 from raw import Refused
 
 SAMPLE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$", re.MULTILINE)
@@ -161,6 +162,51 @@ class Series(DaemonTest):
         for i in range(300):
             self.assertIsNotNone(client.answer_pool("one", f"method-{i}", [], session=f"s-{i}").error)
         self.assertEqual(names(), before)
+
+    def test_thousands_of_names_and_hundreds_of_lives_leave_the_series_of_the_first(self) -> None:
+        """One pool knows every method, the other none of them; all workers of both are killed again and again."""
+        daemon = self.start(pool("all", UNRULY, workers=4), pool("none", TOOLBOX, workers=1),
+                            breaker("all", per_method=True, mode="observe"))
+        daemon.announced += ["pool=", "worker ", "request failed"]
+        client = daemon.connect()
+
+        def serve(first: int, count: int) -> None:
+            for number in range(first, first + count):
+                client.call_pool("all", f"method-{number}", number)
+                self.assertIsNotNone(client.answer_pool("none", f"method-{number}", []).error)
+
+        def kill() -> None:
+            before = tuple(daemon.wait_workers("all", 4))
+            for pid in before:
+                procs.kill(pid)
+            daemon.wait_workers("all", 4, apart_from=before)
+
+        numbers: set[int] = set()  # of workers, as the series name them
+
+        def series() -> Counter[str]:
+            """Their names and labels without those numbers: which of its slots a pool uses differs."""
+            text = metrics(daemon)
+            numbers.update(int(number) for _, number in samples(text, "poold_worker_in_flight"))
+            heads = [line.rpartition(" ")[0] for line in text.splitlines()]
+            return Counter(re.sub(r'worker="\d+"', "", head) for head in heads)
+
+        def rows() -> tuple[int, int]:
+            return len(client.call("poold.methods")), len(client.call("poold.breakers"))
+
+        serve(0, 200)
+        kill()
+        series_before, rows_before = series(), rows()
+        daemon.take_measure()
+        for step in range(60 * LOAD):
+            serve(200 + 50 * step, 50)
+            kill()
+            series()
+        self.assertEqual(series() - series_before, Counter())
+        self.assertLessEqual(max(numbers), 3 * 4)
+        self.assertEqual(rows(), rows_before)
+        self.assertGreaterEqual(daemon.counters("all")["worker_starts"], 4 + 4 * 61)
+        # How much memory they left is looked at with the end of the test.
+        daemon.growth_max = 2 << 20
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import public
 from clients import PoolctlTest, poolctl
 from clock import HANGS
-from harness import BUILD, ROOT, TOOLBOX, Daemon, pool
+from harness import BUILD, ROOT, TOOLBOX, Daemon, pool, section
 from test_rights import ANNE, IS_ROOT, RightsTest, become
 
 POOLCTL = str(BUILD / "poolctl")
@@ -216,6 +216,14 @@ class Completion(PoolctlTest):
                 self.assertEqual(sorted(found), ["other", "tools"])
         found = self.complete(daemon, "poolctl", "--socket", daemon.path, "breaker", "open", "t")
         self.assertEqual(found, ["tools"])
+
+    def test_names_of_alerts(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), section("alert burn_slow", {"enabled": False}),
+                            section("alert burning", {"kind": "burn_fast", "pool": "tools"}), alerts=True)
+        for action in ("test", "silence"):
+            found = self.complete(daemon, "poolctl", "-s", daemon.path, "alert", action, "bur")
+            self.assertEqual(sorted(found), ["burn_fast", "burning"])
+        self.assertEqual(self.complete(None, "poolctl", "alert", "test", ""), [])
 
 
 if __name__ == "__main__":

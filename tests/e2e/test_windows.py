@@ -7,7 +7,7 @@ from typing import Any
 from clients import PoolctlTest
 from clock import eventually
 from harness import TOOLBOX, Daemon, pool, retry
-from raw import Raw
+from raw import Raw, pack
 
 
 class Windows(PoolctlTest):
@@ -233,3 +233,22 @@ class Waits(PoolctlTest):
         at = next(i for i, line in enumerate(lines) if line.startswith("POOL"))
         columns = cells(lines[at], lines[at + 1])
         self.assertEqual((columns["BUSY"], columns["QUEUED"]), ("0 of 3", "0 of 7"))
+
+    def test_the_most_connections_and_memory(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        self.assertLess(daemon.ask("poold.status")["peaks"]["start"]["connections"], 5)
+        crowd = [daemon.connect() for _ in range(20)]
+        crowd[0].send(pack([0, 1, "tools.echo", [bytes(3 << 20)]])[:-1])
+        eventually(lambda: daemon.ask("poold.status")["memory"]["buffers"] > 3 << 20, "it holds most of it")
+        for client in crowd:
+            client.close()
+        eventually(lambda: daemon.ask("poold.status")["connections"] == 1, "they are gone")
+        status = daemon.ask("poold.status")
+        self.assertLess(status["memory"]["buffers"], 1 << 20)
+        for length in ("5m", "15m", "start"):
+            peaks = status["peaks"][length]
+            self.assertIn(peaks["connections"], range(20, 30))
+            self.assertGreater(peaks["buffers"], 3 << 20)
+        shown = self.succeed(daemon, "status")
+        self.assertRegex(shown, r"\nconnections  1 of 1024; at most 2\d in the last minute, 2\d since the start\n")
+        self.assertRegex(shown, r"\nbuffers      .* of 1.0 GiB; at most 3\.\d MiB in the last minute, 3\.\d MiB since the start\n")

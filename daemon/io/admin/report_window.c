@@ -133,6 +133,26 @@ void report_pack_windows(const struct driver *driver, struct buf *out, uint32_t 
 		report_pack_window(driver, out, pool, windows[i].name, windows[i].length);
 }
 
+/* --- the daemon --- */
+
+void report_pack_peaks(const struct driver *driver, struct buf *out)
+{
+	usec_t now = loop_now(driver->loop);
+
+	pack_str(out, "peaks");
+	pack_map(out, ARRAY_SIZE(windows));
+	for (size_t i = 0; i < ARRAY_SIZE(windows); i++) {
+		pack_str(out, windows[i].name);
+		pack_map(out, 2);
+		pack_named_uint(out, "connections",
+				peak_read(&driver->connections_peak, now, windows[i].length,
+					  driver->stats.connections_high));
+		pack_named_uint(out, "buffers",
+				peak_read(&driver->buffers_peak, now, windows[i].length,
+					  driver->loop->store.bytes_high));
+	}
+}
+
 /* --- methods --- */
 
 static void pack_method_window(struct buf *out, const char *name,

@@ -12,6 +12,9 @@ void report_pack_window(const struct driver *driver, struct buf *out, uint32_t p
 /* "windows": the windows of 10 s, 1, 5 and 15 min, and since the start. */
 void report_pack_windows(const struct driver *driver, struct buf *out, uint32_t pool);
 
+/* "peaks": the most connections and bytes of buffers, in the same windows. */
+void report_pack_peaks(const struct driver *driver, struct buf *out);
+
 /* The whole answer of poold.methods: the methods of the pools that the caller may call. */
 void report_methods(const struct driver *driver, const struct caller *caller, struct buf *out);
 

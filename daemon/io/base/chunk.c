@@ -93,6 +93,13 @@ static struct chunk *take_kept(struct chunk_store *store)
 	return chunk;
 }
 
+static void count(struct chunk_store *store, size_t more)
+{
+	store->bytes += more;
+	if (store->bytes > store->bytes_high)
+		store->bytes_high = store->bytes;
+}
+
 /* `may`: whether it is granted; `from_kept`: also one that is set aside. */
 static struct chunk *make(struct chunk_store *store, size_t capacity, bool may, bool from_kept)
 {
@@ -115,7 +122,7 @@ static struct chunk *make(struct chunk_store *store, size_t capacity, bool may, 
 		return NULL;
 	}
 	*chunk = (struct chunk){.store = store, .capacity = capacity, .references = 1};
-	store->bytes += capacity;
+	count(store, capacity);
 	return chunk;
 }
 
@@ -181,7 +188,7 @@ struct chunk *chunk_from_buf(struct chunk_store *store, struct buf *buf)
 	chunk->next = NULL;
 	chunk->capacity = capacity;
 	chunk->references = 1;
-	store->bytes += capacity;
+	count(store, capacity);
 	buf_init(buf, buf->max);
 	return chunk;
 }
@@ -233,7 +240,7 @@ struct chunk *chunk_grow(struct chunk *chunk, size_t capacity, size_t total, siz
 		return NULL;
 	}
 	grown->capacity = capacity;
-	store->bytes += more;
+	count(store, more);
 	return grown;
 }
 

@@ -34,6 +34,7 @@ struct chunk_store {
 	unsigned kept_count;
 	unsigned kept_max;
 	size_t bytes;	   /* handed out */
+	size_t bytes_high; /* the most of that since the caller last set this to `bytes` */
 	bool is_trimmable; /* memory was freed since the caller last set this to false */
 	bool has_returned; /* the same, and blocks of the common size count too */
 	size_t bytes_max;

@@ -50,11 +50,24 @@ static void start_next(struct driver *driver)
 	starts_pause(&driver->starts, begin, loop_clock());
 }
 
+static void note_peaks(struct driver *driver)
+{
+	struct chunk_store *store = &driver->loop->store;
+	struct daemon_stats *stats = &driver->stats;
+	usec_t now = loop_now(driver->loop);
+
+	peak_note(&driver->buffers_peak, now, store->bytes_high);
+	store->bytes_high = store->bytes;
+	peak_note(&driver->connections_peak, now, stats->connections_high);
+	stats->connections_high = stats->connections_open;
+}
+
 static void on_turn(void *owner)
 {
 	struct driver *driver = owner;
 
 	standstill_take(driver);
+	note_peaks(driver);
 	start_next(driver);
 	flow_hold_callers(driver);
 	worker_events_handle_notes(driver);
@@ -216,6 +229,8 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	list_init(&driver->callers);
 	seed_spans(driver);
 	starts_init(&driver->starts);
+	peak_init(&driver->connections_peak, driver->started);
+	peak_init(&driver->buffers_peak, driver->started);
 	r = events_init(&driver->events, driver, config->daemon.events_kept);
 	if (r == 0)
 		r = rights_init(&driver->rights, config);

@@ -10,6 +10,7 @@
 #define POOLD_IO_DRIVER_STATE_H
 
 #include "daemon/core/engine_view.h"
+#include "daemon/core/peak.h"
 #include "daemon/core/prng.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/base/loop.h"
@@ -80,6 +81,8 @@ struct driver {
 	/* What people see. */
 	struct daemon_stats stats;
 	struct incident_counts *incidents; /* of each pool */
+	struct peak connections_peak;	   /* these two: noted at each turn of the loop */
+	struct peak buffers_peak;
 	struct events events;
 	struct error_log errors;
 	struct log_limit error_limit;

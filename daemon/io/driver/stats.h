@@ -44,6 +44,7 @@ struct daemon_stats {
 	uint64_t refusals[ERR_COUNT_];	  /* requests_refused, by code */
 	uint64_t ends[CALLER_END_COUNT_]; /* connections that have ended, by the reason */
 	unsigned connections_open;	  /* now */
+	unsigned connections_high;	  /* the most since the last turn of the loop */
 };
 
 #endif

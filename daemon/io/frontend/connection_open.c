@@ -204,7 +204,8 @@ int connection_open(struct frontend *frontend, int fd, struct connection **ret)
 	connection->link.stall_timeout = driver->config->daemon.stall_timeout;
 	list_push_back(&frontend->connections, &connection->in_connections);
 	driver_join(driver, &connection->caller);
-	driver->stats.connections_open++;
+	if (++driver->stats.connections_open > driver->stats.connections_high)
+		driver->stats.connections_high = driver->stats.connections_open;
 	driver->stats.connections_accepted++;
 	*ret = connection;
 	return 0;
