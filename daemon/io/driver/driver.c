@@ -3,6 +3,7 @@
 #include "daemon/io/config/settings.h"
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/effects.h"
+#include "daemon/io/driver/span.h"
 #include "daemon/io/driver/stack.h"
 #include "daemon/io/driver/standstill.h"
 #include "daemon/io/driver/step.h"
@@ -94,6 +95,7 @@ static int make_engine(struct driver *driver)
 static int make_reports(struct driver *driver)
 {
 	driver->error_limit.per_second = ERROR_LINES;
+	driver->span_limit.per_second = SPANS_PER_SECOND;
 	refusal_limits_init(&driver->refusals);
 	request_log_init(&driver->request_log);
 	driver->start_faults =

@@ -85,6 +85,7 @@ struct driver {
 	struct log_limit error_limit;
 	struct log_limit *refusal_limits;   /* of each pool: it may refuse thousands at a time */
 	struct refusal_limits refusals;	    /* of what is refused before it comes to a pool */
+	struct log_limit span_limit;	    /* of events of the kind span */
 	struct request_log request_log;	    /* of requests that did not fail */
 	struct start_fault *start_faults;   /* of each pool */
 	struct last_failure *last_failures; /* of each pool */

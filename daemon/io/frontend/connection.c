@@ -6,6 +6,7 @@
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/refusal.h"
+#include "daemon/io/driver/span.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/submit.h"
 #include "daemon/io/frontend/frontend.h"
@@ -242,7 +243,8 @@ struct asked {
 	uint32_t msgid;
 	uint32_t pool; /* NO_SLOT: none that exists */
 	struct bytes method;
-	struct bytes trace; /* as the client gave it */
+	struct bytes trace; /* these two: as the client gave them */
+	struct bytes tracestate;
 };
 
 static struct asked asked_of(const struct envelope *envelope)
@@ -255,6 +257,7 @@ static void refuse_with(struct connection *connection, const struct asked *asked
 			struct error *error)
 {
 	struct driver *driver = connection->driver;
+	struct trace trace;
 
 	error->is_retryable = errcode_info(error->code)->category == ERRCAT_resource;
 	if (error->is_retryable)
@@ -264,10 +267,12 @@ static void refuse_with(struct connection *connection, const struct asked *asked
 	error->outcome =
 		outcome_code_text((struct outcome_code){OUTCOME_BY_DAEMON, OUTCOME_AT_QUEUE});
 	error->arrived_ms = loop_wall_ms();
-	error->trace = trace_id_of(asked->trace);
+	trace_begin(driver, &trace, asked->trace, asked->tracestate);
+	trace_fill(&trace, error);
 	if (asked->pool != NO_SLOT)
 		error->pool = driver_pool_config(driver, asked->pool)->name;
 	refusal_report(driver, &connection->caller, asked->pool, error);
+	span_of_refusal(driver, &connection->caller, asked->pool, &trace, error);
 	end_if_over(connection);
 }
 
@@ -291,7 +296,7 @@ static void refuse(struct connection *connection, const struct asked *asked, enu
 static void answer_no_memory(struct connection *connection, uint32_t msgid)
 {
 	struct driver *driver = connection->driver;
-	const struct call *call = call_find(&driver->calls, &connection->caller, msgid);
+	struct call *call = call_find(&driver->calls, &connection->caller, msgid);
 	struct error error = failure_error(driver, ERR_memory_limit);
 
 	error.message = "there was no memory for the answer";
@@ -302,6 +307,7 @@ static void answer_no_memory(struct connection *connection, uint32_t msgid)
 	error.outcome =
 		outcome_code_text((struct outcome_code){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	trace_fill(&call->trace, &error);
+	call->lost = ERR_memory_limit;
 	answer_error(&connection->caller, msgid, &error);
 	error.request = call->number;
 	error.method = call->method;
@@ -366,8 +372,11 @@ static struct call *open_call(struct connection *connection, const struct asked 
 static void start_call(struct connection *connection, struct chunk *chunk, uint32_t msgid,
 		       const struct parsed_call *parsed)
 {
-	struct asked asked = {
-		.msgid = msgid, .pool = NO_SLOT, .method = parsed->method, .trace = parsed->trace};
+	struct asked asked = {.msgid = msgid,
+			      .pool = NO_SLOT,
+			      .method = parsed->method,
+			      .trace = parsed->trace,
+			      .tracestate = parsed->tracestate};
 	struct driver *driver = connection->driver;
 	uint32_t pool;
 	struct call *call;
