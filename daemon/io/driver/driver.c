@@ -105,8 +105,9 @@ static int make_reports(struct driver *driver)
 	driver->last_failures =
 		calloc(driver->config->pool_count + 1, sizeof(*driver->last_failures));
 	driver->incidents = calloc(driver->config->pool_count + 1, sizeof(*driver->incidents));
+	driver->exemplars = calloc(driver->config->pool_count + 1, sizeof(*driver->exemplars));
 	if (!driver->refusal_limits || !driver->start_faults || !driver->last_failures ||
-	    !driver->incidents)
+	    !driver->incidents || !driver->exemplars)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_limits[i].per_second = REFUSAL_LINES;
@@ -292,6 +293,8 @@ void driver_done(struct driver *driver)
 	driver->start_faults = NULL;
 	free(driver->last_failures);
 	driver->last_failures = NULL;
+	free(driver->exemplars);
+	driver->exemplars = NULL;
 	overloads_done(&driver->overloads);
 	events_done(&driver->events);
 	rights_done(&driver->rights);

@@ -177,6 +177,8 @@ static void do_answer(struct driver *driver, const struct driver_step *step,
 	default: /* EFFECT_DROP */
 		break;
 	}
+	if (effect->type != EFFECT_DROP)
+		exemplar_take(driver, call, effect);
 	if (effect->type != EFFECT_ERROR) {
 		request_log_take(driver, call, effect);
 		span_of_answer(driver, call, effect);

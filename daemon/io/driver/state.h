@@ -19,6 +19,7 @@
 #include "daemon/io/driver/critical.h"
 #include "daemon/io/driver/error_log.h"
 #include "daemon/io/driver/events.h"
+#include "daemon/io/driver/exemplar.h"
 #include "daemon/io/driver/last_failure.h"
 #include "daemon/io/driver/memory_pressure.h"
 #include "daemon/io/driver/namesakes.h"
@@ -89,6 +90,7 @@ struct driver {
 	struct request_log request_log;	    /* of requests that did not fail */
 	struct start_fault *start_faults;   /* of each pool */
 	struct last_failure *last_failures; /* of each pool */
+	struct exemplars *exemplars;	    /* of each pool */
 	struct overloads overloads;
 
 	/* Of folder observe: the alerts; NULL: there are none. */
