@@ -291,6 +291,8 @@ const struct command commands[] = {
 		 "      --no-fallback       do not use the fallback pools of POOL\n"
 		 "      --stream            print each streamed chunk as a line of JSON before\n"
 		 "                          the result\n"
+		 "      --trace TRACE       W3C traceparent, or another text: by it the call is\n"
+		 "                          found in the log, in errors and in spans\n"
 		 "\n"
 		 "Values that JSON cannot express, here and in results:\n"
 		 "  {\"$base64\": \"AAEC\"}                bytes\n"

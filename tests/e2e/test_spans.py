@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import sys
 import time
 import unittest
 from typing import Any
 
+from clients import ClientTest, poolctl
 from clock import eventually
 from harness import TOOLBOX, Daemon, DaemonTest, pool, static_pool
 from raw import Raw, unpack
@@ -15,6 +20,8 @@ Span = dict[str, Any]
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
+
+UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 
 # Events of this kind in a second, at most.
 PER_SECOND = 1000
@@ -197,6 +204,46 @@ class Listeners(DaemonTest):
                 if message[:2] == [1, number]:
                     return events
                 events.append(message[2][0])
+
+
+class Followed(ClientTest):
+    """One trace id leads from the client's error to everything that is known of a request."""
+
+    def test_from_the_client_to_the_worker(self) -> None:
+        daemon = self.start(pool("noisy", UNQUIET))
+        daemon.announced += ["request failed", "unquiet"]
+        listener = listen(daemon, "span", "error")
+        error = self.failure("exception", self.connect_client(daemon), "noisy", "log_and_fail", "no tea", trace=SAMPLED)
+        self.assertEqual(error.trace, TRACE)
+        # The worker's log, the daemon's, and the last errors.
+        daemon.log.wait_for(rf"unquiet: no tea pool=noisy worker=1 request={error.request} "
+                            rf"trace=00-{TRACE}-{error.attempt_span}-01")
+        daemon.log.wait_for(rf"request failed: .* trace={TRACE} span={error.span} attempt_span={error.attempt_span}: ")
+        entry = daemon.ask("poold.errors")[0]
+        self.assertEqual((entry["trace"], entry["span"], entry["attempt_span"]),
+                         (TRACE, error.span, error.attempt_span))
+        # The events.
+        self.assertEqual(unpack(listener.read_message())[2][0]["trace"], TRACE)
+        span = read_span(listener)
+        self.assertEqual((span["trace"], span["parent"], span["span"], [each["span"] for each in span["attempts"]]),
+                         (TRACE, PARENT, error.span, [error.attempt_span]))
+        # The metrics.
+        (line,) = re.findall(r"^.*trace_id.*$", daemon.ask("poold.metrics", "openmetrics"), re.MULTILINE)
+        self.assertIn(f'poold_request_seconds_bucket{{pool="noisy",le="', line)
+        self.assertIn(f'# {{trace_id="{TRACE}"}} {span["elapsed_ms"] / 1000:.6f} ', line)
+
+    def test_by_the_client_in_c(self) -> None:
+        daemon = self.start(pool("noisy", UNQUIET))
+        daemon.announced += ["request failed", "unquiet"]
+        failed = poolctl(daemon, "--json", "call", "noisy", "log_and_fail", '"no tea"', "--trace", SAMPLED)
+        error = json.loads(failed.stdout or failed.stderr)["error"]
+        self.assertEqual(error["trace"], TRACE, failed)
+        daemon.log.wait_for(rf"unquiet: no tea .* trace=00-{TRACE}-{error['attempt_span']}-01")
+        (span,) = map(json.loads, poolctl(daemon, "--json", "events", "span").stdout.splitlines())
+        self.assertEqual((span["trace"], span["span"], span["request"]), (TRACE, error["span"], error["request"]))
+        self.assertRegex(poolctl(daemon, "events", "span", "noisy").stdout,
+                         rf"span +noisy\.log_and_fail WA exception in [\d.]+ ms, trace {TRACE}, span {error['span']}: "
+                         r"ValueError: no tea\n$")
 
 
 @unittest.skipUnless(IS_ROOT, "only root can become another user")
