@@ -78,27 +78,14 @@ static void pack_attempt(struct buf *out, const struct error_attempt *attempt, u
 	pack_code(out, attempt->code, attempt->message);
 }
 
-/* Whether something was sent then: the history also has the pools that refused the request, with the
- * span of the attempt before. */
-static bool was_sent(const struct error_attempt *attempts, size_t place)
-{
-	return attempts[place].span != 0 &&
-	       (place == 0 || attempts[place].span != attempts[place - 1].span);
-}
-
 static void pack_attempts(struct buf *out, const struct facts *facts, usec_t begun)
 {
-	const struct error_attempt *attempts = facts->history ? facts->history->attempts : NULL;
-	size_t kept = attempts ? facts->history->count : 0;
-	uint32_t count = facts->is_last_apart;
+	uint32_t failed = facts->history ? (uint32_t)facts->history->count : 0;
 
-	for (size_t i = 0; i < kept; i++)
-		count += was_sent(attempts, i);
 	pack_str(out, "attempts");
-	pack_array(out, count);
-	for (size_t i = 0; i < kept; i++)
-		if (was_sent(attempts, i))
-			pack_attempt(out, &attempts[i], begun);
+	pack_array(out, failed + facts->is_last_apart);
+	for (uint32_t i = 0; i < failed; i++)
+		pack_attempt(out, &facts->history->attempts[i], begun);
 	if (facts->is_last_apart)
 		pack_attempt(out, &facts->last, begun);
 }
