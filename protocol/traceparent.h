@@ -15,6 +15,9 @@
 #define TRACE_ID_LEN	32
 #define SPAN_ID_LEN	16
 
+/* A flag: who began the trace has it recorded. */
+#define TRACEPARENT_SAMPLED 0x01
+
 struct traceparent {
 	struct bytes trace_id; /* TRACE_ID_LEN digits, a slice of the text */
 	uint64_t parent;       /* never 0 */

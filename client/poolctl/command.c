@@ -291,6 +291,8 @@ const struct command commands[] = {
 		 "      --no-fallback       do not use the fallback pools of POOL\n"
 		 "      --stream            print each streamed chunk as a line of JSON before\n"
 		 "                          the result\n"
+		 "      --trace TRACE       W3C traceparent, or another text: by it the call is\n"
+		 "                          found in the log, in errors and in spans\n"
 		 "\n"
 		 "Values that JSON cannot express, here and in results:\n"
 		 "  {\"$base64\": \"AAEC\"}                bytes\n"
@@ -524,7 +526,8 @@ const struct command commands[] = {
 	 .arguments = "[KIND...] [POOL]",
 	 .summary = "what happened, from the events that the daemon has kept",
 	 .help = "poolctl explain lists the kinds of events, and says what each KIND means;\n"
-		 "without a KIND, all events are printed, and with a POOL those that name it.\n"
+		 "without a KIND, all events are printed but spans (of traced requests), and\n"
+		 "with a POOL those that name it.\n"
 		 "--json prints one object a line.  Each line has the event's number and time.\n"
 		 "\n"
 		 "      --follow            go on with new events until interrupted, also after a\n"

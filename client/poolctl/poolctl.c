@@ -101,6 +101,7 @@ enum {
 	OPTION_IDEMPOTENT,
 	OPTION_NO_FALLBACK,
 	OPTION_STREAM,
+	OPTION_TRACE,
 	OPTION_COUNT,
 	OPTION_LIVE,
 	OPTION_READY,
@@ -127,6 +128,7 @@ static const struct option long_options[] = {
 	{"idempotent", no_argument, NULL, OPTION_IDEMPOTENT},
 	{"no-fallback", no_argument, NULL, OPTION_NO_FALLBACK},
 	{"stream", no_argument, NULL, OPTION_STREAM},
+	{"trace", required_argument, NULL, OPTION_TRACE},
 	{"count", required_argument, NULL, OPTION_COUNT},
 	{"live", no_argument, NULL, OPTION_LIVE},
 	{"ready", no_argument, NULL, OPTION_READY},
@@ -253,6 +255,9 @@ static bool set_of_call(struct options *options, int option, const char *text,
 		break;
 	case OPTION_NO_FALLBACK:
 		options->call.fallback = POOLD_NO;
+		break;
+	case OPTION_TRACE:
+		options->call.trace = text;
 		break;
 	default:
 		options->stream = true;

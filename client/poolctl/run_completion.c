@@ -60,7 +60,8 @@ static const struct {
 	unsigned bit;
 	const char *options;
 } special[] = {
-	{OPTIONS_OF_CALL, " --timeout --meta --session --key --idempotent --no-fallback --stream"},
+	{OPTIONS_OF_CALL,
+	 " --timeout --meta --session --key --idempotent --no-fallback --stream --trace"},
 	{OPTIONS_OF_EVENTS, " --count --kind"},
 	{OPTIONS_OF_HISTORY, " --since"},
 	{OPTIONS_OF_HEALTH, " --live --ready"},

@@ -31,6 +31,7 @@ static const struct {
 	{"overload", "[$pool: ]overload $what: $code, $refused refused in $duration_ms ms"},
 	{"config", "[$pool: ]$what[: $text]"},
 	{"daemon", "the daemon is $what[: $text]"},
+	{"span", "$name $outcome[ $code] in $elapsed_ms ms, trace $trace, span $span[: $message]"},
 	{"gap", "$lost events are missing here: they were not read in time"},
 	{"connection", "[of $client ][user $uid, process $pid: ]$reason[: $message]"},
 };

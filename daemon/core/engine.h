@@ -156,7 +156,8 @@ enum effect_type {
 	EFFECT_RETRY,	 /* an attempt of `request` failed with `failed.failure`; the request goes
 			    on in `pool`, not before `failed.delay` has passed */
 	EFFECT_ERROR,	 /* answer `request` with `failed.failure` */
-	EFFECT_DROP,	 /* `request` has ended without an answer, as its client is gone */
+	EFFECT_DROP,	 /* `request` has ended without an answer, as its client is gone;
+			    `worker` had it last */
 	EFFECT_STORE,	 /* `worker` has answered a request that gave up on it, and that has a key
 			    or a session: store of the current EVENT_WORKER_ANSWERED what `store`
 			    says */

@@ -540,6 +540,8 @@ void engine_cancel(struct engine *engine, uint32_t slot, bool gone)
 		pool->stats.cancelled++;
 		drop = engine_emit(engine, EFFECT_DROP);
 		drop->request = slot;
+		if (request->run.attempts > 0)
+			drop->worker = request->run.worker;
 		drop->outcome = outcome_with(request, &failure, true);
 		engine_leave(engine, request, &failure);
 	}

@@ -132,7 +132,7 @@ class Kept(EventsTest):
 
 
 class Kinds(DaemonTest):
-    """Each kind comes when what it tells of happens; those of a gap and of alerts are tested elsewhere."""
+    """Each kind comes when what it tells of happens; gaps, alerts and spans are tested elsewhere."""
 
     def test_each_kind(self) -> None:
         daemon = self.start(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 import unittest
 from collections import Counter
 from typing import Any
@@ -72,6 +73,22 @@ class Text(DaemonTest):
         self.assertEqual(openmetrics_faults(text), [])
         self.assertEqual(samples(text, "poold_succeeded_total"), {("one",): 1})
         self.assertIn("\n# UNIT poold_buffer_bytes bytes\n", text)
+
+    def test_exemplars_are_for_openmetrics(self) -> None:
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        self.daemon.announced.append("request failed")
+        client = self.daemon.connect(map_errors=True)
+        client.call_pool("one", "echo", [1], trace=f"00-{trace[::-1]}-00f067aa0ba902b7-00")
+        client.call_pool("one", "echo", [1], trace="an id of ours")
+        self.assertNotIn("trace_id", metrics(self.daemon, "openmetrics"))
+        client.answer_pool("one", "divide", [1, 0], trace=f"00-{trace}-00f067aa0ba902b7-01")
+        (line,) = re.findall(r"^.*trace_id.*$", metrics(self.daemon, "openmetrics"), re.MULTILINE)
+        found = re.fullmatch(r'poold_request_seconds_bucket\{pool="one",le="(\S+)"\} [123] '
+                             rf'# \{{trace_id="{trace}"\}} (\d+\.\d{{6}}) (\d+\.\d{{6}})', line)
+        assert found is not None, line
+        self.assertLessEqual(float(found[2]), float(found[1]))
+        self.assertAlmostEqual(float(found[3]), time.time(), delta=60)
+        self.assertNotIn("trace_id", metrics(self.daemon, "prometheus"))
 
     def test_the_default_is_the_format_of_prometheus(self) -> None:
         text = metrics(self.daemon, "prometheus")

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 import urllib.parse
 from collections.abc import Iterator
@@ -144,7 +145,7 @@ class Scraped(DaemonTest):
         (folder / "prometheus.yml").write_text(json.dumps(config))
         self.address = ("127.0.0.1", own)
         self.enterContext(self.running([
-            "prometheus", f"--config.file={folder / 'prometheus.yml'}",
+            "prometheus", f"--config.file={folder / 'prometheus.yml'}", "--enable-feature=exemplar-storage",
             f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{own}"]))
 
     @staticmethod
@@ -157,19 +158,23 @@ class Scraped(DaemonTest):
             finally:
                 process.kill()
 
-    def ask(self, query: str) -> dict[tuple[str, ...], float]:
-        """The values of a query by their labels `pool` and `code`; empty: it does not answer yet."""
-        request = f"/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    def get(self, what: str, **params: object) -> Any:
+        """The data of a request to Prometheus; None: it does not answer yet."""
+        request = f"/api/v1/{what}?{urllib.parse.urlencode(params)}"
         try:
             with Http(self.address) as http:
                 http.send(f"GET {request} HTTP/1.0\r\n\r\n".encode())
                 text = b"".join(iter(lambda: http.socket.recv(65536), b""))
         except OSError:
-            return {}
+            return None
         head, _, body = text.partition(b"\r\n\r\n")
         if b" 200 " not in head.partition(b"\r\n")[0]:
-            return {}
-        found: Any = json.loads(body)["data"]["result"]
+            return None
+        return json.loads(body)["data"]
+
+    def ask(self, query: str) -> dict[tuple[str, ...], float]:
+        """The values of a query by their labels `pool` and `code`; empty: it does not answer yet."""
+        found = (self.get("query", query=query) or {"result": []})["result"]
         return {tuple(each["metric"][name] for name in ("pool", "code") if name in each["metric"]):
                 float(each["value"][1]) for each in found}
 
@@ -190,6 +195,29 @@ class Scraped(DaemonTest):
         eventually(lambda: self.ask("sum(poold_requests_total)") == {(): 30}, "all requests", 30.0)
         eventually(lambda: self.ask('sum(poold_succeeded_total{pool="one"})') == {(): 20},
                    "those that succeeded", 30.0)
+
+    def exemplars(self) -> list[dict[str, Any]]:
+        """The exemplars of pool one's latency that Prometheus has, with the bucket's bound as `le`."""
+        found = self.get("query_exemplars", query='poold_request_seconds_bucket{pool="one"}',
+                         start=time.time() - 600, end=time.time() + 600) or []
+        return [{**exemplar, "le": series["seriesLabels"]["le"]}
+                for series in found for exemplar in series["exemplars"]]
+
+    def test_its_exemplars_lead_to_a_trace(self) -> None:
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        client, began = self.daemon.connect(map_errors=True), time.time()
+        for flags in ("00", "01"):
+            client.call_pool("one", "slow", [0.2], trace=f"00-{trace}-00f067aa0ba902b7-{flags}")
+            client.call_pool("one", "slow", [0.0], trace=f"00-{trace.replace('4', '5')}-00f067aa0ba902b7-00")
+        ended = time.time()
+        eventually(self.exemplars, "Prometheus has read an exemplar", 60.0)
+        (exemplar,) = self.exemplars()
+        self.assertEqual(exemplar["labels"], {"trace_id": trace})
+        self.assertLessEqual(0.2, float(exemplar["value"]))
+        self.assertLessEqual(float(exemplar["value"]), float(exemplar["le"]))
+        # Its time is that of the answer, not of the reading.
+        self.assertLessEqual(began, exemplar["timestamp"])
+        self.assertLessEqual(exemplar["timestamp"], ended)
 
     def test_an_alert_becomes_pending(self) -> None:
         eventually(lambda: self.ask("up") == {(): 1}, "Prometheus has read the daemon", 60.0)

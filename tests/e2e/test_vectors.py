@@ -216,6 +216,8 @@ class Shapes(DaemonTest):
         found = listener.call("poold.subscribe", ["breaker", "failover", "recovery"])
         self.check_shape(found, "subscribe_result")
         kinds = [name[6:] for name in self.vectors if name.startswith("event_") and name.count("_") == 1]
+        self.assertEqual(listener.call("poold.subscribe", kinds)["kinds"], kinds)
+        kinds.remove("span")
         self.assertEqual(listener.call("poold.subscribe")["kinds"], kinds)
         answer = client.answer("poold.call", "python", "leave", [], {"fallback": False})
         self.check_death(answer.error, self.vectors["error_map_worker_exited"][2])
@@ -227,6 +229,15 @@ class Shapes(DaemonTest):
         self.check_shape(self.event(listener, "session"), "event_session")
         self.check_breakers(client, listener)
         self.check_recoveries(client)
+
+    def test_a_span(self) -> None:
+        daemon = self.served()
+        daemon.announced += ["worker ended", "pool is", "request failed"]
+        listener, client = daemon.connect(map_errors=True), daemon.connect(map_errors=True)
+        listener.call("poold.subscribe", ["span"])
+        options = {"session": "cart-17", "trace": self.vectors["call_options"][3][3]["trace"], "tracestate": "vendor=1"}
+        client.answer("poold.call", "python", "leave", [], options)
+        self.check_shape(self.event(listener, "span"), "event_span")
 
     def check_death(self, found: dict, expected: dict) -> None:
         """As check_shape; but of an end as much is told as is known."""

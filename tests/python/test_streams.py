@@ -373,7 +373,10 @@ class Subscription:
         self.asked.append(params)
         kinds = params[0] if params else ["breaker", "health"]
         first, *rest = ([2, "poold.event", [event]] for event in self._events)
-        peer.send(first, [1, number, None, {"kinds": kinds}], *rest)  # the first is early
+        answer = {"kinds": kinds, "epoch": 1767225500000, "seq": 61}
+        if len(params) > 1:
+            answer["lost"] = 4
+        peer.send(first, [1, number, None, answer], *rest)  # the first is early
         try:
             peer.read()
         except (EOFError, ConnectionError):
@@ -402,6 +405,19 @@ class TestEvents(unittest.TestCase):
             self.assertEqual(client.subscribe().kinds, ["breaker", "health"])
             self.assertEqual(script.asked, [[]])
             self.assertTrue(script.gone.wait(PATIENCE))  # nobody referred to it
+
+    def test_since(self) -> None:
+        script = Subscription(*EVENTS)
+        with FakeServer(script) as server, poold.Client(server.path) as client:
+            with client.subscribe("health", since=0) as events:
+                self.assertEqual((events.epoch, events.lost), (1767225500000, 4))
+            client.subscribe(since=58, epoch=1767225500000).close()
+            with client.subscribe() as events:
+                self.assertEqual((events.epoch, events.lost), (1767225500000, 0))
+        self.assertEqual(
+            script.asked,
+            [[["health"], {"since": 0}], [[], {"since": 58, "epoch": 1767225500000}], []],
+        )
 
     def test_refused(self) -> None:
         def script(peer: Peer) -> None:
@@ -618,6 +634,15 @@ class TestAsync(unittest.IsolatedAsyncioTestCase):
                 await self.wait_for(script.gone)
                 self.assertEqual(server.connections, 2)
         self.assertEqual(script.asked, [[["health"]]])
+
+    async def test_events_since(self) -> None:
+        script = Subscription(*EVENTS)
+        with FakeServer(script) as server:
+            async with AsyncClient(server.path) as client:
+                events = client.subscribe("health", since=58, epoch=1767225500000)
+                async with events:
+                    self.assertEqual((events.epoch, events.lost), (1767225500000, 4))
+        self.assertEqual(script.asked, [[["health"], {"since": 58, "epoch": 1767225500000}]])
 
     async def test_events_that_nobody_wants_any_more(self) -> None:
         script = Subscription(*EVENTS)

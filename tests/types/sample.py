@@ -129,8 +129,8 @@ def ask(path: Path) -> None:
             if chunk is poold.RESTART:
                 continue
         print(stream.result)
-        events: poold.Events = client.subscribe("worker")
-        print(events.kinds, next(events)["kind"])
+        events: poold.Events = client.subscribe("worker", since=0)
+        print(events.kinds, events.epoch, events.lost, next(events)["kind"])
         count: int = client.pool("python", Texts, timeout=3).word_count("to be")
         print(count, client.pool("python").word_count("to be"))
         print(client.health()["status"], len(client.workers()), client.version()["pid"])
@@ -187,6 +187,6 @@ async def ask_later(path: Path) -> None:
         health = await client.health()
         print(health["status"], await client.resize("python", 1, 2))
         await asyncio.wrap_future(poold.Client().start("python", "word_count", "to be"))
-        async with client.subscribe("breaker") as events:
+        async with client.subscribe("breaker", since=58, epoch=1767225500000) as events:
             async for event in events:
                 print(event["kind"])

@@ -151,7 +151,7 @@ START_TEST(a_histogram_is_cumulative)
 	hist_add(&hist, 100 * USEC_PER_SEC);
 	metrics_begin(&text, METRIC_run_seconds);
 	buf_reset(&out);
-	metrics_put_hist(&text, LABELS("p"), &hist);
+	metrics_put_hist(&text, LABELS("p"), &hist, NULL);
 	buf_put(&out, "", 1);
 	line = (const char *)out.data;
 	ck_assert_ptr_nonnull(strstr(line, "{pool=\"p\",le=\"0.000127\"} 1\n"));
@@ -167,12 +167,75 @@ START_TEST(a_histogram_is_cumulative)
 }
 END_TEST
 
+#define ONE   "4bf92f3577b34da6a3ce929d0e0e4736"
+#define OTHER "0af7651916cd43dd8448eb211c80319c"
+
+static struct traceparent trace_of(const char *trace_id)
+{
+	return (struct traceparent){.trace_id = {(const uint8_t *)trace_id, TRACE_ID_LEN}};
+}
+
+static unsigned count_exemplars(const char *text)
+{
+	unsigned count = 0;
+
+	while ((text = strstr(text, " # {"))) {
+		count++;
+		text++;
+	}
+	return count;
+}
+
+/* The samples of a histogram with one value, 127 µs, and exemplars. */
+static const char *write_exemplars(enum metrics_format format)
+{
+	const struct traceparent one = trace_of(ONE), other = trace_of(OTHER);
+	const usec_t at = 1520879607 * USEC_PER_SEC + 789000;
+	struct metrics_text text = begin(format);
+	struct exemplars exemplars = {0};
+	struct hist hist = {0};
+
+	hist_add(&hist, 127);
+	exemplars_put(&exemplars, &one, 127, at);
+	exemplars_put(&exemplars, &one, 300, at);
+	exemplars_put(&exemplars, &other, 511, at + 1);
+	exemplars_put(&exemplars, &other, 68 * USEC_PER_SEC, at);
+	metrics_begin(&text, METRIC_request_seconds);
+	metrics_put_hist(&text, LABELS("p"), &hist, &exemplars);
+	buf_put(&out, "", 1);
+	return (const char *)out.data;
+}
+
+START_TEST(a_bucket_has_its_last_exemplar)
+{
+	/* A bound belongs to its bucket. */
+	static const char *const lines[] = {
+		"le=\"0.000127\"} 1 # {trace_id=\"" ONE "\"} 0.000127 1520879607.789000\n",
+		"le=\"0.000511\"} 1 # {trace_id=\"" OTHER "\"} 0.000511 1520879607.789001\n",
+		"le=\"+Inf\"} 1 # {trace_id=\"" OTHER "\"} 68.000000 1520879607.789000\n",
+	};
+	const char *written = write_exemplars(METRICS_OPENMETRICS);
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		ck_assert_msg(strstr(written, lines[i]), "%s", lines[i]);
+	ck_assert_uint_eq(count_exemplars(written), ARRAY_SIZE(lines));
+	buf_free(&out);
+	ck_assert_uint_eq(count_exemplars(write_exemplars(METRICS_PROMETHEUS)), 0);
+	buf_free(&out);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		names_keep_the_rules,		names_are_there_once, a_counter_in_both_formats,
-		a_unit_is_named_in_openmetrics, thousandths,	      labels_are_escaped,
+		names_keep_the_rules,
+		names_are_there_once,
+		a_counter_in_both_formats,
+		a_unit_is_named_in_openmetrics,
+		thousandths,
+		labels_are_escaped,
 		a_histogram_is_cumulative,
+		a_bucket_has_its_last_exemplar,
 	};
 
 	return unit_main("metrics", tests, ARRAY_SIZE(tests));

@@ -46,8 +46,7 @@ from poold.calls import (
     seconds,
     reply_value,
     split_options,
-    subscribe_params,
-    subscribed_kinds,
+    subscribed,
     too_large,
     unsent,
 )
@@ -195,13 +194,15 @@ class AsyncClient(AsyncRequests):
                 raise TypeError(f"a call has no option {option!r}")
         return Pool(self, name, options)
 
-    def subscribe(self, *kinds: str) -> AsyncEvents:
+    def subscribe(
+        self, *kinds: str, since: int | None = None, epoch: int | None = None
+    ) -> AsyncEvents:
         """Returns an asynchronous iterator over the daemon's events, which has a connection of its
         own; see poold.Client.subscribe.
 
         It subscribes by `async with` or when the first event is awaited.
         """
-        return AsyncEvents(self, kinds)
+        return AsyncEvents(self, kinds, since, epoch)
 
     async def request(
         self,
@@ -319,7 +320,9 @@ class AsyncClient(AsyncRequests):
     def _connection(self) -> _Connection | None:
         return self._home().connection
 
-    async def _subscribe(self, kinds: tuple[str, ...]) -> tuple[_Connection, InParts, list[str]]:
+    async def _subscribe(
+        self, params: list[Any]
+    ) -> tuple[_Connection, InParts, tuple[list[str], int, int]]:
         if self._closed:
             raise RuntimeError("the client is closed")
         try:
@@ -329,11 +332,11 @@ class AsyncClient(AsyncRequests):
         self._others.add(connection)
         events = connection.expect(EVENTS)
         number = next(self._numbers) & ID_MAX
-        data = pack_request(number, "poold.subscribe", subscribe_params(kinds))
+        data = pack_request(number, "poold.subscribe", params)
         try:
             async with asyncio.timeout(self._connect_timeout):
                 answer = await connection.ask(number, data)
-            return connection, events, subscribed_kinds(answer)
+            return connection, events, subscribed(answer)
         except BaseException as error:
             connection.lose("no subscription")
             if isinstance(error, TimeoutError):

@@ -14,6 +14,7 @@ from poold.calls import (
     lost_error,
     overdue,
     reply_value,
+    subscribe_params,
     unfinished,
     unsent,
 )
@@ -213,12 +214,18 @@ class AsyncEvents(_Parts):
     Otherwise as poold.Events.
 
     Attributes:
-        kinds (list[str]): the kinds of events that are delivered; set when the subscription begins.
+        kinds (list[str]), epoch (int), lost (int): as of poold.Events; set when the subscription
+            begins.
     """
 
-    def __init__(self, client: Any, kinds: tuple[str, ...]) -> None:
+    def __init__(
+        self, client: Any, kinds: tuple[str, ...], since: int | None, epoch: int | None
+    ) -> None:
         super().__init__(client)
+        self._params = subscribe_params(kinds, since, epoch)
         self.kinds = list(kinds)
+        self.epoch = 0
+        self.lost = 0
 
     async def __anext__(self) -> dict[str, Any]:
         if not self._closed:
@@ -227,8 +234,8 @@ class AsyncEvents(_Parts):
         return event
 
     async def _begin(self) -> None:
-        found = await self._client._subscribe(tuple(self.kinds))
-        self._connection, self._parts, self.kinds = found
+        self._connection, self._parts, found = await self._client._subscribe(self._params)
+        self.kinds, self.epoch, self.lost = found
 
     def _give_up(self) -> None:
         self._connection.lose("the subscription was closed")

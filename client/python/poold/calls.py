@@ -125,8 +125,12 @@ def split_options(named: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     return options, {name: value for name, value in named.items() if name not in options}
 
 
-def subscribe_params(kinds: tuple[str, ...]) -> list[Any]:
-    """The params of poold.subscribe: none means all kinds."""
+def subscribe_params(kinds: tuple[str, ...], since: int | None, epoch: int | None) -> list[Any]:
+    """The params of poold.subscribe: no kinds mean all but "span"."""
+    named = (("since", since), ("epoch", epoch))
+    options = {name: value for name, value in named if value is not None}
+    if options:
+        return [list(kinds), options]
     return [list(kinds)] if kinds else []
 
 
@@ -336,8 +340,9 @@ def message_max(welcome: object) -> float:
     return limit if type(limit) is int and limit > 0 else math.inf
 
 
-def subscribed_kinds(answer: object) -> list[str]:
-    """The kinds of events that will come, from the answer to poold.subscribe.
+def subscribed(answer: object) -> tuple[list[str], int, int]:
+    """The kinds of events that will come, the start of the daemon and the number of lost events,
+    from the answer to poold.subscribe.  A daemon that does not tell the last two: 0.
 
     Raises:
         CommunicationError: that is no answer to poold.subscribe (protocol_violation).
@@ -346,7 +351,9 @@ def subscribed_kinds(answer: object) -> list[str]:
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
         text = "the daemon's answer to poold.subscribe names no kinds of events"
         raise errors.make("protocol_violation", text, executed="maybe")
-    return kinds
+    numbers = (answer.get(name) for name in ("epoch", "lost")) if isinstance(answer, dict) else ()
+    epoch, lost = (value if type(value) is int else 0 for value in numbers)
+    return kinds, epoch, lost
 
 
 def check_size(data: bytes, limit: float) -> None:

@@ -44,7 +44,7 @@ from poold.calls import (
     seconds,
     split_options,
     subscribe_params,
-    subscribed_kinds,
+    subscribed,
     unsent,
 )
 from poold.connection import AnyCall, Call, Connection, InParts, open_socket
@@ -254,14 +254,20 @@ class Client(Requests):
                 raise TypeError(f"a call has no option {option!r}")
         return Pool(self, name, options)
 
-    def subscribe(self, *kinds: str) -> Events:
+    def subscribe(
+        self, *kinds: str, since: int | None = None, epoch: int | None = None
+    ) -> Events:
         """Subscribes to events of the daemon: returns an iterator over maps, which has a
         connection of its own.
 
         Args:
-            kinds: "breaker", "failover", "recovery", "health", "worker", "session", "error",
-                "connection", "stall"; none:
-                all kinds.
+            kinds: "breaker", "worker", "error", ...: `poolctl explain` lists them.  None: all
+                kinds but "span".
+            since: begin with the events that the daemon has kept with a larger "seq", such as
+                that of the last event before the connection was lost; 0: with all that it has
+                kept.  Without it only new events come.
+            epoch: the "epoch" of that event.  If the daemon was started anew since, `since` says
+                nothing, and all that it has kept comes.
 
         Raises:
             poold.Error: there is no such kind, or the daemon cannot be reached; while iterating:
@@ -277,11 +283,11 @@ class Client(Requests):
         assert connection is not None  # it waited for its turn
         call = connection.expect_events()
         number = next(self._numbers) & ID_MAX
-        data = pack_request(number, "poold.subscribe", subscribe_params(kinds))
+        data = pack_request(number, "poold.subscribe", subscribe_params(kinds, since, epoch))
         try:
             deadline = time.monotonic() + self._connect_timeout
             answer = connection.send_request(number, data, deadline, False, Call).result()
-            return Events(call, connection, subscribed_kinds(answer))
+            return Events(call, connection, *subscribed(answer))
         except BaseException as error:
             connection.lose("no subscription")
             if isinstance(error, NeverLeft):

@@ -83,12 +83,19 @@ class Events(_Parts):
 
     Attributes:
         kinds (list[str]): the kinds of events that are delivered.
+        epoch (int): when the daemon was started, in milliseconds since 1970, as in each event.
+        lost (int): with `since`, how many of the wanted events are not kept any more; where the
+            daemon does not know it, as many as they may be at most.
     """
 
-    def __init__(self, call: InParts, connection: Connection, kinds: list[str]) -> None:
+    def __init__(
+        self, call: InParts, connection: Connection, kinds: list[str], epoch: int, lost: int
+    ) -> None:
         super().__init__(call)
         self._connection = connection
         self.kinds = kinds
+        self.epoch = epoch
+        self.lost = lost
 
     def close(self) -> None:
         """Ends the subscription and closes its connection."""

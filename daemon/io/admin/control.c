@@ -251,7 +251,7 @@ static int read_subscription(struct bytes params, struct subscription *ret)
 	struct reader reader;
 	uint32_t count;
 
-	*ret = (struct subscription){.kinds = (1u << EVENT_KIND_COUNT_) - 1};
+	*ret = (struct subscription){.kinds = event_kinds_unnamed()};
 	reader_init(&reader, params.data, params.len);
 	if (read_array(&reader, &count) < 0 || count > 2)
 		return -EINVAL;

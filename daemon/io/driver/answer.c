@@ -25,6 +25,7 @@ static void refuse(struct driver *driver, struct call *call, enum errcode code, 
 	error.outcome =
 		outcome_code_text((struct outcome_code){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	trace_fill(&call->trace, &error);
+	call->lost = code;
 	call_answer_error(call, &error);
 	refusal_report_lost(driver, call->caller, &error);
 }

@@ -3,6 +3,7 @@
 #include "daemon/io/config/settings.h"
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/effects.h"
+#include "daemon/io/driver/span.h"
 #include "daemon/io/driver/stack.h"
 #include "daemon/io/driver/standstill.h"
 #include "daemon/io/driver/step.h"
@@ -107,6 +108,7 @@ static int make_engine(struct driver *driver)
 static int make_reports(struct driver *driver)
 {
 	driver->error_limit.per_second = ERROR_LINES;
+	driver->span_limit.per_second = SPANS_PER_SECOND;
 	refusal_limits_init(&driver->refusals);
 	request_log_init(&driver->request_log);
 	driver->start_faults =
@@ -116,8 +118,9 @@ static int make_reports(struct driver *driver)
 	driver->last_failures =
 		calloc(driver->config->pool_count + 1, sizeof(*driver->last_failures));
 	driver->incidents = calloc(driver->config->pool_count + 1, sizeof(*driver->incidents));
+	driver->exemplars = calloc(driver->config->pool_count + 1, sizeof(*driver->exemplars));
 	if (!driver->refusal_limits || !driver->start_faults || !driver->last_failures ||
-	    !driver->incidents)
+	    !driver->incidents || !driver->exemplars)
 		return -ENOMEM;
 	for (size_t i = 0; i < driver->config->pool_count; i++)
 		driver->refusal_limits[i].per_second = REFUSAL_LINES;
@@ -305,6 +308,8 @@ void driver_done(struct driver *driver)
 	driver->start_faults = NULL;
 	free(driver->last_failures);
 	driver->last_failures = NULL;
+	free(driver->exemplars);
+	driver->exemplars = NULL;
 	overloads_done(&driver->overloads);
 	events_done(&driver->events);
 	rights_done(&driver->rights);

@@ -7,6 +7,7 @@
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/session_alias.h"
 #include "daemon/io/driver/slow_request.h"
+#include "daemon/io/driver/span.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 #include "daemon/io/worker/dialect.h"
@@ -176,8 +177,12 @@ static void do_answer(struct driver *driver, const struct driver_step *step,
 	default: /* EFFECT_DROP */
 		break;
 	}
-	if (effect->type != EFFECT_ERROR)
+	if (effect->type != EFFECT_DROP)
+		exemplar_take(driver, call, effect);
+	if (effect->type != EFFECT_ERROR) {
 		request_log_take(driver, call, effect);
+		span_of_answer(driver, call, effect);
+	}
 	flow_reset(driver, call);
 	call_close(&driver->calls, call);
 }

@@ -25,6 +25,16 @@ const char *event_kind_name(enum event_kind kind)
 	return kinds[kind].name;
 }
 
+unsigned event_kinds_unnamed(void)
+{
+	unsigned mask = 0;
+
+	for (unsigned i = 0; i < EVENT_KIND_COUNT_; i++)
+		if (kinds[i].kept != EVENT_KEPT_SPANS)
+			mask |= 1u << i;
+	return mask;
+}
+
 const char *event_message_id(enum event_kind kind)
 {
 	return *kinds[kind].message_id ? kinds[kind].message_id : NULL;
@@ -192,6 +202,8 @@ static bool send_record(struct events *events, struct caller *caller,
 	bool is_whole = record->secret_pairs > 0 &&
 			rights_may_see(events->driver, caller, &record->audience);
 
+	if (!is_whole && record->pairs == 0)
+		return true;
 	return give(caller, pack_event(events, record, is_whole));
 }
 
@@ -291,11 +303,16 @@ static struct buf *begin(struct events *events, enum event_kind kind, uint32_t p
 	return &events->body;
 }
 
+bool events_is_wanted(const struct events *events, enum event_kind kind)
+{
+	return events->rings[kinds[kind].kept].max > 0 || (events->wanted & 1u << kind);
+}
+
 struct buf *events_begin(struct events *events, enum event_kind kind, uint32_t pairs)
 {
 	events->sequence++;
 	events->is_passing = false;
-	if (events->rings[kinds[kind].kept].max == 0 && !(events->wanted & 1u << kind))
+	if (!events_is_wanted(events, kind))
 		return NULL;
 	return begin(events, kind, pairs);
 }

@@ -2,12 +2,13 @@
  * Events: notifications of what happens, sent to those callers that have subscribed.
  *
  * Each event has a number, `seq`, from 1 at the start of the daemon, and the time of that start,
- * `epoch`, so that a restart is seen.  The last ones are kept (event_ring.h), in two rings, so that
- * errors of thousands of requests do not push out what happened to pools and workers.  A subscriber
- * may begin with what was kept since an event that it knows.
+ * `epoch`, so that a restart is seen.  The last ones are kept (event_ring.h), in three rings, so that
+ * errors of thousands of requests do not push out what happened to pools and workers, nor spans
+ * either of them.  A subscriber may begin with what was kept since an event that it knows.
  *
  * What an event says of somebody's request (a message, the name of a session) has an audience
- * (rights.h): other subscribers get the event without those pairs, now and later.
+ * (rights.h): other subscribers get the event without those pairs, now and later.  Of an event all of
+ * whose pairs are restricted so they get nothing.
  *
  * Nobody waits for a subscriber: one with too much unread output is behind, and gets its events
  * from what is kept once it has read.  What is not kept any more then it has lost: an event `gap`
@@ -34,6 +35,7 @@ enum event_kind {
 enum event_kept {
 	EVENT_KEPT_REQUESTS = 0,
 	EVENT_KEPT_STATE,
+	EVENT_KEPT_SPANS,
 	EVENT_KEPT_COUNT_
 };
 
@@ -64,6 +66,8 @@ int events_init(struct events *events, const struct driver *driver, unsigned kep
 void events_done(struct events *events);
 
 const char *event_kind_name(enum event_kind kind);
+/* The kinds that who names none gets, as a mask: all but spans. */
+unsigned event_kinds_unnamed(void);
 /* Of its entry in the journal's catalog, systemd/poold.catalog; NULL: it is not logged. */
 const char *event_message_id(enum event_kind kind);
 
@@ -83,6 +87,9 @@ void events_unsubscribe(struct events *events, struct caller *caller);
 void events_caller_took(struct events *events, struct caller *caller);
 /* At the end of a turn: those who are behind get what they take. */
 void events_catch_up(struct events *events);
+
+/* Whether anybody has subscribed to that kind, or it is kept. */
+bool events_is_wanted(const struct events *events, enum event_kind kind);
 
 /*
  * Begins an event of that many pairs beside those that all events have.  Returns where the pairs

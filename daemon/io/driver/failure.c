@@ -5,6 +5,7 @@
 #include "daemon/io/config/config_word.h"
 #include "daemon/io/driver/error_report.h"
 #include "daemon/io/driver/notify.h"
+#include "daemon/io/driver/span.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/driver/step.h"
 #include "protocol/utf8.h"
@@ -461,6 +462,7 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 	call_answer_error(call, &error);
 	last_failure_take(&driver->last_failures[effect->failed.from], &error, &record.audience);
 	error_report(driver, &record, "request failed");
+	span_of_failure(driver, call, effect, &error);
 	buf_free(&detail);
 }
 

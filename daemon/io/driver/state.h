@@ -20,6 +20,7 @@
 #include "daemon/io/driver/critical.h"
 #include "daemon/io/driver/error_log.h"
 #include "daemon/io/driver/events.h"
+#include "daemon/io/driver/exemplar.h"
 #include "daemon/io/driver/last_failure.h"
 #include "daemon/io/driver/memory_pressure.h"
 #include "daemon/io/driver/namesakes.h"
@@ -88,9 +89,11 @@ struct driver {
 	struct log_limit error_limit;
 	struct log_limit *refusal_limits;   /* of each pool: it may refuse thousands at a time */
 	struct refusal_limits refusals;	    /* of what is refused before it comes to a pool */
+	struct log_limit span_limit;	    /* of events of the kind span */
 	struct request_log request_log;	    /* of requests that did not fail */
 	struct start_fault *start_faults;   /* of each pool */
 	struct last_failure *last_failures; /* of each pool */
+	struct exemplars *exemplars;	    /* of each pool */
 	struct overloads overloads;
 
 	/* Of folder observe: the alerts; NULL: there are none. */

@@ -38,13 +38,6 @@ struct bytes trace_id(const struct trace *trace)
 	return trace->is_w3c ? trace->parsed.trace_id : trace->text;
 }
 
-struct bytes trace_id_of(struct bytes text)
-{
-	struct traceparent parsed;
-
-	return traceparent_parse(text, &parsed) == 0 ? parsed.trace_id : text;
-}
-
 void trace_fill(const struct trace *trace, struct error *error)
 {
 	error->trace = trace_id(trace);

@@ -31,8 +31,6 @@ struct bytes trace_attempt(struct driver *driver, struct trace *trace,
 
 /* What people search for: the trace id of a traceparent, or the client's text as it is. */
 struct bytes trace_id(const struct trace *trace);
-/* The same of a request that has no trace, as it was refused. */
-struct bytes trace_id_of(struct bytes text);
 
 /* Sets the error's fields. */
 void trace_fill(const struct trace *trace, struct error *error);

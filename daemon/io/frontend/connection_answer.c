@@ -3,6 +3,7 @@
 #include "daemon/core/outcome_code.h"
 #include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/refusal.h"
+#include "daemon/io/driver/span.h"
 #include "daemon/io/driver/state.h"
 #include "daemon/io/frontend/connection.h"
 #include "protocol/envelope.h"
@@ -61,6 +62,7 @@ static void refuse_with(struct connection *connection, const struct asked *asked
 			struct error *error)
 {
 	struct driver *driver = connection->driver;
+	struct trace trace;
 
 	error->is_retryable = errcode_info(error->code)->category == ERRCAT_resource;
 	if (error->is_retryable)
@@ -70,10 +72,12 @@ static void refuse_with(struct connection *connection, const struct asked *asked
 	error->outcome =
 		outcome_code_text((struct outcome_code){OUTCOME_BY_DAEMON, OUTCOME_AT_QUEUE});
 	error->arrived_ms = loop_wall_ms();
-	error->trace = trace_id_of(asked->trace);
+	trace_begin(driver, &trace, asked->trace, asked->tracestate);
+	trace_fill(&trace, error);
 	if (asked->pool != NO_SLOT)
 		error->pool = driver_pool_config(driver, asked->pool)->name;
 	refusal_report(driver, &connection->caller, asked->pool, error);
+	span_of_refusal(driver, &connection->caller, asked->pool, &trace, error);
 	connection_end_if_over(connection);
 }
 
@@ -95,7 +99,7 @@ void connection_refuse(struct connection *connection, const struct asked *asked,
 static void answer_no_memory(struct connection *connection, uint32_t msgid)
 {
 	struct driver *driver = connection->driver;
-	const struct call *call = call_find(&driver->calls, &connection->caller, msgid);
+	struct call *call = call_find(&driver->calls, &connection->caller, msgid);
 	struct error error = failure_error(driver, ERR_memory_limit);
 
 	error.message = "there was no memory for the answer";
@@ -106,6 +110,7 @@ static void answer_no_memory(struct connection *connection, uint32_t msgid)
 	error.outcome =
 		outcome_code_text((struct outcome_code){OUTCOME_BY_DAEMON, OUTCOME_AT_REPLY});
 	trace_fill(&call->trace, &error);
+	call->lost = ERR_memory_limit;
 	answer_error(&connection->caller, msgid, &error);
 	error.request = call->number;
 	error.method = call->method;

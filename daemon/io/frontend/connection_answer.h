@@ -16,7 +16,8 @@ struct asked {
 	uint32_t msgid;
 	uint32_t pool; /* NO_SLOT: none that exists */
 	struct bytes method;
-	struct bytes trace; /* as the client gave it */
+	struct bytes trace; /* these two: as the client gave them */
+	struct bytes tracestate;
 };
 
 /* How calls answer to a connection. */

@@ -74,8 +74,11 @@ static struct call *open_call(struct connection *connection, const struct asked 
 static void start_call(struct connection *connection, struct chunk *chunk, uint32_t msgid,
 		       const struct parsed_call *parsed)
 {
-	struct asked asked = {
-		.msgid = msgid, .pool = NO_SLOT, .method = parsed->method, .trace = parsed->trace};
+	struct asked asked = {.msgid = msgid,
+			      .pool = NO_SLOT,
+			      .method = parsed->method,
+			      .trace = parsed->trace,
+			      .tracestate = parsed->tracestate};
 	struct driver *driver = connection->driver;
 	uint32_t pool;
 	struct call *call;

@@ -147,13 +147,15 @@ static void write_hists(const struct driver *driver, struct metrics_text *text)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-#define HISTOGRAM(metric, hist)                                                                    \
+#define HISTOGRAM(metric, hist, exemplars)                                                         \
 	metrics_begin(text, METRIC_##metric);                                                      \
 	for (uint32_t i = 0; i < count; i++)                                                       \
-		metrics_put_hist(text, LABELS(metrics_pool_name(driver, i)), hist);
-	HISTOGRAM(queue_seconds, window_hist(engine_pool_window(driver->engine, i), WINDOW_WAIT))
-	HISTOGRAM(run_seconds, window_hist(engine_pool_window(driver->engine, i), WINDOW_RUN))
-	HISTOGRAM(request_seconds, &engine_pool_stats(driver->engine, i)->total_time)
+		metrics_put_hist(text, LABELS(metrics_pool_name(driver, i)), hist, exemplars);
+	HISTOGRAM(queue_seconds, window_hist(engine_pool_window(driver->engine, i), WINDOW_WAIT),
+		  NULL)
+	HISTOGRAM(run_seconds, window_hist(engine_pool_window(driver->engine, i), WINDOW_RUN), NULL)
+	HISTOGRAM(request_seconds, &engine_pool_stats(driver->engine, i)->total_time,
+		  &driver->exemplars[i])
 #undef HISTOGRAM
 }
 

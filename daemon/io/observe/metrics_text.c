@@ -2,12 +2,6 @@
 
 #include <string.h>
 
-/* Upper bounds of the histograms' buckets, in µs.  Each is the end of a bucket of struct hist, or a
- * little above one. */
-static const usec_t bounds[] = {127,	255,	 511,	  1023,	    2047,    4095,
-				8191,	16383,	 32767,	  65535,    131071,  262143,
-				524287, 1048575, 4194303, 16777215, 67108863};
-
 /* Room for the digits of a number. */
 #define DIGITS_MAX 20
 
@@ -155,9 +149,20 @@ void metrics_single(struct metrics_text *text, enum metric metric, uint64_t valu
 	metrics_put(text, NO_LABELS, value);
 }
 
-/* `bound` USEC_INFINITY: the bucket without an end. */
+/* With the time of day in seconds, as OpenMetrics wants it. */
+static void put_exemplar(struct metrics_text *text, const struct exemplar *exemplar)
+{
+	put(text, " # {trace_id=\"");
+	buf_put(text->out, exemplar->trace_id, sizeof(exemplar->trace_id));
+	put(text, "\"} ");
+	put_seconds(text, exemplar->value);
+	put(text, " ");
+	put_seconds(text, exemplar->at);
+}
+
+/* `bound` USEC_INFINITY: the bucket without an end.  `exemplar`: NULL: none. */
 static void put_bucket(struct metrics_text *text, const char *const *labels, usec_t bound,
-		       uint64_t count)
+		       uint64_t count, const struct exemplar *exemplar)
 {
 	put_name(text, "_bucket");
 	put(text, put_labels(text, labels) ? ",le=\"" : "{le=\"");
@@ -167,14 +172,22 @@ static void put_bucket(struct metrics_text *text, const char *const *labels, use
 		put_seconds(text, bound);
 	put(text, "\"} ");
 	put_digits(text, count, 1);
+	/* The older format has none. */
+	if (exemplar && exemplar->at > 0 && text->format == METRICS_OPENMETRICS)
+		put_exemplar(text, exemplar);
 	put(text, "\n");
 }
 
-void metrics_put_hist(struct metrics_text *text, const char *const *labels, const struct hist *hist)
+void metrics_put_hist(struct metrics_text *text, const char *const *labels, const struct hist *hist,
+		      const struct exemplars *exemplars)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(bounds); i++)
-		put_bucket(text, labels, bounds[i], hist_count_upto(hist, bounds[i]));
-	put_bucket(text, labels, USEC_INFINITY, hist->count);
+	for (size_t i = 0; i <= LATENCY_BOUNDS; i++) {
+		bool is_last = i == LATENCY_BOUNDS;
+
+		put_bucket(text, labels, is_last ? USEC_INFINITY : latency_bounds[i],
+			   is_last ? hist->count : hist_count_upto(hist, latency_bounds[i]),
+			   exemplars ? &exemplars->buckets[i] : NULL);
+	}
 	begin_sample(text, "_sum", labels);
 	put_seconds(text, hist->sum);
 	put(text, "\n");

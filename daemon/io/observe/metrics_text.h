@@ -8,6 +8,7 @@
 #define POOLD_IO_OBSERVE_METRICS_TEXT_H
 
 #include "daemon/core/hist.h"
+#include "daemon/io/driver/exemplar.h"
 #include "daemon/io/observe/metrics_table.h"
 #include "protocol/buf.h"
 
@@ -35,9 +36,10 @@ void metrics_put(struct metrics_text *text, const char *const *labels, uint64_t 
 void metrics_put_time(struct metrics_text *text, const char *const *labels, usec_t value);
 void metrics_put_milli(struct metrics_text *text, const char *const *labels, uint64_t value);
 
-/* The samples of a histogram with one set of labels: its buckets, sum and count. */
-void metrics_put_hist(struct metrics_text *text, const char *const *labels,
-		      const struct hist *hist);
+/* The samples of a histogram with one set of labels: its buckets, sum and count; in OpenMetrics with
+ * the exemplars, unless they are NULL. */
+void metrics_put_hist(struct metrics_text *text, const char *const *labels, const struct hist *hist,
+		      const struct exemplars *exemplars);
 
 /* A metric with one sample and no label. */
 void metrics_single(struct metrics_text *text, enum metric metric, uint64_t value);

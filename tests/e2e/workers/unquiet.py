@@ -33,6 +33,12 @@ def log(level: str, text: str) -> None:
     logging.getLogger(__name__).log(getattr(logging, level), text)
 
 
+def log_and_fail(text: str) -> None:
+    """Says so with `logging`, and fails with it."""
+    log("WARNING", text)
+    raise ValueError(text)
+
+
 def nap(seconds: float) -> None:
     """Says that it has begun, and takes its time."""
     write(1, b"begun\n")
