@@ -71,6 +71,8 @@ STATUS = {
         ("queued", "running", "total", "succeeded", "failed", "cancelled"), int
     ),
     "memory": {"buffers": int, "max": int},
+    "errors_since_ms": int,
+    "refusals_since_ms": int,
     "pools": [
         {
             "name": str,
