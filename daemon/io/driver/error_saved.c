@@ -17,25 +17,38 @@
 
 /* --- to bytes --- */
 
-/* What of a ring fits. */
+/* The newest entries of a ring, as many as fit. */
 struct portion {
+	uint32_t count;
 	size_t left; /* bytes */
 	bool is_full;
 	uint64_t since_ms;
 };
 
-static bool take_portion(struct portion *portion, const struct error_log_entry *entry)
+static void count_entry(struct portion *portion, const struct error_log_entry *entry)
 {
 	size_t size = entry->open.len + entry->whole.len + ENTRY_HEAD;
 
 	if (!portion->is_full && size <= portion->left) {
 		portion->left -= size;
-		return true;
+		portion->count++;
+		return;
 	}
 	if (entry->at_ms > portion->since_ms)
 		portion->since_ms = entry->at_ms;
 	portion->is_full = true;
-	return false;
+}
+
+static struct portion portion_of(const struct error_log *error_log, const struct error_ring *ring,
+				 unsigned kinds)
+{
+	struct error_walk walk = {.error_log = error_log, .kinds = kinds};
+	struct portion portion = {.left = ERROR_SAVED_RING_MAX, .since_ms = ring->since_ms};
+	const struct error_log_entry *entry;
+
+	while ((entry = error_log_walk(&walk)))
+		count_entry(&portion, entry);
+	return portion;
 }
 
 /* One that there was no memory for is an empty map. */
@@ -71,33 +84,26 @@ static void pack_entry(struct buf *out, const struct error_log_entry *entry,
 void error_saved_pack(const struct error_log *error_log, const struct config *config,
 		      struct buf *out)
 {
+	struct portion pools = portion_of(error_log, &error_log->pools, ERROR_KINDS_OF_POOLS);
+	struct portion door = portion_of(error_log, &error_log->door, ERROR_KINDS_OF_DOOR);
 	struct error_walk walk = {.error_log = error_log, .kinds = ERROR_KINDS_ALL};
-	struct portion pools = {ERROR_SAVED_RING_MAX, false, error_log->pools.since_ms};
-	struct portion door = {ERROR_SAVED_RING_MAX, false, error_log->door.since_ms};
-	const struct error_log_entry *entry;
-	struct buf entries;
-	uint32_t count = 0;
 
-	buf_init(&entries, 2 * ERROR_SAVED_RING_MAX);
-	while ((entry = error_log_walk(&walk))) {
-		bool is_of_pools = ERROR_KINDS_OF_POOLS & 1u << entry->kind;
-
-		if (!take_portion(is_of_pools ? &pools : &door, entry))
-			continue;
-		pack_entry(&entries, entry, config);
-		count++;
-	}
 	pack_array(out, 5);
 	pack_str(out, NAME);
 	pack_uint(out, VERSION);
 	pack_uint(out, pools.since_ms);
 	pack_uint(out, door.since_ms);
-	pack_array(out, count);
-	if (count > 0)
-		buf_put(out, entries.data, entries.len);
-	if (buf_error(&entries) < 0)
-		out->error = buf_error(&entries);
-	buf_free(&entries);
+	pack_array(out, pools.count + door.count);
+	while (pools.count + door.count > 0) {
+		const struct error_log_entry *entry = error_log_walk(&walk);
+		bool is_of_pools = ERROR_KINDS_OF_POOLS & 1u << entry->kind;
+		struct portion *portion = is_of_pools ? &pools : &door;
+
+		if (portion->count == 0)
+			continue;
+		portion->count--;
+		pack_entry(out, entry, config);
+	}
 }
 
 /* --- and back --- */
