@@ -468,10 +468,11 @@ const struct command commands[] = {
 	 .arguments = "[N [KIND]]",
 	 .summary = "the last errors, newest first, at most N",
 	 .help = "KIND is request, incident, refusal (before a pool had the request) or\n"
-		 "connection (a client that was cut off); without it, all are shown.  --json\n"
-		 "prints all details of each error.\n",
+		 "connection (a client that was cut off); without it, all are shown.  The last\n"
+		 "lines say since when errors are known.  --json prints all details of each "
+		 "error.\n",
 	 .arg_max = 2,
-	 .run = run_report,
+	 .run = run_errors,
 	 .method = "poold.errors",
 	 .params = write_errors,
 	 .show = show_errors},

@@ -8,6 +8,9 @@
 /* For every command that sends one request to the daemon and prints the result. */
 int run_report(const struct command *command, const struct options *options,
 	       struct poold_client *client, char **args, int arg_count);
+/* The last errors, and since when there may be some. */
+int run_errors(const struct command *command, const struct options *options,
+	       struct poold_client *client, char **args, int arg_count);
 int run_call(const struct command *command, const struct options *options,
 	     struct poold_client *client, char **args, int arg_count);
 int run_events(const struct command *command, const struct options *options,

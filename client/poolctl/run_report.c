@@ -1,6 +1,7 @@
 #include "client/poolctl/failure.h"
 #include "client/poolctl/json.h"
 #include "client/poolctl/run.h"
+#include "client/poolctl/show.h"
 #include "protocol/nearest.h"
 
 #include <errno.h>
@@ -158,4 +159,23 @@ int run_report(const struct command *command, const struct options *options,
 		return request_with_params(command, options, client, method, args, arg_count);
 	return request(command, options, client, method, (struct poold_bytes){0},
 		       arg_count > 0 ? args[0] : NULL, NULL);
+}
+
+int run_errors(const struct command *command, const struct options *options,
+	       struct poold_client *client, char **args, int arg_count)
+{
+	int r = run_report(command, options, client, args, arg_count);
+	struct poold_reply reply;
+	json_t *status;
+
+	if (r != 0 || options->json)
+		return r;
+	if (poold_request(client, "poold.status", (struct poold_bytes){0}, options->wait_ms,
+			  &reply) == 0 &&
+	    json_from_value(reply.result, JSON_MARKED, &status) == 0) {
+		show_errors_since(status, arg_count > 1 ? args[1] : NULL);
+		json_decref(status);
+	}
+	poold_reply_free(&reply);
+	return 0;
 }

@@ -23,6 +23,8 @@ void show_breakers(const json_t *breakers, const char *wanted);
 void show_recoveries(const json_t *recoveries, const char *wanted);
 void show_doctor(const json_t *findings, const char *wanted);
 void show_errors(const json_t *errors, const char *wanted);
+/* Since when errors of the kind (NULL: of all) are known, from the daemon's status. */
+void show_errors_since(const json_t *status, const char *kind);
 void show_sessions(const json_t *sessions, const char *wanted);
 void show_clients(const json_t *clients, const char *wanted);
 void show_requests(const json_t *requests, const char *wanted);

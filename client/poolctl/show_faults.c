@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* --- breakers --- */
 
@@ -182,6 +183,51 @@ static void error_row(struct table *table, const json_t *error)
 void show_errors(const json_t *errors, const char *wanted)
 {
 	field_print_list(errors, "pool", wanted, error_columns, COUNT(error_columns), error_row);
+}
+
+/* Clocks are read one after the other. */
+#define CLOCK_DIFFERENCE_MS 1000
+
+/* When the daemon was started, in milliseconds since 1970; 0: it does not say. */
+static json_int_t start_of(const json_t *status)
+{
+	const json_t *uptime = json_object_get(status, "uptime_ms");
+
+	return json_is_number(uptime)
+		       ? (json_int_t)time(NULL) * 1000 - (json_int_t)json_number_value(uptime)
+		       : 0;
+}
+
+/* Returns since when, in milliseconds since 1970; 0: the daemon does not say. */
+static json_int_t show_since(const json_t *status, const char *key, const char *what)
+{
+	char text[UNIT_TEXT_MAX];
+
+	if (!json_is_integer(json_object_get(status, key)))
+		return 0;
+	printf("%s are known since %s\n", what, field_clock(text, status, key));
+	return json_integer_value(json_object_get(status, key));
+}
+
+void show_errors_since(const json_t *status, const char *kind)
+{
+	bool is_refused = kind && (strcmp(kind, "refusal") == 0 || strcmp(kind, "connection") == 0);
+	json_int_t start = start_of(status), pools = 0, refusals = 0;
+	char text[UNIT_TEXT_MAX];
+	json_t *started;
+
+	if (!is_refused)
+		pools = show_since(status, "errors_since_ms", "errors of pools");
+	if (is_refused || !kind)
+		refusals =
+			show_since(status, "refusals_since_ms", "refusals and cut-off connections");
+	start -= CLOCK_DIFFERENCE_MS;
+	if ((pools == 0 || pools >= start) && (refusals == 0 || refusals >= start))
+		return;
+	started = json_pack("{sI}", "at", start + CLOCK_DIFFERENCE_MS);
+	printf("the daemon runs since %s: what is older is an earlier one's\n",
+	       field_clock(text, started, "at"));
+	json_decref(started);
 }
 
 /* --- doctor --- */

@@ -72,6 +72,8 @@ STATUS = {
     ),
     "memory": {"buffers": int, "max": int},
     "peaks": dict.fromkeys(("10s", "1m", "5m", "15m", "start"), {"connections": int, "buffers": int}),
+    "errors_since_ms": int,
+    "refusals_since_ms": int,
     "pools": [
         {
             "name": str,

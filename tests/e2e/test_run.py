@@ -89,6 +89,13 @@ class Serve(RunTest):
         self.serve(f"env POOLD_SOCKET={path} poold run mine")
         self.assertEqual(self.place.run(f"POOLD_SOCKET={path} poolctl call python number").strip(), "1")
 
+    def test_the_state_of_the_service_that_runs_it_is_not_its_own(self) -> None:
+        state = self.place.path / "state"
+        state.mkdir()
+        self.serve(f"env STATE_DIRECTORY={state} poold run mine")
+        self.assertEqual(self.call("number"), "1")
+        self.assertEqual(list(state.iterdir()), [])
+
     def test_what_it_prints_is_a_configuration(self) -> None:
         self.place.run("poold run --test mine >mine.conf && poold -t -c mine.conf")
 

@@ -129,6 +129,8 @@ WARNINGS: list[Configuration] = [
     (3, 'call_group: .*"nogroupatall"', "groupadd", of_pool("call_group = nogroupatall")),
     (2, 'admin_group: .*"nogroupatall"', "groupadd", of_daemon("admin_group = nogroupatall")),
     (2, "in /nowhere: No such file", "RuntimeDirectory=", of_daemon("socket = /nowhere/p.sock")),
+    (2, "/nowhere: No such file", "StateDirectory=", of_daemon("state_directory = /nowhere")),
+    (2, "/etc/passwd: Not a directory", "mode 0700", of_daemon("state_directory = /etc/passwd")),
     (4, "above timeout", "lower it, or raise timeout",
      of_pool("timeout = 1s", "attempt_timeout = 2s")),
     (3, "above start_timeout", "raise start_timeout", of_pool("init_timeout = 5min")),

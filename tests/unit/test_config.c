@@ -45,6 +45,7 @@ static const struct {
 	{SECTION_DAEMON, "key_ttl", "5min", "1ms", "7d", "999us", "8d"},
 	{SECTION_DAEMON, "key_bytes_max", "64M", "0", "64G", "-1", "65G"},
 	{SECTION_DAEMON, "errors_kept", "256", "1", "65536", "0", "65537"},
+	{SECTION_DAEMON, "state_directory", "", "/a", "/var/lib/poold", "a", "./a"},
 	{SECTION_DAEMON, "events_kept", "1000", "0", "65536", "-1", "65537"},
 	{SECTION_DAEMON, "alerts", "yes", "no", "yes", "", "on"},
 	{SECTION_DAEMON, "alert_command", "", "/a", "/usr/local/bin/page", "a", "./a"},
@@ -536,7 +537,7 @@ END_TEST
 	"admin_group, critical_group, call_group, core_dumps, recoveries_max, "                    \
 	"sessions_max, session_ttl, sessions_shared, session_state_max, session_bytes_max, "       \
 	"keys_max, key_ttl, "                                                                      \
-	"key_bytes_max, errors_kept, events_kept, alerts, alert_command, alert_url, "              \
+	"key_bytes_max, errors_kept, state_directory, events_kept, alerts, alert_command, alert_url, "              \
 	"alert_timeout, cgroups, log_level, log_target, log_format, log_requests"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \

@@ -124,6 +124,34 @@ START_TEST(errors_are_a_table)
 }
 END_TEST
 
+static void show_since_of_all(const json_t *status, const char *wanted)
+{
+	show_errors_since(status, wanted);
+}
+
+START_TEST(errors_say_since_when_they_are_known)
+{
+	/* The daemon runs for so long that both are later than its start. */
+	const char *once = "{\"uptime_ms\": 4000000000000, \"errors_since_ms\": 1795624176028, "
+			   "\"refusals_since_ms\": 1795624176029}";
+	const char *again = "{\"uptime_ms\": 1000, \"errors_since_ms\": 1795624176028, "
+			    "\"refusals_since_ms\": 0}";
+
+	ck_assert_str_eq(shown(show_since_of_all, once, NULL),
+			 "errors of pools are known since 2026-11-25 16:29:36.028\n"
+			 "refusals and cut-off connections are known since 2026-11-25 "
+			 "16:29:36.029\n");
+	ck_assert_str_eq(shown(show_since_of_all, once, "incident"),
+			 "errors of pools are known since 2026-11-25 16:29:36.028\n");
+	ck_assert_str_eq(shown(show_since_of_all, once, "refusal"),
+			 "refusals and cut-off connections are known since 2026-11-25 "
+			 "16:29:36.029\n");
+	ck_assert_ptr_nonnull(
+		strstr(shown(show_since_of_all, again, "request"), "\nthe daemon runs since 2"));
+	ck_assert_str_eq(shown(show_since_of_all, "{}", NULL), "");
+}
+END_TEST
+
 START_TEST(workers_are_a_table_and_last_words)
 {
 	ck_assert_str_eq(
@@ -226,9 +254,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		breakers_are_a_table, recoveries_have_totals_first,
-		errors_are_a_table,   sessions_are_counted_and_listed,
-		events_are_sentences, workers_are_a_table_and_last_words,
+		breakers_are_a_table,
+		recoveries_have_totals_first,
+		errors_are_a_table,
+		sessions_are_counted_and_listed,
+		errors_say_since_when_they_are_known,
+		events_are_sentences,
+		workers_are_a_table_and_last_words,
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -72,6 +72,39 @@ static void clear_environment(void)
 		unsetenv(names[i]);
 }
 
+/* --- its directory --- */
+
+/* What is taken from STATE_DIRECTORY; NULL: it is not set. */
+static const char *directory_of(const char *variable)
+{
+	static char directory[PATH_MAX];
+	struct systemd systemd;
+
+	clear_environment();
+	unsetenv("STATE_DIRECTORY");
+	if (variable)
+		setenv("STATE_DIRECTORY", variable, 1);
+	ck_assert_int_eq(systemd_init(&systemd), 0);
+	strcpy(directory, systemd.state_directory);
+	systemd_done(&systemd);
+	unsetenv("STATE_DIRECTORY");
+	return directory;
+}
+
+START_TEST(the_first_directory_of_the_service_is_taken)
+{
+	static char longest[2 * PATH_MAX];
+
+	memset(longest, '/', sizeof(longest) - 1);
+	ck_assert_str_eq(directory_of(NULL), "");
+	ck_assert_str_eq(directory_of("/a"), "/a");
+	ck_assert_str_eq(directory_of("/a:/b"), "/a");
+	ck_assert_str_eq(directory_of(""), "");
+	ck_assert_str_eq(directory_of("a"), "");
+	ck_assert_str_eq(directory_of(longest), "");
+}
+END_TEST
+
 /* --- telling --- */
 
 static void check_words(bool is_abstract)
@@ -428,6 +461,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
+		the_first_directory_of_the_service_is_taken,
 		words_to_a_socket_in_the_file_system,
 		words_to_an_abstract_socket,
 		no_descriptor_for_the_words,

@@ -91,7 +91,7 @@ static int read_errors_wish(struct bytes params, unsigned *ret_max, unsigned *re
 	uint32_t count;
 	uint64_t max = REPORT_MAX;
 
-	*ret_kinds = (1u << ERROR_KIND_COUNT_) - 1;
+	*ret_kinds = ERROR_KINDS_ALL;
 	reader_init(&reader, params.data, params.len);
 	if (read_array(&reader, &count) < 0 || count > 2 ||
 	    (count > 0 && read_uint(&reader, &max) < 0) ||

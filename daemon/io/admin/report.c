@@ -359,7 +359,7 @@ void report_status(const struct driver *driver, const struct caller *caller, str
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 12u + (count_own_reasons(driver) > 0));
+	pack_map(out, 14u + (count_own_reasons(driver) > 0));
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
 	pack_own_reasons(driver, out);
 	pack_named_str(out, "version", POOLD_VERSION);
@@ -377,6 +377,8 @@ void report_status(const struct driver *driver, const struct caller *caller, str
 	pack_named_uint(out, "buffers", driver->loop->store.bytes);
 	pack_named_uint(out, "max", driver->loop->store.bytes_max);
 	report_pack_peaks(driver, out);
+	pack_named_uint(out, "errors_since_ms", driver->errors.pools.since_ms);
+	pack_named_uint(out, "refusals_since_ms", driver->errors.door.since_ms);
 	pack_str(out, "pools");
 	pack_array(out, count);
 	for (uint32_t i = 0; i < count; i++)

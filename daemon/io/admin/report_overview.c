@@ -26,6 +26,5 @@ void report_overview(const struct driver *driver, const struct caller *caller, s
 	pack_str(out, "breakers");
 	report_breakers(driver, caller, out);
 	pack_str(out, "errors");
-	error_log_pack(&driver->errors, driver, caller,
-		       1u << ERROR_OF_REQUEST | 1u << ERROR_INCIDENT, ERRORS_MAX, out);
+	error_log_pack(&driver->errors, driver, caller, ERROR_KINDS_OF_POOLS, ERRORS_MAX, out);
 }

@@ -70,6 +70,7 @@ struct config_daemon {
 	usec_t key_ttl;
 	size_t key_bytes_max; /* bytes in the kept answers of all keys */
 	unsigned errors_kept;
+	char *state_directory; /* absolute path; "": the service manager's */
 	unsigned events_kept;
 	bool alerts;	     /* no: no rule is evaluated */
 	char *alert_command; /* absolute path, or "" */

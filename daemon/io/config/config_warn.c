@@ -178,6 +178,22 @@ static void warn_of_socket(struct config_draft *draft)
 			     folder, why);
 }
 
+static void warn_of_state_directory(struct config_draft *draft)
+{
+	const char *path = draft->config->daemon.state_directory;
+	int error = *path ? config_directory_fault(path) : 0;
+
+	if (error == 0 && *path && faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0)
+		error = errno;
+	if (error != 0)
+		config_fault(
+			&draft->warnings, draft->daemon.options[OPTION_DAEMON_state_directory],
+			"warning: [daemon] state_directory: %.*s: %s; create it with mode 0700 "
+			"for the daemon's user, or leave the key out and let a unit make one "
+			"with StateDirectory=",
+			config_shown_len(path), path, strerror(error));
+}
+
 /* --- times that do not fit together --- */
 
 static void warn_of_times(struct config_draft *draft, size_t i)
@@ -212,6 +228,7 @@ void config_warn(struct config_draft *draft)
 	const struct config_origin *origins = draft->daemon.options;
 
 	warn_of_socket(draft);
+	warn_of_state_directory(draft);
 	warn_of_group(draft, origins[OPTION_DAEMON_admin_group], "[daemon]", "admin_group",
 		      daemon->admin_group);
 	warn_of_group(draft, origins[OPTION_DAEMON_call_group], "[daemon]", "call_group",

@@ -136,7 +136,7 @@ static int make_tables(struct driver *driver)
 	if (call_table_init(&driver->calls, daemon->requests_max) < 0 ||
 	    slot_store_init(&driver->session_states, sessions.slots) < 0 ||
 	    slot_store_init(&driver->stored_answers, daemon->keys_max) < 0 ||
-	    error_log_init(&driver->errors, daemon->errors_kept) < 0)
+	    error_log_init(&driver->errors, daemon->errors_kept, loop_wall_ms()) < 0)
 		return -ENOMEM;
 	return make_reports(driver);
 }

@@ -9,20 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRY_MAX ((size_t)128 * 1024)
-#define TYPE_MAX  ((size_t)100)
+#define TYPE_MAX ((size_t)100)
 
-static int ring_init(struct error_ring *ring, unsigned max)
+/* Numbers go up and down from here. */
+#define FIRST_NUMBER (UINT64_C(1) << 32)
+
+static int ring_init(struct error_ring *ring, unsigned max, uint64_t now_ms)
 {
 	*ring = (struct error_ring){.entries = calloc((size_t)max + 1, sizeof(*ring->entries)),
-				    .max = max};
+				    .max = max,
+				    .since_ms = now_ms};
 	return ring->entries ? 0 : -ENOMEM;
 }
 
-int error_log_init(struct error_log *error_log, unsigned max)
+int error_log_init(struct error_log *error_log, unsigned max, uint64_t now_ms)
 {
-	*error_log = (struct error_log){0};
-	return ring_init(&error_log->pools, max) < 0 || ring_init(&error_log->door, max) < 0
+	*error_log = (struct error_log){.newest = FIRST_NUMBER, .oldest = FIRST_NUMBER};
+	return ring_init(&error_log->pools, max, now_ms) < 0 ||
+			       ring_init(&error_log->door, max, now_ms) < 0
 		       ? -ENOMEM
 		       : 0;
 }
@@ -185,7 +189,7 @@ static int copy_of(void (*pack)(struct buf *buf, const struct error_record *reco
 	struct buf buf;
 	int r;
 
-	buf_init(&buf, ENTRY_MAX);
+	buf_init(&buf, ERROR_LOG_ENTRY_MAX);
 	pack(&buf, record);
 	r = buf_error(&buf);
 	if (r == 0)
@@ -196,12 +200,24 @@ static int copy_of(void (*pack)(struct buf *buf, const struct error_record *reco
 
 /* --- both rings --- */
 
+struct error_ring *error_log_ring(struct error_log *error_log, enum error_kind kind)
+{
+	return ERROR_KINDS_OF_POOLS & 1u << kind ? &error_log->pools : &error_log->door;
+}
+
+/* The ring knows only what came after that. */
+static void forget_until(struct error_ring *ring, uint64_t at_ms)
+{
+	if (at_ms > ring->since_ms)
+		ring->since_ms = at_ms;
+}
+
 void error_log_add(struct error_log *error_log, const struct error_record *record)
 {
-	bool is_of_pools = record->kind == ERROR_OF_REQUEST || record->kind == ERROR_INCIDENT;
-	struct error_ring *ring = is_of_pools ? &error_log->pools : &error_log->door;
+	struct error_ring *ring = error_log_ring(error_log, record->kind);
 	struct error_log_entry *entry = &ring->entries[ring->next];
-	struct error_log_entry added = {.audience = record->audience, .kind = record->kind};
+	struct error_log_entry added = {
+		.audience = record->audience, .kind = record->kind, .at_ms = record->at_ms};
 
 	if (ring->max == 0)
 		return;
@@ -210,40 +226,70 @@ void error_log_add(struct error_log *error_log, const struct error_record *recor
 		free_entry(&added);
 		return;
 	}
-	added.number = ++error_log->added;
+	added.number = ++error_log->newest;
+	if (ring->count == ring->max)
+		forget_until(ring, entry->at_ms);
 	free_entry(entry);
 	*entry = added;
 	ring->next = (ring->next + 1) % ring->max;
 	ring->count += ring->count < ring->max;
 }
 
-/* A way through a ring, from the newest entry on. */
-struct cursor {
-	const struct error_ring *ring;
-	unsigned kinds;
-	unsigned passed;
-};
-
-/* The next entry of these kinds, which the cursor stands at then; NULL: there is none. */
-static const struct error_log_entry *find_next(struct cursor *cursor)
+/* The place of the entry before which so many are newer. */
+static unsigned place_of(const struct error_ring *ring, unsigned newer)
 {
-	const struct error_ring *ring = cursor->ring;
+	return (ring->next + ring->max - 1 - newer) % ring->max;
+}
 
-	for (; cursor->passed < ring->count; cursor->passed++) {
-		unsigned place = (ring->next + ring->max - 1 - cursor->passed) % ring->max;
+void error_log_add_older(struct error_log *error_log, const struct error_log_entry *entry)
+{
+	struct error_ring *ring = error_log_ring(error_log, entry->kind);
+	struct error_log_entry added = *entry;
 
-		if (cursor->kinds & 1u << ring->entries[place].kind)
-			return &ring->entries[place];
+	if (ring->count == ring->max) {
+		forget_until(ring, added.at_ms);
+		free_entry(&added);
+		return;
+	}
+	added.number = error_log->oldest--;
+	ring->entries[place_of(ring, ring->count)] = added;
+	ring->count++;
+}
+
+/* The first entry of these kinds from that one on, at which *passed stands then; NULL: there is
+ * none. */
+static const struct error_log_entry *find_next(const struct error_ring *ring, unsigned kinds,
+					       unsigned *passed)
+{
+	for (; *passed < ring->count; (*passed)++) {
+		const struct error_log_entry *entry = &ring->entries[place_of(ring, *passed)];
+
+		if (kinds & 1u << entry->kind)
+			return entry;
 	}
 	return NULL;
 }
 
-static unsigned count_of(const struct error_ring *ring, unsigned kinds)
+const struct error_log_entry *error_log_walk(struct error_walk *walk)
 {
-	struct cursor cursor = {.ring = ring, .kinds = kinds};
+	const struct error_log *error_log = walk->error_log;
+	const struct error_log_entry *entry =
+		find_next(&error_log->pools, walk->kinds, &walk->passed_pools);
+	const struct error_log_entry *other =
+		find_next(&error_log->door, walk->kinds, &walk->passed_door);
+	bool is_other = other && (!entry || other->number > entry->number);
+
+	walk->passed_pools += !is_other;
+	walk->passed_door += is_other;
+	return is_other ? other : entry;
+}
+
+static unsigned count_of(const struct error_log *error_log, unsigned kinds)
+{
+	struct error_walk walk = {.error_log = error_log, .kinds = kinds};
 	unsigned count = 0;
 
-	for (; find_next(&cursor); cursor.passed++)
+	while (error_log_walk(&walk))
 		count++;
 	return count;
 }
@@ -264,19 +310,12 @@ static void pack_entry(const struct error_log_entry *entry, const struct driver 
 void error_log_pack(const struct error_log *error_log, const struct driver *driver,
 		    const struct caller *caller, unsigned kinds, unsigned max, struct buf *out)
 {
-	struct cursor pools = {.ring = &error_log->pools, .kinds = kinds};
-	struct cursor door = {.ring = &error_log->door, .kinds = kinds};
-	unsigned count = count_of(pools.ring, kinds) + count_of(door.ring, kinds);
+	struct error_walk walk = {.error_log = error_log, .kinds = kinds};
+	unsigned count = count_of(error_log, kinds);
 
 	if (count > max)
 		count = max;
 	pack_array(out, count);
-	while (count-- > 0) {
-		const struct error_log_entry *entry = find_next(&pools), *other = find_next(&door);
-		bool is_other = other && (!entry || other->number > entry->number);
-
-		pools.passed += !is_other;
-		door.passed += is_other;
-		pack_entry(is_other ? other : entry, driver, caller, out);
-	}
+	while (count-- > 0)
+		pack_entry(error_log_walk(&walk), driver, caller, out);
 }

@@ -10,6 +10,7 @@
 #include "daemon/io/frontend/http.h"
 #include "daemon/io/frontend/listener.h"
 #include "daemon/io/observe/alerting.h"
+#include "daemon/io/service/kept_errors.h"
 #include "daemon/io/service/signals.h"
 #include "daemon/io/service/watch.h"
 #include "daemon/io/worker/guard.h"
@@ -44,6 +45,7 @@ struct daemon {
 	struct loop loop;
 	struct driver driver;
 	struct alerting alerting;
+	struct kept_errors kept_errors;
 	struct frontend frontend;
 	struct listener listener;
 	struct http http;
@@ -361,6 +363,15 @@ static int open_signals(struct daemon *daemon)
 	return r;
 }
 
+/* Where the service manager has a directory for the service, that is the default; but what a service
+ * starts, as `poold run`, finds the same in its environment. */
+static const char *state_directory(const struct daemon *daemon)
+{
+	const char *path = daemon->config->daemon.state_directory;
+
+	return *path || daemon->manner->in_terminal ? path : daemon->systemd->state_directory;
+}
+
 static int serve(struct daemon *daemon)
 {
 	int r = open_signals(daemon);
@@ -380,6 +391,7 @@ static int serve(struct daemon *daemon)
 	}
 	set_timers(daemon);
 	watch_files(daemon);
+	kept_errors_open(&daemon->kept_errors, &daemon->driver, state_directory(daemon));
 	driver_start(&daemon->driver);
 	alerting_start(&daemon->alerting);
 	on_change(daemon);
@@ -389,6 +401,7 @@ static int serve(struct daemon *daemon)
 		loop_run(&daemon->loop);
 	leave(daemon);
 	link_free_closed(&daemon->loop);
+	kept_errors_close(&daemon->kept_errors);
 	unwatch(daemon);
 	watch_close(&daemon->watch);
 	listener_close(&daemon->listener);

@@ -73,11 +73,21 @@ static int take_sockets(struct systemd *systemd)
 	return 0;
 }
 
+static void take_state_directory(struct systemd *systemd)
+{
+	const char *paths = getenv("STATE_DIRECTORY");
+	size_t len = paths ? strcspn(paths, ":") : 0;
+
+	if (len > 0 && *paths == '/' && len < sizeof(systemd->state_directory))
+		memcpy(systemd->state_directory, paths, len);
+}
+
 int systemd_init(struct systemd *systemd)
 {
 	int notify, watchdog, sockets;
 
 	*systemd = (struct systemd){.notify_fd = -1};
+	take_state_directory(systemd);
 	notify = take_notify(systemd);
 	watchdog = take_watchdog(systemd);
 	sockets = take_sockets(systemd);

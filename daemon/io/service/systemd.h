@@ -8,6 +8,7 @@
 
 #include "protocol/base.h"
 
+#include <limits.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -22,6 +23,7 @@ struct systemd {
 	int listen_fds[SERVICE_LISTEN_MAX]; /* -1: given away */
 	char *listen_names[SERVICE_LISTEN_MAX];
 	unsigned listen_count;
+	char state_directory[PATH_MAX]; /* absolute path; "": the service has none */
 };
 
 /*
@@ -30,6 +32,9 @@ struct systemd {
  * Call once, before anything is started.  Returns 0 or -errno; the environment is clean in either
  * case, and the service may be used as if there were none.  An error that is_passing knows: what was
  * handed over could not be found out now.
+ *
+ * STATE_DIRECTORY stays, as a pool may hand it to its workers (env_allow); of several directories in
+ * it the first is taken.
  */
 int systemd_init(struct systemd *systemd);
 /* Closes what was not given away. */
