@@ -187,6 +187,7 @@ int http_open(struct http *http, struct driver *driver, char why[static SOCKET_F
 		return 0;
 	http->config = config_ref(driver->config);
 	http_answers_init(&http->answers, driver, config->listen, config->texts);
+	http_streams_init(&http->streams, &http->answers, config->texts);
 	evtimer_assign(&http->retry_timer, base, on_retry, http);
 	evtimer_assign(&http->check_timer, base, on_check, http);
 	http->fd = open_socket(http, why);
@@ -206,6 +207,12 @@ int http_open(struct http *http, struct driver *driver, char why[static SOCKET_F
 	return 0;
 }
 
+void http_notify_closing(struct http *http)
+{
+	if (http->config)
+		http_streams_finish(&http->streams);
+}
+
 void http_close(struct http *http)
 {
 	struct list_node *node, *after;
@@ -217,6 +224,7 @@ void http_close(struct http *http)
 	event_del(&http->check_timer);
 	list_for_each_safe (node, after, &http->connections)
 		http_connection_close(of_node(node));
+	http_streams_done(&http->streams);
 	http_answers_done(&http->answers);
 	close(http->fd);
 	http->fd = -1;
