@@ -61,6 +61,8 @@ class Paths(HttpTest):
         self.assertEqual({each["pid"] for each in state["workers"]}, set(daemon.worker_pids()))
         self.assertEqual(state["status"]["pid"], daemon.pid)
         self.assertEqual(state["errors"], [])
+        none = {"count": 0, "p50": None, "p99": None}
+        self.assertEqual(state["earlier"], dict.fromkeys(("one", "two"), {"queue": none, "run": none}))
 
     def test_one_connection_serves_many(self) -> None:
         self.start_http(static_pool("s", answer="1"))

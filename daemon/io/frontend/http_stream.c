@@ -230,13 +230,13 @@ bool http_streams_have_room(const struct http_streams *streams)
 
 void http_streams_finish(struct http_streams *streams)
 {
-	struct list_node *node;
+	struct list_node *node, *after;
 	char lines[LINES_MAX];
 	int len =
 		snprintf(lines, sizeof(lines), "retry: %d\nevent: end\ndata: {}\n\n", RETRY_MS_END);
 
 	streams->is_over = true;
-	while ((node = list_first(&streams->streams))) {
+	list_for_each_safe (node, after, &streams->streams) {
 		struct http_stream *stream = of_node(node);
 		struct link *link = stream->link;
 
