@@ -29,6 +29,8 @@ struct http {
 	struct event retry_timer; /* while is_paused */
 	struct event check_timer; /* while there are connections, or views that were made */
 	struct socket_file file;  /* of a Unix socket: path is NULL where it is none */
+	struct event file_timer;  /* when it is looked again whether that is there */
+	bool is_in_trouble;	  /* it is not, and cannot be made anew */
 	bool is_paused;
 	void (*on_place)(struct http *http); /* a connection is gone */
 };
