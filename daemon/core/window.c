@@ -302,6 +302,28 @@ void window_latency(const struct window *window, usec_t now, usec_t length, enum
 	ret->p99 = hist_cells_quantile(cells, HIST_BITS, ret->count, 990);
 }
 
+void window_minute(const struct window *window, usec_t now, usec_t ago, enum window_time time,
+		   struct window_latency *ret)
+{
+	const struct slots_level *minutes = &slots_levels[SLOTS_LEVELS - 1];
+	uint64_t number = slots_number(usec_sub(now, ago), SLOTS_MINUTE);
+	uint64_t cells[HIST_BUCKETS] = {0};
+
+	*ret = (struct window_latency){0};
+	if (now < ago)
+		return;
+	for (unsigned i = minutes->first; i < minutes->first + minutes->count; i++)
+		if (window->numbers[i] == number)
+			ret->count += add_cells(cells, window->slots[i].cells[time],
+						window->slots[i].ranges[time]);
+	/* The last second in which something was counted may be as long ago. */
+	if (slots_number(window->second, SLOTS_MINUTE) == number)
+		ret->count += add_cells(cells, window->current.cells[time],
+					range_of(window->current.cells[time]));
+	ret->p50 = hist_cells_quantile(cells, HIST_BITS, ret->count, 500);
+	ret->p99 = hist_cells_quantile(cells, HIST_BITS, ret->count, 990);
+}
+
 void window_method(const struct window *window, usec_t now, usec_t length, unsigned method,
 		   struct method_counts *ret)
 {

@@ -254,6 +254,10 @@ void window_codes(const struct window *window, usec_t now, usec_t length, uint64
 void window_latency(const struct window *window, usec_t now, usec_t length, enum window_time time,
 		    struct window_latency *ret);
 
+/* Quantiles of the whole minute that it was so long ago: from 1 to 15 min. */
+void window_minute(const struct window *window, usec_t now, usec_t ago, enum window_time time,
+		   struct window_latency *ret);
+
 /* What is known of a method, of the last `length`, up to 15 min; a longer one is everything. */
 void window_method(const struct window *window, usec_t now, usec_t length, unsigned method,
 		   struct method_counts *ret);

@@ -48,6 +48,7 @@ class Browser:
             self._driver = subprocess.Popen([str(CHROMEDRIVER), "--port=0"], stdout=log, stderr=log,
                                             env={**os.environ, **own}, start_new_session=True)
         self._session = ""
+        self._scripts: list[str] = []
         try:
             self._base = f"http://127.0.0.1:{self._find_port()}"
             self._session = self._open(script)
@@ -132,8 +133,18 @@ class Browser:
             "cmd": "Emulation.setEmulatedMedia",
             "params": {"features": [{"name": "prefers-color-scheme", "value": colours}]}})
 
+    def run_first(self, script: str) -> None:
+        """What runs in each page before its own scripts."""
+        found = self.ask("POST", "/goog/cdp/execute", {
+            "cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": script}})
+        self._scripts.append(found["identifier"])
+
     def as_usual(self) -> None:
-        """Takes back `resize` and `prefer`."""
+        """Takes back `resize`, `prefer` and `run_first`."""
+        while self._scripts:
+            self.ask("POST", "/goog/cdp/execute", {
+                "cmd": "Page.removeScriptToEvaluateOnNewDocument",
+                "params": {"identifier": self._scripts.pop()}})
         for command, params in (("Emulation.clearDeviceMetricsOverride", {}),
                                 ("Emulation.setEmulatedMedia", {"features": []})):
             self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": params})

@@ -100,6 +100,67 @@ class Http:
         return self.read()
 
 
+@dataclass(frozen=True)
+class Message:
+    """One of Server-Sent Events, as it came."""
+
+    id: str
+    event: str  # "": an event of the daemon
+    data: str
+    retry: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.data)
+
+    @property
+    def seq(self) -> int:
+        return int(self.id.split("-")[1])
+
+
+class Stream(Http):
+    """A stream of events, on a connection of its own."""
+
+    def __init__(self, address: str | tuple[str, int], path: str = "/api/events",
+                 **headers: str) -> None:
+        super().__init__(address)
+        try:
+            self.ask(path, **headers)
+            self.head = self.read(with_body=False)
+        except BaseException:
+            self.close()
+            raise
+
+    def message(self) -> Message:
+        """The next one.
+
+        Raises:
+            EOFError: there is none.
+        """
+        while b"\n\n" not in self._input:
+            if not self._receive():
+                raise EOFError(self._input[:100])
+        text, _, self._input = self._input.partition(b"\n\n")
+        fields = dict(line.split(": ", 1) for line in text.decode().split("\n"))
+        unknown = set(fields) - {"id", "event", "data", "retry"}
+        assert not unknown, unknown
+        return Message(*(fields.get(name, "") for name in ("id", "event", "data", "retry")))
+
+    def status(self) -> Message:
+        """The next state; what comes before it is dropped."""
+        while (message := self.message()).event != "status":
+            pass
+        return message
+
+    def events(self, upto: int) -> list[Message]:
+        """All events until that number has been reached."""
+        found = []
+        while (message := self.message()).event != "status" or message.seq < upto:
+            if message.data and message.event == "":
+                found.append(message)
+        return found
+
+
 class HttpTest(DaemonTest):
     """A daemon that answers HTTP at a Unix socket in a folder of the test's own."""
 
@@ -114,6 +175,11 @@ class HttpTest(DaemonTest):
 
     def http(self) -> Http:
         connection = Http(self.path)
+        self.addCleanup(connection.close)
+        return connection
+
+    def stream(self, path: str = "/api/events", **headers: str) -> Stream:
+        connection = Stream(self.path, path, **headers)
         self.addCleanup(connection.close)
         return connection
 

@@ -61,6 +61,8 @@ class Paths(HttpTest):
         self.assertEqual({each["pid"] for each in state["workers"]}, set(daemon.worker_pids()))
         self.assertEqual(state["status"]["pid"], daemon.pid)
         self.assertEqual(state["errors"], [])
+        none = {"count": 0, "p50": None, "p99": None}
+        self.assertEqual(state["earlier"], dict.fromkeys(("one", "two"), {"queue": none, "run": none}))
 
     def test_one_connection_serves_many(self) -> None:
         self.start_http(static_pool("s", answer="1"))
@@ -224,6 +226,25 @@ class Address(HttpTest):
                                timeout=stretch(20), check=False)
         self.assertEqual(ended.returncode, 1)
         self.assertIn(f"HTTP at 127.0.0.1:{port}: Address already in use", ended.stderr)
+
+
+class SocketFile(HttpTest):
+    def test_one_that_is_swept_away_is_made_anew(self) -> None:
+        daemon = self.start_http(static_pool("s", answer="1"))
+        daemon.announced.append("made anew")
+        kept = self.http()
+        self.assertEqual(kept.get("/healthz").status, 200)
+        mode = os.stat(self.path).st_mode
+        for _ in range(2):
+            os.unlink(self.path)
+            os.unlink(f"{self.path}.lock")
+            eventually(lambda: os.path.exists(self.path), "it is back")
+            self.assertEqual(os.stat(self.path).st_mode, mode)
+            self.assertEqual(self.get("/healthz").status, 200)
+        self.assertEqual(kept.get("/healthz").status, 200)
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait_ended(), 0)
+        self.assertFalse(os.path.exists(self.path))
 
 
 class Strain(HttpTest):

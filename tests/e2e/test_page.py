@@ -17,12 +17,15 @@ from typing import Any
 from browser import IS_INSTALLED, Browser
 from clock import eventually
 from harness import ROOT, TOOLBOX, UNRULY, Daemon, DaemonTest, breaker, pool, section, static_pool
-from http_client import HttpTest, Response
+from http_client import HttpTest, Response, Stream
 
 SOURCE = ROOT / "daemon/io/frontend/page"
 
 # Bytes that the page may have.
 SIZE_MAX = 100 * 1024
+
+# Streams that the daemon has at most.
+STREAMS = 16
 
 # Connections that a browser has to one host at most.
 BROWSER_CONNECTIONS = 6
@@ -140,6 +143,7 @@ class PageTest(DaemonTest):
                             *pools)
         # A browser keeps some connections when it has left the page.
         daemon.descriptors += ["kept by the browser"] * BROWSER_CONNECTIONS
+        self.address = ("127.0.0.1", port)
         self.url = f"http://localhost:{port}/"
         self.addCleanup(self.leave_page)
         self.browser.open(self.url)
@@ -315,6 +319,19 @@ class Shown(PageTest):
         eventually(lambda: browser.text("#facts") != before, "it goes on")
         self.assertEqual(browser.run("return window.changes"), 0)
 
+    def test_latencies_now_and_five_minutes_ago(self) -> None:
+        daemon, browser = self.start_page(pool("one", TOOLBOX))
+        with daemon.connect() as client:
+            client.call_pool("one", "echo", [1])
+        self.see(browser, "#pool-table", "ms (-)")
+        # Nobody waits for five minutes here.
+        found = browser.run("""
+            latest.earlier.one.run = {count: 2, p50: 3, p99: 71};
+            latest.pools[0].windows["1m"].latency_ms.run = {count: 2, p50: 5, p99: 142};
+            show();
+            return document.querySelector("#pool-table tbody").innerText;""")
+        self.assertIn("5.0 ms (3.0 ms) 142 ms (71 ms)", " ".join(found.split()))
+
     def test_the_daemon_ends(self) -> None:
         daemon, browser = self.start_page(pool("one", TOOLBOX))
         self.see(browser, "#word", "poold is ok")
@@ -324,6 +341,109 @@ class Shown(PageTest):
         self.see(browser, "#stale", "The daemon does not answer since", "what is shown is old")
         self.assertEqual(browser.text("#word"), "poold does not answer")
         self.picture(browser, "ended")
+
+
+@needs_browser
+class Heard(PageTest):
+    """The page has a stream of events where it can, and asks once a second where not."""
+
+    def asked(self, daemon: Daemon) -> int:
+        return int(daemon.ask("poold.stats")["daemon"]["http_requests"])
+
+    def wait_anew(self, browser: Browser, times: int = 2) -> None:
+        """Waits until the page has shown another state so many times."""
+        for _ in range(times):
+            before = browser.run("return latest.at_ms")
+            eventually(lambda: browser.run("return latest.at_ms") != before, "another state", 30.0)
+
+    def is_silent(self, browser: Browser) -> bool:
+        return bool(browser.run("return document.getElementById('silent').checkVisibility()"))
+
+    def set_hidden(self, browser: Browser, hidden: bool) -> None:
+        browser.run("""
+            Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
+            document.dispatchEvent(new Event("visibilitychange"));""", hidden)
+
+    def whats(self, browser: Browser) -> list[str]:
+        """What the events of the kind config say, the newest first."""
+        return list(browser.run("""
+            return Array.from(document.querySelectorAll("#event-table tbody tr"),
+                              (row) => Array.from(row.children, (cell) => cell.textContent))
+                .filter((row) => row[1] === "config").map((row) => row[3].split(",")[0]);"""))
+
+    def test_it_listens(self) -> None:
+        daemon, browser = self.start_page(pool("one", TOOLBOX))
+        daemon.announced += ["one"]
+        self.see(browser, "#event-table", "daemon", "ready")
+        before = self.asked(daemon)
+        daemon.ask("poold.drain", "one")
+        self.see(browser, "#event-table", "config", "drained")
+        self.wait_anew(browser, 3)
+        self.assertEqual(self.asked(daemon), before)
+        self.assertFalse(self.is_silent(browser))
+        self.assertEqual(browser.complaints(), [])
+
+    def test_hidden_it_asks_now_and_then_and_misses_nothing(self) -> None:
+        daemon, browser = self.start_page(pool("one", TOOLBOX))
+        daemon.announced += ["one"]
+        daemon.ask("poold.drain", "one")
+        self.see(browser, "#event-table", "drained")
+        before = self.asked(daemon)
+        self.set_hidden(browser, True)
+        daemon.ask("poold.resume", "one")
+        eventually(lambda: self.asked(daemon) > before, "it asks", 30.0)
+        self.assertEqual(self.whats(browser), ["drained"])
+        self.assertTrue(browser.run("return source === null"))
+        self.set_hidden(browser, False)
+        eventually(lambda: self.whats(browser) == ["resumed", "drained"],
+                   lambda: str(self.whats(browser)), 30.0)
+
+    def test_a_browser_that_knows_no_streams(self) -> None:
+        self.browser.run_first("delete window.EventSource")
+        daemon, browser = self.start_page(static_pool("s", answer="1"))
+        self.see(browser, "#word", "poold is ok")
+        before = self.asked(daemon)
+        self.wait_anew(browser)
+        self.assertGreater(self.asked(daemon), before)
+        self.assertTrue(self.is_silent(browser))
+
+    def test_no_stream_is_left(self) -> None:
+        _, browser = self.start_page(static_pool("s", answer="1"))
+        self.see(browser, "#event-table", "ready")
+        browser.open("about:blank")
+
+        def fill() -> list[Stream]:
+            streams = [Stream(self.address) for _ in range(STREAMS)]
+            if {each.head.status for each in streams} == {200}:
+                return streams
+            for each in streams:
+                each.close()
+            return []
+
+        # The one of the page that was left may still be there.
+        streams = eventually(fill, "all streams")
+        browser.open(self.url)
+        self.wait_anew(browser)
+        self.see(browser, "#word", "poold is ok")
+        self.assertTrue(self.is_silent(browser))
+        for each in streams:
+            each.close()
+        browser.run("listenAt = 0")
+        self.see(browser, "#event-table", "ready")
+        self.assertFalse(self.is_silent(browser))
+
+    def test_the_daemon_says_nothing_more(self) -> None:
+        daemon, browser = self.start_page(static_pool("s", answer="1"))
+        daemon.announced += ["stood still", "pool=s"]
+        self.see(browser, "#event-table", "ready")
+        daemon.signal(signal.SIGSTOP)
+        try:
+            self.see(browser, "#stale", "The daemon does not answer since", seconds=60.0)
+        finally:
+            daemon.signal(signal.SIGCONT)
+        self.see(browser, "#word", "poold is ok")
+        daemon.ask("poold.drain", "s")
+        self.see(browser, "#event-table", "drained", "ready")
 
 
 @needs_browser

@@ -35,11 +35,13 @@ START_TEST(a_browser)
 	struct http_request request = must_parse("GET /api/status?a=b?c HTTP/1.1\r\n"
 						 "Host: 127.0.0.1:9464\r\n"
 						 "Accept: text/html, */*;q=0.8\r\n"
+						 "last-event-id:  17-4 \r\n"
 						 "\r\n");
 
 	ck_assert(bytes_equal(request.path, "/api/status"));
 	ck_assert(bytes_equal(request.query, "a=b?c"));
 	ck_assert(bytes_equal(request.host, "127.0.0.1"));
+	ck_assert(bytes_equal(request.last_id, "17-4"));
 	ck_assert(request.is_kept && !request.is_head && !request.wants_openmetrics);
 }
 END_TEST

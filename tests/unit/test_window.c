@@ -202,6 +202,44 @@ START_TEST(quantiles_forget_what_is_over)
 }
 END_TEST
 
+START_TEST(a_minute_of_some_time_ago)
+{
+	struct window *window = window_at(START);
+	struct window_latency latency;
+
+	window_run(window, START + 59 * SEC, 0, 5 * SEC);
+	window_run(window, START + 60 * SEC, 0, 100);
+	window_run(window, START + 119 * SEC, 0, 200);
+	window_wait(window, START + 119 * SEC, 300);
+	/* As long as nothing else is counted, and then too. */
+	for (unsigned i = 0; i < 2; i++) {
+		window_minute(window, START + 6 * MINUTE, 5 * MINUTE, WINDOW_RUN, &latency);
+		ck_assert_uint_eq(latency.count, 2);
+		ck_assert(latency.p50 >= 100 && latency.p50 < 105);
+		ck_assert(latency.p99 >= 200 && latency.p99 < 207);
+		window_minute(window, START + 7 * MINUTE - 1, 5 * MINUTE, WINDOW_WAIT, &latency);
+		ck_assert_uint_eq(latency.count, 1);
+		window_minute(window, START + 7 * MINUTE, 5 * MINUTE, WINDOW_RUN, &latency);
+		ck_assert_uint_eq(latency.count, 0);
+		window_run(window, START + 6 * MINUTE, 0, SEC);
+	}
+	window_minute(window, START + 16 * MINUTE, 15 * MINUTE, WINDOW_RUN, &latency);
+	ck_assert_uint_eq(latency.count, 2);
+	/* Its place is another's by then. */
+	window_run(window, START + 17 * MINUTE, 0, SEC);
+	window_run(window, START + 18 * MINUTE, 0, SEC);
+	window_minute(window, START + 18 * MINUTE, 17 * MINUTE, WINDOW_RUN, &latency);
+	ck_assert_uint_eq(latency.count, 0);
+	free(window);
+	/* The clock began later. */
+	window = window_at(0);
+	window_run(window, 0, 0, 100);
+	window_minute(window, MINUTE, 5 * MINUTE, WINDOW_RUN, &latency);
+	ck_assert_uint_eq(latency.count, 0);
+	free(window);
+}
+END_TEST
+
 START_TEST(waits_have_causes_and_levels_their_peaks)
 {
 	struct window *window = window_at(START);
@@ -480,6 +518,7 @@ int main(void)
 		the_span_says_how_long_the_window_is,
 		run_times_and_waits_are_apart,
 		quantiles_forget_what_is_over,
+		a_minute_of_some_time_ago,
 		waits_have_causes_and_levels_their_peaks,
 		the_time_without_a_free_worker_is_known_at_any_time,
 		the_clock_may_stand_still,

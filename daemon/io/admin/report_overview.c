@@ -2,6 +2,7 @@
 
 #include "daemon/io/admin/report.h"
 #include "daemon/io/admin/report_recovery.h"
+#include "daemon/io/admin/report_window.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/state.h"
 
@@ -11,9 +12,12 @@
 /* Workers of which it has the memory, as it is asked for again and again. */
 #define MEASURED_MAX 64
 
+/* How long ago the minute was that the last one is compared with. */
+#define EARLIER (300 * USEC_PER_SEC)
+
 void report_overview(const struct driver *driver, const struct caller *caller, struct buf *out)
 {
-	pack_map(out, 7);
+	pack_map(out, 8);
 	pack_named_uint(out, "at_ms", loop_wall_ms());
 	pack_str(out, "health");
 	report_health(driver, out);
@@ -21,6 +25,10 @@ void report_overview(const struct driver *driver, const struct caller *caller, s
 	report_status(driver, caller, out);
 	pack_str(out, "pools");
 	report_pools(driver, caller, out);
+	pack_str(out, "earlier");
+	pack_map(out, engine_pool_count(driver->engine));
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
+		report_pack_earlier(driver, out, i, driver_pool_config(driver, i)->name, EARLIER);
 	pack_str(out, "workers");
 	report_workers(driver, caller, MEASURED_MAX, out);
 	pack_str(out, "breakers");

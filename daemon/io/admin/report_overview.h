@@ -1,5 +1,5 @@
-/* One value with what the methods poold.health, status, pools, workers, breakers and errors answer:
- * for who asks once and wants to see the whole. */
+/* One value with what the methods poold.health, status, pools, workers, breakers and errors answer,
+ * and how long requests took five minutes ago: for who asks once and wants to see the whole. */
 #ifndef POOLD_IO_ADMIN_REPORT_OVERVIEW_H
 #define POOLD_IO_ADMIN_REPORT_OVERVIEW_H
 

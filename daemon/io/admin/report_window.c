@@ -125,6 +125,23 @@ void report_pack_window(const struct driver *driver, struct buf *out, uint32_t p
 	pack_latency(out, "run", window, now, length, WINDOW_RUN);
 }
 
+void report_pack_earlier(const struct driver *driver, struct buf *out, uint32_t pool,
+			 const char *name, usec_t ago)
+{
+	static const char *const names[] = {[WINDOW_WAIT] = "queue", [WINDOW_RUN] = "run"};
+	const struct window *window = engine_pool_window(driver->engine, pool);
+	usec_t now = loop_now(driver->loop);
+
+	pack_str(out, name);
+	pack_map(out, WINDOW_TIMES_);
+	for (unsigned time = 0; time < WINDOW_TIMES_; time++) {
+		struct window_latency latency;
+
+		window_minute(window, now, ago, (enum window_time)time, &latency);
+		pack_quantiles(out, names[time], latency.count, latency.p50, latency.p99);
+	}
+}
+
 void report_pack_windows(const struct driver *driver, struct buf *out, uint32_t pool)
 {
 	pack_str(out, "windows");

@@ -15,6 +15,10 @@ void report_pack_windows(const struct driver *driver, struct buf *out, uint32_t 
 /* "peaks": the most connections and bytes of buffers, in the same windows. */
 void report_pack_peaks(const struct driver *driver, struct buf *out);
 
+/* `name`: how long requests waited and ran in the minute of so long ago: window_minute. */
+void report_pack_earlier(const struct driver *driver, struct buf *out, uint32_t pool,
+			 const char *name, usec_t ago);
+
 /* The whole answer of poold.methods: the methods of the pools that the caller may call. */
 void report_methods(const struct driver *driver, const struct caller *caller, struct buf *out);
 

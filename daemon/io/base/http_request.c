@@ -265,6 +265,8 @@ static enum http_status read_header(struct bytes line, struct http_request *ret)
 	if (is_word(name, "Connection"))
 		ret->is_kept = !has_item(value, "close") &&
 			       (ret->is_kept || has_item(value, "keep-alive"));
+	else if (is_word(name, "Last-Event-ID"))
+		ret->last_id = value;
 	else if (is_word(name, "Accept"))
 		ret->wants_openmetrics |= accepts_openmetrics(value);
 	return HTTP_OK;

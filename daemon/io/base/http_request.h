@@ -38,6 +38,7 @@ struct http_request {
 	struct bytes host;	/* without the port; empty: HTTP/1.0 may leave it out */
 	bool is_kept;		/* the connection stays open after the answer */
 	bool wants_openmetrics; /* Accept has that type, and does not exclude it */
+	struct bytes last_id;	/* Last-Event-ID; empty: there is none */
 };
 
 /* Parses a head with its empty line (FRAMING_HTTP).  Returns HTTP_OK, or the status to answer with;

@@ -128,21 +128,30 @@ static uint64_t count_kept(const struct events *events, uint64_t seq, unsigned k
 	return count;
 }
 
-uint64_t events_subscribe_since(struct events *events, struct caller *caller, unsigned kinds_wanted,
-				uint64_t seq)
+/* How many of these kinds with a larger seq are gone; where that is not known, how many at most. */
+static uint64_t count_gone(const struct events *events, uint64_t seq, unsigned kinds_wanted)
 {
-	uint64_t lost = 0;
+	uint64_t gone = 0;
 
-	events_subscribe(events, caller, kinds_wanted);
-	if (seq > events->sequence)
-		seq = 0;
 	for (unsigned i = 0; i < EVENT_KEPT_COUNT_; i++) {
 		const struct event_ring *ring = &events->rings[i];
 		uint64_t span = ring->gone_seq > seq ? ring->gone_seq - seq : 0;
 
 		if (keeps_any((enum event_kept)i, kinds_wanted))
-			lost += span < ring->gone ? span : ring->gone;
+			gone += span < ring->gone ? span : ring->gone;
 	}
+	return gone;
+}
+
+uint64_t events_subscribe_since(struct events *events, struct caller *caller, unsigned kinds_wanted,
+				uint64_t seq)
+{
+	uint64_t lost;
+
+	events_subscribe(events, caller, kinds_wanted);
+	if (seq > events->sequence)
+		seq = 0;
+	lost = count_gone(events, seq, kinds_wanted);
 	caller->event_seen = seq;
 	caller->events_waiting = count_kept(events, seq, kinds_wanted);
 	caller->is_behind = true;
@@ -261,9 +270,12 @@ static bool catch_up(struct events *events, struct caller *caller)
 	count_lost(events, caller);
 	next = next_for(events, caller);
 	if (caller->events_lost > 0) {
-		if (!send_gap(events, caller, next ? next->seq - 1 : events->sequence))
+		uint64_t last = next ? next->seq - 1 : events->sequence;
+
+		if (!send_gap(events, caller, last))
 			return false;
 		caller->events_lost = 0;
+		caller->event_seen = last;
 	}
 	for (; next; next = next_for(events, caller)) {
 		if (!send_record(events, caller, next))
@@ -272,6 +284,16 @@ static bool catch_up(struct events *events, struct caller *caller)
 		caller->event_seen = next->seq;
 	}
 	return true;
+}
+
+void events_read(struct events *events, struct caller *caller)
+{
+	if (caller->event_seen > events->sequence)
+		caller->event_seen = 0;
+	caller->events_lost = count_gone(events, caller->event_seen, caller->event_kinds);
+	caller->events_waiting = count_kept(events, caller->event_seen, caller->event_kinds);
+	if (catch_up(events, caller))
+		caller->event_seen = events->sequence;
 }
 
 void events_caller_took(struct events *events, struct caller *caller)

@@ -4,7 +4,8 @@
  * Each event has a number, `seq`, from 1 at the start of the daemon, and the time of that start,
  * `epoch`, so that a restart is seen.  The last ones are kept (event_ring.h), in three rings, so that
  * errors of thousands of requests do not push out what happened to pools and workers, nor spans
- * either of them.  A subscriber may begin with what was kept since an event that it knows.
+ * either of them.  A subscriber may begin with what was kept since an event that it knows.  Who looks
+ * now and then need not subscribe: events_read.
  *
  * What an event says of somebody's request (a message, the name of a session) has an audience
  * (rights.h): other subscribers get the event without those pairs, now and later.  Of an event all of
@@ -80,6 +81,13 @@ void events_subscribe(struct events *events, struct caller *caller, unsigned kin
  */
 uint64_t events_subscribe_since(struct events *events, struct caller *caller, unsigned kinds,
 				uint64_t seq);
+/*
+ * Gives a caller that has not subscribed, once, as many as it takes of the kept events that follow
+ * the one that it has seen last (`event_seen`, whatever it was before) and are of its `event_kinds`;
+ * first a `gap` where some of them are gone.  Then `event_seen` says how far it has come.  So nothing
+ * is made or kept for it between two such times.
+ */
+void events_read(struct events *events, struct caller *caller);
 /* It gets none any more; nothing happens where it had not subscribed. */
 void events_unsubscribe(struct events *events, struct caller *caller);
 

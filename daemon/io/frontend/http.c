@@ -137,6 +137,34 @@ static void on_check(evutil_socket_t fd, short what, void *argument)
 		loop_set_event_timer(&http->check_timer, CHECK_PAUSE);
 }
 
+/* --- the socket's file --- */
+
+static void watch_socket(struct http *http)
+{
+	event_assign(&http->accept_event, http->driver->loop->base, http->fd, EV_READ | EV_PERSIST,
+		     on_acceptable, http);
+	http->is_paused = false;
+	if (event_add(&http->accept_event, NULL) < 0)
+		pause_accepting(http);
+}
+
+static void on_file_due(evutil_socket_t event_fd, short what, void *argument)
+{
+	struct http *http = argument;
+	int fd = socket_file_keep(&http->file, http->fd, &http->is_in_trouble);
+
+	(void)event_fd;
+	(void)what;
+	if (fd >= 0) {
+		event_del(&http->accept_event);
+		event_del(&http->retry_timer);
+		close(http->fd);
+		http->fd = fd;
+		watch_socket(http);
+	}
+	loop_set_event_timer(&http->file_timer, socket_file_pause(http->is_in_trouble));
+}
+
 /* --- from start to end --- */
 
 /* A socket that listens at an IP.  Returns it or -errno. */
@@ -187,8 +215,10 @@ int http_open(struct http *http, struct driver *driver, char why[static SOCKET_F
 		return 0;
 	http->config = config_ref(driver->config);
 	http_answers_init(&http->answers, driver, config->listen, config->texts);
+	http_streams_init(&http->streams, &http->answers, config->texts);
 	evtimer_assign(&http->retry_timer, base, on_retry, http);
 	evtimer_assign(&http->check_timer, base, on_check, http);
+	evtimer_assign(&http->file_timer, base, on_file_due, http);
 	http->fd = open_socket(http, why);
 	if (http->fd < 0) {
 		int r = http->fd;
@@ -198,12 +228,17 @@ int http_open(struct http *http, struct driver *driver, char why[static SOCKET_F
 		http->config = NULL;
 		return r;
 	}
-	event_assign(&http->accept_event, base, http->fd, EV_READ | EV_PERSIST, on_acceptable,
-		     http);
-	if (event_add(&http->accept_event, NULL) < 0)
-		pause_accepting(http);
+	watch_socket(http);
+	if (http->file.path)
+		loop_set_event_timer(&http->file_timer, socket_file_pause(false));
 	log_notice("answering HTTP at %s", config->listen);
 	return 0;
+}
+
+void http_notify_closing(struct http *http)
+{
+	if (http->config)
+		http_streams_finish(&http->streams);
 }
 
 void http_close(struct http *http)
@@ -215,8 +250,10 @@ void http_close(struct http *http)
 	event_del(&http->accept_event);
 	event_del(&http->retry_timer);
 	event_del(&http->check_timer);
+	event_del(&http->file_timer);
 	list_for_each_safe (node, after, &http->connections)
 		http_connection_close(of_node(node));
+	http_streams_done(&http->streams);
 	http_answers_done(&http->answers);
 	close(http->fd);
 	http->fd = -1;

@@ -25,6 +25,7 @@ static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
 static const char type_openmetrics[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 static const char type_json[] = "application/json";
 static const char type_html[] = "text/html; charset=utf-8";
+static const char type_events[] = "text/event-stream";
 
 /* After so many seconds the plain page asks again. */
 #define PLAIN_PAUSE 5
@@ -40,17 +41,22 @@ static struct bytes text_of(const char *text)
 /* It only reads, so none of its calls is ever answered. */
 static const struct caller_ops reader_ops = {0};
 
+void http_reader_init(struct caller *reader, const struct caller_ops *ops, bool texts)
+{
+	caller_init(reader, ops);
+	reader->uid = RIGHTS_NO_UID;
+	reader->is_unknown = !texts;
+	/* It has the rights to read all; what it could control, no path offers. */
+	reader->may_control = texts;
+}
+
 void http_answers_init(struct http_answers *answers, struct driver *driver, const char *listen,
 		       bool texts)
 {
 	const char *colon = strrchr(listen, ':');
 
 	*answers = (struct http_answers){.driver = driver};
-	caller_init(&answers->reader, &reader_ops);
-	answers->reader.uid = RIGHTS_NO_UID;
-	answers->reader.is_unknown = !texts;
-	/* It has the rights to read all; what it could control, no path offers. */
-	answers->reader.may_control = texts;
+	http_reader_init(&answers->reader, &reader_ops, texts);
 	answers->takes_every_host = strncmp(listen, "unix:", 5) == 0;
 	if (colon)
 		answers->own_host =
@@ -150,6 +156,11 @@ static void show_view(struct http_answers *answers, enum http_view view, const c
 	};
 }
 
+void http_answer_state(struct http_answers *answers, struct http_answer *ret)
+{
+	show_view(answers, HTTP_VIEW_STATUS, type_json, ret);
+}
+
 /* --- texts --- */
 
 static void show_text(enum http_status status, const char *text, struct http_answer *ret)
@@ -169,6 +180,16 @@ static void show_page(struct http_answer *ret)
 		.type = type_html,
 		.policy = http_page_policy,
 		.body = {http_page, http_page_size},
+	};
+}
+
+static void show_stream(struct http_answer *ret)
+{
+	*ret = (struct http_answer){
+		.status = HTTP_OK,
+		.type = type_events,
+		.policy = policy_none,
+		.is_stream = true,
 	};
 }
 
@@ -213,7 +234,9 @@ void http_answer(struct http_answers *answers, const struct http_request *reques
 	else if (bytes_equal(path, "/metrics"))
 		show_view(answers, HTTP_VIEW_METRICS, type_metrics, ret);
 	else if (bytes_equal(path, "/api/status"))
-		show_view(answers, HTTP_VIEW_STATUS, type_json, ret);
+		http_answer_state(answers, ret);
+	else if (bytes_equal(path, "/api/events"))
+		show_stream(ret);
 	else if (bytes_equal(path, "/healthz"))
 		show_text(HTTP_OK, "ok\n", ret);
 	else if (bytes_equal(path, "/readyz"))

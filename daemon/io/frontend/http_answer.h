@@ -45,7 +45,11 @@ struct http_answer {
 		*chunk; /* where the body lies, with a reference of the caller's; NULL: it lasts
 				as long as the program */
 	struct bytes body;
+	bool is_stream; /* there is no body yet: http_stream.h */
 };
+
+/* A caller as whom all is read that is shown over HTTP; `texts` of [http]. */
+void http_reader_init(struct caller *reader, const struct caller_ops *ops, bool texts);
 
 /* `listen` of [http], which must stay. */
 void http_answers_init(struct http_answers *answers, struct driver *driver, const char *listen,
@@ -59,6 +63,9 @@ bool http_answers_tidy(struct http_answers *answers);
 /* The answer to a request that was parsed. */
 void http_answer(struct http_answers *answers, const struct http_request *request,
 		 struct http_answer *ret);
+
+/* What /api/status shows; without a chunk: there was no memory for it. */
+void http_answer_state(struct http_answers *answers, struct http_answer *ret);
 
 /* The answer that says only its status. */
 void http_answer_status(enum http_status status, struct http_answer *ret);

@@ -51,6 +51,7 @@ void http_connection_close(struct http_connection *connection)
 	if (connection->state == HTTP_CLOSED)
 		return;
 	enter(connection, HTTP_CLOSED);
+	http_stream_close(&connection->stream);
 	link_close(&connection->link);
 }
 
@@ -61,16 +62,19 @@ static void put_head(struct http_connection *connection, const struct http_answe
 {
 	time_t seconds = (time_t)(loop_wall_ms() / 1000);
 	char head[ANSWER_HEAD_MAX], date[64] = "";
+	char extent[48] = "X-Accel-Buffering: no\r\n"; /* a web server in front passes it on */
 	struct tm parts;
 	int len;
 
 	if (gmtime_r(&seconds, &parts))
 		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+	if (!answer->is_stream)
+		snprintf(extent, sizeof(extent), "Content-Length: %zu\r\n", answer->body.len);
 	len = snprintf(head, sizeof(head),
 		       "HTTP/1.1 %d %s\r\n"
 		       "Date: %s\r\n"
 		       "Content-Type: %s\r\n"
-		       "Content-Length: %zu\r\n"
+		       "%s"
 		       "Cache-Control: no-store\r\n"
 		       "X-Content-Type-Options: nosniff\r\n"
 		       "Content-Security-Policy: %s\r\n"
@@ -79,8 +83,8 @@ static void put_head(struct http_connection *connection, const struct http_answe
 		       "%s"
 		       "Connection: %s\r\n"
 		       "\r\n",
-		       answer->status, http_status_text(answer->status), date, answer->type,
-		       answer->body.len, answer->policy,
+		       answer->status, http_status_text(answer->status), date, answer->type, extent,
+		       answer->policy,
 		       answer->status == HTTP_METHOD_NOT_ALLOWED ? "Allow: GET, HEAD\r\n" : "",
 		       is_kept ? "keep-alive" : "close");
 	link_put(&connection->link, head, (size_t)len);
@@ -108,6 +112,22 @@ static void refuse(struct http_connection *connection, enum http_status status, 
 	enter(connection, HTTP_REFUSED);
 }
 
+/* Its end is that of the connection, so that it needs no length, whatever the version of HTTP.  The
+ * link is read on, as else it would not be noticed when the peer goes. */
+static void begin_stream(struct http_connection *connection, const struct http_request *request,
+			 const struct http_answer *answer)
+{
+	put_head(connection, answer, false);
+	if (request->is_head) {
+		enter(connection, HTTP_ANSWERING);
+		link_close_when_written(&connection->link);
+		return;
+	}
+	enter(connection, HTTP_STREAMING);
+	http_stream_open(&connection->http->streams, &connection->stream, &connection->link,
+			 request);
+}
+
 static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	struct http_connection *connection = of_link(owner);
@@ -116,6 +136,8 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 	enum http_status status;
 
 	(void)chunk;
+	if (connection->state == HTTP_STREAMING)
+		http_connection_close(connection);
 	if (connection->state != HTTP_READING)
 		return;
 	status = http_request_parse(message, &request);
@@ -126,6 +148,14 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 	connection->http->driver->stats.http_requests++;
 	request.is_kept &= ++connection->requests < REQUESTS_MAX;
 	http_answer(&connection->http->answers, &request, &answer);
+	if (answer.is_stream && !http_streams_have_room(&connection->http->streams)) {
+		connection->http->driver->stats.http_refused++;
+		http_answer_status(HTTP_UNAVAILABLE, &answer);
+	}
+	if (answer.is_stream) {
+		begin_stream(connection, &request, &answer);
+		return;
+	}
 	put_answer(connection, &answer, !request.is_head, request.is_kept);
 	enter(connection, HTTP_ANSWERING);
 	if (request.is_kept)
@@ -165,6 +195,7 @@ static void on_free(struct link *link)
 	struct http_connection *connection = container_of(link, struct http_connection, link);
 	struct http *http = connection->http;
 
+	http_stream_close(&connection->stream);
 	list_remove(&http->connections, &connection->in_connections);
 	free(connection);
 	http->on_place(http);
@@ -215,6 +246,17 @@ static void check_reading(struct http_connection *connection, usec_t now)
 	}
 }
 
+static void check_stream(struct http_connection *connection, usec_t now)
+{
+	const struct http_stream *stream = &connection->stream;
+
+	if (!stream->streams || connection->link.out.bytes == 0 ||
+	    usec_sub(now, stream->put_at) < ANSWER_TIME)
+		return;
+	connection->http->driver->stats.http_refused++;
+	http_connection_close(connection);
+}
+
 void http_connection_check(struct http_connection *connection, usec_t now)
 {
 	usec_t passed = usec_sub(now, connection->since);
@@ -228,6 +270,9 @@ void http_connection_check(struct http_connection *connection, usec_t now)
 			break;
 		connection->http->driver->stats.http_refused++;
 		http_connection_close(connection);
+		break;
+	case HTTP_STREAMING:
+		check_stream(connection, now);
 		break;
 	case HTTP_REFUSED:
 		if (passed >= LINGER_TIME)

@@ -1,11 +1,13 @@
 /*
  * A connection over HTTP: one request after the other, each read when the answer to the one before
- * is written.  So it never holds more than one head and one answer, whatever its peer does.
+ * is written.  So it never holds more than one head and one answer, whatever its peer does.  The
+ * answer to the last one may be a stream (http_stream.h).
  */
 #ifndef POOLD_IO_FRONTEND_HTTP_CONNECTION_H
 #define POOLD_IO_FRONTEND_HTTP_CONNECTION_H
 
 #include "daemon/io/base/link.h"
+#include "daemon/io/frontend/http_stream.h"
 
 struct http;
 
@@ -13,6 +15,7 @@ struct http;
 enum http_state {
 	HTTP_READING = 0, /* the next request is awaited */
 	HTTP_ANSWERING,	  /* the answer is being written */
+	HTTP_STREAMING,	  /* the answer has no end: what happens is written */
 	HTTP_REFUSED,	  /* the last answer is given: it is closed in a moment */
 	HTTP_CLOSED	  /* it stays in the list until its link is freed */
 };
@@ -26,6 +29,7 @@ struct http_connection {
 	usec_t since;	   /* when it entered its state, or it was opened */
 	usec_t begun_at;   /* when it was seen that a request has begun to come; 0: none has */
 	size_t kept;	   /* always 0: nothing of it is kept */
+	struct http_stream stream; /* while HTTP_STREAMING */
 };
 
 /* Takes over the accepted, non-blocking `fd`.  Returns 0 or -errno; then `fd` is still the

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -27,11 +26,6 @@
 
 /* While it keeps failing, a line in the log as often as this. */
 #define WARN_PAUSE (10 * USEC_PER_SEC)
-
-/* How often it is looked whether the socket's file is still there; and how often where it can't be
- * made anew, or somebody else's is there. */
-#define FILE_PAUSE	   (USEC_PER_SEC)
-#define FILE_PAUSE_TROUBLE (10 * USEC_PER_SEC)
 
 /* Connections that wait when the daemon stops to listen: the kernel keeps no more by default. */
 #define BACKLOG_MAX 4096
@@ -170,14 +164,6 @@ static int watch_socket(struct listener *listener)
 	return event_add(&listener->accept_event, NULL) < 0 ? -ENOMEM : 0;
 }
 
-/* Whether nobody waits in the socket's queue. */
-static bool is_queue_empty(const struct listener *listener)
-{
-	struct pollfd queue = {.fd = listener->fd, .events = POLLIN};
-
-	return poll(&queue, 1, 0) == 0;
-}
-
 /* Another socket takes the place of the one that nobody finds any more. */
 static void exchange_socket(struct listener *listener, int fd)
 {
@@ -185,43 +171,26 @@ static void exchange_socket(struct listener *listener, int fd)
 	event_del(&listener->retry_timer);
 	close(listener->fd);
 	listener->fd = fd;
-	listener->is_paused = listener->is_in_trouble = false;
+	listener->is_paused = false;
 	if (watch_socket(listener) < 0)
 		pause_accepting(listener, "no memory");
-	log_warning("the socket's file %s or its lock was gone; it is made anew",
-		    listener->file.path);
 }
 
-static void renew_file(struct listener *listener)
+static void keep_file(struct listener *listener)
 {
-	char why[SOCKET_FILE_WHY_SIZE];
-	int fd;
+	int fd = socket_file_keep(&listener->file, listener->fd, &listener->is_in_trouble);
 
-	/* Who waits there comes first. */
-	if (!is_queue_empty(listener))
-		return;
-	fd = socket_file_renew(&listener->file, why);
-	if (fd >= 0) {
+	if (fd >= 0)
 		exchange_socket(listener, fd);
-		return;
-	}
-	if (!listener->is_in_trouble)
-		log_error("the socket's file %s or its lock is gone or another, and cannot be made "
-			  "anew, which is tried again: %s",
-			  listener->file.path, why);
-	listener->is_in_trouble = true;
 }
 
 static void check_file(struct listener *listener)
 {
-	if (!listener->is_owned)
-		miss_handed_file(listener);
-	else if (socket_file_check(&listener->file) != SOCKET_FILE_PRESENT)
-		renew_file(listener);
+	if (listener->is_owned)
+		keep_file(listener);
 	else
-		listener->is_in_trouble = false;
-	loop_set_event_timer(&listener->file_timer,
-			     listener->is_in_trouble ? FILE_PAUSE_TROUBLE : FILE_PAUSE);
+		miss_handed_file(listener);
+	loop_set_event_timer(&listener->file_timer, socket_file_pause(listener->is_in_trouble));
 }
 
 static void on_file_due(evutil_socket_t fd, short what, void *argument)
@@ -269,7 +238,7 @@ int listener_open(struct listener *listener, struct frontend *frontend, int fd,
 		return -ENOMEM;
 	}
 	if (listener->is_owned || find_handed_file(listener))
-		loop_set_event_timer(&listener->file_timer, FILE_PAUSE);
+		loop_set_event_timer(&listener->file_timer, socket_file_pause(false));
 	return 0;
 }
 

@@ -1,9 +1,12 @@
 #include "daemon/io/frontend/socket_file.h"
 
+#include "daemon/io/base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -371,6 +374,42 @@ int socket_file_renew(struct socket_file *file, char why[static SOCKET_FILE_WHY_
 	/* If only the lock's file was gone, the socket is there as before, and gives way. */
 	socket_file_hide(file);
 	return make_socket(file, why);
+}
+
+/* Whether nobody waits in the socket's queue. */
+static bool is_queue_empty(int fd)
+{
+	struct pollfd queue = {.fd = fd, .events = POLLIN};
+
+	return poll(&queue, 1, 0) == 0;
+}
+
+int socket_file_keep(struct socket_file *file, int fd, bool *is_in_trouble)
+{
+	char why[SOCKET_FILE_WHY_SIZE];
+	int renewed;
+
+	if (socket_file_check(file) == SOCKET_FILE_PRESENT) {
+		*is_in_trouble = false;
+		return -1;
+	}
+	if (!is_queue_empty(fd))
+		return -1;
+	renewed = socket_file_renew(file, why);
+	if (renewed >= 0)
+		log_warning("the socket's file %s or its lock was gone; it is made anew",
+			    file->path);
+	else if (!*is_in_trouble)
+		log_error("the socket's file %s or its lock is gone or another, and cannot be made "
+			  "anew, which is tried again: %s",
+			  file->path, why);
+	*is_in_trouble = renewed < 0;
+	return renewed < 0 ? -1 : renewed;
+}
+
+usec_t socket_file_pause(bool is_in_trouble)
+{
+	return (is_in_trouble ? 10 : 1) * USEC_PER_SEC;
 }
 
 void socket_file_hide(struct socket_file *file)

@@ -53,6 +53,16 @@ enum socket_file_state socket_file_check(const struct socket_file *file);
  * fails, it may be called again. */
 int socket_file_renew(struct socket_file *file, char why[static SOCKET_FILE_WHY_SIZE]);
 
+/*
+ * To be called every socket_file_pause: does so where a file was swept away, and logs it.  Returns the
+ * new socket, which takes the place of `fd`, or -1: there is none, as all is well, or clients wait at
+ * `fd` and come first, or it has failed and is tried again (*is_in_trouble, at first false).
+ */
+int socket_file_keep(struct socket_file *file, int fd, bool *is_in_trouble);
+
+/* How long until it is looked again whether a socket's file is there. */
+usec_t socket_file_pause(bool is_in_trouble);
+
 /* Removes the socket's file if it is this daemon's: nobody finds the socket any more. */
 void socket_file_hide(struct socket_file *file);
 

@@ -210,6 +210,7 @@ static void on_stopped(void *owner)
 	daemon->is_closing = true;
 	listener_close(&daemon->listener);
 	frontend_notify_closing(&daemon->frontend);
+	http_notify_closing(&daemon->http);
 	loop_set_event_timer(&daemon->grace_timer, GRACE);
 	leave_if_all_is_written(daemon);
 }

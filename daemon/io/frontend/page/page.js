@@ -1,17 +1,20 @@
 
 "use strict";
-/* Asks /api/status once a second and shows what it says.  All text from the daemon goes into text nodes, through
- * shown(): names of methods, messages and outputs may hold anything. */
+/* Shows what the daemon says once a second on /api/events, or what /api/status answers while there is no such stream.
+ * All text from the daemon goes into text nodes, through shown(): names of methods, messages and outputs may hold
+ * anything. */
 
 const PERIOD = 1000;	/* ms from one question to the next */
 const PERIOD_HIDDEN = 5000;
-const PATIENCE = 5000;	/* ms for an answer */
+const PATIENCE = 5000;	/* ms for an answer, and from one state on the stream to the next */
+const PAUSE = 30000;	/* ms until a stream is tried again that said nothing */
 const KEPT = 300;	/* snapshots */
 const WINDOW = 10;	/* s over which rates are taken */
 const JUDGED = 60;	/* s over which a share of failures is judged, */
 const SHARE = 0.1;	/* this one, */
 const MINIMUM = 10;	/* of so many requests at least */
 const ROWS_MAX = 200;	/* of a table; the filter finds the others */
+const EVENTS_MAX = 200;
 
 const byId = (id) => document.getElementById(id);
 
@@ -217,6 +220,8 @@ function remember(state) {
 	for (const pool of state.pools)
 		pools.set(pool.name, figures(pool, breakerOf(state, pool.name)));
 	const last = seen[seen.length - 1];
+	if (last && last.at === state.at_ms)
+		return;
 	/* Its counters began anew. */
 	if (last && last.pid !== state.status.pid)
 		seen.length = 0;
@@ -360,18 +365,25 @@ function showVerdict(state, found) {
 		(each) => each.name + each.causes[0].replace(/[0-9.]+/g, ""), createProblem, updateProblem);
 }
 
+/* How long runs took in the last minute, and in the one five minutes ago. */
+function nowAndEarlier(row, quantile) {
+	return time(row.pool.windows["1m"].latency_ms.run[quantile]) + " (" + time(row.earlier.run[quantile]) + ")";
+}
+
 const showPools = table("pool-table", "Pools", [
 	column("Pool", (row) => row.pool.name),
 	column("Status", (row) => row.pool.status, (row) => row.pool ? row.pool.status : ""),
 	column("Since", (row) => time(row.status.since_ms)),
 	number("Rate", (row) => rate(row.grown && row.grown.requests / row.grown.seconds)),
 	number("OK", (row) => percent(row.ok), (row) => row.ended >= MINIMUM && row.ok <= 1 - SHARE ? "alarm" : ""),
-	number("p50", (row) => row.pool.counters.requests > 0 ? time(row.pool.latency_ms.total.p50) : "-"),
-	number("p99", (row) => row.pool.counters.requests > 0 ? time(row.pool.latency_ms.total.p99) : "-"),
+	number("p50 (5 min ago)", (row) => nowAndEarlier(row, "p50")),
+	number("p99 (5 min ago)", (row) => nowAndEarlier(row, "p99")),
 	number("Queue", (row) => row.pool.queue.length + " of " + row.pool.queue.max,
 		(row) => row.pool && row.pool.queue.length > 0.8 * row.pool.queue.max ? "alarm" : ""),
 	number("Busy", (row) => row.pool.workers.busy + " of " + row.pool.workers.max),
 	column("Breaker", (row) => row.breaker, (row) => row.state || ""),
+	column("Served by", (row) => row.status.level > 0 ? row.status.served_by + ", level " + row.status.level : "-",
+		(row) => row.status && row.status.level > 0 ? "degraded" : ""),
 	number("Restarts", (row) => row.status.restarts),
 ]);
 
@@ -379,7 +391,7 @@ function poolRow(state, pool) {
 	const grown = growth(pool.name, WINDOW);
 	const breaker = breakerOf(state, pool.name);
 	const ended = grown ? grown.succeeded + grown.failed : 0;
-	return {pool, grown, ended, status: state.status.pools.find((each) => each.name === pool.name),
+	return {pool, grown, ended, earlier: state.earlier[pool.name], status: state.status.pools.find((each) => each.name === pool.name),
 		ok: ended > 0 ? grown.succeeded / ended : null, state: breaker ? breaker.state : "",
 		breaker: !breaker ? "-" : breaker.open_left_ms === null ? breaker.state :
 			breaker.state + ", " + time(breaker.open_left_ms) + " left"};
@@ -414,6 +426,40 @@ const showErrors = table("error-table", "Last errors, the newest first", [
 	column("Type", (row) => orDash(row.detail && row.detail.type)),
 	column("Message", (row) => orDash(row.message)),
 ]);
+
+const showEvents = table("event-table", "Last events, the newest first", [
+	column("Time", (row) => clock(row.at_ms)),
+	column("Event", (row) => row.kind),
+	column("Pool", (row) => orDash(row.pool)),
+	column("What", wordsOf),
+]);
+
+/* What comes with single requests: the errors among them are in a table of their own. */
+const OF_REQUESTS = ["error", "recovery", "retry", "session"];
+
+const happened = []; /* the newest first */
+
+function note(event) {
+	/* What is gone before the first one is no news. */
+	if (OF_REQUESTS.includes(event.kind) || (event.kind === "gap" && happened.length === 0))
+		return;
+	happened.unshift(event);
+	happened.length = Math.min(happened.length, EVENTS_MAX);
+}
+
+function wordsOf(event) {
+	const found = [];
+	if (event.lost)
+		found.push(event.lost + " events are not kept any more");
+	if (event.worker)
+		found.push("worker " + event.worker);
+	if (event.from && event.to)
+		found.push(event.from + " \u2192 " + event.to);
+	for (const key of ["what", "code", "reason", "message", "text"])
+		if (event[key])
+			found.push(event[key]);
+	return orDash(found.join(", "));
+}
 
 function running(state) {
 	const found = [];
@@ -509,6 +555,8 @@ function show() {
 		(row) => row.pool + " " + row.worker);
 	showErrors(state.errors.filter((row) => passes(row.code || "", row.pool || "", row.severity || "", row.message || "")),
 		(row) => [row.at_ms, row.code, row.pool, row.request, state.errors.filter((each) => each.at_ms === row.at_ms).indexOf(row)].join(" "));
+	showEvents(happened.filter((row) => passes(row.kind, row.pool || "", wordsOf(row))), (row) => row.epoch + " " + row.seq);
+	byId("silent").hidden = source !== null;
 }
 
 let answeredAt = null;
@@ -524,22 +572,87 @@ function showStale(reason) {
 	document.title = "no answer - poold";
 }
 
+function take(state) {
+	latest = state;
+	answeredAt = Date.now();
+	remember(state);
+	byId("stale").hidden = true;
+	document.body.className = "";
+	show();
+}
+
+/* --- asking it, and listening to it --- */
+
+let timer = 0;		/* until the next question, or for the next state on the stream */
+let isAsking = false;
+let source = null;	/* the stream, while there is one */
+let place = "0";	/* the id of the last event that came on it */
+let listenAt = 0;	/* when one may be opened */
+
+function askIn(ms) {
+	clearTimeout(timer);
+	timer = setTimeout(ask, ms);
+}
+
 async function ask() {
+	if (isAsking)
+		return;
+	isAsking = true;
 	try {
 		const answer = await fetch("/api/status", {cache: "no-store", signal: AbortSignal.timeout(PATIENCE)});
 		if (!answer.ok)
 			throw new Error("It answers with " + answer.status + ".");
-		latest = await answer.json();
-		answeredAt = Date.now();
-		remember(latest);
-		byId("stale").hidden = true;
-		document.body.className = "";
-		show();
+		take(await answer.json());
+		if (!document.hidden && window.EventSource && Date.now() >= listenAt)
+			listen();
 	} catch (error) {
 		showStale(error.name === "Error" ? error.message : "");
 	}
-	setTimeout(ask, document.hidden ? PERIOD_HIDDEN : PERIOD);
+	isAsking = false;
+	if (!source)
+		askIn(document.hidden ? PERIOD_HIDDEN : PERIOD);
 }
+
+function leave() {
+	source.close();
+	source = null;
+}
+
+/* Its end, of whatever kind, is followed by a question: the answer says whether there is a daemon. */
+function listen() {
+	const end = () => {
+		leave();
+		askIn(0);
+	};
+	const wait = () => {
+		clearTimeout(timer);
+		timer = setTimeout(end, PATIENCE);
+	};
+	listenAt = Date.now() + PAUSE;
+	source = new EventSource("/api/events?since=" + encodeURIComponent(place));
+	source.addEventListener("status", (message) => {
+		listenAt = 0;
+		place = message.lastEventId;
+		wait();
+		take(JSON.parse(message.data));
+	});
+	source.addEventListener("message", (message) => {
+		place = message.lastEventId;
+		note(JSON.parse(message.data));
+	});
+	source.addEventListener("error", end);
+	wait();
+}
+
+/* A browser has few connections to one host: a page that nobody sees keeps none. */
+document.addEventListener("visibilitychange", () => {
+	if (document.hidden && source) {
+		leave();
+		askIn(PERIOD_HIDDEN);
+	} else if (!document.hidden && !source) {
+		askIn(0);
+	}
+});
 
 /* --- the filter, which is kept in the address --- */
 
