@@ -35,8 +35,8 @@ def quick_share(**options: object) -> str:
     return alert("error_share", threshold="50%", resolve_after="0", **options)
 
 
-# Burn rates would fire too, some time after the first failures.
-NO_BURN = (alert("burn_fast", enabled=False), alert("burn_slow", enabled=False))
+# Others that would fire too when all requests fail.
+NO_OTHERS = tuple(alert(name, enabled=False) for name in ("burn_fast", "burn_slow", "method_errors"))
 
 
 def fail(client: Raw, count: int) -> None:
@@ -77,7 +77,7 @@ class AlertsTest(PoolctlTest):
 class Alerts(AlertsTest):
 
     def test_whole_life(self) -> None:
-        daemon = self.start_watched(quick_share(), *NO_BURN)
+        daemon = self.start_watched(quick_share(), *NO_OTHERS)
         client, listener = daemon.connect(), daemon.connect()
         listener.call("poold.subscribe", ["alert"])
         self.assertEqual(daemon.ask("poold.alerts")["active"], [])
@@ -136,7 +136,7 @@ class Alerts(AlertsTest):
         daemon.log.wait_for(r"alert breaker_open is resolved")
 
     def test_silence(self) -> None:
-        daemon = self.start_watched(quick_share(), *NO_BURN)
+        daemon = self.start_watched(quick_share(), *NO_OTHERS)
         client, listener = daemon.connect(), daemon.connect()
         listener.call("poold.subscribe", ["alert"])
         done = poolctl(daemon, "alert", "silence", "error_share", "1h")
@@ -202,7 +202,7 @@ class Command(AlertsTest):
         path = self.place / "command"
         path.write_text("#!/bin/sh\n" + script.replace("{}", str(self.place)))
         path.chmod(0o755)
-        return self.start_watched(quick_share(), *NO_BURN, alert_command=path, **options)
+        return self.start_watched(quick_share(), *NO_OTHERS, alert_command=path, **options)
 
     def files(self, pattern: str) -> list[Path]:
         return sorted(self.place.glob(pattern))
@@ -274,7 +274,7 @@ class Command(AlertsTest):
         self.assertIn(r"no \x1b[2Jpager", line)
 
     def test_one_that_is_missing(self) -> None:
-        daemon = self.start_watched(quick_share(), *NO_BURN, alert_command="/nonexistent/pager")
+        daemon = self.start_watched(quick_share(), *NO_OTHERS, alert_command="/nonexistent/pager")
         daemon.announced.append("alert_command")
         fail(daemon.connect(), 12)
         daemon.log.wait_for("alert_command /nonexistent/pager failed .*No such file or directory")
@@ -309,7 +309,7 @@ class Kinds(AlertsTest):
     """Each kind is measured where it happens."""
 
     def watch(self, *sections: str, **options: object) -> Daemon:
-        daemon = self.start(*sections, *NO_BURN, alerts=True, **options)
+        daemon = self.start(*sections, *NO_OTHERS, alerts=True, **options)
         daemon.announced += [ALERTS, "breaker", "pool is", "worker ", "requests start", "request failed", "incident", "does not wait", "stood still"]
         return daemon
 
@@ -494,13 +494,13 @@ class Post(AlertsTest):
 
     def test_whole_life_by_tcp(self) -> None:
         with Receiver() as receiver:
-            daemon = self.start_watched(quick_share(), *NO_BURN, alert_url=receiver.url("/alerts?a=b"))
+            daemon = self.start_watched(quick_share(), *NO_OTHERS, alert_url=receiver.url("/alerts?a=b"))
             self.live(daemon, receiver)
             self.assertEqual(receiver.paths, ["/alerts?a=b"] * 2)
 
     def test_whole_life_by_a_unix_socket(self) -> None:
         with tempfile.TemporaryDirectory() as place, Receiver(f"{place}/socket") as receiver:
-            daemon = self.start_watched(quick_share(), *NO_BURN, alert_url=f"unix:{place}/socket")
+            daemon = self.start_watched(quick_share(), *NO_OTHERS, alert_url=f"unix:{place}/socket")
             self.live(daemon, receiver)
             self.assertEqual(receiver.paths, ["/api/v2/alerts"] * 2)
 
@@ -514,7 +514,7 @@ class Post(AlertsTest):
 
     def test_what_was_refused_is_sent_again(self) -> None:
         with Receiver(status=500) as receiver:
-            daemon = self.start_watched(quick_share(), *NO_BURN, alert_url=receiver.url())
+            daemon = self.start_watched(quick_share(), *NO_OTHERS, alert_url=receiver.url())
             daemon.announced.append("alert_url")
             client = daemon.connect()
             fail(client, 12)
