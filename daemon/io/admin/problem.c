@@ -3,7 +3,7 @@
 #include "daemon/core/engine_view.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/state.h"
-#include "daemon/io/observe/alert_text.h"
+#include "daemon/io/observe/alert_suspect.h"
 #include "daemon/io/observe/alerting.h"
 
 #include <inttypes.h>
@@ -121,66 +121,96 @@ static bool next_own(const struct driver *driver, size_t *cursor, struct problem
 {
 	const struct chunk_store *store = &driver->loop->store;
 
-	while (*cursor < ARRAY_SIZE(troubles)) {
-		size_t at = (*cursor)++;
-
-		if (at == 0 && driver->loop->is_short) {
-			*ret = (struct problem){.code = "memory_short",
-						.since = driver->loop->short_since,
-						.advice =
-							"see poolctl clients for who does not read "
-							"its answers; raise memory_max",
-						.command = "poolctl clients"};
-			snprintf(ret->text, sizeof(ret->text),
-				 "memory: %u %% of memory_max is in use",
-				 (unsigned)(store->bytes / (store->bytes_max / 100)));
-			return true;
-		}
-	}
-	return false;
+	if (*cursor > 0 || !driver->loop->is_short)
+		return false;
+	*cursor = 1;
+	*ret = (struct problem){.code = "memory_short",
+				.since = driver->loop->short_since,
+				.advice = "see poolctl clients for who does not read its answers; "
+					  "raise memory_max",
+				.command = "poolctl clients"};
+	snprintf(ret->text, sizeof(ret->text), "memory: %u %% of memory_max is in use",
+		 (unsigned)(store->bytes / (store->bytes_max / 100)));
+	return true;
 }
 
 /* --- alerts --- */
 
-static bool next_alert(const struct driver *driver, uint32_t pool, size_t *cursor,
+/* Whether the alert says no more than a trouble that the pool has. */
+static bool is_said(const struct driver *driver, uint32_t pool, enum alert_kind kind)
+{
+	static const struct {
+		enum alert_kind kind;
+		unsigned troubles;
+	} twins[] = {
+		{ALERT_error_share, TROUBLE_FAILING},
+		{ALERT_crash_loop, TROUBLE_START_FAILED},
+		{ALERT_no_capacity, TROUBLE_NO_WORKER},
+		{ALERT_breaker_open, TROUBLE_CIRCUIT_OPEN | TROUBLE_PROBING},
+		{ALERT_on_fallback, TROUBLE_FALLBACK},
+	};
+	struct pool_view view;
+
+	if (pool == PROBLEM_NO_POOL)
+		return false;
+	engine_view_pool(driver->engine, pool, &view);
+	for (size_t i = 0; i < ARRAY_SIZE(twins); i++)
+		if (twins[i].kind == kind && (view.troubles & twins[i].troubles))
+			return true;
+	return false;
+}
+
+static void take_alert(const struct driver *driver, uint32_t pool, const struct alert_view *view,
 		       struct problem *ret)
 {
-	const struct alert_rule *rule;
-	size_t place = *cursor - ARRAY_SIZE(troubles);
+	const struct alert_rule *rule = &driver->alerting->rules[view->rule];
 	char text[ALERT_TEXT_MAX];
-	struct alert_view view;
 
-	if (!alerting_next(driver->alerting, pool, &place, &view))
-		return false;
-	*cursor = place + ARRAY_SIZE(troubles);
-	rule = &driver->alerting->rules[view.rule];
 	*ret = (struct problem){
-		.code = alert_kind_name(rule->kind), .is_alert = true, .since = view.since};
-	alert_describe(driver, rule, pool, view.value.value, false, text);
+		.code = alert_kind_name(rule->kind), .is_alert = true, .since = view->since};
+	alert_describe(driver, rule, pool, view->value.value, false, text);
 	snprintf(ret->text, sizeof(ret->text), "alert %s (%s): %s", rule->name,
 		 alert_severity_name(rule->severity), text);
 	snprintf(ret->advice, sizeof(ret->advice), "poolctl explain %s says what to do", ret->code);
 	alert_first_command(driver, rule, pool, ret->command);
-	return true;
+}
+
+/* `place` is that of alerting_next; those that name a method, a worker or a client, or the others. */
+static bool next_alert(const struct driver *driver, uint32_t pool, size_t *place, bool names,
+		       struct problem *ret)
+{
+	struct alert_view view;
+
+	while (alerting_next(driver->alerting, pool, place, &view)) {
+		enum alert_kind kind = driver->alerting->rules[view.rule].kind;
+
+		if (alert_suspect_is_for(kind) != names || is_said(driver, pool, kind))
+			continue;
+		take_alert(driver, pool, &view, ret);
+		return true;
+	}
+	return false;
 }
 
 /* --- all of them --- */
 
-bool problem_next(const struct driver *driver, uint32_t pool, size_t *cursor, struct problem *ret)
+bool problem_next(const struct driver *driver, uint32_t pool, struct problem_cursor *cursor,
+		  struct problem *ret)
 {
 	bool is_own = pool == PROBLEM_NO_POOL;
 
-	if (*cursor < ARRAY_SIZE(troubles) &&
-	    (is_own ? next_own(driver, cursor, ret) : next_trouble(driver, pool, cursor, ret)))
+	if (is_own ? next_own(driver, &cursor->trouble, ret)
+		   : next_trouble(driver, pool, &cursor->trouble, ret))
 		return true;
-	return next_alert(driver, pool, cursor, ret);
+	return next_alert(driver, pool, &cursor->naming, true, ret) ||
+	       next_alert(driver, pool, &cursor->other, false, ret);
 }
 
 unsigned problem_count(const struct driver *driver, uint32_t pool)
 {
+	struct problem_cursor cursor = {0};
 	struct problem problem;
 	unsigned count = 0;
-	size_t cursor = 0;
 
 	while (problem_next(driver, pool, &cursor, &problem))
 		count++;
@@ -194,8 +224,8 @@ static struct bytes text_of(const char *text)
 
 void problems_pack(const struct driver *driver, uint32_t pool, struct buf *out)
 {
+	struct problem_cursor cursor = {0};
 	struct problem problem;
-	size_t cursor = 0;
 
 	pack_array(out, problem_count(driver, pool));
 	while (problem_next(driver, pool, &cursor, &problem)) {
@@ -216,8 +246,8 @@ void problems_pack(const struct driver *driver, uint32_t pool, struct buf *out)
 
 void problems_pack_texts(const struct driver *driver, uint32_t pool, bool advice, struct buf *out)
 {
+	struct problem_cursor cursor = {0};
 	struct problem problem;
-	size_t cursor = 0;
 
 	pack_array(out, problem_count(driver, pool));
 	while (problem_next(driver, pool, &cursor, &problem))

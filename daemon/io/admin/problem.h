@@ -2,7 +2,8 @@
  * What is wrong with a pool or with the daemon, one problem after the other: which, since when, in
  * words, and what to do.  All reports and screens take it from here.
  *
- * First the troubles of the pool (enum pool_trouble), then the alerts that fire.
+ * First the troubles of the pool (enum pool_trouble), then the alerts that fire: those that name who is
+ * behind it before the others.  An alert that only repeats a trouble is left out.
  */
 #ifndef POOLD_IO_ADMIN_PROBLEM_H
 #define POOLD_IO_ADMIN_PROBLEM_H
@@ -25,9 +26,16 @@ struct problem {
 	char command[PROBLEM_COMMAND_MAX]; /* for a shell: what shows more, or helps */
 };
 
-/* The problem of that pool after that at *cursor, which begins with 0; returns false when there are no
- * more. */
-bool problem_next(const struct driver *driver, uint32_t pool, size_t *cursor, struct problem *ret);
+/* Where a walk is; begins with zeros. */
+struct problem_cursor {
+	size_t trouble;
+	size_t naming;
+	size_t other;
+};
+
+/* The problem of that pool after the cursor's; returns false when there are no more. */
+bool problem_next(const struct driver *driver, uint32_t pool, struct problem_cursor *cursor,
+		  struct problem *ret);
 
 unsigned problem_count(const struct driver *driver, uint32_t pool);
 

@@ -88,8 +88,8 @@ static void put_pool(const struct driver *driver, uint32_t index, struct buf *ou
 static void put_problems(const struct driver *driver, uint32_t pool, const char *name,
 			 struct buf *out)
 {
+	struct problem_cursor cursor = {0};
 	struct problem problem;
-	size_t cursor = 0;
 
 	while (problem_next(driver, pool, &cursor, &problem)) {
 		buf_printf(out, "<li><b>");

@@ -142,6 +142,13 @@ static bool say_output(const struct driver *driver, uint32_t pool, char text[ALE
 	return true;
 }
 
+bool alert_suspect_is_for(enum alert_kind kind)
+{
+	return kind == ALERT_method_errors || kind == ALERT_method_slow ||
+	       kind == ALERT_worker_hung || kind == ALERT_worker_memory ||
+	       kind == ALERT_client_flood || kind == ALERT_output_dropped;
+}
+
 bool alert_suspect_describe(const struct driver *driver, enum alert_kind kind, uint32_t pool,
 			    char text[ALERT_TEXT_MAX])
 {

@@ -4,6 +4,9 @@
 
 #include "daemon/io/observe/alert_text.h"
 
+/* Whether alerts of this kind name a method, a worker or a client. */
+bool alert_suspect_is_for(enum alert_kind kind);
+
 /* Writes a sentence about the one that the alert of this kind is about in the pool now.  Returns false
  * if it is about none, or if there is none now. */
 bool alert_suspect_describe(const struct driver *driver, enum alert_kind kind, uint32_t pool,
