@@ -74,30 +74,38 @@ static void show_failing(const json_t *failing)
 	putchar('\n');
 }
 
-/* Prints why the pool is not ok: each reason with its advice; the two lists have the same order. */
+/* Prints each problem: since when, what to do, and the command for it. */
+static void show_list(const json_t *problems)
+{
+	char since[UNIT_TEXT_MAX];
+	const json_t *problem;
+	size_t i;
+
+	json_array_foreach (problems, i, problem) {
+		printf("  - ");
+		print_safe(stdout, field_text(problem, "text"));
+		printf(", for %s\n    advice: ", field_duration(since, problem, "since_ms"));
+		print_safe(stdout, field_text(problem, "advice"));
+		printf("\n    run: ");
+		print_safe(stdout, field_text(problem, "command"));
+		putchar('\n');
+	}
+}
+
+/* Prints why the pool is not ok. */
 static void show_problems(const json_t *pool)
 {
-	const json_t *reasons = json_object_get(pool, "reasons");
-	const json_t *advice = json_object_get(pool, "advice");
+	const json_t *problems = json_object_get(pool, "problems");
 	char since[UNIT_TEXT_MAX];
 
-	if (json_array_size(reasons) == 0 && strcmp(field_text(pool, "status"), "ok") == 0)
+	if (json_array_size(problems) == 0 && strcmp(field_text(pool, "status"), "ok") == 0)
 		return;
 	putchar('\n');
 	print_safe(stdout, field_text(pool, "name"));
 	printf(" is ");
 	print_status(stdout, field_text(pool, "status"));
 	printf(" since %s:\n", field_duration(since, pool, "since_ms"));
-	for (size_t i = 0; i < json_array_size(reasons); i++) {
-		const char *reason = json_string_value(json_array_get(reasons, i));
-		const char *what = json_string_value(json_array_get(advice, i));
-
-		printf("  - ");
-		print_safe(stdout, reason ? reason : "-");
-		printf("%s", what ? "\n    advice: " : "");
-		print_safe(stdout, what ? what : "");
-		putchar('\n');
-	}
+	show_list(problems);
 	show_failing(json_object_get(pool, "failing"));
 	show_start_fault(pool);
 }
@@ -132,8 +140,8 @@ static void show_daemon(const json_t *status)
 	printf("%s (process %s, up %s)",
 	       json_is_true(json_object_get(status, "draining")) ? " and stopping" : "",
 	       field_count(pid, status, "pid"), field_duration(uptime, status, "uptime_ms"));
-	show_reasons(json_object_get(status, "reasons"));
 	putchar('\n');
+	show_list(json_object_get(status, "problems"));
 	show_guard(status);
 }
 

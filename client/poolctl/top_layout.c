@@ -74,7 +74,10 @@ static unsigned put_problems(struct canvas *canvas, unsigned y, unsigned end,
 			put_line(canvas, y++, LOOK_WARNING, text);
 			break;
 		}
-		y = put_problem(canvas, y, room > 2 * left ? 2 : 1,
+		y = put_problem(canvas, y,
+				room > 4 * left	  ? 3
+				: room > 2 * left ? 2
+						  : 1,
 				room > left ? end - (left - 1) : y, &verdict->problems[shown]);
 	}
 	return y;

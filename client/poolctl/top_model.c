@@ -286,7 +286,7 @@ static void judge_pool(struct top_pool *pool, const json_t *status, const struct
 		.level = field_number(status, "level")};
 	pool->rank = top_word_rank(pool->word);
 	if (pool->rank == TOP_FINE &&
-	    (pool->level > 0 || json_array_size(json_object_get(status, "reasons")) > 0))
+	    (pool->level > 0 || json_array_size(json_object_get(status, "problems")) > 0))
 		pool->rank = TOP_NOTABLE;
 	judge_breakers(pool, model->now.answers[TOP_BREAKERS]);
 	judge_traffic(pool, model);

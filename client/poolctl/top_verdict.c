@@ -26,15 +26,46 @@ __attribute__((format(printf, 2, 3))) static void append(char text[TOP_TEXT_MAX]
 	va_end(args);
 }
 
-static void append_reasons(char text[TOP_TEXT_MAX], const char *separator, const json_t *reasons)
+static bool is_among(const char *word, const char *const *words)
 {
-	const json_t *reason;
+	while (*words && strcmp(*words, word) != 0)
+		words++;
+	return *words;
+}
+
+/* Whether the causes that are made here say it already, with more figures. */
+static bool is_said(const struct top_pool *pool, const char *code)
+{
+	static const char *const of_breaker[] = {"circuit_open", "probing", "breaker_open", NULL};
+	static const char *const of_chain[] = {"fallback", "on_fallback", NULL};
+
+	if (pool->breaker && top_word_rank(pool->breaker) == TOP_BROKEN)
+		return is_among(code, of_breaker) || (pool->level > 0 && is_among(code, of_chain));
+	return pool->level > 0 && is_among(code, of_chain);
+}
+
+/* What the daemon says is wrong with the pool. */
+static void append_problems(char text[TOP_TEXT_MAX], const char *separator,
+			    const struct top_pool *pool)
+{
+	const char *fault = json_string_value(json_object_get(pool->status, "start_fault"));
+	const json_t *problem;
 	size_t i;
 
-	json_array_foreach (reasons, i, reason) {
-		append(text, "%s%.150s", i == 0 ? separator : "; ",
-		       json_is_string(reason) ? json_string_value(reason) : "-");
+	json_array_foreach (json_object_get(pool->status, "problems"), i, problem) {
+		if (is_said(pool, field_text(problem, "code")))
+			continue;
+		append(text, "%s%.200s", separator, field_text(problem, "text"));
+		separator = "; ";
 	}
+	if (fault)
+		append(text, "%s%.200s", separator, fault);
+}
+
+/* The command for a problem of the daemon's, and its advice. */
+static void append_steps(char text[TOP_TEXT_MAX], const json_t *problem)
+{
+	append(text, "%s; %s", field_text(problem, "command"), field_text(problem, "advice"));
 }
 
 /* A text that was cut within a character is no UTF-8: such bytes become "?". */
@@ -109,7 +140,7 @@ static void append_causes(char text[TOP_TEXT_MAX], const struct top_pool *pool, 
 		       unit_duration(left, window_ms));
 		separator = "; ";
 	}
-	append_reasons(text, separator, json_object_get(pool->status, "reasons"));
+	append_problems(text, separator, pool);
 }
 
 /* Where the daemon has none. */
@@ -126,20 +157,20 @@ static void append_advice(char text[TOP_TEXT_MAX], const struct top_pool *pool)
 
 static void describe(struct top_problem *problem, const struct top_pool *pool, double window_ms)
 {
-	const char *advice =
-		json_string_value(json_array_get(json_object_get(pool->status, "advice"), 0));
+	const json_t *first = json_array_get(json_object_get(pool->status, "problems"), 0);
 	bool is_own = strcmp(pool->word, field_text(pool->status, "status")) != 0;
 	char since[UNIT_TEXT_MAX];
 
 	*problem = (struct top_problem){.rank = pool->rank};
 	append(problem->text, "%s is %s", pool->name, pool->word);
 	if (pool->rank == TOP_NOTABLE)
-		append(problem->text, ", but");
+		append(problem->text, ", but%s%s", first ? " for " : "",
+		       first ? field_duration(since, first, "since_ms") : "");
 	else if (!is_own)
 		append(problem->text, " since %s", unit_duration(since, pool->since_ms));
 	append_causes(problem->text, pool, window_ms);
-	if (advice)
-		append(problem->advice, "%s", advice);
+	if (first)
+		append_steps(problem->advice, first);
 	else
 		append_advice(problem->advice, pool);
 	make_valid(problem->text);
@@ -157,6 +188,30 @@ static void add_problem(struct top_verdict *verdict, const struct top_pool *pool
 	describe(&verdict->problems[verdict->problem_count++], pool, window_ms);
 }
 
+/* What is wrong with the daemon itself. */
+static void add_own_problems(struct top_verdict *verdict, const json_t *status)
+{
+	char since[UNIT_TEXT_MAX];
+	const json_t *own;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "problems"), i, own) {
+		struct top_problem *problem;
+
+		if (verdict->problem_count == TOP_PROBLEMS_MAX) {
+			verdict->problems_left++;
+			continue;
+		}
+		problem = &verdict->problems[verdict->problem_count++];
+		*problem = (struct top_problem){.rank = TOP_WRONG};
+		append(problem->text, "the daemon, for %s: %.200s",
+		       field_duration(since, own, "since_ms"), field_text(own, "text"));
+		append_steps(problem->advice, own);
+		make_valid(problem->text);
+		make_valid(problem->advice);
+	}
+}
+
 static void make_headline(struct top_verdict *verdict, const struct top_model *model, size_t wrong)
 {
 	const json_t *status = model->now.answers[TOP_STATUS];
@@ -165,7 +220,6 @@ static void make_headline(struct top_verdict *verdict, const struct top_model *m
 	append(verdict->headline, "poold is %s", verdict->word);
 	if (json_is_true(json_object_get(status, "draining")))
 		append(verdict->headline, " and stopping");
-	append_reasons(verdict->headline, ": ", json_object_get(status, "reasons"));
 	if (json_is_false(json_object_get(status, "guard")))
 		append(verdict->headline, "; its guard does not live");
 	if (wrong > 0)
@@ -203,6 +257,7 @@ void top_verdict_make(struct top_verdict *verdict, const struct top_model *model
 	size_t wrong = 0;
 
 	*verdict = (struct top_verdict){.rank = top_word_rank(word)};
+	add_own_problems(verdict, status);
 	for (size_t i = 0; i < model->pool_count; i++) {
 		const struct top_pool *pool = &model->pools[i];
 

@@ -304,6 +304,7 @@ bool alerts_next(const struct alerts *alerts, size_t *cursor, usec_t now, struct
 					   .state = alert->state,
 					   .since = alert->since,
 					   .silent_until = silent_until,
+					   .is_easing = alert->low_since > 0,
 					   .value = alert->value,
 					   .is_test = alert->is_test};
 		++*cursor;

@@ -101,6 +101,7 @@ struct alert_view {
 	enum alert_state state;
 	usec_t since;
 	usec_t silent_until; /* 0: it is not silenced */
+	bool is_easing;	     /* it fires, but the value is low again: it will be resolved */
 	struct alert_value value;
 	bool is_test;
 };

@@ -87,6 +87,42 @@ static struct alert_value memory_used(const struct alert_readings *readings)
 	return (struct alert_value){alert_share(bytes), true};
 }
 
+/* In thousandths of a percent; also more than all. */
+static uint64_t part_of(uint64_t part, uint64_t whole)
+{
+	while (part > COUNT_MAX) {
+		part /= 2;
+		whole /= 2;
+	}
+	return whole > 0 ? part * 100000 / whole : 0;
+}
+
+/* Who of a pool stands out. */
+static struct alert_value measure_suspect(const struct alert_rule *rule,
+					  const struct alert_pool *pool)
+{
+	switch (rule->kind) {
+	case ALERT_method_errors:
+		return (struct alert_value){alert_share(pool->method),
+					    pool->method.ended >= rule->min};
+	case ALERT_method_slow:
+		/* Hundredths of a percent of it are too fine for a factor. */
+		return (struct alert_value){
+			part_of(pool->method_run, pool->method_run_before) / 100, true};
+	case ALERT_worker_hung:
+		/* Thousandths of a ms are µs. */
+		return (struct alert_value){pool->hung, true};
+	case ALERT_worker_memory:
+		return (struct alert_value){part_of(pool->memory, pool->memory_max), true};
+	case ALERT_client_flood:
+		return (struct alert_value){part_of(pool->client_queued, pool->queue_capacity),
+					    pool->client_queued >= rule->min};
+	default:
+		assert(false && "no rule about a suspect");
+		return (struct alert_value){0, false};
+	}
+}
+
 static struct alert_value risen(const struct alert_rule *rule, struct alert_rise *rise,
 				uint64_t value, usec_t now)
 {
@@ -145,6 +181,16 @@ struct alert_value alert_measure(const struct alert_rule *rule,
 		return risen(rule, rise, pool->restarts, now);
 	case ALERT_crash_loop:
 		return counted(pool->failed_starts);
+	case ALERT_memory_restarts:
+		return risen(rule, rise, pool->outgrown, now);
+	case ALERT_output_dropped:
+		return risen(rule, rise, pool->output_dropped, now);
+	case ALERT_method_errors:
+	case ALERT_method_slow:
+	case ALERT_worker_hung:
+	case ALERT_worker_memory:
+	case ALERT_client_flood:
+		return measure_suspect(rule, pool);
 	case ALERT_breaker_open:
 		return state(pool->is_breaker_open);
 	case ALERT_breaker_flapping:

@@ -48,13 +48,27 @@ struct alert_pool {
 	uint64_t waits; /* the same for waits in the queue */
 	usec_t wait_p99;
 
+	/* Those who stand out: suspect.h. */
+	struct alert_counts method; /* of the one of which most failed in the last 60 s */
+	usec_t method_run; /* of the slow one: a usual run now, and what was long before; 0: none is */
+	usec_t method_run_before;
+	usec_t hung;		/* how long a request has run that runs for longer than is usual */
+	uint64_t memory;	/* of the worker that uses the most */
+	uint64_t memory_max;	/* max_memory; 0: it is not limited */
+	unsigned client_queued; /* requests of the one who has most of the queue */
+	unsigned
+		queue_capacity; /* what it could have; while requests are refused: what is queued */
+
 	unsigned failed_starts; /* in a row */
 	bool is_breaker_open;
 	bool is_on_fallback;
 	bool has_no_capacity;
 
-	uint64_t restarts; /* these two count since the start and never decrease: ends of workers */
-	uint64_t openings; /* of the breaker */
+	/* These count since the start and never decrease. */
+	uint64_t restarts;	 /* ends of workers */
+	uint64_t openings;	 /* of the breaker */
+	uint64_t outgrown;	 /* workers that used more than max_memory */
+	uint64_t output_dropped; /* lines of workers */
 };
 
 struct alert_readings {

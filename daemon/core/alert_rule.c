@@ -151,6 +151,8 @@ uint64_t alert_rule_highest(const struct alert_rule *rule, unsigned slo, unsigne
 	case ALERT_PERCENT:
 		return UINT64_C(100) * 1000;
 	case ALERT_TIMES:
+		if (rule->kind == ALERT_method_slow)
+			break;
 		/* All requests fail. */
 		return UINT64_C(100000) * 1000 / (100000 - slo);
 	case ALERT_STATE:

@@ -33,7 +33,7 @@ enum alert_severity {
 enum alert_unit {
 	ALERT_COUNT = 0,
 	ALERT_PERCENT,
-	ALERT_TIMES, /* as fast as the slo allows */
+	ALERT_TIMES, /* as fast as the slo allows, or as long as usual */
 	ALERT_MSEC,
 	ALERT_STATE, /* 0 or 1: the threshold is always 1 */
 	ALERT_UNIT_COUNT_

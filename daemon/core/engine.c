@@ -79,7 +79,7 @@ static void take_timer(struct engine *engine)
 
 static void notify_health(struct engine *engine, struct pool *pool)
 {
-	enum pool_health health = pool_judge(pool);
+	enum pool_health health = pool_note_troubles(pool, pool_troubles(pool), engine->now);
 	struct effect *effect;
 
 	if (health == pool->health)

@@ -46,14 +46,18 @@ static bool is_heard(enum worker_input input)
 static void check_memory(struct engine *engine, struct worker *worker,
 			 const struct engine_event *event)
 {
-	uint64_t most = engine_pool_of(engine, worker)->settings.max_memory;
+	struct pool *pool = engine_pool_of(engine, worker);
+	uint64_t most = pool->settings.max_memory;
+	enum worker_cause was = worker->due_for;
 	uint64_t grown;
 
 	if (event->memory.is_start)
 		worker->start_memory = event->memory.bytes;
+	worker->memory = event->memory.bytes;
 	grown = worker->start_memory + worker->start_memory / 4;
 	if (most > 0 && event->memory.bytes > most && event->memory.bytes > grown)
 		engine_schedule_replacement(engine, worker, CAUSE_GROWN);
+	pool->outgrown += was != worker->due_for && worker->due_for == CAUSE_GROWN;
 }
 
 /* Carries out the reactions to the worker's timer. */

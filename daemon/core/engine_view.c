@@ -52,7 +52,9 @@ void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_v
 		.health = pool_judge(pool),
 		.health_since = pool->health_since,
 		.troubles = pool_troubles(pool),
+		.outgrown = pool->outgrown,
 		.queued = pool->queue.len,
+		.is_full = !queue_has_room(&pool->queue, 1),
 		.wait = forecast_wait(pool, PRIORITY_NORMAL, engine->now),
 		.refused = forecast_recently_refused(pool, engine->now),
 		.queue_max = pool->queue.len_max,
@@ -70,6 +72,8 @@ void engine_view_pool(const struct engine *engine, uint32_t index, struct pool_v
 		.failing_code = failing_code(&pool->failing),
 		.recent = failing_sum(&pool->failing),
 	};
+	for (unsigned i = 0; i < POOL_TROUBLE_COUNT; i++)
+		ret->troubles_since[i] = pool->troubles.since[i];
 	view_workers(pool, ret);
 }
 
@@ -114,6 +118,12 @@ struct bytes engine_method_name(const struct engine *engine, uint32_t pool, unsi
 uint32_t engine_retry_budget(const struct engine *engine, uint32_t pool, usec_t now)
 {
 	return budget_remaining(&pool_at(engine, pool)->budget, now);
+}
+
+void engine_find_suspects(const struct engine *engine, uint32_t pool, usec_t now,
+			  struct suspects *suspects)
+{
+	suspects_find(suspects, pool_at(engine, pool), now);
 }
 
 void engine_view_circuit(const struct engine *engine, uint32_t index, unsigned circuit, usec_t now,

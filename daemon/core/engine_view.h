@@ -16,6 +16,7 @@
 #define POOLD_CORE_ENGINE_VIEW_H
 
 #include "daemon/core/engine.h"
+#include "daemon/core/suspect.h"
 
 /* --- pools --- */
 
@@ -24,6 +25,7 @@ struct pool_view {
 	enum pool_health health;
 	usec_t health_since; /* since when it has that health, as last reported by EFFECT_HEALTH */
 	unsigned troubles;   /* what is wrong with it, a mask of enum pool_trouble */
+	usec_t troubles_since[POOL_TROUBLE_COUNT]; /* by the number of its bit */
 
 	unsigned workers_min;
 	unsigned workers_max;
@@ -37,7 +39,10 @@ struct pool_view {
 	bool is_unusable;	/* a worker ended with the status that says: it can't work as it is
 			     configured */
 
+	uint64_t outgrown; /* workers that were to be replaced for max_memory, since the start */
+
 	unsigned queued;
+	bool is_full;	  /* the queue has no room */
 	usec_t wait;	  /* predicted, of a normal request that came now */
 	uint64_t refused; /* requests in the last FORECAST_RECENT that would have waited too long */
 	unsigned queue_max;
@@ -93,6 +98,11 @@ struct circuit_view {
 	enum breaker_reason reason;	    /* of the last change */
 	struct circuit_operator changed_by; /* who made it; `at` is 0 if no operator did */
 };
+
+/* Looks for who is behind what goes wrong in the pool: see suspects_find.  Takes time in proportion
+ * to its workers, to the clients that have queued requests, and to its methods. */
+void engine_find_suspects(const struct engine *engine, uint32_t pool, usec_t now,
+			  struct suspects *suspects);
 
 /* `circuit` is below the pool's circuit_count; 0 is the pool's own.  Takes the time of a snapshot:
  * see breaker_snapshot. */

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+/* What is now, and of which time what was before is the rest. */
+#define METHOD_NOW    (10 * USEC_PER_SEC)
+#define METHOD_BEFORE (15 * 60 * USEC_PER_SEC)
+
 void method_window_init(struct method_window *window)
 {
 	memset(window, 0, offsetof(struct method_window, slots));
@@ -11,6 +15,7 @@ static void add(struct method_slot *slot, const struct method_slot *more)
 {
 	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
 		slot->outcomes[i] += more->outcomes[i];
+	slot->mistakes += more->mistakes;
 	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++)
 		slot->cells[i] += more->cells[i];
 }
@@ -31,6 +36,7 @@ void method_window_fold(struct method_window *window, usec_t second)
 	}
 	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
 		window->outcomes[i] += current->outcomes[i];
+	window->mistakes += current->mistakes;
 	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++)
 		window->cells[i] += current->cells[i];
 	*current = (struct method_slot){0};
@@ -42,6 +48,7 @@ static void sum_slot(const struct method_slot *slot, uint64_t cells[HIST_COARSE_
 {
 	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
 		ret->outcomes[i] += slot->outcomes[i];
+	ret->mistakes += slot->mistakes;
 	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++) {
 		cells[i] += slot->cells[i];
 		ret->runs += slot->cells[i];
@@ -61,6 +68,7 @@ static void sum_all(const struct method_window *window, uint64_t cells[HIST_COAR
 {
 	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
 		ret->outcomes[i] = window->outcomes[i];
+	ret->mistakes = window->mistakes;
 	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++) {
 		cells[i] = window->cells[i];
 		ret->runs += cells[i];
@@ -83,4 +91,36 @@ void method_window_sum(const struct method_window *window, usec_t second, usec_t
 		sum_slot(&window->current, cells, ret);
 	ret->p50 = hist_cells_quantile(cells, HIST_COARSE_BITS, ret->runs, 500);
 	ret->p99 = hist_cells_quantile(cells, HIST_COARSE_BITS, ret->runs, 990);
+}
+
+/* Sums up the last `length`, the current second included. */
+static void sum_cells(const struct method_window *window, usec_t second, usec_t now, usec_t length,
+		      uint64_t cells[HIST_COARSE_CELLS], struct method_counts *ret)
+{
+	const struct slots_level *level = slots_find(length);
+	usec_t from = slots_begin(now, length, level->length);
+
+	sum_level(window, level, from, cells, ret);
+	if (second >= from)
+		sum_slot(&window->current, cells, ret);
+}
+
+void method_window_change(const struct method_window *window, usec_t second, usec_t now,
+			  struct method_change *ret)
+{
+	uint64_t present[HIST_COARSE_CELLS] = {0}, before[HIST_COARSE_CELLS] = {0};
+	struct method_counts counts = {0}, all = {0};
+
+	*ret = (struct method_change){0};
+	sum_cells(window, second, now, METHOD_NOW, present, &counts);
+	if (counts.runs == 0)
+		return;
+	sum_cells(window, second, now, METHOD_BEFORE, before, &all);
+	/* The longer window has all that the shorter one has. */
+	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++)
+		before[i] -= present[i];
+	ret->runs_now = counts.runs;
+	ret->p50_now = hist_cells_quantile(present, HIST_COARSE_BITS, counts.runs, 500);
+	ret->runs_before = all.runs - counts.runs;
+	ret->p99_before = hist_cells_quantile(before, HIST_COARSE_BITS, ret->runs_before, 990);
 }

@@ -10,15 +10,20 @@
 #include "daemon/core/hist.h"
 #include "daemon/core/outcome.h"
 #include "daemon/core/slots.h"
+#include "protocol/errcode.h"
 
 struct method_slot {
 	uint32_t outcomes[WINDOW_OUTCOMES_];
+	uint32_t mistakes; /* of the failed ones, those of the category request */
 	uint32_t cells[HIST_COARSE_CELLS];
 };
 
 struct method_window {
 	struct method_slot current;
-	uint64_t outcomes[WINDOW_OUTCOMES_]; /* these two: of all seconds before the current one */
+	enum errcode code; /* of the last failure that was no mistake of its client */
+	uint64_t
+		outcomes[WINDOW_OUTCOMES_]; /* these three: of all seconds before the current one */
+	uint64_t mistakes;
 	uint64_t cells[HIST_COARSE_CELLS];
 	uint64_t numbers[SLOTS_COUNT];
 	struct method_slot slots[SLOTS_COUNT];
@@ -27,9 +32,18 @@ struct method_window {
 /* What is known of a method; the quantiles are 0 if nothing ran. */
 struct method_counts {
 	uint64_t outcomes[WINDOW_OUTCOMES_];
-	uint64_t runs; /* attempts that a worker answered */
+	uint64_t mistakes; /* of the failed ones, those of the category request */
+	uint64_t runs;	   /* attempts that a worker answered */
 	usec_t p50;
 	usec_t p99;
+};
+
+/* How long the runs of a method take in the last 10 s, and took before that in 15 min. */
+struct method_change {
+	uint64_t runs_now;
+	usec_t p50_now;
+	uint64_t runs_before;
+	usec_t p99_before;
 };
 
 void method_window_init(struct method_window *window);
@@ -41,5 +55,9 @@ void method_window_fold(struct method_window *window, usec_t second);
  * that is not yet folded. */
 void method_window_sum(const struct method_window *window, usec_t second, usec_t now, usec_t length,
 		       struct method_counts *ret);
+
+/* `second` is as above. */
+void method_window_change(const struct method_window *window, usec_t second, usec_t now,
+			  struct method_change *ret);
 
 #endif

@@ -555,15 +555,38 @@ unsigned pool_troubles(const struct pool *pool)
 	return troubles;
 }
 
-enum pool_health pool_judge(const struct pool *pool)
+static enum pool_health health_of(const struct pool *pool, unsigned troubles)
 {
-	unsigned troubles = pool_troubles(pool);
-
 	if (troubles & TROUBLE_STOPPING)
 		return POOL_DOWN;
 	if (troubles & (TROUBLE_NO_WORKER | TROUBLE_CIRCUIT_OPEN | TROUBLE_DRAINED))
 		return pool->is_covered ? POOL_DEGRADED : POOL_DOWN;
 	return troubles == 0 ? POOL_OK : POOL_DEGRADED;
+}
+
+enum pool_health pool_judge(const struct pool *pool)
+{
+	return health_of(pool, pool_troubles(pool));
+}
+
+enum pool_health pool_note_troubles(struct pool *pool, unsigned troubles, usec_t now)
+{
+	struct pool_troubles *noted = &pool->troubles;
+	unsigned changed = noted->mask ^ troubles;
+
+	for (unsigned i = 0; changed != 0 && i < POOL_TROUBLE_COUNT; i++) {
+		if (!(changed & 1u << i))
+			continue;
+		if (!(troubles & 1u << i)) {
+			noted->ended[i] = now;
+			continue;
+		}
+		if (noted->ended[i] == 0 || usec_sub(now, noted->ended[i]) > POOL_TROUBLE_REST)
+			noted->since[i] = now;
+		noted->ended[i] = 0;
+	}
+	noted->mask = troubles;
+	return health_of(pool, troubles);
 }
 
 const char *pool_health_name(enum pool_health health)

@@ -101,6 +101,18 @@ enum pool_trouble {
 	TROUBLE_FAILING = 1u << 11	/* most of its requests fail (failing.h) */
 };
 
+#define POOL_TROUBLE_COUNT 12
+
+/* A trouble that comes back within this time has not ended: it keeps the time when it began. */
+#define POOL_TROUBLE_REST (10 * USEC_PER_SEC)
+
+/* Since when each trouble lasts, by the number of its bit. */
+struct pool_troubles {
+	unsigned mask;
+	usec_t since[POOL_TROUBLE_COUNT];
+	usec_t ended[POOL_TROUBLE_COUNT]; /* 0: it was never there, or still is */
+};
+
 enum pool_health {
 	POOL_OK = 0,
 	POOL_DEGRADED,
@@ -182,6 +194,8 @@ struct pool {
 	bool is_stopping;
 	enum pool_health health; /* as last reported by EFFECT_HEALTH, and when */
 	usec_t health_since;
+	struct pool_troubles troubles; /* as last noted */
+	uint64_t outgrown;	       /* workers that were to be replaced for max_memory */
 	struct pool_stats stats;
 	struct window *window; /* what ended lately */
 	struct failing failing;
@@ -314,6 +328,8 @@ usec_t pool_retry_after(const struct pool *pool);
 /* What is wrong with the pool (a mask of enum pool_trouble), and the pool's health by that. */
 unsigned pool_troubles(const struct pool *pool);
 enum pool_health pool_judge(const struct pool *pool);
+/* The same where the troubles are known; notes since when they last. */
+enum pool_health pool_note_troubles(struct pool *pool, unsigned troubles, usec_t now);
 const char *pool_health_name(enum pool_health health);
 
 #endif

@@ -329,3 +329,21 @@ void window_method(const struct window *window, usec_t now, usec_t length, unsig
 {
 	method_window_sum(&window->methods[method], window->second, now, length, ret);
 }
+
+void window_change(const struct window *window, usec_t now, unsigned method,
+		   struct method_change *ret)
+{
+	method_window_change(&window->methods[method], window->second, now, ret);
+}
+
+uint64_t window_method_failures(const struct window *window, unsigned method)
+{
+	const struct method_window *of = &window->methods[method];
+
+	return of->outcomes[WINDOW_FAILED] + of->current.outcomes[WINDOW_FAILED];
+}
+
+enum errcode window_method_code(const struct window *window, unsigned method)
+{
+	return window->methods[method].code;
+}

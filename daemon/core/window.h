@@ -149,6 +149,15 @@ static inline void window_tick(struct window *window, usec_t now)
 		window_turn(window, now);
 }
 
+/* What is counted of a failure of that method beside its outcome. */
+static inline void window_failed(struct window *window, unsigned method, enum errcode code)
+{
+	if (errcode_info(code)->category == ERRCAT_request)
+		window->methods[method].current.mistakes++;
+	else
+		window->methods[method].code = code;
+}
+
 /* A request of that method has ended.  `code` is ERR_NONE unless it failed or was refused. */
 static inline void window_count(struct window *window, usec_t now, unsigned method,
 				enum window_outcome outcome, enum errcode code)
@@ -158,6 +167,8 @@ static inline void window_count(struct window *window, usec_t now, unsigned meth
 	window->current.codes[code]++;
 	window->counted |= 1u << method;
 	window->methods[method].current.outcomes[outcome]++;
+	if (outcome == WINDOW_FAILED)
+		window_failed(window, method, code);
 }
 
 /* A request waited for so long before its first attempt. */
@@ -261,6 +272,15 @@ void window_minute(const struct window *window, usec_t now, usec_t ago, enum win
 /* What is known of a method, of the last `length`, up to 15 min; a longer one is everything. */
 void window_method(const struct window *window, usec_t now, usec_t length, unsigned method,
 		   struct method_counts *ret);
+
+/* How the run times of a method have changed. */
+void window_change(const struct window *window, usec_t now, unsigned method,
+		   struct method_change *ret);
+
+/* The method's failures since window_init, and the code of the last one that was no mistake of its
+ * client. */
+uint64_t window_method_failures(const struct window *window, unsigned method);
+enum errcode window_method_code(const struct window *window, unsigned method);
 
 /* All values since window_init. */
 static inline const struct hist *window_hist(const struct window *window, enum window_time time)

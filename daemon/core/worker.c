@@ -86,7 +86,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->large_id = 0;
 	worker->is_wanted = worker->is_replaced = worker->is_rolling = worker->is_excused = false;
 	worker->retire_at = USEC_INFINITY;
-	worker->start_memory = 0;
+	worker->start_memory = worker->memory = 0;
 	worker->started = worker->heard = now;
 	worker->ping_sent = 0;
 	worker->ping_id = 0;

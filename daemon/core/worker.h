@@ -103,6 +103,7 @@ struct worker {
 	usec_t started;		/* when this life started */
 	usec_t retire_at;	/* end of its lifetime; USEC_INFINITY: there is none */
 	uint64_t start_memory;	/* bytes that it used when it was ready; 0: unknown */
+	uint64_t memory;	/* bytes that it used when they were read last; 0: they were not */
 	usec_t restart_at;	/* while TERMINATED, if is_wanted */
 	usec_t ping_sent;	/* 0: no answer to a ping is awaited */
 	/* Of the last ping, until it is answered; 0: none. */

@@ -22,8 +22,8 @@ def quick_share(**options: object) -> str:
     return alert("error_share", threshold="50%", resolve_after="0", **options)
 
 
-# Burn rates would fire too, some time after the first failures.
-NO_BURN = (alert("burn_fast", enabled=False), alert("burn_slow", enabled=False))
+# Others that would fire too when all requests fail.
+NO_OTHERS = tuple(alert(name, enabled=False) for name in ("burn_fast", "burn_slow", "method_errors"))
 
 
 def fail(client: Raw, count: int) -> None:

@@ -58,6 +58,15 @@ WINDOW = {
     "latency_ms": {"queue": QUANTILES, "run": QUANTILES},
 }
 
+PROBLEM = {
+    "code": str,
+    "alert": bool,
+    "since_ms": (int, type(None)),
+    "text": str,
+    "advice": str,
+    "command": str,
+}
+
 STATUS = {
     "status": str,
     "version": str,
@@ -65,6 +74,7 @@ STATUS = {
     "uptime_ms": NUMBER,
     "draining": bool,
     "guard": bool,
+    "problems": [],
     "connections": int,
     "connections_max": int,
     "requests": dict.fromkeys(
@@ -98,6 +108,7 @@ STATUS = {
             "start_stderr": (str, type(None)),
             "failing": None,
             "advice": [str],
+            "problems": [PROBLEM],
         }
     ],
 }

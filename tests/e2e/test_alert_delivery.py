@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import procs
-from alerts import ALERTS, NO_BURN, AlertsTest, alert, fail, quick_share, succeed
+from alerts import ALERTS, NO_OTHERS, AlertsTest, alert, fail, quick_share, succeed
 from clock import eventually
 from harness import LOAD, TOOLBOX, Daemon, pool
 
@@ -30,7 +30,7 @@ class Command(AlertsTest):
         path = self.place / "command"
         path.write_text("#!/bin/sh\n" + script.replace("{}", str(self.place)))
         path.chmod(0o755)
-        return self.start_watched(quick_share(), *NO_BURN, alert_command=path, **options)
+        return self.start_watched(quick_share(), *NO_OTHERS, alert_command=path, **options)
 
     def files(self, pattern: str) -> list[Path]:
         return sorted(self.place.glob(pattern))
@@ -102,7 +102,7 @@ class Command(AlertsTest):
         self.assertIn(r"no \x1b[2Jpager", line)
 
     def test_one_that_is_missing(self) -> None:
-        daemon = self.start_watched(quick_share(), *NO_BURN, alert_command="/nonexistent/pager")
+        daemon = self.start_watched(quick_share(), *NO_OTHERS, alert_command="/nonexistent/pager")
         daemon.announced.append("alert_command")
         fail(daemon.connect(), 12)
         daemon.log.wait_for("alert_command /nonexistent/pager failed .*No such file or directory")
@@ -225,13 +225,13 @@ class Post(AlertsTest):
 
     def test_whole_life_by_tcp(self) -> None:
         with Receiver() as receiver:
-            daemon = self.start_watched(quick_share(), *NO_BURN, alert_url=receiver.url("/alerts?a=b"))
+            daemon = self.start_watched(quick_share(), *NO_OTHERS, alert_url=receiver.url("/alerts?a=b"))
             self.live(daemon, receiver)
             self.assertEqual(receiver.paths, ["/alerts?a=b"] * 2)
 
     def test_whole_life_by_a_unix_socket(self) -> None:
         with tempfile.TemporaryDirectory() as place, Receiver(f"{place}/socket") as receiver:
-            daemon = self.start_watched(quick_share(), *NO_BURN, alert_url=f"unix:{place}/socket")
+            daemon = self.start_watched(quick_share(), *NO_OTHERS, alert_url=f"unix:{place}/socket")
             self.live(daemon, receiver)
             self.assertEqual(receiver.paths, ["/api/v2/alerts"] * 2)
 
@@ -245,7 +245,7 @@ class Post(AlertsTest):
 
     def test_what_was_refused_is_sent_again(self) -> None:
         with Receiver(status=500) as receiver:
-            daemon = self.start_watched(quick_share(), *NO_BURN, alert_url=receiver.url())
+            daemon = self.start_watched(quick_share(), *NO_OTHERS, alert_url=receiver.url())
             daemon.announced.append("alert_url")
             client = daemon.connect()
             fail(client, 12)

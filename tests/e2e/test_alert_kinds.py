@@ -6,7 +6,7 @@ import signal
 import time
 
 import procs
-from alerts import ALERTS, NO_BURN, AlertsTest, alert, fail, next_event
+from alerts import ALERTS, NO_OTHERS, AlertsTest, alert, fail, next_event
 from clock import eventually
 from harness import TOOLBOX, Daemon, breaker, pool, section
 from raw import pack
@@ -14,7 +14,7 @@ from raw import pack
 
 class Kinds(AlertsTest):
     def watch(self, *sections: str, **options: object) -> Daemon:
-        daemon = self.start(*sections, *NO_BURN, alerts=True, **options)
+        daemon = self.start(*sections, *NO_OTHERS, alerts=True, **options)
         daemon.announced += [ALERTS, "breaker", "pool is", "worker ", "requests start", "request failed", "incident", "does not wait", "stood still"]
         return daemon
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts import ALERTS, NO_BURN, AlertsTest, alert, fail, next_event, quick_share, succeed
+from alerts import ALERTS, NO_OTHERS, AlertsTest, alert, fail, next_event, quick_share, succeed
 from clients import poolctl
 from clock import eventually
 from harness import TOOLBOX, pool
@@ -11,7 +11,7 @@ from harness import TOOLBOX, pool
 class Alerts(AlertsTest):
 
     def test_whole_life(self) -> None:
-        daemon = self.start_watched(quick_share(), *NO_BURN)
+        daemon = self.start_watched(quick_share(), *NO_OTHERS)
         client, listener = daemon.connect(), daemon.connect()
         listener.call("poold.subscribe", ["alert"])
         self.assertEqual(daemon.ask("poold.alerts")["active"], [])
@@ -70,7 +70,7 @@ class Alerts(AlertsTest):
         daemon.log.wait_for(r"alert breaker_open is resolved")
 
     def test_silence(self) -> None:
-        daemon = self.start_watched(quick_share(), *NO_BURN)
+        daemon = self.start_watched(quick_share(), *NO_OTHERS)
         client, listener = daemon.connect(), daemon.connect()
         listener.call("poold.subscribe", ["alert"])
         done = poolctl(daemon, "alert", "silence", "error_share", "1h")

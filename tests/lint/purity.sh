@@ -43,7 +43,7 @@ rank() {
 	alert_rise | alert_rule | cause | failing | failover | forecast | heap | hist | names | outcome | outcome_code | prng | siblings | slots | table) echo 0 ;;
 	alert_reading | backoff | breaker | budget | method_window | peak | share | stats) echo 1 ;;
 	alert | circuit | request | window) echo 2 ;;
-	policy | queue | runs | waiting | worker) echo 3 ;;
+	policy | queue | runs | suspect | waiting | worker) echo 3 ;;
 	key | recovery | session | worker_input) echo 4 ;;
 	pool) echo 5 ;;
 	settings) echo 6 ;;

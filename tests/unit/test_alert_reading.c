@@ -84,6 +84,14 @@ START_TEST(each_kind_reads_what_it_is_about)
 		.run_p99 = 1500,
 		.waits = 9,
 		.wait_p99 = 70,
+		.method = {40, 30, 0},
+		.method_run = 300,
+		.method_run_before = 120,
+		.hung = 34567,
+		.memory = 99,
+		.memory_max = 90,
+		.client_queued = 12,
+		.queue_capacity = 16,
 		.failed_starts = 2,
 		.is_breaker_open = true,
 		.has_no_capacity = true,
@@ -102,6 +110,13 @@ START_TEST(each_kind_reads_what_it_is_about)
 		{ALERT_queue_wait, 70},
 		{ALERT_restarts, 0},
 		{ALERT_crash_loop, 2000},
+		{ALERT_method_errors, 75000},
+		{ALERT_method_slow, 2500},
+		{ALERT_worker_hung, 34567},
+		{ALERT_worker_memory, 110000},
+		{ALERT_memory_restarts, 0},
+		{ALERT_client_flood, 75000},
+		{ALERT_output_dropped, 0},
 		{ALERT_breaker_open, 1000},
 		{ALERT_breaker_flapping, 0},
 		{ALERT_breakers_open, 1000},
@@ -142,6 +157,11 @@ START_TEST(too_few_requests_are_no_measure)
 	ck_assert(measure(ALERT_burn_slow, &readings).is_known);
 	ck_assert(measure(ALERT_run_time, &readings).is_known);
 	ck_assert(measure(ALERT_critical_errors, &readings).is_known);
+	ck_assert(!measure(ALERT_method_errors, &readings).is_known);
+	ck_assert(!measure(ALERT_client_flood, &readings).is_known);
+	/* Nobody stands out. */
+	ck_assert_uint_eq(measure(ALERT_method_slow, &readings).value, 0);
+	ck_assert_uint_eq(measure(ALERT_worker_memory, &readings).value, 0);
 }
 END_TEST
 

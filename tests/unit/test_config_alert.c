@@ -108,9 +108,10 @@ START_TEST(faults_of_a_section)
 		{"[alert x]\nthreshold = 5\n",
 		 "t:5: [alert x]: the key kind is required, as no built-in rule has that name; "
 		 "allowed are error_share, burn_fast, burn_slow, critical_errors, run_time, "
-		 "queue_wait, restarts, crash_loop, breaker_open, breaker_flapping, breakers_open, "
-		 "on_fallback, no_capacity, memory_near_limit, loop_lag, log_dropped or "
-		 "sessions_lost\n"},
+		 "queue_wait, restarts, crash_loop, method_errors, method_slow, worker_hung, "
+		 "worker_memory, memory_restarts, client_flood, output_dropped, breaker_open, "
+		 "breaker_flapping, breakers_open, on_fallback, no_capacity, memory_near_limit, "
+		 "loop_lag, log_dropped or sessions_lost\n"},
 		{"[alert restarts]\nkind = crash_loop\n",
 		 "t:6: [alert restarts] kind: found crash_loop, but the built-in rule restarts "
 		 "keeps its kind; give the rule another name\n"},
@@ -138,7 +139,9 @@ START_TEST(faults_of_a_section)
 		{"[alert x]\nkind = nothing\n",
 		 "t:6: [alert x] kind: found \"nothing\", allowed is error_share, burn_fast, "
 		 "burn_slow, critical_errors, run_time, queue_wait, restarts, crash_loop, "
-		 "breaker_open, breaker_flapping, breakers_open, on_fallback, no_capacity, "
+		 "method_errors, method_slow, worker_hung, worker_memory, memory_restarts, "
+		 "client_flood, output_dropped, breaker_open, breaker_flapping, breakers_open, "
+		 "on_fallback, no_capacity, "
 		 "memory_near_limit, loop_lag, log_dropped or sessions_lost\n"},
 	};
 
@@ -216,7 +219,7 @@ START_TEST(there_is_room_for_so_many_rules)
 	config_unref(must_parse(text_of(&text)));
 	text.len--; /* the zero byte */
 	buf_printf(&text, "[alert more]\nkind = restarts\n");
-	must_fail(text_of(&text), "t:97: [alert more]: found more than 64 rules, allowed are 64 at "
+	must_fail(text_of(&text), "t:83: [alert more]: found more than 64 rules, allowed are 64 at "
 				  "most, the built-in ones included\n");
 	buf_free(&text);
 }

@@ -1,10 +1,10 @@
 #include "daemon/io/admin/report.h"
 
 #include "daemon/core/engine_view.h"
+#include "daemon/io/admin/problem.h"
 #include "daemon/io/admin/report_window.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_word.h"
-#include "daemon/io/observe/alerting.h"
 #include "daemon/io/worker/guard.h"
 
 #include <inttypes.h>
@@ -12,90 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-	unsigned bit;
-	const char *text;
-	const char *advice;
-} troubles[] = {
-	{TROUBLE_START_FAILED, "its workers fail to start; one is tried now and then",
-	 "see poolctl errors for the reason; run the command, or connect to the server, manually"},
-	{TROUBLE_NO_WORKER, "no worker is ready",
-	 "see poolctl workers for the step that they are in"},
-	{TROUBLE_FAILING, "most of its requests fail",
-	 "see poolctl errors for the latest of them, poolctl methods for which calls fail"},
-	{TROUBLE_BELOW_MINIMUM, "fewer workers than its minimum are at work",
-	 "see poolctl workers for those that are missing and how they ended"},
-	{TROUBLE_QUEUE_FULL, "its queue is full; requests are refused",
-	 "raise workers, or send fewer requests"},
-	{TROUBLE_SHEDDING, "requests that would wait too long are refused",
-	 "raise workers, or send fewer requests"},
-	{TROUBLE_UNHEALTHY, "a worker misses its health checks or fails too often",
-	 "see poolctl workers; it is replaced if this continues"},
-	{TROUBLE_CIRCUIT_OPEN, "its circuit breaker lets nothing through",
-	 "see poolctl errors for the reason; it tries again after its open time"},
-	{TROUBLE_PROBING, "its circuit breaker lets only a few probes through",
-	 "wait: it closes when the probes succeed"},
-	{TROUBLE_FALLBACK, "requests are served by a fallback, some at least",
-	 "see poolctl events and breakers; they return when the pool works again"},
-	{TROUBLE_DRAINED, "it was taken out of service by hand",
-	 "poolctl resume puts it back into service"},
-	{TROUBLE_STOPPING, "the daemon is stopping", "wait for its end, or start it again"},
-};
-
-/* The figures that belong to a trouble, behind its text. */
-static void pack_figures(struct buf *out, const char *text, const struct pool_view *pool)
-{
-	char figures[160];
-
-	snprintf(figures, sizeof(figures),
-		 "%s: %" PRIu64 " in the last %u s, the predicted wait is %" PRIu64 " ms", text,
-		 pool->refused, (unsigned)(FORECAST_RECENT / USEC_PER_SEC),
-		 pool->wait / USEC_PER_MSEC);
-	pack_str(out, figures);
-}
-
 static struct bytes text_of(const char *text)
 {
 	return (struct bytes){(const uint8_t *)text, strlen(text)};
-}
-
-/* How many of the last minute's requests failed, and by what: the code, and an exception's type. */
-static void pack_failing(const struct driver *driver, struct buf *out, const char *text,
-			 uint32_t index, const struct pool_view *pool)
-{
-	const struct last_failure *last = &driver->last_failures[index];
-	bool has_type = last->code == pool->failing_code && *last->type;
-	char figures[80 + LAST_FAILURE_TYPE];
-
-	snprintf(figures, sizeof(figures), "%s: %u of %u in the last minute, by %s%s%s%s", text,
-		 pool->recent.failed, pool->recent.failed + pool->recent.succeeded,
-		 errcode_name(pool->failing_code), has_type ? " (" : "", has_type ? last->type : "",
-		 has_type ? ")" : "");
-	pack_text(out, text_of(figures));
-}
-
-/* What is wrong with the pool, and its alerts; or what to do about each. */
-static void pack_texts(const struct driver *driver, struct buf *out, uint32_t index,
-		       const struct pool_view *pool, bool advice)
-{
-	uint32_t count = alerting_count(driver->alerting, index);
-
-	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
-		count += (pool->troubles & troubles[i].bit) != 0;
-	pack_array(out, count);
-	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++) {
-		if (!(pool->troubles & troubles[i].bit))
-			continue;
-		if (advice)
-			pack_str(out, troubles[i].advice);
-		else if (troubles[i].bit == TROUBLE_SHEDDING)
-			pack_figures(out, troubles[i].text, pool);
-		else if (troubles[i].bit == TROUBLE_FAILING)
-			pack_failing(driver, out, troubles[i].text, index, pool);
-		else
-			pack_str(out, troubles[i].text);
-	}
-	alerting_pack_reasons(driver->alerting, index, advice, out);
 }
 
 static const char *pool_name(const struct driver *driver, uint32_t pool)
@@ -123,27 +42,13 @@ void report_pack_process(const struct caller *caller, struct buf *out)
 		pack_int(out, caller->pid);
 }
 
-static uint32_t count_own_reasons(const struct driver *driver)
-{
-	return driver->loop->is_short + alerting_count(driver->alerting, ALERT_NO_POOL);
-}
-
 /* What is wrong with the daemon itself; the key is there only while something is. */
 static void pack_own_reasons(const struct driver *driver, struct buf *out)
 {
-	const struct chunk_store *store = &driver->loop->store;
-	char text[80];
-
-	if (count_own_reasons(driver) == 0)
+	if (problem_count(driver, PROBLEM_NO_POOL) == 0)
 		return;
 	pack_str(out, "reasons");
-	pack_array(out, count_own_reasons(driver));
-	if (driver->loop->is_short) {
-		snprintf(text, sizeof(text), "memory: %u %% of memory_max is in use",
-			 (unsigned)(store->bytes / (store->bytes_max / 100)));
-		pack_str(out, text);
-	}
-	alerting_pack_reasons(driver->alerting, ALERT_NO_POOL, false, out);
+	problems_pack_texts(driver, PROBLEM_NO_POOL, false, out);
 }
 
 enum pool_health report_overall(const struct driver *driver)
@@ -184,7 +89,7 @@ void report_health(const struct driver *driver, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 5u + (count_own_reasons(driver) > 0));
+	pack_map(out, 5u + (problem_count(driver, PROBLEM_NO_POOL) > 0));
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
 	pack_own_reasons(driver, out);
 	pack_named_bool(out, "ready", driver->has_started);
@@ -200,7 +105,7 @@ void report_health(const struct driver *driver, struct buf *out)
 		pack_map(out, 2);
 		pack_named_str(out, "status", pool_health_name(pool.health));
 		pack_str(out, "reasons");
-		pack_texts(driver, out, i, &pool, false);
+		problems_pack_texts(driver, i, false, out);
 	}
 }
 
@@ -294,13 +199,15 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 
 	engine_view_pool(driver->engine, index, &pool);
 	engine_view_pool_workers(driver->engine, index, &workers);
-	pack_map(out, 18 + SERVED_PAIRS);
+	pack_map(out, 19 + SERVED_PAIRS);
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(driver, out, index, &pool, false);
+	problems_pack_texts(driver, index, false, out);
 	pack_str(out, "advice");
-	pack_texts(driver, out, index, &pool, true);
+	problems_pack_texts(driver, index, true, out);
+	pack_str(out, "problems");
+	problems_pack(driver, index, out);
 	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.health_since));
 	pack_str(out, "workers");
 	pack_worker_counts(out, &pool);
@@ -359,9 +266,11 @@ void report_status(const struct driver *driver, const struct caller *caller, str
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 14u + (count_own_reasons(driver) > 0));
+	pack_map(out, 15u + (problem_count(driver, PROBLEM_NO_POOL) > 0));
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
 	pack_own_reasons(driver, out);
+	pack_str(out, "problems");
+	problems_pack(driver, PROBLEM_NO_POOL, out);
 	pack_named_str(out, "version", POOLD_VERSION);
 	pack_str(out, "pid");
 	pack_int(out, getpid());
@@ -497,7 +406,7 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 		pack_nil(out);
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	pack_texts(driver, out, index, &pool, false);
+	problems_pack_texts(driver, index, false, out);
 	pack_pool_workers(out, &pool, &workers);
 	pack_pool_queue(out, &pool);
 	pack_named_uint(out, "running", pool.running);

@@ -1,6 +1,7 @@
 #include "daemon/io/admin/report_plain.h"
 
 #include "daemon/core/engine_view.h"
+#include "daemon/io/admin/problem.h"
 #include "daemon/io/admin/report.h"
 
 #include <inttypes.h>
@@ -83,6 +84,39 @@ static void put_pool(const struct driver *driver, uint32_t index, struct buf *ou
 	buf_printf(out, "</tr>\n");
 }
 
+/* What is wrong with the pool, or with the daemon: `name` is "" then. */
+static void put_problems(const struct driver *driver, uint32_t pool, const char *name,
+			 struct buf *out)
+{
+	struct problem_cursor cursor = {0};
+	struct problem problem;
+
+	while (problem_next(driver, pool, &cursor, &problem)) {
+		buf_printf(out, "<li><b>");
+		put_escaped(out, *name ? name : "the daemon");
+		buf_printf(out, "</b>");
+		if (problem.since > 0)
+			buf_printf(out, " for %" PRIu64 " s",
+				   usec_sub(loop_now(driver->loop), problem.since) / USEC_PER_SEC);
+		buf_printf(out, ": ");
+		put_escaped(out, problem.text);
+		buf_printf(out, ". <code>");
+		put_escaped(out, problem.command);
+		buf_printf(out, "</code> - ");
+		put_escaped(out, problem.advice);
+		buf_printf(out, "</li>\n");
+	}
+}
+
+static void put_all_problems(const struct driver *driver, struct buf *out)
+{
+	buf_printf(out, "<ul>\n");
+	put_problems(driver, PROBLEM_NO_POOL, "", out);
+	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
+		put_problems(driver, i, name_of(driver, i), out);
+	buf_printf(out, "</ul>\n");
+}
+
 static void put_worker(const struct driver *driver, const struct worker_view *worker,
 		       struct buf *out)
 {
@@ -147,6 +181,7 @@ void report_plain(const struct driver *driver, unsigned seconds, struct buf *out
 		   " s. Shown again every %u s.</p>\n",
 		   driver_is_stopping(driver) ? "; stopping" : "", driver_open_requests(driver),
 		   usec_sub(loop_now(driver->loop), driver->started) / USEC_PER_SEC, seconds);
+	put_all_problems(driver, out);
 	begin_table(out, "Pools",
 		    "pool|status|since (s)|requests|failed|p50 (ms)|p99 (ms)|queued|of|busy|of|"
 		    "breaker");

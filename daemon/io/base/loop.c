@@ -90,6 +90,8 @@ static void tell_short(struct loop *loop)
 
 	loop->is_short = was_refused_lately(loop) || loop->hungry > 0 ||
 			 chunk_level(&loop->store) >= CHUNK_CROWDED;
+	if (loop->is_short && !was_short)
+		loop->short_since = loop_now(loop);
 	if (loop->is_short ? was_short && !loop->is_relief_due : !was_short)
 		return;
 	if (loop->on_short)

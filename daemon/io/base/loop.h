@@ -45,6 +45,7 @@ struct loop {
 	struct event relief_timer;     /* pending while memory is short */
 	bool is_relief_due;	       /* it has fired */
 	bool is_short;		       /* memory is short: see on_short */
+	usec_t short_since;	       /* the last time that it began to be */
 	uint64_t refused;	       /* of the store, when it was looked at last */
 	usec_t refused_at;	       /* when it had refused memory last; 0: never */
 	struct list closed;	       /* links to be freed at the end of the turn */

@@ -35,6 +35,8 @@
 /* Incidents of one pool, by code. */
 struct incident_counts {
 	uint64_t codes[ERR_COUNT_];
+	uint64_t output_dropped; /* lines of its workers that were over their output_rate */
+	uint32_t output_worker;	 /* whose they were last */
 };
 
 struct daemon_stats {

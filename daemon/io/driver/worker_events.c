@@ -223,8 +223,12 @@ static void on_output(struct life *life, enum output_stream stream, struct bytes
 static void on_output_dropped(struct life *life, uint64_t count)
 {
 	struct driver *driver = life->owner;
+	struct incident_counts *counts =
+		&driver->incidents[engine_worker_pool(driver->engine, life->worker)];
 
 	driver->stats.output_dropped += count;
+	counts->output_dropped += count;
+	counts->output_worker = life->worker;
 	notify_output_dropped(driver, life->worker, count);
 }
 

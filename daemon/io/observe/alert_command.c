@@ -36,7 +36,6 @@ static char *environment_entry(const char *name)
 static void set_variables(struct variables *variables, const struct alert_notice *notice)
 {
 	const struct alert_rule *rule = notice->rule;
-	char text[ALERT_TEXT_MAX];
 	const struct {
 		const char *name, *value;
 	} own[OWN_VARIABLES] = {
@@ -46,11 +45,10 @@ static void set_variables(struct variables *variables, const struct alert_notice
 		{"ALERT_SEVERITY", alert_severity_name(rule->severity)},
 		{"ALERT_STATE", notice->is_raised ? "raised" : "resolved"},
 		{"ALERT_TEST", notice->is_test ? "1" : "0"},
-		{"ALERT_TEXT", text},
+		{"ALERT_TEXT", notice->text},
 	};
 	size_t count = 0;
 
-	alert_describe(rule, notice->highest, notice->is_test, text);
 	for (size_t i = 0; i < OWN_VARIABLES; i++) {
 		snprintf(variables->own[i], VARIABLE_MAX, "%s=%s", own[i].name, own[i].value);
 		variables->list[count++] = variables->own[i];

@@ -71,8 +71,25 @@ static void fill_breakers(const struct driver *driver, uint32_t index, unsigned 
 	}
 }
 
+/* While the queue is full, or requests are refused for their wait, all of it is what is queued. */
+static void fill_suspects(const struct driver *driver, uint32_t index, usec_t now,
+			  const struct pool_view *pool, struct suspects *suspects,
+			  struct alert_pool *ret)
+{
+	engine_find_suspects(driver->engine, index, now, suspects);
+	ret->method = (struct alert_counts){.ended = suspects->failing.ended,
+					    .failed = suspects->failing.failed};
+	ret->method_run = suspects->slow.median;
+	ret->method_run_before = suspects->slow.usual;
+	ret->hung = suspects->hung.ran;
+	ret->memory = suspects->memory.bytes;
+	ret->memory_max = driver_pool_config(driver, index)->max_memory;
+	ret->client_queued = suspects->client.queued;
+	ret->queue_capacity = pool->is_full || pool->refused > 0 ? pool->queued : pool->queue_max;
+}
+
 static void fill_pool(const struct driver *driver, uint32_t index, usec_t now,
-		      struct alert_pool *ret)
+		      struct suspects *suspects, struct alert_pool *ret)
 {
 	const struct pool_stats *stats = engine_pool_stats(driver->engine, index);
 	struct pool_view pool;
@@ -85,18 +102,22 @@ static void fill_pool(const struct driver *driver, uint32_t index, usec_t now,
 		/* Who drained it knows that. */
 		.has_no_capacity = (pool.troubles & TROUBLE_NO_WORKER) && !pool.is_drained,
 		.restarts = stats->worker_crashes + stats->worker_kills,
+		.outgrown = pool.outgrown,
+		.output_dropped = driver->incidents[index].output_dropped,
 	};
+	fill_suspects(driver, index, now, &pool, suspects, ret);
 	fill_window(driver, index, now, ret);
 	fill_breakers(driver, index, pool.circuit_count, now, ret);
 }
 
-void alert_fill(struct driver *driver, struct alert_pool *pools, struct alert_readings *ret)
+void alert_fill(struct driver *driver, struct alert_pool *pools, struct suspects *suspects,
+		struct alert_readings *ret)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 	usec_t now = loop_now(driver->loop);
 
 	for (uint32_t i = 0; i < count; i++)
-		fill_pool(driver, i, now, &pools[i]);
+		fill_pool(driver, i, now, &suspects[i], &pools[i]);
 	*ret = (struct alert_readings){
 		.pools = pools,
 		.pool_count = count,

@@ -3,10 +3,13 @@
 #define POOLD_IO_OBSERVE_ALERT_FILL_H
 
 #include "daemon/core/alert_reading.h"
+#include "daemon/core/suspect.h"
 
 struct driver;
 
-/* Fills in `ret`; `pools` has room for each pool of the engine, and *ret points to it. */
-void alert_fill(struct driver *driver, struct alert_pool *pools, struct alert_readings *ret);
+/* `pools` and `suspects` have one element for each pool; `ret` refers to `pools`.  The suspects are
+ * looked for here too, and keep what they know from one time to the next. */
+void alert_fill(struct driver *driver, struct alert_pool *pools, struct suspects *suspects,
+		struct alert_readings *ret);
 
 #endif

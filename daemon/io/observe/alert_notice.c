@@ -15,8 +15,7 @@ struct alert_notice alert_notice(const struct driver *driver, const struct alert
 				 const struct alert_effect *effect)
 {
 	const struct alert_record *record = &effect->record;
-
-	return (struct alert_notice){
+	struct alert_notice notice = {
 		.rule = rule,
 		.pool = alert_pool_name(driver, record->pool),
 		.is_raised = effect->is_raised,
@@ -26,6 +25,9 @@ struct alert_notice alert_notice(const struct driver *driver, const struct alert
 		.raised_ms = wall_ms(driver, record->raised),
 		.resolved_ms = effect->is_raised ? 0 : wall_ms(driver, record->resolved),
 	};
+
+	alert_describe(driver, rule, record->pool, record->highest, record->is_test, notice.text);
+	return notice;
 }
 
 /* A key with a text, or with null. */
@@ -53,14 +55,6 @@ static void put_time(struct buf *out, const char *key, uint64_t ms)
 	buf_printf(out, "\"%s\": \"%s.%03uZ\"", key, text, (unsigned)(ms % 1000));
 }
 
-static void put_sentence(const struct alert_notice *notice, struct buf *out, const char *key)
-{
-	char text[ALERT_TEXT_MAX];
-
-	alert_describe(notice->rule, notice->highest, notice->is_test, text);
-	put_text(out, key, text);
-}
-
 void alert_notice_json(const struct alert_notice *notice, struct buf *out)
 {
 	const struct alert_rule *rule = notice->rule;
@@ -83,7 +77,7 @@ void alert_notice_json(const struct alert_notice *notice, struct buf *out)
 	buf_printf(out, ", ");
 	put_time(out, "resolved_at", notice->resolved_ms);
 	buf_printf(out, ", ");
-	put_sentence(notice, out, "text");
+	put_text(out, "text", notice->text);
 	buf_printf(out, "}\n");
 }
 
@@ -105,7 +99,7 @@ void alert_notice_post(const struct alert_notice *notice, uint64_t until_ms, str
 	}
 	buf_printf(out, ", \"job\": \"poold\"%s}, \"annotations\": {",
 		   notice->is_test ? ", \"test\": \"true\"" : "");
-	put_sentence(notice, out, "summary");
+	put_text(out, "summary", notice->text);
 	buf_printf(out, ", ");
 	put_text(out, "highest", highest);
 	buf_printf(out, ", \"explain\": \"poolctl explain %s\"}, ", alert_kind_name(rule->kind));

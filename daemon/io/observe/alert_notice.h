@@ -13,6 +13,7 @@ struct alert_notice {
 	uint64_t highest;
 	uint64_t raised_ms;   /* these two: milliseconds since 1970 */
 	uint64_t resolved_ms; /* 0: it still fires */
+	char text[ALERT_TEXT_MAX];
 };
 
 struct alert_notice alert_notice(const struct driver *driver, const struct alert_rule *rule,

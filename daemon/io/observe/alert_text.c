@@ -1,6 +1,38 @@
 #include "daemon/io/observe/alert_text.h"
 
+#include "daemon/io/observe/alert_suspect.h"
+
 #include <stdio.h>
+#include <string.h>
+
+/* %s: the name of the pool. */
+static const char *const commands[] = {
+	[ALERT_error_share] = "poolctl errors 20",
+	[ALERT_burn_fast] = "poolctl errors 20",
+	[ALERT_burn_slow] = "poolctl errors 20",
+	[ALERT_critical_errors] = "poolctl errors 20",
+	[ALERT_run_time] = "poolctl requests %s",
+	[ALERT_queue_wait] = "poolctl requests %s",
+	[ALERT_restarts] = "poolctl workers %s",
+	[ALERT_crash_loop] = "poolctl doctor %s",
+	[ALERT_method_errors] = "poolctl methods %s",
+	[ALERT_method_slow] = "poolctl methods %s",
+	[ALERT_worker_hung] = "poolctl workers %s",
+	[ALERT_worker_memory] = "poolctl workers %s",
+	[ALERT_memory_restarts] = "poolctl workers %s",
+	[ALERT_client_flood] = "poolctl clients",
+	[ALERT_output_dropped] = "poolctl logs %s",
+	[ALERT_breaker_open] = "poolctl breakers %s",
+	[ALERT_breaker_flapping] = "poolctl breakers %s",
+	[ALERT_breakers_open] = "poolctl breakers",
+	[ALERT_on_fallback] = "poolctl breakers %s",
+	[ALERT_no_capacity] = "poolctl doctor %s",
+	[ALERT_memory_near_limit] = "poolctl clients",
+	[ALERT_loop_lag] = "poolctl doctor",
+	[ALERT_log_dropped] = "journalctl -u systemd-journald -n 20",
+	[ALERT_sessions_lost] = "poolctl sessions",
+};
+static_assert(ARRAY_SIZE(commands) == ALERT_KIND_COUNT_, "a kind has no command");
 
 const char *alert_pool_name(const struct driver *driver, uint32_t pool)
 {
@@ -13,8 +45,8 @@ void alert_format_value(const struct alert_rule *rule, uint64_t value, char *tex
 		 alert_unit_text(alert_kind_unit(rule->kind)));
 }
 
-void alert_describe(const struct alert_rule *rule, uint64_t value, bool is_test,
-		    char text[ALERT_TEXT_MAX])
+void alert_describe(const struct driver *driver, const struct alert_rule *rule, uint32_t pool,
+		    uint64_t value, bool is_test, char text[ALERT_TEXT_MAX])
 {
 	char measured[48], threshold[48];
 
@@ -24,8 +56,23 @@ void alert_describe(const struct alert_rule *rule, uint64_t value, bool is_test,
 			 alert_kind_text(rule->kind));
 		return;
 	}
+	if (alert_suspect_describe(driver, rule->kind, pool, text))
+		return;
 	alert_format_value(rule, value, measured, sizeof(measured));
 	alert_format_value(rule, rule->threshold, threshold, sizeof(threshold));
 	snprintf(text, ALERT_TEXT_MAX, "%s: %s, the threshold is %s", alert_kind_text(rule->kind),
 		 measured, threshold);
+}
+
+void alert_first_command(const struct driver *driver, const struct alert_rule *rule, uint32_t pool,
+			 char text[ALERT_COMMAND_MAX])
+{
+	const char *name = alert_pool_name(driver, pool), *format = commands[rule->kind];
+	const char *place = strstr(format, "%s");
+
+	if (alert_suspect_command(driver, rule->kind, pool, text))
+		return;
+	snprintf(text, ALERT_COMMAND_MAX, "%.*s%s",
+		 place ? (int)(place - format) : (int)strlen(format), format,
+		 place && name ? name : "");
 }

@@ -1,4 +1,4 @@
-/* An alert for people and programs: what it says, and where it is. */
+/* An alert for people and programs: what it says, where it is, and what to run first. */
 #ifndef POOLD_IO_OBSERVE_ALERT_TEXT_H
 #define POOLD_IO_OBSERVE_ALERT_TEXT_H
 
@@ -6,7 +6,8 @@
 #include "daemon/io/driver/driver.h"
 #include "protocol/buf.h"
 
-#define ALERT_TEXT_MAX 512
+#define ALERT_TEXT_MAX	  512
+#define ALERT_COMMAND_MAX 128
 
 /* The name of the alert's pool; NULL: it is about the daemon. */
 const char *alert_pool_name(const struct driver *driver, uint32_t pool);
@@ -14,9 +15,14 @@ const char *alert_pool_name(const struct driver *driver, uint32_t pool);
 /* A value of the rule's kind as text: "23.1x", "12.5%", "3", "500 ms". */
 void alert_format_value(const struct alert_rule *rule, uint64_t value, char *text, size_t size);
 
-/* One sentence: what happens, the value, and the threshold; or that it is only a test. */
-void alert_describe(const struct alert_rule *rule, uint64_t value, bool is_test,
-		    char text[ALERT_TEXT_MAX]);
+/* One sentence: what happens, the value, and the threshold; for what one method, worker or client does,
+ * which one that is now (alert_suspect.h); or that it is only a test. */
+void alert_describe(const struct driver *driver, const struct alert_rule *rule, uint32_t pool,
+		    uint64_t value, bool is_test, char text[ALERT_TEXT_MAX]);
+
+/* The command for a shell that shows most of what such an alert is about now. */
+void alert_first_command(const struct driver *driver, const struct alert_rule *rule, uint32_t pool,
+			 char text[ALERT_COMMAND_MAX]);
 
 /* The value in the unit of the rule's kind. */
 static inline double alert_number(uint64_t value)

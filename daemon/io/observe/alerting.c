@@ -31,7 +31,7 @@ static void update(struct alerting *alerting)
 	struct alert_readings readings;
 	struct alert_effect effect;
 
-	alert_fill(alerting->driver, alerting->pools, &readings);
+	alert_fill(alerting->driver, alerting->pools, alerting->suspects, &readings);
 	alerts_update(&alerting->alerts, &readings, loop_now(alerting->driver->loop));
 	while (alerts_next_effect(&alerting->alerts, &effect))
 		report(alerting, &effect);
@@ -62,7 +62,8 @@ int alerting_init(struct alerting *alerting, struct driver *driver)
 	alert_post_init(&alerting->post, driver);
 	alerting->slots = calloc(alerts_slots(rules, pools), sizeof(*alerting->slots));
 	alerting->pools = calloc(pools + 1, sizeof(*alerting->pools));
-	if (!alerting->slots || !alerting->pools)
+	alerting->suspects = calloc(pools + 1, sizeof(*alerting->suspects));
+	if (!alerting->slots || !alerting->pools || !alerting->suspects)
 		return -ENOMEM;
 	config_alert_rules(config, alerting->rules);
 	for (unsigned i = 0; i < rules && !config->daemon.alerts; i++)
@@ -80,6 +81,7 @@ void alerting_done(struct alerting *alerting)
 	alerting->driver->alerting = NULL;
 	free(alerting->slots);
 	free(alerting->pools);
+	free(alerting->suspects);
 }
 
 void alerting_start(struct alerting *alerting)
@@ -122,15 +124,14 @@ void alerting_silence(struct alerting *alerting, const struct alert_rule *rule, 
 
 /* --- reports --- */
 
-/* The next alert of the pool that fires and is neither a test nor silenced. */
-static bool next_firing(const struct alerting *alerting, uint32_t pool, size_t *cursor,
-			struct alert_view *ret)
+bool alerting_next(const struct alerting *alerting, uint32_t pool, size_t *cursor,
+		   struct alert_view *ret)
 {
-	usec_t now = loop_now(alerting->driver->loop);
-
-	while (alerts_next(&alerting->alerts, cursor, now, ret))
+	if (!alerting)
+		return false;
+	while (alerts_next(&alerting->alerts, cursor, loop_now(alerting->driver->loop), ret))
 		if (ret->pool == pool && ret->state == ALERT_FIRING && !ret->is_test &&
-		    ret->silent_until == 0)
+		    !ret->is_easing && ret->silent_until == 0)
 			return true;
 	return false;
 }
@@ -141,35 +142,9 @@ uint32_t alerting_count(const struct alerting *alerting, uint32_t pool)
 	uint32_t count = 0;
 	size_t cursor = 0;
 
-	if (!alerting)
-		return 0;
-	while (next_firing(alerting, pool, &cursor, &view))
+	while (alerting_next(alerting, pool, &cursor, &view))
 		count++;
 	return count;
-}
-
-void alerting_pack_reasons(const struct alerting *alerting, uint32_t pool, bool advice,
-			   struct buf *out)
-{
-	char text[ALERT_TEXT_MAX], whole[ALERT_TEXT_MAX + 128];
-	struct alert_view view;
-	size_t cursor = 0;
-
-	if (!alerting)
-		return;
-	while (next_firing(alerting, pool, &cursor, &view)) {
-		const struct alert_rule *rule = &alerting->rules[view.rule];
-
-		if (advice) {
-			snprintf(whole, sizeof(whole), "poolctl explain %s says what to do",
-				 alert_kind_name(rule->kind));
-		} else {
-			alert_describe(rule, view.value.value, false, text);
-			snprintf(whole, sizeof(whole), "alert %s (%s): %s", rule->name,
-				 alert_severity_name(rule->severity), text);
-		}
-		pack_str(out, whole);
-	}
 }
 
 static void pack_name(const struct alerting *alerting, unsigned rule, uint32_t pool,
@@ -208,7 +183,8 @@ static void pack_view(const struct alerting *alerting, const struct alert_view *
 	const struct alert_rule *rule = &alerting->rules[view->rule];
 	char text[ALERT_TEXT_MAX];
 
-	alert_describe(rule, view->value.value, view->is_test && view->state == ALERT_FIRING, text);
+	alert_describe(alerting->driver, rule, view->pool, view->value.value,
+		       view->is_test && view->state == ALERT_FIRING, text);
 	pack_map(out, 12);
 	pack_name(alerting, view->rule, view->pool, out);
 	pack_named_str(out, "kind", alert_kind_name(rule->kind));

@@ -27,7 +27,8 @@ struct alerting {
 	struct alert_rule rules[ALERT_RULES_MAX];
 	struct alerts alerts;
 	struct alert *slots;
-	struct alert_pool *pools; /* readings */
+	struct alert_pool *pools;  /* readings */
+	struct suspects *suspects; /* of each pool */
 	struct event timer;
 	struct alert_command command;
 	struct alert_post post;
@@ -41,12 +42,12 @@ void alerting_done(struct alerting *alerting);
 /* Begins to measure. */
 void alerting_start(struct alerting *alerting);
 
-/* How many alerts of that pool fire, tests and silenced ones apart; ALERT_NO_POOL: of the daemon.
- * `alerting` NULL: none. */
+/* How many alerts of that pool fire, tests, silenced ones and those whose value is low again apart;
+ * ALERT_NO_POOL: of the daemon.  `alerting` NULL: none. */
 uint32_t alerting_count(const struct alerting *alerting, uint32_t pool);
-/* Packs a sentence for each of them, or with `advice` what to do about it: so many strings. */
-void alerting_pack_reasons(const struct alerting *alerting, uint32_t pool, bool advice,
-			   struct buf *out);
+/* The one of these after that at *cursor, which begins with 0; returns false when there are no more. */
+bool alerting_next(const struct alerting *alerting, uint32_t pool, size_t *cursor,
+		   struct alert_view *ret);
 
 /* The rule of that name; NULL: there is none. */
 const struct alert_rule *alerting_find(const struct alerting *alerting, struct bytes name);

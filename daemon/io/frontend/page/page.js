@@ -257,26 +257,29 @@ function problemOf(state, pool) {
 	const judged = growth(pool.name, JUDGED);
 	const error = commonError(state, pool.name);
 	const fails = judged && judged.requests >= MINIMUM && judged.failed >= SHARE * judged.requests && error;
-	const causes = pool.reasons.slice(), advice = pool.advice.slice();
+	const causes = pool.problems.map((problem) => problem.text), advice = pool.problems.map((problem) => problem.advice);
+	const first = pool.problems[0];
 	if (pool.start_fault)
 		causes.push(pool.start_fault);
-	let run = pool.status === "down" ? command("poolctl", "doctor", pool.name) : command("poolctl", "status");
+	let run = first ? first.command : command("poolctl", "status");
+	let since = first && pool.status === "ok" ? first.since_ms : pool.since_ms;
 	if (fails) {
 		causes.unshift(percent(judged.failed / judged.requests) + " of " + judged.requests +
 			" requests in the last " + time(judged.seconds * 1000) + " failed, mostly with " + error);
 		run = command("poolctl", "errors", "20");
+		if (!first)
+			since = null;
 	}
 	if (causes.length === 0)
 		return null;
-	return {name: pool.name, word: pool.status === "ok" ? "degraded" : pool.status, since: fails && pool.status === "ok" ?
-		null : pool.since_ms, causes, advice, run};
+	return {name: pool.name, word: pool.status === "ok" ? "degraded" : pool.status, since, causes, advice, run};
 }
 
 function problems(state) {
 	const found = [];
-	for (const reason of state.health.reasons || [])
-		found.push({name: "the daemon", word: "degraded", since: null, causes: [reason], advice: [],
-			run: command("poolctl", "clients")});
+	for (const own of state.status.problems)
+		found.push({name: "the daemon", word: "degraded", since: own.since_ms, causes: [own.text],
+			advice: [own.advice], run: own.command});
 	if (!state.health.guard)
 		found.push({name: "the daemon", word: "degraded", since: null,
 			causes: ["nothing would end the workers if the daemon were killed"], advice: [],

@@ -1,0 +1,48 @@
+/*
+ * What is wrong with a pool or with the daemon, one problem after the other: which, since when, in
+ * words, and what to do.  All reports and screens take it from here.
+ *
+ * First the troubles of the pool (enum pool_trouble), then the alerts that fire: those that name who is
+ * behind it before the others.  An alert that only repeats a trouble is left out.
+ */
+#ifndef POOLD_IO_ADMIN_PROBLEM_H
+#define POOLD_IO_ADMIN_PROBLEM_H
+
+#include "daemon/io/driver/driver.h"
+#include "protocol/buf.h"
+
+/* About the daemon itself. */
+#define PROBLEM_NO_POOL	    UINT32_MAX
+
+#define PROBLEM_TEXT_MAX    768
+#define PROBLEM_COMMAND_MAX 128
+
+struct problem {
+	const char *code; /* "start_failed"; of an alert the name of its kind */
+	bool is_alert;
+	usec_t since; /* 0: unknown */
+	char text[PROBLEM_TEXT_MAX];
+	char advice[PROBLEM_TEXT_MAX];
+	char command[PROBLEM_COMMAND_MAX]; /* for a shell: what shows more, or helps */
+};
+
+/* Where a walk is; begins with zeros. */
+struct problem_cursor {
+	size_t trouble;
+	size_t naming;
+	size_t other;
+};
+
+/* The problem of that pool after the cursor's; returns false when there are no more. */
+bool problem_next(const struct driver *driver, uint32_t pool, struct problem_cursor *cursor,
+		  struct problem *ret);
+
+unsigned problem_count(const struct driver *driver, uint32_t pool);
+
+/* Packs the array that poold.status has as `problems`. */
+void problems_pack(const struct driver *driver, uint32_t pool, struct buf *out);
+
+/* Packs the texts alone, or the advice of each. */
+void problems_pack_texts(const struct driver *driver, uint32_t pool, bool advice, struct buf *out);
+
+#endif
