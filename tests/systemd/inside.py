@@ -226,6 +226,18 @@ class ServiceTest(unittest.TestCase):
                                 "LISTEN_FDS", "LISTEN_FDNAMES", "JOURNAL_STREAM"}
         self.assertEqual(meant_for_the_daemon & environment.keys(), set())
 
+    def test_errors_outlive_a_restart(self) -> None:
+        self.start()
+        with poold.Client(SOCKET) as client:
+            with self.assertRaises(poold.Error):
+                client.call("chores", "nothing")
+            before = client.errors()
+        run("systemctl", "restart", "poold.service")
+        with poold.Client(SOCKET) as client:
+            self.assertEqual(client.errors(), before)
+        place = Path("/var/lib/poold").stat()
+        self.assertEqual((place.st_uid, place.st_mode & 0o7777), (pwd.getpwnam("poold").pw_uid, 0o700))
+
     def test_stop_leaves_nothing(self) -> None:
         self.start()
         with poold.Client(SOCKET) as client:

@@ -537,7 +537,8 @@ END_TEST
 	"admin_group, critical_group, call_group, core_dumps, recoveries_max, "                    \
 	"sessions_max, session_ttl, sessions_shared, session_state_max, session_bytes_max, "       \
 	"keys_max, key_ttl, "                                                                      \
-	"key_bytes_max, errors_kept, state_directory, events_kept, alerts, alert_command, alert_url, "              \
+	"key_bytes_max, errors_kept, state_directory, events_kept, alerts, alert_command, "        \
+	"alert_url, "                                                                              \
 	"alert_timeout, cgroups, log_level, log_target, log_format, log_requests"
 #define POOL_KEYS                                                                                  \
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \

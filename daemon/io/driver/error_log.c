@@ -200,7 +200,7 @@ static int copy_of(void (*pack)(struct buf *buf, const struct error_record *reco
 
 /* --- both rings --- */
 
-struct error_ring *error_log_ring(struct error_log *error_log, enum error_kind kind)
+static struct error_ring *ring_of(struct error_log *error_log, enum error_kind kind)
 {
 	return ERROR_KINDS_OF_POOLS & 1u << kind ? &error_log->pools : &error_log->door;
 }
@@ -214,7 +214,7 @@ static void forget_until(struct error_ring *ring, uint64_t at_ms)
 
 void error_log_add(struct error_log *error_log, const struct error_record *record)
 {
-	struct error_ring *ring = error_log_ring(error_log, record->kind);
+	struct error_ring *ring = ring_of(error_log, record->kind);
 	struct error_log_entry *entry = &ring->entries[ring->next];
 	struct error_log_entry added = {
 		.audience = record->audience, .kind = record->kind, .at_ms = record->at_ms};
@@ -243,7 +243,7 @@ static unsigned place_of(const struct error_ring *ring, unsigned newer)
 
 void error_log_add_older(struct error_log *error_log, const struct error_log_entry *entry)
 {
-	struct error_ring *ring = error_log_ring(error_log, entry->kind);
+	struct error_ring *ring = ring_of(error_log, entry->kind);
 	struct error_log_entry added = *entry;
 
 	if (ring->count == ring->max) {

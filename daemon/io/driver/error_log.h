@@ -78,9 +78,6 @@ void error_log_add(struct error_log *error_log, const struct error_record *recor
  */
 void error_log_add_older(struct error_log *error_log, const struct error_log_entry *entry);
 
-/* The ring that errors of this kind are kept in. */
-struct error_ring *error_log_ring(struct error_log *error_log, enum error_kind kind);
-
 /* The type of the worker's exception, cut off if it is long; empty: the error has none.  Points into
  * `error`. */
 struct bytes error_log_type(const struct error *error);
