@@ -527,8 +527,8 @@ const struct command commands[] = {
 	 .arguments = "[KIND...] [POOL]",
 	 .summary = "what happened, from the events that the daemon has kept",
 	 .help = "poolctl explain lists the kinds of events, and says what each KIND means;\n"
-		 "without a KIND, all events are printed but spans (of traced requests), and\n"
-		 "with a POOL those that name it.\n"
+		 "without a KIND, all events are printed but those of kind span, and with a POOL\n"
+		 "those that name it.\n"
 		 "--json prints one object a line.  Each line has the event's number and time.\n"
 		 "\n"
 		 "      --follow            go on with new events until interrupted, also after a\n"

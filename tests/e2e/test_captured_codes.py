@@ -1,5 +1,5 @@
 """Each code of protocol/errcode.def, provoked: it is in exactly one counter by code, in poold.errors,
-in an event, and in the log; and the counters are what the clients have counted, exactly."""
+in an event, in the span of the request, and in the log; and the counters are what the clients have counted, exactly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,11 @@ REQUEST, INCIDENT, REFUSAL = "request", "incident", "refusal"
 
 
 class Counting(Raw):
-    """A connection that counts the codes of the errors that it gets."""
+    """A connection that counts the codes of the errors that it gets; its calls have a trace."""
+
+    def ask_pool(self, pool: str, method: str, args: object = None, **options: object) -> int:
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+        return super().ask_pool(pool, method, args, trace=trace, **options)
 
     def read(self, *args: Any, **named: Any) -> Answer:
         answer = super().read(*args, **named)
@@ -251,6 +255,8 @@ class Codes(CapturedTest):
         daemon = self.begin(scene)
         listener = daemon.connect(map_errors=True)
         listener.call("poold.subscribe", ["error"])
+        tracer = daemon.connect(map_errors=True)
+        tracer.call("poold.subscribe", ["span"])
         client = self.enterContext(Counting(daemon.path, map_errors=True))
         scene.act(daemon, client)
         self.check_counters(daemon, code, scene.kind, client.codes)
@@ -263,10 +269,23 @@ class Codes(CapturedTest):
         self.assertEqual((found.get("outcome"), event.get("outcome")), (OUTCOMES.get(code), OUTCOMES.get(code)))
         self.assertIn(f" outcome={OUTCOMES.get(code, 'N/A')} ", line)
         self.assertEqual("peer" in found, scene.kind != INCIDENT)
+        if scene.kind == REQUEST and "trace" in found:
+            self.check_span(tracer, found)
         daemon.release()
         if code == "shutting_down":
             client.read()
             self.assertEqual(daemon.wait_ended(), 0)
+
+    def check_span(self, tracer: Raw, found: dict[str, Any]) -> None:
+        """The request has a span that says the same."""
+        while (span := unpack(tracer.read_message())[2][0])["span"] != found["span"]:
+            pass
+        keys = ("code", "outcome", "message", "request", "trace")
+        self.assertEqual([span[key] for key in keys], [found[key] for key in keys])
+        if span["attempts"]:
+            self.assertEqual(span["attempts"][-1]["span"], found["attempt_span"])
+        self.assertEqual(len(span["attempts"]), found.get("attempt", 0))
+        self.assertLessEqual(span["start_us"] // 1000, found["at_ms"])
 
     def check_counters(self, daemon: Daemon, code: str, kind: str, told: Counts) -> None:
         """The code is counted in one place; what the client was told is what the others count."""

@@ -61,15 +61,15 @@ class Spans(DaemonTest):
         daemon = self.start(pool("tools", TOOLBOX))
         listener, client = listen(daemon, "span"), daemon.connect(map_errors=True)
         began = now_us()
-        found = client.call_pool("tools", "attempt", [], trace=SAMPLED, tracestate="a=1", session="cart")
+        found = client.call_pool("tools", "attempt", [], trace=SAMPLED, tracestate="a=1")
         span = read_span(listener)
         self.check_times(span, began)
         self.assertEqual(
             {"name": "tools.attempt", "pool": "tools", "method": "attempt", "trace": TRACE, "parent": PARENT,
              "sampled": True, "tracestate": "a=1", "outcome": "-A", "code": None, "message": None,
-             "served_by": "tools", "session": "cart", "attempt": 1, "left_out": 0},
+             "served_by": "tools", "attempt": 1, "left_out": 0},
             {key: span[key] for key in ("name", "pool", "method", "trace", "parent", "sampled", "tracestate",
-                                        "outcome", "code", "message", "served_by", "session", "attempt",
+                                        "outcome", "code", "message", "served_by", "attempt",
                                         "left_out")})
         (attempt,) = span["attempts"]
         self.assertEqual(found["trace"], f"00-{TRACE}-{attempt['span']}-01")

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Pairs of the event. */
-#define PAIRS	      22
+#define PAIRS	      21
 #define ATTEMPT_PAIRS 7
 
 /* What is told of a request. */
@@ -19,7 +19,6 @@ struct facts {
 	uint64_t request; /* 0: it did not become a call */
 	const char *pool; /* that it named; NULL: none that exists */
 	struct bytes method;
-	struct bytes session;
 	usec_t begun;
 	const char *outcome;
 	const char *served_by; /* the pool; NULL: none gave a result */
@@ -141,7 +140,6 @@ static void send_span(struct driver *driver, const struct audience *audience,
 	pack_code(out, facts->code, facts->message);
 	pack_string(out, "served_by", facts->served_by);
 	pack_named_uint(out, "request", facts->request);
-	pack_named_text(out, "session", facts->session);
 	pack_named_uint(out, "uid", caller->uid);
 	pack_string(out, "client", caller->name);
 	pack_named_uint(out, "attempt", facts->attempts);
@@ -186,7 +184,6 @@ static struct facts facts_of(const struct driver *driver, const struct call *cal
 		.request = call->number,
 		.pool = driver_pool_config(driver, call->pool)->name,
 		.method = call->method,
-		.session = call->session,
 		.begun = request->submitted,
 		.attempts = request->attempts,
 		.history = call->history,
