@@ -84,7 +84,13 @@ static void show_list(const json_t *problems)
 	json_array_foreach (problems, i, problem) {
 		printf("  - ");
 		print_safe(stdout, field_text(problem, "text"));
-		printf(", for %s\n    advice: ", field_duration(since, problem, "since_ms"));
+		printf(", for %s", field_duration(since, problem, "since_ms"));
+		if (json_is_string(json_object_get(problem, "alert"))) {
+			printf(" (alert ");
+			print_safe(stdout, field_text(problem, "alert"));
+			putchar(')');
+		}
+		printf("\n    advice: ");
 		print_safe(stdout, field_text(problem, "advice"));
 		printf("\n    run: ");
 		print_safe(stdout, field_text(problem, "command"));

@@ -3,8 +3,8 @@
 #include <string.h>
 
 /* What is now, and of which time what was before is the rest. */
-#define METHOD_NOW    (10 * USEC_PER_SEC)
-#define METHOD_BEFORE (15 * 60 * USEC_PER_SEC)
+#define METHOD_PRESENT (10 * USEC_PER_SEC)
+#define METHOD_BEFORE  (15 * 60 * USEC_PER_SEC)
 
 void method_window_init(struct method_window *window)
 {
@@ -42,13 +42,18 @@ void method_window_fold(struct method_window *window, usec_t second)
 	*current = (struct method_slot){0};
 }
 
-/* Adds the slot to the counts and cells, and the number of its runs. */
-static void sum_slot(const struct method_slot *slot, uint64_t cells[HIST_COARSE_CELLS],
-		     struct method_counts *ret)
+static void sum_outcomes(const struct method_slot *slot, struct method_counts *ret)
 {
 	for (unsigned i = 0; i < WINDOW_OUTCOMES_; i++)
 		ret->outcomes[i] += slot->outcomes[i];
 	ret->mistakes += slot->mistakes;
+}
+
+/* Adds the slot to the counts and cells, and the number of its runs. */
+static void sum_slot(const struct method_slot *slot, uint64_t cells[HIST_COARSE_CELLS],
+		     struct method_counts *ret)
+{
+	sum_outcomes(slot, ret);
 	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++) {
 		cells[i] += slot->cells[i];
 		ret->runs += slot->cells[i];
@@ -93,34 +98,55 @@ void method_window_sum(const struct method_window *window, usec_t second, usec_t
 	ret->p99 = hist_cells_quantile(cells, HIST_COARSE_BITS, ret->runs, 990);
 }
 
+void method_window_outcomes(const struct method_window *window, usec_t second, usec_t now,
+			    usec_t length, struct method_counts *ret)
+{
+	const struct slots_level *level = slots_find(length);
+	usec_t from = slots_begin(now, length, level->length);
+
+	*ret = (struct method_counts){0};
+	for (unsigned i = level->first; i < level->first + level->count; i++)
+		if (slots_is_since(window->numbers[i], from, level->length))
+			sum_outcomes(&window->slots[i], ret);
+	if (second >= from)
+		sum_outcomes(&window->current, ret);
+}
+
 /* Sums up the last `length`, the current second included. */
-static void sum_cells(const struct method_window *window, usec_t second, usec_t now, usec_t length,
+static void sum_since(const struct method_window *window, usec_t second, usec_t now, usec_t length,
 		      uint64_t cells[HIST_COARSE_CELLS], struct method_counts *ret)
 {
 	const struct slots_level *level = slots_find(length);
 	usec_t from = slots_begin(now, length, level->length);
 
+	*ret = (struct method_counts){0};
 	sum_level(window, level, from, cells, ret);
 	if (second >= from)
 		sum_slot(&window->current, cells, ret);
 }
 
-void method_window_change(const struct method_window *window, usec_t second, usec_t now,
-			  struct method_change *ret)
+usec_t method_window_present(const struct method_window *window, usec_t second, usec_t now,
+			     uint64_t *ret_runs)
+{
+	uint64_t cells[HIST_COARSE_CELLS] = {0};
+	struct method_counts counts;
+
+	sum_since(window, second, now, METHOD_PRESENT, cells, &counts);
+	*ret_runs = counts.runs;
+	return hist_cells_quantile(cells, HIST_COARSE_BITS, counts.runs, 500);
+}
+
+usec_t method_window_before(const struct method_window *window, usec_t second, usec_t now,
+			    uint64_t *ret_runs)
 {
 	uint64_t present[HIST_COARSE_CELLS] = {0}, before[HIST_COARSE_CELLS] = {0};
-	struct method_counts counts = {0}, all = {0};
+	struct method_counts counts, all;
 
-	*ret = (struct method_change){0};
-	sum_cells(window, second, now, METHOD_NOW, present, &counts);
-	if (counts.runs == 0)
-		return;
-	sum_cells(window, second, now, METHOD_BEFORE, before, &all);
+	sum_since(window, second, now, METHOD_PRESENT, present, &counts);
+	sum_since(window, second, now, METHOD_BEFORE, before, &all);
 	/* The longer window has all that the shorter one has. */
 	for (unsigned i = 0; i < HIST_COARSE_CELLS; i++)
 		before[i] -= present[i];
-	ret->runs_now = counts.runs;
-	ret->p50_now = hist_cells_quantile(present, HIST_COARSE_BITS, counts.runs, 500);
-	ret->runs_before = all.runs - counts.runs;
-	ret->p99_before = hist_cells_quantile(before, HIST_COARSE_BITS, ret->runs_before, 990);
+	*ret_runs = all.runs - counts.runs;
+	return hist_cells_quantile(before, HIST_COARSE_BITS, *ret_runs, 990);
 }

@@ -38,14 +38,6 @@ struct method_counts {
 	usec_t p99;
 };
 
-/* How long the runs of a method take in the last 10 s, and took before that in 15 min. */
-struct method_change {
-	uint64_t runs_now;
-	usec_t p50_now;
-	uint64_t runs_before;
-	usec_t p99_before;
-};
-
 void method_window_init(struct method_window *window);
 
 /* Adds what was counted in the second that began then to the levels, and clears it. */
@@ -56,8 +48,15 @@ void method_window_fold(struct method_window *window, usec_t second);
 void method_window_sum(const struct method_window *window, usec_t second, usec_t now, usec_t length,
 		       struct method_counts *ret);
 
-/* `second` is as above. */
-void method_window_change(const struct method_window *window, usec_t second, usec_t now,
-			  struct method_change *ret);
+/* The same without the runs, up to 15 min; that is much cheaper. */
+void method_window_outcomes(const struct method_window *window, usec_t second, usec_t now,
+			    usec_t length, struct method_counts *ret);
+
+/* The median of the runs of the last 10 s; and the 99th percentile of those in the 15 min before that.
+ * 0: nothing ran. */
+usec_t method_window_present(const struct method_window *window, usec_t second, usec_t now,
+			     uint64_t *ret_runs);
+usec_t method_window_before(const struct method_window *window, usec_t second, usec_t now,
+			    uint64_t *ret_runs);
 
 #endif

@@ -29,7 +29,7 @@ static void judge_failures(struct suspects *suspects, const struct pool *pool, u
 
 	if (window_method_failures(pool->window, method) == 0)
 		return;
-	window_method(pool->window, now, WINDOW_NOW, method, &counts);
+	window_method_outcomes(pool->window, now, WINDOW_NOW, method, &counts);
 	failed = counts.outcomes[WINDOW_FAILED] - counts.mistakes;
 	ended = counts.outcomes[WINDOW_ANSWERED] + failed;
 	if (ended < SUSPECT_FAILING_MIN ||
@@ -41,40 +41,48 @@ static void judge_failures(struct suspects *suspects, const struct pool *pool, u
 	suspects->failing.code = window_method_code(pool->window, method);
 }
 
-/* Returns what was usual for the method's runs before; 0: there were too few. */
-static usec_t usual_before(const struct suspects *suspects, unsigned method,
-			   const struct method_change *change)
+/* While the method is slow, what was usual stays.  Else it is looked at by turns, one method a second,
+ * as that takes as long as all else. */
+static void update_usual(struct suspects *suspects, const struct pool *pool, unsigned method,
+			 usec_t now)
 {
-	if (suspects->slow_methods[method].since > 0)
-		return suspects->slow_methods[method].usual;
-	return change->runs_before < SUSPECT_BEFORE_MIN ? 0 : change->p99_before;
+	usec_t *since = &suspects->methods[method].slow_since;
+	usec_t *usual = &suspects->methods[method].usual;
+	uint64_t runs;
+
+	if (*since > 0 && usec_sub(now, *since) >= SLOW_KEPT)
+		*since = *usual = 0;
+	if (*since > 0 || (*usual > 0 && now / USEC_PER_SEC % WINDOW_METHODS != method))
+		return;
+	*usual = window_method_before(pool->window, now, method, &runs);
+	if (runs < SUSPECT_BEFORE_MIN)
+		*usual = 0;
 }
 
 static void judge_runs(struct suspects *suspects, const struct pool *pool, unsigned method,
 		       usec_t now)
 {
-	usec_t *since = &suspects->slow_methods[method].since;
-	struct method_change change;
-	usec_t usual;
+	usec_t *since = &suspects->methods[method].slow_since;
+	usec_t median, usual;
+	uint64_t runs;
 
-	if (*since > 0 && usec_sub(now, *since) >= SLOW_KEPT)
-		*since = 0;
-	window_change(pool->window, now, method, &change);
-	if (change.runs_now < SUSPECT_NOW_MIN)
+	median = window_method_present(pool->window, now, method, &runs);
+	if (runs == 0)
 		return;
-	usual = usual_before(suspects, method, &change);
-	if (usual == 0 || change.p50_now < SUSPECT_SLOW_MIN || change.p50_now <= usual) {
+	update_usual(suspects, pool, method, now);
+	if (runs < SUSPECT_NOW_MIN)
+		return;
+	usual = suspects->methods[method].usual;
+	if (usual == 0 || median < SUSPECT_SLOW_MIN || median <= usual) {
 		*since = 0;
 		return;
 	}
-	if (*since == 0) {
+	if (*since == 0)
 		*since = now;
-		suspects->slow_methods[method].usual = usual;
-	}
-	if (!is_larger_share(change.p50_now, usual, suspects->slow.median, suspects->slow.usual))
+	if (!is_larger_share(median, usual, suspects->slow.median, suspects->slow.usual))
 		return;
 	suspects->slow.method = runs_name(&pool->runs, method);
-	suspects->slow.median = change.p50_now;
+	suspects->slow.median = median;
 	suspects->slow.usual = usual;
 }
 
@@ -203,7 +211,7 @@ void suspects_find(struct suspects *suspects, const struct pool *pool, usec_t no
 {
 	static const enum worker_state at_work[] = {WORKER_READY, WORKER_BUSY, WORKER_DRAINING};
 
-	memset(suspects, 0, offsetof(struct suspects, slow_methods));
+	memset(suspects, 0, offsetof(struct suspects, methods));
 	if (pool->settings.adapter == POOL_STATIC)
 		return;
 	find_methods(suspects, pool, now);

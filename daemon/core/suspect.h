@@ -9,8 +9,8 @@
  *	slow	the method that has become slower than it was by the largest factor: by the median of
  *		its runs of the last 10 s, against the time that 99 of 100 runs stayed below in the
  *		15 minutes before.  So neither a mix of methods nor a method with a few long runs is
- *		taken for a slow one.  What was usual is kept while it is slow, for 15 minutes at
- *		most; then the new time is the usual one.
+ *		taken for a slow one.  What was usual is up to 17 s old, and kept while the method
+ *		is slow, for 15 minutes at most; then the new time is the usual one.
  *	hung	the attempt that has run for longest, of those that run for longer than is usual: four
  *		times as long as nearly all runs of the method, or, for a method that has had no
  *		result, the pool's usual time limit.
@@ -64,11 +64,11 @@ struct suspects {
 		uint32_t id; /* the client's, or the user's */
 	} client;
 
-	/* What was usual for the runs of each method since it is slow; 0: it is not. */
+	/* What is known of each method from one time to the next. */
 	struct {
-		usec_t since;
-		usec_t usual;
-	} slow_methods[WINDOW_METHODS];
+		usec_t usual;	   /* 99 of 100 runs are no longer; 0: unknown */
+		usec_t slow_since; /* 0: it is not slow */
+	} methods[WINDOW_METHODS];
 };
 
 /* Looks for all of them at `now`; `suspects` is zero at first, and belongs to this pool alone. */

@@ -330,10 +330,22 @@ void window_method(const struct window *window, usec_t now, usec_t length, unsig
 	method_window_sum(&window->methods[method], window->second, now, length, ret);
 }
 
-void window_change(const struct window *window, usec_t now, unsigned method,
-		   struct method_change *ret)
+void window_method_outcomes(const struct window *window, usec_t now, usec_t length, unsigned method,
+			    struct method_counts *ret)
 {
-	method_window_change(&window->methods[method], window->second, now, ret);
+	method_window_outcomes(&window->methods[method], window->second, now, length, ret);
+}
+
+usec_t window_method_present(const struct window *window, usec_t now, unsigned method,
+			     uint64_t *ret_runs)
+{
+	return method_window_present(&window->methods[method], window->second, now, ret_runs);
+}
+
+usec_t window_method_before(const struct window *window, usec_t now, unsigned method,
+			    uint64_t *ret_runs)
+{
+	return method_window_before(&window->methods[method], window->second, now, ret_runs);
 }
 
 uint64_t window_method_failures(const struct window *window, unsigned method)

@@ -273,9 +273,15 @@ void window_minute(const struct window *window, usec_t now, usec_t ago, enum win
 void window_method(const struct window *window, usec_t now, usec_t length, unsigned method,
 		   struct method_counts *ret);
 
-/* How the run times of a method have changed. */
-void window_change(const struct window *window, usec_t now, unsigned method,
-		   struct method_change *ret);
+/* The same without its runs, up to 15 min; that is much cheaper. */
+void window_method_outcomes(const struct window *window, usec_t now, usec_t length, unsigned method,
+			    struct method_counts *ret);
+
+/* Of the method's runs: the median of the last 10 s, and the 99th percentile of the 15 min before. */
+usec_t window_method_present(const struct window *window, usec_t now, unsigned method,
+			     uint64_t *ret_runs);
+usec_t window_method_before(const struct window *window, usec_t now, unsigned method,
+			    uint64_t *ret_runs);
 
 /* The method's failures since window_init, and the code of the last one that was no mistake of its
  * client. */

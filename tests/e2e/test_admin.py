@@ -60,7 +60,7 @@ WINDOW = {
 
 PROBLEM = {
     "code": str,
-    "alert": bool,
+    "alert": (str, type(None)),
     "since_ms": (int, type(None)),
     "text": str,
     "advice": str,

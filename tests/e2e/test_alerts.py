@@ -28,7 +28,7 @@ class Alerts(AlertsTest):
         (reason,) = daemon.ask("poold.health")["pools"]["tools"]["reasons"]
         self.assertRegex(reason, r"^alert error_share \(warning\): .*100%")
         shown = poolctl(daemon, "status").stdout
-        self.assertIn("alert error_share (warning)", shown)
+        self.assertIn("(alert error_share)\n", shown)
         self.assertIn("advice: poolctl explain error_share", shown)
 
         succeed(client, 100)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-import unittest
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +12,6 @@ from clock import eventually
 from harness import TOOLBOX, Daemon, breaker, pool, section, static_pool
 from http_client import HttpTest
 from raw import Raw
-from terminal import BASH, TMUX, WHY_SKIPPED
 from test_top import TopTest
 
 # Seconds within which a trouble is shown, on an idle machine.
@@ -164,13 +162,14 @@ class Trouble:
     program: str = TOOLBOX
     options: dict[str, object] = field(default_factory=dict)
     sections: tuple[str, ...] = ()
+    detail: str = ""  # what only those are told who may call the pool
 
 
 TROUBLES = (
     Trouble("worker crash loop", crash_again_and_again, "restarts", "crashed or had to be killed", "poolctl workers tools",
             sections=(breaker("tools", mode="off"),)),
     Trouble("missing command", start_in_vain, "start_failed", "its workers fail to start", "poolctl doctor tools",
-            program="/nonexistent/worker"),
+            program="/nonexistent/worker", detail="/nonexistent/worker: No such file or directory"),
     Trouble("all requests raise", raise_always, "failing", r"most of its requests fail: 12 of 12 .* exception",
             "poolctl errors 20", mend_by_successes, options={"degraded_min": 10}),
     Trouble("one method raises", raise_in_one_method, "method_errors",
@@ -239,25 +238,25 @@ class Twelve(HttpTest, PoolctlTest):
             "status: since when, cause": re.search(rf"- .*{trouble.cause}.*, for \d", status),
             "status: the command": f"run: {trouble.command}\n" in status,
             "top: pool, since when": re.search(r"- tools is (\w+ since|ok, but for) \d", top),
+            "status: the detail": trouble.detail in status,
             "top: the cause": re.search(trouble.cause, top),
+            "top: the detail": trouble.detail in top,
             "top: the command": re.search("advice: poolctl ", top),
         }
         wrong = [what for what, is_said in said.items() if not is_said]
         return wrong and [*wrong, status, top, page, str(problems)]
 
+    def codes(self, daemon: Daemon) -> list[str]:
+        return [each["code"] for each in daemon.ask("poold.status")["pools"][0]["problems"]]
+
     def assert_shown(self, daemon: Daemon, trouble: Trouble) -> None:
-        wrong: list[str] = []
-
-        def is_shown() -> bool:
-            wrong[:] = self.missing(daemon, trouble)
-            return not wrong
-
-        eventually(is_shown, lambda: f"{trouble.name}: " + "\n".join(wrong), SHOWN_WITHIN)
+        eventually(lambda: trouble.code in self.codes(daemon), f"{trouble.code} is known", SHOWN_WITHIN)
+        wrong = self.missing(daemon, trouble)
+        self.assertFalse(wrong, trouble.name + ":\n" + "\n".join(wrong))
 
     def assert_over(self, daemon: Daemon, trouble: Trouble) -> None:
         def is_over() -> bool:
-            status = daemon.ask("poold.status")["pools"][0]
-            return trouble.code not in [each["code"] for each in status["problems"]] and status["status"] == "ok"
+            return trouble.code not in self.codes(daemon) and daemon.ask("poold.status")["status"] == "ok"
 
         eventually(is_over, lambda: f"{trouble.name}: it is over: {daemon.ask('poold.status')}", 20.0)
 
@@ -283,6 +282,29 @@ class Twelve(HttpTest, PoolctlTest):
         self.assertNotIn("advice", poolctl(daemon, "status").stdout)
 
 
+class OnATerminal(TopTest):
+    """The screen that is drawn again each second."""
+
+    def check(self, trouble: Trouble) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=1, **trouble.options), *trouble.sections, alerts=True)
+        daemon.announced.append(".")
+        terminal = self.top(daemon)
+        trouble.make(daemon)
+        eventually(
+            lambda: re.search(rf"- tools is ok, but for \d[^:]*: .*{trouble.cause}.* advice: {trouble.command};",
+                              plain(terminal.screen())),
+            terminal.screen, SHOWN_WITHIN)
+        assert trouble.mend
+        trouble.mend(daemon)
+        terminal.wait_without(trouble.command)
+
+    def test_hung_worker(self) -> None:
+        self.check(next(each for each in TROUBLES if each.code == "worker_hung"))
+
+    def test_client_flood(self) -> None:
+        self.check(next(each for each in TROUBLES if each.code == "client_flood"))
+
+
 def add_test(trouble: Trouble) -> None:
     """Each row is a test of its own."""
     setattr(Twelve, "test_" + trouble.name.replace(" ", "_"), lambda self: self.check(trouble))
@@ -290,7 +312,3 @@ def add_test(trouble: Trouble) -> None:
 
 for row in TROUBLES:
     add_test(row)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -499,7 +499,17 @@ START_TEST(active_and_silenced_alerts_are_listed)
 	ck_assert_uint_eq(view.since, world.now);
 	ck_assert_uint_eq(view.value.value, 30000);
 	ck_assert_uint_eq(view.silent_until, 0);
+	ck_assert(!view.is_easing);
 	ck_assert(!alerts_next(&world.alerts, &cursor, world.now, &view));
+	/* It still fires when the value is low again, until it is resolved. */
+	set_share(1, 0);
+	pass(1);
+	cursor = 0;
+	ck_assert(alerts_next(&world.alerts, &cursor, world.now, &view));
+	ck_assert_int_eq(view.state, ALERT_FIRING);
+	ck_assert(view.is_easing);
+	set_share(1, 30);
+	pass(1);
 
 	alerts_silence(&world.alerts, 0, 10 * SEC, world.now);
 	cursor = 0;

@@ -333,6 +333,29 @@ START_TEST(when_another_worker_would_help)
 }
 END_TEST
 
+START_TEST(troubles_last_since_they_began)
+{
+	const usec_t begin = 1000 * USEC_PER_SEC, rest = POOL_TROUBLE_REST;
+	struct fixture f;
+	const usec_t *since = f.pool.troubles.since;
+
+	set_up(&f);
+	/* The bits 0 and 3. */
+	ck_assert_int_eq(pool_note_troubles(&f.pool, TROUBLE_NO_WORKER, begin), POOL_DOWN);
+	ck_assert_int_eq(pool_note_troubles(&f.pool, TROUBLE_QUEUE_FULL, begin + 5), POOL_DEGRADED);
+	ck_assert_uint_eq(since[0], begin);
+	ck_assert_uint_eq(since[3], begin + 5);
+	/* One that comes back soon has not ended. */
+	pool_note_troubles(&f.pool, 0, begin + 6);
+	pool_note_troubles(&f.pool, TROUBLE_QUEUE_FULL, begin + 6 + rest);
+	ck_assert_uint_eq(since[3], begin + 5);
+	ck_assert_int_eq(pool_note_troubles(&f.pool, 0, begin + 7 + rest), POOL_OK);
+	pool_note_troubles(&f.pool, TROUBLE_QUEUE_FULL | TROUBLE_NO_WORKER, begin + 8 + 2 * rest);
+	ck_assert_uint_eq(since[0], begin + 8 + 2 * rest);
+	ck_assert_uint_eq(since[3], begin + 8 + 2 * rest);
+}
+END_TEST
+
 START_TEST(health_is_what_troubles_say)
 {
 	struct fixture f;
@@ -689,6 +712,7 @@ int main(void)
 		when_to_come_again,
 		when_another_worker_would_help,
 		health_is_what_troubles_say,
+		troubles_last_since_they_began,
 		a_worker_it_failed_at_is_the_last_choice,
 		a_session_finds_its_worker_as_the_affinity_says,
 		a_strict_session_comes_home_with_its_state,

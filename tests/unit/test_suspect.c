@@ -187,7 +187,7 @@ START_TEST(a_method_that_is_quick_again)
 	run(&f, now, f.quick, 5 * MSEC, 10);
 	find(&f, now);
 	ck_assert_uint_eq(f.suspects.slow.median, 0);
-	ck_assert_uint_eq(f.suspects.slow_methods[f.quick].since, 0);
+	ck_assert_uint_eq(f.suspects.methods[f.quick].slow_since, 0);
 }
 END_TEST
 

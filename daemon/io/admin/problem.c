@@ -167,10 +167,9 @@ static void take_alert(const struct driver *driver, uint32_t pool, const struct 
 	char text[ALERT_TEXT_MAX];
 
 	*ret = (struct problem){
-		.code = alert_kind_name(rule->kind), .is_alert = true, .since = view->since};
+		.code = alert_kind_name(rule->kind), .alert = rule, .since = view->since};
 	alert_describe(driver, rule, pool, view->value.value, false, text);
-	snprintf(ret->text, sizeof(ret->text), "alert %s (%s): %s", rule->name,
-		 alert_severity_name(rule->severity), text);
+	snprintf(ret->text, sizeof(ret->text), "%s", text);
 	snprintf(ret->advice, sizeof(ret->advice), "poolctl explain %s says what to do", ret->code);
 	alert_first_command(driver, rule, pool, ret->command);
 }
@@ -231,7 +230,11 @@ void problems_pack(const struct driver *driver, uint32_t pool, struct buf *out)
 	while (problem_next(driver, pool, &cursor, &problem)) {
 		pack_map(out, 6);
 		pack_named_str(out, "code", problem.code);
-		pack_named_bool(out, "alert", problem.is_alert);
+		pack_str(out, "alert");
+		if (problem.alert)
+			pack_str(out, problem.alert->name);
+		else
+			pack_nil(out);
 		pack_str(out, "since_ms");
 		if (problem.since > 0)
 			pack_uint(out,
@@ -248,8 +251,15 @@ void problems_pack_texts(const struct driver *driver, uint32_t pool, bool advice
 {
 	struct problem_cursor cursor = {0};
 	struct problem problem;
+	char text[PROBLEM_TEXT_MAX + 64];
 
 	pack_array(out, problem_count(driver, pool));
-	while (problem_next(driver, pool, &cursor, &problem))
-		pack_text(out, text_of(advice ? problem.advice : problem.text));
+	while (problem_next(driver, pool, &cursor, &problem)) {
+		if (advice || !problem.alert)
+			snprintf(text, sizeof(text), "%s", advice ? problem.advice : problem.text);
+		else
+			snprintf(text, sizeof(text), "alert %s (%s): %s", problem.alert->name,
+				 alert_severity_name(problem.alert->severity), problem.text);
+		pack_text(out, text_of(text));
+	}
 }

@@ -17,10 +17,12 @@
 #define PROBLEM_TEXT_MAX    768
 #define PROBLEM_COMMAND_MAX 128
 
+struct alert_rule;
+
 struct problem {
-	const char *code; /* "start_failed"; of an alert the name of its kind */
-	bool is_alert;
-	usec_t since; /* 0: unknown */
+	const char *code;		/* "start_failed"; of an alert the name of its kind */
+	const struct alert_rule *alert; /* whose alert it is; NULL: it is a trouble */
+	usec_t since;			/* 0: unknown */
 	char text[PROBLEM_TEXT_MAX];
 	char advice[PROBLEM_TEXT_MAX];
 	char command[PROBLEM_COMMAND_MAX]; /* for a shell: what shows more, or helps */
@@ -42,7 +44,7 @@ unsigned problem_count(const struct driver *driver, uint32_t pool);
 /* Packs the array that poold.status has as `problems`. */
 void problems_pack(const struct driver *driver, uint32_t pool, struct buf *out);
 
-/* Packs the texts alone, or the advice of each. */
+/* Packs the texts alone, those of alerts with their names; or the advice of each. */
 void problems_pack_texts(const struct driver *driver, uint32_t pool, bool advice, struct buf *out);
 
 #endif
