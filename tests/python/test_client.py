@@ -581,6 +581,39 @@ class TestThreads(unittest.TestCase):
             self.assertEqual(client._connection._calls, {})
             self.assertEqual(client._connection._waiting, {})
 
+    def test_short_and_long_messages(self) -> None:
+        """Short ones are written by several threads at once, but never into a long one."""
+        long = b"x" * (1 << 20)
+
+        def work(name: int) -> None:
+            for index in range(60):
+                payload = long if index % 6 == name % 6 else b""
+                self.assertEqual(client.call("p", "m", index, payload), index)
+
+        def script(peer: Peer) -> None:
+            while True:
+                _, number, _, (_, _, (index, payload)) = peer.read()
+                assert payload in (b"", long)
+                peer.send([1, number, None, index])
+
+        with FakeServer(script) as server, poold.Client(server.path) as client:
+            with ThreadPoolExecutor(12) as threads:
+                for done in [threads.submit(work, name) for name in range(12)]:
+                    done.result(PATIENCE)
+            self.assertEqual(server.connections, 1)
+            self.assertEqual(client._connection._writing_short, {})
+
+    def test_a_mark_that_an_interruption_left(self) -> None:
+        """Nobody knows whether its thread writes; so what needs the line for itself gets another."""
+        with FakeServer(echo) as server, poold.Client(server.path) as client:
+            self.assertEqual(client.call("p", "m", 1), ["p", "m", [1]])
+            client._connection._writing_short[object()] = 0
+            self.assertEqual(client.call("p", "m", 2), ["p", "m", [2]])
+            self.assertEqual(server.connections, 1)
+            payload = b"x" * (1 << 16)
+            self.assertEqual(client.call("p", "m", payload), ["p", "m", [payload]])
+            self.assertEqual(server.connections, 2)
+
     def test_the_next_reads_on(self) -> None:
         """Whoever reads leaves with its answer; another that waits must take over."""
         for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):

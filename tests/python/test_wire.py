@@ -6,7 +6,9 @@ import math
 import os
 import random
 import threading
+import tracemalloc
 import unittest
+from unittest import mock
 
 import msgpack
 from hypothesis import given, settings
@@ -35,6 +37,14 @@ def pack(message: object) -> bytes:
 def feed_in_two(data: bytes, cut: int, limit: int = 0) -> list:
     decoder = wire.Decoder(limit)
     return decoder.feed(data[:cut]) + decoder.feed(data[cut:])
+
+
+def feed_in_pieces(data: bytes, size: int, limit: int = 0) -> list:
+    decoder = wire.Decoder(limit)
+    found = []
+    for begin in range(0, len(data), size):
+        found += decoder.feed(data[begin : begin + size])
+    return found
 
 
 # Random values that are packed by one test; a million with POOLD_TORN=1000000, as `make soak` sets it.
@@ -241,6 +251,59 @@ class TestDecoder(unittest.TestCase):
             found += decoder.feed(data[begin : begin + wire.READ_SIZE])
         self.assertEqual((len(found), found[1]), (2, MESSAGES[2]))
         self.assertEqual(decoder.feed(pack(MESSAGES[0])), [MESSAGES[0]])
+
+    def test_large_messages_at_every_cut(self) -> None:
+        """They are collected before they are unpacked."""
+        large = "x" * 90
+        whole = [[1, 1, None, large], [0, 2, "echo", [[large, large], {"request": 1}]]]
+        whole.append([0, 3, "echo", [[*[large] * 20], [7] * 70]])
+        odd = (
+            pack([1, 9, None, [large, 0]])[:-1] + b"\x81\x91\x01\xa3end",
+            b"\x94\x01\x0a\xc0\x81\x91" + pack(large) + b"\x01",
+        )
+        small = pack(MESSAGES[0])
+        data = small + b"".join(pack(each) + small for each in whole)
+        expected = [each for message in whole for each in (MESSAGES[0], message)] + [MESSAGES[0]]
+        original = wire.Decoder._collect
+        with (
+            mock.patch.object(wire, "LARGE", 40),
+            mock.patch.multiple(wire, LOOK_LEAST=1, LOOK_MOST=60),
+            mock.patch.object(wire.Decoder, "_collect", autospec=True) as collect,
+        ):
+            collect.side_effect = original
+            for cut in range(len(data) + 1):
+                self.assertEqual(feed_in_two(data, cut), expected)
+            for size in (1, 7, 50):
+                self.assertEqual(feed_in_pieces(data, size), expected)
+            for each in odd:
+                for size in (1, 7, 50):
+                    found = feed_in_pieces(each + each + small, size)
+                    self.assertEqual([len(found), found[2]], [3, MESSAGES[0]])
+                    self.assertIsInstance(found[0][3], wire.Undecodable)
+            with self.assertRaises(wire.Malformed):
+                feed_in_pieces(pack([1, 1, None, [large, 0]])[:-1] + b"\xc1", 50)
+            with self.assertRaises(wire.Malformed):
+                feed_in_pieces(pack([1, large]), 50)
+            with self.assertRaises(wire.TooLarge) as caught:
+                feed_in_pieces(pack([1, 77, None, large])[:-1], 50, limit=80)
+            self.assertEqual(caught.exception.number, 77)
+            self.assertTrue(collect.called)
+
+    def test_a_large_message_is_kept_once(self) -> None:
+        size = 8 << 20
+        head = pack([1, 1, None, b""])[:-2] + b"\xc6" + size.to_bytes(4, "big")
+        decoder = wire.Decoder()
+        tracemalloc.start()
+        try:
+            found = decoder.feed(head)
+            for _ in range(size // wire.READ_SIZE):
+                found += decoder.feed(b"x" * (wire.READ_SIZE - 1) + b"y")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        self.assertEqual([len(found), len(found[0][3])], [1, size])
+        # The message and its value; and before that the message and its pieces.
+        self.assertLess(peak, 2.5 * size)
 
     @settings(QUICK)
     @given(st.binary(max_size=60), st.integers(0, 60))

@@ -5,7 +5,7 @@ between any two steps of the code below.  So nothing here depends on a clean-up 
 exception could cut short in its turn:
 
 - A thread reads or writes only while it holds that role, which no exception can leave held (see
-  `Role`).
+  `Role`).  Short messages need no role: the kernel takes them whole or not at all.
 - Where bytes would be lost or a message stays half written, a mark is set before and cleared after
   (`_half_read`, `_half_written`).  Who finds the mark set drops the connection.
 - Everything else is a single step: an outcome is the first that was appended to its call, and a
@@ -22,6 +22,7 @@ import select
 import socket
 import struct
 import time
+from _thread import get_ident
 from collections import deque
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -56,6 +57,11 @@ HEARTBEAT = 0.5
 # tell the daemon that nobody waits any more.
 LAST_LOOK = 0.1
 LAST_WORD = 0.05
+
+# Bytes of a message that the kernel takes whole or not at all, as it makes one buffer of it: at most
+# this, and half of the socket's own limit less 64.
+SHORT_MAX = 8 * 1024
+SHORT_PAUSE = 1e-4  # seconds between two looks whether such messages have been written
 
 # Seconds of one wait in poll, which counts them in milliseconds in an int.
 POLL_MAX = 1e6
@@ -366,6 +372,9 @@ class Connection:
 
         self._writer = Role()
         self._half_written = False
+        self._writing_short: dict[object, int] = {}  # marks, and their threads
+        room = channel.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        self._short_max = min(SHORT_MAX, room // 2 - 64)
         self._reader = Role()
         self._half_read = False
         self._reading = False  # whether somebody reads; a hint
@@ -414,8 +423,11 @@ class Connection:
         try:
             self._calls[call.number] = call
             self._write(data, deadline)
-        except BaseException:
+        except (errors.Error, NeverLeft):
             self._calls.pop(call.number, None)
+            raise
+        except BaseException:
+            self.drop(call)  # it may have been written
             raise
 
     def expect_events(self) -> InParts:
@@ -642,11 +654,45 @@ class Connection:
     def _write(self, data: bytes, deadline: float | None) -> None:
         """Writes one whole message, or raises as send_request does."""
         try:
+            if len(data) <= self._short_max and self._write_short(data):
+                return
             if not self._writer.hold(deadline, self._write_whole, data, deadline):
                 raise unsent("the deadline passed while others were writing")
         finally:
             if self.lost is not None:
                 self._close_if_unused()
+
+    def _write_short(self, data: bytes) -> bool:
+        """Writes a message that the kernel takes whole or not at all, so that several threads may
+        do it at once.  Returns False if it took nothing; then the role of the writer is needed.
+        """
+        mark = object()
+        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+        try:
+            # First it is known to write, then it looks; _await_short does it the other way round.
+            self._writing_short[mark] = get_ident()
+            if self._half_written or self.lost is not None:
+                return False
+            took = attempt(self._channel.send, data, flags)
+        finally:
+            self._writing_short.pop(mark, None)
+        if isinstance(took, OSError):
+            return False
+        if took != len(data):
+            self.lose("a short message was only written in part")
+            raise CutShort(self.lost)
+        return True
+
+    def _await_short(self) -> bool:
+        """With `_half_written` set, waits until no other thread is in _write_short, where none of
+        them waits.  Returns False if one remains: an exception may have left its mark.
+        """
+        until = time.monotonic() + LAST_LOOK
+        while not {get_ident()}.issuperset(list(self._writing_short.values())):
+            if time.monotonic() > until:
+                return False
+            time.sleep(SHORT_PAUSE)
+        return True
 
     def _write_whole(self, data: bytes, deadline: float | None) -> bool:
         if self._half_written:
@@ -658,6 +704,9 @@ class Connection:
         try:
             while True:
                 self._half_written = True  # until it is known how much was taken
+                if self._writing_short and not self._await_short():
+                    reason = "a thread was interrupted while it wrote"
+                    break
                 took = attempt(self._channel.send, memoryview(data)[sent:] if sent else data, flags)
                 if isinstance(took, int):
                     sent += took
@@ -720,9 +769,10 @@ class Connection:
         """Closes the socket of a lost connection, unless a thread is in a system call on it: that
         thread will.
         """
-        # Who takes a role from now on finds the connection lost, and does not touch the socket.
+        # Who begins from now on finds the connection lost, and does not touch the socket.
         if self._reader.hold(0, _nothing) and self._writer.hold(0, _nothing):
-            self._channel.close()
+            if not self._writing_short:
+                self._channel.close()
 
     def retire(self) -> None:
         """To be called when new calls have another connection: this one is closed after the last

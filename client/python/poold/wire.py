@@ -56,6 +56,15 @@ READ_SIZE = 64 * 1024
 # Buffers that a large message has made larger than this are freed.
 KEEP_SIZE = 1024 * 1024
 
+# A message is collected before it is unpacked if it has a text or bytes up to so far from its begin,
+# or farther, among its first values.
+LARGE = 4 * READ_SIZE
+LOOK_STEPS = 64
+# It is looked for in so many bytes: what is left of most reads is less, and two reads are not more.
+LOOK_LEAST, LOOK_MOST = READ_SIZE // 2, 2 * READ_SIZE
+# So often its pieces are copied into one, before the unpacker gets it all the same.
+JOINS_MAX = 8
+
 # The longest timeout that a request can have, 49 days.
 TIMEOUT_MS_MAX = 0xFFFFFFFF
 # Messages after a refused one that are read the slow way with it.
@@ -290,7 +299,8 @@ class Decoder:
     It uses msgpack's Unpacker.  After an error an Unpacker cannot be used any more and does not
     know where the message began; so the bytes since the last whole message are kept.  A message
     that it refuses is measured by `_Skipper` and read element by element, so one bad argument
-    fails one request, not the connection.
+    fails one request, not the connection.  A message with a large text or bytes, which says how
+    large it is, is collected first and unpacked from there, so its bytes are kept only once.
 
     Args:
         max_size: limit of one message, in bytes; 0: no limit.
@@ -300,6 +310,7 @@ class Decoder:
         self._max_size = max_size
         self._pending = bytearray()  # since the end of the last whole message
         self._skipper: _Skipper | None = None  # while a refused message is still incomplete
+        self._collector: _Collector | None = None  # while a large message is
         self._restart()
 
     def feed(self, data: bytes) -> list[Any]:
@@ -312,9 +323,10 @@ class Decoder:
         messages: list[Any] = []
         try:
             while data:
-                skipper = self._skipper
-                if skipper:
-                    data = self._skip(skipper, data, messages)
+                if self._collector:
+                    data = self._collect(self._collector, data, messages)
+                elif self._skipper:
+                    data = self._skip(self._skipper, data, messages)
                 else:
                     data = self._unpack(data, messages)
         except Unreadable as error:
@@ -326,6 +338,7 @@ class Decoder:
         limit = self._max_size + READ_SIZE if self._max_size else 0
         self._unpacker = _unpacker(limit)
         self._fed = 0  # bytes that this unpacker was given
+        self._has_grown = False  # its buffer is larger than KEEP_SIZE
 
     def _unpack(self, data: bytes, messages: list[Any]) -> bytes:
         """The fast way: appends complete messages to `messages`; returns the bytes that are left.
@@ -353,9 +366,40 @@ class Decoder:
             if self._skipper:
                 return self._take_back(rest)
             self._keep(rest)
-        elif fed > KEEP_SIZE:
+            if len(self._pending) > KEEP_SIZE:
+                self._has_grown = True
+            elif LOOK_LEAST <= len(self._pending) <= LOOK_MOST and not self._has_grown:
+                self._look_ahead()
+        elif self._has_grown:
             self._restart()
         return b""
+
+    def _look_ahead(self) -> None:
+        """Begins to collect the message that has begun, if it is to be large."""
+        skipper = _Skipper()
+        wanted = skipper.step(self._pending)
+        if wanted is not None and wanted > LARGE:
+            self._collector = _Collector(skipper, wanted, bytes(self._pending))
+            self._pending.clear()
+            self._restart()
+
+    def _collect(self, collector: _Collector, data: bytes, messages: list[Any]) -> bytes:
+        """For one large message; otherwise as _unpack."""
+        collector.pieces.append(data)
+        collector.size += len(data)
+        self._check_size(collector.size, collector.pieces[0])
+        if collector.size < collector.wanted:
+            return b""
+        raw = collector.join()
+        if collector.wanted > len(raw) and collector.joined < JOINS_MAX:
+            return b""
+        self._collector = None
+        if collector.skipper.is_at_end():
+            end = collector.skipper.offset
+            messages.append(_read_whole(memoryview(raw)[:end]))
+            return raw[end:]
+        self._has_grown = True
+        return raw  # it goes on with many small values
 
     def _take_back(self, rest: bytes) -> bytes:
         """Returns all bytes since the last whole message, to be read again by the skipper."""
@@ -386,9 +430,12 @@ class Decoder:
 
     def _keep(self, data: bytes) -> None:
         self._pending += data
-        if self._max_size and len(self._pending) > self._max_size:
+        self._check_size(len(self._pending), self._pending)
+
+    def _check_size(self, size: int, begin: bytes | bytearray) -> None:
+        if self._max_size and size > self._max_size:
             text = f"a message of more than {self._max_size} bytes"
-            raise TooLarge(text, _read_number(self._pending))
+            raise TooLarge(text, _read_number(begin))
 
 
 NO_ENVELOPE = "a value that is no MessagePack-RPC message"
@@ -411,6 +458,25 @@ def _is_envelope(message: object) -> bool:
     if _LENGTH.get(message[0]) != len(message):
         return False
     return message[0] == NOTIFICATION or type(message[1]) is int
+
+
+def _read_whole(raw: memoryview) -> list[Any]:
+    """Returns one message."""
+    try:
+        message = msgpack.unpackb(
+            raw,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogateescape",
+            ext_hook=codec.decode,
+        )
+    except Exception as error:
+        if raised_elsewhere(error):
+            raise
+        return _read_elements(bytes(raw))
+    if not _is_envelope(message):
+        raise Malformed(NO_ENVELOPE)
+    return message
 
 
 def _read_elements(raw: bytes) -> list[Any]:
@@ -517,6 +583,25 @@ class _Skipper:
             self._left += step[1] - 1
         return self.offset
 
+    def step(self, raw: bytes | bytearray) -> int | None:
+        """Goes on by at most LOOK_STEPS values, one after the other.  Returns how many bytes `raw`
+        needs at least to go on; None: it has enough.
+        """
+        for _ in range(LOOK_STEPS):
+            if not self._left:
+                return None
+            step = self._step(raw, self.offset)
+            end = self.offset + (step[0] if step else 1)
+            if step is None or end > len(raw):
+                return end
+            self.offset = end
+            self._left += step[1] - 1
+        return None
+
+    def is_at_end(self) -> bool:
+        """Whether the offset is the end of the value."""
+        return not self._left
+
     def _skip_runs(self, raw: bytes | bytearray) -> None:
         import re  # slow to load, and seldom needed
 
@@ -554,3 +639,27 @@ class _Skipper:
             raise Malformed("bytes that are not MessagePack")
         length = int.from_bytes(raw[at + 1 : at + 1 + size], "big")
         return 1 + size + length + (first in self._EXT), 0
+
+
+class _Collector:
+    """The pieces of a message, until there are enough of them to look on.
+
+    Attributes:
+        size, wanted: bytes that there are, and that there have to be.
+        joined: how often they were copied into one.
+    """
+
+    def __init__(self, skipper: _Skipper, wanted: int, piece: bytes) -> None:
+        self.skipper = skipper
+        self.wanted = wanted
+        self.pieces = [piece]
+        self.size = len(piece)
+        self.joined = 0
+
+    def join(self) -> bytes:
+        """Returns all of them as one, and looks on."""
+        raw = b"".join(self.pieces)
+        self.pieces = [raw]
+        self.joined += 1
+        self.wanted = self.skipper.step(raw) or 0
+        return raw
