@@ -73,8 +73,10 @@ class Result:
 
     def about_machine(self) -> str:
         """How busy it was, in words."""
-        text = f"others used {self.others:.0f} % of the processors; the load client was at most " \
-               f"{self.lag_ms:.0f} ms late"
+        text = (
+            f"others used {self.others:.0f} % of the processors; "
+            f"the load client was at most {self.lag_ms:.0f} ms late"
+        )
         return f"the machine was busy: {text}" if self.is_busy() else text
 
 
@@ -88,15 +90,11 @@ def cells(result: Result) -> tuple[str, ...]:
     """A scenario's line."""
     outcome = result.outcome
     sent, answered = outcome.total("sent"), outcome.total("sent") - outcome.total("unanswered")
-    judged = merge(
-        calls["spared"] for name, calls in outcome.classes.items()
-        if name in result.scenario.spared_phases or not result.scenario.spared_phases
-    )
-    attempts = sum(grown["attempts"] for grown in outcome.grown.values())
-    good = result.scenario.good_phases
-    success = f"{share(outcome.total('succeeded', good), outcome.total('sent', good)):.5g} %"
-    if good:
-        success += f" (with the outage {share(outcome.total('succeeded'), sent):.3g} %)"
+    spared = outcome.spared(result.scenario.slowed)
+    apart = result.scenario.failing
+    success = f"{share(outcome.total('succeeded', apart), outcome.total('sent', apart)):.5g} %"
+    if apart:
+        success += f" ({share(outcome.total('succeeded'), sent):.3g} % with phase {apart[0]})"
     codes = ", ".join(f"{count} {code}" for code, count in result.codes().most_common())
     words = result.verdict()
     if words == "not judged":
@@ -104,8 +102,8 @@ def cells(result: Result) -> tuple[str, ...]:
     return (
         result.name, str(sent), f"{share(answered, sent):.6g} %",
         success,
-        f"{percentile(judged, 50):.1f} / {percentile(judged, 99):.1f} ms",
-        f"{attempts / max(sent, 1):.3f}", codes or "none", words,
+        f"{percentile(spared, 50):.1f} / {percentile(spared, 99):.1f} ms",
+        f"{outcome.attempts_per_call():.3f}", codes or "none", words,
     )
 
 
@@ -129,7 +127,8 @@ def summary(results: list[Result], broken: dict[str, str]) -> str:
 
 def level_table(result: Result) -> str:
     """All levels of a scenario."""
-    rows = [(*level.figure.cells()[1:4], level.verdict(result.is_busy())) for level in result.levels]
+    is_busy = result.is_busy()
+    rows = [(*level.figure.cells()[1:4], level.verdict(is_busy)) for level in result.levels]
     return table(("what", "figure", "limit", "verdict"), rows)
 
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from offered import Offer, Pools, at_least, at_most, pool
-from service_levels import BACK_SECONDS, Level, back_after
 from servers import Place
+from service_levels import BACK_SECONDS, Level, back_after, merge
 from svg import Mark
 from watch import Sample
 
@@ -48,6 +49,7 @@ class Stage:
         self.marks.append(Mark(time.monotonic() - self.start, text))
 
     def kill(self, pids: list[int]) -> None:
+        """Ends these workers by force."""
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
 
@@ -67,9 +69,18 @@ class Outcome:
     samples: list[Sample]
     marks: list[Mark]
 
-    def total(self, key: str, phases: tuple[str, ...] = ()) -> int:
-        """The sum of what was counted in some phases, or in all."""
-        return sum(calls[key] for name, calls in self.classes.items() if name in phases or not phases)
+    def total(self, key: str, apart: tuple[str, ...] = ()) -> int:
+        """The sum of what was counted in all phases, some apart."""
+        return sum(calls[key] for name, calls in self.classes.items() if name not in apart)
+
+    def spared(self, apart: tuple[str, ...]) -> Counter[int]:
+        """The latencies of the calls that met no fault, those of some phases apart."""
+        return merge(calls["spared"] for name, calls in self.classes.items() if name not in apart)
+
+    def attempts_per_call(self) -> float:
+        """By the daemon's own count."""
+        attempts = sum(grown["attempts"] for grown in self.grown.values())
+        return attempts / max(self.total("sent"), 1)
 
     def series(self, key: str) -> list[int]:
         """The sum of a series over all phases."""
@@ -78,6 +89,7 @@ class Outcome:
         return [sum(row[at] for row in rows if at < len(row)) for at in range(length)]
 
     def served_by(self, name: str) -> int:
+        """How many results came from a pool."""
         return sum(calls["served_by"].get(name, 0) for calls in self.classes.values())
 
 
@@ -105,8 +117,9 @@ class Scenario:
         offers: the load, for so many seconds; the name of each is its phase.
         act: what is done while the load runs.
         levels: what must be kept beside the levels of all.
-        good_phases: those in which calls must succeed; empty: in all.
-        spared_phases: those whose latencies are judged; empty: all.
+        failing: phases in which calls cannot but fail.
+        slowed: phases in which even calls that meet no fault themselves must wait.
+        timeouts: milliseconds that the calls of a pool have, where it is not TIMEOUT_MS.
     """
 
     about: str
@@ -115,8 +128,9 @@ class Scenario:
     offers: Callable[[float], list[Offer]]
     act: Callable[[Stage], None] = nothing
     levels: Callable[[Outcome], list[Level]] = nothing_more
-    good_phases: tuple[str, ...] = ()
-    spared_phases: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
+    slowed: tuple[str, ...] = ()
+    timeouts: dict[str, int] = field(default_factory=dict)
 
 
 def milliseconds(seconds: float) -> str:
@@ -172,11 +186,22 @@ def some_break(about: str, method: str) -> Scenario:
 BURSTS = 6
 BURST_PERCENT = 8
 
+# Beside them there are calls whose own deadline is over when they take too long.
+BRIEF_MS, BRIEF_RATE = 60, 100
+
+
+def burst_sections(place: Place, seconds: float) -> tuple[str, ...]:
+    """A pool whose attempts have too little time for a lame call, and one without that limit."""
+    del seconds
+    limit = "attempt_timeout = 120ms\nkill_grace = 500ms\n"
+    return pool(place, "work", "c", 32, limit), pool(place, "brief", "c", 8), PERSISTENT
+
 
 def bursts(seconds: float) -> list[Offer]:
     """Six times a calm time, and a burst half as long in which calls take too long."""
     each = seconds / BURSTS
-    offers = []
+    keys: dict[str, object] = {"pool": "brief", "method": "lame", "percent": BURST_PERCENT}
+    offers = [Offer("brief", seconds, BRIEF_RATE, ms=1, timeout=BRIEF_MS, keys=keys)]
     for index in range(BURSTS):
         begin, burst, end = (each * (index + part) for part in (0, 2 / 3, 1))
         offers.append(calls(f"calm{index}", begin, burst))
@@ -188,6 +213,18 @@ def mark_bursts(stage: Stage) -> None:
     """Says when they begin."""
     for index in range(BURSTS):
         stage.marks.append(Mark(stage.seconds * (index + 2 / 3) / BURSTS, f"burst {index + 1}"))
+
+
+def burst_levels(outcome: Outcome) -> list[Level]:
+    """Of the calls with a short deadline those fail that took too long, and with its code."""
+    codes = outcome.classes["brief"]["codes"]
+    over = codes.get("deadline_exceeded", 0)
+    others = sum(codes.values()) - over
+    return [
+        Level(at_least("", "calls whose deadline passed in a run", over, 1)),
+        Level(at_most("", "calls beside them that failed otherwise", others, 0), True),
+        *no_breaker_opens(outcome),
+    ]
 
 
 # --- workers die ---------------------------------------------------------------------------------
@@ -242,7 +279,7 @@ def deaths(count: int) -> Callable[[Outcome], list[Level]]:
 
 # Of the load's time: when the pool breaks, when it is repaired, and from when on all is well.
 BROKEN, REPAIRED, WELL = 0.2, 0.45, 0.7
-OUTER = ("before", "after")
+OUTAGE = ("during",)
 
 
 def three_phases(seconds: float) -> list[Offer]:
@@ -362,23 +399,23 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "timeouts": Scenario(
         "in six bursts 8 % of the calls take longer than an attempt may", 1.8,
-        lambda place, seconds: (
-            pool(place, "work", "c", 32, "attempt_timeout = 120ms\nkill_grace = 500ms\n"),
-            PERSISTENT,
-        ),
-        bursts, mark_bursts, no_breaker_opens,
+        burst_sections, bursts, mark_bursts, burst_levels,
+        failing=("brief",), slowed=("brief",), timeouts={"brief": BRIEF_MS},
     ),
     "breaker": Scenario(
         "a pool without a fallback fails; its breaker opens, and closes after the repair", 3.5,
         lambda place, seconds: (breakable(place), breaker("work", seconds)),
-        three_phases, break_and_repair, breaker_levels, OUTER, OUTER,
+        three_phases, break_and_repair, breaker_levels,
+        failing=OUTAGE, slowed=OUTAGE,
     ),
     "recovery": Scenario(
         "all workers die under load, and take a second (less in a short run) to start", 2.5,
-        slow_starters, three_phases, kill_slow_starters, deaths(8), (), OUTER,
+        slow_starters, three_phases, kill_slow_starters, deaths(8),
+        slowed=OUTAGE,
     ),
     "failover": Scenario(
         "a pool fails, its fallback serves, and the pool takes over again after the repair", 3.5,
-        failover_sections, three_phases, break_and_repair, failover_levels, (), OUTER,
+        failover_sections, three_phases, break_and_repair, failover_levels,
+        slowed=OUTAGE,
     ),
 }

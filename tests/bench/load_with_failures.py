@@ -33,7 +33,6 @@ from service_levels import (
     P99_MS,
     Level,
     failures_allowed,
-    merge,
     percentile,
 )
 from servers import TREE, BenchError, Place, raise_descriptor_limit
@@ -56,13 +55,13 @@ class Measured:
 
     Attributes:
         before, after: what the daemon held before the load, and when all was over.
-        slowest_ms: the longest that a request was with the daemon, by its own clock.
+        slowest_ms: the longest that a request of each pool was with the daemon, by its own clock.
         stalled_ms: for how long the daemon could not run.
     """
 
     before: Rest
     after: Rest
-    slowest_ms: float
+    slowest_ms: dict[str, float]
     stalled_ms: float
 
 
@@ -70,31 +69,35 @@ def answer_levels(scenario: Scenario, outcome: Outcome, measured: Measured) -> l
     """How the calls must have been answered."""
     sent = outcome.total("sent")
     answered = sent - outcome.total("unanswered")
-    good = scenario.good_phases
-    failed = outcome.total("sent", good) - outcome.total("succeeded", good)
-    allowed = failures_allowed(outcome.total("sent", good))
-    attempts = sum(grown["attempts"] for grown in outcome.grown.values())
-    late = max(measured.slowest_ms - measured.stalled_ms - TIMEOUT_MS, 0.0)
-    where = f" {' and '.join(good)} the outage" if good else ""
+    apart = scenario.failing
+    able = outcome.total("sent", apart)
+    failed = able - outcome.total("succeeded", apart)
+    late = max(
+        slowest - measured.stalled_ms - scenario.timeouts.get(name, TIMEOUT_MS)
+        for name, slowest in measured.slowest_ms.items()
+    )
+    where = f" (phase {', '.join(apart)} apart)" if apart else ""
     return [
         Level(told("", "calls", sent)),
         Level(at_least("", "answered", share(answered, sent), ANSWERED, "%")),
-        Level(at_most("", f"calls that failed{where}", failed, allowed)),
-        Level(at_most("", "attempts per call", attempts / max(sent, 1), ATTEMPTS)),
-        Level(at_most("", "latest answer after its deadline", late, LATE_MS, "ms")),
+        Level(at_most("", f"calls that failed{where}", failed, failures_allowed(able))),
+        Level(at_most("", "attempts per call", outcome.attempts_per_call(), ATTEMPTS)),
+        Level(
+            at_most("", "latest answer after its deadline", max(late, 0.0), LATE_MS, "ms"), True
+        ),
     ]
 
 
 def latency_levels(scenario: Scenario, outcome: Outcome) -> list[Level]:
     """How long calls may take that met no fault."""
-    merged = merge(
-        calls["spared"]
-        for name, calls in outcome.classes.items()
-        if name in scenario.spared_phases or not scenario.spared_phases
-    )
+    spared = outcome.spared(scenario.slowed)
     return [
-        Level(at_most("", "p50 of calls without a fault", percentile(merged, 50), P50_MS, "ms"), True),
-        Level(at_most("", "p99 of calls without a fault", percentile(merged, 99), P99_MS, "ms"), True),
+        Level(
+            at_most("", f"p{percent} of calls without a fault", percentile(spared, percent),
+                    limit, "ms"),
+            True,
+        )
+        for percent, limit in ((50, P50_MS), (99, P99_MS))
     ]
 
 
@@ -136,7 +139,7 @@ def run_daemon(place: Place, scenario: Scenario, seconds: float) -> tuple[
         after, counters = settle(daemon, before), all_counters(daemon, names)
         stats: Any = daemon.ask("poold.stats")
     grown = {name: changes(counted[name], counters[name]) for name in names}
-    slowest = max(counters[name]["latency_ms"]["total"]["max"] for name in names)
+    slowest = {name: counters[name]["latency_ms"]["total"]["max"] for name in names}
     measured = Measured(before, after, slowest, stats["daemon"]["stalled_ms"])
     return Outcome(figures["classes"], grown, watch.samples, stage.marks), measured, figures
 

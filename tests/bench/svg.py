@@ -208,7 +208,8 @@ class Drawing:
             self.draw_series(panel, scale, foot)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-            f'width="{WIDTH}" height="{height}" role="img">\n<title>{escape(title)}: {escape(about)}</title>\n'
+            f'width="{WIDTH}" height="{height}" role="img">\n'
+            f"<title>{escape(title)}: {escape(about)}</title>\n"
             f"<style>{style()}</style>\n"
             f'<rect width="{WIDTH}" height="{height}" class="paper"/>\n'
             + "\n".join(self._out) + "\n</svg>\n"

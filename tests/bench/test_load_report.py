@@ -150,7 +150,8 @@ class Plots(unittest.TestCase):
 
     def test_names_instead_of_numbers(self) -> None:
         names = {0.0: "closed", 2.0: "open"}
-        texts = self.texts(self.draw(Panel("State", "state", (Series("a", [(0, 2)]),), names=names)))
+        panel = Panel("State", "state", (Series("a", [(0, 2)]),), names=names)
+        texts = self.texts(self.draw(panel))
         self.assertIn("open", texts)
         self.assertIn("closed", texts)
 
