@@ -3,7 +3,6 @@ is done to it meanwhile, and what it must keep beside the levels that all have i
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from typing import Any
 from offered import Offer, Pools, at_least, at_most, pool
 from servers import Place
 from service_levels import BACK_SECONDS, Level, back_after, merge
+from shows_faults import signal_all
 from svg import Mark
 from watch import Sample
 
@@ -47,11 +47,6 @@ class Stage:
     def mark(self, text: str) -> None:
         """Notes what has just been done."""
         self.marks.append(Mark(time.monotonic() - self.start, text))
-
-    def kill(self, pids: list[int]) -> None:
-        """Ends these workers by force."""
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
 
 
 @dataclass
@@ -242,14 +237,14 @@ def one_after_the_other(stage: Stage) -> None:
     first = max(stage.seconds / 3 - 1, 0.5)
     for index, pid in enumerate(victims):
         stage.wait_until(first + index)
-        stage.kill([pid])
+        signal_all([pid], signal.SIGKILL)
         stage.mark(f"worker {index + 1} of 3 killed")
 
 
 def all_at_once(stage: Stage) -> None:
     """Kills all workers of the pool."""
     stage.wait_until(stage.seconds * BROKEN)
-    stage.kill(stage.daemon.pids("work"))
+    signal_all(stage.daemon.pids("work"), signal.SIGKILL)
     stage.mark("all workers killed")
 
 
@@ -317,10 +312,13 @@ def breakable(place: Place, more: str = "") -> str:
 def break_and_repair(stage: Stage) -> None:
     """All workers of the pool end at each call, for a quarter of the time."""
     stage.wait_until(stage.seconds * BROKEN)
-    bad_file(stage.place).write_text("0", encoding="ascii")
-    stage.mark("the pool breaks")
-    stage.wait_until(stage.seconds * REPAIRED)
-    bad_file(stage.place).unlink()
+    bad = bad_file(stage.place)
+    bad.write_text("0", encoding="ascii")
+    try:
+        stage.mark("the pool breaks")
+        stage.wait_until(stage.seconds * REPAIRED)
+    finally:
+        bad.unlink()
     stage.mark("it is repaired")
 
 
