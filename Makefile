@@ -384,7 +384,7 @@ bench: all tools
 overload: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/overload.py $(OVERLOAD_ARGS)
 
-# Load while something fails, held against service levels, with plots in $(O)/load; about seven minutes.
+# Load while something fails, held against service levels, with plots in $(O)/load; about six minutes.
 load: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/load_with_failures.py $(LOAD_ARGS)
 

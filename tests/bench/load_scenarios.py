@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from offered import Offer, Pools, at_least, at_most, pool
+import offered
+from offered import Offer, Pools, at_least, at_most
 from servers import Place
 from service_levels import BACK_SECONDS, Level, back_after, merge
 from shows_faults import signal_all
@@ -22,6 +23,7 @@ RATE = 1000
 FORKED_RATE = 200
 PERCENT = 5
 TIMEOUT_MS = 5000
+QUEUE = 8192
 
 
 @dataclass
@@ -126,6 +128,11 @@ class Scenario:
     failing: tuple[str, ...] = ()
     slowed: tuple[str, ...] = ()
     timeouts: dict[str, int] = field(default_factory=dict)
+
+
+def pool(place: Place, name: str, workers: str, count: int, more: str = "") -> str:
+    """A pool in whose queue all calls have room that are asked within their time."""
+    return offered.pool(place, name, workers, count, f"queue_max = {QUEUE}\n{more}")
 
 
 def milliseconds(seconds: float) -> str:
@@ -303,7 +310,7 @@ def bad_file(place: Place) -> Path:
 def breakable(place: Place, more: str = "") -> str:
     """The pool `work`, which `break_and_repair` breaks."""
     options = (
-        f"env.NAP_BAD = {bad_file(place)}:exit\nqueue_max = 8192\n"
+        f"env.NAP_BAD = {bad_file(place)}:exit\n"
         f"restart_delay = 10ms\nrestart_delay_max = 200ms\n{more}"
     )
     return pool(place, "work", "c", 8, options)
@@ -338,9 +345,9 @@ def slow_file(place: Place) -> Path:
 
 
 def slow_starters(place: Place, seconds: float) -> tuple[str, ...]:
-    """Workers that take up to a second to start; all calls of that time have room in the queue."""
+    """Workers that take up to a second to start."""
     start = min(seconds / 10, 1.0)
-    options = f"env.NAP_SLOW = {slow_file(place)}:{round(start * 1000)}\nqueue_max = 8192\n"
+    options = f"env.NAP_SLOW = {slow_file(place)}:{round(start * 1000)}\n"
     return (pool(place, "work", "c", 8, options),)
 
 
@@ -358,7 +365,7 @@ def failover_sections(place: Place, seconds: float) -> tuple[str, ...]:
     )
     return (
         breakable(place, more),
-        pool(place, "spare", "c", 8, "queue_max = 8192\n"),
+        pool(place, "spare", "c", 8),
         breaker("work", seconds),
     )
 
