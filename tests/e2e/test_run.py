@@ -33,7 +33,10 @@ class RunTest(unittest.TestCase):
         self.write(1)
 
     def write(self, number: object, name: str = "mine.py") -> None:
-        (self.place.path / name).write_text(MODULE.format(number=number))
+        """As an editor does it: at no moment is the file empty."""
+        draft = self.place.path / f"{name}.draft"
+        draft.write_text(MODULE.format(number=number))
+        draft.rename(self.place.path / name)
 
     def serve(self, command: str) -> subprocess.Popen[bytes]:
         """A daemon that this line started and that is ready; it is ended with the test."""

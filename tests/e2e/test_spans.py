@@ -26,6 +26,9 @@ UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
 # Events of this kind in a second, at most.
 PER_SECOND = 1000
 
+# So many requests wait at a time.
+BATCH = 500
+
 
 def listen(daemon: Daemon, *kinds: str, **options: object) -> Raw:
     listener = daemon.connect(map_errors=True)
@@ -177,10 +180,11 @@ class Listeners(DaemonTest):
         daemon = self.start(pool("tools", TOOLBOX), events_kept=2 * PER_SECOND)
         client = daemon.connect(map_errors=True)
         asked = 4 * PER_SECOND
-        for _ in range(asked):
-            client.ask_pool("tools", "echo", [1], trace=SAMPLED)
-        for _ in range(asked):
-            client.read()
+        for _ in range(asked // BATCH):
+            for _ in range(BATCH):
+                client.ask_pool("tools", "echo", [1], trace=SAMPLED)
+            for _ in range(BATCH):
+                client.read()
 
         def one_more() -> bool:
             nonlocal asked
