@@ -111,7 +111,7 @@ static const char *client_name(const struct driver *driver, uint32_t id, char ou
 }
 
 static bool say_client(const struct driver *driver, uint32_t pool, const struct suspects *suspects,
-		       char text[ALERT_TEXT_MAX])
+		       enum alert_reader reader, char text[ALERT_TEXT_MAX])
 {
 	char name[CLIENT_MAX];
 	struct pool_view view;
@@ -119,7 +119,10 @@ static bool say_client(const struct driver *driver, uint32_t pool, const struct 
 	if (suspects->client.queued == 0)
 		return false;
 	engine_view_pool(driver->engine, pool, &view);
-	if (suspects->client.is_user)
+	if (reader != ALERT_OPERATORS)
+		snprintf(name, sizeof(name), "one %s",
+			 suspects->client.is_user ? "user" : "client");
+	else if (suspects->client.is_user)
 		snprintf(name, sizeof(name), "user %u", suspects->client.id);
 	else
 		client_name(driver, suspects->client.id, name);
@@ -150,7 +153,7 @@ bool alert_suspect_is_for(enum alert_kind kind)
 }
 
 bool alert_suspect_describe(const struct driver *driver, enum alert_kind kind, uint32_t pool,
-			    char text[ALERT_TEXT_MAX])
+			    enum alert_reader reader, char text[ALERT_TEXT_MAX])
 {
 	const struct suspects *suspects;
 
@@ -167,7 +170,7 @@ bool alert_suspect_describe(const struct driver *driver, enum alert_kind kind, u
 	case ALERT_worker_memory:
 		return say_memory(driver, pool, suspects, text);
 	case ALERT_client_flood:
-		return say_client(driver, pool, suspects, text);
+		return say_client(driver, pool, suspects, reader, text);
 	case ALERT_output_dropped:
 		return say_output(driver, pool, text);
 	default:
