@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 import time
 
 import procs
@@ -181,3 +183,17 @@ class Kinds(AlertsTest):
         event = next_event(listener)
         self.assertEqual(event["what"], "resolved")
         self.assertRegex(event["text"], r"nearly as much memory as max_memory allows, or more: \d+")
+
+    def test_a_method_whose_name_is_no_text(self) -> None:
+        """What is said of it is text all the same, and nothing that a terminal obeys."""
+        unquiet = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
+        daemon = self.start(pool("tools", unquiet), breaker("tools", mode="off"), alerts=True)
+        daemon.announced += [ALERTS, "pool is", "request failed"]
+        listener, client = daemon.connect(), daemon.connect()
+        listener.call("poold.subscribe", ["alert"])
+        for _ in range(12):
+            client.answer_pool("tools", "bad\udcff\x1b\x9b\u202e", [])
+        while (event := next_event(listener))["name"] != "method_errors":
+            pass
+        self.assertIn("requests of method bad???? fail", event["text"])
+        self.assertIn("requests of method bad???? fail", str(self.find(daemon, "method_errors")))

@@ -6,19 +6,32 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define METHOD_MAX   64 /* bytes of a method's name that are shown */
 #define DURATION_MAX 32
 #define CLIENT_MAX   96
 
-/* A name comes from a client: what moves a terminal's cursor is not shown. */
+/* A name comes from a client: what is no text, or a terminal obeys, is not shown. */
 static const char *method_name(struct bytes method, char out[METHOD_MAX + 1])
 {
+	size_t len = 0;
+
 	method = utf8_cut(method, METHOD_MAX);
-	for (size_t i = 0; i < method.len; i++)
-		out[i] = (char)(method.data[i] < 0x20 || method.data[i] == 0x7f ? '?'
-										: method.data[i]);
-	out[method.len] = '\0';
+	while (method.len > 0) {
+		size_t size = utf8_char(method.data, method.len);
+
+		if (size > 0 && !utf8_is_command((struct bytes){method.data, size})) {
+			memcpy(out + len, method.data, size);
+			len += size;
+		} else {
+			out[len++] = '?';
+		}
+		size = size > 0 ? size : 1;
+		method.data += size;
+		method.len -= size;
+	}
+	out[len] = '\0';
 	return out;
 }
 
