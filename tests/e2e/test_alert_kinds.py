@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 import time
 
 import procs
@@ -165,3 +167,33 @@ class Kinds(AlertsTest):
             eventually(lambda: self.find(daemon, "log_dropped", state="firing"), "it fires", 20.0)
         while next_event(listener)["name"] != "log_dropped":
             pass
+
+    def test_who_it_was_is_not_said_of_another(self) -> None:
+        """When it is over, the one that stands out now is none of it."""
+        daemon = self.watch(
+            pool("tools", TOOLBOX, workers=2, max_memory="300M"),
+            alert("worker_memory", threshold="30%", resolve_after="0"),
+        )
+        listener = daemon.connect()
+        listener.call("poold.subscribe", ["alert"])
+        daemon.connect().call_pool("tools", "grow", [80 << 20])
+        text = next_event(listener)["text"]
+        self.assertRegex(text, r"^worker \d uses \d+ MiB; max_memory is 300 MiB")
+        daemon.ask("poold.kill_worker", "tools", int(text.split()[1]))
+        event = next_event(listener)
+        self.assertEqual(event["what"], "resolved")
+        self.assertRegex(event["text"], r"nearly as much memory as max_memory allows, or more: \d+")
+
+    def test_a_method_whose_name_is_no_text(self) -> None:
+        """What is said of it is text all the same, and nothing that a terminal obeys."""
+        unquiet = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
+        daemon = self.start(pool("tools", unquiet), breaker("tools", mode="off"), alerts=True)
+        daemon.announced += [ALERTS, "pool is", "request failed"]
+        listener, client = daemon.connect(), daemon.connect()
+        listener.call("poold.subscribe", ["alert"])
+        for _ in range(12):
+            client.answer_pool("tools", "bad\udcff\x1b\x9b\u202e", [])
+        while (event := next_event(listener))["name"] != "method_errors":
+            pass
+        self.assertIn("requests of method bad???? fail", event["text"])
+        self.assertIn("requests of method bad???? fail", str(self.find(daemon, "method_errors")))

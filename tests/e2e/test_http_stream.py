@@ -89,6 +89,20 @@ class Said(StreamTest):
     def test_unless_the_configuration_says_so(self) -> None:
         self.assertIn(SECRET, self.event_of_a_failure(texts=True))
 
+    def kinds_beside_spans(self, texts: bool) -> set[str]:
+        daemon = self.start_http(texts=texts, events_kept=5)
+        stream = self.stream()
+        with daemon.connect() as client:
+            for _ in range(20):
+                client.call_pool("one", "x", [], trace=f"00-{'a1' * 16}-{'b2' * 8}-01")
+        return {event.json["kind"] for event in stream.events(change(daemon, 1))}
+
+    def test_no_spans_nor_a_gap_of_them(self) -> None:
+        self.assertEqual(self.kinds_beside_spans(texts=False), {"health", "config"})
+
+    def test_no_spans_even_with_texts(self) -> None:
+        self.assertEqual(self.kinds_beside_spans(texts=True), {"health", "config"})
+
     def test_at_an_ip_only_its_own_hosts(self) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

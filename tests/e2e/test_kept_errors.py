@@ -295,16 +295,15 @@ class Faults(KeptTest):
                 self.stop(daemon)
 
     def test_a_file_that_cannot_be_written(self) -> None:
-        """Told once; the file of the daemon before stays as it is."""
+        """Told once, and at once; the file of the daemon before stays as it is."""
         self.good()
         before = self.file.read_bytes()
         self.daemon_class = CrampedDaemon
         daemon = self.open()
         daemon.announced.append(UNWRITABLE)
+        daemon.log.wait_for(f"{UNWRITABLE}.*: File too large")
         self.assertEqual(len(daemon.ask("poold.errors")), 1)
-        self.fail_in(daemon, 2)
-        daemon.log.wait_for(f"{UNWRITABLE}.*: File too large", seconds=60)
-        self.fail_in(daemon, 3)
+        self.fail_in(daemon, 2, 3)
         self.serves(daemon)
         self.stop(daemon)
         self.assertEqual(str(daemon.log).count(UNWRITABLE), 1, daemon.log)

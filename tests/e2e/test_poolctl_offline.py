@@ -184,6 +184,10 @@ class Completion(PoolctlTest):
         for command in commands:
             own = offline(command, "--help").stdout.partition("\nOptions:\n")[0]
             options = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", own, re.M))
+            for option in re.findall(r"^ +(?:-\w, )?(--[a-z-]+) [A-Z]+\b", own, re.M):
+                # What follows it is its value, and no command.
+                self.assertEqual(self.complete(None, "poolctl", option, "value", "clie"), ["clients"], option)
+                self.assertEqual(self.complete(None, "poolctl", option, ""), [], option)
             offered = set(self.complete(None, "poolctl", command, "--"))
             self.assertEqual(offered - {"--socket", "--wait", "--json", "--help", "--version"}, options, command)
 

@@ -58,6 +58,38 @@ class RightsTest(DaemonTest):
 
 
 @unittest.skipUnless(IS_ROOT, "only root can become another user")
+class Named(RightsTest):
+    def test_a_client_that_fills_the_queue(self) -> None:
+        """Everybody may know that there is one; who it is, those who control the pool."""
+        daemon = self.open(pool("tools", TOOLBOX, queue_max=20, prefetch=0), alerts=True)
+        daemon.announced.append("alert client_flood")
+        bystander, listener = self.connect(daemon, BERT), self.connect(daemon, BERT)
+        listener.call("poold.subscribe", ["alert"])
+        daemon.occupy(daemon.connect())
+        flooder = self.connect(daemon, ANNE)
+        for _ in range(15):
+            flooder.ask_pool("tools", "echo", [1])
+        eventually(lambda: daemon.ask("poold.status")["pools"][0]["problems"], "it is known", 20.0)
+        whole = rf"client \d+ \(process \d+, user {ANNE}\) has most of the queue"
+        for who, cause in ((daemon.connect(), whole), (bystander, "one client has most of the queue")):
+            status = who.call("poold.status")["pools"][0]
+            texts = (
+                status["problems"][0]["text"],
+                *status["reasons"],
+                *who.call("poold.pools")[0]["reasons"],
+                *who.call("poold.health")["pools"]["tools"]["reasons"],
+                *(one["text"] for one in who.call("poold.alerts")["active"] if one["name"] == "client_flood"),
+            )
+            self.assertEqual(len(texts), 5)
+            for text in texts:
+                self.assertRegex(text, cause)
+        _, _, (event,) = unpack(listener.read_message())
+        self.assertRegex(event["text"], "one client has most of the queue")
+        daemon.log.wait_for(rf"user {ANNE}\) has most of the queue")
+        daemon.release()
+
+
+@unittest.skipUnless(IS_ROOT, "only root can become another user")
 class Names(RightsTest):
     """To each user its sessions and keys are its own."""
 

@@ -163,6 +163,7 @@ class Trouble:
     options: dict[str, object] = field(default_factory=dict)
     sections: tuple[str, ...] = ()
     detail: str = ""  # what only those are told who may call the pool
+    who: str = ""  # a pattern that only the texts for those have who control the pool
 
 
 TROUBLES = (
@@ -191,8 +192,8 @@ TROUBLES = (
             options={"fallback": "spare", "return_dwell": "1ms", "return_step": "1ms"},
             sections=(breaker("tools", open_timeout="50s", early_probe="no"), static_pool("spare", answer="1"),
                       alert("restarts", enabled=False))),
-    Trouble("client flood", flood, "client_flood", r"client \d+ \(process \d+, user \d+\) has most of the queue: 15",
-            "poolctl clients", mend_by_release, options={"queue_max": 20, "prefetch": 0}),
+    Trouble("client flood", flood, "client_flood", "has most of the queue: 15", "poolctl clients", mend_by_release,
+            options={"queue_max": 20, "prefetch": 0}, who=r"client \d+ \(process \d+, user \d+\) has most"),
     Trouble("log flood", write_too_much, "output_dropped", r"worker 1 writes too much: .* over output_rate",
             "poolctl logs tools 1", options={"output_rate": 10}),
 )
@@ -236,6 +237,8 @@ class Twelve(HttpTest, PoolctlTest):
             "plain: the command": f"<code>{trouble.command}</code>" in page,
             "status: the pool": re.search(r"^tools is (ok|degraded|down) since \d", status, re.M),
             "status: since when, cause": re.search(rf"- .*{trouble.cause}.*, for \d", status),
+            "page, plain: not who it is": not trouble.who or not re.search(trouble.who, found.get("text", "") + page),
+            "status, top: who it is": re.search(trouble.who, status) and re.search(trouble.who, top),
             "status: the command": f"run: {trouble.command}\n" in status,
             "top: pool, since when": re.search(r"- tools is (\w+ since|ok, but for) \d", top),
             "status: the detail": trouble.detail in status,

@@ -603,6 +603,20 @@ class TestThreads(unittest.TestCase):
             self.assertEqual(server.connections, 1)
             self.assertEqual(client._connection._writing_short, {})
 
+    def test_a_thread_that_gets_no_turn_while_it_writes(self) -> None:
+        """Where many others are busy, it comes back late; the connection is as good as before."""
+        with FakeServer(echo) as server, poold.Client(server.path) as client:
+            self.assertEqual(client.call("p", "m", 1), ["p", "m", [1]])
+            marks = client._connection._writing_short
+            mark = object()
+            marks[mark] = 0
+            timer = threading.Timer(0.5, marks.pop, (mark,))
+            timer.start()
+            payload = b"x" * (1 << 16)
+            self.assertEqual(client.call("p", "m", payload), ["p", "m", [payload]])
+            timer.join()
+            self.assertEqual(server.connections, 1)
+
     def test_a_mark_that_an_interruption_left(self) -> None:
         """Nobody knows whether its thread writes; so what needs the line for itself gets another."""
         with FakeServer(echo) as server, poold.Client(server.path) as client:

@@ -243,6 +243,19 @@ class TestDecoder(unittest.TestCase):
                 wire.Decoder(100).feed(pack([2, "poold.chunk", [number, b"x" * 200]])[:-1])
             self.assertEqual(caught.exception.number, found)
 
+    def test_limit_of_what_is_collected(self) -> None:
+        """Whatever follows in the same piece is not counted with it."""
+        next_one = pack([1, 78, None, b"y" * (wire.READ_SIZE // 2)])
+        long = b"x" * (3 * wire.LARGE)
+        for value in (long, [long, *[[7]] * 70], [long, {(1,): 2}], [{(1,): 2}, long]):
+            with self.subTest(str(value)[-20:]):
+                large = pack([1, 77, None, value])
+                found = feed_in_pieces(large + next_one, wire.READ_SIZE, len(large))
+                self.assertEqual([message[1] for message in found], [77, 78])
+                with self.assertRaises(wire.TooLarge) as caught:
+                    feed_in_pieces(large + next_one, wire.READ_SIZE, len(large) // 2)
+                self.assertEqual(caught.exception.number, 77)
+
     def test_a_large_message_leaves_nothing_behind(self) -> None:
         decoder = wire.Decoder()
         data = pack([1, 1, None, b"x" * (3 << 20)]) + pack(MESSAGES[2])

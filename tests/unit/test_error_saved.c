@@ -102,6 +102,30 @@ START_TEST(what_is_saved_is_read_back)
 }
 END_TEST
 
+/* What there was no room for is gone, so that only later ones are known. */
+START_TEST(one_without_a_place_is_known_to_be_gone)
+{
+	struct error_log error_log = made(KEPT, START_MS);
+	struct error error = error_make(ERR_exception);
+	struct error_record record = {
+		.kind = ERROR_OF_REQUEST, .at_ms = START_MS + 5, .error = &error};
+	static const uint8_t large[2 * ERROR_LOG_ENTRY_MAX];
+	struct buf detail;
+
+	buf_init(&detail, sizeof(large) + 64);
+	pack_map(&detail, 1);
+	pack_str(&detail, "data");
+	pack_bin(&detail, large, sizeof(large));
+	error.detail = (struct bytes){detail.data, detail.len};
+	error_log_add(&error_log, &record);
+	ck_assert_uint_eq(error_log.pools.count, 0);
+	ck_assert_uint_eq(error_log.pools.since_ms, START_MS + 5);
+	ck_assert_uint_eq(error_log.door.since_ms, START_MS);
+	buf_free(&detail);
+	error_log_done(&error_log);
+}
+END_TEST
+
 START_TEST(pools_are_found_by_name)
 {
 	const struct config *config = must_parse(TWO);
@@ -392,6 +416,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		what_is_saved_is_read_back,
+		one_without_a_place_is_known_to_be_gone,
 		pools_are_found_by_name,
 		a_smaller_ring_takes_the_newest_and_says_since_when,
 		what_is_too_much_leaves_the_oldest_out,

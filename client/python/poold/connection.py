@@ -62,6 +62,9 @@ LAST_WORD = 0.05
 # this, and half of the socket's own limit less 64.
 SHORT_MAX = 8 * 1024
 SHORT_PAUSE = 1e-4  # seconds between two looks whether such messages have been written
+# So long they are waited for: their threads need a turn of the interpreter to say so, and where
+# hundreds are busy, each has one in seconds.
+SHORT_LATE = 3.0
 
 # Seconds of one wait in poll, which counts them in milliseconds in an int.
 POLL_MAX = 1e6
@@ -693,7 +696,7 @@ class Connection:
         """With `_half_written` set, waits until no other thread is in _write_short, where none of
         them waits.  Returns False if one remains: an exception may have left its mark.
         """
-        until = time.monotonic() + LAST_LOOK
+        until = time.monotonic() + SHORT_LATE
         while not {get_ident()}.issuperset(list(self._writing_short.values())):
             if time.monotonic() > until:
                 return False

@@ -387,10 +387,12 @@ class Decoder:
         """For one large message; otherwise as _unpack."""
         collector.pieces.append(data)
         collector.size += len(data)
-        self._check_size(collector.size, collector.pieces[0])
+        # Not by what has come, which may be the next message's too.
+        self._check_size(collector.wanted, collector.pieces[0])
         if collector.size < collector.wanted:
             return b""
         raw = collector.join()
+        self._check_size(max(collector.wanted, collector.skipper.offset), raw)
         if collector.wanted > len(raw) and collector.joined < JOINS_MAX:
             return b""
         self._collector = None
@@ -409,8 +411,9 @@ class Decoder:
 
     def _skip(self, skipper: _Skipper, data: bytes, messages: list[list[Any]]) -> bytes:
         """The slow way, for one message that the unpacker refused; otherwise as _unpack."""
-        self._keep(data)
+        self._pending += data
         end = skipper.skip(self._pending)
+        self._check_size(len(self._pending) if end is None else end, self._pending)
         if end is None:
             return b""
         raw = bytes(self._pending)

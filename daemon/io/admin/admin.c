@@ -145,7 +145,7 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		answer_version(driver, out);
 		break;
 	case METHOD_health:
-		report_health(driver, out);
+		report_health(driver, caller, out);
 		break;
 	case METHOD_status:
 		report_status(driver, caller, out);
@@ -174,7 +174,7 @@ enum errcode admin_answer(struct driver *driver, struct caller *caller, enum met
 		doctor_report(driver, caller, out);
 		break;
 	case METHOD_alerts:
-		alerting_pack(driver->alerting, out);
+		alerting_pack(driver->alerting, caller, out);
 		break;
 	case METHOD_requests:
 		return report_requests(driver, caller, params, out, why);

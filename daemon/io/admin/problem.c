@@ -160,23 +160,24 @@ static bool is_said(const struct driver *driver, uint32_t pool, enum alert_kind 
 	return false;
 }
 
-static void take_alert(const struct driver *driver, uint32_t pool, const struct alert_view *view,
-		       struct problem *ret)
+static void take_alert(const struct driver *driver, const struct caller *caller, uint32_t pool,
+		       const struct alert_view *view, struct problem *ret)
 {
 	const struct alert_rule *rule = &driver->alerting->rules[view->rule];
 	char text[ALERT_TEXT_MAX];
 
 	*ret = (struct problem){
 		.code = alert_kind_name(rule->kind), .alert = rule, .since = view->since};
-	alert_describe(driver, rule, pool, view->value.value, false, text);
+	alert_describe(driver, rule, pool, view->value.value, false,
+		       alert_reader_of(driver, caller, pool), text);
 	snprintf(ret->text, sizeof(ret->text), "%s", text);
 	snprintf(ret->advice, sizeof(ret->advice), "poolctl explain %s says what to do", ret->code);
 	alert_first_command(driver, rule, pool, ret->command);
 }
 
 /* `place` is that of alerting_next; those that name a method, a worker or a client, or the others. */
-static bool next_alert(const struct driver *driver, uint32_t pool, size_t *place, bool names,
-		       struct problem *ret)
+static bool next_alert(const struct driver *driver, const struct caller *caller, uint32_t pool,
+		       size_t *place, bool names, struct problem *ret)
 {
 	struct alert_view view;
 
@@ -185,7 +186,7 @@ static bool next_alert(const struct driver *driver, uint32_t pool, size_t *place
 
 		if (alert_suspect_is_for(kind) != names || is_said(driver, pool, kind))
 			continue;
-		take_alert(driver, pool, &view, ret);
+		take_alert(driver, caller, pool, &view, ret);
 		return true;
 	}
 	return false;
@@ -193,25 +194,25 @@ static bool next_alert(const struct driver *driver, uint32_t pool, size_t *place
 
 /* --- all of them --- */
 
-bool problem_next(const struct driver *driver, uint32_t pool, struct problem_cursor *cursor,
-		  struct problem *ret)
+bool problem_next(const struct driver *driver, const struct caller *caller, uint32_t pool,
+		  struct problem_cursor *cursor, struct problem *ret)
 {
 	bool is_own = pool == PROBLEM_NO_POOL;
 
 	if (is_own ? next_own(driver, &cursor->trouble, ret)
 		   : next_trouble(driver, pool, &cursor->trouble, ret))
 		return true;
-	return next_alert(driver, pool, &cursor->naming, true, ret) ||
-	       next_alert(driver, pool, &cursor->other, false, ret);
+	return next_alert(driver, caller, pool, &cursor->naming, true, ret) ||
+	       next_alert(driver, caller, pool, &cursor->other, false, ret);
 }
 
-unsigned problem_count(const struct driver *driver, uint32_t pool)
+unsigned problem_count(const struct driver *driver, const struct caller *caller, uint32_t pool)
 {
 	struct problem_cursor cursor = {0};
 	struct problem problem;
 	unsigned count = 0;
 
-	while (problem_next(driver, pool, &cursor, &problem))
+	while (problem_next(driver, caller, pool, &cursor, &problem))
 		count++;
 	return count;
 }
@@ -221,13 +222,14 @@ static struct bytes text_of(const char *text)
 	return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
-void problems_pack(const struct driver *driver, uint32_t pool, struct buf *out)
+void problems_pack(const struct driver *driver, const struct caller *caller, uint32_t pool,
+		   struct buf *out)
 {
 	struct problem_cursor cursor = {0};
 	struct problem problem;
 
-	pack_array(out, problem_count(driver, pool));
-	while (problem_next(driver, pool, &cursor, &problem)) {
+	pack_array(out, problem_count(driver, caller, pool));
+	while (problem_next(driver, caller, pool, &cursor, &problem)) {
 		pack_map(out, 6);
 		pack_named_str(out, "code", problem.code);
 		pack_str(out, "alert");
@@ -247,14 +249,15 @@ void problems_pack(const struct driver *driver, uint32_t pool, struct buf *out)
 	}
 }
 
-void problems_pack_texts(const struct driver *driver, uint32_t pool, bool advice, struct buf *out)
+void problems_pack_texts(const struct driver *driver, const struct caller *caller, uint32_t pool,
+			 bool advice, struct buf *out)
 {
 	struct problem_cursor cursor = {0};
 	struct problem problem;
 	char text[PROBLEM_TEXT_MAX + 64];
 
-	pack_array(out, problem_count(driver, pool));
-	while (problem_next(driver, pool, &cursor, &problem)) {
+	pack_array(out, problem_count(driver, caller, pool));
+	while (problem_next(driver, caller, pool, &cursor, &problem)) {
 		if (advice || !problem.alert)
 			snprintf(text, sizeof(text), "%s", advice ? problem.advice : problem.text);
 		else

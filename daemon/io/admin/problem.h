@@ -18,6 +18,7 @@
 #define PROBLEM_COMMAND_MAX 128
 
 struct alert_rule;
+struct caller;
 
 struct problem {
 	const char *code;		/* "start_failed"; of an alert the name of its kind */
@@ -35,16 +36,19 @@ struct problem_cursor {
 	size_t other;
 };
 
-/* The problem of that pool after the cursor's; returns false when there are no more. */
-bool problem_next(const struct driver *driver, uint32_t pool, struct problem_cursor *cursor,
-		  struct problem *ret);
+/* The problem of that pool after the cursor's, as the caller may read it; returns false when there are
+ * no more. */
+bool problem_next(const struct driver *driver, const struct caller *caller, uint32_t pool,
+		  struct problem_cursor *cursor, struct problem *ret);
 
-unsigned problem_count(const struct driver *driver, uint32_t pool);
+unsigned problem_count(const struct driver *driver, const struct caller *caller, uint32_t pool);
 
 /* Packs the array that poold.status has as `problems`. */
-void problems_pack(const struct driver *driver, uint32_t pool, struct buf *out);
+void problems_pack(const struct driver *driver, const struct caller *caller, uint32_t pool,
+		   struct buf *out);
 
 /* Packs the texts alone, those of alerts with their names; or the advice of each. */
-void problems_pack_texts(const struct driver *driver, uint32_t pool, bool advice, struct buf *out);
+void problems_pack_texts(const struct driver *driver, const struct caller *caller, uint32_t pool,
+			 bool advice, struct buf *out);
 
 #endif

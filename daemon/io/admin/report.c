@@ -43,12 +43,13 @@ void report_pack_process(const struct caller *caller, struct buf *out)
 }
 
 /* What is wrong with the daemon itself; the key is there only while something is. */
-static void pack_own_reasons(const struct driver *driver, struct buf *out)
+static void pack_own_reasons(const struct driver *driver, const struct caller *caller,
+			     struct buf *out)
 {
-	if (problem_count(driver, PROBLEM_NO_POOL) == 0)
+	if (problem_count(driver, caller, PROBLEM_NO_POOL) == 0)
 		return;
 	pack_str(out, "reasons");
-	problems_pack_texts(driver, PROBLEM_NO_POOL, false, out);
+	problems_pack_texts(driver, caller, PROBLEM_NO_POOL, false, out);
 }
 
 enum pool_health report_overall(const struct driver *driver)
@@ -85,13 +86,13 @@ void report_progress(const struct driver *driver, struct buf *out)
 		buf_printf(out, "ready");
 }
 
-void report_health(const struct driver *driver, struct buf *out)
+void report_health(const struct driver *driver, const struct caller *caller, struct buf *out)
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 5u + (problem_count(driver, PROBLEM_NO_POOL) > 0));
+	pack_map(out, 5u + (problem_count(driver, caller, PROBLEM_NO_POOL) > 0));
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
-	pack_own_reasons(driver, out);
+	pack_own_reasons(driver, caller, out);
 	pack_named_bool(out, "ready", driver->has_started);
 	pack_named_bool(out, "draining", engine_stopping(driver->engine));
 	pack_named_bool(out, "guard", guard_is_alive(driver->guard));
@@ -105,7 +106,7 @@ void report_health(const struct driver *driver, struct buf *out)
 		pack_map(out, 2);
 		pack_named_str(out, "status", pool_health_name(pool.health));
 		pack_str(out, "reasons");
-		problems_pack_texts(driver, i, false, out);
+		problems_pack_texts(driver, caller, i, false, out);
 	}
 }
 
@@ -203,11 +204,11 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	problems_pack_texts(driver, index, false, out);
+	problems_pack_texts(driver, caller, index, false, out);
 	pack_str(out, "advice");
-	problems_pack_texts(driver, index, true, out);
+	problems_pack_texts(driver, caller, index, true, out);
 	pack_str(out, "problems");
-	problems_pack(driver, index, out);
+	problems_pack(driver, caller, index, out);
 	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.health_since));
 	pack_str(out, "workers");
 	pack_worker_counts(out, &pool);
@@ -266,11 +267,11 @@ void report_status(const struct driver *driver, const struct caller *caller, str
 {
 	uint32_t count = engine_pool_count(driver->engine);
 
-	pack_map(out, 15u + (problem_count(driver, PROBLEM_NO_POOL) > 0));
+	pack_map(out, 15u + (problem_count(driver, caller, PROBLEM_NO_POOL) > 0));
 	pack_named_str(out, "status", pool_health_name(report_overall(driver)));
-	pack_own_reasons(driver, out);
+	pack_own_reasons(driver, caller, out);
 	pack_str(out, "problems");
-	problems_pack(driver, PROBLEM_NO_POOL, out);
+	problems_pack(driver, caller, PROBLEM_NO_POOL, out);
 	pack_named_str(out, "version", POOLD_VERSION);
 	pack_str(out, "pid");
 	pack_int(out, getpid());
@@ -406,7 +407,7 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 		pack_nil(out);
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	problems_pack_texts(driver, index, false, out);
+	problems_pack_texts(driver, caller, index, false, out);
 	pack_pool_workers(out, &pool, &workers);
 	pack_pool_queue(out, &pool);
 	pack_named_uint(out, "running", pool.running);

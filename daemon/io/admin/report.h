@@ -7,7 +7,7 @@
 #include "daemon/io/driver/driver.h"
 #include "protocol/buf.h"
 
-void report_health(const struct driver *driver, struct buf *out);
+void report_health(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_status(const struct driver *driver, const struct caller *caller, struct buf *out);
 void report_pools(const struct driver *driver, const struct caller *caller, struct buf *out);
 /* Reads the memory of the first `measured` workers, which takes some ten microseconds each. */

@@ -20,7 +20,7 @@ void report_overview(const struct driver *driver, const struct caller *caller, s
 	pack_map(out, 8);
 	pack_named_uint(out, "at_ms", loop_wall_ms());
 	pack_str(out, "health");
-	report_health(driver, out);
+	report_health(driver, caller, out);
 	pack_str(out, "status");
 	report_status(driver, caller, out);
 	pack_str(out, "pools");

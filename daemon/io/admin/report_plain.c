@@ -85,13 +85,13 @@ static void put_pool(const struct driver *driver, uint32_t index, struct buf *ou
 }
 
 /* What is wrong with the pool, or with the daemon: `name` is "" then. */
-static void put_problems(const struct driver *driver, uint32_t pool, const char *name,
-			 struct buf *out)
+static void put_problems(const struct driver *driver, const struct caller *caller, uint32_t pool,
+			 const char *name, struct buf *out)
 {
 	struct problem_cursor cursor = {0};
 	struct problem problem;
 
-	while (problem_next(driver, pool, &cursor, &problem)) {
+	while (problem_next(driver, caller, pool, &cursor, &problem)) {
 		buf_printf(out, "<li><b>");
 		put_escaped(out, *name ? name : "the daemon");
 		buf_printf(out, "</b>");
@@ -108,12 +108,13 @@ static void put_problems(const struct driver *driver, uint32_t pool, const char 
 	}
 }
 
-static void put_all_problems(const struct driver *driver, struct buf *out)
+static void put_all_problems(const struct driver *driver, const struct caller *caller,
+			     struct buf *out)
 {
 	buf_printf(out, "<ul>\n");
-	put_problems(driver, PROBLEM_NO_POOL, "", out);
+	put_problems(driver, caller, PROBLEM_NO_POOL, "", out);
 	for (uint32_t i = 0; i < engine_pool_count(driver->engine); i++)
-		put_problems(driver, i, name_of(driver, i), out);
+		put_problems(driver, caller, i, name_of(driver, i), out);
 	buf_printf(out, "</ul>\n");
 }
 
@@ -164,7 +165,8 @@ static void put_workers(const struct driver *driver, struct buf *out)
 	buf_printf(out, "</table>\n%s", left == 0 ? "<p>More are in poolctl workers.</p>\n" : "");
 }
 
-void report_plain(const struct driver *driver, unsigned seconds, struct buf *out)
+void report_plain(const struct driver *driver, const struct caller *caller, unsigned seconds,
+		  struct buf *out)
 {
 	const char *word = pool_health_name(report_overall(driver));
 
@@ -181,7 +183,7 @@ void report_plain(const struct driver *driver, unsigned seconds, struct buf *out
 		   " s. Shown again every %u s.</p>\n",
 		   driver_is_stopping(driver) ? "; stopping" : "", driver_open_requests(driver),
 		   usec_sub(loop_now(driver->loop), driver->started) / USEC_PER_SEC, seconds);
-	put_all_problems(driver, out);
+	put_all_problems(driver, caller, out);
 	begin_table(out, "Pools",
 		    "pool|status|since (s)|requests|failed|p50 (ms)|p99 (ms)|queued|of|busy|of|"
 		    "breaker");

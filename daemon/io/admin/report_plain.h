@@ -7,6 +7,7 @@
 #include "protocol/buf.h"
 
 /* A whole document, which asks to be loaded again after `seconds`.  It has names and numbers only. */
-void report_plain(const struct driver *driver, unsigned seconds, struct buf *out);
+void report_plain(const struct driver *driver, const struct caller *caller, unsigned seconds,
+		  struct buf *out);
 
 #endif

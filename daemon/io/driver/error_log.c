@@ -223,6 +223,7 @@ void error_log_add(struct error_log *error_log, const struct error_record *recor
 		return;
 	if (copy_of(pack_whole, record, &added.whole) < 0 ||
 	    copy_of(pack_open, record, &added.open) < 0) {
+		forget_until(ring, record->at_ms);
 		free_entry(&added);
 		return;
 	}

@@ -69,7 +69,7 @@ struct error_log {
 int error_log_init(struct error_log *error_log, unsigned max, uint64_t now_ms);
 void error_log_done(struct error_log *error_log);
 
-/* Adds one; where there is no memory for it, nothing. */
+/* Adds one; where there is no memory for it, nothing, and the ring knows errors only since then. */
 void error_log_add(struct error_log *error_log, const struct error_record *record);
 
 /*

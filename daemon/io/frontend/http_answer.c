@@ -109,7 +109,7 @@ static int write_view(struct http_answers *answers, enum http_view view, struct 
 	if (view == HTTP_VIEW_STATUS)
 		return write_status(answers, out);
 	if (view == HTTP_VIEW_PLAIN)
-		report_plain(answers->driver, PLAIN_PAUSE, out);
+		report_plain(answers->driver, &answers->reader, PLAIN_PAUSE, out);
 	else
 		metrics_write(answers->driver,
 			      view == HTTP_VIEW_OPENMETRICS ? METRICS_OPENMETRICS

@@ -254,7 +254,8 @@ void http_streams_init(struct http_streams *streams, struct http_answers *answer
 {
 	*streams = (struct http_streams){.answers = answers};
 	http_reader_init(&streams->reader, &reader_ops, texts);
-	streams->reader.event_kinds = (1u << EVENT_KIND_COUNT_) - 1;
+	/* No stream can name kinds, and spans come to those who do only. */
+	streams->reader.event_kinds = event_kinds_unnamed();
 	list_init(&streams->streams);
 	evtimer_assign(&streams->timer, answers->driver->loop->base, on_due, streams);
 }

@@ -26,7 +26,7 @@ struct alert_notice alert_notice(const struct driver *driver, const struct alert
 		.resolved_ms = effect->is_raised ? 0 : wall_ms(driver, record->resolved),
 	};
 
-	alert_describe(driver, rule, record->pool, record->highest, record->is_test, notice.text);
+	alert_describe_effect(driver, rule, effect, ALERT_OPERATORS, notice.text);
 	return notice;
 }
 

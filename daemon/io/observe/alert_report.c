@@ -33,7 +33,8 @@ static void log_raised(const struct driver *driver, const struct alert_rule *rul
 					   {"severity", alert_severity_name(rule->severity)}};
 	char text[ALERT_TEXT_MAX];
 
-	alert_describe(driver, rule, record->pool, record->highest, record->is_test, text);
+	alert_describe(driver, rule, record->pool, record->highest, record->is_test,
+		       ALERT_OPERATORS, text);
 	log_event(record->is_test ? LOG_LEVEL_NOTICE : level_of(rule), RAISED_MESSAGE_ID, fields,
 		  ARRAY_SIZE(fields), "alert %s: %s", rule->name, text);
 }
@@ -65,8 +66,7 @@ static void send_event(struct driver *driver, const struct alert_rule *rule,
 
 	if (!out)
 		return;
-	alert_describe(driver, rule, effect->pool, effect->record.highest, effect->record.is_test,
-		       text);
+	alert_describe_effect(driver, rule, effect, ALERT_EVERYBODY, text);
 	pack_named_str(out, "name", rule->name);
 	if (pool)
 		pack_named_str(out, "pool", pool);

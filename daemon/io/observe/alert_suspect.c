@@ -6,19 +6,32 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define METHOD_MAX   64 /* bytes of a method's name that are shown */
 #define DURATION_MAX 32
 #define CLIENT_MAX   96
 
-/* A name comes from a client: what moves a terminal's cursor is not shown. */
+/* A name comes from a client: what is no text, or a terminal obeys, is not shown. */
 static const char *method_name(struct bytes method, char out[METHOD_MAX + 1])
 {
+	size_t len = 0;
+
 	method = utf8_cut(method, METHOD_MAX);
-	for (size_t i = 0; i < method.len; i++)
-		out[i] = (char)(method.data[i] < 0x20 || method.data[i] == 0x7f ? '?'
-										: method.data[i]);
-	out[method.len] = '\0';
+	while (method.len > 0) {
+		size_t size = utf8_char(method.data, method.len);
+
+		if (size > 0 && !utf8_is_command((struct bytes){method.data, size})) {
+			memcpy(out + len, method.data, size);
+			len += size;
+		} else {
+			out[len++] = '?';
+		}
+		size = size > 0 ? size : 1;
+		method.data += size;
+		method.len -= size;
+	}
+	out[len] = '\0';
 	return out;
 }
 
@@ -111,7 +124,7 @@ static const char *client_name(const struct driver *driver, uint32_t id, char ou
 }
 
 static bool say_client(const struct driver *driver, uint32_t pool, const struct suspects *suspects,
-		       char text[ALERT_TEXT_MAX])
+		       enum alert_reader reader, char text[ALERT_TEXT_MAX])
 {
 	char name[CLIENT_MAX];
 	struct pool_view view;
@@ -119,7 +132,10 @@ static bool say_client(const struct driver *driver, uint32_t pool, const struct 
 	if (suspects->client.queued == 0)
 		return false;
 	engine_view_pool(driver->engine, pool, &view);
-	if (suspects->client.is_user)
+	if (reader != ALERT_OPERATORS)
+		snprintf(name, sizeof(name), "one %s",
+			 suspects->client.is_user ? "user" : "client");
+	else if (suspects->client.is_user)
 		snprintf(name, sizeof(name), "user %u", suspects->client.id);
 	else
 		client_name(driver, suspects->client.id, name);
@@ -150,7 +166,7 @@ bool alert_suspect_is_for(enum alert_kind kind)
 }
 
 bool alert_suspect_describe(const struct driver *driver, enum alert_kind kind, uint32_t pool,
-			    char text[ALERT_TEXT_MAX])
+			    enum alert_reader reader, char text[ALERT_TEXT_MAX])
 {
 	const struct suspects *suspects;
 
@@ -167,7 +183,7 @@ bool alert_suspect_describe(const struct driver *driver, enum alert_kind kind, u
 	case ALERT_worker_memory:
 		return say_memory(driver, pool, suspects, text);
 	case ALERT_client_flood:
-		return say_client(driver, pool, suspects, text);
+		return say_client(driver, pool, suspects, reader, text);
 	case ALERT_output_dropped:
 		return say_output(driver, pool, text);
 	default:

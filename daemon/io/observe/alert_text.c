@@ -1,5 +1,6 @@
 #include "daemon/io/observe/alert_text.h"
 
+#include "daemon/io/driver/rights.h"
 #include "daemon/io/observe/alert_suspect.h"
 
 #include <stdio.h>
@@ -45,8 +46,17 @@ void alert_format_value(const struct alert_rule *rule, uint64_t value, char *tex
 		 alert_unit_text(alert_kind_unit(rule->kind)));
 }
 
+enum alert_reader alert_reader_of(const struct driver *driver, const struct caller *caller,
+				  uint32_t pool)
+{
+	uint32_t of = pool == ALERT_NO_POOL ? NO_SLOT : pool;
+
+	return rights_may_control_pool(driver, caller, of) ? ALERT_OPERATORS : ALERT_EVERYBODY;
+}
+
 void alert_describe(const struct driver *driver, const struct alert_rule *rule, uint32_t pool,
-		    uint64_t value, bool is_test, char text[ALERT_TEXT_MAX])
+		    uint64_t value, bool is_test, enum alert_reader reader,
+		    char text[ALERT_TEXT_MAX])
 {
 	char measured[48], threshold[48];
 
@@ -56,12 +66,22 @@ void alert_describe(const struct driver *driver, const struct alert_rule *rule, 
 			 alert_kind_text(rule->kind));
 		return;
 	}
-	if (alert_suspect_describe(driver, rule->kind, pool, text))
+	if (alert_suspect_describe(driver, rule->kind, pool, reader, text))
 		return;
 	alert_format_value(rule, value, measured, sizeof(measured));
 	alert_format_value(rule, rule->threshold, threshold, sizeof(threshold));
 	snprintf(text, ALERT_TEXT_MAX, "%s: %s, the threshold is %s", alert_kind_text(rule->kind),
 		 measured, threshold);
+}
+
+void alert_describe_effect(const struct driver *driver, const struct alert_rule *rule,
+			   const struct alert_effect *effect, enum alert_reader reader,
+			   char text[ALERT_TEXT_MAX])
+{
+	const struct alert_record *record = &effect->record;
+
+	alert_describe(driver, rule, effect->is_raised ? record->pool : ALERT_NO_POOL,
+		       record->highest, record->is_test, reader, text);
 }
 
 void alert_first_command(const struct driver *driver, const struct alert_rule *rule, uint32_t pool,

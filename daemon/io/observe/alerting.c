@@ -178,14 +178,15 @@ static void pack_left(struct buf *out, const char *name, usec_t until, usec_t no
 		pack_nil(out);
 }
 
-static void pack_view(const struct alerting *alerting, const struct alert_view *view, usec_t now,
-		      struct buf *out)
+static void pack_view(const struct alerting *alerting, const struct caller *caller,
+		      const struct alert_view *view, usec_t now, struct buf *out)
 {
 	const struct alert_rule *rule = &alerting->rules[view->rule];
 	char text[ALERT_TEXT_MAX];
 
 	alert_describe(alerting->driver, rule, view->pool, view->value.value,
-		       view->is_test && view->state == ALERT_FIRING, text);
+		       view->is_test && view->state == ALERT_FIRING,
+		       alert_reader_of(alerting->driver, caller, view->pool), text);
 	pack_map(out, 12);
 	pack_name(alerting, view->rule, view->pool, out);
 	pack_named_str(out, "kind", alert_kind_name(rule->kind));
@@ -202,7 +203,8 @@ static void pack_view(const struct alerting *alerting, const struct alert_view *
 	pack_named_str(out, "text", text);
 }
 
-static void pack_active(const struct alerting *alerting, usec_t now, struct buf *out)
+static void pack_active(const struct alerting *alerting, const struct caller *caller, usec_t now,
+			struct buf *out)
 {
 	struct alert_view view;
 	uint32_t count = 0;
@@ -213,7 +215,7 @@ static void pack_active(const struct alerting *alerting, usec_t now, struct buf 
 	pack_array(out, count);
 	cursor = 0;
 	while (alerts_next(&alerting->alerts, &cursor, now, &view))
-		pack_view(alerting, &view, now, out);
+		pack_view(alerting, caller, &view, now, out);
 }
 
 static void pack_record(const struct alerting *alerting, const struct alert_record *record,
@@ -258,13 +260,13 @@ static void pack_rules(const struct alerting *alerting, struct buf *out)
 	}
 }
 
-void alerting_pack(const struct alerting *alerting, struct buf *out)
+void alerting_pack(const struct alerting *alerting, const struct caller *caller, struct buf *out)
 {
 	usec_t now = loop_now(alerting->driver->loop);
 
 	pack_map(out, 3);
 	pack_str(out, "active");
-	pack_active(alerting, now, out);
+	pack_active(alerting, caller, now, out);
 	pack_str(out, "history");
 	pack_history(alerting, now, out);
 	pack_str(out, "rules");

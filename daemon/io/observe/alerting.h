@@ -59,7 +59,7 @@ int alerting_test(struct alerting *alerting, const struct alert_rule *rule);
 void alerting_silence(struct alerting *alerting, const struct alert_rule *rule, usec_t span,
 		      uint32_t uid);
 
-/* Packs the answer to poold.alerts. */
-void alerting_pack(const struct alerting *alerting, struct buf *out);
+/* Packs the answer to poold.alerts for that caller. */
+void alerting_pack(const struct alerting *alerting, const struct caller *caller, struct buf *out);
 
 #endif

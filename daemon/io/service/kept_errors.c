@@ -118,14 +118,12 @@ void kept_errors_open(struct kept_errors *kept, struct driver *driver, const cha
 		return;
 	}
 	r = load(kept);
-	if (r == 0)
-		kept->saved = driver->errors.newest;
-	else if (r != -ENOENT)
+	if (r < 0 && r != -ENOENT)
 		log_warning("the errors of the daemon before can't be read from %s/" FILE_NAME
 			    ": %s; poold.errors begins now",
 			    path, read_fault(r));
 	evtimer_assign(&kept->timer, driver->loop->base, on_timer, kept);
-	/* So that a directory that can't be written to is known from the start. */
+	/* Even what was read, so that a directory that can't be written to is known from the start. */
 	save(kept);
 	loop_set_event_timer(&kept->timer, WRITE_INTERVAL);
 }

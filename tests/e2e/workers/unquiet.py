@@ -39,6 +39,15 @@ def log_and_fail(text: str) -> None:
     raise ValueError(text)
 
 
+def fail() -> None:
+    """Raises."""
+    raise ValueError("it always does")
+
+
+# The same by a name that is no text, and has what a terminal obeys.
+globals()["bad\udcff\x1b\x9b\u202e"] = fail
+
+
 def nap(seconds: float) -> None:
     """Says that it has begun, and takes its time."""
     write(1, b"begun\n")
