@@ -300,7 +300,7 @@ static void no_more_than_has_come_allows(struct fixture *fixture)
 {
 	const struct link *link = &fixture->links[1];
 
-	if (!link->in || link->in->capacity <= 256 * KIB)
+	if (!link->in || link->in->capacity <= CHUNK_SIZE)
 		return;
 	ck_assert_uint_le(link->in->capacity, link->in_len * 9 / 2);
 	ck_assert_uint_le(link->in->capacity, (16 * MIB + 5) * 11 / 10);
@@ -314,7 +314,7 @@ START_TEST(memory_comes_with_the_parts_of_a_message)
 
 	begin_keeping(&fixture);
 	send_all(&fixture, bin, 1000, NULL);
-	ck_assert_uint_le(fixture.loop.store.bytes, 300 * KIB);
+	ck_assert_uint_le(fixture.loop.store.bytes, 2 * CHUNK_SIZE);
 	send_all(&fixture, bin + 1000, 16 * MIB + 5 - 1000, no_more_than_has_come_allows);
 	ck_assert_uint_eq(fixture.kept_bytes, 16 * MIB + 5);
 	ck_assert_uint_le(fixture.loop.store.bytes_high, 16 * MIB * 11 / 10);

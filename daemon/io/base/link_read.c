@@ -234,8 +234,10 @@ static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need
 	if (whole < first)
 		return first;
 	/* No memory is reserved for an announced length before a part of the message has come. */
-	if (most < LARGE_CHUNK)
-		most = LARGE_CHUNK;
+	if (most < CHUNK_SIZE)
+		most = CHUNK_SIZE;
+	if (most < first)
+		most = first;
 	return (size_t)(whole <= most + most / 8 ? whole : most);
 }
 
