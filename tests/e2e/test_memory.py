@@ -337,16 +337,21 @@ class Large(DaemonTest):
 
     def test_a_request_and_its_answer(self) -> None:
         for size in (16 * MIB - 1000, 16 * MIB, 16 * MIB + 1000, 19 * MIB):
-            with self.subTest(size=size):
-                daemon = self.start_large()
-                with daemon.connect() as client:
-                    for _ in range(3):
-                        value = os.urandom(16) + bytes(size - 16)
-                        self.assertEqual(client.call("poold.call", "large", "echo", [value]), value)
-                peak = self.peak(daemon)
-                self.assertGreater(peak, 1.9 * size)  # it is measured
-                self.assertLessEqual(peak, self.ROOM * 2 * size)
-                daemon.growth_max = 64 * MIB  # what is given back is tidied up a moment later
+            for meta in (False, True):
+                with self.subTest(size=size, meta=meta):
+                    self.check_echo(size, meta)
+
+    def check_echo(self, size: int, meta: bool) -> None:
+        daemon = self.start_large()
+        with daemon.connect() as client:
+            for _ in range(3):
+                value = os.urandom(16) + bytes(size - 16)
+                found = client.call("poold.call", "large", "echo", [value], {"meta": meta})
+                self.assertEqual(found["result"] if meta else found, value)
+        peak = self.peak(daemon)
+        self.assertGreater(peak, 1.9 * size)  # it is measured
+        self.assertLessEqual(peak, self.ROOM * 2 * size)
+        daemon.growth_max = 64 * MIB  # what is given back is tidied up a moment later
 
     def test_many_that_wait(self) -> None:
         """Whatever their size, and whether it is that of the connection's last message or not."""
