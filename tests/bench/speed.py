@@ -216,8 +216,8 @@ def large(place: Place, pace: Pace) -> list[Row]:
         "16 MiB, one connection: peak memory per payload byte",
         f"{taken / 2**20:.1f} MiB",
         taken / shape.payload,
-        3,
-        0.3,
+        2.2,
+        2.1,
         more_is_better=False,
     )
     return [rate, memory]

@@ -319,3 +319,80 @@ class Steps(MemoryTest):
             self.assertEqual(newcomer.call("poold.health")["status"], "degraded")
             self.assertEqual(newcomer.call("poold.drain", "well")["drained"], True)
         daemon.announced.append("pool=well")
+
+
+class Large(DaemonTest):
+    """Buffers hold what is in flight, and little more."""
+
+    ROOM = 1.1
+    SMALL = MIB  # of the daemon's buffers: what this test's own questions take
+
+    def start_large(self, **options: object) -> Daemon:
+        return self.start(pool("large", TOOLBOX, queue_bytes_max="256M", **options), message_max="20M",
+                          response_max="20M", memory_max="512M")
+
+    @staticmethod
+    def peak(daemon: Daemon) -> int:
+        return daemon.ask("poold.status")["peaks"]["start"]["buffers"]
+
+    def test_a_request_and_its_answer(self) -> None:
+        for size in (16 * MIB - 1000, 16 * MIB, 16 * MIB + 1000, 19 * MIB):
+            for meta in (False, True):
+                with self.subTest(size=size, meta=meta):
+                    self.check_echo(size, meta)
+
+    def check_echo(self, size: int, meta: bool) -> None:
+        daemon = self.start_large()
+        with daemon.connect() as client:
+            for _ in range(3):
+                value = os.urandom(16) + bytes(size - 16)
+                found = client.call("poold.call", "large", "echo", [value], {"meta": meta})
+                self.assertEqual(found["result"] if meta else found, value)
+        peak = self.peak(daemon)
+        self.assertGreater(peak, 1.9 * size)  # it is measured
+        self.assertLessEqual(peak, self.ROOM * 2 * size)
+        daemon.growth_max = 64 * MIB  # what is given back is tidied up a moment later
+
+    def test_many_that_wait(self) -> None:
+        """Whatever their size, and whether it is that of the connection's last message or not."""
+        for size in (64 * 1024, 65 * 1024, 150 * 1024, 300 * 1024, MIB):
+            with self.subTest(size=size):
+                self.check_waiting(size, max(16, 32 * MIB // size // 4))
+
+    def check_waiting(self, size: int, count: int) -> None:
+        daemon = self.start_large(workers=1)
+        clients = [daemon.connect() for _ in range(4)]
+        for client in clients[:2]:
+            self.assertEqual(client.call("poold.call", "large", "length", [bytes(size)]), size)
+        with daemon.connect() as first:
+            working = daemon.occupy(first, pool="large")
+            asked = [(client, client.ask_pool("large", "length", [bytes(size)]))
+                     for _ in range(count) for client in clients]
+            eventually(lambda: daemon.pool("large")["queue"]["length"] == len(asked), "all wait")
+            held = daemon.ask("poold.status")["memory"]["buffers"]
+            self.assertGreater(held, size * len(asked))
+            self.assertLessEqual(held, self.ROOM * size * len(asked) + self.SMALL)
+            self.assertLessEqual(self.peak(daemon), self.ROOM * size * len(asked) + self.SMALL)
+            daemon.release()
+            first.read_of(working)
+            for client, number in asked:
+                self.assertEqual(client.read_of(number).result, size)
+        daemon.growth_max = 64 * MIB
+
+    def test_many_answers_that_nobody_reads(self) -> None:
+        for size, each in ((150 * 1024, 16), (MIB, 2)):
+            with self.subTest(size=size):
+                self.check_unread(size, each)
+
+    def check_unread(self, size: int, each: int) -> None:
+        daemon = self.start_large(workers=2)
+        clients = [daemon.connect() for _ in range(16)]
+        count = each * len(clients)
+        asked = [(client, client.ask_pool("large", "big", [size])) for _ in range(each) for client in clients]
+        eventually(lambda: daemon.counters("large")["succeeded"] == count, "all have an answer")
+        self.assertGreater(daemon.ask("poold.status")["memory"]["buffers"], size * count // 2)
+        self.assertLessEqual(self.peak(daemon), self.ROOM * size * count + self.SMALL)
+        for client in clients:
+            answers = {client.read().id for _ in range(each)}
+            self.assertEqual(answers, {number for other, number in asked if other is client})
+        daemon.growth_max = 64 * MIB

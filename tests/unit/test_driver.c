@@ -69,13 +69,18 @@ static void count_answer(struct asker *asker)
 		loop_leave(asker->loop);
 }
 
-static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, struct bytes value)
+static void answer(struct caller *caller, uint32_t msgid, const struct caller_answer *answer)
 {
 	struct asker *asker = of_caller(caller);
+	struct buf whole;
 
-	(void)chunk;
+	buf_init(&whole, 4096);
+	pack_raw(&whole, answer->before);
+	pack_raw(&whole, answer->value);
+	pack_raw(&whole, answer->behind);
 	buf_printf(&asker->record, "answer %u ", msgid);
-	wire_render(&asker->record, value.data, value.len);
+	wire_render(&asker->record, whole.data, whole.len);
+	buf_free(&whole);
 	count_answer(asker);
 }
 

@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define ORDER_MAX 64
+#define KIB	  ((size_t)1024)
+#define MIB	  (1024 * KIB)
 
 /* Two links whose peers are the test's, and the order in which their messages came. */
 struct fixture {
@@ -20,6 +23,10 @@ struct fixture {
 	char order[ORDER_MAX];
 	char begun[LINK_BEGUN_MAX + 1]; /* at the last end of a link */
 	struct link *closed_by_message; /* NULL: none is */
+	bool is_keeping;
+	struct chunk *kept[ORDER_MAX]; /* of its messages, while is_keeping */
+	size_t kept_count;
+	size_t kept_bytes; /* of those messages */
 };
 
 static struct fixture *current;
@@ -35,7 +42,11 @@ static void note(char what)
 static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 {
 	(void)owner;
-	(void)chunk;
+	if (current->is_keeping) {
+		ck_assert_uint_lt(current->kept_count, ORDER_MAX);
+		current->kept[current->kept_count++] = chunk_ref(chunk);
+		current->kept_bytes += message.len;
+	}
 	note((char)message.data[0]);
 	if (current->closed_by_message)
 		link_close(current->closed_by_message);
@@ -73,7 +84,8 @@ static void on_turn(void *owner)
 static const struct link_handler handler = {
 	.on_message = on_message, .on_end = on_end, .on_free = on_free};
 
-static void begin_with(struct fixture *fixture, size_t memory_max, uint64_t message_max)
+static void begin_with(struct fixture *fixture, enum framing_kind framing, size_t memory_max,
+		       uint64_t message_max)
 {
 	*fixture = (struct fixture){0};
 	current = fixture;
@@ -86,7 +98,7 @@ static void begin_with(struct fixture *fixture, size_t memory_max, uint64_t mess
 
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 		ck_assert_int_eq(link_open(&fixture->links[i], &fixture->loop,
-					   stream_of_socket(ends[0]), FRAMING_LINE, message_max,
+					   stream_of_socket(ends[0]), framing, message_max,
 					   &handler, &fixture->links[i]),
 				 0);
 		fixture->peers[i] = ends[1];
@@ -96,7 +108,7 @@ static void begin_with(struct fixture *fixture, size_t memory_max, uint64_t mess
 
 static void begin(struct fixture *fixture)
 {
-	begin_with(fixture, (size_t)1 << 20, 100);
+	begin_with(fixture, FRAMING_LINE, MIB, 100);
 }
 
 static void end(struct fixture *fixture)
@@ -209,9 +221,9 @@ START_TEST(a_link_with_half_of_a_large_message_waits_behind_others)
 	size_t sent = 0;
 
 	memset(piece, 'x', sizeof(piece));
-	begin_with(&fixture, (size_t)32 << 20, (size_t)8 << 20);
+	begin_with(&fixture, FRAMING_LINE, 32 * MIB, 8 * MIB);
 	while (!fixture.links[1].is_heavy) {
-		ck_assert_uint_lt(sent, (size_t)4 << 20);
+		ck_assert_uint_lt(sent, 4 * MIB);
 		sent += sizeof(piece);
 		ck_assert_int_eq(write(fixture.peers[1], piece, sizeof(piece)), sizeof(piece));
 		expect_in_turn(&fixture, ".");
@@ -223,6 +235,182 @@ START_TEST(a_link_with_half_of_a_large_message_waits_behind_others)
 	while (!strchr(fixture.order, 'x'))
 		turn(&fixture);
 	end(&fixture);
+}
+END_TEST
+
+/* --- large messages --- */
+
+static void begin_keeping(struct fixture *fixture)
+{
+	begin_with(fixture, FRAMING_MSGPACK, 64 * MIB, 32 * MIB);
+	fixture->is_keeping = true;
+}
+
+static void end_keeping(struct fixture *fixture)
+{
+	while (fixture->kept_count > 0)
+		chunk_unref(fixture->kept[--fixture->kept_count]);
+	end(fixture);
+}
+
+static bool has_more(const struct fixture *fixture)
+{
+	int unread = 0;
+
+	ck_assert_int_eq(ioctl(fixture->links[1].stream.in, FIONREAD, &unread), 0);
+	return unread > 0 || link_has_backlog(&fixture->loop);
+}
+
+/* Has the second link read these bytes, all of them, and calls `look` after each turn. */
+static void send_all(struct fixture *fixture, const uint8_t *data, size_t len,
+		     void (*look)(struct fixture *fixture))
+{
+	while (len > 0 || has_more(fixture)) {
+		ssize_t n = write(fixture->peers[1], data, len < 64 * KIB ? len : 64 * KIB);
+
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+		turn(fixture);
+		if (look)
+			look(fixture);
+	}
+}
+
+/* The beginning of a bin of `len` bytes. */
+static size_t put_head(uint8_t *out, size_t len)
+{
+	out[0] = 0xc6;
+	framing_put_head(out + 1, (uint32_t)len);
+	return 5;
+}
+
+/* The whole of one, of zeros. */
+static uint8_t *make_bin(size_t len)
+{
+	uint8_t *bin = calloc(1, len + 5);
+
+	ck_assert_ptr_nonnull(bin);
+	put_head(bin, len);
+	return bin;
+}
+
+static unsigned times_grown;
+
+static void no_more_than_has_come_allows(struct fixture *fixture)
+{
+	struct link *link = &fixture->links[1];
+
+	times_grown += link->has_grown;
+	link->has_grown = false;
+	if (!link->in || link->in->capacity <= CHUNK_SIZE)
+		return;
+	ck_assert_uint_le(link->in->capacity, link->in_len * 9 / 2);
+	ck_assert_uint_le(link->in->capacity, (16 * MIB + 5) * 11 / 10);
+}
+
+/* Who only announces gets little, and what is complete has no more than it needs. */
+START_TEST(memory_comes_with_the_parts_of_a_message)
+{
+	struct fixture fixture;
+	uint8_t *bin = make_bin(16 * MIB);
+
+	begin_keeping(&fixture);
+	times_grown = 0;
+	send_all(&fixture, bin, 1000, NULL);
+	ck_assert_uint_le(fixture.loop.store.bytes, 2 * CHUNK_SIZE);
+	send_all(&fixture, bin + 1000, 16 * MIB + 5 - 1000, no_more_than_has_come_allows);
+	ck_assert_uint_eq(fixture.kept_bytes, 16 * MIB + 5);
+	/* Who sends on is seen to, though it seldom takes more memory. */
+	ck_assert_uint_ge(times_grown, 60);
+	ck_assert_uint_le(fixture.loop.store.bytes_high, 16 * MIB * 11 / 10);
+	ck_assert_uint_le(fixture.loop.store.bytes, 16 * MIB * 17 / 16 + 5);
+	free(bin);
+	end_keeping(&fixture);
+}
+END_TEST
+
+static const size_t sizes[] = {20 * KIB, 40 * KIB, 64 * KIB, 100 * KIB, 255 * KIB, 300 * KIB, MIB};
+
+static void keep_several(size_t size)
+{
+	uint8_t *bin = make_bin(size);
+	struct fixture fixture;
+
+	begin_keeping(&fixture);
+	for (unsigned i = 0; i < 20; i++) {
+		send_all(&fixture, bin, size + 5, NULL);
+		ck_assert_uint_eq(fixture.kept_count, i + 1);
+		ck_assert_uint_le(fixture.loop.store.bytes,
+				  fixture.kept_bytes * 17 / 16 + 2 * CHUNK_SIZE);
+	}
+	free(bin);
+	end_keeping(&fixture);
+}
+
+/* Messages of one size after each other, each of which is kept. */
+START_TEST(messages_that_are_kept_have_what_they_need)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		keep_several(sizes[i]);
+}
+END_TEST
+
+/* Sizes that the link can't know before. */
+START_TEST(messages_of_changing_sizes_have_what_they_need)
+{
+	uint8_t *bin = make_bin(MIB);
+	struct fixture fixture;
+
+	begin_keeping(&fixture);
+	for (size_t i = 0; i < 30; i++) {
+		size_t size = sizes[i * 5 % ARRAY_SIZE(sizes)];
+
+		put_head(bin, size);
+		send_all(&fixture, bin, size + 5, NULL);
+		ck_assert_uint_eq(fixture.kept_count, i + 1);
+	}
+	ck_assert_uint_le(fixture.loop.store.bytes, fixture.kept_bytes * 17 / 16 + 2 * CHUNK_SIZE);
+	free(bin);
+	end_keeping(&fixture);
+}
+END_TEST
+
+static unsigned grown;
+
+static void count_growth(struct fixture *fixture)
+{
+	static size_t before;
+	size_t now = fixture->links[1].in ? fixture->links[1].in->capacity : 0;
+
+	grown += now > before;
+	before = now;
+}
+
+/* An array of pieces, of which only the next one is announced at a time. */
+START_TEST(a_message_of_many_pieces_is_seldom_moved)
+{
+	enum {
+		PIECES = 1000
+	};
+	size_t piece = 10 * KIB;
+	uint8_t *message = calloc(PIECES, piece + 5);
+	const uint8_t head[] = {0xdc, PIECES >> 8, PIECES & 0xff};
+	struct fixture fixture;
+
+	ck_assert_ptr_nonnull(message);
+	for (size_t i = 0; i < PIECES; i++)
+		put_head(message + i * (piece + 5), piece);
+	begin_keeping(&fixture);
+	grown = 0;
+	send_all(&fixture, head, sizeof(head), count_growth);
+	send_all(&fixture, message, PIECES * (piece + 5), count_growth);
+	ck_assert_uint_eq(fixture.kept_count, 1);
+	ck_assert_uint_le(grown, 100);
+	ck_assert_uint_le(fixture.loop.store.bytes, fixture.kept_bytes * 17 / 16 + CHUNK_SIZE);
+	free(message);
+	end_keeping(&fixture);
 }
 END_TEST
 
@@ -341,6 +529,10 @@ int main(void)
 		a_link_that_is_closed_or_paused_is_not_read,
 		what_comes_before_the_first_turn_is_no_standstill,
 		a_link_with_half_of_a_large_message_waits_behind_others,
+		memory_comes_with_the_parts_of_a_message,
+		messages_that_are_kept_have_what_they_need,
+		messages_of_changing_sizes_have_what_they_need,
+		a_message_of_many_pieces_is_seldom_moved,
 		output_waits_until_a_pipe_has_room,
 		output_ends_and_input_goes_on,
 		what_was_said_comes_before_the_end,

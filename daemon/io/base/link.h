@@ -98,7 +98,8 @@ struct link {
 	bool is_skipping; /* the message that comes is read and dropped */
 	bool is_awaiting; /* on_memory is to be called */
 	size_t wanted;	  /* the capacity that there was no memory for; 0: it is read */
-	bool has_grown; /* more memory was asked for, or taken, since the owner set this to false */
+	bool has_grown; /* more memory was asked for, or taken, or much of a message came, since the
+			   owner set this to false */
 	struct list_node in_starved;
 	bool reads_last; /* see link_read_last */
 	bool is_waiting; /* until the peer's side takes more */

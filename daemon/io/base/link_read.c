@@ -8,9 +8,14 @@
 #define READ_ROOM_MIN 4096
 
 /* Links whose messages are larger than this read straight into memory of their own, so that no part
- * is copied. */
+ * is copied: as much as the last one took, up to LARGE_CHUNK, or as many of them as fit into
+ * SEVERAL. */
 #define LARGE_MESSAGE ((size_t)8 * 1024)
+#define SEVERAL	      ((size_t)64 * 1024)
 #define LARGE_CHUNK   ((size_t)256 * 1024)
+
+/* A message of which a part has come may have so many times as much memory as that part. */
+#define GROWTH_MAX 4
 
 static void keep_for_later(struct link *link, struct chunk *chunk, struct bytes rest)
 {
@@ -58,6 +63,18 @@ static bool hand_over(struct link *link, struct chunk *chunk, struct bytes frame
 	return !link->is_heavy && (link->is_reading || link->is_draining);
 }
 
+/* Whoever keeps a message keeps its whole chunk: what nothing has come for is cut off, unless
+ * somebody keeps another message that is in it.  Returns the chunk, which may have moved. */
+static struct chunk *trim_whole(struct link *link)
+{
+	const struct chunk *chunk = link->in;
+
+	if (chunk->references == 1 && chunk->capacity > CHUNK_SIZE &&
+	    chunk->capacity - link->in_len > chunk->capacity / 16)
+		link_trim_begun(link);
+	return link->in;
+}
+
 /*
  * Hands over every whole message of data[0..len), of which the first `scanned` bytes were scanned
  * before, unless the link stops before the last one: then it keeps the others.  Returns how many
@@ -83,6 +100,10 @@ static size_t deliver(struct link *link, struct chunk *chunk, const uint8_t *dat
 				0,
 				(struct bytes){data + start, link->is_skipping ? 0 : len - start});
 			return len;
+		}
+		if (scanned == len && chunk == link->in) {
+			chunk = trim_whole(link);
+			data = chunk->data;
 		}
 		link->arrived = (struct bytes){data + start, len - start};
 		if (!hand_over(link, chunk, (struct bytes){data + start, scanned - start}, slice)) {
@@ -185,24 +206,39 @@ static void run_short(struct link *link, size_t wanted, struct bytes begun)
 	}
 }
 
-/* Whether to take more than the next message may need; not where memory is short. */
-static bool starts_large(const struct link *link)
+/* How much to read into memory of its own before anything is known of a message; 0: none, as the
+ * link's messages are small or memory is short. */
+static size_t first_capacity(const struct link *link)
 {
-	return link->typical > LARGE_MESSAGE && LARGE_CHUNK <= chunk_share(&link->loop->store);
+	size_t first = link->typical < LARGE_CHUNK ? link->typical : LARGE_CHUNK;
+
+	if (first <= LARGE_MESSAGE)
+		return 0;
+	if (first < SEVERAL)
+		first = SEVERAL / first * first;
+	return first <= chunk_share(&link->loop->store) ? first : 0;
 }
 
 /* How large a chunk for a message of which `len` bytes are there and `need` more must come at
  * least. */
 static size_t wanted_capacity(const struct link *link, size_t len, uint64_t need)
 {
-	uint64_t whole = len + need;
+	uint64_t most = GROWTH_MAX * (uint64_t)len;
+	/* With room for the little that may come behind what is announced. */
+	uint64_t whole = len + need + need / 64;
+	size_t first = first_capacity(link);
 
-	if (whole < LARGE_CHUNK && starts_large(link))
-		return LARGE_CHUNK;
+	/* What announces only its next piece is not moved at each of them. */
+	if (need < len / 16)
+		whole = len + len / 16;
+	if (whole < first)
+		return first;
 	/* No memory is reserved for an announced length before a part of the message has come. */
-	if (whole > LARGE_CHUNK && whole > 2 * (uint64_t)len)
-		return 2 * len > LARGE_CHUNK ? 2 * len : LARGE_CHUNK;
-	return (size_t)whole;
+	if (most < CHUNK_SIZE)
+		most = CHUNK_SIZE;
+	if (most < first)
+		most = first;
+	return (size_t)(whole <= most + most / 8 ? whole : most);
 }
 
 /* Keeps the beginning of a message in a chunk of its own. */
@@ -308,11 +344,19 @@ void link_trim_begun(struct link *link)
 		link->in = chunk_shrink(link->in, link->in_len);
 }
 
-/* Whoever keeps a message keeps its whole chunk: one that is mostly empty is cut. */
+/* Of a message that has hardly begun, little memory is kept until more of it comes. */
 static void trim_in(struct link *link)
 {
-	if (link->in_len < link->in->capacity / 4)
+	if (link->in_len < link->in->capacity / 8)
 		link_trim_begun(link);
+}
+
+/* Who sends on gets no memory for long where it has much already. */
+static void note_progress(struct link *link, size_t more)
+{
+	if (link->in_len / LARGE_CHUNK != (link->in_len + more) / LARGE_CHUNK)
+		link->has_grown = true;
+	link->in_len += more;
 }
 
 /* Reads into the chunk that has the beginning of a message.  Returns what read(2) did. */
@@ -327,7 +371,7 @@ static ssize_t read_own(struct link *link, struct slice *slice)
 	n = read(link->stream.in, link->in->data + link->in_len, link->in->capacity - link->in_len);
 	if (n <= 0)
 		return n;
-	link->in_len += (size_t)n;
+	note_progress(link, (size_t)n);
 	trim_in(link);
 	chunk = link->in;
 	done = deliver(link, chunk, chunk->data, link->in_len, link->in_scanned, slice);
@@ -345,9 +389,11 @@ static ssize_t read_own(struct link *link, struct slice *slice)
 /* Links with large messages start on a chunk of their own. */
 static bool start_own(struct link *link)
 {
-	if (!starts_large(link))
+	size_t capacity = first_capacity(link);
+
+	if (capacity == 0)
 		return false;
-	link->in = new_buffer(link, LARGE_CHUNK);
+	link->in = new_buffer(link, capacity);
 	link->in_len = link->in_scanned = 0;
 	return link->in != NULL;
 }

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* More than what `meta` of an answer takes. */
+#define META_MAX 512
+
 /* The bytes of a result, and the chunk that holds them or NULL. */
 struct source {
 	struct chunk *chunk;
@@ -73,26 +76,23 @@ static void pack_meta(const struct driver *driver, const struct call *call,
 
 /* {result, meta: {...}} in the place of the result. */
 static void answer_with_meta(struct driver *driver, struct call *call, const struct effect *effect,
-			     struct bytes result)
+			     const struct source *source)
 {
-	struct chunk *chunk = NULL;
-	struct buf buf;
-	size_t len;
+	/* A map of 2, and a str of 6 bytes. */
+	static const uint8_t before[] = {0x82, 0xa6, 'r', 'e', 's', 'u', 'l', 't'};
+	struct buf behind;
 
-	chunk_buf_init(&buf, result.len + 512);
-	pack_map(&buf, 2);
-	pack_str(&buf, "result");
-	pack_raw(&buf, result);
-	pack_str(&buf, "meta");
-	pack_meta(driver, call, effect, &buf);
-	len = chunk_buf_bytes(&buf).len;
-	chunk = chunk_from_buf(&driver->loop->store, &buf);
-	if (chunk)
-		call_answer(call, chunk, (struct bytes){chunk->data, len});
+	buf_init(&behind, META_MAX);
+	pack_str(&behind, "meta");
+	pack_meta(driver, call, effect, &behind);
+	if (buf_error(&behind) == 0)
+		call_answer(call, &(struct caller_answer){.before = {before, sizeof(before)},
+							  .value = source->value,
+							  .behind = {behind.data, behind.len},
+							  .chunk = source->chunk});
 	else
 		refuse(driver, call, ERR_memory_limit, "there was no memory for the answer's meta");
-	chunk_unref(chunk);
-	buf_free(&buf);
+	buf_free(&behind);
 }
 
 /* The state that the answered attempt handed back is the session's from now on.  False: no memory
@@ -136,7 +136,8 @@ void answer_result(struct driver *driver, const struct driver_step *step, struct
 	if (effect->result.source == RESULT_WORKER && effect->result.key != NO_SLOT)
 		(void)slot_store_put(&driver->stored_answers, effect->result.key, source.value);
 	if (call->wants_meta)
-		answer_with_meta(driver, call, effect, source.value);
+		answer_with_meta(driver, call, effect, &source);
 	else
-		call_answer(call, source.chunk, source.value);
+		call_answer(call,
+			    &(struct caller_answer){.value = source.value, .chunk = source.chunk});
 }

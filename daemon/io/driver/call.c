@@ -101,9 +101,9 @@ struct call *call_find_number(const struct call_table *table, uint64_t number)
 	return NULL;
 }
 
-void call_answer(const struct call *call, struct chunk *chunk, struct bytes value)
+void call_answer(const struct call *call, const struct caller_answer *answer)
 {
-	call->caller->ops->answer(call->caller, call->msgid, chunk, value);
+	call->caller->ops->answer(call->caller, call->msgid, answer);
 }
 
 void call_answer_error(const struct call *call, const struct error *error)

@@ -69,15 +69,22 @@ struct caller_view {
 	bool is_control_only; /* it has a place of the reserve, from which nothing can be called */
 };
 
+/* An answer is one MessagePack value: `value`, in `chunk` unless that is NULL.  Where it is only a part
+ * of what the client gets, little stands around it, in no chunk; else these are empty. */
+struct caller_answer {
+	struct bytes before;
+	struct bytes value;
+	struct bytes behind;
+	struct chunk *chunk;
+};
+
 /*
  * What happens to its calls.  `msgid` is the id that the caller gave the call.  Bytes last as long
  * as the function runs, those in a chunk as long as the chunk.  None of these may free the caller
  * or submit a call: they are called while the effects of an event are carried out.
  */
 struct caller_ops {
-	/* The answer: `value` is a whole MessagePack value, in `chunk` unless that is NULL. */
-	void (*answer)(struct caller *caller, uint32_t msgid, struct chunk *chunk,
-		       struct bytes value);
+	void (*answer)(struct caller *caller, uint32_t msgid, const struct caller_answer *answer);
 	/* The call failed. */
 	void (*error)(struct caller *caller, uint32_t msgid, const struct error *error);
 	/* A part of the answer to a call with `stream`: a whole MessagePack value in `chunk`. */

@@ -131,11 +131,12 @@ static struct chunk *copy_large(struct connection *connection, struct bytes valu
 	return chunk;
 }
 
-static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, struct bytes value)
+static void answer(struct caller *caller, uint32_t msgid, const struct caller_answer *answer)
 {
 	struct connection *connection = of_caller(caller);
+	struct chunk *chunk = answer->chunk, *copy = NULL;
+	struct bytes value = answer->value;
 	uint8_t head[ENVELOPE_HEAD_MAX];
-	struct chunk *copy = NULL;
 
 	if (connection->is_gone)
 		return;
@@ -149,14 +150,16 @@ static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, s
 		value.data = copy->data;
 	}
 	link_put(&connection->link, head, envelope_put_result(head, msgid));
+	link_put(&connection->link, answer->before.data, answer->before.len);
 	link_put_shared(&connection->link, chunk, value);
+	link_put(&connection->link, answer->behind.data, answer->behind.len);
 	chunk_unref(copy);
 	connection_after_put(connection);
 }
 
 void connection_answer(struct connection *connection, uint32_t msgid, struct bytes value)
 {
-	answer(&connection->caller, msgid, NULL, value);
+	answer(&connection->caller, msgid, &(struct caller_answer){.value = value});
 }
 
 /* Writes the notification up to the message id, the first of its `count` params. */
