@@ -23,8 +23,22 @@ NO_PAGES = ("The screen of poolctl top", "Alerts")
 WORKER = "command = /usr/bin/python3 -m poold.worker"
 SLOW = "import time\n\ndef slow(seconds):\n    time.sleep(seconds)\n"
 CRASH = "import os\n\ndef word_count(text):\n    os._exit(3)\n"
+NAP = "import time\n\ndef nap(milliseconds):\n    time.sleep(60)\n"
 HANG = "import time\n\ndef word_count(text):\n    time.sleep(60)\n"
 GOOD = "def word_count(text):\n    return len(text.split())\n"
+
+CARTS = """import poold
+
+@poold.session_class
+class Cart:
+    def __init__(self):
+        self.items = []
+
+    def add_item(self, item):
+        self.items.append(item)
+
+    remember = add_item
+"""
 
 RESIZE = """import os
 import traceback
@@ -49,10 +63,11 @@ class State:
     """How a page's state is made: the pools, the files, what is typed, what is to be seen then.
 
     Attributes:
+        beside: commands that begin first, and go on while the page is read.
         before: lines of shell whose output does not matter.
-        beside: commands that go on while the page is read.
         seen: a command and words that it must show before the page's own lines are typed.
         ready: whether all workers start.
+        daemon: further options of the daemon.
     """
 
     pools: str
@@ -61,6 +76,7 @@ class State:
     beside: tuple[str, ...] = ()
     seen: tuple[str, str] | None = None
     ready: bool = True
+    daemon: str = ""
 
 
 STATES = {
@@ -75,6 +91,27 @@ STATES = {
         f"[pool images]\n{WORKER} images\ndirectory = /srv/images\nworkers = 1\n",
         {"images.py": "import sys\nprint('no model at /srv/images/model.bin', file=sys.stderr)\nsys.exit(78)\n"},
         seen=("poolctl workers images", "exit status 78"), ready=False),
+    "Requests are served by a fallback": State(
+        f"[pool python]\n{WORKER} texts\nworkers = 2\nfallback = single, mock\nreturn_dwell = 5min\n\n"
+        f"[breaker python]\nearly_probe = no\nmin_outage = 0\n\n[alert restarts]\nenabled = no\n\n"
+        f"[pool single]\n{WORKER} texts\nworkers = 1\n\n[pool mock]\nadapter = static\nanswer = 1\n",
+        {"texts.py": CRASH},
+        (*("poolctl call --no-fallback python word_count '[\"a\"]'",) * 5, "poolctl call python word_count '[\"a\"]'",
+         "poolctl breaker reset python")),
+    "Sessions are lost or expire": State(
+        f"[pool carts]\n{WORKER} carts\nworkers = 1\naffinity = strict\n", {"carts.py": CARTS},
+        ("poolctl call --session cart-17 carts add_item '[\"tea\"]'", "poolctl call --session s1 carts remember '[\"a\"]'",
+         "poolctl call --session s2 carts remember '[\"a\"]'", "poolctl kill carts 1 KILL"),
+        seen=("poolctl workers carts", "ready"), daemon="sessions_max = 2\n"),
+    "Workers are busy with late runs": State(
+        f"[pool reports]\n{WORKER} reports\nworkers = 2\ncancel_grace = 2min\n", {"reports.py": NAP},
+        ("poolctl call --timeout 100ms reports nap '[8000]'",)),
+    "The daemon stood still": State(
+        f"[pool python]\n{WORKER} texts\nworkers = 1\n", {"texts.py": SLOW},
+        ("until poolctl requests --running | grep slow; do :; done",
+         "pid=$(poolctl version | sed -n 's/.*process \\([0-9]*\\).*/\\1/p'); "
+         "kill -STOP $pid; sleep 0.5; kill -CONT $pid"),
+        beside=("poolctl call python slow '[60]'",), seen=("poolctl stats", "daemon.stalls 1")),
     "The retry budget is spent": State(
         f"[pool python]\n{WORKER} texts\nworkers = 4\nidempotent = yes\nattempt_timeout = 300ms\n\n"
         "[breaker python]\nfailure_threshold = 100\nminimum_calls = 100\n\n[retry python]\nbudget = 2\nbudget_per_second = 0\nbase = 1ms\n",
@@ -109,9 +146,7 @@ STATES = {
 
 # Pages whose lines are not typed: they need more time, the kernel, or a system's journal.
 NOT_MADE = {
-    "Requests are served by a fallback", "Sessions are lost or expire", "Workers are ejected",
-    "Requests are refused by their time", "Workers are busy with late runs", "A worker is out of memory",
-    "The daemon stood still",
+    "Workers are ejected", "Requests are refused by their time", "A worker is out of memory",
 }
 
 
@@ -131,17 +166,17 @@ class Pages(unittest.TestCase):
         """A reader in a place where that is the state."""
         reader = Reader(self)
         socket = reader.place.runtime / "tutorial.sock"
-        head = f"[daemon]\nsocket = {socket}\nlog_target = stderr\ndrain_timeout = 1s\n\n"
+        head = f"[daemon]\nsocket = {socket}\nlog_target = stderr\ndrain_timeout = 1s\n{state.daemon}\n"
         reader.replaced["/srv/images"] = str(reader.place.path)
         reader.write("poold.conf", head + state.pools)
         for name, text in state.files.items():
             reader.write(name, text)
         reader.exports = f"export POOLD_SOCKET={socket}; "
         reader.serve("poold -c poold.conf", ready=state.ready)
-        for command in state.before:
-            reader.place.type(reader.exports + command)
         for command in state.beside:
             reader.begin(command)
+        for command in state.before:
+            reader.place.type(reader.exports + command)
         if state.seen:
             command, words = state.seen
             eventually(lambda: words in "\n".join(reader.place.type(reader.exports + command)),
