@@ -6,8 +6,9 @@ import re
 import signal
 import subprocess
 import unittest
+from dataclasses import dataclass, field
 
-from alike import is_alike
+from alike import ANY, is_alike
 from clock import eventually
 from documents import Place, blocks, typed
 from harness import SANITIZED
@@ -107,3 +108,67 @@ class Reader:
                     self.type(command, shown)
             else:
                 self.test.fail(f"a block that is neither a file nor typed:\n{each.text}")
+
+
+@dataclass(frozen=True)
+class State:
+    """How the state is made that a part of a document is about.
+
+    Attributes:
+        pools: sections of the configuration.
+        files: what is written into the directory first.
+        beside: commands that begin first, and go on while the part is read.
+        before: lines of shell whose output does not matter.
+        seen: a command and words that it must show before the part's own lines are typed.
+        ready: whether all workers start.
+        daemon: further options of the daemon.
+    """
+
+    pools: str
+    files: dict[str, str] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    seen: tuple[str, str] | None = None
+    ready: bool = True
+    daemon: str = ""
+
+
+def lines_of(part: str) -> list[tuple[str, list[str]]]:
+    """Each line that a part of a document has its reader type, and what it shows below."""
+    found = typed("\n".join(line[4:] if line.startswith("    ") else "" for line in part.splitlines()))
+    for _, shown in found:
+        while shown and not shown[-1]:
+            shown.pop()
+    return found
+
+
+def be_in(test: unittest.TestCase, state: State) -> Reader:
+    """A reader in a place where that is the state."""
+    reader = Reader(test)
+    socket = reader.place.runtime / "tutorial.sock"
+    head = f"[daemon]\nsocket = {socket}\nlog_target = stderr\ndrain_timeout = 1s\n{state.daemon}\n"
+    reader.replaced["/srv/images"] = str(reader.place.path)
+    reader.write("poold.conf", head + state.pools)
+    for name, text in state.files.items():
+        reader.write(name, text)
+    reader.exports = f"export POOLD_SOCKET={socket}; "
+    reader.serve("poold -c poold.conf", ready=state.ready)
+    for command in state.beside:
+        reader.begin(command)
+    for command in state.before:
+        reader.place.type(reader.exports + command)
+    if state.seen:
+        command, words = state.seen
+        eventually(lambda: words in "\n".join(reader.place.type(reader.exports + command)),
+                   lambda: f"{command} shows {words}: {reader.place.log()}", 20.0)
+    return reader
+
+
+def type_all(test: unittest.TestCase, state: State, part: str) -> None:
+    """Types all lines of a part in that state; what they print may have further lines below."""
+    reader = be_in(test, state)
+    commands = lines_of(part)
+    test.assertTrue(commands)
+    for command, shown in commands:
+        if not re.search(r"--follow|^curl|^promtool", command):
+            reader.type(command, [*shown, ANY], exact=False)

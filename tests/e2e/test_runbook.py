@@ -8,13 +8,10 @@ from __future__ import annotations
 import re
 import subprocess
 import unittest
-from dataclasses import dataclass, field
 
-from alike import ANY
-from clock import eventually
-from documents import sections, typed
+from documents import sections
 from harness import BUILD, ROOT
-from reader import Reader
+from reader import State, lines_of, type_all
 
 DOCUMENT = "docs/RUNBOOK.md"
 HEADINGS = ["How you see it", "What it means", "Impact", "What to do", "How you know that it worked",
@@ -56,27 +53,6 @@ def resize():
         traceback.print_exc()
         os._exit(3)
 """
-
-
-@dataclass(frozen=True)
-class State:
-    """How a page's state is made: the pools, the files, what is typed, what is to be seen then.
-
-    Attributes:
-        beside: commands that begin first, and go on while the page is read.
-        before: lines of shell whose output does not matter.
-        seen: a command and words that it must show before the page's own lines are typed.
-        ready: whether all workers start.
-        daemon: further options of the daemon.
-    """
-
-    pools: str
-    files: dict[str, str] = field(default_factory=dict)
-    before: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-    seen: tuple[str, str] | None = None
-    ready: bool = True
-    daemon: str = ""
 
 
 STATES = {
@@ -150,47 +126,13 @@ NOT_MADE = {
 }
 
 
-def lines_of(page: str) -> list[tuple[str, list[str]]]:
-    """Each line that a page has its reader type, and what it shows below."""
-    found = typed("\n".join(line[4:] if line.startswith("    ") else "" for line in page.splitlines()))
-    for _, shown in found:
-        while shown and not shown[-1]:
-            shown.pop()
-    return found
-
-
 class Pages(unittest.TestCase):
     """A test for each state; they are added below."""
-
-    def be_in(self, state: State) -> Reader:
-        """A reader in a place where that is the state."""
-        reader = Reader(self)
-        socket = reader.place.runtime / "tutorial.sock"
-        head = f"[daemon]\nsocket = {socket}\nlog_target = stderr\ndrain_timeout = 1s\n{state.daemon}\n"
-        reader.replaced["/srv/images"] = str(reader.place.path)
-        reader.write("poold.conf", head + state.pools)
-        for name, text in state.files.items():
-            reader.write(name, text)
-        reader.exports = f"export POOLD_SOCKET={socket}; "
-        reader.serve("poold -c poold.conf", ready=state.ready)
-        for command in state.beside:
-            reader.begin(command)
-        for command in state.before:
-            reader.place.type(reader.exports + command)
-        if state.seen:
-            command, words = state.seen
-            eventually(lambda: words in "\n".join(reader.place.type(reader.exports + command)),
-                       lambda: f"{command} shows {words}: {reader.place.log()}", 20.0)
-        return reader
 
 
 def _shows(title: str) -> object:
     def test(self: Pages) -> None:
-        reader = self.be_in(STATES[title])
-        commands = lines_of(sections(DOCUMENT)[title])
-        self.assertTrue(commands)
-        for command, shown in commands:
-            reader.type(command, [*shown, ANY], exact=False)
+        type_all(self, STATES[title], sections(DOCUMENT)[title])
 
     return test
 
