@@ -122,6 +122,7 @@ class State:
         seen: a command and words that it must show before the part's own lines are typed.
         ready: whether all workers start.
         daemon: further options of the daemon.
+        restarts: whether the daemon is restarted then, with the errors that it keeps.
     """
 
     pools: str
@@ -131,6 +132,7 @@ class State:
     seen: tuple[str, str] | None = None
     ready: bool = True
     daemon: str = ""
+    restarts: bool = False
 
 
 def lines_of(part: str) -> list[tuple[str, list[str]]]:
@@ -146,7 +148,9 @@ def be_in(test: unittest.TestCase, state: State) -> Reader:
     """A reader in a place where that is the state."""
     reader = Reader(test)
     socket = reader.place.runtime / "tutorial.sock"
-    head = f"[daemon]\nsocket = {socket}\nlog_target = stderr\ndrain_timeout = 1s\n{state.daemon}\n"
+    kept = reader.place.runtime / "state"
+    kept.mkdir(mode=0o700)
+    head = f"[daemon]\nsocket = {socket}\nlog_target = stderr\ndrain_timeout = 1s\nstate_directory = {kept}\n{state.daemon}\n"
     reader.replaced["/srv/images"] = str(reader.place.path)
     reader.write("poold.conf", head + state.pools)
     for name, text in state.files.items():
@@ -157,6 +161,8 @@ def be_in(test: unittest.TestCase, state: State) -> Reader:
         reader.begin(command)
     for command in state.before:
         reader.place.type(reader.exports + command)
+    if state.restarts:
+        reader.serve("poold -c poold.conf")
     if state.seen:
         command, words = state.seen
         eventually(lambda: words in "\n".join(reader.place.type(reader.exports + command)),

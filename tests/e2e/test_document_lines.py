@@ -42,7 +42,9 @@ def states() -> dict[tuple[str, str], State]:
         ("MONITORING", "Something is wrong now"): State(
             f"[pool shop]\n{WORKER} orders\nworkers = 2\n\n[pool reports]\n{WORKER} orders\nworkers = 1\n",
             {"orders.py": "def price(item):\n    return {'tea': 2.5}[item]\n"},
-            (*("poolctl call shop price '[\"tea\"]'",) * 5, "poolctl call shop price '[\"pear\"]'")),
+            # A start that is less than a second ago is not told from the one before.
+            (*("poolctl call shop price '[\"tea\"]'",) * 5, "poolctl call shop price '[\"pear\"]'", "sleep 1.2"),
+            restarts=True),
         ("ERRORS", "The table"): State(
             f"[pool python]\n{WORKER} texts\nworkers = 1\n",
             {"texts.py": GOOD, "my.conf": block("ERRORS", "The table", "[error exception]")
