@@ -34,7 +34,11 @@ class Example:
 
 def examples(document: str) -> list[Example]:
     """The fenced blocks of a document, such as "docs/CLIENT.md", in order."""
-    text = (ROOT / document).read_text()
+    return blocks((ROOT / document).read_text())
+
+
+def blocks(text: str) -> list[Example]:
+    """The fenced blocks of a part of a document, in order."""
     found = []
     for match in FENCE.finditer(text):
         name = NAME.search(text[: match.start()])
@@ -47,6 +51,23 @@ def write_files(document: str, place: Path) -> None:
     for each in examples(document):
         if each.file:
             (place / each.file).write_text(each.text)
+
+
+def sections(document: str) -> dict[str, str]:
+    """The text below each heading of the second level."""
+    parts = re.split(r"^## (.*)$", (ROOT / document).read_text(), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def typed(text: str) -> list[tuple[str, list[str]]]:
+    """Each line that a reader types, behind a `$`, and the lines that the document shows below it."""
+    found: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        elif found:
+            found[-1][1].append(line)
+    return found
 
 
 def printed(text: str) -> list[str]:
@@ -120,6 +141,12 @@ class Place:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def type(self, command: str) -> list[str]:
+        """The lines that a line of shell prints, on either output, whatever its status."""
+        done = subprocess.run(self.shell(f"{{ {command}; }} 2>&1"), cwd=self.path, text=True, timeout=120,
+                              env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+        return done.stdout.splitlines()
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
         """Runs a line of shell beside the test; its standard error goes into the file `log`."""

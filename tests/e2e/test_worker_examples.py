@@ -15,7 +15,7 @@ import subprocess
 import unittest
 
 from clock import eventually
-from documents import Place, examples, place_below
+from documents import Place, examples, place_below, typed
 from harness import HERE, ROOT
 
 DOCUMENT = "docs/WORKERS.md"
@@ -64,20 +64,14 @@ def sessions() -> list[tuple[str, list[str]]]:
     indented = "\n".join(line[4:] if line.startswith("    ") else "" for line in TEXT.splitlines())
     for text in (consoles, indented):
         for part in re.split(r"\n\s*\n", text):
-            command = None
-            for line in part.splitlines():
-                if line.startswith("$ "):
-                    command = line[2:]
-                    found.append((command, []))
-                elif command is not None:
-                    found[-1][1].append(line)
+            found += typed(part)
     return found
 
 
 def shown(command: str) -> list[str]:
     """What the document shows behind that line."""
     _taken.add(command)
-    return next(lines for typed, lines in sessions() if typed == command)
+    return next(lines for line, lines in sessions() if line == command)
 
 
 class WorkerExamples(unittest.TestCase):
@@ -122,10 +116,7 @@ class WorkerExamples(unittest.TestCase):
     def type(self, command: str) -> list[str]:
         """The lines that a command prints, on either output, whatever its status."""
         socket = self.place.runtime / "poold.sock"
-        line = f"export POOLD_SOCKET={socket}; {{ {command}; }} 2>&1"
-        done = subprocess.run(self.place.shell(line), cwd=self.place.path, text=True, timeout=120,
-                              env=self.place.environment(), stdout=subprocess.PIPE, check=False)
-        return done.stdout.splitlines()
+        return self.place.type(f"export POOLD_SOCKET={socket}; {command}")
 
     def try_as_shown(self, command: str) -> None:
         """Any worker of the pool may have answered."""
