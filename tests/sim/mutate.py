@@ -191,7 +191,7 @@ FAULTS = [
     Fault("queue.c", ": entry(list_last(most));",
           ": first;",
           "the oldest is shed, not the youngest"),
-    Fault("queue.c", "queue->len < queue->len_max", "queue->len <= queue->len_max",
+    Fault("queue.h", "queue->len < queue->len_max", "queue->len <= queue->len_max",
           "the queue holds one more than its limit"),
     # --- clients take turns ---
     Fault("queue.c", "\t\trequest->lane->balance -= request->weight;\n", "\t\trequest->lane->balance -= 0;\n",
