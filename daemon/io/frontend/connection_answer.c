@@ -148,8 +148,8 @@ static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, s
 		chunk = copy;
 		value.data = copy->data;
 	}
-	link_put(&connection->link, head, envelope_put_result(head, msgid));
-	link_put_shared(&connection->link, chunk, value);
+	link_put_message(&connection->link, (struct bytes){head, envelope_put_result(head, msgid)},
+			 chunk, value, (struct bytes){0});
 	chunk_unref(copy);
 	connection_after_put(connection);
 }
