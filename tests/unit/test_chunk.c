@@ -134,7 +134,7 @@ START_TEST(messages_keep_their_order)
 	chunk = chunk_new(&store, sizeof(text));
 	for (size_t i = 0; i < sizeof(text); i++)
 		chunk->data[i] = (uint8_t)(i / 16 + i);
-	for (size_t len = 0; len < 3000; len = 3 * len / 2 + 1) {
+	for (size_t len = 0; len < 3000; len = 5 * len / 4 + 1) {
 		struct bytes head = {chunk->data, len / 3};
 		struct bytes value = {chunk->data + len / 3, len};
 		struct bytes tail = {chunk->data + len / 3 + len, len % 7};
@@ -146,7 +146,7 @@ START_TEST(messages_keep_their_order)
 	}
 	ck_assert_int_eq(outbox_write(&outbox, &outboxes, ends[1]), 0);
 	ck_assert_uint_eq(outbox_held(&outbox), 0);
-	for (size_t len = 0; len < 3000; len = 3 * len / 2 + 1) {
+	for (size_t len = 0; len < 3000; len = 5 * len / 4 + 1) {
 		size_t whole = len / 3 + len + len % 7;
 
 		ck_assert_int_eq(read(ends[0], text, whole), (ssize_t)whole);
