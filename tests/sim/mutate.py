@@ -555,7 +555,7 @@ FAULTS = [
           "what cannot finish in time is sent"),
     Fault("forecast.c", "\tuint64_t taken = overtaking(pool, priority, now);\n", "\tuint64_t taken = now > 0 ? 0 : overtaking(pool, priority, now);\n",
           "what overtakes is forgotten"),
-    Fault("forecast.c", "reserve(pool, request, left)) <= left)", "reserve(pool, request, left)) <= left || pool)",
+    Fault("forecast.c", "wait_of(pool, request, now), rest) <= left)", "wait_of(pool, request, now), rest) <= left || pool)",
           "everything is queued, whatever it would wait"),
     Fault("forecast.c", "\tif (left < typical(pool, request))\n\t\treturn FORECAST_HOPELESS;\n", "",
           "who can never be served is told to come back"),
