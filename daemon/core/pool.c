@@ -498,10 +498,11 @@ bool pool_wants_more(const struct pool *pool)
 	if (waiting <= coming)
 		return false;
 	workers = pool_live(pool) + pool->starts_pending;
-	if ((pool->is_stopping && workers > 0) || !pool_may_start(pool, false))
+	if (workers > 0 &&
+	    (pool->is_stopping ||
+	     (pool->typical_run > 0 && pool->typical_run * waiting / workers < GROW_WAIT)))
 		return false;
-	return workers == 0 || pool->typical_run == 0 ||
-	       pool->typical_run * waiting / workers >= GROW_WAIT;
+	return pool_may_start(pool, false);
 }
 
 usec_t pool_retry_after(const struct pool *pool)
