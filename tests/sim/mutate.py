@@ -427,7 +427,7 @@ FAULTS = [
           "what runs for long is told again and again"),
     Fault("engine_health.c", "\treturn worker->retire_at;\n", "\treturn USEC_INFINITY;\n",
           "max_lifetime is not kept"),
-    Fault("engine_input.c", "most > 0 && bytes > most", "most > 0 && bytes > 2 * most",
+    Fault("engine_input.c", "most > 0 && event->memory.bytes > most", "most > 0 && event->memory.bytes > 2 * most",
           "a worker uses twice max_memory"),
     Fault("engine_place.c", "\tif (is_shut_out(pool, request))\n\t\treturn ERR_pool_unavailable;\n", "",
           "a pool that is out of service is asked"),
