@@ -5,12 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* The rest of the value, which is its last element since the value is whole. */
-static struct bytes rest(const struct reader *reader)
-{
-	return (struct bytes){reader->at, (size_t)(reader->end - reader->at)};
-}
-
 static int read_id(struct reader *reader, uint32_t *ret)
 {
 	uint64_t id;
@@ -28,7 +22,7 @@ static int read_call(struct reader *reader, struct envelope *envelope)
 		return -EPROTO;
 	if (read_peek(reader) != VALUE_ARRAY)
 		return -EPROTO;
-	envelope->params = rest(reader);
+	envelope->params = read_rest(reader);
 	return 0;
 }
 
@@ -40,7 +34,7 @@ static int read_answer(struct reader *reader, struct envelope *envelope)
 		return -EPROTO;
 	if (reader_at_end(reader))
 		return -EPROTO;
-	envelope->result = rest(reader);
+	envelope->result = read_rest(reader);
 	return 0;
 }
 

@@ -262,6 +262,14 @@ int read_value(struct reader *reader, struct bytes *ret)
 	return 0;
 }
 
+struct bytes read_rest(struct reader *reader)
+{
+	struct bytes rest = {reader->at, left(reader)};
+
+	reader->at = reader->end;
+	return rest;
+}
+
 bool bytes_equal(struct bytes bytes, const char *text)
 {
 	size_t len = strlen(text);

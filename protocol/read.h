@@ -50,6 +50,9 @@ int read_map(struct reader *reader, uint32_t *ret_pairs);
 /* Reads any value, as a slice of its encoded bytes. */
 int read_value(struct reader *reader, struct bytes *ret);
 
+/* All that is left: of a value that is known to be whole, the last element, if there is one. */
+struct bytes read_rest(struct reader *reader);
+
 /* Whether the slice holds exactly this text. */
 bool bytes_equal(struct bytes bytes, const char *text);
 

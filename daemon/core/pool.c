@@ -314,11 +314,6 @@ struct worker *pool_pick(const struct pool *pool, const struct request *request)
 	return node ? list_entry(node, struct worker, in_room) : NULL;
 }
 
-unsigned pool_at_work(const struct pool *pool)
-{
-	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
-}
-
 uint32_t pool_weight(const struct pool *pool, unsigned entry)
 {
 	const uint32_t least = QUEUE_WEIGHT_MIN, most = QUEUE_WEIGHT_MAX;
@@ -495,15 +490,19 @@ static usec_t next_start(const struct pool *pool)
 
 bool pool_wants_more(const struct pool *pool)
 {
-	unsigned workers = pool_live(pool) + pool->starts_pending;
-	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
-
 	unsigned waiting = pool->queue.len - pool->queue.parked;
+	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
+	unsigned workers;
 
-	if ((pool->is_stopping && workers > 0) || !pool_may_start(pool, false) || waiting <= coming)
+	/* First what is so nearly always. */
+	if (waiting <= coming)
 		return false;
-	return workers == 0 || pool->typical_run == 0 ||
-	       pool->typical_run * waiting / workers >= GROW_WAIT;
+	workers = pool_live(pool) + pool->starts_pending;
+	if (workers > 0 &&
+	    (pool->is_stopping ||
+	     (pool->typical_run > 0 && pool->typical_run * waiting / workers < GROW_WAIT)))
+		return false;
+	return pool_may_start(pool, false);
 }
 
 usec_t pool_retry_after(const struct pool *pool)

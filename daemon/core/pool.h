@@ -292,7 +292,10 @@ struct circuit *pool_add_circuit(struct pool *pool, struct bytes method, uint64_
 bool pool_is_unavailable(const struct pool *pool);
 
 /* Returns how many workers are READY or BUSY. */
-unsigned pool_at_work(const struct pool *pool);
+static inline unsigned pool_at_work(const struct pool *pool)
+{
+	return pool->states[WORKER_READY].len + pool->states[WORKER_BUSY].len;
+}
 
 /* Whether no worker is at work although one is wanted: always, or for a request. */
 bool pool_lacks_workers(const struct pool *pool);

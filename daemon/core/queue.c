@@ -148,12 +148,6 @@ void queue_attach(struct queue *queue, uint32_t index, struct lanes *lanes, stru
 	queue->user_max = user_max;
 }
 
-bool queue_has_room(const struct queue *queue, uint64_t bytes)
-{
-	return queue->len < queue->len_max && bytes <= queue->bytes_max &&
-	       queue->bytes <= queue->bytes_max - bytes;
-}
-
 bool queue_user_has_room(const struct queue *queue, uint32_t user)
 {
 	return queue->user_max == 0 ||
@@ -248,6 +242,8 @@ void queue_unpark(struct queue *queue, struct request *request)
 
 struct request *queue_peek(const struct queue *queue)
 {
+	if (queue->len == queue->parked)
+		return NULL;
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
 		const struct queue_class *class = &queue->classes[i];
 		const struct lane *lane = first_lane(class);

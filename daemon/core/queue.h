@@ -82,7 +82,11 @@ void queue_attach(struct queue *queue, uint32_t index, struct lanes *lanes, stru
 		  unsigned user_max);
 
 /* Whether a request of `bytes` fits now. */
-bool queue_has_room(const struct queue *queue, uint64_t bytes);
+static inline bool queue_has_room(const struct queue *queue, uint64_t bytes)
+{
+	return queue->len < queue->len_max && bytes <= queue->bytes_max &&
+	       queue->bytes <= queue->bytes_max - bytes;
+}
 
 /* Whether the user may have one more request in the queue. */
 bool queue_user_has_room(const struct queue *queue, uint32_t user);

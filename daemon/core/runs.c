@@ -1,5 +1,7 @@
 #include "daemon/core/runs.h"
 
+#include <string.h>
+
 /* A mean is that of so many runs, each of which counts as at most OUTLIER times the mean. */
 #define TYPICAL_OF	16
 #define TYPICAL_OUTLIER 4
@@ -36,10 +38,13 @@ void runs_init(struct runs *runs, uint64_t seed)
 
 unsigned runs_find(const struct runs *runs, struct bytes method)
 {
+	const struct name *last = &runs->methods[runs->last].name;
 	struct name *name;
 
 	if (method.len == 0 || method.len > NAME_LEN_MAX)
 		return RUNS_OTHER;
+	if (last->len == method.len && memcmp(last->text, method.data, method.len) == 0)
+		return runs->last;
 	name = names_find(&runs->names, 0, 0, method);
 	if (!name)
 		return RUNS_OTHER;
@@ -78,6 +83,8 @@ static void update_cost(struct runs *runs, unsigned entry)
 
 	if (cost == 0)
 		cost = mean_of(&runs->of_pool);
+	if (cost == method->cost)
+		return;
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
 		runs->work[i] -= method->queued[i] * method->cost;
 		runs->work[i] += method->queued[i] * cost;
@@ -114,6 +121,7 @@ void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, u
 	}
 	mean_add(&of->of_results, run, TYPICAL_OF, TYPICAL_OUTLIER);
 	learn(runs, entry, run);
+	runs->last = entry;
 }
 
 void runs_learn_error(struct runs *runs, unsigned entry, usec_t run)

@@ -56,6 +56,7 @@ struct method_runs {
 struct runs {
 	struct method_runs methods[1 + RUNS_METHODS_MAX];
 	unsigned count; /* entries in use, RUNS_OTHER included */
+	unsigned last;	/* the entry with the last result, which is looked at first */
 	struct runs_mean of_pool;
 	uint64_t work[PRIORITY_COUNT_]; /* µs: costs of the queued requests of each priority */
 	struct names names;

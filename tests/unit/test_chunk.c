@@ -4,7 +4,9 @@
 
 #include "tests/lib/unit.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
 
@@ -116,6 +118,50 @@ START_TEST(a_full_store_still_lets_little_be_said)
 }
 END_TEST
 
+/* Messages of all lengths come out whole and in order, across blocks and beside what is shared. */
+START_TEST(messages_keep_their_order)
+{
+	static uint8_t text[4096];
+	struct outbox outbox = {0};
+	struct outbox_store outboxes;
+	struct chunk *chunk;
+	size_t expected = 0, got = 0;
+	int ends[2];
+
+	begin();
+	outbox_store_init(&outboxes, &store);
+	ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+	chunk = chunk_new(&store, sizeof(text));
+	for (size_t i = 0; i < sizeof(text); i++)
+		chunk->data[i] = (uint8_t)(i / 16 + i);
+	for (size_t len = 0; len < 3000; len = 5 * len / 4 + 1) {
+		struct bytes head = {chunk->data, len / 3};
+		struct bytes value = {chunk->data + len / 3, len};
+		struct bytes tail = {chunk->data + len / 3 + len, len % 7};
+
+		ck_assert_int_eq(outbox_put_message(&outbox, &outboxes, head, chunk, value, tail),
+				 0);
+		expected += head.len + value.len + tail.len;
+		ck_assert_uint_eq(outbox.bytes, expected);
+	}
+	ck_assert_int_eq(outbox_write(&outbox, &outboxes, ends[1]), 0);
+	ck_assert_uint_eq(outbox_held(&outbox), 0);
+	for (size_t len = 0; len < 3000; len = 5 * len / 4 + 1) {
+		size_t whole = len / 3 + len + len % 7;
+
+		ck_assert_int_eq(read(ends[0], text, whole), (ssize_t)whole);
+		ck_assert_int_eq(memcmp(text, chunk->data, whole), 0);
+		got += whole;
+	}
+	ck_assert_uint_eq(got, expected);
+	chunk_unref(chunk);
+	close(ends[0]);
+	close(ends[1]);
+	outbox_store_done(&outboxes);
+	chunk_store_done(&store);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -124,6 +170,7 @@ int main(void)
 		a_small_piece_counts_for_an_eighth_of_what_it_keeps,
 		what_is_cut_off_is_given_back,
 		a_full_store_still_lets_little_be_said,
+		messages_keep_their_order,
 	};
 
 	return unit_main("chunk", tests, ARRAY_SIZE(tests));

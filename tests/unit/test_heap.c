@@ -20,6 +20,11 @@ static void set_up(struct fixture *f)
 		heap_entry_init(&f->entries[i]);
 }
 
+static unsigned len_of(const struct fixture *f)
+{
+	return f->heap.len + f->heap.line.len;
+}
+
 START_TEST(empty_heap_has_no_next)
 {
 	struct fixture f;
@@ -61,7 +66,7 @@ START_TEST(entry_moves_when_set_again)
 	heap_set(&f.heap, &f.entries[0], 5);
 	ck_assert_ptr_eq(heap_first(&f.heap), &f.entries[0]);
 	heap_set(&f.heap, &f.entries[0], 5);
-	ck_assert_uint_eq(f.heap.len, 2);
+	ck_assert_uint_eq(len_of(&f), 2);
 }
 END_TEST
 
@@ -74,10 +79,10 @@ START_TEST(infinity_takes_an_entry_out)
 	heap_set(&f.heap, &f.entries[0], USEC_INFINITY);
 	ck_assert_uint_eq(f.entries[0].index, HEAP_NONE);
 	ck_assert_uint_eq(f.entries[0].at, USEC_INFINITY);
-	ck_assert_uint_eq(f.heap.len, 0);
+	ck_assert_uint_eq(len_of(&f), 0);
 	heap_set(&f.heap, &f.entries[0], USEC_INFINITY);
 	heap_remove(&f.heap, &f.entries[0]);
-	ck_assert_uint_eq(f.heap.len, 0);
+	ck_assert_uint_eq(len_of(&f), 0);
 }
 END_TEST
 
@@ -88,8 +93,29 @@ START_TEST(full_heap_holds_its_capacity)
 	set_up(&f);
 	for (unsigned i = 0; i < ENTRIES; i++)
 		heap_set(&f.heap, &f.entries[i], ENTRIES - i);
-	ck_assert_uint_eq(f.heap.len, ENTRIES);
+	ck_assert_uint_eq(len_of(&f), ENTRIES);
 	ck_assert_ptr_eq(heap_first(&f.heap), &f.entries[ENTRIES - 1]);
+}
+END_TEST
+
+/* One that is due long after all others does not keep these out of the line. */
+START_TEST(deadlines_in_order_stand_in_line)
+{
+	struct fixture f;
+
+	set_up(&f);
+	heap_set(&f.heap, &f.entries[0], 1000);
+	for (unsigned i = 1; i < ENTRIES; i++)
+		heap_set(&f.heap, &f.entries[i], 10 + i);
+	ck_assert_uint_eq(f.heap.len, 0);
+	heap_set(&f.heap, &f.entries[0], 1);
+	ck_assert_uint_eq(f.heap.len, 1);
+	ck_assert_ptr_eq(heap_first(&f.heap), &f.entries[0]);
+	heap_remove(&f.heap, &f.entries[0]);
+	for (unsigned i = 1; i < ENTRIES; i++) {
+		ck_assert_ptr_eq(heap_first(&f.heap), &f.entries[i]);
+		heap_remove(&f.heap, &f.entries[i]);
+	}
 }
 END_TEST
 
@@ -149,7 +175,7 @@ static void apply(struct fixture *f, usec_t *model, uint64_t op)
 		break;
 	case OP_REMOVE_FIRST:
 	case OP_COUNT_:
-		if (f->heap.len == 0)
+		if (len_of(f) == 0)
 			break;
 		model[heap_first(&f->heap) - f->entries] = USEC_INFINITY;
 		heap_remove(&f->heap, heap_first(&f->heap));
@@ -172,12 +198,13 @@ static const char *compare(const struct fixture *f, const usec_t *model)
 			return "an entry is in when it should be out, or out when it should be in";
 		if (inside && f->entries[i].at != model[i])
 			return "an entry has another time than was set";
-		if (inside && f->heap.places[f->entries[i].index].entry != &f->entries[i])
+		if (inside && f->entries[i].index != HEAP_LINE &&
+		    f->heap.places[f->entries[i].index].entry != &f->entries[i])
 			return "an entry does not know its place";
 	}
 	if (heap_next(&f->heap) != earliest)
 		return "the first is not the earliest";
-	return f->heap.len == len ? NULL : "the length is wrong";
+	return len_of(f) == len ? NULL : "the length is wrong";
 }
 
 static const char *agrees_with_model(const uint64_t *ops, size_t len)
@@ -210,9 +237,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		empty_heap_has_no_next,	      first_is_the_earliest,
-		entry_moves_when_set_again,   infinity_takes_an_entry_out,
-		full_heap_holds_its_capacity, random_sequences_agree_with_the_model,
+		empty_heap_has_no_next,
+		first_is_the_earliest,
+		entry_moves_when_set_again,
+		infinity_takes_an_entry_out,
+		full_heap_holds_its_capacity,
+		deadlines_in_order_stand_in_line,
+		random_sequences_agree_with_the_model,
 	};
 
 	return unit_main("heap", tests, ARRAY_SIZE(tests));

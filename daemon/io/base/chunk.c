@@ -7,9 +7,6 @@
 /* 4 MiB of spare blocks: more is given back to the system. */
 #define SPARE_MAX 256
 
-/* However little is free, so much is everybody's share. */
-#define SHARE_MIN (2 * CHUNK_SIZE)
-
 static const size_t percents[CHUNK_LEVEL_COUNT_] = {
 	[CHUNK_CROWDED] = 85, [CHUNK_SCARCE] = 92, [CHUNK_LAST] = 95};
 
@@ -67,7 +64,7 @@ size_t chunk_share(const struct chunk_store *store)
 	size_t end = store->levels[CHUNK_SCARCE];
 	size_t half = store->bytes < end ? (end - store->bytes) / 2 : 0;
 
-	return half > SHARE_MIN ? half : SHARE_MIN;
+	return half > CHUNK_SHARE_MIN ? half : CHUNK_SHARE_MIN;
 }
 
 static bool has_room(const struct chunk_store *store, size_t more, size_t limit)

@@ -60,6 +60,9 @@ void chunk_store_done(struct chunk_store *store);
 
 enum chunk_level chunk_level(const struct chunk_store *store);
 
+/* However little is free, so much is everybody's share. */
+#define CHUNK_SHARE_MIN (2 * CHUNK_SIZE)
+
 /* Bytes that one holder may have now. */
 size_t chunk_share(const struct chunk_store *store);
 

@@ -176,9 +176,12 @@ bool link_is_idle(const struct link *link);
 struct bytes link_begun(const struct link *link);
 
 /* Append to the output.  The bytes are copied; link_put_shared keeps a reference of the chunk
- * instead where there is one and that is cheaper. */
+ * instead where there is one and that is cheaper.  link_put_message is for a value with what stands
+ * before and behind it in its message. */
 void link_put(struct link *link, const void *data, size_t len);
 void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes);
+void link_put_message(struct link *link, struct bytes head, struct chunk *chunk, struct bytes value,
+		      struct bytes tail);
 
 /* Drops the output and ends the link at the end of the turn: where the handler can't be called at
  * once. */

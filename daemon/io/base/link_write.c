@@ -82,6 +82,14 @@ void link_put_shared(struct link *link, struct chunk *chunk, struct bytes bytes)
 		link_fail(link, LINK_END_NO_MEMORY);
 }
 
+void link_put_message(struct link *link, struct bytes head, struct chunk *chunk, struct bytes value,
+		      struct bytes tail)
+{
+	if (takes_output(link) &&
+	    outbox_put_message(&link->out, &link->loop->outboxes, head, chunk, value, tail) < 0)
+		link_fail(link, LINK_END_NO_MEMORY);
+}
+
 void link_finish_output(struct link *link)
 {
 	if (takes_output(link))

@@ -233,6 +233,8 @@ static void catch_up(struct loop *loop)
 
 static void fall_asleep(struct loop *loop)
 {
+	if (loop->next_timer)
+		loop_set_timer(loop, loop->next_timer(loop->owner));
 	stall_sleep(&loop->stall, loop_now(loop), loop_clock(), loop->timer_at);
 	loop->now = 0;
 	turn_end(&loop->turn);

@@ -52,6 +52,9 @@ struct loop {
 	struct orphans *orphans;       /* tracks the daemon's children; NULL: nothing does */
 	void (*on_timer)(void *owner); /* when all that the turn saw has been read */
 	void (*on_turn)(void *owner);  /* at the end of each turn, before anything is written */
+	/* Before the loop sleeps: when on_timer is to be called; as for loop_set_timer.  NULL: only
+	 * loop_set_timer says so. */
+	usec_t (*next_timer)(void *owner);
 	void *owner;
 	/* While memory is short (CHUNK_CROWDED, links wait for some, or some was refused in the last
 	 * seconds): when it begins, every RELIEF_INTERVAL, and once when it is over.  NULL: not

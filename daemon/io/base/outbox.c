@@ -105,13 +105,12 @@ static size_t gather_room(struct outbox *outbox, struct outbox_store *store)
 	return outbox->chunk ? outbox->chunk->capacity : 0;
 }
 
-static int gather(struct outbox *outbox, struct outbox_store *store, const uint8_t *data,
-		  size_t len)
+/* Takes the next `len` bytes of the gathering chunk, which have been written. */
+static int gather(struct outbox *outbox, struct outbox_store *store, size_t len)
 {
-	uint8_t *to = outbox->chunk->data + outbox->chunk_len;
+	const uint8_t *to = outbox->chunk->data + outbox->chunk_len;
 	struct segment *last = outbox->last;
 
-	memcpy(to, data, len);
 	outbox->chunk_len += len;
 	if (!last || last->chunk != outbox->chunk || last->data + last->len != to)
 		return append(outbox, store, outbox->chunk, (struct bytes){to, len}, 0);
@@ -128,7 +127,10 @@ int outbox_put(struct outbox *outbox, struct outbox_store *store, const void *da
 		size_t room = gather_room(outbox, store);
 		size_t now = len < room ? len : room;
 
-		if (room == 0 || gather(outbox, store, at, now) < 0)
+		if (room == 0)
+			return -ENOMEM;
+		memcpy(outbox->chunk->data + outbox->chunk_len, at, now);
+		if (gather(outbox, store, now) < 0)
 			return -ENOMEM;
 		at += now;
 		len -= now;
@@ -142,6 +144,31 @@ int outbox_put_shared(struct outbox *outbox, struct outbox_store *store, struct 
 	if (!chunk || bytes.len <= COPY_MAX)
 		return outbox_put(outbox, store, bytes.data, bytes.len);
 	return append(outbox, store, chunk, bytes, chunk_cost(chunk, bytes.len) - bytes.len);
+}
+
+static uint8_t *append_to(uint8_t *to, struct bytes bytes)
+{
+	if (bytes.len > 0)
+		memcpy(to, bytes.data, bytes.len);
+	return to + bytes.len;
+}
+
+int outbox_put_message(struct outbox *outbox, struct outbox_store *store, struct bytes head,
+		       struct chunk *chunk, struct bytes value, struct bytes tail)
+{
+	size_t len = head.len + value.len + tail.len;
+	int r;
+
+	if (value.len <= COPY_MAX && gather_room(outbox, store) >= len) {
+		uint8_t *to = outbox->chunk->data + outbox->chunk_len;
+
+		append_to(append_to(append_to(to, head), value), tail);
+		return gather(outbox, store, len);
+	}
+	r = outbox_put(outbox, store, head.data, head.len);
+	if (r == 0)
+		r = outbox_put_shared(outbox, store, chunk, value);
+	return r < 0 ? r : outbox_put(outbox, store, tail.data, tail.len);
 }
 
 static void take_written(struct outbox *outbox, struct outbox_store *store, size_t len)

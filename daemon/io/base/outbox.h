@@ -44,12 +44,15 @@ static inline size_t outbox_held(const struct outbox *outbox)
 
 /*
  * Append.  outbox_put copies; outbox_put_shared keeps a reference of the chunk instead where that
- * is cheaper, and where there is one.  Return 0 or -ENOMEM, and then the outbox holds a broken
- * message and is only good for outbox_clear.
+ * is cheaper, and where there is one.  outbox_put_message appends `head` and `tail` by copying, and
+ * the value between them as outbox_put_shared.  Return 0 or -ENOMEM, and then the outbox holds a
+ * broken message and is only good for outbox_clear.
  */
 int outbox_put(struct outbox *outbox, struct outbox_store *store, const void *data, size_t len);
 int outbox_put_shared(struct outbox *outbox, struct outbox_store *store, struct chunk *chunk,
 		      struct bytes bytes);
+int outbox_put_message(struct outbox *outbox, struct outbox_store *store, struct bytes head,
+		       struct chunk *chunk, struct bytes value, struct bytes tail);
 
 /* Writes to the non-blocking `fd` until all is written or it takes no more.  Returns 0 (it is empty
  * now), -EAGAIN (some is left) or another -errno. */

@@ -127,7 +127,6 @@ void driver_hold_caller(struct driver *driver, struct caller *caller, bool held)
 	caller->is_held = held;
 	if (!list_linked(&caller->in_turned))
 		list_push_back(&driver->turned_callers, &caller->in_turned);
-	driver_set_timer(driver);
 }
 
 static void hold_calls(struct driver *driver, struct caller *caller)

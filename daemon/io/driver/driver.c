@@ -36,7 +36,22 @@ static void on_timer(void *owner)
 	if (driver->memory.check_at <= now && !engine_stopping(driver->engine))
 		memory_pressure_check(driver);
 	overloads_check(driver);
-	driver_set_timer(driver);
+}
+
+static usec_t next_timer(void *owner)
+{
+	const struct driver *driver = owner;
+	usec_t now = loop_now(driver->loop), next;
+
+	/* What is left for the end of a turn can't wait for the next event. */
+	if (!list_empty(&driver->noted) || !list_empty(&driver->turned_callers) ||
+	    !list_empty(&driver->events.late) || driver->has_stopped)
+		return now;
+	next = usec_min(engine_deadline(driver->engine), starts_deadline(&driver->starts));
+	if (engine_open_requests(driver->engine) > 0)
+		next = usec_min(next, usec_add(now, STALL_PULSE));
+	next = usec_min(next, driver->overloads.check_at);
+	return engine_stopping(driver->engine) ? next : usec_min(next, driver->memory.check_at);
 }
 
 static void start_next(struct driver *driver)
@@ -245,6 +260,7 @@ int driver_init(struct driver *driver, struct loop *loop, const struct config *c
 	}
 	loop->on_timer = on_timer;
 	loop->on_turn = on_turn;
+	loop->next_timer = next_timer;
 	loop->owner = driver;
 	return 0;
 }

@@ -27,14 +27,11 @@ struct driver_step {
 	enum errcode verdict;
 };
 
-/* Has the engine take the event at this turn's time, carries out all effects, and sets the loop's
- * timer.  Not to be called while effects are carried out. */
+/* Has the engine take the event at this turn's time, and carries out all effects.  Not to be called
+ * while effects are carried out. */
 void driver_step(struct driver *driver, struct driver_step *step);
 
 /* Carries out the effects that the engine has before any event: it starts its workers. */
 void driver_first_step(struct driver *driver);
-
-/* Sets the loop's timer to when something is due next. */
-void driver_set_timer(struct driver *driver);
 
 #endif

@@ -11,23 +11,30 @@
 
 /* So many bytes may wait for it to be read before it has too much unread: output_pause, or its share
  * of the memory if that is less. */
-static size_t unread_max(const struct connection *connection)
+static size_t unread_max(const struct connection *connection, size_t share)
 {
-	size_t share = chunk_share(&connection->driver->loop->store);
 	size_t pause = connection->driver->config->daemon.output_pause;
 
 	return pause < share ? pause : share;
 }
 
+/* Whether it holds no more than anybody may at any time, so that nothing changes for one that is read. */
+static bool is_modest(const struct connection *connection, size_t held)
+{
+	return !connection->has_unread && !connection->is_over &&
+	       held <= unread_max(connection, CHUNK_SHARE_MIN);
+}
+
 void connection_settle(struct connection *connection)
 {
 	struct link *link = &connection->link;
-	size_t unread = unread_max(connection);
-	size_t share = chunk_share(&connection->driver->loop->store);
 	size_t held = connection->caller.kept + outbox_held(&link->out);
+	size_t share, unread;
 
-	if (connection->is_gone)
+	if (connection->is_gone || is_modest(connection, held))
 		return;
+	share = chunk_share(&connection->driver->loop->store);
+	unread = unread_max(connection, share);
 	connection->has_unread = link->out.bytes > (connection->has_unread ? unread / 2 : unread);
 	connection->is_over = held > (connection->is_over ? share / 2 : share);
 	link_set_reading(link, !connection->has_unread && !connection->is_over);

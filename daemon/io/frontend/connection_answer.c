@@ -137,6 +137,7 @@ static void answer(struct caller *caller, uint32_t msgid, const struct caller_an
 	struct chunk *chunk = answer->chunk, *copy = NULL;
 	struct bytes value = answer->value;
 	uint8_t head[ENVELOPE_HEAD_MAX];
+	struct bytes begin = {head, envelope_put_result(head, msgid)};
 
 	if (connection->is_gone)
 		return;
@@ -149,10 +150,11 @@ static void answer(struct caller *caller, uint32_t msgid, const struct caller_an
 		chunk = copy;
 		value.data = copy->data;
 	}
-	link_put(&connection->link, head, envelope_put_result(head, msgid));
-	link_put(&connection->link, answer->before.data, answer->before.len);
-	link_put_shared(&connection->link, chunk, value);
-	link_put(&connection->link, answer->behind.data, answer->behind.len);
+	if (answer->before.len > 0) {
+		link_put(&connection->link, begin.data, begin.len);
+		begin = answer->before;
+	}
+	link_put_message(&connection->link, begin, chunk, value, answer->behind);
 	chunk_unref(copy);
 	connection_after_put(connection);
 }

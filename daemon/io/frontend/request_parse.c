@@ -212,9 +212,13 @@ int request_parse_call(struct bytes params, struct parsed_call *ret, char why[RE
 	if (read_str(&reader, &ret->method) < 0 || ret->method.len == 0 ||
 	    ret->method.len > METHOD_LEN_MAX)
 		return wrong(why, "method: a string of 1 to %d bytes is wanted", METHOD_LEN_MAX);
+	if (count == 3 && !reader_at_end(&reader)) {
+		ret->args = read_rest(&reader);
+		return 0;
+	}
 	if (read_value(&reader, &ret->args) < 0)
 		return wrong(why, "args: a value is wanted");
-	return count == 4 ? parse_options(&reader, ret, why) : 0;
+	return parse_options(&reader, ret, why);
 }
 
 int request_parse_short(struct bytes name, struct bytes params, struct parsed_call *ret)

@@ -24,7 +24,7 @@ struct parsed_call {
 	struct call_options options;
 };
 
-/* [pool, method, args, options?].  Returns 0, or -EINVAL and a sentence in `why`. */
+/* [pool, method, args, options?], a whole value.  Returns 0, or -EINVAL and a sentence in `why`. */
 int request_parse_call(struct bytes params, struct parsed_call *ret, char why[REQUEST_WHY_SIZE]);
 
 /* POOL.METHOD with its params as arguments.  Returns 0, or -EINVAL when the name has no such form.

@@ -253,20 +253,18 @@ static const uint8_t context_template[] = "\x83"
 #define CONTEXT_ATTEMPT	 27
 #define CONTEXT_DEADLINE 44
 
-static void put_context(struct channel *channel, const struct channel_request *request,
-			unsigned extras)
+static void make_context(uint8_t context[static sizeof(context_template)],
+			 const struct channel_request *request, unsigned extras)
 {
-	uint8_t context[sizeof(context_template)];
 	uint64_t number = htobe64(request->number);
 	uint32_t attempt = htobe32(request->attempt);
 	uint32_t deadline = htobe32(request->deadline_ms);
 
-	memcpy(context, context_template, sizeof(context));
+	memcpy(context, context_template, sizeof(context_template));
 	context[0] = (uint8_t)(0x83 + extras);
 	memcpy(context + CONTEXT_REQUEST, &number, sizeof(number));
 	memcpy(context + CONTEXT_ATTEMPT, &attempt, sizeof(attempt));
 	memcpy(context + CONTEXT_DEADLINE, &deadline, sizeof(deadline));
-	link_put(channel->link, context, sizeof(context));
 }
 
 /* Whether the worker is told how much of a stream it may send. */
@@ -325,14 +323,15 @@ static void put_extras(struct channel *channel, const struct channel_request *re
 static const char *send_request(struct channel *channel, const struct channel_request *request)
 {
 	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX + 1];
+	uint8_t context[sizeof(context_template)];
 	unsigned extras = count_extras(channel, request);
 	size_t len;
 
 	len = envelope_put_request(head, request->id, request->method);
 	head[len++] = 0x92; /* [args, context] */
-	link_put(channel->link, head, len);
-	link_put_shared(channel->link, request->chunk, request->args);
-	put_context(channel, request, extras);
+	make_context(context, request, extras);
+	link_put_message(channel->link, (struct bytes){head, len}, request->chunk, request->args,
+			 (struct bytes){context, sizeof(context)});
 	if (extras > 0)
 		put_extras(channel, request);
 	return NULL;
