@@ -70,6 +70,7 @@ ifeq ($(SAN),fuzz)
 SAN_FLAGS   := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDENING   :=
 endif
+# Without -O0 some lines would have become part of others.
 ifeq ($(SAN),cov)
 SAN_FLAGS   := --coverage -O0
 endif
@@ -151,6 +152,12 @@ $(O)/libpoold.o: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 $(O)/libpoold.a: $(O)/libpoold.o
 	$(archive)
 
+# Of the tests themselves nobody asks what they ran.
+ifeq ($(SAN),cov)
+$(O)/tests/%.o: SAN_FLAGS :=
+$(O)/poold: $(O)/tests/coverage/dump.o
+$(O)/poold: LDFLAGS += -Wl,--wrap=_exit
+endif
 $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
@@ -275,7 +282,7 @@ check:
 	@$(MAKE) --no-print-directory check-run
 
 # The tests find the build, the Python package and each other by these.
-TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e
+TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e $(COVERAGE_ENV)
 RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 
 # Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
@@ -341,6 +348,36 @@ check-tsan:
 	@$(MAKE) --no-print-directory $(PARALLEL) SAN=tsan check-tsan-run
 check-tsan-run: $(O)/workers/caller
 	@$(RUN) $(TSAN_STEP)
+
+# What of the code the tests run.  The counts add up in the build's folder, so one more test can be added by
+# `make SAN=cov t T=NAME`, and `make coverage-report` says what there is by now.  Left out are tests that measure what the machine
+# can do, and those that link a program of their own to libpoold.a.
+COVERAGE     = O=$(O) $(PYTHON) tests/coverage/report.py
+COVERAGE_PY  = $(abspath $(O))/python
+COVERAGE_ENV = $(if $(filter cov,$(SAN)),PYTHONUSERBASE=$(COVERAGE_PY) COVERAGE_PROCESS_START=$(COVERAGE_PY)/coveragerc \
+               GCOV_ERROR_FILE=/dev/null)
+COVERAGE_E2E = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out \
+               $(addprefix tests/e2e/test_,load_overload.py load_outage.py load_crowd.py client_examples.py \
+               readme.py prometheus.py harness.py),$(PY_TESTS)))
+.PHONY: coverage coverage-begin coverage-unit coverage-e2e coverage-report
+coverage:
+	@.ci/deps check
+	@$(MAKE) --no-print-directory $(PARALLEL) SAN=cov test-programs
+	@$(MAKE) --no-print-directory SAN=cov coverage-begin
+	@$(MAKE) --no-print-directory -k SAN=cov SEEDS=1000 coverage-unit coverage-e2e; tests=$$?; \
+	  $(MAKE) --no-print-directory SAN=cov coverage-report && exit $$tests
+# Other users' processes count too, so everybody may write; each program runs once, so that its files are there.
+coverage-begin:
+	@find $(O) -name '*.gcda' -delete
+	@sh tests/coverage/begin.sh $(COVERAGE_PY) $(PYTHON)
+	@for p in poold poolctl poold-mcp; do $(O)/$$p --version >/dev/null 2>&1; done; true
+	@find $(O) '(' -type d -o -name '*.gcda' ')' -exec chmod a+rwX {} +
+coverage-unit:
+	@$(RUN) $(UNIT_STEP) $(SIM_STEP)
+coverage-e2e:
+	@$(RUN) $(COVERAGE_E2E)
+coverage-report:
+	@$(COVERAGE) $(COVERAGE_ARGS)
 
 check-clang:
 	@$(MAKE) --no-print-directory $(PARALLEL) CC=clang O=build/clang all tools unit
@@ -434,6 +471,7 @@ help:
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
 	@echo 'make check-tools what needs Prometheus, Chromium or tmux'
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
+	@echo 'make coverage   what of the code the tests run, against its levels'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'
