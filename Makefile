@@ -233,7 +233,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
 # Their allocations can be made to fail: tests/lib/shortage.h.
 SHORTAGE_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-$(O)/unit/test_json_memory: LDFLAGS += $(SHORTAGE_LDFLAGS)
+$(O)/unit/test_json_memory $(O)/unit/test_client_memory: LDFLAGS += $(SHORTAGE_LDFLAGS)
 $(O)/unit/test_driver: | $(O)/workers/echo
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
