@@ -152,9 +152,10 @@ $(O)/libpoold.o: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 $(O)/libpoold.a: $(O)/libpoold.o
 	$(archive)
 
-# Of the tests themselves nobody asks what they ran.
+# Of the tests themselves nobody asks what they ran, but for the files of the code that some of them include.
 ifeq ($(SAN),cov)
 $(O)/tests/%.o: SAN_FLAGS :=
+$(call obj,$(shell grep -lE '^.include ".*\.c"' $(UNIT_SRC))): SAN_FLAGS := --coverage -O0
 $(O)/poold: $(O)/tests/coverage/dump.o
 $(O)/poold: LDFLAGS += -Wl,--wrap=_exit
 endif
@@ -233,7 +234,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
 # Their allocations can be made to fail: tests/lib/shortage.h.
 SHORTAGE_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-$(O)/unit/test_json_memory $(O)/unit/test_client_memory: LDFLAGS += $(SHORTAGE_LDFLAGS)
+$(addprefix $(O)/unit/test_,json_memory client_memory chunk): LDFLAGS += $(SHORTAGE_LDFLAGS)
 $(O)/unit/test_driver: | $(O)/workers/echo
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)

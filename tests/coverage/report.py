@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -111,7 +112,9 @@ def gcov(objects: list[Path]) -> Iterator[dict[str, Any]]:
 
 def c_files() -> dict[str, Lines]:
     """Every C file of ours that has code, by its path."""
-    objects = sorted(path for folder in SOURCES for path in (BUILD / folder).rglob("*.gcno"))
+    # Some unit tests include a file of the code.
+    objects = sorted(path for folder in (*SOURCES, "tests/unit")
+                     for path in (BUILD / folder).rglob("*.gcno"))
     if not objects:
         raise SystemExit(f"coverage: nothing below {BUILD} was built with SAN=cov")
     found: dict[str, Lines] = defaultdict(Lines)
@@ -141,6 +144,8 @@ def python_files() -> dict[str, Lines]:
     if not parts:
         print(f"coverage: Python is left out, as no test of it has left anything in {PYTHON_DATA}")
         return {}
+    # A process that was killed while it wrote leaves half a file.
+    warnings.simplefilter("ignore", coverage.exceptions.CoverageWarning)
     measured = coverage.Coverage(data_file=str(PYTHON_DATA / "all"), config_file=False,
                                  source=[str(ROOT / "client/python/poold")])
     measured.combine(parts, strict=False, keep=True)
