@@ -284,7 +284,7 @@ check:
 	@$(MAKE) --no-print-directory check-run
 
 # The tests find the build, the Python package and each other by these.
-TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e $(COVERAGE_ENV)
+TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e$(if $(COVERAGE_ENV),:$(COVERAGE_PY)) $(COVERAGE_ENV)
 RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 
 # Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
@@ -356,8 +356,7 @@ check-tsan-run: $(O)/workers/caller
 # can do, and those that link a program of their own to libpoold.a.
 COVERAGE     = O=$(O) $(PYTHON) tests/coverage/report.py
 COVERAGE_PY  = $(abspath $(O))/python
-COVERAGE_ENV = $(if $(filter cov,$(SAN)),PYTHONUSERBASE=$(COVERAGE_PY) COVERAGE_PROCESS_START=$(COVERAGE_PY)/coveragerc \
-               GCOV_ERROR_FILE=/dev/null)
+COVERAGE_ENV = $(if $(filter cov,$(SAN)),POOLD_MEASURED=$(COVERAGE_PY) GCOV_ERROR_FILE=/dev/null)
 COVERAGE_E2E = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out \
                $(addprefix tests/e2e/test_,load_overload.py load_outage.py load_crowd.py client_examples.py \
                readme.py prometheus.py harness.py),$(PY_TESTS)))

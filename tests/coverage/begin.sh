@@ -2,7 +2,7 @@
 # Prepares a folder where the Python processes of `make coverage` leave what they ran.
 # usage: begin.sh FOLDER PYTHON
 #
-# FOLDER is what PYTHONUSERBASE names: the interpreters that inherit that variable import usercustomize.
+# Interpreters that have the folder on PYTHONPATH import usercustomize at their start.
 set -eu
 folder=$1 python=$2
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -11,9 +11,7 @@ rm -rf "$folder"
 mkdir -p "$folder"
 # Without coverage.py the report says that it leaves Python out.
 "$python" -c 'import coverage' 2>/dev/null || exit 0
-site=$(PYTHONUSERBASE=$folder "$python" -m site --user-site) || true
-mkdir -p "$site"
-cp "$root/tests/coverage/usercustomize.py" "$site"
+cp "$root/tests/coverage/usercustomize.py" "$folder"
 # What coverage.py would warn of on standard error, tests would take for words of the worker.
 cat >"$folder/coveragerc" <<END
 [run]

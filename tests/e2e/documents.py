@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import public
-from harness import BUILD, ROOT, SANITIZED
+from harness import BUILD, MEASURED, ROOT, SANITIZED
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"`([\w./-]+)`:\s*\Z")
@@ -105,6 +105,8 @@ class Place:
     def environment(self) -> dict[str, str]:
         """What a person's shell has, and nothing of this test's."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "ASAN_OPTIONS") if name in os.environ}
+        if MEASURED:
+            kept["PYTHONPATH"] = MEASURED
         return {**kept, "XDG_RUNTIME_DIR": str(self.runtime)}
 
     def shell(self, command: str) -> list[str]:

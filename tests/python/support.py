@@ -26,7 +26,7 @@ sys.path.append(str(ROOT / "tests" / "e2e" / "workers"))  # for `lies`
 PATIENCE = 120.0
 
 # With `make coverage` a process says at its end what it ran, and SIGKILL would prevent that.
-MEASURED = "COVERAGE_PROCESS_START" in os.environ
+MEASURED = os.environ.get("POOLD_MEASURED")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -190,7 +190,7 @@ def start_python(
 ) -> subprocess.Popen:
     """This interpreter, with the package and the tests on its path; `variable` names the channel to
     it."""
-    variables = {**os.environ, "PYTHONPATH": f"{PACKAGE}:{HERE}", **(environment or {})}
+    variables = {**os.environ, "PYTHONPATH": ":".join([f"{PACKAGE}", f"{HERE}", *filter(None, [MEASURED])]), **(environment or {})}
     variables.pop("POOLD_FD", None)
     descriptors = []
     if channel is not None:
