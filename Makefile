@@ -264,7 +264,7 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)
 	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK) jansson)
 
 # --- what a person types --------------------------------------------------------------------------------------------
-.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench overload soak lint format format-check docs clean help
+.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench overload load soak lint format format-check docs clean help
 
 deps:
 	@.ci/deps check
@@ -290,7 +290,7 @@ RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 # Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
 SEEDS       ?= 10000
 E2E_JOBS    ?= 4
-PY_TESTS     = $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py)
+PY_TESTS     = $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py tests/bench/test_*.py)
 E2E_ALONE    = $(shell grep -l '^ALONE = True' $(PY_TESTS))
 E2E_LOAD     = $(wildcard tests/e2e/test_load_*.py)
 # These need what .ci/npm installs, and are skipped without it.
@@ -420,7 +420,8 @@ HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTI
 CHAOS       ?= 10
 chaos: all tools
 	@POOLD_CHAOS=$(CHAOS) $(RUN) 'step:load with kills:1' \
-	  $(addprefix file:,$(E2E_LOAD) tests/e2e/test_unfriendly.py $(NPM_TESTS)) $(HOSTILE_STEP)
+	  $(addprefix file:,$(E2E_LOAD) tests/e2e/test_unfriendly.py $(NPM_TESTS)) \
+	  'step:load with failures:1' 'exit:$(PYTHON) tests/bench/load_with_failures.py --in-all $$((5 * $(CHAOS)))' $(HOSTILE_STEP)
 
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
@@ -428,6 +429,10 @@ bench: all tools
 # The shows of overload and faults, each held against its limits; about 25 minutes.
 overload: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/overload.py $(OVERLOAD_ARGS)
+
+# Load while something fails, held against service levels, with plots in $(O)/load; about six minutes.
+load: all tools
+	@$(TEST_ENV) $(PYTHON) tests/bench/load_with_failures.py $(LOAD_ARGS)
 
 soak: all tools $(SIM) $(LOAD)
 	@POOLD_TORN=1000000 $(MAKE) --no-print-directory chaos
@@ -485,6 +490,7 @@ help:
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
+	@echo 'make load       load with failures, judged, with plots (LOAD_ARGS="failover --seconds 10")'
 	@echo 'make soak       the long runs'
 	@echo 'make mutate     faults made by hand in the core: each must be caught'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc, mypy'

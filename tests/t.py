@@ -110,7 +110,7 @@ def all_tests() -> list[Test]:
     tests = [test for path, text in sources.items() for test in c_tests(path, text)]
     for path in sorted(ROOT.glob("tests/unit/golden/*.txt")):
         tests += golden_tests(path, sources)
-    for path in sorted(ROOT.glob("tests/python/test_*.py")):
+    for path in sorted([*ROOT.glob("tests/python/test_*.py"), *ROOT.glob("tests/bench/test_*.py")]):
         tests += python_tests(path, "")
     for path in sorted([*ROOT.glob("tests/e2e/test_*.py"), *ROOT.glob("tests/npm/test_*.py")]):
         tests += python_tests(path, "all tools")

@@ -110,7 +110,8 @@ static void show_problems(const json_t *pool)
 	print_safe(stdout, field_text(pool, "name"));
 	printf(" is ");
 	print_status(stdout, field_text(pool, "status"));
-	printf(" since %s:\n", field_duration(since, pool, "since_ms"));
+	printf(" since %s%s:\n", field_duration(since, pool, "since_ms"),
+	       strcmp(field_text(pool, "status"), "ok") == 0 ? ", but" : "");
 	show_list(problems);
 	show_failing(json_object_get(pool, "failing"));
 	show_start_fault(pool);

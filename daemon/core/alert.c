@@ -286,31 +286,52 @@ void alerts_silence(struct alerts *alerts, unsigned rule, usec_t span, usec_t no
 
 /* --- reports --- */
 
+/* Returns whether there is anything to say of the alert. */
+static bool view(const struct alerts *alerts, unsigned rule, uint32_t pool, usec_t now,
+		 struct alert_view *ret)
+{
+	const struct alert *alert = slot(alerts, rule, pool);
+	usec_t silent_until = alert->silent_until > now ? alert->silent_until : 0;
+
+	if (!alerts_applies(alerts, rule, pool) ||
+	    (alert->state == ALERT_INACTIVE && silent_until == 0))
+		return false;
+	*ret = (struct alert_view){.rule = rule,
+				   .pool = pool,
+				   .state = alert->state,
+				   .since = alert->since,
+				   .silent_until = silent_until,
+				   .is_easing = alert->low_since > 0,
+				   .value = alert->value,
+				   .is_test = alert->is_test};
+	return true;
+}
+
 bool alerts_next(const struct alerts *alerts, size_t *cursor, usec_t now, struct alert_view *ret)
 {
 	size_t columns = (size_t)alerts->pool_count + 1;
+	bool found = false;
 
-	for (; *cursor < alerts_slots(alerts->rule_count, alerts->pool_count); ++*cursor) {
-		const struct alert *alert = &alerts->slots[*cursor];
+	while (!found && *cursor < alerts_slots(alerts->rule_count, alerts->pool_count)) {
 		unsigned rule = (unsigned)(*cursor / columns);
 		uint32_t pool = pool_of_column(alerts, (unsigned)(*cursor % columns));
-		usec_t silent_until = alert->silent_until > now ? alert->silent_until : 0;
 
-		if (!alerts_applies(alerts, rule, pool) ||
-		    (alert->state == ALERT_INACTIVE && silent_until == 0))
-			continue;
-		*ret = (struct alert_view){.rule = rule,
-					   .pool = pool,
-					   .state = alert->state,
-					   .since = alert->since,
-					   .silent_until = silent_until,
-					   .is_easing = alert->low_since > 0,
-					   .value = alert->value,
-					   .is_test = alert->is_test};
+		found = view(alerts, rule, pool, now, ret);
 		++*cursor;
-		return true;
 	}
-	return false;
+	return found;
+}
+
+bool alerts_next_of(const struct alerts *alerts, uint32_t pool, size_t *cursor, usec_t now,
+		    struct alert_view *ret)
+{
+	bool found = false;
+
+	while (!found && *cursor < alerts->rule_count) {
+		found = view(alerts, (unsigned)*cursor, pool, now, ret);
+		++*cursor;
+	}
+	return found;
 }
 
 const struct alert_record *alerts_history(const struct alerts *alerts, unsigned nth)

@@ -147,6 +147,10 @@ void alerts_silence(struct alerts *alerts, unsigned rule, usec_t span, usec_t no
  * begin with 0.  Returns false when there are no more. */
 bool alerts_next(const struct alerts *alerts, size_t *cursor, usec_t now, struct alert_view *ret);
 
+/* The same among those of that pool; ALERT_NO_POOL: of the daemon.  Looks at each rule once. */
+bool alerts_next_of(const struct alerts *alerts, uint32_t pool, size_t *cursor, usec_t now,
+		    struct alert_view *ret);
+
 /* The last firings, the newest first: the nth, from 0; NULL: there is none, or it is forgotten. */
 const struct alert_record *alerts_history(const struct alerts *alerts, unsigned nth);
 

@@ -4,7 +4,7 @@
 
 /* What is now, and of which time what was before is the rest. */
 #define METHOD_PRESENT (10 * USEC_PER_SEC)
-#define METHOD_BEFORE  (15 * 60 * USEC_PER_SEC)
+#define METHOD_BEFORE  (900 * USEC_PER_SEC)
 
 void method_window_init(struct method_window *window)
 {

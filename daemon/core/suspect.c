@@ -8,7 +8,7 @@
 #define USUAL_FACTOR 4
 
 /* So long a slow method is compared with what it was before. */
-#define SLOW_KEPT (15 * 60 * USEC_PER_SEC)
+#define SLOW_KEPT (900 * USEC_PER_SEC)
 
 /* Lanes of clients that are looked at: that bounds the work. */
 #define LANES_MAX 4096

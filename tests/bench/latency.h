@@ -3,6 +3,9 @@
 #ifndef POOLD_TESTS_BENCH_LATENCY_H
 #define POOLD_TESTS_BENCH_LATENCY_H
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "protocol/base.h"
 
 #define LATENCY_STEP_BITS 6
@@ -61,6 +64,22 @@ static inline double latency_quantile_usec(const struct latency *latency, double
 			return (double)latency_bucket_end(i) / 1000;
 	}
 	return (double)latency->max_nsec / 1000;
+}
+
+/* Writes it as JSON: pairs of microseconds, rounded up, and how many there were. */
+static inline void latency_print(const struct latency *latency)
+{
+	const char *comma = "";
+
+	printf("[");
+	for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
+		if (latency->buckets[i] == 0)
+			continue;
+		printf("%s[%" PRIu64 ", %" PRIu64 "]", comma, latency_bucket_end(i) / 1000 + 1,
+		       latency->buckets[i]);
+		comma = ", ";
+	}
+	printf("]");
 }
 
 #endif

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import random
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import poold
 
-__all__ = ["blob", "flaky", "mortal", "nap", "parts", "quick", "slow"]
+__all__ = [
+    "blob", "corrupt", "flaky", "hung", "lame", "mortal", "nap", "parts", "quick", "slow",
+]
+
+# How much longer a lame call takes, in seconds.
+LAME = 0.2
 
 
 def badness() -> str:
@@ -21,7 +27,7 @@ def badness() -> str:
         number = Path(path).read_text(encoding="ascii") if path else ""
     except OSError:
         return ""
-    return kind if number.strip() == os.environ.get("POOLD_WORKER") else ""
+    return kind if number.strip() in ("0", os.environ.get("POOLD_WORKER")) else ""
 
 
 def nap(msec: int) -> int:
@@ -59,6 +65,34 @@ def mortal(msec: int, percent: int) -> int:
     """In so many of its calls the worker kills itself."""
     if nap_by_luck(msec, percent):
         os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def hung(msec: int, percent: int) -> int:
+    """So many of its calls never end."""
+    is_unlucky = nap_by_luck(msec, percent)
+    while is_unlucky:
+        signal.pause()
+    return os.getpid()
+
+
+def lame(msec: int, percent: int) -> int | bool:
+    """So many of its calls take longer."""
+    if nap_by_luck(msec, percent):
+        time.sleep(LAME)
+        return False
+    return os.getpid()
+
+
+def corrupt(msec: int, percent: int) -> int:
+    """In so many of its calls the worker sends a byte that begins no value of MessagePack."""
+    if nap_by_luck(msec, percent):
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                    os.write(int(name), b"\xc1")
+            except OSError:
+                pass  # the folder itself, which is closed by now
     return os.getpid()
 
 

@@ -4,13 +4,16 @@
  *	nap MS            sleeps, and returns its process id; `quick` and `slow` are the same
  *	flaky MS PERCENT  the same, but so many of its calls fail with a retryable error
  *	mortal MS PERCENT the same, but in so many of its calls the worker kills itself
+ *	hung MS PERCENT   the same, but so many of its calls never end
+ *	lame MS PERCENT   the same, but so many of its calls take 200 ms longer, and return false
+ *	corrupt MS PERCENT the same, but in so many of its calls the worker sends garbage first
  *	blob BYTES        returns so many bytes
  *	parts COUNT BYTES streams so many parts of that size, each of which begins with its number
  *
  * A sleep is a sleep: no cancel ends it.  From the environment:
  *
  *	NAP_BAD=FILE:KIND  the worker whose number FILE holds is bad at nap while FILE is there, in
- *	                   every life: KIND is raise, hang, exit or fatal
+ *	                   every life; 0: all are.  KIND is raise, hang, exit or fatal
  *	NAP_SLOW=FILE:MS   while FILE is there, a worker takes so long before it is ready
  */
 #include <poold.h>
@@ -22,6 +25,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* How much longer a lame call takes. */
+#define LAME_MSEC 200
 
 /* Splits "PATH:WORD" of the environment.  Returns the word, or NULL when it is not set. */
 static const char *split_variable(const char *name, char *path, size_t size)
@@ -48,7 +54,8 @@ static const char *badness(void)
 	if (!file)
 		return NULL;
 
-	bool is_bad = fscanf(file, "%lu", &number) == 1 && number == strtoul(own, NULL, 10);
+	bool is_bad = fscanf(file, "%lu", &number) == 1 &&
+		      (number == 0 || number == strtoul(own, NULL, 10));
 
 	fclose(file);
 	return is_bad ? kind : NULL;
@@ -148,6 +155,53 @@ static int mortal(struct poold_attempt *attempt, struct poold_writer *result, vo
 	return 0;
 }
 
+static int hung(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
+{
+	bool is_unlucky;
+	int r = nap_by_luck(attempt, &is_unlucky);
+
+	(void)userdata;
+	if (r < 0)
+		return r;
+	while (is_unlucky)
+		pause();
+	poold_write_int(result, getpid());
+	return 0;
+}
+
+static int lame(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
+{
+	bool is_unlucky;
+	int r = nap_by_luck(attempt, &is_unlucky);
+
+	(void)userdata;
+	if (r < 0)
+		return r;
+	if (is_unlucky) {
+		sleep_msec(LAME_MSEC);
+		poold_write_bool(result, false);
+	} else {
+		poold_write_int(result, getpid());
+	}
+	return 0;
+}
+
+/* Sends a byte that begins no value of MessagePack, past the library. */
+static int corrupt(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
+{
+	bool is_unlucky;
+	const char *channel = getenv("POOLD_FD");
+	int r = nap_by_luck(attempt, &is_unlucky);
+
+	(void)userdata;
+	if (r < 0)
+		return r;
+	if (is_unlucky && channel)
+		(void)!write((int)strtol(channel, NULL, 10), "\xc1", 1);
+	poold_write_int(result, getpid());
+	return 0;
+}
+
 static void *zeros(size_t len)
 {
 	void *bytes = calloc(1, len);
@@ -226,6 +280,9 @@ int main(void)
 	poold_worker_add(worker, "slow", nap, NULL);
 	poold_worker_add(worker, "flaky", flaky, NULL);
 	poold_worker_add(worker, "mortal", mortal, NULL);
+	poold_worker_add(worker, "hung", hung, NULL);
+	poold_worker_add(worker, "lame", lame, NULL);
+	poold_worker_add(worker, "corrupt", corrupt, NULL);
 	poold_worker_add(worker, "blob", blob, NULL);
 	poold_worker_add(worker, "parts", parts, NULL);
 	return poold_worker_run(worker) < 0 ? 1 : 0;

@@ -61,6 +61,31 @@ static inline void series_count(struct series *series, size_t at)
 	series->counts[at]++;
 }
 
+/* Latencies by the time since the start, one histogram for each bucket; NULL: none yet. */
+struct latencies {
+	struct latency **at;
+	size_t len;
+};
+
+static inline void latencies_add(struct latencies *latencies, size_t at, uint64_t nsec)
+{
+	if (at >= latencies->len) {
+		size_t len = (at + 1) * 2;
+
+		latencies->at = realloc(latencies->at, len * sizeof(*latencies->at));
+		if (!latencies->at)
+			err(1, "memory");
+		memset(latencies->at + latencies->len, 0,
+		       (len - latencies->len) * sizeof(*latencies->at));
+		latencies->len = len;
+	}
+	if (!latencies->at[at])
+		latencies->at[at] = calloc(1, sizeof(**latencies->at));
+	if (!latencies->at[at])
+		err(1, "memory");
+	latency_add(latencies->at[at], nsec);
+}
+
 /*
  * Calls that are all alike.  With `rate` they become due whether earlier ones were answered or not;
  * with `depth` so many are always out, and the next one is asked when one is answered.
@@ -92,10 +117,13 @@ struct offer_class {
 	uint64_t attempts; /* of all answered calls, where the answer says how many */
 	struct names codes;
 	struct names served_by;
-	struct latency latency;	    /* of the results, from when they were due */
-	struct series sent_at;	    /* by when they were due */
-	struct series good_of_sent; /* of these, the good ones */
-	struct series good_at;	    /* good ones, by when they were answered */
+	struct latency latency;	     /* of the results, from when they were due */
+	struct latency spared;	     /* the same of those that met no fault: one attempt, and a
+				     * result that is not false (see `lame` of nap_worker.c) */
+	struct latencies latency_at; /* of the results, by when they were due */
+	struct series sent_at;	     /* by when they were due */
+	struct series good_of_sent;  /* of these, the good ones */
+	struct series good_at;	     /* good ones, by when they were answered */
 
 	/* Refused calls that were offered again after retry_after_ms. */
 	uint64_t again;
@@ -233,8 +261,28 @@ static inline void offer_print_series(const char *title, const struct series *se
 	printf("]");
 }
 
+static inline void offer_print_histograms(const struct offer_class *class)
+{
+	size_t len = class->latency_at.len;
+
+	while (len > 0 && !class->latency_at.at[len - 1])
+		len--;
+	printf(", \"spared\": ");
+	latency_print(&class->spared);
+	printf(", \"latency_at\": [");
+	for (size_t i = 0; i < len; i++) {
+		printf("%s", i ? ", " : "");
+		if (class->latency_at.at[i])
+			latency_print(class->latency_at.at[i]);
+		else
+			printf("[]");
+	}
+	printf("]");
+}
+
 /* Writes one class as JSON. */
-static inline void offer_print(const struct offer_class *class, uint64_t in_flight)
+static inline void offer_print(const struct offer_class *class, uint64_t in_flight,
+			       bool has_histograms)
 {
 	printf("\"%s\": {\"sent\": %" PRIu64 ", \"succeeded\": %" PRIu64 ", \"good\": %" PRIu64
 	       ", \"late\": %" PRIu64 ", \"late_max_ms\": %.1f, \"unanswered\": %" PRIu64
@@ -254,6 +302,8 @@ static inline void offer_print(const struct offer_class *class, uint64_t in_flig
 	offer_print_series("sent_at", &class->sent_at);
 	offer_print_series("good_of_sent", &class->good_of_sent);
 	offer_print_series("good_at", &class->good_at);
+	if (has_histograms)
+		offer_print_histograms(class);
 	printf("}");
 }
 

@@ -3,13 +3,14 @@
  * not, as those of many independent clients do.
  *
  *	open_load --socket PATH --class NAME:KEY=VALUE,... [--class ...] [--connections N]
- *	          [--seed N] [--bucket-ms N] [--drain SECONDS] [--obey]
+ *	          [--seed N] [--bucket-ms N] [--drain SECONDS] [--obey] [--histograms]
  *
  * offer.h has the keys of a class.  Several classes make a mix of calls, or the phases of a load.
  * A call counts from the moment it was due: nothing that is slow here or there hides behind what it
  * held up.  An answer is late when it comes more than 10 ms after its deadline, as counted from
  * when it was handed to the socket.  --obey: a call that was refused with retry_after_ms is offered
- * once more after that time; what became of those is counted apart.  The figures are printed as
+ * once more after that time; what became of those is counted apart.  --histograms: print all
+ * latencies too, not only quantiles.  The figures are printed as
  * JSON; `lag_max_ms` is the latest that a call was handed out after it was due, and should be small.
  */
 #include "tests/bench/offer.h"
@@ -55,6 +56,7 @@ static uint32_t connection_count = 8;
 static uint64_t bucket_nsec = NSEC_PER_SEC;
 static uint64_t drain_nsec = 40 * NSEC_PER_SEC;
 static bool is_obeying;
+static bool has_histograms;
 static struct offer_class classes[CLASSES_MAX];
 static uint32_t class_count;
 
@@ -76,16 +78,20 @@ static bool find(struct bytes map, const char *key, struct poold_reader *ret)
 	return poold_map_find((struct poold_bytes){map.data, map.len}, key, ret) == 0;
 }
 
-static void count_attempts(struct offer_class *class, struct bytes map, const char *key)
+/* Returns how many attempts the answer speaks of; 0 when it does not. */
+static uint64_t count_attempts(struct offer_class *class, struct bytes map, const char *key)
 {
 	struct poold_reader reader;
 	uint64_t attempts;
 
-	if (find(map, key, &reader) && poold_read_uint(&reader, &attempts) == 0)
-		class->attempts += attempts;
+	if (!find(map, key, &reader) || poold_read_uint(&reader, &attempts) < 0)
+		return 0;
+	class->attempts += attempts;
+	return attempts;
 }
 
-static void read_meta(struct offer_class *class, struct bytes result)
+/* Returns whether the call met no fault. */
+static bool read_result(struct offer_class *class, struct bytes result)
 {
 	struct poold_reader reader;
 	struct poold_bytes meta;
@@ -96,16 +102,27 @@ static void read_meta(struct offer_class *class, struct bytes result)
 
 	struct bytes map = {meta.data, meta.len};
 
-	count_attempts(class, map, "attempts");
+	uint64_t attempts = count_attempts(class, map, "attempts");
+	bool value = true;
+
 	if (find(map, "served_by", &reader) && poold_read_str(&reader, &text) == 0)
 		names_count(&class->served_by, text.data, text.len);
+	if (find(result, "result", &reader) && poold_read_bool(&reader, &value) < 0)
+		value = true;
+	return attempts == 1 && value;
 }
 
-static void count_good(struct offer_class *class, const struct call *call, uint64_t now)
+static void count_good(struct offer_class *class, const struct call *call, uint64_t now,
+		       bool is_spared)
 {
 	uint64_t limit = class->timeout_msec * (NSEC_PER_SEC / 1000) + TICK_NSEC;
 
 	latency_add(&class->latency, now - call->due_nsec);
+	if (is_spared)
+		latency_add(&class->spared, now - call->due_nsec);
+	if (has_histograms)
+		latencies_add(&class->latency_at, (call->due_nsec - start_nsec) / bucket_nsec,
+			      now - call->due_nsec);
 	if (class->timeout_msec && now - call->due_nsec > limit)
 		return;
 	class->good++;
@@ -177,9 +194,8 @@ static void count_answer(const struct envelope *envelope, uint64_t now)
 		count_error(class, call, envelope->error, now);
 	} else if (!call->is_again) {
 		class->succeeded++;
-		read_meta(class, envelope->result);
 		count_late(class, call, now);
-		count_good(class, call, now);
+		count_good(class, call, now, read_result(class, envelope->result));
 	}
 }
 
@@ -408,7 +424,7 @@ static void report(void)
 	       (double)start_nsec / 1e9, (double)bucket_nsec / 1e6, (double)lag_max_nsec / 1e6);
 	for (uint32_t i = 0; i < class_count; i++) {
 		printf("%s", i ? ", " : "");
-		offer_print(&classes[i], in_flight_of[i]);
+		offer_print(&classes[i], in_flight_of[i], has_histograms);
 	}
 	printf("}}\n");
 }
@@ -439,6 +455,9 @@ static void set_option(int option)
 	case 'o':
 		is_obeying = true;
 		break;
+	case 'h':
+		has_histograms = true;
+		break;
 	default:
 		exit(2);
 	}
@@ -454,6 +473,7 @@ int main(int argc, char **argv)
 		{"bucket-ms", required_argument, NULL, 'b'},
 		{"drain", required_argument, NULL, 'd'},
 		{"obey", no_argument, NULL, 'o'},
+		{"histograms", no_argument, NULL, 'h'},
 		{0},
 	};
 

@@ -19,6 +19,7 @@ from typing import Callable
 import cost
 import faults
 import overload_lines
+import shared_client
 import speed
 from servers import TREE, BenchError, Place, Shape, Unavailable, raise_descriptor_limit
 from speed import Pace
@@ -52,6 +53,7 @@ LINES: dict[str, Line] = {
     ),
     "16MiB": speed.large,
     "python": speed.python_workers,
+    "shared": shared_client.shared_client,
     "respawn": faults.respawn,
     "capacity": faults.capacity,
     "sibling": faults.free_sibling,

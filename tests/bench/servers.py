@@ -289,7 +289,7 @@ class Daemon(Server):
 class Caller:
     """A minimal client for single calls."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Server) -> None:
         self.peer = daemon.connect()
         self.unpacker = msgpack.Unpacker(max_buffer_size=2**31)
 

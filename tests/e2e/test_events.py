@@ -45,7 +45,7 @@ class EventsTest(DaemonTest):
 
     def serve(self, **options: object) -> Daemon:
         daemon = self.start(pool("tools", TOOLBOX), **options)
-        daemon.announced += ["breaker is"]
+        daemon.announced += ["breaker is", "lines of this log were lost"]
         return daemon
 
     def change(self, daemon: Daemon, count: int) -> None:
@@ -270,8 +270,8 @@ class Slow(EventsTest):
         self.assertGreaterEqual(gaps[0]["lost"], self.KEPT)
         self.assertEqual(seqs(events), sorted(set(seqs(events))))
         place = events.index(gaps[0])
-        # The numbers are without a hole but for the gap, as nothing else happens.
-        self.assertEqual(events[place + 1]["seq"] - events[place - 1]["seq"] - 1, gaps[0]["lost"])
+        # What else happened meanwhile, a loop that stood still on a busy machine, has a number too.
+        self.assertGreaterEqual(events[place + 1]["seq"] - events[place - 1]["seq"] - 1, gaps[0]["lost"])
         self.assertEqual(len(events) - place - 1, self.KEPT)
         return events
 
@@ -294,7 +294,7 @@ class Slow(EventsTest):
         daemon = self.start(
             pool("tools", TOOLBOX), pool("well", UNRULY), connections_max=2048, events_kept=self.KEPT
         )
-        daemon.announced += ["breaker is"]
+        daemon.announced += ["breaker is", "lines of this log were lost"]
         daemon.growth_max *= 4
         stuck = daemon.connect(map_errors=True, read_buffer=4096)
         stuck.call("poold.subscribe", ["breaker"])
@@ -309,7 +309,7 @@ class Slow(EventsTest):
                 self.change(daemon, 20)
                 heard = [seqs(read_events(other, 20)) for other in others]
                 self.assertEqual(heard, [heard[0]] * len(others))
-                self.assertEqual(heard[0], list(range(heard[0][0], heard[0][0] + 20)))
+                self.assertEqual(heard[0], sorted(set(heard[0])))
                 served = honest.count
                 eventually(lambda: honest.count > served, "the honest client is served")
         self.assertLess(honest.worst, stretch(2.0))

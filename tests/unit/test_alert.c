@@ -501,6 +501,15 @@ START_TEST(active_and_silenced_alerts_are_listed)
 	ck_assert_uint_eq(view.silent_until, 0);
 	ck_assert(!view.is_easing);
 	ck_assert(!alerts_next(&world.alerts, &cursor, world.now, &view));
+	/* Of one pool, or of the daemon. */
+	cursor = 0;
+	ck_assert(alerts_next_of(&world.alerts, 1, &cursor, world.now, &view));
+	ck_assert_uint_eq(view.pool, 1);
+	ck_assert(!alerts_next_of(&world.alerts, 1, &cursor, world.now, &view));
+	cursor = 0;
+	ck_assert(!alerts_next_of(&world.alerts, 0, &cursor, world.now, &view));
+	cursor = 0;
+	ck_assert(!alerts_next_of(&world.alerts, ALERT_NO_POOL, &cursor, world.now, &view));
 	/* It still fires when the value is low again, until it is resolved. */
 	set_share(1, 0);
 	pass(1);

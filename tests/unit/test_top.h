@@ -34,10 +34,15 @@ static json_t *answer(const char *text)
 	return value;
 }
 
+/* What is wrong with a pool. */
+#define PROBLEM(text)                                                                              \
+	"{'code': 'code', 'text': '" text "', 'since_ms': 12000, 'command': 'poolctl it', "        \
+	"'advice': 'do that'}"
+
 /* A pool of poold.status. */
-#define POOL_STATUS_OF(name, status, reasons, queued, level, by)                                   \
-	"{'name': '" name "', 'status': '" status "', 'reasons': [" reasons                        \
-	"], 'advice': ['do that'], 'since_ms': 12000, 'workers': {'min': 2, 'max': 4, 'ready': 1," \
+#define POOL_STATUS_OF(name, status, problems, queued, level, by)                                  \
+	"{'name': '" name "', 'status': '" status "', 'problems': [" problems                      \
+	"], 'since_ms': 12000, 'workers': {'min': 2, 'max': 4, 'ready': 1,"                        \
 	" 'busy': 1}, 'queued': " queued ", 'queue_max': 100, 'running': 1, 'p50_ms': 2.5,"        \
 	" 'p99_ms': 1250.0, 'level': " level ", 'served_by': '" by "'}"
 

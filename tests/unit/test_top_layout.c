@@ -148,8 +148,8 @@ static void start(size_t count)
 		 "{'buffers': 1, 'max': 2}, 'pools': [" POOL_STATUS_OF(
 			 "web", "ok", "", "3", "0",
 			 "web") ", " POOL_STATUS_OF("\xe6\xbc\xa2\xe5\xad\x97", "down",
-						    "'the circuit breaker is open'", "0", "1",
-						    "web"));
+						    PROBLEM("the circuit breaker is open"), "0",
+						    "1", "web"));
 	for (size_t i = 0; i < count; i++) {
 		snprintf(pool, sizeof(pool), ", {'name': 'pool%02zu', 'status': 'ok'}", i);
 		strncat(status, pool, sizeof(status) - strlen(status) - 1);
@@ -187,7 +187,7 @@ START_TEST(a_screen_of_80_by_24)
 			 "- \xe6\xbc\xa2\xe5\xad\x97 is down since 12 s: its circuit breaker is "
 			 "open, probes in 4.2 s; served");
 	ck_assert_str_eq(line(2), "  by web; the circuit breaker is open");
-	ck_assert_str_eq(line(3), "    advice: do that");
+	ck_assert_str_eq(line(3), "    advice: poolctl it; do that");
 	ck_assert_str_eq(line(4),
 			 "250 req/s; 2 running, 1 queued; connections 3 of 10; buffers 1 B of 2 B");
 	/* The columns stand below each other, behind wide characters too. */
@@ -369,7 +369,7 @@ START_TEST(details_show_every_field)
 	key(27);
 	keys("1\r");
 	ck_assert_int_ge(line_with("workers.busy        1"), 0);
-	ck_assert_int_ge(line_with("reasons[0]          the circuit breaker is open"), 0);
+	ck_assert_int_ge(line_with("problems[0].text    the circuit breaker is open"), 0);
 	for (int i = 0; i < 100; i++)
 		key(TOP_KEY_PAGE_DOWN);
 	ck_assert_int_ge(line_with("served_by"), 0);

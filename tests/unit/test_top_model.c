@@ -83,17 +83,20 @@ START_TEST(what_is_wrong_comes_first)
 	struct top_model model = {0};
 	struct top_verdict verdict;
 
-	add_sample(&model, 0,
-		   STATUS_OF("7", "down",
-			     POOL_STATUS_OF("fine", "ok", "", "0", "0", "fine") "," POOL_STATUS_OF(
-				     "slow", "degraded", "'few workers'", "3", "0",
-				     "slow") "," POOL_STATUS_OF("dead", "down",
-								"'no worker is ready', 'more'", "9",
-								"1", "spare")),
-		   "{'pools': {}}",
-		   "[{'pool': 'dead', 'method': null, 'state': 'open', 'open_left_ms': 4200},"
-		   " {'pool': 'fine', 'method': 'm', 'state': 'closed', 'open_left_ms': null}]",
-		   NO_LIST);
+	add_sample(
+		&model, 0,
+		STATUS_OF(
+			"7", "down",
+			POOL_STATUS_OF("fine", "ok", "", "0", "0", "fine") "," POOL_STATUS_OF(
+				"slow", "degraded", PROBLEM("few workers"), "3", "0",
+				"slow") "," POOL_STATUS_OF("dead", "down",
+							   PROBLEM("no worker is ready") "," PROBLEM(
+								   "more"),
+							   "9", "1", "spare")),
+		"{'pools': {}}",
+		"[{'pool': 'dead', 'method': null, 'state': 'open', 'open_left_ms': 4200},"
+		" {'pool': 'fine', 'method': 'm', 'state': 'closed', 'open_left_ms': null}]",
+		NO_LIST);
 	ck_assert_str_eq(model.pools[0].name, "dead");
 	ck_assert_str_eq(model.pools[1].name, "slow");
 	ck_assert_str_eq(model.pools[2].name, "fine");
@@ -103,7 +106,7 @@ START_TEST(what_is_wrong_comes_first)
 	ck_assert_str_eq(verdict.problems[0].text,
 			 "dead is down since 12 s: its circuit breaker is open, probes in 4.2 s; "
 			 "served by spare; no worker is ready; more");
-	ck_assert_str_eq(verdict.problems[0].advice, "do that");
+	ck_assert_str_eq(verdict.problems[0].advice, "poolctl it; do that");
 	ck_assert_str_eq(verdict.problems[1].text, "slow is degraded since 12 s: few workers");
 	ck_assert_str_eq(verdict.totals, "0.0 req/s; 2 running, 1 queued; connections 3 of "
 					 "1024; buffers 2.0 KiB of 1.0 GiB");
@@ -134,7 +137,8 @@ START_TEST(a_pool_whose_requests_fail_is_failing)
 	ck_assert_str_eq(verdict.problems[0].text,
 			 "a is failing: exception: ValueError: boom; 6 of 10 requests failed in "
 			 "1 s");
-	ck_assert_str_eq(verdict.problems[0].advice, "do that");
+	ck_assert_str_eq(verdict.problems[0].advice,
+			 "poolctl errors 20; poolctl explain exception");
 	top_model_done(&model);
 }
 END_TEST
@@ -351,15 +355,23 @@ END_TEST
 START_TEST(the_daemons_own_judgement_counts)
 {
 	static const char pool[] =
-		"{'pools': [{'name': 'a', 'status': 'degraded', 'since_ms': 3000, 'reasons': "
-		"['most "
-		"of its requests fail: 6 of 9'], 'advice': ['see poolctl errors'], 'failing': "
-		"{'since_ms': 3000, 'code': 'exception', 'type': 'ValueError', 'text': "
-		"'ValueError: "
-		"boom'}, 'last_minute': {'rate': 4.5, 'ok_percent': 33.3, 'latency_ms': {'run': "
-		"{'p50': 12.0, 'p99': 80.0}}}}, {'name': 'b', 'status': 'ok', 'failing': null, "
-		"'last_minute': {'rate': 0.0, 'ok_percent': null, 'latency_ms': {'run': {'p50': "
-		"null, 'p99': null}}}}], 'status': 'degraded', 'pid': 1}";
+		"{'pools': [{'name': 'a', 'status': 'degraded', 'since_ms': 3000, 'problems': "
+		"[" PROBLEM("most of its requests fail: 6 of 9") "], 'failing': "
+								 "{'since_ms': 3000, 'code': "
+								 "'exception', 'type': "
+								 "'ValueError', 'text': "
+								 "'ValueError: "
+								 "boom'}, 'last_minute': {'rate': "
+								 "4.5, 'ok_percent': 33.3, "
+								 "'latency_ms': {'run': "
+								 "{'p50': 12.0, 'p99': 80.0}}}}, "
+								 "{'name': 'b', 'status': 'ok', "
+								 "'failing': null, "
+								 "'last_minute': {'rate': 0.0, "
+								 "'ok_percent': null, "
+								 "'latency_ms': {'run': {'p50': "
+								 "null, 'p99': null}}}}], "
+								 "'status': 'degraded', 'pid': 1}";
 	struct top_model model = {0};
 	struct top_verdict verdict;
 

@@ -287,7 +287,10 @@ class Call(Watchable):
 
     def _has_arrived(self) -> bool:
         """Whether what the waiting thread waits for has arrived."""
-        return bool(self._outcomes) or self._answered
+        if self._outcomes:
+            return True
+        connection = self._connection
+        return connection is not None and connection.lost is not None and self._answered
 
     def _settle(self, error: object, value: object) -> None:
         """Sets the outcome, unless there is one."""
@@ -319,7 +322,7 @@ class InParts(Call):
         self.inbox = Inbox()
 
     def _has_arrived(self) -> bool:
-        return bool(self.inbox.values) or self._answered
+        return bool(self.inbox.values) or super()._has_arrived()
 
     def next_part(self) -> Any:
         """Waits for the next part; StopIteration: the answer has been received.
@@ -504,12 +507,15 @@ class Connection:
         if self._has_news(call):
             return True
         self._check_process()
-        found = self._try_to_read(call, until)
+        found = None if self._reading else self._try_to_read(call, until)
         return self._wait_beside(call, until) if found is None else found
 
     def _has_news(self, call: Call) -> bool:
         """Whether something has come for the call, or nothing will on this connection."""
-        return call._has_arrived() or call._connection is not self or call._is_between()
+        if call._has_arrived() or call._connection is not self:
+            return True
+        again = call._again
+        return again is not None and again.refused is not again.asked  # it is between two
 
     def _try_to_read(self, call: Call, until: float | None) -> bool | None:
         """Reads until something has come for the call: as `wait`.  None: another thread reads."""

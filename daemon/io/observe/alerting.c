@@ -129,9 +129,10 @@ bool alerting_next(const struct alerting *alerting, uint32_t pool, size_t *curso
 {
 	if (!alerting)
 		return false;
-	while (alerts_next(&alerting->alerts, cursor, loop_now(alerting->driver->loop), ret))
-		if (ret->pool == pool && ret->state == ALERT_FIRING && !ret->is_test &&
-		    !ret->is_easing && ret->silent_until == 0)
+	while (alerts_next_of(&alerting->alerts, pool, cursor, loop_now(alerting->driver->loop),
+			      ret))
+		if (ret->state == ALERT_FIRING && !ret->is_test && !ret->is_easing &&
+		    ret->silent_until == 0)
 			return true;
 	return false;
 }

@@ -66,7 +66,9 @@ class Link:
 
     def flush(self, output: bytearray) -> None:
         """Writes all of it, and empties it."""
-        self._begin()
+        if self._open_end:
+            self._check()
+        self._open_end = True
         try:
             with self._lock:
                 self.channel.sendall(output, _FLAGS)
@@ -115,7 +117,8 @@ class Link:
 
         Ends the process at the end of the channel: nobody waits for an answer.
         """
-        self._check()
+        if self._open_end:
+            self._check()
         try:
             data = self.channel.recv(size, flags)
         except BlockingIOError as error:

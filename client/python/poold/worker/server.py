@@ -320,7 +320,7 @@ class Server:
         _, number, method, params = request
         # `started` is written with the answer before it, and before the function is called.
         self._output += self._packer([wire.NOTIFICATION, "started", [number]])
-        self._flush()
+        self._link.flush(self._output)
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None
         if function is None:
@@ -332,7 +332,6 @@ class Server:
         handed: list[object] = []
         self._current = (fields, self._received, handed)
         self._unwanted = False
-        self._credit = credit_of(fields)
         try:
             try:
                 self._began = time.monotonic()
@@ -343,10 +342,11 @@ class Server:
                 result = call(function, args)
                 if type(result) is GeneratorType:
                     self._interruptible = False
+                    self._credit = credit_of(fields)
                     result = self._drain(number, result, fields.get("stream") is True)
             finally:
                 self._interruptible = False
-                self._number = None
+                self._number = self._credit = None
                 self._began = 0.0
                 self._current = None
         except Stopped as stop:
