@@ -70,6 +70,7 @@ ifeq ($(SAN),fuzz)
 SAN_FLAGS   := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDENING   :=
 endif
+# Without -O0 some lines would have become part of others.
 ifeq ($(SAN),cov)
 SAN_FLAGS   := --coverage -O0
 endif
@@ -151,6 +152,14 @@ $(O)/libpoold.o: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 $(O)/libpoold.a: $(O)/libpoold.o
 	$(archive)
 
+# Of the tests themselves nobody asks what they ran, but for the files of the code that some of them include.
+ifeq ($(SAN),cov)
+$(O)/tests/%.o: SAN_FLAGS :=
+$(call obj,$(shell grep -lE '^.include ".*\.c"' $(UNIT_SRC))): SAN_FLAGS := --coverage -O0
+$(O)/poold $(O)/poolctl $(O)/poold-mcp: LDFLAGS += -Wl,--wrap=_exit,--wrap=raise
+$(O)/poold $(O)/poolctl $(O)/poold-mcp: $(O)/tests/coverage/dump.o
+$(O)/poolctl: $(O)/tests/coverage/signals.o
+endif
 $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 	$(call say,LD,$@)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
@@ -226,7 +235,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)
 	$(Q)$(link) -o $@ $^ $(call pkg_libs,check $(PACKAGES) $(MSGPACK) jansson)
 # Their allocations can be made to fail: tests/lib/shortage.h.
 SHORTAGE_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-$(O)/unit/test_json_memory: LDFLAGS += $(SHORTAGE_LDFLAGS)
+$(addprefix $(O)/unit/test_,json_memory client_memory chunk): LDFLAGS += $(SHORTAGE_LDFLAGS)
 $(O)/unit/test_driver: | $(O)/workers/echo
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) $(O)/libtest.a $(O)/libcore.a $(O)/libproto.a
 	@mkdir -p $(@D)
@@ -275,7 +284,7 @@ check:
 	@$(MAKE) --no-print-directory check-run
 
 # The tests find the build, the Python package and each other by these.
-TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e
+TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e$(if $(COVERAGE_ENV),:$(COVERAGE_PY)) $(COVERAGE_ENV)
 RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 
 # Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
@@ -341,6 +350,43 @@ check-tsan:
 	@$(MAKE) --no-print-directory $(PARALLEL) SAN=tsan check-tsan-run
 check-tsan-run: $(O)/workers/caller
 	@$(RUN) $(TSAN_STEP)
+
+# What of the code the tests run.  The counts add up in the build's folder, so one more test can be added by
+# `make SAN=cov t T=NAME`, and `make coverage-report` says what there is by now.  Left out are tests that measure what the machine
+# can do, and those that link a program of their own to libpoold.a.
+COVERAGE     = O=$(O) $(PYTHON) tests/coverage/report.py
+COVERAGE_PY  = $(abspath $(O))/python
+COVERAGE_ENV = $(if $(filter cov,$(SAN)),POOLD_MEASURED=$(COVERAGE_PY) GCOV_ERROR_FILE=/dev/null)
+COVERAGE_E2E = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out \
+               $(addprefix tests/e2e/test_,load_overload.py load_outage.py load_crowd.py client_examples.py \
+               readme.py prometheus.py harness.py),$(PY_TESTS)))
+# The same faults in each run.  Allocations beyond these are those with which gcc's counters are written.
+COVERAGE_HOSTILE = 'step:hostile libc:1' '$(HOSTILE_RUN) --kinds alloc --range 1-900 --sample 500' \
+               '$(HOSTILE_RUN) --kinds $(HOSTILE_CALLS),read,write,mmap --range 1-300 --sample 400' \
+               '$(HOSTILE_RUN) --guard --range 1-60 --sample 20'
+# Lints that ask the programs for their tables.
+COVERAGE_LINTS = $(foreach l,errors metrics options,$(call lint_run,tests/lint/$(l).sh))
+.PHONY: coverage coverage-begin coverage-unit coverage-e2e coverage-hostile coverage-report
+coverage:
+	@.ci/deps check
+	@$(MAKE) --no-print-directory $(PARALLEL) SAN=cov test-programs
+	@$(MAKE) --no-print-directory SAN=cov coverage-begin
+	@$(MAKE) --no-print-directory -k SAN=cov SEEDS=1000 coverage-unit coverage-e2e coverage-hostile; tests=$$?; \
+	  $(MAKE) --no-print-directory SAN=cov coverage-report && exit $$tests
+# Other users' processes count too, so everybody may write; each program runs once, so that its files are there.
+coverage-begin:
+	@find $(O) -name '*.gcda' -delete
+	@sh tests/coverage/begin.sh $(COVERAGE_PY) $(PYTHON)
+	@for p in poold poolctl poold-mcp; do $(O)/$$p --version >/dev/null 2>&1; done; true
+	@find $(O) '(' -type d -o -name '*.gcda' ')' -exec chmod a+rwX {} +
+coverage-unit:
+	@$(RUN) $(UNIT_STEP) $(SIM_STEP) 'step:lints:2' $(COVERAGE_LINTS)
+coverage-e2e:
+	@$(RUN) $(COVERAGE_E2E)
+coverage-hostile:
+	@POOLD_SEED=1 $(RUN) $(COVERAGE_HOSTILE)
+coverage-report:
+	@$(COVERAGE) $(COVERAGE_ARGS)
 
 check-clang:
 	@$(MAKE) --no-print-directory $(PARALLEL) CC=clang O=build/clang all tools unit
@@ -439,6 +485,7 @@ help:
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
 	@echo 'make check-tools what needs Prometheus, Chromium or tmux'
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
+	@echo 'make coverage   what of the code the tests run, against its levels'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'

@@ -72,14 +72,6 @@ void field_duration_cell(struct table *table, const json_t *object, const char *
 	table_cell(table, "%s", field_duration(text, object, key));
 }
 
-void field_time_cell(struct table *table, const json_t *object, const char *key)
-{
-	if (field_number(object, key) > 0)
-		field_duration_cell(table, object, key);
-	else
-		table_cell(table, "-");
-}
-
 static bool is_wanted(const json_t *object, const char *key, const char *pool)
 {
 	return !pool || strcmp(field_text(object, key), pool) == 0;

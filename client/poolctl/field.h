@@ -29,8 +29,6 @@ const char *field_clock(char text[UNIT_TEXT_MAX], const json_t *object, const ch
 void field_text_cell(struct table *table, const json_t *object, const char *key);
 void field_count_cell(struct table *table, const json_t *object, const char *key);
 void field_duration_cell(struct table *table, const json_t *object, const char *key);
-/* A duration of which 0 means that nothing was measured yet: "-". */
-void field_time_cell(struct table *table, const json_t *object, const char *key);
 
 /* Prints a table with one row, which `row` adds, for each object of the list whose field `pool_key`
  * is `wanted` (NULL: for all objects). */

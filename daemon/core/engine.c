@@ -318,30 +318,10 @@ uint32_t engine_open_requests(const struct engine *engine)
 	return engine->open_requests;
 }
 
-uint32_t engine_slot(const struct engine *engine, const struct request *request)
-{
-	return engine_slot_of(engine, request);
-}
-
 const struct session *engine_session(const struct engine *engine, uint32_t session)
 {
 	assert(session < sessions_slots(&engine->sessions.settings));
 	return &engine->sessions.slots[session];
-}
-
-const struct sessions *engine_sessions(const struct engine *engine)
-{
-	return &engine->sessions;
-}
-
-const struct keys *engine_keys(const struct engine *engine)
-{
-	return &engine->keys;
-}
-
-const struct recoveries *engine_recoveries(const struct engine *engine)
-{
-	return &engine->recoveries;
 }
 
 uint32_t engine_session_slot(const struct engine *engine, const struct session *session)

@@ -6,9 +6,7 @@
 #define POOLD_CORE_ENGINE_INSPECT_H
 
 #include "daemon/core/engine.h"
-#include "daemon/core/key.h"
 #include "daemon/core/pool.h"
-#include "daemon/core/recovery.h"
 #include "daemon/core/session.h"
 
 /* Pools by their number; workers, requests and sessions by their slot. */
@@ -16,12 +14,8 @@ const struct pool *engine_pool(const struct engine *engine, uint32_t pool);
 const struct worker *engine_worker(const struct engine *engine, uint32_t worker);
 const struct request *engine_request(const struct engine *engine, uint32_t request);
 const struct session *engine_session(const struct engine *engine, uint32_t session);
-const struct sessions *engine_sessions(const struct engine *engine);
-const struct keys *engine_keys(const struct engine *engine);
-const struct recoveries *engine_recoveries(const struct engine *engine);
 
-/* The slot of a request or session that one of these returned. */
-uint32_t engine_slot(const struct engine *engine, const struct request *request);
+/* The slot of a session that one of these returned. */
 uint32_t engine_session_slot(const struct engine *engine, const struct session *session);
 
 /* Checks every internal invariant.  Returns NULL, or the text of the first one that does not hold.

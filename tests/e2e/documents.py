@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import public
-from harness import BUILD, ROOT, SANITIZED
+from harness import BUILD, MEASURED, ROOT, SANITIZED
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"`([\w./-]+)`:\s*\Z")
@@ -126,6 +126,8 @@ class Place:
     def environment(self) -> dict[str, str]:
         """What a person's shell has, and nothing of this test's."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "ASAN_OPTIONS") if name in os.environ}
+        if MEASURED:
+            kept["PYTHONPATH"] = MEASURED
         return {**kept, "XDG_RUNTIME_DIR": str(self.runtime)}
 
     def shell(self, command: str) -> list[str]:
@@ -174,7 +176,9 @@ class Installed(Place):
             subprocess.run(["cp", "-a", str(BUILD / name), str(build)], check=True)
         for library in BUILD.glob("lib*"):
             subprocess.run(["cp", "-a", str(library), str(build)], check=True)
-        subprocess.run(["make", "--no-print-directory", f"O={build}", f"DESTDIR={self._stage}",
+        # What holds the prefix is compiled anew, and with --coverage all must be linked so.
+        flags = ["SAN=cov"] if MEASURED else []
+        subprocess.run(["make", "--no-print-directory", *flags, f"O={build}", f"DESTDIR={self._stage}",
                         f"PREFIX={prefix}", "install"], cwd=ROOT, check=True, capture_output=True)
 
     def environment(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ After every test, whatever it did, `Daemon.finish` checks what must always be tr
   report.
 
 Environment: POOLD_BUILD, the folder of the programs under test (build/none); POOLD_SEED, replays a
-test that draws random numbers; POOLD_CHAOS=1, ten times the load.
+test that draws random numbers; POOLD_CHAOS=1, ten times the load; POOLD_MEASURED, see `make coverage`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ from raw import Raw, try_connect
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BUILD = (ROOT / os.environ.get("POOLD_BUILD", "build/none")).resolve()
-PYTHON_PATH = f"{ROOT / 'client/python'}:{HERE / 'workers'}"
+# With `make coverage`, a folder by which Python processes leave what they ran.
+MEASURED = os.environ.get("POOLD_MEASURED")
+PYTHON_PATH = ":".join([f"{ROOT / 'client/python'}", f"{HERE / 'workers'}", *filter(None, [MEASURED])])
 
 # The variable that marks the daemon under test and every process below it.
 MARK = "E2E_MARK"

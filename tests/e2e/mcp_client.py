@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -37,6 +38,9 @@ class Bridge:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+            self.process.stdin.close()
+            self.process.wait(1)
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()

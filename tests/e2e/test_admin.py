@@ -8,7 +8,7 @@ from typing import Any
 
 import procs
 from clock import eventually
-from harness import TOOLBOX, UNRULY, DaemonTest, pool
+from harness import TOOLBOX, UNRULY, DaemonTest, pool, static_pool
 from raw import Raw
 from shapes import NUMBER, shape_faults
 
@@ -366,6 +366,44 @@ def sample_faults(name: str, value: str, kinds: dict[str, str]) -> list[str]:
     if kind == "counter" and (float(value) < 0 or not name.endswith("_total")):
         return [f"no counter: {name} {value}"]
     return []
+
+
+class Wrong(DaemonTest):
+    """Parameters that say what an operator can't mean."""
+
+    def test_workers_and_pools(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=2), static_pool("fixed", answer=1))
+        client = daemon.connect()
+        no_workers = "pool fixed has no workers: its answers stand in the configuration"
+        for method, params, code, message in (
+            ("restart_workers", [], "invalid_request", "[pool] is wanted"),
+            ("restart_workers", ["nobody"], "unknown_pool", "there is no such pool"),
+            ("restart_workers", ["fixed"], "invalid_request", no_workers),
+            ("drain", [7], "invalid_request", "[pool] is wanted"),
+            ("resume", ["tools", 1], "invalid_request", "[pool] is wanted"),
+            ("resize", ["tools"], "invalid_request", "[pool, min, max] is wanted"),
+            ("resize", ["tools", "one", 2], "invalid_request", "[pool, min, max] is wanted"),
+            ("resize", ["tools", 1, 99], "invalid_request", "max must be from 1 to 4"),
+            ("resize", ["fixed", 1, 1], "invalid_request", no_workers),
+            ("kill_worker", ["tools"], "invalid_request", "[pool, worker] or [pool, worker, signal]"),
+            ("kill_worker", ["tools", 1, "HUP"], "invalid_request", "signal is TERM, KILL,"),
+            ("kill_worker", ["tools", 1, 9], "invalid_request", "signal is TERM, KILL,"),
+            ("kill_worker", ["tools", 99], "invalid_request", "the pool has no such worker"),
+            ("stack", ["tools"], "invalid_request", "[pool, worker] is wanted"),
+            ("stack", ["tools", "one"], "invalid_request", "[pool, worker] is wanted"),
+            ("stack", ["tools", 99], "invalid_request", "the pool has no such worker"),
+            ("breaker_open", [], "invalid_request", "is wanted"),
+            ("recovery_cancel", ["one"], "invalid_request", "[id] is wanted"),
+            ("session_close", [7], "invalid_request", "[session] or [session, uid] is wanted"),
+            ("config", [7], "invalid_request", "[] or [pool] is wanted"),
+            ("config", ["nobody"], "unknown_pool", "there is no such pool"),
+            ("alert_test", [], "invalid_request", "[alert] is wanted"),
+        ):
+            with self.subTest(method=method, params=params):
+                answer = client.answer(f"poold.{method}", *params)
+                self.assertEqual(answer.code, code, answer)
+                self.assertIn(message, str(answer.error))
+        self.assertEqual(client.call_pool("tools", "echo", [1]), 1)
 
 
 class Truth(DaemonTest):

@@ -370,7 +370,7 @@ class Poolctl(EventsTest, PoolctlTest):
         command = [str(BUILD / "poolctl"), "-s", daemon.path, "--json", "events", "--follow", *words]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.communicate)
-        self.addCleanup(process.kill)
+        self.addCleanup(process.terminate)
         return process
 
     def test_events(self) -> None:

@@ -104,6 +104,7 @@ class Poolctl(unittest.TestCase):
                 self.ask(server.path, "call", "--stream", "--timeout", "100ms", "p", "m")
                 for report in ("health", "status", "workers", "errors", "doctor"):
                     self.ask(server.path, report)
+                self.ask(server.path, "--json", "top", "--once")
 
     def test_an_error_is_json_whatever_it_says(self) -> None:
         with FakeServer(Hostile(6), greeted=False) as server:

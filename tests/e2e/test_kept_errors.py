@@ -94,6 +94,12 @@ class Restart(KeptTest):
         self.again(daemon)
         self.assertEqual(daemon.ask("poold.errors"), after)
 
+    def test_they_are_written_while_it_runs(self) -> None:
+        daemon = self.open()
+        before = self.file.stat().st_mtime_ns
+        self.fail_in(daemon, 1)
+        eventually(lambda: self.file.stat().st_mtime_ns != before, "they are written", 15.0)
+
     def test_its_file_is_for_its_user_alone(self) -> None:
         self.place.chmod(0o755)
         daemon = self.open()

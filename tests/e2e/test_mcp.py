@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
 
 from clients import ClientTest, PoolctlTest, poolctl
 from clock import eventually
-from harness import Daemon, pool, worker
+from harness import BUILD, Daemon, pool, worker
 from mcp_client import Bridge
 from servers import TOOLS
 
@@ -20,7 +21,7 @@ class McpTest(ClientTest):
     """A pool of tool servers, and an MCP client of it."""
 
     def start_words(self, *more: str, **options: object) -> Daemon:
-        limits = {key: options.pop(key) for key in ("session_ttl",) if key in options}
+        limits = {key: options.pop(key) for key in ("session_ttl", "message_max", "response_max") if key in options}
         words = pool("words", worker("toolserver"), **{
             **TOOLS, "progress_notification": STEPS,
             "cancel_notification": "notifications/cancelled", **options,
@@ -358,6 +359,30 @@ class Ends(McpTest):
 
 class Schemas(PoolctlTest, McpTest):
     """Schemas have keys with a dollar sign."""
+
+    def test_what_is_not_sent(self) -> None:
+        daemon = self.start_words(message_max="64K", response_max="64K")
+        deep: object = 1
+        for _ in range(600):
+            deep = [deep]
+        with Bridge(daemon, "words") as bridge:
+            bridge.begin()
+            for method, params, text in (
+                ("tools/call", {"deep": "x" * 100_000}, "the params are too large"),
+                ("tools/call", {"deep": deep}, "the params are nested too deep"),
+            ):
+                self.assertIn(text, bridge.fails(method, params)["message"])
+
+    def test_wrong_usage(self) -> None:
+        for words, text in (
+            (("--nonsense",), "unknown option"), ((), "the name of one pool is needed"),
+            (("words", "more"), "the name of one pool is needed"), (("x" * 300,), "not the name of a pool"),
+            (("-s", "x" * 200, "words"), "must have 1 to 107 bytes"), (("-t", "soon", "words"), "not a duration"),
+        ):
+            done = subprocess.run([str(BUILD / "poold-mcp"), *words], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 64, done)
+            self.assertIn(text, done.stderr)
 
     def test_poolctl_prints_them_as_they_are(self) -> None:
         daemon = self.start_words()

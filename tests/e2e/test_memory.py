@@ -74,6 +74,33 @@ class Honest:
             raise AssertionError(f"the honest client was harmed: {self._fault!r}") from self._fault
 
 
+class Kept(DaemonTest):
+    """The answers of keys are copied for each who asks."""
+
+    def test_where_there_is_no_room_for_a_copy(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), **LIMITS)
+        daemon.announced += [SHORT, "pool=tools", "there was no memory for the answer"]
+        client = daemon.connect(map_errors=True)
+        value = b"x" * (8 * MIB)
+        self.assertEqual(client.call_pool("tools", "echo", [value], key="k"), value)
+        crowd = [daemon.connect(map_errors=True) for _ in range(20)]
+        numbers = [one.ask_pool("tools", "echo", [], key="k") for one in crowd]
+        eventually(lambda: daemon.ask("poold.stats")["daemon"]["answers_lost"] > 0, "some are refused")
+        refused = 0
+        for one, number in zip(crowd, numbers):
+            try:
+                answer = one.read_of(number)
+            except Closed:
+                continue
+            if answer.error is None:
+                self.assertEqual(answer.result, value)
+            else:
+                self.assert_code(answer, "memory_limit")
+                refused += answer.error["message"] == "there was no memory for the answer"
+        self.assertGreater(refused, 0)
+        self.assertEqual(client.call_pool("tools", "echo", [], key="k"), value)
+
+
 class MemoryTest(DaemonTest):
     """A daemon with little memory, and a pool `well` for those who behave."""
 

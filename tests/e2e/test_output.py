@@ -84,6 +84,13 @@ class Lines(DaemonTest):
 class Flood(DaemonTest):
     """A worker that writes too much slows itself down, and nobody else."""
 
+    def test_a_fork_server_that_floods(self) -> None:
+        command = shlex.join([sys.executable, "-m", "poold.worker", "talker"])
+        daemon = self.start(pool("noisy", command, prefork=True, output_rate=10, output_burst=20))
+        daemon.announced.append("writes too much")
+        daemon.log.wait_for(r"warning fork server writes too much: \d+ lines over output_rate")
+        self.assertEqual(daemon.connect().call_pool("noisy", "echo", [1]), 1)
+
     def test_a_flood_is_counted(self) -> None:
         daemon = self.start(pool("noisy", UNQUIET, output_rate=50, output_burst=100))
         daemon.announced.append("writes too much")

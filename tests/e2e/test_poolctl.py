@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 
 from clients import PoolctlTest, poolctl
 from clock import eventually
-from harness import START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, worker
+from harness import BUILD, START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, worker
 
 
 class Poolctl(PoolctlTest):
@@ -82,6 +85,53 @@ class Poolctl(PoolctlTest):
 
     def test_metrics(self) -> None:
         self.assertIn("\npoold_", self.succeed(self.start_tools(), "metrics"))
+
+    def test_stats(self) -> None:
+        daemon = self.start_tools()
+        self.succeed(daemon, "call", "tools", "echo")
+        lines = dict(line.split(" ", 1) for line in self.succeed(daemon, "stats").splitlines())
+        self.assertEqual(lines["pools.tools.succeeded"], "1")
+        said = self.json(daemon, "stats")
+        self.assertEqual(lines["pools.tools.attempts"], str(said["pools"]["tools"]["attempts"]))
+        self.assertIn("daemon.connections_accepted", lines)
+
+    def test_version(self) -> None:
+        daemon = self.start_tools()
+        version = self.json(daemon, "version")
+        self.assertRegex(self.succeed(daemon, "version"),
+                         rf"poolctl \S+\npoold {version['version']} \(process {daemon.pid}, up ")
+
+    def test_options_of_a_call(self) -> None:
+        daemon = self.start_tools()
+        words = ("--meta", "--key", "k", "--idempotent", "--no-fallback")
+        said = json.loads(self.succeed(daemon, "call", *words, "tools", "echo", '["x"]'))
+        self.assertEqual(said["result"], "x")
+        self.assertEqual(said["meta"]["attempts"], 1)
+        # The key has its answer.
+        again = self.succeed(daemon, "call", "--key", "k", "tools", "echo", '["y"]')
+        self.assertEqual(json.loads(again), "x")
+        many = [word for i in range(100) for word in ("--kind", f"kind{i}")]
+        self.assertEqual(poolctl(daemon, "events", *many).returncode, 64)
+
+    def test_an_output_that_is_full(self) -> None:
+        daemon = self.start_tools()
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([str(BUILD / "poolctl"), "-s", daemon.path, "status"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 74, done)
+        self.assertIn("cannot write the output: No space left", done.stderr)
+
+    def test_colours_in_a_terminal(self) -> None:
+        daemon = self.start_tools()
+        for term, colour in (("xterm", "\033[32mok\033[0m"), ("dumb", "ok")):
+            ours, theirs = pty.openpty()
+            with open(ours, "rb", buffering=0) as ours_file:
+                subprocess.run([str(BUILD / "poolctl"), "-s", daemon.path, "health"], stdout=theirs,
+                               env={**os.environ, "TERM": term, "NO_COLOR": ""}, check=True)
+                said = os.read(ours_file.fileno(), 65536).decode()
+            os.close(theirs)
+            self.assertIn(colour, said)
+            self.assertEqual("\033" in said, term == "xterm")
 
     def test_usage(self) -> None:
         daemon = self.start_tools()

@@ -42,6 +42,12 @@ class RetryTest(ClientTest):
 class Retries(RetryTest):
     """Who is tried again, and when."""
 
+    def test_the_log_of_a_failed_attempt(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers=2, idempotent=True), LINEAR, log_level="debug")
+        daemon.announced.append("pool=tools")
+        self.connect_client(daemon).call("tools", "trial", str(daemon.directory / "notes"), 1, "exit")
+        daemon.log.wait_for(r"warning attempt failed, tried again: code=worker_exited .*pool=tools")
+
     def test_an_idempotent_request_after_a_crash(self) -> None:
         for how in ("exit", "kill"):
             with self.subTest(how):

@@ -42,7 +42,7 @@ class RunTest(unittest.TestCase):
         """A daemon that this line started and that is ready; it is ended with the test."""
         daemon = self.place.start(command)
         self.addCleanup(daemon.wait)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.terminate)
         eventually(lambda: "ready: listening" in self.place.log() or daemon.poll() is not None,
                    lambda: f"{command} is ready: {self.place.log()}", 30.0)
         self.assertIsNone(daemon.poll(), self.place.log())
@@ -181,7 +181,7 @@ class Reload(RunTest):
         self.write("(")
         daemon = self.place.start("poold run --reload mine")
         self.addCleanup(daemon.wait)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.terminate)
         eventually(lambda: "SyntaxError" in self.place.log(), lambda: self.place.log(), 30.0)
         self.write(5)
         self.await_number(5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
 
 import procs
@@ -45,6 +47,15 @@ class Stack(PoolctlTest):
         self.assertEqual((found["pool"], found["worker"], found["pid"]), ("tools", 1, pid))
         self.assertIn("File ", found["text"])
         self.assertEqual(client.call_pool("tools", "pid"), pid)
+
+    def test_a_worker_that_can_not_write_it(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        (pid,) = daemon.worker_pids("tools")
+        os.kill(pid, signal.SIGSTOP)
+        done = poolctl(daemon, "--wait", "200ms", "stack", "tools", "1")
+        os.kill(pid, signal.SIGCONT)
+        self.assertEqual(done.returncode, 75, done)
+        self.assertIn("the worker did not write its stack traces in time", done.stderr)
 
     def test_what_can_not_be_asked(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX, output="discard"), pool("c", UNRULY))

@@ -223,6 +223,14 @@ class Stop(DaemonTest):
             self.assertEqual(daemon.wait_ended(), 0)
         self.assertGreaterEqual(timed.seconds, 0.199)
 
+    def test_who_takes_no_answer_is_not_waited_for(self) -> None:
+        daemon = self.start(pool("raw", UNRULY))
+        client = daemon.connect()
+        client.ask("raw.echo", b"x" * (8 << 20))
+        eventually(lambda: daemon.counters("raw")["succeeded"] == 1, "it is answered")
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait_ended(), 0)
+
     def test_a_second_signal_stops_at_once(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX), drain_timeout="60s")
         daemon.announced.append("pool=tools")

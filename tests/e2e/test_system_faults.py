@@ -6,8 +6,9 @@ import resource
 import signal
 
 import procs
-from clock import Timed, eventually
+from clock import Timed, eventually, stretch
 from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
+from http_client import HttpTest
 from raw import Raw, pack
 
 # Seconds within which an answer comes at once, but for the scheduler.
@@ -65,6 +66,23 @@ class Descriptors(DaemonTest):
         limit_descriptors(daemon, 50)
         daemon.wait_workers("raw", 1, apart_from=(before,))
         self.assertEqual(client.call("raw.echo", 1), [1])
+
+
+class HttpDescriptors(HttpTest):
+    """None are left for those who ask by HTTP."""
+
+    def test_they_wait_until_there_are_some(self) -> None:
+        daemon = self.start_http(pool("raw", UNRULY))
+        _, most = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+        limit_descriptors(daemon, -4)
+        with self.http() as waiting:
+            waiting.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with self.assertRaises(TimeoutError):
+                waiting.socket.settimeout(0.5)
+                waiting.socket.recv(1)
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (most, most))
+            waiting.socket.settimeout(stretch(5.0))
+            self.assertIn(b"200 OK", waiting.socket.recv(4096))
 
 
 class Memory(DaemonTest):

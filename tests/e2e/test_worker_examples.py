@@ -108,7 +108,7 @@ class WorkerExamples(unittest.TestCase):
         self.write("poold.conf", head, self.local(pools))
         self.daemon = self.place.start("poold -c poold.conf")
         self.addCleanup(self.daemon.wait)
-        self.addCleanup(self.daemon.kill)
+        self.addCleanup(self.daemon.terminate)
         eventually(lambda: "ready: listening" in self.place.log() or self.daemon.poll() is not None,
                    lambda: self.place.log(), 30.0)
         self.assertIsNone(self.daemon.poll(), self.place.log())
@@ -271,7 +271,7 @@ class WorkerExamples(unittest.TestCase):
                    "[pool wrong]\ncommand = x\ndirectory = /srv/images\n")
         self.daemon = self.place.start("poold -c poold.conf")
         self.addCleanup(self.daemon.wait)
-        self.addCleanup(self.daemon.kill)
+        self.addCleanup(self.daemon.terminate)
         eventually(lambda: reason in "\n".join(self.type(command)), lambda: self.place.log(), 20.0)
 
     def test_stock_servers_are_configured_like_this(self) -> None:

@@ -11,11 +11,11 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 
 static unsigned left; /* until one fails; 0: none will */
-static bool is_lasting, has_failed;
+static bool is_lasting, has_failed, is_paused;
 
 static bool fails(void)
 {
-	if (left == 0 || --left > 0)
+	if (is_paused || left == 0 || --left > 0)
 		return false;
 	left = is_lasting;
 	has_failed = true;
@@ -33,6 +33,11 @@ bool shortage_end(void)
 {
 	left = 0;
 	return has_failed;
+}
+
+void shortage_pause(bool pause)
+{
+	is_paused = pause;
 }
 
 void *__wrap_malloc(size_t size)

@@ -14,4 +14,7 @@ void shortage_begin(unsigned k, bool lasting);
 /* No allocation fails any more.  Returns whether one did. */
 bool shortage_end(void);
 
+/* While it is paused no allocation fails, nor is one counted: for the test's own. */
+void shortage_pause(bool pause);
+
 #endif

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -23,6 +24,18 @@ sys.path.append(str(ROOT / "tests" / "e2e" / "workers"))  # for `lies`
 
 # A test that waits longer than this for an event has found a fault, on any machine (seconds).
 PATIENCE = 120.0
+
+# With `make coverage` a process says at its end what it ran, and SIGKILL would prevent that.
+MEASURED = os.environ.get("POOLD_MEASURED")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a worker or a fork server whose channel is closed."""
+    if MEASURED:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=2)
+    process.kill()
+    process.communicate()
 
 # For property tests: no clock judges them, and nothing is written beside the sources.
 QUICK = settings(
@@ -118,8 +131,7 @@ class WorkerProcess(Peer):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self.process.kill()
-        self.process.communicate()
+        end(self.process)
 
     def read(self) -> list:
         """The next message; signs of life, which a busy worker gives every second, go to `signs`."""
@@ -178,7 +190,7 @@ def start_python(
 ) -> subprocess.Popen:
     """This interpreter, with the package and the tests on its path; `variable` names the channel to
     it."""
-    variables = {**os.environ, "PYTHONPATH": f"{PACKAGE}:{HERE}", **(environment or {})}
+    variables = {**os.environ, "PYTHONPATH": ":".join([f"{PACKAGE}", f"{HERE}", *filter(None, [MEASURED])]), **(environment or {})}
     variables.pop("POOLD_FD", None)
     descriptors = []
     if channel is not None:

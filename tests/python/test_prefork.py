@@ -11,7 +11,7 @@ import subprocess
 import sys
 import unittest
 
-from support import PATIENCE, Peer, pack, request, start_python
+from support import PATIENCE, Peer, end, pack, request, start_python
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
@@ -41,8 +41,7 @@ class Server(Peer):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self.process.kill()
-        self.process.communicate()
+        end(self.process)
 
     def fork(self, number: int = 1, *descriptors: int, **additions: str) -> tuple[Peer, list]:
         """A channel to a new worker, and the answer."""

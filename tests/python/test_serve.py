@@ -94,6 +94,28 @@ class Serve(ServeTest):
                               capture_output=True, timeout=60, check=False)
         self.assertEqual(done.stdout, "__mp_main__\n", done.stderr)
 
+    def test_functions_of_a_program_beside_multiprocessing(self) -> None:
+        """Its import calls the program of each process __mp_main__, that of a worker too."""
+        self.write("parallel.py", "import multiprocessing\n\ndef count():\n    return 2\n")
+        self.write("program.py", """
+            import poold
+            import parallel
+
+            def name():
+                return __name__
+
+            def other():
+                return "other"
+
+            if __name__ == "__main__":
+                with poold.serve(parallel, name, other) as client:
+                    print(client.call("python", "name"), client.call("python", "other"),
+                          client.call("python", "count"))
+        """)
+        done = subprocess.run([sys.executable, str(self.place / "program.py")], text=True,
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.stdout, "__mp_main__ other 2\n", done.stderr)
+
     def test_nothing_is_left(self) -> None:
         with poold.serve(pid) as client:
             worker = client.call("python", "pid")

@@ -4,8 +4,12 @@
 #include "tests/lib/unit.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,6 +149,58 @@ START_TEST(of_one_that_has_ended_it_is_not_known)
 }
 END_TEST
 
+/* An ordinary user sees others of his own only, as with ProtectProc=invisible of systemd. */
+static void become_nobody(void)
+{
+	if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+		exit(1);
+	/* The change has taken this away, and with it the right to look at oneself. */
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
+/* Exits with 0 if it is as it must be. */
+static _Noreturn void look_among_the_hidden(pid_t other)
+{
+	pid_t child = 0;
+	int before, after;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("proc", "/proc", "proc", 0, "hidepid=2") < 0)
+		exit(0);
+	become_nobody();
+	/* As long as it may become another user, the hidden one may come from it. */
+	before = ancestry_find(other, 0, &child);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	after = ancestry_find(other, 0, &child);
+	exit(before == -ESRCH && after == 0 ? 0 : 2);
+}
+
+START_TEST(who_has_a_hidden_parent_of_another_user_does_not)
+{
+	int ends[2], status = 0;
+	pid_t other, looker;
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(pipe(ends), 0);
+	fflush(NULL);
+	other = fork();
+	if (other == 0) {
+		become_nobody();
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		stay(ends[1]);
+	}
+	read_pid(ends[0]);
+	looker = fork();
+	if (looker == 0)
+		look_among_the_hidden(other);
+	ck_assert_int_eq(waitpid(looker, &status, 0), looker);
+	end(other);
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	ck_assert(WIFEXITED(status));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -154,6 +210,7 @@ int main(void)
 		an_orphan_still_comes_from_here,
 		a_name_can_t_forge_a_parent,
 		of_one_that_has_ended_it_is_not_known,
+		who_has_a_hidden_parent_of_another_user_does_not,
 	};
 
 	return unit_main("ancestry", tests, ARRAY_SIZE(tests));

@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* A folder with the files of a control group. */
@@ -274,6 +277,54 @@ START_TEST(what_an_earlier_daemon_left_is_ended)
 }
 END_TEST
 
+/* Moves a child into a control group of its own, where the kernel has such.  Exits with 0 if it is as
+ * it must be. */
+static _Noreturn void look_for_own(const char *group)
+{
+	char base[PATH_MAX], procs[PATH_MAX + 16];
+	int fd, before, without, after;
+
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", group);
+	fd = open(procs, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) < 0)
+		exit(0);
+	close(fd);
+	before = cgroups_find(true, base);
+	without = cgroups_find(false, base);
+	if (setxattr(group, "trusted.delegate", "1", 1, 0) < 0)
+		exit(0);
+	after = cgroups_find(true, base);
+	exit(before == -EPERM && without == 0 && after == 0 &&
+			     strcmp(strrchr(base, '/'), strrchr(group, '/')) == 0
+		     ? 0
+		     : 2);
+}
+
+/* What systemd says by Delegate=. */
+START_TEST(a_group_is_ours_if_it_is_delegated)
+{
+	char group[PATH_MAX];
+	const char *mounts[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
+	int status = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
+		pid_t pid;
+
+		snprintf(group, sizeof(group), "%s/poold-test-%d", mounts[i], (int)getpid());
+		if (access(mounts[i], W_OK) < 0 || mkdir(group, 0755) < 0)
+			continue;
+		fflush(NULL);
+		pid = fork();
+		if (pid == 0)
+			look_for_own(group);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		rmdir(group);
+		ck_assert_int_eq(status, 0);
+		return;
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -287,6 +338,7 @@ int main(void)
 		the_kernel_says_who_died_for_want_of_memory,
 		the_end_kills_and_removes,
 		what_an_earlier_daemon_left_is_ended,
+		a_group_is_ours_if_it_is_delegated,
 	};
 
 	return unit_main("cgroup", tests, ARRAY_SIZE(tests));

@@ -2,8 +2,10 @@
 
 #include "daemon/io/base/outbox.h"
 
+#include "tests/lib/shortage.h"
 #include "tests/lib/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -162,6 +164,46 @@ START_TEST(messages_keep_their_order)
 }
 END_TEST
 
+/* Blocks that are set aside are for the common size and for when the system has none, and come back
+ * for the next time. */
+START_TEST(without_memory_there_is_what_was_set_aside)
+{
+	int r;
+
+	begin();
+	shortage_begin(2, true);
+	r = chunk_store_keep(&store, 2);
+	ck_assert(shortage_end());
+	ck_assert_int_eq(r, -ENOMEM);
+	chunk_store_done(&store);
+
+	begin();
+	ck_assert_int_eq(chunk_store_keep(&store, 2), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct chunk *kept[2], *third, *large, *usual;
+
+		shortage_begin(1, true);
+		usual = chunk_new(&store, CHUNK_SIZE);
+		large = chunk_new_reserved(&store, 2 * CHUNK_SIZE);
+		kept[0] = chunk_new_reserved(&store, CHUNK_SIZE);
+		kept[1] = chunk_new_reserved(&store, CHUNK_SIZE);
+		third = chunk_new_reserved(&store, CHUNK_SIZE);
+		shortage_end();
+		ck_assert_ptr_null(usual);
+		ck_assert_ptr_null(large);
+		ck_assert_ptr_nonnull(kept[0]);
+		ck_assert_ptr_nonnull(kept[1]);
+		ck_assert_ptr_null(third);
+		ck_assert_uint_eq(store.exhausted, 3 * (i + 1));
+		ck_assert_uint_eq(store.bytes, (size_t)2 * CHUNK_SIZE);
+		chunk_unref(kept[0]);
+		chunk_unref(kept[1]);
+	}
+	ck_assert_uint_eq(store.bytes, 0);
+	chunk_store_done(&store);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -171,6 +213,7 @@ int main(void)
 		what_is_cut_off_is_given_back,
 		a_full_store_still_lets_little_be_said,
 		messages_keep_their_order,
+		without_memory_there_is_what_was_set_aside,
 	};
 
 	return unit_main("chunk", tests, ARRAY_SIZE(tests));

@@ -542,6 +542,21 @@ START_TEST(a_refused_connection_ends_what_waits)
 }
 END_TEST
 
+/* No callback runs of a session that is over, though its requests had ended before. */
+START_TEST(what_ended_and_was_not_delivered_is_forgotten)
+{
+	struct world world;
+
+	world_init(&world);
+	start(&world, "a");
+	start(&world, "b");
+	client_session_refused(&world.session, -ECONNREFUSED, "refused");
+	ck_assert_uint_eq(world.session.finished.len, 2);
+	ck_assert_str_eq(reported(&world), "");
+	world_done(&world);
+}
+END_TEST
+
 START_TEST(cancel_before_and_after_sending)
 {
 	struct world world;
@@ -770,6 +785,7 @@ int main(void)
 		a_half_sent_request_moves_whole,
 		a_request_moves_once,
 		a_refused_connection_ends_what_waits,
+		what_ended_and_was_not_delivered_is_forgotten,
 		cancel_before_and_after_sending,
 		deadlines,
 		what_was_given_up_is_lost_in_silence,

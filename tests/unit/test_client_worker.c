@@ -1,9 +1,12 @@
 #include "client/lib/poold.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client/lib/worker_session.h"
@@ -491,13 +494,14 @@ struct world {
 };
 
 static struct world *current;
+static int worker_fd;
 
 static void world_init(struct world *world, struct poold_worker_options options)
 {
 	int fds[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	options.fd = fds[1];
+	options.fd = worker_fd = fds[1];
 	options.version = "9";
 	world->daemon_fd = fds[0];
 	ck_assert_int_eq(poold_worker_new(&options, &world->worker), 0);
@@ -645,6 +649,59 @@ START_TEST(a_daemon_that_is_gone)
 	close(world.daemon_fd);
 	ck_assert_int_eq(poold_worker_run(world.worker), 0);
 	poold_worker_free(world.worker);
+}
+END_TEST
+
+/* Takes all that the worker writes until it has seen `len` bytes, then tells it to stop. */
+static _Noreturn void be_a_slow_daemon(struct world *world, size_t len)
+{
+	static uint8_t data[64 * 1024];
+	struct pollfd ready = {.fd = world->daemon_fd, .events = POLLIN};
+
+	/* What it wrote first; it waits for a request now, or will. */
+	poll(&ready, 1, -1);
+	daemon_says(world, "[0, 1, 'long', [[], {}]]");
+	for (size_t seen = 0; seen < len;) {
+		ssize_t n = read(world->daemon_fd, data, sizeof(data));
+
+		if (n <= 0)
+			_exit(1);
+		seen += (size_t)n;
+	}
+	daemon_says(world, "[2, 'shutdown', []]");
+	_exit(0);
+}
+
+#define LONG_LEN ((size_t)8 * 1024 * 1024)
+
+static int say_long(struct poold_attempt *attempt, struct poold_writer *result, void *userdata)
+{
+	(void)attempt;
+	poold_write_bin(result, userdata, LONG_LEN);
+	return 0;
+}
+
+/* Somebody has made the socket one that does not block: the worker waits all the same. */
+START_TEST(a_socket_that_does_not_block)
+{
+	struct world world;
+	uint8_t *data = calloc(1, LONG_LEN);
+	int fd, status;
+	pid_t daemon;
+
+	ck_assert_ptr_nonnull(data);
+	world_init(&world, (struct poold_worker_options){0});
+	fd = worker_fd;
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(poold_worker_add(world.worker, "long", say_long, data), 0);
+	daemon = fork();
+	if (daemon == 0)
+		be_a_slow_daemon(&world, LONG_LEN);
+	ck_assert_int_eq(poold_worker_run(world.worker), 0);
+	ck_assert_int_eq(waitpid(daemon, &status, 0), daemon);
+	ck_assert_int_eq(status, 0);
+	world_done(&world);
+	free(data);
 }
 END_TEST
 
@@ -825,6 +882,7 @@ int main(void)
 		shutdown_begins_nothing_more,
 		half_a_message_then_the_end,
 		a_daemon_that_is_gone,
+		a_socket_that_does_not_block,
 		garbage_ends_the_worker,
 		a_fatal_error_ends_the_worker,
 		a_handler_can_ask_whether_it_is_cancelled,

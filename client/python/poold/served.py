@@ -29,8 +29,10 @@ def _load(name: str, file: str) -> ModuleType:
         name = PROGRAM_AS_MODULE
     elif (found := _import(name)) is not None:
         return found
-    if name in sys.modules:
-        return sys.modules[name]
+    # Whoever imports multiprocessing gives this worker's own program that name too.
+    there = sys.modules.get(name)
+    if there is not None and there is not sys.modules.get(PROGRAM):
+        return there
     spec = importlib.util.spec_from_file_location(name, file) if file else None
     if spec is None or spec.loader is None:
         raise SetupError(f"there is no module {name!r}, and no file of it")

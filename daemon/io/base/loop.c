@@ -41,13 +41,6 @@ static void on_tidy(evutil_socket_t fd, short what, void *argument)
  * keeps the room that it once had. */
 #define TIMERS_RESERVED 4096
 
-static void on_reserve(evutil_socket_t fd, short what, void *argument)
-{
-	(void)fd;
-	(void)what;
-	(void)argument;
-}
-
 static int reserve_timers(struct event_base *base)
 {
 	struct event *timers = calloc(TIMERS_RESERVED, sizeof(*timers));
@@ -55,7 +48,7 @@ static int reserve_timers(struct event_base *base)
 	int r = timers ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < TIMERS_RESERVED && r == 0; i++) {
-		evtimer_assign(&timers[i], base, on_reserve, NULL);
+		evtimer_assign(&timers[i], base, NULL, NULL); /* none is ever due */
 		if (event_add(&timers[i], &never) < 0)
 			r = -ENOMEM;
 	}

@@ -137,17 +137,6 @@ bool alerting_next(const struct alerting *alerting, uint32_t pool, size_t *curso
 	return false;
 }
 
-uint32_t alerting_count(const struct alerting *alerting, uint32_t pool)
-{
-	struct alert_view view;
-	uint32_t count = 0;
-	size_t cursor = 0;
-
-	while (alerting_next(alerting, pool, &cursor, &view))
-		count++;
-	return count;
-}
-
 static void pack_name(const struct alerting *alerting, unsigned rule, uint32_t pool,
 		      struct buf *out)
 {

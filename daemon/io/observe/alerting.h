@@ -42,10 +42,9 @@ void alerting_done(struct alerting *alerting);
 /* Begins to measure. */
 void alerting_start(struct alerting *alerting);
 
-/* How many alerts of that pool fire, tests, silenced ones and those whose value is low again apart;
- * ALERT_NO_POOL: of the daemon.  `alerting` NULL: none. */
-uint32_t alerting_count(const struct alerting *alerting, uint32_t pool);
-/* The one of these after that at *cursor, which begins with 0; returns false when there are no more. */
+/* The alert of that pool that fires, tests, silenced ones and those whose value is low again apart,
+ * after that at *cursor, which begins with 0; ALERT_NO_POOL: of the daemon.  Returns false when there are no
+ * more, or `alerting` is NULL. */
 bool alerting_next(const struct alerting *alerting, uint32_t pool, size_t *cursor,
 		   struct alert_view *ret);
 

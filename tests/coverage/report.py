@@ -1,0 +1,273 @@
+"""Says which lines, branches and functions of poold its tests ran: `make coverage`.
+
+usage: O=build/cov report.py [--lines] [PATH...]
+
+C is read from what gcov says of the objects below O (those of SAN=cov), Python from the data of coverage.py
+below O/python; without coverage.py the Python package is left out, with a message.  Prints a table with a row for each
+folder and each area, the functions that never ran, and by file how many lines did not.  `--lines` prints
+these lines themselves, each with its reason if `reasons.txt` beside this file has one; with PATH, only
+those of files whose path begins so.
+
+Exit status 1 when an area is below its level, or a function never ran.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILD = (ROOT / os.environ.get("O", "build/cov")).resolve()
+PYTHON_DATA = BUILD / "python"
+REASONS = HERE / "reasons.txt"
+
+# Each area with the percent of lines and of branches that it must reach; 0: none is asked for.
+LEVELS = {
+    "daemon/core": (98.0, 92.0),
+    "protocol": (98.0, 92.0),
+    "daemon/io": (95.0, 86.0),
+    "client": (90.0, 0.0),
+    "Python": (95.0, 0.0),
+}
+# What belongs to an area without lying below its folder.
+BELONGS = {"daemon/main.c": "daemon/io", "client/python": "Python"}
+SOURCES = ("daemon", "protocol", "client/lib", "client/poolctl", "client/mcp")
+
+# An assert's other branch ends the program, so nothing that is right can take it.
+NO_BRANCH = re.compile(r"^\s*assert\(")
+
+
+@dataclass
+class Lines:
+    """What ran of one file."""
+
+    counts: dict[int, int] = field(default_factory=dict)
+    branches: dict[int, list[int]] = field(default_factory=dict)
+    functions: dict[str, int] = field(default_factory=dict)
+
+    def add_line(self, line: dict[str, Any]) -> None:
+        """Adds a line as gcov says it: a header's has one in each object that includes it."""
+        number = int(line["line_number"])
+        self.counts[number] = self.counts.get(number, 0) + int(line["count"])
+        taken = [int(branch["count"]) for branch in line["branches"]]
+        known = self.branches.get(number, [])
+        if len(known) == len(taken):
+            taken = [a + b for a, b in zip(known, taken)]
+        if len(taken) >= len(known):
+            self.branches[number] = taken
+
+    def add_function(self, name: str, count: int) -> None:
+        """Adds how often a function was called."""
+        self.functions[name] = self.functions.get(name, 0) + count
+
+    def missed(self) -> list[int]:
+        """The lines that never ran."""
+        return sorted(number for number, count in self.counts.items() if count == 0)
+
+
+@dataclass
+class Sum:
+    """Counts of a row of the table."""
+
+    lines: int = 0
+    lines_run: int = 0
+    branches: int = 0
+    branches_run: int = 0
+
+    def add(self, lines: Lines, text: list[str]) -> None:
+        """Adds a file, whose text says where a branch does not count."""
+        self.lines += len(lines.counts)
+        self.lines_run += sum(1 for count in lines.counts.values() if count)
+        for number, taken in lines.branches.items():
+            if number <= len(text) and NO_BRANCH.match(text[number - 1]):
+                continue
+            self.branches += len(taken)
+            self.branches_run += sum(1 for count in taken if count)
+
+
+def percent(part: int, whole: int) -> float:
+    """How much of the whole the part is; all of nothing."""
+    return 100.0 * part / whole if whole else 100.0
+
+
+def gcov(objects: list[Path]) -> Iterator[dict[str, Any]]:
+    """What gcov says of each file of some objects."""
+    done = subprocess.run(["gcov", "--json-format", "--stdout", "-b", *map(str, objects)], cwd=ROOT,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    for line in done.stdout.splitlines():
+        if line.startswith(b"{"):
+            yield from json.loads(line)["files"]
+
+
+def c_files() -> dict[str, Lines]:
+    """Every C file of ours that has code, by its path."""
+    # Some unit tests include a file of the code.
+    objects = sorted(path for folder in (*SOURCES, "tests/unit")
+                     for path in (BUILD / folder).rglob("*.gcno"))
+    if not objects:
+        raise SystemExit(f"coverage: nothing below {BUILD} was built with SAN=cov")
+    found: dict[str, Lines] = defaultdict(Lines)
+    chunks = [objects[i:i + 20] for i in range(0, len(objects), 20)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for files in pool.map(lambda chunk: list(gcov(chunk)), chunks):
+            for file in files:
+                path = str(file["file"])
+                if not path.startswith(SOURCES) or not (ROOT / path).exists():
+                    continue
+                for line in file["lines"]:
+                    found[path].add_line(line)
+                for function in file["functions"]:
+                    found[path].add_function(function["name"], int(function["execution_count"]))
+    return found
+
+
+def python_files() -> dict[str, Lines]:
+    """Every file of the Python package, as far as coverage.py can say."""
+    try:
+        import coverage
+    except ImportError:
+        print("coverage: Python is left out, as coverage.py (python3-coverage) is not installed")
+        return {}
+    # What another user's processes wrote may not be ours to remove, so the parts stay.
+    parts = [str(path) for path in PYTHON_DATA.glob("data.*")]
+    if not parts:
+        print(f"coverage: Python is left out, as no test of it has left anything in {PYTHON_DATA}")
+        return {}
+    # A process that was killed while it wrote leaves half a file.
+    warnings.simplefilter("ignore", coverage.exceptions.CoverageWarning)
+    measured = coverage.Coverage(data_file=str(PYTHON_DATA / "all"), config_file=False,
+                                 source=[str(ROOT / "client/python/poold")])
+    measured.exclude("if TYPE_CHECKING:")
+    measured.combine(parts, strict=False, keep=True)
+    found: dict[str, Lines] = {}
+    for path in sorted((ROOT / "client/python/poold").rglob("*.py")):
+        _, statements, _, missing, _ = measured.analysis2(str(path))
+        found[str(path.relative_to(ROOT))] = Lines({n: int(n not in missing) for n in statements})
+    return found
+
+
+def folder_of(path: str) -> str:
+    """The row of the table that a file belongs to."""
+    return path if path in BELONGS else str(Path(path).parent)
+
+
+def area_of(path: str) -> str:
+    """The area whose level counts for a file."""
+    for place, area in BELONGS.items():
+        if path.startswith(place):
+            return area
+    return next(area for area in LEVELS if path.startswith(area + "/"))
+
+
+def row(name: str, total: Sum, levels: tuple[float, float] = (0.0, 0.0)) -> str:
+    """A row of the table."""
+    words = [f"{name:<28}{total.lines:>7}{percent(total.lines_run, total.lines):>8.1f}"]
+    if total.branches:
+        words.append(f"{total.branches:>9}{percent(total.branches_run, total.branches):>8.1f}")
+    if any(levels):
+        words.append("   level " + " and ".join(f"{level:g}" for level in levels if level))
+    return "".join(words)
+
+
+def is_below(total: Sum, levels: tuple[float, float]) -> bool:
+    """Whether an area misses its level."""
+    return (percent(total.lines_run, total.lines) < levels[0]
+            or percent(total.branches_run, total.branches) < levels[1])
+
+
+def text_of(path: str) -> list[str]:
+    """The lines of a file."""
+    return (ROOT / path).read_text(encoding="utf-8").splitlines()
+
+
+def read_reasons() -> list[tuple[re.Pattern[str], re.Pattern[str], str]]:
+    """The patterns of reasons.txt: of a path and of a line's text, and the reason."""
+    found = []
+    reason = ""
+    for line in REASONS.read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        if not line.startswith("\t"):
+            reason = line
+            continue
+        path, _, text = line.strip().partition(" ")
+        found.append((re.compile(path), re.compile(text or "."), reason))
+    return found
+
+
+def reason_for(path: str, text: str,
+               reasons: Iterable[tuple[re.Pattern[str], re.Pattern[str], str]]) -> str:
+    """Why a line can't be covered; empty: nobody has said."""
+    return next((reason for file, line, reason in reasons
+                 if file.fullmatch(path) and line.search(text)), "")
+
+
+def print_table(files: dict[str, Lines]) -> list[str]:
+    """The table; returns the areas that are below their level."""
+    below = []
+    print(f"{'':<28}{'lines':>7}{'%':>8}{'branches':>9}{'%':>8}")
+    for area, levels in LEVELS.items():
+        folders: dict[str, Sum] = defaultdict(Sum)
+        whole = Sum()
+        for path in sorted(path for path in files if area_of(path) == area):
+            text = text_of(path)
+            folders[folder_of(path)].add(files[path], text)
+            whole.add(files[path], text)
+        if not folders:
+            continue
+        if len(folders) > 1:
+            print("\n".join(row(f"  {name}", total) for name, total in sorted(folders.items())))
+        bad = is_below(whole, levels)
+        print(row(area, whole, levels) + ("  BELOW" if bad else ""))
+        below += [area] * bad
+    return below
+
+
+def print_missed(files: dict[str, Lines], with_lines: bool) -> None:
+    """By file, the lines that never ran: how many, and for how many of them there is no reason."""
+    reasons = read_reasons()
+    missed = sorted(((path, lines.missed()) for path, lines in files.items() if lines.missed()),
+                    key=lambda each: (-len(each[1]), each[0]))
+    print("\nlines that never ran, and how many of them have no reason in reasons.txt:")
+    for path, numbers in missed:
+        text = text_of(path)
+        why = {n: reason_for(path, text[n - 1], reasons) for n in numbers}
+        print(f"{len(numbers):>5}{sum(1 for n in numbers if not why[n]):>5}  {path}")
+        for n in numbers if with_lines else ():
+            print(f"{'':>10}  {n}: {text[n - 1].strip()}" + (f"    [{why[n]}]" if why[n] else ""))
+
+
+def main() -> int:
+    """Reads what there is, prints it, and judges."""
+    words = sys.argv[1:]
+    with_lines = "--lines" in words
+    prefixes = tuple(word for word in words if word != "--lines")
+    if any(word.startswith("-") for word in prefixes):
+        print(__doc__, end="", file=sys.stderr)
+        return 64
+    files = {**c_files(), **python_files()}
+    below = print_table(files)
+    idle = [f"{path}: {name}" for path, lines in sorted(files.items())
+            for name, count in sorted(lines.functions.items()) if count == 0]
+    print(f"\nfunctions that never ran: {len(idle)}")
+    print("".join(f"  {each}\n" for each in idle), end="")
+    shown = {path: lines for path, lines in files.items() if path.startswith(prefixes or "")}
+    print_missed(shown, with_lines or bool(prefixes))
+    if below:
+        print(f"\nbelow the level: {', '.join(below)}")
+    return int(bool(below or idle))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
