@@ -134,8 +134,9 @@ FILENAME ~ /RUNBOOK/ && /^\| .*\]\(#/ {
 }
 
 # What a page says, below "How you see it".
-FILENAME ~ /RUNBOOK/ && /^## / { on_page = substr($0, 4); next }
-FILENAME ~ /RUNBOOK/ && on_page != "" && !/^\*\*How you see it/ { says[on_page] = says[on_page] $0 "\n" }
+FILENAME ~ /RUNBOOK/ && /^## / { on_page = substr($0, 4); is_seen = 0; next }
+FILENAME ~ /RUNBOOK/ && /^\*\*/ { is_seen = /^\*\*How you see it/ }
+FILENAME ~ /RUNBOOK/ && on_page != "" && !is_seen { says[on_page] = says[on_page] $0 "\n" }
 
 FILENAME ~ /ERRORS/ && /^\| `[a-z_]+` \| `[a-z_]+` \|/ {
 	gsub(/`/, "")

@@ -16,7 +16,7 @@ from reader import State, lines_of, type_all
 DOCUMENT = "docs/RUNBOOK.md"
 HEADINGS = ["How you see it", "What it means", "Impact", "What to do", "How you know that it worked",
             "When to escalate"]
-NO_PAGES = ("The screen of poolctl top", "Alerts")
+NO_PAGES = ("Lines of the log", "The screen of poolctl top", "Alerts")
 WORKER = "command = /usr/bin/python3 -m poold.worker"
 SLOW = "import time\n\ndef slow(seconds):\n    time.sleep(seconds)\n"
 CRASH = "import os\n\ndef word_count(text):\n    os._exit(3)\n"
@@ -152,6 +152,19 @@ class Form(unittest.TestCase):
     def test_no_page_has_the_name_of_another(self) -> None:
         titles = re.findall(r"^## (.*)$", (ROOT / DOCUMENT).read_text(), re.M)
         self.assertEqual(len(titles), len(set(titles)))
+
+    def test_each_id_of_the_log_has_a_page(self) -> None:
+        """An entry of the catalog names its pages, and the runbook's list of ids has the same."""
+        rows = re.findall(r"^\| (\w{32}) \| .* \| (.*) \|$", sections(DOCUMENT)["Lines of the log"], re.M)
+        listed = {identifier: re.findall(r"\[(.*?)\]\(#", pages) for identifier, pages in rows}
+        entries = re.split(r"^-- (\w+)$", (ROOT / "systemd/poold.catalog").read_text(), flags=re.M)
+        named = {}
+        for identifier, text in zip(entries[1::2], entries[2::2], strict=True):
+            (pages,) = re.findall(r'\bSee\s+("[^.]*?)\s+in\s+the\s+runbook\.', text)
+            named[identifier] = [" ".join(page.split()) for page in re.findall(r'"(.*?)"', pages, re.S)]
+        self.assertEqual(listed, named)
+        for pages in named.values():
+            self.assertLessEqual(set(pages), set(sections(DOCUMENT)))
 
     def test_each_line_is_typed(self) -> None:
         for title, text in sections(DOCUMENT).items():
