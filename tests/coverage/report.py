@@ -202,15 +202,16 @@ def read_reasons() -> list[tuple[re.Pattern[str], re.Pattern[str], str]]:
             reason = line
             continue
         path, _, text = line.strip().partition(" ")
-        found.append((re.compile(path), re.compile(text or "."), reason))
+        found.append((re.compile(path), re.compile(text or ".", re.M), reason))
     return found
 
 
-def reason_for(path: str, text: str,
+def reason_for(path: str, text: list[str], number: int,
                reasons: Iterable[tuple[re.Pattern[str], re.Pattern[str], str]]) -> str:
-    """Why a line can't be covered; empty: nobody has said."""
+    """Why a line can't be covered; empty: nobody has said.  The line before it most often says when it runs."""
+    both = "\n".join(text[max(number - 2, 0):number])
     return next((reason for file, line, reason in reasons
-                 if file.fullmatch(path) and line.search(text)), "")
+                 if file.fullmatch(path) and line.search(both)), "")
 
 
 def print_table(files: dict[str, Lines]) -> list[str]:
@@ -242,7 +243,7 @@ def print_missed(files: dict[str, Lines], with_lines: bool) -> None:
     print("\nlines that never ran, and how many of them have no reason in reasons.txt:")
     for path, numbers in missed:
         text = text_of(path)
-        why = {n: reason_for(path, text[n - 1], reasons) for n in numbers}
+        why = {n: reason_for(path, text, n, reasons) for n in numbers}
         print(f"{len(numbers):>5}{sum(1 for n in numbers if not why[n]):>5}  {path}")
         for n in numbers if with_lines else ():
             print(f"{'':>10}  {n}: {text[n - 1].strip()}" + (f"    [{why[n]}]" if why[n] else ""))

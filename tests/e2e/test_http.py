@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import unittest
+from pathlib import Path
 
 import procs
 from bystander import Bystander
@@ -39,6 +42,22 @@ def descriptors_of_http(daemon: Daemon) -> int:
 
 
 class Paths(HttpTest):
+    def test_what_workers_say_is_no_html(self) -> None:
+        folder = Path(self.path).parent
+        (folder / "evil.py").write_text("""def boom():
+    raise type('<b>"&"</b>', (Exception,), {})("x")
+""")
+        command = shlex.join([sys.executable, "-m", "poold.worker", "evil"])
+        daemon = self.start_http(pool("tools", command, directory=folder, degraded_min=3), texts=True)
+        daemon.announced.append("pool=tools")
+        client = daemon.connect()
+        for _ in range(5):
+            self.assert_code(client.answer_pool("tools", "boom"), "exception")
+        eventually(lambda: "by exception" in self.get("/plain").text, "its requests fail")
+        text = self.get("/plain").text
+        self.assertIn("(evil.&lt;b&gt;&quot;&amp;&quot;&lt;/b&gt;)", text)
+        self.assertNotIn('<b>"', text)
+
     def test_metrics_in_both_formats(self) -> None:
         daemon = self.start_http(pool("one", TOOLBOX))
         daemon.connect().call_pool("one", "echo", [1])

@@ -276,6 +276,8 @@ class Panes(TopTest):
         terminal.wait_for("occupy")
         daemon.release()
         terminal.wait_without("occupy")
+        for key in ("Down", "Up", "NPage", "PPage", "End", "Home", "BSpace"):
+            terminal.keys(key)
         terminal.keys("6")
         terminal.wait_for("SEVERITY")
         terminal.keys("F1")
