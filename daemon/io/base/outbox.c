@@ -159,7 +159,7 @@ int outbox_put_message(struct outbox *outbox, struct outbox_store *store, struct
 	size_t len = head.len + value.len + tail.len;
 	int r;
 
-	if (value.len <= COPY_MAX && gather_room(outbox, store) >= len) {
+	if (value.len <= COPY_MAX && gather_room(outbox, store) >= len && outbox->chunk) {
 		uint8_t *to = outbox->chunk->data + outbox->chunk_len;
 
 		append_to(append_to(append_to(to, head), value), tail);
