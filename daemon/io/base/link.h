@@ -93,6 +93,7 @@ struct link {
 	 * messages may use the last of the memory. */
 	const size_t *kept;
 	bool is_reading;
+	bool has_filled;  /* the last read filled memory of the link's own */
 	bool is_heavy;	  /* used up its last slice, so it waits behind those that did not */
 	bool is_draining; /* is read to its end, whether it is_reading or not */
 	bool is_skipping; /* the message that comes is read and dropped */

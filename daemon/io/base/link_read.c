@@ -371,6 +371,7 @@ static ssize_t read_own(struct link *link, struct slice *slice)
 	n = read(link->stream.in, link->in->data + link->in_len, link->in->capacity - link->in_len);
 	if (n <= 0)
 		return n;
+	link->has_filled = link->in_len + (size_t)n == link->in->capacity;
 	note_progress(link, (size_t)n);
 	trim_in(link);
 	chunk = link->in;
@@ -439,6 +440,7 @@ static bool go_on(struct link *link, struct slice *slice)
 
 bool link_take_more(struct link *link, struct slice *slice)
 {
+	link->has_filled = false;
 	return link->rest_chunk ? go_on(link, slice) : read_some(link, slice);
 }
 

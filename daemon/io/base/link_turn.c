@@ -2,12 +2,25 @@
 
 #define DRAIN_READS_MAX 1024
 
+/* Large messages are read one by one, each into memory of its size: so much of them in one slice, that
+ * they are passed on together. */
+#define READ_ON_MAX ((size_t)256 * 1024)
+
+/* Whether the last read took all that there was room for, so that there may be more. */
+static bool can_read_on(const struct link *link)
+{
+	return link->has_filled && !link->is_heavy && link->is_reading && !link->is_closed &&
+	       !link->has_ended && link->wanted == 0 && !link->rest_chunk;
+}
+
 static void take_slice(struct link *link)
 {
 	struct slice slice = slice_begin(&link->loop->turn);
+	uint64_t until = link->received + READ_ON_MAX;
 
 	link->is_heavy = false;
-	link_take_more(link, &slice);
+	while (link_take_more(link, &slice) && can_read_on(link) && link->received < until)
+		;
 }
 
 /* Whoever used up its last slice waits behind those that did not. */
