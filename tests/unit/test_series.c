@@ -61,11 +61,10 @@ static struct world *of_caller(struct caller *caller)
 	return container_of(caller, struct world, caller);
 }
 
-static void answer(struct caller *caller, uint32_t msgid, struct chunk *chunk, struct bytes value)
+static void answer(struct caller *caller, uint32_t msgid, const struct caller_answer *answer)
 {
 	(void)msgid;
-	(void)chunk;
-	(void)value;
+	(void)answer;
 	of_caller(caller)->answers++;
 }
 
