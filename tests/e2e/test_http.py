@@ -305,16 +305,16 @@ class Strain(HttpTest):
             self.assertLess(max(held), 8 << 20)
             # No place is left: who comes now is turned away at once and does not wait.
             with Http(self.path) as late:
-                late.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
-                self.assertTrue(self.is_over(late))
+                self.assertTrue(self.is_over(late, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))
             # They are closed when they have stood still for ten seconds.
             eventually(lambda: self.answers(), "there is a place again", 30.0)
         self.assertLess(honest.worst, HONEST * measure_scenario())
         self.assertGreaterEqual(daemon.ask("poold.stats")["daemon"]["http_refused"], PLACES)
 
     @staticmethod
-    def is_over(http: Http) -> bool:
+    def is_over(http: Http, request: bytes) -> bool:
         try:
+            http.send(request)
             http.read()
         except (EOFError, OSError):
             return True

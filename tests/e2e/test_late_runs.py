@@ -207,6 +207,8 @@ class Sessions(LateRunTest):
         call = client.start("late", "run", *ledger.args("next"), session="s", timeout=60)
         other = client.start("late", "run", *ledger.args("other"), timeout=60)
         self.wait_until_waiting(daemon, 3)
+        # While the first one has the ledger's lock, so that the next one can have it.
+        ledger.wait_for("begin other")
         self.assertNotIn("begin next", ledger.lines())
         ledger.gate.touch()
         self.assertEqual(call.result(), "first,next,")
