@@ -8,7 +8,6 @@ import shlex
 import signal
 import sys
 import unittest
-from pathlib import Path
 from typing import Any
 
 import procs

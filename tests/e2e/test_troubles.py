@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from alerts import alert, fail, succeed
 from clients import PoolctlTest, poolctl
 from clock import eventually
 from harness import TOOLBOX, Daemon, breaker, pool, section, static_pool
@@ -19,21 +20,6 @@ SHOWN_WITHIN = 2.0
 
 # Seconds over which the present runs of a method are judged.
 PRESENT = 11.0
-
-
-def alert(name: str, **options: object) -> str:
-    return section(f"alert {name}", options)
-
-
-def fail(client: Raw, count: int) -> None:
-    """So many requests that raise."""
-    for _ in range(count):
-        client.answer_pool("tools", "divide", [1, 0])
-
-
-def succeed(client: Raw, count: int) -> None:
-    for _ in range(count):
-        client.call_pool("tools", "echo", [1])
 
 
 def die(client: Raw, count: int) -> None:
