@@ -92,6 +92,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def run_delay_ms(pid: int) -> float:
+    """Milliseconds in which a process's first thread could have run and waited for a processor."""
+    return int((PROC / str(pid) / "schedstat").read_text().split()[1]) / 1e6
+
+
 def descriptors(pid: int) -> list[str]:
     """What each open descriptor of a process points to."""
     found = []
