@@ -217,6 +217,7 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 								  : concurrency;
 	worker->announces = event->ready.announces;
 	worker->batches = event->ready.batches;
+	worker->recalls = event->ready.recalls;
 	worker->start_memory = event->ready.memory;
 	worker->health = HEALTH_HEALTHY;
 	worker->was_ready = true;

@@ -41,7 +41,11 @@ struct pool_settings {
 	uint64_t queue_bytes_max;
 	unsigned queue_per_user; /* requests of one user; 0: no limit but queue_max */
 	bool no_admission;	 /* no request is refused because it would come too late */
-	unsigned prefetch;	 /* requests that may wait at a worker behind the ones it runs */
+	/* Requests that may wait at a worker behind the ones it runs, where runs are short: as many as
+	 * it will run within about 1 ms, at least `prefetch` and at most `prefetch_max`, which counts
+	 * as `prefetch` where it is less.  With a prefetch of 0 none waits there. */
+	unsigned prefetch;
+	unsigned prefetch_max;
 	unsigned max_crash_retries;
 	usec_t attempt_timeout; /* time limit of one attempt; 0: the request's deadline */
 	usec_t timeout;		/* usual time limit of a request, for runs that nobody waits for */

@@ -86,6 +86,7 @@ struct worker {
 	bool was_ready;	     /* this life became READY */
 	bool announces;	     /* says `started` before it begins a request */
 	bool batches;	     /* may begin a request before it has answered the one before */
+	bool recalls;	     /* gives back a request that it has not begun, when it is asked to */
 	bool is_slow;	     /* the attempt at the head took longer than pool_slow_after */
 	bool is_wanted;	     /* the slot is empty and starts a process at restart_at */
 	bool is_replacement; /* this life was started to replace another worker */

@@ -888,6 +888,7 @@ void judge_effect(struct world *world, const struct effect *effect)
 		judge_address(world, effect);
 		judge_cancel(world, effect);
 		break;
+	case EFFECT_RECALL:
 	case EFFECT_PING:
 		judge_address(world, effect);
 		break;
