@@ -525,9 +525,10 @@ class DaemonTest(unittest.TestCase):
             print(f"\n{self.id()}: POOLD_SEED={seed}", file=sys.stderr)
 
     def assert_in_time(self, timed: Timed, deadline: float, late: float = LATE) -> None:
-        """What ends at a deadline (seconds; 0: at once) ended within a tick of it.
+        """What ends at a deadline (seconds; 0: at once) ended about then, and not much later.
 
-        `late` is the scheduler's share on an idle machine, which is measured before this fails.
+        `late` is the scheduler's share on an idle machine, which is measured before this fails.  How
+        exactly the daemon keeps to deadlines is what test_deadlines is about.
         """
         if timed.seconds > deadline + TICK + late:
             limit = deadline + TICK + late * measure_scenario()
