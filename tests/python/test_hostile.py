@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import poold
 from hostile import FLOODS, Hostile
 from poold.aio import AsyncClient
-from support import PATIENCE, FakeServer, Peer, echo
+from support import PATIENCE, FakeServer, Peer, at_once, echo
 
 SEEDS = range(4)
 
@@ -61,10 +61,9 @@ class TestBlocking(InTime):
         self.fail("the client is not what it was before")
 
     def test_threads(self) -> None:
-        for seed in SEEDS:
+        def check(seed: int) -> None:
             hostile = Hostile(seed)
             with (
-                self.subTest(seed=seed),
                 FakeServer(hostile, greeted=False) as server,
                 poold.Client(server.path, **KINDS) as client,
             ):
@@ -78,6 +77,8 @@ class TestBlocking(InTime):
                     for done in [threads.submit(work, name) for name in range(4)]:
                         done.result(PATIENCE)
                 self.comes_to_rest(hostile, client)
+
+        at_once(check, SEEDS)
 
     def test_signals(self) -> None:
         """The same with time limits of the program's own, by a handler that raises."""
@@ -310,10 +311,12 @@ class TestAsyncio(InTime):
                         return
             self.fail("the client is not what it was before")
 
-        for seed in SEEDS:
+        def check(seed: int) -> None:
             hostile = Hostile(seed)
-            with self.subTest(seed=seed), FakeServer(hostile, greeted=False) as server:
+            with FakeServer(hostile, greeted=False) as server:
                 asyncio.run(run(server.path, hostile))
+
+        at_once(check, SEEDS)
 
     def test_a_flood_does_not_outlast_the_call(self) -> None:
         async def run(path: str, call: Callable[[AsyncClient], object]) -> None:
