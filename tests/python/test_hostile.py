@@ -184,7 +184,7 @@ class TestBlocking(InTime):
             patient = client.start("p", "m")
             for _ in range(3):
                 with self.assertRaises(poold.DeadlineExceeded):
-                    client.call("p", "m", timeout=0.02)
+                    client.call("p", "m", timeout=0.5)
             self.assertEqual(client.call("p", "m", 1), ["p", "m", [1]])
             self.assertEqual(server.connections, 2)
             release.set()
@@ -351,7 +351,7 @@ class TestAsyncio(InTime):
             async with AsyncClient(path, grace=GRACE) as client:
                 for _ in range(3):
                     with self.assertRaises(poold.DeadlineExceeded):
-                        await client.call("p", "m", timeout=0.02)
+                        await client.call("p", "m", timeout=0.5)
                 self.assertEqual(await client.call("p", "m", 1), ["p", "m", [1]])
 
         with FakeServer(script) as server:
