@@ -27,7 +27,7 @@ class Bystander:
 
     # So many calls may be slow, each for so many seconds at most: any process may have to wait for a
     # moment that no measurement sees, and then one call does.
-    STRAYS, STRAY = 3, 0.6
+    STRAYS, STRAY = 3, 1.0
 
     def __init__(self, daemon: Daemon, method: str = "well.echo") -> None:
         self._client = Raw(daemon.path)

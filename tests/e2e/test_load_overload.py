@@ -30,7 +30,7 @@ WORKERS = 8
 RUN, TIMEOUT = 50, 1000
 
 # Seconds of load, and those of them until answers are counted.
-SECONDS, WARM = 3.0 * LOAD, 1.5
+SECONDS, WARM = 2.0 * LOAD, 1.0
 
 # `no_worker_wait` as it is by default: it is not stretched.
 NO_WORKER_WAIT = 2.0
