@@ -58,7 +58,8 @@ link         = $(CC) $(ALL_LDFLAGS) -pie
 # What is built does not say in which folder: asserts and debug information name files from the top of the tree.
 ifeq ($(SAN),none)
 CPPFLAGS    += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
-ALL_CFLAGS  += -ffile-prefix-map=$(CURDIR)=.
+PREFIX_MAP  := -ffile-prefix-map=$(CURDIR)=.
+ALL_CFLAGS  += $(PREFIX_MAP)
 endif
 ifeq ($(SAN),asan)
 SAN_FLAGS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -175,7 +176,7 @@ $(LTO_OBJ): $(O)/lto/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -flto -MMD -MP -c $< -o $@
 $(O)/lto/poold: $(LTO_OBJ) $(O)/$(PAGE_DIR)/page.o
 	$(call say,LD,$@)
-	$(Q)$(link) $(CFLAGS) -flto=auto -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(Q)$(link) $(CFLAGS) $(PREFIX_MAP) -flto=auto -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 # What poolctl explain says: made from the documents and from the tables of the code.
 EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md - systemd/poold.catalog daemon/core/stats.h daemon/io/driver/stats.h \
                daemon/core/request.h daemon/core/worker.h daemon/core/breaker.h daemon/core/alert_rule.def $(wildcard daemon/io/observe/metrics.def)
