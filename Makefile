@@ -52,7 +52,10 @@ WARNINGS    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion 
 HARDENING   := -fstack-protector-strong -fstack-clash-protection -fcf-protection
 CPPFLAGS    += -I. -Iclient/lib -D_GNU_SOURCE -DPOOLD_VERSION='"$(VERSION)"'
 CFLAGS      ?= -O2 -g
-ALL_CFLAGS   = -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) -fPIC -fno-common -fvisibility=hidden $(SAN_FLAGS)
+# A structure is cleared by a few wide stores.  By itself gcc takes `rep stos`, which costs a twentieth of the engine's time.
+CLEARING    := -mmemset-strategy=vector_loop:512:noalign,libcall:-1:noalign
+CLEARING    := $(shell $(CC) $(CLEARING) -S -x c /dev/null -o /dev/null 2>/dev/null && echo $(CLEARING))
+ALL_CFLAGS   = -std=c17 $(WARNINGS) $(CFLAGS) $(CLEARING) $(HARDENING) -fPIC -fno-common -fvisibility=hidden $(SAN_FLAGS)
 ALL_LDFLAGS  = $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(SAN_FLAGS)
 link         = $(CC) $(ALL_LDFLAGS) -pie
 # What is built does not say in which folder: asserts and debug information name files from the top of the tree.
@@ -176,7 +179,7 @@ $(LTO_OBJ): $(O)/lto/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -flto -MMD -MP -c $< -o $@
 $(O)/lto/poold: $(LTO_OBJ) $(O)/$(PAGE_DIR)/page.o
 	$(call say,LD,$@)
-	$(Q)$(link) $(CFLAGS) $(PREFIX_MAP) -flto=auto -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(Q)$(link) $(CFLAGS) $(CLEARING) $(PREFIX_MAP) -flto=auto -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
 # What poolctl explain says: made from the documents and from the tables of the code.
 EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md - systemd/poold.catalog daemon/core/stats.h daemon/io/driver/stats.h \
                daemon/core/request.h daemon/core/worker.h daemon/core/breaker.h daemon/core/alert_rule.def $(wildcard daemon/io/observe/metrics.def)
