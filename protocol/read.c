@@ -115,8 +115,19 @@ static int peek_integer(const struct reader *reader, struct integer *ret)
 int read_long_uint(struct reader *reader, uint64_t *ret)
 {
 	struct integer integer;
-	int r = peek_integer(reader, &integer);
+	int r;
 
+	/* cc-cf, as nearly all that don't fit into the marker */
+	if (!reader_at_end(reader) && (*reader->at & 0xfc) == 0xcc) {
+		size_t width = (size_t)1 << (*reader->at & 3u);
+
+		if (left(reader) <= width)
+			return -EPROTO;
+		*ret = load(reader->at + 1, width);
+		reader->at += 1 + width;
+		return 0;
+	}
+	r = peek_integer(reader, &integer);
 	if (r < 0)
 		return r;
 	if (integer.negative)
