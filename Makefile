@@ -343,6 +343,11 @@ check-asan:
 check-tools: all tools
 	@$(RUN) 'step:Prometheus, a browser, a terminal:1' $(addprefix file:tests/e2e/test_,prometheus.py page.py top.py)
 
+# Clients and workers of an earlier commit with today's daemon, and the other way round.
+.PHONY: check-earlier
+check-earlier: all tools $(O)/unit/test_vectors
+	@$(RUN) 'step:an earlier tree:1' file:tests/earlier/test_earlier.py
+
 # libpoold in programs with threads, beside a server that misbehaves, with the thread sanitizer.
 TSAN_STEP    = 'step:libpoold in threads:1' 'unittest:$(PYTHON) tests/e2e/test_hostile_server.py Libpoold'
 .PHONY: check-tsan-run
@@ -485,6 +490,7 @@ help:
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
 	@echo 'make check-tools what needs Prometheus, Chromium or tmux'
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
+	@echo 'make check-earlier clients, workers and daemon of an earlier commit with those of today'
 	@echo 'make coverage   what of the code the tests run, against its levels'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
