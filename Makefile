@@ -393,6 +393,15 @@ coverage-hostile:
 coverage-report:
 	@$(COVERAGE) $(COVERAGE_ARGS)
 
+# What was asked for, the tests that show it, and what they gave: docs/VALIDATION.md.
+.PHONY: validate validate-run
+validate:
+	@.ci/deps check
+	@$(MAKE) --no-print-directory $(PARALLEL) test-programs
+	@$(MAKE) --no-print-directory validate-run
+validate-run: test-programs
+	@$(TEST_ENV) $(PYTHON) tests/validation/validate.py $(VALIDATE_ARGS)
+
 check-clang:
 	@$(MAKE) --no-print-directory $(PARALLEL) CC=clang O=build/clang all tools unit
 
@@ -492,6 +501,7 @@ help:
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
 	@echo 'make check-earlier clients, workers and daemon of an earlier commit with those of today'
 	@echo 'make coverage   what of the code the tests run, against its levels'
+	@echo 'make validate   the tests of each thing that was asked for, and docs/VALIDATION.md'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'

@@ -5,6 +5,7 @@ It is unpacked and built below `earlier/` of the build folder; a second run find
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -65,18 +66,15 @@ def _unpack(place: Path) -> None:
         raise unittest.SkipTest(f"this copy has no commit {COMMIT[:7]}: it is shallow, or no clone")
 
 
-def earlier() -> Tree:
-    """The tree of the commit, built.
+def _has_header(name: str) -> bool:
+    """Whether the compiler finds a header."""
+    done = subprocess.run(["cc", "-E", "-include", name, "-x", "c", "/dev/null"], capture_output=True, check=False)
+    return done.returncode == 0
 
-    Raises:
-        SkipTest: it can't be had or built here.
-    """
-    place = BUILD / "earlier" / COMMIT[:12]
-    tree = Tree(place, place / "build/none")
-    if (place / "built").exists():
-        return tree
-    if subprocess.run(["cc", "-E", "-include", "ini.h", "-x", "c", "/dev/null"],
-                      capture_output=True, check=False).returncode != 0:
+
+def _build(place: Path) -> None:
+    """Unpacks and builds the commit there."""
+    if not _has_header("ini.h"):
         raise unittest.SkipTest("the earlier tree needs libinih-dev")
     _unpack(place)
     # Not this make's flags and variables.
@@ -86,5 +84,22 @@ def earlier() -> Tree:
                           env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
         raise AssertionError(f"the earlier tree can't be built:\n{done.stdout.decode()[-3000:]}")
-    (place / "built").touch()
-    return tree
+
+
+def earlier() -> Tree:
+    """The tree of the commit, built.
+
+    Raises:
+        SkipTest: it can't be had or built here.
+    """
+    place = BUILD / "earlier" / COMMIT[:12]
+    built = place.with_suffix(".built")
+    if not built.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # Another program of these tests may be building it.
+        with place.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not built.exists():
+                _build(place)
+                built.touch()
+    return Tree(place, place / "build/none")
