@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clock import HANGS, eventually, stretch
+from clock import HANGS, eventually
 from harness import BUILD, ROOT, TOOLBOX, DaemonTest, pool, section
 from http_client import Http
 
