@@ -370,6 +370,11 @@ check-asan:
 check-tools: all tools
 	@$(RUN) 'step:Prometheus, a browser, a terminal:1' $(addprefix file:tests/e2e/test_,prometheus.py page.py top.py)
 
+# Clients and workers of an earlier commit with today's daemon, and the other way round.
+.PHONY: check-earlier
+check-earlier: all tools $(O)/unit/test_vectors
+	@$(RUN) 'step:an earlier tree:1' file:tests/earlier/test_earlier.py
+
 # libpoold in programs with threads, beside a server that misbehaves, with the thread sanitizer.
 TSAN_STEP    = 'step:libpoold in threads:1' 'unittest:$(PYTHON) tests/e2e/test_hostile_server.py Libpoold'
 .PHONY: check-tsan-run
@@ -414,6 +419,15 @@ coverage-hostile:
 	@POOLD_SEED=1 $(RUN) $(COVERAGE_HOSTILE)
 coverage-report:
 	@$(COVERAGE) $(COVERAGE_ARGS)
+
+# What was asked for, the tests that show it, and what they gave: docs/VALIDATION.md.
+.PHONY: validate validate-run
+validate:
+	@.ci/deps check
+	@$(MAKE) --no-print-directory $(PARALLEL) test-programs
+	@$(MAKE) --no-print-directory validate-run
+validate-run: test-programs
+	@$(TEST_ENV) $(PYTHON) tests/validation/validate.py $(VALIDATE_ARGS)
 
 check-clang:
 	@$(MAKE) --no-print-directory $(PARALLEL) CC=clang O=build/clang all tools unit
@@ -513,7 +527,9 @@ help:
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
 	@echo 'make check-tools what needs Prometheus, Chromium or tmux'
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
+	@echo 'make check-earlier clients, workers and daemon of an earlier commit with those of today'
 	@echo 'make coverage   what of the code the tests run, against its levels'
+	@echo 'make validate   the tests of each thing that was asked for, and docs/VALIDATION.md'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'
