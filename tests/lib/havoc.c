@@ -116,6 +116,7 @@ static void take_pool(struct pool_settings *pool, unsigned index, uint64_t *word
 	pool->queue_max = 1 + take(word, 4);
 	pool->queue_bytes_max = 20;
 	pool->prefetch = take(word, 3) * 2;
+	pool->prefetch_max = 6;
 	pool->max_crash_retries = take(word, 3);
 	pool->init_timeout = 20000;
 	pool->ping_interval = 30000;

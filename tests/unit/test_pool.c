@@ -190,7 +190,7 @@ START_TEST(room_ends_with_prefetch)
 		f.workers[0].is_slow = cases[i].slow;
 		pool_place_worker(&f.pool, &f.workers[0], 3);
 		ck_assert_uint_eq(f.pool.open.len, cases[i].open);
-		ck_assert_uint_eq(f.pool.behind.len, cases[i].behind);
+		ck_assert_uint_eq(f.pool.lines[LINE_SHORT].len, cases[i].behind);
 	}
 }
 END_TEST
