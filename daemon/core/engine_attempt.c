@@ -537,17 +537,23 @@ static void recall(struct engine *engine, struct worker *worker, struct attempt 
 	engine_emit_for(engine, worker, EFFECT_RECALL)->send.id = attempt->id;
 }
 
+/* The request leaves the line for the head of the queue. */
+static void leave_line(struct engine *engine, struct worker *worker, struct request *request)
+{
+	request->run.unbegun++;
+	engine_outcome(engine, request, OUTCOME_NEUTRAL);
+	release(engine, request);
+	engine_enqueue(engine, request, true);
+	engine_pool_of(engine, worker)->stats.moved++;
+}
+
 /* Takes back a request without a word of the worker: it may run there all the same. */
 static void take_back(struct engine *engine, struct worker *worker, struct request *request)
 {
 	assert(!request->key && !request->session);
 	engine_give_up_attempt(engine, request);
-	request->run.unbegun++;
 	request->run.may_have_run = true;
-	engine_outcome(engine, request, OUTCOME_NEUTRAL);
-	release(engine, request);
-	engine_enqueue(engine, request, true);
-	engine_pool_of(engine, worker)->stats.moved++;
+	leave_line(engine, worker, request);
 }
 
 void engine_take_back(struct engine *engine, struct worker *worker)
@@ -574,13 +580,8 @@ void engine_take_recalled(struct engine *engine, struct worker *worker, struct a
 	struct request *request = attempt->request;
 
 	worker_drop_attempt(worker, attempt, engine->now);
-	if (!request) {
+	if (request)
+		leave_line(engine, worker, request);
+	else
 		engine_late_end(engine, attempt, ERR_NONE);
-		return;
-	}
-	release(engine, request);
-	request->run.unbegun++;
-	engine_outcome(engine, request, OUTCOME_NEUTRAL);
-	engine_enqueue(engine, request, true);
-	engine_pool_of(engine, worker)->stats.moved++;
 }
