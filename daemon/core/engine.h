@@ -288,8 +288,8 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 /* Processes one event.  The caller has taken all effects of the last event. */
 void engine_step(struct engine *engine, const struct engine_event *event);
 
-/* Takes the next effect into `ret`; false if there is none. */
-bool engine_next_effect(struct engine *engine, struct effect *ret);
+/* Takes the next effect; NULL if there is none.  It is valid until the next event. */
+const struct effect *engine_next_effect(struct engine *engine);
 
 /* When EVENT_TIMER is due, or USEC_INFINITY. */
 usec_t engine_deadline(const struct engine *engine);

@@ -212,14 +212,14 @@ static void take_effect(struct havoc *havoc, const struct effect *effect)
 
 static void pull(struct havoc *havoc)
 {
-	struct effect effect;
+	const struct effect *effect;
 	char text[NARRATE_MAX];
 
-	while (engine_next_effect(havoc->engine, &effect)) {
+	while ((effect = engine_next_effect(havoc->engine))) {
 		if (havoc->trace)
 			fprintf(havoc->trace, "                 %s\n",
-				narrate_effect(&effect, text));
-		take_effect(havoc, &effect);
+				narrate_effect(effect, text));
+		take_effect(havoc, effect);
 	}
 	if (!havoc->wrong)
 		havoc->wrong = engine_check(havoc->engine);

@@ -335,12 +335,12 @@ static void say_event(struct play *play, const char *words)
 
 static void say_effects(struct play *play)
 {
-	struct effect effect;
+	const struct effect *effect;
 	char text[NARRATE_MAX];
 	const char *wrong;
 
-	while (engine_next_effect(play->engine, &effect))
-		say(play, "                 %s\n", narrate_effect(&effect, text));
+	while ((effect = engine_next_effect(play->engine)))
+		say(play, "                 %s\n", narrate_effect(effect, text));
 	wrong = engine_check(play->engine);
 	if (wrong)
 		blame(play, "engine_check: %s", wrong);

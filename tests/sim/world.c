@@ -485,11 +485,11 @@ static void take_effect(struct world *world, const struct effect *effect)
 
 static void pull(struct world *world)
 {
-	struct effect effect;
+	const struct effect *effect;
 
-	while (engine_next_effect(world->engine, &effect))
+	while ((effect = engine_next_effect(world->engine)))
 		if (!world->judge.property)
-			take_effect(world, &effect);
+			take_effect(world, effect);
 }
 
 static void step(struct world *world, const struct engine_event *event)
