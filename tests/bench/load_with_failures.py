@@ -200,7 +200,8 @@ def durations(arguments: argparse.Namespace) -> dict[str, float]:
 def main() -> int:
     """Returns 1 when a level is missed or a scenario could not be run."""
     arguments = parse_arguments()
-    place = Place(arguments.build.resolve())
+    build = arguments.build.resolve()
+    place = Place(build, build / "poold")
     begin = time.monotonic()
     raise_descriptor_limit()
     results: list[Result] = []
