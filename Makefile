@@ -330,7 +330,7 @@ SIM_STEP     = 'step:simulator:2' $(call sim_run)
 # The tests mostly wait, for time limits and for workers to start: the simulator and the lints have the processors meanwhile,
 # as far as no test wants them.
 PY_STEP      = 'step:Python and end to end, simulator, lints:$(CHECK_JOBS)' \
-               $(call sim_run,nice -n 19) $(call lints_run,nice -n 19) $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
+               $(call sim_run,nice -n 19) $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS))) $(call lints_run,nice -n 19)
 CHECK_JOBS  ?= 8
 ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
 
