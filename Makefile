@@ -330,9 +330,14 @@ SIM_STEP     = 'step:simulator:2' $(call sim_run)
 # The tests mostly wait, for time limits and for workers to start: the simulator and the lints have the processors meanwhile,
 # as far as no test wants them.
 PY_STEP      = 'step:Python and end to end, simulator, lints:$(CHECK_JOBS)' \
-               $(call sim_run,nice -n 19) $(call lints_run,nice -n 19) $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
+               $(call sim_run,nice -n 19) $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS))) $(call lints_run,nice -n 19)
 CHECK_JOBS  ?= 8
 ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
+
+# Tests again and again, whose processes stand still for moments: see tests/noise.py.
+.PHONY: noise
+noise: all tools
+	@$(TEST_ENV) $(PYTHON) tests/noise.py $(NOISE)
 
 .PHONY: test-programs
 test-programs: all tools $(UNIT) $(SIM) $(LOAD)
@@ -522,6 +527,7 @@ help:
 	@echo 'make            build poold, poolctl, poold-mcp and libpoold below build/none'
 	@echo 'make demo       set up, build, and show the daemon at work'
 	@echo 'make t T=NAME   one test of any kind, by its name in the source'
+	@echo 'make noise      some tests while processes stand still for moments (NOISE="-n 20 tests/e2e/test_call.py")'
 	@echo 'make unit       the unit tests, and a part of the simulator'
 	@echo 'make check      unit tests, simulator, lints, Python and end-to-end tests'
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
