@@ -308,27 +308,36 @@ RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 # Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
 SEEDS       ?= 10000
 E2E_JOBS    ?= 4
-PY_TESTS     = $(shell ls -S tests/e2e/test_*.py tests/python/test_*.py tests/bench/test_*.py)
+# These take longest, and so are begun first; of the others the larger files.
+LONGEST     := $(patsubst %,tests/e2e/test_%.py,page http_stream client_examples http troubles alert_delivery kept_errors memory \
+               hostile_server prometheus dialect_packet4 backpressure alert_kinds alerts) tests/python/test_hostile.py
+long_first   = $(filter $(1),$(LONGEST)) $(filter-out $(LONGEST),$(1))
+PY_TESTS     = $(call long_first,$(shell ls -S tests/e2e/test_*.py tests/python/test_*.py tests/bench/test_*.py))
 E2E_ALONE    = $(shell grep -l '^ALONE = True' $(PY_TESTS))
 E2E_LOAD     = $(wildcard tests/e2e/test_load_*.py)
 # These need what .ci/npm installs, and are skipped without it.
 NPM_TESTS    = $(wildcard tests/npm/test_*.py)
 LINTS        = $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
 lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
-lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
+lint_run     = '$(lint_kind):O=$(O) $(2) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
 UNIT_STEP    = 'step:unit tests:2' $(foreach u,$(sort $(UNIT)),check:$(u))
-SIM_STEP     = 'step:simulator:2' 'lines:$(SIM) --seeds $$(($(SEEDS) / 2))' \
-               'lines:$(SIM) --from $$(($(SEEDS) / 2)) --seeds $$(($(SEEDS) - $(SEEDS) / 2))' \
-               'lines:$(LOAD)' 'exit:SIM=$(SIM) sh tests/sim/sabotage.sh'
-LINT_STEP    = 'step:lints:2' $(foreach l,$(LINTS),$(call lint_run,$(l)))
-# The largest files first, as they run longest.
-PY_STEP      = 'step:Python and end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
+# Of each its programs; $(1) is what they are started with.
+sim_run      = 'lines:$(1) $(SIM) --seeds $$(($(SEEDS) / 2))' \
+               'lines:$(1) $(SIM) --from $$(($(SEEDS) / 2)) --seeds $$(($(SEEDS) - $(SEEDS) / 2))' \
+               'lines:$(1) $(LOAD)' 'exit:SIM=$(SIM) $(1) sh tests/sim/sabotage.sh'
+lints_run    = $(foreach l,$(LINTS),$(call lint_run,$(l),$(1)))
+SIM_STEP     = 'step:simulator:2' $(call sim_run)
+# The tests mostly wait, for time limits and for workers to start: the simulator and the lints have the processors meanwhile,
+# as far as no test wants them.
+PY_STEP      = 'step:Python and end to end, simulator, lints:$(CHECK_JOBS)' \
+               $(call sim_run,nice -n 19) $(call lints_run,nice -n 19) $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
+CHECK_JOBS  ?= 8
 ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
 
 .PHONY: test-programs
 test-programs: all tools $(UNIT) $(SIM) $(LOAD)
 check-run: test-programs
-	@$(RUN) $(UNIT_STEP) $(SIM_STEP) $(LINT_STEP) $(PY_STEP) $(ALONE_STEP)
+	@$(RUN) $(UNIT_STEP) $(PY_STEP) $(ALONE_STEP)
 
 .PHONY: unit
 unit: $(UNIT) $(SIM) $(LOAD)
@@ -347,7 +356,7 @@ t:
 ASAN_STEP    = $(UNIT_STEP) 'step:simulator:2' 'lines:$(SIM) --seeds $(SEEDS)' 'lines:$(LOAD)' \
                'step:end to end:$(E2E_JOBS)' $(addprefix file:,$(filter-out \
                $(addprefix tests/e2e/test_,load_overload.py load_outage.py load_crowd.py page.py client_examples.py \
-               readme.py prometheus.py harness.py),$(shell ls -S tests/e2e/test_*.py)))
+               readme.py prometheus.py harness.py),$(filter tests/e2e/%,$(PY_TESTS))))
 .PHONY: check-asan-run
 check-asan-run: test-programs
 	@$(RUN) $(ASAN_STEP)
@@ -360,6 +369,11 @@ check-asan:
 .PHONY: check-tools
 check-tools: all tools
 	@$(RUN) 'step:Prometheus, a browser, a terminal:1' $(addprefix file:tests/e2e/test_,prometheus.py page.py top.py)
+
+# Clients and workers of an earlier commit with today's daemon, and the other way round.
+.PHONY: check-earlier
+check-earlier: all tools $(O)/unit/test_vectors
+	@$(RUN) 'step:an earlier tree:1' file:tests/earlier/test_earlier.py
 
 # libpoold in programs with threads, beside a server that misbehaves, with the thread sanitizer.
 TSAN_STEP    = 'step:libpoold in threads:1' 'unittest:$(PYTHON) tests/e2e/test_hostile_server.py Libpoold'
@@ -405,6 +419,15 @@ coverage-hostile:
 	@POOLD_SEED=1 $(RUN) $(COVERAGE_HOSTILE)
 coverage-report:
 	@$(COVERAGE) $(COVERAGE_ARGS)
+
+# What was asked for, the tests that show it, and what they gave: docs/VALIDATION.md.
+.PHONY: validate validate-run
+validate:
+	@.ci/deps check
+	@$(MAKE) --no-print-directory $(PARALLEL) test-programs
+	@$(MAKE) --no-print-directory validate-run
+validate-run: test-programs
+	@$(TEST_ENV) $(PYTHON) tests/validation/validate.py $(VALIDATE_ARGS)
 
 check-clang:
 	@$(MAKE) --no-print-directory $(PARALLEL) CC=clang O=build/clang all tools unit
@@ -504,7 +527,9 @@ help:
 	@echo 'make check-asan the same under address and undefined-behaviour sanitizers'
 	@echo 'make check-tools what needs Prometheus, Chromium or tmux'
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
+	@echo 'make check-earlier clients, workers and daemon of an earlier commit with those of today'
 	@echo 'make coverage   what of the code the tests run, against its levels'
+	@echo 'make validate   the tests of each thing that was asked for, and docs/VALIDATION.md'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'

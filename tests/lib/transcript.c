@@ -142,6 +142,7 @@ static bool set_number(struct pool_settings *pool, const char *key, const char *
 	} numbers[] = {
 		{"queue", &pool->queue_max},
 		{"prefetch", &pool->prefetch},
+		{"prefetch_max", &pool->prefetch_max},
 		{"spares", &pool->spares},
 		{"start_parallel", &pool->start_parallel},
 		{"crash_retries", &pool->max_crash_retries},

@@ -84,6 +84,7 @@ static void default_pool(const struct load_plan *plan, struct pool_settings *poo
 	pool->queue_max = 1024;
 	pool->queue_bytes_max = (uint64_t)64 << 20;
 	pool->prefetch = 2;
+	pool->prefetch_max = 16;
 	pool->max_crash_retries = 1;
 	pool->timeout = LOAD_POOL_TIMEOUT;
 	pool->init_timeout = 30 * USEC_PER_SEC;
