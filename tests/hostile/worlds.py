@@ -204,7 +204,7 @@ class Peer:
         elif self.asked:
             asked = self.draw.choice(list(self.asked.values()))
             # Not in flight any more, it is answered: who knows whether it is.
-            asked.times, asked.due = 2, None
+            asked.times, asked.due = asked.times + 1, None
             self.out += request(asked.number, "poold.health", pack([]))
 
     def leave(self) -> None:
