@@ -146,7 +146,7 @@ class Side:
                 texts.append(getattr(feature, part)[key not in features].format(http=http))
         self.daemon = stack.enter_context(
             Daemon(
-                Place(place.build, scratch),
+                Place(place.build, place.poold, scratch),
                 SHAPE,
                 daemon="".join(f"{text}\n" for text in lines["daemon"]),
                 pool="".join(f"{text}\n" for text in lines["pool"] + lines["sections"]),

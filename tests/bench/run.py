@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures poold against the forwarder, and prints the table of the README beside this file.
 
-    run.py [--quick] [--only WORD]... [--build DIRECTORY] [--json FILE]
+    run.py [--quick] [--only WORD]... [--build DIRECTORY] [--poold FILE] [--json FILE]
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     build = Path(os.environ.get("POOLD_BUILD", TREE / "build" / "none"))
     parser.add_argument("--build", type=Path, default=build, help=f"where it is built: {build}")
+    parser.add_argument("--poold", type=Path, help="the daemon: poold in that folder")
     parser.add_argument("--json", type=Path, help="write the rows to this file too")
     return parser.parse_args()
 
@@ -105,7 +106,8 @@ def main() -> int:
     """Returns 1 when something could not be measured."""
     arguments = parse_arguments()
     pace = Pace(3, 0.5) if arguments.quick else Pace(5, 2.0)
-    place = Place(arguments.build.resolve())
+    build = arguments.build.resolve()
+    place = Place(build, (arguments.poold or build / "poold").resolve())
     start = time.monotonic()
     load = os.getloadavg()[0]
     raise_descriptor_limit()

@@ -76,9 +76,10 @@ class Shape:
 
 @dataclass
 class Place:
-    """Where programs are found and where files may be written."""
+    """Where programs are found, the daemon apart, and where files may be written."""
 
     build: Path
+    poold: Path
     scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="poold-bench-")))
 
     def program(self, name: str) -> str:
@@ -266,7 +267,7 @@ class Daemon(Server):
             f"prefetch = {prefetch}\nenv.PYTHONPATH = {PYTHONPATH}\n{POOL_LIMITS}{pool}"
         )
         super().__init__(
-            place, "poold", [str(place.build / "poold"), "-c", str(config)], shape.pinned
+            place, "poold", [str(place.poold), "-c", str(config)], shape.pinned
         )
         try:
             self.await_ready(shape.workers)

@@ -123,6 +123,16 @@ class Places(DaemonTest):
         # Its user may control the daemon.
         self.check_control_only(daemon.connect())
 
+    def test_who_leaves_gives_its_place_back(self) -> None:
+        daemon = self.start_small(connections_per_uid=3)
+        for _ in range(10):
+            with Raw(daemon.path) as client:
+                client.call("poold.version")
+        clients = [daemon.connect() for _ in range(3)]
+        for client in clients:
+            client.call("poold.subscribe", ["stall"])
+        self.check_open(clients)
+
     @unittest.skipUnless(IS_ROOT, "only root becomes another user")
     def test_a_user_over_its_limit_is_refused(self) -> None:
         daemon = self.start_small(connections_per_uid=3)

@@ -182,7 +182,7 @@ FAULTS = [
           "a connection has no limit of requests", "test_limits.Requests.test_too_many_of_one_connection"),
     Fault("frontend/connection_open.c", "\tusers_leave(&frontend->users, connection->user);\n\tfrontend->driver->stats.connections_open--;\n",
           "\tfrontend->driver->stats.connections_open--;\n", "connections of a user that are closed count for ever",
-          "test_places.Places.test_a_user_has_a_limit_of_its_own"),
+          "test_places.Places.test_who_leaves_gives_its_place_back"),
     # --- requests ---
     Fault("frontend/connection_request.c", "\t\tconnection->driver->stats.duplicate_ids++;\n\t\tconnection_close(connection, CALLER_END_duplicate_id);\n\t\treturn;\n",
           "\t\tconnection->driver->stats.duplicate_ids++;\n", "two requests with one id both get answers",
@@ -190,11 +190,11 @@ FAULTS = [
     Fault("frontend/connection.c", "\tdriver_leave(connection->driver, &connection->caller);\n\tif (!was_gone)\n", "\tif (!was_gone)\n",
           "requests of a client that has gone run on", "test_deadlines.Cancelling.test_leaving_gives_up_everything"),
     Fault("frontend/connection.c", "\t(void)shutdown(connection->link.stream.in, SHUT_RD);\n\tlink_drain(&connection->link);\n", "",
-          "what was sent whole before a stop is lost", "test_door.Closing.test_nothing_that_was_sent_whole_is_lost"),
+          "what was sent whole before a stop is lost", "test_door.Closing.test_nor_of_what_waits_unread"),
     Fault("service/daemon.c", "\tfrontend_notify_closing(&daemon->frontend);\n", "",
           "clients are not told that the daemon ends", "test_door.Closing.test_who_asks_is_told"),
     Fault("service/daemon.c", "\tloop_set_event_timer(&daemon->grace_timer, GRACE);\n", "\tfinish(daemon);\n",
-          "clients have no time to hear of a stop", "test_door.Closing.test_nothing_that_was_sent_whole_is_lost"),
+          "clients have no time to hear of a stop", "test_door.Closing.test_who_asks_is_told"),
     # --- who may do what ---
     Fault("driver/rights.c", "\treturn r < 0 ? is_of_workers(driver, caller->uid) : r > 0;\n", "\treturn r < -4096;\n",
           "a worker controls the daemon", "test_rights.Workers.test_plain"),
