@@ -128,7 +128,9 @@ class Places(DaemonTest):
         for _ in range(10):
             with Raw(daemon.path) as client:
                 client.call("poold.version")
-        clients = [daemon.connect() for _ in range(3)]
+        first = daemon.connect()
+        eventually(lambda: first.call("poold.status")["connections"] == 1, "the others are gone")
+        clients = [first, daemon.connect(), daemon.connect()]
         for client in clients:
             client.call("poold.subscribe", ["stall"])
         self.check_open(clients)
