@@ -453,14 +453,18 @@ fuzz-run: $(FUZZERS)
 # its own.
 HOSTILE_RUN  = lines:$(PYTHON) tests/hostile/hostile.py
 HOSTILE_STEP = $(if $(filter none,$(SAN)),'step:hostile libc:1' '$(HOSTILE_RUN) --sample 94' \
-               '$(HOSTILE_RUN) --guard --range 1-60 --sample 6')
+               '$(HOSTILE_RUN) --guard --range 1-60 --sample 6' \
+               '$(WORLDS_RUN) --seeds 1-200' 'exit:PYTHON=$(PYTHON) sh tests/hostile/sabotage.sh')
+# Short lives by seed, in which everybody misbehaves.
+WORLDS_RUN   = lines:$(PYTHON) tests/hostile/worlds.py
 HOSTILE_CALLS := open,socket,pipe,accept,connect,bind,poller,watch,poll,fork,clone,pidfd,signal,wait,fcntl,random,wall,mono
 HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTILE_CALLS)' \
                '$(HOSTILE_RUN) --kinds read' '$(HOSTILE_RUN) --kinds write,mmap' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1-700' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 701-1300' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1301-2000' \
-               '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100'
+               '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100' \
+               '$(WORLDS_RUN) --seeds 1-5000'
 
 # How many times as much as in make check.
 CHAOS       ?= 10
@@ -537,12 +541,12 @@ help:
 	@echo 'make coverage   what of the code the tests run, against its levels'
 	@echo 'make validate   the tests of each thing that was asked for, and docs/VALIDATION.md'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
-	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
+	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc, and 200 worlds with one'
 	@echo 'make bench      ratios against the bare forwarder'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make load       load with failures, judged, with plots (LOAD_ARGS="failover --seconds 10")'
 	@echo 'make soak       the long runs'
-	@echo 'make mutate     faults made by hand in the core: each must be caught'
+	@echo 'make mutate     faults made by hand: each must be caught (mutate-core, mutate-io, MUTATE_ARGS="--only accept")'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc, mypy'
 	@echo 'make docs       write the tables in docs/ that come from the code'
 	@echo 'make install    into PREFIX (/usr/local), below DESTDIR'
@@ -625,8 +629,8 @@ uninstall:
 check-systemd: all
 	@$(RUN) 'step:systemd:1' 'exit:O=$(O) sh tests/systemd/verify.sh' 'exit:O=$(O) sh tests/systemd/boot.sh'
 
-# --- simulator ---
-# Faults made by hand in a copy of the core: each must be caught by its tests.
-.PHONY: mutate
-mutate:
-	@$(PYTHON) tests/sim/mutate.py
+# --- faults made by hand in a copy of the tree: each must be caught ---
+.PHONY: mutate mutate-core mutate-io
+mutate: mutate-core mutate-io
+mutate-core mutate-io: mutate-%:
+	@$(PYTHON) tests/mutate/mutate.py $* $(MUTATE_ARGS)
