@@ -88,7 +88,7 @@ UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 LOAD_SRC    := $(wildcard tests/sim/load*.c) tests/sim/agenda.c
 SIM_SRC     := $(filter-out tests/sim/load%,$(wildcard tests/sim/*.c))
 WORKER_SRC  := $(wildcard tests/workers/*.c)
-BENCH_SRC   := $(wildcard tests/bench/*.c)
+BENCH_SRC   := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 

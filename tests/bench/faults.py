@@ -271,7 +271,7 @@ def run_twice(log: Path) -> int:
 
 def zero(line: str, count: int, value: str) -> Row:
     """A row whose figure must be 0."""
-    return Row(line, value, count, 0, 0, more_is_better=False, unit="")
+    return Row(line, value, count, 0, 0, more_is_better=False, unit="", is_counted=True)
 
 
 def losses(place: Place, pace: Pace) -> list[Row]:

@@ -2,7 +2,7 @@
  * The load client: asks as fast as it is answered (or at a given rate), checks every answer, and
  * says how fast that went.
  *
- *	load --socket PATH [--framing length|rpc] [--connections N] [--depth N] [--payload BYTES]
+ *	load --socket PATH [--framing length|rpc|packed] [--connections N] [--depth N] [--payload BYTES]
  *	     [--seconds S] [--warmup S] [--pool NAME] [--method NAME] [--idempotent yes|no]
  *	     [--timeout-ms N] [--rate PER_SECOND] [--json]
  *
@@ -437,7 +437,8 @@ static void set_option(int option)
 		options.socket = optarg;
 		break;
 	case 'f':
-		options.call.rpc = strcmp(optarg, "rpc") == 0;
+		options.call.has_length = strcmp(optarg, "packed") == 0;
+		options.call.rpc = options.call.has_length || strcmp(optarg, "rpc") == 0;
 		break;
 	case 'c':
 		options.connections = (uint32_t)parse_number(optarg);

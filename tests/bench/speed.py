@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Callable
 
-from servers import BenchError, Daemon, Forwarder, Place, Server, Shape, Unavailable
+from servers import BENCH, BenchError, Daemon, Forwarder, Place, Server, Shape, Unavailable
 from table import Row
 
 
@@ -29,14 +30,14 @@ class Pace:
 
 @dataclass
 class Pair:
-    """What the two sides did in one turn of A B."""
+    """What the other side and the daemon did in one turn of A B."""
 
-    forward: dict
-    poold: dict
+    theirs: dict
+    ours: dict
 
     def ratio(self, key: str) -> float:
-        """The daemon's figure by the forwarder's."""
-        return self.poold[key] / self.forward[key]
+        """The daemon's figure by the other's."""
+        return self.ours[key] / self.theirs[key]
 
 
 def measure(server: Server, shape: Shape, seconds: float) -> dict:
@@ -47,16 +48,18 @@ def measure(server: Server, shape: Shape, seconds: float) -> dict:
     return figures
 
 
+def by_turns(theirs: Server, ours: Server, shape: Shape, pace: Pace) -> list[Pair]:
+    """Runs A B A B, both standing ready all the time."""
+    return [
+        Pair(measure(theirs, shape, pace.seconds), measure(ours, shape, pace.seconds))
+        for _ in range(pace.runs)
+    ]
+
+
 def compare(place: Place, shape: Shape, pace: Pace) -> list[Pair]:
-    """Runs A B A B, both servers standing ready all the time."""
+    """The daemon against the forwarder."""
     with Forwarder(place, shape) as forward, Daemon(place, shape) as poold:
-        return [
-            Pair(
-                measure(forward, shape, pace.seconds),
-                measure(poold, shape, pace.seconds),
-            )
-            for _ in range(pace.runs)
-        ]
+        return by_turns(forward, poold, shape, pace)
 
 
 def middle(pairs: list[Pair], side: str, key: str) -> float:
@@ -74,7 +77,7 @@ def ratio_row(
 ) -> Row:
     """A row whose figure is the median ratio of the pairs; the measured column has the spread."""
     ratios = sorted(pair.ratio(key) for pair in pairs)
-    ours, theirs = (middle(pairs, side, key) for side in ("poold", "forward"))
+    ours, theirs = (middle(pairs, side, key) for side in ("ours", "theirs"))
     shown = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in (ours, theirs)]
     at_least, aim = goals or (None, None)
     return Row(
@@ -84,6 +87,7 @@ def ratio_row(
         at_least,
         aim,
         more_is_better,
+        data={"ours": ours, "theirs": theirs, "counted_in": unit, "ratios": ratios},
     )
 
 
@@ -224,7 +228,7 @@ def large(place: Place, pace: Pace) -> list[Row]:
 
 
 def python_workers(place: Place, pace: Pace) -> list[Row]:
-    """Workers in Python, against a bare loop in Python behind the forwarder."""
+    """Workers in Python, against a bare loop of MessagePack in Python behind the forwarder."""
     one = Shape(workers=1, python=True)
     many = Shape(connections=64, limit=5, python=True)
     rows = []
@@ -236,6 +240,43 @@ def python_workers(place: Place, pace: Pace) -> list[Row]:
         pairs = compare(place, shape, pace)
         rows.append(ratio_row(f"Python workers, {words}: rate", pairs, "rate", None, "req/s"))
     return rows
+
+
+def python_loop(place: Place, pace: Pace) -> list[Row]:
+    """The worker library, against a bare loop of MessagePack behind the same daemon."""
+    shape = Shape(workers=1, connections=64, limit=5, pinned=True)
+    library = replace(shape, python=True)
+    bare = f"{sys.executable} {BENCH / 'echo_worker.py'} --poold"
+    with Daemon(place.beside("bare"), shape, bare) as theirs, Daemon(place, library) as ours:
+        pairs = by_turns(theirs, ours, shape, pace)
+    line = "the Python worker library against a bare loop, same daemon, one core: rate"
+    return [ratio_row(line, pairs, "rate", (0.90, 0.95), "req/s")]
+
+
+def default_configuration(place: Place, pace: Pace) -> list[Row]:
+    """The daemon as it is when nothing is configured: a pool that is not idempotent."""
+    plain = Shape(connections=64, limit=3)
+    ours = replace(plain, is_default=True)
+    line = "default configuration, 64 connections: rate"
+    with (
+        Daemon(place.beside("tuned"), plain) as tuned,
+        Daemon(place, ours) as default,
+        Forwarder(place, plain) as forward,
+    ):
+        against_tuned = by_turns(tuned, default, ours, pace)
+        against_forward = by_turns(forward, default, ours, pace)
+    pairs = compare(place, Shape(workers=1, pinned=True, is_default=True), pace)
+    python = compare(place, replace(ours, python=True), pace)
+    return [
+        ratio_row(
+            f"{line} against an idempotent pool", against_tuned, "rate", (0.95, 1.0), "req/s"
+        ),
+        ratio_row(line, against_forward, "rate", None, "req/s"),
+        ratio_row("default configuration, depth 1, one core: p50", pairs, "p50_us", None, "us",
+                  more_is_better=False),
+        ratio_row("default configuration, 64 connections, Python workers: rate", python, "rate",
+                  None, "req/s"),
+    ]
 
 
 def core(place: Place, _: Pace) -> list[Row]:
