@@ -47,7 +47,7 @@ def curve(line: str, points: list[dict[str, object]]) -> list[Row]:
 
 def by_connections(place: Place, pace: Pace) -> list[Row]:
     """One request in flight on each connection, four workers."""
-    if raise_descriptor_limit() < 2 * CONNECTIONS[-1] + 1000:
+    if raise_descriptor_limit() < CONNECTIONS[-1] + 1000:
         raise Unavailable("this user may not open so many descriptors (ulimit -Hn)")
     shape = Shape(limit=3)
     return curve(

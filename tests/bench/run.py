@@ -22,6 +22,7 @@ from typing import Any
 import cost
 import curves
 import faults
+import modes
 import one_call
 import overload_lines
 import shared_client
@@ -118,6 +119,7 @@ LINES: dict[str, Line] = {
     "by-connections": Line(curves.by_connections, 6, 6),
     "by-workers": Line(curves.by_workers, 6, 5),
     "by-load": Line(curves.by_load, 1, 6),
+    "modes": Line(modes.modes, 28, 0),
 }
 PEERS: dict[str, Line] = {name: Line(run, 4, 6) for name, run in PEER_LINES.items()}
 
@@ -222,7 +224,7 @@ def measure(names: list[str], place: Place, arguments: argparse.Namespace) -> li
         print(f"{name}: {pace.runs} runs of {pace.seconds:.2f} s ...", file=sys.stderr, flush=True)
         begin = time.monotonic()
         budget.take(name)
-        rows = run_line(name, place, pace, lambda: budget.may_repeat(name))
+        rows = run_line(name, place, pace, lambda: not arguments.quick and budget.may_repeat(name))
         lines.append({
             "name": name, "runs": pace.runs, "seconds": round(pace.seconds, 2),
             "took": round(time.monotonic() - begin, 1), "rows": rows,
