@@ -264,7 +264,7 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)
 	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK) jansson)
 
 # --- what a person types --------------------------------------------------------------------------------------------
-.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench overload load soak lint format format-check docs clean help
+.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench performance overload load soak lint format format-check docs clean help
 
 deps:
 	@.ci/deps check
@@ -426,6 +426,13 @@ chaos: all tools
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
 
+# docs/PERFORMANCE.md, its plots, and the JSON that all its figures are from; about half an hour, or
+# PERFORMANCE_ARGS="--minutes 12".  Other programs are measured where they are installed (.ci/deps peers).
+performance: all tools
+	@mkdir -p docs/performance
+	@$(TEST_ENV) $(PYTHON) tests/bench/run.py --peers --json docs/performance/results.json $(PERFORMANCE_ARGS); status=$$?; \
+	  $(TEST_ENV) $(PYTHON) tests/bench/performance.py && exit $$status
+
 # The shows of overload and faults, each held against its limits; about 25 minutes.
 overload: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/overload.py $(OVERLOAD_ARGS)
@@ -489,6 +496,7 @@ help:
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'
+	@echo 'make performance measure everything, other programs too, and write docs/PERFORMANCE.md (--minutes 12)'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make load       load with failures, judged, with plots (LOAD_ARGS="failover --seconds 10")'
 	@echo 'make soak       the long runs'

@@ -240,6 +240,7 @@ def instructions(place: Place, _: Pace) -> list[Row]:
             1.05,
             1.03,
             more_is_better=False,
+            is_counted=True,
         )
     ]
 

@@ -345,6 +345,7 @@ def idle(place: Place, pace: Pace) -> list[Row]:
             1.0,
             more_is_better=False,
             unit="KiB",
+            is_counted=True,
         ),
         # A wake-up a second for the service manager's watchdog would still be 0.
         Row(

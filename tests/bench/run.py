@@ -40,8 +40,10 @@ QUICK, USUAL = Pace(3, 0.5), Pace(5, 2.0)
 # With --minutes no run is shorter than this, and none longer than usual.
 SHORTEST = 0.25
 
-# A line that others disturbed is measured so many times in all, as long as there is time.
+# A line that others disturbed is measured so many times in all, as long as the lines behind it can
+# have runs of this part of what they would have had.
 TRIES = 3
+REPEAT_PART = 0.7
 
 # What a run of the load client takes beside the seconds that are measured: start, warm-up, end.
 RUN_OVERHEAD = 0.3
@@ -100,9 +102,9 @@ LINES: dict[str, Line] = {
     "loop": Line(speed.python_loop, 2, 2),
     "default": Line(speed.default_configuration, 4, 8),
     "one-call": Line(one_call.one_call, 3, 6),
-    "shared": Line(shared_client.shared_client, 8, 1),
-    "respawn": Line(faults.respawn, 8, 0),
-    "capacity": Line(faults.capacity, 25, 0),
+    "shared": Line(shared_client.shared_client, 5, 3),
+    "respawn": Line(faults.respawn, 4, 0),
+    "capacity": Line(faults.capacity, 20, 0),
     "sibling": Line(faults.free_sibling, 2, 0),
     "losses": Line(faults.losses, 1, 2),
     "unaffected": Line(faults.unaffected, 1, 2),
@@ -112,16 +114,16 @@ LINES: dict[str, Line] = {
     "killed": Line(overload_lines.killed, 3, 1),
     "bad-worker": Line(overload_lines.bad_worker, 2, 2),
     "idle": Line(faults.idle, 3, 0.2),
-    "features": Line(cost.features, 6, 14),
-    "scrape": Line(cost.large_scrape, 6, 0),
+    "features": Line(cost.features, 10, 14),
+    "scrape": Line(cost.large_scrape, 12, 0),
     "instructions": Line(cost.instructions, 15, 0),
-    "core": Line(speed.core, 4, 0),
-    "by-connections": Line(curves.by_connections, 6, 6),
-    "by-workers": Line(curves.by_workers, 6, 5),
-    "by-load": Line(curves.by_load, 1, 6),
-    "modes": Line(modes.modes, 28, 0),
+    "core": Line(speed.core, 20, 0),
+    "by-connections": Line(curves.by_connections, 20, 8),
+    "by-workers": Line(curves.by_workers, 8, 7),
+    "by-load": Line(curves.by_load, 2, 8),
+    "modes": Line(modes.modes, 2, 6),
 }
-PEERS: dict[str, Line] = {name: Line(run, 4, 6) for name, run in PEER_LINES.items()}
+PEERS: dict[str, Line] = {name: Line(run, 3, 6) for name, run in PEER_LINES.items()}
 
 
 class Budget:
@@ -130,6 +132,7 @@ class Budget:
     def __init__(self, minutes: float, names: list[str]) -> None:
         self._end = time.monotonic() + minutes * 60
         self._left = list(names)
+        self._first = self.pace()
 
     def left(self) -> float:
         """Seconds."""
@@ -144,9 +147,9 @@ class Budget:
         return Pace(USUAL.runs, min(max(seconds, SHORTEST), USUAL.seconds))
 
     def may_repeat(self, name: str) -> bool:
-        """Whether this line can be measured again, and the others still in their shortest form."""
-        shortest = Pace(USUAL.runs, SHORTEST)
-        return self.left() > sum(line_of(each).seconds(shortest) for each in [name, *self._left])
+        """Whether this line can be measured again, and those behind it still as they should."""
+        least = Pace(USUAL.runs, max(SHORTEST, REPEAT_PART * self._first.seconds))
+        return self.left() > sum(line_of(each).seconds(least) for each in [name, *self._left])
 
     def take(self, name: str) -> None:
         """A line is measured."""

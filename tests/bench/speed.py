@@ -223,6 +223,7 @@ def large(place: Place, pace: Pace) -> list[Row]:
         2.2,
         2.1,
         more_is_better=False,
+        is_counted=True,
     )
     return [rate, memory]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -62,7 +62,7 @@ class Row:
             return "aim"
         return "yes" if self.reaches(self.at_least) else "NO"
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return asdict(self) | {"verdict": self.verdict()}
 
@@ -84,7 +84,7 @@ def cells(row: Row) -> tuple[str, ...]:
     return (row.line, row.value, number(row.figure, row.unit), *goals, row.verdict())
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown that is readable as it is."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 from servers import BENCH, PYTHONPATH, START_TIMEOUT, BenchError, Place
 
@@ -201,7 +202,7 @@ class Peer:
                 process.kill()
                 process.wait()
 
-    def __enter__(self) -> Peer:
+    def __enter__(self) -> Self:
         try:
             self.start()
             self.await_ready()
