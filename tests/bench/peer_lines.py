@@ -43,12 +43,8 @@ def row(match: Match, connections: int, pairs: list[Pair]) -> Row:
     """One shape: the ratio of the rates is held against 1; all else is in `data`."""
     ratios = sorted(pair.ratio("rate") for pair in pairs)
     theirs, ours = medians(pairs, "theirs"), medians(pairs, "ours")
-    what = "connection" if match.client == "C" else "call in flight"
-    plural = "" if connections == 1 else "s"
-    if match.client != "C" and plural:
-        what, plural = "calls in flight", ""
     return Row(
-        f"{match.theirs.title}, {connections} {what}{plural}: rate",
+        f"{match.theirs.title}, {connections} in flight: rate",
         f"{ours['rate']:,.0f} to {theirs['rate']:,.0f} req/s "
         f"({ratios[0]:.2f}..{ratios[-1]:.2f})",
         median(ratios),

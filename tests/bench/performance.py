@@ -148,17 +148,20 @@ def calls_table(results: Results) -> str:
 def modes_table(results: Results) -> str:
     """How far apart runs of the same load are."""
     cells = []
-    for data in results.data("apart"):
-        rates, flowing = (sorted(run[at] for run in data["runs"]) for at in (0, 1))
+    for data in results.data("slow"):
         cells.append((
-            f"{data['shape']}, {data['server']}", f"{rates[0]:,} to {rates[-1]:,}",
-            f"{data['apart']:g}", f"{flowing[0]:,} to {flowing[-1]:,}",
-            f"{data['apart_flowing']:g}",
+            f"{data['shape']}, {data['server']}",
+            f"{data['slow']:,} to {data['fast']:,}",
+            f"{data['fast'] / data['slow']:.2f}",
+            f"{data['slow_flowing']:,} to {data['fast_flowing']:,}",
+            f"{data['fast_flowing'] / data['slow_flowing']:.2f}",
+            f"{data['slow_waited_ms']} and {data['fast_waited_ms']}",
         ))
     if not cells:
         return NOTHING
-    return table(("load", "calls/s, slowest to fastest run", "times",
-                  "the same while answers come", "times"), cells)
+    header = ("load", "calls/s, slowest and fastest run", "times",
+              "the same while answers come", "times", "waited for a core, ms in 1 s")
+    return table(header, cells)
 
 
 # --- words ---------------------------------------------------------------------------------------

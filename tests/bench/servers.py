@@ -19,6 +19,8 @@ from typing import Self
 
 import msgpack
 
+from proc import processor_seconds
+
 TREE = Path(__file__).resolve().parents[2]
 BENCH = TREE / "tests" / "bench"
 PYTHONPATH = f"{TREE / 'client' / 'python'}:{BENCH}"
@@ -169,10 +171,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """CPU time that the server itself (no worker) has used."""
-        nanoseconds = 0
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            nanoseconds += int((task / "schedstat").read_text().split()[0])
-        return nanoseconds / 1e9
+        return processor_seconds(self.process.pid)
 
     def memory(self, key: str) -> int:
         """Bytes of a line in /proc/PID/status: VmRSS (now) or VmHWM (peak)."""

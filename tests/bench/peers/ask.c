@@ -26,7 +26,12 @@
 #include "tests/bench/peers/wire_poold.h"
 #include "tests/bench/peers/wire_redis.h"
 
-#define EVENTS_MAX  256
+#define EVENTS_MAX 256
+
+/* Bits of a connection's number that are its own; the others are those of the process, so that
+ * nobody gets the late answer to a client that has gone. */
+#define NUMBER_BITS 10
+
 #define REQUEST_MAX ((size_t)1 << 20)
 
 static const struct wire *const wires[] = {
@@ -293,8 +298,9 @@ static void parse_options(int argc, char **argv)
 		set_option(option);
 	if (!options.wire || !options.to || optind != argc)
 		errx(2, "--wire NAME and --to PATH|PORT are needed, and nothing but options");
-	if (options.connections == 0 || options.payload < 26 || options.payload > REQUEST_MAX / 2)
-		errx(2, "at least one connection, and a payload of 26 bytes to half a MiB");
+	if (options.connections == 0 || options.connections > 1 << NUMBER_BITS ||
+	    options.payload < 26 || options.payload > REQUEST_MAX / 2)
+		errx(2, "1 to 1024 connections, and a payload of 26 bytes to half a MiB");
 }
 
 int main(int argc, char **argv)
@@ -308,7 +314,7 @@ int main(int argc, char **argv)
 	if (epoll_fd < 0 || !connections)
 		err(1, "start");
 	for (uint32_t i = 0; i < options.connections; i++)
-		connection_init(&connections[i], i);
+		connection_init(&connections[i], (uint32_t)getpid() << NUMBER_BITS | i);
 	for (uint32_t i = 0; i < options.connections; i++)
 		connection_ask(&connections[i]);
 	run_until(after(options.warmup));

@@ -10,9 +10,9 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Self
 
+from proc import descendants, processor_seconds
 from servers import BENCH, PYTHONPATH, START_TIMEOUT, BenchError, Place
 
 PROGRAMS = BENCH / "peers" / "programs"
@@ -33,28 +33,6 @@ def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
-
-
-def descendants(pid: int) -> list[int]:
-    """A process and all below it."""
-    found = [pid]
-    for at in found:
-        try:
-            tasks = list(Path(f"/proc/{at}/task").iterdir())
-            for task in tasks:
-                found += map(int, (task / "children").read_text().split())
-        except OSError:
-            continue  # it has just ended
-    return found
-
-
-def processor_seconds(pid: int) -> float:
-    """What a process has used, with its threads."""
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-    except OSError:
-        return 0.0
 
 
 class Peer:

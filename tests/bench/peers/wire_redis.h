@@ -6,14 +6,14 @@
 #include "tests/bench/peers/wire.h"
 
 /* The number stands before the payload in so many digits. */
-#define REDIS_NUMBER 8
+#define REDIS_NUMBER 10
 
 static void redis_ask(struct buf *out, uint32_t connection, struct bytes payload)
 {
-	buf_printf(out, "*3\r\n$5\r\nLPUSH\r\n$4\r\nwork\r\n$%zu\r\n%08u",
+	buf_printf(out, "*3\r\n$5\r\nLPUSH\r\n$4\r\nwork\r\n$%zu\r\n%010u",
 		   REDIS_NUMBER + payload.len, connection);
 	buf_put(out, payload.data, payload.len);
-	buf_printf(out, "\r\n*3\r\n$5\r\nBRPOP\r\n$%d\r\n%08u\r\n$1\r\n0\r\n", REDIS_NUMBER,
+	buf_printf(out, "\r\n*3\r\n$5\r\nBRPOP\r\n$%d\r\n%010u\r\n$1\r\n0\r\n", REDIS_NUMBER,
 		   connection);
 }
 

@@ -19,7 +19,8 @@ from statistics import quantiles
 from typing import Any
 
 from echo_functions import echo
-from peers.peer import WORKERS, descendants, processor_seconds
+from peers.peer import WORKERS
+from proc import descendants, processor_seconds
 
 PAYLOAD = b"x" * 64
 

@@ -1,6 +1,6 @@
 """An echo worker that takes its jobs from a list of Redis: redis_worker.py SOCKET.
 
-The first eight bytes of a job name the list in which its answer is waited for."""
+The first ten bytes of a job name the list in which its answer is waited for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import BinaryIO
 from echo_functions import echo
 from queue_worker import connect_path
 
-NUMBER = 8
+NUMBER = 10
 
 
 def command(*words: bytes) -> bytes:
