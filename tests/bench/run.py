@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ LINES: dict[str, Line] = {
     ),
     "window": rates(
         "64 connections, depth 16, both with 17 in flight per worker",
-        None,
+        (0.85, 0.95),
         Shape(connections=64, depth=16, limit=17),
     ),
     "calls": Line(speed.calls_per_request, 3, 1),
@@ -97,7 +98,8 @@ LINES: dict[str, Line] = {
         (0.9, 1.2),
         Shape(connections=8, depth=16, payload=65536, limit=3),
     ),
-    "16MiB": Line(speed.large, 2, 2.4),
+    "16MiB": Line(speed.large, 5, 2.4),
+    "16MiB-python": Line(speed.large_python, 5, 2),
     "python": Line(speed.python_workers, 4, 6),
     "loop": Line(speed.python_loop, 2, 2),
     "default": Line(speed.default_configuration, 4, 8),
@@ -187,6 +189,9 @@ def run_once(name: str, place: Place, pace: Pace) -> list[Row]:
         rows = [Row(name, f"not measured: {reason}"[:120])]
     except (BenchError, OSError, subprocess.SubprocessError) as error:
         rows = [Row(name, str(error).replace("\n", " ")[:120], failed=True)]
+    except Exception as fault:  # of the bench itself: the other lines are not lost for it
+        traceback.print_exc()
+        rows = [Row(name, repr(fault)[:120], failed=True)]
     reap()
     busy = round(machine.others(), 1)
     for row in rows:
