@@ -426,7 +426,7 @@ chaos: all tools
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
 
-# docs/PERFORMANCE.md, its plots, and the JSON that all its figures are from; about half an hour, or
+# docs/PERFORMANCE.md, its plots, and the JSON that all its figures are from; about 35 minutes, or
 # PERFORMANCE_ARGS="--minutes 12".  Other programs are measured where they are installed (.ci/deps peers).
 performance: all tools
 	@mkdir -p docs/performance

@@ -13,7 +13,6 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
 
 import msgpack
 
@@ -24,17 +23,20 @@ READ_SIZE = 256 * 1024
 RESPONSE = 1
 
 
-def frames(data: bytearray) -> Iterator[bytes]:
+def frames(data: bytearray) -> list[bytes]:
     """Takes the whole frames out of `data`."""
+    found = []
     at = 0
-    while len(data) - at >= HEAD.size:
-        begin = at + HEAD.size
-        end = begin + HEAD.unpack_from(data, at)[0]
-        if end > len(data):
-            break
-        yield bytes(data[begin:end])
-        at = end
+    with memoryview(data) as view:
+        while len(data) - at >= HEAD.size:
+            begin = at + HEAD.size
+            end = begin + HEAD.unpack_from(data, at)[0]
+            if end > len(data):
+                break
+            found.append(bytes(view[begin:end]))
+            at = end
     del data[:at]
+    return found
 
 
 def serve_forwarder(peer: socket.socket) -> None:
