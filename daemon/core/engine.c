@@ -16,14 +16,11 @@ struct effect *engine_emit(struct engine *engine, enum effect_type type)
 	return effect;
 }
 
-bool engine_next_effect(struct engine *engine, struct effect *ret)
+const struct effect *engine_next_effect(struct engine *engine)
 {
-	if (engine->effect_first == engine->effect_end) {
-		engine->effect_first = engine->effect_end = 0;
-		return false;
-	}
-	*ret = engine->effects[engine->effect_first++];
-	return true;
+	if (engine->effect_first == engine->effect_end)
+		return NULL;
+	return &engine->effects[engine->effect_first++];
 }
 
 static void begin_stop(struct engine *engine)

@@ -93,6 +93,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	pool_take(pool, request);
 	request_move(request, REQUEST_SENT);
 	request->run.attempt = worker_add_attempt(worker, request, engine->now);
+	worker_expect(worker, request->run.attempt, pool_expected_run(pool, request));
 	request->run.worker = worker->index;
 	count_sending(engine, pool, request);
 	forecast_sent(pool, request, engine->now);
@@ -526,9 +527,37 @@ void engine_settle_attempts(struct engine *engine, struct worker *worker,
 		settle(engine, worker, list_entry(node, struct attempt, in_worker), event, alone);
 }
 
+/* Asks the worker, once, to give back what it has not begun.  The request stays there: unless the
+ * worker confirms that it gives it back, it may run there. */
+static void recall(struct engine *engine, struct worker *worker, struct attempt *attempt)
+{
+	if (attempt->is_asked_back || worker->channel_broken || !worker_gives_back(worker))
+		return;
+	attempt->is_asked_back = true;
+	engine_emit_for(engine, worker, EFFECT_RECALL)->send.id = attempt->id;
+}
+
+/* The request leaves the line for the head of the queue. */
+static void leave_line(struct engine *engine, struct worker *worker, struct request *request)
+{
+	request->run.unbegun++;
+	engine_outcome(engine, request, OUTCOME_NEUTRAL);
+	release(engine, request);
+	engine_enqueue(engine, request, true);
+	engine_pool_of(engine, worker)->stats.moved++;
+}
+
+/* Takes back a request without a word of the worker: it may run there all the same. */
+static void take_back(struct engine *engine, struct worker *worker, struct request *request)
+{
+	assert(!request->key && !request->session);
+	engine_give_up_attempt(engine, request);
+	request->run.may_have_run = true;
+	leave_line(engine, worker, request);
+}
+
 void engine_take_back(struct engine *engine, struct worker *worker)
 {
-	struct pool *pool = engine_pool_of(engine, worker);
 	struct list_node *node, *before;
 
 	for (node = list_last(&worker->attempts); node && node != &worker->attempts.head;
@@ -537,15 +566,22 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		struct request *request = attempt->request;
 
 		before = node->prev;
-		if (!request || attempt->begun != 0 || !request->is_idempotent)
+		if (!request || attempt->begun != 0)
 			continue;
-		assert(!request->key && !request->session);
-		engine_give_up_attempt(engine, request);
-		request->run.unbegun++;
-		request->run.may_have_run = true;
-		engine_outcome(engine, request, OUTCOME_NEUTRAL);
-		release(engine, request);
-		engine_enqueue(engine, request, true);
-		pool->stats.moved++;
+		if (request->is_idempotent)
+			take_back(engine, worker, request);
+		else
+			recall(engine, worker, attempt);
 	}
+}
+
+void engine_take_recalled(struct engine *engine, struct worker *worker, struct attempt *attempt)
+{
+	struct request *request = attempt->request;
+
+	worker_drop_attempt(worker, attempt, engine->now);
+	if (request)
+		leave_line(engine, worker, request);
+	else
+		engine_late_end(engine, attempt, ERR_NONE);
 }

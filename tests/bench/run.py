@@ -2,7 +2,8 @@
 """Measures poold against the forwarder and other programs, and prints the table of the README beside
 this file.
 
-    run.py [--quick | --minutes N] [--peers] [--only LINE]... [--build DIRECTORY] [--json FILE]
+    run.py [--quick | --minutes N] [--peers] [--only LINE]... [--build DIRECTORY] [--poold FILE]
+           [--json FILE]
 """
 
 from __future__ import annotations
@@ -176,6 +177,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     build = Path(os.environ.get("POOLD_BUILD", TREE / "build" / "none"))
     parser.add_argument("--build", type=Path, default=build, help=f"where it is built: {build}")
+    parser.add_argument("--poold", type=Path, help="the daemon: poold in that folder")
     parser.add_argument("--json", type=Path, help="write what was measured to this file too")
     return parser.parse_args()
 
@@ -253,7 +255,8 @@ def busy_line(rows: list[Row]) -> str:
 def main() -> int:
     """Returns 1 when something could not be measured."""
     arguments = parse_arguments()
-    place = Place(arguments.build.resolve())
+    build = arguments.build.resolve()
+    place = Place(build, (arguments.poold or build / "poold").resolve())
     start = time.monotonic()
     load = os.getloadavg()[0]
     raise_descriptor_limit()

@@ -83,9 +83,10 @@ class Shape:
 
 @dataclass
 class Place:
-    """Where programs are found and where files may be written."""
+    """Where programs are found, the daemon apart, and where files may be written."""
 
     build: Path
+    poold: Path
     scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="poold-bench-")))
 
     def program(self, name: str) -> str:
@@ -96,7 +97,7 @@ class Place:
         """A place for another server of the same kind, at the same time."""
         scratch = self.scratch / name.replace(" ", "-")
         scratch.mkdir(exist_ok=True)
-        return Place(self.build, scratch)
+        return Place(self.build, self.poold, scratch)
 
     def remove(self) -> None:
         """Removes what was written."""
@@ -280,7 +281,7 @@ class Daemon(Server):
             f"env.PYTHONPATH = {PYTHONPATH}\n{pool_limits}{pool}"
         )
         super().__init__(
-            place, "poold", [str(place.build / "poold"), "-c", str(config)], shape.pinned
+            place, "poold", [str(place.poold), "-c", str(config)], shape.pinned
         )
         try:
             self.await_ready(shape.workers)

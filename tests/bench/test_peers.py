@@ -20,7 +20,7 @@ START_TIMEOUT = 90.0
 @unittest.skipUnless((BUILD / "bench" / "peers" / "ask").exists(), "the bench is not built")
 class Peers(unittest.TestCase):
     def setUp(self) -> None:
-        self.place = Place(BUILD)
+        self.place = Place(BUILD, BUILD / "poold")
         self.addCleanup(self.place.remove)
         patch = mock.patch("peers.peer.START_TIMEOUT", START_TIMEOUT)
         patch.start()

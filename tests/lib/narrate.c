@@ -160,6 +160,8 @@ static void add_answer(char *text, const struct engine_event *event)
 		add(text, " fatal");
 	if (event->answer.is_dropped)
 		add(text, " dropped");
+	if (event->answer.is_recalled)
+		add(text, " recalled");
 	if (event->answer.retry_after != USEC_INFINITY)
 		add_span(text, "retry_after", event->answer.retry_after);
 }
@@ -172,6 +174,8 @@ static void add_ready(char *text, const struct engine_event *event)
 		add(text, " announces");
 	if (event->ready.batches)
 		add(text, " batches");
+	if (event->ready.recalls)
+		add(text, " recalls");
 }
 
 const char *narrate_event(const struct engine_event *event, char *text)
@@ -341,6 +345,9 @@ const char *narrate_effect(const struct effect *effect, char *text)
 		break;
 	case EFFECT_CANCEL:
 		add(text, "cancel %u at %u.%u", effect->send.id, worker, life);
+		break;
+	case EFFECT_RECALL:
+		add(text, "recall %u from %u.%u", effect->send.id, worker, life);
 		break;
 	case EFFECT_PING:
 		add(text, "ping %u.%u as %u", worker, life, effect->send.id);
@@ -560,6 +567,8 @@ static bool read_ready(struct words *words, struct engine_event *event)
 			event->ready.announces = true;
 		else if (strcmp(word, "batches") == 0)
 			event->ready.batches = true;
+		else if (strcmp(word, "recalls") == 0)
+			event->ready.recalls = true;
 		else if (strcmp(word, "concurrency") == 0)
 			good = read_u32(words, &event->ready.concurrency);
 		else
@@ -599,6 +608,8 @@ static bool read_answer_word(struct words *words, const char *word, struct engin
 		return event->answer.is_fatal = true;
 	if (strcmp(word, "dropped") == 0)
 		return event->answer.is_dropped = true;
+	if (strcmp(word, "recalled") == 0)
+		return event->answer.is_recalled = true;
 	if (strcmp(word, "bytes") == 0)
 		return read_number(words, &event->answer.bytes);
 	if (strcmp(word, "state") == 0) {

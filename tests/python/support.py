@@ -11,11 +11,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import msgpack
 from hypothesis import HealthCheck, settings
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "client" / "python"
@@ -27,6 +31,20 @@ PATIENCE = 120.0
 
 # With `make coverage` a process says at its end what it ran, and SIGKILL would prevent that.
 MEASURED = os.environ.get("POOLD_MEASURED")
+
+
+def at_once(work: Callable[[T], object], items: Iterable[T]) -> None:
+    """Does the same with several things in threads, so that their waits pass together."""
+
+    def named(item: T) -> None:
+        try:
+            work(item)
+        except BaseException as fault:
+            raise AssertionError(f"with {item!r}") from fault
+
+    with ThreadPoolExecutor(16) as threads:
+        for done in [threads.submit(named, item) for item in items]:
+            done.result(PATIENCE)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -26,7 +26,7 @@ class Poold(Peer):
             f"[pool echo]\ncommand = {self.command()}\nworkers = {WORKERS}\n"
             f"env.PYTHONPATH = {PYTHONPATH}\n"
         )
-        self.run(str(self.place.build / "poold"), "-c", config)
+        self.run(str(self.place.poold), "-c", config)
 
 
 class PooldC(Poold):
