@@ -94,7 +94,7 @@ UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 LOAD_SRC    := $(wildcard tests/sim/load*.c) tests/sim/agenda.c
 SIM_SRC     := $(filter-out tests/sim/load%,$(wildcard tests/sim/*.c))
 WORKER_SRC  := $(wildcard tests/workers/*.c)
-BENCH_SRC   := $(wildcard tests/bench/*.c)
+BENCH_SRC   := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
@@ -282,7 +282,7 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)
 	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK) jansson)
 
 # --- what a person types --------------------------------------------------------------------------------------------
-.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench overload load soak lint format format-check docs clean help
+.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench performance overload load soak lint format format-check docs clean help
 
 deps:
 	@.ci/deps check
@@ -477,6 +477,13 @@ chaos: all tools
 bench: all tools $(SHIPPED)
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py --poold $(SHIPPED) $(BENCH_ARGS)
 
+# docs/PERFORMANCE.md, its plots, and the JSON that all its figures are from; about 35 minutes, or
+# PERFORMANCE_ARGS="--minutes 12".  Other programs are measured where they are installed (.ci/deps peers).
+performance: all tools $(SHIPPED)
+	@mkdir -p docs/performance
+	@$(TEST_ENV) $(PYTHON) tests/bench/run.py --poold $(SHIPPED) --peers --json docs/performance/results.json $(PERFORMANCE_ARGS); status=$$?; \
+	  $(TEST_ENV) $(PYTHON) tests/bench/performance.py && exit $$status
+
 # The shows of overload and faults, each held against its limits; about 25 minutes.
 overload: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/overload.py $(OVERLOAD_ARGS)
@@ -543,6 +550,7 @@ help:
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc, and 200 worlds with one'
 	@echo 'make bench      ratios against the bare forwarder'
+	@echo 'make performance measure everything, other programs too, and write docs/PERFORMANCE.md (--minutes 12)'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make load       load with failures, judged, with plots (LOAD_ARGS="failover --seconds 10")'
 	@echo 'make soak       the long runs'
