@@ -416,12 +416,22 @@ HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTI
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1301-2000' \
                '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100'
 
+# Faults under load, after which three ledgers must agree: each scenario for so many seconds, or one alone, by its name.
+CHAOS_RUN    = $(TEST_ENV) $(PYTHON) tests/chaos/chaos.py
+CHAOS_NAMES  = $(shell $(CHAOS_RUN) --list | cut -d ' ' -f 1)
+CHAOS_STEP   = 'step:faults under load:2' $(foreach n,$(CHAOS_NAMES),'exit:$(PYTHON) tests/chaos/chaos.py --seconds $(1) $(n)')
 # How many times as much as in make check.
 CHAOS       ?= 10
+SCENARIO    ?=
+ifneq ($(SCENARIO),)
 chaos: all tools
-	@POOLD_CHAOS=$(CHAOS) $(RUN) 'step:load with kills:1' \
+	@$(CHAOS_RUN) --seconds $$((2 * $(CHAOS))) $(SCENARIO)
+else
+chaos: all tools
+	@POOLD_CHAOS=$(CHAOS) $(RUN) $(call CHAOS_STEP,$$((2 * $(CHAOS)))) 'step:load with kills:1' \
 	  $(addprefix file:,$(E2E_LOAD) tests/e2e/test_unfriendly.py $(NPM_TESTS)) \
 	  'step:load with failures:1' 'exit:$(PYTHON) tests/bench/load_with_failures.py --in-all $$((5 * $(CHAOS)))' $(HOSTILE_STEP)
+endif
 
 bench: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
@@ -487,7 +497,7 @@ help:
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
 	@echo 'make coverage   what of the code the tests run, against its levels'
 	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
-	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
+	@echo 'make chaos      faults under load, judged by three ledgers (SCENARIO=herd: one alone); kills; a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make load       load with failures, judged, with plots (LOAD_ARGS="failover --seconds 10")'
