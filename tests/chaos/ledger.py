@@ -142,12 +142,16 @@ class Ledger:
 
     def judge_counters(self, stats: dict[str, Any], pools: Iterable[str]) -> None:
         """Holds the daemon's counters against the clients' calls.  What was lost with its connection
-        may or may not have come that far."""
+        may or may not have come that far; what there was no memory for while it came, no pool knows."""
+        unread = stats["daemon"]["requests_unfinished"]
         for pool in pools:
-            codes, counted = self.codes(pool), stats[pool]
+            codes, counted = self.codes(pool), stats["pools"][pool]
             lost = codes.pop("lost", 0)
             good = codes.pop("ok", 0)
             failed = {code: count for code, count in counted["errors"].items() if count and code != "cancelled"}
+            refused = min(unread, max(0, codes["memory_limit"] - failed.get("memory_limit", 0)))
+            codes["memory_limit"] -= refused
+            unread -= refused
             ended = counted["succeeded"] + counted["failed"] + counted["cancelled"]
             if counted["requests"] != ended:
                 self.faults.append(f"{pool}: {counted['requests']} requests, {ended} ends")
@@ -156,7 +160,7 @@ class Ledger:
                                    f"results, {dict(codes)} and {lost} lost")
             if not 0 <= counted["succeeded"] - good <= lost:
                 self.faults.append(f"{pool}: the daemon counts {counted['succeeded']} results, its clients {good}")
-            for code in {*failed, *codes} - {"cancelled"}:
+            for code in {*failed, *codes} - {"cancelled"}:  # a vanished client's are under another name
                 if not 0 <= failed.get(code, 0) - codes[code] <= lost:
                     self.faults.append(f"{pool}: the daemon counts {failed.get(code, 0)} {code}, "
                                        f"its clients {codes[code]}")

@@ -7,9 +7,9 @@ import resource
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import threading
 import time
 import unittest
 from collections.abc import Iterator
@@ -341,27 +341,34 @@ def hungry_clients(stage: Stage) -> None:
 
 def begin_large(stage: Stage) -> None:
     """Others begin large messages, and do not end them."""
-    peers: list[Raw] = []
+    peers: list[tuple[socket.socket, bytearray]] = []
     begun = pack([0, 9, "once.work", [1, bytes(1_500_000)]])[:-1]
     while not stage.is_over():
-        peer = try_connect(stage.daemon.path)
-        if peer:
-            peers.append(peer)
-            threading.Thread(target=send_quietly, args=(peer, begun), daemon=True).start()
-            stage.note("large message begun")
-        stage.pause(0.01, 0.2)
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(stage.daemon.path)
+        peer.setblocking(False)
+        peers.append((peer, bytearray(begun)))
+        stage.note("large message begun")
+        end = time.monotonic() + stage.draw.uniform(0.01, 0.2)
+        while time.monotonic() < end:
+            for one, rest in peers:
+                send_some(one, rest)
+            time.sleep(0.005)
         if len(peers) > 12:
-            peers.pop(stage.draw.randrange(len(peers))).close()
-    for peer in peers:
-        peer.close()
+            peers.pop(stage.draw.randrange(len(peers)))[0].close()
+    for one, _ in peers:
+        one.close()
 
 
-def send_quietly(peer: Raw, data: bytes) -> None:
-    """Sends what the daemon takes of it."""
+def send_some(peer: socket.socket, rest: bytearray) -> None:
+    """Sends what the daemon takes of it by now."""
     try:
-        peer.send(data)
-    except OSError:
+        while rest:
+            del rest[: peer.send(rest)]
+    except BlockingIOError:
         pass
+    except OSError:
+        rest.clear()
 
 
 def disk_of(stage: Stage) -> Path:

@@ -194,7 +194,7 @@ def _play(stage: Stage) -> None:
         last()
     _check_well(stage)
     if scenario.counted:
-        ledger.judge_counters(daemon.ask("poold.stats")["pools"], _asked(ledger) - set(scenario.uncounted))
+        ledger.judge_counters(daemon.ask("poold.stats"), _asked(ledger) - set(scenario.uncounted))
     ledger.judge(scenario.once)
     strange = {
         call.code for call in ledger.calls.values() if call.pool not in scenario.torn
