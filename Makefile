@@ -400,8 +400,9 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	@$(MAKE) --no-print-directory $(PARALLEL) SAN=fuzz fuzz-run
 .PHONY: fuzz-run
-fuzz-run: $(FUZZERS)
-	@POOLD_RUN_SECONDS=$$(($(FUZZ_SECONDS) + 600)) $(RUN) 'step:fuzz, $(FUZZ_SECONDS) s each:2' $(foreach f,$(FUZZERS),'exit:sh tests/fuzz/run.sh $(f) $(O) $(FUZZ_SECONDS)')
+fuzz-run: $(FUZZERS) $(O)/poold $(O)/workers/unruly
+	@POOLD_RUN_SECONDS=$$(($(FUZZ_SECONDS) + 600)) $(RUN) 'step:fuzz, $(FUZZ_SECONDS) s each:2' $(foreach f,$(FUZZERS),'exit:sh tests/fuzz/run.sh $(f) $(O) $(FUZZ_SECONDS)') \
+	  'lines:$(PYTHON) tests/fuzz/conversation.py --seconds $(FUZZ_SECONDS)'
 
 # A libc whose calls fail, one in each case: some of all cases, drawn by a seed, and all of them.  A sanitizer has a libc of
 # its own.
@@ -496,7 +497,7 @@ help:
 	@echo 'make check-tools what needs Prometheus, Chromium or tmux'
 	@echo 'make check-tsan libpoold in several threads under the thread sanitizer'
 	@echo 'make coverage   what of the code the tests run, against its levels'
-	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
+	@echo 'make fuzz       every parser, and whole conversations with a daemon, FUZZ_SECONDS each (60)'
 	@echo 'make chaos      faults under load, judged by three ledgers (SCENARIO=herd: one alone); kills; a hostile libc'
 	@echo 'make bench      ratios against the bare forwarder'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
