@@ -446,8 +446,9 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	@$(MAKE) --no-print-directory $(PARALLEL) SAN=fuzz fuzz-run
 .PHONY: fuzz-run
-fuzz-run: $(FUZZERS)
-	@POOLD_RUN_SECONDS=$$(($(FUZZ_SECONDS) + 600)) $(RUN) 'step:fuzz, $(FUZZ_SECONDS) s each:2' $(foreach f,$(FUZZERS),'exit:sh tests/fuzz/run.sh $(f) $(O) $(FUZZ_SECONDS)')
+fuzz-run: $(FUZZERS) $(O)/poold $(O)/workers/unruly
+	@POOLD_RUN_SECONDS=$$(($(FUZZ_SECONDS) + 600)) $(RUN) 'step:fuzz, $(FUZZ_SECONDS) s each:2' $(foreach f,$(FUZZERS),'exit:sh tests/fuzz/run.sh $(f) $(O) $(FUZZ_SECONDS)') \
+	  'lines:$(PYTHON) tests/fuzz/conversation.py --seconds $(FUZZ_SECONDS)'
 
 # A libc whose calls fail, one in each case: some of all cases, drawn by a seed, and all of them.  A sanitizer has a libc of
 # its own.
@@ -466,12 +467,22 @@ HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTI
                '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100' \
                '$(WORLDS_RUN) --seeds 1-5000'
 
+# Faults under load, after which three ledgers must agree: each scenario for so many seconds, or one alone, by its name.
+CHAOS_RUN    = $(TEST_ENV) $(PYTHON) tests/chaos/chaos.py
+CHAOS_NAMES  = $(shell $(CHAOS_RUN) --list | cut -d ' ' -f 1)
+CHAOS_STEP   = 'step:faults under load:2' $(foreach n,$(CHAOS_NAMES),'exit:$(PYTHON) tests/chaos/chaos.py --seconds $(1) $(n)')
 # How many times as much as in make check.
 CHAOS       ?= 10
+SCENARIO    ?=
+ifneq ($(SCENARIO),)
 chaos: all tools
-	@POOLD_CHAOS=$(CHAOS) $(RUN) 'step:load with kills:1' \
+	@$(CHAOS_RUN) --seconds $$((2 * $(CHAOS))) $(SCENARIO)
+else
+chaos: all tools
+	@POOLD_CHAOS=$(CHAOS) $(RUN) $(call CHAOS_STEP,$$((2 * $(CHAOS)))) 'step:load with kills:1' \
 	  $(addprefix file:,$(E2E_LOAD) tests/e2e/test_unfriendly.py $(NPM_TESTS)) \
 	  'step:load with failures:1' 'exit:$(PYTHON) tests/bench/load_with_failures.py --in-all $$((5 * $(CHAOS)))' $(HOSTILE_STEP)
+endif
 
 # The daemon as it is installed.
 bench: all tools $(SHIPPED)
@@ -547,8 +558,8 @@ help:
 	@echo 'make check-earlier clients, workers and daemon of an earlier commit with those of today'
 	@echo 'make coverage   what of the code the tests run, against its levels'
 	@echo 'make validate   the tests of each thing that was asked for, and docs/VALIDATION.md'
-	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
-	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc, and 200 worlds with one'
+	@echo 'make fuzz       every parser, and whole conversations with a daemon, FUZZ_SECONDS each (60)'
+	@echo 'make chaos      faults under load, judged by three ledgers (SCENARIO=herd: one alone); kills; a hostile libc, and worlds with one'
 	@echo 'make bench      ratios against the bare forwarder'
 	@echo 'make performance measure everything, other programs too, and write docs/PERFORMANCE.md (--minutes 12)'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
