@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define REPORTED_MAX ((size_t)4096)
@@ -266,6 +267,24 @@ START_TEST(nobody_waits_for_a_worker_that_does_not_listen)
 }
 END_TEST
 
+/* It has answered and ended before anybody looks. */
+START_TEST(the_last_answer_of_a_process_is_heard)
+{
+	struct world world;
+	siginfo_t info;
+
+	open_world(&world);
+	ck_assert_int_eq(start(&world,
+			       "[pool a]\ncommand = /bin/echo '{\"jsonrpc\":\"2.0\",\"id\":1,"
+			       "\"result\":2}'\ndialect = jsonrpc\n"),
+			 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)world.life.process.pid, &info, WEXITED | WNOWAIT), 0);
+	channel_open(&world.life.channel);
+	expect(&world, "ready\nresult\nprocess ended\n");
+	close_world(&world);
+}
+END_TEST
+
 static int listen_at(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -315,6 +334,7 @@ int main(void)
 		a_worker_is_asked_on_a_socket_of_its_own,
 		no_socket_where_nothing_waits_at_a_worker,
 		nobody_waits_for_a_worker_that_does_not_listen,
+		the_last_answer_of_a_process_is_heard,
 		a_connection_that_the_server_closes_ends_the_life,
 	};
 
