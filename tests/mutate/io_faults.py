@@ -340,7 +340,7 @@ FAULTS = [
           "a state is told once, though nobody could take it", "test_systemd.a_state_is_reported_again"),
     Fault("service/systemd.c", "\t\t\tclose(SD_LISTEN_FDS_START + i);\n", "\t\t\t;\n",
           "sockets that nobody asked for stay open", "test_systemd.sockets_too_many_are_closed"),
-    Fault("worker/forkserver.c", "\tif (server->ready > 0)\n\t\treturn;\n\tserver->ready = loop_now", "\tserver->ready = loop_now",
+    Fault("worker/forkserver.c", "\tif (server->ready > 0)\n\t\treturn;\n\tserver->takes_recall", "\tserver->takes_recall",
           "a fork server is ready as often as it says", "test_forkserver.ready_twice_is_ready_once"),
     Fault("worker/forkserver.c", "\tif (server->is_forking && fork_request == first_request(server))\n\t\treturn false;\n", "",
           "a fork that is under way is forgotten", "test_forkserver.fork_requests_are_cancelled"),
