@@ -154,7 +154,7 @@ class Start(DaemonTest):
 class Watchdog(DaemonTest):
     def test_it_is_fed_again_and_again(self) -> None:
         with mock.patch.dict(os.environ, WATCHDOG_USEC=str(int(stretch(0.2) * 1e6))):
-            daemon = self.start(static_pool("s", answer="1"))
+            daemon = self.start(pool("raw", UNRULY))
         for _ in range(3):
             daemon.notices.wait_next("WATCHDOG=1", 5.0)
 
