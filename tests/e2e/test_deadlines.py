@@ -39,7 +39,7 @@ class Timeouts(DaemonTest):
         client = daemon.connect(map_errors=True)
         (before,) = daemon.worker_pids()
         with Timed() as timed:
-            answer = client.answer_pool("tools", "hang", timeout_ms=200)
+            answer = client.answer_pool("tools", "hang")
         self.assert_code(answer, "attempt_timeout")
         self.assertEqual(answer.error["executed"], "maybe")
         self.assertEqual((answer.error["attempt"], answer.error["worker"]), (1, 1))
@@ -52,7 +52,7 @@ class Timeouts(DaemonTest):
         (before,) = daemon.worker_pids()
         with Timed() as timed:
             client = daemon.connect(map_errors=True)
-            answer = client.answer_pool("tools", "busy_hang", timeout_ms=200)
+            answer = client.answer_pool("tools", "busy_hang")
         self.assert_code(answer, "attempt_timeout")
         self.check_on_time(timed, answer, 0.2)
         daemon.wait_workers("tools", 1, apart_from=(before,))
@@ -60,7 +60,7 @@ class Timeouts(DaemonTest):
     def test_a_worker_that_is_stopped(self) -> None:
         daemon = self.start_tools(kill_grace="100ms", attempt_timeout="200ms")
         (before,) = daemon.worker_pids()
-        answer = daemon.connect().answer_pool("tools", "stop", timeout_ms=200)
+        answer = daemon.connect().answer_pool("tools", "stop")
         self.assert_code(answer, "attempt_timeout")
         daemon.wait_workers("tools", 1, apart_from=(before,))
 
@@ -108,7 +108,8 @@ class Timeouts(DaemonTest):
         daemon = self.start_tools(timeout="150ms")
         with Timed() as timed:
             answer = daemon.connect(map_errors=True).answer("tools.hang")
-        self.assert_code(answer, "attempt_timeout")
+        # The attempt has the same time, and may have begun a moment later than the request.
+        self.assertIn(answer.code, ("attempt_timeout", "deadline_exceeded"))
         self.check_on_time(timed, answer, 0.15)
 
     def test_a_request_may_not_ask_for_more_than_the_pool_allows(self) -> None:
@@ -116,7 +117,7 @@ class Timeouts(DaemonTest):
         client = daemon.connect(map_errors=True)
         with Timed() as timed:
             answer = client.answer_pool("tools", "hang", timeout_ms=60_000)
-        self.assertIn(answer.code, ("attempt_timeout", "invalid_request"))
+        self.assertIn(answer.code, ("attempt_timeout", "deadline_exceeded", "invalid_request"))
         self.check_on_time(timed, answer, 0.2)
 
     def test_many_deadlines_at_once(self) -> None:

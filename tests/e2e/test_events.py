@@ -252,12 +252,12 @@ class Slow(EventsTest):
         stuck.call("poold.subscribe", ["breaker"])
         count = self.fill(daemon, stuck)
         self.change(daemon, 2 * self.KEPT)
-        events = self.check_gap(stuck, count + 2 * self.KEPT)
+        events = self.check_gap(daemon, stuck, count + 2 * self.KEPT)
         # From now on it hears at once.
         self.change(daemon, 1)
         self.assertEqual(read_events(stuck, 1)[0]["seq"], events[-1]["seq"] + 1)
 
-    def check_gap(self, stuck: Raw, count: int) -> list[Event]:
+    def check_gap(self, daemon: Daemon, stuck: Raw, count: int) -> list[Event]:
         """Who has not read gets the first and the last of so many events, and in between is told how
         many are lost.  Returns what it gets."""
         events: list[Event] = []
@@ -271,9 +271,11 @@ class Slow(EventsTest):
         self.assertGreaterEqual(gaps[0]["lost"], self.KEPT)
         self.assertEqual(seqs(events), sorted(set(seqs(events))))
         place = events.index(gaps[0])
-        # What else happened meanwhile, a loop that stood still on a busy machine, has a number too.
+        # What else happened meanwhile, a loop that stood still on a busy machine, has a number and a place too.
         self.assertGreaterEqual(events[place + 1]["seq"] - events[place - 1]["seq"] - 1, gaps[0]["lost"])
-        self.assertEqual(len(events) - place - 1, self.KEPT)
+        kept = len(events) - place - 1
+        stalls = daemon.ask("poold.stats")["daemon"]["stalls"]
+        self.assertTrue(self.KEPT - stalls <= kept <= self.KEPT, (kept, stalls))
         return events
 
     def test_nothing_is_lost_that_is_kept(self) -> None:
@@ -318,7 +320,7 @@ class Slow(EventsTest):
             eventually(lambda: procs.resident_bytes(daemon.pid) < before + (16 << 20), "they cost no memory")
         unread = [one["unread_bytes"] for one in daemon.ask("poold.clients")["clients"]]
         self.assertLess(max(unread), 2 * WINDOW)
-        self.check_gap(stuck, count + 100)
+        self.check_gap(daemon, stuck, count + 100)
 
 
 class Logged(EventsTest):

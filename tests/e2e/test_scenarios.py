@@ -283,7 +283,7 @@ class BrokenTransport(ScenarioTest):
         self.server = self.enterContext(Server(f"{directory}/server.sock"))
         return self.start_well(
             socket_pool("remote", self.server.address, workers=2, fallback="mock",
-                        attempt_timeout=ms(100), **BACK_SOON),
+                        attempt_timeout=ms(500), **BACK_SOON),
             breaker("remote", failure_threshold=3, open_timeout="200ms"),
             retry("remote", backoff="none"),
             MOCK,
@@ -330,18 +330,18 @@ class BrokenTransport(ScenarioTest):
     def test_it_is_slow(self) -> None:
         daemon, client = self.start_remote()
         with Timed() as timed:
-            error = self.failure("attempt_timeout", client, "remote", "slow", stretch(0.4), 1,
+            error = self.failure("attempt_timeout", client, "remote", "slow", stretch(2), 1,
                                  fallback=False, timeout=stretch(20))
-        self.assert_in_time(timed, stretch(0.1))
+        self.assert_in_time(timed, stretch(0.5))
         self.assertEqual((error.executed, error.attempt), ("maybe", 1))
         heard = self.listen(daemon, "breaker")
         for _ in range(2):
-            reply = client.call("remote", "slow", stretch(0.4), 1, meta=True, timeout=stretch(20),
+            reply = client.call("remote", "slow", stretch(2), 1, meta=True, timeout=stretch(20),
                                 idempotent=True)
             self.assertEqual((reply.result, reply.meta["degraded"]), ("mock", True))
         heard.wait_for(to="open")
         with Timed() as timed:
             # It may be asked again by now, whether it is well.
-            self.assertEqual(client.call("remote", "slow", stretch(0.4), 1, idempotent=True), "mock")
+            self.assertEqual(client.call("remote", "slow", stretch(2), 1, idempotent=True), "mock")
         self.assert_in_time(timed, 0)
         self.check_back(daemon, client)
