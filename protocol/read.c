@@ -2,34 +2,34 @@
 
 #include "protocol/skip.h"
 
-#include <errno.h>
+#include <endian.h>
 #include <string.h>
-
-void reader_init(struct reader *reader, const uint8_t *data, size_t len)
-{
-	reader->at = data;
-	/* Adding to NULL is undefined, even adding 0. */
-	reader->end = len > 0 ? data + len : data;
-}
-
-bool reader_at_end(const struct reader *reader)
-{
-	return reader->at == reader->end;
-}
 
 static size_t left(const struct reader *reader)
 {
 	return (size_t)(reader->end - reader->at);
 }
 
-/* The number that `width` bytes hold, most significant first. */
-static uint64_t load(const uint8_t *at, size_t width)
+/* The number that `width` bytes hold, most significant first: 1, 2, 4 or 8. */
+static inline uint64_t load(const uint8_t *at, size_t width)
 {
-	uint64_t value = 0;
+	uint16_t two;
+	uint32_t four;
+	uint64_t eight;
 
-	for (size_t i = 0; i < width; i++)
-		value = value << 8 | at[i];
-	return value;
+	switch (width) {
+	case 1:
+		return *at;
+	case 2:
+		memcpy(&two, at, sizeof(two));
+		return be16toh(two);
+	case 4:
+		memcpy(&four, at, sizeof(four));
+		return be32toh(four);
+	default:
+		memcpy(&eight, at, sizeof(eight));
+		return be64toh(eight);
+	}
 }
 
 /* The type of the value that begins with a marker from 0xc0 to 0xdf. */
@@ -112,11 +112,22 @@ static int peek_integer(const struct reader *reader, struct integer *ret)
 	return 0;
 }
 
-int read_uint(struct reader *reader, uint64_t *ret)
+int read_long_uint(struct reader *reader, uint64_t *ret)
 {
 	struct integer integer;
-	int r = peek_integer(reader, &integer);
+	int r;
 
+	/* cc-cf, as nearly all that don't fit into the marker */
+	if (!reader_at_end(reader) && (*reader->at & 0xfc) == 0xcc) {
+		size_t width = (size_t)1 << (*reader->at & 3u);
+
+		if (left(reader) <= width)
+			return -EPROTO;
+		*ret = load(reader->at + 1, width);
+		reader->at += 1 + width;
+		return 0;
+	}
+	r = peek_integer(reader, &integer);
 	if (r < 0)
 		return r;
 	if (integer.negative)
@@ -210,7 +221,7 @@ static int read_bytes(struct reader *reader, size_t width, struct bytes *ret)
 	return 0;
 }
 
-int read_str(struct reader *reader, struct bytes *ret)
+int read_long_str(struct reader *reader, struct bytes *ret)
 {
 	if (read_peek(reader) != VALUE_STR)
 		return -EPROTO;
@@ -241,7 +252,7 @@ static int read_count(struct reader *reader, enum value_type type, uint32_t *ret
 	return 0;
 }
 
-int read_array(struct reader *reader, uint32_t *ret_count)
+int read_long_array(struct reader *reader, uint32_t *ret_count)
 {
 	return read_count(reader, VALUE_ARRAY, ret_count);
 }
@@ -260,14 +271,6 @@ int read_value(struct reader *reader, struct bytes *ret)
 	*ret = (struct bytes){reader->at, len};
 	reader->at += len;
 	return 0;
-}
-
-struct bytes read_rest(struct reader *reader)
-{
-	struct bytes rest = {reader->at, left(reader)};
-
-	reader->at = reader->end;
-	return rest;
 }
 
 bool bytes_equal(struct bytes bytes, const char *text)

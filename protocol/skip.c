@@ -2,17 +2,45 @@
 
 #include <string.h>
 
-/* A header, which is a marker with its length field, and what follows it. */
-struct header {
-	uint64_t len;	/* bytes of the header itself; 0: not MessagePack */
-	uint64_t raw;	/* bytes without a marker: a text, a number, an ext's type */
-	uint64_t items; /* values */
-};
+/*
+ * For each marker without a length field, in the upper 8 bits: how many bytes there are before the
+ * next marker, itself included, as it may be followed by a text, a number or an ext's type; in the
+ * lower 8 bits: how many values it contains.  0: it has a length field, or is not MessagePack.
+ */
+#define LONG	    0
+#define RAW(n)	    ((1 + (n)) << 8)
+#define ARRAY(n)    (RAW(0) | (n))
+#define MAP(n)	    (RAW(0) | 2 * (n))
+#define FOUR(f, n)  f(n), f((n) + 1), f((n) + 2), f((n) + 3)
+#define EIGHT(f, n) FOUR(f, n), FOUR(f, (n) + 4)
+#define SIXTEEN(f)  EIGHT(f, 0), EIGHT(f, 8)
+#define NOTHING(n)  RAW(0)
+#define NOTHINGS    SIXTEEN(NOTHING)
 
-static inline struct header scalar(uint64_t raw)
-{
-	return (struct header){1, raw, 0};
-}
+static const uint16_t shapes[256] = {
+	/* 00-7f: small integers */
+	NOTHINGS, NOTHINGS, NOTHINGS, NOTHINGS, NOTHINGS, NOTHINGS, NOTHINGS, NOTHINGS,
+	/* 80-8f, 90-9f, a0-bf */
+	SIXTEEN(MAP), SIXTEEN(ARRAY), SIXTEEN(RAW), EIGHT(RAW, 16), EIGHT(RAW, 24),
+	/* c0-c3: nil, not MessagePack, false, true */
+	RAW(0), LONG, RAW(0), RAW(0),
+	/* c4-c9: bin and ext */
+	LONG, LONG, LONG, LONG, LONG, LONG,
+	/* ca-d3: float, unsigned and signed integers */
+	RAW(4), RAW(8), RAW(1), RAW(2), RAW(4), RAW(8), RAW(1), RAW(2), RAW(4), RAW(8),
+	/* d4-d8: ext of a fixed length, with its type */
+	RAW(2), RAW(3), RAW(5), RAW(9), RAW(17),
+	/* d9-df: str, array, map */
+	LONG, LONG, LONG, LONG, LONG, LONG, LONG,
+	/* e0-ff: small negative integers */
+	NOTHINGS, NOTHINGS};
+
+/* A marker with its length field, and what follows it. */
+struct header {
+	uint64_t len; /* bytes of the header itself; 0: not MessagePack */
+	uint64_t raw;
+	uint64_t items;
+};
 
 /* The length field of `width` bytes; 0: it is incomplete. */
 static inline uint64_t length_field(const uint8_t *head, uint64_t left, unsigned width)
@@ -39,36 +67,14 @@ static inline struct header nest(const uint8_t *head, uint64_t left, unsigned wi
 	return (struct header){1 + width, 0, length_field(head, left, width) * values};
 }
 
-static inline struct header header_read_long(const uint8_t *head, uint64_t left)
+/*
+ * Reads the header at `head`, whose marker is LONG, and of which `left` bytes (at least one) are
+ * available.  If its length field is incomplete, `raw` and `items` have the least values that are
+ * possible.
+ */
+static inline struct header header_read(const uint8_t *head, uint64_t left)
 {
 	switch (head[0]) {
-	case 0xc0: /* nil */
-	case 0xc2: /* false */
-	case 0xc3: /* true */
-		return scalar(0);
-	case 0xcc: /* uint8 */
-	case 0xd0: /* int8 */
-		return scalar(1);
-	case 0xcd: /* uint16 */
-	case 0xd1: /* int16 */
-	case 0xd4: /* fixext1 */
-		return scalar(2);
-	case 0xd5: /* fixext2 */
-		return scalar(3);
-	case 0xca: /* float32 */
-	case 0xce: /* uint32 */
-	case 0xd2: /* int32 */
-		return scalar(4);
-	case 0xd6: /* fixext4 */
-		return scalar(5);
-	case 0xcb: /* float64 */
-	case 0xcf: /* uint64 */
-	case 0xd3: /* int64 */
-		return scalar(8);
-	case 0xd7: /* fixext8 */
-		return scalar(9);
-	case 0xd8: /* fixext16 */
-		return scalar(17);
 	case 0xc4: /* bin8 */
 	case 0xd9: /* str8 */
 		return run(head, left, 1, 0);
@@ -97,25 +103,6 @@ static inline struct header header_read_long(const uint8_t *head, uint64_t left)
 	}
 }
 
-/*
- * Reads the header at `head`, of which `left` bytes (at least one) are available.  If its length
- * field is incomplete, `raw` and `items` have the least values that are possible.
- */
-static inline struct header header_read(const uint8_t *head, uint64_t left)
-{
-	uint8_t marker = head[0];
-
-	if (marker < 0x80 || marker >= 0xe0) /* small integer */
-		return scalar(0);
-	if (marker < 0x90) /* fixmap */
-		return (struct header){1, 0, (uint64_t)2 * (marker & 0x0fu)};
-	if (marker < 0xa0) /* fixarray */
-		return (struct header){1, 0, marker & 0x0fu};
-	if (marker < 0xc0) /* fixstr */
-		return scalar(marker & 0x1fu);
-	return header_read_long(head, left);
-}
-
 void skip_init(struct skip *skip, uint64_t limit)
 {
 	*skip = (struct skip){.items = 1, .limit = limit};
@@ -138,9 +125,24 @@ static enum skip_result walk(struct skip *skip, uint64_t *slack, const uint8_t *
 
 	while (items > 0 && next < len) {
 		const uint8_t *head = data + next;
-		struct header header = header_read(head, len - next);
-		uint64_t extra = header.len - 1 + header.raw + header.items;
+		uint64_t shape = shapes[*head];
+		struct header header;
+		uint64_t extra;
 
+		if (shape != LONG) {
+			uint64_t bytes = shape >> 8, values = shape & 0xff;
+
+			extra = bytes - 1 + values;
+			if (extra > room)
+				return SKIP_TOO_LARGE;
+			room -= extra;
+			items += values;
+			items--;
+			next += bytes;
+			continue;
+		}
+		header = header_read(head, len - next);
+		extra = header.len - 1 + header.raw + header.items;
 		if (header.len == 0)
 			return SKIP_BAD;
 		if (extra > room)

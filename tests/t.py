@@ -114,6 +114,8 @@ def all_tests() -> list[Test]:
         tests += python_tests(path, "")
     for path in sorted([*ROOT.glob("tests/e2e/test_*.py"), *ROOT.glob("tests/npm/test_*.py")]):
         tests += python_tests(path, "all tools")
+    for path in sorted(ROOT.glob("tests/earlier/test_*.py")):
+        tests += python_tests(path, f"all tools {BUILD}/unit/test_vectors")
     for path in sorted(ROOT.glob("tests/lint/*")):
         program = sys.executable if path.suffix == ".py" else "sh"
         command = f"O={BUILD} {program} {path.relative_to(ROOT)}"

@@ -96,6 +96,7 @@ struct engine_event {
 			unsigned concurrency;
 			bool announces;
 			bool batches;
+			bool recalls;	 /* it can give back what it has not begun */
 			uint64_t memory; /* that the worker uses now; 0: unknown */
 		} ready;
 		struct {
@@ -110,6 +111,9 @@ struct engine_event {
 			bool has_severity; /* the worker sent `severity` */
 			enum errseverity severity;
 			usec_t retry_after; /* USEC_INFINITY: not sent */
+			/* No answer: as EFFECT_RECALL asked, the worker gives the request back,
+			 * which it has not begun and never will.  Nothing else is read. */
+			bool is_recalled;
 		} answer;
 		enum errcode code; /* WORKER_BROKE: peer_closed, decode_error, protocol_violation,
 				      response_too_large, memory_limit.  SEND_FAILED: encode_error,
@@ -148,8 +152,10 @@ struct engine_event {
 enum effect_type {
 	EFFECT_SEND = 0, /* send `request` to `worker` as message `id`; `attempt` counts from 1 */
 	EFFECT_CANCEL,	 /* ask `worker` to cancel message `id` */
-	EFFECT_PING,	 /* send a health check as message `id` */
-	EFFECT_CHUNK,	 /* send the part of the current EVENT_WORKER_CHUNK to the client of
+	EFFECT_RECALL, /* ask `worker`, which recalls, to give back message `id` unless it has begun
+			    it; at most once for each attempt, which stays there until it is answered */
+	EFFECT_PING,   /* send a health check as message `id` */
+	EFFECT_CHUNK,  /* send the part of the current EVENT_WORKER_CHUNK to the client of
 			    `request` */
 	EFFECT_RESTART,	 /* notify the client of `request` that the parts so far are invalid */
 	EFFECT_RESULT,	 /* answer `request` with `result` */
@@ -204,7 +210,7 @@ struct effect {
 			enum priority priority;
 			uint32_t session; /* NO_SLOT: none */
 			bool is_stream;
-		} send; /* SEND; CANCEL and PING use id alone */
+		} send; /* SEND; CANCEL, RECALL and PING use id alone */
 		struct {
 			enum result_source source;
 			unsigned level;	  /* of the chain; above 0: a degraded answer */
@@ -282,8 +288,8 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 /* Processes one event.  The caller has taken all effects of the last event. */
 void engine_step(struct engine *engine, const struct engine_event *event);
 
-/* Takes the next effect into `ret`; false if there is none. */
-bool engine_next_effect(struct engine *engine, struct effect *ret);
+/* Takes the next effect; NULL if there is none.  It is valid until the next event. */
+const struct effect *engine_next_effect(struct engine *engine);
 
 /* When EVENT_TIMER is due, or USEC_INFINITY. */
 usec_t engine_deadline(const struct engine *engine);

@@ -93,6 +93,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 	pool_take(pool, request);
 	request_move(request, REQUEST_SENT);
 	request->run.attempt = worker_add_attempt(worker, request, engine->now);
+	worker_expect(worker, request->run.attempt, pool_expected_run(pool, request));
 	request->run.worker = worker->index;
 	count_sending(engine, pool, request);
 	forecast_sent(pool, request, engine->now);
@@ -219,6 +220,17 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 
 /* --- the end of an attempt --- */
 
+/* Asks the worker to cancel the attempt, or to give it back. */
+static void ask(struct engine *engine, const struct worker *worker, enum effect_type type,
+		const struct attempt *attempt)
+{
+	struct effect *effect = engine_emit(engine, type);
+
+	effect->worker = worker->index;
+	effect->life = worker->life;
+	effect->send.id = attempt->id;
+}
+
 void engine_give_up_attempt(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->run.worker];
@@ -229,13 +241,8 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 				  attempt_ran(attempt, engine->now));
 	if (attempt->is_late)
 		forecast_late(engine_pool_of(engine, worker), worker, attempt, engine->now);
-	if (!worker->channel_broken) {
-		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
-
-		effect->worker = worker->index;
-		effect->life = worker->life;
-		effect->send.id = request->run.attempt->id;
-	}
+	if (!worker->channel_broken)
+		ask(engine, worker, EFFECT_CANCEL, attempt);
 	worker_give_up_attempt(worker, request->run.attempt, engine->now);
 	engine_leave_run(request, request->run.attempt);
 	engine_touch(engine, worker);
@@ -526,9 +533,37 @@ void engine_settle_attempts(struct engine *engine, struct worker *worker,
 		settle(engine, worker, list_entry(node, struct attempt, in_worker), event, alone);
 }
 
+/* Asks the worker, once, to give back what it has not begun.  The request stays there: unless the
+ * worker confirms that it gives it back, it may run there. */
+static void recall(struct engine *engine, struct worker *worker, struct attempt *attempt)
+{
+	if (attempt->is_asked_back || worker->channel_broken || !worker_gives_back(worker))
+		return;
+	attempt->is_asked_back = true;
+	ask(engine, worker, EFFECT_RECALL, attempt);
+}
+
+/* The request leaves the line for the head of the queue. */
+static void leave_line(struct engine *engine, struct worker *worker, struct request *request)
+{
+	request->run.unbegun++;
+	engine_outcome(engine, request, OUTCOME_NEUTRAL);
+	release(engine, request);
+	engine_enqueue(engine, request, true);
+	engine_pool_of(engine, worker)->stats.moved++;
+}
+
+/* Takes back a request without a word of the worker: it may run there all the same. */
+static void take_back(struct engine *engine, struct worker *worker, struct request *request)
+{
+	assert(!request->key && !request->session);
+	engine_give_up_attempt(engine, request);
+	request->run.may_have_run = true;
+	leave_line(engine, worker, request);
+}
+
 void engine_take_back(struct engine *engine, struct worker *worker)
 {
-	struct pool *pool = engine_pool_of(engine, worker);
 	struct list_node *node, *before;
 
 	for (node = list_last(&worker->attempts); node && node != &worker->attempts.head;
@@ -537,15 +572,22 @@ void engine_take_back(struct engine *engine, struct worker *worker)
 		struct request *request = attempt->request;
 
 		before = node->prev;
-		if (!request || attempt->begun != 0 || !request->is_idempotent)
+		if (!request || attempt->begun != 0)
 			continue;
-		assert(!request->key && !request->session);
-		engine_give_up_attempt(engine, request);
-		request->run.unbegun++;
-		request->run.may_have_run = true;
-		engine_outcome(engine, request, OUTCOME_NEUTRAL);
-		release(engine, request);
-		engine_enqueue(engine, request, true);
-		pool->stats.moved++;
+		if (request->is_idempotent)
+			take_back(engine, worker, request);
+		else
+			recall(engine, worker, attempt);
 	}
+}
+
+void engine_take_recalled(struct engine *engine, struct worker *worker, struct attempt *attempt)
+{
+	struct request *request = attempt->request;
+
+	worker_drop_attempt(worker, attempt, engine->now);
+	if (request)
+		leave_line(engine, worker, request);
+	else
+		engine_late_end(engine, attempt, ERR_NONE);
 }

@@ -66,12 +66,16 @@ static const char *check_attempts(const struct engine *engine, const struct work
 				  unsigned *ret_running)
 {
 	struct list_node *node;
+	const struct pool_settings *settings = &engine->pools[worker->pool].settings;
 	unsigned given_up = 0, held = 0;
+	usec_t work = 0;
 
 	list_for_each (node, &worker->attempts) {
 		struct attempt *attempt = list_entry(node, struct attempt, in_worker);
 
 		held += attempt->held_since > 0;
+		work += attempt->expected;
+		HOLD(attempt->is_asked_back ? worker_gives_back(worker) : true);
 		if (attempt->given_up > 0) {
 			HOLD(attempt->held_since == 0);
 			HOLD(attempt->request == NULL);
@@ -83,6 +87,11 @@ static const char *check_attempts(const struct engine *engine, const struct work
 		HOLD(!attempt->key && !attempt->session);
 		HOLD(attempt->request != NULL);
 		HOLD(attempt->request->state == REQUEST_SENT);
+		HOLD(attempt->begun == 0 ? !attempt->request->key && !attempt->request->session &&
+						   (attempt->request->is_idempotent ||
+						    worker_gives_back(worker))
+					 : true);
+		HOLD(attempt->is_asked_back ? !attempt->request->is_idempotent : true);
 		HOLD(attempt->request->run.attempt == attempt);
 		HOLD(attempt->request->run.worker == worker->index);
 		(*ret_running)++;
@@ -90,8 +99,10 @@ static const char *check_attempts(const struct engine *engine, const struct work
 	HOLD(worker->given_up == given_up);
 	HOLD(worker->held == held);
 	HOLD(worker->attempts.len + worker->spare_attempts.len == WORKER_ATTEMPTS_MAX);
-	HOLD(worker->attempts.len <=
-	     worker->concurrency + engine->pools[worker->pool].settings.prefetch);
+	HOLD(worker->work == work);
+	HOLD(worker->attempts.len <= worker->concurrency + settings->prefetch ||
+	     (settings->prefetch > 0 &&
+	      worker->attempts.len <= worker->concurrency + settings->prefetch_max));
 	return NULL;
 }
 

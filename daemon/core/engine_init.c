@@ -27,7 +27,7 @@ static uint32_t count_circuits(const struct engine_settings *settings)
 }
 
 /*
- * Returns an upper bound of the effects of one event: nine for each request (cancel at a worker,
+ * Returns an upper bound of the effects of one event: nine for each request (cancel or recall at a worker,
  * retry, restart, send anew or answer; the end of its recovery, its session, its key; that its key
  * is also another user's), eight for
  * each worker (close, two signals, start, incidents), one for each breaker, five for each pool, two

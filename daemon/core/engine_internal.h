@@ -27,6 +27,7 @@
  *
  *	workers call requests
  *		engine_take_answer, _unsent, _chunk	a worker reports on an attempt
+ *		engine_take_recalled			a worker gives an attempt back
  *		engine_take_hold			a client does not read an attempt's parts
  *		engine_settle_attempts			the worker's process ended
  *		engine_take_back, _unpark		requests that wait there must go elsewhere
@@ -236,8 +237,12 @@ void engine_count_attempt(struct engine *engine, struct request *request, enum e
 void engine_settle_attempts(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event);
 
-/* Takes back each request in the worker's line that has not begun and may run twice. */
+/* Takes back each request in the worker's line that has not begun and may run twice; the worker is
+ * asked to give back the others (EFFECT_RECALL). */
 void engine_take_back(struct engine *engine, struct worker *worker);
+
+/* The worker has given the attempt back, as it was asked to: the request never ran there. */
+void engine_take_recalled(struct engine *engine, struct worker *worker, struct attempt *attempt);
 
 /* Returns the first `count` requests that must wait for this worker to the pool's queue. */
 void engine_unpark(struct engine *engine, struct worker *worker, unsigned count);

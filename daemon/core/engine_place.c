@@ -70,6 +70,8 @@ static bool make_room(struct engine *engine, struct pool *pool, const struct req
 			return false;
 		engine_detach(engine, victim);
 		engine_defer(engine, victim, ERR_shed);
+		/* The one behind it may be sent, even if the new one is not queued. */
+		engine_mark_pool_dirty(engine, pool);
 	}
 	return true;
 }

@@ -346,9 +346,10 @@ static bool is_spared(const struct worker *worker)
 static void expire_sent(struct engine *engine, struct request *request)
 {
 	struct attempt *attempt = request->run.attempt;
-	bool began = attempt->begun > 0;
+	/* What must not run twice has left the queue for good, unless the worker gives it back. */
+	bool has_waited = attempt->begun == 0 && request->is_idempotent;
 	struct failure failure =
-		engine_failure(request, began ? ERR_deadline_exceeded : ERR_queue_timeout);
+		engine_failure(request, has_waited ? ERR_queue_timeout : ERR_deadline_exceeded);
 
 	attempt->is_late = true;
 	engine_detach(engine, request);

@@ -217,6 +217,7 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 								  : concurrency;
 	worker->announces = event->ready.announces;
 	worker->batches = event->ready.batches;
+	worker->recalls = event->ready.recalls;
 	worker->start_memory = event->ready.memory;
 	worker->health = HEALTH_HEALTHY;
 	worker->was_ready = true;
@@ -258,12 +259,42 @@ void engine_worker_chunk(struct engine *engine, struct worker *worker,
 	engine_heard_instead(engine, worker);
 }
 
+/* The worker has one attempt less, and may have room. */
+static void after_attempt(struct engine *engine, struct worker *worker)
+{
+	struct pool *pool = engine_pool_of(engine, worker);
+
+	pool_place_worker(pool, worker, engine->now);
+	engine_update_room(engine, worker);
+	engine_finish_drain(engine, worker);
+	engine_mark_pool_dirty(engine, pool);
+}
+
+/* The worker gives a request back.  Nobody may believe that of one that it was not asked for, or that
+ * it has begun. */
+static void take_recalled(struct engine *engine, struct worker *worker, uint32_t id)
+{
+	struct attempt *attempt = worker_find_attempt(worker, id);
+
+	if (!attempt || !attempt->is_asked_back || attempt->has_begun) {
+		engine_worker_broke(engine, worker, ERR_protocol_violation);
+		return;
+	}
+	engine_heard_instead(engine, worker);
+	engine_take_recalled(engine, worker, attempt);
+	after_attempt(engine, worker);
+}
+
 void engine_worker_answered(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct attempt *attempt;
 
+	if (event->answer.is_recalled) {
+		take_recalled(engine, worker, event->id);
+		return;
+	}
 	if (worker->ping_id != 0 && event->id == worker->ping_id) {
 		engine_take_pong(engine, worker, event->answer.code);
 		return;
@@ -302,16 +333,12 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t id,
 			enum errcode code)
 {
-	struct pool *pool = engine_pool_of(engine, worker);
 	struct attempt *attempt = worker_find_attempt(worker, id);
 
 	if (!attempt)
 		return;
 	engine_take_unsent(engine, worker, attempt, code);
-	pool_place_worker(pool, worker, engine->now);
-	engine_update_room(engine, worker);
-	engine_finish_drain(engine, worker);
-	engine_mark_pool_dirty(engine, pool);
+	after_attempt(engine, worker);
 }
 
 void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code)

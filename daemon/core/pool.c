@@ -5,10 +5,13 @@
 /* Prefetch is used up to this typical run time: above it, waiting at the worker instead of in the
  * queue saves less than 2 % of a request's time. */
 #define PREFETCH_RUN_MAX (2 * USEC_PER_MSEC)
-#define SLOW_MIN	 (10 * USEC_PER_MSEC)
-#define SLOW_FACTOR	 8
-#define GROW_WAIT	 (50 * USEC_PER_MSEC)
-#define RETRY_AFTER_MIN	 (100 * USEC_PER_MSEC)
+/* What stands longer in a line by what is known: nothing, but by `prefetch`. */
+#define LINE_TIME	USEC_PER_MSEC
+#define RUN_UNKNOWN	USEC_PER_SEC
+#define SLOW_MIN	(10 * USEC_PER_MSEC)
+#define SLOW_FACTOR	8
+#define GROW_WAIT	(50 * USEC_PER_MSEC)
+#define RETRY_AFTER_MIN (100 * USEC_PER_MSEC)
 
 static const char *const adapters[POOL_ADAPTER_COUNT_] = {
 #define ADAPTER(name, word, text) word,
@@ -50,7 +53,8 @@ static void init_lists(struct pool *pool)
 	for (unsigned i = 0; i < WORKER_STATE_COUNT_; i++)
 		list_init(&pool->states[i]);
 	list_init(&pool->open);
-	list_init(&pool->behind);
+	for (unsigned i = 0; i < LINE_COUNT_; i++)
+		list_init(&pool->lines[i]);
 	list_init(&pool->held);
 	for (unsigned i = 0; i < pool->slots; i++)
 		list_push_back(&pool->states[WORKER_TERMINATED], &pool->workers[i].in_state);
@@ -123,7 +127,7 @@ struct circuit *pool_find_circuit(const struct pool *pool, struct bytes method)
 	return NULL;
 }
 
-/* Moves the worker to `open` or `behind`, the lists of workers with room, or (NULL) to neither. */
+/* Moves the worker to `open` or one of `lines`, the lists of workers with room, or (NULL) to none. */
 static void set_room(struct worker *worker, struct list *list)
 {
 	if (worker->room_list)
@@ -224,8 +228,42 @@ bool pool_may_end(const struct pool *pool)
  * or a session, which must never run beside another, waits for a worker that begins it at once. */
 static bool may_wait_at_worker(const struct pool *pool, const struct request *request)
 {
-	return request->is_idempotent && !request->key && !request->session &&
-	       pool->typical_run > 0 && pool->typical_run <= PREFETCH_RUN_MAX;
+	return !request->key && !request->session && pool->typical_run > 0 &&
+	       pool->typical_run <= PREFETCH_RUN_MAX;
+}
+
+usec_t pool_expected_run(const struct pool *pool, const struct request *request)
+{
+	unsigned entry = request->run.entry;
+	usec_t run;
+
+	/* The method may have had its first result while the request was queued. */
+	if (entry == RUNS_OTHER)
+		entry = runs_find(&pool->runs, request->method);
+	run = entry == RUNS_OTHER ? 0 : runs_typical(&pool->runs, entry);
+	return run > 0 ? run : RUN_UNKNOWN;
+}
+
+static struct worker *first_of(const struct list *list)
+{
+	struct list_node *node = list_first(list);
+
+	return node ? list_entry(node, struct worker, in_room) : NULL;
+}
+
+/* Returns the worker in whose line the request may stand, or NULL. */
+static struct worker *pick_line(const struct pool *pool, const struct request *request)
+{
+	bool is_short = pool_expected_run(pool, request) <= LINE_TIME;
+	struct worker *worker;
+
+	worker = first_of(&pool->lines[LINE_SHORT]);
+	if (worker && (request->is_idempotent || (is_short && worker_gives_back(worker))))
+		return worker;
+	worker = first_of(&pool->lines[LINE_LONG]);
+	if (worker && is_short && (request->is_idempotent || worker_gives_back(worker)))
+		return worker;
+	return request->is_idempotent ? first_of(&pool->lines[LINE_LATE]) : NULL;
 }
 
 /* Returns the worker of this pool whose process the request's session is bound to, if it serves. */
@@ -299,7 +337,6 @@ struct worker *pool_pick(const struct pool *pool, const struct request *request)
 {
 	struct worker *bound = binding(pool, request);
 	struct worker *worker;
-	struct list_node *node;
 
 	if (bound && (bound->state == WORKER_READY || has_room(bound, &pool->open)))
 		return bound;
@@ -308,10 +345,10 @@ struct worker *pool_pick(const struct pool *pool, const struct request *request)
 	worker = pick_ready(pool, request);
 	if (worker)
 		return worker;
-	node = list_first(&pool->open);
-	if (!node && may_wait_at_worker(pool, request))
-		node = list_first(&pool->behind);
-	return node ? list_entry(node, struct worker, in_room) : NULL;
+	worker = first_of(&pool->open);
+	if (worker)
+		return worker;
+	return may_wait_at_worker(pool, request) ? pick_line(pool, request) : NULL;
 }
 
 uint32_t pool_weight(const struct pool *pool, unsigned entry)
@@ -410,6 +447,20 @@ bool pool_serves(const struct pool *pool)
 	       starts_on_demand(pool);
 }
 
+/* Returns the list of the worker, which runs as many as it may at a time; NULL: its line is full. */
+static struct list *line_of(struct pool *pool, const struct worker *worker)
+{
+	unsigned waiting = worker->attempts.len - worker->concurrency;
+	/* With `batches` nobody knows the order in which it runs them. */
+	bool is_soon = worker->work < worker->concurrency * LINE_TIME && !worker->batches;
+
+	if (worker->is_slow || pool->settings.prefetch == 0)
+		return NULL;
+	if (waiting < pool->settings.prefetch)
+		return &pool->lines[is_soon ? LINE_SHORT : LINE_LATE];
+	return is_soon && waiting < pool->settings.prefetch_max ? &pool->lines[LINE_LONG] : NULL;
+}
+
 static struct list *room_of(struct pool *pool, const struct worker *worker)
 {
 	if (worker->state != WORKER_BUSY || list_empty(&worker->spare_attempts) ||
@@ -420,10 +471,7 @@ static struct list *room_of(struct pool *pool, const struct worker *worker)
 		return NULL;
 	if (worker->attempts.len < worker->concurrency)
 		return &pool->open;
-	if (!worker->is_slow &&
-	    worker->attempts.len < worker->concurrency + pool->settings.prefetch)
-		return &pool->behind;
-	return NULL;
+	return line_of(pool, worker);
 }
 
 void pool_place_worker(struct pool *pool, struct worker *worker, usec_t now)
@@ -500,7 +548,7 @@ bool pool_wants_more(const struct pool *pool)
 	workers = pool_live(pool) + pool->starts_pending;
 	if (workers > 0 &&
 	    (pool->is_stopping ||
-	     (pool->typical_run > 0 && pool->typical_run * waiting / workers < GROW_WAIT)))
+	     (pool->typical_run > 0 && pool->typical_run * waiting < GROW_WAIT * workers)))
 		return false;
 	return pool_may_start(pool, false);
 }

@@ -41,7 +41,11 @@ struct pool_settings {
 	uint64_t queue_bytes_max;
 	unsigned queue_per_user; /* requests of one user; 0: no limit but queue_max */
 	bool no_admission;	 /* no request is refused because it would come too late */
-	unsigned prefetch;	 /* requests that may wait at a worker behind the ones it runs */
+	/* Requests that may wait at a worker behind the ones it runs, where runs are short: as many as
+	 * it will run within about 1 ms, at least `prefetch` and at most `prefetch_max`, which counts
+	 * as `prefetch` where it is less.  With a prefetch of 0 none waits there. */
+	unsigned prefetch;
+	unsigned prefetch_max;
 	unsigned max_crash_retries;
 	usec_t attempt_timeout; /* time limit of one attempt; 0: the request's deadline */
 	usec_t timeout;		/* usual time limit of a request, for runs that nobody waits for */
@@ -145,6 +149,15 @@ struct roll {
 	usec_t since;	     /* when it entered its state */
 };
 
+/* Lines of BUSY workers at their concurrency that may get more. */
+enum line {
+	LINE_SHORT =
+		0, /* fewer than `prefetch` wait there; one more would begin within about 1 ms */
+	LINE_LONG, /* so many wait there; one more would begin within about 1 ms */
+	LINE_LATE, /* fewer than `prefetch` wait there; nobody knows when one more would begin */
+	LINE_COUNT_
+};
+
 struct pool {
 	struct pool_settings settings;
 	uint32_t index;
@@ -154,7 +167,7 @@ struct pool {
 	struct list states[WORKER_STATE_COUNT_];
 	/* BUSY workers with fewer attempts than their concurrency, least recently changed first. */
 	struct list open;
-	struct list behind; /* BUSY workers at their concurrency that may get more by `prefetch` */
+	struct list lines[LINE_COUNT_]; /* the same of those whose line has room */
 	struct queue queue;
 	struct runs runs; /* of its methods; its work is that of the queue */
 	struct forecast forecast;
@@ -224,11 +237,18 @@ unsigned pool_live(const struct pool *pool);
  * worker that its session is bound to, if it has room (NULL if not and the pool's affinity demands
  * it); a READY worker at which the request has not failed, the last used first, since its caches
  * are warm, but last of all one whose last answer was a failure, or that is on probation; a BUSY
- * worker below its concurrency; by `prefetch`, a place in a BUSY worker's line.  The last one is
- * only for an idempotent request (it can be taken back when the worker hangs) in a pool whose runs
- * are short (otherwise the place gains nothing).
+ * worker below its concurrency; a place in a BUSY worker's line.  The last one is only for a request
+ * without key and session, in a pool whose runs are short (otherwise the place gains nothing):
+ *
+ *	- if it is idempotent (it can be taken back when the worker hangs), as many as `prefetch`
+ *	- if a run of its method is known to be short, up to `prefetch_max`, where it would begin
+ *	  within about 1 ms; one that is not idempotent only where worker_gives_back
  */
 struct worker *pool_pick(const struct pool *pool, const struct request *request);
+
+/* Returns how long the request is expected to run: a typical run of its method.  Of an unknown method,
+ * or one without figures of its own, so long that nothing waits behind it in a line for its sake. */
+usec_t pool_expected_run(const struct pool *pool, const struct request *request);
 
 /* Returns the worker that the request must wait for, because its session is bound to it and the
  * pool's affinity demands that worker; NULL: it waits for any. */

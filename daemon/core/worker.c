@@ -80,8 +80,10 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->next_id = 1;
 	worker->concurrency = 1;
 	worker->was_ready = false;
-	worker->announces = worker->batches = worker->is_slow = worker->channel_broken = false;
+	worker->announces = worker->batches = worker->recalls = false;
+	worker->is_slow = worker->channel_broken = false;
 	worker->pings_missed = worker->given_up = 0;
+	worker->work = 0;
 	worker->broken_by = ERR_NONE;
 	worker->large_id = 0;
 	worker->is_wanted = worker->is_replaced = worker->is_rolling = worker->is_excused = false;
@@ -139,12 +141,19 @@ struct attempt *worker_add_attempt(struct worker *worker, struct request *reques
 	attempt->begun = worker->attempts.len < reach(worker) ? now : 0;
 	attempt->given_up = attempt->held_since = attempt->held = 0;
 	attempt->has_begun = attempt->has_overrun = attempt->is_late = false;
-	attempt->was_slow_reported = false;
+	attempt->was_slow_reported = attempt->is_asked_back = false;
+	attempt->expected = 0;
 	attempt->key = NULL;
 	attempt->session = NULL;
 	attempt->entry = request ? request->run.entry : 0;
 	list_push_back(&worker->attempts, node);
 	return attempt;
+}
+
+void worker_expect(struct worker *worker, struct attempt *attempt, usec_t expected)
+{
+	attempt->expected = expected;
+	worker->work += expected;
 }
 
 struct attempt *worker_find_attempt(const struct worker *worker, uint32_t id)
@@ -166,6 +175,7 @@ void worker_drop_attempt(struct worker *worker, struct attempt *attempt, usec_t 
 	if (attempt->given_up)
 		worker->given_up--;
 	attempt->request = NULL;
+	worker->work -= attempt->expected;
 	list_remove(&worker->attempts, &attempt->in_worker);
 	list_push_front(&worker->spare_attempts, &attempt->in_worker);
 	begin_the_head(worker, now);
@@ -220,6 +230,11 @@ bool worker_is_needed(const struct worker *worker, bool begun)
 			return true;
 	}
 	return false;
+}
+
+bool worker_gives_back(const struct worker *worker)
+{
+	return worker->recalls && worker->announces && !worker->batches;
 }
 
 bool worker_has_begun(const struct worker *worker, const struct attempt *attempt)

@@ -59,13 +59,15 @@ struct attempt {
 	usec_t sent;
 	/* When it came to the head of the line, or the worker sent `started`; 0: not yet. */
 	usec_t begun;
-	usec_t given_up;   /* when `request` became NULL; 0: it has not */
-	usec_t held_since; /* its client does not read its parts since then; 0: it reads */
-	usec_t held;	   /* how long that was the case before, in all */
-	bool has_begun;	   /* the worker sent `started` for it */
-	bool has_overrun;  /* it was given up because the pool's time limit passed */
-	bool is_late;	   /* it was given up because its request's deadline passed */
-	unsigned entry;	   /* of its method in the runs of the pool (runs.h) */
+	usec_t given_up;    /* when `request` became NULL; 0: it has not */
+	usec_t held_since;  /* its client does not read its parts since then; 0: it reads */
+	usec_t held;	    /* how long that was the case before, in all */
+	usec_t expected;    /* how long it runs, by what is known of its method; 0: unknown */
+	bool is_asked_back; /* EFFECT_RECALL was emitted for it */
+	bool has_begun;	    /* the worker sent `started` for it */
+	bool has_overrun;   /* it was given up because the pool's time limit passed */
+	bool is_late;	    /* it was given up because its request's deadline passed */
+	unsigned entry;	    /* of its method in the runs of the pool (runs.h) */
 	/* While it is given up: what it holds until it ends (engine_late.c); NULL: nothing. */
 	struct key *key;
 	struct session *session;
@@ -86,7 +88,9 @@ struct worker {
 	bool was_ready;	     /* this life became READY */
 	bool announces;	     /* says `started` before it begins a request */
 	bool batches;	     /* may begin a request before it has answered the one before */
+	bool recalls;	     /* gives back a request that it has not begun, when it is asked to */
 	bool is_slow;	     /* the attempt at the head took longer than pool_slow_after */
+	usec_t work;	     /* the sum of what its attempts are expected to run */
 	bool is_wanted;	     /* the slot is empty and starts a process at restart_at */
 	bool is_replacement; /* this life was started to replace another worker */
 	bool is_replaced;    /* it ends because its replacement is READY */
@@ -132,7 +136,7 @@ struct worker {
 	struct list attempts; /* in flight, in the order sent */
 	struct list spare_attempts;
 	struct list_node in_state;
-	/* The list of its pool that it is in, `open` or `behind`; NULL: it has no room. */
+	/* The list of its pool that it is in, `open` or one of `lines`; NULL: it has no room. */
 	struct list *room_list;
 	struct list_node in_room;
 	struct list_node in_touched; /* in engine->touched until the end of the event */
@@ -155,6 +159,9 @@ void worker_reset_life(struct worker *worker, usec_t now);
 /* Adds an attempt of the request to the end of the line and returns it.  There must be a spare
  * attempt.  It counts as begun at once if it is among those that the worker may run now. */
 struct attempt *worker_add_attempt(struct worker *worker, struct request *request, usec_t now);
+
+/* Notes how long the new attempt is expected to run. */
+void worker_expect(struct worker *worker, struct attempt *attempt, usec_t expected);
 
 /* Returns the attempt with that message id, or NULL. */
 struct attempt *worker_find_attempt(const struct worker *worker, uint32_t id);
@@ -179,6 +186,11 @@ bool worker_is_held(const struct worker *worker);
 /* Whether a request still waits for an attempt in flight at the worker; with `begun`: for one
  * that has begun. */
 bool worker_is_needed(const struct worker *worker, bool begun);
+
+/* Whether the worker can be asked to give back a request that stands in its line, and its word can be
+ * believed: it also says of each one that it begins it, and begins one only when it has answered the
+ * one before (as many at a time as its concurrency). */
+bool worker_gives_back(const struct worker *worker);
 
 /* Whether the worker had begun this attempt, as far as the daemon has read what it said. */
 bool worker_has_begun(const struct worker *worker, const struct attempt *attempt);

@@ -54,25 +54,25 @@ struct world {
 
 static void pull(struct world *world)
 {
-	struct effect effect;
+	const struct effect *effect;
 
-	while (engine_next_effect(world->engine, &effect)) {
-		switch (effect.type) {
+	while ((effect = engine_next_effect(world->engine))) {
+		switch (effect->type) {
 		case EFFECT_SEND:
 			world->sent[(world->sent_first + world->sent_count++) % SENT_MAX] =
-				(struct sent){effect.worker, effect.life, effect.send.id};
+				(struct sent){effect->worker, effect->life, effect->send.id};
 			break;
 		case EFFECT_RESULT:
 			world->answered++;
-			world->answered_slots[world->answered_count++] = effect.request;
+			world->answered_slots[world->answered_count++] = effect->request;
 			break;
 		case EFFECT_SPAWN:
-			world->lives[effect.worker] = effect.life;
-			world->born[world->born_count++] = effect.worker;
+			world->lives[effect->worker] = effect->life;
+			world->born[world->born_count++] = effect->worker;
 			break;
 		case EFFECT_ERROR:
 			errx(1, "the engine answered with %s",
-			     errcode_info(effect.failed.failure.code)->name);
+			     errcode_info(effect->failed.failure.code)->name);
 		default:
 			break;
 		}

@@ -64,6 +64,11 @@ class Result:
         """Of all levels."""
         return verdict(self.levels, self.is_busy())
 
+    def is_late_only(self) -> bool:
+        """Whether all levels that are missed are those of time."""
+        missed = [each for each in self.levels if each.verdict(self.is_busy()) == "MISSED"]
+        return bool(missed) and all(each.is_of_time for each in missed)
+
     def codes(self) -> Counter[str]:
         """How many calls failed with each code."""
         codes: Counter[str] = Counter()

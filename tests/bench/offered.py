@@ -63,7 +63,7 @@ class Pools(Server):
             f"[daemon]\nsocket = {place.scratch / f'{name}.sock'}\n"
             f"log_level = notice\nlog_target = stderr\n{''.join(sections)}"
         )
-        super().__init__(place, name, [str(place.build / "poold"), "-c", str(config)], False)
+        super().__init__(place, name, [str(place.poold), "-c", str(config)], False)
 
     def __enter__(self) -> Pools:
         return self

@@ -98,7 +98,8 @@ def run_show(name: str, show: Show, place: Place, arguments: argparse.Namespace)
 def main() -> int:
     """Returns 1 when a limit is not kept."""
     arguments = parse_arguments()
-    place = Place(arguments.build.resolve())
+    build = arguments.build.resolve()
+    place = Place(build, build / "poold")
     start = time.monotonic()
     raise_descriptor_limit()
     judged: list[tuple[str, Figure]] = []

@@ -32,6 +32,24 @@ class Percentiles(unittest.TestCase):
         self.assertEqual(percentile(merge([]), 99), 0.0)
 
 
+class Again(unittest.TestCase):
+    """A scenario is run again when time alone was missed."""
+
+    def runs(self, *late_only: bool) -> int:
+        results = [mock.Mock(**{"is_late_only.return_value": each}) for each in late_only]
+        with mock.patch.object(load_with_failures, "run", side_effect=results) as run:
+            found = load_with_failures.best_of_three(mock.Mock(), "kills", 1.0)
+        self.assertIs(found, results[run.call_count - 1])
+        return run.call_count
+
+    def test_until_it_is_in_time(self) -> None:
+        self.assertEqual(self.runs(False), 1)
+        self.assertEqual(self.runs(True, False), 2)
+
+    def test_three_times_at_most(self) -> None:
+        self.assertEqual(self.runs(True, True, True), 3)
+
+
 class Verdicts(unittest.TestCase):
     SLOW = Level(at_most("", "p99", 101, 100, "ms"), is_of_time=True)
     LOST = Level(at_least("", "answered", 99.9, 100, "%"))

@@ -176,8 +176,9 @@ class Installed(Place):
             subprocess.run(["cp", "-a", str(BUILD / name), str(build)], check=True)
         for library in BUILD.glob("lib*"):
             subprocess.run(["cp", "-a", str(library), str(build)], check=True)
-        # What holds the prefix is compiled anew, and with --coverage all must be linked so.
-        flags = ["SAN=cov"] if MEASURED else []
+        # What holds the prefix is compiled anew, and with --coverage all must be linked so.  To optimise the daemon as a
+        # whole would take long.
+        flags = ["SAN=cov"] if MEASURED else ["LTO=0"]
         subprocess.run(["make", "--no-print-directory", *flags, f"O={build}", f"DESTDIR={self._stage}",
                         f"PREFIX={prefix}", "install"], cwd=ROOT, check=True, capture_output=True)
 

@@ -22,6 +22,7 @@ test that draws random numbers; POOLD_CHAOS=1, ten times the load; POOLD_MEASURE
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import random
@@ -486,6 +487,26 @@ class Daemon:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+class Measured(AssertionError):
+    """What was measured is not good enough.  What else the machine did meanwhile may be why: that
+    makes everything slower, and nothing quicker."""
+
+
+def best_of_three(test: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A test that begins again when its measurement is not good enough, up to twice."""
+
+    @functools.wraps(test)
+    def run(self: Any) -> None:
+        for _ in range(2):
+            try:
+                return test(self)
+            except Measured as measured:
+                print(f"\n{self.id()} again: {measured}", file=sys.stderr)
+        return test(self)
+
+    return run
+
+
 class DaemonTest(unittest.TestCase):
     """A test with a daemon; see the head of this file."""
 
@@ -525,13 +546,20 @@ class DaemonTest(unittest.TestCase):
             print(f"\n{self.id()}: POOLD_SEED={seed}", file=sys.stderr)
 
     def assert_in_time(self, timed: Timed, deadline: float, late: float = LATE) -> None:
-        """What ends at a deadline (seconds; 0: at once) ended within a tick of it.
+        """What ends at a deadline (seconds; 0: at once) ended about then, and not much later.
 
-        `late` is the scheduler's share on an idle machine, which is measured before this fails.
+        `late` is the scheduler's share on an idle machine, which is measured before this fails.  How
+        exactly the daemon keeps to deadlines is what test_deadlines is about.
         """
         if timed.seconds > deadline + TICK + late:
             limit = deadline + TICK + late * measure_scenario()
             self.assertLessEqual(timed.seconds, limit, f"{deadline} s and a tick")
+
+    @staticmethod
+    def assert_measured(good: bool, what: object) -> None:
+        """For tests that are the `best_of_three`."""
+        if not good:
+            raise Measured(what)
 
     def assert_code(self, answer: Any, code: str) -> None:
         """The answer is this error."""

@@ -17,6 +17,10 @@ STOOD_STILL = re.compile(r"the daemon stood still for (\d+\.\d+) s")
 # How long it may so at most, in seconds, on an idle machine.
 STOOD_STILL_MAX = 1.0
 
+# It may so once for this long though the kernel knows of nobody who waited: the host of a virtual
+# machine takes a processor away and says nothing.
+STOOD_STILL_UNSEEN = 0.35
+
 # The daemon may say so much too much, in seconds.
 STOOD_STILL_LESS = 0.1
 
@@ -98,7 +102,8 @@ class Log:
 
         That the daemon stood still for less than a second, or longer as the machine is slower,
         needs no announcement if the machine made processes wait, for so many seconds in all: no
-        longer than that can it have stood still through no fault of its own.
+        longer than that can it have stood still through no fault of its own.  Nor does one short
+        moment of which the machine knows nothing.
         """
         lines = self.lines
         if any(SANITIZER.search(line) for line in lines):
@@ -110,7 +115,8 @@ class Log:
             if _is_loud(line) and not any(pattern.search(line) for pattern in patterns)
         ]
         stood_still = [float(match[1]) for match in map(STOOD_STILL.search, loud) if match]
-        if sum(stood_still) - STOOD_STILL_LESS * len(stood_still) > waited:
+        allowed = max(waited, STOOD_STILL_UNSEEN if len(stood_still) == 1 else 0.0)
+        if sum(stood_still) - STOOD_STILL_LESS * len(stood_still) > allowed:
             return loud
         if max(stood_still, default=0.0) > STOOD_STILL_MAX * slowness():
             return loud

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import poold
 
+import procs
 import public
 from clients import ClientTest, Listener, PoolctlTest, poolctl
 from clock import Timed, eventually, ms, stretch
@@ -62,7 +63,7 @@ class Circle(BreakerTest):
         self.assertEqual((found["state"], found["opened"], found["calls"]), ("open", 1, 5))
         self.assertEqual((found["failures"], found["failure_percent"]), (5, 100.0))
         self.assertLessEqual(found["open_left_ms"], 30_000)
-        self.assertGreater(found["open_left_ms"], 29_000)
+        self.assertGreater(found["open_left_ms"], 20_000)
         daemon.log.wait_for("warning breaker is open, was closed: ")
         self.assertEqual(daemon.ask("poold.health")["pools"]["tools"]["status"], "down")
 
@@ -87,7 +88,7 @@ class Circle(BreakerTest):
     def test_what_waited_is_refused_when_it_opens(self) -> None:
         """At once, though no worker is free for long: the only one does not hear that it is to
         end."""
-        options = {"prefetch": 0, "attempt_timeout": ms(200), "kill_grace": ms(800)}
+        options = {"prefetch": 0, "attempt_timeout": ms(200), "kill_grace": "60s"}
         daemon, client = self.start_tools(workers=1, failure_threshold=1, pool_options=options)
         bad = client.start("tools", "busy_hang")
         waiting = [client.start("tools", "echo", n) for n in range(5)]
@@ -98,6 +99,8 @@ class Circle(BreakerTest):
                 with self.assertRaises(poold.CircuitOpen):
                     call.result()
         self.assert_in_time(timed, 0)
+        (hanging,) = daemon.workers("tools")
+        procs.kill(hanging["pid"])
 
     def test_it_probes_and_closes(self) -> None:
         daemon, client = self.start_tools(**QUICK, open_timeout="150ms")
@@ -142,7 +145,7 @@ class Circle(BreakerTest):
         self.assertEqual(self.one(client)["state"], "closed")
 
     def test_a_probe_that_fails_opens_it_again(self) -> None:
-        daemon, client = self.start_tools(**QUICK, open_timeout=ms(150), open_multiplier=400)
+        daemon, client = self.start_tools(**QUICK, open_timeout=ms(150), open_multiplier=1000)
         self.kill_by_requests(client, 5)
         daemon.wait_workers("tools", 3)
         eventually(lambda: self.one(client)["state"] == "half_open", "it probes")
@@ -151,7 +154,7 @@ class Circle(BreakerTest):
         self.assertEqual((found["state"], found["opened"]), ("open", 2))
         first = round(stretch(150))  # as the configuration has it
         self.assertGreater(found["open_left_ms"], first)
-        self.assertLessEqual(found["open_left_ms"], 4 * first)
+        self.assertLessEqual(found["open_left_ms"], 10 * first)
 
     def test_it_probes_early_when_a_new_worker_is_well(self) -> None:
         daemon, client = self.start_tools(early_probe="yes", open_timeout=ms(20_000))

@@ -189,7 +189,7 @@ SCENES = {
     "health_check_timeout": Scene(INCIDENT, (pool("deaf", worker("rude", "ready_then_deaf"), ping_interval="10ms",
                                                   ping_timeout="20ms"),)),
     "session_not_found": Scene(REQUEST, (TOOLS_POOL,), call("echo", 1, session="s", session_create=False)),
-    "session_expired": Scene(REQUEST, (pool("keep", KEEPER),), expire_session, {"session_ttl": ms(500)}),
+    "session_expired": Scene(REQUEST, (pool("keep", KEEPER),), expire_session, {"session_ttl": ms(1000)}),
     "session_lost": Scene(REQUEST, (pool("keep", KEEPER, affinity="strict", prefetch=0),), lose_session),
     "session_limit": Scene(REQUEST, (pool("keep", KEEPER),), call("fill", 2000, name="keep", session="s"),
                            {"session_state_max": "1K"}),

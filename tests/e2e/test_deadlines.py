@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
 import procs
 from clock import Timed, eventually, ms
@@ -10,6 +11,7 @@ from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
 from raw import Answer, pack
 
 # Seconds by which the daemon may be later than its tick, by its own clock: it has to be woken, too.
+# That can be asked of most of many only.
 WOKEN = 0.03
 
 
@@ -18,11 +20,14 @@ class Timeouts(DaemonTest):
 
     def check_on_time(self, timed: Timed, answer: Answer, seconds: float) -> None:
         """The answer came at its deadline, by the daemon's clock and by the client's."""
-        elapsed = Timed(answer.error["elapsed_ms"] / 1000)
-        self.assertGreaterEqual(elapsed.seconds, seconds)
-        self.assert_in_time(elapsed, seconds, late=WOKEN)
+        self.assertGreaterEqual(answer.error["elapsed_ms"] / 1000, seconds)
         self.assertGreaterEqual(timed.seconds, seconds - 0.001)
         self.assert_in_time(timed, seconds)
+
+    def check_exact(self, late: list[float]) -> None:
+        """Most answers came within a tick of their deadlines; `late` is in seconds, by the daemon's clock."""
+        self.assertGreaterEqual(min(late), 0)
+        self.assert_in_time(Timed(median(late)), 0, late=WOKEN)
 
     def start_tools(self, **options: object) -> Daemon:
         daemon = self.start(pool("tools", TOOLBOX, **options))
@@ -34,7 +39,7 @@ class Timeouts(DaemonTest):
         client = daemon.connect(map_errors=True)
         (before,) = daemon.worker_pids()
         with Timed() as timed:
-            answer = client.answer_pool("tools", "hang", timeout_ms=200)
+            answer = client.answer_pool("tools", "hang")
         self.assert_code(answer, "attempt_timeout")
         self.assertEqual(answer.error["executed"], "maybe")
         self.assertEqual((answer.error["attempt"], answer.error["worker"]), (1, 1))
@@ -47,7 +52,7 @@ class Timeouts(DaemonTest):
         (before,) = daemon.worker_pids()
         with Timed() as timed:
             client = daemon.connect(map_errors=True)
-            answer = client.answer_pool("tools", "busy_hang", timeout_ms=200)
+            answer = client.answer_pool("tools", "busy_hang")
         self.assert_code(answer, "attempt_timeout")
         self.check_on_time(timed, answer, 0.2)
         daemon.wait_workers("tools", 1, apart_from=(before,))
@@ -55,7 +60,7 @@ class Timeouts(DaemonTest):
     def test_a_worker_that_is_stopped(self) -> None:
         daemon = self.start_tools(kill_grace="100ms", attempt_timeout="200ms")
         (before,) = daemon.worker_pids()
-        answer = daemon.connect().answer_pool("tools", "stop", timeout_ms=200)
+        answer = daemon.connect().answer_pool("tools", "stop")
         self.assert_code(answer, "attempt_timeout")
         daemon.wait_workers("tools", 1, apart_from=(before,))
 
@@ -65,16 +70,19 @@ class Timeouts(DaemonTest):
         before = daemon.worker_pids()
         client = daemon.connect(map_errors=True)
         self.assertEqual(client.call_pool("tools", "slow", [0.05, 1]), 1)
-        for _ in range(10):
+        late = []
+        for _ in range(6):
             with Timed() as timed:
-                answer = client.answer_pool("tools", "slow", [0.15, 1], timeout_ms=100)
+                answer = client.answer_pool("tools", "slow", [0.5, 1], timeout_ms=100)
             self.assert_code(answer, "deadline_exceeded")
             self.assertEqual(answer.error["executed"], "maybe")
             self.check_on_time(timed, answer, 0.1)
+            late.append(answer.error["elapsed_ms"] / 1000 - 0.1)
             self.assertEqual(client.call_pool("tools", "slow", [0.01, 2]), 2)
+        self.check_exact(late)
         self.assertEqual(daemon.worker_pids(), before)
         self.assertEqual(daemon.counters("tools")["worker_kills"], 0)
-        self.assertEqual(daemon.counters("tools")["late_answers"], 10)
+        self.assertEqual(daemon.counters("tools")["late_answers"], 6)
 
     def test_a_run_that_nobody_waits_for_is_ended_in_the_end(self) -> None:
         daemon = self.start_tools(timeout="400ms", cancel_grace="50ms")
@@ -100,7 +108,8 @@ class Timeouts(DaemonTest):
         daemon = self.start_tools(timeout="150ms")
         with Timed() as timed:
             answer = daemon.connect(map_errors=True).answer("tools.hang")
-        self.assert_code(answer, "attempt_timeout")
+        # The attempt has the same time, and may have begun a moment later than the request.
+        self.assertIn(answer.code, ("attempt_timeout", "deadline_exceeded"))
         self.check_on_time(timed, answer, 0.15)
 
     def test_a_request_may_not_ask_for_more_than_the_pool_allows(self) -> None:
@@ -108,25 +117,27 @@ class Timeouts(DaemonTest):
         client = daemon.connect(map_errors=True)
         with Timed() as timed:
             answer = client.answer_pool("tools", "hang", timeout_ms=60_000)
-        self.assertIn(answer.code, ("attempt_timeout", "invalid_request"))
+        self.assertIn(answer.code, ("attempt_timeout", "deadline_exceeded", "invalid_request"))
         self.check_on_time(timed, answer, 0.2)
 
     def test_many_deadlines_at_once(self) -> None:
         daemon = self.start_tools(workers=1)
-        client = daemon.connect()
+        client = daemon.connect(map_errors=True)
         busy = daemon.occupy(client)
         asked = {}
         for step in range(100):
             seconds = 0.05 + (step * 37 % 100) / 500
             begin = time.monotonic()
             number = client.ask_pool("tools", "echo", [step], timeout_ms=round(seconds * 1000))
-            asked[number] = begin + round(seconds, 3)
+            asked[number] = (begin, round(seconds, 3))
+        late = []
         for _ in range(100):
             answer = client.read()
-            late = time.monotonic() - asked.pop(answer.id)
+            begin, seconds = asked.pop(answer.id)
             self.assert_code(answer, "queue_timeout")
-            self.assertGreaterEqual(late, -0.002)
-            self.assert_in_time(Timed(late), 0)
+            self.check_on_time(Timed(time.monotonic() - begin), answer, seconds)
+            late.append(answer.error["elapsed_ms"] / 1000 - seconds)
+        self.check_exact(late)
         client.cancel(busy)
         self.assert_code(client.read_of(busy), "cancelled")
 

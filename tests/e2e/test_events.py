@@ -13,7 +13,7 @@ from typing import Any
 import procs
 from bystander import Bystander
 from clients import PoolctlTest, poolctl
-from clock import eventually, ms, stretch
+from clock import eventually, measure_scenario, ms
 from harness import BUILD, SANITIZED, TOOLBOX, UNRULY, Daemon, DaemonTest, pool, static_pool
 from raw import Raw, unpack
 from test_rights import ANNE, BERT, IS_ROOT, RightsTest
@@ -157,6 +157,7 @@ class Kinds(DaemonTest):
         daemon.signal(signal.SIGTERM)
         stopping = self.wait(kind="daemon", what="stopping")
         self.assertIn("SIGTERM", stopping["text"])
+        self.assertEqual(daemon.wait_ended(), 0)
 
     def wait(self, **wanted: object) -> Event:
         """Reads until this event has come, none that was waited for before."""
@@ -251,12 +252,12 @@ class Slow(EventsTest):
         stuck.call("poold.subscribe", ["breaker"])
         count = self.fill(daemon, stuck)
         self.change(daemon, 2 * self.KEPT)
-        events = self.check_gap(stuck, count + 2 * self.KEPT)
+        events = self.check_gap(daemon, stuck, count + 2 * self.KEPT)
         # From now on it hears at once.
         self.change(daemon, 1)
         self.assertEqual(read_events(stuck, 1)[0]["seq"], events[-1]["seq"] + 1)
 
-    def check_gap(self, stuck: Raw, count: int) -> list[Event]:
+    def check_gap(self, daemon: Daemon, stuck: Raw, count: int) -> list[Event]:
         """Who has not read gets the first and the last of so many events, and in between is told how
         many are lost.  Returns what it gets."""
         events: list[Event] = []
@@ -270,9 +271,11 @@ class Slow(EventsTest):
         self.assertGreaterEqual(gaps[0]["lost"], self.KEPT)
         self.assertEqual(seqs(events), sorted(set(seqs(events))))
         place = events.index(gaps[0])
-        # What else happened meanwhile, a loop that stood still on a busy machine, has a number too.
+        # What else happened meanwhile, a loop that stood still on a busy machine, has a number and a place too.
         self.assertGreaterEqual(events[place + 1]["seq"] - events[place - 1]["seq"] - 1, gaps[0]["lost"])
-        self.assertEqual(len(events) - place - 1, self.KEPT)
+        kept = len(events) - place - 1
+        stalls = daemon.ask("poold.stats")["daemon"]["stalls"]
+        self.assertTrue(self.KEPT - stalls <= kept <= self.KEPT, (kept, stalls))
         return events
 
     def test_nothing_is_lost_that_is_kept(self) -> None:
@@ -312,12 +315,12 @@ class Slow(EventsTest):
                 self.assertEqual(heard[0], sorted(set(heard[0])))
                 served = honest.count
                 eventually(lambda: honest.count > served, "the honest client is served")
-        self.assertLess(honest.worst, stretch(2.0))
+        self.assertLess(max(honest.latencies), 2.0 * measure_scenario())
         if not SANITIZED:  # a sanitizer keeps what was given back
-            self.assertLess(procs.resident_bytes(daemon.pid), before + (16 << 20))
+            eventually(lambda: procs.resident_bytes(daemon.pid) < before + (16 << 20), "they cost no memory")
         unread = [one["unread_bytes"] for one in daemon.ask("poold.clients")["clients"]]
         self.assertLess(max(unread), 2 * WINDOW)
-        self.check_gap(stuck, count + 100)
+        self.check_gap(daemon, stuck, count + 100)
 
 
 class Logged(EventsTest):

@@ -20,7 +20,7 @@ ALONE = True
 # Seconds that a call of an honest client takes at most while others flood the daemon.
 HONEST = 0.15
 
-# Seconds of the watchdog; by a fifth of that the daemon may be late to feed it.
+# Seconds of the watchdog, which is fed after half of that; all of it may pass, but no more.
 WATCHDOG = 1.0
 
 
@@ -35,14 +35,14 @@ class Floods(DaemonTest):
     def beside_honest(self, daemon: Daemon) -> Iterator[Bystander]:
         with Bystander(daemon) as honest:
             yield honest
-        self.assertLess(honest.worst, HONEST * measure_scenario())
+        honest.check_served(HONEST)
 
     def check_watchdog(self, daemon: Daemon, beats: int) -> None:
         daemon.notices.wait_next("WATCHDOG=1")
         for _ in range(beats):
             with Timed() as timed:
                 daemon.notices.wait_next("WATCHDOG=1")
-            self.assertLess(timed.seconds, WATCHDOG / 2 + WATCHDOG / 5 * measure_scenario())
+            self.assertLess(timed.seconds, WATCHDOG * measure_scenario())
 
     @contextmanager
     def flood(self, daemon: Daemon, connections: int, method: str) -> Iterator[None]:
@@ -62,7 +62,7 @@ class Floods(DaemonTest):
             # Who comes now is served too.
             with Timed() as timed, Raw(daemon.path) as client:
                 client.call("poold.version")
-            self.assertLess(timed.seconds, HONEST * measure_scenario())
+            self.assert_in_time(timed, 0)
 
     def test_all_is_answered_in_order(self) -> None:
         daemon = self.start_watched()

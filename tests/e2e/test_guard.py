@@ -136,7 +136,7 @@ class Attacked(DaemonTest):
         with Timed() as timed:
             daemon.signal(signal.SIGTERM)
             self.assertEqual(daemon.wait_ended(), 0)
-        self.assert_in_time(timed, 0, late=1)
+        self.assert_in_time(timed, 0)
         self.assertFalse(procs.is_alive(guard))
 
 

@@ -51,9 +51,24 @@ class Finds(DaemonTest):
     @unittest.skipIf(math.isinf(clock.pressure()), "the kernel does not tell what had to wait")
     def test_that_it_stood_still_though_nothing_had_to_wait(self) -> None:
         daemon = self.launch_unchecked()
-        daemon.log.add(f"{AT} warning the daemon stood still for 0.250 s stalled_ms=250")
+        daemon.log.add(f"{AT} warning the daemon stood still for 0.550 s stalled_ms=550")
         daemon.pressure = clock.pressure() + 1000.0
         self.check_found(daemon, "did not announce")
+
+    @unittest.skipIf(SANITIZED, "a sanitizer makes the loop slow")
+    @unittest.skipIf(math.isinf(clock.pressure()), "the kernel does not tell what had to wait")
+    def test_that_it_stood_still_twice_though_nothing_had_to_wait(self) -> None:
+        daemon = self.launch_unchecked()
+        for _ in range(2):
+            daemon.log.add(f"{AT} warning the daemon stood still for 0.250 s stalled_ms=250")
+        daemon.pressure = clock.pressure() + 1000.0
+        self.check_found(daemon, "did not announce")
+
+    def test_not_a_short_moment_of_which_the_kernel_does_not_know(self) -> None:
+        daemon = self.launch_unchecked()
+        daemon.log.add(f"{AT} warning the daemon stood still for 0.250 s stalled_ms=250")
+        daemon.pressure = clock.pressure() + 1000.0
+        daemon.finish()
 
     def test_not_that_the_machine_made_it_stand_still(self) -> None:
         daemon = self.launch_unchecked()

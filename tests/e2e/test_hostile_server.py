@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 
 from hostile import FLOODS, Hostile  # noqa: E402
-from support import PATIENCE, FakeServer, Peer  # noqa: E402
+from support import PATIENCE, FakeServer, Peer, at_once  # noqa: E402
 
 from clock import Timed, stretch  # noqa: E402
 from harness import BUILD  # noqa: E402
@@ -63,9 +63,11 @@ class Libpoold(unittest.TestCase):
         return [outcome for outcome, _ in outcomes]
 
     def test_whatever_it_answers(self) -> None:
-        for seed in range(4):
-            with self.subTest(seed=seed), FakeServer(Hostile(seed), greeted=False) as server:
-                self.calls(server.path, 60)
+        def check(seed: int) -> None:
+            with FakeServer(Hostile(seed), greeted=False) as server:
+                self.calls(server.path, 30)
+
+        at_once(check, range(8))
 
     def test_a_flood(self) -> None:
         for flood in FLOODS:
@@ -98,19 +100,25 @@ class Poolctl(unittest.TestCase):
         return found
 
     def test_whatever_it_answers(self) -> None:
-        with FakeServer(Hostile(5), greeted=False) as server:
-            for _ in range(12):
-                self.ask(server.path, "call", "--timeout", "100ms", "p", "m")
-                self.ask(server.path, "call", "--stream", "--timeout", "100ms", "p", "m")
-                for report in ("health", "status", "workers", "errors", "doctor"):
-                    self.ask(server.path, report)
-                self.ask(server.path, "--json", "top", "--once")
+        def check(seed: int) -> None:
+            with FakeServer(Hostile(seed), greeted=False) as server:
+                for _ in range(3):
+                    self.ask(server.path, "call", "--timeout", "100ms", "p", "m")
+                    self.ask(server.path, "call", "--stream", "--timeout", "100ms", "p", "m")
+                    for report in ("health", "status", "workers", "errors", "doctor"):
+                        self.ask(server.path, report)
+                    self.ask(server.path, "--json", "top", "--once")
+
+        at_once(check, range(5, 9))
 
     def test_an_error_is_json_whatever_it_says(self) -> None:
-        with FakeServer(Hostile(6), greeted=False) as server:
-            for _ in range(20):
-                found = self.ask(server.path, "--json", "call", "--timeout", "100ms", "p", "m")
-                self.assertIsNotNone(json.loads(found.stdout))
+        def check(seed: int) -> None:
+            with FakeServer(Hostile(seed), greeted=False) as server:
+                for _ in range(5):
+                    found = self.ask(server.path, "--json", "call", "--timeout", "100ms", "p", "m")
+                    self.assertIsNotNone(json.loads(found.stdout))
+
+        at_once(check, range(6, 10))
 
     def test_silence(self) -> None:
         with FakeServer(silent, greeted=False) as server:

@@ -15,15 +15,12 @@ from pathlib import Path
 
 import procs
 from bystander import Bystander
-from clock import Timed, eventually, measure_scenario, stretch
+from clock import Timed, eventually, stretch
 from harness import BUILD, TOOLBOX, UNRULY, Daemon, pool, section, static_pool
 from http_client import Http, HttpTest
 from raw import Raw
 from test_admin import metrics_faults
 from test_metrics import openmetrics_faults, samples
-
-# Measures latencies.
-ALONE = True
 
 # Open connections at most.
 PLACES = 32
@@ -31,8 +28,9 @@ PLACES = 32
 # Bytes of the head of a request at most.
 HEAD_MAX = 8192
 
-# Seconds that a call of an honest client takes at most beside whatever asks over HTTP.
-HONEST = 0.15
+# Seconds that a call of an honest client takes at most beside whatever asks over HTTP: other tests run
+# at the same time.
+HONEST = 0.4
 
 SECRET = "a-secret-of-a-request"
 
@@ -277,7 +275,7 @@ class Strain(HttpTest):
                 with Http(self.path) as http:
                     http.send(random.randbytes(random.randrange(1, 3 * HEAD_MAX)))
             self.assertEqual(self.get("/healthz").status, 200)
-        self.assertLess(honest.worst, HONEST * measure_scenario())
+        honest.check_served(HONEST)
 
     def test_a_crowd_that_says_nothing(self) -> None:
         daemon = self.start_http(pool("well", UNRULY))
@@ -290,7 +288,7 @@ class Strain(HttpTest):
             eventually(lambda: descriptors_of_http(daemon) <= PLACES + 2, "no more than its places")
             for each in crowd:
                 each.close()
-        self.assertLess(honest.worst, HONEST * measure_scenario())
+        honest.check_served(HONEST)
 
     def test_who_asks_and_never_reads(self) -> None:
         daemon = self.start_http(pool("well", UNRULY), memory_max="64M", output_max="16M",
@@ -308,7 +306,7 @@ class Strain(HttpTest):
                 self.assertTrue(self.is_over(late, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))
             # They are closed when they have stood still for ten seconds.
             eventually(lambda: self.answers(), "there is a place again", 30.0)
-        self.assertLess(honest.worst, HONEST * measure_scenario())
+        honest.check_served(HONEST)
         self.assertGreaterEqual(daemon.ask("poold.stats")["daemon"]["http_refused"], PLACES)
 
     @staticmethod
@@ -357,7 +355,7 @@ class Strain(HttpTest):
                 leaving.set()
                 for thread in threads:
                     thread.join()
-        self.assertLess(honest.worst, HONEST * measure_scenario())
+        honest.check_served(HONEST)
 
     def test_no_descriptors_are_left(self) -> None:
         daemon = self.start_http(pool("raw", UNRULY))

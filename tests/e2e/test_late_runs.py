@@ -173,7 +173,7 @@ class Keys(LateRunTest):
         """The retry begins when the worker that was ended for it is dead."""
         for command in self.every():
             daemon, client, ledger = self.start_ledger(
-                command, attempt_timeout="200ms", cancel_grace="50ms"
+                command, attempt_timeout=ms(1000), cancel_grace="50ms"
             )
             call = client.start(
                 "late", "run", *ledger.args("first"), key="k", timeout=60, idempotent=True

@@ -70,7 +70,7 @@ class Outage(OutageTest):
         failed = [each for each in flow.outcomes(broken, repaired) if each.code is not None]
         self.assertGreater(len(failed), 0.2 * self.rate * stretch(OUTAGE))
         slowest = max(each.seconds for each in flow.outcomes())
-        self.assert_in_time(Timed(slowest), stretch(1), late=0.5)
+        self.assert_in_time(Timed(slowest), stretch(1))
         self.tell(
             requests=counters["requests"],
             attempts_per_request=counters["attempts"] / counters["requests"],

@@ -49,16 +49,16 @@ class BesideAnIdleFallback(NobodyTest):
                 reply = client.call("primary", "echo", number, meta=True, timeout=stretch(30))
             self.assertEqual((reply.result, reply.meta["served_by"]), (number, "secondary"))
             slowest = max(slowest, timed.seconds)
-        self.assertLess(slowest, stretch(WAIT + 0.3))
+        self.assert_in_time(Timed(slowest), stretch(WAIT))
         self.assertEqual(daemon.counters("secondary")["taken_over"], 20)
         self.assertEqual(daemon.ask("poold.health")["pools"]["primary"]["status"], "degraded")
 
     def test_those_that_wait_go_too_and_a_short_deadline_goes_earlier(self) -> None:
         daemon, client = self.launch_chain(no_worker_wait="20s")
         with Timed() as timed:
-            reply = client.call("primary", "echo", 1, meta=True, timeout=stretch(2))
+            reply = client.call("primary", "echo", 1, meta=True, timeout=stretch(4))
         self.assertEqual(reply.meta["served_by"], "secondary")
-        self.assertLess(timed.seconds, stretch(1.5))
+        self.assertLess(timed.seconds, stretch(3.5))
 
     def test_workers_that_die_and_do_not_come_back(self) -> None:
         """The first life of the worker starts at once, the next never."""
@@ -71,7 +71,7 @@ class BesideAnIdleFallback(NobodyTest):
             with Timed() as timed:
                 reply = client.call("primary", "echo", number, meta=True, timeout=stretch(30))
             self.assertEqual((reply.result, reply.meta["served_by"]), (number, "secondary"))
-            self.assertLess(timed.seconds, stretch(WAIT + 0.3))
+            self.assert_in_time(timed, stretch(WAIT))
 
     def test_a_request_that_stays_waits(self) -> None:
         daemon, client = self.launch_chain()

@@ -51,7 +51,7 @@ class OrphanTest(DaemonTest):
 
     def hang(self, method: str, *codes: str) -> None:
         """A worker does this to itself, and must be ended by the daemon."""
-        daemon = self.begin(attempt_timeout=ms(300))
+        daemon = self.begin(attempt_timeout=ms(600))
         client = daemon.connect(map_errors=True)
         mark = client.call_pool("wild", "mark")
         answer = client.answer_pool("wild", method)

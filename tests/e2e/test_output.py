@@ -126,7 +126,7 @@ class Flood(DaemonTest):
         for step in range(200):
             with Timed() as timed:
                 self.assertEqual(other.call_pool("tools", "echo", step), step)
-            self.assert_in_time(timed, 0, late=0.25)
+            self.assert_in_time(timed, 0)
         for _ in range(3):
             self.assertIsNone(client.read(60).error)
         stored = daemon.ask("poold.status")["memory"]["buffers"]

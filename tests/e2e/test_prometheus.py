@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clock import eventually, stretch
+from clock import HANGS, eventually
 from harness import BUILD, ROOT, TOOLBOX, DaemonTest, pool, section
 from http_client import Http
 
@@ -33,7 +33,7 @@ def text_of(file: str) -> str:
 
 def promtool(*arguments: str, folder: Path = FOLDER) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True,
-                          timeout=stretch(60), check=False)
+                          timeout=HANGS, check=False)
 
 
 def known_metrics() -> set[str]:

@@ -308,10 +308,10 @@ class ByOperator(StaffTest):
 class Overrun(StaffTest):
     """A request that overruns at a worker that serves others at the same time."""
 
-    def begin(self, method: str) -> tuple[Daemon, Any, int, int]:
+    def begin(self, method: str, cancel_grace: float) -> tuple[Daemon, Any, int, int]:
         """One request of that method that overruns, and one beside it that takes longer."""
         daemon = self.start(
-            pool("tools", worker("juggler"), workers=1, prefetch=0, cancel_grace=ms(200),
+            pool("tools", worker("juggler"), workers=1, prefetch=0, cancel_grace=ms(cancel_grace),
                  timeout=ms(600))
         )
         client = daemon.connect(map_errors=True)
@@ -323,14 +323,14 @@ class Overrun(StaffTest):
         return daemon, client, beside, daemon.worker_pids("tools")[0]
 
     def test_given_up_in_time_it_costs_the_other_nothing(self) -> None:
-        daemon, client, beside, process = self.begin("yielding")
+        daemon, client, beside, process = self.begin("yielding", 5000)
         daemon.announced.append("deadline_exceeded")
         self.assertEqual(client.read_of(beside).result, "well")
         self.assertEqual(daemon.worker_pids("tools"), [process])
         self.assertEqual(daemon.counters("tools")["worker_kills"], 0)
 
     def test_else_the_worker_drains_and_is_killed_when_the_other_is_through(self) -> None:
-        daemon, client, beside, process = self.begin("stubborn")
+        daemon, client, beside, process = self.begin("stubborn", 200)
         daemon.announced += ["deadline_exceeded", "gets SIGTERM", "worker ended", "pool is"]
         eventually(lambda: daemon.pool("tools")["workers"]["draining"] == 1, "it drains")
         other = daemon.connect()
@@ -355,7 +355,7 @@ class Spares(StaffTest):
         procs.kill(served)
         with Timed() as timed:
             eventually(lambda: client.call_pool("tools", "pid") != served, "another one serves")
-        self.assertLess(timed.seconds, stretch(1.0))
+        self.assert_in_time(timed, 0)
         daemon.wait_workers("tools", 2, apart_from=(served,))
 
 

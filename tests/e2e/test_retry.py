@@ -126,15 +126,15 @@ class Retries(RetryTest):
 
     def test_another_worker_answers_when_one_hangs(self) -> None:
         daemon, client = self.start_tools(
-            AT_ONCE, idempotent=True, workers=2, attempt_timeout=ms(100)
+            AT_ONCE, idempotent=True, workers=2, attempt_timeout=ms(600)
         )
         notes = str(daemon.directory / "notes")
         with Timed() as timed:
             reply = client.call("tools", "trial", notes, 1, "hang", meta=True, timeout=stretch(10))
         self.assertEqual(reply.meta["attempts"], 2)
         first, second = reply.result
-        self.assertGreaterEqual(second - first, stretch(0.1) - 0.01)
-        self.assert_in_time(timed, stretch(0.1))
+        self.assertGreaterEqual(second - first, stretch(0.6) - 0.3)  # the first one may have begun late
+        self.assert_in_time(timed, stretch(0.6))
 
     def test_a_hang_of_a_request_that_may_not_run_twice(self) -> None:
         daemon, client = self.start_tools(workers=2, attempt_timeout=ms(100))
@@ -150,23 +150,23 @@ class Retries(RetryTest):
 
     def test_the_deadline_holds_for_all_attempts_together(self) -> None:
         daemon, client = self.start_tools(
-            AT_ONCE, idempotent=True, workers=3, attempt_timeout=ms(80)
+            AT_ONCE, idempotent=True, workers=3, attempt_timeout=ms(400)
         )
         with Timed() as timed:
-            error = self.failure("deadline_exceeded", client, "tools", "hang", timeout=stretch(0.2))
-        self.assert_in_time(timed, stretch(0.2))
+            error = self.failure("deadline_exceeded", client, "tools", "hang", timeout=stretch(1.0))
+        self.assert_in_time(timed, stretch(1.0))
         self.assertIn(error.attempt, (2, 3))
 
     def test_no_retry_is_begun_that_cannot_end_in_time(self) -> None:
         """The delay alone would take longer than is left: the answer comes at once."""
         daemon, client = self.start_tools(
-            retry("tools", backoff="linear", base=ms(2000), cap=ms(2000)),
+            retry("tools", backoff="linear", base=ms(20_000), cap=ms(20_000)),
             idempotent=True, workers=2,
         )
         notes = str(daemon.directory / "notes")
         with Timed() as timed:
             error = self.failure(
-                "worker_exited", client, "tools", "trial", notes, 1, "exit", timeout=stretch(1)
+                "worker_exited", client, "tools", "trial", notes, 1, "exit", timeout=stretch(10)
             )
         self.assertEqual(error.attempt, 1)
         self.assert_in_time(timed, 0)

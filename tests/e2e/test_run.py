@@ -9,7 +9,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from clock import eventually
+from clock import HANGS, eventually
 from documents import Place
 from harness import BUILD
 
@@ -51,9 +51,15 @@ class RunTest(unittest.TestCase):
     def call(self, method: str, pool: str = "python") -> str:
         return self.place.run(f"poolctl call {pool} {method}").strip()
 
+    def answer(self, method: str) -> str:
+        """The same; nothing while there is no worker that could answer."""
+        done = subprocess.run(self.place.shell(f"poolctl call python {method}"), cwd=self.place.path, text=True,
+                              env=self.place.environment(), capture_output=True, timeout=HANGS, check=False)
+        return done.stdout.strip()
+
     def refuse(self, command: str, status: int, *words: str) -> None:
         """The line ends at once with that status, and standard error has these words."""
-        done = subprocess.run(self.place.shell(command), cwd=self.place.path, text=True, timeout=60,
+        done = subprocess.run(self.place.shell(command), cwd=self.place.path, text=True, timeout=HANGS,
                               env=self.place.environment(), capture_output=True, check=False)
         self.assertEqual(done.returncode, status, done.stderr)
         for word in words:
@@ -156,7 +162,7 @@ class Reload(RunTest):
     """With --reload a change is served, and a faulty one harms nobody."""
 
     def await_number(self, number: int) -> None:
-        eventually(lambda: self.call("number") == str(number),
+        eventually(lambda: self.answer("number") == str(number),
                    lambda: f"{number} is served: {self.place.log()}", 30.0)
 
     def test_a_change(self) -> None:

@@ -130,13 +130,26 @@ class TimeoutWhileQueued(ScenarioTest):
         self.assertEqual(daemon.counters("tools")["worker_kills"], 0)
         self.check_well(daemon, client)
 
+    def canned(self, client: poold.Client) -> tuple[poold.Reply, float]:
+        """An answer of `mock`, and after how many seconds it came.  It is sent for 10 ms before the
+        deadline, which a daemon that is not run then misses: it is asked again."""
+        for _ in range(20):
+            reply = None
+            with Timed() as timed:
+                try:
+                    reply = client.call("tools", "echo", 1, timeout=0.1, meta=True)
+                except poold.PoolTimeoutError as late:
+                    self.assertEqual(late.code, "queue_timeout")
+            self.assert_in_time(timed, 0.1)
+            if reply is not None:
+                return reply, timed.seconds
+        self.fail("no canned answer comes in time")
+
     def test_a_canned_answer_comes_instead(self) -> None:
         daemon, client = self.start_well(pool("tools", TOOLBOX, prefetch=0, fallback="mock"), MOCK)
         first, _, gate = self.start_trial(daemon, client)
-        with Timed() as timed:
-            reply = client.call("tools", "echo", 1, timeout=0.1, meta=True)
-        self.assertGreaterEqual(timed.seconds, 0.089, "it waits for as long as it can")
-        self.assert_in_time(timed, 0.1)
+        reply, waited = self.canned(client)
+        self.assertGreaterEqual(waited, 0.089, "it waits for as long as it can")
         self.assertEqual((reply.result, reply.meta["degraded"]), ("mock", True))
         gate.touch()
         self.assertEqual(first.result().meta["served_by"], "tools")
@@ -149,7 +162,7 @@ class UnresponsiveWorker(ScenarioTest):
 
     def test_while_it_has_a_request(self) -> None:
         daemon, client = self.start_well(
-            pool("tools", TOOLBOX, workers=2, idempotent=True, attempt_timeout=ms(150)), AT_ONCE
+            pool("tools", TOOLBOX, workers=2, idempotent=True, attempt_timeout=ms(500)), AT_ONCE
         )
         heard = self.listen(daemon, "recovery")
         call, notes, gate = self.start_trial(daemon, client)
@@ -158,7 +171,7 @@ class UnresponsiveWorker(ScenarioTest):
         gate.touch()
         with Timed() as timed:
             reply = call.result()
-        self.assert_in_time(timed, stretch(0.15))
+        self.assert_in_time(timed, stretch(0.5))
         self.assertEqual((reply.meta["attempts"], len(reply.result)), (2, 2))
         started = heard.wait_for(result="started")
         self.assertEqual(started["cause"], "attempt_timeout")
@@ -270,7 +283,7 @@ class BrokenTransport(ScenarioTest):
         self.server = self.enterContext(Server(f"{directory}/server.sock"))
         return self.start_well(
             socket_pool("remote", self.server.address, workers=2, fallback="mock",
-                        attempt_timeout=ms(100), **BACK_SOON),
+                        attempt_timeout=ms(500), **BACK_SOON),
             breaker("remote", failure_threshold=3, open_timeout="200ms"),
             retry("remote", backoff="none"),
             MOCK,
@@ -317,17 +330,18 @@ class BrokenTransport(ScenarioTest):
     def test_it_is_slow(self) -> None:
         daemon, client = self.start_remote()
         with Timed() as timed:
-            error = self.failure("attempt_timeout", client, "remote", "slow", stretch(0.4), 1,
+            error = self.failure("attempt_timeout", client, "remote", "slow", stretch(2), 1,
                                  fallback=False, timeout=stretch(20))
-        self.assert_in_time(timed, stretch(0.1))
+        self.assert_in_time(timed, stretch(0.5))
         self.assertEqual((error.executed, error.attempt), ("maybe", 1))
         heard = self.listen(daemon, "breaker")
         for _ in range(2):
-            reply = client.call("remote", "slow", stretch(0.4), 1, meta=True, timeout=stretch(20),
+            reply = client.call("remote", "slow", stretch(2), 1, meta=True, timeout=stretch(20),
                                 idempotent=True)
             self.assertEqual((reply.result, reply.meta["degraded"]), ("mock", True))
         heard.wait_for(to="open")
         with Timed() as timed:
-            self.assertEqual(client.call("remote", "slow", stretch(0.4), 1), "mock")
+            # It may be asked again by now, whether it is well.
+            self.assertEqual(client.call("remote", "slow", stretch(2), 1, idempotent=True), "mock")
         self.assert_in_time(timed, 0)
         self.check_back(daemon, client)

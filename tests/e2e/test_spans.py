@@ -177,7 +177,7 @@ class Listeners(DaemonTest):
         self.assertEqual(listener.call("poold.subscribe", None, {"since": 0})["lost"], 0)
 
     def test_so_many_a_second(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), events_kept=2 * PER_SECOND)
+        daemon = self.start(pool("tools", TOOLBOX), events_kept=8 * PER_SECOND)
         client = daemon.connect(map_errors=True)
         asked = 4 * PER_SECOND
         for _ in range(asked // BATCH):

@@ -37,18 +37,20 @@ class Standstill(DaemonTest):
         listener.call("poold.subscribe", ["stall"])
         client = daemon.connect(map_errors=True)
         # Two answer while the daemon is stopped: one whose deadline passes meanwhile as well.
-        late = client.ask_pool("tools", "slow", [0.2, "late"], timeout_ms=round(STOP * 500))
-        other = client.ask_pool("tools", "slow", [0.2, "other"], timeout_ms=30_000)
-        eventually(
-            lambda: sum(one["in_flight"] for one in daemon.workers("tools")) == 2,
-            "both are at work",
-        )
+        gates = [daemon.directory / name for name in ("late", "other")]
+        asked = [
+            client.ask_pool("tools", "occupy", [str(gate)], timeout_ms=timeout)
+            for gate, timeout in zip(gates, (round(STOP * 500), 30_000))
+        ]
+        eventually(lambda: all(gate.exists() for gate in gates), "both are at work")
         procs.stop(daemon.pid)
+        for gate in gates:
+            gate.unlink()
         began = time.monotonic()
         eventually(lambda: time.monotonic() - began > STOP, "the daemon stood still for long")
         procs.kill(daemon.pid, signal.SIGCONT)
         found = [client.read() for _ in range(2)]
-        self.assertEqual({one.id: one.result for one in found}, {late: "late", other: "other"})
+        self.assertEqual({one.id: one.error for one in found}, dict.fromkeys(asked))
         daemon.log.wait_for(LINE)
         _, _, (event,) = unpack(listener.read_message())
         self.assertEqual((event["kind"], event["was_suspended"]), ("stall", False))

@@ -244,7 +244,7 @@ class Broken(StreamTest):
     def test_nothing_is_tried_again_after_the_first_part(self) -> None:
         """Not even what is idempotent: the client has a part of the answer."""
         daemon, client = self.start_tellers(
-            retry("tell", backoff="none"), workers=2, idempotent=True, attempt_timeout=ms(150)
+            retry("tell", backoff="none"), workers=2, idempotent=True, attempt_timeout=ms(600)
         )
         cases = {
             "kill": "worker_killed",
@@ -266,7 +266,7 @@ class Broken(StreamTest):
 
     def test_a_stream_that_may_begin_again_does(self) -> None:
         daemon, client = self.start_tellers(
-            retry("tell", backoff="none"), workers=2, idempotent=True, attempt_timeout=ms(150)
+            retry("tell", backoff="none"), workers=2, idempotent=True, attempt_timeout=ms(600)
         )
         for how in ("kill", "hang", "Retryable"):
             with self.subTest(how):

@@ -11,9 +11,6 @@ from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
 from http_client import HttpTest
 from raw import Raw, pack
 
-# Seconds within which an answer comes at once, but for the scheduler.
-AT_ONCE = 0.05
-
 
 def limit_descriptors(daemon: Daemon, spare: int) -> None:
     """Lets a running daemon open so many more descriptors than it has."""
@@ -128,7 +125,7 @@ class LogPipe(DaemonTest):
             for step in range(20):
                 with Timed() as timed:
                     self.assertEqual(client.call("raw.echo", step), [step])
-                self.assert_in_time(timed, 0, late=AT_ONCE)
+                self.assert_in_time(timed, 0)
         daemon.log.wait_for("lines of this log were lost")
         # A start is always under way, with descriptors of its own.
         daemon.descriptors += ["any"] * 8

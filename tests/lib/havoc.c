@@ -116,6 +116,7 @@ static void take_pool(struct pool_settings *pool, unsigned index, uint64_t *word
 	pool->queue_max = 1 + take(word, 4);
 	pool->queue_bytes_max = 20;
 	pool->prefetch = take(word, 3) * 2;
+	pool->prefetch_max = 6;
 	pool->max_crash_retries = take(word, 3);
 	pool->init_timeout = 20000;
 	pool->ping_interval = 30000;
@@ -211,14 +212,14 @@ static void take_effect(struct havoc *havoc, const struct effect *effect)
 
 static void pull(struct havoc *havoc)
 {
-	struct effect effect;
+	const struct effect *effect;
 	char text[NARRATE_MAX];
 
-	while (engine_next_effect(havoc->engine, &effect)) {
+	while ((effect = engine_next_effect(havoc->engine))) {
 		if (havoc->trace)
 			fprintf(havoc->trace, "                 %s\n",
-				narrate_effect(&effect, text));
-		take_effect(havoc, &effect);
+				narrate_effect(effect, text));
+		take_effect(havoc, effect);
 	}
 	if (!havoc->wrong)
 		havoc->wrong = engine_check(havoc->engine);
@@ -285,6 +286,14 @@ static bool is_possible(const struct havoc *havoc, const struct engine_event *ev
 	return true;
 }
 
+/* The event is about that attempt, and it is given back only if the worker was asked to. */
+static void make_true(struct engine_event *event, const struct attempt *attempt)
+{
+	event->id = attempt->id;
+	if (event->type == EVENT_WORKER_ANSWERED)
+		event->answer.is_recalled = attempt->is_asked_back && !attempt->has_begun;
+}
+
 /* Whether the event fits a calm world: the worker's messages are true, and it does not end. */
 static bool is_calm(const struct havoc *havoc, struct engine_event *event)
 {
@@ -303,7 +312,7 @@ static bool is_calm(const struct havoc *havoc, struct engine_event *event)
 	case EVENT_WORKER_ANSWERED:
 	case EVENT_SEND_FAILED:
 		if (last)
-			event->id = list_entry(last, struct attempt, in_worker)->id;
+			make_true(event, list_entry(last, struct attempt, in_worker));
 		return last != NULL;
 	case EVENT_WORKER_ALIVE:
 	case EVENT_WORKER_MEMORY:
@@ -331,6 +340,7 @@ static void take_answer(struct engine_event *event, uint64_t *word)
 	event->answer.is_retryable = take(&more, 2);
 	event->answer.has_severity = take(&more, 4) == 0;
 	event->answer.severity = (enum errseverity)take(&more, SEVERITY_COUNT_);
+	event->answer.is_recalled = take(&more, 8) == 0;
 }
 
 static enum errcode take_spawn_failure(uint64_t *word)
@@ -382,6 +392,7 @@ static void worker_event(struct havoc *havoc, struct engine_event *event, uint64
 		event->ready.concurrency = take(&word, 4);
 		event->ready.announces = take(&word, 2);
 		event->ready.batches = take(&word, 5) == 0;
+		event->ready.recalls = take(&word, 2);
 	} else if (event->type == EVENT_WORKER_ANSWERED) {
 		take_answer(event, &word);
 	} else if (event->type == EVENT_WORKER_CHUNK) {

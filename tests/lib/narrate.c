@@ -116,6 +116,8 @@ static void add_submit_options(char *text, const struct engine_event *event)
 		add(text, " held");
 	if (event->submit.session_exists)
 		add(text, " exists");
+	if (event->submit.client != 0)
+		add(text, " client %u", event->submit.client);
 	if (event->submit.user != 0)
 		add(text, " user %u", event->submit.user);
 	if (event->submit.skip != 0)
@@ -160,6 +162,8 @@ static void add_answer(char *text, const struct engine_event *event)
 		add(text, " fatal");
 	if (event->answer.is_dropped)
 		add(text, " dropped");
+	if (event->answer.is_recalled)
+		add(text, " recalled");
 	if (event->answer.retry_after != USEC_INFINITY)
 		add_span(text, "retry_after", event->answer.retry_after);
 }
@@ -172,6 +176,8 @@ static void add_ready(char *text, const struct engine_event *event)
 		add(text, " announces");
 	if (event->ready.batches)
 		add(text, " batches");
+	if (event->ready.recalls)
+		add(text, " recalls");
 }
 
 const char *narrate_event(const struct engine_event *event, char *text)
@@ -342,6 +348,9 @@ const char *narrate_effect(const struct effect *effect, char *text)
 	case EFFECT_CANCEL:
 		add(text, "cancel %u at %u.%u", effect->send.id, worker, life);
 		break;
+	case EFFECT_RECALL:
+		add(text, "recall %u from %u.%u", effect->send.id, worker, life);
+		break;
 	case EFFECT_PING:
 		add(text, "ping %u.%u as %u", worker, life, effect->send.id);
 		break;
@@ -508,6 +517,8 @@ static bool read_submit_option(struct words *words, const char *word, struct eng
 		return event->submit.is_restartable = true;
 	if (strcmp(word, "exists") == 0)
 		return event->submit.session_exists = true;
+	if (strcmp(word, "client") == 0)
+		return read_u32(words, &event->submit.client);
 	if (strcmp(word, "user") == 0)
 		return read_u32(words, &event->submit.user);
 	if (strcmp(word, "skip") == 0)
@@ -560,6 +571,8 @@ static bool read_ready(struct words *words, struct engine_event *event)
 			event->ready.announces = true;
 		else if (strcmp(word, "batches") == 0)
 			event->ready.batches = true;
+		else if (strcmp(word, "recalls") == 0)
+			event->ready.recalls = true;
 		else if (strcmp(word, "concurrency") == 0)
 			good = read_u32(words, &event->ready.concurrency);
 		else
@@ -599,6 +612,8 @@ static bool read_answer_word(struct words *words, const char *word, struct engin
 		return event->answer.is_fatal = true;
 	if (strcmp(word, "dropped") == 0)
 		return event->answer.is_dropped = true;
+	if (strcmp(word, "recalled") == 0)
+		return event->answer.is_recalled = true;
 	if (strcmp(word, "bytes") == 0)
 		return read_number(words, &event->answer.bytes);
 	if (strcmp(word, "state") == 0) {

@@ -142,6 +142,7 @@ static bool set_number(struct pool_settings *pool, const char *key, const char *
 	} numbers[] = {
 		{"queue", &pool->queue_max},
 		{"prefetch", &pool->prefetch},
+		{"prefetch_max", &pool->prefetch_max},
 		{"spares", &pool->spares},
 		{"start_parallel", &pool->start_parallel},
 		{"crash_retries", &pool->max_crash_retries},
@@ -334,12 +335,12 @@ static void say_event(struct play *play, const char *words)
 
 static void say_effects(struct play *play)
 {
-	struct effect effect;
+	const struct effect *effect;
 	char text[NARRATE_MAX];
 	const char *wrong;
 
-	while (engine_next_effect(play->engine, &effect))
-		say(play, "                 %s\n", narrate_effect(&effect, text));
+	while ((effect = engine_next_effect(play->engine)))
+		say(play, "                 %s\n", narrate_effect(effect, text));
 	wrong = engine_check(play->engine);
 	if (wrong)
 		blame(play, "engine_check: %s", wrong);

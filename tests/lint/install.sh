@@ -16,6 +16,9 @@ fail() {
 mkdir "$work/build"
 (cd "${O:-build/none}" && cp -a daemon client protocol lib* paths poold poolctl poold-mcp "$work/build")
 
+# The daemon as the tests use it: the other one takes long to link, and holds its paths by the same object.
+export LTO=0
+
 install_to() { # ROOT VARIABLE...
 	root=$work/$1
 	shift

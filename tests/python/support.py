@@ -11,11 +11,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import msgpack
 from hypothesis import HealthCheck, settings
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "client" / "python"
@@ -27,6 +31,20 @@ PATIENCE = 120.0
 
 # With `make coverage` a process says at its end what it ran, and SIGKILL would prevent that.
 MEASURED = os.environ.get("POOLD_MEASURED")
+
+
+def at_once(work: Callable[[T], object], items: Iterable[T]) -> None:
+    """Does the same with several things in threads, so that their waits pass together."""
+
+    def named(item: T) -> None:
+        try:
+            work(item)
+        except BaseException as fault:
+            raise AssertionError(f"with {item!r}") from fault
+
+    with ThreadPoolExecutor(16) as threads:
+        for done in [threads.submit(named, item) for item in items]:
+            done.result(PATIENCE)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -92,6 +110,7 @@ class WorkerProcess(Peer):
         kind: SOCK_STREAM; SOCK_SEQPACKET lets a test see each write by itself.
         stderr: where its standard error goes; None: where the test's own goes.
         options: what stands before the target.
+        recall: whether it gets a recall socket, the other end of which is `recalls`.
         environment: what is added to this process's own.
     """
 
@@ -102,20 +121,24 @@ class WorkerProcess(Peer):
         stderr: int | None = None,
         options: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        recall: bool = False,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         super().__init__(ours)
+        self.recalls, asked = socket.socketpair()
         self.process = start_python(
             "-m",
             "poold.worker",
             *options,
             target,
             channel=theirs,
+            recall=asked if recall else None,
             environment=environment,
             stdout=subprocess.PIPE,
             stderr=stderr,
         )
         theirs.close()
+        asked.close()
         self.ready: dict = {}
         self.steps: list[str] = []
         self.signs: list[int] = []
@@ -131,7 +154,12 @@ class WorkerProcess(Peer):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        self.recalls.close()
         end(self.process)
+
+    def recall(self, *numbers: int) -> None:
+        """Asks for these requests back."""
+        self.recalls.sendall(b"".join(pack([2, "recall", [number]]) for number in numbers))
 
     def read(self) -> list:
         """The next message; signs of life, which a busy worker gives every second, go to `signs`."""
@@ -185,6 +213,7 @@ def start_python(
     *arguments: str,
     channel: socket.socket | None = None,
     variable: str = "POOLD_FD",
+    recall: socket.socket | None = None,
     environment: dict[str, str] | None = None,
     **options: object,
 ) -> subprocess.Popen:
@@ -193,9 +222,10 @@ def start_python(
     variables = {**os.environ, "PYTHONPATH": ":".join([f"{PACKAGE}", f"{HERE}", *filter(None, [MEASURED])]), **(environment or {})}
     variables.pop("POOLD_FD", None)
     descriptors = []
-    if channel is not None:
-        variables[variable] = str(channel.fileno())
-        descriptors = [channel.fileno()]
+    for name, given in ((variable, channel), ("POOLD_RECALL_FD", recall)):
+        if given is not None:
+            variables[name] = str(given.fileno())
+            descriptors.append(given.fileno())
     return subprocess.Popen(
         [sys.executable, *arguments],
         env=variables,

@@ -458,7 +458,7 @@ class TestLoss(unittest.TestCase):
 
         tries: list[float] = []
         with FakeServer(hang_up, greeted=False) as server:
-            client = poold.Client(server.path, connect_timeout=0.5, grace=0)
+            client = poold.Client(server.path, connect_timeout=1.0, grace=0)
             original = client._greet
             with mock.patch.object(client, "_greet", greet):
                 with self.assertRaises(poold.PoolConnectionError) as caught:
@@ -509,6 +509,7 @@ class TestTime(unittest.TestCase):
         cancelled = threading.Event()
 
         def script(peer: Peer) -> None:
+            peer.send([1, peer.read()[1], None, "in time"])
             number = peer.read()[1]
             assert peer.read() == [2, "poold.cancel", [number]]
             cancelled.set()
@@ -516,7 +517,8 @@ class TestTime(unittest.TestCase):
             echo(peer)
 
         with FakeServer(script) as server, poold.Client(server.path, grace=0.01) as client:
-            call = client.start("p", "m", timeout=0.01)
+            self.assertEqual(client.call("p", "m"), "in time")
+            call = client.start("p", "m", timeout=0.5)
             with self.assertRaises(poold.DeadlineExceeded) as caught:
                 call.result()
             self.assertEqual(caught.exception.executed, "maybe")
@@ -535,7 +537,7 @@ class TestTime(unittest.TestCase):
 
         with FakeServer(script) as server, poold.Client(server.path, grace=0) as client:
             with self.assertRaises(poold.DeadlineExceeded) as caught:
-                client.call("p", "m", b"x" * (8 << 20), timeout=0.05)
+                client.call("p", "m", b"x" * (8 << 20), timeout=0.5)
             self.assertEqual(caught.exception.executed, "no")
             stuck.set()
             self.assertEqual(client.call("p", "m"), ["p", "m", []])  # on a new connection

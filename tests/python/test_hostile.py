@@ -15,9 +15,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import poold
+from clock import measure
 from hostile import FLOODS, Hostile
 from poold.aio import AsyncClient
-from support import PATIENCE, FakeServer, Peer, echo
+from support import PATIENCE, FakeServer, Peer, at_once, echo
 
 SEEDS = range(4)
 
@@ -43,7 +44,9 @@ class InTime(unittest.TestCase):
         except poold.Error as caught:
             error = caught
             str(caught), repr(caught)
-        self.assertLess(time.monotonic() - begin, limit + SLACK)
+        late = time.monotonic() - begin - limit
+        if late >= SLACK:
+            self.assertLess(late, SLACK * measure())
         return error
 
 
@@ -61,10 +64,9 @@ class TestBlocking(InTime):
         self.fail("the client is not what it was before")
 
     def test_threads(self) -> None:
-        for seed in SEEDS:
+        def check(seed: int) -> None:
             hostile = Hostile(seed)
             with (
-                self.subTest(seed=seed),
                 FakeServer(hostile, greeted=False) as server,
                 poold.Client(server.path, **KINDS) as client,
             ):
@@ -78,6 +80,8 @@ class TestBlocking(InTime):
                     for done in [threads.submit(work, name) for name in range(4)]:
                         done.result(PATIENCE)
                 self.comes_to_rest(hostile, client)
+
+        at_once(check, SEEDS)
 
     def test_signals(self) -> None:
         """The same with time limits of the program's own, by a handler that raises."""
@@ -183,7 +187,7 @@ class TestBlocking(InTime):
             patient = client.start("p", "m")
             for _ in range(3):
                 with self.assertRaises(poold.DeadlineExceeded):
-                    client.call("p", "m", timeout=0.02)
+                    client.call("p", "m", timeout=0.5)
             self.assertEqual(client.call("p", "m", 1), ["p", "m", [1]])
             self.assertEqual(server.connections, 2)
             release.set()
@@ -310,10 +314,12 @@ class TestAsyncio(InTime):
                         return
             self.fail("the client is not what it was before")
 
-        for seed in SEEDS:
+        def check(seed: int) -> None:
             hostile = Hostile(seed)
-            with self.subTest(seed=seed), FakeServer(hostile, greeted=False) as server:
+            with FakeServer(hostile, greeted=False) as server:
                 asyncio.run(run(server.path, hostile))
+
+        at_once(check, SEEDS)
 
     def test_a_flood_does_not_outlast_the_call(self) -> None:
         async def run(path: str, call: Callable[[AsyncClient], object]) -> None:
@@ -348,7 +354,7 @@ class TestAsyncio(InTime):
             async with AsyncClient(path, grace=GRACE) as client:
                 for _ in range(3):
                     with self.assertRaises(poold.DeadlineExceeded):
-                        await client.call("p", "m", timeout=0.02)
+                        await client.call("p", "m", timeout=0.5)
                 self.assertEqual(await client.call("p", "m", 1), ["p", "m", [1]])
 
         with FakeServer(script) as server:

@@ -289,7 +289,7 @@ class TestStream(unittest.TestCase):
     def test_deadline_of_its_own(self) -> None:
         script = Cancelled()
         with FakeServer(script) as server, poold.Client(server.path, grace=0.01) as client:
-            stream = client.stream("p", "m", timeout=0.2)
+            stream = client.stream("p", "m", timeout=1.0)
             self.assertEqual(next(stream), 1)
             self.assertRaises(poold.DeadlineExceeded, next, stream)
             self.assertTrue(script.told.wait(PATIENCE))
@@ -598,7 +598,7 @@ class TestAsync(unittest.IsolatedAsyncioTestCase):
         script = Cancelled()
         with FakeServer(script) as server:
             async with AsyncClient(server.path, grace=0.01) as client:
-                stream = client.stream("p", "m", timeout=0.2)
+                stream = client.stream("p", "m", timeout=1.0)
                 self.assertEqual(await anext(stream), 1)
                 with self.assertRaises(poold.DeadlineExceeded):
                     await anext(stream)

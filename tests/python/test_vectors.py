@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unittest
 from pathlib import Path
@@ -13,6 +14,8 @@ from poold import wire
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = ROOT / "protocol"
+# Those of another tree, where POOLD_ROOT names one.
+VECTORS = Path(os.environ.get("POOLD_ROOT", ROOT)) / "protocol/vectors"
 
 MESSAGE_MAX = 16 * 1024 * 1024
 METHOD_LEN_MAX = 255
@@ -28,7 +31,7 @@ def binary(value: dict) -> object:
 
 def load(name: str) -> list[dict]:
     """The cases of one file."""
-    text = (PROTOCOL / "vectors" / f"{name}.json").read_text(encoding="utf-8")
+    text = (VECTORS / f"{name}.json").read_text(encoding="utf-8")
     return json.loads(text, object_hook=binary)["cases"]
 
 

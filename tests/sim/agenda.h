@@ -24,6 +24,7 @@ enum deed_kind {
 enum message_kind {
 	MESSAGE_REQUEST = 0,
 	MESSAGE_CANCEL,
+	MESSAGE_RECALL, /* on a way of its own, which is read at any time */
 	MESSAGE_PING,
 	MESSAGE_SHUTDOWN,
 	MESSAGE_EOF /* the daemon closed the channel */

@@ -115,6 +115,20 @@ static void note_break(struct world *world, const struct engine_event *event)
 	}
 }
 
+/* The process has given the request back: it is tried elsewhere if anybody still waits for it. */
+static void note_given_back(struct world *world, struct process *process, struct sending *sending)
+{
+	struct record *record = &world->records[sending->record];
+
+	if (!sending->given_up) {
+		note_end_of_attempt(world, process, sending);
+		record->moves++;
+		world->judge.traffic[process->pool].moved++;
+	}
+	process->in_flight--;
+	sending->answered = true;
+}
+
 static void note_answer(struct world *world, const struct engine_event *event)
 {
 	struct process *process = &world->processes[event->worker];
@@ -124,6 +138,11 @@ static void note_answer(struct world *world, const struct engine_event *event)
 	    event->id >= process->sending_count)
 		return;
 	sending = &process->sendings[event->id];
+	if (event->type == EVENT_WORKER_ANSWERED && event->answer.is_recalled) {
+		if (sending->given_back)
+			note_given_back(world, process, sending);
+		return;
+	}
 	if (event->type == EVENT_WORKER_ANSWERED && sending->record != NOBODY && !sending->answered)
 		judge_answered(world, event, sending->given_up);
 	if (event->type == EVENT_WORKER_ANSWERED && event->answer.code == ERR_NONE &&

@@ -342,6 +342,7 @@ static void judge_error(struct world *world, struct record *record, const struct
 	enum errcode code = failure->code;
 	uint32_t number = judge_number(world, record);
 
+	record->told_no = failure->executed == EXECUTED_NO;
 	judge_words(world, record, effect);
 	judge_abandoning(world, record, failure);
 	if (!failure->is_from_worker && !judge_is_passed_on(world, record) &&
@@ -405,6 +406,9 @@ void judge_run(struct world *world, uint32_t number, uint32_t pool)
 	world->judge.traffic[pool].ran += !record->misled;
 	number = judge_number(world, record);
 	world_trace(world, "  request %u runs (in slot %u)", number, record->slot);
+	if (record->told_no && !record->misled)
+		judge_blame(world, "P3", "request %u runs, but its client knows that it does not",
+			    number);
 	if (!sent->idempotent && record->runs > 1)
 		judge_blame(world, "P3", "request %u is not idempotent and ran twice", number);
 	else if (record->runs > record->max_attempts + record->before + record->moves &&
@@ -424,16 +428,53 @@ static void judge_queueing(struct world *world, const struct effect *effect)
 			    effect->worker);
 }
 
-static void judge_line(struct world *world, const struct process *process)
+/* How long the worker runs, by what is known of methods, before it comes to that message. */
+static usec_t runs_before(const struct world *world, const struct process *process, uint32_t id)
 {
-	unsigned room = world->pools[process->pool].prefetch;
+	const struct worker *worker = engine_worker(world->engine, process->worker);
+	struct list_node *node;
+	usec_t sum = 0;
+
+	/* The event may have sent more after it. */
+	list_for_each (node, &worker->attempts) {
+		const struct attempt *attempt = list_entry(node, struct attempt, in_worker);
+
+		if (attempt->id < id)
+			sum += attempt->expected;
+	}
+	return sum;
+}
+
+/* Who has to wait at a worker: nobody for long, none with a key or a session, and what must not run
+ * twice only where it can come back from. */
+static void judge_line(struct world *world, const struct process *process,
+		       const struct record *record, uint32_t id)
+{
+	const struct pool_settings *pool = &world->pools[process->pool];
 	unsigned concurrency = process->concurrency;
+	unsigned line;
 
 	if (concurrency > WORKER_ATTEMPTS_MAX)
 		concurrency = WORKER_ATTEMPTS_MAX;
-	if (process->in_flight >= concurrency + room || process->in_flight >= WORKER_ATTEMPTS_MAX)
+	if (process->in_flight >= WORKER_ATTEMPTS_MAX)
+		judge_blame(world, "P5", "worker %u gets more than there may be", process->worker);
+	if (process->in_flight < concurrency)
+		return;
+	line = process->in_flight - concurrency;
+	if (line >= pool->prefetch &&
+	    (pool->prefetch == 0 || line >= pool->prefetch_max || process->batches))
 		judge_blame(world, "P5", "worker %u gets more than it has room for",
 			    process->worker);
+	if ((line >= pool->prefetch || !record->idempotent) &&
+	    runs_before(world, process, id) >= concurrency * USEC_PER_MSEC)
+		judge_blame(world, "P5", "request %u is to wait for long at worker %u",
+			    judge_number(world, record), process->worker);
+	if (record->key != NO_NAME || record->session != NO_NAME)
+		judge_blame(world, "P3", "request %u with a name waits at worker %u",
+			    judge_number(world, record), process->worker);
+	if (!record->idempotent && (!process->recalls || !process->announces || process->batches))
+		judge_blame(world, "P3", "request %u waits at worker %u, which never gives it back",
+			    judge_number(world, record), process->worker);
 }
 
 /*
@@ -581,7 +622,7 @@ static void judge_send(struct world *world, const struct effect *effect)
 	judge_breaker_send(world, record, effect->pool);
 	judge_session_send(world, record, effect);
 	judge_key_send(world, record);
-	judge_line(world, process);
+	judge_line(world, process, record, effect->send.id);
 	judge_queueing(world, effect);
 	process->in_flight++;
 	record->sent = true;
@@ -634,6 +675,29 @@ static void judge_cancel(struct world *world, const struct effect *effect)
 	if (record->sent_at == world->now &&
 	    engine_worker(world->engine, effect->worker)->state == WORKER_BUSY)
 		judge_haste(world, effect);
+}
+
+/* A worker is asked once, and only for what it can give back: one that must not run twice. */
+static void judge_recall(struct world *world, const struct effect *effect)
+{
+	struct process *process = &world->processes[effect->worker];
+	uint32_t id = effect->send.id;
+	struct sending *sending;
+
+	if (id >= process->sending_count || process->sendings[id].record == NOBODY ||
+	    process->reported_broken || process->closed) {
+		judge_blame(world, "workers", "worker %u is to give back what it has not",
+			    effect->worker);
+		return;
+	}
+	sending = &process->sendings[id];
+	if (sending->asked || sending->answered || sending->given_up)
+		judge_blame(world, "workers", "worker %u is to give back message %u again",
+			    effect->worker, id);
+	if (!process->recalls || world->records[sending->record].idempotent)
+		judge_blame(world, "workers", "worker %u is asked to give back message %u",
+			    effect->worker, id);
+	sending->asked = true;
 }
 
 /* --- retries --- */
@@ -887,6 +951,10 @@ void judge_effect(struct world *world, const struct effect *effect)
 	case EFFECT_CANCEL:
 		judge_address(world, effect);
 		judge_cancel(world, effect);
+		break;
+	case EFFECT_RECALL:
+		judge_address(world, effect);
+		judge_recall(world, effect);
 		break;
 	case EFFECT_PING:
 		judge_address(world, effect);

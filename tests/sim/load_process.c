@@ -156,7 +156,7 @@ static void wake(struct load_world *world, struct load_process *process)
 
 	process->is_ready = true;
 	news.ready.concurrency = concurrency_of(world);
-	news.ready.announces = true;
+	news.ready.announces = news.ready.recalls = true;
 	notify(world, process, &news);
 }
 
@@ -172,6 +172,19 @@ static void take_cancel(struct load_world *world, struct load_process *process, 
 	drop_task(world, process, task);
 	answer(world, process, id, ERR_cancelled);
 	begin_waiting(world, process);
+}
+
+static void take_recall(struct load_world *world, struct load_process *process, uint32_t id)
+{
+	struct engine_event news = {.type = EVENT_WORKER_ANSWERED, .id = id};
+	struct load_task *task = find_task(process, id);
+
+	if (!task || task->is_running)
+		return;
+	drop_task(world, process, task);
+	news.answer.is_recalled = true;
+	news.answer.retry_after = USEC_INFINITY;
+	notify(world, process, &news);
 }
 
 static void take_signal(struct load_world *world, struct load_process *process, int signal)
@@ -199,6 +212,9 @@ static void receive(struct load_world *world, struct load_process *process,
 		break;
 	case MESSAGE_CANCEL:
 		take_cancel(world, process, message->id);
+		break;
+	case MESSAGE_RECALL:
+		take_recall(world, process, message->id);
 		break;
 	case MESSAGE_PING:
 		answer(world, process, message->id, ERR_NONE);
@@ -284,6 +300,10 @@ void load_process_take_effect(struct load_world *world, const struct effect *eff
 		break;
 	case EFFECT_CANCEL:
 		message.kind = MESSAGE_CANCEL;
+		deliver(world, process, message);
+		break;
+	case EFFECT_RECALL:
+		message.kind = MESSAGE_RECALL;
 		deliver(world, process, message);
 		break;
 	case EFFECT_PING:

@@ -84,6 +84,7 @@ static void default_pool(const struct load_plan *plan, struct pool_settings *poo
 	pool->queue_max = 1024;
 	pool->queue_bytes_max = (uint64_t)64 << 20;
 	pool->prefetch = 2;
+	pool->prefetch_max = 16;
 	pool->max_crash_retries = 1;
 	pool->timeout = LOAD_POOL_TIMEOUT;
 	pool->init_timeout = 30 * USEC_PER_SEC;
@@ -278,18 +279,18 @@ static void take_answer(struct load_world *world, const struct effect *effect)
 
 static void pull(struct load_world *world)
 {
-	struct effect effect;
+	const struct effect *effect;
 	char text[NARRATE_MAX];
 
-	while (engine_next_effect(world->engine, &effect)) {
+	while ((effect = engine_next_effect(world->engine))) {
 		if (world->trace)
-			printf("                 %s\n", narrate_effect(&effect, text));
-		load_judge_effect(world, &effect);
-		if (effect.type == EFFECT_RESULT || effect.type == EFFECT_ERROR ||
-		    effect.type == EFFECT_DROP)
-			take_answer(world, &effect);
+			printf("                 %s\n", narrate_effect(effect, text));
+		load_judge_effect(world, effect);
+		if (effect->type == EFFECT_RESULT || effect->type == EFFECT_ERROR ||
+		    effect->type == EFFECT_DROP)
+			take_answer(world, effect);
 		else
-			load_process_take_effect(world, &effect);
+			load_process_take_effect(world, effect);
 	}
 }
 

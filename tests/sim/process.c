@@ -87,6 +87,15 @@ static void began(struct world *world, struct process *process, uint32_t id)
 	say(world, process, &news);
 }
 
+static void give_back(struct world *world, struct process *process, uint32_t id)
+{
+	struct engine_event news = {.type = EVENT_WORKER_ANSWERED, .id = id};
+
+	news.answer.is_recalled = true;
+	news.answer.retry_after = USEC_INFINITY;
+	say(world, process, &news);
+}
+
 static void break_channel(struct world *world, struct process *process, enum errcode code)
 {
 	struct engine_event news = {.type = EVENT_WORKER_BROKE, .code = code};
@@ -217,11 +226,16 @@ static void begin(struct world *world, struct process *process, struct task *tas
 
 	task->running = true;
 	process->running++;
+	process->sendings[task->id].over = true;
 	if (process->announces)
 		began(world, process, task->id);
 	if (world_fault(world, FAULT_FALSE_BEGAN)) {
 		process->guilty = true;
 		began(world, process, (uint32_t)prop_below(&world->prop, task->id + 3));
+	}
+	if (world_fault(world, FAULT_FALSE_RECALL)) {
+		process->guilty = true;
+		give_back(world, process, task->id + (prop_chance(&world->prop, 50) ? 0 : 1000));
 	}
 	if (world->rates[FAULT_FAILS] > 0 && prop_chance(&world->prop, 5)) {
 		task->fate = FATE_REFUSE;
@@ -283,14 +297,31 @@ static void take_cancel(struct world *world, struct process *process, uint32_t i
 		return;
 	if (task->running && prop_chance(&world->prop, 50))
 		return;
+	process->sendings[id].over = true;
 	drop_task(process, task);
 	answer(world, process, id, ERR_cancelled);
+}
+
+/* A thread of its own takes this, also while code runs or hangs, and perhaps before the process has
+ * read the request. */
+static void take_recall(struct world *world, struct process *process, uint32_t id)
+{
+	struct task *task = find_task(process, id);
+
+	if (process->sendings[id].over || process->shut || process->ignores[FAULT_IGNORES_RECALL])
+		return;
+	process->sendings[id].over = process->sendings[id].given_back = true;
+	if (task)
+		drop_task(process, task);
+	give_back(world, process, id);
 }
 
 static void take_message(struct world *world, struct process *process, struct message message)
 {
 	switch (message.kind) {
 	case MESSAGE_REQUEST:
+		if (process->sendings[message.id].given_back)
+			break;
 		if (process->task_count == TASKS_MAX) {
 			judge_blame(world, "simulator", "too many tasks at one process");
 			return;
@@ -300,6 +331,9 @@ static void take_message(struct world *world, struct process *process, struct me
 		break;
 	case MESSAGE_CANCEL:
 		take_cancel(world, process, message.id);
+		break;
+	case MESSAGE_RECALL:
+		take_recall(world, process, message.id);
 		break;
 	case MESSAGE_PING:
 		if (!process->ignores[FAULT_IGNORES_PING])
@@ -337,6 +371,10 @@ static void go_on(struct world *world, struct process *process)
 
 static void receive(struct world *world, struct process *process, struct message message)
 {
+	if (message.kind == MESSAGE_RECALL) {
+		take_message(world, process, message);
+		return;
+	}
 	if (process->inbox_len == INBOX_MAX) {
 		judge_blame(world, "simulator", "too many messages at one process");
 		return;
@@ -373,6 +411,7 @@ static void wake(struct world *world, struct process *process)
 	news.ready.concurrency = process->concurrency;
 	news.ready.announces = process->announces;
 	news.ready.batches = process->batches;
+	news.ready.recalls = process->recalls;
 	if (world_fault(world, FAULT_ODD_READY)) {
 		news.ready.concurrency = odd_concurrency(world);
 		process->concurrency = news.ready.concurrency < 1 ? 1 : news.ready.concurrency;
@@ -548,6 +587,7 @@ static void spawn(struct world *world, const struct effect *effect)
 		.concurrency = world->concurrency[effect->pool],
 		.announces = world->announces[effect->pool],
 		.batches = world->batches[effect->pool],
+		.recalls = world->recalls[effect->pool],
 		.outward = world->now,
 		.inward = world->now,
 		.sendings = sendings,
@@ -578,6 +618,16 @@ static void deliver(struct world *world, struct process *process, struct message
 	if (at > process->inward)
 		process->inward = at;
 	deed.at = process->inward;
+	plan(world, process, &deed);
+}
+
+static void deliver_recall(struct world *world, struct process *process, uint32_t id)
+{
+	struct deed deed = {.kind = DEED_DELIVER, .at = world->now + world_delay(world)};
+
+	if (world_fault(world, FAULT_SLOW_RECALL))
+		deed.at += world_span(world, 10 * USEC_PER_MSEC);
+	deed.message = (struct message){.kind = MESSAGE_RECALL, .id = id};
 	plan(world, process, &deed);
 }
 
@@ -645,6 +695,9 @@ void process_take_effect(struct world *world, const struct effect *effect, uint3
 		break;
 	case EFFECT_CANCEL:
 		deliver_id(world, process, MESSAGE_CANCEL, effect, record);
+		break;
+	case EFFECT_RECALL:
+		deliver_recall(world, process, effect->send.id);
 		break;
 	case EFFECT_PING:
 		deliver_id(world, process, MESSAGE_PING, effect, UINT32_MAX);

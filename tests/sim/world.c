@@ -214,8 +214,9 @@ static void draw_workers(struct world *world, unsigned i)
 	pool->failing.share = (unsigned)prop_between(prop, 1, 100);
 	pool->failing.min = (unsigned)ONE_OF(world, 0, 1, 3, 10);
 	world->concurrency[i] = (unsigned)ONE_OF(world, 1, 1, 1, 1, 2, 4, 16);
-	world->announces[i] = prop_chance(prop, 40);
+	world->announces[i] = prop_chance(prop, 60);
 	world->batches[i] = prop_chance(prop, 15);
+	world->recalls[i] = prop_chance(prop, 70);
 	world->typical_run[i] = ONE_OF(world, 50, 500, 5000, 50000);
 }
 
@@ -232,6 +233,7 @@ static void draw_pool(struct world *world, unsigned i)
 	pool->queue_per_user = prop_chance(prop, 20) ? (unsigned)prop_between(prop, 1, 10) : 0;
 	pool->queue_bytes_max = prop_between(prop, REQUEST_BYTES_MAX / 2, 3000);
 	pool->prefetch = (unsigned)ONE_OF(world, 0, 1, 2, 4, 16);
+	pool->prefetch_max = (unsigned)ONE_OF(world, 0, 4, 16, 63);
 	pool->max_crash_retries = world->storm ? 3 : (unsigned)ONE_OF(world, 0, 0, 1, 3);
 	pool->any_pong = prop_chance(prop, 20);
 	pool->errors_name_methods = prop_chance(prop, 50);
@@ -420,6 +422,7 @@ static void carry_out(struct world *world, const struct effect *effect)
 		break;
 	case EFFECT_SPAWN:
 	case EFFECT_CANCEL:
+	case EFFECT_RECALL:
 	case EFFECT_PING:
 	case EFFECT_SHUTDOWN:
 	case EFFECT_CLOSE:
@@ -482,11 +485,11 @@ static void take_effect(struct world *world, const struct effect *effect)
 
 static void pull(struct world *world)
 {
-	struct effect effect;
+	const struct effect *effect;
 
-	while (engine_next_effect(world->engine, &effect))
+	while ((effect = engine_next_effect(world->engine)))
 		if (!world->judge.property)
-			take_effect(world, &effect);
+			take_effect(world, effect);
 }
 
 static void step(struct world *world, const struct engine_event *event)

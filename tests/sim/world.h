@@ -50,6 +50,9 @@
 	FAULT(BAD_PONG)                                                                            \
 	FAULT(INATTENTIVE)                                                                         \
 	FAULT(FALSE_BEGAN)                                                                         \
+	FAULT(FALSE_RECALL)                                                                        \
+	FAULT(IGNORES_RECALL)                                                                      \
+	FAULT(SLOW_RECALL)                                                                         \
 	FAULT(FAILS)                                                                               \
 	FAULT(FATAL)                                                                               \
 	FAULT(CRASHES)                                                                             \
@@ -121,6 +124,7 @@ struct record {
 	unsigned moves;	  /* times the engine took it back from a slow worker */
 	unsigned deaths;  /* processes that crashed while they really ran it */
 	bool misled;	  /* a process that breaks the protocol ran it */
+	bool told_no;	  /* the client was told that it did not run, and will not */
 	bool sent;	  /* an attempt is in flight and not given up, at `worker` */
 	usec_t sent_at;	  /* USEC_INFINITY: a timer was overdue at that time */
 	uint32_t worker;
@@ -179,9 +183,12 @@ struct sending {
 	uint32_t record; /* UINT32_MAX: a ping */
 	bool answered;
 	bool given_up;
-	bool holds; /* since then, its request's key and session */
-	bool ran;   /* the process really began it */
-	bool slow;  /* EFFECT_SLOW was emitted for it */
+	bool holds;	 /* since then, its request's key and session */
+	bool ran;	 /* the process really began it */
+	bool slow;	 /* EFFECT_SLOW was emitted for it */
+	bool asked;	 /* EFFECT_RECALL was emitted for it */
+	bool over;	 /* the process has begun it or dropped it */
+	bool given_back; /* before that, as it was asked to */
 };
 
 /* The process in a worker's slot, alive or not, until the engine knows that it has ended. */
@@ -208,6 +215,7 @@ struct process {
 	unsigned concurrency;
 	bool announces;
 	bool batches;
+	bool recalls;
 	bool attentive; /* reads its channel also while a task runs */
 	bool ignores[FAULT_COUNT_];
 	usec_t outward; /* when the last event on its way to the daemon arrives */
@@ -421,6 +429,7 @@ struct world {
 	unsigned concurrency[POOLS_MAX]; /* of the pool's workers */
 	bool announces[POOLS_MAX];
 	bool batches[POOLS_MAX];
+	bool recalls[POOLS_MAX];
 	usec_t typical_run[POOLS_MAX];
 	unsigned popular; /* percent of the requests that go to the first pool */
 	usec_t pause;	  /* between two bursts of a client, on average */

@@ -79,6 +79,7 @@ static const struct {
 	{SECTION_POOL, "queue_bytes_max", "64M", "1K", "64G", "1023", "65G"},
 	{SECTION_POOL, "admission", "yes", "no", "yes", "", "maybe"},
 	{SECTION_POOL, "prefetch", "2", "0", "63", "-1", "64"},
+	{SECTION_POOL, "prefetch_max", "16", "0", "63", "-1", "64"},
 	{SECTION_POOL, "call_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a", "a b"},
 	{SECTION_POOL, "admin_group", "", "a", "abcdefghijklmnopqrstuvwxyz.-_0Z9", "-a", "a b"},
 	{SECTION_POOL, "control", "no", "no", "yes", "", "maybe"},
@@ -544,7 +545,8 @@ END_TEST
 	"adapter, command, address, dialect, ready_call, ready_params, ready_then, "               \
 	"ready_notification, ping_call, cancel_notification, progress_notification, "              \
 	"workers, spares, start_parallel, timeout, timeout_max, attempt_timeout, "                 \
-	"queue_max, queue_per_uid, queue_bytes_max, admission, prefetch, call_group, "             \
+	"queue_max, queue_per_uid, queue_bytes_max, admission, prefetch, prefetch_max, "           \
+	"call_group, "                                                                             \
 	"admin_group, control, keys_shared, prefork, idempotent, "                                 \
 	"max_crash_retries, "                                                                      \
 	"init_timeout, ping_interval, ping_timeout, idle_timeout, "                                \

@@ -171,6 +171,37 @@ START_TEST(a_dialect_fills_in_what_is_not_said)
 }
 END_TEST
 
+/* The most that stand in a line are not below the least, and follow them. */
+START_TEST(the_longest_line_is_not_below_the_least)
+{
+	static const struct {
+		const char *text;
+		unsigned most;
+	} cases[] = {
+		{"", 16},
+		{"prefetch = 0\n", 16},
+		{"prefetch = 32\n", 32},
+		{"prefetch_max = 40\n", 40},
+		{"prefetch_max = 2\n", 2},
+		{"prefetch = 0\nprefetch_max = 0\n", 0},
+		{"prefetch = 63\nprefetch_max = 63\n", 63},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[200];
+		const struct config *config;
+
+		snprintf(text, sizeof(text), "[pool a]\ncommand = x\n%s", cases[i].text);
+		config = must_parse(text);
+		ck_assert_uint_eq(config->pools[0].prefetch_max, cases[i].most);
+		config_unref(config);
+	}
+	must_fail("[pool a]\ncommand = x\nprefetch_max = 1\n",
+		  "t:3: [pool a] prefetch_max: found \"1\", allowed is at least what prefetch is "
+		  "(2)\n");
+}
+END_TEST
+
 /* A pool that is answered by the configuration has no workers to count. */
 START_TEST(static_pools_take_none_of_the_workers)
 {
@@ -470,6 +501,7 @@ int main(void)
 		a_dialect_follows_the_adapter_unless_given,
 		dialects_have_options_of_their_own,
 		a_dialect_fills_in_what_is_not_said,
+		the_longest_line_is_not_below_the_least,
 		static_pools_take_none_of_the_workers,
 		addresses,
 		addresses_have_their_parts,

@@ -33,6 +33,12 @@ START_TEST(requests_stand_in_line)
 }
 END_TEST
 
+START_TEST(requests_come_back_from_a_line)
+{
+	transcript_check(GOLDEN "recall.txt");
+}
+END_TEST
+
 START_TEST(clients_that_do_not_read_hold_back_their_own)
 {
 	transcript_check(GOLDEN "hold.txt");
@@ -143,6 +149,7 @@ int main(void)
 		requests_go_their_way,
 		failed_attempts_are_tried_again,
 		requests_stand_in_line,
+		requests_come_back_from_a_line,
 		clients_that_do_not_read_hold_back_their_own,
 		workers_are_watched,
 		the_engine_stops,

@@ -69,10 +69,10 @@ static void carry_out(struct world *world, const struct effect *effect)
 
 static void pull(struct world *world)
 {
-	struct effect effect;
+	const struct effect *effect;
 
-	while (engine_next_effect(world->engine, &effect))
-		carry_out(world, &effect);
+	while ((effect = engine_next_effect(world->engine)))
+		carry_out(world, effect);
 }
 
 static void step(struct world *world, struct engine_event event)

@@ -24,15 +24,15 @@ struct world {
 
 static void pull(struct world *world)
 {
-	struct effect effect;
+	const struct effect *effect;
 
 	memset(world->seen, 0, sizeof(world->seen));
-	while (engine_next_effect(world->engine, &effect)) {
-		world->seen[effect.type]++;
-		if (effect.type == EFFECT_SEND)
-			world->id = effect.send.id;
-		if (effect.type == EFFECT_SPAWN)
-			world->life = effect.life;
+	while ((effect = engine_next_effect(world->engine))) {
+		world->seen[effect->type]++;
+		if (effect->type == EFFECT_SEND)
+			world->id = effect->send.id;
+		if (effect->type == EFFECT_SPAWN)
+			world->life = effect->life;
 	}
 }
 

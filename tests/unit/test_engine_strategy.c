@@ -29,18 +29,18 @@ struct world {
 
 static void pull(struct world *world)
 {
-	struct effect effect;
+	const struct effect *effect;
 
-	while (engine_next_effect(world->engine, &effect)) {
-		if (effect.type == EFFECT_SEND) {
-			world->id = effect.send.id;
-			world->sent_to = effect.pool;
+	while ((effect = engine_next_effect(world->engine))) {
+		if (effect->type == EFFECT_SEND) {
+			world->id = effect->send.id;
+			world->sent_to = effect->pool;
 			world->sends++;
-		} else if (effect.type == EFFECT_RETRY && effect.pool == effect.failed.from) {
+		} else if (effect->type == EFFECT_RETRY && effect->pool == effect->failed.from) {
 			world->has_retried = true;
-			world->delay = effect.failed.delay;
-		} else if (effect.type == EFFECT_ERROR) {
-			world->code = effect.failed.failure.code;
+			world->delay = effect->failed.delay;
+		} else if (effect->type == EFFECT_ERROR) {
+			world->code = effect->failed.failure.code;
 		}
 	}
 }

@@ -25,14 +25,14 @@ struct world {
 
 static void pull(struct world *world)
 {
-	struct effect effect;
+	const struct effect *effect;
 
-	while (engine_next_effect(world->engine, &effect)) {
-		if (effect.type != EFFECT_SEND)
+	while ((effect = engine_next_effect(world->engine))) {
+		if (effect->type != EFFECT_SEND)
 			continue;
-		world->sent_id = effect.send.id;
-		world->sent_to = effect.worker;
-		ck_assert_int_eq(effect.send.priority, PRIORITY_CRITICAL);
+		world->sent_id = effect->send.id;
+		world->sent_to = effect->worker;
+		ck_assert_int_eq(effect->send.priority, PRIORITY_CRITICAL);
 	}
 }
 

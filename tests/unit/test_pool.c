@@ -190,7 +190,103 @@ START_TEST(room_ends_with_prefetch)
 		f.workers[0].is_slow = cases[i].slow;
 		pool_place_worker(&f.pool, &f.workers[0], 3);
 		ck_assert_uint_eq(f.pool.open.len, cases[i].open);
-		ck_assert_uint_eq(f.pool.behind.len, cases[i].behind);
+		ck_assert_uint_eq(f.pool.lines[LINE_SHORT].len, cases[i].behind);
+	}
+}
+END_TEST
+
+/* Makes a run of the method known, as that of the whole pool too. */
+static void learn(struct fixture *f, struct bytes method, usec_t run)
+{
+	runs_learn_result(&f->pool.runs, RUNS_OTHER, method, run, 3);
+	f->pool.typical_run = run;
+}
+
+/* The places in a line: the least that `prefetch` says, and so many as begin within a millisecond. */
+START_TEST(a_line_is_as_long_as_what_it_runs_is_short)
+{
+	static const struct {
+		unsigned concurrency, attempts;
+		usec_t each; /* how long each runs */
+		bool batches;
+		int line; /* -1: none */
+	} cases[] = {
+		{1, 1, 999, false, LINE_SHORT}, {1, 1, 1000, false, LINE_LATE},
+		{1, 2, 499, false, LINE_SHORT}, {1, 2, 500, false, LINE_LATE},
+		{1, 3, 333, false, LINE_LONG},	{1, 3, 334, false, -1},
+		{1, 8, 10, false, LINE_LONG},	{1, 9, 10, false, -1},
+		{2, 2, 999, false, LINE_SHORT}, {2, 4, 499, false, LINE_LONG},
+		{2, 4, 500, false, -1},		{1, 1, 10, true, LINE_LATE},
+		{1, 3, 10, true, -1},		{64, 64, 1, false, -1},
+		{60, 63, 1, false, LINE_LONG},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct request request = {.state = REQUEST_SENT};
+		struct fixture f;
+		struct worker *worker = &f.workers[0];
+
+		set_up(&f);
+		f.pool.settings.prefetch_max = 8;
+		make_ready(&f, 0, cases[i].concurrency);
+		worker->batches = cases[i].batches;
+		for (unsigned k = 0; k < cases[i].attempts; k++)
+			worker_expect(worker, worker_add_attempt(worker, &request, 3),
+				      cases[i].each);
+		pool_place_worker(&f.pool, worker, 3);
+		for (int line = 0; line < LINE_COUNT_; line++)
+			ck_assert_uint_eq(f.pool.lines[line].len, line == cases[i].line);
+	}
+}
+END_TEST
+
+/* Who may stand in which of them. */
+START_TEST(what_must_not_run_twice_stands_where_it_can_come_back_from)
+{
+	enum {
+		LISTS = 1u << LINE_SHORT | 1u << LINE_LONG | 1u << LINE_LATE
+	};
+	static const struct {
+		bool idempotent, has_key, announces, recalls, batches;
+		usec_t run;	/* of the method; 0: unknown */
+		unsigned lines; /* mask of those where it may stand */
+	} cases[] = {
+		{true, false, false, false, false, 1000, LISTS},
+		{true, false, false, false, false, 1001, 1u << LINE_SHORT | 1u << LINE_LATE},
+		{true, false, false, false, false, 0, 1u << LINE_SHORT | 1u << LINE_LATE},
+		{true, true, true, true, false, 10, 0},
+		{false, false, true, true, false, 1000, 1u << LINE_SHORT | 1u << LINE_LONG},
+		{false, false, true, true, false, 1001, 0},
+		{false, false, true, true, false, 0, 0},
+		{false, false, true, false, false, 10, 0},
+		{false, false, false, true, false, 10, 0},
+		{false, false, true, true, true, 10, 0},
+		{false, true, true, true, false, 10, 0},
+	};
+	static const uint8_t known[] = "known", other[] = "other";
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases) * LINE_COUNT_; i++) {
+		const unsigned line = i % LINE_COUNT_, at = i / LINE_COUNT_;
+		struct key key = {0};
+		struct request request = {.is_idempotent = cases[at].idempotent,
+					  .key = cases[at].has_key ? &key : NULL,
+					  .method = {cases[at].run > 0 ? known : other, 5}};
+		struct fixture f;
+		struct worker *worker = &f.workers[0];
+		bool may = cases[at].lines & 1u << line;
+
+		set_up(&f);
+		learn(&f, (struct bytes){known, 5}, cases[at].run > 0 ? cases[at].run : 10);
+		make_ready(&f, 0, 1);
+		worker->announces = cases[at].announces;
+		worker->recalls = cases[at].recalls;
+		give(&f, 0, 1);
+		worker->batches = cases[at].batches;
+		if (worker->room_list)
+			list_remove(worker->room_list, &worker->in_room);
+		worker->room_list = &f.pool.lines[line];
+		list_push_back(worker->room_list, &worker->in_room);
+		ck_assert_ptr_eq(pool_pick(&f.pool, &request), may ? worker : NULL);
 	}
 }
 END_TEST
@@ -705,6 +801,8 @@ int main(void)
 		free_workers_come_before_busy_ones_with_room,
 		who_may_wait_behind_a_busy_worker,
 		room_ends_with_prefetch,
+		a_line_is_as_long_as_what_it_runs_is_short,
+		what_must_not_run_twice_stands_where_it_can_come_back_from,
 		a_worker_without_attempts_is_free_again,
 		the_typical_run_follows_slowly,
 		slow_is_eight_times_the_typical_run,

@@ -92,7 +92,8 @@ START_TEST(a_life_begins_afresh)
 	set_up(&f, 4, true);
 	f.worker.health = HEALTH_UNHEALTHY;
 	f.worker.cause = CAUSE_OVERRUN;
-	f.worker.announces = f.worker.is_slow = true;
+	f.worker.announces = f.worker.is_slow = f.worker.recalls = true;
+	f.worker.work = 10;
 	f.worker.pings_missed = 2;
 	f.worker.served = f.worker.failed = 9;
 	f.worker.ping_sent = 5;
@@ -101,6 +102,8 @@ START_TEST(a_life_begins_afresh)
 	ck_assert_int_eq(f.worker.health, HEALTH_UNKNOWN);
 	ck_assert_int_eq(f.worker.cause, CAUSE_NONE);
 	ck_assert(!f.worker.announces && !f.worker.batches && !f.worker.is_slow);
+	ck_assert(!f.worker.recalls);
+	ck_assert_uint_eq(f.worker.work, 0);
 	ck_assert_uint_eq(f.worker.concurrency, 1);
 	ck_assert_uint_eq(f.worker.pings_missed, 0);
 	ck_assert_uint_eq(f.worker.served + f.worker.failed, 0);

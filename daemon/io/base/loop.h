@@ -79,6 +79,12 @@ usec_t loop_now(struct loop *loop);
  * see stall_wake.  Whoever handles events must take it before the first event of a turn. */
 usec_t loop_take_stall(struct loop *loop, usec_t *ret_suspended);
 
+/* Whether loop_take_stall has nothing to say: so it is but for the first event of a turn. */
+static inline bool loop_knows_no_stall(const struct loop *loop)
+{
+	return loop->now != 0 && loop->stalled == 0 && loop->suspended == 0;
+}
+
 /* The monotonic time now: for what takes long within a turn. */
 usec_t loop_clock(void);
 

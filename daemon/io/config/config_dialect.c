@@ -82,6 +82,24 @@ static void set_defaults(struct config_draft *draft, size_t i)
 		set_default(draft, i, OPTION_POOL_prefetch, "0");
 }
 
+/* The longest line is not below the least one: it follows where the file says nothing of it. */
+static void check_line(struct config_draft *draft, size_t i)
+{
+	struct config_pool *pool = &draft->config->pools[i];
+	struct config_origin origin = draft->pools[i].options[OPTION_POOL_prefetch_max];
+
+	if (pool->prefetch_max >= pool->prefetch)
+		return;
+	if (!origin.file)
+		pool->prefetch_max = pool->prefetch;
+	else
+		config_fault(
+			&draft->faults, origin,
+			"[pool %s] prefetch_max: found \"%u\", allowed is at least what prefetch "
+			"is (%u)",
+			pool->name, pool->prefetch_max, pool->prefetch);
+}
+
 void config_check_dialect(struct config_draft *draft, size_t i)
 {
 	struct config_pool *pool = &draft->config->pools[i];
@@ -105,4 +123,5 @@ void config_check_dialect(struct config_draft *draft, size_t i)
 			     "[pool %s] prefetch: found \"%u\", allowed is 0 where dialect = %s",
 			     pool->name, pool->prefetch,
 			     option_word(OPTION_DIALECT, pool->dialect));
+	check_line(draft, i);
 }

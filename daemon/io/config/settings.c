@@ -80,6 +80,7 @@ void settings_pool(const struct config_pool *pool, struct pool_settings *ret)
 		.queue_per_user = pool->queue_per_uid,
 		.no_admission = !pool->admission,
 		.prefetch = pool->prefetch,
+		.prefetch_max = pool->prefetch_max,
 		.max_crash_retries = pool->max_crash_retries,
 		.attempt_timeout = pool->attempt_timeout,
 		.timeout = pool->timeout,

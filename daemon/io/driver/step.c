@@ -6,10 +6,10 @@
 
 static void carry_out_all(struct driver *driver, struct driver_step *step)
 {
-	struct effect effect;
+	const struct effect *effect;
 
-	while (engine_next_effect(driver->engine, &effect))
-		effects_carry_out(driver, step, &effect);
+	while ((effect = engine_next_effect(driver->engine)))
+		effects_carry_out(driver, step, effect);
 }
 
 static void run(struct driver *driver, struct driver_step *step)
@@ -19,13 +19,19 @@ static void run(struct driver *driver, struct driver_step *step)
 	carry_out_all(driver, step);
 }
 
-void driver_step(struct driver *driver, struct driver_step *step)
+static void run_stall(struct driver *driver)
 {
 	usec_t stall = standstill_take(driver);
 
-	/* Before all that came meanwhile. */
 	if (stall > 0)
 		run(driver, &(struct driver_step){.event = {.type = EVENT_STALL, .stall = stall}});
+}
+
+void driver_step(struct driver *driver, struct driver_step *step)
+{
+	/* Before all that came meanwhile. */
+	if (!loop_knows_no_stall(driver->loop))
+		run_stall(driver);
 	run(driver, step);
 }
 

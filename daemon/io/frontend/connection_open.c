@@ -113,11 +113,6 @@ static bool on_no_memory(void *owner, struct bytes begun, bool by_system)
 	return by_system && refuse_begun(of_link(owner), begun);
 }
 
-static void on_drained(void *owner)
-{
-	connection_settle(of_link(owner));
-}
-
 static void on_written(void *owner)
 {
 	struct connection *connection = of_link(owner);
@@ -152,7 +147,6 @@ static const struct link_handler link_handler = {
 	.on_message = on_message,
 	.on_end = on_end,
 	.on_no_memory = on_no_memory,
-	.on_drained = on_drained,
 	.on_written = on_written,
 	.on_memory = on_memory,
 	.on_free = on_free,

@@ -121,28 +121,36 @@ static void start_call(struct connection *connection, struct chunk *chunk, uint3
 static void take_call(struct connection *connection, struct chunk *chunk,
 		      const struct envelope *envelope)
 {
-	const struct asked asked = asked_of(envelope);
 	char why[REQUEST_WHY_SIZE];
 	struct parsed_call parsed;
 
-	if (request_parse_call(envelope->params, &parsed, why) < 0)
+	if (request_parse_call(envelope->params, &parsed, why) < 0) {
+		const struct asked asked = asked_of(envelope);
+
 		connection_refuse(connection, &asked, ERR_invalid_request, "%s", why);
-	else
-		start_call(connection, chunk, envelope->id, &parsed);
+		return;
+	}
+	start_call(connection, chunk, envelope->id, &parsed);
+}
+
+static void refuse_method(struct connection *connection, const struct envelope *envelope,
+			  const char *hint)
+{
+	const struct asked asked = asked_of(envelope);
+
+	connection_refuse(connection, &asked, ERR_unknown_method, "there is no method %.*s%s",
+			  (int)(envelope->method.len < 64 ? envelope->method.len : 64),
+			  (const char *)envelope->method.data, hint);
 }
 
 /* POOL.METHOD params */
 static void take_short_call(struct connection *connection, struct chunk *chunk,
 			    const struct envelope *envelope)
 {
-	const struct asked asked = asked_of(envelope);
 	struct parsed_call parsed;
 
 	if (request_parse_short(envelope->method, envelope->params, &parsed) < 0)
-		connection_refuse(connection, &asked, ERR_unknown_method,
-				  "there is no method %.*s: pools are called as POOL.METHOD",
-				  (int)(envelope->method.len < 64 ? envelope->method.len : 64),
-				  (const char *)envelope->method.data);
+		refuse_method(connection, envelope, ": pools are called as POOL.METHOD");
 	else
 		start_call(connection, chunk, envelope->id, &parsed);
 }
@@ -200,8 +208,7 @@ static bool has_prefix(struct bytes name, const char *prefix)
 static void take_request(struct connection *connection, struct chunk *chunk,
 			 const struct envelope *envelope)
 {
-	const struct asked asked = asked_of(envelope);
-	enum method method = METHOD_NONE;
+	enum method method;
 
 	if (call_find(&connection->driver->calls, &connection->caller, envelope->id)) {
 		/* The peer could not tell the two answers apart: such a peer is not served. */
@@ -221,9 +228,7 @@ static void take_request(struct connection *connection, struct chunk *chunk,
 	else if (method != METHOD_NONE && method_info(method)->kind != METHOD_KIND_NOTE)
 		take_admin(connection, method, envelope);
 	else
-		connection_refuse(connection, &asked, ERR_unknown_method, "there is no method %.*s",
-				  (int)(envelope->method.len < 64 ? envelope->method.len : 64),
-				  (const char *)envelope->method.data);
+		refuse_method(connection, envelope, "");
 }
 
 static void take_cancel(struct connection *connection, struct bytes params)

@@ -1,37 +1,11 @@
-#!/usr/bin/env python3
-"""Faults made by hand in the core, one at a time: each must be caught.
+"""Faults that are put into daemon/core, one at a time: see mutate.py.
 
-A copy of the tree is built in a temporary directory; for each fault one text in daemon/core is replaced, the core's unit tests
-and the two simulators (`sim`, and `load` for overload) are built anew and run until one of them fails.  Prints a table of what caught which fault.  Exit status 0:
-every fault was caught; 1: at least one was not, or could not be made.
+Each is caught by a unit test of the core, or by one of the two simulators.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
-from typing import NamedTuple
-
-ROOT = Path(__file__).resolve().parents[2]
-CORE = "daemon/core/"
-BUILD = "build/mutate"
-EVENTS = 1000  # of each world: long lives meet more than many short ones
-
-
-class Fault(NamedTuple):
-    """A change of one text (which stands in the file exactly once) and what it breaks."""
-
-    file: str
-    old: str
-    new: str
-    what: str
-
+from fault import Fault
 
 FAULTS = [
     # --- runs that outlive their request, and what waits for them ---
@@ -68,7 +42,7 @@ FAULTS = [
     Fault("session.c", "\treturn session->turn || session->run;", "\treturn session->turn;", "a session ends while a run holds it"),
     Fault("engine_session.c", "\t\t\tis_lost = session_is_kept(session);\n", "\t\t\tis_lost = true;\n",
           "a state is reported as lost that was handed back"),
-    Fault("pool.c", "request->is_idempotent && !request->key && !request->session &&", "request->is_idempotent && !request->session &&",
+    Fault("pool.c", "return !request->key && !request->session &&", "return !request->session &&",
           "one with a key stands in a line"),
     Fault("engine_request.c", "\tif (request->state == REQUEST_WAITING && request->key && request->key->run)\n\t\treturn EXECUTED_MAYBE;\n", "",
           "who waits for a run with its key is told that nothing ran"),
@@ -176,12 +150,70 @@ FAULTS = [
           "one message id for all"),
     Fault("worker.c", "\tworker->life++;\n", "\tworker->life |= 1;\n",
           "every life has the same number"),
-    Fault("pool.c", "return request->is_idempotent && !request->key", "return !request->key",
-          "what may not run twice waits behind another request"),
-    Fault("pool.c", "worker->attempts.len < worker->concurrency + pool->settings.prefetch",
-          "worker->attempts.len <= worker->concurrency + pool->settings.prefetch",
-          "one more than the prefetch stands in line"),
-    Fault("pool.c", "!worker->is_slow &&", "", "requests are put behind a slow one"),
+    Fault("pool.c", "(request->is_idempotent || (is_short && worker_gives_back(worker)))",
+          "(request->is_idempotent || is_short)",
+          "what may not run twice stands in a short line that it can't come back from"),
+    Fault("pool.c", "is_short && (request->is_idempotent || worker_gives_back(worker))", "is_short",
+          "what may not run twice stands in a long line that it can't come back from"),
+    Fault("pool.c", "return request->is_idempotent ? first_of(&pool->lines[LINE_LATE]) : NULL;",
+          "return first_of(&pool->lines[LINE_LATE]);",
+          "what may not run twice stands in a line of which nobody knows the end"),
+    Fault("pool.c", "(request->is_idempotent || (is_short && worker_gives_back(worker)))",
+          "(request->is_idempotent || worker_gives_back(worker))",
+          "one whose run is long stands in a line"),
+    Fault("pool.c", "if (waiting < pool->settings.prefetch)\n", "if (waiting <= pool->settings.prefetch)\n",
+          "one more than the prefetch stands in a line"),
+    Fault("pool.c", "waiting < pool->settings.prefetch_max ?", "waiting <= pool->settings.prefetch_max ?",
+          "one more than prefetch_max stands in a line"),
+    Fault("pool.c", "if (worker->is_slow || pool->settings.prefetch == 0)", "if (worker->is_slow)",
+          "without a prefetch there is a line"),
+    Fault("pool.c", "if (worker->is_slow || pool->settings.prefetch == 0)", "if (pool->settings.prefetch == 0)",
+          "requests are put into the line of a slow one"),
+    Fault("pool.c", "worker->work < worker->concurrency * LINE_TIME && !worker->batches",
+          "!worker->batches", "a line is as long as prefetch_max, whatever it runs"),
+    Fault("pool.c", "worker->work < worker->concurrency * LINE_TIME && !worker->batches",
+          "worker->work < worker->concurrency * LINE_TIME",
+          "what a batching worker has begun counts as its line"),
+    Fault("pool.c", "return run > 0 ? run : RUN_UNKNOWN;", "return run;", "an unknown method stands in a line as the shortest"),
+    Fault("worker.c", "\tworker->work -= attempt->expected;\n", "", "what has run counts in the line for ever"),
+    Fault("worker.c", "return worker->recalls && worker->announces && !worker->batches;",
+          "return worker->recalls && !worker->batches;",
+          "who does not say what it begins is believed to have it in its line"),
+    Fault("worker.c", "return worker->recalls && worker->announces && !worker->batches;",
+          "return worker->announces && !worker->batches;",
+          "who gives nothing back gets a line of what may not run twice"),
+    Fault("engine_worker.c", "\tworker->recalls = event->ready.recalls;\n", "",
+          "nobody gives anything back from a line"),
+    Fault("engine_attempt.c", "\t\tif (request->is_idempotent)\n\t\t\ttake_back(engine, worker, request);\n"
+          "\t\telse\n\t\t\trecall(engine, worker, attempt);\n",
+          "\t\ttake_back(engine, worker, request);\n",
+          "what may not run twice is taken from a line without a word"),
+    Fault("engine_attempt.c", "\t\telse\n\t\t\trecall(engine, worker, attempt);\n", "",
+          "what may not run twice stays in the line of a slow one"),
+    Fault("engine_attempt.c", "\tattempt->is_asked_back = true;\n", "",
+          "who gives back from its line what it was asked for is taken for a liar"),
+    Fault("engine_attempt.c", "attempt->is_asked_back || worker->channel_broken || !", "worker->channel_broken || !",
+          "a worker is asked again and again for its line"),
+    Fault("engine_attempt.c", "attempt->is_asked_back || worker->channel_broken || !", "attempt->is_asked_back || !",
+          "a worker whose channel is broken is asked for its line"),
+    Fault("engine_attempt.c", "\trequest->run.unbegun++;\n\tengine_outcome(engine, request, OUTCOME_NEUTRAL);\n\trelease(",
+          "\tengine_outcome(engine, request, OUTCOME_NEUTRAL);\n\trelease(", "what came back from a line counts as run"),
+    Fault("engine_attempt.c", "\tengine_enqueue(engine, request, true);\n\tengine_pool_of(engine, worker)->stats.moved++;\n",
+          "\tengine_enqueue(engine, request, false);\n\tengine_pool_of(engine, worker)->stats.moved++;\n",
+          "what came back from a line waits behind the others"),
+    Fault("engine_worker.c", "!attempt || !attempt->is_asked_back || attempt->has_begun", "!attempt || attempt->has_begun",
+          "a worker may give back from its line what it likes"),
+    Fault("engine_worker.c", "!attempt || !attempt->is_asked_back || attempt->has_begun", "!attempt || !attempt->is_asked_back",
+          "a worker may give back to the line what it has begun"),
+    Fault("engine_worker.c", "\tif (event->answer.is_recalled) {\n\t\ttake_recalled(engine, worker, event->id);\n\t\treturn;\n\t}\n", "",
+          "what comes back from a line is taken for an answer"),
+    Fault("engine_worker.c", "\tengine_take_recalled(engine, worker, attempt);\n\tafter_attempt(engine, worker);\n",
+          "\tengine_take_recalled(engine, worker, attempt);\n",
+          "who has given back its line stays as it was"),
+    Fault("engine_request.c", "attempt->begun == 0 && request->is_idempotent;", "attempt->begun == 0;",
+          "what may have run in a line is told to have waited only"),
+    Fault("engine_place.c", "\t\tengine_mark_pool_dirty(engine, pool);\n\t}\n\treturn true;\n", "\t}\n\treturn true;\n",
+          "who comes to the head as another is shed waits, though a line has room"),
     Fault("pool.c", "delay *= 2;", "delay += 0;", "starts that lead to nothing come as often as ever"),
     Fault("pool.c", "if (!request_has_tried(request, worker->index, worker->life))",
           "if (request_has_tried(request, worker->index, worker->life))",
@@ -591,7 +623,7 @@ FAULTS = [
           "a fallback's forecast is asked about another method"),
     Fault("runs.c", "#define COST_OUTLIER\t8", "#define COST_OUTLIER\t4",
           "long runs count for less than they cost"),
-    Fault("runs.c", "\t\trun = usec_min(run, usec_mul(present, outlier));\n", "\t\trun = usec_min(run, usec_mul(run, outlier));\n",
+    Fault("runs.c", "\t\trun = usec_min(run, usec_mul(mean->mean, outlier));\n", "\t\trun = usec_min(run, usec_mul(run, outlier));\n",
           "one stuck call closes the pool"),
     Fault("runs.c", "\tif (run < of->refuted) {", "\tif (run == 0) {",
           "a shorter run does not let the next one go"),
@@ -631,103 +663,6 @@ FAULTS = [
           "the life after a bad one is not on trial"),
     Fault("siblings.c", "last_of_siblings(&all->failed, worker) < succeeded);", "all->calls > 0);",
           "an outage ejects one after the other"),
-    Fault("runs.c", "\treturn mean_of(&runs->methods[entry].of_results);", "\treturn entry < runs->count ? mean_of(&runs->of_pool) : 0;",
+    Fault("runs.c", "\treturn runs->methods[entry].of_results.mean;", "\treturn entry < runs->count ? runs->of_pool.mean : 0;",
           "all methods share one estimate"),
 ]
-
-
-def run(command: list[str], tree: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Runs a command in the tree; its output is kept.  A time-out (seconds) counts as exit status 124."""
-    try:
-        return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", "timed out")
-
-
-def make_copy(tree: Path) -> None:
-    """Puts what the core's tests are made of into the directory."""
-    for part in ("protocol", "daemon/core", "daemon/io", "tests/lib", "tests/unit", "tests/sim"):
-        # What speaks with a channel needs io.
-        shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("speak.*"))
-    shutil.copy(ROOT / "Makefile", tree)
-
-
-def unit_tests(tree: Path) -> list[str]:
-    """The names of the core's unit tests that there are."""
-    rooms = sorted(path.stem for path in (tree / CORE).glob("*.c"))
-    units = {path.stem for path in (tree / "tests/unit").glob("test_*.c")}
-    return sorted(unit for unit in units if any(unit == f"test_{room}" or unit.startswith(f"test_{room}_") for room in rooms))
-
-
-def build(tree: Path, units: list[str]) -> subprocess.CompletedProcess[str]:
-    """Builds the unit tests and the simulators."""
-    targets = [f"{BUILD}/unit/{unit}" for unit in units] + [f"{BUILD}/sim/sim", f"{BUILD}/sim/load"]
-    return run(["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", f"O={BUILD}", "CFLAGS=-O1 -g", "WERROR=0", *targets], tree)
-
-
-def caught_by(tree: Path, units: list[str], seeds: int) -> list[str]:
-    """What fails: the unit tests' names, the simulator with the first promise it saw broken, the one for load with a case."""
-    found = [unit.removeprefix("test_") for unit in units if run([f"{BUILD}/unit/{unit}"], tree).returncode != 0]
-    result = run([f"{BUILD}/sim/sim", "--seeds", str(seeds), "--events", str(EVENTS)], tree)
-    if result.returncode != 0:
-        first = next((line for line in result.stdout.splitlines() if line.startswith("seed ")), "seed ?: timed out:")
-        found.append(f"sim ({first.split(':')[1].strip()}, seed {first.split(':')[0].split()[1]})")
-    result = run([f"{BUILD}/sim/load", "--quiet", "--first"], tree)
-    if result.returncode != 0:
-        first = next((line for line in result.stdout.splitlines() if line.endswith("NOT MET")), "it ended before its table did")
-        # The columns: the name of the world, which may hold spaces, and its figure.
-        found.append(f"load ({' '.join(first[:40].split())})")
-    return found
-
-
-def apply(tree: Path, fault: Fault) -> str:
-    """Makes the fault and returns the file's text as it was.  ValueError: its text is not there exactly once."""
-    path = tree / CORE / fault.file
-    text = path.read_text()
-    if text.count(fault.old) != 1:
-        raise ValueError(f"{fault.file}: this text is there {text.count(fault.old)} times: {fault.old!r}")
-    path.write_text(text.replace(fault.old, fault.new))
-    return text
-
-
-def try_fault(tree: Path, units: list[str], fault: Fault, seeds: int) -> tuple[bool, str]:
-    """Whether the fault is caught, and by what (or why it could not be tried)."""
-    try:
-        text = apply(tree, fault)
-    except ValueError as error:
-        return False, str(error)
-    built = build(tree, units)
-    found = caught_by(tree, units, seeds) if built.returncode == 0 else []
-    (tree / CORE / fault.file).write_text(text)
-    if built.returncode != 0:
-        return False, "does not build: " + built.stderr.strip().splitlines()[0]
-    return bool(found), ", ".join(found) or "NOT CAUGHT"
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=400, help="of the simulator, for each fault (400)")
-    parser.add_argument("--only", default="", help="faults whose description or file contains this text")
-    parser.add_argument("--units", default="", help="the rooms whose unit tests are run, with commas (all)")
-    options = parser.parse_args()
-    faults = [fault for fault in FAULTS if options.only in f"{fault.file} {fault.what}"]
-    missed = 0
-    with tempfile.TemporaryDirectory(prefix="poold-mutate-") as directory:
-        tree = Path(directory)
-        make_copy(tree)
-        units = [unit for unit in unit_tests(tree) if not options.units or unit.removeprefix("test_") in options.units.split(",")]
-        if build(tree, units).returncode != 0 or caught_by(tree, units, options.seeds):
-            print("the tree itself does not pass: nothing to compare with", file=sys.stderr)
-            return 1
-        for fault in faults:
-            begun = time.monotonic()
-            caught, by = try_fault(tree, units, fault, options.seeds)
-            missed += not caught
-            print(f"{'ok    ' if caught else 'MISSED'} {fault.file:17} {fault.what:58} {by}"
-                  f"  [{time.monotonic() - begun:.1f} s]", flush=True)
-    print(f"{len(faults) - missed} caught, {missed} missed")
-    return 1 if missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
