@@ -94,7 +94,7 @@ UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 LOAD_SRC    := $(wildcard tests/sim/load*.c) tests/sim/agenda.c
 SIM_SRC     := $(filter-out tests/sim/load%,$(wildcard tests/sim/*.c))
 WORKER_SRC  := $(wildcard tests/workers/*.c)
-BENCH_SRC   := $(wildcard tests/bench/*.c)
+BENCH_SRC   := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
@@ -282,7 +282,7 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libtest.a $(IO_LIBS) $(O)/libclient.a $(O)
 	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK) jansson)
 
 # --- what a person types --------------------------------------------------------------------------------------------
-.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench overload load soak lint format format-check docs clean help
+.PHONY: deps demo check check-run check-asan check-tsan check-clang check-valgrind fuzz chaos bench performance overload load soak lint format format-check docs clean help
 
 deps:
 	@.ci/deps check
@@ -446,32 +446,54 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	@$(MAKE) --no-print-directory $(PARALLEL) SAN=fuzz fuzz-run
 .PHONY: fuzz-run
-fuzz-run: $(FUZZERS)
-	@POOLD_RUN_SECONDS=$$(($(FUZZ_SECONDS) + 600)) $(RUN) 'step:fuzz, $(FUZZ_SECONDS) s each:2' $(foreach f,$(FUZZERS),'exit:sh tests/fuzz/run.sh $(f) $(O) $(FUZZ_SECONDS)')
+fuzz-run: $(FUZZERS) $(O)/poold $(O)/workers/unruly
+	@POOLD_RUN_SECONDS=$$(($(FUZZ_SECONDS) + 600)) $(RUN) 'step:fuzz, $(FUZZ_SECONDS) s each:2' $(foreach f,$(FUZZERS),'exit:sh tests/fuzz/run.sh $(f) $(O) $(FUZZ_SECONDS)') \
+	  'lines:$(PYTHON) tests/fuzz/conversation.py --seconds $(FUZZ_SECONDS)'
 
 # A libc whose calls fail, one in each case: some of all cases, drawn by a seed, and all of them.  A sanitizer has a libc of
 # its own.
 HOSTILE_RUN  = lines:$(PYTHON) tests/hostile/hostile.py
 HOSTILE_STEP = $(if $(filter none,$(SAN)),'step:hostile libc:1' '$(HOSTILE_RUN) --sample 94' \
-               '$(HOSTILE_RUN) --guard --range 1-60 --sample 6')
+               '$(HOSTILE_RUN) --guard --range 1-60 --sample 6' \
+               '$(WORLDS_RUN) --seeds 1-200' 'exit:PYTHON=$(PYTHON) sh tests/hostile/sabotage.sh')
+# Short lives by seed, in which everybody misbehaves.
+WORLDS_RUN   = lines:$(PYTHON) tests/hostile/worlds.py
 HOSTILE_CALLS := open,socket,pipe,accept,connect,bind,poller,watch,poll,fork,clone,pidfd,signal,wait,fcntl,random,wall,mono
 HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTILE_CALLS)' \
                '$(HOSTILE_RUN) --kinds read' '$(HOSTILE_RUN) --kinds write,mmap' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1-700' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 701-1300' \
                '$(HOSTILE_RUN) --kinds alloc --crowd 130 --range 1301-2000' \
-               '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100'
+               '$(HOSTILE_RUN) --seeds 300' '$(HOSTILE_RUN) --guard --range 1-100' \
+               '$(WORLDS_RUN) --seeds 1-5000'
 
+# Faults under load, after which three ledgers must agree: each scenario for so many seconds, or one alone, by its name.
+CHAOS_RUN    = $(TEST_ENV) $(PYTHON) tests/chaos/chaos.py
+CHAOS_NAMES  = $(shell $(CHAOS_RUN) --list | cut -d ' ' -f 1)
+CHAOS_STEP   = 'step:faults under load:2' $(foreach n,$(CHAOS_NAMES),'exit:$(PYTHON) tests/chaos/chaos.py --seconds $(1) $(n)')
 # How many times as much as in make check.
 CHAOS       ?= 10
+SCENARIO    ?=
+ifneq ($(SCENARIO),)
 chaos: all tools
-	@POOLD_CHAOS=$(CHAOS) $(RUN) 'step:load with kills:1' \
+	@$(CHAOS_RUN) --seconds $$((2 * $(CHAOS))) $(SCENARIO)
+else
+chaos: all tools
+	@POOLD_CHAOS=$(CHAOS) $(RUN) $(call CHAOS_STEP,$$((2 * $(CHAOS)))) 'step:load with kills:1' \
 	  $(addprefix file:,$(E2E_LOAD) tests/e2e/test_unfriendly.py $(NPM_TESTS)) \
 	  'step:load with failures:1' 'exit:$(PYTHON) tests/bench/load_with_failures.py --in-all $$((5 * $(CHAOS)))' $(HOSTILE_STEP)
+endif
 
 # The daemon as it is installed.
 bench: all tools $(SHIPPED)
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py --poold $(SHIPPED) $(BENCH_ARGS)
+
+# docs/PERFORMANCE.md, its plots, and the JSON that all its figures are from; about 35 minutes, or
+# PERFORMANCE_ARGS="--minutes 12".  Other programs are measured where they are installed (.ci/deps peers).
+performance: all tools $(SHIPPED)
+	@mkdir -p docs/performance
+	@$(TEST_ENV) $(PYTHON) tests/bench/run.py --poold $(SHIPPED) --peers --json docs/performance/results.json $(PERFORMANCE_ARGS); status=$$?; \
+	  $(TEST_ENV) $(PYTHON) tests/bench/performance.py && exit $$status
 
 # The shows of overload and faults, each held against its limits; about 25 minutes.
 overload: all tools
@@ -536,13 +558,14 @@ help:
 	@echo 'make check-earlier clients, workers and daemon of an earlier commit with those of today'
 	@echo 'make coverage   what of the code the tests run, against its levels'
 	@echo 'make validate   the tests of each thing that was asked for, and docs/VALIDATION.md'
-	@echo 'make fuzz       every parser, FUZZ_SECONDS each (60)'
-	@echo 'make chaos      the load tests with kills, alone; 100 faults of a hostile libc'
+	@echo 'make fuzz       every parser, and whole conversations with a daemon, FUZZ_SECONDS each (60)'
+	@echo 'make chaos      faults under load, judged by three ledgers (SCENARIO=herd: one alone); kills; a hostile libc, and worlds with one'
 	@echo 'make bench      ratios against the bare forwarder'
+	@echo 'make performance measure everything, other programs too, and write docs/PERFORMANCE.md (--minutes 12)'
 	@echo 'make overload   overload and faults, judged (OVERLOAD_ARGS="capacity --seconds 6")'
 	@echo 'make load       load with failures, judged, with plots (LOAD_ARGS="failover --seconds 10")'
 	@echo 'make soak       the long runs'
-	@echo 'make mutate     faults made by hand in the core: each must be caught'
+	@echo 'make mutate     faults made by hand: each must be caught (mutate-core, mutate-io, MUTATE_ARGS="--only accept")'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck, mandoc, mypy'
 	@echo 'make docs       write the tables in docs/ that come from the code'
 	@echo 'make install    into PREFIX (/usr/local), below DESTDIR'
@@ -625,8 +648,8 @@ uninstall:
 check-systemd: all
 	@$(RUN) 'step:systemd:1' 'exit:O=$(O) sh tests/systemd/verify.sh' 'exit:O=$(O) sh tests/systemd/boot.sh'
 
-# --- simulator ---
-# Faults made by hand in a copy of the core: each must be caught by its tests.
-.PHONY: mutate
-mutate:
-	@$(PYTHON) tests/sim/mutate.py
+# --- faults made by hand in a copy of the tree: each must be caught ---
+.PHONY: mutate mutate-core mutate-io
+mutate: mutate-core mutate-io
+mutate-core mutate-io: mutate-%:
+	@$(PYTHON) tests/mutate/mutate.py $* $(MUTATE_ARGS)

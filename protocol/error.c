@@ -298,6 +298,12 @@ static usec_t msec_to_usec(uint64_t msec)
 	return msec < USEC_INFINITY / USEC_PER_MSEC ? msec * USEC_PER_MSEC : USEC_INFINITY - 1;
 }
 
+static void take_code(struct worker_error *error, struct bytes name)
+{
+	error->code = worker_code(name);
+	error->is_recalled = bytes_equal(name, "recalled");
+}
+
 static void take_severity(struct worker_error *error, struct bytes name)
 {
 	enum errseverity severity = errseverity_find((const char *)name.data, name.len);
@@ -316,7 +322,7 @@ static void worker_error_take(struct worker_error *error, struct bytes key, stru
 
 	reader_init(&reader, value.data, value.len);
 	if (bytes_equal(key, "code") && read_str(&reader, &name) == 0)
-		error->code = worker_code(name);
+		take_code(error, name);
 	else if (bytes_equal(key, "type"))
 		(void)read_str(&reader, &error->type);
 	else if (bytes_equal(key, "message"))

@@ -97,6 +97,7 @@ struct worker_error {
 	bool has_severity; /* `severity` was given */
 	enum errseverity severity;
 	bool is_fatal;	    /* the worker cannot continue and is to be replaced */
+	bool is_recalled;   /* the code was "recalled": see PROTOCOL.md, "recall" */
 	usec_t retry_after; /* USEC_INFINITY: not given */
 };
 

@@ -1,6 +1,8 @@
 #include "client/lib/options.h"
 #include "client/lib/poold.h"
+#include "client/lib/worker_recall.h"
 #include "client/lib/worker_session.h"
+#include "protocol/envelope.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +17,8 @@
 #define MESSAGE_MAX_DEFAULT ((size_t)(64 * 1024 + 64) * 1024)
 /* A batch of answers is written before its end when it is larger than this. */
 #define BATCH_BYTES_MAX ((size_t)256 * 1024)
+/* The answer to a request that is given back. */
+#define GIVEN_BACK_MAX 64
 
 struct poold_worker {
 	struct worker_session session;
@@ -25,6 +29,9 @@ struct poold_worker {
 	bool has_run;
 	int error; /* of a read or write within a handler, a negative errno */
 	char *version;
+	struct worker_recall recall;
+	pthread_mutex_t writing; /* one message is written at a time */
+	bool is_torn; /* for who holds that: a part of a message was written, and no more */
 };
 
 /* The descriptor that $POOLD_FD names. */
@@ -87,6 +94,8 @@ int poold_worker_new(const struct poold_worker_options *given, struct poold_work
 	worker->batch = options.batch;
 	worker->silent = options.silent || options.batch;
 	worker->version = version;
+	pthread_mutex_init(&worker->writing, NULL);
+	worker_recall_init(&worker->recall);
 	*ret_worker = worker;
 	return 0;
 }
@@ -96,6 +105,8 @@ void poold_worker_free(struct poold_worker *worker)
 	if (!worker)
 		return;
 	assert(!worker->session.is_running);
+	worker_recall_done(&worker->recall);
+	pthread_mutex_destroy(&worker->writing);
 	worker_session_done(&worker->session);
 	close(worker->fd);
 	free(worker->version);
@@ -122,10 +133,10 @@ static void wait_for(const struct poold_worker *worker, short events)
 	poll(&ready, 1, -1);
 }
 
-/* Writes all bytes; blocks while the socket is full. */
-static int send_all(struct poold_worker *worker, struct bytes out)
+/* Writes whole messages; blocks while the socket is full.  The calling thread holds `writing`. */
+static int write_all(struct poold_worker *worker, struct bytes out)
 {
-	while (out.len > 0 && !worker->is_gone) {
+	while (out.len > 0) {
 		ssize_t len = send(worker->fd, out.data, out.len, MSG_NOSIGNAL);
 
 		if (len >= 0) {
@@ -133,13 +144,50 @@ static int send_all(struct poold_worker *worker, struct bytes out)
 			out.len -= (size_t)len;
 		} else if (errno == EAGAIN) {
 			wait_for(worker, POLLOUT);
-		} else if (means_gone(errno)) {
-			worker->is_gone = true;
 		} else if (errno != EINTR) {
+			worker->is_torn = true;
 			return -errno;
 		}
 	}
 	return 0;
+}
+
+static int send_all(struct poold_worker *worker, struct bytes out)
+{
+	int r;
+
+	if (out.len == 0 || worker->is_gone)
+		return 0;
+	pthread_mutex_lock(&worker->writing);
+	r = write_all(worker, out);
+	pthread_mutex_unlock(&worker->writing);
+	if (!means_gone(-r))
+		return r;
+	worker->is_gone = true;
+	return 0;
+}
+
+/* In the thread that listens for recalls: answers a request that never begins now. */
+static void give_back(void *owner, uint32_t id)
+{
+	struct poold_worker *worker = owner;
+	uint8_t head[ENVELOPE_HEAD_MAX];
+	struct buf answer;
+
+	buf_init(&answer, GIVEN_BACK_MAX);
+	buf_put(&answer, head, envelope_put_error(head, id));
+	pack_map(&answer, 1);
+	pack_str(&answer, "code");
+	pack_str(&answer, "recalled");
+	pack_nil(&answer);
+	pthread_mutex_lock(&worker->writing);
+	/* Without memory for the answer the worker is of no use: the request would stay here. */
+	if (buf_error(&answer) < 0)
+		shutdown(worker->fd, SHUT_RDWR);
+	else if (!worker->is_torn)
+		(void)write_all(worker, (struct bytes){answer.data, answer.len});
+	pthread_mutex_unlock(&worker->writing);
+	buf_free(&answer);
 }
 
 /* Writes all answers. */
@@ -224,11 +272,17 @@ int poold_attempt_set_state(struct poold_attempt *attempt, struct poold_bytes st
 					state);
 }
 
-/* Answers one request, after all earlier answers were written. */
+/* Answers one request, after all earlier answers were written; skips one that was given back. */
 static int answer_next(struct poold_worker *worker)
 {
+	uint32_t id;
 	int r;
 
+	if (worker_session_next(&worker->session, &id) &&
+	    !worker_recall_begin(&worker->recall, id)) {
+		worker_session_skip(&worker->session);
+		return 0;
+	}
 	if (!worker->silent)
 		worker_session_announce(&worker->session);
 	r = flush(worker);
@@ -274,17 +328,27 @@ static int answer(struct poold_worker *worker)
 	return worker->session.is_shutdown ? 0 : answer_next(worker);
 }
 
+/* Says `ready`.  Only a worker that says which request begins gives others back. */
+static int announce(struct poold_worker *worker)
+{
+	bool recalls = !worker->silent && worker_recall_listen(&worker->recall, give_back, worker);
+
+	worker_session_ready(&worker->session,
+			     &(struct worker_ready){.pid = getpid(),
+						    .version = worker->version,
+						    .has_started = !worker->silent,
+						    .batch = worker->batch,
+						    .recall = recalls});
+	return flush(worker);
+}
+
 int poold_worker_run(struct poold_worker *worker)
 {
 	struct worker_session *session = &worker->session;
 	int r;
 
 	worker->has_run = true;
-	worker_session_ready(session, &(struct worker_ready){.pid = getpid(),
-							     .version = worker->version,
-							     .has_started = !worker->silent,
-							     .batch = worker->batch});
-	r = flush(worker);
+	r = announce(worker);
 	while (r == 0 && !worker->is_gone && !session->is_broken && !session->is_shutdown) {
 		r = read_more(worker);
 		if (r == 0 && !worker->is_gone)
@@ -292,5 +356,6 @@ int poold_worker_run(struct poold_worker *worker)
 	}
 	if (r == 0)
 		r = flush(worker);
+	worker_recall_stop(&worker->recall);
 	return r == 0 && session->is_broken ? -ENOTRECOVERABLE : r;
 }

@@ -94,7 +94,7 @@ void worker_session_ready(struct worker_session *session, const struct worker_re
 	struct buf *out = &session->output.buf;
 
 	put_notification(out, "ready", 1);
-	pack_map(out, 6);
+	pack_map(out, 6u + ready->recall);
 	pack_str(out, "pid");
 	pack_int(out, ready->pid);
 	pack_str(out, "version");
@@ -107,6 +107,10 @@ void worker_session_ready(struct worker_session *session, const struct worker_re
 	pack_bool(out, ready->batch);
 	pack_str(out, "credit");
 	pack_bool(out, true);
+	if (ready->recall) {
+		pack_str(out, "recall");
+		pack_bool(out, true);
+	}
 }
 
 static struct waiting *first_waiting(const struct worker_session *session)
@@ -133,6 +137,14 @@ static bool is_ping(const struct envelope *envelope)
 	reader_init(&params, envelope->params.data, envelope->params.len);
 	return bytes_equal(envelope->method, "ping") && read_array(&params, &count) == 0 &&
 	       count == 0;
+}
+
+bool worker_session_next(const struct worker_session *session, uint32_t *ret_id)
+{
+	const struct waiting *waiting = first_waiting(session);
+
+	*ret_id = waiting->id;
+	return !waiting->is_session_end;
 }
 
 void worker_session_announce(struct worker_session *session)
@@ -310,6 +322,12 @@ int worker_session_took(struct worker_session *session, size_t len)
 	}
 	release_read(session);
 	return r;
+}
+
+void worker_session_skip(struct worker_session *session)
+{
+	session->first++;
+	release_read(session);
 }
 
 bool worker_session_has_room(const struct worker_session *session)

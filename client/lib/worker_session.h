@@ -78,6 +78,7 @@ struct worker_ready {
 	const char *version;
 	bool has_started;
 	bool batch;
+	bool recall;
 };
 /* Appends the `ready` notification to the output. */
 void worker_session_ready(struct worker_session *session, const struct worker_ready *ready);
@@ -92,6 +93,10 @@ bool worker_session_has_room(const struct worker_session *session);
 
 /* Whether a request, or the end of a session, waits. */
 bool worker_session_has_request(const struct worker_session *session);
+/* Whether what waits first is a request; then *ret_id is its id. */
+bool worker_session_next(const struct worker_session *session, uint32_t *ret_id);
+/* Drops the first waiting request without an answer. */
+void worker_session_skip(struct worker_session *session);
 /* Appends `started` for the first waiting request, unless it is cancelled or a ping. */
 void worker_session_announce(struct worker_session *session);
 /* Runs the first waiting request and appends its answer to the output, or reports the end of a

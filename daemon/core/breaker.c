@@ -60,10 +60,13 @@ static void clear_window(struct breaker *breaker)
 /* Clears the buckets that have left the window; after a long pause these are all. */
 static void advance_window(struct breaker *breaker, usec_t now)
 {
-	uint64_t newest = now / (breaker->settings.window / BREAKER_BUCKETS);
+	usec_t width = breaker->settings.window / BREAKER_BUCKETS;
+	uint64_t newest;
 
-	if (newest <= breaker->bucket)
+	if (now < breaker->bucket_ends)
 		return;
+	newest = now / width;
+	breaker->bucket_ends = (newest + 1) * width;
 	if (newest - breaker->bucket >= BREAKER_BUCKETS) {
 		clear_window(breaker);
 		breaker->bucket = newest;
@@ -212,7 +215,7 @@ void breaker_reload(struct breaker *breaker, const struct breaker_settings *sett
 {
 	if (settings->window != breaker->settings.window) {
 		clear_window(breaker);
-		breaker->bucket = 0;
+		breaker->bucket = breaker->bucket_ends = 0;
 	}
 	if (settings->open_timeout != breaker->settings.open_timeout)
 		breaker->open_span = settings->open_timeout;

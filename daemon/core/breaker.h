@@ -124,6 +124,7 @@ struct breaker {
 	struct breaker_bucket buckets[BREAKER_BUCKETS];
 	struct breaker_bucket sum; /* of the buckets */
 	uint64_t bucket;	   /* number of the newest one, counted from time 0 */
+	usec_t bucket_ends;	   /* when a newer one begins */
 
 	usec_t open_span;  /* last open time, before jitter and maximum */
 	usec_t open_until; /* while OPEN; while OBSERVING: it would be open until then */

@@ -76,9 +76,14 @@ static void take_timer(struct engine *engine)
 
 static void notify_health(struct engine *engine, struct pool *pool)
 {
-	enum pool_health health = pool_note_troubles(pool, pool_troubles(pool), engine->now);
+	unsigned troubles = pool_troubles(pool);
+	enum pool_health health;
 	struct effect *effect;
 
+	/* So it is after nearly every event. */
+	if (troubles == 0 && pool->troubles.mask == 0 && pool->health == POOL_OK)
+		return;
+	health = pool_note_troubles(pool, troubles, engine->now);
 	if (health == pool->health)
 		return;
 	effect = engine_emit(engine, EFFECT_HEALTH);

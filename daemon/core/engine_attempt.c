@@ -220,6 +220,17 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 
 /* --- the end of an attempt --- */
 
+/* Asks the worker to cancel the attempt, or to give it back. */
+static void ask(struct engine *engine, const struct worker *worker, enum effect_type type,
+		const struct attempt *attempt)
+{
+	struct effect *effect = engine_emit(engine, type);
+
+	effect->worker = worker->index;
+	effect->life = worker->life;
+	effect->send.id = attempt->id;
+}
+
 void engine_give_up_attempt(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->run.worker];
@@ -230,13 +241,8 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 				  attempt_ran(attempt, engine->now));
 	if (attempt->is_late)
 		forecast_late(engine_pool_of(engine, worker), worker, attempt, engine->now);
-	if (!worker->channel_broken) {
-		struct effect *effect = engine_emit(engine, EFFECT_CANCEL);
-
-		effect->worker = worker->index;
-		effect->life = worker->life;
-		effect->send.id = request->run.attempt->id;
-	}
+	if (!worker->channel_broken)
+		ask(engine, worker, EFFECT_CANCEL, attempt);
 	worker_give_up_attempt(worker, request->run.attempt, engine->now);
 	engine_leave_run(request, request->run.attempt);
 	engine_touch(engine, worker);
@@ -534,7 +540,7 @@ static void recall(struct engine *engine, struct worker *worker, struct attempt 
 	if (attempt->is_asked_back || worker->channel_broken || !worker_gives_back(worker))
 		return;
 	attempt->is_asked_back = true;
-	engine_emit_for(engine, worker, EFFECT_RECALL)->send.id = attempt->id;
+	ask(engine, worker, EFFECT_RECALL, attempt);
 }
 
 /* The request leaves the line for the head of the queue. */

@@ -26,8 +26,8 @@
  *		engine_incident				the retry budget is spent
  *
  *	workers call requests
- *		engine_take_answer, _recalled, _unsent, _chunk
- *							a worker reports on an attempt
+ *		engine_take_answer, _unsent, _chunk	a worker reports on an attempt
+ *		engine_take_recalled			a worker gives an attempt back
  *		engine_take_hold			a client does not read an attempt's parts
  *		engine_settle_attempts			the worker's process ended
  *		engine_take_back, _unpark		requests that wait there must go elsewhere

@@ -548,7 +548,7 @@ bool pool_wants_more(const struct pool *pool)
 	workers = pool_live(pool) + pool->starts_pending;
 	if (workers > 0 &&
 	    (pool->is_stopping ||
-	     (pool->typical_run > 0 && pool->typical_run * waiting / workers < GROW_WAIT)))
+	     (pool->typical_run > 0 && pool->typical_run * waiting < GROW_WAIT * workers)))
 		return false;
 	return pool_may_start(pool, false);
 }

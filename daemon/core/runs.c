@@ -9,25 +9,19 @@
 #define COST_OUTLIER	8
 #define HIGH_FACTOR	2048
 
-static usec_t mean_of(const struct runs_mean *mean)
-{
-	return mean->count == 0 ? 0 : mean->sum / mean->count;
-}
-
 static void mean_add(struct runs_mean *mean, usec_t run, unsigned of, unsigned outlier)
 {
-	usec_t present = mean_of(mean);
-
-	if (present > 0)
-		run = usec_min(run, usec_mul(present, outlier));
+	if (mean->mean > 0)
+		run = usec_min(run, usec_mul(mean->mean, outlier));
 	/* 0 means unknown. */
 	if (run == 0)
 		run = 1;
 	if (mean->count == of)
-		mean->sum -= present;
+		mean->sum -= mean->mean;
 	else
 		mean->count++;
 	mean->sum += run;
+	mean->mean = mean->sum / mean->count;
 }
 
 void runs_init(struct runs *runs, uint64_t seed)
@@ -79,10 +73,10 @@ struct bytes runs_name(const struct runs *runs, unsigned entry)
 static void update_cost(struct runs *runs, unsigned entry)
 {
 	struct method_runs *method = &runs->methods[entry];
-	usec_t cost = mean_of(&method->of_all);
+	usec_t cost = method->of_all.mean;
 
 	if (cost == 0)
-		cost = mean_of(&runs->of_pool);
+		cost = runs->of_pool.mean;
 	if (cost == method->cost)
 		return;
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
@@ -154,7 +148,7 @@ bool runs_is_refuted(const struct runs *runs, unsigned entry, usec_t span, usec_
 
 usec_t runs_typical(const struct runs *runs, unsigned entry)
 {
-	return mean_of(&runs->methods[entry].of_results);
+	return runs->methods[entry].of_results.mean;
 }
 
 usec_t runs_high(const struct runs *runs, unsigned entry)
@@ -169,14 +163,14 @@ usec_t runs_cost(const struct runs *runs, unsigned entry)
 
 uint64_t runs_weight(const struct runs *runs, unsigned entry, uint32_t unit)
 {
-	usec_t cost = runs->methods[entry].cost, mean = mean_of(&runs->of_pool);
+	usec_t cost = runs->methods[entry].cost, mean = runs->of_pool.mean;
 
 	return cost == mean || mean == 0 ? unit : usec_mul(cost, unit) / mean;
 }
 
 uint64_t runs_of_weight(const struct runs *runs, uint64_t weight, uint32_t unit)
 {
-	return usec_mul(weight, mean_of(&runs->of_pool)) / unit;
+	return usec_mul(weight, runs->of_pool.mean) / unit;
 }
 
 void runs_enter(struct runs *runs, unsigned entry, enum priority priority)

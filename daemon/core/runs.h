@@ -37,6 +37,7 @@
 /* A moving average.  Its value is sum / count; count stops at the number of runs that it is of. */
 struct runs_mean {
 	uint64_t sum; /* µs */
+	usec_t mean;  /* of so many; 0: there was none */
 	unsigned count;
 };
 

@@ -137,16 +137,15 @@ class Side:
     """A daemon with these features on and all others off, and those who watch it."""
 
     def __init__(self, stack: ExitStack, place: Place, name: str, features: set[str]) -> None:
-        scratch = place.scratch / name.replace(" ", "-")
-        scratch.mkdir(exist_ok=True)
-        http = scratch / "http.sock"
+        place = place.beside(name)
+        http = place.scratch / "http.sock"
         lines: dict[str, list[str]] = {"daemon": [], "pool": [], "sections": []}
         for key, feature in FEATURES.items():
             for part, texts in lines.items():
                 texts.append(getattr(feature, part)[key not in features].format(http=http))
         self.daemon = stack.enter_context(
             Daemon(
-                Place(place.build, place.poold, scratch),
+                place,
                 SHAPE,
                 daemon="".join(f"{text}\n" for text in lines["daemon"]),
                 pool="".join(f"{text}\n" for text in lines["pool"] + lines["sections"]),
@@ -241,6 +240,7 @@ def instructions(place: Place, _: Pace) -> list[Row]:
             1.05,
             1.03,
             more_is_better=False,
+            is_counted=True,
         )
     ]
 

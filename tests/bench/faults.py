@@ -271,7 +271,7 @@ def run_twice(log: Path) -> int:
 
 def zero(line: str, count: int, value: str) -> Row:
     """A row whose figure must be 0."""
-    return Row(line, value, count, 0, 0, more_is_better=False, unit="")
+    return Row(line, value, count, 0, 0, more_is_better=False, unit="", is_counted=True)
 
 
 def losses(place: Place, pace: Pace) -> list[Row]:
@@ -345,6 +345,7 @@ def idle(place: Place, pace: Pace) -> list[Row]:
             1.0,
             more_is_better=False,
             unit="KiB",
+            is_counted=True,
         ),
         # A wake-up a second for the service manager's watchdog would still be 0.
         Row(

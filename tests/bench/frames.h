@@ -1,4 +1,4 @@
-/* The two framings that the load client speaks: a request's frame, and an answer read. */
+/* The framings that the load client speaks: a request's frame, and an answer read. */
 #ifndef POOLD_TESTS_BENCH_FRAMES_H
 #define POOLD_TESTS_BENCH_FRAMES_H
 
@@ -13,7 +13,8 @@
 
 /* What every request asks. */
 struct call {
-	bool rpc; /* MessagePack-RPC; else the length framing */
+	bool rpc;	 /* MessagePack-RPC; else the length framing */
+	bool has_length; /* before each message of MessagePack-RPC stands its length */
 	size_t payload;
 	const char *pool;
 	const char *method;
@@ -81,12 +82,29 @@ static inline size_t put_length_frame(struct buf *frame, const struct call *call
 	return LENGTH_HEAD;
 }
 
+/* MessagePack-RPC inside the length framing, so that the forwarder can pass it on. */
+static inline size_t put_packed_frame(struct buf *frame, const struct call *call, uint32_t slot,
+				      const uint8_t *payload)
+{
+	uint32_t len = 0;
+	size_t begin;
+
+	buf_put(frame, &len, sizeof(len));
+	begin = put_rpc_frame(frame, call, slot, payload);
+	if (buf_error(frame) < 0)
+		err(1, "memory");
+	len = (uint32_t)(frame->len - LENGTH_HEAD);
+	memcpy(frame->data, &len, sizeof(len));
+	return begin;
+}
+
 /* Writes the frame of a request into an empty buffer.  Returns where its payload begins. */
 static inline size_t put_frame(struct buf *frame, const struct call *call, uint32_t slot,
 			       const uint8_t *payload)
 {
-	return call->rpc ? put_rpc_frame(frame, call, slot, payload)
-			 : put_length_frame(frame, call, payload);
+	if (!call->rpc)
+		return put_length_frame(frame, call, payload);
+	return (call->has_length ? put_packed_frame : put_rpc_frame)(frame, call, slot, payload);
 }
 
 static inline bool read_length_answer(const uint8_t *data, size_t len, struct answer *ret)
@@ -142,11 +160,25 @@ static inline bool read_rpc_answer(const uint8_t *data, size_t len, struct answe
 	return true;
 }
 
+static inline bool read_packed_answer(const uint8_t *data, size_t len, struct answer *ret)
+{
+	size_t frame = length_frame(data, len);
+
+	if (frame == 0 || frame > len)
+		return false;
+	if (!read_rpc_answer(data + LENGTH_HEAD, frame - LENGTH_HEAD, ret))
+		errx(1, "a frame that is no answer");
+	ret->frame_len = frame;
+	return true;
+}
+
 /* Reads the answer that `data` begins with.  Returns false while it is not whole. */
 static inline bool read_answer(const struct call *call, const uint8_t *data, size_t len,
 			       struct answer *ret)
 {
-	return (call->rpc ? read_rpc_answer : read_length_answer)(data, len, ret);
+	if (!call->rpc)
+		return read_length_answer(data, len, ret);
+	return (call->has_length ? read_packed_answer : read_rpc_answer)(data, len, ret);
 }
 
 #endif

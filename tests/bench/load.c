@@ -2,7 +2,7 @@
  * The load client: asks as fast as it is answered (or at a given rate), checks every answer, and
  * says how fast that went.
  *
- *	load --socket PATH [--framing length|rpc] [--connections N] [--depth N] [--payload BYTES]
+ *	load --socket PATH [--framing length|rpc|packed] [--connections N] [--depth N] [--payload BYTES]
  *	     [--seconds S] [--warmup S] [--pool NAME] [--method NAME] [--idempotent yes|no]
  *	     [--timeout-ms N] [--rate PER_SECOND] [--json]
  *
@@ -26,6 +26,9 @@
 #define EVENTS_MAX   256
 #define PIECES_MAX   64
 #define COMPARE_EACH 64
+
+/* So long without any answer, while answers are awaited, somebody did not run. */
+#define GAP_NSEC (NSEC_PER_SEC / 1000)
 
 /* How long the answers still out at the end are waited for. */
 #define DRAIN_NSEC (10 * NSEC_PER_SEC)
@@ -79,6 +82,8 @@ static bool is_ending;
 static struct counts total;
 static struct counts measured; /* since the warm-up */
 static struct latency latency;
+static uint64_t answered_nsec; /* when the last answers were read */
+static uint64_t gaps_nsec;     /* how long in all no answer came for GAP_NSEC or more */
 static char first_error[256];
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -247,6 +252,9 @@ static void readable(struct connection *connection)
 
 	if (count == 0)
 		errx(1, "the connection was closed");
+	if (now - answered_nsec >= GAP_NSEC)
+		gaps_nsec += now - answered_nsec;
+	answered_nsec = now;
 	while (read_answer(&options.call, backlog_front(&connection->in),
 			   backlog_len(&connection->in), &answer)) {
 		count_answer(connection, &answer, now);
@@ -364,6 +372,8 @@ static uint64_t run(void)
 			measured_from = now;
 			measured = (struct counts){0};
 			latency = (struct latency){0};
+			answered_nsec = now;
+			gaps_nsec = 0;
 		}
 		if (!is_warm)
 			until = start + options.warmup_nsec;
@@ -386,7 +396,7 @@ static void drain(void)
 		turn(end);
 }
 
-static void report(uint64_t took_nsec, uint64_t succeeded)
+static void report(uint64_t took_nsec, uint64_t succeeded, uint64_t gaps)
 {
 	double rate = (double)succeeded * (double)NSEC_PER_SEC / (double)took_nsec;
 	double mean = latency.count ? (double)latency.sum_nsec / (double)latency.count / 1000 : 0;
@@ -406,11 +416,13 @@ static void report(uint64_t took_nsec, uint64_t succeeded)
 		if (*at == '"' || *at == '\\' || (unsigned char)*at < ' ')
 			*at = '\'';
 	printf("{\"rate\": %.1f, \"seconds\": %.6f, \"mean_us\": %.2f, \"p50_us\": %.2f, "
-	       "\"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, \"sent\": %" PRIu64
-	       ", \"succeeded\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"unanswered\": %" PRIu64
-	       ", \"skipped\": %" PRIu64 ", \"first_error\": \"%s\"}\n",
+	       "\"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, \"gaps_us\": %" PRIu64
+	       ", \"sent\": %" PRIu64 ", \"succeeded\": %" PRIu64 ", \"failed\": %" PRIu64
+	       ", \"unanswered\": %" PRIu64 ", \"skipped\": %" PRIu64
+	       ", \"first_error\": \"%s\"}\n",
 	       rate, (double)took_nsec / (double)NSEC_PER_SEC, mean, p50, p99, p999, max,
-	       total.sent, total.succeeded, total.failed, in_flight, total.skipped, first_error);
+	       gaps / 1000, total.sent, total.succeeded, total.failed, in_flight, total.skipped,
+	       first_error);
 }
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -437,7 +449,8 @@ static void set_option(int option)
 		options.socket = optarg;
 		break;
 	case 'f':
-		options.call.rpc = strcmp(optarg, "rpc") == 0;
+		options.call.has_length = strcmp(optarg, "packed") == 0;
+		options.call.rpc = options.call.has_length || strcmp(optarg, "rpc") == 0;
 		break;
 	case 'c':
 		options.connections = (uint32_t)parse_number(optarg);
@@ -518,8 +531,9 @@ int main(int argc, char **argv)
 
 	uint64_t took = run();
 	uint64_t succeeded = measured.succeeded;
+	uint64_t gaps = gaps_nsec;
 
 	drain();
-	report(took, succeeded);
+	report(took, succeeded, gaps);
 	return total.failed > 0 || in_flight > 0 ? 3 : 0;
 }

@@ -15,23 +15,27 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import msgpack
+
+from proc import processor_seconds
 
 TREE = Path(__file__).resolve().parents[2]
 BENCH = TREE / "tests" / "bench"
 PYTHONPATH = f"{TREE / 'client' / 'python'}:{BENCH}"
 
+LOG = """log_level = warning
+log_target = stderr
+"""
 # More than any line of the bench needs, so that no limit decides a figure.
-LIMITS = """connections_max = 12000
+LIMITS = f"""{LOG}connections_max = 12000
 in_flight_max = 4096
 requests_max = 65536
 message_max = 64M
 response_max = 64M
 output_pause = 64M
 memory_max = 4G
-log_level = warning
-log_target = stderr
 """
 POOL_LIMITS = """idempotent = yes
 queue_max = 65536
@@ -62,6 +66,8 @@ class Shape:
         workers: how many.
         python: Python workers instead of the C one.
         pinned: everything on one core.
+        is_default: the daemon in the default configuration: only socket, command and number of
+            workers are said.
     """
 
     connections: int = 1
@@ -72,6 +78,7 @@ class Shape:
     workers: int = 4
     python: bool = False
     pinned: bool = False
+    is_default: bool = False
 
 
 @dataclass
@@ -85,6 +92,12 @@ class Place:
     def program(self, name: str) -> str:
         """The path of a program of the bench."""
         return str(self.build / "bench" / name)
+
+    def beside(self, name: str) -> Place:
+        """A place for another server of the same kind, at the same time."""
+        scratch = self.scratch / name.replace(" ", "-")
+        scratch.mkdir(exist_ok=True)
+        return Place(self.build, self.poold, scratch)
 
     def remove(self) -> None:
         """Removes what was written."""
@@ -159,10 +172,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """CPU time that the server itself (no worker) has used."""
-        nanoseconds = 0
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            nanoseconds += int((task / "schedstat").read_text().split()[0])
-        return nanoseconds / 1e9
+        return processor_seconds(self.process.pid)
 
     def memory(self, key: str) -> int:
         """Bytes of a line in /proc/PID/status: VmRSS (now) or VmHWM (peak)."""
@@ -224,7 +234,7 @@ class Server:
                 self.process.kill()
                 self.process.wait()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -239,6 +249,7 @@ class Forwarder(Server):
         worker = [place.program("echo_worker"), "--length"]
         if shape.python:
             worker = [sys.executable, str(BENCH / "echo_worker.py")]
+            self.framing = "packed"
         path = str(place.scratch / "forward.sock")
         command = [place.program("forward"), path, limit, str(shape.workers), *worker]
         super().__init__(place, "forward", command, shape.pinned)
@@ -260,11 +271,14 @@ class Daemon(Server):
         elif not worker.startswith("/"):
             worker = f"{place.program('echo_worker')} {worker or '--batch'}"
         prefetch = shape.limit - 1 if shape.prefetch is None else shape.prefetch
+        limits, pool_limits = LIMITS, f"prefetch = {prefetch}\n{POOL_LIMITS}"
+        if shape.is_default:
+            limits, pool_limits = LOG, ""
         config = place.scratch / "poold.conf"
         config.write_text(
-            f"[daemon]\nsocket = {place.scratch / 'poold.sock'}\n{LIMITS}{daemon}"
+            f"[daemon]\nsocket = {place.scratch / 'poold.sock'}\n{limits}{daemon}"
             f"[pool echo]\ncommand = {worker}\nworkers = {shape.workers}\n"
-            f"prefetch = {prefetch}\nenv.PYTHONPATH = {PYTHONPATH}\n{POOL_LIMITS}{pool}"
+            f"env.PYTHONPATH = {PYTHONPATH}\n{pool_limits}{pool}"
         )
         super().__init__(
             place, "poold", [str(place.poold), "-c", str(config)], shape.pinned

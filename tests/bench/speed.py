@@ -7,14 +7,19 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Callable
 
-from servers import BenchError, Daemon, Forwarder, Place, Server, Shape, Unavailable
+from servers import BENCH, BenchError, Daemon, Forwarder, Place, Server, Shape, Unavailable
 from table import Row
 
+
+# Few large messages come in a second, so that a run of them has so long at least.
+LARGE = Shape(workers=1, payload=16 * 1024 * 1024)
+LARGE_SECONDS = 1.0
 
 SYSTEM_CALL = "raw_syscalls:sys_enter"
 
@@ -29,34 +34,38 @@ class Pace:
 
 @dataclass
 class Pair:
-    """What the two sides did in one turn of A B."""
+    """What the other side and the daemon did in one turn of A B."""
 
-    forward: dict
-    poold: dict
+    theirs: dict
+    ours: dict
 
     def ratio(self, key: str) -> float:
-        """The daemon's figure by the forwarder's."""
-        return self.poold[key] / self.forward[key]
+        """The daemon's figure by the other's."""
+        return self.ours[key] / self.theirs[key]
 
 
 def measure(server: Server, shape: Shape, seconds: float) -> dict:
     """One run, with the CPU that the server spent on each request (microseconds)."""
     before = server.cpu_seconds()
     figures = server.load(shape, seconds)
+    if figures["rate"] == 0:
+        raise BenchError(f"{server.name}: nothing was answered in {seconds:g} s")
     figures["cpu_us"] = (server.cpu_seconds() - before) / figures["succeeded"] * 1e6
     return figures
 
 
+def by_turns(theirs: Server, ours: Server, shape: Shape, pace: Pace) -> list[Pair]:
+    """Runs A B A B, both standing ready all the time."""
+    return [
+        Pair(measure(theirs, shape, pace.seconds), measure(ours, shape, pace.seconds))
+        for _ in range(pace.runs)
+    ]
+
+
 def compare(place: Place, shape: Shape, pace: Pace) -> list[Pair]:
-    """Runs A B A B, both servers standing ready all the time."""
+    """The daemon against the forwarder."""
     with Forwarder(place, shape) as forward, Daemon(place, shape) as poold:
-        return [
-            Pair(
-                measure(forward, shape, pace.seconds),
-                measure(poold, shape, pace.seconds),
-            )
-            for _ in range(pace.runs)
-        ]
+        return by_turns(forward, poold, shape, pace)
 
 
 def middle(pairs: list[Pair], side: str, key: str) -> float:
@@ -74,7 +83,7 @@ def ratio_row(
 ) -> Row:
     """A row whose figure is the median ratio of the pairs; the measured column has the spread."""
     ratios = sorted(pair.ratio(key) for pair in pairs)
-    ours, theirs = (middle(pairs, side, key) for side in ("poold", "forward"))
+    ours, theirs = (middle(pairs, side, key) for side in ("ours", "theirs"))
     shown = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in (ours, theirs)]
     at_least, aim = goals or (None, None)
     return Row(
@@ -84,6 +93,7 @@ def ratio_row(
         at_least,
         aim,
         more_is_better,
+        data={"ours": ours, "theirs": theirs, "counted_in": unit, "ratios": ratios},
     )
 
 
@@ -116,7 +126,7 @@ def sixty_four(place: Place, pace: Pace) -> list[Row]:
         shape = Shape(connections=64, limit=3, payload=payload)
         pairs = compare(place, shape, pace)
         line = f"64 connections, depth 1, {words}, 3 in flight per worker: "
-        rows.append(ratio_row(line + "rate", pairs, "rate", (0.75, 0.88), "req/s"))
+        rows.append(ratio_row(line + "rate", pairs, "rate", (0.88, 0.95), "req/s"))
         if payload == 64:
             rows.append(
                 ratio_row(
@@ -202,29 +212,42 @@ def calls_per_request(place: Place, pace: Pace) -> list[Row]:
     return rows
 
 
+def longer(pace: Pace) -> Pace:
+    """Runs in which there are some large messages."""
+    return replace(pace, seconds=max(pace.seconds, LARGE_SECONDS))
+
+
 def large(place: Place, pace: Pace) -> list[Row]:
     """16 MiB on one connection: rate, and the memory that a byte in flight takes."""
-    shape = Shape(workers=1, payload=16 * 1024 * 1024)
-    pairs = compare(place, shape, pace)
-    rate = ratio_row("16 MiB, one connection: rate", pairs, "rate", (0.85, 1.5), "req/s")
-    with Daemon(place, shape) as poold:
+    pace = longer(pace)
+    pairs = compare(place, LARGE, pace)
+    rate = ratio_row("16 MiB, one connection: rate", pairs, "rate", (1.05, 1.1), "req/s")
+    with Daemon(place, LARGE) as poold:
         poold.forget_peak()
         before = poold.memory("VmRSS")
-        poold.load(shape, pace.seconds)
+        poold.load(LARGE, pace.seconds)
         taken = poold.memory("VmHWM") - before
     memory = Row(
         "16 MiB, one connection: peak memory per payload byte",
         f"{taken / 2**20:.1f} MiB",
-        taken / shape.payload,
+        taken / LARGE.payload,
         2.2,
         2.1,
         more_is_better=False,
+        is_counted=True,
     )
     return [rate, memory]
 
 
+def large_python(place: Place, pace: Pace) -> list[Row]:
+    """16 MiB through the worker library, against a bare loop behind the forwarder."""
+    pairs = compare(place, replace(LARGE, python=True), longer(pace))
+    line = "16 MiB, one connection, Python worker against a bare loop: rate"
+    return [ratio_row(line, pairs, "rate", (0.9, 1.0), "req/s")]
+
+
 def python_workers(place: Place, pace: Pace) -> list[Row]:
-    """Workers in Python, against a bare loop in Python behind the forwarder."""
+    """Workers in Python, against a bare loop of MessagePack in Python behind the forwarder."""
     one = Shape(workers=1, python=True)
     many = Shape(connections=64, limit=5, python=True)
     rows = []
@@ -236,6 +259,43 @@ def python_workers(place: Place, pace: Pace) -> list[Row]:
         pairs = compare(place, shape, pace)
         rows.append(ratio_row(f"Python workers, {words}: rate", pairs, "rate", None, "req/s"))
     return rows
+
+
+def python_loop(place: Place, pace: Pace) -> list[Row]:
+    """The worker library, against a bare loop of MessagePack behind the same daemon."""
+    shape = Shape(workers=1, connections=64, limit=5, pinned=True)
+    library = replace(shape, python=True)
+    bare = f"{sys.executable} {BENCH / 'echo_worker.py'} --poold"
+    with Daemon(place.beside("bare"), shape, bare) as theirs, Daemon(place, library) as ours:
+        pairs = by_turns(theirs, ours, shape, pace)
+    line = "the Python worker library against a bare loop, same daemon, one core: rate"
+    return [ratio_row(line, pairs, "rate", (0.90, 0.95), "req/s")]
+
+
+def default_configuration(place: Place, pace: Pace) -> list[Row]:
+    """The daemon as it is when nothing is configured: a pool that is not idempotent."""
+    plain = Shape(connections=64, limit=3)
+    ours = replace(plain, is_default=True)
+    line = "default configuration, 64 connections: rate"
+    with (
+        Daemon(place.beside("tuned"), plain) as tuned,
+        Daemon(place, ours) as default,
+        Forwarder(place, plain) as forward,
+    ):
+        against_tuned = by_turns(tuned, default, ours, pace)
+        against_forward = by_turns(forward, default, ours, pace)
+    pairs = compare(place, Shape(workers=1, pinned=True, is_default=True), pace)
+    python = compare(place, replace(ours, python=True), pace)
+    return [
+        ratio_row(
+            f"{line} against an idempotent pool", against_tuned, "rate", (0.95, 1.0), "req/s"
+        ),
+        ratio_row(line, against_forward, "rate", None, "req/s"),
+        ratio_row("default configuration, depth 1, one core: p50", pairs, "p50_us", None, "us",
+                  more_is_better=False),
+        ratio_row("default configuration, 64 connections, Python workers: rate", python, "rate",
+                  None, "req/s"),
+    ]
 
 
 def core(place: Place, _: Pace) -> list[Row]:

@@ -1,5 +1,5 @@
-"""Plots over time as SVG, with nothing but the standard library: panels one above the other that
-share an axis of seconds.  The colours follow the reader's light or dark scheme."""
+"""Plots as SVG, with nothing but the standard library: panels one above the other that share an
+axis, of seconds or of something else.  The colours follow the reader's light or dark scheme."""
 
 from __future__ import annotations
 
@@ -84,6 +84,24 @@ def log_ticks(least: float, top: float) -> list[float]:
     return [10.0**power for power in range(first, last + 1)]
 
 
+@dataclass(frozen=True)
+class Across:
+    """The axis that all panels share.
+
+    Attributes:
+        text: what stands at it.
+        ticks: where a number stands, in order; empty: at even distances from 0.
+        is_log: equal factors have equal distances; the least tick is at the left.
+    """
+
+    text: str
+    ticks: tuple[float, ...] = ()
+    is_log: bool = False
+
+
+SECONDS = Across("seconds since the load began")
+
+
 class Scale:
     """Where a value stands on the upright axis of a panel, and the ticks of it."""
 
@@ -115,15 +133,21 @@ class Scale:
 class Drawing:
     """A plot in the making."""
 
-    def __init__(self, panels: tuple[Panel, ...], marks: tuple[Mark, ...], end: float) -> None:
+    def __init__(self, panels: tuple[Panel, ...], marks: tuple[Mark, ...], end: float,
+                 across: Across = SECONDS) -> None:
+        self._across = across
         self._panels = panels
         self._marks = marks
         self._end = end
         self._out: list[str] = []
 
     def x(self, at: float) -> float:
-        """From seconds to where they stand, which is always inside."""
-        return LEFT + (WIDTH - LEFT - RIGHT) * min(max(at / self._end, 0.0), 1.0)
+        """From a value of the axis to where it stands, which is always inside."""
+        share = at / self._end
+        if self._across.is_log:
+            least = self._across.ticks[0]
+            share = math.log(max(at, least) / least) / math.log(self._end / least)
+        return LEFT + (WIDTH - LEFT - RIGHT) * min(max(share, 0.0), 1.0)
 
     def put(self, text: str) -> None:
         self._out.append(text)
@@ -151,14 +175,14 @@ class Drawing:
             self.text(LEFT - 8, y + 4, "small", scale.text(tick), "end")
         self.put(f'<text transform="translate(14 {foot - PLOT / 2:.1f}) rotate(-90)" class="small" '
                  f'text-anchor="middle">{escape(panel.unit)}</text>')
-        for tick in ticks(self._end, 10):
+        for tick in self._across.ticks or ticks(self._end, 10):
             if tick <= self._end:
                 self.line(self.x(tick), foot, self.x(tick), foot + 4, "axis")
                 self.text(self.x(tick), foot + 16, "small", number(tick), "middle")
         self.line(LEFT, foot, WIDTH - RIGHT, foot, "axis")
         if is_last:
             middle = (LEFT + WIDTH - RIGHT) / 2
-            self.text(middle, foot + 34, "small", "seconds since the load began", "middle")
+            self.text(middle, foot + 34, "small", self._across.text, "middle")
 
     def mark_all(self, head: float, foot: float) -> None:
         """The lines of what happened."""
@@ -233,6 +257,6 @@ def style() -> str:
 
 
 def draw(title: str, about: str, panels: Iterable[Panel], marks: Iterable[Mark],
-         end: float) -> str:
-    """An SVG file of these panels, from 0 to `end` seconds."""
-    return Drawing(tuple(panels), tuple(marks), end).draw(title, about)
+         end: float, across: Across = SECONDS) -> str:
+    """An SVG file of these panels, whose axis goes to `end`."""
+    return Drawing(tuple(panels), tuple(marks), end, across).draw(title, about)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+# Above so many percent of all processors for others, what is measured in time is not judged.
+BUSY_PERCENT = 10.0
 
 
 @dataclass
@@ -18,6 +22,9 @@ class Row:
         at_least, aim: the goals.
         more_is_better: whether the figure should lie above them (else below).
         unit: what the figure and the goals are counted in.
+        is_counted: other load does not change it, so that it is judged on a busy machine too.
+        data: the single figures behind it, for who draws or tabulates them.
+        busy: percent of the processors that others used meanwhile.
     """
 
     line: str
@@ -28,6 +35,9 @@ class Row:
     more_is_better: bool = True
     unit: str = "x"
     failed: bool = False
+    is_counted: bool = False
+    data: dict[str, Any] = field(default_factory=dict)
+    busy: float = 0.0
 
     def reaches(self, goal: float) -> bool:
         """Whether the figure is as good as that."""
@@ -35,17 +45,24 @@ class Row:
             return False
         return self.figure >= goal if self.more_is_better else self.figure <= goal
 
+    def is_spoilt(self) -> bool:
+        """Whether others had so much of the machine that the figure says little."""
+        return self.busy > BUSY_PERCENT and not self.is_counted
+
     def verdict(self) -> str:
-        """`aim`, `yes`, `NO`, `failed`, or nothing where there is no goal."""
+        """`aim`, `yes`, `NO`, `failed`, `busy` where the machine was too busy to judge, or nothing
+        where there is no goal."""
         if self.failed:
             return "failed"
         if self.at_least is None:
             return ""
+        if self.is_spoilt():
+            return "busy"
         if self.aim is not None and self.reaches(self.aim):
             return "aim"
         return "yes" if self.reaches(self.at_least) else "NO"
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return asdict(self) | {"verdict": self.verdict()}
 
@@ -67,7 +84,7 @@ def cells(row: Row) -> tuple[str, ...]:
     return (row.line, row.value, number(row.figure, row.unit), *goals, row.verdict())
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown that is readable as it is."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]

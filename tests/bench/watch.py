@@ -3,6 +3,7 @@ was with other things."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import threading
@@ -149,6 +150,25 @@ def processor_seconds() -> tuple[float, float, float]:
     return sum(ticks), sum(ticks) - ticks[3] - ticks[4], own
 
 
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of all orphans below it, so that `reap` can wait for them."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap(seconds: float = 2.0) -> None:
+    """Waits for all children, for so long at most; there may be none that a Popen still needs."""
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.01)
+    except ChildProcessError:
+        pass
+
+
 class Machine:
     """How busy the machine is with others, from its making on."""
 
@@ -157,6 +177,7 @@ class Machine:
 
     def others(self) -> float:
         """Percent of all processors' time that others used.  All that this process has started
-        must have ended."""
+        must have ended, and have been waited for: what its children left behind counts only after
+        `adopt_orphans`."""
         total, busy, own = (now - then for now, then in zip(processor_seconds(), self._begin))
         return min(max(100 * (busy - own) / total, 0.0), 100.0) if total > 0 else 0.0

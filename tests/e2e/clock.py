@@ -21,7 +21,7 @@ WORK = 200_000
 REFERENCE = 0.016
 
 # How much slower than usual a daemon with sanitizers is.
-BUILD_FACTOR = 4.0 if "asan" in os.environ.get("POOLD_BUILD", "") else 1.0
+BUILD_FACTOR = 4.0 if os.environ.get("POOLD_BUILD", "").endswith(("asan", "fuzz")) else 1.0
 
 # The scenario of a test is stretched no further: what happens in it takes a small part of its time.
 SCENARIO_MAX = 10.0

@@ -58,7 +58,7 @@ MARK = "E2E_MARK"
 # test: what it buffered is given back, but the allocator keeps a part of it.  A sanitizer keeps
 # freed memory on purpose, so the bound does not hold there.
 GROWTH_MAX = 12 << 20
-SANITIZED = "asan" in BUILD.name
+SANITIZED = BUILD.name in ("asan", "fuzz")
 
 # How many times as long the load tests run: `make chaos` says 10.
 LOAD = int(os.environ.get("POOLD_CHAOS") or 1)

@@ -145,6 +145,7 @@ POOLS = [
             "timeout_ms": NUMBER,
             "timeout_max_ms": NUMBER,
             "prefetch": int,
+            "prefetch_max": int,
             "idempotent": bool,
         },
         "counters": COUNTERS,

@@ -327,6 +327,21 @@ class Closing(DaemonTest):
             self.assert_code(client.read_of(number), "shutting_down")
         self.assertEqual(daemon.wait_ended(), 0)
 
+    def test_nor_of_who_waits_at_the_door(self) -> None:
+        """More have come while the daemon stood still than are let in at a time."""
+        daemon = self.start(static_pool("s", answer="1"))
+        daemon.announced.append("the daemon stood still")
+        procs.stop(daemon.pid)
+        crowd = [Raw(daemon.path) for _ in range(300)]
+        numbers = [client.ask("s.x") for client in crowd]
+        daemon.signal(signal.SIGTERM)
+        daemon.signal(signal.SIGCONT)
+        for client, number in zip(crowd, numbers):
+            answer = client.read_of(number)
+            self.assertIn(answer.code, (None, "shutting_down"))
+            client.close()
+        self.assertEqual(daemon.wait_ended(), 0)
+
     @staticmethod
     def answers(data: bytes) -> int:
         unpacker = msgpack.Unpacker()

@@ -23,8 +23,9 @@ MIX = {"late": 5, "twice": 6, "again": 6, "unknown": 6}
 
 TRIES_MAX = 4
 
-# What a question to `late` ends with: at a worker, in the queue, or on its way back there.
-LATE_CODES = ("attempt_timeout", "queue_timeout", "deadline_exceeded")
+# What a question to `late` ends with: at a worker, in the queue, or on its way back there; or before the
+# queue, where a busy machine lets so many wait that it would not be in time.
+LATE_CODES = ("attempt_timeout", "queue_timeout", "deadline_exceeded", "queue_full")
 
 # Milliseconds after which a question to `late` is given up, by which its answer is later, and before
 # the second retry.  A violation is followed by one retry at once: there is time for that one only.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import procs
 from clock import eventually
 from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
 from raw import Raw, pack
@@ -96,6 +98,20 @@ class Places(DaemonTest):
         daemon.release()
         self.assertIsNone(clients[0].read_of(busy).error)
 
+    def test_who_has_just_asked_stays(self) -> None:
+        """The daemon stands still; one comes, and then those who are idle ask something."""
+        daemon = self.start_small()
+        daemon.announced.append("the daemon stood still")
+        clients = self.idle(daemon, PLACES)
+        procs.stop(daemon.pid)
+        fresh = daemon.connect()
+        asked = [client.ask("raw.echo", 1) for client in clients]
+        daemon.signal(signal.SIGCONT)
+        for client, number in zip(clients, asked):
+            self.assertEqual(client.read_of(number).result, [1])
+        self.check_control_only(fresh)
+        self.assertEqual(clients[0].call("poold.stats")["daemon"]["connections_evicted"], 0)
+
     def test_a_user_has_a_limit_of_its_own(self) -> None:
         daemon = self.start_small(connections_per_uid=3)
         clients = self.idle(daemon, 3)
@@ -106,6 +122,18 @@ class Places(DaemonTest):
             client.call("poold.subscribe", ["stall"])
         # Its user may control the daemon.
         self.check_control_only(daemon.connect())
+
+    def test_who_leaves_gives_its_place_back(self) -> None:
+        daemon = self.start_small(connections_per_uid=3)
+        for _ in range(10):
+            with Raw(daemon.path) as client:
+                client.call("poold.version")
+        first = daemon.connect()
+        eventually(lambda: first.call("poold.status")["connections"] == 1, "the others are gone")
+        clients = [first, daemon.connect(), daemon.connect()]
+        for client in clients:
+            client.call("poold.subscribe", ["stall"])
+        self.check_open(clients)
 
     @unittest.skipUnless(IS_ROOT, "only root becomes another user")
     def test_a_user_over_its_limit_is_refused(self) -> None:

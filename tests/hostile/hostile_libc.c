@@ -4,13 +4,17 @@
  *   HOSTILE_FAULT=KIND:K:HOW      the K-th call of that kind fails in that way, K-L: all from K to L
  *   HOSTILE_SEED=N                calls fail at random instead, the same ones for each N, of all kinds
  *   HOSTILE_RATE=N                how many of 10,000 calls do (20)
+ *   HOSTILE_WORLD=N               a temper for each kind is drawn from N: none of its calls fail, some
+ *                                 do, or many in a row, or all reads and writes are short
+ *   HOSTILE_CALM=1                nothing fails until the row "calm" of HOSTILE_COUNTS is set to 0
  *   HOSTILE_IN=guard              not in the program, but in the first process that it forks
  *   HOSTILE_COUNTS=FILE           a row for each kind, see struct row; shared, so it outlives a SIGKILL
  *   HOSTILE_TRACE=1               each fault is told on standard error, with its backtrace
  *
  * The kinds are in the table below, with the faults that are drawn for them.  HOW is the name of an
- * error; `short` for reads and writes of one byte; `+N` or `-N` for clocks, which from then on are so
- * many seconds off (what the monotonic clock shows is never less than before).
+ * error; `short` or `half` for reads and writes of one byte or of half; `few` for a poll that names one
+ * descriptor, `none` for one that names none; `+N` or `-N` for clocks, which from then on are so many
+ * seconds off (what the monotonic clock shows is never less than before).
  *
  * Only the process that was started with it is hostile: it takes these variables and LD_PRELOAD out
  * of its environment, and a forked child does as it is asked.
@@ -45,14 +49,23 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define SHORT  (-1) /* among errors: a part is done, without one */
+
+/* Among errors: what is done otherwise, without one. */
+#define SHORT (-1) /* one byte */
+#define HALF  (-2) /* of the bytes */
+#define FEW   (-3) /* one of the descriptors that are ready */
+#define NONE  (-4) /* of them */
+#define JUMP  (-5) /* of a clock */
+
+/* A read or write in parts of which only a part is done: so many of them. */
+#define PARTS_MAX 64
 
 /* clang-format off */
 #define KINDS(KIND) \
 	KIND(alloc,  ENOMEM) \
 	KIND(mmap,   ENOMEM) \
-	KIND(read,   EINTR, EAGAIN, SHORT) \
-	KIND(write,  EINTR, EAGAIN, SHORT) \
+	KIND(read,   EINTR, EAGAIN, SHORT, HALF) \
+	KIND(write,  EINTR, EAGAIN, SHORT, HALF) \
 	KIND(open,   EMFILE, ENFILE, ENOMEM) \
 	KIND(socket, EMFILE, ENOBUFS, ENOMEM) \
 	KIND(pipe,   EMFILE, ENFILE) \
@@ -61,7 +74,7 @@
 	KIND(bind,   ENOMEM, ENOBUFS) \
 	KIND(poller, EMFILE, ENOMEM) \
 	KIND(watch,  ENOMEM, ENOSPC) \
-	KIND(poll,   EINTR, ENOMEM) \
+	KIND(poll,   EINTR, ENOMEM, FEW, NONE) \
 	KIND(fork,   EAGAIN, ENOMEM) \
 	KIND(clone,  EAGAIN, ENOMEM) \
 	KIND(pidfd,  EMFILE, ENOMEM) \
@@ -69,8 +82,8 @@
 	KIND(wait,   EINTR) \
 	KIND(fcntl,  EINTR, ENOLCK, ENOMEM) \
 	KIND(random, EINTR) \
-	KIND(wall,   0) \
-	KIND(mono,   0)
+	KIND(wall,   JUMP) \
+	KIND(mono,   JUMP)
 /* clang-format on */
 
 enum kind {
@@ -94,7 +107,8 @@ static const struct {
 static const struct {
 	const char *name;
 	int error;
-} errors[] = {{"short", SHORT},	    {"ENOMEM", ENOMEM}, {"EINTR", EINTR},
+} errors[] = {{"short", SHORT},	    {"half", HALF},	{"few", FEW},
+	      {"none", NONE},	    {"ENOMEM", ENOMEM}, {"EINTR", EINTR},
 	      {"EAGAIN", EAGAIN},   {"EMFILE", EMFILE}, {"ENFILE", ENFILE},
 	      {"ENOBUFS", ENOBUFS}, {"ENOSPC", ENOSPC}, {"ECONNABORTED", ECONNABORTED},
 	      {"ENOLCK", ENOLCK},   {"EPERM", EPERM},	{"EIO", EIO}};
@@ -106,7 +120,10 @@ struct row {
 	uint64_t struck;
 };
 
-static struct row own_rows[KIND_COUNT_];
+/* The last one says by its calls whether nothing is to fail. */
+#define CALM KIND_COUNT_
+
+static struct row own_rows[KIND_COUNT_ + 1];
 static struct row *rows = own_rows;
 
 static pid_t victim; /* 0: nobody yet */
@@ -115,7 +132,14 @@ static enum kind fault_kind = KIND_COUNT_;
 static uint64_t fault_first, fault_last;
 static int fault_error;
 static int64_t fault_seconds; /* of a clock */
-static uint64_t seed, rate = 20;
+static uint64_t seed;
+
+/* How often calls of a kind fail: so many of 10,000 runs of so many calls. */
+static struct temper {
+	uint64_t rate;
+	uint64_t run;
+	int only; /* in this way; 0: in any of its kind */
+} tempers[KIND_COUNT_];
 static int64_t wall_off, mono_off;
 static bool is_busy; /* telling of a fault */
 
@@ -147,14 +171,42 @@ static void tell(enum kind kind, uint64_t call, int error)
 
 static int draw(enum kind kind, uint64_t call)
 {
-	uint64_t number = mix(seed ^ mix((uint64_t)kind << 56 ^ call));
+	const struct temper *temper = &tempers[kind];
+	uint64_t number = mix(seed ^ mix((uint64_t)kind << 56 ^ call / temper->run));
 	unsigned count = 0;
 
 	while (count < FAULTS_MAX && kinds[kind].faults[count] != 0)
 		count++;
-	if (count == 0 || number % 10000 >= rate)
+	if (number % 10000 >= temper->rate)
 		return 0;
-	return kinds[kind].faults[(number >> 32) % count];
+	return temper->only ? temper->only : kinds[kind].faults[(number >> 32) % count];
+}
+
+/* Who is told to try again, or does less, goes on: so that may come as often as half of the time. */
+static bool is_gentle(enum kind kind)
+{
+	return kind == KIND_read || kind == KIND_write || kind == KIND_poll;
+}
+
+static struct temper draw_temper(enum kind kind)
+{
+	uint64_t number = mix(seed ^ mix(0x7e3fu + (uint64_t)kind));
+	uint64_t mood = number % 16;
+
+	number >>= 8;
+	if (kind == KIND_wall || kind == KIND_mono)
+		return (struct temper){.rate = mood < 4, .run = 1};
+	if (mood < 8)
+		return (struct temper){.rate = 0, .run = 1};
+	if (mood < 11)
+		return (struct temper){.rate = 20, .run = 1};
+	if (is_gentle(kind) && mood == 15 && kind != KIND_poll)
+		return (struct temper){.rate = 10000, .run = 1, .only = number % 2 ? SHORT : HALF};
+	if (is_gentle(kind))
+		return (struct temper){.rate = mood == 11 ? 5000 : 500, .run = 1};
+	if (kind == KIND_alloc || mood < 14)
+		return (struct temper){.rate = 50, .run = 1 + number % 8};
+	return (struct temper){.rate = 500, .run = 1 + number % 32};
 }
 
 /* Counts a call.  Returns the error that it is to fail with, SHORT, or 0. */
@@ -166,6 +218,8 @@ static int strike(enum kind kind)
 	if (is_busy || getpid() != victim)
 		return 0;
 	call = __atomic_add_fetch(&rows[kind].calls, 1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&rows[CALM].calls, __ATOMIC_RELAXED))
+		return 0;
 	if (is_random)
 		error = draw(kind, call);
 	else if (kind == fault_kind && call >= fault_first && call <= fault_last)
@@ -194,7 +248,7 @@ static void read_how(const char *how)
 {
 	if (*how == '+' || *how == '-') {
 		fault_seconds = strtoll(how, NULL, 10);
-		fault_error = SHORT; /* it is struck, without an error */
+		fault_error = JUMP;
 		return;
 	}
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
@@ -223,6 +277,23 @@ static void read_fault(const char *text)
 	}
 }
 
+static void read_seed(void)
+{
+	const char *world = getenv("HOSTILE_WORLD");
+	const char *number = world ? world : getenv("HOSTILE_SEED");
+	const char *rate = getenv("HOSTILE_RATE");
+
+	is_random = number != NULL;
+	seed = number ? strtoull(number, NULL, 10) : 0;
+	for (unsigned i = 0; i < KIND_COUNT_; i++)
+		tempers[i] = world ? draw_temper(i)
+				   : (struct temper){.rate = rate ? strtoull(rate, NULL, 10) : 20,
+						     .run = 1};
+	/* Without a world time goes on as it is, unless that is the fault. */
+	if (!world)
+		tempers[KIND_wall].rate = tempers[KIND_mono].rate = 0;
+}
+
 static void share_rows(const char *path)
 {
 	int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path,
@@ -242,17 +313,13 @@ static void share_rows(const char *path)
 
 static __attribute__((constructor)) void begin(void)
 {
-	static const char *const variables[] = {"LD_PRELOAD",	"HOSTILE_FAULT",  "HOSTILE_SEED",
-						"HOSTILE_RATE", "HOSTILE_COUNTS", "HOSTILE_TRACE",
-						"HOSTILE_IN"};
-	const char *number = getenv("HOSTILE_SEED");
+	static const char *const variables[] = {"LD_PRELOAD",	  "HOSTILE_FAULT", "HOSTILE_SEED",
+						"HOSTILE_RATE",	  "HOSTILE_WORLD", "HOSTILE_CALM",
+						"HOSTILE_COUNTS", "HOSTILE_TRACE", "HOSTILE_IN"};
 	const char *where = getenv("HOSTILE_IN");
 	void *frame;
 
-	is_random = number != NULL;
-	seed = number ? strtoull(number, NULL, 10) : 0;
-	number = getenv("HOSTILE_RATE");
-	rate = number ? strtoull(number, NULL, 10) : rate;
+	read_seed();
 	read_fault(getenv("HOSTILE_FAULT"));
 	share_rows(getenv("HOSTILE_COUNTS"));
 	is_traced = getenv("HOSTILE_TRACE") != NULL;
@@ -260,6 +327,8 @@ static __attribute__((constructor)) void begin(void)
 		backtrace(&frame, 1); /* loads what it needs */
 	for (unsigned i = 0; i < KIND_COUNT_; i++)
 		snprintf(rows[i].name, sizeof(rows[i].name), "%s", kinds[i].name);
+	snprintf(rows[CALM].name, sizeof(rows[CALM].name), "calm");
+	rows[CALM].calls = getenv("HOSTILE_CALM") != NULL;
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
 		unsetenv(variables[i]);
 	is_for_guard = where && strcmp(where, "guard") == 0;
@@ -346,15 +415,25 @@ static bool is_stream(int fd)
 	return fstat(fd, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode));
 }
 
-/* The error, or 0; *ret_short: of a stream only one byte is to be done.  Who may block is never told
- * EAGAIN. */
-static int strike_bytes(enum kind kind, int fd, int flags, bool *ret_short)
+/* Whether its peer has gone, so that all there is can be read at once. */
+static bool is_hung_up(int fd)
+{
+	struct pollfd end = {.fd = fd, .events = POLLIN};
+	struct timespec now = {0};
+
+	return syscall(SYS_ppoll, &end, 1, &now, NULL, 0) == 1 && end.revents & POLLHUP;
+}
+
+/* The error, or 0; *ret_part: SHORT or HALF, of a stream only that much is to be done.  EAGAIN is never
+ * told to who may block, nor of what can't be awaited. */
+static int strike_bytes(enum kind kind, int fd, int flags, int *ret_part)
 {
 	int error = strike(kind);
 
-	*ret_short = error == SHORT && is_stream(fd);
-	if (error == EAGAIN && !(flags & MSG_DONTWAIT) &&
-	    !(syscall(SYS_fcntl, fd, F_GETFL) & O_NONBLOCK))
+	*ret_part = error < 0 && is_stream(fd) ? error : 0;
+	if (error == EAGAIN &&
+	    ((!(flags & MSG_DONTWAIT) && !(syscall(SYS_fcntl, fd, F_GETFL) & O_NONBLOCK)) ||
+	     is_hung_up(fd)))
 		error = EINTR;
 	if (error <= 0)
 		return 0;
@@ -362,18 +441,19 @@ static int strike_bytes(enum kind kind, int fd, int flags, bool *ret_short)
 	return error;
 }
 
-static size_t bytes_of(size_t size, bool is_short)
+static size_t bytes_of(size_t size, int part)
 {
-	return is_short && size > 1 ? 1 : size;
+	if (size < 2 || part == 0)
+		return size;
+	return part == SHORT ? 1 : size / 2;
 }
 
 EXPORT ssize_t read(int fd, void *data, size_t size)
 {
-	bool is_short;
+	int part;
 
 	REAL(read);
-	return strike_bytes(KIND_read, fd, 0, &is_short) ? -1
-							 : real(fd, data, bytes_of(size, is_short));
+	return strike_bytes(KIND_read, fd, 0, &part) ? -1 : real(fd, data, bytes_of(size, part));
 }
 
 ssize_t __read_chk(int fd, void *data, size_t size, size_t room);
@@ -385,12 +465,12 @@ EXPORT ssize_t __read_chk(int fd, void *data, size_t size, size_t room)
 
 EXPORT ssize_t recv(int fd, void *data, size_t size, int flags)
 {
-	bool is_short;
+	int part;
 
 	REAL(recv);
-	return strike_bytes(KIND_read, fd, flags, &is_short)
+	return strike_bytes(KIND_read, fd, flags, &part)
 		       ? -1
-		       : real(fd, data, bytes_of(size, is_short), flags);
+		       : real(fd, data, bytes_of(size, part), flags);
 }
 
 ssize_t __recv_chk(int fd, void *data, size_t size, size_t room, int flags);
@@ -403,48 +483,56 @@ EXPORT ssize_t __recv_chk(int fd, void *data, size_t size, size_t room, int flag
 EXPORT ssize_t recvfrom(int fd, void *data, size_t size, int flags, __SOCKADDR_ARG from,
 			socklen_t *len)
 {
-	bool is_short;
+	int part;
 
 	REAL(recvfrom);
-	return strike_bytes(KIND_read, fd, flags, &is_short)
+	return strike_bytes(KIND_read, fd, flags, &part)
 		       ? -1
-		       : real(fd, data, bytes_of(size, is_short), flags, from, len);
+		       : real(fd, data, bytes_of(size, part), flags, from, len);
 }
 
-/* The first byte of what the parts hold. */
-static struct iovec first_byte(const struct iovec *parts, size_t count)
+/* Copies the first bytes of what the parts hold, as many as are to be done; returns the parts of these. */
+static size_t cut(const struct iovec *parts, size_t count, int part, struct iovec out[PARTS_MAX])
 {
+	size_t total = 0, used = 0;
+
 	for (size_t i = 0; i < count; i++)
-		if (parts[i].iov_len > 0)
-			return (struct iovec){parts[i].iov_base, 1};
-	return (struct iovec){0};
+		total += parts[i].iov_len;
+	total = bytes_of(total, part);
+	for (size_t i = 0; i < count && used < PARTS_MAX && total > 0; i++) {
+		out[used] = parts[i];
+		if (out[used].iov_len > total)
+			out[used].iov_len = total;
+		total -= out[used++].iov_len;
+	}
+	return used;
 }
 
 EXPORT ssize_t readv(int fd, const struct iovec *parts, int count)
 {
-	struct iovec byte = first_byte(parts, (size_t)count);
-	bool is_short;
+	struct iovec some[PARTS_MAX];
+	int part;
 
 	REAL(readv);
-	if (strike_bytes(KIND_read, fd, 0, &is_short))
+	if (strike_bytes(KIND_read, fd, 0, &part))
 		return -1;
-	return is_short ? real(fd, &byte, 1) : real(fd, parts, count);
+	return part ? real(fd, some, (int)cut(parts, (size_t)count, part, some))
+		    : real(fd, parts, count);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	struct iovec byte = first_byte(message->msg_iov, message->msg_iovlen);
-	struct iovec *parts = message->msg_iov;
+	struct iovec *parts = message->msg_iov, some[PARTS_MAX];
 	size_t count = message->msg_iovlen;
-	bool is_short;
+	int part;
 	ssize_t got;
 
 	REAL(recvmsg);
-	if (strike_bytes(KIND_read, fd, flags, &is_short))
+	if (strike_bytes(KIND_read, fd, flags, &part))
 		return -1;
-	if (is_short) {
-		message->msg_iov = &byte;
-		message->msg_iovlen = 1;
+	if (part) {
+		message->msg_iovlen = cut(parts, count, part, some);
+		message->msg_iov = some;
 	}
 	got = real(fd, message, flags);
 	message->msg_iov = parts;
@@ -454,58 +542,57 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
 EXPORT ssize_t write(int fd, const void *data, size_t size)
 {
-	bool is_short;
+	int part;
 
 	REAL(write);
-	return strike_bytes(KIND_write, fd, 0, &is_short)
-		       ? -1
-		       : real(fd, data, bytes_of(size, is_short));
+	return strike_bytes(KIND_write, fd, 0, &part) ? -1 : real(fd, data, bytes_of(size, part));
 }
 
 EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
 {
-	bool is_short;
+	int part;
 
 	REAL(send);
-	return strike_bytes(KIND_write, fd, flags, &is_short)
+	return strike_bytes(KIND_write, fd, flags, &part)
 		       ? -1
-		       : real(fd, data, bytes_of(size, is_short), flags);
+		       : real(fd, data, bytes_of(size, part), flags);
 }
 
 EXPORT ssize_t sendto(int fd, const void *data, size_t size, int flags, __CONST_SOCKADDR_ARG to,
 		      socklen_t len)
 {
-	bool is_short;
+	int part;
 
 	REAL(sendto);
-	return strike_bytes(KIND_write, fd, flags, &is_short)
+	return strike_bytes(KIND_write, fd, flags, &part)
 		       ? -1
-		       : real(fd, data, bytes_of(size, is_short), flags, to, len);
+		       : real(fd, data, bytes_of(size, part), flags, to, len);
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *parts, int count)
 {
-	struct iovec byte = first_byte(parts, (size_t)count);
-	bool is_short;
+	struct iovec some[PARTS_MAX];
+	int part;
 
 	REAL(writev);
-	if (strike_bytes(KIND_write, fd, 0, &is_short))
+	if (strike_bytes(KIND_write, fd, 0, &part))
 		return -1;
-	return is_short ? real(fd, &byte, 1) : real(fd, parts, count);
+	return part ? real(fd, some, (int)cut(parts, (size_t)count, part, some))
+		    : real(fd, parts, count);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	struct iovec byte = first_byte(message->msg_iov, message->msg_iovlen);
+	struct iovec some[PARTS_MAX];
 	struct msghdr begun = *message;
-	bool is_short;
+	int part;
 
 	REAL(sendmsg);
-	if (strike_bytes(KIND_write, fd, flags, &is_short))
+	if (strike_bytes(KIND_write, fd, flags, &part))
 		return -1;
-	if (is_short) {
-		begun.msg_iov = &byte;
-		begun.msg_iovlen = 1;
+	if (part) {
+		begun.msg_iovlen = cut(message->msg_iov, message->msg_iovlen, part, some);
+		begun.msg_iov = some;
 	}
 	return real(fd, &begun, flags);
 }
@@ -669,7 +756,9 @@ EXPORT int epoll_wait(int fd, struct epoll_event *events, int count, int ms)
 		errno = EINTR;
 		return -1;
 	}
-	return real(fd, events, count, ms);
+	if (error == NONE)
+		return 0;
+	return real(fd, events, error == FEW ? 1 : count, ms);
 }
 
 EXPORT int poll(struct pollfd *fds, nfds_t count, int ms)
@@ -789,10 +878,11 @@ FCNTL(fcntl64)
 
 static void shift(struct timespec *time, int64_t *off, enum kind kind)
 {
-	int error = strike(kind);
+	/* In a world an hour for the one, and a second for the other. */
+	int64_t seconds = fault_seconds ? fault_seconds : kind == KIND_wall ? -3600 : 1;
 
-	if (error == SHORT && (kind == KIND_wall || fault_seconds > 0))
-		*off += fault_seconds;
+	if (strike(kind) == JUMP && (kind == KIND_wall || seconds > 0))
+		*off += seconds;
 	time->tv_sec += *off;
 }
 

@@ -116,6 +116,8 @@ static void add_submit_options(char *text, const struct engine_event *event)
 		add(text, " held");
 	if (event->submit.session_exists)
 		add(text, " exists");
+	if (event->submit.client != 0)
+		add(text, " client %u", event->submit.client);
 	if (event->submit.user != 0)
 		add(text, " user %u", event->submit.user);
 	if (event->submit.skip != 0)
@@ -515,6 +517,8 @@ static bool read_submit_option(struct words *words, const char *word, struct eng
 		return event->submit.is_restartable = true;
 	if (strcmp(word, "exists") == 0)
 		return event->submit.session_exists = true;
+	if (strcmp(word, "client") == 0)
+		return read_u32(words, &event->submit.client);
 	if (strcmp(word, "user") == 0)
 		return read_u32(words, &event->submit.user);
 	if (strcmp(word, "skip") == 0)

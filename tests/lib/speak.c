@@ -38,12 +38,13 @@ static void put_value(struct buf *record, struct bytes value)
 	wire_render(record, value.data, value.len);
 }
 
-static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
+static void on_ready(struct channel *channel, const struct channel_ready *ready)
 {
 	struct speak *speak = channel->owner;
 
-	buf_printf(record_of(channel), "ready %u%s%s\n", concurrency, announces ? " announces" : "",
-		   batches ? " batches" : "");
+	buf_printf(record_of(channel), "ready %u%s%s%s\n", ready->concurrency,
+		   ready->announces ? " announces" : "", ready->batches ? " batches" : "",
+		   ready->recalls ? " recalls" : "");
 	speak->ready_count++;
 }
 
@@ -70,6 +71,10 @@ static void on_answer(struct channel *channel, uint32_t id, const struct channel
 {
 	struct buf *record = record_of(channel);
 
+	if (answer->is_recalled) {
+		buf_printf(record, "recalled %u\n", id);
+		return;
+	}
 	if (answer->has_failed) {
 		buf_printf(record, "failed %u %s ", id, errcode_name(answer->error.code));
 		buf_put(record, answer->error.type.data, answer->error.type.len);

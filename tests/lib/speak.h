@@ -35,8 +35,8 @@ struct bytes speak_listen(struct speak *speak);
 
 /* The calls of the handler since this was last called, each on a line:
  *
- *	ready CONCURRENCY [batches]
- *	result ID VALUE          failed ID CODE TYPE|MESSAGE
+ *	ready CONCURRENCY [announces] [batches] [recalls]
+ *	result ID VALUE          failed ID CODE TYPE|MESSAGE          recalled ID
  *	broken CODE: WHY
  *	alive                    step NAME
  *	lost ID [part]

@@ -18,8 +18,8 @@ BEGIN {
 	for (i in others) wing["engine_" others[i] ".o:"] = "workers"
 	count = split("terminate finish_drain count_failure judge_result judge_error update_room start_one refill ping incident", calls)
 	for (i = 1; i <= count; i++) may["requests", "engine_" calls[i]] = 1
-	count = split("take_answer take_unsent take_chunk take_hold settle_attempts take_back unpark unbind_sessions " \
-		"fail_queue wants_probe early_probe", calls)
+	count = split("take_answer take_recalled take_unsent take_chunk take_hold settle_attempts take_back unpark " \
+		"unbind_sessions fail_queue wants_probe early_probe", calls)
 	for (i = 1; i <= count; i++) may["workers", "engine_" calls[i]] = 1
 }
 /:$/ { mine = wing[$1]; file = $1 }

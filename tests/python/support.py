@@ -110,6 +110,7 @@ class WorkerProcess(Peer):
         kind: SOCK_STREAM; SOCK_SEQPACKET lets a test see each write by itself.
         stderr: where its standard error goes; None: where the test's own goes.
         options: what stands before the target.
+        recall: whether it gets a recall socket, the other end of which is `recalls`.
         environment: what is added to this process's own.
     """
 
@@ -120,20 +121,24 @@ class WorkerProcess(Peer):
         stderr: int | None = None,
         options: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        recall: bool = False,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         super().__init__(ours)
+        self.recalls, asked = socket.socketpair()
         self.process = start_python(
             "-m",
             "poold.worker",
             *options,
             target,
             channel=theirs,
+            recall=asked if recall else None,
             environment=environment,
             stdout=subprocess.PIPE,
             stderr=stderr,
         )
         theirs.close()
+        asked.close()
         self.ready: dict = {}
         self.steps: list[str] = []
         self.signs: list[int] = []
@@ -149,7 +154,12 @@ class WorkerProcess(Peer):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        self.recalls.close()
         end(self.process)
+
+    def recall(self, *numbers: int) -> None:
+        """Asks for these requests back."""
+        self.recalls.sendall(b"".join(pack([2, "recall", [number]]) for number in numbers))
 
     def read(self) -> list:
         """The next message; signs of life, which a busy worker gives every second, go to `signs`."""
@@ -203,6 +213,7 @@ def start_python(
     *arguments: str,
     channel: socket.socket | None = None,
     variable: str = "POOLD_FD",
+    recall: socket.socket | None = None,
     environment: dict[str, str] | None = None,
     **options: object,
 ) -> subprocess.Popen:
@@ -211,9 +222,10 @@ def start_python(
     variables = {**os.environ, "PYTHONPATH": ":".join([f"{PACKAGE}", f"{HERE}", *filter(None, [MEASURED])]), **(environment or {})}
     variables.pop("POOLD_FD", None)
     descriptors = []
-    if channel is not None:
-        variables[variable] = str(channel.fileno())
-        descriptors = [channel.fileno()]
+    for name, given in ((variable, channel), ("POOLD_RECALL_FD", recall)):
+        if given is not None:
+            variables[name] = str(given.fileno())
+            descriptors.append(given.fileno())
     return subprocess.Popen(
         [sys.executable, *arguments],
         env=variables,

@@ -102,15 +102,19 @@ if mode == "unready":
     sys.exit(3)
 if mode == "deaf":
     time.sleep(3600)
+if mode == "recall":
+    READY = b"\x93\x02\xa5ready\x91\x82\xa1x\x01\xa6recall\xc3"
 control.sendall(b"\x93\x02\xa5other\x90" + READY)
 if mode == "twice":
     control.sendall(READY)
 while True:
-    data, passed, _, _ = socket.recv_fds(control, 4096, 3)
+    data, passed, _, _ = socket.recv_fds(control, 4096, 4)
     if not data:
-        if mode not in ("fork", "refuse", "show", "twice", "mute", "hang_up"):
+        if mode not in ("fork", "recall", "refuse", "show", "twice", "mute", "hang_up"):
             time.sleep(3600)  # the daemon kills who breaks the protocol; it must not end before
         sys.exit(0)
+    if mode == "recall" and len(passed) in (2, 4):
+        os.write(passed[-1], b"asked")
     if mode == "show":
         os.write(passed[1], data[9:])
         os.write(passed[2], b"here")

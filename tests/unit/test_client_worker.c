@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -844,6 +845,106 @@ START_TEST(arguments_stay_while_more_is_read)
 }
 END_TEST
 
+/* --- Requests that are given back ---------------------------------------------------------------
+ */
+
+static int recall_fd; /* the daemon's end */
+
+static void open_recall(int *ret_theirs)
+{
+	char number[16];
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	snprintf(number, sizeof(number), "%d", fds[1]);
+	setenv("POOLD_RECALL_FD", number, 1);
+	recall_fd = fds[0];
+	*ret_theirs = fds[1];
+}
+
+static unsigned count_recalled(int fd)
+{
+	static uint8_t data[4096];
+	ssize_t len = recv(fd, data, sizeof(data), MSG_PEEK);
+	const uint8_t *at = data, *end = data + (len > 0 ? len : 0);
+	unsigned count = 0;
+
+	while ((at = memmem(at, (size_t)(end - at), "recalled", 8))) {
+		count++;
+		at += 8;
+	}
+	return count;
+}
+
+/* Runs until two requests were given back, of those that the daemon asks for meanwhile. */
+static int is_asked_for_others(struct poold_attempt *attempt, struct poold_writer *result,
+			       void *userdata)
+{
+	struct buf buf;
+
+	(void)attempt;
+	(void)result;
+	(void)userdata;
+	buf_init(&buf, BYTES_MAX);
+	wire_put(&buf, "[2, 'recall', [1]] [2, 'recall', [2]] [2, 'news', []] [2, 'recall', []]"
+		       "[2, 'recall', ['x']] [2, 'recall', [2]] [2, 'recall', [9]]");
+	ck_assert_int_eq(write(recall_fd, buf.data, buf.len), (ssize_t)buf.len);
+	buf_free(&buf);
+	while (count_recalled(current->daemon_fd) < 2)
+		sched_yield();
+	return 0;
+}
+
+START_TEST(what_has_not_begun_is_given_back)
+{
+	struct world world;
+	int theirs;
+
+	open_recall(&theirs);
+	world_init(&world, (struct poold_worker_options){0});
+	ck_assert_int_eq(fcntl(theirs, F_GETFD), FD_CLOEXEC);
+	poold_worker_add(world.worker, "wait", is_asked_for_others, NULL);
+	daemon_says(&world, "[0, 1, 'wait', [[], {}]] [0, 2, 'echo', ['b', {}]]"
+			    "[0, 3, 'echo', ['c', {}]] [2, 'cancel', [2]]"
+			    "[0, 9, 'echo', ['d', {}]]" STOP("10"));
+	ck_assert_int_eq(poold_worker_run(world.worker), -ENOTRECOVERABLE);
+	ck_assert_str_eq(worker_said(&world, ANNOUNCING ", 'recall': true"),
+			 "[2, 'started', [1]]\n"
+			 "[1, 2, {'code': 'recalled'}, nil]\n"
+			 "[1, 9, {'code': 'recalled'}, nil]\n"
+			 "[1, 1, nil, nil]\n"
+			 "[2, 'started', [3]]\n"
+			 "[1, 3, nil, 'c']\n"
+			 "[2, 'started', [10]]\n" STOPPED("10"));
+	world_done(&world);
+	close(recall_fd);
+	ck_assert_int_eq(fcntl(theirs, F_GETFD), -1);
+}
+END_TEST
+
+/* A worker that does not say what it begins, or has no such socket, offers nothing. */
+START_TEST(not_every_worker_gives_back)
+{
+	struct world world;
+	int theirs;
+
+	open_recall(&theirs);
+	world_init(&world, (struct poold_worker_options){.silent = true});
+	daemon_says(&world, STOP("1"));
+	ck_assert_int_eq(poold_worker_run(world.worker), -ENOTRECOVERABLE);
+	ck_assert_str_eq(worker_said(&world, SILENT), STOPPED("1"));
+	world_done(&world);
+	close(recall_fd);
+
+	setenv("POOLD_RECALL_FD", "2", 1);
+	world_init(&world, (struct poold_worker_options){0});
+	daemon_says(&world, STOP("1"));
+	ck_assert_int_eq(poold_worker_run(world.worker), -ENOTRECOVERABLE);
+	ck_assert_str_eq(worker_said(&world, ANNOUNCING), "[2, 'started', [1]]\n" STOPPED("1"));
+	world_done(&world);
+}
+END_TEST
+
 START_TEST(a_worker_knows_where_it_was_started)
 {
 	struct poold_worker *worker;
@@ -890,6 +991,8 @@ int main(void)
 		garbage_within_a_handler_ends_the_worker,
 		arguments_stay_while_more_is_read,
 		a_worker_knows_where_it_was_started,
+		what_has_not_begun_is_given_back,
+		not_every_worker_gives_back,
 	};
 
 	return unit_main("client_worker", tests, ARRAY_SIZE(tests));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define LIMIT 4096
 
@@ -731,6 +732,78 @@ START_TEST(stock_messagepack_rpc)
 }
 END_TEST
 
+/* --- poold's own --- */
+
+static void say_value(struct speak *speak, const char *text)
+{
+	struct buf value;
+
+	buf_init(&value, LIMIT);
+	wire_put(&value, text);
+	speak_say(speak, (struct bytes){value.data, value.len});
+	buf_free(&value);
+}
+
+static void give_recall_socket(struct speak *speak, int *ret_worker_end)
+{
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	speak->channel.recall = ends[0];
+	*ret_worker_end = ends[1];
+}
+
+START_TEST(requests_are_given_back)
+{
+	static const uint8_t expected[] = "\x93\x02\xa6recall\x91\xce\x00\x00\x00\x11";
+	uint8_t asked[64];
+	struct speak speak;
+	int end;
+
+	speak_open(&speak, "", LIMIT);
+	give_recall_socket(&speak, &end);
+	say_value(&speak, "[2, 'ready', [{'started': true, 'recall': true}]]");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1 announces recalls\n");
+	channel_recall(&speak.channel, 17);
+	ck_assert_int_eq(read(end, asked, sizeof(asked)), sizeof(expected) - 1);
+	ck_assert_mem_eq(asked, expected, sizeof(expected) - 1);
+	ck_assert_uint_eq(speak_listen(&speak).len, 0);
+	say_value(&speak, "[1, 17, {'code': 'recalled'}, nil]");
+	ck_assert_str_eq(speak_reported(&speak), "recalled 17\n");
+	channel_close(&speak.channel);
+	ck_assert_int_eq(read(end, asked, sizeof(asked)), 0);
+	close(end);
+	speak_close(&speak);
+}
+END_TEST
+
+/* Only where it was agreed is the word more than any other. */
+START_TEST(recalled_is_a_code_like_any_other)
+{
+	struct speak speak;
+	int end;
+
+	speak_open(&speak, "", LIMIT); /* it has no socket to be asked on */
+	say_value(&speak, "[2, 'ready', [{'recall': true}]]");
+	say_value(&speak, "[1, 17, {'code': 'recalled'}, nil]");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1\nfailed 17 exception |\n");
+	speak_close(&speak);
+
+	speak_open(&speak, "", LIMIT); /* it does not say that it can */
+	give_recall_socket(&speak, &end);
+	say_value(&speak, "[2, 'ready', []]");
+	say_value(&speak, "[1, 17, {'code': 'recalled'}, nil]");
+	ck_assert_str_eq(speak_reported(&speak), "ready 1\nfailed 17 exception |\n");
+	speak_close(&speak);
+	close(end);
+
+	speak_open(&speak, "dialect = msgpack-rpc\n", LIMIT); /* no worker of this dialect can */
+	say_value(&speak, "[1, 17, {'code': 'recalled'}, nil]");
+	ck_assert_ptr_nonnull(strstr(speak_reported(&speak), "failed 17 exception"));
+	speak_close(&speak);
+}
+END_TEST
+
 /* --- the end --- */
 
 START_TEST(the_end_of_the_input_comes_behind_what_was_said)
@@ -756,16 +829,27 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		packets_of_json,	   packets_of_msgpack,
-		answers_in_packets,	   packets_that_cannot_be_read,
-		what_is_wrong_is_quoted,   what_is_cut_off_is_quoted,
-		a_handshake_that_fails,	   a_long_handshake,
-		lines_of_json_rpc,	   requests_of_a_json_rpc_worker,
-		lines_that_break_json_rpc, a_flood_of_requests_ends,
-		stock_messagepack_rpc,	   the_end_of_the_input_comes_behind_what_was_said,
-		tokens_for_progress,	   progress_as_parts,
-		one_handshake_in_a_life,   pings_of_a_json_rpc_worker,
+		packets_of_json,
+		packets_of_msgpack,
+		answers_in_packets,
+		packets_that_cannot_be_read,
+		what_is_wrong_is_quoted,
+		what_is_cut_off_is_quoted,
+		a_handshake_that_fails,
+		a_long_handshake,
+		lines_of_json_rpc,
+		requests_of_a_json_rpc_worker,
+		lines_that_break_json_rpc,
+		a_flood_of_requests_ends,
+		stock_messagepack_rpc,
+		the_end_of_the_input_comes_behind_what_was_said,
+		tokens_for_progress,
+		progress_as_parts,
+		one_handshake_in_a_life,
+		pings_of_a_json_rpc_worker,
 		members_that_are_null,
+		requests_are_given_back,
+		recalled_is_a_code_like_any_other,
 	};
 
 	return unit_main("dialect", tests, ARRAY_SIZE(tests));

@@ -245,7 +245,8 @@ static struct life *played(struct world *world)
 static void play_ready(struct world *world)
 {
 	ck_assert(starts_drop(&world->driver.starts, played(world)));
-	worker_events_channel_handler.on_ready(&played(world)->channel, 1, false, false);
+	worker_events_channel_handler.on_ready(&played(world)->channel,
+					       &(struct channel_ready){.concurrency = 1});
 }
 
 static void play_part(struct world *world, struct bytes value)
@@ -404,7 +405,8 @@ START_TEST(a_worker_with_other_work_is_not_paused)
 	open_world(&world, PLAYED_POOL);
 	world.asker.counts = true;
 	ck_assert(starts_drop(&world.driver.starts, played(&world)));
-	worker_events_channel_handler.on_ready(&played(&world)->channel, 2, false, false);
+	worker_events_channel_handler.on_ready(&played(&world)->channel,
+					       &(struct channel_ready){.concurrency = 2});
 	ask_played(&world, 1);
 	play_large(&world, 30);
 	ck_assert(!played(&world)->channel.is_paused);

@@ -113,7 +113,7 @@ static void hold(struct world *world, size_t i)
 
 	ck_assert_int_eq(process_make_channel(ends), 0);
 	*order = (struct order){.world = world, .other_end = ends[0]};
-	order->fork_request = (struct fork_request){.files = {ends[1], -1, -1},
+	order->fork_request = (struct fork_request){.files = {ends[1], -1, -1, -1},
 						    .on_forked = on_forked,
 						    .on_not_forked = on_not_forked,
 						    .owner = order};
@@ -204,6 +204,30 @@ START_TEST(files_and_additions_are_handed_over)
 	close(out[0]);
 	close(err[0]);
 	close_world(&world);
+}
+END_TEST
+
+/* One that knows nothing of recall sockets would take it for standard output. */
+START_TEST(a_recall_socket_only_for_who_takes_it)
+{
+	static const char *const modes[] = {"recall", "fork"};
+	char text[64] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct world world;
+		int ends[2];
+
+		open_world(&world, modes[i]);
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+		hold(&world, 0);
+		world.orders[0].fork_request.files[FORK_REQUEST_RECALL] = ends[1];
+		ck_assert_int_eq(forkserver_fork(&world.server, &world.orders[0].fork_request), 0);
+		run_until_reported(&world, 1);
+		ck_assert_int_gt(world.orders[0].pid, 1);
+		ck_assert_int_eq(read(ends[0], text, sizeof(text)), i == 0 ? 5 : 0);
+		close(ends[0]);
+		close_world(&world);
+	}
 }
 END_TEST
 
@@ -482,6 +506,7 @@ int main(void)
 		fork_requests_are_done_in_order,
 		what_the_system_refuses,
 		files_and_additions_are_handed_over,
+		a_recall_socket_only_for_who_takes_it,
 		one_that_never_gets_ready,
 		one_that_dies_at_its_work,
 		what_it_must_not_say,

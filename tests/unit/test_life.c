@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define REPORTED_MAX ((size_t)4096)
@@ -33,11 +34,9 @@ static void report(struct world *world, const char *text)
 	loop_leave(&world->loop);
 }
 
-static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
+static void on_ready(struct channel *channel, const struct channel_ready *ready)
 {
-	(void)concurrency;
-	(void)announces;
-	(void)batches;
+	(void)ready;
 	report(channel->owner, "ready");
 }
 
@@ -202,6 +201,90 @@ START_TEST(the_last_lines_of_a_process_are_kept)
 }
 END_TEST
 
+/* Its last two bytes are those of a MessagePack number of 32 bits. */
+START_TEST(a_worker_is_asked_on_a_socket_of_its_own)
+{
+	struct world world;
+
+	open_world(&world);
+	ck_assert_int_eq(start(&world,
+			       "[pool a]\n"
+			       "command = /bin/sh -c \"echo $POOLD_RECALL_FD; "
+			       "head -c 15 <&4 | tail -c 2 | od -An -tx1; head -c 1 <&4\"\n"),
+			 0);
+	ck_assert_int_ge(world.life.channel.recall, 0);
+	channel_recall(&world.life.channel, 0x0708);
+	expect(&world, "4\n 07 08\n");
+	channel_close(&world.life.channel);
+	ck_assert_int_eq(world.life.channel.recall, -1);
+	expect(&world, "process ended\n");
+	close_world(&world);
+}
+END_TEST
+
+START_TEST(no_socket_where_nothing_waits_at_a_worker)
+{
+	static const char *const pools[] = {
+		"prefetch = 0\ncommand = /bin/sh -c \"echo ${POOLD_RECALL_FD-none}\"\n",
+		"dialect = msgpack-rpc\ncommand = /bin/sh -c \"echo ${POOLD_RECALL_FD-none} "
+		">&2\"\n"};
+	struct world world;
+	char text[256];
+
+	open_world(&world);
+	for (size_t i = 0; i < ARRAY_SIZE(pools); i++) {
+		snprintf(text, sizeof(text), "[pool a]\n%s", pools[i]);
+		ck_assert_int_eq(start(&world, text), 0);
+		ck_assert_int_eq(world.life.channel.recall, -1);
+		channel_recall(&world.life.channel, 1);
+		expect(&world, "none\nprocess ended\n");
+	}
+	close_world(&world);
+}
+END_TEST
+
+/* A worker that does not read has its questions dropped, and is asked no more when it has closed
+ * the socket. */
+START_TEST(nobody_waits_for_a_worker_that_does_not_listen)
+{
+	struct world world;
+
+	open_world(&world);
+	ck_assert_int_eq(start(&world, "[pool a]\ncommand = /bin/sh -c \"head -c 1 <&3 >&4; "
+				       "exec 4<&-; echo closed; exec sleep 1000\"\n"),
+			 0);
+	for (uint32_t id = 1; id <= 100000; id++)
+		channel_recall(&world.life.channel, id);
+	ck_assert_int_ge(world.life.channel.recall, 0);
+	channel_cancel(&world.life.channel, 1);
+	expect(&world, "closed\n");
+	channel_recall(&world.life.channel, 1);
+	ck_assert_int_eq(world.life.channel.recall, -1);
+	channel_recall(&world.life.channel, 2);
+	life_signal(&world.life, SIGKILL, false);
+	expect(&world, "process ended\n");
+	close_world(&world);
+}
+END_TEST
+
+/* It has answered and ended before anybody looks. */
+START_TEST(the_last_answer_of_a_process_is_heard)
+{
+	struct world world;
+	siginfo_t info;
+
+	open_world(&world);
+	ck_assert_int_eq(start(&world,
+			       "[pool a]\ncommand = /bin/echo '{\"jsonrpc\":\"2.0\",\"id\":1,"
+			       "\"result\":2}'\ndialect = jsonrpc\n"),
+			 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)world.life.process.pid, &info, WEXITED | WNOWAIT), 0);
+	channel_open(&world.life.channel);
+	expect(&world, "ready\nresult\nprocess ended\n");
+	close_world(&world);
+}
+END_TEST
+
 static int listen_at(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -248,6 +331,10 @@ int main(void)
 	const TTest *const tests[] = {
 		a_process_keeps_its_configuration,
 		the_last_lines_of_a_process_are_kept,
+		a_worker_is_asked_on_a_socket_of_its_own,
+		no_socket_where_nothing_waits_at_a_worker,
+		nobody_waits_for_a_worker_that_does_not_listen,
+		the_last_answer_of_a_process_is_heard,
 		a_connection_that_the_server_closes_ends_the_life,
 	};
 

@@ -23,6 +23,7 @@ struct fixture {
 	char order[ORDER_MAX];
 	char begun[LINK_BEGUN_MAX + 1]; /* at the last end of a link */
 	struct link *closed_by_message; /* NULL: none is */
+	struct link *paused_by_message;
 	bool is_keeping;
 	struct chunk *kept[ORDER_MAX]; /* of its messages, while is_keeping */
 	size_t kept_count;
@@ -50,6 +51,8 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 	note((char)message.data[0]);
 	if (current->closed_by_message)
 		link_close(current->closed_by_message);
+	if (current->paused_by_message)
+		link_set_reading(current->paused_by_message, false);
 }
 
 static void on_end(void *owner, enum link_end end, int error, struct bytes begun)
@@ -192,6 +195,13 @@ START_TEST(a_link_that_is_closed_or_paused_is_not_read)
 	expect_in_turn(&fixture, "b.");
 	link_set_reading(&fixture.links[0], true);
 	expect_in_turn(&fixture, "a.");
+	say(&fixture, 0, "c\n");
+	say(&fixture, 1, "d\n");
+	fixture.paused_by_message = &fixture.links[0];
+	expect_in_turn(&fixture, "d.");
+	fixture.paused_by_message = NULL;
+	link_set_reading(&fixture.links[0], true);
+	expect_in_turn(&fixture, "c.");
 	end(&fixture);
 }
 END_TEST
@@ -234,6 +244,69 @@ START_TEST(a_link_with_half_of_a_large_message_waits_behind_others)
 	ck_assert_int_eq(fixture.order[0], 'a');
 	while (!strchr(fixture.order, 'x'))
 		turn(&fixture);
+	end(&fixture);
+}
+END_TEST
+
+/* --- without memory --- */
+
+static bool wait_for_memory(void *owner, struct bytes begun, bool by_system)
+{
+	(void)owner;
+	(void)begun;
+	(void)by_system;
+	return false;
+}
+
+static const struct link_handler patient = {.on_message = on_message,
+					    .on_end = on_end,
+					    .on_no_memory = wait_for_memory,
+					    .on_free = on_free};
+
+/* The second link has half of a message, and no memory for more of it.  Returns what has all of it. */
+static struct chunk *begin_starving(struct fixture *fixture)
+{
+	static char half[100 * 1024];
+	struct chunk *others;
+
+	memset(half, 'x', sizeof(half));
+	begin_with(fixture, FRAMING_LINE, MIB, MIB / 2);
+	fixture->links[1].handler = &patient;
+	others = chunk_new(&fixture->loop.store, MIB - 64 * KIB);
+	ck_assert_ptr_nonnull(others);
+	ck_assert_int_eq(write(fixture->peers[1], half, sizeof(half)), sizeof(half));
+	while (fixture->links[1].wanted == 0)
+		turn(fixture);
+	return others;
+}
+
+START_TEST(a_link_without_memory_goes_on_when_there_is_some)
+{
+	struct fixture fixture;
+	struct chunk *others = begin_starving(&fixture);
+
+	turn(&fixture);
+	ck_assert_uint_gt(fixture.links[1].wanted, 0);
+	chunk_unref(others);
+	say(&fixture, 1, "\n");
+	for (unsigned i = 0; i < 100 && !strchr(fixture.order, 'x'); i++)
+		turn(&fixture);
+	ck_assert_str_eq(fixture.order, "x.");
+	end(&fixture);
+}
+END_TEST
+
+/* Nobody comes back to what was not read of a peer that is gone: it must not be taken for silence. */
+START_TEST(what_is_not_heard_at_the_end_is_told)
+{
+	struct fixture fixture;
+	struct chunk *others = begin_starving(&fixture);
+
+	say(&fixture, 1, "\nb\n");
+	memset(fixture.order, 0, sizeof(fixture.order));
+	link_drain(&fixture.links[1]);
+	ck_assert_str_eq(fixture.order, "!");
+	chunk_unref(others);
 	end(&fixture);
 }
 END_TEST
@@ -505,6 +578,25 @@ START_TEST(what_was_said_comes_before_the_end)
 }
 END_TEST
 
+/* A worker that has ended may have begun what it was sent; of a client that is gone nobody asks. */
+START_TEST(a_worker_is_heard_though_it_is_gone)
+{
+	struct fixture fixture;
+
+	begin(&fixture);
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < 2; i++) {
+		say(&fixture, i, "a\nb\n");
+		close(fixture.peers[i]);
+		fixture.peers[i] = -1;
+		link_put(&fixture.links[i], "x", 1);
+	}
+	link_flush_all(&fixture.loop);
+	ck_assert_str_eq(fixture.order, "ab!!");
+	end(&fixture);
+}
+END_TEST
+
 START_TEST(a_pipe_without_a_writer_is_at_its_end)
 {
 	struct fixture fixture;
@@ -528,6 +620,8 @@ int main(void)
 		the_timer_comes_after_all_input,
 		a_link_that_is_closed_or_paused_is_not_read,
 		what_comes_before_the_first_turn_is_no_standstill,
+		a_link_without_memory_goes_on_when_there_is_some,
+		what_is_not_heard_at_the_end_is_told,
 		a_link_with_half_of_a_large_message_waits_behind_others,
 		memory_comes_with_the_parts_of_a_message,
 		messages_that_are_kept_have_what_they_need,
@@ -536,6 +630,7 @@ int main(void)
 		output_waits_until_a_pipe_has_room,
 		output_ends_and_input_goes_on,
 		what_was_said_comes_before_the_end,
+		a_worker_is_heard_though_it_is_gone,
 		a_pipe_without_a_writer_is_at_its_end,
 	};
 

@@ -120,7 +120,8 @@ static void be_started(struct world *world)
 			usec_max(world->loop.now + 1, engine_deadline(world->driver.engine));
 		world->loop.on_timer(world->loop.owner);
 	}
-	worker_events_channel_handler.on_ready(&life->channel, 1, false, false);
+	worker_events_channel_handler.on_ready(&life->channel,
+					       &(struct channel_ready){.concurrency = 1});
 	world->sent = 0;
 }
 

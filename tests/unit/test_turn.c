@@ -11,6 +11,8 @@
 
 #define LINKS 3
 
+static const uint8_t zeros[4 * 1024];
+
 /* How long a slow handler takes for a message. */
 #define SLOW (usec_t)100
 /* Two turns take half of that. */
@@ -25,6 +27,7 @@ struct fixture {
 	bool has_ended[LINKS];
 	char last[LINKS][32];
 	usec_t takes;	   /* for each message */
+	size_t answer;	   /* bytes that are put for each */
 	unsigned turns;	   /* of the loop */
 	unsigned turn_max; /* most messages of a turn, of all links */
 	unsigned in_turn;
@@ -56,6 +59,8 @@ static void on_message(void *owner, struct chunk *chunk, struct bytes message)
 	current->count[i]++;
 	current->in_turn++;
 	spin(current->takes);
+	if (current->answer > 0)
+		link_put(owner, zeros, current->answer);
 	if (strcmp(current->last[i], "pause") == 0)
 		link_set_reading(owner, false);
 	else if (strcmp(current->last[i], "close") == 0)
@@ -101,7 +106,7 @@ static void begin(struct fixture *fixture)
 {
 	*fixture = (struct fixture){0};
 	current = fixture;
-	ck_assert_int_eq(loop_init(&fixture->loop, (size_t)1 << 22), 0);
+	ck_assert_int_eq(loop_init(&fixture->loop, (size_t)1 << 26), 0);
 	fixture->loop.on_timer = on_timer;
 	fixture->loop.on_turn = on_turn;
 	fixture->loop.owner = fixture;
@@ -268,6 +273,36 @@ START_TEST(cheap_messages_come_in_slices_too)
 }
 END_TEST
 
+/* Short questions with long answers: a unit for each of them, and for each KiB. */
+START_TEST(answers_are_charged_to_who_asks)
+{
+	struct fixture fixture;
+
+	begin(&fixture);
+	fixture.answer = sizeof(zeros);
+	say(&fixture, 0, 5000, "");
+	link_drain(&fixture.links[0]);
+	ck_assert_uint_eq(fixture.count[0], DRAIN_UNITS / 5 + 1);
+	end(&fixture);
+}
+END_TEST
+
+/* Each of them asks little, and all of them together too much. */
+START_TEST(a_turn_ends_though_many_ask)
+{
+	struct fixture fixture;
+
+	begin(&fixture);
+	fixture.takes = TURN_CLIENTS / 5;
+	for (size_t i = 0; i < LINKS; i++)
+		say(&fixture, i, 8, "");
+	turn_until_quiet(&fixture);
+	ck_assert_uint_eq(sum_of_counts(&fixture), 8 * LINKS);
+	ck_assert_uint_lt(fixture.turn_max, 8 * LINKS);
+	end(&fixture);
+}
+END_TEST
+
 START_TEST(a_link_that_stops_keeps_the_rest_of_the_batch)
 {
 	struct fixture fixture;
@@ -365,6 +400,8 @@ int main(void)
 		those_that_are_read_last_have_a_share_of_their_own,
 		two_floods_take_turns,
 		cheap_messages_come_in_slices_too,
+		answers_are_charged_to_who_asks,
+		a_turn_ends_though_many_ask,
 		a_link_that_stops_keeps_the_rest_of_the_batch,
 		the_end_comes_behind_the_rest,
 		a_closed_link_drops_its_rest,

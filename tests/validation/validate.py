@@ -9,6 +9,8 @@ the programs under test (build/none).  Exit status 1 when an item did not pass.
 from __future__ import annotations
 
 import datetime
+import functools
+import json
 import os
 import platform
 import re
@@ -164,6 +166,12 @@ def test_program(name: str, tests: list[t.Test]) -> Program:
     return Program(name, str(path), test.kind, test.command, step)
 
 
+@functools.cache
+def all_tests() -> list[t.Test]:
+    """Those that `make t` knows."""
+    return t.all_tests()
+
+
 def place_of(test: t.Test) -> Path:
     """The file in which a test stands."""
     python = re.search(r"discover -s (\S+) -p (\S+)", test.command)
@@ -188,7 +196,7 @@ def read_table(path: Path = TABLE) -> Table:
         Item(item["title"], item["asked"], tuple(item["tests"]), item.get("limits", ""))
         for item in group["items"])) for group in text["groups"])
     own = {PROGRAM + name: own_program(name, fields) for name, fields in text["programs"].items()}
-    tests = t.all_tests()
+    tests = all_tests()
     programs: dict[str, Program] = {}
     for name in (name for group in groups for item in group.items for name in item.tests):
         if name.startswith(PROGRAM) and name not in own:
@@ -287,7 +295,6 @@ def coverage_lines() -> list[str]:
     """What the last `make coverage` here has kept."""
     if not COVERAGE.exists():
         return ["Not measured in this run: `make coverage` measures it, and holds it against its levels."]
-    import json
     kept = json.loads(COVERAGE.read_text(encoding="utf-8"))
     rows = ["| | lines | run | branches | run |", "|---|---|---|---|---|"]
     for area, counts in kept["areas"].items():
@@ -301,20 +308,28 @@ def item_lines(item: Item, table: Table, results: Results) -> list[str]:
     lines = [f"### {item.title}", "", f"**Asked:** {item.asked}", "",
              f"**Verdict:** {results.verdict(item, table)}", "",
              "| test | where | passed | failed | skipped |", "|---|---|---|---|---|"]
-    figures: list[str] = []
+    figures: list[list[str]] = []
     for name in item.tests:
         program, tally = table.programs[name], results.tallies[name]
         about = program.about + (" (counts for no verdict)" if program.informs else "")
         lines.append(f"| `{name}` | {about} | {tally.passed} | {tally.failed} | {tally.skipped} |")
         if program.figures:
-            shown = [line for line in tally.output.splitlines() if re.search(program.figures, line)]
-            # Tables with the same head are one.
-            figures += shown[2:] if shown[:1] and squeezed(shown[0]) in map(squeezed, figures) else [*[""] * bool(figures), *shown]
+            found = re.findall(rf"{program.figures}.*", tally.output, re.M)
+            figures.append([squeezed(line) for line in found])
     if figures:
-        lines += ["", "Figures of this run:", "", *map(squeezed, figures)]
+        lines += ["", "Figures of this run:", *joined(figures)]
     if item.limits:
         lines += ["", f"**Limits:** {item.limits}"]
     return [*lines, ""]
+
+
+def joined(tables: list[list[str]]) -> list[str]:
+    """Tables one after the other; those with the same head as one, under one head."""
+    found: dict[str, list[str]] = {}
+    for lines in filter(None, tables):
+        rows = found.setdefault(lines[0], ["", *lines[:2]])
+        rows += [line for line in lines if line not in rows]
+    return [line for rows in found.values() for line in rows]
 
 
 def squeezed(row: str) -> str:

@@ -24,8 +24,9 @@
 /* File descriptors of the daemon apart from those for connections and workers. */
 #define OWN_FILES 32
 
-/* File descriptors of the daemon for each worker. */
-#define WORKER_FILES 4
+/* File descriptors of the daemon for each worker: its pidfd, channel, recall socket, standard output
+ * and error. */
+#define WORKER_FILES 5
 
 enum verdict {
 	VERDICT_OK = 0,

@@ -347,10 +347,11 @@ static void pack_pool_workers(struct buf *out, const struct pool_view *pool,
 static void pack_pool_limits(struct buf *out, const struct config_pool *config)
 {
 	pack_str(out, "limits");
-	pack_map(out, 4);
+	pack_map(out, 5);
 	pack_named_uint(out, "timeout_ms", config->timeout / USEC_PER_MSEC);
 	pack_named_uint(out, "timeout_max_ms", config->timeout_max / USEC_PER_MSEC);
 	pack_named_uint(out, "prefetch", config->prefetch);
+	pack_named_uint(out, "prefetch_max", config->prefetch_max);
 	pack_named_bool(out, "idempotent", config->idempotent);
 }
 

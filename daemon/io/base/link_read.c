@@ -403,11 +403,13 @@ static bool start_own(struct link *link)
 static bool read_some(struct link *link, struct slice *slice)
 {
 	ssize_t n;
+	int error;
 
 	if (link->in || (!link->is_skipping && start_own(link)))
 		n = read_own(link, slice);
 	else
 		n = read_shared(link, slice);
+	error = n < 0 ? errno : 0;
 	if (n > 0)
 		link->received += (uint64_t)n;
 	if (!link_is_alive(link))
@@ -418,9 +420,9 @@ static bool read_some(struct link *link, struct slice *slice)
 		link_drop_input(link);
 	if (n == 0)
 		link_end_input(link, LINK_END_OF_FILE, 0, link_begun(link));
-	else if (errno != EAGAIN && errno != EINTR)
-		link_end_input(link, LINK_END_ERROR, -errno, (struct bytes){0});
-	return false;
+	else if (error != EAGAIN && error != EINTR)
+		link_end_input(link, LINK_END_ERROR, -error, (struct bytes){0});
+	return error == EINTR;
 }
 
 /* Goes on with what was read before.  Returns whether there may be more. */

@@ -1,5 +1,7 @@
 #include "daemon/io/base/link_internal.h"
 
+#include <errno.h>
+
 #define DRAIN_READS_MAX 1024
 
 /* Large messages are read one by one, each into memory of its size: so much of them in one slice, that
@@ -98,4 +100,7 @@ void link_drain(struct link *link)
 		    !link_take_more(link, &slice))
 			break;
 	link->is_draining = false;
+	/* What can't be read now is never heard. */
+	if (link->wanted > 0)
+		link_end_input(link, LINK_END_NO_MEMORY, -ENOMEM, link_begun(link));
 }

@@ -118,8 +118,15 @@ static void after_drained(struct link *link)
 		link->handler->on_drained(link->owner);
 }
 
-/* The output can't be written any more, so a link that is to close after it closes now.  A peer
- * behind two pipes may have closed one of them only: what it said in the other is taken first. */
+/* Whether its peer may have said something that counts though it takes nothing more: a worker that has
+ * ended may have begun what it was sent, and one behind two pipes may have closed one of them only. */
+static bool has_last_words(const struct link *link, enum link_end why)
+{
+	return why == LINK_END_ERROR && link->is_reading &&
+	       (link->reads_last || link->stream.out != link->stream.in);
+}
+
+/* The output can't be written any more, so a link that is to close after it closes now. */
 static void abandon_output(struct link *link, enum link_end why, int error)
 {
 	outbox_clear(&link->out, &link->loop->outboxes);
@@ -127,7 +134,7 @@ static void abandon_output(struct link *link, enum link_end why, int error)
 		link_close(link);
 		return;
 	}
-	if (error == -EPIPE && link->stream.out != link->stream.in && link->is_reading)
+	if (has_last_words(link, why))
 		link_drain(link);
 	link_end_input(link, why, error, (struct bytes){0});
 }

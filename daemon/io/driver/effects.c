@@ -259,7 +259,8 @@ void effects_carry_out(struct driver *driver, struct driver_step *step, const st
 		channel_cancel(&life->channel, effect->send.id);
 		flow_cancelled(life, effect->send.id);
 		break;
-	case EFFECT_RECALL: /* no dialect's workers say that they recall */
+	case EFFECT_RECALL:
+		channel_recall(&life->channel, effect->send.id);
 		break;
 	case EFFECT_PING:
 		channel_ping(&life->channel, effect->send.id);

@@ -24,16 +24,17 @@ static struct driver_step step_of(const struct life *life, enum event_type type)
 
 /* --- messages and output of workers, and their end --- */
 
-static void on_ready(struct channel *channel, unsigned concurrency, bool announces, bool batches)
+static void on_ready(struct channel *channel, const struct channel_ready *ready)
 {
 	struct driver *driver = channel->owner;
 	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_READY);
 
-	step.event.ready.concurrency = concurrency;
-	step.event.ready.announces = announces;
-	step.event.ready.batches = batches;
+	step.event.ready.concurrency = ready->concurrency;
+	step.event.ready.announces = ready->announces;
+	step.event.ready.batches = ready->batches;
+	step.event.ready.recalls = ready->recalls;
 	step.event.ready.memory = memory_pressure_at_ready(driver, life_of(channel)->worker);
-	life_of(channel)->concurrency = concurrency > 1 ? concurrency : 1;
+	life_of(channel)->concurrency = ready->concurrency > 1 ? ready->concurrency : 1;
 	life_of(channel)->is_ready = true;
 	steps_end(&life_of(channel)->steps, loop_now(driver->loop));
 	driver->start_faults[engine_worker_pool(driver->engine, life_of(channel)->worker)].text[0] =
@@ -112,6 +113,7 @@ static void fill_answer(struct engine_event *event, const struct channel_answer 
 	}
 	if (!answer->has_failed)
 		return;
+	event->answer.is_recalled = answer->is_recalled;
 	event->answer.code = answer->error.code;
 	event->answer.has_retryable = answer->error.has_retryable;
 	event->answer.is_retryable = answer->error.is_retryable;

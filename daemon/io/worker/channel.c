@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* The bytes of a message around the arguments and a session's state never exceed this: a method's
  * name, a trace with its state, and a few numbers. */
@@ -16,7 +18,7 @@
 void channel_init(struct channel *channel, struct loop *loop, size_t state_max,
 		  const struct channel_handler *handler, void *owner)
 {
-	*channel = (struct channel){.loop = loop, .handler = handler, .owner = owner};
+	*channel = (struct channel){.loop = loop, .handler = handler, .owner = owner, .recall = -1};
 	buf_init(&channel->scratch, AROUND_MAX + state_max);
 	progress_init(&channel->progress);
 }
@@ -190,7 +192,7 @@ int channel_adopt(struct channel *channel, struct stream stream, const struct co
 	channel->pool = pool;
 	channel->dialect = dialect;
 	channel->response_max = response_max;
-	channel->is_ready = channel->takes_credit = channel->is_paused = false;
+	channel->is_ready = channel->takes_credit = channel->recalls = channel->is_paused = false;
 	channel_forget(channel);
 	channel->stack_signal = 0;
 	channel->large_id = 0;
@@ -227,6 +229,27 @@ void channel_cancel(struct channel *channel, uint32_t id)
 {
 	if (channel->link && channel->dialect->cancel)
 		channel->dialect->cancel(channel, id);
+}
+
+static void close_recall(struct channel *channel)
+{
+	if (channel->recall >= 0)
+		close(channel->recall);
+	channel->recall = -1;
+}
+
+void channel_recall(struct channel *channel, uint32_t id)
+{
+	uint8_t message[RECALL_MAX];
+	struct bytes bytes;
+
+	if (!channel->link || channel->recall < 0)
+		return;
+	bytes = channel->dialect->recall(id, message);
+	/* Nobody waits for room there: so short a message is sent whole, or not at all. */
+	if (send(channel->recall, bytes.data, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+	    errno != EAGAIN && errno != EINTR)
+		close_recall(channel);
 }
 
 void channel_credit(struct channel *channel, uint32_t id, uint64_t bytes)
@@ -300,6 +323,7 @@ void channel_close(struct channel *channel)
 		link_close(channel->link);
 	}
 	channel->link = NULL;
+	close_recall(channel);
 	progress_clear(&channel->progress);
 	bytes_free(&channel->greeting);
 	channel->kept_count = 0;

@@ -2,6 +2,9 @@
  * The channel to a worker: a link, and the dialect that is spoken on it (PROTOCOL.md, "Workers" and
  * "Dialects").  It turns requests into messages to the worker, and the worker's messages into calls
  * of its handler.  Whose process is at the other end, life.h knows.
+ *
+ * Beside it there may be a recall socket, on which the daemon asks the worker to give back requests
+ * that it has not begun.  The channel would not do: a worker that runs a request reads no more of it.
  */
 #ifndef POOLD_IO_WORKER_CHANNEL_H
 #define POOLD_IO_WORKER_CHANNEL_H
@@ -24,11 +27,19 @@ struct channel_answer {
 	bool has_failed;
 	struct bytes result;	   /* a whole value, when it did not fail */
 	struct worker_error error; /* when it did */
+	bool is_recalled; /* it is none: the worker gives the request back (channel_recall) */
+};
+
+/* What a worker says of itself when it is ready. */
+struct channel_ready {
+	unsigned concurrency; /* how many requests it runs at once */
+	bool announces;	      /* it says which request it begins */
+	bool batches;	      /* it may begin the next request before it has answered one */
+	bool recalls;	      /* it gives back what it has not begun: channel_recall */
 };
 
 struct channel_handler {
-	void (*on_ready)(struct channel *channel, unsigned concurrency, bool announces,
-			 bool batches);
+	void (*on_ready)(struct channel *channel, const struct channel_ready *ready);
 	/* The worker began to run a request. */
 	void (*on_began)(struct channel *channel, uint32_t id);
 	/* The worker says that it lives. */
@@ -66,10 +77,13 @@ struct channel {
 	const struct config_pool *pool; /* the owner keeps it alive */
 	const struct dialect *dialect;
 	bool takes_credit;   /* the worker waits for credit before it sends parts */
+	bool recalls;	     /* the worker gives back what it has not begun: channel_recall */
 	bool is_paused;	     /* its link is not read: channel_pause */
 	bool is_ready;	     /* the dialect's: this worker was reported as ready */
 	size_t response_max; /* bytes of a message from the worker */
 	struct link *link;   /* NULL: closed */
+	int recall; /* the daemon's end of the recall socket; -1: there is none.  The owner sets
+				it before the worker is ready; it is closed with the channel. */
 	struct buf scratch;
 	int stack_signal; /* makes the process write its stacks to standard error; 0: the worker has
 			     named none, and most signals would end it */
@@ -130,6 +144,9 @@ struct channel_request {
  * dialect, in words that last, or dialect_no_memory. */
 const char *channel_send(struct channel *channel, const struct channel_request *request);
 void channel_cancel(struct channel *channel, uint32_t id);
+/* Asks a worker that recalls to give back message `id`.  It says nothing if it has begun that, and is
+ * not asked if its recall socket is full or broken: then the request stays where it is. */
+void channel_recall(struct channel *channel, uint32_t id);
 /* The worker may send so many bytes more of the parts of message `id`; nothing is sent to one that
  * takes no credit. */
 void channel_credit(struct channel *channel, uint32_t id, uint64_t bytes);

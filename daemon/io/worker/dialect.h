@@ -12,6 +12,9 @@
 /* What `send` returns where there was no memory for the message. */
 extern const char dialect_no_memory[];
 
+/* Room for the message of `recall`. */
+#define RECALL_MAX 32
+
 struct dialect {
 	enum framing_kind framing;
 	bool takes_both; /* positional and keyword arguments in one call */
@@ -37,6 +40,9 @@ struct dialect {
 	void (*shutdown)(struct channel *channel);
 	void (*cancel)(struct channel *channel, uint32_t id);
 	void (*credit)(struct channel *channel, uint32_t id, uint64_t bytes);
+	/* Writes the message for the recall socket that asks for request `id`, and returns it.  NULL:
+	 * the dialect can't confirm that a request was given back, so its workers have no such socket. */
+	struct bytes (*recall)(uint32_t id, uint8_t message[static RECALL_MAX]);
 	void (*end_session)(struct channel *channel, struct bytes session, const char *reason);
 	/* A notification without params; NULL: the configuration allows no `ready_then`. */
 	void (*notify)(struct channel *channel, const char *method);

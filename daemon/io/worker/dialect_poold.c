@@ -18,9 +18,7 @@
 
 /* The options of `ready`. */
 struct readiness {
-	unsigned concurrency;
-	bool announces;
-	bool batches;
+	struct channel_ready common;
 	bool credit;
 	int stack_signal;
 };
@@ -68,13 +66,15 @@ static int read_ready(struct bytes params, struct readiness *ret)
 		if (read_str(&reader, &key) < 0)
 			return -EPROTO;
 		if (bytes_equal(key, "concurrency"))
-			r = read_concurrency(&reader, &ret->concurrency);
+			r = read_concurrency(&reader, &ret->common.concurrency);
 		else if (bytes_equal(key, "started"))
-			r = read_bool(&reader, &ret->announces);
+			r = read_bool(&reader, &ret->common.announces);
 		else if (bytes_equal(key, "batch"))
-			r = read_bool(&reader, &ret->batches);
+			r = read_bool(&reader, &ret->common.batches);
 		else if (bytes_equal(key, "credit"))
 			r = read_bool(&reader, &ret->credit);
+		else if (bytes_equal(key, "recall"))
+			r = read_bool(&reader, &ret->common.recalls);
 		else if (bytes_equal(key, "stack"))
 			r = read_stack_signal(&reader, &ret->stack_signal);
 		else
@@ -87,7 +87,7 @@ static int read_ready(struct bytes params, struct readiness *ret)
 
 static void take_ready(struct channel *channel, struct bytes params)
 {
-	struct readiness ready = {.concurrency = 1};
+	struct readiness ready = {.common.concurrency = 1};
 
 	if (read_ready(params, &ready) < 0) {
 		dialect_broken(channel, ERR_protocol_violation,
@@ -97,7 +97,9 @@ static void take_ready(struct channel *channel, struct bytes params)
 	channel->is_ready = true;
 	channel->stack_signal = ready.stack_signal;
 	channel->takes_credit = ready.credit;
-	channel->handler->on_ready(channel, ready.concurrency, ready.announces, ready.batches);
+	ready.common.recalls &= channel->recall >= 0;
+	channel->recalls = ready.common.recalls;
+	channel->handler->on_ready(channel, &ready.common);
 }
 
 /* The number, how long its longest call has run, is not used: the daemon knows it itself. */
@@ -380,6 +382,19 @@ static void credit(struct channel *channel, uint32_t id, uint64_t bytes)
 	notify(channel, "credit");
 }
 
+/* Not on the channel, so not through its scratch buffer. */
+static struct bytes recall(uint32_t id, uint8_t message[static RECALL_MAX])
+{
+	struct bytes name = {(const uint8_t *)"recall", 6};
+	size_t len = envelope_put_notification(message, name);
+	uint32_t number = htobe32(id);
+
+	message[len++] = 0x91; /* [id] */
+	message[len++] = 0xce;
+	memcpy(message + len, &number, sizeof(number));
+	return (struct bytes){message, len + sizeof(number)};
+}
+
 static void shut_down(struct channel *channel)
 {
 	buf_reset(&channel->scratch);
@@ -406,6 +421,7 @@ const struct dialect dialect_poold = {
 	.send = send_request,
 	.cancel = cancel,
 	.credit = credit,
+	.recall = recall,
 	.ping = ping,
 	.shutdown = shut_down,
 	.end_session = end_session,

@@ -14,8 +14,10 @@ static void take_response(struct channel *channel, struct chunk *chunk,
 	struct channel_answer answer = {.chunk = chunk, .result = envelope->result};
 
 	answer.has_failed = envelope->error.data[0] != 0xc0;
-	if (answer.has_failed)
+	if (answer.has_failed) {
 		worker_error_read(envelope->error, &answer.error);
+		answer.is_recalled = answer.error.is_recalled && channel->recalls;
+	}
 	handler->on_response(channel, envelope->id, &answer);
 }
 

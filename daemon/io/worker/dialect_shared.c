@@ -79,7 +79,9 @@ static const uint8_t nil = 0xc0;
 static void report_ready(struct channel *channel)
 {
 	channel->is_ready = true;
-	channel->handler->on_ready(channel, 1, false, channel->dialect->batches);
+	channel->handler->on_ready(
+		channel,
+		&(struct channel_ready){.concurrency = 1, .batches = channel->dialect->batches});
 }
 
 /* The pool's ready_params, or nil.  Returns 0 or -errno. */

@@ -5,6 +5,7 @@
 #include "daemon/io/worker/identity.h"
 #include "daemon/io/worker/process.h"
 #include "daemon/io/worker/process_tag.h"
+#include "daemon/io/worker/start.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include <string.h>
 
 /* Variables that the daemon itself sets, at most. */
-#define OWN_NAMES 11
+#define OWN_NAMES 12
 
 struct list_of_texts {
 	char **texts;
@@ -63,9 +64,21 @@ static void put_format(struct list_of_texts *list, const char *format, ...)
 	put(list, text);
 }
 
-char **environment_new(const struct config_pool *pool, unsigned number, const char *instance,
-		       const char *life, const struct identity *identity, size_t response_max)
+/* How it finds the daemon, in poold's own dialect. */
+static void put_channel(struct list_of_texts *list, const struct start *start,
+			const struct spawn_context *context)
 {
+	put_format(list, "%s=%d", context->number > 0 ? "POOLD_FD" : "POOLD_PREFORK_FD",
+		   PROCESS_CHANNEL_FD);
+	if (context->recall >= PROCESS_CHANNEL_FD)
+		put_format(list, "POOLD_RECALL_FD=%d", PROCESS_RECALL_FD);
+	put_format(list, "POOLD_RESPONSE_MAX=%zu", start->response_max);
+}
+
+char **environment_new(const struct start *start, const struct spawn_context *context)
+{
+	const struct config_pool *pool = start->pool;
+	const struct identity *identity = start->identity;
 	size_t room = count_texts(pool->env_allow) + count_texts(pool->env) + OWN_NAMES + 1;
 	struct list_of_texts list = {.texts = calloc(room, sizeof(char *))};
 
@@ -85,17 +98,14 @@ char **environment_new(const struct config_pool *pool, unsigned number, const ch
 	}
 	for (char *const *text = pool->env; *text; text++)
 		put_format(&list, "%s", *text);
-	put_format(&list, PROCESS_TAG_INSTANCE "=%s", instance);
-	put_format(&list, PROCESS_TAG_LIFE "=%s", life);
+	put_format(&list, PROCESS_TAG_INSTANCE "=%s", start->instance);
+	put_format(&list, PROCESS_TAG_LIFE "=%s", context->tag);
 	put_format(&list, "POOLD_DIALECT=%s", option_word(OPTION_DIALECT, pool->dialect));
 	put_format(&list, "POOLD_POOL=%s", pool->name);
-	if (pool->dialect == DIALECT_POOLD) {
-		put_format(&list, "%s=%d", number > 0 ? "POOLD_FD" : "POOLD_PREFORK_FD",
-			   PROCESS_CHANNEL_FD);
-		put_format(&list, "POOLD_RESPONSE_MAX=%zu", response_max);
-	}
-	if (number > 0)
-		put_format(&list, "POOLD_WORKER=%u", number);
+	if (pool->dialect == DIALECT_POOLD)
+		put_channel(&list, start, context);
+	if (context->number > 0)
+		put_format(&list, "POOLD_WORKER=%u", context->number);
 	else
 		put_format(&list,
 			   "POOLD_WORKER=0000000000"); /* room for the number of each worker */

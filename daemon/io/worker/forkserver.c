@@ -197,14 +197,30 @@ static void pack_request(const struct forkserver *server, const struct fork_requ
 	pack_additions(fork_request, out);
 }
 
-/* Sends the message with the channel alone, or with all three files. */
-static int send_with(int fd, const struct buf *message, const int files[FORK_REQUEST_FILES])
+/* The files that the server takes: the channel first, then both standard files, if the worker gets
+ * its own, then the recall socket, if there is one.  Returns how many there are. */
+static size_t choose_files(const struct forkserver *server, const int files[FORK_REQUEST_FILES],
+			   int ret[FORK_REQUEST_FILES])
+{
+	size_t count = 0;
+
+	ret[count++] = files[0];
+	if (files[1] >= 0 && files[2] >= 0) {
+		ret[count++] = files[1];
+		ret[count++] = files[2];
+	}
+	if (server->takes_recall && files[FORK_REQUEST_RECALL] >= 0)
+		ret[count++] = files[FORK_REQUEST_RECALL];
+	return count;
+}
+
+static int send_with(int fd, const struct buf *message, const int *files, size_t count)
 {
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(FORK_REQUEST_FILES * sizeof(int))];
 	} control = {.space = {0}};
-	size_t size = (files[1] >= 0 && files[2] >= 0 ? FORK_REQUEST_FILES : 1) * sizeof(int);
+	size_t size = count * sizeof(int);
 	struct iovec part = {.iov_base = message->data, .iov_len = message->len};
 	struct msghdr sent = {.msg_iov = &part,
 			      .msg_iovlen = 1,
@@ -224,6 +240,8 @@ static int send_with(int fd, const struct buf *message, const int files[FORK_REQ
 
 static int ask(struct forkserver *server, struct fork_request *fork_request)
 {
+	int files[FORK_REQUEST_FILES];
+	size_t count = choose_files(server, fork_request->files, files);
 	struct buf message;
 	int r;
 
@@ -233,7 +251,7 @@ static int ask(struct forkserver *server, struct fork_request *fork_request)
 	pack_request(server, fork_request, &message);
 	r = buf_error(&message);
 	if (r == 0)
-		r = send_with(server->link->stream.out, &message, fork_request->files);
+		r = send_with(server->link->stream.out, &message, files, count);
 	buf_free(&message);
 	if (r == 0)
 		fork_request_close(fork_request);
@@ -269,12 +287,34 @@ void forkserver_kill(struct forkserver *server)
 	process_signal(&server->process, SIGKILL);
 }
 
-static void take_ready(struct forkserver *server)
+/* Whether the map in the params of `ready` says `recall: true`. */
+static bool says_recall(struct bytes params)
+{
+	struct reader reader;
+	struct bytes key, value;
+	uint32_t count, pairs;
+	bool says = false;
+
+	reader_init(&reader, params.data, params.len);
+	if (read_array(&reader, &count) < 0 || count < 1 || read_map(&reader, &pairs) < 0)
+		return false;
+	while (pairs-- > 0 && read_str(&reader, &key) == 0 && read_value(&reader, &value) == 0) {
+		struct reader inner;
+
+		reader_init(&inner, value.data, value.len);
+		if (bytes_equal(key, "recall"))
+			(void)read_bool(&inner, &says);
+	}
+	return says;
+}
+
+static void take_ready(struct forkserver *server, struct bytes params)
 {
 	char text[64];
 
 	if (server->ready > 0)
 		return;
+	server->takes_recall = says_recall(params);
 	server->ready = loop_now(server->start.loop);
 	snprintf(text, sizeof(text), "after %llu ms",
 		 (unsigned long long)(usec_sub(server->ready, server->started) / USEC_PER_MSEC));
@@ -376,7 +416,7 @@ static int take_message(struct forkserver *server, const struct envelope *envelo
 		return -EPROTO;
 	/* Other notifications are ignored. */
 	if (bytes_equal(envelope->method, "ready"))
-		take_ready(server);
+		take_ready(server, envelope->params);
 	return 0;
 }
 
@@ -453,7 +493,7 @@ static int open_link(struct forkserver *server, struct stream control)
 
 static int start(struct forkserver *server)
 {
-	const struct spawn_context context = {.tag = server->life, .cgroup = -1};
+	const struct spawn_context context = {.tag = server->life, .cgroup = -1, .recall = -1};
 	struct stream control;
 	int r;
 

@@ -21,8 +21,9 @@
 #define FORK_REQUEST_ADDITIONS	  2
 #define FORK_REQUEST_ADDITION_MAX 128
 
-/* Its channel; its standard output and error. */
-#define FORK_REQUEST_FILES 3
+/* Its channel; its standard output and error; its recall socket. */
+#define FORK_REQUEST_FILES  4
+#define FORK_REQUEST_RECALL 3
 
 /* A worker to be forked. */
 struct fork_request {
@@ -31,8 +32,8 @@ struct fork_request {
 	 * value of that name that is at least as long, the new value also shows in
 	 * /proc/PID/environ. */
 	char additions[FORK_REQUEST_ADDITIONS][FORK_REQUEST_ADDITION_MAX];
-	/* The worker's ends, which forkserver_fork takes over; -1 for both that are not the
-	 * channel: those of the server. */
+	/* The worker's ends, which forkserver_fork takes over; -1 for both standard files: those of
+	 * the server; -1 for the recall socket: it has none, as where the server takes none. */
 	int files[FORK_REQUEST_FILES];
 	int signal; /* to be sent as soon as there is a process; 0: none */
 	/* One of these is called, once, unless the request is cancelled.  The process was
@@ -57,6 +58,7 @@ struct forkserver {
 	struct list fork_requests; /* in the order in which they are done */
 	bool is_forking;	   /* the first of them was sent to the server */
 	bool is_renewing;	   /* it ends because forkserver_renew was called */
+	bool takes_recall;	   /* it hands a recall socket on to the worker */
 	uint32_t last_id;
 	uint64_t asked; /* when the last request was sent: process_stat_now */
 };

@@ -65,6 +65,20 @@ static int open_channel(struct life *life, struct stream stream, size_t response
 			     response_max);
 }
 
+/* Makes the recall socket of a worker that may know what to do with it, and returns the worker's end, or
+ * -1: without one the worker does without. */
+static int open_recall(struct life *life)
+{
+	int ends[2];
+
+	/* Not where nothing ever waits at a busy worker. */
+	if (!dialect_get(life->pool->dialect)->recall || life->pool->prefetch == 0 ||
+	    process_make_channel(ends) < 0)
+		return -1;
+	life->channel.recall = ends[0];
+	return ends[1];
+}
+
 /* --- its standard output and error --- */
 
 /* The name of what the daemon waits for until a worker without poold's dialect is ready; NULL: for
@@ -234,8 +248,11 @@ static int start_own(struct life *life, const struct start *start, unsigned work
 	process_tag_life(start->instance, life->worker, life->number, tag);
 	context.tag = tag;
 	context.cgroup = life->cgroup.procs;
+	context.recall = open_recall(life);
 	r = start_process(start, &context, &life->process, &life->output, on_process_exit, life,
 			  &stream);
+	if (context.recall >= 0)
+		close(context.recall);
 	cgroup_shut(&life->cgroup);
 	if (r == 0) {
 		add_step(life, "exec", loop_clock());
@@ -243,8 +260,10 @@ static int start_own(struct life *life, const struct start *start, unsigned work
 		if (r < 0)
 			start_abandon(&life->process, &life->output, stream);
 	}
-	if (r < 0)
+	if (r < 0) {
+		channel_close(&life->channel);
 		cgroup_end(life->cgroups, &life->cgroup);
+	}
 	return r;
 }
 
@@ -295,7 +314,8 @@ static void on_not_forked(void *owner, int error, const struct process_end *end)
 		life->handler->on_unreachable(life, error);
 }
 
-/* Makes the descriptors that the new process is given: its channel, and what it writes to. */
+/* Makes the descriptors that the new process is given: its channel, its recall socket, and what it
+ * writes to. */
 static int open_fork_request(struct life *life, const struct start *start, size_t response_max)
 {
 	struct fork_request *fork_request = &life->fork_request;
@@ -310,6 +330,7 @@ static int open_fork_request(struct life *life, const struct start *start, size_
 		close(ends[0]);
 		return r;
 	}
+	fork_request->files[FORK_REQUEST_RECALL] = open_recall(life);
 	return start_output(start, &life->output, fork_request->files + 1);
 }
 
@@ -321,7 +342,7 @@ static int start_forked(struct life *life, const struct start *start, unsigned w
 	int r;
 
 	process_tag_life(start->instance, life->worker, life->number, tag);
-	*fork_request = (struct fork_request){.files = {-1, -1, -1},
+	*fork_request = (struct fork_request){.files = {-1, -1, -1, -1},
 					      .on_forked = on_forked,
 					      .on_not_forked = on_not_forked,
 					      .owner = life};

@@ -72,16 +72,32 @@ static bool is_on_standard_files(const struct process_spec *spec)
 	return spec->standard[STDIN_FILENO] == PROCESS_CHANNEL;
 }
 
-/* Gives the channel its number, unless it is the standard input and output. */
+/* Gives a descriptor the number under which the worker finds it, and keeps it open there. */
+static int place(int fd, int number)
+{
+	if (fd == number)
+		return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
+	return dup2(fd, number) < 0 ? -errno : 0;
+}
+
+/* Gives the channel its number, unless it is the standard input and output, and the recall socket
+ * its own. */
 static int place_channel(const struct process_spec *spec, int channel)
 {
+	int recall = spec->recall;
+	int r;
+
 	if (close_range(PROCESS_CHANNEL_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return -errno;
 	if (is_on_standard_files(spec))
 		return 0;
-	if (channel == PROCESS_CHANNEL_FD)
-		return fcntl(channel, F_SETFD, 0) < 0 ? -errno : 0;
-	return dup2(channel, PROCESS_CHANNEL_FD) < 0 ? -errno : 0;
+	if (recall == PROCESS_CHANNEL_FD) { /* that number is the channel's */
+		recall = fcntl(recall, F_DUPFD_CLOEXEC, PROCESS_RECALL_FD);
+		if (recall < 0)
+			return -errno;
+	}
+	r = place(channel, PROCESS_CHANNEL_FD);
+	return r < 0 || recall < PROCESS_CHANNEL_FD ? r : place(recall, PROCESS_RECALL_FD);
 }
 
 static int set_limits(struct spawn_child *child)

@@ -2,8 +2,8 @@
  * Worker processes: start one, notice its end, signal its process group.
  *
  * Each is the leader of its own session and process group, is killed when the daemon ends
- * (PR_SET_PDEATHSIG), and has no descriptors but the standard three and its channel.  The channel is
- * a socket, or where it is the standard input and output, two pipes: programs that know nothing of
+ * (PR_SET_PDEATHSIG), and has no descriptors but the standard three, its channel, and its recall
+ * socket where it has one.  The channel is a socket, or where it is the standard input and output, two pipes: programs that know nothing of
  * poold do with these what only pipes allow, such as to set one of them non-blocking, or to wait for
  * the end of the other.
  *
@@ -23,6 +23,9 @@
 /* The number under which a worker finds its channel, unless that is its standard input and output.
  */
 #define PROCESS_CHANNEL_FD 3
+
+/* The number under which it finds its recall socket, if it has one (channel.h). */
+#define PROCESS_RECALL_FD 4
 
 /* What a worker may get as one of its standard files instead of a descriptor. */
 #define PROCESS_NULL	  -1 /* /dev/null */
@@ -54,6 +57,8 @@ struct process_spec {
 	size_t limit_count;
 	int standard[3]; /* what it gets as standard input, output and error: a descriptor of the
 			    caller's above 2, or one of the above */
+	int recall;	 /* what it gets as its recall socket: a descriptor of the caller's above 2;
+			    any other number: it has none */
 };
 
 struct process_end {

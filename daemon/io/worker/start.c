@@ -114,8 +114,7 @@ int start_process(const struct start *start, const struct spawn_context *context
 		  struct stream *ret_channel)
 {
 	const struct config_pool *pool = start->pool;
-	char **envp = environment_new(pool, context->number, start->instance, context->tag,
-				      start->identity, start->response_max);
+	char **envp = environment_new(start, context);
 	struct process_spec spec = spec_of(start);
 	int ends[OUTPUT_STREAM_COUNT_];
 	int r;
@@ -124,6 +123,7 @@ int start_process(const struct start *start, const struct spawn_context *context
 		return -ENOMEM;
 	spec.envp = envp;
 	spec.cgroup = context->cgroup;
+	spec.recall = context->recall;
 	r = start_output(start, output, ends);
 	if (r == 0) {
 		choose_standard_files(pool, ends, &spec);

@@ -26,6 +26,7 @@ struct spawn_context {
 	unsigned number; /* of the worker in its pool, from 1; 0: the pool's fork server */
 	const char *tag; /* of this life (process_tag.h) */
 	int cgroup;	 /* for the process to enter (process.h), or -1 */
+	int recall;	 /* its recall socket (process.h), or -1 */
 };
 
 /*

@@ -54,6 +54,7 @@ try:
         SetupError,
         ignore_interrupts,
         open_channel,
+        recall_channel,
     )
     from poold.worker.current import Context, context
     from poold.worker.ending import say
@@ -194,7 +195,7 @@ class Worker:
             raise SetupError("no public function to serve")
         server = self.choose_server()
         try:
-            server(self.functions, self.hooks, open_channel()).run()
+            server(self.functions, self.hooks, open_channel(), recall_channel()).run()
         except Unusable as error:
             say(f"poold.worker: {error}")
             sys.exit(os.EX_CONFIG)
@@ -205,7 +206,7 @@ class Worker:
         return self.hooks.are_async() or any(function.is_async for function in functions)
 
     def choose_server(self) -> Callable[..., Server]:
-        """What serves these functions, given them, the hooks and the channel.
+        """What serves these functions, given them, the hooks, the channel and the recall socket.
 
         Raises:
             SetupError: a concurrency that does not fit.
@@ -220,4 +221,6 @@ class Worker:
 
         from poold.worker.aserver import AsyncServer  # asyncio is slow to load
 
-        return lambda functions, hooks, channel: AsyncServer(functions, hooks, channel, concurrency)
+        return lambda functions, hooks, channel, recall: AsyncServer(
+            functions, hooks, channel, recall, concurrency
+        )

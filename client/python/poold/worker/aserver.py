@@ -73,9 +73,10 @@ class AsyncServer(Server):
         functions: dict[str, Function],
         hooks: Hooks,
         channel: socket.socket,
+        recall: socket.socket | None,
         concurrency: int,
     ) -> None:
-        super().__init__(functions, hooks, channel)
+        super().__init__(functions, hooks, channel, recall)
         self.concurrency = concurrency
         self._tasks: dict[int, _Task] = {}  # in the order in which they began
         self._ending: set[asyncio.Task[None]] = set()  # on_session_end at work
@@ -117,8 +118,11 @@ class AsyncServer(Server):
     async def _serve_to_the_end(self) -> None:
         self._announce()
         self._events.add_reader(self._link.number, self._on_readable)
+        if self._recalls is not None:
+            self._events.add_reader(self._recalls.number, self._on_recall)
         await self._done
         self._events.remove_reader(self._link.number)
+        self._stop_recalls()
         await self._written.wait()
 
     async def _finish(self) -> None:
@@ -136,6 +140,22 @@ class AsyncServer(Server):
         self._receive(socket.MSG_DONTWAIT)
         self._dispatch()
         self._flush_soon()
+
+    @_vital
+    def _on_recall(self) -> None:
+        assert self._recalls is not None
+        answers = self._recalls.read()
+        if answers is None:
+            self._stop_recalls()
+        for answer in answers or ():
+            self._put(answer)
+
+    def _stop_recalls(self) -> None:
+        if self._recalls is not None:
+            self._events.remove_reader(self._recalls.number)
+
+    def _recalls_beside(self) -> None:
+        return None  # the loop reads them
 
     def _flush_soon(self) -> None:
         """Schedules one write for all messages of this turn of the loop."""
@@ -190,6 +210,8 @@ class AsyncServer(Server):
 
     def _begin(self, message: list[Any]) -> None:
         _, number, method, params = message
+        if self._recalls is not None and not self._recalls.begin(number):
+            return  # it was given back
         self._output += self._packer([wire.NOTIFICATION, "started", [number]])
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None

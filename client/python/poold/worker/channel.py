@@ -15,10 +15,12 @@ from poold.worker import forks
 
 SOCKET_VARIABLE = "POOLD_FD"
 PREFORK_VARIABLE = "POOLD_PREFORK_FD"
+RECALL_VARIABLE = "POOLD_RECALL_FD"
 
 
-# The channel gets the highest number below this that the limit of files permits: whoever closes all
-# files that he knows of rarely goes as far, and no other file gets this number by chance.
+# The channel gets the highest number below this that the limit of files permits, and the recall
+# socket the one before it: whoever closes all files that he knows of rarely goes as far, and no
+# other file gets this number by chance.
 NUMBER_MAX = 1024
 
 
@@ -30,6 +32,8 @@ class SetupError(Exception):
 # server.
 _given: socket.socket | None = None
 _is_control = False
+# The socket on which the daemon asks for requests back, if there is one.
+_recall: socket.socket | None = None
 
 
 def open_channel() -> socket.socket:
@@ -41,7 +45,7 @@ def open_channel() -> socket.socket:
     Raises:
         SetupError: POOLD_FD is not set or names no socket, or the worker's code has closed that.
     """
-    global _is_control
+    global _is_control, _recall
     given = _open()
     number = given.fileno()
     if not _is_socket(number):
@@ -52,9 +56,17 @@ def open_channel() -> socket.socket:
         from poold.worker.prefork import next_worker
 
         ignore_interrupts()
-        given = _keep(next_worker(given))
+        channel, recall = next_worker(given)
+        given = _keep(channel)
+        _recall = recall and _move(recall, 1)
         _is_control = False
     return given
+
+
+def recall_channel() -> socket.socket | None:
+    """Returns the socket on which the daemon asks for requests back, which children of this process
+    do not inherit; None: it does not.  For after `open_channel`."""
+    return _recall
 
 
 def tell_step(name: str) -> None:
@@ -79,26 +91,33 @@ def _do_nothing(*_: object) -> None:
 
 
 def _open() -> socket.socket:
-    global _is_control
+    global _is_control, _recall
     if _given is None:
         _is_control = PREFORK_VARIABLE in os.environ
+        _recall = _inherited_recall()
         return _keep(_inherited_socket(PREFORK_VARIABLE if _is_control else SOCKET_VARIABLE))
     return _given
 
 
 def _keep(given: socket.socket) -> socket.socket:
-    """Moves the socket to a high number, and keeps it from children that run on in Python."""
     global _given
+    _given = _move(given, 0)
+    return _given
+
+
+def _move(given: socket.socket, before: int) -> socket.socket:
+    """Moves the socket to a high number, so many before the highest, and keeps it from children
+    that run on in Python."""
     highest = min(os.sysconf("SC_OPEN_MAX"), NUMBER_MAX) - 1
     try:
-        moved = fcntl.fcntl(given.fileno(), fcntl.F_DUPFD_CLOEXEC, highest)
+        number = fcntl.fcntl(given.fileno(), fcntl.F_DUPFD_CLOEXEC, highest - before)
     except OSError:
-        _given = given  # it stays where it is
+        moved = given  # it stays where it is
     else:
-        _given = socket.socket(fileno=moved)
+        moved = socket.socket(fileno=number)
         given.close()
-    forks.in_child(_given.close)
-    return _given
+    forks.in_child(moved.close)
+    return moved
 
 
 def _is_socket(number: int) -> bool:
@@ -120,3 +139,13 @@ def _inherited_socket(variable: str) -> socket.socket:
         raise SetupError(f"{variable}={text} names no socket: {error}") from None
     del os.environ[variable]
     return inherited
+
+
+def _inherited_recall() -> socket.socket | None:
+    """A worker does without it where there is none."""
+    try:
+        number = int(os.environ.pop(RECALL_VARIABLE, ""))
+        os.set_inheritable(number, False)
+        return _move(socket.socket(fileno=number), 1)
+    except (ValueError, OverflowError, OSError):
+        return None

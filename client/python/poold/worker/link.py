@@ -33,7 +33,7 @@ _FLAGS = socket.MSG_NOSIGNAL
 class Link:
     """The channel.
 
-    Everything is for the main thread but `beat`.
+    Everything is for the main thread but `beat` and `write_beside`.
 
     Attributes:
         is_child: this process was forked by the worker's code, and its channel is closed.
@@ -43,50 +43,53 @@ class Link:
         self.channel = channel
         self.number = channel.fileno()
         self.is_child = False
-        self._lock = _thread.allocate_lock()  # `beat` writes as well
-        self._open_end = False  # a message is being written
+        self._lock = _thread.allocate_lock()  # another thread writes as well
+        self._open_end = False  # a message is being written, or was interrupted
         self._partly = False  # the daemon has a part of a message, and waits for the rest
         forks.in_child(self._become_child)
 
     def _become_child(self) -> None:
         self.is_child = True
+        self._lock = _thread.allocate_lock()  # the other thread, which may have had it, is no more
         self.channel.close()
 
     # --- writing ----------------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray) -> None:
         """Writes all of it."""
-        self._begin()
+        self._check()
         try:
             with self._lock:
+                self._open_end = True
                 self.channel.sendall(data, _FLAGS)
+                self._open_end = False
         except BaseException as error:
             self.end_by(error, _WRITING)
-        self._open_end = False
 
     def flush(self, output: bytearray) -> None:
         """Writes all of it, and empties it."""
         if self._open_end:
             self._check()
-        self._open_end = True
         try:
             with self._lock:
+                self._open_end = True
                 self.channel.sendall(output, _FLAGS)
-            output.clear()
+                output.clear()
+                self._open_end = False
         except BaseException as error:
             self.end_by(error, _WRITING)
-        self._open_end = False
 
     def drain(self, output: bytearray) -> None:
         """Writes as much as the daemon takes now, and removes that."""
-        self._begin()
+        self._check()
         try:
             with self._lock:
+                self._open_end = True
                 del output[: self._send(output)]
                 self._partly = bool(output)
+                self._open_end = False
         except BaseException as error:
             self.end_by(error, _WRITING)
-        self._open_end = False
 
     def _send(self, output: bytearray) -> int:
         try:
@@ -95,6 +98,13 @@ class Link:
             if is_own(error, __file__):
                 return 0
             raise
+
+    def write_beside(self, message: bytes) -> None:
+        """Writes a message, after the one that is being written.  For another thread than the main
+        one, where `drain` is not used."""
+        with self._lock:
+            if not self._open_end:  # else the process is about to end
+                self.channel.sendall(message, _FLAGS)
 
     def beat(self, message: bytes) -> None:
         """Writes a short message, unless others are being written: whoever writes is heard of.
@@ -130,10 +140,6 @@ class Link:
         return data
 
     # --- the end ----------------------------------------------------------------------------------
-
-    def _begin(self) -> None:
-        self._check()
-        self._open_end = True
 
     def _check(self) -> None:
         if self._open_end:

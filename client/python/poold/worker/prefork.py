@@ -24,16 +24,16 @@ TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from typing import Any
 
-# A message of the daemon has a channel, and standard output and error if they differ from those of
-# the server.
-DESCRIPTORS_MAX = 3
+# A message of the daemon has a channel; standard output and error if they differ from those of the
+# server; and, if there are two or four descriptors, at last the recall socket.
+DESCRIPTORS_MAX = 4
 
 _PR_SET_PDEATHSIG = 1
 
 
-def next_worker(control: socket.socket) -> socket.socket:
+def next_worker(control: socket.socket) -> tuple[socket.socket, socket.socket | None]:
     """Serves the daemon's requests to fork.  Returns in the forked workers only, with their
-    channel.
+    channel and their recall socket, if there is one.
 
     Raises:
         SystemExit: the daemon does not need this server any more.
@@ -48,7 +48,7 @@ def next_worker(control: socket.socket) -> socket.socket:
     daemon = os.getppid()
     block = _Environment()
     die_with_parent = _load_death_signal()
-    control.sendall(wire.pack([wire.NOTIFICATION, "ready", [{"pid": os.getpid()}]]))
+    control.sendall(wire.pack([wire.NOTIFICATION, "ready", [{"pid": os.getpid(), "recall": True}]]))
     while True:
         number, additions, descriptors = _receive(control)
         gate = _fork(control, number, lambda: block.add(additions))
@@ -60,12 +60,14 @@ def next_worker(control: socket.socket) -> socket.socket:
     die_with_parent()
     if os.getppid() != daemon:
         os._exit(os.EX_OSERR)  # it has ended already
+    recall = descriptors.pop() if len(descriptors) % 2 == 0 else None
     for target, descriptor in enumerate(descriptors[1:], start=1):
         os.dup2(descriptor, target)
         os.close(descriptor)
     ending.remember_stderr()
     _reseed()
-    return socket.socket(fileno=descriptors[0])
+    channel = socket.socket(fileno=descriptors[0])
+    return channel, None if recall is None else socket.socket(fileno=recall)
 
 
 def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:

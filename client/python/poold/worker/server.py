@@ -31,6 +31,7 @@ from poold.worker.failures import (
 )
 from poold.worker.functions import Function, Hooks, find
 from poold.worker.link import Link
+from poold.worker.recalls import Recalls
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
@@ -74,11 +75,16 @@ class Server:
     """
 
     def __init__(
-        self, functions: dict[str, Function], hooks: Hooks, channel: socket.socket
+        self,
+        functions: dict[str, Function],
+        hooks: Hooks,
+        channel: socket.socket,
+        recall: socket.socket | None = None,
     ) -> None:
         self._functions = functions
         self._hooks = hooks
         self._link = Link(channel)
+        self._recalls = None if recall is None else Recalls(recall)
         self._decoder = wire.Decoder()
         self._packer = wire.packer()
         self._response_max = response_max()
@@ -149,6 +155,8 @@ class Server:
             "started": True,
             "credit": True,
         }
+        if self._recalls is not None:
+            facts["recall"] = True
         if self._show_stacks():
             facts["stack"] = int(STACK_SIGNAL)
         self._put(wire.pack([wire.NOTIFICATION, "ready", [facts]]))
@@ -170,21 +178,46 @@ class Server:
     # --- beside the main thread -------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Exits the process when the daemon goes away, and reports to the daemon from time to time
-        that this worker is alive while it is busy.
+        """Exits the process when the daemon goes away, gives requests back to it, and reports to it
+        from time to time that this worker is alive while it is busy.
         """
         poll = select.poll()
         poll.register(self._link.number, select.POLLRDHUP)
-        while not (found := poll.poll(BEAT * 1000)):
+        recalls = self._recalls_beside()
+        if recalls is not None:
+            poll.register(recalls.number, select.POLLIN)
+        beat = time.monotonic() + BEAT
+        while True:
+            found = dict(poll.poll(max(0.0, beat - time.monotonic()) * 1000))
+            if self._link.number in found:
+                break
             try:
-                self._tick()
+                if recalls is not None and found and not self._give_back(recalls):
+                    poll.unregister(recalls.number)
+                if time.monotonic() >= beat:
+                    beat = time.monotonic() + BEAT
+                    self._tick()
             except MemoryError:
                 pass  # there may be some at the next
         if self._finished:
             return
-        if found[0][1] & select.POLLNVAL:
+        if found[self._link.number] & select.POLLNVAL:
             self._link.end_closed()
         os._exit(0)
+
+    def _recalls_beside(self) -> Recalls | None:
+        """What the daemon asks for back beside the main thread, which runs a function."""
+        return self._recalls
+
+    def _give_back(self, recalls: Recalls) -> bool:
+        """Returns whether the daemon may ask for more."""
+        answers = recalls.read()
+        try:
+            for answer in answers or ():
+                self._link.write_beside(answer)
+        except BaseException as error:
+            self._link.end_by(error, "while it gave a request back")
+        return answers is not None
 
     def _tick(self) -> None:
         began = self._began
@@ -299,7 +332,8 @@ class Server:
         for request in self._requests:
             if request[0] == wire.REQUEST and request[1] == number:
                 self._requests.remove(request)
-                self._fail(request[1], cancelled("before it began"))
+                if self._recalls is None or self._recalls.cancel(request[1]):
+                    self._fail(request[1], cancelled("before it began"))
                 return
 
     def _take_credit(self, number: object, size: object) -> None:
@@ -318,6 +352,8 @@ class Server:
     def _serve(self, request: list[Any]) -> None:
         """Serves one request; puts its answer into `_output`, or writes it if it is large."""
         _, number, method, params = request
+        if self._recalls is not None and not self._recalls.begin(number):
+            return  # it was given back
         # `started` is written with the answer before it, and before the function is called.
         self._output += self._packer([wire.NOTIFICATION, "started", [number]])
         self._link.flush(self._output)

@@ -1,37 +1,11 @@
-#!/usr/bin/env python3
-"""Faults made by hand in the core, one at a time: each must be caught.
+"""Faults that are put into daemon/core, one at a time: see mutate.py.
 
-A copy of the tree is built in a temporary directory; for each fault one text in daemon/core is replaced, the core's unit tests
-and the two simulators (`sim`, and `load` for overload) are built anew and run until one of them fails.  Prints a table of what caught which fault.  Exit status 0:
-every fault was caught; 1: at least one was not, or could not be made.
+Each is caught by a unit test of the core, or by one of the two simulators.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
-from typing import NamedTuple
-
-ROOT = Path(__file__).resolve().parents[2]
-CORE = "daemon/core/"
-BUILD = "build/mutate"
-EVENTS = 1000  # of each world: long lives meet more than many short ones
-
-
-class Fault(NamedTuple):
-    """A change of one text (which stands in the file exactly once) and what it breaks."""
-
-    file: str
-    old: str
-    new: str
-    what: str
-
+from fault import Fault
 
 FAULTS = [
     # --- runs that outlive their request, and what waits for them ---
@@ -692,100 +666,3 @@ FAULTS = [
     Fault("runs.c", "\treturn mean_of(&runs->methods[entry].of_results);", "\treturn entry < runs->count ? mean_of(&runs->of_pool) : 0;",
           "all methods share one estimate"),
 ]
-
-
-def run(command: list[str], tree: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Runs a command in the tree; its output is kept.  A time-out (seconds) counts as exit status 124."""
-    try:
-        return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", "timed out")
-
-
-def make_copy(tree: Path) -> None:
-    """Puts what the core's tests are made of into the directory."""
-    for part in ("protocol", "daemon/core", "daemon/io", "tests/lib", "tests/unit", "tests/sim"):
-        # What speaks with a channel needs io.
-        shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("speak.*"))
-    shutil.copy(ROOT / "Makefile", tree)
-
-
-def unit_tests(tree: Path) -> list[str]:
-    """The names of the core's unit tests that there are."""
-    rooms = sorted(path.stem for path in (tree / CORE).glob("*.c"))
-    units = {path.stem for path in (tree / "tests/unit").glob("test_*.c")}
-    return sorted(unit for unit in units if any(unit == f"test_{room}" or unit.startswith(f"test_{room}_") for room in rooms))
-
-
-def build(tree: Path, units: list[str]) -> subprocess.CompletedProcess[str]:
-    """Builds the unit tests and the simulators."""
-    targets = [f"{BUILD}/unit/{unit}" for unit in units] + [f"{BUILD}/sim/sim", f"{BUILD}/sim/load"]
-    return run(["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", f"O={BUILD}", "CFLAGS=-O1 -g", "WERROR=0", *targets], tree)
-
-
-def caught_by(tree: Path, units: list[str], seeds: int) -> list[str]:
-    """What fails: the unit tests' names, the simulator with the first promise it saw broken, the one for load with a case."""
-    found = [unit.removeprefix("test_") for unit in units if run([f"{BUILD}/unit/{unit}"], tree).returncode != 0]
-    result = run([f"{BUILD}/sim/sim", "--seeds", str(seeds), "--events", str(EVENTS)], tree)
-    if result.returncode != 0:
-        first = next((line for line in result.stdout.splitlines() if line.startswith("seed ")), "seed ?: timed out:")
-        found.append(f"sim ({first.split(':')[1].strip()}, seed {first.split(':')[0].split()[1]})")
-    result = run([f"{BUILD}/sim/load", "--quiet", "--first"], tree)
-    if result.returncode != 0:
-        first = next((line for line in result.stdout.splitlines() if line.endswith("NOT MET")), "it ended before its table did")
-        # The columns: the name of the world, which may hold spaces, and its figure.
-        found.append(f"load ({' '.join(first[:40].split())})")
-    return found
-
-
-def apply(tree: Path, fault: Fault) -> str:
-    """Makes the fault and returns the file's text as it was.  ValueError: its text is not there exactly once."""
-    path = tree / CORE / fault.file
-    text = path.read_text()
-    if text.count(fault.old) != 1:
-        raise ValueError(f"{fault.file}: this text is there {text.count(fault.old)} times: {fault.old!r}")
-    path.write_text(text.replace(fault.old, fault.new))
-    return text
-
-
-def try_fault(tree: Path, units: list[str], fault: Fault, seeds: int) -> tuple[bool, str]:
-    """Whether the fault is caught, and by what (or why it could not be tried)."""
-    try:
-        text = apply(tree, fault)
-    except ValueError as error:
-        return False, str(error)
-    built = build(tree, units)
-    found = caught_by(tree, units, seeds) if built.returncode == 0 else []
-    (tree / CORE / fault.file).write_text(text)
-    if built.returncode != 0:
-        return False, "does not build: " + built.stderr.strip().splitlines()[0]
-    return bool(found), ", ".join(found) or "NOT CAUGHT"
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=400, help="of the simulator, for each fault (400)")
-    parser.add_argument("--only", default="", help="faults whose description or file contains this text")
-    parser.add_argument("--units", default="", help="the rooms whose unit tests are run, with commas (all)")
-    options = parser.parse_args()
-    faults = [fault for fault in FAULTS if options.only in f"{fault.file} {fault.what}"]
-    missed = 0
-    with tempfile.TemporaryDirectory(prefix="poold-mutate-") as directory:
-        tree = Path(directory)
-        make_copy(tree)
-        units = [unit for unit in unit_tests(tree) if not options.units or unit.removeprefix("test_") in options.units.split(",")]
-        if build(tree, units).returncode != 0 or caught_by(tree, units, options.seeds):
-            print("the tree itself does not pass: nothing to compare with", file=sys.stderr)
-            return 1
-        for fault in faults:
-            begun = time.monotonic()
-            caught, by = try_fault(tree, units, fault, options.seeds)
-            missed += not caught
-            print(f"{'ok    ' if caught else 'MISSED'} {fault.file:17} {fault.what:58} {by}"
-                  f"  [{time.monotonic() - begun:.1f} s]", flush=True)
-    print(f"{len(faults) - missed} caught, {missed} missed")
-    return 1 if missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

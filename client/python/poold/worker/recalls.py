@@ -1,0 +1,84 @@
+"""Requests that the daemon wants back before they begin, for another worker that is free.
+
+The daemon asks on a socket of its own: while a function runs, nobody reads the channel, and there
+the question would stand behind the requests.  A request is either given back or begun, and never
+both: that is decided here, under one lock, whether the request was read by then or not.
+"""
+
+from __future__ import annotations
+
+import _thread
+import socket
+
+from poold import wire
+
+# So many requests are given back at most before the next one begins: far more than the daemon has
+# at one worker.
+GIVEN_MAX = 1024
+
+
+class Recalls:
+    """Which requests have begun, and which were given back.
+
+    The daemon numbers the requests of a worker in the order in which they are sent, and they begin
+    in that order.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.number = channel.fileno()
+        self._channel = channel
+        self._decoder = wire.Decoder()
+        self._lock = _thread.allocate_lock()
+        self._begun = 0  # the last request that has begun
+        self._cancelled = 0  # the last one that was answered with `cancelled` before it began
+        self._given: set[int] = set()  # given back, and still to come to their turn
+
+    def begin(self, number: int) -> bool:
+        """It is the turn of this request: whether it may begin."""
+        with self._lock:
+            self._begun = number
+            return not self._given or self._pass(number)
+
+    def _pass(self, number: int) -> bool:
+        is_wanted = number not in self._given
+        self._given = {given for given in self._given if given > number}
+        return is_wanted
+
+    def cancel(self, number: int) -> bool:
+        """A request that has not begun was cancelled: whether it is still to be answered."""
+        with self._lock:
+            # No earlier one is given back after this, so that there is one number to remember.
+            self._cancelled = max(self._cancelled, number)
+            return number not in self._given
+
+    def _give(self, number: int) -> bool:
+        with self._lock:
+            if number <= self._begun or number <= self._cancelled or number in self._given:
+                return False
+            if len(self._given) >= GIVEN_MAX:
+                return False
+            self._given.add(number)
+            return True
+
+    def read(self) -> list[bytes] | None:
+        """Reads once; returns the answers to what is given back now, each of which must be written.
+        None: the daemon asks no more."""
+        try:
+            data = self._channel.recv(wire.READ_SIZE, socket.MSG_DONTWAIT)
+            messages = self._decoder.feed(data)
+        except BlockingIOError:
+            return []
+        except (OSError, wire.Unreadable):
+            return None  # it is not that socket any more: the worker's code has closed it
+        asked = [message[2] for message in messages if message[:2] == _RECALL]
+        answers = [self._answer(*params[:1]) for params in asked if isinstance(params, list)]
+        return [answer for answer in answers if answer] if data else None
+
+    def _answer(self, number: object = None) -> bytes:
+        """The answer to a request that is given back; empty: it is not."""
+        # Packed before it is given back: there may be no memory for it.
+        answer = wire.pack([wire.RESPONSE, number, {"code": "recalled"}, None])
+        return answer if type(number) is int and self._give(number) else b""
+
+
+_RECALL = [wire.NOTIFICATION, "recall"]
