@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 
-import harness
 from clock import Deadline, eventually, ms
 from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
 from raw import Closed, Raw, call_params, pack, request
