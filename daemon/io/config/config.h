@@ -190,11 +190,11 @@ struct config_pool {
 	unsigned queue_per_uid; /* of one user; 0: no other limit */
 	unsigned prefetch;
 	unsigned prefetch_max; /* not below prefetch */
-	char *call_group;  /* its members may call the pool; "": as that of the daemon says */
-	char *admin_group; /* its members may control the pool; "": no group */
-	bool control;	   /* its workers may control the daemon, if their user may */
-	bool keys_shared;  /* by all users */
-	bool prefork;	   /* only where the adapter is process and the dialect poold */
+	char *call_group;      /* its members may call the pool; "": as that of the daemon says */
+	char *admin_group;     /* its members may control the pool; "": no group */
+	bool control;	       /* its workers may control the daemon, if their user may */
+	bool keys_shared;      /* by all users */
+	bool prefork;	       /* only where the adapter is process and the dialect poold */
 	bool idempotent;
 	unsigned max_crash_retries;
 	usec_t init_timeout;
