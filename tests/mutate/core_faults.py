@@ -623,7 +623,7 @@ FAULTS = [
           "a fallback's forecast is asked about another method"),
     Fault("runs.c", "#define COST_OUTLIER\t8", "#define COST_OUTLIER\t4",
           "long runs count for less than they cost"),
-    Fault("runs.c", "\t\trun = usec_min(run, usec_mul(present, outlier));\n", "\t\trun = usec_min(run, usec_mul(run, outlier));\n",
+    Fault("runs.c", "\t\trun = usec_min(run, usec_mul(mean->mean, outlier));\n", "\t\trun = usec_min(run, usec_mul(run, outlier));\n",
           "one stuck call closes the pool"),
     Fault("runs.c", "\tif (run < of->refuted) {", "\tif (run == 0) {",
           "a shorter run does not let the next one go"),
@@ -663,6 +663,6 @@ FAULTS = [
           "the life after a bad one is not on trial"),
     Fault("siblings.c", "last_of_siblings(&all->failed, worker) < succeeded);", "all->calls > 0);",
           "an outage ejects one after the other"),
-    Fault("runs.c", "\treturn mean_of(&runs->methods[entry].of_results);", "\treturn entry < runs->count ? mean_of(&runs->of_pool) : 0;",
+    Fault("runs.c", "\treturn runs->methods[entry].of_results.mean;", "\treturn entry < runs->count ? runs->of_pool.mean : 0;",
           "all methods share one estimate"),
 ]
