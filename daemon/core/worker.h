@@ -98,6 +98,7 @@ struct worker {
 	bool channel_broken; /* nothing is sent to it, and what it sends is ignored */
 	unsigned pings_missed;
 	unsigned given_up;	/* attempts in flight that are given up */
+	unsigned unsent;	/* that it was asked for (EFFECT_RECALL), and never got */
 	unsigned held;		/* attempts in flight that are held back by their clients */
 	usec_t freed;		/* when the last of these was held no more; 0: there was none */
 	usec_t work;		/* the sum of what its attempts are expected to run */
