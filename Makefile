@@ -503,7 +503,12 @@ overload: all tools
 load: all tools
 	@$(TEST_ENV) $(PYTHON) tests/bench/load_with_failures.py $(LOAD_ARGS)
 
+# The seconds of mixed load and faults, under which nothing may grow, and of each scenario of faults under load.
+SOAK_SECONDS ?= 3600
+SOAK_EACH    ?= 300
 soak: all tools $(SIM) $(LOAD)
+	@POOLD_RUN_SECONDS=$$(($(SOAK_SECONDS) + 1200)) $(RUN) $(call CHAOS_STEP,$(SOAK_EACH)) \
+	  'step:load and faults for long:1' 'exit:$(PYTHON) tests/chaos/soak.py --seconds $(SOAK_SECONDS)'
 	@POOLD_TORN=1000000 $(MAKE) --no-print-directory chaos
 	@$(RUN) $(HOSTILE_SOAK)
 	@POOLD_TORN=1000000 $(RUN) 'step:a million values:1' file:tests/python/test_wire.py

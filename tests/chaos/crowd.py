@@ -30,6 +30,7 @@ class Habits:
         options: of its calls, beside the time limit.
         window: calls that are under way at once.
         work_msec: what a call takes, at most.
+        rest: seconds of thought before each call.
         size: bytes of each call; 0: mostly few, now and then many.
         leave: how likely it is that it leaves before its answers, at each call.
         sound: each of its calls has to be answered with a result.
@@ -41,6 +42,7 @@ class Habits:
     options: dict[str, object] = field(default_factory=dict)
     window: int = 4
     work_msec: float = 3.0
+    rest: float = 0.0
     size: int = 0
     leave: float = 0.0
     sound: bool = False
@@ -94,6 +96,8 @@ class Client(threading.Thread):
 
     def _ask(self, raw: Raw) -> None:
         habits = self._habits
+        if habits.rest:
+            self._leaving.wait(habits.rest)
         call, data = self._ledger.open_call(self._draw.choice(habits.pools), self._draw, habits.size)
         call.sound = habits.sound
         params = [call.number, data, self._draw.uniform(0, habits.work_msec)]

@@ -18,7 +18,7 @@ from bookkeeper import ROW, answer_to
 TOLD_MAX = 5
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """One call as its client knows it.
 
@@ -39,7 +39,7 @@ class Call:
     sound: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Runs:
     """What the workers' book says of one call."""
 

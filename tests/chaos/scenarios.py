@@ -13,11 +13,12 @@ import sys
 import time
 import unittest
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import procs
 import public
+from clock import eventually
 from crowd import Habits
 from harness import BUILD, SANITIZED, UNRULY, Daemon, breaker, pool, socket_pool
 from ledger import Call
@@ -509,6 +510,33 @@ def cold_pools(stage: Stage) -> tuple[str, ...]:
     return stage.book_pool("once"), stage.book_pool("safe", idempotent=True), pool("well", UNRULY)
 
 
+def failing_daemon(stage: Stage, pools: tuple[str, ...], options: dict[str, object]) -> Daemon:
+    """Calls of its C library fail at random.  It may refuse to start, and then another is started:
+    tests/hostile/hostile.py judges that."""
+    while True:
+        seed = str(stage.draw.randrange(1 << 20))
+        daemon = hostile_daemon(pools, options, HOSTILE_SEED=seed, HOSTILE_RATE="10")
+        try:
+            daemon.wait_ready()
+        except AssertionError:
+            if not daemon.has_ended():
+                raise
+            with suppress(AssertionError):
+                daemon.finish()
+            continue
+        eventually(lambda: is_whole(daemon), "all its processes are there")
+        stage.note(f"libc {seed}")
+        return daemon
+
+
+def is_whole(daemon: Daemon) -> bool:
+    """Whether all that it is to start has been started: what it has open is compared with that."""
+    try:
+        return bool(daemon.ask("poold.health")["guard"]) and daemon.ask("poold.status")["status"] == "ok"
+    except (AssertionError, OSError):
+        return False
+
+
 def jumping_daemon(stage: Stage, pools: tuple[str, ...], options: dict[str, object]) -> Daemon:
     """One of its clocks jumps once, at a reading that the seed draws."""
     clock, jump = stage.draw.choice((("wall", "+86400"), ("wall", "-86400"), ("mono", "+2"), ("mono", "+3600")))
@@ -592,5 +620,11 @@ SCENARIOS: dict[str, Scenario] = {
         "a clock of the daemon jumps by seconds, an hour, a day",
         wait, cold_pools, codes=(*KILLED, "deadline_exceeded", "queue_timeout", "attempt_timeout", "init_timeout"),
         announced=("stood still", "guard", "clock"), make=jumping_daemon, each=2.5, honest=5.0,
+    ),
+    "libc": Scenario(
+        "calls of the daemon's C library fail at random", wait,
+        codes=(*KILLED, "lost", "memory_limit", "spawn_failed", "process_limit", "init_failed", "init_timeout",
+               "attempt_timeout", "deadline_exceeded", "queue_timeout", "queue_full"),
+        announced=(".*",), make=failing_daemon, each=2.5, honest=0, counted=False,
     ),
 }
