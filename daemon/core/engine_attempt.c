@@ -389,6 +389,8 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 	struct failure failure = {
 		.code = code, .was_attempted = true, .retry_after = USEC_INFINITY};
 
+	/* The worker does not know that it never gets what it was asked for, and may give it back. */
+	worker->unsent += attempt->is_asked_back;
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
 		engine_late_end(engine, attempt, ERR_NONE);

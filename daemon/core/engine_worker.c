@@ -276,6 +276,10 @@ static void take_recalled(struct engine *engine, struct worker *worker, uint32_t
 {
 	struct attempt *attempt = worker_find_attempt(worker, id);
 
+	if (!attempt && worker->unsent > 0) {
+		worker->unsent--;
+		return;
+	}
 	if (!attempt || !attempt->is_asked_back || attempt->has_begun) {
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 		return;

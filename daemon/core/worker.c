@@ -82,7 +82,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->was_ready = false;
 	worker->announces = worker->batches = worker->recalls = false;
 	worker->is_slow = worker->channel_broken = false;
-	worker->pings_missed = worker->given_up = 0;
+	worker->pings_missed = worker->given_up = worker->unsent = 0;
 	worker->work = 0;
 	worker->broken_by = ERR_NONE;
 	worker->large_id = 0;

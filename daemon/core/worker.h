@@ -90,7 +90,6 @@ struct worker {
 	bool batches;	     /* may begin a request before it has answered the one before */
 	bool recalls;	     /* gives back a request that it has not begun, when it is asked to */
 	bool is_slow;	     /* the attempt at the head took longer than pool_slow_after */
-	usec_t work;	     /* the sum of what its attempts are expected to run */
 	bool is_wanted;	     /* the slot is empty and starts a process at restart_at */
 	bool is_replacement; /* this life was started to replace another worker */
 	bool is_replaced;    /* it ends because its replacement is READY */
@@ -99,8 +98,10 @@ struct worker {
 	bool channel_broken; /* nothing is sent to it, and what it sends is ignored */
 	unsigned pings_missed;
 	unsigned given_up;	/* attempts in flight that are given up */
+	unsigned unsent;	/* that it was asked for (EFFECT_RECALL), and never got */
 	unsigned held;		/* attempts in flight that are held back by their clients */
 	usec_t freed;		/* when the last of these was held no more; 0: there was none */
+	usec_t work;		/* the sum of what its attempts are expected to run */
 	enum errcode broken_by; /* the error that broke its channel */
 	uint32_t large_id;	/* if an answer was too large: of which attempt; 0: unknown */
 	usec_t since;		/* when it entered its state */

@@ -103,7 +103,7 @@ LINES: dict[str, Line] = {
     "16MiB-python": Line(speed.large_python, 5, 2),
     "python": Line(speed.python_workers, 4, 6),
     "loop": Line(speed.python_loop, 2, 2),
-    "default": Line(speed.default_configuration, 4, 8),
+    "default": Line(speed.default_configuration, 4, 10),
     "one-call": Line(one_call.one_call, 3, 6),
     "shared": Line(shared_client.shared_client, 5, 3),
     "respawn": Line(faults.respawn, 4, 0),

@@ -112,7 +112,7 @@ class Others(unittest.TestCase):
     def test_are_what_is_not_ours(self) -> None:
         # In all, at work, and ours.
         times = [(1000.0, 300.0, 20.0), (1100.0, 370.0, 60.0)]
-        with mock.patch("watch.processor_seconds", side_effect=times):
+        with mock.patch("watch.machine_seconds", side_effect=times):
             self.assertAlmostEqual(watch.Machine().others(), 30.0)
 
 

@@ -138,7 +138,7 @@ def settle(daemon: Pools, before: Rest) -> Rest:
         time.sleep(0.05)
 
 
-def processor_seconds() -> tuple[float, float, float]:
+def machine_seconds() -> tuple[float, float, float]:
     """Of all processors since the machine began: in all, and at work; and those of this process
     and of all processes below it that have ended."""
     words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
@@ -173,11 +173,11 @@ class Machine:
     """How busy the machine is with others, from its making on."""
 
     def __init__(self) -> None:
-        self._begin = processor_seconds()
+        self._begin = machine_seconds()
 
     def others(self) -> float:
         """Percent of all processors' time that others used.  All that this process has started
         must have ended, and have been waited for: what its children left behind counts only after
         `adopt_orphans`."""
-        total, busy, own = (now - then for now, then in zip(processor_seconds(), self._begin))
+        total, busy, own = (now - then for now, then in zip(machine_seconds(), self._begin))
         return min(max(100 * (busy - own) / total, 0.0), 100.0) if total > 0 else 0.0

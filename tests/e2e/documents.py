@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import public
+from clock import HANGS
 from harness import BUILD, MEASURED, ROOT, SANITIZED
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -139,14 +140,14 @@ class Place:
         """What a line of shell prints; it must succeed."""
         if SANITIZED:
             command = re.sub(r"^cc ", "cc -fsanitize=address,undefined ", command)
-        done = subprocess.run(self.shell(command), cwd=self.path, env=self.environment(), timeout=120,
+        done = subprocess.run(self.shell(command), cwd=self.path, env=self.environment(), timeout=HANGS,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def type(self, command: str) -> list[str]:
         """The lines that a line of shell prints, on either output, whatever its status."""
-        done = subprocess.run(self.shell(f"{{ {command}; }} 2>&1"), cwd=self.path, text=True, timeout=120,
+        done = subprocess.run(self.shell(f"{{ {command}; }} 2>&1"), cwd=self.path, text=True, timeout=HANGS,
                               env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
         return done.stdout.splitlines()
 

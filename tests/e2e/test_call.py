@@ -292,11 +292,12 @@ class WorkerSurroundings(DaemonTest):
         self.assertNotIn("HOME", client.call_pool("tools", "environment"))
 
     def test_descriptors(self) -> None:
-        """The standard three, two of them pipes, and the channel: nothing of the daemon's leaks into a worker."""
+        """The standard three, two of them pipes, the channel and the recall socket: nothing of the daemon's leaks
+        into a worker."""
         client = self.start(pool("tools", TOOLBOX, workers=2)).connect()
         found = client.call_pool("tools", "descriptors")
         sockets = [target for target in found if target.startswith("socket:")]
         pipes = [target for target in found if target.startswith("pipe:")]
-        self.assertEqual(len(sockets), 1, found)
+        self.assertEqual((len(sockets), len(set(sockets))), (2, 2), found)
         self.assertEqual((len(pipes), len(set(pipes))), (2, 2), found)
         self.assertFalse([target for target in found if "anon_inode" in target], found)

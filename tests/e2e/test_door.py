@@ -15,7 +15,7 @@ from pathlib import Path
 import msgpack
 import procs
 from clock import Timed, eventually, stretch
-from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool, static_pool, worker
+from harness import UNRULY, Daemon, DaemonTest, pool, static_pool, worker
 from raw import Raw, pack, unpack
 
 # Seconds within which a file that was swept away is back.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import SANITIZED, Daemon, DaemonTest, pool, worker
-from raw import Answer, Closed, Raw
+from raw import Answer, Raw
 from servers import TOOLS
 
 POOLS = {

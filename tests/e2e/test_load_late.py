@@ -87,7 +87,8 @@ class LateAnswers(DaemonTest):
                 kill_grace=ms(100),
                 **{"env.UNRULY_LATE_MSEC": round(stretch(LATER))},
             ),
-            retry("unruly", base=ms(SECOND_RETRY)),
+            # All are tried again, however slowly answers come.
+            retry("unruly", base=ms(SECOND_RETRY), budget=10_000, budget_per_second=10_000),
         )
         daemon.announced.append("pool=unruly")
         outcomes = Outcomes()

@@ -20,7 +20,7 @@ NO_PAGES = ("Lines of the log", "The screen of poolctl top", "Alerts")
 WORKER = "command = /usr/bin/python3 -m poold.worker"
 SLOW = "import time\n\ndef slow(seconds):\n    time.sleep(seconds)\n"
 CRASH = "import os\n\ndef word_count(text):\n    os._exit(3)\n"
-NAP = "import time\n\ndef nap(milliseconds):\n    time.sleep(60)\n"
+NAP = "import time\n\ndef nap(milliseconds):\n    time.sleep(600)\n"
 HANG = "import time\n\ndef word_count(text):\n    time.sleep(60)\n"
 GOOD = "def word_count(text):\n    return len(text.split())\n"
 
@@ -80,7 +80,7 @@ STATES = {
          "poolctl call --session s2 carts remember '[\"a\"]'", "poolctl kill carts 1 KILL"),
         seen=("poolctl workers carts", "ready"), daemon="sessions_max = 2\n"),
     "Workers are busy with late runs": State(
-        f"[pool reports]\n{WORKER} reports\nworkers = 2\ncancel_grace = 2min\n", {"reports.py": NAP},
+        f"[pool reports]\n{WORKER} reports\nworkers = 2\ncancel_grace = 20min\n", {"reports.py": NAP},
         ("poolctl call --timeout 100ms reports nap '[8000]'",)),
     "The daemon stood still": State(
         f"[pool python]\n{WORKER} texts\nworkers = 1\n", {"texts.py": SLOW},

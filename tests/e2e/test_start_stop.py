@@ -9,9 +9,10 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import procs
-from clock import HANGS, Timed, eventually
+from clock import HANGS, Timed, eventually, stretch
 from harness import (
     BUILD,
     MARK,
@@ -150,6 +151,14 @@ class Start(DaemonTest):
 
 
 @unittest.skipUnless(shutil.which("systemd-socket-activate"), "systemd is not installed")
+class Watchdog(DaemonTest):
+    def test_it_is_fed_again_and_again(self) -> None:
+        with mock.patch.dict(os.environ, WATCHDOG_USEC=str(int(stretch(0.2) * 1e6))):
+            daemon = self.start(pool("raw", UNRULY))
+        for _ in range(3):
+            daemon.notices.wait_next("WATCHDOG=1", 5.0)
+
+
 class Activation(DaemonTest):
     """A socket that the service manager holds."""
 

@@ -40,12 +40,10 @@ READS = ("status", "health", "doctor", "pools", "workers", "breakers", "recoveri
 # What today's has beside it.
 NEW_READS = ("alerts", "clients", "requests", "methods", "config", "history")
 
-IS_EARLIER = -1
 
-
-def tree_of(when: int) -> Tree:
-    """Today's tree, or the earlier one."""
-    return earlier() if when == IS_EARLIER else TODAY
+def tree(is_earlier: bool) -> Tree:
+    """The earlier tree, or today's."""
+    return earlier() if is_earlier else TODAY
 
 
 class EarlierDaemon(Daemon):
@@ -59,9 +57,9 @@ class EarlierDaemon(Daemon):
 
 
 class Mixed:
-    """The tests of one mixture; a class below says of which tree daemon, client and workers are."""
+    """The tests of one mixture; a class below says which of daemon, clients and workers are earlier ones."""
 
-    daemon_of = client_of = workers_of = 0
+    daemon_is_earlier = clients_are_earlier = workers_are_earlier = False
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -70,15 +68,15 @@ class Mixed:
 
     def start_mixed(self: Any, **options: object) -> Daemon:
         """A daemon with a pool on the Python package, and two on libpoold."""
-        if self.daemon_of == IS_EARLIER:
+        if self.daemon_is_earlier:
             self.daemon_class = EarlierDaemon
-        tree = tree_of(self.workers_of)
+        theirs = tree(self.workers_are_earlier)
         kit = shlex.join([sys.executable, "-m", "poold.worker", "kit"])
-        variables = {"env.PYTHONPATH": f"{tree.python}:{HERE}"}
+        variables = {"env.PYTHONPATH": f"{theirs.python}:{HERE}"}
         daemon: Daemon = self.start(
             pool("kit", kit, workers=2, **options, **variables),
-            pool("echo", str(tree.build / "workers/echo")),
-            pool("session", str(tree.build / "workers/session"), workers=2),
+            pool("echo", str(theirs.build / "workers/echo")),
+            pool("session", str(theirs.build / "workers/session"), workers=2),
         )
         # Its workers are killed, and its methods raise.
         daemon.announced.append("pool=(kit|echo|session)")
@@ -89,7 +87,7 @@ class Mixed:
         command = [sys.executable, str(HERE / "calls.py"), daemon.path, str(daemon.directory), "kit", check]
         done = subprocess.run(
             command,
-            env={**os.environ, "PYTHONPATH": str(tree_of(self.client_of).python)},
+            env={**os.environ, "PYTHONPATH": str(tree(self.clients_are_earlier).python)},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANGS, check=False,
         )
         self.assertEqual((done.returncode, done.stderr), (0, ""), check)
@@ -97,7 +95,7 @@ class Mixed:
     def poolctl(self: Any, daemon: Daemon, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs poolctl, which is a client in C."""
         return subprocess.run(
-            [str(tree_of(self.client_of).build / "poolctl"), "--socket", daemon.path, *words],
+            [str(tree(self.clients_are_earlier).build / "poolctl"), "--socket", daemon.path, *words],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANGS, check=False,
         )
 
@@ -152,25 +150,25 @@ class Mixed:
 class ClientsOfThen(Mixed, ClientTest):
     """Earlier clients, with today's daemon and workers."""
 
-    client_of = IS_EARLIER
+    clients_are_earlier = True
 
 
 class WorkersOfThen(Mixed, ClientTest):
     """Earlier workers, with today's daemon and clients."""
 
-    workers_of = IS_EARLIER
+    workers_are_earlier = True
 
 
 class BothOfThen(Mixed, ClientTest):
     """Earlier clients and workers, with today's daemon."""
 
-    client_of = workers_of = IS_EARLIER
+    clients_are_earlier = workers_are_earlier = True
 
 
 class DaemonOfThen(Mixed, ClientTest):
     """The earlier daemon, with today's clients and workers."""
 
-    daemon_of = IS_EARLIER
+    daemon_is_earlier = True
 
     def test_what_it_does_not_know_is_said(self) -> None:
         daemon = self.start_mixed()

@@ -201,6 +201,8 @@ FAULTS = [
     Fault("engine_attempt.c", "\tengine_enqueue(engine, request, true);\n\tengine_pool_of(engine, worker)->stats.moved++;\n",
           "\tengine_enqueue(engine, request, false);\n\tengine_pool_of(engine, worker)->stats.moved++;\n",
           "what came back from a line waits behind the others"),
+    Fault("engine_attempt.c", "\tworker->unsent += attempt->is_asked_back;\n", "",
+          "who gives back what never came to its line is taken for a liar"),
     Fault("engine_worker.c", "!attempt || !attempt->is_asked_back || attempt->has_begun", "!attempt || attempt->has_begun",
           "a worker may give back from its line what it likes"),
     Fault("engine_worker.c", "!attempt || !attempt->is_asked_back || attempt->has_begun", "!attempt || !attempt->is_asked_back",

@@ -39,9 +39,11 @@ IO = "daemon/io"
 CORE_BUILD = "build/mutate"
 EVENTS = 1000  # of each world: long lives meet more than many short ones
 
-# What a build and a test may take, in seconds: with a fault it may hang.
+# What a build and a test may take, in seconds; with a fault a test may hang, and gets so many times as long as
+# without it, and some seconds more.
 BUILD_SECONDS = 600
 TEST_SECONDS = 300
+HANGS_TIMES, HANGS_SECONDS = 10, 30
 
 # Tests of this kind are no names for `make t`, but programs of tests/hostile with their options.
 HOSTILE = ("hostile ", "worlds ")
@@ -162,25 +164,28 @@ def needs_of(tree: Path, test: str) -> list[str]:
     return run([python(), "tests/t.py", "--needs", test], tree).stdout.split()
 
 
-def run_test(tree: Path, test: str) -> subprocess.CompletedProcess[str]:
+def run_test(tree: Path, test: str, seconds: float) -> subprocess.CompletedProcess[str]:
     """Runs a test that was built."""
     command = ["tests/t.py", test]
     if test.startswith(HOSTILE):
         program, *options = test.split()
         command = [f"tests/hostile/{program}.py", *options]
-    return run([python(), *command], tree, environment={
+    return run([python(), *command], tree, seconds, environment={
         "PYTHONDONTWRITEBYTECODE": "1", "POOLD_BUILD": "build/none", "PYTHONPATH": "client/python:tests/e2e"})
 
 
-def judge_tree(tree: Path, test: str) -> str:
-    """Builds what the test needs and runs it: "passes", "fails", "skipped", or why it could not be tried."""
+def judge_tree(tree: Path, test: str, seconds: float = TEST_SECONDS) -> tuple[str, float]:
+    """Builds what the test needs and runs it: "passes", "fails", "skipped", or why it could not be tried; and
+    the seconds that it ran."""
     built = make(tree, "O=build/none", *needs_of(tree, test))
     if built.returncode != 0:
-        return "does not build: " + first_error(built)
-    result = run_test(tree, test)
+        return "does not build: " + first_error(built), 0.0
+    begun = time.monotonic()
+    result = run_test(tree, test, seconds)
+    lasted = time.monotonic() - begun
     if result.returncode == 0 and RAN_NOTHING.search(result.stdout):
-        return "skipped"
-    return "passes" if result.returncode == 0 else "fails"
+        return "skipped", lasted
+    return "passes" if result.returncode == 0 else "fails", lasted
 
 
 class Judge:
@@ -188,7 +193,7 @@ class Judge:
 
     def __init__(self, trees: list[Path]) -> None:
         self.trees: queue.Queue[Path] = queue.Queue()
-        self.unchanged: dict[str, str] = {}
+        self.unchanged: dict[str, tuple[str, float]] = {}
         for tree in trees:
             self.trees.put(tree)
 
@@ -204,7 +209,7 @@ class Judge:
     def _judge(self, tree: Path, fault: Fault) -> str:
         if fault.test not in self.unchanged:
             self.unchanged[fault.test] = judge_tree(tree, fault.test)
-        said = self.unchanged[fault.test]
+        said, seconds = self.unchanged[fault.test]
         if said != "passes":
             return f"without the fault: {fault.test}: {said}"
         try:
@@ -212,7 +217,7 @@ class Judge:
         except ValueError as error:
             return str(error)
         try:
-            return judge_tree(tree, fault.test)
+            return judge_tree(tree, fault.test, HANGS_TIMES * seconds + HANGS_SECONDS)[0]
         finally:
             (tree / IO / fault.file).write_text(text, encoding="utf-8")
 

@@ -260,16 +260,16 @@ class TestInterrupted(LifeTest):
         for name in names:
             for method, context in (("result", {}), ("parts", {"stream": True})):
                 with self.subTest(name=name, method=method):
-                    sent, said = self.ends(method, name, 0.2, self.SIZE, **context)
+                    sent, said = self.ends(method, name, 0, self.SIZE, **context)
                     self.check(sent, said, name)
 
     def test_restored_interrupts(self) -> None:
-        sent, said = self.ends("interrupt", 0.2, self.SIZE)
+        sent, said = self.ends("interrupt", self.SIZE)
         self.check(sent, said, "KeyboardInterrupt")
 
     def test_when_idle(self) -> None:
         with WorkerProcess("odd.interrupted", stderr=subprocess.PIPE) as worker:
-            self.assertEqual(worker.call("result", "ValueError", 0.1, 5), b"xxxxx")
+            self.assertEqual(worker.call("result", "ValueError", 1.0, 5), b"xxxxx")
             self.assertEqual(worker.wait(), os.EX_SOFTWARE)
             self.assertIn(b"interrupted", worker.process.stderr.read())
             self.assertRaises(EOFError, worker.read)

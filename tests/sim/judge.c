@@ -201,6 +201,7 @@ void judge_before(struct world *world)
 	}
 	for (uint32_t i = 0; i < world->settings.requests_max; i++)
 		world->judge.was_held[i] = engine_request(world->engine, i)->is_held;
+	world->judge.open_before = world->judge.open;
 	world->judge.overdue = engine_deadline(world->engine) <= world->now;
 	world->judge.overrun = NOBODY;
 	world->judge.done = 0;

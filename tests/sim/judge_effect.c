@@ -155,6 +155,9 @@ static bool is_queue_full(const struct world *world, const struct record *record
 	/* A request from another pool may have found the queue full during the event. */
 	if (world->subject != judge_number(world, record))
 		return true;
+	/* So may one that waited for another to end: what waited for that came in before it. */
+	if (judge->open + 1 < judge->open_before)
+		return true;
 	return may_be_too_late(world, record, pool) || judge->queue_len[pool] >= queue->len_max ||
 	       judge->queue_bytes[pool] + bytes > queue->bytes_max || !queue_has_room(queue, bytes);
 }

@@ -128,9 +128,10 @@ static void die(struct world *world, struct process *process, const struct deed 
 		struct record *record = world_heir(world, process->tasks[i].record);
 
 		/* An attempt that was given up may overlap the request's next one. */
-		if (process->tasks[i].running && !process->killed && deed->death.own &&
-		    !process->sendings[process->tasks[i].id].given_up && record->sent &&
-		    record->worker == process->worker && record->life == process->life)
+		if (process->tasks[i].running && !process->killed && !process->mute &&
+		    deed->death.own && !process->sendings[process->tasks[i].id].given_up &&
+		    record->sent && record->worker == process->worker &&
+		    record->life == process->life)
 			record->deaths++;
 	}
 	if (prop_chance(&world->prop, 50))
@@ -308,6 +309,10 @@ static void take_recall(struct world *world, struct process *process, uint32_t i
 {
 	struct task *task = find_task(process, id);
 
+	if (task && task->running && world_fault(world, FAULT_FALSE_RECALL)) {
+		process->guilty = true;
+		give_back(world, process, id);
+	}
 	if (process->sendings[id].over || process->shut || process->ignores[FAULT_IGNORES_RECALL])
 		return;
 	process->sendings[id].over = process->sendings[id].given_back = true;

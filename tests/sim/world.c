@@ -62,7 +62,8 @@ usec_t world_delay(struct world *world)
 {
 	static const usec_t most[] = {1, 20, 20, 100, 100, 1000, 10000};
 
-	return prop_below(&world->prop, most[prop_below(&world->prop, ARRAY_SIZE(most))]);
+	return prop_below(&world->prop,
+			  world->busy ? 20 : most[prop_below(&world->prop, ARRAY_SIZE(most))]);
 }
 
 static uint64_t one_of(struct world *world, const uint64_t *choices, size_t count)
@@ -87,6 +88,9 @@ static void draw_rates(struct world *world)
 					  : 0;
 	if (world->storm)
 		world->rates[FAULT_CRASHES] = 900;
+	/* A short run that takes long, now and then, has others behind it. */
+	if (world->busy)
+		world->rates[FAULT_SLOW] = 40;
 	if (!world->patient)
 		return;
 	world->rates[FAULT_CRASHES] = 300;
@@ -220,6 +224,25 @@ static void draw_workers(struct world *world, unsigned i)
 	world->typical_run[i] = ONE_OF(world, 50, 500, 5000, 50000);
 }
 
+/* So that lines at workers are usual. */
+static void make_busy(struct world *world, unsigned i)
+{
+	struct prop *prop = &world->prop;
+
+	world->concurrency[i] = (unsigned)ONE_OF(world, 1, 1, 1, 2);
+	world->announces[i] = prop_chance(prop, 90);
+	world->batches[i] = prop_chance(prop, 10);
+	world->recalls[i] = prop_chance(prop, 90);
+	world->typical_run[i] = ONE_OF(world, 20, 100, 100);
+	world->pools[i].queue_max = 20;
+	world->pools[i].init_timeout = USEC_PER_SEC;
+	world->pools[i].idle_timeout = USEC_PER_SEC;
+	world->pools[i].prefetch = (unsigned)ONE_OF(world, 1, 2, 4);
+	world->pools[i].prefetch_max = (unsigned)ONE_OF(world, 4, 16, 63);
+	if (prop_chance(prop, 60))
+		world->pools[i].breaker_begins = BREAKER_DISABLED;
+}
+
 static void draw_pool(struct world *world, unsigned i)
 {
 	struct pool_settings *pool = &world->pools[i];
@@ -227,7 +250,7 @@ static void draw_pool(struct world *world, unsigned i)
 	unsigned lot = (unsigned)prop_below(prop, 100);
 
 	pool_default_settings(pool);
-	if (!world->plain)
+	if (!world->plain && !world->busy)
 		pool->adapter = lot < 15 ? POOL_STATIC : lot < 35 ? POOL_SOCKET : POOL_PROCESS;
 	pool->queue_max = (unsigned)prop_between(prop, 1, 20);
 	pool->queue_per_user = prop_chance(prop, 20) ? (unsigned)prop_between(prop, 1, 10) : 0;
@@ -244,6 +267,8 @@ static void draw_pool(struct world *world, unsigned i)
 	draw_retries(world, pool);
 	if (pool->adapter != POOL_STATIC)
 		draw_workers(world, i);
+	if (pool->adapter != POOL_STATIC && world->busy)
+		make_busy(world, i);
 	if (!world->plain && prop_chance(prop, 60))
 		draw_chain(world, i);
 }
@@ -355,12 +380,15 @@ static void draw_world(struct world *world, uint64_t seed)
 	world->storm = prop_below(prop, 20) == 0;
 	world->patient = !world->storm && prop_below(prop, 10) == 0;
 	world->plain = prop_below(prop, 4) == 0;
+	world->busy = !world->storm && !world->patient && prop_below(prop, 4) == 0;
 	draw_rates(world);
 	engine_default_settings(&world->settings);
 	world->settings.requests_max = (uint32_t)prop_between(prop, 1, REQUESTS_MAX);
 	world->settings.requests_per_user =
 		prop_chance(prop, 20) ? (uint32_t)prop_between(prop, 1, REQUESTS_MAX / 2) : 0;
-	world->settings.pool_count = (uint32_t)prop_between(prop, 1, POOLS_MAX);
+	world->settings.pool_count = (uint32_t)prop_between(prop, 1, world->busy ? 2 : POOLS_MAX);
+	if (world->busy)
+		world->settings.requests_max = REQUESTS_MAX;
 	world->settings.pools = world->pools;
 	world->settings.drain_timeout = ONE_OF(world, 0, 10000, 200000, 2000000);
 	world->settings.policy = &world->policy;
@@ -375,6 +403,10 @@ static void draw_world(struct world *world, uint64_t seed)
 	world->popular = (unsigned)ONE_OF(world, 0, 80);
 	world->pause = world->patient ? 2 * USEC_PER_SEC : ONE_OF(world, 200, 2000, 20000, 200000);
 	world->burst_max = (unsigned)ONE_OF(world, 1, 2, 5, 20);
+	if (world->busy) {
+		world->pause = ONE_OF(world, 5000, 20000);
+		world->burst_max = 20;
+	}
 	world->timer_slack = ONE_OF(world, 0, 0, 1, 1000, 5000);
 	world->stop_at[0] = (unsigned)prop_below(prop, 2 * (uint64_t)world->events_max);
 	world->stop_at[1] = world->stop_at[0] + (unsigned)ONE_OF(world, 1, 10, 100, 1000000);
@@ -557,6 +589,8 @@ static usec_t draw_timeout(struct world *world)
 {
 	static const uint64_t middles[] = {2000, 20000, 200000, 5000000};
 
+	if (world->busy && prop_chance(&world->prop, 80))
+		return 1 + world_span(world, 200 * USEC_PER_MSEC);
 	if (world->patient)
 		return 60 * USEC_PER_SEC + world_span(world, 30 * USEC_PER_SEC);
 	if (world_fault(world, FAULT_TINY_DEADLINE))
@@ -584,13 +618,13 @@ static void draw_options(struct world *world, struct record *record)
 	struct prop *prop = &world->prop;
 
 	record->priority = (enum priority)prop_below(prop, PRIORITY_COUNT_);
-	record->idempotent = world->storm || prop_chance(prop, 60);
+	record->idempotent = world->storm || prop_chance(prop, world->busy ? 30 : 60);
 	record->no_fallback = prop_chance(prop, 15);
 	record->stream = !world->storm && !world->plain && prop_chance(prop, 15);
 	record->restartable = prop_chance(prop, 50);
 	record->max_attempts = world->storm ? 4 : (uint32_t)prop_between(prop, 1, 6);
 	record->skip = prop_chance(prop, 15) ? (uint32_t)prop_below(prop, 16) & ~1u : 0;
-	record->method = draw_name(world, 70, METHODS);
+	record->method = draw_name(world, world->busy ? 98 : 70, METHODS);
 	record->user = (uint32_t)prop_below(prop, world->users);
 	record->session = draw_name(world, world->named, SESSION_WORDS);
 	record->key = draw_name(world, world->named / 2, KEY_WORDS);

@@ -360,7 +360,8 @@ struct judge {
 	usec_t leap_end;	       /* of the last jump of the clock */
 	usec_t stop_by;		       /* when the engine must have stopped */
 	uint32_t open;
-	unsigned hasty_at; /* number of the last such event */
+	uint32_t open_before; /* the event */
+	unsigned hasty_at;    /* number of the last such event */
 	usec_t begun;
 	unsigned results[POOLS_MAX];
 	unsigned retries[POOLS_MAX];
@@ -415,6 +416,7 @@ struct world {
 	unsigned rates[FAULT_COUNT_]; /* permille */
 	bool plain;		      /* only requests, processes and retries */
 	bool patient;		      /* workers start slowly, and clients wait for them */
+	bool busy;		      /* much to do, in short runs, and little time on the way */
 	bool meddles;		      /* an operator does things */
 	bool changes;		      /* faults begin and stop */
 	bool calm;		      /* there are no faults at present */

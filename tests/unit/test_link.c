@@ -597,6 +597,65 @@ START_TEST(a_worker_is_heard_though_it_is_gone)
 }
 END_TEST
 
+START_TEST(so_is_one_that_nobody_listened_to)
+{
+	struct fixture fixture;
+
+	begin(&fixture);
+	signal(SIGPIPE, SIG_IGN);
+	link_set_reading(&fixture.links[0], false);
+	say(&fixture, 0, "a\nb\n");
+	close(fixture.peers[0]);
+	fixture.peers[0] = -1;
+	link_put(&fixture.links[0], "x", 1);
+	link_flush_all(&fixture.loop);
+	ck_assert_str_eq(fixture.order, "ab!");
+	end(&fixture);
+}
+END_TEST
+
+static unsigned messages;
+
+static void count_message(void *owner, struct chunk *chunk, struct bytes message)
+{
+	(void)owner;
+	(void)chunk;
+	(void)message;
+	messages++;
+}
+
+static void note_unread(void *owner, enum link_end end, int error, struct bytes begun)
+{
+	(void)error;
+	(void)begun;
+	note(end == LINK_END_UNREAD ? 'u' : '!');
+	link_close(owner);
+}
+
+/* More than is read of a peer that is gone: nobody knows what the rest would have said. */
+START_TEST(who_leaves_too_much_behind_is_not_heard_to_the_end)
+{
+	static const struct link_handler counting = {
+		.on_message = count_message, .on_end = note_unread, .on_free = on_free};
+	static char lines[2 * (DRAIN_UNITS + 100)];
+	struct fixture fixture;
+
+	begin(&fixture);
+	for (size_t i = 0; i < sizeof(lines); i += 2)
+		memcpy(lines + i, "a\n", 2);
+	fixture.links[1].handler = &counting;
+	ck_assert_int_eq(write(fixture.peers[1], lines, sizeof(lines)), sizeof(lines));
+	close(fixture.peers[1]);
+	fixture.peers[1] = -1;
+	messages = 0;
+	link_drain(&fixture.links[1]);
+	ck_assert_str_eq(fixture.order, "u");
+	ck_assert_uint_ge(messages, DRAIN_UNITS);
+	ck_assert_uint_lt(messages, DRAIN_UNITS + 100);
+	end(&fixture);
+}
+END_TEST
+
 START_TEST(a_pipe_without_a_writer_is_at_its_end)
 {
 	struct fixture fixture;
@@ -631,6 +690,8 @@ int main(void)
 		output_ends_and_input_goes_on,
 		what_was_said_comes_before_the_end,
 		a_worker_is_heard_though_it_is_gone,
+		so_is_one_that_nobody_listened_to,
+		who_leaves_too_much_behind_is_not_heard_to_the_end,
 		a_pipe_without_a_writer_is_at_its_end,
 	};
 

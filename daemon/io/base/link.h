@@ -26,7 +26,8 @@ enum link_end {
 	LINK_END_MALFORMED, /* not MessagePack */
 	LINK_END_TOO_LARGE, /* a message over the limit */
 	LINK_END_NO_MEMORY, /* a buffer was refused */
-	LINK_END_STALLED    /* the peer read nothing for too long, though output was pending */
+	LINK_END_STALLED,   /* the peer read nothing for too long, though output was pending */
+	LINK_END_UNREAD	    /* the peer is gone, and left more behind than is read of such a one */
 };
 
 /* Room for an envelope up to its id, however it is written, and for enough of a text that people
@@ -160,8 +161,8 @@ void link_trim_begun(struct link *link);
  * turn has been read.  What the peer wrote elsewhere before its message is then known before it. */
 void link_read_last(struct link *link);
 
-/* Reads what is there until there is no more, or DRAIN_UNITS (turn.h) of it, as for a peer that is
- * gone. */
+/* Reads what is there until there is no more, as for a peer that is gone.  The link ends if that can't
+ * be done: for lack of memory, or as it is more than DRAIN_UNITS (turn.h). */
 void link_drain(struct link *link);
 
 /* Whether nobody can read any more what is written to one of two pipes.  Of a socket it is not

@@ -93,14 +93,16 @@ void link_serve_backlog(struct loop *loop)
 void link_drain(struct link *link)
 {
 	struct slice slice = slice_of(&link->loop->turn, DRAIN_UNITS);
+	bool has_more = true;
 
 	link->is_draining = true;
-	for (unsigned i = 0; i < DRAIN_READS_MAX && slice.units > 0; i++)
-		if (link->is_closed || link->has_ended || link->wanted > 0 ||
-		    !link_take_more(link, &slice))
-			break;
+	for (unsigned i = 0; i < DRAIN_READS_MAX && slice.units > 0 && has_more; i++)
+		has_more = !link->is_closed && !link->has_ended && link->wanted == 0 &&
+			   link_take_more(link, &slice);
 	link->is_draining = false;
 	/* What can't be read now is never heard. */
 	if (link->wanted > 0)
 		link_end_input(link, LINK_END_NO_MEMORY, -ENOMEM, link_begun(link));
+	else if (has_more)
+		link_end_input(link, LINK_END_UNREAD, -ENOBUFS, link_begun(link));
 }

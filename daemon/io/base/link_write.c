@@ -122,8 +122,7 @@ static void after_drained(struct link *link)
  * ended may have begun what it was sent, and one behind two pipes may have closed one of them only. */
 static bool has_last_words(const struct link *link, enum link_end why)
 {
-	return why == LINK_END_ERROR && link->is_reading &&
-	       (link->reads_last || link->stream.out != link->stream.in);
+	return why == LINK_END_ERROR && (link->reads_last || link->stream.out != link->stream.in);
 }
 
 /* The output can't be written any more, so a link that is to close after it closes now. */

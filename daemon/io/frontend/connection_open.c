@@ -36,6 +36,7 @@ static enum errcode end_code(enum link_end end)
 	case LINK_END_OF_FILE:
 	case LINK_END_ERROR:
 	case LINK_END_STALLED:
+	case LINK_END_UNREAD:
 		break;
 	}
 	return ERR_NONE;
@@ -55,6 +56,7 @@ static enum caller_end caller_end_of(enum link_end end)
 	case LINK_END_ERROR:
 		return CALLER_END_reset;
 	case LINK_END_OF_FILE:
+	case LINK_END_UNREAD:
 		break;
 	}
 	return CALLER_END_closed;
@@ -83,7 +85,8 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	(void)error;
 	if (end == LINK_END_STALLED)
 		driver->stats.connections_stalled++;
-	if (code == ERR_NONE && end == LINK_END_OF_FILE && connection->is_ending) {
+	if (code == ERR_NONE && connection->is_ending &&
+	    (end == LINK_END_OF_FILE || end == LINK_END_UNREAD)) {
 		connection_finish(connection, CALLER_END_shutdown);
 		return;
 	}

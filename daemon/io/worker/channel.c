@@ -135,6 +135,10 @@ static void on_end(void *owner, enum link_end end, int error, struct bytes begun
 	case LINK_END_NO_MEMORY:
 		dialect_broken(channel, ERR_memory_limit, "there was no memory for its messages");
 		break;
+	case LINK_END_UNREAD:
+		dialect_broken(channel, ERR_protocol_violation,
+			       "it left more messages behind than a socket holds");
+		break;
 	case LINK_END_OF_FILE:
 	case LINK_END_STALLED:
 		end_closed(channel, begun);

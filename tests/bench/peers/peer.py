@@ -57,6 +57,7 @@ class Peer:
         self.scratch = place.scratch / self.name
         self.scratch.mkdir(exist_ok=True)
         self.log = self.scratch / "log"
+        self.log.touch()
         self.to = str(self.scratch / "socket")
         self.env: dict[str, str] = {}
         self._processes: list[subprocess.Popen[bytes]] = []

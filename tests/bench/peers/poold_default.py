@@ -30,7 +30,7 @@ class Poold(Peer):
 
 
 class PooldC(Poold):
-    """Its workers are in C."""
+    """Its workers are in C, with libpoold."""
 
     def command(self) -> str:
-        return f"{self.place.program('echo_worker')} --batch"
+        return str(self.place.build / "workers" / "echo")

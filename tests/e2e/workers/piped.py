@@ -100,7 +100,9 @@ async def with_helper() -> None:
                                                  limit=1 << 26)
     assert child.stdout is not None
     while line := await child.stdout.readline():
-        os.write(1, answer(line))
+        rest = answer(line)
+        while rest:  # a signal may cut a write short
+            rest = rest[os.write(1, rest) :]
     await child.wait()
 
 

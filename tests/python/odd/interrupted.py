@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import signal
+from types import FrameType
+
+from poold.worker.link import Link
 
 KINDS = {
     each.__name__: each
@@ -19,13 +23,29 @@ class Unsayable(Exception):
 KINDS["Unsayable"] = Unsayable
 
 
+def _is_stuck(frame: FrameType | None) -> bool:
+    """Whether a message is being written, and the daemon takes no more of it."""
+    while frame is not None:
+        link = frame.f_locals.get("self")
+        if isinstance(link, Link) and frame.f_code.co_name in ("write", "flush"):
+            return not select.select([], [link.channel], [], 0)[1]
+        frame = frame.f_back
+    return False
+
+
 def _arm(kind: str, seconds: float) -> None:
-    def late(*_: object) -> None:
-        raise KINDS[kind]
+    """Interrupts after so many seconds; with 0 of them, in the middle of a message."""
+    begun = seconds > 0
+
+    def late(_: int, frame: FrameType | None) -> None:
+        nonlocal begun
+        begun = begun or _is_stuck(frame)
+        if begun:
+            raise KINDS[kind]
 
     signal.signal(signal.SIGALRM, late)
     # Again and again: whoever handles the first is not safe from the next.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.005)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0.005, 0.005)
 
 
 def kinds() -> list:
@@ -43,9 +63,15 @@ def parts(kind: str, seconds: float, size: int) -> object:
         yield b"x" * size
 
 
-def interrupt(seconds: float, size: int) -> object:
-    """As Ctrl-C where the module has restored what Python does then."""
+def interrupt(size: int) -> object:
+    """As Ctrl-C where the module has restored what Python does then, in the middle of the answer."""
+
+    def stuck(number: int, frame: FrameType | None) -> None:
+        if _is_stuck(frame):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.default_int_handler(number, frame)
+
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGALRM, stuck)
+    signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
     return b"x" * size

@@ -2,19 +2,28 @@
 
 The daemon asks on a socket of its own: while a function runs, nobody reads the channel, and there
 the question would stand behind the requests.  A request is either given back or begun, and never
-both: that is decided here, under one lock, whether the request was read by then or not.
+both: that is decided here, whether the request was read by then or not.
+
+Who begins a request writes that down and then looks whether any was given back; who gives one back
+writes that down and then looks whether it has begun.  So at least one of them sees the other, and
+what both see they settle under a lock.  A lock for each request would cost more than all of this.
+That order is the interpreter's own, as one thread of Python runs at a time; where that is not so, the
+lock is taken each time.
 """
 
 from __future__ import annotations
 
 import _thread
 import socket
+import sys
 
 from poold import wire
 
 # So many requests are given back at most before the next one begins: far more than the daemon has
 # at one worker.
 GIVEN_MAX = 1024
+
+_IS_FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 class Recalls:
@@ -35,14 +44,14 @@ class Recalls:
 
     def begin(self, number: int) -> bool:
         """It is the turn of this request: whether it may begin."""
-        with self._lock:
-            self._begun = number
-            return not self._given or self._pass(number)
+        self._begun = number
+        return not (self._given or _IS_FREE_THREADED) or self._pass(number)
 
     def _pass(self, number: int) -> bool:
-        is_wanted = number not in self._given
-        self._given = {given for given in self._given if given > number}
-        return is_wanted
+        with self._lock:
+            is_wanted = number not in self._given
+            self._given = {given for given in self._given if given > number}
+            return is_wanted
 
     def cancel(self, number: int) -> bool:
         """A request that has not begun was cancelled: whether it is still to be answered."""
@@ -53,12 +62,13 @@ class Recalls:
 
     def _give(self, number: int) -> bool:
         with self._lock:
-            if number <= self._begun or number <= self._cancelled or number in self._given:
-                return False
-            if len(self._given) >= GIVEN_MAX:
+            if number in self._given or len(self._given) >= GIVEN_MAX:
                 return False
             self._given.add(number)
-            return True
+            if number > self._begun and number > self._cancelled:
+                return True
+            self._given.remove(number)
+            return False
 
     def read(self) -> list[bytes] | None:
         """Reads once; returns the answers to what is given back now, each of which must be written.
