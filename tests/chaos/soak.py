@@ -88,6 +88,7 @@ class Fault:
         raises: the alerts that must be raised; those of the daemon as a whole have no pool.
         may: those that may be, beside.
         seconds: within so many they are raised, on an idle machine.
+        once: it is done once: what hung counts among the usual runs of its method from then on.
         ends: when it was last undone.
     """
 
@@ -97,6 +98,7 @@ class Fault:
     raises: tuple[str, ...]
     may: tuple[str, ...] = ()
     seconds: float = 10.0
+    once: bool = False
     ends: float = field(default=float("-inf"), compare=False)
 
 
@@ -120,7 +122,8 @@ def break_starts(place: Field) -> None:
 def hang_worker(place: Field) -> None:
     place.load("hanging", 30, "slow", 0.01)
     client = place.cleanup.enter_context(Raw(place.daemon.path))
-    client.ask_pool("hanging", "slow", [14.0])
+    client.ask_pool("hanging", "slow", [1000.0], timeout_ms=1_000_000)
+    place.cleanup.callback(lambda: [procs.kill(pid) for pid in place.daemon.worker_pids("hanging")])
 
 
 def fill_queue(place: Field) -> None:
@@ -172,8 +175,9 @@ def faults(directory: Path) -> list[Fault]:
               ("restarts",), ("no_capacity", "crash_loop")),
         Fault("no worker starts", break_starts, (pool("dead", dead), breaker("dead", mode="off")),
               ("crash_loop", "no_capacity"), ("restarts", "critical_errors"), 20.0),
-        Fault("a worker hangs", hang_worker, (pool("hanging", TOOLBOX),), ("worker_hung",),
-              ("run_time", "method_slow", "restarts", *broken), 25.0),
+        Fault("a worker hangs", hang_worker,
+              (pool("hanging", TOOLBOX, timeout_max="1h"), breaker("hanging", mode="off")), ("worker_hung",),
+              ("run_time", "method_slow", "restarts", *broken), 25.0, once=True),
         Fault("a client fills the queue", fill_queue, (pool("waiting", TOOLBOX, prefetch=0, timeout="2min", queue_max=40),),
               ("client_flood",), ("queue_wait", "run_time", "method_slow", *broken)),
         Fault("the daemon stands still", stop_daemon, (), ("loop_lag",), seconds=10.0),
@@ -341,7 +345,7 @@ def play(daemon: Daemon, ledger: Ledger, some: list[Fault], seconds: float, draw
         while time.monotonic() < end:
             time.sleep(2.0)  # calm
             samples.append(sample(daemon))
-            ready = [fault for fault in some if watch.is_over(fault)]
+            ready = [fault for fault in some if watch.is_over(fault) and not (fault.once and fault.ends > 0)]
             if ready:
                 bring_about(draw.choice(ready), place, watch)
                 done += 1
