@@ -86,6 +86,15 @@ static void update_cost(struct runs *runs, unsigned entry)
 	method->cost = cost;
 }
 
+/* What nearly all runs stay below. */
+static void high_add(usec_t *high, usec_t run)
+{
+	if (run >= *high)
+		*high = run;
+	else
+		*high -= (*high - run + HIGH_FACTOR - 1) / HIGH_FACTOR;
+}
+
 static void learn(struct runs *runs, unsigned entry, usec_t run)
 {
 	struct method_runs *method = &runs->methods[entry];
@@ -95,10 +104,7 @@ static void learn(struct runs *runs, unsigned entry, usec_t run)
 	update_cost(runs, entry);
 	if (entry != RUNS_OTHER)
 		update_cost(runs, RUNS_OTHER);
-	if (run >= method->high)
-		method->high = run;
-	else
-		method->high -= (method->high - run + HIGH_FACTOR - 1) / HIGH_FACTOR;
+	high_add(&method->high, run);
 }
 
 void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run,
@@ -114,6 +120,7 @@ void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, u
 		of->refuted_at = now;
 	}
 	mean_add(&of->of_results, run, TYPICAL_OF, TYPICAL_OUTLIER);
+	high_add(&of->answered, run);
 	learn(runs, entry, run);
 	runs->last = entry;
 }
@@ -121,8 +128,10 @@ void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, u
 void runs_learn_error(struct runs *runs, unsigned entry, usec_t run)
 {
 	/* A method without a result has no entry: its errors say nothing about the others. */
-	if (entry != RUNS_OTHER)
-		learn(runs, entry, run);
+	if (entry == RUNS_OTHER)
+		return;
+	high_add(&runs->methods[entry].answered, run);
+	learn(runs, entry, run);
 }
 
 void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run)
@@ -154,6 +163,11 @@ usec_t runs_typical(const struct runs *runs, unsigned entry)
 usec_t runs_high(const struct runs *runs, unsigned entry)
 {
 	return runs->methods[entry].high;
+}
+
+usec_t runs_answered(const struct runs *runs, unsigned entry)
+{
+	return runs->methods[entry].answered;
 }
 
 usec_t runs_cost(const struct runs *runs, unsigned entry)

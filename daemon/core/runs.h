@@ -46,6 +46,7 @@ struct method_runs {
 	struct runs_mean of_results;
 	struct runs_mean of_all;
 	usec_t high;
+	usec_t answered; /* the same, of the runs that were answered */
 	/* A run that was expected to be shorter than a typical one was not: it takes at least
 	 * `refuted`, as was seen at that time. */
 	usec_t refuted;
@@ -96,6 +97,8 @@ bool runs_is_refuted(const struct runs *runs, unsigned entry, usec_t span, usec_
 /* The method's figures in µs; 0: unknown. */
 usec_t runs_typical(const struct runs *runs, unsigned entry);
 usec_t runs_high(const struct runs *runs, unsigned entry);
+/* As runs_high, without the runs that were given up: one that hung is not what is usual. */
+usec_t runs_answered(const struct runs *runs, unsigned entry);
 
 /* The cost in µs; that of the whole pool for an unknown method; 0: nothing has run yet. */
 usec_t runs_cost(const struct runs *runs, unsigned entry);

@@ -103,7 +103,7 @@ static void judge_attempt(struct suspects *suspects, const struct pool *pool,
 {
 	usec_t ran = attempt_ran(attempt, now);
 	bool is_known = runs_typical(&pool->runs, attempt->entry) > 0;
-	usec_t usual = is_known ? runs_high(&pool->runs, attempt->entry) : 0;
+	usec_t usual = is_known ? runs_answered(&pool->runs, attempt->entry) : 0;
 	usec_t allowed = is_known ? usec_mul(usual, USUAL_FACTOR) : pool->settings.timeout;
 
 	if (ran <= allowed || ran <= suspects->hung.ran)

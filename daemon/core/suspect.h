@@ -12,8 +12,8 @@
  *		taken for a slow one.  What was usual is up to 17 s old, and kept while the method
  *		is slow, for 15 minutes at most; then the new time is the usual one.
  *	hung	the attempt that has run for longest, of those that run for longer than is usual: four
- *		times as long as nearly all runs of the method, or, for a method that has had no
- *		result, the pool's usual time limit.
+ *		times as long as nearly all runs of the method that were answered, or, for a method
+ *		that has had no result, the pool's usual time limit.
  *	memory	the worker with the most memory, where the pool limits it.
  *	client	who has more than half of the queued requests: one client (a connection), or one user
  *		beside whom others have some.

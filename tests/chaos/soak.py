@@ -88,7 +88,6 @@ class Fault:
         raises: the alerts that must be raised; those of the daemon as a whole have no pool.
         may: those that may be, beside.
         seconds: within so many they are raised, on an idle machine.
-        once: it is done once: what hung counts among the usual runs of its method from then on.
         ends: when it was last undone.
     """
 
@@ -98,7 +97,6 @@ class Fault:
     raises: tuple[str, ...]
     may: tuple[str, ...] = ()
     seconds: float = 10.0
-    once: bool = False
     ends: float = field(default=float("-inf"), compare=False)
 
 
@@ -177,7 +175,7 @@ def faults(directory: Path) -> list[Fault]:
               ("crash_loop", "no_capacity"), ("restarts", "critical_errors"), 20.0),
         Fault("a worker hangs", hang_worker,
               (pool("hanging", TOOLBOX, timeout_max="1h"), breaker("hanging", mode="off")), ("worker_hung",),
-              ("run_time", "method_slow", "restarts", *broken), 25.0, once=True),
+              ("run_time", "method_slow", "restarts", *broken), 25.0),
         Fault("a client fills the queue", fill_queue, (pool("waiting", TOOLBOX, prefetch=0, timeout="2min", queue_max=40),),
               ("client_flood",), ("queue_wait", "run_time", "method_slow", *broken)),
         Fault("the daemon stands still", stop_daemon, (), ("loop_lag",), seconds=10.0),
@@ -345,7 +343,7 @@ def play(daemon: Daemon, ledger: Ledger, some: list[Fault], seconds: float, draw
         while time.monotonic() < end:
             time.sleep(2.0)  # calm
             samples.append(sample(daemon))
-            ready = [fault for fault in some if watch.is_over(fault) and not (fault.once and fault.ends > 0)]
+            ready = [fault for fault in some if watch.is_over(fault)]
             if ready:
                 bring_about(draw.choice(ready), place, watch)
                 done += 1

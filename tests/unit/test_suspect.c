@@ -228,6 +228,8 @@ START_TEST(a_run_that_is_far_longer_than_usual)
 
 	set_up(&f);
 	learn(&f, "long", 20 * SEC);
+	/* One that hung before, and was given up, is not what is usual. */
+	runs_learn_longer(&f.pool.runs, f.quick, 30 * SEC);
 	make_busy(&f, 0, runs_find(&f.pool.runs, (struct bytes){(const uint8_t *)"long", 4}),
 		  START);
 	make_busy(&f, 1, f.quick, START + 10 * SEC);
