@@ -57,6 +57,9 @@ BATCH = 25
 # Seconds within which the bystander is answered on an idle machine.
 HONEST = 2.0
 
+# Of the pools whose workers misbehave.
+WORKERS = {"act": 3, "rpc": 2, "chain": 1}
+
 # So many shorter ones are tried when one failed.
 SHRINKS = 60
 
@@ -72,9 +75,9 @@ def make_daemon(seed: object) -> Daemon:
     quick = {"attempt_timeout": "200ms", "timeout": "500ms", "cancel_grace": "100ms", "kill_grace": "50ms",
              "env.ACTOR_SEED": seed, "ping_interval": "1s", "ping_timeout": "200ms"}
     daemon = Daemon((
-        pool("act", actor("poold"), workers=3, **quick),
-        pool("rpc", actor("msgpack-rpc"), workers=2, dialect="msgpack-rpc", **quick),
-        pool("chain", actor("poold"), workers=1, fallback="act mock", return_dwell="20ms", return_step="5ms", **quick),
+        pool("act", actor("poold"), workers=WORKERS["act"], **quick),
+        pool("rpc", actor("msgpack-rpc"), workers=WORKERS["rpc"], dialect="msgpack-rpc", **quick),
+        pool("chain", actor("poold"), workers=WORKERS["chain"], fallback="act mock", return_dwell="20ms", return_step="5ms", **quick),
         static_pool("mock", answer='"mock"'),
         pool("well", UNRULY),
         breaker("act", open_timeout="50ms"),
@@ -253,7 +256,7 @@ class Stage:
 
     def _restore(self) -> None:
         """The next conversation finds all pools in service."""
-        for name, workers in (("act", 3), ("rpc", 2), ("chain", 1)):
+        for name, workers in WORKERS.items():
             for method, *params in (("resume",), ("breaker_reset",), ("resize", workers)):
                 self._control.answer(f"poold.{method}", name, *params)
 
@@ -272,12 +275,19 @@ class Session:
         self.daemon = make_daemon(seed)
         self.held = 0
 
+    def wait_full(self) -> None:
+        """Waits until all workers are there.  Some come late: they end as soon as they are ready."""
+        self.daemon.wait_ready()
+        for name, workers in WORKERS.items():
+            self.daemon.wait_workers(name, workers)
+        self.daemon.take_measure()
+
     def run(self, talks: list[list[Move]]) -> tuple[int | None, str, list[set[str]]]:
         """Holds these.  Returns which of them failed, or None; why, or ""; and what each brought."""
         brought: list[set[str]] = []
         at: int | None = None
         try:
-            self.daemon.wait_ready()
+            self.wait_full()
             with Bystander(self.daemon) as bystander:
                 with closing(Stage(self.daemon)) as stage:
                     for at, moves in enumerate(talks):

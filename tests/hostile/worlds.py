@@ -255,11 +255,18 @@ class Peer:
         if message[0] == NOTIFICATION:
             return
         asked = self.asked.get(message[1])
+        if asked and not asked.sent_at and self.is_refused_begun(asked, message):
+            asked.sent_at = time.monotonic()
         if message[0] != RESPONSE or not asked or not asked.sent_at:
             self.world.blame("P1", f"{self.name} has an answer that it did not ask for: {message!r:.120}")
             return
         for answer in self.world.sabotage_answer(message, asked):
             self.judge(answer, asked)
+
+    def is_refused_begun(self, asked: Asked, message: Any) -> bool:
+        """Whether the request, of which a part was written, found no memory for the rest."""
+        is_begun = bool(self.ends) and self.ends[0][1] is asked
+        return is_begun and isinstance(message[2], dict) and message[2]["code"] == "memory_limit"
 
     def judge(self, message: Any, asked: Asked) -> None:
         _, _, error, result = message
