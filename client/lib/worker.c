@@ -34,21 +34,38 @@ struct poold_worker {
 	bool is_torn; /* for who holds that: a part of a message was written, and no more */
 };
 
-/* The descriptor that $POOLD_FD names. */
-static int inherited_fd(int *ret_fd)
+static int parse_fd(const char *text, int *ret_fd)
 {
-	const char *text = getenv("POOLD_FD");
 	char *end;
 	long fd;
 
-	if (!text || text[0] == '\0')
-		return -ENOTCONN;
 	errno = 0;
 	fd = strtol(text, &end, 10);
 	if (errno != 0 || *end != '\0' || fd < 0 || fd > INT_MAX)
 		return -EINVAL;
 	*ret_fd = (int)fd;
 	return 0;
+}
+
+/* The descriptor that $POOLD_FD names. */
+static int inherited_fd(int *ret_fd)
+{
+	const char *text = getenv("POOLD_FD");
+
+	if (!text || text[0] == '\0')
+		return -ENOTCONN;
+	return parse_fd(text, ret_fd);
+}
+
+/* The descriptor that $POOLD_RECALL_FD names; -1: none. */
+static int inherited_recall(void)
+{
+	const char *text = getenv("POOLD_RECALL_FD");
+	int fd;
+
+	if (!text || text[0] < '0' || text[0] > '9' || parse_fd(text, &fd) < 0)
+		return -1;
+	return fd;
 }
 
 /* The limit of a message to the daemon; `most` where the daemon has told none. */
@@ -95,7 +112,7 @@ int poold_worker_new(const struct poold_worker_options *given, struct poold_work
 	worker->silent = options.silent || options.batch;
 	worker->version = version;
 	pthread_mutex_init(&worker->writing, NULL);
-	worker_recall_init(&worker->recall);
+	worker_recall_init(&worker->recall, inherited_recall());
 	*ret_worker = worker;
 	return 0;
 }

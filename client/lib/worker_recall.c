@@ -6,34 +6,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define MESSAGE_MAX ((size_t)4096)
 #define STACK_SIZE  ((size_t)256 * 1024)
 
-void worker_recall_init(struct worker_recall *recall)
+void worker_recall_init(struct worker_recall *recall, int fd)
 {
-	const char *text = getenv("POOLD_RECALL_FD");
-	char *end;
-	long fd;
 	int type;
 	socklen_t len = sizeof(type);
 
 	*recall = (struct worker_recall){.fd = -1};
 	pthread_mutex_init(&recall->lock, NULL);
-	if (!text || text[0] < '0' || text[0] > '9')
-		return;
-	errno = 0;
-	fd = strtol(text, &end, 10);
-	if (errno != 0 || *end != '\0' || fd > INT_MAX ||
-	    getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
-	    fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
-		return;
-	recall->fd = (int)fd;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+		recall->fd = fd;
 }
 
 void worker_recall_done(struct worker_recall *recall)

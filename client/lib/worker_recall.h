@@ -28,8 +28,8 @@ struct worker_recall {
 	uint32_t given[RECALL_GIVEN_MAX]; /* given back, and still to come to their turn */
 };
 
-/* Takes the socket that $POOLD_RECALL_FD names, if it is one. */
-void worker_recall_init(struct worker_recall *recall);
+/* Takes the descriptor if it is a socket; -1: there is none. */
+void worker_recall_init(struct worker_recall *recall, int fd);
 void worker_recall_done(struct worker_recall *recall);
 
 /* Starts the thread, which calls `give_back` for each request that it was asked for and that never
