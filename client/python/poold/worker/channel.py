@@ -127,14 +127,19 @@ def _is_socket(number: int) -> bool:
         return False
 
 
+def _take(text: str) -> socket.socket:
+    """The socket of that number, which programs that are executed do not inherit any more."""
+    number = int(text)
+    os.set_inheritable(number, False)
+    return socket.socket(fileno=number)
+
+
 def _inherited_socket(variable: str) -> socket.socket:
     text = os.environ.get(variable)
     if text is None:
         raise SetupError(f"{variable} is not set: a worker is started by poold")
     try:
-        number = int(text)
-        os.set_inheritable(number, False)
-        inherited = socket.socket(fileno=number)
+        inherited = _take(text)
     except (ValueError, OverflowError, OSError) as error:
         raise SetupError(f"{variable}={text} names no socket: {error}") from None
     del os.environ[variable]
@@ -144,8 +149,6 @@ def _inherited_socket(variable: str) -> socket.socket:
 def _inherited_recall() -> socket.socket | None:
     """A worker does without it where there is none."""
     try:
-        number = int(os.environ.pop(RECALL_VARIABLE, ""))
-        os.set_inheritable(number, False)
-        return _move(socket.socket(fileno=number), 1)
+        return _move(_take(os.environ.pop(RECALL_VARIABLE, "")), 1)
     except (ValueError, OverflowError, OSError):
         return None
