@@ -39,7 +39,7 @@ from crowd import Crowd, Habits
 from harness import TOOLBOX, UNRULY, Daemon, breaker, pool
 from ledger import Ledger
 from raw import Closed, Raw, pack, unpack
-from stage import BOOKKEEPER, PATH
+from stage import BOOKKEEPER, PATH, finished
 
 KEEPER = TOOLBOX.replace("toolbox", "keeper")
 
@@ -318,16 +318,8 @@ def run(seconds: float, draw: random.Random) -> str:
             "output_pause": "1M"})
         daemon.announced += ["pool=(?!well|once|safe)", "alert ", "memory is short", "stood still"]
         daemon.growth_max, daemon.settle_time = 64 << 20, 60.0
-        try:
-            told = play(daemon, ledger, some, seconds, draw)
-        except BaseException:
-            try:
-                daemon.finish()
-            except AssertionError as more:
-                print(more)
-            raise
-        daemon.finish()
-        return told
+        with finished(daemon):
+            return play(daemon, ledger, some, seconds, draw)
 
 
 def play(daemon: Daemon, ledger: Ledger, some: list[Fault], seconds: float, draw: random.Random) -> str:

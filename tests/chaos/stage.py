@@ -8,8 +8,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,6 +151,21 @@ def run(scenario: Scenario, draw: random.Random, seconds: float) -> str:
     return f"{rounds} rounds; the last: {told}"
 
 
+@contextmanager
+def finished(daemon: Daemon) -> Iterator[None]:
+    """Ends the daemon, and judges it.  What was wrong before comes first, and what is wrong then is
+    printed."""
+    try:
+        yield
+    except BaseException:
+        try:
+            daemon.finish()
+        except AssertionError as more:
+            print(more)
+        raise
+    daemon.finish()
+
+
 def run_round(scenario: Scenario, draw: random.Random, seconds: float) -> str:
     """One daemon's life in a scenario."""
     with tempfile.TemporaryDirectory(prefix="poold-chaos-") as name:
@@ -161,15 +176,8 @@ def run_round(scenario: Scenario, draw: random.Random, seconds: float) -> str:
             daemon = stage.daemon = scenario.make(stage, pools, scenario.options)
             daemon.growth_max, daemon.settle_time = scenario.growth, 30.0
             daemon.announced += ["pool=(?!well)", *scenario.announced]
-            try:
+            with finished(daemon):
                 _play(stage)
-            except BaseException:
-                try:
-                    daemon.finish()
-                except AssertionError as more:
-                    print(more)
-                raise
-            daemon.finish()
     codes = {code: count for code, count in stage.ledger.codes().most_common()}
     return f"{stage.told()}; {sum(codes.values())} calls: {codes}"
 
