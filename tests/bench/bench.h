@@ -166,4 +166,15 @@ static inline uint64_t parse_number(const char *text)
 	return value;
 }
 
+/* The same, from 0 to less than `below`, with a fraction. */
+static inline double parse_decimal(const char *text, double below)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (*end || end == text || !(value >= 0 && value < below))
+		errx(2, "%s: not a number", text);
+	return value;
+}
+
 #endif

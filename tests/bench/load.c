@@ -427,19 +427,9 @@ static void report(uint64_t took_nsec, uint64_t succeeded, uint64_t gaps)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-static double parse_decimal(const char *text)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (*end || end == text || !(value >= 0 && value < 1e9))
-		errx(2, "%s: not a number", text);
-	return value;
-}
-
 static uint64_t parse_seconds(const char *text)
 {
-	return (uint64_t)(parse_decimal(text) * (double)NSEC_PER_SEC);
+	return (uint64_t)(parse_decimal(text, 1e9) * (double)NSEC_PER_SEC);
 }
 
 static void set_option(int option)
@@ -480,7 +470,7 @@ static void set_option(int option)
 		options.call.timeout_msec = parse_number(optarg);
 		break;
 	case 'r':
-		options.rate = parse_decimal(optarg);
+		options.rate = parse_decimal(optarg, 1e9);
 		break;
 	case 'j':
 		options.json = true;

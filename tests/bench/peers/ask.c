@@ -236,12 +236,7 @@ static void report(double seconds)
 
 static double parse_seconds(const char *text)
 {
-	char *end;
-	double value = strtod(text, &end);
-
-	if (*end || end == text || !(value >= 0 && value < 1e6))
-		errx(2, "%s: not a number", text);
-	return value;
+	return parse_decimal(text, 1e6);
 }
 
 static const struct wire *find_wire(const char *name)
