@@ -421,7 +421,7 @@ class Daemon:
             )
         self._settle(
             lambda: len(procs.descriptors(self.pid)) <= len(self.descriptors),
-            lambda: f"its descriptors are as they were: {self._new_descriptors()}; "
+            lambda: f"its descriptors are as they were: {self._new_descriptors()}\n"
             f"workers: {[(each['pool'], each['pid'], each['state']) for each in self.workers()]}",
         )
         self._settle(lambda: not self._zombies(), lambda: f"no zombie: {self._zombies()}")

@@ -635,7 +635,7 @@ FAULTS = [
           "a run that was given up early makes the others look short"),
     Fault("runs.c", "\t\truns->work[i] += method->queued[i] * cost;\n", "\t\truns->work[i] += method->queued[i] * method->cost;\n",
           "the work of a queue is that of costs of long ago"),
-    Fault("runs.c", "\tif (run >= method->high)\n", "\tif (run >= 4 * method->high)\n",
+    Fault("runs.c", "\tif (run >= *high)\n", "\tif (run >= 4 * *high)\n",
           "the longest runs are not known"),
     Fault("engine_attempt.c", "\truns_learn_error(&engine_pool_of(engine, worker)->runs, request->run.entry, run);\n", "\t(void)run;\n",
           "calls that fail cost as much as those that succeed"),
