@@ -353,8 +353,12 @@ class Heard(PageTest):
     def wait_anew(self, browser: Browser, times: int = 2) -> None:
         """Waits until the page has shown another state so many times."""
         for _ in range(times):
-            before = browser.run("return latest.at_ms")
-            eventually(lambda: browser.run("return latest.at_ms") != before, "another state", 30.0)
+            before = self.shown_at(browser)
+            eventually(lambda: self.shown_at(browser) != before, "another state", 30.0)
+
+    def shown_at(self, browser: Browser) -> object:
+        """When the state that the page shows was taken; None before the first."""
+        return browser.run("return latest && latest.at_ms")
 
     def is_silent(self, browser: Browser) -> bool:
         return bool(browser.run("return document.getElementById('silent').checkVisibility()"))
