@@ -47,8 +47,11 @@ unsigned problem_count(const struct driver *driver, const struct caller *caller,
 void problems_pack(const struct driver *driver, const struct caller *caller, uint32_t pool,
 		   struct buf *out);
 
-/* Packs the texts alone, those of alerts with their names; or the advice of each. */
+/* Packs an array of the texts alone, those of alerts with their names; or of the advice for
+ * each. */
 void problems_pack_texts(const struct driver *driver, const struct caller *caller, uint32_t pool,
-			 bool advice, struct buf *out);
+			 struct buf *out);
+void problems_pack_advice(const struct driver *driver, const struct caller *caller, uint32_t pool,
+			  struct buf *out);
 
 #endif
