@@ -11,6 +11,17 @@
 
 #define EVENT_KINDS_MAX 32
 
+/* Bits of `given` and `takes`. */
+#define OPTIONS_OF_CALL	    1u
+#define OPTIONS_OF_EVENTS   2u
+#define OPTIONS_OF_HEALTH   4u
+#define OPTIONS_OF_REQUESTS 8u
+#define OPTIONS_OF_CANCEL   16u
+#define OPTIONS_OF_LOGS	    32u
+#define OPTIONS_OF_TOP	    64u
+#define OPTIONS_OF_HISTORY  128u
+#define OPTION_OWNERS	    8 /* how many bits there are */
+
 struct options {
 	const char *socket; /* NULL: libpoold's default */
 	bool json;
@@ -20,7 +31,7 @@ struct options {
 
 	/* Options that only some commands take; `given` is a mask of those on the command line. */
 	unsigned given;
-	const char *special;		/* the last of them, as it was written */
+	const char *special[OPTION_OWNERS]; /* by its bit: the last one of that owner */
 	struct poold_call_options call; /* `call` */
 	bool stream;			/* `call` */
 	const char *only;		/* `requests`: "queued" or "running"; NULL: all */
@@ -35,16 +46,6 @@ struct options {
 	bool once;	      /* `top`: print one screen */
 	uint64_t interval_ms; /* `top`: between two samples */
 };
-
-/* Bits of `given` and `takes`. */
-#define OPTIONS_OF_CALL	    1u
-#define OPTIONS_OF_EVENTS   2u
-#define OPTIONS_OF_HEALTH   4u
-#define OPTIONS_OF_REQUESTS 8u
-#define OPTIONS_OF_CANCEL   16u
-#define OPTIONS_OF_LOGS	    32u
-#define OPTIONS_OF_TOP	    64u
-#define OPTIONS_OF_HISTORY  128u
 
 /* Room for what is wrong with an argument, in words. */
 #define FAULT_MAX 512

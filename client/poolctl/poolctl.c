@@ -363,6 +363,17 @@ static void describe_refused(int found, const char *word, char fault[FAULT_MAX])
 		 nearest.found ? "?" : "");
 }
 
+/* Notes an option that only some commands take. */
+static void note_special(struct options *options, int option)
+{
+	unsigned owner = owner_of(option);
+
+	if (owner == 0)
+		return;
+	options->given |= owner;
+	options->special[__builtin_ctz(owner)] = name_of_option(option);
+}
+
 /*
  * Reads all options; the other words then begin at argv[optind].  What is wrong first is in `fault`,
  * which is empty if nothing is: the usage that is printed with it is that of the command, which may
@@ -381,10 +392,7 @@ static void read_options(int argc, char **argv, struct options *options, char fa
 			describe_refused(option, argv[optind - 1], next);
 		} else {
 			set_option(options, option, optarg, next);
-			if (owner_of(option) != 0) {
-				options->given |= owner_of(option);
-				options->special = name_of_option(option);
-			}
+			note_special(options, option);
 		}
 		if (fault[0] == '\0')
 			snprintf(fault, FAULT_MAX, "%s", next);
@@ -444,10 +452,15 @@ static void nth_argument(const struct command *command, int nth, char *out, size
 
 static int refuse_special(const struct command *command, const struct options *options)
 {
-	for (size_t i = 0; i < command_count; i++)
-		if ((commands[i].takes & options->given & ~command->takes) != 0)
+	for (size_t i = 0; i < command_count; i++) {
+		unsigned wrong = commands[i].takes & options->given & ~command->takes;
+
+		if (wrong != 0)
 			return failure_usage(command, "%s takes no option --%s; %s does",
-					     command->name, options->special, commands[i].name);
+					     command->name,
+					     options->special[__builtin_ctz(wrong)],
+					     commands[i].name);
+	}
 	return EX_USAGE;
 }
 
