@@ -908,6 +908,28 @@ START_TEST(parked_requests_call_for_no_worker)
 }
 END_TEST
 
+START_TEST(who_is_parked_makes_way_too)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	make_ready(&f, 1, 1);
+	for (unsigned i = 0; i < 3; i++)
+		f.requests[i].rank = PRIORITY_NORMAL + (i > 0);
+	for (unsigned i = 0; i < 2; i++) {
+		queue_push(&f.pool.queue, &f.requests[i]);
+		queue_park(&f.pool.queue, &f.requests[i], &f.workers[i].parked);
+	}
+	ck_assert_ptr_eq(pool_victim(&f.pool, PRIORITY_CRITICAL), &f.requests[1]);
+	ck_assert_ptr_eq(pool_victim(&f.pool, PRIORITY_NORMAL), &f.requests[1]);
+	ck_assert_ptr_null(pool_victim(&f.pool, (enum priority)f.requests[1].rank));
+	/* Of two of the same priority the one that is not parked. */
+	queue_push(&f.pool.queue, &f.requests[2]);
+	ck_assert_ptr_eq(pool_victim(&f.pool, PRIORITY_CRITICAL), &f.requests[2]);
+}
+END_TEST
+
 START_TEST(every_health_has_a_name)
 {
 	ck_assert_str_eq(pool_health_name(POOL_OK), "ok");
@@ -950,6 +972,7 @@ int main(void)
 		a_static_pool_is_well_without_workers,
 		a_pool_is_unavailable_when_starts_fail_and_nobody_works,
 		parked_requests_call_for_no_worker,
+		who_is_parked_makes_way_too,
 		every_health_has_a_name,
 	};
 

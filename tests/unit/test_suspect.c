@@ -279,6 +279,35 @@ static void enqueue(struct fixture *f, unsigned i, uint32_t client, uint32_t use
 	queue_push(&f->pool.queue, &f->requests[i]);
 }
 
+START_TEST(the_slowest_is_named)
+{
+	static struct fixture f;
+	usec_t now = START;
+
+	set_up(&f);
+	run(&f, now, f.quick, 5 * MSEC, 100);
+	run(&f, now, f.other, 5 * MSEC, 100);
+	now += 20 * SEC;
+	run(&f, now, f.quick, 500 * MSEC, 50);
+	run(&f, now, f.other, 100 * MSEC, 50);
+	find(&f, now);
+	ck_assert(is_named(f.suspects.slow.method, "quick"));
+}
+END_TEST
+
+START_TEST(nobody_stands_out_where_nothing_runs)
+{
+	static struct fixture f;
+	static const struct suspects nobody;
+
+	set_up(&f);
+	f.pool.settings.adapter = POOL_STATIC;
+	count(&f, START, f.quick, ERR_internal, 100);
+	find(&f, START);
+	ck_assert_mem_eq(&f.suspects, &nobody, sizeof(nobody));
+}
+END_TEST
+
 START_TEST(a_client_that_has_most_of_the_queue)
 {
 	static struct fixture f;
@@ -328,6 +357,8 @@ int main(void)
 		a_method_that_was_quick_before,
 		a_method_that_is_quick_again,
 		a_long_run_among_short_ones_makes_no_slow_method,
+		the_slowest_is_named,
+		nobody_stands_out_where_nothing_runs,
 		a_run_that_is_far_longer_than_usual,
 		the_worker_with_the_most_memory,
 		a_client_that_has_most_of_the_queue,
