@@ -189,7 +189,7 @@ START_TEST(lines_for_a_journal_begin_with_their_level)
 	ck_assert_ptr_nonnull(
 		strstr(captured(&capture), "\"message_id\":\"0123456789abcdef0123456789abcdef\""));
 	log_event(LOG_LEVEL_ERROR, NULL, NULL, 0, "an object");
-	ck_assert_int_eq(strncmp(captured(&capture), "<3>{\"time\":\"", 13), 0);
+	ck_assert_int_eq(strncmp(captured(&capture), "<3>{\"time\":\"", 12), 0);
 	capture_end(&capture);
 	unsetenv("JOURNAL_STREAM");
 }
