@@ -25,9 +25,9 @@ struct command {
 
 	/* For run_report: */
 	const char *method; /* the daemon's; with `actions`, the action is appended */
-	const char *const
-		*actions; /* allowed values of the first argument, ended by NULL; NULL: the
-				       first argument has no special meaning */
+	/* Allowed values of the first argument, ended by NULL; NULL: the first argument has no
+	 * special meaning. */
+	const char *const *actions;
 	/* Writes the arguments as params; returns false if they are wrong, and then writes to
 	 * `fault` what is.  NULL: the method has no params, and the argument is the pool to show. */
 	bool (*params)(struct poold_writer *writer, char **args, int arg_count,

@@ -7,12 +7,12 @@
 
 #include <jansson.h>
 
-/* Of the pool, NULL: of all.  0, EXIT_FAILED where it is degraded, EXIT_DOWN; --live and --ready are
- * content with less. */
+/* Of the pool, NULL: of all.  0, EXIT_FAILED where it is degraded, EXIT_DOWN; --live and --ready
+ * are content with less. */
 int exit_status_of_health(const struct options *options, const json_t *health, const char *pool);
 
-/* Of the worst finding about the pool, NULL: about all: 0, EXIT_FAILED for a warning, EXIT_DOWN for a
- * fault. */
+/* Of the worst finding about the pool, NULL: about all: 0, EXIT_FAILED for a warning, EXIT_DOWN for
+ * a fault. */
 int exit_status_of_doctor(const struct options *options, const json_t *findings, const char *pool);
 
 #endif

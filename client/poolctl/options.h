@@ -48,9 +48,9 @@ struct options {
 };
 
 /*
- * Reads all options; the other words then begin at argv[optind].  What is wrong first is in `fault`,
- * which is empty if nothing is: the usage that is printed with it is that of the command, which may
- * come later.
+ * Reads all options; the other words then begin at argv[optind].  What is wrong first is in
+ * `fault`, which is empty if nothing is: the usage that is printed with it is that of the command,
+ * which may come later.
  */
 void options_read(int argc, char **argv, struct options *options, char fault[FAULT_MAX]);
 

@@ -151,10 +151,12 @@ struct roll {
 
 /* Lines of BUSY workers at their concurrency that may get more. */
 enum line {
-	LINE_SHORT =
-		0, /* fewer than `prefetch` wait there; one more would begin within about 1 ms */
-	LINE_LONG, /* so many wait there; one more would begin within about 1 ms */
-	LINE_LATE, /* fewer than `prefetch` wait there; nobody knows when one more would begin */
+	/* Fewer than `prefetch` wait there; one more would begin within about 1 ms. */
+	LINE_SHORT = 0,
+	/* At least `prefetch` wait there; one more would begin within about 1 ms. */
+	LINE_LONG,
+	/* Fewer than `prefetch` wait there; one more would begin later, or nobody knows when. */
+	LINE_LATE,
 	LINE_COUNT_
 };
 
@@ -324,8 +326,8 @@ bool pool_lacks_workers(const struct pool *pool);
  * starts for a request, or with a static answer. */
 bool pool_serves(const struct pool *pool);
 
-/* Updates the state (READY or BUSY) and the list (`open`, `behind` or none) of a worker whose
- * attempts have changed. */
+/* Updates the state (READY or BUSY) and the list (`open`, one of `lines`, or none) of a worker
+ * whose attempts have changed. */
 void pool_place_worker(struct pool *pool, struct worker *worker, usec_t now);
 
 /* Returns the run time above which the attempt at the head of a line is slow, so that those behind

@@ -1,5 +1,5 @@
-/* What the methods poold.pools and poold.stats answer (PROTOCOL.md): the limits, counters and latencies
- * of all pools.  Each function packs one whole MessagePack value. */
+/* What the methods poold.pools and poold.stats answer (PROTOCOL.md): the limits, counters and
+ * latencies of all pools.  Each function packs one whole MessagePack value. */
 #ifndef POOLD_IO_ADMIN_REPORT_POOLS_H
 #define POOLD_IO_ADMIN_REPORT_POOLS_H
 

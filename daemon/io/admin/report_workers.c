@@ -37,8 +37,8 @@ static void pack_last_exit(struct buf *out, const struct life *life)
 	pack_str(out, text);
 }
 
-/* How the last life ended, and what it said: after a failed start for whoever may call the pool; one
- * that was at work may speak of requests. */
+/* How the last life ended, and what it said: after a failed start for whoever may call the pool;
+ * one that was at work may speak of requests. */
 static void pack_last_words(const struct driver *driver, const struct caller *caller,
 			    struct buf *out, uint32_t pool, const struct life *life)
 {

@@ -8,8 +8,8 @@
 struct caller;
 
 /* Packs one whole MessagePack value, without what the caller may not read (rights.h).  Reads the
- * memory of the first `measured` workers, which takes some ten microseconds each; that of the others
- * is nil. */
+ * memory of the first `measured` workers, which takes some ten microseconds each; that of the
+ * others is nil. */
 void report_workers(const struct driver *driver, const struct caller *caller, unsigned measured,
 		    struct buf *out);
 

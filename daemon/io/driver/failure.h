@@ -1,5 +1,5 @@
-/* What becomes of a request's failure: the answer to the caller, or the attempt history of a request
- * that goes on; the log, and poold.errors. */
+/* What becomes of a request's failure: the answer to the caller, or the attempt history of a
+ * request that goes on; the log, and poold.errors. */
 #ifndef POOLD_IO_DRIVER_FAILURE_H
 #define POOLD_IO_DRIVER_FAILURE_H
 

@@ -1,6 +1,6 @@
 /* Failures that are no request's, in words: a start that failed, a server that was not reached, a
- * health check without an answer.  They are in the log and in poold.errors, and what is known of the
- * last start is kept for the requests that fail because of it (struct start_fault). */
+ * health check without an answer.  They are in the log and in poold.errors, and what is known of
+ * the last start is kept for the requests that fail because of it (struct start_fault). */
 #ifndef POOLD_IO_DRIVER_INCIDENT_H
 #define POOLD_IO_DRIVER_INCIDENT_H
 
