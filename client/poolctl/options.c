@@ -278,6 +278,17 @@ static void describe_refused(int found, const char *word, char fault[FAULT_MAX])
 		 nearest.found ? "?" : "");
 }
 
+/* Notes an option that only some commands take. */
+static void note_special(struct options *options, int option)
+{
+	unsigned owner = owner_of(option);
+
+	if (owner == 0)
+		return;
+	options->given |= owner;
+	options->special[__builtin_ctz(owner)] = name_of_option(option);
+}
+
 void options_read(int argc, char **argv, struct options *options, char fault[FAULT_MAX])
 {
 	char next[FAULT_MAX];
@@ -291,10 +302,7 @@ void options_read(int argc, char **argv, struct options *options, char fault[FAU
 			describe_refused(option, argv[optind - 1], next);
 		} else {
 			set_option(options, option, optarg, next);
-			if (owner_of(option) != 0) {
-				options->given |= owner_of(option);
-				options->special = name_of_option(option);
-			}
+			note_special(options, option);
 		}
 		if (fault[0] == '\0')
 			snprintf(fault, FAULT_MAX, "%s", next);

@@ -139,10 +139,14 @@ static void nth_argument(const struct command *command, int nth, char *out, size
 
 static int refuse_special(const struct command *command, const struct options *options)
 {
-	for (size_t i = 0; i < command_count; i++)
-		if ((commands[i].takes & options->given & ~command->takes) != 0)
+	for (size_t i = 0; i < command_count; i++) {
+		unsigned wrong = commands[i].takes & options->given & ~command->takes;
+
+		if (wrong != 0)
 			return failure_usage(command, "%s takes no option --%s; %s does",
-					     command->name, options->special, commands[i].name);
+					     command->name, options->special[__builtin_ctz(wrong)],
+					     commands[i].name);
+	}
 	return EX_USAGE;
 }
 

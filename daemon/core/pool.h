@@ -334,8 +334,10 @@ void pool_place_worker(struct pool *pool, struct worker *worker, usec_t now);
  * it are taken back: 8 times typical_run, and at least 10 ms. */
 usec_t pool_slow_after(const struct pool *pool);
 
-/* Updates typical_run with the run time of a successful answer. */
-void pool_learn_run(struct pool *pool, usec_t run);
+/* The worker has answered after such a run.  It is learnt how long runs of its method take, and
+ * typical_run is updated: now, or when it is known which answers are of the same turn (batch.h). */
+void pool_measure(struct pool *pool, struct worker *worker, const struct batch_run *run,
+		  usec_t now);
 
 /* Returns the delay before the next start of the slot, the longer one of two: after the third start
  * of the pool in a row that failed, and after the second life of the slot in a row that led to

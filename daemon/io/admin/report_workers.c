@@ -29,16 +29,11 @@ static void pack_running(const struct driver *driver, struct buf *out, uint32_t 
 	}
 }
 
-/* How it ended, and before that why the daemon ended it, if it did. */
 static void pack_last_exit(struct buf *out, const struct life *life)
 {
-	char text[LIFE_END_MAX + 128];
+	char text[LIFE_EXIT_MAX];
 
-	if (life->last_cause == CAUSE_NONE)
-		snprintf(text, sizeof(text), "%s", life->last_end);
-	else
-		snprintf(text, sizeof(text), "%s: %s", worker_cause_text(life->last_cause),
-			 life->last_end);
+	life_describe_exit(life, text);
 	pack_str(out, text);
 }
 

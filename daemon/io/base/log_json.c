@@ -46,10 +46,9 @@ static size_t spell(struct bytes text, char out[static SPELLED_MAX])
 		snprintf(out, SPELLED_MAX, "\\t");
 	else if (*text.data == '"' || *text.data == '\\')
 		snprintf(out, SPELLED_MAX, "\\%c", *text.data);
-	else if (utf8_is_command(character) && utf8_code(character) <= 0xffff)
-		snprintf(out, SPELLED_MAX, "\\u%04x", (unsigned)utf8_code(character));
 	else if (utf8_is_command(character))
-		snprintf(out, SPELLED_MAX, "\\ufffd");
+		/* There is none that needs more than four digits. */
+		snprintf(out, SPELLED_MAX, "\\u%04x", utf8_code(character) & 0xffffu);
 	else
 		snprintf(out, SPELLED_MAX, "%.*s", (int)len, (const char *)text.data);
 	return len;

@@ -180,6 +180,7 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 	engine_view_worker(driver->engine, life->worker, &worker);
 	steps_end(&life->steps, loop_now(driver->loop));
 	life->last = end ? *end : (struct process_end){0};
+	life->last_ended = loop_now(driver->loop);
 	life->last_uptime = usec_sub(loop_now(driver->loop), worker.started);
 	life->last_served = worker.served;
 	life->was_ready = life->is_ready;
