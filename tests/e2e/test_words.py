@@ -120,6 +120,7 @@ WARNINGS: list[Configuration] = [
     (2, 'found ">/tmp/log"', "no shell", "[pool p]\ncommand = /bin/true >/tmp/log\n"),
     (2, 'found "2>&1"', "no shell", "[pool p]\ncommand = /bin/true 2>&1\n"),
     (2, r'found "\$HOME/w.py"', "no shell", "[pool p]\ncommand = /bin/true $HOME/w.py\n"),
+    (2, r'found "\$home/w.py"', "no shell", "[pool p]\ncommand = /bin/true $home/w.py\n"),
     (2, 'found "~/w.py"', "no shell", "[pool p]\ncommand = /bin/true ~/w.py\n"),
     (2, 'found "`id`"', "no shell", "[pool p]\ncommand = /bin/true `id`\n"),
     (3, "/nowhere: No such file", "create it", of_pool("directory = /nowhere")),
@@ -134,6 +135,7 @@ WARNINGS: list[Configuration] = [
     (4, "above timeout", "lower it, or raise timeout",
      of_pool("timeout = 1s", "attempt_timeout = 2s")),
     (3, "above start_timeout", "raise start_timeout", of_pool("init_timeout = 5min")),
+    (4, "below init_timeout", "raise it", of_pool("init_timeout = 10s", "max_lifetime = 5s")),
     (1, "no pool", r"add \[pool NAME\]", "[daemon]\n"),
 ]
 
