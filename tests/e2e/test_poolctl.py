@@ -121,6 +121,20 @@ class Poolctl(PoolctlTest):
         self.assertEqual(done.returncode, 74, done)
         self.assertIn("cannot write the output: No space left", done.stderr)
 
+    def test_standard_files_that_are_closed(self) -> None:
+        """Nothing that is printed goes to the daemon."""
+        daemon = self.start_tools()
+        program = f"exec {BUILD / 'poolctl'} -s {daemon.path}"
+        for words, status, said in (
+            ("metrics >&-", 74, "cannot write the output: Bad file descriptor"),
+            ("call tools nothing 2>&-", 1, ""),
+            ("call tools echo '[1]' <&-", 0, "1"),
+        ):
+            done = subprocess.run(f"{program} {words}", shell=True, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, status, (words, done))
+            self.assertIn(said, done.stdout + done.stderr)
+        self.assertEqual(daemon.ask("poold.stats")["daemon"]["messages_malformed"], 0)
+
     def test_colours_in_a_terminal(self) -> None:
         daemon = self.start_tools()
         for term, colour in (("xterm", "\033[32mok\033[0m"), ("dumb", "ok")):

@@ -236,6 +236,7 @@ POOLCTL = calls(
     # Pools and what they have.
     "1 | \"tool\" | mean \"tools\" | pools tool",
     "1 | \"tool\" | mean \"tools\" | workers tool",
+    "1 | \"tool\" | mean \"tools\" | requests tool",
     "1 | \"other\" | there are tools, fixed | breakers other",
     "64 | \"tool\" | mean \"tools\" | health tool",
     "64 | \"tool\" | mean \"tools\" | health --ready tool",
