@@ -56,6 +56,7 @@ static bool is_due(const struct engine *engine, const struct heap *heap)
  * sends EVENT_TIMER again while more is due. */
 static void take_timer(struct engine *engine)
 {
+	engine_arm_touched(engine);
 	if (engine->drain_until <= engine->now)
 		force_stop(engine);
 	else if (is_due(engine, &engine->request_timers))
@@ -261,18 +262,18 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		break;
 	}
 	settle_all(engine);
-	engine_arm_touched(engine);
 	notify_healths(engine, event);
 	notify_stopped(engine);
 }
 
-usec_t engine_deadline(const struct engine *engine)
+usec_t engine_deadline(struct engine *engine)
 {
-	usec_t next =
-		usec_min(heap_next(&engine->request_timers), heap_next(&engine->worker_timers));
+	usec_t next;
 
 	if (engine->has_stopped)
 		return USEC_INFINITY;
+	engine_arm_touched(engine);
+	next = usec_min(heap_next(&engine->request_timers), heap_next(&engine->worker_timers));
 	next = usec_min(next, heap_next(&engine->circuit_timers));
 	next = usec_min(next, heap_next(&engine->chain_timers));
 	next = usec_min(next, sessions_deadline(&engine->sessions));

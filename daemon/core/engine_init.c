@@ -201,6 +201,5 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 		engine_refill(engine, &engine->pools[i]);
 	engine_watch_pools(engine);
 	engine_update_levels(engine);
-	engine_arm_touched(engine);
 	return engine;
 }
