@@ -230,6 +230,7 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 	HOLD(pool->starts_pending == pending);
 	HOLD(pool->ejected == ejected);
 	HOLD(!list_linked(&pool->in_dirty_pools));
+	HOLD(pool->troubles.mask == pool_troubles(pool));
 	HOLD(queue_peek(&pool->queue) ? list_empty(&pool->states[WORKER_READY]) : true);
 	return NULL;
 }

@@ -74,6 +74,7 @@ struct engine {
 	bool has_chains;
 	bool has_touched_pools; /* this event may have changed other pools than its own */
 	bool levels_moved;	/* something changed that the levels of chains depend on */
+	bool is_health_due;	/* this event may have changed the health of a pool */
 	bool is_stopping;
 	bool has_stopped;
 	usec_t drain_timeout;
@@ -155,6 +156,7 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 		pool->manned_since = engine->now;
 	engine->levels_moved |=
 		(at_work == 0) != (pool_at_work(pool) == 0) || lacked != pool_lacks_workers(pool);
+	engine->is_health_due = true;
 	engine_touch(engine, worker);
 }
 
