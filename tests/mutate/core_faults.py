@@ -633,7 +633,7 @@ FAULTS = [
           "after a run in vain even who has time enough waits"),
     Fault("runs.c", "|| run <= runs_typical(runs, entry))", ")",
           "a run that was given up early makes the others look short"),
-    Fault("runs.c", "\t\truns->work[i] += method->queued[i] * cost;\n", "\t\truns->work[i] += method->queued[i] * method->cost;\n",
+    Fault("runs.c", "runs->work[i] += method->queued[i] * (cost - method->cost);", "runs->work[i] += 0;",
           "the work of a queue is that of costs of long ago"),
     Fault("runs.c", "\tif (run >= *high)\n", "\tif (run >= 4 * *high)\n",
           "the longest runs are not known"),
