@@ -202,17 +202,19 @@ unsigned pool_out_max(const struct pool *pool)
 
 bool pool_may_start(const struct pool *pool, bool replacement)
 {
-	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
 	unsigned workers = pool_live(pool) + pool->starts_pending;
-	unsigned there = workers + pool->states[WORKER_TERMINATING].len;
-	/* A worker whose replacement is READY does not count against the ceiling. */
-	unsigned more = replacement ? pool_out_max(pool) : pool->leaving;
 	unsigned at_once = pool->settings.start_parallel;
+	unsigned coming, there, more;
 
-	if (pool->failed_starts >= POOL_FAILED_STARTS)
-		at_once = 1;
+	/* First what is so nearly always. */
 	if (!replacement && workers >= pool_ceiling(pool) + pool->replacements)
 		return false;
+	coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
+	there = workers + pool->states[WORKER_TERMINATING].len;
+	/* A worker whose replacement is READY does not count against the ceiling. */
+	more = replacement ? pool_out_max(pool) : pool->leaving;
+	if (pool->failed_starts >= POOL_FAILED_STARTS)
+		at_once = 1;
 	return pool->states[WORKER_TERMINATED].len > pool->starts_pending &&
 	       there < pool_ceiling(pool) + more && (at_once == 0 || coming < at_once);
 }
