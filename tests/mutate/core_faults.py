@@ -678,4 +678,6 @@ FAULTS = [
           "a breaker that opens is no trouble"),
     Fault("engine_attempt.c", "\tif (!request->session && !pool_has_room(pool))\n", "\tif (!pool_has_room(pool))\n",
           "who must wait for a busy worker stands before all others"),
+    Fault("forecast.c", "usec_mul(work, LEFT_OVER)", "work / 64",
+          "the shortest wait is taken for the longest"),
 ]
