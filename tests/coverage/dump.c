@@ -1,9 +1,9 @@
 /*
  * What the programs of SAN=cov have beside their own, so that gcc's counters reach their files.
  *
- * They are linked with --wrap=_exit and --wrap=raise: the guard ends by _exit, and poolctl top by the
- * signal that it has got, which would lose what was counted.  And a hostile C library (tests/hostile) must not be one any more when they are written, as gcc's
- * code does not expect that memory is short.
+ * They are linked with --wrap=_exit and --wrap=raise: the guard ends by _exit, and poolctl top by the signal that it has
+ * got, which would lose what was counted.  And a hostile C library (tests/hostile) must not be one any more when they are
+ * written, as gcc's code does not expect that memory is short.
  */
 #include <dlfcn.h>
 #include <gcov.h>
@@ -39,5 +39,6 @@ _Noreturn void __wrap__exit(int status)
 int __wrap_raise(int number)
 {
 	__gcov_dump();
+	__gcov_reset(); /* so that who goes on afterwards writes the rest at its end */
 	return __real_raise(number);
 }
