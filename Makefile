@@ -162,7 +162,7 @@ $(O)/libpoold.a: $(O)/libpoold.o
 ifeq ($(SAN),cov)
 $(O)/tests/%.o: SAN_FLAGS :=
 $(call obj,$(shell grep -lE '^.include ".*\.c"' $(UNIT_SRC))): SAN_FLAGS := --coverage -O0
-$(O)/poold $(O)/poolctl $(O)/poold-mcp: LDFLAGS += -Wl,--wrap=_exit,--wrap=raise
+$(O)/poold $(O)/poolctl $(O)/poold-mcp: LDFLAGS += -Wl,--wrap=_exit,--wrap=raise,--wrap=execvp
 $(O)/poold $(O)/poolctl $(O)/poold-mcp: $(O)/tests/coverage/dump.o
 $(O)/poolctl: $(O)/tests/coverage/signals.o
 endif
