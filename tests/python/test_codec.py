@@ -267,6 +267,14 @@ class TestRefusedToSend(Case):
                 with self.assertRaisesRegex((TypeError, ValueError, OverflowError), words):
                     wire.pack(value)
 
+    def test_what_lies_too_deep(self) -> None:
+        for inner, levels, words in ((datetime.date(2026, 1, 1), codec.DEPTH_MAX, "levels deep"), (b"x" * (2 << 20), 8, "nested too deeply")):
+            value: object = inner
+            for _ in range(levels):
+                value = frozenset({value})
+            with self.subTest(words), self.assertRaisesRegex(ValueError, words):
+                wire.pack(value)
+
     def test_what_another_class_knows_more_exactly(self) -> None:
         class Exact(datetime.datetime):
             nanosecond = 5

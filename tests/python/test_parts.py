@@ -10,8 +10,8 @@ from pathlib import Path
 from unittest import mock
 
 import msgpack
-from poold import errors, names, probe, serving, wire
-from poold.worker import Worker
+from poold import Client, Executor, errors, names, probe, served, serving, wire
+from poold.worker import Worker, check, logs
 from poold.worker.functions import Function, find
 
 
@@ -44,6 +44,24 @@ class Parts(unittest.TestCase):
         self.assertIsNone(find({"f": Function(len)}, 5))
         # Some builtins do not tell what they take: Python itself will refuse what does not fit.
         Function(dict).check([1, 2, 3], {})
+
+    def test_how_they_look(self) -> None:
+        pool = Client("/nowhere").pool("p")
+        self.assertEqual(repr(pool), "<poold pool 'p'>")
+        self.assertEqual(repr(pool.m), "<poold method p.m>")
+        self.assertEqual(check._parameters(Function(dict)), "(...)")
+        self.assertEqual([logs.priority(level) for level in (50, 40, 30, 20, 10)], [2, 3, 4, 6, 7])
+
+        class Endless(Exception):
+            def __str__(self) -> str:
+                return str(self)
+
+        self.assertEqual(errors._text_of(Endless()), "an error that is nested too deeply")
+
+    def test_the_worker_of_a_program(self) -> None:
+        self.assertRaises(AttributeError, getattr, served, "no_such_name")
+        with Executor("p", path="/nowhere") as executor:
+            self.assertRaisesRegex(ValueError, "chunksize", executor.map, len, ["a"], chunksize=0)
 
     def test_hooks_of_a_worker(self) -> None:
         worker = Worker()
