@@ -281,6 +281,16 @@ class Closing(DaemonTest):
         self.assertEqual(other.read_to_end(), b"")
         self.assertEqual(daemon.wait_ended(), 0)
 
+    def test_a_second_signal_ends_the_last_second(self) -> None:
+        daemon = self.start(static_pool("s", answer="1"))
+        told = daemon.connect(map_errors=True)
+        told.call("poold.hello", {"errors": "map", "closing": True})
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(unpack(told.read_message())[1], "poold.closing")
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(told.read_to_end(), b"")
+        self.assertEqual(daemon.wait_ended(), 0)
+
     def test_who_does_not_read_is_not_waited_for(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX))
         stuck = daemon.connect(read_buffer=4096)
