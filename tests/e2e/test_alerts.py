@@ -10,6 +10,13 @@ from harness import TOOLBOX, pool
 
 class Alerts(AlertsTest):
 
+    def test_one_that_is_for_information_only(self) -> None:
+        daemon = self.start_watched(alert("loop_lag", severity="info"))
+        daemon.ask("poold.alert_test", "loop_lag")
+        daemon.log.wait_for("notice .*loop_lag")
+        (section,) = [each for each in daemon.ask("poold.config") if each["name"] == "loop_lag"]
+        self.assertIn("severity", {value["key"] for value in section["values"]})
+
     def test_a_test_of_those_that_name_somebody(self) -> None:
         """Nobody stands out: the test says all the same what it is about."""
         daemon = self.start_watched()
