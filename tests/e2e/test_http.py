@@ -320,6 +320,23 @@ class Strain(HttpTest):
         honest.check_served(HONEST)
         self.assertGreaterEqual(daemon.ask("poold.stats")["daemon"]["http_refused"], PLACES)
 
+    def test_those_that_have_left_keep_nobody_out(self) -> None:
+        """The daemon stands still; one comes, and then all others go in the middle of a request."""
+        daemon = self.start_http(pool("well", UNRULY))
+        daemon.announced.append("the daemon stood still")
+        crowd = [self.http() for _ in range(PLACES)]
+        for each in crowd:
+            self.assertEqual(each.get("/healthz").status, 200)
+        procs.stop(daemon.pid)
+        late = self.http()
+        for each in crowd:
+            each.send(b"GET /")
+            each.close()
+        late.ask("/healthz")
+        daemon.signal(signal.SIGCONT)
+        self.assertEqual(late.read().status, 200)
+        self.assertEqual(daemon.ask("poold.stats")["daemon"]["http_refused"], 0)
+
     @staticmethod
     def is_over(http: Http, request: bytes) -> bool:
         try:

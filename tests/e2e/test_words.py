@@ -180,6 +180,8 @@ POOLCTL = calls(
     "64 | call takes no option --count | events does | call --count 5 tools add",
     "64 | pools takes no option --ready | health does | pools --ready",
     "64 | events takes no option --session | call does | events --session x",
+    "64 | health takes no option --timeout | call does | -t 5s health --live",
+    "64 | logs takes no option --count | events does | logs --count 5 --follow tools",
     "64 | socket has 1 to 107 | usage | -s '' status",
     "64 | socket has 1 to 107 | usage | -s /" + "x" * 120 + " status",
     "64 | --live and --ready | ask one | health --live --ready",

@@ -8,7 +8,8 @@
 #define SPELLED_MAX 16 /* the longest way to write one character, and a zero byte */
 #define TAIL	    6  /* `..."` of a text, and `}` and the newline of the line */
 
-/* A line under construction, which always has room for its end: a text keeps that of a TAIL before it. */
+/* A line under construction, which always has room for its end: a text keeps that of a TAIL before
+ * it. */
 struct line {
 	char *data;
 	size_t len;
