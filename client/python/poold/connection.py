@@ -25,7 +25,7 @@ import time
 from _thread import get_ident
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union
 
 from poold import errors, wire
 from poold.again import Again, CutShort, NeverLeft, NoConnection, is_refusal
@@ -33,6 +33,7 @@ from poold.calls import (
     CLOSING,
     EVENTS,
     GRACE,
+    HEARTBEAT,
     OVERDUE_MAX,
     Inbox,
     check_size,
@@ -47,11 +48,8 @@ from poold.calls import (
     unsent,
     until_of,
 )
-from poold.futures import Watchable
+from poold.futures import BackgroundReader, Watchable, watcher
 from poold.roles import Role, attempt
-
-# Seconds after which a waiting thread looks for itself whether it has to read.
-HEARTBEAT = 0.5
 
 # Seconds that a call which is over may still take: to read what has come for it already, and to
 # tell the daemon that nobody waits any more.
@@ -134,7 +132,7 @@ class Call(Watchable):
         meta: bool,
         again: Again | None = None,
     ) -> None:
-        self._arrivals = None  # in place of the constructor of a Future, which makes a lock
+        self._is_watched = False  # in place of the constructor of a Future, which makes a lock
         self.number = number
         self._again = again  # None: it is never asked again
         self._connection = connection
@@ -163,6 +161,13 @@ class Call(Watchable):
         if error is not None:
             raise _raisable(error)
         return reply_value(value, self._meta)
+
+    def _outcome(self) -> tuple[Any, BaseException | None]:
+        error, value = self._outcomes[0]
+        try:
+            return reply_value(value, self._meta), None if error is None else _raisable(error)
+        except errors.Error as unsayable:
+            return None, unsayable
 
     def done(self) -> bool:
         """Whether `result` would return or raise at once."""
@@ -295,6 +300,13 @@ class Call(Watchable):
         connection = self._connection
         return connection is not None and connection.lost is not None and self._answered
 
+    def _has_news(self, connection: Connection) -> bool:
+        """Whether it has arrived, or will not on this connection."""
+        if self._has_arrived() or self._connection is not connection:
+            return True
+        again = self._again
+        return again is not None and again.refused is not again.asked  # it is between two
+
     def _settle(self, error: object, value: object) -> None:
         """Sets the outcome, unless there is one."""
         self._outcomes.append((error, value))
@@ -307,12 +319,14 @@ class Call(Watchable):
             turn.put(None)
         if self._again is not None and self._is_between():
             self._again.wake(self)
-        arrivals = self._arrivals
-        if arrivals is not None and self._answered:
-            arrivals.put(("answered", self))  # its callbacks are run elsewhere
+        if self._is_watched and self._answered:
+            watcher().arrive(self)  # its callbacks are run elsewhere
 
 
 AnyCall = TypeVar("AnyCall", bound=Call)
+
+# Who waits for something on a connection.
+Waiter = Union[Call, BackgroundReader]
 
 
 class InParts(Call):
@@ -384,7 +398,8 @@ class Connection:
         self._reader = Role()
         self._half_read = False
         self._reading = False  # whether somebody reads; a hint
-        self._waiting: dict[Turn, Call] = {}  # who could read next
+        self._waiting: dict[Turn, Waiter] = {}  # who could read next
+        self.background = BackgroundReader()
 
     # --- requests ---
 
@@ -503,24 +518,17 @@ class Connection:
 
     # --- waiting ---
 
-    def wait(self, call: Call, until: float | None) -> bool:
+    def wait(self, call: Waiter, until: float | None) -> bool:
         """Waits until the call is answered or lost, or a part of its answer was received.  Returns
         False if none of these happens by `until` (monotonic seconds).
         """
-        if self._has_news(call):
+        if call._has_news(self):
             return True
         self._check_process()
         found = None if self._reading else self._try_to_read(call, until)
         return self._wait_beside(call, until) if found is None else found
 
-    def _has_news(self, call: Call) -> bool:
-        """Whether something has come for the call, or nothing will on this connection."""
-        if call._has_arrived() or call._connection is not self:
-            return True
-        again = call._again
-        return again is not None and again.refused is not again.asked  # it is between two
-
-    def _try_to_read(self, call: Call, until: float | None) -> bool | None:
+    def _try_to_read(self, call: Waiter, until: float | None) -> bool | None:
         """Reads until something has come for the call: as `wait`.  None: another thread reads."""
         try:
             found = self._reader.hold(0, self._read_for, call, until)
@@ -533,7 +541,7 @@ class Connection:
             self._close_if_unused()
         return found
 
-    def _wait_beside(self, call: Call, until: float | None) -> bool:
+    def _wait_beside(self, call: Waiter, until: float | None) -> bool:
         """Waits while another thread reads, or reads when it is this thread's turn."""
         turn: Turn = SimpleQueue()
         try:
@@ -541,14 +549,14 @@ class Connection:
             while True:
                 # First it is known to wait, then it looks: so nobody forgets to wake it.
                 self._waiting[turn] = call
-                if self._has_news(call):
+                if call._has_news(self):
                     return True
                 found = self._try_to_read(call, until)
                 if found is not None:
                     return found
                 left = HEARTBEAT if until is None else min(until - time.monotonic(), HEARTBEAT)
                 if left <= 0:
-                    return self._has_news(call)
+                    return call._has_news(self)
                 try:
                     turn.get(timeout=left)
                 except Empty:
@@ -566,18 +574,32 @@ class Connection:
                 turn, call = self._waiting.popitem()
             except KeyError:
                 return  # another thread was quicker
-            if not self._has_news(call):
+            if not call._has_news(self):
                 return turn.put(None)
+
+    def others_wait(self, reader: Waiter) -> bool:
+        """Whether there are threads beside this reader that could read."""
+        return bool(self._waiting) and any(
+            each is not reader for each in list(self._waiting.values())
+        )
+
+    def read_if_nobody_does(self) -> None:
+        """Reads what has come, without waiting."""
+        if not self._reading and self.is_ours() and self._reader.hold(0, self._read_rest):
+            if self._waiting and not self._reading:
+                self._pass_on()
+            if self.lost is not None:
+                self._close_if_unused()
 
     # --- reading: by the thread that holds the reader's lock ---
 
-    def _read_for(self, call: Call, until: float | None) -> bool:
+    def _read_for(self, call: Waiter, until: float | None) -> bool:
         # What has come already is read even if it is late, but not for ever.
         stop = math.inf if until is None else max(until, time.monotonic() + LAST_LOOK)
         self._reading = True
         try:
             poll = _poll(self._channel, select.POLLIN) if self.lost is None else None
-            while not self._has_news(call):
+            while not call._has_news(self):
                 if poll is None or not _ready(poll, until) or time.monotonic() > stop:
                     return False
                 self._read_once()
