@@ -395,11 +395,13 @@ class Client(Requests):
         if self._closed:
             raise RuntimeError("the client is closed")
         connection = self._connection
-        if connection is None or connection.lost is not None:
-            return None
-        if connection.retired or connection.closing:
-            return None
-        return connection
+        return connection if connection is not None and connection.takes_calls() else None
+
+    def _usable_now(self) -> Connection | None:
+        """The connection of this process, if there is one that can be used."""
+        self._check_parent()
+        connection = self._connection
+        return connection if connection is not None and connection.takes_calls() else None
 
     def _reconnect(self, deadline: float | None, known: NoConnection | None) -> Connection:
         """To be called by one thread at a time; `known` is the last failure when it began to wait.

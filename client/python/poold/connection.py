@@ -152,11 +152,8 @@ class Call(Watchable):
             poold.Error: the call failed; see poold.errors.
             TimeoutError: no answer within `timeout`.
         """
-        until = until_of(timeout)
-        if not self._wait(_earlier(until, self._deadline)):
-            if self._deadline is None or time.monotonic() < self._deadline:
-                raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")
-            self.give_up_overdue()
+        if not self._await(until_of(timeout)):
+            raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")
         error, value = self._outcomes[0]
         if error is not None:
             raise _raisable(error)
@@ -249,16 +246,31 @@ class Call(Watchable):
         self._settle(error, None)
         self._notify()
 
+    def _await(self, until: float | None) -> bool:
+        """Waits until there is an outcome; at its deadline there is one.  Returns False if there is
+        none by `until` (monotonic seconds).
+        """
+        while not self._wait(until):
+            now = time.monotonic()
+            if self._deadline is not None and now >= self._deadline:
+                self.give_up_overdue()
+            elif until is not None and now >= until:
+                return False
+        return True
+
     def _wait(self, until: float | None) -> bool:
         """Waits until the call is answered or lost, or a part of its answer was received.  Returns
-        False if none of these happens by `until` (monotonic seconds).
+        False if none of these happens by `until` (monotonic seconds), nor by its deadline.
         """
         while not self._has_arrived():
+            limit = _earlier(until, self._deadline)
             connection = self._connection
             if self._is_between():
-                if not self._wait_between(until):
+                if not self._wait_between(limit):
                     return self._has_arrived()
-            elif connection is not None and not connection.wait(self, until):
+            elif connection is None:
+                time.sleep(SHORT_PAUSE)  # another thread sends it at this moment
+            elif not connection.wait(self, limit):
                 return False
         return True
 
@@ -357,7 +369,7 @@ class InParts(Call):
                 if error is not None:
                     raise _raisable(error)
                 raise StopIteration
-            if not self._wait(self._deadline):
+            if not self._wait(None):
                 self.give_up_overdue()
         if not answered and self._deadline is not None and time.monotonic() > self._deadline:
             if self._connection is not None:
@@ -431,11 +443,60 @@ class Connection:
         self._send(call, again.packed(), call._deadline)
         call._connection = self
         again.asked = refused  # in this order: see _answered; and it may be refused once more
-        if call._outcomes:  # it was given up meanwhile
-            self._calls.pop(call.number, None)
+        self._has_taken(call)
+
+    def _has_taken(self, call: Call) -> None:
+        if call._outcomes and isinstance(call._outcomes[0][0], errors.Error):
+            self._calls.pop(call.number, None)  # it was given up meanwhile
             self.send_cancel(call, LAST_WORD)
         else:
             call._follow()
+
+    def send_at_once(self, call: Call, data: bytes) -> bool:
+        """Sends the request of a new call, if that needs no waiting.  Returns False if it was not
+        sent: then the call is of no use any more.
+        """
+        if len(data) > min(self._short_max, self.message_max):
+            return False
+        try:
+            self._calls[call.number] = call
+            if self._write_short(data):
+                return True
+        except NeverLeft:
+            pass
+        except BaseException:
+            self.drop(call)  # it may have been written
+            raise
+        self._calls.pop(call.number, None)
+        return False
+
+    def take_over_at_once(self, call: Call, again: Again) -> bool:
+        """Sends the request of a call that is between two connections, and had none before, if that
+        needs no waiting.  Returns False if it was not sent.
+        """
+        refused = again.refused
+        data = again.packed()
+        if len(data) > min(self._short_max, self.message_max):
+            return False
+        try:
+            again.asked = refused  # it has no connection yet, so it is not lost with this one
+            self._calls[call.number] = call
+            if self._write_short(data):
+                if again.refused is refused:
+                    call._connection = self
+                self._has_taken(call)
+                return True
+        except NeverLeft:
+            pass
+        except BaseException:
+            self.give_up(call, lost_error("sending it was interrupted", "maybe"))
+            raise
+        self._calls.pop(call.number, None)
+        return False
+
+    def takes_calls(self) -> bool:
+        """Whether it can be used for new calls."""
+        return self.lost is None and not self.retired and not self.closing
 
     def _send(self, call: Call, data: bytes, deadline: float | None) -> None:
         if self._dropped:
@@ -473,8 +534,8 @@ class Connection:
         if call._answered:
             return
         call._settle(error, None)
+        self.send_cancel(call, LAST_WORD)  # before another one is sent in its place
         call._notify()
-        self.send_cancel(call, LAST_WORD)
         self._close_if_retired()
 
     def give_up_overdue(self, call: Call) -> None:

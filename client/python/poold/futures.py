@@ -278,7 +278,7 @@ class BackgroundReader:
             while True:
                 came = connection.wait(self, time.monotonic() + HEARTBEAT)
                 found.tell()
-                if not came or connection.others_wait(self):
+                if not came or connection.lost is not None or connection.others_wait(self):
                     if not _is_in_flight_on(connection):
                         return
         finally:
@@ -286,7 +286,7 @@ class BackgroundReader:
             found.tell()
 
     def _has_news(self, connection: Any) -> bool:
-        if watcher().has_arrived():
+        if watcher().has_arrived() or connection.lost is not None:
             return True
         return connection.others_wait(self) and not _is_in_flight_on(connection)
 
@@ -297,6 +297,11 @@ def _is_in_flight_on(connection: Any) -> bool:
         call._connection is connection and not call._answered and not call._is_between()
         for call in list(watcher().watched)
     )
+
+
+def is_telling() -> bool:
+    """Whether this thread runs callbacks at the moment."""
+    return watcher().teller == get_ident()
 
 
 def _leave_parent() -> None:
