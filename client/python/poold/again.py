@@ -189,7 +189,7 @@ class Again(Request):
     def __init__(self, client: Client, *fields: Any) -> None:
         super().__init__(*fields)
         self.client = client
-        self.pid = os.getpid()
+        self.pid = client._pid  # of this process, as it was looked at just now
         self.refused: Reason | None = None
         self.asked: Reason | None = None
         self.due = 0.0

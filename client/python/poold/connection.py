@@ -64,6 +64,10 @@ SHORT_PAUSE = 1e-4  # seconds between two looks whether such messages have been 
 # hundreds are busy, each has one in seconds.
 SHORT_LATE = 3.0
 
+# As plain numbers: to join two flags of the enumeration takes as long as to send a message.
+READ_FLAGS = int(socket.MSG_DONTWAIT)
+WRITE_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
 # Seconds of one wait in poll, which counts them in milliseconds in an int.
 POLL_MAX = 1e6
 
@@ -678,7 +682,7 @@ class Connection:
         arrived: list[Call] = []
         try:
             self._half_read = True
-            data = attempt(self._channel.recv, wire.READ_SIZE, socket.MSG_DONTWAIT)
+            data = attempt(self._channel.recv, wire.READ_SIZE, READ_FLAGS)
             if isinstance(data, BlockingIOError):
                 self._half_read = False
                 return False
@@ -759,13 +763,12 @@ class Connection:
         do it at once.  Returns False if it took nothing; then the role of the writer is needed.
         """
         mark = object()
-        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         try:
             # First it is known to write, then it looks; _await_short does it the other way round.
             self._writing_short[mark] = get_ident()
             if self._half_written or self.lost is not None:
                 return False
-            took = attempt(self._channel.send, data, flags)
+            took = attempt(self._channel.send, data, WRITE_FLAGS)
         finally:
             self._writing_short.pop(mark, None)
         if isinstance(took, OSError):
@@ -792,14 +795,14 @@ class Connection:
         if self.lost is not None:
             raise NeverLeft(self.lost)
         sent = 0
-        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         try:
             while True:
                 self._half_written = True  # until it is known how much was taken
                 if self._writing_short and not self._await_short():
                     reason = "a thread was interrupted while it wrote"
                     break
-                took = attempt(self._channel.send, memoryview(data)[sent:] if sent else data, flags)
+                rest = memoryview(data)[sent:] if sent else data
+                took = attempt(self._channel.send, rest, WRITE_FLAGS)
                 if isinstance(took, int):
                     sent += took
                 elif not isinstance(took, BlockingIOError):

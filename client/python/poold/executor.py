@@ -231,6 +231,7 @@ class Executor(futures.Executor):
         timeout = seconds("timeout", client.timeout if self._timeout is None else self._timeout)
         params = wire.call_params(self.pool, name, args, kwargs, timeout=timeout, **self._options)
         if self._pid != os.getpid():
+            client._check_parent()
             self._begin()
         number = next(client._numbers) & ID_MAX
         options = params[3] if len(params) > 3 else None
