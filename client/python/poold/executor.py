@@ -408,12 +408,14 @@ class Executor(futures.Executor):
         if not self._unfinished:
             return None
         self._is_kept = True
+        for task in list(self._unfinished):
+            if task._answered and task not in watcher().watched:
+                self._leave_flight(task)
+                self._forget(task)
         before, self._seen = self._seen, self._in_flight.copy()
         have_stayed = [task for task in self._seen if task in before]
         for task in have_stayed:
-            if task._answered:
-                task._notify()
-            elif task._again.is_postponed():
+            if task._again.is_postponed():
                 self._in_flight.pop(task, None)
                 self._waiting.appendleft(task)
         self._advance()

@@ -141,7 +141,6 @@ class Watchable(Future[Any]):
     def _tell_all(self) -> None:
         """Tells everybody who waits for this as for a Future; that it was told before is no harm.
         """
-        watcher().watched.pop(self, None)
         result, error = self._outcome()
         try:
             if error is not None:
@@ -150,6 +149,8 @@ class Watchable(Future[Any]):
                 self.set_result(result)
         except InvalidStateError:
             pass
+        finally:
+            watcher().watched.pop(self, None)
 
 
 class _Watcher:
