@@ -341,14 +341,14 @@ class TestExecutor(unittest.TestCase):
             self.assertTrue(last.wait(PATIENCE))
 
     def test_no_thread_reads_for_who_waits(self) -> None:
-        before = set(threading.enumerate())  # those of other tests stay for a moment
         with FakeServer(echo) as server, poold.Executor("p", 4, path=server.path) as pool:
             for number in range(20):
                 self.assertEqual(pool.submit(served.echo, number).result(PATIENCE)[2], [number])
             found = list(pool.map(served.echo, range(200)))
             self.assertEqual([each[2] for each in found], [[number] for number in range(200)])
-            names = {thread.name for thread in set(threading.enumerate()) - before}
-        self.assertNotIn("poold-reader", names)
+            connection = pool._client._connection
+            assert connection is not None
+            self.assertFalse(connection.background._running.locked())
 
     def test_who_waits_for_one_that_waits(self) -> None:
         """Nobody else waits for the answers of those before it."""

@@ -18,7 +18,7 @@ import queue
 import threading
 import time
 import traceback
-from _thread import get_ident
+from _thread import get_ident, start_new_thread
 from collections import deque
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any
@@ -165,7 +165,7 @@ class _Watcher:
         self._telling = threading.Lock()
         self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._next_look = math.inf
-        threading.Thread(target=self._run, name="poold-watcher", daemon=True).start()
+        start_new_thread(self._run, ())
 
     def watch(self, call: Watchable) -> None:
         self.watched[call] = None
@@ -258,10 +258,8 @@ class BackgroundReader:
     def start(self, connection: Any) -> None:
         """Has the thread read, if it does not already."""
         if not self._running.locked():
-            thread = threading.Thread(
-                target=self._run, args=(connection,), name="poold-reader", daemon=True
-            )
-            thread.start()
+            # In one step: what a signal handler raises may leave a threading.Thread half started.
+            start_new_thread(self._run, (connection,))
 
     def _run(self, connection: Any) -> None:
         while self._running.acquire(blocking=False):
