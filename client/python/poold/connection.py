@@ -616,7 +616,7 @@ class Connection:
                 self._waiting[turn] = call
                 if call._has_news(self):
                     return True
-                found = self._try_to_read(call, until)
+                found = None if self._reading else self._try_to_read(call, until)
                 if found is not None:
                     return found
                 left = HEARTBEAT if until is None else min(until - time.monotonic(), HEARTBEAT)

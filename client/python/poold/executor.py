@@ -31,7 +31,6 @@ from poold.calls import (
     HEARTBEAT,
     ID_MAX,
     Seconds,
-    cancelled_error,
     limit_of,
     pack_request,
     seconds,
@@ -77,9 +76,9 @@ class _Sending(Again):
         return self.refused is not self.asked and type(self.refused) is _NotYet
 
     def refuse(self, reason: Any) -> None:
-        super().refuse(reason)
-        if not self.client._reconnects and (self.tries > 1 or type(reason) is not NeverLeft):
+        if not self.client._reconnects and (self.tries or type(reason) is not NeverLeft):
             self.ends = 0.0  # it fails with this
+        super().refuse(reason)
 
     def wake(self, call: Call) -> None:
         if self.is_postponed():
@@ -112,7 +111,8 @@ class _Task(Call):
         the answer is, the future is cancelled.  Returns False if it is done.
         """
         if not self._answered:
-            self.give_up(cancelled_error("no" if self._again.is_postponed() else "maybe"))
+            executed = "no" if self._again.is_postponed() else "maybe"
+            self.give_up(errors.make("cancelled", "the future was cancelled", executed=executed))
         return self.cancelled()
 
     def running(self) -> bool:
@@ -163,6 +163,9 @@ class Executor(futures.Executor):
     A worker that dies fails the requests that it had begun (PoolConnectionError, unless they are
     idempotent and tried again), and nothing else.  If the daemon has no room, a request is sent
     again later.
+
+    Who waits for a result reads it from the connection, as with a Client: then no other thread has
+    to be woken.  Callbacks are run one after the other by a thread of the library.
 
     A program that ends without `shutdown` waits until all that it has submitted is done.
 
