@@ -9,10 +9,13 @@
 #include "daemon/io/service/signals.h"
 #include "daemon/io/service/systemd.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TEXT_MAX ((size_t)1024 * 1024)
 
@@ -176,6 +179,17 @@ static int run_words(int argc, char **argv)
 	return status;
 }
 
+/* Opens those standard files that whoever started this has closed: what is opened next would get their
+ * numbers, which workers and the guard do not keep.  Returns 0 or -errno. */
+static int open_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		/* Those below are open, so that it gets this number. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return -errno;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon_manner manner = {0};
@@ -185,6 +199,11 @@ int main(int argc, char **argv)
 	int r;
 
 	signals_block_unused();
+	r = open_standard_files();
+	if (r < 0) {
+		fprintf(stderr, "poold: /dev/null can't be opened: %s\n", strerror(-r));
+		return DAEMON_EXIT_FAILED;
+	}
 	if (argc > 1 && strcmp(argv[1], "run") == 0)
 		return run_words(argc - 1, argv + 1);
 	if (parse_options(argc, argv, &options) < 0) {

@@ -223,9 +223,9 @@ struct poold_client_options {
 
 /*
  * Creates a client of the daemon whose socket is at `path`; NULL: $POOLD_SOCKET, or else
- * POOLD_SOCKET_DEFAULT, or else that of this user's `poold run`.  `options` may be NULL.  The client connects with its first request.  It is
- * to be freed with poold_client_free.  -EINVAL: the path is empty or too long for a socket, or an
- * option is out of range; -ENOMEM.
+ * POOLD_SOCKET_DEFAULT, or else that of this user's `poold run`.  `options` may be NULL.  The
+ * client connects with its first request.  It is to be freed with poold_client_free.  -EINVAL: the
+ * path is empty or too long for a socket, or an option is out of range; -ENOMEM.
  */
 POOLD_API int poold_client_new(const char *path, const struct poold_client_options *options,
 			       struct poold_client **ret_client);
@@ -233,8 +233,8 @@ POOLD_API int poold_client_new(const char *path, const struct poold_client_optio
  * runs.  Does nothing if `client` is NULL.  Must not be called from a callback. */
 POOLD_API void poold_client_free(struct poold_client *client);
 /* Connects now instead of with the first request; it does not wait for a daemon.  Returns 0 also if
- * the client is connected already.  Else the error of connect(2): -ENOENT, -ECONNREFUSED, -EACCES, -EAGAIN (the daemon did
- * not accept the connection within connect_timeout_ms), ... */
+ * the client is connected already.  Else the error of connect(2): -ENOENT, -ECONNREFUSED, -EACCES,
+ * -EAGAIN (the daemon did not accept the connection within connect_timeout_ms), ... */
 POOLD_API int poold_client_connect(struct poold_client *client);
 /* The path of the socket; valid until the client is freed. */
 POOLD_API const char *poold_client_path(const struct poold_client *client);
@@ -454,11 +454,15 @@ POOLD_API void poold_attempt_set_severity(struct poold_attempt *attempt,
 
 /*
  * Sends a chunk, one MessagePack value, to the caller at once; blocks while the daemon does not
- * read, or the caller reads more slowly than this sends.  -ECANCELED: the request was cancelled
- * meanwhile, and the chunk is not sent.  `value` is copied, and may be a part of the handler's `result`.  -EINVAL: it is not one
- * MessagePack value; -EOPNOTSUPP: the caller did not ask for a stream; -EMSGSIZE: it is larger than
- * the daemon's response_max, and the attempt fails with that whatever the handler returns;
- * -ECONNRESET: the daemon has closed the socket; -ENOMEM, -ENOBUFS (over 4 GiB); or another error of the socket.
+ * read, or the caller reads more slowly than this sends.  `value` is copied, and may be a part of
+ * the handler's `result`.  Returns 0, or
+ *   -ECANCELED   the request was cancelled meanwhile; the chunk is not sent
+ *   -EINVAL      `value` is not one MessagePack value
+ *   -EOPNOTSUPP  the caller did not ask for a stream
+ *   -EMSGSIZE    the chunk is larger than the daemon's response_max; the attempt fails with that,
+ *                whatever the handler returns
+ *   -ECONNRESET  the daemon has closed the socket
+ *   -ENOMEM, -ENOBUFS (over 4 GiB), or another error of the socket
  */
 POOLD_API int poold_attempt_chunk(struct poold_attempt *attempt, struct poold_bytes value);
 /*

@@ -39,8 +39,8 @@ bool worker_recall_listen(struct worker_recall *recall, void (*give_back)(void *
 /* Ends the thread, if there is one: `give_back` is not called any more. */
 void worker_recall_stop(struct worker_recall *recall);
 
-/* It is the turn of request `id`, which is above those whose turn has come before.  Returns whether it may
- * begin; if not, it was given back. */
+/* It is the turn of request `id`, which is above those whose turn has come before.  Returns whether
+ * it may begin; if not, it was given back. */
 bool worker_recall_begin(struct worker_recall *recall, uint32_t id);
 
 #endif

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Room for what is wrong with a word of the command line, in words. */
+#define FAULT_MAX 512
+
 /* Reads a whole number without a sign.  Returns false, and leaves *ret as it is, if the text is
  * anything else or the number is larger than 64 bits. */
 bool argument_number(const char *text, uint64_t *ret);

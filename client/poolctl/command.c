@@ -1,211 +1,12 @@
 #include "client/poolctl/command.h"
 
-#include "client/poolctl/argument.h"
-#include "client/poolctl/failure.h"
+#include "client/poolctl/exit_status.h"
+#include "client/poolctl/params.h"
 #include "client/poolctl/run.h"
 #include "client/poolctl/show.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-
-/* --- Params and exit statuses --- */
-
-/* Params: a list of all arguments as text. */
-static bool write_texts(struct poold_writer *writer, char **args, int arg_count,
-			char fault[FAULT_MAX]) // NOLINT(readability-non-const-parameter)
-{
-	(void)fault;
-	poold_write_array(writer, (uint32_t)arg_count);
-	for (int i = 0; i < arg_count; i++)
-		poold_write_str(writer, args[i]);
-	return true;
-}
-
-/* Adds a number; `what` says in a fault what it counts or names. */
-static bool write_number(struct poold_writer *writer, const char *text, const char *what,
-			 char fault[FAULT_MAX])
-{
-	uint64_t number;
-
-	if (!argument_number(text, &number)) {
-		snprintf(fault, FAULT_MAX, "\"%.100s\" is not %s", text, what);
-		return false;
-	}
-	poold_write_uint(writer, number);
-	return true;
-}
-
-/* Params of `sessions` and others, from [N]. */
-static bool write_count(struct poold_writer *writer, char **args, int arg_count,
-			char fault[FAULT_MAX])
-{
-	poold_write_array(writer, (uint32_t)arg_count);
-	return arg_count == 0 ||
-	       write_number(writer, args[0], "a number of lines, such as 20", fault);
-}
-
-/* Params of `errors`, from [N [KIND]]. */
-static bool write_errors(struct poold_writer *writer, char **args, int arg_count,
-			 char fault[FAULT_MAX])
-{
-	poold_write_array(writer, (uint32_t)arg_count);
-	if (arg_count > 0 && !write_number(writer, args[0], "a number of lines, such as 20", fault))
-		return false;
-	if (arg_count > 1)
-		poold_write_str(writer, args[1]);
-	return true;
-}
-
-/* Params of `recovery cancel`, from ID. */
-static bool write_id(struct poold_writer *writer, char **args, int arg_count, char fault[FAULT_MAX])
-{
-	(void)arg_count;
-	poold_write_array(writer, 1);
-	return write_number(writer, args[0],
-			    "the number of a recovery; poolctl recoveries shows them", fault);
-}
-
-/* Params of `session close`, from SESSION [UID]: [session] or [session, uid]. */
-static bool write_session(struct poold_writer *writer, char **args, int arg_count,
-			  char fault[FAULT_MAX])
-{
-	poold_write_array(writer, (uint32_t)arg_count);
-	poold_write_str(writer, args[0]);
-	return arg_count == 1 ||
-	       write_number(writer, args[1],
-			    "the number of a user; poolctl sessions shows them, and id -u NAME",
-			    fault);
-}
-
-/* Reads MIN or MIN..MAX. */
-static bool read_size(const char *text, uint64_t *ret_min, uint64_t *ret_max)
-{
-	const char *dots = strstr(text, "..");
-	char min[32];
-
-	if (!dots) {
-		bool is_number = argument_number(text, ret_min);
-
-		*ret_max = *ret_min;
-		return is_number;
-	}
-	snprintf(min, sizeof(min), "%.*s", (int)(dots - text), text);
-	return strlen(min) == (size_t)(dots - text) && argument_number(min, ret_min) &&
-	       argument_number(dots + 2, ret_max);
-}
-
-/* Params of `resize`, from POOL MIN[..MAX]: [pool, min, max]. */
-static bool write_size(struct poold_writer *writer, char **args, int arg_count,
-		       char fault[FAULT_MAX])
-{
-	uint64_t min = 0, max = 0;
-
-	(void)arg_count;
-	if (!read_size(args[1], &min, &max)) {
-		snprintf(fault, FAULT_MAX,
-			 "\"%.100s\" is not a number of workers; write 3, or 1..3 for a minimum "
-			 "and a maximum",
-			 args[1]);
-		return false;
-	}
-	if (min > max) {
-		snprintf(fault, FAULT_MAX, "\"%.100s\" has a minimum above its maximum", args[1]);
-		return false;
-	}
-	poold_write_array(writer, 3);
-	poold_write_str(writer, args[0]);
-	poold_write_uint(writer, min);
-	poold_write_uint(writer, max);
-	return true;
-}
-
-/* Params of `alert`, from ALERT [DURATION]: [alert], or [alert, seconds]. */
-static bool write_alert(struct poold_writer *writer, char **args, int arg_count,
-			char fault[FAULT_MAX])
-{
-	uint64_t span = 0;
-
-	if (arg_count == 2 && strcmp(args[1], "0") != 0 && !argument_duration(args[1], &span)) {
-		snprintf(fault, FAULT_MAX, "\"%.100s\" is not " ARGUMENT_DURATION ", or 0",
-			 args[1]);
-		return false;
-	}
-	poold_write_array(writer, (uint32_t)arg_count);
-	poold_write_str(writer, args[0]);
-	if (arg_count == 2)
-		poold_write_uint(writer, (span + 999) / 1000);
-	return true;
-}
-
-static bool is_signal(const char *name)
-{
-	static const char *const names[] = {"TERM", "KILL", "INT", "QUIT", "ABRT"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* Params of `kill`, from POOL WORKER [SIGNAL]: [pool, worker] or [pool, worker, signal]. */
-static bool write_worker(struct poold_writer *writer, char **args, int arg_count,
-			 char fault[FAULT_MAX])
-{
-	if (arg_count == 3 && !is_signal(args[2])) {
-		snprintf(fault, FAULT_MAX,
-			 "\"%.100s\" is not a signal of kill; they are TERM, KILL, INT, QUIT and "
-			 "ABRT",
-			 args[2]);
-		return false;
-	}
-	poold_write_array(writer, (uint32_t)arg_count);
-	poold_write_str(writer, args[0]);
-	if (!write_number(writer, args[1], ARGUMENT_WORKER, fault))
-		return false;
-	if (arg_count == 3)
-		poold_write_str(writer, args[2]);
-	return true;
-}
-
-static int health_exit_status(const struct options *options, const json_t *health, const char *pool)
-{
-	const json_t *judged =
-		pool ? json_object_get(json_object_get(health, "pools"), pool) : health;
-	const char *status = json_string_value(json_object_get(judged, "status"));
-
-	if (options->live || (status && strcmp(status, "ok") == 0))
-		return 0;
-	if (status && strcmp(status, "degraded") == 0)
-		return options->ready ? 0 : EXIT_FAILED;
-	return EXIT_DOWN;
-}
-
-static int doctor_exit_status(const struct options *options, const json_t *findings,
-			      const char *pool)
-{
-	const json_t *finding;
-	int status = 0;
-	size_t i;
-
-	(void)options;
-	json_array_foreach (findings, i, finding) {
-		const char *of = json_string_value(json_object_get(finding, "pool"));
-		const char *found = json_string_value(json_object_get(finding, "status"));
-
-		if (pool && (!of || strcmp(of, pool) != 0))
-			continue;
-		if (found && strcmp(found, "fault") == 0)
-			status = EXIT_DOWN;
-		else if (status == 0 && found && strcmp(found, "warning") == 0)
-			status = EXIT_FAILED;
-	}
-	return status;
-}
-
-/* --- The table --- */
 
 static const char *const breaker_actions[] = {"reset", "open", "disable", "observe", NULL};
 static const char *const recovery_actions[] = {"cancel", NULL};
@@ -257,7 +58,7 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.health",
 	 .show = show_health,
-	 .exit_status = health_exit_status,
+	 .exit_status = exit_status_of_health,
 	 .unknown_pool = EX_USAGE},
 	{.name = "doctor",
 	 .arguments = "[POOL]",
@@ -269,7 +70,7 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.doctor",
 	 .show = show_doctor,
-	 .exit_status = doctor_exit_status,
+	 .exit_status = exit_status_of_doctor,
 	 .unknown_pool = EX_USAGE},
 	{.name = "call",
 	 .arguments = "POOL METHOD [JSON]",
@@ -371,7 +172,7 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.breaker_",
 	 .actions = breaker_actions,
-	 .params = write_texts,
+	 .params = params_texts,
 	 .show = show_breaker},
 	{.name = "restart",
 	 .arguments = "POOL",
@@ -385,7 +186,7 @@ const struct command commands[] = {
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.restart_workers",
-	 .params = write_texts,
+	 .params = params_texts,
 	 .show = show_restart},
 	{.name = "resize",
 	 .arguments = "POOL MIN[..MAX]",
@@ -397,7 +198,7 @@ const struct command commands[] = {
 	 .arg_max = 2,
 	 .run = run_report,
 	 .method = "poold.resize",
-	 .params = write_size,
+	 .params = params_size,
 	 .show = show_resize},
 	{.name = "kill",
 	 .arguments = "POOL WORKER [SIGNAL]",
@@ -410,7 +211,7 @@ const struct command commands[] = {
 	 .arg_max = 3,
 	 .run = run_report,
 	 .method = "poold.kill_worker",
-	 .params = write_worker,
+	 .params = params_worker,
 	 .show = show_kill},
 	{.name = "stack",
 	 .arguments = "POOL WORKER",
@@ -432,7 +233,7 @@ const struct command commands[] = {
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.drain",
-	 .params = write_texts,
+	 .params = params_texts,
 	 .show = show_drained},
 	{.name = "resume",
 	 .arguments = "POOL",
@@ -442,7 +243,7 @@ const struct command commands[] = {
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.resume",
-	 .params = write_texts,
+	 .params = params_texts,
 	 .show = show_drained},
 	{.name = "recoveries",
 	 .arguments = "",
@@ -462,7 +263,7 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.recovery_",
 	 .actions = recovery_actions,
-	 .params = write_id,
+	 .params = params_id,
 	 .show = show_done},
 	{.name = "errors",
 	 .arguments = "[N [KIND]]",
@@ -474,7 +275,7 @@ const struct command commands[] = {
 	 .arg_max = 2,
 	 .run = run_errors,
 	 .method = "poold.errors",
-	 .params = write_errors,
+	 .params = params_errors,
 	 .show = show_errors},
 	{.name = "sessions",
 	 .arguments = "[N]",
@@ -484,7 +285,7 @@ const struct command commands[] = {
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.sessions",
-	 .params = write_count,
+	 .params = params_count,
 	 .show = show_sessions},
 	{.name = "session",
 	 .arguments = "close SESSION [UID]",
@@ -496,7 +297,7 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.session_",
 	 .actions = session_actions,
-	 .params = write_session,
+	 .params = params_session,
 	 .show = show_done},
 	{.name = "alerts",
 	 .arguments = "",
@@ -521,7 +322,7 @@ const struct command commands[] = {
 	 .run = run_report,
 	 .method = "poold.alert_",
 	 .actions = alert_actions,
-	 .params = write_alert,
+	 .params = params_alert,
 	 .show = show_alert},
 	{.name = "events",
 	 .arguments = "[KIND...] [POOL]",
@@ -611,7 +412,7 @@ const struct command commands[] = {
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.config",
-	 .params = write_texts,
+	 .params = params_texts,
 	 .show = show_config},
 	{.name = "explain",
 	 .arguments = "[WORD]",
@@ -661,7 +462,7 @@ const struct command commands[] = {
 	 .arg_max = 1,
 	 .run = run_report,
 	 .method = "poold.metrics",
-	 .params = write_texts,
+	 .params = params_texts,
 	 .show = show_metrics},
 	{.name = "version",
 	 .arguments = "",

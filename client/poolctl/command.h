@@ -2,52 +2,12 @@
 #ifndef POOLD_POOLCTL_COMMAND_H
 #define POOLD_POOLCTL_COMMAND_H
 
-#include "client/poolctl/since.h"
+#include "client/poolctl/argument.h"
+#include "client/poolctl/options.h"
 
 #include <jansson.h>
 #include <poold.h>
 #include <stdbool.h>
-#include <stdint.h>
-
-#define EVENT_KINDS_MAX 32
-
-struct options {
-	const char *socket; /* NULL: libpoold's default */
-	bool json;
-	bool help;
-	bool version;
-	uint64_t wait_ms; /* for connecting, and for the daemon's own answers */
-
-	/* Options that only some commands take; `given` is a mask of those on the command line. */
-	unsigned given;
-	const char *special;		/* the last of them, as it was written */
-	struct poold_call_options call; /* `call` */
-	bool stream;			/* `call` */
-	const char *only;		/* `requests`: "queued" or "running"; NULL: all */
-	bool yes;			/* `cancel`: do not ask */
-	bool follow;			/* `logs`, `events`: go on with new ones */
-	uint64_t count;			/* `events`: how many to print; 0: no limit */
-	bool has_since;			/* `events`, `history`: --since was given */
-	struct since since;
-	const char *kinds[EVENT_KINDS_MAX]; /* `events`: those of --kind */
-	unsigned kind_count;
-	bool live, ready;     /* `health`: what its exit status says */
-	bool once;	      /* `top`: print one screen */
-	uint64_t interval_ms; /* `top`: between two samples */
-};
-
-/* Bits of `given` and `takes`. */
-#define OPTIONS_OF_CALL	    1u
-#define OPTIONS_OF_EVENTS   2u
-#define OPTIONS_OF_HEALTH   4u
-#define OPTIONS_OF_REQUESTS 8u
-#define OPTIONS_OF_CANCEL   16u
-#define OPTIONS_OF_LOGS	    32u
-#define OPTIONS_OF_TOP	    64u
-#define OPTIONS_OF_HISTORY  128u
-
-/* Room for what is wrong with an argument, in words. */
-#define FAULT_MAX 512
 
 struct command {
 	const char *name;
@@ -65,9 +25,9 @@ struct command {
 
 	/* For run_report: */
 	const char *method; /* the daemon's; with `actions`, the action is appended */
-	const char *const
-		*actions; /* allowed values of the first argument, ended by NULL; NULL: the
-				       first argument has no special meaning */
+	/* Allowed values of the first argument, ended by NULL; NULL: the first argument has no
+	 * special meaning. */
+	const char *const *actions;
 	/* Writes the arguments as params; returns false if they are wrong, and then writes to
 	 * `fault` what is.  NULL: the method has no params, and the argument is the pool to show. */
 	bool (*params)(struct poold_writer *writer, char **args, int arg_count,

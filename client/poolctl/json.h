@@ -43,7 +43,8 @@ int json_to_value(const json_t *json, enum json_marks marks, struct poold_writer
 bool json_is_mark(const json_t *object);
 
 /* Prints the value and a newline, indented or on one line; numbers have as many digits as it takes
- * to read the same number back, and characters that a terminal may obey are escaped.  Returns 0, or -1 if it could not be written. */
+ * to read the same number back, and characters that a terminal may obey are escaped.  Returns 0, or
+ * -1 if it could not be written. */
 int json_print(const json_t *json, bool one_line, FILE *out);
 
 #endif

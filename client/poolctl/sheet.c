@@ -116,7 +116,7 @@ void sheet_sort(struct sheet *sheet, size_t column, bool is_reverse)
 
 /* --- text --- */
 
-bool sheet_matches(const struct sheet *sheet, size_t row, const char *text)
+static bool matches(const struct sheet *sheet, size_t row, const char *text)
 {
 	for (size_t i = 0; i < sheet->column_count; i++)
 		if (strcasestr(text_of(&sheet->rows[row], i), text))
@@ -131,7 +131,7 @@ void sheet_filter(struct sheet *sheet, const char *text)
 	if (text[0] == '\0')
 		return;
 	for (size_t i = 0; i < sheet->row_count; i++) {
-		if (sheet_matches(sheet, i, text))
+		if (matches(sheet, i, text))
 			sheet->rows[kept++] = sheet->rows[i];
 		else
 			free_row(&sheet->rows[i]);
@@ -144,7 +144,7 @@ size_t sheet_find(const struct sheet *sheet, size_t from, const char *text)
 	for (size_t i = 0; i < sheet->row_count; i++) {
 		size_t row = (from + i) % sheet->row_count;
 
-		if (sheet_matches(sheet, row, text))
+		if (matches(sheet, row, text))
 			return row;
 	}
 	return sheet->row_count;

@@ -57,9 +57,8 @@ void sheet_set(struct sheet *sheet, size_t column, double number, const char *fo
 /* Sorts by a column; those that are equal stay in their order.  A column that does not exist: it
  * stays as it is. */
 void sheet_sort(struct sheet *sheet, size_t column, bool is_reverse);
-/* Whether a cell of the row has the text in it, large letters being as good as small ones. */
-bool sheet_matches(const struct sheet *sheet, size_t row, const char *text);
-/* Leaves only the rows that match. */
+/* Leaves only the rows that match: a cell has the text in it, large letters being as good as small
+ * ones. */
 void sheet_filter(struct sheet *sheet, const char *text);
 /* The first row that matches, from `from` on and then from the begin; row_count: none does. */
 size_t sheet_find(const struct sheet *sheet, size_t from, const char *text);

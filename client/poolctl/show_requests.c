@@ -99,7 +99,11 @@ static void request_row(struct table *table, const json_t *request)
 	field_duration_cell(table, request, "left_ms");
 	field_count_cell(table, request, "attempts");
 	field_count_cell(table, request, "worker");
-	field_duration_cell(table, request, "run_ms");
+	/* One that stands behind another at its worker does not run yet. */
+	if (strcmp(field_text(request, "state"), "sent") == 0)
+		table_cell(table, "-");
+	else
+		field_duration_cell(table, request, "run_ms");
 	field_count_cell(table, request, "uid");
 	field_count_cell(table, request, "pid");
 	field_text_cell(table, request, "client");

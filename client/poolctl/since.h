@@ -16,8 +16,8 @@ struct since {
 	"the number of an event (1234), a time (\"14:30\", \"2026-11-23 14:30:00\"), or how long " \
 	"ago (90s, 15min, 2h)"
 
-/* Reads it; `now_ms`: the present time.  Without a day the time is the last such one.  Returns false, and
- * leaves *ret as it is, if the text is none. */
+/* Reads it; `now_ms`: the present time.  Without a day the time is the last such one.  Returns
+ * false, and leaves *ret as it is, if the text is none. */
 bool since_read(const char *text, uint64_t now_ms, struct since *ret);
 
 #endif

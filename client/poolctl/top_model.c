@@ -39,14 +39,15 @@ void top_model_done(struct top_model *model)
 
 /* --- counters and their growth --- */
 
-const json_t *top_model_counters(const json_t *stats, const char *pool)
+/* The answer's map of a pool by its name, for example in poold.stats; NULL: there is none. */
+static const json_t *counters_of(const json_t *stats, const char *pool)
 {
 	return json_object_get(json_object_get(stats, "pools"), pool);
 }
 
 static double count_in(const json_t *stats, const char *pool, const char *map, const char *key)
 {
-	const json_t *counters = top_model_counters(stats, pool);
+	const json_t *counters = counters_of(stats, pool);
 
 	return field_number(map ? json_object_get(counters, map) : counters, key);
 }
@@ -185,8 +186,8 @@ static void take_code(struct top_pool *pool, const char *code, double count, con
  * for nothing. */
 static double count_failures(struct top_pool *pool, const struct top_model *model)
 {
-	json_t *errors = json_object_get(
-		top_model_counters(model->now.answers[TOP_STATS], pool->name), "errors");
+	json_t *errors =
+		json_object_get(counters_of(model->now.answers[TOP_STATS], pool->name), "errors");
 	double own = pool->failed;
 	const char *code;
 	json_t *count;

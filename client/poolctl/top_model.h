@@ -102,8 +102,6 @@ void top_model_done(struct top_model *model);
 /* Takes the sample over, also if it fails.  -ENOMEM; -EPROTO: poold.status is not what it should be. */
 int top_model_add(struct top_model *model, struct top_sample *sample);
 
-/* The answer's map of a pool by its name, for example in poold.stats; NULL: there is none. */
-const json_t *top_model_counters(const json_t *stats, const char *pool);
 /* By how much a counter has grown within the window. */
 double top_model_growth(const struct top_model *model, const char *pool, const char *map,
 			const char *key);

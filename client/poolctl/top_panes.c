@@ -343,7 +343,11 @@ static void fill_requests(const struct top_model *model, struct sheet *sheet)
 		text_cell(sheet, REQUEST_METHOD, request, "method");
 		text_cell(sheet, REQUEST_STATE, request, "state");
 		count_cell(sheet, REQUEST_WORKER, request, "worker");
-		duration_cell(sheet, REQUEST_RUN, request, "run_ms");
+		/* One that stands behind another at its worker does not run yet. */
+		if (strcmp(field_text(request, "state"), "sent") == 0)
+			sheet_set(sheet, REQUEST_RUN, 0, "-");
+		else
+			duration_cell(sheet, REQUEST_RUN, request, "run_ms");
 		duration_cell(sheet, REQUEST_LEFT, request, "left_ms");
 		text_cell(sheet, REQUEST_SESSION, request, "session");
 		peer_cell(sheet, REQUEST_PEER, request, "client");

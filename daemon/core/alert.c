@@ -53,15 +53,6 @@ void alerts_init(struct alerts *alerts, const struct alert_rule *rules, unsigned
 	memset(slots, 0, alerts_slots(rule_count, pool_count) * sizeof(*slots));
 }
 
-unsigned alerts_find(const struct alerts *alerts, const char *name)
-{
-	unsigned rule = 0;
-
-	while (rule < alerts->rule_count && strcmp(alerts->rules[rule].name, name) != 0)
-		rule++;
-	return rule;
-}
-
 bool alerts_applies(const struct alerts *alerts, unsigned index, uint32_t pool)
 {
 	const struct alert_rule *rule = &alerts->rules[index];

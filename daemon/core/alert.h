@@ -127,9 +127,6 @@ void alerts_update(struct alerts *alerts, const struct alert_readings *readings,
 /* Takes the next effect; returns false if there is none. */
 bool alerts_next_effect(struct alerts *alerts, struct alert_effect *ret_effect);
 
-/* The rule of that name; rule_count: there is none. */
-unsigned alerts_find(const struct alerts *alerts, const char *name);
-
 /* Whether the rule is evaluated for the pool; ALERT_NO_POOL: for the daemon. */
 bool alerts_applies(const struct alerts *alerts, unsigned rule, uint32_t pool);
 

@@ -50,14 +50,15 @@ struct alert_pool {
 
 	/* Those who stand out: suspect.h. */
 	struct alert_counts method; /* of the one of which most failed in the last 60 s */
-	usec_t method_run; /* of the slow one: a usual run now, and what was long before; 0: none is */
+	/* Of the slow one: a usual run now, and what was a long one before; 0: none is slow. */
+	usec_t method_run;
 	usec_t method_run_before;
 	usec_t hung;		/* how long a request has run that runs for longer than is usual */
 	uint64_t memory;	/* of the worker that uses the most */
 	uint64_t memory_max;	/* max_memory; 0: it is not limited */
 	unsigned client_queued; /* requests of the one who has most of the queue */
-	unsigned
-		queue_capacity; /* what it could have; while requests are refused: what is queued */
+	/* Requests that it could have there; while requests are refused: those that are queued. */
+	unsigned queue_capacity;
 
 	unsigned failed_starts; /* in a row */
 	bool is_breaker_open;

@@ -112,15 +112,6 @@ enum alert_kind alert_kind_find(const char *name)
 	return kind;
 }
 
-enum alert_severity alert_severity_find(const char *name)
-{
-	enum alert_severity severity = 0;
-
-	while (severity < ALERT_SEVERITY_COUNT_ && strcmp(severities[severity], name) != 0)
-		severity++;
-	return severity;
-}
-
 /* Whether any rule of the kind names the pool. */
 static bool is_named(const struct alert_rule *rules, unsigned count, enum alert_kind kind,
 		     unsigned pool)

@@ -82,9 +82,8 @@ const char *alert_severity_name(enum alert_severity severity);
 /* "%", "x", " ms", or "" for what is only counted. */
 const char *alert_unit_text(enum alert_unit unit);
 
-/* The value of that name, or the _COUNT_ of its enum. */
+/* The kind of that name, or ALERT_KIND_COUNT_. */
 enum alert_kind alert_kind_find(const char *name);
-enum alert_severity alert_severity_find(const char *name);
 
 /*
  * Whether that one of the rules is evaluated for the pool: it is switched on, is about pools, and

@@ -282,7 +282,7 @@ static enum executed ran_to_error(const struct request *request, enum errcode co
 }
 
 static void take_error(struct engine *engine, struct worker *worker, struct request *request,
-		       const struct engine_event *event, usec_t run)
+		       const struct engine_event *event)
 {
 	enum errcode code = event->answer.code;
 	struct failure failure;
@@ -303,7 +303,6 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 	};
 	request->run.may_have_run |= failure.executed != EXECUTED_NO;
 	worker->failed++;
-	runs_learn_error(&engine_pool_of(engine, worker)->runs, request->run.entry, run);
 	engine_judge_error(engine, worker, request, code, event->answer.is_fatal);
 	engine_count_attempt(engine, request, code, event->answer.is_fatal);
 	engine_failed(engine, request, &failure);
@@ -326,12 +325,10 @@ static void refuse_answer(struct engine *engine, struct request *request, enum e
 }
 
 static void take_result(struct engine *engine, struct worker *worker, struct request *request,
-			const struct engine_event *event, usec_t run)
+			const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 
-	pool_learn_run(pool, run);
-	runs_learn_result(&pool->runs, request->run.entry, request->method, run, engine->now);
 	budget_success(&pool->budget, engine->now);
 	engine_judge_result(engine, worker, request);
 	if (request->session && event->answer.has_state &&
@@ -355,31 +352,52 @@ static void note_method(struct pool *pool, struct request *request, enum errcode
 		request->run.entry = runs_note(&pool->runs, request->method);
 }
 
+/* What a run teaches that nobody waited for any more, and what any other does. */
+static enum batch_kind late_kind(const struct attempt *attempt, const struct engine_event *event)
+{
+	return event->answer.code == ERR_NONE && attempt->entry != RUNS_OTHER ? BATCH_LATE_RESULT
+									      : BATCH_NOTHING;
+}
+
+static enum batch_kind kind_of(const struct engine_event *event)
+{
+	if (event->answer.code == ERR_NONE)
+		return event->answer.is_dropped ? BATCH_NOTHING : BATCH_RESULT;
+	return BATCH_ERROR;
+}
+
 void engine_take_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
 			const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	struct request *request = attempt->request;
-	usec_t run = attempt->begun ? attempt_ran(attempt, engine->now)
-				    : usec_sub(engine->now, attempt->sent);
+	struct batch_run run = {
+		.kind = request ? kind_of(event) : late_kind(attempt, event),
+		.entry = attempt->entry,
+		.begun = attempt->begun,
+		.span = attempt->begun ? attempt_ran(attempt, engine->now)
+				       : usec_sub(engine->now, attempt->sent),
+		.expected = attempt->expected,
+	};
 
-	if (!request && event->answer.code == ERR_NONE && attempt->entry != RUNS_OTHER)
-		runs_learn_result(&pool->runs, attempt->entry, (struct bytes){0}, run, engine->now);
 	worker_drop_attempt(worker, attempt, engine->now);
 	if (!request) {
+		pool_measure(pool, worker, &run, engine->now);
 		pool->stats.late_answers++;
 		engine_late_answer(engine, worker, attempt, event);
 		return;
 	}
 	note_method(pool, request, event->answer.code);
-	window_run(pool->window, engine->now, engine_window_method(request->run.entry), run);
+	window_run(pool->window, engine->now, engine_window_method(request->run.entry), run.span);
 	release(engine, request);
+	run.entry = request->run.entry;
+	pool_measure(pool, worker, &run, engine->now);
 	if (event->answer.is_dropped)
 		refuse_answer(engine, request, ERR_memory_limit);
 	else if (event->answer.code == ERR_NONE)
-		take_result(engine, worker, request, event, run);
+		take_result(engine, worker, request, event);
 	else
-		take_error(engine, worker, request, event, run);
+		take_error(engine, worker, request, event);
 }
 
 void engine_take_unsent(struct engine *engine, struct worker *worker, struct attempt *attempt,

@@ -74,9 +74,7 @@ bool engine_admit(struct engine *engine, struct request *request)
 	struct breaker_change change;
 	enum breaker_verdict verdict;
 
-	if (!circuit)
-		return true;
-	assert(!request->run.has_permit);
+	assert(circuit && !request->run.has_permit);
 	verdict = breaker_admit(&circuit->breaker, engine->now, &request->run.permit, &change);
 	if (verdict == BREAKER_ADMIT_PROBE || change.reason != BREAKER_BECAUSE_NONE)
 		take_change(engine, circuit, change);

@@ -66,8 +66,7 @@ static usec_t time_for(uint64_t work, uint64_t rate)
 {
 	usec_t span;
 
-	if (rate == 0)
-		return 0;
+	assert(rate > 0);
 	span = work / rate * USEC_PER_SEC;
 	if (span / USEC_PER_SEC > 86400)
 		return 86400 * USEC_PER_SEC;

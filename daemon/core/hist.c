@@ -29,7 +29,7 @@ usec_t hist_cells_quantile(const uint64_t *cells, unsigned bits, uint64_t count,
 
 	if (count == 0)
 		return 0;
-	for (unsigned i = 0; i < HIST_CELLS(bits); i++) {
+	for (unsigned i = 0; i < HIST_CELLS(bits) - 1; i++) {
 		seen += cells[i];
 		if (seen >= wanted && seen > 0)
 			return hist_cell_end(i, bits);

@@ -6,11 +6,12 @@
  *
  * Of the requests with the same key for the same pool, the first one is the leader; the others wait
  * for it.  A run that its leader has given up holds the key until it ends, and no other one begins
- * before that.  When the leader, or such a run, succeeds, its answer is stored (by the caller; this file knows only its
- * size), and every request with the key gets this answer until the lifetime, which begins with the
- * success, is over.  A stored answer is never removed early to make room: if the table is full, new
- * keys are refused.  If there is no room for the bytes of an answer, the key becomes RESULT_LOST:
- * the request succeeded and does not run again, but its answer cannot be repeated.
+ * before that.  When the leader, or such a run, succeeds, its answer is stored (by the caller; this
+ * file knows only its size), and every request with the key gets this answer until the lifetime,
+ * which begins with the success, is over.  A stored answer is never removed early to make room: if
+ * the table is full, new keys are refused.  If there is no room for the bytes of an answer, the key
+ * becomes RESULT_LOST: the request succeeded and does not run again, but its answer cannot be
+ * repeated.
  */
 #ifndef POOLD_CORE_KEY_H
 #define POOLD_CORE_KEY_H
@@ -90,8 +91,8 @@ void key_leave(struct key *key, struct request *request);
 /* Makes the first waiting request the leader and returns it; NULL if none waits. */
 struct request *key_promote(struct key *key);
 
-/* The leader, or a run that held the key, succeeded with an answer of `bytes`.  True: the key is STORED; the caller must keep
- * the answer.  False: there is no room, and the key is RESULT_LOST. */
+/* The leader, or a run that held the key, succeeded with an answer of `bytes`.  True: the key is
+ * STORED; the caller must keep the answer.  False: there is no room, and the key is RESULT_LOST. */
 bool keys_succeed(struct keys *keys, struct key *key, uint64_t bytes, usec_t now);
 
 /* The leader, or a run that held the key, succeeded, but its answer is lost: the key is

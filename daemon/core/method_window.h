@@ -21,8 +21,8 @@ struct method_slot {
 struct method_window {
 	struct method_slot current;
 	enum errcode code; /* of the last failure that was no mistake of its client */
-	uint64_t
-		outcomes[WINDOW_OUTCOMES_]; /* these three: of all seconds before the current one */
+	/* These three: of all seconds before the current one. */
+	uint64_t outcomes[WINDOW_OUTCOMES_];
 	uint64_t mistakes;
 	uint64_t cells[HIST_COARSE_CELLS];
 	uint64_t numbers[SLOTS_COUNT];

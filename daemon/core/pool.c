@@ -494,7 +494,7 @@ usec_t pool_slow_after(const struct pool *pool)
 	return slow > SLOW_MIN ? slow : SLOW_MIN;
 }
 
-void pool_learn_run(struct pool *pool, usec_t run)
+static void update_typical_run(struct pool *pool, usec_t run)
 {
 	usec_t sample = run > 0 ? run : 1;
 
@@ -502,6 +502,33 @@ void pool_learn_run(struct pool *pool, usec_t run)
 		pool->typical_run = sample;
 	else
 		pool->typical_run = (7 * pool->typical_run + sample + 7) / 8;
+}
+
+static void learn(struct pool *pool, struct batch *batch)
+{
+	const struct batch_run *run = &batch->run;
+	usec_t span;
+
+	if (batch->count == 0)
+		return;
+	span = batch_share(batch);
+	if (run->kind == BATCH_RESULT)
+		update_typical_run(pool, span);
+	if (run->kind == BATCH_RESULT || run->kind == BATCH_LATE_RESULT)
+		runs_learn_result(&pool->runs, run->entry, (struct bytes){0}, span, batch->at);
+	else if (run->kind == BATCH_ERROR)
+		runs_learn_error(&pool->runs, run->entry, span);
+	batch->count = 0;
+	batch->span = batch->expected = 0;
+}
+
+void pool_measure(struct pool *pool, struct worker *worker, const struct batch_run *run, usec_t now)
+{
+	if (!batch_has(&worker->batch, run, now))
+		learn(pool, &worker->batch);
+	batch_add(&worker->batch, run, now);
+	if (!worker_has_next(worker))
+		learn(pool, &worker->batch);
 }
 
 /* Returns the delay after so many failures, of which `free` cost none. */

@@ -151,10 +151,12 @@ struct roll {
 
 /* Lines of BUSY workers at their concurrency that may get more. */
 enum line {
-	LINE_SHORT =
-		0, /* fewer than `prefetch` wait there; one more would begin within about 1 ms */
-	LINE_LONG, /* so many wait there; one more would begin within about 1 ms */
-	LINE_LATE, /* fewer than `prefetch` wait there; nobody knows when one more would begin */
+	/* Fewer than `prefetch` wait there; one more would begin within about 1 ms. */
+	LINE_SHORT = 0,
+	/* At least `prefetch` wait there; one more would begin within about 1 ms. */
+	LINE_LONG,
+	/* Fewer than `prefetch` wait there; one more would begin later, or nobody knows when. */
+	LINE_LATE,
 	LINE_COUNT_
 };
 
@@ -324,16 +326,18 @@ bool pool_lacks_workers(const struct pool *pool);
  * starts for a request, or with a static answer. */
 bool pool_serves(const struct pool *pool);
 
-/* Updates the state (READY or BUSY) and the list (`open`, `behind` or none) of a worker whose
- * attempts have changed. */
+/* Updates the state (READY or BUSY) and the list (`open`, one of `lines`, or none) of a worker
+ * whose attempts have changed. */
 void pool_place_worker(struct pool *pool, struct worker *worker, usec_t now);
 
 /* Returns the run time above which the attempt at the head of a line is slow, so that those behind
  * it are taken back: 8 times typical_run, and at least 10 ms. */
 usec_t pool_slow_after(const struct pool *pool);
 
-/* Updates typical_run with the run time of a successful answer. */
-void pool_learn_run(struct pool *pool, usec_t run);
+/* The worker has answered after such a run.  It is learnt how long runs of its method take, and
+ * typical_run is updated: now, or when it is known which answers are of the same turn (batch.h). */
+void pool_measure(struct pool *pool, struct worker *worker, const struct batch_run *run,
+		  usec_t now);
 
 /* Returns the delay before the next start of the slot, the longer one of two: after the third start
  * of the pool in a row that failed, and after the second life of the slot in a row that led to

@@ -95,9 +95,8 @@ bool queue_user_has_room(const struct queue *queue, uint32_t user);
  * any.  NULL: none. */
 struct request *queue_victim(const struct queue *queue, enum priority priority);
 
-/* Adds the request at the end of its client's lane.  Its weight, from
- * QUEUE_WEIGHT_MIN to QUEUE_WEIGHT_MAX, is set.
- * The caller has checked that there is room. */
+/* Adds the request at the end of its client's lane.  The caller has set its weight, from
+ * QUEUE_WEIGHT_MIN to QUEUE_WEIGHT_MAX, and has checked that there is room. */
 void queue_push(struct queue *queue, struct request *request);
 
 /* Adds a request that was admitted before at the head of its client's lane.  The limits are not

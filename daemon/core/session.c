@@ -149,8 +149,6 @@ struct session *sessions_open(struct sessions *sessions, uint32_t user, struct b
 {
 	struct session *session;
 
-	if (list_empty(&sessions->spare))
-		free_closed(sessions, first(&sessions->ended));
 	session = first(&sessions->spare);
 	assert(session);
 	names_add(&sessions->names, &session->name, 0, owner_of(sessions, user), text);

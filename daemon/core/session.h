@@ -1,7 +1,8 @@
 /*
  * Sessions: requests that belong together.  They are processed one at a time, in the order in which
  * they came.  A run that its request has given up holds the session until it ends, so that the next
- * request begins after it.  The state that a worker returned is sent to the worker that serves the next request.
+ * request begins after it.  The state that a worker returned is sent to the worker that serves the
+ * next request.
  *
  * A session is bound to one life of a worker, not to its slot: a new process in the same slot is
  * another worker.  A session expires when it has not been used for its time to live.  An expired,

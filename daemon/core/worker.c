@@ -84,6 +84,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->is_slow = worker->channel_broken = false;
 	worker->pings_missed = worker->given_up = worker->unsent = 0;
 	worker->work = 0;
+	worker->batch = (struct batch){0};
 	worker->broken_by = ERR_NONE;
 	worker->large_id = 0;
 	worker->is_wanted = worker->is_replaced = worker->is_rolling = worker->is_excused = false;
@@ -154,6 +155,11 @@ void worker_expect(struct worker *worker, struct attempt *attempt, usec_t expect
 {
 	attempt->expected = expected;
 	worker->work += expected;
+}
+
+bool worker_has_next(const struct worker *worker)
+{
+	return worker->attempts.len >= reach(worker);
 }
 
 struct attempt *worker_find_attempt(const struct worker *worker, uint32_t id)

@@ -7,6 +7,7 @@
 #ifndef POOLD_CORE_WORKER_H
 #define POOLD_CORE_WORKER_H
 
+#include "daemon/core/batch.h"
 #include "daemon/core/cause.h"
 #include "daemon/core/heap.h"
 #include "daemon/core/request.h"
@@ -102,6 +103,7 @@ struct worker {
 	unsigned held;		/* attempts in flight that are held back by their clients */
 	usec_t freed;		/* when the last of these was held no more; 0: there was none */
 	usec_t work;		/* the sum of what its attempts are expected to run */
+	struct batch batch;	/* its last answers, while nothing is learnt from them */
 	enum errcode broken_by; /* the error that broke its channel */
 	uint32_t large_id;	/* if an answer was too large: of which attempt; 0: unknown */
 	usec_t since;		/* when it entered its state */
@@ -163,6 +165,9 @@ struct attempt *worker_add_attempt(struct worker *worker, struct request *reques
 
 /* Notes how long the new attempt is expected to run. */
 void worker_expect(struct worker *worker, struct attempt *attempt, usec_t expected);
+
+/* After worker_drop_attempt: whether another attempt may have begun by that. */
+bool worker_has_next(const struct worker *worker);
 
 /* Returns the attempt with that message id, or NULL. */
 struct attempt *worker_find_attempt(const struct worker *worker, uint32_t id);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -34,6 +35,20 @@ static inline uint64_t clock_nsec(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Waits until the time on that clock, or for the first events; returns their number, as
+ * epoll_pwait2(2) does. */
+static inline int wait_for_events(int epoll_fd, struct epoll_event *events, int max, uint64_t until)
+{
+	uint64_t now = clock_nsec();
+	uint64_t wait = until > now ? until - now : 0;
+	struct timespec timeout = {
+		.tv_sec = (time_t)(wait / NSEC_PER_SEC),
+		.tv_nsec = (long)(wait % NSEC_PER_SEC),
+	};
+
+	return epoll_pwait2(epoll_fd, events, max, &timeout, NULL);
 }
 
 /* Bytes that came and are not dealt with yet: data[begin..end). */
@@ -175,6 +190,12 @@ static inline double parse_decimal(const char *text, double below)
 	if (*end || end == text || !(value >= 0 && value < below))
 		errx(2, "%s: not a number", text);
 	return value;
+}
+
+/* Nanoseconds from seconds with a fraction. */
+static inline uint64_t parse_nsec(const char *text)
+{
+	return (uint64_t)(parse_decimal(text, 1e9) * (double)NSEC_PER_SEC);
 }
 
 #endif

@@ -335,13 +335,7 @@ static uint64_t ask_due(uint64_t start, uint64_t now)
 static void turn(uint64_t until)
 {
 	struct epoll_event events[EVENTS_MAX];
-	uint64_t now = clock_nsec();
-	uint64_t wait = until > now ? until - now : 0;
-	struct timespec timeout = {
-		.tv_sec = (time_t)(wait / NSEC_PER_SEC),
-		.tv_nsec = (long)(wait % NSEC_PER_SEC),
-	};
-	int count = epoll_pwait2(epoll_fd, events, EVENTS_MAX, &timeout, NULL);
+	int count = wait_for_events(epoll_fd, events, EVENTS_MAX, until);
 
 	for (int i = 0; i < count; i++) {
 		struct connection *connection = events[i].data.ptr;
@@ -427,11 +421,6 @@ static void report(uint64_t took_nsec, uint64_t succeeded, uint64_t gaps)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-static uint64_t parse_seconds(const char *text)
-{
-	return (uint64_t)(parse_decimal(text, 1e9) * (double)NSEC_PER_SEC);
-}
-
 static void set_option(int option)
 {
 	switch (option) {
@@ -452,10 +441,10 @@ static void set_option(int option)
 		options.call.payload = parse_number(optarg);
 		break;
 	case 't':
-		options.run_nsec = parse_seconds(optarg);
+		options.run_nsec = parse_nsec(optarg);
 		break;
 	case 'w':
-		options.warmup_nsec = parse_seconds(optarg);
+		options.warmup_nsec = parse_nsec(optarg);
 		break;
 	case 'n':
 		options.call.pool = optarg;

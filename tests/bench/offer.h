@@ -134,17 +134,6 @@ struct offer_class {
 
 #define FRAME_ID_AT 3
 
-/* Nanoseconds from seconds as decimals, or the end of the program. */
-static inline uint64_t offer_nsec(const char *text)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (*end || end == text || !(value >= 0 && value < 1e6))
-		errx(2, "%s: not seconds", text);
-	return (uint64_t)(value * (double)NSEC_PER_SEC);
-}
-
 static inline void offer_set_number(struct offer_class *class, const char *key, const char *value)
 {
 	if (strcmp(key, "ms") == 0)
@@ -154,15 +143,15 @@ static inline void offer_set_number(struct offer_class *class, const char *key, 
 	else if (strcmp(key, "timeout") == 0)
 		class->timeout_msec = parse_number(value);
 	else if (strcmp(key, "rate") == 0)
-		class->rate = strtod(value, NULL);
+		class->rate = parse_decimal(value, 1e9);
 	else if (strcmp(key, "depth") == 0)
 		class->depth = parse_number(value);
 	else if (strcmp(key, "count") == 0)
 		class->count_max = parse_number(value);
 	else if (strcmp(key, "begin") == 0)
-		class->begin_nsec = offer_nsec(value);
+		class->begin_nsec = parse_nsec(value);
 	else if (strcmp(key, "end") == 0)
-		class->end_nsec = offer_nsec(value);
+		class->end_nsec = parse_nsec(value);
 	else
 		errx(2, "%s: no key of a class", key);
 }

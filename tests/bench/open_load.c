@@ -380,13 +380,7 @@ static uint64_t ask_all_due(uint64_t now)
 static void turn(uint64_t until)
 {
 	struct epoll_event events[EVENTS_MAX];
-	uint64_t now = clock_nsec();
-	uint64_t wait = until > now ? until - now : 0;
-	struct timespec timeout = {
-		.tv_sec = (time_t)(wait / NSEC_PER_SEC),
-		.tv_nsec = (long)(wait % NSEC_PER_SEC),
-	};
-	int count = epoll_pwait2(epoll_fd, events, EVENTS_MAX, &timeout, NULL);
+	int count = wait_for_events(epoll_fd, events, EVENTS_MAX, until);
 
 	for (int i = 0; i < count; i++) {
 		struct connection *connection = events[i].data.ptr;
@@ -450,7 +444,7 @@ static void set_option(int option)
 		bucket_nsec = parse_number(optarg) * (NSEC_PER_SEC / 1000);
 		break;
 	case 'd':
-		drain_nsec = offer_nsec(optarg);
+		drain_nsec = parse_nsec(optarg);
 		break;
 	case 'o':
 		is_obeying = true;

@@ -92,6 +92,13 @@ def usual_clients(stage: Stage) -> None:
     stage.crowd.add(6, Habits(("once", "safe")))
 
 
+def wait(stage: Stage) -> None:
+    """What goes wrong does so by itself."""
+    stage.note("lasting fault")
+    while not stage.is_over():
+        stage.pause(0.5, 1.0)
+
+
 @dataclass(frozen=True)
 class Scenario:
     """Something that goes wrong.

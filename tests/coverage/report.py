@@ -4,11 +4,11 @@ usage: O=build/cov report.py [--lines] [PATH...]
 
 C is read from what gcov says of the objects below O (those of SAN=cov), Python from the data of coverage.py
 below O/python; without coverage.py the Python package is left out, with a message.  Prints a table with a row for each
-folder and each area, the functions that never ran, and by file how many lines did not.  `--lines` prints
-these lines themselves, each with its reason if `reasons.txt` beside this file has one; with PATH, only
+folder and each area, the functions that never ran, and by file how many lines did not, with those for which
+`reasons.txt` beside this file has no reason.  `--lines` prints all of them, each with its reason; with PATH, only
 those of files whose path begins so.
 
-Exit status 1 when an area is below its level, or a function never ran.
+Exit status 1 when an area is below its level, a function never ran, or a line that never ran has no reason.
 """
 
 from __future__ import annotations
@@ -216,6 +216,22 @@ def reason_for(path: str, text: list[str], number: int,
                  if file.fullmatch(path) and line.search(both)), "")
 
 
+def why_missed(path: str, lines: Lines, text: list[str],
+               reasons: list[tuple[re.Pattern[str], re.Pattern[str], str]]) -> dict[int, str]:
+    """The lines that never ran, each with its reason, or that of the line with which its block begins."""
+    found: dict[int, str] = {}
+    in_block, of_block = False, ""
+    for number in sorted(lines.counts):
+        if lines.counts[number]:
+            in_block = False
+            continue
+        own = reason_for(path, text, number, reasons)
+        if not in_block:
+            in_block, of_block = True, own
+        found[number] = own or of_block
+    return found
+
+
 def print_table(files: dict[str, Lines]) -> dict[str, Sum]:
     """The table; returns the sum of each area."""
     sums: dict[str, Sum] = {}
@@ -247,18 +263,24 @@ def keep(sums: dict[str, Sum]) -> None:
     KEPT.write_text(json.dumps({"commit": done.stdout.strip() or "unknown", "areas": areas}), encoding="utf-8")
 
 
-def print_missed(files: dict[str, Lines], with_lines: bool) -> None:
-    """By file, the lines that never ran: how many, and for how many of them there is no reason."""
+def print_missed(files: dict[str, Lines], with_lines: bool) -> int:
+    """By file, the lines that never ran: how many, and for how many of them there is no reason.  Prints those, or
+    each line; returns how many they are."""
     reasons = read_reasons()
-    missed = sorted(((path, lines.missed()) for path, lines in files.items() if lines.missed()),
-                    key=lambda each: (-len(each[1]), each[0]))
+    without = 0
+    missed = sorted(((path, lines) for path, lines in files.items() if lines.missed()),
+                    key=lambda each: (-len(each[1].missed()), each[0]))
     print("\nlines that never ran, and how many of them have no reason in reasons.txt:")
-    for path, numbers in missed:
+    for path, lines in missed:
         text = text_of(path)
-        why = {n: reason_for(path, text, n, reasons) for n in numbers}
-        print(f"{len(numbers):>5}{sum(1 for n in numbers if not why[n]):>5}  {path}")
-        for n in numbers if with_lines else ():
-            print(f"{'':>10}  {n}: {text[n - 1].strip()}" + (f"    [{why[n]}]" if why[n] else ""))
+        why = why_missed(path, lines, text, reasons)
+        here = sum(1 for reason in why.values() if not reason)
+        without += here
+        print(f"{len(why):>5}{here:>5}  {path}")
+        for n, reason in why.items():
+            if with_lines or not reason:
+                print(f"{'':>10}  {n}: {text[n - 1].strip()}" + (f"    [{reason}]" if reason else ""))
+    return without
 
 
 def main() -> int:
@@ -278,10 +300,12 @@ def main() -> int:
     print(f"\nfunctions that never ran: {len(idle)}")
     print("".join(f"  {each}\n" for each in idle), end="")
     shown = {path: lines for path, lines in files.items() if path.startswith(prefixes or "")}
-    print_missed(shown, with_lines or bool(prefixes))
+    without = print_missed(shown, with_lines or bool(prefixes))
     if below:
         print(f"\nbelow the level: {', '.join(below)}")
-    return int(bool(below or idle))
+    if without:
+        print(f"\nlines that never ran and have no reason in {REASONS.relative_to(ROOT)}: {without}")
+    return int(bool(below or idle or without))
 
 
 if __name__ == "__main__":

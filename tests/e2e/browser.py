@@ -28,9 +28,6 @@ ARGUMENTS = (
     "--disable-dev-shm-usage", "--window-size=1280,1000",
 )
 
-# The key under which WebDriver names an element.
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-
 
 class Browser:
     """One window.  Use it as a context.

@@ -274,6 +274,22 @@ class Post(AlertsTest):
                     daemon.ask("poold.alert_test", "loop_lag")
                     daemon.log.wait_for(f"warning alert_url .*: {words}")
 
+    def test_servers_that_are_none(self) -> None:
+        for answer, words in (
+            (b"", "the server closed the connection without an answer"),
+            (b"220 mail.example.org ESMTP\r\n", "the answer is not HTTP"),
+        ):
+            with self.subTest(answer=answer), socket.create_server(("127.0.0.1", 0)) as server:
+                port = server.getsockname()[1]
+                daemon = self.start_watched(alert_url=f"http://127.0.0.1:{port}/")
+                daemon.announced.append("alert_url")
+                daemon.ask("poold.alert_test", "loop_lag")
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+                daemon.log.wait_for(f"warning alert_url .*: {words}")
+
     @unittest.skipIf(LOAD == 1, "it takes a minute: POOLD_CHAOS=1 runs it")
     def test_it_is_sent_again_each_minute(self) -> None:
         with Receiver() as receiver:

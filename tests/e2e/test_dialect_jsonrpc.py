@@ -101,6 +101,12 @@ class ToolServer(ClientTest):
         lines = ["", "  \r", json.dumps({"jsonrpc": "2.0", "id": number - 1, "result": "r"}) + "\r"]
         self.assertEqual(client.call("words", "write", *lines), "r")
 
+    def test_a_byte_order_mark(self) -> None:
+        """As programs for Windows begin their output with."""
+        _, client = self.start_tools()
+        line = json.dumps({"jsonrpc": "2.0", "id": 1, "result": "r"})
+        self.assertEqual(client.call("words", "write", "\ufeff" + line), "r")
+
     # --- its errors ---
 
     def test_errors(self) -> None:
@@ -143,7 +149,7 @@ class ToolServer(ClientTest):
     # --- what ends it ---
 
     def test_what_is_no_json(self) -> None:
-        for line in ("Hello, I am here", "{", '{"jsonrpc":"2.0","id":1,"id":1}', "\0"):
+        for line in ("Hello, I am here", "{", '{"jsonrpc":"2.0","id":1,"id":1}', "\0", "\ufeff\ufeff{}"):
             with self.subTest(line):
                 error = self.check_ended("decode_error", line)
                 self.assertIn("not JSON", error.raw["message"])

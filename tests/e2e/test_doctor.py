@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
+import procs
 from clients import PoolctlTest, poolctl
 from clock import eventually
 from harness import START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, socket_pool
@@ -74,6 +77,55 @@ class Doctor(PoolctlTest):
         self.assertEqual(found["breaker"]["status"], "fault")
         done = poolctl(daemon, "doctor", "nothing")
         self.assertEqual(done.returncode, 64, done)
+
+    def test_a_queue_that_is_full(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, queue_max=1, prefetch=0))
+        daemon.announced += ["pool"]
+        path = daemon.directory / "gate"
+        client = daemon.connect()
+        client.ask_pool("tools", "occupy", [str(path)])
+        eventually(path.exists, "the worker has something to do")
+        client.ask_pool("tools", "echo", [1])
+        eventually(lambda: "queue" in self.findings(daemon, "tools"), "one is queued")
+        found = self.findings(daemon, "tools")
+        self.assertEqual(found["queue"]["status"], "warning")
+        self.assertIn("it is full with 1 requests", found["queue"]["text"])
+        path.unlink()
+        for _ in range(2):
+            self.assertIsNone(client.read().error)
+
+    def test_a_worker_that_does_not_answer_when_it_is_asked(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, ping_interval="50ms", ping_timeout="100ms"))
+        daemon.announced += ["pool", "worker"]
+        (worker,) = daemon.ask("poold.workers")
+        os.kill(worker["pid"], signal.SIGSTOP)
+
+        def found() -> bool:
+            return "health" in self.findings(daemon, "tools")
+
+        eventually(found, "it is degraded")
+
+    def test_a_guard_that_is_gone(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        daemon.announced.append("guard")
+
+        def guards() -> list[int]:
+            below = procs.children(daemon.pid)
+            return [pid for pid in below if procs.name(pid) == "pguard" and procs.is_alive(pid)]
+
+        def finding() -> dict[str, Any]:
+            (found,) = [one for one in daemon.ask("poold.doctor") if one["check"] == "guard"]
+            return found
+
+        self.assertEqual(finding()["status"], "ok")
+        # The first is replaced at once, the second after a while.
+        for _ in range(2):
+            (guard,) = eventually(guards, "there is one")
+            os.kill(guard, signal.SIGKILL)
+            daemon.log.wait_for(f"the guard, process {guard}, was ended by signal 9")
+        self.assertEqual(finding()["status"], "warning")
+        self.assertIn("journal", finding()["advice"])
+        eventually(lambda: finding()["status"] == "ok", "there is another")
 
     def test_the_last_words_of_a_start_that_failed(self) -> None:
         daemon = self.ill(pool("tools", "/bin/sh -c 'echo first >&2; echo second >&2; exit 3'"))

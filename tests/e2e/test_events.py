@@ -326,6 +326,24 @@ class Slow(EventsTest):
 class Logged(EventsTest):
     """Where fields are stored apart, each event's line has its number, message id and pool."""
 
+    def test_last_words(self) -> None:
+        daemon = self.serve(log_format="json")
+        daemon.announced.append(".")
+        client = daemon.connect(map_errors=True)
+        for words in ("a few words", "x" * 3000):
+            client.call_pool("tools", "say", [words])
+            client.answer_pool("tools", "leave", [3])
+
+        def last() -> list[str]:
+            records = [json.loads(line) for line in str(daemon.log).splitlines() if line.startswith("{")]
+            return [record["stderr"] for record in records if "stderr" in record]
+
+        eventually(lambda: len(last()) == 2, lambda: str(daemon.log))
+        few, many = last()
+        self.assertIn("a few words", few)
+        # Its end is kept.
+        self.assertRegex(many, "^x{900,}[^x]*$")
+
     def test_lines(self) -> None:
         # A line of JSON has no level in front: all that comes is expected.
         daemon = self.serve(log_format="json")

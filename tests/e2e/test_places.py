@@ -112,6 +112,68 @@ class Places(DaemonTest):
         self.check_control_only(fresh)
         self.assertEqual(clients[0].call("poold.stats")["daemon"]["connections_evicted"], 0)
 
+    # Half a request: whoever has sent that is not idle.
+    HALF = pack([0, 9, "raw.echo", [1]])[:5]
+
+    def leave(self, clients: list[Raw], said: bytes = HALF) -> None:
+        for client in clients:
+            client.send(said)
+            client.close()
+
+    def test_those_that_have_left_keep_nobody_out(self) -> None:
+        """The daemon stands still; many come and go, then one comes and stays."""
+        daemon = self.start_small()
+        daemon.announced.append("the daemon stood still")
+        procs.stop(daemon.pid)
+        self.leave([daemon.connect() for _ in range(3 * (PLACES + RESERVE))])
+        fresh = daemon.connect()
+        daemon.signal(signal.SIGCONT)
+        self.check_open([fresh])
+        self.assertEqual(daemon.ask("poold.stats")["daemon"]["connections_refused"], 0)
+
+    def test_those_that_have_left_make_way_before_those_that_are_idle(self) -> None:
+        """The daemon stands still; one comes, and then many go."""
+        whole = pack([0, 9, "raw.echo", [1]])
+        for said in (self.HALF, whole, whole * 100 + self.HALF):
+            with self.subTest(said=said[:20]):
+                daemon = self.start_small()
+                daemon.announced.append("the daemon stood still")
+                clients = self.idle(daemon, PLACES)
+                procs.stop(daemon.pid)
+                fresh = [daemon.connect() for _ in range(PLACES - 1)]
+                self.leave(clients[1:], said)
+                daemon.signal(signal.SIGCONT)
+                self.check_open([*fresh, clients[0]])
+                counters = clients[0].call("poold.stats")["daemon"]
+                self.assertEqual((counters["connections_evicted"], counters["connections_refused"]), (0, 0))
+
+    def test_one_of_the_reserve_that_has_left_makes_way_first(self) -> None:
+        daemon = self.start_small()
+        daemon.announced.append("the daemon stood still")
+        clients = [daemon.connect() for _ in range(PLACES)]
+        for client in clients:
+            client.call("poold.subscribe", ["stall"])
+        reserved = [daemon.connect() for _ in range(RESERVE)]
+        for client in reserved:
+            self.check_control_only(client)
+        procs.stop(daemon.pid)
+        fresh = daemon.connect()
+        self.leave([reserved.pop(2)])
+        daemon.signal(signal.SIGCONT)
+        for client in [fresh, *reserved]:
+            self.check_control_only(client)
+        self.check_open(clients)
+
+    def test_those_of_a_user_that_have_left_do_not_count_against_it(self) -> None:
+        daemon = self.start_small(connections_per_uid=3)
+        daemon.announced.append("the daemon stood still")
+        clients = self.idle(daemon, 3)
+        procs.stop(daemon.pid)
+        fresh = [daemon.connect() for _ in range(2)]
+        self.leave(clients[1:])
+        daemon.signal(signal.SIGCONT)
+        self.check_open([clients[0], *fresh])
+
     def test_a_user_has_a_limit_of_its_own(self) -> None:
         daemon = self.start_small(connections_per_uid=3)
         clients = self.idle(daemon, 3)

@@ -3,6 +3,7 @@ one runs them, and each runs once."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import procs
+from clients import poolctl
 from clock import Deadline, eventually, stretch
 from harness import Daemon, DaemonTest, pool, program, worker
 from raw import Raw, call_params, pack, request
@@ -167,6 +169,8 @@ class Misused(RecallTest):
             gate, long, notes = self.ask_round(client, number)
             eventually(lambda: daemon.pool("work")["workers"]["busy"] <= 1, "one is free")
             most = daemon.pool("work")["running"] - 1
+            if most:
+                self.check_shown(daemon, most)
             gate.touch()
             answers = {answer.id: answer.result for answer in (client.read() for _ in range(1 + SHORT))}
             self.assertEqual(answers, notes | {long: f"{number}.long"})
@@ -175,6 +179,13 @@ class Misused(RecallTest):
         self.assertEqual(len(lines), len(set(lines)))
         self.assertEqual(len(lines), WARM + number * (1 + SHORT))
         self.assertEqual(daemon.counters("work")["moved"], 0)
+
+    def check_shown(self, daemon: Daemon, waiting: int) -> None:
+        """One request runs; so many stand behind it, and nobody says that they run."""
+        rows = [re.split(r"\s{2,}", line.strip()) for line in poolctl(daemon, "requests").stdout.splitlines()]
+        state, run = rows[0].index("STATE"), rows[0].index("RUN")
+        shown = Counter((row[state], row[run] == "-") for row in rows[1:])
+        self.assertEqual(shown, {("running", False): 1, ("sent", True): waiting})
 
     def test_one_that_has_not_answered_at_the_deadline(self) -> None:
         """Then it may have run, or may yet, there; and nowhere else."""

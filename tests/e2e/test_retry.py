@@ -332,6 +332,18 @@ class Keys(RetryTest):
         self.assertEqual([len(reply.result) for reply in replies], [2, 2, 2])
         self.assertEqual([reply.meta["stored"] for reply in replies], [False, True, True])
 
+    def test_who_waits_for_another_one_is_told_for_which(self) -> None:
+        daemon, client = self.start_tools(workers=2)
+        path = daemon.directory / "gate"
+        leader = client.start("tools", "occupy", str(path), key="k")
+        eventually(path.exists, "the leader is at work")
+        self.assertIn(
+            "another request with its key did not end in 200 ms",
+            str(self.failure("queue_timeout", client, "tools", "echo", 1, key="k", timeout=0.2)),
+        )
+        path.unlink()
+        leader.result()
+
     def test_all_fail_with_a_leader_that_may_have_succeeded(self) -> None:
         """Its worker died: nobody knows whether the work was done, and twice is too often."""
         daemon, client = self.start_tools(workers=2)

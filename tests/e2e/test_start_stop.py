@@ -190,6 +190,35 @@ class Activated(Daemon):
         assert not left, f"left running: {[procs.describe(pid) for pid in left]}"
 
 
+class WithoutStandardFiles(DaemonTest):
+    """Whoever starts the daemon has closed some of the standard files: what it opens next must not get their
+    numbers."""
+
+    def check(self, closed: str) -> None:
+        class Closed(Daemon):
+            def command(self) -> list[str]:
+                return ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *super().command()]
+
+        daemon = Closed((pool("tools", TOOLBOX), pool("raw", UNRULY)), {})
+        self.addCleanup(daemon.finish)
+        daemon.wait_ready()
+        client = daemon.connect()
+        self.assertEqual(client.call_pool("tools", "echo", ["a"]), "a")
+        self.assertEqual(client.call_pool("raw", "echo", ["a"]), ["a"])
+
+    def test_input(self) -> None:
+        self.check("<&-")
+
+    def test_output(self) -> None:
+        self.check(">&-")
+
+    def test_error(self) -> None:
+        self.check("2>&-")
+
+    def test_all(self) -> None:
+        self.check("<&- >&- 2>&-")
+
+
 class Stop(DaemonTest):
     """SIGTERM: what was taken on is finished, nothing new is."""
 

@@ -40,6 +40,14 @@ def start_in_vain(daemon: Daemon) -> None:
     eventually(lambda: daemon.counters("tools")["worker_start_failures"] >= 5, "five starts have failed")
 
 
+def end_once_ready(daemon: Daemon) -> None:
+    def has_paused() -> bool:
+        problems = daemon.ask("poold.status")["pools"][0]["problems"]
+        return any(each["code"] == "no_worker" and each["since_ms"] > 1000 for each in problems)
+
+    eventually(has_paused, "it is not started again for now")
+
+
 def raise_always(daemon: Daemon) -> None:
     fail(daemon.connect(map_errors=True), 12)
 
@@ -157,6 +165,10 @@ TROUBLES = (
             sections=(breaker("tools", mode="off"),)),
     Trouble("missing command", start_in_vain, "start_failed", "its workers fail to start", "poolctl doctor tools",
             program="/nonexistent/worker", detail="/nonexistent/worker: No such file or directory"),
+    Trouble("greeting on standard output", end_once_ready, "no_worker", "no worker is ready", "poolctl doctor tools",
+            program="/bin/sh -c 'echo Welcome; exec cat'",
+            options={"dialect": "jsonrpc", "restart_delay": "50s", "restart_delay_max": "50s"},
+            detail="killed for breaking the protocol: its message is not JSON: a value expected, at byte 0: \"Welcome\""),
     Trouble("all requests raise", raise_always, "failing", r"most of its requests fail: 12 of 12 .* exception",
             "poolctl errors 20", mend_by_successes, options={"degraded_min": 10}),
     Trouble("one method raises", raise_in_one_method, "method_errors",
@@ -223,6 +235,8 @@ class Twelve(HttpTest, PoolctlTest):
             "plain: the command": f"<code>{trouble.command}</code>" in page,
             "status: the pool": re.search(r"^tools is (ok|degraded|down) since \d", status, re.M),
             "status: since when, cause": re.search(rf"- .*{trouble.cause}.*, for \d", status),
+            "page, plain: not the detail": not trouble.detail or trouble.detail not in found.get("text", "") + page,
+            "doctor: the detail": trouble.detail in poolctl(daemon, "doctor").stdout,
             "page, plain: not who it is": not trouble.who or not re.search(trouble.who, found.get("text", "") + page),
             "status, top: who it is": re.search(trouble.who, status) and re.search(trouble.who, top),
             "status: the command": f"run: {trouble.command}\n" in status,

@@ -120,6 +120,7 @@ WARNINGS: list[Configuration] = [
     (2, 'found ">/tmp/log"', "no shell", "[pool p]\ncommand = /bin/true >/tmp/log\n"),
     (2, 'found "2>&1"', "no shell", "[pool p]\ncommand = /bin/true 2>&1\n"),
     (2, r'found "\$HOME/w.py"', "no shell", "[pool p]\ncommand = /bin/true $HOME/w.py\n"),
+    (2, r'found "\$home/w.py"', "no shell", "[pool p]\ncommand = /bin/true $home/w.py\n"),
     (2, 'found "~/w.py"', "no shell", "[pool p]\ncommand = /bin/true ~/w.py\n"),
     (2, 'found "`id`"', "no shell", "[pool p]\ncommand = /bin/true `id`\n"),
     (3, "/nowhere: No such file", "create it", of_pool("directory = /nowhere")),
@@ -134,6 +135,7 @@ WARNINGS: list[Configuration] = [
     (4, "above timeout", "lower it, or raise timeout",
      of_pool("timeout = 1s", "attempt_timeout = 2s")),
     (3, "above start_timeout", "raise start_timeout", of_pool("init_timeout = 5min")),
+    (4, "below init_timeout", "raise it", of_pool("init_timeout = 10s", "max_lifetime = 5s")),
     (1, "no pool", r"add \[pool NAME\]", "[daemon]\n"),
 ]
 
@@ -178,6 +180,8 @@ POOLCTL = calls(
     "64 | call takes no option --count | events does | call --count 5 tools add",
     "64 | pools takes no option --ready | health does | pools --ready",
     "64 | events takes no option --session | call does | events --session x",
+    "64 | health takes no option --timeout | call does | -t 5s health --live",
+    "64 | logs takes no option --count | events does | logs --count 5 --follow tools",
     "64 | socket has 1 to 107 | usage | -s '' status",
     "64 | socket has 1 to 107 | usage | -s /" + "x" * 120 + " status",
     "64 | --live and --ready | ask one | health --live --ready",

@@ -3,18 +3,11 @@
 # behind, worlds.py ends with 1 and names the promise; and a usage error is no success.
 set -u
 python=${PYTHON:-python3}
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
-
-fail() {
-	echo "sabotage.sh: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/lib/sabotage.sh
+. tests/lib/sabotage.sh
 
 expect() { # SABOTAGE PROMISE
-	"$python" tests/hostile/worlds.py --seeds 4-5 --sabotage "$1" >"$out"
-	[ $? -eq 1 ] || fail "--sabotage $1 was not noticed"
-	grep -q "^seed [0-9]*: $2: " "$out" || fail "--sabotage $1 broke another promise than $2"
+	expect_broken "$2" "$1" "$python" tests/hostile/worlds.py --seeds 4-5
 	tail -n 1 "$out" | grep -q '^[0-9]* passed, [1-9][0-9]* failed$' || fail "--sabotage $1: no world is counted as failed"
 }
 

@@ -40,7 +40,7 @@ seen=$(awk -v may="^($may)\$" '/^# *include/ && $2 !~ may { print FILENAME " may
 # --- the ranks of the core's headers: each includes only lower ones ---
 rank() {
 	case $1 in
-	alert_rise | alert_rule | cause | failing | failover | forecast | heap | hist | names | outcome | outcome_code | prng | siblings | slots | table) echo 0 ;;
+	alert_rise | alert_rule | batch | cause | failing | failover | forecast | heap | hist | names | outcome | outcome_code | prng | siblings | slots | table) echo 0 ;;
 	alert_reading | backoff | breaker | budget | method_window | peak | share | stats) echo 1 ;;
 	alert | circuit | request | window) echo 2 ;;
 	policy | queue | runs | suspect | waiting | worker) echo 3 ;;

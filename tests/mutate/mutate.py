@@ -5,8 +5,8 @@ usage: mutate.py core|io [--only PATTERN] [--jobs N]
 
 Each fault is a change of one text in a copy of the tree, which is built anew and tested.
 
-- `core` (core_faults.py): daemon/core, with all of its unit tests and both simulators (`sim`, and
-  `load` for overload).  The table says what caught each.
+- `core` (core_faults.py): daemon/core, with its unit tests and both simulators (`sim`, and `load` for
+  overload), until one fails; with `--all` the table says every one that does.
 - `io` (io_faults.py): daemon/io.  Each is a fault that was in the daemon once, or one of its kind; it
   names the one test that must fail, which before must pass without it.
 
@@ -25,8 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import core_faults
@@ -69,7 +70,7 @@ def run(command: list[str], tree: Path, seconds: float = TEST_SECONDS,
 
 def make(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Builds something in the tree.  A fault may leave something unused."""
-    return run(["make", "-s", "CFLAGS=-O1 -g", "WERROR=0", *words], tree, BUILD_SECONDS)
+    return run(["make", "-s", "CFLAGS=-O1 -g", "LTO=0", "WERROR=0", *words], tree, BUILD_SECONDS)
 
 
 def first_error(built: subprocess.CompletedProcess[str]) -> str:
@@ -88,56 +89,114 @@ def copy_core(tree: Path) -> None:
     shutil.copy(ROOT / "Makefile", tree)
 
 
+def is_of_room(unit: str, room: str) -> bool:
+    """Whether a unit test is one of a file of the core."""
+    return unit == f"test_{room}" or unit.startswith(f"test_{room}_")
+
+
 def core_units(tree: Path) -> list[str]:
     """The names of the core's unit tests that there are."""
-    rooms = sorted(path.stem for path in (tree / CORE).glob("*.c"))
-    units = {path.stem for path in (tree / "tests/unit").glob("test_*.c")}
-    return sorted(unit for unit in units if any(unit == f"test_{room}" or unit.startswith(f"test_{room}_") for room in rooms))
+    rooms = [path.stem for path in (tree / CORE).glob("*.c")]
+    units = [path.stem for path in (tree / "tests/unit").glob("test_*.c")]
+    return sorted(unit for unit in units if any(is_of_room(unit, room) for room in rooms))
 
 
-def build_core(tree: Path, units: list[str]) -> subprocess.CompletedProcess[str]:
-    """Builds the unit tests and the simulators."""
-    targets = [f"{CORE_BUILD}/unit/{unit}" for unit in units] + [f"{CORE_BUILD}/sim/sim", f"{CORE_BUILD}/sim/load"]
-    return make(tree, f"-j{min(2, os.cpu_count() or 1)}", f"O={CORE_BUILD}", *targets)
+def build_core(tree: Path, programs: Iterable[str], jobs: int) -> subprocess.CompletedProcess[str]:
+    """Builds unit tests and simulators, by their names below the build's folder."""
+    return make(tree, f"-j{jobs}", f"O={CORE_BUILD}", *(f"{CORE_BUILD}/{program}" for program in programs))
 
 
-def core_tests_that_fail(tree: Path, units: list[str], seeds: int) -> list[str]:
-    """The unit tests' names, the simulator with the first promise it saw broken, the one for load with a case."""
-    found = [unit.removeprefix("test_") for unit in units if run([f"{CORE_BUILD}/unit/{unit}"], tree).returncode != 0]
+def sim_fails(tree: Path, seeds: int) -> str:
+    """The first promise that the simulator saw broken; empty: none."""
     result = run([f"{CORE_BUILD}/sim/sim", "--seeds", str(seeds), "--events", str(EVENTS)], tree)
-    if result.returncode != 0:
-        first = next((line for line in result.stdout.splitlines() if line.startswith("seed ")), "seed ?: timed out:")
-        found.append(f"sim ({first.split(':')[1].strip()}, seed {first.split(':')[0].split()[1]})")
+    if result.returncode == 0:
+        return ""
+    first = next((line for line in result.stdout.splitlines() if line.startswith("seed ")), "seed ?: timed out:")
+    return f"sim ({first.split(':')[1].strip()}, seed {first.split(':')[0].split()[1]})"
+
+
+def load_fails(tree: Path) -> str:
+    """The first case of the simulator for load that is not met; empty: none."""
     result = run([f"{CORE_BUILD}/sim/load", "--quiet", "--first"], tree)
-    if result.returncode != 0:
-        first = next((line for line in result.stdout.splitlines() if line.endswith("NOT MET")), "it ended before its table did")
-        # The columns: the name of the world, which may hold spaces, and its figure.
-        found.append(f"load ({' '.join(first[:40].split())})")
-    return found
+    if result.returncode == 0:
+        return ""
+    first = next((line for line in result.stdout.splitlines() if line.endswith("NOT MET")), "it ended before its table did")
+    # The columns: the name of the world, which may hold spaces, and its figure.
+    return f"load ({' '.join(first[:40].split())})"
 
 
-def try_core(tree: Path, units: list[str], fault: Fault, seeds: int) -> tuple[bool, str]:
-    """Whether the fault is caught, and by what (or why it could not be tried)."""
-    try:
-        text = apply(tree / CORE, fault)
-    except ValueError as error:
-        return False, str(error)
-    built = build_core(tree, units)
-    found = core_tests_that_fail(tree, units, seeds) if built.returncode == 0 else []
-    (tree / CORE / fault.file).write_text(text, encoding="utf-8")
-    if built.returncode != 0:
-        return False, "does not build: " + first_error(built)
-    return bool(found), ", ".join(found) or "NOT CAUGHT"
+def unit_fails(tree: Path, unit: str) -> str:
+    """The name of a unit test that fails; empty: it passes."""
+    return unit.removeprefix("test_") if run([f"{CORE_BUILD}/unit/{unit}"], tree).returncode != 0 else ""
+
+
+class CoreJudge:
+    """Tries faults of the core in several trees side by side, each with all tests until one fails."""
+
+    def __init__(self, trees: list[Path], units: list[str], options: argparse.Namespace) -> None:
+        self.trees: queue.Queue[Path] = queue.Queue()
+        for tree in trees:
+            self.trees.put(tree)
+        self.units = units
+        self.seeds: int = options.seeds
+        self.tells_all: bool = options.all
+
+    def tests(self, tree: Path, room: str) -> Iterator[tuple[str, Callable[[], str]]]:
+        """Programs and how to run them: the unit tests of the file first, as they most often say what is wrong."""
+        units = sorted(self.units, key=lambda unit: not is_of_room(unit, room))
+        own = sum(is_of_room(unit, room) for unit in units)
+        for unit in units[:own]:
+            yield f"unit/{unit}", partial(unit_fails, tree, unit)
+        yield "sim/sim", partial(sim_fails, tree, self.seeds)
+        yield "sim/load", partial(load_fails, tree)
+        for unit in units[own:]:
+            yield f"unit/{unit}", partial(unit_fails, tree, unit)
+
+    def failing(self, tree: Path, room: str) -> list[str]:
+        """The tests that fail, or the first of them.  ValueError: one does not build."""
+        found = []
+        for program, test in self.tests(tree, room):
+            built = build_core(tree, [program], 1)
+            if built.returncode != 0:
+                raise ValueError("does not build: " + first_error(built))
+            said = test()
+            if said:
+                found.append(said)
+                if not self.tells_all:
+                    break
+        return found
+
+    def try_fault(self, fault: Fault) -> tuple[bool, str]:
+        """Whether the fault is caught, and by what (or why it could not be tried)."""
+        tree = self.trees.get()
+        try:
+            text = apply(tree / CORE, fault)
+            try:
+                found = self.failing(tree, Path(fault.file).stem)
+            finally:
+                (tree / CORE / fault.file).write_text(text, encoding="utf-8")
+        except ValueError as error:
+            return False, str(error)
+        finally:
+            self.trees.put(tree)
+        return bool(found), ", ".join(found) or "NOT CAUGHT"
 
 
 def mutate_core(faults: list[Fault], directory: Path, options: argparse.Namespace) -> int:
     """Returns how many were not caught."""
-    copy_core(directory)
+    trees = [directory / str(i) for i in range(options.jobs)]
+    trees[0].mkdir()
+    copy_core(trees[0])
     wanted = options.units.split(",") if options.units else []
-    units = [unit for unit in core_units(directory) if not wanted or unit.removeprefix("test_") in wanted]
-    if build_core(directory, units).returncode != 0 or core_tests_that_fail(directory, units, options.seeds):
+    units = [unit for unit in core_units(trees[0]) if not wanted or unit.removeprefix("test_") in wanted]
+    judge = CoreJudge(trees, units, options)
+    programs = [program for program, _ in judge.tests(trees[0], "")]
+    if build_core(trees[0], programs, options.jobs).returncode != 0 or judge.failing(trees[0], ""):
         sys.exit("the tree itself does not pass: nothing to compare with")
-    return report(faults, lambda fault: try_core(directory, units, fault, options.seeds), map)
+    for tree in trees[1:]:
+        shutil.copytree(trees[0], tree)
+    with ThreadPoolExecutor(options.jobs) as jobs:
+        return report(faults, judge.try_fault, jobs.map)
 
 
 # --- io: each fault has its test ---
@@ -256,8 +315,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("list", choices=("core", "io"))
     parser.add_argument("--only", default="", help="faults whose file, description or test has this (a regular expression)")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="faults of io tried side by side")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="faults tried side by side")
     parser.add_argument("--seeds", type=int, default=400, help="of the simulator, for each fault of the core (400)")
+    parser.add_argument("--all", action="store_true", help="say every test of the core that catches a fault, not only the first")
     parser.add_argument("--units", default="", help="the rooms of the core whose unit tests are run, with commas (all)")
     options = parser.parse_args()
     of_list = {"core": (core_faults.FAULTS, mutate_core), "io": (io_faults.FAULTS, mutate_io)}

@@ -158,7 +158,6 @@ void judge_queue_timeout(struct world *world, const struct record *record);
 void judge_rooms_begin(struct world *world);
 void judge_rooms_before(struct world *world);
 void judge_rooms_after(struct world *world);
-uint32_t judge_circuit(const struct world *world, const struct record *record, uint32_t number);
 void judge_breaker(struct world *world, const struct effect *effect);
 void judge_breaker_send(struct world *world, struct record *record, uint32_t pool);
 void judge_breaker_success(struct world *world, const struct record *record);

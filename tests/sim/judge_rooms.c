@@ -8,7 +8,7 @@
 /* --- breakers --- */
 
 /* Returns the circuit that the request uses in the pool. */
-uint32_t judge_circuit(const struct world *world, const struct record *record, uint32_t number)
+static uint32_t circuit_of(const struct world *world, const struct record *record, uint32_t number)
 {
 	const struct pool *pool = engine_pool(world->engine, number);
 	uint8_t name[2] = {'m', (uint8_t)('0' + record->method)};
@@ -31,7 +31,7 @@ static bool lets_all_through(enum breaker_state state)
 static struct reported_breaker *breaker_of(struct world *world, const struct record *record,
 					   uint32_t pool)
 {
-	return &world->judge.breakers[pool][judge_circuit(world, record, pool)];
+	return &world->judge.breakers[pool][circuit_of(world, record, pool)];
 }
 
 static void judge_half_open(struct world *world, const struct breaker_settings *settings,
@@ -102,7 +102,7 @@ void judge_breaker_send(struct world *world, struct record *record, uint32_t poo
 	const struct reported_breaker *breaker = breaker_of(world, record, pool);
 	unsigned probes = 0;
 
-	record->circuit = judge_circuit(world, record, pool);
+	record->circuit = circuit_of(world, record, pool);
 	record->generation = breaker->generation;
 	if (breaker->state == BREAKER_OPEN || breaker->state == BREAKER_FORCED_OPEN)
 		judge_blame(world, "breaker", "request %u is sent while the breaker is %s",
@@ -387,7 +387,7 @@ static bool has_circuit(const struct world *world)
 	if (event->manual.method.len == 0)
 		return true;
 	asked.method = (uint32_t)(event->manual.method.data[1] - '0');
-	return judge_circuit(world, &asked, event->manual.pool) > 0;
+	return circuit_of(world, &asked, event->manual.pool) > 0;
 }
 
 static bool is_recovery(const struct world *world, uint64_t id)

@@ -37,7 +37,8 @@ bool load_is_stalled(const struct load_world *world, uint32_t pool)
 	       world->now < load_stall_end(world);
 }
 
-usec_t load_mean(const struct load_world *world, unsigned method)
+/* The mean time of the method's runs at present. */
+static usec_t mean_run(const struct load_world *world, unsigned method)
 {
 	const struct load_method *of = &world->plan->methods[method];
 	usec_t at = load_time(world);
@@ -59,7 +60,7 @@ static double exponential(struct prop *prop)
 
 static usec_t draw_run(struct load_world *world, unsigned method)
 {
-	usec_t mean = load_mean(world, method);
+	usec_t mean = mean_run(world, method);
 
 	switch (world->plan->methods[method].runs) {
 	case LOAD_EXPONENTIAL:
@@ -190,6 +191,8 @@ struct bytes load_method_name(unsigned method)
 	return (struct bytes){(const uint8_t *)names[method], 2};
 }
 
+static void step(struct load_world *world, struct engine_event *event);
+
 static void send(struct load_world *world, struct load_record *record)
 {
 	struct engine_event event = {.type = EVENT_SUBMIT};
@@ -212,7 +215,7 @@ static void send(struct load_world *world, struct load_record *record)
 	event.submit.timeout = stream->timeout;
 	event.submit.method = load_method_name(record->method);
 	load_judge_submit(world, record);
-	load_step(world, &event);
+	step(world, &event);
 }
 
 static void submit(struct load_world *world, unsigned number)
@@ -294,7 +297,7 @@ static void pull(struct load_world *world)
 	}
 }
 
-void load_step(struct load_world *world, struct engine_event *event)
+static void step(struct load_world *world, struct engine_event *event)
 {
 	char text[NARRATE_MAX];
 	const char *wrong;
@@ -335,7 +338,7 @@ static void take_deed(struct load_world *world)
 			load_process_die_all(world);
 		break;
 	case DEED_WORKER_EVENTS:
-		load_step(world, &deed.news);
+		step(world, &deed.news);
 		break;
 	default:
 		load_process_take_deed(world, &deed);
@@ -361,7 +364,7 @@ static void go_on_until(struct load_world *world, usec_t end)
 		}
 		if (due > world->now)
 			world->now = due, timers = 0;
-		load_step(world, &timer);
+		step(world, &timer);
 		if (++timers > SAME_TIME_MAX) {
 			load_blame(world, "the timer is due again and again");
 			return;

@@ -230,9 +230,6 @@ double load_figure(const struct load_world *world, enum load_figure figure);
 
 /* --- for the world's own files --- */
 
-/* Has the engine handle the event. */
-void load_step(struct load_world *world, struct engine_event *event);
-
 /* Time since the load began; 0 before. */
 usec_t load_time(const struct load_world *world);
 
@@ -244,9 +241,6 @@ usec_t load_stall_end(const struct load_world *world);
 bool load_has_bad_worker(const struct load_plan *plan);
 
 struct bytes load_method_name(unsigned method);
-
-/* The mean time of the method's runs at present. */
-usec_t load_mean(const struct load_world *world, unsigned method);
 
 /* Processes: effects and deeds that concern them. */
 void load_process_take_effect(struct load_world *world, const struct effect *effect);

@@ -3,18 +3,11 @@
 # and names the promise; what it prints to replay a seed shows the same failure; and a seed alone runs as it does among others.
 set -u
 sim=${SIM:-build/none/sim/sim}
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
-
-fail() {
-	echo "sabotage.sh: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/lib/sabotage.sh
+. tests/lib/sabotage.sh
 
 expect() { # SABOTAGE PROMISE
-	"$sim" --seeds 1500 --sabotage "$1" >"$out"
-	[ $? -eq 1 ] || fail "--sabotage $1 was not noticed"
-	grep -q "^seed [0-9]*: $2: " "$out" || fail "--sabotage $1 broke another promise than $2"
+	expect_broken "$2" "$1" "$sim" --seeds 1500
 	said=$(grep -m 1 '^seed ' "$out")
 	replay=$(sed -n 's/^  replay: //p' "$out" | head -n 1)
 	$replay >"$out"

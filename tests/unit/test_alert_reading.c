@@ -140,6 +140,18 @@ START_TEST(each_kind_reads_what_it_is_about)
 }
 END_TEST
 
+START_TEST(shares_of_large_numbers_do_not_overflow)
+{
+	const struct alert_readings readings = {.memory = UINT64_MAX / 2, .memory_max = UINT64_MAX};
+	const struct alert_pool pool = {.memory = UINT64_MAX / 2, .memory_max = UINT64_MAX};
+	const struct alert_readings of_worker = {.pools = &pool, .pool_count = 1};
+
+	/* They are scaled down, and lose the last digit. */
+	ck_assert_uint_eq(measure(ALERT_memory_near_limit, &readings).value, 49999);
+	ck_assert_uint_eq(measure(ALERT_worker_memory, &of_worker).value, 49999);
+}
+END_TEST
+
 START_TEST(too_few_requests_are_no_measure)
 {
 	struct alert_pool pool = {.slo = 99900, .windows = {{9, 9, 0}, {9, 9, 0}, {9, 9, 0}}};
@@ -224,6 +236,7 @@ int main(void)
 		shares_and_burn_rates,
 		before_the_start_all_went_well,
 		each_kind_reads_what_it_is_about,
+		shares_of_large_numbers_do_not_overflow,
 		too_few_requests_are_no_measure,
 		a_counter_begins_with_0,
 		a_rise_is_forgotten_after_its_window,

@@ -148,6 +148,23 @@ START_TEST(sizes)
 }
 END_TEST
 
+START_TEST(limits)
+{
+	uint64_t limit = 7;
+
+	ck_assert_int_eq(value_parse_limit("64K", &limit), 0);
+	ck_assert_uint_eq(limit, 65536);
+	ck_assert_int_eq(value_parse_limit("none", &limit), 0);
+	ck_assert_uint_eq(limit, VALUE_LIMIT_NONE);
+	ck_assert_int_eq(value_parse_limit("", &limit), 0);
+	ck_assert_uint_eq(limit, VALUE_LIMIT_UNSET);
+	ck_assert_int_eq(value_parse_limit("many", &limit), -EINVAL);
+	/* The largest numbers stand for these two words. */
+	ck_assert_int_eq(value_parse_limit("18446744073709551615", &limit), -ERANGE);
+	ck_assert_uint_eq(limit, VALUE_LIMIT_UNSET);
+}
+END_TEST
+
 START_TEST(requests_that_are_logged)
 {
 	static const struct {
@@ -397,6 +414,7 @@ int main(void)
 		booleans,    ranges,
 		modes,	     formats_read_back,
 		words,	     lists,
+		limits,
 	};
 
 	return unit_main("config_value", tests, ARRAY_SIZE(tests));

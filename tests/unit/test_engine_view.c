@@ -273,7 +273,9 @@ START_TEST(test_sessions_and_keys)
 	ck_assert_uint_eq(engine_next_session(world.engine, NO_SLOT), NO_SLOT);
 	submit(&world, 0, NAME_A);
 	answer(&world, ERR_NONE);
+	ck_assert(!engine_takes_state(world.engine, world.sent_to, world.sent_id));
 	submit(&world, 1, NAME_B);
+	ck_assert(engine_takes_state(world.engine, world.sent_to, world.sent_id));
 	engine_view_sessions(world.engine, &sessions);
 	ck_assert_uint_eq(sessions.open, 2);
 	ck_assert_uint_eq(sessions.tombstones, 0);

@@ -1,10 +1,15 @@
-/* How many requests were refused lately, as a forecast remembers it. */
+/* How many requests were refused lately, as a forecast remembers it; and the longest wait that it knows. */
 #include "daemon/core/forecast.h"
 
+#include <string.h>
+
 #include "daemon/core/pool.h"
+#include "tests/lib/defaults.h"
 #include "tests/lib/unit.h"
 
 #define START (1000 * USEC_PER_SEC)
+#define HOUR  (3600 * USEC_PER_SEC)
+#define SLOTS 3
 
 START_TEST(one_refusal_counts_for_its_whole_span)
 {
@@ -38,11 +43,49 @@ START_TEST(a_steady_rate_is_counted_right)
 }
 END_TEST
 
+/* A pool whose one worker is busy, and whose queue is so long that nobody lives to see its end. */
+START_TEST(no_wait_is_longer_than_a_day)
+{
+	static struct pool pool;
+	static struct worker workers[SLOTS];
+	static struct attempt attempts[SLOTS][WORKER_ATTEMPTS_MAX];
+	static struct circuit circuits[1 + CIRCUIT_METHODS_MAX];
+	static struct request request;
+	static struct window window;
+	struct pool_settings settings;
+
+	pool_default_settings(&settings);
+	settings.workers_min = settings.workers_max = 1;
+	for (unsigned i = 0; i < SLOTS; i++)
+		worker_init(&workers[i], i, 0, attempts[i]);
+	pool_init(&pool, 0, &settings, workers, circuits, 1, START);
+	pool_attach_window(&pool, &window, START);
+	worker_reset_life(&workers[0], 1);
+	workers[0].concurrency = 1;
+	pool_move_worker(&pool, &workers[0], WORKER_INITIALIZING, START);
+	pool_move_worker(&pool, &workers[0], WORKER_READY, START);
+	worker_add_attempt(&workers[0], &request, START);
+	pool_place_worker(&pool, &workers[0], START);
+	runs_learn_result(&pool.runs, RUNS_OTHER, (struct bytes){(const uint8_t *)"m", 1}, HOUR,
+			  START);
+	pool.queue.len = 12;
+	for (unsigned i = 0; i < 12; i++)
+		runs_enter(&pool.runs, RUNS_OTHER, PRIORITY_NORMAL);
+	ck_assert_uint_gt(forecast_wait(&pool, PRIORITY_NORMAL, START), 12 * HOUR);
+	ck_assert_uint_lt(forecast_wait(&pool, PRIORITY_NORMAL, START), 13 * HOUR);
+	for (unsigned i = 0; i < 100; i++)
+		runs_enter(&pool.runs, RUNS_OTHER, PRIORITY_NORMAL);
+	ck_assert_uint_ge(forecast_wait(&pool, PRIORITY_NORMAL, START), 24 * HOUR);
+	ck_assert_uint_lt(forecast_wait(&pool, PRIORITY_NORMAL, START), 25 * HOUR);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		one_refusal_counts_for_its_whole_span,
 		a_steady_rate_is_counted_right,
+		no_wait_is_longer_than_a_day,
 	};
 
 	return unit_main("forecast", tests, ARRAY_SIZE(tests));

@@ -16,6 +16,17 @@ START_TEST(empty_histogram_answers_zero)
 }
 END_TEST
 
+START_TEST(a_value_beyond_all_buckets_is_in_the_last)
+{
+	struct hist hist = {0};
+
+	hist_add(&hist, USEC_INFINITY / 2);
+	hist_add(&hist, USEC_INFINITY - 1);
+	ck_assert_uint_eq(hist_quantile(&hist, 1000), USEC_INFINITY - 1);
+	ck_assert_uint_le(hist_quantile(&hist, 500), USEC_INFINITY - 1);
+}
+END_TEST
+
 START_TEST(one_value_is_every_quantile)
 {
 	static const usec_t values[] = {0,
@@ -180,6 +191,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		empty_histogram_answers_zero,
+		a_value_beyond_all_buckets_is_in_the_last,
 		one_value_is_every_quantile,
 		quantile_is_at_most_a_32nd_above,
 		quantiles_of_a_line,

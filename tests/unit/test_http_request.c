@@ -72,6 +72,8 @@ START_TEST(by_hand)
 	ck_assert(request.is_kept);
 	request = must_parse(GET("Connection: x, CLOSE\r\n"));
 	ck_assert(!request.is_kept);
+	request = must_parse(GET("Connection: close, x\r\n"));
+	ck_assert(!request.is_kept);
 }
 END_TEST
 
@@ -164,6 +166,8 @@ START_TEST(what_is_refused)
 		{GET("Content-Length: 1\r\n"), HTTP_CONTENT_TOO_LARGE},
 		{GET("Content-Length: -1\r\n"), HTTP_BAD_REQUEST},
 		{GET("Content-Length: 0\r\n"), HTTP_OK},
+		{GET("Content-Length:\r\n"), HTTP_BAD_REQUEST},
+		{GET("Content-Length: 1000000000000000000\r\n"), HTTP_BAD_REQUEST},
 		{GET("Transfer-Encoding: chunked\r\n"), HTTP_CONTENT_TOO_LARGE},
 		{GET("Expect: 100-continue\r\n"), HTTP_EXPECTATION_FAILED},
 		{GET("a\r\n"), HTTP_BAD_REQUEST},

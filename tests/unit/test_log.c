@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,6 +166,32 @@ START_TEST(lines_on_standard_error)
 			 "warning worker 3 ended\\n<3>forged pool=python detail=\"two words\" "
 			 "quoted=\"a'b=c\" empty=\"\" injected=\"x\\nMESSAGE=y\"\n");
 	capture_end(&capture);
+}
+END_TEST
+
+/* The journal reads standard error and takes the level from there; its stream has a number, as each file has. */
+START_TEST(lines_for_a_journal_begin_with_their_level)
+{
+	struct capture capture;
+	struct stat status;
+	char stream[64];
+
+	capture_pipe(&capture);
+	ck_assert_int_eq(fstat(STDERR_FILENO, &status), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)status.st_dev,
+		 (uintmax_t)status.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	ck_assert_int_eq(log_open(LOG_TARGET_STDERR, LOG_LEVEL_INFO), 0);
+	log_event(LOG_LEVEL_WARNING, NULL, NULL, 0, "a text");
+	ck_assert_str_eq(captured(&capture), "<4>a text\n");
+	log_set_format(LOG_FORMAT_JSON);
+	log_event(LOG_LEVEL_ERROR, "0123456789abcdef0123456789abcdef", NULL, 0, "an object");
+	ck_assert_ptr_nonnull(
+		strstr(captured(&capture), "\"message_id\":\"0123456789abcdef0123456789abcdef\""));
+	log_event(LOG_LEVEL_ERROR, NULL, NULL, 0, "an object");
+	ck_assert_int_eq(strncmp(captured(&capture), "<3>{\"time\":\"", 12), 0);
+	capture_end(&capture);
+	unsetenv("JOURNAL_STREAM");
 }
 END_TEST
 
@@ -534,6 +561,7 @@ int main(void)
 		text_is_one_safe_line,
 		long_text_ends_with_dots,
 		lines_on_standard_error,
+		lines_for_a_journal_begin_with_their_level,
 		levels_are_held,
 		lines_before_open_go_to_standard_error,
 		long_lines_are_cut_with_an_end,

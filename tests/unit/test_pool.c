@@ -312,19 +312,143 @@ START_TEST(a_worker_without_attempts_is_free_again)
 }
 END_TEST
 
+/* A worker with nothing else in flight answers. */
+static void answer(struct fixture *f, usec_t run)
+{
+	const struct batch_run of = {.kind = BATCH_RESULT, .begun = 3, .span = run};
+
+	pool_measure(&f->pool, &f->workers[0], &of, 3 + run);
+}
+
 START_TEST(the_typical_run_follows_slowly)
 {
 	struct fixture f;
 
 	set_up(&f);
-	pool_learn_run(&f.pool, 800);
+	make_ready(&f, 0, 1);
+	answer(&f, 800);
 	ck_assert_uint_eq(f.pool.typical_run, 800);
-	pool_learn_run(&f.pool, 1600);
+	answer(&f, 1600);
 	ck_assert_uint_eq(f.pool.typical_run, 900);
 	for (unsigned i = 0; i < 100; i++)
-		pool_learn_run(&f.pool, 0);
+		answer(&f, 0);
 	ck_assert_uint_ge(f.pool.typical_run, 1);
 	ck_assert_uint_lt(f.pool.typical_run, 20);
+}
+END_TEST
+
+static struct attempt *head_of(struct fixture *f)
+{
+	return list_entry(list_first(&f->workers[0].attempts), struct attempt, in_worker);
+}
+
+/* The answer to the head of the first worker's line is read at that time. */
+static void read_answer(struct fixture *f, unsigned entry, enum batch_kind kind, usec_t now)
+{
+	const struct attempt *attempt = head_of(f);
+	struct batch_run run = {.kind = kind,
+				.entry = entry,
+				.begun = attempt->begun,
+				.span = attempt_ran(attempt, now),
+				.expected = attempt->expected};
+
+	worker_drop_attempt(&f->workers[0], head_of(f), now);
+	pool_measure(&f->pool, &f->workers[0], &run, now);
+}
+
+/* Puts so many of runs like that into the line. */
+static void line_up(struct fixture *f, unsigned count, usec_t expected, usec_t now)
+{
+	while (count-- > 0)
+		worker_expect(&f->workers[0],
+			      worker_add_attempt(&f->workers[0], &f->requests[0], now), expected);
+}
+
+/* Runs of 20 us, of which the daemon reads `each` answers in a turn. */
+START_TEST(answers_of_one_turn_are_measured_together)
+{
+	static const unsigned each[] = {1, 2, 5, 50};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(each); i++) {
+		struct fixture f;
+		usec_t now = 1000;
+		unsigned entry;
+
+		set_up(&f);
+		make_ready(&f, 0, 1);
+		learn(&f, (struct bytes){(const uint8_t *)"m", 1}, 20);
+		entry = runs_find(&f.pool.runs, (struct bytes){(const uint8_t *)"m", 1});
+		line_up(&f, each[i], 20, now);
+		for (unsigned turn = 0; turn < 100; turn++) {
+			line_up(&f, 1, 20, now);
+			now += 20 * each[i];
+			for (unsigned k = 0; k < each[i]; k++)
+				read_answer(&f, entry, k % 7 == 3 ? BATCH_ERROR : BATCH_RESULT,
+					    now);
+			line_up(&f, each[i] - 1, 20, now);
+			ck_assert_uint_eq(runs_typical(&f.pool.runs, entry), 20);
+			ck_assert_uint_eq(runs_cost(&f.pool.runs, entry), 20);
+			ck_assert_uint_eq(runs_high(&f.pool.runs, entry), 20);
+			ck_assert_uint_eq(f.pool.typical_run, 20);
+		}
+	}
+}
+END_TEST
+
+/* Each gets its share of the time, whichever of them was read first. */
+START_TEST(a_short_run_beside_a_long_one_stays_short)
+{
+	struct fixture f;
+	unsigned quick, slow;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	learn(&f, (struct bytes){(const uint8_t *)"slow", 4}, 900);
+	learn(&f, (struct bytes){(const uint8_t *)"quick", 5}, 10);
+	slow = runs_find(&f.pool.runs, (struct bytes){(const uint8_t *)"slow", 4});
+	quick = runs_find(&f.pool.runs, (struct bytes){(const uint8_t *)"quick", 5});
+	for (usec_t now = 1000; now < 101000; now += 1000) {
+		bool is_first = now % 2000 == 0;
+
+		line_up(&f, 1, is_first ? 900 : 10, now);
+		line_up(&f, 1, is_first ? 10 : 900, now);
+		read_answer(&f, is_first ? slow : quick, BATCH_RESULT, now + 910);
+		read_answer(&f, is_first ? quick : slow, BATCH_RESULT, now + 910);
+	}
+	ck_assert_uint_eq(runs_typical(&f.pool.runs, slow), 900);
+	ck_assert_uint_eq(runs_typical(&f.pool.runs, quick), 10);
+}
+END_TEST
+
+/* What is learnt when: at once where no other answer of that turn can come; else with the next answer. */
+START_TEST(a_run_is_learnt_when_its_turn_is_known)
+{
+	struct fixture f;
+	unsigned entry;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	learn(&f, (struct bytes){(const uint8_t *)"m", 1}, 20);
+	entry = runs_find(&f.pool.runs, (struct bytes){(const uint8_t *)"m", 1});
+	line_up(&f, 3, 20, 100);
+	read_answer(&f, entry, BATCH_RESULT, 180);
+	ck_assert_uint_eq(f.pool.typical_run, 20);
+	read_answer(&f, entry, BATCH_LATE_RESULT, 200);
+	ck_assert_uint_eq(f.pool.typical_run, (7 * 20 + 80 + 7) / 8);
+	ck_assert_uint_eq(runs_typical(&f.pool.runs, entry), (20 + 80) / 2);
+	read_answer(&f, entry, BATCH_NOTHING, 300);
+	ck_assert_uint_eq(f.pool.typical_run, (7 * 20 + 80 + 7) / 8);
+	ck_assert_uint_eq(runs_typical(&f.pool.runs, entry), (20 + 80 + 20) / 3);
+	/* What was measured of a life is no part of the next. */
+	line_up(&f, 2, 20, 400);
+	read_answer(&f, entry, BATCH_RESULT, 5000);
+	worker_drop_attempt(&f.workers[0], head_of(&f), 5000);
+	pool_move_worker(&f.pool, &f.workers[0], WORKER_TERMINATING, 5000);
+	pool_move_worker(&f.pool, &f.workers[0], WORKER_TERMINATED, 5000);
+	make_ready(&f, 0, 1);
+	line_up(&f, 1, 20, 6000);
+	read_answer(&f, entry, BATCH_NOTHING, 6020);
+	ck_assert_uint_eq(runs_typical(&f.pool.runs, entry), (20 + 80 + 20) / 3);
 }
 END_TEST
 
@@ -784,6 +908,28 @@ START_TEST(parked_requests_call_for_no_worker)
 }
 END_TEST
 
+START_TEST(who_is_parked_makes_way_too)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	make_ready(&f, 1, 1);
+	for (unsigned i = 0; i < 3; i++)
+		f.requests[i].rank = PRIORITY_NORMAL + (i > 0);
+	for (unsigned i = 0; i < 2; i++) {
+		queue_push(&f.pool.queue, &f.requests[i]);
+		queue_park(&f.pool.queue, &f.requests[i], &f.workers[i].parked);
+	}
+	ck_assert_ptr_eq(pool_victim(&f.pool, PRIORITY_CRITICAL), &f.requests[1]);
+	ck_assert_ptr_eq(pool_victim(&f.pool, PRIORITY_NORMAL), &f.requests[1]);
+	ck_assert_ptr_null(pool_victim(&f.pool, (enum priority)f.requests[1].rank));
+	/* Of two of the same priority the one that is not parked. */
+	queue_push(&f.pool.queue, &f.requests[2]);
+	ck_assert_ptr_eq(pool_victim(&f.pool, PRIORITY_CRITICAL), &f.requests[2]);
+}
+END_TEST
+
 START_TEST(every_health_has_a_name)
 {
 	ck_assert_str_eq(pool_health_name(POOL_OK), "ok");
@@ -805,6 +951,9 @@ int main(void)
 		what_must_not_run_twice_stands_where_it_can_come_back_from,
 		a_worker_without_attempts_is_free_again,
 		the_typical_run_follows_slowly,
+		answers_of_one_turn_are_measured_together,
+		a_short_run_beside_a_long_one_stays_short,
+		a_run_is_learnt_when_its_turn_is_known,
 		slow_is_eight_times_the_typical_run,
 		starts_that_lead_to_nothing_come_later_and_later,
 		when_to_come_again,
@@ -823,6 +972,7 @@ int main(void)
 		a_static_pool_is_well_without_workers,
 		a_pool_is_unavailable_when_starts_fail_and_nobody_works,
 		parked_requests_call_for_no_worker,
+		who_is_parked_makes_way_too,
 		every_health_has_a_name,
 	};
 

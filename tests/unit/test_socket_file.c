@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,6 +160,37 @@ START_TEST(the_file_of_somebody_else_stays)
 }
 END_TEST
 
+/* What is said of a path at which no socket can be. */
+START_TEST(each_refusal_says_why)
+{
+	char folder[] = "/tmp/poold-socket-file-XXXXXX", path[96], text[128];
+	char why[SOCKET_FILE_WHY_SIZE], longest[120];
+	struct socket_file file;
+
+	memset(longest, 'x', sizeof(longest));
+	longest[0] = '/';
+	longest[sizeof(longest) - 1] = '\0';
+	ck_assert_int_eq(socket_file_open(&file, longest, MODE, why), -ENAMETOOLONG);
+	ck_assert_str_eq(why, "the path has 119 bytes, and a socket's may have 107");
+	/* What was never opened may be closed all the same. */
+	file = (struct socket_file){.lock_fd = -1};
+	socket_file_close(&file);
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_int_eq(chmod(folder, 0555), 0);
+	snprintf(path, sizeof(path), "%s/s", folder);
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	ck_assert_int_eq(socket_file_open(&file, path, MODE, why), -EACCES);
+	snprintf(text, sizeof(text), "the user %u has no permission to make files in the folder %s",
+		 (unsigned)geteuid(), folder);
+	ck_assert_ptr_nonnull(strstr(why, text));
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -166,6 +198,7 @@ int main(void)
 		a_file_or_a_lock_that_is_swept_away_is_missed,
 		who_waits_at_a_swept_socket_comes_first,
 		the_file_of_somebody_else_stays,
+		each_refusal_says_why,
 	};
 
 	return unit_main("socket_file", tests, sizeof(tests) / sizeof(*tests));

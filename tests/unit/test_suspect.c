@@ -279,6 +279,59 @@ static void enqueue(struct fixture *f, unsigned i, uint32_t client, uint32_t use
 	queue_push(&f->pool.queue, &f->requests[i]);
 }
 
+/* Only so many clients are looked at, whichever come first. */
+START_TEST(of_thousands_of_clients_not_all_are_looked_at)
+{
+	static struct request requests[5000];
+	static struct lane lane_slots[ARRAY_SIZE(requests)];
+	static struct table_entry *lane_buckets[2 * ARRAY_SIZE(requests)];
+	static struct fixture f;
+
+	set_up(&f);
+	f.pool.queue.len_max = ARRAY_SIZE(requests);
+	lanes_init(&f.lanes, lane_slots, ARRAY_SIZE(requests), lane_buckets);
+	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
+		requests[i].client = i;
+		requests[i].user = i % 3 == 0;
+		requests[i].weight = QUEUE_TURN;
+		queue_push(&f.pool.queue, &requests[i]);
+	}
+	find(&f, START);
+	ck_assert(f.suspects.client.is_user && f.suspects.client.id == 0);
+	ck_assert_uint_gt(f.suspects.client.queued, 2500);
+	ck_assert_uint_lt(f.suspects.client.queued, 5000 / 3 * 2);
+}
+END_TEST
+
+START_TEST(the_slowest_is_named)
+{
+	static struct fixture f;
+	usec_t now = START;
+
+	set_up(&f);
+	run(&f, now, f.quick, 5 * MSEC, 100);
+	run(&f, now, f.other, 5 * MSEC, 100);
+	now += 20 * SEC;
+	run(&f, now, f.quick, 500 * MSEC, 50);
+	run(&f, now, f.other, 100 * MSEC, 50);
+	find(&f, now);
+	ck_assert(is_named(f.suspects.slow.method, "quick"));
+}
+END_TEST
+
+START_TEST(nobody_stands_out_where_nothing_runs)
+{
+	static struct fixture f;
+	static const struct suspects nobody;
+
+	set_up(&f);
+	f.pool.settings.adapter = POOL_STATIC;
+	count(&f, START, f.quick, ERR_internal, 100);
+	find(&f, START);
+	ck_assert_mem_eq(&f.suspects, &nobody, sizeof(nobody));
+}
+END_TEST
+
 START_TEST(a_client_that_has_most_of_the_queue)
 {
 	static struct fixture f;
@@ -328,6 +381,9 @@ int main(void)
 		a_method_that_was_quick_before,
 		a_method_that_is_quick_again,
 		a_long_run_among_short_ones_makes_no_slow_method,
+		of_thousands_of_clients_not_all_are_looked_at,
+		the_slowest_is_named,
+		nobody_stands_out_where_nothing_runs,
 		a_run_that_is_far_longer_than_usual,
 		the_worker_with_the_most_memory,
 		a_client_that_has_most_of_the_queue,

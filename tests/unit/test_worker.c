@@ -130,6 +130,9 @@ START_TEST(the_head_of_the_line_has_begun)
 			ck_assert_int_eq(worker_may_have_run(&f.worker, line[k]),
 					 k < cases[i].begun);
 			ck_assert_uint_eq(line[k]->begun, k < cases[i].begun ? 10 + k : 0);
+			ck_assert_uint_eq(attempt_ran(line[k], 20),
+					  k < cases[i].begun ? 10 - k : 0);
+			ck_assert(!worker_sent_too_much(&f.worker, line[k]));
 		}
 		worker_drop_attempt(&f.worker, line[0], 50);
 		for (unsigned k = 1; k < ARRAY_SIZE(line); k++)

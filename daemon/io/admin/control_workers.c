@@ -1,6 +1,6 @@
 #include "daemon/io/admin/control_workers.h"
 
-#include "daemon/io/admin/report.h"
+#include "daemon/io/admin/report_pools.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/operator.h"
 #include "daemon/io/driver/stack.h"

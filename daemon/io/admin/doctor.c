@@ -1,6 +1,7 @@
 #include "daemon/io/admin/doctor.h"
 
 #include "daemon/core/engine_view.h"
+#include "daemon/io/admin/problem.h"
 #include "daemon/io/admin/report.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/config/config_program.h"
@@ -211,17 +212,18 @@ static void check_failed_starts(struct findings *findings, const struct pool_vie
 	     *fault ? ": " : "", fault);
 }
 
-/* `fault`: why the last start failed; `home`: of config_hidden_home. */
+/* `fault`: why the last start failed; `home`: of config_hidden_home; `end`: how the last worker ended
+ * that had started (problem_append_exit). */
 static void check_starts(struct findings *findings, const struct pool_view *pool, const char *fault,
-			 const char *home)
+			 const char *home, const char *end)
 {
 	if (pool->failed_starts > 0 || pool->is_unusable)
 		check_failed_starts(findings, pool, fault, home);
 	else if (pool->at_work < pool->workers_min)
 		find(findings, "start", VERDICT_WARNING,
-		     "see poolctl workers for the step that they are in",
-		     "%u of %u workers are ready, %u are starting", pool->at_work,
-		     pool->workers_min, pool->states[WORKER_INITIALIZING]);
+		     "see poolctl workers for the step that they are in, or how they ended",
+		     "%u of %u workers are ready, %u are starting%s", pool->at_work,
+		     pool->workers_min, pool->states[WORKER_INITIALIZING], end);
 	else
 		find(findings, "start", VERDICT_OK, "", "%u of %u workers are ready", pool->at_work,
 		     pool->workers_min);
@@ -274,9 +276,13 @@ static void examine_pool(struct findings *findings, const struct driver *driver,
 	const struct config_pool *config = driver_pool_config(driver, index);
 	const struct pool_rights *rights = &driver->rights.pools[index];
 	bool is_shown = rights_may_call(driver, caller, index);
+	char end[LIFE_EXIT_MAX + 64] = "";
 	struct pool_view pool;
 
 	engine_view_pool(driver->engine, index, &pool);
+	problem_append_exit(driver, caller, index,
+			    pool.troubles_since[__builtin_ctz(TROUBLE_BELOW_MINIMUM)], end,
+			    sizeof(end));
 	findings->pool = config->name;
 	check_group(findings, "call group", config->call_group, &rights->call, "call it",
 		    "create the group, or correct call_group");
@@ -290,7 +296,8 @@ static void examine_pool(struct findings *findings, const struct driver *driver,
 		findings->words = report_last_words(driver, index);
 	if (config->adapter != POOL_STATIC)
 		check_starts(findings, &pool, is_shown ? driver->start_faults[index].text : "",
-			     config->adapter == POOL_PROCESS ? config_hidden_home(config) : NULL);
+			     config->adapter == POOL_PROCESS ? config_hidden_home(config) : NULL,
+			     end);
 	findings->words = (struct bytes){0};
 	check_failing(findings, driver, caller, index, &pool);
 	check_health(findings, &pool);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 static_assert(PROBLEM_NO_POOL == ALERT_NO_POOL, "alerts have another number for it");
+static_assert(PROBLEM_TEXT_MAX > LIFE_EXIT_MAX + 64, "how a worker ended has no room");
 static_assert(PROBLEM_COMMAND_MAX >= ALERT_COMMAND_MAX, "a command has no room");
 
 /* In the order of the reports.  %s in a command is the name of the pool. */
@@ -26,7 +27,8 @@ static const struct trouble {
 	 "see poolctl errors for the reason; run the command, or connect to the server, manually",
 	 "poolctl doctor %s"},
 	{TROUBLE_NO_WORKER, "no_worker", "no worker is ready",
-	 "see poolctl workers for the step that they are in", "poolctl doctor %s"},
+	 "see poolctl workers for the step that they are in, or how they ended",
+	 "poolctl doctor %s"},
 	{TROUBLE_FAILING, "failing", "most of its requests fail",
 	 "see poolctl errors for the latest of them, poolctl methods for which calls fail",
 	 "poolctl errors 20"},
@@ -68,8 +70,42 @@ static void describe_failing(const struct driver *driver, uint32_t index,
 		 has_type ? ")" : "");
 }
 
-static void describe(const struct driver *driver, uint32_t index, const struct pool_view *pool,
-		     const struct trouble *trouble, struct problem *ret)
+/* The life of the pool that ended last, unplanned and not as a failed start, since that time; NULL:
+ * there is none. */
+static const struct life *last_ended(const struct driver *driver, uint32_t pool, usec_t since)
+{
+	const struct life *last = NULL;
+
+	for (uint32_t i = 0; i < engine_worker_count(driver->engine); i++) {
+		const struct life *life = &driver->lives[i];
+
+		if (engine_worker_pool(driver->engine, i) != pool || !life->was_ready ||
+		    life->last_ended == 0 || life->last_ended < since ||
+		    worker_cause_is_planned(life->last_cause))
+			continue;
+		if (!last || life->last_ended > last->last_ended)
+			last = life;
+	}
+	return last;
+}
+
+void problem_append_exit(const struct driver *driver, const struct caller *caller, uint32_t pool,
+			 usec_t since, char *text, size_t size)
+{
+	const struct life *life = last_ended(driver, pool, since);
+	size_t len = strlen(text);
+	char exit[LIFE_EXIT_MAX];
+
+	if (!life || !rights_may_call(driver, caller, pool))
+		return;
+	life_describe_exit(life, exit);
+	snprintf(text + len, size - len, "; worker %u ended last: %s",
+		 driver_worker_number(driver, life->worker), exit);
+}
+
+static void describe(const struct driver *driver, const struct caller *caller, uint32_t index,
+		     const struct pool_view *pool, const struct trouble *trouble,
+		     struct problem *ret)
 {
 	if (trouble->bit == TROUBLE_SHEDDING)
 		snprintf(ret->text, sizeof(ret->text),
@@ -80,6 +116,10 @@ static void describe(const struct driver *driver, uint32_t index, const struct p
 		describe_failing(driver, index, pool, trouble->text, ret);
 	else
 		snprintf(ret->text, sizeof(ret->text), "%s", trouble->text);
+	if (trouble->bit == TROUBLE_NO_WORKER ||
+	    (trouble->bit == TROUBLE_BELOW_MINIMUM && !(pool->troubles & TROUBLE_NO_WORKER)))
+		problem_append_exit(driver, caller, index, ret->since, ret->text,
+				    sizeof(ret->text));
 }
 
 static void make_command(const struct driver *driver, uint32_t pool, const char *format,
@@ -92,8 +132,8 @@ static void make_command(const struct driver *driver, uint32_t pool, const char 
 		 place ? driver_pool_config(driver, pool)->name : "");
 }
 
-static bool next_trouble(const struct driver *driver, uint32_t index, size_t *cursor,
-			 struct problem *ret)
+static bool next_trouble(const struct driver *driver, const struct caller *caller, uint32_t index,
+			 size_t *cursor, struct problem *ret)
 {
 	struct pool_view pool;
 
@@ -106,7 +146,7 @@ static bool next_trouble(const struct driver *driver, uint32_t index, size_t *cu
 		*ret = (struct problem){
 			.code = trouble->code,
 			.since = pool.troubles_since[__builtin_ctz((unsigned)trouble->bit)]};
-		describe(driver, index, &pool, trouble, ret);
+		describe(driver, caller, index, &pool, trouble, ret);
 		snprintf(ret->advice, sizeof(ret->advice), "%s", trouble->advice);
 		make_command(driver, index, trouble->command, ret);
 		++*cursor;
@@ -200,7 +240,7 @@ bool problem_next(const struct driver *driver, const struct caller *caller, uint
 	bool is_own = pool == PROBLEM_NO_POOL;
 
 	if (is_own ? next_own(driver, &cursor->trouble, ret)
-		   : next_trouble(driver, pool, &cursor->trouble, ret))
+		   : next_trouble(driver, caller, pool, &cursor->trouble, ret))
 		return true;
 	return next_alert(driver, caller, pool, &cursor->naming, true, ret) ||
 	       next_alert(driver, caller, pool, &cursor->other, false, ret);

@@ -14,7 +14,7 @@
 /* About the daemon itself. */
 #define PROBLEM_NO_POOL	    UINT32_MAX
 
-#define PROBLEM_TEXT_MAX    768
+#define PROBLEM_TEXT_MAX    1024
 #define PROBLEM_COMMAND_MAX 128
 
 struct alert_rule;
@@ -42,6 +42,12 @@ bool problem_next(const struct driver *driver, const struct caller *caller, uint
 		  struct problem_cursor *cursor, struct problem *ret);
 
 unsigned problem_count(const struct driver *driver, const struct caller *caller, uint32_t pool);
+
+/* Appends to the text how that worker of the pool ended that was the last one to end without a plan
+ * since that time, and had been ready: "; worker 2 ended last: exit status 3".  Appends nothing if there
+ * is none, or the caller may not call the pool. */
+void problem_append_exit(const struct driver *driver, const struct caller *caller, uint32_t pool,
+			 usec_t since, char *text, size_t size);
 
 /* Packs the array that poold.status has as `problems`. */
 void problems_pack(const struct driver *driver, const struct caller *caller, uint32_t pool,

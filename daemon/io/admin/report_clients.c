@@ -1,6 +1,5 @@
 #include "daemon/io/admin/report_clients.h"
 
-#include "daemon/io/admin/report.h"
 #include "daemon/io/admin/report_recovery.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/state.h"
@@ -13,6 +12,20 @@
 static struct bytes text_of(const char *text)
 {
 	return (struct bytes){(const uint8_t *)text, strlen(text)};
+}
+
+void report_pack_process(const struct caller *caller, struct buf *out)
+{
+	pack_str(out, "uid");
+	if (caller->uid == RIGHTS_NO_UID)
+		pack_nil(out);
+	else
+		pack_uint(out, caller->uid);
+	pack_str(out, "pid");
+	if (caller->pid <= 0)
+		pack_nil(out);
+	else
+		pack_int(out, caller->pid);
 }
 
 /* How many of its calls are at no worker; nil: there are too many to count. */

@@ -12,4 +12,8 @@ struct caller;
 void report_clients(const struct driver *driver, const struct caller *caller, unsigned max,
 		    struct buf *out);
 
+/* Packs two pairs, `uid` and `pid`: of the process that the caller is; nil where the kernel does
+ * not say. */
+void report_pack_process(const struct caller *caller, struct buf *out);
+
 #endif

@@ -1,8 +1,10 @@
 #include "daemon/io/admin/report_overview.h"
 
 #include "daemon/io/admin/report.h"
+#include "daemon/io/admin/report_pools.h"
 #include "daemon/io/admin/report_recovery.h"
 #include "daemon/io/admin/report_window.h"
+#include "daemon/io/admin/report_workers.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/state.h"
 

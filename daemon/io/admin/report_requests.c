@@ -1,7 +1,7 @@
 #include "daemon/io/admin/report_requests.h"
 
 #include "daemon/io/admin/control.h"
-#include "daemon/io/admin/report.h"
+#include "daemon/io/admin/report_clients.h"
 #include "daemon/io/admin/report_recovery.h"
 #include "daemon/io/base/pack_named.h"
 #include "daemon/io/driver/state.h"

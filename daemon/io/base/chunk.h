@@ -29,8 +29,8 @@ enum chunk_level {
 struct chunk_store {
 	struct chunk *spare; /* common size, ready to be used */
 	unsigned spare_count;
-	struct chunk
-		*kept; /* the same, for chunk_new_reserved where the system has no memory left */
+	/* The same, for chunk_new_reserved where the system has no memory left. */
+	struct chunk *kept;
 	unsigned kept_count;
 	unsigned kept_max;
 	size_t bytes;	   /* handed out */

@@ -165,6 +165,15 @@ void link_read_last(struct link *link);
  * be done: for lack of memory, or as it is more than DRAIN_UNITS (turn.h). */
 void link_drain(struct link *link);
 
+/*
+ * Of these links, of sockets: reads those whose peer has hung up or writes no more, each for a slice, as if
+ * it were their turn.  So whoever has left is known now, and not only when the turn comes to it; what it
+ * has sent is handed over before.  One that is not to be read now is left alone, and so are the rest when
+ * the turn has taken its time.
+ */
+void link_read_left(struct link *const links[], unsigned count);
+#define LINK_LEFT_MAX 128 /* links at most */
+
 /* Whether nobody can read any more what is written to one of two pipes.  Of a socket it is not
  * known: false. */
 bool link_is_unheard(const struct link *link);

@@ -20,10 +20,9 @@ static inline bool link_is_alive(const struct link *link)
 /* Tells the owner, once, that nothing more comes in; `begun` as in on_end. */
 void link_end_input(struct link *link, enum link_end why, int error, struct bytes begun);
 
-/* Free the buffer of the message that is half read; drop the message too; drop what waits. */
+/* Free the buffer of the message that is half read; drop the message too. */
 void link_free_input(struct link *link);
 void link_drop_input(struct link *link);
-void link_drop_rest(struct link *link);
 
 /* It has something to do at the end of the turn. */
 static inline void link_mark_dirty(struct link *link)

@@ -16,7 +16,7 @@ void link_drop_input(struct link *link)
 	framing_restart(&link->framing);
 }
 
-void link_drop_rest(struct link *link)
+static void drop_rest(struct link *link)
 {
 	chunk_unref(link->rest_chunk);
 	link->rest_chunk = NULL;
@@ -113,7 +113,7 @@ void link_end_input(struct link *link, enum link_end why, int error, struct byte
 	if (len > 0)
 		memcpy(head, begun.data, len);
 	link_drop_input(link);
-	link_drop_rest(link);
+	drop_rest(link);
 	link->handler->on_end(link->owner, why, error, (struct bytes){head, len});
 }
 
@@ -129,7 +129,7 @@ void link_close(struct link *link)
 	link_end_starving(link);
 	link_forget_starved(link);
 	link_leave_backlog(link);
-	link_drop_rest(link);
+	drop_rest(link);
 	if (list_linked(&link->in_dirty))
 		list_remove(&link->loop->dirty, &link->in_dirty);
 	if (list_linked(&link->in_deferred))
@@ -141,7 +141,7 @@ void link_close(struct link *link)
 void link_close_when_written(struct link *link)
 {
 	link_set_reading(link, false);
-	link_drop_rest(link);
+	drop_rest(link);
 	link->is_closing = true;
 	if (link->out.bytes == 0)
 		link_close(link);

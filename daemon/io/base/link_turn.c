@@ -1,8 +1,12 @@
 #include "daemon/io/base/link_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #define DRAIN_READS_MAX 1024
+
+/* Whoever has left is read so often in a slice: its messages, the rest of them, and its end. */
+#define LEFT_READS_MAX 8
 
 /* Large messages are read one by one, each into memory of its size: so much of them in one slice, that
  * they are passed on together. */
@@ -105,4 +109,40 @@ void link_drain(struct link *link)
 		link_end_input(link, LINK_END_NO_MEMORY, -ENOMEM, link_begun(link));
 	else if (has_more)
 		link_end_input(link, LINK_END_UNREAD, -ENOBUFS, link_begun(link));
+}
+
+/* Whether it is its turn to be read whenever something comes. */
+static bool is_watched(const struct link *link)
+{
+	return link_is_alive(link) && link->is_reading && link->wanted == 0 &&
+	       !list_linked(&link->in_backlog) && !list_linked(&link->in_deferred);
+}
+
+static void read_left(struct link *link)
+{
+	struct slice slice = slice_begin(&link->loop->turn);
+
+	for (unsigned i = 0; i < LEFT_READS_MAX && is_watched(link); i++)
+		if (!link_take_more(link, &slice))
+			return;
+}
+
+void link_read_left(struct link *const links[], unsigned count)
+{
+	struct pollfd peers[LINK_LEFT_MAX];
+	struct turn *turn;
+
+	assert(count <= LINK_LEFT_MAX);
+	for (unsigned i = 0; i < count; i++)
+		peers[i] = (struct pollfd){.fd = links[i]->stream.in, .events = POLLRDHUP};
+	if (count == 0 || poll(peers, count, 0) <= 0)
+		return;
+	turn = &links[0]->loop->turn;
+	turn_begin(turn);
+	for (unsigned i = 0; i < count && !turn_is_over(turn, TURN_CLIENTS); i++) {
+		if (peers[i].revents == 0 || !is_watched(links[i]))
+			continue;
+		read_left(links[i]);
+		turn_measure(turn);
+	}
 }

@@ -24,8 +24,8 @@ enum log_level {
 };
 
 enum log_target {
-	LOG_TARGET_AUTO =
-		0, /* the journal where standard error is connected to it, else standard error */
+	/* The journal where standard error is connected to it, else standard error. */
+	LOG_TARGET_AUTO = 0,
 	LOG_TARGET_JOURNAL,
 	LOG_TARGET_STDERR,
 	LOG_TARGET_COUNT_
@@ -54,16 +54,16 @@ int log_open(enum log_target target, enum log_level level);
 void log_close(void);
 /* After log_open, which begins with text. */
 void log_set_format(enum log_format format);
-/* Whether fields are stored apart from the message, as in the journal and in JSON.  On standard error they
- * follow the message, so a message that has their values already needs none. */
+/* Whether fields are stored apart from the message, as in the journal and in JSON.  On standard
+ * error they follow the message, so a message that has their values already needs none. */
 bool log_has_fields(void);
 /* Whether a line of that level would be written, for arguments that are costly to make. */
 bool log_is_enabled(enum log_level level);
 
 /*
  * Logs one event.  Where fields are stored apart, the message begins with the values of `pool` and
- * `worker`, as "python/3: ": who reads only the text must know whom it is about.  `message_id` is 32 hexadecimal digits that the journal's catalog explains, or
- * NULL.  errno is kept.
+ * `worker`, as "python/3: ": who reads only the text must know whom it is about.  `message_id` is
+ * 32 hexadecimal digits that the journal's catalog explains, or NULL.  errno is kept.
  */
 void log_event(enum log_level level, const char *message_id, const struct log_field *fields,
 	       size_t field_count, const char *format, ...) PRINTF_LIKE(5, 6);

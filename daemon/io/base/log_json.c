@@ -8,7 +8,8 @@
 #define SPELLED_MAX 16 /* the longest way to write one character, and a zero byte */
 #define TAIL	    6  /* `..."` of a text, and `}` and the newline of the line */
 
-/* A line under construction, which always has room for its end: a text keeps that of a TAIL before it. */
+/* A line under construction, which always has room for its end: a text keeps that of a TAIL before
+ * it. */
 struct line {
 	char *data;
 	size_t len;
@@ -45,10 +46,9 @@ static size_t spell(struct bytes text, char out[static SPELLED_MAX])
 		snprintf(out, SPELLED_MAX, "\\t");
 	else if (*text.data == '"' || *text.data == '\\')
 		snprintf(out, SPELLED_MAX, "\\%c", *text.data);
-	else if (utf8_is_command(character) && utf8_code(character) <= 0xffff)
-		snprintf(out, SPELLED_MAX, "\\u%04x", (unsigned)utf8_code(character));
 	else if (utf8_is_command(character))
-		snprintf(out, SPELLED_MAX, "\\ufffd");
+		/* There is none that needs more than four digits. */
+		snprintf(out, SPELLED_MAX, "\\u%04x", utf8_code(character) & 0xffffu);
 	else
 		snprintf(out, SPELLED_MAX, "%.*s", (int)len, (const char *)text.data);
 	return len;

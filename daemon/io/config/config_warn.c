@@ -159,16 +159,15 @@ static void warn_of_users(struct config_draft *draft, size_t i)
 
 static void warn_of_socket(struct config_draft *draft)
 {
-	const char *path = draft->config->daemon.socket;
+	const char *path = draft->config->daemon.socket, *last;
 	char folder[PATH_MAX];
 	const char *why = NULL;
 
 	/* The unit makes that of the default. */
 	if (!draft->daemon.options[OPTION_DAEMON_socket].file)
 		return;
-	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
-	if (folder[0] == '\0')
-		snprintf(folder, sizeof(folder), "/");
+	last = strrchr(path, '/');
+	snprintf(folder, sizeof(folder), "%.*s", last > path ? (int)(last - path) : 1, path);
 	if (access(folder, F_OK) < 0 || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
 		why = strerror(errno);
 	if (why)

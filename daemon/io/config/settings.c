@@ -120,7 +120,8 @@ struct engine_settings settings_engine(const struct config *config)
 	const struct config_daemon *daemon = &config->daemon;
 	uint64_t seed = 0;
 
-	/* When the system has no randomness yet, all that is lost is that the jitter can be foretold. */
+	/* When the system has no randomness yet, all that is lost is that the jitter can be
+	 * foretold. */
 	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
 	return (struct engine_settings){
 		.requests_max = daemon->requests_max,

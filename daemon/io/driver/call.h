@@ -33,8 +33,8 @@ struct call {
 	struct flow flow;
 	struct attempt_history *history; /* NULL: no attempt has failed yet */
 	bool is_cancelled_by_operator;	 /* so says the answer (operator_cancel_request) */
-	enum errcode
-		lost; /* why its result could not be given; ERR_NONE: it was, or there is none */
+	/* Why its result could not be given; ERR_NONE: it was, or there is none. */
+	enum errcode lost;
 	struct list_node in_caller;
 	struct list_node in_open;
 	struct call *next_same; /* of the same hash; or the next free one */

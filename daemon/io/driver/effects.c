@@ -3,6 +3,7 @@
 #include "daemon/io/driver/answer.h"
 #include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/flow.h"
+#include "daemon/io/driver/incident.h"
 #include "daemon/io/driver/namesakes.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/session_alias.h"
@@ -237,7 +238,7 @@ static void report(struct driver *driver, const struct effect *effect)
 		namesakes_take(driver, effect);
 		break;
 	case EFFECT_INCIDENT:
-		failure_incident(driver, effect);
+		incident_report(driver, effect);
 		/* The start of the daemon may have waited for this one. */
 		if (!driver->has_started)
 			driver->on_change(driver->owner);

@@ -14,7 +14,8 @@ struct error_record;
  */
 void error_report(struct driver *driver, const struct error_record *record, const char *what);
 
-/* The line and the entry of poold.errors, without that limit, of the error whose event was sent last; `held`: so many before it were only counted. */
+/* The line and the entry of poold.errors, without that limit, of the error whose event was sent
+ * last; `held`: so many before it were only counted. */
 void error_report_record(struct driver *driver, const struct error_record *record, const char *what,
 			 unsigned held);
 

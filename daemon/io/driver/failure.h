@@ -1,5 +1,5 @@
-/* Failures in words: in the answer to the caller, in the attempt history of a request that goes on,
- * in the log, in poold.errors. */
+/* What becomes of a request's failure: the answer to the caller, or the attempt history of a
+ * request that goes on; the log, and poold.errors. */
 #ifndef POOLD_IO_DRIVER_FAILURE_H
 #define POOLD_IO_DRIVER_FAILURE_H
 
@@ -9,7 +9,6 @@ struct call;
 struct driver;
 struct driver_step;
 struct effect;
-struct life;
 
 /* An error of that code that is no request's attempt: with the severity and strategy of its row as
  * it is configured. */
@@ -22,12 +21,5 @@ void failure_answer(struct driver *driver, const struct driver_step *step, struc
 /* Adds what EFFECT_RETRY says to the call's attempt history: the request goes on. */
 void failure_note(struct driver *driver, const struct driver_step *step, struct call *call,
 		  const struct effect *effect);
-
-/* The life ended because its worker can't work as it is configured (exit status 78): requests that
- * find no worker for that are told so. */
-void failure_note_unusable(struct driver *driver, const struct life *life);
-
-/* Reports EFFECT_INCIDENT in the log, in poold.errors and to subscribers. */
-void failure_incident(struct driver *driver, const struct effect *effect);
 
 #endif

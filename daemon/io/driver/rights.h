@@ -30,8 +30,8 @@ struct driver;
 /* A group that may do something. */
 struct right {
 	bool is_set; /* the configuration names a group */
-	uint64_t
-		group; /* as a mask of one bit; 0: there is no such group, so that nobody is in it */
+	/* As a mask of one bit; 0: there is no such group, so that nobody is in it. */
+	uint64_t group;
 };
 
 struct pool_rights {
@@ -59,9 +59,9 @@ void rights_done(struct rights *rights);
 bool rights_has_claim(const struct driver *driver, const struct caller *caller);
 
 /*
- * Decides what a new caller, whose uid, pid and groups are set, may control, and whether it may be critical.  `pidfd`: of its
- * process, so that nobody else is asked about who got its number later; -1: it has none, as it has
- * ended.
+ * Decides what a new caller, whose uid, pid and groups are set, may control, and whether it may be
+ * critical.  `pidfd`: of its process, so that nobody else is asked about who got its number later;
+ * -1: it has none, as it has ended.
  */
 void rights_decide(const struct driver *driver, struct caller *caller, int pidfd);
 

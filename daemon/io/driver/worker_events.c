@@ -2,8 +2,8 @@
 
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/effects.h"
-#include "daemon/io/driver/failure.h"
 #include "daemon/io/driver/handed.h"
+#include "daemon/io/driver/incident.h"
 #include "daemon/io/driver/notify.h"
 #include "daemon/io/driver/stack.h"
 #include "daemon/io/driver/state.h"
@@ -180,6 +180,7 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 	engine_view_worker(driver->engine, life->worker, &worker);
 	steps_end(&life->steps, loop_now(driver->loop));
 	life->last = end ? *end : (struct process_end){0};
+	life->last_ended = loop_now(driver->loop);
 	life->last_uptime = usec_sub(loop_now(driver->loop), worker.started);
 	life->last_served = worker.served;
 	life->was_ready = life->is_ready;
@@ -198,7 +199,7 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 	stack_end(life);
 	handed_drop_all(life);
 	if (step.event.exit.is_unusable)
-		failure_note_unusable(driver, life);
+		incident_note_unusable(driver, life);
 	if (!worker_cause_is_planned(worker.cause))
 		notify_last_stderr(driver, life->worker);
 	driver_step(driver, &step);

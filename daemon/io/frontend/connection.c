@@ -18,7 +18,8 @@ static size_t unread_max(const struct connection *connection, size_t share)
 	return pause < share ? pause : share;
 }
 
-/* Whether it holds no more than anybody may at any time, so that nothing changes for one that is read. */
+/* Whether it holds no more than anybody may at any time, so that nothing changes for one that is
+ * read. */
 static bool is_modest(const struct connection *connection, size_t held)
 {
 	return !connection->has_unread && !connection->is_over &&

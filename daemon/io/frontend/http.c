@@ -68,15 +68,34 @@ static bool is_short_of_descriptors(const struct http *http)
 			      (rlim_t)lowest >= limit.rlim_cur - limit.rlim_cur / 10);
 }
 
-/* Closes the one that has been idle for the longest time.  False: none is idle. */
+static_assert(HTTP_CONNECTIONS_MAX < LINK_LEFT_MAX, "they are looked at together");
+
+/* Ends the connections of those that have left. */
+static void end_left(struct http *http)
+{
+	struct link *links[LINK_LEFT_MAX];
+	struct list_node *node;
+	unsigned count = 0;
+
+	list_for_each (node, &http->connections)
+		if (of_node(node)->state != HTTP_CLOSED && count < LINK_LEFT_MAX)
+			links[count++] = &of_node(node)->link;
+	link_read_left(links, count);
+}
+
+/* Closes the one that has been idle for the longest time, unless one was closed in this turn already.
+ * False: none is idle. */
 static bool make_place(struct http *http)
 {
 	struct http_connection *oldest = NULL;
 	struct list_node *node;
 
+	end_left(http);
 	list_for_each (node, &http->connections) {
 		struct http_connection *connection = of_node(node);
 
+		if (connection->state == HTTP_CLOSED)
+			return true;
 		if (http_connection_is_idle(connection) &&
 		    (!oldest || connection->since < oldest->since))
 			oldest = connection;

@@ -41,9 +41,9 @@ struct http_answer {
 	enum http_status status;
 	const char *type;   /* of the content */
 	const char *policy; /* what it may do in a browser, as Content-Security-Policy */
-	struct chunk
-		*chunk; /* where the body lies, with a reference of the caller's; NULL: it lasts
-				as long as the program */
+	/* Where the body lies, with a reference of the caller's; NULL: it lasts as long as the
+	 * program. */
+	struct chunk *chunk;
 	struct bytes body;
 	bool is_stream; /* there is no body yet: http_stream.h */
 };

@@ -105,6 +105,54 @@ static bool close_idle(struct connection *connection, enum whose whose, const ch
 	return true;
 }
 
+/* --- those that have left --- */
+
+/* How many connections there are.  One that was closed stays in the list until the turn ends. */
+struct taken {
+	unsigned all;
+	unsigned clients; /* outside of the reserve */
+	unsigned of_user; /* of the user of the new one */
+};
+
+static struct taken count_open(const struct connection *connection)
+{
+	struct taken taken = {0};
+	struct list_node *node;
+
+	list_for_each (node, &connection->frontend->connections) {
+		const struct connection *other =
+			list_entry(node, struct connection, in_connections);
+
+		if (other->link.is_closed)
+			continue;
+		taken.all++;
+		taken.clients += !other->is_control_only;
+		taken.of_user += other->user == connection->user;
+	}
+	return taken;
+}
+
+/* Ends the connections of those that have left, but not that one (NULL: any).  Only the newest are looked
+ * at, which costs little however many there are: of the others the end was ready to be read in the turns
+ * before. */
+static void end_left(const struct frontend *frontend, const struct connection *but)
+{
+	struct link *links[LINK_LEFT_MAX];
+	struct list_node *node;
+	unsigned count = 0;
+
+	list_for_each_back(node, &frontend->connections)
+	{
+		struct connection *other = list_entry(node, struct connection, in_connections);
+
+		if (count == LINK_LEFT_MAX)
+			break;
+		if (other != but && is_open(other))
+			links[count++] = &other->link;
+	}
+	link_read_left(links, count);
+}
+
 /* --- the reserve --- */
 
 static void enter_reserve(struct connection *connection)
@@ -156,10 +204,10 @@ static enum places_verdict refuse(struct connection *connection, const char *lim
 	return PLACES_REFUSED;
 }
 
-static enum places_verdict give_reserved(struct connection *connection, const char *limit)
+static enum places_verdict give_reserved(struct connection *connection, const char *limit,
+					 const struct taken *taken)
 {
-	struct frontend *frontend = connection->frontend;
-	bool is_full = frontend->connections.len > config_of(frontend)->connections_max;
+	bool is_full = taken->all > config_of(connection->frontend)->connections_max;
 
 	if (is_full && !close_reserved(connection))
 		return refuse(connection, limit);
@@ -170,14 +218,26 @@ static enum places_verdict give_reserved(struct connection *connection, const ch
 /* --- both --- */
 
 /* Its user has more than one user may have.  Whoever may control gets in nevertheless. */
-static enum places_verdict give_beyond_limit(struct connection *connection)
+static enum places_verdict give_beyond_limit(struct connection *connection,
+					     const struct taken *taken)
 {
 	static const char limit[] = "connections_per_uid";
 
 	if (close_idle(connection, OF_THE_SAME_USER, limit))
 		return PLACES_MADE;
-	return connection->caller.may_control ? give_reserved(connection, limit)
+	return connection->caller.may_control ? give_reserved(connection, limit, taken)
 					      : refuse(connection, limit);
+}
+
+static bool is_beyond_limit(const struct config_daemon *config, const struct taken *taken)
+{
+	return config->connections_per_uid > 0 && taken->of_user > config->connections_per_uid;
+}
+
+static bool has_place(const struct config_daemon *config, const struct taken *taken)
+{
+	return taken->clients <= config->connections_max - config->control_reserve &&
+	       taken->all <= config->connections_max;
 }
 
 enum places_verdict places_give(struct connection *connection)
@@ -185,32 +245,47 @@ enum places_verdict places_give(struct connection *connection)
 	static const char limit[] = "connections_max";
 	const struct frontend *frontend = connection->frontend;
 	const struct config_daemon *config = config_of(frontend);
-	unsigned clients = frontend->connections.len - frontend->control_connections;
+	/* With those that were closed in this turn. */
+	struct taken taken = {
+		.all = frontend->connections.len,
+		.clients = frontend->connections.len - frontend->control_connections,
+		.of_user = connection->user->connections,
+	};
 
-	if (config->connections_per_uid > 0 &&
-	    connection->user->connections > config->connections_per_uid)
-		return give_beyond_limit(connection);
-	if (clients <= config->connections_max - config->control_reserve &&
-	    frontend->connections.len <= config->connections_max)
+	if (is_beyond_limit(config, &taken) || !has_place(config, &taken)) {
+		end_left(frontend, connection);
+		taken = count_open(connection);
+	}
+	if (is_beyond_limit(config, &taken))
+		return give_beyond_limit(connection, &taken);
+	if (has_place(config, &taken))
 		return PLACES_FREE;
 	if (close_idle(connection, OF_LARGER_USERS, limit) ||
 	    close_idle(connection, OF_THE_SAME_USER, limit))
 		return PLACES_MADE;
-	return give_reserved(connection, limit);
+	return give_reserved(connection, limit, &taken);
 }
 
-bool places_may_accept(const struct frontend *frontend)
+/* Whether one was closed, or may be closed for another. */
+static bool has_loose(const struct frontend *frontend)
 {
 	struct list_node *node;
 
-	if (frontend->connections.len < config_of(frontend)->connections_max)
-		return true;
 	list_for_each (node, &frontend->connections) {
 		const struct connection *connection =
 			list_entry(node, struct connection, in_connections);
 
-		if (is_idle(connection) || (connection->is_control_only && is_open(connection)))
+		if (connection->link.is_closed || is_idle(connection) ||
+		    (connection->is_control_only && is_open(connection)))
 			return true;
 	}
 	return false;
+}
+
+bool places_may_accept(struct frontend *frontend)
+{
+	if (frontend->connections.len < config_of(frontend)->connections_max || has_loose(frontend))
+		return true;
+	end_left(frontend, NULL);
+	return has_loose(frontend);
 }

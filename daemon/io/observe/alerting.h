@@ -43,8 +43,8 @@ void alerting_done(struct alerting *alerting);
 void alerting_start(struct alerting *alerting);
 
 /* The alert of that pool that fires, tests, silenced ones and those whose value is low again apart,
- * after that at *cursor, which begins with 0; ALERT_NO_POOL: of the daemon.  Returns false when there are no
- * more, or `alerting` is NULL. */
+ * after that at *cursor, which begins with 0; ALERT_NO_POOL: of the daemon.  Returns false when
+ * there are no more, or `alerting` is NULL. */
 bool alerting_next(const struct alerting *alerting, uint32_t pool, size_t *cursor,
 		   struct alert_view *ret);
 

@@ -15,8 +15,8 @@
 /* How the daemon is run. */
 struct daemon_manner {
 	bool in_terminal; /* SIGHUP stops it: the terminal was closed */
-	const char *
-		reload_folder; /* the workers are replaced when Python files in it change; or NULL */
+	/* The workers are replaced when Python files in it change; NULL: they are not. */
+	const char *reload_folder;
 };
 
 /* Runs until a signal ends it.  Returns an exit status. */

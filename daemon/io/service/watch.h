@@ -2,8 +2,8 @@
  * Watches the Python files below a folder, for `poold run --reload`.
  *
  * A file counts if its name ends with .py; hidden folders, __pycache__, node_modules and virtual
- * environments (with a pyvenv.cfg) are not watched.  The kernel reports changes (inotify), so nothing is
- * read while nothing changes.
+ * environments (with a pyvenv.cfg) are not watched.  The kernel reports changes (inotify), so
+ * nothing is read while nothing changes.
  */
 #ifndef POOLD_IO_SERVICE_WATCH_H
 #define POOLD_IO_SERVICE_WATCH_H

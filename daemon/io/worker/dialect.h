@@ -24,7 +24,8 @@ struct dialect {
 	/* A whole message from the worker.  The channel may be closed from here. */
 	void (*on_message)(struct channel *channel, struct chunk *chunk, struct bytes message);
 	/* A message that begins so is for want of memory not to be had: says what is lost by it
-	 * (on_lost), or will when it ends, and returns whether the link may go on behind it.  NULL: it never may. */
+	 * (on_lost), or will when it ends, and returns whether the link may go on behind it.  NULL:
+	 * it never may. */
 	bool (*on_no_memory)(struct channel *channel, struct bytes begun);
 	/* More of that message, which is skipped.  NULL: what is lost was said. */
 	void (*on_skipped)(struct channel *channel, struct bytes bytes, bool is_end);
@@ -40,8 +41,9 @@ struct dialect {
 	void (*shutdown)(struct channel *channel);
 	void (*cancel)(struct channel *channel, uint32_t id);
 	void (*credit)(struct channel *channel, uint32_t id, uint64_t bytes);
-	/* Writes the message for the recall socket that asks for request `id`, and returns it.  NULL:
-	 * the dialect can't confirm that a request was given back, so its workers have no such socket. */
+	/* Writes the message for the recall socket that asks for request `id`, and returns it.
+	 * NULL: the dialect can't confirm that a request was given back, so its workers have no
+	 * such socket. */
 	struct bytes (*recall)(uint32_t id, uint8_t message[static RECALL_MAX]);
 	void (*end_session)(struct channel *channel, struct bytes session, const char *reason);
 	/* A notification without params; NULL: the configuration allows no `ready_then`. */

@@ -225,6 +225,16 @@ static void report_unread(struct channel *channel, struct bytes message, int err
 	}
 }
 
+/* A text may begin with a byte order mark, as programs for Windows write it; it says nothing. */
+static struct bytes skip_mark(struct bytes text)
+{
+	static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
+
+	if (text.len < sizeof(mark) || memcmp(text.data, mark, sizeof(mark)) != 0)
+		return text;
+	return (struct bytes){text.data + sizeof(mark), text.len - sizeof(mark)};
+}
+
 struct chunk *dialect_read_json(struct channel *channel, struct bytes message, struct bytes *ret)
 {
 	struct chunk_store *store = &channel->loop->store;
@@ -234,7 +244,7 @@ struct chunk *dialect_read_json(struct channel *channel, struct bytes message, s
 	int r;
 
 	chunk_buf_init(&value, channel->response_max);
-	r = json_to_value(message, &value, fault);
+	r = json_to_value(skip_mark(message), &value, fault);
 	if (r == 0) {
 		ret->len = chunk_buf_bytes(&value).len;
 		chunk = chunk_from_buf(store, &value);

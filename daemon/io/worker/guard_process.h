@@ -6,11 +6,12 @@
  * seldom as keeps that below one percent of a processor, and remembers all descendants of the
  * daemon: since the daemon is a subreaper, that is all that its workers have ever started.
  *
- * When the daemon is gone, these are killed: what is in a control group of a worker; the descendants as they were last seen; processes in a
- * session of one of them; processes with the daemon's tag in their environment (process_tag.h); and
- * all descendants of these.  They are first stopped, parents before children, until no other is
- * found: what has been stopped starts nothing and loses no child.  A process is known by its start
- * time beside its number when it is signalled, so that none is hit that got a number anew.
+ * When the daemon is gone, these are killed: what is in a control group of a worker; the
+ * descendants as they were last seen; processes in a session of one of them; processes with the
+ * daemon's tag in their environment (process_tag.h); and all descendants of these.  They are first
+ * stopped, parents before children, until no other is found: what has been stopped starts nothing
+ * and loses no child.  A process is known by its start time beside its number when it is signalled,
+ * so that none is hit that got a number anew.
  */
 #ifndef POOLD_IO_WORKER_GUARD_PROCESS_H
 #define POOLD_IO_WORKER_GUARD_PROCESS_H

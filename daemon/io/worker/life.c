@@ -185,6 +185,15 @@ static void describe_end(struct life *life, const struct process_end *end)
 		 life->last_out_of_memory ? ", out of memory" : "");
 }
 
+void life_describe_exit(const struct life *life, char out[static LIFE_EXIT_MAX])
+{
+	if (life->last_cause == CAUSE_NONE)
+		snprintf(out, LIFE_EXIT_MAX, "%s", life->last_end);
+	else
+		snprintf(out, LIFE_EXIT_MAX, "%s: %s", worker_cause_text(life->last_cause),
+			 life->last_end);
+}
+
 static void on_process_exit(void *owner, const struct process_end *end)
 {
 	struct life *life = owner;

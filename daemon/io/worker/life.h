@@ -93,7 +93,8 @@ struct life {
 	bool last_out_of_memory;      /* the kernel killed it because its memory was used up */
 	char last_end[LIFE_END_MAX];  /* how it ended, in words, and what it did wrong before; "":
 					none has ended yet */
-	struct process_end last;      /* the same, for programs; the owner sets these three */
+	struct process_end last;      /* the same, for programs; the owner sets these four */
+	usec_t last_ended;	      /* when; 0: none has ended yet */
 	usec_t last_uptime;
 	uint64_t last_served;
 	struct bytes last_stderr; /* the end of its standard error, escaped; bytes_copy made it */
@@ -110,6 +111,10 @@ void life_done(struct life *life);
 /* Whether `last_end` also says why it ended: what its channel was broken by.  That the channel was
  * closed is no reason if the process then ended by itself. */
 bool life_has_reason(const struct life *life);
+
+/* How the last process ended, and before that why the daemon ended it, if it did. */
+#define LIFE_EXIT_MAX (LIFE_END_MAX + 128)
+void life_describe_exit(const struct life *life, char out[static LIFE_EXIT_MAX]);
 
 /* The life that a channel belongs to. */
 static inline struct life *life_of(struct channel *channel)

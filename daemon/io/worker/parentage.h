@@ -3,7 +3,7 @@
  *
  * A fork server runs foreign code, and may name any process.  Only one is believed that is a child
  * of the daemon which nobody has taken over, leads a session of its own, has begun since it was
- * asked for, and carries the mark of its life or of its server.
+ * asked for, and carries the tag (process_tag.h) of its life or of its server.
  */
 #ifndef POOLD_IO_WORKER_PARENTAGE_H
 #define POOLD_IO_WORKER_PARENTAGE_H

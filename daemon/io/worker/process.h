@@ -3,9 +3,9 @@
  *
  * Each is the leader of its own session and process group, is killed when the daemon ends
  * (PR_SET_PDEATHSIG), and has no descriptors but the standard three, its channel, and its recall
- * socket where it has one.  The channel is a socket, or where it is the standard input and output, two pipes: programs that know nothing of
- * poold do with these what only pipes allow, such as to set one of them non-blocking, or to wait for
- * the end of the other.
+ * socket where it has one.  The channel is a socket, or where it is the standard input and output,
+ * two pipes: programs that know nothing of poold do with these what only pipes allow, such as to
+ * set one of them non-blocking, or to wait for the end of the other.
  *
  * clone(CLONE_VM | CLONE_VFORK) is used instead of posix_spawn or fork: posix_spawn can set neither
  * limits, user, control group nor PR_SET_PDEATHSIG, and fork copies the page tables of a daemon
@@ -99,8 +99,8 @@ int process_spawn(struct process *process, struct loop *loop, const struct proce
 int process_adopt(struct process *process, struct loop *loop, pid_t pid,
 		  void (*on_exit)(void *owner, const struct process_end *end), void *owner);
 
-/* A socket as channel: ends[0] is for this side and does not block, ends[1] for the worker.  Returns 0 or
- * -errno. */
+/* A socket as channel: ends[0] is for this side and does not block, ends[1] for the worker.
+ * Returns 0 or -errno. */
 int process_make_channel(int ends[2]);
 
 /* Sends a signal to the whole group, if the process is still there. */

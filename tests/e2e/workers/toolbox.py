@@ -223,12 +223,6 @@ def spawn_daemon() -> int:
     return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
 
 
-def spawn_and_hang() -> None:
-    """Starts a process and never returns."""
-    spawn_child()
-    hang()
-
-
 def ping(value: object) -> object:
     """A function like any other, though health checks have the same name."""
     return ["ping", value]
