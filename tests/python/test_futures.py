@@ -425,12 +425,16 @@ class TestExecutor(unittest.TestCase):
     def test_in_a_forked_child(self) -> None:
         with FakeServer(echo) as server, poold.Executor("p", 2, path=server.path) as pool:
             self.assertEqual(pool.submit(served.echo, 1).result(PATIENCE)[2], [1])
-            child = os.fork()
-            if child == 0:
-                found = [each[2][0] for each in pool.map(served.echo, range(9), timeout=PATIENCE)]
-                os._exit(0 if found == list(range(9)) else 1)
-            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
-            self.assertEqual(pool.submit(served.echo, 2).result(PATIENCE)[2], [2])
+            early = pool.submit(served.echo, 2)
+            for count in (9, 0):
+                child = os.fork()
+                if child == 0:
+                    found = [each[2][0] for each in pool.map(served.echo, range(count))]
+                    pool.shutdown()  # does not wait for the parent's
+                    os._exit(0 if found == list(range(count)) else 1)
+                self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+            self.assertEqual(early.result(PATIENCE)[2], [2])
+            self.assertEqual(pool.submit(served.echo, 3).result(PATIENCE)[2], [3])
 
     def test_nobody_listens(self) -> None:
         with poold.Executor("p", path="/nowhere/socket") as pool:

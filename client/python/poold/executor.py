@@ -32,6 +32,7 @@ from poold.calls import (
     ID_MAX,
     Seconds,
     limit_of,
+    lost_error,
     pack_request,
     seconds,
 )
@@ -233,9 +234,7 @@ class Executor(futures.Executor):
         client = self._client
         timeout = seconds("timeout", client.timeout if self._timeout is None else self._timeout)
         params = wire.call_params(self.pool, name, args, kwargs, timeout=timeout, **self._options)
-        if self._pid != os.getpid():
-            client._check_parent()
-            self._begin()
+        self._check_parent()
         number = next(client._numbers) & ID_MAX
         options = params[3] if len(params) > 3 else None
         try:
@@ -280,6 +279,7 @@ class Executor(futures.Executor):
         """Takes no more functions; with `cancel_futures` those that the daemon does not have yet are
         cancelled, and with `wait` this returns when all are done.
         """
+        self._check_parent()
         self._is_shut_down = True
         if cancel_futures:
             for task in [*self._waiting, *(entry[2] for entry in self._later)]:
@@ -290,6 +290,12 @@ class Executor(futures.Executor):
             self._await_all()
         else:
             self._have_read()
+
+    def _check_parent(self) -> None:
+        """In the child after a fork: what was submitted before is the parent's."""
+        if self._pid != os.getpid():
+            self._client._check_parent()
+            self._begin()
 
     # --- sending: by whoever submits or reads, if that needs no waiting ---
 
@@ -317,7 +323,8 @@ class Executor(futures.Executor):
     def _can_send(self) -> bool:
         if len(self._in_flight) >= self._room:
             return False
-        if self._handed is not None and self._handed._is_at_asker():
+        handed = self._handed
+        if handed is not None and handed._is_at_asker():
             return False
         return bool(self._waiting) or self._is_due()
 
@@ -409,6 +416,7 @@ class Executor(futures.Executor):
         """
         self._is_kept = False
         if not self._unfinished:
+            self._seen = {}
             return None
         self._is_kept = True
         for task in list(self._unfinished):
@@ -417,14 +425,23 @@ class Executor(futures.Executor):
                 self._forget(task)
         before, self._seen = self._seen, self._in_flight.copy()
         have_stayed = [task for task in self._seen if task in before]
-        for task in have_stayed:
-            if task._again.is_postponed():
-                self._in_flight.pop(task, None)
-                self._waiting.appendleft(task)
+        self._sender.hold(0, self._mend, have_stayed)
         self._advance()
         if have_stayed:
             self._have_read()
         return self._later[0][0] if self._later else math.inf
+
+    def _mend(self, tasks: list[_Task]) -> None:
+        """Takes back the functions whose sending was cut short; nobody sends meanwhile."""
+        for task in tasks:
+            if task._again.is_postponed():
+                self._in_flight.pop(task, None)
+                self._waiting.appendleft(task)
+            elif task._connection is None and not task._is_between():
+                task._settle(lost_error("sending it was interrupted", "maybe"), None)
+                task._notify()
+        if self._handed is not None and not self._handed._is_at_asker():
+            self._handed = None
 
 
 # Those of the program, which waits for them when it ends.
