@@ -355,6 +355,8 @@ class Decoder:
                     raise Malformed(NO_ENVELOPE)
                 messages.append(message)
                 end = unpacker.tell()
+                if end == fed:
+                    break  # there is no more, and to be told so by an exception takes longer
         except Malformed:
             raise
         except Exception as error:
