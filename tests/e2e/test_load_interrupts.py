@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
 
 import poold
 
@@ -74,13 +75,14 @@ class Interrupted(ClientTest):
         warnings.simplefilter("ignore", ResourceWarning)
         daemon = self.start(pool("tools", TOOLBOX, workers=2))
         self.client = self.enterContext(poold.Client(daemon.path, TIMEOUT, grace=GRACE))
+        self.ask: Callable[[int], object] = lambda name: self.client.call("tools", "echo", name)
         self.outcomes: Counter[str] = Counter()
         self.slowest = 0.0
 
     def call(self, name: int) -> None:
         begin = time.monotonic()
         try:
-            self.assertEqual(self.client.call("tools", "echo", name), name)
+            self.assertEqual(self.ask(name), name)
             outcome = "result"
         except poold.Error as error:
             outcome = error.code
@@ -93,6 +95,18 @@ class Interrupted(ClientTest):
             self.call(name)
 
     def test_all_threads_are_served_to_the_end(self) -> None:
+        self.serve_all()
+        self.assertEqual(self.client.call("tools", "echo", "after"), "after")
+
+    def test_an_executor_too(self) -> None:
+        """It has room for fewer than ask, so that they send for each other."""
+        with poold.Executor("tools", 2, client=self.client) as executor:
+            self.ask = lambda name: executor.submit("echo", name).result()
+            self.serve_all()
+            found = list(executor.map("echo", range(100), timeout=stretch(TIMEOUT + GRACE)))
+        self.assertEqual(found, list(range(100)))
+
+    def serve_all(self) -> None:
         threads = [threading.Thread(target=self.call_often) for _ in range(THREADS - 1)]
         for thread in threads:
             thread.start()
@@ -111,4 +125,3 @@ class Interrupted(ClientTest):
         self.assertLessEqual(set(self.outcomes), {"result", "peer_closed"}, self.outcomes)
         self.assertGreater(self.outcomes["result"], CALLS // 2)
         self.assertLess(self.slowest, stretch(TIMEOUT + GRACE))
-        self.assertEqual(self.client.call("tools", "echo", "after"), "after")

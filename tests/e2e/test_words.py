@@ -209,6 +209,8 @@ POOLCTL = calls(
     "64 | ACTION is missing | ACTION POOL | breaker",
     "64 | POOL is missing | ACTION POOL | breaker open",
     "64 | ID is missing | cancel ID | recovery cancel",
+    "64 | \"x\" | is not the number of a request | cancel x",
+    f"64 | xxx\" | is not the name of a pool | logs {'x' * 300}",
     "64 | SESSION is missing | close SESSION | session close",
     "64 | \"now\" is one argument too many | usage: poolctl status | status now",
     "64 | \"other\" is one argument too many | usage: poolctl pools | pools tools other",

@@ -323,6 +323,119 @@ class TestExecutor(unittest.TestCase):
             pool.shutdown()
             pool.shutdown()
 
+    def test_nobody_waits(self) -> None:
+        """What was submitted is done all the same, more than the daemon has at once."""
+        last = threading.Event()
+
+        def script(peer: Peer) -> None:
+            for number in range(100):
+                message = peer.read()
+                self.assertEqual(message[3][2], [number])
+                peer.send([1, message[1], None, None])
+            last.set()
+            peer.channel.recv(1)  # until the client has gone
+
+        with FakeServer(script) as server, poold.Executor("p", 8, path=server.path) as pool:
+            for number in range(100):
+                pool.submit(served.echo, number)
+            self.assertTrue(last.wait(PATIENCE))
+
+    def test_no_thread_reads_for_who_waits(self) -> None:
+        with FakeServer(echo) as server, poold.Executor("p", 4, path=server.path) as pool:
+            for number in range(20):
+                self.assertEqual(pool.submit(served.echo, number).result(PATIENCE)[2], [number])
+            found = list(pool.map(served.echo, range(200)))
+            self.assertEqual([each[2] for each in found], [[number] for number in range(200)])
+            connection = pool._client._connection
+            assert connection is not None
+            self.assertFalse(connection.background._running.locked())
+
+    def test_who_waits_for_one_that_waits(self) -> None:
+        """Nobody else waits for the answers of those before it."""
+        with FakeServer(echo) as server, poold.Executor("p", 2, path=server.path) as pool:
+            futures = [pool.submit(served.echo, number) for number in range(20)]
+            self.assertEqual(futures[-1].result(PATIENCE)[2], [19])
+            self.assertEqual(futures[5].result(PATIENCE)[2], [5])
+
+    def test_its_time_begins_when_it_is_sent(self) -> None:
+        def script(peer: Peer) -> None:
+            number = peer.read()[1]
+            self.assertEqual(peer.read(), [2, "poold.cancel", [number]])
+            echo(peer)
+
+        with FakeServer(script) as server, poold.Client(server.path, grace=0) as client:
+            pool = poold.Executor("p", 1, client=client, timeout=0.2)
+            silent, other = pool.submit(served.echo, 1), pool.submit(served.echo, 2)
+            self.assertIsInstance(silent.exception(PATIENCE), poold.DeadlineExceeded)
+            self.assertEqual(other.result(PATIENCE)[2], [2])
+            pool.shutdown()
+
+    def test_large_arguments(self) -> None:
+        """More than the socket takes at once, though the daemon reads late."""
+        go = threading.Event()
+
+        def script(peer: Peer) -> None:
+            assert go.wait(PATIENCE)
+            echo(peer)
+
+        with FakeServer(script) as server, poold.Executor("p", path=server.path) as pool:
+            futures = [pool.submit(served.echo, number, bytes(100_000)) for number in range(30)]
+            go.set()
+            found = [future.result(PATIENCE)[2][0] for future in futures]
+        self.assertEqual(found, list(range(30)))
+
+    def test_a_callback_that_takes_long(self) -> None:
+        """Meanwhile what the daemon sends is read, more than a socket holds; and callbacks are run
+        one after the other.
+        """
+        taken, told = threading.Event(), []
+
+        def script(peer: Peer) -> None:
+            messages = [peer.read() for _ in range(20)]
+            for _, number, _, _ in messages:
+                peer.send([1, number, None, bytes(200_000)])
+            taken.set()
+            peer.channel.recv(1)
+
+        def note(future: Any) -> None:
+            if not told:
+                told.append(taken.wait(PATIENCE))
+            told.append(len(future.result()))
+
+        with FakeServer(script) as server, poold.Executor("p", path=server.path) as pool:
+            for number in range(20):
+                pool.submit(served.echo, number).add_done_callback(note)
+        self.assertEqual(told, [True] + 20 * [200_000])
+
+    def test_shutdown_by_a_callback(self) -> None:
+        over = threading.Event()
+
+        def end(_: Any) -> None:
+            pool.shutdown()
+            over.set()
+
+        with FakeServer(echo) as server:
+            pool = poold.Executor("p", path=server.path)
+            future = pool.submit(served.echo)
+            future.add_done_callback(end)
+            self.assertTrue(over.wait(PATIENCE))
+            pool.shutdown()
+            self.assertRaises(RuntimeError, pool.submit, served.echo)
+
+    def test_in_a_forked_child(self) -> None:
+        with FakeServer(echo) as server, poold.Executor("p", 2, path=server.path) as pool:
+            self.assertEqual(pool.submit(served.echo, 1).result(PATIENCE)[2], [1])
+            early = pool.submit(served.echo, 2)
+            for count in (9, 0):
+                child = os.fork()
+                if child == 0:
+                    found = [each[2][0] for each in pool.map(served.echo, range(count))]
+                    pool.shutdown()  # does not wait for the parent's
+                    os._exit(0 if found == list(range(count)) else 1)
+                self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+            self.assertEqual(early.result(PATIENCE)[2], [2])
+            self.assertEqual(pool.submit(served.echo, 3).result(PATIENCE)[2], [3])
+
     def test_nobody_listens(self) -> None:
         with poold.Executor("p", path="/nowhere/socket") as pool:
             error = pool.submit(served.echo).exception(PATIENCE)
@@ -421,6 +534,8 @@ class TestPools(unittest.TestCase):
             self.assertEqual(list(pool.m.stream()), [])
             self.assertRaises(AttributeError, getattr, pool, "_private")
             self.assertRaisesRegex(TypeError, "timout", client.pool, "p", timout=3)
+            self.assertRaisesRegex(TypeError, "timout", AsyncClient(server.path).pool, "p", timout=3)
+            self.assertRaisesRegex(AttributeError, "no attribute 'reslt'", getattr, client.start("p", "m"), "reslt")
 
             class Api:
                 def word_count(self, text: str) -> int:

@@ -123,7 +123,7 @@ class Request:
         connect_timeout: seconds without a connection, if the request has no timeout.
     """
 
-    __slots__ = ("_data", "_options", "_timeout", "_since", "_connect_timeout", "ends", "tries")
+    __slots__ = ("_data", "_options", "timeout", "_since", "_connect_timeout", "ends", "tries")
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Request:
     ) -> None:
         self._data = data
         self._options = options
-        self._timeout = timeout
+        self.timeout = timeout
         self._connect_timeout = connect_timeout
         self.tries = 0
         self.begin()
@@ -142,7 +142,7 @@ class Request:
     def begin(self) -> None:
         """Its time begins now."""
         self._since = time.monotonic()  # it has had no connection
-        self.ends = math.inf if self._timeout is None else self._since + self._timeout
+        self.ends = math.inf if self.timeout is None else self._since + self.timeout
 
     def packed(self) -> bytes:
         """The message; if it is asked again, with the timeout that is left."""
@@ -189,7 +189,7 @@ class Again(Request):
     def __init__(self, client: Client, *fields: Any) -> None:
         super().__init__(*fields)
         self.client = client
-        self.pid = os.getpid()
+        self.pid = client._pid  # of this process, as it was looked at just now
         self.refused: Reason | None = None
         self.asked: Reason | None = None
         self.due = 0.0
@@ -209,6 +209,10 @@ class Again(Request):
         elif isinstance(reason, NeverLeft):
             reason = NeverLeft(str(reason))
         self.refused = reason
+
+    def is_postponed(self) -> bool:
+        """Whether it is not to be asked now, but waits for its turn."""
+        return False
 
     def failure(self) -> errors.Error:
         """Why the call failed, if it is not asked again any more."""
@@ -285,9 +289,9 @@ class Asker:
         for call in list(self._pending):
             again = call._again
             assert again is not None
-            if not again.is_over and call._is_between():
+            if not again.is_over and call._is_between() and not again.is_postponed():
                 self._end_or_ask(call, again)
-            if again.is_over or not call._is_between():
+            if again.is_over or again.is_postponed() or not call._is_between():
                 del self._pending[call]
                 call._notify()
             else:

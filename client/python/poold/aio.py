@@ -223,24 +223,36 @@ class AsyncClient(AsyncRequests):
         limit = limit_of(timeout, self._grace)
         number = next(self._numbers) & ID_MAX
         request = self._request(number, method, params, timeout)
-        connection: _Connection | None = None
+        asked: list[_Connection] = []
+        if limit is None:
+            return await self._ask_until_answered(number, request, asked)
         expiry = asyncio.timeout(limit)
         try:
             async with expiry:
-                while True:
-                    try:
-                        connection = None
-                        connection = await self._connected()
-                        return await connection.ask(number, request.packed())
-                    except (NoConnection, errors.Error) as reason:
-                        await self._pause(request, reason)
+                return await self._ask_until_answered(number, request, asked)
         except TimeoutError:
             if not expiry.expired():
                 raise
-            if connection is None:
+            if not asked:
                 raise unsent(LATE) from None
-            connection.count_overdue()
+            asked[0].count_overdue()
             raise overdue() from None
+
+    async def _ask_until_answered(
+        self, number: int, request: Request, asked: list[_Connection]
+    ) -> Any:
+        """Asks on one connection after the other; the one where it is in flight is in `asked`."""
+        while True:
+            try:
+                asked.clear()
+                home = self._homes.get(asyncio.get_running_loop())
+                connection = None if home is None else home.connection
+                if self._closed or connection is None or not connection.is_usable():
+                    connection = await self._connected()
+                asked.append(connection)
+                return await connection.ask(number, request.packed())
+            except (NoConnection, errors.Error) as reason:
+                await self._pause(request, reason)
 
     def _request(
         self, number: int, method: str, params: list[Any], timeout: float | None
@@ -421,7 +433,9 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, number: int, data: bytes) -> Any:
         """Sends a packed request and waits for its result; when cancelled, cancels the request."""
-        await self._prepare(data)
+        check_size(data, self.message_max)
+        if self.lost is not None or self._closing or not self._writable.is_set():
+            await self._prepare()
         future = asyncio.get_running_loop().create_future()
         self._futures[number] = future
         try:
@@ -436,7 +450,8 @@ class _Connection(asyncio.Protocol):
 
     async def send_in_parts(self, number: int, data: bytes) -> InParts:
         """Sends a packed request whose answer is streamed."""
-        await self._prepare(data)
+        check_size(data, self.message_max)
+        await self._prepare()
         parts = self.expect(number)
         self._write(data, number)
         return parts
@@ -469,9 +484,8 @@ class _Connection(asyncio.Protocol):
                 return
             self.data_received(data)
 
-    async def _prepare(self, data: bytes) -> None:
+    async def _prepare(self) -> None:
         """Waits until all before it is written."""
-        check_size(data, self.message_max)
         while self.lost is None and not self._writable.is_set():
             await self._writable.wait()
         if self.lost is not None:

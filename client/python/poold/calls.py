@@ -20,6 +20,9 @@ from poold.origins import raised_by_handler
 # The daemon's default limit of an answer, and room for its envelope.
 MAX_BUFFER_SIZE = (64 << 20) + 4096
 
+# Seconds after which a waiting thread looks for itself whether it has to read.
+HEARTBEAT = 0.5
+
 # How long after the deadline the daemon may take to answer, in seconds.
 GRACE = 1.0
 

@@ -165,7 +165,8 @@ class Client(Requests):
             poold.Error: see poold.errors.
             TypeError, ValueError: an option is of another type, or out of its range.
         """
-        return _result(self.start(pool, method, *args, **named))
+        params, limit, meta = self._params(pool, method, args, named)
+        return _result(self._start("poold.call", params, limit, meta, Call))
 
     def start(
         self,
@@ -224,15 +225,20 @@ class Client(Requests):
                 the daemon may retry the request after chunks were sent; the iterator then gives
                 poold.RESTART: discard all chunks before it, the stream begins again.
         """
-        options, kwargs = split_options(named)
-        timeout: Seconds | None = options.pop("timeout", None)
-        limit = seconds("timeout", self.timeout if timeout is None else timeout)
-        params = wire.call_params(
-            pool, method, args, kwargs, timeout=limit, stream=True, **options
-        )
-        call = self._start("poold.call", params, limit, options.get("meta", False), InParts)
+        params, limit, meta = self._params(pool, method, args, named, stream=True)
+        call = self._start("poold.call", params, limit, meta, InParts)
         assert isinstance(call, InParts)
         return Stream(call)
+
+    def _params(
+        self, pool: str, method: str, args: tuple[Any, ...], named: dict[str, Any], **more: Any
+    ) -> tuple[list[Any], float | None, bool]:
+        """The params of a call, its timeout, and whether the result is a Reply."""
+        options, kwargs = split_options(named) if named else (named, named)
+        timeout: Seconds | None = options.pop("timeout", None)
+        limit = seconds("timeout", self.timeout if timeout is None else timeout)
+        params = wire.call_params(pool, method, args, kwargs, timeout=limit, **options, **more)
+        return params, limit, options.get("meta", False)
 
     @overload
     def pool(self, name: str, /, **options: Any) -> Pool: ...
@@ -331,12 +337,13 @@ class Client(Requests):
         if not self._reconnects:
             return self._send_once(number, data, deadline, meta, kind)
         options = params[3] if method == "poold.call" and len(params) > 3 else None
+        connection = self._usable_now()
         again = Again(self, data, options, timeout, self._connect_timeout)
-        self._check_parent()
         try:
-            if self._asker.failure is not None:  # it tries to connect already
-                raise self._asker.failure.bare()
-            connection = self._connected(deadline)
+            if connection is None:
+                if self._asker.failure is not None:  # it tries to connect already
+                    raise self._asker.failure.bare()
+                connection = self._connected(deadline)
             return connection.send_request(number, data, deadline, meta, kind, again)
         except (NoConnection, NeverLeft) as reason:
             again.refuse(reason)
@@ -395,11 +402,13 @@ class Client(Requests):
         if self._closed:
             raise RuntimeError("the client is closed")
         connection = self._connection
-        if connection is None or connection.lost is not None:
-            return None
-        if connection.retired or connection.closing:
-            return None
-        return connection
+        return connection if connection is not None and connection.takes_calls() else None
+
+    def _usable_now(self) -> Connection | None:
+        """The connection of this process, if there is one that can be used."""
+        self._check_parent()
+        connection = self._connection
+        return connection if connection is not None and connection.takes_calls() else None
 
     def _reconnect(self, deadline: float | None, known: NoConnection | None) -> Connection:
         """To be called by one thread at a time; `known` is the last failure when it began to wait.

@@ -25,7 +25,7 @@ import time
 from _thread import get_ident
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union
 
 from poold import errors, wire
 from poold.again import Again, CutShort, NeverLeft, NoConnection, is_refusal
@@ -33,6 +33,7 @@ from poold.calls import (
     CLOSING,
     EVENTS,
     GRACE,
+    HEARTBEAT,
     OVERDUE_MAX,
     Inbox,
     check_size,
@@ -47,11 +48,8 @@ from poold.calls import (
     unsent,
     until_of,
 )
-from poold.futures import Watchable
+from poold.futures import BackgroundReader, Watchable, watcher
 from poold.roles import Role, attempt
-
-# Seconds after which a waiting thread looks for itself whether it has to read.
-HEARTBEAT = 0.5
 
 # Seconds that a call which is over may still take: to read what has come for it already, and to
 # tell the daemon that nobody waits any more.
@@ -65,6 +63,10 @@ SHORT_PAUSE = 1e-4  # seconds between two looks whether such messages have been 
 # So long they are waited for: their threads need a turn of the interpreter to say so, and where
 # hundreds are busy, each has one in seconds.
 SHORT_LATE = 3.0
+
+# As plain numbers: to join two flags of the enumeration takes as long as to send a message.
+READ_FLAGS = int(socket.MSG_DONTWAIT)
+WRITE_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 # Seconds of one wait in poll, which counts them in milliseconds in an int.
 POLL_MAX = 1e6
@@ -134,7 +136,7 @@ class Call(Watchable):
         meta: bool,
         again: Again | None = None,
     ) -> None:
-        self._arrivals = None  # in place of the constructor of a Future, which makes a lock
+        self._is_watched = False  # in place of the constructor of a Future, which makes a lock
         self.number = number
         self._again = again  # None: it is never asked again
         self._connection = connection
@@ -154,15 +156,19 @@ class Call(Watchable):
             poold.Error: the call failed; see poold.errors.
             TimeoutError: no answer within `timeout`.
         """
-        until = until_of(timeout)
-        if not self._wait(_earlier(until, self._deadline)):
-            if self._deadline is None or time.monotonic() < self._deadline:
-                raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")
-            self.give_up_overdue()
+        if not self._await(until_of(timeout)):
+            raise TimeoutError(f"no answer within {timeout} s; the call is still in flight")
         error, value = self._outcomes[0]
         if error is not None:
             raise _raisable(error)
         return reply_value(value, self._meta)
+
+    def _outcome(self) -> tuple[Any, BaseException | None]:
+        error, value = self._outcomes[0]
+        try:
+            return reply_value(value, self._meta), None if error is None else _raisable(error)
+        except errors.Error as unsayable:
+            return None, unsayable
 
     def done(self) -> bool:
         """Whether `result` would return or raise at once."""
@@ -244,16 +250,31 @@ class Call(Watchable):
         self._settle(error, None)
         self._notify()
 
+    def _await(self, until: float | None) -> bool:
+        """Waits until there is an outcome; at its deadline there is one.  Returns False if there is
+        none by `until` (monotonic seconds).
+        """
+        while not self._wait(until):
+            now = time.monotonic()
+            if self._deadline is not None and now >= self._deadline:
+                self.give_up_overdue()
+            elif until is not None and now >= until:
+                return False
+        return True
+
     def _wait(self, until: float | None) -> bool:
         """Waits until the call is answered or lost, or a part of its answer was received.  Returns
-        False if none of these happens by `until` (monotonic seconds).
+        False if none of these happens by `until` (monotonic seconds), nor by its deadline.
         """
         while not self._has_arrived():
+            limit = _earlier(until, self._deadline)
             connection = self._connection
             if self._is_between():
-                if not self._wait_between(until):
+                if not self._wait_between(limit):
                     return self._has_arrived()
-            elif connection is not None and not connection.wait(self, until):
+            elif connection is None:
+                time.sleep(SHORT_PAUSE)  # another thread sends it at this moment
+            elif not connection.wait(self, limit):
                 return False
         return True
 
@@ -295,6 +316,13 @@ class Call(Watchable):
         connection = self._connection
         return connection is not None and connection.lost is not None and self._answered
 
+    def _has_news(self, connection: Connection) -> bool:
+        """Whether it has arrived, or will not on this connection."""
+        if self._has_arrived() or self._connection is not connection:
+            return True
+        again = self._again
+        return again is not None and again.refused is not again.asked  # it is between two
+
     def _settle(self, error: object, value: object) -> None:
         """Sets the outcome, unless there is one."""
         self._outcomes.append((error, value))
@@ -307,12 +335,14 @@ class Call(Watchable):
             turn.put(None)
         if self._again is not None and self._is_between():
             self._again.wake(self)
-        arrivals = self._arrivals
-        if arrivals is not None and self._answered:
-            arrivals.put(("answered", self))  # its callbacks are run elsewhere
+        if self._is_watched and self._answered:
+            watcher().arrive(self)  # its callbacks are run elsewhere
 
 
 AnyCall = TypeVar("AnyCall", bound=Call)
+
+# Who waits for something on a connection.
+Waiter = Union[Call, BackgroundReader]
 
 
 class InParts(Call):
@@ -343,7 +373,7 @@ class InParts(Call):
                 if error is not None:
                     raise _raisable(error)
                 raise StopIteration
-            if not self._wait(self._deadline):
+            if not self._wait(None):
                 self.give_up_overdue()
         if not answered and self._deadline is not None and time.monotonic() > self._deadline:
             if self._connection is not None:
@@ -384,7 +414,8 @@ class Connection:
         self._reader = Role()
         self._half_read = False
         self._reading = False  # whether somebody reads; a hint
-        self._waiting: dict[Turn, Call] = {}  # who could read next
+        self._waiting: dict[Turn, Waiter] = {}  # who could read next
+        self.background = BackgroundReader()
 
     # --- requests ---
 
@@ -416,11 +447,60 @@ class Connection:
         self._send(call, again.packed(), call._deadline)
         call._connection = self
         again.asked = refused  # in this order: see _answered; and it may be refused once more
-        if call._outcomes:  # it was given up meanwhile
-            self._calls.pop(call.number, None)
+        self._has_taken(call)
+
+    def _has_taken(self, call: Call) -> None:
+        if call._outcomes and isinstance(call._outcomes[0][0], errors.Error):
+            self._calls.pop(call.number, None)  # it was given up meanwhile
             self.send_cancel(call, LAST_WORD)
         else:
             call._follow()
+
+    def send_at_once(self, call: Call, data: bytes) -> bool:
+        """Sends the request of a new call, if that needs no waiting.  Returns False if it was not
+        sent: then the call is of no use any more.
+        """
+        if len(data) > min(self._short_max, self.message_max):
+            return False
+        try:
+            self._calls[call.number] = call
+            if self._write_short(data):
+                return True
+        except NeverLeft:
+            pass
+        except BaseException:
+            self.drop(call)  # it may have been written
+            raise
+        self._calls.pop(call.number, None)
+        return False
+
+    def take_over_at_once(self, call: Call, again: Again) -> bool:
+        """Sends the request of a call that is between two connections, and had none before, if that
+        needs no waiting.  Returns False if it was not sent.
+        """
+        refused = again.refused
+        data = again.packed()
+        if len(data) > min(self._short_max, self.message_max):
+            return False
+        try:
+            again.asked = refused  # it has no connection yet, so it is not lost with this one
+            self._calls[call.number] = call
+            if self._write_short(data):
+                if again.refused is refused:
+                    call._connection = self
+                self._has_taken(call)
+                return True
+        except NeverLeft:
+            pass
+        except BaseException:
+            self.give_up(call, lost_error("sending it was interrupted", "maybe"))
+            raise
+        self._calls.pop(call.number, None)
+        return False
+
+    def takes_calls(self) -> bool:
+        """Whether it can be used for new calls."""
+        return self.lost is None and not self.retired and not self.closing
 
     def _send(self, call: Call, data: bytes, deadline: float | None) -> None:
         if self._dropped:
@@ -458,8 +538,8 @@ class Connection:
         if call._answered:
             return
         call._settle(error, None)
+        self.send_cancel(call, LAST_WORD)  # before another one is sent in its place
         call._notify()
-        self.send_cancel(call, LAST_WORD)
         self._close_if_retired()
 
     def give_up_overdue(self, call: Call) -> None:
@@ -503,24 +583,17 @@ class Connection:
 
     # --- waiting ---
 
-    def wait(self, call: Call, until: float | None) -> bool:
+    def wait(self, call: Waiter, until: float | None) -> bool:
         """Waits until the call is answered or lost, or a part of its answer was received.  Returns
         False if none of these happens by `until` (monotonic seconds).
         """
-        if self._has_news(call):
+        if call._has_news(self):
             return True
         self._check_process()
         found = None if self._reading else self._try_to_read(call, until)
         return self._wait_beside(call, until) if found is None else found
 
-    def _has_news(self, call: Call) -> bool:
-        """Whether something has come for the call, or nothing will on this connection."""
-        if call._has_arrived() or call._connection is not self:
-            return True
-        again = call._again
-        return again is not None and again.refused is not again.asked  # it is between two
-
-    def _try_to_read(self, call: Call, until: float | None) -> bool | None:
+    def _try_to_read(self, call: Waiter, until: float | None) -> bool | None:
         """Reads until something has come for the call: as `wait`.  None: another thread reads."""
         try:
             found = self._reader.hold(0, self._read_for, call, until)
@@ -533,7 +606,7 @@ class Connection:
             self._close_if_unused()
         return found
 
-    def _wait_beside(self, call: Call, until: float | None) -> bool:
+    def _wait_beside(self, call: Waiter, until: float | None) -> bool:
         """Waits while another thread reads, or reads when it is this thread's turn."""
         turn: Turn = SimpleQueue()
         try:
@@ -541,14 +614,14 @@ class Connection:
             while True:
                 # First it is known to wait, then it looks: so nobody forgets to wake it.
                 self._waiting[turn] = call
-                if self._has_news(call):
+                if call._has_news(self):
                     return True
-                found = self._try_to_read(call, until)
+                found = None if self._reading else self._try_to_read(call, until)
                 if found is not None:
                     return found
                 left = HEARTBEAT if until is None else min(until - time.monotonic(), HEARTBEAT)
                 if left <= 0:
-                    return self._has_news(call)
+                    return call._has_news(self)
                 try:
                     turn.get(timeout=left)
                 except Empty:
@@ -566,18 +639,32 @@ class Connection:
                 turn, call = self._waiting.popitem()
             except KeyError:
                 return  # another thread was quicker
-            if not self._has_news(call):
+            if not call._has_news(self):
                 return turn.put(None)
+
+    def others_wait(self, reader: Waiter) -> bool:
+        """Whether there are threads beside this reader that could read."""
+        return bool(self._waiting) and any(
+            each is not reader for each in list(self._waiting.values())
+        )
+
+    def read_if_nobody_does(self) -> None:
+        """Reads what has come, without waiting."""
+        if not self._reading and self.is_ours() and self._reader.hold(0, self._read_rest):
+            if self._waiting and not self._reading:
+                self._pass_on()
+            if self.lost is not None:
+                self._close_if_unused()
 
     # --- reading: by the thread that holds the reader's lock ---
 
-    def _read_for(self, call: Call, until: float | None) -> bool:
+    def _read_for(self, call: Waiter, until: float | None) -> bool:
         # What has come already is read even if it is late, but not for ever.
         stop = math.inf if until is None else max(until, time.monotonic() + LAST_LOOK)
         self._reading = True
         try:
             poll = _poll(self._channel, select.POLLIN) if self.lost is None else None
-            while not self._has_news(call):
+            while not call._has_news(self):
                 if poll is None or not _ready(poll, until) or time.monotonic() > stop:
                     return False
                 self._read_once()
@@ -595,7 +682,7 @@ class Connection:
         arrived: list[Call] = []
         try:
             self._half_read = True
-            data = attempt(self._channel.recv, wire.READ_SIZE, socket.MSG_DONTWAIT)
+            data = attempt(self._channel.recv, wire.READ_SIZE, READ_FLAGS)
             if isinstance(data, BlockingIOError):
                 self._half_read = False
                 return False
@@ -676,13 +763,12 @@ class Connection:
         do it at once.  Returns False if it took nothing; then the role of the writer is needed.
         """
         mark = object()
-        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         try:
             # First it is known to write, then it looks; _await_short does it the other way round.
             self._writing_short[mark] = get_ident()
             if self._half_written or self.lost is not None:
                 return False
-            took = attempt(self._channel.send, data, flags)
+            took = attempt(self._channel.send, data, WRITE_FLAGS)
         finally:
             self._writing_short.pop(mark, None)
         if isinstance(took, OSError):
@@ -709,14 +795,14 @@ class Connection:
         if self.lost is not None:
             raise NeverLeft(self.lost)
         sent = 0
-        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         try:
             while True:
                 self._half_written = True  # until it is known how much was taken
                 if self._writing_short and not self._await_short():
                     reason = "a thread was interrupted while it wrote"
                     break
-                took = attempt(self._channel.send, memoryview(data)[sent:] if sent else data, flags)
+                rest = memoryview(data)[sent:] if sent else data
+                took = attempt(self._channel.send, rest, WRITE_FLAGS)
                 if isinstance(took, int):
                     sent += took
                 elif not isinstance(took, BlockingIOError):

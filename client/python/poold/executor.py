@@ -10,24 +10,37 @@ module has that module's file name: `python3 -m poold.worker orders` serves thos
 
 from __future__ import annotations
 
+import atexit
 import functools
 import heapq
 import itertools
+import math
 import os
-import queue
-import threading
 import time
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from concurrent.futures import InvalidStateError
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from poold import errors, wire
-from poold.calls import Seconds, seconds
-from poold.client import Call, Client
+from poold.again import Again, NeverLeft
+from poold.calls import (
+    HEARTBEAT,
+    ID_MAX,
+    Seconds,
+    limit_of,
+    lost_error,
+    pack_request,
+    seconds,
+)
+from poold.client import Client
+from poold.connection import Call, Connection
+from poold.futures import is_telling, watcher
 from poold.names import qualified
+from poold.roles import Role
 
 __all__ = ["Executor", "name_of"]
 
@@ -42,59 +55,99 @@ _NO_ROOM = ("queue_full", "shed")
 # When the daemon does not say when (seconds).
 _RETRY_AFTER = 0.05
 
-# The state of a Future that was cancelled, and of which those who wait were not told yet.
-_CANCELLED_STATE = "CANCELLED"
+
+class _NotYet(NeverLeft):
+    """Why a function is not in flight that waits for its turn here."""
 
 
-class _Task(futures.Future[Any]):
-    """A function that was submitted."""
+class _Sending(Again):
+    """How the request of a function is sent, and sent again."""
 
-    _condition: threading.Condition
+    __slots__ = ("executor",)
 
-    def __init__(self, executor: Executor, params: list[Any]) -> None:
-        super().__init__()
+    def __init__(self, executor: Executor, *fields: Any) -> None:
+        super().__init__(executor._client, *fields)
         self.executor = executor
-        self.params = params
-        self.call: Call | None = None  # while the daemon has it
+
+    def postpone(self) -> None:
+        """Now it waits for its turn."""
+        self.refused = _NotYet("it was not sent yet")
+
+    def is_postponed(self) -> bool:
+        return self.refused is not self.asked and type(self.refused) is _NotYet
+
+    def refuse(self, reason: Any) -> None:
+        if not self.client._reconnects and (self.tries or type(reason) is not NeverLeft):
+            self.ends = 0.0  # it fails with this
+        super().refuse(reason)
+
+    def wake(self, call: Call) -> None:
+        if self.is_postponed():
+            self.executor._have_read()
+        else:
+            super().wake(call)
+
+
+class _Task(Call):
+    """A function that was submitted.  While it waits for its turn, it is like a call that has to be
+    asked again: between two connections.
+    """
+
+    __slots__ = ("executor",)
+
+    _again: _Sending
+
+    def __init__(
+        self,
+        again: _Sending,
+        number: int,
+        connection: Connection | None,
+        deadline: float | None,
+    ) -> None:
+        self.executor = again.executor
+        super().__init__(number, connection, deadline, self.executor._meta, again)
 
     def cancel(self) -> bool:
         """Cancels it, also when it runs: the daemon is asked to cancel its request, and whatever
         the answer is, the future is cancelled.  Returns False if it is done.
         """
-        with self._condition:
-            if self.done():
-                return self.cancelled()
-            self._state = _CANCELLED_STATE  # also if it runs, which a Future does not allow
-            self._condition.notify_all()
-            self.set_running_or_notify_cancel()
-        self._invoke_callbacks()  # type: ignore[attr-defined]
-        self.executor._events.put((_CANCELLED, self))
-        return True
+        if not self._answered:
+            executed = "no" if self._again.is_postponed() else "maybe"
+            self.give_up(errors.make("cancelled", "the future was cancelled", executed=executed))
+        return self.cancelled()
 
-    def begin(self) -> bool:
-        """Returns False if it was cancelled."""
-        with self._condition:
-            return not self.done() and (self.running() or self.set_running_or_notify_cancel())
+    def running(self) -> bool:
+        """Whether the daemon has it."""
+        return not self.done() and not self._again.is_postponed()
 
-    def finish(self, call: Call) -> None:
-        try:
-            result = call.result(0)
-        except BaseException as error:
-            self.fail(error)
-        else:
-            try:
-                self.set_result(result)
-            except InvalidStateError:
-                pass  # it was cancelled
+    def _is_at_asker(self) -> bool:
+        """Whether it is being sent by the thread that asks calls again."""
+        again = self._again
+        return again.is_being_asked or (self._is_between() and not again.is_postponed())
 
-    def fail(self, error: BaseException) -> None:
-        try:
-            self.set_exception(error)
-        except InvalidStateError:
-            pass
+    def _take_answer(self, error: object, value: object) -> None:
+        if isinstance(error, dict) and error.get("code") in _NO_ROOM:
+            refusal = errors.from_wire(error)
+            if isinstance(refusal, errors.ResourceError) and refusal.executed == "no":
+                return self.executor._put_off(self, refusal.retry_after or _RETRY_AFTER)
+        super()._take_answer(error, value)
 
+    def _settle(self, error: object, value: object) -> None:
+        self.executor._leave_flight(self)
+        super()._settle(error, value)
 
-_SUBMITTED, _ANSWERED, _CANCELLED, _SHUT_DOWN = range(4)
+    def _notify(self) -> None:
+        executor = self.executor
+        if self._answered and not self._is_watched:
+            executor._forget(self)
+        if not self._again.is_postponed():
+            super()._notify()
+        if executor._waiting:
+            executor._advance()
+
+    def _tell_all(self) -> None:
+        super()._tell_all()
+        self.executor._forget(self)
 
 
 class Executor(futures.Executor):
@@ -111,6 +164,9 @@ class Executor(futures.Executor):
     A worker that dies fails the requests that it had begun (PoolConnectionError, unless they are
     idempotent and tried again), and nothing else.  If the daemon has no room, a request is sent
     again later.
+
+    Who waits for a result reads it from the connection, as with a Client: then no other thread has
+    to be woken.  Callbacks are run one after the other by a thread of the library.
 
     A program that ends without `shutdown` waits until all that it has submitted is done.
 
@@ -139,18 +195,29 @@ class Executor(futures.Executor):
         self.pool = pool
         self._timeout: Seconds | None = options.pop("timeout", None)
         self._options = options
+        self._meta = bool(options.get("meta", False))
         self._client = Client(path) if client is None else client
         self._owns_client = client is None
         self._window = window
-        self._room = window  # less than that while the daemon has none
-        self._waiting: deque[_Task] = deque()
-        self._later: list[tuple[float, int, _Task]] = []
-        self._order = itertools.count()
-        self._in_flight = 0
-        self._events: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
         self._is_shut_down = False
-        self._thread: threading.Thread | None = None
+        self._is_kept = False  # the watcher looks
+        self._turns: list[SimpleQueue[None]] = []  # of who waits for the end
+        self._begin()
+        _executors.add(self)
+
+    def _begin(self) -> None:
+        """There is nothing to do, yet or in this forked child."""
+        self._pid = os.getpid()
+        self._room = self._window  # less than that while the daemon has none
+        self._unfinished: dict[_Task, None] = {}
+        self._in_flight: dict[_Task, None] = {}  # those that the daemon has
+        self._waiting: deque[_Task] = deque()  # for their turn
+        self._later: list[tuple[float, int, _Task]] = []  # the daemon had no room for them
+        self._order = itertools.count()
+        self._handed: _Task | None = None  # the last that could not be sent without waiting
+        self._sender = Role()
+        self._seen: dict[_Task, None] = {}  # what was in flight at the last look
+        self._is_kept = False
 
     def submit(self, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any) -> futures.Future[T]:
         """Calls a function with these arguments; returns the Future of its result.
@@ -164,21 +231,35 @@ class Executor(futures.Executor):
             RuntimeError: after `shutdown`.
         """
         name, args, kwargs = _taken_apart(fn, args, kwargs)
-        timeout = self._client.timeout if self._timeout is None else self._timeout
-        limit = seconds("timeout", timeout)
-        params = wire.call_params(self.pool, name, args, kwargs, timeout=limit, **self._options)
-        task = _Task(self, params)
-        with self._lock:
+        client = self._client
+        timeout = seconds("timeout", client.timeout if self._timeout is None else self._timeout)
+        params = wire.call_params(self.pool, name, args, kwargs, timeout=timeout, **self._options)
+        self._check_parent()
+        number = next(client._numbers) & ID_MAX
+        options = params[3] if len(params) > 3 else None
+        try:
+            data = pack_request(number, "poold.call", params)
+        except errors.Error as error:
+            failed = _Task(_Sending(self, b"", options, timeout, 0.0), number, None, None)
+            failed._settle(error, None)
+            return failed
+        again = _Sending(self, data, options, timeout, client._connect_timeout)
+        task = None
+        if not self._waiting and not self._is_shut_down:
+            task = self._sender.hold(0, self._send_at_once, again, number, data)
+        if task is None:
+            task = _Task(again, number, None, None)
+            again.postpone()
+            # In this order: who shuts it down finds the function, or is found.
+            self._unfinished[task] = None
             if self._is_shut_down:
+                self._forget(task)
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._events.put((_SUBMITTED, task))
-            if self._thread is None:
-                # It is no daemon: a program that ends waits for what it has submitted, as with the
-                # executors of the standard library.
-                self._thread = threading.Thread(
-                    target=self._run, name="poold-executor", daemon=False
-                )
-                self._thread.start()
+            self._waiting.append(task)
+            self._advance()
+        if not self._is_kept:
+            self._is_kept = True
+            watcher().keep(self)
         return task
 
     def map(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -198,100 +279,180 @@ class Executor(futures.Executor):
         """Takes no more functions; with `cancel_futures` those that the daemon does not have yet are
         cancelled, and with `wait` this returns when all are done.
         """
-        with self._lock:
-            self._is_shut_down = True
-            thread = self._thread
-            self._events.put((_SHUT_DOWN, cancel_futures))
-        if thread is None:
-            self._close()
-        elif wait and thread is not threading.current_thread():
-            thread.join()
+        self._check_parent()
+        self._is_shut_down = True
+        if cancel_futures:
+            for task in [*self._waiting, *(entry[2] for entry in self._later)]:
+                task.cancel()
+        if not self._unfinished:
+            self._end()
+        elif wait and not is_telling():
+            self._await_all()
+        else:
+            self._have_read()
 
-    # --- its thread ---
+    def _check_parent(self) -> None:
+        """In the child after a fork: what was submitted before is the parent's."""
+        if self._pid != os.getpid():
+            self._client._check_parent()
+            self._begin()
 
-    def _run(self) -> None:
-        while not self._is_idle():
-            try:
-                what, about = self._events.get(timeout=self._until_next())
-            except queue.Empty:
-                self._take_later()
-                continue
-            if what == _SUBMITTED:
-                self._waiting.append(about)
-            elif what == _ANSWERED:
-                self._answered(*about)
-            elif what == _CANCELLED:
-                self._cancelled(about)
-            elif about:
-                self._cancel_waiting()
-        if self._is_shut_down:
-            self._close()
+    # --- sending: by whoever submits or reads, if that needs no waiting ---
 
-    def _is_idle(self) -> bool:
-        """Sends what can be sent.  Returns True if there is nothing to do: then the thread ends, and
-        the next `submit` starts another one, so that nothing holds an executor which was dropped.
-        """
-        self._send_waiting()
-        if self._in_flight or self._waiting or self._later:
+    def _send_at_once(self, again: _Sending, number: int, data: bytes) -> _Task | None:
+        """Sends a request that is new.  None: it was not."""
+        connection = self._client._usable_now()
+        if connection is None or len(self._in_flight) >= self._room:
+            return None
+        limit = limit_of(again.timeout, self._client._grace)
+        task = _Task(again, number, connection, None if limit is None else time.monotonic() + limit)
+        self._unfinished[task] = None
+        self._in_flight[task] = None
+        if not self._is_shut_down and connection.send_at_once(task, data):
+            return task
+        self._in_flight.pop(task, None)
+        self._forget(task)
+        return None
+
+    def _advance(self) -> None:
+        """Sends what waits for its turn, as far as there is room."""
+        while self._can_send():
+            if self._sender.hold(0, self._send_next) is None:
+                return  # that thread looks again
+
+    def _can_send(self) -> bool:
+        if len(self._in_flight) >= self._room:
             return False
-        with self._lock:
-            if not self._events.empty():
-                return False
-            self._thread = None
-            return True
+        handed = self._handed
+        if handed is not None and handed._is_at_asker():
+            return False
+        return bool(self._waiting) or self._is_due()
 
-    def _close(self) -> None:
+    def _is_due(self) -> bool:
+        return bool(self._later) and self._later[0][0] <= time.monotonic()
+
+    def _send_next(self) -> bool:
+        while self._is_due():
+            self._waiting.appendleft(heapq.heappop(self._later)[2])
+        if not self._can_send():
+            return False
+        # No signal handler comes between these steps; if one does, `look` finds the function.
+        task = self._waiting[0]
+        self._in_flight[task] = None
+        self._waiting.popleft()
+        if task._outcomes:  # it was cancelled
+            self._leave_flight(task)
+        else:
+            self._send(task, task._again)
+        return True
+
+    def _send(self, task: _Task, again: _Sending) -> None:
+        again.begin()
+        limit = limit_of(again.timeout, self._client._grace)
+        task._deadline = None if limit is None else time.monotonic() + limit
+        connection = self._client._usable_now()
+        if connection is not None and connection.take_over_at_once(task, again):
+            return task._notify()
+        # The thread that asks again does it, and makes a connection or waits for room in the socket.
+        self._handed = task
+        again.refused = NeverLeft("there was no connection yet")
+        again.wake(task)
+
+    # --- what becomes of it ---
+
+    def _leave_flight(self, task: _Task) -> None:
+        if self._in_flight.pop(task, self) is None:
+            self._room = min(self._window, self._room + 1)
+
+    def _put_off(self, task: _Task, after: float) -> None:
+        """The daemon has no room for it, and is asked again after so many seconds."""
+        task._again.postpone()
+        task._connection = task._deadline = None
+        self._in_flight.pop(task, None)
+        self._room = max(1, len(self._in_flight))
+        due = time.monotonic() + after
+        heapq.heappush(self._later, (due, next(self._order), task))
+        watcher().look_at(due)
+
+    def _forget(self, task: _Task) -> None:
+        """It is done, and its callbacks have run."""
+        self._unfinished.pop(task, None)
+        if self._is_shut_down and not self._unfinished:
+            self._end()
+
+    def _end(self) -> None:
+        """After the last function; may be repeated."""
         if self._owns_client:
             self._client.close()
+        for turn in list(self._turns):
+            turn.put(None)
 
-    def _until_next(self) -> float | None:
-        return max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
+    # --- waiting ---
 
-    def _send_waiting(self) -> None:
-        while self._waiting and self._in_flight < self._room:
-            task = self._waiting.popleft()
-            if not task.begin():
-                continue
+    def _have_read(self) -> None:
+        """Has the answers read, though perhaps nobody waits for those in flight."""
+        for task in list(self._in_flight):
+            connection = task._connection
+            if connection is not None and not task._is_between() and not task._answered:
+                if not connection._reading:
+                    task._watch()
+                return
+
+    def _await_all(self) -> None:
+        for task in list(self._unfinished):
+            task._await(None)
+        turn: SimpleQueue[None] = SimpleQueue()
+        self._turns.append(turn)
+        while self._unfinished:  # a callback runs
             try:
-                limit = task.params[3].get("timeout_ms") if len(task.params) > 3 else None
-                meta = bool(self._options.get("meta", False))
-                timeout = None if limit is None else limit / 1000
-                call = self._client._start("poold.call", task.params, timeout, meta, Call)
-            except BaseException as error:
-                task.fail(error)
-                continue
-            task.call = call
-            self._in_flight += 1
-            call.add_done_callback(functools.partial(self._tell, task))
+                turn.get(timeout=HEARTBEAT)
+            except Empty:
+                pass
+        self._turns.remove(turn)
 
-    def _tell(self, task: _Task, call: Any) -> None:
-        self._events.put((_ANSWERED, (task, call)))
+    def look(self) -> float | None:
+        """Called by the watcher: until there is nothing to do, for those for which nobody waits, and
+        should an exception have cut short a step.  Returns when to come at the latest.
+        """
+        self._is_kept = False
+        if not self._unfinished:
+            self._seen = {}
+            return None
+        self._is_kept = True
+        for task in list(self._unfinished):
+            if task._answered and task not in watcher().watched:
+                self._leave_flight(task)
+                self._forget(task)
+        before, self._seen = self._seen, self._in_flight.copy()
+        have_stayed = [task for task in self._seen if task in before]
+        self._sender.hold(0, self._mend, have_stayed)
+        self._advance()
+        if have_stayed:
+            self._have_read()
+        return self._later[0][0] if self._later else math.inf
 
-    def _answered(self, task: _Task, call: Call) -> None:
-        self._in_flight -= 1
-        task.call = None
-        error = None if call.cancelled() else call.exception(0)
-        if isinstance(error, errors.ResourceError) and error.code in _NO_ROOM:
-            if error.executed == "no" and not task.done():
-                self._room = max(1, self._in_flight)
-                after = time.monotonic() + (error.retry_after or _RETRY_AFTER)
-                return heapq.heappush(self._later, (after, next(self._order), task))
-        self._room = min(self._window, self._room + 1)
-        task.finish(call)
+    def _mend(self, tasks: list[_Task]) -> None:
+        """Takes back the functions whose sending was cut short; nobody sends meanwhile."""
+        for task in tasks:
+            if task._again.is_postponed():
+                self._in_flight.pop(task, None)
+                self._waiting.appendleft(task)
+            elif task._connection is None and not task._is_between():
+                task._settle(lost_error("sending it was interrupted", "maybe"), None)
+                task._notify()
+        if self._handed is not None and not self._handed._is_at_asker():
+            self._handed = None
 
-    def _take_later(self) -> None:
-        while self._later and self._later[0][0] <= time.monotonic():
-            self._waiting.appendleft(heapq.heappop(self._later)[2])
 
-    def _cancelled(self, task: _Task) -> None:
-        if task.call is not None:
-            task.call.cancel()
+# Those of the program, which waits for them when it ends.
+_executors: weakref.WeakSet[Executor] = weakref.WeakSet()
 
-    def _cancel_waiting(self) -> None:
-        for task in (*self._waiting, *(entry[2] for entry in self._later)):
-            task.cancel()
-        self._waiting.clear()
-        self._later.clear()
+
+@atexit.register
+def _await_executors() -> None:
+    for executor in list(_executors):
+        if executor._pid == os.getpid():
+            executor._await_all()
 
 
 _PROCESS_OPTIONS = {

@@ -2,25 +2,29 @@
 
 A client has no thread of its own: who waits for a call reads its answer.  Nobody waits for a
 callback, nor does the waiting of concurrent.futures and asyncio read.  So the first of these makes
-the call `watched`: a thread of its connection reads until the watched calls are answered, and one
-thread of the process runs their callbacks.  Other calls do not pay for any of this.
+the call `watched`: a thread of its connection reads until the watched calls are answered, and tells
+everybody who waits for them.  Other calls do not pay for any of this.
+
+Callbacks are the program's own, and may take long.  So one thread at a time runs them; meanwhile
+one thread of the process, the watcher, reads now and then what has come, and ends the calls whose
+time is up.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import math
 import os
 import queue
 import threading
 import time
 import traceback
-import weakref
+from _thread import get_ident, start_new_thread
+from collections import deque
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any
 
 from poold import errors
-from poold.calls import overdue
+from poold.calls import HEARTBEAT, lost_error, overdue
 
 # poold.Cancelled is also what concurrent.futures raises; a worker never needs to load that.
 errors.Cancelled.__bases__ = (errors.RequestError, CancelledError)
@@ -37,12 +41,11 @@ _RUNNING = "RUNNING"
 class Watchable(Future[Any]):
     """Base class of Call."""
 
-    __slots__ = ("_arrivals",)
+    __slots__ = ("_is_watched",)
 
     _connection: Any
     _deadline: float | None
-    _outcomes: list[tuple[object, object]]
-    _arrivals: queue.SimpleQueue[Any] | None  # where to tell that it was answered, if watched
+    _is_watched: bool  # whether the watcher has to know that it is answered
 
     @property
     def _answered(self) -> bool:
@@ -84,10 +87,11 @@ class Watchable(Future[Any]):
 
     def _outcome(self) -> tuple[Any, BaseException | None]:
         """(result, None) or (None, error) of a call that is answered."""
-        try:
-            return self.result(0), None
-        except Exception as error:
-            return None, error
+        raise NotImplementedError
+
+    def _settle(self, error: object, value: object) -> None:
+        """Sets the outcome, unless there is one."""
+        raise NotImplementedError
 
     def _watch(self) -> None:
         with _making:
@@ -101,13 +105,18 @@ class Watchable(Future[Any]):
                 _done_callbacks=[],
                 _condition=threading.Condition(),
             )
-        watcher = _watcher()
-        self._arrivals = watcher.arrivals
+        self._is_watched = True
+        if not self.is_ours():
+            self._settle(lost_error("made before a fork, the call is the parent's", "maybe"), None)
         if self._answered:
             self._tell_all()  # at once, as of any Future that is done
         else:
-            watcher.arrivals.put(("watch", self))
+            watcher().watch(self)
             self._follow()
+
+    def is_ours(self) -> bool:
+        """False in a forked child: the call is the parent's."""
+        raise NotImplementedError
 
     def _is_between(self) -> bool:
         """Whether it is in flight nowhere, and will be asked again."""
@@ -126,11 +135,12 @@ class Watchable(Future[Any]):
         Called when it is watched, and when it has another connection.
         """
         connection = self._connection
-        if self._arrivals is not None and connection is not None and not self._is_between():
-            _reader_of(connection).add(self, connection)
+        if self._is_watched and connection is not None and not self._is_between():
+            connection.background.start(connection)
 
     def _tell_all(self) -> None:
-        """Tells everybody who waits for this as for a Future."""
+        """Tells everybody who waits for this as for a Future; that it was told before is no harm.
+        """
         result, error = self._outcome()
         try:
             if error is not None:
@@ -138,93 +148,159 @@ class Watchable(Future[Any]):
             else:
                 self.set_result(result)
         except InvalidStateError:
-            pass  # another thread was quicker
-
-
-_making = threading.Lock()
+            pass
+        finally:
+            watcher().watched.pop(self, None)
 
 
 class _Watcher:
-    """Settles watched calls, and ends those whose time is up."""
+    """Knows the watched calls of the process that are not answered yet."""
 
     def __init__(self) -> None:
-        self.arrivals: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._due: list[tuple[float, int, weakref.ref[Watchable]]] = []
-        self._order = itertools.count()
-        threading.Thread(target=self._run, name="poold-callbacks", daemon=True).start()
+        self.watched: dict[Watchable, None] = {}
+        self.kept: dict[Any, None] = {}  # executors that have something to do
+        self.readers: set[int] = set()  # threads that come to `tell` themselves
+        self.teller = 0  # the thread that runs callbacks
+        self._arrived: deque[Watchable] = deque()
+        self._telling = threading.Lock()
+        self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._next_look = math.inf
+        start_new_thread(self._run, ())
+
+    def watch(self, call: Watchable) -> None:
+        self.watched[call] = None
+        self.look_at(math.inf if call._deadline is None else call._deadline)
+
+    def keep(self, executor: Any) -> None:
+        """Calls its `look` every HEARTBEAT, until that has returned None."""
+        self.kept[executor] = None
+        self.look_at(math.inf)
+
+    def look_at(self, when: float) -> None:
+        """Has the thread look at this time, and every HEARTBEAT before."""
+        # First the thread forgets when it looks, then it looks: so nobody forgets to wake it.
+        if self._next_look == math.inf or when < self._next_look:
+            self._wakes.put(True)
+
+    def arrive(self, call: Watchable) -> None:
+        """To be called when a watched call is answered."""
+        self._arrived.append(call)
+        if get_ident() not in self.readers:
+            self._wakes.put(False)
+
+    def has_arrived(self) -> bool:
+        """Whether somebody has to be told, and no thread does it."""
+        return bool(self._arrived) and not self._telling.locked()
+
+    def tell(self) -> None:
+        """Runs the callbacks of the calls that are answered, unless another thread does: that looks
+        again before it ends.
+        """
+        while self._arrived and self._telling.acquire(blocking=False):
+            self.teller = get_ident()
+            try:
+                while self._arrived:
+                    self._arrived.popleft()._tell_all()
+            except BaseException:  # what a callback raised to end its thread
+                traceback.print_exc()
+            finally:
+                self.teller = 0
+                self._telling.release()
 
     def _run(self) -> None:
         while True:
-            left = max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
+            left = self._next_look - time.monotonic()
             try:
-                what, call = self.arrivals.get(timeout=left)
+                is_asked = self._wakes.get(timeout=None if left == math.inf else max(0.0, left))
             except queue.Empty:
-                self._end_overdue()
-                continue
+                is_asked = True
+            if is_asked:
+                self._look()
+            self.tell()
+
+    def _look(self) -> None:
+        self._next_look = math.inf
+        now = time.monotonic()
+        soonest = now + HEARTBEAT
+        connections = set()
+        for call in list(self.watched):
             if call._answered:
-                try:
-                    call._tell_all()
-                except BaseException:  # what a callback raised to end its thread
-                    traceback.print_exc()
-            elif call._deadline is not None:
-                entry = (call._deadline, next(self._order), weakref.ref(call))
-                heapq.heappush(self._due, entry)
-            del call
+                self._arrived.append(call)  # an exception may have come before it was
+            elif call._deadline is None or call._deadline > now:
+                soonest = min(soonest, call._deadline or math.inf)
+                connections.add(call._connection)
+            elif call._is_between():
+                call.give_up_overdue()
+            else:
+                call.give_up(overdue())
+        for executor in list(self.kept):
+            del self.kept[executor]  # first, as it may be kept again at any moment
+            due = executor.look()
+            if due is not None:
+                self.kept[executor] = None
+                soonest = min(soonest, due)
+        for connection in connections - {None}:
+            connection.read_if_nobody_does()
+        if self.watched or self.kept:
+            self._next_look = soonest
 
-    def _end_overdue(self) -> None:
-        while self._due and self._due[0][0] <= time.monotonic():
-            call = heapq.heappop(self._due)[2]()
-            if call is not None and not call._answered:
-                if call._is_between():
-                    call.give_up_overdue()
-                else:
-                    call.give_up(overdue())
 
-
-class _Reader:
-    """Reads from one connection while watched calls are in flight on it."""
+class BackgroundReader:
+    """The thread that reads from one connection while watched calls are in flight on it.  It stays
+    for a moment after them, as the next ones are made often just then; but it goes at once when
+    other threads wait for their answers, which they read with less effort themselves.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._calls: dict[int, tuple[Watchable, Any]] = {}
-        self._is_running = False
+        self._turns: list[Any] = []
+        self._running = threading.Lock()
 
-    def add(self, call: Watchable, connection: Any) -> None:
-        with self._lock:
-            self._calls[id(call)] = call, connection
-            if self._is_running:
-                return
-            self._is_running = True
-        threading.Thread(target=self._run, name="poold-reader", daemon=True).start()
+    def start(self, connection: Any) -> None:
+        """Has the thread read, if it does not already."""
+        if not self._running.locked():
+            # In one step: what a signal handler raises may leave a threading.Thread half started.
+            start_new_thread(self._run, (connection,))
 
-    def _run(self) -> None:
-        while (found := self._next()) is not None:
-            call, connection = found
+    def _run(self, connection: Any) -> None:
+        while self._running.acquire(blocking=False):
             try:
-                connection.wait(call, None)
-            except BaseException as error:  # in a forked child, say, nothing will come
-                _finish_with(call, error)
+                self._read(connection)
+            finally:
+                self._running.release()
+            if not _is_in_flight_on(connection):
+                return
 
-    def _next(self) -> tuple[Watchable, Any] | None:
-        """A call in flight and its connection; None: there is none, and the thread ends."""
-        with self._lock:
-            while self._calls:
-                key, (call, connection) = next(iter(self._calls.items()))
-                is_here = call._connection is connection and not call._is_between()
-                if is_here and not call._answered:
-                    return call, connection
-                del self._calls[key]
-            self._is_running = False
-            return None
+    def _read(self, connection: Any) -> None:
+        found = watcher()
+        found.readers.add(get_ident())
+        try:
+            while True:
+                came = connection.wait(self, time.monotonic() + HEARTBEAT)
+                found.tell()
+                if not came or connection.lost is not None or connection.others_wait(self):
+                    if not _is_in_flight_on(connection):
+                        return
+        finally:
+            found.readers.discard(get_ident())
+            found.tell()
+
+    def _has_news(self, connection: Any) -> bool:
+        if watcher().has_arrived() or connection.lost is not None:
+            return True
+        return connection.others_wait(self) and not _is_in_flight_on(connection)
 
 
-def _finish_with(call: Watchable, error: BaseException) -> None:
-    if not isinstance(error, errors.Error):
-        error = errors.make("peer_closed", str(error), executed="maybe", retryable=True)
-    try:
-        call.give_up(error)
-    except errors.Error:
-        pass  # it is finished, and nobody need be told
+def _is_in_flight_on(connection: Any) -> bool:
+    """Whether a watched call is."""
+    return any(
+        call._connection is connection and not call._answered and not call._is_between()
+        for call in list(watcher().watched)
+    )
+
+
+def is_telling() -> bool:
+    """Whether this thread runs callbacks at the moment."""
+    return watcher().teller == get_ident()
 
 
 def _leave_parent() -> None:
@@ -232,29 +308,23 @@ def _leave_parent() -> None:
     global _making, _instance
     _making = threading.Lock()
     _instance = None
-    _readers.clear()
 
 
+_making = threading.Lock()
 _instance: _Watcher | None = None
-# A reader knows its connection only by the calls, so a connection that is dropped can be closed.
-_readers: weakref.WeakKeyDictionary[Any, _Reader] = weakref.WeakKeyDictionary()
 
 
-def _watcher() -> _Watcher:
+def watcher() -> _Watcher:
     """That of this process."""
+    return _instance or _made()
+
+
+def _made() -> _Watcher:
     global _instance
     with _making:
         if _instance is None:
             _instance = _Watcher()
         return _instance
-
-
-def _reader_of(connection: Any) -> _Reader:
-    with _making:
-        reader = _readers.get(connection)
-        if reader is None:
-            reader = _readers[connection] = _Reader()
-        return reader
 
 
 os.register_at_fork(after_in_child=_leave_parent)

@@ -36,10 +36,9 @@ class Role:
         """Waits for the role until that time (monotonic seconds; 0: not at all; None: for ever),
         does the work, and returns what that returns.  None: others held it all the time.
         """
-        left = -1.0
-        if until is not None:
-            left = max(0.0, until - time.monotonic()) if until else 0.0
-        left = min(left, threading.TIMEOUT_MAX)
+        left = -1.0 if until is None else 0.0
+        if until:
+            left = min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)
         held = None  # not known: the exception may come between the lock and the assignment
         try:
             # The first call after `try`: if it fails, the lock is not this thread's, not even

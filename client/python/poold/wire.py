@@ -192,6 +192,8 @@ class _Copier:
 def _list_of(value: object) -> object:
     if type(value) is tuple:
         return list(value)
+    if type(value) is int:  # msgpack asks for something else before it refuses one
+        raise OverflowError("an integer of more than 64 bits cannot be sent")
     raise _Other
 
 
@@ -353,6 +355,8 @@ class Decoder:
                     raise Malformed(NO_ENVELOPE)
                 messages.append(message)
                 end = unpacker.tell()
+                if end == fed:
+                    break  # there is no more, and to be told so by an exception takes longer
         except Malformed:
             raise
         except Exception as error:
