@@ -158,11 +158,11 @@ $(O)/libpoold.o: $(call obj,$(LIB_SRC) $(PROTO_SRC))
 $(O)/libpoold.a: $(O)/libpoold.o
 	$(archive)
 
-# Of the tests themselves nobody asks what they ran, but for the files of the code that some of them include.
+# Of the tests themselves nobody asks what they ran, but for the files of the code that some of them include, or headers of theirs.
 ifeq ($(SAN),cov)
 $(O)/tests/%.o: SAN_FLAGS :=
-$(call obj,$(shell grep -lE '^.include ".*\.c"' $(UNIT_SRC))): SAN_FLAGS := --coverage -O0
-$(O)/poold $(O)/poolctl $(O)/poold-mcp: LDFLAGS += -Wl,--wrap=_exit,--wrap=raise
+$(call obj,$(shell grep -lE '^.include "(.*\.c|tests/unit/.*\.h)"' $(UNIT_SRC))): SAN_FLAGS := --coverage -O0
+$(O)/poold $(O)/poolctl $(O)/poold-mcp: LDFLAGS += -Wl,--wrap=_exit,--wrap=raise,--wrap=execvp
 $(O)/poold $(O)/poolctl $(O)/poold-mcp: $(O)/tests/coverage/dump.o
 $(O)/poolctl: $(O)/tests/coverage/signals.o
 endif

@@ -103,6 +103,34 @@ static inline struct header header_read(const uint8_t *head, uint64_t left)
 	}
 }
 
+/*
+ * What is whole within the first `limit` bytes is neither cut nor too large, so that nothing else is
+ * asked of it.  No sum can overflow: each value still to come needs at least one of the bytes left.
+ */
+size_t skip_value(const uint8_t *data, size_t len, uint64_t limit)
+{
+	uint64_t end = len < limit ? len : limit;
+	uint64_t items = 1;
+	uint64_t next = 0;
+
+	while (items > 0 && next < end) {
+		uint64_t shape = shapes[data[next]];
+		struct header header;
+
+		if (shape != LONG) {
+			items += (shape & 0xff) - 1;
+			next += shape >> 8;
+			continue;
+		}
+		header = header_read(data + next, end - next);
+		items += header.items - 1;
+		next += header.len + header.raw;
+		if (header.len == 0 || next > end || items > end - next)
+			return 0;
+	}
+	return items == 0 && next <= end ? (size_t)next : 0;
+}
+
 void skip_init(struct skip *skip, uint64_t limit)
 {
 	*skip = (struct skip){.items = 1, .limit = limit};
@@ -184,7 +212,9 @@ static enum skip_result resume_header(struct skip *skip, uint64_t *slack, const 
 	return result;
 }
 
-enum skip_result skip_feed(struct skip *skip, const uint8_t *data, size_t len, size_t *ret_taken)
+/* skip_feed for a value that comes in pieces, or can't be taken. */
+static enum skip_result feed_piece(struct skip *skip, const uint8_t *data, size_t len,
+				   size_t *ret_taken)
 {
 	uint64_t certain = skip->taken - skip->head_len + skip->items + skip->raw;
 	uint64_t slack = skip->limit - certain;
@@ -213,23 +243,21 @@ enum skip_result skip_feed(struct skip *skip, const uint8_t *data, size_t len, s
 	return skip->items == 0 && skip->raw == 0 ? SKIP_DONE : SKIP_MORE;
 }
 
+enum skip_result skip_feed(struct skip *skip, const uint8_t *data, size_t len, size_t *ret_taken)
+{
+	/* Nearly every value comes whole. */
+	size_t whole = skip->taken == 0 ? skip_value(data, len, skip->limit) : 0;
+
+	if (whole == 0)
+		return feed_piece(skip, data, len, ret_taken);
+	skip->taken = *ret_taken = whole;
+	skip->items = 0;
+	return SKIP_DONE;
+}
+
 uint64_t skip_need(const struct skip *skip)
 {
 	uint64_t head_rest = skip->head_need > 0 ? skip->head_need - skip->head_len - 1u : 0;
 
 	return skip->items + skip->raw + head_rest;
-}
-
-size_t skip_value(const uint8_t *data, size_t len, uint64_t limit)
-{
-	struct skip skip;
-	uint64_t slack = limit - 1;
-	uint64_t at = 0;
-
-	if (limit == 0)
-		return 0;
-	skip_init(&skip, limit);
-	if (walk(&skip, &slack, data, len, &at) != SKIP_MORE)
-		return 0;
-	return skip.items == 0 && at <= len ? (size_t)at : 0;
 }

@@ -4,6 +4,7 @@
 #include "client/lib/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -137,14 +138,32 @@ const char *poold_client_path(const struct poold_client *client)
 
 /* --- Connection --- */
 
-/* -EAGAIN: the backlog of the daemon is full. */
-static int open_socket(const struct poold_client *client, int *ret_fd)
+/* A socket that has none of the numbers of standard files: a program that has closed one of those may
+ * print all the same.  Returns it, or -errno. */
+static int make_socket(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
+	int moved;
 
 	if (fd < 0)
 		return -errno;
+	if (fd > STDERR_FILENO)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (moved < 0)
+		moved = -errno;
+	close(fd);
+	return moved;
+}
+
+/* -EAGAIN: the backlog of the daemon is full. */
+static int open_socket(const struct poold_client *client, int *ret_fd)
+{
+	int fd = make_socket();
+	int r;
+
+	if (fd < 0)
+		return fd;
 	r = connect(fd, (const struct sockaddr *)&client->address, sizeof(client->address));
 	if (r < 0) {
 		r = -errno;

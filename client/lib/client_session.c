@@ -1,9 +1,7 @@
-#include "client/lib/client_session.h"
+#include "client/lib/client_session_internal.h"
 
 #include "client/lib/client_again.h"
-#include "client/lib/notice.h"
 #include "client/lib/reply.h"
-#include "client/lib/value.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
 
@@ -53,8 +51,7 @@ static void request_free_if_done(struct client_request *request)
 	free(request);
 }
 
-/* Removes the request from the table: no answer to it will come, or it has come. */
-static void release(struct client_session *session, struct client_request *request)
+void session_release(struct client_session *session, struct client_request *request)
 {
 	if (request->frame)
 		outbox_drop(&session->outbox, request->frame);
@@ -66,8 +63,8 @@ static void release(struct client_session *session, struct client_request *reque
 	request_free_if_done(request);
 }
 
-static void finish(struct client_session *session, struct client_request *request,
-		   struct poold_reply outcome)
+void session_finish(struct client_session *session, struct client_request *request,
+		    struct poold_reply outcome)
 {
 	request->outcome = outcome;
 	request->is_finished = true;
@@ -114,7 +111,7 @@ void client_session_done(struct client_session *session)
 	outbox_done(&session->outbox);
 	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
 		if (session->requests.slots[slot])
-			release(session, session->requests.slots[slot]);
+			session_release(session, session->requests.slots[slot]);
 	}
 	list_for_each_safe (node, after, &session->finished)
 		free_finished(list_entry(node, struct client_request, in_finished));
@@ -158,9 +155,8 @@ static struct frame *request_frame(uint32_t id, const struct client_start *start
 	return frame_new(parts, 1 + start->part_count);
 }
 
-/* Creates the request and its frame, which is not in the outbox yet. */
-static int request_new(struct client_session *session, const struct client_start *start,
-		       struct client_request **ret, struct frame **ret_frame)
+int session_new_request(struct client_session *session, const struct client_start *start,
+			struct client_request **ret_request, struct frame **ret_frame)
 {
 	struct client_request *request = calloc(1, sizeof(*request));
 	struct frame *frame;
@@ -181,10 +177,10 @@ static int request_new(struct client_session *session, const struct client_start
 	}
 	frame = request_frame(request->id, start);
 	if (!frame) {
-		release(session, request);
+		session_release(session, request);
 		return -ENOMEM;
 	}
-	*ret = request;
+	*ret_request = request;
 	*ret_frame = frame;
 	return 0;
 }
@@ -215,7 +211,8 @@ static void send_request(struct client_session *session, struct client_request *
 		   request->until > 0 ? &request->kept : NULL);
 }
 
-static void mark_refused(struct client_session *session, struct client_request *request, usec_t due)
+void session_mark_refused(struct client_session *session, struct client_request *request,
+			  usec_t due)
 {
 	request->is_refused = true;
 	request->due = due;
@@ -223,11 +220,10 @@ static void mark_refused(struct client_session *session, struct client_request *
 	session->next_deadline = 0;
 }
 
-/* Takes back a request of which nothing was written, for the next connection. */
-static void hold_back(struct client_session *session, struct client_request *request)
+void session_hold_back(struct client_session *session, struct client_request *request)
 {
 	outbox_take_back(&session->outbox, request->frame);
-	mark_refused(session, request, 1);
+	session_mark_refused(session, request, 1);
 }
 
 int client_session_start(struct client_session *session, const struct client_start *start,
@@ -243,12 +239,12 @@ int client_session_start(struct client_session *session, const struct client_sta
 		session->crowded_out++;
 	if (r < 0)
 		return r;
-	r = request_new(session, start, &request, &frame);
+	r = session_new_request(session, start, &request, &frame);
 	if (r < 0)
 		return r;
 	send_request(session, request, frame);
 	if (session->is_closing)
-		hold_back(session, request);
+		session_hold_back(session, request);
 	if (request->deadline < session->next_deadline)
 		session->next_deadline = request->deadline;
 	*ret_id = request->id;
@@ -276,8 +272,8 @@ static void send_cancel(struct client_session *session, uint32_t id)
 		outbox_add(&session->outbox, frame, NULL, NULL);
 }
 
-/* Whether the daemon has nothing of it, or has refused it. */
-static bool is_untouched(const struct client_session *session, const struct client_request *request)
+bool session_is_untouched(const struct client_session *session,
+			  const struct client_request *request)
 {
 	return request->is_refused ||
 	       (request->frame && !outbox_has_begun(&session->outbox, request->frame));
@@ -289,11 +285,11 @@ int client_session_cancel(struct client_session *session, uint32_t id)
 
 	if (!request || request->is_abandoned)
 		return -ENOENT;
-	if (is_untouched(session, request)) {
-		finish(session, request,
-		       reply_local_error(-ECANCELED, POOLD_EXECUTED_NO,
-					 "the request was cancelled before it was sent"));
-		release(session, request);
+	if (session_is_untouched(session, request)) {
+		session_finish(session, request,
+			       reply_local_error(-ECANCELED, POOLD_EXECUTED_NO,
+						 "the request was cancelled before it was sent"));
+		session_release(session, request);
 	} else {
 		request->until = 0;
 		send_cancel(session, id);
@@ -321,8 +317,8 @@ static void end_refused(struct client_session *session, struct client_request *r
 			-ETIMEDOUT, POOLD_EXECUTED_NO,
 			"the daemon was stopping, and the time was over before the next one came");
 	request->refusal = (struct poold_reply){0};
-	finish(session, request, outcome);
-	release(session, request);
+	session_finish(session, request, outcome);
+	session_release(session, request);
 }
 
 static void ask_again(struct client_session *session, struct client_request *request, usec_t now)
@@ -361,25 +357,21 @@ static usec_t tick_refused(struct client_session *session, struct client_request
 
 static void give_up(struct client_session *session, struct client_request *request)
 {
-	if (is_untouched(session, request)) {
-		finish(session, request,
-		       reply_local_error(-ETIMEDOUT, POOLD_EXECUTED_NO,
-					 "the deadline passed before the request could be sent"));
-		release(session, request);
+	if (session_is_untouched(session, request)) {
+		session_finish(
+			session, request,
+			reply_local_error(-ETIMEDOUT, POOLD_EXECUTED_NO,
+					  "the deadline passed before the request could be sent"));
+		session_release(session, request);
 		return;
 	}
 	send_cancel(session, request->id);
 	request->is_abandoned = true;
 	session->abandoned++;
 	session->overdue++;
-	finish(session, request,
-	       reply_local_error(-ETIMEDOUT, POOLD_EXECUTED_MAYBE,
-				 "the daemon did not answer in time"));
-}
-
-static usec_t earlier(usec_t first, usec_t second)
-{
-	return first < second ? first : second;
+	session_finish(session, request,
+		       reply_local_error(-ETIMEDOUT, POOLD_EXECUTED_MAYBE,
+					 "the daemon did not answer in time"));
 }
 
 void client_session_tick(struct client_session *session, usec_t now)
@@ -394,164 +386,13 @@ void client_session_tick(struct client_session *session, usec_t now)
 		if (!request)
 			continue;
 		if (request->is_refused)
-			earliest = earlier(earliest, tick_refused(session, request, now));
+			earliest = usec_min(earliest, tick_refused(session, request, now));
 		else if (request->deadline <= now)
 			give_up(session, request);
 		else
-			earliest = earlier(earliest, request->deadline);
+			earliest = usec_min(earliest, request->deadline);
 	}
 	session->next_deadline = earliest;
-}
-
-/* --- Connections --- */
-
-/* Takes the daemon's limit of a message from its answer; a server without poold.hello has none. */
-static void on_hello(void *userdata, const struct poold_reply *reply)
-{
-	struct client_session *session = userdata;
-	struct poold_reader limits, value;
-	struct poold_bytes map;
-	uint64_t message_max;
-
-	if (reply->status < 0 || poold_map_find(reply->result, "limits", &limits) < 0 ||
-	    poold_read_value(&limits, &map) < 0 || poold_map_find(map, "message_max", &value) < 0 ||
-	    poold_read_uint(&value, &message_max) < 0 || message_max == 0)
-		return;
-	session->message_max = message_max;
-}
-
-static bool is_hello(const struct client_request *request)
-{
-	return request->callback == on_hello;
-}
-
-int client_session_begin(struct client_session *session)
-{
-	struct bytes part;
-	struct client_start start = {.method = "poold.hello",
-				     .parts = &part,
-				     .part_count = 1,
-				     .deadline = USEC_INFINITY,
-				     .callback = on_hello,
-				     .userdata = session};
-	struct client_request *request;
-	struct frame *frame;
-	struct buf params;
-	int r;
-
-	buf_init(&params, 1024);
-	pack_array(&params, 1);
-	pack_map(&params, session->reconnects ? 4 : 3);
-	pack_str(&params, "client");
-	pack_str(&params, session->name);
-	pack_str(&params, "version");
-	pack_str(&params, poold_version());
-	pack_str(&params, "errors");
-	pack_str(&params, "map");
-	if (session->reconnects) {
-		pack_str(&params, "closing");
-		pack_bool(&params, true);
-	}
-	part = (struct bytes){params.data, params.len};
-	r = buf_error(&params);
-	r = r < 0 ? r : request_new(session, &start, &request, &frame);
-	buf_free(&params);
-	if (r < 0)
-		return r;
-	session->message_max = UINT64_MAX;
-	session->is_connected = true;
-	session->is_closing = false;
-	if (session->to_ask_again > 0)
-		session->next_deadline = 0;
-	outbox_add_first(&session->outbox, frame, &request->frame);
-	return 0;
-}
-
-/* Handles the loss of the connection for one request: a request that was sent finishes with
- * `outcome`; one that was not stays waiting, but finishes when that happens for the second time. */
-static void lose(struct client_session *session, struct client_request *request,
-		 struct poold_reply outcome)
-{
-	if (request->is_refused)
-		return;
-	if (!request->frame && !is_hello(request) && !request->is_abandoned) {
-		finish(session, request, outcome);
-	} else if (request->frame && request->has_moved && request->until == 0 &&
-		   !request->is_abandoned) {
-		outcome.error.executed = POOLD_EXECUTED_NO;
-		finish(session, request, outcome);
-	} else if (request->frame && !is_hello(request) && !request->is_abandoned) {
-		request->has_moved = true;
-		return;
-	}
-	release(session, request);
-}
-
-void client_session_lost(struct client_session *session, int status, const char *message)
-{
-	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_MAYBE, message);
-
-	session->is_connected = false;
-	session->is_closing = false;
-	session->overdue = 0;
-	session->crowded_out = 0;
-	inbox_free(&session->inbox);
-	outbox_restart(&session->outbox);
-	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
-		if (session->requests.slots[slot])
-			lose(session, session->requests.slots[slot], outcome);
-	}
-}
-
-void client_session_refused(struct client_session *session, int status, const char *message)
-{
-	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_NO, message);
-
-	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
-		struct client_request *request = session->requests.slots[slot];
-
-		if (!request)
-			continue;
-		finish(session, request, outcome);
-		release(session, request);
-	}
-}
-
-usec_t client_session_unreachable(struct client_session *session, usec_t now, bool is_over,
-				  int status, const char *message)
-{
-	struct poold_reply outcome = reply_local_error(status, POOLD_EXECUTED_NO, message);
-	usec_t earliest = USEC_INFINITY;
-
-	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
-		struct client_request *request = session->requests.slots[slot];
-
-		if (!request)
-			continue;
-		if (request->until > now && (request->until < USEC_INFINITY || !is_over)) {
-			earliest = earlier(earliest, request->until);
-			continue;
-		}
-		finish(session, request, outcome);
-		release(session, request);
-	}
-	return earliest;
-}
-
-bool client_session_wants_connection(const struct client_session *session)
-{
-	return client_session_has_output(session) || session->to_ask_again > 0;
-}
-
-bool client_session_is_left(const struct client_session *session)
-{
-	return session->is_closing && !client_session_has_output(session) &&
-	       client_requests_count(&session->requests) == session->to_ask_again;
-}
-
-usec_t client_session_pause(struct client_session *session)
-{
-	return again_pause(&session->random, session->tries++);
 }
 
 /* --- Bytes out and in --- */
@@ -574,123 +415,4 @@ void client_session_wrote(struct client_session *session, size_t len)
 int client_session_space(struct client_session *session, uint8_t **ret_data, size_t *ret_len)
 {
 	return inbox_space(&session->inbox, ret_data, ret_len);
-}
-
-/* The request is asked again; if that comes to nothing, the caller gets this answer. */
-static void refuse(struct client_session *session, struct client_request *request,
-		   const struct envelope *envelope)
-{
-	struct poold_reply refusal = reply_remote_error(envelope->error, &session->texts);
-
-	poold_reply_free(&request->refusal);
-	reply_copy(&refusal, &request->refusal);
-	mark_refused(session, request, 0);
-}
-
-/* The daemon will close the connection: what it has not begun to get waits for the next one. */
-static void on_closing(struct client_session *session)
-{
-	if (!session->reconnects)
-		return;
-	session->is_closing = true;
-	for (size_t slot = 0; slot < session->requests.slot_count; slot++) {
-		struct client_request *request = session->requests.slots[slot];
-
-		if (request && request->frame && request->until > 0 &&
-		    is_untouched(session, request))
-			hold_back(session, request);
-	}
-}
-
-static void on_response(struct client_session *session, const struct envelope *envelope)
-{
-	struct client_request *request = client_requests_find(&session->requests, envelope->id);
-	bool is_result;
-	struct poold_reply reply;
-	poold_callback callback;
-	void *userdata;
-	struct reader error;
-
-	/* Ignore an answer to a request of which no byte was sent: the id is not ours. */
-	if (!request || is_untouched(session, request))
-		return;
-
-	if (request->kept && request->until > 0 && !request->is_abandoned &&
-	    again_is_refusal(envelope->error)) {
-		refuse(session, request, envelope);
-		return;
-	}
-	callback = request->is_abandoned ? NULL : request->callback;
-	userdata = request->userdata;
-	session->crowded_out = 0;
-	release(session, request);
-	if (!callback)
-		return;
-	reader_init(&error, envelope->error.data, envelope->error.len);
-
-	is_result = read_peek(&error) == VALUE_NIL;
-	reply = is_result ? reply_result(envelope->result)
-			  : reply_remote_error(envelope->error, &session->texts);
-	callback(userdata, &reply);
-}
-
-/* A chunk or a restart of a streamed answer; ignored if the request was given up. */
-static void on_stream(const struct client_session *session, const struct notice *notice)
-{
-	const struct client_request *request = client_requests_find(&session->requests, notice->id);
-
-	if (!request || request->frame || request->is_abandoned)
-		return;
-	if (notice->kind == NOTICE_CHUNK && request->stream.on_chunk)
-		request->stream.on_chunk(request->stream.userdata, bytes_to_public(notice->value));
-	else if (notice->kind == NOTICE_RESTART && request->stream.on_restart)
-		request->stream.on_restart(request->stream.userdata);
-}
-
-static void on_notification(struct client_session *session, const struct envelope *envelope)
-{
-	struct notice notice = notice_read(envelope);
-
-	switch (notice.kind) {
-	case NOTICE_CHUNK:
-	case NOTICE_RESTART:
-		on_stream(session, &notice);
-		break;
-	case NOTICE_EVENT:
-		if (session->on_event)
-			session->on_event(session->event_userdata, bytes_to_public(notice.value));
-		break;
-	case NOTICE_CLOSING:
-		on_closing(session);
-		break;
-	case NOTICE_UNKNOWN:
-	default:
-		break;
-	}
-}
-
-int client_session_took(struct client_session *session, size_t len)
-{
-	uint64_t position;
-	size_t value_len;
-	int r;
-
-	if (len > 0) {
-		session->overdue = 0;
-		session->tries = 0;
-	}
-	inbox_took(&session->inbox, len);
-	while ((r = inbox_next(&session->inbox, &position, &value_len)) > 0) {
-		struct envelope envelope;
-
-		if (envelope_read(inbox_at(&session->inbox, position), value_len, &envelope) < 0 ||
-		    envelope.type == ENVELOPE_REQUEST)
-			return -EPROTO;
-		if (envelope.type == ENVELOPE_RESPONSE)
-			on_response(session, &envelope);
-		else
-			on_notification(session, &envelope);
-		inbox_release(&session->inbox, position + value_len);
-	}
-	return r == -EMSGSIZE ? -EOVERFLOW : r;
 }

@@ -7,16 +7,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Sends the request with the params that were written, prints its result, and frees the writer. */
+/* Sends the request with the params that were written, prints its result, and frees the writer.  `pool`:
+ * the one that they name, or NULL. */
 static int ask(const struct command *command, const struct options *options,
-	       struct poold_client *client, struct poold_writer *params)
+	       struct poold_client *client, struct poold_writer *params, const char *pool)
 {
 	struct poold_reply reply;
 	int r = poold_request(client, command->method, poold_writer_bytes(params), options->wait_ms,
 			      &reply);
 
 	if (r < 0)
-		r = failure_report(options, client, &reply);
+		r = run_report_failure(command, options, client, pool, &reply);
 	else
 		r = run_print_result(command, options, reply.result, NULL);
 	poold_reply_free(&reply);
@@ -42,7 +43,7 @@ int run_requests(const struct command *command, const struct options *options,
 		poold_write_str(params, "only");
 		poold_write_str(params, options->only);
 	}
-	return ask(command, options, client, params);
+	return ask(command, options, client, params, arg_count > 0 ? args[0] : NULL);
 }
 
 /* Whether whoever sits at the terminal agrees; where nobody does, nobody is asked. */
@@ -78,5 +79,5 @@ int run_cancel(const struct command *command, const struct options *options,
 		return EX_OSERR;
 	poold_write_array(params, 1);
 	poold_write_uint(params, id);
-	return ask(command, options, client, params);
+	return ask(command, options, client, params, NULL);
 }

@@ -56,6 +56,7 @@ static bool is_due(const struct engine *engine, const struct heap *heap)
  * sends EVENT_TIMER again while more is due. */
 static void take_timer(struct engine *engine)
 {
+	engine_arm_touched(engine);
 	if (engine->drain_until <= engine->now)
 		force_stop(engine);
 	else if (is_due(engine, &engine->request_timers))
@@ -80,9 +81,6 @@ static void notify_health(struct engine *engine, struct pool *pool)
 	enum pool_health health;
 	struct effect *effect;
 
-	/* So it is after nearly every event. */
-	if (troubles == 0 && pool->troubles.mask == 0 && pool->health == POOL_OK)
-		return;
 	health = pool_note_troubles(pool, troubles, engine->now);
 	if (health == pool->health)
 		return;
@@ -94,13 +92,19 @@ static void notify_health(struct engine *engine, struct pool *pool)
 	pool->health_since = engine->now;
 }
 
+/* Whether the event by itself changes nothing of a pool's health but how full its queue is. */
+static bool is_routine(enum event_type type)
+{
+	return type == EVENT_SUBMIT || type == EVENT_WORKER_ANSWERED;
+}
+
 #define ALL_POOLS UINT32_MAX
 
 /* Returns the only pool whose health the event can change, or ALL_POOLS: with chains, for the timer
  * and a stop, and when a request of any pool was continued. */
 static uint32_t concerned_pool(const struct engine *engine, const struct engine_event *event)
 {
-	if (engine->has_chains || engine->has_touched_pools)
+	if (engine->has_chains || engine->has_touched_pools || engine->is_stopping)
 		return ALL_POOLS;
 	switch (event->type) {
 	case EVENT_SUBMIT:
@@ -126,12 +130,19 @@ static uint32_t concerned_pool(const struct engine *engine, const struct engine_
 	}
 }
 
+/* Whether the pool's queue has become full, or is full no more. */
+static bool has_queue_turned(const struct pool *pool)
+{
+	return queue_has_room(&pool->queue, 1) == !!(pool->troubles.mask & TROUBLE_QUEUE_FULL);
+}
+
 static void notify_healths(struct engine *engine, const struct engine_event *event)
 {
 	uint32_t pool = concerned_pool(engine, event);
 
 	if (pool != ALL_POOLS) {
-		notify_health(engine, &engine->pools[pool]);
+		if (engine->is_health_due || has_queue_turned(&engine->pools[pool]))
+			notify_health(engine, &engine->pools[pool]);
 		return;
 	}
 	for (pool = 0; pool < engine->pool_count; pool++)
@@ -188,8 +199,10 @@ static void settle_all(struct engine *engine)
 		have_moved = true;
 		engine_watch_pools(engine);
 	}
-	if (have_moved)
-		engine_update_levels(engine);
+	if (!have_moved)
+		return;
+	engine->is_health_due = true;
+	engine_update_levels(engine);
 }
 
 static void notify_stopped(struct engine *engine)
@@ -217,6 +230,7 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 	engine->now = event->now;
 	engine->effect_first = engine->effect_end = 0;
 	engine->has_touched_pools = false;
+	engine->is_health_due = !is_routine(event->type);
 	engine->input = INPUT_COUNT_;
 	switch (event->type) {
 	case EVENT_SUBMIT:
@@ -261,18 +275,18 @@ void engine_step(struct engine *engine, const struct engine_event *event)
 		break;
 	}
 	settle_all(engine);
-	engine_arm_touched(engine);
 	notify_healths(engine, event);
 	notify_stopped(engine);
 }
 
-usec_t engine_deadline(const struct engine *engine)
+usec_t engine_deadline(struct engine *engine)
 {
-	usec_t next =
-		usec_min(heap_next(&engine->request_timers), heap_next(&engine->worker_timers));
+	usec_t next;
 
 	if (engine->has_stopped)
 		return USEC_INFINITY;
+	engine_arm_touched(engine);
+	next = usec_min(heap_next(&engine->request_timers), heap_next(&engine->worker_timers));
 	next = usec_min(next, heap_next(&engine->circuit_timers));
 	next = usec_min(next, heap_next(&engine->chain_timers));
 	next = usec_min(next, sessions_deadline(&engine->sessions));

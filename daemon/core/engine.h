@@ -291,8 +291,9 @@ void engine_step(struct engine *engine, const struct engine_event *event);
 /* Takes the next effect; NULL if there is none.  It is valid until the next event. */
 const struct effect *engine_next_effect(struct engine *engine);
 
-/* When EVENT_TIMER is due, or USEC_INFINITY. */
-usec_t engine_deadline(const struct engine *engine);
+/* When EVENT_TIMER is due, or USEC_INFINITY.  It is meant to be asked for after many events, as a turn
+ * of the caller's loop may have: what they changed for a worker is looked at only here, together. */
+usec_t engine_deadline(struct engine *engine);
 
 /* Pools are numbered from 0; worker slots are numbered across all pools. */
 uint32_t engine_pool_count(const struct engine *engine);

@@ -138,6 +138,9 @@ static bool dispatch_one(struct engine *engine, struct pool *pool, struct reques
 		engine_end_recovery(engine, request, RECOVERY_EXPIRED);
 		return true;
 	}
+	/* After most events.  One with a session may have to be parked. */
+	if (!request->session && !pool_has_room(pool))
+		return false;
 	if (pool_has_lost_session(pool, request)) {
 		refuse(engine, request, ERR_session_lost);
 		return true;

@@ -230,6 +230,7 @@ static const char *check_pool(const struct engine *engine, const struct pool *po
 	HOLD(pool->starts_pending == pending);
 	HOLD(pool->ejected == ejected);
 	HOLD(!list_linked(&pool->in_dirty_pools));
+	HOLD(pool->troubles.mask == pool_troubles(pool));
 	HOLD(queue_peek(&pool->queue) ? list_empty(&pool->states[WORKER_READY]) : true);
 	return NULL;
 }
@@ -366,8 +367,7 @@ static const char *check_requests(const struct engine *engine, uint32_t inside, 
 	HOLD(engine->open_requests == tally.open);
 	HOLD(inside + tally.waiting + tally.delayed == tally.open);
 	HOLD(delayed == tally.delayed);
-	HOLD(list_empty(&engine->deferred) && list_empty(&engine->dirty_pools) &&
-	     list_empty(&engine->touched));
+	HOLD(list_empty(&engine->deferred) && list_empty(&engine->dirty_pools));
 	return NULL;
 }
 

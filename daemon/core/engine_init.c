@@ -201,6 +201,7 @@ struct engine *engine_init(void *memory, const struct engine_settings *settings,
 		engine_refill(engine, &engine->pools[i]);
 	engine_watch_pools(engine);
 	engine_update_levels(engine);
-	engine_arm_touched(engine);
+	for (uint32_t i = 0; i < engine->pool_count; i++)
+		(void)pool_note_troubles(&engine->pools[i], pool_troubles(&engine->pools[i]), now);
 	return engine;
 }

@@ -12,9 +12,9 @@
  *
  * engine.c calls both.  It handles the event, and at its end the work that the wings have
  * deferred: it continues requests (engine_defer), dispatches queues of pools
- * (engine_mark_pool_dirty), sets timers of workers (engine_touch) and updates the levels of chains
- * (levels_moved).  The wings work together mostly in this way.  They call only these functions of
- * each other directly (tests/lint/wings.sh):
+ * (engine_mark_pool_dirty) and updates the levels of chains (levels_moved).  Timers of workers
+ * (engine_touch) are set later, when somebody asks for the next one.  The wings work together mostly
+ * in this way.  They call only these functions of each other directly (tests/lint/wings.sh):
  *
  *	requests call workers
  *		engine_terminate, _finish_drain		an attempt overran or was given up
@@ -64,7 +64,7 @@ struct engine {
 	struct recoveries recoveries;
 	struct list deferred;	 /* requests that are continued at the end of the event */
 	struct list dirty_pools; /* pools whose queues are dispatched then */
-	struct list touched;	 /* workers whose timers are set then */
+	struct list touched;	 /* workers whose timers are set before one is needed */
 	/*
 	 * The event as its worker's input, and the worker's state before it: a cell of the table in
 	 * worker_input.h.  INPUT_COUNT_: the event concerned no worker.  For tests and core dumps.
@@ -74,6 +74,7 @@ struct engine {
 	bool has_chains;
 	bool has_touched_pools; /* this event may have changed other pools than its own */
 	bool levels_moved;	/* something changed that the levels of chains depend on */
+	bool is_health_due;	/* this event may have changed the health of a pool */
 	bool is_stopping;
 	bool has_stopped;
 	usec_t drain_timeout;
@@ -132,7 +133,7 @@ static inline void engine_mark_pool_dirty(struct engine *engine, struct pool *po
 }
 
 /*
- * Has the worker's timer set anew at the end of the event, as something that it depends on has
+ * Has the worker's timer set anew before a timer is needed, as something that it depends on has
  * changed.  A worker is touched when an event names it, when its timer is due, when its state
  * changes (engine_move_worker), and when it gets, loses or gives up an attempt.
  */
@@ -155,6 +156,7 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 		pool->manned_since = engine->now;
 	engine->levels_moved |=
 		(at_work == 0) != (pool_at_work(pool) == 0) || lacked != pool_lacks_workers(pool);
+	engine->is_health_due = true;
 	engine_touch(engine, worker);
 }
 
@@ -575,7 +577,8 @@ void engine_notify_verdict(struct engine *engine, enum errcode code);
 void engine_check_due(struct engine *engine, struct worker *worker);
 void engine_watch_due(struct engine *engine, struct worker *worker);
 
-/* Sets the timer of each worker that this event has touched to the next time that is due for it. */
+/* Sets the timer of each worker that was touched since the last call to the next time that is due for
+ * it. */
 void engine_arm_touched(struct engine *engine);
 
 /* The worker has answered its health check, with an error unless `code` is ERR_NONE. */

@@ -62,7 +62,7 @@ void engine_plan_leave(struct engine *engine, struct request *request)
 	usec_t in = USEC_INFINITY;
 
 	request->leave_at = USEC_INFINITY;
-	if (left / 4 < ASK_AGAIN)
+	if (!engine->has_chains || left / 4 < ASK_AGAIN)
 		return;
 	if (pool->lacking_since > 0 && engine_goes_down(engine, request, why_deserted(pool)))
 		in = left / 2;

@@ -86,6 +86,13 @@ static usec_t wait_for(const struct pool *pool, uint64_t work, unsigned priority
 	return wait + runs_cost(&pool->runs, RUNS_OTHER) / (workers + 1);
 }
 
+/* Returns what wait_for can't exceed, without a division: as if one place did that work alone, and
+ * higher priorities left it the least part. */
+static usec_t longest_wait_for(const struct pool *pool, uint64_t work)
+{
+	return usec_add(usec_mul(work, LEFT_OVER), runs_cost(&pool->runs, RUNS_OTHER));
+}
+
 usec_t forecast_wait(const struct pool *pool, unsigned priority, usec_t now)
 {
 	return wait_for(pool, runs_work(&pool->runs, priority), priority, now);
@@ -198,7 +205,10 @@ enum forecast_verdict forecast_judge(const struct pool *pool, const struct reque
 	if (pool->queue.len == 0 && has_room(pool))
 		return may_have_idle(pool, request, now) ? FORECAST_IN_TIME : FORECAST_HOPELESS;
 	rest = reserve(pool, request, left);
-	/* All that is queued is no less than what comes before it, and cheaper to know. */
+	/* All that is queued is no less than what comes before it, and cheaper to know; cheaper still
+	 * is a wait that is longer. */
+	if (usec_add(longest_wait_for(pool, runs_work(&pool->runs, request->rank)), rest) <= left)
+		return FORECAST_IN_TIME;
 	if (usec_add(forecast_wait(pool, request->rank, now), rest) <= left)
 		return FORECAST_IN_TIME;
 	if (usec_add(wait_of(pool, request, now), rest) <= left)

@@ -202,17 +202,19 @@ unsigned pool_out_max(const struct pool *pool)
 
 bool pool_may_start(const struct pool *pool, bool replacement)
 {
-	unsigned coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
 	unsigned workers = pool_live(pool) + pool->starts_pending;
-	unsigned there = workers + pool->states[WORKER_TERMINATING].len;
-	/* A worker whose replacement is READY does not count against the ceiling. */
-	unsigned more = replacement ? pool_out_max(pool) : pool->leaving;
 	unsigned at_once = pool->settings.start_parallel;
+	unsigned coming, there, more;
 
-	if (pool->failed_starts >= POOL_FAILED_STARTS)
-		at_once = 1;
+	/* First what is so nearly always. */
 	if (!replacement && workers >= pool_ceiling(pool) + pool->replacements)
 		return false;
+	coming = pool->states[WORKER_INITIALIZING].len + pool->starts_pending;
+	there = workers + pool->states[WORKER_TERMINATING].len;
+	/* A worker whose replacement is READY does not count against the ceiling. */
+	more = replacement ? pool_out_max(pool) : pool->leaving;
+	if (pool->failed_starts >= POOL_FAILED_STARTS)
+		at_once = 1;
 	return pool->states[WORKER_TERMINATED].len > pool->starts_pending &&
 	       there < pool_ceiling(pool) + more && (at_once == 0 || coming < at_once);
 }
@@ -224,12 +226,17 @@ bool pool_may_end(const struct pool *pool)
 	return at_once == 0 || pool->states[WORKER_TERMINATING].len < at_once;
 }
 
+/* Whether a place in a line gains anything. */
+static bool has_short_runs(const struct pool *pool)
+{
+	return pool->typical_run > 0 && pool->typical_run <= PREFETCH_RUN_MAX;
+}
+
 /* One that waits in a line may have to be taken back, and may then run after all; so one with a key
  * or a session, which must never run beside another, waits for a worker that begins it at once. */
 static bool may_wait_at_worker(const struct pool *pool, const struct request *request)
 {
-	return !request->key && !request->session && pool->typical_run > 0 &&
-	       pool->typical_run <= PREFETCH_RUN_MAX;
+	return !request->key && !request->session && has_short_runs(pool);
 }
 
 usec_t pool_expected_run(const struct pool *pool, const struct request *request)
@@ -349,6 +356,16 @@ struct worker *pool_pick(const struct pool *pool, const struct request *request)
 	if (worker)
 		return worker;
 	return may_wait_at_worker(pool, request) ? pick_line(pool, request) : NULL;
+}
+
+bool pool_has_room(const struct pool *pool)
+{
+	const struct list *lines = pool->lines;
+
+	if (pool->states[WORKER_READY].len + pool->open.len > 0)
+		return true;
+	return has_short_runs(pool) &&
+	       lines[LINE_SHORT].len + lines[LINE_LONG].len + lines[LINE_LATE].len > 0;
 }
 
 uint32_t pool_weight(const struct pool *pool, unsigned entry)

@@ -248,6 +248,9 @@ unsigned pool_live(const struct pool *pool);
  */
 struct worker *pool_pick(const struct pool *pool, const struct request *request);
 
+/* Whether there may be a worker for a request without a session; where not, pool_pick finds none. */
+bool pool_has_room(const struct pool *pool);
+
 /* Returns how long the request is expected to run: a typical run of its method.  Of an unknown method,
  * or one without figures of its own, so long that nothing waits behind it in a line for its sake. */
 usec_t pool_expected_run(const struct pool *pool, const struct request *request);

@@ -79,10 +79,9 @@ static void update_cost(struct runs *runs, unsigned entry)
 		cost = runs->of_pool.mean;
 	if (cost == method->cost)
 		return;
-	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
-		runs->work[i] -= method->queued[i] * method->cost;
-		runs->work[i] += method->queued[i] * cost;
-	}
+	/* Where it costs less than before, the numbers wrap twice. */
+	for (unsigned i = 0; i < PRIORITY_COUNT_; i++)
+		runs->work[i] += method->queued[i] * (cost - method->cost);
 	method->cost = cost;
 }
 

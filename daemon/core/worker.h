@@ -142,7 +142,7 @@ struct worker {
 	/* The list of its pool that it is in, `open` or one of `lines`; NULL: it has no room. */
 	struct list *room_list;
 	struct list_node in_room;
-	struct list_node in_touched; /* in engine->touched until the end of the event */
+	struct list_node in_touched; /* in engine->touched until its timer is set */
 	struct heap_entry timer;
 };
 

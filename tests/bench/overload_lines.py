@@ -120,7 +120,7 @@ def bad_worker(place: Place, pace: Pace) -> list[Row]:
     failed = {kind: failures(calls) for kind, (calls, _) in results.items()}
     return [
         Row(
-            f"one bad worker of eight, half load, {seconds:g} s: failed calls, the worst",
+            f"one bad worker of eight, half load, {round(seconds)} s: failed calls, the worst",
             ", ".join(f"{kind} {count}" for kind, count in failed.items()),
             max(failed.values()),
             FAILED_MAX,

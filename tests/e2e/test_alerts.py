@@ -10,6 +10,23 @@ from harness import TOOLBOX, pool
 
 class Alerts(AlertsTest):
 
+    def test_one_that_is_for_information_only(self) -> None:
+        daemon = self.start_watched(alert("loop_lag", severity="info"))
+        daemon.ask("poold.alert_test", "loop_lag")
+        daemon.log.wait_for("notice .*loop_lag")
+        (section,) = [each for each in daemon.ask("poold.config") if each["name"] == "loop_lag"]
+        self.assertIn("severity", {value["key"] for value in section["values"]})
+
+    def test_a_test_of_those_that_name_somebody(self) -> None:
+        """Nobody stands out: the test says all the same what it is about."""
+        daemon = self.start_watched()
+        self.assertIn("no alert is pending or firing", poolctl(daemon, "alerts").stdout)
+        kinds = ("method_errors", "method_slow", "worker_hung", "worker_memory", "client_flood", "output_dropped")
+        for kind in kinds:
+            daemon.ask("poold.alert_test", kind)
+        eventually(lambda: len(daemon.ask("poold.alerts")["history"]) == len(kinds), "all were raised")
+        self.assertEqual({one["name"] for one in daemon.ask("poold.alerts")["history"]}, set(kinds))
+
     def test_whole_life(self) -> None:
         daemon = self.start_watched(quick_share(), *NO_OTHERS)
         client, listener = daemon.connect(), daemon.connect()

@@ -98,6 +98,25 @@ class Blocking(ClientTest):
         self.assertEqual(client.request("poold.health")["status"], "ok")
         self.assertEqual(client.request("tools.add", [1, 2]), 3)
 
+    def test_a_method_of_the_client_for_each_of_the_daemons_own(self) -> None:
+        daemon, client = self.start_tools()
+        daemon.announced.append("request failed")
+        with self.assertRaises(poold.WorkerException):
+            client.call("tools", "divide", 1, 0)
+        self.assertEqual({finding["status"] for finding in client.doctor()}, {"ok"})
+        self.assertIn("tools", {pool["name"] for pool in client.pools()})
+        self.assertEqual({method["pool"] for method in client.methods()}, {"tools"})
+        self.assertEqual(len(client.errors(kind="request")), 1)
+        self.assertEqual(client.errors(kind="incident"), [])
+        self.assertEqual(sorted(client.alerts()), ["active", "history", "rules"])
+        self.assertIn(("pool", "tools"), {(each["section"], each["name"]) for each in client.config("tools")})
+        with client.subscribe("worker") as events:
+            client.stack("tools", 1)
+            self.assertEqual(next(events)["what"], "stack")
+        for ask in (lambda: client.alert_test("no_such_alert"), lambda: client.alert_silence("no_such_alert", 1)):
+            with self.assertRaises(poold.RequestError):
+                ask()
+
 
 class Asynchronous(ClientTest):
     """poold.aio.AsyncClient"""

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgpack
 import procs
 from clock import Timed, eventually, stretch
-from harness import UNRULY, Daemon, DaemonTest, pool, static_pool, worker
+from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool, static_pool, worker
 from raw import Raw, pack, unpack
 
 # Seconds within which a file that was swept away is back.
@@ -279,6 +279,24 @@ class Closing(DaemonTest):
         self.assert_code(late, "shutting_down")
         self.assertEqual(told.read_to_end(), b"")
         self.assertEqual(other.read_to_end(), b"")
+        self.assertEqual(daemon.wait_ended(), 0)
+
+    def test_a_second_signal_ends_the_last_second(self) -> None:
+        daemon = self.start(static_pool("s", answer="1"))
+        told = daemon.connect(map_errors=True)
+        told.call("poold.hello", {"errors": "map", "closing": True})
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(unpack(told.read_message())[1], "poold.closing")
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(told.read_to_end(), b"")
+        self.assertEqual(daemon.wait_ended(), 0)
+
+    def test_who_does_not_read_is_not_waited_for(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX))
+        stuck = daemon.connect(read_buffer=4096)
+        stuck.ask_pool("tools", "big", [4 << 20])
+        eventually(lambda: daemon.ask("poold.status")["memory"]["buffers"] > 1 << 20, "its answer waits for it")
+        daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.wait_ended(), 0)
 
     def test_it_waits_for_nobody_who_is_not_there(self) -> None:

@@ -85,6 +85,27 @@ class Kept(EventsTest):
         client.call("poold.subscribe", ["breaker"])
         client.check_quiet()
 
+    def test_without_any_they_are_counted_all_the_same(self) -> None:
+        """Whoever subscribes later sees by the numbers that something happened."""
+        daemon = self.start(
+            pool("tools", TOOLBOX, fallback="spare"), pool("spare", UNRULY),
+            events_kept=0,
+        )
+        daemon.announced += ["breaker", "pool is", "requests start at", "request failed", "worker", "connection"]
+        listener = daemon.connect(map_errors=True)
+        before = listener.call("poold.subscribe", ["stall"])["seq"]
+        client = daemon.connect(map_errors=True)
+        client.answer_pool("tools", "fail", ["ValueError", "oh"])
+        client.answer_pool("tools", "leave", [3], idempotent=True)
+        for method in ("breaker_open", "breaker_reset", "restart_workers"):
+            self.assertIsNone(client.answer(f"poold.{method}", "tools").error)
+        self.assertIsNone(client.answer("poold.resize", "tools", 1, 2).error)
+        client.send(b"\xc1")
+        client.read_to_end()
+        after = listener.call("poold.subscribe", ["stall"])["seq"]
+        self.assertGreaterEqual(after, before + 6)
+        listener.check_quiet()
+
     def test_kinds_and_options_that_are_none(self) -> None:
         client = self.serve().connect(map_errors=True)
         for params in (

@@ -160,16 +160,16 @@ class Users(DaemonTest):
         self.assertEqual((len(answers), len(full)), (6, 6 - most), answers)
         for user, text in [(0, refused.error["message"]), *((NOBODY, text) for text in full)]:
             text = text.removeprefix("queue_full: ")
-            self.assertEqual(
-                text, f"user {user} has {most} requests in {words}, the most that one user may have"
-            )
+            self.assertEqual(text, f"user {user} has {most} {words}")
         self.assertEqual(client.call_pool("tools", "echo", ["room again"]), "room again")
 
     def test_a_user_has_a_limit_in_each_queue(self) -> None:
-        self.check_limit(self.start_open(queue_per_uid=4), 4, "the queue of pool tools")
+        self.check_limit(self.start_open(queue_per_uid=4), 4,
+                         "requests in the queue of pool tools, the most that one user may have (queue_per_uid)")
 
     def test_a_user_has_a_limit_in_the_daemon(self) -> None:
-        self.check_limit(self.start_open(requests_per_uid=5), 5, "hand")
+        self.check_limit(self.start_open(requests_per_uid=5), 5,
+                         "open requests, the most that one user may have (requests_per_uid)")
 
     def order_with_critical(self, daemon: Daemon, groups: tuple[int, ...] = ()) -> list[str]:
         """The order in which two normal requests of ours run and a critical one of nobody's, which

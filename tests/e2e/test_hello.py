@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import TOOLBOX, DaemonTest, pool
+from harness import TOOLBOX, DaemonTest, pool, static_pool
 from raw import pack
 
 FEATURES = ["cancel", "meta", "priority", "session", "key", "fallback", "stream", "events", "closing"]
@@ -27,6 +27,12 @@ class Hello(DaemonTest):
             found["limits"],
             {"message_max": 1 << 20, "response_max": 2 << 20, "in_flight_max": 7},
         )
+
+    def test_one_map_and_no_more(self) -> None:
+        client = self.start(static_pool("s", answer="1")).connect(map_errors=True)
+        for params in ([{}, {}], [5]):
+            self.assertEqual(client.answer("poold.hello", *params).code, "invalid_request", params)
+        self.assertEqual(client.call("poold.subscribe", ["stall"], None)["kinds"], ["stall"])
 
     def test_everything_is_optional(self) -> None:
         client = self.start(pool("tools", TOOLBOX)).connect()

@@ -16,7 +16,7 @@ from pathlib import Path
 import procs
 from bystander import Bystander
 from clock import Timed, eventually, stretch
-from harness import BUILD, TOOLBOX, UNRULY, Daemon, pool, section, static_pool
+from harness import BUILD, TOOLBOX, UNRULY, Daemon, pool, section, static_pool, worker
 from http_client import Http, HttpTest
 from raw import Raw
 from test_admin import metrics_faults
@@ -37,6 +37,15 @@ SECRET = "a-secret-of-a-request"
 
 def descriptors_of_http(daemon: Daemon) -> int:
     return len(procs.descriptors(daemon.pid)) - len(daemon.descriptors)
+
+
+class Starting(HttpTest):
+    def test_who_asks_is_told(self) -> None:
+        daemon = self.launch(section("http", {"listen": f"unix:{self.path}"}), pool("late", worker("rude", "never_ready")))
+        daemon.announced.append("pool")
+        daemon.wait_listening()
+        response = self.get("/readyz")
+        self.assertEqual((response.status, response.body), (503, b"starting\n"))
 
 
 class Paths(HttpTest):

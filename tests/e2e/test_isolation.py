@@ -6,12 +6,15 @@ import os
 import pwd
 import shlex
 import signal
+import subprocess
 import sys
 import unittest
+from pathlib import Path
 from typing import Any
 
 import procs
 import public
+from clock import HANGS
 from harness import DaemonTest, pool
 
 UNQUIET = shlex.join([sys.executable, "-m", "poold.worker", "unquiet"])
@@ -91,6 +94,19 @@ class Identity(DaemonTest):
         self.assertEqual(found["gid"], [NOBODY.pw_gid] * 3)
         self.assertEqual(found["groups"], [NOBODY.pw_gid])
         self.assertEqual((found["home"], found["user"]), (NOBODY.pw_dir, "nobody"))
+
+    def test_a_daemon_that_may_not_become_another_user(self) -> None:
+        place = public.folder(self)
+        place.chmod(0o777)
+        for option in ("user = root", "group = root"):
+            with self.subTest(option):
+                path = Path(place, "poold.conf")
+                path.write_text(f"[daemon]\nsocket = {place}/s\n[pool boxed]\ncommand = /bin/true\n{option}\n")
+                path.chmod(0o644)
+                done = subprocess.run([str(public.program("poold", place)), "-c", str(path)], user=NOBODY.pw_uid, group=NOBODY.pw_gid,
+                                      extra_groups=[], capture_output=True, text=True, timeout=HANGS, check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(f"[pool boxed] {option}: the daemon may not change groups: it is not root", done.stderr)
 
     def test_it_still_dies_with_the_daemon(self) -> None:
         daemon = self.start(pool("boxed", UNQUIET, user="nobody", **self.public))

@@ -35,6 +35,11 @@ class McpTest(ClientTest):
 class Forwarding(McpTest):
     """What goes through."""
 
+    def test_help(self) -> None:
+        done = subprocess.run([str(BUILD / "poold-mcp"), "--help"], capture_output=True, text=True, check=True)
+        self.assertIn("Usage: poold-mcp", done.stdout)
+        self.assertEqual(done.stderr, "")
+
     def test_a_session(self) -> None:
         daemon = self.start_words()
         bridge = self.bridge(daemon)

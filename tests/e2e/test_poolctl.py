@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
+import unittest
 
+import procs
 from clients import PoolctlTest, poolctl
-from clock import eventually
+from clock import HANGS, eventually
 from harness import BUILD, START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, worker
 
 
@@ -35,6 +38,51 @@ class Poolctl(PoolctlTest):
         self.assertIn("exception", done.stderr)
         self.assertIn("division by zero", done.stderr)
         self.assertEqual(done.stdout, "")
+
+    def test_arguments_from_standard_input(self) -> None:
+        daemon = self.start_tools()
+        done = subprocess.run(
+            [str(BUILD / "poolctl"), "--socket", daemon.path, "call", "tools", "add", "-"],
+            input="[20, 22]", capture_output=True, text=True, timeout=HANGS, check=True,
+        )
+        self.assertEqual(json.loads(done.stdout), 42)
+
+    def test_a_guard_that_is_gone(self) -> None:
+        daemon = self.start_tools()
+        daemon.announced.append("guard")
+        killed = 0
+        while killed < 2:  # the first is replaced at once, the second after a while
+            below = [pid for pid in procs.children(daemon.pid) if procs.name(pid) == "pguard" and procs.is_alive(pid)]
+            for pid in below:
+                os.kill(pid, signal.SIGKILL)
+                daemon.log.wait_for(f"the guard, process {pid}, was ended by signal 9")
+                killed += 1
+        self.assertIn("its guard does not live", poolctl(daemon, "status").stdout)
+        self.assertIn("its guard does not live", poolctl(daemon, "top", "--once").stdout)
+        self.assertEqual(poolctl(daemon, "doctor").returncode, 1)
+        eventually(lambda: daemon.ask("poold.health")["guard"], "there is another")
+
+    def test_a_pool_without_workers_has_none_to_replace(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers="0..1"))
+        self.assertIn("there is no worker to replace", self.succeed(daemon, "restart", "tools"))
+
+    def test_events_that_are_not_kept_any_more(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), events_kept=4)
+        daemon.announced.append("breaker is")
+        for action in ("disable", "observe") * 5:
+            self.succeed(daemon, "breaker", action, "tools")
+        done = poolctl(daemon, "events", "--since", "0")
+        self.assertRegex(done.stderr, "up to [0-9]+ older events are not kept any more")
+        self.assertRegex(self.succeed(daemon, "history", "--since", "0"), "Up to [0-9]+ older events are not kept any more")
+
+    @unittest.skipUnless(os.geteuid() == 0, "another user is needed")
+    def test_a_socket_of_somebody_else(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), socket_mode="0600")
+        os.chmod(daemon.directory, 0o755)
+        done = subprocess.run([str(BUILD / "poolctl"), "--socket", daemon.path, "status"], user=65534, group=65534,
+                              extra_groups=[], capture_output=True, text=True, timeout=HANGS, check=False)
+        self.assertEqual(done.returncode, 69, done)
+        self.assertIn(f"ls -l {daemon.path}", done.stderr)
 
     def test_arguments_that_are_no_json(self) -> None:
         done = poolctl(self.start_tools(), "call", "tools", "echo", "[1,")
@@ -120,6 +168,20 @@ class Poolctl(PoolctlTest):
                                   stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual(done.returncode, 74, done)
         self.assertIn("cannot write the output: No space left", done.stderr)
+
+    def test_standard_files_that_are_closed(self) -> None:
+        """Nothing that is printed goes to the daemon."""
+        daemon = self.start_tools()
+        program = f"exec {BUILD / 'poolctl'} -s {daemon.path}"
+        for words, status, said in (
+            ("metrics >&-", 74, "cannot write the output: Bad file descriptor"),
+            ("call tools nothing 2>&-", 1, ""),
+            ("call tools echo '[1]' <&-", 0, "1"),
+        ):
+            done = subprocess.run(f"{program} {words}", shell=True, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, status, (words, done))
+            self.assertIn(said, done.stdout + done.stderr)
+        self.assertEqual(daemon.ask("poold.stats")["daemon"]["messages_malformed"], 0)
 
     def test_colours_in_a_terminal(self) -> None:
         daemon = self.start_tools()

@@ -209,6 +209,8 @@ POOLCTL = calls(
     "64 | ACTION is missing | ACTION POOL | breaker",
     "64 | POOL is missing | ACTION POOL | breaker open",
     "64 | ID is missing | cancel ID | recovery cancel",
+    "64 | \"x\" | is not the number of a request | cancel x",
+    f"64 | xxx\" | is not the name of a pool | logs {'x' * 300}",
     "64 | SESSION is missing | close SESSION | session close",
     "64 | \"now\" is one argument too many | usage: poolctl status | status now",
     "64 | \"other\" is one argument too many | usage: poolctl pools | pools tools other",
@@ -236,6 +238,7 @@ POOLCTL = calls(
     # Pools and what they have.
     "1 | \"tool\" | mean \"tools\" | pools tool",
     "1 | \"tool\" | mean \"tools\" | workers tool",
+    "1 | \"tool\" | mean \"tools\" | requests tool",
     "1 | \"other\" | there are tools, fixed | breakers other",
     "64 | \"tool\" | mean \"tools\" | health tool",
     "64 | \"tool\" | mean \"tools\" | health --ready tool",

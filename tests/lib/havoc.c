@@ -478,12 +478,14 @@ static enum event_type take_type(uint64_t *word)
 	return index == 99 ? EVENT_STOP : types[index % ARRAY_SIZE(types)];
 }
 
-/* Mostly a timer comes when it is due; any other event comes after a short span. */
+/* Mostly a timer comes when it is due; any other event comes after a short span.  Only before a timer
+ * the engine is asked when it is due, so that it has many events to look back at. */
 static void pass_time(struct havoc *havoc, enum event_type type, uint64_t *word)
 {
-	usec_t due = engine_deadline(havoc->engine);
+	bool is_in_time = type == EVENT_TIMER && take(word, 8) > 0;
+	usec_t due = is_in_time ? engine_deadline(havoc->engine) : USEC_INFINITY;
 
-	if (type == EVENT_TIMER && take(word, 8) > 0 && due != USEC_INFINITY && due > havoc->now)
+	if (due != USEC_INFINITY && due > havoc->now)
 		havoc->now = due;
 	else
 		havoc->now += take_span(word);

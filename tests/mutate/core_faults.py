@@ -317,8 +317,8 @@ FAULTS = [
     # --- workers' timers ---
     Fault("engine_attempt.c", "\tengine_leave_run(request, request->run.attempt);\n\tengine_touch(engine, worker);\n", "\tengine_leave_run(request, request->run.attempt);\n",
           "who was asked to give up is not watched"),
-    Fault("engine_internal.h", "lacked != pool_lacks_workers(pool);\n\tengine_touch(engine, worker);\n",
-          "lacked != pool_lacks_workers(pool);\n",
+    Fault("engine_internal.h", "lacked != pool_lacks_workers(pool);\n\tengine->is_health_due = true;\n\tengine_touch(engine, worker);\n",
+          "lacked != pool_lacks_workers(pool);\n\tengine->is_health_due = true;\n",
           "a worker keeps the timer of the state before"),
     # --- breakers ---
     Fault("engine_breaker.c", "\treturn request->run.has_permit;\n", "\treturn true;\n",
@@ -633,7 +633,7 @@ FAULTS = [
           "after a run in vain even who has time enough waits"),
     Fault("runs.c", "|| run <= runs_typical(runs, entry))", ")",
           "a run that was given up early makes the others look short"),
-    Fault("runs.c", "\t\truns->work[i] += method->queued[i] * cost;\n", "\t\truns->work[i] += method->queued[i] * method->cost;\n",
+    Fault("runs.c", "runs->work[i] += method->queued[i] * (cost - method->cost);", "runs->work[i] += 0;",
           "the work of a queue is that of costs of long ago"),
     Fault("runs.c", "\tif (run >= *high)\n", "\tif (run >= 4 * *high)\n",
           "the longest runs are not known"),
@@ -675,4 +675,17 @@ FAULTS = [
           "an outage ejects one after the other"),
     Fault("runs.c", "\treturn runs->methods[entry].of_results.mean;", "\treturn entry < runs->count ? runs->of_pool.mean : 0;",
           "all methods share one estimate"),
+    # --- what is looked at only when something has changed ---
+    Fault("engine.c", "\tengine_arm_touched(engine);\n\tnext = ", "\tnext = ",
+          "who asks when the engine is due hears of no worker"),
+    Fault("engine.c", "{\n\tengine_arm_touched(engine);\n\tif (engine->drain_until", "{\n\tif (engine->drain_until",
+          "a timer that comes unasked finds no worker"),
+    Fault("engine.c", "engine->is_health_due || has_queue_turned(&engine->pools[pool])", "engine->is_health_due",
+          "a full queue is no trouble"),
+    Fault("engine.c", "\tengine->is_health_due = true;\n\tengine_update_levels(engine);\n", "\tengine_update_levels(engine);\n",
+          "a breaker that opens is no trouble"),
+    Fault("engine_attempt.c", "\tif (!request->session && !pool_has_room(pool))\n", "\tif (!pool_has_room(pool))\n",
+          "who must wait for a busy worker stands before all others"),
+    Fault("forecast.c", "usec_mul(work, LEFT_OVER)", "work / 64",
+          "the shortest wait is taken for the longest"),
 ]

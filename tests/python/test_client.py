@@ -104,6 +104,7 @@ class TestRequests(unittest.TestCase):
             ({"connect_timeout": 0}, ValueError),
             ({"max_buffer_size": "1"}, TypeError),
             ({"max_buffer_size": -1}, ValueError),
+            ({"reconnect": "no"}, TypeError),
         ]
         for kind in (poold.Client, AsyncClient):
             for named, error in (*wrong, *others):

@@ -267,6 +267,38 @@ class TestRefusedToSend(Case):
                 with self.assertRaisesRegex((TypeError, ValueError, OverflowError), words):
                     wire.pack(value)
 
+    def test_what_lies_too_deep(self) -> None:
+        for inner, levels, words in ((datetime.date(2026, 1, 1), codec.DEPTH_MAX, "levels deep"), (b"x" * (2 << 20), 8, "nested too deeply")):
+            value: object = inner
+            for _ in range(levels):
+                value = frozenset({value})
+            with self.subTest(words), self.assertRaisesRegex(ValueError, words):
+                wire.pack(value)
+
+    def test_what_another_class_knows_more_exactly(self) -> None:
+        class Exact(datetime.datetime):
+            nanosecond = 5
+
+        class Long(datetime.timedelta):
+            nanoseconds = 5
+
+        class Many(int):
+            """An integer that msgpack takes for none."""
+
+        class Box(enum.Enum):
+            FULL = [1]
+
+        for value, words in (
+            (Exact(2026, 1, 1), "nanoseconds"),
+            (Long(1), "nanoseconds"),
+            (Many(1 << 70), "64 bits"),
+            ([Colour.RED, 1 << 70], "64 bits"),
+            ({1 << 70}, "64 bits"),
+            ({Box.FULL}, "register"),
+        ):
+            with self.subTest(words), self.assertRaisesRegex((TypeError, ValueError, OverflowError), words):
+                wire.pack(value)
+
     def test_a_value_that_fails_meanwhile(self) -> None:
         class Zone(datetime.tzinfo):
             def utcoffset(self, _: object) -> None:
@@ -556,6 +588,24 @@ class TestNumpy(Case):
         value = codec.Array("<i2", (2,), b"\x01\x00\x02\x00")
         self.assertEqual(numpy.asarray(value).tolist(), [1, 2])
         self.assertEqual(there_and_back(value).tolist(), [1, 2])
+
+
+class TestArray(unittest.TestCase):
+    """codec.Array, which stands for an array where there is no numpy."""
+
+    def test_equality(self) -> None:
+        value = codec.Array("<i2", (2,), b"\1\0\2\0")
+        same = codec.Array("<i2", (2,), b"\1\0\2\0")
+        self.assertEqual(value, same)
+        self.assertEqual(hash(value), hash(same))
+        self.assertNotEqual(value, codec.Array("<u2", (2,), b"\1\0\2\0"))
+        self.assertNotEqual(value, b"\1\0\2\0")
+        self.assertEqual(repr(value), "poold.codec.Array('<i2', (2,), 4 bytes)")
+
+    def test_scalars(self) -> None:
+        self.assertEqual(codec._number("<c8", b"\0\0\x80\x3f\0\0\0\x40"), 1 + 2j)
+        date = codec._number("<M8[s]", bytes(8))
+        self.assertEqual(date, codec.Array("<M8[s]", (), bytes(8)))
 
 
 class TestBothSides(Case):

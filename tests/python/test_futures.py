@@ -534,6 +534,8 @@ class TestPools(unittest.TestCase):
             self.assertEqual(list(pool.m.stream()), [])
             self.assertRaises(AttributeError, getattr, pool, "_private")
             self.assertRaisesRegex(TypeError, "timout", client.pool, "p", timout=3)
+            self.assertRaisesRegex(TypeError, "timout", AsyncClient(server.path).pool, "p", timout=3)
+            self.assertRaisesRegex(AttributeError, "no attribute 'reslt'", getattr, client.start("p", "m"), "reslt")
 
             class Api:
                 def word_count(self, text: str) -> int:

@@ -8,46 +8,26 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/lib/played_daemon.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
 
 #define BYTES_MAX ((size_t)16 * 1024 * 1024)
 
-/*
- * The daemon is this test: it listens, and answers by hand, mostly before it is asked.  So a
- * blocking call finds its answer already there, and nothing runs beside the test.
- */
 struct world {
-	char folder[64];
-	char path[96];
-	int listener;
-	int daemon_fd; /* -1: no connection */
+	struct played_daemon daemon;
 	struct poold_client *client;
 	struct buf log;
 };
 
-static void daemon_listens(struct world *world)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	strcpy(address.sun_path, world->path);
-	world->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(world->listener, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(listen(world->listener, 5), 0);
-}
-
 static void world_init_with(struct world *world, const struct poold_client_options *options)
 {
-	*world =
-		(struct world){.folder = "/tmp/poold-test-XXXXXX", .listener = -1, .daemon_fd = -1};
-	ck_assert_ptr_nonnull(mkdtemp(world->folder));
-	snprintf(world->path, sizeof(world->path), "%s/sock", world->folder);
+	*world = (struct world){0};
+	daemon_begins(&world->daemon);
 	buf_init(&world->log, BYTES_MAX);
-	daemon_listens(world);
-	ck_assert_int_eq(poold_client_new(world->path, options, &world->client), 0);
+	ck_assert_int_eq(poold_client_new(world->daemon.path, options, &world->client), 0);
 }
 
 static void world_init(struct world *world)
@@ -55,60 +35,17 @@ static void world_init(struct world *world)
 	world_init_with(world, NULL);
 }
 
-static void daemon_closes(struct world *world)
-{
-	if (world->daemon_fd >= 0)
-		close(world->daemon_fd);
-	world->daemon_fd = -1;
-}
-
 static void world_done(struct world *world)
 {
 	poold_client_free(world->client);
-	daemon_closes(world);
-	close(world->listener);
-	unlink(world->path);
-	rmdir(world->folder);
+	daemon_ends(&world->daemon);
 	buf_free(&world->log);
-}
-
-/* Takes the next connection. */
-static void daemon_accepts(struct world *world)
-{
-	world->daemon_fd = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
-	ck_assert_int_ge(world->daemon_fd, 0);
 }
 
 static void connect_both(struct world *world)
 {
 	ck_assert_int_eq(poold_client_connect(world->client), 0);
-	daemon_accepts(world);
-}
-
-static void daemon_says_bytes(struct world *world, const void *data, size_t len)
-{
-	ck_assert_int_eq(send(world->daemon_fd, data, len, 0), (ssize_t)len);
-}
-
-static void daemon_says(struct world *world, const char *text)
-{
-	struct buf buf;
-
-	buf_init(&buf, BYTES_MAX);
-	wire_put(&buf, text);
-	daemon_says_bytes(world, buf.data, buf.len);
-	buf_free(&buf);
-}
-
-/* What has come to the daemon; after the hello where there is one. */
-static const char *daemon_heard(struct world *world)
-{
-	static uint8_t data[1024 * 1024];
-	ssize_t len = recv(world->daemon_fd, data, sizeof(data), MSG_DONTWAIT);
-	const char *text = len > 0 ? wire_text(data, (size_t)len) : "";
-	const char *hello = strstr(text, "'poold.hello'");
-
-	return hello ? strchr(hello, '\n') + 1 : text;
+	daemon_accepts(&world->daemon);
 }
 
 static void log_reply(void *userdata, const struct poold_reply *reply)
@@ -172,7 +109,7 @@ START_TEST(a_call_and_its_result)
 
 	world_init(&world);
 	connect_both(&world);
-	daemon_says(&world, "[1, 0, nil, {}] [1, 1, nil, [5, 'five']]");
+	daemon_says(&world.daemon, "[1, 0, nil, {}] [1, 1, nil, [5, 'five']]");
 	poold_write_array(args, 2);
 	poold_write_int(args, -3);
 	poold_write_str(args, "x");
@@ -182,7 +119,7 @@ START_TEST(a_call_and_its_result)
 	ck_assert_int_eq(reply.status, 0);
 	ck_assert_ptr_null(reply.error.code);
 	ck_assert_str_eq(wire_text(reply.result.data, reply.result.len), "[5, 'five']\n");
-	ck_assert_str_eq(daemon_heard(&world),
+	ck_assert_str_eq(daemon_heard(&world.daemon),
 			 "[0, 1, 'poold.call', ['python', 'words', [-3, 'x'], {'timeout_ms': 1500, "
 			 "'idempotent': false, 'priority': 'sheddable', 'max_attempts': 3, 'meta': "
 			 "true, 'trace': '00-ab'}]]\n");
@@ -201,12 +138,12 @@ START_TEST(a_request_of_the_daemon_itself)
 
 	world_init(&world);
 	connect_both(&world);
-	daemon_says(&world, "[1, 0, nil, {}] [1, 1, nil, {'status': 'ok'}]");
+	daemon_says(&world.daemon, "[1, 0, nil, {}] [1, 1, nil, {'status': 'ok'}]");
 	ck_assert_int_eq(poold_request(world.client, "poold.health", no_args, 0, &reply), 0);
 	ck_assert_str_eq(wire_text(reply.result.data, reply.result.len), "{'status': 'ok'}\n");
-	ck_assert_str_eq(daemon_heard(&world), "[0, 1, 'poold.health', []]\n");
+	ck_assert_str_eq(daemon_heard(&world.daemon), "[0, 1, 'poold.health', []]\n");
 	poold_reply_free(&reply);
-	daemon_says(&world, "[1, 65537, 'refused', nil]");
+	daemon_says(&world.daemon, "[1, 65537, 'refused', nil]");
 	ck_assert_int_eq(poold_request(world.client, "python.m",
 				       (struct poold_bytes){"\x91\x05", 2}, 0, &reply),
 			 -EREMOTEIO);
@@ -260,7 +197,7 @@ START_TEST(errors_of_every_shape)
 
 	world_init(&world);
 	connect_both(&world);
-	daemon_says(&world, "[1, 0, nil, {}]");
+	daemon_says(&world.daemon, "[1, 0, nil, {}]");
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
 		struct poold_reply reply;
 		char answer[512];
@@ -268,7 +205,7 @@ START_TEST(errors_of_every_shape)
 		/* Always in the place that the last one left. */
 		snprintf(answer, sizeof(answer), "[1, %zu, %s, nil]", (i << 16) + 1,
 			 errors[i].error);
-		daemon_says(&world, answer);
+		daemon_says(&world.daemon, answer);
 		ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply),
 				 -EREMOTEIO);
 		ck_assert_str_eq(reply.error.code, errors[i].code);
@@ -293,8 +230,9 @@ START_TEST(the_map_of_an_error_can_be_read)
 
 	world_init(&world);
 	connect_both(&world);
-	daemon_says(&world, "[1, 0, nil, {}] [1, 1, {'code': 'exception', 7: 8, 'detail': {'type': "
-			    "'ValueError'}}, nil]");
+	daemon_says(&world.daemon,
+		    "[1, 0, nil, {}] [1, 1, {'code': 'exception', 7: 8, 'detail': {'type': "
+		    "'ValueError'}}, nil]");
 	poold_call(world.client, "p", "m", no_args, NULL, &reply);
 	ck_assert_int_eq(poold_map_find(reply.error.map, "detail", &reader), 0);
 	ck_assert_int_eq(poold_read_value(&reader, &detail), 0);
@@ -359,21 +297,21 @@ START_TEST(nobody_listens)
 	struct poold_reply reply;
 
 	world_init_with(&world, &once);
-	close(world.listener);
+	close(world.daemon.listener);
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), -ECONNREFUSED);
 	ck_assert_str_eq(reply.error.code, "connect_failed");
-	ck_assert_ptr_nonnull(strstr(reply.error.message, world.path));
+	ck_assert_ptr_nonnull(strstr(reply.error.message, world.daemon.path));
 	ck_assert_ptr_nonnull(strstr(reply.error.message, "Connection refused"));
 	ck_assert(reply.error.retryable);
 	poold_reply_free(&reply);
 
-	unlink(world.path);
+	unlink(world.daemon.path);
 	must_refuse(world.client, -ENOENT, "connect_failed", no_args, NULL);
 	ck_assert_int_eq(poold_fd(world.client), -1);
 
-	daemon_listens(&world);
+	daemon_listens(&world.daemon);
 	connect_both(&world);
-	daemon_says(&world, "[1, 0, nil, {}] [1, 1, nil, 'here now']");
+	daemon_says(&world.daemon, "[1, 0, nil, {}] [1, 1, nil, 'here now']");
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), 0);
 	poold_reply_free(&reply);
 	world_done(&world);
@@ -391,7 +329,7 @@ START_TEST(connecting_has_a_limit)
 	for (int r = 0; r == 0 && count < ARRAY_SIZE(others); count++) {
 		struct poold_client_options options = {.connect_timeout_ms = 1};
 
-		ck_assert_int_eq(poold_client_new(world.path, &options, &others[count]), 0);
+		ck_assert_int_eq(poold_client_new(world.daemon.path, &options, &others[count]), 0);
 		r = poold_client_connect(others[count]);
 		ck_assert(r == 0 || r == -EAGAIN);
 	}
@@ -411,7 +349,7 @@ static void fill_backlog(struct world *world, struct poold_client **others, size
 	size_t count = 0;
 
 	for (int r = 0; r == 0 && count < max; count++) {
-		ck_assert_int_eq(poold_client_new(world->path, &options, &others[count]), 0);
+		ck_assert_int_eq(poold_client_new(world->daemon.path, &options, &others[count]), 0);
 		r = poold_client_connect(others[count]);
 	}
 	*ret_count = count;
@@ -441,13 +379,13 @@ START_TEST(the_time_of_a_call_counts_while_it_connects)
 	for (size_t i = 0; i < count; i++) {
 		poold_client_free(others[i]);
 		if (i < count - 1)
-			close(accept4(world.listener, NULL, NULL, SOCK_CLOEXEC));
+			close(accept4(world.daemon.listener, NULL, NULL, SOCK_CLOEXEC));
 	}
 	while (poold_fd(world.client) < 0) {
 		poll(NULL, 0, poold_timeout_ms(world.client));
 		ck_assert_int_eq(poold_dispatch(world.client, 0), 0);
 	}
-	daemon_accepts(&world);
+	daemon_accepts(&world.daemon);
 	world_done(&world);
 }
 END_TEST
@@ -466,7 +404,7 @@ START_TEST(a_dead_connection_is_left)
 		poold_reply_free(&reply);
 	}
 	ck_assert_int_eq(poold_fd(world.client), -1);
-	daemon_closes(&world);
+	daemon_closes(&world.daemon);
 	connect_both(&world);
 	world_done(&world);
 }
@@ -484,7 +422,7 @@ START_TEST(a_long_text_of_an_error_is_cut)
 	memset(text, 'x', len);
 	world_init(&world);
 	connect_both(&world);
-	ck_assert_int_eq(fcntl(world.daemon_fd, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(fcntl(world.daemon.fd, F_SETFL, O_NONBLOCK), 0);
 	buf_init(&buf, SIZE_MAX);
 	wire_put(&buf, "[1, 0, nil, {'limits': {'message_max': 0}}]");
 	pack_array(&buf, 4);
@@ -501,7 +439,7 @@ START_TEST(a_long_text_of_an_error_is_cut)
 		0);
 	reply = (struct poold_reply){0};
 	for (size_t sent = 0; !reply.status;) {
-		ssize_t n = send(world.daemon_fd, buf.data + sent, buf.len - sent, MSG_NOSIGNAL);
+		ssize_t n = send(world.daemon.fd, buf.data + sent, buf.len - sent, MSG_NOSIGNAL);
 
 		sent += n > 0 ? (size_t)n : 0;
 		poold_dispatch(world.client, POLLIN);
@@ -550,7 +488,7 @@ START_TEST(a_daemon_that_does_not_answer)
 	ck_assert_int_eq(poold_request(world.client, "poold.health", no_args, 1, &reply),
 			 -ETIMEDOUT);
 	poold_reply_free(&reply);
-	ck_assert_str_eq(daemon_heard(&world),
+	ck_assert_str_eq(daemon_heard(&world.daemon),
 			 "[0, 1, 'poold.call', ['p', 'm', nil, {'timeout_ms': 1}]]\n"
 			 "[2, 'poold.cancel', [1]]\n[0, 2, 'poold.health', []]\n");
 	world_done(&world);
@@ -565,7 +503,7 @@ START_TEST(a_client_may_have_a_timeout_of_its_own)
 	world_init_with(&world, &(struct poold_client_options){.timeout_ms = 1, .grace_ms = 1});
 	connect_both(&world);
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), -ETIMEDOUT);
-	ck_assert_ptr_nonnull(strstr(daemon_heard(&world), "{'timeout_ms': 1}"));
+	ck_assert_ptr_nonnull(strstr(daemon_heard(&world.daemon), "{'timeout_ms': 1}"));
 	poold_reply_free(&reply);
 	ck_assert_int_eq(poold_request(world.client, "poold.health", no_args, 0, &reply),
 			 -ETIMEDOUT);
@@ -583,14 +521,14 @@ START_TEST(places_come_back_with_late_answers)
 
 	world_init_with(&world, &(struct poold_client_options){.grace_ms = 1, .in_flight_max = 2});
 	connect_both(&world);
-	daemon_says(&world, "[1, 0, nil, {}]");
+	daemon_says(&world.daemon, "[1, 0, nil, {}]");
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, &options, &reply),
 				 -ETIMEDOUT);
 		poold_reply_free(&reply);
 	}
 	must_refuse(world.client, -EBUSY, "queue_full", no_args, &options);
-	daemon_says(&world, "[1, 1, {'code': 'cancelled'}, nil]");
+	daemon_says(&world.daemon, "[1, 1, {'code': 'cancelled'}, nil]");
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, &options, &reply), -ETIMEDOUT);
 	poold_reply_free(&reply);
 	world_done(&world);
@@ -604,17 +542,17 @@ START_TEST(a_connection_lost_in_mid_answer)
 
 	world_init(&world);
 	connect_both(&world);
-	daemon_says_bytes(&world, "\x94\x01\x01\xc0\xd9", 5);
-	shutdown(world.daemon_fd, SHUT_WR);
+	daemon_says_bytes(&world.daemon, "\x94\x01\x01\xc0\xd9", 5);
+	shutdown(world.daemon.fd, SHUT_WR);
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), -ECONNRESET);
 	ck_assert_str_eq(reply.error.code, "peer_closed");
 	ck_assert_int_eq(reply.error.executed, POOLD_EXECUTED_MAYBE);
 	poold_reply_free(&reply);
 
 	/* What is left of that answer does not get into the next connection. */
-	daemon_closes(&world);
+	daemon_closes(&world.daemon);
 	connect_both(&world);
-	daemon_says(&world, "[1, 65536, nil, 'new'] [1, 65537, nil, 'new']");
+	daemon_says(&world.daemon, "[1, 65536, nil, 'new'] [1, 65537, nil, 'new']");
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), 0);
 	ck_assert_str_eq(wire_text(reply.result.data, reply.result.len), "'new'\n");
 	poold_reply_free(&reply);
@@ -629,15 +567,15 @@ START_TEST(a_daemon_that_speaks_otherwise)
 
 	world_init_with(&world, &(struct poold_client_options){.response_max = 100});
 	connect_both(&world);
-	daemon_says_bytes(&world, "HTTP/1.1 400 Bad Request\r\n", 26);
+	daemon_says_bytes(&world.daemon, "HTTP/1.1 400 Bad Request\r\n", 26);
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), -EPROTO);
 	ck_assert_str_eq(reply.error.code, "protocol_violation");
 	poold_reply_free(&reply);
 	ck_assert_int_eq(poold_fd(world.client), -1);
 
-	daemon_closes(&world);
+	daemon_closes(&world.daemon);
 	connect_both(&world);
-	daemon_says_bytes(&world, "\x94\x01\x01\xc0\xc6\x7f\xff\xff\xff", 9);
+	daemon_says_bytes(&world.daemon, "\x94\x01\x01\xc0\xc6\x7f\xff\xff\xff", 9);
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), -EOVERFLOW);
 	ck_assert_str_eq(reply.error.code, "response_too_large");
 	poold_reply_free(&reply);
@@ -657,14 +595,14 @@ START_TEST(answers_come_in_any_order)
 	ck_assert_int_eq(poold_timeout_ms(world.client), -1);
 	ck_assert_uint_eq(start(&world, "a"), 1);
 	ck_assert_uint_eq(start(&world, "b"), 2);
-	daemon_accepts(&world);
+	daemon_accepts(&world.daemon);
 	ck_assert_int_ge(poold_fd(world.client), 0);
 	ck_assert_int_eq(poold_events(world.client), POLLIN | POLLOUT);
 	ck_assert_int_eq(poold_dispatch(world.client, POLLOUT), 0);
 	ck_assert_int_eq(poold_events(world.client), POLLIN);
-	ck_assert_str_eq(daemon_heard(&world), "[0, 1, 'poold.call', ['p', 'a', nil]]\n"
-					       "[0, 2, 'poold.call', ['p', 'b', nil]]\n");
-	daemon_says(&world, "[1, 0, nil, {}] [1, 2, nil, 'b'] [1, 1, nil, 'a']");
+	ck_assert_str_eq(daemon_heard(&world.daemon), "[0, 1, 'poold.call', ['p', 'a', nil]]\n"
+						      "[0, 2, 'poold.call', ['p', 'b', nil]]\n");
+	daemon_says(&world.daemon, "[1, 0, nil, {}] [1, 2, nil, 'b'] [1, 1, nil, 'a']");
 	ck_assert_str_eq(reported(&world), "");
 	ck_assert_int_eq(poold_dispatch(world.client, POLLIN), 0);
 	ck_assert_str_eq(reported(&world), "'b'\n'a'\n");
@@ -690,8 +628,8 @@ START_TEST(a_cancel_is_sent)
 	poold_dispatch(world.client, 0);
 	ck_assert_str_eq(reported(&world),
 			 "cancelled: the request was cancelled before it was sent\n");
-	ck_assert_str_eq(daemon_heard(&world), "[0, 1, 'poold.call', ['p', 'a', nil]]\n"
-					       "[2, 'poold.cancel', [1]]\n");
+	ck_assert_str_eq(daemon_heard(&world.daemon), "[0, 1, 'poold.call', ['p', 'a', nil]]\n"
+						      "[2, 'poold.cancel', [1]]\n");
 	world_done(&world);
 }
 END_TEST
@@ -704,14 +642,15 @@ START_TEST(what_never_left_is_sent_again)
 	connect_both(&world);
 	start(&world, "left");
 	poold_dispatch(world.client, 0);
-	daemon_closes(&world);
+	daemon_closes(&world.daemon);
 	start(&world, "stayed");
 	ck_assert_int_eq(poold_dispatch(world.client, 0), -ECONNRESET);
 	ck_assert_str_eq(reported(&world), "peer_closed: the connection to the daemon ended\n");
-	daemon_accepts(&world);
+	daemon_accepts(&world.daemon);
 	ck_assert_int_eq(poold_dispatch(world.client, 0), 0);
-	ck_assert_str_eq(daemon_heard(&world), "[0, 2, 'poold.call', ['p', 'stayed', nil]]\n");
-	daemon_says(&world, "[1, 2, nil, 'done']");
+	ck_assert_str_eq(daemon_heard(&world.daemon),
+			 "[0, 2, 'poold.call', ['p', 'stayed', nil]]\n");
+	daemon_says(&world.daemon, "[1, 2, nil, 'done']");
 	ck_assert_int_eq(poold_dispatch(world.client, POLLIN), 0);
 	ck_assert_str_eq(reported(&world), "'done'\n");
 	world_done(&world);
@@ -724,13 +663,13 @@ START_TEST(what_never_left_and_can_not_be_sent)
 
 	world_init_with(&world, &once);
 	connect_both(&world);
-	daemon_closes(&world);
+	daemon_closes(&world.daemon);
 	start(&world, "stayed");
-	close(world.listener);
+	close(world.daemon.listener);
 	ck_assert_int_eq(poold_dispatch(world.client, 0), -ECONNRESET);
 	ck_assert_ptr_nonnull(strstr(reported(&world), "connect_failed: cannot connect to "));
 	ck_assert_int_eq(poold_timeout_ms(world.client), -1);
-	world.listener = -1;
+	world.daemon.listener = -1;
 	world_done(&world);
 }
 END_TEST
@@ -752,8 +691,8 @@ START_TEST(the_last_words_are_heard)
 	poold_writer_free(args);
 	ck_assert_int_eq(poold_dispatch(world.client, 0), 0);
 	ck_assert_int_eq(poold_events(world.client), POLLIN | POLLOUT);
-	daemon_says(&world, "[1, 1, {'code': 'payload_too_large', 'message': 'no'}, nil]");
-	daemon_closes(&world);
+	daemon_says(&world.daemon, "[1, 1, {'code': 'payload_too_large', 'message': 'no'}, nil]");
+	daemon_closes(&world.daemon);
 	ck_assert_int_eq(poold_dispatch(world.client, 0), -ECONNRESET);
 	ck_assert_str_eq(reported(&world), "payload_too_large: no\n");
 	ck_assert_int_eq(poold_fd(world.client), -1);
@@ -783,7 +722,7 @@ START_TEST(a_callback_may_not_wait)
 	ck_assert_int_eq(
 		poold_call_start(world.client, "p", "m", no_args, NULL, call_back, &world, NULL),
 		0);
-	daemon_says(&world, "[1, 0, nil, {}] [1, 1, nil, 1]");
+	daemon_says(&world.daemon, "[1, 0, nil, {}] [1, 1, nil, 1]");
 	ck_assert_int_eq(poold_dispatch(world.client, POLLIN), 0);
 	ck_assert_int_eq(poold_events(world.client), POLLIN | POLLOUT);
 	world_done(&world);

@@ -3,15 +3,16 @@
 #include "client/lib/poold.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "client/lib/worker_session.h"
+#include "tests/lib/played_daemon.h"
 #include "tests/lib/shortage.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
@@ -23,10 +24,7 @@
  */
 
 struct world {
-	char folder[64];
-	char path[96];
-	int listener;
-	int daemon_fd; /* -1: no connection */
+	struct played_daemon daemon;
 	struct poold_client *client;
 	unsigned replies, parts; /* heard by the caller */
 	char code[64];		 /* of the latest reply; empty: a result */
@@ -35,25 +33,15 @@ struct world {
 
 static void world_init(struct world *world)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	*world = (struct world){.folder = "/tmp/poold-test-XXXXXX", .daemon_fd = -1};
-	ck_assert_ptr_nonnull(mkdtemp(world->folder));
-	snprintf(world->path, sizeof(world->path), "%s/sock", world->folder);
-	strcpy(address.sun_path, world->path);
-	world->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	ck_assert_int_eq(bind(world->listener, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(listen(world->listener, 5), 0);
+	*world = (struct world){0};
+	daemon_begins(&world->daemon);
+	ck_assert_int_eq(fcntl(world->daemon.listener, F_SETFL, O_NONBLOCK), 0);
 }
 
 static void world_done(struct world *world)
 {
 	poold_client_free(world->client);
-	if (world->daemon_fd >= 0)
-		close(world->daemon_fd);
-	close(world->listener);
-	unlink(world->path);
-	rmdir(world->folder);
+	daemon_ends(&world->daemon);
 }
 
 /* Answers each request that has come: with two parts and a result, or with an error that has a map
@@ -61,18 +49,17 @@ static void world_done(struct world *world)
 static void daemon_answers(struct world *world)
 {
 	static uint8_t data[1 << 20];
-	int newer = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
+	int newer = accept4(world->daemon.listener, NULL, NULL, SOCK_CLOEXEC);
 	const char *line;
 	ssize_t len;
 
 	if (newer >= 0) {
-		if (world->daemon_fd >= 0)
-			close(world->daemon_fd);
-		world->daemon_fd = newer;
+		daemon_closes(&world->daemon);
+		world->daemon.fd = newer;
 	}
-	if (world->daemon_fd < 0)
+	if (world->daemon.fd < 0)
 		return;
-	len = recv(world->daemon_fd, data, sizeof(data), MSG_DONTWAIT);
+	len = recv(world->daemon.fd, data, sizeof(data), MSG_DONTWAIT);
 	for (line = len > 0 ? wire_text(data, (size_t)len) : NULL; line && *line;
 	     line = strchr(line, '\n') + 1) {
 		struct buf out;
@@ -97,7 +84,7 @@ static void daemon_answers(struct world *world)
 		buf_init(&out, BYTES_MAX);
 		wire_put(&out, text);
 		/* The client may just have left. */
-		(void)!send(world->daemon_fd, out.data, out.len, MSG_NOSIGNAL);
+		(void)!send(world->daemon.fd, out.data, out.len, MSG_NOSIGNAL);
 		buf_free(&out);
 	}
 }
@@ -164,7 +151,7 @@ static bool call_short(unsigned k, bool lasting, const char *method)
 
 	world_init(&world);
 	shortage_begin(k, lasting);
-	r = poold_client_new(world.path, NULL, &world.client);
+	r = poold_client_new(world.daemon.path, NULL, &world.client);
 	if (r == 0)
 		r = start(&world, method);
 	if (r == 0)
@@ -178,7 +165,7 @@ static bool call_short(unsigned k, bool lasting, const char *method)
 		ck_assert_int_eq(r, -ENOMEM);
 	}
 	if (!world.client)
-		ck_assert_int_eq(poold_client_new(world.path, NULL, &world.client), 0);
+		ck_assert_int_eq(poold_client_new(world.daemon.path, NULL, &world.client), 0);
 	ck_assert_int_eq(start(&world, "good"), 0);
 	take_turns(&world, 10000);
 	check_reply(&world, false);

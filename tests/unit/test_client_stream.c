@@ -3,82 +3,41 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/lib/played_daemon.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
 
 /*
  * What comes beside the answers: chunks, restarts, events, and what errors say of sessions and
- * breakers.  The daemon is this test, as in test_client.c.
+ * breakers.  The daemon is this test (played_daemon.h).
  */
 #define BYTES_MAX ((size_t)1024 * 1024)
 
 struct world {
-	char folder[64];
-	char path[96];
-	int listener;
-	int daemon_fd;
+	struct played_daemon daemon;
 	struct poold_client *client;
 	struct buf log;
 };
 
 static void world_init(struct world *world)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	*world = (struct world){.folder = "/tmp/poold-test-XXXXXX"};
-	ck_assert_ptr_nonnull(mkdtemp(world->folder));
-	snprintf(world->path, sizeof(world->path), "%s/sock", world->folder);
-	strcpy(address.sun_path, world->path);
-	world->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(world->listener, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(listen(world->listener, 5), 0);
-	ck_assert_int_eq(poold_client_new(world->path, NULL, &world->client), 0);
+	*world = (struct world){0};
+	daemon_begins(&world->daemon);
+	ck_assert_int_eq(poold_client_new(world->daemon.path, NULL, &world->client), 0);
 	ck_assert_int_eq(poold_client_connect(world->client), 0);
-	world->daemon_fd = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
-	ck_assert_int_ge(world->daemon_fd, 0);
+	daemon_accepts(&world->daemon);
 	buf_init(&world->log, BYTES_MAX);
 }
 
 static void world_done(struct world *world)
 {
 	poold_client_free(world->client);
-	close(world->daemon_fd);
-	close(world->listener);
-	unlink(world->path);
-	rmdir(world->folder);
+	daemon_ends(&world->daemon);
 	buf_free(&world->log);
-}
-
-static void daemon_says_bytes(struct world *world, const void *data, size_t len)
-{
-	ck_assert_int_eq(send(world->daemon_fd, data, len, 0), (ssize_t)len);
-}
-
-static void daemon_says(struct world *world, const char *text)
-{
-	struct buf buf;
-
-	buf_init(&buf, BYTES_MAX);
-	wire_put(&buf, text);
-	daemon_says_bytes(world, buf.data, buf.len);
-	buf_free(&buf);
-}
-
-/* What has come to the daemon after the hello. */
-static const char *daemon_heard(struct world *world)
-{
-	static uint8_t data[64 * 1024];
-	ssize_t len = recv(world->daemon_fd, data, sizeof(data), MSG_DONTWAIT);
-	const char *text = len > 0 ? wire_text(data, (size_t)len) : "";
-	const char *hello = strstr(text, "'poold.hello'");
-
-	return hello ? strchr(hello, '\n') + 1 : text;
 }
 
 static void dispatch(struct world *world)
@@ -157,9 +116,9 @@ static void start_stream(struct world *world)
 	struct poold_call_options options = streamed(world);
 
 	ck_assert_uint_eq(start(world, &options), 1);
-	daemon_says(world, "[1, 0, nil, {}]");
+	daemon_says(&world->daemon, "[1, 0, nil, {}]");
 	dispatch(world);
-	daemon_heard(world);
+	daemon_heard(&world->daemon);
 }
 
 /* --- Options -----------------------------------------------------------------------------------
@@ -203,7 +162,7 @@ START_TEST(options_are_sent_when_given)
 		world_init(&world);
 		start(&world, &option_cases[i].options);
 		dispatch(&world);
-		ck_assert_str_eq(daemon_heard(&world), option_cases[i].sent);
+		ck_assert_str_eq(daemon_heard(&world.daemon), option_cases[i].sent);
 		world_done(&world);
 	}
 }
@@ -246,8 +205,8 @@ START_TEST(a_blocking_call_gets_its_chunks)
 
 	world_init(&world);
 	options = streamed(&world);
-	daemon_says(&world, "[1, 0, nil, {}] [2, 'poold.chunk', [1, 'one']]"
-			    "[2, 'poold.chunk', [1, {'two': [2]}]] [1, 1, nil, 2]");
+	daemon_says(&world.daemon, "[1, 0, nil, {}] [2, 'poold.chunk', [1, 'one']]"
+				   "[2, 'poold.chunk', [1, {'two': [2]}]] [1, 1, nil, 2]");
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, &options, &reply), 0);
 	ck_assert_str_eq(reported(&world), "chunk 'one'\nchunk {'two': [2]}\n");
 	ck_assert_str_eq(wire_text(reply.result.data, reply.result.len), "2\n");
@@ -270,9 +229,9 @@ START_TEST(a_stream_may_be_cut_anywhere)
 
 		world_init(&world);
 		start_stream(&world);
-		daemon_says_bytes(&world, bytes.data, cut);
+		daemon_says_bytes(&world.daemon, bytes.data, cut);
 		dispatch(&world);
-		daemon_says_bytes(&world, bytes.data + cut, bytes.len - cut);
+		daemon_says_bytes(&world.daemon, bytes.data + cut, bytes.len - cut);
 		dispatch(&world);
 		ck_assert_str_eq(reported(&world), "chunk 'a'\nchunk nil\nrestart\nchunk 'b'\n"
 						   "result 'end'\n");
@@ -295,9 +254,10 @@ START_TEST(chunks_find_their_request)
 	ck_assert_uint_eq(start(&world, &options), 65536);
 	ck_assert_uint_eq(start(&world, NULL), 2);
 	dispatch(&world);
-	daemon_says(&world, "[2, 'poold.chunk', [65536, 'other']] [2, 'poold.chunk', [1, 'mine']]"
-			    "[2, 'poold.chunk', [2, 'unasked']] [2, 'poold.restart', [2]]"
-			    "[2, 'poold.restart', [65536]]");
+	daemon_says(&world.daemon,
+		    "[2, 'poold.chunk', [65536, 'other']] [2, 'poold.chunk', [1, 'mine']]"
+		    "[2, 'poold.chunk', [2, 'unasked']] [2, 'poold.restart', [2]]"
+		    "[2, 'poold.restart', [65536]]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "chunk 'mine'\n");
 	ck_assert_str_eq(reported(&other), "chunk 'other'\nrestart\n");
@@ -312,8 +272,9 @@ START_TEST(nothing_comes_after_the_reply)
 
 	world_init(&world);
 	start_stream(&world);
-	daemon_says(&world, "[2, 'poold.chunk', [1, 'a']] [1, 1, {'code': 'worker_exited'}, nil]"
-			    "[2, 'poold.chunk', [1, 'late']] [2, 'poold.restart', [1]]");
+	daemon_says(&world.daemon,
+		    "[2, 'poold.chunk', [1, 'a']] [1, 1, {'code': 'worker_exited'}, nil]"
+		    "[2, 'poold.chunk', [1, 'late']] [2, 'poold.restart', [1]]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "chunk 'a'\nfailed worker_exited\n");
 
@@ -322,7 +283,8 @@ START_TEST(nothing_comes_after_the_reply)
 
 	ck_assert_uint_eq(start(&world, &options), 65537);
 	dispatch(&world);
-	daemon_says(&world, "[2, 'poold.chunk', [1, 'late']] [2, 'poold.chunk', [65537, 'new']]");
+	daemon_says(&world.daemon,
+		    "[2, 'poold.chunk', [1, 'late']] [2, 'poold.chunk', [65537, 'new']]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "chunk 'new'\n");
 	world_done(&world);
@@ -338,17 +300,17 @@ START_TEST(a_stream_that_was_given_up_is_silent)
 	struct poold_client *client;
 
 	world_init(&world);
-	ck_assert_int_eq(poold_client_new(world.path, &impatient, &client), 0);
+	ck_assert_int_eq(poold_client_new(world.daemon.path, &impatient, &client), 0);
 	poold_client_free(world.client);
-	close(world.daemon_fd);
+	close(world.daemon.fd);
 	world.client = client;
 	ck_assert_int_eq(poold_client_connect(client), 0);
-	world.daemon_fd = accept4(world.listener, NULL, NULL, SOCK_CLOEXEC);
+	world.daemon.fd = accept4(world.daemon.listener, NULL, NULL, SOCK_CLOEXEC);
 	options = streamed(&world);
 	options.timeout_ms = 1;
 	ck_assert_int_eq(poold_call(client, "p", "m", no_args, &options, &reply), -ETIMEDOUT);
 	poold_reply_free(&reply);
-	daemon_says(&world, "[2, 'poold.chunk', [1, 'late']] [2, 'poold.restart', [1]]");
+	daemon_says(&world.daemon, "[2, 'poold.chunk', [1, 'late']] [2, 'poold.restart', [1]]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "");
 	world_done(&world);
@@ -361,8 +323,8 @@ START_TEST(a_stream_ends_with_its_connection)
 
 	world_init(&world);
 	start_stream(&world);
-	daemon_says(&world, "[2, 'poold.chunk', [1, 'a']]");
-	shutdown(world.daemon_fd, SHUT_WR);
+	daemon_says(&world.daemon, "[2, 'poold.chunk', [1, 'a']]");
+	shutdown(world.daemon.fd, SHUT_WR);
 	dispatch(&world);
 	ck_assert_int_eq(poold_dispatch(world.client, POLLIN), -ECONNRESET);
 	ck_assert_str_eq(reported(&world), "chunk 'a'\nfailed peer_closed\n");
@@ -379,7 +341,8 @@ START_TEST(a_stream_need_not_hear_restarts)
 	ck_assert_uint_eq(start(&world, &(struct poold_call_options){.on_chunk = log_chunk,
 								     .stream_userdata = &world}),
 			  1);
-	daemon_says(&world, "[1, 0, nil, {}] [2, 'poold.restart', [1]] [2, 'poold.chunk', [1, 5]]");
+	daemon_says(&world.daemon,
+		    "[1, 0, nil, {}] [2, 'poold.restart', [1]] [2, 'poold.chunk', [1, 5]]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "chunk 5\n");
 	world_done(&world);
@@ -407,12 +370,12 @@ START_TEST(a_chunk_may_start_and_cancel)
 
 	world_init(&world);
 	ck_assert_uint_eq(start(&world, &options), 1);
-	daemon_says(&world, "[1, 0, nil, {}] [2, 'poold.chunk', [1, 5]]"
-			    "[1, 1, {'code': 'cancelled'}, nil]");
+	daemon_says(&world.daemon, "[1, 0, nil, {}] [2, 'poold.chunk', [1, 5]]"
+				   "[1, 1, {'code': 'cancelled'}, nil]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "failed cancelled\n");
 	dispatch(&world);
-	ck_assert_ptr_nonnull(strstr(daemon_heard(&world), "[2, 'poold.cancel', [1]]\n"));
+	ck_assert_ptr_nonnull(strstr(daemon_heard(&world.daemon), "[2, 'poold.cancel', [1]]\n"));
 	world_done(&world);
 }
 END_TEST
@@ -427,20 +390,20 @@ START_TEST(events_are_heard)
 
 	world_init(&world);
 	poold_set_event_callback(world.client, log_event, &world);
-	daemon_says(&world, "[1, 0, nil, {}] [1, 1, nil, {'kinds': ['worker']}]"
-			    "[2, 'poold.event', [{'kind': 'worker', 'seq': 1}]]");
+	daemon_says(&world.daemon, "[1, 0, nil, {}] [1, 1, nil, {'kinds': ['worker']}]"
+				   "[2, 'poold.event', [{'kind': 'worker', 'seq': 1}]]");
 	ck_assert_int_eq(poold_request(world.client, "poold.subscribe",
 				       (struct poold_bytes){"\x91\x91\xa6worker", 9}, 0, &reply),
 			 0);
 	poold_reply_free(&reply);
-	ck_assert_str_eq(daemon_heard(&world), "[0, 1, 'poold.subscribe', [['worker']]]\n");
+	ck_assert_str_eq(daemon_heard(&world.daemon), "[0, 1, 'poold.subscribe', [['worker']]]\n");
 	ck_assert_str_eq(reported(&world), "event {'kind': 'worker', 'seq': 1}\n");
-	daemon_says(&world, "[2, 'poold.event', [{'seq': 2}]]");
+	daemon_says(&world.daemon, "[2, 'poold.event', [{'seq': 2}]]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "event {'seq': 2}\n");
 
 	poold_set_event_callback(world.client, NULL, NULL);
-	daemon_says(&world, "[2, 'poold.event', [{'seq': 3}]]");
+	daemon_says(&world.daemon, "[2, 'poold.event', [{'seq': 3}]]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "");
 	world_done(&world);
@@ -471,13 +434,14 @@ START_TEST(what_is_no_notice_is_passed_over)
 	poold_set_event_callback(world.client, log_event, &world);
 	start_stream(&world);
 	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
-		daemon_says(&world, said[i]);
+		daemon_says(&world.daemon, said[i]);
 		dispatch(&world);
 		ck_assert_str_eq(reported(&world), "");
 	}
 	/* More than there is today is no harm. */
-	daemon_says(&world, "[2, 'poold.chunk', [1, 'x', 'more']] [2, 'poold.restart', [1, 2]]"
-			    "[2, 'poold.event', [{}, 1]]");
+	daemon_says(&world.daemon,
+		    "[2, 'poold.chunk', [1, 'x', 'more']] [2, 'poold.restart', [1, 2]]"
+		    "[2, 'poold.event', [{}, 1]]");
 	dispatch(&world);
 	ck_assert_str_eq(reported(&world), "chunk 'x'\nrestart\nevent {}\n");
 	world_done(&world);
@@ -490,9 +454,10 @@ START_TEST(errors_tell_of_session_and_breaker)
 	struct poold_reply reply;
 
 	world_init(&world);
-	daemon_says(&world, "[1, 0, nil, {}]"
-			    "[1, 1, {'code': 'circuit_open', 'session': 's1', 'circuit': 'open', "
-			    "'queue_depth': 12, 'attempts': [{'worker': 3}, {'worker': 4}]}, nil]");
+	daemon_says(&world.daemon,
+		    "[1, 0, nil, {}]"
+		    "[1, 1, {'code': 'circuit_open', 'session': 's1', 'circuit': 'open', "
+		    "'queue_depth': 12, 'attempts': [{'worker': 3}, {'worker': 4}]}, nil]");
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), -EREMOTEIO);
 	ck_assert_str_eq(reply.error.session, "s1");
 	ck_assert_str_eq(reply.error.circuit, "open");
@@ -504,8 +469,8 @@ START_TEST(errors_tell_of_session_and_breaker)
 			 (const uint8_t *)reply.error.map.data + reply.error.map.len);
 	poold_reply_free(&reply);
 
-	daemon_says(&world, "[1, 65537, {'code': 'shed', 'session': 5, 'circuit': nil, "
-			    "'queue_depth': -1, 'attempts': {}}, nil]");
+	daemon_says(&world.daemon, "[1, 65537, {'code': 'shed', 'session': 5, 'circuit': nil, "
+				   "'queue_depth': -1, 'attempts': {}}, nil]");
 	ck_assert_int_eq(poold_call(world.client, "p", "m", no_args, NULL, &reply), -EREMOTEIO);
 	ck_assert_str_eq(reply.error.session, "");
 	ck_assert_str_eq(reply.error.circuit, "");

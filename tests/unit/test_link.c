@@ -656,6 +656,42 @@ START_TEST(who_leaves_too_much_behind_is_not_heard_to_the_end)
 }
 END_TEST
 
+/* What has been said is heard before, the rest in its turn. */
+START_TEST(those_that_have_left_are_read_at_once)
+{
+	struct fixture fixture;
+	struct link *links[2];
+
+	begin(&fixture);
+	links[0] = &fixture.links[0];
+	links[1] = &fixture.links[1];
+	say(&fixture, 0, "a\n");
+	say(&fixture, 1, "b\nc\nhalf");
+	link_read_left(links, 2);
+	ck_assert_str_eq(fixture.order, "");
+	shutdown(fixture.peers[1], SHUT_WR);
+	link_read_left(links, 2);
+	ck_assert_str_eq(fixture.order, "bc!");
+	ck_assert_str_eq(fixture.begun, "half");
+	expect_in_turn(&fixture, "a.");
+	end(&fixture);
+
+	begin(&fixture);
+	links[1] = &fixture.links[1];
+	say(&fixture, 1, "b\n");
+	close(fixture.peers[1]);
+	link_set_reading(links[1], false);
+	link_read_left(&links[1], 1);
+	ck_assert_str_eq(fixture.order, "");
+	link_set_reading(links[1], true);
+	fixture.paused_by_message = links[1];
+	link_read_left(&links[1], 1);
+	ck_assert_str_eq(fixture.order, "b");
+	fixture.peers[1] = -1;
+	end(&fixture);
+}
+END_TEST
+
 START_TEST(a_pipe_without_a_writer_is_at_its_end)
 {
 	struct fixture fixture;
@@ -692,6 +728,7 @@ int main(void)
 		a_worker_is_heard_though_it_is_gone,
 		so_is_one_that_nobody_listened_to,
 		who_leaves_too_much_behind_is_not_heard_to_the_end,
+		those_that_have_left_are_read_at_once,
 		a_pipe_without_a_writer_is_at_its_end,
 	};
 

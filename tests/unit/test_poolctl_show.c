@@ -251,6 +251,27 @@ START_TEST(events_are_sentences)
 }
 END_TEST
 
+START_TEST(times_have_one_or_two_units)
+{
+	static const struct {
+		double ms;
+		const char *text;
+	} cases[] = {
+		{0.25, "0.25 ms"},
+		{250, "250 ms"},
+		{2500, "2.5 s"},
+		{59000, "59 s"},
+		{90000, "1 min"},
+		{2.0 * 3600000, "2 h 0 min"},
+		{30.0 * 3600000, "1 d 6 h"},
+	};
+	char text[UNIT_TEXT_MAX];
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		ck_assert_str_eq(unit_duration(text, cases[i].ms), cases[i].text);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -261,6 +282,7 @@ int main(void)
 		errors_say_since_when_they_are_known,
 		events_are_sentences,
 		workers_are_a_table_and_last_words,
+		times_have_one_or_two_units,
 	};
 
 	setenv("TZ", "UTC", 1);

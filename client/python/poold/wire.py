@@ -192,6 +192,8 @@ class _Copier:
 def _list_of(value: object) -> object:
     if type(value) is tuple:
         return list(value)
+    if type(value) is int:  # msgpack asks for something else before it refuses one
+        raise OverflowError("an integer of more than 64 bits cannot be sent")
     raise _Other
 
 

@@ -290,7 +290,7 @@ void problems_pack(const struct driver *driver, const struct caller *caller, uin
 }
 
 void problems_pack_texts(const struct driver *driver, const struct caller *caller, uint32_t pool,
-			 bool advice, struct buf *out)
+			 struct buf *out)
 {
 	struct problem_cursor cursor = {0};
 	struct problem problem;
@@ -298,11 +298,22 @@ void problems_pack_texts(const struct driver *driver, const struct caller *calle
 
 	pack_array(out, problem_count(driver, caller, pool));
 	while (problem_next(driver, caller, pool, &cursor, &problem)) {
-		if (advice || !problem.alert)
-			snprintf(text, sizeof(text), "%s", advice ? problem.advice : problem.text);
-		else
+		if (problem.alert)
 			snprintf(text, sizeof(text), "alert %s (%s): %s", problem.alert->name,
 				 alert_severity_name(problem.alert->severity), problem.text);
+		else
+			snprintf(text, sizeof(text), "%s", problem.text);
 		pack_text(out, text_of(text));
 	}
+}
+
+void problems_pack_advice(const struct driver *driver, const struct caller *caller, uint32_t pool,
+			  struct buf *out)
+{
+	struct problem_cursor cursor = {0};
+	struct problem problem;
+
+	pack_array(out, problem_count(driver, caller, pool));
+	while (problem_next(driver, caller, pool, &cursor, &problem))
+		pack_text(out, text_of(problem.advice));
 }

@@ -53,8 +53,11 @@ void problem_append_exit(const struct driver *driver, const struct caller *calle
 void problems_pack(const struct driver *driver, const struct caller *caller, uint32_t pool,
 		   struct buf *out);
 
-/* Packs the texts alone, those of alerts with their names; or the advice of each. */
+/* Packs an array of the texts alone, those of alerts with their names; or of the advice for
+ * each. */
 void problems_pack_texts(const struct driver *driver, const struct caller *caller, uint32_t pool,
-			 bool advice, struct buf *out);
+			 struct buf *out);
+void problems_pack_advice(const struct driver *driver, const struct caller *caller, uint32_t pool,
+			  struct buf *out);
 
 #endif

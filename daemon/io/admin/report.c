@@ -32,7 +32,7 @@ static void pack_own_reasons(const struct driver *driver, const struct caller *c
 	if (problem_count(driver, caller, PROBLEM_NO_POOL) == 0)
 		return;
 	pack_str(out, "reasons");
-	problems_pack_texts(driver, caller, PROBLEM_NO_POOL, false, out);
+	problems_pack_texts(driver, caller, PROBLEM_NO_POOL, out);
 }
 
 enum pool_health report_overall(const struct driver *driver)
@@ -89,7 +89,7 @@ void report_health(const struct driver *driver, const struct caller *caller, str
 		pack_map(out, 2);
 		pack_named_str(out, "status", pool_health_name(pool.health));
 		pack_str(out, "reasons");
-		problems_pack_texts(driver, caller, i, false, out);
+		problems_pack_texts(driver, caller, i, out);
 	}
 }
 
@@ -187,9 +187,9 @@ static void pack_pool_status(const struct driver *driver, const struct caller *c
 	pack_named_str(out, "name", pool_name(driver, index));
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	problems_pack_texts(driver, caller, index, false, out);
+	problems_pack_texts(driver, caller, index, out);
 	pack_str(out, "advice");
-	problems_pack_texts(driver, caller, index, true, out);
+	problems_pack_advice(driver, caller, index, out);
 	pack_str(out, "problems");
 	problems_pack(driver, caller, index, out);
 	pack_named_whole_ms(out, "since_ms", elapsed(driver, pool.health_since));

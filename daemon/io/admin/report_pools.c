@@ -117,7 +117,7 @@ static void pack_pool(const struct driver *driver, const struct caller *caller, 
 		pack_nil(out);
 	pack_named_str(out, "status", pool_health_name(pool.health));
 	pack_str(out, "reasons");
-	problems_pack_texts(driver, caller, index, false, out);
+	problems_pack_texts(driver, caller, index, out);
 	pack_pool_workers(out, &pool, &workers);
 	pack_pool_queue(out, &pool);
 	pack_named_uint(out, "running", pool.running);

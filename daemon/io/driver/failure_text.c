@@ -89,26 +89,35 @@ static void describe_queue_timeout(const struct failure_facts *facts, const stru
 static void describe_queue_full(const struct failure_facts *facts, const struct pool_view *pool,
 				char *out, size_t size)
 {
-	const struct config_daemon *daemon = &facts->driver->config->daemon;
-	enum over_share over = facts->effect->failed.failure.over_share;
-	char span[32];
+	const struct driver *driver = facts->driver;
+	char span[32], bytes_max[VALUE_TEXT_MAX];
 
-	if (over != OVER_NONE) {
-		const struct config_pool *settings =
-			driver_pool_config(facts->driver, facts->effect->failed.from);
-
+	switch (facts->effect->failed.failure.over_share) {
+	case OVER_DAEMON:
 		snprintf(out, size,
-			 "user %u has %u requests in %s%s, the most that one user may have",
-			 facts->call->caller->uid,
-			 over == OVER_DAEMON ? daemon->requests_per_uid : settings->queue_per_uid,
-			 over == OVER_DAEMON ? "hand" : "the queue of pool ",
-			 over == OVER_DAEMON ? "" : facts->pool);
+			 "user %u has %u open requests, the most that one user may have "
+			 "(requests_per_uid)",
+			 facts->call->caller->uid, driver->config->daemon.requests_per_uid);
 		return;
+	case OVER_QUEUE:
+		snprintf(out, size,
+			 "user %u has %u requests in the queue of pool %s, the most that one user "
+			 "may have (queue_per_uid)",
+			 facts->call->caller->uid,
+			 driver_pool_config(driver, facts->effect->failed.from)->queue_per_uid,
+			 facts->pool);
+		return;
+	case OVER_NONE:
+		break;
 	}
 	if (pool->queued >= pool->queue_max ||
 	    pool->queued_bytes + facts->call->args.len > pool->queue_bytes_max) {
-		snprintf(out, size, "the queue of pool %s is full: %u requests, %llu bytes",
-			 facts->pool, pool->queued, (unsigned long long)pool->queued_bytes);
+		value_format_size(pool->queue_bytes_max, bytes_max);
+		snprintf(out, size,
+			 "the queue of pool %s is full: %u requests, %llu bytes; queue_max is %u, "
+			 "queue_bytes_max %s",
+			 facts->pool, pool->queued, (unsigned long long)pool->queued_bytes,
+			 pool->queue_max, bytes_max);
 		return;
 	}
 	describe_span(time_left(facts), span, sizeof(span));

@@ -125,7 +125,9 @@ static void on_written(void *owner)
 	connection->active_at = loop_now(connection->driver->loop);
 	connection->caller.taken = connection->link.written;
 	driver_caller_took(connection->driver, &connection->caller);
-	connection_settle(connection);
+	/* With less to be read, only who had too much can change. */
+	if (connection->has_unread || connection->is_over)
+		connection_settle(connection);
 }
 
 static void on_memory(void *owner)

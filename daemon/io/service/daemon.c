@@ -140,7 +140,8 @@ static void on_start_timeout(evutil_socket_t fd, short what, void *argument)
 	(void)what;
 	if (daemon->ready_reported)
 		return;
-	log_warning("start_timeout is over and not every pool has its workers; going on without");
+	log_warning("start_timeout is over and not every pool has its workers, as poolctl status "
+		    "shows; going on without");
 	notify_ready(daemon);
 	notify_status(daemon);
 }
@@ -284,7 +285,9 @@ static void watch_files(struct daemon *daemon)
 	r = watch_open(&daemon->watch, &daemon->loop, daemon->manner->reload_folder,
 		       on_files_changed, daemon);
 	if (r < 0)
-		log_warning("files are not watched for changes: %s", strerror(-r));
+		log_warning("files below %s are not watched, so that no change of them restarts "
+			    "the workers: %s",
+			    daemon->manner->reload_folder, strerror(-r));
 }
 
 /* --- the start --- */
@@ -301,7 +304,11 @@ static void raise_open_files(struct rlimit *ret_original)
 	wanted = *ret_original;
 	wanted.rlim_cur = wanted.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &wanted) < 0)
-		log_warning("the limit of open files could not be raised: %s", strerror(errno));
+		log_warning(
+			"the limit of open files stays at %llu: it could not be raised to %llu: "
+			"%s",
+			(unsigned long long)ret_original->rlim_cur,
+			(unsigned long long)wanted.rlim_cur, strerror(errno));
 }
 
 static void set_timers(struct daemon *daemon)
@@ -336,7 +343,8 @@ static int open_listener(struct daemon *daemon)
 
 	if (fd < 0 && fd != -ENOENT) {
 		log_error("the socket handed over as " SOCKET_NAME
-			  " is not a listening Unix socket");
+			  " is not a listening Unix stream socket: see ListenStream= in "
+			  "poold.socket");
 		return fd;
 	}
 	r = listener_open(&daemon->listener, &daemon->frontend, fd, why);
@@ -458,6 +466,7 @@ int daemon_run(const struct config *config, struct systemd *systemd,
 	r = run_loop(&daemon);
 	guard_finish(&daemon.guard);
 	if (r == -ENOMEM)
-		log_error("not enough memory for the configured limits");
+		log_error("not enough memory for the configured limits: lower requests_max, "
+			  "workers_max, sessions_max, keys_max, errors_kept or events_kept");
 	return r < 0 ? DAEMON_EXIT_FAILED : DAEMON_EXIT_OK;
 }

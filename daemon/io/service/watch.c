@@ -123,8 +123,12 @@ static void add_or_warn(struct watch *watch, const char *path, unsigned depth)
 	int r = path ? add_tree(watch, path, depth) : -ENOMEM;
 
 	if (r < 0)
-		log_warning("not all folders are watched for changes: %s",
-			    r == -E2BIG ? "there are too many" : strerror(-r));
+		log_warning("not all folders below %s are watched for changes: %s",
+			    path ? path : "one that was made",
+			    r == -E2BIG ? "there are too many"
+			    : r == -ENOSPC
+				    ? "there are as many as fs.inotify.max_user_watches allows"
+				    : strerror(-r));
 }
 
 /* Returns whether the event is a reason to replace the workers. */

@@ -47,7 +47,10 @@ static void open_cgroups(struct confine *confine)
 	if (r == 0)
 		r = cgroups_open(&confine->cgroups, base);
 	if (r < 0 && wanted == CGROUPS_YES)
-		log_warning("workers get no control groups: %s", strerror(-r));
+		log_warning(
+			"workers get no control groups, though cgroups = yes: %s (see Delegate= in "
+			"the unit)",
+			strerror(-r));
 	if (r == 0)
 		log_info("workers get control groups below %s", base);
 	warn_of_idle_limits(confine,

@@ -11,16 +11,11 @@
 #include "protocol/read.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-/* Bytes in a message, either way: a few numbers and names. */
-#define MESSAGE_MAX ((size_t)4096)
 
 /* A server that ends after it was ready for so long is replaced at once; one that ends earlier is
  * replaced with the next request, so at the pace of the pool's restarts. */
@@ -91,15 +86,6 @@ void forkserver_init(struct forkserver *server, const struct start *start, uint3
 
 /* --- requests --- */
 
-void fork_request_close(struct fork_request *fork_request)
-{
-	for (size_t i = 0; i < FORK_REQUEST_FILES; i++) {
-		if (fork_request->files[i] >= 0)
-			close(fork_request->files[i]);
-		fork_request->files[i] = -1;
-	}
-}
-
 static struct fork_request *first_request(const struct forkserver *server)
 {
 	return list_entry(list_first(&server->fork_requests), struct fork_request, in_server);
@@ -141,11 +127,6 @@ static void fail_requests(struct forkserver *server, unsigned count, int error,
 	}
 }
 
-bool fork_request_is_waiting(const struct fork_request *fork_request)
-{
-	return list_linked(&fork_request->in_server);
-}
-
 bool forkserver_cancel(struct forkserver *server, struct fork_request *fork_request)
 {
 	if (server->is_forking && fork_request == first_request(server))
@@ -166,96 +147,12 @@ bool forkserver_is_forking(const struct forkserver *server)
 
 /* --- to the server --- */
 
-static void pack_additions(const struct fork_request *fork_request, struct buf *out)
-{
-	uint32_t count = 0;
-
-	for (size_t i = 0; i < FORK_REQUEST_ADDITIONS; i++)
-		count += strchr(fork_request->additions[i], '=') != NULL;
-	pack_map(out, count);
-	for (size_t i = 0; i < FORK_REQUEST_ADDITIONS; i++) {
-		const char *text = fork_request->additions[i];
-		const char *equals = strchr(text, '=');
-
-		if (!equals)
-			continue;
-		pack_str_len(out, text, (size_t)(equals - text));
-		pack_str(out, equals + 1);
-	}
-}
-
-/* [0, id, "fork", [{"POOLD_WORKER": "1", ...}]] */
-static void pack_request(const struct forkserver *server, const struct fork_request *fork_request,
-			 struct buf *out)
-{
-	uint8_t head[ENVELOPE_HEAD_MAX + METHOD_LEN_MAX];
-
-	buf_put(out, head,
-		envelope_put_request(head, server->last_id,
-				     (struct bytes){(const uint8_t *)"fork", 4}));
-	pack_array(out, 1);
-	pack_additions(fork_request, out);
-}
-
-/* The files that the server takes: the channel first, then both standard files, if the worker gets
- * its own, then the recall socket, if there is one.  Returns how many there are. */
-static size_t choose_files(const struct forkserver *server, const int files[FORK_REQUEST_FILES],
-			   int ret[FORK_REQUEST_FILES])
-{
-	size_t count = 0;
-
-	ret[count++] = files[0];
-	if (files[1] >= 0 && files[2] >= 0) {
-		ret[count++] = files[1];
-		ret[count++] = files[2];
-	}
-	if (server->takes_recall && files[FORK_REQUEST_RECALL] >= 0)
-		ret[count++] = files[FORK_REQUEST_RECALL];
-	return count;
-}
-
-static int send_with(int fd, const struct buf *message, const int *files, size_t count)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(FORK_REQUEST_FILES * sizeof(int))];
-	} control = {.space = {0}};
-	size_t size = count * sizeof(int);
-	struct iovec part = {.iov_base = message->data, .iov_len = message->len};
-	struct msghdr sent = {.msg_iov = &part,
-			      .msg_iovlen = 1,
-			      .msg_control = control.space,
-			      .msg_controllen = CMSG_SPACE(size)};
-	ssize_t n;
-
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(size);
-	memcpy(CMSG_DATA(&control.header), files, size);
-	n = sendmsg(fd, &sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == message->len ? 0 : -EMSGSIZE;
-}
-
 static int ask(struct forkserver *server, struct fork_request *fork_request)
 {
-	int files[FORK_REQUEST_FILES];
-	size_t count = choose_files(server, fork_request->files, files);
-	struct buf message;
-	int r;
-
 	server->last_id++;
 	server->asked = process_stat_now();
-	buf_init(&message, MESSAGE_MAX);
-	pack_request(server, fork_request, &message);
-	r = buf_error(&message);
-	if (r == 0)
-		r = send_with(server->link->stream.out, &message, files, count);
-	buf_free(&message);
-	if (r == 0)
-		fork_request_close(fork_request);
-	return r;
+	return fork_request_send(fork_request, server->last_id, server->takes_recall,
+				 server->link->stream.out);
 }
 
 /* One at a time, so that it is known which one the server was forking if it ends. */
@@ -287,71 +184,18 @@ void forkserver_kill(struct forkserver *server)
 	process_signal(&server->process, SIGKILL);
 }
 
-/* Whether the map in the params of `ready` says `recall: true`. */
-static bool says_recall(struct bytes params)
-{
-	struct reader reader;
-	struct bytes key, value;
-	uint32_t count, pairs;
-	bool says = false;
-
-	reader_init(&reader, params.data, params.len);
-	if (read_array(&reader, &count) < 0 || count < 1 || read_map(&reader, &pairs) < 0)
-		return false;
-	while (pairs-- > 0 && read_str(&reader, &key) == 0 && read_value(&reader, &value) == 0) {
-		struct reader inner;
-
-		reader_init(&inner, value.data, value.len);
-		if (bytes_equal(key, "recall"))
-			(void)read_bool(&inner, &says);
-	}
-	return says;
-}
-
 static void take_ready(struct forkserver *server, struct bytes params)
 {
 	char text[64];
 
 	if (server->ready > 0)
 		return;
-	server->takes_recall = says_recall(params);
+	server->takes_recall = fork_ready_takes_recall(params);
 	server->ready = loop_now(server->start.loop);
 	snprintf(text, sizeof(text), "after %llu ms",
 		 (unsigned long long)(usec_sub(server->ready, server->started) / USEC_PER_MSEC));
 	notify(server, LOG_LEVEL_INFO, server->process.pid, "ready", text);
 	ask_next(server);
-}
-
-/* A pid, or the system's error. */
-static int read_answer(const struct envelope *envelope, pid_t *ret_pid, int *ret_error)
-{
-	struct reader reader;
-	uint64_t number;
-
-	*ret_error = 0;
-	reader_init(&reader, envelope->error.data, envelope->error.len);
-	if (read_peek(&reader) != VALUE_NIL) {
-		if (read_uint(&reader, &number) < 0 || number == 0 || number > 4095)
-			return -EPROTO;
-		*ret_error = -(int)number;
-		return 0;
-	}
-	reader_init(&reader, envelope->result.data, envelope->result.len);
-	if (read_uint(&reader, &number) < 0 || number == 0 || number > INT_MAX)
-		return -EPROTO;
-	*ret_pid = (pid_t)number;
-	return 0;
-}
-
-/* The tag of the worker's life, or NULL. */
-static const char *tag_of(const struct fork_request *fork_request)
-{
-	static const char name[] = PROCESS_TAG_LIFE "=";
-
-	for (size_t i = 0; fork_request && i < FORK_REQUEST_ADDITIONS; i++)
-		if (strncmp(fork_request->additions[i], name, strlen(name)) == 0)
-			return fork_request->additions[i] + strlen(name);
-	return NULL;
 }
 
 /* Whether the process is the one that the server was asked for; if it is not, `why` says more. */
@@ -361,7 +205,7 @@ static bool has_forked(const struct forkserver *server, pid_t pid, char *why, si
 	struct parentage parentage = {
 		.orphans = server->start.loop->orphans,
 		.since = server->asked,
-		.life = tag_of(first_request(server)),
+		.life = fork_request_tag(first_request(server)),
 		.server_life = server->life,
 		.user = identity->has_user ? identity->uid : getuid(),
 	};
@@ -380,7 +224,7 @@ static int take_answer(struct forkserver *server, const struct envelope *envelop
 	int error;
 
 	if (!server->is_forking || envelope->id != server->last_id ||
-	    read_answer(envelope, &pid, &error) < 0 ||
+	    fork_answer_read(envelope, &pid, &error) < 0 ||
 	    (error == 0 && !has_forked(server, pid, why, size)))
 		return -EPROTO;
 	fork_request = first_request(server);
@@ -487,8 +331,8 @@ static void on_exit_of_server(void *owner, const struct process_end *end)
 
 static int open_link(struct forkserver *server, struct stream control)
 {
-	return link_new(server->start.loop, control, FRAMING_MSGPACK, MESSAGE_MAX, &link_handler,
-			server, &server->link);
+	return link_new(server->start.loop, control, FRAMING_MSGPACK, FORK_MESSAGE_MAX,
+			&link_handler, server, &server->link);
 }
 
 static int start(struct forkserver *server)

@@ -13,37 +13,10 @@
 #define POOLD_IO_WORKER_FORKSERVER_H
 
 #include "daemon/io/base/link.h"
+#include "daemon/io/worker/fork_request.h"
 #include "daemon/io/worker/process_tag.h"
 #include "daemon/io/worker/start.h"
 #include "protocol/list.h"
-
-/* What a worker's environment has beyond the server's. */
-#define FORK_REQUEST_ADDITIONS	  2
-#define FORK_REQUEST_ADDITION_MAX 128
-
-/* Its channel; its standard output and error; its recall socket. */
-#define FORK_REQUEST_FILES  4
-#define FORK_REQUEST_RECALL 3
-
-/* A worker to be forked. */
-struct fork_request {
-	struct list_node in_server; /* linked: waiting */
-	/* Environment variables, "NAME=value"; "": none.  Where the server's own environment has a
-	 * value of that name that is at least as long, the new value also shows in
-	 * /proc/PID/environ. */
-	char additions[FORK_REQUEST_ADDITIONS][FORK_REQUEST_ADDITION_MAX];
-	/* The worker's ends, which forkserver_fork takes over; -1 for both standard files: those of
-	 * the server; -1 for the recall socket: it has none, as where the server takes none. */
-	int files[FORK_REQUEST_FILES];
-	int signal; /* to be sent as soon as there is a process; 0: none */
-	/* One of these is called, once, unless the request is cancelled.  The process was
-	 * started, and is what the server was asked for (parentage.h)... */
-	void (*on_forked)(void *owner, pid_t pid);
-	/* ... or could not be: the system refused it (`error`), or the server has ended (`end` not
-	 * NULL). */
-	void (*on_not_forked)(void *owner, int error, const struct process_end *end);
-	void *owner;
-};
 
 struct forkserver {
 	struct start start;
@@ -63,9 +36,6 @@ struct forkserver {
 	uint64_t asked; /* when the last request was sent: process_stat_now */
 };
 
-/* Closes its files. */
-void fork_request_close(struct fork_request *fork_request);
-
 /* Starts nothing yet.  It holds a reference to the configuration of the pool; all else that `start`
  * points to must outlive it.  `slot` stands for a worker's slot in its tag. */
 void forkserver_init(struct forkserver *server, const struct start *start, uint32_t slot);
@@ -76,8 +46,6 @@ void forkserver_done(struct forkserver *server);
  * cancelled.  Returns 0, or -errno when no server could be started. */
 int forkserver_fork(struct forkserver *server, struct fork_request *fork_request);
 
-/* Whether the worker waits to be forked. */
-bool fork_request_is_waiting(const struct fork_request *fork_request);
 /* Cancels the request.  False: too late, the worker is being forked. */
 bool forkserver_cancel(struct forkserver *server, struct fork_request *fork_request);
 

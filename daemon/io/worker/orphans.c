@@ -208,8 +208,9 @@ static void advance(struct orphans *orphans)
 		return;
 	}
 	if (more)
-		log_warning("processes that a worker left behind do not end after SIGKILL, or "
-			    "can't be looked at");
+		log_warning(
+			"processes that a worker left behind do not end after SIGKILL, or "
+			"can't be looked at; they are looked for again when another worker ends");
 	orphans->steps_left = 0;
 	orphans->suspect_count = 0;
 }
