@@ -133,8 +133,9 @@ class _Task(Call):
         super()._take_answer(error, value)
 
     def _settle(self, error: object, value: object) -> None:
-        self.executor._leave_flight(self)
+        # In this order: what is in flight and has no outcome is found by `look`.
         super()._settle(error, value)
+        self.executor._leave_flight(self)
 
     def _notify(self) -> None:
         executor = self.executor
@@ -376,6 +377,7 @@ class Executor(futures.Executor):
 
     def _forget(self, task: _Task) -> None:
         """It is done, and its callbacks have run."""
+        self._in_flight.pop(task, None)
         self._unfinished.pop(task, None)
         if self._is_shut_down and not self._unfinished:
             self._end()
