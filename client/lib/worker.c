@@ -1,5 +1,6 @@
 #include "client/lib/options.h"
 #include "client/lib/poold.h"
+#include "client/lib/worker_page.h"
 #include "client/lib/worker_recall.h"
 #include "client/lib/worker_session.h"
 #include "protocol/envelope.h"
@@ -30,6 +31,7 @@ struct poold_worker {
 	int error; /* of a read or write within a handler, a negative errno */
 	char *version;
 	struct worker_recall recall;
+	struct worker_page page; /* not where `silent` */
 	pthread_mutex_t writing; /* one message is written at a time */
 	bool is_torn; /* for who holds that: a part of a message was written, and no more */
 };
@@ -123,6 +125,7 @@ void poold_worker_free(struct poold_worker *worker)
 		return;
 	assert(!worker->session.is_running);
 	worker_recall_done(&worker->recall);
+	worker_page_done(&worker->page);
 	pthread_mutex_destroy(&worker->writing);
 	worker_session_done(&worker->session);
 	close(worker->fd);
@@ -292,18 +295,24 @@ int poold_attempt_set_state(struct poold_attempt *attempt, struct poold_bytes st
 /* Answers one request, after all earlier answers were written; skips one that was given back. */
 static int answer_next(struct poold_worker *worker)
 {
+	struct worker_session *session = &worker->session;
 	uint32_t id;
+	bool begins;
 	int r;
 
-	if (worker_session_next(&worker->session, &id) &&
-	    !worker_recall_begin(&worker->recall, id)) {
-		worker_session_skip(&worker->session);
+	if (worker_session_next(session, &id) && !worker_recall_begin(&worker->recall, id)) {
+		worker_session_skip(session);
 		return 0;
 	}
-	if (!worker->silent)
-		worker_session_announce(&worker->session);
+	begins = !worker->silent && worker_session_begins(session, &id);
+	if (begins && !worker->page.begun)
+		worker_session_announce(session, id);
 	r = flush(worker);
-	return r < 0 || worker->is_gone ? r : worker_session_answer(&worker->session);
+	if (r < 0 || worker->is_gone)
+		return r;
+	if (begins && worker->page.begun)
+		worker_page_store(&worker->page, id);
+	return worker_session_answer(session);
 }
 
 /* Answers all requests that have been received. */
@@ -345,17 +354,22 @@ static int answer(struct poold_worker *worker)
 	return worker->session.is_shutdown ? 0 : answer_next(worker);
 }
 
-/* Says `ready`.  Only a worker that says which request begins gives others back. */
+/* Says `ready`.  Only a worker that says which request begins, or stores it, gives others back. */
 static int announce(struct poold_worker *worker)
 {
-	bool recalls = !worker->silent && worker_recall_listen(&worker->recall, give_back, worker);
+	bool recalls;
 
-	worker_session_ready(&worker->session,
-			     &(struct worker_ready){.pid = getpid(),
-						    .version = worker->version,
-						    .has_started = !worker->silent,
-						    .batch = worker->batch,
-						    .recall = recalls});
+	if (!worker->silent)
+		worker_page_take(&worker->page, worker->recall.fd);
+	recalls = !worker->silent && worker_recall_listen(&worker->recall, give_back, worker);
+	worker_session_ready(
+		&worker->session,
+		&(struct worker_ready){.pid = getpid(),
+				       .version = worker->version,
+				       .has_started = !worker->silent && !worker->page.begun,
+				       .page = worker->page.begun != NULL,
+				       .batch = worker->batch,
+				       .recall = recalls});
 	return flush(worker);
 }
 

@@ -94,7 +94,7 @@ void worker_session_ready(struct worker_session *session, const struct worker_re
 	struct buf *out = &session->output.buf;
 
 	put_notification(out, "ready", 1);
-	pack_map(out, 6u + ready->recall);
+	pack_map(out, 6u + ready->recall + ready->page);
 	pack_str(out, "pid");
 	pack_int(out, ready->pid);
 	pack_str(out, "version");
@@ -109,6 +109,10 @@ void worker_session_ready(struct worker_session *session, const struct worker_re
 	pack_bool(out, true);
 	if (ready->recall) {
 		pack_str(out, "recall");
+		pack_bool(out, true);
+	}
+	if (ready->page) {
+		pack_str(out, "page");
 		pack_bool(out, true);
 	}
 }
@@ -147,15 +151,22 @@ bool worker_session_next(const struct worker_session *session, uint32_t *ret_id)
 	return !waiting->is_session_end;
 }
 
-void worker_session_announce(struct worker_session *session)
+bool worker_session_begins(const struct worker_session *session, uint32_t *ret_id)
 {
 	const struct waiting *waiting = first_waiting(session);
-	struct envelope envelope = read_waiting(session, waiting);
+	struct envelope envelope;
 
-	if (waiting->is_cancelled || waiting->is_session_end || is_ping(&envelope))
-		return;
+	if (waiting->is_cancelled || waiting->is_session_end)
+		return false;
+	envelope = read_waiting(session, waiting);
+	*ret_id = waiting->id;
+	return !is_ping(&envelope);
+}
+
+void worker_session_announce(struct worker_session *session, uint32_t id)
+{
 	put_notification(&session->output.buf, "started", 1);
-	pack_uint(&session->output.buf, waiting->id);
+	pack_uint(&session->output.buf, id);
 }
 
 int worker_session_chunk(struct worker_session *session, struct poold_bytes value)

@@ -77,6 +77,7 @@ struct worker_ready {
 	int pid;
 	const char *version;
 	bool has_started;
+	bool page;
 	bool batch;
 	bool recall;
 };
@@ -97,8 +98,11 @@ bool worker_session_has_request(const struct worker_session *session);
 bool worker_session_next(const struct worker_session *session, uint32_t *ret_id);
 /* Drops the first waiting request without an answer. */
 void worker_session_skip(struct worker_session *session);
-/* Appends `started` for the first waiting request, unless it is cancelled or a ping. */
-void worker_session_announce(struct worker_session *session);
+/* Whether what waits first is a request that begins when it is answered: neither cancelled nor a ping.
+ * Then *ret_id is its id. */
+bool worker_session_begins(const struct worker_session *session, uint32_t *ret_id);
+/* Appends `started` for request `id`. */
+void worker_session_announce(struct worker_session *session, uint32_t id);
 /* Runs the first waiting request and appends its answer to the output, or reports the end of a
  * session.  -ENOMEM: there was no memory even for an error. */
 int worker_session_answer(struct worker_session *session);

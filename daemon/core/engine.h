@@ -67,6 +67,9 @@ struct engine_event {
 	uint32_t life;	  /* of the worker: an event of another life is ignored */
 	uint32_t id;	  /* WORKER_BEGAN, _CHUNK, _HELD, _ANSWERED, SEND_FAILED; WORKER_BROKE by
 			     response_too_large: whose answer it was, 0: unknown */
+	uint64_t page; /* WORKER_CHUNK, _ANSWERED, and _EXITED: what stands in the page of a worker
+			     that was `pages` when it was ready.  Read after the message, or when the
+			     process has ended and all its messages were read */
 	union {
 		struct {
 			uint32_t pool;
@@ -97,6 +100,7 @@ struct engine_event {
 			bool announces;
 			bool batches;
 			bool recalls;	 /* it can give back what it has not begun */
+			bool pages;	 /* it has a page, and stores there what it begins */
 			uint64_t memory; /* that the worker uses now; 0: unknown */
 		} ready;
 		struct {

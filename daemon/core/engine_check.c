@@ -100,6 +100,8 @@ static const char *check_attempts(const struct engine *engine, const struct work
 	HOLD(worker->held == held);
 	HOLD(worker->attempts.len + worker->spare_attempts.len == WORKER_ATTEMPTS_MAX);
 	HOLD(worker->work == work);
+	HOLD(worker->pages ? worker->concurrency == 1 && !worker->batches && !worker->announces
+			   : worker->page == 0);
 	HOLD(worker->attempts.len <= worker->concurrency + settings->prefetch ||
 	     (settings->prefetch > 0 &&
 	      worker->attempts.len <= worker->concurrency + settings->prefetch_max));

@@ -196,6 +196,14 @@ bool engine_find_attempt(const struct engine *engine, uint32_t index, uint32_t l
 	return attempt != NULL;
 }
 
+bool engine_believes_page(const struct engine *engine, uint32_t index, uint32_t life, uint64_t page)
+{
+	const struct worker *worker = worker_at(engine, index);
+
+	return worker->life != life || !worker->pages || worker->broken_by != ERR_NONE ||
+	       worker_may_end_at(worker, page);
+}
+
 bool engine_takes_state(const struct engine *engine, uint32_t index, uint32_t id)
 {
 	const struct attempt *attempt = worker_find_attempt(worker_at(engine, index), id);

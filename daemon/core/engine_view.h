@@ -147,6 +147,11 @@ uint32_t engine_worker_slot(const struct engine *engine, uint32_t pool_index, ui
 bool engine_find_attempt(const struct engine *engine, uint32_t index, uint32_t life, uint32_t id,
 			 uint32_t *ret_request);
 
+/* Whether `page` can stand in the page of that life of the worker, which has ended: EVENT_WORKER_EXITED
+ * takes it for a breach of the protocol if it can't. */
+bool engine_believes_page(const struct engine *engine, uint32_t index, uint32_t life,
+			  uint64_t page);
+
 /* Whether message `id` at the worker is an attempt whose session takes the state that it hands back. */
 bool engine_takes_state(const struct engine *engine, uint32_t index, uint32_t id);
 

@@ -215,8 +215,9 @@ void engine_worker_ready(struct engine *engine, struct worker *worker,
 	worker->concurrency = concurrency < 1			  ? 1
 			      : concurrency > WORKER_ATTEMPTS_MAX ? WORKER_ATTEMPTS_MAX
 								  : concurrency;
-	worker->announces = event->ready.announces;
 	worker->batches = event->ready.batches;
+	worker->pages = event->ready.pages && worker->concurrency == 1 && !worker->batches;
+	worker->announces = event->ready.announces && !worker->pages;
 	worker->recalls = event->ready.recalls;
 	worker->start_memory = event->ready.memory;
 	worker->health = HEALTH_HEALTHY;
@@ -237,7 +238,7 @@ void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t 
 {
 	struct attempt *attempt = worker_find_attempt(worker, id);
 
-	if (!attempt || attempt->has_begun) {
+	if (!attempt || attempt->has_begun || worker->pages) {
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 		return;
 	}
@@ -246,13 +247,21 @@ void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t 
 		attempt->begun = engine->now;
 }
 
+/* Whether the worker's page agrees with its word that it has begun this attempt. */
+static bool is_on_page(struct worker *worker, const struct attempt *attempt, uint64_t page)
+{
+	return !worker->pages ||
+	       (worker_take_page(worker, page) && worker_has_reached(worker, attempt));
+}
+
 void engine_worker_chunk(struct engine *engine, struct worker *worker,
 			 const struct engine_event *event)
 {
 	struct attempt *attempt = worker_find_attempt(worker, event->id);
 
 	/* A worker may send parts only for a request that asked for a stream. */
-	if (!attempt || (attempt->request && !attempt->request->is_stream))
+	if (!attempt || (attempt->request && !attempt->request->is_stream) ||
+	    !is_on_page(worker, attempt, event->page))
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 	else
 		engine_take_chunk(engine, attempt, event->is_dropped);
@@ -270,23 +279,40 @@ static void after_attempt(struct engine *engine, struct worker *worker)
 	engine_mark_pool_dirty(engine, pool);
 }
 
+/* Whether the worker's page says that it has begun the request which it gives back.  A higher id
+ * there does not: what was given back is skipped. */
+static bool is_denied_by_page(struct worker *worker, uint32_t id, uint64_t page)
+{
+	return worker->pages &&
+	       (worker->page == id || page == id || !worker_take_page(worker, page));
+}
+
 /* The worker gives a request back.  Nobody may believe that of one that it was not asked for, or that
  * it has begun. */
-static void take_recalled(struct engine *engine, struct worker *worker, uint32_t id)
+static void take_recalled(struct engine *engine, struct worker *worker,
+			  const struct engine_event *event)
 {
-	struct attempt *attempt = worker_find_attempt(worker, id);
+	struct attempt *attempt = worker_find_attempt(worker, event->id);
 
 	if (!attempt && worker->unsent > 0) {
 		worker->unsent--;
 		return;
 	}
-	if (!attempt || !attempt->is_asked_back || attempt->has_begun) {
+	if (!attempt || !attempt->is_asked_back || attempt->has_begun ||
+	    is_denied_by_page(worker, event->id, event->page)) {
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 		return;
 	}
 	engine_heard_instead(engine, worker);
 	engine_take_recalled(engine, worker, attempt);
 	after_attempt(engine, worker);
+}
+
+/* Whether the answer may be that of a request which was cancelled before its turn. */
+static bool was_skipped(const struct attempt *attempt, const struct engine_event *event)
+{
+	return attempt->given_up > 0 &&
+	       (event->answer.code == ERR_cancelled || event->answer.is_dropped);
 }
 
 void engine_worker_answered(struct engine *engine, struct worker *worker,
@@ -296,7 +322,7 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 	struct attempt *attempt;
 
 	if (event->answer.is_recalled) {
-		take_recalled(engine, worker, event->id);
+		take_recalled(engine, worker, event);
 		return;
 	}
 	if (worker->ping_id != 0 && event->id == worker->ping_id) {
@@ -304,7 +330,8 @@ void engine_worker_answered(struct engine *engine, struct worker *worker,
 		return;
 	}
 	attempt = worker_find_attempt(worker, event->id);
-	if (!attempt) {
+	if (!attempt ||
+	    (!was_skipped(attempt, event) && !is_on_page(worker, attempt, event->page))) {
 		engine_worker_broke(engine, worker, ERR_protocol_violation);
 		return;
 	}
@@ -405,6 +432,13 @@ static void account_life(struct engine *engine, struct worker *worker, enum errc
 		worker->fruitless = fruitless ? worker->fruitless + 1 : 0;
 }
 
+/* What the worker may have run, now that it is known what it has begun last. */
+static void take_last_page(struct worker *worker, uint64_t page)
+{
+	if (!worker_may_end_at(worker, page) || !worker_take_page(worker, page))
+		worker->broken_by = ERR_protocol_violation;
+}
+
 static void life_over(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
@@ -434,6 +468,8 @@ void engine_worker_exited(struct engine *engine, struct worker *worker,
 	}
 	if (worker->cause == CAUSE_NONE)
 		pool->stats.worker_crashes++;
+	if (worker->pages && worker->broken_by == ERR_NONE)
+		take_last_page(worker, event->page);
 	if (worker->state == WORKER_INITIALIZING)
 		engine_start_failed(engine, worker, ERR_init_failed);
 	/* First, so that the severity of its failures depends only on the workers that remain. */

@@ -80,7 +80,8 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->next_id = 1;
 	worker->concurrency = 1;
 	worker->was_ready = false;
-	worker->announces = worker->batches = worker->recalls = false;
+	worker->announces = worker->batches = worker->recalls = worker->pages = false;
+	worker->page = 0;
 	worker->is_slow = worker->channel_broken = false;
 	worker->pings_missed = worker->given_up = worker->unsent = 0;
 	worker->work = 0;
@@ -240,11 +241,54 @@ bool worker_is_needed(const struct worker *worker, bool begun)
 
 bool worker_gives_back(const struct worker *worker)
 {
-	return worker->recalls && worker->announces && !worker->batches;
+	return worker->recalls && (worker->announces || worker->pages) && !worker->batches;
+}
+
+/* Whether `id` is above the other: ids rise, and begin anew after the highest. */
+static bool is_above(uint32_t id, uint32_t other)
+{
+	return (int32_t)(id - other) > 0;
+}
+
+static bool may_be_at(const struct worker *worker, uint64_t page)
+{
+	return page <= UINT32_MAX && !is_above(worker->page, (uint32_t)page) &&
+	       is_above(worker->next_id, (uint32_t)page);
+}
+
+bool worker_take_page(struct worker *worker, uint64_t page)
+{
+	if (!may_be_at(worker, page))
+		return false;
+	worker->page = (uint32_t)page;
+	return true;
+}
+
+bool worker_may_end_at(const struct worker *worker, uint64_t page)
+{
+	struct list_node *node;
+
+	if (!may_be_at(worker, page))
+		return false;
+	/* One that was given back is skipped, and the worker may not have come to say so. */
+	list_for_each (node, &worker->attempts) {
+		const struct attempt *attempt = list_entry(node, struct attempt, in_worker);
+
+		if (!attempt->is_asked_back)
+			return !is_above((uint32_t)page, attempt->id);
+	}
+	return true;
+}
+
+bool worker_has_reached(const struct worker *worker, const struct attempt *attempt)
+{
+	return !is_above(attempt->id, worker->page);
 }
 
 bool worker_has_begun(const struct worker *worker, const struct attempt *attempt)
 {
+	if (worker->pages)
+		return attempt->has_begun || worker_has_reached(worker, attempt);
 	return worker->announces ? attempt->has_begun : attempt->begun != 0;
 }
 

@@ -65,7 +65,7 @@ struct attempt {
 	usec_t held;	    /* how long that was the case before, in all */
 	usec_t expected;    /* how long it runs, by what is known of its method; 0: unknown */
 	bool is_asked_back; /* EFFECT_RECALL was emitted for it */
-	bool has_begun;	    /* the worker sent `started` for it */
+	bool has_begun;	    /* the worker sent `started` for it, or a part of its answer */
 	bool has_overrun;   /* it was given up because the pool's time limit passed */
 	bool is_late;	    /* it was given up because its request's deadline passed */
 	unsigned entry;	    /* of its method in the runs of the pool (runs.h) */
@@ -90,6 +90,8 @@ struct worker {
 	bool announces;	     /* says `started` before it begins a request */
 	bool batches;	     /* may begin a request before it has answered the one before */
 	bool recalls;	     /* gives back a request that it has not begun, when it is asked to */
+	bool pages;	     /* stores the id of each request in its page before it begins it */
+	uint32_t page;	     /* what stood there last; 0: nothing yet */
 	bool is_slow;	     /* the attempt at the head took longer than pool_slow_after */
 	bool is_wanted;	     /* the slot is empty and starts a process at restart_at */
 	bool is_replacement; /* this life was started to replace another worker */
@@ -194,11 +196,28 @@ bool worker_is_held(const struct worker *worker);
 bool worker_is_needed(const struct worker *worker, bool begun);
 
 /* Whether the worker can be asked to give back a request that stands in its line, and its word can be
- * believed: it also says of each one that it begins it, and begins one only when it has answered the
- * one before (as many at a time as its concurrency). */
+ * believed: it also says of each one that it begins it, or stores that, and begins one only when it
+ * has answered the one before (as many at a time as its concurrency). */
 bool worker_gives_back(const struct worker *worker);
 
-/* Whether the worker had begun this attempt, as far as the daemon has read what it said. */
+/*
+ * Takes what stands in the worker's page now: the id of the request that it has begun last.  False:
+ * that can't be, as it was above that before, or no such message was sent yet.
+ */
+bool worker_take_page(struct worker *worker, uint64_t page);
+
+/*
+ * Whether that can stand in the page of a worker that has ended, all of whose messages were read:
+ * it can't either if it has begun a request behind another that it neither answered nor was asked
+ * to give back.
+ */
+bool worker_may_end_at(const struct worker *worker, uint64_t page);
+
+/* Whether the turn of this attempt has come, as the page said when it was taken last. */
+bool worker_has_reached(const struct worker *worker, const struct attempt *attempt);
+
+/* Whether the worker had begun this attempt, as far as the daemon has read what it said.  Of one
+ * with a page this is known when it has ended, and its last page was taken. */
 bool worker_has_begun(const struct worker *worker, const struct attempt *attempt);
 
 /* Whether the answer of this attempt was too large, which broke the worker's channel. */

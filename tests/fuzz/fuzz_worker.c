@@ -79,8 +79,10 @@ static void answer_all(struct worker_session *session)
 {
 	while (worker_session_has_request(session)) {
 		bool is_request = !session->waiting[session->first].is_session_end;
+		uint32_t id;
 
-		worker_session_announce(session);
+		if (worker_session_begins(session, &id))
+			worker_session_announce(session, id);
 		if (worker_session_answer(session) < 0)
 			abort();
 		assert(count_answers(session) == is_request);

@@ -663,6 +663,12 @@ EXPORT int socketpair(int domain, int type, int protocol, int ends[2])
 	return fails(KIND_socket) ? -1 : real(domain, type, protocol, ends);
 }
 
+EXPORT int memfd_create(const char *name, unsigned flags)
+{
+	REAL(memfd_create);
+	return fails(KIND_open) ? -1 : real(name, flags);
+}
+
 EXPORT int pipe(int ends[2])
 {
 	REAL(pipe);

@@ -292,6 +292,9 @@ static void make_true(struct engine_event *event, const struct attempt *attempt)
 	event->id = attempt->id;
 	if (event->type == EVENT_WORKER_ANSWERED)
 		event->answer.is_recalled = attempt->is_asked_back && !attempt->has_begun;
+	event->page = attempt->id;
+	if (event->type == EVENT_WORKER_ANSWERED && event->answer.is_recalled)
+		event->page = 0;
 }
 
 /* Whether the event fits a calm world: the worker's messages are true, and it does not end. */
@@ -384,15 +387,18 @@ static void worker_event(struct havoc *havoc, struct engine_event *event, uint64
 {
 	static const enum errcode broken[] = {ERR_peer_closed, ERR_decode_error,
 					      ERR_protocol_violation, ERR_response_too_large};
+	uint64_t more = more_of(word, 2);
 
 	event->worker = take(&word, engine_worker_count(havoc->engine));
 	event->life = havoc->life[event->worker] - (take(&word, 16) == 0);
 	event->id = take(&word, 12);
+	event->page = event->id;
 	if (event->type == EVENT_WORKER_READY) {
 		event->ready.concurrency = take(&word, 4);
 		event->ready.announces = take(&word, 2);
 		event->ready.batches = take(&word, 5) == 0;
 		event->ready.recalls = take(&word, 2);
+		event->ready.pages = take(&word, 2);
 	} else if (event->type == EVENT_WORKER_ANSWERED) {
 		take_answer(event, &word);
 	} else if (event->type == EVENT_WORKER_CHUNK) {
@@ -412,6 +418,8 @@ static void worker_event(struct havoc *havoc, struct engine_event *event, uint64
 	} else if (event->type == EVENT_WORKER_MEMORY) {
 		event->memory.bytes = take(&word, 30);
 	}
+	if (take(&more, 4) == 0)
+		event->page = take(&more, 24);
 	if (!is_possible(havoc, event))
 		return;
 	if (havoc->calm && take(&word, 8) > 0 && !is_calm(havoc, event))

@@ -145,6 +145,12 @@ static void add_submit(char *text, const struct engine_event *event)
 	add_submit_options(text, event);
 }
 
+static void add_page(char *text, const struct engine_event *event)
+{
+	if (event->page > 0)
+		add(text, " page %" PRIu64, event->page);
+}
+
 static void add_answer(char *text, const struct engine_event *event)
 {
 	add(text, " as %u", event->id);
@@ -166,6 +172,7 @@ static void add_answer(char *text, const struct engine_event *event)
 		add(text, " recalled");
 	if (event->answer.retry_after != USEC_INFINITY)
 		add_span(text, "retry_after", event->answer.retry_after);
+	add_page(text, event);
 }
 
 static void add_ready(char *text, const struct engine_event *event)
@@ -178,6 +185,22 @@ static void add_ready(char *text, const struct engine_event *event)
 		add(text, " batches");
 	if (event->ready.recalls)
 		add(text, " recalls");
+	if (event->ready.pages)
+		add(text, " pages");
+}
+
+static void add_chunk(char *text, const struct engine_event *event)
+{
+	add(text, " as %u%s", event->id, event->is_dropped ? " dropped" : "");
+	add_page(text, event);
+}
+
+static void add_exit(char *text, const struct engine_event *event)
+{
+	add(text, "%s%s%s", event->exit.is_signalled ? " signalled" : "",
+	    event->exit.is_unusable ? " unusable" : "",
+	    event->exit.is_connection ? " connection" : "");
+	add_page(text, event);
 }
 
 const char *narrate_event(const struct engine_event *event, char *text)
@@ -230,7 +253,7 @@ const char *narrate_event(const struct engine_event *event, char *text)
 		add(text, " as %u%s", event->id,
 		    event->code == ERR_memory_limit ? " memory_limit" : "");
 	else if (event->type == EVENT_WORKER_CHUNK)
-		add(text, " as %u%s", event->id, event->is_dropped ? " dropped" : "");
+		add_chunk(text, event);
 	else if (event->type == EVENT_WORKER_HELD)
 		add(text, " as %u%s", event->id, event->is_held ? "" : " off");
 	else if (event->type == EVENT_WORKER_MEMORY)
@@ -244,9 +267,7 @@ const char *narrate_event(const struct engine_event *event, char *text)
 	else if (event->type == EVENT_WORKER_BROKE)
 		add(text, " %s", errcode_name(event->code));
 	else if (event->type == EVENT_WORKER_EXITED)
-		add(text, "%s%s%s", event->exit.is_signalled ? " signalled" : "",
-		    event->exit.is_unusable ? " unusable" : "",
-		    event->exit.is_connection ? " connection" : "");
+		add_exit(text, event);
 	return text;
 }
 
@@ -573,6 +594,8 @@ static bool read_ready(struct words *words, struct engine_event *event)
 			event->ready.batches = true;
 		else if (strcmp(word, "recalls") == 0)
 			event->ready.recalls = true;
+		else if (strcmp(word, "pages") == 0)
+			event->ready.pages = true;
 		else if (strcmp(word, "concurrency") == 0)
 			good = read_u32(words, &event->ready.concurrency);
 		else
@@ -620,6 +643,8 @@ static bool read_answer_word(struct words *words, const char *word, struct engin
 		event->answer.has_state = true;
 		return read_number(words, &event->answer.state);
 	}
+	if (strcmp(word, "page") == 0)
+		return read_number(words, &event->page);
 	if (strcmp(word, "retry_after") == 0)
 		return read_span(words, &event->answer.retry_after);
 	return read_code(word, &event->answer.code);
@@ -659,6 +684,8 @@ static bool read_exit(struct words *words, struct engine_event *event)
 			event->exit.is_unusable = true;
 		else if (strcmp(word, "connection") == 0)
 			event->exit.is_connection = true;
+		else if (strcmp(word, "page") == 0)
+			good = read_number(words, &event->page);
 		else
 			good = false;
 	}
@@ -698,12 +725,15 @@ static bool read_held(struct words *words, struct engine_event *event)
 static bool read_chunk(struct words *words, struct engine_event *event)
 {
 	const char *word;
+	bool good = read_id(words, event);
 
-	if (!read_id(words, event))
-		return false;
-	word = next_word(words);
-	event->is_dropped = word && strcmp(word, "dropped") == 0;
-	return !word || event->is_dropped;
+	while (good && (word = next_word(words))) {
+		if (strcmp(word, "dropped") == 0)
+			event->is_dropped = true;
+		else
+			good = strcmp(word, "page") == 0 && read_number(words, &event->page);
+	}
+	return good;
 }
 
 static bool read_spawn_failed(struct words *words, struct engine_event *event)

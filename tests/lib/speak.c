@@ -42,9 +42,9 @@ static void on_ready(struct channel *channel, const struct channel_ready *ready)
 {
 	struct speak *speak = channel->owner;
 
-	buf_printf(record_of(channel), "ready %u%s%s%s\n", ready->concurrency,
+	buf_printf(record_of(channel), "ready %u%s%s%s%s\n", ready->concurrency,
 		   ready->announces ? " announces" : "", ready->batches ? " batches" : "",
-		   ready->recalls ? " recalls" : "");
+		   ready->recalls ? " recalls" : "", ready->pages ? " pages" : "");
 	speak->ready_count++;
 }
 

@@ -35,7 +35,7 @@ struct bytes speak_listen(struct speak *speak);
 
 /* The calls of the handler since this was last called, each on a line:
  *
- *	ready CONCURRENCY [announces] [batches] [recalls]
+ *	ready CONCURRENCY [announces] [batches] [recalls] [pages]
  *	result ID VALUE          failed ID CODE TYPE|MESSAGE          recalled ID
  *	broken CODE: WHY
  *	alive                    step NAME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import select
 import socket
@@ -102,6 +103,16 @@ def pack(message: object) -> bytes:
     return msgpack.packb(message, unicode_errors="surrogateescape")
 
 
+def send_page(recalls: socket.socket) -> memoryview:
+    """Sends a page as the daemon does; returns it, as one number."""
+    descriptor = os.memfd_create("page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.truncate(descriptor, 4096)
+    socket.send_fds(recalls, [pack([2, "page", []])], [descriptor])
+    page = memoryview(mmap.mmap(descriptor, 4096, prot=mmap.PROT_READ)).cast("Q")
+    os.close(descriptor)
+    return page
+
+
 class WorkerProcess(Peer):
     """`python3 -m poold.worker` at the other end of a socket pair.
 
@@ -111,6 +122,8 @@ class WorkerProcess(Peer):
         stderr: where its standard error goes; None: where the test's own goes.
         options: what stands before the target.
         recall: whether it gets a recall socket, the other end of which is `recalls`.
+        page: whether it gets a page too, which is `page`: then it sends no `started`.
+        before: is called with `recalls` before the process is started.
         environment: what is added to this process's own.
     """
 
@@ -122,17 +135,22 @@ class WorkerProcess(Peer):
         options: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
         recall: bool = False,
+        page: bool = False,
+        before: Callable[[socket.socket], object] | None = None,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         super().__init__(ours)
         self.recalls, asked = socket.socketpair()
+        self.page = send_page(self.recalls) if page else None
+        if before is not None:
+            before(self.recalls)
         self.process = start_python(
             "-m",
             "poold.worker",
             *options,
             target,
             channel=theirs,
-            recall=asked if recall else None,
+            recall=asked if recall or page else None,
             environment=environment,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -171,9 +189,11 @@ class WorkerProcess(Peer):
         self.send(request(number, method, args, **context))
 
     def answer(self, number: int) -> tuple:
-        """(error, result) of a request whose `started` comes next."""
-        started, response = self.read(), self.read()
-        assert started == [2, "started", [number]], started
+        """(error, result) of a request whose `started` comes next, if the worker has no page."""
+        if self.page is None:
+            started = self.read()
+            assert started == [2, "started", [number]], started
+        response = self.read()
         assert response[:2] == [1, number], response
         return response[2], response[3]
 

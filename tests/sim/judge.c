@@ -129,6 +129,30 @@ static void note_given_back(struct world *world, struct process *process, struct
 	sending->answered = true;
 }
 
+/* Whether the daemon looks at the page with this answer: one that was cancelled may not have begun. */
+static bool is_page_read(const struct process *process, const struct engine_event *event)
+{
+	const struct sending *sending = &process->sendings[event->id];
+
+	return process->pages && event->type == EVENT_WORKER_ANSWERED &&
+	       sending->record != NOBODY && !sending->answered &&
+	       (event->answer.is_recalled || !sending->given_up ||
+		event->answer.code != ERR_cancelled);
+}
+
+/* Whether the process's page shows that it can't be trusted: whoever answers has begun, and nobody
+ * begins what he gives back. */
+static bool is_page_wrong(const struct process *process, const struct engine_event *event)
+{
+	if (!is_page_read(process, event))
+		return false;
+	if (event->answer.is_recalled)
+		return event->page == event->id || process->page_seen == event->id ||
+		       event->page < process->page_seen || event->page >= process->sending_count;
+	return event->page < event->id || event->page < process->page_seen ||
+	       event->page >= process->sending_count;
+}
+
 static void note_answer(struct world *world, const struct engine_event *event)
 {
 	struct process *process = &world->processes[event->worker];
@@ -137,6 +161,12 @@ static void note_answer(struct world *world, const struct engine_event *event)
 	if (!process->exists || process->life != event->life || judge_is_broken(world, process) ||
 	    event->id >= process->sending_count)
 		return;
+	if (is_page_wrong(process, event)) {
+		note_break(world, event);
+		return;
+	}
+	if (is_page_read(process, event))
+		process->page_seen = event->page;
 	sending = &process->sendings[event->id];
 	if (event->type == EVENT_WORKER_ANSWERED && event->answer.is_recalled) {
 		if (sending->given_back)
@@ -336,6 +366,7 @@ static void note_heir(struct world *world, struct process *process, struct sendi
 	heir->moves = dead->moves;
 	heir->deaths = dead->deaths;
 	heir->misled = dead->misled;
+	heir->unstored = dead->unstored;
 	heir->sent = true;
 	heir->sent_at = dead->sent_at;
 	heir->worker = dead->worker;

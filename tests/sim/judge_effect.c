@@ -412,7 +412,7 @@ void judge_run(struct world *world, uint32_t number, uint32_t pool)
 	if (record->told_no && !record->misled)
 		judge_blame(world, "P3", "request %u runs, but its client knows that it does not",
 			    number);
-	if (!sent->idempotent && record->runs > 1)
+	if (!sent->idempotent && record->runs > 1 && !record->unstored)
 		judge_blame(world, "P3", "request %u is not idempotent and ran twice", number);
 	else if (record->runs > record->max_attempts + record->before + record->moves &&
 		 !record->misled)
@@ -475,7 +475,8 @@ static void judge_line(struct world *world, const struct process *process,
 	if (record->key != NO_NAME || record->session != NO_NAME)
 		judge_blame(world, "P3", "request %u with a name waits at worker %u",
 			    judge_number(world, record), process->worker);
-	if (!record->idempotent && (!process->recalls || !process->announces || process->batches))
+	if (!record->idempotent &&
+	    (!process->recalls || !(process->announces || process->pages) || process->batches))
 		judge_blame(world, "P3", "request %u waits at worker %u, which never gives it back",
 			    judge_number(world, record), process->worker);
 }

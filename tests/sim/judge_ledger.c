@@ -103,6 +103,7 @@ void judge_give_up(struct world *world, struct sending *sending)
 		world->judge.sessions[record->session].runs++;
 }
 
+/* Nobody can doubt one that its process's page denies. */
 static void key_run_over(struct world *world, struct reported_key *key, bool is_doubtful)
 {
 	key->runs--;
@@ -121,7 +122,7 @@ void judge_run_over(struct world *world, struct sending *sending, bool is_known)
 	record = &world->records[sending->record];
 	if (record->key != NO_NAME)
 		key_run_over(world, &world->judge.keys[record->pool][record->key],
-			     !is_known && sending->ran);
+			     !is_known && sending->ran && !record->unstored);
 	if (record->session != NO_NAME) {
 		world->judge.sessions[record->session].runs--;
 		world->judge.sessions[record->session].used = world->now;

@@ -221,6 +221,23 @@ static void go_wrong(struct world *world, struct process *process, struct task *
 		plan_death(world, process, prop_below(&world->prop, run + 1), true);
 }
 
+/* Stores in its page that it begins this one: or nothing, or one that is behind it, or none that it
+ * was sent. */
+static void store(struct world *world, struct process *process, const struct task *task)
+{
+	if (world_fault(world, FAULT_PAGE_STAYS)) {
+		process->liar = process->guilty = true;
+		world_heir(world, task->record)->unstored = true;
+		return;
+	}
+	process->page = task->id;
+	if (world_fault(world, FAULT_PAGE_AHEAD))
+		process->page++;
+	if (world_fault(world, FAULT_PAGE_JUMPS))
+		process->page += prop_chance(&world->prop, 50) ? 1000 : UINT64_C(1) << 32;
+	process->guilty |= process->page != task->id;
+}
+
 static void begin(struct world *world, struct process *process, struct task *task)
 {
 	usec_t run = draw_run(world, process);
@@ -230,6 +247,8 @@ static void begin(struct world *world, struct process *process, struct task *tas
 	process->sendings[task->id].over = true;
 	if (process->announces)
 		began(world, process, task->id);
+	if (process->pages)
+		store(world, process, task);
 	if (world_fault(world, FAULT_FALSE_BEGAN)) {
 		process->guilty = true;
 		began(world, process, (uint32_t)prop_below(&world->prop, task->id + 3));
@@ -421,6 +440,10 @@ static void wake(struct world *world, struct process *process)
 		news.ready.concurrency = odd_concurrency(world);
 		process->concurrency = news.ready.concurrency < 1 ? 1 : news.ready.concurrency;
 	}
+	/* The daemon takes the word of no other for its page. */
+	news.ready.pages = process->pages;
+	process->pages &= process->concurrency == 1 && !process->batches;
+	process->announces &= !process->pages;
 	say(world, process, &news);
 	if (world_fault(world, FAULT_READY_TWICE)) {
 		process->guilty = true;
@@ -556,6 +579,13 @@ void process_take_deed(struct world *world, const struct deed *deed)
 	}
 }
 
+uint64_t process_page(const struct world *world, const struct engine_event *news)
+{
+	const struct process *process = &world->processes[news->worker];
+
+	return process->life == news->life ? process->page : 0;
+}
+
 bool process_is_heard(struct world *world, const struct engine_event *news)
 {
 	const struct process *process = &world->processes[news->worker];
@@ -593,6 +623,7 @@ static void spawn(struct world *world, const struct effect *effect)
 		.announces = world->announces[effect->pool],
 		.batches = world->batches[effect->pool],
 		.recalls = world->recalls[effect->pool],
+		.pages = world->pages[effect->pool],
 		.outward = world->now,
 		.inward = world->now,
 		.sendings = sendings,

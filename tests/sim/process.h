@@ -10,6 +10,9 @@ void process_take_effect(struct world *world, const struct effect *effect, uint3
 /* Carries out a deed of kind DEED_WAKE to DEED_DIE. */
 void process_take_deed(struct world *world, const struct deed *deed);
 
+/* What stands in the page of the process that has said this, when the daemon hears it. */
+uint64_t process_page(const struct world *world, const struct engine_event *news);
+
 /* Whether the event is passed to the daemon: messages through a closed channel mostly are not. */
 bool process_is_heard(struct world *world, const struct engine_event *news);
 

@@ -221,6 +221,7 @@ static void draw_workers(struct world *world, unsigned i)
 	world->announces[i] = prop_chance(prop, 60);
 	world->batches[i] = prop_chance(prop, 15);
 	world->recalls[i] = prop_chance(prop, 70);
+	world->pages[i] = prop_chance(prop, 50);
 	world->typical_run[i] = ONE_OF(world, 50, 500, 5000, 50000);
 }
 
@@ -233,6 +234,7 @@ static void make_busy(struct world *world, unsigned i)
 	world->announces[i] = prop_chance(prop, 90);
 	world->batches[i] = prop_chance(prop, 10);
 	world->recalls[i] = prop_chance(prop, 90);
+	world->pages[i] = prop_chance(prop, 60);
 	world->typical_run[i] = ONE_OF(world, 20, 100, 100);
 	world->pools[i].queue_max = 20;
 	world->pools[i].init_timeout = USEC_PER_SEC;
@@ -774,10 +776,12 @@ static void stall(struct world *world)
 /* An event of a process has come; a part for a client that does not read fills its window. */
 static void take_news(struct world *world, const struct engine_event *news)
 {
+	struct engine_event event = *news;
 	const struct request *request;
 	uint32_t slot;
 
-	step(world, news);
+	event.page = process_page(world, news);
+	step(world, &event);
 	if (news->type != EVENT_WORKER_CHUNK || world->judge.property)
 		return;
 	for (slot = 0; slot < world->settings.requests_max; slot++) {

@@ -51,6 +51,9 @@
 	FAULT(INATTENTIVE)                                                                         \
 	FAULT(FALSE_BEGAN)                                                                         \
 	FAULT(FALSE_RECALL)                                                                        \
+	FAULT(PAGE_STAYS)                                                                          \
+	FAULT(PAGE_AHEAD)                                                                          \
+	FAULT(PAGE_JUMPS)                                                                          \
 	FAULT(IGNORES_RECALL)                                                                      \
 	FAULT(SLOW_RECALL)                                                                         \
 	FAULT(FAILS)                                                                               \
@@ -124,6 +127,7 @@ struct record {
 	unsigned moves;	  /* times the engine took it back from a slow worker */
 	unsigned deaths;  /* processes that crashed while they really ran it */
 	bool misled;	  /* a process that breaks the protocol ran it */
+	bool unstored;	  /* a process ran it whose page did not say so */
 	bool told_no;	  /* the client was told that it did not run, and will not */
 	bool sent;	  /* an attempt is in flight and not given up, at `worker` */
 	usec_t sent_at;	  /* USEC_INFINITY: a timer was overdue at that time */
@@ -216,7 +220,10 @@ struct process {
 	bool announces;
 	bool batches;
 	bool recalls;
-	bool attentive; /* reads its channel also while a task runs */
+	bool pages;	    /* and says nothing of what it begins */
+	uint64_t page;	    /* the id that it has stored in its page */
+	uint64_t page_seen; /* the same, as the daemon knew it with its last answer */
+	bool attentive;	    /* reads its channel also while a task runs */
 	bool ignores[FAULT_COUNT_];
 	usec_t outward; /* when the last event on its way to the daemon arrives */
 	usec_t inward;	/* when the last message on its way to the process arrives */
@@ -432,6 +439,7 @@ struct world {
 	bool announces[POOLS_MAX];
 	bool batches[POOLS_MAX];
 	bool recalls[POOLS_MAX];
+	bool pages[POOLS_MAX];
 	usec_t typical_run[POOLS_MAX];
 	unsigned popular; /* percent of the requests that go to the first pool */
 	usec_t pause;	  /* between two bursts of a client, on average */

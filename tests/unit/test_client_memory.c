@@ -231,7 +231,10 @@ static int serve(struct worker_session *session, const struct buf *request)
 		done += len;
 	}
 	while (r == 0 && worker_session_has_request(session)) {
-		worker_session_announce(session);
+		uint32_t id;
+
+		if (worker_session_begins(session, &id))
+			worker_session_announce(session, id);
 		r = worker_session_answer(session);
 	}
 	return r;

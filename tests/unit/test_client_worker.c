@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/lib/worker_session.h"
+#include "daemon/io/worker/begun_page.h"
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
@@ -557,6 +558,7 @@ static const char *worker_said(struct world *world, const char *flags)
 
 #define ANNOUNCING "'started': true, 'batch': false, 'credit': true"
 #define SILENT	   "'started': false, 'batch': false, 'credit': true"
+#define PAGING	   SILENT ", 'recall': true, 'page': true"
 #define BATCHING   "'started': false, 'batch': true, 'credit': true"
 
 /* The fatal error at the end is how these tests stop a worker that has answered all before it. */
@@ -922,6 +924,76 @@ START_TEST(what_has_not_begun_is_given_back)
 }
 END_TEST
 
+static struct begun_page daemons_page;
+
+/* Returns what stands in the page, and whether the answer to the request before was written. */
+static int looks_at_the_page(struct poold_attempt *attempt, struct poold_writer *result,
+			     void *userdata)
+{
+	static uint8_t data[4096];
+	ssize_t len = recv(current->daemon_fd, data, sizeof(data), MSG_PEEK);
+
+	(void)attempt;
+	(void)userdata;
+	poold_write_array(result, 2);
+	poold_write_uint(result, begun_page_read(&daemons_page));
+	poold_write_bool(result, memmem(data, (size_t)len, "before", 6) != NULL);
+	return 0;
+}
+
+START_TEST(what_begins_is_stored_in_its_page)
+{
+	struct world world;
+	int theirs;
+
+	open_recall(&theirs);
+	begun_page_open(&daemons_page, recall_fd);
+	ck_assert(begun_page_is_open(&daemons_page));
+	world_init(&world, (struct poold_worker_options){0});
+	poold_worker_add(world.worker, "look", looks_at_the_page, NULL);
+	daemon_says(&world, "[0, 1, 'echo', ['before', {}]] [0, 2, 'ping', []]"
+			    "[0, 3, 'look', [[], {}]] [0, 4, 'echo', ['c', {}]]"
+			    "[2, 'cancel', [4]] [0, 5, 'nothing', [[], {}]]"
+			    "[0, 6, 'look', [[], {}]]" STOP("10"));
+	ck_assert_int_eq(poold_worker_run(world.worker), -ENOTRECOVERABLE);
+	ck_assert_str_eq(worker_said(&world, PAGING),
+			 "[1, 1, nil, 'before']\n"
+			 "[1, 2, nil, 'pong']\n"
+			 "[1, 3, nil, [3, true]]\n"
+			 "[1, 4, {'code': 'cancelled', 'type': 'Cancelled', 'message': "
+			 "'cancelled before it began'}, nil]\n"
+			 "[1, 5, {'code': 'unknown_method', 'type': 'UnknownMethod', 'message': "
+			 "'the worker has no method of that name'}, nil]\n"
+			 "[1, 6, nil, [6, true]]\n" STOPPED("10"));
+	ck_assert_uint_eq(begun_page_read(&daemons_page), 10);
+	world_done(&world);
+	begun_page_close(&daemons_page);
+	close(recall_fd);
+}
+END_TEST
+
+/* What a worker that says nothing, or answers in batches, has begun can't be told by one number. */
+START_TEST(not_every_worker_takes_a_page)
+{
+	static const struct poold_worker_options others[] = {{.silent = true}, {.batch = true}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		struct world world;
+		int theirs;
+
+		open_recall(&theirs);
+		begun_page_open(&daemons_page, recall_fd);
+		world_init(&world, others[i]);
+		daemon_says(&world, STOP("1"));
+		ck_assert_int_eq(poold_worker_run(world.worker), -ENOTRECOVERABLE);
+		ck_assert_uint_eq(begun_page_read(&daemons_page), 0);
+		world_done(&world);
+		begun_page_close(&daemons_page);
+		close(recall_fd);
+	}
+}
+END_TEST
+
 /* A worker that does not say what it begins, or has no such socket, offers nothing. */
 START_TEST(not_every_worker_gives_back)
 {
@@ -992,6 +1064,8 @@ int main(void)
 		arguments_stay_while_more_is_read,
 		a_worker_knows_where_it_was_started,
 		what_has_not_begun_is_given_back,
+		what_begins_is_stored_in_its_page,
+		not_every_worker_takes_a_page,
 		not_every_worker_gives_back,
 	};
 

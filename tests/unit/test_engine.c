@@ -39,6 +39,12 @@ START_TEST(requests_come_back_from_a_line)
 }
 END_TEST
 
+START_TEST(a_page_says_what_a_worker_has_begun)
+{
+	transcript_check(GOLDEN "page.txt");
+}
+END_TEST
+
 START_TEST(clients_that_do_not_read_hold_back_their_own)
 {
 	transcript_check(GOLDEN "hold.txt");
@@ -150,6 +156,7 @@ int main(void)
 		failed_attempts_are_tried_again,
 		requests_stand_in_line,
 		requests_come_back_from_a_line,
+		a_page_says_what_a_worker_has_begun,
 		clients_that_do_not_read_hold_back_their_own,
 		workers_are_watched,
 		the_engine_stops,

@@ -10,7 +10,9 @@
 #include "daemon/io/driver/step.h"
 #include "daemon/io/worker/dialect_shared.h"
 
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 
 /* Exit status of a command that can't work as it is configured (EX_CONFIG in sysexits.h). */
 #define EXIT_UNUSABLE 78
@@ -33,6 +35,7 @@ static void on_ready(struct channel *channel, const struct channel_ready *ready)
 	step.event.ready.announces = ready->announces;
 	step.event.ready.batches = ready->batches;
 	step.event.ready.recalls = ready->recalls;
+	step.event.ready.pages = ready->pages && begun_page_is_open(&life_of(channel)->page);
 	step.event.ready.memory = memory_pressure_at_ready(driver, life_of(channel)->worker);
 	life_of(channel)->concurrency = ready->concurrency > 1 ? ready->concurrency : 1;
 	life_of(channel)->is_ready = true;
@@ -77,6 +80,7 @@ static void on_part(struct channel *channel, uint32_t id, struct chunk *chunk, s
 	bool known;
 
 	step.event.id = id;
+	step.event.page = begun_page_read(&life_of(channel)->page);
 	step.part.chunk = chunk;
 	step.part.value = value;
 	driver_step(channel->owner, &step);
@@ -130,6 +134,7 @@ static void on_answer(struct channel *channel, uint32_t id, const struct channel
 	bool known;
 
 	step.event.id = id;
+	step.event.page = begun_page_read(&life->page);
 	fill_answer(&step.event, answer, handed_find(life, id));
 	step.answer = answer;
 	step.answered = slot_of(life, id, &known);
@@ -145,6 +150,7 @@ static void on_lost(struct channel *channel, uint32_t id, bool is_part)
 	bool known;
 
 	step.event.id = id;
+	step.event.page = begun_page_read(&life_of(channel)->page);
 	step.answered = slot_of(life_of(channel), id, &known);
 	if (is_part) {
 		step.event.is_dropped = true;
@@ -171,6 +177,20 @@ static void on_broken(struct channel *channel, enum errcode code)
 	driver_step(driver, &step);
 }
 
+/* What stands in its page is told where it breaks the protocol, unless something did before. */
+static void check_page(struct life *life, const struct process_end *end, uint64_t page)
+{
+	struct driver *driver = life->owner;
+	char why[CHANNEL_WORDS_MAX];
+
+	if (!end || engine_believes_page(driver->engine, life->worker, life->number, page))
+		return;
+	snprintf(why, sizeof(why),
+		 "its page says that it has begun message %" PRIu64 ", which can't be", page);
+	life_blame(life, end, why);
+	notify_worker(driver, LOG_LEVEL_ERROR, life->worker, "broke the protocol", why);
+}
+
 static void on_exit_of_worker(struct life *life, const struct process_end *end)
 {
 	struct driver *driver = life->owner;
@@ -186,6 +206,8 @@ static void on_exit_of_worker(struct life *life, const struct process_end *end)
 	life->was_ready = life->is_ready;
 	life->is_ready = false;
 	life->last_cause = worker.cause;
+	step.event.page = begun_page_read(&life->page);
+	check_page(life, end, step.event.page);
 	if (end) {
 		step.event.exit.is_signalled =
 			end->is_signalled && (end->status == SIGKILL || end->status == SIGTERM);

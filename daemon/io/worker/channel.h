@@ -36,6 +36,7 @@ struct channel_ready {
 	bool announces;	      /* it says which request it begins */
 	bool batches;	      /* it may begin the next request before it has answered one */
 	bool recalls;	      /* it gives back what it has not begun: channel_recall */
+	bool pages; /* it says that it has a page, and stores there what it begins (begun_page.h) */
 };
 
 struct channel_handler {

@@ -75,6 +75,8 @@ static int read_ready(struct bytes params, struct readiness *ret)
 			r = read_bool(&reader, &ret->credit);
 		else if (bytes_equal(key, "recall"))
 			r = read_bool(&reader, &ret->common.recalls);
+		else if (bytes_equal(key, "page"))
+			r = read_bool(&reader, &ret->common.pages);
 		else if (bytes_equal(key, "stack"))
 			r = read_stack_signal(&reader, &ret->stack_signal);
 		else

@@ -45,6 +45,7 @@ void life_init(struct life *life, struct loop *loop, uint32_t worker, size_t sta
 void life_done(struct life *life)
 {
 	channel_done(&life->channel);
+	begun_page_close(&life->page);
 	endpoint_cancel(&life->endpoint);
 	process_forget(&life->process);
 	output_close(&life->output);
@@ -65,8 +66,8 @@ static int open_channel(struct life *life, struct stream stream, size_t response
 			     response_max);
 }
 
-/* Makes the recall socket of a worker that may know what to do with it, and returns the worker's end, or
- * -1: without one the worker does without. */
+/* Makes the recall socket of a worker that may know what to do with it, with its page as the first
+ * message there, and returns the worker's end, or -1: without one the worker does without. */
 static int open_recall(struct life *life)
 {
 	int ends[2];
@@ -76,7 +77,15 @@ static int open_recall(struct life *life)
 	    process_make_channel(ends) < 0)
 		return -1;
 	life->channel.recall = ends[0];
+	begun_page_open(&life->page, ends[0]);
 	return ends[1];
+}
+
+/* Nothing that the worker says or stores is read any more. */
+static void close_channel(struct life *life)
+{
+	channel_close(&life->channel);
+	begun_page_close(&life->page);
 }
 
 /* --- its standard output and error --- */
@@ -185,6 +194,13 @@ static void describe_end(struct life *life, const struct process_end *end)
 		 life->last_out_of_memory ? ", out of memory" : "");
 }
 
+void life_blame(struct life *life, const struct process_end *end, const char *why)
+{
+	life->channel.broken_by = ERR_protocol_violation;
+	snprintf(life->channel.last_why, sizeof(life->channel.last_why), "%s", why);
+	describe_end(life, end);
+}
+
 void life_describe_exit(const struct life *life, char out[static LIFE_EXIT_MAX])
 {
 	if (life->last_cause == CAUSE_NONE)
@@ -208,6 +224,7 @@ static void on_process_exit(void *owner, const struct process_end *end)
 	output_finish(&life->output);
 	keep_last_stderr(life, &life->output);
 	life->handler->on_exit(life, end);
+	begun_page_close(&life->page);
 }
 
 static void close_connection(struct life *life)
@@ -270,7 +287,7 @@ static int start_own(struct life *life, const struct start *start, unsigned work
 			start_abandon(&life->process, &life->output, stream);
 	}
 	if (r < 0) {
-		channel_close(&life->channel);
+		close_channel(life);
 		cgroup_end(life->cgroups, &life->cgroup);
 	}
 	return r;
@@ -308,7 +325,7 @@ static void on_not_forked(void *owner, int error, const struct process_end *end)
 	struct life *life = owner;
 	char text[64];
 
-	channel_close(&life->channel);
+	close_channel(life);
 	output_close(&life->output);
 	if (end) {
 		process_describe_end(end, text, sizeof(text));
@@ -366,7 +383,7 @@ static int start_forked(struct life *life, const struct start *start, unsigned w
 		r = forkserver_fork(life->forkserver, fork_request);
 	if (r == 0)
 		return 0;
-	channel_close(&life->channel);
+	close_channel(life);
 	output_close(&life->output);
 	return r;
 }
@@ -473,7 +490,7 @@ void life_signal(struct life *life, int signal, bool overdue)
 	} else if (overdue) {
 		forkserver_kill(life->forkserver);
 	} else if (forkserver_cancel(life->forkserver, &life->fork_request)) {
-		channel_close(&life->channel);
+		close_channel(life);
 		output_close(&life->output);
 		life_cancel_start(life);
 	} else {

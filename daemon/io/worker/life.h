@@ -10,6 +10,7 @@
 #define POOLD_IO_WORKER_LIFE_H
 
 #include "daemon/core/worker.h"
+#include "daemon/io/worker/begun_page.h"
 #include "daemon/io/worker/cgroup.h"
 #include "daemon/io/worker/channel.h"
 #include "daemon/io/worker/endpoint.h"
@@ -59,6 +60,7 @@ struct life {
 	const struct config_pool *pool; /* of the last start, with a reference to its configuration;
 					   NULL: there was none */
 	struct channel channel;
+	struct begun_page page; /* open until the end of the process is reported */
 	struct process process;
 	struct cgroups *cgroups; /* the owner sets it */
 	struct cgroup cgroup;
@@ -111,6 +113,9 @@ void life_done(struct life *life);
 /* Whether `last_end` also says why it ended: what its channel was broken by.  That the channel was
  * closed is no reason if the process then ended by itself. */
 bool life_has_reason(const struct life *life);
+
+/* The process, which ended like this, has broken the protocol: `why` in words. */
+void life_blame(struct life *life, const struct process_end *end, const char *why);
 
 /* How the last process ended, and before that why the daemon ended it, if it did. */
 #define LIFE_EXIT_MAX (LIFE_END_MAX + 128)

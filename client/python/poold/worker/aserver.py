@@ -84,6 +84,9 @@ class AsyncServer(Server):
         self._flush_is_due = False
         self._is_serving = False
 
+    def _take_page(self, recall: socket.socket | None) -> None:
+        """None: a page can tell what has begun only where one request runs at a time."""
+
     def run(self) -> None:
         self._prepare()
         current.find_with(_request.get)

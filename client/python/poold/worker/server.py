@@ -37,6 +37,8 @@ TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
     from typing import Any
 
+    from poold.worker.page import Page
+
 # After a request that ran longer than this (seconds), the socket is read before the next request
 # begins, which may have been cancelled meanwhile; the same while the values of a generator are
 # collected.
@@ -84,6 +86,7 @@ class Server:
         self._functions = functions
         self._hooks = hooks
         self._link = Link(channel)
+        self._page = self._take_page(recall)
         self._recalls = None if recall is None else Recalls(recall)
         self._decoder = wire.Decoder()
         self._packer = wire.packer()
@@ -103,6 +106,13 @@ class Server:
         self._status = 0
 
     concurrency = 1
+
+    def _take_page(self, recall: socket.socket | None) -> Page | None:
+        if recall is None:
+            return None
+        from poold.worker import page  # `mmap` is needed for nothing else
+
+        return page.take(recall)
 
     def run(self) -> None:
         """Serves until asked to stop.
@@ -152,7 +162,7 @@ class Server:
             "pid": os.getpid(),
             "version": __version__,
             "concurrency": self.concurrency,
-            "started": True,
+            "started" if self._page is None else "page": True,
             "credit": True,
         }
         if self._recalls is not None:
@@ -354,9 +364,13 @@ class Server:
         _, number, method, params = request
         if self._recalls is not None and not self._recalls.begin(number):
             return  # it was given back
-        # `started` is written with the answer before it, and before the function is called.
-        self._output += self._packer([wire.NOTIFICATION, "started", [number]])
-        self._link.flush(self._output)
+        # Written with the answer before it, or stored behind it; and before the function is called.
+        if self._page is None:
+            self._output += self._packer([wire.NOTIFICATION, "started", [number]])
+        if self._output:
+            self._link.flush(self._output)
+        if self._page is not None:
+            self._page.begun[0] = number
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None
         if function is None:
