@@ -237,6 +237,11 @@ $(O)/libpoold-uninstalled.pc: client/lib/libpoold.pc.in Makefile
 	$(Q)sed -e 's|@prefix@|$(CURDIR)|;s|@libdir@|$(abspath $(O))|;s|@includedir@|$(CURDIR)/client/lib|;s|@version@|$(VERSION)|' \
 	  -e 's|^Libs:.*|& -Wl,-rpath,$${libdir}|' $< >$@
 
+# Most of a unit test is assertions, each of which runs once: to optimise them costs more than it saves.  Not so those that include
+# a file of the code; and a build with a sanitizer shows what gcc's optimiser warns of.
+ifeq ($(SAN),none)
+$(call obj,$(shell grep -LE '^.include ".*\.c"' $(UNIT_SRC))): CFLAGS += -O0 -U_FORTIFY_SOURCE
+endif
 $(O)/libtest.a: $(call obj,$(TESTLIB_SRC))
 	$(archive)
 # A unit test that includes only the core, the protocol and the tests' library links nothing else: what it needs beyond is a
@@ -305,6 +310,9 @@ check:
 TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e$(if $(COVERAGE_ENV),:$(COVERAGE_PY)) $(COVERAGE_ENV)
 RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 
+# SLOWEST="--slowest 40": the programs that take longest
+SLOWEST     ?=
+
 # Each step of make check as tests/run.py takes it: its name, how many programs run side by side, and the programs.
 SEEDS       ?= 10000
 E2E_JOBS    ?= 4
@@ -319,18 +327,16 @@ E2E_LOAD     = $(wildcard tests/e2e/test_load_*.py)
 NPM_TESTS    = $(wildcard tests/npm/test_*.py)
 LINTS        = $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
 lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
-lint_run     = '$(lint_kind):O=$(O) $(2) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
+lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
 UNIT_STEP    = 'step:unit tests:2' $(foreach u,$(sort $(UNIT)),check:$(u))
-# Of each its programs; $(1) is what they are started with.
-sim_run      = 'lines:$(1) $(SIM) --seeds $$(($(SEEDS) / 2))' \
-               'lines:$(1) $(SIM) --from $$(($(SEEDS) / 2)) --seeds $$(($(SEEDS) - $(SEEDS) / 2))' \
-               'lines:$(1) $(LOAD)' 'exit:SIM=$(SIM) $(1) sh tests/sim/sabotage.sh'
-lints_run    = $(foreach l,$(LINTS),$(call lint_run,$(l),$(1)))
-SIM_STEP     = 'step:simulator:2' $(call sim_run)
+SIM_RUN      = 'lines:$(SIM) --seeds $$(($(SEEDS) / 2))' \
+               'lines:$(SIM) --from $$(($(SEEDS) / 2)) --seeds $$(($(SEEDS) - $(SEEDS) / 2))' \
+               'exit:SIM=$(SIM) sh tests/sim/sabotage.sh' 'lines:$(LOAD)'
+SIM_STEP     = 'step:simulator:2' $(SIM_RUN)
 # The tests mostly wait, for time limits and for workers to start: the simulator and the lints have the processors meanwhile,
-# as far as no test wants them.
-PY_STEP      = 'step:Python and end to end, simulator, lints:$(CHECK_JOBS)' \
-               $(call sim_run,nice -n 19) $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS))) $(call lints_run,nice -n 19)
+# as far as no test wants them, and most of all while a test runs alone.
+BESIDE_STEP  = 'beside:simulator, lints:2' $(SIM_RUN) $(foreach l,$(LINTS),$(call lint_run,$(l)))
+PY_STEP      = 'step:Python and end to end:$(CHECK_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
 CHECK_JOBS  ?= 8
 ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
 
@@ -342,7 +348,7 @@ noise: all tools
 .PHONY: test-programs
 test-programs: all tools $(UNIT) $(SIM) $(LOAD)
 check-run: test-programs
-	@$(RUN) $(UNIT_STEP) $(PY_STEP) $(ALONE_STEP)
+	@$(RUN) $(SLOWEST) $(UNIT_STEP) $(BESIDE_STEP) $(ALONE_STEP) $(PY_STEP)
 
 .PHONY: unit
 unit: $(UNIT) $(SIM) $(LOAD)

@@ -1,8 +1,10 @@
 """Run test programs and count what they say.
 
-usage: run.py [step:NAME:JOBS PROGRAM...]...
+usage: run.py [--slowest N] [step:NAME:JOBS PROGRAM...]...
 
 A step runs its programs side by side, JOBS at a time, and begins when the one before it has ended.
+One that is called beside:NAME:JOBS instead runs beside those after it, for which it makes way: its
+programs have the lowest priority.
 A program is KIND:COMMAND; KIND says how its output is read:
 
     check       the C framework
@@ -11,8 +13,9 @@ A program is KIND:COMMAND; KIND says how its output is read:
     exit        the exit status alone: one test, skipped when it is 77
     file        COMMAND is a file of Python tests instead, which unittest runs
 
-At the end stand the programs that failed, the seconds of each step, and "N passed, M failed", with
-", K skipped" where tests were skipped.  Exit status 1 when anything failed.
+At the end stand the programs that failed, the N that took longest, each with the seconds in which
+it had a processor, the seconds of each step, and "N passed, M failed", with ", K skipped" where
+tests were skipped.  Exit status 1 when anything failed.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -35,6 +39,8 @@ TIMEOUT_SECONDS = int(os.environ.get("POOLD_RUN_SECONDS", "1200"))
 LINES_MAX = 200
 HEAD = re.compile(r"(FAIL|ERROR): |\w*(Error|Exception): ")
 
+LOWEST_PRIORITY = 19
+
 
 @dataclass
 class Tally:
@@ -45,14 +51,16 @@ class Tally:
     skipped: int = 0
     output: str = ""
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
 
 @dataclass
 class Step:
-    """Programs that run side by side, each with its kind."""
+    """Programs that run side by side, each with its kind; beside the steps after it, if it says so."""
 
     name: str
     jobs: int
+    beside: bool = False
     programs: list[tuple[str, str]] = field(default_factory=list)
     tallies: list[tuple[str, Tally]] = field(default_factory=list)
     seconds: float = 0.0
@@ -98,18 +106,38 @@ def unittest_command(path: str) -> str:
     return f"{sys.executable} -m unittest discover -s {file.parent} -p {file.name}"
 
 
+def run_command(command: str) -> tuple[str, int, float]:
+    """Run a command to its end: its output, its exit status, and the seconds in which it and what it
+    waited for had a processor."""
+    with subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, umask=0o022) as process:
+        assert process.stdout
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            # The shell and the program that it runs, which holds the pipe.
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+            for pid in [process.pid, *map(int, children.split())]:
+                os.kill(pid, signal.SIGKILL)
+
+        timer = threading.Timer(TIMEOUT_SECONDS, end)
+        timer.start()
+        output = process.stdout.read().decode(errors="replace")
+        _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if late.is_set():
+        output += "\nit did not end in time\n"
+    return output, process.returncode, usage.ru_utime + usage.ru_stime
+
+
 def run(kind: str, command: str) -> Tally:
     """Run one program to its end and read its counts; an unhappy exit is at least one failure."""
     begin = time.monotonic()
     if kind == "file":
         command = unittest_command(command)
-    try:
-        done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS, umask=0o022, check=False)
-        output, status = done.stdout.decode(errors="replace"), done.returncode
-    except subprocess.TimeoutExpired as error:
-        output = (error.stdout or b"").decode(errors="replace") + "\nit did not end in time\n"
-        status = -1
+    output, status, processor_seconds = run_command(command)
     tally = READERS[kind](output)
     if status == 77 and kind == "exit":
         tally = Tally(skipped=1)
@@ -118,6 +146,7 @@ def run(kind: str, command: str) -> Tally:
     elif status == 0 and tally.passed + tally.failed + tally.skipped == 0:
         tally.failed, output = 1, output + "\nit ran no test\n"
     tally.output, tally.seconds = output, time.monotonic() - begin
+    tally.processor_seconds = processor_seconds
     return tally
 
 
@@ -143,19 +172,24 @@ def read_steps(words: list[str]) -> list[Step]:
     steps: list[Step] = []
     for word in words:
         kind, rest = word.split(":", 1)
-        if kind == "step":
+        if kind in ("step", "beside"):
             name, jobs = rest.rsplit(":", 1)
-            steps.append(Step(name, int(jobs)))
+            steps.append(Step(name, int(jobs), kind == "beside"))
         else:
             steps[-1].programs.append((kind, rest))
     return steps
+
+
+def make_way() -> None:
+    """Whatever this thread starts has the lowest priority."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
 
 
 def run_step(step: Step) -> None:
     """Run the programs of a step in the order given, and report each when it ends."""
     begin = time.monotonic()
     print(f"--- {step.name}", flush=True)
-    with ThreadPoolExecutor(step.jobs) as pool:
+    with ThreadPoolExecutor(step.jobs, initializer=make_way if step.beside else None) as pool:
         names = {pool.submit(run, *program): program[1] for program in step.programs}
         for done in as_completed(names):
             step.tallies.append((names[done], done.result()))
@@ -163,24 +197,44 @@ def run_step(step: Step) -> None:
     step.seconds = time.monotonic() - begin
 
 
+def run_steps(steps: list[Step]) -> None:
+    """Run all of them, one after the other but for those that run beside others."""
+    beside = []
+    for step in steps:
+        if step.beside:
+            beside.append(threading.Thread(target=run_step, args=[step]))
+            beside[-1].start()
+        else:
+            run_step(step)
+    for thread in beside:
+        thread.join()
+
+
 def main() -> int:
     """Run every step, then sum up."""
-    if len(sys.argv) < 2 or not sys.argv[1].startswith("step:"):
+    words, slowest = sys.argv[1:], 0
+    if words[:1] == ["--slowest"] and words[1:2]:
+        slowest, words = int(words[1]), words[2:]
+    if not words or not words[0].startswith(("step:", "beside:")):
         print(__doc__, end="", file=sys.stderr)
         return 64
     # A shell's background job ignores these, and what it starts would too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    steps = read_steps(sys.argv[1:])
-    for step in steps:
-        run_step(step)
+    steps = read_steps(words)
+    begin = time.monotonic()
+    run_steps(steps)
+    seconds = time.monotonic() - begin
     tallies = [named for step in steps for named in step.tallies]
     print("---")
     for name, tally in tallies:
         if tally.failed:
             print(f"failed: {name}")
+    for name, tally in sorted(tallies, key=lambda each: -each[1].seconds)[:slowest]:
+        print(f"{tally.seconds:7.1f} s, {tally.processor_seconds:5.1f} s of a processor: {name}")
     times = ", ".join(f"{step.name} {step.seconds:.0f} s" for step in steps)
-    print(f"{times}; {sum(step.seconds for step in steps):.0f} s in all")
+    worked = sum(tally.processor_seconds for _, tally in tallies)
+    print(f"{times}; {seconds:.0f} s in all, {worked:.0f} s of a processor")
     print(counts(Tally(*(sum(getattr(tally, number) for _, tally in tallies)
                          for number in ("passed", "failed", "skipped")))))
     return 1 if any(tally.failed for _, tally in tallies) else 0

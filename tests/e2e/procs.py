@@ -29,16 +29,26 @@ def marked(variable: str, value: str) -> list[int]:
 
 
 def all_pids() -> list[int]:
-    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+    return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
 def environment(pid: int) -> list[bytes]:
     """The process's environment as it was started with; empty for a zombie and for one that is
     gone."""
+    # Each test asks this of all processes of the machine, several times: a Path would take longer than the look.
     try:
-        return (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return []
+    try:
+        parts = []
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+        return b"".join(parts).split(b"\0")
+    except OSError:
+        return []
+    finally:
+        os.close(descriptor)
 
 
 def variable(pid: int, name: str) -> str | None:

@@ -5,8 +5,10 @@ usage: runner_test.py
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -41,13 +43,35 @@ class Run(unittest.TestCase):
 
     def test_the_end_sums_up(self) -> None:
         done = subprocess.run(
-            [sys.executable, str(TESTS / "run.py"), "step:one:2", "exit:true", "exit:false",
-             "step:two:1", "exit:exit 77"], check=False, text=True, stdout=subprocess.PIPE)
+            [sys.executable, str(TESTS / "run.py"), "--slowest", "1", "step:one:2", "exit:true", "exit:false",
+             "step:two:1", "exit:sleep 1; exit 77"], check=False, text=True, stdout=subprocess.PIPE)
         self.assertEqual(done.returncode, 1)
-        *_, failed, times, counts = done.stdout.splitlines()
+        *_, failed, slowest, times, counts = done.stdout.splitlines()
         self.assertEqual(failed, "failed: false")
-        self.assertRegex(times, r"^one \d+ s, two \d+ s; \d+ s in all$")
+        self.assertRegex(slowest, r"^ +\d+\.\d s, +\d+\.\d s of a processor: sleep 1; exit 77$")
+        self.assertRegex(times, r"^one \d+ s, two \d+ s; \d+ s in all, \d+ s of a processor$")
         self.assertEqual(counts, "1 passed, 1 failed, 1 skipped")
+
+    def test_a_step_beside_others(self) -> None:
+        """It and those after it run at the same time, in any order; it makes way, they do not."""
+        with tempfile.TemporaryDirectory() as directory:
+            one, two = (f"nice >{directory}/{name}; {command}"
+                        for name, command in (("one", f"cat {directory}/fifo"),
+                                              ("two", f"echo >{directory}/fifo")))
+            os.mkfifo(f"{directory}/fifo")
+            done = subprocess.run(
+                [sys.executable, str(TESTS / "run.py"), "beside:one:1", f"exit:{one}", "step:two:1", f"exit:{two}"],
+                check=False, text=True, stdout=subprocess.PIPE, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertEqual(Path(directory, "one").read_text(), "19\n")
+            self.assertEqual(Path(directory, "two").read_text(), f"{os.nice(0)}\n")
+
+    def test_a_program_that_does_not_end(self) -> None:
+        done = subprocess.run([sys.executable, str(TESTS / "run.py"), "step:one:1", "exit:sleep 1000"],
+                              env={**os.environ, "POOLD_RUN_SECONDS": "1"}, check=False, text=True,
+                              stdout=subprocess.PIPE, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("it did not end in time", done.stdout)
 
 
 class Names(unittest.TestCase):

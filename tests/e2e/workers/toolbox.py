@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -215,12 +214,19 @@ def say(text: str) -> None:
 
 def spawn_child() -> int:
     """Starts a process that outlives this request; its number."""
-    return subprocess.Popen(["sleep", "1000"]).pid
+    return _sleeper(new_session=False)
 
 
 def spawn_daemon() -> int:
     """Starts a process in a session of its own, out of its parent's process group; its number."""
-    return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
+    return _sleeper(new_session=True)
+
+
+def _sleeper(new_session: bool) -> int:
+    # Imported here: it would be a fifth of what a worker's start costs, and most of them never need it.
+    import subprocess
+
+    return subprocess.Popen(["sleep", "1000"], start_new_session=new_session).pid
 
 
 def ping(value: object) -> object:
