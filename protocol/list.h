@@ -25,9 +25,6 @@ struct list {
 #define list_for_each_safe(node, after, list)                                                      \
 	for ((node) = (list)->head.next, (after) = (node)->next; (node) != &(list)->head;          \
 	     (node) = (after), (after) = (node)->next)
-#define list_for_each_back(node, list)                                                             \
-	for ((node) = (list)->head.prev; (node) != &(list)->head; (node) = (node)->prev)
-
 static inline void list_init(struct list *list)
 {
 	list->head.next = list->head.prev = &list->head;

@@ -104,6 +104,16 @@ static usec_t until(const struct engine *engine, const struct request *request,
 	return usec_min(request->deadline, usec_add(engine->now, limit));
 }
 
+/* The typical run of the request's method; of the pool, where that is unknown. */
+static usec_t typical_run(const struct pool *pool, const struct request *request)
+{
+	usec_t run = request->run.entry == RUNS_OTHER
+			     ? 0
+			     : runs_typical(&pool->runs, request->run.entry);
+
+	return run > 0 ? run : pool->typical_run;
+}
+
 static struct recovery_case facts_of(struct engine *engine, struct request *request,
 				     const struct failure *failure)
 {
@@ -121,7 +131,7 @@ static struct recovery_case facts_of(struct engine *engine, struct request *requ
 		.max_attempts = request->max_attempts,
 		.crashes = request->run.crashes,
 		.max_crash_retries = pool->settings.max_crash_retries,
-		.typical_run = pool->typical_run,
+		.typical_run = typical_run(pool, request),
 		.now = engine->now,
 		.until = until(engine, request, failure),
 	};

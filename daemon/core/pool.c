@@ -6,8 +6,10 @@
  * queue saves less than 2 % of a request's time. */
 #define PREFETCH_RUN_MAX (2 * USEC_PER_MSEC)
 /* What stands longer in a line by what is known: nothing, but by `prefetch`. */
-#define LINE_TIME	USEC_PER_MSEC
-#define RUN_UNKNOWN	USEC_PER_SEC
+#define LINE_TIME   USEC_PER_MSEC
+#define RUN_UNKNOWN USEC_PER_SEC
+/* One run counts as at most so many times the typical one. */
+#define TYPICAL_OUTLIER 4
 #define SLOW_MIN	(10 * USEC_PER_MSEC)
 #define SLOW_FACTOR	8
 #define GROW_WAIT	(50 * USEC_PER_MSEC)
@@ -511,14 +513,15 @@ usec_t pool_slow_after(const struct pool *pool)
 	return slow > SLOW_MIN ? slow : SLOW_MIN;
 }
 
+/* One that was stuck counts as a few others, so that what depends on the typical run does not end for all. */
 static void update_typical_run(struct pool *pool, usec_t run)
 {
+	usec_t typical = pool->typical_run;
 	usec_t sample = run > 0 ? run : 1;
 
-	if (pool->typical_run == 0)
-		pool->typical_run = sample;
-	else
-		pool->typical_run = (7 * pool->typical_run + sample + 7) / 8;
+	if (typical > 0)
+		sample = (7 * typical + usec_min(sample, TYPICAL_OUTLIER * typical) + 7) / 8;
+	pool->typical_run = sample;
 }
 
 static void learn(struct pool *pool, struct batch *batch)

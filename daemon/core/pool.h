@@ -191,10 +191,11 @@ struct pool {
 	usec_t lacking_since; /* since when pool_lacks_workers; 0: it does not */
 	usec_t leave_at; /* while it is deserted: when its queue looks for room elsewhere again */
 	struct heap_entry chain_timer;
-	unsigned ejected;	 /* workers that are DEGRADED by ejection */
-	unsigned delayed;	 /* DELAYED requests of this pool */
-	unsigned running;	 /* requests in flight at workers */
-	usec_t typical_run;	 /* moving average of successful runs, weight 1/8; 0: none yet */
+	unsigned ejected; /* workers that are DEGRADED by ejection */
+	unsigned delayed; /* DELAYED requests of this pool */
+	unsigned running; /* requests in flight at workers */
+	usec_t typical_run; /* moving average of successful runs, weight 1/8, each of which counts as at
+				    most four; 0: none yet */
 	unsigned failed_starts;	 /* consecutive starts that failed; POOL_FAILED_STARTS at once if
 				    is_unusable */
 	unsigned starts_in_vain; /* the same as they were counted, without that */

@@ -84,7 +84,7 @@ class Places(DaemonTest):
         clients = [daemon.connect() for _ in range(PLACES)]
         busy = daemon.occupy(clients[0])
         for client in clients[1:4]:
-            client.call("poold.subscribe", ["stall"])
+            client.call("poold.subscribe", ["config"])
         for client in clients[4:]:
             client.call("raw.echo", 1)
             client.send(pack([0, 9, "raw.echo", ["x" * 100]])[:50])
@@ -152,7 +152,7 @@ class Places(DaemonTest):
         daemon.announced.append("the daemon stood still")
         clients = [daemon.connect() for _ in range(PLACES)]
         for client in clients:
-            client.call("poold.subscribe", ["stall"])
+            client.call("poold.subscribe", ["config"])
         reserved = [daemon.connect() for _ in range(RESERVE)]
         for client in reserved:
             self.check_control_only(client)
@@ -181,7 +181,7 @@ class Places(DaemonTest):
         self.assertEqual(fresh.call("raw.echo", 1), [1])
         self.check_closed(clients.pop(0))
         for client in [*clients, fresh]:
-            client.call("poold.subscribe", ["stall"])
+            client.call("poold.subscribe", ["config"])
         # Its user may control the daemon.
         self.check_control_only(daemon.connect())
 
@@ -194,7 +194,7 @@ class Places(DaemonTest):
         eventually(lambda: first.call("poold.status")["connections"] == 1, "the others are gone")
         clients = [first, daemon.connect(), daemon.connect()]
         for client in clients:
-            client.call("poold.subscribe", ["stall"])
+            client.call("poold.subscribe", ["config"])
         self.check_open(clients)
 
     @unittest.skipUnless(IS_ROOT, "only root becomes another user")
@@ -204,7 +204,7 @@ class Places(DaemonTest):
         with self.other_user():
             clients = [daemon.connect() for _ in range(3)]
             for client in clients:
-                client.call("poold.subscribe", ["stall"])
+                client.call("poold.subscribe", ["config"])
             self.check_closed(daemon.connect())
         self.check_open([*clients, *self.idle(daemon, 2)])
 
@@ -232,7 +232,7 @@ class Places(DaemonTest):
                              "no new connections until one is closed"]
         with self.other_user():
             for _ in range(PLACES):
-                daemon.connect().call("poold.subscribe", ["stall"])
+                daemon.connect().call("poold.subscribe", ["config"])
             theirs = [daemon.connect() for _ in range(RESERVE)]
             for client in theirs:
                 self.check_control_only(client)

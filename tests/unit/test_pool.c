@@ -330,6 +330,9 @@ START_TEST(the_typical_run_follows_slowly)
 	ck_assert_uint_eq(f.pool.typical_run, 800);
 	answer(&f, 1600);
 	ck_assert_uint_eq(f.pool.typical_run, 900);
+	/* One run counts as at most four. */
+	answer(&f, USEC_PER_SEC);
+	ck_assert_uint_eq(f.pool.typical_run, (7 * 900 + 4 * 900 + 7) / 8);
 	for (unsigned i = 0; i < 100; i++)
 		answer(&f, 0);
 	ck_assert_uint_ge(f.pool.typical_run, 1);

@@ -138,15 +138,13 @@ static struct taken count_open(const struct connection *connection)
 static void end_left(const struct frontend *frontend, const struct connection *but)
 {
 	struct link *links[LINK_LEFT_MAX];
-	struct list_node *node;
+	struct list_node *node = list_last(&frontend->connections);
 	unsigned count = 0;
 
-	list_for_each_back(node, &frontend->connections)
-	{
+	for (; node && node != &frontend->connections.head && count < LINK_LEFT_MAX;
+	     node = node->prev) {
 		struct connection *other = list_entry(node, struct connection, in_connections);
 
-		if (count == LINK_LEFT_MAX)
-			break;
 		if (other != but && is_open(other))
 			links[count++] = &other->link;
 	}
