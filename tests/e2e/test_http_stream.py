@@ -12,7 +12,7 @@ from bystander import Bystander
 from clock import eventually
 from harness import TOOLBOX, UNRULY, Daemon, pool, section, static_pool
 from http_client import HttpTest, Stream
-from test_http import PLACES, SECRET, descriptors_of_http
+from test_http import PLACES, SECRET, open_connections
 
 # Open streams at most.
 STREAMS = 16
@@ -209,7 +209,7 @@ class Bounded(StreamTest):
         eventually(is_open, "there is a place again")
         for each in streams:
             each.close()
-        eventually(lambda: descriptors_of_http(daemon) <= 2, "who has gone is noticed")
+        eventually(lambda: open_connections(daemon, self.path) == 0, "who has gone is noticed")
 
     def test_nothing_more_can_be_asked_there(self) -> None:
         self.start_http()
