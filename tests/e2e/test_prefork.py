@@ -61,7 +61,7 @@ class Served(DaemonTest):
             self.assertEqual((who["session"], who["group"]), (who["pid"], who["pid"]))
             self.assertEqual(who["pool"], "heavy")
             self.assertFalse(who["control"])
-            self.assertEqual(len(who["files"]), 5, "standard files, the channel, the recall socket")
+            self.assertEqual(len(who["files"]), 6, "standard files, the channel, the recall socket, the page")
             numbers.add(who["number"])
             seeds.add(who["random"])
         self.assertLessEqual(numbers, {"1", "2", "3"})
