@@ -292,8 +292,9 @@ void channel_blame(struct channel *channel)
 	if (channel->broken_by != ERR_NONE)
 		return;
 	channel->broken_by = ERR_protocol_violation;
-	dialect_quote(channel, "it spoke of a request that it has not begun by its page, or that it "
-			       "does not have, or was ready twice");
+	dialect_quote(channel,
+		      "it spoke of a request that it has not begun by its page, or that it "
+		      "does not have, or was ready twice");
 }
 
 void channel_check_input(struct channel *channel)
