@@ -141,8 +141,10 @@ class Misused(RecallTest):
                 if answer.code == "protocol_violation":
                     self.assertEqual(answer.error["executed"], "maybe")
         self.assertEqual(set(codes), {"result", "protocol_violation"})
-        (left,) = set(daemon.wait_workers("work", 2)) & set(before)
-        self.assertEqual(procs.wait_gone(set(before) - {left}, 2.0), [])
+        # Both may have done it in one round.
+        left = set(daemon.wait_workers("work", 2)) & set(before)
+        self.assertLess(len(left), len(before))
+        self.assertEqual(procs.wait_gone(set(before) - left, 2.0), [])
         client.call_pool("work", "run", self.args("next"))
         client.check_quiet()
 

@@ -147,7 +147,10 @@ class Flood:
         self._messages = messages
 
     def __call__(self, peer: Peer) -> None:
-        number = peer.read()[1]
+        message = peer.read()
+        while message[0] != 0:  # it gives up one that another connection had
+            message = peer.read()
+        number = message[1]
         block = b"".join(pack(message(number)) for message in self._messages) * 500
         while True:
             peer.send_bytes(block)
