@@ -513,7 +513,8 @@ usec_t pool_slow_after(const struct pool *pool)
 	return slow > SLOW_MIN ? slow : SLOW_MIN;
 }
 
-/* One that was stuck counts as a few others, so that what depends on the typical run does not end for all. */
+/* One that was stuck counts as a few others, so that what depends on the typical run does not end for
+ * all. */
 static void update_typical_run(struct pool *pool, usec_t run)
 {
 	usec_t typical = pool->typical_run;

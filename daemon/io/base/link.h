@@ -5,8 +5,8 @@
  * they are; a handler that keeps them takes a reference to the chunk.  A link that is not to be read
  * any more, or whose messages take too long (turn.h), keeps the rest of what was read; it goes on
  * with that in a later turn, behind the others that wait, and is not read meanwhile.  A link
- * between two messages owns no buffer.  Out: what is put is written at the end of the loop's turn, all of it in one
- * system call; large pieces are written from the chunk that they were received in.
+ * between two messages owns no buffer.  Out: what is put is written at the end of the loop's turn, all
+ * of it in one system call; large pieces are written from the chunk that they were received in.
  */
 #ifndef POOLD_IO_BASE_LINK_H
 #define POOLD_IO_BASE_LINK_H

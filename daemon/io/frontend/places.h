@@ -4,12 +4,12 @@
  *
  * When no place is left for a new client, it is looked for those that have left: their connections end
  * now, though the turn has not come to them.  Only when all are still there is another's connection
- * closed for the new one, and only an idle one: no call is in flight, it has no subscription, and nothing of it waits to be read or
- * written.  It is one of the user that holds most, if that user holds more than the new one would;
- * else one of the new client's own user; and of these the one that has been idle for the longest
- * time.  Where no connection is idle, the new one gets a place of the reserve.  When those are taken
- * too, it takes the place of the oldest one there, first of one without the rights of control; one
- * with them makes way only for another with them.
+ * closed for the new one, and only an idle one: no call is in flight, it has no subscription, and
+ * nothing of it waits to be read or written.  It is one of the user that holds most, if that user holds
+ * more than the new one would; else one of the new client's own user; and of these the one that has been
+ * idle for the longest time.  Where no connection is idle, the new one gets a place of the reserve.  When
+ * those are taken too, it takes the place of the oldest one there, first of one without the rights of
+ * control; one with them makes way only for another with them.
  */
 #ifndef POOLD_IO_FRONTEND_PLACES_H
 #define POOLD_IO_FRONTEND_PLACES_H
