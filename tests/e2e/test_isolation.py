@@ -145,7 +145,7 @@ class Refused(DaemonTest):
         )
         daemon.announced.append("pool=boxed|start_timeout|pool is")
         daemon.wait_listening()
-        daemon.log.wait_for(f"spawn_failed.*could not be started: {words}")
+        daemon.log.wait_for(f"spawn_failed.*command could not be started: {words}")
         self.assertIn(words, daemon.workers("boxed")[0]["last_exit"])
 
     def test_a_directory(self) -> None:

@@ -50,7 +50,12 @@ static void append_step(char *text, size_t size, const struct life *life)
 /* How the last life of a worker ended, in which step of its start, and what it said last. */
 static void append_end(char *text, size_t size, const struct life *life, bool has_step)
 {
-	append(text, size, life->last_end);
+	const char *end = life->last_end;
+
+	/* The text of the code says that already. */
+	if (strncmp(end, LIFE_NOT_STARTED, strlen(LIFE_NOT_STARTED)) == 0)
+		end += strlen(LIFE_NOT_STARTED);
+	append(text, size, end);
 	if (has_step)
 		append_step(text, size, life);
 	append_last_line(text, size, life);

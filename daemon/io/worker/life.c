@@ -417,7 +417,7 @@ static void describe_failed_start(struct life *life, int error)
 		snprintf(life->last_end, sizeof(life->last_end), "not reached: %s",
 			 strerror(-error));
 	else
-		snprintf(life->last_end, sizeof(life->last_end), "could not be started: %s",
+		snprintf(life->last_end, sizeof(life->last_end), LIFE_NOT_STARTED "%s",
 			 *fault ? fault : strerror(-error));
 }
 

@@ -117,6 +117,9 @@ bool life_has_reason(const struct life *life);
 /* The process, which ended like this, has broken the protocol: `why` in words. */
 void life_blame(struct life *life, const struct process_end *end, const char *why);
 
+/* What `last_end` begins with where no process came to be. */
+#define LIFE_NOT_STARTED "could not be started: "
+
 /* How the last process ended, and before that why the daemon ended it, if it did. */
 #define LIFE_EXIT_MAX (LIFE_END_MAX + 128)
 void life_describe_exit(const struct life *life, char out[static LIFE_EXIT_MAX]);
