@@ -10,6 +10,7 @@ import subprocess
 import unittest
 
 import procs
+import public
 from clients import PoolctlTest, poolctl
 from clock import HANGS, eventually
 from harness import BUILD, START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, worker
@@ -79,8 +80,9 @@ class Poolctl(PoolctlTest):
     def test_a_socket_of_somebody_else(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX), socket_mode="0600")
         os.chmod(daemon.directory, 0o755)
-        done = subprocess.run([str(BUILD / "poolctl"), "--socket", daemon.path, "status"], user=65534, group=65534,
-                              extra_groups=[], capture_output=True, text=True, timeout=HANGS, check=False)
+        program = public.program("poolctl", public.folder(self))
+        done = subprocess.run([str(program), "--socket", daemon.path, "status"], user=65534, group=65534, extra_groups=[],
+                              capture_output=True, text=True, timeout=HANGS, check=False)
         self.assertEqual(done.returncode, 69, done)
         self.assertIn(f"ls -l {daemon.path}", done.stderr)
 
