@@ -23,7 +23,7 @@ from poold.calls import closed_by_client, lost_error, unreachable
 
 if TYPE_CHECKING:
     from poold.client import Client
-    from poold.connection import Call
+    from poold.call import Call
 
 # Seconds before a request is asked again: drawn from zero to a limit, which doubles each time.
 FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0

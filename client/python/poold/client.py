@@ -25,6 +25,7 @@ from typing import Any, TypeVar, overload
 
 from poold import errors, wire
 from poold.again import Again, Asker, CutShort, NeverLeft, NoConnection, is_passing
+from poold.call import AnyCall, Call, InParts
 from poold.calls import (
     GRACE,
     ID_MAX,
@@ -47,7 +48,7 @@ from poold.calls import (
     subscribed,
     unsent,
 )
-from poold.connection import AnyCall, Call, Connection, InParts, open_socket
+from poold.connection import Connection, open_socket
 from poold.proxy import Pool
 from poold.roles import Role
 from poold.streams import Events, Stream

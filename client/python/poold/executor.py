@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 from poold import errors, wire
 from poold.again import Again, NeverLeft
+from poold.call import Call
 from poold.calls import (
     HEARTBEAT,
     ID_MAX,
@@ -37,7 +38,7 @@ from poold.calls import (
     seconds,
 )
 from poold.client import Client
-from poold.connection import Call, Connection
+from poold.connection import Connection
 from poold.futures import is_telling, watcher
 from poold.names import qualified
 from poold.roles import Role

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from poold import errors
+from poold.call import InParts
 from poold.calls import closed_error, unfinished
-from poold.connection import Connection, InParts
+from poold.connection import Connection
 
 
 class _Parts:
