@@ -235,10 +235,12 @@ static bool has_short_runs(const struct pool *pool)
 }
 
 /* One that waits in a line may have to be taken back, and may then run after all; so one with a key
- * or a session, which must never run beside another, waits for a worker that begins it at once. */
+ * or a session, which must never run beside another, waits for a worker that begins it at once.  So does
+ * one that lost its worker: mostly because of what stood in the same line, which it need not meet again. */
 static bool may_wait_at_worker(const struct pool *pool, const struct request *request)
 {
-	return !request->key && !request->session && has_short_runs(pool);
+	return !request->key && !request->session && request->run.crashes == 0 &&
+	       has_short_runs(pool);
 }
 
 usec_t pool_expected_run(const struct pool *pool, const struct request *request)

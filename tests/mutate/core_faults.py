@@ -42,6 +42,8 @@ FAULTS = [
     Fault("session.c", "\treturn session->turn || session->run;", "\treturn session->turn;", "a session ends while a run holds it"),
     Fault("engine_session.c", "\t\t\tis_lost = session_is_kept(session);\n", "\t\t\tis_lost = true;\n",
           "a state is reported as lost that was handed back"),
+    Fault("pool.c", " && request->run.crashes == 0 &&\n", " &&\n",
+          "who lost a worker stands in a line again"),
     Fault("pool.c", "return !request->key && !request->session &&", "return !request->session &&",
           "one with a key stands in a line"),
     Fault("engine_request.c", "\tif (request->state == REQUEST_WAITING && request->key && request->key->run)\n\t\treturn EXECUTED_MAYBE;\n", "",

@@ -287,6 +287,9 @@ START_TEST(what_must_not_run_twice_stands_where_it_can_come_back_from)
 		worker->room_list = &f.pool.lines[line];
 		list_push_back(worker->room_list, &worker->in_room);
 		ck_assert_ptr_eq(pool_pick(&f.pool, &request), may ? worker : NULL);
+		/* Nor does one that has lost a worker stand behind others again. */
+		request.run.crashes = 1;
+		ck_assert_ptr_null(pool_pick(&f.pool, &request));
 	}
 }
 END_TEST
