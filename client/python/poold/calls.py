@@ -174,6 +174,12 @@ def limit_of(timeout: float | None, grace: float) -> float | None:
     return None if timeout is None or timeout + grace >= TIME_MAX else timeout + grace
 
 
+def deadline_of(timeout: float | None, grace: float) -> float | None:
+    """When a call that is sent now is given up, in seconds of time.monotonic(); None: never."""
+    limit = limit_of(timeout, grace)
+    return None if limit is None else time.monotonic() + limit
+
+
 def until_of(timeout: Seconds | None) -> float | None:
     """Until when to wait so long, in seconds of time.monotonic(); None: without end."""
     left = seconds("timeout", timeout, -math.inf)

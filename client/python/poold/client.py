@@ -35,11 +35,11 @@ from poold.calls import (
     Requests,
     Seconds,
     Settings,
+    deadline_of,
     hello_params,
     lost_error,
     message_max,
     pack_request,
-    limit_of,
     params_of,
     patience,
     seconds,
@@ -333,8 +333,7 @@ class Client(Requests):
     ) -> AnyCall:
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
-        limit = limit_of(timeout, self._grace)
-        deadline = None if limit is None else time.monotonic() + limit
+        deadline = deadline_of(timeout, self._grace)
         if not self._reconnects:
             return self._send_once(number, data, deadline, meta, kind)
         options = params[3] if method == "poold.call" and len(params) > 3 else None

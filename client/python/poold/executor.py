@@ -32,7 +32,7 @@ from poold.calls import (
     HEARTBEAT,
     ID_MAX,
     Seconds,
-    limit_of,
+    deadline_of,
     lost_error,
     pack_request,
     seconds,
@@ -306,8 +306,8 @@ class Executor(futures.Executor):
         connection = self._client._usable_now()
         if connection is None or len(self._in_flight) >= self._room:
             return None
-        limit = limit_of(again.timeout, self._client._grace)
-        task = _Task(again, number, connection, None if limit is None else time.monotonic() + limit)
+        deadline = deadline_of(again.timeout, self._client._grace)
+        task = _Task(again, number, connection, deadline)
         self._unfinished[task] = None
         self._in_flight[task] = None
         if not self._is_shut_down and connection.send_at_once(task, data):
@@ -350,8 +350,7 @@ class Executor(futures.Executor):
 
     def _send(self, task: _Task, again: _Sending) -> None:
         again.begin()
-        limit = limit_of(again.timeout, self._client._grace)
-        task._deadline = None if limit is None else time.monotonic() + limit
+        task._deadline = deadline_of(again.timeout, self._client._grace)
         connection = self._client._usable_now()
         if connection is not None and connection.take_over_at_once(task, again):
             return task._notify()
