@@ -107,9 +107,7 @@ static usec_t until(const struct engine *engine, const struct request *request,
 /* The typical run of the request's method; of the pool, where that is unknown. */
 static usec_t typical_run(const struct pool *pool, const struct request *request)
 {
-	usec_t run = request->run.entry == RUNS_OTHER
-			     ? 0
-			     : runs_typical(&pool->runs, request->run.entry);
+	usec_t run = runs_own_typical(&pool->runs, request->run.entry);
 
 	return run > 0 ? run : pool->typical_run;
 }

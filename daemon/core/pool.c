@@ -6,10 +6,8 @@
  * queue saves less than 2 % of a request's time. */
 #define PREFETCH_RUN_MAX (2 * USEC_PER_MSEC)
 /* What stands longer in a line by what is known: nothing, but by `prefetch`. */
-#define LINE_TIME   USEC_PER_MSEC
-#define RUN_UNKNOWN USEC_PER_SEC
-/* One run counts as at most so many times the typical one. */
-#define TYPICAL_OUTLIER 4
+#define LINE_TIME	USEC_PER_MSEC
+#define RUN_UNKNOWN	USEC_PER_SEC
 #define SLOW_MIN	(10 * USEC_PER_MSEC)
 #define SLOW_FACTOR	8
 #define GROW_WAIT	(50 * USEC_PER_MSEC)
@@ -251,7 +249,7 @@ usec_t pool_expected_run(const struct pool *pool, const struct request *request)
 	/* The method may have had its first result while the request was queued. */
 	if (entry == RUNS_OTHER)
 		entry = runs_find(&pool->runs, request->method);
-	run = entry == RUNS_OTHER ? 0 : runs_typical(&pool->runs, entry);
+	run = runs_own_typical(&pool->runs, entry);
 	return run > 0 ? run : RUN_UNKNOWN;
 }
 
@@ -523,7 +521,7 @@ static void update_typical_run(struct pool *pool, usec_t run)
 	usec_t sample = run > 0 ? run : 1;
 
 	if (typical > 0)
-		sample = (7 * typical + usec_min(sample, TYPICAL_OUTLIER * typical) + 7) / 8;
+		sample = (7 * typical + usec_min(sample, RUNS_TYPICAL_OUTLIER * typical) + 7) / 8;
 	pool->typical_run = sample;
 }
 

@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-/* A mean is that of so many runs, each of which counts as at most OUTLIER times the mean. */
-#define TYPICAL_OF	16
-#define TYPICAL_OUTLIER 4
-#define COST_OF		64
-#define COST_OUTLIER	8
-#define HIGH_FACTOR	2048
+/* A mean is that of so many runs, each of which counts as at most OUTLIER times the mean (of TYPICAL_OF:
+ * RUNS_TYPICAL_OUTLIER). */
+#define TYPICAL_OF   16
+#define COST_OF	     64
+#define COST_OUTLIER 8
+#define HIGH_FACTOR  2048
 
 static void mean_add(struct runs_mean *mean, usec_t run, unsigned of, unsigned outlier)
 {
@@ -118,7 +118,7 @@ void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, u
 		of->refuted = run;
 		of->refuted_at = now;
 	}
-	mean_add(&of->of_results, run, TYPICAL_OF, TYPICAL_OUTLIER);
+	mean_add(&of->of_results, run, TYPICAL_OF, RUNS_TYPICAL_OUTLIER);
 	high_add(&of->answered, run);
 	learn(runs, entry, run);
 	runs->last = entry;
@@ -137,7 +137,7 @@ void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run)
 {
 	if (entry == RUNS_OTHER || run <= runs_typical(runs, entry))
 		return;
-	mean_add(&runs->methods[entry].of_results, run, TYPICAL_OF, TYPICAL_OUTLIER);
+	mean_add(&runs->methods[entry].of_results, run, TYPICAL_OF, RUNS_TYPICAL_OUTLIER);
 	learn(runs, entry, run);
 }
 
@@ -157,6 +157,11 @@ bool runs_is_refuted(const struct runs *runs, unsigned entry, usec_t span, usec_
 usec_t runs_typical(const struct runs *runs, unsigned entry)
 {
 	return runs->methods[entry].of_results.mean;
+}
+
+usec_t runs_own_typical(const struct runs *runs, unsigned entry)
+{
+	return entry == RUNS_OTHER ? 0 : runs_typical(runs, entry);
 }
 
 usec_t runs_high(const struct runs *runs, unsigned entry)

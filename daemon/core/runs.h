@@ -94,8 +94,13 @@ void runs_refute(struct runs *runs, unsigned entry, usec_t now);
 /* Whether that has been seen since then for a run of `span` µs. */
 bool runs_is_refuted(const struct runs *runs, unsigned entry, usec_t span, usec_t since);
 
+/* One run counts in what is typical as at most so many times the mean. */
+#define RUNS_TYPICAL_OUTLIER 4
+
 /* The method's figures in µs; 0: unknown. */
 usec_t runs_typical(const struct runs *runs, unsigned entry);
+/* As runs_typical; 0 also of RUNS_OTHER, whose figures are those of many methods. */
+usec_t runs_own_typical(const struct runs *runs, unsigned entry);
 usec_t runs_high(const struct runs *runs, unsigned entry);
 /* As runs_high, without the runs that were given up: one that hung is not what is usual. */
 usec_t runs_answered(const struct runs *runs, unsigned entry);

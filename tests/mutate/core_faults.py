@@ -670,7 +670,7 @@ FAULTS = [
           "who leaves a queue goes to a fallback that refuses it"),
     Fault("engine_place.c", "\tthere.run.entry = runs_find(&pool->runs, request->method);\n", "",
           "a fallback's forecast is asked about another method"),
-    Fault("runs.c", "#define COST_OUTLIER\t8", "#define COST_OUTLIER\t4",
+    Fault("runs.c", "#define COST_OUTLIER 8", "#define COST_OUTLIER 4",
           "long runs count for less than they cost"),
     Fault("runs.c", "\t\trun = usec_min(run, usec_mul(mean->mean, outlier));\n", "\t\trun = usec_min(run, usec_mul(run, outlier));\n",
           "one stuck call closes the pool"),
