@@ -1,14 +1,17 @@
 #include "daemon/io/worker/fork_request.h"
 
+#include "daemon/io/worker/descriptors.h"
 #include "daemon/io/worker/process_tag.h"
 #include "protocol/buf.h"
 #include "protocol/read.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+static_assert(FORK_REQUEST_FILES <= DESCRIPTORS_MAX, "they go with one message");
 
 void fork_request_close(struct fork_request *fork_request)
 {
@@ -82,30 +85,6 @@ static size_t choose_files(const int files[FORK_REQUEST_FILES], bool takes_recal
 	return count;
 }
 
-static int send_with(int fd, const struct buf *message, const int *files, size_t count)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(FORK_REQUEST_FILES * sizeof(int))];
-	} control = {.space = {0}};
-	size_t size = count * sizeof(int);
-	struct iovec part = {.iov_base = message->data, .iov_len = message->len};
-	struct msghdr sent = {.msg_iov = &part,
-			      .msg_iovlen = 1,
-			      .msg_control = control.space,
-			      .msg_controllen = CMSG_SPACE(size)};
-	ssize_t n;
-
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(size);
-	memcpy(CMSG_DATA(&control.header), files, size);
-	n = sendmsg(fd, &sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == message->len ? 0 : -EMSGSIZE;
-}
-
 int fork_request_send(struct fork_request *fork_request, uint32_t id, bool takes_recall, int fd)
 {
 	int files[FORK_REQUEST_FILES];
@@ -117,7 +96,7 @@ int fork_request_send(struct fork_request *fork_request, uint32_t id, bool takes
 	pack_request(fork_request, id, &message);
 	r = buf_error(&message);
 	if (r == 0)
-		r = send_with(fd, &message, files, count);
+		r = descriptors_send(fd, (struct bytes){message.data, message.len}, files, count);
 	buf_free(&message);
 	if (r == 0)
 		fork_request_close(fork_request);

@@ -4,13 +4,11 @@ a message each time.
 
 from __future__ import annotations
 
-import array
 import mmap
-import os
 import socket
 
 from poold import wire
-from poold.worker import forks
+from poold.worker import descriptors, forks
 
 _SIZE = 4096
 _MESSAGE = wire.pack([wire.NOTIFICATION, "page", []])
@@ -33,20 +31,11 @@ class Page:
 def take(recall: socket.socket) -> Page | None:
     """Takes the page that the daemon has put on the recall socket; None: there is none, or no memory for it.
     For before anything else is read there."""
-    descriptors = array.array("i")
+    held: list[int] = []
     try:
-        # Not `socket.recv_fds`, which drops the flags in some versions of Python.
-        data, controls, _, _ = recall.recvmsg(
-            len(_MESSAGE),
-            socket.CMSG_LEN(descriptors.itemsize),
-            socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC,
-        )
-        for level, kind, content in controls:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                descriptors.frombytes(content)
-        return Page(descriptors[0]) if descriptors and data == _MESSAGE else None
+        data, held = descriptors.receive(recall, len(_MESSAGE), 1, socket.MSG_DONTWAIT)
+        return Page(held[0]) if held and data == _MESSAGE else None
     except (OSError, ValueError, MemoryError):
         return None
     finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+        descriptors.close(held)

@@ -18,7 +18,7 @@ import traceback  # noqa: F401  for the workers: they may want it one day, and h
 from collections.abc import Callable
 
 from poold import wire
-from poold.worker import ending
+from poold.worker import descriptors, ending
 
 TYPE_CHECKING = False  # as of `typing`, which is slow to load
 if TYPE_CHECKING:
@@ -50,23 +50,22 @@ def next_worker(control: socket.socket) -> tuple[socket.socket, socket.socket | 
     die_with_parent = _load_death_signal()
     control.sendall(wire.pack([wire.NOTIFICATION, "ready", [{"pid": os.getpid(), "recall": True}]]))
     while True:
-        number, additions, descriptors = _receive(control)
+        number, additions, files = _receive(control)
         gate = _fork(control, number, lambda: block.add(additions))
         if gate is not None:
             break
-        for descriptor in descriptors:
-            os.close(descriptor)
+        descriptors.close(files)
     _wait_at(gate)
     die_with_parent()
     if os.getppid() != daemon:
         os._exit(os.EX_OSERR)  # it has ended already
-    recall = descriptors.pop() if len(descriptors) % 2 == 0 else None
-    for target, descriptor in enumerate(descriptors[1:], start=1):
+    recall = files.pop() if len(files) % 2 == 0 else None
+    for target, descriptor in enumerate(files[1:], start=1):
         os.dup2(descriptor, target)
         os.close(descriptor)
     ending.remember_stderr()
     _reseed()
-    channel = socket.socket(fileno=descriptors[0])
+    channel = socket.socket(fileno=files[0])
     return channel, None if recall is None else socket.socket(fileno=recall)
 
 
@@ -79,12 +78,10 @@ def _receive(control: socket.socket) -> tuple[int, dict[str, str], list[int]]:
     messages: list[Any] = []
     found: list[int] = []
     while not messages:
-        data, descriptors, _, _ = socket.recv_fds(
-            control, wire.READ_SIZE, DESCRIPTORS_MAX, socket.MSG_CMSG_CLOEXEC
-        )
+        data, more = descriptors.receive(control, wire.READ_SIZE, DESCRIPTORS_MAX)
         if not data:
             sys.exit(os.EX_OK)
-        found += descriptors
+        found += more
         messages = decoder.feed(data)
     (message,) = messages
     if message[0] != wire.REQUEST or message[2] != "fork" or not found:
