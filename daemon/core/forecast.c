@@ -109,7 +109,7 @@ static uint64_t work_before(const struct pool *pool, const struct request *reque
 
 	if (turns == UINT64_MAX)
 		return all;
-	turns = runs_of_weight(&pool->runs, turns, QUEUE_TURN);
+	turns = runs_of_weight(&pool->runs, turns, QUEUE_RUN);
 	return all - of_higher > turns ? of_higher + turns : all;
 }
 

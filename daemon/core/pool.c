@@ -373,7 +373,7 @@ bool pool_has_room(const struct pool *pool)
 uint32_t pool_weight(const struct pool *pool, unsigned entry)
 {
 	const uint32_t least = QUEUE_WEIGHT_MIN, most = QUEUE_WEIGHT_MAX;
-	uint64_t weight = runs_weight(&pool->runs, entry, QUEUE_TURN);
+	uint64_t weight = runs_weight(&pool->runs, entry, QUEUE_RUN);
 
 	if (weight < least)
 		weight = least;
@@ -539,6 +539,7 @@ static void learn(struct pool *pool, struct batch *batch)
 		runs_learn_result(&pool->runs, run->entry, (struct bytes){0}, span, batch->at);
 	else if (run->kind == BATCH_ERROR)
 		runs_learn_error(&pool->runs, run->entry, span);
+	queue_set_turn(&pool->queue, runs_mean_cost(&pool->runs));
 	batch->count = 0;
 	batch->span = batch->expected = 0;
 }
@@ -550,6 +551,12 @@ void pool_measure(struct pool *pool, struct worker *worker, const struct batch_r
 	batch_add(&worker->batch, run, now);
 	if (!worker_has_next(worker))
 		learn(pool, &worker->batch);
+}
+
+void pool_measure_longer(struct pool *pool, unsigned entry, usec_t run)
+{
+	runs_learn_longer(&pool->runs, entry, run);
+	queue_set_turn(&pool->queue, runs_mean_cost(&pool->runs));
 }
 
 /* Returns the delay after so many failures, of which `free` cost none. */

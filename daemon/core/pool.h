@@ -343,6 +343,9 @@ usec_t pool_slow_after(const struct pool *pool);
 void pool_measure(struct pool *pool, struct worker *worker, const struct batch_run *run,
 		  usec_t now);
 
+/* An attempt was given up when it had been running for `run` µs (runs_learn_longer). */
+void pool_measure_longer(struct pool *pool, unsigned entry, usec_t run);
+
 /* Returns the delay before the next start of the slot, the longer one of two: after the third start
  * of the pool in a row that failed, and after the second life of the slot in a row that led to
  * nothing.  Both begin with restart_delay, and double up to restart_delay_max. */

@@ -37,7 +37,7 @@ static struct lane *add_lane(struct queue *queue, const struct request *request)
 {
 	struct lane *lane = take_slot(queue->lanes);
 
-	*lane = (struct lane){.entry.key = key_of(queue, request), .balance = QUEUE_TURN};
+	*lane = (struct lane){.entry.key = key_of(queue, request), .balance = queue->turn};
 	list_init(&lane->requests);
 	table_add(&queue->lanes->table, &lane->entry);
 	list_push_back(&queue->classes[request->rank].ring, &lane->in_ring);
@@ -59,18 +59,20 @@ static struct lane *first_lane(const struct queue_class *class)
 }
 
 /* Lets the next lane with a balance above 0 be the first; the others get theirs for one more turn.
- * One that is alone owes nobody anything. */
-static void pass_on(struct queue_class *class)
+ * One that is alone owes nobody anything.  The first one has no more than a turn is worth now. */
+static void pass_on(struct queue_class *class, uint32_t turn)
 {
 	struct lane *lane = first_lane(class);
 
 	if (lane && class->ring.len == 1 && lane->balance <= 0)
-		lane->balance = QUEUE_TURN;
+		lane->balance = turn;
 	for (; lane && lane->balance <= 0; lane = first_lane(class)) {
-		lane->balance += QUEUE_TURN;
+		lane->balance += turn;
 		list_remove(&class->ring, &lane->in_ring);
 		list_push_back(&class->ring, &lane->in_ring);
 	}
+	if (lane && lane->balance > turn)
+		lane->balance = turn;
 }
 
 static void end_lane(struct queue *queue, struct queue_class *class, struct lane *lane)
@@ -124,14 +126,14 @@ static void leave(struct queue *queue, struct request *request)
 	lane->weight -= request->weight;
 	if (list_empty(&lane->requests))
 		end_lane(queue, class, lane);
-	pass_on(class);
+	pass_on(class, queue->turn);
 }
 
 /* --- the queue --- */
 
 void queue_init(struct queue *queue, unsigned len_max, uint64_t bytes_max)
 {
-	*queue = (struct queue){.len_max = len_max, .bytes_max = bytes_max};
+	*queue = (struct queue){.len_max = len_max, .bytes_max = bytes_max, .turn = QUEUE_RUN};
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
 		list_init(&queue->classes[i].requests);
 		list_init(&queue->classes[i].called);
@@ -146,6 +148,13 @@ void queue_attach(struct queue *queue, uint32_t index, struct lanes *lanes, stru
 	queue->lanes = lanes;
 	queue->shares = shares;
 	queue->user_max = user_max;
+}
+
+void queue_set_turn(struct queue *queue, usec_t run)
+{
+	usec_t runs = run > 0 ? QUEUE_TURN_TIME / run : 1;
+
+	queue->turn = QUEUE_RUN * (uint32_t)usec_max(1, usec_min(runs, QUEUE_TURN_RUNS));
 }
 
 bool queue_user_has_room(const struct queue *queue, uint32_t user)
@@ -288,7 +297,7 @@ uint64_t queue_weight_before(const struct queue *queue, const struct request *re
 		return UINT64_MAX;
 	/* Each other client gets about as much before it as its own one, itself included; and at
 	 * least a turn. */
-	return own + others * (own + (weight > QUEUE_TURN ? weight : QUEUE_TURN));
+	return own + others * (own + (weight > queue->turn ? weight : queue->turn));
 }
 
 /* --- what must hold --- */
@@ -308,7 +317,7 @@ static const char *check_lane(const struct queue *queue, const struct lane *lane
 	*ret_len += lane->requests.len;
 	if (weight != lane->weight || list_empty(&lane->requests))
 		return "a lane has not the weight of its requests, or none";
-	if (lane->balance < -QUEUE_WEIGHT_MAX || lane->balance > QUEUE_TURN)
+	if (lane->balance < -QUEUE_WEIGHT_MAX || lane->balance > QUEUE_TURN_RUNS * QUEUE_RUN)
 		return "a lane has saved up or owes too much";
 	return NULL;
 }

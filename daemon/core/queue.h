@@ -5,10 +5,14 @@
  * Turns are deficit round robin.  Each client with queued requests of a priority has a lane there,
  * and the lanes stand in a ring.  The first lane is served while its balance is above 0; each
  * request that is sent takes its weight from the balance.  Then the lane goes to the end of the
- * ring, and gets QUEUE_TURN when it is to be the first again.  So clients that always have something
- * queued get the same time of the workers, and a client with one request waits for no more than one
- * turn of each other client, however much that has queued.  A lane ends with its last request, and
- * its balance with it: a client saves up nothing and owes nothing while it has nothing queued.
+ * ring, and gets the worth of a turn when it is to be the first again.  So clients that always have
+ * something queued get the same time of the workers, and a client with one request waits for no more
+ * than one turn of each other client, however much that has queued.  A lane ends with its last request,
+ * and its balance with it: a client saves up nothing and owes nothing while it has nothing queued.
+ *
+ * A turn is worth one typical run of the pool; where runs are short, as many as take QUEUE_TURN_TIME
+ * together.  What one client sent in one piece then goes to a worker in one piece, and so do the answers
+ * back: alone, each of them would cost a read and a write of both sides, more than such a run.
  *
  * When the queue is full, a request of a higher priority displaces one of the lowest priority: of
  * the client with the most requests there, the first one if that is a retry, else the newest.  A
@@ -22,15 +26,19 @@
 #include "daemon/core/request.h"
 #include "daemon/core/share.h"
 
-/* The weight of a typical run of the pool, and what a client's turn is worth. */
-#define QUEUE_TURN 64
+/* The weight of a typical run of the pool. */
+#define QUEUE_RUN 64
 
-/* The lightest request: a turn is no more than four, so that clients of short calls do not wait for
- * many others where the pool's typical run is a long one. */
-#define QUEUE_WEIGHT_MIN (QUEUE_TURN / 4)
+/* The longest turn of short runs, in time and in typical runs. */
+#define QUEUE_TURN_TIME ((usec_t)100)
+#define QUEUE_TURN_RUNS 16
+
+/* The lightest request: a typical run is worth no more than four, so that clients of short calls do not
+ * wait for many others where the pool's typical run is a long one. */
+#define QUEUE_WEIGHT_MIN (QUEUE_RUN / 4)
 
 /* The heaviest request.  It bounds how often a lane in debt is passed over. */
-#define QUEUE_WEIGHT_MAX (64 * QUEUE_TURN)
+#define QUEUE_WEIGHT_MAX (64 * QUEUE_RUN)
 
 /* What a client has queued with one priority. */
 struct lane {
@@ -59,6 +67,7 @@ struct queue_class {
 struct queue {
 	struct queue_class classes[PRIORITY_COUNT_];
 	uint32_t index;	 /* of its pool */
+	uint32_t turn;	 /* what a client's turn is worth */
 	unsigned parked; /* part of `len`: requests in lists of workers */
 	unsigned len;
 	unsigned len_max;
@@ -80,6 +89,9 @@ void queue_init(struct queue *queue, unsigned len_max, uint64_t bytes_max);
  * this.  `user_max` is its limit for one user; 0: none, and `shares` may be NULL. */
 void queue_attach(struct queue *queue, uint32_t index, struct lanes *lanes, struct shares *shares,
 		  unsigned user_max);
+
+/* Sets what a turn is worth, by the pool's typical run in µs (0: unknown). */
+void queue_set_turn(struct queue *queue, usec_t run);
 
 /* Whether a request of `bytes` fits now. */
 static inline bool queue_has_room(const struct queue *queue, uint64_t bytes)

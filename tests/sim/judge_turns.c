@@ -51,12 +51,14 @@ static void judge_class(struct world *world, const struct pool *pool, enum prior
 
 	for (uint32_t a = 0; a < CLIENTS_MAX; a++)
 		for (uint32_t b = 0; b < CLIENTS_MAX; b++) {
-			int64_t most = 2 * QUEUE_TURN + 2 * (int64_t)turns->heaviest[a][b];
+			uint32_t *turn = &turns->turn[a][b];
 
+			if (pool->queue.turn > *turn)
+				*turn = pool->queue.turn;
 			if (!is_plain || !turns->waits[a] || !turns->waits[b] || !waits[a] ||
 			    !waits[b])
-				turns->lead[a][b] = turns->heaviest[a][b] = 0;
-			else if (turns->lead[a][b] > most)
+				turns->lead[a][b] = turns->heaviest[a][b] = *turn = 0;
+			else if (turns->lead[a][b] > 2 * ((int64_t)*turn + turns->heaviest[a][b]))
 				judge_blame(world, "turns",
 					    "pool %u: client %u had %ld more than client %u, which "
 					    "waits too",

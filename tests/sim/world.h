@@ -346,11 +346,12 @@ struct reported_traffic {
 };
 
 /* Who waits in a class of a pool, and since two of them wait at the same time, by how much the one
- * was served more than the other, and the heaviest request of both. */
+ * was served more than the other, the heaviest request of both, and the most that a turn was worth. */
 struct reported_turns {
 	bool waits[CLIENTS_MAX];
 	int64_t lead[CLIENTS_MAX][CLIENTS_MAX];
 	uint32_t heaviest[CLIENTS_MAX][CLIENTS_MAX];
+	uint32_t turn[CLIENTS_MAX][CLIENTS_MAX];
 };
 
 struct judge {

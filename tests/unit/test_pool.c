@@ -343,6 +343,39 @@ START_TEST(the_typical_run_follows_slowly)
 }
 END_TEST
 
+/* What a turn in the queue is worth: as many runs as take 100 us, from 1 to 16. */
+START_TEST(a_turn_is_worth_what_runs_are_short)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	ck_assert_uint_eq(f.pool.queue.turn, QUEUE_RUN);
+	answer(&f, 20);
+	ck_assert_uint_eq(f.pool.queue.turn, 5 * QUEUE_RUN);
+	for (unsigned i = 0; i < 1000; i++)
+		answer(&f, 2);
+	ck_assert_uint_eq(f.pool.queue.turn, 16 * QUEUE_RUN);
+	for (unsigned i = 0; i < 100; i++)
+		answer(&f, 200);
+	ck_assert_uint_eq(f.pool.queue.turn, QUEUE_RUN);
+}
+END_TEST
+
+/* Nobody waits for runs that were given up, and they are long all the same. */
+START_TEST(a_turn_knows_the_runs_that_were_given_up)
+{
+	const struct bytes method = {(const uint8_t *)"m", 1};
+	struct fixture f;
+
+	set_up(&f);
+	learn(&f, method, 2);
+	for (unsigned i = 0; i < 100; i++)
+		pool_measure_longer(&f.pool, runs_find(&f.pool.runs, method), USEC_PER_SEC);
+	ck_assert_uint_eq(f.pool.queue.turn, QUEUE_RUN);
+}
+END_TEST
+
 static struct attempt *head_of(struct fixture *f)
 {
 	return list_entry(list_first(&f->workers[0].attempts), struct attempt, in_worker);
@@ -957,6 +990,8 @@ int main(void)
 		what_must_not_run_twice_stands_where_it_can_come_back_from,
 		a_worker_without_attempts_is_free_again,
 		the_typical_run_follows_slowly,
+		a_turn_is_worth_what_runs_are_short,
+		a_turn_knows_the_runs_that_were_given_up,
 		answers_of_one_turn_are_measured_together,
 		a_short_run_beside_a_long_one_stays_short,
 		a_run_is_learnt_when_its_turn_is_known,

@@ -43,7 +43,7 @@ static struct queue *set_up(struct fixture *f)
 static struct request request_of(enum priority priority, uint64_t bytes)
 {
 	return (struct request){
-		.priority = priority, .rank = priority, .bytes = bytes, .weight = QUEUE_TURN};
+		.priority = priority, .rank = priority, .bytes = bytes, .weight = QUEUE_RUN};
 }
 
 START_TEST(empty_queue_has_nothing)
@@ -258,9 +258,9 @@ START_TEST(one_request_waits_for_one_of_each_other_client)
 	static struct fixture f;
 	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
 
-	push_many(queue, many, MANY, 1, QUEUE_TURN);
-	push_many(queue, few, 3, 2, QUEUE_TURN);
-	own = request_by(3, QUEUE_TURN);
+	push_many(queue, many, MANY, 1, QUEUE_RUN);
+	push_many(queue, few, 3, 2, QUEUE_RUN);
+	own = request_by(3, QUEUE_RUN);
 	queue_push(queue, &own);
 	ck_assert_uint_eq(take(queue), 1);
 	ck_assert_uint_eq(take(queue), 2);
@@ -281,16 +281,16 @@ END_TEST
 /* Whoever sends long calls gets fewer of them: the time is shared, not the number. */
 START_TEST(the_time_is_shared_equally)
 {
-	static const uint32_t weights[][2] = {{QUEUE_TURN, QUEUE_TURN},
-					      {QUEUE_TURN, 8 * QUEUE_TURN},
-					      {QUEUE_TURN / 16, QUEUE_TURN},
-					      {1, 3 * QUEUE_TURN}};
+	static const uint32_t weights[][2] = {{QUEUE_RUN, QUEUE_RUN},
+					      {QUEUE_RUN, 8 * QUEUE_RUN},
+					      {QUEUE_RUN / 16, QUEUE_RUN},
+					      {1, 3 * QUEUE_RUN}};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(weights); i++) {
 		static struct request light[MANY], heavy[MANY];
 		static struct fixture f;
 		struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
-		int64_t served[2] = {0}, most = QUEUE_TURN + (int64_t)weights[i][0] + weights[i][1];
+		int64_t served[2] = {0}, most = QUEUE_RUN + (int64_t)weights[i][0] + weights[i][1];
 
 		push_many(queue, light, MANY, 0, weights[i][0]);
 		push_many(queue, heavy, MANY, 1, weights[i][1]);
@@ -313,9 +313,9 @@ START_TEST(who_comes_again_and_again_leaves_the_others_their_turn)
 	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
 	unsigned served[3] = {0};
 
-	push_many(queue, many, MANY, 2, QUEUE_TURN);
+	push_many(queue, many, MANY, 2, QUEUE_RUN);
 	for (unsigned i = 0; i < 2; i++) {
-		own[i] = request_by(i, 3 * QUEUE_TURN);
+		own[i] = request_by(i, 3 * QUEUE_RUN);
 		queue_push(queue, &own[i]);
 	}
 	for (unsigned i = 0; i < MANY; i++) {
@@ -329,16 +329,74 @@ START_TEST(who_comes_again_and_again_leaves_the_others_their_turn)
 }
 END_TEST
 
+/* A pool's typical run in µs, and how many of them a turn is worth. */
+static const struct {
+	usec_t run;
+	unsigned runs;
+} turns[] = {{0, 1}, {1, 16}, {6, 16}, {25, 4}, {50, 2}, {51, 1}, {1000, 1}};
+
+START_TEST(a_turn_is_worth_several_short_runs)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(turns); i++) {
+		static struct request one[MANY], other[MANY];
+		static struct fixture f;
+		struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+
+		queue_set_turn(queue, turns[i].run);
+		push_many(queue, one, MANY, 1, QUEUE_RUN);
+		push_many(queue, other, MANY, 2, QUEUE_RUN);
+		for (unsigned n = 0; n < MANY; n++)
+			ck_assert_uint_eq(take(queue), n / turns[i].runs % 2 ? 2 : 1);
+	}
+}
+END_TEST
+
+START_TEST(a_turn_that_has_begun_ends_when_runs_have_become_long)
+{
+	static struct request one[MANY], other[MANY];
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+
+	queue_set_turn(queue, 1);
+	push_many(queue, one, MANY, 1, QUEUE_RUN);
+	push_many(queue, other, MANY, 2, QUEUE_RUN);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(take(queue), 1);
+	queue_set_turn(queue, 1000);
+	/* As this one leaves the queue, the rest of the turn becomes that of one run. */
+	ck_assert_uint_eq(take(queue), 1);
+	ck_assert_uint_eq(take(queue), 1);
+	for (unsigned i = 0; i < MANY / 2; i++) {
+		ck_assert_uint_eq(take(queue), 2);
+		ck_assert_uint_eq(take(queue), 1);
+	}
+}
+END_TEST
+
+START_TEST(what_stands_before_a_request_is_at_least_a_turn)
+{
+	static struct request many[MANY];
+	static struct fixture f;
+	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
+	struct request next = request_by(2, QUEUE_RUN);
+
+	push_many(queue, many, MANY, 1, QUEUE_RUN);
+	queue_set_turn(queue, 25);
+	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_RUN), 4 * QUEUE_RUN);
+	ck_assert_uint_eq(queue_weight_before(queue, &next, 6 * QUEUE_RUN), 6 * QUEUE_RUN);
+}
+END_TEST
+
 START_TEST(a_client_that_was_away_has_saved_up_nothing)
 {
 	static struct request many[MANY], own[MANY];
 	static struct fixture f;
 	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
 
-	push_many(queue, many, MANY, 1, QUEUE_TURN);
+	push_many(queue, many, MANY, 1, QUEUE_RUN);
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_uint_eq(take(queue), 1);
-	push_many(queue, own, 3, 2, QUEUE_TURN);
+	push_many(queue, own, 3, 2, QUEUE_RUN);
 	for (unsigned i = 0; i < 3; i++) {
 		ck_assert_uint_eq(take(queue), 1);
 		ck_assert_uint_eq(take(queue), 2);
@@ -352,9 +410,9 @@ START_TEST(the_victim_is_of_the_client_with_the_most)
 	static struct fixture f;
 	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
 
-	push_many(queue, few, 2, 1, QUEUE_TURN);
-	push_many(queue, many, 3, 2, QUEUE_TURN);
-	last = request_by(3, QUEUE_TURN);
+	push_many(queue, few, 2, 1, QUEUE_RUN);
+	push_many(queue, many, 3, 2, QUEUE_RUN);
+	last = request_by(3, QUEUE_RUN);
 	queue_push(queue, &last);
 	ck_assert_ptr_eq(queue_victim(queue, PRIORITY_CRITICAL), &many[2]);
 	queue_remove(queue, &many[2]);
@@ -373,7 +431,7 @@ START_TEST(a_user_has_a_limit_of_its_own)
 	list_init(&parked);
 	for (unsigned i = 0; i < USER_MAX; i++) {
 		ck_assert(queue_user_has_room(queue, 7));
-		many[i] = request_by(i, QUEUE_TURN);
+		many[i] = request_by(i, QUEUE_RUN);
 		many[i].user = 7;
 		queue_push(queue, &many[i]);
 	}
@@ -392,17 +450,17 @@ START_TEST(what_stands_before_a_request_is_its_share)
 	static struct fixture f;
 	struct queue *queue = set_up_sized(&f, 4 * MANY, BYTES_MAX, 0);
 
-	next = request_by(2, QUEUE_TURN);
-	ck_assert(queue_weight_before(queue, &next, QUEUE_TURN) == UINT64_MAX);
-	push_many(queue, many, MANY, 1, QUEUE_TURN);
-	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_TURN), QUEUE_TURN);
-	push_many(queue, own, 4, 2, QUEUE_TURN);
-	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_TURN), 9 * QUEUE_TURN);
+	next = request_by(2, QUEUE_RUN);
+	ck_assert(queue_weight_before(queue, &next, QUEUE_RUN) == UINT64_MAX);
+	push_many(queue, many, MANY, 1, QUEUE_RUN);
+	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_RUN), QUEUE_RUN);
+	push_many(queue, own, 4, 2, QUEUE_RUN);
+	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_RUN), 9 * QUEUE_RUN);
 	for (unsigned i = 0; i < 2; i++) {
-		others[i] = request_by(5 + i, QUEUE_TURN);
+		others[i] = request_by(5 + i, QUEUE_RUN);
 		queue_push(queue, &others[i]);
 	}
-	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_TURN), 19 * QUEUE_TURN);
+	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_RUN), 19 * QUEUE_RUN);
 	queue_remove(queue, &others[0]);
 	queue_remove(queue, &others[1]);
 	/* And so it comes. */
@@ -440,6 +498,7 @@ struct model {
 	unsigned len;	/* of all but the parked ones */
 	uint64_t bytes; /* of all */
 	unsigned of_user[USERS];
+	uint32_t turn;
 };
 
 struct world {
@@ -459,14 +518,16 @@ enum op_kind {
 	OP_SHED,
 	OP_PARK,
 	OP_UNPARK,
+	OP_TURN,
 	OP_COUNT_
 };
 
 static enum op_kind kind_of(uint64_t op)
 {
-	static const enum op_kind kinds[] = {
-		OP_PUSH,       OP_PUSH, OP_PUSH, OP_PUSH,   OP_PUSH,	 OP_TAKE, OP_TAKE,
-		OP_PUSH_FRONT, OP_TAKE, OP_SHED, OP_REMOVE, OP_PUT_BACK, OP_PARK, OP_UNPARK};
+	static const enum op_kind kinds[] = {OP_PUSH, OP_PUSH,	 OP_PUSH,   OP_PUSH,
+					     OP_PUSH, OP_TAKE,	 OP_TAKE,   OP_PUSH_FRONT,
+					     OP_TAKE, OP_SHED,	 OP_REMOVE, OP_PUT_BACK,
+					     OP_PARK, OP_UNPARK, OP_TURN};
 
 	return kinds[op % ARRAY_SIZE(kinds)];
 }
@@ -478,8 +539,7 @@ static unsigned slot_of(uint64_t op)
 
 static struct request new_request(uint64_t op)
 {
-	static const uint32_t weights[] = {1, QUEUE_TURN / 3, QUEUE_TURN, QUEUE_TURN,
-					   5 * QUEUE_TURN};
+	static const uint32_t weights[] = {1, QUEUE_RUN / 3, QUEUE_RUN, QUEUE_RUN, 5 * QUEUE_RUN};
 	struct request request =
 		request_of((enum priority)((op >> 16 & 0xff) % PRIORITY_COUNT_), op >> 24 & 0x3f);
 
@@ -491,8 +551,9 @@ static struct request new_request(uint64_t op)
 
 static void describe(uint64_t op, char *text, size_t size)
 {
-	static const char *const names[OP_COUNT_] = {"push",   "push front", "put back", "take",
-						     "remove", "shed for",   "park",	 "unpark"};
+	static const char *const names[OP_COUNT_] = {"push", "push front", "put back",
+						     "take", "remove",	   "shed for",
+						     "park", "unpark",	   "turn"};
 	struct request request = new_request(op);
 
 	snprintf(text, size, "%s %u (%s, %u bytes, client %u, weight %u)", names[kind_of(op)],
@@ -542,13 +603,15 @@ static unsigned model_lane_at(const struct model_class *class, uint32_t client)
 	return i;
 }
 
-static struct model_lane *model_lane(struct model_class *class, uint32_t client)
+static struct model_lane *model_lane(struct model *model, const struct request *request)
 {
+	struct model_class *class = &model->classes[request->rank];
+	uint32_t client = request->client;
 	unsigned at = model_lane_at(class, client);
 
 	if (at == class->lane_count)
 		class->lanes[class->lane_count++] =
-			(struct model_lane){.client = client, .balance = QUEUE_TURN};
+			(struct model_lane){.client = client, .balance = model->turn};
 	return &class->lanes[at];
 }
 
@@ -560,17 +623,19 @@ static void model_drop_lane(struct model_class *class, unsigned at)
 }
 
 /* Who owes passes the turn on. */
-static void model_settle(struct model_class *class)
+static void model_settle(struct model_class *class, uint32_t turn)
 {
 	if (class->lane_count == 1 && class->lanes[0].balance <= 0)
-		class->lanes[0].balance = QUEUE_TURN;
+		class->lanes[0].balance = turn;
 	while (class->lane_count > 0 && class->lanes[0].balance <= 0) {
 		struct model_lane lane = class->lanes[0];
 
-		lane.balance += QUEUE_TURN;
+		lane.balance += turn;
 		model_drop_lane(class, 0);
 		class->lanes[class->lane_count++] = lane;
 	}
+	if (class->lane_count > 0 && class->lanes[0].balance > turn)
+		class->lanes[0].balance = turn;
 }
 
 static struct request *model_next(const struct model *model)
@@ -606,13 +671,13 @@ static void model_remove(struct model *model, const struct request *request, boo
 		remove_from(class->called, &class->called_len, at);
 		return;
 	}
-	lane = model_lane(class, request->client);
+	lane = model_lane(model, request);
 	if (is_turn)
 		lane->balance -= request->weight;
 	remove_from(lane->order, &lane->len, find_in(lane->order, lane->len, request));
 	if (lane->len == 0)
 		model_drop_lane(class, model_lane_at(class, request->client));
-	model_settle(class);
+	model_settle(class, model->turn);
 }
 
 static void model_forget(struct model *model, const struct request *request)
@@ -671,7 +736,7 @@ static const char *push(struct world *world, struct request *request, uint64_t o
 		return "a user has room when it should have none, or none when it should";
 	if (kind_of(op) == OP_PUSH && !room)
 		return NULL;
-	lane = model_lane(&model->classes[request->rank], request->client);
+	lane = model_lane(model, request);
 	if (kind_of(op) == OP_PUSH) {
 		queue_push(queue, request);
 		insert_in(lane->order, &lane->len, lane->len, request);
@@ -755,6 +820,14 @@ static void take_next(struct world *world)
 	model_forget(&world->model, next);
 }
 
+static void set_turn(struct world *world, uint64_t op)
+{
+	unsigned i = (unsigned)(op >> 16 & 0xff) % ARRAY_SIZE(turns);
+
+	queue_set_turn(&world->f.queue, turns[i].run);
+	world->model.turn = turns[i].runs * QUEUE_RUN;
+}
+
 static const char *apply(struct world *world, uint64_t op)
 {
 	struct request *request = &world->requests[slot_of(op)];
@@ -780,6 +853,9 @@ static const char *apply(struct world *world, uint64_t op)
 	case OP_UNPARK:
 		if (parked)
 			unpark(world, parked_at);
+		return NULL;
+	case OP_TURN:
+		set_turn(world, op);
 		return NULL;
 	case OP_TAKE:
 	case OP_COUNT_:
@@ -815,7 +891,7 @@ static bool lists_agree(const struct world *world)
 
 static const char *agrees_with_model(const uint64_t *ops, size_t len)
 {
-	struct world world = {.model = {.len = 0}};
+	struct world world = {.model = {.turn = QUEUE_RUN}};
 	const struct model *model = &world.model;
 	const struct queue *queue = set_up_sized(&world.f, LEN_MAX, BYTES_MAX, USER_MAX);
 
@@ -862,6 +938,9 @@ int main(void)
 		who_is_parked_counts_and_can_leave,
 		one_request_waits_for_one_of_each_other_client,
 		the_time_is_shared_equally,
+		a_turn_is_worth_several_short_runs,
+		a_turn_that_has_begun_ends_when_runs_have_become_long,
+		what_stands_before_a_request_is_at_least_a_turn,
 		who_comes_again_and_again_leaves_the_others_their_turn,
 		a_client_that_was_away_has_saved_up_nothing,
 		the_victim_is_of_the_client_with_the_most,

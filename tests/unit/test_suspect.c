@@ -275,7 +275,7 @@ static void enqueue(struct fixture *f, unsigned i, uint32_t client, uint32_t use
 	f->requests[i].rank = i % PRIORITY_COUNT_;
 	f->requests[i].client = client;
 	f->requests[i].user = user;
-	f->requests[i].weight = QUEUE_TURN;
+	f->requests[i].weight = QUEUE_RUN;
 	queue_push(&f->pool.queue, &f->requests[i]);
 }
 
@@ -293,7 +293,7 @@ START_TEST(of_thousands_of_clients_not_all_are_looked_at)
 	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
 		requests[i].client = i;
 		requests[i].user = i % 3 == 0;
-		requests[i].weight = QUEUE_TURN;
+		requests[i].weight = QUEUE_RUN;
 		queue_push(&f.pool.queue, &requests[i]);
 	}
 	find(&f, START);
