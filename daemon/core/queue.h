@@ -30,7 +30,7 @@
 #define QUEUE_RUN 64
 
 /* The longest turn of short runs, in time and in typical runs. */
-#define QUEUE_TURN_TIME ((usec_t)100)
+#define QUEUE_TURN_TIME ((usec_t)250)
 #define QUEUE_TURN_RUNS 16
 
 /* The lightest request: a typical run is worth no more than four, so that clients of short calls do not

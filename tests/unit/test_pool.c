@@ -343,7 +343,7 @@ START_TEST(the_typical_run_follows_slowly)
 }
 END_TEST
 
-/* What a turn in the queue is worth: as many runs as take 100 us, from 1 to 16. */
+/* What a turn in the queue is worth: as many runs as take 250 us, from 1 to 16. */
 START_TEST(a_turn_is_worth_what_runs_are_short)
 {
 	struct fixture f;
@@ -351,13 +351,13 @@ START_TEST(a_turn_is_worth_what_runs_are_short)
 	set_up(&f);
 	make_ready(&f, 0, 1);
 	ck_assert_uint_eq(f.pool.queue.turn, QUEUE_RUN);
-	answer(&f, 20);
+	answer(&f, 50);
 	ck_assert_uint_eq(f.pool.queue.turn, 5 * QUEUE_RUN);
 	for (unsigned i = 0; i < 1000; i++)
 		answer(&f, 2);
 	ck_assert_uint_eq(f.pool.queue.turn, 16 * QUEUE_RUN);
 	for (unsigned i = 0; i < 100; i++)
-		answer(&f, 200);
+		answer(&f, 300);
 	ck_assert_uint_eq(f.pool.queue.turn, QUEUE_RUN);
 }
 END_TEST

@@ -333,7 +333,7 @@ END_TEST
 static const struct {
 	usec_t run;
 	unsigned runs;
-} turns[] = {{0, 1}, {1, 16}, {6, 16}, {25, 4}, {50, 2}, {51, 1}, {1000, 1}};
+} turns[] = {{0, 1}, {1, 16}, {15, 16}, {16, 15}, {100, 2}, {126, 1}, {1000, 1}};
 
 START_TEST(a_turn_is_worth_several_short_runs)
 {
@@ -381,7 +381,7 @@ START_TEST(what_stands_before_a_request_is_at_least_a_turn)
 	struct request next = request_by(2, QUEUE_RUN);
 
 	push_many(queue, many, MANY, 1, QUEUE_RUN);
-	queue_set_turn(queue, 25);
+	queue_set_turn(queue, 60);
 	ck_assert_uint_eq(queue_weight_before(queue, &next, QUEUE_RUN), 4 * QUEUE_RUN);
 	ck_assert_uint_eq(queue_weight_before(queue, &next, 6 * QUEUE_RUN), 6 * QUEUE_RUN);
 }
