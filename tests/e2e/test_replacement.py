@@ -143,11 +143,14 @@ class RollingRestart(StaffTest):
                 text="stopped after 0 of 3 workers, the others are kept: init_failed",
             )
             self.assertNotIn("worker", told)
+            doctor = poolctl(daemon, "doctor", "tools").stdout
+            self.assertIn("it stopped after 0 of 3 workers, the others are kept: init_failed", doctor)
             client = self.connect_client(daemon)
             self.assertEqual(client.call("tools", "echo", 1), 1)
             flag.unlink()
             self.control(daemon, "restart", "tools")
             self.wait_roll(daemon, "done")
+            self.assertNotIn("rolling restart", poolctl(daemon, "doctor", "tools").stdout)
 
 
 class Recycling(StaffTest):

@@ -250,6 +250,16 @@ static void check_health(struct findings *findings, const struct pool_view *pool
 		     pool->refused, (unsigned)(FORECAST_RECENT / USEC_PER_SEC));
 }
 
+/* One that stopped leaves workers of two kinds, which nobody sees by what they answer. */
+static void check_roll(struct findings *findings, const struct roll *roll)
+{
+	if (roll->state == ROLL_STOPPED)
+		find(findings, "rolling restart", VERDICT_WARNING,
+		     "see poolctl errors for the reason; then poolctl restart does the rest",
+		     "it stopped after %u of %u workers, the others are kept: %s",
+		     roll->total - roll->left, roll->total, errcode_name(roll->reason));
+}
+
 /* What the last failure was: its type for all, its text for whoever may read it. */
 static void check_failing(struct findings *findings, const struct driver *driver,
 			  const struct caller *caller, uint32_t index, const struct pool_view *pool)
@@ -299,6 +309,7 @@ static void examine_pool(struct findings *findings, const struct driver *driver,
 			     config->adapter == POOL_PROCESS ? config_hidden_home(config) : NULL,
 			     end);
 	findings->words = (struct bytes){0};
+	check_roll(findings, &pool.roll);
 	check_failing(findings, driver, caller, index, &pool);
 	check_health(findings, &pool);
 }
