@@ -12,6 +12,7 @@ from typing import Any
 
 from clock import stretch
 from harness import Daemon, DaemonTest, section
+from raw import dial
 
 # Seconds after which a test gives up on an answer.
 PATIENCE = 20.0
@@ -38,12 +39,7 @@ class Http:
     def __init__(self, address: str | tuple[str, int]) -> None:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
-        self.socket.settimeout(stretch(PATIENCE))
-        try:
-            self.socket.connect(address)
-        except OSError:
-            self.socket.close()
-            raise
+        dial(self.socket, address, stretch(PATIENCE))
         self._input = b""
 
     def __enter__(self) -> Http:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,6 +82,20 @@ class Closed(AssertionError):
     """The daemon closed the connection where a message was awaited."""
 
 
+def dial(channel: socket.socket, address: str | tuple[str, int], seconds: float) -> None:
+    """Connects; so long it may take, and each read and write after it.
+
+    With a timeout of Python's own, connect fails at once while the daemon's backlog is full.
+    """
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(seconds) + 1, 0))
+    try:
+        channel.connect(address)
+    except OSError:
+        channel.close()
+        raise
+    channel.settimeout(seconds)
+
+
 class Raw:
     """One connection.
 
@@ -94,12 +109,7 @@ class Raw:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         if read_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, read_buffer)
-        self.socket.settimeout(HANGS)
-        try:
-            self.socket.connect(path)
-        except OSError:
-            self.socket.close()
-            raise
+        dial(self.socket, path, HANGS)
         self.number = 0
         self._begin = 0  # of the stream's bytes, those before are dropped from _bytes
         self._bytes = bytearray()
