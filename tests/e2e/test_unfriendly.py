@@ -85,9 +85,11 @@ class Unfriendly(DaemonTest):
         return honest.nearly_worst()
 
     def check_latency(self, daemon: Daemon, limit: float) -> None:
+        """The machine is judged with each measurement: it may have become busy since the last."""
         measured: list[float] = []
         while len(measured) < TRIES and (not measured or min(measured) >= limit):
-            measured.append(self.measure(daemon))
+            latency = self.measure(daemon)
+            measured.append(latency / measure_scenario())
         self.assertLess(min(measured), limit, measured)
 
     def test_honest_calls_beside_each_habit(self) -> None:
@@ -96,7 +98,7 @@ class Unfriendly(DaemonTest):
         alone = max(self.measure(daemon), FLOOR)
         for habit in HABITS:
             with self.subTest(habit=habit), self.beside(daemon, habit):
-                self.check_latency(daemon, TIMES * alone * measure_scenario())
+                self.check_latency(daemon, TIMES * alone)
         self.assertEqual(sorted(daemon.worker_pids()), before)
         # Of those that guess names, which are nobody's.
         self.assertLessEqual(set(daemon.counters("well")["errors"]), {"session_not_found"})
