@@ -240,8 +240,8 @@ void engine_give_up_attempt(struct engine *engine, struct request *request)
 	const struct attempt *attempt = request->run.attempt;
 
 	if (attempt->begun > 0)
-		pool_measure_longer(engine_pool_of(engine, worker), attempt->entry,
-				    attempt_ran(attempt, engine->now));
+		runs_learn_longer(&engine_pool_of(engine, worker)->runs, attempt->entry,
+				  attempt_ran(attempt, engine->now));
 	if (attempt->is_late)
 		forecast_late(engine_pool_of(engine, worker), worker, attempt, engine->now);
 	if (!worker->channel_broken)

@@ -6,10 +6,12 @@
  * queue saves less than 2 % of a request's time. */
 #define PREFETCH_RUN_MAX (2 * USEC_PER_MSEC)
 /* What stands longer in a line by what is known: nothing, but by `prefetch`. */
-#define LINE_TIME	USEC_PER_MSEC
-#define RUN_UNKNOWN	USEC_PER_SEC
-#define SLOW_MIN	(10 * USEC_PER_MSEC)
-#define SLOW_FACTOR	8
+#define LINE_TIME   USEC_PER_MSEC
+#define RUN_UNKNOWN USEC_PER_SEC
+#define SLOW_MIN    (10 * USEC_PER_MSEC)
+#define SLOW_FACTOR 8
+/* A worker that was stuck counts as so many. */
+#define PACE_OUTLIER	64
 #define GROW_WAIT	(50 * USEC_PER_MSEC)
 #define RETRY_AFTER_MIN (100 * USEC_PER_MSEC)
 
@@ -539,24 +541,33 @@ static void learn(struct pool *pool, struct batch *batch)
 		runs_learn_result(&pool->runs, run->entry, (struct bytes){0}, span, batch->at);
 	else if (run->kind == BATCH_ERROR)
 		runs_learn_error(&pool->runs, run->entry, span);
-	queue_set_turn(&pool->queue, runs_mean_cost(&pool->runs));
 	batch->count = 0;
 	batch->span = batch->expected = 0;
 }
 
+/* Of the answers of one turn the first has all the time since the one before, the others none: on the
+ * average each has its share. */
+static void note_pace(struct pool *pool, struct worker *worker, usec_t now)
+{
+	usec_t taken = usec_sub(now, usec_max(worker->since, worker->answered));
+	usec_t pace = pool->pace / POOL_PACE_OF;
+
+	if (pool->pace == 0)
+		pool->pace = POOL_PACE_OF * taken;
+	else
+		pool->pace += usec_min(taken, PACE_OUTLIER * usec_max(pace, 1)) - pace;
+	worker->answered = now;
+	queue_set_turn(&pool->queue, pool->pace / POOL_PACE_OF);
+}
+
 void pool_measure(struct pool *pool, struct worker *worker, const struct batch_run *run, usec_t now)
 {
+	note_pace(pool, worker, now);
 	if (!batch_has(&worker->batch, run, now))
 		learn(pool, &worker->batch);
 	batch_add(&worker->batch, run, now);
 	if (!worker_has_next(worker))
 		learn(pool, &worker->batch);
-}
-
-void pool_measure_longer(struct pool *pool, unsigned entry, usec_t run)
-{
-	runs_learn_longer(&pool->runs, entry, run);
-	queue_set_turn(&pool->queue, runs_mean_cost(&pool->runs));
 }
 
 /* Returns the delay after so many failures, of which `free` cost none. */

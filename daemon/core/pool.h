@@ -160,6 +160,8 @@ enum line {
 	LINE_COUNT_
 };
 
+#define POOL_PACE_OF 64
+
 struct pool {
 	struct pool_settings settings;
 	uint32_t index;
@@ -196,6 +198,7 @@ struct pool {
 	unsigned running; /* requests in flight at workers */
 	usec_t typical_run; /* moving average of successful runs, weight 1/8, each of which counts as at
 				    most four; 0: none yet */
+	usec_t pace; /* sum of about POOL_PACE_OF times that a busy worker took for one answer; 0: none yet */
 	unsigned failed_starts;	 /* consecutive starts that failed; POOL_FAILED_STARTS at once if
 				    is_unusable */
 	unsigned starts_in_vain; /* the same as they were counted, without that */
@@ -339,12 +342,11 @@ void pool_place_worker(struct pool *pool, struct worker *worker, usec_t now);
 usec_t pool_slow_after(const struct pool *pool);
 
 /* The worker has answered after such a run.  It is learnt how long runs of its method take, and
- * typical_run is updated: now, or when it is known which answers are of the same turn (batch.h). */
+ * typical_run is updated: now, or when it is known which answers are of the same turn (batch.h).  The
+ * pace is that at which workers answer, however many requests each of them runs at the same time: what
+ * a client's turn in the queue is worth follows it. */
 void pool_measure(struct pool *pool, struct worker *worker, const struct batch_run *run,
 		  usec_t now);
-
-/* An attempt was given up when it had been running for `run` µs (runs_learn_longer). */
-void pool_measure_longer(struct pool *pool, unsigned entry, usec_t run);
 
 /* Returns the delay before the next start of the slot, the longer one of two: after the third start
  * of the pool in a row that failed, and after the second life of the slot in a row that led to

@@ -152,7 +152,7 @@ void queue_attach(struct queue *queue, uint32_t index, struct lanes *lanes, stru
 
 void queue_set_turn(struct queue *queue, usec_t run)
 {
-	usec_t runs = run > 0 ? QUEUE_TURN_TIME / run : 1;
+	usec_t runs = QUEUE_TURN_TIME / usec_max(run, 1);
 
 	queue->turn = QUEUE_RUN * (uint32_t)usec_max(1, usec_min(runs, QUEUE_TURN_RUNS));
 }

@@ -10,8 +10,8 @@
  * than one turn of each other client, however much that has queued.  A lane ends with its last request,
  * and its balance with it: a client saves up nothing and owes nothing while it has nothing queued.
  *
- * A turn is worth one typical run of the pool; where runs are short, as many as take QUEUE_TURN_TIME
- * together.  What one client sent in one piece then goes to a worker in one piece, and so do the answers
+ * A turn is worth one typical run of the pool; where runs are short, as many as a worker does in
+ * QUEUE_TURN_TIME.  What one client sent in one piece then goes to a worker in one piece, and so do the answers
  * back: alone, each of them would cost a read and a write of both sides, more than such a run.
  *
  * When the queue is full, a request of a higher priority displaces one of the lowest priority: of
@@ -90,7 +90,7 @@ void queue_init(struct queue *queue, unsigned len_max, uint64_t bytes_max);
 void queue_attach(struct queue *queue, uint32_t index, struct lanes *lanes, struct shares *shares,
 		  unsigned user_max);
 
-/* Sets what a turn is worth, by the pool's typical run in µs (0: unknown). */
+/* Sets what a turn is worth, by the time that a worker takes for a run: µs; 0: hardly any. */
 void queue_set_turn(struct queue *queue, usec_t run);
 
 /* Whether a request of `bytes` fits now. */

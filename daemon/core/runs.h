@@ -108,12 +108,6 @@ usec_t runs_answered(const struct runs *runs, unsigned entry);
 /* The cost in µs; that of the whole pool for an unknown method; 0: nothing has run yet. */
 usec_t runs_cost(const struct runs *runs, unsigned entry);
 
-/* The mean cost of all calls of the pool, in µs; 0: nothing has run yet. */
-static inline usec_t runs_mean_cost(const struct runs *runs)
-{
-	return runs->of_pool.mean;
-}
-
 /* The method's cost, where the pool's mean cost is `unit`; `unit` if nothing has run yet. */
 uint64_t runs_weight(const struct runs *runs, unsigned entry, uint32_t unit);
 

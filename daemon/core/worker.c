@@ -85,6 +85,7 @@ void worker_reset_life(struct worker *worker, usec_t now)
 	worker->is_slow = worker->channel_broken = false;
 	worker->pings_missed = worker->given_up = worker->unsent = 0;
 	worker->work = 0;
+	worker->answered = 0;
 	worker->batch = (struct batch){0};
 	worker->broken_by = ERR_NONE;
 	worker->large_id = 0;

@@ -109,6 +109,7 @@ struct worker {
 	enum errcode broken_by; /* the error that broke its channel */
 	uint32_t large_id;	/* if an answer was too large: of which attempt; 0: unknown */
 	usec_t since;		/* when it entered its state */
+	usec_t answered;	/* when it answered last; 0: this life has not */
 	usec_t started;		/* when this life started */
 	usec_t retire_at;	/* end of its lifetime; USEC_INFINITY: there is none */
 	uint64_t start_memory;	/* bytes that it used when it was ready; 0: unknown */

@@ -193,6 +193,7 @@ def calls_per_request(place: Place, pace: Pace) -> list[Row]:
     for shape, goals, words in (
         (Shape(workers=1), (6.0, 6.0), "depth 1"),
         (Shape(connections=64, limit=3), (3.0, 2.4), "64 connections"),
+        (Shape(connections=64, depth=16, limit=17), (0.6, 0.4), "64 connections, depth 16"),
     ):
         with Forwarder(place, shape) as forward:
             theirs = count_calls(forward, shape, pace.seconds)
@@ -203,7 +204,7 @@ def calls_per_request(place: Place, pace: Pace) -> list[Row]:
             Row(
                 f"system calls per request, {words}",
                 f"{ours:.2f} (forwarder {theirs:.2f})",
-                round(ours, 1),
+                round(ours, 2),
                 *goals,
                 more_is_better=False,
                 unit="",

@@ -343,36 +343,65 @@ START_TEST(the_typical_run_follows_slowly)
 }
 END_TEST
 
-/* What a turn in the queue is worth: as many runs as take 250 us, from 1 to 16. */
-START_TEST(a_turn_is_worth_what_runs_are_short)
+/* What a turn in the queue is worth: as many runs as a worker does in 250 us, from 1 to 16. */
+static void expect_turn(const struct fixture *f, unsigned runs)
+{
+	ck_assert_uint_eq(f->pool.queue.turn, runs * QUEUE_RUN);
+}
+
+/* The worker, which has more to do, answers so many requests in each of some turns of the loop. */
+static usec_t answer_in_turns(struct fixture *f, unsigned answers, usec_t interval, usec_t now)
+{
+	for (unsigned turn = 0; turn < 400; turn++) {
+		now += interval;
+		for (unsigned i = 0; i < answers; i++) {
+			const struct batch_run of = {.kind = BATCH_RESULT, .span = 5000};
+
+			pool_measure(&f->pool, &f->workers[0], &of, now);
+		}
+	}
+	return now;
+}
+
+START_TEST(a_turn_is_worth_what_a_worker_does_in_its_time)
 {
 	struct fixture f;
+	usec_t now;
 
 	set_up(&f);
 	make_ready(&f, 0, 1);
-	ck_assert_uint_eq(f.pool.queue.turn, QUEUE_RUN);
-	answer(&f, 50);
-	ck_assert_uint_eq(f.pool.queue.turn, 5 * QUEUE_RUN);
-	for (unsigned i = 0; i < 1000; i++)
-		answer(&f, 2);
-	ck_assert_uint_eq(f.pool.queue.turn, 16 * QUEUE_RUN);
-	for (unsigned i = 0; i < 100; i++)
-		answer(&f, 300);
-	ck_assert_uint_eq(f.pool.queue.turn, QUEUE_RUN);
+	expect_turn(&f, 1);
+	now = answer_in_turns(&f, 1, 50, 2);
+	expect_turn(&f, 5);
+	now = answer_in_turns(&f, 1, 2, now);
+	expect_turn(&f, 16);
+	now = answer_in_turns(&f, 1, 300, now);
+	expect_turn(&f, 1);
+	/* However long each of them took: the worker runs several at the same time.  The mean falls a
+	 * little with each of them. */
+	now = answer_in_turns(&f, 20, 400, now);
+	ck_assert_uint_ge(f.pool.queue.turn, 12 * QUEUE_RUN);
+	ck_assert_uint_le(f.pool.queue.turn, 14 * QUEUE_RUN);
+	/* Nobody waits for a worker that has nothing to do. */
+	now += 3600 * USEC_PER_SEC;
+	f.workers[0].since = now;
+	answer_in_turns(&f, 1, 10, now);
+	expect_turn(&f, 16);
 }
 END_TEST
 
-/* Nobody waits for runs that were given up, and they are long all the same. */
-START_TEST(a_turn_knows_the_runs_that_were_given_up)
+START_TEST(one_run_that_was_stuck_changes_turns_for_a_while)
 {
-	const struct bytes method = {(const uint8_t *)"m", 1};
 	struct fixture f;
+	usec_t now;
 
 	set_up(&f);
-	learn(&f, method, 2);
-	for (unsigned i = 0; i < 100; i++)
-		pool_measure_longer(&f.pool, runs_find(&f.pool.runs, method), USEC_PER_SEC);
-	ck_assert_uint_eq(f.pool.queue.turn, QUEUE_RUN);
+	make_ready(&f, 0, 1);
+	now = answer_in_turns(&f, 1, 10, 2) + 60 * USEC_PER_SEC;
+	pool_measure(&f.pool, &f.workers[0], &(struct batch_run){.kind = BATCH_RESULT}, now);
+	expect_turn(&f, 13);
+	answer_in_turns(&f, 1, 10, now);
+	expect_turn(&f, 16);
 }
 END_TEST
 
@@ -990,8 +1019,8 @@ int main(void)
 		what_must_not_run_twice_stands_where_it_can_come_back_from,
 		a_worker_without_attempts_is_free_again,
 		the_typical_run_follows_slowly,
-		a_turn_is_worth_what_runs_are_short,
-		a_turn_knows_the_runs_that_were_given_up,
+		a_turn_is_worth_what_a_worker_does_in_its_time,
+		one_run_that_was_stuck_changes_turns_for_a_while,
 		answers_of_one_turn_are_measured_together,
 		a_short_run_beside_a_long_one_stays_short,
 		a_run_is_learnt_when_its_turn_is_known,

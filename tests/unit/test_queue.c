@@ -329,11 +329,11 @@ START_TEST(who_comes_again_and_again_leaves_the_others_their_turn)
 }
 END_TEST
 
-/* A pool's typical run in µs, and how many of them a turn is worth. */
+/* What a worker takes for a run in µs, and how many of them a turn is worth. */
 static const struct {
 	usec_t run;
 	unsigned runs;
-} turns[] = {{0, 1}, {1, 16}, {15, 16}, {16, 15}, {100, 2}, {126, 1}, {1000, 1}};
+} turns[] = {{0, 16}, {1, 16}, {15, 16}, {16, 15}, {100, 2}, {126, 1}, {1000, 1}};
 
 START_TEST(a_turn_is_worth_several_short_runs)
 {
