@@ -530,43 +530,54 @@ static void update_typical_run(struct pool *pool, usec_t run)
 static void learn(struct pool *pool, struct batch *batch)
 {
 	const struct batch_run *run = &batch->run;
-	usec_t span;
+	usec_t span, cost;
 
 	if (batch->count == 0)
 		return;
 	span = batch_share(batch);
+	cost = batch_cost(batch);
 	if (run->kind == BATCH_RESULT)
 		update_typical_run(pool, span);
 	if (run->kind == BATCH_RESULT || run->kind == BATCH_LATE_RESULT)
-		runs_learn_result(&pool->runs, run->entry, (struct bytes){0}, span, batch->at);
+		runs_learn_result(&pool->runs, run->entry, (struct bytes){0}, span, cost,
+				  batch->at);
 	else if (run->kind == BATCH_ERROR)
-		runs_learn_error(&pool->runs, run->entry, span);
+		runs_learn_error(&pool->runs, run->entry, span, cost);
 	batch->count = 0;
-	batch->span = batch->expected = 0;
+	batch->span = batch->expected = batch->taken = 0;
 }
 
 /* Of the answers of one turn the first has all the time since the one before, the others none: on the
  * average each has its share. */
-static void note_pace(struct pool *pool, struct worker *worker, usec_t now)
+static void note_pace(struct pool *pool, usec_t taken)
 {
-	usec_t taken = usec_sub(now, usec_max(worker->since, worker->answered));
 	usec_t pace = pool->pace / POOL_PACE_OF;
 
 	if (pool->pace == 0)
 		pool->pace = POOL_PACE_OF * taken;
 	else
 		pool->pace += usec_min(taken, PACE_OUTLIER * usec_max(pace, 1)) - pace;
-	worker->answered = now;
 	queue_set_turn(&pool->queue, pool->pace / POOL_PACE_OF);
+}
+
+/* Whether the next answer may belong to the same batch. */
+static bool may_follow(const struct worker *worker)
+{
+	return worker->batches ? !list_empty(&worker->attempts) : worker_has_next(worker);
 }
 
 void pool_measure(struct pool *pool, struct worker *worker, const struct batch_run *run, usec_t now)
 {
-	note_pace(pool, worker, now);
-	if (!batch_has(&worker->batch, run, now))
+	struct batch_run measured = *run;
+
+	measured.taken = usec_sub(now, usec_max(worker->since, worker->answered));
+	measured.overlaps = worker->batches;
+	worker->answered = now;
+	note_pace(pool, measured.taken);
+	if (!batch_has(&worker->batch, &measured, now))
 		learn(pool, &worker->batch);
-	batch_add(&worker->batch, run, now);
-	if (!worker_has_next(worker))
+	batch_add(&worker->batch, &measured, now);
+	if (!may_follow(worker))
 		learn(pool, &worker->batch);
 }
 

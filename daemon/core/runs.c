@@ -94,12 +94,12 @@ static void high_add(usec_t *high, usec_t run)
 		*high -= (*high - run + HIGH_FACTOR - 1) / HIGH_FACTOR;
 }
 
-static void learn(struct runs *runs, unsigned entry, usec_t run)
+static void learn(struct runs *runs, unsigned entry, usec_t run, usec_t cost)
 {
 	struct method_runs *method = &runs->methods[entry];
 
-	mean_add(&method->of_all, run, COST_OF, COST_OUTLIER);
-	mean_add(&runs->of_pool, run, COST_OF, COST_OUTLIER);
+	mean_add(&method->of_all, cost, COST_OF, COST_OUTLIER);
+	mean_add(&runs->of_pool, cost, COST_OF, COST_OUTLIER);
 	update_cost(runs, entry);
 	if (entry != RUNS_OTHER)
 		update_cost(runs, RUNS_OTHER);
@@ -107,7 +107,7 @@ static void learn(struct runs *runs, unsigned entry, usec_t run)
 }
 
 void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run,
-		       usec_t now)
+		       usec_t cost, usec_t now)
 {
 	struct method_runs *of;
 
@@ -120,17 +120,17 @@ void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, u
 	}
 	mean_add(&of->of_results, run, TYPICAL_OF, RUNS_TYPICAL_OUTLIER);
 	high_add(&of->answered, run);
-	learn(runs, entry, run);
+	learn(runs, entry, run, cost);
 	runs->last = entry;
 }
 
-void runs_learn_error(struct runs *runs, unsigned entry, usec_t run)
+void runs_learn_error(struct runs *runs, unsigned entry, usec_t run, usec_t cost)
 {
 	/* A method without a result has no entry: its errors say nothing about the others. */
 	if (entry == RUNS_OTHER)
 		return;
 	high_add(&runs->methods[entry].answered, run);
-	learn(runs, entry, run);
+	learn(runs, entry, run, cost);
 }
 
 void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run)
@@ -138,7 +138,7 @@ void runs_learn_longer(struct runs *runs, unsigned entry, usec_t run)
 	if (entry == RUNS_OTHER || run <= runs_typical(runs, entry))
 		return;
 	mean_add(&runs->methods[entry].of_results, run, TYPICAL_OF, RUNS_TYPICAL_OUTLIER);
-	learn(runs, entry, run);
+	learn(runs, entry, run, run);
 }
 
 void runs_refute(struct runs *runs, unsigned entry, usec_t now)

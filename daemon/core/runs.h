@@ -78,10 +78,11 @@ unsigned runs_note(struct runs *runs, struct bytes method);
 struct bytes runs_name(const struct runs *runs, unsigned entry);
 
 /* An attempt of the method, whose entry was `entry` when it was sent, has been answered after
- * `run` µs: with a result, or with an error of the worker's code. */
+ * `run` µs: with a result, or with an error of the worker's code.  It took `cost` of the worker's time:
+ * less than `run` where several ran at once. */
 void runs_learn_result(struct runs *runs, unsigned entry, struct bytes method, usec_t run,
-		       usec_t now);
-void runs_learn_error(struct runs *runs, unsigned entry, usec_t run);
+		       usec_t cost, usec_t now);
+void runs_learn_error(struct runs *runs, unsigned entry, usec_t run, usec_t cost);
 
 /* An attempt was given up when it had been running for `run` µs: its run is longer.  Nothing is
  * learnt if that is no news. */

@@ -67,7 +67,7 @@ START_TEST(no_wait_is_longer_than_a_day)
 	worker_add_attempt(&workers[0], &request, START);
 	pool_place_worker(&pool, &workers[0], START);
 	runs_learn_result(&pool.runs, RUNS_OTHER, (struct bytes){(const uint8_t *)"m", 1}, HOUR,
-			  START);
+			  HOUR, START);
 	pool.queue.len = 12;
 	for (unsigned i = 0; i < 12; i++)
 		runs_enter(&pool.runs, RUNS_OTHER, PRIORITY_NORMAL);

@@ -198,7 +198,7 @@ END_TEST
 /* Makes a run of the method known, as that of the whole pool too. */
 static void learn(struct fixture *f, struct bytes method, usec_t run)
 {
-	runs_learn_result(&f->pool.runs, RUNS_OTHER, method, run, 3);
+	runs_learn_result(&f->pool.runs, RUNS_OTHER, method, run, run, 3);
 	f->pool.typical_run = run;
 }
 
@@ -459,6 +459,39 @@ START_TEST(answers_of_one_turn_are_measured_together)
 			ck_assert_uint_eq(runs_high(&f.pool.runs, entry), 20);
 			ck_assert_uint_eq(f.pool.typical_run, 20);
 		}
+	}
+}
+END_TEST
+
+/* A worker that may run several at once, with `line` of them at a time: it answers one each 20 us, or
+ * `each` of them together.  A call takes as long as that worker needs for all of them, and costs the
+ * pool no more than its share. */
+START_TEST(what_overlaps_costs_its_share)
+{
+	static const unsigned lines[][2] = {{1, 1}, {17, 1}, {17, 5}, {17, 17}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
+		unsigned line = lines[i][0], each = lines[i][1];
+		struct fixture f;
+		usec_t now = 1000;
+		unsigned entry;
+
+		set_up(&f);
+		make_ready(&f, 0, 1);
+		f.workers[0].batches = true;
+		learn(&f, (struct bytes){(const uint8_t *)"m", 1}, 20);
+		entry = runs_find(&f.pool.runs, (struct bytes){(const uint8_t *)"m", 1});
+		f.workers[0].since = now;
+		line_up(&f, line, 20, now);
+		for (unsigned turn = 0; turn < 1000; turn++) {
+			now += 20 * each;
+			for (unsigned k = 0; k < each; k++)
+				read_answer(&f, entry, BATCH_RESULT, now);
+			line_up(&f, each, 20, now);
+		}
+		ck_assert_uint_eq(runs_cost(&f.pool.runs, entry), 20);
+		ck_assert_uint_ge(runs_typical(&f.pool.runs, entry), 20 * (line - each + 1));
+		ck_assert_uint_lt(runs_typical(&f.pool.runs, entry), 20 * (line + each));
 	}
 }
 END_TEST
@@ -1022,6 +1055,7 @@ int main(void)
 		a_turn_is_worth_what_a_worker_does_in_its_time,
 		one_run_that_was_stuck_changes_turns_for_a_while,
 		answers_of_one_turn_are_measured_together,
+		what_overlaps_costs_its_share,
 		a_short_run_beside_a_long_one_stays_short,
 		a_run_is_learnt_when_its_turn_is_known,
 		slow_is_eight_times_the_typical_run,

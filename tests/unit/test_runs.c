@@ -18,14 +18,14 @@ static struct bytes text(const char *name)
 static void learn(const char *name, usec_t run, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		runs_learn_result(&runs, runs_find(&runs, text(name)), text(name), run, 1);
+		runs_learn_result(&runs, runs_find(&runs, text(name)), text(name), run, run, 1);
 }
 
 START_TEST(a_method_is_unknown_until_its_first_result)
 {
 	runs_init(&runs, 1);
 	ck_assert_uint_eq(runs_find(&runs, text("a")), RUNS_OTHER);
-	runs_learn_error(&runs, RUNS_OTHER, 5);
+	runs_learn_error(&runs, RUNS_OTHER, 5, 5);
 	runs_learn_longer(&runs, RUNS_OTHER, 5);
 	ck_assert_uint_eq(runs_find(&runs, text("a")), RUNS_OTHER);
 	ck_assert_uint_eq(runs_typical(&runs, RUNS_OTHER), 0);
@@ -88,7 +88,7 @@ START_TEST(errors_cost_but_are_no_results)
 	runs_init(&runs, 1);
 	learn("a", 50 * MSEC, 16);
 	for (unsigned i = 0; i < 64; i++)
-		runs_learn_error(&runs, 1, MSEC);
+		runs_learn_error(&runs, 1, MSEC, MSEC);
 	ck_assert_uint_eq(runs_typical(&runs, 1), 50 * MSEC);
 	ck_assert_uint_lt(runs_cost(&runs, 1), 25 * MSEC);
 }
@@ -120,9 +120,9 @@ START_TEST(what_was_refuted_is_so_until_a_shorter_run)
 	/* As long as a typical run is what there is time for. */
 	ck_assert(!runs_is_refuted(&runs, 1, 50 * MSEC, 0));
 	ck_assert(runs_is_refuted(&runs, 1, 50 * MSEC - 1, 0));
-	runs_learn_result(&runs, 1, text("a"), 60 * MSEC, 300);
+	runs_learn_result(&runs, 1, text("a"), 60 * MSEC, 60 * MSEC, 300);
 	ck_assert(!runs_is_refuted(&runs, 1, 10 * MSEC, 300));
-	runs_learn_result(&runs, 1, text("a"), 20 * MSEC, 400);
+	runs_learn_result(&runs, 1, text("a"), 20 * MSEC, 20 * MSEC, 400);
 	ck_assert(runs_is_refuted(&runs, 1, 10 * MSEC, 400));
 	ck_assert(!runs_is_refuted(&runs, 1, 20 * MSEC, 0));
 }
@@ -220,8 +220,8 @@ START_TEST(weights_are_shares_of_the_mean)
 	runs_init(&runs, 1);
 	ck_assert_uint_eq(runs_weight(&runs, RUNS_OTHER, 64), 64);
 	ck_assert_uint_eq(runs_of_weight(&runs, 64, 64), 0);
-	runs_learn_result(&runs, RUNS_OTHER, light, 100, 1);
-	runs_learn_result(&runs, RUNS_OTHER, heavy, 300, 1);
+	runs_learn_result(&runs, RUNS_OTHER, light, 100, 100, 1);
+	runs_learn_result(&runs, RUNS_OTHER, heavy, 300, 300, 1);
 	ck_assert_uint_eq(runs_weight(&runs, runs_find(&runs, light), 64), 32);
 	ck_assert_uint_eq(runs_weight(&runs, runs_find(&runs, heavy), 64), 96);
 	ck_assert_uint_eq(runs_weight(&runs, RUNS_OTHER, 64), 64);

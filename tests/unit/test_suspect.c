@@ -34,7 +34,7 @@ static unsigned learn(struct fixture *f, const char *method, usec_t run)
 {
 	struct bytes name = {(const uint8_t *)method, strlen(method)};
 
-	runs_learn_result(&f->pool.runs, RUNS_OTHER, name, run, START);
+	runs_learn_result(&f->pool.runs, RUNS_OTHER, name, run, run, START);
 	return runs_find(&f->pool.runs, name);
 }
 
