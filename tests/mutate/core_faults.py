@@ -487,6 +487,8 @@ FAULTS = [
           "a pool that was made smaller keeps its workers"),
     Fault("engine_scaling.c", "\t\telse if (worker->is_wanted)\n\t\t\tengine_unwant(engine, worker);\n\t}\n\tdrop", "\t}\n\tdrop",
           "what is to start does so after the stop"),
+    Fault("engine_scaling.c", "\tif (has_surplus(pool)) {\n\t\tengine_unwant", "\tif (!pool) {\n\t\tengine_unwant",
+          "a replacement starts in a pool that has workers to spare"),
     Fault("engine_worker.c", "\tengine_trim(engine, pool);\n", "",
           "those that waited to be ended when a pool was made smaller stay"),
     Fault("pool.c", "return at_once == 0 || pool->states[WORKER_TERMINATING].len < at_once;", "return true;",
