@@ -68,6 +68,8 @@ def answer(mode: str, number: int) -> bytes:
     head = bytes([0x94, 1, number])
     if mode == "refuse":
         return head + b"\x0b\xc0"  # EAGAIN
+    if mode == "wordy":
+        return head + b"\xa2no\xc0"
     if mode in LIES:
         return head + b"\xc0\xce" + lie(mode).to_bytes(4, "big")
     if mode == "negative":

@@ -94,6 +94,24 @@ START_TEST(what_is_cut_off_is_given_back)
 }
 END_TEST
 
+START_TEST(what_can_not_be_moved_stays_whole)
+{
+	struct chunk *chunk;
+
+	begin();
+	chunk = chunk_new(&store, MIB);
+	chunk->data[99] = 7;
+	shortage_begin(1, false);
+	ck_assert_ptr_eq(chunk_shrink(chunk, 100), chunk);
+	ck_assert(shortage_end());
+	ck_assert_uint_eq(store.bytes, MIB);
+	ck_assert_uint_eq(chunk->data[99], 7);
+	chunk_unref(chunk);
+	ck_assert_uint_eq(store.bytes, 0);
+	chunk_store_done(&store);
+}
+END_TEST
+
 /* What a peer is told has a reserve above the limit; a large answer has none. */
 START_TEST(a_full_store_still_lets_little_be_said)
 {
@@ -217,6 +235,7 @@ int main(void)
 		who_is_over_its_share_leaves_room_for_the_others,
 		a_small_piece_counts_for_an_eighth_of_what_it_keeps,
 		what_is_cut_off_is_given_back,
+		what_can_not_be_moved_stays_whole,
 		a_full_store_still_lets_little_be_said,
 		messages_keep_their_order,
 		without_memory_there_is_what_was_set_aside,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -319,6 +320,26 @@ START_TEST(nobody_listens)
 END_TEST
 
 /* The daemon's backlog is full and it accepts nobody. */
+/* A program that has closed its standard input, and may have no other descriptor. */
+START_TEST(no_place_above_the_standard_files)
+{
+	struct world world;
+	struct rlimit before, none;
+
+	world_init(&world);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){.rlim_cur = 1, .rlim_max = before.rlim_max};
+	close(STDIN_FILENO);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(poold_client_connect(world.client), -EINVAL);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	/* What it had is closed again. */
+	ck_assert_int_eq(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+	ck_assert_int_eq(poold_client_connect(world.client), 0);
+	world_done(&world);
+}
+END_TEST
+
 START_TEST(connecting_has_a_limit)
 {
 	struct world world;
@@ -940,6 +961,7 @@ int main(void)
 		the_map_of_an_error_can_be_read,
 		calls_that_can_not_be_made,
 		nobody_listens,
+		no_place_above_the_standard_files,
 		connecting_has_a_limit,
 		a_daemon_that_does_not_answer,
 		a_client_may_have_a_timeout_of_its_own,

@@ -475,6 +475,26 @@ START_TEST(a_lost_connection_ends_what_was_sent)
 }
 END_TEST
 
+/* That the daemon closes the connection is for those who come back: any other has its answers first. */
+START_TEST(who_does_not_come_back_stays_to_the_end)
+{
+	struct world world;
+
+	world_init(&world);
+	greet(&world);
+	start(&world, "a");
+	written(&world);
+	ck_assert_int_eq(answer(&world, "[2, 'poold.closing', [{'grace_ms': 1000}]]"), 0);
+	ck_assert(!client_session_is_left(&world.session));
+	start(&world, "b");
+	ck_assert_str_eq(written(&world), "[0, 1, 'b', []]\n");
+	ck_assert_int_eq(answer(&world, "[1, 65536, nil, 1] [1, 1, nil, 2]"), 0);
+	ck_assert(!client_session_is_left(&world.session));
+	ck_assert_str_eq(reported(&world), "a: 1\nb: 2\n");
+	world_done(&world);
+}
+END_TEST
+
 /* A request of which the last byte never left can not have been read whole. */
 START_TEST(a_half_sent_request_moves_whole)
 {
@@ -782,6 +802,7 @@ int main(void)
 		bytes_that_are_no_answer,
 		the_largest_answer_fits,
 		a_lost_connection_ends_what_was_sent,
+		who_does_not_come_back_stays_to_the_end,
 		a_half_sent_request_moves_whole,
 		a_request_moves_once,
 		a_refused_connection_ends_what_waits,

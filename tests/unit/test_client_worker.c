@@ -12,6 +12,7 @@
 
 #include "client/lib/worker_session.h"
 #include "daemon/io/worker/begun_page.h"
+#include "daemon/io/worker/descriptors.h"
 #include "tests/lib/prop.h"
 #include "tests/lib/unit.h"
 #include "tests/lib/wire.h"
@@ -972,6 +973,32 @@ START_TEST(what_begins_is_stored_in_its_page)
 }
 END_TEST
 
+/* A file that can't be mapped is no page: what begins is said, as without one. */
+START_TEST(a_page_that_is_none_is_left)
+{
+	struct world world;
+	struct buf message;
+	int theirs, ends[2];
+
+	open_recall(&theirs);
+	ck_assert_int_eq(pipe(ends), 0);
+	buf_init(&message, BYTES_MAX);
+	wire_put(&message, "[2, 'page', []]");
+	ck_assert_int_eq(
+		descriptors_send(recall_fd, (struct bytes){message.data, message.len}, ends, 1), 0);
+	buf_free(&message);
+	world_init(&world, (struct poold_worker_options){0});
+	daemon_says(&world, STOP("1"));
+	ck_assert_int_eq(poold_worker_run(world.worker), -ENOTRECOVERABLE);
+	ck_assert_str_eq(worker_said(&world, ANNOUNCING ", 'recall': true"),
+			 "[2, 'started', [1]]\n" STOPPED("1"));
+	world_done(&world);
+	close(ends[0]);
+	close(ends[1]);
+	close(recall_fd);
+}
+END_TEST
+
 /* What a worker that says nothing, or answers in batches, has begun can't be told by one number. */
 START_TEST(not_every_worker_takes_a_page)
 {
@@ -1065,6 +1092,7 @@ int main(void)
 		a_worker_knows_where_it_was_started,
 		what_has_not_begun_is_given_back,
 		what_begins_is_stored_in_its_page,
+		a_page_that_is_none_is_left,
 		not_every_worker_takes_a_page,
 		not_every_worker_gives_back,
 	};

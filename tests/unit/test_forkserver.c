@@ -269,7 +269,8 @@ END_TEST
 
 START_TEST(what_it_must_not_say)
 {
-	static const char *const modes[] = {"garbage", "text", "request", "other_id", "half"};
+	static const char *const modes[] = {"garbage", "text",	   "wordy",
+					    "request", "other_id", "half"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
 		struct world world;

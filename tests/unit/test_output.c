@@ -268,6 +268,28 @@ START_TEST(lines_over_the_rate_are_counted)
 }
 END_TEST
 
+/* However long it was silent. */
+START_TEST(who_was_silent_may_write_no_more_than_the_burst)
+{
+	static const struct output_limits limits = {.line_max = 64, .rate = 10};
+	struct fixture *fixture = begin(&limits);
+	usec_t begun = loop_now(&fixture->loop);
+
+	for (unsigned i = 0; i < 10; i++)
+		say(fixture, OUTPUT_STDOUT, "first\n");
+	turn(fixture);
+	ck_assert_uint_eq(fixture->count, 10);
+	wait_until(usec_add(begun, 3 * USEC_PER_SEC / 2));
+	for (unsigned i = 0; i < 30; i++)
+		say(fixture, OUTPUT_STDOUT, "again\n");
+	turn(fixture);
+	ck_assert_uint_eq(fixture->count, 20);
+	ck_assert_uint_eq(fixture->output.dropped, 20);
+	output_finish(&fixture->output);
+	end(fixture);
+}
+END_TEST
+
 /* Fills a pipe as full as it gets. */
 static size_t flood(int fd)
 {
@@ -449,6 +471,7 @@ int main(void)
 		no_character_is_cut_in_two,
 		a_refused_buffer_splits_the_line,
 		lines_over_the_rate_are_counted,
+		who_was_silent_may_write_no_more_than_the_burst,
 		a_turn_takes_a_bounded_part_of_a_flood,
 		many_short_lines_come_in_several_turns,
 		what_waits_comes_at_the_end,

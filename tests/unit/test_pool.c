@@ -1039,6 +1039,21 @@ START_TEST(every_health_has_a_name)
 }
 END_TEST
 
+/* What is not known of a run is taken for the same as of the others. */
+START_TEST(runs_of_unknown_length_have_equal_shares)
+{
+	struct fixture f;
+
+	set_up(&f);
+	make_ready(&f, 0, 1);
+	line_up(&f, 2, 0, 3);
+	read_answer(&f, RUNS_OTHER, BATCH_RESULT, 1003);
+	ck_assert_uint_eq(f.pool.typical_run, 0);
+	read_answer(&f, RUNS_OTHER, BATCH_RESULT, 1003);
+	ck_assert_uint_eq(f.pool.typical_run, 500);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -1078,6 +1093,7 @@ int main(void)
 		parked_requests_call_for_no_worker,
 		who_is_parked_makes_way_too,
 		every_health_has_a_name,
+		runs_of_unknown_length_have_equal_shares,
 	};
 
 	return unit_main("pool", tests, ARRAY_SIZE(tests));

@@ -102,6 +102,17 @@ START_TEST(recoveries_have_totals_first)
 		"LEFT\n"
 		" 3        7  p     m       shed   failover  minor            2  delayed  120 ms  "
 		"30 s\n");
+	ck_assert_str_eq(
+		shown(show_recoveries,
+		      "{\"active\": [], \"counters\": {\"initiated\": 0, \"succeeded\": 0, "
+		      "\"failed\": 0, \"cancelled\": 0, \"refused\": 0, \"active\": 0, \"max\": "
+		      "9}, "
+		      "\"mean_ms\": null, \"p99_ms\": null, \"by_category\": {}, "
+		      "\"by_strategy\": {}}",
+		      NULL),
+		"0 of at most 9 are active; of 0 so far 0 succeeded, 0 failed, 0 were cancelled; "
+		"0 were refused\n"
+		"mean duration -, 99th percentile -\n");
 }
 END_TEST
 

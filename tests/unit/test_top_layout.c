@@ -262,6 +262,13 @@ START_TEST(search_and_filter)
 	ck_assert_str_eq(state.status, "no row has \"nothing\"");
 	key(27);
 	ck_assert_int_eq(state.mode, TOP_MODE_TABLES);
+	/* Characters of two, three and four bytes. */
+	keys("/");
+	key(0xe9);
+	key(0x6f22);
+	key(0x1f600);
+	ck_assert_str_eq(state.status, "no row has \"\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x98\x80\"");
+	key(27);
 	/* The filter leaves those that match. */
 	keys("\\2");
 	key(TOP_KEY_BACKSPACE);

@@ -199,6 +199,55 @@ START_TEST(what_is_worth_a_look_is_told)
 }
 END_TEST
 
+/* A pool may have a breaker for each of several methods. */
+START_TEST(the_worst_breaker_of_a_pool_is_shown)
+{
+	struct top_model model = {0};
+
+	add_sample(&model, 0, two_ok, "{'pools': {}}",
+		   "[{'pool': 'a', 'method': 'm', 'state': 'open', 'open_left_ms': 4200},"
+		   " {'pool': 'a', 'method': null, 'state': 'closed', 'open_left_ms': null},"
+		   " {'pool': 'b', 'method': null, 'state': 'closed', 'open_left_ms': null}]",
+		   NO_LIST);
+	ck_assert_str_eq(pool_of(&model, "a")->breaker, "open");
+	ck_assert_double_eq_tol(pool_of(&model, "a")->open_left_ms, 4200, 1e-9);
+	ck_assert_str_eq(pool_of(&model, "b")->breaker, "closed");
+	top_model_done(&model);
+}
+END_TEST
+
+START_TEST(a_daemon_that_stops_says_so)
+{
+	struct top_model model = {0};
+	struct top_verdict verdict;
+
+	add_sample(
+		&model, 0,
+		"{'status': 'down', 'draining': true, 'guard': false, 'uptime_ms': 65000, 'pools': "
+		"[{'name': 'a', 'status': 'ok'}]}",
+		"{'pools': {}}", NO_LIST, NO_LIST);
+	top_verdict_make(&verdict, &model);
+	ck_assert_str_eq(verdict.headline,
+			 "poold is down and stopping; its guard does not live; 1 pool; up 1 min");
+	top_model_done(&model);
+}
+END_TEST
+
+/* Its health may be older than its judgement. */
+START_TEST(a_pool_that_is_ok_and_fails_is_wrong)
+{
+	struct top_model model = {0};
+
+	add_sample(&model, 0,
+		   "{'pools': [{'name': 'a', 'status': 'ok', 'failing': {'code': 'exception'}}], "
+		   "'status': 'ok', 'pid': 1}",
+		   "{'pools': {}}", NO_LIST, NO_LIST);
+	ck_assert_int_eq(pool_of(&model, "a")->rank, TOP_WRONG);
+	ck_assert_str_eq(pool_of(&model, "a")->code, "exception");
+	top_model_done(&model);
+}
+END_TEST
+
 /* What an open breaker refuses says nothing of why it is open. */
 START_TEST(the_cause_is_behind_the_breaker)
 {
@@ -337,6 +386,15 @@ START_TEST(panes_have_rows)
 	ck_assert_str_eq(cell(&sheet, 0, "AGE"), "2.1 s");
 	ck_assert_str_eq(top_pane_note(TOP_PANE_REQUESTS, &model, &sheet, note), "1 of 12 open");
 	sheet_done(&sheet);
+	/* One that stands behind another at its worker. */
+	json_decref(model.now.answers[TOP_REQUESTS]);
+	model.now.answers[TOP_REQUESTS] = answer(
+		"{'count': 1, 'requests': [{'id': 10, 'pool': 'a', 'state': 'sent', 'worker': 2, "
+		"'run_ms': 1900}]}");
+	top_pane_fill(TOP_PANE_REQUESTS, &model, &sheet);
+	ck_assert_str_eq(cell(&sheet, 0, "STATE"), "sent");
+	ck_assert_str_eq(cell(&sheet, 0, "RUN"), "-");
+	sheet_done(&sheet);
 
 	top_pane_fill(TOP_PANE_CLIENTS, &model, &sheet);
 	ck_assert_str_eq(cell(&sheet, 0, "NAME"), "y");
@@ -377,6 +435,7 @@ START_TEST(the_daemons_own_judgement_counts)
 
 	add_sample(&model, 0, pool, "{'pools': {}}", NO_LIST, NO_LIST);
 	ck_assert(model.pools[0].is_failing);
+	ck_assert_int_eq(model.pools[0].rank, TOP_WRONG);
 	ck_assert_double_eq_tol(model.pools[0].rate, 4.5, 1e-9);
 	ck_assert_double_eq_tol(model.pools[0].ok_percent, 33.3, 1e-9);
 	ck_assert_double_eq_tol(model.pools[0].p99_ms, 80, 1e-9);
@@ -542,6 +601,9 @@ int main(void)
 		a_pool_whose_requests_fail_is_failing,
 		wrong_requests_make_no_pool_failing,
 		what_is_worth_a_look_is_told,
+		the_worst_breaker_of_a_pool_is_shown,
+		a_daemon_that_stops_says_so,
+		a_pool_that_is_ok_and_fails_is_wrong,
 		the_cause_is_behind_the_breaker,
 		many_problems_are_bounded,
 		answers_of_another_shape_do_no_harm,
