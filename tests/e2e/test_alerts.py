@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from alerts import ALERTS, NO_OTHERS, AlertsTest, alert, fail, next_event, quick_share, succeed
 from clients import poolctl
 from clock import eventually
@@ -11,10 +13,10 @@ from harness import TOOLBOX, pool
 class Alerts(AlertsTest):
 
     def test_one_that_is_for_information_only(self) -> None:
-        daemon = self.start_watched(alert("loop_lag", severity="info"))
-        daemon.ask("poold.alert_test", "loop_lag")
-        daemon.log.wait_for("notice .*loop_lag")
-        (section,) = [each for each in daemon.ask("poold.config") if each["name"] == "loop_lag"]
+        daemon = self.start_watched(quick_share(severity="info"), *NO_OTHERS)
+        fail(daemon.connect(), 12)
+        daemon.log.wait_for("notice alert error_share: .*severity=info")
+        (section,) = [each for each in daemon.ask("poold.config") if each["name"] == "error_share"]
         self.assertIn("severity", {value["key"] for value in section["values"]})
 
     def test_a_test_of_those_that_name_somebody(self) -> None:
@@ -85,6 +87,25 @@ class Alerts(AlertsTest):
         daemon.log.wait_for(r"error alert breaker_open: the pool's circuit breaker is open")
         daemon.ask("poold.breaker_reset", "tools")
         daemon.log.wait_for(r"alert breaker_open is resolved")
+
+    def test_one_that_may_fire_later(self) -> None:
+        daemon = self.start_watched(alert("error_share", **{"threshold": "50%", "for": "1h"}), *NO_OTHERS)
+        fail(daemon.connect(), 12)
+        eventually(lambda: self.find(daemon, "error_share", state="pending"), "it is pending")
+        shown = poolctl(daemon, "alerts").stdout
+        self.assertRegex(shown, r"(?m)^error_share +tools +warning +pending ")
+        self.assertNotIn("error_share: ", shown)
+
+    def test_a_worker_that_hangs_for_long(self) -> None:
+        daemon = self.start_watched(alert("worker_hung", threshold="300ms"))
+        daemon.announced += ["worker", "pool"]
+        client = daemon.connect()
+        for _ in range(5):
+            client.call_pool("tools", "slow", [0])
+        client.ask_pool("tools", "slow", [60])
+        eventually(lambda: [one for one in daemon.ask("poold.alerts")["active"]
+                            if re.search(r"it has run method slow for 1\d s; ", one["text"])],
+                   "it has hung for ten seconds", 30.0)
 
     def test_silence(self) -> None:
         daemon = self.start_watched(quick_share(), *NO_OTHERS)

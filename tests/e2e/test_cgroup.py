@@ -128,6 +128,17 @@ class Groups(DaemonTest):
 class NoGroups(DaemonTest):
     """Where there are none."""
 
+    @unittest.skipUnless(TREE, "no control groups of version 2")
+    def test_they_are_missed_where_they_are_wanted(self) -> None:
+        """The root of all groups belongs to nobody."""
+        GroupedDaemon.group = TREE
+        daemon = GroupedDaemon((pool("plain", UNQUIET),), {"cgroups": True})
+        self.addCleanup(daemon.finish)
+        daemon.announced.append("workers get no control groups")
+        daemon.wait_ready()
+        daemon.log.wait_for(r"workers get no control groups, though cgroups = yes: .* \(see Delegate= in the unit\)")
+        self.assertIsNone(daemon.workers("plain")[0]["last_out_of_memory"])
+
     def test_a_limit_is_said_to_do_nothing(self) -> None:
         daemon = self.start(pool("plain", UNQUIET, memory_max="64M", cpu_weight=50), cgroups=False)
         daemon.announced.append("does nothing: workers have no control groups")

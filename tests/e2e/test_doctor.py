@@ -94,6 +94,21 @@ class Doctor(PoolctlTest):
         for _ in range(2):
             self.assertIsNone(client.read().error)
 
+    def test_a_queue_that_is_too_long_for_those_who_ask(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, prefetch=0))
+        daemon.announced += ["pool"]
+        client = daemon.connect(map_errors=True)
+        for _ in range(4):
+            client.call_pool("tools", "slow", [0.3])
+        asked = [client.ask_pool("tools", "slow", [0.3], timeout_ms=60_000) for _ in range(20)]
+        hasty = daemon.connect(map_errors=True)
+        self.assertNotEqual(hasty.answer_pool("tools", "slow", [0.3], timeout_ms=400).code, None)
+        found = self.findings(daemon, "tools")
+        self.assertEqual(found["queue"]["status"], "warning")
+        self.assertRegex(found["queue"]["text"], r"^requests that would wait too long are refused: 1 in the last \d+ s")
+        for number in asked:
+            self.assertIsNone(client.read_of(number).error)
+
     def test_a_worker_that_does_not_answer_when_it_is_asked(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX, ping_interval="50ms", ping_timeout="100ms"))
         daemon.announced += ["pool", "worker"]
@@ -141,11 +156,14 @@ class Doctor(PoolctlTest):
 
     def test_code_in_a_home_directory_that_cannot_be_read(self) -> None:
         hidden = "/home/nobody-has-this/worker.py"
-        daemon = self.ill(pool("tools", f"/usr/bin/python3 {hidden}"))
+        pools = {"tools": pool("tools", f"/usr/bin/python3 {hidden}"),
+                 "path": pool("path", "/usr/bin/python3 -m nowhere", **{"env.PYTHONPATH": "/home/nobody-has-this"})}
+        daemon = self.ill(*pools.values())
 
-        def found() -> bool:
-            start = self.findings(daemon, "tools")["start"]
+        def found(name: str) -> bool:
+            start = self.findings(daemon, name)["start"]
             return ("lies in /home" in start["text"] and "ProtectHome=" in start["text"]
                     and "ProtectHome=read-only" in start["advice"])
 
-        eventually(found, lambda: str(self.findings(daemon, "tools")))
+        for name in pools:
+            eventually(lambda: found(name), lambda: str(self.findings(daemon, name)))

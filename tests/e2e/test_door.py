@@ -189,9 +189,11 @@ class File(DaemonTest):
 # Becomes the daemon, with the descriptor as the socket that a service manager hands over.
 HAND_OVER = """
 import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="poold.socket")
-os.execv(sys.argv[2], sys.argv[2:])
+names = sys.argv[2].split(":")
+for number in range(3, 3 + len(names)):
+    os.dup2(int(sys.argv[1]), number)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(names)), LISTEN_FDNAMES=":".join(names))
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
@@ -199,19 +201,24 @@ class HandedDaemon(Daemon):
     """A daemon whose socket is the test's, which keeps it."""
 
     listener: socket.socket | None = None
+    names = "poold.socket"
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.path)
+        listener.listen(64)
+        return listener
 
     def _socket(self) -> int:
         if self.listener is None:
-            self.listener = socket.socket(socket.AF_UNIX)
-            self.listener.bind(self.path)
-            self.listener.listen(64)
+            self.listener = self._listen()
         return self.listener.fileno()
 
     def passed_on(self) -> tuple[int, ...]:
         return (self._socket(),)
 
     def command(self) -> list[str]:
-        return [sys.executable, "-c", HAND_OVER, str(self._socket()), *super().command()]
+        return [sys.executable, "-c", HAND_OVER, str(self._socket()), self.names, *super().command()]
 
     def _check_nothing_left(self) -> None:
         left = procs.wait_gone(self.family(), 2.0)
@@ -225,6 +232,19 @@ class HandedDaemon(Daemon):
         if self.listener is not None:
             self.listener.close()
         super().finish()
+
+
+class AmongOthers(HandedDaemon):
+    """Its socket is the second one, behind one that the daemon does not know."""
+
+    names = "other:poold.socket"
+
+
+class Deaf(HandedDaemon):
+    """Nobody can connect to its socket."""
+
+    def _listen(self) -> socket.socket:
+        return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
 
 class Handed(DaemonTest):
@@ -244,6 +264,20 @@ class Handed(DaemonTest):
         daemon.log.wait_for(f"{daemon.path} is gone")
         self.assertEqual(kept.call("s.x"), 1)
         self.assertFalse(exists(daemon.path + ".lock"))
+
+    def test_its_name_counts(self) -> None:
+        daemon = AmongOthers((static_pool("s", answer="1"),), {})
+        self.addCleanup(daemon.finish)
+        daemon.wait_ready()
+        self.assertEqual(daemon.ask("s.x"), 1)
+
+    def test_a_socket_of_another_kind(self) -> None:
+        daemon = Deaf((static_pool("s", answer="1"),), {})
+        self.addCleanup(daemon.finish)
+        daemon.announced.append("handed over")
+        self.assertEqual(daemon.wait_ended(), 1)
+        daemon.log.wait_for("the socket handed over as poold.socket is not a listening Unix stream socket: "
+                            "see ListenStream=")
 
     def test_who_waits_is_left_to_the_next(self) -> None:
         """The daemon stands still after its work is done, and others connect."""

@@ -299,6 +299,29 @@ class Slow(EventsTest):
         self.assertTrue(self.KEPT - stalls <= kept <= self.KEPT, (kept, stalls))
         return events
 
+    def test_those_that_are_not_kept_are_lost(self) -> None:
+        """Sessions that begin: who has not read is told how many there were."""
+        daemon = self.serve(sessions_max=100_000)
+        stuck, client = daemon.connect(map_errors=True, read_buffer=4096), daemon.connect(map_errors=True)
+        stuck.call("poold.subscribe", ["session"])
+        count = 0
+
+        def is_full() -> bool:
+            nonlocal count
+            asked = [client.ask_pool("tools", "echo", [1], session=f"session-{count + i}") for i in range(200)]
+            count += len(asked)
+            for number in asked:
+                self.assertIsNone(client.read_of(number).error)
+            return any(one["unread_bytes"] > WINDOW for one in daemon.ask("poold.clients")["clients"])
+
+        eventually(is_full, "too much is unread")
+        is_full()
+        events = read_events(stuck, 1)
+        while sum(event.get("lost", 1) for event in events) < count:
+            events += read_events(stuck, 1)
+        self.assertEqual({event["kind"] for event in events}, {"session", "gap"})
+        self.assertGreaterEqual(max(event.get("lost", 1) for event in events), 200)
+
     def test_nothing_is_lost_that_is_kept(self) -> None:
         daemon = self.serve(events_kept=20000)
         stuck = daemon.connect(map_errors=True, read_buffer=4096)
@@ -484,7 +507,10 @@ class Poolctl(EventsTest, PoolctlTest):
             client.answer_pool("tools", "leave", [3])
             eventually(lambda: daemon.pool("tools")["status"] == "ok", "a worker is ready again")
         self.change(daemon, 4)
+        for _ in range(2):
+            self.assert_code(client.answer("nowhere.echo"), "unknown_pool")
         text = self.succeed(daemon, "history")
+        self.assertRegex(text, r"(?m)^- +error unknown_pool +2 +\d")
         self.assertRegex(text, r"(?m)^POOL +EVENT +TIMES +FIRST +LAST$")
         for what, times in (("worker ended", 2), ("error worker_exited", 2), ("breaker disabled", 2),
                             ("worker ready", 3)):

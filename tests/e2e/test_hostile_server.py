@@ -40,6 +40,20 @@ def chatty(peer: Peer) -> None:
         peer.send([1, number, None, {}] if method == "poold.hello" else [1, number, error, None])
 
 
+def early(peer: Peer) -> None:
+    """A daemon of which poolctl top learns how it is, and nothing else."""
+    known = {
+        "poold.hello": {}, "poold.version": {"pid": 1}, "poold.stats": {"pools": {}}, "poold.breakers": [],
+        "poold.errors": [],
+        "poold.status": {"status": "ok", "pid": 1, "uptime_ms": 5, "guard": True,
+                         "pools": [{"name": "old", "status": "ok"}]},
+    }
+    while True:
+        _, number, method, _ = peer.read()
+        error = None if method in known else {"code": "unknown_method", "message": "no such method"}
+        peer.send([1, number, error, known.get(method)])
+
+
 def run(*command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*map(str, command)],
@@ -110,6 +124,14 @@ class Poolctl(unittest.TestCase):
                     self.ask(server.path, "--json", "top", "--once")
 
         at_once(check, range(5, 9))
+
+    def test_what_an_early_daemon_does_not_know(self) -> None:
+        with FakeServer(early, greeted=False) as server:
+            found = self.ask(server.path, "top", "--once")
+            self.assertEqual(found.returncode, 0, found)
+            self.assertRegex(found.stdout, r"^poold is ok; 1 pool; up ")
+            found = self.ask(server.path, "status")
+            self.assertRegex(found.stdout, r"(?m)^old +ok +- +- ")
 
     def test_an_error_is_json_whatever_it_says(self) -> None:
         def check(seed: int) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -31,6 +32,9 @@ HEAD_MAX = 8192
 # Seconds that a call of an honest client takes at most beside whatever asks over HTTP: other tests run
 # at the same time.
 HONEST = 0.4
+
+# Bytes a second of which the answer of 700 KB takes longer than half a minute; the kernel holds a third of it.
+A_LITTLE = 18_000
 
 SECRET = "a-secret-of-a-request"
 
@@ -229,11 +233,11 @@ class WhoSeesWhat(HttpTest):
 class Address(HttpTest):
     """At an IP, where a page in a browser may ask too."""
 
-    def start_at_port(self) -> int:
+    def start_at_port(self, host: str = "127.0.0.1") -> int:
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((host, 0))
             port = int(free.getsockname()[1])
-        self.start(section("http", {"listen": f"127.0.0.1:{port}"}), static_pool("s", answer="1"))
+        self.start(section("http", {"listen": f"{host}:{port}"}), static_pool("s", answer="1"))
         return port
 
     def test_only_its_own_hosts(self) -> None:
@@ -244,6 +248,12 @@ class Address(HttpTest):
             for host in ("evil.example", "127.0.0.1.evil.example", f"10.0.0.1:{port}", "localhost."):
                 answer = http.get("/metrics", Host=host)
                 self.assertEqual((answer.status, answer.text), (421, "Misdirected Request"), host)
+
+    def test_that_of_its_address_is_one_of_them(self) -> None:
+        port = self.start_at_port("127.0.0.2")
+        with Http(("127.0.0.2", port)) as http:
+            for host, status in (("127.0.0.2", 200), (f"127.0.0.2:{port}", 200), ("127.0.0.3", 421)):
+                self.assertEqual(http.get("/metrics", Host=host).status, status, host)
 
     def test_an_address_in_use(self) -> None:
         port = self.start_at_port()
@@ -323,6 +333,25 @@ class Strain(HttpTest):
             eventually(lambda: self.answers(), "there is a place again", 30.0)
         honest.check_served(HONEST)
         self.assertGreaterEqual(daemon.ask("poold.stats")["daemon"]["http_refused"], PLACES)
+
+    def test_who_asks_and_reads_a_little_at_a_time(self) -> None:
+        """Each ten seconds the daemon can write a part, and yet the answer is not over in half a minute."""
+        daemon = self.start_http(*(static_pool(f"{'x' * 28}-{i}", answer="1") for i in range(62)))
+        slow = self.http()
+        slow.socket.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        begun, taken = time.monotonic(), 0
+
+        def is_cut_off() -> bool:
+            nonlocal taken
+            if taken < (time.monotonic() - begun) * A_LITTLE:
+                taken += len(slow.socket.recv(4096))
+            return bool(daemon.ask("poold.stats")["daemon"]["http_refused"])
+
+        eventually(is_cut_off, "it is closed", 60.0)
+        self.assertGreater(time.monotonic() - begun, 29)
+        while data := slow.socket.recv(1 << 20):
+            taken += len(data)
+        self.assertLess(taken, len(self.get("/metrics").text))
 
     def test_those_that_have_left_keep_nobody_out(self) -> None:
         """The daemon stands still; one comes, and then all others go in the middle of a request."""

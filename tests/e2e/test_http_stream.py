@@ -10,7 +10,7 @@ import unittest
 import procs
 from bystander import Bystander
 from clock import eventually
-from harness import TOOLBOX, UNRULY, Daemon, pool, section, static_pool
+from harness import TOOLBOX, UNRULY, Daemon, pool, program, section, static_pool
 from http_client import HttpTest, Stream
 from test_http import PLACES, SECRET, open_connections
 
@@ -64,6 +64,13 @@ class Said(StreamTest):
         times = [each.json["at_ms"] for each in seen]
         self.assertGreater(times[2] - times[0], 1900)
         self.assertEqual(seen[0].json["status"]["pid"], daemon.pid)
+
+    def test_only_the_first_workers_are_measured(self) -> None:
+        daemon = self.start_http(pool("echo", program("workers/echo"), workers=65))
+        daemon.wait_workers("echo", 65)
+        found = eventually(lambda: [each["rss_bytes"] for each in self.stream().status().json["workers"]],
+                           "it has workers")
+        self.assertEqual([each is None for each in found], 64 * [False] + [True])
 
     def test_only_a_head_is_asked_for(self) -> None:
         self.start_http()

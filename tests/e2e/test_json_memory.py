@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import SANITIZED, Daemon, DaemonTest, pool, worker
-from raw import Answer, Raw
+from raw import Answer, Closed, Raw
 from servers import TOOLS
 
 POOLS = {
@@ -19,6 +19,8 @@ POOLS = {
     "words": pool("words", worker("toolserver"), **TOOLS),
 }
 SPARE = tuple(1 << bits for bits in range(16, 24))
+# The C library asks the system for this much more than it needs: with less to spare it may get nothing at all.
+TOP_PAD = 128 << 10
 SIZES = (100, 20_000, 100_000, 600_000)
 TEXTS = ("plain", 'a\n"\\b', "äöü€", "\U0001f600", "\0", "", "0123456789abcdef" * 8)
 NUMBERS = (0, -1, 127, 1 << 40, -(1 << 63), 1.0, -0.0, 0.1, 1e300, 5e-324, 2.5)
@@ -80,8 +82,12 @@ class JsonWithoutMemory(DaemonTest):
         for spare, size, name in itertools.product(SPARE, SIZES, POOLS):
             limit_memory(daemon, idle + spare)
             value = some_value(chance, size)
-            with Raw(daemon.path) as client:
-                answer = answer_to(client, f"{name}.echo", value)
+            try:
+                with Raw(daemon.path) as client:
+                    answer = answer_to(client, f"{name}.echo", value)
+            except Closed:  # not even for an answer that says so
+                self.assertLessEqual(spare, TOP_PAD)
+                continue
             codes[name, answer.code] += 1
             if answer.error is None:
                 # As text, because 1.0 is not 1.

@@ -76,10 +76,14 @@ class Text(DaemonTest):
 
     def test_exemplars_are_for_openmetrics(self) -> None:
         trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-        self.daemon.announced.append("request failed")
+        self.daemon.announced.extend(["request failed", "pool"])
         client = self.daemon.connect(map_errors=True)
         client.call_pool("one", "echo", [1], trace=f"00-{trace[::-1]}-00f067aa0ba902b7-00")
         client.call_pool("one", "echo", [1], trace="an id of ours")
+        # Nor has the time of a refusal, which is not measured, one.
+        self.daemon.ask("poold.drain", "one")
+        client.answer_pool("one", "echo", [1], trace=f"00-{trace[::-1]}-00f067aa0ba902b7-01")
+        self.daemon.ask("poold.resume", "one")
         self.assertNotIn("trace_id", metrics(self.daemon, "openmetrics"))
         client.answer_pool("one", "divide", [1, 0], trace=f"00-{trace}-00f067aa0ba902b7-01")
         (line,) = re.findall(r"^.*trace_id.*$", metrics(self.daemon, "openmetrics"), re.MULTILINE)

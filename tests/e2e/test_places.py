@@ -98,6 +98,20 @@ class Places(DaemonTest):
         daemon.release()
         self.assertIsNone(clients[0].read_of(busy).error)
 
+    def test_where_nobody_can_make_way_the_next_waits(self) -> None:
+        daemon = self.start(pool("raw", UNRULY), connections_max=2, control_reserve=0)
+        daemon.announced.append("connections_max is reached")
+        busy = [daemon.connect() for _ in range(2)]
+        for client in busy:
+            client.call("raw.echo", 1)
+            client.send(self.HALF)
+        with Raw(daemon.path) as fresh:
+            number = fresh.ask("raw.echo", 3)
+            daemon.log.wait_for("connections_max is reached")
+            busy.pop().close()
+            self.assertEqual(fresh.read_of(number).result, [3])
+        busy.pop().close()
+
     def test_who_has_just_asked_stays(self) -> None:
         """The daemon stands still; one comes, and then those who are idle ask something."""
         daemon = self.start_small()

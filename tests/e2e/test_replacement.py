@@ -272,6 +272,12 @@ class ByOperator(StaffTest):
         self.assertNotEqual(poolctl(daemon, "kill", "tools", "9").returncode, 0)
         self.assertNotEqual(poolctl(daemon, "kill", "tools", "1", "STOP").returncode, 0)
 
+    def test_a_worker_without_a_process_can_not_be_killed(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX, workers="0..1"))
+        done = poolctl(daemon, "kill", "tools", "1")
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("there is no process of that number", done.stderr)
+
     def test_a_request_of_a_killed_worker_fails_by_an_operator(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX, workers=1))
         daemon.announced += ["worker_killed", "pool is down"]

@@ -11,7 +11,7 @@ import poold
 
 from clients import PoolctlTest, poolctl
 from clock import HANGS, eventually
-from harness import BUILD, TOOLBOX, UNRULY, Daemon, pool
+from harness import BUILD, TOOLBOX, UNRULY, Daemon, pool, static_pool
 from raw import Raw
 from shapes import NUMBER, shape_faults
 from test_rights import ANNE, BERT, IS_ROOT, RightsTest
@@ -98,6 +98,16 @@ class Clients(Occupied):
         self.assertEqual((len(found["clients"]), found["count"], found["more"]), (1, 2, True))
         self.assertEqual(client.call("poold.clients", 0)["clients"], [])
         self.assertEqual(client.answer("poold.clients", "all").code, "invalid_request")
+
+    def test_how_many_is_a_number(self) -> None:
+        daemon = self.start(static_pool("s", answer="1"))
+        client = daemon.connect(map_errors=True)
+        for method in ("poold.clients", "poold.sessions"):
+            for wrong in (["many"], [-1], [1, 2]):
+                with self.subTest(method=method, wrong=wrong):
+                    answer = client.answer(method, *wrong)
+                    self.assertEqual((answer.code, answer.error["message"]),
+                                     ("invalid_request", "[] or [max] is wanted"))
 
     def test_one_that_does_not_read_is_paused(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX), output_pause="64K")

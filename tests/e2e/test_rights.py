@@ -87,6 +87,21 @@ class Named(RightsTest):
         daemon.log.wait_for(rf"user {ANNE}\) has most of the queue")
         daemon.release()
 
+    def test_a_user_whose_clients_fill_the_queue(self) -> None:
+        daemon = self.open(pool("tools", TOOLBOX, queue_max=20, prefetch=0), alerts=True)
+        daemon.announced.append("alert client_flood")
+        bystander = self.connect(daemon, BERT)
+        daemon.occupy(daemon.connect())
+        crowd = [self.connect(daemon, ANNE) for _ in range(3)]
+        for each in (*crowd, bystander):
+            for _ in range(4):
+                each.ask_pool("tools", "echo", [1])
+        whole = rf"user {ANNE} has most of the queue"
+        eventually(lambda: daemon.ask("poold.status")["pools"][0]["problems"], "it is known", 20.0)
+        for who, cause in ((daemon.connect(), whole), (self.connect(daemon, BERT), "one user has most of the queue")):
+            self.assertRegex(who.call("poold.status")["pools"][0]["problems"][0]["text"], cause)
+        daemon.release()
+
 
 @unittest.skipUnless(IS_ROOT, "only root can become another user")
 class Names(RightsTest):

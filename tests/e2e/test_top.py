@@ -387,6 +387,22 @@ class Actions(TopTest):
         terminal.wait_for('done: poold.restart_workers ["tools"]')
         daemon.wait_workers("tools", 1, apart_from=(before, second))
 
+    def test_one_at_a_time(self) -> None:
+        daemon = self.start(pool("tools", TOOLBOX), breaker("tools"))
+        daemon.announced += ["pool=tools", "the daemon stood still"]
+        terminal = self.open()
+        self.run_top(terminal, daemon, options="--wait 1min")
+        terminal.keys("1", "B")
+        terminal.wait_for('call poold.breaker_open ["tools"]? [y/N]')
+        daemon.signal(signal.SIGSTOP)
+        try:
+            terminal.keys("y", "d", "y")
+            terminal.wait_for('wait for the answer to poold.breaker_open ["tools"]')
+        finally:
+            daemon.signal(signal.SIGCONT)
+        terminal.wait_for('done: poold.breaker_open ["tools"]')
+        self.assertFalse(daemon.pool("tools")["drained"])
+
     @unittest.skipUnless(IS_ROOT, "only root can become another user")
     def test_without_the_right(self) -> None:
         daemon = self.start(pool("tools", TOOLBOX), socket_mode="0666")

@@ -90,6 +90,16 @@ class Raising(dict):
         raise LookupError("its items are gone")
 
 
+class Speechless(ValueError):
+    def __str__(self):
+        raise KeyError("no text")
+
+
+class Silent(dict):
+    def items(self):
+        raise Speechless
+
+
 class Leaving(dict):
     def items(self):
         raise SystemExit(3)
