@@ -211,6 +211,11 @@ def on_session_end(session: str, reason: str) -> None:
         raise ValueError("what could not be dropped")
     if session == "worse":
         sys.exit(4)
+    if session == "forked":
+        child = os.fork()
+        if child == 0:
+            raise ValueError("of the child")
+        reason = str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     if session.startswith("/"):
         note(session)
     _ended.append([session, reason])

@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from typing import Any
 
 import poold
@@ -239,6 +239,14 @@ class TestBlocking(Cases, unittest.TestCase):
                 self.assertRaises(TimeoutError, calls[0].result, 0.01)
                 found = sorted(call.result()[2][0] for call in as_completed(calls))
                 self.assertEqual(found, list(range(20)))
+
+    def test_the_time_is_over_and_nobody_waits(self) -> None:
+        with FakeServer(refusing(1 << 30)) as server, poold.Client(server.path) as client:
+            call = client.start("p", "m", timeout=0.3)
+            self.assertTrue(wait([call], PATIENCE).done)
+            error = call.exception()
+            assert isinstance(error, poold.PoolSystemError)
+            self.assertEqual((error.code, error.executed), ("shutting_down", "no"))
 
     def test_cancel_while_it_waits(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -141,6 +141,48 @@ class TestAsyncClient(unittest.IsolatedAsyncioTestCase):
                     await client.call("p", "m", object())
                 self.assertEqual(caught.exception.code, "encode_error")
 
+    async def test_one_behind_another_that_is_still_written(self) -> None:
+        go = threading.Event()
+
+        def script(peer: Peer) -> None:
+            assert go.wait(PATIENCE)
+            for _ in range(2):
+                _, number, _, params = peer.read()
+                peer.send([1, number, None, len(params[2][0])])
+
+        with FakeServer(script) as server:
+            async with AsyncClient(server.path) as client:
+                large = asyncio.create_task(client.call("p", "m", bytes(8 << 20)))
+                small = asyncio.create_task(client.call("p", "m", bytes(8)))
+                while client._connection is None or client._connection._writable.is_set():
+                    await asyncio.sleep(0)
+                go.set()
+                self.assertEqual([await large, await small], [8 << 20, 8])
+
+    async def test_the_last_answer_before_the_end(self) -> None:
+        """It has come, and is not read yet, when the next request finds the connection closed."""
+        go, over = threading.Event(), threading.Event()
+
+        def script(peer: Peer) -> None:
+            number = peer.read()[1]
+            if server.connections > 1:
+                return peer.send([1, number, None, "second"])
+            assert go.wait(PATIENCE)
+            peer.send([1, number, None, "first"])
+            peer.channel.shutdown(socket.SHUT_RDWR)
+            over.set()
+
+        with FakeServer(script) as server:
+            async with AsyncClient(server.path) as client:
+                first = asyncio.create_task(client.call("p", "m", 1))
+                while client._connection is None or not client._connection._futures:
+                    await asyncio.sleep(0)
+                second = asyncio.create_task(client.call("p", "m", 2))
+                go.set()
+                over.wait(PATIENCE)  # the event loop stands still meanwhile
+                self.assertEqual([await first, await second], ["first", "second"])
+                self.assertEqual(server.connections, 2)
+
     async def test_unreachable(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             async with AsyncClient(os.path.join(folder, "none")) as client:

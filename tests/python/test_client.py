@@ -215,7 +215,8 @@ class TestRequests(unittest.TestCase):
                 self.assertEqual(client.call("p", "m", value)[2], [sent])
                 self.assertEqual(client.call("p", "m", a=[value])[2], {"a": [sent]})
             self.assertEqual(client.call("p", "m", lies.growing("x"))[2], [[[], "x", "x"]])
-            for value in (lies.Raising(a=1), (each for each in "ab"), object(), {object()}):
+            some = (each for each in "ab")
+            for value in (lies.Raising(a=1), lies.Silent(a=1), some, object(), {object()}):
                 with self.assertRaises(poold.CommunicationError) as caught:
                     client.call("p", "m", value)
                 found = (caught.exception.code, caught.exception.executed)
@@ -397,6 +398,17 @@ class TestLoss(unittest.TestCase):
 
         with FakeServer(script) as server, poold.Client(server.path) as client:
             self.assert_lost(client.start("p", "m"))
+
+    def test_a_connection_that_is_reset(self) -> None:
+        """The server leaves with a request that it has not read."""
+
+        def script(peer: Peer) -> None:
+            peer.channel.recv(1, socket.MSG_PEEK)
+            peer.channel.close()
+
+        with FakeServer(script) as server, poold.Client(server.path) as client:
+            error = self.assert_lost(client.start("p", "m"))
+            self.assertIn("Connection reset by peer", str(error))
 
     def test_an_idle_connection_that_was_closed(self) -> None:
         asked = []
@@ -619,6 +631,27 @@ class TestThreads(unittest.TestCase):
             self.assertEqual(client.call("p", "m", payload), ["p", "m", [payload]])
             timer.join()
             self.assertEqual(server.connections, 1)
+
+    def test_one_that_waits_too_long_for_its_turn_to_write(self) -> None:
+        begun, go = threading.Event(), threading.Event()
+
+        def script(peer: Peer) -> None:
+            peer.channel.recv(1, socket.MSG_PEEK)
+            begun.set()
+            assert go.wait(PATIENCE)
+            echo(peer)
+
+        with FakeServer(script) as server, poold.Client(server.path, grace=0) as client:
+            large = bytes(8 << 20)
+            writer = threading.Thread(target=client.call, args=("p", "m", large))
+            writer.start()
+            self.assertTrue(begun.wait(PATIENCE))
+            with self.assertRaises(poold.DeadlineExceeded) as caught:
+                client.call("p", "m", bytes(1 << 16), timeout=0.1)
+            self.assertEqual(caught.exception.executed, "no")
+            go.set()
+            writer.join(PATIENCE)
+            self.assertFalse(writer.is_alive())
 
     def test_a_mark_that_an_interruption_left(self) -> None:
         """Nobody knows whether its thread writes; so what needs the line for itself gets another."""

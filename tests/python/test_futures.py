@@ -18,7 +18,8 @@ from typing import Any
 import poold
 from poold import codec, executor
 from poold.aio import AsyncClient
-from support import PACKAGE, PATIENCE, FakeServer, Peer, WorkerProcess, echo
+from poold.calls import HEARTBEAT
+from support import PACKAGE, PATIENCE, FakeServer, Peer, WorkerProcess, echo, pack
 
 import served
 
@@ -84,6 +85,19 @@ class TestCalls(unittest.TestCase):
             call = client.start("p", "m")
             concurrent.futures.wait([call], PATIENCE)
             self.assertIsInstance(call.exception(), poold.ResourceError)
+            self.assertFalse(call.cancelled())
+
+    def test_a_result_that_python_cannot_hold(self) -> None:
+        def script(peer: Peer) -> None:
+            for _ in range(2):
+                peer.send_bytes(b"\x94\x01" + pack(peer.read()[1]) + b"\xc0\x81\x90\x01")
+
+        with FakeServer(script) as server, poold.Client(server.path) as client:
+            error = client.start("p", "m").exception(PATIENCE)
+            assert isinstance(error, poold.CommunicationError)
+            self.assertEqual((error.code, error.executed), ("decode_error", "yes"))
+            call = client.start("p", "m")
+            concurrent.futures.wait([call], PATIENCE)
             self.assertFalse(call.cancelled())
 
     def test_the_end_of_the_connection(self) -> None:
@@ -384,6 +398,26 @@ class TestExecutor(unittest.TestCase):
             found = [future.result(PATIENCE)[2][0] for future in futures]
         self.assertEqual(found, list(range(30)))
 
+    def test_what_does_not_fit_at_once(self) -> None:
+        """More than is sent by whoever submits, on a connection that is there."""
+        with FakeServer(echo) as server, poold.Executor("p", path=server.path) as pool:
+            self.assertEqual(pool.submit(served.echo, 1).result(PATIENCE)[2], [1])
+            large = bytes(1 << 20)
+            self.assertEqual(pool.submit(served.echo, large).result(PATIENCE)[2], [large])
+
+    def test_it_is_not_asked_again_without_leave(self) -> None:
+        def script(peer: Peer) -> None:
+            while True:
+                number = peer.read()[1]
+                peer.send([1, number, {"code": "shutting_down", "executed": "no"}, None])
+
+        with FakeServer(script) as server, poold.Client(server.path, reconnect=False) as client:
+            pool = poold.Executor("p", client=client)
+            error = pool.submit(served.echo, 1).exception(PATIENCE)
+            assert isinstance(error, poold.PoolSystemError)
+            self.assertEqual(error.code, "shutting_down")
+            pool.shutdown()
+
     def test_a_callback_that_takes_long(self) -> None:
         """Meanwhile what the daemon sends is read, more than a socket holds; and callbacks are run
         one after the other.
@@ -406,6 +440,24 @@ class TestExecutor(unittest.TestCase):
             for number in range(20):
                 pool.submit(served.echo, number).add_done_callback(note)
         self.assertEqual(told, [True] + 20 * [200_000])
+
+    def test_shutdown_while_a_callback_runs(self) -> None:
+        """It runs in another thread, for longer than that thread is waited for at a time."""
+        begun, over = threading.Event(), threading.Event()
+
+        def take_long(_: object) -> None:
+            begun.set()
+            over.wait(PATIENCE)
+
+        with FakeServer(echo) as server:
+            pool = poold.Executor("p", path=server.path)
+            pool.submit(served.echo).add_done_callback(take_long)
+            self.assertTrue(begun.wait(PATIENCE))
+            timer = threading.Timer(3 * HEARTBEAT, over.set)
+            timer.start()
+            pool.shutdown()
+            self.assertTrue(over.is_set())
+            timer.join()
 
     def test_shutdown_by_a_callback(self) -> None:
         over = threading.Event()

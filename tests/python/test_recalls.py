@@ -176,6 +176,14 @@ class TestAsync(RecallTest):
         self.assertIn([1, 2, None, "b"], read)
         self.check_quiet(worker)
 
+    def test_the_end(self) -> None:
+        worker = self.start("aserved")
+        worker.recall(1)
+        self.assertEqual(worker.read(), recalled(1))
+        worker.recalls.close()
+        self.assertEqual(worker.call("echo", 5), 5)
+        self.check_quiet(worker)
+
 
 class TestForked(unittest.TestCase):
     @classmethod

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import select
+import signal
 import sys
 import tempfile
 import textwrap
@@ -14,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 import poold
-from poold import serving
+from poold import served, serving
 from poold.aio import AsyncClient
 
 BUILD = Path(__file__).resolve().parents[2] / os.environ.get("POOLD_BUILD", "build/none")
@@ -132,6 +135,18 @@ class Serve(ServeTest):
         with self.assertRaises(ProcessLookupError):
             os.kill(worker, 0)
 
+    def test_a_daemon_that_does_not_end(self) -> None:
+        with mock.patch.object(serving, "STOP", 0.1), poold.serve(pid) as client:
+            worker, daemon = client.call("python", "pid"), client.version()["pid"]
+            os.kill(daemon, signal.SIGSTOP)
+        self.assertRaises(ProcessLookupError, os.kill, daemon, 0)
+        process = select.poll()
+        try:
+            process.register(os.pidfd_open(worker), select.POLLIN)
+        except ProcessLookupError:
+            return  # it has gone with the daemon already
+        self.assertTrue(process.poll(60_000))
+
     def test_two_at_once(self) -> None:
         with poold.serve(pid) as one, poold.serve(pid) as two:
             self.assertNotEqual(one.call("python", "pid"), two.call("python", "pid"))
@@ -175,6 +190,19 @@ class Refuse(ServeTest):
 
     def test_no_such_module(self) -> None:
         self.refuse(poold.InitializationError, "no module 'missing'", "missing")
+
+    def test_a_module_that_is_not_there_any_more(self) -> None:
+        """What the worker is told when the daemon starts it anew."""
+        variables = {
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            served.VARIABLE: json.dumps([["gone", "", "double"]]),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "poold.worker", "poold.served:worker"],
+            env={**os.environ, **variables}, capture_output=True, text=True, timeout=60,
+        )
+        self.assertEqual(done.returncode, os.EX_CONFIG, done)
+        self.assertIn("there is no module 'gone', and no file of it", done.stderr)
 
     def test_a_module_that_fails(self) -> None:
         self.write("broken.py", "raise OSError('no such luck')\n")

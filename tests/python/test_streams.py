@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import tempfile
 import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -593,6 +594,25 @@ class TestAsync(unittest.IsolatedAsyncioTestCase):
                 await stream.aclose()
                 self.assertEqual(await collect(stream), [])
             self.assertEqual(server.connections, 0)
+
+    async def test_nobody_listens(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with AsyncClient(os.path.join(folder, "none")) as client:
+                with self.assertRaises(poold.PoolConnectionError) as caught:
+                    await anext(client.stream("p", "m", timeout=0.3))
+                found = (caught.exception.code, caught.exception.executed)
+                self.assertEqual(found, ("connect_failed", "no"))
+
+    async def test_nobody_greets(self) -> None:
+        def silent(peer: Peer) -> None:
+            while True:
+                peer.read()
+
+        with FakeServer(silent, greeted=False) as server:
+            async with AsyncClient(server.path) as client:
+                with self.assertRaises(poold.DeadlineExceeded) as caught:
+                    await anext(client.stream("p", "m", timeout=0.3))
+                self.assertEqual(caught.exception.executed, "no")
 
     async def test_deadline_of_its_own(self) -> None:
         script = Cancelled()

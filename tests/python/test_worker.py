@@ -509,6 +509,13 @@ class TestSessions(unittest.TestCase):
             self.assertIn(f"on_session_end for session {session!r} failed".encode(), seen)
             self.assertIn(text, seen)
 
+    def test_a_process_that_it_forks(self) -> None:
+        with WorkerProcess(stderr=subprocess.PIPE) as worker:
+            worker.send([2, "session_end", ["forked", "closed"]])
+            self.assertEqual(worker.call("ended"), [["forked", "1"]])
+            said = os.read(worker.process.stderr.fileno(), 10_000)
+            self.assertIn(b"ValueError: of the child", said)
+
     def test_a_shutdown_waits_for_it(self) -> None:
         with WorkerProcess() as worker, Fifo() as fifo:
             worker.send(
@@ -706,6 +713,20 @@ class TestTargets(unittest.TestCase):
         output, _ = process.communicate(timeout=PATIENCE)
         self.assertEqual((output, process.returncode), (b"served\n", 0))
         peer.close()
+
+    def test_a_program_that_closes_its_channel(self) -> None:
+        ours, theirs = socket.socketpair()
+        process = start_python(
+            "-m", "odd.closing", channel=theirs, stderr=subprocess.PIPE, text=True
+        )
+        theirs.close()
+        _, text = process.communicate(timeout=PATIENCE)
+        ours.close()
+        self.assertEqual(process.returncode, 1)
+        self.assertRegex(
+            text,
+            r"SetupError: the worker's own code has closed descriptor \d+, its channel to the daemon",
+        )
 
     def run_to_the_end(self, *arguments: str, channel: socket.socket | None) -> tuple[int, str]:
         process = start_python(

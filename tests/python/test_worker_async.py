@@ -42,6 +42,14 @@ class TestCalls(AsyncTest):
         self.assertEqual(self.worker.fail("cancel_itself", [])["code"], "exception")
         self.assertEqual(self.worker.call("echo", 1), 1)
 
+    def test_arguments_that_python_cannot_hold(self) -> None:
+        unhashable = b"\x94\x00\x05\xa4echo" + b"\x92\x91\x81\x91\x01\x02\x80"
+        self.worker.send_bytes(unhashable)
+        error, _ = self.worker.answer(5)
+        self.assertEqual(error["code"], "encode_error")
+        self.assertIn("cannot be said in Python: unhashable type: 'list'", error["message"])
+        self.assertEqual(self.worker.call("echo", 1), 1)
+
     def test_large_results(self) -> None:
         data = bytes(5_000_000)
         self.assertEqual(self.worker.call("echo", data), data)
@@ -210,6 +218,20 @@ class TestEnds(AsyncTest):
         self.worker.send(request(4, "release", ["b"]), [2, "shutdown", []])
         # It may be dropped or begun: it came before.
         self.worker.send([2, "cancel", [2]])
+        self.assertEqual(self.worker.wait(), 0)
+
+    def test_shutdown_waits_longer_than_a_sign_of_life_takes(self) -> None:
+        self.ask_started(1, "wait_for", ["a"])
+        self.worker.process.terminate()
+        while not self.worker.signs:
+            self.worker.channel.settimeout(0.1)
+            try:
+                self.worker.read()
+            except TimeoutError:
+                pass
+        self.worker.send([2, "cancel", [1]])
+        self.worker.channel.settimeout(PATIENCE)
+        self.assertEqual(self.worker.read()[2]["code"], "cancelled")
         self.assertEqual(self.worker.wait(), 0)
 
     def test_shutdown_when_idle(self) -> None:

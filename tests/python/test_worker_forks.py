@@ -67,9 +67,12 @@ class Forks:
         self.assertEqual(self.worker.call("pool", "forkserver", few), few)
 
     def test_a_child_that_comes_back(self) -> None:
-        for how, status in (("exit", 7), ("raise", 1), ("return", 0)):
+        for how, status in (("exit", 7), ("say", 1), ("raise", 1), ("return", 0)):
             with self.subTest(how):
                 self.assertEqual(self.worker.call("leave", how), status)
+        said = os.read(self.worker.process.stderr.fileno(), 10_000)
+        self.assertIn(b"a forked process ended", said)
+        self.assertIn(b"the child's last words", said)
 
 
 class TestPlain(Forks, unittest.TestCase):
@@ -79,6 +82,9 @@ class TestPlain(Forks, unittest.TestCase):
 class TestAsync(Forks, unittest.TestCase):
     target = "odd.aforking:functions"
     inherited = 2  # the event loop wakes itself with a pair of sockets
+
+    def test_a_child_that_leaves_a_callback(self) -> None:
+        self.assertEqual(self.worker.call("leave_aside"), 9)
 
 
 if __name__ == "__main__":

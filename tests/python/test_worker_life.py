@@ -327,6 +327,11 @@ class TestCheck(unittest.TestCase):
         self.assertIn("  chat(level, text)", lines)
         self.assertIn("  called by itself: on_start, on_shutdown", lines)
 
+    def test_threads_of_the_module(self) -> None:
+        status, text = self.check("odd.threaded")
+        self.assertEqual(status, 0)
+        self.assertIn("threads started by importing: 1 (not for prefork: see on_start)", text)
+
     def test_asynchronous_functions_and_session_classes(self) -> None:
         status, text = self.check("kept")
         self.assertEqual(status, 0)
