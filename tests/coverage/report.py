@@ -8,7 +8,8 @@ folder and each area, the functions that never ran, and by file how many lines d
 `reasons.txt` beside this file has no reason.  `--lines` prints all of them, each with its reason; with PATH, only
 those of files whose path begins so.
 
-Exit status 1 when an area is below its level, a function never ran, or a line that never ran has no reason.
+Exit status 1 when an area is below its level, a function never ran, a line that never ran has no reason, or a pattern of
+reasons.txt fits no line any more.
 """
 
 from __future__ import annotations
@@ -208,6 +209,32 @@ def read_reasons() -> list[tuple[re.Pattern[str], re.Pattern[str], str]]:
     return found
 
 
+def alternatives(pattern: str) -> list[str]:
+    """What stands between the bars of a pattern that are in no parentheses or brackets."""
+    found, depth = [""], 0
+    for part in re.findall(r"\\.|.", pattern):
+        depth += (part in "([") - (part in ")]")
+        if part == "|" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += part
+    return found
+
+
+def print_idle_patterns(reasons: Iterable[tuple[re.Pattern[str], re.Pattern[str], str]]) -> int:
+    """Prints the patterns of reasons.txt that fit no line of any file, as after a line was moved to another file; returns
+    how many they are."""
+    paths = [path for folder in (*SOURCES, "client/python/poold") for path in (ROOT / folder).rglob("*.*")
+             if path.suffix in (".c", ".h", ".py")]
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+    idle = [f"{file.pattern} {each}" for file, line, _ in reasons for each in alternatives(line.pattern)
+            if not any(file.fullmatch(path) and re.search(each, text, re.M) for path, text in texts.items())]
+    if idle:
+        print(f"\npatterns of {REASONS.relative_to(ROOT)} that fit no line: {len(idle)}")
+        print("".join(f"  {each}\n" for each in idle), end="")
+    return len(idle)
+
+
 def reason_for(path: str, text: list[str], number: int,
                reasons: Iterable[tuple[re.Pattern[str], re.Pattern[str], str]]) -> str:
     """Why a line can't be covered; empty: nobody has said.  The line before it most often says when it runs."""
@@ -301,11 +328,12 @@ def main() -> int:
     print("".join(f"  {each}\n" for each in idle), end="")
     shown = {path: lines for path, lines in files.items() if path.startswith(prefixes or "")}
     without = print_missed(shown, with_lines or bool(prefixes))
+    stale = print_idle_patterns(read_reasons())
     if below:
         print(f"\nbelow the level: {', '.join(below)}")
     if without:
         print(f"\nlines that never ran and have no reason in {REASONS.relative_to(ROOT)}: {without}")
-    return int(bool(below or idle or without))
+    return int(bool(below or idle or without or stale))
 
 
 if __name__ == "__main__":
