@@ -292,6 +292,17 @@ FAULTS = [
           "a worker that asks and never reads takes all memory", "test_rude_workers.BadAnswers.test_requests_of_its_own"),
     Fault("base/json_read.c", "\tr = buf_error(parse->out);\n\tif (r < 0)\n\t\treturn r;\n\t*ret = (struct bytes){parse->out->data", "\tr = 0;\n\tif (parse->out->len < len)\n\t\treturn r;\n\t*ret = (struct bytes){parse->out->data",
           "a text that memory lacked for is another text", "test_json_memory.conversions_without_memory"),
+    # --- the page in which a worker stores what it begins ---
+    Fault("worker/begun_page.c", "(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)", "(F_SEAL_GROW | F_SEAL_SEAL)",
+          "a worker can take its page away from under the daemon", "test_begun_page.the_page_cannot_be_taken_away"),
+    Fault("worker/begun_page.c", "pwrite(fd, &none, sizeof(none), 0) == sizeof(none) &&", "none == 0 &&",
+          "memory may lack when the daemon reads a page", "test_begun_page.the_page_cannot_be_taken_away"),
+    Fault("worker/life.c", "\tlife->handler->on_exit(life, end);\n\tbegun_page_close(&life->page);\n",
+          "\tbegun_page_close(&life->page);\n\tlife->handler->on_exit(life, end);\n",
+          "the page of a worker that has ended is not read", "test_begun.Stored.test_what_had_begun_may_have_run"),
+    Fault("driver/worker_events.c", "\tif (!end || engine_believes_page(driver->engine, life->worker, life->number, page))\n",
+          "\tif (driver)\n",
+          "nobody is told that a page was not true at the end", "test_begun.Stored.test_what_is_not_true_at_the_end"),
     # --- the start, the service manager, the end ---
     Fault("service/signals.c", "\tstatic const int unused[] = {SIGUSR1, SIGUSR2,", "\tstatic const int unused[] = {SIGUSR2, SIGUSR2,",
           "SIGUSR1 ends the daemon", "test_signals.Ignored.test_each_is_a_line_with_its_sender"),
