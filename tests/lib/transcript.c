@@ -141,6 +141,7 @@ static bool set_number(struct pool_settings *pool, const char *key, const char *
 		unsigned *number;
 	} numbers[] = {
 		{"queue", &pool->queue_max},
+		{"queue_per_user", &pool->queue_per_user},
 		{"prefetch", &pool->prefetch},
 		{"prefetch_max", &pool->prefetch_max},
 		{"spares", &pool->spares},
