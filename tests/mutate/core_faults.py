@@ -652,6 +652,8 @@ FAULTS = [
     Fault("forecast.c", "time_for(before + before / 4, places(pool) * USEC_PER_SEC)", "0",
           "those who are refused together come back together"),
     Fault("forecast.c", "uint64_t all = runs_work(&pool->runs, request->rank);", "uint64_t all = runs_work(&pool->runs, PRIORITY_COUNT_ - 1);",
+          "critical requests that are refused come back after those behind them"),
+    Fault("runs.c", "i <= priority; i++)\n\t\twork += runs->work[i];", "i < PRIORITY_COUNT_; i++)\n\t\twork += runs->work[i];",
           "critical requests are refused for those behind them"),
     Fault("forecast.c", "pool->queue.len == 1 && has_room(pool) && may_have_idle", "may_have_idle",
           "a contradiction is sent though others wait"),
