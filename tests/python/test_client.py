@@ -683,6 +683,15 @@ class TestThreads(unittest.TestCase):
                     first_done.set()
                     self.assertEqual([each.result(PATIENCE) for each in waiting], [0, 1, 2])
 
+    def test_a_hint_that_an_interruption_left(self) -> None:
+        """It says that somebody reads, and nobody does."""
+        with FakeServer(echo) as server, poold.Client(server.path) as client:
+            self.assertEqual(client.call("p", "m", 1), ["p", "m", [1]])
+            client._connection._reading = True
+            self.assertEqual(client.start("p", "m", 2).result(PATIENCE), ["p", "m", [2]])
+            self.assertFalse(client._connection._reading)
+            self.assertEqual(server.connections, 1)
+
     def test_several_wait_for_the_same(self) -> None:
         with FakeServer(echo) as server, poold.Client(server.path) as client:
             with ThreadPoolExecutor(8) as threads:

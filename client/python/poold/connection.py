@@ -329,6 +329,7 @@ class Connection:
     def _wait_beside(self, call: Waiter, until: float | None) -> bool:
         """Waits while another thread reads, or reads when it is this thread's turn."""
         turn: Turn = SimpleQueue()
+        has_waited = False
         try:
             call._turns.append(turn)
             while True:
@@ -336,7 +337,9 @@ class Connection:
                 self._waiting[turn] = call
                 if call._has_news(self):
                     return True
-                found = None if self._reading else self._try_to_read(call, until)
+                found = None
+                if has_waited or not self._reading:
+                    found = self._try_to_read(call, until)
                 if found is not None:
                     return found
                 left = HEARTBEAT if until is None else min(until - time.monotonic(), HEARTBEAT)
@@ -344,8 +347,9 @@ class Connection:
                     return call._has_news(self)
                 try:
                     turn.get(timeout=left)
+                    has_waited = False
                 except Empty:
-                    pass
+                    has_waited = True  # an interruption may have left the hint as it was
         finally:
             call._turns.remove(turn)
             woken_to_read = self._waiting.pop(turn, None) is None
