@@ -34,6 +34,17 @@ def silent(peer: Peer) -> None:
         peer.read()
 
 
+def await_waiting(client: poold.Client, count: int) -> None:
+    """Returns once so many threads wait beside the one that reads."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        connection = client._connection
+        if connection is not None and connection._reading and len(connection._waiting) == count:
+            return
+        time.sleep(0.001)
+    raise AssertionError("no such threads wait")
+
+
 class TestRequests(unittest.TestCase):
     def test_hello_comes_first(self) -> None:
         with FakeServer(echo) as server, poold.Client(server.path, name="a test") as client:
@@ -682,6 +693,35 @@ class TestThreads(unittest.TestCase):
                     self.assertEqual(waiting[order[0]].result(PATIENCE), order[0])
                     first_done.set()
                     self.assertEqual([each.result(PATIENCE) for each in waiting], [0, 1, 2])
+
+    def test_the_reader_leaves_with_others(self) -> None:
+        """Of those answered with it, one sees to it that somebody reads, and does not wait for the
+        next look of those that still wait.
+        """
+        go = threading.Event()
+
+        def script(peer: Peer) -> None:
+            asked = sorted((peer.read() for _ in range(4)), key=lambda each: each[3][2])
+            go.wait(PATIENCE)
+            peer.send(*([1, number, None, None] for _, number, _, _ in asked[:3]))
+            assert peer.read()[3][2] == [4]  # it was sent after these answers came
+            peer.send([1, asked[3][1], None, None])
+
+        with (
+            mock.patch("poold.connection.HEARTBEAT", 2 * PATIENCE),
+            FakeServer(script) as server,
+            poold.Client(server.path) as client,
+            ThreadPoolExecutor(4) as threads,
+        ):
+            waiting = []
+            for index in range(4):
+                waiting.append(threads.submit(client.call, "p", "m", index))
+                await_waiting(client, index)  # the first one reads
+            go.set()
+            for each in waiting[:3]:
+                each.result(PATIENCE)
+            client.start("p", "m", 4)
+            waiting[3].result(PATIENCE)
 
     def test_a_hint_that_an_interruption_left(self) -> None:
         """It says that somebody reads, and nobody does."""

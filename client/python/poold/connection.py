@@ -44,6 +44,8 @@ from poold.calls import (
     unsent,
 )
 from poold.futures import BackgroundReader
+from poold.held import Channel, Held
+from poold.origins import raised_by_handler
 from poold.roles import Role, attempt
 
 # Seconds that a call which is over may still take: to read what has come for it already, and to
@@ -63,17 +65,21 @@ SHORT_LATE = 3.0
 READ_FLAGS = int(socket.MSG_DONTWAIT)
 WRITE_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
+# While so many threads wait, those that send and receive keep the interpreter.  Between two threads
+# alone that saves nothing.
+CROWD = 2
+
 # Seconds of one wait in poll, which counts them in milliseconds in an int.
 POLL_MAX = 1e6
 
 
-def open_socket(path: str, until: float) -> socket.socket:
+def open_socket(path: str, until: float) -> Channel:
     """Returns a blocking socket connected to `path`; while the daemon's backlog is full, it waits.
 
     Raises:
         NoConnection: it could not connect by `until`, in monotonic seconds.
     """
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    channel = Channel(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         while True:
             _limit_waiting(channel, until)
@@ -110,11 +116,15 @@ class Connection:
     """One connection, for any number of threads.
 
     One of the waiting threads is the reader: it reads from the socket and distributes the answers
-    until it has its own; then it wakes another thread to be the reader.  A thread that cannot
-    write reads meanwhile, so that the two sides never wait for each other to read.
+    until it has its own; then it sees to it that another one does.  A thread that cannot write
+    reads meanwhile, so that the two sides never wait for each other to read.
+
+    Where many threads share a connection, most of what a call costs is that they take turns at the
+    interpreter.  So they keep it while they send and receive (see `Held`), and none is woken to
+    read if one that runs anyway may do it.
     """
 
-    def __init__(self, channel: socket.socket, max_buffer_size: int) -> None:
+    def __init__(self, channel: Channel, max_buffer_size: int) -> None:
         self.lost: str | None = None  # why, once it is
         self.retired = False  # it may be dead: no new calls, and closed after the last one
         self.closing = False  # the daemon will close it: no new calls
@@ -134,7 +144,12 @@ class Connection:
         self._reader = Role()
         self._half_read = False
         self._reading = False  # whether somebody reads; a hint
+        self._spare_poll: select.poll | None = None  # of the last reader, for the next one
         self._waiting: dict[Turn, Waiter] = {}  # who could read next
+        self._woken: Turn | None = None  # the last one that was woken by what was read last
+        self._heir: Turn | None = None  # who looks, as it leaves, whether somebody reads
+        self._held: Held | None = None  # made when there is a crowd
+        self._may_hold = True  # False: this Python cannot make it
         self.background = BackgroundReader()
 
     # --- requests ---
@@ -321,13 +336,27 @@ class Connection:
             self._pass_on()
             raise
         if found is not None and self._waiting and not self._reading:
-            self._pass_on()
+            self._leave_reading()
         if self.lost is not None:
             self._close_if_unused()
         return found
 
+    def _leave_reading(self) -> None:
+        """Has another thread read.  If one was just woken by its answer, that one looks as it
+        leaves: others that were woken before it have often made their next call by then, and read.
+        """
+        heir, self._woken = self._woken, None
+        if heir is not None:
+            # First it is known as the heir, then this looks; _wait_beside does it the other way.
+            self._heir = heir
+            if heir in self._waiting:
+                return
+        self._pass_on()
+
     def _wait_beside(self, call: Waiter, until: float | None) -> bool:
         """Waits while another thread reads, or reads when it is this thread's turn."""
+        if self._held is None and self._may_hold and len(self._waiting) >= CROWD:
+            self._make_held()
         turn: Turn = SimpleQueue()
         has_waited = False
         try:
@@ -352,9 +381,17 @@ class Connection:
                     has_waited = True  # an interruption may have left the hint as it was
         finally:
             call._turns.remove(turn)
-            woken_to_read = self._waiting.pop(turn, None) is None
+            woken_to_read = self._waiting.pop(turn, None) is None or self._heir is turn
             if woken_to_read and not self._reading:
                 self._pass_on()
+
+    def _make_held(self) -> None:
+        try:
+            self._held = Held(wire.READ_SIZE)
+        except Exception as error:
+            if raised_by_handler(error):
+                raise
+            self._may_hold = False
 
     def _pass_on(self) -> None:
         """Wakes a thread to be the reader: the last that came, whose answer comes last."""
@@ -387,17 +424,27 @@ class Connection:
         stop = math.inf if until is None else max(until, time.monotonic() + LAST_LOOK)
         self._reading = True
         try:
-            poll = _poll(self._channel, select.POLLIN) if self.lost is None else None
+            # Taken, as a signal handler may read in the middle of this, and needs another.
+            poll, self._spare_poll = self._spare_poll, None
+            if poll is None and self.lost is None:
+                poll = _poll(self._channel, select.POLLIN)
+            if self._held is not None and len(self._waiting) >= CROWD:
+                # The others have kept it from reading; so there may be no need to wait.
+                self._read_once(is_look=True)
             while not call._has_news(self):
-                if poll is None or not _ready(poll, until) or time.monotonic() > stop:
+                if self.lost is not None or poll is None:
+                    return False
+                if not _ready(poll, until) or time.monotonic() > stop:
                     return False
                 self._read_once()
+            self._spare_poll = poll
             return True
         finally:
             self._reading = False
 
-    def _read_once(self) -> bool:
+    def _read_once(self, is_look: bool = False) -> bool:
         """Reads once, without waiting, and distributes what came.  Returns False if nothing came.
+        With `is_look`, an error may be taken for that.
         """
         if self._half_read:
             self.lose("reading was interrupted")
@@ -406,8 +453,11 @@ class Connection:
         arrived: list[Call] = []
         try:
             self._half_read = True
-            data = attempt(self._channel.recv, wire.READ_SIZE, READ_FLAGS)
-            if isinstance(data, BlockingIOError):
+            if len(self._waiting) >= CROWD:
+                data = self._receive_held(is_look)
+            else:
+                data = attempt(self._channel.recv, wire.READ_SIZE, READ_FLAGS)
+            if data is None or isinstance(data, BlockingIOError):
                 self._half_read = False
                 return False
             if isinstance(data, OSError):
@@ -425,11 +475,24 @@ class Connection:
             self.lose(f"the daemon sent {failure}")
         elif not data:
             self.lose("the daemon closed the connection")
-        for call in arrived:
-            call._notify()
+        self._wake(arrived)
         if self.retired:
             self._close_if_retired()
         return True
+
+    def _wake(self, arrived: list[Call]) -> None:
+        self._woken = None
+        for call in arrived:
+            call._notify()
+            if call._outcomes:  # who waits for it is sure to leave
+                for turn in call._turns:
+                    self._woken = turn
+
+    def _receive_held(self, is_look: bool) -> bytes | OSError | None:
+        data = None if self._held is None else self._held.receive(self._channel, READ_FLAGS)
+        if data is None and not is_look:
+            return attempt(self._channel.recv, wire.READ_SIZE, READ_FLAGS)
+        return data
 
     def _read_rest(self) -> bool:
         while self._read_once():
@@ -492,7 +555,10 @@ class Connection:
             self._writing_short[mark] = get_ident()
             if self._half_written or self.lost is not None:
                 return False
-            took = attempt(self._channel.send, data, WRITE_FLAGS)
+            if len(self._waiting) >= CROWD:
+                took = self._send_held(data)
+            else:
+                took = attempt(self._channel.send, data, WRITE_FLAGS)
         finally:
             self._writing_short.pop(mark, None)
         if isinstance(took, OSError):
@@ -501,6 +567,10 @@ class Connection:
             self.lose("a short message was only written in part")
             raise CutShort(self.lost)
         return True
+
+    def _send_held(self, data: bytes) -> int | OSError:
+        took = None if self._held is None else self._held.send(self._channel, data, WRITE_FLAGS)
+        return attempt(self._channel.send, data, WRITE_FLAGS) if took is None else took
 
     def _await_short(self) -> bool:
         """With `_half_written` set, waits until no other thread is in _write_short, where none of
