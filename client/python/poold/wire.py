@@ -351,8 +351,16 @@ class Decoder:
         try:
             unpacker.feed(data)
             for message in unpacker:
-                if not _is_envelope(message):
-                    raise Malformed(NO_ENVELOPE)
+                # Nearly all are requests or responses, and these cost no call.  With `is`, as True and
+                # 1.0 are 1 too.
+                if (
+                    type(message) is not list
+                    or len(message) != 4
+                    or type(message[1]) is not int
+                    or (message[0] is not REQUEST and message[0] is not RESPONSE)
+                ):
+                    if not _is_envelope(message):
+                        raise Malformed(NO_ENVELOPE)
                 messages.append(message)
                 end = unpacker.tell()
                 if end == fed:
@@ -363,7 +371,7 @@ class Decoder:
             if raised_elsewhere(error):
                 raise
             self._skipper = _Skipper(fast=True)
-        if end:
+        if end and self._pending:
             self._pending.clear()
         if end != fed:
             rest = data[len(data) - (fed - end) :] if end else data
