@@ -213,8 +213,11 @@ class AsyncServer(Server):
 
     def _begin(self, message: list[Any]) -> None:
         _, number, method, params = message
-        if self._recalls is not None and not self._recalls.begin(number):
-            return  # it was given back
+        recalls = self._recalls
+        if recalls is not None:
+            recalls.begun = number
+            if recalls.given and not recalls.is_wanted(number):
+                return  # it was given back
         self._output += self._packer([wire.NOTIFICATION, "started", [number]])
         args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None

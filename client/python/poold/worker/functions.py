@@ -31,6 +31,7 @@ class Function:
         target: what to call.
         least, most: a call with so many positional arguments and no others surely fits.
         needed, known: so does one by name alone that has all of `needed`, and none but `known`.
+        takes_one: so does one with a single positional argument.
         is_async: it must be called in an event loop.
 
     Args:
@@ -38,7 +39,10 @@ class Function:
         model: whose parameters it takes, if not its own.
     """
 
-    __slots__ = ("target", "least", "most", "needed", "known", "is_async", "_model", "_signature")
+    __slots__ = (
+        *("target", "least", "most", "needed", "known", "takes_one", "is_async"),
+        *("_model", "_signature"),
+    )
 
     def __init__(self, target: Any, model: Any = None) -> None:
         if not callable(target):
@@ -47,6 +51,7 @@ class Function:
         self._model = model or target
         self._signature: Signature | None = None
         self.least, self.most, self.needed, self.known = _shape(self._model)
+        self.takes_one = self.least <= 1 <= self.most
         self.is_async = is_async(self._model)
 
     def qualified(self) -> str | None:

@@ -4,16 +4,17 @@ The daemon asks on a socket of its own: while a function runs, nobody reads the 
 the question would stand behind the requests.  A request is either given back or begun, and never
 both: that is decided here, whether the request was read by then or not.
 
-Who begins a request writes that down and then looks whether any was given back; who gives one back
-writes that down and then looks whether it has begun.  So at least one of them sees the other, and
-what both see they settle under a lock.  A lock for each request would cost more than all of this.
-That order is the interpreter's own, as one thread of Python runs at a time; where that is not so, the
-lock is taken each time.
+Who begins a request writes that down (`begun`) and then looks whether any was given back
+(`given`); who gives one back writes that down and then looks whether it has begun.  So at least one
+of them sees the other, and what both see they settle under a lock.  A lock for each request would
+cost more than all of this.  That order is the interpreter's own, as one thread of Python runs at a
+time; where that is not so, `given` is never empty, and the lock is taken each time.
 """
 
 from __future__ import annotations
 
 import _thread
+import math
 import socket
 import sys
 
@@ -23,6 +24,9 @@ from poold import wire
 # at one worker.
 GIVEN_MAX = 1024
 
+# In the place of a number, where there has to be one: its turn does not come.
+_NEVER = math.inf
+
 _IS_FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
@@ -31,6 +35,12 @@ class Recalls:
 
     The daemon numbers the requests of a worker in the order in which they are sent, and they begin
     in that order.
+
+    Attributes:
+        begun: the last request whose turn has come.  Who begins one sets this, and then looks at
+            `given`.
+        given: given back, and still to come to their turn.  If there are any, `is_wanted` says
+            whether the request may begin.
     """
 
     def __init__(self, channel: socket.socket) -> None:
@@ -38,19 +48,15 @@ class Recalls:
         self._channel = channel
         self._decoder = wire.Decoder()
         self._lock = _thread.allocate_lock()
-        self._begun = 0  # the last request that has begun
+        self.begun = 0
         self._cancelled = 0  # the last one that was answered with `cancelled` before it began
-        self._given: set[int] = set()  # given back, and still to come to their turn
+        self.given: set[float] = {_NEVER} if _IS_FREE_THREADED else set()
 
-    def begin(self, number: int) -> bool:
-        """It is the turn of this request: whether it may begin."""
-        self._begun = number
-        return not (self._given or _IS_FREE_THREADED) or self._pass(number)
-
-    def _pass(self, number: int) -> bool:
+    def is_wanted(self, number: int) -> bool:
+        """Whether this request, which is now the last that has begun, was not given back."""
         with self._lock:
-            is_wanted = number not in self._given
-            self._given = {given for given in self._given if given > number}
+            is_wanted = number not in self.given
+            self.given = {given for given in self.given if given > number}
             return is_wanted
 
     def cancel(self, number: int) -> bool:
@@ -58,16 +64,16 @@ class Recalls:
         with self._lock:
             # No earlier one is given back after this, so that there is one number to remember.
             self._cancelled = max(self._cancelled, number)
-            return number not in self._given
+            return number not in self.given
 
     def _give(self, number: int) -> bool:
         with self._lock:
-            if number in self._given or len(self._given) >= GIVEN_MAX:
+            if number in self.given or len(self.given) >= GIVEN_MAX:
                 return False
-            self._given.add(number)
-            if number > self._begun and number > self._cancelled:
+            self.given.add(number)
+            if number > self.begun and number > self._cancelled:
                 return True
-            self._given.remove(number)
+            self.given.remove(number)
             return False
 
     def read(self) -> list[bytes] | None:

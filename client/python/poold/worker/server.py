@@ -92,7 +92,7 @@ class Server:
         self._packer = wire.packer()
         self._response_max = response_max()
         self._requests: deque[list[Any]] = deque()  # in hand and not begun; also ends of sessions
-        self._current: current.Current | None = None
+        self._current: tuple[object, float, list[object]] | None = None  # as _find_current
         self._number: int | None = None  # of the request that is served
         self._unwanted = False  # it was cancelled
         self._credit: int | None = None  # bytes of its chunks that may be sent; None: any number
@@ -122,7 +122,7 @@ class Server:
             Exception: what on_start raised.
         """
         self._prepare()
-        current.find_with(lambda: self._current)
+        current.find_with(self._find_current)
         if self._hooks.start is not None:
             tell_step("on_start")
             self._hooks.start()
@@ -255,11 +255,17 @@ class Server:
         self._receive(socket.MSG_DONTWAIT)
         return self._unwanted or time.monotonic() > self._deadline()
 
+    def _find_current(self) -> current.Current | None:
+        """The request that is served.  Its context is taken out of its params when it is wanted."""
+        found = self._current
+        return None if found is None else (split(found[0])[1], found[1], found[2])
+
     def _deadline(self) -> float:
         """Of the request that is served."""
-        if self._current is None:
+        found = self._find_current()
+        if found is None:
             return float("inf")
-        fields, received, _ = self._current
+        fields, received, _ = found
         return current.deadline_of(fields, received) - CLOCK_SLACK
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -362,8 +368,11 @@ class Server:
     def _serve(self, request: list[Any]) -> None:
         """Serves one request; puts its answer into `_output`, or writes it if it is large."""
         _, number, method, params = request
-        if self._recalls is not None and not self._recalls.begin(number):
-            return  # it was given back
+        recalls = self._recalls
+        if recalls is not None:
+            recalls.begun = number
+            if recalls.given and not recalls.is_wanted(number):
+                return  # it was given back
         # Written with the answer before it, or stored behind it; and before the function is called.
         if self._page is None:
             self._output += self._packer([wire.NOTIFICATION, "started", [number]])
@@ -371,29 +380,27 @@ class Server:
             self._link.flush(self._output)
         if self._page is not None:
             self._page.begun[0] = number
-        args, fields = split(params)
         function = self._functions.get(method) if type(method) is str else None
-        if function is None:
-            function = find(self._functions, method)
-        if function is None:
-            return self._fail(number, unknown_method(method, self._functions))
-        if type(args) is wire.Undecodable:
-            return self._fail(number, undecodable(args))
         handed: list[object] = []
-        self._current = (fields, self._received, handed)
+        self._current = (params, self._received, handed)
         self._unwanted = False
         try:
             try:
                 self._began = time.monotonic()
                 self._number = number
+                if function is None:
+                    function = must_find(self._functions, method)
                 self._interruptible = True
                 if self._stopping and self._is_unwanted():
                     raise Terminated  # the signal came a moment too early
-                result = call(function, args)
+                args = params[0] if type(params) is list and params else split(params)[0]
+                if type(args) is list and function.least <= len(args) <= function.most:
+                    result = function.target(*args)  # as nearly always
+                else:
+                    result = call(function, args)
                 if type(result) is GeneratorType:
                     self._interruptible = False
-                    self._credit = credit_of(fields)
-                    result = self._drain(number, result, fields.get("stream") is True)
+                    result = self._drain(number, result, split(params)[1])
             finally:
                 self._interruptible = False
                 self._number = self._credit = None
@@ -409,10 +416,14 @@ class Server:
             return self._fail(number, describe(error))
         self._answer(number, result, handed)
 
-    def _drain(self, number: int, values: GeneratorType[Any, Any, Any], streaming: bool) -> object:
+    def _drain(
+        self, number: int, values: GeneratorType[Any, Any, Any], fields: dict[Any, Any]
+    ) -> object:
         """Returns the result of a generator: the list of its values, or, after they were sent one
         by one, its return value.
         """
+        self._credit = credit_of(fields)
+        streaming = fields.get("stream") is True
         collected: list[object] = []
         looked = time.monotonic()
         try:
@@ -541,9 +552,27 @@ def split(params: object) -> tuple[object, dict[Any, Any]]:
     return args, fields if isinstance(fields, dict) else {}
 
 
+def must_find(functions: dict[str, Function], method: object) -> Function:
+    """As `find`.
+
+    Raises:
+        Stopped: there is none.
+    """
+    function = find(functions, method)
+    if function is None:
+        raise Stopped(unknown_method(method, functions))
+    return function
+
+
 def call(function: Function, args: object) -> object:
     """Calls with the protocol's `args`: an array holds positional arguments, a map with string keys
-    keyword arguments, an extension value both, nil none; anything else is the one argument."""
+    keyword arguments, an extension value both, nil none; anything else is the one argument.
+
+    Raises:
+        Stopped: they cannot be said in Python.
+    """
+    if function.takes_one and type(args) in _SINGLE:
+        return function.target(args)
     if args is None:
         args = []
     elif type(args) is dict and all(type(key) is str for key in args):
@@ -553,11 +582,16 @@ def call(function: Function, args: object) -> object:
     elif type(args) is Arguments:
         function.check(args.args, args.kwargs)
         return function.target(*args.args, **args.kwargs)
+    elif type(args) is wire.Undecodable:
+        raise Stopped(undecodable(args))
     elif type(args) is not list:
         args = [args]
     if not function.least <= len(args) <= function.most:
         function.check(args, {})
     return function.target(*args)
 
+
+# An argument of such a type is the only one.
+_SINGLE = frozenset((str, bytes, int, float, bool))
 
 __all__ = ["Server", "SetupError", "call", "chunk_overhead", "credit_of", "split"]
