@@ -351,8 +351,8 @@ class Decoder:
         try:
             unpacker.feed(data)
             for message in unpacker:
-                # Nearly all are requests or responses, and these cost no call.  With `is`, as True and
-                # 1.0 are 1 too.
+                # Nearly all are requests or responses, and these cost no call.  With `is`, as True
+                # and 1.0 are 1 too.
                 if (
                     type(message) is not list
                     or len(message) != 4

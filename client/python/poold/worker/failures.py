@@ -77,9 +77,13 @@ def too_large(what: str, size: int, limit: int) -> dict[str, Any]:
     return {"code": "response_too_large", "message": message}
 
 
+# They take at least as many bytes as their length when they are packed.
+SIZED = frozenset((str, bytes, bytearray))
+
+
 def least_size(value: object) -> int:
     """Bytes that a text or binary takes at least when it is packed; 0 for all else."""
-    return len(value) if type(value) in (str, bytes, bytearray) else 0  # type: ignore[arg-type]
+    return len(value) if type(value) in SIZED else 0  # type: ignore[arg-type]
 
 
 def describe(error: BaseException) -> dict[str, Any]:

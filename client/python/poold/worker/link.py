@@ -27,7 +27,13 @@ _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN)
 # What it says when it is not the socket any more.
 _CLOSED = (errno.EBADF, errno.ENOTSOCK)
 
-_FLAGS = socket.MSG_NOSIGNAL
+# As plain numbers: to join two flags of the enumeration takes as long as to send a message.
+_FLAGS = int(socket.MSG_NOSIGNAL)
+_FLAGS_AT_ONCE = int(socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+
+# Bytes of a message that the kernel takes whole or not at all, as it makes one buffer of it: at
+# most this, and half of the socket's own limit less 64.
+_SHORT_MAX = 8 * 1024
 
 
 class Link:
@@ -37,12 +43,15 @@ class Link:
 
     Attributes:
         is_child: this process was forked by the worker's code, and its channel is closed.
+        short_max: bytes of the longest message for `write_short`.
     """
 
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
         self.number = channel.fileno()
         self.is_child = False
+        room = channel.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        self.short_max = min(_SHORT_MAX, room // 2 - 64)
         self._lock = _thread.allocate_lock()  # another thread writes as well
         self._open_end = False  # a message is being written, or was interrupted
         self._partly = False  # the daemon has a part of a message, and waits for the rest
@@ -63,6 +72,16 @@ class Link:
                 self._open_end = True
                 self.channel.sendall(data, _FLAGS)
                 self._open_end = False
+        except BaseException as error:
+            self.end_by(error, _WRITING)
+
+    def write_short(self, message: bytes) -> None:
+        """Writes a short message.  The kernel takes it whole or not at all, so it needs no lock:
+        what other threads write is as short."""
+        if self._open_end:
+            self._check()
+        try:
+            self.channel.sendall(message, _FLAGS)
         except BaseException as error:
             self.end_by(error, _WRITING)
 
@@ -93,7 +112,7 @@ class Link:
 
     def _send(self, output: bytearray) -> int:
         try:
-            return self.channel.send(output, _FLAGS | socket.MSG_DONTWAIT)
+            return self.channel.send(output, _FLAGS_AT_ONCE)
         except BlockingIOError as error:
             if is_own(error, __file__):
                 return 0
@@ -114,7 +133,7 @@ class Link:
         try:
             # A message as short as this is written whole or not at all.
             if not self._partly and not self._open_end:
-                self.channel.send(message, _FLAGS | socket.MSG_DONTWAIT)
+                self.channel.send(message, _FLAGS_AT_ONCE)
         except OSError:
             pass
         finally:

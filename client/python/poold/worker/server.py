@@ -22,6 +22,7 @@ from poold.worker.failures import (
     cancelled,
     complain,
     describe,
+    SIZED,
     least_size,
     response_max,
     too_large,
@@ -91,6 +92,9 @@ class Server:
         self._decoder = wire.Decoder()
         self._packer = wire.packer()
         self._response_max = response_max()
+        # Of an answer that is written at once.  Without a page it goes with the next `started`.
+        short_max = min(self._link.short_max, self._response_max)
+        self._short_max = -1 if self._page is None else short_max
         self._requests: deque[list[Any]] = deque()  # in hand and not begun; also ends of sessions
         self._current: tuple[object, float, list[object]] | None = None  # as _find_current
         self._number: int | None = None  # of the request that is served
@@ -366,7 +370,7 @@ class Server:
     # --- requests ---------------------------------------------------------------------------------
 
     def _serve(self, request: list[Any]) -> None:
-        """Serves one request; puts its answer into `_output`, or writes it if it is large."""
+        """Serves one request; writes its answer, or puts it into `_output`."""
         _, number, method, params = request
         recalls = self._recalls
         if recalls is not None:
@@ -414,7 +418,17 @@ class Server:
             if self._link.is_child:
                 self._link.end_child(error)
             return self._fail(number, describe(error))
-        self._answer(number, result, handed)
+        # Most results are short, and their answers are written at once.
+        limit = self._short_max
+        if type(result) in SIZED and len(result) > limit:
+            return self._answer(number, result, handed)
+        try:
+            answer = self._packer([wire.RESPONSE, number, None, result])
+        except BaseException as error:
+            return self._answer(number, result, handed, error)
+        if len(answer) > limit or handed:
+            return self._send_answer(number, answer, handed)
+        self._link.write_short(answer)
 
     def _drain(
         self, number: int, values: GeneratorType[Any, Any, Any], fields: dict[Any, Any]
@@ -464,22 +478,23 @@ class Server:
             chunk = self._pack([wire.NOTIFICATION, "chunk", [number, value]])
         except BaseException as error:
             raise Stopped(unencodable("chunk", value, error)) from None
+        if len(chunk) > wire.KEEP_SIZE:
+            self._packer = wire.packer()
         if len(chunk) > limit:
             raise Stopped(too_large("chunk", len(chunk), limit))
         return chunk
 
-    def _pack(self, message: list[Any]) -> bytes:
-        """Raises what wire.pack raises."""
+    def _pack(self, message: list[Any], refusal: BaseException | None = None) -> bytes:
+        """Raises what wire.pack raises.  `refusal`: what the packer has raised for this already."""
         try:
-            packed = self._packer(message)
+            if refusal is not None:
+                raise refusal
+            return self._packer(message)
         except TypeError:
             return wire.pack_copied(message)
         except BaseException:
             self._packer = wire.packer()
             raise
-        if len(packed) > wire.KEEP_SIZE:
-            self._packer = wire.packer()
-        return packed
 
     def _wait_for_credit(self) -> None:
         """Waits until the caller has read enough of the chunks before; answers pings meanwhile."""
@@ -493,14 +508,23 @@ class Server:
                 self._receive(socket.MSG_DONTWAIT)
                 self._flush()
 
-    def _answer(self, number: int, result: object, handed: list[Any]) -> None:
+    def _answer(
+        self, number: int, result: object, handed: list[Any], refusal: BaseException | None = None
+    ) -> None:
+        """Answers with the result and the session's state.  `refusal`: as for `_pack`."""
         limit = self._response_max
         if least_size(result) > limit:  # it is not even packed
             return self._fail(number, too_large("result", least_size(result), limit))
         try:
-            answer = self._pack([wire.RESPONSE, number, None, result])
+            answer = self._pack([wire.RESPONSE, number, None, result], refusal)
         except BaseException as error:
             return self._fail(number, unencodable("result", result, error))
+        self._send_answer(number, answer, handed)
+
+    def _send_answer(self, number: int, answer: bytes, handed: list[Any]) -> None:
+        limit = self._response_max
+        if len(answer) > wire.KEEP_SIZE:
+            self._packer = wire.packer()
         if len(answer) > limit:
             return self._fail(number, too_large("result", len(answer), limit))
         if handed:
