@@ -288,7 +288,8 @@ class Server:
                 if requests and time.monotonic() - self._received > LOOK_AFTER:
                     self._receive(socket.MSG_DONTWAIT)
                 continue
-            self._flush()
+            if self._output:
+                self._link.flush(self._output)
             self._idle = True
             if not self._stopping:
                 self._receive()
@@ -309,29 +310,24 @@ class Server:
         """Reads once and handles all received messages; requests wait in `_requests`."""
         try:
             data = self._link.read(wire.READ_SIZE, flags)
-            if data is not None:
-                self._take_bytes(data)
+            if data is None:
+                return
+            self._received = time.monotonic()
+            for message in self._decoder.feed(data):
+                if message[0] == wire.REQUEST:
+                    # Not a call of a function named ping, whose params are [args, context].
+                    if message[2] == "ping" and message[3] == []:
+                        self._output += wire.pack([wire.RESPONSE, message[1], None, "pong"])
+                    else:
+                        self._requests.append(message)
+                elif message[0] == wire.NOTIFICATION:
+                    self._take_notification(message)
         except Terminated:
             raise
         except wire.Malformed as error:
             end(f"the daemon sent {error}", os.EX_PROTOCOL)
         except BaseException as error:
             self._link.end_by(error, "while it read from the daemon")
-
-    def _take_bytes(self, data: bytes) -> None:
-        self._received = time.monotonic()
-        for message in self._decoder.feed(data):
-            if message[0] == wire.REQUEST:
-                self._take_request(message)
-            elif message[0] == wire.NOTIFICATION:
-                self._take_notification(message)
-
-    def _take_request(self, message: list[Any]) -> None:
-        # Not a call of a function named ping, whose params are [args, context].
-        if message[2] == "ping" and message[3] == []:
-            self._output += wire.pack([wire.RESPONSE, message[1], None, "pong"])
-        else:
-            self._requests.append(message)
 
     def _take_notification(self, message: list[Any]) -> None:
         _, method, params = message
