@@ -137,11 +137,12 @@ class Request:
         self.timeout = timeout
         self._connect_timeout = connect_timeout
         self.tries = 0
-        self.begin()
+        self._since = since = time.monotonic()  # it has had no connection
+        self.ends = math.inf if timeout is None else since + timeout
 
     def begin(self) -> None:
-        """Its time begins now."""
-        self._since = time.monotonic()  # it has had no connection
+        """Its time begins once more, now."""
+        self._since = time.monotonic()
         self.ends = math.inf if self.timeout is None else self._since + self.timeout
 
     def packed(self) -> bytes:
@@ -186,8 +187,15 @@ class Again(Request):
 
     __slots__ = ("client", "pid", "refused", "asked", "due", "is_over", "is_being_asked")
 
-    def __init__(self, client: Client, *fields: Any) -> None:
-        super().__init__(*fields)
+    def __init__(
+        self,
+        client: Client,
+        data: bytes,
+        options: dict[str, Any] | None,
+        timeout: float | None,
+        connect_timeout: float,
+    ) -> None:
+        Request.__init__(self, data, options, timeout, connect_timeout)
         self.client = client
         self.pid = client._pid  # of this process, as it was looked at just now
         self.refused: Reason | None = None

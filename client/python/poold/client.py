@@ -235,6 +235,8 @@ class Client(Requests):
         self, pool: str, method: str, args: tuple[Any, ...], named: dict[str, Any], **more: Any
     ) -> tuple[list[Any], float | None, bool]:
         """The params of a call, its timeout, and whether the result is a Reply."""
+        if not named and not more and self.timeout is None and type(pool) is type(method) is str:
+            return [pool, method, list(args)], None, False  # there is nothing to look at
         options, kwargs = split_options(named) if named else (named, named)
         timeout: Seconds | None = options.pop("timeout", None)
         limit = seconds("timeout", self.timeout if timeout is None else timeout)
@@ -333,7 +335,7 @@ class Client(Requests):
     ) -> AnyCall:
         number = next(self._numbers) & ID_MAX
         data = pack_request(number, method, params)
-        deadline = deadline_of(timeout, self._grace)
+        deadline = None if timeout is None else deadline_of(timeout, self._grace)
         if not self._reconnects:
             return self._send_once(number, data, deadline, meta, kind)
         options = params[3] if method == "poold.call" and len(params) > 3 else None
@@ -406,7 +408,8 @@ class Client(Requests):
 
     def _usable_now(self) -> Connection | None:
         """The connection of this process, if there is one that can be used."""
-        self._check_parent()
+        if self._pid != os.getpid():
+            self._check_parent()
         connection = self._connection
         return connection if connection is not None and connection.takes_calls() else None
 
