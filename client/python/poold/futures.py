@@ -20,6 +20,7 @@ import time
 import traceback
 from _thread import get_ident, start_new_thread
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any
 
@@ -61,6 +62,13 @@ class Watchable(Future[Any]):
     def __repr__(self) -> str:
         state = "answered" if self._answered else "in flight"
         return f"<{type(self).__module__}.{type(self).__name__} {state}>"
+
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """As that of a Future.  Looked at here, the attributes are made without an exception that
+        tells of the first."""
+        if "_condition" not in self.__dict__:
+            self._watch()
+        super().add_done_callback(fn)
 
     def cancelled(self) -> bool:
         """Whether `result` would raise Cancelled at once."""
