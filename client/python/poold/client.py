@@ -410,6 +410,10 @@ class Client(Requests):
         """The connection of this process, if there is one that can be used."""
         if self._pid != os.getpid():
             self._check_parent()
+        return self._usable_here()
+
+    def _usable_here(self) -> Connection | None:
+        """As _usable_now, in a process that was just looked at."""
         connection = self._connection
         return connection if connection is not None and connection.takes_calls() else None
 

@@ -66,8 +66,15 @@ class _Sending(Again):
 
     __slots__ = ("executor",)
 
-    def __init__(self, executor: Executor, *fields: Any) -> None:
-        super().__init__(executor._client, *fields)
+    def __init__(
+        self,
+        executor: Executor,
+        data: bytes,
+        options: dict[str, Any] | None,
+        timeout: float | None,
+        connect_timeout: float,
+    ) -> None:
+        Again.__init__(self, executor._client, data, options, timeout, connect_timeout)
         self.executor = executor
 
     def postpone(self) -> None:
@@ -234,8 +241,13 @@ class Executor(futures.Executor):
         """
         name, args, kwargs = _taken_apart(fn, args, kwargs)
         client = self._client
-        timeout = seconds("timeout", client.timeout if self._timeout is None else self._timeout)
-        params = wire.call_params(self.pool, name, args, kwargs, timeout=timeout, **self._options)
+        given = client.timeout if self._timeout is None else self._timeout
+        timeout = None if given is None else seconds("timeout", given)
+        params: list[Any] = [self.pool, name, list(args)]
+        if given is not None or kwargs or self._options:
+            params = wire.call_params(
+                self.pool, name, args, kwargs, timeout=timeout, **self._options
+            )
         self._check_parent()
         number = next(client._numbers) & ID_MAX
         options = params[3] if len(params) > 3 else None
@@ -295,18 +307,21 @@ class Executor(futures.Executor):
 
     def _check_parent(self) -> None:
         """In the child after a fork: what was submitted before is the parent's."""
-        if self._pid != os.getpid():
+        pid = os.getpid()
+        if self._client._pid != pid:
             self._client._check_parent()
+        if self._pid != pid:
             self._begin()
 
     # --- sending: by whoever submits or reads, if that needs no waiting ---
 
     def _send_at_once(self, again: _Sending, number: int, data: bytes) -> _Task | None:
-        """Sends a request that is new.  None: it was not."""
-        connection = self._client._usable_now()
+        """Sends a request that is new, in the process that was looked at.  None: it was not."""
+        connection = self._client._usable_here()
         if connection is None or len(self._in_flight) >= self._room:
             return None
-        deadline = deadline_of(again.timeout, self._client._grace)
+        limit = again.timeout
+        deadline = None if limit is None else deadline_of(limit, self._client._grace)
         task = _Task(again, number, connection, deadline)
         self._unfinished[task] = None
         self._in_flight[task] = None
