@@ -380,6 +380,7 @@ class Server:
             self._link.flush(self._output)
         if self._page is not None:
             self._page.begun[0] = number
+        result: Any
         function = self._functions.get(method) if type(method) is str else None
         handed: list[object] = []
         self._current = (params, self._received, handed)
@@ -406,14 +407,8 @@ class Server:
                 self._number = self._credit = None
                 self._began = 0.0
                 self._current = None
-        except Stopped as stop:
-            return self._fail(number, stop.error)
-        except Terminated:
-            return self._fail(number, cancelled("while it ran"))
         except BaseException as error:
-            if self._link.is_child:
-                self._link.end_child(error)
-            return self._fail(number, describe(error))
+            return self._fail(number, self._reason(error))
         # Most results are short, and their answers are written at once.
         limit = self._short_max
         if type(result) in SIZED and len(result) > limit:
@@ -425,6 +420,16 @@ class Server:
         if len(answer) > limit or handed:
             return self._send_answer(number, answer, handed)
         self._link.write_short(answer)
+
+    def _reason(self, error: BaseException) -> dict[str, Any]:
+        """Why a request failed while it ran."""
+        if type(error) is Stopped:
+            return error.error
+        if type(error) is Terminated:
+            return cancelled("while it ran")
+        if self._link.is_child:
+            self._link.end_child(error)
+        return describe(error)
 
     def _drain(
         self, number: int, values: GeneratorType[Any, Any, Any], fields: dict[Any, Any]
