@@ -14,6 +14,7 @@ import sys
 import threading
 import unittest
 from typing import Any
+from unittest import mock
 
 import poold
 from poold import codec, executor
@@ -315,6 +316,46 @@ class TestExecutor(unittest.TestCase):
             self.assertEqual(last.result(PATIENCE)[2], [2])
             self.assertFalse(last.cancel())
         self.assertTrue(cancelled.is_set())
+
+    def test_put_off_by_two_threads(self) -> None:
+        """What has no room at the daemon, while the watcher takes it for cut short, waits once."""
+        go, asked = threading.Event(), threading.Event()
+
+        def script(peer: Peer) -> None:
+            numbers = [peer.read()[1] for _ in range(2)]
+            asked.set()
+            assert go.wait(PATIENCE)
+            for number in numbers:
+                peer.send([1, number, None, None])
+            peer.channel.recv(1)  # until the client has gone
+
+        with FakeServer(script) as server, poold.Executor("p", 2, path=server.path) as pool:
+            self.addCleanup(go.set)
+            first, second = pool.submit(served.echo, 1), pool.submit(served.echo, 2)
+            self.assertTrue(asked.wait(PATIENCE))
+            with mock.patch.object(pool, "_can_send", return_value=False):
+                counts = self.put_off_twice(pool, first, second)
+            for task in (first, second):
+                task.cancel()
+            go.set()
+        self.assertEqual(counts, [(1, 0), (1, 1)])
+
+    @staticmethod
+    def put_off_twice(pool: Any, first: Any, second: Any) -> list[tuple[int, int]]:
+        """How many wait for room and how many for their turn, when the watcher came after one was
+        put off, and when it came while another one was."""
+        pool._put_off(first, 60.0)
+        pool._mend([first])
+        counts = [(len(pool._later), len(pool._waiting))]
+        postpone = second._again.postpone
+
+        def postpone_and_mend(_: object) -> None:
+            postpone()
+            pool._mend([second])
+
+        with mock.patch.object(type(second._again), "postpone", postpone_and_mend):
+            pool._put_off(second, 60.0)
+        return [*counts, (len(pool._later), len(pool._waiting))]
 
     def test_shutdown(self) -> None:
         go, asked = threading.Event(), threading.Event()

@@ -377,14 +377,20 @@ class Executor(futures.Executor):
     # --- what becomes of it ---
 
     def _leave_flight(self, task: _Task) -> None:
-        if self._in_flight.pop(task, self) is None:
+        if self._takes_out(task):
             self._room = min(self._window, self._room + 1)
+
+    def _takes_out(self, task: _Task) -> bool:
+        """Takes it out of flight.  Only who has done that puts it anywhere else: what two threads
+        put somewhere would be sent twice."""
+        return self._in_flight.pop(task, self) is None
 
     def _put_off(self, task: _Task, after: float) -> None:
         """The daemon has no room for it, and is asked again after so many seconds."""
         task._again.postpone()
+        if not self._takes_out(task):
+            return  # it waits for its turn already
         task._connection = task._deadline = None
-        self._in_flight.pop(task, None)
         self._room = max(1, len(self._in_flight))
         due = time.monotonic() + after
         heapq.heappush(self._later, (due, next(self._order), task))
@@ -452,8 +458,8 @@ class Executor(futures.Executor):
         """Takes back the functions whose sending was cut short; nobody sends meanwhile."""
         for task in tasks:
             if task._again.is_postponed():
-                self._in_flight.pop(task, None)
-                self._waiting.appendleft(task)
+                if self._takes_out(task):
+                    self._waiting.appendleft(task)
             elif task._connection is None and not task._is_between():
                 task._settle(lost_error("sending it was interrupted", "maybe"), None)
                 task._notify()
