@@ -8,6 +8,37 @@
  * and no user has more than the limits allow one.
  */
 
+/* Who waits, and who has how much open: counted in one walk over the requests. */
+struct standing {
+	bool waits[POOLS_MAX][PRIORITY_COUNT_][CLIENTS_MAX];
+	unsigned queued[POOLS_MAX][USERS];
+	unsigned open[USERS];
+};
+
+uint32_t judge_user(const struct record *record)
+{
+	return record->user;
+}
+
+static void count_standing(const struct world *world, struct standing *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
+		const struct request *request = engine_request(world->engine, i);
+		const struct record *record;
+
+		if (world->open[i] == NOBODY)
+			continue;
+		record = &world->records[world->open[i]];
+		ret->open[judge_user(record)]++;
+		if (request->state != REQUEST_QUEUED)
+			continue;
+		ret->queued[request->run.pool][judge_user(record)]++;
+		if (request->lane)
+			ret->waits[request->run.pool][request->rank][record->client] = true;
+	}
+}
+
 /* --- turns --- */
 
 void judge_turns_send(struct world *world, const struct record *record, uint32_t pool)
@@ -29,100 +60,71 @@ void judge_turns_send(struct world *world, const struct record *record, uint32_t
 	}
 }
 
-/* Notes who waits there.  False: one was called out of turn, as its worker has room, or may be. */
-static bool note_waiting(const struct world *world, const struct pool *pool, enum priority priority,
-			 bool *ret)
+/* False: one was called out of turn, as its worker has room, or may be. */
+static bool is_plain(const struct pool *pool, enum priority priority)
 {
-	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
-		const struct request *request = engine_request(world->engine, i);
-
-		if (world->open[i] != NOBODY && request->state == REQUEST_QUEUED &&
-		    request->run.pool == pool->index && request->rank == priority && request->lane)
-			ret[world->records[world->open[i]].client] = true;
-	}
 	return pool->queue.parked == 0 && list_empty(&pool->queue.classes[priority].called);
 }
 
-static void judge_class(struct world *world, const struct pool *pool, enum priority priority)
+static void judge_pair(struct world *world, const struct pool *pool, struct reported_turns *turns,
+		       uint32_t a, uint32_t b)
+{
+	uint32_t *turn = &turns->turn[a][b];
+
+	if (pool->queue.turn > *turn)
+		*turn = pool->queue.turn;
+	if (turns->lead[a][b] > 2 * ((int64_t)*turn + turns->heaviest[a][b]))
+		judge_blame(world, "turns",
+			    "pool %u: client %u had %ld more than client %u, which waits too",
+			    pool->index, a, (long)turns->lead[a][b], b);
+}
+
+static void judge_class(struct world *world, const struct pool *pool, enum priority priority,
+			const bool waits[CLIENTS_MAX])
 {
 	struct reported_turns *turns = &world->judge.turns[pool->index][priority];
-	bool waits[CLIENTS_MAX] = {false};
-	bool is_plain = note_waiting(world, pool, priority, waits);
+	bool plain = is_plain(pool, priority);
+	bool anybody = memchr(turns->waits, true, sizeof(turns->waits)) != NULL;
 
-	for (uint32_t a = 0; a < CLIENTS_MAX; a++)
+	/* Where nobody waited before, nobody has a lead. */
+	for (uint32_t a = 0; anybody && a < CLIENTS_MAX; a++)
 		for (uint32_t b = 0; b < CLIENTS_MAX; b++) {
-			uint32_t *turn = &turns->turn[a][b];
-
-			if (pool->queue.turn > *turn)
-				*turn = pool->queue.turn;
-			if (!is_plain || !turns->waits[a] || !turns->waits[b] || !waits[a] ||
-			    !waits[b])
-				turns->lead[a][b] = turns->heaviest[a][b] = *turn = 0;
-			else if (turns->lead[a][b] > 2 * ((int64_t)*turn + turns->heaviest[a][b]))
-				judge_blame(world, "turns",
-					    "pool %u: client %u had %ld more than client %u, which "
-					    "waits too",
-					    pool->index, a, (long)turns->lead[a][b], b);
+			if (plain && turns->waits[a] && turns->waits[b] && waits[a] && waits[b])
+				judge_pair(world, pool, turns, a, b);
+			else
+				turns->lead[a][b] = turns->heaviest[a][b] = turns->turn[a][b] = 0;
 		}
-	memcpy(turns->waits, waits, sizeof(waits));
+	memcpy(turns->waits, waits, sizeof(turns->waits));
 }
 
 /* --- users --- */
-
-uint32_t judge_user(const struct record *record)
-{
-	return record->user;
-}
-
-static unsigned count_open(const struct world *world, uint32_t user)
-{
-	unsigned count = 0;
-
-	for (uint32_t i = 0; i < world->settings.requests_max; i++)
-		count += world->open[i] != NOBODY &&
-			 judge_user(&world->records[world->open[i]]) == user;
-	return count;
-}
-
-static unsigned count_queued(const struct world *world, uint32_t pool, uint32_t user)
-{
-	unsigned count = 0;
-
-	for (uint32_t i = 0; i < world->settings.requests_max; i++) {
-		const struct request *request = engine_request(world->engine, i);
-
-		count += world->open[i] != NOBODY && request->state == REQUEST_QUEUED &&
-			 request->run.pool == pool &&
-			 judge_user(&world->records[world->open[i]]) == user;
-	}
-	return count;
-}
 
 bool judge_is_over_share(const struct world *world, const struct record *record, uint32_t pool,
 			 enum over_share over)
 {
 	uint32_t user = judge_user(record);
+	struct standing now;
 
+	count_standing(world, &now);
 	if (over == OVER_DAEMON)
 		return world->settings.requests_per_user > 0 &&
-		       count_open(world, user) > world->settings.requests_per_user;
+		       now.open[user] > world->settings.requests_per_user;
 	if (world->pools[pool].queue_per_user == 0)
 		return false;
 	/* One that comes from elsewhere may have found others there during the event. */
 	return world->subject != judge_number(world, record) ||
-	       count_queued(world, pool, user) >= world->pools[pool].queue_per_user ||
+	       now.queued[pool][user] >= world->pools[pool].queue_per_user ||
 	       world->judge.queued_by[pool][user] >= world->pools[pool].queue_per_user;
 }
 
-static void judge_user_limits(struct world *world, uint32_t user)
+static void judge_user_limits(struct world *world, uint32_t user, const struct standing *now)
 {
 	unsigned open_max = world->settings.requests_per_user;
 
-	if (open_max > 0 && count_open(world, user) > open_max)
-		judge_blame(world, "P5", "user %u has %u requests", user, count_open(world, user));
+	if (open_max > 0 && now->open[user] > open_max)
+		judge_blame(world, "P5", "user %u has %u requests", user, now->open[user]);
 	for (uint32_t i = 0; i < world->settings.pool_count; i++) {
-		unsigned queued = count_queued(world, i, user),
-			 max = world->pools[i].queue_per_user;
+		unsigned queued = now->queued[i][user], max = world->pools[i].queue_per_user;
 
 		/* What comes back to the queue is let in in any case. */
 		if (world->event.type == EVENT_SUBMIT && max > 0 && queued > max &&
@@ -136,16 +138,21 @@ static void judge_user_limits(struct world *world, uint32_t user)
 
 void judge_turns_before(struct world *world)
 {
-	for (uint32_t i = 0; i < world->settings.pool_count; i++)
-		for (uint32_t user = 0; user < USERS; user++)
-			world->judge.queued_by[i][user] = count_queued(world, i, user);
+	struct standing now;
+
+	count_standing(world, &now);
+	memcpy(world->judge.queued_by, now.queued, sizeof(now.queued));
 }
 
 void judge_turns_after(struct world *world)
 {
+	struct standing now;
+
+	count_standing(world, &now);
 	for (uint32_t i = 0; i < world->settings.pool_count; i++)
 		for (unsigned priority = 0; priority < PRIORITY_COUNT_; priority++)
-			judge_class(world, engine_pool(world->engine, i), priority);
+			judge_class(world, engine_pool(world->engine, i), priority,
+				    now.waits[i][priority]);
 	for (uint32_t user = 0; user < USERS; user++)
-		judge_user_limits(world, user);
+		judge_user_limits(world, user, &now);
 }
