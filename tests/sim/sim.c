@@ -112,14 +112,17 @@ static void report(const struct world *world)
 	       replay);
 }
 
-static uint64_t run_all(struct world *world, const struct options *options, const char *program)
+/* Runs the worlds.  Returns how many, and in *ret_failed how many of them broke a promise.  With a
+ * fault built in, it shows that the fault is noticed: after the last report it says no more. */
+static uint64_t run_all(struct world *world, const struct options *options, const char *program,
+			uint64_t *ret_failed)
 {
-	uint64_t failed = 0;
+	uint64_t failed = 0, i;
 
 	world->events_max = options->events;
 	world->sabotage = options->sabotage;
 	world->trace = options->trace;
-	for (uint64_t i = 0; i < options->seeds; i++) {
+	for (i = 0; i < options->seeds; i++) {
 		uint64_t seed = options->from + i;
 
 		snprintf(replay, sizeof(replay),
@@ -127,15 +130,18 @@ static uint64_t run_all(struct world *world, const struct options *options, cons
 			 seed, options->events, sabotages[options->sabotage]);
 		if (world_run(world, seed) && failed++ < REPORTS_MAX)
 			report(world);
+		if (options->sabotage != SABOTAGE_NONE && failed == REPORTS_MAX)
+			break;
 	}
-	return failed;
+	*ret_failed = failed;
+	return i < options->seeds ? i + 1 : i;
 }
 
 int main(int argc, char **argv)
 {
 	struct options options;
 	struct world *world;
-	uint64_t failed;
+	uint64_t run, failed;
 	int status;
 
 	if (!read_options(argc, argv, &options, &status))
@@ -147,8 +153,8 @@ int main(int argc, char **argv)
 	setlinebuf(stdout);
 	signal(SIGABRT, on_crash);
 	signal(SIGSEGV, on_crash);
-	failed = run_all(world, &options, argv[0]);
-	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", options.seeds - failed, failed);
+	run = run_all(world, &options, argv[0], &failed);
+	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", run - failed, failed);
 	world_free(world);
 	free(world);
 	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
