@@ -188,11 +188,11 @@ static const char *check_window(const struct engine *engine, const struct pool *
 	HOLD(counts.answered == stats->succeeded);
 	HOLD(counts.failed + counts.refused == stats->failed);
 	HOLD(counts.cancelled == stats->cancelled);
-	for (unsigned i = 0; i < WINDOW_METHODS * WINDOW_OUTCOMES_; i++) {
-		const struct method_window *method = &pool->window->methods[i / WINDOW_OUTCOMES_];
+	for (unsigned i = 0; i < WINDOW_METHODS; i++) {
+		const struct method_window *method = &pool->window->methods[i];
 
-		ended += method->outcomes[i % WINDOW_OUTCOMES_] +
-			 method->current.outcomes[i % WINDOW_OUTCOMES_];
+		for (unsigned outcome = 0; outcome < WINDOW_OUTCOMES_; outcome++)
+			ended += method->outcomes[outcome] + method->current.outcomes[outcome];
 	}
 	HOLD(ended == stats->succeeded + stats->failed + stats->cancelled);
 	HOLD(counts.retried == stats->retried);
