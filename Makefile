@@ -307,7 +307,7 @@ check:
 	@$(MAKE) --no-print-directory check-run
 
 # The tests find the build, the Python package and each other by these.
-TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) PYTHONPATH=client/python:tests/e2e$(if $(COVERAGE_ENV),:$(COVERAGE_PY)) $(COVERAGE_ENV)
+TEST_ENV     = PYTHONDONTWRITEBYTECODE=1 POOLD_BUILD=$(O) POOLD_PYTHON=$(PYTHON) PYTHONPATH=client/python:tests/e2e$(if $(COVERAGE_ENV),:$(COVERAGE_PY)) $(COVERAGE_ENV)
 RUN          = $(TEST_ENV) $(PYTHON) tests/run.py
 
 # SLOWEST="--slowest 40": the programs that take longest
@@ -586,7 +586,8 @@ help:
 MANDIR         ?= $(PREFIX)/share/man
 DATADIR        ?= $(PREFIX)/share/poold
 COMPLETIONDIR  ?= $(PREFIX)/share/bash-completion/completions
-PYTHON_VERSION  = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# Asked for once, and only where it is used.
+PYTHON_VERSION  = $(eval PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))$(PYTHON_VERSION)
 MAN_PAGES      := $(wildcard docs/man/*.[1-8])
 PY_FILES       := $(patsubst client/python/%,%,$(wildcard client/python/poold/*.py client/python/poold/py.typed client/python/poold/*.pyi client/python/poold/*/*.py))
 EXAMPLE_FILES  := $(patsubst client/python/%,%,$(wildcard client/python/examples/*.py))
