@@ -15,55 +15,83 @@ table() {
 		sed 's/NULL$/<none>/; s/"//g'
 }
 
-# The lines of one kind of section in the sample, such as [pool.
-part() {
-	awk -v head="$1" '/^#?\[/ { on = index($0, head) } on' "$sample"
-}
-
-# The block of one option in the manual page, from the chapter of its section.
-block() {
-	awk -v chapter="$1" -v head=".It Ic $2" '/^\.Sh / { here = index($0, ".Sh " chapter " SECTION") == 1 }
-		here && ($0 == head || index($0, head " No =") == 1) { on = 1; print; next }
-		/^\.It Ic|^\.Sh / { on = 0 } on' "$manual"
-}
-
-# What --help-config says of one option: its last line holds what is allowed.
-help() {
-	"$poold" --help-config |
-		awk -v section="$1" -v key="  $2" '/^\[/ { on = $1 == section } on && $0 == key { getline; getline; print; exit }'
-}
-
 # A chapter of the manual page and a place in the sample for each of its sections, and no others.
 sed -nE 's/^OPTION\(([A-Z]+), .*/\1/p' daemon/io/config/config.def | uniq >"$work/sections"
 sed -nE 's/^\.Sh ([A-Z]+) SECTIONS?$/\1/p' "$manual" | diff "$work/sections" - >>"$faults" || :
 
-table | while read -r chapter key default; do
-	section="[$(echo "$chapter" | tr '[:upper:]' '[:lower:]')"
-	[ "$chapter" != DAEMON ] || section="[daemon]"
-	line="#$key = $default"
-	[ -n "$default" ] || line="#$key ="
-	[ "$section $key" != "[pool command" ] || line="#$key = /usr/bin/python3 -m poold.worker examples.text"
-	head=".It Ic $key No =${default:+ $default}"
-	if [ "$default" = "<none>" ]; then
-		line=$(part "$section" | grep "^#$key = " | head -1)
-		head=".It Ic $key"
-	fi
-	part "$section" | grep -qxF -e "${line:-none}" || echo "$sample: lacks ${line:-#$key =} in $section NAME]"
+# For each option: its line in the sample, its block in the manual page, and there what --help-config says is allowed.
+"$poold" --help-config >"$work/help"
+table >"$work/table"
+awk -v sample="$sample" -v manual="$manual" -v help="$work/help" '
+function section_of(chapter) { return chapter == "DAEMON" ? "[daemon]" : "[" tolower(chapter) }
 
-	text=$(block "$chapter" "$key")
-	[ -n "$text" ] || { echo "$manual: lacks $key in $chapter"; continue; }
-	printf '%s\n' "$text" | head -1 | grep -qxF "$head" ||
-		echo "$manual: $key of $chapter has another default than \"$default\""
-	said=$(help "$section" "$key")
-	printf '%s\n' "$said" | sed -nE 's/.*(from [0-9]+[A-Za-z]* to [0-9]+[A-Za-z]*).*/\1/p' >"$work/allowed"
+# The lines of each kind of section in the sample, such as [pool, and the first about each key.
+FILENAME == sample && /^#?\[/ { for (head in heads) on[head] = index($0, head) }
+FILENAME == sample {
+	for (head in heads)
+		if (on[head]) {
+			in_sample[head, $0] = 1
+			if (/^#[a-z_]+ = / && !((head, substr($1, 2)) in first))
+				first[head, substr($1, 2)] = $0
+		}
+	next
+}
+
+# The block of each option in the manual page, by the chapter of its section.
+FILENAME == manual && /^\.Sh / { chapter = $2 }
+FILENAME == manual && /^\.(Sh |It Ic)/ {
+	key = /^\.It Ic [a-z_]+($| No =)/ ? $3 : ""
+	if (key != "" && !((chapter, key) in block))
+		heading[chapter, key] = $0
+}
+FILENAME == manual { if (key != "") block[chapter, key] = block[chapter, key] $0 " "; next }
+
+# What --help-config says of each option: the last of its lines holds what is allowed.
+FILENAME == help && /^\[/ { section = $1 }
+FILENAME == help && /^  [a-z_]+$/ { option = $1; lines = 0; next }
+FILENAME == help { if (++lines == 2) says[section, option] = $0; next }
+
+FNR == NR { heads[section_of($1)] = 1; next }
+
+function must_say(allowed) {
+	if (index(text, allowed) == 0)
+		print manual ": " $2 " of " $1 " lacks \"" allowed "\""
+}
+
+{
+	section = section_of($1)
+	default = $0
+	sub(/^[A-Z]+ [a-z_]+ ?/, "", default)
+	line = "#" $2 " =" (default == "" ? "" : " " default)
+	if (section == "[pool" && $2 == "command")
+		line = "#command = /usr/bin/python3 -m poold.worker examples.text"
+	head = ".It Ic " $2 " No =" (default == "" ? "" : " " default)
+	if (default == "<none>") {
+		line = first[section, $2]
+		head = ".It Ic " $2
+	}
+	if (line == "" || !((section, line) in in_sample))
+		print sample ": lacks " (line == "" ? "#" $2 " =" : line) " in " section " NAME]"
+	if (!(($1, $2) in block)) {
+		print manual ": lacks " $2 " in " $1
+		next
+	}
+	if (heading[$1, $2] != head)
+		print manual ": " $2 " of " $1 " has another default than \"" default "\""
+	text = block[$1, $2]
+	gsub(/\\&/, "", text)
+	said = says[section, $2]
+	if (match(said, /from [0-9]+[A-Za-z]* to [0-9]+[A-Za-z]*/))
+		must_say(substr(said, RSTART, RLENGTH))
+	sub(/; default.*/, "", said)
+	sub(/^ */, "", said)
+	if (said !~ /^([a-z_-]+, )*[a-z_-]+ or [a-z_-]+$/)
+		next
 	# One word of several: each must be in the text.
-	printf '%s\n' "$said" | sed 's/; default.*//; s/^ *//' |
-		grep -xE '([a-z_-]+, )*[a-z_-]+ or [a-z_-]+' | sed 's/, / /g; s/ or / /' | tr ' ' '\n' >>"$work/allowed" || :
-	while read -r allowed; do
-		printf '%s\n' "$text" | tr '\n' ' ' | sed 's/\\&//g' | grep -qF -e "$allowed" ||
-			echo "$manual: $key of $chapter lacks \"$allowed\""
-	done <"$work/allowed"
-done >>"$faults"
+	gsub(/, | or /, " ", said)
+	for (count = split(said, words, " "); count > 0; count--)
+		must_say(words[count])
+}' "$work/table" "$sample" "$manual" "$work/help" "$work/table" >>"$faults"
 
 # With every default taken literally the sample must mean what the defaults mean.
 sed -E 's/^#(\[|[a-z_]+(\.[A-Z]+)? =)/\1/' "$sample" >"$work/sample.conf"
