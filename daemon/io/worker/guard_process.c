@@ -42,6 +42,7 @@ struct guard_state {
 	int daemon_fd; /* a pidfd of the daemon; -1: none */
 	pid_t self;
 	pid_t daemon_session;
+	uint64_t daemon_start;	    /* 0: unknown */
 	struct process_table all;   /* the system's processes */
 	struct process_table found; /* the daemon's descendants as they were last seen */
 	bool *is_ours;		    /* of each process in `all` */
@@ -85,11 +86,16 @@ static bool may_trust_sessions(const struct guard_state *guard)
 	return guard->begun > 0 && begun >= guard->begun && begun - guard->begun < numbers / 2;
 }
 
-static bool has_tag(struct guard_state *guard, pid_t pid)
+static bool has_tag(struct guard_state *guard, const struct process_stat *process)
 {
 	char found[PROCESS_TAG_INSTANCE_SIZE + 1];
-	int r = process_tag_read(pid, PROCESS_TAG_INSTANCE, found, sizeof(found));
+	int r;
 
+	/* What is older than the daemon does not come from it.  Most processes are, the kernel's all,
+	 * and an environment takes longer to read than all the rest. */
+	if (process->start < guard->daemon_start)
+		return false;
+	r = process_tag_read(process->pid, PROCESS_TAG_INSTANCE, found, sizeof(found));
 	guard->is_unsure |= is_passing(r);
 	return r == 1 && strcmp(found, guard->charge->instance) == 0;
 }
@@ -120,7 +126,7 @@ static bool is_ours_itself(struct guard_state *guard, const struct process_stat 
 		return true;
 	return guard->daemon_has_ended &&
 	       (process_table_has(&guard->found, process) ||
-		is_in_known_session(guard, process->session) || has_tag(guard, process->pid));
+		is_in_known_session(guard, process->session) || has_tag(guard, process));
 }
 
 static bool has_parent_of_ours(const struct guard_state *guard, const struct process_stat *process)
@@ -376,7 +382,9 @@ _Noreturn void guard_process_run(const struct guard_charge *charge)
 				    .self = getpid(),
 				    .daemon_session = getsid(0),
 				    .daemon_fd = -1};
+	struct process_stat daemon;
 	bool is_orderly = false;
+	int r;
 
 	ignore_signals();
 	take_name(own.daemon);
@@ -386,9 +394,12 @@ _Noreturn void guard_process_run(const struct guard_charge *charge)
 		own.link = STDERR_FILENO + 1;
 	close_range((unsigned)own.link + 1, ~0u, 0);
 	guard.daemon_fd = (int)syscall(SYS_pidfd_open, own.daemon, 0);
-	/* The daemon may have ended before. */
-	if (getppid() == own.daemon)
+	r = process_stat_read(own.daemon, &daemon);
+	/* The daemon may have ended before, and another process have its number. */
+	if (getppid() == own.daemon) {
+		guard.daemon_start = r == 0 ? daemon.start : 0;
 		is_orderly = wait_for_end(&guard);
+	}
 	end_all(&guard, is_orderly);
 	_exit(0);
 }
