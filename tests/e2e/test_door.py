@@ -221,8 +221,7 @@ class HandedDaemon(Daemon):
         return [sys.executable, "-c", HAND_OVER, str(self._socket()), self.names, *super().command()]
 
     def _check_nothing_left(self) -> None:
-        left = procs.wait_gone(self.family(), 2.0)
-        assert not left, f"left running: {[procs.describe(pid) for pid in left]}"
+        self._check_no_process_left()
 
     def finish(self) -> None:
         """Its file may be gone, and stays the test's: it is stopped before it is looked at."""

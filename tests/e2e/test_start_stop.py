@@ -186,8 +186,7 @@ class Activated(Daemon):
 
     def _check_nothing_left(self) -> None:
         """The socket file is the service manager's: it stays."""
-        left = procs.wait_gone(self.family(), 2.0)
-        assert not left, f"left running: {[procs.describe(pid) for pid in left]}"
+        self._check_no_process_left()
 
 
 class WithoutStandardFiles(DaemonTest):
