@@ -43,8 +43,12 @@ PRESSURE = Path("/proc/pressure")
 # The file in which tests/noise.py writes for how many seconds it let processes stand still.
 STALLS = os.environ.get("POOLD_STALLS")
 
+# Seconds between two looks at something that sends no event: they double up to SHORT_PAUSE, and then are this part of the time
+# that was waited, so that a look costs little where it takes long.
 FIRST_PAUSE = 0.0005
-LONGEST_PAUSE = 0.01
+SHORT_PAUSE = 0.01
+PAUSE_PART = 0.05
+LONGEST_PAUSE = 0.05
 
 _factor = 1.0
 _measured_at = float("-inf")
@@ -153,12 +157,13 @@ def eventually(
 ) -> T:
     """Asks `check` until it gives something true, and returns that.
 
-    For facts that send no event.  The pause between two looks grows from 0.5 to 10 ms.
+    For facts that send no event.  The pause between two looks grows from 0.5 to 50 ms.
 
     Raises:
         AssertionError: it is not true in time; `what` says what was hoped for.
     """
     deadline = Deadline(seconds)
+    begin = time.monotonic()
     pause = FIRST_PAUSE
     while True:
         found = check()
@@ -167,4 +172,5 @@ def eventually(
         if deadline.passed():
             raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        part = PAUSE_PART * (time.monotonic() - begin)
+        pause = min(2 * pause, max(SHORT_PAUSE, part), LONGEST_PAUSE)
