@@ -89,6 +89,8 @@ def program(name: str, *arguments: str) -> str:
 
 # The worker on the project's own SDK, with a function for everything that a test may want done.
 TOOLBOX = shlex.join([sys.executable, "-m", "poold.worker", "toolbox"])
+# Most of its functions in C, for tests that ask no more of a worker: it starts with a tenth of the work.
+C_TOOLS = program("workers/tools")
 # The worker in C on raw bytes: see tests/workers/unruly.c.
 UNRULY = program("workers/unruly")
 

@@ -18,7 +18,7 @@ from typing import Any
 import procs
 from alerts import ALERTS, NO_OTHERS, AlertsTest, alert, fail, quick_share, succeed
 from clock import eventually
-from harness import LOAD, TOOLBOX, Daemon, pool
+from harness import C_TOOLS, LOAD, Daemon, pool
 
 
 class Command(AlertsTest):
@@ -294,7 +294,7 @@ class Post(AlertsTest):
     def test_it_is_sent_again_each_minute(self) -> None:
         with Receiver() as receiver:
             daemon = self.start(
-                pool("tools", TOOLBOX),
+                pool("tools", C_TOOLS),
                 alert("breaker_open", resolve_after="0"),
                 alerts=True,
                 alert_url=receiver.url(),

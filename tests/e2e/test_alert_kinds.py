@@ -10,7 +10,7 @@ import time
 import procs
 from alerts import ALERTS, NO_OTHERS, AlertsTest, alert, fail, next_event
 from clock import eventually
-from harness import TOOLBOX, Daemon, breaker, pool, section
+from harness import C_TOOLS, TOOLBOX, Daemon, breaker, pool, section
 from raw import pack
 
 
@@ -30,7 +30,7 @@ class Kinds(AlertsTest):
         self.raised(daemon, "no_capacity")
 
     def test_a_drained_pool_lacks_nothing(self) -> None:
-        daemon = self.watch(pool("tools", TOOLBOX), alert("no_capacity", **{"for": "0"}))
+        daemon = self.watch(pool("tools", C_TOOLS), alert("no_capacity", **{"for": "0"}))
         daemon.ask("poold.drain", "tools")
         daemon.ask("poold.alert_test", "loop_lag")
         self.raised(daemon, "loop_lag", None)
@@ -38,7 +38,7 @@ class Kinds(AlertsTest):
         daemon.ask("poold.resume", "tools")
 
     def test_workers_that_are_killed(self) -> None:
-        daemon = self.watch(pool("tools", TOOLBOX), alert("restarts", threshold=2))
+        daemon = self.watch(pool("tools", C_TOOLS), alert("restarts", threshold=2))
         for _ in range(2):
             (pid,) = daemon.wait_workers("tools", 1)
             procs.kill(pid)
@@ -47,7 +47,7 @@ class Kinds(AlertsTest):
 
     def test_times(self) -> None:
         daemon = self.watch(
-            pool("tools", TOOLBOX, prefetch=0),
+            pool("tools", C_TOOLS, prefetch=0),
             alert("run_time", threshold="40ms", min=1, **{"for": "0"}),
             alert("queue_wait", threshold="40ms", min=1, **{"for": "0"}),
         )
@@ -59,7 +59,7 @@ class Kinds(AlertsTest):
 
     def test_severe_errors(self) -> None:
         daemon = self.watch(
-            pool("tools", TOOLBOX),
+            pool("tools", C_TOOLS),
             section("error exception", {"severity": "critical"}),
             alert("critical_errors", threshold=3),
         )
@@ -73,8 +73,8 @@ class Kinds(AlertsTest):
 
     def test_breakers_and_the_fallback(self) -> None:
         daemon = self.watch(
-            pool("tools", TOOLBOX, fallback="other", no_worker_wait=0),
-            pool("other", TOOLBOX),
+            pool("tools", C_TOOLS, fallback="other", no_worker_wait=0),
+            pool("other", C_TOOLS),
         )
         client = daemon.connect()
         daemon.ask("poold.breaker_open", "tools")
@@ -88,7 +88,7 @@ class Kinds(AlertsTest):
             daemon.ask("poold.breaker_reset", name)
 
     def test_a_loop_that_stood_still(self) -> None:
-        daemon = self.watch(pool("tools", TOOLBOX), alert("loop_lag", threshold="500ms"))
+        daemon = self.watch(pool("tools", C_TOOLS), alert("loop_lag", threshold="500ms"))
         client = daemon.connect()
         number = client.ask_pool("tools", "slow", [2.0])
         eventually(lambda: daemon.workers("tools")[0]["in_flight"] == 1, "it runs")
@@ -109,7 +109,7 @@ class Kinds(AlertsTest):
 
     def test_a_breaker_that_opens_again_and_again(self) -> None:
         daemon = self.watch(
-            pool("tools", TOOLBOX, workers=1),
+            pool("tools", C_TOOLS, workers=1),
             breaker("tools", failure_threshold=1, min_outage=0, open_timeout="10ms", open_timeout_max="10ms",
                     success_threshold=1),
             alert("breaker_flapping", threshold=2),
@@ -138,7 +138,7 @@ class Kinds(AlertsTest):
     def test_memory_that_is_nearly_used_up(self) -> None:
         """A client begins a request that fills half of the memory, and does not finish it."""
         daemon = self.watch(
-            pool("tools", TOOLBOX, queue_bytes_max="4M"),
+            pool("tools", C_TOOLS, queue_bytes_max="4M"),
             alert("memory_near_limit", threshold="40%", resolve_after="0", **{"for": "0"}),
             message_max="4M", response_max="4M", output_max="4M", output_pause="1M", memory_max="16M",
             stall_timeout="60s",
@@ -154,7 +154,7 @@ class Kinds(AlertsTest):
 
     def test_lines_of_the_log_that_are_lost(self) -> None:
         daemon = self.watch(
-            pool("tools", TOOLBOX),
+            pool("tools", C_TOOLS),
             pool("broken", "/nonexistent", restart_delay="1ms", restart_delay_max="1ms"),
             alert("log_dropped", threshold=5),
             start_timeout="100ms",

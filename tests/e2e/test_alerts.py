@@ -7,7 +7,7 @@ import re
 from alerts import ALERTS, NO_OTHERS, AlertsTest, alert, fail, next_event, quick_share, succeed
 from clients import poolctl
 from clock import eventually
-from harness import TOOLBOX, pool
+from harness import C_TOOLS, pool
 
 
 class Alerts(AlertsTest):
@@ -81,7 +81,7 @@ class Alerts(AlertsTest):
         self.assertEqual(self.find(daemon, "error_share"), [])
 
     def test_an_operator_opens_a_breaker(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), alert("breaker_open", resolve_after="0"), alerts=True)
+        daemon = self.start(pool("tools", C_TOOLS), alert("breaker_open", resolve_after="0"), alerts=True)
         daemon.announced += [ALERTS, "breaker is", "pool is"]
         daemon.ask("poold.breaker_open", "tools")
         daemon.log.wait_for(r"error alert breaker_open: the pool's circuit breaker is open")
@@ -157,7 +157,7 @@ class Alerts(AlertsTest):
         self.assertEqual(poolctl(daemon, "alert", "silence", "error_share", "long").returncode, 64)
 
     def test_switched_off(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), alerts=False)
+        daemon = self.start(pool("tools", C_TOOLS), alerts=False)
         shown = daemon.ask("poold.alerts")
         self.assertEqual((shown["active"], shown["history"]), ([], []))
         self.assertFalse(any(rule["enabled"] for rule in shown["rules"]))

@@ -15,7 +15,7 @@ import procs
 import public
 from clients import ClientTest, Listener, PoolctlTest, poolctl
 from clock import Timed, eventually, ms, stretch
-from harness import TOOLBOX, Daemon, breaker, pool, retry
+from harness import C_TOOLS, Daemon, breaker, pool, retry
 
 # Five failures in a row open it, and it does not probe before its time.
 QUICK = {"early_probe": "no", "success_threshold": 3}
@@ -33,7 +33,7 @@ class BreakerTest(ClientTest):
         **options: object,
     ) -> tuple[Daemon, poold.Client]:
         daemon = self.start(
-            pool("tools", TOOLBOX, workers=workers, **(pool_options or {})),
+            pool("tools", C_TOOLS, workers=workers, **(pool_options or {})),
             breaker("tools", **{**LONG, **options}),
             *more,
         )
@@ -348,7 +348,7 @@ class Permission(BreakerTest):
         return done.stdout.split()
 
     def start_open_to_all(self, **options: object) -> Daemon:
-        daemon = self.start(pool("tools", TOOLBOX), socket_mode="0666", **options)
+        daemon = self.start(pool("tools", C_TOOLS), socket_mode="0666", **options)
         daemon.announced.append("pool=tools")
         return daemon
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from clock import eventually, ms, stretch
-from harness import START_TIMEOUT, TOOLBOX, Daemon, breaker, error_row, pool, retry, socket_pool, worker
+from harness import C_TOOLS, START_TIMEOUT, Daemon, breaker, error_row, pool, retry, socket_pool, worker
 from raw import Answer, Raw, pack, unpack
 from servers import TOOLS
 from test_captured import CapturedTest, Counts, metric
@@ -151,9 +151,9 @@ def shell(script: str) -> str:
     return shlex.join(["sh", "-c", script])
 
 
-TOOLS_POOL = pool("tools", TOOLBOX)
-ONE_BY_ONE = pool("tools", TOOLBOX, prefetch=0, cancel_grace="10s")
-EVERY_RETRY = (pool("tools", TOOLBOX, idempotent=True), breaker("tools", mode="off"),
+TOOLS_POOL = pool("tools", C_TOOLS)
+ONE_BY_ONE = pool("tools", C_TOOLS, prefetch=0, cancel_grace="10s")
+EVERY_RETRY = (pool("tools", C_TOOLS, idempotent=True), breaker("tools", mode="off"),
                retry("tools", backoff="none", budget=1, budget_per_second=0),
                error_row("exception", strategy="immediate_retry", retries=5))
 BOTH_FORMS = msgpack.ExtType(112, b"\xa0" + pack([[1], {"b": 2}]))
@@ -173,14 +173,14 @@ SCENES = {
     "protocol_violation": Scene(REQUEST, (pool("words", worker("toolserver"), **TOOLS),),
                                 call("write", '{"jsonrpc":"2.0","id":99,"result":"whose?"}', name="words")),
     "response_too_large": Scene(REQUEST, (TOOLS_POOL,), call("big", 100_000), {"response_max": "64K"}),
-    "attempt_timeout": Scene(REQUEST, (pool("tools", TOOLBOX, attempt_timeout=ms(50)),), call("hang")),
+    "attempt_timeout": Scene(REQUEST, (pool("tools", C_TOOLS, attempt_timeout=ms(50)),), call("hang")),
     "queue_timeout": Scene(REQUEST, (ONE_BY_ONE,), crowd(timeout_ms=50)),
     "deadline_exceeded": Scene(REQUEST, (TOOLS_POOL,), call("hang", timeout_ms=round(stretch(0.3) * 1000))),
-    "queue_full": Scene(REQUEST, (pool("tools", TOOLBOX, queue_max=1, prefetch=0, cancel_grace="10s"),),
+    "queue_full": Scene(REQUEST, (pool("tools", C_TOOLS, queue_max=1, prefetch=0, cancel_grace="10s"),),
                         crowd({}, {})),
     "pool_unavailable": Scene(REQUEST, (pool("bad", shell("exit 78")),), wait_refused, starts=False),
     "circuit_open": Scene(REQUEST, (TOOLS_POOL,), open_breaker),
-    "shed": Scene(REQUEST, (pool("tools", TOOLBOX, queue_max=1, prefetch=0, cancel_grace="10s"),),
+    "shed": Scene(REQUEST, (pool("tools", C_TOOLS, queue_max=1, prefetch=0, cancel_grace="10s"),),
                   crowd({"priority": "sheddable"}, {"priority": "critical"})),
     "retry_budget_exhausted": Scene(INCIDENT, EVERY_RETRY, spend_budget),
     "memory_limit": Scene(REQUEST, (TOOLS_POOL,), use_up_keys, {"keys_max": 1}),
@@ -343,7 +343,7 @@ class Sums(CapturedTest):
             told.append(client.codes)
 
     def test_of_many_clients(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2), pool("other", TOOLBOX), breaker("tools", mode="off"),
+        daemon = self.start(pool("tools", C_TOOLS, workers=2), pool("other", C_TOOLS), breaker("tools", mode="off"),
                             breaker("other", mode="off"), in_flight_max=100)
         daemon.announced.append("request failed")
         seed, told = self.random(7).getrandbits(32), []

@@ -7,7 +7,7 @@ from statistics import median
 
 import procs
 from clock import Timed, eventually, ms
-from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
+from harness import C_TOOLS, UNRULY, Daemon, DaemonTest, pool
 from raw import Answer, pack
 
 # Seconds by which the daemon may be later than its tick, by its own clock: it has to be woken, too.
@@ -30,7 +30,7 @@ class Timeouts(DaemonTest):
         self.assert_in_time(Timed(median(late)), 0, late=WOKEN)
 
     def start_tools(self, **options: object) -> Daemon:
-        daemon = self.start(pool("tools", TOOLBOX, **options))
+        daemon = self.start(pool("tools", C_TOOLS, **options))
         daemon.announced.append("pool=tools")
         return daemon
 
@@ -156,7 +156,7 @@ class Cancelling(DaemonTest):
 
     def start_tools(self, **options: object) -> Daemon:
         options = {"cancel_grace": "100ms", "timeout": ms(2000), **options}
-        daemon = self.start(pool("tools", TOOLBOX, **options))
+        daemon = self.start(pool("tools", C_TOOLS, **options))
         daemon.announced.append("pool=tools")
         return daemon
 
@@ -236,7 +236,7 @@ class Cancelling(DaemonTest):
 
     def test_a_quick_one_costs_the_worker_nothing(self) -> None:
         """What ends within cancel_grace lets its worker live."""
-        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="10s"))
+        daemon = self.start(pool("tools", C_TOOLS, cancel_grace="10s"))
         before = daemon.worker_pids()
         client = daemon.connect()
         busy = daemon.occupy(client)
@@ -251,7 +251,7 @@ class Priorities(DaemonTest):
     """Who waits is served in the order of priority, then of arrival."""
 
     def test_order(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0, cancel_grace="10s"))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0, cancel_grace="10s"))
         client = daemon.connect()
         busy = daemon.occupy(client)
         asked = {}
@@ -264,7 +264,7 @@ class Priorities(DaemonTest):
         self.assertEqual([asked[answer.id] for answer in answers], [2, 5, 1, 4, 0, 3])
 
     def test_normal_is_the_default(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0))
         client = daemon.connect()
         daemon.occupy(client)
         client.ask_pool("tools", "echo", ["sheddable"], priority="sheddable")

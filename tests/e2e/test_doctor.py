@@ -9,7 +9,7 @@ from typing import Any
 import procs
 from clients import PoolctlTest, poolctl
 from clock import eventually
-from harness import START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, socket_pool
+from harness import C_TOOLS, START_TIMEOUT, UNRULY, Daemon, pool, socket_pool
 
 
 class Doctor(PoolctlTest):
@@ -26,7 +26,7 @@ class Doctor(PoolctlTest):
         return daemon
 
     def test_all_is_well(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, directory="/tmp"))
+        daemon = self.start(pool("tools", C_TOOLS, directory="/tmp"))
         found = self.findings(daemon, "tools")
         self.assertEqual(list(found), ["command", "directory", "start"])
         self.assertEqual({finding["status"] for finding in found.values()}, {"ok"})
@@ -49,7 +49,7 @@ class Doctor(PoolctlTest):
         self.assertNotIn("passwd", done.stdout)
 
     def test_a_directory_that_is_not_there(self) -> None:
-        daemon = self.ill(pool("tools", TOOLBOX, directory="/nowhere"))
+        daemon = self.ill(pool("tools", C_TOOLS, directory="/nowhere"))
         found = self.findings(daemon, "tools")
         self.assertEqual(found["command"]["status"], "ok")
         self.assertEqual(found["directory"]["text"], "/nowhere: No such file or directory")
@@ -79,7 +79,7 @@ class Doctor(PoolctlTest):
         self.assertEqual(done.returncode, 64, done)
 
     def test_a_queue_that_is_full(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, queue_max=1, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, queue_max=1, prefetch=0))
         daemon.announced += ["pool"]
         path = daemon.directory / "gate"
         client = daemon.connect()
@@ -95,7 +95,7 @@ class Doctor(PoolctlTest):
             self.assertIsNone(client.read().error)
 
     def test_a_queue_that_is_too_long_for_those_who_ask(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0))
         daemon.announced += ["pool"]
         client = daemon.connect(map_errors=True)
         for _ in range(4):
@@ -110,7 +110,7 @@ class Doctor(PoolctlTest):
             self.assertIsNone(client.read_of(number).error)
 
     def test_a_worker_that_does_not_answer_when_it_is_asked(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, ping_interval="50ms", ping_timeout="100ms"))
+        daemon = self.start(pool("tools", C_TOOLS, ping_interval="50ms", ping_timeout="100ms"))
         daemon.announced += ["pool", "worker"]
         (worker,) = daemon.ask("poold.workers")
         os.kill(worker["pid"], signal.SIGSTOP)
@@ -121,7 +121,7 @@ class Doctor(PoolctlTest):
         eventually(found, "it is degraded")
 
     def test_a_guard_that_is_gone(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         daemon.announced.append("guard")
 
         def guards() -> list[int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgpack
 import procs
 from clock import Timed, eventually, stretch
-from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool, static_pool, worker
+from harness import C_TOOLS, UNRULY, Daemon, DaemonTest, pool, static_pool, worker
 from raw import Raw, pack, unpack
 
 # Seconds within which a file that was swept away is back.
@@ -325,7 +325,7 @@ class Closing(DaemonTest):
         self.assertEqual(daemon.wait_ended(), 0)
 
     def test_who_does_not_read_is_not_waited_for(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         stuck = daemon.connect(read_buffer=4096)
         stuck.ask_pool("tools", "big", [4 << 20])
         eventually(lambda: daemon.ask("poold.status")["memory"]["buffers"] > 1 << 20, "its answer waits for it")

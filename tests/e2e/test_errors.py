@@ -9,7 +9,7 @@ import poold
 
 from clients import ClientTest
 from clock import eventually, stretch
-from harness import START_TIMEOUT, TOOLBOX, Daemon, error_row, pool, retry, static_pool, worker
+from harness import C_TOOLS, START_TIMEOUT, Daemon, error_row, pool, retry, static_pool, worker
 from shapes import NUMBER, shape_faults
 
 ERROR = {
@@ -56,7 +56,7 @@ class ErrorTest(ClientTest):
     """A pool of tools that fail, and a client of it."""
 
     def start_tools(self, *more: str, **options: object) -> tuple[Daemon, poold.Client]:
-        daemon = self.start(pool("tools", TOOLBOX, **options), *more)
+        daemon = self.start(pool("tools", C_TOOLS, **options), *more)
         daemon.announced.append("pool=tools")
         return daemon, self.connect_client(daemon)
 
@@ -226,7 +226,7 @@ class Latest(ErrorTest):
         self.assertEqual(client.errors(0), [])
 
     def test_no_more_are_kept_than_allowed(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), errors_kept=3)
+        daemon = self.start(pool("tools", C_TOOLS), errors_kept=3)
         client = self.connect_client(daemon)
         raised = [self.failure("exception", client, "tools", "divide", n, 0) for n in range(5)]
         self.assertEqual([each["request"] for each in client.errors()],
@@ -305,7 +305,7 @@ class Lines(ErrorTest):
         )
 
     def test_the_faults_of_callers_and_their_code_are_no_alarm(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         client = self.connect_client(daemon)
         self.failure("exception", client, "tools", "divide", 1, 0)
         self.failure("rejected", client, "tools", "fail", "Rejected", "no")

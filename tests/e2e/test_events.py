@@ -14,7 +14,7 @@ import procs
 from bystander import Bystander
 from clients import PoolctlTest, poolctl
 from clock import eventually, measure_scenario, ms
-from harness import BUILD, SANITIZED, TOOLBOX, UNRULY, Daemon, DaemonTest, pool, static_pool
+from harness import BUILD, C_TOOLS, SANITIZED, UNRULY, Daemon, DaemonTest, pool, static_pool
 from raw import Raw, unpack
 from test_rights import ANNE, BERT, IS_ROOT, RightsTest
 
@@ -44,7 +44,7 @@ class EventsTest(DaemonTest):
     changes = 0
 
     def serve(self, **options: object) -> Daemon:
-        daemon = self.start(pool("tools", TOOLBOX), **options)
+        daemon = self.start(pool("tools", C_TOOLS), **options)
         daemon.announced += ["breaker is", "lines of this log were lost"]
         return daemon
 
@@ -88,7 +88,7 @@ class Kept(EventsTest):
     def test_without_any_they_are_counted_all_the_same(self) -> None:
         """Whoever subscribes later sees by the numbers that something happened."""
         daemon = self.start(
-            pool("tools", TOOLBOX, fallback="spare"), pool("spare", UNRULY),
+            pool("tools", C_TOOLS, fallback="spare"), pool("spare", UNRULY),
             events_kept=0,
         )
         daemon.announced += ["breaker", "pool is", "requests start at", "request failed", "worker", "connection"]
@@ -157,7 +157,7 @@ class Kinds(DaemonTest):
 
     def test_each_kind(self) -> None:
         daemon = self.start(
-            pool("tools", TOOLBOX, fallback="mock", queue_max=1, prefetch=0, idempotent="yes"),
+            pool("tools", C_TOOLS, fallback="mock", queue_max=1, prefetch=0, idempotent="yes"),
             static_pool("mock", answer="1"),
             session_ttl=ms(300),
         )
@@ -339,7 +339,7 @@ class Slow(EventsTest):
         resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         daemon = self.start(
-            pool("tools", TOOLBOX), pool("well", UNRULY), connections_max=2048, events_kept=self.KEPT
+            pool("tools", C_TOOLS), pool("well", UNRULY), connections_max=2048, events_kept=self.KEPT
         )
         daemon.announced += ["breaker is", "lines of this log were lost"]
         daemon.growth_max *= 4
@@ -533,7 +533,7 @@ class Owners(RightsTest):
     SECRET = "what Anne alone may read"
 
     def test_replay(self) -> None:
-        daemon = self.open(pool("tools", TOOLBOX), session_ttl="200ms")
+        daemon = self.open(pool("tools", C_TOOLS), session_ttl="200ms")
         daemon.announced.append("request failed")
         asker = self.connect(daemon, ANNE)
         asker.answer_pool("tools", "fail", ["ValueError", self.SECRET], session="her cart")

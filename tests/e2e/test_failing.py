@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clients import PoolctlTest, poolctl
-from harness import TOOLBOX, Daemon, pool
+from harness import C_TOOLS, Daemon, pool
 from raw import Raw
 
 CALLS = 12
@@ -13,7 +13,7 @@ CALLS = 12
 
 class Failing(PoolctlTest):
     def start_tools(self, **options: object) -> tuple[Daemon, Raw]:
-        daemon = self.start(pool("tools", TOOLBOX, **{"degraded_min": 10, **options}))
+        daemon = self.start(pool("tools", C_TOOLS, **{"degraded_min": 10, **options}))
         daemon.announced.append("pool=tools")
         return daemon, daemon.connect()
 

@@ -11,7 +11,7 @@ import poold
 
 from clients import ClientTest
 from clock import Timed, eventually, ms, stretch
-from harness import TOOLBOX, Daemon, breaker, error_row, pool, retry, static_pool
+from harness import C_TOOLS, Daemon, breaker, error_row, pool, retry, static_pool
 
 # Breakers that open within a few failures, and probe soon.
 NERVOUS = {
@@ -36,8 +36,8 @@ class ChainTest(ClientTest):
         quick = {"workers": 2, "max_crash_retries": 10}
         first = {**quick, "fallback": "secondary, mock", **BACK_SOON, **options}
         daemon = self.start(
-            pool("primary", TOOLBOX, **first),
-            pool("secondary", TOOLBOX, **quick),
+            pool("primary", C_TOOLS, **first),
+            pool("secondary", C_TOOLS, **quick),
             static_pool("mock", **(answers or {"answer": '"mock"'})),
             *(breaker(name, **NERVOUS) for name in ("primary", "secondary")),
             *(retry(name, backoff="none") for name in ("primary", "secondary")),
@@ -197,7 +197,7 @@ class Cascade(ChainTest):
     def test_a_pool_that_cannot_start_is_passed_over(self) -> None:
         daemon = self.launch(
             pool("primary", "/nonexistent/command", fallback="secondary"),
-            pool("secondary", TOOLBOX),
+            pool("secondary", C_TOOLS),
             start_timeout="300ms",
         )
         daemon.announced += ["pool=primary", "start_timeout is over"]
@@ -282,9 +282,9 @@ class Choice(ChainTest):
 
     def test_an_error_at_the_end_of_the_chain_tells_of_all(self) -> None:
         daemon = self.start(
-            pool("primary", TOOLBOX, workers=3, idempotent=True, fallback="secondary",
+            pool("primary", C_TOOLS, workers=3, idempotent=True, fallback="secondary",
                  max_crash_retries=10),
-            pool("secondary", TOOLBOX, workers=3, max_crash_retries=10),
+            pool("secondary", C_TOOLS, workers=3, max_crash_retries=10),
             *(retry(name, backoff="none") for name in ("primary", "secondary")),
             FEW,
         )
@@ -297,9 +297,9 @@ class Choice(ChainTest):
 
     def test_poison_takes_down_no_workers_of_the_next_pool(self) -> None:
         daemon = self.start(
-            pool("primary", TOOLBOX, idempotent=True, fallback="secondary, mock",
+            pool("primary", C_TOOLS, idempotent=True, fallback="secondary, mock",
                  max_crash_retries=0),
-            pool("secondary", TOOLBOX, max_crash_retries=0),
+            pool("secondary", C_TOOLS, max_crash_retries=0),
             static_pool("mock", answer='"mock"'),
         )
         daemon.announced.append("pool=primary")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import public
 from clock import eventually
-from harness import TOOLBOX, Daemon, DaemonTest, pool
+from harness import C_TOOLS, Daemon, DaemonTest, pool
 from raw import Raw
 
 NOBODY = 65534
@@ -61,7 +61,7 @@ class Turns(DaemonTest):
 
     def start_one(self) -> tuple[Daemon, Raw, Path]:
         """One worker, which is at work; and where requests note that they ran."""
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0, timeout="120s"))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0, timeout="120s"))
         busy = daemon.connect()
         daemon.occupy(busy)
         return daemon, busy, daemon.directory / "order"
@@ -128,7 +128,7 @@ class Users(DaemonTest):
 
     def start_open(self, queue_per_uid: int = 0, **options: object) -> Daemon:
         return self.start(
-            pool("tools", TOOLBOX, prefetch=0, queue_per_uid=queue_per_uid),
+            pool("tools", C_TOOLS, prefetch=0, queue_per_uid=queue_per_uid),
             socket_mode="0666", **options,
         )
 

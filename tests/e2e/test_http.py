@@ -17,7 +17,7 @@ from pathlib import Path
 import procs
 from bystander import Bystander
 from clock import Timed, eventually, stretch
-from harness import BUILD, TOOLBOX, UNRULY, Daemon, pool, section, static_pool, worker
+from harness import BUILD, C_TOOLS, TOOLBOX, UNRULY, Daemon, pool, section, static_pool, worker
 from http_client import Http, HttpTest
 from raw import Raw
 from test_admin import metrics_faults
@@ -74,7 +74,7 @@ class Paths(HttpTest):
         self.assertNotIn('<b>"', text)
 
     def test_metrics_in_both_formats(self) -> None:
-        daemon = self.start_http(pool("one", TOOLBOX))
+        daemon = self.start_http(pool("one", C_TOOLS))
         daemon.connect().call_pool("one", "echo", [1])
         plain = self.get("/metrics")
         self.assertEqual(plain.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
@@ -86,7 +86,7 @@ class Paths(HttpTest):
         self.assertEqual(openmetrics_faults(asked.text), [])
 
     def test_the_state_as_json(self) -> None:
-        daemon = self.start_http(pool("one", TOOLBOX, workers=2), static_pool("two", answer="1"))
+        daemon = self.start_http(pool("one", C_TOOLS, workers=2), static_pool("two", answer="1"))
         found = self.get("/api/status")
         self.assertEqual((found.status, found.headers["content-type"]), (200, "application/json"))
         state = found.json
@@ -119,7 +119,7 @@ class Paths(HttpTest):
         self.assertTrue(http.at_end())
 
     def test_nothing_can_be_changed(self) -> None:
-        daemon = self.start_http(pool("one", TOOLBOX))
+        daemon = self.start_http(pool("one", C_TOOLS))
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get"):
             with Http(self.path) as http:
                 http.ask("/api/status", method)
@@ -158,7 +158,7 @@ class Paths(HttpTest):
 
 class Readiness(HttpTest):
     def test_a_pool_is_down(self) -> None:
-        daemon = self.start_http(pool("one", TOOLBOX), pool("two", TOOLBOX, restart_delay="60s",
+        daemon = self.start_http(pool("one", C_TOOLS), pool("two", C_TOOLS, restart_delay="60s",
                                                             restart_delay_max="60s"))
         daemon.announced += ["pool is", "worker ended", "could not"]
         self.assertEqual((self.get("/readyz").status, self.get("/readyz").text), (200, "ok\n"))
@@ -186,7 +186,7 @@ class Readiness(HttpTest):
         eventually(lose_one, "it is degraded")
 
     def test_it_answers_to_the_end_of_a_drain(self) -> None:
-        daemon = self.start_http(pool("one", TOOLBOX))
+        daemon = self.start_http(pool("one", C_TOOLS))
         client = daemon.connect()
         daemon.occupy(client, "one")
         daemon.signal(signal.SIGTERM)
@@ -440,7 +440,7 @@ class Strain(HttpTest):
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (most, most))
 
     def test_clients_have_their_own_places(self) -> None:
-        daemon = self.start_http(pool("one", TOOLBOX), connections_max=10, control_reserve=1)
+        daemon = self.start_http(pool("one", C_TOOLS), connections_max=10, control_reserve=1)
         crowd = [self.http() for _ in range(PLACES)]
         self.assertEqual([each.get("/healthz").status for each in crowd], [200] * PLACES)
         clients = [Raw(daemon.path) for _ in range(9)]

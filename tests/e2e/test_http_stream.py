@@ -10,7 +10,7 @@ import unittest
 import procs
 from bystander import Bystander
 from clock import eventually
-from harness import TOOLBOX, UNRULY, Daemon, pool, program, section, static_pool
+from harness import C_TOOLS, UNRULY, Daemon, pool, program, section, static_pool
 from http_client import HttpTest, Stream
 from test_http import PLACES, SECRET, open_connections
 
@@ -81,7 +81,7 @@ class Said(StreamTest):
         self.assertTrue(http.at_end())
 
     def event_of_a_failure(self, texts: bool) -> str:
-        daemon = self.start_http(pool("tools", TOOLBOX), texts=texts)
+        daemon = self.start_http(pool("tools", C_TOOLS), texts=texts)
         daemon.announced += ["tools"]
         stream = self.stream()
         with daemon.connect() as client:
@@ -262,7 +262,7 @@ class Bounded(StreamTest):
 
 class Ended(StreamTest):
     def test_it_says_when_to_come_again(self) -> None:
-        daemon = self.start_http(pool("tools", TOOLBOX))
+        daemon = self.start_http(pool("tools", C_TOOLS))
         daemon.announced += ["tools"]
         stream = self.stream()
         client = daemon.connect()

@@ -19,7 +19,7 @@ import poold
 
 from clients import PoolctlTest
 from clock import eventually
-from harness import TOOLBOX, Daemon, pool
+from harness import C_TOOLS, Daemon, pool
 from raw import Raw
 from test_rights import ANNE, BERT, IS_ROOT, become
 
@@ -46,7 +46,7 @@ class KeptTest(PoolctlTest):
         return self.place / "errors"
 
     def open(self, **options: object) -> Daemon:
-        daemon = self.start(pool("tools", TOOLBOX), **{"state_directory": self.place, **options})
+        daemon = self.start(pool("tools", C_TOOLS), **{"state_directory": self.place, **options})
         daemon.announced.append("pool=tools")
         return daemon
 

@@ -10,7 +10,7 @@ import poold
 
 from clients import ClientTest
 from clock import eventually, stretch
-from harness import TOOLBOX, Daemon, breaker, pool, retry
+from harness import C_TOOLS, Daemon, breaker, pool, retry
 from test_failover import BACK_SOON, FEW, NERVOUS
 
 POOLS = ("first", "second", "third")
@@ -78,9 +78,9 @@ class Levels(ClientTest):
     def start_levels(self) -> Daemon:
         quick = {"workers": 2, "max_crash_retries": 10}
         daemon = self.start(
-            pool("first", TOOLBOX, fallback="second, third", **quick, **BACK_SOON),
-            pool("second", TOOLBOX, **quick),
-            pool("third", TOOLBOX, **quick),
+            pool("first", C_TOOLS, fallback="second, third", **quick, **BACK_SOON),
+            pool("second", C_TOOLS, **quick),
+            pool("third", C_TOOLS, **quick),
             *(breaker(name, **NERVOUS) for name in POOLS),
             *(retry(name, backoff="none") for name in POOLS),
             FEW,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clock import Timed, eventually
-from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool, worker
+from harness import C_TOOLS, UNRULY, Daemon, DaemonTest, pool, worker
 from raw import Answer, Closed, Raw, pack
 
 # Seconds within which a refusal has to come: at once, but for the scheduler, and before anything that
@@ -27,7 +27,7 @@ class Queue(DaemonTest):
 
     def test_too_many_requests(self) -> None:
         daemon = self.start(
-            pool("tools", TOOLBOX, queue_max=5, prefetch=0, cancel_grace="10s")
+            pool("tools", C_TOOLS, queue_max=5, prefetch=0, cancel_grace="10s")
         )
         daemon.announced.append(FULL)
         client = daemon.connect(map_errors=True)
@@ -42,7 +42,7 @@ class Queue(DaemonTest):
 
     def test_too_many_bytes(self) -> None:
         daemon = self.start(
-            pool("tools", TOOLBOX, queue_bytes_max="64K", prefetch=0, cancel_grace="10s")
+            pool("tools", C_TOOLS, queue_bytes_max="64K", prefetch=0, cancel_grace="10s")
         )
         daemon.announced.append(FULL)
         client = daemon.connect(map_errors=True)
@@ -55,7 +55,7 @@ class Queue(DaemonTest):
         self.assertEqual([client.read().id for _ in waiting], waiting)
 
     def test_too_late_by_what_waits(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0, cancel_grace="10s"))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0, cancel_grace="10s"))
         daemon.announced.append("request failed: code=queue_full")
         daemon.announced.append("pool is degraded, was ok pool=tools")
         client = daemon.connect(map_errors=True)
@@ -71,7 +71,7 @@ class Queue(DaemonTest):
         self.assertEqual([client.read().id for _ in range(9)], [busy, *waiting])
 
     def test_too_late_whatever_waits(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0, cancel_grace="10s"))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0, cancel_grace="10s"))
         daemon.announced.append("request failed: code=queue_timeout")
         client = daemon.connect(map_errors=True)
         for _ in range(3):
@@ -88,7 +88,7 @@ class Queue(DaemonTest):
 
     def test_a_more_important_one_takes_the_place_of_a_lesser(self) -> None:
         daemon = self.start(
-            pool("tools", TOOLBOX, queue_max=2, prefetch=0, cancel_grace="10s")
+            pool("tools", C_TOOLS, queue_max=2, prefetch=0, cancel_grace="10s")
         )
         daemon.announced.append(FULL)
         client = daemon.connect(map_errors=True)
@@ -108,7 +108,7 @@ class Requests(DaemonTest):
     """in_flight_max and requests_max"""
 
     def test_too_many_of_one_connection(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="10s"), in_flight_max=4)
+        daemon = self.start(pool("tools", C_TOOLS, cancel_grace="10s"), in_flight_max=4)
         client = daemon.connect(map_errors=True)
         daemon.occupy(client)
         for step in range(3):
@@ -124,7 +124,7 @@ class Requests(DaemonTest):
         client.check_quiet()
 
     def test_too_many_of_all_connections(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="10s", queue_max=4), requests_max=4)
+        daemon = self.start(pool("tools", C_TOOLS, cancel_grace="10s", queue_max=4), requests_max=4)
         clients = [daemon.connect(map_errors=True) for _ in range(5)]
         daemon.occupy(clients[0])
         for client in clients[1:4]:
@@ -159,7 +159,7 @@ class Connections(DaemonTest):
         self.assert_in_time(timed, 0)
 
     def test_the_reserve_serves_control_only(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), **self.OPTIONS)
+        daemon = self.start(pool("tools", C_TOOLS), **self.OPTIONS)
         clients = self.fill(daemon)
         self.check_control(daemon)
         with Raw(daemon.path) as extra:
@@ -178,7 +178,7 @@ class Connections(DaemonTest):
                 return False
 
     def test_past_the_reserve_nothing_breaks(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), **self.OPTIONS)
+        daemon = self.start(pool("tools", C_TOOLS), **self.OPTIONS)
         clients = self.fill(daemon)
         reserve = [daemon.connect() for _ in range(4)]
         for client in reserve:
@@ -192,7 +192,7 @@ class Connections(DaemonTest):
         eventually(lambda: daemon.ask("poold.status")["connections"] <= 9, "they are gone")
 
     def test_every_worker_hangs_and_every_place_is_taken(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2, timeout="30s"), **self.OPTIONS)
+        daemon = self.start(pool("tools", C_TOOLS, workers=2, timeout="30s"), **self.OPTIONS)
         daemon.announced.append("pool=tools")
         clients = self.fill(daemon)
         for client in clients:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 from clock import Deadline, eventually, ms
-from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
+from harness import C_TOOLS, UNRULY, Daemon, DaemonTest, pool
 from raw import Closed, Raw, call_params, pack, request
 
 TELLER = shlex.join([sys.executable, "-m", "poold.worker", "teller"])
@@ -77,7 +77,7 @@ class Kept(DaemonTest):
     """The answers of keys are copied for each who asks."""
 
     def test_where_there_is_no_room_for_a_copy(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), **LIMITS)
+        daemon = self.start(pool("tools", C_TOOLS), **LIMITS)
         daemon.announced += [SHORT, "pool=tools", "there was no memory for the answer"]
         client = daemon.connect(map_errors=True)
         value = b"x" * (8 * MIB)
@@ -271,7 +271,7 @@ class Queued(MemoryTest):
     COUNT = 12
 
     def test_each_is_answered(self) -> None:
-        slow = pool("slow", TOOLBOX, workers=2)
+        slow = pool("slow", C_TOOLS, workers=2)
         daemon = self.start_short(slow)
         before = sorted(daemon.worker_pids())
         clients = [daemon.connect() for _ in range(14)]
@@ -356,7 +356,7 @@ class Large(DaemonTest):
     def start_large(self, **options: object) -> Daemon:
         # All are let in, however long the first runs took.
         options = {"queue_bytes_max": "256M", "admission": False, **options}
-        return self.start(pool("large", TOOLBOX, **options), message_max="20M", response_max="20M", memory_max="512M")
+        return self.start(pool("large", C_TOOLS, **options), message_max="20M", response_max="20M", memory_max="512M")
 
     @staticmethod
     def peak(daemon: Daemon) -> int:

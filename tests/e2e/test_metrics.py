@@ -12,7 +12,7 @@ from typing import Any
 
 import procs
 from clock import eventually
-from harness import BUILD, LOAD, TOOLBOX, UNRULY, Daemon, DaemonTest, breaker, pool
+from harness import BUILD, C_TOOLS, LOAD, UNRULY, Daemon, DaemonTest, breaker, pool
 from raw import Refused
 
 SAMPLE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$", re.MULTILINE)
@@ -65,7 +65,7 @@ def openmetrics_faults(text: str) -> list[str]:
 
 class Text(DaemonTest):
     def setUp(self) -> None:
-        self.daemon = self.start(pool("one", TOOLBOX, workers=2))
+        self.daemon = self.start(pool("one", C_TOOLS, workers=2))
 
     def test_openmetrics(self) -> None:
         self.daemon.connect().call_pool("one", "echo", [1])
@@ -136,7 +136,7 @@ class Text(DaemonTest):
 
 class Truth(DaemonTest):
     def test_sums_equal_what_a_client_counted(self) -> None:
-        daemon = self.start(pool("one", TOOLBOX), pool("two", TOOLBOX, max_crash_retries=0))
+        daemon = self.start(pool("one", C_TOOLS), pool("two", C_TOOLS, max_crash_retries=0))
         daemon.announced += ["worker_exited", "no_such_method", "exit status 3", "pool is down"]
         client = daemon.connect(map_errors=True)
         counted: Counter[tuple[str, ...]] = Counter()
@@ -160,7 +160,7 @@ class Truth(DaemonTest):
 
 class Series(DaemonTest):
     def test_those_of_a_worker_go_with_it(self) -> None:
-        daemon = self.start(pool("one", TOOLBOX, workers="1..2", idle_timeout="10ms"))
+        daemon = self.start(pool("one", C_TOOLS, workers="1..2", idle_timeout="10ms"))
         daemon.announced.append("pool is degraded")
 
         def alive() -> set[tuple[str, ...]]:
@@ -173,7 +173,7 @@ class Series(DaemonTest):
         eventually(lambda: len(alive()) == 1, "one worker less")
 
     def test_no_client_makes_series(self) -> None:
-        daemon = self.start(pool("one", TOOLBOX))
+        daemon = self.start(pool("one", C_TOOLS))
 
         def names() -> int:
             return len(SAMPLE.findall(metrics(daemon)))
@@ -186,7 +186,7 @@ class Series(DaemonTest):
 
     def test_thousands_of_names_and_hundreds_of_lives_leave_the_series_of_the_first(self) -> None:
         """One pool knows every method, the other none of them; all workers of both are killed again and again."""
-        daemon = self.start(pool("all", UNRULY, workers=4), pool("none", TOOLBOX, workers=1),
+        daemon = self.start(pool("all", UNRULY, workers=4), pool("none", C_TOOLS, workers=1),
                             breaker("all", per_method=True, mode="observe"))
         daemon.announced += ["pool=", "worker ", "request failed"]
         client = daemon.connect()

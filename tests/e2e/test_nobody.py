@@ -16,7 +16,7 @@ import poold
 
 from clients import ClientTest
 from clock import Timed, eventually, ms, stretch
-from harness import TOOLBOX, Daemon, pool, static_pool
+from harness import C_TOOLS, Daemon, pool, static_pool
 
 HEAVY = shlex.join([sys.executable, "-m", "poold.worker", "heavy"])
 KEEPER = shlex.join([sys.executable, "-m", "poold.worker", "keeper"])
@@ -30,7 +30,7 @@ class NobodyTest(ClientTest):
         """A pool whose worker is starting for ever, and a fallback that works."""
         first = {**NEVER, "fallback": "secondary", "no_worker_wait": ms(WAIT * 1000), **options}
         daemon = self.launch(
-            pool("primary", HEAVY, **first), pool("secondary", TOOLBOX), *more,
+            pool("primary", HEAVY, **first), pool("secondary", C_TOOLS), *more,
             start_timeout="300ms",
         )
         daemon.announced += ["pool=primary", "start_timeout is over"]
@@ -154,8 +154,8 @@ class Outage(ClientTest):
 
     def test_nothing_is_lost_while_a_fallback_is_idle(self) -> None:
         daemon = self.start(
-            pool("primary", TOOLBOX, workers=4, idempotent=True, fallback="secondary"),
-            pool("secondary", TOOLBOX, workers=4, idempotent=True),
+            pool("primary", C_TOOLS, workers=4, idempotent=True, fallback="secondary"),
+            pool("secondary", C_TOOLS, workers=4, idempotent=True),
         )
         daemon.announced.append("pool=primary")
         client = self.connect_client(daemon)

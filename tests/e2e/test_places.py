@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import procs
 from clock import eventually
-from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
+from harness import C_TOOLS, UNRULY, Daemon, DaemonTest, pool
 from raw import Raw, pack
 
 IS_ROOT = os.geteuid() == 0
@@ -80,7 +80,7 @@ class Places(DaemonTest):
             client.close()
 
     def test_those_that_are_not_idle_stay(self) -> None:
-        daemon = self.start(pool("raw", UNRULY), pool("tools", TOOLBOX), **self.OPTIONS)
+        daemon = self.start(pool("raw", UNRULY), pool("tools", C_TOOLS), **self.OPTIONS)
         clients = [daemon.connect() for _ in range(PLACES)]
         busy = daemon.occupy(clients[0])
         for client in clients[1:4]:

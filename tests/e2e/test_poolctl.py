@@ -13,14 +13,14 @@ import procs
 import public
 from clients import PoolctlTest, poolctl
 from clock import HANGS, eventually
-from harness import BUILD, START_TIMEOUT, TOOLBOX, UNRULY, Daemon, pool, worker
+from harness import BUILD, C_TOOLS, START_TIMEOUT, UNRULY, Daemon, pool, worker
 
 
 class Poolctl(PoolctlTest):
     """Each command, for people and with --json."""
 
     def start_tools(self) -> Daemon:
-        return self.start(pool("tools", TOOLBOX, workers=2))
+        return self.start(pool("tools", C_TOOLS, workers=2))
 
     def test_call(self) -> None:
         daemon = self.start_tools()
@@ -64,11 +64,11 @@ class Poolctl(PoolctlTest):
         eventually(lambda: daemon.ask("poold.health")["guard"], "there is another")
 
     def test_a_pool_without_workers_has_none_to_replace(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers="0..1"))
+        daemon = self.start(pool("tools", C_TOOLS, workers="0..1"))
         self.assertIn("there is no worker to replace", self.succeed(daemon, "restart", "tools"))
 
     def test_events_that_are_not_kept_any_more(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), events_kept=4)
+        daemon = self.start(pool("tools", C_TOOLS), events_kept=4)
         daemon.announced.append("breaker is")
         for action in ("disable", "observe") * 5:
             self.succeed(daemon, "breaker", action, "tools")
@@ -78,7 +78,7 @@ class Poolctl(PoolctlTest):
 
     @unittest.skipUnless(os.geteuid() == 0, "another user is needed")
     def test_a_socket_of_somebody_else(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), socket_mode="0600")
+        daemon = self.start(pool("tools", C_TOOLS), socket_mode="0600")
         os.chmod(daemon.directory, 0o755)
         program = public.program("poolctl", public.folder(self))
         done = subprocess.run([str(program), "--socket", daemon.path, "status"], user=65534, group=65534, extra_groups=[],
@@ -104,7 +104,7 @@ class Poolctl(PoolctlTest):
         self.assertIn("late", done.stdout)
 
     def test_a_call_that_takes_too_long(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="50ms"))
+        daemon = self.start(pool("tools", C_TOOLS, cancel_grace="50ms"))
         daemon.announced.append("pool=tools")
         done = poolctl(daemon, "call", "--timeout", "200ms", "tools", "hang")
         self.assertIn(done.returncode, (1, 75), done)
@@ -228,7 +228,7 @@ class Poolctl(PoolctlTest):
         self.assertIn("down", done.stdout)
 
     def test_why_the_daemon_ended_a_worker(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, cancel_grace="50ms", attempt_timeout="200ms"))
+        daemon = self.start(pool("tools", C_TOOLS, cancel_grace="50ms", attempt_timeout="200ms"))
         daemon.announced.append("pool=tools")
         self.succeed(daemon, "kill", "tools", "1", "KILL")
         eventually(lambda: "killed by hand: " in self.succeed(daemon, "workers"),
@@ -249,7 +249,7 @@ class Poolctl(PoolctlTest):
         self.assertEqual(poolctl(daemon, "-s", "/nowhere.sock", "health", "--live").returncode, 69)
 
     def test_a_log_of_json(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), log_format="json")
+        daemon = self.start(pool("tools", C_TOOLS), log_format="json")
         daemon.announced.append(r'^\{"time":')
         self.succeed(daemon, "kill", "tools", "1", "TERM")
         eventually(lambda: "by hand" in str(daemon.log), "its end is logged")

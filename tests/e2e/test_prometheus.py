@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from clock import HANGS, eventually
-from harness import BUILD, ROOT, TOOLBOX, DaemonTest, pool, section
+from harness import BUILD, C_TOOLS, ROOT, DaemonTest, pool, section
 from http_client import Http
 
 FOLDER = ROOT / "docs/prometheus"
@@ -133,7 +133,7 @@ class Scraped(DaemonTest):
     def setUp(self) -> None:
         self.port, own = free_port(), free_port()
         self.daemon = self.start(section("http", {"listen": f"127.0.0.1:{self.port}"}),
-                                 pool("one", TOOLBOX), pool("two", TOOLBOX, max_crash_retries=0))
+                                 pool("one", C_TOOLS), pool("two", C_TOOLS, max_crash_retries=0))
         self.daemon.announced += ["pool=two", "pool is", "request failed"]
         folder = Path(self.enterContext(temporary_folder()))
         config = {

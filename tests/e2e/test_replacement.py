@@ -11,7 +11,7 @@ from typing import Any
 import procs
 from clients import ClientTest, poolctl
 from clock import Timed, eventually, ms, stretch
-from harness import TOOLBOX, Daemon, pool, static_pool, worker
+from harness import C_TOOLS, TOOLBOX, Daemon, pool, static_pool, worker
 from raw import Answer
 from swarm import Question, Swarm
 
@@ -85,7 +85,7 @@ class RollingRestart(StaffTest):
     """poolctl restart POOL"""
 
     def check_restart(self, workers: int, method: str, args: list, **options: object) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=workers, **options))
+        daemon = self.start(pool("tools", C_TOOLS, workers=workers, **options))
         before = set(daemon.worker_pids("tools"))
         load = Restart(daemon, method, args)
         with Swarm(daemon.path, 2 * workers, load.questions(), load.take) as swarm:
@@ -109,7 +109,7 @@ class RollingRestart(StaffTest):
         self.check_restart(2, "echo", [1], idempotent=True, prefetch=4)
 
     def test_a_long_request_is_finished_by_the_old_worker(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1))
         client, (old,) = daemon.connect(), daemon.worker_pids("tools")
         asked = daemon.occupy(client)
         self.assertIn("1 workers", self.control(daemon, "restart", "tools"))
@@ -125,7 +125,7 @@ class RollingRestart(StaffTest):
     def test_the_first_that_does_not_start_ends_it_and_the_old_ones_stay(self) -> None:
         with TemporaryDirectory() as directory:
             flag = Path(directory) / "broken"
-            script = f"test -e {flag} && exit 3; exec {TOOLBOX}"
+            script = f"test -e {flag} && exit 3; exec {C_TOOLS}"
             command = shlex.join(["/bin/sh", "-c", script])
             daemon = self.start(pool("tools", command, workers=3))
             daemon.announced += ["rolling restart: stopped", "init_failed", "worker ended"]
@@ -158,7 +158,7 @@ class Recycling(StaffTest):
 
     def test_max_requests_under_load(self) -> None:
         daemon = self.start(
-            pool("tools", TOOLBOX, workers=2, max_requests=50, idempotent=True, prefetch=4)
+            pool("tools", C_TOOLS, workers=2, max_requests=50, idempotent=True, prefetch=4)
         )
 
         class Until(Load):
@@ -173,7 +173,7 @@ class Recycling(StaffTest):
         self.assertEqual((counters["failed"], counters["worker_crashes"]), (0, 0))
 
     def test_max_lifetime(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2, max_lifetime="500ms"))
+        daemon = self.start(pool("tools", C_TOOLS, workers=2, max_lifetime="500ms"))
         before = tuple(daemon.worker_pids("tools"))
         daemon.wait_workers("tools", 2, apart_from=before)
         daemon.log.wait_for("max_lifetime")
@@ -224,7 +224,7 @@ class ByOperator(StaffTest):
     """poolctl resize, kill, drain, resume"""
 
     def test_resize(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2))
+        daemon = self.start(pool("tools", C_TOOLS, workers=2))
         daemon.announced.append("pool is degraded")
         self.assertIn("tools: 4..4 workers", self.control(daemon, "resize", "tools", "4"))
         daemon.wait_workers("tools", 4)
@@ -239,7 +239,7 @@ class ByOperator(StaffTest):
         self.assertEqual(daemon.counters("tools")["failed"], 0)
 
     def test_resize_beyond_the_bound(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2))
+        daemon = self.start(pool("tools", C_TOOLS, workers=2))
         done = poolctl(daemon, "resize", "tools", "5")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("max must be from 1 to 4", done.stderr)
@@ -250,7 +250,7 @@ class ByOperator(StaffTest):
         self.assertNotEqual(poolctl(daemon, "resize", "other", "1").returncode, 0)
 
     def test_resize_beyond_what_the_daemon_may_have(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2), workers_max=3)
+        daemon = self.start(pool("tools", C_TOOLS, workers=2), workers_max=3)
         daemon.announced.append("pool is degraded")
         done = poolctl(daemon, "resize", "tools", "4")
         self.assertIn("above [daemon] workers_max = 3", done.stderr)
@@ -260,7 +260,7 @@ class ByOperator(StaffTest):
         daemon.wait_workers("tools", 2)
 
     def test_kill(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2))
+        daemon = self.start(pool("tools", C_TOOLS, workers=2))
         daemon.announced.append("pool is degraded")
         events = self.listen(daemon, "worker")
         before = daemon.worker_pids("tools")
@@ -279,7 +279,7 @@ class ByOperator(StaffTest):
         self.assertIn("there is no process of that number", done.stderr)
 
     def test_a_request_of_a_killed_worker_fails_by_an_operator(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1))
         daemon.announced += ["worker_killed", "pool is down"]
         client = daemon.connect(map_errors=True)
         asked = daemon.occupy(client)
@@ -289,7 +289,7 @@ class ByOperator(StaffTest):
         self.assertEqual(answer.error["detail"]["cause"], "by_hand")
 
     def test_drain_and_resume(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1))
         daemon.announced += ["pool_unavailable", "pool is down"]
         client = daemon.connect(map_errors=True)
         asked = daemon.occupy(client)
@@ -306,7 +306,7 @@ class ByOperator(StaffTest):
 
     def test_drained_its_fallback_serves(self) -> None:
         daemon = self.start(
-            pool("tools", TOOLBOX, workers=1, fallback="mock"), static_pool("mock", answer='"mock"')
+            pool("tools", C_TOOLS, workers=1, fallback="mock"), static_pool("mock", answer='"mock"')
         )
         daemon.announced += ["requests start at", "pool is degraded"]
         client = self.connect_client(daemon)
@@ -355,7 +355,7 @@ class Spares(StaffTest):
     """spares = N"""
 
     def test_one_takes_over_from_a_crash_at_once(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1, spares=1))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1, spares=1))
         daemon.announced += ["worker_killed", "worker ended"]
         daemon.wait_workers("tools", 2)
         daemon.take_measure()  # the spare starts when the daemon is ready already
@@ -372,7 +372,7 @@ class Slow(StaffTest):
     """slow_after = DURATION"""
 
     def test_what_runs_for_long_is_told_of_once(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1, slow_after="100ms"))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1, slow_after="100ms"))
         daemon.announced.append("worker is slow")
         events = self.listen(daemon, "worker")
         client = daemon.connect()

@@ -11,7 +11,7 @@ import poold
 
 from clients import PoolctlTest, poolctl
 from clock import HANGS, eventually
-from harness import BUILD, TOOLBOX, UNRULY, Daemon, pool, static_pool
+from harness import BUILD, C_TOOLS, UNRULY, Daemon, pool, static_pool
 from raw import Raw
 from shapes import NUMBER, shape_faults
 from test_rights import ANNE, BERT, IS_ROOT, RightsTest
@@ -59,7 +59,7 @@ class Clients(Occupied):
     """poold.clients"""
 
     def test_who_is_connected(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0))
         client, asker = daemon.connect(), daemon.connect()
         client.call("poold.hello", {"client": NASTY, "version": "7.1" * 50})
         client.call("poold.subscribe", ["error", "worker"])
@@ -92,7 +92,7 @@ class Clients(Occupied):
         eventually(lambda: len(asker.call("poold.clients")["clients"]) == 1, "it is gone")
 
     def test_at_most_so_many(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         client, _ = daemon.connect(), daemon.connect()
         found = client.call("poold.clients", 1)
         self.assertEqual((len(found["clients"]), found["count"], found["more"]), (1, 2, True))
@@ -110,7 +110,7 @@ class Clients(Occupied):
                                      ("invalid_request", "[] or [max] is wanted"))
 
     def test_one_that_does_not_read_is_paused(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), output_pause="64K")
+        daemon = self.start(pool("tools", C_TOOLS), output_pause="64K")
         lazy, asker = daemon.connect(read_buffer=4096), daemon.connect()
         number = lazy.ask_pool("tools", "big", [4_000_000])
         def state() -> dict:
@@ -123,7 +123,7 @@ class Clients(Occupied):
         self.assertGreater(state()["bytes_out"], 4_000_000)
 
     def test_a_place_of_the_reserve(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), connections_max=6, control_reserve=4)
+        daemon = self.start(pool("tools", C_TOOLS), connections_max=6, control_reserve=4)
         for client in (daemon.connect(), daemon.connect()):
             client.call("poold.subscribe", ["stall"])
         with Raw(daemon.path) as extra:
@@ -136,7 +136,7 @@ class Requests(Occupied):
     """poold.requests and poold.request_cancel"""
 
     def test_requests_and_the_end_of_two(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0, cancel_grace="1min"), pool("other", UNRULY))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0, cancel_grace="1min"), pool("other", UNRULY))
         client = daemon.connect(map_errors=True)
         asker = daemon.connect(map_errors=True)
         daemon.announced.append("pool=tools")
@@ -204,7 +204,7 @@ class Requests(Occupied):
         self.assertEqual(both.returncode, 64, both)
 
     def test_on_a_terminal_it_asks_first(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0))
         daemon.announced.append("pool=tools")
         client, asker = daemon.connect(map_errors=True), daemon.connect()
         self.start_busy(client, daemon)
@@ -231,7 +231,7 @@ class Requests(Occupied):
         return done.returncode, done.stderr
 
     def test_one_that_is_at_another_pool(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), pool("first", TOOLBOX, fallback="tools"))
+        daemon = self.start(pool("tools", C_TOOLS), pool("first", C_TOOLS, fallback="tools"))
         daemon.announced.append("pool=first")
         client, asker = daemon.connect(), daemon.connect()
         asker.call("poold.drain", "first")
@@ -246,7 +246,7 @@ class Requests(Occupied):
         self.assertIsNone(client.read_of(number).error)
 
     def test_from_python(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, prefetch=0))
         daemon.announced.append("pool=tools")
         raw, client = daemon.connect(), self.connect_client(daemon)
         self.start_busy(raw, daemon)
@@ -268,8 +268,8 @@ class Rights(RightsTest):
     """Who sees what of others, and who may end it."""
 
     def test_own_and_others(self) -> None:
-        daemon = self.open(pool("ours", TOOLBOX, admin_group=GROUP.gr_name, prefetch=0,
-                                cancel_grace="50ms"), pool("theirs", TOOLBOX, cancel_grace="50ms"))
+        daemon = self.open(pool("ours", C_TOOLS, admin_group=GROUP.gr_name, prefetch=0,
+                                cancel_grace="50ms"), pool("theirs", C_TOOLS, cancel_grace="50ms"))
         daemon.announced.append("pool=ours")
         anne, root = self.connect(daemon, ANNE), daemon.connect(map_errors=True)
         member, bert = self.connect(daemon, BERT, GROUP.gr_gid), self.connect(daemon, BERT)

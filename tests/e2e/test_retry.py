@@ -13,7 +13,7 @@ import poold
 import procs
 from clients import ClientTest, PoolctlTest, poolctl
 from clock import Timed, eventually, ms, stretch
-from harness import TOOLBOX, Daemon, breaker, error_row, pool, retry
+from harness import C_TOOLS, Daemon, breaker, error_row, pool, retry
 
 AT_ONCE = retry("tools", backoff="none")
 LINEAR = retry("tools", backoff="linear", base="20ms")
@@ -29,7 +29,7 @@ class RetryTest(ClientTest):
     """A pool of tools that fail, and a client of it."""
 
     def start_tools(self, *more: str, **options: object) -> tuple[Daemon, poold.Client]:
-        daemon = self.start(pool("tools", TOOLBOX, **options), *more)
+        daemon = self.start(pool("tools", C_TOOLS, **options), *more)
         daemon.announced.append("pool=tools")
         return daemon, self.connect_client(daemon)
 
@@ -43,7 +43,7 @@ class Retries(RetryTest):
     """Who is tried again, and when."""
 
     def test_the_log_of_a_failed_attempt(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2, idempotent=True), LINEAR, log_level="debug")
+        daemon = self.start(pool("tools", C_TOOLS, workers=2, idempotent=True), LINEAR, log_level="debug")
         daemon.announced.append("pool=tools")
         self.connect_client(daemon).call("tools", "trial", str(daemon.directory / "notes"), 1, "exit")
         daemon.log.wait_for(r"warning attempt failed, tried again: code=worker_exited .*pool=tools")
@@ -282,13 +282,13 @@ class Keys(RetryTest):
         self.assertNotIn("stored", client.call("tools", "echo", meta=True).meta)
 
     def test_a_key_belongs_to_its_pool(self) -> None:
-        daemon, client = self.start_tools(pool("more", TOOLBOX))
+        daemon, client = self.start_tools(pool("more", C_TOOLS))
         self.assertEqual(client.call("tools", "echo", 1, key="k"), 1)
         self.assertEqual(client.call("more", "echo", 2, key="k"), 2)
         self.assertEqual(client.call("tools", "echo", 3, key="k"), 1)
 
     def test_it_is_kept_for_its_time(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), key_ttl="100ms")
+        daemon = self.start(pool("tools", C_TOOLS), key_ttl="100ms")
         client = self.connect_client(daemon)
         self.assertEqual(client.call("tools", "echo", 1, key="k"), 1)
         eventually(lambda: client.call("tools", "echo", 2, key="k") == 2, "it is forgotten")
@@ -431,7 +431,7 @@ class Recoveries(RetryTest, PoolctlTest):
         """A grave error of an urgent request is recovered from for 2.5 s: no worker comes in that
         time, as the next one does not get ready."""
         slow = Path(self.enterContext(TemporaryDirectory())) / "slow"
-        command = shlex.join(["sh", "-c", f"test -e {slow} && exec sleep 60; exec {TOOLBOX}"])
+        command = shlex.join(["sh", "-c", f"test -e {slow} && exec sleep 60; exec {C_TOOLS}"])
         daemon = self.start(
             pool("tools", command, idempotent=True),
             retry("tools", backoff="none"),
@@ -455,7 +455,7 @@ class Recoveries(RetryTest, PoolctlTest):
 
     def test_no_more_at_once_than_allowed(self) -> None:
         daemon = self.start(
-            pool("tools", TOOLBOX, idempotent=True, workers=2),
+            pool("tools", C_TOOLS, idempotent=True, workers=2),
             retry("tools", backoff="linear", base="20s"),
             recoveries_max=1,
         )

@@ -14,7 +14,7 @@ from typing import Any
 import public
 from clients import poolctl
 from clock import eventually
-from harness import PYTHON_PATH, TOOLBOX, Daemon, DaemonTest, pool
+from harness import C_TOOLS, PYTHON_PATH, Daemon, DaemonTest, pool
 from raw import Raw, unpack
 
 IS_ROOT = os.geteuid() == 0
@@ -60,7 +60,7 @@ class RightsTest(DaemonTest):
 class Named(RightsTest):
     def test_a_client_that_fills_the_queue(self) -> None:
         """Everybody may know that there is one; who it is, those who control the pool."""
-        daemon = self.open(pool("tools", TOOLBOX, queue_max=20, prefetch=0), alerts=True)
+        daemon = self.open(pool("tools", C_TOOLS, queue_max=20, prefetch=0), alerts=True)
         daemon.announced.append("alert client_flood")
         bystander, listener = self.connect(daemon, BERT), self.connect(daemon, BERT)
         listener.call("poold.subscribe", ["alert"])
@@ -88,7 +88,7 @@ class Named(RightsTest):
         daemon.release()
 
     def test_a_user_whose_clients_fill_the_queue(self) -> None:
-        daemon = self.open(pool("tools", TOOLBOX, queue_max=20, prefetch=0), alerts=True)
+        daemon = self.open(pool("tools", C_TOOLS, queue_max=20, prefetch=0), alerts=True)
         daemon.announced.append("alert client_flood")
         bystander = self.connect(daemon, BERT)
         daemon.occupy(daemon.connect())
@@ -169,7 +169,7 @@ class Names(RightsTest):
         self.assertIs(bert.call("poold.session_close", "cart"), True)
 
     def test_a_key_is_its_users(self) -> None:
-        daemon = self.open(pool("own", TOOLBOX), pool("shared", TOOLBOX, keys_shared=True))
+        daemon = self.open(pool("own", C_TOOLS), pool("shared", C_TOOLS, keys_shared=True))
         daemon.announced.append(NAMESAKE)
         anne, bert = self.connect(daemon, ANNE), self.connect(daemon, BERT)
         self.assertEqual(anne.call_pool("own", "echo", ["hers"], key="order"), "hers")
@@ -296,7 +296,7 @@ class Texts(RightsTest):
         self.assertIn("secret", words(member)["open"])
 
     def test_what_a_worker_said_at_work_is_for_control(self) -> None:
-        daemon = self.open(pool("tools", TOOLBOX))
+        daemon = self.open(pool("tools", C_TOOLS))
         daemon.announced.append("pool=tools")
         anne = self.connect(daemon, ANNE)
         before = daemon.worker_pids("tools")
@@ -309,7 +309,7 @@ class Texts(RightsTest):
         self.assertIn(self.SECRET, seen["last_stderr"])
 
     def test_who_changed_a_breaker(self) -> None:
-        daemon = self.open(pool("tools", TOOLBOX))
+        daemon = self.open(pool("tools", C_TOOLS))
         daemon.announced.append("pool=tools")
         daemon.ask("poold.breaker_disable", "tools")
         self.assertIsNone(self.connect(daemon, ANNE).call("poold.breakers")[0]["by"])
@@ -321,7 +321,7 @@ class Groups(RightsTest):
     """call_group and admin_group, of the daemon and of a pool."""
 
     def test_who_may_call(self) -> None:
-        daemon = self.open(pool("closed", TOOLBOX, call_group=GROUP.gr_name), pool("open", TOOLBOX))
+        daemon = self.open(pool("closed", C_TOOLS, call_group=GROUP.gr_name), pool("open", C_TOOLS))
         anne, member = self.connect(daemon, ANNE), self.connect(daemon, BERT, GROUP.gr_gid)
         answer = anne.answer_pool("closed", "echo", [1], key="k", session="s")
         self.assert_code(answer, "permission_denied")
@@ -338,7 +338,7 @@ class Groups(RightsTest):
         self.assertIsNone(next(each for each in anne.call("poold.pools") if each["name"] == "closed")["command"])
 
     def test_the_daemons_group_and_one_that_is_not_there(self) -> None:
-        daemon = self.open(pool("one", TOOLBOX), pool("two", TOOLBOX, call_group="no-such-group"),
+        daemon = self.open(pool("one", C_TOOLS), pool("two", C_TOOLS, call_group="no-such-group"),
                            call_group=GROUP.gr_name)
         daemon.announced.append("there is no such group")
         anne, member = self.connect(daemon, ANNE), self.connect(daemon, BERT, GROUP.gr_gid)
@@ -354,8 +354,8 @@ class Groups(RightsTest):
         self.assertEqual(found, {None: "ok", "two": "warning"})
 
     def test_who_controls_a_pool(self) -> None:
-        daemon = self.open(pool("ours", TOOLBOX, admin_group=GROUP.gr_name, call_group=GROUP.gr_name),
-                           pool("theirs", TOOLBOX))
+        daemon = self.open(pool("ours", C_TOOLS, admin_group=GROUP.gr_name, call_group=GROUP.gr_name),
+                           pool("theirs", C_TOOLS))
         daemon.announced.append("pool=ours")
         anne, member = self.connect(daemon, ANNE), self.connect(daemon, BERT, GROUP.gr_gid)
         for method in ("poold.drain", "poold.resume", "poold.restart_workers", "poold.breaker_open"):

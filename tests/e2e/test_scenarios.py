@@ -13,7 +13,7 @@ import procs
 from clients import ClientTest
 from clock import Timed, eventually, ms, stretch
 from harness import (
-    TOOLBOX,
+    C_TOOLS,
     UNRULY,
     Daemon,
     breaker,
@@ -70,7 +70,7 @@ class CrashInMidOperation(ScenarioTest):
     """The worker dies while it has a request."""
 
     def test_one_that_may_run_again(self) -> None:
-        daemon, client = self.start_well(pool("tools", TOOLBOX, workers=2), AT_ONCE)
+        daemon, client = self.start_well(pool("tools", C_TOOLS, workers=2), AT_ONCE)
         heard = self.listen(daemon, "recovery", "worker")
         call, notes, gate = self.start_trial(daemon, client, idempotent=True)
         victim = self.busy_pid(daemon)
@@ -90,7 +90,7 @@ class CrashInMidOperation(ScenarioTest):
         self.check_well(daemon, client)
 
     def test_one_that_may_not(self) -> None:
-        daemon, client = self.start_well(pool("tools", TOOLBOX, workers=2), AT_ONCE)
+        daemon, client = self.start_well(pool("tools", C_TOOLS, workers=2), AT_ONCE)
         call, notes, _ = self.start_trial(daemon, client)
         victim = self.busy_pid(daemon)
         procs.kill(victim)
@@ -112,7 +112,7 @@ class TimeoutWhileQueued(ScenarioTest):
     """No worker is free before the deadline."""
 
     def test_it_is_told_in_time_and_never_run(self) -> None:
-        daemon, client = self.start_well(pool("tools", TOOLBOX, prefetch=0))
+        daemon, client = self.start_well(pool("tools", C_TOOLS, prefetch=0))
         first, _, gate = self.start_trial(daemon, client)
         late = daemon.directory / "late"
         with Timed() as timed:
@@ -146,7 +146,7 @@ class TimeoutWhileQueued(ScenarioTest):
         self.fail("no canned answer comes in time")
 
     def test_a_canned_answer_comes_instead(self) -> None:
-        daemon, client = self.start_well(pool("tools", TOOLBOX, prefetch=0, fallback="mock"), MOCK)
+        daemon, client = self.start_well(pool("tools", C_TOOLS, prefetch=0, fallback="mock"), MOCK)
         first, _, gate = self.start_trial(daemon, client)
         reply, waited = self.canned(client)
         self.assertGreaterEqual(waited, 0.089, "it waits for as long as it can")
@@ -162,7 +162,7 @@ class UnresponsiveWorker(ScenarioTest):
 
     def test_while_it_has_a_request(self) -> None:
         daemon, client = self.start_well(
-            pool("tools", TOOLBOX, workers=2, idempotent=True, attempt_timeout=ms(500)), AT_ONCE
+            pool("tools", C_TOOLS, workers=2, idempotent=True, attempt_timeout=ms(500)), AT_ONCE
         )
         heard = self.listen(daemon, "recovery")
         call, notes, gate = self.start_trial(daemon, client)
@@ -183,7 +183,7 @@ class UnresponsiveWorker(ScenarioTest):
 
     def test_while_it_is_idle(self) -> None:
         daemon, client = self.start_well(
-            pool("tools", TOOLBOX, workers=2, ping_interval="30ms", ping_timeout=ms(60))
+            pool("tools", C_TOOLS, workers=2, ping_interval="30ms", ping_timeout=ms(60))
         )
         victim, other = daemon.worker_pids("tools")
         procs.stop(victim)
@@ -202,7 +202,7 @@ class ResourceExhaustion(ScenarioTest):
     """There is no more of something."""
 
     def test_places_in_the_queue(self) -> None:
-        daemon, client = self.start_well(pool("tools", TOOLBOX, prefetch=0, queue_max=3))
+        daemon, client = self.start_well(pool("tools", C_TOOLS, prefetch=0, queue_max=3))
         first, _, gate = self.start_trial(daemon, client)
         waiting = [client.start("tools", "echo", n) for n in range(3)]
         eventually(lambda: daemon.pool("tools")["queue"]["length"] == 3, "three wait")
@@ -224,7 +224,7 @@ class ResourceExhaustion(ScenarioTest):
         """The command of the workers cannot be started any more, and later can."""
         directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
         command, hidden = directory / "worker", directory / "hidden"
-        command.write_text(f"#!/bin/sh\nexec {TOOLBOX}\n")
+        command.write_text(f"#!/bin/sh\nexec {C_TOOLS}\n")
         command.chmod(0o755)
         daemon, client = self.start_well(
             pool("tools", shlex.quote(str(command)), fallback="mock", **BACK_SOON), MOCK

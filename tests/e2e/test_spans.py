@@ -12,7 +12,7 @@ from typing import Any
 
 from clients import ClientTest, poolctl
 from clock import eventually
-from harness import TOOLBOX, Daemon, DaemonTest, pool, static_pool
+from harness import C_TOOLS, TOOLBOX, Daemon, DaemonTest, pool, static_pool
 from raw import Raw, unpack
 from test_rights import ANNE, BERT, IS_ROOT, RightsTest
 
@@ -81,7 +81,7 @@ class Spans(DaemonTest):
         self.assertEqual(len({PARENT, span["span"], attempt["span"]}), 3)
 
     def test_a_failure_needs_no_flag(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, idempotent=True, workers=2))
+        daemon = self.start(pool("tools", C_TOOLS, idempotent=True, workers=2))
         daemon.announced += ["worker ended", "pool is", "request failed"]
         listener, client = listen(daemon, "span"), daemon.connect(map_errors=True)
         client.call_pool("tools", "echo", [1], trace=UNSAMPLED)
@@ -103,7 +103,7 @@ class Spans(DaemonTest):
                          [(error["attempt_span"], error["worker"], "exception", error["message"])])
 
     def test_a_success_after_a_failure(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, idempotent=True, workers=2))
+        daemon = self.start(pool("tools", C_TOOLS, idempotent=True, workers=2))
         daemon.announced += ["worker ended", "pool is", "request failed"]
         listener, client = listen(daemon, "span"), daemon.connect(map_errors=True)
         client.answer_pool("tools", "leave_once", [str(daemon.directory / "left")], trace=SAMPLED)
@@ -113,7 +113,7 @@ class Spans(DaemonTest):
         self.assertEqual((span["code"], span["attempt"]), (None, 2))
 
     def test_without_an_attempt(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, fallback="fixed", idempotent=True),
+        daemon = self.start(pool("tools", C_TOOLS, fallback="fixed", idempotent=True),
                             static_pool("fixed", answer="1"))
         daemon.announced += ["breaker is", "requests start", "pool is", "worker ended"]
         listener, client = listen(daemon, "span"), daemon.connect(map_errors=True)
@@ -137,7 +137,7 @@ class Spans(DaemonTest):
         self.assertEqual(read_span(listener)["attempts"], [])
 
     def test_a_client_that_leaves(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         listener = listen(daemon, "span")
         with daemon.connect(map_errors=True) as client:
             client.ask_pool("tools", "occupy", [str(daemon.directory / "busy")], trace=SAMPLED)
@@ -149,7 +149,7 @@ class Spans(DaemonTest):
 
 class Listeners(DaemonTest):
     def test_only_who_names_it_gets_it(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         daemon.announced += ["request failed"]
         everything, named = listen(daemon), listen(daemon, "span", "error")
         client = daemon.connect(map_errors=True)
@@ -164,7 +164,7 @@ class Listeners(DaemonTest):
         everything.check_quiet()
 
     def test_they_are_kept_apart(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), events_kept=4)
+        daemon = self.start(pool("tools", C_TOOLS), events_kept=4)
         client = daemon.connect(map_errors=True)
         for number in range(10):
             client.call_pool("tools", "echo", [number], trace=SAMPLED)
@@ -177,7 +177,7 @@ class Listeners(DaemonTest):
         self.assertEqual(listener.call("poold.subscribe", None, {"since": 0})["lost"], 0)
 
     def test_so_many_a_second(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), events_kept=8 * PER_SECOND)
+        daemon = self.start(pool("tools", C_TOOLS), events_kept=8 * PER_SECOND)
         client = daemon.connect(map_errors=True)
         asked = 4 * PER_SECOND
         for _ in range(asked // BATCH):
@@ -253,7 +253,7 @@ class Followed(ClientTest):
 @unittest.skipUnless(IS_ROOT, "only root can become another user")
 class Owners(RightsTest):
     def test_only_whose_request_it_was(self) -> None:
-        daemon = self.open(pool("tools", TOOLBOX))
+        daemon = self.open(pool("tools", C_TOOLS))
         anne, bert, root = self.connect(daemon, ANNE), self.connect(daemon, BERT), daemon.connect(map_errors=True)
         for options in ({}, {"since": 0}):
             for each in (anne, bert, root):

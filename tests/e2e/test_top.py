@@ -13,7 +13,7 @@ from pathlib import Path
 import public
 from clients import PoolctlTest, poolctl
 from clock import eventually
-from harness import BUILD, TOOLBOX, Daemon, breaker, pool, static_pool
+from harness import BUILD, C_TOOLS, Daemon, breaker, pool, static_pool
 from raw import Raw
 from terminal import BASH, TMUX, WHY_SKIPPED, Terminal
 from test_requests import NASTY
@@ -61,7 +61,7 @@ class Once(PoolctlTest):
     """--once and --json"""
 
     def test_all_is_well(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         with Traffic(daemon.path, echo):
             lines = self.succeed(daemon, "top", "--once").splitlines()
         self.assertRegex(lines[0], r"^poold is ok; 1 pool; up ")
@@ -75,7 +75,7 @@ class Once(PoolctlTest):
         self.assertIn("Workers: 1", lines)
 
     def test_as_json(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), static_pool("spare", answer=1))
+        daemon = self.start(pool("tools", C_TOOLS), static_pool("spare", answer=1))
         daemon.announced.append("pool=tools")
         with Traffic(daemon.path, bug):
             eventually(lambda: daemon.counters("tools")["failed"] >= 30, "requests have failed")
@@ -93,7 +93,7 @@ class Once(PoolctlTest):
         self.assertIn("poolctl", [each["name"] for each in found["clients"]["clients"]])
 
     def test_names_are_harmless(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         client = daemon.connect()
         client.call("poold.hello", {"client": NASTY, "version": "1"})
         wide = daemon.connect()
@@ -111,7 +111,7 @@ class Once(PoolctlTest):
         self.assertLessEqual(max(map(len, shown.splitlines())), 80)
 
     def test_messages_methods_and_sessions_are_harmless(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, workers=2, prefetch=0))
         daemon.announced.append("pool=tools")
         client = daemon.connect(map_errors=True)
         client.read_of(client.ask_pool("tools", "fail", ["ValueError", f"two\nlines {NASTY}"]))
@@ -127,7 +127,7 @@ class Once(PoolctlTest):
         client.read_of(number)
 
     def test_it_needs_a_terminal(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         done = poolctl(daemon, "top")
         self.assertEqual((done.returncode, done.stdout), (64, ""))
         self.assertIn("this is not a terminal; poolctl top --once needs none", done.stderr)
@@ -137,7 +137,7 @@ class Once(PoolctlTest):
             self.assertIn(fault, done.stderr)
 
     def test_there_is_no_daemon(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         daemon.signal(signal.SIGTERM)
         daemon.wait_ended()
         done = poolctl(daemon, "top", "--once")
@@ -186,8 +186,8 @@ class Troubles(TopTest):
 
     def start_outage(self) -> Daemon:
         daemon = self.start(
-            pool("tools", TOOLBOX, workers=2, fallback="spare"), breaker("tools", **TOUCHY),
-            static_pool("spare", answer='"canned"'), pool("other", TOOLBOX),
+            pool("tools", C_TOOLS, workers=2, fallback="spare"), breaker("tools", **TOUCHY),
+            static_pool("spare", answer='"canned"'), pool("other", C_TOOLS),
         )
         daemon.announced += ["pool=tools"]
         client = daemon.connect(map_errors=True)
@@ -216,7 +216,7 @@ class Troubles(TopTest):
                 terminal.close()
 
     def test_all_requests_raise(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), pool("other", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS), pool("other", C_TOOLS))
         daemon.announced.append("pool=tools")
         for width, height in ((80, 24), (200, 50)):
             with self.subTest(width=width, height=height), Traffic(daemon.path, bug):
@@ -251,7 +251,7 @@ class Panes(TopTest):
     """What else is seen, and moving around."""
 
     def test_requests_and_clients(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2))
+        daemon = self.start(pool("tools", C_TOOLS, workers=2))
         client = daemon.connect()
         client.call("poold.hello", {"client": NASTY, "version": "1"})
         daemon.occupy(client)
@@ -295,7 +295,7 @@ class Panes(TopTest):
         with self.start().connect(map_errors=True) as client:
             if client.answer("poold.alerts").code == "unknown_method":
                 self.skipTest("this daemon has no alerts")
-        daemon = self.start(pool("tools", TOOLBOX), alerts=True)
+        daemon = self.start(pool("tools", C_TOOLS), alerts=True)
         daemon.announced += ["pool=tools", "alert"]
         with Traffic(daemon.path, bug):
             terminal = self.top(daemon, 120, 24)
@@ -307,7 +307,7 @@ class Panes(TopTest):
 
     def test_search_filter_sort_and_freeze(self) -> None:
         names = ("alpha", "bravo", "charlie", "delta")
-        daemon = self.start(*(static_pool(name, answer=1) for name in names), pool("tools", TOOLBOX))
+        daemon = self.start(*(static_pool(name, answer=1) for name in names), pool("tools", C_TOOLS))
         terminal = self.top(daemon)
         terminal.keys("1", "F4")
         terminal.type("rav")
@@ -337,7 +337,7 @@ class Actions(TopTest):
     """Each asks first, names its call, and shows what came of it."""
 
     def test_they_ask_first(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), breaker("tools"))
+        daemon = self.start(pool("tools", C_TOOLS), breaker("tools"))
         daemon.announced.append("pool=tools")
         terminal = self.top(daemon)
         terminal.keys("1", "B")
@@ -360,7 +360,7 @@ class Actions(TopTest):
         self.assertFalse(daemon.pool("tools")["drained"])
 
     def test_workers_and_requests(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         daemon.announced.append("pool=tools")
         client = daemon.connect(map_errors=True)
         number = daemon.occupy(client)
@@ -388,7 +388,7 @@ class Actions(TopTest):
         daemon.wait_workers("tools", 1, apart_from=(before, second))
 
     def test_one_at_a_time(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), breaker("tools"))
+        daemon = self.start(pool("tools", C_TOOLS), breaker("tools"))
         daemon.announced += ["pool=tools", "the daemon stood still"]
         terminal = self.open()
         self.run_top(terminal, daemon, options="--wait 1min")
@@ -405,7 +405,7 @@ class Actions(TopTest):
 
     @unittest.skipUnless(IS_ROOT, "only root can become another user")
     def test_without_the_right(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX), socket_mode="0666")
+        daemon = self.start(pool("tools", C_TOOLS), socket_mode="0666")
         daemon.directory.chmod(0o755)
         terminal = self.top(daemon, before=f"setpriv --reuid {STRANGER} --regid {STRANGER} --clear-groups")
         terminal.keys("1", "d", "y")
@@ -417,7 +417,7 @@ class Ends(TopTest):
     """However it ends, the terminal is as it was."""
 
     def test_signals(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         terminal = self.top(daemon)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT):
             with self.subTest(number=number):
@@ -428,7 +428,7 @@ class Ends(TopTest):
                 self.run_top(terminal, daemon)
 
     def test_keys(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         terminal = self.top(daemon)
         for key, sign in (("q", "status=0"), ("F10", "status=0"), ("C-c", "prompt>")):
             with self.subTest(key=key):
@@ -438,7 +438,7 @@ class Ends(TopTest):
                 self.run_top(terminal, daemon)
 
     def test_it_stops_and_goes_on(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         terminal = self.top(daemon)
         terminal.keys("C-z")
         terminal.wait_for("Stopped")
@@ -453,7 +453,7 @@ class Ends(TopTest):
         self.assert_restored(terminal)
 
     def test_the_daemon_says_nothing(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         daemon.announced.append("the daemon stood still")
         terminal = self.open()
         self.settings = terminal.ask("stty -g")
@@ -472,7 +472,7 @@ class Ends(TopTest):
         self.assert_restored(terminal)
 
     def test_the_daemon_is_killed(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         terminal = self.top(daemon)
         daemon.signal(signal.SIGKILL)
         daemon.wait_ended()
@@ -490,7 +490,7 @@ class Ends(TopTest):
         self.assert_restored(terminal)
 
     def test_an_unknown_terminal(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         terminal = self.open()
         self.settings = terminal.ask("stty -g")
         # ncurses itself loses some memory there.
@@ -506,7 +506,7 @@ class Cost(TopTest):
     """It asks for little, however much there is."""
 
     def test_many_requests(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, queue_max=16000, prefetch=0, timeout="300s"),
+        daemon = self.start(pool("tools", C_TOOLS, queue_max=16000, prefetch=0, timeout="300s"),
                             requests_max=16384, in_flight_max=6000)
         daemon.announced.append("pool=tools")
         daemon.growth_max = 64 << 20

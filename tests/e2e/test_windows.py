@@ -6,14 +6,14 @@ from typing import Any
 
 from clients import PoolctlTest
 from clock import eventually
-from harness import TOOLBOX, Daemon, pool, retry
+from harness import C_TOOLS, TOOLBOX, Daemon, pool, retry
 from raw import Raw, pack
 
 
 class Windows(PoolctlTest):
     def start_full(self) -> Daemon:
         """A pool whose worker is occupied and whose queue is full."""
-        daemon = self.start(pool("tools", TOOLBOX, workers=1, queue_max=1, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1, queue_max=1, prefetch=0))
         daemon.announced.append("pool=tools")
         client = daemon.connect()
         daemon.occupy(client)
@@ -28,7 +28,7 @@ class Windows(PoolctlTest):
         return daemon.ask("poold.status")["pools"][0]["last_minute"]
 
     def test_outcomes_are_apart(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         client = daemon.connect()
         for number in range(6):
             client.call_pool("tools", "echo", [number])
@@ -72,7 +72,7 @@ class Windows(PoolctlTest):
         self.assertGreater(waits["p99"], waits["p50"])
 
     def test_a_request_that_waited_for_all_its_time_has_failed(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1, prefetch=0, admission=False))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1, prefetch=0, admission=False))
         daemon.announced.append("pool=tools")
         client = daemon.connect()
         daemon.occupy(client)
@@ -83,7 +83,7 @@ class Windows(PoolctlTest):
         daemon.release()
 
     def test_one_that_is_given_up_is_neither_good_nor_bad(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1, cancel_grace="50ms"))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1, cancel_grace="50ms"))
         daemon.announced.append("pool=tools")
         client = daemon.connect()
         client.cancel(daemon.occupy(client))
@@ -100,7 +100,7 @@ class Windows(PoolctlTest):
         return cells(lines[at], lines[at + 1])
 
     def test_the_columns(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         for command in ("status", "pools"):
             columns = self.columns(daemon, command)
             found = [columns[name] for name in ("RATE", "OK%", "P50", "P99", "WAIT")]
@@ -130,7 +130,7 @@ class Methods(PoolctlTest):
         return {(each["pool"], each["method"]): each["windows"] for each in asker.call("poold.methods")}
 
     def test_each_method_has_its_own_counts(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1), pool("idle", TOOLBOX, workers=1))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1), pool("idle", C_TOOLS, workers=1))
         client = daemon.connect()
         for number in range(3):
             client.call_pool("tools", "echo", [number])
@@ -157,7 +157,7 @@ class Methods(PoolctlTest):
         self.assertEqual(len(self.succeed(daemon, "methods", "idle").splitlines()), 1)
 
     def test_invented_names_stand_together(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1))
         client = daemon.connect()
         for number in range(100):
             self.assert_code(client.answer_pool("tools", f"invented{number}"), "unknown_method")
@@ -177,7 +177,7 @@ class Waits(PoolctlTest):
         return {name for name, wait in self.window(daemon)["waits"].items() if wait["count"] > 0}
 
     def test_for_a_busy_worker(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=1, prefetch=0))
+        daemon = self.start(pool("tools", C_TOOLS, workers=1, prefetch=0))
         client = daemon.connect()
         first = [daemon.occupy(client)]
         first += [client.ask_pool("tools", "echo", [number]) for number in range(3)]
@@ -197,14 +197,14 @@ class Waits(PoolctlTest):
         self.assertIn("workers_busy 100%", self.succeed(daemon, "pools"))
 
     def test_for_a_start(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers="0..1"))
+        daemon = self.start(pool("tools", C_TOOLS, workers="0..1"))
         daemon.connect().call_pool("tools", "echo", [1])
         daemon.take_measure()
         self.assertEqual(self.waited(daemon), {"worker_starting"})
         self.assertGreater(self.window(daemon)["waits"]["worker_starting"]["sum_ms"], 0)
 
     def test_for_its_turn(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers=2))
+        daemon = self.start(pool("tools", C_TOOLS, workers=2))
         client = daemon.connect()
         begun = daemon.directory / "begun"
         first = client.ask_pool("tools", "occupy", [str(begun)], session="cart")
@@ -228,14 +228,14 @@ class Waits(PoolctlTest):
         self.assertGreaterEqual(found["sum_ms"], 25)
 
     def test_gauges_stand_beside_their_limits(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX, workers="1..3", queue_max=7))
+        daemon = self.start(pool("tools", C_TOOLS, workers="1..3", queue_max=7))
         lines = self.succeed(daemon, "status").splitlines()
         at = next(i for i, line in enumerate(lines) if line.startswith("POOL"))
         columns = cells(lines[at], lines[at + 1])
         self.assertEqual((columns["BUSY"], columns["QUEUED"]), ("0 of 3", "0 of 7"))
 
     def test_the_most_connections_and_memory(self) -> None:
-        daemon = self.start(pool("tools", TOOLBOX))
+        daemon = self.start(pool("tools", C_TOOLS))
         self.assertLess(daemon.ask("poold.status")["peaks"]["start"]["connections"], 5)
         crowd = [daemon.connect() for _ in range(20)]
         crowd[0].send(pack([0, 1, "tools.echo", [bytes(3 << 20)]])[:-1])
