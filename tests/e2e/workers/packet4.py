@@ -8,7 +8,6 @@ has no id, and prints on standard error.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -17,11 +16,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, BinaryIO
+
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
 
 MSGPACK = "--msgpack" in sys.argv[1:]
 if MSGPACK:
     import msgpack
+else:
+    import json
 
 
 def encode(message: object) -> bytes:

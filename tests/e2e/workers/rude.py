@@ -11,13 +11,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn
 
 import msgpack
+
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 READY = [2, "ready", [{"pid": os.getpid(), "version": "0"}]]
 STARTS: dict[str, Callable[[], None]] = {}
@@ -290,6 +292,9 @@ def byte_by_byte(number: int, args: object) -> None:
 @method
 def orphans(number: int, args: object) -> None:
     """Leaves a grandchild behind, with the channel open in it, and is gone."""
+    # Imported here, as most of these processes never need it.
+    import subprocess
+
     subprocess.Popen(["sleep", "1000"], pass_fds=[channel.fileno()])
     os._exit(6)
 

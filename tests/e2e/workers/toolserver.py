@@ -16,7 +16,10 @@ import socket
 import sys
 import threading
 import time
-from typing import Any, TextIO
+
+TYPE_CHECKING = False  # as of `typing`, which is slow to load
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 DEAF = "TOOLS_DEAF" in os.environ
 
