@@ -111,7 +111,7 @@ THINGS = {
     "bytes": lambda: b"\xff",
     "surrogate": lambda: "half \ud800 a pair",
     "escape": lambda: "\udcff",
-    "huge": lambda: "x" * 50_000_000,
+    "huge": lambda: "x" * 5_000_000,
     "text": lambda: OddText("odd"),
     "set": lambda: {1},
     "infinite": lambda: float("inf"),
