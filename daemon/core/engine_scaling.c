@@ -343,7 +343,10 @@ void engine_start_failed(struct engine *engine, struct worker *worker, enum errc
 	/* The old workers stay, so that this failure does not count as a failed start
 	 * of the pool. */
 	worker->is_excused = pool->roll.state == ROLL_RUNNING;
-	stop_roll(engine, pool, code);
+	/* One that was starting already when this rolling restart began is itself to be replaced: what
+	 * was to be mended by the restart has failed. */
+	if (!worker->is_rolling)
+		stop_roll(engine, pool, code);
 }
 
 void engine_stop_starting(struct engine *engine, struct pool *pool)

@@ -487,6 +487,8 @@ FAULTS = [
           "a pool that was made smaller keeps its workers"),
     Fault("engine_scaling.c", "\t\telse if (worker->is_wanted)\n\t\t\tengine_unwant(engine, worker);\n\t}\n\tdrop", "\t}\n\tdrop",
           "what is to start does so after the stop"),
+    Fault("engine_scaling.c", "\tif (!worker->is_rolling)\n\t\tstop_roll(engine, pool, code);\n", "\tstop_roll(engine, pool, code);\n",
+          "a restart is stopped by the failure of what was starting when it began"),
     Fault("engine_scaling.c", "\tif (has_surplus(pool)) {\n\t\tengine_unwant", "\tif (!pool) {\n\t\tengine_unwant",
           "a replacement starts in a pool that has workers to spare"),
     Fault("engine_worker.c", "\tengine_trim(engine, pool);\n", "",

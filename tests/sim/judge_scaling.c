@@ -238,13 +238,15 @@ static void judge_leaving(struct world *world, const struct pool *pool)
 			    working, world->judge.scaling[pool->index].working);
 }
 
-/* Whether the replacement in that slot was starting before the event, and its start has failed. */
+/* Whether the replacement in that slot was starting before the event, and its start has failed.  Not one
+ * that was there when the restart began, and so is to be replaced as well. */
 static bool has_failed(const struct world *world, const struct worker *worker)
 {
 	const struct reported_slot *before = &world->judge.before[worker->index];
 	bool ended = worker->state == WORKER_TERMINATED || worker->state == WORKER_TERMINATING;
 
 	return before->state == WORKER_INITIALIZING && before->replacement &&
+	       world->judge.rolled[worker->index] != before->life &&
 	       (before->life != worker->life || (ended && !worker_cause_is_planned(worker->cause)));
 }
 
