@@ -220,6 +220,13 @@ class WorkerProcess(Peer):
                 text += os.read(self.process.stderr.fileno(), 10_000)
         return text
 
+    def await_sleep(self) -> None:
+        """Waits until its main thread waits for something."""
+        end = time.monotonic() + PATIENCE
+        while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < end, "the worker does not wait"
+            time.sleep(0.01)
+
     def wait(self) -> int:
         """Its exit status."""
         return self.process.wait(PATIENCE)

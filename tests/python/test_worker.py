@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import select
@@ -634,6 +635,16 @@ class TestEnds(unittest.TestCase):
     def test_terminate_when_idle(self) -> None:
         with WorkerProcess() as worker:
             worker.process.terminate()
+            self.assertEqual(worker.wait(), 0)
+
+    def test_terminate_that_ends_no_wait(self) -> None:
+        """As when the signal comes just before the worker begins to wait: another thread gets it."""
+        with WorkerProcess() as worker:
+            self.assertEqual(worker.call("echo", 1), 1)
+            pid = worker.process.pid
+            worker.await_sleep()
+            (other,) = [int(name) for name in os.listdir(f"/proc/{pid}/task") if name != str(pid)]
+            self.assertEqual(ctypes.CDLL(None).tgkill(pid, other, signal.SIGTERM), 0)
             self.assertEqual(worker.wait(), 0)
 
     def test_garbage_ends_it(self) -> None:

@@ -12,6 +12,7 @@ import _thread
 import errno
 import os
 import socket
+import struct
 
 from poold.origins import is_own
 from poold.worker import forks
@@ -30,6 +31,9 @@ _CLOSED = (errno.EBADF, errno.ENOTSOCK)
 # As plain numbers: to join two flags of the enumeration takes as long as to send a message.
 _FLAGS = int(socket.MSG_NOSIGNAL)
 _FLAGS_AT_ONCE = int(socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+
+# A read that waits ends after so many seconds and microseconds, to look for signals.
+_LOOK_EACH = (2, 0)
 
 # Bytes of a message that the kernel takes whole or not at all, as it makes one buffer of it: at
 # most this, and half of the socket's own limit less 64.
@@ -52,6 +56,9 @@ class Link:
         self.is_child = False
         room = channel.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         self.short_max = min(_SHORT_MAX, room // 2 - 64)
+        # A signal that comes just before a read begins to wait does not end that wait, and Python
+        # calls its handler after it: so a read ends by itself now and then.
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", *_LOOK_EACH))
         self._lock = _thread.allocate_lock()  # another thread writes as well
         self._open_end = False  # a message is being written, or was interrupted
         self._partly = False  # the daemon has a part of a message, and waits for the rest
@@ -142,7 +149,7 @@ class Link:
     # --- reading ----------------------------------------------------------------------------------
 
     def read(self, size: int, flags: int = 0) -> bytes | None:
-        """Returns what has come; None: nothing, where MSG_DONTWAIT is among the flags.
+        """Returns what has come; None: nothing, at once where MSG_DONTWAIT is among the flags.
 
         Ends the process at the end of the channel: nobody waits for an answer.
         """
