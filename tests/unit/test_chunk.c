@@ -170,7 +170,8 @@ START_TEST(messages_keep_their_order)
 		expected += head.len + value.len + tail.len;
 		ck_assert_uint_eq(outbox.bytes, expected);
 	}
-	ck_assert_int_eq(outbox_write(&outbox, &outboxes, ends[1]), 0);
+	ck_assert_int_eq(
+		outbox_write(&outbox, &outboxes, (struct stream){.in = -1, .out = ends[1]}), 0);
 	ck_assert_uint_eq(outbox_held(&outbox), 0);
 	for (size_t len = 0; len < 3000; len = 5 * len / 4 + 1) {
 		size_t whole = len / 3 + len + len % 7;

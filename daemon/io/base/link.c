@@ -46,7 +46,7 @@ bool link_is_unheard(const struct link *link)
 {
 	struct pollfd output = {.fd = link->stream.out};
 
-	if (link->stream.out < 0 || link->stream.out == link->stream.in)
+	if (link->stream.out < 0 || stream_is_socket(link->stream))
 		return false;
 	return poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
 }

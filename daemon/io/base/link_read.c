@@ -323,7 +323,7 @@ static ssize_t read_shared(struct link *link, struct slice *slice)
 	}
 	chunk = loop->shared;
 	data = chunk->data + loop->shared_used;
-	n = read(link->stream.in, data, chunk->capacity - loop->shared_used);
+	n = stream_read(link->stream, data, chunk->capacity - loop->shared_used);
 	if (n <= 0)
 		return n;
 	/* Before any message is handed over: what handlers read themselves must not land here. */
@@ -368,7 +368,8 @@ static ssize_t read_own(struct link *link, struct slice *slice)
 
 	if (!make_in_room(link, slice))
 		return link->is_skipping ? read_shared(link, slice) : -1;
-	n = read(link->stream.in, link->in->data + link->in_len, link->in->capacity - link->in_len);
+	n = stream_read(link->stream, link->in->data + link->in_len,
+			link->in->capacity - link->in_len);
 	if (n <= 0)
 		return n;
 	link->has_filled = link->in_len + (size_t)n == link->in->capacity;

@@ -9,7 +9,7 @@
 /* Bytes that were written and that the peer has not read; -1: unknown, or nobody asks. */
 static int count_unsent(const struct link *link)
 {
-	bool is_socket = link->stream.out == link->stream.in;
+	bool is_socket = stream_is_socket(link->stream);
 	int bytes;
 
 	if (link->stall_timeout == 0)
@@ -99,7 +99,7 @@ void link_finish_output(struct link *link)
 /* The peer reads an end of file, and can still be read. */
 static void end_output(struct link *link)
 {
-	if (link->stream.out == link->stream.in) {
+	if (stream_is_socket(link->stream)) {
 		(void)shutdown(link->stream.out, SHUT_WR);
 	} else if (link->stream.out >= 0) {
 		event_del(&link->write_event);
@@ -122,7 +122,7 @@ static void after_drained(struct link *link)
  * ended may have begun what it was sent, and one behind two pipes may have closed one of them only. */
 static bool has_last_words(const struct link *link, enum link_end why)
 {
-	return why == LINK_END_ERROR && (link->reads_last || link->stream.out != link->stream.in);
+	return why == LINK_END_ERROR && (link->reads_last || !stream_is_socket(link->stream));
 }
 
 /* The output can't be written any more, so a link that is to close after it closes now. */
@@ -142,7 +142,7 @@ static void abandon_output(struct link *link, enum link_end why, int error)
 static int write_out(struct link *link)
 {
 	size_t before = link->out.bytes;
-	int r = outbox_write(&link->out, &link->loop->outboxes, link->stream.out);
+	int r = outbox_write(&link->out, &link->loop->outboxes, link->stream);
 
 	link->written += before - link->out.bytes;
 	if (before > link->out.bytes && link->is_waiting)

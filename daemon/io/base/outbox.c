@@ -193,7 +193,7 @@ static void take_written(struct outbox *outbox, struct outbox_store *store, size
 
 /* Returns 0 when all that it offered was taken, -EAGAIN when the peer's buffer is full now, or
  * -errno. */
-static int write_some(struct outbox *outbox, struct outbox_store *store, int fd)
+static int write_some(struct outbox *outbox, struct outbox_store *store, struct stream stream)
 {
 	struct iovec pieces[WRITE_PIECES];
 	int count = 0;
@@ -212,20 +212,20 @@ static int write_some(struct outbox *outbox, struct outbox_store *store, int fd)
 		pieces[count++].iov_len = segment->len;
 		offered += segment->len;
 	}
-	written = count == 1 ? write(fd, pieces[0].iov_base, pieces[0].iov_len)
-			     : writev(fd, pieces, count);
+	written = count == 1 ? stream_write(stream, pieces[0].iov_base, pieces[0].iov_len)
+			     : writev(stream.out, pieces, count);
 	if (written < 0)
 		return errno == EINTR ? 0 : -errno;
 	take_written(outbox, store, (size_t)written);
 	return (size_t)written < offered ? -EAGAIN : 0;
 }
 
-int outbox_write(struct outbox *outbox, struct outbox_store *store, int fd)
+int outbox_write(struct outbox *outbox, struct outbox_store *store, struct stream stream)
 {
 	int r = 0;
 
 	while (outbox->first && r == 0)
-		r = write_some(outbox, store, fd);
+		r = write_some(outbox, store, stream);
 	if (r == 0)
 		drop_chunk(outbox);
 	return r;

@@ -10,6 +10,7 @@
 #define POOLD_IO_BASE_OUTBOX_H
 
 #include "daemon/io/base/chunk.h"
+#include "daemon/io/base/stream.h"
 
 struct segment;
 
@@ -54,9 +55,9 @@ int outbox_put_shared(struct outbox *outbox, struct outbox_store *store, struct 
 int outbox_put_message(struct outbox *outbox, struct outbox_store *store, struct bytes head,
 		       struct chunk *chunk, struct bytes value, struct bytes tail);
 
-/* Writes to the non-blocking `fd` until all is written or it takes no more.  Returns 0 (it is empty
+/* Writes to the non-blocking stream until all is written or it takes no more.  Returns 0 (it is empty
  * now), -EAGAIN (some is left) or another -errno. */
-int outbox_write(struct outbox *outbox, struct outbox_store *store, int fd);
+int outbox_write(struct outbox *outbox, struct outbox_store *store, struct stream stream);
 
 /* Drops everything. */
 void outbox_clear(struct outbox *outbox, struct outbox_store *store);
