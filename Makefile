@@ -28,6 +28,8 @@ V           ?= 0
 SAN         ?= none
 O           ?= build/$(SAN)
 # LTO=1: what is installed is optimised as a whole
+# PGO=1: and by what it runs most, which needs gcc and what the tests need
+PGO         ?= 0
 LTO         ?= $(if $(filter none,$(SAN)),$(if $(shell $(CC) --version 2>/dev/null | grep clang),0,1),0)
 # The first interpreter that can import msgpack: the one on PATH need not be the distribution's.
 PYTHON      := $(or $(POOLD_PYTHON),$(shell for p in python3 /usr/bin/python3; do \
@@ -172,7 +174,7 @@ $(O)/poold: $(O)/daemon/main.o $(IO_LIBS) $(O)/libcore.a $(O)/libproto.a
 # The daemon that is installed is optimised as a whole, which saves a sixth of the instructions of each request.  That takes half a
 # minute, so the one that is made at each change, for the tests, is not.
 LTO_OBJ     := $(patsubst %.c,$(O)/lto/%.o,daemon/main.c $(IO_SRC) $(CORE_SRC) $(PROTO_SRC))
-SHIPPED     := $(O)/$(if $(filter 1,$(LTO)),lto/)poold
+SHIPPED     := $(O)/$(if $(filter 1,$(PGO)),trained/)$(if $(filter 1,$(LTO) $(PGO)),lto/)poold
 $(LTO_OBJ): $(O)/lto/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
@@ -180,6 +182,17 @@ $(LTO_OBJ): $(O)/lto/%.o: %.c
 $(O)/lto/poold: $(LTO_OBJ) $(O)/$(PAGE_DIR)/page.o
 	$(call say,LD,$@)
 	$(Q)$(link) $(CFLAGS) $(CLEARING) $(PREFIX_MAP) -flto=auto -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+# PGO=1: it is compiled once more, with what a daemon that counts what it runs has counted under some loads.  That takes a minute,
+# and no two builds are the same to the byte.  The objects have the same names both times, by which the compiler finds the counts.
+TRAINED     := $(abspath $(O))/trained
+trained      = $(MAKE) --no-print-directory PGO=0 O=$(TRAINED) CFLAGS='$(CFLAGS) $(1)' $(TRAINED)/lto/poold
+$(O)/trained/lto/poold: $(O)/lto/poold $(WORKERS) $(BENCHES)
+	@rm -rf $(TRAINED)
+	@$(call trained,-fprofile-generate -fprofile-update=atomic -fprofile-dir=$(TRAINED)/counts)
+	$(call say,TRAIN,$@)
+	$(Q)$(TEST_ENV) $(PYTHON) tests/bench/train.py $(O) $(TRAINED)/lto/poold
+	@find $(TRAINED) -name '*.o' -delete && rm $(TRAINED)/lto/poold
+	@$(call trained,-fprofile-use=$(TRAINED)/counts -fprofile-correction -fprofile-partial-training)
 # What poolctl explain says: made from the documents and from the tables of the code.
 EXPLAINED   := docs/RUNBOOK.md docs/ERRORS.md - systemd/poold.catalog daemon/core/stats.h daemon/io/driver/stats.h \
                daemon/core/request.h daemon/core/worker.h daemon/core/breaker.h daemon/core/alert_rule.def $(wildcard daemon/io/observe/metrics.def)
@@ -440,6 +453,11 @@ validate:
 validate-run: test-programs
 	@$(TEST_ENV) $(PYTHON) tests/validation/validate.py $(VALIDATE_ARGS)
 
+# Builds what PGO=1 installs, and lets it serve the loads by which it was made.
+.PHONY: check-trained
+check-trained: $(O)/trained/lto/poold
+	@$(TEST_ENV) $(PYTHON) tests/bench/train.py $(O) $(O)/trained/lto/poold
+
 check-clang:
 	@$(MAKE) --no-print-directory $(PARALLEL) CC=clang O=build/clang all tools unit
 
@@ -496,7 +514,7 @@ bench: all tools $(SHIPPED)
 
 # docs/PERFORMANCE.md, its plots, and the JSON that all its figures are from; about 35 minutes, or
 # PERFORMANCE_ARGS="--minutes 12".  Other programs are measured where they are installed (.ci/deps peers).
-performance: all tools $(SHIPPED)
+performance: all tools $(SHIPPED) $(O)/trained/lto/poold
 	@mkdir -p docs/performance
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py --poold $(SHIPPED) --peers --json docs/performance/results.json $(PERFORMANCE_ARGS); status=$$?; \
 	  $(TEST_ENV) $(PYTHON) tests/bench/performance.py && exit $$status

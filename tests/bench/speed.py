@@ -141,6 +141,23 @@ def sixty_four(place: Place, pace: Pace) -> list[Row]:
     return rows
 
 
+def trained(place: Place, pace: Pace) -> list[Row]:
+    """What a daemon gains that was built with PGO=1: some of the lines above, measured with it."""
+    poold = place.build / "trained" / "lto" / "poold"
+    if not poold.exists():
+        raise Unavailable("make PGO=1 has not built it")
+    there = replace(place, poold=poold)
+    words = "built with PGO=1: "
+    shallow = compare(there, Shape(connections=64, limit=3), pace)
+    deep = compare(there, Shape(connections=64, depth=16, limit=17), pace)
+    line = words + "64 connections, depth 1, 64 B, 3 in flight per worker: rate"
+    rows = [ratio_row(line, shallow, "rate", (0.88, 0.95), "req/s")]
+    line = words + "daemon CPU per request, 64 connections"
+    rows.append(ratio_row(line, shallow, "cpu_us", (1.5, 1.2), "us", more_is_better=False))
+    line = words + "64 connections, depth 16, both with 17 in flight per worker: rate"
+    return [*rows, ratio_row(line, deep, "rate", (0.85, 0.95), "req/s")]
+
+
 def start_counting(pid: int, out: Path) -> subprocess.Popen:
     """Counts the system calls of a process into `out` from now on, until it gets SIGINT."""
     perf = shutil.which("perf")
