@@ -22,7 +22,7 @@ from table import Row
 THREADS = 8
 
 # Calls of one turn by the seconds that a run shall take; turns of each side by its runs.
-CALLS_PER_SECOND = 800
+CALLS_PER_SECOND = 3200
 TURNS_PER_RUN = 4
 
 
@@ -83,19 +83,28 @@ def main() -> None:
 
     with poold.Client(sys.argv[1]) as client:
 
-        def work(calls: int) -> None:
+        def work(calls: int, begin: threading.Barrier, end: threading.Barrier) -> None:
+            begin.wait()
             for _ in range(calls):
                 client.call("echo", "echo", b"x" * 64)
+            end.wait()
 
         for line in sys.stdin:
             threads, calls = map(int, line.split())
-            group = [threading.Thread(target=work, args=(calls,)) for _ in range(threads)]
-            before = time.process_time()
+            begin, end = threading.Barrier(threads + 1), threading.Barrier(threads + 1)
+            group = [
+                threading.Thread(target=work, args=(calls, begin, end)) for _ in range(threads)
+            ]
             for each in group:
                 each.start()
+            # They are there before and after: to start and end them is no part of a call.
+            before = time.process_time()
+            begin.wait()
+            end.wait()
+            spent = time.process_time() - before
             for each in group:
                 each.join()
-            print((time.process_time() - before) / (threads * calls) * 1e6, flush=True)
+            print(spent / (threads * calls) * 1e6, flush=True)
 
 
 if __name__ == "__main__":
