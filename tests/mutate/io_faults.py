@@ -193,7 +193,7 @@ FAULTS = [
           "a connection has no limit of requests", "test_limits.Requests.test_too_many_of_one_connection"),
     Fault("frontend/connection_open.c", "\tusers_leave(&frontend->users, connection->user);\n\tfrontend->driver->stats.connections_open--;\n",
           "\tfrontend->driver->stats.connections_open--;\n", "connections of a user that are closed count for ever",
-          "test_places.Places.test_who_leaves_gives_its_place_back"),
+          "test_places.Places.test_whoever_has_most_makes_way_first"),
     # --- requests ---
     Fault("frontend/connection_request.c", "\t\tconnection->driver->stats.duplicate_ids++;\n\t\tconnection_close(connection, CALLER_END_duplicate_id);\n\t\treturn;\n",
           "\t\tconnection->driver->stats.duplicate_ids++;\n", "two requests with one id both get answers",
