@@ -66,9 +66,9 @@ LOAD = int(os.environ.get("POOLD_CHAOS") or 1)
 # The daemon's own tick in seconds: nothing that it does at a deadline is later by its own clock.
 TICK = 0.01
 
-# A daemon takes the memory for all of these when it starts, and by default for 16384 requests, which is
-# half the work of its start.  Tests that need more of them say so.
-ROOM = {"requests_max": 2048, "sessions_max": 512, "keys_max": 512}
+# A daemon takes the memory for all of its requests when it starts, and by default for 16384, which is
+# half the work of its start.  Tests that need more say so.
+ROOM = {"requests_max": 2048}
 
 # Seconds from SIGTERM to the end of a daemon that has nothing to do.
 STOP_TIME = 5.0

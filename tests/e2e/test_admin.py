@@ -8,7 +8,7 @@ from typing import Any
 
 import procs
 from clock import eventually
-from harness import ROOM, TOOLBOX, UNRULY, DaemonTest, pool, static_pool
+from harness import TOOLBOX, UNRULY, DaemonTest, pool, static_pool
 from raw import Raw
 from shapes import NUMBER, shape_faults
 
@@ -226,7 +226,7 @@ RECOVERIES = {
 
 SESSIONS = {
     "count": 1,
-    "max": ROOM["sessions_max"],
+    "max": 4096,
     "tombstones": 0,
     "sessions": [
         {

@@ -41,8 +41,6 @@ NOBODY = 65534
 
 LIMITS = {
     "requests_max": 16384,
-    "sessions_max": 4096,
-    "keys_max": 4096,
     "memory_max": "64M",
     "message_max": "16M",
     "response_max": "16M",
