@@ -317,7 +317,8 @@ static const char *check_lane(const struct queue *queue, const struct lane *lane
 	*ret_len += lane->requests.len;
 	if (weight != lane->weight || list_empty(&lane->requests))
 		return "a lane has not the weight of its requests, or none";
-	if (lane->balance < -QUEUE_WEIGHT_MAX || lane->balance > QUEUE_TURN_RUNS * QUEUE_RUN)
+	if (lane->balance < -QUEUE_WEIGHT_MAX ||
+	    lane->balance > (int64_t)QUEUE_TURN_RUNS * QUEUE_RUN)
 		return "a lane has saved up or owes too much";
 	return NULL;
 }
