@@ -66,10 +66,6 @@ LOAD = int(os.environ.get("POOLD_CHAOS") or 1)
 # The daemon's own tick in seconds: nothing that it does at a deadline is later by its own clock.
 TICK = 0.01
 
-# A daemon takes the memory for all of its requests when it starts, and by default for 16384, which is
-# half the work of its start.  Tests that need more say so.
-ROOM = {"requests_max": 2048}
-
 # Seconds from SIGTERM to the end of a daemon that has nothing to do.
 STOP_TIME = 5.0
 
@@ -224,8 +220,7 @@ class Daemon:
         self._launch()
 
     def _configuration(self, pools: tuple[str, ...], options: dict[str, object]) -> str:
-        fixed: dict[str, object] = {
-            "socket": self.path, "log_target": "stderr", "start_timeout": "20s", "alerts": "no", **ROOM}
+        fixed = {"socket": self.path, "log_target": "stderr", "start_timeout": "20s", "alerts": "no"}
         if os.geteuid() != 0:
             # An ordinary user's tests may look at its descriptors and its environment only then.
             fixed["core_dumps"] = "yes"
