@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import unittest
+from itertools import takewhile
 from typing import Any
 from unittest import mock
 
@@ -569,8 +570,8 @@ print("the end", flush=True)
 {last}
 """
 
-    def lines_after(self, last: str) -> tuple[list[str], int]:
-        """What is printed after the last line of the program, and its exit status."""
+    def lines_beside(self, last: str, until: str = "the end") -> tuple[list[str], int]:
+        """What is printed beside `until`, after which the server answers; and the exit status."""
         over = threading.Event()
 
         def script(peer: Peer) -> None:
@@ -585,9 +586,9 @@ print("the end", flush=True)
             text=True,
         ) as program:
             assert program.stdout is not None
-            self.assertEqual(program.stdout.readline(), "the end\n")
+            before = list(takewhile(f"{until}\n".__ne__, program.stdout))
             over.set()
-            found = program.stdout.read().split()
+            found = map(str.strip, [*before, *program.stdout])
             return sorted(found), program.wait(PATIENCE)
 
     def test_what_was_submitted_is_awaited(self) -> None:
@@ -599,10 +600,12 @@ print("the end", flush=True)
             ("raise ValueError", 1),
         ):
             with self.subTest(last):
-                self.assertEqual(self.lines_after(last), (["0", "1", "2", "3", "4"], status))
+                self.assertEqual(self.lines_beside(last), (["0", "1", "2", "3", "4"], status))
 
     def test_what_is_cancelled_is_not(self) -> None:
-        found, status = self.lines_after("executor.shutdown(wait=False, cancel_futures=True)")
+        cancel = 'executor.shutdown(wait=False, cancel_futures=True); print("told", flush=True)'
+        found, status = self.lines_beside(cancel, until="told")
+        found.remove("the end")
         self.assertEqual((len(found), status), (5, 0))
         self.assertGreaterEqual(found.count("cancelled"), 3)
 
