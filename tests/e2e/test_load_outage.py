@@ -50,9 +50,7 @@ class Outage(OutageTest):
 
     def check_outage(self, *sections: str) -> None:
         tools = {"workers": 4, "idempotent": True, "timeout": ms(1000), "queue_max": IN_FLIGHT}
-        daemon = self.start(
-            pool("tools", TOOLBOX, **tools), *sections,
-            requests_max=2 * IN_FLIGHT, in_flight_max=IN_FLIGHT)
+        daemon = self.start(pool("tools", TOOLBOX, **tools), *sections, in_flight_max=IN_FLIGHT)
         daemon.announced.append("pool=tools")
         daemon.growth_max += 16 << 20
         with Flow(daemon.path, self.rate, "tools", "survive", [str(daemon.directory)]) as flow:
@@ -105,7 +103,7 @@ class Cascade(OutageTest):
             *(breaker(name, open_timeout=ms(500)) for name in ("primary", "secondary")),
             *(retry(name, backoff="none") for name in ("primary", "secondary")),
             error_row("connection_error", retries=1),
-            requests_max=2 * IN_FLIGHT, in_flight_max=IN_FLIGHT,
+            in_flight_max=IN_FLIGHT,
         )
         daemon.announced += ["pool=primary", "pool=secondary"]
         daemon.growth_max += 16 << 20

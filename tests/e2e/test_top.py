@@ -506,8 +506,7 @@ class Cost(TopTest):
     """It asks for little, however much there is."""
 
     def test_many_requests(self) -> None:
-        daemon = self.start(pool("tools", C_TOOLS, queue_max=16000, prefetch=0, timeout="300s"),
-                            requests_max=16384, in_flight_max=6000)
+        daemon = self.start(pool("tools", C_TOOLS, queue_max=16000, prefetch=0, timeout="300s"), in_flight_max=6000)
         daemon.announced.append("pool=tools")
         daemon.growth_max = 64 << 20
         client = daemon.connect()

@@ -40,7 +40,6 @@ TRIES = 3
 NOBODY = 65534
 
 LIMITS = {
-    "requests_max": 16384,
     "memory_max": "64M",
     "message_max": "16M",
     "response_max": "16M",
