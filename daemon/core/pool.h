@@ -341,10 +341,10 @@ void pool_place_worker(struct pool *pool, struct worker *worker, usec_t now);
  * it are taken back: 8 times typical_run, and at least 10 ms. */
 usec_t pool_slow_after(const struct pool *pool);
 
-/* The worker has answered after such a run, whose `taken` and `overlaps` are set here.  It is learnt how long runs of its method take, and
- * typical_run is updated: now, or when it is known which answers are of the same turn (batch.h).  The
- * pace is that at which workers answer, however many requests each of them runs at the same time: what
- * a client's turn in the queue is worth follows it. */
+/* The worker has answered after such a run, whose `taken` and `overlaps` are set here.  It is learnt how
+ * long runs of its method take, and typical_run is updated: now, or when it is known which answers are
+ * of the same turn (batch.h).  The pace is that at which workers answer, however many requests each of
+ * them runs at the same time: what a client's turn in the queue is worth follows it. */
 void pool_measure(struct pool *pool, struct worker *worker, const struct batch_run *run,
 		  usec_t now);
 

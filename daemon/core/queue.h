@@ -11,8 +11,8 @@
  * and its balance with it: a client saves up nothing and owes nothing while it has nothing queued.
  *
  * A turn is worth one typical run of the pool; where runs are short, as many as a worker does in
- * QUEUE_TURN_TIME.  What one client sent in one piece then goes to a worker in one piece, and so do the answers
- * back: alone, each of them would cost a read and a write of both sides, more than such a run.
+ * QUEUE_TURN_TIME.  What one client sent in one piece then goes to a worker in one piece, and so do the
+ * answers back: alone, each would cost a read and a write of both sides, more than such a run.
  *
  * When the queue is full, a request of a higher priority displaces one of the lowest priority: of
  * the client with the most requests there, the first one if that is a retry, else the newest.  A
