@@ -557,16 +557,18 @@ class TestExit(unittest.TestCase):
     """A program that ends while its work is under way, without `with`."""
 
     PROGRAM = """
+import os
 import sys
 import poold
+
+def tell(what):  # in one piece, whatever thread writes beside it
+    os.write(1, f"{{what}}\\n".encode())
 
 executor = poold.Executor("p", 2, path=sys.argv[1])
 for number in range(5):
     future = executor.submit("any.name", number)
-    future.add_done_callback(
-        lambda it: print("cancelled" if it.cancelled() else it.result()[2][0], flush=True)
-    )
-print("the end", flush=True)
+    future.add_done_callback(lambda it: tell("cancelled" if it.cancelled() else it.result()[2][0]))
+tell("the end")
 {last}
 """
 
@@ -603,7 +605,7 @@ print("the end", flush=True)
                 self.assertEqual(self.lines_beside(last), (["0", "1", "2", "3", "4"], status))
 
     def test_what_is_cancelled_is_not(self) -> None:
-        cancel = 'executor.shutdown(wait=False, cancel_futures=True); print("told", flush=True)'
+        cancel = 'executor.shutdown(wait=False, cancel_futures=True); tell("told")'
         found, status = self.lines_beside(cancel, until="told")
         found.remove("the end")
         self.assertEqual((len(found), status), (5, 0))
