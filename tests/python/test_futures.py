@@ -21,6 +21,7 @@ import poold
 from poold import codec, executor
 from poold.aio import AsyncClient
 from poold.calls import HEARTBEAT
+from poold.connection import Connection
 from support import PACKAGE, PATIENCE, FakeServer, Peer, WorkerProcess, echo, pack
 
 import served
@@ -357,6 +358,59 @@ class TestExecutor(unittest.TestCase):
         with mock.patch.object(type(second._again), "postpone", postpone_and_mend):
             pool._put_off(second, 60.0)
         return [*counts, (len(pool._later), len(pool._waiting))]
+
+    def test_looked_at_while_it_is_sent(self) -> None:
+        """It is not taken for one whose sending was cut short."""
+        go, moved = threading.Event(), threading.Event()
+
+        with FakeServer(echo) as server, poold.Executor("p", 1, path=server.path) as pool:
+            ask, is_between = pool._client._ask_again, executor._Task._is_between
+
+            def ask_when_told(*task: Any) -> None:
+                assert go.wait(PATIENCE)
+                ask(*task)
+                moved.set()
+
+            def moves_on(task: Any) -> bool:
+                if threading.current_thread() is threading.main_thread():
+                    go.set()
+                    assert moved.wait(PATIENCE)
+                return is_between(task)
+
+            with mock.patch.object(pool._client, "_ask_again", ask_when_told):
+                task = pool.submit(served.echo, 1)
+                with mock.patch.object(executor._Task, "_is_between", moves_on):
+                    pool._mend([task])
+                self.assertEqual(task.result(PATIENCE)[2], [1])
+
+    def test_cancelled_while_it_is_sent(self) -> None:
+        asked, go, cancelled = threading.Event(), threading.Event(), threading.Event()
+
+        def script(peer: Peer) -> None:
+            number = peer.read()[1]
+            asked.set()
+            assert go.wait(PATIENCE)
+            peer.send([1, number, None, "first"])
+            number = peer.read()[1]
+            self.assertEqual(peer.read(), [2, "poold.cancel", [number]])
+            cancelled.set()
+            echo(peer)
+
+        with FakeServer(script) as server, poold.Executor("p", 1, path=server.path) as pool:
+            first, second = pool.submit(served.echo, 1), pool.submit(served.echo, 2)
+            self.assertTrue(asked.wait(PATIENCE))
+            write = Connection._write_short
+
+            def cancel_and_write(connection: Any, data: bytes) -> bool:
+                if not second.done():
+                    self.assertTrue(second.cancel())
+                return write(connection, data)
+
+            with mock.patch.object(Connection, "_write_short", cancel_and_write):
+                go.set()
+                self.assertEqual(first.result(PATIENCE), "first")
+                self.assertTrue(cancelled.wait(PATIENCE))
+            self.assertTrue(second.cancelled())
 
     def test_shutdown(self) -> None:
         go, asked = threading.Event(), threading.Event()

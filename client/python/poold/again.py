@@ -18,7 +18,7 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Union
 
-from poold import errors, wire
+from poold import errors, threads, wire
 from poold.calls import closed_by_client, lost_error, unreachable
 
 if TYPE_CHECKING:
@@ -252,8 +252,8 @@ class Asker:
         if self._running.locked():
             return
         try:
-            threading.Thread(target=self._run, name="poold-again", daemon=True).start()
-        except RuntimeError:  # the interpreter ends, or there is no thread to be had
+            threads.start(self._run, name="poold-again")
+        except RuntimeError:  # the program ends, or there is no thread to be had
             call.give_up_overdue()
 
     def wake(self) -> None:

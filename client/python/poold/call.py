@@ -119,6 +119,12 @@ class Call(Watchable):
             self._end_between(error)
         elif self._connection is not None:
             self._connection.give_up(self, error)
+        else:
+            # It is being sent at this moment.  Who sends it gives it a connection, then looks
+            # whether it is over; this does it the other way round.
+            self._end_between(error)
+            if self._connection is not None:
+                self._connection._has_taken(self)
 
     def give_up_overdue(self) -> None:
         """Gives up the call since its time is over."""
@@ -193,6 +199,8 @@ class Call(Watchable):
                 if not self._wait_between(limit):
                     return self._has_arrived()
             elif connection is None:
+                if limit is not None and time.monotonic() >= limit:
+                    return False
                 time.sleep(SENDING_PAUSE)  # another thread sends it at this moment
             elif not connection.wait(self, limit):
                 return False

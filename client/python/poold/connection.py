@@ -269,10 +269,11 @@ class Connection:
 
     def give_up(self, call: Call, error: errors.Error) -> None:
         """Finishes a call with this error; its answer will be ignored."""
-        self._calls.pop(call.number, None)
         if call._answered:
+            self._calls.pop(call.number, None)
             return
-        call._settle(error, None)
+        call._settle(error, None)  # first: what is not among the calls gets no answer
+        self._calls.pop(call.number, None)
         self.send_cancel(call, LAST_WORD)  # before another one is sent in its place
         call._notify()
         self._close_if_retired()
@@ -424,6 +425,7 @@ class Connection:
         stop = math.inf if until is None else max(until, time.monotonic() + LAST_LOOK)
         self._reading = True
         try:
+            self._lose_if_half_read()  # what this waits for may have been read, and lost
             # Taken, as a signal handler may read in the middle of this, and needs another.
             poll, self._spare_poll = self._spare_poll, None
             if poll is None and self.lost is None:
@@ -446,8 +448,7 @@ class Connection:
         """Reads once, without waiting, and distributes what came.  Returns False if nothing came.
         With `is_look`, an error may be taken for that.
         """
-        if self._half_read:
-            self.lose("reading was interrupted")
+        self._lose_if_half_read()
         if self.lost is not None:
             return False
         arrived: list[Call] = []
@@ -465,7 +466,7 @@ class Connection:
                 return True
             messages, failure = self._decode(data)
             failure = self._hand_out(messages, arrived) or failure
-            self._half_read = False
+            self._half_read = failure is not None or not data  # unless `lose` is reached
         except BaseException:
             self.lose("reading was interrupted")
             raise
@@ -479,6 +480,10 @@ class Connection:
         if self.retired:
             self._close_if_retired()
         return True
+
+    def _lose_if_half_read(self) -> None:
+        if self._half_read and self.lost is None:
+            self.lose("reading was interrupted")
 
     def _wake(self, arrived: list[Call]) -> None:
         self._woken = None
@@ -688,9 +693,10 @@ class Connection:
         self._channel.close()
 
     def _lose_to_size(self, error: wire.TooLarge) -> None:
-        call = self._calls.pop(error.number, None)
+        call = self._calls.get(error.number)
         if call is not None:
             call._settle(too_large(error), None)
+            self._calls.pop(error.number, None)
             call._notify()
         self.lose(f"the daemon sent {error}")
 

@@ -460,11 +460,18 @@ class Executor(futures.Executor):
             if task._again.is_postponed():
                 if self._takes_out(task):
                     self._waiting.appendleft(task)
-            elif task._connection is None and not task._is_between():
+            elif _is_cut_short(task):
                 task._settle(lost_error("sending it was interrupted", "maybe"), None)
                 task._notify()
         if self._handed is not None and not self._handed._is_at_asker():
             self._handed = None
+
+
+def _is_cut_short(task: _Task) -> bool:
+    """Whether it is on its way, and nobody sends it.  In these steps, as meanwhile the thread that
+    asks again may give it a connection, and an answer may take that away.
+    """
+    return not task._is_between() and task._connection is None and not task._is_between()
 
 
 # Those of the program, which waits for them when it ends.

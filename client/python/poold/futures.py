@@ -18,13 +18,13 @@ import queue
 import threading
 import time
 import traceback
-from _thread import get_ident, start_new_thread
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any
 
-from poold import errors
+from poold import errors, threads
 from poold.calls import HEARTBEAT, lost_error, overdue
 
 # poold.Cancelled is also what concurrent.futures raises; a worker never needs to load that.
@@ -173,7 +173,7 @@ class _Watcher:
         self._telling = threading.Lock()
         self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._next_look = math.inf
-        start_new_thread(self._run, ())
+        threads.start(self._run)
 
     def watch(self, call: Watchable) -> None:
         self.watched[call] = None
@@ -266,8 +266,10 @@ class BackgroundReader:
     def start(self, connection: Any) -> None:
         """Has the thread read, if it does not already."""
         if not self._running.locked():
-            # In one step: what a signal handler raises may leave a threading.Thread half started.
-            start_new_thread(self._run, (connection,))
+            try:
+                threads.start(self._run, connection)
+            except RuntimeError:
+                pass  # the watcher reads, if seldom
 
     def _run(self, connection: Any) -> None:
         while self._running.acquire(blocking=False):
