@@ -13,15 +13,23 @@ A program is KIND:COMMAND; KIND says how its output is read:
     exit        the exit status alone: one test, skipped when it is 77
     file        COMMAND is a file of Python tests instead, which unittest runs
 
+A program that takes too long is ended with all that it has started, and so is one of Python's tests
+whose test does not end; then the stacks of its threads are in the output.
+
 At the end stand the programs that failed, the N that took longest, each with the seconds in which
 it had a processor, the seconds of each step, and "N passed, M failed", with ", K skipped" where
 tests were skipped.  Exit status 1 when anything failed.
+
+Environment: POOLD_RUN_SECONDS, what a program may take; POOLD_TEST_SECONDS, what a test may.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -34,10 +42,17 @@ from pathlib import Path
 # What a program may take; the long ones say more.
 TIMEOUT_SECONDS = int(os.environ.get("POOLD_RUN_SECONDS", "1200"))
 
+# What one test of Python's may take, which prints a dot at its end: many times as long as the longest does, as no wait in a
+# test that goes well takes so long on any machine.
+TEST_SECONDS = float(os.environ.get("POOLD_TEST_SECONDS", "360")) * int(os.environ.get("POOLD_CHAOS") or 1)
+
+# What a program has to say where it stands, after SIGABRT.
+LAST_WORDS_SECONDS = 5.0
+
 # Of the output of a program that failed, so many lines from its end are shown, and before them
 # those that name what failed.
 LINES_MAX = 200
-HEAD = re.compile(r"(FAIL|ERROR): |\w*(Error|Exception): ")
+HEAD = re.compile(r"(FAIL|ERROR): |Fatal Python error|\w*(Error|Exception): ")
 
 LOWEST_PRIORITY = 19
 
@@ -103,32 +118,69 @@ READERS = {"check": read_check, "unittest": read_unittest, "file": read_unittest
 def unittest_command(path: str) -> str:
     """The command that runs the tests of a file, to which options may be added."""
     file = Path(path)
-    return f"{sys.executable} -m unittest discover -s {file.parent} -p {file.name}"
+    return f"{sys.executable} -X faulthandler -m unittest discover -s {file.parent} -p {file.name}"
 
 
-def run_command(command: str) -> tuple[str, int, float]:
+def below(pid: int) -> list[int]:
+    """A process and all that it has started, and so on."""
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # it has ended
+                found += map(int, children.read_text(encoding="ascii").split())
+    return found
+
+
+def send(pids: list[int], number: int) -> None:
+    """Sends a signal to those that have not ended yet."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def end(shell: subprocess.Popen[bytes]) -> None:
+    """Ends a program that hangs, which has a moment to say where: Python's faulthandler does.  What it
+    has started holds the pipe, so nothing of that stays."""
+    family = below(shell.pid)
+    send(family[:2], signal.SIGABRT)  # the shell, unless it has become the program, and the program
+    time.sleep(LAST_WORDS_SECONDS)
+    send([*family, *below(shell.pid)], signal.SIGKILL)
+
+
+def read_all(shell: subprocess.Popen[bytes], silence: float) -> bytes:
+    """Reads what a program says until its end, or until it is ended: since it took too long, or said nothing for
+    `silence` seconds."""
+    assert shell.stdout
+    descriptor, output, end_at = shell.stdout.fileno(), b"", time.monotonic() + TIMEOUT_SECONDS
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while True:
+        left = min(silence, end_at - time.monotonic())
+        if left <= 0 or not poll.poll(left * 1000):
+            break
+        part = os.read(descriptor, 1 << 16)
+        if not part:
+            return output
+        output += part
+    ender = threading.Thread(target=end, args=[shell])
+    ender.start()
+    # Somebody may hold the pipe even then, so its end is not waited for.
+    while ender.is_alive() or poll.poll(0):
+        part = os.read(descriptor, 1 << 16) if poll.poll(100) else b""
+        output += part
+        if not part and not ender.is_alive():
+            break
+    return output + b"\nit did not end in time\n"
+
+
+def run_command(command: str, silence: float = math.inf) -> tuple[str, int, float]:
     """Run a command to its end: its output, its exit status, and the seconds in which it and what it
     waited for had a processor."""
     with subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, umask=0o022) as process:
-        assert process.stdout
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            # The shell and the program that it runs, which holds the pipe.
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
-            for pid in [process.pid, *map(int, children.split())]:
-                os.kill(pid, signal.SIGKILL)
-
-        timer = threading.Timer(TIMEOUT_SECONDS, end)
-        timer.start()
-        output = process.stdout.read().decode(errors="replace")
+        output = read_all(process, silence).decode(errors="replace")
         _, status, usage = os.wait4(process.pid, 0)
-        timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-    if late.is_set():
-        output += "\nit did not end in time\n"
     return output, process.returncode, usage.ru_utime + usage.ru_stime
 
 
@@ -137,7 +189,8 @@ def run(kind: str, command: str) -> Tally:
     begin = time.monotonic()
     if kind == "file":
         command = unittest_command(command)
-    output, status, processor_seconds = run_command(command)
+    silence = TEST_SECONDS if kind in ("file", "unittest") else math.inf
+    output, status, processor_seconds = run_command(command, silence)
     tally = READERS[kind](output)
     if status == 77 and kind == "exit":
         tally = Tally(skipped=1)

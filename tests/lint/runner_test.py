@@ -5,6 +5,7 @@ usage: runner_test.py
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -72,6 +73,28 @@ class Run(unittest.TestCase):
                               stdout=subprocess.PIPE, timeout=60)
         self.assertEqual(done.returncode, 1)
         self.assertIn("it did not end in time", done.stdout)
+
+    def test_a_test_that_does_not_end(self) -> None:
+        """Where it hangs is said, and what it has started is ended though it is in a session of its own."""
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, "test_hang.py").write_text(
+                "import subprocess, threading, unittest\n"
+                "class Hang(unittest.TestCase):\n"
+                "    def test_a(self): pass\n"
+                "    def test_b(self):\n"
+                "        child = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+                f"        open('{directory}/child', 'w').write(str(child.pid))\n"
+                "        threading.Event().wait()\n", encoding="utf-8")
+            done = subprocess.run(
+                [sys.executable, str(TESTS / "run.py"), "step:one:1", f"file:{directory}/test_hang.py"],
+                env={**os.environ, "POOLD_TEST_SECONDS": "2"}, check=False, text=True,
+                stdout=subprocess.PIPE, timeout=60)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("it did not end in time", done.stdout)
+            self.assertIn("line 7 in test_b", done.stdout)
+            child = int(Path(directory, "child").read_text(encoding="ascii"))
+            with contextlib.suppress(FileNotFoundError):
+                self.assertIn(") Z ", Path(f"/proc/{child}/stat").read_text(encoding="ascii"))
 
 
 class Names(unittest.TestCase):
