@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
 import subprocess
+import time
 import unittest
 
 from poold.worker.link import Link
@@ -16,7 +19,6 @@ import os, signal, socket
 from poold.worker.link import Link
 link = Link(socket.socket(fileno=int(os.environ["POOLD_FD"])))
 signal.signal(signal.SIGALRM, lambda *_: link.{step})
-signal.setitimer(signal.ITIMER_REAL, 0.1)
 link.flush(bytearray(1 << 24))
 """
 
@@ -29,9 +31,23 @@ class TestLink(unittest.TestCase):
                 process = start_python("-c", PROGRAM.format(step=step), channel=theirs,
                                        stderr=subprocess.PIPE, text=True)
                 theirs.close()
-                _, text = process.communicate(timeout=PATIENCE)
+                text = self.interrupt(process, ours)
                 self.assertEqual(process.returncode, os.EX_SOFTWARE, text)
                 self.assertIn("a message to the daemon is incomplete", text)
+
+    @staticmethod
+    def interrupt(process: subprocess.Popen[str], channel: socket.socket) -> str:
+        """Interrupts it once it writes; returns what it says until its end."""
+        if not select.select([channel], [], [], PATIENCE)[0]:
+            raise AssertionError("it writes nothing")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            # A signal that comes just before the write begins to wait does not end that wait.
+            process.send_signal(signal.SIGALRM)
+            try:
+                return process.communicate(timeout=1.0)[1]
+            except subprocess.TimeoutExpired:
+                assert time.monotonic() < deadline, "it goes on"
 
     def test_a_socket_that_is_full(self) -> None:
         ours, theirs = socket.socketpair()
