@@ -46,8 +46,8 @@ TIMEOUT_SECONDS = int(os.environ.get("POOLD_RUN_SECONDS", "1200"))
 # test that goes well takes so long on any machine.
 TEST_SECONDS = float(os.environ.get("POOLD_TEST_SECONDS", "360")) * int(os.environ.get("POOLD_CHAOS") or 1)
 
-# What a program has to say where it stands, after SIGABRT.
-LAST_WORDS_SECONDS = 5.0
+# What a program may take to say where it stands, after SIGABRT.
+LAST_WORDS_SECONDS = 60.0
 
 # Of the output of a program that failed, so many lines from its end are shown, and before them
 # those that name what failed.
@@ -131,6 +131,14 @@ def below(pid: int) -> list[int]:
     return found
 
 
+def short_name(pid: int) -> str:
+    """The short name that a process goes by."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def send(pids: list[int], number: int) -> None:
     """Sends a signal to those that have not ended yet."""
     for pid in pids:
@@ -142,8 +150,13 @@ def end(shell: subprocess.Popen[bytes]) -> None:
     """Ends a program that hangs, which has a moment to say where: Python's faulthandler does.  What it
     has started holds the pipe, so nothing of that stays."""
     family = below(shell.pid)
-    send(family[:2], signal.SIGABRT)  # the shell, unless it has become the program, and the program
-    time.sleep(LAST_WORDS_SECONDS)
+    # What it starts first if it is one, unless it has become what it was to start.
+    program = family[1] if len(family) > 1 and short_name(shell.pid) == "sh" else shell.pid
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(program)
+        os.kill(program, signal.SIGABRT)
+        select.select([pidfd], [], [], LAST_WORDS_SECONDS)
+        os.close(pidfd)
     send([*family, *below(shell.pid)], signal.SIGKILL)
 
 
