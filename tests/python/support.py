@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgpack
-from hypothesis import HealthCheck, settings
 
 T = TypeVar("T")
 
@@ -55,14 +54,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.communicate(timeout=2)
     process.kill()
     process.communicate()
-
-# For property tests: no clock judges them, and nothing is written beside the sources.
-QUICK = settings(
-    max_examples=100,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
 
 
 class Peer:
@@ -111,6 +102,24 @@ def send_page(recalls: socket.socket) -> memoryview:
     page = memoryview(mmap.mmap(descriptor, 4096, prot=mmap.PROT_READ)).cast("Q")
     os.close(descriptor)
     return page
+
+
+class Fifo:
+    """What `served.block` waits for."""
+
+    def __enter__(self) -> Fifo:
+        self._folder = tempfile.TemporaryDirectory(prefix="poold-test-")
+        self.path = os.path.join(self._folder.name, "fifo")
+        self.trace = os.path.join(self._folder.name, "trace")
+        os.mkfifo(self.path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def release(self) -> None:
+        with open(self.path, "w", encoding="utf-8") as fifo:
+            fifo.write("done")
 
 
 class WorkerProcess(Peer):

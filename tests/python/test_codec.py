@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 
 import poold
 from poold import codec, wire
-from support import PACKAGE, QUICK, ROOT, FakeServer, WorkerProcess, echo
+from properties import QUICK
+from support import PACKAGE, ROOT, FakeServer, WorkerProcess, echo
 
 try:
     import numpy

@@ -7,9 +7,8 @@ import select
 import socket
 import unittest
 
-from support import WorkerProcess, pack, request
+from support import Fifo, WorkerProcess, pack, request
 from test_prefork import Server, adopt_orphans
-from test_worker import Fifo
 
 
 def recalled(number: int) -> list:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poold import wire
-from support import QUICK
+from properties import QUICK
+from support import PATIENCE
 
 import lies
 
@@ -126,7 +127,7 @@ class TestPacking(unittest.TestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(PATIENCE)
         self.assertEqual(faults, [])
 
     @settings(QUICK)

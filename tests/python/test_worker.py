@@ -17,25 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import poold
-from support import PATIENCE, QUICK, Peer, WorkerProcess, pack, request, start_python
-
-
-class Fifo:
-    """What `served.block` waits for."""
-
-    def __enter__(self) -> Fifo:
-        self._folder = tempfile.TemporaryDirectory(prefix="poold-test-")
-        self.path = os.path.join(self._folder.name, "fifo")
-        self.trace = os.path.join(self._folder.name, "trace")
-        os.mkfifo(self.path)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
-
-    def release(self) -> None:
-        with open(self.path, "w", encoding="utf-8") as fifo:
-            fifo.write("done")
+from properties import QUICK
+from support import PATIENCE, Fifo, Peer, WorkerProcess, pack, request, start_python
 
 
 class TestCalls(unittest.TestCase):

@@ -8,9 +8,8 @@ import socket
 import subprocess
 import unittest
 
-from support import WorkerProcess, pack, request, send_page
+from support import Fifo, WorkerProcess, pack, request, send_page
 from test_prefork import Server, adopt_orphans
-from test_worker import Fifo
 from test_worker_forks import Forks
 
 
