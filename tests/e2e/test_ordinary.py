@@ -282,7 +282,8 @@ class Names(OrdinaryTest):
             folder.mkdir()
             (folder / f"{name}.py").write_text("def mine():\n    return 42\n", encoding="ascii")
             command = shlex.join([sys.executable, "-B", "-m", "poold.worker", name])
-            pools.append(pool(f"of_{name}", command, directory=str(folder)))
+            # What can't start is not started again and again: that would keep the others from it.
+            pools.append(pool(f"of_{name}", command, directory=str(folder), restart_delay="1s", restart_delay_max="1s"))
         daemon = self.launch(*pools)
         daemon.announced += ["pool=of_", "start_timeout is over"]
         daemon.wait_listening()
