@@ -30,13 +30,9 @@ ARGUMENTS = (
 
 
 class Browser:
-    """One window.  Use it as a context.
+    """One window.  Use it as a context."""
 
-    Args:
-        script: whether pages may run scripts.
-    """
-
-    def __init__(self, *, script: bool = True) -> None:
+    def __init__(self) -> None:
         self._folder = tempfile.mkdtemp(prefix="poold-chromium-")
         self._log = Path(self._folder, "chromedriver.log")
         # What it keeps for its user is no business of the one who tests.
@@ -48,7 +44,7 @@ class Browser:
         self._scripts: list[str] = []
         try:
             self._base = f"http://127.0.0.1:{self._find_port()}"
-            self._session = self._open(script)
+            self._session = self._open()
         except BaseException:
             self.close()
             raise
@@ -60,11 +56,10 @@ class Browser:
 
         return eventually(found, lambda: self._log.read_text(errors="replace"), 30.0)
 
-    def _open(self, script: bool) -> str:
+    def _open(self) -> str:
         arguments = [*ARGUMENTS, f"--user-data-dir={self._folder}/profile"]
-        preferences = {} if script else {"profile.managed_default_content_settings.javascript": 2}
         wanted = {"alwaysMatch": {
-            "goog:chromeOptions": {"binary": CHROMIUM, "args": arguments, "prefs": preferences},
+            "goog:chromeOptions": {"binary": CHROMIUM, "args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}
         return str(self._ask("POST", "/session", {"capabilities": wanted})["sessionId"])
@@ -136,13 +131,19 @@ class Browser:
             "cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": script}})
         self._scripts.append(found["identifier"])
 
+    def run_no_scripts(self) -> None:
+        """From the next page on: none of its own, but those of `run`."""
+        self.ask("POST", "/goog/cdp/execute", {
+            "cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": True}})
+
     def as_usual(self) -> None:
-        """Takes back `resize`, `prefer` and `run_first`."""
+        """Takes back `resize`, `prefer`, `run_first` and `run_no_scripts`."""
         while self._scripts:
             self.ask("POST", "/goog/cdp/execute", {
                 "cmd": "Page.removeScriptToEvaluateOnNewDocument",
                 "params": {"identifier": self._scripts.pop()}})
         for command, params in (("Emulation.clearDeviceMetricsOverride", {}),
+                                ("Emulation.setScriptExecutionDisabled", {"value": False}),
                                 ("Emulation.setEmulatedMedia", {"features": []})):
             self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
 

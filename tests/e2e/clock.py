@@ -153,18 +153,22 @@ class Timed:
 
 
 def eventually(
-    check: Callable[[], T], what: str | Callable[[], str], seconds: float = 10.0
+    check: Callable[[], T],
+    what: str | Callable[[], str],
+    seconds: float = 10.0,
+    least_pause: float = FIRST_PAUSE,
 ) -> T:
     """Asks `check` until it gives something true, and returns that.
 
-    For facts that send no event.  The pause between two looks grows from 0.5 to 50 ms.
+    For facts that send no event.  The pause between two looks grows from 0.5 to 50 ms, or is always
+    `least_pause` where a look costs much.
 
     Raises:
         AssertionError: it is not true in time; `what` says what was hoped for.
     """
     deadline = Deadline(seconds)
     begin = time.monotonic()
-    pause = FIRST_PAUSE
+    pause = least_pause
     while True:
         found = check()
         if found:
@@ -173,4 +177,4 @@ def eventually(
             raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(pause)
         part = PAUSE_PART * (time.monotonic() - begin)
-        pause = min(2 * pause, max(SHORT_PAUSE, part), LONGEST_PAUSE)
+        pause = max(least_pause, min(2 * pause, max(SHORT_PAUSE, part), LONGEST_PAUSE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 import re
@@ -36,6 +37,9 @@ SCREENSHOTS = os.environ.get("POOLD_SCREENSHOTS", "")
 # A name that would do harm where it is not taken for text: as HTML, to a terminal, to a reader.
 HOSTILE = "<img src=x onerror=window.harmed=1>\"'&\n\x1b[31m\u202egnp.exe"
 HARMLESS = "<img src=x onerror=window.harmed=1>\"'&\\u{a}\\u{1b}[31m\\u{202e}gnp.exe"
+
+# A look at a page costs the browser a good deal, and the page itself changes once a second.
+seen = functools.partial(eventually, least_pause=0.1)
 
 needs_browser = unittest.skipUnless(IS_INSTALLED, "chromium and chromedriver are not installed")
 
@@ -123,16 +127,18 @@ class Held(HttpTest):
 
 
 class PageTest(DaemonTest):
-    """A browser, the same for all tests of a class, as it takes seconds to start."""
+    """A browser, the same for all tests, as it takes seconds to start."""
 
-    runs_scripts = True
     browser: Browser
+    _shared: Browser | None = None
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.browser = Browser(script=cls.runs_scripts)
-        cls.addClassCleanup(cls.browser.close)
+        if PageTest._shared is None:
+            PageTest._shared = Browser()
+            unittest.addModuleCleanup(PageTest._shared.close)
+        cls.browser = PageTest._shared
 
     def start_page(self, *pools: str, texts: bool = False) -> tuple[Daemon, Browser]:
         """Starts a daemon with these pools, and opens its page."""
@@ -160,7 +166,7 @@ class PageTest(DaemonTest):
         def text() -> str:
             return " ".join(browser.text(selector).split())
 
-        return eventually(lambda: (found := text()) and all(word in found for word in words)
+        return seen(lambda: (found := text()) and all(word in found for word in words)
                           and found, lambda: f"{words} in {text()}", seconds)
 
     def picture(self, browser: Browser, name: str) -> None:
@@ -225,7 +231,7 @@ class Shown(PageTest):
             client.call_pool("shop", "echo", [2])
             return browser.text("#word") == "poold is ok"
 
-        eventually(is_over, "it is over", 30.0)
+        seen(is_over, "it is over", 30.0)
         self.assertEqual(browser.text("#problems"), "")
         self.see(browser, "#pool-table", "closed")
         self.picture(browser, "after")
@@ -260,7 +266,7 @@ class Shown(PageTest):
                "(cell) => cell.textContent)"
 
         def are(*names: str) -> None:
-            eventually(lambda: browser.run(rows) == list(names), lambda: str(browser.run(rows)))
+            seen(lambda: browser.run(rows) == list(names), lambda: str(browser.run(rows)))
 
         are("pool-red", "pool-green", "pool-blue")
         browser.press("/")
@@ -316,7 +322,7 @@ class Shown(PageTest):
         browser.run("window.changes = 0; new MutationObserver(() => window.changes++)"
                     ".observe(document.getElementById('word'), {childList: true, subtree: true})")
         before = browser.text("#facts")
-        eventually(lambda: browser.text("#facts") != before, "it goes on")
+        seen(lambda: browser.text("#facts") != before, "it goes on")
         self.assertEqual(browser.run("return window.changes"), 0)
 
     def test_latencies_now_and_five_minutes_ago(self) -> None:
@@ -354,7 +360,7 @@ class Heard(PageTest):
         """Waits until the page has shown another state so many times."""
         for _ in range(times):
             before = self.shown_at(browser)
-            eventually(lambda: self.shown_at(browser) != before, "another state", 30.0)
+            seen(lambda: self.shown_at(browser) != before, "another state", 30.0)
 
     def shown_at(self, browser: Browser) -> object:
         """When the state that the page shows was taken; None before the first."""
@@ -395,11 +401,11 @@ class Heard(PageTest):
         before = self.asked(daemon)
         self.set_hidden(browser, True)
         daemon.ask("poold.resume", "one")
-        eventually(lambda: self.asked(daemon) > before, "it asks", 30.0)
+        seen(lambda: self.asked(daemon) > before, "it asks", 30.0)
         self.assertEqual(self.whats(browser), ["drained"])
         self.assertTrue(browser.run("return source === null"))
         self.set_hidden(browser, False)
-        eventually(lambda: self.whats(browser) == ["resumed", "drained"],
+        seen(lambda: self.whats(browser) == ["resumed", "drained"],
                    lambda: str(self.whats(browser)), 30.0)
 
     def test_a_browser_that_knows_no_streams(self) -> None:
@@ -425,7 +431,7 @@ class Heard(PageTest):
             return []
 
         # The one of the page that was left may still be there.
-        streams = eventually(fill, "all streams")
+        streams = seen(fill, "all streams")
         browser.open(self.url)
         self.wait_anew(browser)
         self.see(browser, "#word", "poold is ok")
@@ -454,11 +460,10 @@ class Heard(PageTest):
 class ShownWithoutScripts(PageTest):
     """In a browser that runs none."""
 
-    runs_scripts = False
-
     def test_plain_tables(self) -> None:
+        self.browser.run_no_scripts()
         _, browser = self.start_page(pool("one", TOOLBOX))
-        eventually(lambda: browser.run("return location.pathname") == "/plain", "the plain page")
+        seen(lambda: browser.run("return location.pathname") == "/plain", "the plain page")
         self.assertEqual(browser.text("h1"), "poold is ok")
 
 
