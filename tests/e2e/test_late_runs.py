@@ -267,7 +267,7 @@ class Storm(LateRunTest):
     def test_a_storm(self) -> None:
         for command in self.every():
             daemon = self.start(
-                pool("late", command, workers=3, timeout="100ms", cancel_grace="20ms"),
+                pool("late", command, workers=3, timeout=ms(100), cancel_grace=ms(20)),
                 breaker("late", mode="off"),
             )
             daemon.announced.append("pool=late")
@@ -302,7 +302,7 @@ class Storm(LateRunTest):
                     "late",
                     "run",
                     *ledger.args(f"{seed}-{number}", draw.choice([*[""] * 8, "raise", "die"])),
-                    timeout=draw.choice([0.005, 0.02, 0.2]),
+                    timeout=stretch(draw.choice([0.005, 0.02, 0.2])),
                     idempotent=draw.random() < 0.5,
                     **{ledger.path.name[:-1]: ledger.path.name},
                 )
