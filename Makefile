@@ -330,8 +330,10 @@ SLOWEST     ?=
 SEEDS       ?= 10000
 E2E_JOBS    ?= 4
 # These take longest, and so are begun first; of the others the larger files.
-LONGEST     := $(patsubst %,tests/e2e/test_%.py,page http_stream client_examples http troubles alert_delivery kept_errors memory \
-               hostile_server prometheus dialect_packet4 backpressure alert_kinds alerts) tests/python/test_hostile.py
+LONGEST     := $(patsubst %,tests/e2e/test_%.py,client_examples memory http http_stream page dialect_packet4 late_runs \
+               rude_workers troubles prometheus socket_pool kept_errors python_worker alert_delivery prefork readme session \
+               backpressure dialect_jsonrpc alerts bad_starts stdio load_orphans deadlines replacement worker_examples \
+               hostile_server alert_kinds) tests/bench/test_peers.py tests/python/test_hostile.py tests/python/test_worker_life.py
 long_first   = $(filter $(1),$(LONGEST)) $(filter-out $(LONGEST),$(1))
 PY_TESTS     = $(call long_first,$(shell ls -S tests/e2e/test_*.py tests/python/test_*.py tests/bench/test_*.py))
 E2E_ALONE    = $(shell grep -l '^ALONE = True' $(PY_TESTS))
@@ -350,8 +352,11 @@ SIM_STEP     = 'step:simulator:2' $(SIM_RUN)
 # as far as no test wants them, and most of all while a test runs alone.
 BESIDE_STEP  = 'beside:simulator, lints:2' $(SIM_RUN) $(foreach l,$(LINTS),$(call lint_run,$(l)))
 PY_STEP      = 'step:Python and end to end:$(CHECK_JOBS)' $(addprefix file:,$(filter-out $(E2E_ALONE),$(PY_TESTS)))
-CHECK_JOBS  ?= 8
-ALONE_STEP   = 'step:alone:1' $(addprefix file:,$(E2E_ALONE))
+CHECK_JOBS  ?= 10
+# The first of these waits for half a minute, and has a processor for one second of it: the others do not notice it.
+E2E_TWO      = $(patsubst %,tests/e2e/test_load_%.py,overload outage crowd)
+ALONE_STEP   = 'step:two alone:2' $(addprefix file:,$(E2E_TWO)) \
+               'step:alone:1' $(addprefix file:,$(filter-out $(E2E_TWO),$(E2E_ALONE)))
 
 # Tests again and again, whose processes stand still for moments: see tests/noise.py.
 .PHONY: noise

@@ -347,7 +347,7 @@ class Strain(HttpTest):
                 taken += len(slow.socket.recv(4096))
             return bool(daemon.ask("poold.stats")["daemon"]["http_refused"])
 
-        eventually(is_cut_off, "it is closed", 60.0)
+        eventually(is_cut_off, "it is closed", 60.0, least_pause=0.1)
         self.assertGreater(time.monotonic() - begun, 29)
         while data := slow.socket.recv(1 << 20):
             taken += len(data)

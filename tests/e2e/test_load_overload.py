@@ -20,7 +20,7 @@ from clock import HANGS, stretch
 from harness import BUILD, LOAD, Daemon, DaemonTest, best_of_three, program, section
 from procs import wait_gone
 
-# Runs without company: it takes all that the machine has.
+# Runs without company but for another that does: it measures what a pool serves, most of the time asleep.
 ALONE = True
 
 NAP = program("bench/nap_worker")
