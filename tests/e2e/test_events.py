@@ -93,7 +93,7 @@ class Kept(EventsTest):
         )
         daemon.announced += ["breaker", "pool is", "requests start at", "request failed", "worker", "connection"]
         listener = daemon.connect(map_errors=True)
-        before = listener.call("poold.subscribe", ["stall"])["seq"]
+        before = listener.call("poold.subscribe", ["alert"])["seq"]
         client = daemon.connect(map_errors=True)
         client.answer_pool("tools", "fail", ["ValueError", "oh"])
         client.answer_pool("tools", "leave", [3], idempotent=True)
@@ -102,7 +102,7 @@ class Kept(EventsTest):
         self.assertIsNone(client.answer("poold.resize", "tools", 1, 2).error)
         client.send(b"\xc1")
         client.read_to_end()
-        after = listener.call("poold.subscribe", ["stall"])["seq"]
+        after = listener.call("poold.subscribe", ["alert"])["seq"]
         self.assertGreaterEqual(after, before + 6)
         listener.check_quiet()
 

@@ -148,7 +148,7 @@ class Connections(DaemonTest):
         """Connects until no place is left for anybody but the operator; none of them is idle."""
         clients = [daemon.connect() for _ in range(8)]
         for client in clients:
-            client.call("poold.subscribe", ["stall"])
+            client.call("poold.subscribe", ["alert"])
         return clients
 
     def check_control(self, daemon: Daemon) -> None:

@@ -125,7 +125,7 @@ class Clients(Occupied):
     def test_a_place_of_the_reserve(self) -> None:
         daemon = self.start(pool("tools", C_TOOLS), connections_max=6, control_reserve=4)
         for client in (daemon.connect(), daemon.connect()):
-            client.call("poold.subscribe", ["stall"])
+            client.call("poold.subscribe", ["alert"])
         with Raw(daemon.path) as extra:
             places = [each["control_only"] for each in extra.call("poold.clients")["clients"]]
             self.assertEqual(places, [False, False, True])
