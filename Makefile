@@ -615,6 +615,9 @@ MAN_PAGES      := $(wildcard docs/man/*.[1-8])
 PY_FILES       := $(patsubst client/python/%,%,$(wildcard client/python/poold/*.py client/python/poold/py.typed client/python/poold/*.pyi client/python/poold/*/*.py))
 EXAMPLE_FILES  := $(patsubst client/python/%,%,$(wildcard client/python/examples/*.py))
 D              := $(DESTDIR)
+# Files of client/python, to the same folders below another one.
+python_to       = $(foreach d,$(sort $(dir $(1))),install -Dm644 -t $(2)/$(d) \
+                  $(foreach f,$(1),$(if $(filter $(d),$(dir $(f))),client/python/$(f))) &&) true
 man_dir         = $(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/
 render          = sed -e 's|@sbindir@|$(SBINDIR)|g;s|@sysconfdir@|$(SYSCONFDIR)|g;s|@datadir@|$(DATADIR)|g' $(1) | install -Dm644 /dev/stdin $(2)
 
@@ -656,8 +659,8 @@ install: all $(SHIPPED)
 	install -Dm644 client/lib/poold.h $(D)$(INCLUDEDIR)/poold.h
 	install -Dm644 client/poolctl/poolctl.bash-completion $(D)$(COMPLETIONDIR)/poolctl
 	install -Dm644 daemon/poold.bash-completion $(D)$(COMPLETIONDIR)/poold
-	$(foreach f,$(PY_FILES),install -Dm644 client/python/$(f) $(D)$(PYTHONDIR)/$(f) &&) true
-	$(foreach f,$(EXAMPLE_FILES),install -Dm644 client/python/$(f) $(D)$(DATADIR)/$(f) &&) true
+	$(call python_to,$(PY_FILES),$(D)$(PYTHONDIR))
+	$(call python_to,$(EXAMPLE_FILES),$(D)$(DATADIR))
 	$(foreach f,$(MAN_PAGES),{ $(call dated,$(f)) | install -Dm644 /dev/stdin $(call man_dir,$(f))$(notdir $(f)); } &&) true
 	$(call render,systemd/poold.service.in,$(D)$(UNITDIR)/poold.service)
 	install -Dm644 systemd/poold.socket $(D)$(UNITDIR)/poold.socket
