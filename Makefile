@@ -538,9 +538,9 @@ SOAK_EACH    ?= 300
 soak: all tools $(SIM) $(LOAD)
 	@POOLD_RUN_SECONDS=$$(($(SOAK_SECONDS) + 1200)) $(RUN) $(call CHAOS_STEP,$(SOAK_EACH)) \
 	  'step:load and faults for long:1' 'exit:$(PYTHON) tests/chaos/soak.py --seconds $(SOAK_SECONDS)'
-	@POOLD_TORN=1000000 $(MAKE) --no-print-directory chaos
+	@POOLD_TEST_SECONDS=1200 POOLD_TORN=1000000 $(MAKE) --no-print-directory chaos
 	@$(RUN) $(HOSTILE_SOAK)
-	@POOLD_TORN=1000000 $(RUN) 'step:a million values:1' file:tests/python/test_wire.py
+	@POOLD_TEST_SECONDS=1200 POOLD_TORN=1000000 $(RUN) 'step:a million values:1' file:tests/python/test_wire.py
 	@$(O)/sim/sim --seeds 100000
 	@$(O)/sim/load --seeds 100 --quiet
 
