@@ -343,7 +343,7 @@ NPM_TESTS    = $(wildcard tests/npm/test_*.py)
 LINTS        = $(sort $(wildcard tests/lint/*.sh tests/lint/*.py))
 lint_kind    = $(if $(filter %_test.py,$(1)),unittest,exit)
 lint_run     = '$(lint_kind):O=$(O) $(if $(filter %.py,$(1)),$(PYTHON),sh) $(1)'
-UNIT_STEP    = 'step:unit tests:2' $(foreach u,$(sort $(UNIT)),check:$(u))
+UNIT_STEP    = 'step:unit tests:3' $(foreach u,$(sort $(UNIT)),check:$(u))
 SIM_RUN      = 'lines:$(SIM) --seeds $$(($(SEEDS) / 2))' \
                'lines:$(SIM) --from $$(($(SEEDS) / 2)) --seeds $$(($(SEEDS) - $(SEEDS) / 2))' \
                'exit:SIM=$(SIM) sh tests/sim/sabotage.sh' 'lines:$(LOAD)'
