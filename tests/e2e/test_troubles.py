@@ -253,9 +253,16 @@ class Twelve(HttpTest, PoolctlTest):
         return [each["code"] for each in daemon.ask("poold.status")["pools"][0]["problems"]]
 
     def assert_shown(self, daemon: Daemon, trouble: Trouble) -> None:
+        """The trouble is known after a while, and all is said of it; what is counted goes on for a moment."""
+        wrong: list[str] = []
+
+        def is_shown() -> bool:
+            nonlocal wrong
+            wrong = self.missing(daemon, trouble)
+            return not wrong
+
         eventually(lambda: trouble.code in self.codes(daemon), f"{trouble.code} is known", SHOWN_WITHIN)
-        wrong = self.missing(daemon, trouble)
-        self.assertFalse(wrong, trouble.name + ":\n" + "\n".join(wrong))
+        eventually(is_shown, lambda: trouble.name + ":\n" + "\n".join(wrong), SHOWN_WITHIN)
 
     def assert_over(self, daemon: Daemon, trouble: Trouble) -> None:
         def is_over() -> bool:

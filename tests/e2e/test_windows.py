@@ -134,7 +134,7 @@ class Methods(PoolctlTest):
         client = daemon.connect()
         for number in range(3):
             client.call_pool("tools", "echo", [number])
-        client.call_pool("tools", "slow", [0.2])
+        client.call_pool("tools", "slow", [1.0])
         # One that only fails is known as well, and one that there is not is not.
         self.assert_code(client.answer_pool("tools", "divide", [1, 0]), "exception")
         self.assert_code(client.answer_pool("tools", "nothing_like_it"), "unknown_method")
