@@ -185,4 +185,4 @@ class Containerfile(unittest.TestCase):
             for path in re.findall(r'"(/.*?)"', words):
                 self.assertRegex(said, rf" {re.escape(stage + path)}\s")
         # Debian's interpreter finds it there.
-        self.assertIn(f" {stage}/usr/lib/python3/dist-packages/poold/__init__.py", said)
+        self.assertRegex(said, rf" {re.escape(stage)}/usr/lib/python3/dist-packages/poold/ client/python/poold/__init__\.py")

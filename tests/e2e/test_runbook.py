@@ -18,6 +18,9 @@ HEADINGS = ["How you see it", "What it means", "Impact", "What to do", "How you 
             "When to escalate"]
 NO_PAGES = ("Lines of the log", "The screen of poolctl top", "Alerts")
 WORKER = "command = /usr/bin/python3 -m poold.worker"
+# Alerts that tell of failed requests too, once these have failed for a minute: a busy machine may type so long.
+LATER = "".join(f"\n[alert {name}]\nenabled = no\n" for name in ("method_errors", "burn_fast", "burn_slow"))
+
 SLOW = "import time\n\ndef slow(seconds):\n    time.sleep(seconds)\n"
 CRASH = "import os\n\ndef word_count(text):\n    os._exit(3)\n"
 NAP = "import time\n\ndef nap(milliseconds):\n    time.sleep(600)\n"
@@ -61,7 +64,7 @@ STATES = {
         f"open_timeout = 10s\n\n[pool single]\n{WORKER} texts\nworkers = 1\n",
         {"texts.py": CRASH}, ("poolctl call python word_count '[\"a\"]'",) * 5),
     "Most requests of a pool fail": State(
-        f"[pool images]\n{WORKER} images\nworkers = 2\n", {"images.py": "def resize():\n    return 1 / 0\n"},
+        f"[pool images]\n{WORKER} images\nworkers = 2\n" + LATER, {"images.py": "def resize():\n    return 1 / 0\n"},
         ("poolctl call images resize",) * 12,
         # What failed counts for a minute, and a busy machine takes longer to type the lines.
         beside=("sh -c 'while :; do poolctl call images resize; sleep 1; done'",)),
