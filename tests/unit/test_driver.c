@@ -2,6 +2,7 @@
  * The driver without a socket: a caller of the test's own submits calls to a static pool, to a
  * worker whose part the test plays, and to a real one (tests/workers/echo.c).
  */
+#include "daemon/io/admin/report_window.h"
 #include "daemon/io/base/log.h"
 #include "daemon/io/driver/credit.h"
 #include "daemon/io/driver/driver.h"
@@ -737,6 +738,36 @@ START_TEST(a_call_outlives_the_configuration_it_failed_in)
 }
 END_TEST
 
+/* Whether the window of the last 10 s says so of the pool. */
+static bool is_in_window(const struct world *world, const char *what)
+{
+	struct buf out;
+	bool is_found;
+
+	buf_init(&out, RECORD_MAX);
+	report_pack_window(&world->driver, &out, 0, "last", 10 * USEC_PER_SEC);
+	ck_assert_int_eq(buf_error(&out), 0);
+	is_found = strstr(wire_text(out.data, out.len), what) != NULL;
+	buf_free(&out);
+	return is_found;
+}
+
+START_TEST(what_has_waited_since_before_the_window_is_in_it)
+{
+	struct world world;
+
+	open_world(&world, PLAYED_POOL);
+	play_ready(&world);
+	for (unsigned i = 1; i <= 3; i++)
+		ask(&world, i, "w", "m", nothing);
+	ck_assert(is_in_window(&world, "'queue_high': 2, 'busy_high': 1"));
+	/* Nothing has changed meanwhile, so the window itself knows of no such time. */
+	world.loop.now += 60 * USEC_PER_SEC;
+	ck_assert(is_in_window(&world, "'queue_high': 2, 'busy_high': 1"));
+	close_world(&world);
+}
+END_TEST
+
 START_TEST(a_configuration_of_other_pools_is_refused)
 {
 	const struct config *other;
@@ -777,6 +808,7 @@ int main(void)
 		a_process_answers,
 		a_worker_keeps_its_configuration,
 		a_call_outlives_the_configuration_it_failed_in,
+		what_has_waited_since_before_the_window_is_in_it,
 		a_configuration_of_other_pools_is_refused,
 	};
 
