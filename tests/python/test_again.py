@@ -16,7 +16,7 @@ from typing import Any
 import poold
 from poold import again
 from poold.aio import AsyncClient
-from support import PATIENCE, FakeServer, Peer, echo, greet
+from support import HELLO, PATIENCE, FakeServer, Peer, echo, greet
 
 STOPPING = {"code": "shutting_down", "executed": "no", "message": "the daemon is stopping"}
 
@@ -49,6 +49,10 @@ def refusing(times: int, error: object = STOPPING) -> Callable[[Peer], None]:
                 peer.send([1, message[1], None, message[3]])
 
     return script
+
+
+# Bytes that no process has room for.
+NO_STACK = 1 << 48
 
 
 class Late:
@@ -182,6 +186,22 @@ class Cases:
             self.assertEqual(self.ask(server.path, b"x" * 8_000_000, timeout=PATIENCE), "whole")
             self.assertEqual((served, server.connections), ([8_000_000], 2))
 
+    def test_the_next_daemon_takes_less(self) -> None:
+        def script(peer: Peer) -> None:
+            number = peer.read()[1]
+            limit = 16 << 20 if server.connections == 1 else 1 << 20
+            peer.send([1, number, None, {**HELLO, "limits": {"message_max": limit}}])
+            if server.connections == 1:
+                peer.channel.recv(1000)
+                peer.channel.shutdown(socket.SHUT_RDWR)
+            peer.read()
+
+        with FakeServer(script, greeted=False) as server:
+            with self.assertRaises(poold.Error) as caught:
+                self.ask(server.path, b"x" * 8_000_000, timeout=PATIENCE)
+            self.assertEqual((caught.exception.code, caught.exception.executed), ("payload_too_large", "no"))
+            self.assertEqual(server.connections, 2)
+
     def test_a_request_that_was_written_whole(self) -> None:
         """It may have been executed, and is not asked again."""
 
@@ -286,6 +306,35 @@ class TestBlocking(Cases, unittest.TestCase):
                 time.sleep(0.001)
             self.assertEqual(threads(), [])
             self.assertEqual(client.call("p", "m"), ["p", "m", []])
+
+    def test_no_thread_can_be_had(self) -> None:
+        """Nobody would ask again, so the call has failed as the daemon said."""
+
+        def script(peer: Peer) -> None:
+            while True:
+                _, number, _, params = peer.read()
+                peer.send([1, number, STOPPING if params[1] == "never" else None, "served"])
+
+        with FakeServer(script) as server, poold.Client(server.path) as client:
+            client.call("p", "m")
+            before = threading.stack_size(NO_STACK)
+            try:
+                with self.assertRaises(poold.PoolSystemError) as caught:
+                    client.call("p", "never")
+            finally:
+                threading.stack_size(before)
+            self.assertEqual((caught.exception.code, caught.exception.executed), ("shutting_down", "no"))
+            self.assertEqual(client.call("p", "m"), "served")
+
+    def test_a_path_that_becomes_wrong_for_good(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "loop")
+            with poold.Client(path, 60) as client:
+                call = client.start("p", "m")
+                self.assertRaises(TimeoutError, call.result, 0.01)
+                os.symlink(path, path)
+                error = call.exception(30)
+            self.assertIsInstance(error, poold.PoolConnectionError)
 
     def test_in_a_child(self) -> None:
         """The child of a fork asks by itself; the parent's calls are not the child's."""
