@@ -2,8 +2,11 @@
  * What the programs of SAN=cov have beside their own, so that gcc's counters reach their files.
  *
  * They are linked with --wrap=_exit, --wrap=raise and --wrap=execvp: the guard ends by _exit, poolctl top by the signal
- * that it has got, and poolctl logs becomes journalctl, which would lose what was counted.  And a hostile C library (tests/hostile) must not be one any more when they are
- * written, as gcc's code does not expect that memory is short.
+ * that it has got, and poolctl logs becomes journalctl, which would lose what was counted.  And a hostile C library
+ * (tests/hostile) must not be one any more when they are written, as gcc's code does not expect that memory is short.
+ *
+ * A process that is killed while it writes leaves a damaged file, of which every later one would complain on standard error,
+ * where tests read what the program says.  The report says it instead.
  */
 #include <dlfcn.h>
 #include <gcov.h>
@@ -25,21 +28,29 @@ static void end_faults(void)
 		end();
 }
 
+static void hide_damage(void)
+{
+	(void)setenv("GCOV_ERROR_FILE", "/dev/null", 1);
+}
+
 /* Those without a priority run before gcc's. */
 __attribute__((destructor)) static void at_exit(void)
 {
 	end_faults();
+	hide_damage();
 }
 
 _Noreturn void __wrap__exit(int status)
 {
 	end_faults();
+	hide_damage();
 	__gcov_dump();
 	__real__exit(status);
 }
 
 int __wrap_raise(int number)
 {
+	hide_damage();
 	__gcov_dump();
 	__gcov_reset(); /* so that who goes on afterwards writes the rest at its end */
 	return __real_raise(number);
@@ -47,6 +58,7 @@ int __wrap_raise(int number)
 
 int __wrap_execvp(const char *file, char *const words[])
 {
+	hide_damage();
 	__gcov_dump();
 	__gcov_reset();
 	return __real_execvp(file, words);

@@ -8,8 +8,8 @@ folder and each area, the functions that never ran, and by file how many lines d
 `reasons.txt` beside this file has no reason.  `--lines` prints all of them, each with its reason; with PATH, only
 those of files whose path begins so.
 
-Exit status 1 when an area is below its level, a function never ran, a line that never ran has no reason, or a pattern of
-reasons.txt fits no line any more.
+Exit status 1 when an area is below its level, a function never ran, a line that never ran has no reason, a pattern of
+reasons.txt fits no line any more, or a file of counts is damaged.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ SOURCES = ("daemon", "protocol", "client/lib", "client/poolctl", "client/mcp")
 
 # An assert's other branch ends the program, so nothing that is right can take it.
 NO_BRANCH = re.compile(r"^\s*assert\(")
+
+# What gcov-dump says of a file of counts that is no whole one.
+DAMAGE = re.compile(r"^(\S+\.gcda):(?:tag `\w+' is (?:invalid|incorrectly nested)|.*(?:not a gcov file|record size mismatch))", re.M)
 
 
 @dataclass
@@ -111,6 +114,18 @@ def gcov(objects: list[Path]) -> Iterator[dict[str, Any]]:
     for line in done.stdout.splitlines():
         if line.startswith(b"{"):
             yield from json.loads(line)["files"]
+
+
+def print_damaged() -> int:
+    """Prints the files of counts that a process was killed while it wrote: what they counted is lost, and so is what later
+    processes have; returns how many they are."""
+    counts = sorted(str(path) for path in BUILD.rglob("*.gcda") if path.stat().st_size > 0)
+    done = subprocess.run(["gcov-dump", *counts], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    damaged = sorted(set(DAMAGE.findall(done.stdout.decode(errors="replace"))))
+    if damaged:
+        print(f"\nfiles of counts that are damaged, to be removed, and counted anew by the tests of that file: {len(damaged)}")
+        print("".join(f"  {each}\n" for each in damaged), end="")
+    return len(damaged)
 
 
 def c_files() -> dict[str, Lines]:
@@ -333,7 +348,8 @@ def main() -> int:
         print(f"\nbelow the level: {', '.join(below)}")
     if without:
         print(f"\nlines that never ran and have no reason in {REASONS.relative_to(ROOT)}: {without}")
-    return int(bool(below or idle or without or stale))
+    damaged = print_damaged()
+    return int(bool(below or idle or without or stale or damaged))
 
 
 if __name__ == "__main__":
