@@ -228,6 +228,7 @@ class Errors(McpTest):
         self.assertEqual((error["code"], error["data"]["category"]), (-32000, "timeout_error"))
         error = bridge.fails("m" * 300)
         self.assertEqual((error["code"], error["data"]["code"]), (-32600, "invalid_request"))
+        self.assertEqual(bridge.fails("m" * 70_000)["code"], -32600)
 
     def test_what_only_reads_is_tried_again(self) -> None:
         daemon = self.start_words(workers=2)

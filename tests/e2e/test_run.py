@@ -149,6 +149,12 @@ class Refuse(RunTest):
         folder.write_text("")
         self.refuse("poold run mine", 1, "it is no folder")
 
+    def test_a_path_that_no_socket_can_have(self) -> None:
+        self.refuse(f"poold run --socket {'x' * 100} mine", 1, f"socket {'x' * 100}: too long a path")
+        runtime = self.place.path / ("y" * 100)
+        runtime.mkdir()
+        self.refuse(f"env XDG_RUNTIME_DIR={runtime} poold run mine", 1, "too long a path; use --socket PATH")
+
     def test_a_folder_of_another_user(self) -> None:
         if os.geteuid() != 0:
             self.skipTest("only root can give a folder away")

@@ -721,6 +721,63 @@ START_TEST(the_last_words_are_heard)
 }
 END_TEST
 
+/* The connection is there and the daemon has said that it takes messages of 100 bytes. */
+static void connect_to_small(struct world *world)
+{
+	struct poold_reply reply;
+
+	world_init(world);
+	connect_both(world);
+	daemon_says(&world->daemon, "[1, 0, nil, {'limits': {'message_max': 100}}] [1, 1, nil, 5]");
+	ck_assert_int_eq(poold_call(world->client, "p", "m", no_args, NULL, &reply), 0);
+}
+
+START_TEST(a_request_that_the_daemon_would_not_take)
+{
+	static const char zeros[200];
+	struct poold_writer *args = poold_writer_new();
+	struct poold_reply reply;
+	struct world world;
+	char answer[32];
+
+	connect_to_small(&world);
+	poold_write_array(args, 1);
+	poold_write_bin(args, zeros, sizeof(zeros));
+	ck_assert_int_eq(poold_call(world.client, "p", "m", poold_writer_bytes(args), NULL, &reply),
+			 -EMSGSIZE);
+	ck_assert_str_eq(reply.error.code, "payload_too_large");
+	ck_assert_str_eq(reply.error.message,
+			 "the request is larger than the daemon's message_max");
+	ck_assert_int_eq((int)reply.error.executed, POOLD_EXECUTED_NO);
+	ck_assert_int_eq(
+		poold_request(world.client, "poold.x", poold_writer_bytes(args), 0, &reply),
+		-EMSGSIZE);
+	/* The connection is as it was. */
+	snprintf(answer, sizeof(answer), "[1, %u, nil, 7]", start(&world, "m"));
+	ck_assert_int_eq(poold_dispatch(world.client, 0), 0);
+	daemon_says(&world.daemon, answer);
+	ck_assert_int_eq(poold_dispatch(world.client, POLLIN), 0);
+	ck_assert_str_eq(reported(&world), "7\n");
+	poold_writer_free(args);
+	world_done(&world);
+}
+END_TEST
+
+START_TEST(a_request_that_waits_for_too_long)
+{
+	struct poold_reply reply;
+	struct world world;
+
+	world_init(&world);
+	connect_both(&world);
+	ck_assert_int_eq(
+		poold_request(world.client, "poold.health", no_args, UINT64_MAX / 1000, &reply),
+		-EINVAL);
+	ck_assert_str_eq(reply.error.code, "invalid_request");
+	world_done(&world);
+}
+END_TEST
+
 static void call_back(void *userdata, const struct poold_reply *reply)
 {
 	struct world *world = userdata;
@@ -816,6 +873,8 @@ START_TEST(the_run_socket_is_used_if_only_we_may_change_it)
 {
 	char runtime[] = "/tmp/poold-lookup-XXXXXX";
 	char folder[64], socket[80], elsewhere[64];
+	char long_path[200] = "";
+	struct poold_client *client;
 
 	if (access(POOLD_SOCKET_DEFAULT, F_OK) == 0)
 		return; /* the machine has a daemon, and that comes first */
@@ -854,6 +913,9 @@ START_TEST(the_run_socket_is_used_if_only_we_may_change_it)
 	}
 	setenv("POOLD_SOCKET", "/from/the/environment", 1);
 	expect_path("/from/the/environment");
+	memset(long_path, 'x', sizeof(long_path) - 1);
+	setenv("POOLD_SOCKET", long_path, 1);
+	ck_assert_int_eq(poold_client_new(NULL, NULL, &client), -EINVAL);
 
 	snprintf(socket, sizeof(socket), "%s/poold.sock", elsewhere);
 	ck_assert_int_eq(unlink(socket), 0);
@@ -977,6 +1039,8 @@ int main(void)
 		what_never_left_is_sent_again,
 		what_never_left_and_can_not_be_sent,
 		the_last_words_are_heard,
+		a_request_that_the_daemon_would_not_take,
+		a_request_that_waits_for_too_long,
 		a_callback_may_not_wait,
 		deadlines_wake_the_loop,
 		options_have_limits,
