@@ -5,6 +5,7 @@
 #include "tests/unit/test_config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -328,6 +329,14 @@ START_TEST(a_connection_that_the_server_closes_ends_the_life)
 }
 END_TEST
 
+START_TEST(nobody_has_no_memory)
+{
+	ck_assert_uint_gt(process_rss(getpid()), 0);
+	/* Beyond the greatest number that a process can have. */
+	ck_assert_uint_eq(process_rss(INT_MAX), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -338,6 +347,7 @@ int main(void)
 		nobody_waits_for_a_worker_that_does_not_listen,
 		the_last_answer_of_a_process_is_heard,
 		a_connection_that_the_server_closes_ends_the_life,
+		nobody_has_no_memory,
 	};
 
 	return unit_main("life", tests, ARRAY_SIZE(tests));
