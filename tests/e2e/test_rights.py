@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
 import shlex
+import signal
+import socket
 import sys
 import unittest
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from typing import Any
 
 import public
 from clients import poolctl
-from clock import eventually
+from clock import HANGS, eventually
 from harness import C_TOOLS, PYTHON_PATH, Daemon, DaemonTest, pool
 from raw import Raw, unpack
 
@@ -21,6 +24,8 @@ IS_ROOT = os.geteuid() == 0
 # Two users and a group of nobody's.
 ANNE, BERT = 61001, 61002
 GROUP = grp.getgrnam("daemon")
+# A user that workers may have.
+USER = pwd.getpwnam("daemon")
 
 KEEPER = shlex.join([sys.executable, "-m", "poold.worker", "keeper"])
 INTRUDER = shlex.join([sys.executable, "-m", "poold.worker", "intruder"])
@@ -412,6 +417,42 @@ class Workers(RightsTest):
         daemon = self.open(pool("tools", INTRUDER, group=GROUP.gr_name), admin_group=GROUP.gr_name)
         self.assertEqual(set(self.answers(daemon, "tools").values()), {"permission_denied"})
         self.assertIs(self.connect(daemon, ANNE, GROUP.gr_gid).call("poold.resume", "tools")["drained"], False)
+
+    @unittest.skipUnless(IS_ROOT, "only root can become another user")
+    def test_who_has_ended_may_have_been_one(self) -> None:
+        """Nobody can say any more where a process came from that has handed its connection on and ended before the
+        daemon looked.  It is taken for a worker's where workers may have its user."""
+        daemon = self.open(pool("tools", INTRUDER, user=USER.pw_name, group=GROUP.gr_name), admin_group=GROUP.gr_name)
+        self.assert_code(self.handed_on(daemon, USER.pw_uid).answer("poold.resume", "tools"), "permission_denied")
+        self.assertIs(self.handed_on(daemon, ANNE).call("poold.resume", "tools")["drained"], False)
+
+    def handed_on(self, daemon: Daemon, uid: int) -> Raw:
+        """A connection that a process of that user, in the admin group, has made and left to us."""
+        ours, theirs = socket.socketpair()
+        taken = daemon.connect()
+        daemon.signal(signal.SIGSTOP)
+        try:
+            with ours, theirs:
+                child = os.fork()
+                if child == 0:
+                    try:
+                        os.setgroups([GROUP.gr_gid])
+                        os.setgid(uid)
+                        os.setuid(uid)
+                        made = Raw(daemon.path)
+                        socket.send_fds(theirs, [b"-"], [made.socket.fileno()])
+                    finally:
+                        os._exit(0)
+                theirs.close()
+                os.waitpid(child, 0)
+                (descriptor,) = socket.recv_fds(ours, 1, 1)[1]
+        finally:
+            daemon.signal(signal.SIGCONT)
+        taken.close()
+        taken.socket = socket.socket(fileno=descriptor)
+        taken.socket.settimeout(HANGS)
+        taken.call("poold.hello", {"client": "e2e", "version": "0", "errors": "map"})
+        return taken
 
     def test_its_environment_has_nothing_of_the_service_managers(self) -> None:
         daemon = self.start(pool("tools", INTRUDER))

@@ -25,7 +25,7 @@ link.flush(bytearray(1 << 24))
 
 class TestLink(unittest.TestCase):
     def test_nothing_else_in_the_middle_of_a_message(self) -> None:
-        for step in ("read(1)", "write(b'x')", "flush(bytearray(b'x'))", "drain(bytearray(b'x'))"):
+        for step in ("read(1)", "write(b'x')", "write_short(b'x')", "flush(bytearray(b'x'))", "drain(bytearray(b'x'))"):
             ours, theirs = socket.socketpair()
             with self.subTest(step), ours:
                 process = start_python("-c", PROGRAM.format(step=step), channel=theirs,

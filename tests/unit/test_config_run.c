@@ -1,9 +1,11 @@
 #include "daemon/io/config/config_run.h"
 
 #include "daemon/io/config/config_fault.h"
+#include "daemon/io/config/config_program.h"
 #include "tests/unit/test_config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Words that are right. */
 static struct config_run words(void)
@@ -128,6 +130,20 @@ START_TEST(other_wrong_words)
 }
 END_TEST
 
+/* As it is where the daemon is process 1 and nobody has set anything. */
+START_TEST(programs_are_found_without_a_path)
+{
+	const struct config *config = must_parse("[pool a]\ncommand = sh\n[pool b]\ncommand = x\n");
+	char out[PATH_MAX];
+
+	ck_assert_int_eq(unsetenv("PATH"), 0);
+	ck_assert(config_find_program(config_find_pool(config, "a"), out));
+	ck_assert_str_eq(out, "/bin/sh");
+	ck_assert(!config_find_program(config_find_pool(config, "b"), out));
+	config_unref(config);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -135,6 +151,7 @@ int main(void)
 		every_word_counts,
 		wrong_modules,
 		other_wrong_words,
+		programs_are_found_without_a_path,
 	};
 
 	return unit_main("config_run", tests, ARRAY_SIZE(tests));

@@ -227,6 +227,21 @@ START_TEST(every_size_has_the_verdict)
 }
 END_TEST
 
+START_TEST(problems_that_have_no_place_are_counted)
+{
+	json_t *problems = json_array();
+
+	start(0);
+	for (unsigned i = 0; i < TOP_PROBLEMS_MAX + 3; i++)
+		json_array_append_new(problems, answer("{'text': 'no memory', 'since_ms': 12000, "
+						       "'command': 'poolctl it'}"));
+	json_object_set_new(model.now.answers[TOP_STATUS], "problems", problems);
+	draw(80, 16);
+	ck_assert_str_eq(line(2), "- and 11 more: poolctl status");
+	stop();
+}
+END_TEST
+
 START_TEST(rows_scroll_into_sight)
 {
 	start(30);
@@ -512,6 +527,7 @@ int main(void)
 		long_text_is_wrapped,
 		a_screen_of_80_by_24,
 		every_size_has_the_verdict,
+		problems_that_have_no_place_are_counted,
 		rows_scroll_into_sight,
 		search_and_filter,
 		columns_are_sorted,

@@ -291,6 +291,47 @@ START_TEST(many_problems_are_bounded)
 }
 END_TEST
 
+/* A status of the daemon with so many problems of its own, of that text. */
+static void add_own(struct top_model *model, unsigned count, const char *text)
+{
+	struct top_sample sample = {0};
+	json_t *problems = json_array();
+
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(problems, json_pack("{s:s, s:i, s:s, s:s}", "text", text,
+							  "since_ms", 12000, "command",
+							  "poolctl it", "advice", "do that"));
+	sample.answers[TOP_STATUS] =
+		json_pack("{s:s, s:o, s:[]}", "status", "degraded", "problems", problems, "pools");
+	ck_assert_int_eq(top_model_add(model, &sample), 0);
+}
+
+START_TEST(the_daemon_has_problems_of_its_own)
+{
+	struct top_model model = {0};
+	struct top_verdict verdict;
+	char text[300];
+
+	add_own(&model, 1, "no memory");
+	top_verdict_make(&verdict, &model);
+	ck_assert_uint_eq(verdict.problem_count, 1);
+	ck_assert_str_eq(verdict.problems[0].text, "the daemon, for 12 s: no memory");
+	ck_assert_str_eq(verdict.problems[0].advice, "poolctl it; do that");
+	add_own(&model, 100, "no memory");
+	top_verdict_make(&verdict, &model);
+	ck_assert_uint_eq(verdict.problem_count, TOP_PROBLEMS_MAX);
+	ck_assert_uint_eq(verdict.problems_left, 100 - TOP_PROBLEMS_MAX);
+
+	/* A long text is cut, here within a character. */
+	memset(text, 'x', 199);
+	memcpy(text + 199, "\xc3\xa4", 3);
+	add_own(&model, 1, text);
+	top_verdict_make(&verdict, &model);
+	ck_assert_str_eq(verdict.problems[0].text + strlen(verdict.problems[0].text) - 3, "xx?");
+	top_model_done(&model);
+}
+END_TEST
+
 START_TEST(answers_of_another_shape_do_no_harm)
 {
 	static const char *const odd[] = {"null",
@@ -606,6 +647,7 @@ int main(void)
 		a_pool_that_is_ok_and_fails_is_wrong,
 		the_cause_is_behind_the_breaker,
 		many_problems_are_bounded,
+		the_daemon_has_problems_of_its_own,
 		answers_of_another_shape_do_no_harm,
 		panes_have_rows,
 		the_daemons_own_judgement_counts,
