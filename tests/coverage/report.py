@@ -51,7 +51,8 @@ SOURCES = ("daemon", "protocol", "client/lib", "client/poolctl", "client/mcp")
 NO_BRANCH = re.compile(r"^\s*assert\(")
 
 # What gcov-dump says of a file of counts that is no whole one.
-DAMAGE = re.compile(r"^(\S+\.gcda):(?:tag `\w+' is (?:invalid|incorrectly nested)|.*(?:not a gcov file|record size mismatch))", re.M)
+DAMAGE = re.compile(r"^(\S+\.gcda):(?:tag `\w+' is (?:invalid|incorrectly nested)"
+                    r"|.*(?:not a gcov file|record size mismatch))", re.M)
 
 
 @dataclass
@@ -123,7 +124,8 @@ def print_damaged() -> int:
     done = subprocess.run(["gcov-dump", *counts], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     damaged = sorted(set(DAMAGE.findall(done.stdout.decode(errors="replace"))))
     if damaged:
-        print(f"\nfiles of counts that are damaged, to be removed, and counted anew by the tests of that file: {len(damaged)}")
+        print(f"\nfiles of counts that are damaged: {len(damaged)}.  To be emptied (truncate -s 0), and counted anew by"
+              " the tests of that code")
         print("".join(f"  {each}\n" for each in damaged), end="")
     return len(damaged)
 
