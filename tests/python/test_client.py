@@ -421,6 +421,25 @@ class TestLoss(unittest.TestCase):
             error = self.assert_lost(client.start("p", "m"))
             self.assertIn("Connection reset by peer", str(error))
 
+    def test_a_call_that_waits_while_another_thread_connects(self) -> None:
+        release = threading.Event()
+
+        def silent(peer: Peer) -> None:
+            release.wait(PATIENCE)
+
+        with FakeServer(silent, greeted=False) as server, poold.Client(server.path) as client:
+            with ThreadPoolExecutor() as threads:
+                first = threads.submit(client.call, "p", "m", timeout=PATIENCE)
+                with server.changed:
+                    self.assertTrue(server.changed.wait_for(lambda: server.connections == 1, PATIENCE))
+                with self.assertRaises(poold.DeadlineExceeded) as caught:
+                    client.call("p", "m", timeout=0.05)
+                self.assertEqual(caught.exception.executed, "no")
+                self.assertEqual(server.connections, 1)
+                client.close()
+                release.set()
+                self.assertIsInstance(first.exception(PATIENCE), (poold.Error, RuntimeError))
+
     def test_an_idle_connection_that_was_closed(self) -> None:
         asked = []
 

@@ -22,6 +22,16 @@ signal.signal(signal.SIGALRM, lambda *_: link.{step})
 link.flush(bytearray(1 << 24))
 """
 
+# Whatever it does to end, the same signal raises again.
+UNENDING = """
+import os, socket
+from poold.worker import link
+def again():
+    raise KeyboardInterrupt
+link.ignore_signals = again
+link.Link(socket.socket(fileno=int(os.environ["POOLD_FD"]))).end_by(KeyboardInterrupt(), "now")
+"""
+
 
 class TestLink(unittest.TestCase):
     def test_nothing_else_in_the_middle_of_a_message(self) -> None:
@@ -48,6 +58,13 @@ class TestLink(unittest.TestCase):
                 return process.communicate(timeout=1.0)[1]
             except subprocess.TimeoutExpired:
                 assert time.monotonic() < deadline, "it goes on"
+
+    def test_a_signal_that_never_lets_it_end(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours:
+            process = start_python("-c", UNENDING, channel=theirs)
+            theirs.close()
+            self.assertEqual(process.wait(PATIENCE), os.EX_SOFTWARE)
 
     def test_a_socket_that_is_full(self) -> None:
         ours, theirs = socket.socketpair()
