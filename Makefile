@@ -179,9 +179,13 @@ $(LTO_OBJ): $(O)/lto/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -flto -MMD -MP -c $< -o $@
-$(O)/lto/poold: $(LTO_OBJ) $(O)/$(PAGE_DIR)/page.o
+# What runs for each request stands together, if the linker can do that, as GNU's can.
+ORDER       := -ffunction-sections -Wl,-T,daemon/hot.ld
+order        = $(shell echo 'int main(void) { return 0; }' | $(CC) $(ORDER) -x c - -o /dev/null 2>/dev/null && echo $(ORDER))
+$(O)/lto/poold: $(LTO_OBJ) $(O)/$(PAGE_DIR)/page.o daemon/hot.ld
 	$(call say,LD,$@)
-	$(Q)$(link) $(CFLAGS) $(CLEARING) $(PREFIX_MAP) -flto=auto -o $@ $^ $(call pkg_libs,$(PACKAGES) $(MSGPACK))
+	$(Q)$(link) $(CFLAGS) $(CLEARING) $(PREFIX_MAP) $(order) -flto=auto -o $@ $(filter %.o,$^) \
+		$(call pkg_libs,$(PACKAGES) $(MSGPACK))
 # PGO=1: it is compiled once more, with what a daemon that counts what it runs has counted under some loads.  That takes a minute,
 # and no two builds are the same to the byte.  The objects have the same names both times, by which the compiler finds the counts.
 TRAINED     := $(abspath $(O))/trained

@@ -29,7 +29,7 @@ struct traceparent {
  * asks.  Returns 0, or -EINVAL: it is none (a version ff, an id of zeros only, capital letters, or
  * another length), and *ret is left alone.
  */
-int traceparent_parse(struct bytes text, struct traceparent *ret);
+COLD int traceparent_parse(struct bytes text, struct traceparent *ret);
 
 /* Writes it as version 00 with `span` as the parent, and the flags that version 00 knows; `out` gets
  * no zero at the end. */

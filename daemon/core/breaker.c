@@ -307,8 +307,8 @@ usec_t breaker_time_left(const struct breaker *breaker, usec_t now)
 
 /* --- calls --- */
 
-static enum breaker_verdict admit_probe(struct breaker *breaker, usec_t now,
-					struct breaker_permit *ret_permit)
+static COLD enum breaker_verdict admit_probe(struct breaker *breaker, usec_t now,
+					     struct breaker_permit *ret_permit)
 {
 	uint32_t lease = 0;
 
@@ -391,8 +391,8 @@ static enum breaker_reason why_open(const struct breaker *breaker, usec_t now)
 }
 
 /* Reports that the breaker would open, once for each period in which it would have been open. */
-static struct breaker_change observe_opening(struct breaker *breaker, enum breaker_reason reason,
-					     usec_t now)
+static COLD struct breaker_change observe_opening(struct breaker *breaker,
+						  enum breaker_reason reason, usec_t now)
 {
 	if (now < breaker->open_until)
 		return unchanged;

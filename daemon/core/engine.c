@@ -23,7 +23,7 @@ const struct effect *engine_next_effect(struct engine *engine)
 	return &engine->effects[engine->effect_first++];
 }
 
-static void begin_stop(struct engine *engine)
+static COLD void begin_stop(struct engine *engine)
 {
 	if (engine->is_stopping) {
 		if (!engine->has_stopped)
@@ -39,7 +39,7 @@ static void begin_stop(struct engine *engine)
 }
 
 /* The time for draining is over: answers every open request and ends every worker. */
-static void force_stop(struct engine *engine)
+static COLD void force_stop(struct engine *engine)
 {
 	engine->drain_until = USEC_INFINITY;
 	engine_fail_all(engine);
@@ -54,7 +54,7 @@ static bool is_due(const struct engine *engine, const struct heap *heap)
 
 /* Handles one timer that is due.  Only one, so that the effects of one event stay few: the caller
  * sends EVENT_TIMER again while more is due. */
-static void take_timer(struct engine *engine)
+static COLD void take_timer(struct engine *engine)
 {
 	engine_arm_touched(engine);
 	if (engine->drain_until <= engine->now)
@@ -75,7 +75,7 @@ static void take_timer(struct engine *engine)
 		engine_names_due(engine);
 }
 
-static void notify_health(struct engine *engine, struct pool *pool)
+static COLD void notify_health(struct engine *engine, struct pool *pool)
 {
 	unsigned troubles = pool_troubles(pool);
 	enum pool_health health;
@@ -150,7 +150,7 @@ static void notify_healths(struct engine *engine, const struct engine_event *eve
 }
 
 /* While the daemon stops: ends the workers of each pool that has no requests any more. */
-static void stop_idle(struct engine *engine)
+static COLD void stop_idle(struct engine *engine)
 {
 	/* An open request can still come to any pool, by a chain or after its session or key. */
 	bool wanted =

@@ -109,7 +109,7 @@ static void send_request(struct engine *engine, struct request *request, struct 
 }
 
 /* Refuses the request at the head of the queue. */
-static void refuse(struct engine *engine, struct request *request, enum errcode code)
+static COLD void refuse(struct engine *engine, struct request *request, enum errcode code)
 {
 	struct failure failure = engine_failure(request, code);
 
@@ -284,8 +284,8 @@ static enum executed ran_to_error(const struct request *request, enum errcode co
 	return code == ERR_rejected || request->run.may_have_run ? EXECUTED_MAYBE : EXECUTED_NO;
 }
 
-static void take_error(struct engine *engine, struct worker *worker, struct request *request,
-		       const struct engine_event *event)
+static COLD void take_error(struct engine *engine, struct worker *worker, struct request *request,
+			    const struct engine_event *event)
 {
 	enum errcode code = event->answer.code;
 	struct failure failure;
@@ -313,7 +313,7 @@ static void take_error(struct engine *engine, struct worker *worker, struct requ
 
 /* The request ran, but there is no room for the session's state that it returned, or no memory for
  * its answer: `code` says which. */
-static void refuse_answer(struct engine *engine, struct request *request, enum errcode code)
+static COLD void refuse_answer(struct engine *engine, struct request *request, enum errcode code)
 {
 	struct failure failure = {.code = code,
 				  .executed = EXECUTED_YES,
@@ -426,7 +426,7 @@ void engine_take_unsent(struct engine *engine, struct worker *worker, struct att
 
 /* The client can't have the part, as the daemon had no memory for it: that is the daemon's limit, and
  * the worker is well. */
-static void lose_chunk(struct engine *engine, struct request *request)
+static COLD void lose_chunk(struct engine *engine, struct request *request)
 {
 	struct failure failure;
 

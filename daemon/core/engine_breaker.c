@@ -46,8 +46,8 @@ static void probe_workers(struct engine *engine, struct pool *pool, usec_t since
 
 /* Handles a change of the breaker: sets its timer, reports the change, and fails its requests in
  * the queue if it has opened. */
-static void take_change(struct engine *engine, struct circuit *circuit,
-			struct breaker_change change)
+static COLD void take_change(struct engine *engine, struct circuit *circuit,
+			     struct breaker_change change)
 {
 	struct pool *pool = pool_of(engine, circuit);
 

@@ -201,7 +201,7 @@ static void set_aside(struct engine *engine, struct worker *worker)
 	engine->levels_moved = true;
 }
 
-static void eject(struct engine *engine, struct worker *worker)
+static COLD void eject(struct engine *engine, struct worker *worker)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 

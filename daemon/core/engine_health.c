@@ -44,7 +44,7 @@ static void miss_ping(struct engine *engine, struct worker *worker, enum errcode
 }
 
 /* Makes a DEGRADED worker READY again, unless it is ejected. */
-static void recover(struct engine *engine, struct worker *worker)
+static COLD void recover(struct engine *engine, struct worker *worker)
 {
 	if (worker->state == WORKER_DEGRADED && worker->eject_until == 0)
 		engine_move_worker(engine, worker, WORKER_READY);

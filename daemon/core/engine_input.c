@@ -43,8 +43,8 @@ static bool is_heard(enum worker_input input)
 
 /* A worker that is larger than max_memory from its start on must have grown by a quarter: to replace
  * it earlier would only bring another of that size. */
-static void check_memory(struct engine *engine, struct worker *worker,
-			 const struct engine_event *event)
+static COLD void check_memory(struct engine *engine, struct worker *worker,
+			      const struct engine_event *event)
 {
 	struct pool *pool = engine_pool_of(engine, worker);
 	uint64_t most = pool->settings.max_memory;
@@ -61,8 +61,8 @@ static void check_memory(struct engine *engine, struct worker *worker,
 }
 
 /* Carries out the reactions to the worker's timer. */
-static void react_to_time(struct engine *engine, struct worker *worker,
-			  enum worker_reaction reaction)
+static COLD void react_to_time(struct engine *engine, struct worker *worker,
+			       enum worker_reaction reaction)
 {
 	switch (reaction) {
 	case REACTION_START:

@@ -165,7 +165,7 @@ static inline void engine_move_worker(struct engine *engine, struct worker *work
 /* --- engine_request.c: a request comes, goes, is answered --- */
 
 void engine_submit(struct engine *engine, const struct engine_event *event);
-void engine_cancel(struct engine *engine, uint32_t slot, bool gone);
+COLD void engine_cancel(struct engine *engine, uint32_t slot, bool gone);
 
 /* Handles the request's timer: its deadline, its retry or the time limit of its attempt is due. */
 void engine_request_due(struct engine *engine, struct request *request);
@@ -181,8 +181,8 @@ void engine_detach(struct engine *engine, struct request *request);
 /* Answers a DELAYED or WAITING request with a result, or with an error. */
 void engine_answer_result(struct engine *engine, struct request *request, enum result_source source,
 			  const struct engine_event *event);
-void engine_answer_error(struct engine *engine, struct request *request,
-			 const struct failure *failure);
+COLD void engine_answer_error(struct engine *engine, struct request *request,
+			      const struct failure *failure);
 
 /* Makes a new or WAITING request DELAYED, before it is placed. */
 void engine_begin(struct engine *engine, struct request *request);
@@ -202,7 +202,7 @@ struct failure engine_failure(const struct request *request, enum errcode code);
 enum executed engine_ran(const struct request *request);
 
 /* Answers every open request with shutting_down. */
-void engine_fail_all(struct engine *engine);
+COLD void engine_fail_all(struct engine *engine);
 
 /* --- engine_attempt.c: queue, worker, answer --- */
 
@@ -253,24 +253,25 @@ void engine_unpark(struct engine *engine, struct worker *worker, unsigned count)
 
 /* The request's client has too much unread, or (`held` is false) has read it: see EVENT_HOLD.  The
  * first request of a key is not held while others wait for its answer. */
-void engine_hold(struct engine *engine, uint32_t slot, bool held);
+COLD void engine_hold(struct engine *engine, uint32_t slot, bool held);
 
 /* Makes a DELAYED request that is held HELD, instead of queueing it. */
-void engine_set_aside(struct engine *engine, struct request *request);
+COLD void engine_set_aside(struct engine *engine, struct request *request);
 
 /* Handles EVENT_WORKER_HELD for attempt `id`: while it is held, neither its time limit nor the
  * worker's grace passes, and the requests behind it go elsewhere if nothing else runs there. */
-void engine_take_hold(struct engine *engine, struct worker *worker, uint32_t id, bool held);
+COLD void engine_take_hold(struct engine *engine, struct worker *worker, uint32_t id, bool held);
 
 /* --- engine_stall.c: the daemon stood still --- */
 
 /* Moves the limits on workers and their attempts by the time in which nobody could hear them. */
-void engine_stall(struct engine *engine, usec_t stall);
+COLD void engine_stall(struct engine *engine, usec_t stall);
 
 /* --- engine_recover.c: from a failure to a retry, another pool, or the answer --- */
 
 /* A DELAYED request failed or was refused: decides between a retry, another pool and the answer. */
-void engine_failed(struct engine *engine, struct request *request, const struct failure *failure);
+COLD void engine_failed(struct engine *engine, struct request *request,
+			const struct failure *failure);
 
 /* Gives back the token of the request's retry, if that has not been sent. */
 void engine_return_token(struct engine *engine, struct request *request);
@@ -281,20 +282,20 @@ void engine_try_again(struct engine *engine, struct request *request);
 
 /* The time limit of the request's recovery is over, or an operator ended it: answers with
  * the original error. */
-void engine_end_recovery(struct engine *engine, struct request *request,
-			 enum recovery_result result);
+COLD void engine_end_recovery(struct engine *engine, struct request *request,
+			      enum recovery_result result);
 
 /*
  * The request, DELAYED or WAITING and in no list, is continued at the end of the event (by
  * engine_resume): it is placed anew, or fails by `refused` unless that is ERR_NONE.  So the
  * handling of one request never runs within the handling of another.
  */
-void engine_defer(struct engine *engine, struct request *request, enum errcode refused);
+COLD void engine_defer(struct engine *engine, struct request *request, enum errcode refused);
 void engine_resume(struct engine *engine, struct request *request);
 
 /* Fails, by `code`, every request that is queued in the pool and uses this circuit (NULL: any). */
-void engine_fail_queue(struct engine *engine, struct pool *pool, const struct circuit *circuit,
-		       enum errcode code);
+COLD void engine_fail_queue(struct engine *engine, struct pool *pool, const struct circuit *circuit,
+			    enum errcode code);
 
 /* Whether the request may go down its chain because of `code`: it has later levels, and the
  * policy's row or the pool's fallback_on allows it. */
@@ -307,10 +308,10 @@ void engine_close_recovery(struct engine *engine, struct request *request,
 
 /* The request goes on in its pool after an attempt failed in the pool `from`: reports that, as a part
  * of its recovery. */
-void engine_report_retry(struct engine *engine, struct request *request,
-			 const struct failure *failure, uint32_t from);
+COLD void engine_report_retry(struct engine *engine, struct request *request,
+			      const struct failure *failure, uint32_t from);
 
-void engine_recovery_cancel(struct engine *engine, uint64_t id);
+COLD void engine_recovery_cancel(struct engine *engine, uint64_t id);
 
 /* --- engine_place.c: the pool that serves a request --- */
 
@@ -334,8 +335,8 @@ bool engine_descend(struct engine *engine, struct request *request, unsigned lev
 enum errcode engine_unfit(const struct engine *engine, const struct request *request);
 
 /* The failure of a request that its pool refused with `code`; with retry_after if it is known. */
-struct failure engine_refusal(struct engine *engine, const struct request *request,
-			      enum errcode code);
+COLD struct failure engine_refusal(struct engine *engine, const struct request *request,
+				   enum errcode code);
 
 /* Moves the request to that level of its chain; retries and delay start from 0 there. */
 void engine_move_to_level(struct engine *engine, struct request *request, unsigned level);
@@ -368,7 +369,7 @@ enum outcome {
 void engine_outcome(struct engine *engine, struct request *request, enum outcome outcome);
 
 void engine_circuit_due(struct engine *engine, struct circuit *circuit);
-void engine_breaker_manual(struct engine *engine, const struct engine_event *event);
+COLD void engine_breaker_manual(struct engine *engine, const struct engine_event *event);
 
 /* The worker has answered a health check.  A breaker that opened before the worker started may
  * then probe early. */
@@ -393,13 +394,13 @@ unsigned engine_leave_queue(struct engine *engine, struct pool *pool, bool now);
 
 /* Computes anew which pools lack workers, and which have not refused a request for its wait lately.
  * Requests that wait for workers in vain leave them. */
-void engine_watch_pools(struct engine *engine);
+COLD void engine_watch_pools(struct engine *engine);
 
 /* The pool refuses a request for what it would wait there. */
-void engine_note_refusal(struct engine *engine, struct pool *pool);
+COLD void engine_note_refusal(struct engine *engine, struct pool *pool);
 
 /* Computes the levels of all chains anew, and reports those that changed. */
-void engine_update_levels(struct engine *engine);
+COLD void engine_update_levels(struct engine *engine);
 void engine_chain_due(struct engine *engine, struct pool *pool);
 
 /* --- engine_session.c: sessions and keys --- */
@@ -417,24 +418,24 @@ void engine_leave(struct engine *engine, struct request *request, const struct f
 
 /* The request's client is gone or has cancelled it: the first request that waits with the same key
  * takes over its running attempt.  Returns false when none waits. */
-bool engine_transfer_attempt(struct engine *engine, struct request *request);
+COLD bool engine_transfer_attempt(struct engine *engine, struct request *request);
 
 /* The worker's process has ended: unbinds its sessions. */
 void engine_unbind_sessions(struct engine *engine, const struct worker *worker);
 
 /* Whether the session can have a state of that many bytes; makes room for it if necessary. */
-bool engine_fits_state(struct engine *engine, struct session *session, uint64_t bytes);
+COLD bool engine_fits_state(struct engine *engine, struct session *session, uint64_t bytes);
 
 /* Binds the session to the worker, where a request of it succeeded as the event says. */
-void engine_bind(struct engine *engine, struct session *session, const struct worker *worker,
-		 const struct engine_event *event);
+COLD void engine_bind(struct engine *engine, struct session *session, const struct worker *worker,
+		      const struct engine_event *event);
 
-void engine_session_close(struct engine *engine, uint32_t user, struct bytes name);
-void engine_names_due(struct engine *engine);
+COLD void engine_session_close(struct engine *engine, uint32_t user, struct bytes name);
+COLD void engine_names_due(struct engine *engine);
 
 /* The key of the WAITING or new request has succeeded: answers with what is stored, or with an
  * error if that is lost. */
-void engine_answer_again(struct engine *engine, struct request *request);
+COLD void engine_answer_again(struct engine *engine, struct request *request);
 
 /* The run that held the key or session has ended: those that wait for that go on. */
 void engine_key_go_on(struct engine *engine, struct key *key);
@@ -452,7 +453,7 @@ bool engine_is_barred(const struct request *request);
 bool engine_has_answer(const struct request *request);
 
 /* Makes a DELAYED request WAITING until that run has ended, instead of queueing it. */
-void engine_bar(struct engine *engine, struct request *request);
+COLD void engine_bar(struct engine *engine, struct request *request);
 
 /* That run has ended: the request is queued now, or gets its answer if the run succeeded. */
 void engine_go_on(struct engine *engine, struct request *request);
@@ -460,9 +461,9 @@ void engine_go_on(struct engine *engine, struct request *request);
 /* A run that was given up has ended.  `unknown`: by this error, so that it may have succeeded;
  * ERR_NONE: it has not.  With the worker's answer: if it is a result, it is the key's answer, and
  * the session has the state. */
-void engine_late_end(struct engine *engine, struct attempt *attempt, enum errcode unknown);
-void engine_late_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
-			const struct engine_event *event);
+COLD void engine_late_end(struct engine *engine, struct attempt *attempt, enum errcode unknown);
+COLD void engine_late_answer(struct engine *engine, struct worker *worker, struct attempt *attempt,
+			     const struct engine_event *event);
 
 /* ===== the wing of workers ===== */
 
@@ -476,32 +477,32 @@ void engine_worker_due(struct engine *engine, struct worker *worker);
 
 /* --- engine_worker.c: the workers' side --- */
 
-void engine_worker_ready(struct engine *engine, struct worker *worker,
-			 const struct engine_event *event);
+COLD void engine_worker_ready(struct engine *engine, struct worker *worker,
+			      const struct engine_event *event);
 void engine_worker_began(struct engine *engine, struct worker *worker, uint32_t id);
 void engine_worker_chunk(struct engine *engine, struct worker *worker,
 			 const struct engine_event *event);
 void engine_worker_answered(struct engine *engine, struct worker *worker,
 			    const struct engine_event *event);
-void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t id,
-			enum errcode code);
-void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code);
-void engine_worker_exited(struct engine *engine, struct worker *worker,
-			  const struct engine_event *event);
-void engine_spawn_failed(struct engine *engine, struct worker *worker, enum errcode code);
-void engine_pressure(struct engine *engine, struct worker *worker);
+COLD void engine_send_failed(struct engine *engine, struct worker *worker, uint32_t id,
+			     enum errcode code);
+COLD void engine_worker_broke(struct engine *engine, struct worker *worker, enum errcode code);
+COLD void engine_worker_exited(struct engine *engine, struct worker *worker,
+			       const struct engine_event *event);
+COLD void engine_spawn_failed(struct engine *engine, struct worker *worker, enum errcode code);
+COLD void engine_pressure(struct engine *engine, struct worker *worker);
 
 /* Begins to end the worker.  `cause` decides what it gets first: a shutdown message,
  * SIGTERM or SIGKILL. */
-void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause);
+COLD void engine_terminate(struct engine *engine, struct worker *worker, enum worker_cause cause);
 
 /* Sends the signal to the worker at once, and SIGKILL after kill_grace; also to one that is
  * already being ended. */
-void engine_end_manual(struct engine *engine, struct worker *worker, int signal);
+COLD void engine_end_manual(struct engine *engine, struct worker *worker, int signal);
 
 /* Ends the worker for `cause` when the requests that it has begun are over; at once if there are
  * none.  Requests that it has not begun are taken back. */
-void engine_drain(struct engine *engine, struct worker *worker, enum worker_cause cause);
+COLD void engine_drain(struct engine *engine, struct worker *worker, enum worker_cause cause);
 
 /* Ends a DRAINING worker if it has no more requests to finish. */
 void engine_finish_drain(struct engine *engine, struct worker *worker);
@@ -521,8 +522,8 @@ struct effect *engine_emit_for(struct engine *engine, const struct worker *worke
 			       enum effect_type type);
 
 /* Reports a failure that concerns no request.  `worker` may be NULL. */
-void engine_incident(struct engine *engine, const struct pool *pool, const struct worker *worker,
-		     enum errcode code);
+COLD void engine_incident(struct engine *engine, const struct pool *pool,
+			  const struct worker *worker, enum errcode code);
 
 /* --- engine_scaling.c: how many workers a pool has, and which of them go --- */
 
@@ -531,7 +532,7 @@ void engine_incident(struct engine *engine, const struct pool *pool, const struc
 void engine_refill(struct engine *engine, struct pool *pool);
 
 /* Starts one more worker if pool_may_start allows it. */
-void engine_start_one(struct engine *engine, struct pool *pool);
+COLD void engine_start_one(struct engine *engine, struct pool *pool);
 void engine_restart_due(struct engine *engine, struct worker *worker);
 
 /* Cancels the pending start of an empty slot. */
@@ -539,8 +540,8 @@ void engine_unwant(struct engine *engine, struct worker *worker);
 
 /* Schedules the replacement of the worker for `cause`, unless it is being ended or
  * has one already. */
-void engine_schedule_replacement(struct engine *engine, struct worker *worker,
-				 enum worker_cause cause);
+COLD void engine_schedule_replacement(struct engine *engine, struct worker *worker,
+				      enum worker_cause cause);
 
 /* Ends the workers above the pool's ceiling: as many now as pool_may_end allows, the others when
  * these have ended. */
@@ -554,22 +555,22 @@ void engine_cancel_replacement(struct engine *engine, struct worker *worker);
 
 /* The start of the worker has failed by `code`.  A rolling restart stops at the first replacement
  * that fails to start. */
-void engine_start_failed(struct engine *engine, struct worker *worker, enum errcode code);
+COLD void engine_start_failed(struct engine *engine, struct worker *worker, enum errcode code);
 
 /* Counts the end of the worker's process in replacements and the rolling restart. */
 void engine_note_gone(struct engine *engine, struct worker *worker);
 
 /* The daemon stops: no worker is replaced, and none starts unless queued requests need it. */
-void engine_stop_starting(struct engine *engine, struct pool *pool);
+COLD void engine_stop_starting(struct engine *engine, struct pool *pool);
 
 /* Requests of operators.  Each call emits a verdict, EFFECT_DONE. */
-void engine_restart(struct engine *engine, struct pool *pool);
-void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsigned max);
-void engine_set_drained(struct engine *engine, struct pool *pool, bool drained);
-void engine_kill(struct engine *engine, struct worker *worker, int signal);
+COLD void engine_restart(struct engine *engine, struct pool *pool);
+COLD void engine_resize(struct engine *engine, struct pool *pool, unsigned min, unsigned max);
+COLD void engine_set_drained(struct engine *engine, struct pool *pool, bool drained);
+COLD void engine_kill(struct engine *engine, struct worker *worker, int signal);
 
 /* Emits the verdict on an operator's request; ERR_NONE: it was accepted. */
-void engine_notify_verdict(struct engine *engine, enum errcode code);
+COLD void engine_notify_verdict(struct engine *engine, enum errcode code);
 
 /* --- engine_health.c: what is due for workers, pings --- */
 
@@ -582,7 +583,7 @@ void engine_watch_due(struct engine *engine, struct worker *worker);
 void engine_arm_touched(struct engine *engine);
 
 /* The worker has answered its health check, with an error unless `code` is ERR_NONE. */
-void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode code);
+COLD void engine_take_pong(struct engine *engine, struct worker *worker, enum errcode code);
 
 /* The worker sent something else: where any answer to a health check passes, a program that knows no
  * health checks passes by that as well. */

@@ -13,8 +13,8 @@ static struct effect *emit_retry(struct engine *engine, const struct request *re
 
 /* --- the request's recovery --- */
 
-static struct effect *emit_recovery(struct engine *engine, const struct request *request,
-				    bool began, enum recovery_result result)
+static COLD struct effect *emit_recovery(struct engine *engine, const struct request *request,
+					 bool began, enum recovery_result result)
 {
 	const struct recovery *recovery = request->recovery;
 	struct effect *effect = engine_emit(engine, EFFECT_RECOVERY);

@@ -28,7 +28,7 @@ static void finish(struct engine *engine, struct request *request)
 }
 
 /* Whether most requests of a pool fail has changed. */
-static void note_failing(struct engine *engine)
+static COLD void note_failing(struct engine *engine)
 {
 	/* This sets the pool's timer as well, and has its health judged. */
 	engine->levels_moved = true;
@@ -86,7 +86,7 @@ static enum window_outcome counted_as(const struct engine *engine, const struct 
 
 /* Whether the answer is made without state that a worker kept and never returned.  A static answer
  * never has that; it leaves the report that the state is lost to the next worker's answer. */
-static bool lacks_state(struct session *session, enum result_source source)
+static COLD bool lacks_state(struct session *session, enum result_source source)
 {
 	bool is_lost = session->has_lost_state;
 
@@ -318,7 +318,7 @@ void engine_detach(struct engine *engine, struct request *request)
 }
 
 /* The deadline of a request that is at no worker is reached. */
-static void expire_waiting(struct engine *engine, struct request *request)
+static COLD void expire_waiting(struct engine *engine, struct request *request)
 {
 	enum executed executed = engine_ran(request);
 	struct failure failure = engine_failure(
@@ -343,7 +343,7 @@ static bool is_spared(const struct worker *worker)
 
 /* The request's deadline passed while it was at a worker.  That is no fault of the pool, nor of the
  * worker, which may go on for a while (engine_health.c). */
-static void expire_sent(struct engine *engine, struct request *request)
+static COLD void expire_sent(struct engine *engine, struct request *request)
 {
 	struct attempt *attempt = request->run.attempt;
 	/* What must not run twice has left the queue for good, unless the worker gives it back. */
@@ -358,7 +358,7 @@ static void expire_sent(struct engine *engine, struct request *request)
 }
 
 /* The attempt has used up the pool's own time limit for it: the worker is at fault. */
-static void expire_attempt(struct engine *engine, struct request *request)
+static COLD void expire_attempt(struct engine *engine, struct request *request)
 {
 	struct worker *worker = &engine->workers[request->run.worker];
 	struct attempt *attempt = request->run.attempt;
@@ -486,7 +486,7 @@ static bool is_over_share(const struct engine *engine, const struct request *req
 }
 
 /* Answers a request that is not let in. */
-static void turn_away(struct engine *engine, struct request *request, enum errcode code)
+static COLD void turn_away(struct engine *engine, struct request *request, enum errcode code)
 {
 	struct failure failure = engine_failure(request, code);
 

@@ -50,8 +50,8 @@ static enum errcode open_session(struct engine *engine, uint32_t user, struct by
 	return ERR_NONE;
 }
 
-static enum errcode find_session(struct engine *engine, const struct engine_event *event,
-				 struct session **ret)
+static COLD enum errcode find_session(struct engine *engine, const struct engine_event *event,
+				      struct session **ret)
 {
 	struct bytes name = event->submit.session;
 	uint32_t user = event->submit.user, other;
@@ -196,13 +196,13 @@ static struct request *set_rank(struct engine *engine, struct request *request, 
 
 /* A request of that rank waits for this one, which is not to stand behind less important ones; nor
  * is the one that this one waits for. */
-static void raise_rank(struct engine *engine, struct request *request, enum priority rank)
+static COLD void raise_rank(struct engine *engine, struct request *request, enum priority rank)
 {
 	while (request && rank < request->rank)
 		request = set_rank(engine, request, rank);
 }
 
-static void wait(struct engine *engine, struct request *request)
+static COLD void wait(struct engine *engine, struct request *request)
 {
 	if (request->state != REQUEST_WAITING)
 		request_move(request, REQUEST_WAITING);
@@ -222,14 +222,14 @@ static uint32_t key_user(const struct engine *engine, const struct request *requ
 	return engine->pools[request->home].settings.keys_are_shared ? 0 : request->user;
 }
 
-static struct key *find_key(const struct engine *engine, const struct request *request)
+static COLD struct key *find_key(const struct engine *engine, const struct request *request)
 {
 	return keys_find(&engine->keys, request->home, key_user(engine, request), request->key_name,
 			 engine->now);
 }
 
 /* Drops the expired keys, then makes the request the leader of its key.  NULL: no slot is free. */
-static struct key *lead(struct engine *engine, struct request *request)
+static COLD struct key *lead(struct engine *engine, struct request *request)
 {
 	uint32_t user = key_user(engine, request), other;
 	struct key *completed;
@@ -321,7 +321,7 @@ static void close_if_asked(struct engine *engine, struct session *session)
 	end_session(engine, session, SESSION_CLOSED);
 }
 
-static void leave_session(struct engine *engine, struct request *request)
+static COLD void leave_session(struct engine *engine, struct request *request)
 {
 	struct session *session = request->session;
 	struct request *next = session_leave(&engine->sessions, session, request, engine->now);
@@ -400,7 +400,8 @@ static void pass_on(struct engine *engine, struct key *key, const struct request
 		find_leader(engine, key);
 }
 
-static void leave_key(struct engine *engine, struct request *request, const struct failure *failure)
+static COLD void leave_key(struct engine *engine, struct request *request,
+			   const struct failure *failure)
 {
 	struct key *key = request->key;
 

@@ -289,8 +289,8 @@ static bool is_denied_by_page(struct worker *worker, uint32_t id, uint64_t page)
 
 /* The worker gives a request back.  Nobody may believe that of one that it was not asked for, or that
  * it has begun. */
-static void take_recalled(struct engine *engine, struct worker *worker,
-			  const struct engine_event *event)
+static COLD void take_recalled(struct engine *engine, struct worker *worker,
+			       const struct engine_event *event)
 {
 	struct attempt *attempt = worker_find_attempt(worker, event->id);
 

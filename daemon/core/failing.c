@@ -127,8 +127,8 @@ static void forget_others(struct failing *failing, unsigned suspect)
 		failing->slots[i].others[suspect] = (struct failing_tally){0};
 }
 
-static void count_failure(struct failing *failing, const uint32_t ids[FAILING_SUSPECTS_],
-			  enum errcode code)
+static COLD void count_failure(struct failing *failing, const uint32_t ids[FAILING_SUSPECTS_],
+			       enum errcode code)
 {
 	struct failing_slot *slot = &failing->slots[failing->place];
 

@@ -25,7 +25,7 @@ struct peak {
 void peak_init(struct peak *peak, usec_t now);
 
 /* Adds the current second to its slots, and begins the second of `now`. */
-void peak_turn(struct peak *peak, usec_t now);
+COLD void peak_turn(struct peak *peak, usec_t now);
 
 /* The value was `highest` at the most since this was last called, what it was then included. */
 static inline void peak_note(struct peak *peak, usec_t now, uint64_t highest)

@@ -303,7 +303,7 @@ void pool_take(struct pool *pool, struct request *request);
 
 /* Returns the request that may be shed for one of `priority`: queue_victim, or a request of a still
  * lower priority that is the last to wait for a certain worker.  NULL: there is none. */
-struct request *pool_victim(const struct pool *pool, enum priority priority);
+COLD struct request *pool_victim(const struct pool *pool, enum priority priority);
 
 /* Whether one more worker may be ejected: at most half of the live ones. */
 bool pool_may_eject(const struct pool *pool);
@@ -315,7 +315,8 @@ bool pool_needs_ejected(const struct pool *pool);
 struct circuit *pool_find_circuit(const struct pool *pool, struct bytes method);
 
 /* Adds a circuit for a method that has none.  Returns it, or NULL when all are in use. */
-struct circuit *pool_add_circuit(struct pool *pool, struct bytes method, uint64_t seed, usec_t now);
+COLD struct circuit *pool_add_circuit(struct pool *pool, struct bytes method, uint64_t seed,
+				      usec_t now);
 
 /* Whether the pool can serve nothing: starts fail, and no worker is READY or BUSY. */
 bool pool_is_unavailable(const struct pool *pool);

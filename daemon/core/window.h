@@ -136,7 +136,7 @@ struct window {
 };
 
 /* Adds the current second to the levels, and begins the second of `now`. */
-void window_turn(struct window *window, usec_t now);
+COLD void window_turn(struct window *window, usec_t now);
 
 /* --- counting; `now` is seldom earlier than in the last call, and then counts in its second --- */
 

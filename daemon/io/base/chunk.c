@@ -79,7 +79,7 @@ bool chunk_may_take(const struct chunk_store *store, size_t more, size_t total, 
 	return has_room(store, more, limit);
 }
 
-static struct chunk *take_kept(struct chunk_store *store)
+static COLD struct chunk *take_kept(struct chunk_store *store)
 {
 	struct chunk *chunk = store->kept;
 

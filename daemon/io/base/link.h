@@ -152,7 +152,7 @@ static inline size_t link_held(const struct link *link)
 void link_await_memory(struct link *link);
 
 /* Drops what has come of a message that is half read; the rest is read and dropped when it comes. */
-void link_skip_begun(struct link *link);
+COLD void link_skip_begun(struct link *link);
 
 /* Gives back the memory that was taken for more of it. */
 void link_trim_begun(struct link *link);
@@ -196,7 +196,7 @@ void link_put_message(struct link *link, struct bytes head, struct chunk *chunk,
 
 /* Drops the output and ends the link at the end of the turn: where the handler can't be called at
  * once. */
-void link_fail(struct link *link, enum link_end why);
+COLD void link_fail(struct link *link, enum link_end why);
 
 /* Whether messages wait for their turn, so that the loop must not sleep. */
 bool link_has_backlog(const struct loop *loop);

@@ -18,7 +18,7 @@ static inline bool link_is_alive(const struct link *link)
 }
 
 /* Tells the owner, once, that nothing more comes in; `begun` as in on_end. */
-void link_end_input(struct link *link, enum link_end why, int error, struct bytes begun);
+COLD void link_end_input(struct link *link, enum link_end why, int error, struct bytes begun);
 
 /* Free the buffer of the message that is half read; drop the message too. */
 void link_free_input(struct link *link);
@@ -37,7 +37,7 @@ void link_leave_backlog(struct link *link);
 
 /* It is not read until there is memory for a buffer of `wanted` bytes; it is read again, if it may
  * be; it is looked at when memory was given back; it waits for none any more. */
-void link_starve(struct link *link, size_t wanted);
+COLD void link_starve(struct link *link, size_t wanted);
 void link_end_starving(struct link *link);
 void link_wait_for_memory(struct link *link);
 void link_forget_starved(struct link *link);

@@ -31,7 +31,7 @@ static uint64_t bytes_put(const struct link *link)
 	return link->written + link->out.bytes;
 }
 
-static void skip(struct link *link, struct bytes bytes, bool is_end)
+static COLD void skip(struct link *link, struct bytes bytes, bool is_end)
 {
 	link->is_skipping = !is_end;
 	if (link->handler->on_skipped)
@@ -191,7 +191,7 @@ void link_feed_starved(struct loop *loop)
 }
 
 /* The message that is half read can't be kept. */
-static void run_short(struct link *link, size_t wanted, struct bytes begun)
+static COLD void run_short(struct link *link, size_t wanted, struct bytes begun)
 {
 	if (!link->handler->on_no_memory) {
 		link_end_input(link, LINK_END_NO_MEMORY, -ENOMEM, begun);

@@ -97,7 +97,7 @@ void link_finish_output(struct link *link)
 }
 
 /* The peer reads an end of file, and can still be read. */
-static void end_output(struct link *link)
+static COLD void end_output(struct link *link)
 {
 	if (stream_is_socket(link->stream)) {
 		(void)shutdown(link->stream.out, SHUT_WR);
@@ -126,7 +126,7 @@ static bool has_last_words(const struct link *link, enum link_end why)
 }
 
 /* The output can't be written any more, so a link that is to close after it closes now. */
-static void abandon_output(struct link *link, enum link_end why, int error)
+static COLD void abandon_output(struct link *link, enum link_end why, int error)
 {
 	outbox_clear(&link->out, &link->loop->outboxes);
 	if (link->is_closing) {

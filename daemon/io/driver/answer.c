@@ -17,7 +17,8 @@ struct source {
 	struct bytes value;
 };
 
-static void refuse(struct driver *driver, struct call *call, enum errcode code, const char *message)
+static COLD void refuse(struct driver *driver, struct call *call, enum errcode code,
+			const char *message)
 {
 	struct error error = failure_error(driver, code);
 
@@ -75,8 +76,8 @@ static void pack_meta(const struct driver *driver, const struct call *call,
 }
 
 /* {result, meta: {...}} in the place of the result. */
-static void answer_with_meta(struct driver *driver, struct call *call, const struct effect *effect,
-			     const struct source *source)
+static COLD void answer_with_meta(struct driver *driver, struct call *call,
+				  const struct effect *effect, const struct source *source)
 {
 	/* A map of 2, and a str of 6 bytes. */
 	static const uint8_t before[] = {0x82, 0xa6, 'r', 'e', 's', 'u', 'l', 't'};
@@ -97,7 +98,8 @@ static void answer_with_meta(struct driver *driver, struct call *call, const str
 
 /* The state that the answered attempt handed back is the session's from now on.  False: no memory
  * for it. */
-static bool commit_state(struct driver *driver, const struct driver_step *step, uint32_t session)
+static COLD bool commit_state(struct driver *driver, const struct driver_step *step,
+			      uint32_t session)
 {
 	struct handed *handed = handed_find(&driver->lives[step->event.worker], step->event.id);
 	bool lost = handed->len > 0 && handed->state.len == 0;

@@ -69,7 +69,7 @@ struct call *call_find_number(const struct call_table *table, uint64_t number);
 
 /* Call the function of its caller (caller.h). */
 void call_answer(const struct call *call, const struct caller_answer *answer);
-void call_answer_error(const struct call *call, const struct error *error);
+COLD void call_answer_error(const struct call *call, const struct error *error);
 void call_answer_part(const struct call *call, struct chunk *chunk, struct bytes value);
 void call_answer_restart(const struct call *call);
 

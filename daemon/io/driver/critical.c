@@ -10,7 +10,7 @@ static bool is_known(const struct lowered *lowered, uint32_t uid)
 	return false;
 }
 
-static void tell_once(struct lowered *lowered, const struct caller *caller)
+static COLD void tell_once(struct lowered *lowered, const struct caller *caller)
 {
 	if (lowered->count == LOWERED_MAX || is_known(lowered, caller->uid))
 		return;

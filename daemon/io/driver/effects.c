@@ -93,7 +93,7 @@ void effects_start(struct driver *driver, struct life *life)
 		life->spawn_code != ERR_spawn_failed && !life->is_connected;
 }
 
-static void do_shutdown(struct driver *driver, const struct effect *effect)
+static COLD void do_shutdown(struct driver *driver, const struct effect *effect)
 {
 	life_shutdown(&driver->lives[effect->worker]);
 	/* That the daemon stops was logged for all of them. */
@@ -111,7 +111,7 @@ static bool starts_process(const struct life *life, const struct config_pool *po
 }
 
 /* Only that takes so long that it has to wait for its turn. */
-static void do_spawn(struct driver *driver, const struct effect *effect)
+static COLD void do_spawn(struct driver *driver, const struct effect *effect)
 {
 	struct life *life = &driver->lives[effect->worker];
 	const struct config_pool *pool = driver_pool_config(driver, effect->pool);
@@ -123,7 +123,7 @@ static void do_spawn(struct driver *driver, const struct effect *effect)
 		effects_start(driver, life);
 }
 
-static void do_signal(struct driver *driver, const struct effect *effect)
+static COLD void do_signal(struct driver *driver, const struct effect *effect)
 {
 	struct life *life = &driver->lives[effect->worker];
 	enum worker_cause cause = effect->kill.cause;
@@ -190,7 +190,7 @@ static void do_answer(struct driver *driver, const struct driver_step *step,
 
 /* --- sessions --- */
 
-static void do_session(struct driver *driver, const struct effect *effect)
+static COLD void do_session(struct driver *driver, const struct effect *effect)
 {
 	uint32_t slot = effect->session.session;
 	uint8_t alias[SESSION_ALIAS_MAX];
@@ -212,7 +212,7 @@ static void do_session(struct driver *driver, const struct effect *effect)
 /* --- all of them --- */
 
 /* Effects that change nothing but are to be reported. */
-static void report(struct driver *driver, const struct effect *effect)
+static COLD void report(struct driver *driver, const struct effect *effect)
 {
 	switch (effect->type) {
 	case EFFECT_HEALTH:

@@ -14,7 +14,7 @@ void effects_carry_out(struct driver *driver, struct driver_step *step,
 		       const struct effect *effect);
 
 /* Starts the worker's process, or connects to its server. */
-void effects_start(struct driver *driver, struct life *life);
+COLD void effects_start(struct driver *driver, struct life *life);
 
 /* The error code for a start that failed by that -errno; `connects`: of a connection to a server.
  */

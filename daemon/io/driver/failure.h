@@ -15,11 +15,11 @@ struct effect;
 struct error failure_error(const struct driver *driver, enum errcode code);
 
 /* Answers the call with what EFFECT_ERROR says. */
-void failure_answer(struct driver *driver, const struct driver_step *step, struct call *call,
-		    const struct effect *effect);
+COLD void failure_answer(struct driver *driver, const struct driver_step *step, struct call *call,
+			 const struct effect *effect);
 
 /* Adds what EFFECT_RETRY says to the call's attempt history: the request goes on. */
-void failure_note(struct driver *driver, const struct driver_step *step, struct call *call,
-		  const struct effect *effect);
+COLD void failure_note(struct driver *driver, const struct driver_step *step, struct call *call,
+		       const struct effect *effect);
 
 #endif

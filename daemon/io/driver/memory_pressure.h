@@ -31,6 +31,6 @@ uint64_t memory_pressure_at_ready(const struct driver *driver, uint32_t worker);
 
 /* Tells the engine how much memory some of the workers use whose pools limit it, and sets the time
  * for the next of them. */
-void memory_pressure_check(struct driver *driver);
+COLD void memory_pressure_check(struct driver *driver);
 
 #endif

@@ -22,8 +22,8 @@ void notify_log(const struct driver *driver, enum event_kind kind, uint64_t seq,
 		const char *format, ...) PRINTF_LIKE(7, 8);
 
 /* A line about a worker, and an event: `what` is "started", "ready", "ended" and the like. */
-void notify_worker(struct driver *driver, enum log_level level, uint32_t worker, const char *what,
-		   const char *text);
+COLD void notify_worker(struct driver *driver, enum log_level level, uint32_t worker,
+			const char *what, const char *text);
 /* The event alone.  The text is for those who may call the pool, or with `is_of_requests` (it may
  * tell of somebody's request) for those alone who may control it. */
 void notify_worker_event(struct driver *driver, uint32_t worker, const char *what, const char *text,
@@ -34,14 +34,14 @@ void notify_output(struct driver *driver, uint32_t worker, enum output_stream st
 void notify_output_dropped(struct driver *driver, uint32_t worker, uint64_t count);
 /* The end of the standard error of a worker that has ended, where the log keeps fields apart. */
 void notify_last_stderr(struct driver *driver, uint32_t worker);
-void notify_health(struct driver *driver, const struct effect *effect);
+COLD void notify_health(struct driver *driver, const struct effect *effect);
 void notify_breaker(struct driver *driver, const struct effect *effect);
 void notify_level(struct driver *driver, const struct effect *effect);
 void notify_roll(struct driver *driver, const struct effect *effect);
 void notify_recovery(struct driver *driver, const struct effect *effect);
 void notify_session(struct driver *driver, const struct effect *effect);
 /* The loop stood still, and the machine was suspended, for so long; one may be 0. */
-void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended);
+COLD void notify_standstill(struct driver *driver, usec_t stalled, usec_t suspended);
 /* An attempt failed with this error, and the request is tried again. */
 void notify_retry(struct driver *driver, const struct audience *audience, const struct error *error,
 		  const struct effect *effect);

@@ -34,6 +34,6 @@ void overloads_done(struct overloads *overloads);
  * nothing of overload are ignored. */
 void overload_note(struct driver *driver, uint32_t pool, enum errcode code);
 
-void overloads_check(struct driver *driver);
+COLD void overloads_check(struct driver *driver);
 
 #endif

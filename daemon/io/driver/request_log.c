@@ -109,7 +109,7 @@ static void put_line(struct buf *line, const struct facts *facts)
 			   call->trace.attempt_span);
 }
 
-static void log_line(const struct facts *facts, const char *what, unsigned held)
+static COLD void log_line(const struct facts *facts, const char *what, unsigned held)
 {
 	char request[NUMBER_SIZE], worker[NUMBER_SIZE], elapsed[NUMBER_SIZE], queued[NUMBER_SIZE];
 	char run[NUMBER_SIZE], uid[NUMBER_SIZE], method[SHOWN_MAX + 1], trace[SHOWN_MAX + 1];

@@ -87,7 +87,8 @@ bool rights_may_see(const struct driver *driver, const struct caller *caller,
 		    const struct audience *audience);
 
 /* Why the caller may not call the pool, or not control it (NO_SLOT: the daemon), in words. */
-void rights_say_why_not_call(const struct driver *driver, uint32_t pool, char *out, size_t size);
+COLD void rights_say_why_not_call(const struct driver *driver, uint32_t pool, char *out,
+				  size_t size);
 void rights_say_why_not_control(const struct driver *driver, const struct caller *caller,
 				uint32_t pool, char *out, size_t size);
 

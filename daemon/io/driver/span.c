@@ -110,8 +110,8 @@ static void pack_trace(struct buf *out, const struct trace *trace)
 	pack_named_text(out, "tracestate", trace->state);
 }
 
-static void send_span(struct driver *driver, const struct audience *audience,
-		      const struct facts *facts)
+static COLD void send_span(struct driver *driver, const struct audience *audience,
+			   const struct facts *facts)
 {
 	struct events *events = &driver->events;
 	const struct caller *caller = facts->caller;
@@ -152,8 +152,9 @@ static void send_span(struct driver *driver, const struct audience *audience,
 
 /* The last attempt, unless it is among those that failed before.  `worker`: where it was; NO_SLOT:
  * there was none. */
-static void take_last(struct facts *facts, const struct driver *driver, const struct call *call,
-		      const struct request_view *request, uint32_t worker)
+static COLD void take_last(struct facts *facts, const struct driver *driver,
+			   const struct call *call, const struct request_view *request,
+			   uint32_t worker)
 {
 	const struct attempt_history *history = call->history;
 	uint64_t span = call->trace.attempt_span;

@@ -26,7 +26,7 @@ static struct driver_step step_of(const struct life *life, enum event_type type)
 
 /* --- messages and output of workers, and their end --- */
 
-static void on_ready(struct channel *channel, const struct channel_ready *ready)
+static COLD void on_ready(struct channel *channel, const struct channel_ready *ready)
 {
 	struct driver *driver = channel->owner;
 	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_READY);
@@ -142,7 +142,7 @@ static void on_answer(struct channel *channel, uint32_t id, const struct channel
 	handed_drop(life, id);
 }
 
-static void on_lost(struct channel *channel, uint32_t id, bool is_part)
+static COLD void on_lost(struct channel *channel, uint32_t id, bool is_part)
 {
 	static const struct channel_answer none;
 	struct driver_step step =
@@ -164,7 +164,7 @@ static void on_lost(struct channel *channel, uint32_t id, bool is_part)
 		handed_drop(life_of(channel), id);
 }
 
-static void on_broken(struct channel *channel, enum errcode code)
+static COLD void on_broken(struct channel *channel, enum errcode code)
 {
 	struct driver *driver = channel->owner;
 	struct driver_step step = step_of(life_of(channel), EVENT_WORKER_BROKE);
@@ -191,7 +191,7 @@ static void check_page(struct life *life, const struct process_end *end, uint64_
 	notify_worker(driver, LOG_LEVEL_ERROR, life->worker, "broke the protocol", why);
 }
 
-static void on_exit_of_worker(struct life *life, const struct process_end *end)
+static COLD void on_exit_of_worker(struct life *life, const struct process_end *end)
 {
 	struct driver *driver = life->owner;
 	struct driver_step step = step_of(life, EVENT_WORKER_EXITED);
@@ -275,7 +275,7 @@ static void on_forked(struct life *life)
 /* --- notes: what was found out while effects were carried out --- */
 
 /* Requests that never reached the worker, as its dialect can't express them or there was no memory. */
-static void report_unsent(struct driver *driver, struct life *life)
+static COLD void report_unsent(struct driver *driver, struct life *life)
 {
 	while (life->unsaid_count > 0) {
 		struct driver_step step = step_of(life, EVENT_SEND_FAILED);
@@ -288,7 +288,7 @@ static void report_unsent(struct driver *driver, struct life *life)
 }
 
 /* There is no process, or the connection to the server was closed. */
-static void report_end(struct driver *driver, struct life *life)
+static COLD void report_end(struct driver *driver, struct life *life)
 {
 	struct driver_step step = step_of(life, EVENT_SPAWN_FAILED);
 

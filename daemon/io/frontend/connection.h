@@ -47,7 +47,7 @@ void connection_after_put(struct connection *connection);
 void connection_end_if_over(struct connection *connection);
 
 /* Closes it and cancels all that it asked; `end` says why. */
-void connection_close(struct connection *connection, enum caller_end end);
+COLD void connection_close(struct connection *connection, enum caller_end end);
 
 /* Tells the client, if it has asked for that, that the daemon closes the connection in a moment. */
 void connection_notify_closing(struct connection *connection);
@@ -57,6 +57,6 @@ void connection_notify_closing(struct connection *connection);
 void connection_end(struct connection *connection);
 
 /* Cancels all that it asked, lets its output go out, then closes; `end` says why. */
-void connection_finish(struct connection *connection, enum caller_end end);
+COLD void connection_finish(struct connection *connection, enum caller_end end);
 
 #endif

@@ -29,7 +29,7 @@ static struct connection *of_caller(struct caller *caller)
 	return container_of(caller, struct connection, caller);
 }
 
-static void answer_error(struct caller *caller, uint32_t msgid, const struct error *error)
+static COLD void answer_error(struct caller *caller, uint32_t msgid, const struct error *error)
 {
 	struct connection *connection = of_caller(caller);
 	uint8_t head[ENVELOPE_HEAD_MAX];
@@ -58,8 +58,8 @@ struct asked asked_of(const struct envelope *envelope)
 }
 
 /* The client gets the error alone; whoever reads the reports, also what was asked. */
-static void refuse_with(struct connection *connection, const struct asked *asked,
-			struct error *error)
+static COLD void refuse_with(struct connection *connection, const struct asked *asked,
+			     struct error *error)
 {
 	struct driver *driver = connection->driver;
 	struct trace trace;
@@ -96,7 +96,7 @@ void connection_refuse(struct connection *connection, const struct asked *asked,
 }
 
 /* There is no memory for the answer to a call, or of the daemon itself. */
-static void answer_no_memory(struct connection *connection, uint32_t msgid)
+static COLD void answer_no_memory(struct connection *connection, uint32_t msgid)
 {
 	struct driver *driver = connection->driver;
 	struct call *call = call_find(&driver->calls, &connection->caller, msgid);

@@ -31,7 +31,7 @@ void connection_answer(struct connection *connection, uint32_t msgid, struct byt
 
 /* Refuses a request that does not become a call: its client gets the error, and it is reported. */
 PRINTF_LIKE(4, 5)
-void connection_refuse(struct connection *connection, const struct asked *asked, enum errcode code,
-		       const char *format, ...);
+COLD void connection_refuse(struct connection *connection, const struct asked *asked,
+			    enum errcode code, const char *format, ...);
 
 #endif

@@ -133,8 +133,8 @@ static void take_call(struct connection *connection, struct chunk *chunk,
 	start_call(connection, chunk, envelope->id, &parsed);
 }
 
-static void refuse_method(struct connection *connection, const struct envelope *envelope,
-			  const char *hint)
+static COLD void refuse_method(struct connection *connection, const struct envelope *envelope,
+			       const char *hint)
 {
 	const struct asked asked = asked_of(envelope);
 
@@ -155,7 +155,7 @@ static void take_short_call(struct connection *connection, struct chunk *chunk,
 		start_call(connection, chunk, envelope->id, &parsed);
 }
 
-static void take_hello(struct connection *connection, const struct envelope *envelope)
+static COLD void take_hello(struct connection *connection, const struct envelope *envelope)
 {
 	struct parsed_hello hello = {.wants_errors_map = connection->caller.wants_errors_map,
 				     .wants_closing = connection->wants_closing};
@@ -177,8 +177,8 @@ static void take_hello(struct connection *connection, const struct envelope *env
 	buf_free(&out);
 }
 
-static void take_admin(struct connection *connection, enum method method,
-		       const struct envelope *envelope)
+static COLD void take_admin(struct connection *connection, enum method method,
+			    const struct envelope *envelope)
 {
 	const struct asked asked = asked_of(envelope);
 	char why[CONTROL_WHY_SIZE] = "the answer does not fit";
@@ -231,7 +231,7 @@ static void take_request(struct connection *connection, struct chunk *chunk,
 		refuse_method(connection, envelope, "");
 }
 
-static void take_cancel(struct connection *connection, struct bytes params)
+static COLD void take_cancel(struct connection *connection, struct bytes params)
 {
 	struct reader reader;
 	uint32_t count;
@@ -247,8 +247,8 @@ static void take_cancel(struct connection *connection, struct bytes params)
 		driver_cancel(connection->driver, call);
 }
 
-static void take_malformed(struct connection *connection, const struct envelope *envelope,
-			   bool has_id)
+static COLD void take_malformed(struct connection *connection, const struct envelope *envelope,
+				bool has_id)
 {
 	const struct asked asked = asked_of(envelope);
 

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static int wrong(char *why, const char *format, ...) PRINTF_LIKE(2, 3);
+static COLD int wrong(char *why, const char *format, ...) PRINTF_LIKE(2, 3);
 
-static int wrong(char *why, const char *format, ...)
+static COLD int wrong(char *why, const char *format, ...)
 {
 	va_list arguments;
 

@@ -156,13 +156,13 @@ void channel_end_session(struct channel *channel, struct bytes session, const ch
 void channel_ping(struct channel *channel, uint32_t id);
 /* Answers the requests that were sent and that the dialect answers itself: there are some where
  * kept_count is above 0.  To be called when no step of the engine runs. */
-void channel_answer_kept(struct channel *channel);
+COLD void channel_answer_kept(struct channel *channel);
 /* The worker is to end when it has answered. */
 void channel_shutdown(struct channel *channel);
 
 /* What is being handled is no message of the dialect, as the owner has found out.  `last_why` says
  * so, if nothing else broke the channel; on_broken is not called. */
-void channel_blame(struct channel *channel);
+COLD void channel_blame(struct channel *channel);
 
 /* The worker is about to be ended.  `last_why` says so if it has closed its standard input, which
  * nobody notices while nothing is written. */
@@ -172,6 +172,6 @@ void channel_check_input(struct channel *channel);
 void channel_pause(struct channel *channel, bool paused);
 
 /* Nothing that the worker sends from now on is read. */
-void channel_close(struct channel *channel);
+COLD void channel_close(struct channel *channel);
 
 #endif

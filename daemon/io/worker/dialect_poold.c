@@ -87,7 +87,7 @@ static int read_ready(struct bytes params, struct readiness *ret)
 	return 0;
 }
 
-static void take_ready(struct channel *channel, struct bytes params)
+static COLD void take_ready(struct channel *channel, struct bytes params)
 {
 	struct readiness ready = {.common.concurrency = 1};
 
@@ -285,7 +285,7 @@ static unsigned count_extras(const struct channel *channel, const struct channel
 }
 
 /* The members that only some requests have. */
-static void put_extras(struct channel *channel, const struct channel_request *request)
+static COLD void put_extras(struct channel *channel, const struct channel_request *request)
 {
 	struct buf *buf = &channel->scratch;
 

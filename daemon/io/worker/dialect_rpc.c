@@ -22,7 +22,7 @@ static void take_response(struct channel *channel, struct chunk *chunk,
 }
 
 /* The daemon takes no requests from workers: the answer is an error, and the worker may go on. */
-static void refuse_request(struct channel *channel, uint32_t id)
+static COLD void refuse_request(struct channel *channel, uint32_t id)
 {
 	struct error error = error_make(ERR_unknown_method);
 	uint8_t head[ENVELOPE_HEAD_MAX];

@@ -16,7 +16,7 @@ void dialect_quote(struct channel *channel, const char *why);
 
 /* The worker broke the protocol; `why` in words.  What it sent is quoted where that can't be the
  * answer to a request.  The channel may be closed when this returns. */
-void dialect_broken(struct channel *channel, enum errcode code, const char *why);
+COLD void dialect_broken(struct channel *channel, enum errcode code, const char *why);
 
 /* Makes the worker ready as the pool's ready_... options say: it is asked, its notification is
  * awaited, or it is ready at once. */
