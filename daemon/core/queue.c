@@ -152,9 +152,12 @@ void queue_attach(struct queue *queue, uint32_t index, struct lanes *lanes, stru
 
 void queue_set_turn(struct queue *queue, usec_t run)
 {
-	usec_t runs = QUEUE_TURN_TIME / usec_max(run, 1);
+	usec_t runs = QUEUE_TURN_RUNS;
 
-	queue->turn = QUEUE_RUN * (uint32_t)usec_max(1, usec_min(runs, QUEUE_TURN_RUNS));
+	/* Short runs need no division. */
+	if (run > QUEUE_TURN_TIME / QUEUE_TURN_RUNS)
+		runs = usec_max(1, QUEUE_TURN_TIME / run);
+	queue->turn = QUEUE_RUN * (uint32_t)runs;
 }
 
 bool queue_user_has_room(const struct queue *queue, uint32_t user)

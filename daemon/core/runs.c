@@ -9,7 +9,7 @@
 #define COST_OUTLIER 8
 #define HIGH_FACTOR  2048
 
-static void mean_add(struct runs_mean *mean, usec_t run, unsigned of, unsigned outlier)
+static inline void mean_add(struct runs_mean *mean, usec_t run, unsigned of, unsigned outlier)
 {
 	if (mean->mean > 0)
 		run = usec_min(run, usec_mul(mean->mean, outlier));
@@ -21,7 +21,8 @@ static void mean_add(struct runs_mean *mean, usec_t run, unsigned of, unsigned o
 	else
 		mean->count++;
 	mean->sum += run;
-	mean->mean = mean->sum / mean->count;
+	/* As nearly always: by a power of two nothing need be divided. */
+	mean->mean = mean->count == of ? mean->sum / of : mean->sum / mean->count;
 }
 
 void runs_init(struct runs *runs, uint64_t seed)

@@ -281,7 +281,7 @@ FAULTS = [
           "who sends long calls gets more of the time"),
     Fault("queue.c", "\tif (lane && lane->balance > turn)\n", "\tif (turn == 0)\n",
           "a turn goes on as it was when runs have become long"),
-    Fault("queue.c", "usec_min(runs, QUEUE_TURN_RUNS)", "usec_min(runs, 1)", "a turn is one run, however short"),
+    Fault("queue.c", "usec_t runs = QUEUE_TURN_RUNS", "usec_t runs = 1", "a turn is one run, however short"),
     Fault("batch.h", "return batch->run.overlaps ? batch->taken / batch->count : batch_share(batch);", "return batch_share(batch);",
           "what runs beside others costs all of their time"),
     Fault("pool.c", "\tworker->answered = now;\n", "", "the pace is measured since a worker was idle"),
