@@ -181,7 +181,7 @@ $(LTO_OBJ): $(O)/lto/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -flto -MMD -MP -c $< -o $@
 # What runs for each request stands together, if the linker can do that, as GNU's can.
 ORDER       := -ffunction-sections -Wl,-T,daemon/hot.ld
-order        = $(shell echo 'int main(void) { return 0; }' | $(CC) $(ORDER) -x c - -o /dev/null 2>/dev/null && echo $(ORDER))
+order        = $(shell echo 'int main(void) { return 0; }' | $(link) -fPIC $(ORDER) -x c - -o /dev/null 2>/dev/null && echo $(ORDER))
 $(O)/lto/poold: $(LTO_OBJ) $(O)/$(PAGE_DIR)/page.o daemon/hot.ld
 	$(call say,LD,$@)
 	$(Q)$(link) $(CFLAGS) $(CLEARING) $(PREFIX_MAP) $(order) -flto=auto -o $@ $(filter %.o,$^) \

@@ -24,11 +24,11 @@ typedef uint64_t usec_t;
  * request, which then fits better into the processor's cache of instructions. */
 #define COLD __attribute__((cold))
 
-/* Nor does an assertion fail, which its own header leaves open. */
+/* An assertion fails as rarely, but assert.h does not say so. */
 #ifndef NDEBUG
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wredundant-decls"
-COLD extern __typeof__(__assert_fail) __assert_fail;
+COLD extern __typeof__(__assert_fail) __assert_fail; // NOLINT(readability-redundant-declaration)
 #pragma GCC diagnostic pop
 #endif
 
