@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import mmap
 import resource
 import signal
+import struct
+import unittest
 
 import procs
 from clock import Timed, eventually, stretch
-from harness import TOOLBOX, UNRULY, Daemon, DaemonTest, pool
+from harness import BUILD, SANITIZED, TOOLBOX, UNRULY, Daemon, DaemonTest, pool
 from http_client import HttpTest
-from raw import Raw, pack
+from raw import Closed, Raw, pack
 
 
 def limit_descriptors(daemon: Daemon, spare: int) -> None:
@@ -113,6 +117,71 @@ class Memory(DaemonTest):
             lambda: daemon.ask("poold.status")["memory"]["buffers"] < 1 << 20,
             "the buffers are given back",
         )
+
+
+class Forgetful(Daemon):
+    """A daemon one of whose allocations finds no memory; a test says which: tests/hostile/hostile_libc.c."""
+
+    FAILS = 1 << 40
+    ROW = struct.Struct("@16sQQ")
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **super().environment(),
+            "LD_PRELOAD": str(BUILD / "hostile_libc.so"),
+            "HOSTILE_COUNTS": str(self.directory / "calls"),
+            "HOSTILE_FAULT": f"alloc:{self.FAILS}:ENOMEM",
+        }
+
+    def fail_allocation(self, number: int) -> bool:
+        """Lets the one with this number fail, counted from now (1: the next; 0: none).  Returns whether the one before
+        has failed."""
+        with open(self.directory / "calls", "r+b") as file, mmap.mmap(file.fileno(), 0) as rows:
+            row = rows.find(b"alloc\0")
+            name, _, failed = self.ROW.unpack_from(rows, row)
+            self.ROW.pack_into(rows, row, name, self.FAILS - number if number else 0, 0)
+            return bool(failed)
+
+
+@unittest.skipIf(SANITIZED, "a sanitizer has a C library of its own")
+class Allocations(DaemonTest):
+    """Each one that a request needs fails once."""
+
+    REQUESTS: dict[str, list[object]] = {
+        "poold.hello": [{"client": "e2e", "version": "0", "errors": "map"}],
+        "raw.echo": [1],
+        **{f"poold.{name}": [] for name in ("no_such_method", "version", "health", "status", "stats", "workers", "pools",
+                                           "methods", "breakers", "errors", "doctor", "config")},
+    }
+
+    def test_each_request_is_answered(self) -> None:
+        """Also a hello: a client waits for its answer before it asks anything else."""
+        daemon = Forgetful((pool("raw", UNRULY),), {})
+        self.addCleanup(daemon.finish)
+        daemon.wait_ready()
+        daemon.announced.append("memory")
+        for method, params in self.REQUESTS.items():
+            with self.subTest(method):
+                codes = self.codes(daemon, method, params)
+                self.assertLessEqual(codes, {None, "memory_limit", "closed", "unknown_method"})
+                if method == "poold.hello":
+                    self.assertIn("memory_limit", codes)
+
+    def codes(self, daemon: Forgetful, method: str, params: list[object]) -> set[str | None]:
+        """How the request ends, as its first allocation fails, as its second one does, and so on to the last."""
+        found: set[str | None] = set()
+        for number in itertools.count(1):
+            with Raw(daemon.path) as client:
+                client.call("poold.version")
+                daemon.fail_allocation(number)
+                try:
+                    found.add(client.answer(method, *params).code)
+                except Closed:
+                    found.add("closed")
+                if not daemon.fail_allocation(0):
+                    break
+        return found
+
 
 class LogPipe(DaemonTest):
     """Nobody reads the log."""

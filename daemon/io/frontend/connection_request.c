@@ -155,6 +155,18 @@ static void take_short_call(struct connection *connection, struct chunk *chunk,
 		start_call(connection, chunk, envelope->id, &parsed);
 }
 
+/* The answer that was packed, or why it could not be. */
+static COLD void answer_packed(struct connection *connection, const struct asked *asked,
+			       const struct buf *out)
+{
+	if (buf_error(out) == 0)
+		connection_answer(connection, asked->msgid, (struct bytes){out->data, out->len});
+	else
+		connection_refuse(connection, asked, ERR_memory_limit,
+				  buf_error(out) == -ENOMEM ? "there was no memory for the answer"
+							    : "the answer does not fit");
+}
+
 static COLD void take_hello(struct connection *connection, const struct envelope *envelope)
 {
 	struct parsed_hello hello = {.wants_errors_map = connection->caller.wants_errors_map,
@@ -172,8 +184,7 @@ static COLD void take_hello(struct connection *connection, const struct envelope
 	caller_set_name(&connection->caller, hello.client, hello.version);
 	buf_init(&out, HELLO_MAX);
 	admin_hello(connection->driver, connection->caller.wants_errors_map, &out);
-	if (buf_error(&out) == 0)
-		connection_answer(connection, envelope->id, (struct bytes){out.data, out.len});
+	answer_packed(connection, &asked, &out);
 	buf_free(&out);
 }
 
@@ -181,17 +192,15 @@ static COLD void take_admin(struct connection *connection, enum method method,
 			    const struct envelope *envelope)
 {
 	const struct asked asked = asked_of(envelope);
-	char why[CONTROL_WHY_SIZE] = "the answer does not fit";
+	char why[CONTROL_WHY_SIZE] = "";
 	enum errcode code;
 	struct buf out;
 
 	buf_init(&out, connection->driver->config->daemon.output_max);
 	code = admin_answer(connection->driver, &connection->caller, method, envelope->params, &out,
 			    why);
-	if (code == ERR_NONE && buf_error(&out) < 0)
-		code = ERR_memory_limit;
 	if (code == ERR_NONE)
-		connection_answer(connection, envelope->id, (struct bytes){out.data, out.len});
+		answer_packed(connection, &asked, &out);
 	else
 		connection_refuse(connection, &asked, code, "%s", why);
 	connection_end_if_over(connection);
