@@ -350,4 +350,7 @@ FAULTS = [
           "a fork that is under way is forgotten", "test_forkserver.fork_requests_are_cancelled"),
     Fault("base/chunk.c", "\tif (chunk->capacity == CHUNK_SIZE && store->kept_count < store->kept_max) {\n", "\tif (store->kept_max == UINT32_MAX) {\n",
           "what was set aside is used once", "test_chunk.without_memory_there_is_what_was_set_aside"),
+    Fault("frontend/connection_request.c", "\telse\n\t\tconnection_refuse(connection, asked, ERR_memory_limit,\n",
+          "\telse if (out->max == 0)\n\t\tconnection_refuse(connection, asked, ERR_memory_limit,\n",
+          "who asks for what memory lacks waits for an answer for ever", "test_system_faults.Allocations.test_each_request_is_answered"),
 ]
