@@ -169,7 +169,7 @@ static void note_answer(struct world *world, const struct engine_event *event)
 		process->page_seen = event->page;
 	sending = &process->sendings[event->id];
 	if (event->type == EVENT_WORKER_ANSWERED && event->answer.is_recalled) {
-		if (sending->given_back)
+		if (sending->given_back && !sending->answered)
 			note_given_back(world, process, sending);
 		return;
 	}
