@@ -192,14 +192,17 @@ class Connection:
             call._follow()
 
     def send_at_once(self, call: Call, data: bytes) -> bool:
-        """Sends the request of a new call, if that needs no waiting.  Returns False if it was not
-        sent: then the call is of no use any more.
+        """Sends the request of a new call, if that needs no waiting; until then it has no
+        connection.  Returns False if it was not sent: then the call is of no use any more.
         """
+        again = call._again
         if len(data) > min(self._short_max, self.message_max):
             return False
         try:
             self._calls[call.number] = call
             if self._write_short(data):
+                if again is None or again.refused is None:
+                    call._connection = self
                 return True
         except NeverLeft:
             pass

@@ -322,7 +322,7 @@ class Executor(futures.Executor):
             return None
         limit = again.timeout
         deadline = None if limit is None else deadline_of(limit, self._client._grace)
-        task = _Task(again, number, connection, deadline)
+        task = _Task(again, number, None, deadline)
         self._unfinished[task] = None
         self._in_flight[task] = None
         if not self._is_shut_down and connection.send_at_once(task, data):

@@ -102,6 +102,12 @@ class Watchable(Future[Any]):
         raise NotImplementedError
 
     def _watch(self) -> None:
+        # The attributes come last: while they lack, because an exception came first, the next one
+        # who asks for them begins anew.  From then on the watcher knows it.
+        self._is_watched = True
+        if not self.is_ours():
+            self._settle(lost_error("made before a fork, the call is the parent's", "maybe"), None)
+        watcher().watch(self)
         with _making:
             if "_condition" in self.__dict__:
                 return
@@ -113,13 +119,9 @@ class Watchable(Future[Any]):
                 _done_callbacks=[],
                 _condition=threading.Condition(),
             )
-        self._is_watched = True
-        if not self.is_ours():
-            self._settle(lost_error("made before a fork, the call is the parent's", "maybe"), None)
         if self._answered:
             self._tell_all()  # at once, as of any Future that is done
         else:
-            watcher().watch(self)
             self._follow()
 
     def is_ours(self) -> bool:

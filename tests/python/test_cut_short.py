@@ -1,0 +1,92 @@
+"""What a signal handler raises while one thread does something for the others: they are served all
+the same.  Each is a moment that was a fault once; test_interruptions tries them all.
+"""
+
+from __future__ import annotations
+
+import threading
+import unittest
+from typing import Any
+from unittest import mock
+
+import poold
+from poold.futures import watcher
+from support import PATIENCE, FakeServer, Peer, echo
+
+
+class Interrupt(Exception):
+    """What the signal handler raises."""
+
+
+def once(function: Any, before: bool) -> Any:
+    """The function, interrupted at its first call: before anything is done, or after all is."""
+    calls: list[object] = []
+
+    def call(*args: Any) -> Any:
+        calls.append(args)
+        found = None if before and len(calls) == 1 else function(*args)
+        if len(calls) == 1:
+            raise Interrupt
+        return found
+
+    return call
+
+
+class TestCutShort(unittest.TestCase):
+    """The executor has room for one, and a timeout longer than the test's patience."""
+
+    def setUp(self) -> None:
+        self.go = threading.Event()
+        server = self.enterContext(FakeServer(self.script))
+        self.client = self.enterContext(poold.Client(server.path, 10 * PATIENCE))
+        self.executor = poold.Executor("p", 1, client=self.client)
+        self.client.call("p", "first")
+
+    def script(self, peer: Peer) -> None:
+        peer.send([1, peer.read()[1], None, None])
+        if self.go.wait(PATIENCE):
+            echo(peer)
+
+    def test_a_submit(self) -> None:
+        with mock.patch.object(self.client._connection, "send_at_once", once(None, True)):
+            self.assertRaises(Interrupt, self.executor.submit, "m")
+        self.go.set()
+        self.assertEqual(self.executor.submit("m", 1).result(PATIENCE)[2], [1])
+
+    def test_a_wait_that_has_another_call_watched(self) -> None:
+        self.executor.submit("m", 1)
+        waiting = self.executor.submit("m", 2)
+        with mock.patch.object(watcher(), "watch", once(watcher().watch, True)):
+            self.assertRaises(Interrupt, waiting.result, PATIENCE)
+        self.go.set()
+        self.assertEqual(waiting.result(PATIENCE)[2], [2])
+
+    def test_twice_while_a_call_is_sent_for_another_thread(self) -> None:
+        class Calls(dict):  # type: ignore[type-arg]
+            interrupts = False
+
+            def pop(self, *args: Any) -> Any:
+                found = super().pop(*args)
+                if Calls.interrupts:
+                    Calls.interrupts = False
+                    raise Interrupt
+                return found
+
+        connection: Any = self.client._connection
+        connection._calls = Calls(connection._calls)
+
+        def interrupt(_: object) -> None:
+            Calls.interrupts = True
+            raise Interrupt
+
+        early, other = self.executor.submit("m", 1), self.executor.submit("m", 2)
+        self.go.set()
+        with mock.patch.object(connection, "_has_taken", interrupt):
+            self.assertRaises(Interrupt, early.result, PATIENCE)
+        error = other.exception(PATIENCE)
+        assert isinstance(error, poold.Error), error
+        self.assertEqual(error.code, "peer_closed")
+
+
+if __name__ == "__main__":
+    unittest.main()
