@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import threading
 import unittest
+from collections import deque
 from typing import Any
 from unittest import mock
 
 import poold
+from poold import executor
 from poold.futures import watcher
 from support import PATIENCE, FakeServer, Peer, echo
 
@@ -52,6 +54,28 @@ class TestCutShort(unittest.TestCase):
             self.assertRaises(Interrupt, self.executor.submit, "m")
         self.go.set()
         self.assertEqual(self.executor.submit("m", 1).result(PATIENCE)[2], [1])
+
+    def test_a_submit_between_two_places(self) -> None:
+        """Nobody has the function, so nobody waits for it for ever."""
+
+        class Line(deque):  # type: ignore[type-arg]
+            append = once(deque.append, True)
+
+        class Flight(dict):  # type: ignore[type-arg]
+            __setitem__ = once(dict.__setitem__, True)
+
+        self.go.set()
+        for place in ("_in_flight", "_waiting"):
+            with self.subTest(place), mock.patch.object(executor, "_ASTRAY_MAX", 0.1):
+                cut = poold.Executor("p", 1, client=self.client)
+                if place == "_waiting":
+                    cut.submit("m", 1)
+                setattr(cut, place, {"_in_flight": Flight, "_waiting": Line}[place]())
+                self.assertRaises(Interrupt, cut.submit, "m", 2)
+                ends = threading.Thread(target=cut.shutdown, daemon=True)
+                ends.start()
+                ends.join(PATIENCE)
+                self.assertFalse(ends.is_alive())
 
     def test_a_wait_that_has_another_call_watched(self) -> None:
         self.executor.submit("m", 1)

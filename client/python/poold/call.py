@@ -134,6 +134,8 @@ class Call(Watchable):
             self.give_up(overdue() if again.is_being_asked else again.failure())
         elif self._connection is not None:
             self._connection.give_up_overdue(self)
+        else:
+            self.give_up(overdue())
 
     def drop(self) -> None:
         """Gives up a call that nobody can wait for any more; see Connection.drop."""

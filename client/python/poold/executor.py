@@ -53,6 +53,9 @@ WINDOW = 64
 # The daemon had no room for a request; it was not executed, and is sent again.
 _NO_ROOM = ("queue_full", "shed")
 
+# So long a function may be on its way here, in the hands of a thread (seconds).
+_ASTRAY_MAX = 5.0
+
 # When the daemon does not say when (seconds).
 _RETRY_AFTER = 0.05
 
@@ -226,6 +229,7 @@ class Executor(futures.Executor):
         self._handed: _Task | None = None  # the last that could not be sent without waiting
         self._sender = Role()
         self._seen: dict[_Task, None] = {}  # what was in flight at the last look
+        self._astray: dict[_Task, float] = {}  # what was nowhere, and since when
         self._is_kept = False
 
     def submit(self, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any) -> futures.Future[T]:
@@ -422,6 +426,8 @@ class Executor(futures.Executor):
                 return
 
     def _await_all(self) -> None:
+        if self._unfinished:
+            watcher().keep(self)  # a submit that was cut short may not have come to that
         for task in list(self._unfinished):
             task._await(None)
         turn: SimpleQueue[None] = SimpleQueue()
@@ -446,6 +452,7 @@ class Executor(futures.Executor):
             if task._answered and task not in watcher().watched:
                 self._leave_flight(task)
                 self._forget(task)
+        self._settle_astray()
         before, self._seen = self._seen, self._in_flight.copy()
         have_stayed = [task for task in self._seen if task in before]
         self._sender.hold(0, self._mend, have_stayed)
@@ -453,6 +460,24 @@ class Executor(futures.Executor):
         if have_stayed:
             self._have_read()
         return self._later[0][0] if self._later else math.inf
+
+    def _settle_astray(self) -> None:
+        """Settles what was submitted and is nowhere: it was on its way from one place to another, and
+        that was cut short.  A thread that only waits for its turn at the interpreter has it soon.
+        """
+        before, self._astray = self._astray, {}
+        places = (self._in_flight, self._waiting, self._later)
+        if len(self._unfinished) <= sum(map(len, places)):
+            return  # nothing is, as nearly always
+        here = {*self._in_flight, *self._waiting, *(entry[2] for entry in self._later)}
+        now = time.monotonic()
+        for task in list(self._unfinished):
+            if task not in here and not task._outcomes:
+                self._astray[task] = before.get(task, now)
+        for task, since in self._astray.items():
+            if now - since >= _ASTRAY_MAX:
+                task._settle(lost_error("sending it was interrupted", "no"), None)
+                task._notify()
 
     def _mend(self, tasks: list[_Task]) -> None:
         """Takes back the functions whose sending was cut short; nobody sends meanwhile."""
