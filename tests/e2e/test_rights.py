@@ -422,7 +422,9 @@ class Workers(RightsTest):
     def test_who_has_ended_may_have_been_one(self) -> None:
         """Nobody can say any more where a process came from that has handed its connection on and ended before the
         daemon looked.  It is taken for a worker's where workers may have its user."""
-        daemon = self.open(pool("tools", INTRUDER, user=USER.pw_name, group=GROUP.gr_name), admin_group=GROUP.gr_name)
+        # A program that any user can run, wherever the tree stands.
+        workers = pool("tools", "/bin/cat", dialect="jsonrpc", user=USER.pw_name, group=GROUP.gr_name)
+        daemon = self.open(workers, admin_group=GROUP.gr_name)
         self.assert_code(self.handed_on(daemon, USER.pw_uid).answer("poold.resume", "tools"), "permission_denied")
         self.assertIs(self.handed_on(daemon, ANNE).call("poold.resume", "tools")["drained"], False)
 
