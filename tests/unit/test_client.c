@@ -730,6 +730,7 @@ static void connect_to_small(struct world *world)
 	connect_both(world);
 	daemon_says(&world->daemon, "[1, 0, nil, {'limits': {'message_max': 100}}] [1, 1, nil, 5]");
 	ck_assert_int_eq(poold_call(world->client, "p", "m", no_args, NULL, &reply), 0);
+	poold_reply_free(&reply);
 }
 
 START_TEST(a_request_that_the_daemon_would_not_take)
@@ -749,9 +750,11 @@ START_TEST(a_request_that_the_daemon_would_not_take)
 	ck_assert_str_eq(reply.error.message,
 			 "the request is larger than the daemon's message_max");
 	ck_assert_int_eq((int)reply.error.executed, POOLD_EXECUTED_NO);
+	poold_reply_free(&reply);
 	ck_assert_int_eq(
 		poold_request(world.client, "poold.x", poold_writer_bytes(args), 0, &reply),
 		-EMSGSIZE);
+	poold_reply_free(&reply);
 	/* The connection is as it was. */
 	snprintf(answer, sizeof(answer), "[1, %u, nil, 7]", start(&world, "m"));
 	ck_assert_int_eq(poold_dispatch(world.client, 0), 0);
@@ -774,6 +777,7 @@ START_TEST(a_request_that_waits_for_too_long)
 		poold_request(world.client, "poold.health", no_args, UINT64_MAX / 1000, &reply),
 		-EINVAL);
 	ck_assert_str_eq(reply.error.code, "invalid_request");
+	poold_reply_free(&reply);
 	world_done(&world);
 }
 END_TEST
