@@ -20,16 +20,15 @@ class Interrupt(Exception):
     """What the signal handler raises."""
 
 
-def once(function: Any, before: bool) -> Any:
-    """The function, interrupted at its first call: before anything is done, or after all is."""
+def interrupted(function: Any) -> Any:
+    """The function, interrupted at its first call before anything is done."""
     calls: list[object] = []
 
     def call(*args: Any) -> Any:
         calls.append(args)
-        found = None if before and len(calls) == 1 else function(*args)
         if len(calls) == 1:
             raise Interrupt
-        return found
+        return function(*args)
 
     return call
 
@@ -50,7 +49,7 @@ class TestCutShort(unittest.TestCase):
             echo(peer)
 
     def test_a_submit(self) -> None:
-        with mock.patch.object(self.client._connection, "send_at_once", once(None, True)):
+        with mock.patch.object(self.client._connection, "take_over_at_once", interrupted(None)):
             self.assertRaises(Interrupt, self.executor.submit, "m")
         self.go.set()
         self.assertEqual(self.executor.submit("m", 1).result(PATIENCE)[2], [1])
@@ -59,10 +58,10 @@ class TestCutShort(unittest.TestCase):
         """Nobody has the function, so nobody waits for it for ever."""
 
         class Line(deque):  # type: ignore[type-arg]
-            append = once(deque.append, True)
+            append = interrupted(deque.append)
 
         class Flight(dict):  # type: ignore[type-arg]
-            __setitem__ = once(dict.__setitem__, True)
+            __setitem__ = interrupted(dict.__setitem__)
 
         self.go.set()
         for place in ("_in_flight", "_waiting"):
@@ -80,7 +79,7 @@ class TestCutShort(unittest.TestCase):
     def test_a_wait_that_has_another_call_watched(self) -> None:
         self.executor.submit("m", 1)
         waiting = self.executor.submit("m", 2)
-        with mock.patch.object(watcher(), "watch", once(watcher().watch, True)):
+        with mock.patch.object(watcher(), "watch", interrupted(watcher().watch)):
             self.assertRaises(Interrupt, waiting.result, PATIENCE)
         self.go.set()
         self.assertEqual(waiting.result(PATIENCE)[2], [2])

@@ -105,7 +105,7 @@ class Call(Watchable):
         if again is not None:
             again.is_over = True
         if self._is_between():
-            self._end_between(cancelled_error(self._may_be_sent()))
+            self._fail(cancelled_error(self._may_be_sent()))
         elif self._connection is not None:
             self._connection.send_cancel(self, GRACE)
         return True
@@ -116,13 +116,13 @@ class Call(Watchable):
         if again is not None:
             again.is_over = True
         if self._is_between():
-            self._end_between(error)
+            self._fail(error)
         elif self._connection is not None:
             self._connection.give_up(self, error)
         else:
             # It is being sent at this moment.  Who sends it gives it a connection, then looks
             # whether it is over; this does it the other way round.
-            self._end_between(error)
+            self._fail(error)
             if self._connection is not None:
                 self._connection._has_taken(self)
 
@@ -174,7 +174,8 @@ class Call(Watchable):
         """Whether it may have been executed, if it is between two connections."""
         return "maybe" if self._again is not None and self._again.is_being_asked else "no"
 
-    def _end_between(self, error: errors.Error) -> None:
+    def _fail(self, error: errors.Error) -> None:
+        """Settles a call that no connection has, and tells who waits for it."""
         self._settle(error, None)
         self._notify()
 

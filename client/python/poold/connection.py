@@ -191,30 +191,9 @@ class Connection:
         else:
             call._follow()
 
-    def send_at_once(self, call: Call, data: bytes) -> bool:
-        """Sends the request of a new call, if that needs no waiting; until then it has no
-        connection.  Returns False if it was not sent: then the call is of no use any more.
-        """
-        again = call._again
-        if len(data) > min(self._short_max, self.message_max):
-            return False
-        try:
-            self._calls[call.number] = call
-            if self._write_short(data):
-                if again is None or again.refused is None:
-                    call._connection = self
-                return True
-        except NeverLeft:
-            pass
-        except BaseException:
-            self.drop(call)  # it may have been written
-            raise
-        self._calls.pop(call.number, None)
-        return False
-
     def take_over_at_once(self, call: Call, again: Again) -> bool:
-        """Sends the request of a call that is between two connections, and had none before, if that
-        needs no waiting.  Returns False if it was not sent.
+        """Sends the request of a call that has had no connection yet, whether it is new or waits to
+        be asked, if that needs no waiting.  Returns False if it was not sent.
         """
         refused = again.refused
         data = again.packed()
@@ -699,8 +678,6 @@ class Connection:
         call = self._calls.get(error.number)
         if call is not None:
             call._settle(too_large(error), None)
-            self._calls.pop(error.number, None)
-            call._notify()
         self.lose(f"the daemon sent {error}")
 
     def is_ours(self) -> bool:

@@ -264,7 +264,7 @@ class Executor(futures.Executor):
         again = _Sending(self, data, options, timeout, client._connect_timeout)
         task = None
         if not self._waiting and not self._is_shut_down:
-            task = self._sender.hold(0, self._send_at_once, again, number, data)
+            task = self._sender.hold(0, self._send_at_once, again, number)
         if task is None:
             task = _Task(again, number, None, None)
             again.postpone()
@@ -319,7 +319,7 @@ class Executor(futures.Executor):
 
     # --- sending: by whoever submits or reads, if that needs no waiting ---
 
-    def _send_at_once(self, again: _Sending, number: int, data: bytes) -> _Task | None:
+    def _send_at_once(self, again: _Sending, number: int) -> _Task | None:
         """Sends a request that is new, in the process that was looked at.  None: it was not."""
         connection = self._client._usable_here()
         if connection is None or len(self._in_flight) >= self._room:
@@ -329,7 +329,7 @@ class Executor(futures.Executor):
         task = _Task(again, number, None, deadline)
         self._unfinished[task] = None
         self._in_flight[task] = None
-        if not self._is_shut_down and connection.send_at_once(task, data):
+        if not self._is_shut_down and connection.take_over_at_once(task, again):
             return task
         self._in_flight.pop(task, None)
         self._forget(task)
@@ -476,8 +476,7 @@ class Executor(futures.Executor):
                 self._astray[task] = before.get(task, now)
         for task, since in self._astray.items():
             if now - since >= _ASTRAY_MAX:
-                task._settle(lost_error("sending it was interrupted", "no"), None)
-                task._notify()
+                task._fail(lost_error("sending it was interrupted", "no"))
 
     def _mend(self, tasks: list[_Task]) -> None:
         """Takes back the functions whose sending was cut short; nobody sends meanwhile."""
@@ -486,8 +485,7 @@ class Executor(futures.Executor):
                 if self._takes_out(task):
                     self._waiting.appendleft(task)
             elif _is_cut_short(task):
-                task._settle(lost_error("sending it was interrupted", "maybe"), None)
-                task._notify()
+                task._fail(lost_error("sending it was interrupted", "maybe"))
         if self._handed is not None and not self._handed._is_at_asker():
             self._handed = None
 
