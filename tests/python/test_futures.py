@@ -412,6 +412,24 @@ class TestExecutor(unittest.TestCase):
                 self.assertTrue(cancelled.wait(PATIENCE))
             self.assertTrue(second.cancelled())
 
+    def test_answers_that_come_at_once(self) -> None:
+        """Each makes room for the next, which is sent in a loop, however many there are."""
+        go = threading.Event()
+
+        def answered(_: Connection, task: Any, again: Any) -> bool:
+            again.asked = again.refused
+            task._take_answer(None, "at once")
+            return True
+
+        with FakeServer(functools.partial(when_asked, go)) as server, poold.Executor(
+            "p", 1, path=server.path
+        ) as pool:
+            first, *others = [pool.submit(served.echo, number) for number in range(1000)]
+            with mock.patch.object(Connection, "take_over_at_once", answered):
+                go.set()
+                self.assertEqual(first.result(PATIENCE), [0])
+                self.assertEqual({each.result(PATIENCE) for each in others}, {"at once"})
+
     def test_shutdown(self) -> None:
         go, asked = threading.Event(), threading.Event()
 

@@ -149,13 +149,16 @@ class _Task(Call):
         self.executor._leave_flight(self)
 
     def _notify(self) -> None:
-        executor = self.executor
+        self._notify_waiting()
+        if self.executor._waiting:
+            self.executor._advance()
+
+    def _notify_waiting(self) -> None:
+        """As `_notify`, for who sends what waits for its turn anyway."""
         if self._answered and not self._is_watched:
-            executor._forget(self)
+            self.executor._forget(self)
         if not self._again.is_postponed():
             super()._notify()
-        if executor._waiting:
-            executor._advance()
 
     def _tell_all(self) -> None:
         super()._tell_all()
@@ -372,7 +375,7 @@ class Executor(futures.Executor):
         task._deadline = deadline_of(again.timeout, self._client._grace)
         connection = self._client._usable_now()
         if connection is not None and connection.take_over_at_once(task, again):
-            return task._notify()
+            return task._notify_waiting()  # `_advance` goes on, in a loop
         # The thread that asks again does it, and makes a connection or waits for room in the socket.
         self._handed = task
         again.refused = NeverLeft("there was no connection yet")
