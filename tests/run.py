@@ -39,6 +39,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent / "bench"))
+
+from proc import descendants
+
 # What a program may take; the long ones say more.
 TIMEOUT_SECONDS = int(os.environ.get("POOLD_RUN_SECONDS", "1200"))
 
@@ -121,16 +125,6 @@ def unittest_command(path: str) -> str:
     return f"{sys.executable} -X faulthandler -m unittest discover -s {file.parent} -p {file.name}"
 
 
-def below(pid: int) -> list[int]:
-    """A process and all that it has started, and so on."""
-    found = [pid]
-    for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            with contextlib.suppress(OSError):  # it has ended
-                found += map(int, children.read_text(encoding="ascii").split())
-    return found
-
-
 def short_name(pid: int) -> str:
     """The short name that a process goes by."""
     try:
@@ -149,7 +143,7 @@ def send(pids: list[int], number: int) -> None:
 def end(shell: subprocess.Popen[bytes]) -> None:
     """Ends a program that hangs, which has a moment to say where: Python's faulthandler does.  What it
     has started holds the pipe, so nothing of that stays."""
-    family = below(shell.pid)
+    family = descendants(shell.pid)
     # What it starts first if it is one, unless it has become what it was to start.
     program = family[1] if len(family) > 1 and short_name(shell.pid) == "sh" else shell.pid
     with contextlib.suppress(ProcessLookupError):
@@ -157,7 +151,7 @@ def end(shell: subprocess.Popen[bytes]) -> None:
         os.kill(program, signal.SIGABRT)
         select.select([pidfd], [], [], LAST_WORDS_SECONDS)
         os.close(pidfd)
-    send([*family, *below(shell.pid)], signal.SIGKILL)
+    send([*family, *descendants(shell.pid)], signal.SIGKILL)
 
 
 def read_all(shell: subprocess.Popen[bytes], silence: float) -> bytes:
