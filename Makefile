@@ -503,7 +503,8 @@ HOSTILE_SOAK = 'step:hostile libc, every call:1' '$(HOSTILE_RUN) --kinds $(HOSTI
 # Faults under load, after which three ledgers must agree: each scenario for so many seconds, or one alone, by its name.
 CHAOS_RUN    = $(TEST_ENV) $(PYTHON) tests/chaos/chaos.py
 CHAOS_NAMES  = $(shell $(CHAOS_RUN) --list | cut -d ' ' -f 1)
-CHAOS_STEP   = 'step:faults under load:2' $(foreach n,$(CHAOS_NAMES),'exit:$(PYTHON) tests/chaos/chaos.py --seconds $(1) $(n)')
+CHAOS_PROGRAMS = $(foreach n,$(CHAOS_NAMES),'exit:$(PYTHON) tests/chaos/chaos.py --seconds $(1) $(n)')
+CHAOS_STEP   = 'step:faults under load:2' $(call CHAOS_PROGRAMS,$(1))
 # How many times as much as in make check.
 CHAOS       ?= 10
 SCENARIO    ?=
@@ -540,8 +541,8 @@ load: all tools
 SOAK_SECONDS ?= 3600
 SOAK_EACH    ?= 300
 soak: all tools $(SIM) $(LOAD)
-	@POOLD_RUN_SECONDS=$$(($(SOAK_SECONDS) + 1200)) $(RUN) $(call CHAOS_STEP,$(SOAK_EACH)) \
-	  'step:load and faults for long:1' 'exit:$(PYTHON) tests/chaos/soak.py --seconds $(SOAK_SECONDS)'
+	@POOLD_RUN_SECONDS=$$(($(SOAK_SECONDS) + 1200)) $(RUN) 'step:load and faults for long:3' \
+	  'exit:$(PYTHON) tests/chaos/soak.py --seconds $(SOAK_SECONDS)' $(call CHAOS_PROGRAMS,$(SOAK_EACH))
 	@POOLD_TEST_SECONDS=1200 POOLD_TORN=1000000 $(MAKE) --no-print-directory chaos
 	@$(RUN) $(HOSTILE_SOAK)
 	@POOLD_TEST_SECONDS=1200 POOLD_TORN=1000000 $(RUN) 'step:a million values:1' file:tests/python/test_wire.py
