@@ -2,6 +2,7 @@
 
 #include "protocol/read.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@ static int read_id(struct reader *reader, uint32_t *ret)
 {
 	uint64_t id;
 
-	if (read_uint(reader, &id) < 0 || id > UINT32_MAX)
+	/* After a peer's first requests, ids have more than seven bits. */
+	if (read_long_uint(reader, &id) < 0 || id > UINT32_MAX)
 		return -EPROTO;
 	*ret = (uint32_t)id;
 	return 0;
@@ -87,8 +89,8 @@ static size_t put_uint(uint8_t *out, uint32_t value)
 	}
 	width = value <= UINT8_MAX ? 1 : value <= UINT16_MAX ? 2 : 4;
 	out[0] = width == 1 ? 0xcc : width == 2 ? 0xcd : 0xce;
-	for (size_t i = 0; i < width; i++)
-		out[1 + i] = (uint8_t)(value >> (8 * (width - 1 - i)));
+	value = htobe32(value << (32 - 8 * width));
+	memcpy(out + 1, &value, sizeof(value)); /* what comes next is written over the rest */
 	return 1 + width;
 }
 

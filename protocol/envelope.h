@@ -58,7 +58,7 @@ size_t envelope_put_notification(uint8_t *out, struct bytes method);
 size_t envelope_put_result(uint8_t *out, uint32_t id);
 size_t envelope_put_error(uint8_t *out, uint32_t id);
 
-/* Writes an id, at most 5 bytes, for params that begin with one.  Returns the number of bytes. */
+/* Writes an id, for params that begin with one; `out` has room for 5 bytes.  Returns the number of bytes. */
 size_t envelope_put_id(uint8_t *out, uint32_t id);
 
 #endif

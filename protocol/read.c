@@ -123,7 +123,9 @@ int read_long_uint(struct reader *reader, uint64_t *ret)
 
 		if (left(reader) <= width)
 			return -EPROTO;
-		*ret = load(reader->at + 1, width);
+		*ret = left(reader) > sizeof(uint64_t)
+			       ? load(reader->at + 1, sizeof(uint64_t)) >> (64 - 8 * width)
+			       : load(reader->at + 1, width);
 		reader->at += 1 + width;
 		return 0;
 	}
@@ -271,11 +273,4 @@ int read_value(struct reader *reader, struct bytes *ret)
 	*ret = (struct bytes){reader->at, len};
 	reader->at += len;
 	return 0;
-}
-
-bool bytes_equal(struct bytes bytes, const char *text)
-{
-	size_t len = strlen(text);
-
-	return bytes.len == len && (len == 0 || memcmp(bytes.data, text, len) == 0);
 }

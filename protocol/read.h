@@ -12,6 +12,7 @@
 #include "protocol/base.h"
 
 #include <errno.h>
+#include <string.h>
 
 struct reader {
 	const uint8_t *at;
@@ -71,7 +72,12 @@ static inline struct bytes read_rest(struct reader *reader)
 }
 
 /* Whether the slice holds exactly this text. */
-bool bytes_equal(struct bytes bytes, const char *text);
+static inline bool bytes_equal(struct bytes bytes, const char *text)
+{
+	size_t len = strlen(text);
+
+	return bytes.len == len && (len == 0 || memcmp(bytes.data, text, len) == 0);
+}
 
 /* --- nearly all that is read is short, and is read without a call --- */
 

@@ -258,12 +258,11 @@ struct request *queue_peek(const struct queue *queue)
 		return NULL;
 	for (unsigned i = 0; i < PRIORITY_COUNT_; i++) {
 		const struct queue_class *class = &queue->classes[i];
-		const struct lane *lane = first_lane(class);
 
 		if (!list_empty(&class->called))
 			return first_of(&class->called);
-		if (lane)
-			return first_of(&lane->requests);
+		if (!list_empty(&class->ring))
+			return first_of(&first_lane(class)->requests);
 	}
 	return NULL;
 }

@@ -163,6 +163,7 @@ struct config_answer {
 struct config_pool {
 	const struct config *config; /* that the pool is in: keep a reference to it */
 	char *name;
+	size_t name_len; /* each request is compared with it */
 	enum pool_adapter adapter;
 	enum config_dialect dialect;
 	char *command; /* as in the file; "" where the adapter is not process */

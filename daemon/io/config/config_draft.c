@@ -115,6 +115,7 @@ int config_draft_add_pool(struct config_draft *draft, const char *name)
 	*pool = (struct config_pool){.config = config};
 	config->pool_count++; /* from here on config_unref frees what it has */
 	pool->name = strdup(name);
+	pool->name_len = strlen(name);
 	pool->env = calloc(CONFIG_ENV_MAX + 1, sizeof(*pool->env));
 	if (!pool->name || !pool->env)
 		return -ENOMEM;

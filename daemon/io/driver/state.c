@@ -10,8 +10,12 @@
 
 int driver_find_pool(const struct driver *driver, struct bytes name, uint32_t *ret_pool)
 {
-	for (uint32_t i = 0; i < driver->config->pool_count; i++) {
-		if (bytes_equal(name, driver->config->pools[i].name)) {
+	const struct config *config = driver->config;
+
+	for (uint32_t i = 0; i < config->pool_count; i++) {
+		const struct config_pool *pool = &config->pools[i];
+
+		if (pool->name_len == name.len && memcmp(pool->name, name.data, name.len) == 0) {
 			*ret_pool = i;
 			return 0;
 		}
