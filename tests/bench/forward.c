@@ -1,23 +1,35 @@
 /*
  * The limit that poold is measured against: the least that can stand between clients and workers.
  *
- *	forward SOCKET LIMIT WORKERS COMMAND [ARGUMENT]...
+ *	forward [--rpc] SOCKET LIMIT WORKERS COMMAND [ARGUMENT]...
  *
  * It starts WORKERS times COMMAND, each with a socketpair whose number is in POOLD_FD, listens on
  * SOCKET, and passes length-framed requests on to the worker with the fewest in flight, and each
  * answer back to its client.  LIMIT is the most requests in flight per worker: `one`, `many` (no
  * limit), or a number.  It keeps no time, knows no request by name, and survives nothing.
+ *
+ * With --rpc it passes messages of MessagePack-RPC on instead, as poold must: where one ends only its
+ * bytes say, and each has an id of its client's own.  Its workers answer in the order in which they
+ * were asked.
  */
 #include "tests/bench/bench.h"
 
 #include <stdio.h>
 #include <sys/epoll.h>
 
+#include "tests/bench/forward_rpc.h"
+
 /* Output of this size is written at once instead of being copied to the end of the turn. */
 #define DIRECT_MIN  ((size_t)16 * 1024)
 
 #define EVENTS_MAX  256
 #define WORKERS_MAX 64
+
+/* Who asked for what a worker has to answer. */
+struct asked {
+	struct link *client;
+	uint32_t id; /* with --rpc: the client's own */
+};
 
 /* A client or a worker. */
 struct link {
@@ -29,13 +41,15 @@ struct link {
 	size_t in_flight;
 	struct backlog in;
 	struct backlog out;
-	struct link **asked_by; /* a worker's requests in flight: a ring of their clients */
-	size_t asked_capacity;	/* a power of two */
+	struct asked *asked;   /* a worker's requests in flight: a ring */
+	size_t asked_capacity; /* a power of two */
 	size_t asked_first;
+	uint32_t next_id;  /* with --rpc: of the next request to a worker */
 	struct link *next; /* in the list of waiting clients */
 };
 
 static int epoll_fd;
+static bool speaks_rpc;
 static size_t limit;
 static struct link workers[WORKERS_MAX];
 static size_t worker_count;
@@ -143,39 +157,42 @@ static void flush_dirty(void)
 	dirty_count = 0;
 }
 
-static void asked_push(struct link *worker, struct link *client)
+static struct asked *asked_at(const struct link *worker, size_t index)
+{
+	return &worker->asked[(worker->asked_first + index) & (worker->asked_capacity - 1)];
+}
+
+static void asked_push(struct link *worker, struct link *client, uint32_t id)
 {
 	if (worker->in_flight == worker->asked_capacity) {
 		size_t capacity = worker->asked_capacity ? worker->asked_capacity * 2 : 64;
-		struct link **ring = calloc(capacity, sizeof(struct link *));
+		struct asked *ring = calloc(capacity, sizeof(struct asked));
 
 		if (!ring)
 			err(1, "memory");
 		for (size_t i = 0; i < worker->in_flight; i++)
-			ring[i] = worker->asked_by[(worker->asked_first + i) &
-						   (worker->asked_capacity - 1)];
-		free(worker->asked_by);
-		worker->asked_by = ring;
+			ring[i] = *asked_at(worker, i);
+		free(worker->asked);
+		worker->asked = ring;
 		worker->asked_capacity = capacity;
 		worker->asked_first = 0;
 	}
-	worker->asked_by[(worker->asked_first + worker->in_flight) & (worker->asked_capacity - 1)] =
-		client;
+	*asked_at(worker, worker->in_flight) = (struct asked){client, id};
 	worker->in_flight++;
 	client->in_flight++;
 }
 
-static struct link *asked_pop(struct link *worker)
+static struct asked asked_pop(struct link *worker)
 {
 	if (worker->in_flight == 0)
 		errx(1, "a worker answered what nobody asked");
 
-	struct link *client = worker->asked_by[worker->asked_first];
+	struct asked asked = *asked_at(worker, 0);
 
 	worker->asked_first = (worker->asked_first + 1) & (worker->asked_capacity - 1);
 	worker->in_flight--;
-	client->in_flight--;
-	return client;
+	asked.client->in_flight--;
+	return asked;
 }
 
 static struct link *least_busy(void)
@@ -198,25 +215,61 @@ static void client_wait(struct link *client)
 	waiting_end = &client->next;
 }
 
+/* Passes on as many whole frames as the worker has room for.  Returns their bytes. */
+static size_t pass_frames(struct link *client, struct link *worker)
+{
+	const uint8_t *frames = backlog_front(&client->in);
+	size_t len = length_whole(frames, backlog_len(&client->in), limit - worker->in_flight);
+
+	for (size_t at = 0; at < len; at += length_frame(frames + at, len - at))
+		asked_push(worker, client, 0);
+	link_send(worker, frames, len);
+	return len;
+}
+
+/* The same for requests of MessagePack-RPC. */
+static size_t pass_requests(struct link *client, struct link *worker)
+{
+	const uint8_t *messages = backlog_front(&client->in);
+	size_t len = backlog_len(&client->in);
+	struct rpc_request request;
+	size_t at = 0;
+
+	while (worker->in_flight < limit && rpc_read_request(messages + at, len - at, &request)) {
+		rpc_put_request(&worker->out, worker->next_id++, &request);
+		asked_push(worker, client, request.id);
+		at += request.len;
+	}
+	if (at > 0)
+		mark_dirty(worker);
+	return at;
+}
+
+static bool has_whole_request(const struct link *client)
+{
+	struct rpc_request request;
+	const uint8_t *data = backlog_front(&client->in);
+	size_t len = backlog_len(&client->in);
+
+	return speaks_rpc ? rpc_read_request(data, len, &request) : length_whole(data, len, 1) > 0;
+}
+
 /* Gives the client's whole requests to workers, until there is none left or no worker has room. */
 static void dispatch(struct link *client)
 {
-	while (length_whole(backlog_front(&client->in), backlog_len(&client->in), 1) > 0) {
+	for (;;) {
 		struct link *worker = least_busy();
+		size_t passed;
 
 		if (worker->in_flight >= limit) {
-			client_wait(client);
+			if (has_whole_request(client))
+				client_wait(client);
 			return;
 		}
-
-		size_t room = limit - worker->in_flight;
-		const uint8_t *frames = backlog_front(&client->in);
-		size_t len = length_whole(frames, backlog_len(&client->in), room);
-
-		for (size_t at = 0; at < len; at += length_frame(frames + at, len - at))
-			asked_push(worker, client);
-		link_send(worker, frames, len);
-		backlog_take(&client->in, len);
+		passed = speaks_rpc ? pass_requests(client, worker) : pass_frames(client, worker);
+		if (passed == 0)
+			return;
+		backlog_take(&client->in, passed);
 	}
 }
 
@@ -243,7 +296,7 @@ static void answer(struct link *client, const uint8_t *frames, size_t len)
 }
 
 /* Passes whole answers back; neighbours for one client go together. */
-static void worker_answered(struct link *worker)
+static void pass_answer_frames(struct link *worker)
 {
 	const uint8_t *frames = backlog_front(&worker->in);
 	size_t len = length_whole(frames, backlog_len(&worker->in), SIZE_MAX);
@@ -251,7 +304,7 @@ static void worker_answered(struct link *worker)
 	size_t begin = 0;
 
 	for (size_t at = 0; at < len; at += length_frame(frames + at, len - at)) {
-		struct link *next = asked_pop(worker);
+		struct link *next = asked_pop(worker).client;
 
 		if (client && next != client) {
 			answer(client, frames + begin, at - begin);
@@ -262,6 +315,37 @@ static void worker_answered(struct link *worker)
 	if (client)
 		answer(client, frames + begin, len - begin);
 	backlog_take(&worker->in, len);
+}
+
+/* The same for answers of MessagePack-RPC. */
+static void pass_answers(struct link *worker)
+{
+	struct rpc_answer message;
+
+	while (rpc_read_answer(backlog_front(&worker->in), backlog_len(&worker->in), &message)) {
+		if (message.result.len > 0) {
+			uint32_t expected = worker->next_id - (uint32_t)worker->in_flight;
+			struct asked asked = asked_pop(worker);
+
+			if (message.id != expected)
+				errx(1, "a worker did not answer in order");
+			if (asked.client->fd >= 0) {
+				rpc_put_answer(&asked.client->out, asked.id, message.result);
+				mark_dirty(asked.client);
+			} else {
+				client_free_if_done(asked.client);
+			}
+		}
+		backlog_take(&worker->in, message.len);
+	}
+}
+
+static void worker_answered(struct link *worker)
+{
+	if (speaks_rpc)
+		pass_answers(worker);
+	else
+		pass_answer_frames(worker);
 	dispatch_waiting();
 }
 
@@ -269,7 +353,7 @@ static void worker_answered(struct link *worker)
 static size_t room_wanted(const struct backlog *in)
 {
 	size_t held = backlog_len(in);
-	size_t frame = length_frame(backlog_front(in), held);
+	size_t frame = speaks_rpc ? 0 : length_frame(backlog_front(in), held);
 
 	return frame > held && frame - held > READ_ROOM ? frame - held : READ_ROOM / 4;
 }
@@ -367,8 +451,14 @@ int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS_MAX];
 
+	speaks_rpc = argc > 1 && strcmp(argv[1], "--rpc") == 0;
+	if (speaks_rpc) {
+		argc--;
+		argv++;
+	}
 	if (argc < 5)
-		errx(2, "usage: forward SOCKET one|many|LIMIT WORKERS COMMAND [ARGUMENT]...");
+		errx(2,
+		     "usage: forward [--rpc] SOCKET one|many|LIMIT WORKERS COMMAND [ARGUMENT]...");
 	limit = parse_limit(argv[2]);
 	worker_count = parse_number(argv[3]);
 	if (limit == 0 || worker_count == 0 || worker_count > WORKERS_MAX)

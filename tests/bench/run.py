@@ -93,6 +93,7 @@ LINES: dict[str, Line] = {
         (0.85, 0.95),
         Shape(connections=64, depth=16, limit=17),
     ),
+    "rpc": Line(speed.against_rpc, 3, 8),
     "trained": Line(speed.trained, 2, 4),
     "calls": Line(speed.calls_per_request, 4, 1.5),
     "64KiB": rates(

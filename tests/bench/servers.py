@@ -242,16 +242,19 @@ class Server:
 
 
 class Forwarder(Server):
-    """The limit."""
+    """The limit; `speaks_rpc`: that of what passes MessagePack-RPC on."""
 
-    def __init__(self, place: Place, shape: Shape) -> None:
+    def __init__(self, place: Place, shape: Shape, speaks_rpc: bool = False) -> None:
         limit = str(shape.limit) if shape.limit else "many"
-        worker = [place.program("echo_worker"), "--length"]
-        if shape.python:
+        worker = [place.program("echo_worker"), *([] if speaks_rpc else ["--length"])]
+        if speaks_rpc:
+            self.framing = "rpc"
+        elif shape.python:
             worker = [sys.executable, str(BENCH / "echo_worker.py")]
             self.framing = "packed"
         path = str(place.scratch / "forward.sock")
-        command = [place.program("forward"), path, limit, str(shape.workers), *worker]
+        command = [place.program("forward"), *(["--rpc"] if speaks_rpc else []), path, limit]
+        command += [str(shape.workers), *worker]
         super().__init__(place, "forward", command, shape.pinned)
 
 

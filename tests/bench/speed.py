@@ -141,6 +141,30 @@ def sixty_four(place: Place, pace: Pace) -> list[Row]:
     return rows
 
 
+def against_rpc(place: Place, pace: Pace) -> list[Row]:
+    """Against the forwarder that speaks MessagePack-RPC too, and that against the other one: what of
+    the distance is the protocol's."""
+    rows = []
+    deep = Shape(connections=64, depth=16, limit=17)
+    unbounded = replace(deep, limit=0, prefetch=16)
+    for words, shape in (
+        ("64 connections, depth 1, 3 in flight per worker", Shape(connections=64, limit=3)),
+        ("64 connections, depth 16, both with 17 in flight per worker", deep),
+        ("64 connections, depth 16, prefetch 16 against `many`", unbounded),
+    ):
+        with Forwarder(place, shape, speaks_rpc=True) as forward, Daemon(place, shape) as poold:
+            pairs = by_turns(forward, poold, shape, pace)
+        line = f"against a forwarder of MessagePack-RPC, {words}: rate"
+        rows.append(ratio_row(line, pairs, "rate", None, "req/s"))
+    with (
+        Forwarder(place.beside("frames"), unbounded) as frames,
+        Forwarder(place.beside("rpc"), unbounded, speaks_rpc=True) as rpc,
+    ):
+        pairs = by_turns(frames, rpc, unbounded, pace)
+    line = "that forwarder against the one of frames, 64 connections, depth 16, `many`: rate"
+    return [*rows, ratio_row(line, pairs, "rate", None, "req/s")]
+
+
 def trained(place: Place, pace: Pace) -> list[Row]:
     """What a daemon gains that was built with PGO=1: some of the lines above, measured with it."""
     poold = place.build / "trained" / "lto" / "poold"
