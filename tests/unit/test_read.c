@@ -174,6 +174,25 @@ static const struct integer_case {
 	 INT64_MAX, 0x1p63},
 };
 
+/* However much stands behind it: with enough of that, its bytes are read as part of a wider number. */
+static void check_followed(const struct integer_case *expected)
+{
+	const struct input *input = &expected->input;
+	uint8_t bytes[32];
+
+	memset(bytes, 0xa5, sizeof(bytes));
+	memcpy(bytes, input->data, input->len);
+	for (size_t len = input->len; len <= input->len + sizeof(uint64_t) + 1; len++) {
+		struct reader reader;
+		uint64_t number = 77;
+
+		reader_init(&reader, bytes, len);
+		ck_assert_int_eq(read_uint(&reader, &number), expected->is_uint ? 0 : -ERANGE);
+		ck_assert_uint_eq(number, expected->is_uint ? expected->as_uint : 77);
+		ck_assert_ptr_eq(reader.at, bytes + (expected->is_uint ? input->len : 0));
+	}
+}
+
 static void check_integer(const struct integer_case *expected)
 {
 	const struct input *input = &expected->input;
@@ -198,8 +217,10 @@ static void check_integer(const struct integer_case *expected)
 
 START_TEST(integers_of_every_width)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(integers); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(integers); i++) {
 		check_integer(&integers[i]);
+		check_followed(&integers[i]);
+	}
 }
 END_TEST
 
