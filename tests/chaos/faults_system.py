@@ -33,10 +33,14 @@ def cold_pools(stage: Stage) -> tuple[str, ...]:
     return stage.book_pool("once"), stage.book_pool("safe", idempotent=True), pool("well", UNRULY)
 
 
+# Of so many daemons one can start, however its C library fails.
+STARTS_MAX = 50
+
+
 def failing_daemon(stage: Stage, pools: tuple[str, ...], options: dict[str, object]) -> Daemon:
     """Calls of its C library fail at random.  It may refuse to start, and then another is started:
     tests/hostile/hostile.py judges that."""
-    while True:
+    for _ in range(STARTS_MAX):
         seed = str(stage.draw.randrange(1 << 20))
         daemon = hostile_daemon(pools, options, HOSTILE_SEED=seed, HOSTILE_RATE="10")
         try:
@@ -47,9 +51,10 @@ def failing_daemon(stage: Stage, pools: tuple[str, ...], options: dict[str, obje
             with suppress(AssertionError):
                 daemon.finish()
             continue
-        eventually(lambda: is_whole(daemon), "all its processes are there")
+        eventually(lambda daemon=daemon: is_whole(daemon), "all its processes are there")
         stage.note(f"libc {seed}")
         return daemon
+    raise AssertionError(f"none of {STARTS_MAX} daemons could start; the last one's log:\n{daemon.log}")
 
 
 def is_whole(daemon: Daemon) -> bool:
