@@ -20,7 +20,6 @@ import time
 import traceback
 from _thread import get_ident
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any
 
@@ -31,12 +30,25 @@ from poold.calls import HEARTBEAT, lost_error, overdue
 errors.Cancelled.__bases__ = (errors.RequestError, CancelledError)
 Cancelled = errors.Cancelled
 
-# The attributes of a Future, made when something asks for one of them.
-_FIELDS = frozenset(
-    ("_condition", "_state", "_result", "_exception", "_waiters", "_done_callbacks")
-)
-
 _RUNNING = "RUNNING"
+
+
+class _Lazy:
+    """An attribute of a Future, which is made with the others when something asks for one of them:
+    then the object has its own, which comes before this one of its class.
+
+    With a `__getattr__` in place of these, Python would look up every attribute of a call by the
+    slow way.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, call: Any, owner: type) -> Any:
+        if call is None:
+            return self
+        call._watch()
+        return call.__dict__[self._name]
 
 
 class Watchable(Future[Any]):
@@ -48,27 +60,21 @@ class Watchable(Future[Any]):
     _deadline: float | None
     _is_watched: bool  # whether the watcher has to know that it is answered
 
+    _condition: Any = _Lazy()
+    _state: Any = _Lazy()
+    _result: Any = _Lazy()
+    _exception: Any = _Lazy()
+    _waiters: Any = _Lazy()
+    _done_callbacks: Any = _Lazy()
+
     @property
     def _answered(self) -> bool:
         """Whether there is an outcome."""
         raise NotImplementedError
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in _FIELDS:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self._watch()
-        return self.__dict__[name]
-
     def __repr__(self) -> str:
         state = "answered" if self._answered else "in flight"
         return f"<{type(self).__module__}.{type(self).__name__} {state}>"
-
-    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
-        """As that of a Future.  Looked at here, the attributes are made without an exception that
-        tells of the first."""
-        if "_condition" not in self.__dict__:
-            self._watch()
-        super().add_done_callback(fn)
 
     def cancelled(self) -> bool:
         """Whether `result` would raise Cancelled at once."""
