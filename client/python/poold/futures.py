@@ -21,16 +21,30 @@ import traceback
 from _thread import get_ident
 from collections import deque
 from concurrent.futures import CancelledError, Future, InvalidStateError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poold import errors, threads
 from poold.calls import HEARTBEAT, lost_error, overdue
+
+if TYPE_CHECKING:
+    from threading import _RLock as RLock
+else:
+    from _thread import RLock  # threading's is a function, which returns this
 
 # poold.Cancelled is also what concurrent.futures raises; a worker never needs to load that.
 errors.Cancelled.__bases__ = (errors.RequestError, CancelledError)
 Cancelled = errors.Cancelled
 
 _RUNNING = "RUNNING"
+
+
+class _Condition(RLock):
+    """What a Future needs of a threading.Condition, without what that does in Python.  Nobody waits
+    in it: who waits for a call reads, or is a waiter of concurrent.futures.
+    """
+
+    def notify_all(self) -> None:
+        """There is nobody to notify."""
 
 
 class _Lazy:
@@ -123,7 +137,7 @@ class Watchable(Future[Any]):
                 _exception=None,
                 _waiters=[],
                 _done_callbacks=[],
-                _condition=threading.Condition(),
+                _condition=_Condition(),
             )
         if self._answered:
             self._tell_all()  # at once, as of any Future that is done
