@@ -38,7 +38,6 @@ from poold.calls import (
     seconds,
 )
 from poold.client import Client
-from poold.connection import Connection
 from poold.futures import is_telling, watcher
 from poold.names import qualified
 from poold.roles import Role
@@ -67,18 +66,7 @@ class _NotYet(NeverLeft):
 class _Sending(Again):
     """How the request of a function is sent, and sent again."""
 
-    __slots__ = ("executor",)
-
-    def __init__(
-        self,
-        executor: Executor,
-        data: bytes,
-        options: dict[str, Any] | None,
-        timeout: float | None,
-        connect_timeout: float,
-    ) -> None:
-        Again.__init__(self, executor._client, data, options, timeout, connect_timeout)
-        self.executor = executor
+    __slots__ = ()
 
     def postpone(self) -> None:
         """Now it waits for its turn."""
@@ -94,7 +82,8 @@ class _Sending(Again):
 
     def wake(self, call: Call) -> None:
         if self.is_postponed():
-            self.executor._have_read()
+            assert isinstance(call, _Task)
+            call.executor._have_read()
         else:
             super().wake(call)
 
@@ -109,14 +98,10 @@ class _Task(Call):
     _again: _Sending
 
     def __init__(
-        self,
-        again: _Sending,
-        number: int,
-        connection: Connection | None,
-        deadline: float | None,
+        self, executor: Executor, number: int, deadline: float | None, again: _Sending
     ) -> None:
-        self.executor = again.executor
-        super().__init__(number, connection, deadline, self.executor._meta, again)
+        self.executor = executor
+        super().__init__(number, None, deadline, executor._meta, again)
 
     def cancel(self) -> bool:
         """Cancels it, also when it runs: the daemon is asked to cancel its request, and whatever
@@ -261,15 +246,15 @@ class Executor(futures.Executor):
         try:
             data = pack_request(number, "poold.call", params)
         except errors.Error as error:
-            failed = _Task(_Sending(self, b"", options, timeout, 0.0), number, None, None)
+            failed = _Task(self, number, None, _Sending(client, b"", options, timeout, 0.0))
             failed._settle(error, None)
             return failed
-        again = _Sending(self, data, options, timeout, client._connect_timeout)
+        again = _Sending(client, data, options, timeout, client._connect_timeout)
         task = None
         if not self._waiting and not self._is_shut_down:
             task = self._sender.hold(0, self._send_at_once, again, number)
         if task is None:
-            task = _Task(again, number, None, None)
+            task = _Task(self, number, None, again)
             again.postpone()
             # In this order: who shuts it down finds the function, or is found.
             self._unfinished[task] = None
@@ -329,7 +314,7 @@ class Executor(futures.Executor):
             return None
         limit = again.timeout
         deadline = None if limit is None else deadline_of(limit, self._client._grace)
-        task = _Task(again, number, None, deadline)
+        task = _Task(self, number, deadline, again)
         self._unfinished[task] = None
         self._in_flight[task] = None
         if not self._is_shut_down and connection.take_over_at_once(task, again):
@@ -384,7 +369,7 @@ class Executor(futures.Executor):
     # --- what becomes of it ---
 
     def _leave_flight(self, task: _Task) -> None:
-        if self._takes_out(task):
+        if self._takes_out(task) and self._room < self._window:
             self._room = min(self._window, self._room + 1)
 
     def _takes_out(self, task: _Task) -> bool:
