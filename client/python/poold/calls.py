@@ -182,7 +182,7 @@ def deadline_of(timeout: float | None, grace: float) -> float | None:
 
 def until_of(timeout: Seconds | None) -> float | None:
     """Until when to wait so long, in seconds of time.monotonic(); None: without end."""
-    left = seconds("timeout", timeout, -math.inf)
+    left = None if timeout is None else seconds("timeout", timeout, -math.inf)
     return None if left is None or left >= TIME_MAX else time.monotonic() + left
 
 

@@ -305,8 +305,6 @@ class Connection:
         """Waits until the call is answered or lost, or a part of its answer was received.  Returns
         False if none of these happens by `until` (monotonic seconds).
         """
-        if call._has_news(self):
-            return True
         self._check_process()
         found = None if self._reading else self._try_to_read(call, until)
         return self._wait_beside(call, until) if found is None else found
