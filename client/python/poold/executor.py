@@ -97,11 +97,13 @@ class _Task(Call):
 
     _again: _Sending
 
+    # Call is named below, as `super()` would make an object for each step of each function.
+
     def __init__(
         self, executor: Executor, number: int, deadline: float | None, again: _Sending
     ) -> None:
         self.executor = executor
-        super().__init__(number, None, deadline, executor._meta, again)
+        Call.__init__(self, number, None, deadline, executor._meta, again)
 
     def cancel(self) -> bool:
         """Cancels it, also when it runs: the daemon is asked to cancel its request, and whatever
@@ -126,11 +128,11 @@ class _Task(Call):
             refusal = errors.from_wire(error)
             if isinstance(refusal, errors.ResourceError) and refusal.executed == "no":
                 return self.executor._put_off(self, refusal.retry_after or _RETRY_AFTER)
-        super()._take_answer(error, value)
+        Call._take_answer(self, error, value)
 
     def _settle(self, error: object, value: object) -> None:
         # In this order: what is in flight and has no outcome is found by `look`.
-        super()._settle(error, value)
+        Call._settle(self, error, value)
         self.executor._leave_flight(self)
 
     def _notify(self) -> None:
@@ -143,10 +145,10 @@ class _Task(Call):
         if self._answered and not self._is_watched:
             self.executor._forget(self)
         if not self._again.is_postponed():
-            super()._notify()
+            Call._notify(self)
 
     def _tell_all(self) -> None:
-        super()._tell_all()
+        Call._tell_all(self)
         self.executor._forget(self)
 
 
