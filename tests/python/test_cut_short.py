@@ -4,14 +4,16 @@ the same.  Each is a moment that was a fault once; test_interruptions tries them
 
 from __future__ import annotations
 
+import os
 import threading
 import unittest
 from collections import deque
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import poold
-from poold import executor
+from poold import again, executor, threads
 from poold.futures import watcher
 from support import PATIENCE, FakeServer, Peer, echo
 
@@ -109,6 +111,40 @@ class TestCutShort(unittest.TestCase):
         error = other.exception(PATIENCE)
         assert isinstance(error, poold.Error), error
         self.assertEqual(error.code, "peer_closed")
+
+
+class TestAsker(unittest.TestCase):
+    """The thread that asks again is not there, as its start was cut short."""
+
+    def setUp(self) -> None:
+        lost: list[object] = []
+
+        def lose_first(*work: Any) -> None:
+            if not lost:
+                lost.append(work)
+            else:
+                threads.start(*work)
+
+        self.path = self.enterContext(FakeServer(echo)).path
+        os.rename(self.path, f"{self.path}.later")
+        self.client = self.enterContext(poold.Client(self.path, 10 * PATIENCE))
+        self.enterContext(mock.patch.object(again, "threads", SimpleNamespace(start=lose_first)))
+        self.addCleanup(lambda: self.assertTrue(lost))
+
+    def appear(self) -> None:
+        os.rename(f"{self.path}.later", self.path)
+
+    def test_a_function_behind_the_one_that_it_has(self) -> None:
+        pool = poold.Executor("p", 1, client=self.client)
+        pool.submit("m", 1)
+        self.appear()
+        self.assertEqual(pool.submit("m", 2).result(PATIENCE)[2], [2])
+
+    def test_a_call_for_which_nobody_waits(self) -> None:
+        told = threading.Event()
+        self.client.start("p", "m").add_done_callback(lambda _: told.set())
+        self.appear()
+        self.assertTrue(told.wait(PATIENCE))
 
 
 if __name__ == "__main__":

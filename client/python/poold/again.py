@@ -252,7 +252,7 @@ class Asker:
         if self._running.locked():
             return
         try:
-            threads.start(self._run, name="poold-again")
+            threads.start(self._run)
         except RuntimeError:  # the program ends, or there is no thread to be had
             call.give_up_overdue()
 

@@ -258,14 +258,19 @@ class Call(Watchable):
         """Sets the outcome, unless there is one."""
         self._outcomes.append((error, value))
 
+    def _wake(self) -> None:
+        """Has it asked again, if it waits for that; may be repeated."""
+        again = self._again
+        if again is not None and self._is_between() and not again.is_postponed():
+            again.wake(self)
+
     def _notify(self) -> None:
         """Called when something has arrived, perhaps more than once, and while nothing of the
         connection is half changed: wakes the threads that wait.
         """
         for turn in self._turns.copy():
             turn.put(None)
-        if self._again is not None and self._is_between():
-            self._again.wake(self)
+        self._wake()
         if self._is_watched and self._answered:
             watcher().arrive(self)  # its callbacks are run elsewhere
 

@@ -447,6 +447,8 @@ class Executor(futures.Executor):
         have_stayed = [task for task in self._seen if task in before]
         self._sender.hold(0, self._mend, have_stayed)
         self._advance()
+        if handed := self._handed:
+            handed._wake()  # the thread that asks again may not have come to begin
         if have_stayed:
             self._have_read()
         return self._later[0][0] if self._later else math.inf

@@ -152,6 +152,10 @@ class Watchable(Future[Any]):
         """Whether it is in flight nowhere, and will be asked again."""
         raise NotImplementedError
 
+    def _wake(self) -> None:
+        """Has it asked again, if it waits for that."""
+        raise NotImplementedError
+
     def give_up(self, error: errors.Error) -> None:
         """Finishes it with this error."""
         raise NotImplementedError
@@ -259,6 +263,7 @@ class _Watcher:
             elif call._deadline is None or call._deadline > now:
                 soonest = min(soonest, call._deadline or math.inf)
                 connections.add(call._connection)
+                call._wake()  # the thread that asks again may not have come to begin
             elif call._is_between():
                 call.give_up_overdue()
             else:

@@ -22,12 +22,9 @@ _beginning: dict[object, None] = {}  # those that were started and have not begu
 _is_ending = False
 
 
-def start(work: Callable[..., object], *arguments: object, name: str | None = None) -> None:
-    """Has a new thread do the work.
-
-    Args:
-        name: for who lists the program's threads.  Without it the thread starts in one step; with
-            it, what a signal handler raises may leave a threading.Thread half started.
+def start(work: Callable[..., object], *arguments: object) -> None:
+    """Has a new thread do the work.  It is no threading.Thread, which what a signal handler raises may
+    leave half started: with a thread that ends before it has begun its work.
 
     Raises:
         RuntimeError: there is no thread to be had, or the program ends.
@@ -38,11 +35,7 @@ def start(work: Callable[..., object], *arguments: object, name: str | None = No
     try:
         if _is_ending and get_ident() != threading.main_thread().ident:
             raise RuntimeError("no thread is started any more, the program ends")
-        if name is None:
-            start_new_thread(_run, (mark, work, arguments))
-        else:
-            whole = (mark, work, arguments)
-            threading.Thread(target=_run, args=whole, name=name, daemon=True).start()
+        start_new_thread(_run, (mark, work, arguments))
     except RuntimeError:
         _beginning.pop(mark, None)
         raise
